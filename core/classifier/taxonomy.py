@@ -1,0 +1,103 @@
+"""The two levels of a classification: what kind of refusal it is, and why."""
+
+from enum import StrEnum
+
+from core.base import Value
+
+
+class Category(StrEnum):
+    """How a failure is treated."""
+
+    HARD_DECLINE = "HARD_DECLINE"
+    SOFT_DECLINE = "SOFT_DECLINE"
+    RATE_LIMITED = "RATE_LIMITED"
+    REVIEW = "REVIEW"
+
+
+class Cause(StrEnum):
+    """Why it failed, as far as that changes what to do next."""
+
+    PERMANENT = "PERMANENT"
+    CARD_DATA = "CARD_DATA"
+    STOP_INSTRUCTION = "STOP_INSTRUCTION"
+    FRAUD = "FRAUD"
+    GENERIC = "GENERIC"
+    INSUFFICIENT_FUNDS = "INSUFFICIENT_FUNDS"
+    TECHNICAL = "TECHNICAL"
+    AUTHENTICATION_REQUIRED = "AUTHENTICATION_REQUIRED"
+    VELOCITY = "VELOCITY"
+    API_LIMIT = "API_LIMIT"
+    DUPLICATE = "DUPLICATE"
+    CONFIGURATION = "CONFIGURATION"
+    UNKNOWN = "UNKNOWN"
+
+    @property
+    def category(self) -> Category:
+        """The one category this cause belongs to."""
+        return _CATEGORY[self]
+
+    @property
+    def next(self) -> "Next":
+        """What a recovery does about it."""
+        return _NEXT[self]
+
+
+class Next(StrEnum):
+    """What happens after a failure of some cause."""
+
+    RETRY = "retry"
+    COOL_DOWN = "cool_down"
+    ASK_CUSTOMER = "ask_customer"
+    WAIT_FOR_METHOD = "wait_for_method"
+    REVIEW = "review"
+    STOP = "stop"
+    RECONCILE = "reconcile"
+    TELL_OPERATORS = "tell_operators"
+
+
+_CATEGORY = {
+    Cause.PERMANENT: Category.HARD_DECLINE,
+    Cause.CARD_DATA: Category.HARD_DECLINE,
+    Cause.STOP_INSTRUCTION: Category.HARD_DECLINE,
+    Cause.FRAUD: Category.HARD_DECLINE,
+    Cause.GENERIC: Category.SOFT_DECLINE,
+    Cause.INSUFFICIENT_FUNDS: Category.SOFT_DECLINE,
+    Cause.TECHNICAL: Category.SOFT_DECLINE,
+    Cause.AUTHENTICATION_REQUIRED: Category.SOFT_DECLINE,
+    Cause.VELOCITY: Category.RATE_LIMITED,
+    Cause.API_LIMIT: Category.RATE_LIMITED,
+    Cause.DUPLICATE: Category.REVIEW,
+    Cause.CONFIGURATION: Category.REVIEW,
+    Cause.UNKNOWN: Category.REVIEW,
+}
+
+_NEXT = {
+    Cause.PERMANENT: Next.WAIT_FOR_METHOD,
+    Cause.CARD_DATA: Next.ASK_CUSTOMER,
+    Cause.STOP_INSTRUCTION: Next.STOP,
+    Cause.FRAUD: Next.REVIEW,
+    Cause.GENERIC: Next.RETRY,
+    Cause.INSUFFICIENT_FUNDS: Next.RETRY,
+    Cause.TECHNICAL: Next.RETRY,
+    Cause.AUTHENTICATION_REQUIRED: Next.ASK_CUSTOMER,
+    Cause.VELOCITY: Next.COOL_DOWN,
+    Cause.API_LIMIT: Next.COOL_DOWN,
+    Cause.DUPLICATE: Next.RECONCILE,
+    Cause.CONFIGURATION: Next.TELL_OPERATORS,
+    Cause.UNKNOWN: Next.RETRY,
+}
+
+
+class Classification(Value):
+    """What a failure is, and which row of which table says so."""
+
+    category: Category
+    cause: Cause
+    code: str | None = None
+    """The code that decided, as the table spells it; None where nothing decided."""
+    decided_by: str
+    """Table and row, e.g. `stripe decline_code=insufficient_funds`."""
+    source: str
+    """Where that row comes from."""
+    wait_seconds: int | None = None
+    """A wait that an advice code asks for; never shortened."""

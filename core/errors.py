@@ -1,0 +1,58 @@
+"""Everything this service raises on purpose.
+
+RecoveryError
+├── InvalidInput            what came from outside does not fit its shape (HTTP 400 / 422)
+│   ├── InvalidSignature    the sender could not be verified
+│   └── InvalidPolicy       the policy file is wrong; says file, key and why
+├── NotFound                nothing is known under that name (HTTP 404)
+├── Refused                 the recovery cannot do this now; `code` says why (HTTP 409)
+├── StoreUnavailable        PostgreSQL cannot be reached (HTTP 503)
+└── ProviderUnavailable     the provider could not be asked; nothing is known, try again
+
+A decline is a result and never raised.
+"""
+
+from datetime import timedelta
+
+
+class RecoveryError(Exception):
+    """Root of all errors raised on purpose; its text is one sentence for a person."""
+
+
+class InvalidInput(RecoveryError):
+    """Something from outside does not fit the shape it should have."""
+
+
+class InvalidSignature(InvalidInput):
+    """A webhook whose sender or age could not be verified."""
+
+
+class InvalidPolicy(InvalidInput):
+    """A policy file that cannot be used."""
+
+
+class NotFound(RecoveryError):
+    """No such thing."""
+
+
+class Refused(RecoveryError):
+    """An operator's wish that the recovery cannot follow now."""
+
+    def __init__(self, code: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+class StoreUnavailable(RecoveryError):
+    """The database cannot be reached; nothing was written."""
+
+
+class ProviderUnavailable(RecoveryError):
+    """The provider gave no usable answer to a read, or surely did not execute a write.
+
+    `retry_after` is the wait the provider asked for, if it did.
+    """
+
+    def __init__(self, sentence: str, retry_after: timedelta | None = None) -> None:
+        super().__init__(sentence)
+        self.retry_after = retry_after

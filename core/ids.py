@@ -1,0 +1,32 @@
+"""Names that are derived, never drawn: the same inputs give the same name on every machine and in every run."""
+
+import hashlib
+
+MAX_KEY = 64
+
+
+def recovery_id(provider: str, invoice_id: str) -> str:
+    """The recovery's name, which is also its workflow id."""
+    return f"recovery-{provider}-{invoice_id}"
+
+
+def idempotency_key(provider: str, invoice_id: str, attempt: int) -> str:
+    """The key of one charge attempt, at most 64 characters (Adyen's limit, the smallest of the three).
+
+    It depends on the invoice and the attempt number only, so that every repeat of an attempt carries it.
+    """
+    plain = f"pri-{provider}-{invoice_id}-{attempt}"
+    return plain if len(plain) <= MAX_KEY else f"pri-{hashlib.sha256(plain.encode()).hexdigest()[:60]}"
+
+
+def spread(invoice_id: str, attempt: int) -> int:
+    """An integer of 32 bits that is evenly spread over invoices and attempts, and always the same for one.
+
+    Seeds jitter: an outage of an issuer must not turn into all retries at one moment, yet a plan must be
+    computable again by anybody, also on arrays.
+    """
+    seed = int.from_bytes(hashlib.blake2b(invoice_id.encode(), digest_size=4).digest(), "big")
+    mixed = (seed ^ (attempt * 0x9E3779B1)) & 0xFFFFFFFF
+    mixed = ((mixed ^ (mixed >> 16)) * 0x85EBCA6B) & 0xFFFFFFFF
+    mixed = ((mixed ^ (mixed >> 13)) * 0xC2B2AE35) & 0xFFFFFFFF
+    return mixed ^ (mixed >> 16)

@@ -1,0 +1,183 @@
+"""The provider-neutral nouns: what a provider told us, in the words of this service.
+
+Amounts are integer minor units of an ISO 4217 currency; times are aware and in UTC; nothing here holds a card
+number, a name or an e-mail address.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+
+from core.base import Value
+
+
+class EventKind(StrEnum):
+    """What a provider's event means for a recovery."""
+
+    PAYMENT_FAILED = "payment_failed"
+    ACTION_REQUIRED = "action_required"
+    INVOICE_PAID = "invoice_paid"
+    INVOICE_VOIDED = "invoice_voided"
+    INVOICE_UNCOLLECTIBLE = "invoice_uncollectible"
+    SUBSCRIPTION_ENDED = "subscription_ended"
+    METHOD_UPDATED = "method_updated"
+    DISPUTE_OPENED = "dispute_opened"
+    FRAUD_WARNING = "fraud_warning"
+    RETRY_SCHEDULED = "retry_scheduled"
+    OTHER = "other"
+
+
+class Failure(Value):
+    """Why a payment failed, as raw codes. A missing code is normal."""
+
+    code: str | None = None
+    """The provider's decline code, or its error code where it has none."""
+    advice: str | None = None
+    """The provider's own advice code."""
+    network: str | None = None
+    """Card network in lower case: visa, mastercard, amex, discover …"""
+    network_code: str | None = None
+    """Response code of the network or issuer (ISO 8583 DE 39 or the network's own)."""
+    network_advice: str | None = None
+    """Advice code of the network (Mastercard MAC)."""
+    outcome: str | None = None
+    """Type of the provider's outcome, e.g. blocked, issuer_declined."""
+    outcome_reason: str | None = None
+    """Reason of the provider's outcome, e.g. highest_risk_level."""
+    method_id: str | None = None
+    """The payment method that was tried."""
+    charge_id: str | None = None
+    """The provider's id of the failed charge, if there is one."""
+
+
+class ProviderEvent(Value):
+    """One verified webhook, normalised. Which of the ids are known depends on the event."""
+
+    provider: str
+    event_id: str
+    event_type: str
+    kind: EventKind
+    occurred_at: datetime
+    invoice_id: str | None = None
+    customer_id: str | None = None
+    subscription_id: str | None = None
+    payment_id: str | None = None
+    """Payment intent or charge, where the event names neither invoice nor customer."""
+    amount: int | None = None
+    currency: str | None = None
+    provider_attempt: int | None = None
+    """The provider's own count of tries of this invoice: with the invoice, the identity of one failure."""
+    next_provider_attempt: datetime | None = None
+    """When the provider itself will try again."""
+    method_id: str | None = None
+    method_version: str | None = None
+    """Tells two updates of the same method apart; the same change seen twice has the same version."""
+    failure: Failure | None = None
+    detail: str | None = None
+    """A short reason code, e.g. the dispute's reason."""
+
+
+class InvoiceStatus(StrEnum):
+    """Where the provider's invoice stands."""
+
+    OPEN = "open"
+    PAID = "paid"
+    VOID = "void"
+    UNCOLLECTIBLE = "uncollectible"
+    MISSING = "missing"
+
+
+class InvoiceView(Value):
+    """An invoice as read just now."""
+
+    invoice_id: str
+    status: InvoiceStatus
+    amount_due: int = 0
+    """What is still to be paid, minor units."""
+    currency: str = ""
+    customer_id: str | None = None
+    subscription_id: str | None = None
+    next_provider_attempt: datetime | None = None
+    latest_charge_id: str | None = None
+    latest_charge_status: str | None = None
+    """succeeded, failed or pending."""
+    processing: bool = False
+    """A payment is under way whose result the provider does not know yet."""
+    disputed: bool = False
+
+
+class Card(Value):
+    """What may be known of a card: no number, no name."""
+
+    fingerprint: str | None = None
+    network: str | None = None
+    last4: str | None = None
+    country: str | None = None
+    funding: str | None = None
+
+
+class Risk(Value):
+    """Fraud signals exactly as the provider gave them; None where it gave nothing."""
+
+    level: str | None = None
+    score: int | None = None
+    early_warning: bool | None = None
+    disputed: bool | None = None
+
+
+class CustomerView(Value):
+    """A customer as the provider knows them: ids and facts, no contact data."""
+
+    customer_id: str
+    created_at: datetime | None = None
+    country: str | None = None
+    time_zone: str | None = None
+    default_method_id: str | None = None
+
+
+class FailureFacts(Value):
+    """All that the provider could tell about one failed payment, read in one go."""
+
+    invoice: InvoiceView
+    failure: Failure = Failure()
+    card: Card = Card()
+    customer: CustomerView | None = None
+    risk: Risk = Risk()
+    missing: tuple[str, ...] = ()
+    """What could not be read, by name."""
+
+
+class ChargeOrder(Value):
+    """One charge attempt as it was decided; a repeat sends exactly this again."""
+
+    provider: str
+    invoice_id: str
+    attempt: int
+    idempotency_key: str
+    amount: int
+    currency: str
+    method_id: str | None = None
+    """Name this method in the pay call; None: the provider's default."""
+    charge_before: str | None = None
+    """The invoice's latest charge before this attempt; a newer one is ours."""
+    requested_at: datetime
+
+
+class Outcome(StrEnum):
+    """What a charge attempt came to."""
+
+    SUCCEEDED = "succeeded"
+    DECLINED = "declined"
+    UNKNOWN = "unknown"
+    NOT_CHARGED = "not_charged"
+    """The provider has surely not charged and never will under this key."""
+
+
+class ChargeResult(Value):
+    """The provider's answer to a charge order, or what a later read says of it."""
+
+    outcome: Outcome
+    failure: Failure = Failure()
+    card: Card = Card()
+    charge_id: str | None = None
+    reason: str | None = None
+    """For UNKNOWN and NOT_CHARGED: why, as a short code such as timeout or http_500."""

@@ -1,0 +1,166 @@
+"""The law of a recovery: which state may follow which, and what to do next.
+
+`apply` folds one record of the log into the state, `next_step` says what the state calls for. Both are pure: the
+workflow, the simulator and the rebuild of the read model drive the same two functions.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Final
+
+from core.base import Value
+from core.events import Event, EventType, Record, State, Trigger
+from core.retry.folds import FOLDS
+from core.retry.recovery import Recovery
+
+LATE_BY: Final = timedelta(hours=1)
+"""How late a charge may be for its window: a worker that was down must not cost an attempt."""
+
+
+class Read(Value):
+    """Ask the provider about a failure that it announced."""
+
+
+class Decide(Value):
+    """Classify the failure and plan."""
+
+
+class Charge(Value):
+    """Charge now."""
+
+    trigger: Trigger
+    method_id: str | None = None
+
+
+class Settle(Value):
+    """Find out what became of the charge in flight."""
+
+
+class Wait(Value):
+    """Nothing to do before `until` (None: before somebody says something)."""
+
+    until: datetime | None
+    why: str
+
+
+class Close(Value):
+    """The recovery is over; write it down."""
+
+    state: State
+    reason: str
+
+
+class Done(Value):
+    """It is written down."""
+
+
+Step = Read | Decide | Charge | Settle | Wait | Close | Done
+
+
+def next_step(recovery: Recovery, now: datetime) -> Step:
+    """What to do at this moment. The order of these lines is the product."""
+    if recovery.stage.final:
+        return Done()
+    if recovery.in_flight:
+        return Settle()
+    if recovery.ending:
+        return Close(state=recovery.ending.state, reason=recovery.ending.reason)
+    if recovery.unread:
+        return Read()
+    if recovery.undecided:
+        return Decide()
+    if recovery.paused:
+        return Wait(until=None, why="paused by an operator")
+    return _ACTIVE[recovery.stage](recovery, now)
+
+
+def _in_review(recovery: Recovery, now: datetime) -> Step:
+    if recovery.until and now >= recovery.until:
+        fraud = recovery.fraud_hold
+        return Close(state=State.BLOCKED if fraud else State.EXHAUSTED, reason="review_overdue")
+    return Wait(until=recovery.until, why="an operator must review it")
+
+
+def _chargeable(recovery: Recovery, now: datetime) -> Step:
+    if recovery.trigger:
+        return Charge(trigger=recovery.trigger, method_id=recovery.method_id)
+    if recovery.stage is State.AWAITING_CUSTOMER:
+        return _awaiting(recovery, now)
+    if recovery.next_attempt_at is None:
+        return Decide()
+    if now < recovery.next_attempt_at:
+        return Wait(until=recovery.next_attempt_at, why="next charge")
+    if recovery.window_ends_at and now > recovery.window_ends_at + LATE_BY:
+        return Close(state=State.EXHAUSTED, reason="window")
+    return Charge(trigger=Trigger.SCHEDULED)
+
+
+def _awaiting(recovery: Recovery, now: datetime) -> Step:
+    if recovery.until and now >= recovery.until:
+        return Close(state=State.EXHAUSTED, reason="customer_deadline")
+    return Wait(until=recovery.until, why="the customer must act")
+
+
+_ACTIVE: Final[Mapping[State, Callable[[Recovery, datetime], Step]]] = {
+    State.IN_REVIEW: _in_review,
+    State.WAITING: _chargeable,
+    State.AWAITING_CUSTOMER: _chargeable,
+    State.RECEIVED: _chargeable,
+    State.CLASSIFIED: _chargeable,
+    State.SEGMENTED: _chargeable,
+    State.CHARGING: _chargeable,
+}
+
+SETTLE_WAITS: Final = tuple(timedelta(seconds=s) for s in (2, 5, 15, 60, 300, 900))
+
+
+def settle_wait(tries: int) -> timedelta:
+    """How long to wait before asking again about a charge without a definite answer."""
+    return SETTLE_WAITS[min(tries, len(SETTLE_WAITS) - 1)]
+
+
+def apply(recovery: Recovery, record: Record) -> Recovery:
+    """The recovery after one more record. Records come in their sequence; data is as this service wrote it."""
+    if record.data.get("refused"):
+        return recovery.having(sequence=record.sequence)
+    change = FOLDS.get(record.type)
+    return (change(recovery, record) if change else recovery).having(sequence=record.sequence)
+
+
+def place(recovery: Recovery, event: Event) -> tuple[Recovery, Record]:
+    """The next record of the log for this event, and the recovery with it folded in."""
+    draft = Record(**dict(event), sequence=recovery.sequence + 1, to_state=recovery.state)
+    after = apply(recovery, draft)
+    before = recovery.state if recovery.sequence else None
+    return after, draft.model_copy(update={"from_state": before, "to_state": after.state})
+
+
+def place_all(
+    recovery: Recovery, events: Iterable[Event], now: datetime
+) -> tuple[Recovery, tuple[Record, ...]]:
+    """All these events as records, with the closing one behind them where they end the recovery."""
+    records: list[Record] = []
+    for event in events:
+        recovery, record = place(recovery, event)
+        records.append(record)
+    step = next_step(recovery, now)
+    if isinstance(step, Close) and records:
+        recovery, record = place(recovery, closing(step, now))
+        records.append(record)
+    return recovery, tuple(records)
+
+
+def closing(step: Close, now: datetime) -> Event:
+    """The event that ends a recovery."""
+    return Event(
+        type=EventType.RECOVERY_CLOSED,
+        occurred_at=now,
+        data={"reason": step.reason, "state": step.state.value},
+    )
+
+
+def fold(recovery: Recovery, records: Iterable[Record]) -> Recovery:
+    """The recovery after all these records."""
+    for record in records:
+        recovery = apply(recovery, record)
+    return recovery

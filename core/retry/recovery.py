@@ -1,0 +1,98 @@
+"""The state of one recovery: nothing but what its log says, folded together."""
+
+from datetime import datetime
+from typing import Any
+
+from core.base import Value
+from core.classifier.taxonomy import Category, Cause
+from core.events import State, Trigger
+from core.ids import recovery_id
+from core.payments import ChargeOrder, Failure
+
+
+class Ending(Value):
+    """How a recovery will end as soon as nothing is in flight any more."""
+
+    state: State
+    reason: str
+
+
+class Recovery(Value):
+    """Everything the machine knows. Built by `machine.apply` only; amounts in minor units, times in UTC."""
+
+    provider: str
+    invoice_id: str
+    customer_id: str | None = None
+    subscription_id: str | None = None
+    amount: int = 0
+    currency: str = ""
+
+    sequence: int = 0
+    """The last row of the log that is folded in."""
+    stage: State = State.RECEIVED
+    """The state but for a pause."""
+    paused: bool = False
+    opened_at: datetime | None = None
+    closed_at: datetime | None = None
+    close_reason: str | None = None
+    ending: Ending | None = None
+
+    event_ids: tuple[str, ...] = ()
+    """Provider events that are folded in."""
+    provider_attempt: int | None = None
+    """The newest try of the provider that we know of."""
+    failed_at: datetime | None = None
+    """The newest failure: where the next delay counts from."""
+    failure: Failure = Failure()
+    unread: bool = False
+    """The provider announced a failure that we haven't read yet."""
+    undecided: bool = False
+    """A failure waits for classification and plan."""
+
+    category: Category | None = None
+    cause: Cause | None = None
+    segment: str | None = None
+    strategy: str | None = None
+    policy_version: str | None = None
+    fraud_hold: bool = False
+    attempts_allowed: int | None = None
+    window_ends_at: datetime | None = None
+
+    attempt: int = 0
+    """The newest charge attempt of ours, counted from 1 over all triggers."""
+    attempts_used: int = 0
+    """Those that used the policy's budget."""
+    next_attempt_at: datetime | None = None
+    until: datetime | None = None
+    """Deadline of the customer or of the review."""
+    customer_until: datetime | None = None
+    """The customer's deadline that follows an approval."""
+    trigger: Trigger | None = None
+    """A charge that is wanted now."""
+    method_id: str | None = None
+    """The new payment method to name in it."""
+    methods_seen: tuple[str, ...] = ()
+    in_flight: ChargeOrder | None = None
+    in_flight_trigger: Trigger | None = None
+    unsettled: bool = False
+    """The charge in flight has no definite answer."""
+    last_charge_from: datetime | None = None
+    last_charge_to: datetime | None = None
+    charge_ids: tuple[str, ...] = ()
+    """Charges that our own attempts made."""
+
+    @property
+    def recovery_id(self) -> str:
+        """Its name everywhere: in the log, in Temporal, in the API."""
+        return recovery_id(self.provider, self.invoice_id)
+
+    @property
+    def state(self) -> State:
+        """Where it stands, as seen from outside."""
+        if self.stage.final or self.stage is State.CHARGING:
+            return self.stage
+        return State.PAUSED if self.paused else self.stage
+
+    def having(self, **changes: Any) -> "Recovery":
+        """The same recovery but for these fields."""
+        return self.model_copy(update=changes)

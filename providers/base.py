@@ -1,0 +1,90 @@
+"""What a payment provider must be able to do, and what it may declare that it can't.
+
+A provider is one folder with one entry point in the group `pri.providers`: a function that takes the environment
+and answers with a `Provider`; a side whose secret is not set is off.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from importlib.metadata import entry_points
+from typing import Protocol
+
+from core.payments import ChargeOrder, ChargeResult, FailureFacts, InvoiceView, ProviderEvent
+
+
+class Webhooks(Protocol):
+    """The side that the API uses: no network, no state."""
+
+    def verify(self, headers: Mapping[str, str], body: bytes, now: datetime) -> None:
+        """Check sender and age. Header names are lower case.
+
+        Raises InvalidSignature with a sentence that tells the sender what to fix, and nothing secret.
+        """
+
+    def normalise(self, body: bytes) -> tuple[ProviderEvent, ...]:
+        """The events in a verified body, in their order; one it doesn't act on has the kind OTHER and a detail.
+
+        Raises InvalidInput for a body that is not one of this provider's webhooks at all.
+        """
+
+
+class Gateway(Protocol):
+    """The side that the worker uses: talks to the provider, within its own time-outs, never repeating by itself."""
+
+    idempotency: timedelta | None
+    """How long the provider honours an idempotency key; None: it has none and nothing is ever repeated."""
+    can_read: bool
+    """Whether invoices can be read; where not, webhooks and repeats settle unknown charges."""
+
+    async def read_invoice(self, invoice_id: str) -> InvoiceView:
+        """The invoice as it is now; status MISSING where the provider knows none. Raises ProviderUnavailable."""
+
+    async def read_failure(self, invoice_id: str, event: ProviderEvent | None) -> FailureFacts:
+        """All that can be known about the failed payment. What an event already holds fills what can't be read.
+
+        Raises ProviderUnavailable only where the invoice itself could not be asked for.
+        """
+
+    async def charge(self, order: ChargeOrder) -> ChargeResult:
+        """Send this order, or send it again, with its key and its parameters.
+
+        A decline is a result; so is UNKNOWN: time-out, 5xx or a connection lost after sending.
+        Raises ProviderUnavailable where the provider surely did not execute it (429, connection refused).
+        """
+
+    async def settle(self, order: ChargeOrder) -> ChargeResult:
+        """What became of an order, by reading only. UNKNOWN where reading can't tell. Raises ProviderUnavailable."""
+
+    async def resolve(self, event: ProviderEvent) -> ProviderEvent:
+        """The event with invoice and customer filled in as far as the provider can tell. Raises ProviderUnavailable."""
+
+    async def close(self) -> None:
+        """Let go of connections."""
+
+
+class Provider(Protocol):
+    """One configured provider."""
+
+    name: str
+    livemode: bool
+    """Whether its key moves real money."""
+    decline_codes: str
+    """The provider's decline table: CSV text with the columns that `core.classifier.tables` names."""
+
+    def webhooks(self) -> Webhooks | None:
+        """The webhook side; None without a webhook secret."""
+
+    def gateway(self) -> Gateway | None:
+        """The charging side, a new one each time; None without an API key."""
+
+    def notes(self) -> tuple[str, ...]:
+        """What an operator should know at start-up, one sentence each: what is off and why."""
+
+
+ProviderPlugin = Callable[[Mapping[str, str]], Provider]
+
+
+def installed(environment: Mapping[str, str]) -> dict[str, Provider]:
+    """Every provider that is installed, by name, configured from the environment."""
+    found = (point.load()(environment) for point in entry_points(group="pri.providers"))
+    return {provider.name: provider for provider in found}

@@ -1,0 +1,82 @@
+"""The one place that reads the environment: a frozen view of it, built once by each composition root."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+SHIPPED_POLICY = Path(__file__).parent / "core" / "retry" / "policies.toml"
+
+
+def _secret_list(value: object) -> object:
+    """A comma separated list as its non-empty parts; anything else as it is."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+Secrets = Annotated[tuple[SecretStr, ...], NoDecode]
+
+
+class Settings(BaseSettings):
+    """Everything that can be set from outside; the names in capitals are the environment variables."""
+
+    model_config = SettingsConfigDict(env_file=".env", frozen=True, extra="ignore", env_ignore_empty=True)
+
+    database_url: SecretStr = Field(
+        SecretStr(""), description="PostgreSQL of the service, as the writer role; empty: `pri dev` starts its own"
+    )
+    database_owner_url: SecretStr = Field(
+        SecretStr(""), description="PostgreSQL as the owner, for `pri migrate` only; empty: DATABASE_URL"
+    )
+    temporal_address: str = Field("", description="host:port of Temporal; empty: `pri dev` starts its own")
+    temporal_namespace: str = Field("default", description="Temporal namespace")
+    temporal_ui_url: str = Field("", description="base address of Temporal's web UI, for links")
+
+    stripe_api_key: SecretStr = Field(SecretStr(""), description="secret or restricted key (sk_..., rk_...)")
+    stripe_api_base: str = Field("", description="another base address than Stripe's own, e.g. the sandbox gateway")
+    stripe_webhook_secrets: Secrets = Field((), description="endpoint secrets, comma separated, newest first")
+
+    policy_file: Path = Field(SHIPPED_POLICY, description="retry policies (TOML); empty: the shipped ones")
+    time_scale: int = Field(1, ge=1, le=1_000_000, description="shortens our own delays by this factor; tests and demos")
+    bootstrap_api_key: SecretStr = Field(SecretStr(""), description="development only: a bearer key with every scope")
+
+    api_host: str = Field("127.0.0.1", description="address the API listens on")
+    api_port: int = Field(8000, ge=0, le=65535, description="port the API listens on")
+    metrics_port: int = Field(0, ge=0, le=65535, description="port of the worker's Prometheus metrics; 0: off")
+    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+    charges_per_second: int = Field(20, ge=1, le=100, description="pace of provider calls, per provider")
+
+    sentry_dsn: SecretStr = Field(SecretStr(""), description="errors go there when set")
+    otel_exporter_otlp_endpoint: str = Field("", description="traces go there when set (OTLP over HTTP)")
+    payload_encryption_keys: Secrets = Field(
+        (), description="id:base64 AES-256 keys for Temporal payloads, comma separated, the first encrypts"
+    )
+
+    @field_validator("stripe_webhook_secrets", "payload_encryption_keys", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return _secret_list(value)
+
+    @field_validator("bootstrap_api_key")
+    @classmethod
+    def _long_enough(cls, value: SecretStr) -> SecretStr:
+        if 0 < len(value.get_secret_value()) < 8:
+            raise ValueError("BOOTSTRAP_API_KEY needs 8 characters or more")
+        return value
+
+    @model_validator(mode="after")
+    def _no_compressed_time_with_real_money(self) -> Self:
+        if self.time_scale != 1 and "_live_" in self.stripe_api_key.get_secret_value():
+            raise ValueError("TIME_SCALE is for tests and demos: it is refused with a live Stripe key")
+        return self
+
+    @cached_property
+    def owner_url(self) -> str:
+        """The owner's database address, the writer's where none is given."""
+        return self.database_owner_url.get_secret_value() or self.database_url.get_secret_value()
+
+    @property
+    def livemode(self) -> bool:
+        """Whether the Stripe key moves real money."""
+        return "_live_" in self.stripe_api_key.get_secret_value()
