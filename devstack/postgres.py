@@ -1,0 +1,168 @@
+"""PostgreSQL from a wheel, in a folder of ours: no installation, no container, data kept over restarts.
+
+    with running(data_dir) as server:
+        connect(server.writer_url)
+
+It listens on a Unix socket only, in a folder that nobody else may enter. Started by root it runs as a
+service account, and the parents of its folders then get o+x so that this account can reach them.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+from psycopg import sql
+
+from devstack import _postgres_files as files
+from devstack.errors import DevstackError
+from devstack.locks import only_one
+from devstack.processes import (
+    Child,
+    Identity,
+    Program,
+    command_line,
+    end,
+    launching,
+    spawn,
+    started,
+    tail,
+    wait_until,
+)
+
+DATABASE, OWNER, WRITER = "pri", "pri_owner", "pri_writer"
+SETTINGS = ("listen_addresses=", "max_connections=200", "timezone=UTC", "log_timezone=UTC")
+INITDB = ("--auth=trust", "--encoding=UTF8", "--locale=C", "--locale-provider=builtin",
+          "--builtin-locale=C.UTF-8", "--username=postgres")  # fmt: skip
+
+
+class Cluster:
+    """The PostgreSQL of one data directory, running or not."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.folder = data_dir.resolve() / "postgres"
+        self.log = data_dir.resolve() / "logs" / "postgres.log"
+        self.user = files.account(self.folder)
+        self.sockets = files.socket_dir(self.folder, self.user)
+
+    @property
+    def writer_url(self) -> str:
+        """SQLAlchemy address of the service's role, which owns nothing."""
+        return self.url(WRITER)
+
+    @property
+    def owner_url(self) -> str:
+        """SQLAlchemy address of the role that owns the database and runs migrations."""
+        return self.url(OWNER)
+
+    def url(self, role: str, database: str = DATABASE) -> str:
+        """Socket-only address; trust inside a private folder, so there is no password."""
+        return f"postgresql+psycopg://{role}@/{database}?host={quote(str(self.sockets), safe='/')}"
+
+    def program(self) -> Program:
+        """The server as a child in the foreground; SIGINT is PostgreSQL's fast shutdown."""
+        postgres = str(files.programs() / "postgres")
+        options = [word for setting in SETTINGS for word in ("-c", setting)]
+        argv = (postgres, "-D", str(self.folder), "-k", str(self.sockets), *options)
+        return Program("postgres", argv, self.log, cwd=Path("/"), stop_signal=signal.SIGINT, user=self.user)
+
+    def prepare(self) -> None:
+        """Makes the folder on first use, and ends a server that an earlier start left behind on it."""
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        if self.user:
+            files.open_way_to(self.folder)
+            files.open_way_to(files.programs() / "postgres")
+        if not (self.folder / "PG_VERSION").exists():
+            self._initialise()
+        self._end_left_over()
+
+    def _initialise(self) -> None:
+        """Beside its place first, so that a start broken off half-way leaves nothing that looks finished."""
+        fresh = self.folder.with_name("postgres.new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(mode=0o700)
+        if self.user:
+            os.chown(fresh, *self.user)
+        self._run_initdb(fresh)
+        with suppress(FileNotFoundError):
+            self.folder.rmdir()
+        fresh.rename(self.folder)
+
+    def _run_initdb(self, folder: Path) -> None:
+        command = [*launching(self.user), str(files.programs() / "initdb"), *INITDB, "-D", str(folder)]
+        done = subprocess.run(
+            command, cwd="/", capture_output=True, text=True, check=False, start_new_session=True
+        )
+        if done.returncode:
+            raise DevstackError(f"PostgreSQL could not make {folder}: {done.stderr.strip()[-400:]}")
+
+    def _end_left_over(self) -> None:
+        """A living server of this very folder is ended; the note of a dead one must not stop the next."""
+        note = self.folder / "postmaster.pid"
+        pid = _first_number(note)
+        if pid is None:
+            return
+        line, mark = command_line(pid), started(pid)
+        if mark and str(self.folder) in line:
+            end(Identity(pid, mark, line), signal.SIGINT)
+        note.unlink(missing_ok=True)
+
+    def wait_ready(
+        self, exit_code: Callable[[], int | None], stopping: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Returns when it takes connections; `exit_code` tells that of the server, None while it runs."""
+        settled = wait_until(lambda: exit_code() is not None or self.answers(), 60, stopping)
+        if not settled or exit_code() is not None:
+            raise DevstackError(f"PostgreSQL did not start: {tail(self.log)} (log: {self.log})")
+
+    def answers(self) -> bool:
+        """Whether a connection can be made now."""
+        try:
+            psycopg.connect(self._admin(), connect_timeout=3).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def ensure_database(self) -> None:
+        """The owner, the writer and the database; nothing happens to those that exist."""
+        with psycopg.connect(self._admin(), autocommit=True) as admin:
+            for role in (OWNER, WRITER):
+                if not admin.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone():
+                    admin.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(role)))
+            if not admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,)).fetchone():
+                names = map(sql.Identifier, (DATABASE, OWNER))
+                admin.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(*names))
+
+    def _admin(self) -> str:
+        return f"host='{self.sockets}' user=postgres dbname=postgres"
+
+
+def _first_number(note: Path) -> int | None:
+    try:
+        return int(note.read_text().splitlines()[0])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+@contextmanager
+def running(data_dir: Path) -> Iterator[Cluster]:
+    """A started cluster with its database and roles; really stopped at the end, whatever happened."""
+    cluster = Cluster(data_dir)
+    with only_one(data_dir / "postgres.lock", f"another process runs PostgreSQL in {data_dir}"):
+        cluster.prepare()
+        child = spawn(cluster.program())
+        try:
+            _open(cluster, child)
+            yield cluster
+        finally:
+            child.stop()
+
+
+def _open(cluster: Cluster, child: Child) -> None:
+    cluster.wait_ready(child.exit_code)
+    cluster.ensure_database()

@@ -1,0 +1,180 @@
+"""Programs as processes with a group of their own, known by more than their number."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from devstack.errors import DevstackError, Interrupted
+
+LAUNCHER = Path(__file__).parent / "_launch.py"
+
+
+def launching(user: tuple[int, int] | None, death_signal: int = 0) -> list[str]:
+    """The command prefix that becomes another user and dies with its starter; see `_launch.py`."""
+    uid, gid = user or (-1, -1)
+    return [sys.executable, "-I", "-S", str(LAUNCHER), str(int(death_signal)), str(uid), str(gid), "--"]
+
+
+@dataclass(frozen=True)
+class Program:
+    """What to run. `env` None inherits the environment; `user` is (uid, gid) to become, for root only."""
+
+    name: str
+    argv: tuple[str, ...]
+    log: Path
+    env: Mapping[str, str] | None = field(default=None, repr=False)
+    cwd: Path | None = None
+    stop_signal: signal.Signals = signal.SIGTERM
+    grace_seconds: float = 10.0
+    user: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Identity:
+    """One process and no other: the number, the moment it started as the system counts it, its arguments."""
+
+    pid: int
+    started: str
+    argv: tuple[str, ...]
+
+
+def started(pid: int) -> str | None:
+    """The system's own mark of when `pid` started; None when there is no such process or it is a zombie."""
+    if sys.platform != "linux":
+        return _ps(pid, "lstart")
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return None
+    return None if fields[0] in "ZX" else f"{boot}/{fields[19]}"
+
+
+def command_line(pid: int) -> tuple[str, ...]:
+    """The arguments of a running process; empty when it is gone or hidden."""
+    if sys.platform != "linux":
+        return tuple((_ps(pid, "command") or "").split())
+    try:
+        return tuple(Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")[:-1])
+    except OSError:
+        return ()
+
+
+def _ps(pid: int, column: str) -> str | None:
+    command = ["ps", "-o", f"{column}=", "-p", str(pid)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or None
+
+
+def is_alive(identity: Identity) -> bool:
+    """Whether exactly this process still runs: same start, same arguments behind the program's own name."""
+    if started(identity.pid) != identity.started:
+        return False
+    wanted = identity.argv[1:]
+    return not wanted or _ends_with(command_line(identity.pid), wanted)
+
+
+def _ends_with(line: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
+    return line[-len(wanted) :] == wanted or " ".join(line).endswith(" ".join(wanted))
+
+
+def end(identity: Identity, first: signal.Signals = signal.SIGTERM, grace_seconds: float = 10.0) -> None:
+    """Ends a process and its group: `first`, SIGKILL after the grace. Another one of that number is safe."""
+    if not is_alive(identity):
+        return
+    signal_group(identity.pid, first)
+    if not wait_until(lambda: started(identity.pid) != identity.started, grace_seconds):
+        signal_group(identity.pid, signal.SIGKILL)
+        wait_until(lambda: started(identity.pid) != identity.started, 5.0)
+
+
+def signal_group(pid: int, number: signal.Signals) -> None:
+    """Sends to the process group that `pid` leads, or to `pid` alone when it leads none."""
+    with suppress(ProcessLookupError, PermissionError):
+        if os.getpgid(pid) == pid:
+            os.killpg(pid, number)
+        else:
+            os.kill(pid, number)
+
+
+def wait_until(
+    happened: Callable[[], bool],
+    seconds: float,
+    stopping: Callable[[], bool] = lambda: False,
+    every: float = 0.05,
+) -> bool:
+    """Whether it happened within `seconds`; raises Interrupted as soon as `stopping` says so."""
+    deadline = time.monotonic() + seconds
+    while not happened():
+        if stopping():
+            raise Interrupted("stopped while starting")
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(every)
+    return True
+
+
+class Child:
+    """A running program that we started."""
+
+    def __init__(self, program: Program, popen: subprocess.Popen[bytes]) -> None:
+        self.program = program
+        self.identity = Identity(popen.pid, started(popen.pid) or "", program.argv)
+        self._popen = popen
+
+    @property
+    def pid(self) -> int:
+        """The number of the process, which is also the number of its group."""
+        return self._popen.pid
+
+    def exit_code(self) -> int | None:
+        """None while it runs; negative: the signal that ended it."""
+        return self._popen.poll()
+
+    def kill(self) -> None:
+        """SIGKILL to the whole group, as a crash would."""
+        if self.exit_code() is None:
+            signal_group(self.pid, signal.SIGKILL)
+            self._popen.wait()
+
+    def stop(self) -> None:
+        """Asks with the program's own signal, kills after its grace, leaves nothing of the group behind."""
+        if self.exit_code() is None:
+            signal_group(self.pid, self.program.stop_signal)
+            wait_until(lambda: self.exit_code() is not None, self.program.grace_seconds)
+        self.kill()
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+
+def spawn(program: Program) -> Child:
+    """Starts it in its own session, output appended to its log; call from a thread that lives as long."""
+    program.log.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with program.log.open("ab") as log:
+            return Child(program, _popen(program, log.fileno()))
+    except OSError as error:
+        raise DevstackError(f"cannot start {program.name}: {error}") from error
+
+
+def _popen(program: Program, output: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [*launching(program.user, program.stop_signal), *program.argv],
+        stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+        env=program.env, cwd=program.cwd, start_new_session=True,
+    )  # fmt: skip
+
+
+def tail(log: Path) -> str:
+    """The last line of a log that says something, for an error message."""
+    try:
+        written = log.read_text(errors="replace").splitlines()
+    except OSError:
+        return ""
+    return next((line.strip() for line in reversed(written) if line.strip()), "")[-400:]
