@@ -1,5 +1,6 @@
 """The one place that reads the environment: a frozen view of it, built once by each composition root."""
 
+import os
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Self
@@ -33,12 +34,16 @@ class Settings(BaseSettings):
     temporal_namespace: str = Field("default", description="Temporal namespace")
     temporal_ui_url: str = Field("", description="base address of Temporal's web UI, for links")
 
+    temporal_test_server: str = Field("", description="path of a time-skipping test server, for the tests only")
+
     stripe_api_key: SecretStr = Field(SecretStr(""), description="secret or restricted key (sk_..., rk_...)")
     stripe_api_base: str = Field("", description="another base address than Stripe's own, e.g. the sandbox gateway")
     stripe_webhook_secrets: Secrets = Field((), description="endpoint secrets, comma separated, newest first")
 
     policy_file: Path = Field(SHIPPED_POLICY, description="retry policies (TOML); empty: the shipped ones")
-    time_scale: int = Field(1, ge=1, le=1_000_000, description="shortens our own delays by this factor; tests and demos")
+    time_scale: int = Field(
+        1, ge=1, le=1_000_000, description="shortens our own delays by this factor; tests and demos"
+    )
     bootstrap_api_key: SecretStr = Field(SecretStr(""), description="development only: a bearer key with every scope")
 
     api_host: str = Field("127.0.0.1", description="address the API listens on")
@@ -80,3 +85,8 @@ class Settings(BaseSettings):
     def livemode(self) -> bool:
         """Whether the Stripe key moves real money."""
         return "_live_" in self.stripe_api_key.get_secret_value()
+
+
+def environment() -> dict[str, str]:
+    """A copy of the environment, for programs that we start."""
+    return dict(os.environ)  # noqa: TID251

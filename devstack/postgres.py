@@ -95,9 +95,7 @@ class Cluster:
 
     def _run_initdb(self, folder: Path) -> None:
         command = [*launching(self.user), str(files.programs() / "initdb"), *INITDB, "-D", str(folder)]
-        done = subprocess.run(
-            command, cwd="/", capture_output=True, text=True, check=False, start_new_session=True
-        )
+        done = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False, start_new_session=True)
         if done.returncode:
             raise DevstackError(f"PostgreSQL could not make {folder}: {done.stderr.strip()[-400:]}")
 
@@ -112,9 +110,7 @@ class Cluster:
             end(Identity(pid, mark, line), signal.SIGINT)
         note.unlink(missing_ok=True)
 
-    def wait_ready(
-        self, exit_code: Callable[[], int | None], stopping: Callable[[], bool] = lambda: False
-    ) -> None:
+    def wait_ready(self, exit_code: Callable[[], int | None], stopping: Callable[[], bool] = lambda: False) -> None:
         """Returns when it takes connections; `exit_code` tells that of the server, None while it runs."""
         settled = wait_until(lambda: exit_code() is not None or self.answers(), 60, stopping)
         if not settled or exit_code() is not None:

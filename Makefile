@@ -1,0 +1,64 @@
+# `make help` says what there is. Nothing here needs more than Python 3.11 with venv; the test server and
+# the Temporal server are found, downloaded or built when they are first needed.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= $(firstword $(foreach name,python3.11 python3,$(shell command -v $(name) 2>/dev/null)))
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+COMPILE := $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+PYTEST_ARGS ?=
+
+.PHONY: help setup tools test demo dev lint format bench lock clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Create .venv and install exactly what the lock names (quick when nothing changed)
+
+$(STAMP): requirements-dev.lock pyproject.toml
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@test -x $(BIN)/python || { echo "creating $(VENV)" >&2; "$(PYTHON)" -m venv $(VENV); }
+	@echo "installing dependencies" >&2
+	@$(PIP) install --quiet --require-hashes -r requirements-dev.lock
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+tools: setup ## Get what the tests use: Temporal's servers, and with Go also stripe-mock and toxiproxy
+	@$(BIN)/python -m devstack.temporal
+	@$(BIN)/python -m devstack.testserver
+	@for tool in stripe-mock toxiproxy; do \
+		$(BIN)/python -m devstack.tools $$tool || echo "going on without $$tool: its tests are skipped" >&2; done
+
+test: tools ## Every test
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+demo: setup ## The reference story and others in a minute, then a clean end
+	@$(BIN)/pri demo
+
+dev: setup ## The whole stack on this machine, until Ctrl-C
+	@$(BIN)/pri dev
+
+lint: setup ## ruff, formatting, mypy, import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy .
+	$(BIN)/lint-imports
+
+format: setup ## Let ruff repair and format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup ## Benchmarks, as ratios against a floor measured in the same run
+	$(BIN)/python -m benchmarks
+
+lock: setup ## Pin newer versions of everything into the two lock files
+	$(COMPILE) --upgrade pyproject.toml -o requirements.lock
+	$(COMPILE) --upgrade pyproject.toml --group dev -o requirements-dev.lock
+
+clean: ## Remove .venv, caches and the data of `make dev`
+	rm -rf $(VENV) .pri build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

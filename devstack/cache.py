@@ -1,0 +1,116 @@
+"""Programs fetched once per user, in ~/.cache/pri: each appears there whole or not at all."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from devstack.console import Progress, progress
+from devstack.errors import DevstackError
+from devstack.locks import in_turn
+from devstack.processes import signal_group
+from settings import environment
+
+STALL_SECONDS = 20.0
+
+
+def cache_dir() -> Path:
+    """The user's cache folder of this project (XDG_CACHE_HOME is honoured)."""
+    home = environment().get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "pri"
+
+
+def bin_dir() -> Path:
+    """Where fetched programs live."""
+    return cache_dir() / "bin"
+
+
+def is_program(path: Path) -> bool:
+    """Whether it is a file that we may execute."""
+    return path.is_file() and os.access(path, os.X_OK)
+
+
+@contextmanager
+def workshop(name: str) -> Iterator[Path]:
+    """An empty folder in the cache for making `name`, by one process at a time; gone afterwards."""
+    with in_turn(cache_dir() / f"{name}.lock"):
+        folder = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=cache_dir()))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def go_install(module: str, built: str, name: str) -> Path:
+    """`go install module` as bin/NAME, unless it is there; the module names its program `built`."""
+    target = bin_dir() / name
+    if is_program(target):
+        return target
+    if shutil.which("go") is None:
+        raise DevstackError(f"{name} is neither installed nor cached, and there is no Go to build it with")
+    with workshop(name) as folder:
+        if not is_program(target):
+            _build(module, folder, name)
+            bin_dir().mkdir(parents=True, exist_ok=True)
+            (folder / built).replace(target)
+    return target
+
+
+def _build(module: str, folder: Path, name: str) -> None:
+    settings = {"GOBIN": str(folder), "CGO_ENABLED": "0"}
+    with progress(f"building {name} with Go, once; some minutes when Go's own cache is cold") as line:
+        run(["go", "install", module], line, folder / "output", env=settings)
+
+
+def run(
+    command: Sequence[str],
+    line: Progress,
+    log: Path,
+    *,
+    env: Mapping[str, str] | None = None,
+    watched: Path | None = None,
+) -> None:
+    """Runs a slow helper under a moving line; DevstackError with its last words when it fails.
+
+    With `watched` it is ended when that folder has not grown for 20 seconds: a download without a network.
+    """
+    with log.open("ab") as output:
+        popen = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            env={**environment(), **(env or {})}, start_new_session=True,
+        )  # fmt: skip
+    try:
+        code = _watch(popen, line, watched)
+    finally:
+        if popen.poll() is None:
+            signal_group(popen.pid, signal.SIGKILL)
+            popen.wait()
+    if code != 0:
+        raise DevstackError(f"`{' '.join(command[:3])}` failed: {_last_words(log)}")
+
+
+def _watch(popen: subprocess.Popen[bytes], line: Progress, watched: Path | None) -> int | None:
+    """The exit code; None when the watched folder stopped growing."""
+    size, grown = 0, time.monotonic()
+    while (code := popen.poll()) is None:
+        line.tick()
+        time.sleep(0.1)
+        if watched and (now := _size(watched)) != size:
+            size, grown = now, time.monotonic()
+        if watched and time.monotonic() - grown > STALL_SECONDS:
+            return None
+    return code
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+
+
+def _last_words(log: Path) -> str:
+    written = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return written[-1][-300:] if written else "it said nothing"

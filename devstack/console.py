@@ -1,0 +1,49 @@
+"""What a person who waits gets to see; all of it on stderr."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+QUIET_SECONDS = 10.0
+
+
+def say(text: str) -> None:
+    """One line on stderr."""
+    sys.stderr.write(f"pri: {text}\n")
+    sys.stderr.flush()
+
+
+@dataclass
+class Progress:
+    """A line that moves while something slow goes on: redrawn on a terminal, now and then a new one in a log."""
+
+    text: str
+    terminal: bool
+    began: float = field(default_factory=time.monotonic)
+    drawn: float = field(default_factory=time.monotonic)
+
+    def tick(self, detail: str = "") -> None:
+        """Call often; draws once a second on a terminal and every ten seconds elsewhere."""
+        now = time.monotonic()
+        if now - self.drawn >= (1.0 if self.terminal else QUIET_SECONDS):
+            self.drawn = now
+            self._draw(f"pri: {self.text} ({now - self.began:.0f} s) {detail}".rstrip())
+
+    def _draw(self, line: str) -> None:
+        sys.stderr.write(f"\r\033[K{line[:120]}" if self.terminal else f"{line}\n")
+        sys.stderr.flush()
+
+
+@contextmanager
+def progress(text: str) -> Iterator[Progress]:
+    """Says what begins, yields the moving line, and clears it at the end."""
+    say(f"{text} ...")
+    line = Progress(text, sys.stderr.isatty())
+    try:
+        yield line
+    finally:
+        if line.terminal:
+            sys.stderr.write("\r\033[K")
+            sys.stderr.flush()

@@ -1,0 +1,26 @@
+"""Lets Temporal's SDK fetch one of its servers: `python -m devstack.sdk_download dev|test FOLDER`.
+
+A process of its own, because a download that hangs can only be ended from outside. The server is left in
+FOLDER under the SDK's own name for it.
+"""
+
+import asyncio
+import os
+import sys
+
+from temporalio.testing import WorkflowEnvironment
+
+
+async def download(kind: str, folder: str) -> None:
+    """The SDK downloads when it starts a server; it is stopped again at once."""
+    if kind == "dev":
+        env = await WorkflowEnvironment.start_local(download_dest_dir=folder)
+    else:
+        env = await WorkflowEnvironment.start_time_skipping(download_dest_dir=folder)
+    await env.shutdown()
+
+
+if __name__ == "__main__":
+    asyncio.run(download(sys.argv[1], sys.argv[2]))
+    sys.stdout.flush()
+    os._exit(0)  # the SDK may crash in interpreter shutdown after all went well
