@@ -6,6 +6,8 @@ RecoveryError
 │   └── InvalidPolicy       the policy file is wrong; says file, key and why
 ├── NotFound                nothing is known under that name (HTTP 404)
 ├── Refused                 the recovery cannot do this now; `code` says why (HTTP 409)
+├── RunClosed               the recovery's run has completed; it takes no more messages
+├── EngineUnavailable       Temporal cannot be reached, or answered too late
 ├── StoreUnavailable        PostgreSQL cannot be reached (HTTP 503)
 └── ProviderUnavailable     the provider could not be asked; nothing is known, try again
 
@@ -41,6 +43,14 @@ class Refused(RecoveryError):
     def __init__(self, code: str, sentence: str) -> None:
         super().__init__(sentence)
         self.code = code
+
+
+class RunClosed(RecoveryError):
+    """The workflow of this recovery has completed: what comes now is late."""
+
+
+class EngineUnavailable(RecoveryError):
+    """Temporal cannot be reached, or did not answer in time; nothing is known."""
 
 
 class StoreUnavailable(RecoveryError):

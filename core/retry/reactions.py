@@ -1,0 +1,187 @@
+"""What a word from outside means for a recovery: the events it amounts to, often none."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from core.classifier.taxonomy import Category
+from core.contracts import Action, Command
+from core.errors import Refused
+from core.events import Event, EventType, State, stamp
+from core.payments import EventKind, InvoiceStatus, InvoiceView, ProviderEvent
+from core.retry.recovery import Recovery
+
+ECHO: Final = timedelta(seconds=2)
+"""Providers stamp events in whole seconds: this close to a charge of ours, a failure is its echo."""
+
+
+def opening(event: ProviderEvent) -> Event:
+    """The first row of a recovery, or the row of a later failure that the provider announced."""
+    failure = event.failure.model_dump(exclude_none=True) if event.failure else {}
+    return Event(
+        type=EventType.PAYMENT_FAILED,
+        occurred_at=event.occurred_at,
+        data=_named(event)
+        | {
+            "provider_attempt": event.provider_attempt,
+            "amount": event.amount,
+            "currency": event.currency,
+            "customer_id": event.customer_id,
+            "subscription_id": event.subscription_id,
+            "next_provider_attempt": stamp(event.next_provider_attempt) if event.next_provider_attempt else None,
+            "failure": failure,
+        },
+    )
+
+
+def react(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
+    """What a provider's event amounts to. Nothing, where it repeats what is known."""
+    if event.event_id in recovery.event_ids:
+        return ()
+    if recovery.stage.final:
+        return () if _says_nothing_new(recovery, event) else (late(event),)
+    reaction = _REACTIONS.get(event.kind)
+    return reaction(recovery, event) if reaction else ()
+
+
+def _says_nothing_new(recovery: Recovery, event: ProviderEvent) -> bool:
+    """After the end, confirmations of the payment and echoes of our own tries are no news."""
+    if event.kind is EventKind.INVOICE_PAID:
+        return recovery.stage is State.RECOVERED
+    return event.kind not in _REACTIONS or bool(_REACTIONS[event.kind] is _failed and _echo(recovery, event))
+
+
+def late(event: ProviderEvent) -> Event:
+    """An event that came after the end: kept, without effect."""
+    data = _named(event) | {"kind": event.kind.value, "detail": event.detail}
+    return Event(type=EventType.EVENT_LATE, occurred_at=event.occurred_at, data=data)
+
+
+def _named(event: ProviderEvent) -> dict[str, Any]:
+    return {"event_id": event.event_id, "event_type": event.event_type}
+
+
+def _failed(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
+    return () if _known(recovery, event) or _echo(recovery, event) else (opening(event),)
+
+
+def _known(recovery: Recovery, event: ProviderEvent) -> bool:
+    """One failure is one (invoice, provider attempt): without a newer attempt there is no new failure."""
+    if recovery.sequence == 0:
+        return False
+    if event.provider_attempt is None:
+        return True
+    return recovery.provider_attempt is not None and event.provider_attempt <= recovery.provider_attempt
+
+
+def _echo(recovery: Recovery, event: ProviderEvent) -> bool:
+    """Whether a provider tells us about our own failed charge."""
+    charge_id = event.failure.charge_id if event.failure else None
+    if charge_id and charge_id in recovery.charge_ids:
+        return True
+    if recovery.last_charge_from is None or event.occurred_at < recovery.last_charge_from - ECHO:
+        return False
+    return recovery.last_charge_to is None or event.occurred_at <= recovery.last_charge_to + ECHO
+
+
+def _paid(_: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
+    return (Event(type=EventType.PAID_ELSEWHERE, occurred_at=event.occurred_at, data=_named(event)),)
+
+
+def _closed_as(why: str) -> Callable[[Recovery, ProviderEvent], tuple[Event, ...]]:
+    def closed(_: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
+        data = _named(event) | {"why": why}
+        return (Event(type=EventType.CLOSED_ELSEWHERE, occurred_at=event.occurred_at, data=data),)
+
+    return closed
+
+
+def _unsubscribed(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
+    """Another subscription of the same customer is none of this recovery's business."""
+    if recovery.subscription_id is None or event.subscription_id != recovery.subscription_id:
+        return ()
+    return _closed_as("subscription_ended")(recovery, event)
+
+
+def _method(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
+    version = event.method_version or event.method_id
+    if not event.method_id or version in recovery.methods_seen:
+        return ()
+    data = _named(event) | {"method_id": event.method_id, "method_version": version}
+    return (Event(type=EventType.METHOD_UPDATED, occurred_at=event.occurred_at, data=data),)
+
+
+def _disputed_as(kind: str) -> Callable[[Recovery, ProviderEvent], tuple[Event, ...]]:
+    def disputed(_: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
+        data = _named(event) | {"kind": kind, "detail": event.detail}
+        return (Event(type=EventType.DISPUTE_OPENED, occurred_at=event.occurred_at, data=data),)
+
+    return disputed
+
+
+_REACTIONS: Final[Mapping[EventKind, Callable[[Recovery, ProviderEvent], tuple[Event, ...]]]] = {
+    EventKind.PAYMENT_FAILED: _failed,
+    EventKind.ACTION_REQUIRED: _failed,
+    EventKind.INVOICE_PAID: _paid,
+    EventKind.INVOICE_VOIDED: _closed_as("voided"),
+    EventKind.INVOICE_UNCOLLECTIBLE: _closed_as("uncollectible"),
+    EventKind.SUBSCRIPTION_ENDED: _unsubscribed,
+    EventKind.METHOD_UPDATED: _method,
+    EventKind.DISPUTE_OPENED: _disputed_as("dispute"),
+    EventKind.FRAUD_WARNING: _disputed_as("early_fraud_warning"),
+}
+
+
+def observe(invoice: InvoiceView, now: datetime) -> tuple[Event, ...]:
+    """What a fresh read of the invoice amounts to: nothing while it is open and undisputed."""
+    if invoice.status is InvoiceStatus.PAID:
+        return (Event(type=EventType.PAID_ELSEWHERE, occurred_at=now, data={"source": "read"}),)
+    if invoice.status in {InvoiceStatus.VOID, InvoiceStatus.UNCOLLECTIBLE}:
+        why = "voided" if invoice.status is InvoiceStatus.VOID else "uncollectible"
+        return (Event(type=EventType.CLOSED_ELSEWHERE, occurred_at=now, data={"why": why, "source": "read"}),)
+    if invoice.disputed:
+        return (Event(type=EventType.DISPUTE_OPENED, occurred_at=now, data={"kind": "dispute", "source": "read"}),)
+    return ()
+
+
+def obey(recovery: Recovery, command: Command, now: datetime) -> tuple[Event, ...]:
+    """The event of an operator's wish; none where things are so already. Raises Refused with the reason."""
+    refuse(recovery, command)
+    idle = {Action.PAUSE: recovery.paused, Action.RESUME: not recovery.paused}
+    return () if idle.get(command.action) else (commanded(command, now),)
+
+
+def commanded(command: Command, now: datetime, refused: str | None = None) -> Event:
+    """The row of a wish; with `refused`, of one that had no effect."""
+    data = command.model_dump(mode="json", include={"actor", "reason", "decision"}, exclude_none=True)
+    return Event(type=_ROWS[command.action], occurred_at=now, data=data | ({"refused": refused} if refused else {}))
+
+
+_ROWS: Final[Mapping[Action, EventType]] = {
+    Action.RETRY: EventType.RETRY_REQUESTED,
+    Action.CANCEL: EventType.CANCEL_REQUESTED,
+    Action.PAUSE: EventType.PAUSED,
+    Action.RESUME: EventType.RESUMED,
+    Action.REVIEW: EventType.REVIEWED,
+}
+
+
+def refuse(recovery: Recovery, command: Command) -> None:
+    """Return when the wish can be followed now. Raises Refused with one of the contract's codes and a sentence."""
+    if recovery.stage.final or recovery.ending:
+        raise Refused("closed", f"This recovery has ended: {recovery.close_reason or 'it is being closed'}.")
+    if command.action is Action.RETRY:
+        _refuse_retry(recovery)
+    if command.action is Action.REVIEW and recovery.stage is not State.IN_REVIEW:
+        raise Refused("not_in_review", "There is nothing to review here.")
+
+
+def _refuse_retry(recovery: Recovery) -> None:
+    if recovery.in_flight:
+        raise Refused("in_flight", "A charge is under way; its result is not known yet.")
+    if recovery.paused:
+        raise Refused("paused", "This recovery is paused; resume it first.")
+    if recovery.fraud_hold or recovery.stage is State.IN_REVIEW:
+        raise Refused("fraud_hold", "This recovery is held for review; approve it first.")
+    if recovery.category is Category.HARD_DECLINE and not recovery.trigger:
+        raise Refused("hard_decline", "The bank refused this card for good; only another payment method can help.")

@@ -1,0 +1,33 @@
+"""How the intake and the API reach running recoveries. `workflows.handles` does it by Temporal; tests by a list."""
+
+from datetime import timedelta
+from typing import Protocol
+
+from core.contracts import Command, RecoveryStatus
+from core.payments import ProviderEvent
+
+
+class Recoveries(Protocol):
+    """The running recoveries, by their ids."""
+
+    async def begin(self, event: ProviderEvent) -> None:
+        """Start the recovery of the event's invoice, or join the running one; the event reaches it either way.
+
+        Raises RunClosed where the recovery has completed, EngineUnavailable where Temporal is away.
+        """
+
+    async def resume(self, provider: str, invoice_id: str) -> bool:
+        """Start a run for a recovery whose run failed or was terminated; False where one is running.
+
+        Raises RunClosed, EngineUnavailable.
+        """
+
+    async def tell(self, recovery_id: str, event: ProviderEvent) -> None:
+        """Hand an event to a running recovery. Raises NotFound where none runs, EngineUnavailable."""
+
+    async def ask(self, recovery_id: str, command: Command, patience: timedelta) -> RecoveryStatus | None:
+        """Put an operator's wish to a recovery and wait for its effect, for a retry until the attempt has begun.
+
+        None where no worker answered in time and the wish is stored as a signal.
+        Raises Refused, NotFound, EngineUnavailable.
+        """
