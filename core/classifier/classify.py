@@ -1,0 +1,177 @@
+"""From raw codes to what a failure is, with the row that says so.
+
+Each code that a table knows is an answer. Which answer counts:
+
+1. a stop instruction, whichever table names it: the cardholder said no;
+2. the advice of network or provider, a hard one before others;
+3. the network's response code, then the provider's codes, where a hard answer can't be softened;
+4. GENERIC ("declined, no reason"), then UNKNOWN: they never replace an answer that says more.
+
+Where nothing answers, it is REVIEW/UNKNOWN. A failure is never an error here.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from enum import IntEnum
+from types import MappingProxyType
+from typing import NamedTuple
+
+from core.classifier.tables import ANY_NETWORK, CodeKind, Row, Tables
+from core.classifier.taxonomy import Category, Cause, Classification
+from core.payments import Failure
+
+_NO_OVERRIDES: Mapping[str, Cause] = MappingProxyType({})
+
+_NETWORK_NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "mc": "mastercard",
+        "master": "mastercard",
+        "maestro": "mastercard",
+        "visa_electron": "visa",
+        "visaelectron": "visa",
+        "electron": "visa",
+        "americanexpress": "amex",
+        "american_express": "amex",
+        "ax": "amex",
+    }
+)
+
+# The order in which the kinds of a provider's table are asked for one value: providers put error codes where a decline
+# code is missing, and decline codes into the outcome's reason.
+_CODE_KINDS = (CodeKind.DECLINE_CODE, CodeKind.ERROR_CODE, CodeKind.OUTCOME_REASON)
+_REASON_KINDS = (CodeKind.OUTCOME_REASON, CodeKind.DECLINE_CODE, CodeKind.ERROR_CODE)
+
+# Networks with response codes of their own; to these, a code of another network means nothing.
+_KNOWN_NETWORKS = frozenset({"visa", "mastercard", "amex"})
+
+
+class Level(IntEnum):
+    """Who answered; a lower number is listened to first."""
+
+    ADVICE = 0
+    NETWORK = 1
+    PROVIDER = 2
+
+
+class Answer(NamedTuple):
+    """One row that fits the failure."""
+
+    level: Level
+    row: Row
+
+
+def classify(
+    failure: Failure, tables: Tables, overrides: Mapping[str, Cause] = _NO_OVERRIDES, *, provider: str
+) -> Classification:
+    """What this failure of this provider is. Never raises, whatever the codes are.
+
+    `overrides` maps `provider.code` or `network.code` to the cause a merchant wants for that row; advice codes can't be
+    overridden. The wait is that of any advice code, also where another row decided.
+    """
+    answers = tuple(_overridden(answer, overrides) for answer in _answers(failure, tables, provider))
+    if not answers:
+        return _unknown(failure, provider)
+    row = _decisive(answers).row
+    if row.cause is Cause.UNKNOWN:
+        return _unknown(failure, provider, row)
+    return Classification(
+        category=row.cause.category,
+        cause=row.cause,
+        code=row.code,
+        decided_by=row.name,
+        source=row.source,
+        wait_seconds=max((answer.row.wait_seconds or 0 for answer in answers), default=0) or None,
+    )
+
+
+def network_name(text: str | None) -> str | None:
+    """The one name of a card network in lower case; None where none is given."""
+    name = "_".join((text or "").lower().replace("-", " ").split())
+    return _NETWORK_NAMES.get(name, name) or None
+
+
+def _decisive(answers: tuple[Answer, ...]) -> Answer:
+    """The answer that counts; of equals the first, since answers come in order of precedence."""
+    best = min(answers, key=_rank)
+    if best.level is Level.ADVICE and best.row.cause is Cause.PERMANENT:
+        # "Do not try again" is hard and gives no reason: it must not hide that somebody suspects fraud.
+        return next((answer for answer in answers if answer.row.cause is Cause.FRAUD), best)
+    return best
+
+
+def _rank(answer: Answer) -> int:
+    cause, hard = answer.row.cause, answer.row.cause.category is Category.HARD_DECLINE
+    if cause is Cause.STOP_INSTRUCTION:
+        return 0
+    if cause is Cause.GENERIC:
+        return 5
+    if cause is Cause.UNKNOWN:
+        return 6
+    return (1 if hard else 2) if answer.level is Level.ADVICE else (3 if hard else 4)
+
+
+def _answers(failure: Failure, tables: Tables, provider: str) -> Iterator[Answer]:
+    """Every row that fits, in order of precedence."""
+    network = network_name(failure.network)
+    response = _network_code(failure.network_code)
+    for row in _advice(failure, tables, provider, network, response):
+        yield Answer(Level.ADVICE, row)
+    if said := _response(tables, network, response):
+        yield Answer(Level.NETWORK, said)
+    for text, kinds in ((failure.code, _CODE_KINDS), (failure.outcome_reason, _REASON_KINDS)):
+        if found := _provider_row(tables, provider, text, kinds):
+            yield Answer(Level.PROVIDER, found)
+
+
+def _advice(failure: Failure, tables: Tables, provider: str, network: str | None, response: str) -> Iterator[Row]:
+    # Only Mastercard numbers its advice, so a number without a network is Mastercard's.
+    code, whose = _network_code(failure.network_advice), network or "mastercard"
+    row = tables.advice.get((whose, code, response)) or tables.advice.get((whose, code, ""))
+    if row:
+        yield row
+    if found := _provider_row(tables, provider, failure.advice, (CodeKind.ADVICE_CODE,)):
+        yield found
+
+
+def _response(tables: Tables, network: str | None, code: str) -> Row | None:
+    """The network's own row, else the shared one; for a network without a table also the only one there is."""
+    row = tables.networks.get((network or "", code)) or tables.networks.get((ANY_NETWORK, code))
+    if row or network in _KNOWN_NETWORKS:
+        return row
+    others = [found for name in sorted(_KNOWN_NETWORKS) if (found := tables.networks.get((name, code)))]
+    return others[0] if len(others) == 1 else None
+
+
+def _provider_row(tables: Tables, provider: str, text: str | None, kinds: tuple[CodeKind, ...]) -> Row | None:
+    code = (text or "").strip().lower()
+    found = (tables.providers.get((provider, kind, code)) for kind in kinds)
+    return next((row for row in found if row), None)
+
+
+def _network_code(text: str | None) -> str:
+    """A response or advice code as the tables write it: upper case, a lone digit with its zero."""
+    code = (text or "").strip().upper()
+    return f"0{code}" if len(code) == 1 and code.isdigit() else code
+
+
+def _overridden(answer: Answer, overrides: Mapping[str, Cause]) -> Answer:
+    row = answer.row
+    cause = overrides.get(f"{row.table}.{row.code.lower()}") if answer.level is not Level.ADVICE else None
+    if cause is None or row.kind == CodeKind.ADVICE_CODE:
+        return answer
+    return Answer(answer.level, replace(row, cause=cause, source="overrides of the policy file"))
+
+
+def _unknown(failure: Failure, provider: str, row: Row | None = None) -> Classification:
+    """For review, with all codes that were given; `row` is one that is known to say nothing."""
+    given = ("code", "outcome", "outcome_reason", "advice", "network", "network_code", "network_advice")
+    # repr() keeps what PostgreSQL can't store (NUL) and what breaks a line out of the event log.
+    seen = ", ".join(f"{name}={value[:40]!r}" for name in given if (value := getattr(failure, name)))
+    reason = f"{row.name} ({row.meaning})" if row else "no row of any table"
+    return Classification(
+        category=Category.REVIEW,
+        cause=Cause.UNKNOWN,
+        code=row.code if row else None,
+        decided_by=f"{reason}; {provider} gave {seen or 'no code'}",
+        source=row.source if row else "no table: what is unknown is reviewed",
+    )
