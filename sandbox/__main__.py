@@ -1,0 +1,60 @@
+"""`python -m sandbox`: a fake payment provider on a port of this machine."""
+
+import argparse
+import asyncio
+import socket
+import sys
+from pathlib import Path
+
+import uvicorn
+
+from sandbox.app import create_app
+from sandbox.config import SandboxConfig
+from sandbox.models import Shape
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until a signal; 1 when the port can't be had."""
+    given = _parser().parse_args(arguments)
+    try:
+        listener = _listen(given.host, given.port)
+    except OSError as error:
+        print(f"sandbox: can't listen on {given.host}:{given.port}: {error.strerror}", file=sys.stderr)  # noqa: T201
+        return 1
+    asyncio.run(_serve(listener, _config(given), f"http://{given.host}:{listener.getsockname()[1]}"))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m sandbox", description="A fake Stripe for development and tests.")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
+    parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 takes a free one (default)")
+    parser.add_argument("--state", type=Path, help="file that keeps everything; left out: memory only")
+    parser.add_argument("--webhook-url", default="", help="where events are posted; left out: nowhere")
+    parser.add_argument("--webhook-secret", default="", help="endpoint secret that signs them")
+    parser.add_argument("--shape", type=Shape, default=Shape.BASIL, choices=list(Shape), help="invoice shape of events")
+    parser.add_argument("--no-echo", action="store_true", help="pay calls send no events of their own")
+    return parser
+
+
+def _config(given: argparse.Namespace) -> SandboxConfig:
+    return SandboxConfig(given.state, given.webhook_url, given.webhook_secret, given.shape, not given.no_echo)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((host, port))
+    listener.listen(1024)
+    return listener
+
+
+async def _serve(listener: socket.socket, config: SandboxConfig, address: str) -> None:
+    app = create_app(config)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
+    print(f"ready {address}", flush=True)  # noqa: T201
+    await server.serve(sockets=[listener])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+"""The sandbox as an ASGI app: the fake API under `/v1`, the control routes under `/_control`."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from sandbox import control
+from sandbox.call import Answer, Call
+from sandbox.config import SandboxConfig
+from sandbox.errors import ConnectionDroppedError, StripeError
+from sandbox.gateway import Gateway
+from sandbox.params import decode
+from sandbox.world import World
+
+CUT = "sandbox.cut"
+
+
+def create_app(config: SandboxConfig | None = None) -> FastAPI:
+    """A sandbox of its own; its state lives until the app's lifespan ends, or in the state file."""
+    world = World(config or SandboxConfig())
+    gateway = Gateway(world)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await gateway.close()
+        await world.webhooks.close()
+        world.store.close()
+
+    app = FastAPI(title="Sandbox gateway", lifespan=lifespan)
+    app.state.world = world
+    app.state.gateway = gateway
+    app.include_router(control.router)
+    app.add_api_route("/v1/{path:path}", stripe_api, methods=["GET", "POST", "DELETE"], include_in_schema=False)
+    app.add_api_route("/healthz", healthy, methods=["GET"])
+    app.add_exception_handler(StripeError, _stripe_error)
+    app.add_exception_handler(ValueError, _value_error)
+    app.add_middleware(Cuttable)
+    return app
+
+
+async def healthy() -> dict[str, str]:
+    """Alive."""
+    return {"status": "ok"}
+
+
+async def stripe_api(request: Request) -> Response:
+    """Every call of the fake API."""
+    gateway: Gateway = request.app.state.gateway
+    try:
+        call = await _read(request)
+    except StripeError as error:
+        return JSONResponse(error.body, error.status)
+    answer = await gateway.handle(call)
+    if answer.drop:
+        await request.scope[CUT]()
+    return _response(answer)
+
+
+async def _read(request: Request) -> Call:
+    body = (await request.body()).decode() if request.method != "GET" else ""
+    encoded = "&".join(part for part in (request.url.query, body) if part)
+    return Call(
+        method=request.method,
+        path=request.url.path.rstrip("/"),
+        params=decode(encoded),
+        key=request.headers.get("idempotency-key"),
+        version=request.headers.get("stripe-version"),
+        authorization=request.headers.get("authorization", ""),
+    )
+
+
+def _response(answer: Answer) -> Response:
+    content = answer.body if isinstance(answer.body, str) else json.dumps(answer.body)
+    return Response(content, answer.status, answer.headers, media_type="application/json")
+
+
+async def _stripe_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, StripeError)
+    return JSONResponse(error.body, error.status, error.headers)
+
+
+async def _value_error(_: Request, error: Exception) -> Response:
+    return JSONResponse({"detail": str(error)}, 422)
+
+
+class Cuttable:
+    """Gives handlers a way to cut the connection without an answer, as a broken network would."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on, with the cut in the scope."""
+
+        async def cut() -> None:
+            transport: Any = getattr(getattr(send, "__self__", None), "transport", None)
+            if transport is None:
+                raise ConnectionDroppedError("the sandbox dropped the connection")
+            transport.abort()
+            while (await receive())["type"] != "http.disconnect":
+                pass
+
+        scope[CUT] = cut
+        await self._app(scope, receive, send)

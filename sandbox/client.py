@@ -1,0 +1,195 @@
+"""A typed client of the control routes, for tests, the demo and `pri trigger`."""
+
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx
+from pydantic import BaseModel
+
+from sandbox.models import (
+    Card,
+    Created,
+    Delivery,
+    Document,
+    FailedInvoice,
+    Fault,
+    Happened,
+    LedgerEntry,
+    LogEntry,
+    Script,
+)
+
+Answer = TypeVar("Answer", bound=BaseModel)
+AT_ONCE = Delivery()
+
+
+class SandboxClient:
+    """Talks to one running sandbox; close it, or use it as an async context manager."""
+
+    def __init__(self, base_url: str, http: httpx.AsyncClient | None = None) -> None:
+        self._http = http or httpx.AsyncClient(base_url=base_url, timeout=120, trust_env=False)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Release the connections."""
+        await self._http.aclose()
+
+    async def create_failed_invoice(self, spec: FailedInvoice | None = None, **fields: Any) -> Created:
+        """A ready-made failed invoice; fields of `FailedInvoice` may be given by name."""
+        wanted = (spec or FailedInvoice()).model_copy(
+            update=dict(FailedInvoice.model_validate(fields)) if fields else {}
+        )
+        return Created.model_validate(await self._post("failed_invoices", wanted.model_dump(mode="json")))
+
+    async def script(self, invoice: str, *outcomes: str, append: bool = False, **options: Any) -> Document:
+        """Replace (or extend) the outcomes of the next pay calls; options are fields of `Script`."""
+        wanted = Script(outcomes=outcomes, append=append, **options)
+        return await self._put(f"invoices/{invoice}/script", wanted.model_dump(mode="json", exclude_none=True))
+
+    async def options(self, invoice: str, **options: Any) -> Document:
+        """Change `default`, `echo`, `echo_delivery` or `unguarded`; the script stays."""
+        wanted = Script(**options)
+        return await self._put(f"invoices/{invoice}/script", wanted.model_dump(mode="json", exclude_none=True))
+
+    async def remaining(self, invoice: str) -> list[str]:
+        """The scripted outcomes that are not consumed yet."""
+        return [str(text) for text in (await self._call("GET", f"invoices/{invoice}/script"))["script"]]
+
+    async def send(
+        self, invoice: str, type: str = "invoice.payment_failed", *, fresh: bool = False, delivery: Delivery = AT_ONCE
+    ) -> Happened:
+        """Send an event about the invoice: the recorded one again, or (`fresh`) a new one."""
+        return await self._act(f"invoices/{invoice}/send", delivery, type=type, fresh=fresh)
+
+    async def send_event(self, event: str, *, delivery: Delivery = AT_ONCE) -> Happened:
+        """Send one recorded event again."""
+        return await self._act(f"events/{event}/send", delivery)
+
+    async def send_raw(
+        self, event: Document | None = None, *, payload: str | None = None, delivery: Delivery = AT_ONCE
+    ) -> Happened:
+        """Sign and send an event or any text as it is."""
+        return await self._act("send_raw", delivery, event=event, payload=payload)
+
+    async def new_card(
+        self, customer: str, card: Card | None = None, *, set_default: bool = True, delivery: Delivery = AT_ONCE
+    ) -> Happened:
+        """The customer enters a new card."""
+        chosen = (card or Card(last4="5556")).model_dump(mode="json")
+        return await self._act(f"customers/{customer}/card", delivery, card=chosen, set_default=set_default)
+
+    async def card_update(
+        self,
+        payment_method: str,
+        *,
+        last4: str | None = None,
+        exp_month: int = 12,
+        exp_year: int = 2034,
+        delivery: Delivery = AT_ONCE,
+    ) -> Happened:
+        """The card updater changes a card."""
+        changed = {"last4": last4, "exp_month": exp_month, "exp_year": exp_year}
+        return await self._act(f"payment_methods/{payment_method}/auto_update", delivery, **changed)
+
+    async def pay_hosted(self, invoice: str, *, delivery: Delivery = AT_ONCE) -> Happened:
+        """The customer pays on the hosted page."""
+        return await self._act(f"invoices/{invoice}/pay_hosted", delivery)
+
+    async def void(self, invoice: str, *, delivery: Delivery = AT_ONCE) -> Happened:
+        """The merchant voids the invoice."""
+        return await self._act(f"invoices/{invoice}/close", delivery, status="void")
+
+    async def mark_uncollectible(self, invoice: str, *, delivery: Delivery = AT_ONCE) -> Happened:
+        """The merchant writes the invoice off."""
+        return await self._act(f"invoices/{invoice}/close", delivery, status="uncollectible")
+
+    async def end_subscription(self, invoice: str, *, delivery: Delivery = AT_ONCE) -> Happened:
+        """The subscription behind the invoice is canceled."""
+        return await self._act(f"invoices/{invoice}/end_subscription", delivery)
+
+    async def dispute(self, invoice: str, *, reason: str = "fraudulent", delivery: Delivery = AT_ONCE) -> Happened:
+        """The cardholder disputes the latest charge."""
+        return await self._act(f"invoices/{invoice}/dispute", delivery, reason=reason)
+
+    async def early_fraud_warning(
+        self, invoice: str, *, fraud_type: str = "unauthorized_use_of_card", delivery: Delivery = AT_ONCE
+    ) -> Happened:
+        """The issuer warns of fraud on the latest charge."""
+        return await self._act(f"invoices/{invoice}/early_fraud_warning", delivery, fraud_type=fraud_type)
+
+    async def provider_retry(
+        self,
+        invoice: str,
+        outcome: str | None = None,
+        *,
+        next_payment_attempt: int | None = None,
+        delivery: Delivery = AT_ONCE,
+    ) -> Happened:
+        """The provider's own schedule tries again; without an outcome it consumes the script."""
+        then = {"outcome": outcome, "next_payment_attempt": next_payment_attempt}
+        return await self._act(f"invoices/{invoice}/provider_retry", delivery, **then)
+
+    async def fault(self, path: str, outcome: str = "error:500", *, method: str = "GET", times: int = 1) -> None:
+        """Script a fault of calls whose path fits the pattern."""
+        await self._post("faults", Fault(path=path, outcome=outcome, method=method, times=times).model_dump())
+
+    async def clear_faults(self) -> None:
+        """Forget all scripted faults."""
+        await self._call("DELETE", "faults")
+
+    async def log(self, invoice: str | None = None, *, method: str | None = None) -> list[LogEntry]:
+        """Requests in order, all or those of one invoice or method."""
+        rows = await self._call("GET", "log", params={"invoice": invoice} if invoice else None)
+        entries = [LogEntry.model_validate(row) for row in rows]
+        return [entry for entry in entries if method in (None, entry.method)]
+
+    async def pay_calls(self, invoice: str) -> list[LogEntry]:
+        """The pay calls of an invoice in order, replays included."""
+        return [entry for entry in await self.log(invoice, method="POST") if entry.path.endswith("/pay")]
+
+    async def ledger(self, invoice: str | None = None) -> list[LedgerEntry]:
+        """Successful charges in order, all or those of one invoice."""
+        rows = await self._call("GET", "ledger", params={"invoice": invoice} if invoice else None)
+        return [LedgerEntry.model_validate(row) for row in rows]
+
+    async def advance_clock(self, seconds: int = 0) -> int:
+        """Move the sandbox's clock forward; gives its present."""
+        return int((await self._post("clock", {"advance": seconds}))["now"])
+
+    async def webhook_endpoint(self, url: str, secret: str) -> None:
+        """Send webhooks elsewhere from now on."""
+        await self._post("webhook_endpoint", {"url": url, "secret": secret})
+
+    async def idle(self) -> None:
+        """Wait until no webhook delivery is on its way."""
+        await self._post("idle", {})
+
+    async def _act(self, path: str, delivery: Delivery, **fields: Any) -> Happened:
+        body = {"delivery": delivery.model_dump(mode="json"), **fields}
+        return Happened.model_validate(await self._post(path, body))
+
+    async def _put(self, path: str, body: Document) -> Document:
+        changed: Document = await self._call("PUT", path, body)
+        return changed
+
+    async def _post(self, path: str, body: Document) -> Any:
+        return await self._call("POST", path, body)
+
+    async def _call(
+        self, method: str, path: str, body: Document | None = None, params: dict[str, str] | None = None
+    ) -> Any:
+        answer = await self._http.request(method, f"/_control/{path}", json=body, params=params)
+        if answer.is_error:
+            raise SandboxError(f"{method} {path}: {answer.status_code} {answer.text}")
+        return answer.json()
+
+
+class SandboxError(Exception):
+    """The sandbox refused a control call."""

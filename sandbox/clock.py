@@ -1,0 +1,25 @@
+"""The sandbox's clock: real time plus an offset that control calls push forward and that survives restarts."""
+
+import time
+
+from sandbox.store import Store
+
+
+class Clock:
+    """Seconds since 1970; never goes back."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._offset: int = (store.get("clock", "clock") or {"offset": 0})["offset"]
+
+    def now(self) -> int:
+        """The sandbox's present moment."""
+        return int(time.time()) + self._offset
+
+    def advance(self, seconds: int) -> int:
+        """Go forward; gives the new present."""
+        if seconds < 0:
+            raise ValueError("the clock only goes forward")
+        self._offset += seconds
+        self._store.put("clock", {"id": "clock", "offset": self._offset})
+        return self.now()

@@ -1,0 +1,157 @@
+"""Stripe's objects around a payment: customer, card, subscription, dispute, warning. Field names are Stripe's own."""
+
+from sandbox import ids
+from sandbox.models import Card, Document
+
+NO_ADDRESS: Document = dict.fromkeys(("city", "country", "line1", "line2", "postal_code", "state"))
+
+
+def address(country: str | None) -> Document:
+    """An address of which only the country is known."""
+    return {**NO_ADDRESS, "country": country}
+
+
+def customer(customer_id: str, now: int, livemode: bool = False) -> Document:
+    """A customer without a card."""
+    return {
+        "id": customer_id,
+        "object": "customer",
+        "address": None,
+        "balance": 0,
+        "created": now,
+        "currency": None,
+        "default_source": None,
+        "delinquent": False,
+        "description": None,
+        "discount": None,
+        "email": None,
+        "invoice_prefix": ids.fingerprint(customer_id)[:7].upper(),
+        "invoice_settings": {
+            "custom_fields": None,
+            "default_payment_method": None,
+            "footer": None,
+            "rendering_options": None,
+        },
+        "livemode": livemode,
+        "metadata": {},
+        "name": None,
+        "next_invoice_sequence": 1,
+        "phone": None,
+        "preferred_locales": [],
+        "shipping": None,
+        "tax_exempt": "none",
+        "test_clock": None,
+    }
+
+
+def payment_method(method_id: str, card: Card, now: int, livemode: bool = False) -> Document:
+    """A card payment method that isn't attached to anyone."""
+    return {
+        "id": method_id,
+        "object": "payment_method",
+        "allow_redisplay": "unspecified",
+        "billing_details": billing_details(),
+        "card": _card(card),
+        "created": now,
+        "customer": None,
+        "customer_account": None,
+        "livemode": livemode,
+        "metadata": {},
+        "type": "card",
+    }
+
+
+def billing_details(email: str | None = None, name: str | None = None, country: str | None = None) -> Document:
+    """Who the card belongs to."""
+    return {"address": address(country), "email": email, "name": name, "phone": None, "tax_id": None}
+
+
+def _card(card: Card) -> Document:
+    return {
+        "brand": card.brand,
+        "checks": dict.fromkeys(("address_line1_check", "address_postal_code_check", "cvc_check")),
+        "country": card.country,
+        "display_brand": card.brand,
+        "exp_month": card.exp_month,
+        "exp_year": card.exp_year,
+        "fingerprint": card.fingerprint or ids.fingerprint(card.brand, card.last4, card.exp_year, card.exp_month),
+        "funding": card.funding,
+        "generated_from": None,
+        "last4": card.last4,
+        "networks": {"available": [card.brand], "preferred": None},
+        "regulated_status": "unregulated",
+        "three_d_secure_usage": {"supported": True},
+        "wallet": None,
+    }
+
+
+def subscription(subscription_id: str, customer_id: str, invoice_id: str, now: int) -> Document:
+    """A monthly subscription whose latest invoice could not be paid; items are left empty."""
+    return {
+        "id": subscription_id,
+        "object": "subscription",
+        "application": None,
+        "billing_cycle_anchor": now,
+        "cancel_at": None,
+        "cancel_at_period_end": False,
+        "canceled_at": None,
+        "cancellation_details": {"comment": None, "feedback": None, "reason": None},
+        "collection_method": "charge_automatically",
+        "created": now,
+        "currency": None,
+        "customer": customer_id,
+        "default_payment_method": None,
+        "default_source": None,
+        "description": None,
+        "ended_at": None,
+        "items": {"object": "list", "data": [], "has_more": False, "url": "/v1/subscription_items"},
+        "latest_invoice": invoice_id,
+        "livemode": False,
+        "metadata": {},
+        "pause_collection": None,
+        "start_date": now,
+        "status": "past_due",
+        "test_clock": None,
+    }
+
+
+def dispute(charge: Document, now: int, reason: str) -> Document:
+    """A dispute of the whole charge that waits for the merchant's answer."""
+    return {
+        "id": ids.new("dp"),
+        "object": "dispute",
+        "amount": charge["amount"],
+        "balance_transactions": [],
+        "charge": charge["id"],
+        "created": now,
+        "currency": charge["currency"],
+        "enhanced_eligibility_types": [],
+        "evidence": {},
+        "evidence_details": {
+            "due_by": now + 604_800,
+            "enhanced_eligibility": {},
+            "has_evidence": False,
+            "past_due": False,
+            "submission_count": 0,
+        },
+        "is_charge_refundable": False,
+        "livemode": charge["livemode"],
+        "metadata": {},
+        "payment_intent": charge["payment_intent"],
+        "reason": reason,
+        "status": "needs_response",
+    }
+
+
+def early_fraud_warning(charge: Document, now: int, fraud_type: str) -> Document:
+    """An issuer's report of fraud; actionable until there is a dispute or a refund."""
+    return {
+        "id": ids.new("issfr"),
+        "object": "radar.early_fraud_warning",
+        "actionable": True,
+        "charge": charge["id"],
+        "created": now,
+        "fraud_type": fraud_type,
+        "livemode": charge["livemode"],
+        "payment_intent": charge["payment_intent"],
+    }

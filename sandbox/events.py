@@ -1,0 +1,65 @@
+"""Events: what happened, with a snapshot of the object in both shapes."""
+
+import copy
+
+from sandbox import ids
+from sandbox.clock import Clock
+from sandbox.config import api_version
+from sandbox.models import Document, Shape
+from sandbox.store import Store
+from sandbox.view import View, invoice_of
+
+
+class Events:
+    """Records events; sending them is the webhooks' task."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    def record(
+        self, event_type: str, kind: str, document_id: str, previous: Document | None = None, key: str | None = None
+    ) -> Document:
+        """Take a snapshot of the object as it is now; gives the stored event."""
+        document = self._store.get(kind, document_id) or {}
+        snapshots = {shape: View(self._store, shape).show(kind, document) for shape in Shape}
+        event = {
+            "id": ids.new("evt"),
+            "type": event_type,
+            "created": self._clock.now(),
+            "livemode": document.get("livemode", False),
+            "invoice": self._invoice(kind, document),
+            "snapshots": copy.deepcopy(snapshots),
+            "previous": previous,
+            "request": {"id": None, "idempotency_key": key},
+        }
+        return self._store.put("event", event)
+
+    def latest(self, event_type: str, invoice_id: str) -> Document | None:
+        """The newest event of a type about an invoice."""
+        found = self._store.find("event", invoice=invoice_id)
+        return next((event for event in found if event["type"] == event_type), None)
+
+    def _invoice(self, kind: str, document: Document) -> str | None:
+        if kind == "invoice":
+            return str(document["id"])
+        intent = document["id"] if kind == "payment_intent" else document.get("payment_intent")
+        return document.get("invoice") or invoice_of(self._store, intent)
+
+
+def envelope(event: Document, shape: Shape, pending: int = 1) -> Document:
+    """A recorded event as Stripe sends it to an endpoint of that API version."""
+    data: Document = {"object": event["snapshots"][shape]}
+    if event["previous"] is not None:
+        data["previous_attributes"] = event["previous"]
+    return {
+        "id": event["id"],
+        "object": "event",
+        "api_version": api_version(shape),
+        "created": event["created"],
+        "data": data,
+        "livemode": event["livemode"],
+        "pending_webhooks": pending,
+        "request": event["request"],
+        "type": event["type"],
+    }

@@ -1,0 +1,88 @@
+"""A ready-made failed payment: all its objects, consistent with each other."""
+
+from dataclasses import dataclass
+
+from sandbox import billing, documents, ids
+from sandbox.models import Created, Document, FailedInvoice
+
+
+@dataclass(frozen=True)
+class FailedPayment:
+    """The objects of one failed payment, as the newer API shows them."""
+
+    customer: Document
+    payment_method: Document
+    invoice: Document
+    payment_intent: Document
+    invoice_payment: Document
+    charge: Document | None
+    subscription: Document | None
+
+    def created(self, event_id: str) -> Created:
+        """The ids alone."""
+        return Created(
+            invoice=self.invoice["id"],
+            customer=self.customer["id"],
+            payment_method=self.payment_method["id"],
+            payment_intent=self.payment_intent["id"],
+            charge=self.charge["id"] if self.charge else None,
+            invoice_payment=self.invoice_payment["id"],
+            subscription=self.subscription["id"] if self.subscription else None,
+            event=event_id,
+        )
+
+
+def failed_payment(spec: FailedInvoice, now: int, owner: Document | None = None) -> FailedPayment:
+    """Build it; `owner` is an existing customer, whose new default card this card becomes."""
+    moment = spec.created if spec.created is not None else now
+    customer = owner or _customer(spec, moment)
+    method = _method(spec, customer, moment)
+    customer["invoice_settings"] = customer["invoice_settings"] | {"default_payment_method": method["id"]}
+    customer["delinquent"] = True
+    invoice = _invoice(spec, customer, moment)
+    intent = billing.payment_intent(invoice, moment)
+    charge = None if spec.requires_action else billing.declined_charge(intent, method, spec, moment)
+    intent |= _waiting(method) if charge is None else _failed(spec, charge, method)
+    link = billing.invoice_payment(invoice, intent, moment)
+    return FailedPayment(customer, method, invoice, intent, link, charge, _subscription(invoice, moment))
+
+
+def _customer(spec: FailedInvoice, now: int) -> Document:
+    made = documents.customer(spec.customer_id or ids.new("cus"), now, spec.livemode)
+    address = documents.address(spec.country) if spec.country else None
+    known = {"email": spec.email, "name": spec.name, "metadata": dict(spec.customer_metadata)}
+    return made | known | {"address": address, "currency": spec.currency}
+
+
+def _method(spec: FailedInvoice, customer: Document, now: int) -> Document:
+    made = documents.payment_method(spec.payment_method_id or ids.new("pm"), spec.card, now, spec.livemode)
+    made["billing_details"] = documents.billing_details(customer["email"], customer["name"], spec.country)
+    return made | {"customer": customer["id"]}
+
+
+def _invoice(spec: FailedInvoice, customer: Document, now: int) -> Document:
+    made = billing.invoice(spec.invoice_id or ids.new("in"), customer, spec.amount, spec.currency, now)
+    made |= {"attempt_count": spec.attempt_count, "attempted": spec.attempt_count > 0}
+    made |= {"auto_advance": spec.auto_advance, "next_payment_attempt": spec.next_payment_attempt}
+    made |= {"metadata": dict(spec.metadata), "livemode": spec.livemode}
+    if spec.subscription:
+        named = spec.subscription if isinstance(spec.subscription, str) else ids.new("sub")
+        made |= {"billing_reason": "subscription_cycle", "parent": billing.subscription_parent(named, {})}
+    return billing.finalize(made, now)
+
+
+def _failed(spec: FailedInvoice, charge: Document, method: Document) -> Document:
+    error = billing.payment_error(spec, charge["id"], method)
+    return {"last_payment_error": error, "latest_charge": charge["id"]}
+
+
+def _waiting(method: Document) -> Document:
+    action = {"type": "use_stripe_sdk", "use_stripe_sdk": {"type": "three_d_secure_redirect"}}
+    return {"status": "requires_action", "payment_method": method["id"], "next_action": action}
+
+
+def _subscription(invoice: Document, now: int) -> Document | None:
+    if invoice["parent"] is None:
+        return None
+    name = invoice["parent"]["subscription_details"]["subscription"]
+    return documents.subscription(name, invoice["customer"], invoice["id"], now)

@@ -1,0 +1,124 @@
+"""How every request to the fake API is answered: authenticate, match, replay or run, keep, send events."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from sandbox import faults, ids, log
+from sandbox.call import Answer, Call
+from sandbox.endpoints import Endpoint, match
+from sandbox.errors import StripeError
+from sandbox.idempotency import Kept
+from sandbox.params import refuse_unknown
+from sandbox.pay import busy
+from sandbox.world import World
+
+
+class Gateway:
+    """The fake API without HTTP."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._running: set[asyncio.Task[Answer]] = set()
+
+    async def handle(self, call: Call) -> Answer:
+        """Answer a call. Once begun it runs to its end, whether or not the caller still listens."""
+        task = asyncio.create_task(self._logged(call))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return await asyncio.shield(task)
+
+    async def close(self) -> None:
+        """End what still runs; unfinished requests have changed nothing."""
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+    async def _logged(self, call: Call) -> Answer:
+        sequence = log.begin(self._world, call)
+        try:
+            answer = await self._answer(call)
+        except StripeError as error:
+            name = str(error.error.get("code") or error.error.get("type"))
+            scripted = call.outcome.text if call.outcome else f"error:{error.status}:{name}"
+            answer = Answer(error.status, error.body, error.headers, keep=False, outcome=scripted)
+        log.end(self._world, sequence, answer)
+        if answer.after:
+            await asyncio.sleep(answer.after)
+        return replace(answer, headers=self._headers(call, answer))
+
+    async def _answer(self, call: Call) -> Answer:
+        _authenticate(call)
+        endpoint, call.names = match(call.method, call.path)
+        if scripted := await faults.strike(self._world, call):
+            return scripted
+        refuse_unknown(call.params, endpoint.params)
+        if call.key is None or call.method != "POST":
+            return await self._run(call, endpoint)
+        return await self._keyed(call, endpoint, call.key)
+
+    async def _keyed(self, call: Call, endpoint: Endpoint, key: str) -> Answer:
+        request = {"method": call.method, "path": call.path, "params": call.params}
+        kept = self._world.keys.begin(key, request, self._world.clock.now())
+        if kept:
+            headers = {"Idempotent-Replayed": "true", "Original-Request": kept.request_id}
+            return Answer(kept.status, kept.body, headers, replayed=True, outcome="replayed")
+        try:
+            return await self._run(call, endpoint)
+        finally:
+            self._world.keys.forget(key)
+
+    async def _run(self, call: Call, endpoint: Endpoint) -> Answer:
+        with self._alone(call, endpoint):
+            if endpoint.prepare:
+                await endpoint.prepare(self._world, call)
+            with self._world.store.transaction():
+                answer = endpoint.run(self._world, call)
+                answer = self._keep(call, answer)
+        if answer.delivery:
+            await self._world.webhooks.send(answer.events, answer.delivery)
+        return answer
+
+    def _keep(self, call: Call, answer: Answer) -> Answer:
+        """Store the answer under its key, in the same transaction as what it did."""
+        request_id = ids.new("req")
+        if call.key and answer.keep and call.method == "POST":
+            self._world.keys.finish(call.key, Kept(answer.status, json.dumps(answer.body), request_id))
+        return replace(answer, headers={"Request-Id": request_id, **answer.headers})
+
+    @contextmanager
+    def _alone(self, call: Call, endpoint: Endpoint) -> Iterator[None]:
+        """One call at a time per object, as Stripe does it, except for invoices marked unguarded."""
+        name = call.names[0] if endpoint.exclusive else None
+        if name is None or self._world.control(name)["unguarded"]:
+            yield
+            return
+        if name in self._world.busy:
+            raise busy(name)
+        self._world.busy.add(name)
+        try:
+            yield
+        finally:
+            self._world.busy.discard(name)
+
+    @staticmethod
+    def _headers(call: Call, answer: Answer) -> dict[str, str]:
+        headers = {"Request-Id": ids.new("req"), "Stripe-Version": call.version or "2026-10-28.endive"}
+        if call.key and call.method == "POST":
+            headers["Idempotency-Key"] = call.key
+        if answer.status == 500:
+            headers["Stripe-Should-Retry"] = "false"
+        return headers | answer.headers
+
+
+def _authenticate(call: Call) -> None:
+    scheme, _, token = call.authorization.partition(" ")
+    if scheme.lower() == "bearer" and token.strip().startswith(("sk_test_", "rk_test_")):
+        return
+    raise StripeError(
+        401,
+        type="invalid_request_error",
+        message="Invalid API Key provided: the sandbox takes keys that start with sk_test_ or rk_test_.",
+    )

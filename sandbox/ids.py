@@ -1,0 +1,17 @@
+"""Identifiers that look like Stripe's."""
+
+import hashlib
+import secrets
+import string
+
+ALPHABET = string.ascii_letters + string.digits
+
+
+def new(prefix: str) -> str:
+    """A fresh identifier such as `in_1Sb8…`: the prefix, `_1`, and 23 random letters and digits."""
+    return f"{prefix}_1{''.join(secrets.choice(ALPHABET) for _ in range(23))}"
+
+
+def fingerprint(*parts: object) -> str:
+    """16 characters that are the same for the same card."""
+    return hashlib.sha256("|".join(map(str, parts)).encode()).hexdigest()[:16]

@@ -1,0 +1,57 @@
+"""The request log: every call to the fake API, with what became of it."""
+
+import json
+import re
+import time
+
+from sandbox.call import Answer, Call
+from sandbox.models import Document
+from sandbox.view import invoice_of
+from sandbox.world import World
+
+INVOICE = re.compile(r"^/v1/invoices/([^/]+)")
+INTENT = re.compile(r"^/v1/payment_intents/([^/]+)")
+
+
+def begin(world: World, call: Call) -> int:
+    """Write the call down before anything else happens; gives its number."""
+    return world.store.insert(
+        "log",
+        at=world.clock.now(),
+        wall=time.time(),
+        method=call.method,
+        path=call.path,
+        params=json.dumps(call.params),
+        idempotency_key=call.key,
+        stripe_version=call.version,
+        invoice=_invoice(world, call),
+        replayed=0,
+    )
+
+
+def end(world: World, sequence: int, answer: Answer) -> None:
+    """Add the answer; status 0 is a dropped connection."""
+    status = 0 if answer.drop else answer.status
+    sql = "UPDATE log SET status = ?, replayed = ?, outcome = ? WHERE sequence = ?"
+    world.store.execute(sql, status, int(answer.replayed), answer.outcome, sequence)
+
+
+def entries(world: World, invoice: str | None = None) -> list[Document]:
+    """The log in order, all of it or what concerns one invoice."""
+    found = world.store.rows("log", invoice)
+    return [row | {"params": json.loads(row["params"]), "replayed": bool(row["replayed"])} for row in found]
+
+
+def _invoice(world: World, call: Call) -> str | None:
+    if of := INVOICE.match(call.path):
+        return of[1]
+    if of := INTENT.match(call.path):
+        return invoice_of(world.store, of[1])
+    named = call.params.get("invoice")
+    return named if isinstance(named, str) else invoice_of(world.store, _intent_param(call.params))
+
+
+def _intent_param(params: Document) -> str | None:
+    payment = params.get("payment")
+    named = params.get("payment_intent") or (payment.get("payment_intent") if isinstance(payment, dict) else None)
+    return named if isinstance(named, str) else None

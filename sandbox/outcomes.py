@@ -1,0 +1,96 @@
+"""The small language that scripts what a pay call does, e.g. `decline:do_not_honor;advice=try_again_later`."""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from sandbox.models import Decline
+
+OPTIONS = {
+    "code": "code",
+    "advice": "advice_code",
+    "network": "network_decline_code",
+    "mac": "network_advice_code",
+    "type": "outcome_type",
+    "reason": "reason",
+    "status": "network_status",
+    "risk": "risk_level",
+}
+
+
+class Effect(StrEnum):
+    """What happens to the money."""
+
+    SUCCEED = "succeed"
+    DECLINE = "decline"
+    REQUIRES_ACTION = "requires_action"
+    NOTHING = "nothing"
+
+
+class Reply(StrEnum):
+    """What the caller hears of it."""
+
+    TRUTH = "truth"
+    ERROR = "error"
+    DROP = "drop"
+    MALFORMED = "malformed"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One scripted execution: wait, change the money, wait, answer."""
+
+    text: str
+    effect: Effect
+    reply: Reply = Reply.TRUTH
+    decline: Decline | None = None
+    status: int = 0
+    retry_after: str | None = None
+    before: float = 0.0
+    after: float = 0.0
+
+
+def parse(text: str) -> Outcome:
+    """Read an outcome; ValueError names what isn't understood."""
+    head, _, rest = text.partition(":")
+    if head == "decline":
+        return Outcome(text, Effect.DECLINE, decline=_decline(rest))
+    if head == "hang":
+        return _hang(text, rest)
+    if head in ("error", "succeed_then_error"):
+        return _error(text, head, rest)
+    if head == "succeed_then_hang":
+        return Outcome(text, Effect.SUCCEED, after=float(rest))
+    if rest or text not in SIMPLE:
+        raise ValueError(f"unknown outcome: {text!r}")
+    return replace(SIMPLE[text], text=text)
+
+
+SIMPLE = {
+    "succeed": Outcome("", Effect.SUCCEED),
+    "succeed_then_drop": Outcome("", Effect.SUCCEED, Reply.DROP),
+    "malformed": Outcome("", Effect.SUCCEED, Reply.MALFORMED),
+    "drop": Outcome("", Effect.NOTHING, Reply.DROP),
+    "requires_action": Outcome("", Effect.REQUIRES_ACTION),
+}
+
+
+def _decline(rest: str) -> Decline:
+    code, *options = rest.split(";")
+    fields = {"decline_code": code or "generic_decline"}
+    for option in options:
+        name, _, value = option.partition("=")
+        if name not in OPTIONS:
+            raise ValueError(f"unknown option of a decline: {name!r}")
+        fields[OPTIONS[name]] = value
+    return Decline.model_validate(fields)
+
+
+def _hang(text: str, rest: str) -> Outcome:
+    seconds, _, then = rest.partition(":")
+    return replace(parse(then or "succeed"), text=text, before=float(seconds))
+
+
+def _error(text: str, head: str, rest: str) -> Outcome:
+    status, _, retry_after = rest.partition(":")
+    effect = Effect.SUCCEED if head == "succeed_then_error" else Effect.NOTHING
+    return Outcome(text, effect, Reply.ERROR, status=int(status), retry_after=retry_after or None)

@@ -1,0 +1,159 @@
+"""`POST /v1/invoices/{id}/pay`: the scripted heart of the sandbox."""
+
+import asyncio
+from collections.abc import Sequence
+
+from sandbox import billing
+from sandbox.call import Answer, Call
+from sandbox.errors import StripeError, invalid, plain
+from sandbox.models import Decline, Delivery, Document
+from sandbox.outcomes import Effect, Outcome, Reply, parse
+from sandbox.params import boolean, text
+from sandbox.payments import PAYABLE
+from sandbox.view import View, default_intent
+from sandbox.world import World
+
+PARAMS = ("expand", "forgive", "mandate", "off_session", "paid_out_of_band", "payment_method", "source")
+ACTION_NEEDED = (
+    "This payment requires additional user action before it can be completed successfully. Payment can be"
+    " completed using the PaymentIntent associated with the invoice."
+)
+
+
+async def prepare(world: World, call: Call) -> None:
+    """Check the request, take the next scripted outcome, and wait as it says."""
+    invoice = world.need("invoice", call.names[0])
+    _check(world, call, invoice)
+    if boolean(call.params, "paid_out_of_band"):
+        return
+    method_of(world, call, invoice)
+    call.outcome = take(world, invoice["id"])
+    if call.outcome.before:
+        await asyncio.sleep(call.outcome.before)
+
+
+def take(world: World, invoice_id: str) -> Outcome:
+    """Consume the next scripted outcome; the invoice's default one when the script is empty."""
+    control = world.control(invoice_id)
+    if not control["script"]:
+        return parse(control["default"])
+    text_of = control["script"].pop(0)
+    world.store.put("control", control)
+    return parse(text_of)
+
+
+def run(world: World, call: Call) -> Answer:
+    """Move the money as scripted, and answer as scripted (which may be something else)."""
+    invoice = world.need("invoice", call.names[0])
+    _check(world, call, invoice)
+    if call.outcome is None:
+        return _answer(world, call, world.payments.out_of_band(invoice, call.key))
+    if call.outcome.effect is Effect.NOTHING:
+        return _reply(world, call, [])
+    method = method_of(world, call, invoice)
+    if call.outcome.effect is Effect.SUCCEED:
+        return _reply(world, call, world.payments.succeed(invoice, method, "pay_call", call.key))
+    return _refused(world, call, invoice, method, call.outcome)
+
+
+def method_of(world: World, call: Call, invoice: Document) -> Document:
+    """The payment method to charge: the named one, the invoice's, the subscription's, or the customer's."""
+    named = text(call.params, "payment_method") or text(call.params, "source")
+    customer = world.need("customer", invoice["customer"])
+    chosen = named or invoice["default_payment_method"] or _subscription_method(world, invoice)
+    chosen = chosen or customer["invoice_settings"]["default_payment_method"]
+    if not chosen:
+        raise invalid("There is no default payment method for this customer.", code="missing_payment_method")
+    method = world.store.get("payment_method", chosen)
+    if method is None:
+        raise invalid(f"No such PaymentMethod: '{chosen}'", param="payment_method", code="resource_missing")
+    if method["customer"] != customer["id"]:
+        raise invalid("The payment method must be attached to the customer.", param="payment_method")
+    return method
+
+
+def echo(world: World, invoice_id: str) -> Delivery | None:
+    """How the events of a pay call are sent; None when echoes are off."""
+    control = world.control(invoice_id)
+    on = world.config.echo and control["echo"]
+    return Delivery.model_validate(control["echo_delivery"] | {"wait": False}) if on else None
+
+
+def _check(world: World, call: Call, invoice: Document) -> None:
+    for name in ("forgive", "off_session", "paid_out_of_band"):
+        boolean(call.params, name)
+    if invoice["status"] == "paid" and not world.control(invoice["id"])["unguarded"]:
+        raise invalid("Invoice is already paid")
+    if invoice["status"] not in (*PAYABLE, "paid"):
+        raise invalid(f"This invoice can't be paid: its status is {invoice['status']}.", code="invoice_not_editable")
+
+
+def _subscription_method(world: World, invoice: Document) -> str | None:
+    details = (invoice.get("parent") or {}).get("subscription_details") or {}
+    subscription = world.store.get("subscription", details.get("subscription"))
+    return subscription["default_payment_method"] if subscription else None
+
+
+def _refused(world: World, call: Call, invoice: Document, method: Document, outcome: Outcome) -> Answer:
+    if outcome.effect is Effect.REQUIRES_ACTION:
+        events = world.payments.require_action(invoice, method, call.key)
+        error: Document = {"type": "card_error", "code": "invoice_payment_intent_requires_action"}
+        error["message"] = ACTION_NEEDED
+    else:
+        decline = outcome.decline or Decline()
+        events = world.payments.decline(invoice, method, decline, call.key)
+        charge = (default_intent(world.store, invoice["id"]) or {}).get("latest_charge") or ""
+        error = billing.payment_error(decline, charge, method)
+    return _card_error(world, call, error, events)
+
+
+def _card_error(world: World, call: Call, error: Document, events: Sequence[Document]) -> Answer:
+    intent = default_intent(world.store, call.names[0])
+    if intent:
+        error["payment_intent"] = View(world.store, call.shape).show("payment_intent", intent)
+    return _with_echo(world, call, 402, {"error": error}, events)
+
+
+def _reply(world: World, call: Call, events: Sequence[Document]) -> Answer:
+    outcome = call.outcome or parse("succeed")
+    if outcome.reply is Reply.TRUTH:
+        return _answer(world, call, events)
+    if outcome.reply is Reply.MALFORMED:
+        return _with_echo(world, call, 200, {"object": "nonsense", "amount": "many"}, events)
+    if outcome.reply is Reply.DROP:
+        return _with_echo(world, call, 200, _shown(world, call), events, drop=True)
+    error = plain(outcome.status, outcome.retry_after)
+    if not events and outcome.status != 500:
+        raise error
+    return _with_echo(world, call, outcome.status, error.body, events)
+
+
+def _shown(world: World, call: Call) -> Document:
+    invoice = world.need("invoice", call.names[0])
+    return View(world.store, call.shape).show("invoice", invoice, call.params.get("expand", ()))
+
+
+def _answer(world: World, call: Call, events: Sequence[Document]) -> Answer:
+    return _with_echo(world, call, 200, _shown(world, call), events)
+
+
+def _with_echo(
+    world: World, call: Call, status: int, body: Document, events: Sequence[Document], drop: bool = False
+) -> Answer:
+    outcome = call.outcome.text if call.outcome else "paid_out_of_band"
+    after = call.outcome.after if call.outcome else 0.0
+    keep = not drop or bool(events)
+    delivery = echo(world, call.names[0])
+    return Answer(
+        status, body, events=tuple(events), delivery=delivery, keep=keep, drop=drop, after=after, outcome=outcome
+    )
+
+
+def busy(invoice_id: str) -> StripeError:
+    """Stripe's answer to two calls that want the same object at once."""
+    return StripeError(
+        429,
+        type="invalid_request_error",
+        code="lock_timeout",
+        message=f"This object cannot be accessed right now because another API request is accessing it: {invoice_id}.",
+    )

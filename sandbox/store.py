@@ -1,0 +1,113 @@
+"""State: JSON documents, idempotency keys, the request log and the ledger, in one SQLite file or in memory."""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sandbox.models import Document
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS document (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT, id TEXT, customer TEXT, invoice TEXT,
+    payment_intent TEXT, charge TEXT, body TEXT, UNIQUE (kind, id));
+CREATE INDEX IF NOT EXISTS by_customer ON document (kind, customer);
+CREATE INDEX IF NOT EXISTS by_invoice ON document (kind, invoice);
+CREATE INDEX IF NOT EXISTS by_intent ON document (kind, payment_intent);
+CREATE INDEX IF NOT EXISTS by_charge ON document (kind, charge);
+CREATE TABLE IF NOT EXISTS idempotency (
+    key TEXT PRIMARY KEY, request TEXT, created INTEGER, status INTEGER, body TEXT, request_id TEXT);
+CREATE TABLE IF NOT EXISTS log (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER, wall REAL, method TEXT, path TEXT, params TEXT,
+    idempotency_key TEXT, stripe_version TEXT, invoice TEXT, status INTEGER, replayed INTEGER, outcome TEXT);
+CREATE INDEX IF NOT EXISTS log_by_invoice ON log (invoice);
+CREATE TABLE IF NOT EXISTS ledger (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT, invoice TEXT, charge TEXT, payment_intent TEXT,
+    payment_method TEXT, amount INTEGER, currency TEXT, at INTEGER, origin TEXT, idempotency_key TEXT);
+CREATE INDEX IF NOT EXISTS ledger_by_invoice ON ledger (invoice);
+CREATE TRIGGER IF NOT EXISTS ledger_no_update BEFORE UPDATE ON ledger
+    BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+CREATE TRIGGER IF NOT EXISTS ledger_no_delete BEFORE DELETE ON ledger
+    BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+DELETE FROM idempotency WHERE status IS NULL;
+"""
+LINKS = ("customer", "invoice", "payment_intent", "charge")
+
+
+class Store:
+    """A request changes state in one transaction, so a kill leaves it done and answered, or not begun."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
+        self._db.row_factory = sqlite3.Row
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.executescript(SCHEMA)
+
+    def close(self) -> None:
+        """Release the file."""
+        self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing; nested ones join the outer one. Never hold it across an await."""
+        if self._db.in_transaction:
+            yield
+            return
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    def put(self, kind: str, document: Document) -> Document:
+        """Insert or replace by kind and id; the order of first insertion is kept."""
+        row = (kind, document["id"], *(_link(document, name) for name in LINKS), json.dumps(document))
+        self._db.execute(
+            "INSERT INTO document (kind, id, customer, invoice, payment_intent, charge, body)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (kind, id) DO UPDATE SET customer = excluded.customer,"
+            " invoice = excluded.invoice, payment_intent = excluded.payment_intent, charge = excluded.charge,"
+            " body = excluded.body",
+            row,
+        )
+        return document
+
+    def get(self, kind: str, document_id: str | None) -> Document | None:
+        """A copy of the document, or None."""
+        row = self._db.execute("SELECT body FROM document WHERE kind = ? AND id = ?", (kind, document_id)).fetchone()
+        return json.loads(row["body"]) if row else None
+
+    def find(self, kind: str, **links: str | None) -> list[Document]:
+        """Documents of a kind, newest first, whose links equal the given ones (None: any)."""
+        wanted = {name: value for name, value in links.items() if value is not None}
+        if unknown := set(wanted) - set(LINKS):
+            raise ValueError(f"no such link: {unknown}")
+        where = "".join(f" AND {name} = ?" for name in wanted)
+        sql = f"SELECT body FROM document WHERE kind = ?{where} ORDER BY sequence DESC"
+        return [json.loads(row["body"]) for row in self._db.execute(sql, (kind, *wanted.values()))]
+
+    def insert(self, table: str, **values: Any) -> int:
+        """Append a row to the log or the ledger; gives its sequence."""
+        names = ", ".join(values)
+        marks = ", ".join("?" * len(values))
+        cursor = self._db.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", tuple(values.values()))
+        return int(cursor.lastrowid or 0)
+
+    def rows(self, table: str, invoice: str | None = None) -> list[Document]:
+        """Rows of the log or the ledger in order, all or those of one invoice."""
+        where, values = (" WHERE invoice = ?", (invoice,)) if invoice else ("", ())
+        return [dict(row) for row in self._db.execute(f"SELECT * FROM {table}{where} ORDER BY sequence", values)]
+
+    def execute(self, sql: str, *values: Any) -> list[Document]:
+        """Run one statement; gives its rows."""
+        return [dict(row) for row in self._db.execute(sql, values)]
+
+
+def _link(document: Document, name: str) -> str | None:
+    payment = document.get("payment")
+    value = document.get(name) or (payment.get(name) if isinstance(payment, dict) else None)
+    return value if isinstance(value, str) else None
