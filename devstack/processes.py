@@ -121,12 +121,14 @@ def wait_until(
 
 
 class Child:
-    """A running program that we started."""
+    """A running program that we started; `started_at` in seconds since 1970."""
 
     def __init__(self, program: Program, popen: subprocess.Popen[bytes]) -> None:
         self.program = program
         self.identity = Identity(popen.pid, started(popen.pid) or "", program.argv)
         self._popen = popen
+        self._swept = False
+        self.started_at = time.time()
 
     @property
     def pid(self) -> int:
@@ -149,8 +151,14 @@ class Child:
             signal_group(self.pid, self.program.stop_signal)
             wait_until(lambda: self.exit_code() is not None, self.program.grace_seconds)
         self.kill()
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """What outlived the leader of the group; once only, since numbers come into use again."""
+        if not self._swept:
+            self._swept = True
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
 
 
 def spawn(program: Program) -> Child:

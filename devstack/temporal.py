@@ -1,7 +1,6 @@
 """Temporal's development server: found or fetched, and how to run it. `python -m devstack.temporal` prints its path."""
 
 import shutil
-import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,22 +52,15 @@ class Ports:
     ui: int
 
 
-def program(server: Path, data_dir: Path, ports: Ports) -> Program:
+def program(server: Path, data_dir: Path, ports: Ports, namespace: str = "default") -> Program:
     """The server as a child that keeps its data in DATA_DIR/temporal.db."""
     argv = (
         str(server), "server", "start-dev", "--ip", "127.0.0.1", "--port", str(ports.frontend),
         "--ui-port", str(ports.ui), "--db-filename", str(data_dir / "temporal.db"),
-        "--namespace", "default", "--log-level", "warn",
+        "--namespace", namespace, "--log-level", "warn",
     )  # fmt: skip
     pragmas = [word for pragma in PRAGMAS for word in ("--sqlite-pragma", pragma)]
     return Program("temporal", (*argv, *pragmas), data_dir / "logs" / "temporal.log")
-
-
-def listens(port: int) -> bool:
-    """Whether something takes TCP connections on that port of 127.0.0.1."""
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def main() -> int:

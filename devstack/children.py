@@ -1,0 +1,118 @@
+"""The programs of the stack that are ours: how each is called, and the environment each gets."""
+
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from devstack.processes import Program
+from devstack.secrets import DevSecrets
+from settings import Settings, environment
+
+ROOT = Path(__file__).parent.parent
+CLI = (sys.executable, str(ROOT / "cli.py"))
+OWN_SERVER_DROPS = ("TEMPORAL_API_KEY", "TEMPORAL_PROFILE", "TEMPORAL_TLS")
+WORKER_GRACE_SECONDS = 40.0
+
+
+@dataclass(frozen=True)
+class Commands:
+    """What is run for each part; tests put stand-ins here."""
+
+    migrate: tuple[str, ...] = (*CLI, "migrate")
+    sandbox: tuple[str, ...] = (sys.executable, "-m", "sandbox")
+    api: tuple[str, ...] = (*CLI, "api")
+    worker: tuple[str, ...] = (*CLI, "worker")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Of `pri dev`. A port 0 means any free one. `environment` is laid over the children's own."""
+
+    data_dir: Path = Path(".pri")
+    api_port: int = 8000
+    temporal_port: int = 7233
+    temporal_ui_port: int = 8233
+    sandbox: bool = True
+    commands: Commands = Commands()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    queues: tuple[str, ...] = ("recovery:workflow", "recovery:activity", "charges-stripe:activity")
+    ready_seconds: float = 90.0
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where the running parts are; `temporal_ui` and `sandbox` are empty where there is none."""
+
+    writer_url: str = field(repr=False)
+    owner_url: str = field(repr=False)
+    temporal: str
+    temporal_ui: str
+    sandbox: str
+    api: str
+
+
+def temporal_environment(settings: Settings, addresses: Addresses) -> dict[str, str]:
+    """How to reach Temporal; a server of our own gets neither a key nor a profile meant for another one."""
+    known = {"TEMPORAL_ADDRESS": addresses.temporal, "TEMPORAL_NAMESPACE": settings.temporal_namespace}
+    if settings.temporal_address:
+        return {**environment(), **known}
+    plain = {name: text for name, text in environment().items() if not name.startswith(OWN_SERVER_DROPS)}
+    return {**plain, **known, "TEMPORAL_CONFIG_FILE": os.devnull}
+
+
+def service_environment(
+    settings: Settings, options: Options, addresses: Addresses, known: DevSecrets
+) -> dict[str, str]:
+    """Of worker and API. The owner's database address is not in it."""
+    env = temporal_environment(settings, addresses)
+    env.pop("DATABASE_OWNER_URL", None)
+    env |= {"DATABASE_URL": addresses.writer_url, "TEMPORAL_UI_URL": addresses.temporal_ui, "PYTHONUNBUFFERED": "1"}
+    env |= {"API_HOST": "127.0.0.1", "API_PORT": addresses.api.rpartition(":")[2]}
+    env["BOOTSTRAP_API_KEY"] = settings.bootstrap_api_key.get_secret_value() or known.bootstrap_key
+    if options.sandbox:
+        env |= _sandbox_environment(settings, addresses, known)
+    return {**env, **options.environment}
+
+
+def _sandbox_environment(settings: Settings, addresses: Addresses, known: DevSecrets) -> dict[str, str]:
+    """A live key is never sent to a sandbox, not even to our own."""
+    given = "" if settings.livemode else settings.stripe_api_key.get_secret_value()
+    return {
+        "STRIPE_API_BASE": addresses.sandbox,
+        "STRIPE_API_KEY": given or known.stripe_key,
+        "STRIPE_WEBHOOK_SECRETS": ",".join(webhook_secrets(settings, known)),
+    }
+
+
+def webhook_secrets(settings: Settings, known: DevSecrets) -> tuple[str, ...]:
+    """Those given from outside, newest first; else the one of this data directory."""
+    given = tuple(secret.get_secret_value() for secret in settings.stripe_webhook_secrets)
+    return given or (known.webhook_secret,)
+
+
+def sandbox(options: Options, data_dir: Path, addresses: Addresses, secret: str, env: Mapping[str, str]) -> Program:
+    """The fake gateway, with its state in the data directory."""
+    argv = (
+        *options.commands.sandbox, "--port", addresses.sandbox.rpartition(":")[2],
+        "--state", str(data_dir / "sandbox.db"),
+        "--webhook-url", f"{addresses.api}/webhooks/stripe", "--webhook-secret", secret,
+    )  # fmt: skip
+    path = os.pathsep.join(filter(None, (str(ROOT), env.get("PYTHONPATH"))))
+    return Program("sandbox", argv, data_dir / "logs" / "sandbox.log", {**env, "PYTHONPATH": path})
+
+
+def service(name: str, argv: tuple[str, ...], data_dir: Path, env: Mapping[str, str]) -> Program:
+    """Worker or API; the worker gets the time to finish a charge."""
+    grace = WORKER_GRACE_SECONDS if name == "worker" else 10.0
+    log = data_dir / "logs" / f"{name}.log"
+    return Program(name, argv, log, env, stop_signal=signal.SIGTERM, grace_seconds=grace)
+
+
+def probe(name: str, arguments: tuple[str, ...], data_dir: Path, env: Mapping[str, str]) -> Program:
+    """A wait for Temporal; see `devstack.probe`."""
+    argv = (sys.executable, "-m", "devstack.probe", *arguments)
+    path = os.pathsep.join(filter(None, (str(ROOT), env.get("PYTHONPATH"))))
+    return Program(name, argv, data_dir / "logs" / f"{name}.log", {**env, "PYTHONPATH": path})

@@ -1,0 +1,75 @@
+"""Waits for Temporal: `python -m devstack.probe frontend` or `... pollers SINCE QUEUE:KIND...`.
+
+A process of its own, so that the starter needs no event loop and no SDK. Connects like the worker does
+(TEMPORAL_* variables). Returns when the namespace answers, or when every queue has been polled after SINCE
+(seconds since 1970); it is for the starter to bound the time. KIND is `workflow` or `activity`.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, DescribeTaskQueueRequest
+from temporalio.client import Client
+from temporalio.envconfig import ClientConfigProfile
+from temporalio.service import RPCError
+
+KINDS = {
+    "workflow": TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+    "activity": TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+}
+
+
+async def connected() -> Client:
+    """A client, as soon as the frontend takes one."""
+    while True:
+        try:
+            return await Client.connect(**ClientConfigProfile.load().to_client_connect_config())
+        except (RuntimeError, RPCError):
+            await asyncio.sleep(0.1)
+
+
+async def answers(client: Client) -> bool:
+    """Whether the namespace exists and is served."""
+    try:
+        await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))
+    except RPCError:
+        return False
+    return True
+
+
+async def polled(client: Client, queue: str, since: float) -> bool:
+    """Whether a worker asked for work of `NAME:KIND` after `since`."""
+    name, _, kind = queue.rpartition(":")
+    request = DescribeTaskQueueRequest(
+        namespace=client.namespace, task_queue=TaskQueue(name=name), task_queue_type=KINDS[kind]
+    )
+    try:
+        found = await client.workflow_service.describe_task_queue(request)
+    except RPCError:
+        return False
+    return any(poller.last_access_time.ToNanoseconds() / 1e9 > since for poller in found.pollers)
+
+
+async def until(true: Callable[[], Awaitable[bool]]) -> None:
+    """Returns once it is true; servers have nothing that could wake us."""
+    while not await true():  # noqa: ASYNC110
+        await asyncio.sleep(0.1)
+
+
+async def main(arguments: list[str]) -> None:
+    """Returns when what was asked for is so."""
+    client = await connected()
+    if arguments[0] == "frontend":
+        await until(partial(answers, client))
+    for queue in arguments[2:]:
+        await until(partial(polled, client, queue, float(arguments[1])))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1:]))
+    os._exit(0)  # the SDK may crash in interpreter shutdown after all went well

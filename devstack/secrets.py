@@ -1,0 +1,51 @@
+"""What a data directory remembers between starts: development secrets and the sandbox's port."""
+
+import json
+import os
+import secrets
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from devstack.errors import DevstackError
+from devstack.ports import free_port, is_free
+
+
+@dataclass(frozen=True)
+class DevSecrets:
+    """Kept in DATA_DIR/dev.json, readable by its owner only; never good for anything but this machine."""
+
+    webhook_secret: str
+    bootstrap_key: str
+    stripe_key: str
+    sandbox_port: int
+
+
+def remembered(path: Path) -> DevSecrets:
+    """The secrets in `path`, made on the first start."""
+    if not path.exists():
+        return _kept(path, _fresh())
+    try:
+        return DevSecrets(**json.loads(path.read_text()))
+    except (ValueError, TypeError) as error:
+        raise DevstackError(f"{path} cannot be read ({error}): remove it to get new secrets") from error
+
+
+def with_free_port(path: Path, known: DevSecrets) -> DevSecrets:
+    """The same with a sandbox port that can be used; it changes only when the old one is taken."""
+    return known if is_free(known.sandbox_port) else _kept(path, replace(known, sandbox_port=free_port()))
+
+
+def _fresh() -> DevSecrets:
+    token = partial(secrets.token_hex, 16)
+    return DevSecrets(f"whsec_{token()}", f"dev_{token()}", f"sk_test_{token()}", free_port())
+
+
+def _kept(path: Path, values: DevSecrets) -> DevSecrets:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(".new")
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump(asdict(values), file, indent=2)
+    fresh.replace(path)
+    return values

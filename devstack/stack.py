@@ -1,0 +1,230 @@
+"""The whole service on one machine: PostgreSQL, Temporal, sandbox gateway, API and worker.
+
+    with DevStack(Options(data_dir=folder)) as stack:
+        post_a_webhook_to(stack.addresses.api)
+        stack.kill("worker")
+        stack.wait_ready()
+
+Enter it from a thread that lives as long as the stack does.
+"""
+
+import http.client
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from devstack import children, ports, postgres, temporal
+from devstack.children import Addresses, Options
+from devstack.console import say
+from devstack.errors import DevstackError
+from devstack.locks import only_one
+from devstack.processes import Program, tail, wait_until
+from devstack.secrets import DevSecrets, remembered, with_free_port
+from devstack.supervisor import Supervisor
+from settings import Settings
+
+
+def _never() -> bool:
+    return False
+
+
+class DevStack:
+    """Started by `start` or `with`; `stopping` is asked all the time while it starts."""
+
+    def __init__(
+        self, options: Options, settings: Settings | None = None, stopping: Callable[[], bool] = _never
+    ) -> None:
+        self.options = options
+        self.data_dir = options.data_dir.resolve()
+        self.settings = settings or Settings()
+        self.supervisor = Supervisor(self.data_dir / "run", say)
+        self._stopping = stopping
+        self._exit = ExitStack()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Returns when everything is ready; a failed start leaves nothing behind."""
+        self.fetch()
+        try:
+            self._take_data_dir()
+            self._start_stores()
+            self._migrate()
+            self._start_services()
+            self.wait_ready()
+        except BaseException:
+            self.close()
+            raise
+        self.supervisor.watch()
+
+    def fetch(self) -> None:
+        """Gets what a first start needs and a later one has: can take minutes, starts nothing, may be broken off."""
+        if not self.settings.temporal_address:
+            self._temporal_server  # noqa: B018
+
+    @cached_property
+    def _temporal_server(self) -> Path:
+        return temporal.executable()
+
+    def close(self) -> None:
+        """Ends everything: worker, API, sandbox, Temporal, PostgreSQL."""
+        self.supervisor.close()
+        self._exit.close()
+
+    @cached_property
+    def secrets(self) -> DevSecrets:
+        """The development secrets of this data directory, with a sandbox port that was free at the start."""
+        path = self.data_dir / "dev.json"
+        return with_free_port(path, remembered(path))
+
+    @cached_property
+    def addresses(self) -> Addresses:
+        """Where everything is; fixed by the first look, which checks that the ports are free."""
+        given, options = self.settings, self.options
+        writer, owner = self._databases()
+        frontend, ui = given.temporal_address, given.temporal_ui_url
+        if not frontend:
+            frontend = f"127.0.0.1:{ports.chosen(options.temporal_port, '--temporal-port')}"
+            ui = f"http://127.0.0.1:{ports.chosen(options.temporal_ui_port, '--temporal-ui-port')}"
+        return Addresses(
+            writer_url=writer,
+            owner_url=owner,
+            temporal=frontend,
+            temporal_ui=ui,
+            sandbox=f"http://127.0.0.1:{self.secrets.sandbox_port}" if options.sandbox else "",
+            api=f"http://127.0.0.1:{ports.chosen(options.api_port, '--api-port')}",
+        )
+
+    def _databases(self) -> tuple[str, str]:
+        given = self.settings.database_url.get_secret_value()
+        return (given, self.settings.owner_url) if given else (self._cluster.writer_url, self._cluster.owner_url)
+
+    @cached_property
+    def _cluster(self) -> postgres.Cluster:
+        return postgres.Cluster(self.data_dir)
+
+    @cached_property
+    def environment(self) -> dict[str, str]:
+        """What worker and API run with; commands of `pri` that talk to this stack need the same."""
+        return children.service_environment(self.settings, self.options, self.addresses, self.secrets)
+
+    def _take_data_dir(self) -> None:
+        """One at a time; then what a crashed one left is ended, and only then the ports are looked at."""
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        busy = f"another `pri dev` uses {self.data_dir}: end it, or choose another --data-dir"
+        self._exit.enter_context(only_one(self.data_dir / "lock", busy))
+        self._exit.enter_context(only_one(self.data_dir / "postgres.lock", busy))
+        self.supervisor.end_left_overs()
+        self.addresses  # noqa: B018
+
+    def _start_stores(self) -> None:
+        """PostgreSQL and Temporal side by side, where none is given."""
+        say("starting PostgreSQL and Temporal")
+        if not self.settings.database_url.get_secret_value():
+            self._cluster.prepare()
+            self.supervisor.start(self._cluster.program())
+        if not self.settings.temporal_address:
+            self._start_temporal()
+        if not self.settings.database_url.get_secret_value():
+            self._cluster.wait_ready(self.supervisor.child("postgres").exit_code, self._stopping)
+            self._cluster.ensure_database()
+        self._probe("temporal-probe", ("frontend",), 60)
+
+    def _start_temporal(self) -> None:
+        frontend, ui = (int(text.rpartition(":")[2]) for text in (self.addresses.temporal, self.addresses.temporal_ui))
+        listening = temporal.Ports(frontend, ui)
+        program = temporal.program(self._temporal_server, self.data_dir, listening, self.settings.temporal_namespace)
+        self.supervisor.start(program)
+
+    def _probe(self, name: str, arguments: tuple[str, ...], seconds: float) -> None:
+        env = {**children.temporal_environment(self.settings, self.addresses), **self.options.environment}
+        program = children.probe(name, arguments, self.data_dir, env)
+        self.supervisor.run(program, seconds, self._doomed)
+
+    def _migrate(self) -> None:
+        say("migrating the database")
+        env = {**self.environment, "DATABASE_OWNER_URL": self.addresses.owner_url}
+        program = children.service("migrate", self.options.commands.migrate, self.data_dir, env)
+        self.supervisor.run(program, 300, self._doomed)
+
+    def _start_services(self) -> None:
+        """The API before the worker, so that the worker ends first and the API can still say so."""
+        say("starting the services")
+        commands, secret = self.options.commands, children.webhook_secrets(self.settings, self.secrets)[0]
+        if self.options.sandbox:
+            self.supervisor.start(
+                children.sandbox(self.options, self.data_dir, self.addresses, secret, self.environment)
+            )
+        for name, argv in (("api", commands.api), ("worker", commands.worker)):
+            self.supervisor.start(children.service(name, argv, self.data_dir, self.environment))
+
+    def wait_ready(self) -> None:
+        """Returns when every part runs, `/readyz` says 200 and the worker of now polls every queue."""
+        seconds = self.options.ready_seconds
+        if not wait_until(self.is_ready, seconds, self._doomed, every=0.1):
+            log = self.data_dir / "logs" / "api.log"
+            raise DevstackError(f"the API was not ready after {seconds:.0f} s: {tail(log)} (log: {log})")
+        began = self.supervisor.child("worker").started_at
+        self._probe("pollers-probe", ("pollers", str(began), *self._queues()), seconds)
+
+    def _queues(self) -> tuple[str, ...]:
+        """Charges of a provider are only polled for when it is switched on."""
+        on = self.options.sandbox or bool(self.settings.stripe_api_key.get_secret_value())
+        return tuple(queue for queue in self.options.queues if on or not queue.startswith("charges-stripe:"))
+
+    def is_ready(self) -> bool:
+        """Whether the sandbox listens and `/readyz` answers 200 now."""
+        url = self.addresses.sandbox
+        return (not url or ports.listens(int(url.rpartition(":")[2]))) and status_of(
+            self.addresses.api, "/readyz"
+        ) == 200
+
+    def _doomed(self) -> bool:
+        """Whether to give up waiting: somebody asked for it, or a part died before it was ever ready."""
+        if not self.supervisor.watching:
+            self.supervisor.check()
+        return self._stopping()
+
+    def pid(self, name: str) -> int:
+        """The process (and process group) of `postgres`, `temporal`, `sandbox`, `api` or `worker`."""
+        return self.supervisor.child(name).pid
+
+    def kill(self, name: str) -> None:
+        """SIGKILL, as a crash would; it starts again by itself soon."""
+        self.supervisor.kill(name)
+
+    def stop(self, name: str) -> Program:
+        """Ends one part, which then stays away until `resume`d with the program returned here."""
+        program = self.supervisor.child(name).program
+        self.supervisor.stop(name)
+        return program
+
+    def resume(self, program: Program) -> None:
+        """Starts a part that was stopped."""
+        self.supervisor.start(program)
+
+    def restart(self, name: str) -> None:
+        """Ends one part in good order and starts it again; not waited for."""
+        self.supervisor.restart(name)
+
+
+def status_of(base: str, path: str) -> int | None:
+    """The HTTP status of a GET on this machine; None without an answer in 2 s."""
+    connection = http.client.HTTPConnection(base.removeprefix("http://"), timeout=2)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
