@@ -36,6 +36,8 @@ _NETWORK_NAMES: Mapping[str, str] = MappingProxyType(
     }
 )
 
+_OVERRIDDEN = "overrides of the policy file"
+
 # The order in which the kinds of a provider's table are asked for one value: providers put error codes where a decline
 # code is missing, and decline codes into the outcome's reason.
 _CODE_KINDS = (CodeKind.DECLINE_CODE, CodeKind.ERROR_CODE, CodeKind.OUTCOME_REASON)
@@ -65,8 +67,8 @@ def classify(
 ) -> Classification:
     """What this failure of this provider is. Never raises, whatever the codes are.
 
-    `overrides` maps `provider.code` or `network.code` to the cause a merchant wants for that row; advice codes can't be
-    overridden. The wait is that of any advice code, also where another row decided.
+    `overrides` maps `provider.code` or `network.code` to the cause a merchant wants for that row; advice codes and stop
+    instructions can't be overridden. The wait is that of any advice code, also where another row decided.
     """
     answers = tuple(_overridden(answer, overrides) for answer in _answers(failure, tables, provider))
     if not answers:
@@ -155,11 +157,12 @@ def _network_code(text: str | None) -> str:
 
 
 def _overridden(answer: Answer, overrides: Mapping[str, Cause]) -> Answer:
+    """The answer as the merchant wants it; advice and the cardholder's own "stop" are not theirs to change."""
     row = answer.row
-    cause = overrides.get(f"{row.table}.{row.code.lower()}") if answer.level is not Level.ADVICE else None
-    if cause is None or row.kind == CodeKind.ADVICE_CODE:
+    if answer.level is Level.ADVICE or row.cause is Cause.STOP_INSTRUCTION:
         return answer
-    return Answer(answer.level, replace(row, cause=cause, source="overrides of the policy file"))
+    cause = overrides.get(f"{row.table}.{row.code.lower()}")
+    return Answer(answer.level, replace(row, cause=cause, source=_OVERRIDDEN)) if cause else answer
 
 
 def _unknown(failure: Failure, provider: str, row: Row | None = None) -> Classification:

@@ -1,0 +1,10 @@
+"""What decisions are made with, loaded: tables from the packages, the policy from its file, strategies by entry point.
+
+The core stays pure; whoever composes (worker, command line, simulator, tests) gets its inputs here.
+"""
+
+from catalog.plugins import strategies
+from catalog.policy_file import PolicyFile
+from catalog.tables import tables
+
+__all__ = ["PolicyFile", "strategies", "tables"]

@@ -1,0 +1,29 @@
+"""The strategies that are installed."""
+
+from importlib.metadata import EntryPoint, entry_points
+from typing import cast
+
+from core.errors import InvalidPolicy
+from core.retry.policy import StrategyFactory
+from core.retry.strategies.base import RetryStrategy
+
+GROUP = "pri.strategies"
+
+
+def strategies() -> dict[str, StrategyFactory]:
+    """Every installed strategy by name. One that can't be imported is there too and says so when it is made."""
+    return {point.name: _load(point) for point in entry_points(group=GROUP)}
+
+
+def _load(point: EntryPoint) -> StrategyFactory:
+    try:
+        return cast(StrategyFactory, point.load())
+    except Exception as error:  # somebody else's package, which may fail in any way when imported
+        return _broken(f"strategy {point.name!r} can't be loaded from {point.value}: {error}")
+
+
+def _broken(sentence: str) -> StrategyFactory:
+    def refuse(**_: object) -> RetryStrategy:
+        raise InvalidPolicy(sentence)
+
+    return refuse

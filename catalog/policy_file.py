@@ -1,0 +1,53 @@
+"""The policy file on disk: a change counts from the next decision on, a mistake in it doesn't stop anything."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from core.errors import InvalidPolicy
+from core.retry.policy import Policy, StrategyFactory, parse
+
+
+class _Stamp(NamedTuple):
+    """Tells one content of a file from another without reading it."""
+
+    inode: int
+    modified_ns: int
+    size: int
+
+
+class PolicyFile:
+    """Reads a policy file and keeps the last version that was right.
+
+    With `strategies`, a version whose strategies can't be made counts as wrong.
+    """
+
+    def __init__(self, path: Path, strategies: Mapping[str, StrategyFactory] | None = None) -> None:
+        self._path, self._strategies = path, strategies
+        self._stamp: _Stamp | None = None
+        self._policy: Policy | None = None
+        self.problem: str | None = None
+        """What is wrong with the file as it is now; None where nothing is."""
+
+    def current(self) -> Policy:
+        """The policy as the file holds it now, or as it last was right.
+
+        Raises InvalidPolicy where it never was.
+        """
+        try:
+            self._refresh()
+        except (InvalidPolicy, OSError, UnicodeDecodeError) as error:
+            self.problem = str(error) if isinstance(error, InvalidPolicy) else f"{self._path}: {error}"
+        if self._policy is None:
+            raise InvalidPolicy(self.problem or f"{self._path}: not read")
+        return self._policy
+
+    def _refresh(self) -> None:
+        found = self._path.stat()
+        stamp = _Stamp(found.st_ino, found.st_mtime_ns, found.st_size)
+        if stamp == self._stamp:
+            return
+        # Remembered before parsing, so that a broken file is parsed once and not at every decision.
+        self._stamp = stamp
+        self._policy = parse(self._path.read_text(encoding="utf-8"), str(self._path), self._strategies)
+        self.problem = None

@@ -1,0 +1,177 @@
+"""When to charge again: what the strategy proposes, held against budget, window and the waits that were asked for."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import NamedTuple
+
+from core.base import Value
+from core.errors import InvalidPolicy
+from core.retry.pace import Pace
+from core.retry.policy import Policy, StrategyFactory, StrategySpec
+from core.retry.strategies.base import Situation
+from core.retry.strategies.fixed_ladder import FixedLadder
+
+LONGEST_SECONDS = 10 * 366 * 86_400
+"""More than any window; keeps a nonsensical delay from leaving the calendar."""
+
+
+class Plan(Value):
+    """The next scheduled retry."""
+
+    at: datetime
+    """When it is really due, aware and in UTC, not before the situation's `now`."""
+    delay_seconds: int
+    """From the failure to the retry, jitter included, as the policy means it: TIME_SCALE doesn't show here."""
+    strategy: str
+    """Name of the policy's strategy that was followed."""
+    policy_version: str
+    why: str
+    rejected: tuple[str, ...] = ()
+    """Alternatives that were not taken, and what spoke against them."""
+
+
+class Exhaustion(StrEnum):
+    """Why there is no further retry."""
+
+    BUDGET = "budget"
+    NO_RETRY = "no_retry"
+    WINDOW = "window"
+
+
+class Exhausted(Value):
+    """No scheduled retry is left."""
+
+    reason: Exhaustion
+    strategy: str | None = None
+    policy_version: str
+    why: str
+    rejected: tuple[str, ...] = ()
+
+
+class _Frame(NamedTuple):
+    """What all steps of one plan look at."""
+
+    situation: Situation
+    policy: Policy
+    window_ends_at: datetime
+    pace: Pace
+
+
+class _Idea(NamedTuple):
+    """A strategy's usable answer; no delay: it has none left."""
+
+    strategy: str
+    delay_seconds: int | None
+    why: str
+
+
+class _Unusable(Exception):
+    """A strategy failed or answered nonsense; says how."""
+
+
+def plan(
+    situation: Situation,
+    policy: Policy,
+    strategies: Mapping[str, StrategyFactory],
+    window_ends_at: datetime,
+    pace: Pace,
+) -> Plan | Exhausted:
+    """The next retry, or why there is none. Never raises for what a strategy does.
+
+    `window_ends_at` is a real time, already shortened by the pace. A strategy that fails, or that isn't a fixed ladder
+    and answers beyond the window, is replaced by the policy's fallback ladder, and the plan says so.
+    """
+    frame = _Frame(situation, policy, window_ends_at, pace)
+    spec = policy.strategy_for(situation.segment, situation.cause)
+    if spec is None:
+        return _exhausted(frame, Exhaustion.NO_RETRY, f"{situation.cause} is not retried by itself")
+    allowed = policy.segment_named(situation.segment).attempts_allowed
+    if situation.attempt > allowed:
+        return _exhausted(frame, Exhaustion.BUDGET, f"all {allowed} retries of the policy are used")
+    try:
+        return _decide(frame, _ask(frame, spec, strategies), ())
+    except _Unusable as error:
+        ladder = _ask(frame, policy.fallback, {"fixed_ladder": FixedLadder})
+        return _decide(frame, ladder, (f"{spec.name}: {error}; the fallback ladder takes over",))
+
+
+def _ask(frame: _Frame, spec: StrategySpec, strategies: Mapping[str, StrategyFactory]) -> _Idea:
+    """The strategy's answer, checked. Raises _Unusable."""
+    try:
+        strategy = spec.build(strategies)
+        answer = strategy.propose(frame.situation)
+        if answer is None:
+            return _Idea(spec.name, None, f"{spec.name} has no further retry")
+        delay, why = _checked_delay(answer.delay_seconds), _clean(answer.why)
+    except (_Unusable, InvalidPolicy) as error:
+        raise _Unusable(_clean(str(error))) from error
+    except Exception as error:  # a plug-in may raise anything, and a recovery must go on
+        raise _Unusable(_clean(f"it raised {type(error).__name__}: {error}")) from error
+    # The ladder's last word is "too late"; of another strategy it is taken for a mistake.
+    if not isinstance(strategy, FixedLadder) and _own_time(frame, delay) > frame.window_ends_at:
+        raise _Unusable(f"its answer of {delay} s is beyond the window")
+    return _Idea(spec.name, delay, why)
+
+
+def _checked_delay(delay: object) -> int:
+    if type(delay) is not int:
+        raise _Unusable(f"its answer {delay!r} is no whole number of seconds")
+    if delay < 0:
+        raise _Unusable(f"its answer of {delay} s lies before the failure")
+    if delay > LONGEST_SECONDS:
+        raise _Unusable("its answer is beyond any window")
+    return delay
+
+
+def _decide(frame: _Frame, idea: _Idea, rejected: tuple[str, ...]) -> Plan | Exhausted:
+    if idea.delay_seconds is None:
+        return _exhausted(frame, Exhaustion.NO_RETRY, idea.why, idea.strategy, rejected)
+    delay, asked = _floored(frame, idea.delay_seconds), _asked(frame.situation)
+    at = max(_own_time(frame, delay), frame.situation.now, frame.situation.failed_at + timedelta(seconds=asked))
+    overruled = rejected + _overruled(frame, idea, delay, asked)
+    if at > frame.window_ends_at:
+        return _exhausted(frame, Exhaustion.WINDOW, "the next retry is beyond the window", idea.strategy, overruled)
+    return Plan(
+        at=at.astimezone(UTC),
+        delay_seconds=max(delay, asked),
+        strategy=idea.strategy,
+        policy_version=frame.policy.version,
+        why=f"{frame.situation.cause} in segment {frame.situation.segment}: {idea.why}",
+        rejected=overruled,
+    )
+
+
+def _floored(frame: _Frame, delay: int) -> int:
+    """The delay, at least the policy's cool-down for this cause."""
+    return max(delay, frame.policy.cool_down_seconds.get(frame.situation.cause, 0))
+
+
+def _asked(situation: Situation) -> int:
+    """The wait that somebody asked for, in seconds: a real wait, which no pace shortens."""
+    return min(max(situation.asked_wait_seconds or 0, 0), LONGEST_SECONDS)
+
+
+def _own_time(frame: _Frame, delay: int) -> datetime:
+    """The moment after our own delay as it really passes."""
+    return frame.situation.failed_at + frame.pace.shorten(timedelta(seconds=delay))
+
+
+def _overruled(frame: _Frame, idea: _Idea, delay: int, asked: int) -> tuple[str, ...]:
+    """What spoke against the strategy's own delay."""
+    early = f"{idea.strategy}: {idea.delay_seconds} s is earlier than"
+    cool_down = (f"{early} the cool-down of {delay} s after {frame.situation.cause}",)
+    advice = (f"{early} the {asked} s that were asked for",)
+    return (cool_down if delay != idea.delay_seconds else ()) + (advice if asked > delay else ())
+
+
+def _exhausted(
+    frame: _Frame, reason: Exhaustion, why: str, strategy: str | None = None, rejected: tuple[str, ...] = ()
+) -> Exhausted:
+    version = frame.policy.version
+    return Exhausted(reason=reason, strategy=strategy, policy_version=version, why=why, rejected=rejected)
+
+
+def _clean(text: object) -> str:
+    """A plug-in's words as the event log can hold them: printable, in one line, not long."""
+    return "".join(one if one.isprintable() else " " for one in str(text))[:300]

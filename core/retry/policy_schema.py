@@ -1,0 +1,82 @@
+"""The shape of the policy file, and how an error in it is told: file, line, key and what is wrong."""
+
+import tomllib
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from core.classifier.taxonomy import Cause
+from core.errors import InvalidPolicy
+from core.retry.toml_lines import Path, line_of
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+Attempts = Annotated[int, Field(strict=True, ge=0, le=20)]
+Days = Annotated[int, Field(strict=True, ge=1, le=365)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StrategyTable(BaseModel):
+    """One `[strategies.NAME]`: the class to use; every other key is its setting."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    use: str
+
+
+class FallbackTable(_Table):
+    """`[fallback]`: the settings of a fixed ladder."""
+
+    delays: list[str]
+    jitter_percent: int = 0
+
+
+class SegmentTable(_Table):
+    """One `[[segments]]`; what is None is taken from the default segment."""
+
+    name: Name
+    when: dict[str, Any] = {}
+    attempts_allowed: Attempts | None = None
+    window_days: Days | None = None
+    customer_deadline_days: Days | None = None
+    review_deadline_days: Days | None = None
+    strategies: dict[Cause, Name] = {}
+
+
+class PolicyTable(_Table):
+    """The whole file."""
+
+    format: Literal[1]
+    fallback: FallbackTable
+    cool_down: dict[Cause, str] = {}
+    strategies: dict[Name, StrategyTable]
+    segments: Annotated[list[SegmentTable], Field(min_length=1)]
+    overrides: dict[str, Any] = {}
+
+
+class PolicyText:
+    """A policy file's text under its name: reads it, and words what is wrong with it."""
+
+    def __init__(self, text: str, name: str) -> None:
+        self._text, self._name = text, name
+
+    def read(self) -> PolicyTable:
+        """The file in its shape. Raises InvalidPolicy naming everything that doesn't fit."""
+        try:
+            return PolicyTable.model_validate(tomllib.loads(self._text))
+        except tomllib.TOMLDecodeError as error:
+            raise InvalidPolicy(f"{self._name}: {error}") from error
+        except ValidationError as error:
+            problems = (self._words(tuple(one["loc"]), one["msg"]) for one in error.errors())
+            raise InvalidPolicy("; ".join(problems)) from error
+
+    def error(self, path: Path, sentence: str) -> InvalidPolicy:
+        """An error about the key at this path."""
+        return InvalidPolicy(self._words(path, sentence))
+
+    def _words(self, path: Path, sentence: str) -> str:
+        line = line_of(self._text, path)
+        place = f"{self._name}:{line}" if line else self._name
+        return f"{place}: {'.'.join(map(str, path))}: {sentence}"

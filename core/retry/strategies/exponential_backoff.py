@@ -1,0 +1,41 @@
+"""Retries at delays that grow by a factor up to a cap."""
+
+from core.errors import InvalidPolicy
+from core.retry.duration import seconds
+from core.retry.strategies.base import Proposal, Situation
+from core.retry.strategies.jitter import checked, jittered
+
+
+class ExponentialBackoff:
+    """`base = "30m"`, `factor_percent = 200` (doubles), `cap = "24h"`: grows until the cap and stays there."""
+
+    def __init__(self, base: str, cap: str, factor_percent: int = 200, jitter_percent: int = 0) -> None:
+        self._base, self._cap = seconds(base), seconds(cap)
+        self._factor = _factor(factor_percent)
+        self._jitter = checked(jitter_percent)
+        if self._cap < self._base:
+            raise InvalidPolicy(f"cap {cap!r} is shorter than base {base!r}")
+
+    def propose(self, situation: Situation) -> Proposal | None:
+        """The delay of this retry; it never runs out, the policy's budget and window end it."""
+        if situation.attempt < 1:
+            return None
+        plain = self._plain(situation.attempt)
+        delay = jittered(plain, self._jitter, situation.invoice_id, situation.attempt)
+        return Proposal(delay_seconds=delay, why=f"backs off: {plain} s after failure {situation.attempt}")
+
+    def _plain(self, attempt: int) -> int:
+        """Step by step in integers, so that it is the same on every machine; ends at the cap after few steps."""
+        delay = self._base
+        for _ in range(attempt - 1):
+            grown = delay * self._factor // 100
+            if grown == delay or delay >= self._cap:
+                break
+            delay = grown
+        return min(delay, self._cap)
+
+
+def _factor(percent: object) -> int:
+    if type(percent) is not int or not 100 <= percent <= 1_000:
+        raise InvalidPolicy(f"factor_percent is {percent!r}; it must be a whole number from 100 to 1000")
+    return percent

@@ -1,0 +1,19 @@
+"""Keeps retries of one outage apart, the same way every time."""
+
+from core.errors import InvalidPolicy
+from core.ids import spread
+
+MAX_PERCENT = 50
+
+
+def checked(percent: object) -> int:
+    """A jitter of 0 to 50 percent. Raises InvalidPolicy for anything else."""
+    if type(percent) is not int or not 0 <= percent <= MAX_PERCENT:
+        raise InvalidPolicy(f"jitter_percent is {percent!r}; it must be a whole number from 0 to {MAX_PERCENT}")
+    return percent
+
+
+def jittered(delay_seconds: int, percent: int, invoice_id: str, attempt: int) -> int:
+    """The delay, later by 0 to `percent` of itself; never earlier. Whole seconds, the same for the same attempt."""
+    widest = delay_seconds * percent // 100
+    return delay_seconds + (spread(invoice_id, attempt) * (widest + 1) >> 32)

@@ -1,0 +1,36 @@
+"""Where a key stands in a TOML text; the standard parser tells lines of broken syntax only."""
+
+import re
+
+Path = tuple[str | int, ...]
+
+_HEADER = re.compile(r"\s*(\[{1,2})\s*([A-Za-z0-9_.\- ]+?)\s*\]{1,2}\s*(?:#.*)?$")
+_KEY = re.compile(r"\s*[\"']?([A-Za-z0-9_.\-]+)[\"']?\s*=")
+
+
+def line_of(text: str, path: Path) -> int | None:
+    """The line, from 1, of the key at this path or of the nearest table around it; None where nothing is found."""
+    places = _places(text)
+    around = (path[:length] for length in range(len(path), 0, -1))
+    return next((places[prefix] for prefix in around if prefix in places), None)
+
+
+def _places(text: str) -> dict[Path, int]:
+    places: dict[Path, int] = {}
+    counts: dict[str, int] = {}
+    table: Path = ()
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := _HEADER.match(line):
+            table = _table(header[2], header[1] == "[[", counts)
+            places.setdefault(table, number)
+        elif key := _KEY.match(line):
+            places.setdefault((*table, key[1]), number)
+    return places
+
+
+def _table(name: str, repeated: bool, counts: dict[str, int]) -> Path:
+    """The path of a header; a table within a repeated one belongs to its latest copy."""
+    first, *rest = (part.strip() for part in name.split("."))
+    if repeated and not rest:
+        counts[first] = counts.get(first, -1) + 1
+    return (first, counts[first], *rest) if first in counts else (first, *rest)
