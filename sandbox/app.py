@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from sandbox import control
 from sandbox.call import Answer, Call
@@ -18,6 +18,24 @@ from sandbox.params import decode
 from sandbox.world import World
 
 CUT = "sandbox.cut"
+
+
+class CuttableApp(FastAPI):
+    """Gives handlers a way to cut the connection without an answer, as a broken network would."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on, with the cut in the scope (outermost, where `send` is still the server's own)."""
+
+        async def cut() -> None:
+            transport: Any = getattr(getattr(send, "__self__", None), "transport", None)
+            if transport is None:
+                raise ConnectionDroppedError("the sandbox dropped the connection")
+            transport.abort()
+            while (await receive())["type"] != "http.disconnect":
+                pass
+
+        scope[CUT] = cut
+        await super().__call__(scope, receive, send)
 
 
 def create_app(config: SandboxConfig | None = None) -> FastAPI:
@@ -32,7 +50,7 @@ def create_app(config: SandboxConfig | None = None) -> FastAPI:
         await world.webhooks.close()
         world.store.close()
 
-    app = FastAPI(title="Sandbox gateway", lifespan=lifespan)
+    app = CuttableApp(title="Sandbox gateway", lifespan=lifespan)
     app.state.world = world
     app.state.gateway = gateway
     app.include_router(control.router)
@@ -40,7 +58,6 @@ def create_app(config: SandboxConfig | None = None) -> FastAPI:
     app.add_api_route("/healthz", healthy, methods=["GET"])
     app.add_exception_handler(StripeError, _stripe_error)
     app.add_exception_handler(ValueError, _value_error)
-    app.add_middleware(Cuttable)
     return app
 
 
@@ -87,24 +104,3 @@ async def _stripe_error(_: Request, error: Exception) -> Response:
 
 async def _value_error(_: Request, error: Exception) -> Response:
     return JSONResponse({"detail": str(error)}, 422)
-
-
-class Cuttable:
-    """Gives handlers a way to cut the connection without an answer, as a broken network would."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on, with the cut in the scope."""
-
-        async def cut() -> None:
-            transport: Any = getattr(getattr(send, "__self__", None), "transport", None)
-            if transport is None:
-                raise ConnectionDroppedError("the sandbox dropped the connection")
-            transport.abort()
-            while (await receive())["type"] != "http.disconnect":
-                pass
-
-        scope[CUT] = cut
-        await self._app(scope, receive, send)

@@ -138,7 +138,7 @@ def payment_intent(of: Document, now: int, intent_id: str | None = None) -> Docu
     return {
         "id": intent_id,
         "object": "payment_intent",
-        "amount": of["amount_remaining"],
+        "amount": of["amount_remaining"] or of["amount_due"],
         "amount_capturable": 0,
         "amount_details": {"tip": {}},
         "amount_received": 0,

@@ -1,0 +1,50 @@
+"""A sandbox on a real port, the official library pointed at it, and a receiver of its webhooks."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import stripe
+
+from sandbox.client import SandboxClient
+from sandbox.config import SandboxConfig
+from tests.sandbox.harness import SECRET, Receiver, calling, receiving, serving
+
+STRIPE_ON_HTTPX = "ignore:Use 'content=:DeprecationWarning"
+"""The official library hands httpx its request bodies in a way that httpx calls deprecated."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent.name == "sandbox":
+            item.add_marker(pytest.mark.filterwarnings(STRIPE_ON_HTTPX))
+
+
+@pytest.fixture(scope="session")
+def receiver() -> Iterator[Receiver]:
+    with receiving() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def address(receiver: Receiver) -> Iterator[str]:
+    config = SandboxConfig(webhook_url=receiver.url, webhook_secret=SECRET, retry_delays=(0.01, 0.02))
+    with serving(config) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+async def box(address: str) -> AsyncIterator[SandboxClient]:
+    async with SandboxClient(address) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+async def api(address: str) -> AsyncIterator[stripe.StripeClient]:
+    async with calling(address) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+async def old_api(address: str) -> AsyncIterator[stripe.StripeClient]:
+    async with calling(address, "2024-06-20") as client:
+        yield client

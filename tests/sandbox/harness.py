@@ -1,0 +1,81 @@
+"""The pieces of the sandbox tests: a server on a real port, the official library, a webhook receiver."""
+
+import json
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import stripe
+import uvicorn
+
+from sandbox.app import create_app
+from sandbox.config import SandboxConfig
+
+SECRET = "whsec_tests"
+
+
+class Receiver:
+    """Collects signed webhooks; answers with `status`, or with the codes queued in `answers` first."""
+
+    def __init__(self) -> None:
+        self.got: list[tuple[bytes, str]] = []
+        self.answers: list[int] = []
+        self.url = ""
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return [json.loads(body) for body, _ in self.got]
+
+    def about(self, invoice: str) -> list[dict[str, Any]]:
+        return [event for event in self.events if event["data"]["object"].get("id") == invoice]
+
+
+@contextmanager
+def receiving() -> Iterator[Receiver]:
+    receiver = Receiver()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            receiver.got.append((body, self.headers["Stripe-Signature"]))
+            self.send_response(receiver.answers.pop(0) if receiver.answers else 202)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    receiver.url = f"http://127.0.0.1:{server.server_port}/hook"
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield receiver
+    server.shutdown()
+    server.server_close()
+
+
+@contextmanager
+def serving(config: SandboxConfig) -> Iterator[str]:
+    """The sandbox in a thread of its own, as a separate process would be: on a free port, over HTTP."""
+    server = uvicorn.Server(uvicorn.Config(create_app(config), port=0, log_level="error"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join(10)
+
+
+@asynccontextmanager
+async def calling(
+    address: str, version: str | None = None, timeout: float = 10, key: str = "sk_test_sandbox"
+) -> AsyncIterator[stripe.StripeClient]:
+    """The unmodified library, without retries of its own."""
+    http = stripe.HTTPXClient(timeout=timeout, allow_sync_methods=False)
+    yield stripe.StripeClient(
+        key, base_addresses={"api": address}, stripe_version=version, max_network_retries=0, http_client=http
+    )
+    await http.close_async()

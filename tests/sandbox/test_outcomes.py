@@ -1,0 +1,190 @@
+"""What a scripted pay call does to the money, and what its caller hears."""
+
+import asyncio
+
+import pytest
+import stripe
+
+from sandbox.client import SandboxClient, SandboxError
+from sandbox.outcomes import parse
+from tests.sandbox.harness import calling
+
+CASES = [
+    # script, error class (None: paid), HTTP status, charges in the ledger, status of the invoice
+    ("succeed", None, 200, 1, "paid"),
+    ("decline:insufficient_funds", stripe.CardError, 402, 0, "open"),
+    ("requires_action", stripe.CardError, 402, 0, "open"),
+    ("error:500", stripe.APIError, 500, 0, "open"),
+    ("error:503", stripe.APIError, 503, 0, "open"),
+    ("error:409", stripe.APIError, 409, 0, "open"),
+    ("error:429", stripe.RateLimitError, 429, 0, "open"),
+    ("hang:0.05", None, 200, 1, "paid"),
+    ("hang:0.05:decline:do_not_honor", stripe.CardError, 402, 0, "open"),
+    ("succeed_then_hang:0.05", None, 200, 1, "paid"),
+    ("succeed_then_error:500", stripe.APIError, 500, 1, "paid"),
+    ("succeed_then_drop", stripe.APIConnectionError, None, 1, "paid"),
+    ("drop", stripe.APIConnectionError, None, 0, "open"),
+]
+
+
+@pytest.mark.parametrize(("script", "error", "status", "charges", "state"), CASES, ids=[c[0] for c in CASES])
+async def test_an_outcome_does_what_it_says(
+    box: SandboxClient,
+    api: stripe.StripeClient,
+    script: str,
+    error: type[stripe.StripeError] | None,
+    status: int | None,
+    charges: int,
+    state: str,
+) -> None:
+    made = await box.create_failed_invoice(script=(script,))
+    if error is None:
+        paid = await api.v1.invoices.pay_async(made.invoice)
+        assert paid.status == "paid"
+    else:
+        with pytest.raises(error) as caught:
+            await api.v1.invoices.pay_async(made.invoice)
+        assert caught.value.http_status == status
+    assert len(await box.ledger(made.invoice)) == charges
+    assert (await api.v1.invoices.retrieve_async(made.invoice)).status == state
+    (call,) = await box.pay_calls(made.invoice)
+    assert (call.outcome, call.status) == (script, status or 0)
+
+
+async def test_a_decline_carries_every_code(box: SandboxClient, api: stripe.StripeClient) -> None:
+    script = "decline:do_not_honor;advice=do_not_try_again;network=05;mac=03"
+    made = await box.create_failed_invoice(script=(script,))
+    with pytest.raises(stripe.CardError) as caught:
+        await api.v1.invoices.pay_async(made.invoice)
+    error = caught.value.json_body["error"]
+    assert error["type"] == "card_error"
+    assert (error["code"], error["decline_code"]) == ("card_declined", "do_not_honor")
+    assert error["advice_code"] == "do_not_try_again"
+    assert (error["network_decline_code"], error["network_advice_code"]) == ("05", "03")
+    assert error["payment_method"]["id"] == made.payment_method
+    assert error["payment_intent"]["last_payment_error"]["charge"] == error["charge"] != made.charge
+    charge = await api.v1.charges.retrieve_async(error["charge"])
+    assert charge.outcome is not None
+    assert charge.outcome.network_advice_code == "03"
+    assert charge.status == "failed"
+
+
+async def test_some_decline_codes_are_codes_of_their_own(box: SandboxClient, api: stripe.StripeClient) -> None:
+    made = await box.create_failed_invoice(script=("decline:expired_card",))
+    with pytest.raises(stripe.CardError) as caught:
+        await api.v1.invoices.pay_async(made.invoice)
+    assert caught.value.code == "expired_card"
+
+
+async def test_a_malformed_answer_hides_a_real_charge(box: SandboxClient, api: stripe.StripeClient) -> None:
+    made = await box.create_failed_invoice(script=("malformed",))
+    odd = await api.v1.invoices.pay_async(made.invoice)
+    assert odd.to_dict() == {"object": "nonsense", "amount": "many"}
+    assert len(await box.ledger(made.invoice)) == 1
+
+
+async def test_a_retry_after_is_passed_on(box: SandboxClient, api: stripe.StripeClient) -> None:
+    made = await box.create_failed_invoice(script=("error:429:7",))
+    with pytest.raises(stripe.RateLimitError) as caught:
+        await api.v1.invoices.pay_async(made.invoice)
+    assert caught.value.headers is not None
+    assert caught.value.headers["retry-after"] == "7"
+
+
+async def test_outcomes_are_consumed_in_order_then_the_default(box: SandboxClient, api: stripe.StripeClient) -> None:
+    made = await box.create_failed_invoice(script=("decline:lost_card",), default="decline:stolen_card")
+    for expected in ("lost_card", "stolen_card", "stolen_card"):
+        with pytest.raises(stripe.CardError) as caught:
+            await api.v1.invoices.pay_async(made.invoice)
+        assert caught.value.json_body["error"]["decline_code"] == expected
+    await box.script(made.invoice, "succeed")
+    assert await box.remaining(made.invoice) == ["succeed"]
+    assert (await api.v1.invoices.pay_async(made.invoice)).amount_remaining == 0
+
+
+async def test_our_pay_calls_leave_the_attempt_count_alone(box: SandboxClient, api: stripe.StripeClient) -> None:
+    made = await box.create_failed_invoice(default="decline:do_not_honor")
+    with pytest.raises(stripe.CardError):
+        await api.v1.invoices.pay_async(made.invoice)
+    assert (await api.v1.invoices.retrieve_async(made.invoice)).attempt_count == 1
+    await box.provider_retry(made.invoice, "decline:do_not_honor", next_payment_attempt=2_000_000_000)
+    seen = await api.v1.invoices.retrieve_async(made.invoice)
+    assert (seen.attempt_count, seen.next_payment_attempt) == (2, 2_000_000_000)
+
+
+async def test_a_paid_invoice_is_not_paid_again(box: SandboxClient, api: stripe.StripeClient) -> None:
+    made = await box.create_failed_invoice()
+    await api.v1.invoices.pay_async(made.invoice)
+    with pytest.raises(stripe.InvalidRequestError, match="already paid"):
+        await api.v1.invoices.pay_async(made.invoice)
+    assert len(await box.ledger(made.invoice)) == 1
+
+
+async def test_a_void_invoice_is_not_paid_but_an_uncollectible_one_is(
+    box: SandboxClient, api: stripe.StripeClient
+) -> None:
+    void, written_off = await box.create_failed_invoice(), await box.create_failed_invoice()
+    await api.v1.invoices.void_invoice_async(void.invoice)
+    await api.v1.invoices.mark_uncollectible_async(written_off.invoice)
+    with pytest.raises(stripe.InvalidRequestError):
+        await api.v1.invoices.pay_async(void.invoice)
+    assert (await api.v1.invoices.pay_async(written_off.invoice)).status == "paid"
+
+
+async def test_paid_out_of_band_takes_no_money(box: SandboxClient, api: stripe.StripeClient) -> None:
+    made = await box.create_failed_invoice(script=("decline:lost_card",))
+    paid = await api.v1.invoices.pay_async(made.invoice, {"paid_out_of_band": True})
+    assert (paid.status, await box.ledger(made.invoice)) == ("paid", [])
+    assert await box.remaining(made.invoice) == ["decline:lost_card"]
+
+
+async def test_the_named_method_is_charged(box: SandboxClient, api: stripe.StripeClient) -> None:
+    made = await box.create_failed_invoice()
+    await box.new_card(made.customer, set_default=False)
+    methods = await api.v1.payment_methods.list_async({"customer": made.customer})
+    other = next(found.id for found in methods.data if found.id != made.payment_method)
+    await api.v1.invoices.pay_async(made.invoice, {"payment_method": other, "off_session": True})
+    assert [entry.payment_method for entry in await box.ledger(made.invoice)] == [other]
+
+
+async def test_another_customers_method_is_refused(box: SandboxClient, api: stripe.StripeClient) -> None:
+    made, other = await box.create_failed_invoice(), await box.create_failed_invoice()
+    with pytest.raises(stripe.InvalidRequestError):
+        await api.v1.invoices.pay_async(made.invoice, {"payment_method": other.payment_method})
+
+
+async def test_two_calls_at_once_meet_a_lock(box: SandboxClient, api: stripe.StripeClient) -> None:
+    made = await box.create_failed_invoice(default="hang:0.3")
+    calls = [api.v1.invoices.pay_async(made.invoice) for _ in range(2)]
+    done = await asyncio.gather(*calls, return_exceptions=True)
+    assert sum(isinstance(answer, stripe.RateLimitError) for answer in done) == 1
+    assert len(await box.ledger(made.invoice)) == 1
+
+
+async def test_an_unguarded_invoice_shows_a_double_charge(box: SandboxClient, api: stripe.StripeClient) -> None:
+    made = await box.create_failed_invoice(default="hang:0.1", unguarded=True)
+    await asyncio.gather(*(api.v1.invoices.pay_async(made.invoice) for _ in range(2)))
+    assert len(await box.ledger(made.invoice)) == 2
+    assert (await api.v1.invoices.retrieve_async(made.invoice)).amount_overpaid == 2000
+
+
+async def test_a_caller_that_gives_up_does_not_stop_the_charge(box: SandboxClient, address: str) -> None:
+    made = await box.create_failed_invoice(script=("hang:0.3",))
+    async with calling(address, timeout=0.1) as hasty:
+        with pytest.raises(stripe.APIConnectionError):
+            await hasty.v1.invoices.pay_async(made.invoice)
+    assert await box.ledger(made.invoice) == []
+    await asyncio.sleep(0.5)
+    assert len(await box.ledger(made.invoice)) == 1
+
+
+@pytest.mark.parametrize("text", ["", "sucseed", "decline:x;colour=red", "hang:soon", "succeed:now"])
+def test_an_unknown_outcome_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - float() words its own message
+        parse(text)
+
+
+async def test_a_bad_script_is_refused_when_it_is_set(box: SandboxClient) -> None:
+    made = await box.create_failed_invoice()
+    with pytest.raises(SandboxError, match="unknown outcome"):
+        await box.script(made.invoice, "sucseed")
