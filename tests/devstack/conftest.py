@@ -1,0 +1,16 @@
+"""Folders short enough for sockets and open to the service account that PostgreSQL runs as under root."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """An empty folder, gone afterwards."""
+    made = Path(tempfile.mkdtemp(prefix="pri-"))
+    yield made
+    shutil.rmtree(made, ignore_errors=True)

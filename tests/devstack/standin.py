@@ -1,0 +1,81 @@
+"""Plays migrate, sandbox, api and worker for tests of the stack: `standin.py ROLE [OPTIONS...]`.
+
+The API is ready unless a file named `unready` lies in its folder STANDIN_DIR; every role that starts leaves
+a line in STANDIN_DIR/calls.
+"""
+
+import asyncio
+import http.server
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+FOLDER = Path(os.environ["STANDIN_DIR"])  # noqa: TID251
+TOLD = ("DATABASE_URL", "DATABASE_OWNER_URL", "TEMPORAL_ADDRESS", "STRIPE_API_BASE", "STRIPE_API_KEY", "API_PORT")
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """200 for everything, 503 for /readyz while `unready` is there."""
+
+    def do_GET(self) -> None:
+        self.send_response(503 if (FOLDER / "unready").exists() else 200)
+        self.end_headers()
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Nothing."""
+
+
+def note(role: str) -> None:
+    """What this role was called with."""
+    told = {name: os.environ.get(name) for name in TOLD}  # noqa: TID251
+    with (FOLDER / "calls").open("a") as calls:
+        calls.write(json.dumps({"role": role, "pid": os.getpid(), "argv": sys.argv[2:], **told}) + "\n")
+
+
+def serve(port: int) -> None:
+    """Until SIGTERM."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
+        server.serve_forever()
+
+
+async def work() -> None:
+    """Polls both queues until SIGTERM."""
+    from temporalio import activity
+    from temporalio.client import Client
+    from temporalio.worker import Worker
+
+    from tests_standin_workflow import Nothing
+
+    @activity.defn
+    async def nothing() -> None:
+        """Never called."""
+
+    ended = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
+    client = await Client.connect(os.environ["TEMPORAL_ADDRESS"])  # noqa: TID251
+    async with (
+        Worker(client, task_queue="recovery", workflows=[Nothing], activities=[nothing]),
+        Worker(client, task_queue="charges-stripe", activities=[nothing]),
+    ):
+        await ended.wait()
+
+
+def main(role: str) -> None:
+    """Plays the role."""
+    note(role)
+    if role == "fail":
+        sys.exit("it cannot be done")
+    if role == "api":
+        serve(int(os.environ["API_PORT"]))  # noqa: TID251
+    if role == "sandbox":
+        serve(int(sys.argv[sys.argv.index("--port") + 1]))
+    if role == "worker":
+        asyncio.run(work())
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,206 @@
+"""`pri dev` from outside, with real PostgreSQL and Temporal and stand-ins for our own services."""
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from devstack import cache, ports, temporal
+from devstack.children import Commands, Options
+from devstack.errors import DevstackError
+from devstack.processes import command_line, started, wait_until
+from devstack.stack import DevStack, status_of
+from settings import Settings, environment
+
+ROOT = Path(__file__).parents[2]
+STANDIN = Path(__file__).with_name("standin.py")
+PARTS = ("postgres", "temporal", "sandbox", "api", "worker")
+
+pytestmark = pytest.mark.skipif(
+    not cache.is_program(cache.bin_dir() / "temporal"), reason="no Temporal server is cached: `make tools`"
+)
+
+
+def play(role: str) -> tuple[str, ...]:
+    return (sys.executable, str(STANDIN), role)
+
+
+COMMANDS = Commands(play("migrate"), play("sandbox"), play("api"), play("worker"))
+
+
+def options(folder: Path, commands: Commands = COMMANDS, ready_seconds: float = 60.0) -> Options:
+    env = {"STANDIN_DIR": str(folder)}
+    return Options(folder / "data", 0, 0, 0, commands=commands, environment=env, ready_seconds=ready_seconds)
+
+
+def calls(folder: Path) -> list[dict[str, str]]:
+    return [json.loads(line) for line in (folder / "calls").read_text().splitlines()]
+
+
+def notes(folder: Path) -> dict[str, int]:
+    return {note.stem: json.loads(note.read_text())["pid"] for note in (folder / "data" / "run").glob("*.json")}
+
+
+@pytest.fixture
+def settings(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Settings:
+    """Those of a newcomer: nothing is set and there is no .env."""
+    monkeypatch.chdir(folder)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    return Settings()
+
+
+def test_the_stack_starts_heals_and_ends(folder: Path, settings: Settings) -> None:
+    with DevStack(options(folder), settings) as stack:
+        pids = {name: stack.pid(name) for name in PARTS}
+        assert status_of(stack.addresses.api, "/readyz") == 200
+        told = {call["role"]: call for call in calls(folder)}
+        assert [call["role"] for call in calls(folder)][0] == "migrate"
+        assert told["migrate"]["DATABASE_OWNER_URL"] == stack.addresses.owner_url
+        assert told["worker"]["DATABASE_URL"] == stack.addresses.writer_url
+        assert told["worker"]["DATABASE_OWNER_URL"] is None
+        assert told["api"]["STRIPE_API_BASE"] == stack.addresses.sandbox
+        assert told["api"]["STRIPE_API_KEY"] == stack.secrets.stripe_key
+        assert f"{stack.addresses.api}/webhooks/stripe" in told["sandbox"]["argv"]
+        assert "worker" in command_line(pids["worker"])
+        stack.kill("worker")
+        stack.wait_ready()
+        assert stack.pid("worker") != pids["worker"]
+        pids["second worker"] = stack.pid("worker")
+    assert [name for name, pid in pids.items() if started(pid)] == []
+    assert stat.S_IMODE((folder / "data" / "dev.json").stat().st_mode) == 0o600
+
+
+def test_a_live_key_is_never_given_to_the_sandbox(folder: Path, settings: Settings) -> None:
+    live = settings.model_copy(update={"stripe_api_key": type(settings.stripe_api_key)("sk_live_real")})
+    stack = DevStack(options(folder), live)
+    assert stack.environment["STRIPE_API_KEY"] == stack.secrets.stripe_key
+
+
+def test_secrets_and_the_sandbox_port_stay(folder: Path, settings: Settings) -> None:
+    first, second = (DevStack(options(folder), settings).secrets for _ in range(2))
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("commands", "why"),
+    [
+        (Commands(play("fail"), play("sandbox"), play("api"), play("worker")), "migrate ended .*it cannot be done"),
+        (Commands(play("migrate"), play("sandbox"), play("api"), play("fail")), "worker ended .*it cannot be done"),
+    ],
+)
+def test_a_failed_start_leaves_nothing_behind(
+    folder: Path, settings: Settings, commands: Commands, why: str
+) -> None:
+    with pytest.raises(DevstackError, match=why):
+        DevStack(options(folder, commands), settings).start()
+    assert notes(folder) == {}
+    assert [call["role"] for call in calls(folder) if started(call["pid"])] == []  # type: ignore[arg-type]
+
+
+def test_given_servers_are_used_and_none_is_started(folder: Path, settings: Settings) -> None:
+    given = {"database_url": type(settings.database_url)("postgresql+psycopg://a/b"), "temporal_address": "t:1"}
+    stack = DevStack(options(folder), settings.model_copy(update=given))
+    assert (stack.addresses.writer_url, stack.addresses.temporal) == ("postgresql+psycopg://a/b", "t:1")
+    assert stack.addresses.owner_url == stack.addresses.writer_url
+
+
+DRIVER = """
+import sys
+from pathlib import Path
+sys.path[:0] = [{root!r}, {here!r}]
+from devstack.foreground import run_until_stopped
+from test_stack import options
+run_until_stopped(options(Path({folder!r})))
+"""
+
+
+@pytest.fixture
+def dev(folder: Path, settings: Settings) -> Iterator[Callable[[], "subprocess.Popen[str]"]]:
+    """Starts `pri dev` with stand-ins, in a process of its own."""
+    code = DRIVER.format(root=str(ROOT), here=str(Path(__file__).parent), folder=str(folder))
+    running: list[subprocess.Popen[str]] = []
+
+    def start() -> "subprocess.Popen[str]":
+        running.append(
+            subprocess.Popen(
+                [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                env=environment(), cwd=folder,
+            )  # fmt: skip
+        )
+        return running[-1]
+
+    yield start
+    for process in running:
+        process.kill()
+        process.communicate()
+
+
+def first_line(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout
+    return process.stdout.readline().strip()
+
+
+@pytest.mark.parametrize("crash", ["alone", "tree"])
+def test_after_kill_9_the_same_command_starts_again(
+    folder: Path, dev: Callable[[], "subprocess.Popen[str]"], crash: str
+) -> None:
+    first = dev()
+    assert first_line(first).startswith("ready http://127.0.0.1:")
+    left = notes(folder)
+    assert set(left) == set(PARTS)
+    for pid in [first.pid, *(left.values() if crash == "tree" else ())]:
+        os.kill(pid, signal.SIGKILL)
+
+    second = dev()
+    assert first_line(second).startswith("ready http://127.0.0.1:")
+    assert [name for name, pid in left.items() if started(pid)] == []
+    third = dev()
+    _, complaint = third.communicate(timeout=30)
+    assert third.returncode == 1
+    assert "another `pri dev` uses" in complaint
+    now = notes(folder)
+    second.send_signal(signal.SIGTERM)
+    rest, _ = second.communicate(timeout=60)
+    assert (second.returncode, rest) == (0, "")
+    assert [name for name, pid in now.items() if started(pid)] == []
+
+
+def test_a_signal_while_starting_ends_it_too(folder: Path, dev: Callable[[], "subprocess.Popen[str]"]) -> None:
+    (folder / "unready").touch()
+    process = dev()
+    assert wait_until(lambda: (folder / "calls").exists() and len(calls(folder)) == 4, 60)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=30)
+    assert (process.returncode, out) == (0, "")
+    assert notes(folder) == {}
+
+
+def test_temporal_is_found_in_the_promised_order(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    monkeypatch.setenv("PATH", str(folder / "path"))
+    tried: list[str] = []
+    monkeypatch.setattr(temporal, "_downloaded", lambda target: tried.append("download") or _raise())
+    monkeypatch.setattr(cache, "go_install", lambda *_: tried.append("go") or _raise())
+    with pytest.raises(DevstackError, match="TEMPORAL_ADDRESS"):
+        temporal.executable()
+    assert tried == ["download", "go"]
+    for place in (cache.bin_dir(), folder / "path"):
+        place.mkdir(parents=True)
+        (place / "temporal").write_text("#!/bin/sh\n")
+        (place / "temporal").chmod(0o755)
+        assert temporal.executable() == place / "temporal"
+
+
+def _raise() -> None:
+    raise DevstackError("not here")
+
+
+def test_loopback_only(folder: Path, settings: Settings) -> None:
+    addresses = DevStack(options(folder), settings).addresses
+    assert {addresses.api[7:16], addresses.temporal[:9], addresses.sandbox[7:16]} == {ports.LOOPBACK}
