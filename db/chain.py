@@ -1,0 +1,115 @@
+"""The hash chain of one recovery: each row's hash covers the row and the hash before it.
+
+    hash = sha256(previous_hash + canonical JSON of the other columns)
+
+Canonical JSON: sorted keys, no spaces, UTF-8, times in RFC 3339 UTC with six decimals, no floats. It must come out
+the same before a row is stored and after it is read, so `plain` first brings data to what jsonb gives back unchanged.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime
+from typing import Any, Final
+from uuid import UUID
+
+from core.base import Value
+from core.errors import InvalidInput
+
+GENESIS: Final = bytes(32)
+"""What stands before the first row."""
+HASHED: Final = (
+    "recovery_id", "sequence", "event_id", "type", "occurred_at", "recorded_at", "provider", "invoice_id",
+    "customer_id", "attempt", "from_state", "to_state", "data", "opened_on",
+)  # fmt: skip
+"""Every column but the two hashes."""
+DEEPEST: Final = 50
+LARGEST: Final = 10**1000
+"""Far more than any amount; Python refuses to read integers of more than 4300 digits back."""
+UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
+"""What PostgreSQL can't hold in text: NUL, and halves of surrogate pairs, which have no UTF-8."""
+
+
+class Problem(Value):
+    """One thing that is wrong with a recovery's rows; `sequence` None: with the recovery as a whole."""
+
+    recovery_id: str
+    sequence: int | None
+    what: str
+
+
+def plain(value: Any, depth: int = 0) -> Any:
+    """The value as jsonb gives it back: unstorable characters replaced by U+FFFD, tuples as lists.
+
+    Raises InvalidInput for what can't be hashed the same for ever: floats, other types, endless depth.
+    """
+    if depth > DEEPEST:
+        raise InvalidInput("Data of an event is nested too deeply.")
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, int) and abs(value) < LARGEST:
+        return int(value)
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        return {clean(key): plain(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item, depth + 1) for item in value]
+    raise InvalidInput(f"Data of an event can't hold a {type(value).__name__}; use text, integers, lists, objects.")
+
+
+def clean(text: str) -> str:
+    """The text without characters that PostgreSQL can't hold."""
+    return UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", str(text))
+
+
+def canonical(row: Mapping[str, Any]) -> bytes:
+    """The bytes that are hashed. Raises InvalidInput for a float anywhere."""
+    fields = {name: _text(row[name]) for name in HASHED}
+    fields["data"] = plain(row["data"])
+    return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return str(value) if isinstance(value, date | UUID) else value
+
+
+def link(previous: bytes, row: Mapping[str, Any]) -> bytes:
+    """The hash of a row that stands behind one with the hash `previous`; 32 bytes."""
+    return hashlib.sha256(previous + canonical(row)).digest()
+
+
+def verify(rows: Iterable[Mapping[str, Any]]) -> list[Problem]:
+    """What is wrong with the rows of one recovery, given in sequence order; empty when nothing is."""
+    problems: list[Problem] = []
+    before, expected = GENESIS, 1
+    for row in rows:
+        problems += [_problem(row, what) for what in _faults(row, before, expected)]
+        before, expected = bytes(row["hash"]), row["sequence"] + 1
+    return problems
+
+
+def _faults(row: Mapping[str, Any], before: bytes, expected: int) -> list[str]:
+    """Each row is judged by its own neighbours, so that one forged row is not reported once per row behind it."""
+    faults = []
+    if row["sequence"] != expected:
+        faults.append(f"row {expected} is missing")
+    elif bytes(row["previous_hash"]) != before:
+        faults.append("does not follow from the row before it")
+    if not _genuine(row):
+        faults.append("its content is not what was hashed")
+    return faults
+
+
+def _genuine(row: Mapping[str, Any]) -> bool:
+    try:
+        return link(bytes(row["previous_hash"]), row) == bytes(row["hash"])
+    except InvalidInput:
+        return False
+
+
+def _problem(row: Mapping[str, Any], what: str) -> Problem:
+    return Problem(recovery_id=row["recovery_id"], sequence=row["sequence"], what=what)

@@ -1,0 +1,34 @@
+"""What the writer may do, put right by every `pri migrate`: the log is written and read, never changed."""
+
+from typing import Final
+
+from psycopg import sql
+from sqlalchemy import Connection
+
+FREE_TABLES: Final = ("recovery", "webhook_inbox", "api_key")
+"""Tables whose rows the writer may change."""
+
+
+def grant(connection: Connection, writer: str | None) -> None:
+    """Exactly the rights the writer needs, after taking away all others. Nothing for the owner itself or None."""
+    if writer is None or writer == connection.exec_driver_sql("SELECT current_user").scalar_one():
+        return
+    for statement in _statements():
+        _run(connection, statement, writer)
+
+
+def _statements() -> tuple[str, ...]:
+    tables = ", ".join(FREE_TABLES)
+    return (
+        f"REVOKE ALL ON event_log, alembic_version, {tables} FROM PUBLIC, {{}}",
+        "GRANT INSERT, SELECT ON event_log TO {}",
+        f"GRANT INSERT, SELECT, UPDATE, DELETE ON {tables} TO {{}}",
+        "GRANT SELECT ON alembic_version TO {}",
+        "GRANT EXECUTE ON FUNCTION ensure_event_log_partition(date) TO {}",
+    )
+
+
+def _run(connection: Connection, statement: str, role: str) -> None:
+    """A role's name can't be a parameter, so it is quoted as an identifier."""
+    quoted = sql.SQL(statement).format(sql.Identifier(role))  # type: ignore[arg-type]
+    connection.exec_driver_sql(quoted.as_string(None))

@@ -1,0 +1,97 @@
+"""The tables as queries name them. `db.migrations` makes them; a test holds the two together."""
+
+from typing import Final
+
+from sqlalchemy import ARRAY, BigInteger, Column, Date, DateTime, Integer, LargeBinary, MetaData, Table, Text, Uuid
+from sqlalchemy.dialects.postgresql import JSONB
+
+METADATA: Final = MetaData()
+MOMENT: Final = DateTime(timezone=True)
+
+event_log: Final = Table(
+    "event_log",
+    METADATA,
+    Column("recovery_id", Text, nullable=False),
+    Column("sequence", Integer, nullable=False),
+    Column("event_id", Uuid, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("occurred_at", MOMENT, nullable=False),
+    Column("recorded_at", MOMENT, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("invoice_id", Text, nullable=False),
+    Column("customer_id", Text),
+    Column("attempt", Integer),
+    Column("from_state", Text),
+    Column("to_state", Text, nullable=False),
+    Column("data", JSONB, nullable=False),
+    Column("previous_hash", LargeBinary, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    Column("opened_on", Date, nullable=False),
+)
+
+recovery: Final = Table(
+    "recovery",
+    METADATA,
+    Column("recovery_id", Text, primary_key=True),
+    Column("provider", Text, nullable=False),
+    Column("invoice_id", Text, nullable=False),
+    Column("customer_id", Text),
+    Column("subscription_id", Text),
+    Column("amount", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("category", Text),
+    Column("cause", Text),
+    Column("segment", Text),
+    Column("strategy", Text),
+    Column("policy_version", Text),
+    Column("attempt", Integer, nullable=False),
+    Column("attempts_used", Integer, nullable=False),
+    Column("attempts_allowed", Integer),
+    Column("next_attempt_at", MOMENT),
+    Column("until", MOMENT),
+    Column("due_at", MOMENT),
+    Column("charge_ids", ARRAY(Text), nullable=False),
+    Column("opened_at", MOMENT, nullable=False),
+    Column("closed_at", MOMENT),
+    Column("close_reason", Text),
+    Column("sequence", Integer, nullable=False),
+    Column("opened_on", Date, nullable=False),
+    Column("updated_at", MOMENT, nullable=False),
+    Column("checked_at", MOMENT),
+)
+
+webhook_inbox: Final = Table(
+    "webhook_inbox",
+    METADATA,
+    Column("provider", Text, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("event_type", Text, nullable=False),
+    Column("received_at", MOMENT, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("outcome", Text),
+    Column("reason", Text),
+    Column("recovery_id", Text),
+    Column("customer_id", Text),
+    Column("invoice_id", Text),
+    Column("event", JSONB(none_as_null=True)),
+    Column("delivered_at", MOMENT),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("next_try_at", MOMENT, nullable=False),
+    Column("last_error", Text),
+    Column("erased_at", MOMENT),
+)
+
+api_key: Final = Table(
+    "api_key",
+    METADATA,
+    Column("id", Uuid, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("prefix", Text, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    Column("scopes", ARRAY(Text), nullable=False),
+    Column("created_at", MOMENT, nullable=False),
+    Column("expires_at", MOMENT),
+    Column("last_used_at", MOMENT),
+    Column("revoked_at", MOMENT),
+)

@@ -1,0 +1,218 @@
+"""The event log: one gap-free, chained sequence per recovery, and the read model that moves with it.
+
+Writers of one recovery take turns (an advisory lock per recovery, held until the transaction ends), so that whoever
+comes second reads what the first has written instead of writing beside it.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Any, Final
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from sqlalchemy import TextClause, text
+
+from core.errors import InvalidInput, RecoveryError
+from core.events import Event, EventType, Record
+from core.ids import recovery_id as name_of
+from core.retry import machine
+from core.retry.recovery import Recovery
+from db import chain
+from db.models import event_log as table
+from db.partitions import ensure_month
+from db.repositories import recoveries
+from db.session import Session
+
+Row = Mapping[str, Any]
+"""A row of `event_log` by column name."""
+
+COLUMNS: Final = ", ".join(column.name for column in table.columns)
+LOCK: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(:recovery_id, 0))")
+# The day is looked up in the log itself, not in the read model: what decides whether a row exists must not depend
+# on a table that may be rebuilt.
+READ: Final = text(f"""
+    SELECT {COLUMNS} FROM event_log
+    WHERE recovery_id = :recovery_id AND sequence >= :first
+      AND opened_on = (SELECT min(opened_on) FROM event_log WHERE recovery_id = :recovery_id AND sequence = 1)
+    ORDER BY sequence
+""")
+WRITE: Final = text(f"""
+    INSERT INTO event_log ({COLUMNS})
+    SELECT :recovery_id, sequence, event_id, type, occurred_at, :recorded_at, :provider, :invoice_id, :customer_id,
+           attempt, from_state, to_state, data::jsonb, previous_hash, hash, :opened_on
+    FROM unnest(
+        CAST(:sequence AS int[]), CAST(:event_id AS uuid[]), CAST(:type AS text[]),
+        CAST(:occurred_at AS timestamptz[]), CAST(:attempt AS int[]), CAST(:from_state AS text[]),
+        CAST(:to_state AS text[]), CAST(:data AS text[]), CAST(:previous_hash AS bytea[]), CAST(:hash AS bytea[])
+    ) AS new (sequence, event_id, type, occurred_at, attempt, from_state, to_state, data, previous_hash, hash)
+""")
+PER_ROW: Final = (
+    "sequence", "event_id", "type", "occurred_at", "attempt", "from_state", "to_state", "data", "previous_hash", "hash",
+)  # fmt: skip
+SHARED: Final = ("recovery_id", "recorded_at", "provider", "invoice_id", "customer_id", "opened_on")
+
+
+async def append(session: Session, before: Recovery, events: Sequence[Event], now: datetime) -> tuple[Record, ...]:
+    """These events behind `before`, or, when something already stands there, all of that and nothing written.
+
+    The closing row comes with them where they end the recovery. Repeating a call is safe; data comes back as it is
+    stored. Raises InvalidInput for data that can't be stored, RecoveryError when the log ends before `before` does.
+    """
+    await _take_turn(session, before.recovery_id)
+    stored = await _read(session, before.recovery_id, max(before.sequence, 1))
+    written = [row for row in stored if row["sequence"] > before.sequence]
+    if written:
+        return tuple(map(record_of, written))
+    return await _write(session, before, _last(before, stored), map(_storable, events), now)
+
+
+async def append_late(
+    session: Session,
+    provider: str,
+    invoice_id: str,
+    event_data: Mapping[str, Any],
+    occurred_at: datetime,
+    now: datetime,
+) -> Record | None:
+    """Writes `event.late` behind the end of a closed recovery; the row that is there when it was written before.
+
+    The same event is known by `event_id` in its data. None, and nothing written, while there is no such recovery or
+    it has not ended: then its workflow must be told instead.
+    """
+    recovery_id = name_of(provider, invoice_id)
+    await _take_turn(session, recovery_id)
+    stored = await _read(session, recovery_id, 1)
+    recovery = _folded(stored)
+    if recovery is None or not recovery.stage.final:
+        return None
+    if known := _carrying(stored, event_data.get("event_id")):
+        return record_of(known)
+    late = Event(type=EventType.EVENT_LATE, occurred_at=occurred_at, data=event_data)
+    return (await _write(session, recovery, stored[-1], [_storable(late)], now))[-1]
+
+
+async def load(session: Session, recovery_id: str) -> tuple[Record, ...]:
+    """All records of a recovery in sequence order; empty when there is none."""
+    return tuple(map(record_of, await _read(session, recovery_id, 1)))
+
+
+async def recovery(session: Session, recovery_id: str) -> Recovery | None:
+    """The recovery as its log says; None when there is none."""
+    return _folded(await _read(session, recovery_id, 1))
+
+
+async def rows(session: Session, recovery_id: str) -> list[dict[str, Any]]:
+    """All rows of a recovery for people: the contract's columns, hashes in hex."""
+    found = await _read(session, recovery_id, 1)
+    return [dict(row) | {"previous_hash": row["previous_hash"].hex(), "hash": row["hash"].hex()} for row in found]
+
+
+def record_of(row: Row) -> Record:
+    """The record that a row holds."""
+    return Record.model_validate({name: row[name] for name in Record.model_fields})
+
+
+def fold_rows(found: Sequence[Row]) -> Recovery:
+    """The recovery that these rows, all of its rows, amount to."""
+    blank = Recovery(provider=found[0]["provider"], invoice_id=found[0]["invoice_id"])
+    return machine.fold(blank, map(record_of, found))
+
+
+def event_id_of(recovery_id: str, sequence: int) -> UUID:
+    """The id of a row: the same in every repeat."""
+    return uuid5(NAMESPACE_URL, f"pri:{recovery_id}:{sequence}")
+
+
+async def _take_turn(session: Session, recovery_id: str) -> None:
+    """A statement of its own: the next one must see what was committed while this one waited."""
+    await session.execute(LOCK, {"recovery_id": recovery_id})
+
+
+async def _read(session: Session, recovery_id: str, first: int) -> list[Row]:
+    found = await session.execute(_typed(READ), {"recovery_id": recovery_id, "first": first})
+    return list(found.mappings())
+
+
+def _typed(statement: TextClause) -> Any:
+    return statement.columns(*table.columns)
+
+
+def _folded(stored: Sequence[Row]) -> Recovery | None:
+    return fold_rows(stored) if stored else None
+
+
+def _carrying(stored: Sequence[Row], event_id: Any) -> Row | None:
+    """The row that already tells of this provider event."""
+    if event_id is None:
+        return None
+    return next((row for row in stored if row["data"].get("event_id") == event_id), None)
+
+
+def _last(before: Recovery, stored: Sequence[Row]) -> Row | None:
+    """The row that the next one follows; None at the beginning."""
+    if before.sequence == 0:
+        return None
+    if not stored:
+        raise RecoveryError(f"The log of {before.recovery_id} ends before row {before.sequence}; nothing was written.")
+    return stored[0]
+
+
+def _storable(event: Event) -> Event:
+    """The event as it will be read back. Raises InvalidInput."""
+    if event.occurred_at.tzinfo is None:
+        raise InvalidInput(f"An event of type {event.type} has a time without a time zone.")
+    return event.model_copy(update={"data": chain.plain(event.data), "occurred_at": event.occurred_at.astimezone(UTC)})
+
+
+async def _write(
+    session: Session, before: Recovery, last: Row | None, events: Iterable[Event], now: datetime
+) -> tuple[Record, ...]:
+    after, records = machine.place_all(before, events, now)
+    if not records:
+        return ()
+    opened_on = last["opened_on"] if last else await _open(session, after, records[0])
+    new = _chained(after, records, last["hash"] if last else chain.GENESIS, opened_on, now)
+    await session.execute(WRITE, _columnwise(new))
+    await recoveries.save(session, [recoveries.project(after, opened_on, now)])
+    return records
+
+
+async def _open(session: Session, after: Recovery, first: Record) -> date:
+    """The day that all rows of this recovery carry, with a partition to hold it."""
+    opened_on = (after.opened_at or first.occurred_at).astimezone(UTC).date()
+    await ensure_month(session, opened_on)
+    return opened_on
+
+
+def _chained(
+    after: Recovery, records: Iterable[Record], previous: bytes, opened_on: date, now: datetime
+) -> list[dict[str, Any]]:
+    """The rows to store, each with the hash of the one before it."""
+    new = []
+    for record in records:
+        row = _row(after, record) | {"opened_on": opened_on, "recorded_at": now, "previous_hash": previous}
+        previous = row["hash"] = chain.link(previous, row)
+        new.append(row)
+    return new
+
+
+def _row(after: Recovery, record: Record) -> dict[str, Any]:
+    return {
+        **dict(record),
+        "recovery_id": after.recovery_id,
+        "event_id": event_id_of(after.recovery_id, record.sequence),
+        "type": record.type.value,
+        "provider": after.provider,
+        "invoice_id": after.invoice_id,
+        "customer_id": after.customer_id,
+        "from_state": record.from_state.value if record.from_state else None,
+        "to_state": record.to_state.value,
+    }
+
+
+def _columnwise(new: Sequence[Row]) -> dict[str, Any]:
+    """The parameters of WRITE: what all rows share once, the rest as one array per column."""
+    shared = {name: new[0][name] for name in SHARED}
+    arrays = {name: [row[name] for row in new] for name in PER_ROW}
+    arrays["data"] = [json.dumps(data, ensure_ascii=False, allow_nan=False) for data in arrays["data"]]
+    return shared | arrays

@@ -1,0 +1,164 @@
+"""The inbox: every webhook we answered with 2xx, what became of it, and which ones still wait to be delivered."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import Update, case, func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as pg_insert
+
+from core.base import Value
+from core.payments import ProviderEvent
+from db import chain
+from db.models import recovery
+from db.models import webhook_inbox as table
+from db.session import Session
+
+HEAD_START: Final = timedelta(seconds=5)
+"""How long the relay leaves a new row to whoever took it in and is delivering it right now."""
+FIRST_WAIT: Final = timedelta(seconds=5)
+LONGEST_WAIT: Final = timedelta(minutes=5)
+
+
+class Outcome(StrEnum):
+    """What became of a webhook."""
+
+    ACCEPTED = "accepted"
+    IGNORED = "ignored"
+    DUPLICATE = "duplicate"
+
+
+class Stored(Value):
+    """A row of the inbox, but for its body."""
+
+    provider: str
+    event_id: str
+    event_type: str
+    received_at: datetime
+    outcome: Outcome | None = None
+    reason: str | None = None
+    recovery_id: str | None = None
+    customer_id: str | None = None
+    invoice_id: str | None = None
+    event: ProviderEvent | None = None
+    """Normalised; None where its shape is unknown, or once it was erased."""
+    delivered_at: datetime | None = None
+    tries: int = 0
+    next_try_at: datetime
+
+
+SHOWN: Final = [table.c[name] for name in Stored.model_fields]
+
+
+async def insert(
+    session: Session,
+    *,
+    provider: str,
+    event_id: str,
+    event_type: str,
+    received_at: datetime,
+    body: bytes,
+    event: ProviderEvent | None = None,
+) -> bool:
+    """Keeps a verified webhook. False, and nothing written, when this event is here already."""
+    normalised = chain.plain(event.model_dump(mode="json", exclude_none=True)) if event else {}
+    row = {
+        "provider": provider,
+        "event_id": chain.clean(event_id),
+        "event_type": chain.clean(event_type),
+        "received_at": received_at,
+        "body": body,
+        "next_try_at": received_at + HEAD_START,
+        "event": normalised or None,
+        "customer_id": normalised.get("customer_id"),
+        "invoice_id": normalised.get("invoice_id"),
+    }
+    kept = pg_insert(table).values(row).on_conflict_do_nothing().returning(table.c.event_id)
+    return (await session.execute(kept)).first() is not None
+
+
+async def get(session: Session, provider: str, event_id: str) -> Stored | None:
+    """One row; None when this event never came."""
+    found = (await session.execute(select(*SHOWN).where(*_named(provider, event_id)))).mappings().one_or_none()
+    return Stored.model_validate(dict(found)) if found else None
+
+
+async def body(session: Session, provider: str, event_id: str) -> bytes | None:
+    """The bytes as they came, empty once erased; None when this event never came."""
+    found = await session.execute(select(table.c.body).where(*_named(provider, event_id)))
+    return found.scalar_one_or_none()
+
+
+async def undelivered(session: Session, limit: int, now: datetime) -> list[Stored]:
+    """Rows that wait to be delivered and are due, oldest due first.
+
+    They are locked until the transaction ends and passed over by everybody else meanwhile: settle each of them, or
+    put it off with `retry_later`, in the same transaction.
+    """
+    due = (table.c.delivered_at.is_(None), table.c.next_try_at <= now)
+    query = select(*SHOWN).where(*due).order_by(table.c.next_try_at).limit(limit).with_for_update(skip_locked=True)
+    return [Stored.model_validate(dict(row)) for row in (await session.execute(query)).mappings()]
+
+
+async def waiting(session: Session) -> int:
+    """How many rows are not delivered yet."""
+    query = select(func.count()).select_from(table).where(table.c.delivered_at.is_(None))
+    return (await session.execute(query)).scalar_one()
+
+
+async def settle(
+    session: Session,
+    provider: str,
+    event_id: str,
+    outcome: Outcome,
+    now: datetime,
+    *,
+    reason: str | None = None,
+    recovery_id: str | None = None,
+) -> None:
+    """The row is done with: handed to a recovery, or ignored with a reason. The first verdict stands."""
+    verdict = {
+        "outcome": outcome.value,
+        "reason": reason,
+        "recovery_id": recovery_id,
+        "delivered_at": now,
+        "event": case((table.c.erased_at.is_(None), table.c.event)),
+    }
+    await session.execute(_one(provider, event_id).where(table.c.delivered_at.is_(None)).values(verdict))
+
+
+async def retry_later(session: Session, provider: str, event_id: str, tries: int, now: datetime, error: str) -> None:
+    """Puts an undelivered row off: 5 s after the first try, doubling up to 5 min. `tries` as read with the row."""
+    wait = min(FIRST_WAIT * 2 ** min(tries, 10), LONGEST_WAIT)
+    later = {"tries": tries + 1, "next_try_at": now + wait, "last_error": chain.clean(error)[:500]}
+    await session.execute(_one(provider, event_id).where(table.c.delivered_at.is_(None)).values(later))
+
+
+async def of_invoice(session: Session, provider: str, invoice_id: str) -> list[Stored]:
+    """Every webhook that names this invoice, oldest first: what is known before its recovery has a log."""
+    mine = (table.c.provider == provider, table.c.invoice_id == invoice_id)
+    query = select(*SHOWN).where(*mine).order_by(table.c.received_at)
+    return [Stored.model_validate(dict(row)) for row in (await session.execute(query)).mappings()]
+
+
+async def erase_customer(session: Session, customer_id: str, now: datetime) -> int:
+    """Blanks the bodies of a customer's webhooks; the rows stay, since they say what was received.
+
+    The normalised event holds ids and codes only and goes as soon as it isn't needed for delivery any more. Returns
+    how many rows were blanked.
+    """
+    theirs = select(recovery.c.recovery_id).where(recovery.c.customer_id == customer_id)
+    mine = or_(table.c.customer_id == customer_id, table.c.recovery_id.in_(theirs))
+    needed = case((table.c.delivered_at.is_(None), table.c.event))
+    blank = {"body": b"", "erased_at": now, "event": needed}
+    done = await session.execute(update(table).where(mine, table.c.erased_at.is_(None)).values(blank))
+    return done.rowcount
+
+
+def _named(provider: str, event_id: str) -> Sequence[Any]:
+    return (table.c.provider == provider, table.c.event_id == chain.clean(event_id))
+
+
+def _one(provider: str, event_id: str) -> Update:
+    return update(table).where(*_named(provider, event_id))

@@ -1,0 +1,167 @@
+"""The read model: where each recovery stands, written with its log and always derivable from it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Select, bindparam, func, literal, or_, select, update
+from sqlalchemy.dialects.postgresql import ARRAY, Insert, TEXT, insert
+
+from core.base import Value
+from core.retry import machine
+from core.retry.recovery import Recovery
+from db import cursors
+from db.models import recovery as table
+from db.session import Session
+
+DERIVED: Final = tuple(column.name for column in table.columns if column.name != "checked_at")
+"""Columns that follow from the log; `checked_at` is the relay's own note."""
+OWN_COLUMNS: Final = [column for column in table.columns if column.name != "opened_on"]
+
+
+class Filters(Value):
+    """What a list of recoveries is narrowed to; None: not by this. `q` is part of an invoice or customer id."""
+
+    state: str | None = None
+    provider: str | None = None
+    category: str | None = None
+    segment: str | None = None
+    customer_id: str | None = None
+    q: str | None = None
+
+
+class Page(Value):
+    """Some recoveries, newest first, and how to ask for the ones behind them (None: there are none)."""
+
+    items: tuple[dict[str, Any], ...]
+    next_cursor: str | None
+
+
+def view(recovery: Recovery) -> dict[str, Any]:
+    """The recovery as the API shows it: names of the contract, times as datetimes."""
+    own = (*recovery.charge_ids, recovery.failure.charge_id)
+    return {
+        **recovery.model_dump(include=_AS_THEY_ARE),
+        "recovery_id": recovery.recovery_id,
+        "workflow_id": recovery.recovery_id,
+        "state": recovery.state.value,
+        "category": recovery.category.value if recovery.category else None,
+        "cause": recovery.cause.value if recovery.cause else None,
+        "charge_ids": sorted({charge for charge in own if charge}),
+    }
+
+
+_AS_THEY_ARE: Final = {
+    "provider", "invoice_id", "customer_id", "subscription_id", "amount", "currency", "segment", "strategy",
+    "policy_version", "attempt", "attempts_used", "attempts_allowed", "next_attempt_at", "until", "opened_at",
+    "closed_at", "close_reason", "sequence",
+}  # fmt: skip
+
+
+def project(recovery: Recovery, opened_on: date, recorded_at: datetime) -> dict[str, Any]:
+    """The row of the read model, out of the folded log and two columns of its last row."""
+    row = view(recovery)
+    del row["workflow_id"]
+    return row | {
+        "opened_at": recovery.opened_at or datetime.combine(opened_on, time(), UTC),
+        "opened_on": opened_on,
+        "updated_at": recorded_at,
+        "due_at": due_at(recovery, recorded_at),
+    }
+
+
+def due_at(recovery: Recovery, now: datetime) -> datetime | None:
+    """When something should happen by itself; None: nothing will before somebody says something."""
+    step = machine.next_step(recovery, now)
+    if isinstance(step, machine.Wait):
+        return step.until
+    return None if isinstance(step, machine.Done) else now
+
+
+async def save(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Writes rows that `project` made, over older ones of the same recovery."""
+    if rows:
+        await session.execute(_upsert(), list(rows))
+
+
+def _upsert() -> Insert:
+    fresh = insert(table)
+    return fresh.on_conflict_do_update(
+        index_elements=[table.c.recovery_id],
+        set_={name: fresh.excluded[name] for name in DERIVED if name != "recovery_id"},
+    )
+
+
+async def get(session: Session, recovery_id: str) -> dict[str, Any] | None:
+    """One recovery with the contract's fields; None when there is none."""
+    found = (await session.execute(_shown().where(table.c.recovery_id == recovery_id))).mappings().one_or_none()
+    return dict(found) if found else None
+
+
+def _shown() -> Select[Any]:
+    return select(*OWN_COLUMNS, table.c.recovery_id.label("workflow_id"))
+
+
+async def find(session: Session, filters: Filters, limit: int = 50, cursor: str | None = None) -> Page:
+    """One page of recoveries, newest first. Raises InvalidInput for a cursor that this never gave."""
+    query = _shown().order_by(table.c.opened_at.desc(), table.c.recovery_id.desc()).limit(limit + 1)
+    for condition in _conditions(filters):
+        query = query.where(condition)
+    if cursor:
+        query = query.where(cursors.behind(cursor, table.c.opened_at, table.c.recovery_id))
+    rows = await _listed(session, query)
+    last = rows[limit - 1] if len(rows) > limit else None
+    following = cursors.cursor(last["opened_at"], last["recovery_id"]) if last else None
+    return Page(items=tuple(rows[:limit]), next_cursor=following)
+
+
+def _conditions(filters: Filters) -> Iterable[Any]:
+    for name, wanted in filters.model_dump(exclude={"q"}, exclude_none=True).items():
+        yield table.c[name] == wanted
+    if filters.q:
+        # A search by hand, newest first: it stops at the page's end and needs no index of its own.
+        yield or_(
+            table.c.invoice_id.icontains(filters.q, autoescape=True),
+            table.c.customer_id.icontains(filters.q, autoescape=True),
+        )
+
+
+async def _listed(session: Session, query: Select[Any]) -> list[dict[str, Any]]:
+    return [dict(row) for row in (await session.execute(query)).mappings()]
+
+
+async def open_of_customer(session: Session, provider: str, customer_id: str) -> list[dict[str, Any]]:
+    """The recoveries of a customer that go on, oldest first."""
+    mine = (table.c.provider == provider, table.c.customer_id == customer_id, table.c.closed_at.is_(None))
+    return await _listed(session, _shown().where(*mine).order_by(table.c.opened_at))
+
+
+async def by_charge(session: Session, provider: str, charge_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """The recoveries that one of these charges belongs to, open or closed."""
+    wanted = literal(list(charge_ids), ARRAY(TEXT))
+    mine = (table.c.provider == provider, table.c.charge_ids.overlap(wanted))
+    return await _listed(session, _shown().where(*mine).order_by(table.c.opened_at))
+
+
+async def overdue(session: Session, now: datetime, grace: timedelta, limit: int) -> list[dict[str, Any]]:
+    """Open recoveries in which something should have happened more than `grace` ago, the longest due first."""
+    late = table.c.due_at < now - grace
+    return await _listed(session, _shown().where(late).order_by(table.c.due_at).limit(limit))
+
+
+async def least_recently_checked(session: Session, limit: int) -> list[dict[str, Any]]:
+    """Open recoveries whose run nobody has looked after for the longest time, never checked ones first."""
+    order = table.c.checked_at.asc().nulls_first()
+    return await _listed(session, _shown().where(table.c.closed_at.is_(None)).order_by(order).limit(limit))
+
+
+async def mark_checked(session: Session, recovery_ids: Sequence[str], now: datetime) -> None:
+    """Notes that their runs were looked after now."""
+    mine = table.c.recovery_id == func.any(bindparam("ids", list(recovery_ids), ARRAY(TEXT)))
+    await session.execute(update(table).where(mine).values(checked_at=now))
+
+
+async def counts_by_state(session: Session) -> dict[str, int]:
+    """How many recoveries are in each state that occurs."""
+    rows = await session.execute(select(table.c.state, func.count()).group_by(table.c.state))
+    return {state: count for state, count in rows}

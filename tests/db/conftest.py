@@ -1,0 +1,83 @@
+"""A real PostgreSQL for the tests: one server per session, one migrated database per module, cloned in no time."""
+
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from db import migrate
+from db.session import Database
+from devstack.postgres import OWNER, WRITER, Cluster, running
+
+TEMPLATE = "template_pri"
+
+
+class Addresses(NamedTuple):
+    """One database as three roles."""
+
+    writer: str
+    owner: str
+    superuser: str
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A server of its own in a short-lived folder; durability is not what these tests are about."""
+    folder = Path(tempfile.mkdtemp(prefix="pri-db-"))
+    try:
+        with running(folder) as server:
+            admin(server, "ALTER SYSTEM SET fsync = off")
+            admin(server, "SELECT pg_reload_conf()")
+            yield server
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def admin(server: Cluster, statement: str, database: str = "postgres", **names: str) -> list[tuple[Any, ...]]:
+    """Runs one statement as the superuser; `{name}` in it is replaced by a quoted identifier."""
+    quoted = sql.SQL(statement).format(**{key: sql.Identifier(name) for key, name in names.items()})
+    address = server.url("postgres", database).replace("+psycopg", "")
+    with psycopg.connect(address, autocommit=True) as connection:
+        done = connection.execute(quoted)
+        return done.fetchall() if done.description else []
+
+
+@pytest.fixture(scope="session")
+def fresh_database(cluster: Cluster) -> Callable[..., Addresses]:
+    """Makes an empty database, or a copy of another one."""
+    made: list[str] = []
+
+    def make(template: str = "template0", name: str | None = None) -> Addresses:
+        name = name or f"test_{len(made)}"
+        made.append(name)
+        admin(cluster, "CREATE DATABASE {name} OWNER {owner} TEMPLATE {template}", name=name, owner=OWNER,
+              template=template)  # fmt: skip
+        return Addresses(*(cluster.url(role, name) for role in (WRITER, OWNER, "postgres")))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def migrated(fresh_database: Callable[..., Addresses]) -> str:
+    """The name of a migrated database to copy."""
+    migrate.upgrade(fresh_database(name=TEMPLATE).owner, WRITER)
+    return TEMPLATE
+
+
+@pytest.fixture(scope="module")
+def addresses(fresh_database: Callable[..., Addresses], migrated: str) -> Addresses:
+    """A migrated database for this module."""
+    return fresh_database(migrated)
+
+
+@pytest.fixture(scope="module")
+async def database(addresses: Addresses) -> AsyncIterator[Database]:
+    """That database as the service sees it, in the writer's role."""
+    opened = Database(addresses.writer)
+    yield opened
+    await opened.close()
