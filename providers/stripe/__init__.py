@@ -1,0 +1,11 @@
+"""Stripe: all that is particular to this payment provider."""
+
+from collections.abc import Mapping
+
+from providers.stripe.config import StripeConfig
+from providers.stripe.plugin import StripeProvider
+
+
+def provider(environment: Mapping[str, str]) -> StripeProvider:
+    """The entry point: Stripe as this environment configures it."""
+    return StripeProvider(StripeConfig.from_environment(environment))

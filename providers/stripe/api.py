@@ -1,0 +1,157 @@
+"""One call of Stripe's API over the official client: an answer, or a clear word on why there is none.
+
+The bodies are read as plain JSON. Stripe's own object tree would be built for nothing, and a server that is only
+compatible with Stripe may leave out what the tree insists on.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+from urllib.parse import quote
+
+import httpx
+import stripe
+
+from core.errors import ProviderUnavailable
+from providers.stripe.config import StripeConfig
+from providers.stripe.fields import Fields
+
+STRIPE_VERSION: Final = "2026-10-28.endive"
+"""Pinned, so that neither the account's default nor a newer library changes the shape of answers."""
+CONNECT_SECONDS: Final = 5.0
+CALL_SECONDS: Final = 20.0
+"""The longest a call may take altogether; below the time-out of the activities that call."""
+_NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+"""Stripe can't have seen a request that ended so."""
+
+_LIMITS: Final = frozenset({"rate_limit", "lock_timeout"})
+"""They came with HTTP 400 once, and still do on some servers."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A status and a JSON object; `body` is None where the answer was anything else."""
+
+    status: int
+    body: Mapping[str, Any] | None
+    retry_after: timedelta | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether it is a 2xx."""
+        return 200 <= self.status < 300
+
+    @property
+    def limited(self) -> bool:
+        """Whether only the pace of our calls, or another call on the same object, was in the way."""
+        return self.status == 429 or (self.status == 400 and self.error.code("code") in _LIMITS)
+
+    @property
+    def refused(self) -> bool:
+        """Whether Stripe understood and said no."""
+        return 400 <= self.status < 500 and not self.limited
+
+    @property
+    def fields(self) -> Fields:
+        """The body of a 2xx, to be read strictly."""
+        return Fields(self.body or {})
+
+    @property
+    def error(self) -> Fields:
+        """The `error` of another answer, of which whatever can be read is taken."""
+        return Fields(self.body or {}, lenient=True).child("error")
+
+
+class CallFailed(Exception):
+    """No answer; never leaves this folder. `sent` tells whether Stripe may have acted; `reason` is a short code."""
+
+    def __init__(self, reason: str, sent: bool) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.sent = sent
+
+
+class StripeApi:
+    """Calls with one key. Nothing is ever repeated in here: that is decided by whoever keeps the record."""
+
+    def __init__(self, config: StripeConfig, call_seconds: float = CALL_SECONDS) -> None:
+        _silence()
+        self._seconds = call_seconds
+        self._http = stripe.HTTPXClient(timeout=httpx.Timeout(call_seconds, connect=CONNECT_SECONDS))
+        self._client = stripe.StripeClient(
+            config.api_key,
+            stripe_version=STRIPE_VERSION,
+            base_addresses={"api": config.api_base} if config.api_base else {},
+            max_network_retries=0,
+            http_client=self._http,
+        )
+
+    async def post(self, path: str, key: str, **params: Any) -> Answer:
+        """Send a write under this idempotency key. Raises CallFailed."""
+        return await self._call("post", path, params | {"idempotency_key": key})
+
+    async def get(self, path: str, **params: Any) -> Answer:
+        """A read that Stripe either fulfilled or refused. Raises ProviderUnavailable for anything else."""
+        try:
+            answer = await self._call("get", path, params)
+        except CallFailed as failed:
+            raise ProviderUnavailable(f"Stripe could not be asked: {failed.reason}.") from None
+        if not (answer.refused or (answer.ok and answer.body is not None)):
+            raise unavailable(answer)
+        return answer
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        await self._http.close_async()  # type: ignore[no-untyped-call]
+
+    async def _call(self, method: str, path: str, params: dict[str, Any]) -> Answer:
+        try:
+            # httpx limits the wait for each piece only; a server that drips would hold us for ever.
+            async with asyncio.timeout(self._seconds):
+                found = await self._client.raw_request_async(method, path, **params)
+        except TimeoutError:
+            raise CallFailed("timeout", sent=True) from None
+        except stripe.APIConnectionError as error:
+            raise _failed(error.__cause__) from None
+        except stripe.StripeError as error:
+            return _answer(error.http_status or 0, error.json_body, error.headers)
+        except Exception:  # the library trips over error bodies that are not objects
+            raise CallFailed("unfit_answer", sent=True) from None
+        return _answer(found.code, found.data, found.headers)
+
+
+def path(*parts: str) -> str:
+    """A path of the API; ids come from outside and must not change where it leads."""
+    return "/v1/" + "/".join(quote(part, safe="") for part in parts)
+
+
+def unavailable(answer: Answer) -> ProviderUnavailable:
+    """The error to raise for an answer that tells nothing, with the wait that Stripe asked for."""
+    if answer.ok:
+        return ProviderUnavailable("Stripe's answer is not a JSON object.")
+    return ProviderUnavailable(f"Stripe answered with HTTP {answer.status}.", answer.retry_after)
+
+
+def _failed(cause: BaseException | None) -> CallFailed:
+    if isinstance(cause, _NOT_SENT) or not isinstance(cause, httpx.TransportError):
+        return CallFailed("not_connected", sent=False)
+    timed_out = isinstance(cause, httpx.TimeoutException)
+    return CallFailed("timeout" if timed_out else "connection_lost", sent=True)
+
+
+def _answer(status: int, body: object, headers: Mapping[str, str] | None) -> Answer:
+    return Answer(status, body if isinstance(body, dict) else None, _retry_after(headers or {}))
+
+
+def _retry_after(headers: Mapping[str, str]) -> timedelta | None:
+    """Whole seconds, at most a day; the form with a date is not used by Stripe."""
+    seconds = headers.get("retry-after", "")
+    return timedelta(seconds=min(int(seconds), 86_400)) if seconds.isascii() and seconds.isdigit() else None
+
+
+def _silence() -> None:
+    """The library logs Stripe's error texts, which may name people, at INFO."""
+    logging.getLogger("stripe").setLevel(logging.WARNING)

@@ -1,0 +1,48 @@
+"""What the environment says about Stripe."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Self
+from urllib.parse import urlsplit
+
+_LIVE = ("sk_live_", "rk_live_")
+
+
+@dataclass(frozen=True)
+class StripeConfig:
+    """Settings of one Stripe account; secrets never show in a repr. An empty secret is no secret."""
+
+    api_key: str = field(default="", repr=False)
+    api_base: str = ""
+    """Another base address than Stripe's own, without a slash at its end; empty: Stripe's own."""
+    webhook_secrets: tuple[str, ...] = field(default=(), repr=False)
+    """Newest first: while secrets are rolled over, events of both arrive."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """Reads STRIPE_API_KEY, STRIPE_API_BASE and STRIPE_WEBHOOK_SECRETS (comma separated)."""
+        secrets = (secret.strip() for secret in environment.get("STRIPE_WEBHOOK_SECRETS", "").split(","))
+        return cls(
+            api_key=environment.get("STRIPE_API_KEY", "").strip(),
+            api_base=environment.get("STRIPE_API_BASE", "").strip().rstrip("/"),
+            webhook_secrets=tuple(secret for secret in secrets if secret),
+        )
+
+    @property
+    def livemode(self) -> bool:
+        """Whether the key moves real money."""
+        return self.api_key.startswith(_LIVE)
+
+    @property
+    def expected_livemode(self) -> bool | None:
+        """The `livemode` that events must have; None while no key says which world this is."""
+        return self.livemode if self.api_key else None
+
+    def notes(self) -> tuple[str, ...]:
+        """What is off, and what is unusual."""
+        off = (
+            (not self.webhook_secrets, "Stripe webhooks are off: STRIPE_WEBHOOK_SECRETS is not set."),
+            (not self.api_key, "Stripe charges are off: STRIPE_API_KEY is not set."),
+            (bool(self.api_base), f"Stripe is called at {urlsplit(self.api_base).hostname} (STRIPE_API_BASE)."),
+        )
+        return tuple(sentence for applies, sentence in off if applies)

@@ -1,0 +1,80 @@
+"""The charging side: reads invoices, charges them, and finds out what became of a charge."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+from core.errors import ProviderUnavailable
+from core.payments import ChargeOrder, ChargeResult, FailureFacts, InvoiceView, ProviderEvent
+from providers.stripe import charging, facts, owners, reading
+from providers.stripe.api import CALL_SECONDS, StripeApi
+from providers.stripe.config import StripeConfig
+from providers.stripe.fields import Unfit
+from providers.stripe.results import unknown
+from providers.stripe.settling import settled
+
+T = TypeVar("T")
+
+
+class StripeGateway:
+    """One Stripe account, over its HTTP API."""
+
+    def __init__(
+        self,
+        config: StripeConfig,
+        call_seconds: float = CALL_SECONDS,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.idempotency: timedelta | None = timedelta(hours=23)  # Stripe forgets keys after 24 h at the earliest
+        self.can_read = True
+        self._api = StripeApi(config, call_seconds)
+        self._clock = clock
+
+    async def read_invoice(self, invoice_id: str) -> InvoiceView:
+        """The invoice as it is now, with the state of its payment. Raises ProviderUnavailable."""
+        return await _fitting(self._read_invoice(invoice_id))
+
+    async def read_failure(self, invoice_id: str, event: ProviderEvent | None) -> FailureFacts:
+        """The failed payment, its card, customer and risk; the event's codes fill what can't be read.
+
+        Raises ProviderUnavailable where the invoice or its payment could not be asked for.
+        """
+        return await _fitting(facts.read_failure(self._api, invoice_id, event))
+
+    async def charge(self, order: ChargeOrder) -> ChargeResult:
+        """Pay the invoice under the order's key. Raises ProviderUnavailable where it was surely not executed."""
+        return await charging.pay(self._api, order, self._clock())
+
+    async def settle(self, order: ChargeOrder) -> ChargeResult:
+        """What became of an order, by reading only. Raises ProviderUnavailable."""
+        return await _fitting(self._settle(order))
+
+    async def resolve(self, event: ProviderEvent) -> ProviderEvent:
+        """The event with the invoice and customer of its payment. Raises ProviderUnavailable."""
+        return await _fitting(owners.resolve(self._api, event))
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        await self._api.close()
+
+    async def _read_invoice(self, invoice_id: str) -> InvoiceView:
+        invoice = await reading.read_invoice(self._api, invoice_id)
+        if invoice is None:
+            return reading.missing_invoice(invoice_id)
+        payment = await reading.read_payment(self._api, await reading.find_link(self._api, invoice))
+        return reading.view(invoice, payment)
+
+    async def _settle(self, order: ChargeOrder) -> ChargeResult:
+        invoice = await reading.read_invoice(self._api, order.invoice_id)
+        if invoice is None:
+            return unknown("invoice_missing")
+        payment = await reading.read_payment(self._api, await reading.find_link(self._api, invoice))
+        return settled(order, invoice, payment, self._clock())
+
+
+async def _fitting(read: Awaitable[T]) -> T:
+    """An answer that doesn't fit is no answer."""
+    try:
+        return await read
+    except Unfit as unfit:
+        raise ProviderUnavailable(f"Stripe's answer doesn't fit: {unfit.field}.") from None

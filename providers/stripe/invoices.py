@@ -1,0 +1,53 @@
+"""Where things sit in an invoice: before API version 2025-03-31 ("basil") and since. Both arrive, and both are read.
+
+Source: docs.stripe.com/changelog/basil/2025-03-31/add-support-for-multiple-partial-payments-on-invoices.
+"""
+
+from dataclasses import dataclass
+
+from providers.stripe.fields import Fields
+
+
+@dataclass(frozen=True)
+class Link:
+    """The payment that belongs to an invoice: an intent, or a bare charge where there is no intent."""
+
+    intent_id: str | None = None
+    charge_id: str | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.intent_id or self.charge_id)
+
+
+def subscription_of(invoice: Fields) -> str | None:
+    """The subscription that made the invoice."""
+    details = invoice.child("parent").child("subscription_details")
+    return details.id("subscription") or invoice.id("subscription")
+
+
+def remaining(invoice: Fields) -> int | None:
+    """What is still to be paid; partial payments make it less than what was due."""
+    left = invoice.whole("amount_remaining")
+    return invoice.whole("amount_due") if left is None else left
+
+
+def link_of(invoice: Fields) -> Link:
+    """The invoice's payment as far as the invoice itself tells; empty where its payments were not sent."""
+    listed = link_in(invoice.items("payments"), paid=invoice.code("status") == "paid")
+    return listed or Link(invoice.id("payment_intent"), invoice.id("charge"))
+
+
+def link_in(payments: tuple[Fields, ...], paid: bool) -> Link:
+    """The payment that matters of several: the one that paid the invoice, else the open one, the default first."""
+    wanted = "paid" if paid else "open"
+
+    def rank(payment: Fields) -> tuple[bool, bool, int]:
+        return payment.code("status") == wanted, bool(payment.flag("is_default")), payment.whole("created") or 0
+
+    chosen = max(payments, key=rank, default=Fields({})).child("payment")
+    return Link(chosen.id("payment_intent"), chosen.id("charge"))
+
+
+def payments_left_out(invoice: Fields) -> bool:
+    """Whether the invoice says nothing of its payments, in neither shape."""
+    return not any(invoice.raw.get(name) is not None for name in ("payments", "payment_intent", "charge"))

@@ -1,0 +1,54 @@
+"""What reading an invoice tells of an order whose answer was lost. Pure: the reading itself is done elsewhere."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from core.payments import ChargeOrder, ChargeResult
+from providers.stripe import failures
+from providers.stripe.fields import Fields
+from providers.stripe.reading import Payment
+from providers.stripe.results import declined, not_charged, succeeded, unknown
+
+CLOCK_SKEW: Final = timedelta(seconds=5)
+"""How far Stripe's clock, which counts whole seconds, may be behind ours."""
+GIVEN_UP: Final = timedelta(hours=24)
+"""An order of this age that left no trace was never executed, and Stripe has forgotten its key."""
+
+
+def settled(order: ChargeOrder, invoice: Fields, payment: Payment, now: datetime) -> ChargeResult:
+    """The order's outcome; UNKNOWN where reading can't tell. Raises Unfit."""
+    charge = payment.charge
+    if invoice.code("status") == "paid":
+        return succeeded(charge.id("id") if charge.code("status") == "succeeded" else None)
+    if is_fresh(order, charge):
+        return _by_charge(order, payment)
+    if payment.processing:
+        return unknown("processing")
+    if invoice.code("status") == "void":
+        return not_charged("invoice_not_payable")
+    return not_charged("no_trace") if now - order.requested_at >= GIVEN_UP else unknown("not_settled")
+
+
+def is_fresh(order: ChargeOrder, charge: Fields) -> bool:
+    """Whether a charge came after the order: one that the invoice didn't have yet, made since."""
+    charge_id, created = charge.id("id"), charge.moment("created")
+    if charge_id is None or charge_id == order.charge_before:
+        return False
+    return created is not None and created >= order.requested_at - CLOCK_SKEW
+
+
+def decline_of(payment: Payment) -> ChargeResult:
+    """The decline that a payment shows."""
+    error = payment.intent.child("last_payment_error")
+    card = failures.cards_merged(failures.card_of_charge(payment.charge), failures.card_of(error))
+    return declined(failures.of_payment(payment.intent, payment.charge), card)
+
+
+def _by_charge(order: ChargeOrder, payment: Payment) -> ChargeResult:
+    """A smaller success than ordered is a part payment by somebody else, which settles nothing."""
+    status = payment.charge.code("status")
+    if status == "failed":
+        return decline_of(payment)
+    if status == "succeeded" and (payment.charge.whole("amount") or 0) >= order.amount:
+        return succeeded(payment.charge.id("id"))
+    return unknown("processing" if status == "pending" else "not_settled")
