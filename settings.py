@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Self
 
+from dotenv import dotenv_values
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -88,5 +89,6 @@ class Settings(BaseSettings):
 
 
 def environment() -> dict[str, str]:
-    """A copy of the environment, for programs that we start."""
-    return dict(os.environ)  # noqa: TID251
+    """A copy of the environment over what `.env` says: for providers, for Temporal's own settings, for children."""
+    written = {name: value for name, value in dotenv_values(".env").items() if value is not None}
+    return written | dict(os.environ)  # noqa: TID251

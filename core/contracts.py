@@ -49,6 +49,8 @@ class RecoveryInput(Value):
     invoice_id: str
     event: ProviderEvent | None = None
     """The failure that opens it, where it doesn't come as a signal."""
+    history_limit: int = 10_000
+    """Events of history after which the run begins anew."""
 
 
 class RecoveryStatus(Value):
@@ -71,8 +73,9 @@ class RecoveryStatus(Value):
 
 
 class OpenInput(Value):
-    """Open a recovery, or find what its log already holds."""
+    """Open a recovery, or find what its log already holds. `now` is the workflow's clock here and below."""
 
+    now: datetime
     provider: str
     invoice_id: str
     event: ProviderEvent | None = None
@@ -93,14 +96,19 @@ class Opened(Written):
 class RecordInput(Value):
     """Write these events behind `recovery.sequence`."""
 
+    now: datetime
     recovery: Recovery
     events: tuple[Event, ...]
 
 
-class ReadInput(Value):
-    """Read what the provider knows about the invoice and its failure."""
+class ProviderOrder(Value):
+    """Something that the provider is to be asked, for one recovery."""
 
     recovery: Recovery
+
+
+class ReadInput(ProviderOrder):
+    """Read what the provider knows about the invoice and its failure."""
 
 
 class ClassifyInput(Value):
@@ -113,6 +121,7 @@ class ClassifyInput(Value):
 class SegmentInput(Value):
     """Segment the customer of one recovery."""
 
+    now: datetime
     recovery: Recovery
     facts: FailureFacts
 
@@ -120,24 +129,25 @@ class SegmentInput(Value):
 class PlanInput(Value):
     """Assess, plan, and write down the whole decision."""
 
+    now: datetime
     recovery: Recovery
     facts: FailureFacts
     classification: Classification
     segment: Segment
 
 
-class ChargeInput(Value):
+class ChargeInput(ProviderOrder):
     """Charge an invoice once."""
 
-    recovery: Recovery
+    now: datetime
     trigger: str
     method_id: str | None = None
 
 
-class SettleInput(Value):
+class SettleInput(ProviderOrder):
     """Find out about the charge in flight."""
 
-    recovery: Recovery
+    now: datetime
 
 
 class Charged(Written):

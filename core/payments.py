@@ -23,6 +23,8 @@ class EventKind(StrEnum):
     DISPUTE_OPENED = "dispute_opened"
     FRAUD_WARNING = "fraud_warning"
     RETRY_SCHEDULED = "retry_scheduled"
+    WAKE = "wake"
+    """Something changed; only a fresh read of the invoice says what."""
     OTHER = "other"
 
 

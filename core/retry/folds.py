@@ -162,7 +162,8 @@ def _reconciled(recovery: Recovery, record: Record) -> Recovery:
         case Outcome.DECLINED:
             return _declined(recovery, record)
         case _:
-            return _landed(recovery, record).having(undecided=True, unread=True)
+            tried = recovery.in_flight.requested_at if recovery.in_flight else record.occurred_at
+            return _landed(recovery, record).having(failed_at=tried, undecided=True, unread=True)
 
 
 def _retry_requested(recovery: Recovery, _: Record) -> Recovery:

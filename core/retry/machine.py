@@ -135,9 +135,7 @@ def place(recovery: Recovery, event: Event) -> tuple[Recovery, Record]:
     return after, draft.model_copy(update={"from_state": before, "to_state": after.state})
 
 
-def place_all(
-    recovery: Recovery, events: Iterable[Event], now: datetime
-) -> tuple[Recovery, tuple[Record, ...]]:
+def place_all(recovery: Recovery, events: Iterable[Event], now: datetime) -> tuple[Recovery, tuple[Record, ...]]:
     """All these events as records, with the closing one behind them where they end the recovery."""
     records: list[Record] = []
     for event in events:

@@ -8,7 +8,7 @@ from core.classifier.taxonomy import Category
 from core.contracts import Action, Command
 from core.errors import Refused
 from core.events import Event, EventType, State, stamp
-from core.payments import EventKind, InvoiceStatus, InvoiceView, ProviderEvent
+from core.payments import EventKind, FailureFacts, InvoiceStatus, InvoiceView, ProviderEvent
 from core.retry.recovery import Recovery
 
 ECHO: Final = timedelta(seconds=2)
@@ -130,6 +130,19 @@ _REACTIONS: Final[Mapping[EventKind, Callable[[Recovery, ProviderEvent], tuple[E
     EventKind.DISPUTE_OPENED: _disputed_as("dispute"),
     EventKind.FRAUD_WARNING: _disputed_as("early_fraud_warning"),
 }
+
+
+def announced(recovery: Recovery) -> FailureFacts:
+    """What the provider's event said, for a provider that can't be read now or at all."""
+    invoice = InvoiceView(
+        invoice_id=recovery.invoice_id,
+        status=InvoiceStatus.OPEN,
+        amount_due=recovery.amount,
+        currency=recovery.currency,
+        customer_id=recovery.customer_id,
+        subscription_id=recovery.subscription_id,
+    )
+    return FailureFacts(invoice=invoice, failure=recovery.failure, missing=("provider",))
 
 
 def observe(invoice: InvoiceView, now: datetime) -> tuple[Event, ...]:

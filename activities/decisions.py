@@ -1,0 +1,108 @@
+"""Policy decisions. They run here and not in the workflow, so that tables, policy and plug-ins may change while
+thousands of recoveries sleep: the answers are in the history.
+"""
+
+from datetime import datetime
+
+from temporalio import activity
+
+from activities.log import Log
+from catalog import PolicyFile
+from core.classifier.classify import classify
+from core.classifier.tables import Tables
+from core.classifier.taxonomy import Classification
+from core.contracts import ClassifyInput, PlanInput, SegmentInput, Written
+from core.fraud.assess import assess
+from core.payments import FailureFacts
+from core.retry.decide import Findings, Means, decide
+from core.retry.pace import Pace
+from core.retry.policy import StrategyFactory
+from core.segmentation.segment import CustomerProfile, Segment, segment
+from db.repositories import history
+from db.session import Database
+
+
+class Knowledge:
+    """What decisions are made with."""
+
+    def __init__(self, tables: Tables, policy: PolicyFile, strategies: dict[str, StrategyFactory], pace: Pace) -> None:
+        self.tables = tables
+        self.policy = policy
+        self.strategies = strategies
+        self.pace = pace
+
+    def means(self) -> Means:
+        """The policy as it is now, with what carries it out."""
+        return Means(policy=self.policy.current(), strategies=self.strategies, pace=self.pace)
+
+
+class Decisions:
+    """Classify, segment, plan."""
+
+    def __init__(self, knowledge: Knowledge, database: Database, log: Log) -> None:
+        self._knowledge = knowledge
+        self._database = database
+        self._log = log
+
+    @activity.defn
+    async def classify_failure(self, given: ClassifyInput) -> Classification:
+        """What the failure is, by the tables and the merchant's overrides."""
+        failure = given.facts.failure
+        network = failure.network or given.facts.card.network
+        known = failure.model_copy(update={"network": network})
+        overrides = self._knowledge.policy.current().overrides
+        return classify(known, self._knowledge.tables, overrides, provider=given.recovery.provider)
+
+    @activity.defn
+    async def segment_customer(self, given: SegmentInput) -> Segment:
+        """The customer's segment; once decided it stays for the whole recovery."""
+        if given.recovery.segment:
+            return Segment(name=given.recovery.segment, rule="", why="decided before")
+        rules = self._knowledge.policy.current().segments
+        return segment(await self._profile(given), rules)
+
+    @activity.defn
+    async def plan_retry(self, given: PlanInput) -> Written:
+        """Assess fraud, plan what comes next, and commit all rows of the decision at once."""
+        findings = Findings(
+            recovery=given.recovery,
+            facts=given.facts,
+            classification=given.classification,
+            segment=given.segment,
+            assessment=assess(given.facts.risk, given.classification),
+            now=given.now,
+        )
+        events = decide(findings, self._knowledge.means())
+        return Written(records=await self._log.append(given.recovery, events, given.now))
+
+    async def _profile(self, given: SegmentInput) -> CustomerProfile:
+        """What the provider says of the customer, and what our own log adds."""
+        facts, recovery = given.facts, given.recovery
+        known = profile_of(facts, given.now)
+        customer_id = facts.customer.customer_id if facts.customer else recovery.customer_id
+        if customer_id is None:
+            return known
+        async with self._database.begin() as session:
+            past = await history.customer_history(session, recovery.provider, customer_id, recovery.recovery_id)
+        currency = facts.invoice.currency or recovery.currency
+        return known.model_copy(
+            update={
+                "successes": past.successes,
+                "failures": past.failures,
+                "open_recoveries": past.open_recoveries,
+                "lifetime_value": past.recovered_amounts.get(currency, 0),
+            }
+        )
+
+
+def profile_of(facts: FailureFacts, now: datetime) -> CustomerProfile:
+    """The part of the profile that the provider knows."""
+    customer, created = facts.customer, facts.customer.created_at if facts.customer else None
+    return CustomerProfile(
+        invoice_amount=facts.invoice.amount_due or None,
+        currency=facts.invoice.currency or None,
+        country=customer.country if customer else None,
+        card_country=facts.card.country,
+        time_zone=customer.time_zone if customer else None,
+        tenure_days=max((now - created).days, 0) if created else None,
+    )

@@ -1,0 +1,37 @@
+"""The log as activities use it: one transaction per transition, a repeat finds what is written."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from core.events import Event, Record
+from core.retry.machine import fold
+from core.retry.recovery import Recovery
+from db.repositories import event_log
+from db.session import Database
+
+
+class Log:
+    """Appends transitions and reads them back. Raises StoreUnavailable; then nothing was written."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def append(self, before: Recovery, events: Sequence[Event], now: datetime) -> tuple[Record, ...]:
+        """These events behind `before`, or, where something is written there already, that and nothing else."""
+        async with self._database.begin() as session:
+            return await event_log.append(session, before, events, now)
+
+    async def since(self, before: Recovery) -> tuple[Record, ...]:
+        """What is written behind `before`."""
+        records = await self.all(before.recovery_id)
+        return tuple(record for record in records if record.sequence > before.sequence)
+
+    async def all(self, recovery_id: str) -> tuple[Record, ...]:
+        """The whole log of one recovery."""
+        async with self._database.begin() as session:
+            return await event_log.load(session, recovery_id)
+
+
+def after(before: Recovery, records: Sequence[Record]) -> Recovery:
+    """The recovery with these records folded in."""
+    return fold(before, records)

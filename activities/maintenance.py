@@ -1,0 +1,26 @@
+"""House-keeping that must happen even when nobody sends anything."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from intake.relay import relay
+from temporalio import activity
+
+from core.contracts import RelayInput, RelayReport
+from db.session import Database
+from intake.recoveries import Recoveries
+from providers.base import Gateway
+
+
+class Maintenance:
+    """The relay with what it needs."""
+
+    def __init__(self, database: Database, recoveries: Recoveries, gateways: Mapping[str, Gateway]) -> None:
+        self._database = database
+        self._recoveries = recoveries
+        self._gateways = gateways
+
+    @activity.defn
+    async def relay_inbox(self, order: RelayInput) -> RelayReport:
+        """Deliver undelivered webhooks and revive recoveries that have no run."""
+        return await relay(self._database, self._recoveries, self._gateways, datetime.now(UTC), order.limit)

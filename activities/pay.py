@@ -1,0 +1,126 @@
+"""What goes before and after a provider's call, as events: pure helpers of `charging`."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from core.contracts import ChargeInput
+from core.events import Event, EventType, Trigger, stamp
+from core.ids import idempotency_key
+from core.payments import (
+    ChargeOrder,
+    ChargeResult,
+    CustomerView,
+    Failure,
+    FailureFacts,
+    InvoiceStatus,
+    InvoiceView,
+    Outcome,
+)
+from core.retry.reactions import announced, observe
+from core.retry.recovery import Recovery
+
+MARGIN: Final = timedelta(hours=1)
+"""How long after the provider's own retry we look again."""
+MISSING_REVIEW: Final = timedelta(days=7)
+
+
+def in_flight(recovery: Recovery) -> ChargeOrder:
+    """The order in flight; to be asked for only where there is one."""
+    if recovery.in_flight is None:
+        raise ValueError("no charge is in flight")
+    return recovery.in_flight
+
+
+def checked(
+    recovery: Recovery, invoice: InvoiceView, trigger: Trigger, order: ChargeInput, now: datetime
+) -> tuple[Event, ...]:
+    """`charge.requested`, or what a fresh look at the invoice says against it."""
+    if events := observe(invoice, now):
+        return events
+    if invoice.status is InvoiceStatus.MISSING:
+        return (_missing(now),)
+    if trigger is Trigger.SCHEDULED and invoice.next_provider_attempt and invoice.next_provider_attempt > now:
+        return (_stand_down(invoice.next_provider_attempt, now),)
+    return (_requested(recovery, invoice, trigger, order.method_id, now),)
+
+
+def _requested(
+    recovery: Recovery, invoice: InvoiceView, trigger: Trigger, method_id: str | None, now: datetime
+) -> Event:
+    attempt = recovery.attempt + 1
+    data = {
+        "idempotency_key": idempotency_key(recovery.provider, recovery.invoice_id, attempt),
+        "trigger": trigger.value,
+        "amount": invoice.amount_due or recovery.amount,
+        "currency": invoice.currency or recovery.currency,
+        "method_id": method_id,
+        "charge_before": invoice.latest_charge_id,
+    }
+    return Event(type=EventType.CHARGE_REQUESTED, occurred_at=now, attempt=attempt, data=data)
+
+
+def _stand_down(until: datetime, now: datetime) -> Event:
+    """Two schedulers on one invoice charge twice as often: the provider's own retry goes first."""
+    at = until + MARGIN
+    why = f"the provider itself tries at {stamp(until)}; we look again after that"
+    data = {"reason": "provider_retry", "action": "postpone", "at": stamp(at), "why": why}
+    return Event(type=EventType.RETRY_SKIPPED, occurred_at=now, data=data)
+
+
+def _missing(now: datetime) -> Event:
+    data = {
+        "reason": "invoice_missing",
+        "action": "tell_operators",
+        "until": stamp(now + MISSING_REVIEW),
+        "customer_until": stamp(now + MISSING_REVIEW),
+        "why": "the provider knows no such invoice under this account",
+    }
+    return Event(type=EventType.RETRY_SKIPPED, occurred_at=now, data=data)
+
+
+def concluded(
+    recovery: Recovery, result: ChargeResult, now: datetime, *, repeated: bool, by_reading: bool
+) -> Event | None:
+    """The row of a result; None for a charge that is still unknown and was written down as such before."""
+    unsettled = recovery.unsettled
+    if result.outcome is Outcome.UNKNOWN and unsettled:
+        return None
+    indirect = unsettled or by_reading or result.outcome is Outcome.NOT_CHARGED
+    reconciled = indirect and result.outcome is not Outcome.UNKNOWN
+    data = {
+        "outcome": result.outcome.value if reconciled else None,
+        "reason": result.reason,
+        "charge_id": result.charge_id,
+        "failure": result.failure.model_dump(exclude_none=True) or None,
+        "card": result.card.model_dump(exclude_none=True) or None,
+        "repeated": repeated or None,
+        "evidence": "read" if by_reading else None,
+    }
+    known = {key: value for key, value in data.items() if value is not None}
+    kind = EventType.CHARGE_RECONCILED if reconciled else _DIRECT[result.outcome]
+    return Event(type=kind, occurred_at=now, attempt=in_flight(recovery).attempt, data=known)
+
+
+_DIRECT: Final = {
+    Outcome.SUCCEEDED: EventType.CHARGE_SUCCEEDED,
+    Outcome.DECLINED: EventType.CHARGE_DECLINED,
+    Outcome.UNKNOWN: EventType.CHARGE_UNKNOWN,
+}
+
+
+def learned(recovery: Recovery, result: ChargeResult) -> FailureFacts | None:
+    """What a decline says of failure and card: enough to decide on without another read."""
+    if result.outcome is not Outcome.DECLINED:
+        return None
+    network = result.failure.network or result.card.network or recovery.failure.network
+    failure = result.failure.model_copy(update={"network": network})
+    return announced(recovery).model_copy(update={"failure": failure, "card": result.card, "missing": ()})
+
+
+def completed(facts: FailureFacts, recovery: Recovery) -> FailureFacts:
+    """What was read, with what the event said where reading found nothing."""
+    said = recovery.failure.model_dump(exclude_none=True)
+    failure = Failure.model_validate(said | facts.failure.model_dump(exclude_none=True))
+    customer_id = facts.invoice.customer_id or recovery.customer_id
+    customer = facts.customer or (CustomerView(customer_id=customer_id) if customer_id else None)
+    return facts.model_copy(update={"failure": failure, "customer": customer})

@@ -1,0 +1,205 @@
+"""One decision about one failure, as the rows that explain it: classified, segmented, assessed, planned."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from core.base import Value
+from core.classifier.taxonomy import Classification, Next
+from core.events import Event, EventType, stamp
+from core.fraud.assess import FraudAssessment, FraudLevel
+from core.payments import FailureFacts
+from core.retry.pace import Pace
+from core.retry.planner import Exhausted, plan
+from core.retry.policy import Policy, SegmentPolicy, StrategyFactory
+from core.retry.recovery import Recovery
+from core.retry.strategies.base import Situation
+from core.segmentation.segment import Segment
+
+
+class Findings(Value):
+    """What is known when it is decided what comes next."""
+
+    recovery: Recovery
+    facts: FailureFacts
+    classification: Classification
+    segment: Segment
+    assessment: FraudAssessment
+    now: datetime
+
+
+class Means(Value):
+    """What it is decided with."""
+
+    policy: Policy
+    strategies: Mapping[str, StrategyFactory]
+    pace: Pace = Pace()
+
+
+def decide(findings: Findings, means: Means) -> tuple[Event, ...]:
+    """All rows of the decision, in their order. Same findings and means, same rows."""
+    limits = means.policy.segment_named(findings.segment.name)
+    first = findings.recovery.segment is None
+    return (
+        _classified(findings),
+        *((_segmented(findings, limits, means),) if first else ()),
+        _assessed(findings),
+        _next(findings, limits, means),
+    )
+
+
+def _classified(findings: Findings) -> Event:
+    found, failure = findings.classification, findings.facts.failure
+    data = {
+        "category": found.category.value,
+        "cause": found.cause.value,
+        "code": found.code,
+        "source": found.source,
+        "decided_by": found.decided_by,
+        "wait_seconds": found.wait_seconds,
+        "failure": failure.model_dump(exclude_none=True),
+        "card": findings.facts.card.model_dump(exclude_none=True),
+        "missing": list(findings.facts.missing),
+    }
+    return _event(findings, EventType.FAILURE_CLASSIFIED, data)
+
+
+def _segmented(findings: Findings, limits: SegmentPolicy, means: Means) -> Event:
+    segment, customer = findings.segment, findings.facts.customer
+    data = {
+        "segment": segment.name,
+        "rule": segment.rule,
+        "why": segment.why,
+        "attempts_allowed": limits.attempts_allowed,
+        "window_ends_at": stamp(_window(findings, limits, means.pace)),
+        "customer_id": customer.customer_id if customer else findings.facts.invoice.customer_id,
+        "policy_version": means.policy.version,
+    }
+    return _event(findings, EventType.CUSTOMER_SEGMENTED, data)
+
+
+def _assessed(findings: Findings) -> Event:
+    risk, assessment = findings.facts.risk, findings.assessment
+    data = {
+        "level": assessment.level.value,
+        "score": assessment.score,
+        "reasons": list(assessment.reasons),
+        "radar_level": risk.level,
+        "early_warning": risk.early_warning,
+        "disputed": risk.disputed,
+    }
+    return _event(findings, EventType.FRAUD_ASSESSED, data)
+
+
+def _next(findings: Findings, limits: SegmentPolicy, means: Means) -> Event:
+    recovery, cause = findings.recovery, findings.classification.cause
+    if findings.assessment.level is FraudLevel.BLOCK:
+        return _skipped(findings, "stop", "fraud", "; ".join(findings.assessment.reasons), means)
+    if cause.next is Next.STOP:
+        return _skipped(findings, "stop", "stop_instruction", "the cardholder stopped these payments", means)
+    if recovery.fraud_hold or findings.assessment.level is FraudLevel.REVIEW or cause.next is Next.REVIEW:
+        why = "; ".join(findings.assessment.reasons) or "held for review before"
+        return _skipped(findings, "review", "fraud", why, means, **_deadlines(findings, limits, means))
+    if cause.next in _PEOPLE:
+        return _skipped(
+            findings,
+            cause.next.value,
+            cause.value.lower(),
+            _PEOPLE[cause.next],
+            means,
+            **_deadlines(findings, limits, means, reviewed=cause.next is Next.TELL_OPERATORS),
+        )
+    return _retry(findings, limits, means)
+
+
+_PEOPLE: Final[Mapping[Next, str]] = {
+    Next.ASK_CUSTOMER: "only the customer can mend this: they get a link",
+    Next.WAIT_FOR_METHOD: "this card will never work again: we wait for another payment method",
+    Next.TELL_OPERATORS: "the merchant's own set-up must be mended: an operator looks at it",
+}
+
+
+def _retry(findings: Findings, limits: SegmentPolicy, means: Means) -> Event:
+    if kept := _kept(findings):
+        return _planned(findings, kept, means, limits)
+    found = plan(_situation(findings), means.policy, means.strategies, _ends(findings, limits, means), means.pace)
+    if isinstance(found, Exhausted):
+        return _skipped(
+            findings,
+            "give_up",
+            found.reason.value,
+            found.why,
+            means,
+            strategy=found.strategy,
+            rejected=list(found.rejected),
+        )
+    data = found.model_dump(exclude={"at"}) | {"at": stamp(found.at), "rejected": list(found.rejected)}
+    return _event(findings, EventType.RETRY_PLANNED, data | _budget(findings, limits))
+
+
+def _kept(findings: Findings) -> datetime | None:
+    """A try out of turn doesn't move the schedule, unless the answer asks for a longer wait."""
+    at = findings.recovery.next_attempt_at
+    asked = findings.classification.wait_seconds or 0
+    earliest = max(findings.now, (findings.recovery.failed_at or findings.now) + timedelta(seconds=asked))
+    return at if at and at > earliest else None
+
+
+def _planned(findings: Findings, at: datetime, means: Means, limits: SegmentPolicy) -> Event:
+    recovery = findings.recovery
+    data = {
+        "at": stamp(at),
+        "delay_seconds": int((at - (recovery.failed_at or findings.now)).total_seconds()) * means.pace.time_scale,
+        "strategy": recovery.strategy,
+        "policy_version": means.policy.version,
+        "why": "the attempt out of turn does not move the schedule",
+        "rejected": [],
+    }
+    return _event(findings, EventType.RETRY_PLANNED, data | _budget(findings, limits))
+
+
+def _budget(findings: Findings, limits: SegmentPolicy) -> dict[str, Any]:
+    return {"retry": findings.recovery.attempts_used + 1, "attempts_allowed": limits.attempts_allowed}
+
+
+def _situation(findings: Findings) -> Situation:
+    recovery, facts = findings.recovery, findings.facts
+    return Situation(
+        provider=recovery.provider,
+        invoice_id=recovery.invoice_id,
+        attempt=recovery.attempts_used + 1,
+        cause=findings.classification.cause,
+        segment=findings.segment.name,
+        amount=facts.invoice.amount_due or recovery.amount,
+        currency=facts.invoice.currency or recovery.currency,
+        failed_at=recovery.failed_at or findings.now,
+        now=findings.now,
+        country=(facts.customer.country if facts.customer else None) or facts.card.country,
+        time_zone=facts.customer.time_zone if facts.customer else None,
+        asked_wait_seconds=findings.classification.wait_seconds,
+    )
+
+
+def _ends(findings: Findings, limits: SegmentPolicy, means: Means) -> datetime:
+    return findings.recovery.window_ends_at or _window(findings, limits, means.pace)
+
+
+def _window(findings: Findings, limits: SegmentPolicy, pace: Pace) -> datetime:
+    return (findings.recovery.opened_at or findings.now) + pace.shorten(timedelta(days=limits.window_days))
+
+
+def _deadlines(findings: Findings, limits: SegmentPolicy, means: Means, reviewed: bool = True) -> dict[str, Any]:
+    """Until when a person may act: the operator first where it is theirs to act, else the customer."""
+    review = findings.now + means.pace.shorten(timedelta(days=limits.review_deadline_days))
+    customer = findings.now + means.pace.shorten(timedelta(days=limits.customer_deadline_days))
+    return {"until": stamp(review if reviewed else customer), "customer_until": stamp(customer)}
+
+
+def _skipped(findings: Findings, action: str, reason: str, why: str, means: Means, **more: Any) -> Event:
+    data = {"action": action, "reason": reason, "why": why, "policy_version": means.policy.version} | more
+    return _event(findings, EventType.RETRY_SKIPPED, data)
+
+
+def _event(findings: Findings, kind: EventType, data: Mapping[str, Any]) -> Event:
+    attempt = findings.recovery.attempt or None
+    return Event(type=kind, occurred_at=findings.now, attempt=attempt, data=data)

@@ -1,0 +1,165 @@
+"""The worker's composition root: builds everything once, polls until it is told to stop."""
+
+import asyncio
+import contextlib
+import gc
+import signal
+import time
+from collections.abc import AsyncIterator, Mapping
+from datetime import timedelta
+
+import structlog
+from prometheus_client import start_http_server
+from temporalio.client import Client
+from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
+from temporalio.worker import PollerBehaviorAutoscaling, Worker
+
+import catalog
+from activities.charging import Charging
+from activities.decisions import Decisions, Knowledge
+from activities.log import Log
+from activities.maintenance import Maintenance
+from activities.recording import Recording
+from core.retry.pace import Pace
+from db.session import Database
+from observability import errors, logging, tracing
+from observability.encryption import encryption_codec
+from providers.base import Gateway, Provider, installed
+from settings import Settings, environment
+from workflows.client import connect
+from workflows.handles import TemporalRecoveries
+from workflows.names import QUEUE, charges
+from workflows.registry import WORKFLOWS
+from workflows.schedules import ensure_relay
+from workflows.search import SearchableNames
+
+GRACE = timedelta(seconds=30)
+"""Longer than one charge, shorter than an orchestrator's kill."""
+log = structlog.get_logger("worker")
+
+
+class Parts:
+    """What the workers of one process share."""
+
+    def __init__(self, settings: Settings, client: Client, providers: Mapping[str, Provider]) -> None:
+        self.settings = settings
+        self.client = client
+        self.providers = providers
+        self.database = Database(settings.database_url.get_secret_value())
+        self.gateways: dict[str, Gateway] = {
+            name: gateway for name, provider in providers.items() if (gateway := provider.gateway())
+        }
+        self.log = Log(self.database)
+
+    def knowledge(self) -> Knowledge:
+        """Tables, policy and strategies as installed here. Raises InvalidInput naming file and line."""
+        strategies = catalog.strategies()
+        policy = catalog.PolicyFile(self.settings.policy_file, strategies)
+        policy.current()
+        codes = {name: provider.decline_codes for name, provider in self.providers.items()}
+        pace = Pace(time_scale=self.settings.time_scale)
+        return Knowledge(catalog.tables(codes), policy, strategies, pace)
+
+    async def close(self) -> None:
+        """Let go of every connection."""
+        for gateway in self.gateways.values():
+            await gateway.close()
+        await self.database.close()
+
+
+def recovery_worker(parts: Parts) -> Worker:
+    """Workflows, decisions, rows and the relay."""
+    decisions = Decisions(parts.knowledge(), parts.database, parts.log)
+    recording = Recording(parts.log, SearchableNames(parts.client))
+    maintenance = Maintenance(parts.database, TemporalRecoveries(parts.client), parts.gateways)
+    return Worker(
+        parts.client,
+        task_queue=QUEUE,
+        workflows=WORKFLOWS,
+        activities=[
+            recording.open_recovery,
+            recording.record_events,
+            decisions.classify_failure,
+            decisions.segment_customer,
+            decisions.plan_retry,
+            maintenance.relay_inbox,
+        ],
+        # Few at a time: on two cores more of them only wait for each other (facts: 10 in flight beat 50).
+        max_concurrent_workflow_tasks=10,
+        workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
+        activity_task_poller_behavior=PollerBehaviorAutoscaling(),
+        graceful_shutdown_timeout=GRACE,
+    )
+
+
+def charges_worker(parts: Parts, provider: str) -> Worker:
+    """Everything that calls one provider, paced for all workers together by the server."""
+    charging = Charging(parts.gateways, parts.log)
+    return Worker(
+        parts.client,
+        task_queue=charges(provider),
+        activities=[charging.read_failure, charging.charge_invoice, charging.settle_charge],
+        max_task_queue_activities_per_second=parts.settings.charges_per_second,
+        activity_task_poller_behavior=PollerBehaviorAutoscaling(),
+        graceful_shutdown_timeout=GRACE,
+    )
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings, client: Client) -> AsyncIterator[None]:
+    """Workers on every queue for as long as the block runs."""
+    providers = installed(environment())
+    for note in (note for provider in providers.values() for note in provider.notes()):
+        log.info(note)
+    parts = Parts(settings, client, providers)
+    try:
+        await ensure_relay(client)
+        async with contextlib.AsyncExitStack() as stack:
+            for worker in (recovery_worker(parts), *(charges_worker(parts, name) for name in providers)):
+                await stack.enter_async_context(worker)
+            yield
+    finally:
+        await parts.close()
+
+
+async def serve(settings: Settings) -> None:
+    """Work until SIGINT or SIGTERM. Raises RecoveryError, RPCError or OSError where it can't begin."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    tracer = tracing.tracer_provider(settings.otel_exporter_otlp_endpoint, "pri-worker")
+    client = await connect(
+        environment(),
+        codec=encryption_codec(settings.payload_encryption_keys),
+        interceptors=tracing.temporal_interceptors(tracer),
+        runtime=_runtime(settings),
+    )
+    async with running(settings, client):
+        log.info("worker ready", namespace=client.namespace)
+        await stop.wait()
+    if tracer:
+        tracer.shutdown()
+
+
+def _runtime(settings: Settings) -> Runtime | None:
+    """With a metrics port: ours there, Temporal's own on the next one."""
+    if not settings.metrics_port:
+        return None
+    start_http_server(settings.metrics_port)
+    address = f"0.0.0.0:{settings.metrics_port + 1}"
+    return Runtime(telemetry=TelemetryConfig(metrics=PrometheusConfig(bind_address=address)))
+
+
+def main() -> None:
+    """Run the worker; exit code 1 with one line where it can't begin."""
+    settings = Settings()
+    logging.configure(settings.log_level)
+    errors.initialise(settings.sentry_dsn, "worker")
+    asyncio.run(serve(settings))
+    # temporalio 1.33 to 1.35 may crash when the interpreter ends with its threads alive (sdk-python issue 300).
+    gc.collect()
+    time.sleep(0.5)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""The connection to Temporal, as `TEMPORAL_*` describes it."""
+
+from collections.abc import Mapping, Sequence
+
+from temporalio.client import Client, Interceptor
+from temporalio.converter import PayloadCodec
+from temporalio.envconfig import ClientConfig
+from temporalio.runtime import Runtime
+
+from workflows.registry import plugin
+
+
+async def connect(
+    environment: Mapping[str, str],
+    *,
+    codec: PayloadCodec | None = None,
+    interceptors: Sequence[Interceptor] = (),
+    lazy: bool = False,
+    runtime: Runtime | None = None,
+) -> Client:
+    """A client with our plugin. With `lazy` it connects at its first call, so that Temporal may be away now.
+
+    Reads TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TEMPORAL_TLS*, TEMPORAL_CONFIG_FILE, TEMPORAL_PROFILE.
+    """
+    config = ClientConfig.load_client_connect_config(override_env_vars=environment)
+    config.setdefault("target_host", "127.0.0.1:7233")
+    return await Client.connect(
+        **config,
+        plugins=[plugin(codec)],
+        interceptors=list(interceptors),
+        lazy=lazy,
+        runtime=runtime,
+    )

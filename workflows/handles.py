@@ -1,0 +1,129 @@
+"""Running recoveries, reached by Temporal: what `intake.recoveries.Recoveries` promises."""
+
+import asyncio
+from collections.abc import Awaitable
+from datetime import timedelta
+from typing import TypeVar
+
+from temporalio.client import (
+    Client,
+    WorkflowHandle,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from core.contracts import Action, Command, RecoveryInput, RecoveryStatus
+from core.errors import EngineUnavailable, NotFound, Refused, RunClosed
+from core.ids import recovery_id
+from core.payments import ProviderEvent
+from workflows.names import QUEUE, RELAY_SCHEDULE
+
+Answer = TypeVar("Answer")
+MESSAGES = {
+    Action.RETRY: "retry_now",
+    Action.CANCEL: "cancel",
+    Action.PAUSE: "pause",
+    Action.RESUME: "resume",
+    Action.REVIEW: "review",
+}
+
+
+class TemporalRecoveries:
+    """Recoveries as workflows. The client may be lazy: a server that is away is an answer, not a crash."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def begin(self, event: ProviderEvent) -> None:
+        """Signal with start: the running recovery hears the event, or a new one opens with it."""
+        await _reached(self._start(event.provider, event.invoice_id or "", event))
+
+    async def resume(self, provider: str, invoice_id: str) -> bool:
+        """A run for a recovery without one; it goes on from its log."""
+        before = await _reached(self._run_id(recovery_id(provider, invoice_id)))
+        handle = await _reached(self._start(provider, invoice_id, None))
+        return handle.result_run_id != before
+
+    async def tell(self, recovery_id: str, event: ProviderEvent) -> None:
+        """Signal a running recovery."""
+        handle = self._client.get_workflow_handle(recovery_id)
+        await _reached(handle.signal("provider_event", event))
+
+    async def ask(self, recovery_id: str, command: Command, patience: timedelta) -> RecoveryStatus | None:
+        """Put the wish as an update; where no worker answers in time, leave it as a signal."""
+        handle = self._client.get_workflow_handle(recovery_id)
+        try:
+            return await asyncio.wait_for(_updated(handle, command), patience.total_seconds())
+        except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
+            await _reached(handle.signal(MESSAGES[command.action], command))
+            return None
+
+    async def relay_soon(self) -> None:
+        """Have the relay pass over the inbox now instead of at its next turn."""
+        await _reached(self._client.get_schedule_handle(RELAY_SCHEDULE).trigger())
+
+    async def _start(
+        self, provider: str, invoice_id: str, event: ProviderEvent | None
+    ) -> "WorkflowHandle[object, object]":
+        try:
+            return await self._client.start_workflow(
+                "PaymentRecovery",
+                RecoveryInput(provider=provider, invoice_id=invoice_id),
+                id=recovery_id(provider, invoice_id),
+                task_queue=QUEUE,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                static_summary=f"Recovery of {provider} invoice {invoice_id}",
+                start_signal="provider_event" if event else None,
+                start_signal_args=[event] if event else [],
+            )
+        except WorkflowAlreadyStartedError as closed:
+            raise RunClosed(f"{provider} invoice {invoice_id}: its recovery has completed") from closed
+
+    async def _run_id(self, workflow_id: str) -> str | None:
+        try:
+            return (await self._client.get_workflow_handle(workflow_id).describe()).run_id
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return None
+            raise
+
+
+async def _updated(handle: "WorkflowHandle[object, object]", command: Command) -> RecoveryStatus:
+    try:
+        answer = await handle.execute_update(
+            MESSAGES[command.action], command, id=command.request_id, result_type=RecoveryStatus
+        )
+        return RecoveryStatus.model_validate(answer)
+    except WorkflowUpdateFailedError as failed:
+        raise _refusal(failed) from failed
+    except RPCError as error:
+        raise _translated(error) from error
+    except RuntimeError as never_connected:
+        raise EngineUnavailable("Temporal cannot be reached") from never_connected
+
+
+def _refusal(failed: WorkflowUpdateFailedError) -> Refused:
+    cause = failed.cause
+    if isinstance(cause, ApplicationError) and cause.type == "Refused":
+        return Refused(str(cause.details[0]), cause.message)
+    return Refused("closed", "This recovery ended while it was asked.")
+
+
+async def _reached(call: Awaitable[Answer]) -> Answer:
+    """The answer. Raises NotFound for no running workflow, EngineUnavailable for no Temporal."""
+    try:
+        return await call
+    except RPCError as error:
+        raise _translated(error) from error
+    except (RuntimeError, TimeoutError, OSError) as away:
+        raise EngineUnavailable("Temporal cannot be reached") from away
+
+
+def _translated(error: RPCError) -> Exception:
+    if error.status is RPCStatusCode.NOT_FOUND:
+        return NotFound("no run of this recovery is open")
+    return EngineUnavailable(f"Temporal answered {error.status.name}")

@@ -1,0 +1,43 @@
+"""Time-outs and retry policies by name. These are for broken infrastructure; when to charge again is the plan's."""
+
+from datetime import timedelta
+from typing import Final
+
+from temporalio.common import RetryPolicy
+from temporalio.workflow import ActivityConfig, LocalActivityConfig
+
+from workflows.names import charges
+
+LOCAL: Final = LocalActivityConfig(
+    start_to_close_timeout=timedelta(seconds=2),
+    schedule_to_close_timeout=timedelta(seconds=2),
+    retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_attempts=3),
+)
+"""Decisions and rows: quick, or handed to the server so that an outage of the database never blocks signals."""
+
+STORE: Final = ActivityConfig(
+    start_to_close_timeout=timedelta(seconds=10),
+    retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=15)),
+)
+"""The same work when the database was away: until it is back."""
+
+
+def provider(name: str, summary: str) -> ActivityConfig:
+    """A call to a provider, on its own paced queue.
+
+    Longer than the provider's time-outs together. After it the workflow listens to people before it goes on.
+    """
+    return ActivityConfig(
+        task_queue=charges(name),
+        summary=summary,
+        start_to_close_timeout=timedelta(seconds=90),
+        schedule_to_close_timeout=timedelta(minutes=5),
+        heartbeat_timeout=timedelta(seconds=10),
+        retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=30)),
+    )
+
+
+RELAY: Final = ActivityConfig(
+    start_to_close_timeout=timedelta(minutes=2),
+    retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=30), maximum_attempts=3),
+)

@@ -1,0 +1,81 @@
+"""How a recovery shows itself in Temporal: query, current details, search attributes."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from temporalio.common import SearchAttributeKey, SearchAttributeUpdate, TypedSearchAttributes
+
+from core.contracts import RecoveryStatus
+from core.events import State, stamp
+from core.retry.machine import Charge, Close, Decide, Done, Read, Settle, Step, Wait
+from core.retry.recovery import Recovery
+from workflows import names
+
+
+def status(recovery: Recovery, doing: str, charging: bool) -> RecoveryStatus:
+    """The answer to the query. A charge that has begun shows before its row is known here."""
+    shared = recovery.model_dump(include=set(RecoveryStatus.model_fields) - {"state", "recovery_id", "doing"})
+    state = State.CHARGING if charging else recovery.state
+    return RecoveryStatus(**shared, recovery_id=recovery.recovery_id, state=state, doing=doing)
+
+
+def doing(recovery: Recovery, step: Step) -> str:
+    """The step in words."""
+    match step:
+        case Wait(until=None):
+            return step.why
+        case Wait():
+            return f"{step.why}, until {step.until:%Y-%m-%d %H:%M:%S} UTC"
+        case Charge():
+            return f"charging ({step.trigger.value})"
+        case Settle():
+            return f"finding out what became of attempt {recovery.attempt}"
+        case Close() | Done():
+            return f"over: {recovery.close_reason or 'closing'}"
+        case Read() | Decide():
+            return "deciding"
+
+
+def details(recovery: Recovery, doing: str) -> str:
+    """What an operator reads on the workflow's page, in Markdown."""
+    cause = f"{recovery.category} / {recovery.cause}" if recovery.cause else "not classified yet"
+    used = f"{recovery.attempts_used} of {recovery.attempts_allowed}" if recovery.attempts_allowed else "none yet"
+    rows = (
+        f"**{recovery.state}**: {doing}",
+        f"- failure: {cause}",
+        f"- segment: {recovery.segment or 'not known yet'}",
+        f"- scheduled attempts used: {used}",
+        f"- next attempt: {stamp(recovery.next_attempt_at) if recovery.next_attempt_at else 'none planned'}",
+    )
+    return "\n".join(rows)
+
+
+def indexed(
+    recovery: Recovery, searchable: frozenset[str], now: TypedSearchAttributes
+) -> list[SearchAttributeUpdate[Any]]:
+    """The search attributes that changed, of those that the namespace knows."""
+    return [update for key, update in _wanted(recovery, now) if key.name in searchable]
+
+
+def _wanted(
+    recovery: Recovery, now: TypedSearchAttributes
+) -> Iterator[tuple[SearchAttributeKey[Any], SearchAttributeUpdate[Any]]]:
+    texts = {
+        names.STATE: recovery.state,
+        names.CATEGORY: recovery.category,
+        names.SEGMENT: recovery.segment,
+        names.PROVIDER: recovery.provider,
+        names.CUSTOMER: recovery.customer_id,
+    }
+    for key, value in texts.items():
+        if value and now.get(key) != value:
+            yield key, key.value_set(str(value))
+    due = _second(recovery.next_attempt_at)
+    if due != _second(now.get(names.NEXT_ATTEMPT)):
+        yield names.NEXT_ATTEMPT, names.NEXT_ATTEMPT.value_set(due) if due else names.NEXT_ATTEMPT.value_unset()
+
+
+def _second(moment: datetime | None) -> datetime | None:
+    """Whole seconds: what an index gives back is not exact to the microsecond."""
+    return moment.replace(microsecond=0) if moment else None

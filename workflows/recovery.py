@@ -1,0 +1,347 @@
+"""The recovery of one failed payment, from the first failure to the end: weeks of sleep, minutes of work.
+
+The machine (`core.retry.machine`) is the law; this workflow only does what it says. Whatever happens outside is put
+into `_inbox` by a handler and heard by the loop, one thing after another, so that nothing ever acts in between.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from datetime import datetime, timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import VersioningBehavior
+from temporalio.exceptions import ApplicationError
+from temporalio.types import MethodAsyncSingleParam
+
+from activities.charging import Charging
+from activities.decisions import Decisions
+from activities.recording import Recording
+from core.contracts import (
+    Action,
+    Charged,
+    ChargeInput,
+    ClassifyInput,
+    Command,
+    OpenInput,
+    PlanInput,
+    ReadInput,
+    RecordInput,
+    RecoveryInput,
+    RecoveryStatus,
+    SegmentInput,
+    SettleInput,
+    Written,
+    read_command,
+)
+from core.errors import Refused
+from core.events import Event
+from core.payments import EventKind, FailureFacts, ProviderEvent
+from core.retry.machine import (
+    Charge,
+    Close,
+    Decide,
+    Done,
+    Read,
+    Settle,
+    Step,
+    Wait,
+    closing,
+    fold,
+    next_step,
+    settle_wait,
+)
+from core.retry.reactions import announced, commanded, obey, observe, react, refuse
+from core.retry.recovery import Recovery
+from workflows.presence import details, doing, indexed, status
+from workflows.steps import Order, call, stored
+from workflows.wish import Wish
+
+
+@workflow.defn(name="PaymentRecovery", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+class PaymentRecovery:
+    """One invoice, one run of this at a time. Its state is its log: a new run goes on from there."""
+
+    @workflow.init
+    def __init__(self, start: RecoveryInput) -> None:
+        self._recovery = Recovery(provider=start.provider, invoice_id=start.invoice_id)
+        self._inbox: deque[ProviderEvent | Wish] = deque([start.event] if start.event else [])
+        self._requests: set[str] = set()
+        self._facts: FailureFacts | None = None
+        self._searchable: frozenset[str] = frozenset()
+        self._doing = "opening"
+        self._charging = False
+        self._promised: list[Wish] = []
+        self._ask_at: datetime | None = None
+        self._tries = 0
+        self._history_limit = start.history_limit
+
+    @workflow.run
+    async def run(self, start: RecoveryInput) -> RecoveryStatus:
+        """The whole story. Temporal's own cancel request is one more wish in it."""
+        story = asyncio.create_task(self._story(start))
+        while True:
+            try:
+                return await asyncio.shield(story)
+            except asyncio.CancelledError:
+                if story.done():
+                    raise
+                self._inbox.append(Wish(Command(action=Action.CANCEL, reason="cancel request")))
+
+    async def _story(self, start: RecoveryInput) -> RecoveryStatus:
+        await self._open()
+        while True:
+            while self._inbox:
+                await self._hear(self._inbox.popleft())
+            step = next_step(self._recovery, workflow.now())
+            self._show(step)
+            if isinstance(step, Done):
+                await workflow.wait_condition(workflow.all_handlers_finished)
+                if not self._inbox:
+                    return self.status()
+            elif self._long():
+                workflow.continue_as_new(start.model_copy(update={"event": None}))
+            else:
+                await self._take(step)
+
+    async def _take(self, step: Step) -> None:
+        match step:
+            case Read():
+                await self._look()
+            case Decide() if self._facts:
+                await self._decide(self._facts)
+            case Decide():
+                await self._look()
+            case Charge() | Settle() if self._ask_at and workflow.now() < self._ask_at:
+                await self._rest(self._ask_at - workflow.now(), "ask the provider again")
+            case Charge():
+                await self._charge(step)
+            case Settle():
+                await self._settle()
+            case Wait():
+                await self._rest(step.until - workflow.now() if step.until else None, step.why)
+            case Close():
+                await self._write(closing(step, workflow.now()))
+
+    # --- what happens outside -------------------------------------------------------------------------------
+
+    @workflow.signal
+    def provider_event(self, event: Any) -> None:
+        """A verified webhook, normalised. One that can't be read is dropped by name: the inbox still has it."""
+        try:
+            self._inbox.append(ProviderEvent.model_validate(event))
+        except ValueError:
+            workflow.logger.error("a provider event that is no ProviderEvent was ignored")
+
+    @workflow.signal(name="retry_now")
+    def retry_now_signal(self, given: Any = None) -> None:
+        """Charge as soon as nothing speaks against it."""
+        self._wish(read_command(Action.RETRY, given))
+
+    @workflow.signal(name="cancel")
+    def cancel_signal(self, given: Any = None) -> None:
+        """End the recovery, whatever comes with it."""
+        self._wish(read_command(Action.CANCEL, given))
+
+    @workflow.signal(name="pause")
+    def pause_signal(self, given: Any = None) -> None:
+        """Charge nothing until resumed."""
+        self._wish(read_command(Action.PAUSE, given))
+
+    @workflow.signal(name="resume")
+    def resume_signal(self, given: Any = None) -> None:
+        """Go on after a pause."""
+        self._wish(read_command(Action.RESUME, given))
+
+    @workflow.signal(name="review")
+    def review_signal(self, given: Any = None) -> None:
+        """Approve or reject a recovery in review."""
+        self._wish(read_command(Action.REVIEW, given))
+
+    @workflow.update(name="retry_now")
+    async def retry_now(self, command: Command) -> RecoveryStatus:
+        """Charge now; answers when the attempt is over."""
+        return await self._heed(command)
+
+    @workflow.update(name="cancel")
+    async def cancel(self, command: Command) -> RecoveryStatus:
+        """End the recovery."""
+        return await self._heed(command)
+
+    @workflow.update(name="pause")
+    async def pause(self, command: Command) -> RecoveryStatus:
+        """Charge nothing until resumed."""
+        return await self._heed(command)
+
+    @workflow.update(name="resume")
+    async def resume(self, command: Command) -> RecoveryStatus:
+        """Go on after a pause."""
+        return await self._heed(command)
+
+    @workflow.update(name="review")
+    async def review(self, command: Command) -> RecoveryStatus:
+        """Approve or reject a recovery in review."""
+        return await self._heed(command)
+
+    @retry_now.validator
+    @cancel.validator
+    @pause.validator
+    @resume.validator
+    @review.validator
+    def _possible(self, command: Command) -> None:
+        """Refuse at the door what can't be followed; nothing is written then."""
+        try:
+            if self._charging and command.action is Action.RETRY:
+                raise Refused("in_flight", "A charge is under way; its result is not known yet.")
+            refuse(self._recovery, command)
+        except Refused as refusal:
+            raise ApplicationError(str(refusal), refusal.code, type="Refused", non_retryable=True) from refusal
+
+    @workflow.query
+    def status(self) -> RecoveryStatus:
+        """Where it stands and what it does."""
+        return status(self._recovery, self._doing, self._charging)
+
+    def _wish(self, command: Command, *, asked: bool = False) -> Wish:
+        wish = Wish(command, asked=asked)
+        if command.request_id in self._requests:
+            wish.settle()
+            return wish
+        if command.request_id:
+            self._requests.add(command.request_id)
+        self._inbox.append(wish)
+        return wish
+
+    async def _heed(self, command: Command) -> RecoveryStatus:
+        wish = self._wish(command, asked=True)
+        await workflow.wait_condition(lambda: wish.settled)
+        if wish.refusal:
+            raise ApplicationError(str(wish.refusal), wish.refusal.code, type="Refused", non_retryable=True)
+        return self.status()
+
+    # --- what the machine asks for --------------------------------------------------------------------------
+
+    async def _open(self) -> None:
+        """Find the log, or begin it with the failure that came; without either, wait for one."""
+        while True:
+            event = next(filter(_opens, self._inbox), None)
+            known = OpenInput(
+                now=workflow.now(), provider=self._recovery.provider, invoice_id=self._recovery.invoice_id, event=event
+            )
+            opened = await stored(Recording.open_recovery, known)
+            self._searchable = frozenset(opened.search_attributes)
+            self._learn(opened)
+            if self._recovery.sequence:
+                return
+            await workflow.wait_condition(lambda: any(map(_opens, self._inbox)))
+
+    async def _hear(self, word: ProviderEvent | Wish) -> None:
+        if isinstance(word, Wish):
+            return await self._follow(word)
+        self._ask_at = None
+        while events := react(self._recovery, word):
+            await self._write(*events)
+        if word.kind is EventKind.WAKE and not self._recovery.stage.final:
+            self._facts = await self._read()
+            await self._write(*observe(self._facts.invoice, workflow.now()))
+        return None
+
+    async def _follow(self, wish: Wish) -> None:
+        try:
+            await self._write(*obey(self._recovery, wish.command, workflow.now()))
+        except Refused as refusal:
+            wish.settle(refusal)
+            if not wish.asked and not self._recovery.stage.final:
+                await self._write(commanded(wish.command, workflow.now(), refused=refusal.code))
+            return
+        if wish.command.action is Action.RETRY:
+            self._promised.append(wish)
+        else:
+            wish.settle()
+
+    async def _look(self) -> None:
+        """Read what failed, and decide, unless the invoice needs nothing any more."""
+        self._facts = await self._read()
+        if events := observe(self._facts.invoice, workflow.now()):
+            await self._write(*events)
+        else:
+            await self._decide(self._facts)
+
+    async def _read(self) -> FailureFacts:
+        """All that the provider says; after five minutes without an answer, what its event said."""
+        facts = await call(Charging.read_failure, ReadInput(recovery=self._recovery), "read invoice and decline")
+        return facts or announced(self._recovery)
+
+    async def _decide(self, facts: FailureFacts) -> None:
+        """Classify, segment, assess and plan; the last step writes the whole decision down."""
+        recovery = self._recovery
+        classification = await stored(Decisions.classify_failure, ClassifyInput(recovery=recovery, facts=facts))
+        segment = await stored(
+            Decisions.segment_customer, SegmentInput(now=workflow.now(), recovery=recovery, facts=facts)
+        )
+        plan = PlanInput(
+            now=workflow.now(), recovery=recovery, facts=facts, classification=classification, segment=segment
+        )
+        self._learn(await stored(Decisions.plan_retry, plan))
+
+    async def _charge(self, step: Charge) -> None:
+        wanted = ChargeInput(
+            now=workflow.now(), recovery=self._recovery, trigger=step.trigger, method_id=step.method_id
+        )
+        self._charging = True
+        try:
+            await self._call(Charging.charge_invoice, wanted, f"charge, attempt {self._recovery.attempt + 1}")
+        finally:
+            self._charging = False
+            self._keep_promises()
+
+    async def _settle(self) -> None:
+        order = SettleInput(now=workflow.now(), recovery=self._recovery)
+        await self._call(Charging.settle_charge, order, f"settle attempt {self._recovery.attempt}")
+
+    async def _call(self, method: MethodAsyncSingleParam[Any, Order, Charged], order: Order, summary: str) -> None:
+        """Have the provider called. Without an answer the workflow listens to people for a while and comes back."""
+        charged = await call(method, order, summary) or Charged()
+        self._facts = charged.facts or self._facts
+        self._learn(charged)
+        if self._recovery.in_flight or not charged.records:
+            self._ask_at = workflow.now() + settle_wait(self._tries)
+            self._tries += 1
+        else:
+            self._ask_at, self._tries = None, 0
+
+    def _keep_promises(self) -> None:
+        for wish in self._promised:
+            wish.settle()
+        self._promised.clear()
+
+    async def _rest(self, pause: timedelta | None, why: str) -> None:
+        """Sleep, durably, until the time is over or somebody says something."""
+        with contextlib.suppress(TimeoutError):
+            await workflow.wait_condition(lambda: bool(self._inbox), timeout=pause, timeout_summary=why)
+
+    async def _write(self, *events: Event) -> None:
+        if events:
+            rows = RecordInput(now=workflow.now(), recovery=self._recovery, events=events)
+            self._learn(await stored(Recording.record_events, rows))
+
+    def _learn(self, written: Written) -> None:
+        self._recovery = fold(self._recovery, written.records)
+
+    def _show(self, step: Step) -> None:
+        """Keep Temporal's web UI and its search up to date."""
+        self._doing = doing(self._recovery, step)
+        workflow.set_current_details(details(self._recovery, self._doing))
+        if changed := indexed(self._recovery, self._searchable, workflow.info().typed_search_attributes):
+            workflow.upsert_search_attributes(changed)
+
+    def _long(self) -> bool:
+        """Whether the history should begin anew; the log carries the state over."""
+        info = workflow.info()
+        full = info.is_continue_as_new_suggested() or info.get_current_history_length() > self._history_limit
+        return full and not self._inbox and workflow.all_handlers_finished()
+
+
+def _opens(word: ProviderEvent | Wish) -> bool:
+    return isinstance(word, ProviderEvent) and word.kind in {EventKind.PAYMENT_FAILED, EventKind.ACTION_REQUIRED}

@@ -1,0 +1,64 @@
+"""Search attributes: registered by `pri migrate`, left out where the namespace lacks them."""
+
+import time
+from collections.abc import Iterable
+
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
+from temporalio.client import Client
+from temporalio.common import SearchAttributeIndexedValueType
+from temporalio.service import RPCError, RPCStatusCode
+
+from workflows.names import SEARCH_ATTRIBUTES
+
+FRESH_SECONDS = 60.0
+_TYPES = {
+    SearchAttributeIndexedValueType.KEYWORD: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
+    SearchAttributeIndexedValueType.DATETIME: IndexedValueType.INDEXED_VALUE_TYPE_DATETIME,
+}
+
+
+async def registered(client: Client) -> frozenset[str]:
+    """Those of ours that the namespace knows. Raises RPCError where it can't be asked."""
+    answer = await client.operator_service.list_search_attributes(
+        ListSearchAttributesRequest(namespace=client.namespace)
+    )
+    return frozenset(key.name for key in SEARCH_ATTRIBUTES if key.name in answer.custom_attributes)
+
+
+def missing(known: Iterable[str]) -> tuple[str, ...]:
+    """Those of ours that are not there."""
+    found = set(known)
+    return tuple(key.name for key in SEARCH_ATTRIBUTES if key.name not in found)
+
+
+async def register(client: Client) -> tuple[str, ...]:
+    """Register what is missing; the names that were added. Raises RPCError where that isn't allowed."""
+    wanted = set(missing(await registered(client)))
+    types = {key.name: _TYPES[key.indexed_value_type] for key in SEARCH_ATTRIBUTES if key.name in wanted}
+    if types:
+        request = AddSearchAttributesRequest(namespace=client.namespace, search_attributes=types)
+        try:
+            await client.operator_service.add_search_attributes(request)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.ALREADY_EXISTS:
+                raise
+    return tuple(sorted(types))
+
+
+class SearchableNames:
+    """What the namespace knows, asked at most once a minute; nothing where it can't be asked (Temporal Cloud)."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._asked = float("-inf")
+        self._names: tuple[str, ...] = ()
+
+    async def __call__(self) -> tuple[str, ...]:
+        if time.monotonic() - self._asked > FRESH_SECONDS:
+            self._asked = time.monotonic()
+            try:
+                self._names = tuple(sorted(await registered(self._client)))
+            except RPCError:
+                self._names = ()
+        return self._names
