@@ -131,7 +131,7 @@ def _overrides(file: PolicyText, table: Mapping[str, Any]) -> Iterator[tuple[str
         for name, cause in inner.items():
             if not all(name.partition(".")):
                 raise file.error(("overrides", name), 'write the key as "provider.code"')
-            if cause not in set(Cause):
+            if not isinstance(cause, str) or cause not in set(Cause):
                 raise file.error(("overrides", name), f"{cause!r} is no cause; there are {', '.join(Cause)}")
             yield name.lower(), Cause(cause)
 
@@ -158,7 +158,7 @@ def _segment(file: PolicyText, table: PolicyTable, index: int) -> SegmentPolicy:
         name=own.name,
         when=tuple(_condition(file, index, key, bound) for key, bound in own.when.items()),
         strategies=strategies,
-        **{key: _number(file, own, default, index, key) for key in _NUMBERS},
+        **{key: _number(file, own, table, key) for key in _NUMBERS},
     )
 
 
@@ -174,11 +174,11 @@ def _usable(file: PolicyText, path: tuple[str | int, ...], table: PolicyTable, c
         raise file.error(path, f"there is no [strategies.{chosen}]")
 
 
-def _number(file: PolicyText, own: SegmentTable, default: SegmentTable, index: int, key: str) -> int:
-    value = getattr(own, key)
-    value = getattr(default, key) if value is None else value
+def _number(file: PolicyText, own: SegmentTable, table: PolicyTable, key: str) -> int:
+    values = (getattr(own, key), getattr(table.segments[-1], key))
+    value = next((one for one in values if one is not None), None)
     if value is None:
-        raise file.error(("segments", index, key), "the default segment must say it")
+        raise file.error(("segments", len(table.segments) - 1, key), "the default segment must say it")
     return int(value)
 
 

@@ -1,0 +1,34 @@
+"""What the tests of decisions share: the shipped tables and policy, read once."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+import catalog
+from core.classifier.tables import Tables
+from core.retry.policy import Policy, StrategyFactory, parse
+from core.retry.strategies.exponential_backoff import ExponentialBackoff
+from core.retry.strategies.fixed_ladder import FixedLadder
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def tables() -> Tables:
+    return catalog.tables({"stripe": (ROOT / "providers/stripe/decline_codes.csv").read_text()})
+
+
+@pytest.fixture(scope="session")
+def strategies() -> Mapping[str, StrategyFactory]:
+    return {"fixed_ladder": FixedLadder, "exponential_backoff": ExponentialBackoff}
+
+
+@pytest.fixture(scope="session")
+def shipped_text() -> str:
+    return (ROOT / "core/retry/policies.toml").read_text()
+
+
+@pytest.fixture(scope="session")
+def shipped(shipped_text: str, strategies: Mapping[str, StrategyFactory]) -> Policy:
+    return parse(shipped_text, "policies.toml", strategies)

@@ -1,0 +1,29 @@
+"""What was said about fraud, and nothing that wasn't."""
+
+import pytest
+
+from core.classifier.taxonomy import Cause, Classification
+from core.fraud.assess import assess
+from core.payments import Risk
+
+
+def declined(cause: Cause) -> Classification:
+    return Classification(category=cause.category, cause=cause, decided_by="stripe decline_code=x", source="S1")
+
+
+@pytest.mark.parametrize(
+    ("risk", "cause", "level", "reasons"),
+    [
+        (Risk(), Cause.GENERIC, "clear", 0),
+        (Risk(level="elevated", score=70, disputed=False, early_warning=False), Cause.GENERIC, "clear", 0),
+        (Risk(level="Highest"), Cause.GENERIC, "review", 1),
+        (Risk(), Cause.FRAUD, "review", 1),
+        (Risk(disputed=True), Cause.GENERIC, "block", 1),
+        (Risk(early_warning=True), Cause.GENERIC, "block", 1),
+        (Risk(disputed=True, early_warning=True, level="highest"), Cause.FRAUD, "block", 4),
+    ],
+)
+def test_levels(risk: Risk, cause: Cause, level: str, reasons: int) -> None:
+    answer = assess(risk, declined(cause))
+    assert (answer.level, len(answer.reasons)) == (level, reasons)
+    assert answer.score == risk.score

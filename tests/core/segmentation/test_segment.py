@@ -1,0 +1,60 @@
+"""The first rule that fits, and a missing field that never does."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.retry.policy import Policy
+from core.segmentation.segment import Condition, CustomerProfile, Operator, SegmentRule, segment
+
+
+@pytest.mark.parametrize(
+    ("profile", "name"),
+    [
+        (CustomerProfile(), "default"),
+        (CustomerProfile(lifetime_value=100_000), "high_value"),
+        (CustomerProfile(lifetime_value=99_999), "default"),
+        (CustomerProfile(tenure_days=30), "new_customer"),
+        (CustomerProfile(tenure_days=5, lifetime_value=500_000), "high_value"),
+        (CustomerProfile(tenure_days=400, successes=12, failures=0), "loyal"),
+        (CustomerProfile(tenure_days=400, successes=1, failures=0), "default"),
+        (CustomerProfile(tenure_days=400), "default"),
+    ],
+)
+def test_shipped_segments(shipped: Policy, profile: CustomerProfile, name: str) -> None:
+    assert segment(profile, shipped.segments).name == name
+
+
+def test_it_says_which_rule_and_why(shipped: Policy) -> None:
+    answer = segment(CustomerProfile(tenure_days=3), shipped.segments)
+    assert (answer.rule, answer.why) == ("tenure_days_max=30", "tenure_days is 3")
+
+
+def test_without_a_profile_it_says_so(shipped: Policy) -> None:
+    answer = segment(None, shipped.segments)
+    assert (answer.name, answer.why) == ("default", "the profile could not be loaded")
+
+
+def test_lists_are_compared_without_case() -> None:
+    rules = (
+        SegmentRule(name="dach", when=(Condition(field="country", operator=Operator.ONE_OF, bound=("DE", "AT")),)),
+    )
+    assert segment(CustomerProfile(country="at"), rules).name == "dach"
+    assert segment(CustomerProfile(country="FR"), rules).name == "default"
+
+
+def test_one_lucky_payment_proves_nothing() -> None:
+    assert CustomerProfile(successes=1).success_percent == 66
+    assert CustomerProfile(successes=30, failures=1).success_percent == 93
+    assert CustomerProfile().success_percent is None
+
+
+numbers = st.none() | st.integers(0, 10**9)
+profiles = st.builds(CustomerProfile, lifetime_value=numbers, successes=numbers, failures=numbers, tenure_days=numbers)
+
+
+@given(profile=profiles)
+def test_everybody_is_in_one_segment_of_the_policy(shipped: Policy, profile: CustomerProfile) -> None:
+    answer = segment(profile, shipped.segments)
+    assert answer == segment(profile, shipped.segments)
+    assert answer.name in {one.name for one in shipped.segments}
