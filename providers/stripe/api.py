@@ -4,7 +4,6 @@ The bodies are read as plain JSON. Stripe's own object tree would be built for n
 compatible with Stripe may leave out what the tree insists on.
 """
 
-import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,21 +11,17 @@ from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import quote
 
-import httpx
 import stripe
 
 from core.errors import ProviderUnavailable
 from providers.stripe.config import StripeConfig
 from providers.stripe.fields import Fields
+from providers.stripe.transport import CallFailed, Transport
 
 STRIPE_VERSION: Final = "2026-10-28.endive"
 """Pinned, so that neither the account's default nor a newer library changes the shape of answers."""
-CONNECT_SECONDS: Final = 5.0
 CALL_SECONDS: Final = 20.0
 """The longest a call may take altogether; below the time-out of the activities that call."""
-_NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
-"""Stripe can't have seen a request that ended so."""
-
 _LIMITS: Final = frozenset({"rate_limit", "lock_timeout"})
 """They came with HTTP 400 once, and still do on some servers."""
 
@@ -65,22 +60,12 @@ class Answer:
         return Fields(self.body or {}, lenient=True).child("error")
 
 
-class CallFailed(Exception):
-    """No answer; never leaves this folder. `sent` tells whether Stripe may have acted; `reason` is a short code."""
-
-    def __init__(self, reason: str, sent: bool) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.sent = sent
-
-
 class StripeApi:
     """Calls with one key. Nothing is ever repeated in here: that is decided by whoever keeps the record."""
 
     def __init__(self, config: StripeConfig, call_seconds: float = CALL_SECONDS) -> None:
-        _silence()
-        self._seconds = call_seconds
-        self._http = stripe.HTTPXClient(timeout=httpx.Timeout(call_seconds, connect=CONNECT_SECONDS))
+        _quiet()
+        self._http = Transport(call_seconds)
         self._client = stripe.StripeClient(
             config.api_key,
             stripe_version=STRIPE_VERSION,
@@ -105,20 +90,16 @@ class StripeApi:
 
     async def close(self) -> None:
         """Let go of connections."""
-        await self._http.close_async()  # type: ignore[no-untyped-call]
+        await self._http.close_async()
 
     async def _call(self, method: str, path: str, params: dict[str, Any]) -> Answer:
         try:
-            # httpx limits the wait for each piece only; a server that drips would hold us for ever.
-            async with asyncio.timeout(self._seconds):
-                found = await self._client.raw_request_async(method, path, **params)
-        except TimeoutError:
-            raise CallFailed("timeout", sent=True) from None
-        except stripe.APIConnectionError as error:
-            raise _failed(error.__cause__) from None
+            found = await self._client.raw_request_async(method, path, **params)
+        except CallFailed:
+            raise
         except stripe.StripeError as error:
             return _answer(error.http_status or 0, error.json_body, error.headers)
-        except Exception:  # the library trips over error bodies that are not objects
+        except Exception:  # the library trips over an `error` that is neither object nor text
             raise CallFailed("unfit_answer", sent=True) from None
         return _answer(found.code, found.data, found.headers)
 
@@ -135,13 +116,6 @@ def unavailable(answer: Answer) -> ProviderUnavailable:
     return ProviderUnavailable(f"Stripe answered with HTTP {answer.status}.", answer.retry_after)
 
 
-def _failed(cause: BaseException | None) -> CallFailed:
-    if isinstance(cause, _NOT_SENT) or not isinstance(cause, httpx.TransportError):
-        return CallFailed("not_connected", sent=False)
-    timed_out = isinstance(cause, httpx.TimeoutException)
-    return CallFailed("timeout" if timed_out else "connection_lost", sent=True)
-
-
 def _answer(status: int, body: object, headers: Mapping[str, str] | None) -> Answer:
     return Answer(status, body if isinstance(body, dict) else None, _retry_after(headers or {}))
 
@@ -152,6 +126,7 @@ def _retry_after(headers: Mapping[str, str]) -> timedelta | None:
     return timedelta(seconds=min(int(seconds), 86_400)) if seconds.isascii() and seconds.isdigit() else None
 
 
-def _silence() -> None:
-    """The library logs Stripe's error texts, which may name people, at INFO."""
+def _quiet() -> None:
+    """Off: logs at INFO with Stripe's error texts, which may name people; and telemetry with its file in the home."""
     logging.getLogger("stripe").setLevel(logging.WARNING)
+    stripe.enable_telemetry = False

@@ -10,11 +10,12 @@ from typing import Final
 from core.errors import ProviderUnavailable
 from core.payments import ChargeOrder, ChargeResult, Failure, Outcome
 from providers.stripe import failures
-from providers.stripe.api import Answer, CallFailed, StripeApi, path, unavailable
+from providers.stripe.api import Answer, StripeApi, path, unavailable
 from providers.stripe.fields import Fields, Unfit
 from providers.stripe.reading import Payment, checked, find_link, optional, read_invoice, read_payment
 from providers.stripe.results import declined, not_charged, succeeded, unknown
 from providers.stripe.settling import decline_of, is_fresh, settled
+from providers.stripe.transport import CallFailed
 
 AFTERWARDS_SECONDS: Final = 5.0
 """How long the result of a charge may wait for its id: the charge itself is known already."""
