@@ -1,43 +1,7 @@
-"""Stripe's objects of a payment: invoice, its payment, payment intent, charge. Field names are Stripe's own."""
+"""Stripe's objects of a payment: invoice, its payment, payment intent. Field names are Stripe's own."""
 
 from sandbox import ids
-from sandbox.documents import billing_details
-from sandbox.models import Decline, Document
-
-OWN_CODE = frozenset(
-    {
-        "authentication_required",
-        "expired_card",
-        "incorrect_address",
-        "incorrect_cvc",
-        "incorrect_number",
-        "incorrect_zip",
-        "invalid_cvc",
-        "invalid_expiry_month",
-        "invalid_expiry_year",
-        "invalid_number",
-        "processing_error",
-    }
-)
-"""Decline codes that Stripe also gives as the error's `code`; every other one comes with `card_declined`."""
-
-MESSAGES = {
-    "insufficient_funds": "Your card has insufficient funds.",
-    "expired_card": "Your card has expired.",
-    "incorrect_cvc": "Your card's security code is incorrect.",
-    "authentication_required": "Your card was declined. This transaction requires authentication.",
-    "processing_error": "An error occurred while processing your card. Try again in a little bit.",
-}
-
-
-def error_code(decline: Decline) -> str:
-    """The `code` that comes with a decline code."""
-    return decline.code or (decline.decline_code if decline.decline_code in OWN_CODE else "card_declined")
-
-
-def message(decline: Decline) -> str:
-    """What Stripe would tell the customer."""
-    return decline.message or MESSAGES.get(decline.decline_code, "Your card was declined.")
+from sandbox.models import Document
 
 
 def invoice(invoice_id: str, customer: Document, amount: int, currency: str, now: int) -> Document:
@@ -65,6 +29,20 @@ def _invoice_constants() -> Document:
         "object": "invoice",
         "account_country": "US",
         "account_name": "Sandbox",
+        **dict.fromkeys(("account_tax_ids", "custom_fields", "customer_phone", "customer_shipping", "on_behalf_of")),
+        **dict.fromkeys(("rendering", "shipping_cost", "shipping_details")),
+        "automatic_tax": {
+            "disabled_reason": None,
+            "enabled": False,
+            "liability": None,
+            "provider": None,
+            "status": None,
+        },
+        "customer_tax_exempt": "none",
+        "customer_tax_ids": [],
+        "default_tax_rates": [],
+        "issuer": {"type": "self"},
+        "payment_settings": dict.fromkeys(("default_mandate", "payment_method_options", "payment_method_types")),
         "application": None,
         "attempt_count": 0,
         "attempted": False,
@@ -113,6 +91,8 @@ def _invoice_amounts(amount: int) -> Document:
         "subtotal_excluding_tax": amount,
         "total": amount,
         "total_excluding_tax": amount,
+        "total_discount_amounts": [],
+        "total_pretax_credit_amounts": [],
         "total_taxes": [],
     }
 
@@ -193,94 +173,3 @@ def invoice_payment(of: Document, intent: Document, now: int) -> Document:
         "status": "open",
         "status_transitions": {"canceled_at": None, "paid_at": None},
     }
-
-
-def charge(intent: Document, method: Document, now: int) -> Document:
-    """A charge that the network approved."""
-    return {
-        "id": ids.new("ch"),
-        "object": "charge",
-        "amount": intent["amount"],
-        "amount_captured": intent["amount"],
-        "amount_refunded": 0,
-        "application": None,
-        "application_fee": None,
-        "application_fee_amount": None,
-        "balance_transaction": None,
-        "billing_details": billing_details(),
-        "calculated_statement_descriptor": None,
-        "captured": True,
-        "created": now,
-        "currency": intent["currency"],
-        "customer": intent["customer"],
-        "description": intent["description"],
-        "disputed": False,
-        "failure_balance_transaction": None,
-        "failure_code": None,
-        "failure_message": None,
-        "fraud_details": {},
-        "livemode": intent["livemode"],
-        "metadata": {},
-        "outcome": outcome("authorized", "approved_by_network", "Payment complete."),
-        "paid": True,
-        "payment_intent": intent["id"],
-        "payment_method": method["id"],
-        "payment_method_details": {"card": _charged_card(method["card"]), "type": "card"},
-        "receipt_email": None,
-        "receipt_number": None,
-        "receipt_url": None,
-        "refunded": False,
-        "review": None,
-        "status": "succeeded",
-    }
-
-
-def _charged_card(card: Document) -> Document:
-    kept = ("brand", "checks", "country", "exp_month", "exp_year", "fingerprint", "funding", "last4")
-    extra = {"network": card["brand"], "three_d_secure": None, "mandate": None}
-    return {**{name: card[name] for name in kept}, **extra, "wallet": None}
-
-
-def outcome(kind: str, network_status: str, seller_message: str, decline: Decline | None = None) -> Document:
-    """The network's and Radar's word on a charge."""
-    return {
-        "advice_code": decline.advice_code if decline else None,
-        "network_advice_code": decline.network_advice_code if decline else None,
-        "network_decline_code": decline.network_decline_code if decline else None,
-        "network_status": network_status,
-        "reason": (decline.reason or decline.decline_code) if decline else None,
-        "risk_level": decline.risk_level if decline else "normal",
-        "risk_score": decline.risk_score if decline else 20,
-        "seller_message": seller_message,
-        "type": kind,
-    }
-
-
-def declined_charge(intent: Document, method: Document, decline: Decline, now: int) -> Document:
-    """A charge that was refused; nothing was captured."""
-    return {
-        **charge(intent, method, now),
-        "amount_captured": 0,
-        "captured": False,
-        "failure_code": error_code(decline),
-        "failure_message": message(decline),
-        "outcome": outcome(decline.outcome_type, decline.network_status, message(decline), decline),
-        "paid": False,
-        "status": "failed",
-    }
-
-
-def payment_error(decline: Decline, charge_id: str, method: Document) -> Document:
-    """What `last_payment_error` and the body of a 402 have in common."""
-    error = {
-        "advice_code": decline.advice_code,
-        "charge": charge_id,
-        "code": error_code(decline),
-        "decline_code": decline.decline_code,
-        "message": message(decline),
-        "network_advice_code": decline.network_advice_code,
-        "network_decline_code": decline.network_decline_code,
-        "payment_method": method,
-        "type": "card_error",
-    }
-    return {name: value for name, value in error.items() if value is not None}

@@ -43,9 +43,8 @@ class SandboxClient:
 
     async def create_failed_invoice(self, spec: FailedInvoice | None = None, **fields: Any) -> Created:
         """A ready-made failed invoice; fields of `FailedInvoice` may be given by name."""
-        wanted = (spec or FailedInvoice()).model_copy(
-            update=dict(FailedInvoice.model_validate(fields)) if fields else {}
-        )
+        given = spec.model_dump(exclude_unset=True) if spec else {}
+        wanted = FailedInvoice.model_validate(given | fields)
         return Created.model_validate(await self._post("failed_invoices", wanted.model_dump(mode="json")))
 
     async def script(self, invoice: str, *outcomes: str, append: bool = False, **options: Any) -> Document:

@@ -139,7 +139,7 @@ async def send(request: Request, invoice_id: str, body: Send) -> Happened:
     world = world_of(request)
     world.need("invoice", invoice_id)
     event = None if body.fresh else world.events.latest(body.type, invoice_id)
-    event = event or world.events.record(body.type, "invoice", invoice_id)
+    event = event or scenarios.take_snapshot(world, invoice_id, body.type)
     return await _sent(world, [event], body.delivery)
 
 

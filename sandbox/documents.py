@@ -51,7 +51,7 @@ def payment_method(method_id: str, card: Card, now: int, livemode: bool = False)
         "object": "payment_method",
         "allow_redisplay": "unspecified",
         "billing_details": billing_details(),
-        "card": _card(card),
+        "card": _card(card, method_id),
         "created": now,
         "customer": None,
         "customer_account": None,
@@ -66,7 +66,7 @@ def billing_details(email: str | None = None, name: str | None = None, country: 
     return {"address": address(country), "email": email, "name": name, "phone": None, "tax_id": None}
 
 
-def _card(card: Card) -> Document:
+def _card(card: Card, method_id: str) -> Document:
     return {
         "brand": card.brand,
         "checks": dict.fromkeys(("address_line1_check", "address_postal_code_check", "cvc_check")),
@@ -74,7 +74,7 @@ def _card(card: Card) -> Document:
         "display_brand": card.brand,
         "exp_month": card.exp_month,
         "exp_year": card.exp_year,
-        "fingerprint": card.fingerprint or ids.fingerprint(card.brand, card.last4, card.exp_year, card.exp_month),
+        "fingerprint": card.fingerprint or ids.fingerprint(method_id),
         "funding": card.funding,
         "generated_from": None,
         "last4": card.last4,
@@ -138,9 +138,15 @@ def dispute(charge: Document, now: int, reason: str) -> Document:
         "livemode": charge["livemode"],
         "metadata": {},
         "payment_intent": charge["payment_intent"],
+        "payment_method_details": {"card": _disputed_card(charge), "type": "card"},
         "reason": reason,
         "status": "needs_response",
     }
+
+
+def _disputed_card(charge: Document) -> Document:
+    brand = charge["payment_method_details"]["card"]["brand"]
+    return {"brand": brand, "case_type": "chargeback", "network": brand, "network_reason_code": "10.4"}
 
 
 def early_fraud_warning(charge: Document, now: int, fraud_type: str) -> Document:

@@ -31,6 +31,7 @@ class Events:
             "invoice": self._invoice(kind, document),
             "snapshots": copy.deepcopy(snapshots),
             "previous": previous,
+            "delivered": False,
             "request": {"id": None, "idempotency_key": key},
         }
         return self._store.put("event", event)
@@ -40,6 +41,11 @@ class Events:
         found = self._store.find("event", invoice=invoice_id)
         return next((event for event in found if event["type"] == event_type), None)
 
+    def delivered(self, event_id: str) -> None:
+        """An endpoint took the event: it is no longer pending."""
+        if event := self._store.get("event", event_id):
+            self._store.put("event", event | {"delivered": True})
+
     def _invoice(self, kind: str, document: Document) -> str | None:
         if kind == "invoice":
             return str(document["id"])
@@ -47,7 +53,7 @@ class Events:
         return document.get("invoice") or invoice_of(self._store, intent)
 
 
-def envelope(event: Document, shape: Shape, pending: int = 1) -> Document:
+def envelope(event: Document, shape: Shape) -> Document:
     """A recorded event as Stripe sends it to an endpoint of that API version."""
     data: Document = {"object": event["snapshots"][shape]}
     if event["previous"] is not None:
@@ -59,7 +65,7 @@ def envelope(event: Document, shape: Shape, pending: int = 1) -> Document:
         "created": event["created"],
         "data": data,
         "livemode": event["livemode"],
-        "pending_webhooks": pending,
+        "pending_webhooks": 0 if event["delivered"] else 1,
         "request": event["request"],
         "type": event["type"],
     }

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sandbox import billing, documents, ids
+from sandbox import billing, charges, documents, ids
 from sandbox.models import Created, Document, FailedInvoice
 
 
@@ -41,14 +41,15 @@ def failed_payment(spec: FailedInvoice, now: int, owner: Document | None = None)
     customer["delinquent"] = True
     invoice = _invoice(spec, customer, moment)
     intent = billing.payment_intent(invoice, moment)
-    charge = None if spec.requires_action else billing.declined_charge(intent, method, spec, moment)
+    charge = None if spec.requires_action else charges.declined_charge(intent, method, spec, moment)
     intent |= _waiting(method) if charge is None else _failed(spec, charge, method)
     link = billing.invoice_payment(invoice, intent, moment)
     return FailedPayment(customer, method, invoice, intent, link, charge, _subscription(invoice, moment))
 
 
 def _customer(spec: FailedInvoice, now: int) -> Document:
-    made = documents.customer(spec.customer_id or ids.new("cus"), now, spec.livemode)
+    since = now if spec.customer_created is None else spec.customer_created
+    made = documents.customer(spec.customer_id or ids.new("cus"), since, spec.livemode)
     address = documents.address(spec.country) if spec.country else None
     known = {"email": spec.email, "name": spec.name, "metadata": dict(spec.customer_metadata)}
     return made | known | {"address": address, "currency": spec.currency}
@@ -72,7 +73,7 @@ def _invoice(spec: FailedInvoice, customer: Document, now: int) -> Document:
 
 
 def _failed(spec: FailedInvoice, charge: Document, method: Document) -> Document:
-    error = billing.payment_error(spec, charge["id"], method)
+    error = charges.payment_error(spec, charge["id"], method)
     return {"last_payment_error": error, "latest_charge": charge["id"]}
 
 

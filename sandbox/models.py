@@ -22,7 +22,7 @@ class Model(BaseModel):
 
 
 class Card(Model):
-    """The card behind a payment method; a fingerprint is derived from the number when none is given."""
+    """The card behind a payment method; without a fingerprint each payment method is a card of its own."""
 
     brand: str = "visa"
     last4: str = Field("4242", pattern=r"^\d{4}$")
@@ -83,6 +83,7 @@ class FailedInvoice(Decline):
     auto_advance: bool = False
     next_payment_attempt: int | None = None
     created: int | None = None
+    customer_created: int | None = None
     livemode: bool = False
     requires_action: bool = Field(False, description="the payment waits for the customer instead of a decline")
     script: tuple[str, ...] = ()

@@ -3,14 +3,14 @@
 import asyncio
 from collections.abc import Sequence
 
-from sandbox import billing
+from sandbox import charges
 from sandbox.call import Answer, Call
 from sandbox.errors import StripeError, invalid, plain
-from sandbox.models import Decline, Delivery, Document
+from sandbox.models import Decline, Delivery, Document, Shape
 from sandbox.outcomes import Effect, Outcome, Reply, parse
 from sandbox.params import boolean, text
 from sandbox.payments import PAYABLE
-from sandbox.view import View, default_intent
+from sandbox.view import View
 from sandbox.world import World
 
 PARAMS = ("expand", "forgive", "mandate", "off_session", "paid_out_of_band", "payment_method", "source")
@@ -102,16 +102,14 @@ def _refused(world: World, call: Call, invoice: Document, method: Document, outc
     else:
         decline = outcome.decline or Decline()
         events = world.payments.decline(invoice, method, decline, call.key)
-        charge = (default_intent(world.store, invoice["id"]) or {}).get("latest_charge") or ""
-        error = billing.payment_error(decline, charge, method)
-    return _card_error(world, call, error, events)
-
-
-def _card_error(world: World, call: Call, error: Document, events: Sequence[Document]) -> Answer:
-    intent = default_intent(world.store, call.names[0])
-    if intent:
-        error["payment_intent"] = View(world.store, call.shape).show("payment_intent", intent)
+        error = charges.payment_error(decline, _snapshot(events, "charge", call.shape)["id"], method)
+    error["payment_intent"] = _snapshot(events, "payment_intent", call.shape)
     return _with_echo(world, call, 402, {"error": error}, events)
+
+
+def _snapshot(events: Sequence[Document], kind: str, shape: Shape) -> Document:
+    shown: Document = next(event["snapshots"][shape] for event in events if event["type"].startswith(f"{kind}."))
+    return shown
 
 
 def _reply(world: World, call: Call, events: Sequence[Document]) -> Answer:

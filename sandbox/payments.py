@@ -1,6 +1,6 @@
 """What changes when money moves, or doesn't. Every method runs inside one transaction of its caller."""
 
-from sandbox import billing
+from sandbox import billing, charges
 from sandbox.clock import Clock
 from sandbox.errors import invalid
 from sandbox.events import Events
@@ -32,7 +32,7 @@ class Payments:
     def succeed(self, invoice: Document, method: Document, origin: str, key: str | None) -> list[Document]:
         """Take the money: one more line in the ledger, and the invoice is paid."""
         intent = self.intent(invoice)
-        charge = self._store.put("charge", billing.charge(intent, method, self._clock.now()))
+        charge = self._store.put("charge", charges.charge(intent, method, self._clock.now()))
         self._enter(invoice, charge, origin, key)
         self._attempted(invoice, automatic=origin == "provider_retry")
         intent |= {"status": "succeeded", "amount_received": intent["amount"], "last_payment_error": None}
@@ -50,9 +50,9 @@ class Payments:
     ) -> list[Document]:
         """Refuse the charge; only the provider's own retries raise a positive attempt count."""
         intent = self.intent(invoice)
-        charge = self._store.put("charge", billing.declined_charge(intent, method, decline, self._clock.now()))
+        charge = self._store.put("charge", charges.declined_charge(intent, method, decline, self._clock.now()))
         self._attempted(invoice, automatic)
-        error = billing.payment_error(decline, charge["id"], method)
+        error = charges.payment_error(decline, charge["id"], method)
         intent |= {"status": "requires_payment_method", "last_payment_error": error, "next_action": None}
         self._store.put("payment_intent", intent | {"latest_charge": charge["id"], "payment_method": None})
         facts = [("charge.failed", "charge", charge), ("payment_intent.payment_failed", "payment_intent", intent)]

@@ -8,6 +8,7 @@ from sandbox.config import shape_of
 from sandbox.errors import invalid
 from sandbox.events import envelope
 from sandbox.models import Document
+from sandbox.params import boolean, integer
 from sandbox.view import View
 from sandbox.world import World
 
@@ -33,7 +34,7 @@ def lister(kind: str, url: str) -> Callable[[World, Call], Answer]:
             call.params["customer"] = world.need("customer", call.names[0])["id"]
         found = [item for item in _found(world, kind, call.params) if _fits(item, call.params)]
         if kind == "event":
-            found = [envelope(event, shape_of(call.version), pending=0) for event in found]
+            found = [envelope(event, shape_of(call.version)) for event in found]
         return Answer(body=View(world.store, call.shape).page(kind, found, url, call.params))
 
     return read
@@ -41,7 +42,7 @@ def lister(kind: str, url: str) -> Callable[[World, Call], Answer]:
 
 def _shown(world: World, call: Call, kind: str, document: Document) -> Document:
     if kind == "event":
-        return envelope(document, call.shape, pending=0)
+        return envelope(document, call.shape)
     return View(world.store, call.shape).show(kind, document, call.params.get("expand", ()))
 
 
@@ -61,6 +62,8 @@ def _payment_link(payment: Document) -> Document:
 def _fits(document: Document, params: Document) -> bool:
     if any(name in params and document.get(name) != params[name] for name in EXACT):
         return False
+    if "delivery_success" in params and document["delivered"] is not boolean(params, "delivery_success"):
+        return False
     if "types" in params and document["type"] not in params["types"]:
         return False
     subscription = ((document.get("parent") or {}).get("subscription_details") or {}).get("subscription")
@@ -73,6 +76,8 @@ def _in_time(created: int, wanted: Any) -> bool:
     if wanted is None:
         return True
     if isinstance(wanted, str):
-        return created == int(wanted)
+        return created == integer({"created": wanted}, "created", 0)
     tests = {"gt": int.__gt__, "gte": int.__ge__, "lt": int.__lt__, "lte": int.__le__}
-    return all(tests[name](created, int(value)) for name, value in wanted.items())
+    if set(wanted) - set(tests):
+        raise invalid("Invalid range.", param="created")
+    return all(tests[name](created, integer(wanted, name, 0)) for name in wanted)

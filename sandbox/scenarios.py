@@ -9,6 +9,17 @@ from sandbox.payments import PAYABLE
 from sandbox.world import World
 
 Events = list[Document]
+ABOUT = {
+    "invoice.": "invoice",
+    "invoice_payment.": "invoice_payment",
+    "payment_intent.": "payment_intent",
+    "payment_method.": "payment_method",
+    "charge.dispute.": None,
+    "charge.": "charge",
+    "customer.subscription.": "subscription",
+    "customer.": "customer",
+}
+"""Which object an event type is about, the longer prefixes first."""
 
 
 def create_failed_invoice(world: World, spec: FailedInvoice) -> tuple[Created, Document]:
@@ -97,10 +108,7 @@ def close(world: World, invoice_id: str, status: str) -> Events:
 
 def end_subscription(world: World, invoice_id: str) -> Events:
     """The subscription behind the invoice is canceled; the invoice itself stays as it is."""
-    parent = world.need("invoice", invoice_id)["parent"]
-    if parent is None:
-        raise invalid("This invoice has no subscription.")
-    found = world.need("subscription", parent["subscription_details"]["subscription"])
+    found = _subscription(world, world.need("invoice", invoice_id))
     now = world.clock.now()
     world.store.put("subscription", found | {"status": "canceled", "canceled_at": now, "ended_at": now})
     return [world.events.record("customer.subscription.deleted", "subscription", found["id"])]
@@ -133,6 +141,33 @@ def provider_retry(world: World, invoice_id: str, outcome: str | None, next_atte
     if chosen.effect is not Effect.DECLINE:
         raise ValueError("a provider's own retry succeeds or is declined")
     return world.payments.decline(invoice, method, chosen.decline or Decline(), automatic=True)
+
+
+def take_snapshot(world: World, invoice_id: str, event_type: str) -> Document:
+    """A new event of any type, about the object of the invoice that such an event is about."""
+    kind = next((kind for prefix, kind in ABOUT.items() if event_type.startswith(prefix)), None)
+    if kind is None:
+        raise ValueError(f"no object of an invoice goes with {event_type!r}; send it raw")
+    return world.events.record(event_type, kind, _of(world, invoice_id, kind)["id"])
+
+
+def _of(world: World, invoice_id: str, kind: str) -> Document:
+    invoice = world.need("invoice", invoice_id)
+    if kind == "invoice":
+        return invoice
+    if kind == "charge":
+        return _latest_charge(world, invoice_id)
+    if kind in ("invoice_payment", "subscription"):
+        return (world.store.find(kind, invoice=invoice_id) or [_subscription(world, invoice)])[0]
+    if kind == "customer":
+        return world.need("customer", invoice["customer"])
+    return _method(world, invoice) if kind == "payment_method" else world.payments.intent(invoice)
+
+
+def _subscription(world: World, invoice: Document) -> Document:
+    if invoice["parent"] is None:
+        raise invalid("This invoice has no subscription.")
+    return world.need("subscription", invoice["parent"]["subscription_details"]["subscription"])
 
 
 def _payable(world: World, invoice_id: str) -> Document:

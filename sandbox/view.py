@@ -5,6 +5,7 @@ from typing import Any
 from sandbox import shapes
 from sandbox.errors import invalid
 from sandbox.models import Document, Shape
+from sandbox.params import integer
 from sandbox.store import Store
 
 KINDS = {
@@ -72,7 +73,7 @@ class View:
     def _expand(self, shown: Document, tree: Document) -> None:
         for name, below in tree.items():
             self._include(shown, name)
-            if name not in shown:
+            if not _expandable(shown, name):
                 raise invalid(f"This property cannot be expanded ({name}).", param="expand")
             shown[name] = self._expanded(name, shown[name], below)
 
@@ -98,6 +99,11 @@ class View:
         return value
 
 
+def _expandable(shown: Document, name: str) -> bool:
+    """An id or null of a known kind, or something that may hold one."""
+    return name in shown and (name in KINDS or isinstance(shown[name], dict | list))
+
+
 def _tree(expand: Any) -> Document:
     if isinstance(expand, str):
         raise invalid("Invalid array", param="expand")
@@ -113,7 +119,7 @@ def _tree(expand: Any) -> Document:
 
 
 def _window(found: list[Document], params: Document) -> tuple[list[Document], bool]:
-    limit = int(params.get("limit", 10))
+    limit = integer(params, "limit", 10)
     if not 1 <= limit <= 100:
         raise invalid("This value must be between 1 and 100.", param="limit")
     names = [document["id"] for document in found]

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import httpx
@@ -17,7 +17,8 @@ from sandbox.signing import sign
 class Webhooks:
     """One HTTP client for all deliveries; background ones end with the sandbox."""
 
-    def __init__(self, config: SandboxConfig) -> None:
+    def __init__(self, config: SandboxConfig, taken: Callable[[str], None]) -> None:
+        self._taken = taken
         self._config = config
         self.url = config.webhook_url
         self.secret = config.webhook_secret
@@ -70,6 +71,8 @@ class Webhooks:
                 break
             await asyncio.sleep(pause)
             result = await self._post(body, delivery, tries)
+        if result.status is not None and 200 <= result.status < 300:
+            self._taken(result.event)
         return result
 
     async def _post(self, body: bytes, delivery: Delivery, tries: int) -> Delivered:

@@ -23,7 +23,7 @@ class World:
         self.events = Events(self.store, self.clock)
         self.payments = Payments(self.store, self.clock, self.events)
         self.keys = Keys(self.store)
-        self.webhooks = Webhooks(config)
+        self.webhooks = Webhooks(config, self.events.delivered)
         self.busy: set[str] = set()
         self.faults: list[Fault] = []
 

@@ -170,7 +170,7 @@ async def test_an_unguarded_invoice_shows_a_double_charge(box: SandboxClient, ap
 
 async def test_a_caller_that_gives_up_does_not_stop_the_charge(box: SandboxClient, address: str) -> None:
     made = await box.create_failed_invoice(script=("hang:0.3",))
-    async with calling(address, timeout=0.1) as hasty:
+    async with calling(address, patience=0.1) as hasty:
         with pytest.raises(stripe.APIConnectionError):
             await hasty.v1.invoices.pay_async(made.invoice)
     assert await box.ledger(made.invoice) == []

@@ -1,0 +1,201 @@
+"""Webhooks: signed as Stripe signs, sent as asked, repeated when not taken."""
+
+import time
+from typing import Any
+
+import pytest
+import stripe
+
+from sandbox.client import SandboxClient
+from sandbox.models import Delivery, Shape
+from sandbox.samples import sign
+from tests.sandbox.harness import SECRET, Receiver
+
+WAIT = Delivery(wait=True)
+
+
+def verified(body: bytes, header: str, secret: str = SECRET, tolerance: int | None = 300) -> bool:
+    return bool(stripe.WebhookSignature.verify_header(body.decode(), header, secret, tolerance))
+
+
+async def test_the_official_library_accepts_the_signature(box: SandboxClient, receiver: Receiver) -> None:
+    made = await box.create_failed_invoice(delivery=WAIT)
+    assert [(d.status, d.tries) for d in made.deliveries] == [(202, 1)]
+    body, header = receiver.got[-1]
+    assert verified(body, header)
+    event = stripe.Webhook.construct_event(body, header, SECRET)  # type: ignore[no-untyped-call]
+    assert (event.id, event.type) == (made.event, "invoice.payment_failed")
+    assert event.data.object["id"] == made.invoice
+    with pytest.raises(stripe.SignatureVerificationError):
+        verified(body, header, "whsec_other")
+
+
+def test_the_signing_function_fits_too() -> None:
+    assert verified(b"{}", sign(b"{}", "s", int(time.time())), "s")
+
+
+async def test_a_failed_pay_call_is_echoed(box: SandboxClient, api: stripe.StripeClient, receiver: Receiver) -> None:
+    made = await box.create_failed_invoice(script=("decline:do_not_honor",))
+    receiver.got.clear()
+    with pytest.raises(stripe.CardError):
+        await api.v1.invoices.pay_async(made.invoice, options={"idempotency_key": f"key-{made.invoice}"})
+    await box.idle()
+    assert {e["type"] for e in receiver.events} == {
+        "charge.failed",
+        "payment_intent.payment_failed",
+        "invoice.payment_failed",
+    }
+    (event,) = receiver.about(made.invoice)
+    assert event["data"]["object"]["attempt_count"] == 1
+    assert event["request"]["idempotency_key"] == f"key-{made.invoice}"
+
+
+async def test_a_paid_invoice_is_announced(box: SandboxClient, api: stripe.StripeClient, receiver: Receiver) -> None:
+    made = await box.create_failed_invoice()
+    receiver.got.clear()
+    await api.v1.invoices.pay_async(made.invoice)
+    await box.idle()
+    types = {event["type"] for event in receiver.events}
+    wanted = {"invoice.paid", "invoice.payment_succeeded", "invoice_payment.paid", "payment_intent.succeeded"}
+    assert wanted <= types
+
+
+async def test_echoes_can_be_off(box: SandboxClient, api: stripe.StripeClient, receiver: Receiver) -> None:
+    made = await box.create_failed_invoice(echo=False)
+    receiver.got.clear()
+    await api.v1.invoices.pay_async(made.invoice)
+    await box.idle()
+    assert receiver.got == []
+
+
+async def test_copies_are_one_event(box: SandboxClient, receiver: Receiver) -> None:
+    made = await box.create_failed_invoice()
+    receiver.got.clear()
+    sent = await box.send(made.invoice, delivery=Delivery(copies=7, concurrency=3, wait=True))
+    assert len(sent.deliveries) == 7
+    assert {event["id"] for event in receiver.events} == {made.event}
+    again = await box.send(made.invoice, fresh=True, delivery=WAIT)
+    assert again.events[0]["id"] != made.event
+
+
+async def test_either_shape_can_be_sent(box: SandboxClient, receiver: Receiver) -> None:
+    made = await box.create_failed_invoice()
+    for shape in Shape:
+        await box.send(made.invoice, delivery=Delivery(shape=shape, wait=True))
+    old, new = (event for event in receiver.events[-2:])
+    assert old["data"]["object"]["payment_intent"] == made.payment_intent
+    assert "payment_intent" not in new["data"]["object"]
+    assert old["api_version"] < "2025-03-31" <= new["api_version"]
+
+
+async def test_skew_and_a_wrong_secret_are_possible(box: SandboxClient, receiver: Receiver) -> None:
+    made = await box.create_failed_invoice()
+    await box.send(made.invoice, delivery=Delivery(skew=-600, wait=True))
+    with pytest.raises(stripe.SignatureVerificationError, match="tolerance"):
+        verified(*receiver.got[-1])
+    await box.send(made.invoice, delivery=Delivery(secret="whsec_wrong", wait=True))
+    assert verified(*receiver.got[-1], secret="whsec_wrong")
+
+
+async def test_order_can_be_reversed(box: SandboxClient, receiver: Receiver) -> None:
+    made = await box.create_failed_invoice()
+    receiver.got.clear()
+    await box.new_card(made.customer, delivery=Delivery(reverse=True, wait=True))
+    assert [event["type"] for event in receiver.events] == ["customer.updated", "payment_method.attached"]
+
+
+async def test_a_refused_delivery_is_repeated_and_then_given_up(box: SandboxClient, receiver: Receiver) -> None:
+    made = await box.create_failed_invoice()
+    receiver.answers[:] = [503, 202]
+    (taken,) = (await box.send(made.invoice, delivery=WAIT)).deliveries
+    assert (taken.status, taken.tries) == (202, 2)
+    receiver.answers[:] = [500] * 3
+    (lost,) = (await box.send(made.invoice, delivery=WAIT)).deliveries
+    assert (lost.status, lost.tries) == (500, 3)
+    receiver.answers[:] = [500]
+    (once,) = (await box.send(made.invoice, delivery=Delivery(retry=False, wait=True))).deliveries
+    assert (once.status, once.tries) == (500, 1)
+
+
+async def test_nobody_listening_is_an_error_in_the_result(box: SandboxClient) -> None:
+    made = await box.create_failed_invoice()
+    nowhere = Delivery(url="http://127.0.0.1:9/", wait=True)
+    (lost,) = (await box.send(made.invoice, delivery=nowhere)).deliveries
+    assert lost.status is None
+    assert lost.error is not None
+
+
+async def test_anything_can_be_sent_raw(box: SandboxClient, receiver: Receiver) -> None:
+    await box.send_raw({"id": "evt_odd", "type": "unheard.of", "object": "event"}, delivery=WAIT)
+    assert receiver.events[-1]["type"] == "unheard.of"
+    await box.send_raw(payload="not json", delivery=WAIT)
+    assert receiver.got.pop()[0] == b"not json"
+
+
+ACTIONS: list[tuple[str, dict[str, Any], list[str]]] = [
+    ("pay_hosted", {}, ["invoice.paid", "invoice.payment_succeeded"]),
+    ("void", {}, ["invoice.voided"]),
+    ("mark_uncollectible", {}, ["invoice.marked_uncollectible"]),
+    ("end_subscription", {}, ["customer.subscription.deleted"]),
+    ("dispute", {}, ["charge.dispute.created"]),
+    ("early_fraud_warning", {}, ["radar.early_fraud_warning.created"]),
+    ("provider_retry", {"outcome": "decline:lost_card"}, ["invoice.payment_failed", "charge.failed"]),
+    ("provider_retry", {"outcome": "succeed"}, ["invoice.paid"]),
+]
+
+
+@pytest.mark.parametrize(("action", "options", "types"), ACTIONS)
+async def test_what_happens_outside_is_announced(
+    box: SandboxClient, receiver: Receiver, action: str, options: dict[str, Any], types: list[str]
+) -> None:
+    made = await box.create_failed_invoice()
+    receiver.got.clear()
+    happened = await getattr(box, action)(made.invoice, delivery=WAIT, **options)
+    assert set(types) <= {event["type"] for event in happened.events}
+    assert {event["id"] for event in receiver.events} == {event["id"] for event in happened.events}
+    assert all(verified(body, header) for body, header in receiver.got)
+
+
+async def test_a_card_update_changes_the_card(box: SandboxClient, api: stripe.StripeClient, receiver: Receiver) -> None:
+    made = await box.create_failed_invoice()
+    await box.card_update(made.payment_method, last4="9999", exp_year=2035, delivery=WAIT)
+    assert receiver.events[-1]["type"] == "payment_method.automatically_updated"
+    card = (await api.v1.payment_methods.retrieve_async(made.payment_method)).card
+    assert card is not None
+    assert (card.last4, card.exp_year) == ("9999", 2035)
+
+
+async def test_events_can_be_read_and_sent_again(
+    box: SandboxClient, api: stripe.StripeClient, receiver: Receiver
+) -> None:
+    made = await box.create_failed_invoice()
+    event = await api.v1.events.retrieve_async(made.event)
+    assert (event.type, event.data.object["id"]) == ("invoice.payment_failed", made.invoice)
+    listed = await api.v1.events.list_async({"type": "invoice.payment_failed", "limit": 1})
+    assert listed.data[0].id == made.event
+    await box.send_event(made.event, delivery=WAIT)
+    assert receiver.events[-1]["id"] == made.event
+
+
+async def test_warnings_and_disputes_can_be_read(box: SandboxClient, api: stripe.StripeClient) -> None:
+    made = await box.create_failed_invoice()
+    await box.early_fraud_warning(made.invoice)
+    await box.dispute(made.invoice)
+    warnings = await api.v1.radar.early_fraud_warnings.list_async({"payment_intent": made.payment_intent})
+    assert [warning.charge for warning in warnings.data] == [made.charge]
+    (dispute,) = (await api.v1.disputes.list_async({"payment_intent": made.payment_intent})).data
+    assert (await api.v1.disputes.retrieve_async(dispute.id)).charge == made.charge
+    assert (await api.v1.charges.retrieve_async(made.charge or "")).disputed
+
+
+async def test_an_undelivered_event_can_be_swept_up(
+    box: SandboxClient, api: stripe.StripeClient, receiver: Receiver
+) -> None:
+    made = await box.create_failed_invoice()
+    receiver.answers[:] = [500]
+    await box.send(made.invoice, delivery=Delivery(retry=False, wait=True))
+    lost = await api.v1.events.list_async({"delivery_success": False, "limit": 1})
+    assert lost.data[0].id == made.event
+    await box.send(made.invoice, delivery=WAIT)
+    found = await api.v1.events.list_async({"delivery_success": True, "limit": 100})
+    assert made.event in [event.id for event in found.data]
