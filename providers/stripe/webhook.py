@@ -34,7 +34,7 @@ class StripeWebhooks:
         Raises InvalidInput for what is not an event of Stripe at all.
         """
         event = Fields(_parsed(body))
-        if event.raw.get("object") not in {"event", "v2.core.event"}:
+        if event.raw.get("object") not in ("event", "v2.core.event"):
             raise InvalidInput("This is not a Stripe event: its `object` is not `event`.")
         try:
             return (self._understood(event),)

@@ -1,0 +1,60 @@
+"""The Stripe gateway pointed at the sandbox, and at a server that answers whatever a test says."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from providers.stripe.config import StripeConfig
+from providers.stripe.gateway import StripeGateway
+from sandbox.client import SandboxClient
+from sandbox.config import SandboxConfig
+from tests.providers.stripe.canned import Canned, canned_server
+from tests.sandbox.harness import serving
+
+KEY = "sk_test_provider"
+
+
+def gateway_at(address: str, seconds: float = 10) -> StripeGateway:
+    return StripeGateway(StripeConfig(api_key=KEY, api_base=address), call_seconds=seconds)
+
+
+@pytest.fixture(scope="session")
+def sandbox_address() -> Iterator[str]:
+    with serving(SandboxConfig(echo=False)) as address:
+        yield address
+
+
+@pytest.fixture
+async def box(sandbox_address: str) -> AsyncIterator[SandboxClient]:
+    async with SandboxClient(sandbox_address) as client:
+        yield client
+        await client.clear_faults()
+
+
+@pytest.fixture
+async def gateway(sandbox_address: str) -> AsyncIterator[StripeGateway]:
+    made = gateway_at(sandbox_address)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def hasty(sandbox_address: str) -> AsyncIterator[StripeGateway]:
+    """Gives up on a call after half a second."""
+    made = gateway_at(sandbox_address, seconds=0.5)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def canned() -> Iterator[Canned]:
+    with canned_server() as server:
+        yield server
+
+
+@pytest.fixture
+async def foreign(canned: Canned) -> AsyncIterator[StripeGateway]:
+    """The gateway at a server that only claims to be compatible with Stripe."""
+    made = gateway_at(canned.address, seconds=2)
+    yield made
+    await made.close()

@@ -1,0 +1,52 @@
+"""Builds Stripe events for tests."""
+
+import json
+from typing import Any
+
+from core.payments import ProviderEvent
+from providers.stripe.config import StripeConfig
+from providers.stripe.webhook import StripeWebhooks
+
+CREATED = 1795348800
+HOOKS = StripeWebhooks(StripeConfig(api_key="sk_test_x", webhook_secrets=("whsec_x",)))
+
+
+def invoice(**fields: Any) -> dict[str, Any]:
+    """An open invoice of the newer shape."""
+    return {
+        "id": "in_1",
+        "object": "invoice",
+        "amount_due": 2000,
+        "amount_remaining": 2000,
+        "attempt_count": 1,
+        "currency": "usd",
+        "customer": "cus_1",
+        "next_payment_attempt": None,
+        "parent": {"type": "subscription_details", "subscription_details": {"subscription": "sub_1"}},
+        "status": "open",
+    } | fields
+
+
+def method(**fields: Any) -> dict[str, Any]:
+    """A card on a customer."""
+    card = {"brand": "visa", "exp_month": 4, "exp_year": 2031, "fingerprint": "fp_1", "last4": "4242"}
+    return {"id": "pm_1", "object": "payment_method", "customer": "cus_1", "card": card} | fields
+
+
+def event(type_: str, subject: Any, before: Any = None, **fields: Any) -> dict[str, Any]:
+    """An event about an object; `before` is what its changed attributes were."""
+    data = {"object": subject} | ({} if before is None else {"previous_attributes": before})
+    return {
+        "id": "evt_1",
+        "object": "event",
+        "created": CREATED,
+        "data": data,
+        "livemode": False,
+        "type": type_,
+    } | fields
+
+
+def understood(raw: Any) -> ProviderEvent:
+    """What the webhook side makes of it."""
+    (found,) = HOOKS.normalise(json.dumps(raw).encode())
+    return found
