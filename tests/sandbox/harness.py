@@ -78,4 +78,4 @@ async def calling(
     yield stripe.StripeClient(
         key, base_addresses={"api": address}, stripe_version=version, max_network_retries=0, http_client=http
     )
-    await http.close_async()
+    await http.close_async()  # type: ignore[no-untyped-call]

@@ -1,6 +1,7 @@
 """What a scripted pay call does to the money, and what its caller hears."""
 
 import asyncio
+from typing import Any
 
 import pytest
 import stripe
@@ -56,7 +57,7 @@ async def test_a_decline_carries_every_code(box: SandboxClient, api: stripe.Stri
     made = await box.create_failed_invoice(script=(script,))
     with pytest.raises(stripe.CardError) as caught:
         await api.v1.invoices.pay_async(made.invoice)
-    error = caught.value.json_body["error"]
+    error: Any = caught.value.json_body["error"]  # type: ignore[index]
     assert error["type"] == "card_error"
     assert (error["code"], error["decline_code"]) == ("card_declined", "do_not_honor")
     assert error["advice_code"] == "do_not_try_again"
@@ -96,7 +97,7 @@ async def test_outcomes_are_consumed_in_order_then_the_default(box: SandboxClien
     for expected in ("lost_card", "stolen_card", "stolen_card"):
         with pytest.raises(stripe.CardError) as caught:
             await api.v1.invoices.pay_async(made.invoice)
-        assert caught.value.json_body["error"]["decline_code"] == expected
+        assert caught.value.json_body["error"]["decline_code"] == expected  # type: ignore[index]
     await box.script(made.invoice, "succeed")
     assert await box.remaining(made.invoice) == ["succeed"]
     assert (await api.v1.invoices.pay_async(made.invoice)).amount_remaining == 0

@@ -23,13 +23,10 @@ async def test_the_newer_shape_has_payments_only_when_asked(box: SandboxClient, 
     assert "invoice" not in intent
 
 
-async def test_the_older_shape_names_the_intent_and_the_charge(
-    box: SandboxClient, old_api: stripe.StripeClient
-) -> None:
+async def test_the_older_shape_names_intent_and_charge(box: SandboxClient, old_api: stripe.StripeClient) -> None:
     made = await box.create_failed_invoice()
-    seen = (
-        await old_api.v1.invoices.retrieve_async(made.invoice, {"expand": ["payment_intent.latest_charge"]})
-    ).to_dict()
+    found = await old_api.v1.invoices.retrieve_async(made.invoice, {"expand": ["payment_intent.latest_charge"]})
+    seen = found.to_dict()
     assert (seen["charge"], seen["subscription"], seen["paid"]) == (made.charge, made.subscription, False)
     assert seen["payment_intent"]["latest_charge"]["outcome"]["network_status"] == "declined_by_network"
     assert seen["payment_intent"]["invoice"] == seen["payment_intent"]["latest_charge"]["invoice"] == made.invoice
@@ -48,7 +45,7 @@ async def test_a_wrong_expansion_is_refused(box: SandboxClient, api: stripe.Stri
 async def test_objects_can_be_found_from_each_other(box: SandboxClient, api: stripe.StripeClient) -> None:
     made = await box.create_failed_invoice()
     payment = {"type": "payment_intent", "payment_intent": made.payment_intent}
-    by_intent = await api.v1.invoice_payments.list_async({"payment": payment})  # type: ignore[typeddict-item]
+    by_intent = await api.v1.invoice_payments.list_async({"payment": payment})  # type: ignore[arg-type]
     by_invoice = await api.v1.invoice_payments.list_async({"invoice": made.invoice})
     assert [p.id for p in by_intent.data] == [p.id for p in by_invoice.data] == [made.invoice_payment]
     charges = await api.v1.charges.list_async({"payment_intent": made.payment_intent})
@@ -78,7 +75,7 @@ async def test_customers_and_cards_through_the_api(api: stripe.StripeClient) -> 
     method = await api.v1.payment_methods.create_async({"type": "card", "card": {"token": "tok_visa"}})
     await api.v1.payment_methods.attach_async(method.id, {"customer": customer.id})
     settings = {"default_payment_method": method.id}
-    changed = await api.v1.customers.update_async(customer.id, {"invoice_settings": settings})  # type: ignore[typeddict-item]
+    changed = await api.v1.customers.update_async(customer.id, {"invoice_settings": settings})  # type: ignore[arg-type]
     assert changed.invoice_settings is not None
     assert changed.invoice_settings.default_payment_method == method.id
     draft = await api.v1.invoices.create_async({"customer": customer.id})

@@ -23,7 +23,7 @@ async def test_the_official_library_accepts_the_signature(box: SandboxClient, re
     assert [(d.status, d.tries) for d in made.deliveries] == [(202, 1)]
     body, header = receiver.got[-1]
     assert verified(body, header)
-    event = stripe.Webhook.construct_event(body, header, SECRET)  # type: ignore[no-untyped-call]
+    event = stripe.Webhook.construct_event(body, header, SECRET)
     assert (event.id, event.type) == (made.event, "invoice.payment_failed")
     assert event.data.object["id"] == made.invoice
     with pytest.raises(stripe.SignatureVerificationError):
@@ -199,3 +199,23 @@ async def test_an_undelivered_event_can_be_swept_up(
     await box.send(made.invoice, delivery=WAIT)
     found = await api.v1.events.list_async({"delivery_success": True, "limit": 100})
     assert made.event in [event.id for event in found.data]
+
+
+@pytest.mark.parametrize(
+    ("event_type", "kind"),
+    [
+        ("charge.failed", "charge"),
+        ("payment_intent.payment_failed", "payment_intent"),
+        ("customer.subscription.updated", "subscription"),
+        ("customer.updated", "customer"),
+        ("payment_method.updated", "payment_method"),
+        ("invoice_payment.paid", "invoice_payment"),
+        ("invoice.overdue", "invoice"),
+    ],
+)
+async def test_any_event_of_an_invoice_can_be_sent(
+    box: SandboxClient, receiver: Receiver, event_type: str, kind: str
+) -> None:
+    made = await box.create_failed_invoice()
+    await box.send(made.invoice, event_type, delivery=WAIT)
+    assert (receiver.events[-1]["type"], receiver.events[-1]["data"]["object"]["object"]) == (event_type, kind)
