@@ -31,3 +31,6 @@ class Recoveries(Protocol):
         None where no worker answered in time and the wish is stored as a signal.
         Raises Refused, NotFound, EngineUnavailable.
         """
+
+    async def relay_soon(self) -> None:
+        """Have the relay pass over the inbox now instead of at its next turn. Raises NotFound, EngineUnavailable."""

@@ -1,0 +1,99 @@
+"""The HTTP application: every part is handed in, so that tests build it with others."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from api import health, operations, problems, recoveries, webhooks
+from api.background import Background
+from api.deps import Clock, Parts
+from api.health import Check, Counts, database_checks
+from api.middleware import BodyLimit, ExactPaths, Observed
+from db.session import Database
+from intake.recoveries import Recoveries
+from observability.metrics import create_metrics
+from providers.base import Provider
+from settings import Settings
+
+DESCRIPTION: Final = """
+Wins back failed payments: one durable, explainable, never-double-charging recovery per invoice.
+
+Errors are `application/problem+json` (RFC 9457); `code` tells them apart. Ids in paths are percent-encoded. Money is
+integer minor units with an ISO 4217 currency. Times are RFC 3339 in UTC.
+"""
+
+
+def create_app(
+    settings: Settings,
+    database: Database,
+    recoveries_: Recoveries,
+    providers: Mapping[str, Provider],
+    clock: Clock,
+    checks: Sequence[Check] = (),
+) -> FastAPI:
+    """The application over these parts, which stay their owner's to close. `checks` are asked by `/readyz` besides
+    those of the database.
+    """
+    parts = Parts(
+        settings=settings,
+        database=database,
+        recoveries=recoveries_,
+        webhooks={name: side for name, provider in providers.items() if (side := provider.webhooks())},
+        clock=clock,
+        metrics=create_metrics(),
+        background=Background(),
+    )
+    app = FastAPI(
+        title="Payments Risk Intelligence",
+        description=DESCRIPTION,
+        version=_version(),
+        lifespan=_lifespan,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.parts, app.state.counts = parts, Counts()
+    app.state.checks = (*database_checks(database), *checks)
+    _assemble(app, parts)
+    return app
+
+
+def _assemble(app: FastAPI, parts: Parts) -> None:
+    for router in (webhooks.router, recoveries.router, operations.router, health.router):
+        app.include_router(router)
+    problems.install(app)
+    # The last one added is the outermost: every answer is measured, and no path is routed before it is exact.
+    app.add_middleware(BodyLimit)
+    app.add_middleware(ExactPaths)
+    app.add_middleware(Observed, metrics=parts.metrics)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Deliveries behind their answers get a few seconds at the end."""
+    yield
+    await app.state.parts.background.close()
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """The description, with our errors in the place of FastAPI's own."""
+    if app.openapi_schema is None:
+        schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+        known = schema["components"]["schemas"]
+        for name in ("HTTPValidationError", "ValidationError"):
+            known.pop(name, None)
+        problem = problems.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        known |= problem.pop("$defs", {}) | {"Problem": problem}
+        app.openapi_schema = schema
+    return app.openapi_schema
+
+
+def _version() -> str:
+    try:
+        return version("payments-risk-intelligence")
+    except PackageNotFoundError:
+        return "0"

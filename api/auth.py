@@ -1,0 +1,85 @@
+"""Who asks, and whether they may: bearer keys with scopes."""
+
+import hashlib
+import hmac
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
+from typing import Annotated
+
+from fastapi import Depends
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.exceptions import HTTPException
+
+from api.deps import Parts, PartsDep
+from core.base import Value
+from db.repositories import api_keys
+
+LONGEST_KEY = 200
+
+
+class Scope(StrEnum):
+    """What a key may do."""
+
+    READ = "recoveries:read"
+    WRITE = "recoveries:write"
+    SIMULATE = "simulations:write"
+    ADMIN = "admin"
+
+
+class Caller(Value):
+    """Whoever sent the key."""
+
+    name: str
+    """The actor of what they ask for."""
+    scopes: frozenset[str]
+    bootstrap: bool = False
+    """The development key: every scope, and exempt from caps."""
+
+
+BOOTSTRAP = Caller(name="bootstrap", scopes=frozenset(Scope), bootstrap=True)
+_bearer = HTTPBearer(auto_error=False, description="an API key from `pri keys create`")
+
+
+def require(scope: Scope) -> Callable[..., Awaitable[Caller]]:
+    """A dependency: the caller, who has this scope. 401 without a usable key, 403 without the scope."""
+
+    async def caller(
+        shared: PartsDep, sent: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+    ) -> Caller:
+        found = await _caller(shared, sent.credentials) if sent else None
+        if found is None:
+            raise HTTPException(401, "A valid API key is needed.", {"WWW-Authenticate": 'Bearer realm="pri"'})
+        if scope not in found.scopes:
+            raise HTTPException(403, f"This key lacks the scope {scope.value}.")
+        return found
+
+    return caller
+
+
+async def _caller(shared: Parts, plain: str) -> Caller | None:
+    if _is_bootstrap(shared, plain):
+        return BOOTSTRAP
+    if not plain or len(plain) > LONGEST_KEY:
+        return None
+    now = shared.clock()
+    async with shared.database.begin() as session:
+        key = await api_keys.find(session, plain, now)
+        if key is None:
+            return None
+        await api_keys.touch(session, key, now)
+    return Caller(name=key.name, scopes=frozenset(key.scopes))
+
+
+def _is_bootstrap(shared: Parts, plain: str) -> bool:
+    """Hashes are compared, so that neither content nor length shows in the time it takes."""
+    known = shared.settings.bootstrap_api_key.get_secret_value()
+    same = hmac.compare_digest(_digest(plain), _digest(known))
+    return same and bool(known)
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode(errors="replace")).digest()
+
+
+Reader = Annotated[Caller, Depends(require(Scope.READ))]
+Writer = Annotated[Caller, Depends(require(Scope.WRITE))]

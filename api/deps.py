@@ -1,0 +1,64 @@
+"""What every route can ask for: the parts of this process, built once by `create_app`."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+from urllib.parse import unquote
+
+from fastapi import Depends, Path, Request
+
+from api.background import Background
+from core.errors import NotFound
+from db.session import Database
+from intake.recoveries import Recoveries
+from observability.metrics import Metrics
+from providers.base import Webhooks
+from settings import Settings
+
+Clock = Callable[[], datetime]
+"""Now, aware and in UTC."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of one API process."""
+
+    settings: Settings
+    database: Database
+    recoveries: Recoveries
+    webhooks: Mapping[str, Webhooks]
+    """By provider; one that is switched off isn't there."""
+    clock: Clock
+    metrics: Metrics
+    background: Background
+
+
+def parts(request: Request) -> Parts:
+    """The parts of the process that serves this request."""
+    found = request.app.state.parts
+    assert isinstance(found, Parts)
+    return found
+
+
+PartsDep = Annotated[Parts, Depends(parts)]
+
+
+def _provider(provider: Annotated[str, Path(description="name of the provider, e.g. `stripe`")]) -> str:
+    return _plain(provider)
+
+
+def _invoice(invoice_id: Annotated[str, Path(description="the provider's invoice id, percent-encoded")]) -> str:
+    return _plain(invoice_id)
+
+
+def _plain(segment: str) -> str:
+    """A path segment decoded; see `api.middleware.ExactPaths`. Raises NotFound for what no id can be."""
+    text = unquote(segment)
+    if "\x00" in text or len(text) > 500:
+        raise NotFound("There is no recovery of that name.")
+    return text
+
+
+ProviderName = Annotated[str, Depends(_provider)]
+InvoiceId = Annotated[str, Depends(_invoice)]

@@ -1,0 +1,86 @@
+"""The API's composition root: `pri api`, or `python -m api.main`."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+from temporalio.client import Client
+
+from api.app import create_app
+from api.engine import temporal_checks
+from core.errors import InvalidInput
+from db.session import Database
+from observability import errors, logging, tracing
+from observability.encryption import encryption_codec
+from providers.base import Provider, installed
+from settings import Settings, environment
+from workflows.client import connect
+from workflows.handles import TemporalRecoveries
+
+SHUTDOWN_SECONDS = 8
+"""For requests under way; `pri dev` waits ten."""
+
+
+def run(settings: Settings) -> None:
+    """Serve until SIGINT or SIGTERM, finishing requests under way. Raises InvalidInput where it can't begin."""
+    logging.configure(settings.log_level)
+    errors.initialise(settings.sentry_dsn, "api")
+    asyncio.run(serve(settings))
+
+
+async def serve(settings: Settings) -> None:
+    """Build every part, serve, and close them again."""
+    async with application(settings) as app:
+        config = uvicorn.Config(
+            app,
+            host=settings.api_host,
+            port=settings.api_port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        )
+        await uvicorn.Server(config).serve()
+
+
+@contextlib.asynccontextmanager
+async def application(settings: Settings) -> AsyncIterator[FastAPI]:
+    """The application over real parts. Temporal and the database may be away: `/readyz` says so."""
+    if not settings.database_url.get_secret_value():
+        raise InvalidInput("DATABASE_URL is not set.")
+    providers = _noted(installed(environment()))
+    tracer = tracing.tracer_provider(settings.otel_exporter_otlp_endpoint, "pri-api")
+    client: Client = await connect(
+        environment(),
+        codec=encryption_codec(settings.payload_encryption_keys),
+        interceptors=tracing.temporal_interceptors(tracer),
+        lazy=True,
+    )
+    database = Database(settings.database_url.get_secret_value())
+    try:
+        recoveries = TemporalRecoveries(client)
+        yield create_app(settings, database, recoveries, providers, _now, temporal_checks(client))
+    finally:
+        await database.close()
+        if tracer:
+            tracer.shutdown()
+
+
+def _noted(providers: dict[str, Provider]) -> dict[str, Provider]:
+    log = structlog.get_logger("api")
+    for provider in providers.values():
+        for note in provider.notes():
+            log.info(note, provider=provider.name)
+    return providers
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+if __name__ == "__main__":
+    run(Settings())

@@ -1,0 +1,152 @@
+"""What happens to every request around its route. Plain ASGI: nothing here buffers a body."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import unquote_to_bytes
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api import problems
+from observability.metrics import Metrics
+
+MAX_BODY: Final = 1024 * 1024
+BODY_SECONDS: Final = 10.0
+"""For a whole body: a sender that dribbles must not hold a connection for ever."""
+_HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+_DOCS_POLICY: Final = (
+    "default-src 'none'; script-src 'self' 'unsafe-inline' https://cdn.jsdelivr.net; connect-src 'self'; "
+    "style-src 'self' 'unsafe-inline' https://cdn.jsdelivr.net; img-src 'self' data: https://fastapi.tiangolo.com; "
+    "frame-ancestors 'none'"
+)
+
+
+class ExactPaths:
+    """Routes see each path segment with its slashes and percent signs encoded, so that an id may hold both.
+
+    Servers decode the whole path, after which `a%2Fb` and `a/b` can't be told apart.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on with its exact path; 404 where that isn't UTF-8."""
+        if scope["type"] == "http":
+            try:
+                scope["path"] = _exact(scope)
+            except UnicodeDecodeError:
+                refusal = problems.answer(Request(scope), 404, "not_found", "The path is not UTF-8.")
+                return await refusal(scope, receive, send)
+        return await self._app(scope, receive, send)
+
+
+def _exact(scope: Scope) -> str:
+    raw: bytes = (scope.get("raw_path") or scope["path"].encode()).partition(b"?")[0]
+    segments = (unquote_to_bytes(segment).decode("utf-8") for segment in raw.split(b"/"))
+    return "/".join(segment.replace("%", "%25").replace("/", "%2F") for segment in segments)
+
+
+class BodyLimit:
+    """Ends a request whose body grows beyond 1 MiB (413) or takes longer than 10 s (408), while it is being read."""
+
+    def __init__(self, app: ASGIApp, max_bytes: int = MAX_BODY, seconds: float = BODY_SECONDS) -> None:
+        self._app, self._max_bytes, self._seconds = app, max_bytes, seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on with a guarded `receive`."""
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        body = _Body(receive, self._max_bytes, time.monotonic() + self._seconds)
+        body.expect(Headers(scope=scope).get("content-length", ""))
+        return await self._app(scope, body.receive, send)
+
+
+class _Body:
+    """One request's body on its way in."""
+
+    def __init__(self, receive: Receive, max_bytes: int, deadline: float) -> None:
+        self._receive, self._left, self._deadline = receive, max_bytes, deadline
+        self._more = True
+
+    def expect(self, length: str) -> None:
+        """A body that says it is too large is refused before it is read."""
+        if length.isdecimal() and int(length[:20]) > self._left:
+            self._left = -1
+
+    async def receive(self) -> Message:
+        """The next message. Raises HTTPException 413 or 408."""
+        if not self._more:
+            return await self._receive()
+        self._refuse_more_than_allowed()
+        message = await self._in_time()
+        self._left -= len(message.get("body", b""))
+        self._more = bool(message.get("more_body", False))
+        self._refuse_more_than_allowed()
+        return message
+
+    async def _in_time(self) -> Message:
+        try:
+            async with asyncio.timeout(max(0.0, self._deadline - time.monotonic())):
+                return await self._receive()
+        except TimeoutError:
+            raise HTTPException(408, "The body did not arrive in time.", {"Connection": "close"}) from None
+
+    def _refuse_more_than_allowed(self) -> None:
+        if self._left < 0:
+            raise HTTPException(413, "The body is larger than 1 MiB.", {"Connection": "close"})
+
+
+class Observed:
+    """Adds the security headers and measures how long each answer took."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app, self._metrics = app, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; counted as 500 where no answer was begun."""
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        started, status = time.perf_counter(), 500
+
+        async def answering(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                _secure(scope["path"], message)
+            await send(message)
+
+        try:
+            return await self._app(scope, receive, answering)
+        finally:
+            seconds = time.perf_counter() - started
+            self._metrics.latency.labels(_method(scope), _route(scope), str(status)).observe(seconds)
+
+
+def _secure(path: str, message: Message) -> None:
+    headers = MutableHeaders(scope=message)
+    policy: Mapping[str, str] = {"Content-Security-Policy": _DOCS_POLICY} if path == "/docs" else {}
+    for name, value in {**_HEADERS, **policy}.items():
+        headers.setdefault(name, value)
+
+
+def _method(scope: Scope) -> str:
+    """Made-up methods must not make metrics."""
+    return scope["method"] if scope["method"] in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} else "other"
+
+
+def _route(scope: Scope) -> str:
+    """The template, not the path: ids must not make metrics either."""
+    route: Any = scope.get("route")
+    return getattr(route, "path", None) or "none"

@@ -1,0 +1,121 @@
+"""Every error as `application/problem+json` (RFC 9457), also FastAPI's own, and none that shows its insides."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from core.errors import (
+    EngineUnavailable,
+    InvalidInput,
+    NotFound,
+    ProviderUnavailable,
+    RecoveryError,
+    Refused,
+    RunClosed,
+    StoreUnavailable,
+)
+
+MEDIA_TYPE: Final = "application/problem+json"
+REFUSALS: Final = frozenset({"closed", "in_flight", "paused", "fraud_hold", "network_limit", "hard_decline"})
+"""Codes that mean a conflict with the recovery's state (409); any other refusal is a request that makes no sense."""
+RETRY_AFTER: Final = {"Retry-After": "5"}
+
+
+class Detail(BaseModel):
+    """One field that doesn't fit."""
+
+    field: str
+    message: str
+
+
+class Problem(BaseModel):
+    """An error by RFC 9457."""
+
+    type: str = Field("about:blank", description="always about:blank: `code` tells errors apart")
+    title: str = Field(description="the status in words")
+    status: int = Field(description="HTTP status code")
+    detail: str = Field(description="one sentence for a person")
+    instance: str = Field(description="path of the request")
+    code: str = Field(description="a stable word for programs, e.g. not_found, closed, in_flight")
+    errors: list[Detail] | None = Field(None, description="for a request that doesn't fit: what is wrong, by field")
+
+
+def answer(
+    request: Request,
+    status: int,
+    code: str,
+    detail: str,
+    headers: Mapping[str, str] | None = None,
+    errors: list[Detail] | None = None,
+) -> JSONResponse:
+    """The error as a response."""
+    title = HTTPStatus(status).phrase
+    problem = Problem(title=title, status=status, detail=detail, instance=_path(request), code=code, errors=errors)
+    body = problem.model_dump(exclude_none=True)
+    return JSONResponse(body, status, dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+def _path(request: Request) -> str:
+    """As it was asked for: percent-encoded, without the query, which may hold anything."""
+    raw: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
+    return raw.partition(b"?")[0].decode("ascii", "replace")[:1000]
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """These errors of a route as OpenAPI shows them."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error with a problem."""
+    app.add_exception_handler(RecoveryError, _ours)
+    app.add_exception_handler(RequestValidationError, _unfit)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+_STATUS: Final[tuple[tuple[type[RecoveryError], int, str], ...]] = (
+    (NotFound, 404, "not_found"),
+    (RunClosed, 409, "closed"),
+    (StoreUnavailable, 503, "database_unavailable"),
+    (EngineUnavailable, 503, "temporal_unavailable"),
+    (ProviderUnavailable, 503, "provider_unavailable"),
+    (InvalidInput, 422, "invalid_input"),
+)
+
+
+async def _ours(request: Request, error: Exception) -> JSONResponse:
+    if isinstance(error, Refused):
+        return answer(request, 409 if error.code in REFUSALS else 422, error.code, str(error))
+    for kind, status, code in _STATUS:
+        if isinstance(error, kind):
+            return answer(request, status, code, str(error), RETRY_AFTER if status == 503 else None)
+    return await _unexpected(request, error)
+
+
+async def _unfit(request: Request, error: Exception) -> JSONResponse:
+    """What doesn't fit and why; never the value itself, which may be a secret or not even be text."""
+    assert isinstance(error, RequestValidationError)
+    errors = [Detail(field=".".join(map(str, e["loc"])), message=str(e["msg"])) for e in error.errors()]
+    return answer(request, 422, "invalid_request", "The request does not fit its description.", errors=errors)
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    code = HTTPStatus(error.status_code).name.lower()
+    return answer(request, error.status_code, code, str(error.detail), error.headers)
+
+
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    structlog.get_logger("api").error("a request failed", path=_path(request), exc_info=error)
+    # Written outside of all middleware, so the one header that matters for any body is set here.
+    headers = {"X-Content-Type-Options": "nosniff"}
+    return answer(request, 500, "internal_error", "Something went wrong here; it was logged.", headers)

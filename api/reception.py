@@ -1,0 +1,190 @@
+"""Taking in webhooks: verify, store, deliver what can be delivered at once. Knows nothing of HTTP."""
+
+import asyncio
+import contextlib
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+import structlog
+from pydantic import BaseModel, Field
+
+from api.deps import Parts
+from core.errors import InvalidInput, RecoveryError, StoreUnavailable
+from core.ids import recovery_id
+from core.payments import EventKind, ProviderEvent
+from db.repositories import inbox
+from db.repositories.inbox import Stored
+from intake.deliver import Delivery, Status, deliver, without_effect
+from intake.known import FAILURES
+from intake.relay import settle
+from providers.base import Webhooks
+
+STORE_WITHIN: Final = timedelta(seconds=1.8)
+"""A sender must hear soon that we can't store it, and send again."""
+ANSWER_WITHIN: Final = timedelta(milliseconds=250)
+"""What a sender waits for the delivery; it goes on behind the answer."""
+DELIVER_WITHIN: Final = timedelta(seconds=5)
+"""After this the relay takes over (`inbox.HEAD_START`)."""
+MOST_BEHIND: Final = 200
+"""Deliveries that may go on behind their answers; while Temporal is away more would only pile up."""
+LONGEST_ID: Final = 255
+"""Of any id; PostgreSQL can't index texts of some thousand characters, and no provider has such ids."""
+
+
+class Receipt(BaseModel):
+    """What became of one event."""
+
+    status: Literal["accepted", "duplicate", "ignored"] = Field(
+        description="`accepted`: stored, and it starts or reaches a recovery; `duplicate`: stored before; "
+        "`ignored`: stored, without effect, and `reason` says why"
+    )
+    recovery_id: str | None = Field(None, description="the recovery it starts or reaches, as far as known now")
+    reason: str | None = Field(None, description="why it was ignored")
+
+
+async def receive(parts: Parts, provider: str, headers: Mapping[str, str], body: bytes) -> list[Receipt]:
+    """One receipt per event of the body, all of them stored. Raises InvalidInput, StoreUnavailable."""
+    now = parts.clock()
+    webhooks = parts.webhooks[provider]
+    webhooks.verify(headers, body, now)
+    events = _understood(webhooks, provider, body, now)
+    try:
+        fresh = await parts.background.within(STORE_WITHIN, _store(parts, events, body, now))
+    except TimeoutError:
+        raise StoreUnavailable("The database does not answer in time.") from None
+    pairs = zip(events, fresh, strict=True)
+    return list(await asyncio.gather(*(_receipt(parts, event, new, now) for event, new in pairs)))
+
+
+def _understood(webhooks: Webhooks, provider: str, body: bytes, now: datetime) -> tuple[ProviderEvent, ...]:
+    """The events in a verified body. One that we fail to read is our fault: it is kept and shown as such."""
+    try:
+        events = webhooks.normalise(body)
+    except InvalidInput:
+        raise
+    except Exception as bug:
+        structlog.get_logger("api").exception("a webhook could not be read", provider=provider)
+        return (_unreadable(provider, body, now, type(bug).__name__),)
+    if not events:
+        raise InvalidInput("The body holds no events.")
+    return tuple(map(_within_limits, events))
+
+
+def _unreadable(provider: str, body: bytes, now: datetime, why: str) -> ProviderEvent:
+    return ProviderEvent(
+        provider=provider,
+        event_id=f"unreadable-{hashlib.sha256(body).hexdigest()}",
+        event_type="unreadable",
+        kind=EventKind.OTHER,
+        occurred_at=now,
+        detail=f"it could not be read: {why}",
+    )
+
+
+def _within_limits(event: ProviderEvent) -> ProviderEvent:
+    """The event, or one without effect in its place. Raises InvalidInput where its own id is too long to be kept."""
+    if len(event.event_id) > LONGEST_ID or not event.event_id:
+        raise InvalidInput("The event's id is empty or too long.")
+    ids = (event.invoice_id, event.customer_id, event.subscription_id, event.payment_id)
+    if all(known is None or _usable(known) for known in ids):
+        return event
+    names = {"provider": event.provider, "event_id": event.event_id, "event_type": event.event_type[:LONGEST_ID]}
+    detail = "unfit: an id in it is empty, too long or not plain text"
+    return ProviderEvent(**names, kind=EventKind.OTHER, occurred_at=event.occurred_at, detail=detail)
+
+
+def _usable(known: str) -> bool:
+    return 0 < len(known) <= LONGEST_ID and known.isprintable()
+
+
+async def _store(parts: Parts, events: tuple[ProviderEvent, ...], body: bytes, now: datetime) -> list[bool]:
+    """Which of them are new. All are in one transaction: a sender repeats a batch as a whole."""
+    async with parts.database.begin() as session:
+        fresh = []
+        for event in events:
+            fresh.append(
+                await inbox.insert(
+                    session,
+                    provider=event.provider,
+                    event_id=event.event_id,
+                    event_type=event.event_type,
+                    received_at=now,
+                    body=body,
+                    event=event,
+                )
+            )
+            verdict = without_effect(event) if fresh[-1] else None
+            if verdict:
+                await settle(session, event.provider, event.event_id, verdict, now)
+        return fresh
+
+
+async def _receipt(parts: Parts, event: ProviderEvent, new: bool, now: datetime) -> Receipt:
+    verdict = without_effect(event)
+    if not new:
+        return await _duplicate(parts, event)
+    if verdict is None:
+        verdict = await _delivered(parts, event, now)
+    return _of(verdict, event)
+
+
+def _of(verdict: Delivery | None, event: ProviderEvent) -> Receipt:
+    """Stored is accepted; whatever delays the delivery is not the sender's concern."""
+    if verdict is None or verdict.status is Status.DEFERRED:
+        return Receipt(status="accepted", recovery_id=_starts(event))
+    status: Literal["accepted", "ignored"] = "accepted" if verdict.status is Status.ACCEPTED else "ignored"
+    return Receipt(status=status, recovery_id=verdict.recovery_id, reason=verdict.reason)
+
+
+async def _duplicate(parts: Parts, event: ProviderEvent) -> Receipt:
+    stored: Stored | None = None
+    # Without an answer here it is stored all the same, which is all that its sender needs to know.
+    with contextlib.suppress(TimeoutError, StoreUnavailable):
+        stored = await parts.background.within(STORE_WITHIN, _known(parts, event))
+    known = stored.recovery_id if stored else None
+    return Receipt(status="duplicate", recovery_id=known or _starts(event), reason=stored.reason if stored else None)
+
+
+async def _known(parts: Parts, event: ProviderEvent) -> Stored | None:
+    async with parts.database.begin() as session:
+        return await inbox.get(session, event.provider, event.event_id)
+
+
+def _starts(event: ProviderEvent) -> str | None:
+    """The recovery that a failure surely leads to, whenever it gets there."""
+    opens = event.kind in FAILURES and event.invoice_id
+    return recovery_id(event.provider, event.invoice_id) if opens and event.invoice_id else None
+
+
+async def _delivered(parts: Parts, event: ProviderEvent, now: datetime) -> Delivery | None:
+    """The verdict, if it comes in time; the delivery goes on either way."""
+    work = parts.background.start(_deliver(parts, event, now))
+    if len(parts.background) > MOST_BEHIND:
+        work.cancel()
+        return None
+    done, _ = await asyncio.wait({work}, timeout=ANSWER_WITHIN.total_seconds())
+    return work.result() if done and not work.cancelled() else None
+
+
+async def _deliver(parts: Parts, event: ProviderEvent, now: datetime) -> Delivery | None:
+    """None where the relay must see to it. Never raises: the event is safe in the inbox."""
+    try:
+        async with asyncio.timeout(DELIVER_WITHIN.total_seconds()):
+            verdict = await deliver(event, parts.database, parts.recoveries, now)
+            await _conclude(parts, event, verdict, now)
+            return verdict
+    except (RecoveryError, TimeoutError) as away:
+        structlog.get_logger("api").warning("left for the relay", event_id=event.event_id, why=str(away) or "time-out")
+    except Exception:
+        structlog.get_logger("api").exception("a webhook could not be delivered", event_id=event.event_id)
+    return None
+
+
+async def _conclude(parts: Parts, event: ProviderEvent, verdict: Delivery, now: datetime) -> None:
+    if verdict.status is Status.DEFERRED:
+        return await parts.recoveries.relay_soon()
+    async with parts.database.begin() as session:
+        await settle(session, event.provider, event.event_id, verdict, now)
+    return None

@@ -1,0 +1,73 @@
+"""Reading recoveries and their logs."""
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Query
+
+from api.auth import Scope, require
+from api.deps import InvoiceId, Parts, PartsDep, ProviderName
+from api.problems import responses
+from api.views import EventList, RecoveryPage, RecoveryView, announced, event_shown, shown
+from core.classifier.taxonomy import Category
+from core.errors import NotFound
+from core.events import State
+from core.ids import recovery_id
+from db.repositories import event_log, recoveries
+from db.repositories.recoveries import Filters
+from intake.known import Known
+
+router: Final = APIRouter(
+    prefix="/v1/recoveries",
+    tags=["recoveries"],
+    dependencies=[Depends(require(Scope.READ))],
+    responses=responses(401, 403, 422, 503),
+)
+Text = Annotated[str | None, Query(min_length=1, max_length=255, pattern="^[^\x00]*$")]
+
+
+@router.get("", summary="List recoveries")
+async def listed(
+    parts: PartsDep,
+    state: State | None = None,
+    provider: Text = None,
+    category: Category | None = None,
+    segment: Text = None,
+    customer_id: Text = None,
+    q: Annotated[Text, Query(description="part of an invoice or customer id")] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    cursor: Annotated[str | None, Query(max_length=1000, description="`next_cursor` of the page before")] = None,
+) -> RecoveryPage:
+    """Recoveries, newest first, narrowed to those that match every filter given."""
+    filters = Filters(state=state, provider=provider, category=category, segment=segment, customer_id=customer_id, q=q)
+    async with parts.database.begin() as session:
+        page = await recoveries.find(session, filters, limit, cursor)
+    items = [shown(parts.settings, row) for row in page.items]
+    return RecoveryPage(items=items, next_cursor=page.next_cursor)
+
+
+@router.get("/{provider}/{invoice_id}", responses=responses(404), summary="One recovery")
+async def one(provider: ProviderName, invoice_id: InvoiceId, parts: PartsDep) -> RecoveryView:
+    """Where it stands. Known from the moment its webhook was answered with 202."""
+    return await current(parts, provider, invoice_id)
+
+
+@router.get("/{provider}/{invoice_id}/events", responses=responses(404), summary="The log of one recovery")
+async def events(provider: ProviderName, invoice_id: InvoiceId, parts: PartsDep) -> EventList:
+    """Every row of `event_log`, in sequence order: everything that happened and why."""
+    async with parts.database.begin() as session:
+        rows = await event_log.rows(session, recovery_id(provider, invoice_id))
+    if not rows:
+        await current(parts, provider, invoice_id)
+    return EventList(items=[event_shown(row) for row in rows])
+
+
+async def current(parts: Parts, provider: str, invoice_id: str) -> RecoveryView:
+    """The recovery as it is now; out of the inbox while it has written nothing. Raises NotFound."""
+    async with parts.database.begin() as session:
+        row = await recoveries.get(session, recovery_id(provider, invoice_id))
+    if row:
+        return shown(parts.settings, row)
+    event = await Known(parts.database).opening(provider, invoice_id)
+    if event is None:
+        raise NotFound("There is no recovery of that name.")
+    return announced(parts.settings, event)

@@ -1,0 +1,99 @@
+"""What the API shows of a recovery."""
+
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+from pydantic import BaseModel, Field
+
+from core.classifier.taxonomy import Category, Cause
+from core.events import EventType, State
+from core.payments import ProviderEvent
+from core.retry.machine import place
+from core.retry.reactions import opening
+from core.retry.recovery import Recovery
+from db.repositories.recoveries import view
+from settings import Settings
+
+
+class RecoveryView(BaseModel):
+    """One recovery: the attempt to win back one failed payment. Times are RFC 3339 in UTC."""
+
+    recovery_id: str
+    workflow_id: str = Field(description="its workflow in Temporal")
+    provider: str
+    invoice_id: str
+    customer_id: str | None
+    amount: int = Field(description="what is to be paid, in minor units of `currency`")
+    currency: str = Field(description="ISO 4217; empty where the provider has not said it yet")
+    state: State
+    category: Category | None = Field(description="how the failure is treated; null until it is classified")
+    cause: Cause | None
+    segment: str | None
+    strategy: str | None
+    attempts_used: int = Field(description="charges that used the policy's budget")
+    attempts_allowed: int | None
+    next_attempt_at: datetime | None
+    until: datetime | None = Field(None, description="deadline of the customer or of the review")
+    opened_at: datetime | None
+    closed_at: datetime | None
+    close_reason: str | None = None
+    temporal_url: str | None = Field(None, description="the workflow in Temporal's web UI, where its address is set")
+
+
+class RecoveryPage(BaseModel):
+    """Some recoveries, newest first."""
+
+    items: list[RecoveryView]
+    next_cursor: str | None = Field(description="pass it as `cursor` for the next page; null on the last one")
+
+
+class EventView(BaseModel):
+    """One row of `event_log`."""
+
+    recovery_id: str
+    sequence: int
+    event_id: str
+    type: EventType
+    occurred_at: datetime
+    recorded_at: datetime
+    provider: str
+    invoice_id: str
+    customer_id: str | None
+    attempt: int | None
+    from_state: State | None
+    to_state: State
+    data: dict[str, Any]
+    previous_hash: str = Field(description="hash of the row before it, hex")
+    hash: str = Field(description="hash of this row, hex")
+    opened_on: str
+
+
+class EventList(BaseModel):
+    """The log of one recovery in sequence order."""
+
+    items: list[EventView]
+
+
+def shown(settings: Settings, row: dict[str, Any]) -> RecoveryView:
+    """A row of the read model as the API shows it."""
+    return RecoveryView.model_validate(row | {"temporal_url": _temporal_url(settings, row["workflow_id"])})
+
+
+def announced(settings: Settings, event: ProviderEvent) -> RecoveryView:
+    """A recovery whose first row is not written yet, as its webhook announces it."""
+    blank = Recovery(provider=event.provider, invoice_id=event.invoice_id or "")
+    recovery, _ = place(blank, opening(event))
+    return shown(settings, view(recovery))
+
+
+def event_shown(row: dict[str, Any]) -> EventView:
+    """A row of the log as the API shows it."""
+    return EventView.model_validate(row | {"event_id": str(row["event_id"]), "opened_on": str(row["opened_on"])})
+
+
+def _temporal_url(settings: Settings, workflow_id: str) -> str | None:
+    base = settings.temporal_ui_url.rstrip("/")
+    if not base:
+        return None
+    return f"{base}/namespaces/{quote(settings.temporal_namespace, safe='')}/workflows/{quote(workflow_id, safe='')}"

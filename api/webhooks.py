@@ -1,0 +1,69 @@
+"""Where providers knock. The body is read raw: what was signed are bytes."""
+
+from typing import Final, Literal
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from api import problems
+from api.deps import PartsDep, ProviderName
+from api.problems import responses
+from api.reception import Receipt, receive
+from core.errors import InvalidInput, NotFound, StoreUnavailable
+
+router: Final = APIRouter(tags=["webhooks"])
+
+
+class Batch(BaseModel):
+    """The answer to a body with several events, one item for each in their order."""
+
+    status: Literal["accepted", "duplicate", "ignored"]
+    """accepted if any item is, else ignored if any is, else duplicate."""
+    items: list[Receipt]
+
+
+@router.post(
+    "/webhooks/{provider}",
+    status_code=202,
+    response_model=Receipt | Batch,
+    responses=responses(400, 404, 408, 413, 503),
+    summary="Take in a provider's webhook",
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "description": "the body exactly as the provider signed it, up to 1 MiB",
+            "content": {"application/json": {"schema": {"type": "object"}}},
+        }
+    },
+)
+async def webhook(provider: ProviderName, request: Request, parts: PartsDep) -> Receipt | Batch | Response:
+    """A 202 means: verified and stored. It then starts a recovery, reaches a running one, or is ignored with a reason.
+
+    Signed webhooks are never rate-limited. A provider without a webhook secret is off and answers 404.
+    """
+    if provider not in parts.webhooks:
+        parts.metrics.webhooks.labels("unknown", "not_found").inc()
+        raise NotFound("There is no such provider, or its webhooks are switched off.")
+    try:
+        receipts = await receive(parts, provider, dict(request.headers), await request.body())
+    except InvalidInput as unfit:
+        parts.metrics.webhooks.labels(provider, "invalid").inc()
+        return problems.answer(request, 400, "invalid_webhook", str(unfit))
+    except Exception as error:
+        parts.metrics.webhooks.labels(provider, _failure(error)).inc()
+        raise
+    for receipt in receipts:
+        parts.metrics.webhooks.labels(provider, receipt.status).inc()
+    return receipts[0] if len(receipts) == 1 else Batch(status=_together(receipts), items=receipts)
+
+
+def _failure(error: Exception) -> str:
+    if isinstance(error, HTTPException):
+        return {408: "too_slow", 413: "too_large"}.get(error.status_code, "failed")
+    return "unavailable" if isinstance(error, StoreUnavailable) else "failed"
+
+
+def _together(receipts: list[Receipt]) -> Literal["accepted", "duplicate", "ignored"]:
+    found = {receipt.status for receipt in receipts}
+    return "accepted" if "accepted" in found else "ignored" if "ignored" in found else "duplicate"

@@ -1,0 +1,71 @@
+"""What our own tables say about invoices, customers and payments: the intake's memory."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from core.payments import EventKind, ProviderEvent
+from core.retry.reactions import late, react
+from core.retry.recovery import Recovery
+from db.repositories import arrivals, event_log, inbox, recoveries
+from db.session import Database
+
+FAILURES: Final = frozenset({EventKind.PAYMENT_FAILED, EventKind.ACTION_REQUIRED})
+"""What opens a recovery."""
+STARTING_FOR: Final = timedelta(days=1)
+"""How long a stored failure without a log counts as a recovery that is about to start."""
+
+
+@dataclass(frozen=True)
+class Aim:
+    """An invoice whose recovery is open, or about to start."""
+
+    invoice_id: str
+    subscription_id: str | None
+
+
+class Known:
+    """Reads each in a transaction of its own; `append_late` is the only thing that is written."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def recovery(self, recovery_id: str) -> Recovery | None:
+        """The recovery as its log says; None without a log."""
+        async with self._database.begin() as session:
+            return await event_log.recovery(session, recovery_id)
+
+    async def opening(self, provider: str, invoice_id: str) -> ProviderEvent | None:
+        """The first failure of this invoice in the inbox: how its recovery starts, or will."""
+        async with self._database.begin() as session:
+            stored = await inbox.of_invoice(session, provider, invoice_id)
+        return next((row.event for row in stored if row.event and row.event.kind in FAILURES), None)
+
+    async def aims(self, event: ProviderEvent, now: datetime) -> list[Aim]:
+        """Every recovery of the event's customer that is open or about to start, each once."""
+        if event.customer_id is None:
+            return []
+        async with self._database.begin() as session:
+            rows = await recoveries.open_of_customer(session, event.provider, event.customer_id)
+            coming = await arrivals.without_log(session, event.provider, event.customer_id, now - STARTING_FOR)
+        aims = [Aim(row["invoice_id"], row["subscription_id"]) for row in rows]
+        aims += [Aim(e.invoice_id, e.subscription_id) for e in coming if e.kind in FAILURES and e.invoice_id]
+        return list({aim.invoice_id: aim for aim in reversed(aims)}.values())[::-1]
+
+    async def owner(self, event: ProviderEvent) -> ProviderEvent | None:
+        """The event with the invoice and customer of the payment it names; None for a payment we never saw."""
+        async with self._database.begin() as session:
+            found = await recoveries.by_charge(session, event.provider, [event.payment_id or ""])
+        if not found:
+            return None
+        owner = {"invoice_id": found[0]["invoice_id"], "customer_id": event.customer_id or found[0]["customer_id"]}
+        return event.model_copy(update=owner)
+
+    async def append_late(self, invoice_id: str, recovery: Recovery, event: ProviderEvent, now: datetime) -> bool:
+        """Keep the event behind the end of its recovery; False, and nothing written, where it is no news."""
+        if not react(recovery, event):
+            return False
+        row = late(event)
+        async with self._database.begin() as session:
+            await event_log.append_late(session, event.provider, invoice_id, row.data, row.occurred_at, now)
+        return True

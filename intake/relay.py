@@ -1,0 +1,159 @@
+"""The second way from the inbox to the recoveries, for what could not be delivered at once; and lost runs."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import structlog
+
+from core.contracts import RelayReport
+from core.errors import EngineUnavailable, ProviderUnavailable, RecoveryError, RunClosed, StoreUnavailable
+from db.repositories import inbox
+from db.repositories import recoveries as read_model
+from db.repositories.inbox import Outcome, Stored
+from db.session import Database, Session
+from intake.deliver import Delivery, Resolve, Status, deliver
+from intake.recoveries import Recoveries
+from providers.base import Gateway
+
+MOST_TRIES: Final = 10
+"""After so many a row that is itself to blame ends as ignored, with its error as reason: about twenty minutes."""
+MOST_TRIES_OF_AN_OUTAGE: Final = 900
+"""An outage is not the row's fault: three days, as long as providers repeat a webhook."""
+ROW_SECONDS: Final = 15
+"""For one delivery; shorter than the database lets a transaction idle."""
+GRACE: Final = timedelta(minutes=2)
+"""How far behind its time a recovery may be before its run is looked after."""
+LOOKED_AFTER: Final = 20
+"""Recoveries whose runs are looked after in one pass, of each sort."""
+
+
+async def relay(
+    db: Database, recoveries: Recoveries, gateways: Mapping[str, Gateway], now: datetime, limit: int
+) -> RelayReport:
+    """One pass: deliver up to `limit` rows that are due, then give recoveries without a run a new one.
+
+    Any number of passes may run at once. Raises StoreUnavailable; Temporal being away ends the pass early.
+    """
+    delivered = await _Pass(db, recoveries, gateways, now).deliver_all(limit)
+    revived = await revive(db, recoveries, now, min(limit, LOOKED_AFTER))
+    async with db.begin() as session:
+        waiting = await inbox.waiting(session)
+    return RelayReport(delivered=delivered, waiting=waiting, revived=revived)
+
+
+@dataclass(frozen=True)
+class _Pass:
+    db: Database
+    recoveries: Recoveries
+    gateways: Mapping[str, Gateway]
+    now: datetime
+
+    async def deliver_all(self, limit: int) -> int:
+        """How many rows are done with."""
+        done = 0
+        for _ in range(limit):
+            verdict = await self._next()
+            if verdict is None:
+                break
+            done += verdict
+        return done
+
+    async def _next(self) -> bool | None:
+        """Whether the next due row is done with; None where there is none, or going on would be of no use.
+
+        One transaction a row: its lock keeps other passes away, and a crash leaves it as it was.
+        """
+        async with self.db.begin() as session:
+            rows = await inbox.undelivered(session, 1, self.now)
+            if not rows:
+                return None
+            try:
+                verdict = await self._attempt(rows[0])
+            except (EngineUnavailable, StoreUnavailable) as away:
+                await self._not_now(session, rows[0], _told(away), MOST_TRIES_OF_AN_OUTAGE)
+                return None
+            except (ProviderUnavailable, TimeoutError) as away:
+                return await self._not_now(session, rows[0], _told(away), MOST_TRIES_OF_AN_OUTAGE)
+            except Exception as error:
+                structlog.get_logger("relay").exception("a webhook could not be delivered", **_names(rows[0]))
+                return await self._not_now(session, rows[0], _told(error), MOST_TRIES)
+            return await self._end(session, rows[0], verdict)
+
+    async def _attempt(self, row: Stored) -> Delivery:
+        if row.event is None:
+            return Delivery(status=Status.IGNORED, reason="its content is not known any more")
+        resolve = _resolver(self.gateways.get(row.provider))
+        async with asyncio.timeout(ROW_SECONDS):
+            return await deliver(row.event, self.db, self.recoveries, self.now, resolve)
+
+    async def _end(self, session: Session, row: Stored, verdict: Delivery) -> bool:
+        if verdict.status is Status.DEFERRED:
+            return await self._not_now(session, row, verdict.reason or "deferred", MOST_TRIES)
+        await settle(session, row.provider, row.event_id, verdict, self.now)
+        return True
+
+    async def _not_now(self, session: Session, row: Stored, why: str, most: int) -> bool:
+        """Put off, or given up in plain sight: the row stays in the inbox, ignored, with what went wrong."""
+        if row.tries + 1 < most:
+            await _put_off(session, row, self.now, why)
+            return False
+        structlog.get_logger("relay").error("a webhook was given up", reason=why, tries=row.tries + 1, **_names(row))
+        reason = f"given up after {row.tries + 1} tries: {why}"
+        await settle(session, row.provider, row.event_id, Delivery(status=Status.IGNORED, reason=reason), self.now)
+        return True
+
+
+async def settle(session: Session, provider: str, event_id: str, verdict: Delivery, now: datetime) -> None:
+    """Write down how a delivery ended. A deferred one has not ended."""
+    outcome = Outcome(verdict.status.value)
+    await inbox.settle(
+        session, provider, event_id, outcome, now, reason=verdict.reason, recovery_id=verdict.recovery_id
+    )
+
+
+async def revive(db: Database, recoveries: Recoveries, now: datetime, limit: int) -> int:
+    """Give open recoveries without a run a new one: those behind their time, and those not looked after for longest."""
+    async with db.begin() as session:
+        rows = await read_model.overdue(session, now, GRACE, limit)
+        rows += await read_model.least_recently_checked(session, limit)
+    checked: dict[str, bool] = {}
+    for row in rows:
+        name = row["recovery_id"]
+        if name not in checked:
+            try:
+                checked[name] = await _revive(recoveries, row)
+            except EngineUnavailable:
+                break
+    async with db.begin() as session:
+        await read_model.mark_checked(session, list(checked), now)
+    return sum(checked.values())
+
+
+async def _revive(recoveries: Recoveries, row: Mapping[str, Any]) -> bool:
+    try:
+        return await recoveries.resume(row["provider"], row["invoice_id"])
+    except RunClosed:
+        # It may have ended since the row was read; if its log never ends, an operator has to look.
+        structlog.get_logger("relay").warning("an open recovery's run has completed", recovery_id=row["recovery_id"])
+        return False
+
+
+def _resolver(gateway: Gateway | None) -> Resolve | None:
+    """Without an API key nobody can be asked; the row is deferred until it is given up with that reason."""
+    return gateway.resolve if gateway else None
+
+
+async def _put_off(session: Session, row: Stored, now: datetime, why: str) -> None:
+    await inbox.retry_later(session, row.provider, row.event_id, row.tries, now, why)
+
+
+def _names(row: Stored) -> dict[str, str | None]:
+    return {"provider": row.provider, "event_id": row.event_id, "invoice": row.invoice_id}
+
+
+def _told(error: Exception) -> str:
+    """A sentence of ours as it is; of a stranger only the kind, since its text may hold anything."""
+    return str(error) if isinstance(error, RecoveryError) else type(error).__name__

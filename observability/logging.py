@@ -1,0 +1,67 @@
+"""One JSON object a line on stderr, for our own messages and those of every library, scrubbed."""
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from contextlib import AbstractContextManager
+from typing import Any, Final, TextIO
+
+import structlog
+from structlog.typing import Processor
+
+from observability.scrubbing import scrub
+
+QUIET: Final = ("httpx", "httpcore", "stripe", "alembic")
+"""Libraries that tell every request at INFO."""
+
+
+def configure(level: str = "INFO", stream: TextIO | None = None) -> None:
+    """Make structlog and the standard library write JSON lines. Called once by each composition root."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(_formatter())
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level.upper())
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    structlog.configure(
+        processors=[*_shared(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+
+
+def about(recovery_id: str, *, invoice: str, provider: str) -> AbstractContextManager[Any]:
+    """Everything logged inside names this recovery."""
+    return structlog.contextvars.bound_contextvars(recovery_id=recovery_id, invoice=invoice, provider=provider)
+
+
+def _shared() -> list[Processor]:
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+        structlog.processors.format_exc_info,
+    ]
+
+
+def _formatter() -> logging.Formatter:
+    """Scrubbing is the last step before the text is made, so that nothing added on the way escapes it."""
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=_shared(),
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            scrubbed,
+            structlog.processors.JSONRenderer(),
+        ],
+    )
+
+
+def scrubbed(_: Any, __: str, line: MutableMapping[str, Any]) -> dict[str, Any]:
+    """The log line without card numbers, e-mail addresses and secrets."""
+    kept = {key: line[key] for key in ("timestamp", "level", "logger") if key in line}
+    return {**scrub(dict(line)), **kept}

@@ -1,0 +1,60 @@
+"""Prometheus metrics as values that somebody builds and hands around: there is no global registry."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+
+from core.events import State
+
+LATENCIES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Everything that the API process counts."""
+
+    registry: CollectorRegistry
+    webhooks: Counter
+    """Answers to webhooks, by provider and status (accepted, duplicate, ignored, invalid, too_large, unavailable)."""
+    latency: Histogram
+    """Seconds until the answer, by method, route template and status code."""
+    undelivered: Gauge
+    """Inbox rows that no recovery has been told of yet."""
+    recoveries: Gauge
+    """Recoveries by state."""
+
+    def show_recoveries(self, counts: Mapping[str, int]) -> None:
+        """Set the gauge of every state, also of those without a recovery: a missing line would read as no data."""
+        for state in State:
+            self.recoveries.labels(state.value).set(counts.get(state.value, 0))
+
+    def forget(self) -> None:
+        """Say that what the tables hold is not known now."""
+        self.undelivered.set(math.nan)
+        for state in State:
+            self.recoveries.labels(state.value).set(math.nan)
+
+    def render(self) -> bytes:
+        """The text that Prometheus reads."""
+        return generate_latest(self.registry)
+
+
+def create_metrics() -> Metrics:
+    """A registry of its own with all metrics at zero."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    return Metrics(
+        registry=registry,
+        webhooks=Counter("pri_webhooks", "Webhooks answered", ("provider", "status"), registry=registry),
+        latency=Histogram(
+            "pri_http_request_seconds",
+            "Time until a request was answered",
+            ("method", "route", "status"),
+            buckets=LATENCIES,
+            registry=registry,
+        ),
+        undelivered=Gauge("pri_inbox_undelivered", "Webhooks stored and not yet delivered", registry=registry),
+        recoveries=Gauge("pri_recoveries", "Recoveries by state", ("state",), registry=registry),
+    )

@@ -1,0 +1,86 @@
+"""What must never leave in a log line, an error report or a trace: card numbers, e-mail addresses, secrets."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+REDACTED: Final = "[redacted]"
+DEEPEST: Final = 12
+LONGEST: Final = 20_000
+"""Characters of one text that are looked at and kept; a log line has no use for more."""
+
+_SECRET_NAMES: Final = re.compile(
+    r"authorization|cookie|password|passwd|secret|api[-_]?key|token|signature|dsn|encryption[-_]?keys?", re.IGNORECASE
+)
+# Quantifiers are bounded: a long line of letters must not cost quadratic time.
+_EMAIL: Final = re.compile(r"[\w.%+'-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
+_SECRET: Final = re.compile(r"(?:\b|_)(?:sk|rk|whsec|pri)_[A-Za-z0-9+/=_-]{4,}")
+_CREDENTIALS: Final = re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]{4,}", re.IGNORECASE)
+_HEADER: Final = re.compile(r"\b(authorization['\"]?\s*[:=]\s*)[^\s,;}]{1,400}(?:\s+[\w.~+/=-]{4,})?", re.IGNORECASE)
+_URL_PASSWORD: Final = re.compile(r"(://[^/\s:@]{0,64}:)[^@\s/]{1,256}@")
+_DIGITS: Final = re.compile(r"(?<!\d)\d(?:[ -]?\d){12,18}(?!\d)")
+
+
+def scrub_text(text: str) -> str:
+    """The text without card numbers, e-mail addresses and secrets."""
+    short = text if len(text) <= LONGEST else text[:LONGEST] + "…"
+    clean = _URL_PASSWORD.sub(rf"\g<1>{REDACTED}@", short)
+    clean = _HEADER.sub(rf"\g<1>{REDACTED}", clean)
+    clean = _CREDENTIALS.sub(rf"\g<1> {REDACTED}", clean)
+    clean = _SECRET.sub(REDACTED, clean)
+    return _DIGITS.sub(_without_card, _EMAIL.sub(REDACTED, clean))
+
+
+def scrub(value: Any, depth: int = 0) -> Any:
+    """The same value, safe to write down: names that tell a secret lose their value, texts are cleaned.
+
+    What is neither a plain value nor a container becomes its cleaned `repr`, since the writer would do so later
+    and unseen.
+    """
+    if depth > DEEPEST:
+        return "…"
+    for kind, clean in _CLEANERS:
+        if isinstance(value, kind):
+            return clean(value, depth)
+    return scrub_text(repr(value))
+
+
+def _mapping(value: Mapping[Any, Any], depth: int) -> dict[Any, Any]:
+    return {key: _field(key, item, depth) for key, item in value.items()}
+
+
+def _field(key: Any, item: Any, depth: int) -> Any:
+    secret = isinstance(key, str) and _SECRET_NAMES.search(key) and isinstance(item, str | bytes | list | tuple)
+    return REDACTED if secret else scrub(item, depth + 1)
+
+
+def _sequence(value: Any, depth: int) -> list[Any]:
+    return [scrub(item, depth + 1) for item in value]
+
+
+def _number(value: int, _: int) -> Any:
+    return REDACTED if _is_card(str(value)) else value
+
+
+_CLEANERS: Final[tuple[tuple[Any, Callable[[Any, int], Any]], ...]] = (
+    ((bool, float, type(None)), lambda value, _: value),
+    (str, lambda value, _: scrub_text(value)),
+    (int, _number),
+    (Mapping, _mapping),
+    ((list, tuple, set, frozenset), _sequence),
+)
+
+
+def _without_card(found: re.Match[str]) -> str:
+    digits = re.sub(r"\D", "", found.group())
+    return REDACTED if _is_card(digits) else found.group()
+
+
+def _is_card(digits: str) -> bool:
+    """Whether these could be a card number: 13 to 19 digits that pass the Luhn check."""
+    return digits.isdecimal() and 13 <= len(digits) <= 19 and _luhn(digits) % 10 == 0
+
+
+def _luhn(digits: str) -> int:
+    doubled = (sum(divmod(2 * int(digit), 10)) for digit in digits[-2::-2])
+    return sum(doubled) + sum(map(int, digits[-1::-2]))
