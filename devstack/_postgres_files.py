@@ -78,6 +78,18 @@ def fits(folder: Path) -> bool:
     return len(os.fsencode(folder / SOCKET_FILE)) <= SOCKET_BYTES and bool(PLAIN_PATH.fullmatch(str(folder)))
 
 
+def users(folder: Path) -> list[int]:
+    """Processes that work in the folder, as every process of PostgreSQL does (Linux; elsewhere none are seen)."""
+    return [int(entry.name) for entry in Path("/proc").glob("[0-9]*") if _works_in(entry, folder)]
+
+
+def _works_in(entry: Path, folder: Path) -> bool:
+    try:
+        return (entry / "cwd").readlink() == folder
+    except OSError:
+        return False
+
+
 def _private(folder: Path, user: tuple[int, int] | None) -> Path:
     uid, gid = user or (os.geteuid(), os.getegid())
     folder.mkdir(mode=0o700, exist_ok=True)

@@ -28,6 +28,7 @@ from devstack.processes import (
     Program,
     command_line,
     end,
+    exists,
     launching,
     spawn,
     started,
@@ -100,15 +101,18 @@ class Cluster:
             raise DevstackError(f"PostgreSQL could not make {folder}: {done.stderr.strip()[-400:]}")
 
     def _end_left_over(self) -> None:
-        """A living server of this very folder is ended; the note of a dead one must not stop the next."""
+        """Ends a living server of this very folder, and waits for the last process of one that was killed."""
         note = self.folder / "postmaster.pid"
-        pid = _first_number(note)
-        if pid is None:
-            return
+        pid = _first_number(note) or 0
         line, mark = command_line(pid), started(pid)
         if mark and str(self.folder) in line:
-            end(Identity(pid, mark, line), signal.SIGINT)
-        note.unlink(missing_ok=True)
+            end(Identity(pid, mark, line), signal.SIGINT, 20.0)
+        if not wait_until(lambda: not files.users(self.folder), 20):
+            raise DevstackError(
+                f"processes {files.users(self.folder)} of an earlier PostgreSQL still use {self.folder}"
+            )
+        for stale in (note, self.sockets / f"{files.SOCKET_FILE}.lock"):
+            _discard_misleading(stale)
 
     def wait_ready(self, exit_code: Callable[[], int | None], stopping: Callable[[], bool] = lambda: False) -> None:
         """Returns when it takes connections; `exit_code` tells that of the server, None while it runs."""
@@ -136,6 +140,16 @@ class Cluster:
 
     def _admin(self) -> str:
         return f"host='{self.sockets}' user=postgres dbname=postgres"
+
+
+def _discard_misleading(note: Path) -> None:
+    """PostgreSQL judges the note of a dead server itself, unless its number is in use.
+
+    A stranger's now, or a zombie's in a container without an init: it would be taken for a running server.
+    """
+    pid = _first_number(note)
+    if pid and exists(pid):
+        note.unlink(missing_ok=True)
 
 
 def _first_number(note: Path) -> int | None:

@@ -56,6 +56,17 @@ def started(pid: int) -> str | None:
     return None if fields[0] in "ZX" else f"{boot}/{fields[19]}"
 
 
+def exists(pid: int) -> bool:
+    """Whether the number is in use at all, be it by a zombie."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 def command_line(pid: int) -> tuple[str, ...]:
     """The arguments of a running process; empty when it is gone or hidden."""
     if sys.platform != "linux":

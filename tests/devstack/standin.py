@@ -6,6 +6,7 @@ a line in STANDIN_DIR/calls.
 
 import asyncio
 import http.server
+import importlib
 import json
 import os
 import signal
@@ -47,17 +48,21 @@ async def work() -> None:
     from temporalio.client import Client
     from temporalio.worker import Worker
 
-    from tests_standin_workflow import Nothing
-
     @activity.defn
     async def nothing() -> None:
         """Never called."""
 
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
+    workflows = [importlib.import_module("standin_workflow").Nothing]
     client = await Client.connect(os.environ["TEMPORAL_ADDRESS"])  # noqa: TID251
     async with (
-        Worker(client, task_queue="recovery", workflows=[Nothing], activities=[nothing]),
+        Worker(
+            client,
+            task_queue="recovery",
+            workflows=workflows,
+            activities=[nothing],
+        ),
         Worker(client, task_queue="charges-stripe", activities=[nothing]),
     ):
         await ended.wait()

@@ -3,10 +3,12 @@
 import os
 import signal
 import stat
+import tempfile
 from pathlib import Path
 
 import psycopg
 import pytest
+
 from devstack import _postgres_files as files
 from devstack.errors import DevstackError
 from devstack.postgres import Cluster, running
@@ -74,7 +76,7 @@ def test_paths_that_a_socket_cannot_have(monkeypatch: pytest.MonkeyPatch, folder
     assert files.fits(folder)
     assert not files.fits(folder / "a,b")
     assert not files.fits(folder / "a b")
-    monkeypatch.setattr(files.tempfile, "gettempdir", lambda: "/tmp/" + "y" * 120)
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: "/tmp/" + "y" * 120)
     with pytest.raises(DevstackError, match="no socket fits"):
         files.socket_dir(folder / ("x" * 120), None)
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from devstack import ports
 from devstack.errors import DevstackError, Interrupted
 from devstack.locks import only_one
@@ -103,7 +104,11 @@ def test_a_port_in_use_is_named_with_its_option() -> None:
 
 
 def test_a_lock_is_held_once_and_given_back(folder: Path) -> None:
-    with only_one(folder / "lock", "busy"), pytest.raises(DevstackError, match="busy"), only_one(folder / "lock", "busy"):
+    with (
+        only_one(folder / "lock", "busy"),
+        pytest.raises(DevstackError, match="busy"),
+        only_one(folder / "lock", "busy"),
+    ):
         pytest.fail("two had the lock")
     with only_one(folder / "lock", "busy"):
         pass

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from devstack.errors import DevstackError
 from devstack.processes import Program, spawn, started, wait_until
 from devstack.supervisor import Supervisor, outcome
@@ -46,7 +47,9 @@ def test_each_death_doubles_the_wait(bench: Bench) -> None:
     bench.supervisor.start(bench.program("api", (sys.executable, "-c", "raise SystemExit(3)")))
     bench.supervisor.watch()
     assert wait_until(lambda: len(bench.reports) >= 3, 10)
-    assert [f"in {delay} s" in text for delay, text in zip(("0.5", "1", "2"), bench.reports, strict=False)] == [True] * 3
+    assert [f"in {delay} s" in text for delay, text in zip(("0.5", "1", "2"), bench.reports, strict=False)] == [
+        True
+    ] * 3
     assert "ended with exit code 3" in bench.reports[0]
 
 
@@ -70,7 +73,9 @@ def test_a_program_run_to_its_end_says_why_it_failed(bench: Bench) -> None:
     bench.supervisor.watch()
     bench.supervisor.run(bench.program("good", (sys.executable, "-c", "")), 10, lambda: False)
     with pytest.raises(DevstackError, match="bad ended with exit code 1: wrong password"):
-        bench.supervisor.run(bench.program("bad", (sys.executable, "-c", "raise SystemExit('wrong password')")), 10, bool)
+        bench.supervisor.run(
+            bench.program("bad", (sys.executable, "-c", "raise SystemExit('wrong password')")), 10, bool
+        )
     with pytest.raises(DevstackError, match="slow took more than 0 s"):
         bench.supervisor.run(bench.program("slow"), 0.2, bool)
     assert bench.reports == []
@@ -90,7 +95,7 @@ def test_the_end_is_in_reverse_order(bench: Bench) -> None:
 
 
 def test_what_a_crash_left_is_ended_and_nothing_else(bench: Bench) -> None:
-    left, other = spawn(bench.program("worker")), spawn(bench.program("other"))
+    left, other = spawn(bench.program("worker")), spawn(bench.program("other", (*SLEEP, "other")))
     notes = bench.folder / "run"
     assert left.identity.started
     known = {"pid": left.pid, "started": left.identity.started, "argv": left.identity.argv}

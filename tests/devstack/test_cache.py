@@ -1,0 +1,79 @@
+"""Fetched programs appear whole or not at all, and a hung download is given up."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from devstack import _sdk, cache, testserver, tools
+from devstack.console import Progress
+from devstack.errors import DevstackError
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Callable[[str, str], Path]:
+    """A new machine: nothing is cached, nothing on PATH but a shell and what the test puts there."""
+    bin_dir = folder / "bin"
+    bin_dir.mkdir()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    monkeypatch.setenv("PATH", str(bin_dir))
+    for name in ("sh", "mkdir", "touch", "dirname"):
+        (bin_dir / name).symlink_to(next(p for d in ("/bin", "/usr/bin") if (p := Path(d) / name).exists()))
+
+    def add(name: str, script: str) -> Path:
+        (bin_dir / name).write_text(f"#!/bin/sh\n{script}\n")
+        (bin_dir / name).chmod(0o755)
+        return bin_dir / name
+
+    return add
+
+
+def test_a_tool_is_built_once_under_its_own_name(machine: Callable[[str, str], Path], folder: Path) -> None:
+    machine("go", f'echo "$@" >> {folder}/builds; echo "#!/bin/sh" > $GOBIN/server; /bin/chmod 755 $GOBIN/server')
+    assert tools.ensure("toxiproxy") == tools.ensure("toxiproxy") == folder / "cache/pri/bin/toxiproxy-server"
+    assert (folder / "builds").read_text() == "install github.com/Shopify/toxiproxy/v2/cmd/server@v2.5.0\n"
+
+
+def test_a_failed_build_leaves_nothing_and_says_why(machine: Callable[[str, str], Path], folder: Path) -> None:
+    machine("go", "echo 'no space left on device' >&2; exit 1")
+    with pytest.raises(DevstackError, match="no space left on device"):
+        tools.ensure("stripe-mock")
+    assert [path for path in (folder / "cache" / "pri").iterdir() if path.is_dir()] == []
+
+
+def test_without_go_the_message_says_so(machine: Callable[[str, str], Path]) -> None:
+    assert callable(machine)
+    with pytest.raises(DevstackError, match="no Go to build it"):
+        tools.ensure("stripe-mock")
+
+
+def test_the_test_server_falls_back_to_maven(
+    machine: Callable[[str, str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def offline(_kind: str, _folder: Path) -> Path:
+        raise DevstackError("offline")
+
+    monkeypatch.setattr(_sdk, "fetch", offline)
+    with pytest.raises(DevstackError, match="Maven and Java"):
+        testserver.executable("")
+    machine("java", 'echo "$@"')
+    machine("mvn", 'for word in "$@"; do case $word in -DoutputDirectory=*) mkdir -p "${word#*=}";; esac; done')
+    made = testserver.executable("")
+    assert cache.is_program(made)
+    assert (made.parent / "lib").is_dir()
+    assert testserver.executable(str(made)) == made
+    with pytest.raises(DevstackError, match="TEMPORAL_TEST_SERVER"):
+        testserver.executable("/no/such/file")
+
+
+def test_a_download_that_stalls_is_ended(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    monkeypatch.setattr(cache, "STALL_SECONDS", 0.3)
+    watched = folder / "watched"
+    watched.mkdir()
+    command = [sys.executable, "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(60)"]
+    with pytest.raises(DevstackError):
+        cache.run(command, Progress("x", terminal=False), folder / "log", watched=watched)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((folder / "log").read_text()), 0)
