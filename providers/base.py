@@ -42,7 +42,8 @@ class Gateway(Protocol):
     async def read_failure(self, invoice_id: str, event: ProviderEvent | None) -> FailureFacts:
         """All that can be known about the failed payment. What an event already holds fills what can't be read.
 
-        Raises ProviderUnavailable only where the invoice itself could not be asked for.
+        Raises ProviderUnavailable only where the invoice or its payment could not be asked for: a refusal to show
+        the payment is tolerated, an outage is not, since then nobody knows whether a charge is under way.
         """
 
     async def charge(self, order: ChargeOrder) -> ChargeResult:

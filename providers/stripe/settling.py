@@ -20,10 +20,10 @@ def settled(order: ChargeOrder, invoice: Fields, payment: Payment, now: datetime
     charge = payment.charge
     if invoice.code("status") == "paid":
         return succeeded(charge.id("id") if charge.code("status") == "succeeded" else None)
-    if is_fresh(order, charge):
-        return _by_charge(order, payment)
     if payment.processing:
         return unknown("processing")
+    if is_fresh(order, charge):
+        return _by_charge(order, payment)
     if invoice.code("status") == "void":
         return not_charged("invoice_not_payable")
     return not_charged("no_trace") if now - order.requested_at >= GIVEN_UP else unknown("not_settled")
@@ -51,4 +51,4 @@ def _by_charge(order: ChargeOrder, payment: Payment) -> ChargeResult:
         return decline_of(payment)
     if status == "succeeded" and (payment.charge.whole("amount") or 0) >= order.amount:
         return succeeded(payment.charge.id("id"))
-    return unknown("processing" if status == "pending" else "not_settled")
+    return unknown("not_settled")

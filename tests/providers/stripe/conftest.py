@@ -14,8 +14,8 @@ from tests.sandbox.harness import serving
 KEY = "sk_test_provider"
 
 
-def gateway_at(address: str, seconds: float = 10) -> StripeGateway:
-    return StripeGateway(StripeConfig(api_key=KEY, api_base=address), call_seconds=seconds)
+def gateway_at(address: str, seconds: float = 10, key: str = KEY) -> StripeGateway:
+    return StripeGateway(StripeConfig(api_key=key, api_base=address), call_seconds=seconds)
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,10 @@
 """Builds Stripe events for tests."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
-from core.payments import ProviderEvent
+from core.payments import EventKind, ProviderEvent
 from providers.stripe.config import StripeConfig
 from providers.stripe.webhook import StripeWebhooks
 
@@ -50,3 +51,16 @@ def understood(raw: Any) -> ProviderEvent:
     """What the webhook side makes of it."""
     (found,) = HOOKS.normalise(json.dumps(raw).encode())
     return found
+
+
+def dispute_of(payment_id: str | None, **fields: Any) -> ProviderEvent:
+    """A normalised event that names nothing but a payment."""
+    return ProviderEvent(
+        provider="stripe",
+        event_id="evt_1",
+        event_type="charge.dispute.created",
+        kind=EventKind.DISPUTE_OPENED,
+        occurred_at=datetime.fromtimestamp(CREATED, UTC),
+        payment_id=payment_id,
+        **fields,
+    )

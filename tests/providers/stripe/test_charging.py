@@ -1,0 +1,169 @@
+"""What each answer to a pay call comes to, against the sandbox over real HTTP."""
+
+from datetime import timedelta
+
+import pytest
+
+from core.errors import ProviderUnavailable
+from core.payments import Failure, Outcome
+from providers.stripe.gateway import StripeGateway
+from sandbox.client import SandboxClient
+from tests.providers.stripe.conftest import gateway_at
+from tests.providers.stripe.orders import order
+
+
+async def test_a_success_names_its_charge_and_moves_money_once(box: SandboxClient, gateway: StripeGateway) -> None:
+    made = await box.create_failed_invoice(script=("succeed",))
+    wanted = order(made.invoice, charge_before=made.charge)
+    first, again = await gateway.charge(wanted), await gateway.charge(wanted)
+    (line,) = await box.ledger(made.invoice)
+    assert first.outcome is Outcome.SUCCEEDED
+    assert first.charge_id == line.charge
+    assert again == first
+    calls = await box.pay_calls(made.invoice)
+    assert [(call.idempotency_key, call.stripe_version, call.replayed) for call in calls] == [
+        (wanted.idempotency_key, "2026-10-28.endive", False),
+        (wanted.idempotency_key, "2026-10-28.endive", True),
+    ]
+
+
+async def test_a_decline_is_a_result_with_all_its_codes(box: SandboxClient, gateway: StripeGateway) -> None:
+    script = "decline:insufficient_funds;advice=try_again_later;network=51;mac=24"
+    made = await box.create_failed_invoice(script=(script,), card={"brand": "mastercard", "country": "DE"})
+    result = await gateway.charge(order(made.invoice))
+    assert result.outcome is Outcome.DECLINED
+    assert result.failure == Failure(
+        code="insufficient_funds",
+        advice="try_again_later",
+        network="mastercard",
+        network_code="51",
+        network_advice="24",
+        method_id=made.payment_method,
+        charge_id=result.charge_id,
+    )
+    assert (result.card.network, result.card.country, result.card.last4) == ("mastercard", "DE", "4242")
+    assert result.card.fingerprint
+    assert "insufficient funds" not in result.model_dump_json()
+
+
+async def test_a_block_by_radar_is_told_from_a_generic_decline(box: SandboxClient, gateway: StripeGateway) -> None:
+    script = "decline:generic_decline;type=blocked;reason=highest_risk_level;status=not_sent_to_network"
+    made = await box.create_failed_invoice(script=(script,))
+    failure = (await gateway.charge(order(made.invoice))).failure
+    assert (failure.code, failure.outcome, failure.outcome_reason) == (
+        "generic_decline",
+        "blocked",
+        "highest_risk_level",
+    )
+
+
+async def test_a_payment_that_needs_the_customer_is_a_decline(box: SandboxClient, gateway: StripeGateway) -> None:
+    made = await box.create_failed_invoice(script=("requires_action",))
+    result = await gateway.charge(order(made.invoice))
+    assert (result.outcome, result.failure.code) == (Outcome.DECLINED, "authentication_required")
+
+
+async def test_the_ordered_method_is_the_one_that_is_charged(box: SandboxClient, gateway: StripeGateway) -> None:
+    made = await box.create_failed_invoice(script=("succeed",))
+    await box.new_card(made.customer)
+    await gateway.charge(order(made.invoice, method_id=made.payment_method))
+    (line,) = await box.ledger(made.invoice)
+    assert line.payment_method == made.payment_method
+
+
+@pytest.mark.parametrize(
+    ("script", "reason", "money"),
+    [
+        ("error:500", "http_500", 0),
+        ("error:502", "http_502", 0),
+        ("succeed_then_error:500", "http_500", 1),
+        ("error:409", "in_progress", 0),
+        ("malformed", "unfit_answer", 1),
+        ("drop", "connection_lost", 0),
+        ("succeed_then_drop", "connection_lost", 1),
+    ],
+)
+async def test_what_tells_nothing_is_unknown(
+    box: SandboxClient, gateway: StripeGateway, script: str, reason: str, money: int
+) -> None:
+    made = await box.create_failed_invoice(script=(script,))
+    result = await gateway.charge(order(made.invoice))
+    assert (result.outcome, result.reason) == (Outcome.UNKNOWN, reason)
+    assert len(await box.ledger(made.invoice)) == money
+
+
+async def test_a_hanging_call_is_unknown_and_its_repeat_is_told_that_it_runs(
+    box: SandboxClient, hasty: StripeGateway
+) -> None:
+    made = await box.create_failed_invoice(script=("hang:1.5",))
+    wanted = order(made.invoice)
+    first, repeat = await hasty.charge(wanted), await hasty.charge(wanted)
+    assert (first.outcome, first.reason) == (Outcome.UNKNOWN, "timeout")
+    assert (repeat.outcome, repeat.reason) == (Outcome.UNKNOWN, "in_progress")
+
+
+async def test_other_parameters_under_the_same_key_are_unknown(box: SandboxClient, gateway: StripeGateway) -> None:
+    made = await box.create_failed_invoice(script=("decline:do_not_honor",))
+    wanted = order(made.invoice)
+    await gateway.charge(wanted)
+    result = await gateway.charge(wanted.model_copy(update={"method_id": made.payment_method}))
+    assert (result.outcome, result.reason) == (Outcome.UNKNOWN, "idempotency_mismatch")
+
+
+async def test_a_limit_of_the_api_is_unavailable_with_its_wait(box: SandboxClient, gateway: StripeGateway) -> None:
+    made = await box.create_failed_invoice(script=("error:429:7",))
+    with pytest.raises(ProviderUnavailable) as limited:
+        await gateway.charge(order(made.invoice))
+    assert limited.value.retry_after == timedelta(seconds=7)
+    assert await box.ledger(made.invoice) == []
+
+
+async def test_a_paid_invoice_is_not_charged(box: SandboxClient, gateway: StripeGateway) -> None:
+    made = await box.create_failed_invoice()
+    await box.pay_hosted(made.invoice)
+    late = order(made.invoice)
+    late = late.model_copy(update={"requested_at": late.requested_at + timedelta(minutes=1)})
+    result = await gateway.charge(late)
+    assert (result.outcome, result.reason) == (Outcome.NOT_CHARGED, "invoice_paid")
+    assert len(await box.ledger(made.invoice)) == 1
+
+
+@pytest.mark.parametrize("how", ["void", "mark_uncollectible"])
+async def test_a_closed_invoice(box: SandboxClient, gateway: StripeGateway, how: str) -> None:
+    made = await box.create_failed_invoice(script=("decline:do_not_honor",))
+    await getattr(box, how)(made.invoice)
+    result = await gateway.charge(order(made.invoice, charge_before=made.charge))
+    expected = Outcome.NOT_CHARGED if how == "void" else Outcome.DECLINED
+    assert result.outcome is expected
+    assert await box.ledger(made.invoice) == []
+
+
+async def test_an_unknown_invoice_is_not_charged(gateway: StripeGateway) -> None:
+    result = await gateway.charge(order("in_nobody_knows"))
+    assert (result.outcome, result.reason) == (Outcome.NOT_CHARGED, "invoice_missing")
+
+
+async def test_a_method_that_is_gone_is_a_decline_with_the_error_code(
+    box: SandboxClient, gateway: StripeGateway
+) -> None:
+    made = await box.create_failed_invoice()
+    result = await gateway.charge(order(made.invoice, charge_before=made.charge, method_id="pm_gone"))
+    assert (result.outcome, result.failure.code) == (Outcome.DECLINED, "resource_missing")
+    assert result.failure.method_id == "pm_gone"
+
+
+async def test_a_refused_key_is_a_decline(sandbox_address: str, box: SandboxClient) -> None:
+    made = await box.create_failed_invoice()
+    wrong = gateway_at(sandbox_address, key="sk_wrong")
+    result = await wrong.charge(order(made.invoice))
+    await wrong.close()
+    assert (result.outcome, result.failure.code) == (Outcome.DECLINED, "authentication_error")
+
+
+async def test_a_closed_port_is_unavailable() -> None:
+    nowhere = gateway_at("http://127.0.0.1:9")
+    with pytest.raises(ProviderUnavailable, match="nothing was sent"):
+        await nowhere.charge(order("in_1"))
+    with pytest.raises(ProviderUnavailable):
+        await nowhere.read_invoice("in_1")
+    await nowhere.close()

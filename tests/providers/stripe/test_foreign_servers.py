@@ -1,0 +1,231 @@
+"""Servers that are almost Stripe: older shapes, left-out fields, answers that are no answers."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from core.errors import ProviderUnavailable
+from core.payments import InvoiceStatus, Outcome
+from providers.stripe.gateway import StripeGateway
+from tests.providers.stripe.canned import Canned
+from tests.providers.stripe.events import dispute_of, invoice
+from tests.providers.stripe.orders import order
+
+SOON = int(datetime.now(UTC).timestamp()) + 3600
+"""Later than every order that these tests make."""
+CARD = {"brand": "American Express", "fingerprint": "fp_1", "last4": "0005", "country": "GB", "funding": "credit"}
+CHARGE = {
+    "id": "ch_1",
+    "object": "charge",
+    "amount": 2000,
+    "created": SOON,
+    "disputed": False,
+    "failure_code": "card_declined",
+    "outcome": {"type": "issuer_declined", "reason": "lost_card", "risk_level": "normal", "risk_score": 3},
+    "source": CARD | {"object": "card", "id": "card_1"},
+    "status": "failed",
+}
+INTENT = {"id": "pi_1", "object": "payment_intent", "status": "requires_payment_method", "latest_charge": "ch_1"}
+PAY = "POST /v1/invoices/in_1/pay"
+
+
+def legacy(**fields: Any) -> dict[str, Any]:
+    """An open invoice of the older shape, without `amount_remaining`, as a small fake may send it."""
+    kept = {name: value for name, value in invoice().items() if name not in {"parent", "amount_remaining"}}
+    return kept | {"subscription": "sub_1", "payment_intent": "pi_1", "charge": "ch_1"} | fields
+
+
+def serve(canned: Canned, **documents: dict[str, Any]) -> None:
+    paths = {"invoice": "invoices/in_1", "intent": "payment_intents/pi_1", "charge": "charges/ch_1"}
+    for name, document in documents.items():
+        canned.says(f"GET /v1/{paths[name]}", document)
+
+
+async def test_the_older_shape_without_expansion(canned: Canned, foreign: StripeGateway) -> None:
+    serve(canned, invoice=legacy(), intent=INTENT, charge=CHARGE)
+    facts = await foreign.read_failure("in_1", None)
+    assert (facts.invoice.amount_due, facts.invoice.subscription_id) == (2000, "sub_1")
+    assert (facts.invoice.latest_charge_id, facts.invoice.latest_charge_status) == ("ch_1", "failed")
+    assert (facts.failure.code, facts.failure.network) == ("lost_card", "amex")
+    assert (facts.card.network, facts.card.last4, facts.card.fingerprint) == ("amex", "0005", "fp_1")
+    assert facts.missing == ("customer", "early_warnings")
+
+
+async def test_an_older_invoice_with_a_bare_charge(canned: Canned, foreign: StripeGateway) -> None:
+    serve(canned, invoice=legacy(payment_intent=None), charge=CHARGE)
+    canned.says("GET /v1/radar/early_fraud_warnings", {"data": [{"actionable": True}]})
+    facts = await foreign.read_failure("in_1", None)
+    assert (facts.failure.code, facts.risk.early_warning) == ("lost_card", True)
+    assert canned.asked[-1].params == {"charge": ["ch_1"]}
+
+
+async def test_payments_left_out_are_asked_for(canned: Canned, foreign: StripeGateway) -> None:
+    payment = {"type": "payment_intent", "payment_intent": "pi_1"}
+    serve(canned, invoice=invoice(), intent=INTENT | {"latest_charge": CHARGE})
+    canned.says("GET /v1/invoice_payments", {"data": [{"status": "open", "invoice": "in_1", "payment": payment}]})
+    assert (await foreign.read_invoice("in_1")).latest_charge_id == "ch_1"
+    assert canned.asked[1].params == {"invoice": ["in_1"]}
+
+
+async def test_an_invoice_alone_is_enough(canned: Canned, foreign: StripeGateway) -> None:
+    serve(canned, invoice=invoice())
+    facts = await foreign.read_failure("in_1", None)
+    assert facts.invoice.status is InvoiceStatus.OPEN
+    assert facts.missing == ("payment", "customer", "early_warnings")
+    assert (facts.risk.level, facts.risk.disputed, facts.risk.early_warning) == (None, None, None)
+
+
+@pytest.mark.parametrize("status", ["processing", "pending"])
+async def test_a_payment_under_way(canned: Canned, foreign: StripeGateway, status: str) -> None:
+    intent = INTENT | ({"status": "processing"} if status == "processing" else {})
+    serve(canned, invoice=legacy(), intent=intent, charge=CHARGE | {"status": status})
+    assert (await foreign.read_invoice("in_1")).processing
+    result = await foreign.settle(order("in_1", requested_at=datetime.now(UTC) - timedelta(days=3)))
+    assert (result.outcome, result.reason) == (Outcome.UNKNOWN, "processing")
+
+
+@pytest.mark.parametrize(("gone", "status"), [({"deleted": True}, 200), ({}, 404)])
+async def test_an_invoice_that_is_gone(canned: Canned, foreign: StripeGateway, gone: Any, status: int) -> None:
+    canned.says("GET /v1/invoices/in_1", {"id": "in_1"} | gone, status)
+    assert (await foreign.read_invoice("in_1")).status is InvoiceStatus.MISSING
+
+
+UNFIT: dict[str, Any] = {
+    "a list": [],
+    "nothing": b"",
+    "HTML": b"<html>",
+    "bad UTF-8": b"\xff{}",
+    "too deep": b"[" * 100_000,
+    "no id": {"object": "invoice", "status": "open"},
+    "another invoice": invoice(id="in_2"),
+    "a new status": invoice(status="frozen"),
+    "status as a number": invoice(status=3),
+}
+
+
+@pytest.mark.parametrize("body", UNFIT.values(), ids=UNFIT)
+async def test_an_answer_that_does_not_fit(canned: Canned, foreign: StripeGateway, body: Any) -> None:
+    canned.says("GET /v1/invoices/in_1", body)
+    canned.says(PAY, body)
+    with pytest.raises(ProviderUnavailable) as unavailable:
+        await foreign.read_invoice("in_1")
+    result = await foreign.charge(order("in_1"))
+    assert (result.outcome, result.reason) == (Outcome.UNKNOWN, "unfit_answer")
+    assert unavailable.value.__cause__ is None
+
+
+async def test_an_amount_that_does_not_fit_is_no_invoice(canned: Canned, foreign: StripeGateway) -> None:
+    serve(canned, invoice=invoice(amount_remaining="many"))
+    with pytest.raises(ProviderUnavailable, match="amount_remaining"):
+        await foreign.read_invoice("in_1")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "reason"),
+    [
+        (402, b"<html>", "unfit_answer"),
+        (402, {"error": {}}, "unfit_answer"),
+        (402, {"error": ["no"]}, "unfit_answer"),
+        (500, {"error": [1]}, "unfit_answer"),
+        (500, b"<html>Bad gateway</html>", "http_500"),
+        (503, b"", "http_503"),
+        (302, b"", "http_302"),
+        (409, b"", "http_409"),
+        (418, {"error": {"code": "teapot"}}, "http_418"),
+    ],
+)
+async def test_odd_answers_to_a_charge_are_unknown(
+    canned: Canned, foreign: StripeGateway, status: int, body: Any, reason: str
+) -> None:
+    canned.says(PAY, body, status)
+    canned.says("GET /v1/invoices/in_1", {}, 500)
+    result = await foreign.charge(order("in_1"))
+    assert (result.outcome, result.reason) == (Outcome.UNKNOWN, reason)
+
+
+async def test_a_decline_is_taken_also_where_its_details_do_not_fit(canned: Canned, foreign: StripeGateway) -> None:
+    error = {"code": "card_declined", "decline_code": "lost_card", "charge": 7, "advice_code": ["x"], "message": "M"}
+    canned.says(PAY, {"error": error}, 402)
+    result = await foreign.charge(order("in_1"))
+    assert (result.outcome, result.failure.code, result.charge_id) == (Outcome.DECLINED, "lost_card", None)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(401, "authentication_error"), (403, "permission_error")], ids=["401", "403"]
+)
+async def test_a_key_that_may_not_charge(canned: Canned, foreign: StripeGateway, status: int, code: str) -> None:
+    canned.says(PAY, {"error": {"type": "invalid_request_error", "message": "No."}}, status)
+    result = await foreign.charge(order("in_1"))
+    assert (result.outcome, result.failure.code) == (Outcome.DECLINED, code)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "wait"),
+    [
+        (429, {"error": {"code": "lock_timeout"}}, None),
+        (429, {"error": {"code": "rate_limit"}}, timedelta(seconds=30)),
+        (400, {"error": {"code": "rate_limit"}}, timedelta(seconds=30)),
+    ],
+)
+async def test_limits_of_the_api(canned: Canned, foreign: StripeGateway, status: int, body: Any, wait: Any) -> None:
+    canned.says(PAY, body, status, **({"Retry_After": "30"} if wait else {"Retry_After": "soon"}))
+    with pytest.raises(ProviderUnavailable) as limited:
+        await foreign.charge(order("in_1"))
+    assert limited.value.retry_after == wait
+
+
+async def test_a_success_is_one_even_where_its_charge_cannot_be_read(canned: Canned, foreign: StripeGateway) -> None:
+    canned.says(PAY, legacy(status="paid", amount_due=0))
+    canned.says("GET /v1/payment_intents/pi_1", b"", 500)
+    result = await foreign.charge(order("in_1"))
+    assert (result.outcome, result.charge_id) == (Outcome.SUCCEEDED, None)
+
+
+@pytest.mark.parametrize(
+    ("intent", "charge", "outcome", "told"),
+    [
+        ({"status": "processing"}, {"status": "pending"}, Outcome.UNKNOWN, "processing"),
+        ({"status": "requires_action"}, {"created": 1}, Outcome.DECLINED, "authentication_required"),
+        ({}, {}, Outcome.DECLINED, "lost_card"),
+        ({}, {"id": "ch_0"}, Outcome.UNKNOWN, "processing"),
+    ],
+    ids=["processing", "requires action", "failed", "only the charge from before"],
+)
+async def test_a_call_that_was_taken_but_did_not_pay(
+    canned: Canned, foreign: StripeGateway, intent: Any, charge: Any, outcome: Outcome, told: str
+) -> None:
+    canned.says(PAY, legacy())
+    serve(canned, intent=INTENT | {"latest_charge": CHARGE | charge} | intent)
+    result = await foreign.charge(order("in_1", charge_before="ch_0"))
+    assert result.outcome is outcome
+    assert told in {result.reason, result.failure.code}
+
+
+async def test_a_refused_repeat_of_a_charge_that_went_through(canned: Canned, foreign: StripeGateway) -> None:
+    """A server that forgets keys says that the invoice is paid; it is, by us."""
+    canned.says(PAY, {"error": {"message": "Invoice is already paid"}}, 400)
+    serve(canned, invoice=legacy(status="paid"), intent=INTENT, charge=CHARGE | {"status": "succeeded"})
+    result = await foreign.charge(order("in_1", charge_before="ch_0"))
+    assert (result.outcome, result.charge_id) == (Outcome.SUCCEEDED, "ch_1")
+
+
+async def test_a_part_payment_by_somebody_else_settles_nothing(canned: Canned, foreign: StripeGateway) -> None:
+    serve(canned, invoice=legacy(), intent=INTENT, charge=CHARGE | {"status": "succeeded", "amount": 500})
+    result = await foreign.settle(order("in_1"))
+    assert (result.outcome, result.reason) == (Outcome.UNKNOWN, "not_settled")
+
+
+async def test_only_what_is_needed_is_sent(canned: Canned, foreign: StripeGateway) -> None:
+    await foreign.charge(order("in_1", method_id="pm_1", idempotency_key="pri-key"))
+    (pay, *_) = canned.asked
+    assert pay.params == {"expand[0]": ["payments"], "payment_method": ["pm_1"]}
+    assert pay.headers["idempotency-key"] == "pri-key"
+    assert pay.headers["stripe-version"] == "2026-10-28.endive"
+    assert "x-stripe-client-telemetry" not in pay.headers
+
+
+async def test_the_older_shape_names_the_invoice_of_a_payment(canned: Canned, foreign: StripeGateway) -> None:
+    serve(canned, charge=CHARGE | {"invoice": "in_1", "customer": "cus_1", "payment_intent": "pi_1"})
+    found = await foreign.resolve(dispute_of("ch_1"))
+    assert (found.invoice_id, found.customer_id) == ("in_1", "cus_1")

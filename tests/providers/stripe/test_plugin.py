@@ -1,0 +1,61 @@
+"""What the environment turns on, and that no secret shows."""
+
+import csv
+
+import pytest
+
+from providers.base import Gateway, Provider, Webhooks, installed
+from providers.stripe import provider
+from providers.stripe.config import StripeConfig
+
+FULL = {
+    "STRIPE_API_KEY": "sk_test_secret",
+    "STRIPE_API_BASE": "http://127.0.0.1:12111/",
+    "STRIPE_WEBHOOK_SECRETS": "whsec_new, ,whsec_old,",
+}
+
+
+async def test_everything_on() -> None:
+    stripe: Provider = provider(FULL)
+    hooks: Webhooks | None = stripe.webhooks()
+    gateway: Gateway | None = stripe.gateway()
+    assert hooks
+    assert gateway
+    assert gateway.can_read
+    assert (stripe.name, stripe.livemode) == ("stripe", False)
+    assert stripe.notes() == ("Stripe is called at 127.0.0.1 (STRIPE_API_BASE).",)
+    await gateway.close()
+
+
+@pytest.mark.parametrize("secrets", ["", " ", ",", " , ,"])
+def test_everything_off(secrets: str) -> None:
+    stripe = provider({"STRIPE_WEBHOOK_SECRETS": secrets, "STRIPE_API_KEY": " "})
+    assert stripe.webhooks() is None
+    assert stripe.gateway() is None
+    assert [note.split(":")[0] for note in stripe.notes()] == ["Stripe webhooks are off", "Stripe charges are off"]
+
+
+@pytest.mark.parametrize(
+    ("key", "live"),
+    [("sk_live_1", True), ("rk_live_1", True), ("sk_test_1", False), ("rk_test_1", False), ("", False)],
+)
+def test_livemode_is_the_keys(key: str, live: bool) -> None:
+    assert provider({"STRIPE_API_KEY": key}).livemode is live
+
+
+def test_secrets_are_a_list_and_never_shown() -> None:
+    config = StripeConfig.from_environment(FULL)
+    assert config.webhook_secrets == ("whsec_new", "whsec_old")
+    assert config.api_base == "http://127.0.0.1:12111"
+    assert "secret" not in repr(config).replace("webhook_secrets", "")
+    assert "whsec" not in repr(config)
+
+
+def test_the_decline_table_is_csv() -> None:
+    rows = list(csv.DictReader(provider({}).decline_codes.splitlines()))
+    assert len(rows) > 50
+    assert {"insufficient_funds", "lost_card"} <= {row["code"] for row in rows}
+
+
+def test_it_is_installed_as_a_plug_in() -> None:
+    assert installed({})["stripe"].name == "stripe"

@@ -1,0 +1,160 @@
+"""Invoices and failures as read from the sandbox, in few calls."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from core.errors import ProviderUnavailable
+from core.payments import CustomerView, Failure, InvoiceStatus, Risk
+from providers.stripe.gateway import StripeGateway
+from sandbox.client import SandboxClient
+from tests.providers.stripe.events import dispute_of
+
+
+async def test_an_open_invoice(box: SandboxClient, gateway: StripeGateway) -> None:
+    made = await box.create_failed_invoice(amount=4200, currency="eur", next_payment_attempt=2_000_000_000)
+    view = await gateway.read_invoice(made.invoice)
+    assert (view.status, view.amount_due, view.currency) == (InvoiceStatus.OPEN, 4200, "EUR")
+    assert (view.customer_id, view.subscription_id) == (made.customer, made.subscription)
+    assert view.next_provider_attempt == datetime.fromtimestamp(2_000_000_000, UTC)
+    assert (view.latest_charge_id, view.latest_charge_status) == (made.charge, "failed")
+    assert not view.processing
+    assert not view.disputed
+
+
+async def test_an_invoice_takes_two_calls_and_a_failure_four(box: SandboxClient, gateway: StripeGateway) -> None:
+    made = await box.create_failed_invoice()
+    before = len(await box.log())
+    await gateway.read_invoice(made.invoice)
+    await gateway.read_failure(made.invoice, None)
+    asked = [entry.path.split("/")[2] for entry in (await box.log())[before:]]
+    assert asked[:2] == ["invoices", "payment_intents"]
+    assert sorted(asked[2:]) == ["customers", "invoices", "payment_intents", "radar"]
+
+
+@pytest.mark.parametrize(
+    ("how", "status"),
+    [
+        ("pay_hosted", InvoiceStatus.PAID),
+        ("void", InvoiceStatus.VOID),
+        ("mark_uncollectible", InvoiceStatus.UNCOLLECTIBLE),
+    ],
+)
+async def test_a_closed_invoice(box: SandboxClient, gateway: StripeGateway, how: str, status: InvoiceStatus) -> None:
+    made = await box.create_failed_invoice()
+    await getattr(box, how)(made.invoice)
+    assert (await gateway.read_invoice(made.invoice)).status is status
+
+
+async def test_an_unknown_invoice_is_missing(gateway: StripeGateway) -> None:
+    assert (await gateway.read_invoice("in_x")).status is InvoiceStatus.MISSING
+    event = dispute_of(None, failure=Failure(code="expired_card"))
+    facts = await gateway.read_failure("in_x", event)
+    assert (facts.invoice.status, facts.failure.code, facts.missing) == (
+        InvoiceStatus.MISSING,
+        "expired_card",
+        ("invoice",),
+    )
+
+
+async def test_an_id_never_changes_where_a_path_leads(box: SandboxClient, gateway: StripeGateway) -> None:
+    made = await box.create_failed_invoice()
+    view = await gateway.read_invoice(f"x/../{made.invoice}")
+    assert view.status is InvoiceStatus.MISSING
+
+
+async def test_all_that_is_known_of_a_failure(box: SandboxClient, gateway: StripeGateway) -> None:
+    made = await box.create_failed_invoice(
+        decline_code="do_not_honor",
+        network_decline_code="05",
+        risk_level="elevated",
+        risk_score=71,
+        card={"brand": "visa", "funding": "debit", "country": "FR"},
+        country="FR",
+        customer_metadata={"time_zone": "Europe/Paris"},
+        created=1_790_000_000,
+    )
+    facts = await gateway.read_failure(made.invoice, None)
+    assert facts.failure.code == "do_not_honor"
+    assert (facts.failure.network, facts.failure.network_code) == ("visa", "05")
+    assert (facts.failure.method_id, facts.failure.charge_id) == (made.payment_method, made.charge)
+    assert (facts.card.network, facts.card.funding, facts.card.country) == ("visa", "debit", "FR")
+    assert facts.risk == Risk(level="elevated", score=71, early_warning=False, disputed=False)
+    assert facts.customer == CustomerView(
+        customer_id=made.customer,
+        created_at=datetime.fromtimestamp(1_790_000_000, UTC),
+        country="FR",
+        time_zone="Europe/Paris",
+        default_method_id=made.payment_method,
+    )
+    assert facts.missing == ()
+    assert "jenny" not in facts.model_dump_json().lower()
+
+
+async def test_a_payment_that_waits_for_the_customer(box: SandboxClient, gateway: StripeGateway) -> None:
+    made = await box.create_failed_invoice(requires_action=True)
+    failure = (await gateway.read_failure(made.invoice, None)).failure
+    assert (failure.code, failure.charge_id) == ("authentication_required", None)
+
+
+async def test_warning_and_dispute_are_read(box: SandboxClient, gateway: StripeGateway) -> None:
+    made = await box.create_failed_invoice()
+    await box.pay_hosted(made.invoice)
+    await box.early_fraud_warning(made.invoice)
+    assert (await gateway.read_failure(made.invoice, None)).risk.early_warning is True
+    await box.dispute(made.invoice)
+    facts = await gateway.read_failure(made.invoice, None)
+    assert facts.risk.disputed is True
+    assert facts.invoice.disputed
+
+
+@pytest.mark.parametrize(
+    ("path", "missing"),
+    [
+        ("/v1/customers/*", ("customer",)),
+        ("/v1/radar/early_fraud_warnings", ("early_warnings",)),
+    ],
+)
+@pytest.mark.parametrize("fault", ["error:403", "error:500", "drop", "malformed"])
+async def test_what_is_beside_the_point_may_be_missing(
+    box: SandboxClient, gateway: StripeGateway, path: str, missing: tuple[str, ...], fault: str
+) -> None:
+    made = await box.create_failed_invoice(decline_code="expired_card")
+    await box.fault(path, fault)
+    facts = await gateway.read_failure(made.invoice, None)
+    assert facts.failure.code == "expired_card"
+    if fault != "malformed":
+        assert facts.missing == missing
+
+
+async def test_a_payment_that_may_not_be_read_is_filled_from_the_event(
+    box: SandboxClient, gateway: StripeGateway
+) -> None:
+    made = await box.create_failed_invoice()
+    await box.fault("/v1/payment_intents/*", "error:403")
+    facts = await gateway.read_failure(
+        made.invoice, dispute_of(None, failure=Failure(code="stolen_card", network_code="43"))
+    )
+    assert (facts.failure.code, facts.failure.network_code, facts.missing) == ("stolen_card", "43", ("payment",))
+    assert facts.risk.level is None
+
+
+@pytest.mark.parametrize("fault", ["error:500", "error:429:3", "drop", "malformed", "error:401"])
+async def test_an_invoice_that_cannot_be_asked_for_is_unavailable(
+    box: SandboxClient, gateway: StripeGateway, fault: str
+) -> None:
+    made = await box.create_failed_invoice()
+    await box.fault("/v1/invoices/*", fault)
+    with pytest.raises(ProviderUnavailable):
+        await gateway.read_failure(made.invoice, None)
+
+
+async def test_whose_payment_it_is(box: SandboxClient, gateway: StripeGateway) -> None:
+    made = await box.create_failed_invoice()
+    for payment_id in (made.payment_intent, made.charge):
+        found = await gateway.resolve(dispute_of(payment_id))
+        assert (found.invoice_id, found.customer_id) == (made.invoice, made.customer)
+    stranger = dispute_of("ch_nobody")
+    assert await gateway.resolve(stranger) == stranger
+    nothing = dispute_of(None)
+    assert await gateway.resolve(nothing) is nothing
