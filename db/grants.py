@@ -30,5 +30,5 @@ def _statements() -> tuple[str, ...]:
 
 def _run(connection: Connection, statement: str, role: str) -> None:
     """A role's name can't be a parameter, so it is quoted as an identifier."""
-    quoted = sql.SQL(statement).format(sql.Identifier(role))  # type: ignore[arg-type]
+    quoted = sql.SQL(statement).format(sql.Identifier(role))
     connection.exec_driver_sql(quoted.as_string(None))

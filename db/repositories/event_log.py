@@ -5,12 +5,12 @@ comes second reads what the first has written instead of writing beside it.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, Final
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import select, text
 
 from core.errors import InvalidInput, RecoveryError
 from core.events import Event, EventType, Record
@@ -23,7 +23,7 @@ from db.partitions import ensure_month
 from db.repositories import recoveries
 from db.session import Session
 
-Row = Mapping[str, Any]
+Row = Mapping[Any, Any]
 """A row of `event_log` by column name."""
 
 COLUMNS: Final = ", ".join(column.name for column in table.columns)
@@ -35,7 +35,7 @@ READ: Final = text(f"""
     WHERE recovery_id = :recovery_id AND sequence >= :first
       AND opened_on = (SELECT min(opened_on) FROM event_log WHERE recovery_id = :recovery_id AND sequence = 1)
     ORDER BY sequence
-""")
+""").columns(*table.columns)
 WRITE: Final = text(f"""
     INSERT INTO event_log ({COLUMNS})
     SELECT :recovery_id, sequence, event_id, type, occurred_at, :recorded_at, :provider, :invoice_id, :customer_id,
@@ -107,6 +107,25 @@ async def rows(session: Session, recovery_id: str) -> list[dict[str, Any]]:
     return [dict(row) | {"previous_hash": row["previous_hash"].hex(), "hash": row["hash"].hex()} for row in found]
 
 
+async def histories(session: Session, recovery_id: str | None = None) -> AsyncIterator[list[Row]]:
+    """All rows of each recovery in turn (or of one), in sequence order; one recovery is in memory at a time.
+
+    Looks at every partition, so that a row is found wherever it lies.
+    """
+    query = select(*table.columns).order_by(table.c.opened_on, table.c.recovery_id, table.c.sequence)
+    if recovery_id is not None:
+        query = query.where(table.c.recovery_id == recovery_id)
+    group: list[Row] = []
+    async with session.stream(query) as found:
+        async for row in found.mappings():
+            if group and group[-1]["recovery_id"] != row["recovery_id"]:
+                yield group
+                group = []
+            group.append(row)
+    if group:
+        yield group
+
+
 def record_of(row: Row) -> Record:
     """The record that a row holds."""
     return Record.model_validate({name: row[name] for name in Record.model_fields})
@@ -129,12 +148,8 @@ async def _take_turn(session: Session, recovery_id: str) -> None:
 
 
 async def _read(session: Session, recovery_id: str, first: int) -> list[Row]:
-    found = await session.execute(_typed(READ), {"recovery_id": recovery_id, "first": first})
-    return list(found.mappings())
-
-
-def _typed(statement: TextClause) -> Any:
-    return statement.columns(*table.columns)
+    found = await session.execute(READ, {"recovery_id": recovery_id, "first": first})
+    return [*found.mappings()]
 
 
 def _folded(stored: Sequence[Row]) -> Recovery | None:

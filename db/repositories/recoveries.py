@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Select, bindparam, func, literal, or_, select, update
-from sqlalchemy.dialects.postgresql import ARRAY, Insert, TEXT, insert
+from sqlalchemy.dialects.postgresql import ARRAY, TEXT, Insert, insert
 
 from core.base import Value
 from core.retry import machine
@@ -45,8 +45,8 @@ def view(recovery: Recovery) -> dict[str, Any]:
         "recovery_id": recovery.recovery_id,
         "workflow_id": recovery.recovery_id,
         "state": recovery.state.value,
-        "category": recovery.category.value if recovery.category else None,
-        "cause": recovery.cause.value if recovery.cause else None,
+        "category": str(recovery.category) if recovery.category else None,
+        "cause": str(recovery.cause) if recovery.cause else None,
         "charge_ids": sorted({charge for charge in own if charge}),
     }
 

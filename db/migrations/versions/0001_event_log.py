@@ -39,6 +39,11 @@ CREATE TABLE event_log (
 # One small entry per recovery: finds the day it opened, and with it the one partition to look in.
 OPENINGS = "CREATE INDEX event_log_openings ON event_log (recovery_id) WHERE sequence = 1"
 
+# How often an operator asked for a retry lately is asked before every retry, over all recoveries.
+RETRIES_ASKED = """
+CREATE INDEX event_log_retries_asked ON event_log (recorded_at) WHERE type = 'operator.retry_requested'
+"""
+
 REFUSE = """
 CREATE FUNCTION refuse_event_log_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -57,8 +62,9 @@ CREATE TRIGGER event_log_refuses_statements BEFORE UPDATE OR DELETE OR TRUNCATE 
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_event_log_change()
 """
 
-# The lock makes the second of two callers wait and then find what the first has made. Nobody is granted anything on
-# a partition: the writer reaches it through event_log only.
+# The lock makes the second of two callers wait and then find what the first has made; it looks into pg_class, since
+# to_regclass may still remember that there was none. Nobody is granted anything on a partition: the writer reaches
+# it through event_log only.
 ENSURE = """
 CREATE FUNCTION ensure_event_log_partition(month date) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -71,7 +77,8 @@ BEGIN
         RETURN false;
     END IF;
     PERFORM pg_advisory_xact_lock(hashtextextended('event_log partitions', 0));
-    IF to_regclass(format('%I.%I', '{schema}', name)) IS NOT NULL THEN
+    IF EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+               WHERE c.relname = name AND n.nspname = '{schema}') THEN
         RETURN false;
     END IF;
     EXECUTE format('CREATE TABLE %I.%I (LIKE %I.event_log INCLUDING ALL)', '{schema}', name, '{schema}');
@@ -97,7 +104,8 @@ def upgrade() -> None:
     """The table, its guards, and partitions from last month to twelve months ahead."""
     schema = op.get_bind().exec_driver_sql("SELECT current_schema()").scalar_one()
     ensure = ENSURE.replace("{schema}", schema.replace("'", "''"))
-    for statement in (TABLE, OPENINGS, REFUSE, REFUSE_ROWS, REFUSE_STATEMENTS, ensure, ENSURE_FOR_FEW, MONTHS):
+    guards = (REFUSE, REFUSE_ROWS, REFUSE_STATEMENTS)
+    for statement in (TABLE, OPENINGS, RETRIES_ASKED, *guards, ensure, ENSURE_FOR_FEW, MONTHS):
         op.execute(statement)
 
 

@@ -1,0 +1,104 @@
+"""The read model out of the log alone: made anew, or compared with the one that is there."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, Final
+
+from sqlalchemy import ARRAY, Text, bindparam, delete, exists, func, select, text
+from sqlalchemy.sql.elements import ColumnElement
+
+from core.base import Value
+from db.models import event_log, recovery
+from db.repositories import recoveries
+from db.repositories.event_log import Row, fold_rows, histories
+from db.session import Session
+
+BATCH: Final = 200
+"""Recoveries per statement."""
+Progress = Callable[[int], None]
+"""Told how many recoveries are done so far."""
+
+
+class Difference(Value):
+    """A column of the read model that is not what the log says. `column` is `row` where the whole row is missing."""
+
+    recovery_id: str
+    column: str
+    live: Any
+    rebuilt: Any
+
+
+async def rebuild(session: Session, progress: Progress = lambda _: None) -> int:
+    """Makes the read model say what the log says; returns how many recoveries there are.
+
+    Writers wait until the transaction ends, readers see the old rows. `checked_at` is kept.
+    """
+    await session.execute(text("SET LOCAL statement_timeout = 0"))
+    await session.execute(text("LOCK TABLE recovery IN SHARE ROW EXCLUSIVE MODE"))
+    await session.execute(delete(recovery).where(~_has_log()))
+    done = 0
+    async for batch in _batches(session):
+        await recoveries.save(session, batch)
+        progress(done := done + len(batch))
+    return done
+
+
+async def differences(session: Session) -> list[Difference]:
+    """Where the read model and the log disagree; empty when nowhere. For an exact answer no writer may be active."""
+    found = [_gone(name) for name in await without_log(session)]
+    async for batch in _batches(session):
+        found += await compare(session, batch)
+    return found
+
+
+async def compare(session: Session, rebuilt: Sequence[Row]) -> list[Difference]:
+    """Where these rebuilt rows and the live ones of the same recoveries disagree."""
+    live = await _live(session, [row["recovery_id"] for row in rebuilt])
+    return [one for row in rebuilt for one in _between(live.get(row["recovery_id"]), row)]
+
+
+async def without_log(session: Session) -> list[str]:
+    """Recoveries of the read model of which the log knows nothing."""
+    query = select(recovery.c.recovery_id).where(~_has_log()).order_by(recovery.c.recovery_id)
+    return list((await session.execute(query)).scalars())
+
+
+def projected(rows: Sequence[Row]) -> dict[str, Any]:
+    """The row of the read model that follows from all rows of a recovery."""
+    return recoveries.project(fold_rows(rows), rows[0]["opened_on"], rows[-1]["recorded_at"])
+
+
+async def _batches(session: Session) -> AsyncIterator[list[dict[str, Any]]]:
+    batch: list[dict[str, Any]] = []
+    async for rows in histories(session):
+        batch.append(projected(rows))
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _has_log() -> ColumnElement[bool]:
+    opening = (event_log.c.recovery_id == recovery.c.recovery_id, event_log.c.sequence == 1)
+    return exists().where(event_log.c.opened_on == recovery.c.opened_on, *opening)
+
+
+async def _live(session: Session, names: list[str]) -> dict[str, Row]:
+    wanted = recovery.c.recovery_id == func.any(bindparam("names", names, ARRAY(Text)))
+    found = await session.execute(select(recovery).where(wanted))
+    return {row["recovery_id"]: row for row in found.mappings()}
+
+
+def _between(live: Row | None, rebuilt: Row) -> list[Difference]:
+    name = rebuilt["recovery_id"]
+    if live is None:
+        return [Difference(recovery_id=name, column="row", live=None, rebuilt="in the log")]
+    return [
+        Difference(recovery_id=name, column=column, live=live[column], rebuilt=rebuilt[column])
+        for column in recoveries.DERIVED
+        if live[column] != rebuilt[column]
+    ]
+
+
+def _gone(name: str) -> Difference:
+    return Difference(recovery_id=name, column="row", live="in the read model", rebuilt=None)

@@ -1,0 +1,81 @@
+"""Keys of the HTTP API. A key is shown once; the database holds its hash, so a stolen table opens nothing."""
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from core.base import Value
+from db.models import api_key as table
+from db.session import Session
+
+TOUCH_EVERY: Final = timedelta(minutes=1)
+"""`last_used_at` is this exact: a write per request would cost more than the request."""
+
+
+class ApiKey(Value):
+    """What is known of a key, but for the key itself."""
+
+    id: UUID
+    name: str
+    prefix: str
+    scopes: tuple[str, ...]
+    created_at: datetime
+    expires_at: datetime | None = None
+    last_used_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+
+SHOWN: Final = [table.c[name] for name in ApiKey.model_fields]
+
+
+async def create(
+    session: Session, name: str, scopes: Sequence[str], now: datetime, expires_at: datetime | None = None
+) -> tuple[ApiKey, str]:
+    """A new key: what is known of it, and the key as its holder will send it. It can't be read again."""
+    prefix = f"pri_{secrets.token_hex(4)}"
+    plain = f"{prefix}_{secrets.token_urlsafe(32)}"
+    key = ApiKey(id=uuid4(), name=name, prefix=prefix, scopes=tuple(scopes), created_at=now, expires_at=expires_at)
+    row: dict[str, Any] = key.model_dump() | {"scopes": list(scopes), "hash": digest(plain)}
+    await session.execute(insert(table).values(row))
+    return key, plain
+
+
+def digest(plain: str) -> bytes:
+    """What is stored of a key. 256 random bits need neither salt nor a slow hash."""
+    return hashlib.sha256(plain.encode(errors="replace")).digest()
+
+
+async def find(session: Session, plain: str, now: datetime) -> ApiKey | None:
+    """The key that is sent, if it is one of ours and neither revoked nor expired."""
+    usable = (
+        table.c.hash == digest(plain),
+        table.c.revoked_at.is_(None),
+        or_(table.c.expires_at.is_(None), table.c.expires_at > now),
+    )
+    found = (await session.execute(select(*SHOWN).where(*usable))).mappings().one_or_none()
+    return ApiKey.model_validate(dict(found)) if found else None
+
+
+async def touch(session: Session, key: ApiKey, now: datetime) -> None:
+    """Notes that the key is in use; writes at most once a minute."""
+    stale = or_(table.c.last_used_at.is_(None), table.c.last_used_at < now - TOUCH_EVERY)
+    await session.execute(update(table).where(table.c.id == key.id, stale).values(last_used_at=now))
+
+
+async def revoke(session: Session, prefix: str, now: datetime) -> bool:
+    """The key with this prefix stops working. False when there is none, or it had stopped before."""
+    mine = (table.c.prefix == prefix, table.c.revoked_at.is_(None))
+    revoked = await session.execute(update(table).where(*mine).values(revoked_at=now).returning(table.c.id))
+    return revoked.first() is not None
+
+
+async def listed(session: Session) -> list[ApiKey]:
+    """All keys, newest first."""
+    found = await session.execute(select(*SHOWN).order_by(table.c.created_at.desc()))
+    return [ApiKey.model_validate(dict(row)) for row in found.mappings()]

@@ -1,0 +1,61 @@
+"""What a customer's earlier recoveries came to: the raw material of segmentation."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Select, func, select
+
+from core.base import Value
+from core.events import State
+from db.models import recovery as table
+from db.session import Session
+
+LOST: Final = (State.EXHAUSTED.value, State.BLOCKED.value)
+"""Endings without the money. A canceled recovery says nothing about the customer."""
+
+
+class CustomerHistory(Value):
+    """Counts of a customer's other recoveries; zeros where there are none."""
+
+    successes: int = 0
+    """Ended with the invoice paid."""
+    failures: int = 0
+    """Ended `exhausted` or `blocked`."""
+    open_recoveries: int = 0
+    recovered_amounts: Mapping[str, int] = {}
+    """Minor units per currency, as spelled by the provider."""
+    first_seen_at: datetime | None = None
+    """When the first of them opened."""
+
+
+async def customer_history(
+    session: Session, provider: str, customer_id: str | None, before_recovery_id: str
+) -> CustomerHistory:
+    """All recoveries of this customer but the named one, summed up. Nothing is known of a customer without an id."""
+    if customer_id is None:
+        return CustomerHistory()
+    rows = (await session.execute(_per_currency(provider, customer_id, before_recovery_id))).mappings().all()
+    return CustomerHistory(
+        successes=sum(row["won"] for row in rows),
+        failures=sum(row["lost"] for row in rows),
+        open_recoveries=sum(row["open"] for row in rows),
+        recovered_amounts={row["currency"]: int(row["amount"]) for row in rows if row["won"]},
+        first_seen_at=min((row["first"] for row in rows), default=None),
+    )
+
+
+def _per_currency(provider: str, customer_id: str, besides: str) -> Select[Any]:
+    won, lost = table.c.state == State.RECOVERED.value, table.c.state.in_(LOST)
+    return (
+        select(
+            table.c.currency,
+            func.count().filter(won).label("won"),
+            func.count().filter(lost).label("lost"),
+            func.count().filter(table.c.closed_at.is_(None)).label("open"),
+            func.coalesce(func.sum(table.c.amount).filter(won), 0).label("amount"),
+            func.min(table.c.opened_at).label("first"),
+        )
+        .where(table.c.provider == provider, table.c.customer_id == customer_id, table.c.recovery_id != besides)
+        .group_by(table.c.currency)
+    )
