@@ -21,7 +21,7 @@ from providers.stripe.transport import CallFailed, Transport
 STRIPE_VERSION: Final = "2026-10-28.endive"
 """Pinned, so that neither the account's default nor a newer library changes the shape of answers."""
 CALL_SECONDS: Final = 20.0
-"""The longest a call may take altogether; below the time-out of the activities that call."""
+"""The longest that a charge, or all the reads of one question, may take; far below the activities' time-out."""
 _LIMITS: Final = frozenset({"rate_limit", "lock_timeout"})
 """They came with HTTP 400 once, and still do on some servers."""
 
@@ -65,6 +65,9 @@ class StripeApi:
 
     def __init__(self, config: StripeConfig, call_seconds: float = CALL_SECONDS) -> None:
         _quiet()
+        self.seconds = call_seconds
+        self.aside_seconds = call_seconds / 4
+        """The longest to wait for what nothing depends on."""
         self._http = Transport(call_seconds)
         self._client = stripe.StripeClient(
             config.api_key,

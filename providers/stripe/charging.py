@@ -5,7 +5,6 @@ One law rules all of it: an outcome is definite only where Stripe said so. Every
 
 import asyncio
 from datetime import datetime
-from typing import Final
 
 from core.errors import ProviderUnavailable
 from core.payments import ChargeOrder, ChargeResult, Failure, Outcome
@@ -16,9 +15,6 @@ from providers.stripe.reading import Payment, checked, find_link, optional, read
 from providers.stripe.results import declined, not_charged, succeeded, unknown
 from providers.stripe.settling import decline_of, is_fresh, settled
 from providers.stripe.transport import CallFailed
-
-AFTERWARDS_SECONDS: Final = 5.0
-"""How long the result of a charge may wait for its id: the charge itself is known already."""
 
 
 async def pay(api: StripeApi, order: ChargeOrder, now: datetime) -> ChargeResult:
@@ -74,7 +70,7 @@ async def _accepted(api: StripeApi, order: ChargeOrder, answer: Answer, now: dat
 async def _payment_afterwards(api: StripeApi, invoice: Fields) -> Payment:
     """The payment, if it can be read soon; the charge is made and its outcome must not depend on this."""
     try:
-        async with asyncio.timeout(AFTERWARDS_SECONDS):
+        async with asyncio.timeout(api.aside_seconds):
             payment = await read_payment(api, await find_link(api, invoice))
     except (ProviderUnavailable, Unfit, TimeoutError):
         return Payment()
@@ -100,11 +96,7 @@ async def _charge_behind(api: StripeApi, failure: Failure) -> Fields:
     """The charge, where the error alone says little: a block by Radar stands only in the charge's outcome."""
     if failure.charge_id is None or not failures.says_little(failure):
         return Fields({})
-    try:
-        async with asyncio.timeout(AFTERWARDS_SECONDS):
-            return await optional(api, path("charges", failure.charge_id)) or Fields({})
-    except TimeoutError:
-        return Fields({})
+    return await optional(api, path("charges", failure.charge_id)) or Fields({})
 
 
 async def _not_taken(api: StripeApi, order: ChargeOrder, answer: Answer, now: datetime) -> ChargeResult:
@@ -112,13 +104,14 @@ async def _not_taken(api: StripeApi, order: ChargeOrder, answer: Answer, now: da
     if answer.error.code("type") == "idempotency_error":
         return unknown("idempotency_mismatch")
     try:
-        invoice = await read_invoice(api, order.invoice_id)
-        if invoice is None:
-            return not_charged("invoice_missing")
-        payment = await read_payment(api, await find_link(api, invoice))
-    except (ProviderUnavailable, Unfit):
+        async with asyncio.timeout(api.seconds):
+            invoice = await read_invoice(api, order.invoice_id)
+            if invoice is None:
+                return not_charged("invoice_missing")
+            payment = await read_payment(api, await find_link(api, invoice))
+            return _explained(order, invoice, payment, answer.error, now)
+    except (ProviderUnavailable, Unfit, TimeoutError):
         return unknown(f"http_{answer.status}")
-    return _explained(order, invoice, payment, answer.error, now)
 
 
 def _explained(order: ChargeOrder, invoice: Fields, payment: Payment, error: Fields, now: datetime) -> ChargeResult:

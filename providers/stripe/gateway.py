@@ -1,5 +1,6 @@
 """The charging side: reads invoices, charges them, and finds out what became of a charge."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
@@ -32,14 +33,14 @@ class StripeGateway:
 
     async def read_invoice(self, invoice_id: str) -> InvoiceView:
         """The invoice as it is now, with the state of its payment. Raises ProviderUnavailable."""
-        return await _fitting(self._read_invoice(invoice_id))
+        return await self._answered(self._read_invoice(invoice_id))
 
     async def read_failure(self, invoice_id: str, event: ProviderEvent | None) -> FailureFacts:
         """The failed payment, its card, customer and risk; the event's codes fill what can't be read.
 
         Raises ProviderUnavailable where the invoice or its payment could not be asked for.
         """
-        return await _fitting(facts.read_failure(self._api, invoice_id, event))
+        return await self._answered(facts.read_failure(self._api, invoice_id, event))
 
     async def charge(self, order: ChargeOrder) -> ChargeResult:
         """Pay the invoice under the order's key. Raises ProviderUnavailable where it was surely not executed."""
@@ -47,11 +48,11 @@ class StripeGateway:
 
     async def settle(self, order: ChargeOrder) -> ChargeResult:
         """What became of an order, by reading only. Raises ProviderUnavailable."""
-        return await _fitting(self._settle(order))
+        return await self._answered(self._settle(order))
 
     async def resolve(self, event: ProviderEvent) -> ProviderEvent:
         """The event with the invoice and customer of its payment. Raises ProviderUnavailable."""
-        return await _fitting(owners.resolve(self._api, event))
+        return await self._answered(owners.resolve(self._api, event))
 
     async def close(self) -> None:
         """Let go of connections."""
@@ -71,10 +72,12 @@ class StripeGateway:
         payment = await reading.read_payment(self._api, await reading.find_link(self._api, invoice))
         return settled(order, invoice, payment, self._clock())
 
-
-async def _fitting(read: Awaitable[T]) -> T:
-    """An answer that doesn't fit is no answer."""
-    try:
-        return await read
-    except Unfit as unfit:
-        raise ProviderUnavailable(f"Stripe's answer doesn't fit: {unfit.field}.") from None
+    async def _answered(self, read: Awaitable[T]) -> T:
+        """An answer that doesn't fit is no answer, and neither is one that takes for ever in many small steps."""
+        try:
+            async with asyncio.timeout(self._api.seconds):
+                return await read
+        except Unfit as unfit:
+            raise ProviderUnavailable(f"Stripe's answer doesn't fit: {unfit.field}.") from None
+        except TimeoutError:
+            raise ProviderUnavailable("Stripe took too long to answer.") from None

@@ -1,5 +1,6 @@
 """Reads one invoice with its payment, in few calls and in either shape, and says it in our words."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Final
 
@@ -116,7 +117,8 @@ def missing_invoice(invoice_id: str) -> InvoiceView:
 async def optional(api: StripeApi, where: str, **params: object) -> Fields | None:
     """A read that nothing depends on: None, whatever went wrong with it."""
     try:
-        answer: Answer = await api.get(where, **params)
-    except ProviderUnavailable:
+        async with asyncio.timeout(api.aside_seconds):
+            answer: Answer = await api.get(where, **params)
+    except (ProviderUnavailable, TimeoutError):
         return None
     return Fields(answer.body or {}, lenient=True) if answer.ok else None

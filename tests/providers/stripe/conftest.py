@@ -40,8 +40,8 @@ async def gateway(sandbox_address: str) -> AsyncIterator[StripeGateway]:
 
 @pytest.fixture
 async def hasty(sandbox_address: str) -> AsyncIterator[StripeGateway]:
-    """Gives up on a call after half a second."""
-    made = gateway_at(sandbox_address, seconds=0.5)
+    """Gives up on a call after a second."""
+    made = gateway_at(sandbox_address, seconds=1.0)
     yield made
     await made.close()
 

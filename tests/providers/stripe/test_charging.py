@@ -95,7 +95,7 @@ async def test_what_tells_nothing_is_unknown(
 async def test_a_hanging_call_is_unknown_and_its_repeat_is_told_that_it_runs(
     box: SandboxClient, hasty: StripeGateway
 ) -> None:
-    made = await box.create_failed_invoice(script=("hang:1.5",))
+    made = await box.create_failed_invoice(script=("hang:3",))
     wanted = order(made.invoice)
     first, repeat = await hasty.charge(wanted), await hasty.charge(wanted)
     assert (first.outcome, first.reason) == (Outcome.UNKNOWN, "timeout")

@@ -127,6 +127,19 @@ async def test_what_is_beside_the_point_may_be_missing(
         assert facts.missing == missing
 
 
+async def test_nothing_waits_long_for_what_is_beside_the_point(box: SandboxClient, hasty: StripeGateway) -> None:
+    made = await box.create_failed_invoice()
+    await box.fault("/v1/customers/*", "hang:2")
+    assert (await hasty.read_failure(made.invoice, None)).missing == ("customer",)
+
+
+async def test_an_invoice_that_does_not_come_is_unavailable(box: SandboxClient, hasty: StripeGateway) -> None:
+    made = await box.create_failed_invoice()
+    await box.fault("/v1/invoices/*", "hang:2")
+    with pytest.raises(ProviderUnavailable):
+        await hasty.read_invoice(made.invoice)
+
+
 async def test_a_payment_that_may_not_be_read_is_filled_from_the_event(
     box: SandboxClient, gateway: StripeGateway
 ) -> None:

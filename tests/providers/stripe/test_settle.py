@@ -24,7 +24,7 @@ async def test_money_that_came_although_the_answer_was_lost(box: SandboxClient, 
 async def test_a_decline_whose_answer_was_lost(
     box: SandboxClient, hasty: StripeGateway, gateway: StripeGateway
 ) -> None:
-    made = await box.create_failed_invoice(script=("hang:0.7:decline:expired_card",))
+    made = await box.create_failed_invoice(script=("hang:2:decline:expired_card",))
     wanted = order(made.invoice, charge_before=made.charge)
     assert (await hasty.charge(wanted)).reason == "timeout"
     assert (await gateway.settle(wanted)).reason == "not_settled"
