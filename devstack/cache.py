@@ -13,7 +13,7 @@ from pathlib import Path
 from devstack.console import Progress, progress
 from devstack.errors import DevstackError
 from devstack.locks import in_turn
-from devstack.processes import signal_group
+from devstack.processes import launching, signal_group
 from settings import environment
 
 STALL_SECONDS = 20.0
@@ -81,7 +81,7 @@ def run(
     """
     with log.open("ab") as output:
         popen = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            [*launching(None, signal.SIGTERM), *command], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             env={**environment(), **(env or {})}, start_new_session=True,
         )  # fmt: skip
     try:
