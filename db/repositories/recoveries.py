@@ -139,7 +139,7 @@ async def open_of_customer(session: Session, provider: str, customer_id: str) ->
 async def by_charge(session: Session, provider: str, charge_ids: Sequence[str]) -> list[dict[str, Any]]:
     """The recoveries that one of these charges belongs to, open or closed."""
     wanted = literal(list(charge_ids), ARRAY(TEXT))
-    mine = (table.c.provider == provider, table.c.charge_ids.overlap(wanted))
+    mine = (table.c.provider == provider, table.c.charge_ids.op("&&")(wanted))
     return await _listed(session, _shown().where(*mine).order_by(table.c.opened_at))
 
 

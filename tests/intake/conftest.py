@@ -1,0 +1,32 @@
+"""The intake works on a real PostgreSQL and a list of recoveries."""
+
+import io
+import logging as stdlib
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from observability import logging
+from tests.db.conftest import addresses, cluster, database, fresh_database, migrated
+from tests.intake.fakes import FakeRecoveries
+
+__all__ = ["addresses", "cluster", "database", "fresh_database", "log_lines", "migrated", "recoveries"]
+
+
+@pytest.fixture
+def recoveries() -> FakeRecoveries:
+    """Nothing runs yet."""
+    return FakeRecoveries()
+
+
+@pytest.fixture(autouse=True)
+def log_lines() -> Iterator[io.StringIO]:
+    """What is logged, as it is in production; the default would draw every exception with its locals."""
+    root = stdlib.getLogger()
+    handlers, level = root.handlers, root.level
+    lines = io.StringIO()
+    logging.configure("INFO", lines)
+    yield lines
+    structlog.reset_defaults()
+    root.handlers, root.level = handlers, level

@@ -1,0 +1,277 @@
+"""Every order in which an event can meet its recovery, and what becomes of it."""
+
+import asyncio
+
+import pytest
+
+from core.errors import EngineUnavailable, ProviderUnavailable, RunClosed
+from core.ids import recovery_id
+from core.payments import EventKind, ProviderEvent
+from db.session import Database
+from intake.deliver import OF_BOTH, OF_CUSTOMER, OF_INVOICE, Delivery, Status, deliver, without_effect
+from tests.intake.fakes import (
+    AWAY,
+    NOW,
+    PROVIDER_AWAY,
+    FakeGateway,
+    FakeRecoveries,
+    arrived,
+    canceled,
+    failure,
+    paid,
+    rows_of,
+    stored,
+    unique,
+    word,
+)
+
+WORLDS = ("nothing", "arrived", "starting", "open", "lost", "ended", "ended and forgotten")
+"""What is known of the event's invoice: nothing; its failure waits in the inbox; its workflow runs and has written
+nothing; it runs; its run was lost; it has ended; it has ended and Temporal has forgotten it."""
+
+
+async def world(name: str, db: Database, recoveries: FakeRecoveries) -> ProviderEvent:
+    """Builds it; the failure of the invoice in it."""
+    event = failure(unique("in"), customer_id=unique("cus"), subscription_id=unique("sub"))
+    rid = recovery_id("stripe", event.invoice_id or "")
+    if name in {"arrived", "starting"}:
+        await arrived(db, event)
+    if name in {"open", "lost", "ended", "ended and forgotten"}:
+        await stored(db, event, *([canceled()] if "ended" in name else []))
+    if name in {"starting", "open"}:
+        recoveries.running.add(rid)
+    if name == "ended":
+        recoveries.completed.add(rid)
+    return event
+
+
+A, I, D = Status.ACCEPTED, Status.IGNORED, Status.DEFERRED
+TABLE: dict[EventKind, tuple[Status, ...]] = {
+    # in the order of WORLDS
+    EventKind.PAYMENT_FAILED: (A, A, A, A, A, I, I),
+    EventKind.ACTION_REQUIRED: (A, A, A, A, A, I, I),
+    EventKind.INVOICE_PAID: (I, A, A, A, A, I, I),
+    EventKind.INVOICE_VOIDED: (I, A, A, A, A, I, I),
+    EventKind.INVOICE_UNCOLLECTIBLE: (I, A, A, A, A, I, I),
+    EventKind.WAKE: (I, A, A, A, A, I, I),
+    EventKind.DISPUTE_OPENED: (I, A, A, A, A, I, I),
+    EventKind.FRAUD_WARNING: (I, A, A, A, A, I, I),
+}
+BY_CUSTOMER = (
+    EventKind.METHOD_UPDATED,
+    EventKind.SUBSCRIPTION_ENDED,
+    EventKind.DISPUTE_OPENED,
+    EventKind.FRAUD_WARNING,
+)
+CASES = [
+    *((kind, place, answers[n]) for kind, answers in TABLE.items() for n, place in enumerate(WORLDS)),
+]
+
+
+@pytest.mark.parametrize(("kind", "place", "expected"), CASES)
+async def test_an_event_that_names_its_invoice(
+    kind: EventKind, place: str, expected: Status, database: Database, recoveries: FakeRecoveries
+) -> None:
+    about = await world(place, database, recoveries)
+    event = word(kind, invoice_id=about.invoice_id, provider_attempt=2)
+    verdict = await deliver(event, database, recoveries, NOW)
+    assert verdict.status is expected, verdict
+    _is_told(recoveries, about, event) if expected is A else _is_explained(verdict)
+
+
+@pytest.mark.parametrize("kind", BY_CUSTOMER)
+@pytest.mark.parametrize(("place", "expected"), list(zip(WORLDS, (I, A, A, A, A, I, I), strict=True)))
+async def test_an_event_that_names_its_customer(
+    kind: EventKind, place: str, expected: Status, database: Database, recoveries: FakeRecoveries
+) -> None:
+    about = await world(place, database, recoveries)
+    known = {"customer_id": about.customer_id, "subscription_id": about.subscription_id, "method_id": "pm_2"}
+    event = word(kind, **known)
+    verdict = await deliver(event, database, recoveries, NOW)
+    assert verdict.status is expected, verdict
+    _is_told(recoveries, about, event) if expected is A else _is_explained(verdict)
+
+
+def _is_told(recoveries: FakeRecoveries, about: ProviderEvent, event: ProviderEvent) -> None:
+    rid = recovery_id("stripe", about.invoice_id or "")
+    heard = [e.event_id for name, e in recoveries.told if name == rid] + [e.event_id for e in recoveries.begun]
+    assert heard.count(event.event_id) == 1
+
+
+def _is_explained(verdict: Delivery) -> None:
+    assert verdict.reason
+
+
+def test_every_kind_has_a_place() -> None:
+    """A new kind must not be ignored because nobody thought of it."""
+    idle = {EventKind.RETRY_SCHEDULED, EventKind.OTHER}
+    assert OF_INVOICE | OF_CUSTOMER | OF_BOTH | idle == set(EventKind)
+    assert set(TABLE) | set(BY_CUSTOMER) | idle == set(EventKind)
+
+
+@pytest.mark.parametrize(
+    ("event", "reason"),
+    [
+        (word(EventKind.OTHER, detail="live event for a test key", invoice_id="in_x"), "live event for a test key"),
+        (word(EventKind.OTHER), "test.other has no effect on recoveries"),
+        (word(EventKind.RETRY_SCHEDULED, invoice_id="in_x"), "the provider's own schedule"),
+        (word(EventKind.PAYMENT_FAILED, customer_id="cus_x"), "it names neither invoice nor payment"),
+        (word(EventKind.METHOD_UPDATED), "it names neither invoice nor payment nor customer"),
+    ],
+)
+def test_an_event_without_effect_says_why(event: ProviderEvent, reason: str) -> None:
+    verdict = without_effect(event)
+    assert verdict
+    assert verdict.status is Status.IGNORED
+    assert (verdict.reason or "").startswith(reason)
+
+
+async def test_a_run_that_was_lost_is_resumed_before_it_is_told(database: Database, recoveries: FakeRecoveries) -> None:
+    about = await world("lost", database, recoveries)
+    await deliver(word(EventKind.INVOICE_PAID, invoice_id=about.invoice_id), database, recoveries, NOW)
+    assert recoveries.resumed == [recovery_id("stripe", about.invoice_id or "")]
+    assert not recoveries.begun
+
+
+async def test_a_failure_that_still_waits_starts_first(database: Database, recoveries: FakeRecoveries) -> None:
+    """The order of two events that were kept while Temporal was away is the order in which they came."""
+    about = await world("arrived", database, recoveries)
+    await deliver(word(EventKind.INVOICE_PAID, invoice_id=about.invoice_id), database, recoveries, NOW)
+    assert [event.event_id for event in recoveries.begun] == [about.event_id]
+    assert [event.kind for _, event in recoveries.told] == [EventKind.INVOICE_PAID]
+
+
+@pytest.mark.parametrize("place", ["ended", "ended and forgotten"])
+async def test_late_news_is_kept_once(place: str, database: Database, recoveries: FakeRecoveries) -> None:
+    about = await world(place, database, recoveries)
+    rid = recovery_id("stripe", about.invoice_id or "")
+    event = word(EventKind.PAYMENT_FAILED, invoice_id=about.invoice_id, provider_attempt=2)
+    verdicts = await asyncio.gather(*(deliver(event, database, recoveries, NOW) for _ in range(4)))
+    assert {(v.status, v.recovery_id) for v in verdicts} == {(Status.IGNORED, rid)}
+    assert verdicts[0].reason == "late: this recovery has ended canceled"
+    assert (await rows_of(database, rid)).count("event.late") == 1
+    assert not recoveries.running
+
+
+async def test_late_confirmation_is_no_news(database: Database, recoveries: FakeRecoveries) -> None:
+    about = failure(unique("in"))
+    rid = (await stored(database, about, paid())).recovery_id
+    verdict = await deliver(word(EventKind.INVOICE_PAID, invoice_id=about.invoice_id), database, recoveries, NOW)
+    assert verdict.reason == "nothing new: this recovery has ended recovered"
+    assert "event.late" not in await rows_of(database, rid)
+
+
+async def test_a_run_that_completes_while_it_is_begun(database: Database, recoveries: FakeRecoveries) -> None:
+    """Between our look at the log and Temporal's answer the recovery may end."""
+    about = await world("open", database, recoveries)
+    rid = recovery_id("stripe", about.invoice_id or "")
+
+    class Ending(FakeRecoveries):
+        async def begin(self, event: ProviderEvent) -> None:
+            await _end(database, rid)
+            raise RunClosed(rid)
+
+    event = word(EventKind.PAYMENT_FAILED, invoice_id=about.invoice_id, provider_attempt=2)
+    verdict = await deliver(event, database, Ending(), NOW)
+    assert verdict.reason == "late: this recovery has ended canceled"
+
+
+async def _end(db: Database, rid: str) -> None:
+    from db.repositories import event_log
+
+    async with db.begin() as session:
+        recovery = await event_log.recovery(session, rid)
+        assert recovery
+        await event_log.append(session, recovery, [canceled()], NOW)
+
+
+async def test_a_completed_run_without_an_end_in_its_log_is_not_swallowed(
+    database: Database, recoveries: FakeRecoveries
+) -> None:
+    about = await world("lost", database, recoveries)
+    recoveries.completed.add(recovery_id("stripe", about.invoice_id or ""))
+    verdict = await deliver(word(EventKind.INVOICE_PAID, invoice_id=about.invoice_id), database, recoveries, NOW)
+    assert verdict.status is Status.DEFERRED
+    assert verdict.reason == "its run has completed in Temporal, but its log has no end"
+
+
+async def test_another_subscription_of_the_customer_is_left_alone(
+    database: Database, recoveries: FakeRecoveries
+) -> None:
+    about = await world("open", database, recoveries)
+    event = word(EventKind.SUBSCRIPTION_ENDED, customer_id=about.customer_id, subscription_id="sub_other")
+    verdict = await deliver(event, database, recoveries, NOW)
+    assert verdict.status is Status.IGNORED
+    assert not recoveries.told
+
+
+async def test_a_dispute_halts_everything_of_the_customer(database: Database, recoveries: FakeRecoveries) -> None:
+    """Also what is about other invoices, and once each."""
+    customer = unique("cus")
+    invoices = [unique("in") for _ in range(3)]
+    for invoice in invoices:
+        recoveries.running.add((await stored(database, failure(invoice, customer_id=customer))).recovery_id)
+    event = word(EventKind.DISPUTE_OPENED, invoice_id=invoices[1], customer_id=customer)
+    verdict = await deliver(event, database, recoveries, NOW)
+    assert verdict == Delivery(status=Status.ACCEPTED, recovery_id=recovery_id("stripe", invoices[1]))
+    assert sorted(name for name, _ in recoveries.told) == sorted(recovery_id("stripe", i) for i in invoices)
+
+
+async def test_a_dispute_about_a_closed_recovery_is_kept_and_halts_the_others(
+    database: Database, recoveries: FakeRecoveries
+) -> None:
+    customer, won, other = unique("cus"), unique("in"), unique("in")
+    closed = await stored(database, failure(won, customer_id=customer), paid())
+    recoveries.running.add((await stored(database, failure(other, customer_id=customer))).recovery_id)
+    event = word(EventKind.DISPUTE_OPENED, invoice_id=won, customer_id=customer)
+    verdict = await deliver(event, database, recoveries, NOW)
+    assert verdict.recovery_id == recovery_id("stripe", other)
+    assert "event.late" in await rows_of(database, closed.recovery_id)
+
+
+class TestPaymentsOnly:
+    """Events that name neither invoice nor customer."""
+
+    async def test_our_own_tables_know_our_own_charges(self, database: Database, recoveries: FakeRecoveries) -> None:
+        charge, invoice = unique("ch"), unique("in")
+        about = failure(invoice, failure={"charge_id": charge}, customer_id=unique("cus"))
+        recoveries.running.add((await stored(database, about)).recovery_id)
+        verdict = await deliver(word(EventKind.DISPUTE_OPENED, payment_id=charge), database, recoveries, NOW)
+        assert verdict == Delivery(status=Status.ACCEPTED, recovery_id=recovery_id("stripe", invoice))
+
+    async def test_the_relay_must_ask_the_provider(self, database: Database, recoveries: FakeRecoveries) -> None:
+        event = word(EventKind.DISPUTE_OPENED, payment_id=unique("pi"))
+        assert (await deliver(event, database, recoveries, NOW)).status is Status.DEFERRED
+        about = await world("open", database, recoveries)
+        gateway = FakeGateway(owner={"invoice_id": about.invoice_id, "customer_id": about.customer_id})
+        verdict = await deliver(event, database, recoveries, NOW, gateway.resolve)
+        assert verdict.status is Status.ACCEPTED
+        assert len(recoveries.told) == 1
+
+    async def test_a_customer_alone_is_enough(self, database: Database, recoveries: FakeRecoveries) -> None:
+        about = await world("open", database, recoveries)
+        gateway = FakeGateway(owner={"customer_id": about.customer_id})
+        event = word(EventKind.FRAUD_WARNING, payment_id=unique("pi"))
+        assert (await deliver(event, database, recoveries, NOW, gateway.resolve)).status is Status.ACCEPTED
+
+    async def test_a_payment_nobody_knows(self, database: Database, recoveries: FakeRecoveries) -> None:
+        event = word(EventKind.DISPUTE_OPENED, payment_id=unique("pi"))
+        verdict = await deliver(event, database, recoveries, NOW, FakeGateway().resolve)
+        assert verdict.status is Status.IGNORED
+        assert verdict.reason == "the provider knows no invoice or customer for this payment"
+
+    async def test_a_provider_that_is_away_raises(self, database: Database, recoveries: FakeRecoveries) -> None:
+        event = word(EventKind.DISPUTE_OPENED, payment_id=unique("pi"))
+        with pytest.raises(ProviderUnavailable):
+            await deliver(event, database, recoveries, NOW, FakeGateway(failing=PROVIDER_AWAY).resolve)
+
+
+@pytest.mark.parametrize("kind", [EventKind.PAYMENT_FAILED, EventKind.INVOICE_PAID])
+async def test_temporal_away_raises_and_writes_nothing(
+    kind: EventKind, database: Database, recoveries: FakeRecoveries
+) -> None:
+    about = await world("open", database, recoveries)
+    recoveries.failing = AWAY
+    with pytest.raises(EngineUnavailable):
+        await deliver(word(kind, invoice_id=about.invoice_id), database, recoveries, NOW)
+    assert await rows_of(database, recovery_id("stripe", about.invoice_id or "")) == ["payment.failed"]
