@@ -30,8 +30,8 @@ def upgrade(owner_url: str, writer_role: str | None, revision: str = "head") -> 
     with _alone(owner_url) as connection:
         command.upgrade(_config(connection), revision)
         if revision == "head":
-            with connection.begin():
-                grant(connection, writer_role)
+            grant(connection, writer_role)
+        connection.commit()
 
 
 def downgrade(owner_url: str, revision: str, discard: bool = False) -> None:
@@ -40,6 +40,7 @@ def downgrade(owner_url: str, revision: str, discard: bool = False) -> None:
         if revision == "base" and not discard and _holds_events(connection):
             raise Refused("event_log", "The event log holds rows; a downgrade to base would delete them.")
         command.downgrade(_config(connection), revision)
+        connection.commit()
 
 
 async def at_head(engine: AsyncEngine) -> bool:

@@ -122,10 +122,14 @@ async def test_an_import_of_years_ago_gets_its_partition(database: Database) -> 
 
 async def test_a_rolled_back_append_leaves_nothing(database: Database) -> None:
     opened = blank("in_rollback")
-    with pytest.raises(ZeroDivisionError):
+
+    async def broken_off() -> None:
         async with database.begin() as session:
             await event_log.append(session, opened, [failed()], NOW)
             raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await broken_off()
     assert await whole(database, opened.recovery_id) == []
     async with database.begin() as session:
         assert await recoveries.get(session, opened.recovery_id) is None

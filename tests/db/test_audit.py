@@ -1,0 +1,130 @@
+"""The read model always follows from the log, and whoever changes either behind our back is found out."""
+
+from collections.abc import AsyncIterator, Callable
+from itertools import count
+from typing import Any
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from sqlalchemy import text
+
+from core.events import Event, EventType
+from core.retry import machine
+from core.retry.recovery import Recovery
+from db import audit
+from db.rebuild import differences, rebuild
+from db.repositories import event_log
+from db.session import Database
+from tests.db.conftest import Addresses
+from tests.db.stories import NOW, batches, blank, canceled, event, failed
+
+NUMBERS = count()
+
+
+@pytest.fixture
+async def mine(fresh_database: Callable[..., Addresses], migrated: str) -> AsyncIterator[tuple[Database, Addresses]]:
+    """A database for one test, since what is forged stays forged."""
+    made = fresh_database(migrated)
+    database = Database(made.writer)
+    yield database, made
+    await database.close()
+
+
+async def write(database: Database, invoice_id: str, transitions: list[list[Event]]) -> Recovery:
+    """A recovery whose workflow appended these transitions."""
+    recovery = blank(invoice_id)
+    for events in transitions:
+        async with database.begin() as session:
+            recovery = machine.fold(recovery, await event_log.append(session, recovery, events, NOW))
+    return recovery
+
+
+async def agree(database: Database) -> bool:
+    async with database.begin() as session:
+        return await differences(session) == []
+
+
+@given(transitions=batches())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_whatever_happens_the_log_alone_gives_the_live_row(
+    database: Database, transitions: list[list[Event]]
+) -> None:
+    name = f"in_any_{next(NUMBERS)}"
+    recovery = await write(database, name, transitions)
+    async with database.begin() as session:
+        assert await event_log.recovery(session, recovery.recovery_id) == recovery
+    assert (await audit.verify(database, recovery.recovery_id)).clean
+
+
+async def test_a_lost_read_model_is_made_again_from_the_log(mine: tuple[Database, Addresses]) -> None:
+    database, _ = mine
+    for n in range(7):
+        await write(database, f"in_{n}", [[failed()], [event(EventType.PAUSED)], [canceled()]][: n % 3 + 1])
+    before = await _table(database)
+    async with database.begin() as session:
+        await session.execute(text("DELETE FROM recovery WHERE invoice_id <> 'in_3'"))
+        await session.execute(text("UPDATE recovery SET state = 'recovered', invoice_id = 'in_x', checked_at = now()"))
+        await session.execute(text("INSERT INTO recovery SELECT (r).* FROM (SELECT jsonb_populate_record(recovery,"
+            " '{\"recovery_id\": \"ghost\", \"invoice_id\": \"ghost\"}') AS r FROM recovery) AS made"))  # fmt: skip
+    assert not await agree(database)
+    told: list[int] = []
+    async with database.begin() as session:
+        assert await rebuild(session, told.append) == 7
+    assert told[-1] == 7
+    assert await agree(database)
+    assert await _table(database) == before
+
+
+async def _table(database: Database) -> list[Any]:
+    async with database.begin() as session:
+        query = text("SELECT to_jsonb(r) - 'checked_at' FROM recovery r ORDER BY recovery_id")
+        return list((await session.execute(query)).scalars())
+
+
+def forge(addresses: Addresses, *statements: str) -> None:
+    """What somebody with all power over the database could do."""
+    with psycopg.connect(addresses.superuser.replace("+psycopg", "")) as connection:
+        connection.execute("ALTER TABLE event_log DISABLE TRIGGER ALL")
+        for statement in statements:
+            connection.execute(statement)
+        connection.execute("ALTER TABLE event_log ENABLE TRIGGER ALL")
+
+
+CHANGED = "not what was hashed"
+FORGERIES = {
+    "UPDATE event_log SET data = data || '{\"amount\": 1}' WHERE sequence = 1": CHANGED,
+    "UPDATE event_log SET recorded_at = recorded_at - interval '1 microsecond' WHERE sequence = 2": CHANGED,
+    "UPDATE event_log SET hash = sha256(hash) WHERE sequence = 2": "does not follow",
+    "UPDATE event_log SET data = '{\"a\": 0.1}' WHERE sequence = 2": CHANGED,
+    "UPDATE event_log SET type = 'nonsense' WHERE sequence = 2": "can't be read",
+    "DELETE FROM event_log WHERE sequence = 1": "row 1 is missing",
+    "DELETE FROM event_log WHERE sequence = 2": "row 2 is missing",
+    "DELETE FROM event_log WHERE sequence = 3": "read model has sequence = 3, the log says 2",
+    "DELETE FROM event_log": "the log does not",
+    "UPDATE event_log SET opened_on = '2026-10-01' WHERE sequence = 2": "row 2 is missing",
+    "UPDATE recovery SET amount = 1": "read model has amount = 1, the log says 500",
+    "DELETE FROM recovery": "read model has row = None",
+}
+
+
+@pytest.mark.parametrize(("forgery", "complaint"), FORGERIES.items())
+async def test_a_forgery_is_found(mine: tuple[Database, Addresses], forgery: str, complaint: str) -> None:
+    database, addresses = mine
+    recovery = await write(database, "in_1", [[failed()], [event(EventType.PAUSED)], [event(EventType.RESUMED)]])
+    honest = await write(database, "in_2", [[failed()]])
+    assert await audit.verify(database) == audit.AuditReport(recoveries=2, rows=4)
+    forge(addresses, f"{forgery} {'AND' if 'WHERE' in forgery else 'WHERE'} recovery_id = '{recovery.recovery_id}'")
+    report = await audit.verify(database)
+    assert any(complaint in problem.what for problem in report.problems), report
+    assert {problem.recovery_id for problem in report.problems} == {recovery.recovery_id}
+    assert (await audit.verify(database, honest.recovery_id)).clean
+    assert not (await audit.verify(database, recovery.recovery_id)).clean
+
+
+async def test_progress_is_told_and_writers_go_on_meanwhile(database: Database) -> None:
+    await write(database, f"in_any_{next(NUMBERS)}", [[failed()]])
+    told: list[int] = []
+    report = await audit.verify(database, progress=told.append)
+    assert told == list(range(1, report.recoveries + 1))
+    assert (await audit.verify(database, "recovery-stripe-unknown")) == audit.AuditReport()

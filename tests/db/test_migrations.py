@@ -1,0 +1,141 @@
+"""Migrations go up, down and up again, two migrators take turns, and the writer ends up with its rights only."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import Connection, inspect, make_url
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.types import TypeEngine
+
+from core.errors import Refused, StoreUnavailable
+from db import migrate, models
+from db.repositories import event_log
+from db.session import Database
+from devstack.postgres import WRITER
+from tests.db.conftest import Addresses
+from tests.db.stories import NOW, blank, failed
+
+TABLES = {"event_log", "recovery", "webhook_inbox", "api_key"}
+Fresh = Callable[..., Addresses]
+
+
+def plain(address: str) -> str:
+    """The address as psycopg itself takes it."""
+    return address.replace("+psycopg", "")
+
+
+def names(address: str) -> set[str]:
+    """Everything of ours in the database: tables, partitions, indexes, functions."""
+    with psycopg.connect(plain(address)) as connection:
+        found = connection.execute(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname !~ '^alembic'"
+            " UNION SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
+        )
+        return {row[0] for row in found}
+
+
+async def at_head(address: str) -> bool:
+    database = Database(address)
+    try:
+        return await migrate.at_head(database.engine)
+    finally:
+        await database.close()
+
+
+async def test_up_down_and_up_again(fresh_database: Fresh) -> None:
+    made = fresh_database()
+    assert not await at_head(made.owner)
+    migrate.upgrade(made.owner, WRITER)
+    first = names(made.owner)
+    assert first >= TABLES
+    assert await at_head(made.writer)
+    migrate.downgrade(made.owner, "base")
+    assert names(made.owner) == set()
+    assert not await at_head(made.owner)
+    migrate.upgrade(made.owner, WRITER)
+    assert names(made.owner) == first
+    assert await at_head(made.writer)
+
+
+def test_each_step_goes_down_and_up(fresh_database: Fresh) -> None:
+    owner = fresh_database().owner
+    migrate.upgrade(owner, None)
+    whole = names(owner)
+    for revision in ("0003", "0002", "0001"):
+        migrate.downgrade(owner, revision)
+        migrate.upgrade(owner, None)
+        assert names(owner) == whole
+
+
+def test_migrators_take_turns(fresh_database: Fresh) -> None:
+    owner = fresh_database().owner
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda _: migrate.upgrade(owner, WRITER), range(4)))
+    assert names(owner) >= TABLES
+
+
+async def test_a_log_with_rows_is_not_dropped_by_accident(fresh_database: Fresh) -> None:
+    made = fresh_database()
+    migrate.upgrade(made.owner, WRITER)
+    database = Database(made.writer)
+    async with database.begin() as session:
+        await event_log.append(session, blank("in_kept"), [failed()], NOW)
+    await database.close()
+    with pytest.raises(Refused):
+        migrate.downgrade(made.owner, "base")
+    assert names(made.owner) >= TABLES
+    migrate.downgrade(made.owner, "base", discard=True)
+    assert names(made.owner) == set()
+
+
+async def test_the_models_are_what_the_migrations_make(database: Database) -> None:
+    async with database.engine.connect() as connection:
+        for table in models.METADATA.sorted_tables:
+            made = await connection.run_sync(_columns, table.name)
+            assert made == [(column.name, _spelled(column.type), column.nullable) for column in table.columns]
+
+
+def _columns(connection: Connection, table: str) -> list[tuple[str, str, bool]]:
+    """Name, type and nullability of each column as the database has them."""
+    return [(one["name"], _spelled(one["type"]), one["nullable"]) for one in inspect(connection).get_columns(table)]
+
+
+def _spelled(kind: TypeEngine[Any]) -> str:
+    return str(kind.compile(postgresql.dialect()))  # type: ignore[no-untyped-call]
+
+
+def test_one_role_for_both_needs_no_grants(fresh_database: Fresh) -> None:
+    made = fresh_database()
+    migrate.upgrade(made.owner, make_url(made.owner).username)
+    with psycopg.connect(plain(made.owner)) as connection:
+        assert connection.execute("SELECT count(*) FROM event_log").fetchone() == (0,)
+
+
+def test_a_later_run_puts_rights_right(fresh_database: Fresh) -> None:
+    made = fresh_database()
+    migrate.upgrade(made.owner, WRITER)
+    with psycopg.connect(plain(made.owner), autocommit=True) as owner:
+        owner.execute(f"GRANT ALL ON event_log TO {WRITER}")
+    migrate.upgrade(made.owner, WRITER)
+    with psycopg.connect(plain(made.writer)) as writer:
+        rights = writer.execute(
+            "SELECT string_agg(privilege_type, ',' ORDER BY privilege_type) FROM information_schema.role_table_grants"
+            " WHERE table_name = 'event_log' AND grantee = current_user"
+        ).fetchone()
+    assert rights == ("INSERT,SELECT",)
+
+
+def test_no_server_is_one_clear_error() -> None:
+    with pytest.raises(StoreUnavailable):
+        migrate.upgrade("postgresql://nobody@127.0.0.1:1/none", None)
+
+
+async def test_readiness_without_a_server_is_one_clear_error() -> None:
+    database = Database("postgresql://nobody@127.0.0.1:1/none")
+    with pytest.raises(StoreUnavailable):
+        await asyncio.wait_for(migrate.at_head(database.engine), 5)
+    await database.close()
