@@ -16,7 +16,7 @@ from temporalio.worker import PollerBehaviorAutoscaling, Worker
 
 import catalog
 from activities.charging import Charging
-from activities.decisions import Decisions, Knowledge
+from activities.decisions import Decisions, Knowledge, history_in
 from activities.log import Log
 from activities.maintenance import Maintenance
 from activities.recording import Recording
@@ -69,7 +69,7 @@ class Parts:
 
 def recovery_worker(parts: Parts) -> Worker:
     """Workflows, decisions, rows and the relay."""
-    decisions = Decisions(parts.knowledge(), parts.database, parts.log)
+    decisions = Decisions(parts.knowledge(), history_in(parts.database), parts.log)
     recording = Recording(parts.log, SearchableNames(parts.client))
     maintenance = Maintenance(parts.database, TemporalRecoveries(parts.client), parts.gateways)
     return Worker(

@@ -2,6 +2,7 @@
 thousands of recoveries sleep: the answers are in the history.
 """
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from temporalio import activity
@@ -18,8 +19,22 @@ from core.retry.decide import Findings, Means, decide
 from core.retry.pace import Pace
 from core.retry.policy import StrategyFactory
 from core.segmentation.segment import CustomerProfile, Segment, segment
-from db.repositories import history
+from db.repositories.history import CustomerHistory, customer_history
 from db.session import Database
+
+
+History = Callable[[str, str, str], Awaitable[CustomerHistory]]
+"""What our own log says of a customer: provider, customer id, and the recovery that doesn't count."""
+
+
+def history_in(database: Database) -> History:
+    """The history as PostgreSQL holds it."""
+
+    async def look_up(provider: str, customer_id: str, but_not: str) -> CustomerHistory:
+        async with database.begin() as session:
+            return await customer_history(session, provider, customer_id, but_not)
+
+    return look_up
 
 
 class Knowledge:
@@ -39,9 +54,9 @@ class Knowledge:
 class Decisions:
     """Classify, segment, plan."""
 
-    def __init__(self, knowledge: Knowledge, database: Database, log: Log) -> None:
+    def __init__(self, knowledge: Knowledge, history: History, log: Log) -> None:
         self._knowledge = knowledge
-        self._database = database
+        self._history = history
         self._log = log
 
     @activity.defn
@@ -82,8 +97,7 @@ class Decisions:
         customer_id = facts.customer.customer_id if facts.customer else recovery.customer_id
         if customer_id is None:
             return known
-        async with self._database.begin() as session:
-            past = await history.customer_history(session, recovery.provider, customer_id, recovery.recovery_id)
+        past = await self._history(recovery.provider, customer_id, recovery.recovery_id)
         currency = facts.invoice.currency or recovery.currency
         return known.model_copy(
             update={

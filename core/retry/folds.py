@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from core.classifier.taxonomy import Cause
+from core.classifier.taxonomy import Category, Cause
 from core.events import EventType, Record, State, Trigger, moment
 from core.payments import ChargeOrder, Failure, Outcome
 from core.retry.recovery import Ending, Recovery
@@ -39,7 +39,7 @@ def _having_seen(recovery: Recovery, data: Mapping[str, Any]) -> Recovery:
 
 def _classified(recovery: Recovery, record: Record) -> Recovery:
     return recovery.having(
-        category=record.data["category"],
+        category=Category(record.data["category"]),
         cause=Cause(record.data["cause"]),
         failure=Failure.model_validate(record.data.get("failure") or recovery.failure),
         unread=False,

@@ -1,0 +1,41 @@
+"""Values for tests, with everything that doesn't matter filled in."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from core.payments import EventKind, Failure, ProviderEvent
+
+THEN = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+"""A Monday morning."""
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+
+def a_failure_event(**changes: Any) -> ProviderEvent:
+    """`invoice.payment_failed`, first attempt, insufficient funds."""
+    return an_event(
+        EventKind.PAYMENT_FAILED,
+        **{
+            "event_id": "evt_failed_1",
+            "event_type": "invoice.payment_failed",
+            "provider_attempt": 1,
+            "amount": 4900,
+            "currency": "EUR",
+            "failure": Failure(code="insufficient_funds"),
+        }
+        | changes,
+    )
+
+
+def an_event(kind: EventKind, **changes: Any) -> ProviderEvent:
+    """Any provider event about invoice in_1 of customer cus_1."""
+    known: dict[str, Any] = {
+        "provider": "stripe",
+        "event_id": f"evt_{kind.value}",
+        "event_type": f"test.{kind.value}",
+        "kind": kind,
+        "occurred_at": THEN,
+        "invoice_id": "in_1",
+        "customer_id": "cus_1",
+    }
+    return ProviderEvent(**known | changes)

@@ -1,0 +1,101 @@
+"""A provider in memory that does what a script says and counts the money."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from core.errors import ProviderUnavailable
+from core.payments import (
+    Card,
+    ChargeOrder,
+    ChargeResult,
+    CustomerView,
+    Failure,
+    FailureFacts,
+    InvoiceStatus,
+    InvoiceView,
+    Outcome,
+    ProviderEvent,
+    Risk,
+)
+
+SUCCEED = ChargeResult(outcome=Outcome.SUCCEEDED, charge_id="ch_ok")
+UNKNOWN = ChargeResult(outcome=Outcome.UNKNOWN, reason="timeout")
+
+
+def declined(code: str) -> ChargeResult:
+    """A decline with this code."""
+    return ChargeResult(outcome=Outcome.DECLINED, failure=Failure(code=code))
+
+
+@dataclass
+class ScriptedGateway:
+    """`script` is consumed by new keys only: a repeat of a key gets the answer that the key got."""
+
+    failure: Failure
+    script: list[ChargeResult] = field(default_factory=list)
+    invoice: InvoiceView = InvoiceView(
+        invoice_id="in_1", status=InvoiceStatus.OPEN, amount_due=4900, currency="EUR", customer_id="cus_1"
+    )
+    risk: Risk = Risk()
+    created_at: datetime | None = None
+    idempotency: timedelta | None = timedelta(hours=23)
+    can_read: bool = True
+    orders: list[ChargeOrder] = field(default_factory=list)
+    answers: dict[str, ChargeResult] = field(default_factory=dict)
+    settlements: list[ChargeResult] = field(default_factory=list)
+    away: int = 0
+    """How many of the next reads fail."""
+
+    @property
+    def charged(self) -> int:
+        """Successful charges."""
+        return sum(answer.outcome is Outcome.SUCCEEDED for answer in self.answers.values())
+
+    def becomes(self, status: InvoiceStatus) -> None:
+        """The invoice changes at the provider."""
+        self.invoice = self.invoice.model_copy(update={"status": status})
+
+    async def read_invoice(self, invoice_id: str) -> InvoiceView:
+        """The invoice as it stands."""
+        if self.away > 0:
+            self.away -= 1
+            raise ProviderUnavailable("scripted: away")
+        return self.invoice.model_copy(update={"invoice_id": invoice_id})
+
+    async def read_failure(self, invoice_id: str, event: ProviderEvent | None) -> FailureFacts:
+        """The invoice with the scripted failure."""
+        customer = CustomerView(customer_id="cus_1", created_at=self.created_at)
+        return FailureFacts(
+            invoice=await self.read_invoice(invoice_id),
+            failure=event.failure if event and event.failure else self.failure,
+            card=Card(fingerprint="fp_1", network="visa"),
+            customer=customer,
+            risk=self.risk,
+        )
+
+    async def charge(self, order: ChargeOrder) -> ChargeResult:
+        """The next outcome of the script for a new key."""
+        self.orders.append(order)
+        if order.idempotency_key not in self.answers:
+            self.answers[order.idempotency_key] = self.script.pop(0) if self.script else SUCCEED
+        answer = self.answers[order.idempotency_key]
+        if answer.outcome is Outcome.SUCCEEDED:
+            self.becomes(InvoiceStatus.PAID)
+        return answer
+
+    async def settle(self, _: ChargeOrder) -> ChargeResult:
+        """The next scripted settlement; unknown without one."""
+        return self.settlements.pop(0) if self.settlements else UNKNOWN
+
+    async def resolve(self, event: ProviderEvent) -> ProviderEvent:
+        """Nothing to add."""
+        return event
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
+
+
+def keys(orders: Iterable[ChargeOrder]) -> list[str]:
+    """The idempotency keys in the order they were sent."""
+    return [order.idempotency_key for order in orders]

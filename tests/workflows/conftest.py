@@ -1,0 +1,171 @@
+"""The real workflow and the real activities on the time-skipping server; provider and log in memory.
+
+The server's clock is global: one recovery at a time.
+"""
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from temporalio.client import WorkflowHandle
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+import catalog
+from activities.charging import Charging
+from activities.decisions import Decisions, Knowledge
+from activities.recording import Recording
+from core.contracts import Command, RecoveryInput, RecoveryStatus
+from core.events import EventType, Record
+from core.payments import Failure, ProviderEvent
+from core.retry.pace import Pace
+from db.repositories.history import CustomerHistory
+from devstack import testserver
+from providers.base import installed
+from settings import SHIPPED_POLICY, Settings
+from tests.support.builders import a_failure_event
+from tests.support.gateway import ScriptedGateway
+from tests.support.memory_log import MemoryLog
+from workflows.names import QUEUE, charges
+from workflows.registry import WORKFLOWS, plugin
+
+
+@pytest.fixture(scope="session")
+async def time_server() -> AsyncIterator[WorkflowEnvironment]:
+    """The time-skipping server, with our plugin on its client."""
+    program = str(testserver.executable(Settings().temporal_test_server))
+    async with await WorkflowEnvironment.start_time_skipping(
+        test_server_existing_path=program, plugins=[plugin()], test_server_startup_timeout=timedelta(seconds=60)
+    ) as environment:
+        yield environment
+
+
+@pytest.fixture(scope="session")
+def knowledge() -> Knowledge:
+    """The shipped tables, policy and strategies at real speed."""
+    strategies = catalog.strategies()
+    codes = {name: provider.decline_codes for name, provider in installed({}).items()}
+    return Knowledge(catalog.tables(codes), catalog.PolicyFile(SHIPPED_POLICY, strategies), strategies, Pace())
+
+
+async def nobody_knows(_: str, __: str, ___: str) -> CustomerHistory:
+    """A customer without a past."""
+    return CustomerHistory()
+
+
+@dataclass
+class Campaign:
+    """One recovery under test: what is said to it, and what came of it."""
+
+    environment: WorkflowEnvironment
+    gateway: ScriptedGateway
+    log: MemoryLog = field(default_factory=MemoryLog)
+    invoice_id: str = field(default_factory=lambda: f"in_{uuid.uuid4().hex[:8]}")
+    handle: WorkflowHandle[Any, RecoveryStatus] | None = None
+
+    async def begin(self, event: ProviderEvent | None = None, history_limit: int = 10_000) -> datetime:
+        """The failure arrives; answers with the moment it happened."""
+        now = await self.environment.get_current_time()
+        await self.say(event or a_failure_event(occurred_at=now), history_limit=history_limit)
+        return now
+
+    async def say(self, event: ProviderEvent, history_limit: int = 10_000) -> None:
+        """A provider event, by signal with start as the intake does it."""
+        self.handle = await self.environment.client.start_workflow(
+            "PaymentRecovery",
+            RecoveryInput(provider="stripe", invoice_id=self.invoice_id, history_limit=history_limit),
+            id=f"recovery-stripe-{self.invoice_id}",
+            task_queue=QUEUE,
+            result_type=RecoveryStatus,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            start_signal="provider_event",
+            start_signal_args=[event.model_copy(update={"invoice_id": self.invoice_id})],
+        )
+
+    @property
+    def run(self) -> WorkflowHandle[Any, RecoveryStatus]:
+        """The running recovery."""
+        assert self.handle is not None, "begin first"
+        return self.handle
+
+    async def ask(self, update: str, command: Command) -> RecoveryStatus:
+        """An operator's wish as an update."""
+        return await self.run.execute_update(update, command, result_type=RecoveryStatus)
+
+    async def after(self, span: timedelta) -> datetime:
+        """Let time pass."""
+        await self.environment.sleep(span)
+        return await self.environment.get_current_time()
+
+    async def end(self) -> RecoveryStatus:
+        """Time passes until it is over."""
+        return await self.run.result()
+
+    @property
+    def records(self) -> list[Record]:
+        """The log."""
+        return self.log.rows.get(f"recovery-stripe-{self.invoice_id}", [])
+
+    @property
+    def story(self) -> list[str]:
+        """The types of all rows."""
+        return [record.type.value for record in self.records]
+
+    def first(self, kind: EventType) -> Record:
+        """The first row of that type."""
+        return next(record for record in self.records if record.type is kind)
+
+    def every(self, kind: EventType) -> list[Record]:
+        """All rows of that type."""
+        return [record for record in self.records if record.type is kind]
+
+
+class Campaigns:
+    """Makes campaigns; workers run while one is under way."""
+
+    def __init__(self, environment: WorkflowEnvironment, knowledge: Knowledge, stack: AsyncExitStack) -> None:
+        self._environment, self._knowledge, self._stack = environment, knowledge, stack
+
+    async def __call__(self, code: str = "insufficient_funds", **gateway: Any) -> Campaign:
+        """A campaign against a provider whose invoice failed with this code."""
+        scripted = ScriptedGateway(failure=gateway.pop("failure", Failure(code=code)), **gateway)
+        campaign = Campaign(self._environment, scripted)
+        await self.work(campaign)
+        return campaign
+
+    async def work(self, campaign: Campaign) -> None:
+        """Workers for it."""
+        decisions = Decisions(self._knowledge, nobody_knows, campaign.log)
+        recording = Recording(campaign.log, _nothing_searchable)
+        charging = Charging({"stripe": campaign.gateway}, campaign.log)
+        client = self._environment.client
+        quick = [
+            recording.open_recovery,
+            recording.record_events,
+            decisions.classify_failure,
+            decisions.segment_customer,
+            decisions.plan_retry,
+        ]
+        calls = [charging.read_failure, charging.charge_invoice, charging.settle_charge]
+        for worker in (
+            Worker(client, task_queue=QUEUE, workflows=WORKFLOWS, activities=quick, max_cached_workflows=0),
+            Worker(client, task_queue=charges("stripe"), activities=calls),
+        ):
+            await self._stack.enter_async_context(worker)
+
+
+async def _nothing_searchable() -> tuple[str, ...]:
+    return ()
+
+
+@pytest.fixture
+async def campaigns(time_server: WorkflowEnvironment, knowledge: Knowledge) -> AsyncIterator[Campaigns]:
+    """Campaigns one after another on the session's server."""
+    async with AsyncExitStack() as stack:
+        yield Campaigns(time_server, knowledge, stack)
