@@ -39,7 +39,9 @@ def is_program(path: Path) -> bool:
 def workshop(name: str) -> Iterator[Path]:
     """An empty folder in the cache for making `name`, by one process at a time; gone afterwards."""
     with in_turn(cache_dir() / f"{name}.lock"):
-        folder = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=cache_dir()))
+        for abandoned in cache_dir().glob(f".{name}.*"):
+            shutil.rmtree(abandoned, ignore_errors=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=cache_dir()))
         try:
             yield folder
         finally:
