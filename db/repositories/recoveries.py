@@ -81,7 +81,7 @@ def due_at(recovery: Recovery, now: datetime) -> datetime | None:
 async def save(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
     """Writes rows that `project` made, over older ones of the same recovery."""
     if rows:
-        await session.execute(_upsert(), list(rows))
+        await session.execute(UPSERT, list(rows))
 
 
 def _upsert() -> Insert:
@@ -90,6 +90,10 @@ def _upsert() -> Insert:
         index_elements=[table.c.recovery_id],
         set_={name: fresh.excluded[name] for name in DERIVED if name != "recovery_id"},
     )
+
+
+UPSERT: Final = _upsert()
+"""Built once: building it costs more than running it."""
 
 
 async def get(session: Session, recovery_id: str) -> dict[str, Any] | None:
