@@ -8,10 +8,16 @@ import typer
 from pydantic import ValidationError
 
 from core.errors import RecoveryError
+from settings import Settings
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Wins back failed payments."
 )
+
+audit = typer.Typer(no_args_is_help=True, help="Whether the event log is still what was written.")
+keys = typer.Typer(no_args_is_help=True, help="API keys.")
+app.add_typer(audit, name="audit")
+app.add_typer(keys, name="keys")
 
 
 @app.callback()
@@ -37,6 +43,119 @@ def dev(
     from devstack.foreground import run_until_stopped
 
     run_until_stopped(Options(data_dir, api_port, temporal_port, temporal_ui_port, sandbox))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database up to this release and register Temporal's search attributes."""
+    from commands import database
+
+    database.upgrade(Settings())
+
+
+@app.command()
+def api() -> None:
+    """Serve the HTTP API until SIGINT or SIGTERM."""
+    from api.main import run
+
+    run(Settings())
+
+
+@app.command()
+def worker() -> None:
+    """Work on recoveries until SIGINT or SIGTERM."""
+    from worker import main as work
+
+    work()
+
+
+@app.command()
+def trigger(
+    provider: Annotated[str, typer.Argument(help="Whose webhook: stripe.")],
+    decline_code: Annotated[str, typer.Option(help="Why the payment failed.")] = "insufficient_funds",
+    invoice: Annotated[str | None, typer.Option(help="Id of the invoice; made up when left out.")] = None,
+    amount: Annotated[int, typer.Option(min=1, help="Minor currency units.")] = 4900,
+    currency: Annotated[str, typer.Option(help="ISO 4217.")] = "eur",
+    outcome: Annotated[list[str] | None, typer.Option(help="What the sandbox answers to our charges.")] = None,
+    url: Annotated[str, typer.Option(help="Where the API listens.")] = "http://127.0.0.1:8000",
+    data_dir: Annotated[Path, typer.Option(help="Data directory of the running `pri dev`.")] = Path(".pri"),
+) -> None:
+    """Sign and post a sample webhook of a failed payment."""
+    from commands import console
+    from commands.trigger import trigger as send
+
+    if provider != "stripe":
+        raise typer.BadParameter("only stripe can be triggered yet")
+    fields = {"decline_code": decline_code, "amount": amount, "currency": currency.lower()}
+    named = {"invoice_id": invoice} if invoice else {}
+    console.result(send(Settings(), data_dir, url, fields | named | {"script": outcome or []}))
+
+
+@app.command()
+def explain(
+    provider: Annotated[str, typer.Option(help="Whose code it is.")],
+    code: Annotated[str, typer.Option(help="The provider's decline or error code.")],
+    provider_advice: Annotated[str | None, typer.Option(help="The provider's advice code.")] = None,
+    network: Annotated[str | None, typer.Option(help="Card network, e.g. visa.")] = None,
+    network_code: Annotated[str | None, typer.Option(help="The network's response code.")] = None,
+    network_advice: Annotated[str | None, typer.Option(help="The network's advice code, as Mastercard's MAC.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Say how a failure is classified, which row says so, and what would happen."""
+    from commands import console
+    from commands.explain import explained
+    from core.classifier.explain import explain as told
+    from core.payments import Failure
+
+    failure = Failure(
+        code=code, advice=provider_advice, network=network, network_code=network_code, network_advice=network_advice
+    )
+    found = explained(provider, failure)
+    if as_json:
+        console.as_json(told(found))
+    else:
+        said = f"{found.category} / {found.cause}, by {found.decided_by} ({found.source})"
+        console.result(f"{said}\nnext: {found.cause.next.value.replace('_', ' ')}")
+
+
+@audit.command("verify")
+def audit_verify(
+    recovery_id: Annotated[str | None, typer.Argument(help="One recovery; all of them when left out.")] = None,
+) -> None:
+    """Check that no row of the event log was changed, lost or added by hand."""
+    from commands import console, database
+
+    report = database.verify(Settings(), recovery_id)
+    for problem in report.problems:
+        console.result(f"{problem.recovery_id} row {problem.sequence or '-'}: {problem.what}")
+    console.result(f"{report.recoveries} recoveries, {report.rows} rows, {len(report.problems)} problems")
+    if not report.clean:
+        raise typer.Exit(1)
+
+
+@keys.command("create")
+def keys_create(
+    scope: Annotated[list[str], typer.Option(help="recoveries:read, recoveries:write, simulations:write or admin.")],
+    name: Annotated[str, typer.Option(help="Who holds it; the actor in the event log.")] = "api",
+    days: Annotated[int | None, typer.Option(min=1, help="Days until it expires; never when left out.")] = None,
+) -> None:
+    """Make an API key. It is printed once and stored as a hash."""
+    from api.auth import Scope
+    from commands import console, database
+
+    unknown = sorted(set(scope) - set(Scope))
+    if unknown:
+        raise typer.BadParameter(f"no such scope: {', '.join(unknown)}; there are {', '.join(Scope)}")
+    console.result(database.create_key(Settings(), name, [Scope(one) for one in scope], days))
+
+
+@app.command()
+def erase(customer_id: Annotated[str, typer.Argument(help="The provider's customer id.")]) -> None:
+    """Erase what the stored webhooks say about a customer. The event log holds no personal data and stays."""
+    from commands import console, database
+
+    count = database.erase(Settings(), customer_id)
+    console.result(f"{count} webhooks of {customer_id} blanked")
 
 
 def main() -> None:

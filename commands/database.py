@@ -1,0 +1,98 @@
+"""`pri migrate`, `pri audit verify`, `pri keys create`, `pri erase`."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from rich.console import Console
+from rich.progress import Progress
+from temporalio.service import RPCError
+
+from api.auth import Scope
+from commands import console
+from core.errors import InvalidInput, NotFound
+from db import audit, migrate
+from db.audit import AuditReport
+from db.repositories import api_keys, inbox
+from db.session import Database, role_of
+from settings import Settings, environment
+from workflows import search
+from workflows.client import connect
+
+TEMPORAL_PATIENCE = 10.0
+
+
+def address(settings: Settings) -> str:
+    """DATABASE_URL. Raises InvalidInput where it isn't set."""
+    given = settings.database_url.get_secret_value()
+    if not given:
+        raise InvalidInput("DATABASE_URL is not set.")
+    return given
+
+
+def upgrade(settings: Settings) -> None:
+    """Bring the tables up to this release and register the search attributes. Raises StoreUnavailable."""
+    if not settings.owner_url:
+        raise InvalidInput("Neither DATABASE_OWNER_URL nor DATABASE_URL is set.")
+    migrate.upgrade(settings.owner_url, role_of(settings.database_url.get_secret_value() or settings.owner_url))
+    console.note("database: at the newest migration")
+    console.note(asyncio.run(_search_attributes()))
+
+
+async def _search_attributes() -> str:
+    """Optional: a Temporal that is away, or doesn't let us, costs the filters in its web UI and nothing else."""
+    try:
+        async with asyncio.timeout(TEMPORAL_PATIENCE):
+            added = await search.register(await connect(environment()))
+    except (TimeoutError, RPCError, RuntimeError) as error:
+        return f"temporal: search attributes were not registered ({type(error).__name__}); see docs/operations.md"
+    return f"temporal: search attributes registered{': ' + ', '.join(added) if added else ' before'}"
+
+
+def verify(settings: Settings, recovery_id: str | None) -> AuditReport:
+    """Check the hash chains, with a progress bar. Raises NotFound, StoreUnavailable."""
+    report = asyncio.run(_verified(address(settings), recovery_id))
+    if recovery_id and not report.recoveries and report.clean:
+        raise NotFound(f"There is no recovery {recovery_id}.")
+    return report
+
+
+async def _verified(url: str, recovery_id: str | None) -> AuditReport:
+    database = Database(url)
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("recoveries verified", total=None)
+        try:
+            return await audit.verify(database, recovery_id, lambda done: bar.update(task, completed=done))
+        finally:
+            await database.close()
+
+
+def create_key(settings: Settings, name: str, scopes: Sequence[Scope], days: int | None) -> str:
+    """A new key; it is shown this once."""
+    now = datetime.now(UTC)
+    expires = now + timedelta(days=days) if days else None
+
+    async def create() -> str:
+        database = Database(address(settings))
+        try:
+            async with database.begin() as session:
+                _, plain = await api_keys.create(session, name, scopes, now, expires)
+            return plain
+        finally:
+            await database.close()
+
+    return asyncio.run(create())
+
+
+def erase(settings: Settings, customer_id: str) -> int:
+    """Blank what webhooks said about a customer; answers with the number of webhooks."""
+
+    async def blank() -> int:
+        database = Database(address(settings))
+        try:
+            async with database.begin() as session:
+                return await inbox.erase_customer(session, customer_id, datetime.now(UTC))
+        finally:
+            await database.close()
+
+    return asyncio.run(blank())
