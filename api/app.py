@@ -19,6 +19,7 @@ from observability.metrics import create_metrics
 from providers.base import Provider
 from settings import Settings
 
+_FASTAPIS_OWN: Final = ("HTTPValidationError", "ValidationError")
 DESCRIPTION: Final = """
 Wins back failed payments: one durable, explainable, never-double-charging recovery per invoice.
 
@@ -84,12 +85,20 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema is None:
         schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
         known = schema["components"]["schemas"]
-        for name in ("HTTPValidationError", "ValidationError"):
+        for name in _FASTAPIS_OWN:
             known.pop(name, None)
+        for operation in (found for methods in schema["paths"].values() for found in methods.values()):
+            _forget_fastapis_own(operation["responses"])
         problem = problems.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         known |= problem.pop("$defs", {}) | {"Problem": problem}
         app.openapi_schema = schema
     return app.openapi_schema
+
+
+def _forget_fastapis_own(responses: dict[str, Any]) -> None:
+    """The 422 that FastAPI adds to every route with a parameter, where the route itself describes none."""
+    if "application/json" in responses.get("422", {}).get("content", {}):
+        del responses["422"]
 
 
 def _version() -> str:

@@ -22,7 +22,7 @@ router: Final = APIRouter(
     dependencies=[Depends(require(Scope.READ))],
     responses=responses(401, 403, 422, 503),
 )
-Text = Annotated[str | None, Query(min_length=1, max_length=255, pattern="^[^\x00]*$")]
+Text = Annotated[str | None, Query(min_length=1, max_length=255, pattern=r"^[^\x00]*$")]
 
 
 @router.get("", summary="List recoveries")

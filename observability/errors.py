@@ -16,7 +16,7 @@ def initialise(dsn: SecretStr, component: str, **options: Any) -> bool:
         return False
     sentry_sdk.init(
         dsn=dsn.get_secret_value(),
-        send_default_pii=False,
+        # Personal data is not sent unless asked for; saying so (`send_default_pii=False`) is deprecated.
         include_local_variables=False,
         max_request_body_size="never",
         before_send=before_send,

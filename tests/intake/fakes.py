@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import Any
+from typing import Any, cast
 
 from core.contracts import Command, RecoveryStatus
 from core.errors import EngineUnavailable, NotFound, ProviderUnavailable, RecoveryError, RunClosed
@@ -15,6 +15,7 @@ from core.retry.reactions import opening
 from core.retry.recovery import Recovery
 from db.repositories import event_log, inbox
 from db.session import Database
+from providers.base import Gateway
 
 NOW = datetime(2026, 9, 1, 12, 0, tzinfo=UTC)
 _numbers = count(1)
@@ -48,6 +49,7 @@ class FakeRecoveries:
     told: list[tuple[str, ProviderEvent]] = field(default_factory=list)
     resumed: list[str] = field(default_factory=list)
     asked: list[tuple[str, Command]] = field(default_factory=list)
+    patience: timedelta | None = None
     hurried: int = 0
     failing: Exception | None = None
     """What every call raises."""
@@ -83,6 +85,7 @@ class FakeRecoveries:
 
     async def ask(self, recovery_id: str, command: Command, patience: timedelta) -> RecoveryStatus | None:
         """The scripted answer of a running one."""
+        self.patience = patience
         self._reach()
         if recovery_id not in self.running:
             raise NotFound(recovery_id)
@@ -118,6 +121,11 @@ class FakeGateway:
         if self.failing:
             raise self.failing
         return event.model_copy(update=self.owner)
+
+
+def as_stripe(gateway: FakeGateway) -> dict[str, Gateway]:
+    """What the relay is given; it uses no other method."""
+    return {"stripe": cast(Gateway, gateway)}
 
 
 PROVIDER_AWAY = ProviderUnavailable("Stripe cannot be reached")

@@ -7,6 +7,7 @@ import pytest
 from core.errors import EngineUnavailable, ProviderUnavailable, RunClosed
 from core.ids import recovery_id
 from core.payments import EventKind, ProviderEvent
+from db.repositories import event_log
 from db.session import Database
 from intake.deliver import OF_BOTH, OF_CUSTOMER, OF_INVOICE, Delivery, Status, deliver, without_effect
 from tests.intake.fakes import (
@@ -45,17 +46,17 @@ async def world(name: str, db: Database, recoveries: FakeRecoveries) -> Provider
     return event
 
 
-A, I, D = Status.ACCEPTED, Status.IGNORED, Status.DEFERRED
+YES, NO = Status.ACCEPTED, Status.IGNORED
 TABLE: dict[EventKind, tuple[Status, ...]] = {
     # in the order of WORLDS
-    EventKind.PAYMENT_FAILED: (A, A, A, A, A, I, I),
-    EventKind.ACTION_REQUIRED: (A, A, A, A, A, I, I),
-    EventKind.INVOICE_PAID: (I, A, A, A, A, I, I),
-    EventKind.INVOICE_VOIDED: (I, A, A, A, A, I, I),
-    EventKind.INVOICE_UNCOLLECTIBLE: (I, A, A, A, A, I, I),
-    EventKind.WAKE: (I, A, A, A, A, I, I),
-    EventKind.DISPUTE_OPENED: (I, A, A, A, A, I, I),
-    EventKind.FRAUD_WARNING: (I, A, A, A, A, I, I),
+    EventKind.PAYMENT_FAILED: (YES, YES, YES, YES, YES, NO, NO),
+    EventKind.ACTION_REQUIRED: (YES, YES, YES, YES, YES, NO, NO),
+    EventKind.INVOICE_PAID: (NO, YES, YES, YES, YES, NO, NO),
+    EventKind.INVOICE_VOIDED: (NO, YES, YES, YES, YES, NO, NO),
+    EventKind.INVOICE_UNCOLLECTIBLE: (NO, YES, YES, YES, YES, NO, NO),
+    EventKind.WAKE: (NO, YES, YES, YES, YES, NO, NO),
+    EventKind.DISPUTE_OPENED: (NO, YES, YES, YES, YES, NO, NO),
+    EventKind.FRAUD_WARNING: (NO, YES, YES, YES, YES, NO, NO),
 }
 BY_CUSTOMER = (
     EventKind.METHOD_UPDATED,
@@ -63,9 +64,7 @@ BY_CUSTOMER = (
     EventKind.DISPUTE_OPENED,
     EventKind.FRAUD_WARNING,
 )
-CASES = [
-    *((kind, place, answers[n]) for kind, answers in TABLE.items() for n, place in enumerate(WORLDS)),
-]
+CASES = [(kind, place, answers[n]) for kind, answers in TABLE.items() for n, place in enumerate(WORLDS)]
 
 
 @pytest.mark.parametrize(("kind", "place", "expected"), CASES)
@@ -76,11 +75,11 @@ async def test_an_event_that_names_its_invoice(
     event = word(kind, invoice_id=about.invoice_id, provider_attempt=2)
     verdict = await deliver(event, database, recoveries, NOW)
     assert verdict.status is expected, verdict
-    _is_told(recoveries, about, event) if expected is A else _is_explained(verdict)
+    _is_told(recoveries, about, event) if expected is YES else _is_explained(verdict)
 
 
 @pytest.mark.parametrize("kind", BY_CUSTOMER)
-@pytest.mark.parametrize(("place", "expected"), list(zip(WORLDS, (I, A, A, A, A, I, I), strict=True)))
+@pytest.mark.parametrize(("place", "expected"), list(zip(WORLDS, (NO, YES, YES, YES, YES, NO, NO), strict=True)))
 async def test_an_event_that_names_its_customer(
     kind: EventKind, place: str, expected: Status, database: Database, recoveries: FakeRecoveries
 ) -> None:
@@ -89,7 +88,7 @@ async def test_an_event_that_names_its_customer(
     event = word(kind, **known)
     verdict = await deliver(event, database, recoveries, NOW)
     assert verdict.status is expected, verdict
-    _is_told(recoveries, about, event) if expected is A else _is_explained(verdict)
+    _is_told(recoveries, about, event) if expected is YES else _is_explained(verdict)
 
 
 def _is_told(recoveries: FakeRecoveries, about: ProviderEvent, event: ProviderEvent) -> None:
@@ -169,7 +168,7 @@ async def test_a_run_that_completes_while_it_is_begun(database: Database, recove
     class Ending(FakeRecoveries):
         async def begin(self, event: ProviderEvent) -> None:
             await _end(database, rid)
-            raise RunClosed(rid)
+            raise RunClosed(event.event_id)
 
     event = word(EventKind.PAYMENT_FAILED, invoice_id=about.invoice_id, provider_attempt=2)
     verdict = await deliver(event, database, Ending(), NOW)
@@ -177,8 +176,6 @@ async def test_a_run_that_completes_while_it_is_begun(database: Database, recove
 
 
 async def _end(db: Database, rid: str) -> None:
-    from db.repositories import event_log
-
     async with db.begin() as session:
         recovery = await event_log.recovery(session, rid)
         assert recovery

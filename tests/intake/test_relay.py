@@ -4,11 +4,12 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from core.errors import RecoveryError
 from core.events import Event, EventType
 from core.ids import recovery_id
-from core.payments import EventKind
+from core.payments import EventKind, ProviderEvent
 from db.session import Database
 from intake import relay as module
 from intake.relay import MOST_TRIES, MOST_TRIES_OF_AN_OUTAGE, relay, revive
@@ -19,6 +20,7 @@ from tests.intake.fakes import (
     FakeGateway,
     FakeRecoveries,
     arrived,
+    as_stripe,
     canceled,
     failure,
     inbox_rows,
@@ -33,8 +35,6 @@ LATER = NOW + timedelta(minutes=1)
 @pytest.fixture
 async def quiet(database: Database) -> Database:
     """The inbox without what other tests left in it."""
-    from sqlalchemy import text
-
     async with database.begin() as session:
         await session.execute(text("DELETE FROM webhook_inbox"))
         await session.execute(text("DELETE FROM recovery"))
@@ -94,10 +94,10 @@ async def test_temporal_away_ends_the_pass_and_loses_nothing(quiet: Database, re
 async def test_a_provider_that_is_away_is_not_the_rows_fault(quiet: Database, recoveries: FakeRecoveries) -> None:
     dispute, other = word(EventKind.DISPUTE_OPENED, payment_id=unique("pi")), failure(unique("in"))
     await arrived(quiet, dispute, other)
-    gateways = {"stripe": FakeGateway(failing=PROVIDER_AWAY)}
+    gateways = as_stripe(FakeGateway(failing=PROVIDER_AWAY))
     moment = LATER
     for _ in range(MOST_TRIES + 2):
-        await relay(quiet, recoveries, gateways, moment, 200)  # type: ignore[arg-type]
+        await relay(quiet, recoveries, gateways, moment, 200)
         moment += timedelta(minutes=10)
     rows = await inbox_rows(quiet, [dispute, other])
     assert rows[0].outcome is None
@@ -111,7 +111,7 @@ async def test_the_relay_asks_the_provider_whose_payment_it_is(quiet: Database, 
     dispute = word(EventKind.DISPUTE_OPENED, payment_id=unique("pi"))
     await arrived(quiet, dispute)
     gateway = FakeGateway(owner={"invoice_id": about.invoice_id})
-    await relay(quiet, recoveries, {"stripe": gateway}, LATER, 200)  # type: ignore[dict-item]
+    await relay(quiet, recoveries, as_stripe(gateway), LATER, 200)
     (row,) = await inbox_rows(quiet, [dispute])
     assert (row.outcome, row.recovery_id) == ("accepted", recovery_id("stripe", about.invoice_id or ""))
 
@@ -128,15 +128,11 @@ async def test_a_poison_row_ends_in_plain_sight(
     recoveries.failing = broken
     moment = LATER
     for _ in range(MOST_TRIES):
-        await relay_inbox_only(quiet, recoveries, moment)
+        await relay(quiet, recoveries, {}, moment, 200)
         moment += timedelta(minutes=10)
     rows = await inbox_rows(quiet, [poison, other])
     assert (rows[0].outcome, rows[0].reason) == ("ignored", f"given up after {MOST_TRIES} tries: {reason}")
     assert rows[1].outcome == "ignored"
-
-
-async def relay_inbox_only(db: Database, recoveries: FakeRecoveries, moment: object) -> None:
-    await relay(db, recoveries, {}, moment, 200)  # type: ignore[arg-type]
 
 
 async def test_without_a_gateway_a_dispute_is_given_up_with_the_reason(
@@ -159,10 +155,11 @@ async def test_one_slow_delivery_does_not_hold_the_others(
     await arrived(quiet, dispute, other)
 
     class Slow(FakeGateway):
-        async def resolve(self, event: object) -> object:  # type: ignore[override]
+        async def resolve(self, event: ProviderEvent) -> ProviderEvent:
             await asyncio.sleep(60)
+            return event
 
-    report = await relay(quiet, recoveries, {"stripe": Slow()}, LATER, 200)  # type: ignore[dict-item]
+    report = await relay(quiet, recoveries, as_stripe(Slow()), LATER, 200)
     assert (report.delivered, report.waiting) == (1, 1)
 
 

@@ -1,0 +1,75 @@
+"""Every error is a problem, every answer carries the security headers, and the description is true."""
+
+from typing import Any
+
+import pytest
+from openapi_spec_validator import validate
+
+from tests.api.house import ALL, House
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/nowhere", 404, "not_found"),
+        ("GET", "/v1/recoveries/", 404, "not_found"),
+        ("GET", "/webhooks/stripe", 405, "method_not_allowed"),
+        ("DELETE", "/v1/recoveries", 405, "method_not_allowed"),
+        ("GET", "/%FF", 404, "not_found"),
+        ("GET", "/v1/recoveries?limit=x", 422, "invalid_request"),
+    ],
+)
+async def test_an_error_is_a_problem(method: str, path: str, status: int, code: str, house: House) -> None:
+    answer = await house.client.request(method, path, headers=ALL)
+    problem = answer.json()
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert (answer.status_code, problem["status"], problem["code"]) == (status, status, code)
+    assert set(problem) >= {"type", "title", "status", "detail", "instance", "code"}
+    assert problem["instance"] == path.partition("?")[0]
+
+
+async def test_a_bug_shows_nothing_of_itself(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise ZeroDivisionError("inner workings")
+
+    monkeypatch.setattr(house.app.state.parts.database, "begin", broken)
+    answer = await house.client.get("/v1/recoveries", headers=ALL)
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
+    assert "inner workings" not in answer.text
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/nowhere", "/v1/recoveries", "/docs", "/metrics"])
+async def test_every_answer_carries_the_security_headers(path: str, house: House) -> None:
+    headers = (await house.client.get(path)).headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["cache-control"] == "no-store"
+    assert "default-src 'none'" in headers["content-security-policy"]
+    assert "server" not in headers
+
+
+async def test_the_docs_may_load_what_they_need(house: House) -> None:
+    answer = await house.client.get("/docs")
+    assert answer.status_code == 200
+    assert "cdn.jsdelivr.net" in answer.headers["content-security-policy"]
+
+
+def each_operation(schema: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Every operation with its path."""
+    return [(path, found) for path, methods in schema["paths"].items() for found in methods.values()]
+
+
+async def test_the_description_is_valid_and_complete(house: House) -> None:
+    schema = (await house.client.get("/openapi.json")).json()
+    validate(schema)
+    assert schema["components"]["securitySchemes"]
+    assert "HTTPValidationError" not in schema["components"]["schemas"]
+    for path, found in each_operation(schema):
+        assert found["summary"], path
+        assert found["description"], path
+        assert bool(found.get("security")) is path.startswith("/v1/")
+        for status, answer in found["responses"].items():
+            if int(status) >= 400 and path != "/readyz":
+                assert list(answer["content"]) == ["application/problem+json"], (path, status)
+    states = schema["components"]["schemas"]["State"]["enum"]
+    assert "awaiting_customer" in states

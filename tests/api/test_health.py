@@ -1,0 +1,106 @@
+"""Probes, metrics, and how much they may cost."""
+
+import asyncio
+import time
+
+from api.health import Check, Counts
+from core.errors import EngineUnavailable
+from db.session import Database
+from tests.api.house import House, application, failed, opened
+from tests.intake.fakes import AWAY, FakeRecoveries, canceled, failure, stored, unique
+
+
+async def fine() -> str | None:
+    """Nothing is wrong."""
+    return None
+
+
+async def hanging() -> str | None:
+    """Never answers."""
+    await asyncio.sleep(60)
+    return None
+
+
+async def lacking() -> str | None:
+    """Something is missing."""
+    return "missing: Segment"
+
+
+async def raising() -> str | None:
+    """Can't be reached."""
+    raise EngineUnavailable("Temporal cannot be reached")
+
+
+async def test_ready_with_everything_there(house: House, database: Database, recoveries: FakeRecoveries) -> None:
+    answer = await house.client.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.json()["checks"] == {
+        "database": {"ok": True, "detail": None},
+        "migrations": {"ok": True, "detail": None},
+    }
+    checks = [Check("temporal", fine), Check("search_attributes", lacking, required=False)]
+    async with opened(application(database, recoveries, checks), database, recoveries) as other:
+        answer = await other.client.get("/readyz")
+    assert (answer.status_code, answer.json()["status"]) == (200, "ready")
+    assert answer.json()["checks"]["search_attributes"] == {"ok": False, "detail": "missing: Segment"}
+
+
+async def test_not_ready_says_why_and_soon(recoveries: FakeRecoveries) -> None:
+    database = Database("postgresql://nobody@127.0.0.1:1/none")
+    checks = [Check("slow", hanging), Check("temporal", raising)]
+    async with opened(application(database, recoveries, checks), database, recoveries) as house:
+        started = time.perf_counter()
+        answer = await house.client.get("/readyz")
+        seconds = time.perf_counter() - started
+        assert (await house.client.get("/healthz")).status_code == 200
+    await database.close()
+    found = answer.json()["checks"]
+    assert (answer.status_code, answer.json()["status"]) == (503, "not_ready")
+    assert {name: check["ok"] for name, check in found.items()} == dict.fromkeys(found, False)
+    assert found["slow"]["detail"] == "no answer within a second"
+    assert found["temporal"]["detail"] == "Temporal cannot be reached"
+    assert seconds < 2
+
+
+async def test_metrics_tell_what_was_counted(house: House) -> None:
+    await stored(house.db, failure(unique("in")), canceled())
+    await house.send(failed(unique("in")))
+    house.recoveries.failing = AWAY
+    await house.send(failed(unique("in")))
+    await house.post(b"{}", {})
+    await house.client.post("/webhooks/nobody", content=b"{}")
+    text = (await house.client.get("/metrics")).text
+    assert 'pri_webhooks_total{provider="stripe",status="accepted"} 2.0' in text
+    assert 'pri_webhooks_total{provider="stripe",status="invalid"} 1.0' in text
+    assert 'pri_webhooks_total{provider="unknown",status="not_found"} 1.0' in text
+    assert "pri_inbox_undelivered 1.0" in text
+    assert 'pri_recoveries{state="canceled"} 1.0' in text
+    assert 'pri_recoveries{state="charging"} 0.0' in text
+    assert 'route="/webhooks/{provider}",status="202"' in text
+
+
+async def test_ids_never_become_metrics(house: House) -> None:
+    await house.client.get("/v1/recoveries/stripe/in_secret_17")
+    await house.client.get("/no/such/path/in_secret_17")
+    await house.client.request("BREW", "/healthz")
+    text = (await house.client.get("/metrics")).text
+    assert "in_secret_17" not in text
+    assert "BREW" not in text
+    assert 'route="/v1/recoveries/{provider}/{invoice_id}"' in text
+
+
+async def test_gauges_without_a_database_say_so(recoveries: FakeRecoveries) -> None:
+    database = Database("postgresql://nobody@127.0.0.1:1/none")
+    async with opened(application(database, recoveries), database, recoveries) as house:
+        text = (await house.client.get("/metrics")).text
+    await database.close()
+    assert "pri_inbox_undelivered NaN" in text
+
+
+async def test_scrapes_in_a_row_ask_the_database_once(house: House) -> None:
+    counts = Counts()
+    await counts.refresh(house.app.state.parts)
+    await house.send(failed(unique("in")))
+    house.app.state.parts.metrics.undelivered.set(77)
+    await counts.refresh(house.app.state.parts)
+    assert b"pri_inbox_undelivered 77.0" in house.app.state.parts.metrics.render()

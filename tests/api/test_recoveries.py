@@ -1,0 +1,124 @@
+"""Reading recoveries: fields, filters, pages, logs, and ids that hold anything."""
+
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from core.events import Event, EventType
+from tests.api.house import ALL, House
+from tests.intake.fakes import NOW, canceled, failure, stored, unique
+
+FIELDS = {
+    "recovery_id", "workflow_id", "provider", "invoice_id", "customer_id", "amount", "currency", "state", "category",
+    "cause", "segment", "strategy", "attempts_used", "attempts_allowed", "next_attempt_at", "opened_at", "closed_at",
+    "temporal_url",
+}  # fmt: skip
+"""Of the contract."""
+
+
+async def get(house: House, path: str, **query: Any) -> Any:
+    """The JSON of a route that answers with 200."""
+    answer = await house.client.get(f"/v1/recoveries{path}", headers=ALL, params=query)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def test_one_recovery_has_the_fields_of_the_contract(house: House) -> None:
+    invoice, customer = unique("in"), unique("cus")
+    classified = Event(
+        type=EventType.FAILURE_CLASSIFIED, occurred_at=NOW, data={"category": "SOFT_DECLINE", "cause": "GENERIC"}
+    )
+    await stored(house.db, failure(invoice, customer_id=customer), classified)
+    found = await get(house, f"/stripe/{invoice}")
+    assert set(found) >= FIELDS
+    assert found["recovery_id"] == found["workflow_id"] == f"recovery-stripe-{invoice}"
+    assert (found["state"], found["category"], found["cause"]) == ("classified", "SOFT_DECLINE", "GENERIC")
+    assert (found["amount"], found["currency"], found["customer_id"]) == (500, "EUR", customer)
+    assert found["opened_at"] == "2026-09-01T12:00:00Z"
+    assert found["temporal_url"] == f"http://temporal.test/namespaces/default/workflows/recovery-stripe-{invoice}"
+
+
+async def test_the_log_comes_in_order_with_its_hashes(house: House) -> None:
+    invoice = unique("in")
+    await stored(house.db, failure(invoice), canceled())
+    items = (await get(house, f"/stripe/{invoice}/events"))["items"]
+    assert [(row["sequence"], row["type"]) for row in items] == [
+        (1, "payment.failed"),
+        (2, "operator.cancel_requested"),
+        (3, "recovery.closed"),
+    ]
+    assert [row["to_state"] for row in items] == ["received", "received", "canceled"]
+    assert items[1]["previous_hash"] == items[0]["hash"]
+    assert items[1]["data"] == {"actor": "ann", "reason": "enough"}
+    assert items[0]["occurred_at"] == "2026-09-01T12:00:00Z"
+
+
+ODD_IDS = ("a/b", "a%2Fb", "SUB-2026-09-01", "ä ö", "a?b#c", "events", "x/events", "a+b", "..", "%", "'; DROP TABLE")
+
+
+@pytest.mark.parametrize("odd", ODD_IDS)
+async def test_an_id_may_hold_anything(odd: str, house: House) -> None:
+    invoice = f"{unique('in')}{odd}" if odd not in {"..", "events"} else odd
+    await stored(house.db, failure(invoice))
+    encoded = quote(invoice, safe="").replace(".", "%2E")
+    assert (await get(house, f"/stripe/{encoded}"))["invoice_id"] == invoice
+    assert (await get(house, f"/stripe/{encoded}/events"))["items"][0]["invoice_id"] == invoice
+
+
+@pytest.mark.parametrize(
+    "path", ["/stripe/in_none", "/stripe/in_none/events", "/nobody/in_1", "/stripe/%00", "/stripe/%FF"]
+)
+async def test_what_is_unknown_is_404(path: str, house: House) -> None:
+    answer = await house.client.get(f"/v1/recoveries{path}", headers=ALL)
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+async def test_filters_narrow_and_combine(house: House) -> None:
+    customer = unique("cus")
+    first, second = unique("in"), unique("in")
+    await stored(house.db, failure(first, customer_id=customer))
+    await stored(house.db, failure(second, customer_id=customer), canceled())
+
+    async def found(**query: Any) -> list[str]:
+        return sorted(item["invoice_id"] for item in (await get(house, "", **query))["items"])
+
+    assert await found(customer_id=customer) == sorted([first, second])
+    assert await found(customer_id=customer, state="canceled") == [second]
+    assert await found(customer_id=customer, provider="adyen") == []
+    assert await found(customer_id=customer, category="HARD_DECLINE") == []
+    assert await found(customer_id=customer, segment="vip") == []
+    assert await found(q=first) == [first]
+    assert await found(q=customer) == sorted([first, second])
+    assert await found(q="%", customer_id=customer) == []
+
+
+async def test_pages_hold_everything_once(house: House) -> None:
+    customer = unique("cus")
+    invoices = [unique("in") for _ in range(7)]
+    for invoice in invoices:
+        await stored(house.db, failure(invoice, customer_id=customer))
+    seen, cursor = [], None
+    while True:
+        query = {"customer_id": customer, "limit": 3} | ({"cursor": cursor} if cursor else {})
+        page = await get(house, "", **query)
+        seen += [item["invoice_id"] for item in page["items"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert sorted(seen) == sorted(invoices)
+    assert len(seen) == 7
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"limit": 0}, {"limit": 201}, {"limit": "x"}, {"state": "happy"}, {"category": "SOFT"}, {"cursor": "nonsense"},
+        {"cursor": "x" * 2000}, {"q": "a\x00b"}, {"q": "x" * 300}, {"q": ""},
+    ],
+)  # fmt: skip
+async def test_a_query_that_does_not_fit_is_explained(query: dict[str, Any], house: House) -> None:
+    answer = await house.client.get("/v1/recoveries", headers=ALL, params=query)
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["code"] in {"invalid_request", "invalid_input"}

@@ -1,0 +1,93 @@
+"""Over real sockets: bodies that are too large or too slow, and many senders at once."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from api import middleware
+from core.ids import recovery_id
+from db.session import Database
+from tests.api.house import application, failed, served, signed
+from tests.intake.fakes import FakeRecoveries, unique
+
+MIB = 1024 * 1024
+
+
+@pytest.fixture
+async def address(database: Database, recoveries: FakeRecoveries) -> AsyncIterator[str]:
+    """A server on a free port."""
+    async with served(application(database, recoveries)) as found:
+        yield found
+
+
+async def test_a_hundred_copies_over_http(address: str, recoveries: FakeRecoveries) -> None:
+    event = failed(unique("in"))
+    body = json.dumps(event).encode()
+    limits = httpx.Limits(max_connections=50)
+    async with httpx.AsyncClient(base_url=address, limits=limits, timeout=30) as client:
+        posts = (client.post("/webhooks/stripe", content=body, headers=signed(body)) for _ in range(100))
+        answers = await asyncio.gather(*posts)
+    assert {answer.status_code for answer in answers} == {202}
+    assert sorted(answer.json()["status"] for answer in answers) == ["accepted"] + ["duplicate"] * 99
+    name = recovery_id("stripe", event["data"]["object"]["id"])
+    assert {answer.json()["recovery_id"] for answer in answers} == {name}
+    assert len(recoveries.begun) == 1
+
+
+@pytest.mark.parametrize(("size", "status"), [(MIB, 400), (MIB + 1, 413), (20 * MIB, 413)])
+async def test_the_limit_is_one_mebibyte_as_announced(size: int, status: int, address: str) -> None:
+    """At the limit it is read, and then refused for want of a signature."""
+    answer = await raw(address, [f"Content-Length: {size}"], [b"x" * min(size, MIB + 1)])
+    assert answer.startswith(f"HTTP/1.1 {status} ")
+    assert "application/problem+json" in answer
+
+
+async def test_the_limit_holds_while_a_body_streams(address: str) -> None:
+    """Nothing is announced; the answer comes before the sender is through."""
+    chunk = b"10000\r\n" + b"x" * 65536 + b"\r\n"
+    answer = await raw(address, ["Transfer-Encoding: chunked"], [chunk] * 400)
+    assert answer.startswith("HTTP/1.1 413 ")
+
+
+async def test_a_length_that_is_no_number_is_refused(address: str) -> None:
+    assert (await raw(address, ["Content-Length: many"], [b"x"])).startswith("HTTP/1.1 400 ")
+
+
+async def test_a_body_that_dribbles_is_ended(
+    database: Database, recoveries: FakeRecoveries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(middleware.BodyLimit.__init__, "__defaults__", (MIB, 0.5))
+    async with served(application(database, recoveries)) as quick:
+        started = time.perf_counter()
+        answer = await raw(quick, ["Content-Length: 100"], [b"x"])
+    assert answer.startswith("HTTP/1.1 408 ")
+    assert time.perf_counter() - started < 3
+
+
+async def raw(address: str, headers: list[str], chunks: list[bytes]) -> str:
+    """The start of the answer to a request that httpx would not send."""
+    target = urlsplit(address)
+    reader, writer = await asyncio.open_connection(target.hostname, target.port)
+    head = ["POST /webhooks/stripe HTTP/1.1", f"Host: {target.netloc}", *headers, "", ""]
+    writer.write("\r\n".join(head).encode())
+    sending = asyncio.create_task(_send(writer, chunks))
+    try:
+        async with asyncio.timeout(10):
+            return (await reader.read(4096)).decode()
+    finally:
+        sending.cancel()
+        writer.close()
+
+
+async def _send(writer: asyncio.StreamWriter, chunks: list[bytes]) -> None:
+    try:
+        for chunk in chunks:
+            writer.write(chunk)
+            await writer.drain()
+    except OSError:
+        return

@@ -1,0 +1,284 @@
+"""What providers get for an answer, and that nothing answered with 2xx is lost."""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from core.errors import RecoveryError
+from core.ids import recovery_id
+from core.payments import EventKind, ProviderEvent
+from db.repositories import inbox
+from db.session import Database
+from intake.relay import relay
+from sandbox.models import Shape
+from tests.api.house import ALL, House, about, application, failed, now, opened, signed
+from tests.intake.fakes import AWAY, FakeRecoveries, failure, stored, unique
+
+
+async def kept(house: House, event: dict[str, Any]) -> inbox.Stored:
+    """Its row of the inbox."""
+    async with house.db.begin() as session:
+        row = await inbox.get(session, "stripe", event["id"])
+    assert row
+    return row
+
+
+@pytest.mark.parametrize("shape", list(Shape))
+async def test_a_failure_starts_a_recovery(shape: Shape, house: House) -> None:
+    invoice = unique("in")
+    event = failed(invoice, shape=shape)
+    answer = await house.send(event)
+    name = recovery_id("stripe", invoice)
+    assert (answer.status_code, answer.json()) == (202, {"status": "accepted", "recovery_id": name, "reason": None})
+    assert [begun.invoice_id for begun in house.recoveries.begun] == [invoice]
+    row = await kept(house, event)
+    assert (row.outcome, row.recovery_id) == ("accepted", name)
+
+
+async def test_a_hundred_copies_start_one_recovery(house: House) -> None:
+    event = failed(unique("in"))
+    turns = asyncio.Semaphore(50)
+
+    async def send() -> str:
+        async with turns:
+            answer = await house.send(event)
+        assert answer.status_code == 202
+        assert answer.json()["recovery_id"] == recovery_id("stripe", event["data"]["object"]["id"])
+        return str(answer.json()["status"])
+
+    statuses = await asyncio.gather(*(send() for _ in range(100)))
+    assert sorted(statuses) == ["accepted"] + ["duplicate"] * 99
+    assert len(house.recoveries.begun) == 1
+
+
+async def test_an_event_for_a_running_recovery_is_told_to_it(house: House) -> None:
+    opened_by = failure(unique("in"))
+    name = (await stored(house.db, opened_by)).recovery_id
+    house.recoveries.running.add(name)
+    answer = await house.send(about("invoice.paid", id=opened_by.invoice_id, object="invoice", currency="eur"))
+    assert answer.json() == {"status": "accepted", "recovery_id": name, "reason": None}
+    assert [(told, event.kind) for told, event in house.recoveries.told] == [(name, EventKind.INVOICE_PAID)]
+
+
+@pytest.mark.parametrize(
+    ("event", "reason"),
+    [
+        (about("customer.created", id="cus_1", object="customer"), "event type not used"),
+        (about("invoice.paid", id="in_unknown", object="invoice"), "no recovery for this invoice"),
+        (about("invoice.paid", id=17, object="invoice"), "unfit: data.object.id"),
+        (about("invoice.paid"), "unfit: data.object"),
+        (about("never.heard.of", id="x"), "event type not used"),
+        (failed("in_live", livemode=True), "live event for a test key"),
+    ],
+)
+async def test_what_has_no_effect_is_kept_with_the_reason(event: dict[str, Any], reason: str, house: House) -> None:
+    event = event | {"id": unique("evt")}
+    answer = await house.send(event)
+    assert (answer.status_code, answer.json()) == (202, {"status": "ignored", "recovery_id": None, "reason": reason})
+    row = await kept(house, event)
+    assert (row.outcome, row.reason) == ("ignored", reason)
+    repeated = await house.send(event)
+    assert repeated.json() == {"status": "duplicate", "recovery_id": None, "reason": reason}
+
+
+HOSTILE = {
+    "no JSON": b"{",
+    "an empty body": b"",
+    "a list": b"[]",
+    "a number": b"17",
+    "null": b"null",
+    "not an event": b'{"object": "invoice", "id": "in_1"}',
+    "no id": b'{"object": "event", "type": "invoice.paid", "data": {}}',
+    "an id that is no text": b'{"object": "event", "id": {"a": 1}, "type": "invoice.paid", "data": {}}',
+    "deep nesting": b'{"object": "event", "a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    "a huge number": b'{"object": "event", "id": ' + b"9" * 5000 + b"}",
+    "NaN": b'{"object": "event", "id": NaN}',
+    "no UTF-8": b'{"object": "event", "id": "\xff\xfe"}',
+    "a huge id": json.dumps(about("invoice.paid", id="in_1") | {"id": "evt_" + "x" * 3000}).encode(),
+}
+
+
+@pytest.mark.parametrize("name", list(HOSTILE))
+async def test_a_body_that_is_no_event_is_the_senders_mistake(name: str, house: House) -> None:
+    answer = await house.post(HOSTILE[name])
+    assert answer.status_code == 400, answer.text
+    problem = answer.json()
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert (problem["code"], problem["status"], problem["instance"]) == ("invalid_webhook", 400, "/webhooks/stripe")
+
+
+ODD: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "NUL in the type": lambda e: e | {"type": "a\x00b"},
+    "half a surrogate in the type": lambda e: e | {"type": "a\ud800b"},
+    "NUL in the invoice's id": lambda e: e["data"]["object"].update(id="in\x00_1"),
+    "half a surrogate in the invoice's id": lambda e: e["data"]["object"].update(id="in\ud800_1"),
+    "a huge invoice id": lambda e: e["data"]["object"].update(id="in_" + "x" * 5000),
+    "a float for money": lambda e: e["data"]["object"].update(amount_remaining=1.5),
+    "money beyond all bounds": lambda e: e["data"]["object"].update(amount_remaining=10**30),
+    "an attempt that is a list": lambda e: e["data"]["object"].update(attempt_count=[1]),
+    "a time beyond time": lambda e: e | {"created": 10**18},
+    "no data": lambda e: e | {"data": None},
+    "data that is text": lambda e: e | {"data": "no"},
+    "a NUL where nobody looks": lambda e: e["data"]["object"].update(description="\x00"),
+}
+
+
+@pytest.mark.parametrize("name", list(ODD))
+async def test_an_odd_event_is_kept_or_refused_and_breaks_nothing(name: str, house: House) -> None:
+    event = failed(unique("in"))
+    event = ODD[name](event) or event
+    answer = await house.post(json.dumps(event).encode())
+    assert answer.status_code in {202, 400}, answer.text
+    if answer.status_code == 202:
+        row = await kept(house, event)
+        assert row.outcome == "accepted" or row.reason
+
+
+@pytest.mark.parametrize(
+    ("headers", "told"),
+    [
+        ({}, "header is missing"),
+        ({"Stripe-Signature": ""}, "header is missing"),
+        ({"Stripe-Signature": "nonsense"}, "not of the form"),
+        ({"Stripe-Signature": "t=1,v1=\u00fc".encode("latin-1")}, "ASCII"),
+        (lambda body: signed(body, "whsec_other"), "No signature matches"),
+        (lambda body: signed(body, at=time.time() - 301), "five minutes"),
+        (lambda body: signed(body, at=time.time() + 400), "five minutes"),
+        (lambda body: signed(body + b" "), "No signature matches"),
+    ],
+)
+async def test_who_cannot_be_verified_is_refused(headers: Any, told: str, house: House) -> None:
+    event = failed(unique("in"))
+    body = json.dumps(event).encode()
+    answer = await house.post(body, headers(body) if callable(headers) else headers)
+    assert answer.status_code == 400
+    assert told in answer.json()["detail"]
+    assert "whsec" not in answer.text
+    async with house.db.begin() as session:
+        assert await inbox.get(session, "stripe", event["id"]) is None
+
+
+@pytest.mark.parametrize(
+    "path", ["/webhooks/off", "/webhooks/unknown", "/webhooks/", "/webhooks/%00", "/webhooks/a%2Fb"]
+)
+async def test_a_provider_that_is_off_is_not_there(path: str, house: House) -> None:
+    answer = await house.client.post(path, content=b"{}")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_batch_has_an_item_for_each_event(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No provider of today sends one; Adyen's do."""
+    old = failure(unique("in"))
+    news = (
+        old,
+        failure(unique("in")),
+        ProviderEvent(**dict(old) | {"event_id": unique("evt"), "kind": EventKind.OTHER}),
+    )
+    hooks = house.app.state.parts.webhooks["stripe"]
+    monkeypatch.setattr(hooks, "normalise", lambda _: (old,))
+    await house.post(b"{}")
+    monkeypatch.setattr(hooks, "normalise", lambda _: news)
+    answer = (await house.post(b"{}")).json()
+    assert answer["status"] == "accepted"
+    assert [item["status"] for item in answer["items"]] == ["duplicate", "accepted", "ignored"]
+
+
+async def test_an_event_we_fail_to_read_is_kept(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: bytes) -> None:
+        raise KeyError("a bug of ours")
+
+    monkeypatch.setattr(house.app.state.parts.webhooks["stripe"], "normalise", broken)
+    body = json.dumps(failed(unique("in"))).encode()
+    first, second = await house.post(body), await house.post(body)
+    assert first.json() == {"status": "ignored", "recovery_id": None, "reason": "it could not be read: KeyError"}
+    assert second.json()["status"] == "duplicate"
+
+
+class TestTemporalAway:
+    """Stored is accepted; the rest is ours to worry about."""
+
+    async def test_it_is_accepted_and_delivered_later(self, house: House) -> None:
+        house.recoveries.failing = AWAY
+        invoice = unique("in")
+        event = failed(invoice)
+        name = recovery_id("stripe", invoice)
+        assert (await house.send(event)).json() == {"status": "accepted", "recovery_id": name, "reason": None}
+        assert (await kept(house, event)).delivered_at is None
+        house.recoveries.failing = None
+        await relay(house.db, house.recoveries, {}, now() + timedelta(minutes=1), 50)
+        assert (await kept(house, event)).outcome == "accepted"
+
+    async def test_its_recovery_can_be_seen_at_once(self, house: House) -> None:
+        house.recoveries.failing = AWAY
+        invoice = unique("in")
+        await house.send(failed(invoice, amount=4900))
+        seen = await house.client.get(f"/v1/recoveries/stripe/{invoice}", headers=ALL)
+        assert seen.status_code == 200
+        assert {key: seen.json()[key] for key in ("state", "amount", "currency", "invoice_id", "category")} == {
+            "state": "received",
+            "amount": 4900,
+            "currency": "USD",
+            "invoice_id": invoice,
+            "category": None,
+        }
+        log = await house.client.get(f"/v1/recoveries/stripe/{invoice}/events", headers=ALL)
+        assert (log.status_code, log.json()) == (200, {"items": []})
+
+    async def test_a_slow_temporal_is_not_waited_for(self, database: Database) -> None:
+        class Slow(FakeRecoveries):
+            async def begin(self, event: ProviderEvent) -> None:
+                await asyncio.sleep(0.6)
+                await super().begin(event)
+
+        recoveries = Slow()
+        async with opened(application(database, recoveries), database, recoveries) as house:
+            event = failed(unique("in"))
+            started = time.perf_counter()
+            answer = await house.send(event)
+            assert time.perf_counter() - started < 0.55
+            assert answer.json()["status"] == "accepted"
+            await house.settled()
+            assert (await kept(house, event)).outcome == "accepted"
+
+    async def test_a_bug_in_the_delivery_is_not_the_senders_concern(self, house: House) -> None:
+        house.recoveries.failing = ZeroDivisionError()
+        event = failed(unique("in"))
+        assert (await house.send(event)).status_code == 202
+        house.recoveries.failing = RecoveryError("any other")
+        assert (await house.send(failed(unique("in")))).status_code == 202
+        assert (await kept(house, event)).delivered_at is None
+
+
+async def test_a_dispute_is_left_to_the_relay_which_is_woken(house: House) -> None:
+    event = about("charge.dispute.created", id="dp_1", object="dispute", charge=unique("ch"), reason="fraudulent")
+    answer = await house.send(event)
+    assert answer.json() == {"status": "accepted", "recovery_id": None, "reason": None}
+    await house.settled()
+    assert house.recoveries.hurried == 1
+    assert (await kept(house, event)).delivered_at is None
+
+
+async def gone(work: Callable[[], Awaitable[Any]]) -> Any:
+    """The answer and how long it took."""
+    started = time.perf_counter()
+    return await work(), time.perf_counter() - started
+
+
+@pytest.mark.parametrize("address", ["postgresql://nobody@127.0.0.1:1/none", "postgresql://nobody@10.255.255.1/none"])
+async def test_without_a_database_the_sender_hears_soon(address: str, recoveries: FakeRecoveries) -> None:
+    """A closed port, and a host that never answers."""
+    database = Database(address)
+    async with opened(application(database, recoveries), database, recoveries) as house:
+        answer, seconds = await gone(lambda: house.send(failed(unique("in"))))
+    await database.close()
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) > 0
+    assert answer.json()["code"] == "database_unavailable"
+    assert seconds < 2.5
+    assert not recoveries.begun

@@ -1,0 +1,81 @@
+"""One JSON object a line, whoever logs it."""
+
+import io
+import json
+import logging as stdlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+
+from observability import logging
+
+
+@pytest.fixture
+def lines() -> Iterator[io.StringIO]:
+    """What is written; everything is put back afterwards."""
+    root = stdlib.getLogger()
+    handlers, level = root.handlers, root.level
+    written = io.StringIO()
+    logging.configure("INFO", written)
+    yield written
+    structlog.reset_defaults()
+    root.handlers, root.level = handlers, level
+
+
+def read(lines: io.StringIO) -> list[dict[str, Any]]:
+    """The objects, one of each line."""
+    return [json.loads(line) for line in lines.getvalue().splitlines()]
+
+
+def test_a_line_names_its_recovery(lines: io.StringIO) -> None:
+    with logging.about("recovery-stripe-in_1", invoice="in_1", provider="stripe"):
+        structlog.get_logger("api").info("planned", attempt=2)
+    structlog.get_logger("api").info("outside")
+    inside, outside = read(lines)
+    assert {
+        key: inside[key] for key in ("event", "recovery_id", "invoice", "provider", "attempt", "level", "logger")
+    } == {
+        "event": "planned",
+        "recovery_id": "recovery-stripe-in_1",
+        "invoice": "in_1",
+        "provider": "stripe",
+        "attempt": 2,
+        "level": "info",
+        "logger": "api",
+    }
+    assert inside["timestamp"].endswith("Z")
+    assert "recovery_id" not in outside
+
+
+def test_libraries_write_the_same_way_and_are_scrubbed(lines: io.StringIO) -> None:
+    stdlib.getLogger("some.library").warning("sent to %s with %s", "jenny@example.com", "sk_live_51HabcDEF")
+    (line,) = read(lines)
+    assert line["event"] == "sent to [redacted] with [redacted]"
+    assert (line["logger"], line["level"]) == ("some.library", "warning")
+
+
+def test_tracebacks_are_scrubbed_and_on_one_line(lines: io.StringIO) -> None:
+    try:
+        raise ValueError("card 4242424242424242 of jenny@example.com")
+    except ValueError:
+        structlog.get_logger().exception("failed", headers={"Authorization": "Bearer abcdef"})
+        stdlib.getLogger("lib").exception("failed too")
+    ours, theirs = read(lines)
+    assert "ValueError" in ours["exception"]
+    assert "ValueError" in theirs["exception"]
+    for secret in ("4242", "jenny", "abcdef"):
+        assert secret not in lines.getvalue()
+
+
+def test_the_level_holds_and_chatter_is_quiet(lines: io.StringIO) -> None:
+    structlog.get_logger("api").debug("unseen")
+    stdlib.getLogger("httpx").info("unseen")
+    assert not read(lines)
+
+
+@pytest.mark.parametrize("odd", [b"\xff", "\ud800", {"a": {1, 2}}, object(), float("nan"), "a\nb"])
+def test_anything_can_be_logged(odd: Any, lines: io.StringIO) -> None:
+    structlog.get_logger("api").info("odd", value=odd)
+    assert read(lines)[0]["event"] == "odd"

@@ -1,0 +1,102 @@
+"""Sentry, traces and metrics: off without an address, clean with one."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import sentry_sdk
+from pydantic import SecretStr
+from sentry_sdk.envelope import Envelope
+from sentry_sdk.transport import Transport
+
+from core.events import State
+from observability import errors, tracing
+from observability.metrics import create_metrics
+
+SECRETS = ("jenny@example.com", "4242424242424242", "51HabcDEF")
+"""Up here, since a report shows the lines of code around its error."""
+DSN = SecretStr("https://key@errors.test/1")
+
+
+class Kept(Transport):
+    """Sends nothing and keeps it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.events: list[Any] = []
+
+    def capture_envelope(self, envelope: Envelope) -> None:
+        """Keep its error reports."""
+        self.events += [event for item in envelope.items if (event := item.get_event())]
+
+
+@pytest.fixture
+def kept() -> Iterator[Kept]:
+    """Sentry with a transport of ours; switched off afterwards."""
+    transport = Kept()
+    assert errors.initialise(DSN, "test", transport=transport, auto_enabling_integrations=False)
+    yield transport
+    sentry_sdk.get_client().close()
+    sentry_sdk.init()
+
+
+def test_a_report_holds_no_secret_and_no_input(kept: Kept) -> None:
+    inputs = {"email": "jenny@example.com"}
+    with sentry_sdk.new_scope() as scope:
+        scope.set_context("temporal.activity", {"input": inputs, "workflow_id": "recovery-stripe-in_1"})
+        scope.set_user({"email": "jenny@example.com"})
+        scope.add_breadcrumb(message="called with sk_live_51HabcDEF")
+        try:
+            number = "4242424242424242"
+            raise ValueError(f"declined {number} of jenny@example.com")
+        except ValueError as error:
+            sentry_sdk.capture_exception(error)
+    (report,) = kept.events
+    text = str(report)
+    assert not [secret for secret in SECRETS if secret in text]
+    assert report["contexts"]["temporal.activity"] == {"workflow_id": "recovery-stripe-in_1"}
+    assert report["exception"]["values"][0]["type"] == "ValueError"
+    assert report["tags"]["component"] == "test"
+    assert "user" not in report
+
+
+def test_a_request_keeps_only_where_it_went() -> None:
+    event = {
+        "request": {
+            "url": "https://api.test/webhooks/stripe",
+            "method": "POST",
+            "data": {"x": 1},
+            "headers": {"Stripe-Signature": "t=1"},
+            "cookies": "a=b",
+            "query_string": "q=jenny",
+        }
+    }
+    assert errors.before_send(event, {})["request"] == {"url": "https://api.test/webhooks/stripe", "method": "POST"}
+
+
+def test_without_a_dsn_nothing_happens() -> None:
+    assert not errors.initialise(SecretStr(""), "test")
+
+
+def test_traces_go_where_the_setting_says() -> None:
+    assert tracing.tracer_provider("", "pri-test") is None
+    assert tracing.temporal_interceptors(None) == []
+    provider = tracing.tracer_provider("http://collector.test:4318/", "pri-test")
+    assert provider
+    assert provider.resource.attributes["service.name"] == "pri-test"
+    assert len(tracing.temporal_interceptors(provider)) == 1
+    provider.shutdown()
+
+
+def test_every_state_has_a_line() -> None:
+    metrics = create_metrics()
+    metrics.show_recoveries({"waiting": 3})
+    text = metrics.render().decode()
+    assert 'pri_recoveries{state="waiting"} 3.0' in text
+    assert all(f'state="{state.value}"' in text for state in State)
+
+
+def test_two_registries_do_not_meet() -> None:
+    first, second = create_metrics(), create_metrics()
+    first.webhooks.labels("stripe", "accepted").inc()
+    assert b'status="accepted"' not in second.render()
