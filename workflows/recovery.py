@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import VersioningBehavior
 from temporalio.exceptions import ApplicationError
 from temporalio.types import MethodAsyncSingleParam
 
@@ -59,7 +58,7 @@ from workflows.steps import Order, call, stored
 from workflows.wish import Wish
 
 
-@workflow.defn(name="PaymentRecovery", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+@workflow.defn(name="PaymentRecovery")
 class PaymentRecovery:
     """One invoice, one run of this at a time. Its state is its log: a new run goes on from there."""
 
