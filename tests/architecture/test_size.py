@@ -1,0 +1,53 @@
+"""Files that fit in the head, functions that fit on a screen, names that promise something."""
+
+import ast
+from pathlib import Path
+
+from tests.architecture import source
+from tests.architecture.source import ROOT
+
+SOFT, HARD = 300, 400
+LONG_FILES = {"workflows/recovery.py"}
+"""Over the soft limit on purpose: a workflow is one story in one file."""
+LONGEST_FUNCTION = 50
+NAMED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+
+def lines(path: Path) -> int:
+    return len(path.read_text(encoding="utf-8").splitlines())
+
+
+def limit(path: Path) -> int:
+    return HARD if str(path.relative_to(ROOT)) in LONG_FILES else SOFT
+
+
+def test_files_stay_short() -> None:
+    long = {source.name(path): lines(path) for path in (*source.files(), *source.test_files())
+            if lines(path) > limit(path)}  # fmt: skip
+    assert not long
+
+
+def test_functions_stay_short() -> None:
+    nodes = [(path, node) for path in source.files() for node in ast.walk(source.tree(path))]
+    functions = [(path, node) for path, node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    long = [
+        f"{source.name(path)}.{node.name}"
+        for path, node in functions
+        if (node.end_lineno or 0) - node.body[0].lineno >= LONGEST_FUNCTION
+    ]
+    assert not long
+
+
+def test_public_names_promise_something() -> None:
+    public = [
+        (path, node)
+        for path in source.files()
+        for node in source.tree(path).body
+        if isinstance(node, NAMED) and not node.name.startswith("_")
+    ]
+    assert not [f"{source.name(path)}.{node.name}" for path, node in public if not ast.get_docstring(node)]
+
+
+def test_modules_say_what_they_are_for() -> None:
+    told = [path for path in source.files() if source.tree(path).body]
+    assert not [source.name(path) for path in told if not ast.get_docstring(source.tree(path))]
