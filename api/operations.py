@@ -1,5 +1,6 @@
 """What operators can ask of a recovery. Nothing is decided here: its workflow answers."""
 
+import asyncio
 import hashlib
 import math
 import uuid
@@ -17,13 +18,14 @@ from api.problems import responses
 from api.recoveries import current
 from api.views import RecoveryView
 from core.contracts import Action, Command, RecoveryStatus
-from core.errors import NotFound, Refused, RunClosed
+from core.errors import EngineUnavailable, NotFound, Refused, RunClosed
 from core.ids import recovery_id
 from db.repositories import operators
 from intake.known import Known
 
 PATIENCE: Final = timedelta(seconds=5)
 """How long a worker may take to answer before the wish is left as a signal."""
+LEAVE_SIGNAL_WITHIN: Final = timedelta(seconds=5)
 RETRIES_AN_HOUR: Final = 60
 """By one key. Each may be a charge that the networks count."""
 HOUR: Final = timedelta(hours=1)
@@ -134,6 +136,14 @@ async def review(verdict: Verdict, asked: AskedDep) -> RecoveryView:
 
 async def _ask(parts: Parts, provider: str, invoice_id: str, wish: Command) -> RecoveryStatus | None:
     """Ask the recovery; where its run was lost, give it a new one and ask that. Raises Refused, NotFound."""
+    try:
+        async with asyncio.timeout((PATIENCE + LEAVE_SIGNAL_WITHIN).total_seconds()):
+            return await _asked(parts, provider, invoice_id, wish)
+    except TimeoutError:
+        raise EngineUnavailable("Temporal does not answer in time; whether it took the request is not known.") from None
+
+
+async def _asked(parts: Parts, provider: str, invoice_id: str, wish: Command) -> RecoveryStatus | None:
     name = recovery_id(provider, invoice_id)
     try:
         return await parts.recoveries.ask(name, wish, PATIENCE)

@@ -1,5 +1,6 @@
 """What operators ask over HTTP, and every answer they can get."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -185,3 +186,15 @@ async def test_retries_of_one_key_are_capped_by_the_log(house: House, monkeypatc
     assert (await ask(house, invoice, "cancel", headers=carl)).status_code == 200
     assert (await ask(house, invoice, "retry", headers=dora)).status_code == 200
     assert (await ask(house, invoice, "retry")).status_code == 200
+
+
+async def test_a_temporal_that_hangs_is_not_waited_for_ever(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def hanging(*_: object) -> None:
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(operations, "PATIENCE", timedelta(0))
+    monkeypatch.setattr(operations, "LEAVE_SIGNAL_WITHIN", timedelta(seconds=0.1))
+    invoice = await running(house)
+    monkeypatch.setattr(house.recoveries, "ask", hanging)
+    answer = await ask(house, invoice, "cancel")
+    assert (answer.status_code, answer.json()["code"]) == (503, "temporal_unavailable")
