@@ -1,0 +1,186 @@
+"""The deployment files fit the service: checked statically, and every check is shown to catch what it is for."""
+
+import copy
+import json
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import yaml
+
+from observability.metrics import create_metrics
+from settings import Settings
+from tests.architecture.compose import NOT_FOR_CONTAINERS, missing_settings, problems, vulnerable
+from tests.architecture.source import ROOT
+from worker import GRACE
+
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+OBSERVABILITY: dict[str, Any] = yaml.safe_load((ROOT / "deploy" / "compose.observability.yml").read_text())
+EXAMPLE = dict(re.findall(r"^#([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE))
+PASSWORDS = {"POSTGRES_PASSWORD", "OWNER_PASSWORD", "WRITER_PASSWORD", "TEMPORAL_DB_PASSWORD", "GRAFANA_PASSWORD"}
+READ_BY_TEMPORAL = {"TEMPORAL_API_KEY", "TEMPORAL_TLS", "TEMPORAL_TLS_SERVER_CA_CERT_PATH"} | {
+    "TEMPORAL_TLS_CLIENT_CERT_PATH", "TEMPORAL_TLS_CLIENT_KEY_PATH", "TEMPORAL_TLS_SERVER_NAME"
+}  # fmt: skip
+Change = Callable[[dict[str, Any]], object]
+
+
+def test_the_compose_files_are_right() -> None:
+    assert problems(COMPOSE, set(EXAMPLE)) == []
+    assert problems(OBSERVABILITY, set(EXAMPLE), frozenset(COMPOSE["services"])) == []
+
+
+def test_every_setting_reaches_a_container() -> None:
+    assert missing_settings(COMPOSE) == set()
+    assert {name.upper() for name in Settings.model_fields} >= NOT_FOR_CONTAINERS
+
+
+def test_a_container_has_the_time_its_program_takes_to_end() -> None:
+    assert timedelta(seconds=int(COMPOSE["services"]["worker"]["stop_grace_period"][:-1])) > GRACE
+
+
+PLANTED: dict[str, tuple[Change, str]] = {
+    "published port": (lambda s: s["api"].update(ports=["127.0.0.1:8000:8080"]), "it listens on 8000"),
+    "port of the API": (lambda s: s["api"]["environment"].update(API_PORT="9000"), "it listens on 9000"),
+    "port of the check": (lambda s: s["worker"]["environment"].update(METRICS_PORT="9000"), "must ask 127.0.0.1:9000"),
+    "port of the database": (
+        lambda s: s["api"]["environment"].update(DATABASE_URL="postgresql://pri_writer:${WRITER_PASSWORD:?}@postgres:5433/pri"),
+        "does not lead to the database",
+    ),
+    "host of the database": (
+        lambda s: s["worker"]["environment"].update(DATABASE_URL="postgresql://pri_writer:${WRITER_PASSWORD:?}@db:5432/pri"),
+        "does not lead to the database",
+    ),
+    "role": (
+        lambda s: s["api"]["environment"].update(DATABASE_URL="postgresql://pri_owner:${OWNER_PASSWORD:?}@postgres:5432/pri"),
+        "should look like postgresql://pri_writer",
+    ),
+    "owner in the worker": (
+        lambda s: s["worker"]["environment"].update(
+            DATABASE_OWNER_URL="postgresql://pri_owner:${OWNER_PASSWORD:?}@postgres:5432/pri"
+        ),
+        "only the migration",
+    ),
+    "Temporal's port": (lambda s: s["api"]["environment"].update(TEMPORAL_ADDRESS="temporal:7234"), "temporal:7233"),
+    "open to the world": (lambda s: s["postgres"].update(ports=["5432:5432"]), "open to the world"),
+    "service name": (
+        lambda s: s["api"].update(depends_on={"migrat": {"condition": "service_completed_successfully"}}),
+        "which is no service",
+    ),
+    "removed service": (lambda s: s.pop("temporal"), "which is no service"),
+    "wrong wait": (lambda s: s["api"]["depends_on"]["migrate"].update(condition="service_started"), "the wrong way"),
+    "no health to wait for": (lambda s: s["postgres"].pop("healthcheck"), "which has no health check"),
+    "no health check": (lambda s: s["api"].pop("healthcheck"), "there is no health check"),
+    "missing variable": (lambda s: s["migrate"]["environment"].pop("DATABASE_OWNER_URL"), "OWNER_URL is missing"),
+    "missing secret": (lambda s: s["api"]["environment"].pop("STRIPE_WEBHOOK_SECRETS"), "SECRETS is missing"),
+    "deaf API": (lambda s: s["api"]["environment"].update(API_HOST="127.0.0.1"), "nothing outside"),
+    "misspelt variable": (lambda s: s["api"]["environment"].update(API_PROT="8000"), "API_PROT is not a variable"),
+    "variable of another image": (lambda s: s["temporal"]["environment"].update(DB_HOST="x"), "DB_HOST is not"),
+    "variable nobody documents": (
+        lambda s: s["api"]["environment"].update(LOG_LEVEL="${LOGGING:-INFO}"), "LOGGING is used but not in",
+    ),
+    "password in the file": (lambda s: s["postgres"]["environment"].update(POSTGRES_PASSWORD="x"), "must come from"),
+    "no version": (lambda s: s["temporal-ui"].update(image="temporalio/ui:latest"), "not pinned"),
+    "no tag": (lambda s: s["postgres"].update(image="postgres"), "not pinned"),
+    "vulnerable Temporal": (lambda s: s["temporal"].update(image="temporalio/server:1.30.2"), "known vulnerability"),
+    "stranger": (lambda s: s["temporal"].update(image="temporalio/auto-setup:1.29.6"), "not one we know"),
+    "root": (lambda s: s["worker"].update(user="0"), "own user must stay"),
+    "capabilities": (lambda s: s["worker"].pop("cap_drop"), "cap_drop should be"),
+    "missing file": (lambda s: s["temporal"].update(volumes=["./deploy/temporel:/deploy:ro"]), "is not in the tree"),
+    "missing volume": (lambda s: s["postgres"].update(volumes=["data:/var/lib/postgresql/data"]), "is not declared"),
+    "unknown key": (lambda s: s["api"].update(enviroment={}), "shape"),
+    "number": (lambda s: s["api"]["environment"].update(API_PORT=8000), "shape"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "told"), PLANTED.values(), ids=PLANTED)
+def test_a_planted_mistake_is_caught(change: Change, told: str) -> None:
+    wrong = copy.deepcopy(COMPOSE)
+    change(wrong["services"])
+    assert [problem for problem in problems(wrong, set(EXAMPLE)) if told in problem]
+
+
+def test_a_setting_that_no_container_gets_is_caught() -> None:
+    wrong = copy.deepcopy(COMPOSE)
+    for name in ("api", "worker"):
+        wrong["services"][name]["environment"].pop("SENTRY_DSN")
+    assert missing_settings(wrong) == {"SENTRY_DSN"}
+
+
+@pytest.mark.parametrize("version", ["1.28.9", "1.29.0", "1.29.4", "1.30.0", "1.30.2", "latest"])
+def test_known_vulnerable_versions(version: str) -> None:
+    assert vulnerable(version)
+
+
+@pytest.mark.parametrize("version", ["1.29.5", "1.29.6", "1.30.3", "1.31.0", "2.0.0"])
+def test_mended_versions(version: str) -> None:
+    assert not vulnerable(version)
+
+
+def test_server_and_tools_are_one_release() -> None:
+    images = {service["image"] for service in COMPOSE["services"].values()}
+    tags = {image.partition(":")[2] for image in images if re.match("temporalio/(server|admin-tools)", image)}
+    assert len(tags) == 1
+
+
+def test_the_example_names_every_setting_and_nothing_else() -> None:
+    settings = {name.upper() for name in Settings.model_fields}
+    assert set(EXAMPLE) == settings | READ_BY_TEMPORAL | PASSWORDS
+
+
+def test_the_example_shows_the_defaults() -> None:
+    defaults = {name.upper(): field.default for name, field in Settings.model_fields.items() if name != "policy_file"}
+    plain = {name: str(default) for name, default in defaults.items() if isinstance(default, str | int)}
+    assert {name: EXAMPLE[name] for name in plain} == plain
+    assert not [name for name in EXAMPLE.keys() - plain if EXAMPLE[name]]
+
+
+def test_the_example_changes_nothing_when_it_is_copied() -> None:
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    assert not [line for line in lines if line and not line.startswith("#")]
+    names = [number for number, line in enumerate(lines) if re.match("#[A-Z_]+=", line)]
+    assert not [lines[number] for number in names if not lines[number - 1].startswith("# ")]
+
+
+def test_the_image() -> None:
+    text = (ROOT / "Dockerfile").read_text()
+    bases = re.findall(r"^FROM (\S+)", text, re.MULTILINE)
+    assert len(set(bases)) == 1
+    assert re.fullmatch(r"python:3\.11\.\d+-slim-\w+", bases[0])
+    assert re.findall(r"^USER (\S+)", text, re.MULTILINE) == ["10001:10001"]
+    assert text.count("pip install --require-hashes") == 2
+    assert text.count("pip install") == 3
+    assert "--no-deps /wheels" in text
+    assert 'CMD ["pri", "api"]' in text
+    assert "HEALTHCHECK" in text
+    assert f"EXPOSE {Settings.model_fields['api_port'].default}" in text
+    assert not re.findall(r"^ADD |https?://(?!127)", text, re.MULTILINE)
+
+
+def test_the_build_tool_is_in_the_lock_that_the_image_takes_it_from() -> None:
+    assert re.search(r"^setuptools==\S+ \\\n    --hash=", (ROOT / "requirements-dev.lock").read_text(), re.MULTILINE)
+
+
+def test_secrets_stay_out_of_the_image() -> None:
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    assert {".env", ".env.*", ".git", ".pri"} <= set(ignored)
+    assert not {"README.md", "LICENSE", "requirements.lock", "requirements-dev.lock"} & set(ignored)
+
+
+def test_dashboard_and_alerts_ask_for_metrics_that_exist() -> None:
+    metrics = create_metrics()
+    metrics.webhooks.labels("stripe", "accepted").inc()
+    metrics.latency.labels("GET", "/healthz", "200").observe(0.1)
+    metrics.show_recoveries({})
+    exported = set(re.findall(r"^(pri_\w+)", metrics.render().decode(), re.MULTILINE))
+    dashboard = json.loads((ROOT / "deploy" / "grafana" / "dashboards" / "overview.json").read_text())
+    asked = json.dumps(dashboard["panels"]) + (ROOT / "deploy" / "prometheus" / "alerts.yml").read_text()
+    assert set(re.findall(r"\bpri_\w+", asked)) <= exported
+
+
+def test_prometheus_scrapes_ports_that_are_open() -> None:
+    scraped = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text())["scrape_configs"]
+    targets = {target for job in scraped for static in job["static_configs"] for target in static["targets"]}
+    port = int(COMPOSE["services"]["worker"]["environment"]["METRICS_PORT"])
+    assert targets == {"api:8000", f"worker:{port}", f"worker:{port + 1}"}
