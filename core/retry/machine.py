@@ -111,7 +111,7 @@ _ACTIVE: Final[Mapping[State, Callable[[Recovery, datetime], Step]]] = {
     State.CHARGING: _chargeable,
 }
 
-SETTLE_WAITS: Final = tuple(timedelta(seconds=s) for s in (2, 5, 15, 60, 300, 900))
+SETTLE_WAITS: Final = tuple(timedelta(seconds=s) for s in (2, 5, 15, 60, 300, 900, 3600))
 
 
 def settle_wait(tries: int) -> timedelta:
