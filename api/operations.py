@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 from starlette.exceptions import HTTPException
 
 from api.auth import Caller, Writer
+from api.begun import begins
 from api.deps import InvoiceId, Parts, PartsDep, ProviderName
 from api.problems import responses
 from api.recoveries import current
@@ -87,8 +88,7 @@ class Asked:
         wish = Command(
             action=action, actor=self.caller.name, reason=reason, decision=decision, request_id=self.request_id
         )
-        status = await _ask(self.parts, self.provider, self.invoice_id, wish)
-        if status is None:
+        if not await _heeded(self.parts, self.provider, self.invoice_id, wish):
             self.response.status_code = 202
         return await current(self.parts, self.provider, self.invoice_id)
 
@@ -132,6 +132,21 @@ async def resume(wish: Wish, asked: AskedDep) -> RecoveryView:
 async def review(verdict: Verdict, asked: AskedDep) -> RecoveryView:
     """Rejected, it ends `blocked`. Approved after a suspicion of fraud, it waits for a new payment method."""
     return await asked.do(Action.REVIEW, verdict.reason, verdict.decision.value)
+
+
+async def _heeded(parts: Parts, provider: str, invoice_id: str, wish: Command) -> bool:
+    """Whether the wish had its effect; False where it is only stored. Raises Refused, NotFound.
+
+    A retry has its effect when the attempt has begun, which the log shows before the workflow can say so.
+    """
+    asking = parts.background.start(_ask(parts, provider, invoice_id, wish))
+    if wish.action is Action.RETRY:
+        begun = parts.background.start(begins(parts.database, recovery_id(provider, invoice_id)))
+        await asyncio.wait({asking, begun}, return_when=asyncio.FIRST_COMPLETED)
+        begun.cancel()
+        if not asking.done():
+            return True
+    return await asking is not None
 
 
 async def _ask(parts: Parts, provider: str, invoice_id: str, wish: Command) -> RecoveryStatus | None:

@@ -95,6 +95,8 @@ class PaymentRecovery:
                 await self._hear(self._inbox.popleft())
             step = next_step(self._recovery, workflow.now())
             self._show(step)
+            if isinstance(step, Wait | Settle | Done):
+                self._keep_promises()
             if isinstance(step, Done):
                 await workflow.wait_condition(workflow.all_handlers_finished)
                 if not self._inbox:
@@ -293,7 +295,6 @@ class PaymentRecovery:
             await self._call(Charging.charge_invoice, wanted, f"charge, attempt {self._recovery.attempt + 1}")
         finally:
             self._charging = False
-            self._keep_promises()
 
     async def _settle(self) -> None:
         order = SettleInput(now=workflow.now(), recovery=self._recovery)
