@@ -39,6 +39,8 @@ def read_command(action: Action, given: Any) -> Command:
     if not isinstance(given, dict):
         return Command(action=action, reason="" if given is None else str(given))
     texts = {key: str(given[key]) for key in ("actor", "reason", "decision", "request_id") if given.get(key)}
+    if "decision" in texts:
+        texts["decision"] = texts["decision"].strip().lower()
     return Command(action=action, **texts)
 
 

@@ -120,7 +120,7 @@ _PEOPLE: Final[Mapping[Next, str]] = {
 
 
 def _retry(findings: Findings, limits: SegmentPolicy, means: Means) -> Event:
-    if kept := _kept(findings):
+    if kept := _kept(findings, limits, means):
         return _planned(findings, kept, means, limits)
     found = plan(_situation(findings), means.policy, means.strategies, _ends(findings, limits, means), means.pace)
     if isinstance(found, Exhausted):
@@ -137,12 +137,15 @@ def _retry(findings: Findings, limits: SegmentPolicy, means: Means) -> Event:
     return _event(findings, EventType.RETRY_PLANNED, data | _budget(findings, limits))
 
 
-def _kept(findings: Findings) -> datetime | None:
-    """A try out of turn doesn't move the schedule, unless the answer asks for a longer wait."""
-    at = findings.recovery.next_attempt_at
-    asked = findings.classification.wait_seconds or 0
-    earliest = max(findings.now, (findings.recovery.failed_at or findings.now) + timedelta(seconds=asked))
-    return at if at and at > earliest else None
+def _kept(findings: Findings, limits: SegmentPolicy, means: Means) -> datetime | None:
+    """A try out of turn doesn't move the schedule, unless its answer calls for a longer wait or for no retry."""
+    recovery, cause = findings.recovery, findings.classification.cause
+    retried = means.policy.strategy_for(limits.name, cause) and recovery.attempts_used < limits.attempts_allowed
+    asked = timedelta(seconds=findings.classification.wait_seconds or 0)
+    cool_down = means.pace.shorten(timedelta(seconds=means.policy.cool_down_seconds.get(cause, 0)))
+    earliest = max(findings.now, (recovery.failed_at or findings.now) + max(asked, cool_down))
+    at = recovery.next_attempt_at
+    return at if retried and at and earliest < at <= _ends(findings, limits, means) else None
 
 
 def _planned(findings: Findings, at: datetime, means: Means, limits: SegmentPolicy) -> Event:
@@ -191,7 +194,8 @@ def _window(findings: Findings, limits: SegmentPolicy, pace: Pace) -> datetime:
 def _deadlines(findings: Findings, limits: SegmentPolicy, means: Means, reviewed: bool = True) -> dict[str, Any]:
     """Until when a person may act: the operator first where it is theirs to act, else the customer."""
     review = findings.now + means.pace.shorten(timedelta(days=limits.review_deadline_days))
-    customer = findings.now + means.pace.shorten(timedelta(days=limits.customer_deadline_days))
+    begins = review if reviewed else findings.now
+    customer = begins + means.pace.shorten(timedelta(days=limits.customer_deadline_days))
     return {"until": stamp(review if reviewed else customer), "customer_until": stamp(customer)}
 
 

@@ -17,6 +17,7 @@ def _end(recovery: Recovery, state: State, reason: str) -> Recovery:
 
 
 def _payment_failed(recovery: Recovery, record: Record) -> Recovery:
+    """A failure that the provider caused: the next delay counts from it, so whatever was planned is void."""
     data = record.data
     return _having_seen(recovery, data).having(
         opened_at=recovery.opened_at or record.occurred_at,
@@ -25,8 +26,9 @@ def _payment_failed(recovery: Recovery, record: Record) -> Recovery:
         amount=data.get("amount") or recovery.amount,
         currency=data.get("currency") or recovery.currency,
         provider_attempt=data.get("provider_attempt") or recovery.provider_attempt,
-        failed_at=record.occurred_at,
+        failed_at=max(recovery.failed_at or record.occurred_at, record.occurred_at),
         failure=Failure.model_validate(data.get("failure") or {}),
+        next_attempt_at=None,
         unread=True,
         undecided=True,
     )
@@ -34,7 +36,7 @@ def _payment_failed(recovery: Recovery, record: Record) -> Recovery:
 
 def _having_seen(recovery: Recovery, data: Mapping[str, Any]) -> Recovery:
     event_id = data.get("event_id")
-    return recovery.having(event_ids=(*recovery.event_ids, event_id)) if event_id else recovery
+    return recovery if event_id is None else recovery.having(event_ids=(*recovery.event_ids, event_id))
 
 
 def _classified(recovery: Recovery, record: Record) -> Recovery:
@@ -69,6 +71,7 @@ def _planned(recovery: Recovery, record: Record) -> Recovery:
         undecided=False,
         until=None,
         next_attempt_at=moment(record.data["at"]),
+        attempts_allowed=record.data.get("attempts_allowed", recovery.attempts_allowed),
         strategy=record.data.get("strategy"),
         policy_version=record.data.get("policy_version"),
     )
@@ -89,13 +92,22 @@ def _skipped(recovery: Recovery, record: Record) -> Recovery:
             return review.having(customer_until=moment(data.get("customer_until")))
         case "stop":
             return _end(decided, State.BLOCKED, data["reason"])
+        case _ if decided.trigger:
+            return decided.having(stage=State.WAITING)
         case _:
             return _end(decided, State.EXHAUSTED, data["reason"])
 
 
 def _still_wanted(recovery: Recovery, data: Mapping[str, Any]) -> Trigger | None:
-    """A charge that was held back just before it happened is not wanted any more."""
-    return None if data.get("trigger") else recovery.trigger
+    """Not any more, where it was held back just before it happened, or what was found out speaks against it.
+
+    An operator may have asked before it was known that the card is refused for good, or held; a new method is
+    another card.
+    """
+    hopeless = recovery.fraud_hold or recovery.category is Category.HARD_DECLINE
+    if data.get("trigger") or (hopeless and recovery.trigger is Trigger.MANUAL):
+        return None
+    return recovery.trigger
 
 
 def _requested(recovery: Recovery, record: Record) -> Recovery:
@@ -184,7 +196,7 @@ def _resumed(recovery: Recovery, _: Record) -> Recovery:
 
 def _reviewed(recovery: Recovery, record: Record) -> Recovery:
     """Rejected ends it. Approved, a fraud case waits for another method, anything else is tried once, now."""
-    if record.data["decision"] != "approve":
+    if record.data.get("decision") != "approve":
         return _end(recovery, State.BLOCKED, "rejected")
     approved = recovery.having(fraud_hold=False, stage=State.AWAITING_CUSTOMER, until=recovery.customer_until)
     return approved if recovery.fraud_hold else approved.having(trigger=Trigger.MANUAL)
@@ -209,6 +221,11 @@ def _closed_elsewhere(recovery: Recovery, record: Record) -> Recovery:
 
 def _disputed(recovery: Recovery, record: Record) -> Recovery:
     return _end(_having_seen(recovery, record.data), State.BLOCKED, record.data["kind"])
+
+
+def _late(recovery: Recovery, record: Record) -> Recovery:
+    """Without effect, but known when it comes again."""
+    return _having_seen(recovery, record.data)
 
 
 def _closed(recovery: Recovery, record: Record) -> Recovery:
@@ -244,4 +261,5 @@ FOLDS: Final[Mapping[EventType, Callable[[Recovery, Record], Recovery]]] = {
     EventType.CLOSED_ELSEWHERE: _closed_elsewhere,
     EventType.DISPUTE_OPENED: _disputed,
     EventType.RECOVERY_CLOSED: _closed,
+    EventType.EVENT_LATE: _late,
 }

@@ -179,6 +179,9 @@ _ROWS: Final[Mapping[Action, EventType]] = {
 }
 
 
+_DECISIONS: Final = frozenset({"approve", "reject"})
+
+
 def refuse(recovery: Recovery, command: Command) -> None:
     """Return when the wish can be followed now. Raises Refused with one of the contract's codes and a sentence."""
     if recovery.stage.final or recovery.ending:
@@ -187,6 +190,8 @@ def refuse(recovery: Recovery, command: Command) -> None:
         _refuse_retry(recovery)
     if command.action is Action.REVIEW and recovery.stage is not State.IN_REVIEW:
         raise Refused("not_in_review", "There is nothing to review here.")
+    if command.action is Action.REVIEW and command.decision not in _DECISIONS:
+        raise Refused("no_decision", "A review needs a decision: approve or reject.")
 
 
 def _refuse_retry(recovery: Recovery) -> None:
