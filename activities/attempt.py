@@ -1,62 +1,88 @@
 """One execution of a charge or of its settlement, from whatever the log already holds."""
 
+from datetime import datetime, timedelta
+from typing import Final
+
 from activities import pay
 from activities.clock import ActivityClock
 from activities.log import Log, after
 from core.contracts import Charged, ChargeInput
+from core.errors import ProviderUnavailable
 from core.events import Record, Trigger
 from core.payments import ChargeOrder, ChargeResult, Outcome
 from core.retry.reactions import announced
 from core.retry.recovery import Recovery
 from providers.base import Gateway
 
+UNDER_WAY: Final = timedelta(minutes=5)
+"""How soon a payment that somebody else began may be over."""
+
 
 class Attempt:
     """Knows what is written and what time it is. Raises ProviderUnavailable where nothing was found out."""
 
-    def __init__(self, gateway: Gateway, log: Log, clock: ActivityClock) -> None:
+    def __init__(self, before: Recovery, gateway: Gateway, log: Log, clock: ActivityClock) -> None:
         self._gateway = gateway
         self._log = log
         self._clock = clock
+        self._before = before
         self._written: tuple[Record, ...] = ()
+        self._asked_at: datetime | None = None
 
-    async def catch_up(self, before: Recovery) -> Recovery:
+    async def catch_up(self) -> Recovery:
         """The recovery as the log has it by now: an earlier execution may have come further than its caller knows."""
-        self._written = await self._log.since(before)
-        return after(before, self._written)
+        self._written = await self._log.since(self._before)
+        return after(self._before, self._written)
 
     async def request(self, order: ChargeInput) -> Recovery:
         """Commit the intention to charge, or what a fresh look at the invoice says against it."""
-        before = order.recovery
+        before = self._before
         invoice = await self._gateway.read_invoice(before.invoice_id) if self._gateway.can_read else None
-        now = self._clock.now()
+        if invoice and invoice.processing and order.trigger != Trigger.SCHEDULED:
+            raise ProviderUnavailable("a payment of this invoice is under way at the provider", retry_after=UNDER_WAY)
+        now = self._asked_at = self._clock.now()
         events = pay.checked(before, invoice or announced(before).invoice, Trigger(order.trigger), order, now)
         self._written = await self._log.append(before, events, now)
         return after(before, self._written)
 
     async def send(self, recovery: Recovery, *, repeated: bool = False) -> Charged:
         """Send the order in flight and commit the answer."""
-        result = await self._gateway.charge(pay.in_flight(recovery))
+        result = await self._sent(pay.in_flight(recovery))
         return await self._conclude(recovery, result, repeated=repeated)
 
     async def find_out(self, recovery: Recovery) -> Charged:
         """Read first; what reading can't settle is sent again with the same key while the provider honours it."""
         order = pay.in_flight(recovery)
         result = await self._read_back(order)
-        if result.outcome is Outcome.UNKNOWN and self._repeatable(order):
+        if result.outcome is Outcome.UNKNOWN and self._repeatable(recovery, order):
             return await self.send(recovery, repeated=True)
         return await self._conclude(recovery, result, by_reading=True)
 
     def so_far(self) -> Charged:
-        """What is written, without anything new."""
-        return Charged(records=self._written)
+        """What is written, and what it says of a decline."""
+        return Charged(records=self._written, facts=pay.learned(self._before, self._written))
 
     @property
     def just_requested(self) -> bool:
-        """Whether the order in flight is this execution's own and nothing happened to it yet."""
-        return len(self._written) == 1
+        """Whether the order in flight is this execution's own and nothing happened to it yet.
 
-    def _repeatable(self, order: ChargeOrder) -> bool:
+        Another execution may have been quicker, and may be sending it: the row then carries its time, not ours.
+        """
+        return [record.occurred_at for record in self._written] == [self._asked_at]
+
+    async def _sent(self, order: ChargeOrder) -> ChargeResult:
+        """The answer. What surely wasn't executed is sent again later, or, where that is never done, is over."""
+        try:
+            return await self._gateway.charge(order)
+        except ProviderUnavailable:
+            if self._gateway.idempotency is not None:
+                raise
+            return ChargeResult(outcome=Outcome.NOT_CHARGED, reason="not_executed")
+
+    def _repeatable(self, recovery: Recovery, order: ChargeOrder) -> bool:
+        """The repeat may be the one that charges: none after a cancel or dispute, where reading will settle it too."""
+        if recovery.ending and self._gateway.can_read:
+            return False
         honoured = self._gateway.idempotency
         return honoured is not None and self._clock.now() - order.requested_at < honoured
 
@@ -72,4 +98,4 @@ class Attempt:
         event = pay.concluded(recovery, result, self._clock.now(), repeated=repeated, by_reading=by_reading)
         if event:
             self._written += await self._log.append(recovery, (event,), event.occurred_at)
-        return Charged(records=self._written, facts=pay.learned(recovery, result))
+        return self.so_far()

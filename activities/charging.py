@@ -45,7 +45,7 @@ class Charging:
         """Charge once, unless the invoice needs it no more or the provider is about to try by itself."""
         async with _calling():
             attempt = self._attempt(order.recovery, order.now)
-            recovery = await attempt.catch_up(order.recovery)
+            recovery = await attempt.catch_up()
             if recovery.sequence == order.recovery.sequence:
                 recovery = await attempt.request(order)
                 if recovery.in_flight and attempt.just_requested:
@@ -57,11 +57,11 @@ class Charging:
         """Find out what became of the charge in flight; writes nothing while nobody knows."""
         async with _calling():
             attempt = self._attempt(order.recovery, order.now)
-            recovery = await attempt.catch_up(order.recovery)
+            recovery = await attempt.catch_up()
             return await attempt.find_out(recovery) if recovery.in_flight else attempt.so_far()
 
     def _attempt(self, recovery: Recovery, now: datetime) -> Attempt:
-        return Attempt(self._gateway(recovery), self._log, ActivityClock(now))
+        return Attempt(recovery, self._gateway(recovery), self._log, ActivityClock(now))
 
     def _gateway(self, recovery: Recovery) -> Gateway:
         gateway = self._gateways.get(recovery.provider)

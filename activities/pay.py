@@ -1,12 +1,14 @@
 """What goes before and after a provider's call, as events: pure helpers of `charging`."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 from core.contracts import ChargeInput
-from core.events import Event, EventType, Trigger, stamp
+from core.events import Event, EventType, Record, Trigger, stamp
 from core.ids import idempotency_key
 from core.payments import (
+    Card,
     ChargeOrder,
     ChargeResult,
     CustomerView,
@@ -39,6 +41,8 @@ def checked(
         return events
     if invoice.status is InvoiceStatus.MISSING:
         return (_missing(now),)
+    if trigger is Trigger.SCHEDULED and invoice.processing:
+        return (_let_it_finish(now),)
     if trigger is Trigger.SCHEDULED and invoice.next_provider_attempt and invoice.next_provider_attempt > now:
         return (_stand_down(invoice.next_provider_attempt, now),)
     return (_requested(recovery, invoice, trigger, order.method_id, now),)
@@ -64,6 +68,14 @@ def _stand_down(until: datetime, now: datetime) -> Event:
     at = until + MARGIN
     why = f"the provider itself tries at {stamp(until)}; we look again after that"
     data = {"reason": "provider_retry", "action": "postpone", "at": stamp(at), "why": why}
+    return Event(type=EventType.RETRY_SKIPPED, occurred_at=now, data=data)
+
+
+def _let_it_finish(now: datetime) -> Event:
+    """One attempt in flight at a time, whoever began it."""
+    at = now + MARGIN
+    why = "a payment of this invoice is under way at the provider; we look again when it may be over"
+    data = {"reason": "payment_under_way", "action": "postpone", "at": stamp(at), "why": why}
     return Event(type=EventType.RETRY_SKIPPED, occurred_at=now, data=data)
 
 
@@ -108,19 +120,35 @@ _DIRECT: Final = {
 }
 
 
-def learned(recovery: Recovery, result: ChargeResult) -> FailureFacts | None:
-    """What a decline says of failure and card: enough to decide on without another read."""
-    if result.outcome is not Outcome.DECLINED:
+def learned(recovery: Recovery, records: Sequence[Record]) -> FailureFacts | None:
+    """What a decline says of failure and card: enough to decide on without another read.
+
+    Taken from the rows, so that an execution that only finds them tells the same as the one that wrote them.
+    """
+    landed = next((record for record in reversed(records) if record.type in _LANDINGS), None)
+    if landed is None or landed.data.get("outcome", _LANDINGS[landed.type]) != Outcome.DECLINED:
         return None
-    network = result.failure.network or result.card.network or recovery.failure.network
-    failure = result.failure.model_copy(update={"network": network})
-    return announced(recovery).model_copy(update={"failure": failure, "card": result.card, "missing": ()})
+    failure = Failure.model_validate(landed.data.get("failure") or {})
+    card = Card.model_validate(landed.data.get("card") or {})
+    network = failure.network or card.network or recovery.failure.network
+    known = {"failure": failure.model_copy(update={"network": network}), "card": card, "missing": ()}
+    return announced(recovery).model_copy(update=known)
+
+
+_LANDINGS: Final[Mapping[EventType, Outcome | None]] = {
+    EventType.CHARGE_SUCCEEDED: Outcome.SUCCEEDED,
+    EventType.CHARGE_DECLINED: Outcome.DECLINED,
+    EventType.CHARGE_RECONCILED: None,
+}
+"""The rows that end a charge; a reconciled one names its outcome."""
 
 
 def completed(facts: FailureFacts, recovery: Recovery) -> FailureFacts:
-    """What was read, with what the event said where reading found nothing."""
-    said = recovery.failure.model_dump(exclude_none=True)
-    failure = Failure.model_validate(said | facts.failure.model_dump(exclude_none=True))
+    """What was read, with what the event said where reading found nothing; never the codes of another charge."""
+    read, known = facts.failure, recovery.failure
+    other = read.charge_id and known.charge_id and read.charge_id != known.charge_id
+    said = {} if other else known.model_dump(exclude_none=True)
+    failure = Failure.model_validate(said | read.model_dump(exclude_none=True))
     customer_id = facts.invoice.customer_id or recovery.customer_id
     customer = facts.customer or (CustomerView(customer_id=customer_id) if customer_id else None)
     return facts.model_copy(update={"failure": failure, "customer": customer})

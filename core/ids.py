@@ -1,8 +1,12 @@
 """Names that are derived, never drawn: the same inputs give the same name on every machine and in every run."""
 
 import hashlib
+import re
+from typing import Final
 
-MAX_KEY = 64
+MAX_KEY: Final = 64
+_HEADER_SAFE: Final = re.compile(r"[A-Za-z0-9._~:/+=-]+")
+"""Keys travel in HTTP headers, and a merchant's own invoice names may hold anything."""
 
 
 def recovery_id(provider: str, invoice_id: str) -> str:
@@ -16,7 +20,9 @@ def idempotency_key(provider: str, invoice_id: str, attempt: int) -> str:
     It depends on the invoice and the attempt number only, so that every repeat of an attempt carries it.
     """
     plain = f"pri-{provider}-{invoice_id}-{attempt}"
-    return plain if len(plain) <= MAX_KEY else f"pri-{hashlib.sha256(plain.encode()).hexdigest()[:60]}"
+    if len(plain) <= MAX_KEY and _HEADER_SAFE.fullmatch(plain):
+        return plain
+    return f"pri-{hashlib.sha256(plain.encode(errors='backslashreplace')).hexdigest()[:60]}"
 
 
 def spread(invoice_id: str, attempt: int) -> int:
