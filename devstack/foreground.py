@@ -18,9 +18,9 @@ def run_until_stopped(options: Options) -> None:
     stop = threading.Event()
     stack = DevStack(options, stopping=stop.is_set)
     try:
-        _break_off_with_exception()
+        break_off_with_exception()
         stack.fetch()
-        _only_tell(stop)
+        only_tell(stop)
         with stack:
             _announce(stack)
             stop.wait()
@@ -31,12 +31,13 @@ def run_until_stopped(options: Options) -> None:
         raise DevstackError(f"cannot use {options.data_dir}: {error}") from error
 
 
-def _break_off_with_exception() -> None:
+def break_off_with_exception() -> None:
+    """For as long as nothing was started that has to be ended: a signal raises KeyboardInterrupt."""
     for number in SIGNALS:
         signal.signal(number, signal.default_int_handler)
 
 
-def _only_tell(stop: threading.Event) -> None:
+def only_tell(stop: threading.Event) -> None:
     """From here on a signal only sets `stop`, so that no child is lost between its start and our noting it."""
 
     def tell(_number: int, _frame: FrameType | None) -> None:
