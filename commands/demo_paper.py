@@ -1,0 +1,87 @@
+"""How the demo is printed: timelines and a summary, plain text wherever stdout is no terminal."""
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from rich import box
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from commands.demo_clock import StoryClock, spoken
+from commands.demo_played import Played
+from commands.demo_stage import Row
+from commands.demo_words import told
+
+WIDTH_OF_A_PIPE: Final = 160
+
+
+@contextmanager
+def printed() -> Iterator[Console]:
+    """What is printed goes to stdout at the end: in colour on a terminal; elsewhere plain and of one width."""
+    out = Console(highlight=False, markup=False, emoji=False)
+    if not out.is_terminal:
+        out = Console(highlight=False, markup=False, emoji=False, width=WIDTH_OF_A_PIPE)
+    with out.capture() as captured:
+        yield out
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+    sys.stdout.flush()
+
+
+def timelines(out: Console, played: Iterable[Played], scale: int) -> None:
+    """Every story: its plot, then its log."""
+    for number, one in enumerate(played, start=1):
+        out.print()
+        out.print(Text(f"{number}. {one.story.plot}", style="bold"))
+        if one.rows:
+            out.print(Text(f"   {one.rows[0]['recovery_id']}", style="dim"))
+        out.print(Padding(_timeline(one.rows, scale), (0, 0, 0, 3)))
+
+
+def _timeline(rows: Sequence[Row], scale: int) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(justify="right", no_wrap=True)
+    grid.add_column(no_wrap=True)
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for since, row in StoryClock(scale).read(rows):
+        grid.add_row(f"+{spoken(since)}", Text(row["type"], style="cyan"), _change(row), Text(told(row)))
+    return grid
+
+
+def _change(row: Row) -> str:
+    before, after = row["from_state"], row["to_state"]
+    return "" if before == after else f"{before} -> {after}" if before else f"-> {after}"
+
+
+def summary(out: Console, played: Iterable[Played]) -> None:
+    """One line for each story."""
+    table = Table(box=box.ASCII2 if not out.is_terminal else box.ROUNDED)
+    for name in ("story", "expected", "state"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("webhooks sent", justify="right")
+    table.add_column("charges at the provider", justify="right")
+    table.add_column("verdict", overflow="fold")
+    for one in played:
+        verdict = Text(one.complaint, style="red") if one.complaint else Text("as expected", style="green")
+        table.add_row(
+            one.story.name, one.story.ending.value, one.state, str(one.webhooks), _charges(one.charges), verdict
+        )
+    out.print()
+    out.print(table)
+
+
+def _charges(keys: Sequence[str | None]) -> str:
+    """Only charges of ours have a key."""
+    return f"{len(keys)}{', by the customer' if None in keys else ''}"
+
+
+def addresses(out: Console, places: Mapping[str, str]) -> None:
+    """Where one could click around."""
+    grid = Table.grid(padding=(0, 2))
+    for name, address in places.items():
+        grid.add_row(name, Text(address, overflow="fold"))
+    out.print(grid)

@@ -1,0 +1,146 @@
+"""What a story of the demo can do: let a payment fail, act as customer or operator, and read what came of it."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Final, Self
+
+import httpx
+
+from core.errors import RecoveryError
+from core.events import EventType, State
+from sandbox.client import SandboxClient
+from sandbox.models import Created, Delivered, Delivery, Happened
+
+Row = dict[str, Any]
+NOW: Final = Delivery(wait=True)
+SPARE_SECONDS: Final = 120.0
+"""What a slow machine may take on top of the planned waits."""
+LONGEST_PLAN: Final = 36 * 3600
+POLL_SECONDS: Final = 0.2
+TWO_YEARS: Final = 2 * 365 * 24 * 3600
+
+
+class Unexpected(RecoveryError):
+    """A story that did not go as it should; the text says what was different."""
+
+
+class Stage:
+    """The API and the sandbox of one running stack, and how much its time is compressed."""
+
+    def __init__(self, api: str, key: str, sandbox: str, provider_key: str, scale: int) -> None:
+        self.scale = scale
+        self._box = SandboxClient(sandbox)
+        self._api = _http(api, key)
+        self._provider = _http(sandbox, provider_key)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for client in (self._box, self._api, self._provider):
+            await (client.close() if isinstance(client, SandboxClient) else client.aclose())
+
+    async def fail(self, code: str, *script: str, delivery: Delivery = NOW, amount: int = 4900) -> Created:
+        """A customer of two years whose payment fails, told by webhook; our charges will be answered as scripted."""
+        made = await self._box.create_failed_invoice(
+            decline_code=code, script=script, delivery=delivery, amount=amount, currency="eur",
+            customer_created=int(time.time()) - TWO_YEARS,
+        )  # fmt: skip
+        _taken(made.deliveries)
+        return made
+
+    async def new_card(self, customer: str) -> None:
+        """The customer enters another card."""
+        _taken((await self._box.new_card(customer, delivery=NOW)).deliveries)
+
+    async def pay_hosted(self, invoice: str) -> None:
+        """The customer pays on the provider's page."""
+        happened: Happened = await self._box.pay_hosted(invoice, delivery=NOW)
+        _taken(happened.deliveries)
+
+    async def ask(self, invoice: str, action: str, reason: str) -> None:
+        """An operator's request over the API. Raises Unexpected when it is refused."""
+        answer = await self._api.post(f"/v1/recoveries/stripe/{invoice}/{action}", json={"reason": reason})
+        if not answer.is_success:
+            raise Unexpected(f"{action} was answered with {answer.status_code}: {answer.text}")
+
+    async def pass_time(self, hours: float) -> None:
+        """Let that much compressed time go by."""
+        await asyncio.sleep(hours * 3600 / self.scale)
+
+    async def planned(self, invoice: str) -> None:
+        """Wait for the first plan."""
+        await self._until(invoice, _has(EventType.RETRY_PLANNED, EventType.RETRY_SKIPPED), "no plan was made")
+
+    async def ended(self, invoice: str) -> None:
+        """Wait for the end."""
+        await self._until(invoice, lambda rows: State(rows[-1]["to_state"]).final, "it did not end")
+
+    async def rows(self, invoice: str) -> list[Row]:
+        """The recovery's log, as the API tells it."""
+        answer = await self._api.get(f"/v1/recoveries/stripe/{invoice}/events")
+        items: list[Row] = answer.raise_for_status().json()["items"]
+        return items
+
+    async def recoveries(self, invoice: str) -> int:
+        """How many recoveries the API knows for an invoice."""
+        answer = await self._api.get("/v1/recoveries", params={"q": invoice})
+        return len(answer.raise_for_status().json()["items"])
+
+    async def charges(self, invoice: str) -> list[str | None]:
+        """The idempotency key of every successful charge that the provider made for an invoice."""
+        return [entry.idempotency_key for entry in await self._box.ledger(invoice)]
+
+    async def events(self, made: Created) -> int:
+        """How many of the provider's events are about this invoice or its customer."""
+        await self._box.idle()
+        names, count, page = {made.invoice, made.customer}, 0, await self._events({})
+        while True:
+            subjects = [event["data"]["object"] for event in page["data"]]
+            count += sum(bool(names & {one.get("id"), one.get("customer"), one.get("invoice")}) for one in subjects)
+            if not page["has_more"]:
+                return count
+            page = await self._events({"starting_after": page["data"][-1]["id"]})
+
+    async def _events(self, after: dict[str, str]) -> dict[str, Any]:
+        answer = await self._provider.get("/v1/events", params={"limit": "100", **after})
+        page: dict[str, Any] = answer.raise_for_status().json()
+        return page
+
+    async def _until(self, invoice: str, happened: Callable[[list[Row]], bool], complaint: str) -> None:
+        patience = SPARE_SECONDS + LONGEST_PLAN / self.scale
+        deadline = time.monotonic() + patience
+        while True:
+            rows = await self._rows_if_any(invoice)
+            if rows and happened(rows):
+                return
+            if time.monotonic() > deadline:
+                state = rows[-1]["to_state"] if rows else "not begun"
+                raise Unexpected(f"{complaint} within {patience:.0f} s; it is {state}")
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _rows_if_any(self, invoice: str) -> list[Row]:
+        """None as long as the API is too busy to answer."""
+        try:
+            return await self.rows(invoice)
+        except httpx.HTTPError:
+            return []
+
+
+def _http(base: str, key: str) -> httpx.AsyncClient:
+    headers = {"Authorization": f"Bearer {key}"}
+    return httpx.AsyncClient(base_url=base, headers=headers, timeout=60, trust_env=False)
+
+
+def _has(*types: EventType) -> Callable[[list[Row]], bool]:
+    return lambda rows: any(row["type"] in types for row in rows)
+
+
+def _taken(deliveries: list[Delivered]) -> None:
+    refused = [one for one in deliveries if one.status != 202]
+    if refused:
+        raise Unexpected(f"the webhook {refused[0].type} was answered with {refused[0].status or refused[0].error}")
