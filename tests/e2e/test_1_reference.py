@@ -1,0 +1,101 @@
+"""The reference story: a payment fails, is classified, planned, and charged three (compressed) hours later."""
+
+import asyncio
+import time
+from datetime import datetime, timedelta
+
+from sandbox.models import Delivery, Shape
+from tests.support.stacks import TIME_SCALE
+from tests.support.together import Together
+from tests.support.world import OPENING, World
+
+together = Together()
+JITTER = 1.1
+
+
+async def test_the_opening_rows_are_there_within_two_seconds(world: World) -> None:
+    await (await world.fails("card_velocity_exceeded")).until_event("retry.planned")  # everything is warm now
+    recovery = await world.fails("insufficient_funds")
+    answered = time.monotonic()
+    while await recovery.story() != OPENING:
+        assert time.monotonic() - answered < 2, await recovery.told()
+        await asyncio.sleep(0.02)
+
+
+@together
+async def test_the_reference_story(world: World) -> None:
+    recovery = await world.fails("insufficient_funds", amount=4900, currency="eur")
+    view = await recovery.recovered_once()
+    assert await recovery.story() == [*OPENING, "charge.requested", "charge.succeeded", "recovery.closed"]
+    states = [row["to_state"] for row in await recovery.events()]
+    assert states == [
+        "received",
+        "classified",
+        "segmented",
+        "segmented",
+        "waiting",
+        "charging",
+        "charging",
+        "recovered",
+    ]
+
+    failed, classified, segmented, _, planned, requested, *_ = await recovery.events()
+    assert classified["data"].items() >= {"category": "SOFT_DECLINE", "cause": "INSUFFICIENT_FUNDS"}.items()
+    assert classified["data"]["code"] == "insufficient_funds"
+    assert segmented["data"]["segment"] == view["segment"]
+    assert 3 * 3600 <= planned["data"]["delay_seconds"] <= 3 * 3600 * JITTER
+    assert planned["data"].keys() >= {"at", "strategy", "policy_version", "why"}
+    due = datetime.fromisoformat(planned["data"]["at"])
+    waited = (due - datetime.fromisoformat(failed["occurred_at"])) * TIME_SCALE
+    assert timedelta(hours=3) <= waited <= timedelta(hours=3 * JITTER) + timedelta(hours=1)
+    assert datetime.fromisoformat(requested["occurred_at"]) >= due
+
+    (call,) = await recovery.pay_calls()
+    assert call.path == f"/v1/invoices/{recovery.invoice}/pay"
+    assert call.idempotency_key == requested["data"]["idempotency_key"]
+    assert requested["data"]["trigger"] == "scheduled"
+    assert "payment_method" not in call.params
+    closed = (view["close_reason"], view["attempts_used"], view["amount"], view["currency"])
+    assert closed == ("charged", 1, 4900, "EUR")
+
+
+@together
+async def test_a_decline_leads_to_the_next_step_of_the_ladder(world: World) -> None:
+    recovery = await world.fails("do_not_honor", script=("decline:insufficient_funds",))
+    view = await recovery.recovered_once(within=60)
+    first, second = await recovery.events("retry.planned")
+    assert 24 * 3600 <= second["data"]["delay_seconds"] <= 24 * 3600 * JITTER
+    assert first["data"]["strategy"] == second["data"]["strategy"]
+    story = await recovery.story()
+    again = ["charge.declined", "failure.classified", "fraud.assessed", "retry.planned", "charge.requested"]
+    assert story == [*OPENING, "charge.requested", *again, "charge.succeeded", "recovery.closed"]
+    assert view["attempts_used"] == 2
+    keys = [call.idempotency_key for call in await recovery.pay_calls()]
+    assert keys == [row["data"]["idempotency_key"] for row in await recovery.events("charge.requested")]
+
+
+@together
+async def test_a_payment_that_failed_on_the_old_api(world: World) -> None:
+    recovery = await world.fails("insufficient_funds", delivery=Delivery(wait=True, shape=Shape.LEGACY))
+    await recovery.recovered_once()
+    assert (await recovery.story())[:5] == OPENING
+    assert (await recovery.events())[0]["data"]["provider_attempt"] == 1
+
+
+@together
+async def test_what_is_shown_while_it_waits(world: World) -> None:
+    recovery = await world.fails("card_velocity_exceeded", amount=1234)
+    await recovery.until_event("retry.planned")
+    view = await recovery.view()
+    assert view["workflow_id"] == view["recovery_id"] == recovery.id
+    assert (view["state"], view["category"], view["cause"]) == ("waiting", "RATE_LIMITED", "VELOCITY")
+    assert (view["amount"], view["currency"], view["customer_id"]) == (1234, "USD", recovery.customer)
+    assert view["next_attempt_at"] == (await recovery.only("retry.planned"))["data"]["at"]
+    assert recovery.id in view["temporal_url"]
+    listed = await world.api.get("/v1/recoveries", params={"customer_id": recovery.customer, "state": "waiting"})
+    assert [item["invoice_id"] for item in listed.json()["items"]] == [recovery.invoice]
+    described = await world.description(recovery.id)
+    attributes = described["searchAttributes"]["indexedFields"]
+    assert {"RecoveryState", "DeclineCategory", "Segment", "Provider", "NextAttemptAt"} <= attributes.keys()
+    assert (await recovery.ask("cancel")).status_code == 200
+    await recovery.ended_unpaid("canceled")

@@ -1,0 +1,114 @@
+"""What must be true of every installation at every moment, read from its log and from the provider's books."""
+
+import asyncio
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import func, select
+
+from db.models import webhook_inbox
+from db.session import Database
+from tests.support.world import FINAL, Recovery, Row, World
+
+ROOT = Path(__file__).parents[2]
+ANSWERS = ("charge.succeeded", "charge.declined", "charge.reconciled")
+
+
+async def check_all(world: World) -> int:
+    """Every recovery that this installation knows; answers with their number."""
+    recoveries = [recovery async for recovery in everything(world)]
+    await asyncio.gather(*(check(recovery) for recovery in recoveries))
+    return len(recoveries)
+
+
+async def everything(world: World) -> Any:
+    """All recoveries, page by page."""
+    cursor: dict[str, str] = {}
+    while True:
+        page = (await world.api.get("/v1/recoveries", params={"limit": 200, **cursor})).json()
+        for item in page["items"]:
+            made: Any = type("Made", (), {"invoice": item["invoice_id"], "customer": item["customer_id"]})
+            yield Recovery(world, made)
+        if not page["next_cursor"]:
+            return
+        cursor = {"cursor": page["next_cursor"]}
+
+
+async def check(recovery: Recovery) -> None:
+    """The laws about money and data, for one recovery."""
+    rows = await recovery.events()
+    _sequence(rows)
+    _one_failure_an_attempt(rows)
+    await _money(recovery, rows)
+
+
+def _sequence(rows: list[Row]) -> None:
+    assert [row["sequence"] for row in rows] == list(range(1, len(rows) + 1))
+    assert [row["from_state"] for row in rows] == [None, *(row["to_state"] for row in rows[:-1])]
+    assert [row["previous_hash"] for row in rows[1:]] == [row["hash"] for row in rows[:-1]]
+    closed = [row for row in rows if row["type"] == "recovery.closed"]
+    assert len(closed) == int(rows[-1]["to_state"] in FINAL)
+    after = rows[rows.index(closed[0]) + 1 :] if closed else []
+    assert {row["type"] for row in after} <= {"event.late"}
+
+
+def _one_failure_an_attempt(rows: list[Row]) -> None:
+    told = Counter(row["data"].get("provider_attempt") for row in rows if row["type"] == "payment.failed")
+    assert all(count == 1 for count in told.values()), told
+
+
+async def _money(recovery: Recovery, rows: list[Row]) -> None:
+    """At most one success; each attempt asked for once, under one key, and answered once."""
+    charges = await recovery.charges()
+    assert len(charges) <= 1, [charge.model_dump() for charge in charges]
+    requested = [row for row in rows if row["type"] == "charge.requested"]
+    assert [row["attempt"] for row in requested] == list(range(1, len(requested) + 1))
+    keys = [row["data"]["idempotency_key"] for row in requested]
+    assert len(set(keys)) == len(keys)
+    answered = Counter(row["attempt"] for row in rows if row["type"] in ANSWERS)
+    unanswered = {row["attempt"] for row in requested} - set(answered)
+    assert all(count == 1 for count in answered.values())
+    assert unanswered <= {len(requested)}, "a new attempt began before the old one was answered"
+    assert not (unanswered and rows[-1]["to_state"] in FINAL), "it ended with a charge in flight"
+    assert {call.idempotency_key for call in await recovery.pay_calls()} <= set(keys)
+
+
+async def drained(world: World, within: float = 30.0) -> None:
+    """Every stored webhook has come to something: handed over, or ignored with a reason."""
+    database = Database(world.stack.addresses.writer_url)
+    table = webhook_inbox
+    try:
+        for _ in range(int(within)):
+            async with database.begin() as session:
+                waiting = (await session.execute(_count(table.c.outcome.is_(None)))).scalar_one()
+                mute = (table.c.outcome == "ignored") & table.c.reason.is_(None)
+                without_reason = (await session.execute(_count(mute))).scalar_one()
+            if not waiting:
+                break
+            await asyncio.sleep(1)
+        assert (waiting, without_reason) == (0, 0)
+    finally:
+        await database.close()
+
+
+def _count(what: Any) -> Any:
+    return select(func.count()).select_from(webhook_inbox).where(what)
+
+
+async def audited(environment: dict[str, str]) -> str:
+    """`pri audit verify` finds nothing; what it says."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, str(ROOT / "cli.py"), "audit", "verify", env=environment, stdout=asyncio.subprocess.PIPE
+    )
+    said, _ = await process.communicate()
+    assert process.returncode == 0, said.decode()
+    return said.decode()
+
+
+async def hold(world: World) -> None:
+    """All of it, at the end of everything."""
+    await drained(world)
+    count = await check_all(world)
+    assert f"{count} recoveries" in await audited(world.stack.environment)

@@ -1,0 +1,45 @@
+"""Real stacks for tests: free ports, a folder of their own, time compressed."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from devstack.children import Options
+from devstack.stack import DevStack
+from settings import Settings, environment
+
+TIME_SCALE = 3600
+"""An hour is a second: the first retry follows a failure after three."""
+FASTER = {"TIME_SCALE": str(TIME_SCALE), "LOG_LEVEL": "WARNING"}
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    """An empty folder with a path short enough for sockets, gone afterwards."""
+    made = Path(tempfile.mkdtemp(prefix="pri-"))
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def newcomer() -> Settings:
+    """The settings of somebody who has set nothing."""
+    return Settings.model_construct(**{name: field.get_default() for name, field in Settings.model_fields.items()})
+
+
+def surroundings() -> dict[str, str]:
+    """The environment without any setting of ours, for programs that a test starts itself."""
+    ours = {name.upper() for name in Settings.model_fields}
+    return {name: text for name, text in environment().items() if name not in ours}
+
+
+@contextmanager
+def running(extra: Mapping[str, str] | None = None) -> Iterator[DevStack]:
+    """A stack for as long as the block runs; nothing of it is left afterwards."""
+    with folder() as data:
+        options = Options(data, 0, 0, 0, environment={**FASTER, **(extra or {})})
+        with DevStack(options, newcomer()) as stack:
+            yield stack

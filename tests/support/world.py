@@ -1,0 +1,204 @@
+"""The running service as a stranger sees it: HTTP to the API, the provider's own books, Temporal's command line."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import httpx
+
+from devstack import temporal
+from devstack.stack import DevStack
+from sandbox.client import SandboxClient
+from sandbox.models import Created, Delivery, LedgerEntry, LogEntry
+
+FINAL = ("recovered", "exhausted", "canceled", "blocked")
+OPENING = ["payment.failed", "failure.classified", "customer.segmented", "fraud.assessed", "retry.planned"]
+PATIENCE = 40.0
+Row = dict[str, Any]
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the parts of one installation listen, and the key that opens its API."""
+
+    api: str
+    sandbox: str
+    temporal: str
+    key: str
+
+
+def place_of(stack: DevStack) -> Place:
+    """The parts of a stack that runs in this process."""
+    found = stack.addresses
+    return Place(found.api, found.sandbox, found.temporal, stack.environment["BOOTSTRAP_API_KEY"])
+
+
+class World:
+    """One installation. `stack` is there when it runs in this process and its parts may be killed."""
+
+    def __init__(self, place: Place, sandbox: SandboxClient, api: httpx.AsyncClient, stack: DevStack | None) -> None:
+        self.place, self.sandbox, self.api = place, sandbox, api
+        self._stack = stack
+
+    @property
+    def stack(self) -> DevStack:
+        """The stack behind it."""
+        assert self._stack is not None, "this world runs elsewhere"
+        return self._stack
+
+    async def fails(self, code: str = "insufficient_funds", **spec: Any) -> "Recovery":
+        """A payment fails at the provider, whose webhook has been answered with 202."""
+        fields: dict[str, Any] = {"delivery": Delivery(wait=True), "decline_code": code} | spec
+        made = await self.sandbox.create_failed_invoice(**fields)
+        return Recovery(self, made)
+
+    async def failed(self, code: str = "insufficient_funds", **spec: Any) -> "Recovery":
+        """A payment failed at the provider; nobody was told yet."""
+        return await self.fails(code, **{"delivery": None} | spec)
+
+    async def temporal(self, *arguments: str) -> str:
+        """What Temporal's own command line says."""
+        argv = (str(temporal.executable()), *arguments, "--address", self.place.temporal)
+        pipes = {"stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.STDOUT}
+        process = await asyncio.create_subprocess_exec(*argv, **pipes)  # type: ignore[arg-type]
+        said, _ = await process.communicate()
+        assert process.returncode == 0, said.decode()
+        return said.decode()
+
+    async def description(self, workflow_id: str) -> dict[str, Any]:
+        """The newest run of a workflow as Temporal describes it."""
+        said = await self.temporal("workflow", "describe", "--workflow-id", workflow_id, "--output", "json")
+        found: dict[str, Any] = json.loads(said)["workflowExecutionInfo"]
+        return found
+
+
+@asynccontextmanager
+async def opened(place: Place, stack: DevStack | None = None) -> AsyncIterator[World]:
+    """A world for as long as the block runs."""
+    headers = {"Authorization": f"Bearer {place.key}"}
+    limits = httpx.Limits(max_connections=300)
+    async with (
+        SandboxClient(place.sandbox) as sandbox,
+        httpx.AsyncClient(base_url=place.api, headers=headers, timeout=30, trust_env=False, limits=limits) as api,
+    ):
+        yield World(place, sandbox, api, stack)
+
+
+class Recovery:
+    """The recovery of one invoice: what the API tells of it, and what the provider's books say."""
+
+    def __init__(self, world: World, made: Created) -> None:
+        self.world, self.made = world, made
+        self.invoice, self.customer = made.invoice, made.customer
+        self.id = f"recovery-stripe-{made.invoice}"
+        self.path = f"/v1/recoveries/stripe/{made.invoice}"
+
+    async def view(self) -> Row:
+        """As the API shows it."""
+        answer = await self.world.api.get(self.path)
+        assert answer.status_code == 200, answer.text
+        found: Row = answer.json()
+        return found
+
+    async def events(self, *types: str) -> list[Row]:
+        """The rows of its log in order, all or those of some types."""
+        answer = await self.world.api.get(f"{self.path}/events")
+        assert answer.status_code == 200, answer.text
+        rows: list[Row] = answer.json()["items"]
+        return [row for row in rows if not types or row["type"] in types]
+
+    async def story(self) -> list[str]:
+        """The types of its rows."""
+        return [row["type"] for row in await self.events()]
+
+    async def only(self, kind: str) -> Row:
+        """The one row of a type."""
+        rows = await self.events(kind)
+        assert len(rows) == 1, f"{kind}: {len(rows)} rows in {await self.story()}"
+        return rows[0]
+
+    async def until(self, *states: str, within: float = PATIENCE) -> Row:
+        """Waits until it is in one of the states; one that has ended otherwise fails at once."""
+
+        async def there() -> Row | None:
+            found = await self.view()
+            ended = found["state"] in FINAL and found["state"] not in states
+            assert not ended, f"{found['state']}, not {states}: {await self.story()}"
+            return found if found["state"] in states else None
+
+        return await self._await(there, " or ".join(states), within)
+
+    async def until_event(self, kind: str, count: int = 1, within: float = PATIENCE) -> list[Row]:
+        """Waits until its log has so many rows of a type."""
+
+        async def there() -> list[Row] | None:
+            rows = await self.events(kind)
+            return rows if len(rows) >= count else None
+
+        return await self._await(there, f"{count} {kind}", within)
+
+    async def until_asked(self, count: int = 1, within: float = PATIENCE) -> list[LogEntry]:
+        """Waits until the provider has been called to pay so many times."""
+
+        async def there() -> list[LogEntry] | None:
+            calls = await self.pay_calls()
+            return calls if len(calls) >= count else None
+
+        return await self._await(there, f"{count} pay calls", within)
+
+    async def _await(self, look: Callable[[], Awaitable[Found | None]], what: str, within: float) -> Found:
+        deadline = time.monotonic() + within
+        while (found := await look()) is None:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{self.invoice}: no {what} within {within:g} s: {await self.told()}")
+            await asyncio.sleep(0.2)
+        return found
+
+    async def told(self) -> str:
+        """Where it stands, for an error message."""
+        view = await self.view()
+        return f"{view['state']}, next {view['next_attempt_at']}: {await self.story()}"
+
+    async def ask(self, action: str, reason: str = "a test asks", **more: Any) -> httpx.Response:
+        """What the API answers to an operator."""
+        return await self.world.api.post(f"{self.path}/{action}", json={"reason": reason} | more)
+
+    async def refused(self, action: str, code: str, **more: Any) -> None:
+        """The API refuses this with 409, a code and a sentence, and writes nothing."""
+        before = await self.story()
+        answer = await self.ask(action, **more)
+        assert (answer.status_code, answer.json()["code"]) == (409, code), answer.text
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["detail"].endswith(".")
+        assert await self.story() == before
+
+    async def signal(self, name: str, *arguments: str) -> None:
+        """A signal from Temporal's command line."""
+        await self.world.temporal("workflow", "signal", "--workflow-id", self.id, "--name", name, *arguments)
+
+    async def charges(self) -> list[LedgerEntry]:
+        """The successful charges of its invoice."""
+        return await self.world.sandbox.ledger(self.invoice)
+
+    async def pay_calls(self) -> list[LogEntry]:
+        """The pay calls that reached the provider."""
+        return await self.world.sandbox.pay_calls(self.invoice)
+
+    async def recovered_once(self, within: float = PATIENCE) -> Row:
+        """Waits for the good end: the money is there, once, and the log says so."""
+        view = await self.until("recovered", within=within)
+        charges = await self.charges()
+        assert [charge.amount for charge in charges] == [view["amount"]], await self.told()
+        return view
+
+    async def ended_unpaid(self, state: str, within: float = PATIENCE) -> Row:
+        """Waits for another end, after which the provider's books show no payment."""
+        view = await self.until(state, within=within)
+        assert await self.charges() == []
+        assert (await self.events())[-1]["type"] == "recovery.closed"
+        return view
