@@ -20,6 +20,10 @@ from core.payments import (
 )
 
 SUCCEED = ChargeResult(outcome=Outcome.SUCCEEDED, charge_id="ch_ok")
+OPEN_INVOICE = InvoiceView(
+    invoice_id="in_1", status=InvoiceStatus.OPEN, amount_due=4900, currency="EUR", customer_id="cus_1"
+)
+NO_RISK = Risk()
 UNKNOWN = ChargeResult(outcome=Outcome.UNKNOWN, reason="timeout")
 
 
@@ -34,10 +38,8 @@ class ScriptedGateway:
 
     failure: Failure
     script: list[ChargeResult] = field(default_factory=list)
-    invoice: InvoiceView = InvoiceView(
-        invoice_id="in_1", status=InvoiceStatus.OPEN, amount_due=4900, currency="EUR", customer_id="cus_1"
-    )
-    risk: Risk = Risk()
+    invoice: InvoiceView = OPEN_INVOICE
+    risk: Risk = NO_RISK
     created_at: datetime | None = None
     idempotency: timedelta | None = timedelta(hours=23)
     can_read: bool = True

@@ -11,7 +11,16 @@ from core.classifier.taxonomy import Cause, Classification
 from core.contracts import Action, ChargeInput, Command
 from core.events import Event, EventType, Record, State, Trigger
 from core.fraud.assess import assess
-from core.payments import ChargeResult, EventKind, FailureFacts, InvoiceStatus, InvoiceView, ProviderEvent, Risk
+from core.payments import (
+    ChargeResult,
+    EventKind,
+    FailureFacts,
+    InvoiceStatus,
+    InvoiceView,
+    Outcome,
+    ProviderEvent,
+    Risk,
+)
 from core.retry.decide import Findings, Means, decide
 from core.retry.machine import Charge, Step, next_step, place_all
 from core.retry.policy import StrategyFactory, parse
@@ -21,10 +30,12 @@ from core.retry.strategies.exponential_backoff import ExponentialBackoff
 from core.retry.strategies.fixed_ladder import FixedLadder
 from core.segmentation.segment import Segment
 from tests.support.builders import THEN, a_failure_event, an_event
+from tests.support.gateway import declined
 
 POLICY_FILE = Path(__file__).parents[2] / "core/retry/policies.toml"
 STRATEGIES: Mapping[str, StrategyFactory] = {"fixed_ladder": FixedLadder, "exponential_backoff": ExponentialBackoff}
 OPEN = InvoiceView(invoice_id="in_1", status=InvoiceStatus.OPEN, amount_due=4900, currency="EUR", customer_id="cus_1")
+NEW = Recovery(provider="stripe", invoice_id="in_1")
 
 
 def shipped_means(text: str | None = None) -> Means:
@@ -46,7 +57,7 @@ class Story:
 
     means: Means = field(default_factory=shipped_means)
     now: datetime = THEN
-    recovery: Recovery = Recovery(provider="stripe", invoice_id="in_1")
+    recovery: Recovery = NEW
     records: list[Record] = field(default_factory=list)
 
     def write(self, *events: Event) -> list[str]:
@@ -86,7 +97,7 @@ class Story:
 
     def charges(self, invoice: InvoiceView = OPEN, trigger: Trigger | None = None) -> list[str]:
         """The charge that the machine asks for is requested, or what the invoice says against it written."""
-        step = self.step
+        step = self.step()
         assert isinstance(step, Charge), f"no charge is due, but {step!r}"
         order = ChargeInput(now=self.now, recovery=self.recovery, trigger=step.trigger, method_id=step.method_id)
         return self.write(*pay.checked(self.recovery, invoice, trigger or step.trigger, order, self.now))
@@ -107,12 +118,10 @@ class Story:
         self.now = max(self.now, self.recovery.next_attempt_at)
         return self
 
-    @property
     def step(self) -> Step:
         """What is to be done now."""
         return next_step(self.recovery, self.now)
 
-    @property
     def state(self) -> State:
         """Where it stands."""
         return self.recovery.state
@@ -120,9 +129,25 @@ class Story:
     @property
     def ended(self) -> tuple[State, str | None]:
         """How it ended, and why."""
-        assert self.recovery.closed_at, f"it has not ended: {self.state}"
+        assert self.recovery.closed_at, f"it has not ended: {self.state()}"
         return self.recovery.state, self.recovery.close_reason
 
     def last(self, kind: EventType) -> Record:
         """The newest row of that type."""
         return next(record for record in reversed(self.records) if record.type is kind)
+
+
+SOFT = declined("insufficient_funds")
+NOT_CHARGED = ChargeResult(outcome=Outcome.NOT_CHARGED, reason="no_trace")
+
+
+def in_flight(story: Story | None = None) -> Story:
+    """A scheduled charge has been sent."""
+    story = (story or Story().fails()).until_due()
+    story.charges()
+    return story
+
+
+def reviewed(cause: Cause = Cause.FRAUD) -> Story:
+    """It waits for an operator."""
+    return Story().fails(cause)

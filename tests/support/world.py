@@ -12,8 +12,8 @@ import httpx
 
 from devstack import temporal
 from devstack.stack import DevStack
-from sandbox.client import SandboxClient
-from sandbox.models import Created, Delivery, LedgerEntry, LogEntry
+from sandbox.client import AT_ONCE, SandboxClient
+from sandbox.models import Created, Delivery, Happened, LedgerEntry, LogEntry
 
 FINAL = ("recovered", "exhausted", "canceled", "blocked")
 OPENING = ["payment.failed", "failure.classified", "customer.segmented", "fraud.assessed", "retry.planned"]
@@ -180,6 +180,10 @@ class Recovery:
     async def signal(self, name: str, *arguments: str) -> None:
         """A signal from Temporal's command line."""
         await self.world.temporal("workflow", "signal", "--workflow-id", self.id, "--name", name, *arguments)
+
+    async def send(self, type: str, *, fresh: bool = False, delivery: Delivery = AT_ONCE) -> Happened:
+        """The provider sends an event about the invoice, again or (`fresh`) a new one."""
+        return await self.world.sandbox.send(self.invoice, type, fresh=fresh, delivery=delivery)
 
     async def charges(self) -> list[LedgerEntry]:
         """The successful charges of its invoice."""

@@ -1,0 +1,177 @@
+"""The paths through a recovery whose histories are kept: one function each, played once by `tests.replay.record`."""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from core.contracts import Action, Command
+from core.payments import ChargeResult, EventKind, InvoiceStatus, Outcome
+from tests.support.builders import DAY, HOUR, a_failure_event, an_event
+from tests.support.gateway import UNKNOWN, declined
+from tests.workflows.conftest import Campaign, Campaigns
+
+Path = Callable[[Campaigns], Awaitable[Campaign]]
+ANN = {"actor": "ann", "reason": "test"}
+
+
+async def soft_decline_recovered(campaigns: Campaigns) -> Campaign:
+    """The reference story."""
+    campaign = await campaigns("generic_decline")
+    await campaign.begin()
+    return campaign
+
+
+async def ladder_exhausted(campaigns: Campaigns) -> Campaign:
+    """Every scheduled attempt declined."""
+    campaign = await campaigns(script=[declined("insufficient_funds")] * 9)
+    await campaign.begin()
+    return campaign
+
+
+async def hard_decline_new_method(campaigns: Campaigns) -> Campaign:
+    """A dead card, then another one."""
+    campaign = await campaigns("lost_card")
+    await campaign.begin()
+    now = await campaign.after(DAY)
+    await campaign.say(an_event(EventKind.METHOD_UPDATED, occurred_at=now, method_id="pm_2"))
+    return campaign
+
+
+async def retry_now(campaigns: Campaigns) -> Campaign:
+    """An operator charges out of turn, by update."""
+    campaign = await campaigns(script=[declined("generic_decline")])
+    await campaign.begin()
+    await campaign.after(HOUR)
+    await campaign.ask("retry_now", Command(action=Action.RETRY, **ANN))
+    return campaign
+
+
+async def pause_resume_cancel(campaigns: Campaigns) -> Campaign:
+    """The other operator words, by signal and update."""
+    campaign = await campaigns()
+    await campaign.begin()
+    await campaign.after(HOUR)
+    await campaign.run.signal("pause")
+    await campaign.after(DAY)
+    await campaign.run.signal("retry_now")
+    await campaign.after(HOUR)
+    await campaign.ask("cancel", Command(action=Action.CANCEL, **ANN))
+    return campaign
+
+
+async def temporal_cancel(campaigns: Campaigns) -> Campaign:
+    """Temporal's own cancel request."""
+    campaign = await campaigns()
+    await campaign.begin()
+    await campaign.after(HOUR)
+    await campaign.run.cancel()
+    return campaign
+
+
+async def fraud_reviewed(campaigns: Campaigns) -> Campaign:
+    """Held, approved, and charged with another method."""
+    campaign = await campaigns("fraudulent")
+    await campaign.begin()
+    now = await campaign.after(HOUR)
+    await campaign.ask("review", Command(action=Action.REVIEW, decision="approve", **ANN))
+    await campaign.say(an_event(EventKind.METHOD_UPDATED, occurred_at=now, method_id="pm_2"))
+    return campaign
+
+
+async def unknown_reconciled(campaigns: Campaigns) -> Campaign:
+    """A charge without an answer, settled by reading."""
+    campaign = await campaigns(script=[UNKNOWN])
+    campaign.gateway.settlements = [UNKNOWN, UNKNOWN, ChargeResult(outcome=Outcome.SUCCEEDED, charge_id="ch_1")]
+    await campaign.begin()
+    return campaign
+
+
+async def paid_elsewhere(campaigns: Campaigns) -> Campaign:
+    """Paid while asleep, then a late failure."""
+    campaign = await campaigns()
+    await campaign.begin()
+    now = await campaign.after(HOUR)
+    await campaign.say(an_event(EventKind.INVOICE_PAID, occurred_at=now))
+    return campaign
+
+
+async def paid_before_it_began(campaigns: Campaigns) -> Campaign:
+    """The failure comes after the payment."""
+    campaign = await campaigns()
+    campaign.gateway.becomes(InvoiceStatus.PAID)
+    await campaign.begin()
+    return campaign
+
+
+async def provider_retries(campaigns: Campaigns) -> Campaign:
+    """The provider tries by itself; several events about it."""
+    campaign = await campaigns("generic_decline")
+    await campaign.begin()
+    now = await campaign.after(HOUR)
+    for event_id in ("evt_2a", "evt_2b"):
+        await campaign.say(a_failure_event(occurred_at=now, event_id=event_id, provider_attempt=2))
+    return campaign
+
+
+async def provider_away(campaigns: Campaigns) -> Campaign:
+    """Nobody answers for a while when the charge is due."""
+    campaign = await campaigns()
+    await campaign.begin()
+    await campaign.after(HOUR)
+    campaign.gateway.away = 25
+    return campaign
+
+
+async def database_away(campaigns: Campaigns) -> Campaign:
+    """The log can't be reached for a while: local activities fall back to normal ones."""
+    campaign = await campaigns("generic_decline")
+    campaign.log.failures = 5
+    await campaign.begin()
+    return campaign
+
+
+async def database_slow(campaigns: Campaigns) -> Campaign:
+    """The log hangs: a local activity times out and a normal one takes over."""
+    campaign = await campaigns("generic_decline")
+    campaign.log.hangs = 1
+    await campaign.begin()
+    return campaign
+
+
+async def disputed(campaigns: Campaigns) -> Campaign:
+    """A dispute ends the sleep."""
+    campaign = await campaigns()
+    await campaign.begin()
+    now = await campaign.after(HOUR)
+    await campaign.say(an_event(EventKind.DISPUTE_OPENED, occurred_at=now))
+    return campaign
+
+
+async def woken(campaigns: Campaigns) -> Campaign:
+    """Something changed at the provider: the invoice is read, and goes on."""
+    campaign = await campaigns()
+    await campaign.begin()
+    now = await campaign.after(HOUR)
+    await campaign.say(an_event(EventKind.WAKE, occurred_at=now))
+    return campaign
+
+
+PATHS: Mapping[str, Path] = {
+    path.__name__: path
+    for path in (
+        soft_decline_recovered,
+        ladder_exhausted,
+        hard_decline_new_method,
+        retry_now,
+        pause_resume_cancel,
+        temporal_cancel,
+        fraud_reviewed,
+        unknown_reconciled,
+        paid_elsewhere,
+        paid_before_it_began,
+        provider_retries,
+        provider_away,
+        database_away,
+        database_slow,
+        disputed,
+        woken,
+    )
+}

@@ -1,0 +1,42 @@
+"""Records the histories that `test_histories` replays: `python -m tests.replay.record RELEASE`.
+
+Run it when a path is new or a release is cut, in a commit of its own, and never together with a change of the
+workflow: what is stored must have been written by older code than the code it tests. Existing files stay.
+"""
+
+import asyncio
+import sys
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from pathlib import Path
+
+from temporalio.testing import WorkflowEnvironment
+
+from devstack import testserver
+from settings import Settings
+from tests.replay.paths import PATHS
+from tests.workflows.conftest import Campaigns, shipped_knowledge
+from workflows.registry import plugin
+
+HISTORIES = Path(__file__).parent / "histories"
+
+
+async def record(release: str) -> None:
+    """Play every path that has no history of this release yet, and store it."""
+    program = str(testserver.executable(Settings().temporal_test_server))
+    async with await WorkflowEnvironment.start_time_skipping(
+        test_server_existing_path=program, plugins=[plugin()], test_server_startup_timeout=timedelta(seconds=60)
+    ) as environment:
+        for name, path in PATHS.items():
+            target = HISTORIES / f"{name}.{release}.json"
+            if not target.exists():
+                async with AsyncExitStack() as stack:
+                    campaign = await path(Campaigns(environment, shipped_knowledge(), stack))
+                    await campaign.end()
+                    history = await campaign.run.fetch_history()
+                target.write_text(history.to_json() + "\n")
+                sys.stderr.write(f"{target.name}: {len(history.events)} events\n")
+
+
+if __name__ == "__main__":
+    asyncio.run(record(sys.argv[1]))
