@@ -7,6 +7,7 @@ from tests.architecture import source
 from tests.architecture.source import ROOT
 
 SOFT, HARD = 300, 400
+"""Lines of a file of the service, and of any file whatever: tests and those below."""
 LONG_FILES = {"workflows/recovery.py"}
 """Over the soft limit on purpose: a workflow is one story in one file."""
 LONGEST_FUNCTION = 50
@@ -18,13 +19,13 @@ def lines(path: Path) -> int:
 
 
 def limit(path: Path) -> int:
-    return HARD if str(path.relative_to(ROOT)) in LONG_FILES else SOFT
+    name = str(path.relative_to(ROOT))
+    return HARD if name in LONG_FILES or name.startswith("tests/") else SOFT
 
 
 def test_files_stay_short() -> None:
-    long = {source.name(path): lines(path) for path in (*source.files(), *source.test_files())
-            if lines(path) > limit(path)}  # fmt: skip
-    assert not long
+    lengths = {path: lines(path) for path in (*source.files(), *source.test_files())}
+    assert not {source.name(path): length for path, length in lengths.items() if length > limit(path)}
 
 
 def test_functions_stay_short() -> None:
