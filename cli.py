@@ -1,6 +1,8 @@
 """The `pri` command."""
 
+import gc
 import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -183,6 +185,15 @@ def main() -> None:
         _fail(str(error))
     except ValidationError as error:
         _fail("; ".join(_setting(detail["loc"], detail["msg"]) for detail in error.errors()))
+    finally:
+        _settle()
+
+
+def _settle() -> None:
+    """temporalio 1.33 to 1.35 may crash an interpreter that ends with its threads alive (sdk-python issue 300)."""
+    if "temporalio" in sys.modules:
+        gc.collect()
+        time.sleep(0.5)
 
 
 def _setting(path: tuple[int | str, ...], message: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 
 import structlog
-from prometheus_client import start_http_server
+from prometheus_client import CollectorRegistry, start_http_server
 from temporalio.client import Client
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import PollerBehaviorAutoscaling, Worker
@@ -19,6 +19,7 @@ from activities.charging import Charging
 from activities.decisions import Decisions, Knowledge, history_in
 from activities.log import Log
 from activities.maintenance import Maintenance
+from activities.observed import ObservedActivities, activity_seconds
 from activities.recording import Recording
 from core.retry.pace import Pace
 from db.session import Database
@@ -41,7 +42,9 @@ log = structlog.get_logger("worker")
 class Parts:
     """What the workers of one process share."""
 
-    def __init__(self, settings: Settings, client: Client, providers: Mapping[str, Provider]) -> None:
+    def __init__(
+        self, settings: Settings, client: Client, providers: Mapping[str, Provider], registry: CollectorRegistry
+    ) -> None:
         self.settings = settings
         self.client = client
         self.providers = providers
@@ -50,6 +53,7 @@ class Parts:
             name: gateway for name, provider in providers.items() if (gateway := provider.gateway())
         }
         self.log = Log(self.database)
+        self.observed = (ObservedActivities(activity_seconds(registry)),)
 
     def knowledge(self) -> Knowledge:
         """Tables, policy and strategies as installed here. Raises InvalidInput naming file and line."""
@@ -89,6 +93,7 @@ def recovery_worker(parts: Parts) -> Worker:
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),
         graceful_shutdown_timeout=GRACE,
+        interceptors=parts.observed,
     )
 
 
@@ -102,16 +107,17 @@ def charges_worker(parts: Parts, provider: str) -> Worker:
         max_task_queue_activities_per_second=parts.settings.charges_per_second,
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),
         graceful_shutdown_timeout=GRACE,
+        interceptors=parts.observed,
     )
 
 
 @contextlib.asynccontextmanager
-async def running(settings: Settings, client: Client) -> AsyncIterator[None]:
+async def running(settings: Settings, client: Client, registry: CollectorRegistry) -> AsyncIterator[None]:
     """Workers on every queue for as long as the block runs."""
     providers = installed(environment())
     for note in (note for provider in providers.values() for note in provider.notes()):
         log.info(note)
-    parts = Parts(settings, client, providers)
+    parts = Parts(settings, client, providers, registry)
     try:
         await ensure_relay(client)
         async with contextlib.AsyncExitStack() as stack:
@@ -127,25 +133,26 @@ async def serve(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    registry = CollectorRegistry()
     tracer = tracing.tracer_provider(settings.otel_exporter_otlp_endpoint, "pri-worker")
     client = await connect(
         environment(),
         codec=encryption_codec(settings.payload_encryption_keys),
         interceptors=tracing.temporal_interceptors(tracer),
-        runtime=_runtime(settings),
+        runtime=_runtime(settings, registry),
     )
-    async with running(settings, client):
+    async with running(settings, client, registry):
         log.info("worker ready", namespace=client.namespace)
         await stop.wait()
     if tracer:
         tracer.shutdown()
 
 
-def _runtime(settings: Settings) -> Runtime | None:
+def _runtime(settings: Settings, registry: CollectorRegistry) -> Runtime | None:
     """With a metrics port: ours there, Temporal's own on the next one."""
     if not settings.metrics_port:
         return None
-    start_http_server(settings.metrics_port)
+    start_http_server(settings.metrics_port, registry=registry)
     address = f"0.0.0.0:{settings.metrics_port + 1}"
     return Runtime(telemetry=TelemetryConfig(metrics=PrometheusConfig(bind_address=address)))
 

@@ -22,7 +22,6 @@ from core.segmentation.segment import CustomerProfile, Segment, segment
 from db.repositories.history import CustomerHistory, customer_history
 from db.session import Database
 
-
 History = Callable[[str, str, str], Awaitable[CustomerHistory]]
 """What our own log says of a customer: provider, customer id, and the recovery that doesn't count."""
 
