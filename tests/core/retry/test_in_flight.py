@@ -1,0 +1,87 @@
+"""A charge in flight: whatever is said meanwhile waits for its definite answer."""
+
+import pytest
+
+from core.classifier.taxonomy import Cause
+from core.contracts import Action
+from core.events import EventType, State
+from core.payments import ChargeResult, EventKind
+from core.retry.machine import (
+    Decide,
+    Done,
+    Read,
+    Settle,
+)
+from tests.support.builders import HOUR
+from tests.support.gateway import SUCCEED, UNKNOWN
+from tests.support.story import NOT_CHARGED, SOFT, Story, in_flight
+
+WORDS_IN_FLIGHT = [
+    (EventKind.DISPUTE_OPENED, (State.BLOCKED, "dispute")),
+    (EventKind.FRAUD_WARNING, (State.BLOCKED, "early_fraud_warning")),
+    (EventKind.INVOICE_VOIDED, (State.CANCELED, "voided")),
+    (EventKind.INVOICE_UNCOLLECTIBLE, (State.CANCELED, "uncollectible")),
+    (EventKind.INVOICE_PAID, (State.RECOVERED, "paid_elsewhere")),
+]
+
+
+@pytest.mark.parametrize(("kind", "end"), WORDS_IN_FLIGHT)
+@pytest.mark.parametrize("result", [SOFT, NOT_CHARGED])
+def test_what_ends_it_waits_for_the_definite_answer(
+    kind: EventKind, end: tuple[State, str], result: ChargeResult
+) -> None:
+    story = in_flight()
+    assert len(story.hears(kind)) == 1
+    assert (story.state(), story.step()) == (State.CHARGING, Settle())
+    assert story.answered(result)[-1] == "recovery.closed"
+    assert story.ended == end
+
+
+@pytest.mark.parametrize("kind", [kind for kind, _ in WORDS_IN_FLIGHT])
+def test_money_that_came_in_beats_every_other_ending(kind: EventKind) -> None:
+    story = in_flight()
+    story.hears(kind)
+    story.answered(SUCCEED)
+    assert story.ended == (State.RECOVERED, "charged")
+
+
+@pytest.mark.parametrize(
+    ("result", "end"), [(SUCCEED, (State.RECOVERED, "charged")), (SOFT, (State.CANCELED, "operator"))]
+)
+def test_a_cancel_during_a_charge_counts_only_where_it_did_not_succeed(
+    result: ChargeResult, end: tuple[State, str]
+) -> None:
+    story = in_flight()
+    assert story.asked(Action.CANCEL) == ["operator.cancel_requested"]
+    assert story.step() == Settle()
+    story.answered(UNKNOWN)
+    story.answered(result, by_reading=True)
+    assert story.ended == end
+
+
+def test_the_first_ending_stands() -> None:
+    story = in_flight()
+    story.asked(Action.CANCEL)
+    story.hears(EventKind.DISPUTE_OPENED)
+    story.answered(SOFT)
+    assert story.ended == (State.CANCELED, "operator")
+
+
+@pytest.mark.parametrize(("result", "step"), [(SUCCEED, Done()), (SOFT, Decide()), (NOT_CHARGED, Read())])
+def test_an_unknown_charge_is_reconciled_and_only_then_it_goes_on(result: ChargeResult, step: object) -> None:
+    story = in_flight()
+    assert story.answered(UNKNOWN) == ["charge.unknown"]
+    assert story.answered(UNKNOWN, by_reading=True) == [], "written down once"
+    assert story.step() == Settle()
+    assert story.later(HOUR).answered(result, by_reading=True)[0] == "charge.reconciled"
+    assert story.step() == step
+
+
+def test_each_attempt_has_its_own_number_and_key() -> None:
+    story = Story().fails()
+    for _ in range(3):
+        in_flight(story).answered(SOFT)
+        story.decides(Cause.INSUFFICIENT_FUNDS)
+    requested = [record for record in story.records if record.type is EventType.CHARGE_REQUESTED]
+    assert [record.attempt for record in requested] == [1, 2, 3]
+    assert [record.data["idempotency_key"] for record in requested] == [f"pri-stripe-in_1-{n}" for n in (1, 2, 3)]
