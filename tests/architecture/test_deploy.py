@@ -3,8 +3,10 @@
 import copy
 import json
 import re
+import subprocess
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -160,6 +162,12 @@ def test_the_image() -> None:
 
 def test_the_build_tool_is_in_the_lock_that_the_image_takes_it_from() -> None:
     assert re.search(r"^setuptools==\S+ \\\n    --hash=", (ROOT / "requirements-dev.lock").read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("script", sorted((ROOT / "deploy").rglob("*.sh")), ids=lambda path: path.name)
+def test_scripts_are_whole_and_can_be_run(script: Path) -> None:
+    assert subprocess.run(["sh", "-n", str(script)], check=False).returncode == 0
+    assert script.stat().st_mode & 0o111
 
 
 def test_secrets_stay_out_of_the_image() -> None:
