@@ -5,7 +5,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -72,16 +72,17 @@ def _folder(given: Path | None) -> Iterator[Path]:
     if given:
         yield given
         return
-    made = Path(tempfile.mkdtemp(prefix="pri-demo-"))
+    made, failed = Path(tempfile.mkdtemp(prefix="pri-demo-")), False
     try:
         yield made
-    except RecoveryError:
-        say(f"the logs are kept in {made / 'logs'}")
+    except RecoveryError as error:
+        failed = not isinstance(error, Interrupted)
         raise
-    except BaseException:
-        shutil.rmtree(made, ignore_errors=True)
-        raise
-    shutil.rmtree(made, ignore_errors=True)
+    finally:
+        if failed:
+            say(f"the logs are kept in {made / 'logs'}")
+        else:
+            shutil.rmtree(made, ignore_errors=True)
 
 
 def _show(stack: DevStack, scale: int, keep: bool, stop: threading.Event) -> None:
@@ -103,6 +104,8 @@ async def _played(stack: DevStack, scale: int, stop: threading.Event) -> list[Pl
             await asyncio.wait({stories}, timeout=0.1)
             if stop.is_set():
                 stories.cancel()
+                with suppress(asyncio.CancelledError):
+                    await stories
                 raise Interrupted("stopped before every story had ended")
         return await stories
 
