@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import signal
+import sys
 import time
 from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
@@ -21,6 +22,7 @@ from activities.log import Log
 from activities.maintenance import Maintenance
 from activities.observed import ObservedActivities, activity_seconds
 from activities.recording import Recording
+from core.errors import RecoveryError
 from core.retry.pace import Pace
 from db.session import Database
 from observability import errors, logging, tracing
@@ -162,7 +164,10 @@ def main() -> None:
     settings = Settings()
     logging.configure(settings.log_level)
     errors.initialise(settings.sentry_dsn, "worker")
-    asyncio.run(serve(settings))
+    try:
+        asyncio.run(serve(settings))
+    except RecoveryError as error:
+        sys.exit(f"pri: {error}")
     # temporalio 1.33 to 1.35 may crash when the interpreter ends with its threads alive (sdk-python issue 300).
     gc.collect()
     time.sleep(0.5)

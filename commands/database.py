@@ -10,7 +10,7 @@ from temporalio.service import RPCError
 
 from api.auth import Scope
 from commands import console
-from core.errors import InvalidInput, NotFound
+from core.errors import EngineUnavailable, InvalidInput, NotFound
 from db import audit, migrate
 from db.audit import AuditReport
 from db.repositories import api_keys, inbox
@@ -44,7 +44,7 @@ async def _search_attributes() -> str:
     try:
         async with asyncio.timeout(TEMPORAL_PATIENCE):
             added = await search.register(await connect(environment()))
-    except (TimeoutError, RPCError, RuntimeError) as error:
+    except (TimeoutError, RPCError, EngineUnavailable) as error:
         return f"temporal: search attributes were not registered ({type(error).__name__}); see docs/operations.md"
     return f"temporal: search attributes registered{': ' + ', '.join(added) if added else ' before'}"
 
