@@ -9,7 +9,7 @@ import httpx
 
 from core.errors import EngineUnavailable, InvalidInput
 from devstack.secrets import DevSecrets, remembered
-from sandbox.client import SandboxClient
+from sandbox.client import SandboxClient, SandboxError
 from sandbox.models import Delivery, FailedInvoice
 from sandbox.samples import failed_invoice_event, payload, sign
 from settings import Settings
@@ -27,6 +27,8 @@ def trigger(settings: Settings, data_dir: Path, url: str, fields: dict[str, Any]
         if known and _sandbox_runs(known):
             return asyncio.run(_played(known, spec))
         return _posted(url, _secret(settings, known), spec)
+    except SandboxError as error:
+        raise InvalidInput(f"The sandbox refuses it: {error}") from error
     except httpx.HTTPError as error:
         raise EngineUnavailable(f"Nobody answers at {url}: start `pri dev` first ({type(error).__name__}).") from error
 
