@@ -18,7 +18,7 @@ from temporalio.worker import PollerBehaviorAutoscaling, Worker
 import catalog
 from activities.charging import Charging
 from activities.decisions import Decisions, Knowledge, history_in
-from activities.log import Log
+from activities.log import StoredLog
 from activities.maintenance import Maintenance
 from activities.observed import ObservedActivities, activity_seconds
 from activities.recording import Recording
@@ -54,7 +54,7 @@ class Parts:
         self.gateways: dict[str, Gateway] = {
             name: gateway for name, provider in providers.items() if (gateway := provider.gateway())
         }
-        self.log = Log(self.database)
+        self.log = StoredLog(self.database)
         self.observed = (ObservedActivities(activity_seconds(registry)),)
 
     def knowledge(self) -> Knowledge:

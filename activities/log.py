@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Protocol
 
 from core.events import Event, Record
 from core.retry.machine import fold
@@ -10,8 +11,21 @@ from db.repositories import event_log
 from db.session import Database
 
 
-class Log:
+class Log(Protocol):
     """Appends transitions and reads them back. Raises StoreUnavailable; then nothing was written."""
+
+    async def append(self, before: Recovery, events: Sequence[Event], now: datetime) -> tuple[Record, ...]:
+        """These events behind `before`, or, where something is written there already, that and nothing else."""
+
+    async def since(self, before: Recovery) -> tuple[Record, ...]:
+        """What is written behind `before`."""
+
+    async def all(self, recovery_id: str) -> tuple[Record, ...]:
+        """The whole log of one recovery."""
+
+
+class StoredLog:
+    """The log in PostgreSQL."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -4,7 +4,7 @@ The server's clock is global: one recovery at a time.
 """
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -47,6 +47,11 @@ async def time_server() -> AsyncIterator[WorkflowEnvironment]:
 
 @pytest.fixture(scope="session")
 def knowledge() -> Knowledge:
+    """What recoveries are decided with."""
+    return shipped_knowledge()
+
+
+def shipped_knowledge() -> Knowledge:
     """The shipped tables, policy and strategies at real speed."""
     strategies = catalog.strategies()
     codes = {name: provider.decline_codes for name, provider in installed({}).items()}
@@ -96,7 +101,8 @@ class Campaign:
 
     async def ask(self, update: str, command: Command) -> RecoveryStatus:
         """An operator's wish as an update."""
-        return await self.run.execute_update(update, command, result_type=RecoveryStatus)
+        answer = await self.run.execute_update(update, command, result_type=RecoveryStatus)
+        return RecoveryStatus.model_validate(answer)
 
     async def after(self, span: timedelta) -> datetime:
         """Let time pass."""
@@ -145,14 +151,14 @@ class Campaigns:
         recording = Recording(campaign.log, _nothing_searchable)
         charging = Charging({"stripe": campaign.gateway}, campaign.log)
         client = self._environment.client
-        quick = [
+        quick: list[Callable[..., Any]] = [
             recording.open_recovery,
             recording.record_events,
             decisions.classify_failure,
             decisions.segment_customer,
             decisions.plan_retry,
         ]
-        calls = [charging.read_failure, charging.charge_invoice, charging.settle_charge]
+        calls: list[Callable[..., Any]] = [charging.read_failure, charging.charge_invoice, charging.settle_charge]
         for worker in (
             Worker(client, task_queue=QUEUE, workflows=WORKFLOWS, activities=quick, max_cached_workflows=0),
             Worker(client, task_queue=charges("stripe"), activities=calls),
