@@ -16,7 +16,7 @@ from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from core.contracts import Action, Command, RecoveryInput, RecoveryStatus
-from core.errors import EngineUnavailable, NotFound, Refused, RunClosed
+from core.errors import EngineUnavailable, InvalidInput, NotFound, Refused, RunClosed
 from core.ids import recovery_id
 from core.payments import ProviderEvent
 from workflows.names import QUEUE, RELAY_SCHEDULE
@@ -126,4 +126,6 @@ async def _reached(call: Awaitable[Answer]) -> Answer:
 def _translated(error: RPCError) -> Exception:
     if error.status is RPCStatusCode.NOT_FOUND:
         return NotFound("no run of this recovery is open")
+    if error.status is RPCStatusCode.INVALID_ARGUMENT:
+        return InvalidInput("Temporal can't take this message, now or later")
     return EngineUnavailable(f"Temporal answered {error.status.name}")
