@@ -45,9 +45,11 @@ def react(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
 
 
 def _says_nothing_new(recovery: Recovery, event: ProviderEvent) -> bool:
-    """After the end, confirmations of the payment and echoes of our own tries are no news."""
+    """After the end, confirmations of it and echoes of our own tries are no news."""
     if event.kind is EventKind.INVOICE_PAID:
         return recovery.stage is State.RECOVERED
+    if event.kind in _CLOSINGS:
+        return recovery.close_reason == _CLOSINGS[event.kind]
     return event.kind not in _REACTIONS or bool(_REACTIONS[event.kind] is _failed and _echo(recovery, event))
 
 
@@ -55,6 +57,10 @@ def late(event: ProviderEvent) -> Event:
     """An event that came after the end: kept, without effect."""
     data = _named(event) | {"kind": event.kind.value, "detail": event.detail}
     return Event(type=EventType.EVENT_LATE, occurred_at=event.occurred_at, data=data)
+
+
+_CLOSINGS: Final = {EventKind.INVOICE_VOIDED: "voided", EventKind.INVOICE_UNCOLLECTIBLE: "uncollectible"}
+"""Told twice by Stripe, as the invoice's update and as its closing."""
 
 
 def _named(event: ProviderEvent) -> dict[str, Any]:
@@ -123,8 +129,8 @@ _REACTIONS: Final[Mapping[EventKind, Callable[[Recovery, ProviderEvent], tuple[E
     EventKind.PAYMENT_FAILED: _failed,
     EventKind.ACTION_REQUIRED: _failed,
     EventKind.INVOICE_PAID: _paid,
-    EventKind.INVOICE_VOIDED: _closed_as("voided"),
-    EventKind.INVOICE_UNCOLLECTIBLE: _closed_as("uncollectible"),
+    EventKind.INVOICE_VOIDED: _closed_as(_CLOSINGS[EventKind.INVOICE_VOIDED]),
+    EventKind.INVOICE_UNCOLLECTIBLE: _closed_as(_CLOSINGS[EventKind.INVOICE_UNCOLLECTIBLE]),
     EventKind.SUBSCRIPTION_ENDED: _unsubscribed,
     EventKind.METHOD_UPDATED: _method,
     EventKind.DISPUTE_OPENED: _disputed_as("dispute"),
