@@ -1,0 +1,5 @@
+"""Shared by tests of several rooms."""
+
+import pytest
+
+pytest.register_assert_rewrite("tests.support.world", "tests.support.laws")

@@ -204,5 +204,6 @@ class Recovery:
         """Waits for another end, after which the provider's books show no payment."""
         view = await self.until(state, within=within)
         assert await self.charges() == []
-        assert (await self.events())[-1]["type"] == "recovery.closed"
+        last = (await self.events())[-1]
+        assert last["type"] == "recovery.closed", json.dumps(last)
         return view
