@@ -50,6 +50,8 @@ def _says_nothing_new(recovery: Recovery, event: ProviderEvent) -> bool:
         return recovery.stage is State.RECOVERED
     if event.kind in _CLOSINGS:
         return recovery.close_reason == _CLOSINGS[event.kind]
+    if event.kind is EventKind.METHOD_UPDATED:
+        return not _method(recovery, event)
     return event.kind not in _REACTIONS or bool(_REACTIONS[event.kind] is _failed and _echo(recovery, event))
 
 
@@ -90,7 +92,10 @@ def _echo(recovery: Recovery, event: ProviderEvent) -> bool:
     return recovery.last_charge_to is None or event.occurred_at <= recovery.last_charge_to + ECHO
 
 
-def _paid(_: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
+def _paid(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
+    """Told once: while a charge is in flight its ending waits, and providers confirm a payment in several events."""
+    if recovery.ending and recovery.ending.state is State.RECOVERED:
+        return ()
     return (Event(type=EventType.PAID_ELSEWHERE, occurred_at=event.occurred_at, data=_named(event)),)
 
 

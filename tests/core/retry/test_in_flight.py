@@ -85,3 +85,17 @@ def test_each_attempt_has_its_own_number_and_key() -> None:
     requested = [record for record in story.records if record.type is EventType.CHARGE_REQUESTED]
     assert [record.attempt for record in requested] == [1, 2, 3]
     assert [record.data["idempotency_key"] for record in requested] == [f"pri-stripe-in_1-{n}" for n in (1, 2, 3)]
+
+
+def test_a_payment_that_several_events_confirm_is_told_once() -> None:
+    story = in_flight()
+    assert story.hears(EventKind.INVOICE_PAID) == ["invoice.paid_elsewhere"]
+    assert story.hears(EventKind.INVOICE_PAID, event_id="evt_confirms") == []
+
+
+def test_a_new_card_told_again_after_the_end_is_no_late_news() -> None:
+    story = in_flight()
+    story.hears(EventKind.METHOD_UPDATED, method_id="pm_2", event_id="evt_attached")
+    story.answered(SUCCEED)
+    assert story.hears(EventKind.METHOD_UPDATED, method_id="pm_2", event_id="evt_default") == []
+    assert story.hears(EventKind.METHOD_UPDATED, method_id="pm_3", event_id="evt_other") == ["event.late"]
