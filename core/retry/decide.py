@@ -9,11 +9,14 @@ from core.classifier.taxonomy import Classification, Next
 from core.events import Event, EventType, stamp
 from core.fraud.assess import FraudAssessment, FraudLevel
 from core.payments import FailureFacts
+from core.retry.inputs import Inputs, recorded
 from core.retry.pace import Pace
-from core.retry.planner import Exhausted, plan
+from core.retry.planner import Exhausted, Exhaustion, plan
 from core.retry.policy import Policy, SegmentPolicy, StrategyFactory
 from core.retry.recovery import Recovery
 from core.retry.strategies.base import Situation
+from core.retry.strategies.calendar import Calendar
+from core.retry.strategies.experience import Experience
 from core.segmentation.segment import Segment
 
 
@@ -26,6 +29,10 @@ class Findings(Value):
     segment: Segment
     assessment: FraudAssessment
     now: datetime
+    calendar: Calendar | None = None
+    """The customer's days, where the strategy needs them."""
+    experience: Experience | None = None
+    """What such retries came to, where the strategy needs it."""
 
 
 class Means(Value):
@@ -122,30 +129,38 @@ _PEOPLE: Final[Mapping[Next, str]] = {
 def _retry(findings: Findings, limits: SegmentPolicy, means: Means) -> Event:
     if kept := _kept(findings, limits, means):
         return _planned(findings, kept, means, limits)
-    found = plan(_situation(findings), means.policy, means.strategies, _ends(findings, limits, means), means.pace)
+    inputs = Inputs(_situation(findings), means.policy, _ends(findings, limits, means), means.pace)
+    found = plan(inputs.situation, means.policy, means.strategies, inputs.window_ends_at, means.pace)
     if isinstance(found, Exhausted):
-        return _skipped(
-            findings,
-            "give_up",
-            found.reason.value,
-            found.why,
-            means,
-            strategy=found.strategy,
-            rejected=list(found.rejected),
-        )
+        return _given_up(findings, found, inputs, means, limits)
     data = found.model_dump(exclude={"at"}) | {"at": stamp(found.at), "rejected": list(found.rejected)}
-    return _event(findings, EventType.RETRY_PLANNED, data | _budget(findings, limits))
+    checkable = _budget(findings, limits) | {"inputs": recorded(inputs)}
+    return _event(findings, EventType.RETRY_PLANNED, data | checkable)
+
+
+def _given_up(findings: Findings, found: Exhausted, inputs: Inputs, means: Means, limits: SegmentPolicy) -> Event:
+    """No further retry by itself: the end, or, where the strategy says so, the wait for another method."""
+    more = {"strategy": found.strategy, "rejected": list(found.rejected), "inputs": recorded(inputs)}
+    waits = found.reason is Exhaustion.NEW_METHOD
+    until = _deadlines(findings, limits, means, reviewed=False) if waits else {}
+    action = Next.WAIT_FOR_METHOD.value if waits else "give_up"
+    return _skipped(findings, action, found.reason.value, found.why, means, **more, **until)
 
 
 def _kept(findings: Findings, limits: SegmentPolicy, means: Means) -> datetime | None:
     """A try out of turn doesn't move the schedule, unless its answer calls for a longer wait or for no retry."""
     recovery, cause = findings.recovery, findings.classification.cause
     retried = means.policy.strategy_for(limits.name, cause) and recovery.attempts_used < limits.attempts_allowed
-    asked = timedelta(seconds=findings.classification.wait_seconds or 0)
-    cool_down = means.pace.shorten(timedelta(seconds=means.policy.cool_down_seconds.get(cause, 0)))
-    earliest = max(findings.now, (recovery.failed_at or findings.now) + max(asked, cool_down))
     at = recovery.next_attempt_at
-    return at if retried and at and earliest < at <= _ends(findings, limits, means) else None
+    return at if retried and at and _earliest(findings, means) < at <= _ends(findings, limits, means) else None
+
+
+def _earliest(findings: Findings, means: Means) -> datetime:
+    """When asked waits and cool-downs of the newest failure are over."""
+    asked = timedelta(seconds=findings.classification.wait_seconds or 0)
+    cool_down = timedelta(seconds=means.policy.cool_down_seconds.get(findings.classification.cause, 0))
+    since = findings.recovery.failed_at or findings.now
+    return max(findings.now, since + max(asked, means.pace.shorten(cool_down)))
 
 
 def _planned(findings: Findings, at: datetime, means: Means, limits: SegmentPolicy) -> Event:
@@ -157,6 +172,11 @@ def _planned(findings: Findings, at: datetime, means: Means, limits: SegmentPoli
         "policy_version": means.policy.version,
         "why": "the attempt out of turn does not move the schedule",
         "rejected": [],
+        "inputs": {
+            "kept_at": stamp(at),
+            "earliest": stamp(_earliest(findings, means)),
+            "window_ends_at": stamp(_ends(findings, limits, means)),
+        },
     }
     return _event(findings, EventType.RETRY_PLANNED, data | _budget(findings, limits))
 
@@ -180,6 +200,8 @@ def _situation(findings: Findings) -> Situation:
         country=(facts.customer.country if facts.customer else None) or facts.card.country,
         time_zone=facts.customer.time_zone if facts.customer else None,
         asked_wait_seconds=findings.classification.wait_seconds,
+        calendar=findings.calendar,
+        experience=findings.experience,
     )
 
 

@@ -35,6 +35,8 @@ class Exhaustion(StrEnum):
     """Why there is no further retry."""
 
     BUDGET = "budget"
+    NEW_METHOD = "new_method"
+    """The strategy leaves it to another payment method."""
     NO_RETRY = "no_retry"
     WINDOW = "window"
 
@@ -64,6 +66,7 @@ class _Idea(NamedTuple):
     strategy: str
     delay_seconds: int | None
     why: str
+    waits_for_method: bool = False
 
 
 class _Unusable(Exception):
@@ -82,7 +85,7 @@ def plan(
     `window_ends_at` is a real time, already shortened by the pace. A strategy that fails, or that isn't a fixed ladder
     and answers beyond the window, is replaced by the policy's fallback ladder, and the plan says so.
     """
-    frame = _Frame(situation, policy, window_ends_at, pace)
+    frame = _Frame(bounded(situation, policy, window_ends_at, pace), policy, window_ends_at, pace)
     spec = policy.strategy_for(situation.segment, situation.cause)
     if spec is None:
         return _exhausted(frame, Exhaustion.NO_RETRY, f"{situation.cause} is not retried by itself")
@@ -96,20 +99,35 @@ def plan(
         return _decide(frame, ladder, (f"{spec.name}: {error}; the fallback ladder takes over",))
 
 
+def bounded(situation: Situation, policy: Policy, window_ends_at: datetime, pace: Pace) -> Situation:
+    """The situation with what the plan will be held against, as the policy counts time."""
+    asked = _asked(situation) * pace.time_scale
+    elapsed, window = (_own_seconds(one - situation.failed_at, pace) for one in (situation.now, window_ends_at))
+    earliest = max(asked, elapsed, policy.cool_down_seconds.get(situation.cause, 0), 0)
+    return situation.model_copy(
+        update={"earliest_seconds": min(earliest, LONGEST_SECONDS), "window_seconds": min(window, LONGEST_SECONDS)}
+    )
+
+
+def _own_seconds(span: timedelta, pace: Pace) -> int:
+    return span // timedelta(microseconds=1) * pace.time_scale // 1_000_000
+
+
 def _ask(frame: _Frame, spec: StrategySpec, strategies: Mapping[str, StrategyFactory]) -> _Idea:
     """The strategy's answer, checked. Raises _Unusable."""
     try:
         strategy = spec.build(strategies)
         answer = strategy.propose(frame.situation)
         if answer is None:
-            return _Idea(spec.name, None, f"{spec.name} has no further retry")
+            waits = getattr(strategy, "waits_for_method", False) is True
+            return _Idea(spec.name, None, f"{spec.name} has no further retry", waits)
         delay, why = _checked_delay(answer.delay_seconds), _clean(answer.why)
     except (_Unusable, InvalidPolicy) as error:
         raise _Unusable(_clean(str(error))) from error
     except Exception as error:  # a plug-in may raise anything, and a recovery must go on
         raise _Unusable(_clean(f"it raised {type(error).__name__}: {error}")) from error
-    # The ladder's last word is "too late"; of another strategy it is taken for a mistake.
-    if not isinstance(strategy, FixedLadder) and _own_time(frame, delay) > frame.window_ends_at:
+    # A ladder's last word may be "too late"; of another strategy it is taken for a mistake.
+    if answer.late_ends is not True and _own_time(frame, delay) > frame.window_ends_at:
         raise _Unusable(f"its answer of {delay} s is beyond the window")
     return _Idea(spec.name, delay, why)
 
@@ -126,7 +144,8 @@ def _checked_delay(delay: object) -> int:
 
 def _decide(frame: _Frame, idea: _Idea, rejected: tuple[str, ...]) -> Plan | Exhausted:
     if idea.delay_seconds is None:
-        return _exhausted(frame, Exhaustion.NO_RETRY, idea.why, idea.strategy, rejected)
+        reason = Exhaustion.NEW_METHOD if idea.waits_for_method else Exhaustion.NO_RETRY
+        return _exhausted(frame, reason, idea.why, idea.strategy, rejected)
     delay, asked = _floored(frame, idea.delay_seconds), _asked(frame.situation)
     at = max(_own_time(frame, delay), frame.situation.now, frame.situation.failed_at + timedelta(seconds=asked))
     overruled = rejected + _overruled(frame, idea, delay, asked)

@@ -1,10 +1,20 @@
 """What a retry strategy sees and says."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
 from core.base import Value
 from core.classifier.taxonomy import Cause
+from core.retry.strategies.calendar import Calendar
+from core.retry.strategies.experience import Experience
+
+
+class Need(StrEnum):
+    """What a strategy wants to be looked up for it; it says so in a class attribute `needs`, a set of these."""
+
+    CALENDAR = "calendar"
+    EXPERIENCE = "experience"
 
 
 class Situation(Value):
@@ -25,6 +35,14 @@ class Situation(Value):
     time_zone: str | None = None
     asked_wait_seconds: int | None = None
     """A wait that the network or the provider asked for."""
+    earliest_seconds: int = 0
+    """Nothing sooner after `failed_at` counts: now, the cool-down, the asked wait. As the policy counts time."""
+    window_seconds: int | None = None
+    """Nothing later after `failed_at` counts, in the same measure."""
+    calendar: Calendar | None = None
+    """Only for strategies that need it; None where it could not be looked up."""
+    experience: Experience | None = None
+    """Likewise."""
 
 
 class Proposal(Value):
@@ -32,13 +50,16 @@ class Proposal(Value):
 
     delay_seconds: int
     why: str
+    late_ends: bool = False
+    """Beyond the window this is the end, as of a ladder's rung; else it is taken for a mistake."""
 
 
 class RetryStrategy(Protocol):
     """A pure rule for the next retry. Registered by an entry point in the group `pri.strategies`.
 
     The entry point is a class that is made with the strategy's own table of the policy file as keyword arguments
-    and raises InvalidPolicy where these don't fit.
+    and raises InvalidPolicy where these don't fit. Optional class attributes: `needs`, a set of Need, and
+    `waits_for_method = True`, where None means that the recovery waits for another payment method.
     """
 
     def propose(self, situation: Situation) -> Proposal | None:

@@ -6,16 +6,21 @@ from core.errors import InvalidPolicy
 from core.retry.duration import seconds
 from core.retry.strategies.base import Proposal, Situation
 from core.retry.strategies.jitter import checked, jittered
+from core.retry.strategies.presets import preset_delays
 
 
 class FixedLadder:
-    """`delays = ["3h", "24h", …]`: one rung for each retry, none after the last."""
+    """`delays = ["3h", "24h", …]`, or `preset = "polar"`: one rung for each retry, none after the last."""
 
-    def __init__(self, delays: Sequence[str], jitter_percent: int = 0) -> None:
-        if isinstance(delays, str) or not isinstance(delays, Sequence) or not delays:
+    def __init__(self, delays: Sequence[str] | None = None, jitter_percent: int = 0, preset: str | None = None) -> None:
+        if (delays is None) == (preset is None):
+            raise InvalidPolicy("a ladder needs either delays or a preset")
+        rungs = delays if preset is None else preset_delays(preset)
+        if isinstance(rungs, str) or not isinstance(rungs, Sequence) or not rungs:
             raise InvalidPolicy("delays must be a list of at least one length of time")
-        self._delays = tuple(seconds(delay) for delay in delays)
+        self._delays = tuple(seconds(delay) for delay in rungs)
         self._jitter = checked(jitter_percent)
+        self._of = f" of {preset}" if preset else ""
 
     def propose(self, situation: Situation) -> Proposal | None:
         """The rung of this retry; None above the last one."""
@@ -23,8 +28,9 @@ class FixedLadder:
         if not 1 <= attempt <= len(self._delays):
             return None
         delay = jittered(self._delays[attempt - 1], self._jitter, situation.invoice_id, attempt)
-        why = f"rung {attempt} of {len(self._delays)}: {_words(self._delays[attempt - 1])} after the last failure"
-        return Proposal(delay_seconds=delay, why=why)
+        rung = f"rung {attempt} of {len(self._delays)}{self._of}"
+        why = f"{rung}: {_words(self._delays[attempt - 1])} after the last failure"
+        return Proposal(delay_seconds=delay, why=why, late_ends=True)
 
 
 def _words(length: int) -> str:

@@ -1,0 +1,84 @@
+"""What a plan was made of, as its row keeps it: enough to make the plan again from the row alone.
+
+Integers and text only. A strategy's settings are kept as JSON text, since a plug-in's may hold what a row can't.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from core.events import moment, stamp
+from core.retry.pace import Pace
+from core.retry.policy import Policy, SegmentPolicy, StrategySpec
+from core.retry.strategies.base import Situation
+
+_DERIVED: Final = {"earliest_seconds", "window_seconds"}
+"""Made anew by the planner."""
+_NAME: Final = "recorded"
+
+
+class Inputs(NamedTuple):
+    """The arguments of `planner.plan`, but for the strategies that are installed."""
+
+    situation: Situation
+    policy: Policy
+    window_ends_at: datetime
+    pace: Pace
+
+
+def recorded(given: Inputs) -> dict[str, Any]:
+    """The inputs as `data` of a row."""
+    situation, policy = given.situation, given.policy
+    spec = policy.strategy_for(situation.segment, situation.cause)
+    return {
+        "situation": situation.model_dump(mode="json", exclude_none=True, exclude=_DERIVED),
+        "window_ends_at": stamp(given.window_ends_at),
+        "time_scale": given.pace.time_scale,
+        "attempts_allowed": policy.segment_named(situation.segment).attempts_allowed,
+        "cool_down_seconds": policy.cool_down_seconds.get(situation.cause, 0),
+        "strategy": _written(spec) if spec else None,
+        "fallback": _written(policy.fallback),
+    }
+
+
+def read_back(data: Mapping[str, Any], policy_version: str) -> Inputs:
+    """The inputs again, in a policy that says of this case what the one of that version said.
+
+    Raises ValueError or KeyError where these aren't recorded inputs.
+    """
+    situation, ends = Situation.model_validate(data["situation"]), moment(data["window_ends_at"])
+    if ends is None:
+        raise ValueError("the end of the window is missing")
+    spec = _read(data["strategy"]) if data.get("strategy") else None
+    policy = Policy(
+        name=_NAME,
+        version=policy_version,
+        segments=(_segment(situation, spec, data["attempts_allowed"]),),
+        strategies={spec.name: spec} if spec else {},
+        fallback=_read(data["fallback"]),
+        cool_down_seconds={situation.cause: data["cool_down_seconds"]},
+        overrides={},
+    )
+    return Inputs(situation, policy, ends, Pace(time_scale=data["time_scale"]))
+
+
+def _segment(situation: Situation, spec: StrategySpec | None, allowed: int) -> SegmentPolicy:
+    """The segment as far as a plan looks at it."""
+    return SegmentPolicy(
+        name=situation.segment,
+        attempts_allowed=allowed,
+        window_days=1,
+        customer_deadline_days=1,
+        review_deadline_days=1,
+        strategies={situation.cause: spec.name} if spec else {},
+    )
+
+
+def _written(spec: StrategySpec) -> dict[str, str]:
+    options = json.dumps(dict(spec.options), sort_keys=True, default=str)
+    return {"name": spec.name, "use": spec.use, "options": options}
+
+
+def _read(data: Mapping[str, str]) -> StrategySpec:
+    return StrategySpec(name=data["name"], use=data["use"], options=json.loads(data["options"]))

@@ -1,0 +1,12 @@
+"""Never charges the same method again by itself: the next charge is the customer's new method."""
+
+from core.retry.strategies.base import Situation
+
+
+class NewMethodOnly:
+    """Has no settings. The recovery waits for another payment method as long as the segment lets a customer take."""
+
+    waits_for_method = True
+
+    def propose(self, _: Situation) -> None:
+        """None, always."""
