@@ -1,0 +1,77 @@
+"""`pri` as somebody runs it who has set nothing, in an empty folder.
+
+Most tests call it inside this process, since a process of its own spends seconds on imports.
+"""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import cli
+from settings import Settings
+from tests.db.conftest import addresses, cluster, database, fresh_database, migrated
+from tests.support.stacks import surroundings
+
+__all__ = ["Answer", "Pri", "addresses", "cluster", "database", "fresh_database", "migrated"]
+
+ROOT = Path(__file__).parents[2]
+
+
+class Answer(NamedTuple):
+    """How a command ended and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+    def complaint(self) -> str:
+        """The one line on stderr of a command that failed in good order."""
+        lines = self.err.strip().splitlines()
+        assert (self.code, self.out, len(lines)) == (1, "", 1), self
+        assert lines[0].startswith("pri: "), self
+        return lines[0]
+
+
+Pri = Callable[..., Answer]
+
+
+def run(folder: Path, *words: str, **settings: str) -> Answer:
+    """One command, waited for."""
+    command = [sys.executable, str(ROOT / "cli.py"), *words]
+    env = surroundings() | {"TERM": "dumb"} | settings
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False)
+    return Answer(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def pri_process(tmp_path: Path) -> Pri:
+    """The real command."""
+    return lambda *words, **settings: run(tmp_path, *words, **settings)
+
+
+@pytest.fixture
+def pri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Pri:
+    """`pri("explain", "--json", DATABASE_URL=...)`, without a process of its own."""
+
+    def call(*words: str, **settings: str) -> Answer:
+        with monkeypatch.context() as patch:
+            patch.chdir(tmp_path)
+            patch.setattr(sys, "argv", ["pri", *words])
+            for name in Settings.model_fields:
+                patch.delenv(name.upper(), raising=False)
+            for name, value in settings.items():
+                patch.setenv(name, value)
+            capsys.readouterr()
+            with pytest.raises(SystemExit) as ended:
+                cli.main()
+        return Answer(_code(ended.value), *capsys.readouterr())
+
+    return call
+
+
+def _code(ended: SystemExit) -> int:
+    return ended.code if isinstance(ended.code, int) else 0 if ended.code is None else 1

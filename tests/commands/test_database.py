@@ -1,0 +1,109 @@
+"""The commands that work on a database, on a real one."""
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import psycopg
+import pytest
+
+from db.repositories import event_log
+from db.session import Database
+from tests.commands.conftest import Answer, Pri
+from tests.db.conftest import Addresses
+from tests.db.stories import NOW, blank, canceled, failed
+
+AWAY = {"TEMPORAL_ADDRESS": "127.0.0.1:1"}
+
+
+def plain(address: str) -> str:
+    return address.replace("+psycopg", "")
+
+
+def recorded(address: str, invoice_id: str) -> str:
+    """A recovery that failed and was canceled, three rows; answers with its name."""
+
+    async def write() -> str:
+        database = Database(address)
+        recovery = blank(invoice_id)
+        async with database.begin() as session:
+            records = await event_log.append(session, recovery, [failed(), canceled()], NOW)
+        await database.close()
+        assert records
+        return f"recovery-stripe-{invoice_id}"
+
+    return asyncio.run(write())
+
+
+@pytest.fixture
+def fresh(fresh_database: Callable[..., Addresses], migrated: str) -> Addresses:
+    """A migrated database for one test."""
+    return fresh_database(migrated)
+
+
+def test_migrate_builds_the_tables_and_does_nothing_the_second_time(
+    pri: Pri, fresh_database: Callable[..., Addresses]
+) -> None:
+    made = fresh_database()
+    for _ in range(2):
+        answer = pri("migrate", DATABASE_URL=made.writer, DATABASE_OWNER_URL=made.owner, **AWAY)
+        assert (answer.code, answer.out) == (0, "")
+        assert "at the newest migration" in answer.err
+        assert "search attributes were not registered" in answer.err
+    assert "0 recoveries, 0 rows, 0 problems" in pri("audit", "verify", DATABASE_URL=made.writer).out
+
+
+def test_audit_verify_counts_what_is_intact(pri: Pri, fresh: Addresses) -> None:
+    names = [recorded(fresh.writer, f"in_{number}") for number in range(3)]
+    assert pri("audit", "verify", DATABASE_URL=fresh.writer).out == "3 recoveries, 9 rows, 0 problems\n"
+    one = pri("audit", "verify", names[1], DATABASE_URL=fresh.writer)
+    assert (one.code, one.out) == (0, "1 recoveries, 3 rows, 0 problems\n")
+    assert "no recovery" in pri("audit", "verify", "recovery-stripe-none", DATABASE_URL=fresh.writer).complaint()
+
+
+def test_audit_verify_finds_a_forged_row(pri: Pri, fresh: Addresses) -> None:
+    name, other = recorded(fresh.writer, "in_forged"), recorded(fresh.writer, "in_true")
+    with psycopg.connect(plain(fresh.superuser), autocommit=True) as root:
+        root.execute("SET session_replication_role = replica")
+        root.execute("UPDATE event_log SET data = '{}' WHERE recovery_id = %s AND sequence = 1", (name,))
+    found: Answer = pri("audit", "verify", DATABASE_URL=fresh.writer)
+    assert found.code == 1
+    *problems, total = found.out.splitlines()
+    assert problems
+    assert all(line.startswith(f"{name} row ") for line in problems)
+    assert total == f"2 recoveries, 6 rows, {len(problems)} problems"
+    assert pri("audit", "verify", other, DATABASE_URL=fresh.writer).code == 0
+
+
+def test_a_key_is_shown_once_and_stored_as_a_hash(pri: Pri, fresh: Addresses) -> None:
+    words = ("keys", "create", "--scope", "recoveries:read", "--scope", "admin", "--name", "ann", "--days", "7")
+    answer = pri(*words, DATABASE_URL=fresh.writer)
+    assert (answer.code, answer.err) == (0, "")
+    key = answer.out.strip()
+    assert len(key) > 20
+    with psycopg.connect(plain(fresh.superuser)) as root:
+        cursor = root.execute("SELECT row_to_json(api_key)::text, expires_at FROM api_key")
+        [(row, expires)] = cursor.fetchall()
+    assert key not in row
+    assert '"ann"' in row
+    assert "recoveries:read" in row
+    assert hashlib.sha256(key.encode()).hexdigest() in row.replace("\\\\x", "")
+    assert 6 <= (expires - datetime.now(UTC)).days <= 7
+
+
+def test_erase_blanks_the_webhooks_of_one_customer(pri: Pri, fresh: Addresses) -> None:
+    with psycopg.connect(plain(fresh.superuser), autocommit=True) as root:
+        for number, customer in enumerate(("cus_gone", "cus_gone", "cus_stays")):
+            root.execute(
+                "INSERT INTO webhook_inbox"
+                " (provider, event_id, event_type, received_at, body, outcome, customer_id, next_try_at)"
+                " VALUES ('stripe', %s, 'x', now(), %s, 'accepted', %s, now())",
+                (f"evt_{number}", f"mail of {customer}".encode(), customer),
+            )
+    for expected in (2, 0):
+        answer = pri("erase", "cus_gone", DATABASE_URL=fresh.writer)
+        assert (answer.code, answer.out) == (0, f"{expected} webhooks of cus_gone blanked\n")
+    with psycopg.connect(plain(fresh.superuser)) as root:
+        left = [bytes(body) for (body,) in root.execute("SELECT body FROM webhook_inbox") if body]
+    assert left == [b"mail of cus_stays"]

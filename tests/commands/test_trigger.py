@@ -1,0 +1,96 @@
+"""`pri trigger` against a receiver of our own: what it sends is what a provider would send."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from devstack.ports import free_port
+from sandbox.signing import sign
+from tests.commands.conftest import Pri
+
+SECRET = "whsec_for_this_test"
+
+
+class Received:
+    """What came in, and where to send it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.posts: list[tuple[str, str, bytes]] = []
+
+
+@contextmanager
+def listening() -> Iterator[Received]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            received.posts.append((self.path, self.headers["Stripe-Signature"], body))
+            self.send_response(202)
+            self.end_headers()
+            self.wfile.write(b'{"status": "accepted"}')
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    received = Received(f"http://127.0.0.1:{server.server_port}")
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield received
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Received]:
+    with listening() as found:
+        yield found
+
+
+def test_it_posts_a_signed_failure(pri: Pri, receiver: Received) -> None:
+    words = ("--invoice", "in_mine", "--amount", "1234", "--currency", "CHF", "--decline-code", "expired_card")
+    answer = pri("trigger", "stripe", *words, "--url", receiver.url, STRIPE_WEBHOOK_SECRETS=f"{SECRET},old")
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out == 'in_mine: the webhook got 202: {"status": "accepted"}\n'
+    [(path, signature, body)] = receiver.posts
+    assert path == "/webhooks/stripe"
+    signed_at = int(signature.partition(",")[0].removeprefix("t="))
+    assert signature == sign(body, SECRET, signed_at)
+    event = json.loads(body)
+    invoice = event["data"]["object"]
+    assert event["type"] == "invoice.payment_failed"
+    assert (invoice["id"], invoice["amount_due"], invoice["currency"]) == ("in_mine", 1234, "chf")
+
+
+def test_it_knows_the_secret_of_the_data_directory(pri: Pri, receiver: Received, tmp_path: Path) -> None:
+    known = {"webhook_secret": SECRET, "bootstrap_key": "k", "stripe_key": "s", "sandbox_port": free_port()}
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "dev.json").write_text(json.dumps(known))
+    for _ in range(2):
+        assert pri("trigger", "stripe", "--data-dir", "data", "--url", receiver.url).code == 0
+    bodies = [json.loads(body) for _, _, body in receiver.posts]
+    assert [signature for _, signature, body in receiver.posts] == [
+        sign(body, SECRET, int(signature.partition(",")[0].removeprefix("t="))) for _, signature, body in receiver.posts
+    ]
+    assert len({body["data"]["object"]["id"] for body in bodies}) == 2, "an invoice that is not named is a new one"
+
+
+def test_where_nobody_listens_it_says_what_to_do(pri: Pri) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    complaint = pri("trigger", "stripe", "--url", url, STRIPE_WEBHOOK_SECRETS=SECRET).complaint()
+    assert url in complaint
+    assert "pri dev" in complaint
+
+
+def test_without_a_secret_it_says_what_to_set(pri: Pri) -> None:
+    assert "STRIPE_WEBHOOK_SECRETS" in pri("trigger", "stripe").complaint()
+
+
+def test_a_currency_that_is_none_is_refused(pri: Pri) -> None:
+    assert "CURRENCY" in pri("trigger", "stripe", "--currency", "euros", STRIPE_WEBHOOK_SECRETS=SECRET).complaint()
