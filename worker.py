@@ -19,6 +19,7 @@ import catalog
 from activities.charging import Charging
 from activities.decisions import Decisions, Knowledge, history_in
 from activities.log import StoredLog
+from activities.lookups import Learnt, Lookups, counted_in
 from activities.maintenance import Maintenance
 from activities.observed import ObservedActivities, activity_seconds
 from activities.recording import Recording
@@ -75,7 +76,8 @@ class Parts:
 
 def recovery_worker(parts: Parts) -> Worker:
     """Workflows, decisions, rows and the relay."""
-    decisions = Decisions(parts.knowledge(), history_in(parts.database), parts.log)
+    lookups = Lookups(Learnt(counted_in(parts.database)))
+    decisions = Decisions(parts.knowledge(), history_in(parts.database), parts.log, lookups)
     recording = Recording(parts.log, SearchableNames(parts.client))
     maintenance = Maintenance(parts.database, TemporalRecoveries(parts.client), parts.gateways)
     return Worker(

@@ -8,6 +8,7 @@ from datetime import datetime
 from temporalio import activity
 
 from activities.log import Log
+from activities.lookups import Lookups
 from catalog import PolicyFile
 from core.classifier.classify import classify
 from core.classifier.tables import Tables
@@ -53,10 +54,11 @@ class Knowledge:
 class Decisions:
     """Classify, segment, plan."""
 
-    def __init__(self, knowledge: Knowledge, history: History, log: Log) -> None:
+    def __init__(self, knowledge: Knowledge, history: History, log: Log, lookups: Lookups | None = None) -> None:
         self._knowledge = knowledge
         self._history = history
         self._log = log
+        self._lookups = lookups
 
     @activity.defn
     async def classify_failure(self, given: ClassifyInput) -> Classification:
@@ -78,6 +80,9 @@ class Decisions:
     @activity.defn
     async def plan_retry(self, given: PlanInput) -> Written:
         """Assess fraud, plan what comes next, and commit all rows of the decision at once."""
+        means = self._knowledge.means()
+        looked_up = self._lookups and await self._lookups.of(given, means.policy, self._knowledge.strategies)
+        calendar, experience = looked_up or (None, None)
         findings = Findings(
             recovery=given.recovery,
             facts=given.facts,
@@ -85,8 +90,10 @@ class Decisions:
             segment=given.segment,
             assessment=assess(given.facts.risk, given.classification),
             now=given.now,
+            calendar=calendar,
+            experience=experience,
         )
-        events = decide(findings, self._knowledge.means())
+        events = decide(findings, means)
         return Written(records=await self._log.append(given.recovery, events, given.now))
 
     async def _profile(self, given: SegmentInput) -> CustomerProfile:

@@ -1,0 +1,97 @@
+"""What some strategies want to know before they plan. It is in the plan's row, so that it can be derived again."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import structlog
+
+from activities.calendars import calendar_for
+from core.contracts import PlanInput
+from core.retry.needs import needs
+from core.retry.policy import Policy, StrategyFactory
+from core.retry.strategies.base import Need
+from core.retry.strategies.calendar import Calendar
+from core.retry.strategies.experience import Cell, Experience, Statistics
+from db.repositories.attempts import count_retries
+from db.session import Database
+
+FRESH_SECONDS: Final = 600
+PATIENCE_SECONDS: Final = 0.5
+"""A plan waits no longer for the first count; until it is there the ladder decides."""
+MEMORY: Final = timedelta(days=180)
+
+Count = Callable[[], Awaitable[list[Cell]]]
+"""Counts what retries came to."""
+
+log = structlog.get_logger(__name__)
+
+
+def counted_in(database: Database) -> Count:
+    """The count of the last half year as PostgreSQL holds it."""
+
+    async def count() -> list[Cell]:
+        async with database.begin() as session:
+            return await count_retries(session, (datetime.now(UTC) - MEMORY).date())
+
+    return count
+
+
+class Learnt:
+    """The newest snapshot, counted again in the background when it is older than ten minutes."""
+
+    def __init__(self, count: Count) -> None:
+        self._count = count
+        self._statistics = Statistics()
+        self._counted_at: float | None = None
+        self._counting: asyncio.Task[None] | None = None
+
+    async def statistics(self) -> Statistics:
+        """What is known now; nothing yet while the first count takes long. Never raises for the database."""
+        if self._counting is None and self._stale():
+            self._counting = asyncio.create_task(self._refresh())
+        if self._counting and self._counted_at is None:
+            await asyncio.wait({self._counting}, timeout=PATIENCE_SECONDS)
+        return self._statistics
+
+    def _stale(self) -> bool:
+        return self._counted_at is None or time.monotonic() - self._counted_at > FRESH_SECONDS
+
+    async def _refresh(self) -> None:
+        try:
+            self._statistics = Statistics(await self._count())
+        except Exception as error:  # what was learnt before stays good, and a plan must not fail for it
+            log.warning("retries could not be counted", error=str(error))
+        finally:
+            self._counted_at, self._counting = time.monotonic(), None
+
+
+class Lookups:
+    """Calendar and experience for one plan, each only where its strategy needs it."""
+
+    def __init__(self, learnt: Learnt) -> None:
+        self._learnt = learnt
+
+    async def of(
+        self, given: PlanInput, policy: Policy, strategies: dict[str, StrategyFactory]
+    ) -> tuple[Calendar | None, Experience | None]:
+        """What the strategy for this failure wants to know."""
+        wanted = needs(policy, strategies, given.segment.name, given.classification.cause)
+        calendar = _calendar(given, policy) if Need.CALENDAR in wanted else None
+        experience = await self._experience(given) if Need.EXPERIENCE in wanted else None
+        return calendar, experience
+
+    async def _experience(self, given: PlanInput) -> Experience:
+        statistics = await self._learnt.statistics()
+        return statistics.about(given.classification.cause, given.recovery.attempts_used + 1)
+
+
+def _calendar(given: PlanInput, policy: Policy) -> Calendar:
+    """The days from the failure to the end of the window, as the policy counts them."""
+    customer, card = given.facts.customer, given.facts.card
+    failed_at = given.recovery.failed_at or given.now
+    window = timedelta(days=policy.segment_named(given.segment.name).window_days)
+    country = (customer.country if customer else None) or card.country
+    return calendar_for(country, customer.time_zone if customer else None, failed_at, failed_at + window)

@@ -1,0 +1,57 @@
+"""What scheduled retries came to, counted over the whole log: the raw material of the adaptive strategy."""
+
+from datetime import date
+from typing import Final
+
+from sqlalchemy import text
+
+from core.retry.strategies.experience import Cell
+from db.session import Session
+
+PATIENCE_SECONDS: Final = 60
+"""A count over months may take longer than other statements; nobody waits for it."""
+
+# One row of the log per retry, joined with what stands beside it in the same recovery; all by the unique index.
+COUNT: Final = text("""
+    SELECT cause, retry, hour_of_week, delay_hours, count(*) AS tried, count(*) FILTER (WHERE won) AS won
+    FROM (
+        SELECT failed.data->>'cause' AS cause,
+               coalesce((planned.data->>'retry')::int, 1) AS retry,
+               CAST(extract(isodow FROM requested.occurred_at AT TIME ZONE 'UTC') - 1 AS int) * 24
+                   + CAST(extract(hour FROM requested.occurred_at AT TIME ZONE 'UTC') AS int) AS hour_of_week,
+               CAST(floor(greatest(extract(epoch FROM requested.occurred_at - failed.occurred_at), 0) / 3600) AS int)
+                   AS delay_hours,
+               coalesce(ended.data->>'outcome', ended.type) IN ('succeeded', 'charge.succeeded') AS won
+        FROM event_log AS requested
+        JOIN LATERAL (
+            SELECT type, data FROM event_log
+            WHERE opened_on = requested.opened_on AND recovery_id = requested.recovery_id
+              AND sequence > requested.sequence AND attempt = requested.attempt
+              AND (type IN ('charge.succeeded', 'charge.declined')
+                   OR type = 'charge.reconciled' AND data->>'outcome' IN ('succeeded', 'declined'))
+            ORDER BY sequence LIMIT 1
+        ) AS ended ON true
+        JOIN LATERAL (
+            SELECT data, occurred_at FROM event_log
+            WHERE opened_on = requested.opened_on AND recovery_id = requested.recovery_id
+              AND sequence < requested.sequence AND type = 'failure.classified'
+            ORDER BY sequence DESC LIMIT 1
+        ) AS failed ON true
+        LEFT JOIN LATERAL (
+            SELECT data FROM event_log
+            WHERE opened_on = requested.opened_on AND recovery_id = requested.recovery_id
+              AND sequence < requested.sequence AND type = 'retry.planned'
+            ORDER BY sequence DESC LIMIT 1
+        ) AS planned ON true
+        WHERE requested.type = 'charge.requested' AND requested.data->>'trigger' = 'scheduled'
+          AND requested.opened_on >= :since
+    ) AS retries
+    GROUP BY cause, retry, hour_of_week, delay_hours
+""")
+
+
+async def count_retries(session: Session, since: date) -> list[Cell]:
+    """Every kind of scheduled retry with a definite answer, of recoveries opened on or after that day."""
+    await session.execute(text(f"SET LOCAL statement_timeout = '{PATIENCE_SECONDS}s'"))
+    found = await session.execute(COUNT, {"since": since})
+    return [Cell(*row) for row in found.all()]
