@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections import Counter
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,13 @@ async def check_all(world: World) -> int:
     return len(recoveries)
 
 
-async def everything(world: World) -> Any:
+async def everything(world: World) -> AsyncIterator[Recovery]:
     """All recoveries, page by page."""
     cursor: dict[str, str] = {}
     while True:
         page = (await world.api.get("/v1/recoveries", params={"limit": 200, **cursor})).json()
         for item in page["items"]:
-            made: Any = type("Made", (), {"invoice": item["invoice_id"], "customer": item["customer_id"]})
-            yield Recovery(world, made)
+            yield world.known(item["invoice_id"])
         if not page["next_cursor"]:
             return
         cursor = {"cursor": page["next_cursor"]}

@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from devstack.children import Options
@@ -43,3 +43,32 @@ def running(extra: Mapping[str, str] | None = None) -> Iterator[DevStack]:
         options = Options(data, 0, 0, 0, environment={**FASTER, **(extra or {})})
         with DevStack(options, newcomer()) as stack:
             yield stack
+
+
+class Shared:
+    """One stack for the whole session, whoever uses it."""
+
+    def __init__(self) -> None:
+        self.users = 0
+        self._exit = ExitStack()
+        self._stack: DevStack | None = None
+
+    @contextmanager
+    def entered(self) -> Iterator[DevStack]:
+        """Started by the first, ended after the last."""
+        self._stack = self._stack or self._exit.enter_context(running())
+        self.users += 1
+        try:
+            yield self._stack
+        finally:
+            self.users -= 1
+            if not self.users:
+                self._exit.close()
+
+    @property
+    def last(self) -> bool:
+        """Whether nobody else uses it any more."""
+        return self.users == 1
+
+
+SHARED = Shared()

@@ -14,6 +14,7 @@ from devstack import temporal
 from devstack.stack import DevStack
 from sandbox.client import AT_ONCE, SandboxClient
 from sandbox.models import Created, Delivery, Happened, LedgerEntry, LogEntry
+from sandbox.samples import sign
 
 FINAL = ("recovered", "exhausted", "canceled", "blocked")
 OPENING = ["payment.failed", "failure.classified", "customer.segmented", "fraud.assessed", "retry.planned"]
@@ -30,12 +31,14 @@ class Place:
     sandbox: str
     temporal: str
     key: str
+    secret: str
 
 
 def place_of(stack: DevStack) -> Place:
     """The parts of a stack that runs in this process."""
     found = stack.addresses
-    return Place(found.api, found.sandbox, found.temporal, stack.environment["BOOTSTRAP_API_KEY"])
+    key, secret = stack.environment["BOOTSTRAP_API_KEY"], stack.environment["STRIPE_WEBHOOK_SECRETS"]
+    return Place(found.api, found.sandbox, found.temporal, key, secret)
 
 
 class World:
@@ -60,6 +63,20 @@ class World:
     async def failed(self, code: str = "insufficient_funds", **spec: Any) -> "Recovery":
         """A payment failed at the provider; nobody was told yet."""
         return await self.fails(code, **{"delivery": None} | spec)
+
+    async def post(self, event: Row | bytes, signature: str | bytes | None = None) -> httpx.Response:
+        """What the API answers to a webhook that we send ourselves, rightly signed unless told otherwise."""
+        body = event if isinstance(event, bytes) else json.dumps(event).encode()
+        if signature is None:
+            signature = sign(body, self.place.secret, int(time.time()))
+        async with httpx.AsyncClient(base_url=self.place.api, trust_env=False, timeout=30) as stranger:
+            headers: Any = {"Stripe-Signature": signature}
+            return await stranger.post("/webhooks/stripe", content=body, headers=headers)
+
+    def known(self, invoice: str) -> "Recovery":
+        """The recovery of an invoice that the test did not make."""
+        made = {"invoice": invoice, "customer": "", "payment_method": "", "payment_intent": "", "charge": None}
+        return Recovery(self, Created.model_validate(made | {"invoice_payment": "", "subscription": None, "event": ""}))
 
     async def temporal(self, *arguments: str) -> str:
         """What Temporal's own command line says."""

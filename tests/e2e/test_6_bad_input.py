@@ -1,0 +1,150 @@
+"""Whatever is thrown at the API: a clear problem, nothing lost, nothing half-written."""
+
+import json
+import time
+from typing import Any
+
+import httpx
+import pytest
+
+from sandbox.models import Delivery
+from sandbox.samples import sign
+from tests.support.together import Together
+from tests.support.world import World
+
+together = Together()
+WAIT = Delivery(wait=True, retry=False)
+
+
+def is_problem(answer: httpx.Response, status: int) -> None:
+    """RFC 9457, with a sentence and no insides."""
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json"), answer.text
+    problem = answer.json()
+    assert problem.keys() >= {"type", "title", "status", "detail", "instance", "code"}
+    assert problem["detail"]
+    assert "Traceback" not in answer.text
+
+
+def event(**changes: Any) -> dict[str, Any]:
+    """An event of Stripe, about nothing."""
+    known = {"object": "event", "id": f"evt_bad_{time.monotonic_ns()}", "type": "invoice.payment_failed"}
+    return known | {"created": int(time.time()), "livemode": False, "data": {"object": {}}} | changes
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"[]", b'"text"', b"null", b"\xff\xfe", b'{"object": "charge"}', b'{"a": NaN}', b"[" * 100_000],
+    ids=["empty", "broken", "list", "text", "null", "no utf-8", "no event", "NaN", "deep"],
+)
+async def test_a_body_that_is_no_event(world: World, body: bytes) -> None:
+    is_problem(await world.post(body), 400)
+
+
+async def test_signatures(world: World) -> None:
+    body = json.dumps(event()).encode()
+    secret, now = world.place.secret, int(time.time())
+    wrong: list[str | bytes] = [
+        "", "nonsense", "t=1,v1=é".encode(), sign(body, "whsec_other", now), sign(b"{}", secret, now),
+        sign(body, secret, now - 3600), sign(body, secret, now + 3600),
+    ]  # fmt: skip
+    for signature in wrong:
+        is_problem(await world.post(body, signature), 400)
+
+
+async def test_what_is_too_large_or_goes_nowhere(world: World) -> None:
+    is_problem(await world.post(b'{"a": "' + b"x" * (1 << 20) + b'"}'), 413)
+    is_problem(await world.api.post("/webhooks/nobody", content=b"{}"), 404)
+    is_problem(await world.api.get("/webhooks/stripe"), 405)
+    is_problem(await world.api.get("/v1/nowhere"), 404)
+    is_problem(await world.api.get("/v1/recoveries/stripe/in_unknown"), 404)
+    is_problem(await world.api.get("/v1/recoveries/stripe/in_unknown/events"), 404)
+    for action in ("retry", "cancel", "pause", "resume"):
+        is_problem(await world.api.post(f"/v1/recoveries/stripe/in_unknown/{action}", json={"reason": "x"}), 404)
+
+
+@together
+async def test_wishes_that_do_not_fit(world: World) -> None:
+    recovery = await world.fails("card_velocity_exceeded")
+    await recovery.until_event("retry.planned")
+    before = await recovery.story()
+    bodies: list[Any] = [None, [], "x", {}, {"reason": ""}, {"reason": 5}, {"reason": "x", "more": 1},
+                         {"reason": "x" * 501}]  # fmt: skip
+    for body in bodies:
+        is_problem(await world.api.post(f"{recovery.path}/retry", json=body), 422)
+    is_problem(await world.api.post(f"{recovery.path}/retry", content=b"{"), 422)
+    is_problem(await world.api.post(f"{recovery.path}/review", json={"decision": "maybe"}), 422)
+    is_problem(await world.api.get("/v1/recoveries", params={"limit": 201}), 422)
+    is_problem(await world.api.get("/v1/recoveries", params={"cursor": "nonsense"}), 422)
+    assert await recovery.story() == before
+    await recovery.ask("cancel")
+    await recovery.ended_unpaid("canceled")
+
+
+async def test_events_of_unknown_type_or_shape_are_kept_with_a_reason(world: World) -> None:
+    strange = [
+        event(type="invoice.invented"),
+        event(type="charge.failed"),
+        event(data={"object": {"id": "in_1", "object": "invoice", "attempt_count": "many"}}),
+        event(data={"object": {"id": 17, "object": "invoice"}}),
+        event(data={"object": {"id": "in_" + "x" * 300, "object": "invoice", "attempt_count": 1}}),
+        event(data={"object": None}),
+        event(data=[]),
+        event(created="yesterday"),
+        event(livemode=True),
+        event(type="invoice.paid", data={"object": {"id": "in_nobody", "object": "invoice"}}),
+    ]
+    for one in strange:
+        first = await world.post(one)
+        assert (first.status_code, first.json()["status"]) == (202, "ignored"), (one, first.text)
+        assert first.json()["reason"], one
+        again = await world.post(one)
+        assert (again.status_code, again.json()["status"]) == (202, "duplicate"), again.text
+        assert again.json()["reason"] == first.json()["reason"]
+
+
+@together
+async def test_an_invoice_that_the_provider_does_not_know(world: World) -> None:
+    invoice = f"in_missing_{time.monotonic_ns()}"
+    lost = {"id": invoice, "object": "invoice", "customer": "cus_x", "attempt_count": 1, "amount_due": 500,
+            "amount_remaining": 500, "currency": "usd", "status": "open"}  # fmt: skip
+    answer = await world.post(event(data={"object": lost}))
+    assert (answer.status_code, answer.json()["recovery_id"]) == (202, f"recovery-stripe-{invoice}")
+    view = await world.api.get(f"/v1/recoveries/stripe/{invoice}")
+    assert (view.status_code, view.json()["invoice_id"]) == (200, invoice)
+    recovery = world.known(invoice)
+    await recovery.until_event("failure.classified")
+    assert (await recovery.view())["category"] == "REVIEW"
+    await recovery.ask("retry")
+    (skipped,) = await recovery.until_event("retry.skipped")
+    assert skipped["data"]["reason"] == "invoice_missing"
+    assert (await recovery.view())["state"] == "in_review"
+    assert await recovery.pay_calls() == []
+    assert (await recovery.ask("cancel")).status_code == 200
+    await recovery.ended_unpaid("canceled")
+
+
+@together
+async def test_provider_answers_that_do_not_fit(world: World) -> None:
+    recovery = await world.failed("insufficient_funds")
+    await world.sandbox.fault(f"/v1/invoices/{recovery.invoice}", "malformed", times=1)
+    await world.sandbox.script(recovery.invoice, "malformed")
+    await recovery.send("invoice.payment_failed", delivery=WAIT)
+    await recovery.recovered_once()
+
+
+async def test_a_recovery_is_never_unknown_once_its_webhook_was_answered(world: World) -> None:
+    for _ in range(5):
+        recovery = await world.fails("card_velocity_exceeded")
+        assert (await world.api.get(recovery.path)).status_code == 200
+        assert (await world.api.get(f"{recovery.path}/events")).status_code == 200
+        assert (await recovery.ask("cancel")).status_code in (200, 202)
+        await recovery.ended_unpaid("canceled")
+
+
+async def test_nobody_reads_or_writes_without_a_key(world: World) -> None:
+    recovery = await world.fails("card_velocity_exceeded")
+    async with httpx.AsyncClient(base_url=world.place.api, trust_env=False) as stranger:
+        is_problem(await stranger.get(recovery.path), 401)
+        is_problem(await stranger.post(f"{recovery.path}/cancel", json={"reason": "x"}), 401)
+    await recovery.ask("cancel")
+    await recovery.ended_unpaid("canceled")
