@@ -3,10 +3,11 @@
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Final
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -17,6 +18,8 @@ from commands.demo_stage import Row
 from commands.demo_words import told
 
 WIDTH_OF_A_PIPE: Final = 160
+NARROW: Final = 120
+"""Below this many columns the data of a row gets a line of its own."""
 
 
 @contextmanager
@@ -38,18 +41,26 @@ def timelines(out: Console, played: Iterable[Played], scale: int) -> None:
         out.print(Text(f"{number}. {one.story.plot}", style="bold"))
         if one.rows:
             out.print(Text(f"   {one.rows[0]['recovery_id']}", style="dim"))
-        out.print(Padding(_timeline(one.rows, scale), (0, 0, 0, 3)))
+        out.print(Padding(_timeline(one.rows, scale, out.width), (0, 0, 0, 3)))
 
 
-def _timeline(rows: Sequence[Row], scale: int) -> Table:
+def _timeline(rows: Sequence[Row], scale: int, width: int) -> RenderableType:
+    read = StoryClock(scale).read(rows)
+    if width < NARROW:
+        return Group(*(part for since, row in read for part in _two_lines(since, row)))
     grid = Table.grid(padding=(0, 2))
     grid.add_column(justify="right", no_wrap=True)
     grid.add_column(no_wrap=True)
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
-    for since, row in StoryClock(scale).read(rows):
+    for since, row in read:
         grid.add_row(f"+{spoken(since)}", Text(row["type"], style="cyan"), _change(row), Text(told(row)))
     return grid
+
+
+def _two_lines(since: timedelta, row: Row) -> tuple[RenderableType, ...]:
+    first = Text.assemble(f"{'+' + spoken(since):>12}  ", (f"{row['type']:<24}", "cyan"), _change(row))
+    return first, Padding(Text(told(row), overflow="fold"), (0, 0, 0, 14))
 
 
 def _change(row: Row) -> str:
@@ -66,7 +77,7 @@ def summary(out: Console, played: Iterable[Played]) -> None:
     table.add_column("charges at the provider", justify="right")
     table.add_column("verdict", overflow="fold")
     for one in played:
-        verdict = Text(one.complaint, style="red") if one.complaint else Text("as expected", style="green")
+        verdict = Text(one.complaint, style="red") if one.complaint else Text("ok", style="green")
         table.add_row(
             one.story.name, one.story.ending.value, one.state, str(one.webhooks), _charges(one.charges), verdict
         )
@@ -76,7 +87,7 @@ def summary(out: Console, played: Iterable[Played]) -> None:
 
 def _charges(keys: Sequence[str | None]) -> str:
     """Only charges of ours have a key."""
-    return f"{len(keys)}{', by the customer' if None in keys else ''}"
+    return f"{len(keys)}{' (theirs)' if None in keys else ''}"
 
 
 def addresses(out: Console, places: Mapping[str, str]) -> None:

@@ -1,11 +1,14 @@
 """The demo doubts itself: whatever is not as a story wants it is a complaint. And its clock, and its words."""
 
+import io
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from commands import demo_paper
 from commands.demo import _judge
 from commands.demo_clock import StoryClock, spoken
 from commands.demo_played import Played, complaints
@@ -114,6 +117,19 @@ def test_the_clock_never_goes_back() -> None:
 )  # fmt: skip
 def test_times_are_spoken_in_two_units(seconds: float, text: str) -> None:
     assert spoken(timedelta(seconds=seconds)) == text
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_it_fits_on_any_terminal(width: int) -> None:
+    out = Console(width=width, file=io.StringIO())
+    with out.capture() as captured:
+        demo_paper.timelines(out, [good()], SCALE)
+        demo_paper.summary(out, [good(), replace(good(), complaint="it is [bold] wrong")])
+    lines = captured.get().splitlines()
+    assert max(map(len, lines)) <= width
+    [requested] = [number for number, line in enumerate(lines) if "charge.requested" in line]
+    assert "attempt 1, scheduled, key key-1" in " ".join(lines[requested : requested + 2])
+    assert "[bold]" in captured.get()
 
 
 def test_every_type_of_row_can_be_told() -> None:
