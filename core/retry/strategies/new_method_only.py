@@ -1,6 +1,6 @@
 """Never charges the same method again by itself: the next charge is the customer's new method."""
 
-from core.retry.strategies.base import Situation
+from core.retry.strategies.base import Proposal, Situation
 
 
 class NewMethodOnly:
@@ -8,5 +8,6 @@ class NewMethodOnly:
 
     waits_for_method = True
 
-    def propose(self, _: Situation) -> None:
+    def propose(self, _: Situation) -> Proposal | None:
         """None, always."""
+        return None
