@@ -26,6 +26,7 @@ def row(second: float, kind: EventType, before: State | None, after: State, **da
     at = stamp(BEGAN + timedelta(seconds=second))
     attempt = 1 if kind.value.startswith("charge.") else None
     return {
+        "recovery_id": "recovery-stripe-in_1",
         "type": kind.value,
         "occurred_at": at,
         "from_state": before,
