@@ -14,7 +14,7 @@ DAY = timedelta(days=1)
 def a_failure_event(**changes: Any) -> ProviderEvent:
     """`invoice.payment_failed`, first attempt, insufficient funds."""
     return an_event(
-        EventKind.PAYMENT_FAILED,
+        changes.pop("kind", EventKind.PAYMENT_FAILED),
         **{
             "event_id": "evt_failed_1",
             "event_type": "invoice.payment_failed",

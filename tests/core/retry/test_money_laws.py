@@ -1,0 +1,297 @@
+"""The laws about money, against every order of events, crashes and wishes that hypothesis can think of.
+
+Machine, reactions, decision and the charge attempt are the real ones; only clock, log and provider are in memory.
+An execution can freeze anywhere and wake up after another has taken its place.
+"""
+
+import contextlib
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from core.classifier.taxonomy import Category, Cause
+from core.contracts import Action, Charged, Command
+from core.errors import Refused
+from core.events import EventType, Record, State, Trigger, moment
+from core.payments import ChargeOrder, EventKind, InvoiceStatus, Outcome, Risk
+from core.retry.machine import Charge, Close, Decide, Done, Read, Settle, Wait, closing, fold, next_step
+from core.retry.reactions import obey, observe, opening
+from core.retry.recovery import Recovery
+from tests.support.builders import DAY, HOUR, a_failure_event, an_event
+from tests.support.driver import Driver
+from tests.support.story import NEW
+from tests.support.till import Execution
+
+SPANS = [timedelta(seconds=1), HOUR, 4 * HOUR, DAY, 4 * DAY, 12 * DAY]
+QUIET: dict[str, Any] = {"suppress_health_check": list(HealthCheck)}
+WORDS = [kind for kind in EventKind if kind not in {EventKind.PAYMENT_FAILED, EventKind.ACTION_REQUIRED}]
+WORDS += [EventKind.METHOD_UPDATED, EventKind.RETRY_SCHEDULED] * 25  # most of the others end it
+WISHES = [*Action, *[Action.RETRY, Action.RESUME, Action.REVIEW] * 6]
+CAUSES = [*Cause, *[Cause.INSUFFICIENT_FUNDS] * 60]
+RISKS = [Risk(level="highest"), Risk(disputed=True), *[Risk()] * 60]
+LANDED = {EventType.CHARGE_SUCCEEDED, EventType.CHARGE_DECLINED, EventType.CHARGE_RECONCILED}
+
+
+class Money(Driver):
+    """One recovery, its driver, its provider, and the executions that froze."""
+
+    @initialize(keys=st.booleans(), readable=st.sampled_from([True, True, False]), attempt=st.sampled_from([None, 1]))
+    def begin(self, keys: bool, readable: bool, attempt: int | None) -> None:
+        self.till.idempotency = timedelta(hours=23) if keys or not readable else None
+        self.till.can_read = readable
+        self.write(opening(a_failure_event(provider_attempt=attempt)))
+
+    # --- what may happen -----------------------------------------------------------------------------------
+
+    @rule(
+        cause=st.sampled_from(CAUSES),
+        risk=st.sampled_from(RISKS),
+        outcome=st.sampled_from([Outcome.DECLINED, Outcome.DECLINED, Outcome.SUCCEEDED]),
+        pauses=st.sampled_from([9, 9, 1, 2, 3]),
+        loses=st.sampled_from([0, 0, 1, 3]),
+        due=st.sampled_from([True, True, False]),
+    )
+    def work(self, cause: Cause, risk: Risk, outcome: Outcome, pauses: int, loses: int, due: bool) -> None:
+        """Do what the machine says; a charge may freeze after some pauses, or its answer be lost."""
+        self.cause, self.till.next, self.till.loses = cause, outcome, loses
+        step = next_step(self.recovery, self.time)
+        if due and isinstance(step, Wait) and step.until:
+            self.time = max(self.time, step.until)
+            step = next_step(self.recovery, self.time)
+            assert not isinstance(step, Wait) or self.recovery.paused or step.until is None or step.until > self.time
+        before = self.recovery.sequence
+        match step:
+            case Read() if events := observe(self.till.invoice, self.time):
+                self.write(*events)
+            case Read() | Decide():
+                self.decide(risk)
+            case Close():
+                self.write(closing(step, self.time))
+            case Charge() | Settle():
+                return self.run(self.attempt(step), pauses, certain=isinstance(step, Charge))
+            case Wait() | Done():
+                return None
+        assert self.recovery.sequence > before, f"{step!r} would be done again and again"
+        return None
+
+    def run(self, execution: Execution[Charged], pauses: int, certain: bool) -> None:
+        self.till.guard = self.may_be_sent
+        for _ in range(pauses):
+            if execution.step():
+                break
+        if execution.result is None:
+            self.frozen.append(execution)
+            return
+        assert execution.result.records or not certain
+        self.recovery = fold(self.recovery, execution.result.records)
+
+    @rule(turns=st.lists(st.booleans(), min_size=4, max_size=9))
+    def one_overtakes_another(self, turns: list[bool]) -> None:
+        """Temporal takes a slow execution for dead and starts a second one; they go on in turns."""
+        now = max(self.time, self.recovery.next_attempt_at or self.time)
+        step = next_step(self.recovery, now)
+        if isinstance(step, Charge | Settle):
+            self.time = now
+            self._take_turns([self.attempt(step), self.attempt(step)], turns)
+
+    def _take_turns(self, both: list[Execution[Charged]], turns: list[bool]) -> None:
+        self.till.guard = _anything
+        for turn in (False, True, *turns):
+            if both[turn].result is None:
+                both[turn].step()
+        self.frozen += [one for one in both if one.result is None]
+
+    @precondition(lambda self: self.frozen)
+    @rule(which=st.integers(0, 9), steps=st.integers(1, 4))
+    def thaw(self, which: int, steps: int) -> None:
+        """A frozen execution goes on; what it answers is heard by nobody."""
+        execution = self.frozen.pop(which % len(self.frozen))
+        self.till.guard = _anything
+        if not any(execution.step() for _ in range(steps)):
+            self.frozen.append(execution)
+
+    @rule(span=st.sampled_from(SPANS))
+    def time_passes(self, span: timedelta) -> None:
+        """No execution stays frozen for longer than the provider remembers a key."""
+        self.time += span
+        if span > HOUR:
+            for execution in self.frozen:
+                execution.work.close()
+            self.frozen.clear()
+
+    @rule()
+    def crash(self) -> None:
+        """The driver begins anew from the log."""
+        records = Execution(self.log.all(self.recovery.recovery_id)).finish()
+        self.recovery = fold(NEW, records)
+
+    @rule(
+        attempt=st.sampled_from([None, 0, 1, 2, 3]),
+        same=st.booleans(),
+        ago=st.sampled_from([timedelta(0), HOUR, DAY]),
+        kind=st.sampled_from([EventKind.PAYMENT_FAILED, EventKind.ACTION_REQUIRED]),
+    )
+    def provider_fails(self, attempt: int | None, same: bool, ago: timedelta, kind: EventKind) -> None:
+        self.events += not same
+        known = {"event_id": f"evt_{self.events}", "provider_attempt": attempt, "occurred_at": self.time - ago}
+        self.hear(a_failure_event().model_copy(update=known | {"kind": kind}))
+
+    @rule(kind=st.sampled_from(WORDS), true=st.booleans(), fresh=st.booleans(), late=st.booleans())
+    def provider_says(self, kind: EventKind, true: bool, fresh: bool, late: bool) -> None:
+        """Something that is so at the provider, too, unless the event is about the past."""
+        self.events += fresh
+        if true:
+            self.happens(kind)
+        if not (true and late):
+            known: dict[str, Any] = {"method_id": f"pm_{self.events % 3}", "occurred_at": self.time}
+            self.hear(an_event(kind, event_id=f"evt_{self.events}", **known))
+
+    def happens(self, kind: EventKind) -> None:
+        match kind:
+            case _ if self.till.invoice.status is not InvoiceStatus.OPEN:
+                return
+            case EventKind.INVOICE_PAID:
+                self.till.paid_elsewhere += 1
+                self.till.becomes(InvoiceStatus.PAID)
+            case EventKind.INVOICE_VOIDED:
+                self.till.becomes(InvoiceStatus.VOID)
+            case EventKind.INVOICE_UNCOLLECTIBLE:
+                self.till.becomes(InvoiceStatus.UNCOLLECTIBLE)
+            case EventKind.RETRY_SCHEDULED:
+                plans = {"next_provider_attempt": self.time + DAY}
+                self.till.invoice = self.till.invoice.model_copy(update=plans)
+            case EventKind.DISPUTE_OPENED:
+                self.till.invoice = self.till.invoice.model_copy(update={"disputed": True})
+
+    @rule(action=st.sampled_from(WISHES), decision=st.sampled_from(["approve", "reject", "approve", None, "x"]))
+    def operator_wants(self, action: Action, decision: str | None) -> None:
+        with contextlib.suppress(Refused):
+            self.write(*obey(self.recovery, Command(action=action, decision=decision), self.time))
+
+    # --- the laws ------------------------------------------------------------------------------------------
+
+    def may_be_sent(self, order: ChargeOrder) -> None:
+        """Nothing is sent, or sent again, that the log speaks against; but where reading can't settle it."""
+        known = fold(NEW, self.rows)
+        assert known.in_flight == order, "committed before it is sent"
+        assert known.ending is None or not self.till.can_read
+
+    @invariant()
+    def at_most_one_success(self) -> None:
+        assert self.till.successes <= 1
+
+    @invariant()
+    def every_attempt_has_one_order(self) -> None:
+        requested = [row for row in self.rows if row.type is EventType.CHARGE_REQUESTED]
+        orders = {(order.idempotency_key, order.model_dump_json()) for order in self.till.sent}
+        assert len({row.data["idempotency_key"] for row in requested}) == len(requested)
+        assert len({key for key, _ in orders}) == len(orders), "a repeat with other parameters"
+        assert {key for key, _ in orders} <= {row.data["idempotency_key"] for row in requested}
+        assert [row.attempt for row in requested] == list(range(1, len(requested) + 1))
+
+    @invariant()
+    def charges_are_requested_only_when_allowed(self) -> None:
+        known = NEW
+        for row in self.rows:
+            if row.type is EventType.CHARGE_REQUESTED:
+                _may_charge(known, row)
+            known = fold(known, [row])
+
+    @invariant()
+    def only_scheduled_charges_use_the_budget(self) -> None:
+        triggers = [row.data["trigger"] for row in self.rows if row.type is EventType.CHARGE_REQUESTED]
+        used = fold(NEW, self.rows).attempts_used
+        assert used == triggers.count(Trigger.SCHEDULED.value)
+        assert used <= 4
+
+    @invariant()
+    def plans_lie_ahead_and_inside_the_window(self) -> None:
+        known = NEW
+        for row in self.rows:
+            known = fold(known, [row])
+            if row.type is EventType.RETRY_PLANNED:
+                at = moment(row.data["at"])
+                assert at
+                assert known.window_ends_at
+                assert row.occurred_at <= at <= known.window_ends_at
+
+    @invariant()
+    def the_log_is_one_chain(self) -> None:
+        assert [row.sequence for row in self.rows] == list(range(1, len(self.rows) + 1))
+        assert all(after.from_state is before.to_state for before, after in pairwise(self.rows))
+
+    @invariant()
+    def the_end_is_written_once_and_last(self) -> None:
+        types = [row.type for row in self.rows if row.type is not EventType.EVENT_LATE]
+        finals = [row for row in self.rows if row.to_state.final]
+        if finals:
+            assert finals[0].type is EventType.RECOVERY_CLOSED
+            assert types.count(EventType.RECOVERY_CLOSED) == 1
+            assert types[-1] is EventType.RECOVERY_CLOSED
+            assert {row.to_state for row in finals} == {finals[0].to_state}
+
+    @invariant()
+    def the_state_is_its_log(self) -> None:
+        known = [row for row in self.rows if row.sequence <= self.recovery.sequence]
+        assert fold(NEW, known) == self.recovery
+        again = Execution(self.log.append(NEW, [opening(a_failure_event())], self.time)).finish()
+        assert list(again) == self.rows, "a repeat finds what is written"
+
+    @invariant()
+    def there_is_always_a_next_step(self) -> None:
+        for span in (timedelta(0), HOUR, 30 * DAY, 4000 * DAY):
+            next_step(self.recovery, self.time + span)
+
+    def teardown(self) -> None:
+        """From wherever it stands it comes to an end by itself, with nobody but the clock to help."""
+        if self.recovery.sequence and self.till.can_read:
+            self.frozen.clear()
+            self.crash()
+            self._resumed()
+            for _ in range(100):
+                if isinstance(next_step(self.recovery, self.time), Done):
+                    break
+                self.work(Cause.GENERIC, Risk(), Outcome.DECLINED, 99, 0, due=True)
+                self.time += HOUR
+            assert self.recovery.stage.final
+        self.the_end_is_written_once_and_last()
+        self.at_most_one_success()
+
+    def _resumed(self) -> None:
+        if self.recovery.paused and not self.recovery.ending and not self.recovery.stage.final:
+            self.operator_wants(Action.RESUME, None)
+
+
+def _anything(_: ChargeOrder) -> None:
+    """Who slept may act on what it knew."""
+
+
+def _may_charge(known: Recovery, row: Record) -> None:
+    """Laws 1, 5 and 6, at the moment when a charge is requested."""
+    assert known.in_flight is None, "one at a time, after a definite answer"
+    assert not known.stage.final
+    assert known.ending is None
+    assert not known.fraud_hold
+    assert not known.paused
+    assert known.stage is not State.IN_REVIEW
+    if not row.data["method_id"]:
+        assert known.category is not Category.HARD_DECLINE, "a refused card is not tried again"
+
+
+@pytest.mark.timeout(120)
+def test_money_laws() -> None:
+    run_state_machine_as_test(
+        Money,
+        settings=settings(max_examples=150, stateful_step_count=40, deadline=None, derandomize=True, **QUIET),
+    )
