@@ -13,7 +13,8 @@ LOOK_EVERY = timedelta(milliseconds=100)
 async def begins(database: Database, recovery_id: str) -> None:
     """Returns when a charge begins that had not begun at the first look; whoever stops waiting cancels it."""
     known = await _charging_since(database, recovery_id)
-    while (now := await _charging_since(database, recovery_id)) is None or now == known:
+    # The row is written by another process: there is nothing here that could wake us.
+    while (now := await _charging_since(database, recovery_id)) is None or now == known:  # noqa: ASYNC110
         await asyncio.sleep(LOOK_EVERY.total_seconds())
 
 
