@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from intake.relay import relay
 from temporalio import activity
 
 from core.contracts import RelayInput, RelayReport
 from db.session import Database
 from intake.recoveries import Recoveries
+from intake.relay import relay
 from providers.base import Gateway
 
 
