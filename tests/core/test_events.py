@@ -1,0 +1,50 @@
+"""The vocabulary: every member is dealt with, or left alone on purpose."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.contracts import Action, Command
+from core.events import EventType, State, Trigger, moment, stamp
+from core.retry.folds import FOLDS
+from core.retry.machine import Done, next_step
+from core.retry.reactions import commanded
+from tests.support.builders import THEN
+from tests.support.story import NEW
+
+TOLD_ONLY = {EventType.NOTIFICATION_SENT, EventType.NOTIFICATION_FAILED, EventType.SHADOW_PLANNED}
+"""Rows that change nothing in the recovery."""
+
+
+def test_every_type_of_row_is_folded_or_only_told() -> None:
+    assert set(FOLDS) | TOLD_ONLY == set(EventType)
+    assert not set(FOLDS) & TOLD_ONLY
+
+
+def test_every_state_has_a_next_step_and_only_final_ones_are_done() -> None:
+    for state in State:
+        if state is State.PAUSED:
+            continue  # seen from outside only; the stage beneath it stays
+        step = next_step(NEW.having(stage=state, sequence=1), THEN)
+        assert isinstance(step, Done) is state.final
+
+
+def test_only_scheduled_charges_use_the_budget() -> None:
+    assert [trigger for trigger in Trigger if trigger.uses_budget] == [Trigger.SCHEDULED]
+
+
+def test_every_wish_has_its_row() -> None:
+    rows = {commanded(Command(action=action), THEN).type for action in Action}
+    assert len(rows) == len(Action)
+    assert all(row.value.startswith("operator.") for row in rows)
+
+
+@given(st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=45))])))
+def test_a_time_survives_its_stamp(time: datetime) -> None:
+    assert moment(stamp(time)) == time
+    assert stamp(time).endswith("Z")
+
+
+def test_no_time_is_no_time() -> None:
+    assert moment(None) is None

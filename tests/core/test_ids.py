@@ -1,0 +1,38 @@
+"""Derived names: the same everywhere, different for different things, safe where they travel."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.ids import MAX_KEY, idempotency_key, recovery_id, spread
+
+ANY_NAME = st.text(min_size=1, max_size=90)
+ATTEMPTS = st.integers(1, 60)
+
+
+def test_names_are_what_the_contract_says() -> None:
+    assert recovery_id("stripe", "in_1") == "recovery-stripe-in_1"
+    assert idempotency_key("stripe", "in_1", 2) == "pri-stripe-in_1-2"
+
+
+@given(ANY_NAME, ATTEMPTS)
+def test_a_key_is_short_safe_in_a_header_and_the_same_in_every_repeat(invoice_id: str, attempt: int) -> None:
+    key = idempotency_key("adyen", invoice_id, attempt)
+    assert key == idempotency_key("adyen", invoice_id, attempt)
+    assert len(key) <= MAX_KEY
+    assert key.isascii()
+    assert key.isprintable()
+    assert " " not in key
+
+
+@given(ANY_NAME, ANY_NAME, ATTEMPTS, ATTEMPTS)
+def test_two_attempts_never_share_a_key(one: str, other: str, first: int, second: int) -> None:
+    same = (one, first) == (other, second)
+    assert (idempotency_key("adyen", one, first) == idempotency_key("adyen", other, second)) is same
+
+
+def test_spread_is_even_and_always_the_same() -> None:
+    assert spread("in_1", 1) == spread("in_1", 1)
+    values = [spread(f"in_{n}", 1) for n in range(2000)]
+    assert all(0 <= value < 2**32 for value in values)
+    quarters = [sum(value >> 30 == quarter for value in values) for quarter in range(4)]
+    assert all(400 < quarter < 600 for quarter in quarters)
