@@ -1,0 +1,251 @@
+"""Laws 3 to 5 where they are kept: what happens around the call that moves money."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from temporalio.exceptions import ApplicationError
+
+from activities.attempt import UNDER_WAY
+from core.contracts import ChargeInput, ReadInput
+from core.errors import ProviderUnavailable
+from core.events import EventType, State, Trigger
+from core.payments import ChargeOrder, ChargeResult, EventKind, InvoiceStatus, InvoiceView, Outcome
+from core.retry.reactions import react
+from tests.activities.conftest import Bench
+from tests.support.builders import HOUR, an_event
+from tests.support.gateway import UNKNOWN, declined, keys
+
+FOUND = ChargeResult(outcome=Outcome.SUCCEEDED, charge_id="ch_1")
+REFUSED = declined("stolen_card")
+
+
+class Killed(BaseException):
+    """The worker's process is gone."""
+
+
+def deaf(bench: Bench) -> None:
+    """The provider executes, but the worker dies before it hears."""
+    charge = bench.gateway.charge
+
+    async def killed(order: ChargeOrder) -> ChargeResult:
+        bench.gateway.charge = charge  # type: ignore[method-assign]
+        await charge(order)
+        raise Killed
+
+    bench.gateway.charge = killed  # type: ignore[method-assign]
+
+
+def busy(bench: Bench, retry_after: timedelta | None = None) -> None:
+    """The provider surely doesn't execute the next call."""
+    charge = bench.gateway.charge
+
+    async def limited(order: ChargeOrder) -> ChargeResult:
+        bench.gateway.charge = charge  # type: ignore[method-assign]
+        raise ProviderUnavailable(f"429 for {order.idempotency_key}", retry_after=retry_after)
+
+    bench.gateway.charge = limited  # type: ignore[method-assign]
+
+
+# --- the main road -----------------------------------------------------------------------------------------
+
+
+async def test_requested_sent_recorded(bench: Bench) -> None:
+    charged = await bench.charge()
+    assert bench.told == ["charge.requested", "charge.succeeded", "recovery.closed"]
+    assert [row.type.value for row in charged.records] == bench.told
+    assert charged.facts is None
+
+
+async def test_a_decline_is_a_result_and_says_enough_to_decide_on(bench: Bench) -> None:
+    bench.gateway.script = [REFUSED]
+    charged = await bench.charge()
+    assert bench.told == ["charge.requested", "charge.declined"]
+    assert charged.facts
+    assert charged.facts.failure.code == "stolen_card"
+
+
+async def test_what_is_not_committed_is_not_charged(bench: Bench) -> None:
+    bench.log.before = EventType.CHARGE_REQUESTED
+    with pytest.raises(ConnectionError):
+        await bench.charge()
+    assert bench.gateway.orders == []
+    await bench.charge()
+    assert keys(bench.gateway.orders) == ["pri-stripe-in_1-1"]
+
+
+async def test_the_order_in_the_log_is_the_order_that_is_sent(bench: Bench) -> None:
+    bench.gateway.script = [UNKNOWN]
+    await bench.charge(Trigger.METHOD_CHANGE, "pm_2")
+    assert bench.gateway.orders == [bench.recovery.in_flight]
+    assert bench.gateway.orders[0].method_id == "pm_2"
+
+
+# --- the worker dies ---------------------------------------------------------------------------------------
+
+
+async def test_killed_after_the_success_it_reads_first(bench: Bench) -> None:
+    deaf(bench)
+    with pytest.raises(Killed):
+        await bench.charge()
+    bench.gateway.settlements = [FOUND]
+    await bench.charge()
+    assert bench.told == ["charge.requested", "charge.reconciled", "recovery.closed"]
+    assert len(bench.gateway.orders) == bench.gateway.charged == 1
+
+
+async def test_killed_after_the_success_it_repeats_key_and_parameters_where_reading_does_not_tell(
+    bench: Bench,
+) -> None:
+    deaf(bench)
+    with pytest.raises(Killed):
+        await bench.charge()
+    bench.gateway.invoice = bench.gateway.invoice.model_copy(update={"amount_due": 1, "latest_charge_id": "ch_9"})
+    await bench.charge()
+    first, second = bench.gateway.orders
+    assert first == second, "not the invoice as it is now"
+    assert bench.told == ["charge.requested", "charge.succeeded", "recovery.closed"]
+    assert bench.recovery.state is State.RECOVERED
+
+
+@pytest.mark.parametrize("result", [EventType.CHARGE_SUCCEEDED, EventType.CHARGE_DECLINED])
+async def test_killed_after_the_result_was_written_it_finds_everything_and_decides_nothing_again(
+    bench: Bench, result: EventType
+) -> None:
+    bench.gateway.script = [REFUSED] if result is EventType.CHARGE_DECLINED else []
+    bench.log.after = result
+    with pytest.raises(ConnectionError):
+        await bench.charge()
+    told = bench.told
+    charged = await bench.charge()
+    assert [row.type.value for row in charged.records] == bench.told == told
+    assert len(bench.gateway.orders) == 1
+    if result is EventType.CHARGE_DECLINED:
+        assert charged.facts, "or the old failure would be decided on again"
+        assert charged.facts.failure.code == "stolen_card"
+
+
+async def test_two_executions_at_once_send_one_order_to_a_provider_without_keys(bench: Bench) -> None:
+    bench.gateway.idempotency = None
+    read, both = bench.gateway.read_invoice, asyncio.Barrier(2)
+
+    async def slowly(invoice_id: str) -> InvoiceView:
+        await both.wait()
+        return await read(invoice_id)
+
+    bench.gateway.read_invoice = slowly  # type: ignore[method-assign]
+    await asyncio.gather(bench.charge(), bench.charge())
+    assert len(bench.gateway.orders) == 1
+    assert bench.told.count("charge.requested") == 1
+
+
+# --- unknown -----------------------------------------------------------------------------------------------
+
+
+async def test_an_answer_that_got_lost_is_written_down_once_and_then_settled(bench: Bench) -> None:
+    bench.gateway.script = [UNKNOWN]
+    await bench.charge()
+    assert (await bench.settle()).records == ()
+    bench.gateway.settlements = [FOUND]
+    await bench.settle()
+    assert bench.told == ["charge.requested", "charge.unknown", "charge.reconciled", "recovery.closed"]
+
+
+@pytest.mark.parametrize(
+    ("age", "sent"), [(23 * HOUR - timedelta(seconds=5), 2), (23 * HOUR + timedelta(seconds=1), 1), (30 * HOUR, 1)]
+)
+async def test_a_key_is_used_while_it_is_younger_than_23_hours(bench: Bench, age: timedelta, sent: int) -> None:
+    bench.gateway.script = [UNKNOWN]
+    await bench.charge()
+    await bench.settle(age)
+    assert len(bench.gateway.orders) == sent
+    assert len(set(keys(bench.gateway.orders))) == 1
+
+
+async def test_a_provider_without_keys_is_never_asked_twice(bench: Bench) -> None:
+    bench.gateway.idempotency, bench.gateway.script = None, [UNKNOWN]
+    await bench.charge()
+    for _ in range(3):
+        await bench.settle()
+    assert len(bench.gateway.orders) == 1
+
+
+async def test_a_provider_that_cannot_be_read_is_asked_again_with_its_key(bench: Bench) -> None:
+    bench.gateway.can_read, bench.gateway.away, bench.gateway.script = False, 9, [UNKNOWN]
+    await bench.charge()
+    bench.gateway.answers["pri-stripe-in_1-1"] = FOUND
+    await bench.settle()
+    assert bench.gateway.away == 9, "never read"
+    assert bench.told == ["charge.requested", "charge.unknown", "charge.reconciled", "recovery.closed"]
+
+
+@pytest.mark.parametrize("kind", [EventKind.DISPUTE_OPENED, EventKind.INVOICE_UNCOLLECTIBLE, EventKind.INVOICE_PAID])
+async def test_nothing_is_repeated_that_something_speaks_against_by_now(bench: Bench, kind: EventKind) -> None:
+    bench.gateway.script = [UNKNOWN]
+    await bench.charge()
+    bench.write(*react(bench.recovery, an_event(kind)))
+    await bench.settle()
+    assert len(bench.gateway.orders) == 1, "the repeat may be the one that charges"
+
+
+# --- away --------------------------------------------------------------------------------------------------
+
+
+async def test_a_provider_that_is_away_is_asked_again_when_it_said_so(bench: Bench) -> None:
+    busy(bench, retry_after=timedelta(seconds=40))
+    with pytest.raises(ApplicationError) as caught:
+        await bench.charge()
+    assert caught.value.next_retry_delay == timedelta(seconds=40)
+    assert caught.value.type == "ProviderUnavailable"
+    assert not caught.value.non_retryable
+    await bench.charge()
+    assert bench.told == ["charge.requested", "charge.succeeded", "recovery.closed"]
+
+
+async def test_a_provider_that_cannot_be_read_before_costs_no_attempt(bench: Bench) -> None:
+    bench.gateway.away = 1
+    with pytest.raises(ApplicationError):
+        await bench.charge()
+    assert bench.told == []
+
+
+async def test_without_keys_a_call_that_was_surely_not_executed_is_over(bench: Bench) -> None:
+    """It is never sent again, and nobody would ever find it: it must not stay in flight."""
+    bench.gateway.idempotency = None
+    busy(bench)
+    await bench.charge()
+    assert bench.told == ["charge.requested", "charge.reconciled"]
+    assert bench.recovery.in_flight is None
+
+
+async def test_a_provider_that_is_off_is_an_error_that_operators_see(bench: Bench) -> None:
+    order = ChargeInput(now=bench.now, recovery=bench.recovery.having(provider="elsewhere"), trigger=Trigger.SCHEDULED)
+    with pytest.raises(ApplicationError, match="no API key"):
+        await bench.run(bench.charging.charge_invoice, order)
+
+
+# --- before ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [InvoiceStatus.PAID, InvoiceStatus.VOID, InvoiceStatus.UNCOLLECTIBLE])
+async def test_an_invoice_that_needs_nothing_is_not_charged(bench: Bench, status: InvoiceStatus) -> None:
+    bench.gateway.becomes(status)
+    await bench.charge()
+    assert bench.gateway.orders == []
+    assert bench.told[-1] == "recovery.closed"
+
+
+@pytest.mark.parametrize("trigger", [Trigger.MANUAL, Trigger.METHOD_CHANGE])
+async def test_a_payment_under_way_comes_first_also_out_of_turn(bench: Bench, trigger: Trigger) -> None:
+    bench.gateway.invoice = bench.gateway.invoice.model_copy(update={"processing": True})
+    with pytest.raises(ApplicationError) as caught:
+        await bench.charge(trigger)
+    assert caught.value.next_retry_delay == UNDER_WAY
+    assert (bench.told, bench.gateway.orders) == ([], [])
+
+
+async def test_what_cannot_be_read_is_as_announced(bench: Bench) -> None:
+    bench.gateway.can_read = False
+    facts = await bench.run(bench.charging.read_failure, ReadInput(recovery=bench.recovery))
+    assert facts.invoice.amount_due == 4900
+    assert facts.missing == ("provider",)
