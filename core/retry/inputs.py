@@ -16,6 +16,7 @@ from core.retry.strategies.base import Situation
 _DERIVED: Final = {"earliest_seconds", "window_seconds"}
 """Made anew by the planner."""
 _NAME: Final = "recorded"
+_JSON: Final = json.JSONEncoder(sort_keys=True, default=str)
 
 
 class Inputs(NamedTuple):
@@ -76,8 +77,7 @@ def _segment(situation: Situation, spec: StrategySpec | None, allowed: int) -> S
 
 
 def _written(spec: StrategySpec) -> dict[str, str]:
-    options = json.dumps(dict(spec.options), sort_keys=True, default=str)
-    return {"name": spec.name, "use": spec.use, "options": options}
+    return {"name": spec.name, "use": spec.use, "options": _JSON.encode(dict(spec.options))}
 
 
 def _read(data: Mapping[str, str]) -> StrategySpec:

@@ -193,4 +193,5 @@ def _exhausted(
 
 def _clean(text: object) -> str:
     """A plug-in's words as the event log can hold them: printable, in one line, not long."""
-    return "".join(one if one.isprintable() else " " for one in str(text))[:300]
+    words = str(text)[:300]
+    return words if words.isprintable() else "".join(one if one.isprintable() else " " for one in words)
