@@ -13,8 +13,8 @@ SINGLE_FILES: Final = ("cli", "settings", "worker")
 
 @cache
 def rooms() -> tuple[str, ...]:
-    """The packages at the top of the tree, without the tests."""
-    return tuple(sorted(path.parent.name for path in ROOT.glob("*/__init__.py") if path.parent.name != "tests"))
+    """The packages at the top of the tree, without tests and benchmarks, which nothing imports or installs."""
+    return tuple(sorted({path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "benchmarks"}))
 
 
 @cache

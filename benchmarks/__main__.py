@@ -1,0 +1,8 @@
+"""`python -m benchmarks`: every benchmark in turn; exit code 1 where one of them misses its mark."""
+
+import sys
+
+from benchmarks import decide
+
+if __name__ == "__main__":
+    sys.exit(0 if all([decide.main()]) else 1)
