@@ -1,6 +1,7 @@
 """What happens to every request around its route. Plain ASGI: nothing here buffers a body."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Mapping
 from typing import Any, Final
@@ -15,6 +16,8 @@ from api import problems
 from observability.metrics import Metrics
 
 MAX_BODY: Final = 1024 * 1024
+LINGER_SECONDS: Final = 0.5
+"""What a body that is too large is still read, and thrown away, before it is refused."""
 BODY_SECONDS: Final = 10.0
 """For a whole body: a sender that dribbles must not hold a connection for ever."""
 _HEADERS: Final = {
@@ -89,11 +92,11 @@ class _Body:
         """The next message. Raises HTTPException 413 or 408."""
         if not self._more:
             return await self._receive()
-        self._refuse_more_than_allowed()
+        await self._refuse_more_than_allowed()
         message = await self._in_time()
         self._left -= len(message.get("body", b""))
         self._more = bool(message.get("more_body", False))
-        self._refuse_more_than_allowed()
+        await self._refuse_more_than_allowed()
         return message
 
     async def _in_time(self) -> Message:
@@ -103,8 +106,13 @@ class _Body:
         except TimeoutError:
             raise HTTPException(408, "The body did not arrive in time.", {"Connection": "close"}) from None
 
-    def _refuse_more_than_allowed(self) -> None:
+    async def _refuse_more_than_allowed(self) -> None:
+        """Refused at once, a sender that is still sending would see a lost connection instead of the answer."""
         if self._left < 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LINGER_SECONDS):
+                    while self._more:
+                        self._more = bool((await self._receive()).get("more_body", False))
             raise HTTPException(413, "The body is larger than 1 MiB.", {"Connection": "close"})
 
 
