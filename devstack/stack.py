@@ -183,11 +183,13 @@ class DevStack:
         return tuple(queue for queue in self.options.queues if on or not queue.startswith("charges-stripe:"))
 
     def is_ready(self) -> bool:
-        """Whether the sandbox listens and `/readyz` answers 200 now."""
+        """Whether every part runs, the sandbox listens and `/readyz` answers 200 now."""
         url = self.addresses.sandbox
-        return (not url or ports.listens(int(url.rpartition(":")[2]))) and status_of(
-            self.addresses.api, "/readyz"
-        ) == 200
+        return (
+            self.supervisor.all_alive()
+            and (not url or ports.listens(int(url.rpartition(":")[2])))
+            and status_of(self.addresses.api, "/readyz") == 200
+        )
 
     def _doomed(self) -> bool:
         """Whether to give up waiting: somebody asked for it, or a part died before it was ever ready."""
@@ -200,7 +202,7 @@ class DevStack:
         return self.supervisor.child(name).pid
 
     def kill(self, name: str) -> None:
-        """SIGKILL, as a crash would; it starts again by itself soon."""
+        """SIGKILL, as a crash would; returns when it is dead. It starts again by itself soon."""
         self.supervisor.kill(name)
 
     def stop(self, name: str) -> Program:
