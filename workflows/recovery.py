@@ -38,6 +38,7 @@ from core.errors import Refused
 from core.events import Event
 from core.payments import EventKind, FailureFacts, ProviderEvent
 from core.retry.machine import (
+    FAILURES,
     Charge,
     Close,
     Decide,
@@ -50,6 +51,7 @@ from core.retry.machine import (
     fold,
     next_step,
     settle_wait,
+    written_as,
 )
 from core.retry.reactions import announced, commanded, obey, observe, react, refuse
 from core.retry.recovery import Recovery
@@ -95,9 +97,8 @@ class PaymentRecovery:
                 await self._hear(self._inbox.popleft())
             step = next_step(self._recovery, workflow.now())
             self._show(step)
-            if isinstance(step, Wait | Settle | Done):
-                self._keep_promises()
             if isinstance(step, Done):
+                self._keep_promises()
                 await workflow.wait_condition(workflow.all_handlers_finished)
                 if not self._inbox:
                     return self.status()
@@ -244,13 +245,18 @@ class PaymentRecovery:
         while events := react(self._recovery, word):
             await self._write(*events)
         if word.kind is EventKind.WAKE and not self._recovery.stage.final:
-            self._facts = await self._read()
-            await self._write(*observe(self._facts.invoice, workflow.now()))
+            facts = await self._read()
+            if await self._write(*observe(facts.invoice, workflow.now())):
+                self._facts = facts
+            else:
+                self._inbox.appendleft(word)
         return None
 
     async def _follow(self, wish: Wish) -> None:
         try:
-            await self._write(*obey(self._recovery, wish.command, workflow.now()))
+            # Where the log was ahead of us, the wish is held against what it says now.
+            while not await self._write(*obey(self._recovery, wish.command, workflow.now())):
+                continue
         except Refused as refusal:
             wish.settle(refusal)
             if not wish.asked and not self._recovery.stage.final:
@@ -303,8 +309,8 @@ class PaymentRecovery:
     async def _call(self, method: MethodAsyncSingleParam[Any, Order, Charged], order: Order, summary: str) -> None:
         """Have the provider called. Without an answer the workflow listens to people for a while and comes back."""
         charged = await call(method, order, summary) or Charged()
-        self._facts = charged.facts or self._facts
         self._learn(charged)
+        self._facts = charged.facts or self._facts
         if self._recovery.in_flight or not charged.records:
             self._ask_at = workflow.now() + settle_wait(self._tries)
             self._tries += 1
@@ -317,17 +323,25 @@ class PaymentRecovery:
         self._promised.clear()
 
     async def _rest(self, pause: timedelta | None, why: str) -> None:
-        """Sleep, durably, until the time is over or somebody says something."""
+        """Sleep, durably, until the time is over or somebody says something. Who waits for an answer has it now."""
+        self._keep_promises()
         with contextlib.suppress(TimeoutError):
             await workflow.wait_condition(lambda: bool(self._inbox), timeout=pause, timeout_summary=why)
 
-    async def _write(self, *events: Event) -> None:
-        if events:
-            rows = RecordInput(now=workflow.now(), recovery=self._recovery, events=events)
-            self._learn(await stored(Recording.record_events, rows))
+    async def _write(self, *events: Event) -> bool:
+        """Whether the rows are ours: where the log is ahead of us (a result was lost), it tells us that and no more."""
+        if not events:
+            return True
+        rows = RecordInput(now=workflow.now(), recovery=self._recovery, events=events)
+        written = await stored(Recording.record_events, rows)
+        self._learn(written)
+        return written_as(events, written.records)
 
     def _learn(self, written: Written) -> None:
+        """Fold what is written. What the provider said before a new failure is no longer what it would say."""
         self._recovery = fold(self._recovery, written.records)
+        if any(record.type in FAILURES for record in written.records):
+            self._facts = None
 
     def _show(self, step: Step) -> None:
         """Keep Temporal's web UI and its search up to date."""

@@ -4,7 +4,7 @@
 workflow, the simulator and the rebuild of the read model drive the same two functions.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -110,6 +110,16 @@ _ACTIVE: Final[Mapping[State, Callable[[Recovery, datetime], Step]]] = {
     State.SEGMENTED: _chargeable,
     State.CHARGING: _chargeable,
 }
+
+FAILURES: Final = frozenset({EventType.PAYMENT_FAILED, EventType.CHARGE_DECLINED, EventType.CHARGE_RECONCILED})
+"""Rows after which the provider has something else to say about the failure than before."""
+
+
+def written_as(events: Sequence[Event], records: Sequence[Record]) -> bool:
+    """Whether these records begin with these events; else somebody else's rows stand there."""
+    placed = [(record.type, record.occurred_at) for record in records[: len(events)]]
+    return placed == [(event.type, event.occurred_at) for event in events]
+
 
 SETTLE_WAITS: Final = tuple(timedelta(seconds=s) for s in (2, 5, 15, 60, 300, 900, 3600))
 

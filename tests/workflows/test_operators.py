@@ -8,8 +8,10 @@ from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
 from core.contracts import Action, Command, RecoveryStatus
-from core.events import EventType, State
+from core.events import Event, EventType, State
 from core.payments import EventKind
+from core.retry.machine import fold
+from core.retry.recovery import Recovery
 from tests.support.builders import DAY, HOUR, an_event
 from tests.support.gateway import UNKNOWN, declined
 from tests.workflows.conftest import Campaign, Campaigns
@@ -178,3 +180,26 @@ async def test_fifty_impatient_operators_make_one_charge(campaigns: Campaigns) -
     assert (await campaign.end()).state is State.RECOVERED
     assert campaign.gateway.charged == 1
     assert campaign.story.count("charge.succeeded") == 1
+
+
+async def test_a_cancel_is_not_lost_where_the_log_is_ahead_of_the_workflow(campaigns: Campaigns) -> None:
+    """As after a charge whose activity timed out behind its committed row."""
+    campaign = await campaigns()
+    campaign.gateway.settlements = [declined("insufficient_funds")]
+    await campaign.begin()
+    now = await campaign.after(HOUR)
+    ahead = fold(Recovery(provider="stripe", invoice_id=campaign.invoice_id), campaign.records)
+    order = {"idempotency_key": "key", "trigger": "scheduled", "amount": 4900, "currency": "EUR"}
+    requested = Event(type=EventType.CHARGE_REQUESTED, occurred_at=now, attempt=1, data=order)
+    await campaign.log.append(ahead, (requested,), now)
+
+    await campaign.run.signal("cancel", ANN)
+
+    assert (await campaign.end()).state is State.CANCELED
+    assert campaign.story[-4:] == [
+        "charge.requested",
+        "operator.cancel_requested",
+        "charge.reconciled",
+        "recovery.closed",
+    ]
+    assert campaign.gateway.charged == 0
