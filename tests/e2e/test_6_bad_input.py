@@ -1,5 +1,6 @@
 """Whatever is thrown at the API: a clear problem, nothing lost, nothing half-written."""
 
+import asyncio
 import json
 import time
 from typing import Any
@@ -91,7 +92,6 @@ async def test_events_of_unknown_type_or_shape_are_kept_with_a_reason(world: Wor
         event(data=[]),
         event(created="yesterday"),
         event(livemode=True),
-        event(type="invoice.paid", data={"object": {"id": "in_nobody", "object": "invoice"}}),
     ]
     for one in strange:
         first = await world.post(one)
@@ -100,6 +100,18 @@ async def test_events_of_unknown_type_or_shape_are_kept_with_a_reason(world: Wor
         again = await world.post(one)
         assert (again.status_code, again.json()["status"]) == (202, "duplicate"), again.text
         assert again.json()["reason"] == first.json()["reason"]
+
+
+@together
+async def test_an_event_about_an_invoice_that_never_failed_is_kept_with_a_reason(world: World) -> None:
+    paid = event(type="invoice.paid", data={"object": {"id": "in_nobody", "object": "invoice"}})
+    assert (await world.post(paid)).status_code == 202
+    for _ in range(30):
+        if (told := (await world.post(paid)).json())["reason"]:
+            break
+        await asyncio.sleep(1)
+    assert (told["status"], told["reason"]) == ("duplicate", "no recovery for this invoice")
+    assert (await world.api.get("/v1/recoveries/stripe/in_nobody")).status_code == 404
 
 
 @together

@@ -20,3 +20,18 @@ async def test_a_decline_leads_to_the_next_step_of_the_ladder(world: World) -> N
     assert view["attempts_used"] == 2
     keys = [call.idempotency_key for call in await recovery.pay_calls()]
     assert keys == [row["data"]["idempotency_key"] for row in await recovery.events("charge.requested")]
+
+
+@together
+async def test_a_provider_that_answers_after_we_have_given_up(world: World) -> None:
+    """Nothing is known while the call still runs there; the repeat carries the same key, and the money moves once."""
+    recovery = await world.fails("card_velocity_exceeded", script=("hang:24",), echo=False)
+    await recovery.until_event("retry.planned")
+    assert (await recovery.ask("retry")).status_code == 200
+    (unknown,) = await recovery.until_event("charge.unknown")
+    assert unknown["data"]["reason"]
+    await recovery.refused("retry", "in_flight")
+    await recovery.recovered_once(within=60)
+    requested = await recovery.only("charge.requested")
+    assert {call.idempotency_key for call in await recovery.pay_calls()} == {requested["data"]["idempotency_key"]}
+    assert (await recovery.only("charge.reconciled"))["data"]["outcome"] == "succeeded"
