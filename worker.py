@@ -103,7 +103,8 @@ def recovery_worker(parts: Parts) -> Worker:
 
 def charges_worker(parts: Parts, provider: str) -> Worker:
     """Everything that calls one provider, paced for all workers together by the server."""
-    charging = Charging(parts.gateways, parts.log)
+    limits = catalog.NetworkLimits(catalog.PolicyFile(parts.settings.policy_file))
+    charging = Charging(parts.gateways, parts.log, limits.current)
     return Worker(
         parts.client,
         task_queue=charges(provider),

@@ -1,15 +1,20 @@
 """One execution of a charge or of its settlement, from whatever the log already holds."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from activities import pay
 from activities.clock import ActivityClock
+from activities.held import credential, within
 from activities.log import Log, after
+from catalog import network_rules
 from core.contracts import Charged, ChargeInput
 from core.errors import ProviderUnavailable
-from core.events import Record, Trigger
+from core.events import Event, EventType, Record, Trigger
 from core.payments import ChargeOrder, ChargeResult, Outcome
+from core.retry.network_rules import Credential, NetworkRules
 from core.retry.reactions import announced
 from core.retry.recovery import Recovery
 from providers.base import Gateway
@@ -21,8 +26,16 @@ UNDER_WAY: Final = timedelta(minutes=5)
 class Attempt:
     """Knows what is written and what time it is. Raises ProviderUnavailable where nothing was found out."""
 
-    def __init__(self, before: Recovery, gateway: Gateway, log: Log, clock: ActivityClock) -> None:
+    def __init__(
+        self,
+        before: Recovery,
+        gateway: Gateway,
+        log: Log,
+        clock: ActivityClock,
+        limits: Callable[[], NetworkRules] = network_rules,
+    ) -> None:
         self._gateway = gateway
+        self._limits = limits
         self._log = log
         self._clock = clock
         self._before = before
@@ -42,8 +55,24 @@ class Attempt:
             raise ProviderUnavailable("a payment of this invoice is under way at the provider", retry_after=UNDER_WAY)
         now = self._asked_at = self._clock.now()
         events = pay.checked(before, invoice or announced(before).invoice, Trigger(order.trigger), order, now)
-        self._written = await self._log.append(before, events, now)
+        if events[-1].type is EventType.CHARGE_REQUESTED:
+            self._written = await self._reserved(events[-1], now)
+        else:
+            self._written = await self._log.append(before, events, now)
         return after(before, self._written)
+
+    async def _reserved(self, request: Event, now: datetime) -> tuple[Record, ...]:
+        """The request with one of the card's tries taken in the same transaction, or what the networks say to it."""
+        before, rules = self._before, self._limits()
+        card = await self._card(request)
+        return await self._log.reserve(before, card, rules, partial(within, before, request, card, rules), now)
+
+    async def _card(self, request: Event) -> Credential:
+        """The card that the request would charge. The provider is asked only where it may be another than failed."""
+        before, method_id = self._before, request.data["method_id"]
+        asked = method_id is not None or before.methods_seen or before.fingerprint is None
+        card = await self._gateway.read_card(before.invoice_id, method_id) if asked else None
+        return credential(before, request, card, other=method_id is not None)
 
     async def send(self, recovery: Recovery, *, repeated: bool = False) -> Charged:
         """Send the order in flight and commit the answer."""

@@ -4,7 +4,7 @@ read the invoice fresh, commit `charge.requested` with key and parameters, call,
 activity, after whatever crash, finds the row and asks what became of it before it sends the same order again.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 
@@ -16,9 +16,11 @@ from activities.attempt import Attempt
 from activities.clock import ActivityClock
 from activities.heartbeat import beating
 from activities.log import Log
+from catalog import network_rules
 from core.contracts import Charged, ChargeInput, ReadInput, SettleInput
 from core.errors import ProviderUnavailable
 from core.payments import FailureFacts
+from core.retry.network_rules import NetworkRules
 from core.retry.reactions import announced
 from core.retry.recovery import Recovery
 from providers.base import Gateway
@@ -27,9 +29,12 @@ from providers.base import Gateway
 class Charging:
     """Calls one provider. Runs on that provider's own task queue, paced below its limits."""
 
-    def __init__(self, gateways: Mapping[str, Gateway], log: Log) -> None:
+    def __init__(
+        self, gateways: Mapping[str, Gateway], log: Log, limits: Callable[[], NetworkRules] = network_rules
+    ) -> None:
         self._gateways = gateways
         self._log = log
+        self._limits = limits
 
     @activity.defn
     async def read_failure(self, order: ReadInput) -> FailureFacts:
@@ -61,7 +66,7 @@ class Charging:
             return await attempt.find_out(recovery) if recovery.in_flight else attempt.so_far()
 
     def _attempt(self, recovery: Recovery, now: datetime) -> Attempt:
-        return Attempt(recovery, self._gateway(recovery), self._log, ActivityClock(now))
+        return Attempt(recovery, self._gateway(recovery), self._log, ActivityClock(now), self._limits)
 
     def _gateway(self, recovery: Recovery) -> Gateway:
         gateway = self._gateways.get(recovery.provider)

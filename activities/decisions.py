@@ -9,14 +9,16 @@ from temporalio import activity
 
 from activities.log import Log
 from activities.lookups import Lookups
-from catalog import PolicyFile
+from catalog import PolicyFile, network_rules
 from core.classifier.classify import classify
 from core.classifier.tables import Tables
 from core.classifier.taxonomy import Classification
 from core.contracts import ClassifyInput, PlanInput, SegmentInput, Written
+from core.events import Event
 from core.fraud.assess import assess
 from core.payments import FailureFacts
 from core.retry.decide import Findings, Means, decide
+from core.retry.network_plan import found_card, within_network
 from core.retry.pace import Pace
 from core.retry.policy import StrategyFactory
 from core.segmentation.segment import CustomerProfile, Segment, segment
@@ -93,8 +95,14 @@ class Decisions:
             calendar=calendar,
             experience=experience,
         )
-        events = decide(findings, means)
+        events = await self._within_network(findings, decide(findings, means), means)
         return Written(records=await self._log.append(given.recovery, events, given.now))
+
+    async def _within_network(self, findings: Findings, events: tuple[Event, ...], means: Means) -> tuple[Event, ...]:
+        """The same rows with the plan where the card networks allow it, as far as is known now."""
+        card, rules = found_card(findings), network_rules().lowered(means.policy.network_limits)
+        tries = await self._log.tries(card, rules, findings.now)
+        return within_network(findings.recovery, events, card, rules, tries)
 
     async def _profile(self, given: SegmentInput) -> CustomerProfile:
         """What the provider says of the customer, and what our own log adds."""

@@ -1,14 +1,18 @@
 """The log as activities use it: one transaction per transition, a repeat finds what is written."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from core.events import Event, Record
 from core.retry.machine import fold
+from core.retry.network_rules import Credential, LedgerEntry, NetworkRules
 from core.retry.recovery import Recovery
-from db.repositories import event_log
+from db.repositories import event_log, network_attempts
 from db.session import Database
+
+Judgement = Callable[[Sequence[LedgerEntry]], Event]
+"""Of the tries of a card, the row to write: the next charge, or what speaks against it."""
 
 
 class Log(Protocol):
@@ -16,6 +20,14 @@ class Log(Protocol):
 
     async def append(self, before: Recovery, events: Sequence[Event], now: datetime) -> tuple[Record, ...]:
         """These events behind `before`, or, where something is written there already, that and nothing else."""
+
+    async def reserve(
+        self, before: Recovery, card: Credential, rules: NetworkRules, verdict: Judgement, now: datetime
+    ) -> tuple[Record, ...]:
+        """What `verdict` says to this card's tries so far, as `append`; nobody else reserves a try of it meanwhile."""
+
+    async def tries(self, card: Credential, rules: NetworkRules, now: datetime) -> tuple[LedgerEntry, ...]:
+        """The tries of this card that count for the next one, oldest first."""
 
     async def since(self, before: Recovery) -> tuple[Record, ...]:
         """What is written behind `before`."""
@@ -34,6 +46,20 @@ class StoredLog:
         """These events behind `before`, or, where something is written there already, that and nothing else."""
         async with self._database.begin() as session:
             return await event_log.append(session, before, events, now)
+
+    async def reserve(
+        self, before: Recovery, card: Credential, rules: NetworkRules, verdict: Judgement, now: datetime
+    ) -> tuple[Record, ...]:
+        """The card is locked before the recovery is, and nothing ever waits for a card while it holds a recovery."""
+        async with self._database.begin() as session:
+            await network_attempts.take_turn(session, card)
+            event = verdict(await network_attempts.tries(session, card, rules, now))
+            return await event_log.append(session, before, (event,), now)
+
+    async def tries(self, card: Credential, rules: NetworkRules, now: datetime) -> tuple[LedgerEntry, ...]:
+        """The tries of this card that count for the next one, oldest first."""
+        async with self._database.begin() as session:
+            return await network_attempts.tries(session, card, rules, now)
 
     async def since(self, before: Recovery) -> tuple[Record, ...]:
         """What is written behind `before`."""

@@ -3,8 +3,9 @@
 The core stays pure; whoever composes (worker, command line, simulator, tests) gets its inputs here.
 """
 
+from catalog.network import NetworkLimits, network_rules
 from catalog.plugins import strategies
 from catalog.policy_file import PolicyFile
 from catalog.tables import tables
 
-__all__ = ["PolicyFile", "strategies", "tables"]
+__all__ = ["NetworkLimits", "PolicyFile", "network_rules", "strategies", "tables"]

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from catalog.network_tables import network_rules
 from core.errors import InvalidPolicy
 from core.retry.policy import Policy, StrategyFactory, parse
 
@@ -49,5 +50,6 @@ class PolicyFile:
             return
         # Remembered before parsing, so that a broken file is parsed once and not at every decision.
         self._stamp = stamp
-        self._policy = parse(self._path.read_text(encoding="utf-8"), str(self._path), self._strategies)
+        text, ceilings = self._path.read_text(encoding="utf-8"), network_rules().ceilings()
+        self._policy = parse(text, str(self._path), self._strategies, ceilings)
         self.problem = None

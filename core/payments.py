@@ -45,6 +45,8 @@ class Failure(Value):
     """Type of the provider's outcome, e.g. blocked, issuer_declined."""
     outcome_reason: str | None = None
     """Reason of the provider's outcome, e.g. highest_risk_level."""
+    network_status: str | None = None
+    """`not_sent_to_network` where the provider refused it by itself; not said otherwise."""
     method_id: str | None = None
     """The payment method that was tried."""
     charge_id: str | None = None

@@ -82,6 +82,27 @@ webhook_inbox: Final = Table(
     Column("erased_at", MOMENT),
 )
 
+network_attempt: Final = Table(
+    "network_attempt",
+    METADATA,
+    Column("recovery_id", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("provider", Text, nullable=False),
+    Column("fingerprint", Text),
+    Column("network", Text),
+    Column("amount", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("at", MOMENT, nullable=False),
+    Column("attempt", Integer),
+    Column("trigger", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("code", Text),
+    Column("network_code", Text),
+    Column("network_advice", Text),
+    Column("fee_amount", BigInteger),
+    Column("fee_currency", Text),
+)
+
 api_key: Final = Table(
     "api_key",
     METADATA,

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from importlib.metadata import entry_points
 from typing import Protocol
 
-from core.payments import ChargeOrder, ChargeResult, FailureFacts, InvoiceView, ProviderEvent
+from core.payments import Card, ChargeOrder, ChargeResult, FailureFacts, InvoiceView, ProviderEvent
 
 
 class Webhooks(Protocol):
@@ -44,6 +44,12 @@ class Gateway(Protocol):
 
         Raises ProviderUnavailable only where the invoice or its payment could not be asked for: a refusal to show
         the payment is tolerated, an outage is not, since then nobody knows whether a charge is under way.
+        """
+
+    async def read_card(self, invoice_id: str, method_id: str | None) -> Card | None:
+        """The card of this method, or of the one that would be charged by default; None where nobody can tell.
+
+        Never raises: only the count of tries depends on it.
         """
 
     async def charge(self, order: ChargeOrder) -> ChargeResult:

@@ -53,7 +53,7 @@ from core.retry.machine import (
     settle_wait,
     written_as,
 )
-from core.retry.reactions import announced, commanded, obey, observe, react, refuse
+from core.retry.reactions import announced, commanded, obey, observe, react, refusal_in, refuse
 from core.retry.recovery import Recovery
 from workflows.presence import details, doing, indexed, status
 from workflows.steps import Order, call, stored
@@ -311,11 +311,19 @@ class PaymentRecovery:
         charged = await call(method, order, summary) or Charged()
         self._learn(charged)
         self._facts = charged.facts or self._facts
+        self._break_promises(charged)
         if self._recovery.in_flight or not charged.records:
             self._ask_at = workflow.now() + settle_wait(self._tries)
             self._tries += 1
         else:
             self._ask_at, self._tries = None, 0
+
+    def _break_promises(self, charged: Charged) -> None:
+        """The charge that somebody waits for was refused when it was about to be requested."""
+        if refusal := refusal_in(charged.records):
+            for wish in self._promised:
+                wish.settle(refusal)
+            self._promised.clear()
 
     def _keep_promises(self) -> None:
         for wish in self._promised:

@@ -40,7 +40,10 @@ def _having_seen(recovery: Recovery, data: Mapping[str, Any]) -> Recovery:
 
 
 def _classified(recovery: Recovery, record: Record) -> Recovery:
+    card = record.data.get("card") or {}
     return recovery.having(
+        fingerprint=card.get("fingerprint") or recovery.fingerprint,
+        network=card.get("network") or (record.data.get("failure") or {}).get("network") or recovery.network,
         category=Category(record.data["category"]),
         cause=Cause(record.data["cause"]),
         failure=Failure.model_validate(record.data.get("failure") or recovery.failure),
@@ -79,6 +82,8 @@ def _planned(recovery: Recovery, record: Record) -> Recovery:
 
 def _skipped(recovery: Recovery, record: Record) -> Recovery:
     data = record.data
+    if data["action"] == "refuse":
+        return recovery.having(trigger=None, method_id=None)
     decided = recovery.having(
         undecided=False, unread=False, next_attempt_at=None, trigger=_still_wanted(recovery, data)
     )

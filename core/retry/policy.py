@@ -64,6 +64,8 @@ class Policy(Value):
     cool_down_seconds: Mapping[Cause, int]
     overrides: Mapping[str, Cause]
     """By `provider.code` or `network.code` in lower case."""
+    network_limits: Mapping[str, int] = {}
+    """The merchant's own limits, by the name of the network's rule; never above it."""
 
     def segment_named(self, name: str) -> SegmentPolicy:
         """That segment; the default one where this version doesn't have it."""
@@ -75,8 +77,14 @@ class Policy(Value):
         return self.strategies[chosen] if chosen else None
 
 
-def parse(text: str, name: str, strategies: Mapping[str, StrategyFactory] | None = None) -> Policy:
-    """The policy in this text. With `strategies` each one is also made once, so that wrong settings show now.
+def parse(
+    text: str,
+    name: str,
+    strategies: Mapping[str, StrategyFactory] | None = None,
+    ceilings: Mapping[str, int] | None = None,
+) -> Policy:
+    """The policy in this text. With `strategies` each one is also made once, so that wrong settings show now; with
+    `ceilings`, the networks' own limits by name, `[network_limits]` is held against them.
 
     Raises InvalidPolicy with file, line, key and what is wrong.
     """
@@ -90,10 +98,21 @@ def parse(text: str, name: str, strategies: Mapping[str, StrategyFactory] | None
         fallback=_fallback(file, table),
         cool_down_seconds={cause: _length(file, cause, text) for cause, text in table.cool_down.items()},
         overrides=dict(_overrides(file, table.overrides)),
+        network_limits=_network_limits(file, table, ceilings),
     )
     for spec in policy.strategies.values() if strategies is not None else ():
         _try(file, spec, strategies or {})
     return policy
+
+
+def _network_limits(file: PolicyText, table: PolicyTable, ceilings: Mapping[str, int] | None) -> dict[str, int]:
+    for name, wanted in table.network_limits.items() if ceilings is not None else ():
+        path, ceiling = ("network_limits", name), (ceilings or {}).get(name)
+        if ceiling is None:
+            raise file.error(path, f"there is no such rule of a network; there are {', '.join(ceilings or ())}")
+        if wanted > ceiling:
+            raise file.error(path, f"{wanted} is above the network's own limit of {ceiling}, which can only be lowered")
+    return dict(table.network_limits)
 
 
 def _strategies(table: PolicyTable) -> dict[str, StrategySpec]:

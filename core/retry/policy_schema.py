@@ -54,6 +54,7 @@ class PolicyTable(_Table):
     strategies: dict[Name, StrategyTable]
     segments: Annotated[list[SegmentTable], Field(min_length=1)]
     overrides: dict[str, Any] = {}
+    network_limits: dict[str, Annotated[int, Field(strict=True, ge=1)]] = {}
 
 
 class PolicyText:

@@ -1,13 +1,13 @@
 """What a word from outside means for a recovery: the events it amounts to, often none."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from core.classifier.taxonomy import Category
 from core.contracts import Action, Command
 from core.errors import Refused
-from core.events import Event, EventType, State, stamp
+from core.events import Event, EventType, Record, State, stamp
 from core.payments import EventKind, FailureFacts, InvoiceStatus, InvoiceView, ProviderEvent
 from core.retry.recovery import Recovery
 
@@ -203,6 +203,13 @@ def refuse(recovery: Recovery, command: Command) -> None:
         raise Refused("not_in_review", "There is nothing to review here.")
     if command.action is Action.REVIEW and command.decision not in _DECISIONS:
         raise Refused("no_decision", "A review needs a decision: approve or reject.")
+
+
+def refusal_in(records: Iterable[Record]) -> Refused | None:
+    """What these rows say to somebody who asked for a charge, where it was refused at the last moment."""
+    said = (record.data for record in records if record.type is EventType.RETRY_SKIPPED)
+    refused = next((data for data in said if data.get("action") == "refuse"), None)
+    return Refused(refused["reason"], refused["why"]) if refused else None
 
 
 def _refuse_retry(recovery: Recovery) -> None:

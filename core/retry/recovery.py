@@ -49,6 +49,11 @@ class Recovery(Value):
     undecided: bool = False
     """A failure waits for classification and plan."""
 
+    fingerprint: str | None = None
+    """The provider's name for the card that failed last; None where it never said."""
+    network: str | None = None
+    """Its card network."""
+
     category: Category | None = None
     cause: Cause | None = None
     segment: str | None = None

@@ -54,6 +54,7 @@ def rederive(
 
 
 def _planning(data: Mapping[str, Any], strategies: Mapping[str, StrategyFactory], policy: Policy | None) -> Rederived:
+    data = _before_network(data)
     inputs = data["inputs"]
     if "kept_at" in inputs:
         return _kept(data, inputs)
@@ -62,6 +63,14 @@ def _planning(data: Mapping[str, Any], strategies: Mapping[str, StrategyFactory]
     fields = PLANNED if "at" in data else GIVEN_UP
     compared = _compared(data, _row(answer), fields)
     return compared.model_copy(update={"today": _today(given, strategies, policy)})
+
+
+def _before_network(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The row as the policy alone had it, where a card network's rule moved or ended the plan."""
+    network = data.get("network") or {}
+    if "planned_at" not in network:
+        return data
+    return {**data, "at": network["planned_at"], "why": network["planned_why"]}
 
 
 def _kept(data: Mapping[str, Any], inputs: Mapping[str, Any]) -> Rederived:

@@ -20,7 +20,7 @@ from core.retry.recovery import Recovery
 from db import chain
 from db.models import event_log as table
 from db.partitions import ensure_month
-from db.repositories import recoveries
+from db.repositories import network_attempts, recoveries
 from db.session import Session
 
 Row = Mapping[Any, Any]
@@ -188,6 +188,7 @@ async def _write(
     opened_on = last["opened_on"] if last else await _open(session, after, records[0])
     new = _chained(after, records, last["hash"] if last else chain.GENESIS, opened_on, now)
     await session.execute(WRITE, _columnwise(new))
+    await network_attempts.note(session, before, records)
     await recoveries.save(session, [recoveries.project(after, opened_on, now)])
     return records
 

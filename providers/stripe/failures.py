@@ -12,6 +12,8 @@ _ASKS_FOR_AUTHENTICATION: Final = frozenset(
 _SAYS_LITTLE: Final = frozenset({"card_declined", "generic_decline", "payment_intent_payment_attempt_failed"})
 """Codes that give way to any other one: the reason may stand elsewhere."""
 _NETWORKS: Final = {"american express": "amex", "american_express": "amex", "diners club": "diners"}
+NOT_SENT: Final = "not_sent_to_network"
+"""Stripe refused it by itself: no try of the card network was used."""
 NOTHING: Final = Failure()
 
 
@@ -52,6 +54,7 @@ def of_charge(charge: Fields) -> Failure:
         network_advice=outcome.code("network_advice_code"),
         outcome=outcome.code("type"),
         outcome_reason=outcome.code("reason"),
+        network_status=NOT_SENT if outcome.code("network_status") == NOT_SENT else None,
         method_id=charge.id("payment_method"),
         charge_id=charge.id("id"),
     )
@@ -87,6 +90,11 @@ def card_of_charge(charge: Fields) -> Card:
     """The card that a charge was made on."""
     source = charge.expanded("source")
     return _card(charge.child("payment_method_details").child("card") or source)
+
+
+def card_of_method(method: Fields) -> Card:
+    """The card of a payment method, or of a source of older integrations."""
+    return _card(method.child("card") or method)
 
 
 def risk_of(charge: Fields, early_warning: bool | None) -> Risk:

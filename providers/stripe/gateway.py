@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from core.errors import ProviderUnavailable
-from core.payments import ChargeOrder, ChargeResult, FailureFacts, InvoiceView, ProviderEvent
-from providers.stripe import charging, facts, owners, reading
+from core.payments import Card, ChargeOrder, ChargeResult, FailureFacts, InvoiceView, ProviderEvent
+from providers.stripe import cards, charging, facts, owners, reading
 from providers.stripe.api import CALL_SECONDS, StripeApi
 from providers.stripe.config import StripeConfig
 from providers.stripe.fields import Unfit
@@ -41,6 +41,10 @@ class StripeGateway:
         Raises ProviderUnavailable where the invoice or its payment could not be asked for.
         """
         return await self._answered(facts.read_failure(self._api, invoice_id, event))
+
+    async def read_card(self, invoice_id: str, method_id: str | None) -> Card | None:
+        """The card of this method, or of the one that Stripe would charge by itself. One call; never raises."""
+        return await cards.read_card(self._api, invoice_id, method_id)
 
     async def charge(self, order: ChargeOrder) -> ChargeResult:
         """Pay the invoice under the order's key. Raises ProviderUnavailable where it was surely not executed."""

@@ -46,6 +46,8 @@ class ScriptedGateway:
     orders: list[ChargeOrder] = field(default_factory=list)
     answers: dict[str, ChargeResult] = field(default_factory=dict)
     settlements: list[ChargeResult] = field(default_factory=list)
+    cards: dict[str, Card] = field(default_factory=dict)
+    """By method; "" for the default."""
     away: int = 0
     """How many of the next reads fail."""
 
@@ -75,6 +77,10 @@ class ScriptedGateway:
             customer=customer,
             risk=self.risk,
         )
+
+    async def read_card(self, _: str, method_id: str | None) -> Card | None:
+        """Nothing is known of another card than the first."""
+        return self.cards.get(method_id or "")
 
     async def charge(self, order: ChargeOrder) -> ChargeResult:
         """The next outcome of the script for a new key."""

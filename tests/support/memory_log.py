@@ -4,9 +4,12 @@ import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 
+from activities.log import Judgement
 from core.errors import StoreUnavailable
 from core.events import Event, Record
+from core.retry.ledger import entries
 from core.retry.machine import place_all
+from core.retry.network_rules import Credential, LedgerEntry, NetworkRules, Spent
 from core.retry.recovery import Recovery
 
 
@@ -15,6 +18,7 @@ class MemoryLog:
 
     def __init__(self) -> None:
         self.rows: dict[str, list[Record]] = {}
+        self.ledger: dict[tuple[str, str], LedgerEntry] = {}
         self.failures = 0
         """How many of the next appends fail, as when the database is away."""
         self.hangs = 0
@@ -27,7 +31,26 @@ class MemoryLog:
             return written
         _, records = place_all(before, events, now)
         self.rows.setdefault(before.recovery_id, []).extend(records)
+        self._note(before, records)
         return records
+
+    def _note(self, before: Recovery, records: Sequence[Record]) -> None:
+        for entry in entries(before, records):
+            known = self.ledger.get((entry.recovery_id, entry.key))
+            kept = {"fingerprint": entry.fingerprint or (known and known.fingerprint) or None}
+            kept |= {"network": entry.network or (known and known.network) or None}
+            self.ledger[entry.recovery_id, entry.key] = entry.model_copy(update=kept)
+
+    async def reserve(
+        self, before: Recovery, card: Credential, rules: NetworkRules, verdict: Judgement, now: datetime
+    ) -> tuple[Record, ...]:
+        """What the verdict says to the tries so far, as append."""
+        return await self.append(before, (verdict(await self.tries(card, rules, now)),), now)
+
+    async def tries(self, card: Credential, _: NetworkRules, __: datetime) -> tuple[LedgerEntry, ...]:
+        """The tries of this card, oldest first."""
+        mine = [one for one in self.ledger.values() if _is_of(one, card) and one.outcome is not Spent.HELD]
+        return tuple(sorted(mine, key=lambda one: one.at))
 
     async def _trouble(self) -> None:
         if self.hangs:
@@ -44,3 +67,9 @@ class MemoryLog:
     async def all(self, recovery_id: str) -> tuple[Record, ...]:
         """The whole log of one recovery."""
         return tuple(self.rows.get(recovery_id, []))
+
+
+def _is_of(one: LedgerEntry, card: Credential) -> bool:
+    if card.fingerprint is None:
+        return one.recovery_id == card.recovery_id and one.fingerprint is None
+    return (one.provider, one.fingerprint) == (card.provider, card.fingerprint)

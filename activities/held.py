@@ -1,0 +1,67 @@
+"""What the networks' rules say to one charge that is about to be requested, as the row to write: pure helpers."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from core.events import Event, EventType, Trigger, stamp
+from core.payments import Card
+from core.retry.ledger import credential_of
+from core.retry.network_facts import counted, facts_of, sentence
+from core.retry.network_rules import Credential, LedgerEntry, NetworkRules, Verdict, first_free, judge
+from core.retry.recovery import Recovery
+
+
+def credential(recovery: Recovery, request: Event, card: Card | None, *, other: bool) -> Credential:
+    """What this request would charge; `other`: not the card that failed last, unless reading says so."""
+    known = credential_of(recovery)
+    fingerprint = card.fingerprint if card else None
+    network = card.network if card else None
+    if not other:
+        fingerprint, network = fingerprint or known.fingerprint, network or known.network
+    said = {"fingerprint": fingerprint, "network": network}
+    return known.model_copy(update=said | {key: request.data[key] for key in ("amount", "currency")})
+
+
+def within(
+    recovery: Recovery, request: Event, card: Credential, rules: NetworkRules, tries: Sequence[LedgerEntry]
+) -> Event:
+    """The request with the card in it; or, where a rule forbids it now, what becomes of it instead."""
+    verdict = judge(rules, card, tries, request.occurred_at)
+    if not verdict.allowed:
+        return _held(recovery, request, card, verdict, rules, tries)
+    counted = "card" if card.fingerprint else "recovery"
+    known = {"fingerprint": card.fingerprint, "network": card.network, "counted_by": counted}
+    return request.model_copy(update={"data": {**request.data, **known}})
+
+
+def _held(
+    recovery: Recovery,
+    request: Event,
+    card: Credential,
+    verdict: Verdict,
+    rules: NetworkRules,
+    tries: Sequence[LedgerEntry],
+) -> Event:
+    """Only a scheduled charge moves; one that was asked for is refused, and the schedule stays."""
+    at = first_free(rules, card, tries, request.occurred_at)
+    trigger = Trigger(request.data["trigger"])
+    facts = facts_of(rules, card, verdict, request.occurred_at)
+    data: dict[str, Any] = {
+        "reason": "network_limit",
+        **counted(verdict),
+        "why": sentence(verdict, at),
+        "network": facts,
+    }
+    become = _scheduled(recovery, at) if trigger is Trigger.SCHEDULED else _refused(trigger, at)
+    return Event(type=EventType.RETRY_SKIPPED, occurred_at=request.occurred_at, data=data | become)
+
+
+def _scheduled(recovery: Recovery, at: datetime | None) -> dict[str, Any]:
+    if at is None or (recovery.window_ends_at and at > recovery.window_ends_at):
+        return {"action": "give_up", "free_at": stamp(at) if at else None}
+    return {"action": "postpone", "at": stamp(at)}
+
+
+def _refused(trigger: Trigger, at: datetime | None) -> dict[str, Any]:
+    return {"action": "refuse", "trigger": trigger.value, "free_at": stamp(at) if at else None}

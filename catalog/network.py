@@ -1,0 +1,18 @@
+"""The rules of the card networks, as a merchant's policy file lowers them."""
+
+from catalog.network_tables import network_rules
+from catalog.policy_file import PolicyFile
+from core.retry.network_rules import NetworkRules
+
+__all__ = ["NetworkLimits", "network_rules"]
+
+
+class NetworkLimits:
+    """The limits that hold now. A changed policy file counts from the next try on."""
+
+    def __init__(self, policy: PolicyFile) -> None:
+        self._policy = policy
+
+    def current(self) -> NetworkRules:
+        """The networks' rules with the merchant's own limits below them. Raises InvalidPolicy as the file does."""
+        return network_rules().lowered(self._policy.current().network_limits)

@@ -1,0 +1,106 @@
+"""The attempt ledger: the tries of each card as the networks count them, written with the log and made of it."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, and_, func, or_, select, text
+from sqlalchemy.dialects.postgresql import Insert, insert
+
+from core.base import Value
+from core.events import Record
+from core.retry.ledger import entries
+from core.retry.network_rules import Credential, LedgerEntry, NetworkRules, Spent
+from core.retry.recovery import Recovery
+from db.models import network_attempt as table
+from db.session import Session
+
+LOOK_BACK: Final = timedelta(days=200)
+"""Longer than any window; answers that forbid every further try are looked for without a limit."""
+LATEST: Final = 20
+LOCK: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(:card, 1))")
+
+
+class Fees(Value):
+    """What tries too many cost, and what those that were held back would have cost. Minor units of one currency."""
+
+    currency: str
+    caused: int = 0
+    avoided: int = 0
+
+
+async def note(session: Session, before: Recovery, records: Sequence[Record]) -> None:
+    """Writes what these rows of the log, behind `before`, say of tries. Safe to repeat."""
+    for entry in entries(before, records):
+        await session.execute(UPSERT, entry.model_dump())
+
+
+def _upsert() -> Insert:
+    """A later word completes an earlier one: an answer seldom names the card that the request already named."""
+    fresh = insert(table)
+    keep = ("fingerprint", "network", "fee_amount", "fee_currency")
+    kept = {name: func.coalesce(fresh.excluded[name], table.c[name]) for name in keep}
+    told = {name: fresh.excluded[name] for name in ("outcome", "code", "network_code", "network_advice")}
+    return fresh.on_conflict_do_update(index_elements=[table.c.recovery_id, table.c.key], set_=kept | told)
+
+
+UPSERT: Final = _upsert()
+
+
+async def take_turn(session: Session, card: Credential) -> None:
+    """Wait for every other transaction that is about to charge this card. A statement of its own: see event_log."""
+    await session.execute(LOCK, {"card": f"{card.provider}\n{card.fingerprint or card.recovery_id}"})
+
+
+async def tries(session: Session, card: Credential, rules: NetworkRules, now: datetime) -> tuple[LedgerEntry, ...]:
+    """The tries that matter for the next one, oldest first. Of an unknown card, those of its recovery with one."""
+    wanted = and_(_of(card), or_(table.c.at > now - LOOK_BACK, _stopping(rules)))
+    return await _listed(session, wanted, table.c.outcome != Spent.HELD.value)
+
+
+def _of(card: Credential) -> ColumnElement[bool]:
+    if card.fingerprint is None:
+        return and_(table.c.recovery_id == card.recovery_id, table.c.fingerprint.is_(None))
+    return and_(table.c.provider == card.provider, table.c.fingerprint == card.fingerprint)
+
+
+def _stopping(rules: NetworkRules) -> ColumnElement[bool]:
+    def codes(kind: str) -> list[str]:
+        return [stop.code for stop in rules.stops if stop.kind == kind]
+
+    by_code = func.upper(table.c.network_code).in_(codes("response_code"))
+    return or_(by_code, func.lpad(table.c.network_advice, 2, "0").in_(codes("advice_code")))
+
+
+async def _listed(session: Session, *conditions: ColumnElement[bool]) -> tuple[LedgerEntry, ...]:
+    query = select(*table.columns).where(*conditions).order_by(table.c.at, table.c.recovery_id, table.c.key)
+    return tuple(LedgerEntry.model_validate(dict(row)) for row in (await session.execute(query)).mappings())
+
+
+async def latest(session: Session, provider: str, fingerprint: str) -> tuple[LedgerEntry, ...]:
+    """The newest tries of a card, those held back among them, newest first."""
+    mine = (table.c.provider == provider, table.c.fingerprint == fingerprint)
+    query = select(*table.columns).where(*mine).order_by(table.c.at.desc(), table.c.key.desc()).limit(LATEST)
+    return tuple(LedgerEntry.model_validate(dict(row)) for row in (await session.execute(query)).mappings())
+
+
+async def fees(session: Session, since: datetime, until: datetime, currency: str) -> Fees:
+    """Fees of all cards from `since` on and before `until`, in this currency."""
+    period = (table.c.at >= since, table.c.at < until, func.upper(table.c.fee_currency) == currency.upper())
+    return next(iter(await _summed(session, period)), Fees(currency=currency.upper()))
+
+
+async def fees_of(session: Session, provider: str, fingerprint: str) -> tuple[Fees, ...]:
+    """Fees of one card, per currency."""
+    return await _summed(session, (table.c.provider == provider, table.c.fingerprint == fingerprint))
+
+
+async def _summed(session: Session, conditions: Iterable[ColumnElement[bool]]) -> tuple[Fees, ...]:
+    held = table.c.outcome == Spent.HELD.value
+    currency = func.upper(table.c.fee_currency).label("currency")
+    amount = func.coalesce(func.sum(table.c.fee_amount).filter(held), 0)
+    caused = func.coalesce(func.sum(table.c.fee_amount).filter(~held), 0)
+    query = select(currency, amount.label("avoided"), caused.label("caused"))
+    known = query.where(*conditions, table.c.fee_amount.is_not(None)).group_by(currency).order_by(currency)
+    rows: list[Any] = [*(await session.execute(known)).mappings()]
+    return tuple(Fees(currency=row["currency"], caused=int(row["caused"]), avoided=int(row["avoided"])) for row in rows)
