@@ -18,7 +18,9 @@ app = typer.Typer(
 
 audit = typer.Typer(no_args_is_help=True, help="Whether the event log is still what was written.")
 keys = typer.Typer(no_args_is_help=True, help="API keys.")
+policy = typer.Typer(no_args_is_help=True, help="The retry policy.")
 app.add_typer(audit, name="audit")
+app.add_typer(policy, name="policy")
 app.add_typer(keys, name="keys")
 
 
@@ -112,29 +114,69 @@ def trigger(
 
 @app.command()
 def explain(
-    provider: Annotated[str, typer.Option(help="Whose code it is.")],
-    code: Annotated[str, typer.Option(help="The provider's decline or error code.")],
+    recovery_id: Annotated[str | None, typer.Argument(help="A recovery, to derive a decision of it again.")] = None,
+    sequence: Annotated[int | None, typer.Argument(min=1, help="The decision's row in its log.")] = None,
+    provider: Annotated[str | None, typer.Option(help="Whose code it is.")] = None,
+    code: Annotated[str | None, typer.Option(help="The provider's decline or error code.")] = None,
     provider_advice: Annotated[str | None, typer.Option(help="The provider's advice code.")] = None,
     network: Annotated[str | None, typer.Option(help="Card network, e.g. visa.")] = None,
     network_code: Annotated[str | None, typer.Option(help="The network's response code.")] = None,
     network_advice: Annotated[str | None, typer.Option(help="The network's advice code, as Mastercard's MAC.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """Say how a failure is classified, which row says so, and what would happen."""
-    from commands import console
-    from commands.explain import explained
-    from core.classifier.explain import explain as told
+    """Say how a failure is classified and what would happen, or derive a recorded decision again from its row."""
+    from commands.explain_print import print_code, print_row
     from core.payments import Failure
 
+    if recovery_id and sequence:
+        return print_row(Settings(), recovery_id, sequence, as_json)
+    if recovery_id or not provider or not code:
+        raise typer.BadParameter("give --provider and --code, or a recovery and the sequence of a row")
     failure = Failure(
         code=code, advice=provider_advice, network=network, network_code=network_code, network_advice=network_advice
     )
-    found = explained(provider, failure)
+    return print_code(provider, failure, as_json)
+
+
+@policy.command("check")
+def policy_check(file: Annotated[Path, typer.Argument(help="A policy file.")]) -> None:
+    """Read a policy file; mistakes are told with line and key, what is merely strange as a warning."""
+    from commands import console
+    from commands import policy as policies
+
+    found = policies.read(file)
+    for warning in policies.warnings(found):
+        console.note(f"warning: {file}: {warning}")
+    console.result(f"{file}: right, version {found.version}")
+
+
+@policy.command("show")
+def policy_show(file: Annotated[Path | None, typer.Argument(help="POLICY_FILE when left out.")] = None) -> None:
+    """Print a policy as it is understood, defaults filled in, as JSON."""
+    from commands import console
+    from commands import policy as policies
+
+    console.as_json(policies.shown(policies.read(file or Settings().policy_file)))
+
+
+@app.command()
+def experiments(
+    days: Annotated[int, typer.Option(min=1, max=3650, help="Recoveries that opened in the last days.")] = 90,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Compare the arms of experiments: recovery rate, amount, and the difference to the holdout."""
+    from rich.console import Console
+
+    from commands import console
+    from commands import policy as policies
+
+    found = policies.experiments(Settings(), days)
     if as_json:
-        console.as_json(told(found))
+        console.as_json({name: [one.model_dump() for one in reports] for name, reports in found.items()})
+    elif found:
+        Console().print(policies.table(found))
     else:
-        said = f"{found.category} / {found.cause}, by {found.decided_by} ({found.source})"
-        console.result(f"{said}\nnext: {found.cause.next.value.replace('_', ' ')}")
+        console.result("no recovery is part of an experiment")
 
 
 @audit.command("verify")

@@ -23,6 +23,8 @@ from activities.lookups import Learnt, Lookups, counted_in
 from activities.maintenance import Maintenance
 from activities.observed import ObservedActivities, activity_seconds
 from activities.recording import Recording
+from activities.suspicion import Suspicion
+from activities.suspicion import counted_in as suspicion_counted_in
 from core.errors import RecoveryError
 from core.retry.pace import Pace
 from db.session import Database
@@ -77,7 +79,8 @@ class Parts:
 def recovery_worker(parts: Parts) -> Worker:
     """Workflows, decisions, rows and the relay."""
     lookups = Lookups(Learnt(counted_in(parts.database)))
-    decisions = Decisions(parts.knowledge(), history_in(parts.database), parts.log, lookups)
+    suspicion = Suspicion(suspicion_counted_in(parts.database), catalog.fraud_scorers())
+    decisions = Decisions(parts.knowledge(), history_in(parts.database), parts.log, lookups, suspicion)
     recording = Recording(parts.log, SearchableNames(parts.client))
     maintenance = Maintenance(parts.database, TemporalRecoveries(parts.client), parts.gateways)
     return Worker(

@@ -4,26 +4,35 @@ thousands of recoveries sleep: the answers are in the history.
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from typing import Final
 
+import structlog
 from temporalio import activity
 
 from activities.log import Log
 from activities.lookups import Lookups
+from activities.suspicion import Suspicion, within
 from catalog import PolicyFile, network_rules
 from core.classifier.classify import classify
 from core.classifier.tables import Tables
 from core.classifier.taxonomy import Classification
 from core.contracts import ClassifyInput, PlanInput, SegmentInput, Written
+from core.errors import RecoveryError
 from core.events import Event
 from core.fraud.assess import assess
 from core.payments import FailureFacts
+from core.retry.arms import armed, assigned
 from core.retry.decide import Findings, Means, decide
 from core.retry.network_plan import found_card, within_network
 from core.retry.pace import Pace
-from core.retry.policy import StrategyFactory
+from core.retry.policy import Policy, StrategyFactory
 from core.segmentation.segment import CustomerProfile, Segment, segment
 from db.repositories.history import CustomerHistory, customer_history
 from db.session import Database
+
+PROFILE_SECONDS: Final = 1.2
+"""A local activity has two; then the segment is the default one."""
+log = structlog.get_logger(__name__)
 
 History = Callable[[str, str, str], Awaitable[CustomerHistory]]
 """What our own log says of a customer: provider, customer id, and the recovery that doesn't count."""
@@ -56,8 +65,16 @@ class Knowledge:
 class Decisions:
     """Classify, segment, plan."""
 
-    def __init__(self, knowledge: Knowledge, history: History, log: Log, lookups: Lookups | None = None) -> None:
+    def __init__(
+        self,
+        knowledge: Knowledge,
+        history: History,
+        log: Log,
+        lookups: Lookups | None = None,
+        suspicion: Suspicion | None = None,
+    ) -> None:
         self._knowledge = knowledge
+        self._suspicion = suspicion or Suspicion()
         self._history = history
         self._log = log
         self._lookups = lookups
@@ -77,20 +94,21 @@ class Decisions:
         if given.recovery.segment:
             return Segment(name=given.recovery.segment, rule="", why="decided before")
         rules = self._knowledge.policy.current().segments
-        return segment(await self._profile(given), rules)
+        return segment(await self._loaded(given), rules)
 
     @activity.defn
     async def plan_retry(self, given: PlanInput) -> Written:
         """Assess fraud, plan what comes next, and commit all rows of the decision at once."""
         means = self._knowledge.means()
-        looked_up = self._lookups and await self._lookups.of(given, means.policy, self._knowledge.strategies)
+        looked_up = self._lookups and await self._lookups.of(given, _armed(means, given), self._knowledge.strategies)
         calendar, experience = looked_up or (None, None)
+        signals = await self._suspicion.signals(given, means.policy.fraud)
         findings = Findings(
             recovery=given.recovery,
             facts=given.facts,
             classification=given.classification,
             segment=given.segment,
-            assessment=assess(given.facts.risk, given.classification),
+            assessment=assess(given.facts, given.classification, signals, means.policy.fraud),
             now=given.now,
             calendar=calendar,
             experience=experience,
@@ -103,6 +121,14 @@ class Decisions:
         card, rules = found_card(findings), network_rules().lowered(means.policy.network_limits)
         tries = await self._log.tries(card, rules, findings.now)
         return within_network(findings.recovery, events, card, rules, tries)
+
+    async def _loaded(self, given: SegmentInput) -> CustomerProfile | None:
+        """The profile; None where it can't be loaded now: a recovery doesn't wait for statistics about its customer."""
+        try:
+            return await within(PROFILE_SECONDS, self._profile(given))
+        except (RecoveryError, TimeoutError) as error:
+            log.warning("a customer's profile could not be loaded", error=str(error))
+            return None
 
     async def _profile(self, given: SegmentInput) -> CustomerProfile:
         """What the provider says of the customer, and what our own log adds."""
@@ -117,10 +143,16 @@ class Decisions:
             update={
                 "successes": past.successes,
                 "failures": past.failures,
+                "by_cause": past.by_cause,
                 "open_recoveries": past.open_recoveries,
                 "lifetime_value": past.recovered_amounts.get(currency, 0),
             }
         )
+
+
+def _armed(means: Means, given: PlanInput) -> Policy:
+    """The policy as this recovery's arm of an experiment sees it."""
+    return armed(means.policy, assigned(means.policy, given.recovery, given.facts))
 
 
 def profile_of(facts: FailureFacts, now: datetime) -> CustomerProfile:
@@ -129,6 +161,7 @@ def profile_of(facts: FailureFacts, now: datetime) -> CustomerProfile:
     return CustomerProfile(
         invoice_amount=facts.invoice.amount_due or None,
         currency=facts.invoice.currency or None,
+        recurring_revenue=facts.invoice.recurring_revenue,
         country=customer.country if customer else None,
         card_country=facts.card.country,
         time_zone=customer.time_zone if customer else None,

@@ -8,7 +8,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from api import health, operations, problems, recoveries, webhooks
+from api import health, operations, problems, recoveries, summary, webhooks
 from api.background import Background
 from api.deps import Clock, Parts
 from api.health import Check, Counts, database_checks
@@ -63,7 +63,7 @@ def create_app(
 
 
 def _assemble(app: FastAPI, parts: Parts) -> None:
-    for router in (webhooks.router, recoveries.router, operations.router, health.router):
+    for router in (webhooks.router, recoveries.router, operations.router, summary.router, health.router):
         app.include_router(router)
     problems.install(app)
     # The last one added is the outermost: every answer is measured, and no path is routed before it is exact.

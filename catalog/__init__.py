@@ -4,8 +4,8 @@ The core stays pure; whoever composes (worker, command line, simulator, tests) g
 """
 
 from catalog.network import NetworkLimits, network_rules
-from catalog.plugins import strategies
+from catalog.plugins import fraud_scorers, strategies
 from catalog.policy_file import PolicyFile
 from catalog.tables import tables
 
-__all__ = ["NetworkLimits", "PolicyFile", "network_rules", "strategies", "tables"]
+__all__ = ["NetworkLimits", "PolicyFile", "fraud_scorers", "network_rules", "strategies", "tables"]

@@ -1,13 +1,15 @@
-"""The strategies that are installed."""
+"""What other packages may add: strategies, and scorers of fraud."""
 
 from importlib.metadata import EntryPoint, entry_points
 from typing import cast
 
 from core.errors import InvalidPolicy
+from core.fraud.signals import FraudScorer, ScorerFactory
 from core.retry.policy import StrategyFactory
 from core.retry.strategies.base import RetryStrategy
 
 GROUP = "pri.strategies"
+SCORERS = "pri.fraud_scorers"
 
 
 def strategies() -> dict[str, StrategyFactory]:
@@ -27,3 +29,15 @@ def _broken(sentence: str) -> StrategyFactory:
         raise InvalidPolicy(sentence)
 
     return refuse
+
+
+def fraud_scorers() -> dict[str, ScorerFactory]:
+    """Every installed scorer by name. One that can't be imported is there too and says so when it is made."""
+    return {point.name: _scorer(point) for point in entry_points(group=SCORERS)}
+
+
+def _scorer(point: EntryPoint) -> ScorerFactory:
+    def make() -> FraudScorer:
+        return cast(FraudScorer, point.load()())
+
+    return make

@@ -107,6 +107,8 @@ class InvoiceView(Value):
     processing: bool = False
     """A payment is under way whose result the provider does not know yet."""
     disputed: bool = False
+    recurring_revenue: int | None = None
+    """What it bills again and again, as minor units in 30 days; None where it doesn't say, or bills nothing so."""
 
 
 class Card(Value):

@@ -59,6 +59,8 @@ recovery: Final = Table(
     Column("opened_on", Date, nullable=False),
     Column("updated_at", MOMENT, nullable=False),
     Column("checked_at", MOMENT),
+    Column("experiment", Text),
+    Column("arm", Text),
 )
 
 webhook_inbox: Final = Table(

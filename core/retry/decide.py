@@ -9,6 +9,7 @@ from core.classifier.taxonomy import Classification, Next
 from core.events import Event, EventType, stamp
 from core.fraud.assess import FraudAssessment, FraudLevel
 from core.payments import FailureFacts
+from core.retry.arms import armed, assigned
 from core.retry.inputs import Inputs, recorded
 from core.retry.pace import Pace
 from core.retry.planner import Exhausted, Exhaustion, plan
@@ -17,7 +18,7 @@ from core.retry.recovery import Recovery
 from core.retry.strategies.base import Situation
 from core.retry.strategies.calendar import Calendar
 from core.retry.strategies.experience import Experience
-from core.segmentation.segment import Segment
+from core.segmentation.segment import CustomerProfile, Segment
 
 
 class Findings(Value):
@@ -45,14 +46,18 @@ class Means(Value):
 
 def decide(findings: Findings, means: Means) -> tuple[Event, ...]:
     """All rows of the decision, in their order. Same findings and means, same rows."""
+    assignment = assigned(means.policy, findings.recovery, findings.facts)
+    means = means.model_copy(update={"policy": armed(means.policy, assignment)}) if assignment else means
     limits = means.policy.segment_named(findings.segment.name)
     first = findings.recovery.segment is None
-    return (
+    rows = (
         _classified(findings),
         *((_segmented(findings, limits, means),) if first else ()),
         _assessed(findings),
         _next(findings, limits, means),
     )
+    made_by = {"policy_version": means.policy.version} | (assignment.model_dump() if assignment else {})
+    return tuple(row.model_copy(update={"data": {**row.data, **made_by}}) for row in rows)
 
 
 def _classified(findings: Findings) -> Event:
@@ -77,6 +82,8 @@ def _segmented(findings: Findings, limits: SegmentPolicy, means: Means) -> Event
         "segment": segment.name,
         "rule": segment.rule,
         "why": segment.why,
+        "profile": _profile(segment.profile),
+        "campaign": limits.campaign,
         "attempts_allowed": limits.attempts_allowed,
         "window_ends_at": stamp(_window(findings, limits, means.pace)),
         "customer_id": customer.customer_id if customer else findings.facts.invoice.customer_id,
@@ -92,10 +99,24 @@ def _assessed(findings: Findings) -> Event:
         "score": assessment.score,
         "reasons": list(assessment.reasons),
         "radar_level": risk.level,
+        "radar_score": risk.score,
         "early_warning": risk.early_warning,
         "disputed": risk.disputed,
+        "signals": assessment.signals.model_dump(mode="json", exclude_none=True, exclude_defaults=True),
+        "countries": _countries(findings.facts),
+        "cause": findings.classification.cause.value,
+        "decided_by": findings.classification.decided_by,
     }
     return _event(findings, EventType.FRAUD_ASSESSED, data)
+
+
+def _countries(facts: FailureFacts) -> dict[str, str | None]:
+    return {"customer": facts.customer.country if facts.customer else None, "card": facts.card.country}
+
+
+def _profile(profile: CustomerProfile | None) -> dict[str, Any] | None:
+    """What the segment was decided from, without what isn't known."""
+    return profile.model_dump(mode="json", exclude_none=True) if profile else None
 
 
 def _next(findings: Findings, limits: SegmentPolicy, means: Means) -> Event:

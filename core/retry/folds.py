@@ -56,6 +56,8 @@ def _segmented(recovery: Recovery, record: Record) -> Recovery:
     data = record.data
     return recovery.having(
         segment=data["segment"],
+        experiment=data.get("experiment"),
+        arm=data.get("arm"),
         attempts_allowed=data.get("attempts_allowed"),
         window_ends_at=moment(data.get("window_ends_at")),
         customer_id=data.get("customer_id") or recovery.customer_id,

@@ -2,17 +2,23 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from core.base import Value
 from core.classifier.taxonomy import Cause, Next
 from core.errors import InvalidPolicy
+from core.fraud.rules import FraudRules
 from core.retry.duration import seconds
+from core.retry.experiments import Experiment
+from core.retry.policy_experiments import experiments
+from core.retry.policy_fraud import fraud_rules
 from core.retry.policy_schema import PolicyTable, PolicyText, SegmentTable
 from core.retry.strategies.base import RetryStrategy
 from core.retry.strategies.fixed_ladder import FixedLadder
 from core.segmentation.segment import DEFAULT_SEGMENT, NUMBERS, TEXTS, Condition, Operator, SegmentRule
 
+DEFAULT_CAMPAIGN = "default"
 StrategyFactory = Callable[..., RetryStrategy]
 """Makes a strategy from the settings of its table; raises InvalidPolicy where they don't fit."""
 
@@ -46,6 +52,8 @@ class SegmentPolicy(SegmentRule):
     """No retry later than this after the first failure."""
     customer_deadline_days: int
     review_deadline_days: int
+    campaign: str = DEFAULT_CAMPAIGN
+    """The name of the messages that its customers get."""
     strategies: Mapping[Cause, str]
     """By cause; one that is missing is never retried by itself."""
 
@@ -66,6 +74,9 @@ class Policy(Value):
     """By `provider.code` or `network.code` in lower case."""
     network_limits: Mapping[str, int] = {}
     """The merchant's own limits, by the name of the network's rule; never above it."""
+
+    fraud: FraudRules = FraudRules()
+    experiments: tuple[Experiment, ...] = ()
 
     def segment_named(self, name: str) -> SegmentPolicy:
         """That segment; the default one where this version doesn't have it."""
@@ -99,6 +110,8 @@ def parse(
         cool_down_seconds={cause: _length(file, cause, text) for cause, text in table.cool_down.items()},
         overrides=dict(_overrides(file, table.overrides)),
         network_limits=_network_limits(file, table, ceilings),
+        fraud=fraud_rules(file, table.fraud),
+        experiments=tuple(experiments(file, table, partial(_usable, file, table))),
     )
     for spec in policy.strategies.values() if strategies is not None else ():
         _try(file, spec, strategies or {})
@@ -172,11 +185,12 @@ def _segment(file: PolicyText, table: PolicyTable, index: int) -> SegmentPolicy:
     own, default = table.segments[index], table.segments[-1]
     strategies = {**default.strategies, **own.strategies}
     for cause, chosen in own.strategies.items():
-        _usable(file, ("segments", index, "strategies", cause.value), table, cause, chosen)
+        _usable(file, table, ("segments", index, "strategies", cause.value), cause, chosen)
     return SegmentPolicy(
         name=own.name,
         when=tuple(_condition(file, index, key, bound) for key, bound in own.when.items()),
         strategies=strategies,
+        campaign=own.campaign or default.campaign or DEFAULT_CAMPAIGN,
         **{key: _number(file, own, table, key) for key in _NUMBERS},
     )
 
@@ -186,7 +200,7 @@ _NUMBERS = ("attempts_allowed", "window_days", "customer_deadline_days", "review
 _RETRIED = frozenset({Next.RETRY, Next.COOL_DOWN, Next.RECONCILE})
 
 
-def _usable(file: PolicyText, path: tuple[str | int, ...], table: PolicyTable, cause: Cause, chosen: str) -> None:
+def _usable(file: PolicyText, table: PolicyTable, path: tuple[str | int, ...], cause: Cause, chosen: str) -> None:
     if cause.next not in _RETRIED:
         raise file.error(path, f"a failure of cause {cause} is never retried with the same method")
     if chosen not in table.strategies:

@@ -7,10 +7,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.classifier.taxonomy import Cause
 from core.errors import InvalidPolicy
+from core.fraud.table import FraudTable
 from core.retry.toml_lines import Path, line_of
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 Attempts = Annotated[int, Field(strict=True, ge=0, le=20)]
+Percent = Annotated[int, Field(strict=True, ge=0, le=100)]
 Days = Annotated[int, Field(strict=True, ge=1, le=365)]
 
 
@@ -42,7 +44,31 @@ class SegmentTable(_Table):
     window_days: Days | None = None
     customer_deadline_days: Days | None = None
     review_deadline_days: Days | None = None
+    campaign: Name | None = None
     strategies: dict[Cause, Name] = {}
+
+
+class ChangesTable(_Table):
+    """What an arm of an experiment does differently."""
+
+    attempts_allowed: Attempts | None = None
+    window_days: Days | None = None
+    campaign: Name | None = None
+    strategies: dict[Cause, Name] = {}
+
+
+class ArmTable(ChangesTable):
+    """One `[experiments.NAME.arms.ARM]`."""
+
+    share: Percent
+    segments: dict[Name, ChangesTable] = {}
+
+
+class ExperimentTable(_Table):
+    """One `[experiments.NAME]`."""
+
+    holdout: Percent = 0
+    arms: Annotated[dict[Name, ArmTable], Field(min_length=1)]
 
 
 class PolicyTable(_Table):
@@ -54,6 +80,8 @@ class PolicyTable(_Table):
     strategies: dict[Name, StrategyTable]
     segments: Annotated[list[SegmentTable], Field(min_length=1)]
     overrides: dict[str, Any] = {}
+    fraud: FraudTable = FraudTable()
+    experiments: dict[Name, ExperimentTable] = {}
     network_limits: dict[str, Annotated[int, Field(strict=True, ge=1)]] = {}
 
 

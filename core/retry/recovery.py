@@ -57,6 +57,9 @@ class Recovery(Value):
     category: Category | None = None
     cause: Cause | None = None
     segment: str | None = None
+    experiment: str | None = None
+    arm: str | None = None
+    """Of that experiment; both None where the recovery is part of none."""
     strategy: str | None = None
     policy_version: str | None = None
     fraud_hold: bool = False

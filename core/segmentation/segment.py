@@ -1,16 +1,36 @@
 """Which customer this is, as far as it changes how we retry: named rules, the first that fits counts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from typing import Any, Final
 
 from core.base import Value
+from core.classifier.taxonomy import Cause
 
 DEFAULT_SEGMENT = "default"
+NOT_LOADED: Final = "the profile could not be loaded"
+
+
+class Tally(Value):
+    """How payments of one kind ended."""
+
+    successes: int = 0
+    failures: int = 0
+
+    @property
+    def success_percent(self) -> int:
+        """Share of payments that went through, 0 to 100, as if one of each had been seen before.
+
+        The two imagined payments, a Beta(1, 1) prior, keep one lucky one from proving anything.
+        """
+        return (self.successes + 1) * 100 // (self.successes + self.failures + 2)
 
 
 class CustomerProfile(Value):
     """What we know of a customer. Every field may be missing; money is minor units of `currency`."""
 
+    recurring_revenue: int | None = None
+    """What their subscription brings in 30 days."""
     lifetime_value: int | None = None
     """Paid so far."""
     invoice_amount: int | None = None
@@ -22,8 +42,10 @@ class CustomerProfile(Value):
     failures: int | None = None
     """Payments that failed."""
     open_recoveries: int | None = None
+    by_cause: Mapping[Cause, Tally] = {}
+    """The same successes and failures, by why the payment had failed at first."""
     country: str | None = None
-    """ISO 3166 of the customer, upper case."""
+    """ISO 3166 of the billing address, upper case."""
     card_country: str | None = None
     time_zone: str | None = None
     tenure_days: int | None = None
@@ -31,14 +53,26 @@ class CustomerProfile(Value):
 
     @property
     def success_percent(self) -> int | None:
-        """Share of payments that went through, 0 to 100, as if one of each had been seen before.
-
-        The two imagined payments keep one lucky one from proving anything. None where nothing is known.
-        """
+        """As a tally counts it; None where nothing is known."""
         if self.successes is None and self.failures is None:
             return None
-        won, lost = self.successes or 0, self.failures or 0
-        return (won + 1) * 100 // (won + lost + 2)
+        return Tally(successes=self.successes or 0, failures=self.failures or 0).success_percent
+
+    def known(self, field: str) -> Any:
+        """A field as conditions name it; `successes_CAUSE` and the like ask for one cause. None: not known."""
+        of_all, of_cause = _PER_CAUSE.get(field, (field, None))
+        if of_cause is None:
+            return getattr(self, of_all)
+        if self.successes is None and self.failures is None:
+            return None
+        return getattr(self.by_cause.get(of_cause, Tally()), of_all)
+
+
+_PER_CAUSE: Final[Mapping[str, tuple[str, Cause]]] = {
+    f"{field}_{cause.lower()}": (field, cause)
+    for field in ("successes", "failures", "success_percent")
+    for cause in Cause
+}
 
 
 class Operator(StrEnum):
@@ -51,6 +85,7 @@ class Operator(StrEnum):
 
 NUMBERS = frozenset(
     {
+        "recurring_revenue",
         "lifetime_value",
         "invoice_amount",
         "successes",
@@ -58,6 +93,7 @@ NUMBERS = frozenset(
         "success_percent",
         "open_recoveries",
         "tenure_days",
+        *_PER_CAUSE,
     }
 )
 TEXTS = frozenset({"currency", "country", "card_country", "time_zone"})
@@ -72,7 +108,7 @@ class Condition(Value):
 
     def holds(self, profile: CustomerProfile) -> bool:
         """Whether it is so; what is not known never is."""
-        known = getattr(profile, self.field)
+        known = profile.known(self.field)
         if known is None:
             return False
         if isinstance(self.bound, tuple):
@@ -97,22 +133,24 @@ class Segment(Value):
     name: str
     rule: str
     why: str
+    profile: CustomerProfile | None = None
+    """What it was decided from; None where that could not be loaded, or was decided before."""
 
 
 def segment(profile: CustomerProfile | None, rules: Sequence[SegmentRule]) -> Segment:
     """The first rule that fits; without a profile, or where none fits, the default segment, which says so."""
     if profile is None:
-        return _default("the profile could not be loaded")
+        return _default(NOT_LOADED)
     fitting = (rule for rule in rules if rule.when and all(one.holds(profile) for one in rule.when))
     found = next(fitting, None)
-    return _named(found, profile) if found else _default("no other rule fits")
+    return _named(found, profile) if found else _default("no other rule fits", profile)
 
 
 def _named(rule: SegmentRule, profile: CustomerProfile) -> Segment:
-    seen = {condition.field: getattr(profile, condition.field) for condition in rule.when}
+    seen = {condition.field: profile.known(condition.field) for condition in rule.when}
     why = ", ".join(f"{field} is {value}" for field, value in seen.items())
-    return Segment(name=rule.name, rule=" and ".join(map(str, rule.when)), why=why)
+    return Segment(name=rule.name, rule=" and ".join(map(str, rule.when)), why=why, profile=profile)
 
 
-def _default(why: str) -> Segment:
-    return Segment(name=DEFAULT_SEGMENT, rule=DEFAULT_SEGMENT, why=why)
+def _default(why: str, profile: CustomerProfile | None = None) -> Segment:
+    return Segment(name=DEFAULT_SEGMENT, rule=DEFAULT_SEGMENT, why=why, profile=profile)

@@ -1,13 +1,15 @@
 """What a customer's earlier recoveries came to: the raw material of segmentation."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import RowMapping, Select, func, select
 
 from core.base import Value
+from core.classifier.taxonomy import Cause
 from core.events import State
+from core.segmentation.segment import Tally
 from db.models import recovery as table
 from db.session import Session
 
@@ -23,6 +25,8 @@ class CustomerHistory(Value):
     failures: int = 0
     """Ended `exhausted` or `blocked`."""
     open_recoveries: int = 0
+    by_cause: Mapping[Cause, Tally] = {}
+    """Successes and failures by the cause that a recovery was last classified as."""
     recovered_amounts: Mapping[str, int] = {}
     """Minor units per currency, as spelled by the provider."""
     first_seen_at: datetime | None = None
@@ -35,21 +39,35 @@ async def customer_history(
     """All recoveries of this customer but the named one, summed up. Nothing is known of a customer without an id."""
     if customer_id is None:
         return CustomerHistory()
-    rows = (await session.execute(_per_currency(provider, customer_id, before_recovery_id))).mappings().all()
+    rows = (await session.execute(_counted(provider, customer_id, before_recovery_id))).mappings().all()
     return CustomerHistory(
         successes=sum(row["won"] for row in rows),
         failures=sum(row["lost"] for row in rows),
         open_recoveries=sum(row["open"] for row in rows),
-        recovered_amounts={row["currency"]: int(row["amount"]) for row in rows if row["won"]},
+        by_cause={cause: _tally(rows, cause) for cause in Cause if any(row["cause"] == cause for row in rows)},
+        recovered_amounts=_recovered(rows),
         first_seen_at=min((row["first"] for row in rows), default=None),
     )
 
 
-def _per_currency(provider: str, customer_id: str, besides: str) -> Select[Any]:
+def _tally(rows: Sequence[RowMapping], cause: Cause) -> Tally:
+    mine = [row for row in rows if row["cause"] == cause]
+    return Tally(successes=sum(row["won"] for row in mine), failures=sum(row["lost"] for row in mine))
+
+
+def _recovered(rows: Sequence[RowMapping]) -> dict[str, int]:
+    amounts: dict[str, int] = {}
+    for row in (row for row in rows if row["won"]):
+        amounts[row["currency"]] = amounts.get(row["currency"], 0) + int(row["amount"])
+    return amounts
+
+
+def _counted(provider: str, customer_id: str, besides: str) -> Select[Any]:
     won, lost = table.c.state == State.RECOVERED.value, table.c.state.in_(LOST)
     return (
         select(
             table.c.currency,
+            table.c.cause,
             func.count().filter(won).label("won"),
             func.count().filter(lost).label("lost"),
             func.count().filter(table.c.closed_at.is_(None)).label("open"),
@@ -57,5 +75,5 @@ def _per_currency(provider: str, customer_id: str, besides: str) -> Select[Any]:
             func.min(table.c.opened_at).label("first"),
         )
         .where(table.c.provider == provider, table.c.customer_id == customer_id, table.c.recovery_id != besides)
-        .group_by(table.c.currency)
+        .group_by(table.c.currency, table.c.cause)
     )

@@ -4,6 +4,7 @@ Source: docs.stripe.com/changelog/basil/2025-03-31/add-support-for-multiple-part
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from providers.stripe.fields import Fields
 
@@ -51,3 +52,27 @@ def link_in(payments: tuple[Fields, ...], paid: bool) -> Link:
 def payments_left_out(invoice: Fields) -> bool:
     """Whether the invoice says nothing of its payments, in neither shape."""
     return not any(invoice.raw.get(name) is not None for name in ("payments", "payment_intent", "charge"))
+
+
+MONTH_SECONDS: Final = 30 * 86_400
+
+
+def recurring(invoice: Fields) -> int | None:
+    """What its subscription lines come to in 30 days, minor units, prorations left out; None where there are none."""
+    lines = Fields(invoice.raw, lenient=True).child("lines").items("data")
+    amounts = [amount for line in lines if _repeats(line) and (amount := _monthly(line)) is not None]
+    return sum(amounts) if amounts else None
+
+
+def _repeats(line: Fields) -> bool:
+    item = line.child("parent").child("subscription_item_details")
+    prorated = item.flag("proration") or line.flag("proration")
+    return bool(item or line.code("type") == "subscription") and not prorated
+
+
+def _monthly(line: Fields) -> int | None:
+    amount, period = line.whole("amount"), line.child("period")
+    begins, ends = period.whole("start"), period.whole("end")
+    if amount is None or begins is None or ends is None or ends <= begins:
+        return None
+    return amount * MONTH_SECONDS // (ends - begins)

@@ -8,7 +8,7 @@ from core.errors import ProviderUnavailable
 from core.payments import InvoiceStatus, InvoiceView
 from providers.stripe.api import Answer, StripeApi, path
 from providers.stripe.fields import Fields, Unfit
-from providers.stripe.invoices import Link, link_in, link_of, payments_left_out, remaining, subscription_of
+from providers.stripe.invoices import Link, link_in, link_of, payments_left_out, recurring, remaining, subscription_of
 
 _EMPTY: Final = Fields({})
 _CHARGE_STATUSES: Final = frozenset({"succeeded", "failed", "pending"})
@@ -106,6 +106,7 @@ def view(invoice: Fields, payment: Payment) -> InvoiceView:
         latest_charge_status=status if status in _CHARGE_STATUSES else None,
         processing=payment.processing,
         disputed=payment.charge.flag("disputed") or False,
+        recurring_revenue=recurring(invoice),
     )
 
 

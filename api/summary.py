@@ -1,0 +1,108 @@
+"""What it all came to: amounts at risk, won back and lost."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import AwareDatetime, BaseModel, Field
+
+from api.auth import Scope, require
+from api.deps import PartsDep
+from api.problems import responses
+from core.report import ArmCounts, ArmReport, reported
+from db.repositories import summary as sums_of
+from db.repositories.summary import Group, Sums
+from db.session import Session
+
+router: Final = APIRouter(
+    prefix="/v1/summary",
+    tags=["summary"],
+    dependencies=[Depends(require(Scope.READ))],
+    responses=responses(401, 403, 422, 503),
+)
+SPAN: Final = timedelta(days=30)
+Currency = Annotated[str | None, Query(pattern=r"^[A-Za-z]{3}$", description="ISO 4217; every one when left out")]
+
+
+class Figures(BaseModel):
+    """Sums of some recoveries. Amounts are minor units of the currency they stand under."""
+
+    at_risk: int = Field(description="amount of recoveries that go on")
+    recovered: int = Field(description="amount that came in")
+    lost: int = Field(description="amount of recoveries that ended without it")
+    open_count: int
+    recovered_count: int
+    lost_count: int
+    recovery_rate: float | None = Field(description="recovered / (recovered + lost) by amount; null where both are 0")
+
+
+class CurrencySummary(Figures):
+    """Everything in one currency."""
+
+    currency: str = Field(description="ISO 4217")
+    by_cause: dict[str, Figures]
+    by_segment: dict[str, Figures]
+    by_strategy: dict[str, Figures]
+    experiments: list[ArmReport]
+
+
+class Summary(BaseModel):
+    """Recoveries that opened between two moments."""
+
+    begins: datetime = Field(serialization_alias="from")
+    ends: datetime = Field(serialization_alias="to")
+    currencies: list[CurrencySummary]
+
+
+@router.get("", summary="Amounts at risk, won back and lost")
+async def summary(
+    parts: PartsDep,
+    since: Annotated[AwareDatetime | None, Query(alias="from", description="30 days before `to` if left out")] = None,
+    until: Annotated[AwareDatetime | None, Query(alias="to", description="not included; now if left out")] = None,
+    currency: Currency = None,
+) -> Summary:
+    """Recoveries by the day they opened, each currency for itself, and how the arms of experiments compare."""
+    ends = (until or parts.clock()).astimezone(UTC)
+    begins = since.astimezone(UTC) if since else ends - SPAN
+    async with parts.database.begin() as session:
+        totals = await sums_of.sums(session, ("currency",), begins, ends, currency)
+        currencies = [await _currency(session, one, begins, ends) for one in totals]
+    return Summary(begins=begins, ends=ends, currencies=currencies)
+
+
+async def _currency(session: Session, total: Group, begins: datetime, ends: datetime) -> CurrencySummary:
+    name = total.keys[0] or ""
+    grouped = {
+        f"by_{column}": _by_name(await sums_of.sums(session, (column,), begins, ends, name))
+        for column in sums_of.GROUPS
+    }
+    arms = await sums_of.sums(session, ("experiment", "arm"), begins, ends, name)
+    return CurrencySummary(
+        currency=name, **figures(total.sums).model_dump(), **grouped, experiments=list(compared(arms))
+    )
+
+
+def _by_name(groups: list[Group]) -> dict[str, Figures]:
+    """What isn't known yet stands under `none`."""
+    return {one.keys[0] or "none": figures(one.sums) for one in groups}
+
+
+def figures(sums: Sums) -> Figures:
+    """The sums with their rate."""
+    ended = sums.recovered + sums.lost
+    return Figures(**sums.model_dump(), recovery_rate=round(sums.recovered / ended, 6) if ended else None)
+
+
+def compared(groups: list[Group]) -> tuple[ArmReport, ...]:
+    """Groups by experiment and arm, side by side."""
+    return reported(
+        ArmCounts(
+            experiment=group.keys[0] or "",
+            arm=group.keys[1] or "",
+            recovered=group.sums.recovered_count,
+            lost=group.sums.lost_count,
+            recovered_amount=group.sums.recovered,
+            at_risk_amount=group.sums.at_risk,
+        )
+        for group in groups
+    )

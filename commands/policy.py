@@ -1,0 +1,82 @@
+"""`pri policy check`, `pri policy show`, `pri experiments`."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from rich.table import Table
+
+import catalog
+from api.summary import compared
+from commands.database import address
+from core.errors import InvalidPolicy
+from core.rates import Interval
+from core.report import ArmReport
+from core.retry.policy import Policy, parse
+from db.repositories.summary import sums
+from db.session import Database
+from providers.base import installed
+from settings import Settings
+
+
+def read(path: Path) -> Policy:
+    """The policy in this file, its strategies made once. Raises InvalidPolicy naming file, line and key."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidPolicy(f"{path}: {error}") from error
+    return parse(text, str(path), catalog.strategies(), catalog.network_rules().ceilings())
+
+
+def warnings(policy: Policy) -> list[str]:
+    """What is allowed and yet most likely a mistake."""
+    providers = installed({})
+    tables = catalog.tables({name: one.decline_codes for name, one in providers.items()})
+    known = {f"{provider}.{code}".lower() for provider, _, code in tables.providers}
+    known |= {f"{network}.{code}".lower() for network, code in tables.networks}
+    unknown = [f"overrides.{key}: no table knows this code" for key in policy.overrides if key not in known]
+    scorer = policy.fraud.scorer
+    if scorer and scorer not in catalog.fraud_scorers():
+        unknown.append(f"fraud.scorer: {scorer!r} is not installed; payments are assessed without it")
+    return unknown
+
+
+def shown(policy: Policy) -> Mapping[str, object]:
+    """The policy as it is understood, defaults and inherited values filled in."""
+    return policy.model_dump(mode="json")
+
+
+async def arms(settings: Settings, days: int) -> dict[str, tuple[ArmReport, ...]]:
+    """The arms of every experiment by currency, over recoveries that opened in the last days."""
+    database, now = Database(address(settings)), datetime.now(UTC)
+    since = now - timedelta(days=days)
+    try:
+        async with database.begin() as session:
+            names = [one.keys[0] or "" for one in await sums(session, ("currency",), since, now)]
+            found = {name: compared(await sums(session, ("experiment", "arm"), since, now, name)) for name in names}
+        return {name: reports for name, reports in found.items() if reports}
+    finally:
+        await database.close()
+
+
+def experiments(settings: Settings, days: int) -> dict[str, tuple[ArmReport, ...]]:
+    """As `arms`, waited for. Raises StoreUnavailable."""
+    return asyncio.run(arms(settings, days))
+
+
+def table(found: Mapping[str, tuple[ArmReport, ...]]) -> Table:
+    """For people."""
+    made = Table("experiment", "arm", "currency", "recovered", "lost", "amount", "rate", "difference")
+    for currency, reports in found.items():
+        for one in reports:
+            counts = (str(one.recovered), str(one.lost), str(one.recovered_amount))
+            made.add_row(one.experiment, one.arm, currency, *counts, _said(one.recovery_rate), _said(one.difference))
+    return made
+
+
+def _said(interval: Interval | None) -> str:
+    if interval is None:
+        return "-"
+    estimate, low, high = (f"{100 * value:.1f}" for value in (interval.estimate, interval.low, interval.high))
+    return f"{estimate} % ({low} to {high})"

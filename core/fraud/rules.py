@@ -1,0 +1,60 @@
+"""What counts as suspicious and how much: the `[fraud]` part of a policy, with the shipped values as defaults."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+from core.base import Value
+
+
+class Signal(StrEnum):
+    """What a policy may weigh. A dispute and an early fraud warning are not among it: they always block."""
+
+    DECLINED_AS_FRAUD = "declined_as_fraud"
+    HIGHEST_RISK = "highest_risk"
+    ELEVATED_RISK = "elevated_risk"
+    PROVIDER_SCORE = "provider_score"
+    MANY_CARDS = "many_cards"
+    MANY_CUSTOMERS = "many_customers"
+    BURST = "burst"
+    COUNTRY_MISMATCH = "country_mismatch"
+
+
+SCORES: Final[Mapping[Signal, int]] = {
+    Signal.DECLINED_AS_FRAUD: 40,
+    Signal.HIGHEST_RISK: 40,
+    Signal.ELEVATED_RISK: 10,
+    Signal.PROVIDER_SCORE: 40,
+    Signal.MANY_CARDS: 40,
+    Signal.MANY_CUSTOMERS: 40,
+    Signal.BURST: 40,
+    Signal.COUNTRY_MISMATCH: 10,
+}
+
+
+class FraudRules(Value):
+    """Thresholds and scores. Scores of all signals are added up, to 100 at most."""
+
+    review_at: int = 40
+    """From this score on a person looks at it."""
+    block_at: int = 100
+    """From this score on the recovery ends."""
+    window_seconds: int = 7 * 86_400
+    """How far back cards and customers are counted."""
+    burst_window_seconds: int = 3_600
+    cards_of_customer: int = 5
+    """From this many different cards of one customer in the window on."""
+    customers_on_card: int = 4
+    """From this many customers with one card in the window on."""
+    failures_in_burst: int = 6
+    """From this many failed payments of one card or customer in the burst window on."""
+    provider_score_min: int | None = None
+    """From this score of the provider on; None: its score alone says nothing."""
+    scores: Mapping[Signal, int] = SCORES
+    scorer: str | None = None
+    """The registered name of the scorer to ask; None: nobody is asked."""
+    scorer_timeout_ms: int = 500
+
+    def points(self, signal: Signal) -> int:
+        """What a signal adds to the score."""
+        return self.scores.get(signal, SCORES[signal])

@@ -1,0 +1,74 @@
+"""Experiments: which customers are treated how, by a hash that anybody can compute again."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from core.base import Value
+from core.classifier.taxonomy import Cause
+
+HOLDOUT: Final = "holdout"
+"""The arm that is measured and treated as if there were no experiment."""
+BUCKETS: Final = 10_000
+
+
+class Changes(Value):
+    """What an arm does differently; None and empty: as the segment says."""
+
+    attempts_allowed: int | None = None
+    window_days: int | None = None
+    campaign: str | None = None
+    strategies: Mapping[Cause, str] = {}
+
+
+class Arm(Changes):
+    """One way to treat customers, for every segment and for single ones."""
+
+    name: str
+    share: int
+    """Percent of customers."""
+    segments: Mapping[str, Changes] = {}
+
+
+class Experiment(Value):
+    """Arms and their shares; whoever is in none is not part of it."""
+
+    name: str
+    holdout: int = 0
+    """Percent of customers."""
+    arms: tuple[Arm, ...]
+
+    def arm_named(self, name: str) -> Arm | None:
+        """That arm; None for the holdout and for one that is gone."""
+        return next((one for one in self.arms if one.name == name), None)
+
+
+class Assignment(Value):
+    """The arm that a recovery is in, from its first decision to its end."""
+
+    experiment: str
+    arm: str
+
+
+def assign(experiments: Sequence[Experiment], key: str) -> Assignment | None:
+    """The first experiment that this customer is part of, and the arm. Integers only; same key, same answer."""
+    for experiment in experiments:
+        if arm := _arm(experiment, bucket(experiment.name, key)):
+            return Assignment(experiment=experiment.name, arm=arm)
+    return None
+
+
+def bucket(experiment: str, key: str) -> int:
+    """0 to 9,999, the same for ever; another experiment deals the same customers anew."""
+    digest = hashlib.sha256(f"{experiment}\n{key}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") % BUCKETS
+
+
+def _arm(experiment: Experiment, place: int) -> str | None:
+    """The holdout comes first, so that a change of the other shares moves nobody out of it."""
+    begins = 0
+    for name, share in ((HOLDOUT, experiment.holdout), *((arm.name, arm.share) for arm in experiment.arms)):
+        begins += share * (BUCKETS // 100)
+        if place < begins:
+            return name
+    return None

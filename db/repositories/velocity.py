@@ -1,0 +1,64 @@
+"""How fast cards, customers and failures follow each other: counted in the event log, by indexes of its own."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import text
+
+from core.fraud.signals import Velocity
+from db.session import Session
+
+OPEN_BEFORE: Final = timedelta(days=62)
+"""Recoveries that opened earlier than this before the window are not looked at: few partitions, a quick answer."""
+MOST: Final = 1000
+"""Rows looked at per card and customer; beyond it every threshold is passed anyway."""
+
+_FAILURES: Final = """
+    SELECT recovery_id, customer_id, data->'card'->>'fingerprint' AS card, recorded_at
+    FROM event_log
+    WHERE type = 'failure.classified' AND provider = :provider AND {whose} AND recorded_at >= :since
+      AND opened_on BETWEEN CAST(:since AS timestamptz)::date - :open_before
+                        AND CAST(:now AS timestamptz)::date + 1
+      AND recovery_id <> :recovery_id
+    ORDER BY recorded_at DESC LIMIT :most
+"""
+COUNT: Final = text(f"""
+    WITH of_customer AS ({_FAILURES.format(whose="customer_id = :customer_id")}),
+         of_card AS ({_FAILURES.format(whose="data->'card'->>'fingerprint' = :card")})
+    SELECT (SELECT count(DISTINCT card) FROM of_customer WHERE card <> :card) AS cards,
+           (SELECT count(DISTINCT customer_id) FROM of_card WHERE customer_id <> :customer_id) AS customers,
+           greatest(
+               (SELECT count(DISTINCT recovery_id) FROM of_customer WHERE recorded_at >= :burst_since),
+               (SELECT count(DISTINCT recovery_id) FROM of_card WHERE recorded_at >= :burst_since)
+           ) AS burst
+""")
+
+
+async def velocity(
+    session: Session,
+    provider: str,
+    recovery_id: str,
+    customer_id: str | None,
+    fingerprint: str | None,
+    now: datetime,
+    window: timedelta,
+    burst_window: timedelta,
+) -> Velocity:
+    """The counts with this recovery's failure in them. A card or customer without a name is counted as nothing."""
+    asked = {
+        "provider": provider,
+        "recovery_id": recovery_id,
+        "customer_id": customer_id or "",
+        "card": fingerprint or "",
+        "now": now,
+        "since": now - max(window, burst_window),
+        "burst_since": now - burst_window,
+        "open_before": OPEN_BEFORE.days,
+        "most": MOST,
+    }
+    found = (await session.execute(COUNT, asked)).mappings().one()
+    return Velocity(
+        cards_of_customer=found["cards"] + 1 if customer_id and fingerprint else None,
+        customers_on_card=found["customers"] + 1 if customer_id and fingerprint else None,
+        failures_in_burst=found["burst"] + 1,
+    )

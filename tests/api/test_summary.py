@@ -1,0 +1,68 @@
+"""The figures of the dashboard: per currency, by cause, segment and strategy, and arm against arm."""
+
+from datetime import timedelta
+from urllib.parse import urlencode
+
+import pytest
+
+from core.events import EventType, stamp
+from db.repositories import event_log
+from tests.api.house import ALL, House
+from tests.db.stories import NOW, blank, canceled, event, failed
+
+AROUND = {"from": stamp(NOW - timedelta(days=1)), "to": stamp(NOW)}
+
+
+async def recovery(house: House, invoice: str, arm: str, *, paid: bool | None, currency: str = "EUR") -> None:
+    """One that was won, lost, or goes on."""
+    at = NOW - timedelta(hours=1)
+    end = {True: [event(EventType.PAID_ELSEWHERE)], False: [canceled()], None: []}[paid]
+    rows = [
+        failed(at, event_id=f"evt_{invoice}", currency=currency),
+        event(EventType.FAILURE_CLASSIFIED),
+        event(EventType.CUSTOMER_SEGMENTED, experiment="patience", arm=arm),
+        event(EventType.RETRY_PLANNED),
+        *end,
+    ]
+    async with house.db.begin() as session:
+        await event_log.append(session, blank(invoice), rows, at)
+
+
+async def test_the_sums_and_the_arms(house: House) -> None:
+    for number, (arm, paid) in enumerate([("holdout", True), ("holdout", False), ("quick", True), ("quick", None)]):
+        await recovery(house, f"in_sum_{number}", arm, paid=paid)
+    await recovery(house, "in_sum_jpy", "quick", paid=False, currency="JPY")
+
+    answer = (await house.client.get(f"/v1/summary?{urlencode(AROUND)}", headers=ALL)).json()
+    assert answer["from"] < answer["to"]
+    euro, yen = answer["currencies"]
+    assert (euro["currency"], yen["currency"]) == ("EUR", "JPY")
+    assert (euro["at_risk"], euro["recovered"], euro["lost"]) == (500, 1000, 500)
+    assert (euro["open_count"], euro["recovered_count"], euro["lost_count"]) == (1, 2, 1)
+    assert euro["recovery_rate"] == pytest.approx(2 / 3, abs=1e-5)
+    assert yen["recovery_rate"] == 0
+    for by in ("by_cause", "by_segment", "by_strategy"):
+        assert sum(one["recovered"] for one in euro[by].values()) == 1000
+    assert list(euro["by_cause"]) == ["GENERIC"]
+    held, quick = euro["experiments"]
+    assert (held["arm"], held["difference"]) == ("holdout", None)
+    assert quick["recovery_rate"]["estimate"] == 1
+    assert quick["difference"]["low"] < quick["difference"]["estimate"] == 0.5 < quick["difference"]["high"]
+
+
+async def test_it_is_narrowed_by_currency_and_time(house: House) -> None:
+    only = (await house.client.get(f"/v1/summary?currency=jpy&{urlencode(AROUND)}", headers=ALL)).json()
+    assert [one["currency"] for one in only["currencies"]] == ["JPY"]
+    before = {"from": "2020-01-01T00:00:00Z", "to": "2020-02-01T00:00:00Z"}
+    assert (await house.client.get(f"/v1/summary?{urlencode(before)}", headers=ALL)).json() == before | {
+        "currencies": []
+    }
+
+
+@pytest.mark.parametrize("query", ["currency=euros", "from=yesterday", "to=2026-01-01T00:00:00"])
+async def test_nonsense_is_refused(house: House, query: str) -> None:
+    assert (await house.client.get(f"/v1/summary?{query}", headers=ALL)).status_code == 422
+
+
+async def test_it_needs_a_key(house: House) -> None:
+    assert (await house.client.get("/v1/summary")).status_code == 401

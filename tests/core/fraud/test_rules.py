@@ -1,0 +1,89 @@
+"""What a policy may weigh, what it may not lift, and what was counted."""
+
+import pytest
+
+from core.classifier.taxonomy import Cause
+from core.errors import InvalidPolicy
+from core.fraud.assess import FraudLevel, assess
+from core.fraud.rules import FraudRules, Signal
+from core.fraud.signals import FraudSignals, ScorerAnswer, Velocity
+from core.payments import Card, CustomerView, FailureFacts, InvoiceStatus, InvoiceView, Risk
+from core.retry.policy import Policy, parse
+from tests.core.fraud.test_assess import declined
+
+SOFT = declined(Cause.GENERIC)
+INVOICE = InvoiceView(invoice_id="in_1", status=InvoiceStatus.OPEN)
+BLIND = FraudRules(scores=dict.fromkeys(Signal, 0))
+
+
+def facts(card: str | None, home: str | None) -> FailureFacts:
+    return FailureFacts(
+        invoice=INVOICE, card=Card(country=card), customer=CustomerView(customer_id="cus_1", country=home)
+    )
+
+
+@pytest.mark.parametrize(
+    ("velocity", "level"),
+    [
+        (Velocity(), "clear"),
+        (Velocity(cards_of_customer=1, customers_on_card=1, failures_in_burst=1), "clear"),
+        (Velocity(cards_of_customer=4, customers_on_card=3, failures_in_burst=5), "clear"),
+        (Velocity(cards_of_customer=5), "review"),
+        (Velocity(customers_on_card=4), "review"),
+        (Velocity(failures_in_burst=6), "review"),
+        (Velocity(cards_of_customer=5, customers_on_card=4, failures_in_burst=6), "block"),
+    ],
+)
+def test_velocity(velocity: Velocity, level: str) -> None:
+    assert assess(Risk(), SOFT, FraudSignals(velocity=velocity)).level == level
+
+
+def test_a_card_from_abroad_is_noted_and_does_not_hold_anybody() -> None:
+    answer = assess(facts("US", "de"), SOFT)
+    assert (answer.level, answer.score, answer.reasons) == ("clear", 10, ("the card is from US, the customer from DE",))
+    for same in (facts("DE", "de"), facts(None, "DE"), facts("DE", None)):
+        assert assess(same, SOFT).score == 0
+
+
+def test_no_rules_lift_a_dispute_a_warning_or_a_decline_as_fraud() -> None:
+    assert assess(Risk(disputed=True), SOFT, rules=BLIND).level is FraudLevel.BLOCK
+    assert assess(Risk(early_warning=True), SOFT, rules=BLIND).level is FraudLevel.BLOCK
+    assert assess(Risk(), declined(Cause.FRAUD), rules=BLIND).level is FraudLevel.REVIEW
+    assert assess(Risk(level="highest"), SOFT, rules=BLIND).level is FraudLevel.CLEAR
+
+
+def test_a_scorer_adds_its_points_and_its_words() -> None:
+    signals = FraudSignals(scorer="acme", answer=ScorerAnswer(score=55, reasons=("odd hours",)))
+    answer = assess(Risk(), SOFT, signals)
+    assert (answer.level, answer.score, answer.reasons) == ("review", 55, ("acme gives 55: odd hours",))
+
+
+def test_the_providers_score_counts_only_where_the_policy_says_so() -> None:
+    assert assess(Risk(score=99), SOFT).level is FraudLevel.CLEAR
+    assert assess(Risk(score=80), SOFT, rules=FraudRules(provider_score_min=80)).level is FraudLevel.REVIEW
+
+
+def test_the_shipped_file_says_what_the_defaults_are(shipped: Policy) -> None:
+    assert shipped.fraud == FraudRules()
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("review_at = 101", ":1: fraud.review_at: "),
+        ("review_at = 90\nblock_at = 80", ":1: fraud.review_at: 90 is above block_at, which is 80"),
+        ('window = "soon"', ":1: fraud.window: 'soon' is no length"),
+        ('window = "91d"', ":1: fraud.window: 91d is longer than 90d"),
+        ("scorer_timeout_ms = 5000", ":1: fraud.scorer_timeout_ms: "),
+        ("velocity = 3", ":1: fraud.velocity: Extra inputs"),
+        ("scores = { disputed = 0 }", ":1: fraud.scores.disputed"),
+    ],
+)
+def test_a_mistake_names_its_line(shipped_text: str, line: str, complaint: str) -> None:
+    before, rest = shipped_text.split("[fraud]\n", 1)
+    text = f"{before}[fraud]\n{line}\n[overrides]{rest.split('[overrides]')[1]}"
+    number = before.count("\n") + 1
+    with pytest.raises(InvalidPolicy) as caught:
+        parse(text, "p.toml")
+    said, _, what = complaint[1:].partition(": ")
+    assert str(caught.value).startswith(f"p.toml:{number + int(said)}: {what}"), caught.value
