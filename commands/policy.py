@@ -10,6 +10,7 @@ from rich.table import Table
 import catalog
 from api.summary import compared
 from commands.database import address
+from core.classifier.taxonomy import Cause
 from core.errors import InvalidPolicy
 from core.rates import Interval
 from core.report import ArmReport
@@ -33,9 +34,10 @@ def warnings(policy: Policy) -> list[str]:
     """What is allowed and yet most likely a mistake."""
     providers = installed({})
     tables = catalog.tables({name: one.decline_codes for name, one in providers.items()})
-    known = {f"{provider}.{code}".lower() for provider, _, code in tables.providers}
-    known |= {f"{network}.{code}".lower() for network, code in tables.networks}
-    unknown = [f"overrides.{key}: no table knows this code" for key in policy.overrides if key not in known]
+    rows = (*tables.providers.values(), *tables.networks.values())
+    known = {f"{row.table}.{row.code}".lower() for row in rows if row.cause is not Cause.STOP_INSTRUCTION}
+    said = "no table has such a row that may be changed; a code that all networks share is written any.CODE"
+    unknown = [f"overrides.{key}: {said}" for key in policy.overrides if key not in known]
     scorer = policy.fraud.scorer
     if scorer and scorer not in catalog.fraud_scorers():
         unknown.append(f"fraud.scorer: {scorer!r} is not installed; payments are assessed without it")

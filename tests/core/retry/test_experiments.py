@@ -14,7 +14,8 @@ from core.retry.decide import Means
 from core.retry.experiments import HOLDOUT, Assignment, assign, bucket
 from core.retry.policy import Policy, StrategyFactory, parse
 from tests.support.builders import HOUR
-from tests.support.story import STRATEGIES, Story, declined
+from tests.support.gateway import declined
+from tests.support.story import STRATEGIES, Story
 
 EXPERIMENT = """
 [experiments.patience]

@@ -1,0 +1,96 @@
+"""`pri policy`, `pri experiments`, and a recorded decision derived again."""
+
+import asyncio
+import json
+from pathlib import Path
+
+from core.classifier.taxonomy import Cause
+from core.events import Event, EventType
+from db.repositories import event_log
+from db.session import Database
+from settings import SHIPPED_POLICY
+from tests.commands.conftest import Pri
+from tests.db.conftest import Addresses
+from tests.db.stories import NOW, blank, event, failed
+from tests.support.story import NEW, Story
+
+
+def test_the_shipped_policy_is_right(pri: Pri) -> None:
+    answer = pri("policy", "check", str(SHIPPED_POLICY))
+    assert (answer.code, answer.err) == (0, "")
+    assert "right, version " in answer.out
+
+
+def test_a_mistake_is_one_line_with_its_place(pri: Pri, tmp_path: Path) -> None:
+    file = tmp_path / "p.toml"
+    file.write_text(SHIPPED_POLICY.read_text().replace("review_at = 40", "review_at = 400"))
+    assert "p.toml:" in (complaint := pri("policy", "check", str(file)).complaint())
+    assert "fraud.review_at" in complaint
+    assert "nowhere.toml" in pri("policy", "check", str(tmp_path / "nowhere.toml")).complaint()
+
+
+def test_what_is_merely_strange_is_a_warning(pri: Pri, tmp_path: Path) -> None:
+    file = tmp_path / "p.toml"
+    text = SHIPPED_POLICY.read_text().replace('# scorer = "NAME"', 'scorer = "acme"')
+    file.write_text(
+        text.replace("[overrides]", '[overrides]\n"stripe.no_such_code" = "GENERIC"\n"visa.1A" = "GENERIC"')
+    )
+    answer = pri("policy", "check", str(file))
+    assert answer.code == 0
+    first, second = answer.err.splitlines()
+    assert "overrides.stripe.no_such_code" in first
+    assert "'acme' is not installed" in second
+
+
+def test_show_prints_what_is_understood(pri: Pri) -> None:
+    told = json.loads(pri("policy", "show").out)
+    assert [one["name"] for one in told["segments"]] == ["high_value", "new_customer", "loyal", "default"]
+    assert told["fraud"]["scores"]["burst"] == 40
+    assert {one["campaign"] for one in told["segments"]} == {"default"}
+
+
+def test_a_decision_is_derived_again_from_its_row(pri: Pri, addresses: Addresses) -> None:
+    story = Story().fails(Cause.GENERIC)
+
+    async def write() -> None:
+        database = Database(addresses.writer)
+        async with database.begin() as session:
+            await event_log.append(
+                session, NEW, [Event(**row.model_dump(include=set(Event.model_fields))) for row in story.records], NOW
+            )
+        await database.close()
+
+    asyncio.run(write())
+    name, given = NEW.recovery_id, {"DATABASE_URL": addresses.writer}
+    told = {
+        row.type: json.loads(pri("explain", name, str(row.sequence), "--json", **given).out) for row in story.records
+    }
+    assert told[EventType.RETRY_PLANNED]["agrees"] is True
+    assert told[EventType.FRAUD_ASSESSED]["agrees"] is True
+    assert told[EventType.PAYMENT_FAILED]["agrees"] is None
+    assert "agrees" in pri("explain", name, "5", **given).out
+    assert "no row 99" in pri("explain", name, "99", **given).complaint()
+
+
+def test_wrong_usage_is_told_as_such(pri: Pri) -> None:
+    for words in ((), ("recovery-x",), ("--provider", "stripe")):
+        assert pri("explain", *words).code == 2
+
+
+def test_experiments_side_by_side(pri: Pri, addresses: Addresses) -> None:
+    given = {"DATABASE_URL": addresses.writer}
+    assert "no recovery is part" in pri("experiments", **given).out
+
+    async def write() -> None:
+        database = Database(addresses.writer)
+        for number, arm in enumerate(("holdout", "patient")):
+            rows = [event(EventType.CUSTOMER_SEGMENTED, experiment="p", arm=arm), event(EventType.PAID_ELSEWHERE)]
+            opened = [failed(event_id=f"evt_exp_{number}")]
+            async with database.begin() as session:
+                await event_log.append(session, blank(f"in_exp_{number}"), [*opened, *rows], NOW)
+        await database.close()
+
+    asyncio.run(write())
+    told = json.loads(pri("experiments", "--days", "3650", "--json", **given).out)
+    assert [one["arm"] for one in told["EUR"]] == ["holdout", "patient"]
+    assert "patient" in pri("experiments", "--days", "3650", **given).out
