@@ -58,8 +58,7 @@ class TemporalRecoveries:
         try:
             return await asyncio.wait_for(_updated(handle, command), patience.total_seconds())
         except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
-            await _reached(handle.signal(MESSAGES[command.action], command))
-            return None
+            return await _left(handle, command)
 
     async def relay_soon(self) -> None:
         """Have the relay pass over the inbox now instead of at its next turn."""
@@ -92,12 +91,26 @@ class TemporalRecoveries:
             raise
 
 
-async def _updated(handle: "WorkflowHandle[object, object]", command: Command) -> RecoveryStatus:
+async def _left(handle: "WorkflowHandle[object, object]", command: Command) -> RecoveryStatus | None:
+    """Leave the wish as a signal; where the recovery ended meanwhile, perhaps by this very wish, say what it said."""
     try:
-        answer = await handle.execute_update(
-            MESSAGES[command.action], command, id=command.request_id, result_type=RecoveryStatus
-        )
-        return RecoveryStatus.model_validate(answer)
+        await _reached(handle.signal(MESSAGES[command.action], command))
+        return None
+    except NotFound:
+        if command.request_id is None:
+            raise
+    return await _told(handle.get_update_handle(command.request_id, result_type=RecoveryStatus).result())
+
+
+async def _updated(handle: "WorkflowHandle[object, object]", command: Command) -> RecoveryStatus:
+    update = MESSAGES[command.action]
+    return await _told(handle.execute_update(update, command, id=command.request_id, result_type=RecoveryStatus))
+
+
+async def _told(answer: Awaitable[object]) -> RecoveryStatus:
+    """What an update answers. Raises Refused, NotFound, EngineUnavailable."""
+    try:
+        return RecoveryStatus.model_validate(await answer)
     except WorkflowUpdateFailedError as failed:
         raise _refusal(failed) from failed
     except RPCError as error:
