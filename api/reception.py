@@ -21,7 +21,7 @@ from intake.known import FAILURES
 from intake.relay import settle
 from providers.base import Webhooks
 
-STORE_WITHIN: Final = timedelta(seconds=1.8)
+STORE_WITHIN: Final = timedelta(seconds=4)
 """A sender must hear soon that we can't store it, and send again."""
 ANSWER_WITHIN: Final = timedelta(milliseconds=250)
 """What a sender waits for the delivery; it goes on behind the answer."""

@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -270,10 +271,19 @@ async def gone(work: Callable[[], Awaitable[Any]]) -> Any:
     return await work(), time.perf_counter() - started
 
 
-@pytest.mark.parametrize("address", ["postgresql://nobody@127.0.0.1:1/none", "postgresql://nobody@10.255.255.1/none"])
-async def test_without_a_database_the_sender_hears_soon(address: str, recoveries: FakeRecoveries) -> None:
-    """A closed port, and a host that never answers."""
-    database = Database(address)
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A port where connections are taken and nobody ever says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening.getsockname()[1]
+
+
+@pytest.mark.parametrize("silent", [False, True])
+async def test_without_a_database_the_sender_hears_soon(
+    silent: bool, silent_port: int, recoveries: FakeRecoveries
+) -> None:
+    """A closed port, and a server that never answers."""
+    database = Database(f"postgresql://nobody@127.0.0.1:{silent_port if silent else 1}/none")
     async with opened(application(database, recoveries), database, recoveries) as house:
         answer, seconds = await gone(lambda: house.send(failed(unique("in"))))
     await database.close()
