@@ -8,11 +8,12 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from api import health, operations, problems, recoveries, summary, webhooks
+from api import credentials, health, operations, problems, recoveries, summary, webhooks
 from api.background import Background
 from api.deps import Clock, Parts
 from api.health import Check, Counts, database_checks
 from api.middleware import BodyLimit, ExactPaths, Observed
+from catalog import NetworkLimits, PolicyFile
 from db.session import Database
 from intake.recoveries import Recoveries
 from observability.metrics import create_metrics
@@ -47,6 +48,7 @@ def create_app(
         clock=clock,
         metrics=create_metrics(),
         background=Background(),
+        network_rules=NetworkLimits(PolicyFile(settings.policy_file)).current,
     )
     app = FastAPI(
         title="Payments Risk Intelligence",
@@ -63,8 +65,8 @@ def create_app(
 
 
 def _assemble(app: FastAPI, parts: Parts) -> None:
-    for router in (webhooks.router, recoveries.router, operations.router, summary.router, health.router):
-        app.include_router(router)
+    for part in (webhooks, recoveries, operations, credentials, summary, health):
+        app.include_router(part.router)
     problems.install(app)
     # The last one added is the outermost: every answer is measured, and no path is routed before it is exact.
     app.add_middleware(BodyLimit)

@@ -10,6 +10,7 @@ from fastapi import Depends, Path, Request
 
 from api.background import Background
 from core.errors import NotFound
+from core.retry.network_rules import NetworkRules
 from db.session import Database
 from intake.recoveries import Recoveries
 from observability.metrics import Metrics
@@ -32,6 +33,8 @@ class Parts:
     clock: Clock
     metrics: Metrics
     background: Background
+    network_rules: Callable[[], NetworkRules]
+    """Those that hold now."""
 
 
 def parts(request: Request) -> Parts:
@@ -52,13 +55,18 @@ def _invoice(invoice_id: Annotated[str, Path(description="the provider's invoice
     return _plain(invoice_id)
 
 
-def _plain(segment: str) -> str:
+def _fingerprint(fingerprint: Annotated[str, Path(description="the provider's, percent-encoded")]) -> str:
+    return _plain(fingerprint, "credential")
+
+
+def _plain(segment: str, kind: str = "recovery") -> str:
     """A path segment decoded; see `api.middleware.ExactPaths`. Raises NotFound for what no id can be."""
     text = unquote(segment)
     if "\x00" in text or len(text) > 500:
-        raise NotFound("There is no recovery of that name.")
+        raise NotFound(f"There is no {kind} of that name.")
     return text
 
 
 ProviderName = Annotated[str, Depends(_provider)]
 InvoiceId = Annotated[str, Depends(_invoice)]
+Fingerprint = Annotated[str, Depends(_fingerprint)]

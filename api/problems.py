@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from core.errors import (
     EngineUnavailable,
     InvalidInput,
+    InvalidPolicy,
     NotFound,
     ProviderUnavailable,
     RecoveryError,
@@ -88,6 +89,7 @@ _STATUS: Final[tuple[tuple[type[RecoveryError], int, str], ...]] = (
     (StoreUnavailable, 503, "database_unavailable"),
     (EngineUnavailable, 503, "temporal_unavailable"),
     (ProviderUnavailable, 503, "provider_unavailable"),
+    (InvalidPolicy, 503, "policy_invalid"),
     (InvalidInput, 422, "invalid_input"),
 )
 

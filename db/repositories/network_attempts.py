@@ -84,6 +84,21 @@ async def latest(session: Session, provider: str, fingerprint: str) -> tuple[Led
     return tuple(LedgerEntry.model_validate(dict(row)) for row in (await session.execute(query)).mappings())
 
 
+async def provider_of(session: Session, fingerprint: str) -> str | None:
+    """The provider whose try of this card is the newest."""
+    query = select(table.c.provider).where(table.c.fingerprint == fingerprint).order_by(table.c.at.desc()).limit(1)
+    found: str | None = await session.scalar(query)
+    return found
+
+
+async def network_of(session: Session, provider: str, fingerprint: str) -> str | None:
+    """The card's network as its newest try that knows it says."""
+    mine = (table.c.provider == provider, table.c.fingerprint == fingerprint, table.c.network.is_not(None))
+    query = select(table.c.network).where(*mine).order_by(table.c.at.desc(), table.c.key.desc()).limit(1)
+    found: str | None = await session.scalar(query)
+    return found
+
+
 async def fees(session: Session, since: datetime, until: datetime, currency: str) -> Fees:
     """Fees of all cards from `since` on and before `until`, in this currency."""
     period = (table.c.at >= since, table.c.at < until, func.upper(table.c.fee_currency) == currency.upper())

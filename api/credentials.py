@@ -1,0 +1,129 @@
+"""The attempt ledger of one card: how far the networks' limits are used, and what the tries cost."""
+
+from datetime import datetime
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, Field
+
+from api.auth import Scope, require
+from api.deps import Fingerprint, PartsDep
+from api.problems import responses
+from core.errors import NotFound
+from core.retry.network_rules import Credential, LedgerEntry, Spent, Verdict, Window, judge
+from db.repositories import network_attempts
+
+router: Final = APIRouter(
+    prefix="/v1/credentials",
+    tags=["credentials"],
+    dependencies=[Depends(require(Scope.READ))],
+    responses=responses(401, 403, 404, 422, 503),
+)
+Provider = Annotated[
+    str | None,
+    Query(min_length=1, max_length=255, pattern=r"^[^\x00]*$", description="the one that saw it last if left out"),
+]
+
+
+class RuleView(BaseModel):
+    """One limit of the card's network as it stands now."""
+
+    name: str = Field(description="as in `[network_limits]` of the policy file")
+    window_seconds: int
+    allowed: int
+    used: int
+    left: int
+    frees_up_at: datetime | None = Field(description="when a try is possible again; null: now")
+    per_amount: bool = Field(description="whether only tries of `amount` are counted")
+    source: str
+
+
+class AttemptView(BaseModel):
+    """One try, or one that was held back. Amount in minor units."""
+
+    at: datetime
+    recovery_id: str
+    invoice_id: str
+    trigger: str
+    outcome: Spent
+    code: str | None
+    network_code: str | None
+    network_advice: str | None
+    amount: int
+    currency: str
+
+
+class FeesView(BaseModel):
+    """Network fees in minor units of one currency."""
+
+    currency: str
+    caused: int
+    avoided: int
+
+
+class CredentialView(BaseModel):
+    """One card of one provider account, by fingerprint."""
+
+    fingerprint: str
+    provider: str
+    network: str | None
+    amount: int = Field(description="of its newest try: what limits per amount are counted for")
+    currency: str
+    allowed: bool = Field(description="whether one more try is allowed now")
+    never_again: str | None = Field(description="why it is never to be tried again")
+    rules: list[RuleView]
+    attempts: list[AttemptView] = Field(description="the newest 20, newest first")
+    fees: list[FeesView]
+
+
+@router.get("/{fingerprint}", summary="The attempt ledger of one card")
+async def credential(fingerprint: Fingerprint, parts: PartsDep, provider: Provider = None) -> CredentialView:
+    """What the card networks still allow, per rule, over all invoices of one provider account."""
+    rules, now = parts.network_rules(), parts.clock()
+    async with parts.database.begin() as session:
+        owner = provider or await network_attempts.provider_of(session, fingerprint)
+        newest = await network_attempts.latest(session, owner, fingerprint) if owner else ()
+        if not newest:
+            raise NotFound("There is no credential of that fingerprint.")
+        network = await network_attempts.network_of(session, newest[0].provider, fingerprint)
+        card = _card(newest[0], fingerprint, network)
+        tries = await network_attempts.tries(session, card, rules, now)
+        fees = await network_attempts.fees_of(session, card.provider, fingerprint)
+    costs = [FeesView(**one.model_dump()) for one in fees]
+    return _shown(card, judge(rules, card, tries, now), newest, costs)
+
+
+def _card(newest: LedgerEntry, fingerprint: str, network: str | None) -> Credential:
+    return Credential(
+        provider=newest.provider,
+        recovery_id=newest.recovery_id,
+        fingerprint=fingerprint,
+        network=network,
+        amount=newest.amount,
+        currency=newest.currency,
+    )
+
+
+def _shown(card: Credential, verdict: Verdict, newest: tuple[LedgerEntry, ...], fees: list[FeesView]) -> CredentialView:
+    return CredentialView(
+        **card.model_dump(include={"fingerprint", "provider", "network", "amount", "currency"}),
+        allowed=verdict.allowed,
+        never_again=verdict.never,
+        rules=[_rule(window) for window in verdict.windows],
+        attempts=[_attempt(entry) for entry in newest],
+        fees=fees,
+    )
+
+
+def _rule(window: Window) -> RuleView:
+    return RuleView(
+        **window.model_dump(include={"allowed", "used", "left", "per_amount", "source"}),
+        name=window.rule,
+        window_seconds=window.seconds,
+        frees_up_at=window.free_at,
+    )
+
+
+def _attempt(entry: LedgerEntry) -> AttemptView:
+    invoice = entry.recovery_id.removeprefix(f"recovery-{entry.provider}-")
+    return AttemptView(**entry.model_dump(include=set(AttemptView.model_fields)), invoice_id=invoice)
