@@ -5,6 +5,7 @@ import contextlib
 import signal
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
+from typing import Final
 
 import structlog
 import uvicorn
@@ -22,6 +23,8 @@ from settings import Settings, environment
 from workflows.client import connect
 from workflows.handles import TemporalRecoveries
 
+KEEP_ALIVE_SECONDS: Final = 75
+"""Longer than clients and proxies keep idle connections, so that none is closed just as it is used again."""
 SHUTDOWN_SECONDS = 8
 """For requests under way; `pri dev` waits ten."""
 
@@ -44,6 +47,7 @@ async def serve(settings: Settings) -> None:
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
         )
         await Server(config).serve()
 

@@ -21,6 +21,7 @@ from api.views import RecoveryView
 from core.contracts import Action, Command, RecoveryStatus
 from core.errors import EngineUnavailable, NotFound, Refused, RunClosed
 from core.ids import recovery_id
+from core.retry.recovery import Recovery
 from db.repositories import operators
 from intake.known import Known
 
@@ -162,6 +163,11 @@ async def _asked(parts: Parts, provider: str, invoice_id: str, wish: Command) ->
     name = recovery_id(provider, invoice_id)
     try:
         return await parts.recoveries.ask(name, wish, PATIENCE)
+    except Refused as refusal:
+        # The log knows of an end a moment before the workflow does.
+        if refusal.code == "in_flight":
+            _refuse_ended(await Known(parts.database).recovery(name))
+        raise
     except NotFound:
         await _revive(parts, provider, invoice_id)
     try:
@@ -173,8 +179,7 @@ async def _asked(parts: Parts, provider: str, invoice_id: str, wish: Command) ->
 async def _revive(parts: Parts, provider: str, invoice_id: str) -> None:
     known = Known(parts.database)
     stored = await known.recovery(recovery_id(provider, invoice_id))
-    if stored and stored.stage.final:
-        raise Refused("closed", f"This recovery has ended {stored.state.value}: {stored.close_reason}.")
+    _refuse_ended(stored)
     try:
         if stored:
             await parts.recoveries.resume(provider, invoice_id)
@@ -184,6 +189,11 @@ async def _revive(parts: Parts, provider: str, invoice_id: str) -> None:
             raise NotFound("There is no recovery of that name.")
     except RunClosed:
         raise Refused("closed", "This recovery has ended.") from None
+
+
+def _refuse_ended(stored: Recovery | None) -> None:
+    if stored and stored.stage.final:
+        raise Refused("closed", f"This recovery has ended {stored.state.value}: {stored.close_reason}.")
 
 
 async def _within_cap(asked: Asked) -> None:

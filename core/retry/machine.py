@@ -116,9 +116,12 @@ FAILURES: Final = frozenset({EventType.PAYMENT_FAILED, EventType.CHARGE_DECLINED
 
 
 def written_as(events: Sequence[Event], records: Sequence[Record]) -> bool:
-    """Whether these records begin with these events; else somebody else's rows stand there."""
-    placed = [(record.type, record.occurred_at) for record in records[: len(events)]]
-    return placed == [(event.type, event.occurred_at) for event in events]
+    """Whether these records begin with these events; else rows of a charge stand there, which we didn't know of.
+
+    Told by their types: a workflow task that is lost behind its commit (those of updates often are) is done again at
+    a later time, and finds its own rows with the earlier one.
+    """
+    return [record.type for record in records[: len(events)]] == [event.type for event in events]
 
 
 SETTLE_WAITS: Final = tuple(timedelta(seconds=s) for s in (2, 5, 15, 60, 300, 900, 3600))

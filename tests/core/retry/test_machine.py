@@ -7,7 +7,7 @@ import pytest
 from core.classifier.taxonomy import Cause
 from core.contracts import Action, Command
 from core.errors import Refused
-from core.events import EventType, State, Trigger, moment
+from core.events import Event, EventType, State, Trigger, moment
 from core.payments import EventKind, InvoiceStatus, Risk
 from core.retry.machine import (
     LATE_BY,
@@ -21,7 +21,9 @@ from core.retry.machine import (
     Wait,
     fold,
     next_step,
+    place_all,
     settle_wait,
+    written_as,
 )
 from core.retry.reactions import commanded, opening
 from core.retry.recovery import Recovery
@@ -259,3 +261,13 @@ def test_a_review_is_not_lost_by_a_word_that_is_no_decision() -> None:
     with pytest.raises(Refused):
         story.asked(Action.REVIEW, decision="maybe")
     assert story.state() is State.IN_REVIEW
+
+
+def test_rows_are_ours_by_their_types_since_a_repeat_comes_later() -> None:
+    asked = Event(type=EventType.CANCEL_REQUESTED, occurred_at=THEN, data={"actor": "ann"})
+    (first,) = place_all(Recovery(provider="stripe", invoice_id="in_1"), (asked,), THEN)[1][:1]
+    again = asked.model_copy(update={"occurred_at": THEN + HOUR})
+    charge = first.model_copy(update={"type": EventType.CHARGE_REQUESTED})
+    assert written_as((again,), (first,))
+    assert not written_as((again,), (charge, first))
+    assert not written_as((again,), ())
