@@ -30,7 +30,7 @@ async def reach(house: House, method: str, path: str, headers: dict[str, str]) -
 
 
 async def test_the_matrix_of_scopes_and_routes(house: House) -> None:
-    assert len(routes(house)) == 9
+    assert len(routes(house)) == 10
     for method, path in routes(house):
         for scope in Scope:
             answer = await reach(house, method, path, await house.key(scope.value))
