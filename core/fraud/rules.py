@@ -25,9 +25,9 @@ SCORES: Final[Mapping[Signal, int]] = {
     Signal.HIGHEST_RISK: 40,
     Signal.ELEVATED_RISK: 10,
     Signal.PROVIDER_SCORE: 40,
-    Signal.MANY_CARDS: 40,
-    Signal.MANY_CUSTOMERS: 40,
-    Signal.BURST: 40,
+    Signal.MANY_CARDS: 10,
+    Signal.MANY_CUSTOMERS: 10,
+    Signal.BURST: 10,
     Signal.COUNTRY_MISMATCH: 10,
 }
 

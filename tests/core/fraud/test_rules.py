@@ -22,20 +22,31 @@ def facts(card: str | None, home: str | None) -> FailureFacts:
     )
 
 
+STRICT = FraudRules(scores=dict.fromkeys((Signal.MANY_CARDS, Signal.MANY_CUSTOMERS, Signal.BURST), 40))
+
+
 @pytest.mark.parametrize(
-    ("velocity", "level"),
+    ("velocity", "shipped", "strict"),
     [
-        (Velocity(), "clear"),
-        (Velocity(cards_of_customer=1, customers_on_card=1, failures_in_burst=1), "clear"),
-        (Velocity(cards_of_customer=4, customers_on_card=3, failures_in_burst=5), "clear"),
-        (Velocity(cards_of_customer=5), "review"),
-        (Velocity(customers_on_card=4), "review"),
-        (Velocity(failures_in_burst=6), "review"),
-        (Velocity(cards_of_customer=5, customers_on_card=4, failures_in_burst=6), "block"),
+        (Velocity(), 0, "clear"),
+        (Velocity(cards_of_customer=1, customers_on_card=1, failures_in_burst=1), 0, "clear"),
+        (Velocity(cards_of_customer=4, customers_on_card=3, failures_in_burst=5), 0, "clear"),
+        (Velocity(cards_of_customer=5), 10, "review"),
+        (Velocity(customers_on_card=4), 10, "review"),
+        (Velocity(failures_in_burst=6), 10, "review"),
+        (Velocity(cards_of_customer=5, customers_on_card=4, failures_in_burst=6), 30, "block"),
     ],
 )
-def test_velocity(velocity: Velocity, level: str) -> None:
-    assert assess(Risk(), SOFT, FraudSignals(velocity=velocity)).level == level
+def test_velocity(velocity: Velocity, shipped: int, strict: str) -> None:
+    """As shipped it is noted and holds nobody by itself: a customer may have many small invoices."""
+    noted = assess(Risk(), SOFT, FraudSignals(velocity=velocity))
+    assert (noted.level, noted.score) == ("clear", shipped)
+    assert assess(Risk(), SOFT, FraudSignals(velocity=velocity), STRICT).level == strict
+
+
+def test_velocity_together_with_another_signal_holds() -> None:
+    fast = FraudSignals(velocity=Velocity(cards_of_customer=5, customers_on_card=4, failures_in_burst=6))
+    assert assess(Risk(level="elevated"), SOFT, fast).level is FraudLevel.REVIEW
 
 
 def test_a_card_from_abroad_is_noted_and_does_not_hold_anybody() -> None:
