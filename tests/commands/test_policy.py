@@ -45,7 +45,7 @@ def test_what_is_merely_strange_is_a_warning(pri: Pri, tmp_path: Path) -> None:
 def test_show_prints_what_is_understood(pri: Pri) -> None:
     told = json.loads(pri("policy", "show").out)
     assert [one["name"] for one in told["segments"]] == ["high_value", "new_customer", "loyal", "default"]
-    assert told["fraud"]["scores"]["burst"] == 40
+    assert told["fraud"]["scores"]["burst"] == 10
     assert {one["campaign"] for one in told["segments"]} == {"default"}
 
 
