@@ -147,7 +147,10 @@ async def test_late_news_is_kept_once(place: str, database: Database, recoveries
     event = word(EventKind.PAYMENT_FAILED, invoice_id=about.invoice_id, provider_attempt=2)
     verdicts = await asyncio.gather(*(deliver(event, database, recoveries, NOW) for _ in range(4)))
     assert {(v.status, v.recovery_id) for v in verdicts} == {(Status.IGNORED, rid)}
-    assert verdicts[0].reason == "late: this recovery has ended canceled"
+    # Whoever comes after the row was written finds nothing new in it; which of the four is first is nobody's choice.
+    reasons = {verdict.reason for verdict in verdicts}
+    assert "late: this recovery has ended canceled" in reasons
+    assert reasons <= {f"{told}: this recovery has ended canceled" for told in ("late", "nothing new")}
     assert (await rows_of(database, rid)).count("event.late") == 1
     assert not recoveries.running
 
