@@ -8,12 +8,13 @@ from typing import Final
 from activities import pay
 from activities.clock import ActivityClock
 from activities.held import credential, within
-from activities.log import Log, after
+from activities.log import Log
 from catalog import network_rules
 from core.contracts import Charged, ChargeInput
 from core.errors import ProviderUnavailable
 from core.events import Event, EventType, Record, Trigger
 from core.payments import ChargeOrder, ChargeResult, Outcome
+from core.retry.machine import fold
 from core.retry.network_rules import Credential, NetworkRules
 from core.retry.reactions import announced
 from core.retry.recovery import Recovery
@@ -45,7 +46,7 @@ class Attempt:
     async def catch_up(self) -> Recovery:
         """The recovery as the log has it by now: an earlier execution may have come further than its caller knows."""
         self._written = await self._log.since(self._before)
-        return after(self._before, self._written)
+        return fold(self._before, self._written)
 
     async def request(self, order: ChargeInput) -> Recovery:
         """Commit the intention to charge, or what a fresh look at the invoice says against it."""
@@ -59,7 +60,7 @@ class Attempt:
             self._written = await self._reserved(events[-1], now)
         else:
             self._written = await self._log.append(before, events, now)
-        return after(before, self._written)
+        return fold(before, self._written)
 
     async def _reserved(self, request: Event, now: datetime) -> tuple[Record, ...]:
         """The request with one of the card's tries taken in the same transaction, or what the networks say to it."""

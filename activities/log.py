@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Protocol
 
 from core.events import Event, Record
-from core.retry.machine import fold
 from core.retry.network_rules import Credential, LedgerEntry, NetworkRules
 from core.retry.recovery import Recovery
 from db.repositories import event_log, network_attempts
@@ -63,15 +62,10 @@ class StoredLog:
 
     async def since(self, before: Recovery) -> tuple[Record, ...]:
         """What is written behind `before`."""
-        records = await self.all(before.recovery_id)
-        return tuple(record for record in records if record.sequence > before.sequence)
+        async with self._database.begin() as session:
+            return await event_log.load(session, before.recovery_id, first=before.sequence + 1)
 
     async def all(self, recovery_id: str) -> tuple[Record, ...]:
         """The whole log of one recovery."""
         async with self._database.begin() as session:
             return await event_log.load(session, recovery_id)
-
-
-def after(before: Recovery, records: Sequence[Record]) -> Recovery:
-    """The recovery with these records folded in."""
-    return fold(before, records)

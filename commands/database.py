@@ -1,7 +1,8 @@
 """`pri migrate`, `pri audit verify`, `pri keys create`, `pri erase`."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 from rich.console import Console
@@ -22,12 +23,17 @@ from workflows.client import connect
 TEMPORAL_PATIENCE = 10.0
 
 
-def address(settings: Settings) -> str:
-    """DATABASE_URL. Raises InvalidInput where it isn't set."""
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Database]:
+    """The database for one command, closed behind it. Raises InvalidInput where DATABASE_URL isn't set."""
     given = settings.database_url.get_secret_value()
     if not given:
         raise InvalidInput("DATABASE_URL is not set.")
-    return given
+    database = Database(given)
+    try:
+        yield database
+    finally:
+        await database.close()
 
 
 def upgrade(settings: Settings) -> None:
@@ -51,20 +57,17 @@ async def _search_attributes() -> str:
 
 def verify(settings: Settings, recovery_id: str | None) -> AuditReport:
     """Check the hash chains, with a progress bar. Raises NotFound, StoreUnavailable."""
-    report = asyncio.run(_verified(address(settings), recovery_id))
+    report = asyncio.run(_verified(settings, recovery_id))
     if recovery_id and not report.recoveries and report.clean:
         raise NotFound(f"There is no recovery {recovery_id}.")
     return report
 
 
-async def _verified(url: str, recovery_id: str | None) -> AuditReport:
-    database = Database(url)
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("recoveries verified", total=None)
-        try:
+async def _verified(settings: Settings, recovery_id: str | None) -> AuditReport:
+    async with opened(settings) as database:
+        with Progress(console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("recoveries verified", total=None)
             return await audit.verify(database, recovery_id, lambda done: bar.update(task, completed=done))
-        finally:
-            await database.close()
 
 
 def create_key(settings: Settings, name: str, scopes: Sequence[Scope], days: int | None) -> str:
@@ -73,13 +76,9 @@ def create_key(settings: Settings, name: str, scopes: Sequence[Scope], days: int
     expires = now + timedelta(days=days) if days else None
 
     async def create() -> str:
-        database = Database(address(settings))
-        try:
-            async with database.begin() as session:
-                _, plain = await api_keys.create(session, name, scopes, now, expires)
-            return plain
-        finally:
-            await database.close()
+        async with opened(settings) as database, database.begin() as session:
+            _, plain = await api_keys.create(session, name, scopes, now, expires)
+        return plain
 
     return asyncio.run(create())
 
@@ -88,11 +87,7 @@ def erase(settings: Settings, customer_id: str) -> int:
     """Blank what webhooks said about a customer; answers with the number of webhooks."""
 
     async def blank() -> int:
-        database = Database(address(settings))
-        try:
-            async with database.begin() as session:
-                return await inbox.erase_customer(session, customer_id, datetime.now(UTC))
-        finally:
-            await database.close()
+        async with opened(settings) as database, database.begin() as session:
+            return await inbox.erase_customer(session, customer_id, datetime.now(UTC))
 
     return asyncio.run(blank())

@@ -3,7 +3,7 @@
 import asyncio
 
 import catalog
-from commands.database import address
+from commands.database import opened
 from core.classifier.classify import classify
 from core.classifier.taxonomy import Classification
 from core.errors import InvalidInput, NotFound
@@ -12,7 +12,6 @@ from core.payments import Failure
 from core.retry.recheck import CHECKED, recheck
 from core.retry.rederive import Rederived, rederive
 from db.repositories import event_log
-from db.session import Database
 from providers.base import installed
 from settings import Settings
 
@@ -28,7 +27,7 @@ def explained(provider: str, failure: Failure) -> Classification:
 
 def derived_again(settings: Settings, recovery_id: str, sequence: int) -> tuple[Record, Rederived]:
     """The row and how it compares with the same decision made now. Raises NotFound, StoreUnavailable."""
-    record, provider = asyncio.run(_row(address(settings), recovery_id, sequence))
+    record, provider = asyncio.run(_row(settings, recovery_id, sequence))
     strategies = catalog.strategies()
     policy = catalog.PolicyFile(settings.policy_file, strategies).current()
     if record.type in CHECKED:
@@ -37,13 +36,9 @@ def derived_again(settings: Settings, recovery_id: str, sequence: int) -> tuple[
     return record, rederive(record, provider, strategies, policy, tables)
 
 
-async def _row(url: str, recovery_id: str, sequence: int) -> tuple[Record, str]:
-    database = Database(url)
-    try:
-        async with database.begin() as session:
-            rows = await event_log.rows(session, recovery_id)
-    finally:
-        await database.close()
+async def _row(settings: Settings, recovery_id: str, sequence: int) -> tuple[Record, str]:
+    async with opened(settings) as database, database.begin() as session:
+        rows = await event_log.rows(session, recovery_id)
     found = next((row for row in rows if row["sequence"] == sequence), None)
     if found is None:
         raise NotFound(f"There is no row {sequence} of {recovery_id}.")

@@ -9,14 +9,13 @@ from rich.table import Table
 
 import catalog
 from api.summary import compared
-from commands.database import address
+from commands.database import opened
 from core.classifier.taxonomy import Cause
 from core.errors import InvalidPolicy
 from core.rates import Interval
 from core.report import ArmReport
 from core.retry.policy import Policy, parse
 from db.repositories.summary import sums
-from db.session import Database
 from providers.base import installed
 from settings import Settings
 
@@ -51,15 +50,12 @@ def shown(policy: Policy) -> Mapping[str, object]:
 
 async def arms(settings: Settings, days: int) -> dict[str, tuple[ArmReport, ...]]:
     """The arms of every experiment by currency, over recoveries that opened in the last days."""
-    database, now = Database(address(settings)), datetime.now(UTC)
+    now = datetime.now(UTC)
     since = now - timedelta(days=days)
-    try:
-        async with database.begin() as session:
-            names = [one.keys[0] or "" for one in await sums(session, ("currency",), since, now)]
-            found = {name: compared(await sums(session, ("experiment", "arm"), since, now, name)) for name in names}
-        return {name: reports for name, reports in found.items() if reports}
-    finally:
-        await database.close()
+    async with opened(settings) as database, database.begin() as session:
+        names = [one.keys[0] or "" for one in await sums(session, ("currency",), since, now)]
+        found = {name: compared(await sums(session, ("experiment", "arm"), since, now, name)) for name in names}
+    return {name: reports for name, reports in found.items() if reports}
 
 
 def experiments(settings: Settings, days: int) -> dict[str, tuple[ArmReport, ...]]:

@@ -91,9 +91,9 @@ async def append_late(
     return (await _write(session, recovery, stored[-1], [_storable(late)], now))[-1]
 
 
-async def load(session: Session, recovery_id: str) -> tuple[Record, ...]:
-    """All records of a recovery in sequence order; empty when there is none."""
-    return tuple(map(record_of, await _read(session, recovery_id, 1)))
+async def load(session: Session, recovery_id: str, first: int = 1) -> tuple[Record, ...]:
+    """The records of a recovery from the sequence `first` on, in order; empty when there is none."""
+    return tuple(map(record_of, await _read(session, recovery_id, first)))
 
 
 async def recovery(session: Session, recovery_id: str) -> Recovery | None:

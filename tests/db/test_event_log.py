@@ -83,7 +83,7 @@ async def test_fifty_that_go_on_at_once_leave_no_gap(database: Database) -> None
 
     async def run(racer: int) -> None:
         recovery = opened
-        for _ in range(4):
+        while recovery.sequence < 4:
             recovery = machine.fold(recovery, await append(database, recovery, failed(racer=racer)))
 
     await asyncio.gather(*(run(racer) for racer in range(50)))
