@@ -5,15 +5,15 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
-from activities import pay
 from activities.clock import ActivityClock
-from activities.held import credential, within
 from activities.log import Log
 from catalog import network_rules
 from core.contracts import Charged, ChargeInput
 from core.errors import ProviderUnavailable
 from core.events import Event, EventType, Record, Trigger
 from core.payments import ChargeOrder, ChargeResult, Outcome
+from core.retry import pay
+from core.retry.held import credential, within
 from core.retry.machine import fold
 from core.retry.network_rules import Credential, NetworkRules
 from core.retry.reactions import announced

@@ -11,7 +11,6 @@ from datetime import datetime
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities import pay
 from activities.attempt import Attempt
 from activities.clock import ActivityClock
 from activities.heartbeat import beating
@@ -20,6 +19,7 @@ from catalog import network_rules
 from core.contracts import Charged, ChargeInput, ReadInput, SettleInput
 from core.errors import ProviderUnavailable
 from core.payments import FailureFacts
+from core.retry import pay
 from core.retry.network_rules import NetworkRules
 from core.retry.reactions import announced
 from core.retry.recovery import Recovery

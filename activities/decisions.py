@@ -3,7 +3,6 @@ thousands of recoveries sleep: the answers are in the history.
 """
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from typing import Final
 
 import structlog
@@ -20,12 +19,12 @@ from core.contracts import ClassifyInput, PlanInput, SegmentInput, Written
 from core.errors import RecoveryError
 from core.events import Event
 from core.fraud.assess import assess
-from core.payments import FailureFacts
 from core.retry.arms import armed, assigned
 from core.retry.decide import Findings, Means, decide
 from core.retry.network_plan import found_card, within_network
 from core.retry.pace import Pace
 from core.retry.policy import Policy, StrategyFactory
+from core.segmentation.profile import profile_of
 from core.segmentation.segment import CustomerProfile, Segment, segment
 from db.repositories.history import CustomerHistory, customer_history
 from db.session import Database
@@ -153,17 +152,3 @@ class Decisions:
 def _armed(means: Means, given: PlanInput) -> Policy:
     """The policy as this recovery's arm of an experiment sees it."""
     return armed(means.policy, assigned(means.policy, given.recovery, given.facts))
-
-
-def profile_of(facts: FailureFacts, now: datetime) -> CustomerProfile:
-    """The part of the profile that the provider knows."""
-    customer, created = facts.customer, facts.customer.created_at if facts.customer else None
-    return CustomerProfile(
-        invoice_amount=facts.invoice.amount_due or None,
-        currency=facts.invoice.currency or None,
-        recurring_revenue=facts.invoice.recurring_revenue,
-        country=customer.country if customer else None,
-        card_country=facts.card.country,
-        time_zone=customer.time_zone if customer else None,
-        tenure_days=max((now - created).days, 0) if created else None,
-    )

@@ -8,7 +8,7 @@ from typing import Final
 
 import structlog
 
-from activities.calendars import calendar_for
+from catalog.calendars import calendar_for
 from core.contracts import PlanInput
 from core.retry.needs import needs
 from core.retry.policy import Policy, StrategyFactory

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 import catalog
-from activities.calendars import calendar_for
+from catalog.calendars import calendar_for
 from core.classifier.classify import classify
 from core.classifier.tables import Tables
 from core.classifier.taxonomy import Cause

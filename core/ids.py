@@ -31,8 +31,12 @@ def spread(invoice_id: str, attempt: int) -> int:
     Seeds jitter: an outage of an issuer must not turn into all retries at one moment, yet a plan must be
     computable again by anybody, also on arrays.
     """
-    seed = int.from_bytes(hashlib.blake2b(invoice_id.encode(), digest_size=4).digest(), "big")
-    mixed = (seed ^ (attempt * 0x9E3779B1)) & 0xFFFFFFFF
+    mixed = (spread_seed(invoice_id) ^ (attempt * 0x9E3779B1)) & 0xFFFFFFFF
     mixed = ((mixed ^ (mixed >> 16)) * 0x85EBCA6B) & 0xFFFFFFFF
     mixed = ((mixed ^ (mixed >> 13)) * 0xC2B2AE35) & 0xFFFFFFFF
     return mixed ^ (mixed >> 16)
+
+
+def spread_seed(invoice_id: str) -> int:
+    """The 32 bits of an invoice that `spread` mixes its attempts into."""
+    return int.from_bytes(hashlib.blake2b(invoice_id.encode(), digest_size=4).digest(), "big")

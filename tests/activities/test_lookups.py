@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from activities import lookups
-from activities.calendars import MAIN_ZONES, calendar_for
 from activities.lookups import Learnt
+from catalog.calendars import MAIN_ZONES, calendar_for
 from core.classifier.taxonomy import Cause
 from core.errors import StoreUnavailable
 from core.retry.strategies.experience import Cell

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from activities import pay
 from core.classifier.taxonomy import Cause, Classification
 from core.contracts import Action, ChargeInput, Command
 from core.events import Event, EventType, Record, State, Trigger
@@ -21,6 +20,7 @@ from core.payments import (
     ProviderEvent,
     Risk,
 )
+from core.retry import pay
 from core.retry.decide import Findings, Means, decide
 from core.retry.machine import Charge, Step, next_step, place_all
 from core.retry.policy import StrategyFactory, parse

@@ -9,6 +9,8 @@ from core.retry.strategies.fixed_ladder import FixedLadder
 class AdviceDriven:
     """`delays` (or `preset`) and `jitter_percent` of a ladder for failures that come without an asked wait."""
 
+    shared = True
+
     def __init__(self, delays: Sequence[str] | None = None, jitter_percent: int = 0, preset: str | None = None) -> None:
         self._ladder = FixedLadder(delays=delays, jitter_percent=jitter_percent, preset=preset)
 
@@ -18,4 +20,4 @@ class AdviceDriven:
         if asked is None or asked <= 0:
             return self._ladder.propose(situation)
         why = f"asked to wait {asked} s by the network or the provider"
-        return Proposal(delay_seconds=asked, why=why, late_ends=True)
+        return Proposal(delay_seconds=asked, why=why, steady_seconds=asked, late_ends=True)

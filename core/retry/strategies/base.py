@@ -50,6 +50,10 @@ class Proposal(Value):
 
     delay_seconds: int
     why: str
+    steady_seconds: int | None = None
+    """The delay without this invoice's own share of the jitter; None where every invoice has to be asked about."""
+    jitter_seconds: int = 0
+    """The most that such a share can be."""
     late_ends: bool = False
     """Beyond the window this is the end, as of a ladder's rung; else it is taken for a mistake."""
 
@@ -58,8 +62,10 @@ class RetryStrategy(Protocol):
     """A pure rule for the next retry. Registered by an entry point in the group `pri.strategies`.
 
     The entry point is a class that is made with the strategy's own table of the policy file as keyword arguments
-    and raises InvalidPolicy where these don't fit. Optional class attributes: `needs`, a set of Need, and
-    `waits_for_method = True`, where None means that the recovery waits for another payment method.
+    and raises InvalidPolicy where these don't fit. Optional class attributes: `needs`, a set of Need;
+    `waits_for_method = True`, where None means that the recovery waits for another payment method; `shared = True`,
+    where answers depend on attempt, cause, segment and asked wait alone, but for the jitter that they tell of: the
+    simulator then asks once for all invoices that are alike.
     """
 
     def propose(self, situation: Situation) -> Proposal | None:

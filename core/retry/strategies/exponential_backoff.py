@@ -9,6 +9,8 @@ from core.retry.strategies.jitter import checked, jittered
 class ExponentialBackoff:
     """`base = "30m"`, `factor_percent = 200` (doubles), `cap = "24h"`: grows until the cap and stays there."""
 
+    shared = True
+
     def __init__(self, base: str, cap: str, factor_percent: int = 200, jitter_percent: int = 0) -> None:
         self._base, self._cap = seconds(base), seconds(cap)
         self._factor = _factor(factor_percent)
@@ -21,8 +23,8 @@ class ExponentialBackoff:
         if situation.attempt < 1:
             return None
         plain = self._plain(situation.attempt)
-        delay = jittered(plain, self._jitter, situation.invoice_id, situation.attempt)
-        return Proposal(delay_seconds=delay, why=f"backs off: {plain} s after failure {situation.attempt}")
+        why = f"backs off: {plain} s after failure {situation.attempt}"
+        return jittered(plain, self._jitter, situation.invoice_id, situation.attempt, why)
 
     def _plain(self, attempt: int) -> int:
         """Step by step in integers, so that it is the same on every machine; ends at the cap after few steps."""

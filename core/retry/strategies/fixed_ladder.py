@@ -12,6 +12,8 @@ from core.retry.strategies.presets import preset_delays
 class FixedLadder:
     """`delays = ["3h", "24h", …]`, or `preset = "polar"`: one rung for each retry, none after the last."""
 
+    shared = True
+
     def __init__(self, delays: Sequence[str] | None = None, jitter_percent: int = 0, preset: str | None = None) -> None:
         if (delays is None) == (preset is None):
             raise InvalidPolicy("a ladder needs either delays or a preset")
@@ -27,10 +29,9 @@ class FixedLadder:
         attempt = situation.attempt
         if not 1 <= attempt <= len(self._delays):
             return None
-        delay = jittered(self._delays[attempt - 1], self._jitter, situation.invoice_id, attempt)
-        rung = f"rung {attempt} of {len(self._delays)}{self._of}"
-        why = f"{rung}: {_words(self._delays[attempt - 1])} after the last failure"
-        return Proposal(delay_seconds=delay, why=why, late_ends=True)
+        plain = self._delays[attempt - 1]
+        why = f"rung {attempt} of {len(self._delays)}{self._of}: {_words(plain)} after the last failure"
+        return jittered(plain, self._jitter, situation.invoice_id, attempt, why, late_ends=True)
 
 
 def _words(length: int) -> str:

@@ -1,7 +1,10 @@
 """Keeps retries of one outage apart, the same way every time."""
 
+from typing import Any
+
 from core.errors import InvalidPolicy
 from core.ids import spread
+from core.retry.strategies.base import Proposal
 
 MAX_PERCENT = 50
 
@@ -13,7 +16,9 @@ def checked(percent: object) -> int:
     return percent
 
 
-def jittered(delay_seconds: int, percent: int, invoice_id: str, attempt: int) -> int:
+def jittered(delay_seconds: int, percent: int, invoice_id: str, attempt: int, why: str, **more: Any) -> Proposal:
     """The delay, later by 0 to `percent` of itself; never earlier. Whole seconds, the same for the same attempt."""
     widest = delay_seconds * percent // 100
-    return delay_seconds + (spread(invoice_id, attempt) * (widest + 1) >> 32)
+    share = spread(invoice_id, attempt) * (widest + 1) >> 32
+    parts = {"steady_seconds": delay_seconds, "jitter_seconds": widest}
+    return Proposal(delay_seconds=delay_seconds + share, why=why, **parts, **more)

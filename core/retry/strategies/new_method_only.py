@@ -7,6 +7,7 @@ class NewMethodOnly:
     """Has no settings. The recovery waits for another payment method as long as the segment lets a customer take."""
 
     waits_for_method = True
+    shared = True
 
     def propose(self, _: Situation) -> Proposal | None:
         """None, always."""

@@ -75,7 +75,8 @@ class Payday:
         if calendar and delay >= DAY:
             later = self._next_morning(situation, calendar, max(delay, situation.earliest_seconds))
             delay = later if situation.window_seconds is None or later <= situation.window_seconds else delay
-        return rung.model_copy(update={"delay_seconds": delay, "why": f"{why}; {rung.why}"})
+        moved = {"steady_seconds": None, "jitter_seconds": 0} if delay != rung.delay_seconds else {}
+        return rung.model_copy(update={"delay_seconds": delay, "why": f"{why}; {rung.why}"} | moved)
 
     def _next_morning(self, situation: Situation, calendar: Calendar, least: int) -> int:
         day = calendar.local(situation.failed_at + timedelta(seconds=least)).date()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from activities.calendars import calendar_for
+from catalog.calendars import calendar_for
 from core.classifier.taxonomy import Cause
 from core.errors import InvalidPolicy
 from core.retry.duration import seconds

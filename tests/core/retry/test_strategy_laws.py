@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import catalog
-from activities.calendars import calendar_for
 from catalog import plugins
+from catalog.calendars import calendar_for
 from core.classifier.taxonomy import Cause
 from core.errors import InvalidPolicy
 from core.events import EventType, State, stamp

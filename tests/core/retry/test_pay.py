@@ -2,9 +2,9 @@
 
 import pytest
 
-from activities import pay
 from core.classifier.taxonomy import Cause
 from core.payments import Card, ChargeResult, CustomerView, Failure, FailureFacts
+from core.retry import pay
 from tests.support.gateway import SUCCEED, UNKNOWN
 from tests.support.story import NOT_CHARGED, OPEN, SOFT, Story, in_flight
 

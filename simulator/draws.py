@@ -1,0 +1,55 @@
+"""Chance that is the same for every policy: numbers drawn by name, not in turn.
+
+A draw is a hash of seed, stream, case and number. So two arms meet the same luck (common random numbers), and a case
+has the same fate whatever chunk, process or order it is simulated in.
+"""
+
+from enum import IntEnum
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Words = NDArray[np.uint64]
+
+_GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
+_FIRST: Final = np.uint64(0xBF58476D1CE4E5B9)
+_SECOND: Final = np.uint64(0x94D049BB133111EB)
+_UNIT: Final = 2.0**-53
+
+
+class Stream(IntEnum):
+    """What is drawn. Numbers, since they are part of every draw: never reuse one."""
+
+    REASON = 1
+    PAYER = 2
+    NETWORK = 3
+    TIME = 4
+    PRIORS = 5
+    SELF_PAID = 6
+    SELF_PAID_AT = 7
+    MESSAGE = 8
+    ANSWER = 9
+    ANSWER_AT = 10
+    CHARGE = 11
+    COUNTRY = 12
+    RESAMPLE = 13
+    NEW_METHOD = 14
+
+
+def uniforms(seed: int, stream: Stream, cases: Words, number: int | Words = 0) -> Floats:
+    """One float in [0, 1) for each case; `number` tells apart the draws of one stream, such as attempts."""
+    with np.errstate(over="ignore"):
+        key = _mixed(np.uint64(seed & 0xFFFFFFFFFFFFFFFF) + np.uint64(stream) * _GOLDEN)
+        named = _mixed(cases + key) + np.asarray(number, dtype=np.uint64) * _GOLDEN
+    return (_mixed(named) >> np.uint64(11)).astype(np.float64) * _UNIT
+
+
+def _mixed(words: Words | np.uint64) -> Words:
+    """SplitMix64's finalizer."""
+    with np.errstate(over="ignore"):
+        mixed = np.asarray(words, dtype=np.uint64) + _GOLDEN
+        mixed = (mixed ^ (mixed >> np.uint64(30))) * _FIRST
+        mixed = (mixed ^ (mixed >> np.uint64(27))) * _SECOND
+        return np.asarray(mixed ^ (mixed >> np.uint64(31)), dtype=np.uint64)

@@ -1,0 +1,27 @@
+"""Where cases and chances come from: a synthetic population, the event log, or a history file."""
+
+from typing import Protocol
+
+from simulator.cases import Cases
+from simulator.outcomes import Outcomes
+
+
+class Source(Protocol):
+    """Yields the same cases for the same range, in whatever order and process it is asked. Can be pickled."""
+
+    name: str
+    """synthetic, history, or the file's name."""
+    currency: str
+    """Amounts of other currencies are not added up."""
+    outcomes: Outcomes
+    notes: tuple[str, ...]
+    """What a reader of the result must know about it, in sentences."""
+
+    def __len__(self) -> int:
+        """How many cases there are."""
+
+    def cases(self, first: int, count: int) -> Cases:
+        """The cases from `first` on."""
+
+    def with_baseline(self, soft: float, hard: float) -> "Source":
+        """The same with other shares of customers who pay by themselves: for the sensitivity sweep."""
