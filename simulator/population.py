@@ -61,13 +61,13 @@ class SyntheticSource:
             f"Nobody has published how many customers pay by themselves; {believed.soft:.0%} after soft and "
             f"{believed.hard:.0%} after hard declines is assumed, and the sweep shows what other values do.",
             "Messages are the same for every policy; a campaign's effect can't be compared here.",
-            *((f"{len(self.assumptions.replaced)} numbers are yours.",) if self.assumptions.replaced else ()),
+            *((f"Replaced by you: {', '.join(self.assumptions.replaced)}.",) if self.assumptions.replaced else ()),
         )
 
     def with_baseline(self, soft: float, hard: float) -> "SyntheticSource":
         """The same cases where other shares pay by themselves: whoever paid at a smaller share pays at a larger."""
         changed = SyntheticSource(self.assumptions.with_baseline(soft, hard), self._recoveries, self.seed)
-        changed.__dict__["book"] = self.book
+        changed.book = self.book
         return changed
 
     @cached_property
