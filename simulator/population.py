@@ -15,7 +15,6 @@ from simulator.assumptions import Assumptions
 from simulator.beliefs import Line, Steps
 from simulator.cases import NEVER, Book, Cases, FailureKind, Integers, Payer
 from simulator.draws import Floats, Stream, Words, uniforms
-from simulator.outcomes import Outcomes
 
 NAMES: Final = 65_536
 """So many invoices have names of their own; then they begin again, since all that a name does is to spread."""
@@ -32,6 +31,9 @@ class SyntheticSource:
 
     def __init__(self, assumptions: Assumptions, recoveries: int, seed: int) -> None:
         self.assumptions, self.seed = assumptions, seed
+        self.currency = assumptions.amounts.currency
+        self.outcomes = assumptions.outcomes()
+        self.notes = _notes(assumptions)
         self._recoveries = recoveries
 
     def __len__(self) -> int:
@@ -40,29 +42,6 @@ class SyntheticSource:
     def __reduce__(self) -> tuple[Any, ...]:
         """Tables are made again where they are needed: cheaper than to send them."""
         return type(self), (self.assumptions, self._recoveries, self.seed)
-
-    @property
-    def currency(self) -> str:
-        """The one of all amounts."""
-        return self.assumptions.amounts.currency
-
-    @cached_property
-    def outcomes(self) -> Outcomes:
-        """As the assumptions have it."""
-        return self.assumptions.outcomes()
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What a reader must know."""
-        believed = self.assumptions.self_recovery
-        return (
-            "No case of this run ever happened: customers, failures and chances are drawn from published numbers and "
-            "assumptions, which are listed with their weaknesses.",
-            f"Nobody has published how many customers pay by themselves; {believed.soft:.0%} after soft and "
-            f"{believed.hard:.0%} after hard declines is assumed, and the sweep shows what other values do.",
-            "Messages are the same for every policy; a campaign's effect can't be compared here.",
-            *((f"Replaced by you: {', '.join(self.assumptions.replaced)}.",) if self.assumptions.replaced else ()),
-        )
 
     def with_baseline(self, soft: float, hard: float) -> "SyntheticSource":
         """The same cases where other shares pay by themselves: whoever paid at a smaller share pays at a larger."""
@@ -204,6 +183,19 @@ class _Tables:
             sent=np.array(believed.messages.days, dtype=np.int64) * DAY,
             answered_after=_steps(believed.answer_times),
         )
+
+
+def _notes(believed: Assumptions) -> tuple[str, ...]:
+    """What a reader must know."""
+    own = believed.self_recovery
+    return (
+        "No case of this run ever happened: customers, failures and chances are drawn from published numbers and "
+        "assumptions, which are listed with their weaknesses.",
+        f"Nobody has published how many customers pay by themselves; {own.soft:.0%} after soft and {own.hard:.0%} "
+        "after hard declines is assumed, and the sweep shows what other values do.",
+        "Messages are the same for every policy; a campaign's effect can't be compared here.",
+        *((f"Replaced by you: {', '.join(believed.replaced)}.",) if believed.replaced else ()),
+    )
 
 
 def _hard(line: Line) -> bool:

@@ -39,7 +39,8 @@ def rows(cases: Cases) -> list[tuple[object, ...]]:
 def about(found: Booleans, share: float, of: int | None = None) -> bool:
     """Whether so many were found as such a share would bring, give or take five standard deviations."""
     count = len(found) if of is None else of
-    return abs(int(found.sum()) - share * count) <= 5 * (count * share * (1 - share)) ** 0.5 + 1e-9
+    deviation = float((count * share * (1 - share)) ** 0.5)
+    return bool(abs(int(found.sum()) - share * count) <= 5 * deviation + 1e-6)
 
 
 def kind_of(cases: Cases) -> Integers:
