@@ -25,11 +25,13 @@ MAIN_ZONES: Final = {
 """Where most people live, or the middle: stands in where the customer's own time zone is unknown."""
 
 
-def calendar_for(country: str | None, time_zone: str | None, first: datetime, last: datetime) -> Calendar:
-    """The days between two moments as they are there, 60 days at most. What isn't known is left out; never raises."""
+def calendar_for(
+    country: str | None, time_zone: str | None, first: datetime, last: datetime, ahead: timedelta = AHEAD
+) -> Calendar:
+    """The days between two moments as they are there, `ahead` at most. What isn't known is left out; never raises."""
     known = country.upper() if country else None
     zone = _zone(time_zone) or _zone(MAIN_ZONES.get(known or "")) or ZoneInfo("UTC")
-    begin, end = first - timedelta(days=1), min(last, first + AHEAD) + timedelta(days=1)
+    begin, end = first - timedelta(days=1), min(last, first + ahead) + timedelta(days=1)
     days = [day for year in range(begin.year, end.year + 1) for day in _holidays(known, year)]
     return Calendar(
         country=known,
