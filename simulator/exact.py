@@ -40,6 +40,7 @@ from simulator.telling import (
     declined,
     earlier_tries,
     invoice_of,
+    profile_of_case,
     told,
     words_about,
 )
@@ -171,7 +172,8 @@ class Run:
     def _segment(self) -> Segment:
         if self.recovery.segment:
             return Segment(name=self.recovery.segment, rule="", why="decided before")
-        return segment(self.case.payer.profile, self._world.policy.segments)
+        profile = profile_of_case(self.case.payer, self.case.kind.card.country)
+        return segment(profile, self._world.policy.segments)
 
     def _looked_up(self, facts: FailureFacts, chosen: str) -> tuple[Calendar | None, Experience | None]:
         """What the strategy at hand wants to know."""

@@ -53,6 +53,11 @@ class Fate:
         return np.asarray(self.outcomes.untried(charges.cause, charges.retry, charges.waited) & ~charges.fresh)
 
 
+def span(cases: Cases) -> tuple[int, int]:
+    """From before the first failure to after the last end, in steps of a month: chunks of the same weeks agree."""
+    return int(cases.failed_at.min()) // _ROUND * _ROUND, (int(cases.failed_at.max()) // _ROUND + 1) * _ROUND + AHEAD
+
+
 class Fates:
     """Makes a fate for each chunk of cases; clocks are kept where chunks lie in the same weeks."""
 
@@ -62,8 +67,7 @@ class Fates:
 
     def of(self, cases: Cases) -> Fate:
         """The fate of these cases."""
-        first = int(cases.failed_at.min()) // _ROUND * _ROUND
-        last = (int(cases.failed_at.max()) // _ROUND + 1) * _ROUND + AHEAD
+        first, last = span(cases)
         key = (id(cases.book), first, last)
         if key not in self._known:
             self._known[key] = Places(cases.book.payers, first, last)

@@ -16,7 +16,8 @@ from core.payments import (
 )
 from core.retry.network_rules import LedgerEntry, Spent
 from core.retry.recovery import Recovery
-from simulator.cases import NEVER, Case
+from core.segmentation.segment import CustomerProfile
+from simulator.cases import NEVER, Case, Payer
 from simulator.journeys import Journey, Made
 from simulator.outcomes import Outcomes
 
@@ -79,6 +80,17 @@ def invoice_of(case: Case) -> InvoiceView:
         customer_id=case.customer_id,
         recurring_revenue=case.payer.profile.recurring_revenue,
     )
+
+
+def profile_of_case(payer: Payer, card_country: str | None) -> CustomerProfile:
+    """What a segment is decided from: the payer's profile, with what the invoice and the card add to it."""
+    known = {"invoice_amount": payer.amount, "currency": payer.currency, "country": payer.country}
+    return payer.profile.model_copy(update=known | {"time_zone": payer.time_zone, "card_country": card_country})
+
+
+def card_customer(country: str | None) -> CustomerView:
+    """Somebody who lives there."""
+    return CustomerView(customer_id="cus_any", country=country)
 
 
 def customer_of(case: Case) -> CustomerView:

@@ -23,6 +23,8 @@ class World:
     strategies: Mapping[str, StrategyFactory]
     tables: Tables
     rules: NetworkRules
+    text: str = ""
+    """Of the policy file."""
     statistics: Statistics = field(default_factory=Statistics)
     """What the adaptive strategy has learnt; nothing in a synthetic world."""
 

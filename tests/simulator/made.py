@@ -1,23 +1,27 @@
 """Cases for tests: few kinds of failure and customer, and everything that can happen to them."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 import catalog
 from core.payments import Card, Failure, Risk
-from core.retry.network_rules import NetworkRules
-from core.retry.policy import parse
+from core.retry.policy import StrategyFactory, parse
 from core.segmentation.segment import CustomerProfile
 from providers.base import installed
 from settings import SHIPPED_POLICY
-from simulator.cases import NEVER, Book, Cases, FailureKind, Payer
+from simulator.cases import NEVER, Book, Cases, FailureKind, Integers, Payer
 from simulator.outcomes import CAUSES, DELAY_CLASSES, LAST_ATTEMPT, Outcomes
+from simulator.result import Assumption
 from simulator.world import World
 
 DAY = 86_400
 BEGIN = 1_772_445_600
 """2026-03-02 10:00 UTC, a Monday; clocks change within the month."""
+Strategies = Mapping[str, StrategyFactory]
 STRATEGIES = catalog.strategies()
 CODES: tuple[tuple[str, str, str | None], ...] = (
     ("insufficient_funds", "51", None),
@@ -38,6 +42,7 @@ CODES: tuple[tuple[str, str, str | None], ...] = (
     ("generic_decline", "79", "03"),
     ("generic_decline", "79", "27"),
 )
+COLUMNS = ("number", "name", "failure", "payer", "failed_at", "paid_at", "method_at")
 NETWORKS = ("visa", "mastercard", "amex", "unionpay")
 HOMES = (("US", "America/New_York", "USD"), ("DE", "Europe/Berlin", "EUR"), ("AU", None, "AUD"), (None, None, "CHF"))
 
@@ -106,6 +111,13 @@ def some_cases(count: int, seed: int = 1, book: Book | None = None, busy_cards: 
     )
 
 
+def some_of(cases: Cases, rows: Integers) -> Cases:
+    """Only these rows."""
+    columns = {name: getattr(cases, name)[rows] for name in COLUMNS}
+    earlier = {place: cases.earlier[row] for place, row in enumerate(rows.tolist()) if row in cases.earlier}
+    return Cases(book=cases.book, earlier=earlier, **columns)
+
+
 def outcomes(base: float = 0.2, **changes: object) -> Outcomes:
     """The same chance for everything, unless something else is said."""
     known: dict[str, object] = {
@@ -122,15 +134,16 @@ def outcomes(base: float = 0.2, **changes: object) -> Outcomes:
     return Outcomes(**(known | changes))  # type: ignore[arg-type]
 
 
-def a_world(text: str | None = None, name: str = "candidate", rules: NetworkRules | None = None) -> World:
+def a_world(text: str | None = None, name: str = "candidate", strategies: Strategies = STRATEGIES) -> World:
     """The shipped policy, or this one, with everything shipped beside it."""
     codes = {one: provider.decline_codes for one, provider in installed({}).items()}
     return World(
         name=name,
-        policy=parse(text or shipped(), "policies.toml", STRATEGIES),
-        strategies=STRATEGIES,
+        policy=parse(text or shipped(), "policies.toml", strategies),
+        text=text or shipped(),
+        strategies=strategies,
         tables=catalog.tables(codes),
-        rules=rules or catalog.network_rules(),
+        rules=catalog.network_rules(),
     )
 
 
@@ -144,3 +157,30 @@ def loyal_by(table: str) -> str:
     text = shipped()
     before, _, rest = text.partition("[strategies.standard_ladder]")
     return f"{before}[strategies.standard_ladder]\n{table}\n\n{rest[rest.index('[strategies.patient_ladder]') :]}"
+
+
+@dataclass(frozen=True)
+class MadeSource:
+    """The mix above as a source."""
+
+    count: int = 400
+    name: str = "made"
+    currency: str = "USD"
+    outcomes: Outcomes = field(default_factory=outcomes)
+    notes: tuple[str, ...] = ("Made up for a test.",)
+    rests_on: tuple[Assumption, ...] = ()
+
+    def __len__(self) -> int:
+        return self.count
+
+    def cases(self, first: int, count: int) -> Cases:
+        """That part of them."""
+        return some_of(self._all, np.arange(first, first + count))
+
+    @cached_property
+    def _all(self) -> Cases:
+        return some_cases(self.count)
+
+    def with_baseline(self, soft: float, hard: float) -> "MadeSource":
+        """Knows nothing of it."""
+        return self
