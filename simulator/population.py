@@ -1,0 +1,270 @@
+"""A population that never was: failed invoices drawn from the assumptions, as many as are wanted, always the same."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+
+from core.classifier.taxonomy import Category
+from core.payments import Card, Failure, Risk
+from core.segmentation.segment import CustomerProfile
+from simulator.assumptions import Assumptions
+from simulator.beliefs import Line, Steps
+from simulator.cases import NEVER, Book, Cases, FailureKind, Integers, Payer
+from simulator.draws import Floats, Stream, Words, uniforms
+from simulator.outcomes import Outcomes
+
+NAMES: Final = 65_536
+"""So many invoices have names of their own; then they begin again, since all that a name does is to spread."""
+PROVIDER: Final = "stripe"
+DAY: Final = 86_400
+HOUR: Final = 3_600
+_RAW: Final = ("code", "advice", "network_code", "network_advice", "outcome", "outcome_reason", "network_status")
+
+
+class SyntheticSource:
+    """`simulator.source.Source` over made-up cases. Case n is the same in every chunk, process and order."""
+
+    name = "synthetic"
+
+    def __init__(self, assumptions: Assumptions, recoveries: int, seed: int) -> None:
+        self.assumptions, self.seed = assumptions, seed
+        self._recoveries = recoveries
+
+    def __len__(self) -> int:
+        return self._recoveries
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Tables are made again where they are needed: cheaper than to send them."""
+        return type(self), (self.assumptions, self._recoveries, self.seed)
+
+    @property
+    def currency(self) -> str:
+        """The one of all amounts."""
+        return self.assumptions.amounts.currency
+
+    @cached_property
+    def outcomes(self) -> Outcomes:
+        """As the assumptions have it."""
+        return self.assumptions.outcomes()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know."""
+        believed = self.assumptions.self_recovery
+        return (
+            "No case of this run ever happened: customers, failures and chances are drawn from published numbers and "
+            "assumptions, which are listed with their weaknesses.",
+            f"Nobody has published how many customers pay by themselves; {believed.soft:.0%} after soft and "
+            f"{believed.hard:.0%} after hard declines is assumed, and the sweep shows what other values do.",
+            "Messages are the same for every policy; a campaign's effect can't be compared here.",
+            *((f"{len(self.assumptions.replaced)} numbers are yours.",) if self.assumptions.replaced else ()),
+        )
+
+    def with_baseline(self, soft: float, hard: float) -> "SyntheticSource":
+        """The same cases where other shares pay by themselves: whoever paid at a smaller share pays at a larger."""
+        changed = SyntheticSource(self.assumptions.with_baseline(soft, hard), self._recoveries, self.seed)
+        changed.__dict__["book"] = self.book
+        return changed
+
+    @cached_property
+    def book(self) -> Book:
+        """All failures and payers there can be."""
+        places, kinds = self.assumptions.countries.places, self.assumptions.kinds
+        return Book(
+            provider=PROVIDER,
+            failures=tuple(_failure(line, net, place.country) for line, net, _ in kinds for place in places),
+            payers=tuple(_payers(self.assumptions)),
+            names=tuple(f"in_sim_{number:05d}" for number in range(NAMES)),
+            customers=tuple(f"cus_sim_{number:05d}" for number in range(NAMES)),
+        )
+
+    def cases(self, first: int, count: int) -> Cases:
+        """The cases from `first` on; fewer where there are no more."""
+        last = min(first + count, self._recoveries)
+        number = np.arange(first, max(first, last), dtype=np.uint64)
+        place = self._pick(self._tables.places, Stream.COUNTRY, number)
+        kind = self._pick(self._tables.kinds, Stream.REASON, number)
+        payer = self._pick(self._tables.payers, Stream.PAYER, number)
+        failed_at = self._failed_at(number)
+        paid_at, method_at = self._answers(number, kind, failed_at, self._paid_by_themselves(number, kind, failed_at))
+        places = len(self.assumptions.countries.places)
+        return Cases(
+            book=self.book,
+            number=number,
+            name=(number % np.uint64(NAMES)).astype(np.int64),
+            failure=kind * places + place,
+            payer=payer * places + place,
+            failed_at=failed_at,
+            paid_at=paid_at,
+            method_at=method_at,
+            earlier=self._earlier(number, failed_at),
+        )
+
+    @cached_property
+    def _tables(self) -> "_Tables":
+        return _Tables.of(self.assumptions)
+
+    def _draw(self, stream: Stream, number: Words, turn: int = 0) -> Floats:
+        return uniforms(self.seed, stream, number, turn)
+
+    def _pick(self, shares: Floats, stream: Stream, number: Words) -> Integers:
+        return _pick(shares, self._draw(stream, number))
+
+    def _failed_at(self, number: Words) -> Integers:
+        """The whole part of one draw is the day; what is left of it, the hour and the second."""
+        days = self._draw(Stream.TIME, number) * self.assumptions.arrivals.days
+        day = days.astype(np.int64)
+        return self._tables.begin + day * DAY + _stepped(self._tables.hours, self._tables.hour_ends, days - day)
+
+    def _paid_by_themselves(self, number: Words, kind: Integers, failed_at: Integers) -> Integers:
+        """When a customer pays whatever we do; NEVER for most."""
+        paid_at = np.full(len(number), NEVER, dtype=np.int64)
+        rows = np.flatnonzero(self._draw(Stream.SELF_PAID, number) < self._tables.self_paid[kind])
+        after = _stepped(*self._tables.self_paid_after, self._draw(Stream.SELF_PAID_AT, number[rows]))
+        paid_at[rows] = failed_at[rows] + np.maximum(after, 1)
+        return paid_at
+
+    def _answers(
+        self, number: Words, kind: Integers, failed_at: Integers, paid_at: Integers
+    ) -> tuple[Integers, Integers]:
+        """When a message's link is paid, unless they paid before, and when another card is given. Each answers once."""
+        method_at = np.full(len(number), NEVER, dtype=np.int64)
+        answering = self._tables.answering
+        luck = self._draw(Stream.MESSAGE, number)
+        rows = np.flatnonzero(luck < answering[kind])
+        sent = self._tables.sent[_pick(self._tables.messages, luck[rows] / answering[kind[rows]])]
+        after = _stepped(*self._tables.answered_after, self._draw(Stream.ANSWER_AT, number[rows]))
+        answered = failed_at[rows] + sent + np.maximum(after, 1)
+        card = self._draw(Stream.ANSWER, number[rows]) < self._tables.another_card[kind[rows]]
+        method_at[rows[card]] = answered[card]
+        links = rows[~card]
+        paid_at[links] = np.minimum(paid_at[links], answered[~card])
+        return paid_at, method_at
+
+    def _earlier(self, number: Words, failed_at: Integers) -> dict[int, tuple[int, ...]]:
+        """Tries before the failure, by row, in their order; those of most cards are none and aren't named."""
+        tries = self._tables.tries[self._pick(self._tables.priors, Stream.PRIORS, number)]
+        found: dict[int, tuple[int, ...]] = {}
+        for count in sorted({one.tries for one in self.assumptions.priors.classes} - {0}):
+            rows = np.flatnonzero(tries == count)
+            turns = np.arange(1, count + 1, dtype=np.uint64)
+            luck = uniforms(self.seed, Stream.PRIORS, number[rows, None], turns)
+            before = 1 + (luck * (self.assumptions.priors.within_days * DAY - 1)).astype(np.int64)
+            times = np.sort(failed_at[rows, None] - before, axis=1)
+            found.update(zip(rows.tolist(), map(tuple, times.tolist()), strict=True))
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class _Tables:
+    """The assumptions as arrays. Shares are summed up, times are in seconds; those by kind count without places."""
+
+    places: Floats
+    kinds: Floats
+    payers: Floats
+    priors: Floats
+    tries: Integers
+    begin: int
+    hours: Floats
+    hour_ends: Integers
+    self_paid: Floats
+    """By kind."""
+    self_paid_after: tuple[Floats, Integers]
+    answering: Floats
+    """By kind."""
+    another_card: Floats
+    """By kind."""
+    messages: Floats
+    sent: Integers
+    answered_after: tuple[Floats, Integers]
+
+    @classmethod
+    def of(cls, believed: Assumptions) -> "_Tables":
+        """The assumptions' own."""
+        lines = [line for line, _, _ in believed.kinds]
+        answers, own = believed.answers.causes, believed.self_recovery
+        return cls(
+            places=_summed([one.share for one in believed.countries.places]),
+            kinds=_summed([share for _, _, share in believed.kinds]),
+            payers=_summed([a.share * b.share for a in believed.amounts.points for b in believed.customers.classes]),
+            priors=_summed([one.share for one in believed.priors.classes]),
+            tries=np.array([one.tries for one in believed.priors.classes], dtype=np.int64),
+            begin=int(datetime.combine(believed.arrivals.first_day, time(), UTC).timestamp()),
+            hours=_summed(believed.arrivals.hours),
+            hour_ends=np.arange(1, 25, dtype=np.int64) * HOUR,
+            self_paid=np.array([own.hard if _hard(line) else own.soft for line in lines]),
+            self_paid_after=_steps(believed.self_recovery_times),
+            answering=np.array([believed.answering(line.cause) for line in lines]),
+            another_card=np.array([answers[line.cause].another_card for line in lines]),
+            messages=_summed(believed.messages.rates),
+            sent=np.array(believed.messages.days, dtype=np.int64) * DAY,
+            answered_after=_steps(believed.answer_times),
+        )
+
+
+def _hard(line: Line) -> bool:
+    return line.cause.category is Category.HARD_DECLINE
+
+
+def _failure(line: Line, network: str | None, country: str) -> FailureKind:
+    """As Stripe would report it; the network's code only where a network was asked."""
+    raw = {name: getattr(line, name) for name in _RAW}
+    return FailureKind(
+        failure=Failure(network=network, **raw),
+        card=Card(network=network, country=country if line.card else None),
+        risk=Risk(level=line.risk_level),
+    )
+
+
+def _payers(believed: Assumptions) -> Iterator[Payer]:
+    """In the order of the table of shares, each in every place."""
+    currency = believed.amounts.currency
+    for point in believed.amounts.points:
+        for past in believed.customers.classes:
+            profile = CustomerProfile(
+                recurring_revenue=point.amount,
+                lifetime_value=point.amount * past.successes,
+                invoice_amount=point.amount,
+                currency=currency,
+                successes=past.successes,
+                failures=past.failures,
+                open_recoveries=0,
+                tenure_days=past.tenure_days,
+            )
+            for place in believed.countries.places:
+                there = {"country": place.country, "time_zone": place.time_zone}
+                card = {"card_country": place.country}
+                yield Payer(
+                    amount=point.amount, currency=currency, **there, profile=profile.model_copy(update=there | card)
+                )
+
+
+def _summed(shares: Sequence[float]) -> Floats:
+    """Shares summed up from the left, to exactly 1; nothing that has no share is ever picked."""
+    sums = np.cumsum(np.array(shares, dtype=np.float64))
+    total = sums[-1]
+    return np.asarray(sums / total if total else sums)
+
+
+def _steps(steps: Steps) -> tuple[Floats, Integers]:
+    ends = np.array([one.hours for one in steps.steps], dtype=np.int64) * HOUR
+    return _summed([one.share for one in steps.steps]), ends
+
+
+def _pick(shares: Floats, luck: Floats) -> Integers:
+    """Which of the summed-up shares each draw falls into."""
+    found = np.searchsorted(shares, luck, side="right")
+    return np.minimum(found, len(shares) - 1).astype(np.int64)
+
+
+def _stepped(shares: Floats, ends: Integers, luck: Floats) -> Integers:
+    """Whole seconds: evenly between the end of the step before the one that each draw falls into and its own."""
+    step = _pick(shares, luck)
+    low, begin = np.concatenate(([0.0], shares))[step], np.concatenate(([0], ends))[step]
+    width = shares[step] - low
+    part = np.divide(luck - low, width, out=np.zeros_like(luck), where=width > 0)
+    return np.asarray(begin + (part * (ends[step] - begin)).astype(np.int64))
