@@ -60,7 +60,6 @@ def _credential(card: Card) -> Credential:
 
 def _entries(card: Card) -> tuple[LedgerEntry, ...]:
     """As the ledger holds them; one answer is enough to tell what all of them were."""
-    codes = {"network_code": card.failure.network_code, "network_advice": card.failure.network_advice}
     return tuple(
         LedgerEntry.model_construct(
             recovery_id="simulated",
@@ -73,7 +72,8 @@ def _entries(card: Card) -> tuple[LedgerEntry, ...]:
             at=moment(at),
             trigger=Trigger.PROVIDER.value,
             outcome=Spent.DECLINED,
-            **(codes if number == 0 else {}),
+            network_code=card.failure.network_code if number == 0 else None,
+            network_advice=card.failure.network_advice if number == 0 else None,
         )
         for number, at in enumerate(card.tries)
     )

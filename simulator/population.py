@@ -16,6 +16,7 @@ from simulator.beliefs import Line, Steps
 from simulator.cases import NEVER, Book, Cases, FailureKind, Integers, Payer
 from simulator.draws import Floats, Stream, Words, uniforms
 from simulator.outcomes import Outcomes
+from simulator.result import Assumption
 
 NAMES: Final = 65_536
 """So many invoices have names of their own; then they begin again, since all that a name does is to spread."""
@@ -50,6 +51,11 @@ class SyntheticSource:
     def outcomes(self) -> Outcomes:
         """As the assumptions have it."""
         return self.assumptions.outcomes()
+
+    @property
+    def rests_on(self) -> tuple[Assumption, ...]:
+        """All numbers of the file."""
+        return self.assumptions.listed()
 
     @property
     def notes(self) -> tuple[str, ...]:
