@@ -15,6 +15,7 @@ from core.retry.policy import Policy, StrategyFactory
 from core.retry.strategies.base import Need
 from core.retry.strategies.calendar import Calendar
 from core.retry.strategies.experience import Cell, Experience, Statistics
+from core.retry.whereabouts import whereabouts
 from db.repositories.attempts import count_retries
 from db.session import Database
 
@@ -90,8 +91,6 @@ class Lookups:
 
 def _calendar(given: PlanInput, policy: Policy) -> Calendar:
     """The days from the failure to the end of the window, as the policy counts them."""
-    customer, card = given.facts.customer, given.facts.card
     failed_at = given.recovery.failed_at or given.now
-    window = timedelta(days=policy.segment_named(given.segment.name).window_days)
-    country = (customer.country if customer else None) or card.country
-    return calendar_for(country, customer.time_zone if customer else None, failed_at, failed_at + window)
+    ends = failed_at + policy.segment_named(given.segment.name).window
+    return calendar_for(*whereabouts(given.recovery, given.facts), failed_at, ends)

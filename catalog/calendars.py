@@ -12,6 +12,8 @@ from core.retry.strategies.calendar import Calendar, Offset
 
 AHEAD: Final = timedelta(days=60)
 """No strategy of ours looks further; a longer window only makes the plan's row longer."""
+BEHIND: Final = timedelta(days=15)
+"""Whether a day is a payday may depend on the free days that follow it, two weeks of them at most."""
 HOUR: Final = timedelta(hours=1)
 MAIN_ZONES: Final = {
     "AT": "Europe/Vienna", "AU": "Australia/Sydney", "BE": "Europe/Brussels", "BR": "America/Sao_Paulo",
@@ -25,11 +27,16 @@ MAIN_ZONES: Final = {
 """Where most people live, or the middle: stands in where the customer's own time zone is unknown."""
 
 
-def calendar_for(country: str | None, time_zone: str | None, first: datetime, last: datetime) -> Calendar:
-    """The days between two moments as they are there, 60 days at most. What isn't known is left out; never raises."""
+def calendar_for(
+    country: str | None, time_zone: str | None, first: datetime, last: datetime, ahead: timedelta = AHEAD
+) -> Calendar:
+    """The days between two moments as they are there, `ahead` at most, and two weeks behind them.
+
+    What isn't known is left out; never raises.
+    """
     known = country.upper() if country else None
     zone = _zone(time_zone) or _zone(MAIN_ZONES.get(known or "")) or ZoneInfo("UTC")
-    begin, end = first - timedelta(days=1), min(last, first + AHEAD) + timedelta(days=1)
+    begin, end = first - timedelta(days=1), min(last, first + ahead) + BEHIND
     days = [day for year in range(begin.year, end.year + 1) for day in _holidays(known, year)]
     return Calendar(
         country=known,

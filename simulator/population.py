@@ -35,6 +35,7 @@ class SyntheticSource:
         self.currency = assumptions.amounts.currency
         self.outcomes = assumptions.outcomes()
         self.notes = _notes(assumptions)
+        self.rests_on = assumptions.listed()
         self._recoveries = recoveries
 
     def __len__(self) -> int:

@@ -4,6 +4,7 @@ from typing import Protocol
 
 from simulator.cases import Cases
 from simulator.outcomes import Outcomes
+from simulator.result import Assumption
 
 
 class Source(Protocol):
@@ -16,6 +17,8 @@ class Source(Protocol):
     outcomes: Outcomes
     notes: tuple[str, ...]
     """What a reader of the result must know about it, in sentences."""
+    rests_on: tuple[Assumption, ...]
+    """Every number that it rests on."""
 
     def __len__(self) -> int:
         """How many cases there are."""

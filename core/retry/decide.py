@@ -18,6 +18,7 @@ from core.retry.recovery import Recovery
 from core.retry.strategies.base import Situation
 from core.retry.strategies.calendar import Calendar
 from core.retry.strategies.experience import Experience
+from core.retry.whereabouts import whereabouts
 from core.segmentation.segment import CustomerProfile, Segment
 
 
@@ -208,6 +209,7 @@ def _budget(findings: Findings, limits: SegmentPolicy) -> dict[str, Any]:
 
 def _situation(findings: Findings) -> Situation:
     recovery, facts = findings.recovery, findings.facts
+    country, time_zone = whereabouts(recovery, facts)
     return Situation(
         provider=recovery.provider,
         invoice_id=recovery.invoice_id,
@@ -218,8 +220,8 @@ def _situation(findings: Findings) -> Situation:
         currency=facts.invoice.currency or recovery.currency,
         failed_at=recovery.failed_at or findings.now,
         now=findings.now,
-        country=(facts.customer.country if facts.customer else None) or facts.card.country,
-        time_zone=facts.customer.time_zone if facts.customer else None,
+        country=country,
+        time_zone=time_zone,
         asked_wait_seconds=findings.classification.wait_seconds,
         calendar=findings.calendar,
         experience=findings.experience,

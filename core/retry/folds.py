@@ -53,9 +53,11 @@ def _classified(recovery: Recovery, record: Record) -> Recovery:
 
 
 def _segmented(recovery: Recovery, record: Record) -> Recovery:
-    data = record.data
+    data, profile = record.data, record.data.get("profile") or {}
     return recovery.having(
         segment=data["segment"],
+        country=profile.get("country"),
+        time_zone=profile.get("time_zone"),
         experiment=data.get("experiment"),
         arm=data.get("arm"),
         attempts_allowed=data.get("attempts_allowed"),

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -56,6 +57,11 @@ class SegmentPolicy(SegmentRule):
     """The name of the messages that its customers get."""
     strategies: Mapping[Cause, str]
     """By cause; one that is missing is never retried by itself."""
+
+    @property
+    def window(self) -> timedelta:
+        """`window_days`, at real speed."""
+        return timedelta(days=self.window_days)
 
 
 class Policy(Value):

@@ -57,6 +57,9 @@ class Recovery(Value):
     category: Category | None = None
     cause: Cause | None = None
     segment: str | None = None
+    country: str | None = None
+    time_zone: str | None = None
+    """Of the customer, as the profile said when the segment was decided."""
     experiment: str | None = None
     arm: str | None = None
     """Of that experiment; both None where the recovery is part of none."""

@@ -36,25 +36,25 @@ class Payday:
         to_hour: int = 11,
         paydays: Sequence[str] | None = None,
     ) -> None:
-        self._ladder = FixedLadder(delays=delays, jitter_percent=jitter_percent, preset=preset)
-        self._shortest, self._longest = _range(shortest, longest)
-        self._from, self._to = _hours(from_hour, to_hour)
-        self._own = checked_patterns(paydays) if paydays is not None else None
+        self.ladder = FixedLadder(delays=delays, jitter_percent=jitter_percent, preset=preset)
+        self.shortest, self.longest = _range(shortest, longest)
+        self.from_hour, self.to_hour = _hours(from_hour, to_hour)
+        self.patterns = checked_patterns(paydays) if paydays is not None else None
 
     def propose(self, situation: Situation) -> Proposal | None:
         """A payday morning, or the rung moved to a morning, or, where the customer's days are unknown, the rung."""
         calendar = situation.calendar
         if calendar is None:
             return self._rung(situation, "the customer's calendar is unknown")
-        patterns = self._own or patterns_for(situation.country, situation.currency)
+        patterns = self.patterns or patterns_for(situation.country, situation.currency)
         if not patterns:
             return self._rung(situation, "no paydays are known there", calendar)
         found = self._payday(situation, calendar, patterns)
         return found or self._rung(situation, "no payday is near", calendar)
 
     def _payday(self, situation: Situation, calendar: Calendar, patterns: tuple[str, ...]) -> Proposal | None:
-        least = max(self._shortest, situation.earliest_seconds)
-        most = min(self._longest, self._longest if situation.window_seconds is None else situation.window_seconds)
+        least = max(self.shortest, situation.earliest_seconds)
+        most = min(self.longest, self.longest if situation.window_seconds is None else situation.window_seconds)
         first = calendar.local(situation.failed_at + timedelta(seconds=least)).date() if least <= most else None
         for ahead in range(LONGEST_SEARCH if first else 0):
             assert first is not None
@@ -68,7 +68,7 @@ class Payday:
 
     def _rung(self, situation: Situation, why: str, calendar: Calendar | None = None) -> Proposal | None:
         """The ladder's delay; one of a day or more moves on to the next morning, while the window holds."""
-        rung = self._ladder.propose(situation)
+        rung = self.ladder.propose(situation)
         if rung is None:
             return None
         delay = rung.delay_seconds
@@ -85,9 +85,9 @@ class Payday:
 
     def _morning(self, day: date, situation: Situation, calendar: Calendar) -> int:
         """Seconds from the failure to this customer's moment in the morning of that day."""
-        width = (self._to - self._from) * 3_600
+        width = (self.to_hour - self.from_hour) * 3_600
         into = spread(situation.invoice_id, situation.attempt) * width >> 32
-        local = datetime.combine(day, time(self._from)) + timedelta(seconds=into)
+        local = datetime.combine(day, time(self.from_hour)) + timedelta(seconds=into)
         return -((situation.failed_at - calendar.moment(local)) // timedelta(seconds=1))
 
 

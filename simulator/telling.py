@@ -1,0 +1,145 @@
+"""One case in the nouns of the live service, and its rows back in ours."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from core.events import EventType, Record, Trigger
+from core.payments import (
+    Card,
+    CustomerView,
+    EventKind,
+    Failure,
+    InvoiceStatus,
+    InvoiceView,
+    ProviderEvent,
+)
+from core.retry.network_rules import LedgerEntry, Spent
+from core.retry.recovery import Recovery
+from core.segmentation.segment import CustomerProfile
+from simulator.cases import NEVER, Case, Payer
+from simulator.journeys import Journey, Made
+from simulator.outcomes import Outcomes
+
+FIRST_CARD: Final = "card-1"
+OTHER_CARD: Final = "card-2"
+"""The fingerprint of what a customer gives instead; every case has its own cards."""
+
+
+def moment(at: int) -> datetime:
+    """Seconds since 1970 as a time in UTC."""
+    return datetime.fromtimestamp(at, UTC)
+
+
+def words_about(case: Case, provider: str) -> list[ProviderEvent]:
+    """What the provider will say, in the order of time: the failure first."""
+    words = [_failed(case, provider)]
+    if case.paid_at != NEVER:
+        words.append(_said(case, provider, EventKind.INVOICE_PAID, case.paid_at))
+    if case.method_at != NEVER:
+        words.append(_said(case, provider, EventKind.METHOD_UPDATED, case.method_at, method_id=OTHER_CARD))
+    return sorted(words, key=lambda word: word.occurred_at)
+
+
+def _failed(case: Case, provider: str) -> ProviderEvent:
+    payer, failure = case.payer, case.kind.failure
+    return _said(
+        case,
+        provider,
+        EventKind.PAYMENT_FAILED,
+        case.failed_at,
+        amount=payer.amount,
+        currency=payer.currency,
+        provider_attempt=1,
+        failure=failure,
+    )
+
+
+def _said(case: Case, provider: str, kind: EventKind, at: int, **more: object) -> ProviderEvent:
+    return ProviderEvent.model_validate(
+        {
+            "provider": provider,
+            "event_id": f"{kind.value}-{case.number}",
+            "event_type": "simulated",
+            "kind": kind,
+            "occurred_at": moment(at),
+            "invoice_id": case.invoice_id,
+            "customer_id": case.customer_id,
+            **more,
+        }
+    )
+
+
+def invoice_of(case: Case) -> InvoiceView:
+    """The open invoice."""
+    return InvoiceView(
+        invoice_id=case.invoice_id,
+        status=InvoiceStatus.OPEN,
+        amount_due=case.payer.amount,
+        currency=case.payer.currency,
+        customer_id=case.customer_id,
+        recurring_revenue=case.payer.profile.recurring_revenue,
+    )
+
+
+def profile_of_case(payer: Payer, card_country: str | None) -> CustomerProfile:
+    """What a segment is decided from: the payer's profile, with what the invoice and the card add to it."""
+    known = {"invoice_amount": payer.amount, "currency": payer.currency, "country": payer.country}
+    return payer.profile.model_copy(update=known | {"time_zone": payer.time_zone, "card_country": card_country})
+
+
+def card_customer(country: str | None) -> CustomerView:
+    """Somebody who lives there."""
+    return CustomerView(customer_id="cus_any", country=country)
+
+
+def customer_of(case: Case) -> CustomerView:
+    """Who pays it."""
+    return CustomerView(customer_id=case.customer_id, country=case.payer.country, time_zone=case.payer.time_zone)
+
+
+def earlier_tries(case: Case, provider: str, card: Card) -> Iterable[LedgerEntry]:
+    """What the networks already count of its card."""
+    for number, at in enumerate(case.earlier):
+        yield LedgerEntry(
+            recovery_id=f"before-{case.number}",
+            key=f"try-{number}",
+            provider=provider,
+            fingerprint=card.fingerprint,
+            network=card.network,
+            amount=case.payer.amount,
+            currency=case.payer.currency,
+            at=moment(at),
+            trigger=Trigger.PROVIDER.value,
+            outcome=Spent.DECLINED,
+        )
+
+
+def declined(case: Case, card: Card, outcomes: Outcomes) -> Failure:
+    """Why a charge fails: as it failed before, and another card for a reason of its own."""
+    if card.fingerprint != OTHER_CARD:
+        return case.kind.failure
+    return Failure(code=outcomes.new_method_code, network=card.network)
+
+
+def told(recovery: Recovery, records: Sequence[Record], made: Sequence[Made]) -> Journey:
+    """A finished recovery in short."""
+    cause = next(record.data["cause"] for record in records if record.type is EventType.FAILURE_CLASSIFIED)
+    held = [network for record in records if (network := record.data.get("network")) and _held(record)]
+    fees = [record.data.get("network_fee") or {} for record in records]
+    return Journey(
+        state=recovery.stage,
+        reason=recovery.close_reason or "",
+        closed_at=int(recovery.closed_at.timestamp()) if recovery.closed_at else NEVER,
+        segment=recovery.segment or "",
+        cause=cause,
+        charges=tuple(made),
+        blocked=len(held),
+        fees=sum(fee.get("amount") or 0 for fee in fees),
+        fees_avoided=sum((network.get("fee") or {}).get("amount") or 0 for network in held),
+    )
+
+
+def _held(record: Record) -> bool:
+    """Whether a network's rule moved or forbade a try here. A charge's row names the card's network in words."""
+    return record.type in {EventType.RETRY_PLANNED, EventType.RETRY_SKIPPED}

@@ -1,0 +1,56 @@
+"""What an arm decides with: the same tables, rules, strategies and policy as the live service."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from typing import Any
+
+import catalog
+from core.classifier.classify import classify
+from core.classifier.tables import Tables
+from core.classifier.taxonomy import Classification
+from core.payments import Card, Failure
+from core.retry.decide import Means
+from core.retry.network_rules import NetworkRules
+from core.retry.policy import Policy, StrategyFactory
+from core.retry.strategies.experience import Statistics
+
+
+@dataclass(frozen=True)
+class World:
+    """One policy with everything that carries it out."""
+
+    name: str
+    policy: Policy
+    strategies: Mapping[str, StrategyFactory]
+    codes: Mapping[str, str]
+    """Each provider's decline table, CSV text."""
+    rules: NetworkRules
+    text: str = ""
+    """Of the policy file."""
+    statistics: Statistics = field(default_factory=Statistics)
+    """What the adaptive strategy has learnt; nothing in a synthetic world."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """To another process go the inputs; what is made of them is made again there."""
+        return World, tuple(getattr(self, one.name) for one in fields(self))
+
+    @cached_property
+    def tables(self) -> Tables:
+        """The tables of providers, networks and advice codes."""
+        return catalog.tables(self.codes)
+
+    @cached_property
+    def means(self) -> Means:
+        """At real speed."""
+        return Means(policy=self.policy, strategies=self.strategies)
+
+    @cached_property
+    def lowered(self) -> NetworkRules:
+        """The networks' rules with this merchant's own limits."""
+        return self.rules.lowered(self.policy.network_limits)
+
+    def classified(self, provider: str, failure: Failure, card: Card) -> Classification:
+        """As the live activity does it."""
+        known = failure.model_copy(update={"network": failure.network or card.network})
+        return classify(known, self.tables, self.policy.overrides, provider=provider)

@@ -1,0 +1,82 @@
+"""The array engine says of every single case what the event-by-event engine says, which runs the live code."""
+
+import numpy as np
+import pytest
+
+from simulator.exact import Exact
+from simulator.fast import Fast
+from simulator.fate import Fates
+from simulator.journeys import Journeys
+from tests.simulator.made import a_world, loyal_by, outcomes, shipped, some_cases, some_of
+
+LADDER = 'delays = ["3h", "24h", "72h", "168h"]'
+EXPERIMENT = """
+[experiments.sooner]
+holdout = 10
+
+[experiments.sooner.arms.quick]
+share = 40
+attempts_allowed = 2
+strategies = { INSUFFICIENT_FUNDS = "short_ladder" }
+
+[experiments.sooner.arms.slow]
+share = 30
+window_days = 40
+strategies = { GENERIC = "patient_ladder" }
+"""
+POLICIES = {
+    "shipped": shipped(),
+    "lower limits of our own": shipped() + "visa_30d = 3\nany_24h = 2\nmastercard_24h = 3\namex_30d = 6\n",
+    "paydays": loyal_by(f'use = "payday"\n{LADDER}\njitter_percent = 10'),
+    "paydays, far ahead": loyal_by('use = "payday"\npreset = "polar"\nlongest = "30d"'),
+    "own paydays": loyal_by(f'use = "payday"\n{LADDER}\npaydays = ["mon", "15"]\nfrom_hour = 0\nto_hour = 24'),
+    "backoff beyond the window": loyal_by(
+        'use = "exponential_backoff"\nbase = "30m"\ncap = "40d"\nfactor_percent = 1000\njitter_percent = 20'
+    ),
+    "another card only": loyal_by('use = "new_method_only"'),
+    "nothing learnt yet": loyal_by(f'use = "adaptive"\n{LADDER}'),
+    "advice": loyal_by('use = "advice"\ndelays = ["1h", "1h", "1h"]'),
+    "an experiment": shipped() + EXPERIMENT,
+}
+COLUMNS = ("state", "closed_at", "cause", "charges", "charged_at", "blocked", "fees", "fees_avoided", "untried")
+
+
+def differing(exact: Journeys, fast: Journeys) -> list[str]:
+    """What the two don't agree about."""
+    names = [name for name in COLUMNS if (getattr(exact, name) != getattr(fast, name)).any()]
+    wordings = [one for one in range(len(exact)) if exact.one(one) != fast.one(one)]
+    segments = [exact.segments[one] for one in exact.segment] != [fast.segments[one] for one in fast.segment]
+    return names + ["reasons"] * bool(wordings) + ["segments"] * segments
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_both_engines_tell_the_same_of_every_case(name: str) -> None:
+    world, fates = a_world(POLICIES[name]), Fates(outcomes(), seed=7)
+    cases = some_cases(300, seed=len(name))
+    exact, fast = Exact(world, fates).run(cases), Fast(world, fates).run(cases)
+    assert differing(exact, fast) == []
+    assert len({exact.one(one)[:2] for one in range(len(cases))}) > 5, "the cases must be of many kinds"
+
+
+def test_the_networks_rules_bind_in_these_cases() -> None:
+    told = Fast(a_world(), Fates(outcomes(), seed=7)).run(some_cases(3_000, busy_cards=0.5))
+    assert told.blocked.sum() > 50
+    assert told.fees.sum() > 0
+    assert told.fees_avoided.sum() > 0
+
+
+def test_what_nobody_tried_is_counted_by_both() -> None:
+    tried = np.zeros((13, 8, 8), dtype=np.int64)
+    tried[:, 0, 0] = 5
+    fates, cases = Fates(outcomes(base=0.4, tried=tried), seed=3), some_cases(200)
+    exact, fast = Exact(a_world(), fates).run(cases), Fast(a_world(), fates).run(cases)
+    assert differing(exact, fast) == []
+    assert 0 < fast.untried.sum() < fast.charges.sum()
+    assert (exact.won_untried == fast.won_untried).all()
+
+
+def test_a_case_has_one_fate_in_whatever_company() -> None:
+    world, fates, cases = a_world(), Fates(outcomes(), seed=7), some_cases(500)
+    whole, odd = Fast(world, fates).run(cases), np.arange(1, 500, 2)
+    part = Fast(world, fates).run(some_of(cases, odd))
+    assert [whole.one(row) for row in odd.tolist()] == [part.one(row) for row in range(len(odd))]

@@ -1,0 +1,140 @@
+"""A whole dry run: the same for everybody who repeats it, honest about what it left out."""
+
+import os
+import signal
+from collections.abc import Callable
+
+import pytest
+
+from core.errors import InvalidInput
+from core.retry.strategies.base import Proposal, Situation
+from simulator.processes import Failed, spread_over
+from simulator.result import Result
+from simulator.runner import CHUNK, Canceled, Watch, simulate
+from simulator.world import World
+from tests.simulator.made import MadeSource, a_world, loyal_by, shipped
+
+QUICK = shipped().replace("attempts_allowed = 4", "attempts_allowed = 1")
+
+
+def run(candidate: World | None = None, count: int = 400, **more: object) -> Result:
+    """The shipped policy against that one."""
+    source, baseline = MadeSource(count), a_world(name="baseline")
+    return simulate(source, baseline, candidate or a_world(QUICK), **({"seed": 5} | more))  # type: ignore[arg-type]
+
+
+def test_a_candidate_like_the_baseline_differs_by_nothing_at_all() -> None:
+    told = run(a_world())
+    assert told.difference.model_dump() == dict.fromkeys(told.difference.model_dump(), 0)
+    assert told.arms[0].model_copy(update={"name": "candidate"}) == told.arms[1]
+    assert told.policy_diff == ""
+
+
+def test_the_number_of_processes_changes_no_byte(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("simulator.runner.CHUNK", 70)
+    assert run(jobs=2).model_dump_json() == run(jobs=1).model_dump_json() == run(jobs=5).model_dump_json()
+
+
+def test_the_size_of_chunks_changes_no_byte(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = run()
+    monkeypatch.setattr("simulator.runner.CHUNK", 33)
+    assert run().model_dump_json() == whole.model_dump_json()
+
+
+def test_another_seed_is_another_luck() -> None:
+    assert run(seed=6).arms != run(seed=5).arms
+
+
+def test_fewer_tries_win_less_and_the_interval_says_so() -> None:
+    told = run(count=4_000)
+    baseline, candidate = told.arms
+    assert candidate.charge_attempts < baseline.charge_attempts
+    assert candidate.recovered < baseline.recovered
+    assert told.difference.recovery_rate == pytest.approx(candidate.recovery_rate - baseline.recovery_rate)
+    assert told.difference.ci_low < told.difference.recovery_rate < told.difference.ci_high < 0
+
+
+def test_parts_add_up_to_the_whole() -> None:
+    for arm in run().arms:
+        for parts in (arm.by_cause, arm.by_segment):
+            assert sum(one.recoveries for one in parts) == arm.recoveries
+            assert sum(one.recovered for one in parts) == arm.recovered
+            assert sum(one.amount_recovered for one in parts) == arm.amount_recovered
+        assert sum(arm.ends.values()) == arm.recoveries
+        assert arm.recovered_by_day[-1] == arm.recovered
+        assert list(arm.recovered_by_day) == sorted(arm.recovered_by_day)
+
+
+def test_progress_ends_where_the_work_does() -> None:
+    seen: list[tuple[int, int]] = []
+    run(sweep=((0.1, 0.0), (0.3, 0.1)), watch=Watch(progress=lambda done, of: seen.append((done, of))))
+    assert seen == [(400, 1_200), (800, 1_200), (1_200, 1_200)]
+
+
+def test_the_sweep_asks_again_for_every_share() -> None:
+    told = run(sweep=((0.1, 0.0), (0.3, 0.1)))
+    assert [(one.soft, one.hard, one.recoveries) for one in told.sensitivity] == [(0.1, 0.0, 400), (0.3, 0.1, 400)]
+
+
+def test_a_canceled_run_says_so() -> None:
+    with pytest.raises(Canceled):
+        run(watch=Watch(canceled=lambda: True))
+
+
+def test_nothing_to_simulate_is_told() -> None:
+    with pytest.raises(InvalidInput, match="no recoveries"):
+        run(count=0)
+
+
+class Odd:
+    """A plug-in: looks at the invoice itself."""
+
+    def propose(self, situation: Situation) -> Proposal | None:
+        """Sooner for odd invoices."""
+        hours = 3 if situation.invoice_id[-1] in "13579" else 30
+        return Proposal(delay_seconds=hours * 3_600, why="by the last digit") if situation.attempt < 3 else None
+
+
+def test_a_strategy_that_must_be_asked_each_time_still_runs_and_that_is_told() -> None:
+    known = a_world()
+    strategies = {**known.strategies, "odd": Odd}
+    policy = a_world(loyal_by('use = "odd"'), strategies=strategies)
+    told = run(policy, count=60)
+    assert told.arms[1].event_by_event
+    assert not told.arms[0].event_by_event
+    assert any("standard_ladder" in note and "event by event" in note for note in told.notes)
+
+
+def _dies(first: int, _: int) -> int:
+    if first == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return first
+
+
+def _fails(first: int, _: int) -> int:
+    return 1 // first
+
+
+def built(worker: Callable[[int, int], int]) -> "Builder":
+    """What builds this worker."""
+    return Builder(worker)
+
+
+class Builder:
+    """Can be pickled."""
+
+    def __init__(self, worker: Callable[[int, int], int]) -> None:
+        self._worker = worker
+
+    def __call__(self) -> Callable[[int, int], int]:
+        return self._worker
+
+
+@pytest.mark.parametrize(("worker", "words"), [(_dies, "before its work was done"), (_fails, "ZeroDivisionError")])
+def test_a_process_that_dies_is_noticed(worker: Callable[[int, int], int], words: str) -> None:
+    with pytest.raises(Failed, match=words), spread_over(built(worker), [(0, 1), (1, 1)], 2) as parts:
+        list(parts)
+
+
+def test_a_chunk_is_small_enough_for_flat_memory() -> None:
+    assert CHUNK <= 100_000
