@@ -77,6 +77,14 @@ def migrate() -> None:
 
 
 @app.command()
+def rebuild() -> None:
+    """Make the read model and the attempt ledger anew from the event log. Writers wait until it is done."""
+    from commands import console, database
+
+    console.result(f"{database.rebuild(Settings())} recoveries rebuilt from the event log")
+
+
+@app.command()
 def api() -> None:
     """Serve the HTTP API until SIGINT or SIGTERM."""
     from api.main import run
