@@ -23,9 +23,10 @@ from activities.lookups import Learnt, Lookups, counted_in
 from activities.maintenance import Maintenance
 from activities.observed import ObservedActivities, activity_seconds
 from activities.recording import Recording
+from activities.shadow import Shadow
 from activities.suspicion import Suspicion
 from activities.suspicion import counted_in as suspicion_counted_in
-from core.errors import RecoveryError
+from core.errors import InvalidPolicy, RecoveryError
 from core.retry.pace import Pace
 from db.session import Database
 from observability import errors, logging, tracing
@@ -69,6 +70,18 @@ class Parts:
         pace = Pace(time_scale=self.settings.time_scale)
         return Knowledge(catalog.tables(codes), policy, strategies, pace)
 
+    def shadow(self, lookups: Lookups) -> Shadow | None:
+        """The policy that runs beside, where there is one; a mistake in it is told and stops nothing."""
+        if self.settings.shadow_policy_file is None:
+            return None
+        strategies = catalog.strategies()
+        policy = catalog.PolicyFile(self.settings.shadow_policy_file, strategies)
+        try:
+            log.info("a shadow policy runs beside", version=policy.current().version)
+        except InvalidPolicy as error:
+            log.warning("the shadow policy can't be used as it is", problem=str(error))
+        return Shadow(policy, strategies, Pace(time_scale=self.settings.time_scale), lookups)
+
     async def close(self) -> None:
         """Let go of every connection."""
         for gateway in self.gateways.values():
@@ -80,7 +93,8 @@ def recovery_worker(parts: Parts) -> Worker:
     """Workflows, decisions, rows and the relay."""
     lookups = Lookups(Learnt(counted_in(parts.database)))
     suspicion = Suspicion(suspicion_counted_in(parts.database), catalog.fraud_scorers())
-    decisions = Decisions(parts.knowledge(), history_in(parts.database), parts.log, lookups, suspicion)
+    knowledge, shadow = parts.knowledge(), parts.shadow(lookups)
+    decisions = Decisions(knowledge, history_in(parts.database), parts.log, lookups, suspicion, shadow)
     recording = Recording(parts.log, SearchableNames(parts.client))
     maintenance = Maintenance(parts.database, TemporalRecoveries(parts.client), parts.gateways)
     return Worker(

@@ -10,13 +10,25 @@ FEES: Final = "USD"
 """Card networks publish their fees in it."""
 
 
+class Cell(NamedTuple):
+    """A figure, and its interval where it has one."""
+
+    text: str
+    interval: str = ""
+
+    @property
+    def whole(self) -> str:
+        """Both in one line."""
+        return f"{self.text} ({self.interval})" if self.interval else self.text
+
+
 class Line(NamedTuple):
     """One line of the comparison."""
 
     name: str
-    baseline: str
-    candidate: str
-    change: str
+    baseline: Cell
+    candidate: Cell
+    change: Cell
     hint: str = ""
     """What it means, where that isn't plain."""
     strong: bool = False
@@ -40,23 +52,17 @@ def lines(result: Result) -> tuple[Line, ...]:
 def _heading(result: Result) -> tuple[Line, ...]:
     before, after = arms(result)
     gap, unit = result.difference, result.currency
-    rate = f"{points(gap.recovery_rate)} points ({between(points(gap.ci_low), points(gap.ci_high))})"
-    more, low, high = (signed(money(one, unit)) for one in (gap.amount_recovered, gap.amount_ci_low, gap.amount_ci_high))
+    rate = Cell(f"{points(gap.recovery_rate)} points", between(points(gap.ci_low), points(gap.ci_high)))
+    more, low, high = (signed(money(n, unit)) for n in (gap.amount_recovered, gap.amount_ci_low, gap.amount_ci_high))
+    one, other = (Cell(money(arm.amount_recovered, unit)) for arm in (before, after))
     return (
         Line("Recovery rate", _rate(before), _rate(after), rate, "recovered, of all; 95 % intervals", True),
-        Line(
-            "Amount recovered",
-            money(before.amount_recovered, unit),
-            money(after.amount_recovered, unit),
-            f"{more} ({between(low, high)})",
-            "of the cases in this currency",
-            True,
-        ),
+        Line("Amount recovered", one, other, Cell(more, between(low, high)), "of the cases in this currency", True),
     )
 
 
-def _rate(arm: ArmResult) -> str:
-    return f"{percent(arm.recovery_rate)} ({between(percent(arm.ci_low), percent(arm.ci_high))})"
+def _rate(arm: ArmResult) -> Cell:
+    return Cell(percent(arm.recovery_rate), between(percent(arm.ci_low), percent(arm.ci_high)))
 
 
 def _kinds() -> tuple[_Kind, ...]:
@@ -72,7 +78,9 @@ def _kinds() -> tuple[_Kind, ...]:
         _Kind("Attempts per recovery", lambda arm: arm.attempts_per_recovery, decimal, "over all failed payments"),
         _Kind("Network fees caused", lambda arm: arm.network_fees, fees, "by tries beyond the networks' limits"),
         _Kind("Network fees avoided", lambda arm: arm.network_fees_avoided, fees, "by not trying where it would cost"),
-        _Kind("Held back by network rules", lambda arm: arm.blocked_by_network_rules, whole, "tries moved or forbidden"),
+        _Kind(
+            "Held back by network rules", lambda arm: arm.blocked_by_network_rules, whole, "tries moved or forbidden"
+        ),
         _Kind("Extrapolated attempts", lambda arm: arm.extrapolated_attempts, whole, "after delays nobody ever tried"),
         _Kind("Recovered by those", lambda arm: arm.extrapolated_recoveries, whole, "guessed, not known from records"),
     )
@@ -80,13 +88,15 @@ def _kinds() -> tuple[_Kind, ...]:
 
 def _line(kind: _Kind, result: Result) -> Line:
     before, after = (kind.of(arm) for arm in arms(result))
-    return Line(kind.name, kind.shown(before), kind.shown(after), signed(kind.shown(after - before)), kind.hint)
+    change = Cell(signed(kind.shown(after - before)))
+    return Line(kind.name, Cell(kind.shown(before)), Cell(kind.shown(after)), change, kind.hint)
 
 
 def _median(result: Result) -> Line:
     before, after = (arm.median_hours_to_recovery for arm in arms(result))
     change = NOTHING if before is None or after is None else signed(span(after - before))
-    return Line("Median time to recovery", span(before), span(after), change, "from the failure to the money")
+    hint = "from the failure to the money"
+    return Line("Median time to recovery", Cell(span(before)), Cell(span(after)), Cell(change), hint)
 
 
 def arms(result: Result) -> tuple[ArmResult, ArmResult]:

@@ -20,7 +20,9 @@ def comparison(result: Result) -> RenderableType:
     """The verdict, the figures of both arms, and what speaks against trusting them."""
     said = verdict(result)
     cautions = [Text(f"Caution: {one}", style="yellow") for one in said.cautions]
-    return Group(Text(said.sentence, style=STYLES[said.finding]), _figures(result), *cautions, _ran(result))
+    return Group(
+        Text(said.sentence, style=STYLES[said.finding]), Text(said.amount), _figures(result), *cautions, _ran(result)
+    )
 
 
 def _figures(result: Result) -> Table:
@@ -32,7 +34,8 @@ def _figures(result: Result) -> Table:
     table.add_column("change", justify="right")
     for line in lines(result):
         style = "bold" if line.strong else ""
-        table.add_row(*map(Text, (line.name, line.baseline, line.candidate, line.change)), style=style)
+        cells = (line.baseline.whole, line.candidate.whole, line.change.whole)
+        table.add_row(*map(Text, (line.name, *cells)), style=style)
     return table
 
 

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from core.base import Value
 from simulator.result import Difference, Result
-from simulator.wording import between, decimal, money, percent
+from simulator.wording import between, decimal, money, percent, signed
 
 
 class Finding(StrEnum):
@@ -22,6 +22,8 @@ class Verdict(Value):
 
     finding: Finding
     sentence: str
+    amount: str
+    """The same in money."""
     cautions: tuple[str, ...] = ()
     """What speaks against trusting it."""
 
@@ -29,12 +31,16 @@ class Verdict(Value):
 def verdict(result: Result) -> Verdict:
     """The sentence. A difference counts where its interval lies on one side of nought."""
     found = finding(result.difference)
-    return Verdict(finding=found, sentence=_SENTENCES[found](result), cautions=tuple(_cautions(result)))
+    return Verdict(
+        finding=found, sentence=_SENTENCES[found](result), amount=_amount(result), cautions=tuple(_cautions(result))
+    )
 
 
 def finding(gap: Difference) -> Finding:
     """Which way it goes, as far as can be told."""
-    if not any((gap.recovery_rate, gap.ci_low, gap.ci_high, gap.amount_recovered, gap.amount_ci_low, gap.amount_ci_high)):
+    if not any(
+        (gap.recovery_rate, gap.ci_low, gap.ci_high, gap.amount_recovered, gap.amount_ci_low, gap.amount_ci_high)
+    ):
         return Finding.SAME
     if gap.ci_low > 0:
         return Finding.BETTER
@@ -55,15 +61,16 @@ def _decided(result: Result, word: str) -> str:
     interval = between(decimal(low * 100), decimal(high * 100))
     return (
         f"The candidate wins back {decimal(abs(gap.recovery_rate) * 100)} {word} of every 100 failed payments than the "
-        f"baseline (95 % interval: {interval} {word}), {_amount(result)}."
+        f"baseline (95 % interval: {interval})."
     )
 
 
 def _amount(result: Result) -> str:
     gap, unit = result.difference, result.currency
-    word = "less" if gap.amount_recovered < 0 else "more"
-    low, high = (money(one, unit) for one in (gap.amount_ci_low, gap.amount_ci_high))
-    return f"and {money(abs(gap.amount_recovered), unit)} {word} (difference: {between(low, high)})"
+    more = signed(money(gap.amount_recovered, unit))
+    return (
+        f"In money: {more} (95 % interval: {between(money(gap.amount_ci_low, unit), money(gap.amount_ci_high, unit))})."
+    )
 
 
 def _same(_: Result) -> str:

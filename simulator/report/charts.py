@@ -95,4 +95,7 @@ def _days(last: int) -> tuple[Tick, ...]:
 
 def _shares(top: float) -> tuple[Tick, ...]:
     step = nice_step(top * 100, 5) / 100
-    return tuple(Tick(round(number * step / top * 100, 3), f"{number * step * 100:.4g} %") for number in range(round(top / step) + 1))
+    return tuple(
+        Tick(round(number * step / top * 100, 3), f"{number * step * 100:.4g} %")
+        for number in range(round(top / step) + 1)
+    )

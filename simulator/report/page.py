@@ -46,6 +46,7 @@ class Point(NamedTuple):
     shares: str
     recoveries: str
     change: str
+    interval: str
 
 
 class Belief(NamedTuple):
@@ -140,13 +141,9 @@ def _pairs(before: Sequence[Group], after: Sequence[Group], currency: str) -> tu
     """Side by side by name, the largest first."""
     known = ({one.name: one for one in before}, {one.name: one for one in after})
     names = dict.fromkeys(one.name for one in (*before, *after))
-    found = [_both(name, *(groups.get(name) or _empty(name) for groups in known)) for name in names]
+    found = [tuple(groups.get(name) or _empty(name) for groups in known) for name in names]
     ordered = sorted(found, key=lambda both: (-max(one.recoveries for one in both), both[0].name))
-    return tuple(_pair(one, other, currency) for one, other in ordered)
-
-
-def _both(_: str, one: Group, other: Group) -> tuple[Group, Group]:
-    return one, other
+    return tuple(_pair(before, after, currency) for before, after in ordered)
 
 
 def _empty(name: str) -> Group:
@@ -196,8 +193,9 @@ def _order(end: str) -> int:
 
 def _sweep(result: Result) -> Iterator[Point]:
     for one in result.sensitivity:
-        change = f"{points(one.recovery_rate)} ({between(points(one.ci_low), points(one.ci_high))})"
-        yield Point(f"{percent(one.soft)} soft, {percent(one.hard)} hard", count(one.recoveries), change)
+        shares = f"{percent(one.soft)} soft, {percent(one.hard)} hard"
+        interval = between(points(one.ci_low), points(one.ci_high))
+        yield Point(shares, count(one.recoveries), points(one.recovery_rate), interval)
 
 
 def _sweep_forest(result: Result) -> Forest | None:
