@@ -24,6 +24,7 @@ from activities.maintenance import Maintenance
 from activities.observed import ObservedActivities, activity_seconds
 from activities.recording import Recording
 from activities.shadow import Shadow
+from activities.simulating import Simulating
 from activities.suspicion import Suspicion
 from activities.suspicion import counted_in as suspicion_counted_in
 from core.errors import InvalidPolicy, RecoveryError
@@ -35,13 +36,15 @@ from providers.base import Gateway, Provider, installed
 from settings import Settings, environment
 from workflows.client import connect
 from workflows.handles import TemporalRecoveries
-from workflows.names import QUEUE, charges
+from workflows.names import QUEUE, SIMULATIONS, charges
 from workflows.registry import WORKFLOWS
 from workflows.schedules import ensure_relay
 from workflows.search import SearchableNames
 
 GRACE = timedelta(seconds=30)
 """Longer than one charge, shorter than an orchestrator's kill."""
+SIMULATION_GRACE = timedelta(seconds=2)
+"""A dry run is not waited for: it begins anew elsewhere."""
 log = structlog.get_logger("worker")
 
 
@@ -96,6 +99,7 @@ def recovery_worker(parts: Parts) -> Worker:
     knowledge, shadow = parts.knowledge(), parts.shadow(lookups)
     decisions = Decisions(knowledge, history_in(parts.database), parts.log, lookups, suspicion, shadow)
     recording = Recording(parts.log, SearchableNames(parts.client))
+    simulating = Simulating(parts.database, parts.settings.database_url.get_secret_value())
     maintenance = Maintenance(parts.database, TemporalRecoveries(parts.client), parts.gateways)
     return Worker(
         parts.client,
@@ -108,12 +112,26 @@ def recovery_worker(parts: Parts) -> Worker:
             decisions.segment_customer,
             decisions.plan_retry,
             maintenance.relay_inbox,
+            simulating.end_simulation,
         ],
         # Few at a time: on two cores more of them only wait for each other (facts: 10 in flight beat 50).
         max_concurrent_workflow_tasks=10,
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),
         graceful_shutdown_timeout=GRACE,
+        interceptors=parts.observed,
+    )
+
+
+def simulations_worker(parts: Parts) -> Worker:
+    """Dry runs, one at a time: they may take every processor there is."""
+    simulating = Simulating(parts.database, parts.settings.database_url.get_secret_value())
+    return Worker(
+        parts.client,
+        task_queue=SIMULATIONS,
+        activities=[simulating.run_simulation],
+        max_concurrent_activities=1,
+        graceful_shutdown_timeout=SIMULATION_GRACE,
         interceptors=parts.observed,
     )
 
@@ -143,7 +161,11 @@ async def running(settings: Settings, client: Client, registry: CollectorRegistr
     try:
         await ensure_relay(client)
         async with contextlib.AsyncExitStack() as stack:
-            for worker in (recovery_worker(parts), *(charges_worker(parts, name) for name in providers)):
+            for worker in (
+                recovery_worker(parts),
+                simulations_worker(parts),
+                *(charges_worker(parts, name) for name in providers),
+            ):
                 await stack.enter_async_context(worker)
             yield
     finally:
