@@ -161,11 +161,8 @@ async def running(settings: Settings, client: Client, registry: CollectorRegistr
     try:
         await ensure_relay(client)
         async with contextlib.AsyncExitStack() as stack:
-            for worker in (
-                recovery_worker(parts),
-                simulations_worker(parts),
-                *(charges_worker(parts, name) for name in providers),
-            ):
+            charging = (charges_worker(parts, name) for name in providers)
+            for worker in (recovery_worker(parts), simulations_worker(parts), *charging):
                 await stack.enter_async_context(worker)
             yield
     finally:

@@ -14,7 +14,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.heartbeat import beating
-from activities.simulation import Line, Task
+from activities.simulation_lines import Line, Task
 from core.contracts import SimulationInput
 from core.simulations import SimulationOrder, SimulationOutcome
 from db.repositories import simulations
@@ -22,6 +22,7 @@ from db.session import Database
 
 PROGRESS_EVERY: Final = 0.5
 """Seconds between two writes of the progress."""
+PROGRAM: Final = ("-m", "activities.simulation")
 LONGEST_LINE: Final = 256 * 1024 * 1024
 """A report with a large policy in it is one line."""
 
@@ -29,14 +30,12 @@ LONGEST_LINE: Final = 256 * 1024 * 1024
 class Simulating:
     """Computes dry runs and keeps their rows."""
 
-    def __init__(
-        self, database: Database, address: str, program: tuple[str, ...] = ("-m", "activities.simulation")
-    ) -> None:
+    def __init__(self, database: Database, address: str, program: tuple[str, ...] = PROGRAM) -> None:
         self._database, self._address, self._program = database, address, program
 
     @activity.defn
     async def run_simulation(self, given: SimulationInput) -> None:
-        """Everything from the order to the stored result. Repeats begin anew and come to the same; canceled, it ends."""
+        """From the order to the stored result. A repeat begins anew and comes to the same; canceled, it ends."""
         id = UUID(given.simulation_id)
         async with self._database.begin() as session:
             order = await simulations.begin(session, id, _now())

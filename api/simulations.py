@@ -1,16 +1,16 @@
 """Dry runs over HTTP: a candidate policy beside the active one, over failures that cost nothing."""
 
+import json
 import tomllib
 from datetime import datetime
 from typing import Annotated, Any, Final
 from uuid import UUID, uuid4
 
-import catalog
-import pydantic_core
 from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+import catalog
 from api.auth import Scope, Simulator, require
 from api.deps import Parts, PartsDep
 from api.problems import responses
@@ -72,7 +72,7 @@ class SimulationView(BaseModel):
 class SimulationDetail(SimulationView):
     """One dry run with what came of it."""
 
-    result: dict[str, Any] | None = Field(description="as `pri simulate` writes it to result.json; null until it is done")
+    result: dict[str, Any] | None = Field(description="the content of result.json; null until it is done")
 
 
 class SimulationPage(BaseModel):
@@ -147,7 +147,7 @@ async def report(simulation_id: str, parts: PartsDep) -> HTMLResponse:
 
 
 def _checked(wanted: SimulationRequest, parts: Parts) -> SimulationOrder:
-    """The order with everything filled in. Raises Refused for texts that can't be used, told as `pri policy check` does."""
+    """The order, filled in. Raises Refused for policies that can't be used: with line and key."""
     baseline = wanted.baseline
     if baseline is None:
         baseline = _active(parts)
@@ -195,7 +195,7 @@ async def _detail(parts: Parts, id: UUID) -> SimulationDetail:
         row = await simulations.get(session, id)
     if row is None:
         raise NotFound("There is no simulation of that name.")
-    return SimulationDetail(**_shown(row), result=pydantic_core.from_json(row["result"]) if row["result"] else None)
+    return SimulationDetail(**_shown(row), result=json.loads(row["result"]) if row["result"] else None)
 
 
 def _shown(row: Any) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Dry runs as rows. The worker moves them on; what has ended stays as it ended."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -22,7 +22,7 @@ LISTED: Final = [column for column in table.columns if column.name not in TEXTS]
 class Page(NamedTuple):
     """Some of them, newest first."""
 
-    items: list[Mapping[Any, Any]]
+    items: Sequence[Mapping[Any, Any]]
     next_cursor: str | None
 
 
