@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Text, cast, insert, select, update
+from sqlalchemy import Text, cast, func, insert, select, update
 
 from core.simulations import SimulationOrder, SimulationOutcome, SimulationState
 from db.cursors import behind, cursor
@@ -13,6 +13,7 @@ from db.models import simulation as table
 from db.session import Session
 
 OPEN: Final = (SimulationState.QUEUED.value, SimulationState.RUNNING.value)
+WHOLE: Final = func.coalesce(table.c.total, table.c.done)
 ORDER: Final = [table.c[name] for name in SimulationOrder.model_fields]
 NAME: Final = cast(table.c.id, Text)
 TEXTS: Final = frozenset({"result", "report", "policy", "baseline", "assumptions"})
@@ -49,7 +50,7 @@ async def finish(session: Session, id: UUID, outcome: SimulationOutcome, now: da
     """Its result, or the problem it failed with. False where it had ended before: then nothing changes."""
     if outcome.problem is not None:
         return await _end(session, id, now, SimulationState.FAILED, problem=outcome.problem)
-    return await _end(session, id, now, SimulationState.DONE, result=outcome.result, report=outcome.report)
+    return await _end(session, id, now, SimulationState.DONE, result=outcome.result, report=outcome.report, done=WHOLE)
 
 
 async def cancel(session: Session, id: UUID, now: datetime) -> bool:

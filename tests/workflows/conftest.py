@@ -29,11 +29,14 @@ from db.repositories.history import CustomerHistory
 from devstack import testserver
 from providers.base import installed
 from settings import SHIPPED_POLICY, Settings
+from tests.db.conftest import addresses, cluster, database, fresh_database, migrated
 from tests.support.builders import a_failure_event
 from tests.support.gateway import ScriptedGateway
 from tests.support.memory_log import MemoryLog
 from workflows.names import QUEUE, charges
 from workflows.registry import WORKFLOWS, plugin
+
+__all__ = ["addresses", "cluster", "database", "fresh_database", "migrated"]
 
 
 @pytest.fixture(scope="session")
