@@ -35,6 +35,10 @@ ALONE: Final = text("""
 """)
 
 
+PATIENT: Final = text("SET LOCAL statement_timeout = 0")
+"""A month of the log is read; somebody sits before it and waits."""
+
+
 class Comparison(Value):
     """Decisions of one kind, and what a version of a shadow policy would have done instead."""
 
@@ -61,6 +65,7 @@ class ShadowReport(Value):
 
 async def compared(session: Session, since: datetime, until: datetime) -> ShadowReport:
     """Decisions written in [since, until)."""
+    await session.execute(PATIENT)
     span = {"since": since, "until": until}
     rows = (await session.execute(COUNT, span)).mappings().all()
     decisions = (await session.execute(ALONE, span)).scalar_one()
