@@ -4,9 +4,11 @@ large as the rest on a narrow screen and on paper.
 
 from collections.abc import Sequence
 from math import ceil, floor, log10
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from simulator.wording import points
+
+TINY: Final = 1e-9
 
 
 class Tick(NamedTuple):
@@ -45,7 +47,8 @@ class Curve(NamedTuple):
 def forest(intervals: Sequence[tuple[float, float, float]]) -> Forest:
     """Each as low, estimate, high; shares of 1, in ticks of percentage points."""
     lowest, highest = min(0.0, *(one[0] for one in intervals)), max(0.0, *(one[2] for one in intervals))
-    step = nice_step((highest - lowest) * 100 or 1.0, 5) / 100
+    span = highest - lowest if highest - lowest > TINY else 0.01
+    step = nice_step(span * 100, 5) / 100
     first, last = floor(lowest / step + 1e-9), ceil(highest / step - 1e-9)
     first, last = (first, last) if last > first else (first - 1, last + 1)
 
@@ -80,8 +83,10 @@ def _settled(before: Sequence[float], after: Sequence[float]) -> int:
 
 
 def _top(highest: float) -> float:
-    step = nice_step((highest or 0.01) * 100, 5) / 100
-    return ceil(highest / step + 1e-9) * step if highest else step
+    """The end of the axis, at a tick; a share below one of a billion counts as none."""
+    highest = highest if highest > TINY else 0.01
+    step = nice_step(highest * 100, 5) / 100
+    return ceil(highest / step + 1e-9) * step
 
 
 def _points(line: Sequence[float], last: int, top: float) -> list[str]:
