@@ -12,7 +12,7 @@ from typing import IO
 
 import catalog
 from activities.simulation_lines import Line, Task
-from core.errors import RecoveryError
+from core.errors import InvalidInput, RecoveryError
 from core.retry.policy import parse
 from core.simulations import SimulationOutcome, SourceKind
 from providers.base import installed
@@ -88,7 +88,7 @@ def world(name: str, text: str) -> World:
 def _source(task: Task, believed: assumptions.Assumptions) -> Source:
     if task.order.source is SourceKind.SYNTHETIC:
         return SyntheticSource(believed, task.order.recoveries or USUAL, task.order.seed)
-    raise NotImplementedError
+    raise InvalidInput("A dry run over the recorded history can't be asked for here yet.")
 
 
 if __name__ == "__main__":
