@@ -79,7 +79,7 @@ def apart(work: Callable[[], T]) -> "asyncio.Future[T]":
     """Its answer, from a thread of its own: one that hangs keeps neither the loop nor the process from ending."""
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[T] = loop.create_future()
-    answer.add_done_callback(lambda done: done.exception())  # nobody may be waiting any more
+    answer.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may be waiting any more
 
     def run() -> None:
         try:
