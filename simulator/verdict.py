@@ -74,7 +74,7 @@ def _amount(result: Result) -> str:
 
 
 def _same(_: Result) -> str:
-    return "Candidate and baseline end every one of these recoveries alike: the difference is exactly zero."
+    return "Candidate and baseline win back exactly the same of these payments: the difference is exactly zero."
 
 
 def _undecided(result: Result) -> str:
