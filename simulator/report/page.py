@@ -10,6 +10,8 @@ from simulator.result import ArmResult, Assumption, Group, Result
 from simulator.verdict import Verdict, verdict
 from simulator.wording import NOTHING, between, count, money, percent, points, signed
 
+WORDY: Final = 32
+
 
 class Pair(NamedTuple):
     """Part of the recoveries, under both policies."""
@@ -57,6 +59,11 @@ class Belief(NamedTuple):
     weakness: str
     values: tuple[tuple[str, str, str], ...]
     """Name, value, recorded attempts behind it."""
+
+    @property
+    def wordy(self) -> bool:
+        """Whether a value needs a line of its own."""
+        return any(len(value) > WORDY for _, value, _ in self.values)
 
 
 class Day(NamedTuple):
