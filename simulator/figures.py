@@ -16,11 +16,6 @@ class Cell(NamedTuple):
     text: str
     interval: str = ""
 
-    @property
-    def whole(self) -> str:
-        """Both in one line."""
-        return f"{self.text} ({self.interval})" if self.interval else self.text
-
 
 class Line(NamedTuple):
     """One line of the comparison."""
