@@ -131,6 +131,8 @@ def simulations_worker(parts: Parts) -> Worker:
         task_queue=SIMULATIONS,
         activities=[simulating.run_simulation],
         max_concurrent_activities=1,
+        # A cancel is told in the answer to a heartbeat; the SDK would hold them back for most of their time-out.
+        max_heartbeat_throttle_interval=timedelta(seconds=1),
         graceful_shutdown_timeout=SIMULATION_GRACE,
         interceptors=parts.observed,
     )

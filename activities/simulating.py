@@ -41,7 +41,7 @@ class Simulating:
             order = await simulations.begin(session, id, _now())
         if order is None:
             return
-        async with beating():
+        async with beating(every=1.0):
             outcome = await self._computed(id, order)
         async with self._database.begin() as session:
             await simulations.finish(session, id, outcome, _now())

@@ -4,7 +4,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -84,7 +84,13 @@ def working(time_server: WorkflowEnvironment, database: Database, addresses: Add
         client = time_server.client
         async with (
             Worker(client, task_queue=QUEUE, workflows=WORKFLOWS, activities=[simulating.end_simulation]),
-            Worker(client, task_queue=SIMULATIONS, activities=[simulating.run_simulation], max_concurrent_activities=1),
+            Worker(
+                client,
+                task_queue=SIMULATIONS,
+                activities=[simulating.run_simulation],
+                max_concurrent_activities=1,
+                max_heartbeat_throttle_interval=timedelta(seconds=1),
+            ),
         ):
             yield
 
