@@ -5,7 +5,7 @@ The server's clock is global: one recovery at a time.
 
 import uuid
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -42,6 +42,13 @@ __all__ = ["addresses", "cluster", "database", "fresh_database", "migrated"]
 @pytest.fixture(scope="session")
 async def time_server() -> AsyncIterator[WorkflowEnvironment]:
     """The time-skipping server, with our plugin on its client."""
+    async with time_skipping() as environment:
+        yield environment
+
+
+@asynccontextmanager
+async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
+    """A server whose clock is its own."""
     program = str(testserver.executable(Settings().temporal_test_server))
     async with await WorkflowEnvironment.start_time_skipping(
         test_server_existing_path=program, plugins=[plugin()], test_server_startup_timeout=timedelta(seconds=60)
