@@ -1,6 +1,7 @@
 """Many recoveries that really happened, as columns of numbers beside a book of what they share."""
 
 from array import array
+from bisect import bisect
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from simulator.recorded import Recorded
 
 LOOK_BACK: Final = 200 * 86_400
 """Longer than any window of a card network's rule."""
+MOST_TRIES: Final = 60
+"""Of a card, the newest: more than any network allows in its window."""
 OPEN, CHARGED, PAID, LOST, STOPPED = range(5)
 """How recoveries stand: not ended, won by a charge, paid otherwise, ended without the money, taken from us."""
 T = TypeVar("T")
@@ -179,11 +182,13 @@ class Growing:
     def _earlier(self, failed_at: Integers, place: Integers) -> dict[int, tuple[int, ...]]:
         """Of cards that failed more than once: their tries before each failure."""
         found: dict[int, tuple[int, ...]] = {}
-        for uses in self._cards.values():
-            for row, _ in uses if len(uses) > 1 else ():
+        for uses in (one for one in self._cards.values() if len(one) > 1):
+            tries = sorted((at, row) for row, mine in uses for at in mine)
+            for row, _ in uses:
                 now = int(failed_at[row])
-                before = sorted(at for other, tries in uses if other != row for at in tries)
-                if known := tuple(at for at in before if now - LOOK_BACK < at < now):
+                since, until = bisect(tries, (now - LOOK_BACK, -1)), bisect(tries, (now, -1))
+                before = tries[max(since, until - MOST_TRIES) : until]
+                if known := tuple(at for at, other in before if other != row):
                     found[int(place[row])] = known
         return dict(sorted(found.items()))
 
