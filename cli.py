@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
+from commands import dry_run
 from core.errors import RecoveryError
 from settings import Settings
 
@@ -22,6 +23,7 @@ policy = typer.Typer(no_args_is_help=True, help="The retry policy.")
 app.add_typer(audit, name="audit")
 app.add_typer(policy, name="policy")
 app.add_typer(keys, name="keys")
+app.command()(dry_run.simulate)
 
 
 @app.callback()

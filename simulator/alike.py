@@ -15,6 +15,7 @@ from core.retry.network_rules import ANY, Credential, LedgerEntry, Spent, stoppe
 from core.segmentation.segment import segment
 from simulator.answers import LEVELS
 from simulator.cases import Book, Booleans, FailureKind, Integers, Payer
+from simulator.memo import Memo
 from simulator.outcomes import CAUSE_INDEX
 from simulator.places import Spot
 from simulator.telling import card_customer, moment, profile_of_case
@@ -114,15 +115,19 @@ class Alike:
 
     def segments(self, failure: Integers, payer: Integers) -> Integers:
         """Index into the policy's segments, each distinct customer asked about once."""
-        names = {one.name: number for number, one in enumerate(self.world.policy.segments)}
-        pairs, place = np.unique(payer * len(self._countries) + self._country[failure], return_inverse=True)
-        known = list(self._countries)
+        return self._segments.of(payer * len(self._countries) + self._country[failure])
+
+    @cached_property
+    def _segments(self) -> Memo:
         rules = self.world.policy.segments
-        found = (
-            names[segment(profile_of_case(self.book.payers[pair // len(known)], known[pair % len(known)]), rules).name]
-            for pair in pairs.tolist()
-        )
-        return np.fromiter(found, dtype=np.int64, count=len(pairs))[place]
+        names = {one.name: number for number, one in enumerate(rules)}
+        countries = list(self._countries)
+
+        def ask(pair: int) -> int:
+            payer, country = self.book.payers[pair // len(countries)], countries[pair % len(countries)]
+            return names[segment(profile_of_case(payer, country), rules).name]
+
+        return Memo(len(self.book.payers) * len(countries), ask)
 
     @cached_property
     def _countries(self) -> dict[str | None, int]:
@@ -137,26 +142,36 @@ class Alike:
     @cached_property
     def spots(self) -> tuple[Spot, ...]:
         """Where a strategy takes customers to live: where the card is from, if nothing else is known."""
-        return tuple(self._spots)
+        return self._spots[0]
 
     @cached_property
-    def _spots(self) -> dict[Spot, int]:
-        found = dict.fromkeys(_spot(payer, country) for payer in self.book.payers for country in self._countries)
-        return {spot: number for number, spot in enumerate(found)}
+    def _spots(self) -> tuple[tuple[Spot, ...], Integers]:
+        """The distinct ones, and the index into them by payer and card country."""
+        table = [[_spot(payer, country) for country in self._countries] for payer in self.book.payers]
+        index = {spot: number for number, spot in enumerate(dict.fromkeys(spot for row in table for spot in row))}
+        return tuple(index), np.array([[index[spot] for spot in row] for row in table], dtype=np.int64)
 
     def spot(self, failure: Integers, payer: Integers) -> Integers:
         """Index into `spots`."""
-        known = list(self._countries)
-        table = [[self._spots[_spot(one, country)] for country in known] for one in self.book.payers]
-        return np.array(table, dtype=np.int64)[payer, self._country[failure]]
+        return np.asarray(self._spots[1][payer, self._country[failure]])
 
     def levels(self, failure: Integers, payer: Integers) -> Integers:
         """Suspicion at the first decision: index into LEVELS."""
-        homes = list(dict.fromkeys(one.country for one in self.book.payers))
-        home = np.array([homes.index(one.country) for one in self.book.payers], dtype=np.int64)
-        pairs, place = np.unique(failure * len(homes) + home[payer], return_inverse=True)
-        found = (self._level(pair // len(homes), homes[pair % len(homes)]) for pair in pairs.tolist())
-        return np.fromiter(found, dtype=np.int64, count=len(pairs))[place]
+        homes, home = self._homes
+        return self._levels.of(failure * len(homes) + home[payer])
+
+    @cached_property
+    def _homes(self) -> tuple[tuple[str | None, ...], Integers]:
+        """The countries that payers live in, and by payer the index into them."""
+        homes = tuple(dict.fromkeys(one.country for one in self.book.payers))
+        return homes, np.array([homes.index(one.country) for one in self.book.payers], dtype=np.int64)
+
+    @cached_property
+    def _levels(self) -> Memo:
+        homes, _ = self._homes
+        return Memo(
+            len(self.failures) * len(homes), lambda pair: self._level(pair // len(homes), homes[pair % len(homes)])
+        )
 
     def _level(self, failure: int, home: str | None) -> int:
         one = self.failures[failure]

@@ -25,6 +25,7 @@ from core.retry.strategies.fixed_ladder import FixedLadder
 from core.retry.strategies.payday import Payday
 from core.segmentation.segment import Segment
 from simulator.cases import Integers
+from simulator.memo import NONE, Memo
 from simulator.mornings import Almanac
 from simulator.places import Spot
 from simulator.world import World
@@ -32,7 +33,6 @@ from simulator.world import World
 THEN: Final = datetime(2026, 1, 1, tzinfo=UTC)
 ENDLESS: Final = timedelta(days=3_000)
 LEVELS: Final = tuple(FraudLevel)
-NONE: Final = -1
 
 
 class Action(IntEnum):
@@ -93,7 +93,7 @@ class Answers:
         self.segments = tuple(one.name for one in world.policy.segments)
         most = max((one.attempts_allowed for policy in self._policies for one in policy.segments), default=0)
         self._shape = (len(LEVELS), len(kinds), len(self.segments), len(arms), most + 2)
-        self._row = np.full(int(np.prod(self._shape)), NONE, dtype=np.int64)
+        self._known = Memo(int(np.prod(self._shape)), self._ask)
         self.rows: list[Answer] = []
         self.mornings: list[Payday] = []
         """The strategies that `Answer.strategy` points at."""
@@ -102,15 +102,12 @@ class Answers:
 
     def of(self, key: Key) -> Integers:
         """The row of each situation."""
-        flat = np.ravel_multi_index(tuple(key), self._shape)
-        found = self._row[flat]
-        if (found == NONE).any():
-            for one in np.unique(flat[found == NONE]):
-                self._row[one] = len(self.rows)
-                self.rows.append(self._asked(*(int(part) for part in np.unravel_index(one, self._shape))))
-            self._columns.clear()
-            found = self._row[flat]
-        return np.asarray(found)
+        return self._known.of(np.ravel_multi_index(tuple(key), self._shape))
+
+    def _ask(self, flat: int) -> int:
+        self.rows.append(self._asked(*(int(part) for part in np.unravel_index(flat, self._shape))))
+        self._columns.clear()
+        return len(self.rows) - 1
 
     def column(self, name: str) -> Integers:
         """One field of all rows."""

@@ -3,6 +3,7 @@
 from datetime import date
 from math import fsum
 from typing import Annotated, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -56,11 +57,18 @@ class Failures(Section):
     lines: tuple[Line, ...]
 
 
+def _on_earth(name: str) -> str:
+    try:
+        return ZoneInfo(name).key
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(f"{name!r} is no time zone") from error
+
+
 class Place(Part):
     """Where customers live."""
 
     country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
-    time_zone: Name
+    time_zone: Annotated[Name, AfterValidator(_on_earth)]
 
 
 class Places(Section):

@@ -59,8 +59,9 @@ def _credential(card: Card) -> Credential:
 
 
 def _entries(card: Card) -> tuple[LedgerEntry, ...]:
+    """As the ledger holds them; one answer is enough to tell what all of them were."""
     return tuple(
-        LedgerEntry(
+        LedgerEntry.model_construct(
             recovery_id="simulated",
             key=str(number),
             provider="simulated",
@@ -71,8 +72,8 @@ def _entries(card: Card) -> tuple[LedgerEntry, ...]:
             at=moment(at),
             trigger=Trigger.PROVIDER.value,
             outcome=Spent.DECLINED,
-            network_code=card.failure.network_code,
-            network_advice=card.failure.network_advice,
+            network_code=card.failure.network_code if number == 0 else None,
+            network_advice=card.failure.network_advice if number == 0 else None,
         )
-        for number, at in enumerate(sorted(card.tries))
+        for number, at in enumerate(card.tries)
     )

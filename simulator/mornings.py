@@ -12,10 +12,10 @@ from core.retry.strategies.calendar import Calendar
 from core.retry.strategies.payday import DAY, LONGEST_SEARCH, Payday
 from core.retry.strategies.paydays import is_payday, patterns_for
 from simulator.cases import Booleans, Integers
+from simulator.memo import NONE
 from simulator.places import Spot
 
 EPOCH: Final = date(1970, 1, 1)
-NONE: Final = -1
 
 
 class Asked(NamedTuple):

@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.alike import Alike
-from simulator.answers import NONE, Answers
+from simulator.answers import Answers
 from simulator.cases import NEVER, Booleans, Cases, Integers
 from simulator.fate import span
+from simulator.memo import NONE
 from simulator.mornings import Almanac, Asked
 
 

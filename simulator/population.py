@@ -1,6 +1,6 @@
 """A population that never was: failed invoices drawn from the assumptions, as many as are wanted, always the same."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from functools import cached_property
@@ -15,7 +15,7 @@ from simulator.assumptions import Assumptions
 from simulator.beliefs import Line, Steps
 from simulator.cases import NEVER, Book, Cases, FailureKind, Integers, Payer
 from simulator.draws import Floats, Stream, Words, uniforms
-from simulator.outcomes import Outcomes
+from simulator.lots import Lots, Spans
 
 NAMES: Final = 65_536
 """So many invoices have names of their own; then they begin again, since all that a name does is to spread."""
@@ -32,6 +32,10 @@ class SyntheticSource:
 
     def __init__(self, assumptions: Assumptions, recoveries: int, seed: int) -> None:
         self.assumptions, self.seed = assumptions, seed
+        self.currency = assumptions.amounts.currency
+        self.outcomes = assumptions.outcomes()
+        self.notes = _notes(assumptions)
+        self.rests_on = assumptions.listed()
         self._recoveries = recoveries
 
     def __len__(self) -> int:
@@ -41,33 +45,10 @@ class SyntheticSource:
         """Tables are made again where they are needed: cheaper than to send them."""
         return type(self), (self.assumptions, self._recoveries, self.seed)
 
-    @property
-    def currency(self) -> str:
-        """The one of all amounts."""
-        return self.assumptions.amounts.currency
-
-    @cached_property
-    def outcomes(self) -> Outcomes:
-        """As the assumptions have it."""
-        return self.assumptions.outcomes()
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What a reader must know."""
-        believed = self.assumptions.self_recovery
-        return (
-            "No case of this run ever happened: customers, failures and chances are drawn from published numbers and "
-            "assumptions, which are listed with their weaknesses.",
-            f"Nobody has published how many customers pay by themselves; {believed.soft:.0%} after soft and "
-            f"{believed.hard:.0%} after hard declines is assumed, and the sweep shows what other values do.",
-            "Messages are the same for every policy; a campaign's effect can't be compared here.",
-            *((f"{len(self.assumptions.replaced)} numbers are yours.",) if self.assumptions.replaced else ()),
-        )
-
     def with_baseline(self, soft: float, hard: float) -> "SyntheticSource":
         """The same cases where other shares pay by themselves: whoever paid at a smaller share pays at a larger."""
         changed = SyntheticSource(self.assumptions.with_baseline(soft, hard), self._recoveries, self.seed)
-        changed.__dict__["book"] = self.book
+        changed.book = self.book
         return changed
 
     @cached_property
@@ -86,9 +67,9 @@ class SyntheticSource:
         """The cases from `first` on; fewer where there are no more."""
         last = min(first + count, self._recoveries)
         number = np.arange(first, max(first, last), dtype=np.uint64)
-        place = self._pick(self._tables.places, Stream.COUNTRY, number)
-        kind = self._pick(self._tables.kinds, Stream.REASON, number)
-        payer = self._pick(self._tables.payers, Stream.PAYER, number)
+        place = self._tables.places(self._draw(Stream.COUNTRY, number))
+        kind = self._tables.kinds(self._draw(Stream.REASON, number))
+        payer = self._tables.payers(self._draw(Stream.PAYER, number))
         failed_at = self._failed_at(number)
         paid_at, method_at = self._answers(number, kind, failed_at, self._paid_by_themselves(number, kind, failed_at))
         places = len(self.assumptions.countries.places)
@@ -108,23 +89,20 @@ class SyntheticSource:
     def _tables(self) -> "_Tables":
         return _Tables.of(self.assumptions)
 
-    def _draw(self, stream: Stream, number: Words, turn: int = 0) -> Floats:
-        return uniforms(self.seed, stream, number, turn)
-
-    def _pick(self, shares: Floats, stream: Stream, number: Words) -> Integers:
-        return _pick(shares, self._draw(stream, number))
+    def _draw(self, stream: Stream, number: Words) -> Floats:
+        return uniforms(self.seed, stream, number)
 
     def _failed_at(self, number: Words) -> Integers:
         """The whole part of one draw is the day; what is left of it, the hour and the second."""
         days = self._draw(Stream.TIME, number) * self.assumptions.arrivals.days
         day = days.astype(np.int64)
-        return self._tables.begin + day * DAY + _stepped(self._tables.hours, self._tables.hour_ends, days - day)
+        return self._tables.begin + day * DAY + self._tables.hours(days - day)
 
     def _paid_by_themselves(self, number: Words, kind: Integers, failed_at: Integers) -> Integers:
         """When a customer pays whatever we do; NEVER for most."""
         paid_at = np.full(len(number), NEVER, dtype=np.int64)
         rows = np.flatnonzero(self._draw(Stream.SELF_PAID, number) < self._tables.self_paid[kind])
-        after = _stepped(*self._tables.self_paid_after, self._draw(Stream.SELF_PAID_AT, number[rows]))
+        after = self._tables.self_paid_after(self._draw(Stream.SELF_PAID_AT, number[rows]))
         paid_at[rows] = failed_at[rows] + np.maximum(after, 1)
         return paid_at
 
@@ -136,8 +114,8 @@ class SyntheticSource:
         answering = self._tables.answering
         luck = self._draw(Stream.MESSAGE, number)
         rows = np.flatnonzero(luck < answering[kind])
-        sent = self._tables.sent[_pick(self._tables.messages, luck[rows] / answering[kind[rows]])]
-        after = _stepped(*self._tables.answered_after, self._draw(Stream.ANSWER_AT, number[rows]))
+        sent = self._tables.sent[self._tables.messages(luck[rows] / answering[kind[rows]])]
+        after = self._tables.answered_after(self._draw(Stream.ANSWER_AT, number[rows]))
         answered = failed_at[rows] + sent + np.maximum(after, 1)
         card = self._draw(Stream.ANSWER, number[rows]) < self._tables.another_card[kind[rows]]
         method_at[rows[card]] = answered[card]
@@ -147,7 +125,7 @@ class SyntheticSource:
 
     def _earlier(self, number: Words, failed_at: Integers) -> dict[int, tuple[int, ...]]:
         """Tries before the failure, by row, in their order; those of most cards are none and aren't named."""
-        tries = self._tables.tries[self._pick(self._tables.priors, Stream.PRIORS, number)]
+        tries = self._tables.tries[self._tables.priors(self._draw(Stream.PRIORS, number))]
         found: dict[int, tuple[int, ...]] = {}
         for count in sorted({one.tries for one in self.assumptions.priors.classes} - {0}):
             rows = np.flatnonzero(tries == count)
@@ -161,26 +139,25 @@ class SyntheticSource:
 
 @dataclass(frozen=True, eq=False)
 class _Tables:
-    """The assumptions as arrays. Shares are summed up, times are in seconds; those by kind count without places."""
+    """The assumptions as they are drawn from. Seconds; what is by kind counts without places."""
 
-    places: Floats
-    kinds: Floats
-    payers: Floats
-    priors: Floats
+    places: Lots
+    kinds: Lots
+    payers: Lots
+    priors: Lots
     tries: Integers
     begin: int
-    hours: Floats
-    hour_ends: Integers
+    hours: Spans
     self_paid: Floats
     """By kind."""
-    self_paid_after: tuple[Floats, Integers]
+    self_paid_after: Spans
     answering: Floats
     """By kind."""
     another_card: Floats
     """By kind."""
-    messages: Floats
+    messages: Lots
     sent: Integers
-    answered_after: tuple[Floats, Integers]
+    answered_after: Spans
 
     @classmethod
     def of(cls, believed: Assumptions) -> "_Tables":
@@ -188,22 +165,34 @@ class _Tables:
         lines = [line for line, _, _ in believed.kinds]
         answers, own = believed.answers.causes, believed.self_recovery
         return cls(
-            places=_summed([one.share for one in believed.countries.places]),
-            kinds=_summed([share for _, _, share in believed.kinds]),
-            payers=_summed([a.share * b.share for a in believed.amounts.points for b in believed.customers.classes]),
-            priors=_summed([one.share for one in believed.priors.classes]),
+            places=Lots([one.share for one in believed.countries.places]),
+            kinds=Lots([share for _, _, share in believed.kinds]),
+            payers=Lots([a.share * b.share for a in believed.amounts.points for b in believed.customers.classes]),
+            priors=Lots([one.share for one in believed.priors.classes]),
             tries=np.array([one.tries for one in believed.priors.classes], dtype=np.int64),
             begin=int(datetime.combine(believed.arrivals.first_day, time(), UTC).timestamp()),
-            hours=_summed(believed.arrivals.hours),
-            hour_ends=np.arange(1, 25, dtype=np.int64) * HOUR,
+            hours=Spans([hour * HOUR for hour in range(1, 25)], believed.arrivals.hours),
             self_paid=np.array([own.hard if _hard(line) else own.soft for line in lines]),
-            self_paid_after=_steps(believed.self_recovery_times),
+            self_paid_after=_spans(believed.self_recovery_times),
             answering=np.array([believed.answering(line.cause) for line in lines]),
             another_card=np.array([answers[line.cause].another_card for line in lines]),
-            messages=_summed(believed.messages.rates),
+            messages=Lots(believed.messages.rates),
             sent=np.array(believed.messages.days, dtype=np.int64) * DAY,
-            answered_after=_steps(believed.answer_times),
+            answered_after=_spans(believed.answer_times),
         )
+
+
+def _notes(believed: Assumptions) -> tuple[str, ...]:
+    """What a reader must know."""
+    own = believed.self_recovery
+    return (
+        "No case of this run ever happened: customers, failures and chances are drawn from published numbers and "
+        "assumptions, which are listed with their weaknesses.",
+        f"Nobody has published how many customers pay by themselves; {own.soft:.0%} after soft and {own.hard:.0%} "
+        "after hard declines is assumed, and the sweep shows what other values do.",
+        "Messages are the same for every policy; a campaign's effect can't be compared here.",
+        *((f"Replaced by you: {', '.join(believed.replaced)}.",) if believed.replaced else ()),
+    )
 
 
 def _hard(line: Line) -> bool:
@@ -243,28 +232,5 @@ def _payers(believed: Assumptions) -> Iterator[Payer]:
                 )
 
 
-def _summed(shares: Sequence[float]) -> Floats:
-    """Shares summed up from the left, to exactly 1; nothing that has no share is ever picked."""
-    sums = np.cumsum(np.array(shares, dtype=np.float64))
-    total = sums[-1]
-    return np.asarray(sums / total if total else sums)
-
-
-def _steps(steps: Steps) -> tuple[Floats, Integers]:
-    ends = np.array([one.hours for one in steps.steps], dtype=np.int64) * HOUR
-    return _summed([one.share for one in steps.steps]), ends
-
-
-def _pick(shares: Floats, luck: Floats) -> Integers:
-    """Which of the summed-up shares each draw falls into."""
-    found = np.searchsorted(shares, luck, side="right")
-    return np.minimum(found, len(shares) - 1).astype(np.int64)
-
-
-def _stepped(shares: Floats, ends: Integers, luck: Floats) -> Integers:
-    """Whole seconds: evenly between the end of the step before the one that each draw falls into and its own."""
-    step = _pick(shares, luck)
-    low, begin = np.concatenate(([0.0], shares))[step], np.concatenate(([0], ends))[step]
-    width = shares[step] - low
-    part = np.divide(luck - low, width, out=np.zeros_like(luck), where=width > 0)
-    return np.asarray(begin + (part * (ends[step] - begin)).astype(np.int64))
+def _spans(steps: Steps) -> Spans:
+    return Spans([one.hours * HOUR for one in steps.steps], [one.share for one in steps.steps])

@@ -10,15 +10,25 @@ from simulator.result import Assumption
 class Source(Protocol):
     """Yields the same cases for the same range, in whatever order and process it is asked. Can be pickled."""
 
-    name: str
-    """synthetic, history, or the file's name."""
-    currency: str
-    """Amounts of other currencies are not added up."""
-    outcomes: Outcomes
-    notes: tuple[str, ...]
-    """What a reader of the result must know about it, in sentences."""
-    rests_on: tuple[Assumption, ...]
-    """Every number that it rests on."""
+    @property
+    def name(self) -> str:
+        """synthetic, history, or the file's name."""
+
+    @property
+    def currency(self) -> str:
+        """Amounts of other currencies are not added up."""
+
+    @property
+    def outcomes(self) -> Outcomes:
+        """The chances of charges."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the result must know about it, in sentences."""
+
+    @property
+    def rests_on(self) -> tuple[Assumption, ...]:
+        """Every number behind the chances."""
 
     def __len__(self) -> int:
         """How many cases there are."""

@@ -1,9 +1,11 @@
 """What an arm decides with: the same tables, rules, strategies and policy as the live service."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
+from typing import Any
 
+import catalog
 from core.classifier.classify import classify
 from core.classifier.tables import Tables
 from core.classifier.taxonomy import Classification
@@ -21,12 +23,22 @@ class World:
     name: str
     policy: Policy
     strategies: Mapping[str, StrategyFactory]
-    tables: Tables
+    codes: Mapping[str, str]
+    """Each provider's decline table, CSV text."""
     rules: NetworkRules
     text: str = ""
     """Of the policy file."""
     statistics: Statistics = field(default_factory=Statistics)
     """What the adaptive strategy has learnt; nothing in a synthetic world."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """To another process go the inputs; what is made of them is made again there."""
+        return World, tuple(getattr(self, one.name) for one in fields(self))
+
+    @cached_property
+    def tables(self) -> Tables:
+        """The tables of providers, networks and advice codes."""
+        return catalog.tables(self.codes)
 
     @cached_property
     def means(self) -> Means:

@@ -200,7 +200,7 @@ def stopped(rules: NetworkRules, credential: Credential, tries: Iterable[LedgerE
     """Why this credential is never to be tried again. Nothing is known of one without a fingerprint: it may be new."""
     if credential.fingerprint is None:
         return None
-    declined = (one for one in tries if one.outcome is Spent.DECLINED)
+    declined = (one for one in tries if one.outcome is Spent.DECLINED and (one.network_code or one.network_advice))
     return next((stop.reason for one in declined for stop in rules.stops if _fits(stop, one, credential)), None)
 
 

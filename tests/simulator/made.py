@@ -142,7 +142,7 @@ def a_world(text: str | None = None, name: str = "candidate", strategies: Strate
         policy=parse(text or shipped(), "policies.toml", strategies),
         text=text or shipped(),
         strategies=strategies,
-        tables=catalog.tables(codes),
+        codes=codes,
         rules=catalog.network_rules(),
     )
 
@@ -181,6 +181,6 @@ class MadeSource:
     def _all(self) -> Cases:
         return some_cases(self.count)
 
-    def with_baseline(self, soft: float, hard: float) -> "MadeSource":
+    def with_baseline(self, *_: float) -> "MadeSource":
         """Knows nothing of it."""
         return self
