@@ -57,9 +57,8 @@ def _replayed(address: str, written: int) -> bool:
     took = time.perf_counter() - began
     _say(f"floor, the same rows counted in PostgreSQL: {floor:.1f} s")
     _say(f"replay: {written} events, {len(history)} recoveries, {len(history.tried)} charges")
-    _say(
-        f"replay: read in {read_in:.1f} s ({written / read_in:.0f} events/s, {grown:.0f} MB), fitted in {fitted_in:.1f} s"
-    )
+    _say(f"replay: read in {read_in:.1f} s ({written / read_in:.0f} events/s, {grown:.0f} MB more)")
+    _say(f"replay: fitted in {fitted_in:.1f} s")
     _say(f"replay: gap {found.gap:+.3f} ({found.ci_low:+.3f} to {found.ci_high:+.3f}), "
          f"baseline {result.arms[0].recovery_rate:.3f}, really {found.real_rate:.3f}")  # fmt: skip
     kept = took < MARK_SECONDS

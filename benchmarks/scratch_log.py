@@ -37,7 +37,8 @@ FILL: Final = f"""
            p.attempt, p.from_state, p.to_state,
            CASE p.type WHEN 'payment.failed' THEN p.data || jsonb_build_object('invoice_id', p.invoice_id || '-' || n)
                WHEN 'customer.segmented' THEN jsonb_set(p.data, '{{profile,lifetime_value}}', to_jsonb(n * 100))
-               WHEN 'failure.classified' THEN jsonb_set(p.data, '{{card,fingerprint}}', to_jsonb(p.recovery_id || n / 3))
+               WHEN 'failure.classified' THEN jsonb_set(p.data, '{{card,fingerprint}}', to_jsonb(p.recovery_id
+                   || n / 3))
                ELSE p.data END,
            {HASH}, {HASH}, (p.opened_at - n * interval '3 hours')::date
     FROM (SELECT *, min(occurred_at) OVER (PARTITION BY recovery_id) AS opened_at FROM pattern) AS p
@@ -54,7 +55,7 @@ def a_world(name: str = "baseline") -> World:
         name=name,
         policy=parse(text, POLICY.name, strategies),
         strategies=strategies,
-        tables=catalog.tables(codes),
+        codes=codes,
         rules=catalog.network_rules(),
         text=text,
     )

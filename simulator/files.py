@@ -41,6 +41,8 @@ class Header(Value):
     provider: str
     """Whose codes these are."""
     made_by: str = ""
+    watched: bool = True
+    """Whether it tells of payments without a charge and of new cards; where not, nothing is learnt about them."""
 
 
 def written(invoice: PastInvoice) -> str:
@@ -48,18 +50,18 @@ def written(invoice: PastInvoice) -> str:
     return invoice.model_dump_json(exclude_none=True, exclude_defaults=True)
 
 
-def header(provider: str, made_by: str) -> str:
-    """The first line of a new file, without its end."""
-    return Header(format=FORMAT, version=VERSION, provider=provider, made_by=made_by).model_dump_json()
+def header(provider: str, made_by: str, *, watched: bool = True) -> Header:
+    """The first line of a new file."""
+    return Header(format=FORMAT, version=VERSION, provider=provider, made_by=made_by, watched=watched)
 
 
-def write(path: Path, provider: str, made_by: str, lines: Iterable[str]) -> int:
+def write(path: Path, first: Header, lines: Iterable[str]) -> int:
     """A file with these invoices' lines; says how many. An interruption leaves nothing. Raises InvalidInput."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     count = 0
     try:
         with _writing(beside, zipped=path.suffix == ".gz") as file:
-            file.write(header(provider, made_by) + "\n")
+            file.write(first.model_dump_json() + "\n")
             for line in lines:
                 file.write(line.rstrip("\n") + "\n")
                 count += 1
@@ -78,7 +80,7 @@ def read(path: Path, classify: Classify, progress: Callable[[int], None] | None 
     """
     with _lines(path) as lines:
         first = _header(path, next(lines, ""))
-        growing = Growing(path.name, first.provider)
+        growing = Growing(path.name, first.provider, watched=first.watched)
         for number, line in enumerate(lines, 2):
             if line.strip():
                 growing.extend([_recorded(_invoice(path, number, line), first.provider, classify)])

@@ -66,6 +66,8 @@ class History:
     """How many were made by each version of a policy; empty where nobody knows."""
     left_out: int
     """Recoveries of other providers."""
+    watched: bool
+    """Whether payments without a charge and new cards are told of."""
 
     def __len__(self) -> int:
         return len(self.failed_at)
@@ -82,6 +84,8 @@ class History:
 
         After an end without the money the provider still tells of payments, so we watch to the end of the history.
         """
+        if not self.watched:
+            return self.failed_at
         ended = (self.end == CHARGED) | (self.end == STOPPED)
         return np.where(ended, self.closed_at, self.seen_until)
 
@@ -94,10 +98,10 @@ class History:
 class Growing:
     """A history that is being read. Grows by a few numbers for each recovery and attempt."""
 
-    def __init__(self, name: str, provider: str) -> None:
+    def __init__(self, name: str, provider: str, *, watched: bool = True) -> None:
         self.elsewhere = 0
         """Recoveries of other providers."""
-        self._name, self._provider = name, provider
+        self._name, self._provider, self._watched = name, provider, watched
         self._kinds: dict[Hashable, int] = {}
         self._payers: dict[Hashable, int] = {}
         self._failures: list[FailureKind] = []
@@ -161,6 +165,7 @@ class Growing:
             earlier=self._earlier(rows["failed_at"], place),
             decisions=dict(sorted(self._decisions.items())),
             left_out=self.elsewhere,
+            watched=self._watched,
         )
 
     def _tried(self, place: Integers) -> Tried:
