@@ -109,15 +109,13 @@ class _Fit:
 
 
 def _relative(won: Floats, exposed: Floats, prior: Floats) -> Floats:
-    """Factors say how levels differ; what they have in common belongs to the chances by cause.
-
-    So levels are brought back to where their mean is the believed one, each as far as it was recorded at all.
-    """
-    found = (won + FACTOR_STRENGTH * prior) / (exposed + FACTOR_STRENGTH)
-    believed = float((exposed * prior).sum())
-    common = float((exposed * found).sum()) / believed if believed > 0 else 1.0
-    known = exposed / (exposed + FACTOR_STRENGTH)
-    return np.asarray(np.where(exposed > 0, found / (1.0 + known * (common - 1.0)), prior))
+    """Factors say how levels differ; what all of them have in common belongs to the chances by cause."""
+    expected = float((exposed * prior).sum())
+    common = float(won.sum()) / expected if expected > 0 else 0.0
+    if common == 0.0:
+        return prior.copy()
+    found = (won / common + FACTOR_STRENGTH * prior) / (exposed + FACTOR_STRENGTH)
+    return np.asarray(np.where(exposed > 0, found, prior))
 
 
 def fit(history: History, prior: Prior) -> Fitted:
