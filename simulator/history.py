@@ -200,7 +200,8 @@ def _paid(now: _Open, line: Line) -> None:
 
 
 def _closed(now: _Open, line: Line) -> None:
-    now.closed_at, now.state, now.reason = line.at, State(line.one or State.CANCELED), line.two or ""
+    now.closed_at = max(line.at, now.attempts[-1].at if now.attempts else 0)
+    now.state, now.reason = State(line.one or State.CANCELED), line.two or ""
 
 
 def _late(now: _Open, line: Line) -> None:
