@@ -66,7 +66,7 @@ def _rows(path: Path, reader: "csv.DictReader[str]") -> Iterator[Row]:
         for cells in reader:
             yield _row(f"{path}:{reader.line_num}", reader.line_num, cells)
     except csv.Error as error:
-        raise InvalidInput(f"{path}:{reader.line_num}: {error}.") from error
+        raise InvalidInput(f"{path}:{reader.reader.line_num}: {error}.") from error
 
 
 def _counted(file: IO[str], progress: Callable[[int], None] | None) -> Iterator[str]:

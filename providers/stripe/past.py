@@ -28,6 +28,8 @@ CALLS_PER_SECOND: Final = 10
 """A tenth of what Stripe allows a live key: the merchant's own calls go first."""
 PATIENCE: Final = 6
 """How often a call is made before it is given up; the wait doubles from a second."""
+AT_ONCE_SECONDS: Final = 60
+"""An invoice that is paid so soon after it was finalized can't have failed before; later it may have."""
 _OUTCOMES: Final = {"succeeded": Outcome.SUCCEEDED, "failed": Outcome.DECLINED}
 
 
@@ -37,7 +39,7 @@ class Page(NamedTuple):
     failed: tuple[PastInvoice, ...]
     looked_at: int
     unclear: int
-    """Invoices that had failed, but of which no declined charge can be read."""
+    """Unpaid invoices that were tried, but of which no declined charge can be read."""
     last: str | None
     """The invoice to go on after; None: there are no more."""
     back_to: datetime | None
@@ -65,12 +67,12 @@ class StripePast:
         answer = await self._get("invoices", limit=PAGE, created=made, expand=expand, **more)
         listed = Fields(answer.body or {}, lenient=True)
         invoices = listed.items("data")
-        failed = [one for one in invoices if _has_failed(one)]
-        found = [await self._told(one) for one in failed]
+        asked = [one for one in invoices if _may_have_failed(one)]
+        found = [await self._told(one) for one in asked]
         return Page(
             failed=tuple(one for one in found if one),
             looked_at=len(invoices),
-            unclear=found.count(None),
+            unclear=sum(told is None and one.code("status") != "paid" for one, told in zip(asked, found, strict=True)),
             last=invoices[-1].id("id") if invoices and listed.flag("has_more") else None,
             back_to=invoices[-1].moment("created") if invoices else None,
         )
@@ -80,7 +82,7 @@ class StripePast:
         await self._api.close()
 
     async def _told(self, invoice: Fields) -> PastInvoice | None:
-        charges = sorted(await self._charges(invoice), key=lambda one: (one.whole("created") or 0, one.id("id") or ""))
+        charges = sorted(await self._charges(invoice), key=lambda one: one.whole("created") or 0)
         ended = [one for one in charges if one.code("status") in _OUTCOMES]
         if not ended or ended[0].code("status") != "failed":
             return None
@@ -101,6 +103,7 @@ class StripePast:
         return found
 
     async def _charges_of(self, intent: str) -> list[Fields]:
+        """The oldest first: Stripe lists the newest first, also those of one second."""
         found: list[Fields] = []
         more: dict[str, str] = {}
         while True:
@@ -109,7 +112,7 @@ class StripePast:
             found += listed.items("data")
             last = found[-1].id("id") if found else None
             if not listed.flag("has_more") or last is None:
-                return found
+                return found[::-1]
             more = {"starting_after": last}
 
     async def _get(self, *parts: str, **params: object) -> Answer:
@@ -165,10 +168,17 @@ def _until_paid(charges: Sequence[Fields]) -> Sequence[Fields]:
     return charges[: won[0] + 1] if won else charges
 
 
-def _has_failed(invoice: Fields) -> bool:
-    """Whether some charge of it must have been declined."""
-    tries = invoice.whole("attempt_count") or 0
-    return tries > 1 or (tries == 1 and invoice.code("status") not in {"paid", "draft"})
+def _may_have_failed(invoice: Fields) -> bool:
+    """Whether its charges are worth a look.
+
+    Stripe counts only its own retries in `attempt_count`: a payment by hand or by the customer leaves it at 1.
+    """
+    tries, status = invoice.whole("attempt_count") or 0, invoice.code("status")
+    if status != "paid" or tries != 1:
+        return tries > 0 and status != "draft"
+    when = invoice.child("status_transitions")
+    began, paid = when.whole("finalized_at"), when.whole("paid_at")
+    return began is None or paid is None or paid - began > AT_ONCE_SECONDS
 
 
 def _another(fingerprint: str | None, charge: Fields) -> bool:

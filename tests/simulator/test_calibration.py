@@ -1,4 +1,4 @@
-"""Calibration: a model of the world that the history is from tells it again; of another world it says that it doesn't."""
+"""Calibration: a model of the world that the history is from tells it again; one of another world doesn't."""
 
 from dataclasses import replace
 

@@ -88,7 +88,7 @@ def test_only_tries_that_the_networks_counted_are_tries_of_a_card(tmp_path: Path
     assert history.earlier == {1: (began, began + 2 * 3_600)}
 
 
-ENDS = [
+ENDS: list[tuple[dict[str, Any], int]] = [
     ({"end": PastEnd.PAID, "paid_at": THEN + HOUR}, PAID),
     ({"end": PastEnd.LOST}, LOST),
     ({"end": PastEnd.OPEN}, OPEN),

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -44,20 +45,27 @@ async def database(fresh_database: Callable[..., Addresses], migrated: str) -> A
     await opened.close()
 
 
-def happened(what: EventType, hours: float, attempt: int | None = None, **data: object) -> Event:
+def happened(what: EventType, hours: float, attempt: int | None = None, **data: Any) -> Event:
     return Event(type=what, occurred_at=THEN + hours * HOUR, attempt=attempt, data=data)
 
 
-def failed(hours: float = 0, **more: object) -> Event:
-    known: dict[str, object] = {"amount": 4_900, "currency": "EUR", "customer_id": "cus_1", "provider_attempt": 1}
+def failed(hours: float = 0, **more: Any) -> Event:
+    known: dict[str, Any] = {"amount": 4_900, "currency": "EUR", "customer_id": "cus_1", "provider_attempt": 1}
     return happened(EventType.PAYMENT_FAILED, hours, **(known | more))
 
 
 def decided(hours: float, cause: str = "INSUFFICIENT_FUNDS", card: str = "card_a", version: str = "v1") -> list[Event]:
-    plan = {"at": stamp(THEN + (hours + 3) * HOUR), "strategy": "fixed_ladder", "policy_version": version}
-    facts = {"failure": FAILURE, "card": {"network": "visa", "country": "DE", "fingerprint": card, "last4": "4242"}}
+    plan: dict[str, Any] = {
+        "at": stamp(THEN + (hours + 3) * HOUR),
+        "strategy": "fixed_ladder",
+        "policy_version": version,
+    }
+    facts: dict[str, Any] = {
+        "failure": FAILURE,
+        "card": {"network": "visa", "country": "DE", "fingerprint": card, "last4": "4242"},
+    }
     category = "HARD_DECLINE" if cause == "PERMANENT" else "SOFT_DECLINE"
-    made_by = {"policy_version": version}
+    made_by: dict[str, Any] = {"policy_version": version}
     return [
         happened(EventType.FAILURE_CLASSIFIED, hours, category=category, cause=cause, **facts, **made_by),
         happened(
@@ -68,8 +76,8 @@ def decided(hours: float, cause: str = "INSUFFICIENT_FUNDS", card: str = "card_a
     ]
 
 
-def charged(hours: float, attempt: int, end: EventType = EventType.CHARGE_DECLINED, **more: object) -> list[Event]:
-    asked = {"trigger": "scheduled", "idempotency_key": "k", "amount": 4_900, "currency": "EUR"}
+def charged(hours: float, attempt: int, end: EventType = EventType.CHARGE_DECLINED, **more: Any) -> list[Event]:
+    asked: dict[str, Any] = {"trigger": "scheduled", "idempotency_key": "k", "amount": 4_900, "currency": "EUR"}
     trigger = {"trigger": more.pop("trigger", "scheduled")}
     return [
         happened(EventType.CHARGE_REQUESTED, hours, attempt, **(asked | trigger)),

@@ -2,6 +2,7 @@
 
 import pickle
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -130,8 +131,8 @@ def test_a_run_over_a_history_is_the_same_for_every_number_of_jobs(history: Hist
 
 def test_days_that_nobody_ever_tried_are_extrapolated() -> None:
     """Only one delay was ever tried: whatever the policy does at another time is marked."""
-    began = {"failed_at": BEGIN, "closed_at": BEGIN + DAY}
-    at = {"at": BEGIN + 3 * 3_600, "waited": 3 * 3_600}
+    began: dict[str, Any] = {"failed_at": BEGIN, "closed_at": BEGIN + DAY}
+    at: dict[str, Any] = {"at": BEGIN + 3 * 3_600, "waited": 3 * 3_600}
     source = of(a_history(a_recovery(number, a_try(number < 30, **at), **began) for number in range(150)))
     arm = simulate(source, a_world(name="baseline"), a_world(), seed=1).arms[0]
     assert 0 < arm.extrapolated_attempts < arm.charge_attempts
