@@ -65,8 +65,9 @@ class Alike:
 
     @cached_property
     def cause(self) -> Integers:
-        """By classification: index into `outcomes.CAUSES`."""
-        return np.array([CAUSE_INDEX[one.cause] for one in self.classifications], dtype=np.int64)
+        """By failure kind: what is really the matter, whatever a policy calls it; index into `outcomes.CAUSES`."""
+        truths = (self.world.truth(self.book.provider, one.failure, one.card) for one in self.failures)
+        return np.array([CAUSE_INDEX[truth] for truth in truths], dtype=np.int64)
 
     @cached_property
     def _classified(self) -> tuple[Classification, ...]:

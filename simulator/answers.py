@@ -97,6 +97,7 @@ class Answers:
         self.rows: list[Answer] = []
         self.mornings: list[Payday] = []
         """The strategies that `Answer.strategy` points at."""
+        self._settings: dict[str, int] = {}
         self._almanacs: dict[tuple[int, int, int], Almanac] = {}
         self._columns: dict[str, np.ndarray[tuple[int], np.dtype[np.int64]]] = {}
 
@@ -166,10 +167,16 @@ class Answers:
             policy.fallback.build({"fixed_ladder": FixedLadder}).propose(situation)
         )
         if isinstance(strategy, Payday):
-            self.mornings.append(strategy)
-            said["strategy"] = len(self.mornings) - 1
+            said["strategy"] = self._morning(strategy, repr(sorted(spec.options.items())))
         cool_down = policy.cool_down_seconds.get(cause, 0)
         return Answer(Action.RETRY, "no_retry", keeps=1, cool_down=cool_down, asked=_asked_wait(findings), **said)
+
+    def _morning(self, strategy: Payday, settings: str) -> int:
+        """The number of a payday strategy with these settings."""
+        if settings not in self._settings:
+            self._settings[settings] = len(self.mornings)
+            self.mornings.append(strategy)
+        return self._settings[settings]
 
 
 _ACTIONS: Final = {

@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 import numpy as np
 
 from catalog.calendars import calendar_for
+from core.classifier.taxonomy import Cause
 from core.contracts import ChargeInput
 from core.events import Event, Record, Trigger
 from core.fraud.assess import assess
-from core.payments import ChargeResult, EventKind, FailureFacts, InvoiceView, Outcome
+from core.payments import ChargeResult, EventKind, Failure, FailureFacts, InvoiceView, Outcome
 from core.retry import pay
 from core.retry.arms import armed, assigned
 from core.retry.decide import Findings, decide
@@ -83,7 +84,7 @@ class Run:
         while not isinstance(step := next_step(self.recovery, self.now), Done):
             self._take(step)
             self._hear()
-        return told(self.recovery, self.records, self._made)
+        return told(self.recovery, self.records, self._made, self._truth(self.case.kind.failure))
 
     @property
     def now(self) -> datetime:
@@ -216,13 +217,16 @@ class Run:
         return Charges(
             case=np.array([self.case.number], dtype=np.uint64),
             payer=one * self._payer,
-            cause=one * CAUSE_INDEX[before.cause] if before.cause else one * 0,
+            cause=one * CAUSE_INDEX[self._truth(before.failure)],
             retry=one * (before.attempts_used + 1),
             charge=one * self.recovery.attempt,
             waited=one * (self._now - failed_at),
             at=one * self._now,
             fresh=np.array([self._fresh]),
         )
+
+    def _truth(self, failure: Failure) -> Cause:
+        return self._world.truth(self.recovery.provider, failure, self._card)
 
     def _result(self, won: bool) -> ChargeResult:
         if won:

@@ -115,7 +115,7 @@ class March:
         return Charges(
             case=self._cases.number[rows],
             payer=self._cases.payer[rows],
-            cause=self._alike.cause[self._alike.kind[self._failure[rows]]],
+            cause=self._alike.cause[self._failure[rows]],
             retry=self._used[rows] + 1,
             charge=self._spending.made[rows] + 1,
             waited=at - self._failed_at[rows],
@@ -188,7 +188,7 @@ class March:
             closed_at=self._closed_at,
             segment=self._segment,
             segments=self._answers.segments,
-            cause=self._alike.cause[self._alike.kind[self._cases.failure]],
+            cause=self._alike.cause[self._cases.failure],
             charges=spent.made,
             charged_at=spent.charged_at,
             blocked=spent.blocked,

@@ -5,6 +5,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from core.classifier.taxonomy import Cause
 from core.events import State
 from simulator.cases import NEVER, Booleans, Integers
 
@@ -32,8 +33,8 @@ class Journey(NamedTuple):
     reason: str
     closed_at: int
     segment: str
-    cause: str
-    """Of the failure that opened it."""
+    cause: Cause
+    """What was really the matter with the failure that opened it."""
     charges: tuple[Made, ...]
     blocked: int = 0
     """Tries that a network's rule moved or forbade."""

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from core.classifier.taxonomy import Cause
 from simulator.cases import NEVER
 from simulator.journeys import FINAL, MOST_CHARGES, Journey, Journeys
 from simulator.outcomes import CAUSE_INDEX
@@ -22,7 +21,7 @@ def packed(journeys: Sequence[Journey]) -> Journeys:
         closed_at=_column(one.closed_at for one in journeys),
         segment=_column(segments.index(one.segment) for one in journeys),
         segments=segments,
-        cause=_column(CAUSE_INDEX[Cause(one.cause)] for one in journeys),
+        cause=_column(CAUSE_INDEX[one.cause] for one in journeys),
         charges=_column(len(one.charges) for one in journeys),
         charged_at=np.array([_times(one) for one in journeys], dtype=np.int64).reshape(-1, MOST_CHARGES),
         blocked=_column(one.blocked for one in journeys),

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
+from core.classifier.taxonomy import Cause
 from core.events import EventType, Record, Trigger
 from core.payments import (
     Card,
@@ -122,9 +123,8 @@ def declined(case: Case, card: Card, outcomes: Outcomes) -> Failure:
     return Failure(code=outcomes.new_method_code, network=card.network)
 
 
-def told(recovery: Recovery, records: Sequence[Record], made: Sequence[Made]) -> Journey:
-    """A finished recovery in short."""
-    cause = next(record.data["cause"] for record in records if record.type is EventType.FAILURE_CLASSIFIED)
+def told(recovery: Recovery, records: Sequence[Record], made: Sequence[Made], cause: Cause) -> Journey:
+    """A finished recovery in short; `cause` is what was really the matter at first."""
     held = [network for record in records if (network := record.data.get("network")) and _held(record)]
     fees = [record.data.get("network_fee") or {} for record in records]
     return Journey(

@@ -8,7 +8,7 @@ from typing import Any
 import catalog
 from core.classifier.classify import classify
 from core.classifier.tables import Tables
-from core.classifier.taxonomy import Classification
+from core.classifier.taxonomy import Cause, Classification
 from core.payments import Card, Failure
 from core.retry.decide import Means
 from core.retry.network_rules import NetworkRules
@@ -52,5 +52,13 @@ class World:
 
     def classified(self, provider: str, failure: Failure, card: Card) -> Classification:
         """As the live activity does it."""
-        known = failure.model_copy(update={"network": failure.network or card.network})
-        return classify(known, self.tables, self.policy.overrides, provider=provider)
+        return classify(_known(failure, card), self.tables, self.policy.overrides, provider=provider)
+
+    def truth(self, provider: str, failure: Failure, card: Card) -> Cause:
+        """What is really the matter: no policy changes what a bank means by its words."""
+        return classify(_known(failure, card), self.tables, provider=provider).cause
+
+
+def _known(failure: Failure, card: Card) -> Failure:
+    """With the network that the card tells."""
+    return failure.model_copy(update={"network": failure.network or card.network})

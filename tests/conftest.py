@@ -12,6 +12,11 @@ from settings import environment
 _STATUS = pytest.StashKey[int]()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How many recoveries are lived by simulator and workflow alike: more than in every run, where there is time."""
+    parser.addoption("--recoveries", type=int, default=200, help="of tests/workflows/test_simulator.py")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Under CI a skipped test has failed: what it needs must be there."""

@@ -24,6 +24,11 @@ share = 30
 window_days = 40
 strategies = { GENERIC = "patient_ladder" }
 """
+OVERRIDES = """[overrides]
+"stripe.do_not_honor" = "INSUFFICIENT_FUNDS"
+"any.05" = "PERMANENT"
+"stripe.testmode_decline" = "GENERIC"
+"""
 POLICIES = {
     "shipped": shipped(),
     "lower limits of our own": shipped() + "visa_30d = 3\nany_24h = 2\nmastercard_24h = 3\namex_30d = 6\n",
@@ -37,6 +42,7 @@ POLICIES = {
     "nothing learnt yet": loyal_by(f'use = "adaptive"\n{LADDER}'),
     "advice": loyal_by('use = "advice"\ndelays = ["1h", "1h", "1h"]'),
     "an experiment": shipped() + EXPERIMENT,
+    "other names for codes": shipped().replace("[overrides]", OVERRIDES),
 }
 COLUMNS = ("state", "closed_at", "cause", "charges", "charged_at", "blocked", "fees", "fees_avoided", "untried")
 
@@ -80,3 +86,12 @@ def test_a_case_has_one_fate_in_whatever_company() -> None:
     whole, odd = Fast(world, fates).run(cases), np.arange(1, 500, 2)
     part = Fast(world, fates).run(some_of(cases, odd))
     assert [whole.one(row) for row in odd.tolist()] == [part.one(row) for row in range(len(odd))]
+
+
+def test_a_bank_means_what_it_means_whatever_a_policy_calls_it() -> None:
+    """Another name for a code changes what is done about it, never how likely a charge is to succeed."""
+    named = a_world(shipped().replace("[overrides]", OVERRIDES)), a_world()
+    cases = some_cases(2_000)
+    told = [Fast(world, Fates(outcomes(), seed=7)).run(cases) for world in named]
+    assert (told[0].cause == told[1].cause).all()
+    assert (told[0].charged_at != told[1].charged_at).any()

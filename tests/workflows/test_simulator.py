@@ -36,7 +36,6 @@ from tests.support.theatre import Scene, Stage, Theatre
 from workflows.names import QUEUE, charges
 from workflows.registry import WORKFLOWS
 
-RECOVERIES: Final = 200
 SEED: Final = 11
 AHEAD: Final = 600
 """Seconds until a case fails: the server's clock runs on while it is simulated, and then skips there."""
@@ -152,12 +151,13 @@ def seconds(begin: datetime | None, end: datetime) -> float:
     return (end - begin).total_seconds()
 
 
-@pytest.mark.timeout(480)
-async def test_two_hundred_recoveries_are_lived_alike(stage: Stage) -> None:
+@pytest.mark.timeout(3_600)
+async def test_recoveries_are_lived_alike(stage: Stage, pytestconfig: pytest.Config) -> None:
+    recoveries: int = pytestconfig.getoption("--recoveries")
     believed, world = assumptions.shipped(), a_world(POLICY)
-    source, fates = SyntheticSource(believed, RECOVERIES, SEED), Fates(believed.outcomes(), SEED)
-    every, ends = source.cases(0, RECOVERIES), set()
-    for row in range(RECOVERIES):
+    source, fates = SyntheticSource(believed, recoveries, SEED), Fates(believed.outcomes(), SEED)
+    every, ends = source.cases(0, recoveries), set()
+    for row in range(recoveries):
         case = begun_at(every, row, await stage.now() + AHEAD)
         run = Run(world, fates.of(case), case, 0)
         journey, fast = run.finished(), Fast(world, fates).run(case).one(0)
