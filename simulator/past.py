@@ -192,9 +192,8 @@ class Growing:
             for row, _ in uses:
                 now = int(failed_at[row])
                 since, until = bisect(tries, (now - LOOK_BACK, -1)), bisect(tries, (now, -1))
-                before = tries[max(since, until - MOST_TRIES) : until]
-                if known := tuple(at for at, other in before if other != row):
-                    found[int(place[row])] = known
+                if before := tries[max(since, until - MOST_TRIES) : until]:
+                    found[int(place[row])] = tuple(at for at, _ in before)
         return dict(sorted(found.items()))
 
 

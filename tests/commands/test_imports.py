@@ -153,7 +153,7 @@ def test_an_import_that_was_broken_off_goes_on(
         assert stripe_import(pri, sandbox).code != 0
     assert sorted(one.name for one in tmp_path.iterdir()) == ["past.jsonl.part", "past.jsonl.state"]
     with (tmp_path / "past.jsonl.part").open("a") as file:
-        file.write('{"half a li')
+        file.write('{"half a li' * 1_000)
     answer = stripe_import(pri, sandbox)
     assert answer.out == "past.jsonl: 6 failed invoices of 6\n"
     assert [one.name for one in tmp_path.iterdir()] == ["past.jsonl"]

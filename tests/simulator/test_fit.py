@@ -186,6 +186,15 @@ def test_customers_in_a_step_are_pooled() -> None:
     assert found == pytest.approx((10 + HABIT_STRENGTH * prior) / (30 + HABIT_STRENGTH))
 
 
+def test_who_is_lost_sight_of_counts_half_in_that_step_and_not_after_it() -> None:
+    won = [a_recovery(number, a_try(True, at=BEGIN + 3_600), failed_at=BEGIN) for number in range(20)]
+    later = [a_recovery(20, failed_at=BEGIN, closed_at=BEGIN + 40 * DAY)]
+    found = fit(a_history([*won, *later]), PRIOR).behaviour.paid.chances[GENERIC]
+    prior = PRIOR.behaviour.paid.chances[GENERIC]
+    assert found[0] == pytest.approx(HABIT_STRENGTH * prior[0] / (20 / 2 + 1 + HABIT_STRENGTH))
+    assert found[1] == pytest.approx(HABIT_STRENGTH * prior[1] / (1 + HABIT_STRENGTH))
+
+
 def test_what_is_drawn_is_what_is_believed() -> None:
     habit, size = PRIOR.behaviour.paid, 40_000
     luck = (np.arange(size) + 0.5) / size
