@@ -80,6 +80,14 @@ def migrate() -> None:
 
 
 @app.command()
+def rebuild() -> None:
+    """Make the read model and the attempt ledger anew from the event log. Writers wait until it is done."""
+    from commands import console, database
+
+    console.result(f"{database.rebuild(Settings())} recoveries rebuilt from the event log")
+
+
+@app.command()
 def api() -> None:
     """Serve the HTTP API until SIGINT or SIGTERM."""
     from api.main import run
@@ -162,6 +170,27 @@ def policy_show(file: Annotated[Path | None, typer.Argument(help="POLICY_FILE wh
     from commands import policy as policies
 
     console.as_json(policies.shown(policies.read(file or Settings().policy_file)))
+
+
+@policy.command("shadow")
+def policy_shadow(
+    days: Annotated[int, typer.Option(min=1, max=3650, help="Decisions of the last days.")] = 30,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Say how often and how the shadow policy would have done something else."""
+    from rich.console import Console
+
+    from commands import console, shadow
+
+    found = shadow.report(Settings(), days)
+    if as_json:
+        return console.as_json(found.model_dump())
+    if not found.comparisons:
+        return console.result("no decision has a shadow plan beside it; SHADOW_POLICY_FILE names the policy")
+    Console().print(shadow.table(found))
+    for sentence in shadow.sentences(found):
+        console.result(sentence)
+    return None
 
 
 @app.command()

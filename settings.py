@@ -42,6 +42,9 @@ class Settings(BaseSettings):
     stripe_webhook_secrets: Secrets = Field((), description="endpoint secrets, comma separated, newest first")
 
     policy_file: Path = Field(SHIPPED_POLICY, description="retry policies (TOML); empty: the shipped ones")
+    shadow_policy_file: Path | None = Field(
+        None, description="a policy whose plans are written beside the active one's and never charged; empty: none"
+    )
     time_scale: int = Field(
         1, ge=1, le=1_000_000, description="shortens our own delays by this factor; tests and demos"
     )

@@ -23,9 +23,11 @@ from activities.lookups import Learnt, Lookups, counted_in
 from activities.maintenance import Maintenance
 from activities.observed import ObservedActivities, activity_seconds
 from activities.recording import Recording
+from activities.shadow import Shadow
+from activities.simulating import Simulating
 from activities.suspicion import Suspicion
 from activities.suspicion import counted_in as suspicion_counted_in
-from core.errors import RecoveryError
+from core.errors import InvalidPolicy, RecoveryError
 from core.retry.pace import Pace
 from db.session import Database
 from observability import errors, logging, tracing
@@ -34,13 +36,15 @@ from providers.base import Gateway, Provider, installed
 from settings import Settings, environment
 from workflows.client import connect
 from workflows.handles import TemporalRecoveries
-from workflows.names import QUEUE, charges
+from workflows.names import QUEUE, SIMULATIONS, charges
 from workflows.registry import WORKFLOWS
 from workflows.schedules import ensure_relay
 from workflows.search import SearchableNames
 
 GRACE = timedelta(seconds=30)
 """Longer than one charge, shorter than an orchestrator's kill."""
+SIMULATION_GRACE = timedelta(seconds=2)
+"""A dry run is not waited for: it begins anew elsewhere."""
 log = structlog.get_logger("worker")
 
 
@@ -69,6 +73,18 @@ class Parts:
         pace = Pace(time_scale=self.settings.time_scale)
         return Knowledge(catalog.tables(codes), policy, strategies, pace)
 
+    def shadow(self, lookups: Lookups) -> Shadow | None:
+        """The policy that runs beside, where there is one; a mistake in it is told and stops nothing."""
+        if self.settings.shadow_policy_file is None:
+            return None
+        strategies = catalog.strategies()
+        policy = catalog.PolicyFile(self.settings.shadow_policy_file, strategies)
+        try:
+            log.info("a shadow policy runs beside", version=policy.current().version)
+        except InvalidPolicy as error:
+            log.warning("the shadow policy can't be used as it is", problem=str(error))
+        return Shadow(policy, strategies, Pace(time_scale=self.settings.time_scale), lookups)
+
     async def close(self) -> None:
         """Let go of every connection."""
         for gateway in self.gateways.values():
@@ -80,8 +96,10 @@ def recovery_worker(parts: Parts) -> Worker:
     """Workflows, decisions, rows and the relay."""
     lookups = Lookups(Learnt(counted_in(parts.database)))
     suspicion = Suspicion(suspicion_counted_in(parts.database), catalog.fraud_scorers())
-    decisions = Decisions(parts.knowledge(), history_in(parts.database), parts.log, lookups, suspicion)
+    knowledge, shadow = parts.knowledge(), parts.shadow(lookups)
+    decisions = Decisions(knowledge, history_in(parts.database), parts.log, lookups, suspicion, shadow)
     recording = Recording(parts.log, SearchableNames(parts.client))
+    simulating = Simulating(parts.database, parts.settings.database_url.get_secret_value())
     maintenance = Maintenance(parts.database, TemporalRecoveries(parts.client), parts.gateways)
     return Worker(
         parts.client,
@@ -94,12 +112,28 @@ def recovery_worker(parts: Parts) -> Worker:
             decisions.segment_customer,
             decisions.plan_retry,
             maintenance.relay_inbox,
+            simulating.end_simulation,
         ],
         # Few at a time: on two cores more of them only wait for each other (facts: 10 in flight beat 50).
         max_concurrent_workflow_tasks=10,
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),
         graceful_shutdown_timeout=GRACE,
+        interceptors=parts.observed,
+    )
+
+
+def simulations_worker(parts: Parts) -> Worker:
+    """Dry runs, one at a time: they may take every processor there is."""
+    simulating = Simulating(parts.database, parts.settings.database_url.get_secret_value())
+    return Worker(
+        parts.client,
+        task_queue=SIMULATIONS,
+        activities=[simulating.run_simulation],
+        max_concurrent_activities=1,
+        # A cancel is told in the answer to a heartbeat; the SDK would hold them back for most of their time-out.
+        max_heartbeat_throttle_interval=timedelta(seconds=1),
+        graceful_shutdown_timeout=SIMULATION_GRACE,
         interceptors=parts.observed,
     )
 
@@ -129,7 +163,8 @@ async def running(settings: Settings, client: Client, registry: CollectorRegistr
     try:
         await ensure_relay(client)
         async with contextlib.AsyncExitStack() as stack:
-            for worker in (recovery_worker(parts), *(charges_worker(parts, name) for name in providers)):
+            charging = (charges_worker(parts, name) for name in providers)
+            for worker in (recovery_worker(parts), simulations_worker(parts), *charging):
                 await stack.enter_async_context(worker)
             yield
     finally:

@@ -10,6 +10,7 @@ from temporalio import activity
 
 from activities.log import Log
 from activities.lookups import Lookups
+from activities.shadow import Shadow
 from activities.suspicion import Suspicion, within
 from catalog import PolicyFile, network_rules
 from core.classifier.classify import classify
@@ -24,6 +25,7 @@ from core.retry.decide import Findings, Means, decide
 from core.retry.network_plan import found_card, within_network
 from core.retry.pace import Pace
 from core.retry.policy import Policy, StrategyFactory
+from core.retry.shadow import Beside
 from core.segmentation.profile import profile_of
 from core.segmentation.segment import CustomerProfile, Segment, segment
 from db.repositories.history import CustomerHistory, customer_history
@@ -71,8 +73,10 @@ class Decisions:
         log: Log,
         lookups: Lookups | None = None,
         suspicion: Suspicion | None = None,
+        shadow: Shadow | None = None,
     ) -> None:
         self._knowledge = knowledge
+        self._shadow = shadow
         self._suspicion = suspicion or Suspicion()
         self._history = history
         self._log = log
@@ -112,14 +116,19 @@ class Decisions:
             calendar=calendar,
             experience=experience,
         )
-        events = await self._within_network(findings, decide(findings, means), means)
+        events = await self._all_rows(given, findings, means)
         return Written(records=await self._log.append(given.recovery, events, given.now))
 
-    async def _within_network(self, findings: Findings, events: tuple[Event, ...], means: Means) -> tuple[Event, ...]:
-        """The same rows with the plan where the card networks allow it, as far as is known now."""
-        card, rules = found_card(findings), network_rules().lowered(means.policy.network_limits)
+    async def _all_rows(self, given: PlanInput, findings: Findings, means: Means) -> tuple[Event, ...]:
+        """The decision with its plan where the card networks allow it, as far as is known now, and the shadow's."""
+        card, known = found_card(findings), network_rules()
+        rules = known.lowered(means.policy.network_limits)
         tries = await self._log.tries(card, rules, findings.now)
-        return within_network(findings.recovery, events, card, rules, tries)
+        events = within_network(findings.recovery, decide(findings, means), card, rules, tries)
+        if self._shadow is None:
+            return events
+        found = Beside(decision=events[-1], card=card, rules=known, tries=tries)
+        return (*events, *await self._shadow.beside(given, findings, found))
 
     async def _loaded(self, given: SegmentInput) -> CustomerProfile | None:
         """The profile; None where it can't be loaded now: a recovery doesn't wait for statistics about its customer."""

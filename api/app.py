@@ -8,12 +8,13 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from api import credentials, health, operations, problems, recoveries, summary, webhooks
+from api import credentials, health, operations, problems, recoveries, simulations, summary, webhooks
 from api.background import Background
 from api.deps import Clock, Parts
 from api.health import Check, Counts, database_checks
 from api.middleware import BodyLimit, ExactPaths, Observed
 from catalog import NetworkLimits, PolicyFile
+from core.simulations import Simulations
 from db.session import Database
 from intake.recoveries import Recoveries
 from observability.metrics import create_metrics
@@ -33,6 +34,7 @@ def create_app(
     settings: Settings,
     database: Database,
     recoveries_: Recoveries,
+    simulations_: Simulations,
     providers: Mapping[str, Provider],
     clock: Clock,
     checks: Sequence[Check] = (),
@@ -44,6 +46,7 @@ def create_app(
         settings=settings,
         database=database,
         recoveries=recoveries_,
+        simulations=simulations_,
         webhooks={name: side for name, provider in providers.items() if (side := provider.webhooks())},
         clock=clock,
         metrics=create_metrics(),
@@ -65,7 +68,7 @@ def create_app(
 
 
 def _assemble(app: FastAPI, parts: Parts) -> None:
-    for part in (webhooks, recoveries, operations, credentials, summary, health):
+    for part in (webhooks, recoveries, operations, credentials, summary, simulations, health):
         app.include_router(part.router)
     problems.install(app)
     # The last one added is the outermost: every answer is measured, and no path is routed before it is exact.

@@ -40,8 +40,8 @@ BOOTSTRAP = Caller(name="bootstrap", scopes=frozenset(Scope), bootstrap=True)
 _bearer = HTTPBearer(auto_error=False, description="an API key from `pri keys create`")
 
 
-def require(scope: Scope) -> Callable[..., Awaitable[Caller]]:
-    """A dependency: the caller, who has this scope. 401 without a usable key, 403 without the scope."""
+def require(*scopes: Scope) -> Callable[..., Awaitable[Caller]]:
+    """A dependency: the caller, who has one of these scopes. 401 without a usable key, 403 without a scope."""
 
     async def caller(
         shared: PartsDep, sent: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
@@ -49,8 +49,8 @@ def require(scope: Scope) -> Callable[..., Awaitable[Caller]]:
         found = await _caller(shared, sent.credentials) if sent else None
         if found is None:
             raise HTTPException(401, "A valid API key is needed.", {"WWW-Authenticate": 'Bearer realm="pri"'})
-        if scope not in found.scopes:
-            raise HTTPException(403, f"This key lacks the scope {scope.value}.")
+        if found.scopes.isdisjoint(scopes):
+            raise HTTPException(403, f"This key lacks the scope {' or '.join(scopes)}.")
         return found
 
     return caller
@@ -82,4 +82,5 @@ def _digest(text: str) -> bytes:
 
 
 Reader = Annotated[Caller, Depends(require(Scope.READ))]
+Simulator = Annotated[Caller, Depends(require(Scope.SIMULATE))]
 Writer = Annotated[Caller, Depends(require(Scope.WRITE))]

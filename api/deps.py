@@ -11,6 +11,7 @@ from fastapi import Depends, Path, Request
 from api.background import Background
 from core.errors import NotFound
 from core.retry.network_rules import NetworkRules
+from core.simulations import Simulations
 from db.session import Database
 from intake.recoveries import Recoveries
 from observability.metrics import Metrics
@@ -28,6 +29,7 @@ class Parts:
     settings: Settings
     database: Database
     recoveries: Recoveries
+    simulations: Simulations
     webhooks: Mapping[str, Webhooks]
     """By provider; one that is switched off isn't there."""
     clock: Clock

@@ -22,6 +22,7 @@ from providers.base import Provider, installed
 from settings import Settings, environment
 from workflows.client import connect
 from workflows.handles import TemporalRecoveries
+from workflows.simulation_handles import TemporalSimulations
 
 KEEP_ALIVE_SECONDS: Final = 75
 """Longer than clients and proxies keep idle connections, so that none is closed just as it is used again."""
@@ -80,7 +81,8 @@ async def application(settings: Settings) -> AsyncIterator[FastAPI]:
     database = Database(settings.database_url.get_secret_value())
     try:
         recoveries = TemporalRecoveries(client)
-        yield create_app(settings, database, recoveries, providers, _now, temporal_checks(client))
+        simulations = TemporalSimulations(client)
+        yield create_app(settings, database, recoveries, simulations, providers, _now, temporal_checks(client))
     finally:
         await database.close()
         if tracer:

@@ -10,6 +10,7 @@ from api.auth import Scope, require
 from api.deps import PartsDep
 from api.problems import responses
 from core.report import ArmCounts, ArmReport, reported
+from db.repositories import network_attempts
 from db.repositories import summary as sums_of
 from db.repositories.summary import Group, Sums
 from db.session import Session
@@ -46,12 +47,21 @@ class CurrencySummary(Figures):
     experiments: list[ArmReport]
 
 
+class NetworkFees(BaseModel):
+    """What the card networks charge for tries too many, in minor units."""
+
+    currency: str = Field(description="ISO 4217; the networks' own, whatever the invoices are in")
+    caused: int = Field(description="by tries that were made")
+    avoided: int = Field(description="by tries that a rule held back")
+
+
 class Summary(BaseModel):
     """Recoveries that opened between two moments."""
 
     begins: datetime = Field(serialization_alias="from")
     ends: datetime = Field(serialization_alias="to")
     currencies: list[CurrencySummary]
+    network_fees: list[NetworkFees] = Field(description="of tries between the two moments, per currency")
 
 
 @router.get("", summary="Amounts at risk, won back and lost")
@@ -67,7 +77,8 @@ async def summary(
     async with parts.database.begin() as session:
         totals = await sums_of.sums(session, ("currency",), begins, ends, currency)
         currencies = [await _currency(session, one, begins, ends) for one in totals]
-    return Summary(begins=begins, ends=ends, currencies=currencies)
+        fees = [NetworkFees(**one.model_dump()) for one in await network_attempts.fees(session, begins, ends)]
+    return Summary(begins=begins, ends=ends, currencies=currencies, network_fees=fees)
 
 
 async def _currency(session: Session, total: Group, begins: datetime, ends: datetime) -> CurrencySummary:

@@ -31,6 +31,9 @@ class RecoveryView(BaseModel):
     cause: Cause | None
     segment: str | None
     strategy: str | None
+    policy_version: str | None = Field(None, description="of the policy that decided last")
+    experiment: str | None = Field(None, description="that the customer is part of")
+    arm: str | None = Field(None, description="of that experiment")
     attempts_used: int = Field(description="charges that used the policy's budget")
     attempts_allowed: int | None
     next_attempt_at: datetime | None

@@ -1,4 +1,4 @@
-"""`pri migrate`, `pri audit verify`, `pri keys create`, `pri erase`."""
+"""`pri migrate`, `pri rebuild`, `pri audit verify`, `pri keys create`, `pri erase`."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -13,6 +13,7 @@ from api.auth import Scope
 from commands import console
 from core.errors import EngineUnavailable, InvalidInput, NotFound
 from db import audit, migrate
+from db import rebuild as rebuilding
 from db.audit import AuditReport
 from db.repositories import api_keys, inbox
 from db.session import Database, role_of
@@ -68,6 +69,18 @@ async def _verified(settings: Settings, recovery_id: str | None) -> AuditReport:
         with Progress(console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task("recoveries verified", total=None)
             return await audit.verify(database, recovery_id, lambda done: bar.update(task, completed=done))
+
+
+def rebuild(settings: Settings) -> int:
+    """Make read model and attempt ledger anew, with a progress bar; answers with the number of recoveries."""
+
+    async def rebuilt() -> int:
+        with Progress(console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("recoveries rebuilt", total=None)
+            async with opened(settings) as database, database.begin() as session:
+                return await rebuilding.rebuild(session, lambda done: bar.update(task, completed=done))
+
+    return asyncio.run(rebuilt())
 
 
 def create_key(settings: Settings, name: str, scopes: Sequence[Scope], days: int | None) -> str:

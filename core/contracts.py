@@ -164,6 +164,15 @@ class RelayInput(Value):
     limit: int = 200
 
 
+class SimulationInput(Value):
+    """Work on this order. Policies and results travel by the table `simulation`, not through histories."""
+
+    simulation_id: str
+    canceled: bool = False
+    """For its end: whether somebody wanted that."""
+    problem: str | None = None
+
+
 class RelayReport(Value):
     """What a pass did."""
 

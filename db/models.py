@@ -118,3 +118,25 @@ api_key: Final = Table(
     Column("last_used_at", MOMENT),
     Column("revoked_at", MOMENT),
 )
+
+simulation: Final = Table(
+    "simulation",
+    METADATA,
+    Column("id", Uuid, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("created_at", MOMENT, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("started_at", MOMENT),
+    Column("ended_at", MOMENT),
+    Column("source", Text, nullable=False),
+    Column("recoveries", BigInteger),
+    Column("seed", BigInteger, nullable=False),
+    Column("policy", Text, nullable=False),
+    Column("baseline", Text, nullable=False),
+    Column("assumptions", Text),
+    Column("done", BigInteger, nullable=False),
+    Column("total", BigInteger),
+    Column("problem", Text),
+    Column("result", Text),
+    Column("report", Text),
+)

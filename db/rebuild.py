@@ -1,4 +1,4 @@
-"""The read model out of the log alone: made anew, or compared with the one that is there."""
+"""Read model and attempt ledger out of the log alone: made anew, or compared with what is there."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Final
@@ -7,9 +7,9 @@ from sqlalchemy import ARRAY, Text, bindparam, delete, exists, func, select, tex
 from sqlalchemy.sql.elements import ColumnElement
 
 from core.base import Value
-from db.models import event_log, recovery
-from db.repositories import recoveries
-from db.repositories.event_log import Row, fold_rows, histories
+from db.models import event_log, network_attempt, recovery
+from db.repositories import network_attempts, recoveries
+from db.repositories.event_log import Row, blank_of, fold_rows, histories, record_of
 from db.session import Session
 
 BATCH: Final = 200
@@ -28,17 +28,22 @@ class Difference(Value):
 
 
 async def rebuild(session: Session, progress: Progress = lambda _: None) -> int:
-    """Makes the read model say what the log says; returns how many recoveries there are.
+    """Makes read model and attempt ledger say what the log says; returns how many recoveries there are.
 
     Writers wait until the transaction ends, readers see the old rows. `checked_at` is kept.
     """
     await session.execute(text("SET LOCAL statement_timeout = 0"))
-    await session.execute(text("LOCK TABLE recovery IN SHARE ROW EXCLUSIVE MODE"))
+    await session.execute(text("LOCK TABLE recovery, network_attempt IN SHARE ROW EXCLUSIVE MODE"))
     await session.execute(delete(recovery).where(~_has_log()))
+    await session.execute(delete(network_attempt))
     done = 0
-    async for batch in _batches(session):
-        await recoveries.save(session, batch)
-        progress(done := done + len(batch))
+    async for rows in histories(session):
+        await recoveries.save(session, [projected(rows)])
+        await network_attempts.note(session, blank_of(rows), [record_of(row) for row in rows])
+        done += 1
+        if done % BATCH == 0:
+            progress(done)
+    progress(done)
     return done
 
 

@@ -38,7 +38,12 @@ class Options:
     sandbox: bool = True
     commands: Commands = Commands()
     environment: Mapping[str, str] = field(default_factory=dict)
-    queues: tuple[str, ...] = ("recovery:workflow", "recovery:activity", "charges-stripe:activity")
+    queues: tuple[str, ...] = (
+        "recovery:workflow",
+        "recovery:activity",
+        "charges-stripe:activity",
+        "simulations:activity",
+    )
     ready_seconds: float = 90.0
 
 

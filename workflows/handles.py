@@ -39,18 +39,18 @@ class TemporalRecoveries:
 
     async def begin(self, event: ProviderEvent) -> None:
         """Signal with start: the running recovery hears the event, or a new one opens with it."""
-        await _reached(self._start(event.provider, event.invoice_id or "", event))
+        await reached(self._start(event.provider, event.invoice_id or "", event))
 
     async def resume(self, provider: str, invoice_id: str) -> bool:
         """A run for a recovery without one; it goes on from its log."""
-        before = await _reached(self._run_id(recovery_id(provider, invoice_id)))
-        handle = await _reached(self._start(provider, invoice_id, None))
+        before = await reached(self._run_id(recovery_id(provider, invoice_id)))
+        handle = await reached(self._start(provider, invoice_id, None))
         return handle.result_run_id != before
 
     async def tell(self, recovery_id: str, event: ProviderEvent) -> None:
         """Signal a running recovery."""
         handle = self._client.get_workflow_handle(recovery_id)
-        await _reached(handle.signal("provider_event", event))
+        await reached(handle.signal("provider_event", event))
 
     async def ask(self, recovery_id: str, command: Command, patience: timedelta) -> RecoveryStatus | None:
         """Put the wish as an update; where no worker answers in time, leave it as a signal."""
@@ -62,7 +62,7 @@ class TemporalRecoveries:
 
     async def relay_soon(self) -> None:
         """Have the relay pass over the inbox now instead of at its next turn."""
-        await _reached(self._client.get_schedule_handle(RELAY_SCHEDULE).trigger())
+        await reached(self._client.get_schedule_handle(RELAY_SCHEDULE).trigger())
 
     async def _start(
         self, provider: str, invoice_id: str, event: ProviderEvent | None
@@ -94,7 +94,7 @@ class TemporalRecoveries:
 async def _left(handle: "WorkflowHandle[object, object]", command: Command) -> RecoveryStatus | None:
     """Leave the wish as a signal; where the recovery ended meanwhile, perhaps by this very wish, say what it said."""
     try:
-        await _reached(handle.signal(MESSAGES[command.action], command))
+        await reached(handle.signal(MESSAGES[command.action], command))
         return None
     except NotFound:
         if command.request_id is None:
@@ -126,7 +126,7 @@ def _refusal(failed: WorkflowUpdateFailedError) -> Refused:
     return Refused("closed", "This recovery ended while it was asked.")
 
 
-async def _reached(call: Awaitable[Answer]) -> Answer:
+async def reached(call: Awaitable[Answer]) -> Answer:
     """The answer. Raises NotFound for no running workflow, EngineUnavailable for no Temporal."""
     try:
         return await call

@@ -5,6 +5,8 @@ from typing import Final
 from temporalio.common import SearchAttributeKey
 
 QUEUE: Final = "recovery"
+SIMULATIONS: Final = "simulations"
+"""Dry runs, one at a time in each worker, so that they never stand in the way of a recovery."""
 RELAY_SCHEDULE: Final = "relay"
 RELAY_WORKFLOW: Final = "relay"
 

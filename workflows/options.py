@@ -4,9 +4,9 @@ from datetime import timedelta
 from typing import Final
 
 from temporalio.common import RetryPolicy
-from temporalio.workflow import ActivityConfig, LocalActivityConfig
+from temporalio.workflow import ActivityCancellationType, ActivityConfig, LocalActivityConfig
 
-from workflows.names import charges
+from workflows.names import SIMULATIONS, charges
 
 LOCAL: Final = LocalActivityConfig(
     start_to_close_timeout=timedelta(seconds=2),
@@ -41,3 +41,12 @@ RELAY: Final = ActivityConfig(
     start_to_close_timeout=timedelta(minutes=2),
     retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=30), maximum_attempts=3),
 )
+
+SIMULATE: Final = ActivityConfig(
+    task_queue=SIMULATIONS,
+    start_to_close_timeout=timedelta(hours=2),
+    heartbeat_timeout=timedelta(seconds=15),
+    retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=30), maximum_attempts=5),
+    cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+)
+"""A whole dry run. Where its worker dies it begins anew: the same order gives the same result."""

@@ -47,6 +47,7 @@ def _classified(recovery: Recovery, record: Record) -> Recovery:
         category=Category(record.data["category"]),
         cause=Cause(record.data["cause"]),
         failure=Failure.model_validate(record.data.get("failure") or recovery.failure),
+        policy_version=record.data.get("policy_version") or recovery.policy_version,
         unread=False,
         stage=State.CLASSIFIED,
     )
@@ -80,7 +81,7 @@ def _planned(recovery: Recovery, record: Record) -> Recovery:
         next_attempt_at=moment(record.data["at"]),
         attempts_allowed=record.data.get("attempts_allowed", recovery.attempts_allowed),
         strategy=record.data.get("strategy"),
-        policy_version=record.data.get("policy_version"),
+        policy_version=record.data.get("policy_version") or recovery.policy_version,
     )
 
 

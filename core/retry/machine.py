@@ -142,10 +142,17 @@ def apply(recovery: Recovery, record: Record) -> Recovery:
 
 def place(recovery: Recovery, event: Event) -> tuple[Recovery, Record]:
     """The next record of the log for this event, and the recovery with it folded in."""
-    draft = Record(**dict(event), sequence=recovery.sequence + 1, to_state=recovery.state)
+    data = _decided_by(recovery) | dict(event.data)
+    draft = Record(**dict(event) | {"data": data}, sequence=recovery.sequence + 1, to_state=recovery.state)
     after = apply(recovery, draft)
     before = recovery.state if recovery.sequence else None
     return after, draft.model_copy(update={"from_state": before, "to_state": after.state})
+
+
+def _decided_by(recovery: Recovery) -> dict[str, str]:
+    """Every row names the policy and the arm that its recovery is run by, from the first decision on."""
+    known = {"policy_version": recovery.policy_version, "experiment": recovery.experiment, "arm": recovery.arm}
+    return {name: value for name, value in known.items() if value is not None}
 
 
 def place_all(recovery: Recovery, events: Iterable[Event], now: datetime) -> tuple[Recovery, tuple[Record, ...]]:

@@ -13,6 +13,7 @@ from core.retry.inputs import Inputs, read_back
 from core.retry.planner import Exhausted, Plan, plan
 from core.retry.policy import Policy, StrategyFactory
 
+PLANS: Final = frozenset({EventType.RETRY_PLANNED, EventType.RETRY_SKIPPED, EventType.SHADOW_PLANNED})
 PLANNED: Final = ("at", "delay_seconds", "strategy", "why", "rejected")
 GIVEN_UP: Final = ("reason", "strategy", "why", "rejected")
 CLASSIFIED: Final = ("category", "cause", "code", "decided_by", "wait_seconds")
@@ -45,7 +46,7 @@ def rederive(
     """
     if record.type is EventType.FAILURE_CLASSIFIED and tables:
         return _classification(record.data, provider, tables, policy.overrides if policy else {})
-    if record.type not in {EventType.RETRY_PLANNED, EventType.RETRY_SKIPPED} or "inputs" not in record.data:
+    if record.type not in PLANS or "inputs" not in record.data:
         return Rederived(agrees=None, why="this row holds no decision that could be derived again")
     try:
         return _planning(record.data, strategies, policy)

@@ -133,8 +133,12 @@ def record_of(row: Row) -> Record:
 
 def fold_rows(found: Sequence[Row]) -> Recovery:
     """The recovery that these rows, all of its rows, amount to."""
-    blank = Recovery(provider=found[0]["provider"], invoice_id=found[0]["invoice_id"])
-    return machine.fold(blank, map(record_of, found))
+    return machine.fold(blank_of(found), map(record_of, found))
+
+
+def blank_of(found: Sequence[Row]) -> Recovery:
+    """The recovery of these rows before the first of them."""
+    return Recovery(provider=found[0]["provider"], invoice_id=found[0]["invoice_id"])
 
 
 def event_id_of(recovery_id: str, sequence: int) -> UUID:

@@ -99,10 +99,9 @@ async def network_of(session: Session, provider: str, fingerprint: str) -> str |
     return found
 
 
-async def fees(session: Session, since: datetime, until: datetime, currency: str) -> Fees:
-    """Fees of all cards from `since` on and before `until`, in this currency."""
-    period = (table.c.at >= since, table.c.at < until, func.upper(table.c.fee_currency) == currency.upper())
-    return next(iter(await _summed(session, period)), Fees(currency=currency.upper()))
+async def fees(session: Session, since: datetime, until: datetime) -> tuple[Fees, ...]:
+    """Fees of all cards from `since` on and before `until`, per currency in which the networks publish them."""
+    return await _summed(session, (table.c.at >= since, table.c.at < until))
 
 
 async def fees_of(session: Session, provider: str, fingerprint: str) -> tuple[Fees, ...]:

@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from api.app import create_app
 from api.health import Check
+from core.errors import NotFound
 from db.repositories import api_keys
 from db.session import Database
 from providers.stripe import provider
@@ -50,7 +51,32 @@ def application(db: Database, recoveries: FakeRecoveries, checks: Sequence[Check
     """The application with Stripe in test mode."""
     stripe = provider({"STRIPE_WEBHOOK_SECRETS": SECRET, "STRIPE_API_KEY": "sk_test_x"})
     off = provider({})
-    return create_app(settings(**changes), db, recoveries, {"stripe": stripe, "off": off}, now, checks)
+    providers = {"stripe": stripe, "off": off}
+    return create_app(settings(**changes), db, recoveries, FakeSimulations(), providers, now, checks)
+
+
+class FakeSimulations:
+    """Does what `core.simulations.Simulations` promises, by lists."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self.canceled: list[str] = []
+        self.failing: Exception | None = None
+        """What every call raises."""
+
+    async def begin(self, simulation_id: str) -> None:
+        """Noted."""
+        if self.failing:
+            raise self.failing
+        self.begun.append(simulation_id)
+
+    async def cancel(self, simulation_id: str) -> None:
+        """Only those that were begun."""
+        if self.failing:
+            raise self.failing
+        if simulation_id not in self.begun:
+            raise NotFound("no such run")
+        self.canceled.append(simulation_id)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from tests.intake.fakes import NOW, canceled, failure, stored, unique
 
 FIELDS = {
     "recovery_id", "workflow_id", "provider", "invoice_id", "customer_id", "amount", "currency", "state", "category",
-    "cause", "segment", "strategy", "attempts_used", "attempts_allowed", "next_attempt_at", "opened_at", "closed_at",
+    "cause", "segment", "strategy", "policy_version", "experiment", "arm",
+    "attempts_used", "attempts_allowed", "next_attempt_at", "opened_at", "closed_at",
     "temporal_url",
 }  # fmt: skip
 """Of the contract."""

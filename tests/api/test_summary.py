@@ -55,8 +55,21 @@ async def test_it_is_narrowed_by_currency_and_time(house: House) -> None:
     assert [one["currency"] for one in only["currencies"]] == ["JPY"]
     before = {"from": "2020-01-01T00:00:00Z", "to": "2020-02-01T00:00:00Z"}
     assert (await house.client.get(f"/v1/summary?{urlencode(before)}", headers=ALL)).json() == before | {
-        "currencies": []
+        "currencies": [],
+        "network_fees": [],
     }
+
+
+async def test_fees_of_the_networks_are_in_their_own_currency(house: House) -> None:
+    at, card = NOW - timedelta(hours=2), {"fingerprint": "fp_sum", "network": "mastercard"}
+    costing = event(EventType.FAILURE_CLASSIFIED, card=card, network_fee={"amount": 50, "currency": "usd"})
+    held = {"action": "refuse", "trigger": "manual", "network": card | {"fee": {"amount": 30, "currency": "USD"}}}
+    rows = [failed(at, event_id="evt_fee"), costing, event(EventType.RETRY_SKIPPED, **held)]
+    async with house.db.begin() as session:
+        await event_log.append(session, blank("in_fee"), rows, at)
+    around = urlencode({"from": stamp(at - timedelta(minutes=1)), "to": stamp(NOW + timedelta(minutes=1))})
+    answer = (await house.client.get(f"/v1/summary?{around}", headers=ALL)).json()
+    assert answer["network_fees"] == [{"currency": "USD", "caused": 50, "avoided": 30}]
 
 
 @pytest.mark.parametrize("query", ["currency=euros", "from=yesterday", "to=2026-01-01T00:00:00"])

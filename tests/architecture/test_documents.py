@@ -22,7 +22,15 @@ from workflows.names import SEARCH_ATTRIBUTES
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 TEXTS = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in DOCUMENTS}
 NOT_VARIABLES = {*Category, *Cause, "CUSTOMER_ID", "RECOVERY_ID", "SKIP_LOCKED"}
-ROUTERS = ("api.webhooks", "api.recoveries", "api.operations", "api.credentials", "api.summary", "api.health")
+ROUTERS = (
+    "api.webhooks",
+    "api.recoveries",
+    "api.operations",
+    "api.credentials",
+    "api.summary",
+    "api.simulations",
+    "api.health",
+)
 READ_BY_TEMPORAL = {"TEMPORAL_API_KEY", "TEMPORAL_"}
 ADR = ["## Status", "## Context", "## Decision", "## Consequences"]
 

@@ -2,10 +2,11 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from core.classifier.taxonomy import Cause
-from core.events import Event, EventType
+from core.events import Event, EventType, stamp
 from db.repositories import event_log
 from db.session import Database
 from settings import SHIPPED_POLICY
@@ -13,6 +14,29 @@ from tests.commands.conftest import Pri
 from tests.db.conftest import Addresses
 from tests.db.stories import NOW, blank, event, failed
 from tests.support.story import NEW, Story
+
+
+async def shadowed(addresses: Addresses) -> None:
+    """A decision with a shadow's plan beside it, now."""
+    database, now = Database(addresses.writer), datetime.now(UTC)
+    plan = event(EventType.RETRY_PLANNED, at=stamp(now), policy_version="active")
+    other = {"at": stamp(now - timedelta(hours=2)), "policy_version": "other", "agrees": False, "action": "retry"}
+    async with database.begin() as session:
+        await event_log.append(
+            session, blank("in_shadow"), [failed(), plan, event(EventType.SHADOW_PLANNED, **other)], now
+        )
+    await database.close()
+
+
+def test_the_shadow_is_compared_with_what_was_decided(pri: Pri, addresses: Addresses) -> None:
+    settings = {"DATABASE_URL": addresses.writer}
+    assert "SHADOW_POLICY_FILE" in pri("policy", "shadow", **settings).out
+    asyncio.run(shadowed(addresses))
+    said = pri("policy", "shadow", **settings)
+    assert "other: agrees with 0.0 % of 1 decisions" in said.out
+    assert "2:00:00" in said.out
+    (found,) = json.loads(pri("policy", "shadow", "--json", **settings).out)["comparisons"]
+    assert (found["plans"], found["median_seconds"]) == (1, -7200)
 
 
 def test_the_shipped_policy_is_right(pri: Pri) -> None:

@@ -76,6 +76,29 @@ async def test_a_lost_read_model_is_made_again_from_the_log(mine: tuple[Database
     assert await _table(database) == before
 
 
+async def test_a_lost_ledger_is_made_again_from_the_log(mine: tuple[Database, Addresses]) -> None:
+    """Also for recoveries that are older than the ledger."""
+    database, _ = mine
+    card = {"fingerprint": "fp_1", "network": "visa"}
+    asked = event(EventType.CHARGE_REQUESTED, trigger="scheduled", **card)
+    told = event(EventType.FAILURE_CLASSIFIED, card=card, failure={"code": "do_not_honor", "network_code": "05"})
+    for n in range(3):
+        await write(database, f"in_{n}", [[failed()], [told], [asked], [event(EventType.CHARGE_DECLINED)]][: n + 2])
+    before = await _ledger(database)
+    assert len(before) == 5
+    async with database.begin() as session:
+        await session.execute(text("DELETE FROM network_attempt WHERE recovery_id LIKE '%in_2'"))
+        await session.execute(text("UPDATE network_attempt SET outcome = 'approved', key = key || '-forged'"))
+        await rebuild(session)
+    assert await _ledger(database) == before
+
+
+async def _ledger(database: Database) -> list[Any]:
+    async with database.begin() as session:
+        found = await session.execute(text("SELECT * FROM network_attempt ORDER BY recovery_id, key"))
+        return [dict(row) for row in found.mappings()]
+
+
 async def _table(database: Database) -> list[Any]:
     async with database.begin() as session:
         query = text("SELECT to_jsonb(r) - 'checked_at' FROM recovery r ORDER BY recovery_id")

@@ -43,7 +43,7 @@ def serve(port: int) -> None:
 
 
 async def work() -> None:
-    """Polls both queues until SIGTERM."""
+    """Polls every queue until SIGTERM."""
     from temporalio import activity
     from temporalio.client import Client
     from temporalio.worker import Worker
@@ -64,6 +64,7 @@ async def work() -> None:
             activities=[nothing],
         ),
         Worker(client, task_queue="charges-stripe", activities=[nothing]),
+        Worker(client, task_queue="simulations", activities=[nothing]),
     ):
         await ended.wait()
 

@@ -20,6 +20,7 @@ import catalog
 from activities.charging import Charging
 from activities.decisions import Decisions, Knowledge
 from activities.recording import Recording
+from activities.shadow import Shadow
 from core.contracts import Command, RecoveryInput, RecoveryStatus
 from core.events import EventType, Record
 from core.payments import Failure, ProviderEvent
@@ -28,11 +29,14 @@ from db.repositories.history import CustomerHistory
 from devstack import testserver
 from providers.base import installed
 from settings import SHIPPED_POLICY, Settings
+from tests.db.conftest import addresses, cluster, database, fresh_database, migrated
 from tests.support.builders import a_failure_event
 from tests.support.gateway import ScriptedGateway
 from tests.support.memory_log import MemoryLog
 from workflows.names import QUEUE, charges
 from workflows.registry import WORKFLOWS, plugin
+
+__all__ = ["addresses", "cluster", "database", "fresh_database", "migrated"]
 
 
 @pytest.fixture(scope="session")
@@ -140,14 +144,15 @@ class Campaigns:
 
     async def __call__(self, code: str = "insufficient_funds", **gateway: Any) -> Campaign:
         """A campaign against a provider whose invoice failed with this code."""
+        shadow = gateway.pop("shadow", None)
         scripted = ScriptedGateway(failure=gateway.pop("failure", Failure(code=code)), **gateway)
         campaign = Campaign(self._environment, scripted)
-        await self.work(campaign)
+        await self.work(campaign, shadow)
         return campaign
 
-    async def work(self, campaign: Campaign) -> None:
+    async def work(self, campaign: Campaign, shadow: Shadow | None = None) -> None:
         """Workers for it."""
-        decisions = Decisions(self._knowledge, nobody_knows, campaign.log)
+        decisions = Decisions(self._knowledge, nobody_knows, campaign.log, shadow=shadow)
         recording = Recording(campaign.log, _nothing_searchable)
         charging = Charging({"stripe": campaign.gateway}, campaign.log)
         client = self._environment.client

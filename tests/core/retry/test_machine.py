@@ -271,3 +271,20 @@ def test_rows_are_ours_by_their_types_since_a_repeat_comes_later() -> None:
     assert written_as((again,), (first,))
     assert not written_as((again,), (charge, first))
     assert not written_as((again,), ())
+
+
+def test_every_row_from_the_first_decision_on_names_policy_and_arm() -> None:
+    story = Story().fails()
+    first = story.records[0]
+    assert "policy_version" not in first.data
+    story.recovery = story.recovery.having(experiment="sooner", arm="quick")
+    story.asked(Action.PAUSE)
+    story.hears(EventKind.INVOICE_PAID)
+    made_by = {"policy_version": story.means.policy.version, "experiment": "sooner", "arm": "quick"}
+    assert [record.type for record in story.records[-3:]] == [
+        EventType.PAUSED,
+        EventType.PAID_ELSEWHERE,
+        EventType.RECOVERY_CLOSED,
+    ]
+    assert all(made_by.items() <= record.data.items() for record in story.records[-3:])
+    assert all(record.data["policy_version"] == story.means.policy.version for record in story.records[1:])

@@ -1,0 +1,203 @@
+"""Dry runs over HTTP: a candidate policy beside the active one, over failures that cost nothing."""
+
+import json
+import tomllib
+from datetime import datetime
+from typing import Annotated, Any, Final
+from uuid import UUID, uuid4
+
+from fastapi import APIRouter, Depends, Query, Response
+from fastapi.responses import HTMLResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+import catalog
+from api.auth import Scope, Simulator, require
+from api.deps import Parts, PartsDep
+from api.problems import responses
+from core.errors import EngineUnavailable, InvalidInput, InvalidPolicy, NotFound, Refused
+from core.retry.policy import parse
+from core.simulations import SimulationOrder, SimulationState, SourceKind
+from db.repositories import simulations
+
+MOST_RECOVERIES: Final = 1_000_000
+LONGEST_TEXT: Final = 300_000
+LARGEST_SEED: Final = 2**63 - 1
+REPORT_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+"""The page brings its style along and nothing else."""
+router: Final = APIRouter(
+    prefix="/v1/simulations",
+    tags=["simulations"],
+    dependencies=[Depends(require(Scope.SIMULATE, Scope.READ))],
+    responses=responses(401, 403, 422, 503),
+)
+
+
+class SimulationRequest(BaseModel):
+    """What is to be tried."""
+
+    model_config = ConfigDict(extra="forbid")
+    policy: str = Field(max_length=LONGEST_TEXT, description="text of the candidate's policy file (TOML)")
+    baseline: str | None = Field(None, max_length=LONGEST_TEXT, description="the active policy when left out")
+    recoveries: int | None = Field(
+        None, ge=1, le=MOST_RECOVERIES, description="100,000, or all of the history, when left out"
+    )
+    seed: int = Field(1, ge=0, le=LARGEST_SEED, description="another seed is another luck")
+    source: SourceKind = Field(SourceKind.SYNTHETIC, description="an invented population, or the recorded event log")
+    assumptions: str | None = Field(None, max_length=LONGEST_TEXT, description="numbers of one's own (TOML)")
+
+
+class Progress(BaseModel):
+    """How far it is."""
+
+    done: int = Field(description="cases that are computed, the sweep's among them")
+    total: int | None = Field(description="null until it has begun")
+
+
+class SimulationView(BaseModel):
+    """One dry run. Times are RFC 3339 in UTC."""
+
+    id: UUID
+    state: SimulationState
+    created_at: datetime
+    created_by: str
+    started_at: datetime | None
+    ended_at: datetime | None
+    source: SourceKind
+    recoveries: int | None
+    seed: int
+    progress: Progress
+    problem: str | None = Field(description="why it failed")
+
+
+class SimulationDetail(SimulationView):
+    """One dry run with what came of it."""
+
+    result: dict[str, Any] | None = Field(description="the content of result.json; null until it is done")
+
+
+class SimulationPage(BaseModel):
+    """Some dry runs, newest first."""
+
+    items: list[SimulationView]
+    next_cursor: str | None = Field(description="pass it as `cursor` for the next page; null on the last one")
+
+
+@router.post("", status_code=202, responses=responses(413), summary="Start a dry run")
+async def start(wanted: SimulationRequest, caller: Simulator, parts: PartsDep, response: Response) -> SimulationDetail:
+    """Checked here, computed by a worker: look at it until its state is `done`, `failed` or `canceled`."""
+    order, id = _checked(wanted, parts), uuid4()
+    async with parts.database.begin() as session:
+        await simulations.create(session, id, order, caller.name, parts.clock())
+    try:
+        await parts.simulations.begin(str(id))
+    except EngineUnavailable:
+        async with parts.database.begin() as session:
+            await simulations.remove(session, id)
+        raise
+    response.headers["Location"] = f"/v1/simulations/{id}"
+    return await _detail(parts, id)
+
+
+@router.get("", summary="List dry runs")
+async def listed(
+    parts: PartsDep,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    cursor: Annotated[str | None, Query(max_length=1000, description="`next_cursor` of the page before")] = None,
+) -> SimulationPage:
+    """Newest first, without their results."""
+    async with parts.database.begin() as session:
+        page = await simulations.listed(session, limit, cursor)
+    return SimulationPage(items=[SimulationView(**_shown(row)) for row in page.items], next_cursor=page.next_cursor)
+
+
+@router.get("/{simulation_id}", responses=responses(404), summary="One dry run")
+async def one(simulation_id: str, parts: PartsDep) -> SimulationDetail:
+    """Its state, its progress and, once it is done, its result."""
+    return await _detail(parts, _id(simulation_id))
+
+
+@router.post("/{simulation_id}/cancel", responses=responses(404, 409), summary="Cancel a dry run")
+async def cancel(simulation_id: str, _: Simulator, parts: PartsDep) -> SimulationDetail:
+    """It ends within seconds; `state` says when. 409 where it has ended."""
+    found = await _detail(parts, _id(simulation_id))
+    if found.state.final:
+        raise Refused("closed", f"This simulation is {found.state.value} already.")
+    try:
+        await parts.simulations.cancel(str(found.id))
+    except NotFound:
+        # Its run was never begun, or ended just now: then this changes nothing.
+        async with parts.database.begin() as session:
+            await simulations.cancel(session, found.id, parts.clock())
+    return await _detail(parts, found.id)
+
+
+@router.get(
+    "/{simulation_id}/report", response_class=HTMLResponse, responses=responses(404), summary="The report of a dry run"
+)
+async def report(simulation_id: str, parts: PartsDep) -> HTMLResponse:
+    """A page that needs nothing else; 404 until the simulation is done."""
+    async with parts.database.begin() as session:
+        found = await simulations.report(session, _id(simulation_id))
+    if found is None:
+        raise NotFound("There is no simulation of that name.")
+    state, page = found
+    if page is None:
+        raise NotFound(f"There is no report: this simulation is {state.value}.")
+    return HTMLResponse(page, headers={"Content-Security-Policy": REPORT_POLICY})
+
+
+def _checked(wanted: SimulationRequest, parts: Parts) -> SimulationOrder:
+    """The order, filled in. Raises Refused for policies that can't be used: with line and key."""
+    baseline = wanted.baseline
+    if baseline is None:
+        baseline = _active(parts)
+    else:
+        _usable("baseline", baseline)
+    _usable("policy", wanted.policy)
+    if wanted.assumptions is not None:
+        _toml("assumptions", wanted.assumptions)
+    return SimulationOrder(**wanted.model_dump() | {"baseline": baseline})
+
+
+def _active(parts: Parts) -> str:
+    """The text of the active policy as it is now: later changes of the file don't change this run."""
+    path = parts.settings.policy_file
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidPolicy(f"The active policy can't be read: {error}") from error
+
+
+def _usable(name: str, text: str) -> None:
+    try:
+        parse(text, name, catalog.strategies(), catalog.network_rules().ceilings())
+    except InvalidPolicy as error:
+        raise Refused("policy_invalid", str(error)) from error
+
+
+def _toml(name: str, text: str) -> None:
+    """Its keys are checked by whoever computes."""
+    try:
+        tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidInput(f"{name}: {error}") from error
+
+
+def _id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise NotFound("There is no simulation of that name.") from error
+
+
+async def _detail(parts: Parts, id: UUID) -> SimulationDetail:
+    async with parts.database.begin() as session:
+        row = await simulations.get(session, id)
+    if row is None:
+        raise NotFound("There is no simulation of that name.")
+    return SimulationDetail(**_shown(row), result=json.loads(row["result"]) if row["result"] else None)
+
+
+def _shown(row: Any) -> dict[str, Any]:
+    fields = {name: row[name] for name in SimulationView.model_fields if name != "progress"}
+    return fields | {"progress": Progress(done=row["done"], total=row["total"])}

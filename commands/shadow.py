@@ -1,0 +1,53 @@
+"""`pri policy shadow`: how often and how the shadow policy would have done something else."""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from rich.table import Table
+
+from commands.database import opened
+from db.repositories.shadow import Comparison, ShadowReport, compared
+from settings import Settings
+
+
+def report(settings: Settings, days: int) -> ShadowReport:
+    """Decisions of the last days. Raises StoreUnavailable."""
+    return asyncio.run(_report(settings, days))
+
+
+async def _report(settings: Settings, days: int) -> ShadowReport:
+    now = datetime.now(UTC)
+    async with opened(settings) as database, database.begin() as session:
+        return await compared(session, now - timedelta(days=days), now)
+
+
+def table(found: ShadowReport) -> Table:
+    """For people: one line a kind of decision and what the shadow makes of it."""
+    made = Table("shadow policy", "active policy", "shadow policy would", "decisions", "agreeing", "when")
+    for one in found.comparisons:
+        made.add_row(one.version, one.active, one.shadow, str(one.plans), _share(one.agreeing, one.plans), _when(one))
+    return made
+
+
+def sentences(found: ShadowReport) -> Iterator[str]:
+    """What it comes to, by version."""
+    for version in dict.fromkeys(one.version for one in found.comparisons):
+        mine = [one for one in found.comparisons if one.version == version]
+        plans, agreeing = sum(one.plans for one in mine), sum(one.agreeing for one in mine)
+        yield f"{version}: agrees with {_share(agreeing, plans)} of {plans} decisions"
+    planned = sum(one.plans for one in found.comparisons)
+    if planned < found.decisions:
+        yield f"{found.decisions - planned} of {found.decisions} decisions have no shadow plan beside them"
+
+
+def _share(some: int, of: int) -> str:
+    return f"{100 * some / of:.1f} %" if of else "-"
+
+
+def _when(one: Comparison) -> str:
+    if one.median_seconds is None:
+        return "-"
+    word = "earlier" if one.median_seconds < 0 else "later"
+    moved = f"{one.earlier} earlier, {one.later} later"
+    return f"{moved}; median {timedelta(seconds=abs(one.median_seconds))} {word}"

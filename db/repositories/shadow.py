@@ -1,0 +1,81 @@
+"""How a shadow policy's plans compare with the decisions they stand beside: sums over the event log."""
+
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import text
+
+from core.base import Value
+from db.session import Session
+
+COUNT: Final = text("""
+    SELECT shadow.data->>'policy_version' AS version,
+           CASE decision.type WHEN 'retry.planned' THEN 'retry' ELSE decision.data->>'action' END AS active,
+           shadow.data->>'action' AS shadow,
+           count(*) AS plans,
+           count(*) FILTER (WHERE (shadow.data->>'agrees')::boolean) AS agreeing,
+           count(*) FILTER (WHERE later.seconds < 0) AS earlier,
+           count(*) FILTER (WHERE later.seconds > 0) AS later,
+           percentile_cont(0.5) WITHIN GROUP (ORDER BY later.seconds) FILTER (WHERE later.seconds <> 0) AS median
+    FROM event_log AS shadow
+    JOIN event_log AS decision
+      ON decision.opened_on = shadow.opened_on AND decision.recovery_id = shadow.recovery_id
+     AND decision.sequence = shadow.sequence - 1
+    CROSS JOIN LATERAL (
+        SELECT extract(epoch FROM (shadow.data->>'at')::timestamptz - (decision.data->>'at')::timestamptz) AS seconds
+    ) AS later
+    WHERE shadow.type = 'shadow.planned' AND shadow.recorded_at >= :since AND shadow.recorded_at < :until
+    GROUP BY 1, 2, 3
+    ORDER BY 1, 4 DESC, 2, 3
+""")
+ALONE: Final = text("""
+    SELECT count(*) FROM event_log
+    WHERE type IN ('retry.planned', 'retry.skipped') AND data ? 'policy_version'
+      AND NOT COALESCE(data->'inputs' ? 'kept_at', false) AND recorded_at >= :since AND recorded_at < :until
+""")
+
+
+PATIENT: Final = text("SET LOCAL statement_timeout = 0")
+"""A month of the log is read; somebody sits before it and waits."""
+
+
+class Comparison(Value):
+    """Decisions of one kind, and what a version of a shadow policy would have done instead."""
+
+    version: str
+    active: str
+    """`retry`, or what came instead of one."""
+    shadow: str
+    plans: int
+    agreeing: int
+    earlier: int
+    """Retries that would have come sooner."""
+    later: int
+    median_seconds: int | None = None
+    """By which those moved; negative: sooner. None where none moved."""
+
+
+class ShadowReport(Value):
+    """All of them in a time."""
+
+    decisions: int
+    """With a shadow's plan beside them or without."""
+    comparisons: tuple[Comparison, ...]
+
+
+async def compared(session: Session, since: datetime, until: datetime) -> ShadowReport:
+    """Decisions written in [since, until)."""
+    await session.execute(PATIENT)
+    span = {"since": since, "until": until}
+    rows = (await session.execute(COUNT, span)).mappings().all()
+    decisions = (await session.execute(ALONE, span)).scalar_one()
+    return ShadowReport(
+        decisions=decisions,
+        comparisons=tuple(
+            Comparison(
+                **{key: row[key] for key in ("version", "active", "shadow", "plans", "agreeing", "earlier", "later")},
+                median_seconds=None if row["median"] is None else round(row["median"]),
+            )
+            for row in rows
+        ),
+    )

@@ -1,0 +1,94 @@
+"""Dry runs as rows. The worker moves them on; what has ended stays as it ended."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Text, cast, func, insert, select, update
+
+from core.simulations import SimulationOrder, SimulationOutcome, SimulationState
+from db.cursors import behind, cursor
+from db.models import simulation as table
+from db.session import Session
+
+OPEN: Final = (SimulationState.QUEUED.value, SimulationState.RUNNING.value)
+WHOLE: Final = func.coalesce(table.c.total, table.c.done)
+ORDER: Final = [table.c[name] for name in SimulationOrder.model_fields]
+NAME: Final = cast(table.c.id, Text)
+TEXTS: Final = frozenset({"result", "report", "policy", "baseline", "assumptions"})
+LISTED: Final = [column for column in table.columns if column.name not in TEXTS]
+
+
+class Page(NamedTuple):
+    """Some of them, newest first."""
+
+    items: Sequence[Mapping[Any, Any]]
+    next_cursor: str | None
+
+
+async def create(session: Session, id: UUID, order: SimulationOrder, by: str, now: datetime) -> None:
+    """A new one, waiting for a worker."""
+    row = order.model_dump() | {"id": id, "state": SimulationState.QUEUED.value, "created_at": now, "created_by": by}
+    await session.execute(insert(table).values(row | {"source": order.source.value, "done": 0}))
+
+
+async def begin(session: Session, id: UUID, now: datetime) -> SimulationOrder | None:
+    """The order, for whoever works on it from now on, be it anew; None where it has ended or isn't there."""
+    values = {"state": SimulationState.RUNNING.value, "started_at": now, "done": 0, "total": None}
+    begun = await session.execute(update(table).where(*_open(id)).values(values).returning(*ORDER))
+    row = begun.mappings().one_or_none()
+    return SimulationOrder.model_validate(dict(row)) if row else None
+
+
+async def progress(session: Session, id: UUID, done: int, total: int) -> None:
+    """How many of how many cases are done."""
+    await session.execute(update(table).where(*_open(id)).values(done=done, total=total))
+
+
+async def finish(session: Session, id: UUID, outcome: SimulationOutcome, now: datetime) -> bool:
+    """Its result, or the problem it failed with. False where it had ended before: then nothing changes."""
+    if outcome.problem is not None:
+        return await _end(session, id, now, SimulationState.FAILED, problem=outcome.problem)
+    return await _end(session, id, now, SimulationState.DONE, result=outcome.result, report=outcome.report, done=WHOLE)
+
+
+async def cancel(session: Session, id: UUID, now: datetime) -> bool:
+    """Nobody wants it any more. False where it had ended before."""
+    return await _end(session, id, now, SimulationState.CANCELED)
+
+
+async def remove(session: Session, id: UUID) -> None:
+    """As if it had never been asked for."""
+    await session.execute(table.delete().where(table.c.id == id, table.c.state == SimulationState.QUEUED.value))
+
+
+async def get(session: Session, id: UUID) -> Mapping[Any, Any] | None:
+    """All but the report; None where there is none."""
+    columns = [column for column in table.columns if column.name != "report"]
+    return (await session.execute(select(*columns).where(table.c.id == id))).mappings().one_or_none()
+
+
+async def report(session: Session, id: UUID) -> tuple[SimulationState, str | None] | None:
+    """Its state and its report, which is there once it is done."""
+    row = (await session.execute(select(table.c.state, table.c.report).where(table.c.id == id))).one_or_none()
+    return (SimulationState(row[0]), row[1]) if row else None
+
+
+async def listed(session: Session, limit: int, after: str | None = None) -> Page:
+    """Newest first, without texts. Raises InvalidInput for a cursor that isn't ours."""
+    query = select(*LISTED).order_by(table.c.created_at.desc(), NAME.desc()).limit(limit + 1)
+    if after:
+        query = query.where(behind(after, table.c.created_at, NAME))
+    rows = list((await session.execute(query)).mappings())
+    last = rows[limit - 1] if len(rows) > limit else None
+    return Page(rows[:limit], cursor(last["created_at"], str(last["id"])) if last else None)
+
+
+async def _end(session: Session, id: UUID, now: datetime, state: SimulationState, **values: Any) -> bool:
+    ended = update(table).where(*_open(id)).values(values | {"state": state.value, "ended_at": now})
+    return (await session.execute(ended.returning(table.c.id))).first() is not None
+
+
+def _open(id: UUID) -> tuple[Any, ...]:
+    return table.c.id == id, table.c.state.in_(OPEN)

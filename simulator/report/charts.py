@@ -1,0 +1,106 @@
+"""Where marks lie in a chart, in percent of its width and height. Texts stand beside as HTML, so that they stay as
+large as the rest on a narrow screen and on paper.
+"""
+
+from collections.abc import Sequence
+from math import ceil, floor, log10
+from typing import Final, NamedTuple
+
+from simulator.wording import points
+
+TINY: Final = 1e-9
+
+
+class Tick(NamedTuple):
+    """A mark of an axis."""
+
+    at: float
+    label: str
+
+
+class Whisker(NamedTuple):
+    """An estimate with its interval on an axis that holds nought."""
+
+    low: float
+    high: float
+    dot: float
+
+
+class Forest(NamedTuple):
+    """Intervals of differences below each other, on one axis."""
+
+    whiskers: tuple[Whisker, ...]
+    zero: float
+    ticks: tuple[Tick, ...]
+
+
+class Curve(NamedTuple):
+    """Two lines over the same days, as SVG paths in a box of 100 by 100."""
+
+    before: str
+    after: str
+    between: str
+    days: tuple[Tick, ...]
+    shares: tuple[Tick, ...]
+
+
+def forest(intervals: Sequence[tuple[float, float, float]]) -> Forest:
+    """Each as low, estimate, high; shares of 1, in ticks of percentage points."""
+    lowest, highest = min(0.0, *(one[0] for one in intervals)), max(0.0, *(one[2] for one in intervals))
+    span = highest - lowest if highest - lowest > TINY else 0.01
+    step = nice_step(span * 100, 5) / 100
+    first, last = floor(lowest / step + 1e-9), ceil(highest / step - 1e-9)
+    first, last = (first, last) if last > first else (first - 1, last + 1)
+
+    def place(value: float) -> float:
+        return round((value / step - first) / (last - first) * 100, 3)
+
+    marks = tuple(Tick(place(number * step), points(number * step)) for number in range(first, last + 1))
+    return Forest(tuple(Whisker(place(low), place(high), place(mid)) for low, mid, high in intervals), place(0), marks)
+
+
+def nice_step(span: float, about: int) -> float:
+    """One, two or five times a power of ten, so that about so many steps make up the span."""
+    power = 10.0 ** floor(log10(span / about))
+    return next(factor * power for factor in (1, 2, 5, 10) if factor * power * about >= span * 0.999)
+
+
+def curve(before: Sequence[float], after: Sequence[float]) -> Curve:
+    """Shares recovered by day, both of one length; the flat end of both is cut off."""
+    last = _settled(before, after)
+    top = _top(max(before[last], after[last]))
+    paths = [_points(line[: last + 1], last, top) for line in (before, after)]
+    area = f"M{' L'.join([*paths[0], *reversed(paths[1])])}Z"
+    lines = [f"M{' L'.join(path)}" for path in paths]
+    return Curve(lines[0], lines[1], area, _days(last), _shares(top))
+
+
+def _settled(before: Sequence[float], after: Sequence[float]) -> int:
+    """The day from which on nothing happens any more, and a little."""
+    moving = [day for day in range(1, len(before)) if (before[day], after[day]) != (before[day - 1], after[day - 1])]
+    seen = (moving[-1] if moving else 0) + 1
+    return max(1, min(len(before) - 1, seen))
+
+
+def _top(highest: float) -> float:
+    """The end of the axis, at a tick; a share below one of a billion counts as none."""
+    highest = highest if highest > TINY else 0.01
+    step = nice_step(highest * 100, 5) / 100
+    return ceil(highest / step + 1e-9) * step
+
+
+def _points(line: Sequence[float], last: int, top: float) -> list[str]:
+    return [f"{day / last * 100:.2f} {100 - share / top * 100:.2f}" for day, share in enumerate(line)]
+
+
+def _days(last: int) -> tuple[Tick, ...]:
+    step = next((one for one in (1, 2, 7, 14, 28, 56) if last / one <= 7), 112)
+    return tuple(Tick(round(day / last * 100, 3), f"{day}") for day in range(0, last + 1, step))
+
+
+def _shares(top: float) -> tuple[Tick, ...]:
+    step = nice_step(top * 100, 5) / 100
+    return tuple(
+        Tick(round(number * step / top * 100, 3), f"{number * step * 100:.4g} %")
+        for number in range(round(top / step) + 1)
+    )

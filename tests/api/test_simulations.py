@@ -1,0 +1,179 @@
+"""Dry runs over HTTP: checked at the door, looked at while they run, read when they are done."""
+
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from core.errors import EngineUnavailable
+from core.simulations import SimulationOutcome
+from db.repositories import simulations
+from settings import SHIPPED_POLICY
+from tests.api.house import ALL, FakeSimulations, House, now
+
+SHIPPED = SHIPPED_POLICY.read_text()
+WRONG = SHIPPED.replace("attempts_allowed = 4", 'attempts_allowed = "many"')
+REPORT = "<!DOCTYPE html><title>£ a report</title>"
+
+
+def engine(house: House) -> FakeSimulations:
+    """Who is asked to compute."""
+    found = house.app.state.parts.simulations
+    assert isinstance(found, FakeSimulations)
+    return found
+
+
+async def start(house: House, **body: Any) -> Any:
+    """The answer to a new one."""
+    return await house.client.post("/v1/simulations", headers=ALL, json={"policy": SHIPPED} | body)
+
+
+async def started(house: House, **body: Any) -> str:
+    """The id of a new one."""
+    answer = await start(house, **body)
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["id"])
+
+
+async def look(house: House, id: str, rest: str = "") -> Any:
+    """The answer to a look at it."""
+    return await house.client.get(f"/v1/simulations/{id}{rest}", headers=ALL)
+
+
+async def test_a_new_one_is_queued_and_begun(house: House) -> None:
+    answer = await start(house, seed=7, recoveries=1000, source="history")
+    assert answer.status_code == 202
+    body = answer.json()
+    assert answer.headers["location"] == f"/v1/simulations/{body['id']}"
+    assert engine(house).begun == [body["id"]]
+    asked = {key: body[key] for key in ("state", "seed", "recoveries", "source", "created_by", "result", "problem")}
+    assert asked == {
+        "state": "queued",
+        "seed": 7,
+        "recoveries": 1000,
+        "source": "history",
+        "created_by": "bootstrap",
+        "result": None,
+        "problem": None,
+    }
+    assert body["progress"] == {"done": 0, "total": None}
+    assert (await look(house, body["id"])).json() == body
+
+
+async def test_the_baseline_is_the_active_policy_unless_another_is_given(house: House) -> None:
+    ids = [await started(house), await started(house, baseline=SHIPPED + "\n# mine\n")]
+    async with house.db.begin() as session:
+        rows = [await simulations.get(session, UUID(id)) for id in ids]
+    assert [row["baseline"] for row in rows if row] == [SHIPPED, SHIPPED + "\n# mine\n"]
+
+
+@pytest.mark.parametrize("field", ["policy", "baseline"])
+async def test_a_wrong_policy_is_refused_at_the_door_with_line_and_key(house: House, field: str) -> None:
+    answer = await start(house, **{field: WRONG})
+    assert (answer.status_code, answer.json()["code"]) == (422, "policy_invalid")
+    line = 1 + WRONG[: WRONG.index('"many"')].count("\n")
+    assert answer.json()["detail"].startswith(f"{field}:{line}: ")
+    assert "attempts_allowed" in answer.json()["detail"]
+    assert engine(house).begun == []
+
+
+BAD: list[dict[str, Any]] = [
+    {"policy": None},
+    {"policy": "x" * 300_001},
+    {"recoveries": 0},
+    {"recoveries": 1_000_001},
+    {"seed": -1},
+    {"seed": 2**63},
+    {"source": "elsewhere"},
+    {"assumptions": "a = = 1"},
+    {"jobs": 4},
+]
+
+
+@pytest.mark.parametrize("body", BAD, ids=lambda body: next(iter(body)))
+async def test_what_does_not_fit_is_422(house: House, body: dict[str, Any]) -> None:
+    answer = await start(house, **body)
+    assert answer.status_code == 422, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_without_temporal_nothing_is_left_behind(house: House) -> None:
+    engine(house).failing = EngineUnavailable("away")
+    before = (await house.client.get("/v1/simulations", headers=ALL)).json()
+    answer = await start(house)
+    assert (answer.status_code, answer.json()["code"]) == (503, "temporal_unavailable")
+    assert (await house.client.get("/v1/simulations", headers=ALL)).json() == before
+
+
+async def test_progress_shows_while_it_runs_and_the_result_when_it_is_done(house: House) -> None:
+    id = await started(house)
+    async with house.db.begin() as session:
+        await simulations.begin(session, UUID(id), now())
+        await simulations.progress(session, UUID(id), 40, 100)
+    running = (await look(house, id)).json()
+    assert (running["state"], running["progress"]) == ("running", {"done": 40, "total": 100})
+    assert (await look(house, id, "/report")).status_code == 404
+    async with house.db.begin() as session:
+        await simulations.finish(session, UUID(id), SimulationOutcome(result='{"seed": 1}', report=REPORT), now())
+    done = (await look(house, id)).json()
+    assert (done["state"], done["result"]) == ("done", {"seed": 1})
+
+
+async def test_the_report_is_a_page_that_may_load_nothing(house: House) -> None:
+    id = await started(house)
+    async with house.db.begin() as session:
+        await simulations.finish(session, UUID(id), SimulationOutcome(result="{}", report=REPORT), now())
+    page = await look(house, id, "/report")
+    assert (page.status_code, page.text) == (200, REPORT)
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert page.headers["content-security-policy"].startswith("default-src 'none'; style-src 'unsafe-inline'")
+
+
+async def test_cancel_asks_the_run_once_it_was_begun(house: House) -> None:
+    id = await started(house)
+    answer = await house.client.post(f"/v1/simulations/{id}/cancel", headers=ALL)
+    assert answer.status_code == 200
+    assert engine(house).canceled == [id]
+    assert answer.json()["state"] == "queued"  # its run writes the end
+
+
+async def test_cancel_of_one_without_a_run_ends_it(house: House) -> None:
+    id = await started(house)
+    engine(house).begun.clear()
+    answer = await house.client.post(f"/v1/simulations/{id}/cancel", headers=ALL)
+    assert (answer.status_code, answer.json()["state"]) == (200, "canceled")
+    again = await house.client.post(f"/v1/simulations/{id}/cancel", headers=ALL)
+    assert (again.status_code, again.json()["code"]) == (409, "closed")
+
+
+@pytest.mark.parametrize("id", [str(uuid4()), "nothing", "%00"])
+async def test_what_is_not_there_is_404(house: House, id: str) -> None:
+    assert (await look(house, id)).status_code == 404
+    assert (await look(house, id, "/report")).status_code == 404
+    assert (await house.client.post(f"/v1/simulations/{id}/cancel", headers=ALL)).status_code == 404
+
+
+async def test_the_list_has_no_results_in_it(house: House) -> None:
+    id = await started(house)
+    page = (await house.client.get("/v1/simulations?limit=1", headers=ALL)).json()
+    assert [one["id"] for one in page["items"]] == [id]
+    assert "result" not in page["items"][0]
+    following = (await house.client.get(f"/v1/simulations?cursor={page['next_cursor']}", headers=ALL)).json()
+    assert id not in [one["id"] for one in following["items"]]
+
+
+async def test_a_reader_may_look_and_not_start(house: House) -> None:
+    id = await started(house)
+    reader, simulator, writer = [
+        await house.key(f"{one}") for one in ("recoveries:read", "simulations:write", "recoveries:write")
+    ]
+    looks = [
+        (await house.client.get(f"/v1/simulations/{id}", headers=key)).status_code
+        for key in (reader, simulator, writer)
+    ]
+    assert looks == [200, 200, 403]
+    starts = [
+        (await house.client.post("/v1/simulations", headers=key, json={"policy": SHIPPED})).status_code
+        for key in (reader, simulator, writer)
+    ]
+    assert starts == [403, 202, 403]

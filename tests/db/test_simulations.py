@@ -1,0 +1,115 @@
+"""Dry runs as rows: what has ended stays as it ended."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from core.errors import InvalidInput
+from core.simulations import SimulationOrder, SimulationOutcome, SimulationState, SourceKind
+from db.repositories import simulations
+from db.session import Database, Session
+from tests.db.stories import NOW
+
+ORDER = SimulationOrder(
+    source=SourceKind.HISTORY, recoveries=500, seed=2**63 - 1, policy="a = 1", baseline="a = 2", assumptions="b = 3"
+)
+RESULT = SimulationOutcome(result='{"seed": 1, "rate": 0.10}\n', report="<p>£</p>")
+LATER = NOW + timedelta(seconds=5)
+
+
+@pytest.fixture
+async def session(database: Database) -> AsyncIterator[Session]:
+    async with database.begin() as opened:
+        yield opened
+
+
+async def asked(session: Session, order: SimulationOrder = ORDER, after: timedelta = timedelta()) -> UUID:
+    """A new one."""
+    id = uuid4()
+    await simulations.create(session, id, order, "ann", NOW + after)
+    return id
+
+
+async def state(session: Session, id: UUID) -> SimulationState:
+    """Where it stands."""
+    row = await simulations.get(session, id)
+    assert row is not None
+    return SimulationState(row["state"])
+
+
+async def test_from_the_order_to_the_result(session: Session) -> None:
+    id = await asked(session)
+    assert await state(session, id) is SimulationState.QUEUED
+    assert await simulations.begin(session, id, NOW) == ORDER
+    await simulations.progress(session, id, 7, 500)
+    row = await simulations.get(session, id)
+    assert row is not None
+    assert (row["state"], row["done"], row["total"], row["started_at"]) == ("running", 7, 500, NOW)
+    assert await simulations.report(session, id) == (SimulationState.RUNNING, None)
+    assert await simulations.finish(session, id, RESULT, LATER)
+    done = await simulations.get(session, id)
+    assert done is not None
+    assert (done["state"], done["result"], done["ended_at"], done["created_by"]) == (
+        "done",
+        RESULT.result,
+        LATER,
+        "ann",
+    )
+    assert await simulations.report(session, id) == (SimulationState.DONE, RESULT.report)
+
+
+async def test_a_worker_that_takes_over_begins_anew(session: Session) -> None:
+    id = await asked(session)
+    await simulations.begin(session, id, NOW)
+    await simulations.progress(session, id, 7, 500)
+    assert await simulations.begin(session, id, LATER) == ORDER
+    row = await simulations.get(session, id)
+    assert row is not None
+    assert (row["done"], row["total"]) == (0, None)
+
+
+@pytest.mark.parametrize("end", [SimulationState.DONE, SimulationState.FAILED, SimulationState.CANCELED])
+async def test_what_has_ended_stays_as_it_ended(session: Session, end: SimulationState) -> None:
+    id = await asked(session)
+    if end is SimulationState.CANCELED:
+        assert await simulations.cancel(session, id, NOW)
+    else:
+        await simulations.finish(
+            session, id, RESULT if end is SimulationState.DONE else SimulationOutcome(problem="no"), NOW
+        )
+    ended = await simulations.get(session, id)
+    assert await simulations.begin(session, id, LATER) is None
+    assert not await simulations.cancel(session, id, LATER)
+    assert not await simulations.finish(session, id, SimulationOutcome(problem="later"), LATER)
+    await simulations.progress(session, id, 9, 9)
+    await simulations.remove(session, id)
+    assert await simulations.get(session, id) == ended
+    assert await state(session, id) is end
+
+
+async def test_one_that_nobody_took_can_be_removed(session: Session) -> None:
+    id = await asked(session)
+    await simulations.remove(session, id)
+    assert await simulations.get(session, id) is None
+    assert await simulations.report(session, id) is None
+
+
+async def test_pages_lead_through_all_of_them_newest_first(session: Session) -> None:
+    made = [await asked(session, after=timedelta(days=400, seconds=number // 2)) for number in range(7)]
+    seen: list[UUID] = []
+    cursor = None
+    while len(seen) < 7:
+        page = await simulations.listed(session, 3, cursor)
+        seen += [row["id"] for row in page.items if row["id"] in made]
+        cursor = page.next_cursor
+    assert len(set(seen)) == 7
+    times = [made.index(id) // 2 for id in seen]
+    assert times == sorted(times, reverse=True)
+    assert not {"policy", "result", "report"} & set(page.items[0])
+
+
+async def test_a_cursor_of_somebody_else_is_refused(session: Session) -> None:
+    with pytest.raises(InvalidInput):
+        await simulations.listed(session, 3, "no-cursor")

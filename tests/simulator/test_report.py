@@ -1,0 +1,261 @@
+"""The report: a page that needs nothing else, says everything, and lets no text become markup."""
+
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from io import StringIO
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from simulator.report import rendered
+from simulator.report.charts import curve, forest
+from simulator.result import ArmResult, Assumption, Result
+from simulator.table import comparison
+from simulator.verdict import Finding, verdict
+from simulator.wording import money, percent, points
+from tests.simulator.results import CANDIDATE, a_difference, a_result, an_arm
+
+VOID = {"meta", "br", "hr", "img", "input", "link", "line", "path"}
+LOADING = {"src", "href", "srcset", "action", "poster", "data", "background", "formaction", "xlink:href", "ping"}
+MARKUP = "<script>alert(1)</script> & \"'</style></pre><img src=x onerror=y> {{ 7*7 }}"
+
+
+class Page(HTMLParser):
+    """What a browser would make of it, as far as these tests look."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: set[str] = set()
+        self.attributes: list[tuple[str, str | None]] = []
+        self.styles: list[str] = []
+        self.texts: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Every tag is closed again."""
+        self.tags.add(tag)
+        self.attributes += attrs
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Closed at once."""
+        self.tags.add(tag)
+        self.attributes += attrs
+
+    def handle_endtag(self, tag: str) -> None:
+        """In their order."""
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        """Style apart."""
+        (self.styles if self.open and self.open[-1] == "style" else self.texts).append(data)
+
+    @property
+    def text(self) -> str:
+        """What is read, spaces as one."""
+        return " ".join(" ".join(self.texts).split())
+
+
+@pytest.fixture(scope="module")
+def page() -> Page:
+    """Of a result that has everything."""
+    return Page(rendered(a_result()))
+
+
+def test_it_is_whole(page: Page) -> None:
+    assert page.open == []
+    assert {"html", "head", "title", "body", "main", "table", "svg"} <= page.tags
+
+
+def test_it_asks_for_nothing(page: Page) -> None:
+    names = {name for name, _ in page.attributes}
+    assert not names & LOADING
+    assert not [name for name in names if name.startswith("on")]
+    assert not page.tags & {"script", "link", "img", "iframe", "object", "embed", "base", "form", "use", "image"}
+    assert not [style for style in page.styles if re.search(r"url\(|@import|expression|image-set", style)]
+    assert not [value for name, value in page.attributes if name == "style" and "(" in (value or "")]
+    assert ("content", "default-src 'none'; style-src 'unsafe-inline'") in page.attributes
+
+
+def test_the_same_result_gives_the_same_bytes_in_any_process() -> None:
+    program = "from tests.simulator.results import a_result; from simulator.report import rendered; import sys; "
+    argv = [sys.executable, "-c", program + "sys.stdout.buffer.write(rendered(a_result()).encode())"]
+    pages = [
+        subprocess.run(
+            argv, env={"PYTHONHASHSEED": seed, "PYTHONPATH": ".", "LANG": lang}, capture_output=True, check=True
+        )
+        for seed, lang in (("1", "C"), ("2", "de_DE.UTF-8"))
+    ]
+    assert {one.stdout for one in pages} == {rendered(a_result()).encode()}
+
+
+def figures_of(arm: ArmResult, currency: str) -> list[str]:
+    """Everything that is known of an arm, as it should be read."""
+    numbers = (
+        arm.recovered, arm.charge_attempts, arm.blocked_by_network_rules, arm.extrapolated_attempts,
+        arm.extrapolated_recoveries, *arm.ends.values(), *arm.recovered_by_day,
+    )  # fmt: skip
+    groups = (*arm.by_cause, *arm.by_segment)
+    return [
+        arm.policy_version,
+        *(percent(one) for one in (arm.recovery_rate, arm.ci_low, arm.ci_high)),
+        money(arm.amount_recovered, currency),
+        money(arm.network_fees, "USD"),
+        money(arm.network_fees_avoided, "USD"),
+        f"{arm.attempts_per_recovery:.2f}",
+        f"{arm.median_hours_to_recovery:.1f} h",
+        *(f"{number:,}" for number in numbers),
+        *arm.ends,
+        *(one.name for one in groups),
+        *(f"{one.recoveries:,}" for one in groups),
+        *(f"{one.recovered:,}" for one in groups),
+        *(percent(one.recovery_rate) for one in groups),
+        *(money(one.amount_recovered, currency) for one in groups),
+    ]
+
+
+def figures(result: Result) -> list[str]:
+    """Every number and text of a result, as it should be read."""
+    gap, found = result.difference, result.calibration
+    assert found is not None
+    return [
+        *(text for arm in result.arms for text in figures_of(arm, result.currency)),
+        *(points(one) for one in (gap.recovery_rate, gap.ci_low, gap.ci_high)),
+        *(money(one, result.currency) for one in (gap.amount_recovered, gap.amount_ci_low, gap.amount_ci_high)),
+        *(percent(share) for one in result.sensitivity for share in (one.soft, one.hard)),
+        *(f"{one.recoveries:,} recoveries" for one in result.sensitivity),
+        *(points(n) for one in result.sensitivity for n in (one.recovery_rate, one.ci_low, one.ci_high)),
+        *(percent(one) for one in (found.real_rate, found.simulated_rate, found.version_share)),
+        *(points(one) for one in (found.gap, found.ci_low, found.ci_high)),
+        f"{found.recoveries:,}",
+        *found.warnings,
+        *result.notes,
+        *(text for one in result.assumptions for text in (one.value, one.source, one.weakness)),
+        *(part for one in result.assumptions for part in one.name.split(".", 1)),
+        "2,345 attempts",
+        "0 attempts",
+        *result.policy_diff.splitlines(),
+        str(result.seed),
+        result.source,
+        f"{result.recoveries:,}",
+    ]
+
+
+def test_every_number_of_the_result_is_on_it(page: Page) -> None:
+    missing = [
+        text for text in figures(a_result()) if not re.search(rf"(?<![\d,.]){re.escape(text)}(?![\d])", page.text)
+    ]
+    assert missing == []
+
+
+def test_untrusted_text_stays_text() -> None:
+    """Names of groups, ends, notes, sources and policies come from files that anybody may have written."""
+    named = an_arm("baseline", by_cause=(CANDIDATE.by_cause[0].model_copy(update={"name": MARKUP}),), ends={MARKUP: 3})
+    result = a_result(
+        arms=(named, CANDIDATE),
+        notes=(MARKUP,),
+        source=MARKUP,
+        policy_diff=f"+{MARKUP}\n",
+        assumptions=(Assumption(name=MARKUP, value=MARKUP, source=MARKUP, weakness=MARKUP),),
+    )
+    plain, strange = Page(rendered(a_result())), Page(rendered(result))
+    assert strange.tags == plain.tags
+    assert {name for name, _ in strange.attributes} == {name for name, _ in plain.attributes}
+    assert strange.open == []
+    assert strange.text.count(" ".join(MARKUP.split())) >= 8
+
+
+VERDICTS = [
+    (a_difference(0.01, 0.02, 0.03), Finding.BETTER, "wins back 2.00 more of every 100", "1.00 to 3.00"),
+    (a_difference(-0.03, -0.02, -0.01), Finding.WORSE, "wins back 2.00 fewer of every 100", "1.00 to 3.00"),
+    (a_difference(-0.01, 0.002, 0.014), Finding.UNDECIDED, "can't be told", "between −1.00 and 1.40"),
+    (a_difference(0.0, 0.01, 0.02), Finding.UNDECIDED, "can't be told", "between 0.00 and 2.00"),
+    (a_difference(0, 0, 0), Finding.SAME, "exactly zero", ""),
+]
+
+
+@pytest.mark.parametrize(("gap", "finding", "says", "interval"), VERDICTS)
+def test_the_verdict_is_one_sentence_with_its_interval(gap: object, finding: Finding, says: str, interval: str) -> None:
+    result = a_result(difference=gap, sensitivity=())
+    said = verdict(result)
+    assert said.finding is finding
+    assert says in said.sentence
+    assert interval in said.sentence
+    assert said.sentence.endswith(".")
+    assert said.sentence.replace("'", "&#39;") in rendered(result)
+
+
+def test_the_terminal_says_the_same() -> None:
+    result = a_result()
+    console = Console(width=200, record=True, file=StringIO())
+    console.print(comparison(result))
+    said = console.export_text()
+    assert verdict(result).sentence in said
+    for arm in result.arms:
+        assert all(text in said for text in figures_of(arm, "EUR")[:8])
+    assert "Caution: Only 88 percent" in said
+
+
+def test_what_speaks_against_it_is_said_beside_the_verdict() -> None:
+    turned = a_result(sensitivity=(a_result().sensitivity[0].model_copy(update={"ci_low": -0.01}),))
+    assert any("of customers who pay by themselves" in one for one in verdict(turned).cautions)
+    guessed = a_result(arms=(an_arm("baseline"), CANDIDATE.model_copy(update={"extrapolated_recoveries": 100})))
+    assert any("nobody ever tried" in one for one in verdict(guessed).cautions)
+    calm = a_result(calibration=None)
+    assert verdict(calm).cautions == ()
+
+
+def test_what_is_missing_is_said() -> None:
+    empty = an_arm("baseline", recovered_by_day=(), median_hours_to_recovery=None, ends={})
+    bare = a_result(
+        calibration=None, sensitivity=(), assumptions=(), notes=(), policy_diff="", currency="JPY",
+        arms=(empty, empty),
+    )  # fmt: skip
+    page = Page(rendered(bare))
+    assert page.open == []
+    assert "nothing was recorded that the model could be held against" in page.text
+    assert "The two policy files are the same." in page.text
+    assert "98,765,432 JPY" in page.text
+
+
+MONEY = [(0, "EUR", "0.00 EUR"), (-5, "usd", "−0.05 USD"), (123_456, "JPY", "123,456 JPY"), (1_234, "KWD", "1.234 KWD")]
+
+
+@pytest.mark.parametrize(("amount", "currency", "text"), MONEY)
+def test_money_is_written_as_its_currency_is(amount: int, currency: str, text: str) -> None:
+    assert money(amount, currency) == text
+
+
+shares = st.floats(-1, 1, allow_nan=False)
+
+
+@given(st.lists(st.tuples(shares, shares, shares).map(lambda one: tuple(sorted(one))), min_size=1, max_size=6))
+def test_intervals_lie_on_their_axis(intervals: list[tuple[float, float, float]]) -> None:
+    drawn = forest(intervals)
+    for whisker in drawn.whiskers:
+        assert -0.01 <= whisker.low <= whisker.dot <= whisker.high <= 100.01
+    assert 0 <= drawn.zero <= 100
+    assert 2 <= len(drawn.ticks) <= 13
+    assert [tick.at for tick in drawn.ticks] == sorted(tick.at for tick in drawn.ticks)
+
+
+growing = st.lists(st.floats(0, 1, allow_nan=False), min_size=2, max_size=80).map(sorted)
+
+
+@given(growing)
+def test_a_curve_stays_in_its_box_and_only_rises(line: list[float]) -> None:
+    drawn = curve(line, line)
+    assert drawn.before == drawn.after
+    heights = [float(one.split()[1]) for one in drawn.before[1:].split(" L")]
+    assert all(-0.01 <= one <= 100.01 for one in heights)
+    assert all(one >= other for one, other in pairwise(heights))
+    assert drawn.days[0].label == "0"
+    assert all(0 <= tick.at <= 100.01 for tick in (*drawn.days, *drawn.shares))

@@ -1,0 +1,204 @@
+"""Dry runs as workflows: computed in a process of their own, cancelable, begun anew where that process is lost."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from temporalio.client import WorkflowFailureError, WorkflowHandle
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from activities.simulating import PROGRAM, Simulating
+from core.contracts import SimulationInput
+from core.simulations import SimulationOrder
+from db.repositories import simulations
+from db.session import Database
+from settings import SHIPPED_POLICY
+from simulator.result import Result
+from tests.db.conftest import Addresses
+from workflows.names import QUEUE, SIMULATIONS
+from workflows.registry import WORKFLOWS
+
+SHIPPED = SHIPPED_POLICY.read_text()
+ORDER = SimulationOrder(recoveries=500, seed=5, policy=SHIPPED.replace('"72h"', '"48h"'), baseline=SHIPPED)
+WITHIN = 60.0
+
+TELLS = 'import sys, time; sys.stdin.readline(); print(\'{"done": 3, "total": 9}\', flush=True); '
+HANGS = TELLS + "open(sys.argv[1], 'w').write(str(__import__('os').getpid())); time.sleep(120)"
+CRASHES_ONCE = (
+    TELLS + "import os, pathlib; there = pathlib.Path(sys.argv[1]); first = not there.exists(); there.touch(); "
+    'first and os._exit(9); print(\'{"outcome": {"result": "{}", "report": "again"}}\', flush=True)'
+)
+
+
+class House:
+    """A worker with a database, and what became of the orders given to it."""
+
+    def __init__(self, environment: WorkflowEnvironment, database: Database) -> None:
+        self._environment, self.database = environment, database
+
+    async def asked(self, order: SimulationOrder = ORDER) -> UUID:
+        """An order with its run begun."""
+        id = uuid4()
+        async with self.database.begin() as session:
+            await simulations.create(session, id, order, "ann", datetime.now(UTC))
+        await self._environment.client.start_workflow(
+            "Simulation", SimulationInput(simulation_id=str(id)), id=f"simulation-{id}", task_queue=QUEUE
+        )
+        return id
+
+    def run(self, id: UUID) -> WorkflowHandle[Any, Any]:
+        """Its run."""
+        return self._environment.client.get_workflow_handle(f"simulation-{id}")
+
+    async def row(self, id: UUID) -> Any:
+        """Its row, with its report."""
+        async with self.database.begin() as session:
+            row, report = await simulations.get(session, id), await simulations.report(session, id)
+        assert row is not None
+        assert report is not None
+        return {**row, "report": report[1]}
+
+
+@pytest.fixture
+async def house(time_server: WorkflowEnvironment, database: Database) -> House:
+    return House(time_server, database)
+
+
+Working = Callable[..., Any]
+
+
+@pytest.fixture
+def working(time_server: WorkflowEnvironment, database: Database, addresses: Addresses) -> Working:
+    """Workers for as long as the block runs; `program` takes the place of the real computation."""
+
+    @asynccontextmanager
+    async def work(*program: str) -> AsyncIterator[None]:
+        simulating = Simulating(database, addresses.writer, program or PROGRAM)
+        client = time_server.client
+        async with (
+            Worker(client, task_queue=QUEUE, workflows=WORKFLOWS, activities=[simulating.end_simulation]),
+            Worker(
+                client,
+                task_queue=SIMULATIONS,
+                activities=[simulating.run_simulation],
+                max_concurrent_activities=1,
+                max_heartbeat_throttle_interval=timedelta(seconds=1),
+            ),
+        ):
+            yield
+
+    return work
+
+
+async def until(true: Callable[[], Awaitable[bool]]) -> None:
+    """Waits for it, within limits."""
+    async with asyncio.timeout(WITHIN):
+        while not await true():  # noqa: ASYNC110 (rows can't wake us)
+            await asyncio.sleep(0.1)
+
+
+def gone(file: Path) -> Callable[[], Awaitable[bool]]:
+    """Whether the process that wrote its number there is no more."""
+
+    def look() -> bool:
+        return not Path(f"/proc/{file.read_text()}").exists()
+
+    return lambda: asyncio.to_thread(look)
+
+
+async def test_an_order_becomes_a_result_and_a_report_and_again_the_same(house: House, working: Working) -> None:
+    async with working():
+        ids = [await house.asked(), await house.asked()]
+        for id in ids:
+            await house.run(id).result()
+    first, second = [await house.row(id) for id in ids]
+    assert first["state"] == "done"
+    result = Result.model_validate_json(first["result"])
+    assert (result.recoveries, result.seed, len(result.arms)) == (500, 5, 2)
+    assert first["report"].startswith("<!DOCTYPE html>")
+    assert first["done"] == first["total"] > 0
+    assert (second["result"], second["report"]) == (first["result"], first["report"])
+
+
+async def test_numbers_that_make_no_sense_fail_it_with_a_sentence(house: House, working: Working) -> None:
+    async with working():
+        id = await house.asked(ORDER.model_copy(update={"assumptions": "[self_recovery]\nnonsense = 1\n"}))
+        with pytest.raises(WorkflowFailureError):
+            await house.run(id).result()
+    row = await house.row(id)
+    assert row["state"] == "failed"
+    assert row["problem"].startswith("assumptions.toml")
+    assert (row["result"], row["report"]) == (None, None)
+
+
+async def test_it_can_be_canceled_while_it_is_computed(house: House, working: Working, tmp_path: Path) -> None:
+    file = tmp_path / "pid"
+    async with working("-c", HANGS, str(file)):
+        id = await house.asked()
+
+        async def runs() -> bool:
+            return await asyncio.to_thread(file.exists) and str((await house.row(id))["state"]) == "running"
+
+        await until(runs)
+        await house.run(id).cancel()
+        with pytest.raises(WorkflowFailureError):
+            await house.run(id).result()
+        await until(gone(file))
+    row = await house.row(id)
+    assert (row["state"], row["problem"], row["ended_at"] is not None) == ("canceled", None, True)
+
+
+async def test_it_can_be_canceled_while_it_waits_for_another(house: House, working: Working, tmp_path: Path) -> None:
+    file = tmp_path / "pid"
+    async with working("-c", HANGS, str(file)):
+        first = await house.asked()
+        await until(lambda: asyncio.to_thread(file.exists))
+        second = await house.asked()
+        await house.run(second).cancel()
+        with pytest.raises(WorkflowFailureError):
+            await house.run(second).result()
+        assert (await house.row(second))["state"] == "canceled"
+        assert (await house.row(first))["state"] == "running"
+        await house.run(first).cancel()
+        with pytest.raises(WorkflowFailureError):
+            await house.run(first).result()
+
+
+async def test_a_process_that_is_lost_is_begun_anew(house: House, working: Working, tmp_path: Path) -> None:
+    async with working("-c", CRASHES_ONCE, str(tmp_path / "marker")):
+        id = await house.asked()
+        await house.run(id).result()
+    row = await house.row(id)
+    assert (row["state"], row["report"]) == ("done", "again")
+
+
+async def test_a_process_that_is_always_lost_fails_it_in_the_end(house: House, working: Working) -> None:
+    async with working("-c", "import os; os._exit(9)"):
+        id = await house.asked()
+        with pytest.raises(WorkflowFailureError):
+            await house.run(id).result()
+    row = await house.row(id)
+    assert (row["state"], row["problem"]) == ("failed", "the process that computed it ended with 9")
+
+
+async def test_the_process_ends_with_whoever_wanted_its_result(tmp_path: Path) -> None:
+    """Its stdin closes when a worker dies."""
+    order = ORDER.model_copy(update={"recoveries": 1_000_000})
+    task = f'{{"order": {order.model_dump_json()}, "address": ""}}\n'
+    pipes = {"stdin": asyncio.subprocess.PIPE, "stdout": asyncio.subprocess.PIPE}
+    child = await asyncio.create_subprocess_exec(sys.executable, *PROGRAM, cwd=tmp_path, **pipes)  # type: ignore[arg-type]
+    assert child.stdin
+    assert child.stdout
+    child.stdin.write(task.encode())
+    await child.stdin.drain()
+    assert b"total" in await child.stdout.readline()
+    child.stdin.close()
+    async with asyncio.timeout(WITHIN):
+        assert await child.wait() == 1
