@@ -2,7 +2,7 @@
 
 import sys
 
-from benchmarks import decide, simulate
+from benchmarks import decide, replay, simulate
 
 if __name__ == "__main__":
-    sys.exit(0 if all([decide.main(), simulate.main()]) else 1)
+    sys.exit(0 if all([decide.main(), simulate.main(), replay.main()]) else 1)

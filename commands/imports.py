@@ -1,0 +1,191 @@
+"""`pri import stripe`, `pri import csv`: failed invoices of the past, as a history file for `pri simulate --source`."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from pydantic import AwareDatetime, ValidationError
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from commands import console
+from core.base import Value
+from core.errors import InvalidInput
+from providers.base import installed
+from providers.stripe.config import StripeConfig
+from providers.stripe.past import StripePast
+from settings import environment
+from simulator import attempts_table, files
+
+STRIPE: Final = "stripe"
+
+
+class Progressed(Value):
+    """How far an import has come; kept beside the file until it is complete."""
+
+    since: AwareDatetime | None
+    until: AwareDatetime
+    """Fixed when the import began, so that no page moves while it runs."""
+    after: str | None = None
+    """The invoice behind which it goes on."""
+    back_to: AwareDatetime | None = None
+    """When that one was made."""
+    size: int = 0
+    """Bytes of the unfinished file that count."""
+    invoices: int = 0
+    failed: int = 0
+    unclear: int = 0
+    complete: bool = False
+    """Everything has been read; only the file is not in its place yet."""
+
+
+class Unfinished:
+    """The two files beside the one that is wanted: what was read so far, and how far that is."""
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+        self._lines = out.with_name(f"{out.name}.part")
+        self._state = out.with_name(f"{out.name}.state")
+
+    def begun(self, since: datetime | None, until: datetime | None) -> Progressed:
+        """How far an earlier run came, or the beginning. Raises InvalidInput where that was about other days."""
+        if not self._state.exists():
+            found = Progressed(since=since, until=until or datetime.now(UTC).replace(microsecond=0))
+            self._lines.write_text("", encoding="utf-8")
+            return found
+        try:
+            found = Progressed.model_validate_json(self._state.read_text(encoding="utf-8"))
+        except (ValidationError, UnicodeDecodeError) as error:
+            raise InvalidInput(f"{self._state}: this can't be read; remove it to begin anew.") from error
+        if found.since != since or (until and found.until != until):
+            raise InvalidInput(
+                f"{self._state}: an unfinished import of other days lies here; give the same --since and --until to go "
+                "on with it, or remove this file to begin anew."
+            )
+        return found
+
+    def add(self, lines: list[str], before: Progressed) -> int:
+        """Write lines behind what counts so far; answers with the size that counts now."""
+        with self._lines.open("r+b") as file:
+            file.seek(before.size)
+            file.truncate()
+            file.write("".join(f"{line}\n" for line in lines).encode())
+            return file.tell()
+
+    def keep(self, progressed: Progressed) -> None:
+        """From here on, in whatever way this run ends."""
+        beside = self._state.with_name(f"{self._state.name}.new")
+        beside.write_text(progressed.model_dump_json(), encoding="utf-8")
+        beside.replace(self._state)
+
+    def finish(self, provider: str) -> int:
+        """The file that was wanted, and nothing beside it; how many invoices are in it."""
+        with self._lines.open(encoding="utf-8") as lines:
+            count = files.write(self._out, files.header(provider, "pri import stripe"), lines)
+        self._state.unlink()
+        self._lines.unlink()
+        return count
+
+
+def from_stripe(out: Path, since: datetime | None, until: datetime | None) -> None:
+    """Reads what Stripe knows of failed invoices into a history file; goes on where an earlier run stopped.
+
+    Raises InvalidInput, ProviderUnavailable.
+    """
+    _writable(out)
+    if since and until and since >= until:
+        raise InvalidInput("--since must be before --until.")
+    unfinished = Unfinished(out)
+    config = StripeConfig.from_environment(environment())
+    reader = StripePast(config)
+    begun = unfinished.begun(since, until)
+    try:
+        done = asyncio.run(_read(reader, unfinished, begun))
+    except KeyboardInterrupt:
+        console.note("stopped; the same command goes on from here")
+        raise
+    if not done.failed:
+        raise InvalidInput(f"Stripe has {done.invoices} invoices of these days, and none whose charges failed.")
+    count = unfinished.finish(STRIPE)
+    console.result(f"{out}: {count} failed invoices of {done.invoices}")
+    if done.unclear:
+        console.note(f"{done.unclear} were left out: Stripe shows no declined charge of them")
+
+
+async def _read(reader: StripePast, unfinished: Unfinished, now: Progressed) -> Progressed:
+    try:
+        with _bar() as bar:
+            task = bar.add_task(f"invoices, {now.failed} failed", completed=now.invoices, total=None)
+            while not now.complete:
+                page = await reader.page(now.since, now.until, now.after)
+                size = unfinished.add([files.written(one) for one in page.failed], now)
+                now = now.model_copy(
+                    update={
+                        "after": page.last,
+                        "back_to": page.back_to or now.back_to,
+                        "size": size,
+                        "invoices": now.invoices + page.looked_at,
+                        "failed": now.failed + len(page.failed),
+                        "unclear": now.unclear + page.unclear,
+                        "complete": page.last is None,
+                    }
+                )
+                unfinished.keep(now)
+                shown = f"invoices back to {now.back_to:%Y-%m-%d}, {now.failed} failed" if now.back_to else "invoices"
+                bar.update(task, completed=_part(now), total=_whole(now), description=shown)
+    finally:
+        await reader.close()
+    return now
+
+
+def _whole(now: Progressed) -> float | None:
+    return (now.until - now.since).total_seconds() if now.since else None
+
+
+def _part(now: Progressed) -> float:
+    """Seconds that are read, of those between the two days; invoices, where there is no first day."""
+    if now.since is None:
+        return now.invoices
+    return (now.until - (now.since if now.complete else now.back_to or now.until)).total_seconds()
+
+
+def from_csv(table: Path, out: Path, provider: str) -> None:
+    """Turns a table of attempts into a history file. Raises NotFound, InvalidInput naming line and column."""
+    _writable(out)
+    if provider not in installed({}):
+        raise InvalidInput(f"No provider is called {provider}; there are {', '.join(sorted(installed({})))}.")
+    with _bar() as bar:
+        task = bar.add_task("attempts", total=table.stat().st_size if table.exists() else None)
+        found = attempts_table.read(table, lambda done: bar.update(task, completed=done))
+    if not found.invoices:
+        raise InvalidInput(f"{table}: there is no invoice whose first attempt was declined.")
+    first = files.header(provider, "pri import csv", watched=found.watched)
+    count = files.write(out, first, (files.written(one) for one in found.invoices))
+    console.result(f"{out}: {count} failed invoices")
+    if found.never_failed:
+        console.note(f"{found.never_failed} invoices were left out: their first attempt went through")
+    if not found.watched:
+        console.note("without a column paid_at nothing is learnt of customers who pay by themselves")
+
+
+@contextmanager
+def _bar() -> Iterator[Progress]:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        yield bar
+
+
+def _writable(out: Path) -> None:
+    """Found out before an hour of reading. Raises InvalidInput."""
+    if out.is_dir():
+        raise InvalidInput(f"{out}: this is a folder; name the file to write.")
+    if not out.absolute().parent.is_dir():
+        raise InvalidInput(f"{out}: there is no folder {out.absolute().parent}.")

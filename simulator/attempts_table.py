@@ -1,0 +1,192 @@
+"""A table of charge attempts, CSV with one row an attempt, as failed invoices. Columns: docs/simulator-import.md."""
+
+import csv
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import IO, Any, Final, NamedTuple
+
+from pydantic import ValidationError
+
+from core.errors import InvalidInput, NotFound
+from core.events import Trigger
+from core.past import PastAttempt, PastEnd, PastInvoice
+from core.payments import Card, Failure, Outcome
+from core.segmentation.segment import CustomerProfile
+
+NEEDED: Final = ("invoice", "attempted_at", "outcome", "amount", "currency")
+CODES: Final = ("code", "advice", "network_code", "network_advice")
+OPTIONAL: Final = (
+    *CODES, "customer", "network", "card", "card_country", "country", "time_zone", "customer_since", "trigger",
+    "paid_at", "method_at", "ended_at", "end",
+)  # fmt: skip
+COLUMNS: Final = (*NEEDED, *OPTIONAL)
+OUTCOMES: Final = {"succeeded": Outcome.SUCCEEDED, "declined": Outcome.DECLINED}
+Row = tuple[str, datetime, int, dict[str, str]]
+"""Invoice, moment, line, cells."""
+
+
+class Table(NamedTuple):
+    """What a table came to."""
+
+    invoices: list[PastInvoice]
+    never_failed: int
+    """Invoices whose first charge went through; nothing is to be learnt from them here."""
+    watched: bool
+    """Whether it would tell of payments without a charge."""
+
+
+def read(path: Path, progress: Callable[[int], None] | None = None) -> Table:
+    """The failed invoices of a table, the oldest failure first. `progress` is told the bytes that were read.
+
+    Raises NotFound for no file, InvalidInput naming line and column.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(_counted(file, progress), strict=True)
+            rows = list(_rows(path, reader))
+            watched = "paid_at" in (reader.fieldnames or ())
+    except FileNotFoundError as error:
+        raise NotFound(f"{path}: there is no such file.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{path}: this file can't be read: {error}.") from error
+    rows.sort(key=itemgetter(0, 1, 2))
+    groups = [list(group) for _, group in groupby(rows, key=itemgetter(0))]
+    failed = [group for group in groups if group[0][3]["outcome"] == Outcome.DECLINED]
+    found = [_invoice(path, group) for group in failed]
+    found.sort(key=lambda one: (one.failed_at, one.invoice_id))
+    return Table(found, len(groups) - len(failed), watched)
+
+
+def _rows(path: Path, reader: "csv.DictReader[str]") -> Iterator[Row]:
+    try:
+        _check_header(path, reader.fieldnames or ())
+        for cells in reader:
+            yield _row(f"{path}:{reader.line_num}", reader.line_num, cells)
+    except csv.Error as error:
+        raise InvalidInput(f"{path}:{reader.reader.line_num}: {error}.") from error
+
+
+def _counted(file: IO[str], progress: Callable[[int], None] | None) -> Iterator[str]:
+    done = 0
+    for line in file:
+        done += len(line)
+        if progress:
+            progress(done)
+        yield line
+
+
+def _check_header(path: Path, names: Any) -> None:
+    known = {name.strip() for name in names}
+    if missing := [name for name in NEEDED if name not in known]:
+        raise InvalidInput(f"{path}:1: the columns {', '.join(missing)} are missing; see docs/simulator-import.md.")
+    if unknown := sorted(known - set(COLUMNS)):
+        raise InvalidInput(f"{path}:1: unknown columns: {', '.join(unknown)}; there are {', '.join(COLUMNS)}.")
+
+
+def _row(where: str, line: int, raw: Mapping[str | None, Any]) -> Row:
+    if None in raw or None in raw.values():
+        raise InvalidInput(f"{where}: the line has another number of cells than the header.")
+    cells = {str(name).strip(): value.strip() for name, value in raw.items() if value.strip()}
+    if missing := [name for name in NEEDED if name not in cells]:
+        raise InvalidInput(f"{where}: column {missing[0]}: there is nothing in it.")
+    _check(where, cells)
+    return cells["invoice"], _moment(where, "attempted_at", cells["attempted_at"]), line, cells
+
+
+def _check(where: str, cells: dict[str, str]) -> None:
+    if cells["outcome"] not in OUTCOMES:
+        raise InvalidInput(f"{where}: column outcome: {cells['outcome']!r} is neither succeeded nor declined.")
+    if not (cells["amount"].isascii() and cells["amount"].isdigit() and int(cells["amount"]) > 0):
+        raise InvalidInput(f"{where}: column amount: {cells['amount']!r} is no whole number of minor currency units.")
+    if cells.get("trigger", Trigger.SCHEDULED) not in set(Trigger):
+        raise InvalidInput(f"{where}: column trigger: {cells['trigger']!r} is none of {', '.join(Trigger)}.")
+    if cells.get("end", PastEnd.OPEN) not in set(PastEnd):
+        raise InvalidInput(f"{where}: column end: {cells['end']!r} is none of {', '.join(PastEnd)}.")
+    for name in ("customer_since", "paid_at", "method_at", "ended_at"):
+        if name in cells:
+            _moment(where, name, cells[name])
+    cells["currency"] = cells["currency"].upper()
+    if not (len(cells["currency"]) == 3 and cells["currency"].isascii() and cells["currency"].isalpha()):
+        raise InvalidInput(f"{where}: column currency: {cells['currency']!r} is no ISO 4217 code.")
+
+
+def _moment(where: str, column: str, text: str) -> datetime:
+    """A time with its offset, or in UTC where it has none."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidInput(f"{where}: column {column}: {text!r} is no time like 2026-03-02T09:30:00Z.") from error
+    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _invoice(path: Path, rows: list[Row]) -> PastInvoice:
+    """Rows of one invoice; what is said once about it may stand in any of them."""
+    cells = {name: text for row in reversed(rows) for name, text in row[3].items()}
+    where = f"{path}:{rows[0][2]}"
+    for _, _, line, mine in rows:
+        if (mine["amount"], mine["currency"]) != (cells["amount"], cells["currency"]):
+            raise InvalidInput(f"{path}:{line}: column amount: invoice {cells['invoice']} has another amount above.")
+    attempts = [_attempt(row, cells) for row in rows]
+    method_at = _method_at(where, rows, cells)
+    known = {name: _moment(where, name, cells[name]) for name in ("paid_at", "ended_at") if name in cells}
+    try:
+        return PastInvoice(
+            invoice_id=cells["invoice"],
+            customer_id=cells.get("customer"),
+            amount=int(cells["amount"]),
+            currency=cells["currency"],
+            card=Card(
+                fingerprint=rows[0][3].get("card"),
+                network=rows[0][3].get("network", "").lower() or None,
+                country=_country(cells.get("card_country")),
+            ),
+            country=_country(cells.get("country")),
+            time_zone=cells.get("time_zone"),
+            profile=_profile(where, rows[0][1], cells),
+            attempts=tuple(attempts),
+            method_at=method_at,
+            end=_end(attempts, cells),
+            **known,
+        )
+    except ValidationError as error:
+        said = str(error.errors(include_url=False)[0]["msg"]).removeprefix("Value error, ")
+        raise InvalidInput(f"{where}: invoice {cells['invoice']}: {said}.") from error
+
+
+def _attempt(row: Row, invoice: Mapping[str, str]) -> PastAttempt:
+    _, at, _, cells = row
+    codes = {name: cells[name] for name in CODES if name in cells}
+    network = cells.get("network") or invoice.get("network")
+    failure = Failure(network=network.lower() if network else None, **codes)
+    return PastAttempt(
+        at=at,
+        outcome=OUTCOMES[cells["outcome"]],
+        trigger=Trigger(cells.get("trigger", Trigger.SCHEDULED)),
+        failure=failure if cells["outcome"] == Outcome.DECLINED else Failure(),
+    )
+
+
+def _method_at(where: str, rows: list[Row], cells: Mapping[str, str]) -> datetime | None:
+    """As the table says, or when another card was charged for the first time."""
+    if "method_at" in cells:
+        return _moment(where, "method_at", cells["method_at"])
+    first = rows[0][3].get("card")
+    return next((at for _, at, _, mine in rows if first and mine.get("card", first) != first), None)
+
+
+def _profile(where: str, failed_at: datetime, cells: Mapping[str, str]) -> CustomerProfile:
+    since = _moment(where, "customer_since", cells["customer_since"]) if "customer_since" in cells else None
+    return CustomerProfile(tenure_days=max((failed_at - since).days, 0) if since else None)
+
+
+def _end(attempts: list[PastAttempt], cells: Mapping[str, str]) -> PastEnd:
+    """As the table says; without a word, what was not paid is taken to be lost."""
+    paid = attempts[-1].outcome is Outcome.SUCCEEDED or "paid_at" in cells
+    return PastEnd.PAID if paid else PastEnd(cells.get("end", PastEnd.LOST))
+
+
+def _country(text: str | None) -> str | None:
+    return text.upper() if text else None

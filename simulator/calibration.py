@@ -1,0 +1,83 @@
+"""Does the model tell again what really happened? The policy that ran, simulated over the cases that it met."""
+
+from collections.abc import Callable, Iterator
+from math import sqrt
+from typing import Final
+
+import numpy as np
+
+from core.errors import InvalidInput
+from core.rates import Z_95
+from simulator.cases import Booleans, Cases
+from simulator.past import OPEN, STOPPED, History
+from simulator.recorded_source import HistorySource
+from simulator.result import Calibration
+
+FEW: Final = 1_000
+"""Attempts below which fitted numbers lean to what is believed."""
+MOSTLY: Final = 0.9
+"""Share of decisions that the baseline's version must have made to be called the policy that ran."""
+CHUNK: Final = 50_000
+
+Run = Callable[[Cases], Booleans]
+"""Simulates cases under the baseline; says which were recovered."""
+
+
+def calibrated(source: HistorySource, run: Run, policy_version: str) -> Calibration:
+    """The simulated rate beside the real one, over recoveries that have ended and weren't taken from us.
+
+    The interval is of the mean difference per recovery, so what a recovery's own luck adds is in it. Raises
+    InvalidInput where no recovery has ended.
+    """
+    history = source.history
+    simulated, real = _both(source, run)
+    if len(real) == 0:
+        raise InvalidInput(f"{history.name}: no recovery has ended yet, so there is nothing to compare with.")
+    gaps = simulated.astype(np.float64) - real
+    gap, reach = float(gaps.mean()), Z_95 * float(gaps.std()) / sqrt(len(gaps))
+    found = Calibration(
+        recoveries=len(real),
+        real_rate=float(real.mean()),
+        simulated_rate=float(simulated.mean()),
+        gap=gap,
+        ci_low=gap - reach,
+        ci_high=gap + reach,
+        version_share=version_share(history, policy_version),
+    )
+    return found.model_copy(update={"warnings": tuple(_warnings(found, history))})
+
+
+def _both(source: HistorySource, run: Run) -> tuple[Booleans, Booleans]:
+    """Simulated and real ends of every recovery of the source that has a real one, each once."""
+    history = source.history
+    count = min(len(source), len(source.rows))
+    simulated = [run(source.cases(first, CHUNK)) for first in range(0, count, CHUNK)]
+    rows = source.rows[:count]
+    ended = ~np.isin(history.end[rows], (OPEN, STOPPED))
+    return np.concatenate(simulated)[:count][ended], history.recovered[rows][ended]
+
+
+def version_share(history: History, policy_version: str) -> float:
+    """The share of recorded decisions that this version of a policy made; 0 where nobody knows."""
+    made = sum(history.decisions.values())
+    return history.decisions.get(policy_version, 0) / made if made else 0.0
+
+
+def _warnings(found: Calibration, history: History) -> Iterator[str]:
+    if found.ci_low > 0 or found.ci_high < 0:
+        way = "more" if found.gap > 0 else "less"
+        yield (
+            f"The model does not tell again what happened: it wins back {abs(found.gap):.1%} {way} of the recoveries "
+            f"than the policy really did (95 percent interval {found.ci_low:+.1%} to {found.ci_high:+.1%}). Don't "
+            "trust a comparison that is smaller than this gap."
+        )
+    tried = int(history.tried.scheduled.sum())
+    if tried < FEW:
+        yield f"Only {tried} recorded retries stand behind the model; with fewer than {FEW} it leans to assumptions."
+    if not history.decisions:
+        yield "The history doesn't say which policy ran, so the baseline may be another one than did."
+    elif found.version_share < MOSTLY:
+        yield (
+            f"The baseline's version made only {found.version_share:.0%} of the recorded decisions, so the gap is also "
+            "that between it and the policies that really ran."
+        )

@@ -1,0 +1,214 @@
+"""History files: JSON Lines, a header and then one failed invoice a line. Gzip where the name ends in `.gz`.
+
+The format is documented in docs/simulator-import.md. A file is written beside its place and put there when it is
+complete, so that nobody finds half of one.
+"""
+
+import gzip
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, Final
+
+from pydantic import ValidationError
+
+from core.base import Value
+from core.classifier.taxonomy import Cause
+from core.errors import InvalidInput, NotFound
+from core.events import State
+from core.past import PastEnd, PastInvoice
+from core.payments import Card, Failure, Outcome
+from simulator.cases import FailureKind, Payer
+from simulator.history import reached
+from simulator.past import Growing, History
+from simulator.recorded import Attempt, Recorded
+
+FORMAT: Final = "pri-history"
+VERSION: Final = 1
+LONGEST: Final = 1_000_000
+"""Characters of a line; a longer one is no invoice."""
+
+Classify = Callable[[str, Failure, Card], Cause]
+"""What a failure of a provider is, by the tables and overrides of the day."""
+
+
+class Header(Value):
+    """The first line."""
+
+    format: str
+    version: int
+    provider: str
+    """Whose codes these are."""
+    made_by: str = ""
+    watched: bool = True
+    """Whether it tells of payments without a charge and of new cards; where not, nothing is learnt about them."""
+
+
+def written(invoice: PastInvoice) -> str:
+    """An invoice as its line, without the line's end."""
+    return invoice.model_dump_json(exclude_none=True, exclude_defaults=True)
+
+
+def header(provider: str, made_by: str, *, watched: bool = True) -> Header:
+    """The first line of a new file."""
+    return Header(format=FORMAT, version=VERSION, provider=provider, made_by=made_by, watched=watched)
+
+
+def write(path: Path, first: Header, lines: Iterable[str]) -> int:
+    """A file with these invoices' lines; says how many. An interruption leaves nothing. Raises InvalidInput."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    count = 0
+    try:
+        with _writing(beside, zipped=path.suffix == ".gz") as file:
+            file.write(first.model_dump_json() + "\n")
+            for line in lines:
+                file.write(line.rstrip("\n") + "\n")
+                count += 1
+        beside.replace(path)
+    except OSError as error:
+        raise InvalidInput(f"{path}: {error.strerror or error}") from error
+    finally:
+        beside.unlink(missing_ok=True)
+    return count
+
+
+def read(path: Path, classify: Classify, progress: Callable[[int], None] | None = None) -> History:
+    """The history in a file. `progress` is told how many invoices were read.
+
+    Raises NotFound for no file, InvalidInput for one that is none or wrong, naming the line.
+    """
+    with _lines(path) as lines:
+        first = _header(path, next(lines, ""))
+        growing = Growing(path.name, first.provider, watched=first.watched)
+        for number, line in enumerate(lines, 2):
+            if line.strip():
+                growing.extend([_recorded(_invoice(path, number, line), first.provider, classify)])
+            if progress and number % 1_000 == 0:
+                progress(len(growing))
+    if not len(growing):
+        raise InvalidInput(f"{path}: there are no recoveries in this history.")
+    return growing.finished()
+
+
+@contextmanager
+def _lines(path: Path) -> Iterator[Iterator[str]]:
+    try:
+        with _reading(path) as file:
+            yield _split(file, path)
+    except FileNotFoundError as error:
+        raise NotFound(f"{path}: there is no such file.") from error
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{path}: this file can't be read: {error}.") from error
+
+
+def _split(file: IO[str], path: Path) -> Iterator[str]:
+    number = 0
+    while line := file.readline(LONGEST):
+        number += 1
+        if len(line) == LONGEST:
+            raise InvalidInput(f"{path}:{number}: the line is too long for a history file.")
+        yield line
+
+
+def _reading(path: Path) -> IO[str]:
+    return gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
+
+
+def _writing(path: Path, *, zipped: bool) -> IO[str]:
+    return gzip.open(path, "wt", encoding="utf-8") if zipped else path.open("w", encoding="utf-8")
+
+
+def _header(path: Path, line: str) -> Header:
+    try:
+        found = Header.model_validate_json(line)
+    except ValidationError:
+        found = None
+    if found is None or found.format != FORMAT:
+        raise InvalidInput(
+            f"{path}:1: this is no history file: its first line doesn't say so. Make one with `pri import stripe` or "
+            "`pri import csv`."
+        )
+    if found.version != VERSION:
+        raise InvalidInput(f"{path}:1: version {found.version} of the format isn't known here, only {VERSION}.")
+    return found
+
+
+def _invoice(path: Path, number: int, line: str) -> PastInvoice:
+    try:
+        return PastInvoice.model_validate_json(line)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        said = str(first["msg"]).removeprefix("Value error, ")
+        raise InvalidInput(f"{path}:{number}: {where + ': ' if where else ''}{said}") from error
+
+
+def _recorded(invoice: PastInvoice, provider: str, classify: Classify) -> Recorded:
+    attempts, causes = _attempts(invoice, provider, classify)
+    opening = invoice.attempts[0].failure
+    profile = invoice.profile
+    return Recorded(
+        invoice_id=invoice.invoice_id,
+        customer_id=invoice.customer_id or invoice.invoice_id,
+        kind=FailureKind(
+            failure=opening.model_copy(update={"charge_id": None, "method_id": None}),
+            card=invoice.card.model_copy(update={"fingerprint": None, "last4": None}),
+            risk=invoice.risk,
+        ),
+        cause=causes[0],
+        fingerprint=invoice.card.fingerprint,
+        payer=Payer(
+            amount=invoice.amount,
+            currency=invoice.currency,
+            country=invoice.country,
+            time_zone=invoice.time_zone,
+            profile=profile,
+        ),
+        failed_at=_seconds(invoice.failed_at),
+        attempts=attempts,
+        tries=tuple(_tries(invoice)),
+        paid_at=_seconds(invoice.paid_at) if invoice.paid_at else None,
+        method_at=_seconds(invoice.method_at) if invoice.method_at else None,
+        closed_at=_closed_at(invoice),
+        state=_STATES.get(invoice.end),
+        reason=invoice.end.value,
+    )
+
+
+def _attempts(invoice: PastInvoice, provider: str, classify: Classify) -> tuple[tuple[Attempt, ...], list[Cause]]:
+    """Every charge behind the first, and the causes of all failures."""
+    causes = [classify(provider, one.failure, invoice.card) for one in invoice.attempts]
+    found: list[Attempt] = []
+    used, fresh_from = 0, invoice.method_at
+    for number, one in enumerate(invoice.attempts[1:]):
+        before = invoice.attempts[number]
+        fresh = fresh_from is not None and one.at >= fresh_from
+        waited = int((one.at - before.at).total_seconds())
+        won = one.outcome is Outcome.SUCCEEDED
+        found.append(Attempt(_seconds(one.at), one.trigger, won, causes[number], used + 1, waited, fresh))
+        used += int(one.trigger.uses_budget)
+        fresh_from = None if fresh else fresh_from
+    return tuple(found), causes
+
+
+def _tries(invoice: PastInvoice) -> Iterator[int]:
+    """Of the first card, as far as they reached its network."""
+    for one in invoice.attempts:
+        if invoice.method_at and one.at >= invoice.method_at:
+            return
+        if one.outcome is Outcome.SUCCEEDED or reached(one.failure):
+            yield _seconds(one.at)
+
+
+def _closed_at(invoice: PastInvoice) -> int | None:
+    if invoice.end is PastEnd.OPEN:
+        return None
+    return _seconds(invoice.ended_at or invoice.paid_at or invoice.attempts[-1].at)
+
+
+def _seconds(at: Any) -> int:
+    return int(at.timestamp())
+
+
+_STATES: Final = {PastEnd.PAID: State.RECOVERED, PastEnd.LOST: State.EXHAUSTED, PastEnd.CANCELED: State.CANCELED}

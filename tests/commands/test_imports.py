@@ -1,0 +1,179 @@
+"""`pri import`: a history from a table, and from Stripe, also in two goes."""
+
+import asyncio
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from commands.imports import Progressed, Unfinished
+from core.classifier.taxonomy import Cause
+from sandbox.client import SandboxClient
+from sandbox.config import SandboxConfig
+from simulator import files
+from simulator.past import CHARGED, LOST, PAID, History
+from tests.commands.conftest import ROOT, Answer, Pri
+from tests.sandbox.harness import serving
+
+SAMPLE = ROOT / "docs/samples/attempts.csv"
+HEADER = "invoice,attempted_at,outcome,amount,currency"
+ROW = "in_1,2026-03-02T09:30:00Z,declined,4900,EUR"
+THEN, DAY = 1_772_445_600, 86_400
+
+
+def history(path: Path) -> History:
+    return files.read(path, lambda *_: Cause.GENERIC)
+
+
+def test_the_sample_of_the_docs_is_a_history(pri: Pri, tmp_path: Path) -> None:
+    shutil.copy(SAMPLE, tmp_path / "attempts.csv")
+    answer = pri("import", "csv", "attempts.csv", "--out", "past.jsonl.gz")
+    assert (answer.code, answer.out) == (0, "past.jsonl.gz: 4 failed invoices\n")
+    found = history(tmp_path / "past.jsonl.gz")
+    assert found.book.names == ("in_1002", "in_1001", "in_1003", "in_1004")
+    assert found.end.tolist() == [CHARGED, CHARGED, PAID, LOST]
+    assert found.tried.fresh.tolist() == [True, False, False, False]
+    assert (len(found.tried), found.watched) == (4, True)
+    assert found.book.payers[1].profile.tenure_days == 670
+
+
+def test_a_table_needs_little(pri: Pri, tmp_path: Path) -> None:
+    text = f"{HEADER}\n{ROW}\nin_1,2026-03-02T12:30:00,declined,4900,eur\nin_2,2026-03-02T12:30:00Z,succeeded,1,EUR\n"
+    (tmp_path / "mine.csv").write_text(text)
+    answer = pri("import", "csv", "mine.csv", "--out", "past.jsonl")
+    assert answer.out == "past.jsonl: 1 failed invoices\n"
+    assert "1 invoices were left out: their first attempt went through" in answer.err
+    assert "without a column paid_at nothing is learnt of customers who pay by themselves" in answer.err
+    found = history(tmp_path / "past.jsonl")
+    assert ((found.tried.waited // 3_600).tolist(), found.watched) == ([3], False)
+
+
+WRONG = {
+    "no header": ("", "mine.csv:1: the columns invoice, attempted_at, outcome, amount, currency are missing"),
+    "a missing column": ("invoice,outcome\n", "mine.csv:1: the columns attempted_at, amount, currency are missing"),
+    "an unknown column": (f"{HEADER},colour\n", "mine.csv:1: unknown columns: colour; there are invoice, "),
+    "too many cells": (f"{HEADER}\n{ROW},x\n", "mine.csv:2: the line has another number of cells than the header."),
+    "too few cells": (f"{HEADER}\n{ROW}\nin_1\n", "mine.csv:3: the line has another number of cells"),
+    "an empty cell": (f"{HEADER}\n{ROW.replace('in_1', '')}\n", "mine.csv:2: column invoice: there is nothing in it."),
+    "a wrong outcome": (f"{HEADER}\n{ROW.replace('declined', 'lost')}\n", "mine.csv:2: column outcome: 'lost' is"),
+    "a wrong amount": (f"{HEADER}\n{ROW.replace('4900', '49.00')}\n", "mine.csv:2: column amount: '49.00' is no whole"),
+    "a wrong time": (f"{HEADER}\n{ROW.replace('2026-03-02T', '02.03.26 ')}\n", "mine.csv:2: column attempted_at: '0"),
+    "a wrong currency": (f"{HEADER}\n{ROW.replace('EUR', 'euro')}\n", "mine.csv:2: column currency: 'EURO' is no ISO"),
+    "a wrong end": (f"{HEADER},end\n{ROW},gone\n", "mine.csv:2: column end: 'gone' is none of open, paid"),
+    "a wrong trigger": (f"{HEADER},trigger\n{ROW},me\n", "mine.csv:2: column trigger: 'me' is none of scheduled, "),
+    "two amounts": (f"{HEADER}\n{ROW}\n{ROW.replace('4900', '1')}\n", "mine.csv:3: column amount: invoice in_1 has"),
+    "paid twice": (
+        f"{HEADER}\n{ROW}\n{ROW.replace('declined', 'succeeded').replace('09', '10')}\n{ROW.replace('09', '11')}\n",
+        "mine.csv:2: invoice in_1: nothing is charged after an attempt that succeeded.",
+    ),
+    "an open quote": (f'{HEADER}\n"in_1', "mine.csv:2: unexpected end of data"),
+    "nothing failed": (f"{HEADER}\n{ROW.replace('declined', 'succeeded')}\n", "mine.csv: there is no invoice"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "said"), WRONG.values(), ids=WRONG)
+def test_what_is_wrong_is_told_with_line_and_column(pri: Pri, tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "mine.csv").write_text(text)
+    assert pri("import", "csv", "mine.csv", "--out", "past.jsonl").complaint().startswith(f"pri: {said}")
+    assert [one.name for one in tmp_path.iterdir()] == ["mine.csv"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("csv", "none.csv", "--out", "past.jsonl"), "none.csv: there is no such file."),
+        (("csv", "none.csv", "--out", "."), "this is a folder"),
+        (("csv", "none.csv", "--out", "no/where/past.jsonl"), "there is no folder"),
+        (("csv", "none.csv", "--out", "past.jsonl", "--provider", "nobody"), "No provider is called nobody"),
+        (("stripe", "--out", "past.jsonl"), "STRIPE_API_KEY is not set"),
+        (("stripe", "--out", "p", "--since", "2026-02-01", "--until", "2026-01-01"), "--since must be before --until."),
+    ],
+)
+def test_other_mistakes_are_one_clear_line(pri: Pri, words: tuple[str, ...], said: str) -> None:
+    assert said in pri("import", *words).complaint()
+
+
+@pytest.fixture
+def sandbox() -> Iterator[str]:
+    with serving(SandboxConfig(echo=False)) as address:
+        yield address
+
+
+def fill(address: str, *, count: int = 1, **fields: Any) -> None:
+    async def made() -> None:
+        async with SandboxClient(address) as box:
+            for _ in range(count):
+                await box.create_failed_invoice(**fields)
+
+    asyncio.run(made())
+
+
+def fault(address: str, path: str, times: int) -> None:
+    async def set_up() -> None:
+        async with SandboxClient(address) as box:
+            await box.clear_faults()
+            if times:
+                await box.fault(path, "error:401", times=times)
+
+    asyncio.run(set_up())
+
+
+def stripe_import(pri: Pri, address: str, *words: str) -> Answer:
+    return pri("import", "stripe", "--out", "past.jsonl", *words, STRIPE_API_KEY="rk_test_1", STRIPE_API_BASE=address)
+
+
+def test_failed_invoices_are_read_from_stripe(pri: Pri, tmp_path: Path, sandbox: str) -> None:
+    fill(sandbox, count=3, created=THEN)
+    fill(sandbox, created=THEN + 9 * DAY)
+    answer = stripe_import(pri, sandbox, "--until", "2026-03-10")
+    assert (answer.code, answer.out) == (0, "past.jsonl: 3 failed invoices of 3\n")
+    assert [one.name for one in tmp_path.iterdir()] == ["past.jsonl"]
+    assert len(history(tmp_path / "past.jsonl")) == 3
+
+
+def test_an_import_that_was_broken_off_goes_on(
+    pri: Pri, tmp_path: Path, sandbox: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("providers.stripe.past.PAGE", 2)
+    for day in range(6):
+        fill(sandbox, created=THEN + day * DAY)
+    kept: list[Progressed] = []
+    keep = Unfinished.keep
+
+    def and_break_off(unfinished: Unfinished, progressed: Progressed) -> None:
+        keep(unfinished, progressed)
+        kept.append(progressed)
+        if len(kept) == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Unfinished, "keep", and_break_off)
+        assert stripe_import(pri, sandbox).code != 0
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["past.jsonl.part", "past.jsonl.state"]
+    with (tmp_path / "past.jsonl.part").open("a") as file:
+        file.write('{"half a li' * 1_000)
+    answer = stripe_import(pri, sandbox)
+    assert answer.out == "past.jsonl: 6 failed invoices of 6\n"
+    assert [one.name for one in tmp_path.iterdir()] == ["past.jsonl"]
+    names = history(tmp_path / "past.jsonl").book.names
+    assert len(set(names)) == 6
+
+
+def test_an_unfinished_import_of_other_days_is_not_mixed_in(pri: Pri, tmp_path: Path, sandbox: str) -> None:
+    fill(sandbox, created=THEN)
+    (tmp_path / "past.jsonl.state").write_text('{"since": null, "until": "2026-04-01T00:00:00Z"}')
+    said = stripe_import(pri, sandbox, "--since", "2026-01-01").complaint()
+    assert "past.jsonl.state: an unfinished import of other days lies here" in said
+    (tmp_path / "past.jsonl.state").write_text("nonsense")
+    assert "remove it to begin anew" in stripe_import(pri, sandbox).complaint()
+
+
+def test_nothing_found_is_told(pri: Pri, sandbox: str) -> None:
+    assert "Stripe has 0 invoices of these days, and none" in stripe_import(pri, sandbox).complaint()
+
+
+def test_a_key_that_is_refused_is_told(pri: Pri, sandbox: str) -> None:
+    fault(sandbox, "/v1/invoices", 1)
+    assert "Stripe refuses to show invoices: HTTP 401. The key needs" in stripe_import(pri, sandbox).complaint()

@@ -1,0 +1,57 @@
+"""Histories for tests: simulated recoveries, told as if they had really happened."""
+
+from collections.abc import Iterator
+
+from core.classifier.taxonomy import Cause
+from core.events import State, Trigger
+from simulator.cases import NEVER, Cases
+from simulator.fate import Fates
+from simulator.journeys import Journeys
+from simulator.outcomes import CAUSES, Outcomes
+from simulator.past import Growing, History
+from simulator.recorded import Attempt, Recorded
+from simulator.runner import engine
+from simulator.world import World
+
+
+def lived(cases: Cases, outcomes: Outcomes, world: World, seed: int = 5) -> History:
+    """What the event log would tell of these cases under this policy."""
+    journeys = engine(world, Fates(outcomes, seed)).run(cases)
+    growing = Growing("history", cases.book.provider)
+    growing.extend(told(cases, journeys, world.policy.version))
+    return growing.finished()
+
+
+def told(cases: Cases, journeys: Journeys, version: str) -> Iterator[Recorded]:
+    for row in range(len(cases)):
+        case, (state, reason, closed_at, charges) = cases.one(row), journeys.one(row)
+        cause = CAUSES[int(journeys.cause[row])]
+        attempts = tuple(_attempts(case.failed_at, case.method_at, charges, reason == "charged", cause))
+        paid = reason == "paid_elsewhere" or (state is not State.RECOVERED and case.paid_at != NEVER)
+        given = case.method_at <= closed_at or state is not State.RECOVERED
+        yield Recorded(
+            invoice_id=f"in_{case.number}",
+            customer_id=case.customer_id,
+            kind=case.kind,
+            cause=cause,
+            fingerprint=None,
+            payer=case.payer,
+            failed_at=case.failed_at,
+            attempts=attempts,
+            tries=(),
+            paid_at=case.paid_at if paid else None,
+            method_at=case.method_at if given and case.method_at != NEVER else None,
+            closed_at=closed_at,
+            state=state,
+            reason=reason,
+            decisions=(version,) * (1 + len(attempts)),
+        )
+
+
+def _attempts(failed_at: int, method_at: int, charges: tuple[int, ...], won: bool, cause: Cause) -> Iterator[Attempt]:
+    before, used, fresh = failed_at, 0, method_at != NEVER
+    for number, at in enumerate(charges, 1):
+        first = fresh and at >= method_at
+        trigger = Trigger.METHOD_CHANGE if first else Trigger.SCHEDULED
+        yield Attempt(at, trigger, won and number == len(charges), cause, used + 1, at - before, first)
+        before, used, fresh = at, used + int(not first), fresh and not first

@@ -1,0 +1,255 @@
+"""The event log as a history: rows as the repositories write them, read back as what happened."""
+
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from core.errors import InvalidInput
+from core.events import Event, EventType, stamp
+from core.payments import Card, EventKind, Failure, Risk
+from core.retry import machine
+from core.retry.recovery import Recovery
+from db.repositories import event_log
+from db.session import Database
+from simulator.assumptions import shipped
+from simulator.cases import NEVER
+from simulator.exact import Run
+from simulator.fate import Fates
+from simulator.history import read
+from simulator.outcomes import CAUSES
+from simulator.past import CHARGED, LOST, OPEN, PAID, STOPPED, History
+from simulator.population import SyntheticSource
+from tests.db.conftest import Addresses
+from tests.simulator.made import a_world
+
+THEN = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+BEGAN = int(THEN.timestamp())
+HOUR = timedelta(hours=1)
+FAILURE = {
+    "code": "insufficient_funds",
+    "network": "visa",
+    "network_code": "51",
+    "charge_id": "ch_1",
+    "method_id": "pm_1",
+}
+PROFILE = {"invoice_amount": 4_900, "currency": "EUR", "country": "DE", "time_zone": "Europe/Berlin", "tenure_days": 90}
+
+
+@pytest.fixture
+async def database(fresh_database: Callable[..., Addresses], migrated: str) -> AsyncIterator[Database]:
+    """An empty one for each test."""
+    opened = Database(fresh_database(migrated).writer)
+    yield opened
+    await opened.close()
+
+
+def happened(what: EventType, hours: float, attempt: int | None = None, **data: Any) -> Event:
+    return Event(type=what, occurred_at=THEN + hours * HOUR, attempt=attempt, data=data)
+
+
+def failed(hours: float = 0, **more: Any) -> Event:
+    known: dict[str, Any] = {"amount": 4_900, "currency": "EUR", "customer_id": "cus_1", "provider_attempt": 1}
+    return happened(EventType.PAYMENT_FAILED, hours, **(known | more))
+
+
+def decided(hours: float, cause: str = "INSUFFICIENT_FUNDS", card: str = "card_a", version: str = "v1") -> list[Event]:
+    plan: dict[str, Any] = {
+        "at": stamp(THEN + (hours + 3) * HOUR),
+        "strategy": "fixed_ladder",
+        "policy_version": version,
+    }
+    facts: dict[str, Any] = {
+        "failure": FAILURE,
+        "card": {"network": "visa", "country": "DE", "fingerprint": card, "last4": "4242"},
+    }
+    category = "HARD_DECLINE" if cause == "PERMANENT" else "SOFT_DECLINE"
+    made_by: dict[str, Any] = {"policy_version": version}
+    return [
+        happened(EventType.FAILURE_CLASSIFIED, hours, category=category, cause=cause, **facts, **made_by),
+        happened(
+            EventType.CUSTOMER_SEGMENTED, hours, segment="default", profile=PROFILE, customer_id="cus_1", **made_by
+        ),
+        happened(EventType.FRAUD_ASSESSED, hours, level="clear", radar_level="normal", radar_score=12, **made_by),
+        happened(EventType.RETRY_PLANNED, hours, **plan),
+    ]
+
+
+def charged(hours: float, attempt: int, end: EventType = EventType.CHARGE_DECLINED, **more: Any) -> list[Event]:
+    asked: dict[str, Any] = {"trigger": "scheduled", "idempotency_key": "k", "amount": 4_900, "currency": "EUR"}
+    trigger = {"trigger": more.pop("trigger", "scheduled")}
+    return [
+        happened(EventType.CHARGE_REQUESTED, hours, attempt, **(asked | trigger)),
+        happened(end, hours, attempt, **more),
+    ]
+
+
+WON = EventType.CHARGE_SUCCEEDED
+
+
+async def write(database: Database, invoice: str, *events: Event, provider: str = "stripe") -> Recovery:
+    recovery = Recovery(provider=provider, invoice_id=invoice)
+    async with database.begin() as session:
+        for one in events:
+            records = await event_log.append(session, recovery, [one], THEN)
+            recovery = machine.fold(recovery, records)
+    return recovery
+
+
+async def late(database: Database, invoice: str, kind: EventKind, hours: float) -> None:
+    data = {"event_id": "evt_late", "event_type": "test", "kind": kind.value}
+    async with database.begin() as session:
+        written = await event_log.append_late(session, "stripe", invoice, data, THEN + hours * HOUR, THEN)
+    assert written, "the recovery had ended"
+
+
+async def test_a_recovery_is_told_with_its_charges(database: Database) -> None:
+    charges = [*charged(3, 1), *decided(3, "GENERIC")[:1], *charged(27, 2, WON)]
+    await write(database, "in_1", failed(), *decided(0), *charges)
+    history = await read(database)
+    assert (history.name, len(history), history.book.names) == ("history", 1, ("in_1",))
+    kind, payer = history.book.failures[0], history.book.payers[0]
+    assert kind.failure == Failure(code="insufficient_funds", network="visa", network_code="51")
+    assert kind.card == Card(network="visa", country="DE")
+    assert kind.risk == Risk(level="normal", score=12)
+    assert (payer.amount, payer.currency, payer.time_zone, payer.profile.tenure_days) == (
+        4_900,
+        "EUR",
+        "Europe/Berlin",
+        90,
+    )
+    tried = history.tried
+    assert (tried.at - BEGAN).tolist() == [3 * 3_600, 27 * 3_600]
+    assert (tried.waited // 3_600).tolist() == [3, 24]
+    assert [CAUSES[one].value for one in tried.cause] == ["INSUFFICIENT_FUNDS", "GENERIC"]
+    assert (tried.retry.tolist(), tried.won.tolist(), tried.scheduled.tolist()) == ([1, 2], [False, True], [True, True])
+    assert (history.end.tolist(), history.decisions) == ([CHARGED], {"v1": 2})
+    assert history.closed_at.tolist() == [BEGAN + 27 * 3_600]
+
+
+async def test_a_charge_without_an_answer_is_none_and_one_found_out_later_is_one(database: Database) -> None:
+    reconciled = EventType.CHARGE_RECONCILED
+    unknown = happened(EventType.CHARGE_UNKNOWN, 3, 1, reason="timeout")
+    asked, found = charged(3, 1, reconciled, outcome="declined")
+    await write(database, "in_found", failed(), *decided(0), asked, unknown, found)
+    await write(database, "in_none", failed(), *decided(0), *charged(3, 1, reconciled, outcome="not_charged"))
+    await write(database, "in_open", failed(), *decided(0), charged(3, 1)[0])
+    history = await read(database)
+    assert [history.book.names[row] for row in history.tried.recovery] == ["in_found"]
+    assert history.end.tolist() == [OPEN] * 3
+
+
+async def test_operators_and_another_card_use_no_budget(database: Database) -> None:
+    by_hand = [*charged(1, 1, trigger="manual"), *decided(1)[:1]]
+    update = happened(EventType.METHOD_UPDATED, 2, method_id="pm_2", method_version="pm_2:1")
+    other = [*charged(2, 2, trigger="payment_method_change"), *decided(2, card="card_b")[:1]]
+    await write(database, "in_1", failed(), *decided(0), *by_hand, update, *other, *charged(26, 3, WON))
+    history = await read(database)
+    assert history.tried.retry.tolist() == [1, 1, 1]
+    assert history.tried.scheduled.tolist() == [False, False, True]
+    assert history.tried.fresh.tolist() == [False, True, False]
+    assert history.method_at.tolist() == [BEGAN + 2 * 3_600]
+
+
+async def test_what_customers_did_after_the_end_is_known(database: Database) -> None:
+    closing = happened(EventType.RETRY_SKIPPED, 3, action="give_up", reason="budget")
+    for invoice in ("in_paid", "in_card", "in_nothing"):
+        ended = await write(database, invoice, failed(), *decided(0), *charged(3, 1), *decided(3)[:1], closing)
+        assert ended.stage.value == "exhausted"
+    await late(database, "in_paid", EventKind.INVOICE_PAID, 50)
+    await late(database, "in_card", EventKind.METHOD_UPDATED, 60)
+    history = await read(database)
+    rows = {name: row for row, name in enumerate(history.book.names)}
+    assert (history.end == LOST).all()
+    assert history.paid_at[rows["in_paid"]] == BEGAN + 50 * 3_600
+    assert history.method_at[rows["in_card"]] == BEGAN + 60 * 3_600
+    assert history.paid_at[rows["in_nothing"]] == NEVER
+    assert history.watched_until.tolist() == [BEGAN + 60 * 3_600] * 3
+
+
+ENDS = [
+    (happened(EventType.PAID_ELSEWHERE, 9, source="webhook"), PAID),
+    (happened(EventType.CLOSED_ELSEWHERE, 9, why="voided"), STOPPED),
+    (happened(EventType.CANCEL_REQUESTED, 9, actor="ann", reason="enough"), STOPPED),
+    (happened(EventType.DISPUTE_OPENED, 9, kind="dispute"), STOPPED),
+    (happened(EventType.RETRY_SKIPPED, 9, action="stop", reason="stop_instruction"), LOST),
+]
+
+
+@pytest.mark.parametrize(("event", "end"), ENDS, ids=[one.type.value for one, _ in ENDS])
+async def test_every_end_is_known(database: Database, event: Event, end: int) -> None:
+    await write(database, "in_1", failed(), *decided(0), event)
+    history = await read(database)
+    assert history.end.tolist() == [end]
+    assert (history.paid_at != NEVER).tolist() == [end == PAID]
+
+
+async def test_tries_of_a_card_in_recoveries_before_are_known(database: Database) -> None:
+    later = [one.model_copy(update={"occurred_at": one.occurred_at + 200 * HOUR}) for one in decided(0)]
+    other = [one.model_copy(update={"occurred_at": one.occurred_at + 200 * HOUR}) for one in decided(0, card="card_b")]
+    await write(database, "in_1", failed(), *decided(0), *charged(3, 1), *decided(3)[:1])
+    await write(database, "in_2", failed(200), *later)
+    await write(database, "in_3", failed(200), *other)
+    await write(database, "in_4", failed(200, amount=100), *[_worth(one, 100) for one in later])
+    history = await read(database)
+    row = history.book.names.index("in_2")
+    assert history.earlier == {row: (BEGAN, BEGAN + 3 * 3_600)}
+
+
+def _worth(event: Event, amount: int) -> Event:
+    profile = event.data.get("profile")
+    if profile is None:
+        return event
+    return event.model_copy(update={"data": {**event.data, "profile": profile | {"invoice_amount": amount}}})
+
+
+async def test_what_is_asked_for_is_read(database: Database) -> None:
+    await write(database, "in_old", failed(), *decided(0))
+    await write(database, "in_new", failed(24 * 40), *decided(24 * 40))
+    for number in range(3):
+        await write(database, f"in_other_{number}", failed(), *decided(0), provider="elsewhere")
+    since = await read(database, since=date(2026, 4, 1), provider="stripe")
+    assert (since.book.names, since.left_out) == (("in_new",), 0)
+    most = await read(database)
+    assert (most.book.provider, len(most), most.left_out) == ("elsewhere", 3, 2)
+
+
+async def test_an_empty_log_says_what_to_do_instead(database: Database) -> None:
+    with pytest.raises(InvalidInput, match=r"holds no recoveries to learn from\. Try --source synthetic"):
+        await read(database)
+    await write(database, "in_1", failed(), *decided(0))
+    with pytest.raises(InvalidInput, match="no recoveries of adyen that opened since 2026-01-01 to learn from"):
+        await read(database, since=date(2026, 1, 1), provider="adyen")
+
+
+async def test_what_the_engine_lives_through_is_what_the_log_tells(database: Database) -> None:
+    """Every kind of synthetic recovery, written as the live service writes it, and read back."""
+    source = SyntheticSource(shipped(), 60, 7)
+    cases, world = source.cases(0, 60), a_world()
+    fate = Fates(source.outcomes, 7).of(cases)
+    journeys = {}
+    for row in range(len(cases)):
+        run = Run(world, fate, cases, row)
+        journeys[cases.one(row).invoice_id] = run.finished()
+        await _written(database, run)
+    history = await read(database)
+    assert {name: _seen(history, row) for row, name in enumerate(history.book.names)} == {
+        name: tuple((made.at, made.won) for made in journey.charges) for name, journey in journeys.items()
+    }
+    assert history.decisions.keys() == {world.policy.version}
+
+
+async def _written(database: Database, run: Run) -> None:
+    recovery = Recovery(provider="stripe", invoice_id=run.recovery.invoice_id)
+    events = [Event.model_validate(dict(one)) for one in run.records if one.type is not EventType.RECOVERY_CLOSED]
+    async with database.begin() as session:
+        for one in events:
+            recovery = machine.fold(recovery, await event_log.append(session, recovery, [one], THEN))
+        if not recovery.stage.final:
+            await event_log.append(session, recovery, [Event.model_validate(dict(run.records[-1]))], THEN)
+
+
+def _seen(history: History, row: int) -> tuple[tuple[int, bool], ...]:
+    mine = history.tried.recovery == row
+    return tuple(zip(history.tried.at[mine].tolist(), history.tried.won[mine].tolist(), strict=True))
