@@ -3,6 +3,7 @@
 Ends when its stdin closes, so that it never outlives the worker that wants its result.
 """
 
+import asyncio
 import os
 import sys
 import tempfile
@@ -10,18 +11,18 @@ import threading
 from pathlib import Path
 from typing import IO
 
-import catalog
 from activities.simulation_lines import Line, Task
-from core.errors import InvalidInput, RecoveryError
-from core.retry.policy import parse
+from core.errors import RecoveryError
 from core.simulations import SimulationOutcome, SourceKind
+from db.session import Database
 from providers.base import installed
-from simulator import assumptions, report
+from simulator import assumptions, history, report
+from simulator.checked import Checked, checked
+from simulator.past import History
 from simulator.population import SyntheticSource
 from simulator.result import Result
 from simulator.runner import Watch, simulate
-from simulator.source import Source
-from simulator.world import World
+from simulator.world import World, world_of
 
 USUAL = 100_000
 NICE = 10
@@ -63,10 +64,13 @@ def computed(task: Task, out: IO[str]) -> SimulationOutcome:
 def _result(task: Task, watch: Watch) -> Result:
     order = task.order
     believed = assumptions.load(_file("assumptions.toml", order.assumptions))
-    baseline, candidate = world("baseline", order.baseline), world("candidate", order.policy)
-    source = _source(task, believed)
+    codes = {one: provider.decline_codes for one, provider in installed({}).items()}
+    baseline = world_of("baseline", order.baseline, "baseline.toml", codes)
+    candidate = world_of("candidate", order.policy, "candidate.toml", codes)
+    source, calibration = _checked(task, believed, baseline)
     sweep = [(one.soft, one.hard) for one in believed.sweep.points]
-    return simulate(source, baseline, candidate, seed=order.seed, sweep=sweep, watch=watch)
+    result = simulate(source, baseline, candidate, seed=order.seed, sweep=sweep, watch=watch)
+    return result.model_copy(update={"calibration": calibration})
 
 
 def _file(name: str, text: str | None) -> Path | None:
@@ -77,18 +81,20 @@ def _file(name: str, text: str | None) -> Path | None:
     return Path(name)
 
 
-def world(name: str, text: str) -> World:
-    """Everything that a policy is carried out with. Raises InvalidPolicy."""
-    strategies, rules = catalog.strategies(), catalog.network_rules()
-    policy = parse(text, f"{name}.toml", strategies, rules.ceilings())
-    codes = {one: provider.decline_codes for one, provider in installed({}).items()}
-    return World(name, policy, strategies, codes, rules, text)
+def _checked(task: Task, believed: assumptions.Assumptions, baseline: World) -> Checked:
+    order = task.order
+    if order.source is SourceKind.SYNTHETIC:
+        return Checked(SyntheticSource(believed, order.recoveries or USUAL, order.seed))
+    found = asyncio.run(_recorded(task.address))
+    return checked(found, believed, baseline, recoveries=order.recoveries, seed=order.seed)
 
 
-def _source(task: Task, believed: assumptions.Assumptions) -> Source:
-    if task.order.source is SourceKind.SYNTHETIC:
-        return SyntheticSource(believed, task.order.recoveries or USUAL, task.order.seed)
-    raise InvalidInput("A dry run over the recorded history can't be asked for here yet.")
+async def _recorded(address: str) -> History:
+    database = Database(address)
+    try:
+        return await history.read(database)
+    finally:
+        await database.close()
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
@@ -15,22 +15,11 @@ from core.payments import Card, Failure
 from settings import Settings
 from simulator import files, history
 from simulator.assumptions import Assumptions
-from simulator.calibration import calibrated
-from simulator.fate import Fates
+from simulator.checked import Checked, checked
 from simulator.past import History
-from simulator.recorded_source import HistorySource, source_of
-from simulator.result import Calibration
-from simulator.runner import engine
 from simulator.world import World
 
 EVENT_LOG: Final = history.NAME
-
-
-class Checked(NamedTuple):
-    """A source, and how well its model tells its own history again."""
-
-    source: HistorySource
-    calibration: Calibration
 
 
 def loaded(
@@ -43,10 +32,7 @@ def loaded(
     """
     with _counting() as progress:
         found = _event_log(settings, progress) if name == EVENT_LOG else _file(Path(name), baseline, progress)
-    source = source_of(found, believed, recoveries=recoveries, seed=seed)
-    simulated = engine(baseline, Fates(source.outcomes, seed))
-    told = calibrated(source, lambda cases: simulated.run(cases).recovered, baseline.policy.version)
-    return Checked(source, told)
+    return checked(found, believed, baseline, recoveries=recoveries, seed=seed)
 
 
 def _event_log(settings: Settings, progress: Callable[[int], None]) -> History:

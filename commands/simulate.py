@@ -10,20 +10,18 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-import catalog
+from commands.histories import loaded
 from core.errors import InvalidInput
-from core.retry.policy import parse
 from providers.base import installed
 from settings import Settings
 from simulator import assumptions, report, table
+from simulator.checked import Checked
 from simulator.population import SyntheticSource
 from simulator.result import Result
 from simulator.runner import Watch, simulate
-from simulator.source import Source
-from simulator.world import World
+from simulator.world import World, world_of
 
 SYNTHETIC = "synthetic"
-HISTORY = "history"
 USUAL = 100_000
 
 
@@ -47,10 +45,11 @@ def run(settings: Settings, wanted: Wanted) -> Result:
     baseline = world("baseline", wanted.baseline or settings.policy_file)
     candidate = world("candidate", wanted.policy)
     believed = assumptions.load(wanted.assumptions)
-    source = _source(wanted, believed)
+    source, calibration = _checked(settings, wanted, believed, baseline)
     with _watched() as watch:
         sweep = [(one.soft, one.hard) for one in believed.sweep.points] if wanted.sweep else ()
         result = simulate(source, baseline, candidate, seed=wanted.seed, jobs=wanted.jobs, sweep=sweep, watch=watch)
+    result = result.model_copy(update={"calibration": calibration})
     write(result, wanted.out)
     Console().print(table.comparison(result))
     return result
@@ -58,20 +57,17 @@ def run(settings: Settings, wanted: Wanted) -> Result:
 
 def world(name: str, file: Path) -> World:
     """Everything that a policy file is carried out with. Raises InvalidPolicy, InvalidInput for a missing file."""
-    strategies, rules = catalog.strategies(), catalog.network_rules()
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(f"The policy file {file} can't be read: {error}") from error
-    policy = parse(text, file.name, strategies, rules.ceilings())
-    codes = {one: provider.decline_codes for one, provider in installed({}).items()}
-    return World(name, policy, strategies, codes, rules, text)
+    return world_of(name, text, str(file), {one: provider.decline_codes for one, provider in installed({}).items()})
 
 
-def _source(wanted: Wanted, believed: assumptions.Assumptions) -> Source:
-    if wanted.source == SYNTHETIC:
-        return SyntheticSource(believed, wanted.recoveries or USUAL, wanted.seed)
-    raise InvalidInput(f"There is no source {wanted.source!r}.")
+def _checked(settings: Settings, wanted: Wanted, believed: assumptions.Assumptions, baseline: World) -> Checked:
+    if wanted.source != SYNTHETIC:
+        return loaded(settings, wanted.source, baseline, believed, recoveries=wanted.recoveries, seed=wanted.seed)
+    return Checked(SyntheticSource(believed, wanted.recoveries or USUAL, wanted.seed))
 
 
 @contextmanager

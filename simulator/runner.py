@@ -17,7 +17,7 @@ from simulator.fate import Fates
 from simulator.journeys import Journeys
 from simulator.processes import spread_over
 from simulator.result import ArmResult, Result, Sensitivity
-from simulator.sharing import unshared
+from simulator.sharing import learns, unshared
 from simulator.source import Source
 from simulator.tally import Paired, Tally, paired, tallied
 from simulator.world import World
@@ -200,6 +200,8 @@ def _notes(job: Job) -> Iterator[str]:
                 f"{world.name}: {', '.join(names)} can't be asked once for many invoices, so every recovery was "
                 "simulated event by event."
             )
+        if learns(world) and not unshared(world):
+            yield f"{world.name}: the adaptive strategy has learnt nothing here, so it climbs its ladder."
         if world.policy.fraud.scorer:
             yield f"{world.name}: the fraud scorer {world.policy.fraud.scorer} is not asked in a dry run."
 

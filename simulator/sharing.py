@@ -1,6 +1,6 @@
 """Which strategies answer for many invoices at once."""
 
-from core.retry.policy import StrategySpec
+from core.retry.policy import Policy, StrategySpec
 from core.retry.strategies.adaptive import Adaptive
 from core.retry.strategies.experience import Statistics
 from core.retry.strategies.payday import Payday
@@ -14,17 +14,23 @@ CALENDAR_DAYS = 60
 def unshared(world: World) -> tuple[str, ...]:
     """The names of what keeps a policy from being simulated on arrays; empty: nothing does."""
     policy = world.policy
-    used = {name for one in policy.segments for name in one.strategies.values()}
-    used |= {
-        name
-        for experiment in policy.experiments
-        for arm in experiment.arms
-        for one in (arm, *arm.segments.values())
-        for name in one.strategies.values()
-    }
-    names = sorted(name for name in used if not _shared(policy.strategies[name], world))
+    names = sorted(name for name in _used(policy) if not _shared(policy.strategies[name], world))
     budgets = [one.attempts_allowed for one in policy.segments]
     return (*names, *(["a budget of many retries"] if max(budgets) > MOST_CHARGES - 2 else []))
+
+
+def learns(world: World) -> bool:
+    """Whether a strategy of it would learn from what is recorded."""
+    specs = (world.policy.strategies[name] for name in _used(world.policy))
+    return any(isinstance(spec.build(world.strategies), Adaptive) for spec in specs)
+
+
+def _used(policy: Policy) -> set[str]:
+    """The strategies that any segment or arm chooses."""
+    arms = [arm for experiment in policy.experiments for arm in experiment.arms]
+    of_arms = [changes for arm in arms for changes in (arm, *arm.segments.values())]
+    chosen = [one.strategies for one in policy.segments] + [one.strategies for one in of_arms]
+    return {name for strategies in chosen for name in strategies.values()}
 
 
 def _shared(spec: StrategySpec, world: World) -> bool:

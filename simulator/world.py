@@ -12,7 +12,7 @@ from core.classifier.taxonomy import Cause, Classification
 from core.payments import Card, Failure
 from core.retry.decide import Means
 from core.retry.network_rules import NetworkRules
-from core.retry.policy import Policy, StrategyFactory
+from core.retry.policy import Policy, StrategyFactory, parse
 from core.retry.strategies.experience import Statistics
 
 
@@ -57,6 +57,12 @@ class World:
     def truth(self, provider: str, failure: Failure, card: Card) -> Cause:
         """What is really the matter: no policy changes what a bank means by its words."""
         return classify(_known(failure, card), self.tables, provider=provider).cause
+
+
+def world_of(name: str, text: str, file: str, codes: Mapping[str, str]) -> World:
+    """Everything that this policy is carried out with. Raises InvalidPolicy naming the file."""
+    strategies, rules = catalog.strategies(), catalog.network_rules()
+    return World(name, parse(text, file, strategies, rules.ceilings()), strategies, codes, rules, text)
 
 
 def _known(failure: Failure, card: Card) -> Failure:

@@ -22,6 +22,7 @@ def test_a_file_is_loaded_fitted_and_checked(tmp_path: Path) -> None:
     path = write(tmp_path / "past.jsonl", *invoices)
     found = loaded(Settings(), str(path), WORLD, shipped(), recoveries=None, seed=1)
     assert (found.source.name, len(found.source)) == ("past.jsonl", 150)
+    assert found.calibration
     assert (found.calibration.recoveries, found.calibration.real_rate) == (150, 0.0)
     assert any("doesn't say which policy ran" in one for one in found.calibration.warnings)
 
