@@ -3,14 +3,13 @@
 import gc
 import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from pydantic import ValidationError
 
-from commands import dry_run
+from commands import dry_run, import_options
 from core.errors import RecoveryError
 from settings import Settings
 
@@ -27,6 +26,8 @@ app.add_typer(imports, name="import")
 app.add_typer(policy, name="policy")
 app.add_typer(keys, name="keys")
 app.command()(dry_run.simulate)
+imports.command("stripe")(import_options.stripe)
+imports.command("csv")(import_options.csv)
 
 
 @app.callback()
@@ -211,38 +212,6 @@ def experiments(
         Console().print(policies.table(found))
     else:
         console.result("no recovery is part of an experiment")
-
-
-OUT = Annotated[Path, typer.Option(help="The history file to write; compressed where the name ends in .gz.")]
-DAY = typer.Option(formats=["%Y-%m-%d"], help="A day, UTC.")
-
-
-@imports.command("stripe")
-def import_stripe(
-    out: OUT,
-    since: Annotated[datetime | None, DAY] = None,
-    until: Annotated[datetime | None, DAY] = None,
-) -> None:
-    """Read failed invoices and their charges from Stripe, with a key that may only read (STRIPE_API_KEY).
-
-    Invoices made from --since on and before --until; all of them when left out. Broken off, the same command goes
-    on where it was.
-    """
-    from commands.imports import from_stripe
-
-    from_stripe(out, *(day.replace(tzinfo=UTC) if day else None for day in (since, until)))
-
-
-@imports.command("csv")
-def import_csv(
-    table: Annotated[Path, typer.Argument(help="One row an attempt; its columns are in docs/simulator-import.md.")],
-    out: OUT,
-    provider: Annotated[str, typer.Option(help="Whose decline codes the table holds.")] = "stripe",
-) -> None:
-    """Turn a table of charge attempts into a history file."""
-    from commands.imports import from_csv
-
-    from_csv(table, out, provider)
 
 
 @audit.command("verify")
