@@ -84,6 +84,7 @@ def test_new_fields_have_defaults_so_that_deploys_may_overlap() -> None:
     required = {name: {f for f, info in one.model_fields.items() if info.is_required()} for name, one in shapes.items()}
     assert required == {
         "Command": {"action"},
+        "SimulationInput": {"simulation_id"},
         "RecoveryInput": {"provider", "invoice_id"},
         "RecoveryStatus": {"recovery_id", "state", "sequence"},
         "OpenInput": {"now", "provider", "invoice_id"},
