@@ -65,11 +65,16 @@ def _of(card: Credential) -> ColumnElement[bool]:
 
 
 def _stopping(rules: NetworkRules) -> ColumnElement[bool]:
+    """Spelled as `stopped` reads codes; what is found too much here, it sorts out."""
+
     def codes(kind: str) -> list[str]:
         return [stop.code for stop in rules.stops if stop.kind == kind]
 
-    by_code = func.upper(table.c.network_code).in_(codes("response_code"))
-    return or_(by_code, func.lpad(table.c.network_advice, 2, "0").in_(codes("advice_code")))
+    def plain(code: ColumnElement[str | None]) -> ColumnElement[str]:
+        return func.lpad(func.upper(func.trim(code)), 2, "0")
+
+    by_code = plain(table.c.network_code).in_(codes("response_code"))
+    return or_(by_code, plain(table.c.network_advice).in_(codes("advice_code")))
 
 
 async def _listed(session: Session, *conditions: ColumnElement[bool]) -> tuple[LedgerEntry, ...]:
