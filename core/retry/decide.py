@@ -21,6 +21,9 @@ from core.retry.strategies.experience import Experience
 from core.retry.whereabouts import whereabouts
 from core.segmentation.segment import CustomerProfile, Segment
 
+Row = tuple[EventType, Mapping[str, Any]]
+"""What is to be written, before it gets time and number."""
+
 
 class Findings(Value):
     """What is known when it is decided what comes next."""
@@ -58,10 +61,11 @@ def decide(findings: Findings, means: Means) -> tuple[Event, ...]:
         _next(findings, limits, means),
     )
     made_by = {"policy_version": means.policy.version} | (assignment.model_dump() if assignment else {})
-    return tuple(row.model_copy(update={"data": {**row.data, **made_by}}) for row in rows)
+    at, attempt = findings.now, findings.recovery.attempt or None
+    return tuple(Event(type=kind, occurred_at=at, attempt=attempt, data={**data, **made_by}) for kind, data in rows)
 
 
-def _classified(findings: Findings) -> Event:
+def _classified(findings: Findings) -> Row:
     found, failure = findings.classification, findings.facts.failure
     data = {
         "category": found.category.value,
@@ -74,10 +78,10 @@ def _classified(findings: Findings) -> Event:
         "card": findings.facts.card.model_dump(exclude_none=True),
         "missing": list(findings.facts.missing),
     }
-    return _event(findings, EventType.FAILURE_CLASSIFIED, data)
+    return EventType.FAILURE_CLASSIFIED, data
 
 
-def _segmented(findings: Findings, limits: SegmentPolicy, means: Means) -> Event:
+def _segmented(findings: Findings, limits: SegmentPolicy, means: Means) -> Row:
     segment, customer = findings.segment, findings.facts.customer
     data = {
         "segment": segment.name,
@@ -90,10 +94,10 @@ def _segmented(findings: Findings, limits: SegmentPolicy, means: Means) -> Event
         "customer_id": customer.customer_id if customer else findings.facts.invoice.customer_id,
         "policy_version": means.policy.version,
     }
-    return _event(findings, EventType.CUSTOMER_SEGMENTED, data)
+    return EventType.CUSTOMER_SEGMENTED, data
 
 
-def _assessed(findings: Findings) -> Event:
+def _assessed(findings: Findings) -> Row:
     risk, assessment = findings.facts.risk, findings.assessment
     data = {
         "level": assessment.level.value,
@@ -108,7 +112,7 @@ def _assessed(findings: Findings) -> Event:
         "cause": findings.classification.cause.value,
         "decided_by": findings.classification.decided_by,
     }
-    return _event(findings, EventType.FRAUD_ASSESSED, data)
+    return EventType.FRAUD_ASSESSED, data
 
 
 def _countries(facts: FailureFacts) -> dict[str, str | None]:
@@ -120,18 +124,17 @@ def _profile(profile: CustomerProfile | None) -> dict[str, Any] | None:
     return profile.model_dump(mode="json", exclude_none=True) if profile else None
 
 
-def _next(findings: Findings, limits: SegmentPolicy, means: Means) -> Event:
+def _next(findings: Findings, limits: SegmentPolicy, means: Means) -> Row:
     recovery, cause = findings.recovery, findings.classification.cause
     if findings.assessment.level is FraudLevel.BLOCK:
-        return _skipped(findings, "stop", "fraud", "; ".join(findings.assessment.reasons), means)
+        return _skipped("stop", "fraud", "; ".join(findings.assessment.reasons), means)
     if cause.next is Next.STOP:
-        return _skipped(findings, "stop", "stop_instruction", "the cardholder stopped these payments", means)
+        return _skipped("stop", "stop_instruction", "the cardholder stopped these payments", means)
     if recovery.fraud_hold or findings.assessment.level is FraudLevel.REVIEW or cause.next is Next.REVIEW:
         why = "; ".join(findings.assessment.reasons) or "held for review before"
-        return _skipped(findings, "review", "fraud", why, means, **_deadlines(findings, limits, means))
+        return _skipped("review", "fraud", why, means, **_deadlines(findings, limits, means))
     if cause.next in _PEOPLE:
         return _skipped(
-            findings,
             cause.next.value,
             cause.value.lower(),
             _PEOPLE[cause.next],
@@ -148,7 +151,7 @@ _PEOPLE: Final[Mapping[Next, str]] = {
 }
 
 
-def _retry(findings: Findings, limits: SegmentPolicy, means: Means) -> Event:
+def _retry(findings: Findings, limits: SegmentPolicy, means: Means) -> Row:
     if kept := _kept(findings, limits, means):
         return _planned(findings, kept, means, limits)
     inputs = Inputs(_situation(findings), means.policy, _ends(findings, limits, means), means.pace)
@@ -157,16 +160,16 @@ def _retry(findings: Findings, limits: SegmentPolicy, means: Means) -> Event:
         return _given_up(findings, found, inputs, means, limits)
     data = found.model_dump(exclude={"at"}) | {"at": stamp(found.at), "rejected": list(found.rejected)}
     checkable = _budget(findings, limits) | {"inputs": recorded(inputs)}
-    return _event(findings, EventType.RETRY_PLANNED, data | checkable)
+    return EventType.RETRY_PLANNED, data | checkable
 
 
-def _given_up(findings: Findings, found: Exhausted, inputs: Inputs, means: Means, limits: SegmentPolicy) -> Event:
+def _given_up(findings: Findings, found: Exhausted, inputs: Inputs, means: Means, limits: SegmentPolicy) -> Row:
     """No further retry by itself: the end, or, where the strategy says so, the wait for another method."""
     more = {"strategy": found.strategy, "rejected": list(found.rejected), "inputs": recorded(inputs)}
     waits = found.reason is Exhaustion.NEW_METHOD
     until = _deadlines(findings, limits, means, reviewed=False) if waits else {}
     action = Next.WAIT_FOR_METHOD.value if waits else "give_up"
-    return _skipped(findings, action, found.reason.value, found.why, means, **more, **until)
+    return _skipped(action, found.reason.value, found.why, means, **more, **until)
 
 
 def _kept(findings: Findings, limits: SegmentPolicy, means: Means) -> datetime | None:
@@ -185,7 +188,7 @@ def _earliest(findings: Findings, means: Means) -> datetime:
     return max(findings.now, since + max(asked, means.pace.shorten(cool_down)))
 
 
-def _planned(findings: Findings, at: datetime, means: Means, limits: SegmentPolicy) -> Event:
+def _planned(findings: Findings, at: datetime, means: Means, limits: SegmentPolicy) -> Row:
     recovery = findings.recovery
     data = {
         "at": stamp(at),
@@ -200,7 +203,7 @@ def _planned(findings: Findings, at: datetime, means: Means, limits: SegmentPoli
             "window_ends_at": stamp(_ends(findings, limits, means)),
         },
     }
-    return _event(findings, EventType.RETRY_PLANNED, data | _budget(findings, limits))
+    return EventType.RETRY_PLANNED, data | _budget(findings, limits)
 
 
 def _budget(findings: Findings, limits: SegmentPolicy) -> dict[str, Any]:
@@ -244,11 +247,6 @@ def _deadlines(findings: Findings, limits: SegmentPolicy, means: Means, reviewed
     return {"until": stamp(review if reviewed else customer), "customer_until": stamp(customer)}
 
 
-def _skipped(findings: Findings, action: str, reason: str, why: str, means: Means, **more: Any) -> Event:
+def _skipped(action: str, reason: str, why: str, means: Means, **more: Any) -> Row:
     data = {"action": action, "reason": reason, "why": why, "policy_version": means.policy.version} | more
-    return _event(findings, EventType.RETRY_SKIPPED, data)
-
-
-def _event(findings: Findings, kind: EventType, data: Mapping[str, Any]) -> Event:
-    attempt = findings.recovery.attempt or None
-    return Event(type=kind, occurred_at=findings.now, attempt=attempt, data=data)
+    return EventType.RETRY_SKIPPED, data

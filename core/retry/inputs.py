@@ -16,7 +16,6 @@ from core.retry.strategies.base import Situation
 _DERIVED: Final = {"earliest_seconds", "window_seconds"}
 """Made anew by the planner."""
 _NAME: Final = "recorded"
-_JSON: Final = json.JSONEncoder(sort_keys=True, default=str)
 
 
 class Inputs(NamedTuple):
@@ -38,8 +37,8 @@ def recorded(given: Inputs) -> dict[str, Any]:
         "time_scale": given.pace.time_scale,
         "attempts_allowed": policy.segment_named(situation.segment).attempts_allowed,
         "cool_down_seconds": policy.cool_down_seconds.get(situation.cause, 0),
-        "strategy": _written(spec) if spec else None,
-        "fallback": _written(policy.fallback),
+        "strategy": dict(spec.written) if spec else None,
+        "fallback": dict(policy.fallback.written),
     }
 
 
@@ -74,10 +73,6 @@ def _segment(situation: Situation, spec: StrategySpec | None, allowed: int) -> S
         review_deadline_days=1,
         strategies={situation.cause: spec.name} if spec else {},
     )
-
-
-def _written(spec: StrategySpec) -> dict[str, str]:
-    return {"name": spec.name, "use": spec.use, "options": _JSON.encode(dict(spec.options))}
 
 
 def _read(data: Mapping[str, str]) -> StrategySpec:

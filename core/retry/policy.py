@@ -1,9 +1,10 @@
 """The retry policy: a typed, frozen view of `policies.toml`, known by a hash of its text."""
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from core.base import Value
@@ -31,6 +32,12 @@ class StrategySpec(Value):
     use: str
     """The registered name of the class."""
     options: Mapping[str, Any] = {}
+
+    @cached_property
+    def written(self) -> Mapping[str, str]:
+        """As a row of the log keeps it: settings as JSON text, since a plug-in's may hold what a row can't."""
+        options = json.dumps(dict(self.options), sort_keys=True, default=str)
+        return {"name": self.name, "use": self.use, "options": options}
 
     def build(self, strategies: Mapping[str, StrategyFactory]) -> RetryStrategy:
         """The strategy itself. Raises InvalidPolicy, whatever the plug-in raises."""
