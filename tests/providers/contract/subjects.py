@@ -1,0 +1,8 @@
+"""Every provider under contract; a new one is a line here."""
+
+from tests.providers.contract.of_stripe import StripeSubject
+from tests.providers.contract.subject import Subject
+
+STRIPE: Subject = StripeSubject()
+
+SUBJECTS = (STRIPE,)
