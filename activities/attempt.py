@@ -78,6 +78,8 @@ class Attempt:
     async def send(self, recovery: Recovery, *, repeated: bool = False) -> Charged:
         """Send the order in flight and commit the answer."""
         result = await self._sent(pay.in_flight(recovery))
+        if repeated and not self._gateway.can_read and pay.refused_unseen(result):
+            result = ChargeResult(outcome=Outcome.UNKNOWN, reason="repeat_refused")
         return await self._conclude(recovery, result, repeated=repeated)
 
     async def find_out(self, recovery: Recovery) -> Charged:

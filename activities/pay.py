@@ -94,6 +94,11 @@ def _missing(now: datetime) -> Event:
     return Event(type=EventType.RETRY_SKIPPED, occurred_at=now, data=data)
 
 
+def refused_unseen(result: ChargeResult) -> bool:
+    """Whether a no came before anything was executed: said to a repeat, it tells nothing of the first time."""
+    return result.outcome in {Outcome.DECLINED, Outcome.NOT_CHARGED} and result.charge_id is None
+
+
 def handed_over(recovery: Recovery, now: datetime) -> Event:
     """To a person: what became of the charge in flight can't be found out any more."""
     until = stamp(now + MISSING_REVIEW)
