@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from sandbox import ids
 from sandbox.adyen.items import item, reference
+from sandbox.adyen.models import FailedPayment
 from sandbox.adyen.reasons import reason_of
 from sandbox.models import Decline, Document
 from sandbox.outcomes import Effect, Outcome
@@ -21,6 +23,24 @@ ADVICE = {"01": "New account information available", "02": "Try again later", "0
 def control_id(invoice: str) -> str:
     """Where the script of an invoice is kept; the same name may be an invoice of another provider, too."""
     return f"adyen/{invoice}"
+
+
+def of_spec(body: FailedPayment) -> Document:
+    """What is remembered of a refused payment."""
+    name = body.invoice_id or ids.new("order")
+    return {
+        "id": name,
+        "invoice": name,
+        "reference": name,
+        "shopper": body.customer_id or ids.new("shopper"),
+        "token": body.payment_method_id or reference(),
+        "amount": body.amount,
+        "currency": body.currency.upper(),
+        "brand": body.payment_method,
+        "country": body.country,
+        "funding": body.funding,
+        "last4": body.last4,
+    }
 
 
 def known(world: World, order: Document) -> Document:

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse, Response
 
-from sandbox import control, ids, scenarios
+from sandbox import control, scenarios
 from sandbox.adyen import items, payments
 from sandbox.adyen.gateway import AdyenGateway
 from sandbox.adyen.models import Batch, Created, FailedPayment, Happening
@@ -68,7 +68,7 @@ async def _sent(request: Request, told: list[Document], delivery: Delivery) -> H
 async def create_failed_payment(request: Request, body: FailedPayment) -> Created:
     """A shopper, a token, a refused payment and its (recorded) webhook, in one call."""
     world = control.world_of(request)
-    payment = _payment(body)
+    payment = payments.of_spec(body)
     with world.store.transaction():
         world.store.put("adyen_payment", payment)
         told = _first(world, payment, body)
@@ -83,23 +83,6 @@ async def create_failed_payment(request: Request, body: FailedPayment) -> Create
         event=told["id"],
         deliveries=deliveries,
     )
-
-
-def _payment(body: FailedPayment) -> Document:
-    name = body.invoice_id or ids.new("order")
-    return {
-        "id": name,
-        "invoice": name,
-        "reference": name,
-        "shopper": body.customer_id or ids.new("shopper"),
-        "token": body.payment_method_id or items.reference(),
-        "amount": body.amount,
-        "currency": body.currency.upper(),
-        "brand": body.payment_method,
-        "country": body.country,
-        "funding": body.funding,
-        "last4": body.last4,
-    }
 
 
 def _first(world: World, payment: Document, body: FailedPayment) -> Document:

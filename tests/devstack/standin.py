@@ -64,6 +64,7 @@ async def work() -> None:
             activities=[nothing],
         ),
         Worker(client, task_queue="charges-stripe", activities=[nothing]),
+        Worker(client, task_queue="charges-adyen", activities=[nothing]),
     ):
         await ended.wait()
 
