@@ -12,7 +12,7 @@ from sandbox.adyen.gateway import AdyenGateway
 from sandbox.adyen.models import Batch, Created, FailedPayment, Happening
 from sandbox.adyen.reasons import reason_of
 from sandbox.call import Answer, Call
-from sandbox.models import Delivery, Document, Happened, LedgerEntry, LogEntry, Script
+from sandbox.models import Delivery, Document, Fault, Happened, LedgerEntry, LogEntry, Script
 from sandbox.world import World
 
 router = APIRouter(prefix="/_control/adyen", tags=["control of the fake Adyen"])
@@ -190,3 +190,15 @@ async def read_log(request: Request, invoice: str | None = None) -> list[LogEntr
 async def read_ledger(request: Request, invoice: str | None = None) -> list[LedgerEntry]:
     """Successful charges in order."""
     return await control.read_ledger(request, invoice)
+
+
+@router.post("/faults")
+async def add_fault(request: Request, body: Fault) -> list[Fault]:
+    """Script a fault of payments; gives all that wait, those of other providers included."""
+    return await control.add_fault(request, body)
+
+
+@router.delete("/faults")
+async def clear_faults(request: Request) -> list[Fault]:
+    """Forget all scripted faults."""
+    return await control.clear_faults(request)

@@ -30,7 +30,7 @@ async def everything(world: World) -> AsyncIterator[Recovery]:
     while True:
         page = (await world.api.get("/v1/recoveries", params={"limit": 200, **cursor})).json()
         for item in page["items"]:
-            yield world.known(item["invoice_id"])
+            yield world.known(item["invoice_id"], item["provider"])
         if not page["next_cursor"]:
             return
         cursor = {"cursor": page["next_cursor"]}
