@@ -171,8 +171,13 @@ def _declined(recovery: Recovery, record: Record) -> Recovery:
     """The attempt's moment is what the next delay counts from."""
     failure = Failure.model_validate(record.data.get("failure") or {})
     failed_at = recovery.in_flight.requested_at if recovery.in_flight else record.occurred_at
-    card = Card.model_validate(record.data.get("card") or recovery.card)
-    return _landed(recovery, record).having(failure=failure, card=card, failed_at=failed_at, undecided=True)
+    return _landed(recovery, record).having(
+        failure=failure,
+        card=Card.model_validate(record.data.get("card") or recovery.card),
+        next_provider_attempt=moment(record.data.get("next_provider_attempt")) or recovery.next_provider_attempt,
+        failed_at=failed_at,
+        undecided=True,
+    )
 
 
 def _unknown(recovery: Recovery, _: Record) -> Recovery:

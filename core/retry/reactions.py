@@ -65,17 +65,25 @@ def _of_our_charge(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...
     if event.idempotency_key is None or outcome is None:
         return None
     if order is None or event.idempotency_key != order.idempotency_key:
-        return None if outcome is Outcome.SUCCEEDED else ()
+        return None if outcome is Outcome.SUCCEEDED else _taken_over(recovery, event)
     data = _named(event) | {
         "outcome": outcome.value,
         "evidence": "webhook",
         "charge_id": event.payment_id,
         "failure": event.failure.model_dump(exclude_none=True) if event.failure else None,
         "card": event.card.model_dump(exclude_none=True) if event.card else None,
+        "next_provider_attempt": stamp(event.next_provider_attempt) if event.next_provider_attempt else None,
     }
     known = {key: value for key, value in data.items() if value is not None}
     at = max(event.occurred_at, order.requested_at)
     return (Event(type=EventType.CHARGE_RECONCILED, occurred_at=at, attempt=order.attempt, data=known),)
+
+
+def _taken_over(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
+    """News in the decline of a charge that is over: the provider will try again by itself, where we meant to."""
+    at = event.next_provider_attempt
+    news = at and at > (recovery.next_provider_attempt or event.occurred_at) and not _known(recovery, event)
+    return (opening(event),) if news else ()
 
 
 def _says_nothing_new(recovery: Recovery, event: ProviderEvent) -> bool:

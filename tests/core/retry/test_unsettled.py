@@ -181,6 +181,23 @@ def test_while_the_provider_tries_by_itself_we_stand_back() -> None:
     assert story.last(EventType.RETRY_SKIPPED).data["reason"] == "provider_retry"
 
 
+def test_a_rescue_of_our_own_declined_charge_is_told_by_its_echo() -> None:
+    story = in_flight()
+    story.answered(SOFT)
+    story.decides(Cause.INSUFFICIENT_FUNDS)
+    rescue = {"next_provider_attempt": story.now + 48 * DAY, "provider_attempt": 99}
+    assert story.hears(EventKind.PAYMENT_FAILED, **OURS | rescue) == ["payment.failed"]
+    assert story.hears(EventKind.PAYMENT_FAILED, **OURS | rescue | {"event_id": "evt_again"}) == []
+    story.decides(Cause.INSUFFICIENT_FUNDS)
+    assert story.until_due().charges(announced(story.recovery).invoice) == ["retry.skipped"]
+
+
+def test_a_rescue_of_a_charge_that_its_webhook_settles_is_known() -> None:
+    story = unknown()
+    story.hears(EventKind.PAYMENT_FAILED, next_provider_attempt=story.now + 48 * DAY, **OURS)
+    assert announced(story.recovery).invoice.next_provider_attempt == story.now + 48 * DAY
+
+
 def test_when_the_provider_gives_up_it_is_our_turn_with_what_is_known() -> None:
     story = Story()
     story.hears(rescued())
