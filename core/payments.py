@@ -198,5 +198,6 @@ class ChargeResult(Value):
     failure: Failure = Failure()
     card: Card = Card()
     charge_id: str | None = None
+    """The provider's name for what it executed; None where nothing was, or nobody knows."""
     reason: str | None = None
     """For UNKNOWN and NOT_CHARGED: why, as a short code such as timeout or http_500."""
