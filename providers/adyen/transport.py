@@ -1,6 +1,7 @@
 """How requests of the official client travel: over httpx, each one once, and it is known whether one was sent."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import httpx
@@ -26,6 +27,7 @@ class Transport:
     def __init__(self, base: str, seconds: float) -> None:
         self.user_agent = "payments-risk-intelligence"
         self._base = base or _LIBRARYS_BASE
+        self._seconds = seconds
         self._http = httpx.Client(timeout=httpx.Timeout(seconds, connect=min(seconds, CONNECT_SECONDS)))
 
     def request(
@@ -33,16 +35,25 @@ class Transport:
     ) -> tuple[str, Any, int, Mapping[str, str]]:
         """Body, request, status and headers, as the library wants them. Blocks: to be called in a thread."""
         sent = {**(headers or {}), "x-api-key": xapikey}
-        where = self._base + url.removeprefix(_LIBRARYS_BASE)
+        where, until = self._base + url.removeprefix(_LIBRARYS_BASE), time.monotonic() + self._seconds
         try:
-            answer = self._http.request(method, where, json=json, headers=sent)
+            with self._http.stream(method, where, json=json, headers=sent) as answer:
+                body = b"".join(_within(until, answer))
         except (httpx.TransportError, httpx.InvalidURL, UnicodeEncodeError) as error:
             raise _failed(error) from None
-        return answer.text, json, answer.status_code, answer.headers
+        return body.decode("utf-8", "replace"), json, answer.status_code, answer.headers
 
     def close(self) -> None:
         """Let go of connections."""
         self._http.close()
+
+
+def _within(until: float, answer: httpx.Response) -> Iterator[bytes]:
+    """Its parts; who drips them one by one would otherwise keep the thread for ever."""
+    for part in answer.iter_bytes():
+        if time.monotonic() > until:
+            raise httpx.ReadTimeout("the answer takes too long")
+        yield part
 
 
 def _failed(error: Exception) -> CallFailed:

@@ -1,8 +1,12 @@
 """What each answer of Adyen comes to, and what is sent, over real HTTP."""
 
 import asyncio
+import contextlib
+import threading
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -239,3 +243,43 @@ async def test_nothing_can_be_read(gateway: AdyenGateway) -> None:
 def sandbox_address() -> Iterator[str]:
     with serving(SandboxConfig(echo=False)) as address:
         yield address
+
+
+async def test_an_answer_that_drips_in_is_none() -> None:
+    """Each byte comes in time, the whole never does; and no thread is left behind."""
+    with dripping() as address:
+        hasty = gateway_at(address, seconds=1)
+        result = await hasty.charge(order())
+        await hasty.close()
+    assert (result.outcome, result.reason) == (Outcome.UNKNOWN, "timeout")
+    for _ in range(50):
+        if not [thread for thread in threading.enumerate() if thread.name.startswith("adyen")]:
+            break
+        await asyncio.sleep(0.1)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("adyen")]
+
+
+@contextmanager
+def dripping() -> Iterator[str]:
+    """A server whose answer has no end."""
+    over = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                while not over.wait(0.1):
+                    self.wfile.write(b" ")
+                    self.wfile.flush()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    over.set()
+    server.shutdown()
+    server.server_close()
