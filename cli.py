@@ -106,7 +106,7 @@ def worker() -> None:
 
 @app.command()
 def trigger(
-    provider: Annotated[str, typer.Argument(help="Whose webhook: stripe.")],
+    provider: Annotated[str, typer.Argument(help="Whose webhook: stripe or adyen.")],
     decline_code: Annotated[str, typer.Option(help="Why the payment failed.")] = "insufficient_funds",
     invoice: Annotated[str | None, typer.Option(help="Id of the invoice; made up when left out.")] = None,
     amount: Annotated[int, typer.Option(min=1, help="Minor currency units.")] = 4900,
@@ -119,11 +119,11 @@ def trigger(
     from commands import console
     from commands.trigger import trigger as send
 
-    if provider != "stripe":
-        raise typer.BadParameter("only stripe can be triggered yet")
+    if provider not in ("stripe", "adyen"):
+        raise typer.BadParameter("only stripe and adyen can be triggered")
     fields = {"decline_code": decline_code, "amount": amount, "currency": currency.lower()}
     named = {"invoice_id": invoice} if invoice else {}
-    console.result(send(Settings(), data_dir, url, fields | named | {"script": outcome or []}))
+    console.result(send(Settings(), data_dir, url, provider, fields | named | {"script": outcome or []}))
 
 
 @app.command()

@@ -41,6 +41,11 @@ class Settings(BaseSettings):
     stripe_api_base: str = Field("", description="another base address than Stripe's own, e.g. the sandbox gateway")
     stripe_webhook_secrets: Secrets = Field((), description="endpoint secrets, comma separated, newest first")
 
+    adyen_api_key: SecretStr = Field(SecretStr(""), description="API key of a Checkout credential")
+    adyen_merchant_account: str = Field("", description="merchant account that is charged, and whose webhooks count")
+    adyen_hmac_keys: Secrets = Field((), description="HMAC keys of the webhooks (hex), comma separated, newest first")
+    adyen_api_base: str = Field("", description="base address of the Checkout API; empty: Adyen's test environment")
+
     policy_file: Path = Field(SHIPPED_POLICY, description="retry policies (TOML); empty: the shipped ones")
     shadow_policy_file: Path | None = Field(
         None, description="a policy whose plans are written beside the active one's and never charged; empty: none"
@@ -62,7 +67,7 @@ class Settings(BaseSettings):
         (), description="id:base64 AES-256 keys for Temporal payloads, comma separated, the first encrypts"
     )
 
-    @field_validator("stripe_webhook_secrets", "payload_encryption_keys", mode="before")
+    @field_validator("stripe_webhook_secrets", "adyen_hmac_keys", "payload_encryption_keys", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return _secret_list(value)
@@ -78,6 +83,8 @@ class Settings(BaseSettings):
     def _no_compressed_time_with_real_money(self) -> Self:
         if self.time_scale != 1 and "_live_" in self.stripe_api_key.get_secret_value():
             raise ValueError("TIME_SCALE is for tests and demos: it is refused with a live Stripe key")
+        if self.time_scale != 1 and self.adyen_api_key.get_secret_value() and "live" in self.adyen_api_base:
+            raise ValueError("TIME_SCALE is for tests and demos: it is refused with Adyen's live address")
         return self
 
     @cached_property

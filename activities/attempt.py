@@ -78,6 +78,8 @@ class Attempt:
     async def send(self, recovery: Recovery, *, repeated: bool = False) -> Charged:
         """Send the order in flight and commit the answer."""
         result = await self._sent(pay.in_flight(recovery))
+        if repeated and not self._gateway.can_read and pay.refused_unseen(result):
+            result = ChargeResult(outcome=Outcome.UNKNOWN, reason="repeat_refused")
         return await self._conclude(recovery, result, repeated=repeated)
 
     async def find_out(self, recovery: Recovery) -> Charged:
@@ -110,11 +112,18 @@ class Attempt:
             return ChargeResult(outcome=Outcome.NOT_CHARGED, reason="not_executed")
 
     def _repeatable(self, recovery: Recovery, order: ChargeOrder) -> bool:
-        """The repeat may be the one that charges: none after a cancel or dispute, where reading will settle it too."""
-        if recovery.ending and self._gateway.can_read:
-            return False
+        """The repeat may be the one that charges: none after a cancel, a dispute or a payment elsewhere."""
         honoured = self._gateway.idempotency
-        return honoured is not None and self._clock.now() - order.requested_at < honoured
+        return recovery.ending is None and honoured is not None and self._age(order) < honoured
+
+    def _hopeless(self, recovery: Recovery, order: ChargeOrder) -> bool:
+        """Whether neither a repeat nor a look will settle it any more; who has keys and can be read always will."""
+        if self._gateway.can_read and self._gateway.idempotency is not None:
+            return False
+        return self._age(order) >= pay.GIVEN_UP and not self._repeatable(recovery, order)
+
+    def _age(self, order: ChargeOrder) -> timedelta:
+        return self._clock.now() - order.requested_at
 
     async def _read_back(self, order: ChargeOrder) -> ChargeResult:
         if not self._gateway.can_read:
@@ -124,8 +133,12 @@ class Attempt:
     async def _conclude(
         self, recovery: Recovery, result: ChargeResult, *, repeated: bool = False, by_reading: bool = False
     ) -> Charged:
-        """Commit the result. A charge that stays unknown is written down once."""
-        event = pay.concluded(recovery, result, self._clock.now(), repeated=repeated, by_reading=by_reading)
-        if event:
-            self._written += await self._log.append(recovery, (event,), event.occurred_at)
+        """Commit the result. A charge that stays unknown is written down once, and handed over in the end."""
+        now = self._clock.now()
+        event = pay.concluded(recovery, result, now, repeated=repeated, by_reading=by_reading)
+        events: tuple[Event, ...] = (event,) if event else ()
+        if result.outcome is Outcome.UNKNOWN and self._hopeless(recovery, pay.in_flight(recovery)):
+            events += (pay.handed_over(recovery, now),)
+        if events:
+            self._written += await self._log.append(recovery, events, now)
         return self.so_far()

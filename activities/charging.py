@@ -41,7 +41,7 @@ class Charging:
         """Invoice, decline, card, customer and risk as the provider knows them now."""
         gateway = self._gateway(order.recovery)
         if not gateway.can_read:
-            return announced(order.recovery)
+            return pay.completed(announced(order.recovery), order.recovery)
         async with _calling():
             return pay.completed(await gateway.read_failure(order.recovery.invoice_id, None), order.recovery)
 

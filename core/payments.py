@@ -23,6 +23,8 @@ class EventKind(StrEnum):
     DISPUTE_OPENED = "dispute_opened"
     FRAUD_WARNING = "fraud_warning"
     RETRY_SCHEDULED = "retry_scheduled"
+    PROVIDER_STOPPED = "provider_stopped"
+    """The provider's own retries are over and the money is not there: from now on the failure is ours."""
     WAKE = "wake"
     """Something changed; only a fresh read of the invoice says what."""
     OTHER = "other"
@@ -53,6 +55,16 @@ class Failure(Value):
     """The provider's id of the failed charge, if there is one."""
 
 
+class Card(Value):
+    """What may be known of a card: no number, no name."""
+
+    fingerprint: str | None = None
+    network: str | None = None
+    last4: str | None = None
+    country: str | None = None
+    funding: str | None = None
+
+
 class ProviderEvent(Value):
     """One verified webhook, normalised. Which of the ids are known depends on the event."""
 
@@ -69,13 +81,20 @@ class ProviderEvent(Value):
     amount: int | None = None
     currency: str | None = None
     provider_attempt: int | None = None
-    """The provider's own count of tries of this invoice: with the invoice, the identity of one failure."""
+    """Orders the provider's tries of this invoice: its own count, or the second of the try where it doesn't count.
+
+    With the invoice it is the identity of one failure: what is not newer is no news.
+    """
     next_provider_attempt: datetime | None = None
     """When the provider itself will try again."""
     method_id: str | None = None
     method_version: str | None = None
     """Tells two updates of the same method apart; the same change seen twice has the same version."""
     failure: Failure | None = None
+    card: Card | None = None
+    """The card that was tried, where the event says; a provider that can't be read says it nowhere else."""
+    idempotency_key: str | None = None
+    """The key of our own charge that this event tells the end of, where the provider hands it back."""
     detail: str | None = None
     """A short reason code, e.g. the dispute's reason."""
 
@@ -109,16 +128,6 @@ class InvoiceView(Value):
     disputed: bool = False
     recurring_revenue: int | None = None
     """What it bills again and again, as minor units in 30 days; None where it doesn't say, or bills nothing so."""
-
-
-class Card(Value):
-    """What may be known of a card: no number, no name."""
-
-    fingerprint: str | None = None
-    network: str | None = None
-    last4: str | None = None
-    country: str | None = None
-    funding: str | None = None
 
 
 class Risk(Value):
@@ -163,6 +172,10 @@ class ChargeOrder(Value):
     currency: str
     method_id: str | None = None
     """Name this method in the pay call; None: the provider's default."""
+    customer_id: str | None = None
+    """Whose invoice it is, for a provider that must be told."""
+    last_method_id: str | None = None
+    """The method that failed last: what to charge where `method_id` is None and the provider knows no default."""
     charge_before: str | None = None
     """The invoice's latest charge before this attempt; a newer one is ours."""
     requested_at: datetime
@@ -185,5 +198,6 @@ class ChargeResult(Value):
     failure: Failure = Failure()
     card: Card = Card()
     charge_id: str | None = None
+    """The provider's name for what it executed; None where nothing was, or nobody knows."""
     reason: str | None = None
     """For UNKNOWN and NOT_CHARGED: why, as a short code such as timeout or http_500."""

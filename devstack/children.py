@@ -15,6 +15,8 @@ ROOT = Path(__file__).parent.parent
 CLI = (sys.executable, str(ROOT / "cli.py"))
 OWN_SERVER_DROPS = ("TEMPORAL_API_KEY", "TEMPORAL_PROFILE", "TEMPORAL_TLS")
 WORKER_GRACE_SECONDS = 40.0
+SANDBOX_ACCOUNT = "SandboxMerchant"
+"""The merchant account of the fake Adyen."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Options:
     queues: tuple[str, ...] = (
         "recovery:workflow",
         "recovery:activity",
+        "charges-adyen:activity",
         "charges-stripe:activity",
         "simulations:activity",
     )
@@ -89,6 +92,11 @@ def _sandbox_environment(settings: Settings, addresses: Addresses, known: DevSec
         "STRIPE_API_BASE": addresses.sandbox,
         "STRIPE_API_KEY": given or known.stripe_key,
         "STRIPE_WEBHOOK_SECRETS": ",".join(webhook_secrets(settings, known)),
+        # An Adyen key doesn't say whether it is live, so none but our own is sent to a sandbox.
+        "ADYEN_API_BASE": f"{addresses.sandbox}/adyen",
+        "ADYEN_API_KEY": known.adyen_key,
+        "ADYEN_MERCHANT_ACCOUNT": SANDBOX_ACCOUNT,
+        "ADYEN_HMAC_KEYS": ",".join(hmac_keys(settings, known)),
     }
 
 
@@ -98,12 +106,21 @@ def webhook_secrets(settings: Settings, known: DevSecrets) -> tuple[str, ...]:
     return given or (known.webhook_secret,)
 
 
-def sandbox(options: Options, data_dir: Path, addresses: Addresses, secret: str, env: Mapping[str, str]) -> Program:
-    """The fake gateway, with its state in the data directory."""
+def hmac_keys(settings: Settings, known: DevSecrets) -> tuple[str, ...]:
+    """The same for Adyen's webhooks."""
+    given = tuple(key.get_secret_value() for key in settings.adyen_hmac_keys)
+    return given or (known.adyen_hmac_key,)
+
+
+def sandbox(
+    options: Options, data_dir: Path, addresses: Addresses, secrets: Mapping[str, str], env: Mapping[str, str]
+) -> Program:
+    """The fake gateways, with their state in the data directory; `secrets` sign webhooks, by provider."""
     argv = (
         *options.commands.sandbox, "--port", addresses.sandbox.rpartition(":")[2],
         "--state", str(data_dir / "sandbox.db"),
-        "--webhook-url", f"{addresses.api}/webhooks/stripe", "--webhook-secret", secret,
+        "--webhook-url", f"{addresses.api}/webhooks/stripe", "--webhook-secret", secrets["stripe"],
+        "--adyen-webhook-url", f"{addresses.api}/webhooks/adyen", "--adyen-hmac-key", secrets["adyen"],
     )  # fmt: skip
     path = os.pathsep.join(filter(None, (str(ROOT), env.get("PYTHONPATH"))))
     return Program("sandbox", argv, data_dir / "logs" / "sandbox.log", {**env, "PYTHONPATH": path})

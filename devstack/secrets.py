@@ -3,7 +3,7 @@
 import json
 import os
 import secrets
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +19,8 @@ class DevSecrets:
     bootstrap_key: str
     stripe_key: str
     sandbox_port: int
+    adyen_key: str = field(default_factory=lambda: f"AQE_test_{secrets.token_hex(16)}")
+    adyen_hmac_key: str = field(default_factory=lambda: secrets.token_hex(32))
 
 
 def remembered(path: Path) -> DevSecrets:
@@ -26,9 +28,11 @@ def remembered(path: Path) -> DevSecrets:
     if not path.exists():
         return _kept(path, _fresh())
     try:
-        return DevSecrets(**json.loads(path.read_text()))
+        found = json.loads(path.read_text())
+        known = DevSecrets(**found)
     except (ValueError, TypeError) as error:
         raise DevstackError(f"{path} cannot be read ({error}): remove it to get new secrets") from error
+    return known if asdict(known) == found else _kept(path, known)  # a directory of an older release
 
 
 def with_free_port(path: Path, known: DevSecrets) -> DevSecrets:

@@ -160,10 +160,14 @@ class DevStack:
     def _start_services(self) -> None:
         """The API before the worker, so that the worker ends first and the API can still say so."""
         say("starting the services")
-        commands, secret = self.options.commands, children.webhook_secrets(self.settings, self.secrets)[0]
+        commands, given = self.options.commands, self.settings
+        signing = {
+            "stripe": children.webhook_secrets(given, self.secrets)[0],
+            "adyen": children.hmac_keys(given, self.secrets)[0],
+        }
         if self.options.sandbox:
             self.supervisor.start(
-                children.sandbox(self.options, self.data_dir, self.addresses, secret, self.environment)
+                children.sandbox(self.options, self.data_dir, self.addresses, signing, self.environment)
             )
         for name, argv in (("api", commands.api), ("worker", commands.worker)):
             self.supervisor.start(children.service(name, argv, self.data_dir, self.environment))
@@ -179,8 +183,11 @@ class DevStack:
 
     def _queues(self) -> tuple[str, ...]:
         """Charges of a provider are only polled for when it is switched on."""
-        on = self.options.sandbox or bool(self.settings.stripe_api_key.get_secret_value())
-        return tuple(queue for queue in self.options.queues if on or not queue.startswith("charges-stripe:"))
+        keys = {"stripe": self.settings.stripe_api_key, "adyen": self.settings.adyen_api_key}
+        off = [name for name, key in keys.items() if not self.options.sandbox and not key.get_secret_value()]
+        return tuple(
+            queue for queue in self.options.queues if not queue.startswith(tuple(f"charges-{n}:" for n in off))
+        )
 
     def is_ready(self) -> bool:
         """Whether every part runs, the sandbox listens and `/readyz` answers 200 now."""

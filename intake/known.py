@@ -10,7 +10,7 @@ from core.retry.recovery import Recovery
 from db.repositories import arrivals, event_log, inbox, recoveries
 from db.session import Database
 
-FAILURES: Final = frozenset({EventKind.PAYMENT_FAILED, EventKind.ACTION_REQUIRED})
+FAILURES: Final = frozenset({EventKind.PAYMENT_FAILED, EventKind.ACTION_REQUIRED, EventKind.PROVIDER_STOPPED})
 """What opens a recovery."""
 STARTING_FOR: Final = timedelta(days=1)
 """How long a stored failure without a log counts as a recovery that is about to start."""

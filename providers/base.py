@@ -34,7 +34,10 @@ class Gateway(Protocol):
     idempotency: timedelta | None
     """How long the provider honours an idempotency key; None: it has none and nothing is ever repeated."""
     can_read: bool
-    """Whether invoices can be read; where not, webhooks and repeats settle unknown charges."""
+    """Whether invoices can be read; where not, webhooks and repeats settle unknown charges.
+
+    Without it `read_invoice`, `read_failure` and `settle` are never called.
+    """
 
     async def read_invoice(self, invoice_id: str) -> InvoiceView:
         """The invoice as it is now; status MISSING where the provider knows none. Raises ProviderUnavailable."""
@@ -55,7 +58,8 @@ class Gateway(Protocol):
     async def charge(self, order: ChargeOrder) -> ChargeResult:
         """Send this order, or send it again, with its key and its parameters.
 
-        A decline is a result; so is UNKNOWN: time-out, 5xx or a connection lost after sending.
+        A decline is a result; so is UNKNOWN: time-out, 5xx or a connection lost after sending. What was refused before
+        anything was executed carries no `charge_id`: met by a repeat, it tells nothing of the first time.
         Raises ProviderUnavailable where the provider surely did not execute it (429, connection refused).
         """
 

@@ -26,19 +26,31 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m sandbox", description="A fake Stripe for development and tests.")
+    parser = argparse.ArgumentParser(
+        prog="python -m sandbox", description="Fake payment providers for development and tests."
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
     parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 takes a free one (default)")
     parser.add_argument("--state", type=Path, help="file that keeps everything; left out: memory only")
     parser.add_argument("--webhook-url", default="", help="where events are posted; left out: nowhere")
     parser.add_argument("--webhook-secret", default="", help="endpoint secret that signs them")
+    parser.add_argument("--adyen-webhook-url", default="", help="where the fake Adyen's webhooks are posted")
+    parser.add_argument("--adyen-hmac-key", default="", help="hexadecimal key that signs them")
     parser.add_argument("--shape", type=Shape, default=Shape.BASIL, choices=list(Shape), help="invoice shape of events")
     parser.add_argument("--no-echo", action="store_true", help="pay calls send no events of their own")
     return parser
 
 
 def _config(given: argparse.Namespace) -> SandboxConfig:
-    return SandboxConfig(given.state, given.webhook_url, given.webhook_secret, given.shape, not given.no_echo)
+    return SandboxConfig(
+        state=given.state,
+        webhook_url=given.webhook_url,
+        webhook_secret=given.webhook_secret,
+        adyen_webhook_url=given.adyen_webhook_url,
+        adyen_hmac_key=given.adyen_hmac_key,
+        shape=given.shape,
+        echo=not given.no_echo,
+    )
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -26,6 +26,11 @@ AT_ONCE = Delivery()
 class SandboxClient:
     """Talks to one running sandbox; close it, or use it as an async context manager."""
 
+    prefix = ""
+    """Of the control routes of another provider than Stripe."""
+    pay_path = "/pay"
+    """How the path of a pay call ends."""
+
     def __init__(self, base_url: str, http: httpx.AsyncClient | None = None) -> None:
         self._http = http or httpx.AsyncClient(base_url=base_url, timeout=120, trust_env=False)
 
@@ -151,7 +156,7 @@ class SandboxClient:
 
     async def pay_calls(self, invoice: str) -> list[LogEntry]:
         """The pay calls of an invoice in order, replays included."""
-        return [entry for entry in await self.log(invoice, method="POST") if entry.path.endswith("/pay")]
+        return [entry for entry in await self.log(invoice, method="POST") if entry.path.endswith(self.pay_path)]
 
     async def ledger(self, invoice: str | None = None) -> list[LedgerEntry]:
         """Successful charges in order, all or those of one invoice."""
@@ -184,7 +189,7 @@ class SandboxClient:
     async def _call(
         self, method: str, path: str, body: Document | None = None, params: dict[str, str] | None = None
     ) -> Any:
-        answer = await self._http.request(method, f"/_control/{path}", json=body, params=params)
+        answer = await self._http.request(method, f"/_control/{self.prefix}{path}", json=body, params=params)
         if answer.is_error:
             raise SandboxError(f"{method} {path}: {answer.status_code} {answer.text}")
         return answer.json()

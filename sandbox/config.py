@@ -17,6 +17,8 @@ class SandboxConfig:
     state: Path | None = None
     webhook_url: str = ""
     webhook_secret: str = ""
+    adyen_webhook_url: str = ""
+    adyen_hmac_key: str = ""
     shape: Shape = Shape.BASIL
     echo: bool = True
     retry_delays: tuple[float, ...] = (0.2, 0.5, 1.0, 2.0, 4.0)

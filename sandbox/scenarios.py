@@ -57,9 +57,14 @@ def _script(spec: FailedInvoice) -> Script:
 def script(world: World, invoice_id: str, wanted: Script) -> Document:
     """Change what the next pay calls do; an outcome that isn't understood is refused at once."""
     world.need("invoice", invoice_id)
+    return set_script(world, invoice_id, wanted)
+
+
+def set_script(world: World, name: str, wanted: Script) -> Document:
+    """The same for whatever has a script of that name."""
     for text in (*(wanted.outcomes or ()), *([wanted.default] if wanted.default else [])):
         parse(text)
-    control = world.control(invoice_id)
+    control = world.control(name)
     if wanted.outcomes is not None:
         control["script"] = (control["script"] if wanted.append else []) + list(wanted.outcomes)
     changed = wanted.model_dump(exclude_none=True, exclude={"outcomes", "append"}, mode="json")

@@ -1,37 +1,21 @@
-"""Signs webhooks and posts them, again and again for a while when nobody takes them."""
+"""Stripe's webhooks: the envelope around recorded events, and the signature in a header."""
 
-import asyncio
 import json
-import time
 from collections.abc import Callable, Sequence
-from typing import Any
-
-import httpx
 
 from sandbox.config import SandboxConfig
+from sandbox.courier import Courier, Letter
 from sandbox.events import envelope
 from sandbox.models import Delivered, Delivery, Document
 from sandbox.signing import sign
 
 
-class Webhooks:
-    """One HTTP client for all deliveries; background ones end with the sandbox."""
+class Webhooks(Courier):
+    """Sends what the sandbox's Stripe records."""
 
     def __init__(self, config: SandboxConfig, taken: Callable[[str], None]) -> None:
+        super().__init__(config, Letter(_seal, _name), config.webhook_url, config.webhook_secret)
         self._taken = taken
-        self._config = config
-        self.url = config.webhook_url
-        self.secret = config.webhook_secret
-        self._tasks: set[asyncio.Task[list[Delivered]]] = set()
-        self._client: httpx.AsyncClient | None = None
-
-    async def close(self) -> None:
-        """Stop what is still on its way."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._client:
-            await self._client.aclose()
 
     async def send(self, events: Sequence[Document], delivery: Delivery) -> list[Delivered]:
         """Send recorded events: now and wait, or in the background (then the list is empty)."""
@@ -39,57 +23,14 @@ class Webhooks:
         bodies = [json.dumps(envelope(event, shape)).encode() for event in events]
         return await self.send_bodies(bodies, delivery)
 
-    async def send_bodies(self, bodies: Sequence[bytes], delivery: Delivery) -> list[Delivered]:
-        """Sign and send payloads as they are, without looking inside."""
-        if not (delivery.url or self.url) or not bodies:
-            return []
-        task = asyncio.create_task(self._deliver_all(bodies, delivery))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return await asyncio.shield(task) if delivery.wait else []
+    def taken(self, event_id: str) -> None:
+        """It is no longer pending."""
+        self._taken(event_id)
 
-    async def idle(self) -> None:
-        """Wait until no delivery is on its way."""
-        while self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _deliver_all(self, bodies: Sequence[bytes], delivery: Delivery) -> list[Delivered]:
-        await asyncio.sleep(delivery.delay)
-        ordered = list(reversed(bodies)) if delivery.reverse else list(bodies)
-        gate = asyncio.Semaphore(delivery.concurrency)
-        jobs = [self._guarded(gate, body, delivery) for body in ordered for _ in range(delivery.copies)]
-        return list(await asyncio.gather(*jobs))
-
-    async def _guarded(self, gate: asyncio.Semaphore, body: bytes, delivery: Delivery) -> Delivered:
-        async with gate:
-            return await self._deliver(body, delivery)
-
-    async def _deliver(self, body: bytes, delivery: Delivery) -> Delivered:
-        result = await self._post(body, delivery, 1)
-        for tries, pause in enumerate(self._config.retry_delays if delivery.retry else (), start=2):
-            if result.status is not None and 200 <= result.status < 300:
-                break
-            await asyncio.sleep(pause)
-            result = await self._post(body, delivery, tries)
-        if result.status is not None and 200 <= result.status < 300:
-            self._taken(result.event)
-        return result
-
-    async def _post(self, body: bytes, delivery: Delivery, tries: int) -> Delivered:
-        """One try, signed with the time of the try (and not of the sandbox's clock: receivers check it)."""
-        signature = sign(body, delivery.secret or self.secret, int(time.time()) + delivery.skew)
-        headers = {"Content-Type": "application/json; charset=utf-8", "Stripe-Signature": signature}
-        self._client = self._client or self._new_client()
-        name = _name(body)
-        try:
-            answer = await self._client.post(delivery.url or self.url, content=body, headers=headers)
-        except httpx.HTTPError as error:
-            return Delivered(**name, error=f"{type(error).__name__}: {error}", tries=tries)
-        return Delivered(**name, status=answer.status_code, body=_body(answer), tries=tries)
-
-    def _new_client(self) -> httpx.AsyncClient:
-        limits = httpx.Limits(max_connections=200)
-        return httpx.AsyncClient(timeout=self._config.webhook_timeout, limits=limits, trust_env=False)
+def _seal(payload: bytes, secret: str, moment: int) -> tuple[bytes, dict[str, str]]:
+    signature = sign(payload, secret, moment)
+    return payload, {"Content-Type": "application/json; charset=utf-8", "Stripe-Signature": signature}
 
 
 def _name(body: bytes) -> dict[str, str]:
@@ -98,10 +39,3 @@ def _name(body: bytes) -> dict[str, str]:
         return {"event": str(event["id"]), "type": str(event["type"])}
     except (ValueError, LookupError, TypeError):
         return {"event": "", "type": ""}
-
-
-def _body(answer: httpx.Response) -> Any:
-    try:
-        return answer.json()
-    except ValueError:
-        return answer.text

@@ -366,4 +366,7 @@ class PaymentRecovery:
 
 
 def _opens(word: ProviderEvent | Wish) -> bool:
-    return isinstance(word, ProviderEvent) and word.kind in {EventKind.PAYMENT_FAILED, EventKind.ACTION_REQUIRED}
+    return isinstance(word, ProviderEvent) and word.kind in _OPENERS
+
+
+_OPENERS = frozenset({EventKind.PAYMENT_FAILED, EventKind.ACTION_REQUIRED, EventKind.PROVIDER_STOPPED})

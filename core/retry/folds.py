@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from core.classifier.taxonomy import Category, Cause
 from core.events import EventType, Record, State, Trigger, moment
-from core.payments import ChargeOrder, Failure, Outcome
+from core.payments import Card, ChargeOrder, Failure, Outcome
 from core.retry.recovery import Ending, Recovery
 
 
@@ -28,6 +28,8 @@ def _payment_failed(recovery: Recovery, record: Record) -> Recovery:
         provider_attempt=data.get("provider_attempt") or recovery.provider_attempt,
         failed_at=max(recovery.failed_at or record.occurred_at, record.occurred_at),
         failure=Failure.model_validate(data.get("failure") or {}),
+        card=Card.model_validate(data.get("card") or {}),
+        next_provider_attempt=moment(data.get("next_provider_attempt")),
         next_attempt_at=None,
         unread=True,
         undecided=True,
@@ -130,6 +132,8 @@ def _requested(recovery: Recovery, record: Record) -> Recovery:
         amount=data["amount"],
         currency=data["currency"],
         method_id=data.get("method_id"),
+        customer_id=data.get("customer_id"),
+        last_method_id=data.get("last_method_id"),
         charge_before=data.get("charge_before"),
         requested_at=record.occurred_at,
     )
@@ -153,7 +157,7 @@ def _landed(recovery: Recovery, record: Record) -> Recovery:
     """No charge is in flight any more."""
     charge_id = record.data.get("charge_id")
     made = (*recovery.charge_ids, charge_id) if charge_id else recovery.charge_ids
-    return recovery.having(
+    return _having_seen(recovery, record.data).having(
         in_flight=None,
         in_flight_trigger=None,
         unsettled=False,
@@ -170,7 +174,13 @@ def _declined(recovery: Recovery, record: Record) -> Recovery:
     """The attempt's moment is what the next delay counts from."""
     failure = Failure.model_validate(record.data.get("failure") or {})
     failed_at = recovery.in_flight.requested_at if recovery.in_flight else record.occurred_at
-    return _landed(recovery, record).having(failure=failure, failed_at=failed_at, undecided=True)
+    return _landed(recovery, record).having(
+        failure=failure,
+        card=Card.model_validate(record.data.get("card") or recovery.card),
+        next_provider_attempt=moment(record.data.get("next_provider_attempt")) or recovery.next_provider_attempt,
+        failed_at=failed_at,
+        undecided=True,
+    )
 
 
 def _unknown(recovery: Recovery, _: Record) -> Recovery:

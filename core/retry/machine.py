@@ -61,10 +61,12 @@ def next_step(recovery: Recovery, now: datetime) -> Step:
     """What to do at this moment. The order of these lines is the product."""
     if recovery.stage.final:
         return Done()
-    if recovery.in_flight:
+    if recovery.in_flight and recovery.stage is not State.IN_REVIEW:
         return Settle()
     if recovery.ending:
         return Close(state=recovery.ending.state, reason=recovery.ending.reason)
+    if recovery.in_flight:
+        return _in_review(recovery, now)  # nobody could find out; only a person or the provider can say
     if recovery.unread:
         return Read()
     if recovery.undecided:

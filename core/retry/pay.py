@@ -24,6 +24,8 @@ from core.retry.recovery import Recovery
 MARGIN: Final = timedelta(hours=1)
 """How long after the provider's own retry we look again."""
 MISSING_REVIEW: Final = timedelta(days=7)
+GIVEN_UP: Final = timedelta(hours=24)
+"""After this, a charge that can't be sent again and was not found is a person's matter (money law 5)."""
 
 
 def in_flight(recovery: Recovery) -> ChargeOrder:
@@ -58,6 +60,8 @@ def _requested(
         "amount": invoice.amount_due or recovery.amount,
         "currency": invoice.currency or recovery.currency,
         "method_id": method_id,
+        "customer_id": recovery.customer_id,
+        "last_method_id": recovery.failure.method_id,
         "charge_before": invoice.latest_charge_id,
     }
     return Event(type=EventType.CHARGE_REQUESTED, occurred_at=now, attempt=attempt, data=data)
@@ -88,6 +92,24 @@ def _missing(now: datetime) -> Event:
         "why": "the provider knows no such invoice under this account",
     }
     return Event(type=EventType.RETRY_SKIPPED, occurred_at=now, data=data)
+
+
+def refused_unseen(result: ChargeResult) -> bool:
+    """Whether a no came before anything was executed: said to a repeat, it tells nothing of the first time."""
+    return result.outcome in {Outcome.DECLINED, Outcome.NOT_CHARGED} and result.charge_id is None
+
+
+def handed_over(recovery: Recovery, now: datetime) -> Event:
+    """To a person: what became of the charge in flight can't be found out any more."""
+    until = stamp(now + MISSING_REVIEW)
+    data = {
+        "reason": "charge_unknown",
+        "action": "review",
+        "until": until,
+        "customer_until": until,
+        "why": "nobody can find out whether the last charge succeeded: look it up at the provider",
+    }
+    return Event(type=EventType.RETRY_SKIPPED, occurred_at=now, attempt=in_flight(recovery).attempt, data=data)
 
 
 def concluded(

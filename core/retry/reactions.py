@@ -8,7 +8,7 @@ from core.classifier.taxonomy import Category
 from core.contracts import Action, Command
 from core.errors import Refused
 from core.events import Event, EventType, Record, State, stamp
-from core.payments import EventKind, FailureFacts, InvoiceStatus, InvoiceView, ProviderEvent
+from core.payments import EventKind, FailureFacts, InvoiceStatus, InvoiceView, Outcome, ProviderEvent
 from core.retry.recovery import Recovery
 
 ECHO: Final = timedelta(seconds=2)
@@ -18,6 +18,7 @@ ECHO: Final = timedelta(seconds=2)
 def opening(event: ProviderEvent) -> Event:
     """The first row of a recovery, or the row of a later failure that the provider announced."""
     failure = event.failure.model_dump(exclude_none=True) if event.failure else {}
+    card = {"card": event.card.model_dump(exclude_none=True)} if event.card else {}
     return Event(
         type=EventType.PAYMENT_FAILED,
         occurred_at=event.occurred_at,
@@ -30,7 +31,8 @@ def opening(event: ProviderEvent) -> Event:
             "subscription_id": event.subscription_id,
             "next_provider_attempt": stamp(event.next_provider_attempt) if event.next_provider_attempt else None,
             "failure": failure,
-        },
+        }
+        | card,
     )
 
 
@@ -40,8 +42,48 @@ def react(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
         return ()
     if recovery.stage.final:
         return () if _says_nothing_new(recovery, event) else (late(event),)
+    if (told := _of_our_charge(recovery, event)) is not None:
+        return told
     reaction = _REACTIONS.get(event.kind)
     return reaction(recovery, event) if reaction else ()
+
+
+_ENDS: Final = {
+    EventKind.PAYMENT_FAILED: Outcome.DECLINED,
+    EventKind.ACTION_REQUIRED: Outcome.DECLINED,
+    EventKind.INVOICE_PAID: Outcome.SUCCEEDED,
+}
+"""What an event that carries the key of a charge of ours says of it."""
+
+
+def _of_our_charge(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...] | None:
+    """The end of the charge in flight, in the provider's own words; None for an event that is about something else.
+
+    A decline of an older charge is known. Money is never: that of a charge which counted as failed is still money.
+    """
+    outcome, order = _ENDS.get(event.kind), recovery.in_flight
+    if event.idempotency_key is None or outcome is None:
+        return None
+    if order is None or event.idempotency_key != order.idempotency_key:
+        return None if outcome is Outcome.SUCCEEDED else _taken_over(recovery, event)
+    data = _named(event) | {
+        "outcome": outcome.value,
+        "evidence": "webhook",
+        "charge_id": event.payment_id,
+        "failure": event.failure.model_dump(exclude_none=True) if event.failure else None,
+        "card": event.card.model_dump(exclude_none=True) if event.card else None,
+        "next_provider_attempt": stamp(event.next_provider_attempt) if event.next_provider_attempt else None,
+    }
+    known = {key: value for key, value in data.items() if value is not None}
+    at = max(event.occurred_at, order.requested_at)
+    return (Event(type=EventType.CHARGE_RECONCILED, occurred_at=at, attempt=order.attempt, data=known),)
+
+
+def _taken_over(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
+    """News in the decline of a charge that is over: the provider will try again by itself, where we meant to."""
+    at = event.next_provider_attempt
+    news = at and at > (recovery.next_provider_attempt or event.occurred_at) and not _known(recovery, event)
+    return (opening(event),) if news else ()
 
 
 def _says_nothing_new(recovery: Recovery, event: ProviderEvent) -> bool:
@@ -84,12 +126,20 @@ def _known(recovery: Recovery, event: ProviderEvent) -> bool:
 
 def _echo(recovery: Recovery, event: ProviderEvent) -> bool:
     """Whether a provider tells us about our own failed charge."""
+    if event.idempotency_key:
+        return True
     charge_id = event.failure.charge_id if event.failure else None
     if charge_id and charge_id in recovery.charge_ids:
         return True
     if recovery.last_charge_from is None or event.occurred_at < recovery.last_charge_from - ECHO:
         return False
     return recovery.last_charge_to is None or event.occurred_at <= recovery.last_charge_to + ECHO
+
+
+def _stopped(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
+    """Plan anew from here, with what is known of the failure where this event doesn't say it again."""
+    known = {"failure": event.failure or recovery.failure, "card": event.card or recovery.card}
+    return (opening(event.model_copy(update=known | {"next_provider_attempt": None})),)
 
 
 def _paid(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
@@ -133,6 +183,7 @@ def _disputed_as(kind: str) -> Callable[[Recovery, ProviderEvent], tuple[Event, 
 _REACTIONS: Final[Mapping[EventKind, Callable[[Recovery, ProviderEvent], tuple[Event, ...]]]] = {
     EventKind.PAYMENT_FAILED: _failed,
     EventKind.ACTION_REQUIRED: _failed,
+    EventKind.PROVIDER_STOPPED: _stopped,
     EventKind.INVOICE_PAID: _paid,
     EventKind.INVOICE_VOIDED: _closed_as(_CLOSINGS[EventKind.INVOICE_VOIDED]),
     EventKind.INVOICE_UNCOLLECTIBLE: _closed_as(_CLOSINGS[EventKind.INVOICE_UNCOLLECTIBLE]),
@@ -152,8 +203,9 @@ def announced(recovery: Recovery) -> FailureFacts:
         currency=recovery.currency,
         customer_id=recovery.customer_id,
         subscription_id=recovery.subscription_id,
+        next_provider_attempt=recovery.next_provider_attempt,
     )
-    return FailureFacts(invoice=invoice, failure=recovery.failure, missing=("provider",))
+    return FailureFacts(invoice=invoice, failure=recovery.failure, card=recovery.card, missing=("provider",))
 
 
 def observe(invoice: InvoiceView, now: datetime) -> tuple[Event, ...]:
@@ -172,7 +224,16 @@ def obey(recovery: Recovery, command: Command, now: datetime) -> tuple[Event, ..
     """The event of an operator's wish; none where things are so already. Raises Refused with the reason."""
     refuse(recovery, command)
     idle = {Action.PAUSE: recovery.paused, Action.RESUME: not recovery.paused}
-    return () if idle.get(command.action) else (commanded(command, now),)
+    return () if idle.get(command.action) else (commanded(command, now), *_found_out(recovery, command, now))
+
+
+def _found_out(recovery: Recovery, command: Command, now: datetime) -> tuple[Event, ...]:
+    """A charge that nobody could settle: whoever approves says that it never happened."""
+    if recovery.in_flight is None or command.action is not Action.REVIEW or command.decision != "approve":
+        return ()
+    data = {"outcome": Outcome.NOT_CHARGED.value, "evidence": "operator", "reason": "reviewed"}
+    attempt = recovery.in_flight.attempt
+    return (Event(type=EventType.CHARGE_RECONCILED, occurred_at=now, attempt=attempt, data=data),)
 
 
 def commanded(command: Command, now: datetime, refused: str | None = None) -> Event:

@@ -7,7 +7,7 @@ from core.base import Value
 from core.classifier.taxonomy import Category, Cause
 from core.events import State, Trigger
 from core.ids import recovery_id
-from core.payments import ChargeOrder, Failure
+from core.payments import Card, ChargeOrder, Failure
 
 
 class Ending(Value):
@@ -44,6 +44,10 @@ class Recovery(Value):
     failed_at: datetime | None = None
     """The newest failure: where the next delay counts from."""
     failure: Failure = Failure()
+    card: Card = Card()
+    """The card behind it, as far as the provider's own words go."""
+    next_provider_attempt: datetime | None = None
+    """When the provider itself will try again, as it last said."""
     unread: bool = False
     """The provider announced a failure that we haven't read yet."""
     undecided: bool = False

@@ -14,8 +14,8 @@ from urllib.parse import quote
 import stripe
 
 from core.errors import ProviderUnavailable
+from providers.fields import Fields
 from providers.stripe.config import StripeConfig
-from providers.stripe.fields import Fields
 from providers.stripe.transport import CallFailed, Transport
 
 STRIPE_VERSION: Final = "2026-10-28.endive"

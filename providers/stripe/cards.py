@@ -3,9 +3,9 @@
 from typing import Final
 
 from core.payments import Card
+from providers.fields import Fields
 from providers.stripe.api import StripeApi, path
 from providers.stripe.failures import card_of_method
-from providers.stripe.fields import Fields
 from providers.stripe.reading import optional
 
 EXPANDED: Final = (

@@ -8,11 +8,11 @@ from datetime import datetime
 
 from core.errors import ProviderUnavailable
 from core.payments import ChargeOrder, ChargeResult, Failure, Outcome
+from providers.fields import Fields, Unfit
+from providers.results import declined, not_charged, succeeded, unknown
 from providers.stripe import failures
 from providers.stripe.api import Answer, StripeApi, path, unavailable
-from providers.stripe.fields import Fields, Unfit
 from providers.stripe.reading import Payment, checked, find_link, optional, read_invoice, read_payment
-from providers.stripe.results import declined, not_charged, succeeded, unknown
 from providers.stripe.settling import decline_of, is_fresh, settled
 from providers.stripe.transport import CallFailed
 

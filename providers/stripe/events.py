@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from core.payments import EventKind
+from providers.fields import Fields, Unfit
 from providers.stripe import takers
-from providers.stripe.fields import Fields, Unfit
 from providers.stripe.takers import Taken
 
 

@@ -3,9 +3,9 @@
 import asyncio
 
 from core.payments import Card, CustomerView, FailureFacts, ProviderEvent
+from providers.fields import Fields
 from providers.stripe import failures
 from providers.stripe.api import StripeApi, path
-from providers.stripe.fields import Fields
 from providers.stripe.invoices import Link
 from providers.stripe.reading import (
     Payment,

@@ -3,7 +3,7 @@
 from typing import Final
 
 from core.payments import Card, Failure, Risk
-from providers.stripe.fields import Fields
+from providers.fields import Fields
 
 AUTHENTICATION_REQUIRED: Final = "authentication_required"
 _ASKS_FOR_AUTHENTICATION: Final = frozenset(

@@ -7,11 +7,11 @@ from typing import TypeVar
 
 from core.errors import ProviderUnavailable
 from core.payments import Card, ChargeOrder, ChargeResult, FailureFacts, InvoiceView, ProviderEvent
+from providers.fields import Unfit
+from providers.results import unknown
 from providers.stripe import cards, charging, facts, owners, reading
 from providers.stripe.api import CALL_SECONDS, StripeApi
 from providers.stripe.config import StripeConfig
-from providers.stripe.fields import Unfit
-from providers.stripe.results import unknown
 from providers.stripe.settling import settled
 
 T = TypeVar("T")

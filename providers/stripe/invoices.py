@@ -6,7 +6,7 @@ Source: docs.stripe.com/changelog/basil/2025-03-31/add-support-for-multiple-part
 from dataclasses import dataclass
 from typing import Final
 
-from providers.stripe.fields import Fields
+from providers.fields import Fields
 
 
 @dataclass(frozen=True)

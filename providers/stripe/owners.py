@@ -3,8 +3,8 @@
 import asyncio
 
 from core.payments import ProviderEvent
+from providers.fields import Fields
 from providers.stripe.api import StripeApi, path
-from providers.stripe.fields import Fields
 
 _CHARGES = ("ch_", "py_")
 

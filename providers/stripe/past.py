@@ -16,10 +16,10 @@ from core.events import Trigger
 from core.past import PastAttempt, PastEnd, PastInvoice
 from core.payments import Outcome
 from core.segmentation.segment import CustomerProfile
+from providers.fields import Fields
 from providers.stripe.api import Answer, StripeApi, path
 from providers.stripe.config import StripeConfig
 from providers.stripe.failures import card_of_charge, of_charge, risk_of
-from providers.stripe.fields import Fields
 from providers.stripe.invoices import recurring
 
 PAGE: Final = 100

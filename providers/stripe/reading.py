@@ -6,8 +6,8 @@ from typing import Final
 
 from core.errors import ProviderUnavailable
 from core.payments import InvoiceStatus, InvoiceView
+from providers.fields import Fields, Unfit
 from providers.stripe.api import Answer, StripeApi, path
-from providers.stripe.fields import Fields, Unfit
 from providers.stripe.invoices import Link, link_in, link_of, payments_left_out, recurring, remaining, subscription_of
 
 _EMPTY: Final = Fields({})

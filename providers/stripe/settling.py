@@ -4,10 +4,10 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from core.payments import ChargeOrder, ChargeResult
+from providers.fields import Fields
+from providers.results import declined, not_charged, succeeded, unknown
 from providers.stripe import failures
-from providers.stripe.fields import Fields
 from providers.stripe.reading import Payment
-from providers.stripe.results import declined, not_charged, succeeded, unknown
 
 CLOCK_SKEW: Final = timedelta(seconds=5)
 """How far Stripe's clock, which counts whole seconds, may be behind ours."""

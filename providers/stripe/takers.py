@@ -6,8 +6,8 @@ A reader may set `kind` and `detail` where the event's type alone doesn't tell. 
 from typing import Any, Final, TypeAlias
 
 from core.payments import EventKind, Failure
+from providers.fields import Fields
 from providers.stripe import failures
-from providers.stripe.fields import Fields
 from providers.stripe.invoices import link_of, remaining, subscription_of
 
 Taken: TypeAlias = dict[str, Any]

@@ -7,10 +7,10 @@ from typing import Any, Final, NoReturn
 
 from core.errors import InvalidInput
 from core.payments import EventKind, ProviderEvent
+from providers.fields import Fields, Unfit
 from providers.stripe import signature
 from providers.stripe.config import StripeConfig
 from providers.stripe.events import meaning
-from providers.stripe.fields import Fields, Unfit
 
 NAME: Final = "stripe"
 _UNDATED: Final = datetime.fromtimestamp(0, UTC)

@@ -188,6 +188,68 @@ async def test_nothing_is_repeated_that_something_speaks_against_by_now(bench: B
     assert len(bench.gateway.orders) == 1, "the repeat may be the one that charges"
 
 
+DAY, SOON = 24 * HOUR, timedelta(minutes=1)
+HANDED = [
+    # can read, keys, age of the order, whether a person must look
+    (True, 23 * HOUR, 60 * DAY, False),
+    (True, None, 23 * HOUR, False),
+    (True, None, DAY + SOON, True),
+    (False, 7 * DAY, 6 * DAY, False),
+    (False, 7 * DAY, 7 * DAY + SOON, True),
+    (False, None, DAY + SOON, True),
+]
+
+
+@pytest.mark.parametrize(("readable", "honoured", "age", "handed"), HANDED)
+async def test_what_can_be_found_out_no_more_is_handed_to_a_person(
+    bench: Bench, readable: bool, honoured: timedelta | None, age: timedelta, handed: bool
+) -> None:
+    bench.gateway.can_read, bench.gateway.idempotency, bench.gateway.script = readable, honoured, [UNKNOWN]
+    await bench.charge()
+    sent = len(bench.gateway.orders)
+    await bench.settle(age)
+    assert (bench.recovery.state is State.IN_REVIEW) is handed
+    assert len(bench.gateway.orders) == sent + (not readable and not handed), "only a key that is honoured is repeated"
+    if handed:
+        assert bench.told == ["charge.requested", "charge.unknown", "retry.skipped"]
+        assert bench.recovery.in_flight
+
+
+async def test_after_an_ending_it_is_a_day_until_it_ends_unanswered(bench: Bench) -> None:
+    bench.gateway.can_read, bench.gateway.idempotency, bench.gateway.script = False, 7 * DAY, [UNKNOWN]
+    await bench.charge()
+    bench.write(*react(bench.recovery, an_event(EventKind.DISPUTE_OPENED)))
+    await bench.settle(23 * HOUR)
+    assert bench.recovery.state is State.CHARGING
+    await bench.settle(HOUR + SOON)
+    assert (len(bench.gateway.orders), bench.recovery.state) == (1, State.BLOCKED)
+
+
+@pytest.mark.parametrize("result", [declined("authentication_error"), ChargeResult(outcome=Outcome.NOT_CHARGED)])
+async def test_a_repeat_that_was_refused_before_anything_happened_is_no_answer(
+    bench: Bench, result: ChargeResult
+) -> None:
+    bench.gateway.can_read, bench.gateway.script = False, [UNKNOWN]
+    await bench.charge()
+    bench.gateway.answers["pri-stripe-in_1-1"] = result
+    await bench.settle()
+    assert bench.told == ["charge.requested", "charge.unknown"]
+    bench.gateway.answers["pri-stripe-in_1-1"] = result.model_copy(update={"charge_id": "ch_1"})
+    await bench.settle()
+    assert bench.told[-1] == "charge.reconciled"
+
+
+async def test_the_last_known_state_stands_for_a_read_that_is_not_possible(bench: Bench) -> None:
+    told = an_event(EventKind.PAYMENT_FAILED, event_id="evt_2", provider_attempt=2, occurred_at=bench.now)
+    bench.write(*react(bench.recovery, told.model_copy(update={"next_provider_attempt": bench.now + 48 * DAY})))
+    bench.gateway.can_read = False
+    bench.story.recovery = bench.recovery
+    bench.story.records = list(bench.log.rows[bench.recovery.recovery_id])
+    await bench.charge()
+    assert bench.told == ["retry.skipped"]
+    assert bench.gateway.orders == []
+
+
 # --- away --------------------------------------------------------------------------------------------------
 
 

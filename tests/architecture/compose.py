@@ -16,10 +16,12 @@ SETTINGS: Final = {name.upper() for name in Settings.model_fields}
 NOT_FOR_CONTAINERS: Final = {"TEMPORAL_TEST_SERVER", "POLICY_FILE", "SHADOW_POLICY_FILE", "DATABASE_OWNER_URL"}
 """For the tests; paths that need a mount; for the migration alone."""
 EVERYWHERE: Final = {"DATABASE_URL", "TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE"}
+STRIPE: Final = {"STRIPE_API_KEY", "STRIPE_API_BASE"}
+ADYEN: Final = {"ADYEN_API_KEY", "ADYEN_MERCHANT_ACCOUNT", "ADYEN_API_BASE"}
 NEEDED: Final = {
     "migrate": EVERYWHERE | {"DATABASE_OWNER_URL"},
-    "api": EVERYWHERE | {"API_HOST", "API_PORT", "STRIPE_API_KEY", "STRIPE_API_BASE", "STRIPE_WEBHOOK_SECRETS"},
-    "worker": EVERYWHERE | {"METRICS_PORT", "STRIPE_API_KEY", "STRIPE_API_BASE"},
+    "api": EVERYWHERE | STRIPE | ADYEN | {"API_HOST", "API_PORT", "STRIPE_WEBHOOK_SECRETS", "ADYEN_HMAC_KEYS"},
+    "worker": EVERYWHERE | STRIPE | ADYEN | {"METRICS_PORT"},
 }
 """What each command of ours can't do its work without."""
 THEIRS: Final = {

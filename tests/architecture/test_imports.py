@@ -62,9 +62,10 @@ def test_temporals_two_sides_stay_in_their_rooms(module: str, room: str) -> None
     assert {source.room(path) for path in source.files() if source.imports(path, module)} == {room}
 
 
-def test_the_stripe_library_stays_with_its_provider() -> None:
-    users = {str(path.relative_to(ROOT).parent) for path in source.files() if source.imports(path, "stripe")}
-    assert users == {"providers/stripe"}
+@pytest.mark.parametrize(("library", "room"), [("stripe", "providers/stripe"), ("Adyen", "providers/adyen")])
+def test_a_providers_library_stays_with_it(library: str, room: str) -> None:
+    users = {str(path.relative_to(ROOT).parent) for path in source.files() if source.imports(path, library)}
+    assert users == {room}
 
 
 def test_only_settings_reads_the_environment() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from devstack.ports import free_port
+from sandbox.adyen.signing import sign_item
 from sandbox.signing import sign
 from tests.commands.conftest import Pri
 
@@ -29,7 +30,7 @@ def listening() -> Iterator[Received]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            received.posts.append((self.path, self.headers["Stripe-Signature"], body))
+            received.posts.append((self.path, self.headers.get("Stripe-Signature", ""), body))
             self.send_response(202)
             self.end_headers()
             self.wfile.write(b'{"status": "accepted"}')
@@ -94,3 +95,37 @@ def test_without_a_secret_it_says_what_to_set(pri: Pri) -> None:
 
 def test_a_currency_that_is_none_is_refused(pri: Pri) -> None:
     assert "CURRENCY" in pri("trigger", "stripe", "--currency", "euros", STRIPE_WEBHOOK_SECRETS=SECRET).complaint()
+
+
+HMAC_KEY = "ab" * 32
+
+
+def test_it_posts_a_signed_refusal_of_adyen(pri: Pri, receiver: Received) -> None:
+    words = ("--invoice", "order 7", "--amount", "1234", "--currency", "CHF", "--decline-code", "expired_card")
+    answer = pri("trigger", "adyen", *words, "--url", receiver.url, ADYEN_HMAC_KEYS=f"{HMAC_KEY},{'cd' * 32}")
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out == 'order 7: the webhook got 202: {"status": "accepted"}\n'
+    [(path, _, body)] = receiver.posts
+    assert path == "/webhooks/adyen"
+    [wrapped] = json.loads(body)["notificationItems"]
+    item = wrapped["NotificationRequestItem"]
+    assert item["additionalData"]["hmacSignature"] == sign_item(item, HMAC_KEY)
+    assert (item["merchantReference"], item["reason"], item["success"]) == ("order 7", "Expired Card", "false")
+    assert item["amount"] == {"value": 1234, "currency": "CHF"}
+
+
+def test_a_data_directory_of_an_older_release_gets_keys_for_adyen(pri: Pri, receiver: Received, tmp_path: Path) -> None:
+    known = {"webhook_secret": SECRET, "bootstrap_key": "k", "stripe_key": "s", "sandbox_port": free_port()}
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "dev.json").write_text(json.dumps(known))
+    for _ in range(2):
+        assert pri("trigger", "adyen", "--data-dir", "data", "--url", receiver.url).code == 0
+    kept = json.loads((tmp_path / "data" / "dev.json").read_text())
+    assert {name: kept[name] for name in known} == known
+    for _, _, body in receiver.posts:
+        item = json.loads(body)["notificationItems"][0]["NotificationRequestItem"]
+        assert item["additionalData"]["hmacSignature"] == sign_item(item, kept["adyen_hmac_key"])
+
+
+def test_without_a_key_for_adyen_it_says_what_to_set(pri: Pri) -> None:
+    assert "ADYEN_HMAC_KEYS" in pri("trigger", "adyen").complaint()

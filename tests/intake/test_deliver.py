@@ -51,6 +51,7 @@ TABLE: dict[EventKind, tuple[Status, ...]] = {
     # in the order of WORLDS
     EventKind.PAYMENT_FAILED: (YES, YES, YES, YES, YES, NO, NO),
     EventKind.ACTION_REQUIRED: (YES, YES, YES, YES, YES, NO, NO),
+    EventKind.PROVIDER_STOPPED: (YES, YES, YES, YES, YES, NO, NO),
     EventKind.INVOICE_PAID: (NO, YES, YES, YES, YES, NO, NO),
     EventKind.INVOICE_VOIDED: (NO, YES, YES, YES, YES, NO, NO),
     EventKind.INVOICE_UNCOLLECTIBLE: (NO, YES, YES, YES, YES, NO, NO),

@@ -116,5 +116,7 @@ class Till:
         if found := self.executed.get(order.idempotency_key):
             return found
         assert self.now
+        if self.idempotency is None:
+            return ChargeResult(outcome=Outcome.UNKNOWN, reason="not_found")  # who searches may find it tomorrow
         surely = self.now - order.requested_at >= FORGETS or self.invoice.status is not InvoiceStatus.OPEN
         return ChargeResult(outcome=Outcome.NOT_CHARGED if surely else Outcome.UNKNOWN, reason="no_trace")

@@ -12,6 +12,7 @@ import httpx
 
 from devstack import temporal
 from devstack.stack import DevStack
+from sandbox.adyen.client import AdyenSandbox
 from sandbox.client import AT_ONCE, SandboxClient
 from sandbox.models import Created, Delivery, Happened, LedgerEntry, LogEntry
 from sandbox.samples import sign
@@ -46,7 +47,12 @@ class World:
 
     def __init__(self, place: Place, sandbox: SandboxClient, api: httpx.AsyncClient, stack: DevStack | None) -> None:
         self.place, self.sandbox, self.api = place, sandbox, api
+        self.adyen = AdyenSandbox(place.sandbox)
         self._stack = stack
+
+    def books(self, provider: str) -> SandboxClient:
+        """The control side of a provider's fake gateway."""
+        return {"stripe": self.sandbox, "adyen": self.adyen}[provider]
 
     @property
     def stack(self) -> DevStack:
@@ -73,10 +79,17 @@ class World:
             headers: Any = {"Stripe-Signature": signature}
             return await stranger.post("/webhooks/stripe", content=body, headers=headers)
 
-    def known(self, invoice: str) -> "Recovery":
+    async def fails_at_adyen(self, code: str = "Not enough balance", **spec: Any) -> "Recovery":
+        """A recurring payment is refused at Adyen, whose webhook has been answered with 202."""
+        fields: dict[str, Any] = {"delivery": Delivery(wait=True), "decline_code": code} | spec
+        made = await self.adyen.create_failed_payment(**fields)
+        return self.known(made.invoice, "adyen")
+
+    def known(self, invoice: str, provider: str = "stripe") -> "Recovery":
         """The recovery of an invoice that the test did not make."""
         made = {"invoice": invoice, "customer": "", "payment_method": "", "payment_intent": "", "charge": None}
-        return Recovery(self, Created.model_validate(made | {"invoice_payment": "", "subscription": None, "event": ""}))
+        known = Created.model_validate(made | {"invoice_payment": "", "subscription": None, "event": ""})
+        return Recovery(self, known, provider)
 
     async def temporal(self, *arguments: str) -> str:
         """What Temporal's own command line says."""
@@ -103,17 +116,20 @@ async def opened(place: Place, stack: DevStack | None = None) -> AsyncIterator[W
         SandboxClient(place.sandbox) as sandbox,
         httpx.AsyncClient(base_url=place.api, headers=headers, timeout=30, trust_env=False, limits=limits) as api,
     ):
-        yield World(place, sandbox, api, stack)
+        found = World(place, sandbox, api, stack)
+        yield found
+        await found.adyen.close()
 
 
 class Recovery:
     """The recovery of one invoice: what the API tells of it, and what the provider's books say."""
 
-    def __init__(self, world: World, made: Created) -> None:
+    def __init__(self, world: World, made: Created, provider: str = "stripe") -> None:
         self.world, self.made = world, made
+        self.books = world.books(provider)
         self.invoice, self.customer = made.invoice, made.customer
-        self.id = f"recovery-stripe-{made.invoice}"
-        self.path = f"/v1/recoveries/stripe/{made.invoice}"
+        self.id = f"recovery-{provider}-{made.invoice}"
+        self.path = f"/v1/recoveries/{provider}/{made.invoice}"
 
     async def view(self) -> Row:
         """As the API shows it."""
@@ -204,11 +220,11 @@ class Recovery:
 
     async def charges(self) -> list[LedgerEntry]:
         """The successful charges of its invoice."""
-        return await self.world.sandbox.ledger(self.invoice)
+        return await self.books.ledger(self.invoice)
 
     async def pay_calls(self) -> list[LogEntry]:
         """The pay calls that reached the provider."""
-        return await self.world.sandbox.pay_calls(self.invoice)
+        return await self.books.pay_calls(self.invoice)
 
     async def recovered_once(self, within: float = PATIENCE) -> Row:
         """Waits for the good end: the money is there, once, and the log says so."""

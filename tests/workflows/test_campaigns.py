@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from core.contracts import RecoveryStatus
+from core.contracts import Action, Command, RecoveryStatus
 from core.events import EventType, State
 from core.payments import ChargeResult, EventKind, Failure, InvoiceStatus, Outcome, Risk
 from tests.support.builders import DAY, HOUR, a_failure_event, an_event
@@ -222,6 +222,40 @@ async def test_a_provider_without_keys_is_never_asked_twice(campaigns: Campaigns
     await campaign.begin()
     await ended(campaign, State.RECOVERED, "charged")
     assert len(campaign.gateway.orders) == 1
+
+
+async def test_what_a_provider_without_keys_never_shows_a_person_decides(campaigns: Campaigns) -> None:
+    campaign = await campaigns(script=[UNKNOWN, SUCCEED], idempotency=None)
+    await campaign.begin()
+    await campaign.after(2 * DAY)
+    assert campaign.story[-3:] == ["charge.requested", "charge.unknown", "retry.skipped"]
+    status = await campaign.ask("review", Command(action=Action.REVIEW, decision="approve"))
+    assert status.attempt == 1
+    await ended(campaign, State.RECOVERED, "charged")
+    assert keys(campaign.gateway.orders) == [f"pri-stripe-{campaign.invoice_id}-{n}" for n in (1, 2)]
+    assert campaign.first(EventType.CHARGE_RECONCILED).data["evidence"] == "operator"
+
+
+async def test_a_provider_that_cannot_be_read_tells_by_webhook_what_became_of_a_charge(campaigns: Campaigns) -> None:
+    campaign = await campaigns(script=[UNKNOWN], can_read=False, away=99)
+    await campaign.begin()
+    with campaign.environment.auto_time_skipping_disabled():
+        await campaign.environment.sleep(4 * HOUR)
+        assert campaign.story[-2:] == ["charge.requested", "charge.unknown"]
+        (key,) = set(keys(campaign.gateway.orders))
+        now = await campaign.environment.get_current_time()
+        await campaign.say(an_event(EventKind.INVOICE_PAID, occurred_at=now, idempotency_key=key, payment_id="psp_1"))
+    await ended(campaign, State.RECOVERED, "charged")
+    assert campaign.first(EventType.CHARGE_RECONCILED).data["evidence"] == "webhook"
+    assert campaign.gateway.away == 99, "never read"
+
+
+async def test_a_recovery_may_begin_where_the_providers_own_retries_end(campaigns: Campaigns) -> None:
+    campaign = await campaigns(can_read=False)
+    now = await campaign.environment.get_current_time()
+    await campaign.say(a_failure_event(kind=EventKind.PROVIDER_STOPPED, occurred_at=now))
+    await ended(campaign, State.RECOVERED, "charged")
+    assert charge_times(campaign) == pytest.approx([3], rel=0.11)
 
 
 async def test_a_provider_that_is_away_delays_and_costs_no_attempt(campaigns: Campaigns) -> None:

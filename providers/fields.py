@@ -16,6 +16,7 @@ T = TypeVar("T")
 
 _ID: Final = re.compile(r"[A-Za-z0-9][\x21-\x7e]{0,199}")
 _CODE: Final = re.compile(r"[\x21-\x7e]{1,100}")
+_WORDS: Final = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,198}[\x21-\x7e])?")
 _CURRENCY: Final = re.compile(r"[A-Za-z]{3}")
 _LARGEST: Final = 2**63 - 1
 """What a bigint column holds."""
@@ -48,6 +49,10 @@ class Fields:
     def code(self, name: str) -> str | None:
         """A short text without spaces, such as a status or an error code."""
         return self._text(name, self.raw.get(name), _CODE)
+
+    def words(self, name: str) -> str | None:
+        """A text that may hold spaces, such as a reason or a merchant's own reference."""
+        return self._text(name, self.raw.get(name), _WORDS)
 
     def id(self, name: str) -> str | None:
         """An id, also where the provider sent the whole object in its place."""

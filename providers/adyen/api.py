@@ -1,0 +1,84 @@
+"""One call of Adyen's Checkout API over the official client: an answer, or a clear word on why there is none.
+
+The client blocks, so each call has a thread; the time limit is kept by the loop, also where an answer only drips in.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Any, Final
+
+import Adyen
+
+from providers.adyen.config import AdyenConfig
+from providers.adyen.transport import CallFailed, Transport
+from providers.fields import Fields
+
+CALL_SECONDS: Final = 20.0
+"""The longest that a payment may take; far below the activities' time-out."""
+_THREADS: Final = 64
+"""More calls than the pace of a worker lets through within the time limit would only queue."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A status and a JSON object; `body` is empty where the answer was anything else."""
+
+    status: int
+    body: Mapping[str, Any]
+    retry_after: timedelta | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether it is a 2xx."""
+        return 200 <= self.status < 300
+
+    @property
+    def fields(self) -> Fields:
+        """Whatever can be read of it."""
+        return Fields(self.body, lenient=True)
+
+
+class AdyenApi:
+    """Calls with one key. Nothing is ever repeated in here: that is decided by whoever keeps the record."""
+
+    def __init__(self, config: AdyenConfig, call_seconds: float = CALL_SECONDS) -> None:
+        self._seconds = call_seconds
+        self._transport = Transport(config.api_base, call_seconds)
+        self._client = Adyen.Adyen(xapikey=config.api_key, platform="test")
+        self._client.client.http_client, self._client.client.http_init = self._transport, True
+        self._threads = ThreadPoolExecutor(_THREADS, "adyen")
+
+    async def pay(self, request: Mapping[str, Any], key: str) -> Answer:
+        """Send a payment under this idempotency key. Raises CallFailed."""
+        call = partial(self._client.checkout.payments_api.payments, dict(request), idempotency_key=key)
+        try:
+            async with asyncio.timeout(self._seconds):
+                found = await asyncio.get_running_loop().run_in_executor(self._threads, call)
+        except TimeoutError:
+            raise CallFailed("timeout", sent=True) from None
+        except Adyen.AdyenError as error:
+            return _answer(int(error.status_code or 0), error.message, error.headers)
+        except CallFailed:
+            raise
+        except Exception:  # the library trips over answers that are no objects
+            raise CallFailed("unfit_answer", sent=True) from None
+        return _answer(found.status_code, found.message, {})
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._transport.close()
+
+
+def _answer(status: int, body: object, headers: object) -> Answer:
+    return Answer(status, body if isinstance(body, dict) else {}, _retry_after(headers))
+
+
+def _retry_after(headers: object) -> timedelta | None:
+    """Whole seconds, at most a day."""
+    seconds = headers.get("retry-after", "") if isinstance(headers, Mapping) else ""
+    return timedelta(seconds=min(int(seconds), 86_400)) if seconds.isascii() and seconds.isdigit() else None

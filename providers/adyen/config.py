@@ -1,0 +1,66 @@
+"""What the environment says about Adyen."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Self
+from urllib.parse import urlsplit
+
+_HEX: Final = re.compile(r"([0-9a-fA-F]{2})+")
+_LIVE: Final = re.compile(r"(^|[.-])live([.-]|$)")
+
+
+@dataclass(frozen=True)
+class AdyenConfig:
+    """Settings of one merchant account; secrets never show in a repr. An empty secret is no secret."""
+
+    api_key: str = field(default="", repr=False)
+    merchant_account: str = ""
+    hmac_keys: tuple[str, ...] = field(default=(), repr=False)
+    """Hexadecimal, newest first: while keys are rolled over, webhooks signed by both arrive."""
+    api_base: str = ""
+    """Base address of the Checkout API without its version and a slash at its end; empty: Adyen's test environment."""
+    unfit_keys: int = 0
+    """How many keys were given that are not hexadecimal, and are not used."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """Reads ADYEN_API_KEY, ADYEN_MERCHANT_ACCOUNT, ADYEN_HMAC_KEYS (comma separated) and ADYEN_API_BASE."""
+        given = [key.strip() for key in environment.get("ADYEN_HMAC_KEYS", "").split(",") if key.strip()]
+        usable = tuple(key for key in given if _HEX.fullmatch(key))
+        return cls(
+            api_key=environment.get("ADYEN_API_KEY", "").strip(),
+            merchant_account=environment.get("ADYEN_MERCHANT_ACCOUNT", "").strip(),
+            hmac_keys=usable,
+            api_base=environment.get("ADYEN_API_BASE", "").strip().rstrip("/"),
+            unfit_keys=len(given) - len(usable),
+        )
+
+    @property
+    def charges(self) -> bool:
+        """Whether payments can be made."""
+        return bool(self.api_key and self.merchant_account)
+
+    @property
+    def livemode(self) -> bool:
+        """Whether the API moves real money: Adyen's live addresses say so, its keys don't."""
+        return self.charges and bool(_LIVE.search(urlsplit(self.api_base).hostname or ""))
+
+    @property
+    def expected_livemode(self) -> bool | None:
+        """The `live` that webhooks must have; None while no key says which world this is."""
+        return self.livemode if self.charges else None
+
+    def notes(self) -> tuple[str, ...]:
+        """What is off, and what is unusual."""
+        off = (
+            (not self.hmac_keys, "Adyen webhooks are off: ADYEN_HMAC_KEYS is not set."),
+            (bool(self.unfit_keys), "ADYEN_HMAC_KEYS holds a key that is not hexadecimal; it is not used."),
+            (not self.api_key, "Adyen charges are off: ADYEN_API_KEY is not set."),
+            (
+                bool(self.api_key and not self.merchant_account),
+                "Adyen charges are off: ADYEN_MERCHANT_ACCOUNT is not set.",
+            ),
+            (bool(self.api_base), f"Adyen is called at {urlsplit(self.api_base).hostname} (ADYEN_API_BASE)."),
+        )
+        return tuple(sentence for applies, sentence in off if applies)

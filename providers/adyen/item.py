@@ -1,0 +1,116 @@
+"""One NotificationRequestItem, read field by field: Adyen sends most values as texts, also truth and numbers."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any, Final
+
+from providers.adyen.minor import to_iso
+from providers.fields import Fields, Unfit
+
+OWN_KEY: Final = "metadata.priCharge"
+"""How the metadata that our own payments carry comes back."""
+
+
+@dataclass(frozen=True)
+class Additional:
+    """The item's `additionalData`, of which any part may be missing."""
+
+    fields: Fields
+
+    def flagged(self, name: str) -> bool:
+        """Whether the field says true."""
+        return str(self.fields.raw.get(name)).lower() == "true"
+
+    @property
+    def own_key(self) -> str | None:
+        """The idempotency key of our own payment, if it is one."""
+        return self.fields.code(OWN_KEY)
+
+
+@dataclass(frozen=True)
+class Item:
+    """Readers give None for an absent field and raise Unfit for a wrong one; `additional` is lenient."""
+
+    fields: Fields
+
+    @property
+    def code(self) -> str:
+        """The event code."""
+        return self.fields.code("eventCode") or ""
+
+    @property
+    def success(self) -> bool:
+        """What the item says of itself; a text in Adyen's JSON."""
+        told = self.fields.raw.get("success")
+        if told in ("true", True):
+            return True
+        if told in ("false", False):
+            return False
+        raise Unfit("success")
+
+    @property
+    def psp_reference(self) -> str:
+        """Adyen's name for the payment or for the step that this is about."""
+        return self.fields.need("pspReference")
+
+    @property
+    def original(self) -> str | None:
+        """The payment that a step follows."""
+        return self.fields.id("originalReference")
+
+    @property
+    def event_id(self) -> str:
+        """Adyen repeats an event under the same three: of these is its name. Raises Unfit."""
+        return f"{self.psp_reference}:{self.code}:{'true' if self.success else 'false'}"
+
+    @property
+    def reason(self) -> str | None:
+        """Why a payment was refused, in Adyen's words."""
+        return Fields(self.fields.raw, lenient=True).words("reason")
+
+    @property
+    def method(self) -> str | None:
+        """The payment method, such as mc or sepadirectdebit."""
+        return Fields(self.fields.raw, lenient=True).code("paymentMethod")
+
+    @property
+    def account(self) -> str | None:
+        """The merchant account."""
+        return self.fields.words("merchantAccountCode")
+
+    @cached_property
+    def additional(self) -> Additional:
+        """The extra fields."""
+        raw: Any = self.fields.raw.get("additionalData")
+        return Additional(Fields(raw if isinstance(raw, dict) else {}, "additionalData.", lenient=True))
+
+    @property
+    def occurred_at(self) -> datetime:
+        """When it happened, in UTC. Raises Unfit where that can't be read."""
+        told = self.fields.raw.get("eventDate")
+        try:
+            found = datetime.fromisoformat(told if isinstance(told, str) else "")
+            return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+        except (ValueError, OverflowError):
+            raise Unfit("eventDate") from None
+
+    def need_reference(self) -> str:
+        """The merchant's own reference, which is the invoice. Raises Unfit without one."""
+        if found := self.fields.words("merchantReference"):
+            return found
+        raise Unfit("merchantReference")
+
+    def named(self) -> dict[str, Any]:
+        """The invoice that a step is about; the payment where there is no reference."""
+        return {"invoice_id": self.fields.words("merchantReference"), "payment_id": self.original or self.psp_reference}
+
+    def money(self) -> tuple[int, str]:
+        """Amount in minor units of ISO 4217, and currency. Raises Unfit."""
+        amount = self.fields.child("amount")
+        value, currency = amount.whole("value"), amount.currency("currency")
+        if value is None or currency is None:
+            raise Unfit("amount")
+        if (found := to_iso(value, currency)) is None:
+            raise Unfit("amount.value")
+        return found, currency

@@ -1,0 +1,29 @@
+"""Adyen as one configured provider."""
+
+from importlib.resources import files
+
+from providers.adyen.config import AdyenConfig
+from providers.adyen.gateway import AdyenGateway
+from providers.adyen.webhook import NAME, AdyenWebhooks
+
+
+class AdyenProvider:
+    """What is configured, and the decline table that comes with this folder."""
+
+    def __init__(self, config: AdyenConfig) -> None:
+        self.name = NAME
+        self.livemode = config.livemode
+        self.decline_codes = files("providers.adyen").joinpath("decline_codes.csv").read_text("utf-8")
+        self._config = config
+
+    def webhooks(self) -> AdyenWebhooks | None:
+        """The webhook side; None without an HMAC key."""
+        return AdyenWebhooks(self._config) if self._config.hmac_keys else None
+
+    def gateway(self) -> AdyenGateway | None:
+        """The charging side, a new one each time; None without API key and merchant account."""
+        return AdyenGateway(self._config) if self._config.charges else None
+
+    def notes(self) -> tuple[str, ...]:
+        """What is off, and what is unusual."""
+        return self._config.notes()

@@ -1,0 +1,61 @@
+"""What the control routes of the fake Adyen take and give."""
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from sandbox.models import Delivered, Delivery, Model
+
+
+class FailedPayment(Model):
+    """A recurring payment that was refused, with the token that was tried."""
+
+    invoice_id: str | None = Field(None, description="the merchantReference")
+    customer_id: str | None = Field(None, description="the shopperReference")
+    payment_method_id: str | None = Field(None, description="the token (storedPaymentMethodId)")
+    amount: int = Field(2000, gt=0)
+    currency: str = Field("USD", pattern="^[A-Za-z]{3}$")
+    decline_code: str = Field("Not enough balance", description="a refusal reason or its code")
+    raw: str | None = Field(None, description="refusalReasonRaw")
+    mac: str | None = Field(None, description="merchantAdviceCode")
+    payment_method: str = "visa"
+    country: str = "DE"
+    funding: str = "CREDIT"
+    last4: str = "1111"
+    rescue_scheduled: bool = False
+    event_date: int | None = Field(None, description="seconds since 1970; left out: now")
+    live: bool = False
+    script: tuple[str, ...] = ()
+    default: str = "succeed"
+    echo: bool = True
+    echo_delivery: Delivery = Delivery()
+    delivery: Delivery | None = Field(None, description="send the failure webhook at once; left out: not sent")
+
+
+class Created(BaseModel):
+    """The names of a refused payment, and of its (recorded) webhook item."""
+
+    invoice: str
+    customer: str
+    payment_method: str
+    psp_reference: str
+    event: str
+    deliveries: list[Delivered] = Field(default_factory=list)
+
+
+class Happening(Model):
+    """Something that Adyen tells about a payment. Money is booked where an authorisation or a rescue succeeds."""
+
+    event_code: str
+    success: bool = True
+    reason: str = ""
+    additional: dict[str, Any] = Field(default_factory=dict)
+    new_reference: bool = Field(True, description="an event of its own; else the one about the refused payment")
+    delivery: Delivery = Delivery()
+
+
+class Batch(Model):
+    """Recorded items to send in one body."""
+
+    events: tuple[str, ...]
+    delivery: Delivery = Delivery()

@@ -1,0 +1,285 @@
+"""What each answer of Adyen comes to, and what is sent, over real HTTP."""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from core.errors import ProviderUnavailable
+from core.events import EventType
+from core.payments import Card, ChargeOrder, ChargeResult, Failure, Outcome
+from providers.adyen.config import AdyenConfig
+from providers.adyen.gateway import AdyenGateway
+from sandbox.adyen.client import AdyenSandbox
+from sandbox.adyen.items import ACCOUNT
+from sandbox.config import SandboxConfig
+from tests.providers.contract.bench import due
+from tests.providers.contract.of_adyen import AdyenBooks
+from tests.providers.contract.subjects import ADYEN
+from tests.providers.stripe.canned import Canned, canned_server
+from tests.sandbox.harness import serving
+
+PSP = "PSP0000000000009"
+
+
+def order(**changes: Any) -> ChargeOrder:
+    plain = {
+        "provider": "adyen",
+        "invoice_id": "inv 1",
+        "attempt": 1,
+        "idempotency_key": "pri-adyen-inv-1",
+        "amount": 4900,
+        "currency": "EUR",
+        "customer_id": "shopper 1",
+        "last_method_id": "TOKEN1",
+        "requested_at": datetime.now(UTC),
+    }
+    return ChargeOrder.model_validate(plain | changes)
+
+
+def gateway_at(address: str, seconds: float = 5) -> AdyenGateway:
+    return AdyenGateway(AdyenConfig("AQEsecret", ACCOUNT, (), address), call_seconds=seconds)
+
+
+@pytest.fixture
+def canned() -> Iterator[Canned]:
+    with canned_server() as server:
+        yield server
+
+
+@pytest.fixture
+async def gateway(canned: Canned) -> AsyncIterator[AdyenGateway]:
+    made = gateway_at(canned.address)
+    yield made
+    await made.close()
+
+
+async def answered(canned: Canned, gateway: AdyenGateway, body: Any, status: int = 200) -> ChargeResult:
+    canned.says("POST /v72/payments", body, status)
+    return await gateway.charge(order())
+
+
+async def test_what_is_sent(sandbox_address: str) -> None:
+    gateway = gateway_at(f"{sandbox_address}/adyen")
+    async with AdyenSandbox(sandbox_address) as box:
+        result = await gateway.charge(order(invoice_id="inv sent", method_id="TOKEN2"))
+        (call,) = await box.pay_calls("inv sent")
+    await gateway.close()
+    assert result.outcome is Outcome.SUCCEEDED
+    assert (call.path, call.idempotency_key) == ("/adyen/v72/payments", "pri-adyen-inv-1")
+    assert call.params == {
+        "merchantAccount": ACCOUNT,
+        "reference": "inv sent",
+        "amount": {"value": 4900, "currency": "EUR"},
+        "paymentMethod": {"type": "scheme", "storedPaymentMethodId": "TOKEN2"},
+        "shopperReference": "shopper 1",
+        "shopperInteraction": "ContAuth",
+        "recurringProcessingModel": "Subscription",
+        "metadata": {"priCharge": "pri-adyen-inv-1"},
+    }
+
+
+async def test_the_key_travels_in_its_header_and_the_secret_in_its_own(canned: Canned, gateway: AdyenGateway) -> None:
+    await answered(canned, gateway, {"resultCode": "Authorised", "pspReference": PSP})
+    (asked,) = canned.asked
+    assert (asked.headers["idempotency-key"], asked.headers["x-api-key"]) == ("pri-adyen-inv-1", "AQEsecret")
+    assert "authorization" not in asked.headers
+
+
+async def test_adyens_own_minor_units_are_sent(sandbox_address: str) -> None:
+    gateway = gateway_at(f"{sandbox_address}/adyen")
+    async with AdyenSandbox(sandbox_address) as box:
+        await gateway.charge(order(invoice_id="inv clp", amount=1500, currency="CLP"))
+        (call,) = await box.pay_calls("inv clp")
+    await gateway.close()
+    assert call.params["amount"] == {"value": 150_000, "currency": "CLP"}
+
+
+UNKNOWN = Outcome.UNKNOWN
+ANSWERS = [
+    ({"resultCode": "Authorised", "pspReference": PSP}, 200, Outcome.SUCCEEDED, None),
+    ({"resultCode": "Authorised"}, 200, UNKNOWN, "unfit_answer"),
+    ({"resultCode": "Authorised", "pspReference": PSP, "merchantReference": "another"}, 200, UNKNOWN, "unfit_answer"),
+    ({"resultCode": "Pending", "pspReference": PSP}, 200, UNKNOWN, "processing"),
+    ({"resultCode": "Received", "pspReference": PSP}, 200, UNKNOWN, "processing"),
+    ({"resultCode": "SomethingNew"}, 200, UNKNOWN, "processing"),
+    ({}, 200, UNKNOWN, "unfit_answer"),
+    ([], 200, UNKNOWN, "unfit_answer"),
+    (b"", 200, UNKNOWN, "unfit_answer"),
+    (b"<html>", 200, UNKNOWN, "unfit_answer"),
+    (b"<html>", 502, UNKNOWN, "http_502"),
+    ([1], 500, UNKNOWN, "unfit_answer"),
+    ({"errorCode": "704"}, 422, UNKNOWN, "in_progress"),
+    ({"errorCode": "901"}, 500, UNKNOWN, "http_500"),
+    ({}, 404, UNKNOWN, "http_404"),
+    ({}, 302, UNKNOWN, "http_302"),
+]
+
+
+@pytest.mark.parametrize(("body", "status", "outcome", "reason"), ANSWERS)
+async def test_an_answer_without_a_refusal(
+    canned: Canned, gateway: AdyenGateway, body: Any, status: int, outcome: Outcome, reason: str | None
+) -> None:
+    result = await answered(canned, gateway, body, status)
+    assert (result.outcome, result.reason) == (outcome, reason)
+    assert result.charge_id == (PSP if outcome is Outcome.SUCCEEDED else None)
+
+
+REFUSALS = [
+    ({"resultCode": "Refused", "refusalReason": "Expired Card", "refusalReasonCode": "6"}, 200, "Expired Card"),
+    ({"resultCode": "Refused", "refusalReasonCode": "6"}, 200, "6"),
+    ({"resultCode": "Error", "refusalReason": "Acquirer Error"}, 200, "Acquirer Error"),
+    ({"resultCode": "Cancelled", "refusalReason": "Cancelled"}, 200, "Cancelled"),
+    ({"resultCode": "RedirectShopper"}, 200, "shopper_needed"),
+    ({"resultCode": "ChallengeShopper"}, 200, "shopper_needed"),
+    ({"errorCode": "803", "message": "PaymentDetail not found"}, 422, "803"),
+    ({"errorCode": "702"}, 400, "702"),
+    ({}, 422, "http_422"),
+    ({"errorCode": "000"}, 401, "authentication_error"),
+    ({"errorCode": "010"}, 403, "permission_error"),
+]
+
+
+@pytest.mark.parametrize(("body", "status", "code"), REFUSALS)
+async def test_a_refusal_is_a_result_with_its_code(
+    canned: Canned, gateway: AdyenGateway, body: dict[str, Any], status: int, code: str
+) -> None:
+    result = await answered(canned, gateway, body | {"pspReference": PSP}, status)
+    assert (result.outcome, result.failure.code) == (Outcome.DECLINED, code)
+    assert result.charge_id == (PSP if status == 200 else None), "what was not executed made no charge"
+
+
+async def test_a_refusal_in_full(canned: Canned, gateway: AdyenGateway) -> None:
+    additional = {
+        "refusalReasonRaw": "51 : Insufficient funds",
+        "merchantAdviceCode": "02 : Try again later",
+        "paymentMethod": "mc",
+        "cardSummary": "4444",
+        "cardIssuingCountry": "NL",
+        "fundingSource": "DEBIT",
+    }
+    body = {"resultCode": "Refused", "refusalReason": "Not enough balance", "pspReference": PSP}
+    result = await answered(canned, gateway, body | {"additionalData": additional})
+    assert result.failure == Failure(
+        code="Not enough balance",
+        network="mastercard",
+        network_code="51",
+        network_advice="02",
+        method_id="TOKEN1",
+        charge_id=PSP,
+    )
+    assert result.card == Card(fingerprint="TOKEN1", network="mastercard", last4="4444", country="NL", funding="debit")
+
+
+async def test_a_rate_limit_waits_as_asked(canned: Canned, gateway: AdyenGateway) -> None:
+    canned.says("POST /v72/payments", {}, 429, Retry_After="30")
+    with pytest.raises(ProviderUnavailable) as away:
+        await gateway.charge(order())
+    assert away.value.retry_after == timedelta(seconds=30)
+
+
+@pytest.mark.parametrize("missing", [{"last_method_id": None}, {"customer_id": None}, {"amount": 0}])
+async def test_without_token_shopper_or_amount_nothing_is_sent(
+    canned: Canned, gateway: AdyenGateway, missing: dict[str, Any]
+) -> None:
+    result = await gateway.charge(order(**missing))
+    assert (result.outcome, result.failure.code) == (Outcome.DECLINED, "no_stored_payment_method")
+    assert canned.asked == []
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9", "ftp://x", "http://[", "http://\ud800"])
+async def test_what_cannot_be_reached_was_not_sent(address: str) -> None:
+    gateway = gateway_at(address, seconds=1)
+    with pytest.raises(ProviderUnavailable):
+        await gateway.charge(order())
+    await gateway.close()
+
+
+async def test_many_at_once_do_not_wait_for_each_other(sandbox_address: str) -> None:
+    gateway = gateway_at(f"{sandbox_address}/adyen", seconds=8)
+    async with AdyenSandbox(sandbox_address) as box:
+        made = [await box.create_failed_payment(script=("hang:2",)) for _ in range(20)]
+        began = asyncio.get_running_loop().time()
+        results = await asyncio.gather(
+            *(gateway.charge(order(invoice_id=one.invoice, idempotency_key=f"k-{one.invoice}")) for one in made)
+        )
+    await gateway.close()
+    assert {result.outcome for result in results} == {Outcome.SUCCEEDED}
+    assert asyncio.get_running_loop().time() - began < 7
+
+
+async def test_a_repeat_that_is_refused_tells_nothing_of_the_first_time(sandbox_address: str) -> None:
+    """The API key was taken back after a payment whose answer was lost: a new attempt might charge twice."""
+    gateway = gateway_at(f"{sandbox_address}/adyen")
+    async with AdyenSandbox(sandbox_address) as box:
+        bench = await due(ADYEN, AdyenBooks(box), gateway, "succeed_then_drop")
+        await bench.charge()
+        await box.fault("/adyen/v72/payments", "error:401", method="POST")
+        await bench.settle()
+        assert bench.told == [EventType.CHARGE_REQUESTED, EventType.CHARGE_UNKNOWN]
+        await bench.settle()
+        assert bench.told[-2:] == [EventType.CHARGE_RECONCILED, EventType.RECOVERY_CLOSED]
+        assert len(await bench.money()) == 1
+    await gateway.close()
+
+
+async def test_nothing_can_be_read(gateway: AdyenGateway) -> None:
+    assert (gateway.can_read, gateway.idempotency) == (False, timedelta(days=6, hours=23))
+    assert (await gateway.settle(order())).outcome is Outcome.UNKNOWN
+    for reading in (gateway.read_invoice("inv 1"), gateway.read_failure("inv 1", None)):
+        with pytest.raises(ProviderUnavailable):
+            await reading
+    assert await gateway.read_card("inv 1", None) is None
+    assert await gateway.read_card("inv 1", "TOKEN1") == Card(fingerprint="TOKEN1")
+
+
+@pytest.fixture(scope="module")
+def sandbox_address() -> Iterator[str]:
+    with serving(SandboxConfig(echo=False)) as address:
+        yield address
+
+
+async def test_an_answer_that_drips_in_is_none() -> None:
+    """Each byte comes in time, the whole never does; and no thread is left behind."""
+    with dripping() as address:
+        hasty = gateway_at(address, seconds=1)
+        result = await hasty.charge(order())
+        await hasty.close()
+    assert (result.outcome, result.reason) == (Outcome.UNKNOWN, "timeout")
+    for _ in range(50):
+        if not [thread for thread in threading.enumerate() if thread.name.startswith("adyen")]:
+            break
+        await asyncio.sleep(0.1)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("adyen")]
+
+
+@contextmanager
+def dripping() -> Iterator[str]:
+    """A server whose answer has no end."""
+    over = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                while not over.wait(0.1):
+                    self.wfile.write(b" ")
+                    self.wfile.flush()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    over.set()
+    server.shutdown()
+    server.server_close()

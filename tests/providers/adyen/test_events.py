@@ -1,0 +1,211 @@
+"""What each webhook of Adyen means, as a table."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from core.errors import InvalidInput
+from core.payments import Card, EventKind, Failure, ProviderEvent
+from providers.adyen.config import AdyenConfig
+from providers.adyen.events import LONGEST_RESCUE
+from providers.adyen.webhook import AdyenWebhooks
+from sandbox.adyen import items
+from tests.providers.contract.of_adyen import ACCOUNT, THEN, a_payment
+
+WEBHOOKS = AdyenWebhooks(AdyenConfig(api_key="AQE", merchant_account=ACCOUNT, hmac_keys=("00",)))
+AT = datetime.fromtimestamp(THEN, UTC)
+ORIGINAL = "ORIGINAL00000001"
+
+
+def item(code: str, success: bool = True, **fields: Any) -> dict[str, Any]:
+    payment = a_payment("inv 1/2026", **fields.pop("payment", {}))
+    return items.item(payment, code, success, THEN, psp="PSP0000000000001", **fields)
+
+
+def read(*told: dict[str, Any], live: bool = False) -> tuple[ProviderEvent, ...]:
+    return WEBHOOKS.normalise(items.body(list(told), live=live))
+
+
+def only(told: dict[str, Any]) -> ProviderEvent:
+    (event,) = read(told)
+    return event
+
+
+KINDS = [
+    ("AUTHORISATION", True, EventKind.INVOICE_PAID),
+    ("AUTHORISATION", False, EventKind.PAYMENT_FAILED),
+    ("AUTORESCUE", True, EventKind.INVOICE_PAID),
+    ("AUTORESCUE", False, EventKind.PROVIDER_STOPPED),
+    ("CANCEL_AUTORESCUE", True, EventKind.PROVIDER_STOPPED),
+    ("CANCEL_AUTORESCUE", False, EventKind.OTHER),
+    ("CAPTURE", True, EventKind.INVOICE_PAID),
+    ("CAPTURE", False, EventKind.OTHER),
+    ("CAPTURE_FAILED", True, EventKind.OTHER),
+    ("NOTIFICATION_OF_CHARGEBACK", True, EventKind.DISPUTE_OPENED),
+    ("CHARGEBACK", True, EventKind.DISPUTE_OPENED),
+    ("SECOND_CHARGEBACK", True, EventKind.DISPUTE_OPENED),
+    ("NOTIFICATION_OF_FRAUD", True, EventKind.FRAUD_WARNING),
+    ("RECURRING_CONTRACT", True, EventKind.METHOD_UPDATED),
+    ("RECURRING_CONTRACT", False, EventKind.OTHER),
+    ("REQUEST_FOR_INFORMATION", True, EventKind.OTHER),
+    ("CHARGEBACK_REVERSED", True, EventKind.OTHER),
+    ("CANCELLATION", True, EventKind.OTHER),
+    ("REFUND", True, EventKind.OTHER),
+    ("REPORT_AVAILABLE", True, EventKind.OTHER),
+    ("SOMETHING_NEW", True, EventKind.OTHER),
+]
+
+
+@pytest.mark.parametrize(("code", "success", "kind"), KINDS)
+def test_each_event_code_has_a_meaning(code: str, success: bool, kind: EventKind) -> None:
+    event = only(item(code, success, originalReference=ORIGINAL, reason="" if success else "Refused"))
+    assert (event.kind, event.event_type, event.occurred_at) == (kind, code, AT)
+    assert event.event_id == f"PSP0000000000001:{code}:{'true' if success else 'false'}"
+    if kind is EventKind.OTHER:
+        assert event.detail
+    elif kind is not EventKind.METHOD_UPDATED:
+        assert event.invoice_id == "inv 1/2026"
+
+
+def test_a_refusal_in_full() -> None:
+    extra = {"refusalReasonRaw": "51 : Insufficient funds", "merchantAdviceCode": "24 : Retry after 1 hour"}
+    event = only(item("AUTHORISATION", False, reason="Not enough balance", additional=extra, payment={"brand": "mc"}))
+    assert event.failure == Failure(
+        code="Not enough balance",
+        network="mastercard",
+        network_code="51",
+        network_advice="24",
+        method_id="M5N7TQ4TG5PFWR50",
+        charge_id="PSP0000000000001",
+    )
+    assert event.card == Card(
+        fingerprint="M5N7TQ4TG5PFWR50", network="mastercard", last4="1111", country="DE", funding="credit"
+    )
+    assert (event.amount, event.currency, event.customer_id) == (2000, "USD", "shopper_contract")
+    assert (event.provider_attempt, event.next_provider_attempt, event.idempotency_key) == (THEN, None, None)
+
+
+def test_a_scheduled_rescue_is_the_providers_own_next_try() -> None:
+    event = only(item("AUTHORISATION", False, reason="Refused", additional={"retry.rescueScheduled": "true"}))
+    assert event.next_provider_attempt == AT + LONGEST_RESCUE
+    assert timedelta(days=48) == LONGEST_RESCUE
+    assert (
+        only(item("AUTHORISATION", False, additional={"retry.rescueScheduled": "false"})).next_provider_attempt is None
+    )
+
+
+def test_our_own_payment_is_known_by_its_key() -> None:
+    event = only(item("AUTHORISATION", False, additional={"metadata.priCharge": "pri-adyen-inv-1"}))
+    assert event.idempotency_key == "pri-adyen-inv-1"
+
+
+def test_newer_names_of_token_and_shopper_go_first() -> None:
+    extra = {"tokenization.storedPaymentMethodId": "NEWER", "tokenization.shopperReference": "shopper 2"}
+    event = only(item("AUTHORISATION", False, additional=extra))
+    assert event.failure
+    assert (event.failure.method_id, event.customer_id) == ("NEWER", "shopper 2")
+
+
+def test_a_rescue_that_ended_without_a_reason_keeps_the_known_one() -> None:
+    assert only(item("AUTORESCUE", False)).failure is None
+    told = only(item("AUTORESCUE", False, reason="Expired Card"))
+    assert told.failure
+    assert told.failure.code == "Expired Card"
+
+
+def test_a_dispute_names_its_payment_and_why() -> None:
+    event = only(item("NOTIFICATION_OF_CHARGEBACK", originalReference=ORIGINAL, reason="Fraudulent Transaction"))
+    assert (event.payment_id, event.detail) == (ORIGINAL, "Fraudulent Transaction")
+
+
+def test_a_stored_method_belongs_to_a_shopper() -> None:
+    told = item("RECURRING_CONTRACT")
+    event = only(told)
+    assert (event.customer_id, event.method_id) == ("shopper_contract", "M5N7TQ4TG5PFWR50")
+    told["additionalData"] = {"shopperReference": "shopper 3"}
+    assert only(told).method_id == "PSP0000000000001", "the token is the event's own reference"
+    told["additionalData"] = {}
+    assert only(told).detail == "unfit: additionalData.shopperReference"
+
+
+def test_a_check_of_a_card_is_no_payment() -> None:
+    for success in (True, False):
+        event = only(item("AUTHORISATION", success, payment={"amount": 0}))
+        assert event.kind is EventKind.OTHER
+
+
+@pytest.mark.parametrize(
+    ("currency", "told", "amount"),
+    [("CLP", 150_000, 1500), ("ISK", 279_000, 2790), ("CVE", 25, 2500), ("IDR", 10_000, 1_000_000), ("JPY", 500, 500)],
+)
+def test_amounts_are_in_minor_units_of_iso_4217(currency: str, told: int, amount: int) -> None:
+    event = only(item("AUTHORISATION", False, payment={"currency": currency, "amount": told}))
+    assert (event.amount, event.currency) == (amount, currency)
+
+
+def test_half_a_chilean_peso_is_no_amount() -> None:
+    assert (
+        only(item("AUTHORISATION", False, payment={"currency": "CLP", "amount": 150})).detail == "unfit: amount.value"
+    )
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "detail"),
+    [
+        ("eventDate", None, "unfit: eventDate"),
+        ("eventDate", "yesterday", "unfit: eventDate"),
+        ("amount", {}, "unfit: amount"),
+        ("amount", {"value": "5", "currency": "EUR"}, "unfit: amount.value"),
+        ("merchantReference", None, "unfit: merchantReference"),
+        ("merchantReference", "x" * 300, "unfit: merchantReference"),
+        ("merchantReference", "line\nbreak", "unfit: merchantReference"),
+        ("success", "maybe", "unfit: success"),
+        ("merchantAccountCode", "Another", "another merchant account"),
+    ],
+)
+def test_what_cannot_be_used_is_kept_with_a_reason(field: str, value: Any, detail: str) -> None:
+    event = only(item("AUTHORISATION", False) | {field: value})
+    assert (event.kind, event.detail) == (EventKind.OTHER, detail)
+
+
+def test_without_a_reference_of_its_own_it_is_no_event() -> None:
+    with pytest.raises(InvalidInput):
+        read(item("AUTHORISATION") | {"pspReference": ""})
+
+
+def test_a_live_event_for_a_test_account_is_kept_without_effect() -> None:
+    (event,) = read(item("AUTHORISATION", False), live=True)
+    assert (event.kind, event.detail) == (EventKind.OTHER, "live event for a test account")
+
+
+def test_times_of_every_zone_are_in_utc() -> None:
+    told = item("AUTHORISATION", False) | {"eventDate": "2026-11-23T10:00:00+02:00"}
+    assert only(told).occurred_at == datetime(2026, 11, 23, 8, tzinfo=UTC)
+
+
+def test_a_batch_keeps_its_order_and_one_bad_item_harms_no_other() -> None:
+    bad = item("AUTHORISATION", False) | {"eventDate": "?"}
+    events = read(item("AUTHORISATION", False), bad, item("CAPTURE"))
+    assert [event.kind for event in events] == [EventKind.PAYMENT_FAILED, EventKind.OTHER, EventKind.INVOICE_PAID]
+
+
+TOKENS = [
+    ("recurring.token.created", EventKind.METHOD_UPDATED, "TOKEN1"),
+    ("recurring.token.updated", EventKind.METHOD_UPDATED, "TOKEN1:E1"),
+    ("recurring.token.alreadyExisting", EventKind.OTHER, None),
+    ("recurring.token.disabled", EventKind.OTHER, None),
+    ("balancePlatform.something", EventKind.OTHER, None),
+]
+
+
+@pytest.mark.parametrize(("kind", "meaning", "version"), TOKENS)
+def test_the_life_of_a_token(kind: str, meaning: EventKind, version: str | None) -> None:
+    data = {"merchantAccount": ACCOUNT, "storedPaymentMethodId": "TOKEN1", "shopperReference": "shopper 1"}
+    told = {"type": kind, "eventId": "E1", "createdAt": "2026-11-23T10:00:00+01:00", "data": data}
+    (event,) = WEBHOOKS.normalise(json.dumps(told).encode())
+    assert (event.kind, event.method_version, event.event_id) == (meaning, version, "E1")
+    assert (event.customer_id, event.method_id) == (("shopper 1", "TOKEN1") if version else (None, None))
+    (foreign,) = WEBHOOKS.normalise(json.dumps(told | {"data": data | {"merchantAccount": "Other"}}).encode())
+    assert foreign.detail == "another merchant account"

@@ -1,0 +1,60 @@
+"""Adyen as the environment configures it."""
+
+import pytest
+
+from providers.adyen import provider
+from providers.base import installed
+from settings import Settings
+
+FULL = {"ADYEN_API_KEY": "AQE", "ADYEN_MERCHANT_ACCOUNT": "Shop", "ADYEN_HMAC_KEYS": "ab" * 32}
+LIVE = "https://1797a841fbb37ca7-AdyenDemo-checkout-live.adyenpayments.com/checkout"
+
+
+def test_it_is_installed() -> None:
+    assert installed({})["adyen"].name == "adyen"
+
+
+@pytest.mark.parametrize(
+    ("without", "webhooks", "gateway"),
+    [
+        ("", True, True),
+        ("ADYEN_API_KEY", True, False),
+        ("ADYEN_MERCHANT_ACCOUNT", True, False),
+        ("ADYEN_HMAC_KEYS", False, True),
+    ],
+)
+async def test_a_side_without_its_secret_is_off_and_says_so(without: str, webhooks: bool, gateway: bool) -> None:
+    made = provider({name: "" if name == without else text for name, text in FULL.items()})
+    assert (made.webhooks() is not None) is webhooks
+    found = made.gateway()
+    assert (found is not None) is gateway
+    assert any(without in note for note in made.notes()) or not without
+    if found:
+        await found.close()
+
+
+@pytest.mark.parametrize(
+    ("base", "live"),
+    [
+        ("", False),
+        ("http://127.0.0.1:9/adyen", False),
+        ("https://checkout-test.adyen.com", False),
+        ("https://olive.example.test", False),
+        (LIVE, True),
+    ],
+)
+def test_its_address_says_whether_money_is_real(base: str, live: bool) -> None:
+    assert provider(FULL | {"ADYEN_API_BASE": base}).livemode is live
+
+
+def test_no_secret_shows() -> None:
+    made = provider(FULL | {"ADYEN_API_BASE": LIVE})
+    assert "AQE" not in repr(made._config)
+    assert "abab" not in repr(made._config)
+    assert not [note for note in made.notes() if "AQE" in note or "abab" in note]
+
+
+def test_compressed_time_and_real_money_do_not_go_together() -> None:
+    Settings(time_scale=60, adyen_api_key="AQE", adyen_api_base="http://127.0.0.1:9/adyen")
+    with pytest.raises(ValueError, match="live address"):
+        Settings(time_scale=60, adyen_api_key="AQE", adyen_api_base=LIVE)

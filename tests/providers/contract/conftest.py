@@ -1,0 +1,51 @@
+"""Each test runs once for every provider under contract, against the one sandbox that plays them all."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from providers.base import Gateway
+from sandbox.config import SandboxConfig
+from tests.providers.contract.subject import Books, Subject
+from tests.providers.contract.subjects import SUBJECTS
+from tests.sandbox.harness import serving
+from tests.support.shared import stack, world
+
+__all__ = ["stack", "world"]
+
+
+@pytest.fixture(params=SUBJECTS, ids=[subject.name for subject in SUBJECTS])
+def subject(request: pytest.FixtureRequest) -> Subject:
+    """The provider under contract."""
+    found: Subject = request.param
+    return found
+
+
+@pytest.fixture(scope="session")
+def sandbox_address() -> Iterator[str]:
+    """The sandbox, sending nothing by itself."""
+    with serving(SandboxConfig(echo=False)) as address:
+        yield address
+
+
+@pytest.fixture
+async def books(subject: Subject, sandbox_address: str) -> AsyncIterator[Books]:
+    """The control side of its fake gateway."""
+    async with subject.books(sandbox_address) as found:
+        yield found
+
+
+@pytest.fixture
+async def gateway(subject: Subject, sandbox_address: str) -> AsyncIterator[Gateway]:
+    """Its gateway, patient."""
+    made = subject.gateway(sandbox_address, 10)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def hasty(subject: Subject, sandbox_address: str) -> AsyncIterator[Gateway]:
+    """Its gateway, which gives up on a call after a second."""
+    made = subject.gateway(sandbox_address, 1)
+    yield made
+    await made.close()

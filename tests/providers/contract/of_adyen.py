@@ -1,0 +1,125 @@
+"""Adyen under contract."""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from types import MappingProxyType
+from typing import Any
+
+from core.classifier.taxonomy import Cause
+from providers.adyen.config import AdyenConfig
+from providers.adyen.gateway import AdyenGateway
+from providers.adyen.plugin import AdyenProvider
+from providers.base import Provider
+from sandbox.adyen import items
+from sandbox.adyen.client import AdyenSandbox
+from sandbox.models import Delivery, LedgerEntry, LogEntry
+from tests.providers.contract.subject import Books, Failed, Key, Says, Signed
+
+KEYS = {Key.NEWEST: "AB" * 32, Key.OLDER: "cd" * 32, Key.FOREIGN: "EF" * 32}
+THEN = 1_780_000_000
+ACCOUNT = items.ACCOUNT
+CAUSES = {
+    Cause.INSUFFICIENT_FUNDS: "Not enough balance",
+    Cause.GENERIC: "Refused",
+    Cause.TECHNICAL: "Acquirer Error",
+    Cause.AUTHENTICATION_REQUIRED: "Authentication required",
+    Cause.CARD_DATA: "Expired Card",
+    Cause.PERMANENT: "Blocked Card",
+    Cause.FRAUD: "FRAUD",
+    Cause.STOP_INSTRUCTION: "Revocation Of Auth",
+    Cause.VELOCITY: "Withdrawal count exceeded",
+    Cause.CONFIGURATION: "Invalid Amount",
+}
+CODES = {
+    Says.FAILED: ("AUTHORISATION", False),
+    Says.FAILED_AGAIN: ("AUTHORISATION", False),
+    Says.PAID: ("AUTHORISATION", True),
+    Says.DISPUTED: ("NOTIFICATION_OF_CHARGEBACK", True),
+    Says.UNUSED: ("REPORT_AVAILABLE", True),
+}
+
+
+class AdyenBooks:
+    """The sandbox's Adyen."""
+
+    def __init__(self, box: AdyenSandbox) -> None:
+        self._box = box
+
+    async def fails(self, *script: str, cause: Cause = Cause.INSUFFICIENT_FUNDS, deliver: bool = False) -> Failed:
+        made = await self._box.create_failed_payment(
+            script=script,
+            decline_code=CAUSES[cause],
+            delivery=Delivery(wait=True) if deliver else None,
+            echo=deliver,
+        )
+        return Failed(made.invoice, 2000, "USD", made.customer, made.payment_method)
+
+    async def ledger(self, invoice: str | None = None) -> list[LedgerEntry]:
+        return await self._box.ledger(invoice)
+
+    async def pay_calls(self, invoice: str) -> list[LogEntry]:
+        return await self._box.pay_calls(invoice)
+
+
+class AdyenSubject:
+    """Adyen: keys, nothing to read."""
+
+    name = "adyen"
+    causes: Mapping[Cause, str] = MappingProxyType(CAUSES)
+
+    def provider(self, address: str = "http://127.0.0.1:9") -> Provider:
+        return AdyenProvider(_config(address))
+
+    def gateway(self, address: str, seconds: float) -> AdyenGateway:
+        return AdyenGateway(_config(address), call_seconds=seconds)
+
+    def webhook(self, says: Says, invoice: str, *, key: Key = Key.NEWEST, cause: Cause | None = None) -> Signed:
+        body, headers = items.seal(items.body([an_item(says, invoice, cause)]), KEYS[key], 0)
+        return Signed({name.lower(): text for name, text in headers.items()}, body)
+
+    def changed(self, signed: Signed) -> Signed:
+        return Signed(signed.headers, signed.body.replace(b"2000", b"1"))
+
+    def unsigned(self, signed: Signed) -> Signed:
+        told = json.loads(signed.body)
+        for wrapped in told["notificationItems"]:
+            del wrapped["NotificationRequestItem"]["additionalData"]["hmacSignature"]
+        return Signed(signed.headers, json.dumps(told).encode())
+
+    def books(self, address: str) -> AbstractAsyncContextManager[Books]:
+        return _books(address)
+
+
+@asynccontextmanager
+async def _books(address: str) -> AsyncIterator[AdyenBooks]:
+    async with AdyenSandbox(address) as box:
+        yield AdyenBooks(box)
+
+
+def _config(address: str) -> AdyenConfig:
+    return AdyenConfig("AQEcontract", ACCOUNT, (KEYS[Key.NEWEST], KEYS[Key.OLDER]), f"{address}/adyen")
+
+
+def a_payment(invoice: str, **fields: Any) -> dict[str, Any]:
+    """What the sandbox remembers of a payment."""
+    plain = {
+        "reference": invoice,
+        "shopper": "shopper_contract",
+        "token": "M5N7TQ4TG5PFWR50",
+        "amount": 2000,
+        "currency": "USD",
+        "brand": "visa",
+        "country": "DE",
+        "funding": "CREDIT",
+        "last4": "1111",
+    }
+    return plain | fields
+
+
+def an_item(says: Says, invoice: str, cause: Cause | None = None) -> dict[str, Any]:
+    """One item, unsigned."""
+    code, success = CODES[says]
+    moment, psp = THEN + 60 * (says is Says.FAILED_AGAIN), f"PSP{says}{invoice}".upper().replace("_", "")
+    reason = "" if success else CAUSES[cause or Cause.INSUFFICIENT_FUNDS]
+    return items.item(a_payment(invoice), code, success, moment, psp=psp, reason=reason)

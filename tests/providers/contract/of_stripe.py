@@ -1,0 +1,109 @@
+"""Stripe under contract."""
+
+import json
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from types import MappingProxyType
+from typing import Any
+
+from core.classifier.taxonomy import Cause
+from providers.base import Provider
+from providers.stripe.config import StripeConfig
+from providers.stripe.gateway import StripeGateway
+from providers.stripe.plugin import StripeProvider
+from sandbox.client import SandboxClient
+from sandbox.models import Delivery, FailedInvoice, LedgerEntry, LogEntry
+from sandbox.samples import failed_invoice_event, sign
+from tests.providers.contract.subject import Books, Failed, Key, Says, Signed
+
+SECRETS = {Key.NEWEST: "whsec_newest", Key.OLDER: "whsec_older", Key.FOREIGN: "whsec_foreign"}
+THEN = 1_780_000_000
+TYPES = {
+    Says.FAILED: "invoice.payment_failed",
+    Says.FAILED_AGAIN: "invoice.payment_failed",
+    Says.PAID: "invoice.paid",
+    Says.DISPUTED: "charge.dispute.created",
+    Says.UNUSED: "plan.created",
+}
+
+
+_CAUSES = {
+    Cause.INSUFFICIENT_FUNDS: "insufficient_funds",
+    Cause.GENERIC: "generic_decline",
+    Cause.TECHNICAL: "processing_error",
+    Cause.AUTHENTICATION_REQUIRED: "authentication_required",
+    Cause.CARD_DATA: "expired_card",
+    Cause.PERMANENT: "lost_card",
+    Cause.FRAUD: "fraudulent",
+    Cause.STOP_INSTRUCTION: "revocation_of_authorization",
+    Cause.VELOCITY: "card_velocity_exceeded",
+}
+
+
+class StripeBooks:
+    """The sandbox's Stripe."""
+
+    def __init__(self, box: SandboxClient) -> None:
+        self._box = box
+
+    async def fails(self, *script: str, cause: Cause = Cause.INSUFFICIENT_FUNDS, deliver: bool = False) -> Failed:
+        made = await self._box.create_failed_invoice(
+            script=script,
+            decline_code=StripeSubject.causes[cause],
+            delivery=Delivery(wait=True) if deliver else None,
+            echo=deliver,
+        )
+        return Failed(made.invoice, 2000, "USD", made.customer, made.payment_method, made.charge)
+
+    async def ledger(self, invoice: str | None = None) -> list[LedgerEntry]:
+        return await self._box.ledger(invoice)
+
+    async def pay_calls(self, invoice: str) -> list[LogEntry]:
+        return await self._box.pay_calls(invoice)
+
+
+class StripeSubject:
+    """Stripe, readable and with keys."""
+
+    name = "stripe"
+    causes: Mapping[Cause, str] = MappingProxyType(_CAUSES)
+
+    def provider(self, address: str = "http://127.0.0.1:9") -> Provider:
+        return StripeProvider(_config(address))
+
+    def gateway(self, address: str, seconds: float) -> StripeGateway:
+        return StripeGateway(_config(address), call_seconds=seconds)
+
+    def webhook(self, says: Says, invoice: str, *, key: Key = Key.NEWEST, cause: Cause | None = None) -> Signed:
+        body = json.dumps(_event(says, invoice, cause)).encode()
+        return Signed({"stripe-signature": sign(body, SECRETS[key], int(time.time()))}, body)
+
+    def changed(self, signed: Signed) -> Signed:
+        return Signed(signed.headers, signed.body.replace(b"2000", b"1"))
+
+    def unsigned(self, signed: Signed) -> Signed:
+        return Signed({}, signed.body)
+
+    def books(self, address: str) -> AbstractAsyncContextManager[Books]:
+        return _books(address)
+
+
+@asynccontextmanager
+async def _books(address: str) -> AsyncIterator[StripeBooks]:
+    async with SandboxClient(address) as box:
+        yield StripeBooks(box)
+
+
+def _config(address: str) -> StripeConfig:
+    return StripeConfig("sk_test_contract", address, (SECRETS[Key.NEWEST], SECRETS[Key.OLDER]))
+
+
+def _event(says: Says, invoice: str, cause: Cause | None) -> dict[str, Any]:
+    code = StripeSubject.causes[cause or Cause.INSUFFICIENT_FUNDS]
+    again = says is Says.FAILED_AGAIN
+    spec = FailedInvoice(invoice_id=invoice, customer_id="cus_contract", decline_code=code, attempt_count=1 + again)
+    event = failed_invoice_event(spec, event_type=TYPES[says], event_id=f"evt_{says}_{invoice}", now=THEN + 60 * again)
+    if says is Says.DISPUTED:
+        event["data"]["object"] = {"object": "dispute", "id": "dp_1", "charge": "ch_1", "payment_intent": "pi_1"}
+    return event

@@ -1,0 +1,66 @@
+"""Every provider's table: complete, sourced, and used for what its own calls and webhooks say."""
+
+import csv
+from io import StringIO
+
+import pytest
+
+import catalog
+from core.classifier.classify import classify
+from core.classifier.tables import Tables
+from core.classifier.taxonomy import Cause
+from core.payments import Failure, Outcome
+from providers.base import Gateway
+from tests.providers.contract.subject import Books, Says, Subject, order_of
+from tests.providers.contract.subjects import SUBJECTS
+
+CODES = [(subject, cause) for subject in SUBJECTS for cause in subject.causes]
+
+
+def tables(subject: Subject) -> Tables:
+    return catalog.tables({subject.name: subject.provider().decline_codes})
+
+
+@pytest.mark.parametrize(("subject", "cause"), CODES, ids=[f"{who.name}-{cause}" for who, cause in CODES])
+def test_a_code_is_classified_by_the_providers_own_table(subject: Subject, cause: Cause) -> None:
+    found = classify(Failure(code=subject.causes[cause]), tables(subject), provider=subject.name)
+    assert found.cause is cause
+    assert found.source
+
+
+def test_all_common_causes_can_be_told(subject: Subject) -> None:
+    common = {Cause.INSUFFICIENT_FUNDS, Cause.GENERIC, Cause.TECHNICAL, Cause.CARD_DATA, Cause.PERMANENT, Cause.FRAUD}
+    assert common | {Cause.VELOCITY} <= set(subject.causes)
+
+
+def test_each_row_has_a_source_of_its_own(subject: Subject) -> None:
+    rows = list(csv.DictReader(StringIO(subject.provider().decline_codes)))
+    assert len(rows) > 20
+    assert not [row for row in rows if len(row["source"]) < 5]
+
+
+def test_an_unknown_code_is_for_review(subject: Subject) -> None:
+    found = classify(Failure(code="never_heard_of"), tables(subject), provider=subject.name)
+    assert found.cause is Cause.UNKNOWN
+
+
+@pytest.mark.parametrize("cause", [Cause.INSUFFICIENT_FUNDS, Cause.CARD_DATA, Cause.PERMANENT, Cause.FRAUD])
+async def test_the_answer_to_a_charge_is_classified_alike(
+    subject: Subject, books: Books, gateway: Gateway, cause: Cause
+) -> None:
+    failed = await books.fails(f"decline:{subject.causes[cause]}")
+    result = await gateway.charge(order_of(subject, failed))
+    assert result.outcome is Outcome.DECLINED
+    assert classify(result.failure, tables(subject), provider=subject.name).cause is cause
+
+
+@pytest.mark.parametrize(("subject", "cause"), CODES, ids=[f"{who.name}-{cause}" for who, cause in CODES])
+def test_what_a_webhook_says_of_a_failure_is_classified_alike(subject: Subject, cause: Cause) -> None:
+    """Where its webhooks say it at all; else the payment is read."""
+    webhooks = subject.provider().webhooks()
+    assert webhooks
+    (event,) = webhooks.normalise(subject.webhook(Says.FAILED, "inv_1", cause=cause).body)
+    gateway = subject.gateway("http://127.0.0.1:9", 1)
+    assert event.failure or gateway.can_read
+    if event.failure:
+        assert classify(event.failure, tables(subject), provider=subject.name).cause is cause

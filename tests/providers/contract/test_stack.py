@@ -1,0 +1,49 @@
+"""kill -9 in mid-charge: a real worker process dies between the provider's success and the row that would say so."""
+
+import asyncio
+
+from core.classifier.taxonomy import Cause
+from tests.providers.contract.subject import Books, Subject
+from tests.support.world import Recovery, World
+
+
+async def asked_to_charge(world: World, subject: Subject, books: Books, script: str) -> Recovery:
+    """A recovery whose pay call is being answered by the provider right now; nothing is due for a (compressed) day."""
+    failed = await books.fails(script, cause=Cause.VELOCITY, deliver=True)
+    recovery = world.known(failed.invoice_id, subject.name)
+    await recovery.until_event("retry.planned")
+    asked = asyncio.create_task(recovery.ask("retry"))
+    await recovery.until_asked()
+    assert (await asked).status_code in (200, 202)
+    return recovery
+
+
+async def one_attempt(recovery: Recovery, *, keys: bool) -> None:
+    """One attempt was asked for: sent under its one key, or, without keys, sent once."""
+    requested = await recovery.only("charge.requested")
+    sent = [call.idempotency_key for call in await recovery.pay_calls()]
+    assert set(sent) == ({requested["data"]["idempotency_key"]} if keys else {None}), sent
+    assert keys or len(sent) == 1
+
+
+async def test_kill_9_in_mid_charge_charges_once(subject: Subject, world: World) -> None:
+    gateway = subject.gateway(world.place.sandbox, 5)
+    keys = gateway.idempotency is not None
+    await gateway.close()
+    scripts = ("succeed_then_hang:6", "hang:5", f"hang:5:decline:{subject.causes[Cause.VELOCITY]}")
+    async with subject.books(world.place.sandbox) as books:
+        found = await asyncio.gather(*(asked_to_charge(world, subject, books, script) for script in scripts))
+        paid, pending, declined = found
+        assert len(await paid.charges()) == 1
+        for recovery in found:
+            assert (await recovery.story())[-1] == "charge.requested"
+        world.stack.kill("worker")
+        world.stack.wait_ready()
+
+        for recovery in (paid, pending):
+            await recovery.recovered_once(within=90)
+            await one_attempt(recovery, keys=keys)
+        await declined.until_event("retry.planned", 2, within=90)
+        await one_attempt(declined, keys=keys)
+        assert (await declined.ask("cancel")).status_code == 200
+        await declined.ended_unpaid("canceled")
