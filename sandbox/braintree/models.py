@@ -14,7 +14,9 @@ class FailedPayment(Model):
     payment_method_id: str | None = Field(None, description="the token of the stored method")
     amount: int = Field(2000, gt=0, description="minor units")
     currency: str = Field("USD", pattern="^[A-Za-z]{3}$")
-    decline_code: str = Field("2001", description="a processor response code, or a gateway rejection")
+    decline_code: str = Field(
+        "2001", description="a processor response code, a gateway rejection, or a word of `codes`"
+    )
     network_code: str | None = None
     mac: str | None = Field(None, description="merchant_advice_code")
     card_type: str = "Visa"
