@@ -134,7 +134,7 @@ class Recovery:
     """The recovery of one invoice: what the API tells of it, and what the provider's books say."""
 
     def __init__(self, world: World, made: Created, provider: str = "stripe") -> None:
-        self.world, self.made = world, made
+        self.world, self.made, self.provider = world, made, provider
         self.books = world.books(provider)
         self.invoice, self.customer = made.invoice, made.customer
         self.id = f"recovery-{provider}-{made.invoice}"
