@@ -83,6 +83,17 @@ def test_a_live_key_is_never_given_to_the_sandbox(folder: Path, settings: Settin
     assert stack.environment["STRIPE_API_KEY"] == stack.secrets.stripe_key
 
 
+def test_no_key_of_adyen_but_our_own_is_given_to_the_sandbox(folder: Path, settings: Settings) -> None:
+    """It doesn't say whether it is live."""
+    secret = type(settings.adyen_api_key)
+    given = {"adyen_api_key": secret("AQE_real"), "adyen_merchant_account": "Real", "adyen_hmac_keys": (secret("ab"),)}
+    stack = DevStack(options(folder), settings.model_copy(update=given))
+    env, sandbox = stack.environment, stack.addresses.sandbox
+    assert (env["ADYEN_API_KEY"], env["ADYEN_API_BASE"]) == (stack.secrets.adyen_key, f"{sandbox}/adyen")
+    assert env["ADYEN_MERCHANT_ACCOUNT"] == "SandboxMerchant"
+    assert env["ADYEN_HMAC_KEYS"] == "ab"
+
+
 def test_secrets_and_the_sandbox_port_stay(folder: Path, settings: Settings) -> None:
     first, second = (DevStack(options(folder), settings).secrets for _ in range(2))
     assert first == second

@@ -4,6 +4,7 @@ import pytest
 
 from providers.adyen import provider
 from providers.base import installed
+from settings import Settings
 
 FULL = {"ADYEN_API_KEY": "AQE", "ADYEN_MERCHANT_ACCOUNT": "Shop", "ADYEN_HMAC_KEYS": "ab" * 32}
 LIVE = "https://1797a841fbb37ca7-AdyenDemo-checkout-live.adyenpayments.com/checkout"
@@ -51,3 +52,9 @@ def test_no_secret_shows() -> None:
     assert "AQE" not in repr(made._config)
     assert "abab" not in repr(made._config)
     assert not [note for note in made.notes() if "AQE" in note or "abab" in note]
+
+
+def test_compressed_time_and_real_money_do_not_go_together() -> None:
+    Settings(time_scale=60, adyen_api_key="AQE", adyen_api_base="http://127.0.0.1:9/adyen")
+    with pytest.raises(ValueError, match="live address"):
+        Settings(time_scale=60, adyen_api_key="AQE", adyen_api_base=LIVE)

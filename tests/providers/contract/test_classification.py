@@ -11,7 +11,7 @@ from core.classifier.tables import Tables
 from core.classifier.taxonomy import Cause
 from core.payments import Failure, Outcome
 from providers.base import Gateway
-from tests.providers.contract.subject import Books, Subject, order_of
+from tests.providers.contract.subject import Books, Says, Subject, order_of
 from tests.providers.contract.subjects import SUBJECTS
 
 CODES = [(subject, cause) for subject in SUBJECTS for cause in subject.causes]
@@ -52,3 +52,15 @@ async def test_the_answer_to_a_charge_is_classified_alike(
     result = await gateway.charge(order_of(subject, failed))
     assert result.outcome is Outcome.DECLINED
     assert classify(result.failure, tables(subject), provider=subject.name).cause is cause
+
+
+@pytest.mark.parametrize(("subject", "cause"), CODES, ids=[f"{who.name}-{cause}" for who, cause in CODES])
+def test_what_a_webhook_says_of_a_failure_is_classified_alike(subject: Subject, cause: Cause) -> None:
+    """Where its webhooks say it at all; else the payment is read."""
+    webhooks = subject.provider().webhooks()
+    assert webhooks
+    (event,) = webhooks.normalise(subject.webhook(Says.FAILED, "inv_1", cause=cause).body)
+    gateway = subject.gateway("http://127.0.0.1:9", 1)
+    assert event.failure or gateway.can_read
+    if event.failure:
+        assert classify(event.failure, tables(subject), provider=subject.name).cause is cause
