@@ -1,6 +1,7 @@
 """Reading over real HTTP: what an invoice is at Braintree, and what can be told of a failure."""
 
 from datetime import UTC, datetime
+from typing import TypeAlias
 
 import pytest
 
@@ -10,7 +11,8 @@ from providers.braintree.gateway import BraintreeGateway
 from sandbox.braintree.client import BraintreeSandbox
 from sandbox.models import Card
 
-Box, Ours = BraintreeSandbox, BraintreeGateway
+Box: TypeAlias = BraintreeSandbox
+Ours: TypeAlias = BraintreeGateway
 
 
 def an_event(**fields: str) -> ProviderEvent:
