@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from core.errors import ProviderUnavailable
-from core.payments import ChargeOrder, ChargeResult, Failure
+from core.payments import ChargeOrder, ChargeResult, Failure, InvoiceStatus
 from providers.braintree.api import BraintreeApi
 from providers.braintree.invoices import Billing, Invoice, find
 from providers.braintree.minor import to_text
@@ -29,6 +29,10 @@ async def pay(api: BraintreeApi, order: ChargeOrder) -> ChargeResult:
     invoice = await find(api, order.invoice_id)
     if invoice is None:
         return not_charged("invoice_missing")
+    if invoice.status is not InvoiceStatus.OPEN:
+        return not_charged("invoice_paid" if invoice.status is InvoiceStatus.PAID else "invoice_not_payable")
+    if invoice.newest and invoice.newest.currency not in {None, order.currency}:
+        return declined(Failure(code="currency_mismatch", method_id=order.method_id))
     if invoice.billing:
         return await _retry(api, order, invoice.billing)
     return await _sell(api, order, invoice)
@@ -62,8 +66,6 @@ async def _sell(api: BraintreeApi, order: ChargeOrder, invoice: Invoice) -> Char
     before, token = invoice.newest, order.method_id or order.last_method_id
     if not token:
         return declined(Failure(code="no_stored_payment_method"))
-    if before is None or before.currency not in {None, order.currency}:
-        return declined(Failure(code="currency_mismatch", method_id=token))
     params = {
         "amount": to_text(order.amount, order.currency),
         "order_id": order.invoice_id,
@@ -72,7 +74,7 @@ async def _sell(api: BraintreeApi, order: ChargeOrder, invoice: Invoice) -> Char
         "options": {"submit_for_settlement": True},
     }
     # The currency is that of the merchant account: the default one might charge another.
-    account = {"merchant_account_id": before.merchant_account} if before.merchant_account else {}
+    account = {"merchant_account_id": before.merchant_account} if before and before.merchant_account else {}
     try:
         return judged(order, await api.sale(params | account))
     except CallFailed as failed:

@@ -71,16 +71,37 @@ async def test_a_new_method_pays_for_a_single_order(box: Box, gateway: Ours) -> 
     assert line.payment_method == token
 
 
-@pytest.mark.parametrize(
-    ("changes", "code"),
-    [({"last_method_id": None}, "no_stored_payment_method"), ({"currency": "EUR"}, "currency_mismatch")],
-)
-async def test_what_could_only_be_guessed_is_never_sent(
-    box: Box, gateway: Ours, changes: dict[str, str | None], code: str
-) -> None:
+async def test_without_a_stored_method_nothing_is_sent(box: Box, gateway: Ours) -> None:
     made = await box.create_failed_payment(subscription=False)
-    result = await gateway.charge(order_for(made, **changes))
-    assert (result.outcome, result.failure.code) == (Outcome.DECLINED, code)
+    result = await gateway.charge(order_for(made, last_method_id=None))
+    assert (result.outcome, result.failure.code) == (Outcome.DECLINED, "no_stored_payment_method")
+    assert await box.pay_calls(made.invoice) == []
+
+
+@pytest.mark.parametrize("subscription", [True, False])
+async def test_another_currency_than_before_is_never_charged(box: Box, gateway: Ours, subscription: bool) -> None:
+    made = await box.create_failed_payment(subscription=subscription)
+    result = await gateway.charge(order_for(made, currency="EUR"))
+    assert (result.outcome, result.failure.code) == (Outcome.DECLINED, "currency_mismatch")
+    assert await box.pay_calls(made.invoice) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [("subscription_charged_successfully", "invoice_paid"), ("subscription_canceled", "invoice_not_payable")],
+)
+async def test_what_is_paid_or_closed_by_now_is_not_charged(box: Box, gateway: Ours, kind: str, reason: str) -> None:
+    made = await box.create_failed_payment()
+    await box.happens(made.invoice, kind)
+    result = await gateway.charge(order_for(made))
+    assert (result.outcome, result.reason) == (Outcome.NOT_CHARGED, reason)
+    assert await box.pay_calls(made.invoice) == []
+
+
+async def test_a_period_that_is_past_is_never_charged(box: Box, gateway: Ours) -> None:
+    made = await box.create_failed_payment(invoice_id="subold-2026-11-01")
+    result = await gateway.charge(order_for(made, invoice_id="subold-2026-10-01"))
+    assert (result.outcome, result.reason) == (Outcome.NOT_CHARGED, "invoice_not_payable")
     assert await box.pay_calls(made.invoice) == []
 
 
@@ -91,10 +112,21 @@ async def test_an_invoice_that_is_not_there_is_not_charged(gateway: Ours, box: B
         assert (result.outcome, result.reason) == (Outcome.NOT_CHARGED, "invoice_missing")
 
 
-async def test_what_is_no_longer_past_due_is_not_charged_and_not_executed(box: Box, gateway: Ours) -> None:
-    made = await box.create_failed_payment()
+async def sent(box: Box, invoice: str) -> None:
+    """Returns once a pay call has reached Braintree."""
+    for _ in range(500):
+        if await box.pay_calls(invoice):
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("nothing was sent")
+
+
+async def test_what_gets_paid_meanwhile_is_not_executed(box: Box, gateway: Ours) -> None:
+    made = await box.create_failed_payment(script=("hang:1",))
+    charging = asyncio.create_task(gateway.charge(order_for(made)))
+    await sent(box, made.invoice)
     await box.happens(made.invoice, "subscription_charged_successfully")
-    result = await gateway.charge(order_for(made))
+    result = await charging
     assert (result.outcome, result.reason, result.charge_id) == (Outcome.NOT_CHARGED, "not_past_due", None)
     assert len(await box.ledger(made.invoice)) == 1
 
