@@ -106,7 +106,7 @@ def worker() -> None:
 
 @app.command()
 def trigger(
-    provider: Annotated[str, typer.Argument(help="Whose webhook: stripe or adyen.")],
+    provider: Annotated[str, typer.Argument(help="Whose webhook: stripe, adyen or braintree.")],
     decline_code: Annotated[str, typer.Option(help="Why the payment failed.")] = "insufficient_funds",
     invoice: Annotated[str | None, typer.Option(help="Id of the invoice; made up when left out.")] = None,
     amount: Annotated[int, typer.Option(min=1, help="Minor currency units.")] = 4900,
@@ -119,8 +119,8 @@ def trigger(
     from commands import console
     from commands.trigger import trigger as send
 
-    if provider not in ("stripe", "adyen"):
-        raise typer.BadParameter("only stripe and adyen can be triggered")
+    if provider not in ("stripe", "adyen", "braintree"):
+        raise typer.BadParameter("only stripe, adyen and braintree can be triggered")
     fields = {"decline_code": decline_code, "amount": amount, "currency": currency.lower()}
     named = {"invoice_id": invoice} if invoice else {}
     console.result(send(Settings(), data_dir, url, provider, fields | named | {"script": outcome or []}))

@@ -46,6 +46,11 @@ class Settings(BaseSettings):
     adyen_hmac_keys: Secrets = Field((), description="HMAC keys of the webhooks (hex), comma separated, newest first")
     adyen_api_base: str = Field("", description="base address of the Checkout API; empty: Adyen's test environment")
 
+    braintree_merchant_id: str = Field("", description="merchant id")
+    braintree_public_key: str = Field("", description="public half of an API key")
+    braintree_private_key: SecretStr = Field(SecretStr(""), description="its private half; it signs webhooks, too")
+    braintree_api_base: str = Field("", description="base address of the API; empty: Braintree's sandbox")
+
     policy_file: Path = Field(SHIPPED_POLICY, description="retry policies (TOML); empty: the shipped ones")
     shadow_policy_file: Path | None = Field(
         None, description="a policy whose plans are written beside the active one's and never charged; empty: none"
@@ -85,6 +90,8 @@ class Settings(BaseSettings):
             raise ValueError("TIME_SCALE is for tests and demos: it is refused with a live Stripe key")
         if self.time_scale != 1 and self.adyen_api_key.get_secret_value() and "live" in self.adyen_api_base:
             raise ValueError("TIME_SCALE is for tests and demos: it is refused with Adyen's live address")
+        if self.time_scale != 1 and "//api.braintreegateway.com" in self.braintree_api_base:
+            raise ValueError("TIME_SCALE is for tests and demos: it is refused with Braintree's production address")
         return self
 
     @cached_property

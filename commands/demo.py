@@ -58,6 +58,7 @@ def _settings(scale: int) -> Settings:
         database_url=NOTHING, database_owner_url=NOTHING, temporal_address="", temporal_ui_url="",
         temporal_namespace="default", stripe_api_key=NOTHING, stripe_webhook_secrets=(), bootstrap_api_key=NOTHING,
         adyen_api_key=NOTHING, adyen_api_base="", adyen_hmac_keys=(),
+        braintree_merchant_id="", braintree_public_key="", braintree_private_key=NOTHING, braintree_api_base="",
         policy_file=SHIPPED_POLICY, time_scale=scale,
     )  # fmt: skip
 

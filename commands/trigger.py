@@ -1,9 +1,12 @@
 """`pri trigger`: a signed sample of a failed payment, as the provider would send it."""
 
 import asyncio
+import re
 import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import httpx
 
@@ -12,6 +15,9 @@ from devstack.secrets import DevSecrets, remembered
 from sandbox.adyen.client import AdyenSandbox
 from sandbox.adyen.models import FailedPayment
 from sandbox.adyen.samples import failed_payment
+from sandbox.braintree import samples as braintree
+from sandbox.braintree.client import BraintreeSandbox
+from sandbox.braintree.models import FailedPayment as FailedAtBraintree
 from sandbox.client import SandboxClient, SandboxError
 from sandbox.models import Delivered, Delivery, FailedInvoice
 from sandbox.samples import failed_invoice_event, payload, sign
@@ -29,7 +35,7 @@ def trigger(settings: Settings, data_dir: Path, url: str, provider: str, fields:
         if known and _sandbox_runs(known):
             return asyncio.run(_played(known, provider, fields))
         secret = _secret(settings, known, provider)
-        return _post_adyen(url, secret, fields) if provider == "adyen" else _post_stripe(url, secret, fields)
+        return PROVIDERS[provider].post(url, secret, fields)
     except SandboxError as error:
         raise InvalidInput(f"The sandbox refuses it: {error}") from error
     except httpx.HTTPError as error:
@@ -45,7 +51,7 @@ def _sandbox_runs(known: DevSecrets) -> bool:
 
 async def _played(known: DevSecrets, provider: str, fields: dict[str, Any]) -> str:
     address, now = f"http://127.0.0.1:{known.sandbox_port}", Delivery(wait=True)
-    invoice, answers = await (_play_adyen if provider == "adyen" else _play_stripe)(address, fields, now)
+    invoice, answers = await PROVIDERS[provider].play(address, fields, now)
     return f"{invoice} failed in the sandbox; the webhook got {answers[0].status}: {answers[0].body}"
 
 
@@ -63,15 +69,40 @@ async def _play_adyen(address: str, fields: dict[str, Any], now: Delivery) -> tu
     return made.invoice, made.deliveries
 
 
+async def _play_braintree(address: str, fields: dict[str, Any], now: Delivery) -> tuple[str, list[Delivered]]:
+    spec = _at_braintree(fields | {"delivery": now})
+    async with BraintreeSandbox(address) as sandbox:
+        made = await sandbox.create_failed_payment(spec)
+    return made.invoice, made.deliveries
+
+
+def _at_braintree(fields: dict[str, Any]) -> FailedAtBraintree:
+    """A name without a date at its end is the order id of a single sale."""
+    invoice = fields.get("invoice_id")
+    subscription = invoice is None or re.fullmatch(r".+-\d{4}-\d{2}-\d{2}", invoice) is not None
+    return FailedAtBraintree(subscription=subscription, **fields)
+
+
 def _secret(settings: Settings, known: DevSecrets | None, provider: str) -> str:
-    adyen = provider == "adyen"
-    given = [key.get_secret_value() for key in (settings.adyen_hmac_keys if adyen else settings.stripe_webhook_secrets)]
-    if given:
-        return given[0]
+    found = PROVIDERS[provider]
+    if given := found.given(settings):
+        return given
     if known:
-        return known.adyen_hmac_key if adyen else known.webhook_secret
-    name = "ADYEN_HMAC_KEYS" if adyen else "STRIPE_WEBHOOK_SECRETS"
-    raise InvalidInput(f"No webhook secret is known: set {name}, or start `pri dev` first.")
+        return found.kept(known)
+    raise InvalidInput(f"No webhook secret is known: set {found.setting}, or start `pri dev` first.")
+
+
+def _given_to_stripe(settings: Settings) -> str:
+    return next((secret.get_secret_value() for secret in settings.stripe_webhook_secrets), "")
+
+
+def _given_to_adyen(settings: Settings) -> str:
+    return next((key.get_secret_value() for key in settings.adyen_hmac_keys), "")
+
+
+def _given_to_braintree(settings: Settings) -> str:
+    public_key, private_key = settings.braintree_public_key, settings.braintree_private_key.get_secret_value()
+    return f"{public_key}|{private_key}" if public_key and private_key else ""
 
 
 def _post_stripe(url: str, secret: str, fields: dict[str, Any]) -> str:
@@ -86,6 +117,40 @@ def _post_adyen(url: str, key: str, fields: dict[str, Any]) -> str:
     return _told(invoice, url, "adyen", body, headers)
 
 
+def _post_braintree(url: str, keys: str, fields: dict[str, Any]) -> str:
+    invoice, body, headers = braintree.failed_payment(_at_braintree(fields), keys)
+    return _told(invoice, url, "braintree", body, headers)
+
+
 def _told(invoice: str, url: str, provider: str, body: bytes, headers: dict[str, str]) -> str:
     answer = httpx.post(f"{url.rstrip('/')}/webhooks/{provider}", content=body, headers=headers, timeout=10)
     return f"{invoice}: the webhook got {answer.status_code}: {answer.text}"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """How a sample webhook of one provider comes to be."""
+
+    setting: str
+    """What must be set where no data directory knows a secret."""
+    given: Callable[[Settings], str]
+    kept: Callable[[DevSecrets], str]
+    play: Callable[[str, dict[str, Any], Delivery], Awaitable[tuple[str, list[Delivered]]]]
+    """In a running sandbox, which then can be charged."""
+    post: Callable[[str, str, dict[str, Any]], str]
+    """Straight to the API."""
+
+
+PROVIDERS: Final = {
+    "stripe": Sample(
+        "STRIPE_WEBHOOK_SECRETS", _given_to_stripe, lambda kept: kept.webhook_secret, _play_stripe, _post_stripe
+    ),
+    "adyen": Sample("ADYEN_HMAC_KEYS", _given_to_adyen, lambda kept: kept.adyen_hmac_key, _play_adyen, _post_adyen),
+    "braintree": Sample(
+        "BRAINTREE_PUBLIC_KEY and BRAINTREE_PRIVATE_KEY",
+        _given_to_braintree,
+        lambda kept: kept.braintree_keys,
+        _play_braintree,
+        _post_braintree,
+    ),
+}

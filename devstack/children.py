@@ -44,6 +44,7 @@ class Options:
         "recovery:workflow",
         "recovery:activity",
         "charges-adyen:activity",
+        "charges-braintree:activity",
         "charges-stripe:activity",
         "simulations:activity",
     )
@@ -97,6 +98,11 @@ def _sandbox_environment(settings: Settings, addresses: Addresses, known: DevSec
         "ADYEN_API_KEY": known.adyen_key,
         "ADYEN_MERCHANT_ACCOUNT": SANDBOX_ACCOUNT,
         "ADYEN_HMAC_KEYS": ",".join(hmac_keys(settings, known)),
+        # Nor does a key of Braintree, which signs its webhooks, too.
+        "BRAINTREE_API_BASE": f"{addresses.sandbox}/braintree",
+        "BRAINTREE_MERCHANT_ID": "sandbox_merchant",
+        "BRAINTREE_PUBLIC_KEY": known.braintree_public_key,
+        "BRAINTREE_PRIVATE_KEY": known.braintree_private_key,
     }
 
 
@@ -121,6 +127,7 @@ def sandbox(
         "--state", str(data_dir / "sandbox.db"),
         "--webhook-url", f"{addresses.api}/webhooks/stripe", "--webhook-secret", secrets["stripe"],
         "--adyen-webhook-url", f"{addresses.api}/webhooks/adyen", "--adyen-hmac-key", secrets["adyen"],
+        "--braintree-webhook-url", f"{addresses.api}/webhooks/braintree", "--braintree-keys", secrets["braintree"],
     )  # fmt: skip
     path = os.pathsep.join(filter(None, (str(ROOT), env.get("PYTHONPATH"))))
     return Program("sandbox", argv, data_dir / "logs" / "sandbox.log", {**env, "PYTHONPATH": path})

@@ -21,6 +21,13 @@ class DevSecrets:
     sandbox_port: int
     adyen_key: str = field(default_factory=lambda: f"AQE_test_{secrets.token_hex(16)}")
     adyen_hmac_key: str = field(default_factory=lambda: secrets.token_hex(32))
+    braintree_public_key: str = field(default_factory=lambda: secrets.token_hex(8))
+    braintree_private_key: str = field(default_factory=lambda: secrets.token_hex(16))
+
+    @property
+    def braintree_keys(self) -> str:
+        """Both halves, as the sandbox signs with them."""
+        return f"{self.braintree_public_key}|{self.braintree_private_key}"
 
 
 def remembered(path: Path) -> DevSecrets:

@@ -164,6 +164,7 @@ class DevStack:
         signing = {
             "stripe": children.webhook_secrets(given, self.secrets)[0],
             "adyen": children.hmac_keys(given, self.secrets)[0],
+            "braintree": self.secrets.braintree_keys,
         }
         if self.options.sandbox:
             self.supervisor.start(
@@ -183,7 +184,12 @@ class DevStack:
 
     def _queues(self) -> tuple[str, ...]:
         """Charges of a provider are only polled for when it is switched on."""
-        keys = {"stripe": self.settings.stripe_api_key, "adyen": self.settings.adyen_api_key}
+        given = self.settings
+        keys = {
+            "stripe": given.stripe_api_key,
+            "adyen": given.adyen_api_key,
+            "braintree": given.braintree_private_key,
+        }
         off = [name for name, key in keys.items() if not self.options.sandbox and not key.get_secret_value()]
         return tuple(
             queue for queue in self.options.queues if not queue.startswith(tuple(f"charges-{n}:" for n in off))

@@ -36,6 +36,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--webhook-secret", default="", help="endpoint secret that signs them")
     parser.add_argument("--adyen-webhook-url", default="", help="where the fake Adyen's webhooks are posted")
     parser.add_argument("--adyen-hmac-key", default="", help="hexadecimal key that signs them")
+    parser.add_argument("--braintree-webhook-url", default="", help="where the fake Braintree's webhooks are posted")
+    parser.add_argument("--braintree-keys", default="", help="PUBLIC_KEY|PRIVATE_KEY that signs them")
     parser.add_argument("--shape", type=Shape, default=Shape.BASIL, choices=list(Shape), help="invoice shape of events")
     parser.add_argument("--no-echo", action="store_true", help="pay calls send no events of their own")
     return parser
@@ -48,6 +50,8 @@ def _config(given: argparse.Namespace) -> SandboxConfig:
         webhook_secret=given.webhook_secret,
         adyen_webhook_url=given.adyen_webhook_url,
         adyen_hmac_key=given.adyen_hmac_key,
+        braintree_webhook_url=given.braintree_webhook_url,
+        braintree_keys=given.braintree_keys,
         shape=given.shape,
         echo=not given.no_echo,
     )

@@ -12,6 +12,8 @@ from starlette.types import Receive, Scope, Send
 from sandbox import control
 from sandbox.adyen import routes as adyen
 from sandbox.adyen.gateway import AdyenGateway
+from sandbox.braintree import routes as braintree
+from sandbox.braintree.gateway import BraintreeGateway
 from sandbox.call import Answer, Call
 from sandbox.config import SandboxConfig
 from sandbox.errors import ConnectionDroppedError, StripeError
@@ -43,13 +45,14 @@ class CuttableApp(FastAPI):
 def create_app(config: SandboxConfig | None = None) -> FastAPI:
     """A sandbox of its own; its state lives until the app's lifespan ends, or in the state file."""
     world = World(config or SandboxConfig())
-    gateway, adyen_gateway = Gateway(world), AdyenGateway(world)
+    gateway, others = Gateway(world), (AdyenGateway(world), BraintreeGateway(world))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         await gateway.close()
-        await adyen_gateway.close()
+        for other in others:
+            await other.close()
         await world.webhooks.close()
         world.store.close()
 
@@ -57,7 +60,8 @@ def create_app(config: SandboxConfig | None = None) -> FastAPI:
     app.state.world = world
     app.state.gateway = gateway
     app.include_router(control.router)
-    adyen.mount(app, adyen_gateway)
+    adyen.mount(app, others[0])
+    braintree.mount(app, others[1])
     app.add_api_route("/v1/{path:path}", stripe_api, methods=["GET", "POST", "DELETE"], include_in_schema=False)
     app.add_api_route("/healthz", healthy, methods=["GET"])
     app.add_exception_handler(StripeError, _stripe_error)

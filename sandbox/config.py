@@ -19,6 +19,9 @@ class SandboxConfig:
     webhook_secret: str = ""
     adyen_webhook_url: str = ""
     adyen_hmac_key: str = ""
+    braintree_webhook_url: str = ""
+    braintree_keys: str = ""
+    """PUBLIC_KEY|PRIVATE_KEY: what signs the fake Braintree's webhooks."""
     shape: Shape = Shape.BASIL
     echo: bool = True
     retry_delays: tuple[float, ...] = (0.2, 0.5, 1.0, 2.0, 4.0)

@@ -62,7 +62,10 @@ def test_temporals_two_sides_stay_in_their_rooms(module: str, room: str) -> None
     assert {source.room(path) for path in source.files() if source.imports(path, module)} == {room}
 
 
-@pytest.mark.parametrize(("library", "room"), [("stripe", "providers/stripe"), ("Adyen", "providers/adyen")])
+@pytest.mark.parametrize(
+    ("library", "room"),
+    [("stripe", "providers/stripe"), ("Adyen", "providers/adyen"), ("braintree", "providers/braintree")],
+)
 def test_a_providers_library_stays_with_it(library: str, room: str) -> None:
     users = {str(path.relative_to(ROOT).parent) for path in source.files() if source.imports(path, library)}
     assert users == {room}

@@ -4,12 +4,15 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from devstack.ports import free_port
+from providers.braintree.config import BraintreeConfig
+from providers.braintree.webhook import BraintreeWebhooks
 from sandbox.adyen.signing import sign_item
 from sandbox.signing import sign
 from tests.commands.conftest import Pri
@@ -129,3 +132,29 @@ def test_a_data_directory_of_an_older_release_gets_keys_for_adyen(pri: Pri, rece
 
 def test_without_a_key_for_adyen_it_says_what_to_set(pri: Pri) -> None:
     assert "ADYEN_HMAC_KEYS" in pri("trigger", "adyen").complaint()
+
+
+BRAINTREE = {"BRAINTREE_PUBLIC_KEY": "public", "BRAINTREE_PRIVATE_KEY": "private"}
+
+
+@pytest.mark.parametrize(
+    ("invoice", "kind"),
+    [("sub7-2026-11-01", "subscription_charged_unsuccessfully"), ("order7", "transaction_retried")],
+)
+def test_it_posts_a_signed_failure_of_braintree(pri: Pri, receiver: Received, invoice: str, kind: str) -> None:
+    words = ("--invoice", invoice, "--amount", "1234", "--currency", "CHF", "--decline-code", "expired_card")
+    answer = pri("trigger", "braintree", *words, "--url", receiver.url, **BRAINTREE)
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out == f'{invoice}: the webhook got 202: {{"status": "accepted"}}\n'
+    [(path, _, body)] = receiver.posts
+    assert path == "/webhooks/braintree"
+    webhooks = BraintreeWebhooks(BraintreeConfig("", "public", "private"))
+    webhooks.verify({}, body, datetime.now(UTC))
+    (event,) = webhooks.normalise(body)
+    assert (event.event_type, event.invoice_id, event.amount, event.currency) == (kind, invoice, 1234, "CHF")
+    assert event.failure
+    assert event.failure.code == "2004"
+
+
+def test_without_keys_for_braintree_it_says_what_to_set(pri: Pri) -> None:
+    assert "BRAINTREE_PRIVATE_KEY" in pri("trigger", "braintree", BRAINTREE_PUBLIC_KEY="public").complaint()

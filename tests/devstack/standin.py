@@ -66,6 +66,7 @@ async def work() -> None:
         Worker(client, task_queue="charges-stripe", activities=[nothing]),
         Worker(client, task_queue="simulations", activities=[nothing]),
         Worker(client, task_queue="charges-adyen", activities=[nothing]),
+        Worker(client, task_queue="charges-braintree", activities=[nothing]),
     ):
         await ended.wait()
 

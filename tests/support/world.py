@@ -13,6 +13,7 @@ import httpx
 from devstack import temporal
 from devstack.stack import DevStack
 from sandbox.adyen.client import AdyenSandbox
+from sandbox.braintree.client import BraintreeSandbox
 from sandbox.client import AT_ONCE, SandboxClient
 from sandbox.models import Created, Delivery, Happened, LedgerEntry, LogEntry
 from sandbox.samples import sign
@@ -48,11 +49,12 @@ class World:
     def __init__(self, place: Place, sandbox: SandboxClient, api: httpx.AsyncClient, stack: DevStack | None) -> None:
         self.place, self.sandbox, self.api = place, sandbox, api
         self.adyen = AdyenSandbox(place.sandbox)
+        self.braintree = BraintreeSandbox(place.sandbox)
         self._stack = stack
 
     def books(self, provider: str) -> SandboxClient:
         """The control side of a provider's fake gateway."""
-        return {"stripe": self.sandbox, "adyen": self.adyen}[provider]
+        return {"stripe": self.sandbox, "adyen": self.adyen, "braintree": self.braintree}[provider]
 
     @property
     def stack(self) -> DevStack:
@@ -84,6 +86,12 @@ class World:
         fields: dict[str, Any] = {"delivery": Delivery(wait=True), "decline_code": code} | spec
         made = await self.adyen.create_failed_payment(**fields)
         return self.known(made.invoice, "adyen")
+
+    async def fails_at_braintree(self, code: str = "2001", **spec: Any) -> "Recovery":
+        """A transaction fails at Braintree, whose webhook has been answered with 202."""
+        fields: dict[str, Any] = {"delivery": Delivery(wait=True), "decline_code": code} | spec
+        made = await self.braintree.create_failed_payment(**fields)
+        return self.known(made.invoice, "braintree")
 
     def known(self, invoice: str, provider: str = "stripe") -> "Recovery":
         """The recovery of an invoice that the test did not make."""
@@ -119,13 +127,14 @@ async def opened(place: Place, stack: DevStack | None = None) -> AsyncIterator[W
         found = World(place, sandbox, api, stack)
         yield found
         await found.adyen.close()
+        await found.braintree.close()
 
 
 class Recovery:
     """The recovery of one invoice: what the API tells of it, and what the provider's books say."""
 
     def __init__(self, world: World, made: Created, provider: str = "stripe") -> None:
-        self.world, self.made = world, made
+        self.world, self.made, self.provider = world, made, provider
         self.books = world.books(provider)
         self.invoice, self.customer = made.invoice, made.customer
         self.id = f"recovery-{provider}-{made.invoice}"

@@ -1,0 +1,95 @@
+"""Calls of Braintree's API over the official client, each in a thread, within a time limit, and never repeated."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, TypeVar
+
+import braintree
+from braintree.exceptions.not_found_error import NotFoundError
+
+from core.errors import ProviderUnavailable
+from providers.braintree.config import BraintreeConfig
+from providers.braintree.transport import CallFailed, Transport
+
+T = TypeVar("T")
+
+CALL_SECONDS: Final = 20.0
+"""The longest that a payment may take; far below the activities' time-out."""
+_THREADS: Final = 64
+_PLACE: Final = braintree.Environment("pri", "braintree.invalid", "443", "", True, None)
+"""Where the client believes to send its requests; our transport knows better."""
+
+
+class BraintreeApi:
+    """One merchant, one API key pair. What the client answers with is Any: nothing of it is typed."""
+
+    def __init__(self, config: BraintreeConfig, call_seconds: float = CALL_SECONDS) -> None:
+        base = config.api_base or braintree.Environment.Sandbox.base_url
+        place = f"{_PLACE.protocol}{_PLACE.server_and_port}"
+        self._transport = Transport(base, place, call_seconds)
+        self._seconds = call_seconds
+        self._threads = ThreadPoolExecutor(_THREADS, "braintree")
+        self._client = braintree.BraintreeGateway(
+            braintree.Configuration(
+                _PLACE,
+                config.merchant_id,
+                config.public_key,
+                config.private_key,
+                http_strategy=lambda *_: self._transport,
+            )
+        )
+
+    async def sale(self, params: Mapping[str, Any]) -> Any:
+        """A new transaction. Raises CallFailed."""
+        return await self._call(lambda: self._client.transaction.sale(dict(params)))
+
+    async def retry(self, subscription_id: str, amount: str) -> Any:
+        """The client's own way to charge a past due subscription again. Raises CallFailed."""
+        return await self._call(lambda: self._client.subscription.retry_charge(subscription_id, amount, True))
+
+    async def use_method(self, subscription_id: str, token: str) -> Any:
+        """Charge a subscription to another stored method from now on. Raises CallFailed."""
+        change = {"payment_method_token": token}
+        return await self._call(lambda: self._client.subscription.update(subscription_id, change))
+
+    async def subscription(self, subscription_id: str) -> Any:
+        """The subscription with its newest transactions, or None. Raises ProviderUnavailable."""
+        return await self._read(lambda: self._client.subscription.find(subscription_id))
+
+    async def transaction(self, transaction_id: str) -> Any:
+        """The transaction, or None. Raises ProviderUnavailable."""
+        return await self._read(lambda: self._client.transaction.find(transaction_id))
+
+    async def transactions(self, order_id: str) -> list[Any]:
+        """All transactions with this order id. Raises ProviderUnavailable."""
+        wanted = braintree.TransactionSearch.order_id == order_id
+        return await self._read(lambda: list(self._client.transaction.search([wanted]).items)) or []
+
+    async def method(self, token: str) -> Any:
+        """The stored payment method, or None. Raises ProviderUnavailable."""
+        return await self._read(lambda: self._client.payment_method.find(token))
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._transport.close()
+
+    async def _read(self, call: Callable[[], T]) -> T | None:
+        try:
+            return await self._call(call)
+        except NotFoundError:
+            return None
+        except CallFailed as failed:
+            raise ProviderUnavailable(f"Braintree could not be read: {failed.reason}.", failed.retry_after) from None
+
+    async def _call(self, call: Callable[[], T]) -> T:
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+        except TimeoutError:
+            raise CallFailed("timeout", sent=True) from None
+        except (CallFailed, NotFoundError):
+            raise
+        except Exception:  # the client trips over answers that are not what it expects
+            raise CallFailed("unfit_answer", sent=True) from None

@@ -1,0 +1,56 @@
+"""What the environment says about Braintree."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Self
+from urllib.parse import urlsplit
+
+from braintree import Environment
+
+
+@dataclass(frozen=True)
+class BraintreeConfig:
+    """One API key of one merchant; secrets never show in a repr. An empty secret is no secret."""
+
+    merchant_id: str = ""
+    public_key: str = ""
+    private_key: str = field(default="", repr=False)
+    """Signs webhooks and opens the API: Braintree has no secret for webhooks alone."""
+    api_base: str = ""
+    """Base address of the API without a slash at its end; empty: Braintree's sandbox."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """Reads BRAINTREE_MERCHANT_ID, BRAINTREE_PUBLIC_KEY, BRAINTREE_PRIVATE_KEY and BRAINTREE_API_BASE."""
+        return cls(
+            merchant_id=environment.get("BRAINTREE_MERCHANT_ID", "").strip(),
+            public_key=environment.get("BRAINTREE_PUBLIC_KEY", "").strip(),
+            private_key=environment.get("BRAINTREE_PRIVATE_KEY", "").strip(),
+            api_base=environment.get("BRAINTREE_API_BASE", "").strip().rstrip("/"),
+        )
+
+    @property
+    def hears(self) -> bool:
+        """Whether webhooks can be verified."""
+        return bool(self.public_key and self.private_key)
+
+    @property
+    def charges(self) -> bool:
+        """Whether the API can be called."""
+        return self.hears and bool(self.merchant_id)
+
+    @property
+    def livemode(self) -> bool:
+        """Whether the API moves real money: the address says so, keys and webhooks don't."""
+        return self.charges and urlsplit(self.api_base).hostname == Environment.Production.server
+
+    def notes(self) -> tuple[str, ...]:
+        """What is off, and what is unusual."""
+        names = ("merchant_id", "public_key", "private_key")
+        missing = ", ".join(f"BRAINTREE_{name.upper()}" for name in names if not getattr(self, name))
+        off = (
+            (not self.hears, f"Braintree webhooks are off, not set: {missing}."),
+            (not self.charges, f"Braintree charges are off, not set: {missing}."),
+            (bool(self.api_base), f"Braintree is called at {urlsplit(self.api_base).hostname} (BRAINTREE_API_BASE)."),
+        )
+        return tuple(sentence for applies, sentence in off if applies)

@@ -1,0 +1,31 @@
+"""Braintree as one configured provider."""
+
+from importlib.resources import files
+
+from providers.braintree.config import BraintreeConfig
+from providers.braintree.gateway import BraintreeGateway
+from providers.braintree.table import ranges_spelled_out
+from providers.braintree.webhook import NAME, BraintreeWebhooks
+
+
+class BraintreeProvider:
+    """What is configured, and the decline table that comes with this folder."""
+
+    def __init__(self, config: BraintreeConfig) -> None:
+        self.name = NAME
+        self.livemode = config.livemode
+        table = files("providers.braintree").joinpath("decline_codes.csv").read_text("utf-8")
+        self.decline_codes = ranges_spelled_out(table)
+        self._config = config
+
+    def webhooks(self) -> BraintreeWebhooks | None:
+        """The webhook side; None without an API key pair."""
+        return BraintreeWebhooks(self._config) if self._config.hears else None
+
+    def gateway(self) -> BraintreeGateway | None:
+        """The charging side, a new one each time; None without merchant and API key pair."""
+        return BraintreeGateway(self._config) if self._config.charges else None
+
+    def notes(self) -> tuple[str, ...]:
+        """What is off, and what is unusual."""
+        return self._config.notes()

@@ -1,0 +1,122 @@
+"""The webhook side: a form with a signature and a base64 payload of XML, verified, then said in our words."""
+
+import base64
+import binascii
+import hashlib
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+from braintree.util.crypto import Crypto
+from braintree.util.xml_util import XmlUtil
+
+from core.errors import InvalidInput, InvalidSignature
+from core.payments import EventKind, ProviderEvent
+from providers.braintree.config import BraintreeConfig
+from providers.braintree.events import Notice, meaning
+from providers.braintree.tries import moment
+from providers.fields import Fields, Unfit
+
+NAME: Final = "braintree"
+_BASE64: Final = re.compile(r"[A-Za-z0-9+=/\n]+")
+_SUBJECT_IDS: Final = ("subscription", "transaction", "dispute")
+
+
+class BraintreeWebhooks:
+    """Webhooks of one merchant, verified with one API key pair."""
+
+    def __init__(self, config: BraintreeConfig) -> None:
+        self._config = config
+
+    def verify(self, headers: Mapping[str, str], body: bytes, now: datetime) -> None:  # noqa: ARG002
+        """Check the sender; Braintree signs no time. Raises InvalidSignature.
+
+        The header of pairs names one signature for each key pair of the merchant; ours must be among them.
+        """
+        try:
+            signature, payload = _form(body)
+        except InvalidInput as unfit:
+            raise InvalidSignature(str(unfit)) from None
+        pairs = [pair.split("|") for pair in signature.split("&") if pair.count("|") == 1]
+        ours = [signed for public_key, signed in pairs if public_key == self._config.public_key]
+        if not ours:
+            raise InvalidSignature("bt_signature holds nothing signed with the public key that we know.")
+        if not any(self._signed(payload, signed) for signed in ours):
+            raise InvalidSignature("bt_payload is not what was signed: it was changed, or the private key is another.")
+
+    def _signed(self, payload: str, signed: str) -> bool:
+        """Some frameworks take the line break at the end away: Braintree's client tries both, and so do we."""
+        key = self._config.private_key
+        return any(
+            Crypto.secure_compare(Crypto.sha1_hmac_hash(key, text), signed) for text in (payload, payload + "\n")
+        )
+
+    def normalise(self, body: bytes) -> tuple[ProviderEvent, ...]:
+        """The one event; what can't be used has the kind OTHER and a detail that says why.
+
+        Raises InvalidInput for what is not a webhook of Braintree at all.
+        """
+        xml = _decoded(_form(body)[1])
+        notice = _notice(xml)
+        names = {"provider": NAME, "event_type": notice.kind, "occurred_at": notice.at}
+        names["event_id"] = f"{notice.kind}:{_subject_id(notice, xml)}:{int(notice.at.timestamp())}"
+        try:
+            return (ProviderEvent.model_validate(names | meaning(notice)),)
+        except Unfit as unfit:
+            return (ProviderEvent(**names, kind=EventKind.OTHER, detail=f"unfit: {unfit.field}"[:200]),)
+
+
+def _form(body: bytes) -> tuple[str, str]:
+    """bt_signature (may be empty) and bt_payload. Raises InvalidInput."""
+    try:
+        form = parse_qs(body.decode("ascii"), keep_blank_values=True, max_num_fields=10)
+    except ValueError:
+        raise InvalidInput("The body is not a form.") from None
+    payload = form.get("bt_payload", [""])[0]
+    if not _BASE64.fullmatch(payload):
+        raise InvalidInput("This is not a Braintree webhook: the form has no bt_payload of base64.")
+    signature = form.get("bt_signature", [""])[0]
+    return (signature if signature.isascii() else ""), payload
+
+
+def _decoded(payload: str) -> bytes:
+    try:
+        return base64.b64decode(payload.replace("\n", ""), validate=True)
+    except binascii.Error:
+        raise InvalidInput("bt_payload is not base64.") from None
+
+
+def _notice(xml: bytes) -> Notice:
+    """Raises InvalidInput without kind and time."""
+    if b"<!DOCTYPE" in xml or b"<!ENTITY" in xml:
+        raise InvalidInput("bt_payload holds a document type, as no notification does.")
+    try:
+        found: Any = XmlUtil.dict_from_xml(xml)["notification"]
+        told = Fields(found, "notification.")
+        kind, at = told.code("kind"), moment(found["timestamp"])
+        subject = found.get("subject")
+    except Exception:
+        raise InvalidInput("bt_payload is not a notification in XML.") from None
+    if not kind or at is None:
+        raise InvalidInput("This is not a Braintree notification: it has no kind or no timestamp.")
+    held = subject if isinstance(subject, dict) else {}
+    error = held.get("api_error_response")
+    return Notice(kind, at, Fields(error if isinstance(error, dict) else held, "subject."))
+
+
+def _subject_id(notice: Notice, xml: bytes) -> str:
+    """Braintree gives notifications no id. Kind, subject and second name one; a repeat has the same."""
+    for name in _SUBJECT_IDS:
+        part = notice.subject.raw.get(name)
+        found = Fields(part, lenient=True).id("id") if isinstance(part, dict) else None
+        if found:
+            return f"{found}:{_newest(part)}" if name == "subscription" else found
+    return hashlib.sha256(xml).hexdigest()[:32]
+
+
+def _newest(subscription: Any) -> str:
+    """The first transaction of a subscription: two of them may fail in one second."""
+    listed = Fields(subscription, lenient=True).items("transactions")
+    return (listed[0].id("id") if listed else None) or "-"

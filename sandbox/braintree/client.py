@@ -1,0 +1,38 @@
+"""A typed client of the fake Braintree's control routes."""
+
+from typing import Any
+
+from sandbox.braintree.models import Created, FailedPayment
+from sandbox.client import AT_ONCE, SandboxClient
+from sandbox.models import Card, Delivery, Happened
+
+
+class BraintreeSandbox(SandboxClient):
+    """Scripts, log and ledger as for Stripe; what is Braintree's own has methods of its own."""
+
+    prefix = "braintree/"
+    pay_path = "/transactions"
+
+    async def create_failed_payment(self, spec: FailedPayment | None = None, **fields: Any) -> Created:
+        """A ready-made failed transaction; fields of `FailedPayment` may be given by name."""
+        given = spec.model_dump(exclude_unset=True) if spec else {}
+        wanted = FailedPayment.model_validate(given | fields)
+        return Created.model_validate(await self._post("failed_payments", wanted.model_dump(mode="json")))
+
+    async def happens(self, invoice: str, kind: str, *, delivery: Delivery = AT_ONCE, **fields: Any) -> Happened:
+        """Braintree tells something about an invoice; `reason` and `decline_code` may be given."""
+        return await self._act(f"payments/{invoice}/happens", delivery, kind=kind, **fields)
+
+    async def stored_card(self, customer: str, card: Card | None = None) -> str:
+        """The customer stores another card; gives its token."""
+        chosen = (card or Card(last4="5556")).model_dump(mode="json")
+        made = await self._post(f"customers/{customer}/card", {"card": chosen})
+        return str(made["payment_method"])
+
+    async def events(self, invoice: str) -> list[str]:
+        """The recorded webhooks of an invoice, oldest first."""
+        return [str(name) for name in await self._call("GET", f"invoices/{invoice}/events")]
+
+    async def send_events(self, *events: str, delivery: Delivery = AT_ONCE) -> Happened:
+        """Send recorded webhooks again, in this order."""
+        return await self._act("events/send", delivery, events=list(events))

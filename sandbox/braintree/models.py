@@ -1,0 +1,60 @@
+"""What the control routes of the fake Braintree take and give."""
+
+from pydantic import BaseModel, Field
+
+from sandbox.models import Delivered, Delivery, Model
+
+
+class FailedPayment(Model):
+    """A subscription's period, or a single order, whose transaction failed."""
+
+    invoice_id: str | None = Field(None, description="SUBSCRIPTION-YYYY-MM-DD, or the order id of a single sale")
+    subscription: bool = Field(True, description="false: a single sale, which Braintree itself has tried again")
+    customer_id: str | None = None
+    payment_method_id: str | None = Field(None, description="the token of the stored method")
+    amount: int = Field(2000, gt=0, description="minor units")
+    currency: str = Field("USD", pattern="^[A-Za-z]{3}$")
+    decline_code: str = Field(
+        "2001", description="a processor response code, a gateway rejection, or a word of `codes`"
+    )
+    network_code: str | None = None
+    mac: str | None = Field(None, description="merchant_advice_code")
+    card_type: str = "Visa"
+    last4: str = Field("1111", pattern=r"^\d{4}$")
+    fingerprint: str | None = Field(None, description="unique number identifier; left out: a card of its own")
+    upcoming_retry_date: str | None = Field(None, description="YYYY-MM-DD: Braintree's own next try")
+    created: int | None = Field(None, description="seconds since 1970; left out: now")
+    script: tuple[str, ...] = ()
+    default: str = "succeed"
+    echo: bool = True
+    echo_delivery: Delivery = Delivery()
+    unguarded: bool = False
+    delivery: Delivery | None = Field(None, description="send the failure webhook at once; left out: not sent")
+
+
+class Created(BaseModel):
+    """The names of a failed payment, and of its (recorded) webhook."""
+
+    invoice: str
+    subscription: str | None
+    customer: str
+    payment_method: str
+    transaction: str
+    event: str
+    deliveries: list[Delivered] = Field(default_factory=list)
+
+
+class Happening(Model):
+    """Something that Braintree tells about an invoice. Money is booked where a kind says that it came."""
+
+    kind: str
+    reason: str = "fraud"
+    decline_code: str = "2001"
+    delivery: Delivery = Delivery()
+
+
+class Batch(Model):
+    """Recorded webhooks to send again, in this order."""
+
+    events: tuple[str, ...]
+    delivery: Delivery = Delivery()

@@ -1,0 +1,24 @@
+"""Orders for what the fake Braintree made."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from core.payments import ChargeOrder
+from sandbox.braintree.models import Created
+
+
+def order_for(made: Created, **changes: Any) -> ChargeOrder:
+    """The first charge of a failed payment, asked for now."""
+    plain: dict[str, Any] = {
+        "provider": "braintree",
+        "invoice_id": made.invoice,
+        "attempt": 1,
+        "idempotency_key": f"pri-braintree-{made.invoice}-1",
+        "amount": 2000,
+        "currency": "USD",
+        "customer_id": made.customer,
+        "last_method_id": made.payment_method,
+        "charge_before": made.transaction,
+        "requested_at": datetime.now(UTC),
+    }
+    return ChargeOrder.model_validate(plain | changes)

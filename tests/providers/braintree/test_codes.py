@@ -1,0 +1,104 @@
+"""The table: every code of the documents, and what Braintree's sandbox answers to the amounts 2000 to 3000."""
+
+import csv
+from functools import cache
+from io import StringIO
+
+import pytest
+from braintree import Transaction
+
+import catalog
+from core.classifier.classify import classify
+from core.classifier.tables import Tables
+from core.classifier.taxonomy import Cause
+from core.payments import Failure, Outcome
+from providers.braintree import provider
+from providers.braintree.gateway import BraintreeGateway
+from sandbox.braintree.client import BraintreeSandbox
+from tests.providers.braintree.orders import order_for
+
+ROWS = {row["code"]: row for row in csv.DictReader(StringIO(provider({}).decline_codes))}
+REJECTIONS = {text for name, text in vars(Transaction.GatewayRejectionReason).items() if not name.startswith("_")} - {
+    "unrecognized"
+}
+SPOT = {
+    "2000": Cause.GENERIC,
+    "2001": Cause.INSUFFICIENT_FUNDS,
+    "2003": Cause.VELOCITY,
+    "2010": Cause.CARD_DATA,
+    "2016": Cause.DUPLICATE,
+    "2018": Cause.STOP_INSTRUCTION,
+    "2021": Cause.FRAUD,
+    "2026": Cause.CONFIGURATION,
+    "2033": Cause.TECHNICAL,
+    "2047": Cause.PERMANENT,
+    "2070": Cause.STOP_INSTRUCTION,
+    "2099": Cause.AUTHENTICATION_REQUIRED,
+    "2109": Cause.GENERIC,
+    "2999": Cause.GENERIC,
+    "3000": Cause.TECHNICAL,
+    "excessive_retry": Cause.VELOCITY,
+    "duplicate": Cause.DUPLICATE,
+    "fraud": Cause.FRAUD,
+    "risk_threshold": Cause.FRAUD,
+    "three_d_secure": Cause.AUTHENTICATION_REQUIRED,
+}
+DOCUMENTED = [*range(2000, 2110), 2500, 2999, 3000]
+
+
+@cache
+def tables() -> Tables:
+    return catalog.tables({"braintree": provider({}).decline_codes})
+
+
+def cause_of(failure: Failure) -> Cause:
+    return classify(failure, tables(), provider="braintree").cause
+
+
+@pytest.mark.parametrize(("code", "cause"), SPOT.items())
+def test_what_a_code_means(code: str, cause: Cause) -> None:
+    assert cause_of(Failure(code=code)) is cause
+
+
+def test_every_code_from_2000_to_3000_is_known() -> None:
+    assert [code for code in range(2000, 3001) if str(code) not in ROWS] == []
+
+
+def test_every_gateway_rejection_of_the_library_is_known() -> None:
+    assert len(REJECTIONS) >= 9
+    assert sorted(REJECTIONS - set(ROWS)) == []
+
+
+def test_the_file_itself_stays_readable() -> None:
+    assert "2109-2999" not in provider({}).decline_codes
+    assert all(len(row["source"]) > 5 for row in ROWS.values())
+
+
+@pytest.mark.parametrize("code", DOCUMENTED)
+async def test_an_amount_of_the_sandbox_is_answered_with_its_code(
+    box: BraintreeSandbox, gateway: BraintreeGateway, code: int
+) -> None:
+    made = await box.create_failed_payment(amount=code * 100)
+    result = await gateway.charge(order_for(made, amount=code * 100))
+    assert result.outcome is Outcome.DECLINED
+    assert result.failure.code == str(code)
+    assert cause_of(result.failure).value == ROWS[str(code)]["cause"]
+    assert await box.ledger(made.invoice) == []
+
+
+@pytest.mark.parametrize("amount", [199_999, 300_100])
+async def test_other_amounts_are_just_money(box: BraintreeSandbox, gateway: BraintreeGateway, amount: int) -> None:
+    made = await box.create_failed_payment(amount=amount)
+    assert (await gateway.charge(order_for(made, amount=amount))).outcome is Outcome.SUCCEEDED
+
+
+@pytest.mark.parametrize("reason", sorted(REJECTIONS))
+async def test_a_gateway_rejection_is_a_decline_that_no_network_saw(
+    box: BraintreeSandbox, gateway: BraintreeGateway, reason: str
+) -> None:
+    made = await box.create_failed_payment(script=(f"decline:{reason}",))
+    result = await gateway.charge(order_for(made))
+    assert (result.outcome, result.failure.code) == (Outcome.DECLINED, reason)
+    assert result.failure.network_status == "not_sent_to_network"
+    assert result.charge_id
+    assert cause_of(result.failure).value == ROWS[reason]["cause"]

@@ -1,0 +1,124 @@
+"""The form, its signature, and everything that the official client signs by itself."""
+
+from datetime import UTC, datetime
+from urllib.parse import urlencode
+
+import braintree
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.errors import InvalidInput, InvalidSignature
+from core.payments import EventKind, ProviderEvent
+from providers.braintree.config import BraintreeConfig
+from providers.braintree.webhook import BraintreeWebhooks
+from tests.providers.contract.of_braintree import a_notification, config, form_of, sealed
+from tests.providers.contract.subject import Says
+
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
+KINDS = sorted(text for name, text in vars(braintree.WebhookNotification.Kind).items() if not name.startswith("_"))
+OURS = BraintreeWebhooks(config("http://127.0.0.1:9"))
+GOOD = sealed(a_notification(Says.FAILED, "inv_1"))
+
+
+def verify(body: bytes) -> None:
+    OURS.verify({}, body, NOW)
+
+
+def of_the_client(kind: str) -> bytes:
+    """A sample webhook, made and signed by the official client."""
+    keys = ("sandbox_merchant", "our_public", "our_private")
+    client = braintree.BraintreeGateway(braintree.Configuration(braintree.Environment.Sandbox, *keys))
+    return urlencode(client.webhook_testing.sample_notification(kind, "my_id")).encode()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_the_official_client_signs_is_taken_and_said_in_our_words(kind: str) -> None:
+    body = of_the_client(kind)
+    verify(body)
+    (event,) = OURS.normalise(body)
+    assert (event.provider, event.event_type) == ("braintree", kind)
+    assert event.kind is not EventKind.OTHER or event.detail
+    ProviderEvent.model_validate(event.model_dump())
+
+
+def test_the_official_client_takes_what_our_fake_signs() -> None:
+    keys = ("sandbox_merchant", "our_public", "our_private")
+    client = braintree.BraintreeGateway(braintree.Configuration(braintree.Environment.Sandbox, *keys))
+    form = form_of(GOOD)
+    found = client.webhook_notification.parse(form["bt_signature"], form["bt_payload"])
+    assert (found.kind, found.transaction.order_id) == ("transaction_retried", "inv_1")
+
+
+def test_a_line_break_that_a_framework_took_away_does_not_matter() -> None:
+    form = form_of(GOOD)
+    assert form["bt_payload"].endswith("\n")
+    verify(urlencode(form | {"bt_payload": form["bt_payload"].rstrip("\n")}).encode())
+
+
+@pytest.mark.parametrize(
+    "signature",
+    ["", "our_public", "our_public|", "|", "our_public|a|b", "our_public|" + "0" * 40, "x|" + "0" * 40, "ü|ü", "&&||&"],
+)
+def test_a_signature_that_is_none_is_refused(signature: str) -> None:
+    with pytest.raises(InvalidSignature) as refused:
+        verify(urlencode(form_of(GOOD) | {"bt_signature": signature}).encode())
+    assert "our_private" not in str(refused.value)
+
+
+def test_any_of_several_signatures_under_our_key_will_do() -> None:
+    form = form_of(GOOD)
+    verify(urlencode(form | {"bt_signature": "our_public|bad&" + form["bt_signature"]}).encode())
+
+
+@pytest.mark.parametrize("payload", ["", "a b", "<xml/>", "YQ==\x00", "ü"])
+def test_a_payload_that_is_not_base64_is_refused(payload: str) -> None:
+    body = urlencode(form_of(GOOD) | {"bt_payload": payload}).encode()
+    with pytest.raises(InvalidSignature):
+        verify(body)
+    with pytest.raises(InvalidInput):
+        OURS.normalise(body)
+
+
+@pytest.mark.parametrize(
+    "xml",
+    [
+        b"",
+        b"<a/>",
+        b"no xml",
+        b"<notification/>",
+        b"<notification><kind>check</kind></notification>",
+        b"<!DOCTYPE a [<!ENTITY b 'c'>]><notification><kind>&b;</kind></notification>",
+        b"\xff\xfe",
+        b"<notification><kind>check</kind><timestamp type='datetime'>soon</timestamp></notification>",
+    ],
+)
+def test_signed_nonsense_is_no_webhook(xml: bytes) -> None:
+    with pytest.raises(InvalidInput):
+        OURS.normalise(sealed(xml or b" ").body)
+
+
+@given(st.binary(max_size=300))
+def test_nothing_unsigned_ever_passes_nor_trips(body: bytes) -> None:
+    with pytest.raises(InvalidSignature):
+        verify(body)
+    with pytest.raises(InvalidInput):
+        OURS.normalise(body)
+
+
+@given(st.integers(min_value=0), st.integers(min_value=0, max_value=255))
+def test_no_signed_byte_can_be_changed(at: int, byte: int) -> None:
+    form = form_of(GOOD)
+    payload = bytearray(form["bt_payload"].encode())
+    payload[at % len(payload)] = byte
+    changed = payload.decode("latin-1")
+    if changed.rstrip("\n") == form["bt_payload"].rstrip("\n"):
+        return
+    with pytest.raises(InvalidSignature):
+        verify(urlencode({**form, "bt_payload": changed}).encode())
+
+
+def test_another_private_key_signs_nothing_for_us() -> None:
+    other = BraintreeWebhooks(BraintreeConfig("m", "our_public", "another"))
+    with pytest.raises(InvalidSignature):
+        other.verify({}, GOOD.body, NOW)

@@ -1,0 +1,147 @@
+"""Braintree under contract."""
+
+import base64
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import parse_qs, urlencode
+
+from core.classifier.taxonomy import Cause
+from providers.base import Provider
+from providers.braintree.config import BraintreeConfig
+from providers.braintree.gateway import BraintreeGateway
+from providers.braintree.plugin import BraintreeProvider
+from sandbox.braintree import notices, shapes
+from sandbox.braintree.client import BraintreeSandbox
+from sandbox.models import Delivery, LedgerEntry, LogEntry
+from tests.providers.contract.subject import Books, Failed, Key, Says, Signed
+
+OURS, OTHER, FOREIGN = "our_public|our_private", "new_public|new_private", "our_public|stolen"
+KEYS = {Key.NEWEST: OURS, Key.OLDER: f"{OTHER}&{OURS}", Key.FOREIGN: FOREIGN}
+"""Braintree signs with every key pair of the merchant at once: while keys are rolled over, ours is one of several."""
+THEN = 1_780_000_000
+CAUSES = {
+    Cause.INSUFFICIENT_FUNDS: "2001",
+    Cause.GENERIC: "2000",
+    Cause.TECHNICAL: "3000",
+    Cause.AUTHENTICATION_REQUIRED: "2099",
+    Cause.CARD_DATA: "2004",
+    Cause.PERMANENT: "2053",
+    Cause.FRAUD: "2014",
+    Cause.STOP_INSTRUCTION: "2017",
+    Cause.VELOCITY: "2002",
+    Cause.DUPLICATE: "2016",
+    Cause.CONFIGURATION: "2025",
+}
+KINDS = {
+    Says.FAILED: "transaction_retried",
+    Says.FAILED_AGAIN: "transaction_retried",
+    Says.PAID: "transaction_settled",
+    Says.DISPUTED: "dispute_opened",
+    Says.UNUSED: "transaction_disbursed",
+}
+
+
+class BraintreeBooks:
+    """The sandbox's Braintree."""
+
+    def __init__(self, box: BraintreeSandbox) -> None:
+        self._box = box
+
+    async def fails(self, *script: str, cause: Cause = Cause.INSUFFICIENT_FUNDS, deliver: bool = False) -> Failed:
+        made = await self._box.create_failed_payment(
+            script=script,
+            decline_code=CAUSES[cause],
+            delivery=Delivery(wait=True) if deliver else None,
+            echo=deliver,
+        )
+        return Failed(made.invoice, 2000, "USD", made.customer, made.payment_method, made.transaction)
+
+    async def ledger(self, invoice: str | None = None) -> list[LedgerEntry]:
+        return await self._box.ledger(invoice)
+
+    async def pay_calls(self, invoice: str) -> list[LogEntry]:
+        return await self._box.pay_calls(invoice)
+
+
+class BraintreeSubject:
+    """Braintree: readable, without keys."""
+
+    name = "braintree"
+    causes: Mapping[Cause, str] = MappingProxyType(CAUSES)
+
+    def provider(self, address: str = "http://127.0.0.1:9") -> Provider:
+        return BraintreeProvider(config(address))
+
+    def gateway(self, address: str, seconds: float) -> BraintreeGateway:
+        return BraintreeGateway(config(address), call_seconds=seconds)
+
+    def webhook(self, says: Says, invoice: str, *, key: Key = Key.NEWEST, cause: Cause | None = None) -> Signed:
+        return sealed(a_notification(says, invoice, cause), KEYS[key])
+
+    def changed(self, signed: Signed) -> Signed:
+        form = form_of(signed)
+        told = base64.b64decode(form["bt_payload"]).replace(b"20.00", b"0.01")
+        return Signed(signed.headers, urlencode(form | {"bt_payload": base64.encodebytes(told).decode()}).encode())
+
+    def unsigned(self, signed: Signed) -> Signed:
+        return Signed(signed.headers, urlencode({"bt_payload": form_of(signed)["bt_payload"]}).encode())
+
+    def books(self, address: str) -> AbstractAsyncContextManager[Books]:
+        return _books(address)
+
+
+@asynccontextmanager
+async def _books(address: str) -> AsyncIterator[BraintreeBooks]:
+    async with BraintreeSandbox(address) as box:
+        yield BraintreeBooks(box)
+
+
+def config(address: str) -> BraintreeConfig:
+    """Ours, at the sandbox."""
+    public_key, _, private_key = OURS.partition("|")
+    return BraintreeConfig("sandbox_merchant", public_key, private_key, f"{address}/braintree")
+
+
+def sealed(xml: bytes, keys: str = OURS) -> Signed:
+    """A notification as it goes over the wire."""
+    body, headers = notices.seal(xml, keys, 0)
+    return Signed({name.lower(): text for name, text in headers.items()}, body)
+
+
+def form_of(signed: Signed) -> dict[str, str]:
+    """The fields of the body."""
+    return {name: texts[0] for name, texts in parse_qs(signed.body.decode()).items()}
+
+
+def a_transaction(invoice: str = "inv_1", **fields: Any) -> dict[str, Any]:
+    """What the sandbox remembers of a transaction of a single order."""
+    plain = {
+        "id": f"tx{invoice.replace('_', '')}",
+        "invoice": invoice,
+        "order_id": invoice,
+        "status": "processor_declined",
+        "code": "2001",
+        "amount": "20.00",
+        "currency": "USD",
+        "customer": "cus_contract",
+        "token": "tok_contract",
+        "card_type": "Visa",
+        "last4": "1111",
+        "fingerprint": "0123456789abcdef0123456789abcdef",
+        "created": THEN,
+    }
+    return plain | fields
+
+
+def a_notification(says: Says, invoice: str, cause: Cause | None = None) -> bytes:
+    """Its XML."""
+    again = says is Says.FAILED_AGAIN
+    one = a_transaction(invoice, code=CAUSES[cause or Cause.INSUFFICIENT_FUNDS], created=THEN + 60 * again)
+    if again:
+        one["id"] += "again"
+    if says is Says.PAID:
+        one |= {"status": "settled", "code": "1000"}
+    about = {"dispute": shapes.dispute(one, "fraud")} if says is Says.DISPUTED else None
+    return notices.notification(KINDS[says], THEN + 60 * again, about or {"transaction": shapes.transaction(one)})

@@ -1,0 +1,188 @@
+"""The fake Braintree as the official library sees it out of the box, and the webhooks that it sends."""
+
+import base64
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import braintree
+import pytest
+from braintree.exceptions.not_found_error import NotFoundError
+from braintree.exceptions.server_error import ServerError
+
+from sandbox.braintree.client import BraintreeSandbox
+from sandbox.config import SandboxConfig
+from sandbox.models import Delivery
+from tests.sandbox.harness import serving
+
+KEYS = "public|private"
+WAIT = Delivery(wait=True)
+
+
+class Receiver:
+    """What the library makes of each webhook that came."""
+
+    def __init__(self) -> None:
+        self.got: list[Any] = []
+        self.answers: list[int] = []
+
+
+@contextmanager
+def receiving() -> Iterator[tuple[Receiver, str]]:
+    receiver = Receiver()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            parse = client("http://127.0.0.1:9").webhook_notification.parse
+            receiver.got.append(parse(form["bt_signature"][0], form["bt_payload"][0]))
+            self.send_response(receiver.answers.pop(0) if receiver.answers else 202)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield receiver, f"http://127.0.0.1:{server.server_port}/hook"
+    server.shutdown()
+    server.server_close()
+
+
+def client(address: str) -> Any:
+    """The official client with its own transport; nothing of it is changed but where Braintree is."""
+    place = urlsplit(address)
+    there = braintree.Environment("sandbox", place.hostname, f"{place.port}/braintree", "", False, None)
+    return braintree.BraintreeGateway(braintree.Configuration(there, "sandbox_merchant", "public", "private"))
+
+
+@pytest.fixture
+def receiver() -> Iterator[tuple[Receiver, str]]:
+    with receiving() as found:
+        yield found
+
+
+@pytest.fixture
+def address(receiver: tuple[Receiver, str]) -> Iterator[str]:
+    config = SandboxConfig(braintree_webhook_url=receiver[1], braintree_keys=KEYS, retry_delays=(0.05, 0.05))
+    with serving(config) as found:
+        yield found
+
+
+@pytest.fixture
+async def box(address: str) -> AsyncIterator[BraintreeSandbox]:
+    async with BraintreeSandbox(address) as found:
+        yield found
+
+
+async def test_the_official_client_reads_retries_and_searches(box: BraintreeSandbox, address: str) -> None:
+    made, theirs = await box.create_failed_payment(), client(address)
+    before = theirs.subscription.find(made.subscription)
+    assert (before.status, str(before.balance), before.transactions[0].id) == ("Past Due", "20.00", made.transaction)
+    answer = theirs.subscription.retry_charge(made.subscription, "20.00", True)
+    assert (answer.is_success, answer.transaction.status) == (True, "submitted_for_settlement")
+    after = theirs.subscription.find(made.subscription)
+    assert (after.status, str(after.balance), len(after.transactions)) == ("Active", "0.00", 2)
+    assert theirs.transaction.find(answer.transaction.id).subscription_id == made.subscription
+    assert theirs.payment_method.find(made.payment_method).last_4 == "1111"
+
+
+async def test_orders_are_found_by_their_id(box: BraintreeSandbox, address: str) -> None:
+    made, theirs = await box.create_failed_payment(subscription=False), client(address)
+    await box.create_failed_payment(subscription=False)
+    params = {"amount": "20.00", "order_id": made.invoice, "payment_method_token": made.payment_method}
+    assert theirs.transaction.sale(params).is_success
+    found = list(theirs.transaction.search(braintree.TransactionSearch.order_id == made.invoice).items)
+    assert [one.status for one in found] == ["submitted_for_settlement", "processor_declined"]
+    assert list(theirs.transaction.search(braintree.TransactionSearch.order_id == "nothing").items) == []
+
+
+async def test_a_decline_is_an_error_result_with_its_transaction(box: BraintreeSandbox, address: str) -> None:
+    made = await box.create_failed_payment(script=("decline:2051;network=14;mac=03", "decline:cvv"))
+    theirs = client(address)
+    declined = theirs.subscription.retry_charge(made.subscription, "20.00", True).transaction
+    assert (declined.processor_response_code, declined.merchant_advice_code) == ("2051", "03")
+    rejected = theirs.subscription.retry_charge(made.subscription, "20.00", True).transaction
+    assert (rejected.status, rejected.gateway_rejection_reason) == ("gateway_rejected", "cvv")
+
+
+async def test_what_braintree_would_refuse_is_refused(box: BraintreeSandbox, address: str) -> None:
+    made, theirs = await box.create_failed_payment(), client(address)
+    codes = [
+        error.code
+        for answer in (
+            theirs.subscription.retry_charge("nowhere", "1.00", True),
+            theirs.transaction.sale({"amount": "1.00", "payment_method_token": "gone"}),
+            theirs.subscription.update(made.subscription, {"payment_method_token": "gone"}),
+        )
+        for error in answer.errors.deep_errors
+    ]
+    assert codes == ["91528", "91518", "91903"]
+    assert theirs.subscription.retry_charge(made.subscription, "20.00", True).is_success
+    (again,) = theirs.subscription.retry_charge(made.subscription, "20.00", True).errors.deep_errors
+    assert again.code == "91531"
+    with pytest.raises(NotFoundError):
+        theirs.subscription.find("nowhere")
+
+
+async def test_the_same_request_twice_takes_the_money_twice(box: BraintreeSandbox, address: str) -> None:
+    made, theirs = await box.create_failed_payment(subscription=False), client(address)
+    params = {"amount": "20.00", "order_id": made.invoice, "payment_method_token": made.payment_method}
+    assert [theirs.transaction.sale(dict(params)).is_success for _ in range(2)] == [True, True]
+    assert len(await box.ledger(made.invoice)) == 2, "or our tests could not see a repeat"
+
+
+async def test_faults_and_scripts_are_those_of_every_fake(box: BraintreeSandbox, address: str) -> None:
+    made, theirs = await box.create_failed_payment(script=("error:500", "succeed_then_error:500")), client(address)
+    for _ in range(2):
+        with pytest.raises(ServerError):
+            theirs.subscription.retry_charge(made.subscription, "20.00", True)
+    assert [line.origin for line in await box.ledger(made.invoice)] == ["pay_call"]
+    assert await box.remaining(made.invoice) == []
+    assert [call.status for call in await box.pay_calls(made.invoice)] == [500, 500]
+
+
+async def test_a_failure_is_told_signed(box: BraintreeSandbox, receiver: tuple[Receiver, str]) -> None:
+    made = await box.create_failed_payment(delivery=WAIT)
+    (told,) = receiver[0].got
+    assert (told.kind, told.subscription.id) == ("subscription_charged_unsuccessfully", made.subscription)
+    assert told.subscription.transactions[0].processor_response_code == "2001"
+    assert [delivered.status for delivered in made.deliveries] == [202]
+
+
+async def test_our_own_charges_are_echoed(box: BraintreeSandbox, address: str, receiver: tuple[Receiver, str]) -> None:
+    made = await box.create_failed_payment(script=("decline:2000", "succeed"))
+    for _ in range(2):
+        client(address).subscription.retry_charge(made.subscription, "20.00", True)
+    await box.idle()
+    kinds = [told.kind for told in receiver[0].got]
+    assert kinds == ["subscription_charged_unsuccessfully", "subscription_charged_successfully"]
+
+
+async def test_webhooks_come_twice_late_out_of_order_and_again(
+    box: BraintreeSandbox, receiver: tuple[Receiver, str]
+) -> None:
+    made = await box.create_failed_payment()
+    await box.happens(made.invoice, "dispute_opened", delivery=Delivery(wait=True, copies=2))
+    assert [told.kind for told in receiver[0].got] == ["dispute_opened"] * 2
+    receiver[0].got.clear()
+    receiver[0].answers.append(503)
+    backwards = Delivery(wait=True, reverse=True)
+    await box.send_events(*await box.events(made.invoice), delivery=backwards)
+    kinds = [told.kind for told in receiver[0].got]
+    assert sorted(kinds) == ["dispute_opened", "dispute_opened", "subscription_charged_unsuccessfully"]
+    assert kinds[0] == "dispute_opened"
+
+
+def test_the_payload_is_base64_with_line_breaks() -> None:
+    from sandbox.braintree.notices import seal
+
+    body, headers = seal(b"x" * 100, KEYS, 0)
+    form = parse_qs(body.decode())
+    assert headers["Content-Type"] == "application/x-www-form-urlencoded"
+    assert base64.decodebytes(form["bt_payload"][0].encode()) == b"x" * 100
+    assert form["bt_payload"][0].endswith("\n")
