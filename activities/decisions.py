@@ -9,6 +9,7 @@ from typing import Final
 import structlog
 from temporalio import activity
 
+from activities.calendars import clock_of
 from activities.log import Log
 from activities.lookups import Lookups
 from activities.suspicion import Suspicion, within
@@ -20,6 +21,7 @@ from core.contracts import ClassifyInput, PlanInput, SegmentInput, Written
 from core.errors import RecoveryError
 from core.events import Event
 from core.fraud.assess import assess
+from core.messages.decision import with_messages
 from core.payments import FailureFacts
 from core.retry.arms import armed, assigned
 from core.retry.decide import Findings, Means, decide
@@ -72,7 +74,9 @@ class Decisions:
         log: Log,
         lookups: Lookups | None = None,
         suspicion: Suspicion | None = None,
+        channels: frozenset[str] = frozenset(),
     ) -> None:
+        self._channels = channels
         self._knowledge = knowledge
         self._suspicion = suspicion or Suspicion()
         self._history = history
@@ -114,6 +118,7 @@ class Decisions:
             experience=experience,
         )
         events = await self._within_network(findings, decide(findings, means), means)
+        events = self._with_messages(findings, events, means)
         return Written(records=await self._log.append(given.recovery, events, given.now))
 
     async def _within_network(self, findings: Findings, events: tuple[Event, ...], means: Means) -> tuple[Event, ...]:
@@ -121,6 +126,13 @@ class Decisions:
         card, rules = found_card(findings), network_rules().lowered(means.policy.network_limits)
         tries = await self._log.tries(card, rules, findings.now)
         return within_network(findings.recovery, events, card, rules, tries)
+
+    def _with_messages(self, findings: Findings, events: tuple[Event, ...], means: Means) -> tuple[Event, ...]:
+        """The same rows, and in the last one what the customer is told when."""
+        policy = armed(means.policy, assigned(means.policy, findings.recovery, findings.facts))
+        campaign = policy.campaigns.get(policy.segment_named(findings.segment.name).campaign)
+        zone = clock_of(findings.facts, findings.now)
+        return with_messages(events, findings, means, campaign, self._channels, zone)
 
     async def _loaded(self, given: SegmentInput) -> CustomerProfile | None:
         """The profile; None where it can't be loaded now: a recovery doesn't wait for statistics about its customer."""

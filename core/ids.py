@@ -36,3 +36,8 @@ def spread(invoice_id: str, attempt: int) -> int:
     mixed = ((mixed ^ (mixed >> 16)) * 0x85EBCA6B) & 0xFFFFFFFF
     mixed = ((mixed ^ (mixed >> 13)) * 0xC2B2AE35) & 0xFFFFFFFF
     return mixed ^ (mixed >> 16)
+
+
+def message_name(recovery_id: str, step: str, channel: str) -> str:
+    """The name of one message to a customer: the same for every try, so that mail programs see a repeat as one."""
+    return hashlib.sha256(f"{recovery_id}\n{step}\n{channel}".encode(errors="backslashreplace")).hexdigest()[:32]

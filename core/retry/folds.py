@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from core.classifier.taxonomy import Category, Cause
 from core.events import EventType, Record, State, Trigger, moment
+from core.messages.plan import MessagePlan
 from core.payments import ChargeOrder, Failure, Outcome
 from core.retry.recovery import Ending, Recovery
 
@@ -60,6 +61,7 @@ def _segmented(recovery: Recovery, record: Record) -> Recovery:
         arm=data.get("arm"),
         attempts_allowed=data.get("attempts_allowed"),
         window_ends_at=moment(data.get("window_ends_at")),
+        important=data.get("important", False),
         customer_id=data.get("customer_id") or recovery.customer_id,
         stage=State.SEGMENTED,
     )
@@ -70,8 +72,17 @@ def _assessed(recovery: Recovery, record: Record) -> Recovery:
     return recovery.having(fraud_hold=recovery.fraud_hold or record.data.get("level") != "clear")
 
 
+def _addressed(recovery: Recovery, data: Mapping[str, Any]) -> Recovery:
+    """Each decision plans the messages anew; those told before stay told."""
+    if "messages" not in data:
+        return recovery
+    plan = MessagePlan.model_validate(data["messages"])
+    since = {**recovery.messages_since, plan.occasion.cause.value: plan.occasion.since}
+    return recovery.having(messages=plan, messages_since=since)
+
+
 def _planned(recovery: Recovery, record: Record) -> Recovery:
-    return recovery.having(
+    return _addressed(recovery, record.data).having(
         stage=State.WAITING,
         undecided=False,
         until=None,
@@ -86,7 +97,7 @@ def _skipped(recovery: Recovery, record: Record) -> Recovery:
     data = record.data
     if data["action"] == "refuse":
         return recovery.having(trigger=None, method_id=None)
-    decided = recovery.having(
+    decided = _addressed(recovery, data).having(
         undecided=False, unread=False, next_attempt_at=None, trigger=_still_wanted(recovery, data)
     )
     match data["action"]:
@@ -235,6 +246,14 @@ def _late(recovery: Recovery, record: Record) -> Recovery:
     return _having_seen(recovery, record.data)
 
 
+def _told(recovery: Recovery, record: Record) -> Recovery:
+    """Sent, maybe sent or given up: it is not sent again."""
+    data = record.data
+    told = f"{data.get('step')}/{data.get('channel')}"
+    heard = recovery.heard or data.get("outcome") in {"sent", "maybe_sent"}
+    return recovery.having(told=(*recovery.told, told), heard=heard)
+
+
 def _closed(recovery: Recovery, record: Record) -> Recovery:
     return recovery.having(
         stage=State(record.data["state"]),
@@ -267,6 +286,8 @@ FOLDS: Final[Mapping[EventType, Callable[[Recovery, Record], Recovery]]] = {
     EventType.PAID_ELSEWHERE: _paid_elsewhere,
     EventType.CLOSED_ELSEWHERE: _closed_elsewhere,
     EventType.DISPUTE_OPENED: _disputed,
+    EventType.NOTIFICATION_SENT: _told,
+    EventType.NOTIFICATION_FAILED: _told,
     EventType.RECOVERY_CLOSED: _closed,
     EventType.EVENT_LATE: _late,
 }
