@@ -18,10 +18,12 @@ app = typer.Typer(
 
 audit = typer.Typer(no_args_is_help=True, help="Whether the event log is still what was written.")
 keys = typer.Typer(no_args_is_help=True, help="API keys.")
+notify = typer.Typer(no_args_is_help=True, help="Messages to customers.")
 policy = typer.Typer(no_args_is_help=True, help="The retry policy.")
 app.add_typer(audit, name="audit")
 app.add_typer(policy, name="policy")
 app.add_typer(keys, name="keys")
+app.add_typer(notify, name="notify")
 
 
 @app.callback()
@@ -159,6 +161,21 @@ def policy_show(file: Annotated[Path | None, typer.Argument(help="POLICY_FILE wh
     console.as_json(policies.shown(policies.read(file or Settings().policy_file)))
 
 
+@notify.command("preview")
+def notify_preview(
+    kind: Annotated[str, typer.Argument(help="payment_failed, card_data, authentication, no_method, last_warning …")],
+    language: Annotated[str, typer.Option(help="en, de, fr, es or pt, also with a country: pt-BR.")] = "en",
+    html: Annotated[bool, typer.Option("--html", help="The HTML part instead of the text.")] = False,
+    cause: Annotated[str | None, typer.Option(help="The failure's cause; one that fits when left out.")] = None,
+    amount: Annotated[int, typer.Option(min=1, help="Minor currency units.")] = 4900,
+    currency: Annotated[str, typer.Option(help="ISO 4217.")] = "EUR",
+) -> None:
+    """Print a message as a customer would get it, with made-up facts. Sends nothing."""
+    from commands.preview import preview
+
+    preview(Settings(), kind, language, html, cause, amount, currency)
+
+
 @app.command()
 def experiments(
     days: Annotated[int, typer.Option(min=1, max=3650, help="Recoveries that opened in the last days.")] = 90,
@@ -212,7 +229,7 @@ def keys_create(
 
 @app.command()
 def erase(customer_id: Annotated[str, typer.Argument(help="The provider's customer id.")]) -> None:
-    """Erase what the stored webhooks say about a customer. The event log holds no personal data and stays."""
+    """Erase a customer's contact data and what stored webhooks say. The event log holds no personal data and stays."""
     from commands import console, database
 
     count = database.erase(Settings(), customer_id)

@@ -53,6 +53,28 @@ class Settings(BaseSettings):
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
     charges_per_second: int = Field(20, ge=1, le=100, description="pace of provider calls, per provider")
 
+    smtp_url: SecretStr = Field(
+        SecretStr(""), description="mail server for messages to customers; empty: no e-mail is sent"
+    )
+    mail_from: str = Field("", description="sender of messages to customers, as NAME <ADDRESS>")
+    unsubscribe_url: str = Field(
+        "", description="List-Unsubscribe of messages to customers; empty: a mail to MAIL_FROM"
+    )
+    customer_notify_urls: SecretStr = Field(
+        SecretStr(""),
+        description="Apprise addresses with {phone} or {email} in them, separated by blanks: channel `sms`",
+    )
+    message_dir: str = Field("", description="folder with own versions of notifications/templates")
+    operator_notify_urls: SecretStr = Field(
+        SecretStr(""), description="Apprise addresses that operators are told over, separated by blanks"
+    )
+    outgoing_webhook_urls: SecretStr = Field(
+        SecretStr(""), description="addresses that hear how recoveries go, separated by blanks"
+    )
+    outgoing_webhook_secret: SecretStr = Field(
+        SecretStr(""), description="whsec_ and base64: signs outgoing webhooks by Standard Webhooks"
+    )
+
     sentry_dsn: SecretStr = Field(SecretStr(""), description="errors go there when set")
     otel_exporter_otlp_endpoint: str = Field("", description="traces go there when set (OTLP over HTTP)")
     payload_encryption_keys: Secrets = Field(
@@ -72,6 +94,12 @@ class Settings(BaseSettings):
         return value
 
     @model_validator(mode="after")
+    def _outgoing_webhooks_are_signed(self) -> Self:
+        if self.outgoing_webhook_urls.get_secret_value() and not self.outgoing_webhook_secret.get_secret_value():
+            raise ValueError("OUTGOING_WEBHOOK_URLS needs OUTGOING_WEBHOOK_SECRET")
+        return self
+
+    @model_validator(mode="after")
     def _no_compressed_time_with_real_money(self) -> Self:
         if self.time_scale != 1 and "_live_" in self.stripe_api_key.get_secret_value():
             raise ValueError("TIME_SCALE is for tests and demos: it is refused with a live Stripe key")
@@ -86,6 +114,11 @@ class Settings(BaseSettings):
     def livemode(self) -> bool:
         """Whether the Stripe key moves real money."""
         return "_live_" in self.stripe_api_key.get_secret_value()
+
+
+def addresses(given: SecretStr) -> tuple[str, ...]:
+    """The parts of a setting that holds several addresses, which may have commas in them."""
+    return tuple(given.get_secret_value().split())
 
 
 def environment() -> dict[str, str]:

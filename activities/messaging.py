@@ -14,10 +14,10 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.contacts import AddressBook
-from core.contracts import NotifyInput, Outcome, Told
 from core.errors import NotDelivered
 from core.ids import message_name
 from core.messages.contact import Contact
+from core.messages.contracts import NotifyInput, Outcome, Told
 from core.messages.kinds import MessageKind
 from core.retry.recovery import Recovery
 from db.repositories import messages

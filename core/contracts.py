@@ -7,7 +7,6 @@ from typing import Any
 from core.base import Value
 from core.classifier.taxonomy import Classification
 from core.events import Event, Record, State
-from core.messages.kinds import MessageKind
 from core.payments import FailureFacts, ProviderEvent
 from core.retry.recovery import Recovery
 from core.segmentation.segment import Segment
@@ -157,52 +156,6 @@ class Charged(Written):
     """What a charge or a settlement wrote, and what the provider said about the card while at it."""
 
     facts: FailureFacts | None = None
-
-
-class NotifyInput(ProviderOrder):
-    """Send one message of a recovery over one channel."""
-
-    now: datetime
-    step: str
-    kind: MessageKind
-    channel: str
-
-
-class Outcome(StrEnum):
-    """How sending a message ended."""
-
-    SENT = "sent"
-    MAYBE_SENT = "maybe_sent"
-    """A crash or a silence at the worst moment: it is not sent again."""
-    FAILED = "failed"
-
-
-class Told(Value):
-    """What became of a message. No address, no name: this is in the history."""
-
-    outcome: Outcome
-    reason: str | None = None
-    language: str | None = None
-
-
-class HandOverInput(Value):
-    """One pass over what operators and other systems are to hear."""
-
-    limit: int = 200
-
-
-class HandOverReport(Value):
-    """What a pass did."""
-
-    webhooks: int = 0
-    told: int = 0
-
-
-class PostInput(Value):
-    """One outgoing webhook to one of the configured addresses."""
-
-    notice_id: str
-    target: int
 
 
 class RelayInput(Value):

@@ -5,8 +5,10 @@ from decimal import Decimal
 from typing import Final
 
 _NONE: Final = frozenset(
-    {"BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF"}
-)  # fmt: skip
+    {"BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF"}
+    | {"UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF"}
+)
+_THREE: Final = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
 _THEIR_OWN: Final[Mapping[tuple[str, str], int]] = {
     ("stripe", "ISK"): 2,
     ("stripe", "UGX"): 2,

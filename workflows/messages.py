@@ -13,8 +13,9 @@ from temporalio.exceptions import FailureError, is_cancelled_exception
 
 from activities.contacts import Contacts
 from activities.messaging import Messaging
-from core.contracts import NotifyInput, Outcome, ReadInput, Told
+from core.contracts import ReadInput
 from core.events import Event, EventType
+from core.messages.contracts import NotifyInput, Outcome, Told
 from core.retry.machine import Notify
 from core.retry.reactions import observe
 from core.retry.recovery import Recovery

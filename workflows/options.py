@@ -38,7 +38,7 @@ def provider(name: str, summary: str) -> ActivityConfig:
 
 
 def message(summary: str) -> ActivityConfig:
-    """One message to a customer; the activity counts its tries. A recovery that is over waits an hour for it at most."""
+    """One message to a customer; the activity counts its tries. A recovery that is over waits an hour at most."""
     return ActivityConfig(
         summary=summary,
         start_to_close_timeout=timedelta(seconds=60),

@@ -18,7 +18,9 @@ from temporalio.worker import Worker
 
 import catalog
 from activities.charging import Charging
+from activities.contacts import Contacts
 from activities.decisions import Decisions, Knowledge
+from activities.messaging import Messaging
 from activities.recording import Recording
 from core.contracts import Command, RecoveryInput, RecoveryStatus
 from core.events import EventType, Record
@@ -26,10 +28,12 @@ from core.payments import Failure, ProviderEvent
 from core.retry.pace import Pace
 from db.repositories.history import CustomerHistory
 from devstack import testserver
+from notifications.letters import Letters
 from providers.base import installed
 from settings import SHIPPED_POLICY, Settings
 from tests.support.builders import a_failure_event
 from tests.support.gateway import ScriptedGateway
+from tests.support.mailbox import MemoryAddresses, MemoryOutbox, Postbox
 from tests.support.memory_log import MemoryLog
 from workflows.names import QUEUE, charges
 from workflows.registry import WORKFLOWS, plugin
@@ -70,6 +74,9 @@ class Campaign:
     environment: WorkflowEnvironment
     gateway: ScriptedGateway
     log: MemoryLog = field(default_factory=MemoryLog)
+    post: Postbox | None = None
+    """What the customer gets; None where no channel is set up."""
+    outbox: MemoryOutbox = field(default_factory=MemoryOutbox)
     invoice_id: str = field(default_factory=lambda: f"in_{uuid.uuid4().hex[:8]}")
     handle: WorkflowHandle[Any, RecoveryStatus] | None = None
 
@@ -140,14 +147,16 @@ class Campaigns:
 
     async def __call__(self, code: str = "insufficient_funds", **gateway: Any) -> Campaign:
         """A campaign against a provider whose invoice failed with this code."""
+        post = gateway.pop("post", None)
         scripted = ScriptedGateway(failure=gateway.pop("failure", Failure(code=code)), **gateway)
-        campaign = Campaign(self._environment, scripted)
+        campaign = Campaign(self._environment, scripted, post=post)
         await self.work(campaign)
         return campaign
 
     async def work(self, campaign: Campaign) -> None:
         """Workers for it."""
-        decisions = Decisions(self._knowledge, nobody_knows, campaign.log)
+        channels = campaign.post.channels if campaign.post else {}
+        decisions = Decisions(self._knowledge, nobody_knows, campaign.log, channels=frozenset(channels))
         recording = Recording(campaign.log, _nothing_searchable)
         charging = Charging({"stripe": campaign.gateway}, campaign.log)
         client = self._environment.client
@@ -159,6 +168,9 @@ class Campaigns:
             decisions.plan_retry,
         ]
         calls: list[Callable[..., Any]] = [charging.read_failure, charging.charge_invoice, charging.settle_charge]
+        addresses = MemoryAddresses()
+        quick.append(Messaging(channels, Letters(), addresses, campaign.outbox).notify)
+        calls.append(Contacts({"stripe": campaign.gateway}, addresses).refresh_contact)
         for worker in (
             Worker(client, task_queue=QUEUE, workflows=WORKFLOWS, activities=quick, max_cached_workflows=0),
             Worker(client, task_queue=charges("stripe"), activities=calls),
