@@ -57,12 +57,10 @@ class Settings(BaseSettings):
         SecretStr(""), description="mail server for messages to customers; empty: no e-mail is sent"
     )
     mail_from: str = Field("", description="sender of messages to customers, as NAME <ADDRESS>")
-    unsubscribe_url: str = Field(
-        "", description="List-Unsubscribe of messages to customers; empty: a mail to MAIL_FROM"
-    )
+    unsubscribe_url: str = Field("", description="List-Unsubscribe of messages to customers; empty: MAIL_FROM")
     customer_notify_urls: SecretStr = Field(
         SecretStr(""),
-        description="Apprise addresses with {phone} or {email} in them, separated by blanks: channel `sms`",
+        description="Apprise addresses with {phone} or {email}, separated by blanks: channel `sms`",
     )
     message_dir: str = Field("", description="folder with own versions of notifications/templates")
     operator_notify_urls: SecretStr = Field(

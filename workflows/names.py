@@ -7,6 +7,8 @@ from temporalio.common import SearchAttributeKey
 QUEUE: Final = "recovery"
 RELAY_SCHEDULE: Final = "relay"
 RELAY_WORKFLOW: Final = "relay"
+TELL_SCHEDULE: Final = "tell"
+TELL_WORKFLOW: Final = "tell"
 
 STATE: Final = SearchAttributeKey.for_keyword("RecoveryState")
 CATEGORY: Final = SearchAttributeKey.for_keyword("DeclineCategory")

@@ -53,3 +53,17 @@ RELAY: Final = ActivityConfig(
     start_to_close_timeout=timedelta(minutes=2),
     retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=30), maximum_attempts=3),
 )
+
+HAND_OVER: Final = ActivityConfig(
+    start_to_close_timeout=timedelta(minutes=4),
+    retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=30), maximum_attempts=2),
+)
+
+POST_WEBHOOK: Final = ActivityConfig(
+    start_to_close_timeout=timedelta(seconds=30),
+    schedule_to_close_timeout=timedelta(days=3),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(seconds=5), backoff_coefficient=3, maximum_interval=timedelta(hours=6)
+    ),
+)
+"""The times that the Standard Webhooks document proposes, roughly: seconds, then minutes, then hours."""

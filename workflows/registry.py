@@ -12,8 +12,9 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from core.errors import RecoveryError
 from workflows.maintenance import Relay
 from workflows.recovery import PaymentRecovery
+from workflows.telling import PostWebhook, Tell
 
-WORKFLOWS: Final = (PaymentRecovery, Relay)
+WORKFLOWS: Final = (PaymentRecovery, Relay, Tell, PostWebhook)
 PASSED_THROUGH: Final = (
     "activities",
     "core",

@@ -1,6 +1,6 @@
 """What the customer is told, and when: whole recoveries over weeks, on the time-skipping server."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -18,6 +18,14 @@ TOLD = (EventType.NOTIFICATION_SENT, EventType.NOTIFICATION_FAILED)
 NEVER_FUNDS = [declined("insufficient_funds")] * 9
 
 
+async def begins(campaign: Campaign) -> datetime:
+    """The failure comes at ten in the morning (UTC), so that no quiet hours are near."""
+    now = await campaign.environment.get_current_time()
+    ten = now.replace(hour=10, minute=0, second=0, microsecond=0)
+    await campaign.after(ten - now if now < ten else ten + DAY - now)
+    return await campaign.begin()
+
+
 def told(campaign: Campaign) -> list[Record]:
     return [row for row in campaign.records if row.type in TOLD]
 
@@ -33,7 +41,7 @@ async def test_without_money_the_customer_hears_at_once_again_before_the_last_re
 ) -> None:
     post = Postbox()
     campaign = await campaigns(script=NEVER_FUNDS, post=post, time_zone="UTC")
-    await campaign.begin()
+    await begins(campaign)
     status = await campaign.end()
 
     assert status.state is State.EXHAUSTED
@@ -50,7 +58,7 @@ async def test_without_money_the_customer_hears_at_once_again_before_the_last_re
 async def test_who_was_told_of_the_failure_hears_that_it_is_mended(campaigns: Campaigns) -> None:
     post = Postbox()
     campaign = await campaigns(post=post)
-    await campaign.begin()
+    await begins(campaign)
     assert (await campaign.end()).state is State.RECOVERED
     assert post.kinds == ["payment_failed", "recovered"]
 
@@ -58,7 +66,7 @@ async def test_who_was_told_of_the_failure_hears_that_it_is_mended(campaigns: Ca
 async def test_who_was_told_nothing_hears_nothing(campaigns: Campaigns) -> None:
     post = Postbox()
     campaign = await campaigns("generic_decline", post=post)
-    await campaign.begin()
+    await begins(campaign)
     assert (await campaign.end()).state is State.RECOVERED
     assert post.kinds == []
     assert campaign.records[-1].type is EventType.RECOVERY_CLOSED
@@ -73,7 +81,7 @@ async def test_what_only_the_customer_can_mend_is_asked_for_until_the_deadline(
 ) -> None:
     post = Postbox()
     campaign = await campaigns(code, post=post)
-    await campaign.begin()
+    await begins(campaign)
     assert (await campaign.end()).state is State.EXHAUSTED
     assert post.kinds == [kind, kind, kind, "last_warning", "ended"]
     assert campaign.gateway.orders == []
@@ -82,7 +90,7 @@ async def test_what_only_the_customer_can_mend_is_asked_for_until_the_deadline(
 async def test_nobody_hears_of_a_recovery_that_ended_meanwhile(campaigns: Campaigns) -> None:
     post = Postbox()
     campaign = await campaigns("expired_card", post=post)
-    now = await campaign.begin()
+    now = await begins(campaign)
     await campaign.after(DAY)
     await campaign.say(an_event(EventKind.INVOICE_VOIDED, occurred_at=now))
     assert (await campaign.end()).state is State.CANCELED
@@ -93,7 +101,7 @@ async def test_nobody_hears_of_a_recovery_that_ended_meanwhile(campaigns: Campai
 async def test_an_invoice_that_was_paid_unnoticed_ends_the_recovery_instead_of_a_message(campaigns: Campaigns) -> None:
     post = Postbox()
     campaign = await campaigns("expired_card", post=post)
-    await campaign.begin()
+    await begins(campaign)
     await campaign.after(DAY)
     campaign.gateway.becomes(InvoiceStatus.PAID)
     status = await campaign.end()
@@ -108,7 +116,7 @@ async def test_quiet_hours_are_the_customers_own(campaigns: Campaigns) -> None:
     """By the clocks in Auckland, whatever time the tests' server has, nothing comes between 21 and 8."""
     post = Postbox()
     campaign = await campaigns("expired_card", post=post, time_zone="Pacific/Auckland")
-    await campaign.begin()
+    await begins(campaign)
     await campaign.end()
     local = [row.occurred_at.astimezone(ZoneInfo("Pacific/Auckland")).hour for row in told(campaign)]
     assert len(local) == 5
@@ -118,7 +126,7 @@ async def test_quiet_hours_are_the_customers_own(campaigns: Campaigns) -> None:
 async def test_a_pause_silences_messages_too(campaigns: Campaigns) -> None:
     post = Postbox()
     campaign = await campaigns("expired_card", post=post)
-    await campaign.begin()
+    await begins(campaign)
     await campaign.after(DAY)
     await campaign.ask("pause", Command(action=Action.PAUSE, actor="ann", reason="they called"))
     await campaign.after(5 * DAY)
@@ -133,7 +141,7 @@ async def test_a_pause_silences_messages_too(campaigns: Campaigns) -> None:
 async def test_while_a_person_reviews_the_customer_hears_nothing(campaigns: Campaigns) -> None:
     post = Postbox()
     campaign = await campaigns("fraudulent", risk=Risk(level="highest"), post=post)
-    await campaign.begin()
+    await begins(campaign)
     await campaign.after(3 * DAY)
     assert post.kinds == []
     await campaign.ask("review", Command(action=Action.REVIEW, actor="ann", decision="approve"))
@@ -147,7 +155,7 @@ async def test_a_broken_channel_never_delays_money(campaigns: Campaigns) -> None
     """The first message can't be handed in, for minutes; the charge comes when it was planned to come."""
     post = Postbox(trouble=[NotDelivered("smtp_421")] * 99)
     campaign = await campaigns("insufficient_funds", post=post)
-    await campaign.begin()
+    await begins(campaign)
     assert (await campaign.end()).state is State.RECOVERED
     charged, planned = campaign.first(EventType.CHARGE_REQUESTED), campaign.first(EventType.RETRY_PLANNED)
     assert abs(charged.occurred_at.timestamp() - _at(planned)) < 60
@@ -169,7 +177,7 @@ def _at(planned: Record) -> float:
 async def test_a_channel_that_hangs_keeps_nobody_from_charging(campaigns: Campaigns) -> None:
     post = Postbox(hangs=True)
     campaign = await campaigns("insufficient_funds", post=post)
-    await campaign.begin()
+    await begins(campaign)
     while not post.tries:
         await campaign.environment.sleep(1)
     status = await campaign.ask("retry_now", Command(action=Action.RETRY, actor="ann", reason="they called"))
@@ -185,7 +193,7 @@ async def test_a_worker_that_dies_between_sending_and_saying_so_never_sends_twic
     post = Postbox()
     campaign = await campaigns(post=post)
     campaign.outbox.crash = True
-    await campaign.begin()
+    await begins(campaign)
     assert (await campaign.end()).state is State.RECOVERED
     assert post.kinds == ["payment_failed", "recovered"]
     first, second = told(campaign)
@@ -196,7 +204,7 @@ async def test_a_worker_that_dies_between_sending_and_saying_so_never_sends_twic
 async def test_an_unknown_error_of_a_channel_counts_as_maybe_sent(campaigns: Campaigns) -> None:
     post = Postbox(trouble=[ConnectionResetError("after the last byte")])
     campaign = await campaigns(post=post)
-    await campaign.begin()
+    await begins(campaign)
     await campaign.end()
     assert told(campaign)[0].data["outcome"] == "maybe_sent"
     assert post.tries == 2
@@ -205,7 +213,7 @@ async def test_an_unknown_error_of_a_channel_counts_as_maybe_sent(campaigns: Cam
 async def test_nothing_personal_is_in_the_history_or_in_the_log(campaigns: Campaigns) -> None:
     post = Postbox()
     campaign = await campaigns(post=post)
-    await campaign.begin()
+    await begins(campaign)
     await campaign.end()
     assert post.letters[0].to.email == "jenny@example.com"
     kept = (await campaign.run.fetch_history()).to_json() + "".join(row.model_dump_json() for row in campaign.records)
@@ -215,7 +223,7 @@ async def test_nothing_personal_is_in_the_history_or_in_the_log(campaigns: Campa
 
 async def test_where_no_channel_is_set_up_rows_and_steps_are_as_they_were(campaigns: Campaigns) -> None:
     campaign = await campaigns()
-    await campaign.begin()
+    await begins(campaign)
     assert (await campaign.end()).state is State.RECOVERED
     assert told(campaign) == []
     assert all("messages" not in row.data for row in campaign.records)
@@ -224,7 +232,7 @@ async def test_where_no_channel_is_set_up_rows_and_steps_are_as_they_were(campai
 async def test_the_status_says_whom_it_waits_for(campaigns: Campaigns) -> None:
     post = Postbox()
     campaign = await campaigns("expired_card", post=post)
-    await campaign.begin()
+    await begins(campaign)
     await campaign.after(DAY)
     status = await campaign.run.query("status", result_type=RecoveryStatus)
     assert status.doing.startswith("next message to the customer, until")
