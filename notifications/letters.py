@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from babel import Locale
-from jinja2 import StrictUndefined, TemplateError
+from jinja2 import StrictUndefined, Template, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from core.base import Value
@@ -57,6 +57,7 @@ class Letters:
 
     def __init__(self, company: str = "", folder: Path | None = None) -> None:
         self._company, self._folder = company, folder
+        self._compiled: dict[str, Template] = {}
         self._plain = ImmutableSandboxedEnvironment(undefined=StrictUndefined, trim_blocks=True)
         self._marked = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=True, trim_blocks=True)
 
@@ -112,7 +113,13 @@ class Letters:
         )
 
     def _fill(self, text: str, known: Mapping[str, Any]) -> str:
-        return " ".join(self._plain.from_string(text).render(known).split(" ")).strip()
+        return " ".join(self._template(text).render(known).split(" ")).strip()
+
+    def _template(self, text: str) -> Template:
+        """Compiled once: the words are a few dozen, the letters many."""
+        if text not in self._compiled:
+            self._compiled[text] = self._plain.from_string(text)
+        return self._compiled[text]
 
     def _known(self, about: Subject, locale: Locale) -> dict[str, Any]:
         contact, zone = about.contact, about.contact.time_zone

@@ -1,6 +1,7 @@
 """Language, money and dates as the customer reads them."""
 
 import copy
+import re
 from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -17,6 +18,8 @@ _SPOKEN: Final = {
     "CL": "es", "CO": "es", "PE": "es", "PT": "pt", "BR": "pt",
 }  # fmt: skip
 """Where a customer's language isn't known, but the country is."""
+_LETTER_BY_DIGIT: Final = re.compile(r"(?<=[^\W\d_])(?=\d)")
+"""CHF49.00 wants a space, $49.00 doesn't."""
 
 
 def locale_for(contact: Contact) -> Locale:
@@ -47,7 +50,7 @@ def money(amount: int, currency: str, locale: Locale, provider: str = "") -> str
     said: str = pattern.apply(
         major(amount, currency, provider), locale, currency=currency.upper(), currency_digits=False
     )
-    return said.replace("\u202f", "\u00a0")
+    return _LETTER_BY_DIGIT.sub("\u00a0", said).replace("\u202f", "\u00a0")
 
 
 def day(moment: datetime, locale: Locale, time_zone: str | None) -> str:
