@@ -54,7 +54,7 @@ class MailServer:
         self.mails.append(mail)
         self.recipients += envelope.rcpt_tos
         if self.drops:
-            assert server.transport is not None
+            assert isinstance(server.transport, asyncio.WriteTransport)
             server.transport.abort()
         return "250 taken"
 

@@ -4,6 +4,7 @@ import re
 import tomllib
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from notifications.locales import LANGUAGES, locale_for, money
 from tests.notifications.conftest import JENNY, a_letter, a_subject
 
 KINDS = [(kind, cause) for kind in MessageKind for cause in sorted(FITS.get(kind, set(Cause)))]
-EDGES = {
+EDGES: dict[str, dict[str, Any]] = {
     "everything known": {},
     "no name": {"contact": JENNY.model_copy(update={"name": None})},
     "no link": {"contact": JENNY.model_copy(update={"link": None})},
@@ -34,7 +35,7 @@ EDGES = {
 def test_every_kind_renders_in_every_language_at_every_edge(language: str, edge: str) -> None:
     letters = Letters("Acme")
     for kind, cause in KINDS:
-        letter = letters.write(a_subject(kind, **{"cause": cause} | EDGES[edge]), language)
+        letter = letters.write(a_subject(kind, **{"cause": cause, **EDGES[edge]}), language)
         assert letter.language == language
         for text in (letter.subject, letter.text, letter.html, letter.short):
             assert text.strip()
