@@ -78,6 +78,13 @@ def _classified(_: Recovery, data: Mapping[str, Any]) -> Topic | None:
     return {Cause.TECHNICAL: Topic.TROUBLE, Cause.UNKNOWN: Topic.UNKNOWN_CODE}.get(data.get("cause", ""))
 
 
+def _unsent(_: Recovery, data: Mapping[str, Any]) -> Topic | None:
+    """Only what is ours to mend; that a customer has no address is no news."""
+    reason = str(data.get("reason"))
+    ours = reason in {"login_refused", "channel_not_set_up"} or reason.startswith("template_")
+    return Topic.CONFIGURATION if ours else None
+
+
 def _closed(recovery: Recovery, data: Mapping[str, Any]) -> Topic | None:
     lost = data.get("state") in {State.EXHAUSTED, State.BLOCKED}
     return Topic.LOST if lost and recovery.important else None
@@ -87,6 +94,7 @@ _TOPICS: Final[Mapping[EventType, Callable[[Recovery, Mapping[str, Any]], Topic 
     EventType.RETRY_SKIPPED: _skipped,
     EventType.FAILURE_CLASSIFIED: _classified,
     EventType.DISPUTE_OPENED: lambda _, __: Topic.DISPUTE,
+    EventType.NOTIFICATION_FAILED: _unsent,
     EventType.RECOVERY_CLOSED: _closed,
 }
 

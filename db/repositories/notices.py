@@ -41,8 +41,8 @@ async def get(session: Session, notice_id: UUID) -> Notice | None:
 async def last_told(session: Session, audience: Audience) -> dict[str, datetime]:
     """When each topic was told of for the last time."""
     told = (table.c.audience == audience.value, table.c.outcome == "told")
-    query = select(table.c.topic, func.max(table.c.handed_at)).where(*told).group_by(table.c.topic)
-    return {topic: at for topic, at in (await session.execute(query)).tuples()}
+    query = select(table.c.topic, func.max(table.c.handed_at).label("at")).where(*told).group_by(table.c.topic)
+    return {row["topic"]: row["at"] for row in (await session.execute(query)).mappings()}
 
 
 async def handed(session: Session, ids: Sequence[UUID], now: datetime, outcome: str) -> None:

@@ -72,10 +72,11 @@ def project(recovery: Recovery, opened_on: date, recorded_at: datetime) -> dict[
 
 def due_at(recovery: Recovery, now: datetime) -> datetime | None:
     """When something should happen by itself; None: nothing will before somebody says something."""
-    if recovery.stage.final:
-        return None
-    step = machine.next_step(recovery, now)
-    return step.until if isinstance(step, machine.Wait) else now
+    # Without its messages: a mail server that is away must not make recoveries look as if they were behind.
+    step = machine.next_step(recovery.having(messages=None), now)
+    if isinstance(step, machine.Wait):
+        return step.until
+    return None if isinstance(step, machine.Done) else now
 
 
 async def save(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:

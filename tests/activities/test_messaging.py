@@ -1,7 +1,5 @@
 """One message, at most once: real SMTP and a real table, and workers that die at the worst moment."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
@@ -26,18 +24,18 @@ __all__ = ["addresses", "cluster", "database", "fresh_database", "mail", "migrat
 class DyingOutbox(StoredOutbox):
     """The worker dies after the message went out, before that is written down."""
 
-    async def conclude(self, name: MessageName, state: MessageState, reason: str | None, language: str | None) -> None:
+    async def conclude(self, _: MessageName, __: MessageState, ___: str | None, ____: str | None) -> None:
         """Not any more."""
         raise StoreUnavailable("the worker dies here")
 
 
 @pytest.fixture
-async def written(database: Database) -> AsyncIterator[Database]:
+async def written(database: Database) -> Database:
     """A table that knows Jenny, and no message yet."""
     await StoredAddresses(database).save("stripe", "cus_1", "in_1", JENNY)
     async with database.begin() as session:
         await session.exec_driver_sql("DELETE FROM message")
-    yield database
+    return database
 
 
 def messaging(database: Database, mail: MailServer, outbox: StoredOutbox | None = None) -> Messaging:

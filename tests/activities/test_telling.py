@@ -59,6 +59,7 @@ async def test_what_is_in_the_log_is_told_once_and_survives_an_outage(database: 
         telling = Telling(database, ears, webhooks, ears.begin)
         assert await hand_over(telling) == HandOverReport()
         ears.away = False
+        # Posts waited for Temporal; operators were tried for an hour, and this story is of last spring.
         assert await hand_over(telling) == HandOverReport(webhooks=1, told=0)
         assert [target for _, target in ears.begun] == [0, 1]
         post = PostInput(notice_id=ears.begun[0][0], target=0)

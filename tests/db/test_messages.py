@@ -60,9 +60,8 @@ async def test_who_is_erased_stays_erased(database: Database) -> None:
         assert await contacts.load(session, "stripe", "cus_gone", "in_1") is None
         await contacts.save(session, "stripe", "cus_gone", "in_1", JENNY, NOW)
         assert await contacts.load(session, "stripe", "cus_gone", "in_1") is None
-        row = await session.exec_driver_sql(
-            "SELECT email, name, phone, links::text FROM contact WHERE customer_id = 'cus_gone'"
-        )
+        kept = "SELECT email, name, phone, links::text FROM contact WHERE customer_id = 'cus_gone'"
+        row = await session.exec_driver_sql(kept)
         assert row.one() == (None, None, None, "{}")
 
 

@@ -68,6 +68,17 @@ def test_only_an_important_recovery_is_missed() -> None:
         assert topics(found, Audience.WEBHOOK) == ["recovery.ended"]
 
 
+@pytest.mark.parametrize(
+    ("reason", "topic"), [("login_refused", Topic.CONFIGURATION), ("no_address", None), ("template_KeyError", "any")]
+)
+def test_operators_hear_of_messages_that_only_they_can_mend(reason: str, topic: str | None) -> None:
+    data = {"step": "x-1", "channel": "email", "outcome": "failed", "reason": reason}
+    story = Story().fails()
+    before, known = story.recovery, len(story.records)
+    story.write(Event(type=EventType.NOTIFICATION_FAILED, occurred_at=THEN, data=data))
+    assert bool(topics(notices(before, story.records[known:], BOTH), Audience.OPERATORS)) is bool(topic)
+
+
 def many(topic: Topic, count: int, provider: str = "stripe") -> list[Notice]:
     one = dead_letter("x", THEN)
     data = {"provider": provider, "invoice_id": "in_1", "amount": 4900, "currency": "EUR", "why": "because"}
