@@ -1,6 +1,7 @@
 """The one place that reads the environment: a frozen view of it, built once by each composition root."""
 
 import os
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Self
@@ -115,8 +116,9 @@ class Settings(BaseSettings):
 
 
 def addresses(given: SecretStr) -> tuple[str, ...]:
-    """The parts of a setting that holds several addresses, which may have commas in them."""
-    return tuple(given.get_secret_value().split())
+    """The parts of a setting that holds several addresses: by blanks or commas, which may also stand in an address."""
+    parts = re.split(r"[\s,]+(?=[A-Za-z][A-Za-z0-9+.-]*://)", given.get_secret_value().strip())
+    return tuple(part for part in parts if part)
 
 
 def environment() -> dict[str, str]:

@@ -78,5 +78,5 @@ def _filled(template: str, letter: Letter) -> str:
 
 def channel(environment: Mapping[str, str]) -> CustomerUrls | None:
     """The plug-in. Raises InvalidInput for an address without a place for the customer's."""
-    templates = [one.strip() for one in environment.get("CUSTOMER_NOTIFY_URLS", "").split() if one.strip()]
+    templates = environment.get("CUSTOMER_NOTIFY_URLS", "").split()
     return CustomerUrls(templates) if templates else None

@@ -63,11 +63,8 @@ def _with_messages(found: Rederived, data: Mapping[str, Any]) -> Rederived:
     if "messages" not in data or found.agrees is False:
         return found
     if agrees(data["messages"]):
-        return (
-            found
-            if found.agrees
-            else found.model_copy(update={"agrees": True, "why": "its messages come out the same"})
-        )
+        same = {"agrees": True, "why": "its messages come out the same"}
+        return found if found.agrees else found.model_copy(update=same)
     return found.model_copy(update={"agrees": False, "why": "differs in messages"})
 
 

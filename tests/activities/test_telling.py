@@ -10,8 +10,10 @@ from activities.log import StoredLog
 from activities.telling import Telling
 from core.classifier.taxonomy import Cause
 from core.errors import EngineUnavailable
+from core.events import Event
 from core.messages.contracts import HandOverInput, HandOverReport, PostInput
 from core.messages.notices import Audience
+from core.retry.machine import fold
 from db.session import Database
 from notifications.webhooks import Webhooks
 from tests.db.conftest import addresses, cluster, database, fresh_database, migrated
@@ -50,10 +52,9 @@ async def hand_over(telling: Telling) -> HandOverReport:
 async def test_what_is_in_the_log_is_told_once_and_survives_an_outage(database: Database) -> None:
     log, story, ears = StoredLog(database, frozenset(Audience)), Story().fails(Cause.CONFIGURATION), Ears(away=True)
     for _ in range(2):  # a repeat of a write tells nothing twice
-        await log.append(NEW, [*story.records[:1]], story.now)
-        opened = Story()
-        opened.write(*story.records[:1])
-        await log.append(opened.recovery, story.records[1:], story.now)
+        events = [Event.model_validate(record.model_dump()) for record in story.records]
+        first = await log.append(NEW, events[:1], story.now)
+        await log.append(fold(NEW, first[:1]), events[1:], story.now)
     async with receiver() as listening:
         webhooks = Webhooks([listening.url, listening.url], SECRET)
         telling = Telling(database, ears, webhooks, ears.begin)
