@@ -1,6 +1,6 @@
 """Hands over what operators and other systems are to hear, and posts single webhooks."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 from uuid import UUID
@@ -12,7 +12,7 @@ from temporalio.exceptions import ApplicationError
 from core.errors import EngineUnavailable, NotDelivered
 from core.messages.contracts import HandOverInput, HandOverReport, PostInput
 from core.messages.digest import Digest, digests
-from core.messages.notices import Audience, dead_letter
+from core.messages.notices import Audience, Notice, dead_letter
 from db.repositories import notices
 from db.session import Database
 from notifications.webhooks import Webhooks
@@ -20,6 +20,7 @@ from notifications.webhooks import Webhooks
 Begin = Callable[[str, int], Awaitable[None]]
 """Has a workflow post one notice to one address, until that worked. Raises EngineUnavailable."""
 EVERY_TRY_FAILED: Final = "every try failed, for three days"
+MOST_AT_ONCE: Final = 5_000
 TRIED_FOR: Final = timedelta(hours=1)
 
 
@@ -68,31 +69,37 @@ class Telling:
 
     async def _begin_posts(self, limit: int, now: datetime) -> int:
         """A crash in between begins some twice; their workflow ids make that one."""
-        async with self._database.begin() as session:
-            waiting = await notices.waiting(session, Audience.WEBHOOK, limit)
-            begun = []
-            try:
-                for notice in waiting:
-                    for target in range(len(self._webhooks.addresses)):
-                        await self._begin(str(notice.id), target)
-                    begun.append(notice.id)
-            except EngineUnavailable:
-                structlog.get_logger("telling").warning("webhooks wait: Temporal is away", waiting=len(waiting))
-            await notices.handed(session, begun, now, "begun")
+        waiting = await self._waiting(Audience.WEBHOOK, limit)
+        begun = []
+        try:
+            for notice in waiting:
+                for target in range(len(self._webhooks.addresses)):
+                    await self._begin(str(notice.id), target)
+                begun.append(notice.id)
+        except EngineUnavailable:
+            structlog.get_logger("telling").warning("webhooks wait: Temporal is away", waiting=len(waiting))
+        await self._handed(begun, now, "begun")
         return len(begun)
 
     async def _tell_operators(self, now: datetime) -> int:
-        """Told twice where a worker dies in between: better than not at all."""
-        told = 0
+        """Told twice where a worker dies in between: better than not at all. No transaction waits for a tool."""
+        waiting = await self._waiting(Audience.OPERATORS, MOST_AT_ONCE)
         async with self._database.begin() as session:
-            waiting = await notices.waiting(session, Audience.OPERATORS, 5_000)
             last = await notices.last_told(session, Audience.OPERATORS)
-            for digest in digests(waiting, last, now):
-                outcome = await self._told(digest, now)
-                if outcome:
-                    await notices.handed(session, [one.id for one in digest.notices], now, outcome)
-                    told += int(outcome == "told")
+        told = 0
+        for digest in digests(waiting, last, now):
+            if outcome := await self._told(digest, now):
+                await self._handed([one.id for one in digest.notices], now, outcome)
+                told += int(outcome == "told")
         return told
+
+    async def _waiting(self, audience: Audience, limit: int) -> list[Notice]:
+        async with self._database.begin() as session:
+            return await notices.waiting(session, audience, limit)
+
+    async def _handed(self, ids: Sequence[UUID], now: datetime, outcome: str) -> None:
+        async with self._database.begin() as session:
+            await notices.handed(session, ids, now, outcome)
 
     async def _told(self, digest: Digest, now: datetime) -> str | None:
         """How it ended; None where a tool is away: then everybody is told again at the next pass, for an hour."""

@@ -26,9 +26,9 @@ async def add(session: Session, notices: Iterable[Notice]) -> None:
 
 
 async def waiting(session: Session, audience: Audience, limit: int) -> list[Notice]:
-    """Those not handed over yet, oldest first; locked, and passed over by everybody else meanwhile."""
+    """Those not handed over yet, oldest first. One pass at a time: the schedule sees to that."""
     mine = (table.c.audience == audience.value, table.c.handed_at.is_(None))
-    query = select(table).where(*mine).order_by(table.c.occurred_at).limit(limit).with_for_update(skip_locked=True)
+    query = select(table).where(*mine).order_by(table.c.occurred_at).limit(limit)
     return [Notice.model_validate(dict(row)) for row in (await session.execute(query)).mappings()]
 
 

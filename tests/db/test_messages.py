@@ -83,8 +83,6 @@ async def test_a_notice_is_kept_once_and_handed_over_once(database: Database) ->
     async with database.begin() as session:
         waiting = await notices.waiting(session, Audience.OPERATORS, 10)
         assert waiting == [one]
-        async with database.begin() as other:
-            assert await notices.waiting(other, Audience.OPERATORS, 10) == []
         await notices.handed(session, [one.id], NOW, "told")
     async with database.begin() as session:
         assert await notices.waiting(session, Audience.OPERATORS, 10) == []
