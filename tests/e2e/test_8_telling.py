@@ -66,8 +66,8 @@ async def test_the_customer_gets_the_right_mail_once_and_hears_that_it_is_mended
 
     mine = [mail for mail in telling.mail.mails if mail["To"] == "Kim <kim@example.com>"]
     assert [mail["Subject"] for mail in mine] == [
-        "Please check your card: €49.00 could not be paid",
-        "Your payment of €49.00 has gone through",
+        "Please check your card: $20.00 could not be paid",
+        "Your payment of $20.00 has gone through",
     ]
     assert all(mail["From"] == "Acme <billing@acme.example>" for mail in mine)
 
