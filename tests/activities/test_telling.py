@@ -51,8 +51,9 @@ async def hand_over(telling: Telling) -> HandOverReport:
 
 
 async def test_what_is_in_the_log_is_told_once_and_survives_an_outage(database: Database) -> None:
-    log, story, ears = StoredLog(database, frozenset(Audience)), Story().fails(Cause.CONFIGURATION), Ears(away=True)
     now = datetime.now(UTC)
+    log, story = StoredLog(database, frozenset(Audience)), Story(now=now).fails(Cause.CONFIGURATION)
+    ears = Ears(away=True)
     for _ in range(2):  # a repeat of a write tells nothing twice
         events = [Event(**record.model_dump(include={"type", "data"}), occurred_at=now) for record in story.records]
         first = await log.append(NEW, events[:1], now)
