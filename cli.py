@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from commands import dry_run, import_options
+from commands import dry_run, import_options, preview_options
 from core.errors import RecoveryError
 from settings import Settings
 
@@ -19,13 +19,16 @@ app = typer.Typer(
 
 audit = typer.Typer(no_args_is_help=True, help="Whether the event log is still what was written.")
 keys = typer.Typer(no_args_is_help=True, help="API keys.")
+notify = typer.Typer(no_args_is_help=True, help="Messages to customers.")
 policy = typer.Typer(no_args_is_help=True, help="The retry policy.")
 imports = typer.Typer(no_args_is_help=True, help="A history from elsewhere, for `pri simulate --source FILE`.")
 app.add_typer(audit, name="audit")
 app.add_typer(imports, name="import")
 app.add_typer(policy, name="policy")
 app.add_typer(keys, name="keys")
+app.add_typer(notify, name="notify")
 app.command()(dry_run.simulate)
+notify.command("preview")(preview_options.preview)
 imports.command("stripe")(import_options.stripe)
 imports.command("csv")(import_options.csv)
 
@@ -247,7 +250,7 @@ def keys_create(
 
 @app.command()
 def erase(customer_id: Annotated[str, typer.Argument(help="The provider's customer id.")]) -> None:
-    """Erase what the stored webhooks say about a customer. The event log holds no personal data and stays."""
+    """Erase a customer's contact data and what stored webhooks say. The event log holds no personal data and stays."""
     from commands import console, database
 
     count = database.erase(Settings(), customer_id)

@@ -1,6 +1,7 @@
 """The one place that reads the environment: a frozen view of it, built once by each composition root."""
 
 import os
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Self
@@ -66,6 +67,26 @@ class Settings(BaseSettings):
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
     charges_per_second: int = Field(20, ge=1, le=100, description="pace of provider calls, per provider")
 
+    smtp_url: SecretStr = Field(
+        SecretStr(""), description="mail server for messages to customers; empty: no e-mail is sent"
+    )
+    mail_from: str = Field("", description="sender of messages to customers, as NAME <ADDRESS>")
+    unsubscribe_url: str = Field("", description="List-Unsubscribe of messages to customers; empty: MAIL_FROM")
+    customer_notify_urls: SecretStr = Field(
+        SecretStr(""),
+        description="Apprise addresses with {phone} or {email}, separated by blanks: channel `sms`",
+    )
+    message_dir: str = Field("", description="folder with own versions of notifications/templates")
+    operator_notify_urls: SecretStr = Field(
+        SecretStr(""), description="Apprise addresses that operators are told over, separated by blanks"
+    )
+    outgoing_webhook_urls: SecretStr = Field(
+        SecretStr(""), description="addresses that hear how recoveries go, separated by blanks"
+    )
+    outgoing_webhook_secret: SecretStr = Field(
+        SecretStr(""), description="whsec_ and base64: signs outgoing webhooks by Standard Webhooks"
+    )
+
     sentry_dsn: SecretStr = Field(SecretStr(""), description="errors go there when set")
     otel_exporter_otlp_endpoint: str = Field("", description="traces go there when set (OTLP over HTTP)")
     payload_encryption_keys: Secrets = Field(
@@ -83,6 +104,12 @@ class Settings(BaseSettings):
         if 0 < len(value.get_secret_value()) < 8:
             raise ValueError("BOOTSTRAP_API_KEY needs 8 characters or more")
         return value
+
+    @model_validator(mode="after")
+    def _outgoing_webhooks_are_signed(self) -> Self:
+        if self.outgoing_webhook_urls.get_secret_value() and not self.outgoing_webhook_secret.get_secret_value():
+            raise ValueError("OUTGOING_WEBHOOK_URLS needs OUTGOING_WEBHOOK_SECRET")
+        return self
 
     @model_validator(mode="after")
     def _no_compressed_time_with_real_money(self) -> Self:
@@ -103,6 +130,12 @@ class Settings(BaseSettings):
     def livemode(self) -> bool:
         """Whether the Stripe key moves real money."""
         return "_live_" in self.stripe_api_key.get_secret_value()
+
+
+def addresses(given: SecretStr) -> tuple[str, ...]:
+    """The parts of a setting that holds several addresses: by blanks or commas, which may also stand in an address."""
+    parts = re.split(r"[\s,]+(?=[A-Za-z][A-Za-z0-9+.-]*://)", given.get_secret_value().strip())
+    return tuple(part for part in parts if part)
 
 
 def environment() -> dict[str, str]:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
+from pathlib import Path
 
 import structlog
 from prometheus_client import CollectorRegistry, start_http_server
@@ -17,28 +18,37 @@ from temporalio.worker import PollerBehaviorAutoscaling, Worker
 
 import catalog
 from activities.charging import Charging
+from activities.contacts import Contacts, StoredAddresses
 from activities.decisions import Decisions, Knowledge, history_in
 from activities.log import StoredLog
 from activities.lookups import Learnt, Lookups, counted_in
 from activities.maintenance import Maintenance
+from activities.messaging import Messaging, StoredOutbox
 from activities.observed import ObservedActivities, activity_seconds
 from activities.recording import Recording
 from activities.shadow import Shadow
 from activities.simulating import Simulating
 from activities.suspicion import Suspicion
 from activities.suspicion import counted_in as suspicion_counted_in
+from activities.telling import Telling
 from core.errors import InvalidPolicy, RecoveryError
+from core.messages.notices import Audience
 from core.retry.pace import Pace
 from db.session import Database
+from notifications import channels
+from notifications.apprise_urls import Operators
+from notifications.email import sender_name
+from notifications.letters import Letters
+from notifications.webhooks import Webhooks
 from observability import errors, logging, tracing
 from observability.encryption import encryption_codec
 from providers.base import Gateway, Provider, installed
-from settings import Settings, environment
+from settings import Settings, addresses, environment
 from workflows.client import connect
-from workflows.handles import TemporalRecoveries
+from workflows.handles import TemporalRecoveries, poster
 from workflows.names import QUEUE, SIMULATIONS, charges
 from workflows.registry import WORKFLOWS
-from workflows.schedules import ensure_relay
+from workflows.schedules import ensure_relay, ensure_telling
 from workflows.search import SearchableNames
 
 GRACE = timedelta(seconds=30)
@@ -61,8 +71,26 @@ class Parts:
         self.gateways: dict[str, Gateway] = {
             name: gateway for name, provider in providers.items() if (gateway := provider.gateway())
         }
-        self.log = StoredLog(self.database)
+        urls = addresses(settings.outgoing_webhook_urls)
+        self.webhooks = Webhooks(urls, settings.outgoing_webhook_secret.get_secret_value())
+        told = addresses(settings.operator_notify_urls)
+        self.operators = Operators(told) if told else None
+        self.channels = channels.installed(_given(settings))
+        self.log = StoredLog(self.database, self.audiences)
         self.observed = (ObservedActivities(activity_seconds(registry)),)
+
+    @property
+    def audiences(self) -> frozenset[Audience]:
+        """Who wants to hear of recoveries."""
+        wanted = {Audience.OPERATORS: self.operators, Audience.WEBHOOK: self.webhooks.addresses}
+        return frozenset(audience for audience, listening in wanted.items() if listening)
+
+    def messaging(self) -> Messaging:
+        """What sends messages to customers. Raises InvalidInput for words that can't be used."""
+        folder = Path(self.settings.message_dir) if self.settings.message_dir else None
+        letters = Letters(sender_name(self.settings.mail_from), folder)
+        letters.check()
+        return Messaging(self.channels, letters, StoredAddresses(self.database), StoredOutbox(self.database))
 
     def knowledge(self) -> Knowledge:
         """Tables, policy and strategies as installed here. Raises InvalidInput naming file and line."""
@@ -96,10 +124,11 @@ def recovery_worker(parts: Parts) -> Worker:
     """Workflows, decisions, rows and the relay."""
     lookups = Lookups(Learnt(counted_in(parts.database)))
     suspicion = Suspicion(suspicion_counted_in(parts.database), catalog.fraud_scorers())
-    knowledge, shadow = parts.knowledge(), parts.shadow(lookups)
-    decisions = Decisions(knowledge, history_in(parts.database), parts.log, lookups, suspicion, shadow)
+    knowledge, shadow, channels = parts.knowledge(), parts.shadow(lookups), frozenset(parts.channels)
+    decisions = Decisions(knowledge, history_in(parts.database), parts.log, lookups, suspicion, shadow, channels)
     recording = Recording(parts.log, SearchableNames(parts.client))
     simulating = Simulating(parts.database, parts.settings.database_url.get_secret_value())
+    telling = Telling(parts.database, parts.operators, parts.webhooks, poster(parts.client))
     maintenance = Maintenance(parts.database, TemporalRecoveries(parts.client), parts.gateways)
     return Worker(
         parts.client,
@@ -113,6 +142,10 @@ def recovery_worker(parts: Parts) -> Worker:
             decisions.plan_retry,
             maintenance.relay_inbox,
             simulating.end_simulation,
+            parts.messaging().notify,
+            telling.hand_over,
+            telling.post_webhook,
+            telling.give_up_webhook,
         ],
         # Few at a time: on two cores more of them only wait for each other (facts: 10 in flight beat 50).
         max_concurrent_workflow_tasks=10,
@@ -142,15 +175,23 @@ def charges_worker(parts: Parts, provider: str) -> Worker:
     """Everything that calls one provider, paced for all workers together by the server."""
     limits = catalog.NetworkLimits(catalog.PolicyFile(parts.settings.policy_file))
     charging = Charging(parts.gateways, parts.log, limits.current)
+    contacts = Contacts(parts.gateways, StoredAddresses(parts.database))
     return Worker(
         parts.client,
         task_queue=charges(provider),
-        activities=[charging.read_failure, charging.charge_invoice, charging.settle_charge],
+        activities=[charging.read_failure, charging.charge_invoice, charging.settle_charge, contacts.refresh_contact],
         max_task_queue_activities_per_second=parts.settings.charges_per_second,
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),
         graceful_shutdown_timeout=GRACE,
         interceptors=parts.observed,
     )
+
+
+def _given(settings: Settings) -> dict[str, str]:
+    """The environment for channels, with what `.env` and the settings say of ours."""
+    known = {"SMTP_URL": settings.smtp_url, "CUSTOMER_NOTIFY_URLS": settings.customer_notify_urls}
+    ours = {name: secret.get_secret_value() for name, secret in known.items()}
+    return {**environment(), **ours, "MAIL_FROM": settings.mail_from, "UNSUBSCRIBE_URL": settings.unsubscribe_url}
 
 
 @contextlib.asynccontextmanager
@@ -162,6 +203,8 @@ async def running(settings: Settings, client: Client, registry: CollectorRegistr
     parts = Parts(settings, client, providers, registry)
     try:
         await ensure_relay(client)
+        if parts.audiences:
+            await ensure_telling(client)
         async with contextlib.AsyncExitStack() as stack:
             charging = (charges_worker(parts, name) for name in providers)
             for worker in (recovery_worker(parts), simulations_worker(parts), *charging):

@@ -13,6 +13,7 @@ from activities.lookups import Lookups
 from activities.shadow import Shadow
 from activities.suspicion import Suspicion, within
 from catalog import PolicyFile, network_rules
+from catalog.calendars import clock_of
 from core.classifier.classify import classify
 from core.classifier.tables import Tables
 from core.classifier.taxonomy import Classification
@@ -20,6 +21,7 @@ from core.contracts import ClassifyInput, PlanInput, SegmentInput, Written
 from core.errors import RecoveryError
 from core.events import Event
 from core.fraud.assess import assess
+from core.messages.decision import with_messages
 from core.retry.arms import armed, assigned
 from core.retry.decide import Findings, Means, decide
 from core.retry.network_plan import found_card, within_network
@@ -74,7 +76,9 @@ class Decisions:
         lookups: Lookups | None = None,
         suspicion: Suspicion | None = None,
         shadow: Shadow | None = None,
+        channels: frozenset[str] = frozenset(),
     ) -> None:
+        self._channels = channels
         self._knowledge = knowledge
         self._shadow = shadow
         self._suspicion = suspicion or Suspicion()
@@ -125,10 +129,18 @@ class Decisions:
         rules = known.lowered(means.policy.network_limits)
         tries = await self._log.tries(card, rules, findings.now)
         events = within_network(findings.recovery, decide(findings, means), card, rules, tries)
+        events = self._with_messages(findings, events, means)
         if self._shadow is None:
             return events
         found = Beside(decision=events[-1], card=card, rules=known, tries=tries)
         return (*events, *await self._shadow.beside(given, findings, found))
+
+    def _with_messages(self, findings: Findings, events: tuple[Event, ...], means: Means) -> tuple[Event, ...]:
+        """The same rows, and in the last one what the customer is told when."""
+        policy = armed(means.policy, assigned(means.policy, findings.recovery, findings.facts))
+        campaign = policy.campaigns.get(policy.segment_named(findings.segment.name).campaign)
+        zone = clock_of(findings.facts, findings.now)
+        return with_messages(events, findings, means, campaign, self._channels, zone)
 
     async def _loaded(self, given: SegmentInput) -> CustomerProfile | None:
         """The profile; None where it can't be loaded now: a recovery doesn't wait for statistics about its customer."""

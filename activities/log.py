@@ -5,10 +5,12 @@ from datetime import datetime
 from typing import Protocol
 
 from core.events import Event, Record
+from core.messages.notices import Audience
+from core.messages.notices import notices as notices_of
 from core.retry.network_rules import Credential, LedgerEntry, NetworkRules
 from core.retry.recovery import Recovery
-from db.repositories import event_log, network_attempts
-from db.session import Database
+from db.repositories import event_log, network_attempts, notices
+from db.session import Database, Session
 
 Judgement = Callable[[Sequence[LedgerEntry]], Event]
 """Of the tries of a card, the row to write: the next charge, or what speaks against it."""
@@ -38,13 +40,14 @@ class Log(Protocol):
 class StoredLog:
     """The log in PostgreSQL."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, audiences: frozenset[Audience] = frozenset()) -> None:
         self._database = database
+        self._audiences = audiences
 
     async def append(self, before: Recovery, events: Sequence[Event], now: datetime) -> tuple[Record, ...]:
         """These events behind `before`, or, where something is written there already, that and nothing else."""
         async with self._database.begin() as session:
-            return await event_log.append(session, before, events, now)
+            return await self._announced(session, before, await event_log.append(session, before, events, now))
 
     async def reserve(
         self, before: Recovery, card: Credential, rules: NetworkRules, verdict: Judgement, now: datetime
@@ -53,7 +56,13 @@ class StoredLog:
         async with self._database.begin() as session:
             await network_attempts.take_turn(session, card)
             event = verdict(await network_attempts.tries(session, card, rules, now))
-            return await event_log.append(session, before, (event,), now)
+            return await self._announced(session, before, await event_log.append(session, before, (event,), now))
+
+    async def _announced(self, session: Session, before: Recovery, records: tuple[Record, ...]) -> tuple[Record, ...]:
+        """The rows; what others are to hear of them is kept in the same transaction."""
+        if self._audiences:
+            await notices.add(session, notices_of(before, records, self._audiences))
+        return records
 
     async def tries(self, card: Credential, rules: NetworkRules, now: datetime) -> tuple[LedgerEntry, ...]:
         """The tries of this card that count for the next one, oldest first."""

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import holidays
 
+from core.payments import FailureFacts
 from core.retry.strategies.calendar import Calendar, Offset
 
 AHEAD: Final = timedelta(days=60)
@@ -44,6 +45,15 @@ def calendar_for(
         holidays=tuple(day for day in days if begin.date() <= day <= end.date()),
         offsets=tuple(_offsets(zone, begin, end)),
     )
+
+
+def clock_of(facts: FailureFacts, now: datetime) -> Calendar:
+    """What clocks show where the customer lives, for the next 60 days: for quiet hours, so without holidays."""
+    customer = facts.customer
+    country = (customer.country if customer else None) or facts.card.country
+    zone = _zone(customer.time_zone if customer else None) or _zone(MAIN_ZONES.get((country or "").upper()))
+    offsets = tuple(_offsets(zone, now, now + AHEAD)) if zone else ()
+    return Calendar(country=country, zone=zone.key if zone else "UTC", offsets=offsets)
 
 
 @lru_cache(maxsize=512)

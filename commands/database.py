@@ -15,7 +15,7 @@ from core.errors import EngineUnavailable, InvalidInput, NotFound
 from db import audit, migrate
 from db import rebuild as rebuilding
 from db.audit import AuditReport
-from db.repositories import api_keys, inbox
+from db.repositories import api_keys, contacts, inbox
 from db.session import Database, role_of
 from settings import Settings, environment
 from workflows import search
@@ -97,10 +97,12 @@ def create_key(settings: Settings, name: str, scopes: Sequence[Scope], days: int
 
 
 def erase(settings: Settings, customer_id: str) -> int:
-    """Blank what webhooks said about a customer; answers with the number of webhooks."""
+    """Blank contact and webhooks of a customer; answers with the number of webhooks."""
 
     async def blank() -> int:
         async with opened(settings) as database, database.begin() as session:
-            return await inbox.erase_customer(session, customer_id, datetime.now(UTC))
+            now = datetime.now(UTC)
+            await contacts.erase_customer(session, customer_id, now)
+            return await inbox.erase_customer(session, customer_id, now)
 
     return asyncio.run(blank())

@@ -12,6 +12,7 @@ from typing import Final
 from pydantic import SecretStr
 
 from commands import database, demo_paper
+from commands.demo_mail import Mailbox, mail_server
 from commands.demo_played import Played, play
 from commands.demo_stage import Stage, Unexpected
 from commands.demo_stories import STORIES, Story
@@ -24,7 +25,10 @@ from devstack.stack import DevStack, status_of
 from settings import SHIPPED_POLICY, Settings, environment
 
 NOTHING: Final = SecretStr("")
-REAL_WORLD: Final = ("ADYEN_", "BRAINTREE_", "SMTP_URL", "OPERATOR_NOTIFY_URLS", "SENTRY_DSN", "OTEL_")
+REAL_WORLD: Final = (
+    "ADYEN_", "BRAINTREE_", "SMTP_URL", "MAIL_FROM", "UNSUBSCRIBE_URL", "MESSAGE_DIR", "CUSTOMER_NOTIFY_URLS",
+    "OPERATOR_NOTIFY_URLS", "OUTGOING_WEBHOOK_", "SENTRY_DSN", "OTEL_",
+)  # fmt: skip
 """What must not hear of a demo, even where this machine is set up for it."""
 
 
@@ -36,13 +40,13 @@ def demo(data_dir: Path | None, scale: int, keep: bool) -> None:
     stop = threading.Event()
     try:
         break_off_with_exception()
-        with _folder(data_dir) as folder:
-            options = Options(folder, 0, 0, 0, environment=_children(scale))
+        with _folder(data_dir) as folder, mail_server() as box:
+            options = Options(folder, 0, 0, 0, environment=_children(scale) | box.settings)
             stack = DevStack(options, _settings(scale), stopping=stop.is_set)
             stack.fetch()
             only_tell(stop)
             with stack:
-                _show(stack, scale, keep, stop)
+                _show(stack, box, scale, keep, stop)
                 say("ending")
     except KeyboardInterrupt:
         raise Interrupted("stopped before it was ready") from None
@@ -55,6 +59,7 @@ def demo(data_dir: Path | None, scale: int, keep: bool) -> None:
 def _settings(scale: int) -> Settings:
     """Those of a newcomer: nothing given from outside but the provider that we play ourselves."""
     return Settings(
+        smtp_url=NOTHING, operator_notify_urls=NOTHING, customer_notify_urls=NOTHING, outgoing_webhook_urls=NOTHING,
         database_url=NOTHING, database_owner_url=NOTHING, temporal_address="", temporal_ui_url="",
         temporal_namespace="default", stripe_api_key=NOTHING, stripe_webhook_secrets=(), bootstrap_api_key=NOTHING,
         adyen_api_key=NOTHING, adyen_api_base="", adyen_hmac_keys=(),
@@ -87,11 +92,11 @@ def _folder(given: Path | None) -> Iterator[Path]:
             shutil.rmtree(made, ignore_errors=True)
 
 
-def _show(stack: DevStack, scale: int, keep: bool, stop: threading.Event) -> None:
+def _show(stack: DevStack, box: Mailbox, scale: int, keep: bool, stop: threading.Event) -> None:
     """The stories, printed. Raises Unexpected after everything is printed."""
     say(f"ready; playing {len(STORIES)} stories at once, {scale} times faster than life")
     played = asyncio.run(_played(stack, scale, stop))
-    intact = _print(stack, played, scale, keep)
+    intact = _print(stack, played, box, scale, keep)
     if keep:
         say("it all runs until Ctrl-C")
         stop.wait()
@@ -118,12 +123,13 @@ async def _one(stage: Stage, story: Story) -> Played:
     return played
 
 
-def _print(stack: DevStack, played: Sequence[Played], scale: int, keep: bool) -> bool:
+def _print(stack: DevStack, played: Sequence[Played], box: Mailbox, scale: int, keep: bool) -> bool:
     """Everything, and what `pri audit verify` says of the log; whether that is intact."""
     report = database.verify(Settings(database_url=SecretStr(stack.addresses.writer_url)), None)
     found = "every hash fits" if report.clean else f"{len(report.problems)} problems"
     with demo_paper.printed() as out:
         demo_paper.timelines(out, played, scale)
+        demo_paper.messages(out, played, box.mails)
         demo_paper.summary(out, played)
         out.print(f"\nThe log holds {report.rows} rows of {report.recoveries} recoveries: {found}.\n")
         demo_paper.addresses(out, _places(stack, keep))

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from email.message import EmailMessage
 from typing import Final
 
 from rich import box
@@ -13,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from commands.demo_clock import StoryClock, spoken
+from commands.demo_mail import about
 from commands.demo_played import Played
 from commands.demo_stage import Row
 from commands.demo_words import told
@@ -66,6 +68,25 @@ def _two_lines(since: timedelta, row: Row) -> tuple[RenderableType, ...]:
 def _change(row: Row) -> str:
     before, after = row["from_state"], row["to_state"]
     return "" if before == after else f"{before} -> {after}" if before else f"-> {after}"
+
+
+def messages(out: Console, played: Iterable[Played], mails: Sequence[EmailMessage]) -> None:
+    """What the demo's mail server was handed, by story, and one mail in full."""
+    out.print()
+    out.print(Text(f"E-mail to customers: {len(mails)} messages reached the demo's mail server", style="bold"))
+    grid = Table.grid(padding=(0, 2))
+    for one in played:
+        for mail in mails:
+            if one.invoice and about(mail, one.invoice):
+                grid.add_row(f"   {one.story.name}", plain(mail["To"]), plain(mail["Subject"]))
+    out.print(grid)
+    if mails and (body := mails[0].get_body(("plain",))):
+        out.print(Padding(Text(plain(body.get_content()).strip(), style="dim"), (1, 0, 0, 6)))
+
+
+def plain(text: object) -> str:
+    """As ASCII, which every terminal and pipe shows."""
+    return str(text).replace("\N{EURO SIGN}", "EUR ").encode("ascii", "replace").decode()
 
 
 def summary(out: Console, played: Iterable[Played]) -> None:

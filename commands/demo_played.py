@@ -27,6 +27,7 @@ class Played:
     charges: Sequence[str | None] = ()
     recoveries: int = 0
     complaint: str = ""
+    invoice: str = ""
 
     @property
     def state(self) -> str:
@@ -48,7 +49,8 @@ async def play(stage: Stage, story: Story) -> Played:
 async def _read(stage: Stage, story: Story, made: Created) -> Played:
     return Played(
         story,
-        rows=await stage.rows(made.invoice),
+        invoice=made.invoice,
+        rows=await stage.settled(made.invoice),
         webhooks=await stage.events(made) + story.copies - 1,
         charges=await stage.charges(made.invoice),
         recoveries=await stage.recoveries(made.invoice),

@@ -14,6 +14,7 @@ from sandbox.client import SandboxClient
 from sandbox.models import Created, Delivered, Delivery, Happened
 
 Row = dict[str, Any]
+TOLD: Final = (EventType.NOTIFICATION_SENT, EventType.NOTIFICATION_FAILED)
 NOW: Final = Delivery(wait=True)
 SPARE_SECONDS: Final = 120.0
 """What a slow machine may take on top of the planned waits."""
@@ -79,6 +80,17 @@ class Stage:
     async def ended(self, invoice: str) -> None:
         """Wait for the end."""
         await self._until(invoice, lambda rows: State(rows[-1]["to_state"]).final, "it did not end")
+
+    async def settled(self, invoice: str) -> list[Row]:
+        """The log of a recovery that has ended, its last message among it where one is due."""
+
+        def told(rows: list[Row]) -> bool:
+            kinds = [row["data"].get("kind") for row in rows if row["type"] in TOLD]
+            endings = {State.RECOVERED: bool(kinds), State.EXHAUSTED: True}
+            return not endings.get(rows[-1]["to_state"]) or bool({"recovered", "ended"} & set(kinds))
+
+        await self._until(invoice, told, "its last message was not sent")
+        return await self.rows(invoice)
 
     async def rows(self, invoice: str) -> list[Row]:
         """The recovery's log, as the API tells it."""

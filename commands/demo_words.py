@@ -60,6 +60,11 @@ def _elsewhere(data: Data) -> str:
     return str(data.get("event_type") or "seen when reading the invoice")
 
 
+def _message(data: Data) -> str:
+    known = (data.get("kind"), data.get("channel"), data.get("outcome"), data.get("reason"))
+    return ", ".join(str(one).replace("_", " ") for one in known if one)
+
+
 def _anything(data: Data) -> str:
     scalars = {name: value for name, value in data.items() if isinstance(value, str | int)}
     return ", ".join(f"{name} {value}" for name, value in scalars.items())
@@ -84,6 +89,8 @@ _WORDS: Final[Mapping[str, Callable[[Data], str]]] = {
     EventType.REVIEWED: _operator,
     EventType.METHOD_UPDATED: lambda data: f"new card {data['method_id']}",
     EventType.PAID_ELSEWHERE: _elsewhere,
+    EventType.NOTIFICATION_SENT: _message,
+    EventType.NOTIFICATION_FAILED: _message,
     EventType.EVENT_LATE: lambda data: f"{data['event_type']}: came after the end, changes nothing",
     EventType.RECOVERY_CLOSED: lambda data: f"{data['state']}: {str(data['reason']).replace('_', ' ')}",
 }

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from rich.table import Table
@@ -40,6 +41,11 @@ def warnings(policy: Policy) -> list[str]:
     scorer = policy.fraud.scorer
     if scorer and scorer not in catalog.fraud_scorers():
         unknown.append(f"fraud.scorer: {scorer!r} is not installed; payments are assessed without it")
+    channels = {point.name for point in entry_points(group="pri.channels")}
+    for campaign in policy.campaigns.values():
+        used = {name for steps in campaign.messages.values() for step in steps for name in step.channels}
+        gone = sorted({*campaign.channels, *used} - channels)
+        unknown += [f"campaigns.{campaign.name}: no channel is installed as {name!r}" for name in gone]
     return unknown
 
 

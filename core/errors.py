@@ -9,6 +9,7 @@ RecoveryError
 ├── RunClosed               the recovery's run has completed; it takes no more messages
 ├── EngineUnavailable       Temporal cannot be reached, or answered too late
 ├── StoreUnavailable        PostgreSQL cannot be reached (HTTP 503)
+├── NotDelivered            a message surely did not go out; `permanent` where trying again is of no use
 └── ProviderUnavailable     the provider could not be asked; nothing is known, try again
 
 A decline is a result and never raised.
@@ -55,6 +56,15 @@ class EngineUnavailable(RecoveryError):
 
 class StoreUnavailable(RecoveryError):
     """The database cannot be reached; nothing was written."""
+
+
+class NotDelivered(RecoveryError):
+    """A message that surely did not reach its channel. `reason` is a short code without personal data."""
+
+    def __init__(self, reason: str, *, permanent: bool = False) -> None:
+        super().__init__(f"a message was not delivered: {reason}")
+        self.reason = reason
+        self.permanent = permanent
 
 
 class ProviderUnavailable(RecoveryError):

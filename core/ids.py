@@ -40,3 +40,8 @@ def spread(invoice_id: str, attempt: int) -> int:
 def spread_seed(invoice_id: str) -> int:
     """The 32 bits of an invoice that `spread` mixes its attempts into."""
     return int.from_bytes(hashlib.blake2b(invoice_id.encode(), digest_size=4).digest(), "big")
+
+
+def message_name(recovery_id: str, step: str, channel: str) -> str:
+    """The name of one message to a customer: the same for every try, so that mail programs see a repeat as one."""
+    return hashlib.sha256(f"{recovery_id}\n{step}\n{channel}".encode(errors="backslashreplace")).hexdigest()[:32]

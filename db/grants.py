@@ -5,7 +5,9 @@ from typing import Final
 from psycopg import sql
 from sqlalchemy import Connection
 
-FREE_TABLES: Final = ("recovery", "webhook_inbox", "api_key", "network_attempt", "simulation")
+FREE_TABLES: Final = (
+    "recovery", "webhook_inbox", "api_key", "network_attempt", "contact", "message", "notice", "simulation",
+)  # fmt: skip
 """Tables whose rows the writer may change."""
 
 

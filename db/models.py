@@ -140,3 +140,47 @@ simulation: Final = Table(
     Column("result", Text),
     Column("report", Text),
 )
+
+contact: Final = Table(
+    "contact",
+    METADATA,
+    Column("provider", Text, primary_key=True),
+    Column("customer_id", Text, primary_key=True),
+    Column("email", Text),
+    Column("name", Text),
+    Column("phone", Text),
+    Column("language", Text),
+    Column("country", Text),
+    Column("time_zone", Text),
+    Column("links", JSONB, nullable=False),
+    Column("read_at", MOMENT, nullable=False),
+    Column("erased_at", MOMENT),
+)
+
+message: Final = Table(
+    "message",
+    METADATA,
+    Column("recovery_id", Text, primary_key=True),
+    Column("step", Text, primary_key=True),
+    Column("channel", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("language", Text),
+    Column("tries", Integer, nullable=False),
+    Column("claimed_at", MOMENT, nullable=False),
+    Column("ended_at", MOMENT),
+    Column("reason", Text),
+)
+
+notice: Final = Table(
+    "notice",
+    METADATA,
+    Column("id", Uuid, primary_key=True),
+    Column("audience", Text, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("recovery_id", Text),
+    Column("data", JSONB, nullable=False),
+    Column("occurred_at", MOMENT, nullable=False),
+    Column("handed_at", MOMENT),
+    Column("outcome", Text),
+)

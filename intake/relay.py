@@ -10,7 +10,8 @@ import structlog
 
 from core.contracts import RelayReport
 from core.errors import EngineUnavailable, ProviderUnavailable, RecoveryError, RunClosed, StoreUnavailable
-from db.repositories import inbox
+from core.messages.notices import Notice, dead_letter
+from db.repositories import inbox, notices
 from db.repositories import recoveries as read_model
 from db.repositories.inbox import Outcome, Stored
 from db.session import Database, Session
@@ -102,6 +103,7 @@ class _Pass:
             return False
         structlog.get_logger("relay").error("a webhook was given up", reason=why, tries=row.tries + 1, **_names(row))
         reason = f"given up after {row.tries + 1} tries: {why}"
+        await notices.add(session, [_dead(row, why, self.now)])
         await settle(session, row.provider, row.event_id, Delivery(status=Status.IGNORED, reason=reason), self.now)
         return True
 
@@ -148,6 +150,11 @@ def _resolver(gateway: Gateway | None) -> Resolve | None:
 
 async def _put_off(session: Session, row: Stored, now: datetime, why: str) -> None:
     await inbox.retry_later(session, row.provider, row.event_id, row.tries, now, why)
+
+
+def _dead(row: Stored, why: str, now: datetime) -> Notice:
+    name = f"webhook {row.event_id} of {row.provider}"
+    return dead_letter(name, now, provider=row.provider, invoice_id=row.invoice_id, why=why)
 
 
 def _names(row: Stored) -> dict[str, str | None]:

@@ -7,8 +7,9 @@ and answers with a `Provider`; a side whose secret is not set is off.
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from importlib.metadata import entry_points
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from core.messages.contact import Reached
 from core.payments import Card, ChargeOrder, ChargeResult, FailureFacts, InvoiceView, ProviderEvent
 
 
@@ -71,6 +72,14 @@ class Gateway(Protocol):
 
     async def close(self) -> None:
         """Let go of connections."""
+
+
+@runtime_checkable
+class KnowsContacts(Protocol):
+    """A gateway that can also say whom to write to. Without it customers of this provider get no messages."""
+
+    async def read_contact(self, invoice_id: str, customer_id: str | None) -> Reached:
+        """The invoice as it is now, and its customer as a person. Raises ProviderUnavailable."""
 
 
 class Provider(Protocol):

@@ -1,7 +1,8 @@
 """Running recoveries, reached by Temporal: what `intake.recoveries.Recoveries` promises."""
 
 import asyncio
-from collections.abc import Awaitable
+import contextlib
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import TypeVar
 
@@ -18,6 +19,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from core.contracts import Action, Command, RecoveryInput, RecoveryStatus
 from core.errors import EngineUnavailable, InvalidInput, NotFound, Refused, RunClosed
 from core.ids import recovery_id
+from core.messages.contracts import PostInput
 from core.payments import ProviderEvent
 from workflows.names import QUEUE, RELAY_SCHEDULE
 
@@ -89,6 +91,25 @@ class TemporalRecoveries:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return None
             raise
+
+
+def poster(client: Client) -> Callable[[str, int], Awaitable[None]]:
+    """Begins the posting of webhooks: one workflow for each notice and address, however often it is asked for."""
+
+    async def begin(notice_id: str, target: int) -> None:
+        with contextlib.suppress(WorkflowAlreadyStartedError):
+            await reached(
+                client.start_workflow(
+                    "PostWebhook",
+                    PostInput(notice_id=notice_id, target=target),
+                    id=f"webhook-{notice_id}-{target}",
+                    task_queue=QUEUE,
+                    id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                    static_summary="an outgoing webhook",
+                )
+            )
+
+    return begin
 
 
 async def _left(handle: "WorkflowHandle[object, object]", command: Command) -> RecoveryStatus | None:

@@ -9,6 +9,8 @@ SIMULATIONS: Final = "simulations"
 """Dry runs, one at a time in each worker, so that they never stand in the way of a recovery."""
 RELAY_SCHEDULE: Final = "relay"
 RELAY_WORKFLOW: Final = "relay"
+TELL_SCHEDULE: Final = "tell"
+TELL_WORKFLOW: Final = "tell"
 
 STATE: Final = SearchAttributeKey.for_keyword("RecoveryState")
 CATEGORY: Final = SearchAttributeKey.for_keyword("DeclineCategory")

@@ -37,6 +37,18 @@ def provider(name: str, summary: str) -> ActivityConfig:
     )
 
 
+def message(summary: str) -> ActivityConfig:
+    """One message to a customer; the activity counts its tries. A recovery that is over waits an hour at most."""
+    return ActivityConfig(
+        summary=summary,
+        start_to_close_timeout=timedelta(seconds=60),
+        schedule_to_close_timeout=timedelta(hours=1),
+        retry_policy=RetryPolicy(
+            initial_interval=timedelta(seconds=5), backoff_coefficient=4, maximum_interval=timedelta(minutes=2)
+        ),
+    )
+
+
 RELAY: Final = ActivityConfig(
     start_to_close_timeout=timedelta(minutes=2),
     retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=30), maximum_attempts=3),
@@ -50,3 +62,18 @@ SIMULATE: Final = ActivityConfig(
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 )
 """A whole dry run. Where its worker dies it begins anew: the same order gives the same result."""
+
+
+HAND_OVER: Final = ActivityConfig(
+    start_to_close_timeout=timedelta(minutes=4),
+    retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=30), maximum_attempts=2),
+)
+
+POST_WEBHOOK: Final = ActivityConfig(
+    start_to_close_timeout=timedelta(seconds=30),
+    schedule_to_close_timeout=timedelta(days=3),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(seconds=5), backoff_coefficient=3, maximum_interval=timedelta(hours=6)
+    ),
+)
+"""The times that the Standard Webhooks document proposes, roughly: seconds, then minutes, then hours."""

@@ -8,7 +8,7 @@ from temporalio.common import SearchAttributeKey, SearchAttributeUpdate, TypedSe
 
 from core.contracts import RecoveryStatus
 from core.events import State, stamp
-from core.retry.machine import Charge, Close, Decide, Done, Read, Settle, Step, Wait
+from core.retry.machine import Charge, Close, Decide, Done, Notify, Read, Settle, Step, Wait
 from core.retry.recovery import Recovery
 from workflows import names
 
@@ -27,6 +27,8 @@ def doing(recovery: Recovery, step: Step) -> str:
             return step.why
         case Wait():
             return f"{step.why}, until {step.until:%Y-%m-%d %H:%M:%S} UTC"
+        case Notify():
+            return f"telling the customer ({step.message.kind.value}); {step.why}"
         case Charge():
             return f"charging ({step.trigger.value})"
         case Settle():

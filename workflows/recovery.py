@@ -43,6 +43,7 @@ from core.retry.machine import (
     Close,
     Decide,
     Done,
+    Notify,
     Read,
     Settle,
     Step,
@@ -55,6 +56,7 @@ from core.retry.machine import (
 )
 from core.retry.reactions import announced, commanded, obey, observe, react, refusal_in, refuse
 from core.retry.recovery import Recovery
+from workflows.messages import Post, Posted
 from workflows.presence import details, doing, indexed, status
 from workflows.steps import Order, call, stored
 from workflows.wish import Wish
@@ -67,7 +69,8 @@ class PaymentRecovery:
     @workflow.init
     def __init__(self, start: RecoveryInput) -> None:
         self._recovery = Recovery(provider=start.provider, invoice_id=start.invoice_id)
-        self._inbox: deque[ProviderEvent | Wish] = deque([start.event] if start.event else [])
+        self._inbox: deque[ProviderEvent | Wish | Posted] = deque([start.event] if start.event else [])
+        self._post = Post(self._inbox.append)
         self._requests: set[str] = set()
         self._facts: FailureFacts | None = None
         self._searchable: frozenset[str] = frozenset()
@@ -99,7 +102,7 @@ class PaymentRecovery:
             self._show(step)
             if isinstance(step, Done):
                 self._keep_promises()
-                await workflow.wait_condition(workflow.all_handlers_finished)
+                await workflow.wait_condition(lambda: workflow.all_handlers_finished() and not self._post.busy)
                 if not self._inbox:
                     return self.status()
             elif self._long():
@@ -121,7 +124,9 @@ class PaymentRecovery:
                 await self._charge(step)
             case Settle():
                 await self._settle()
-            case Wait():
+            case Wait() | Notify():
+                if isinstance(step, Notify):
+                    self._post.send(self._recovery, step)
                 await self._rest(step.until - workflow.now() if step.until else None, step.why)
             case Close():
                 await self._write(closing(step, workflow.now()))
@@ -238,9 +243,13 @@ class PaymentRecovery:
                 return
             await workflow.wait_condition(lambda: any(map(_opens, self._inbox)))
 
-    async def _hear(self, word: ProviderEvent | Wish) -> None:
+    async def _hear(self, word: ProviderEvent | Wish | Posted) -> None:
         if isinstance(word, Wish):
             return await self._follow(word)
+        if isinstance(word, Posted):
+            while not await self._write(*word.events(self._recovery)):
+                continue
+            return None
         self._ask_at = None
         while events := react(self._recovery, word):
             await self._write(*events)
@@ -362,10 +371,10 @@ class PaymentRecovery:
         """Whether the history should begin anew; the log carries the state over."""
         info = workflow.info()
         full = info.is_continue_as_new_suggested() or info.get_current_history_length() > self._history_limit
-        return full and not self._inbox and workflow.all_handlers_finished()
+        return full and not self._inbox and not self._post.busy and workflow.all_handlers_finished()
 
 
-def _opens(word: ProviderEvent | Wish) -> bool:
+def _opens(word: object) -> bool:
     return isinstance(word, ProviderEvent) and word.kind in _OPENERS
 
 

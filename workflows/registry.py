@@ -13,16 +13,19 @@ from core.errors import RecoveryError
 from workflows.maintenance import Relay
 from workflows.recovery import PaymentRecovery
 from workflows.simulation import Simulation
+from workflows.telling import PostWebhook, Tell
 
-WORKFLOWS: Final = (PaymentRecovery, Relay, Simulation)
+WORKFLOWS: Final = (PaymentRecovery, Relay, Tell, PostWebhook, Simulation)
 PASSED_THROUGH: Final = (
     "activities",
     "core",
     "db",
     "intake",
+    "notifications",
     "providers",
     "pydantic",
     "sqlalchemy",
+    "workflows.messages",
     "workflows.names",
     "workflows.options",
     "workflows.presence",

@@ -1,4 +1,4 @@
-"""The schedule that keeps the relay going."""
+"""The schedules that keep relay and notices going."""
 
 from datetime import timedelta
 
@@ -14,9 +14,11 @@ from temporalio.client import (
 )
 
 from core.contracts import RelayInput
-from workflows.names import QUEUE, RELAY_SCHEDULE, RELAY_WORKFLOW
+from core.messages.contracts import HandOverInput
+from workflows.names import QUEUE, RELAY_SCHEDULE, RELAY_WORKFLOW, TELL_SCHEDULE, TELL_WORKFLOW
 
 RELAY_EVERY = timedelta(seconds=10)
+TELL_EVERY = timedelta(seconds=10)
 
 
 async def ensure_relay(client: Client) -> None:
@@ -24,9 +26,22 @@ async def ensure_relay(client: Client) -> None:
     action = ScheduleActionStartWorkflow(
         "Relay", RelayInput(), id=RELAY_WORKFLOW, task_queue=QUEUE, static_summary="deliver what the inbox still holds"
     )
-    spec = ScheduleSpec(intervals=[ScheduleIntervalSpec(every=RELAY_EVERY)])
+    await _ensure(client, RELAY_SCHEDULE, action, RELAY_EVERY)
+
+
+async def ensure_telling(client: Client) -> None:
+    """Create the schedule for operators and outgoing webhooks; one that is there stays. Raises RPCError."""
+    summary = "tell operators and other systems"
+    action = ScheduleActionStartWorkflow(
+        "Tell", HandOverInput(), id=TELL_WORKFLOW, task_queue=QUEUE, static_summary=summary
+    )
+    await _ensure(client, TELL_SCHEDULE, action, TELL_EVERY)
+
+
+async def _ensure(client: Client, name: str, action: ScheduleActionStartWorkflow, every: timedelta) -> None:
+    spec = ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)])
     policy = SchedulePolicy(overlap=ScheduleOverlapPolicy.BUFFER_ONE, catchup_window=timedelta(minutes=1))
     try:
-        await client.create_schedule(RELAY_SCHEDULE, Schedule(action=action, spec=spec, policy=policy))
+        await client.create_schedule(name, Schedule(action=action, spec=spec, policy=policy))
     except ScheduleAlreadyRunningError:
         return

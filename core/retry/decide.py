@@ -93,7 +93,7 @@ def _segmented(findings: Findings, limits: SegmentPolicy, means: Means) -> Row:
         "window_ends_at": stamp(_window(findings, limits, means.pace)),
         "customer_id": customer.customer_id if customer else findings.facts.invoice.customer_id,
         "policy_version": means.policy.version,
-    }
+    } | ({"important": True} if limits.important else {})
     return EventType.CUSTOMER_SEGMENTED, data
 
 

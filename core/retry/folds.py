@@ -6,6 +6,7 @@ from typing import Any, Final
 from core.classifier.taxonomy import Category, Cause
 from core.events import EventType, Record, State, Trigger, moment
 from core.payments import Card, ChargeOrder, Failure, Outcome
+from core.retry.message_folds import message_told, messages_planned
 from core.retry.recovery import Ending, Recovery
 
 
@@ -65,6 +66,7 @@ def _segmented(recovery: Recovery, record: Record) -> Recovery:
         arm=data.get("arm"),
         attempts_allowed=data.get("attempts_allowed"),
         window_ends_at=moment(data.get("window_ends_at")),
+        important=data.get("important", False),
         customer_id=data.get("customer_id") or recovery.customer_id,
         stage=State.SEGMENTED,
     )
@@ -76,7 +78,7 @@ def _assessed(recovery: Recovery, record: Record) -> Recovery:
 
 
 def _planned(recovery: Recovery, record: Record) -> Recovery:
-    return recovery.having(
+    return messages_planned(recovery, record.data).having(
         stage=State.WAITING,
         undecided=False,
         until=None,
@@ -91,7 +93,7 @@ def _skipped(recovery: Recovery, record: Record) -> Recovery:
     data = record.data
     if data["action"] == "refuse":
         return recovery.having(trigger=None, method_id=None)
-    decided = recovery.having(
+    decided = messages_planned(recovery, data).having(
         undecided=False, unread=False, next_attempt_at=None, trigger=_still_wanted(recovery, data)
     )
     match data["action"]:
@@ -280,6 +282,8 @@ FOLDS: Final[Mapping[EventType, Callable[[Recovery, Record], Recovery]]] = {
     EventType.PAID_ELSEWHERE: _paid_elsewhere,
     EventType.CLOSED_ELSEWHERE: _closed_elsewhere,
     EventType.DISPUTE_OPENED: _disputed,
+    EventType.NOTIFICATION_SENT: message_told,
+    EventType.NOTIFICATION_FAILED: message_told,
     EventType.RECOVERY_CLOSED: _closed,
     EventType.EVENT_LATE: _late,
 }

@@ -10,6 +10,8 @@ from typing import Final
 
 from core.base import Value
 from core.events import Event, EventType, Record, State, Trigger
+from core.messages.due import Open, next_message
+from core.messages.plan import Message
 from core.retry.folds import FOLDS
 from core.retry.recovery import Recovery
 
@@ -43,6 +45,15 @@ class Wait(Value):
     why: str
 
 
+class Notify(Value):
+    """Tell the customer something over one channel. Nothing waits for it: `until` is when the next charge is due."""
+
+    message: Message
+    channel: str
+    until: datetime | None
+    why: str
+
+
 class Close(Value):
     """The recovery is over; write it down."""
 
@@ -54,11 +65,29 @@ class Done(Value):
     """It is written down."""
 
 
-Step = Read | Decide | Charge | Settle | Wait | Close | Done
+Step = Read | Decide | Charge | Settle | Wait | Notify | Close | Done
 
 
 def next_step(recovery: Recovery, now: datetime) -> Step:
-    """What to do at this moment. The order of these lines is the product."""
+    """What to do at this moment: about the money first, and where that can wait, about the customer."""
+    step = _about_money(recovery, now)
+    if recovery.messages is None or not isinstance(step, Wait | Done) or _silenced(recovery):
+        return step
+    until, why = (step.until, step.why) if isinstance(step, Wait) else (None, "it is over")
+    match next_message(recovery, now):
+        case Open(message, channel):
+            return Notify(message=message, channel=channel, until=until, why=why)
+        case datetime() as at if until is None or at < until:
+            return Wait(until=at, why="next message to the customer")
+    return step
+
+
+def _silenced(recovery: Recovery) -> bool:
+    return recovery.paused and not recovery.stage.final
+
+
+def _about_money(recovery: Recovery, now: datetime) -> Step:
+    """The order of these lines is the product."""
     if recovery.stage.final:
         return Done()
     if recovery.in_flight and recovery.stage is not State.IN_REVIEW:

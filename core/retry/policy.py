@@ -11,8 +11,10 @@ from core.base import Value
 from core.classifier.taxonomy import Cause, Next
 from core.errors import InvalidPolicy
 from core.fraud.rules import FraudRules
+from core.messages.campaign import Campaign
 from core.retry.duration import seconds
 from core.retry.experiments import Experiment
+from core.retry.policy_campaigns import campaigns
 from core.retry.policy_experiments import experiments
 from core.retry.policy_fraud import fraud_rules
 from core.retry.policy_schema import PolicyTable, PolicyText, SegmentTable
@@ -62,6 +64,8 @@ class SegmentPolicy(SegmentRule):
     review_deadline_days: int
     campaign: str = DEFAULT_CAMPAIGN
     """The name of the messages that its customers get."""
+    important: bool = False
+    """Whether operators hear of it when such a recovery fails."""
     strategies: Mapping[Cause, str]
     """By cause; one that is missing is never retried by itself."""
 
@@ -90,6 +94,7 @@ class Policy(Value):
 
     fraud: FraudRules = FraudRules()
     experiments: tuple[Experiment, ...] = ()
+    campaigns: Mapping[str, Campaign] = {}
 
     def segment_named(self, name: str) -> SegmentPolicy:
         """That segment; the default one where this version doesn't have it."""
@@ -125,6 +130,7 @@ def parse(
         network_limits=_network_limits(file, table, ceilings),
         fraud=fraud_rules(file, table.fraud),
         experiments=tuple(experiments(file, table, partial(_usable, file, table))),
+        campaigns=campaigns(file, table),
     )
     for spec in policy.strategies.values() if strategies is not None else ():
         _try(file, spec, strategies or {})
@@ -204,6 +210,7 @@ def _segment(file: PolicyText, table: PolicyTable, index: int) -> SegmentPolicy:
         when=tuple(_condition(file, index, key, bound) for key, bound in own.when.items()),
         strategies=strategies,
         campaign=own.campaign or default.campaign or DEFAULT_CAMPAIGN,
+        important=bool(default.important if own.important is None else own.important),
         **{key: _number(file, own, table, key) for key in _NUMBERS},
     )
 

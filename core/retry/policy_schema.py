@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from core.classifier.taxonomy import Cause
 from core.errors import InvalidPolicy
 from core.fraud.table import FraudTable
+from core.messages.table import CampaignTable
 from core.retry.toml_lines import Path, line_of
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
@@ -45,6 +46,7 @@ class SegmentTable(_Table):
     customer_deadline_days: Days | None = None
     review_deadline_days: Days | None = None
     campaign: Name | None = None
+    important: bool | None = None
     strategies: dict[Cause, Name] = {}
 
 
@@ -83,6 +85,7 @@ class PolicyTable(_Table):
     fraud: FraudTable = FraudTable()
     experiments: dict[Name, ExperimentTable] = {}
     network_limits: dict[str, Annotated[int, Field(strict=True, ge=1)]] = {}
+    campaigns: dict[Name, CampaignTable] = {}
 
 
 class PolicyText:

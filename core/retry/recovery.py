@@ -1,5 +1,6 @@
 """The state of one recovery: nothing but what its log says, folded together."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -7,6 +8,7 @@ from core.base import Value
 from core.classifier.taxonomy import Category, Cause
 from core.events import State, Trigger
 from core.ids import recovery_id
+from core.messages.plan import MessagePlan
 from core.payments import Card, ChargeOrder, Failure
 
 
@@ -95,6 +97,17 @@ class Recovery(Value):
     last_charge_to: datetime | None = None
     charge_ids: tuple[str, ...] = ()
     """Charges that our own attempts made."""
+
+    important: bool = False
+    """Operators hear of it when it fails."""
+    messages: MessagePlan | None = None
+    """What the customer is told when; None where no channel is set up."""
+    messages_since: Mapping[str, datetime] = {}
+    """When each cause first came up: where its messages count from."""
+    told: tuple[str, ...] = ()
+    """Messages that went out or were given up, as `step/channel`."""
+    heard: bool = False
+    """Whether the customer surely or maybe heard of the failure."""
 
     @property
     def recovery_id(self) -> str:

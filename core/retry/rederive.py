@@ -8,6 +8,7 @@ from core.classifier.classify import classify
 from core.classifier.tables import Tables
 from core.classifier.taxonomy import Cause
 from core.events import EventType, Record, moment, stamp
+from core.messages.plan import agrees
 from core.payments import Card, Failure
 from core.retry.inputs import Inputs, read_back
 from core.retry.planner import Exhausted, Plan, plan
@@ -32,6 +33,9 @@ class Rederived(Value):
     """What the policy in force would plan from the same inputs, where it is another version."""
 
 
+NOTHING: Final = Rederived(agrees=None, why="this row holds no decision that could be derived again")
+
+
 def rederive(
     record: Record,
     provider: str,
@@ -46,12 +50,23 @@ def rederive(
     """
     if record.type is EventType.FAILURE_CLASSIFIED and tables:
         return _classification(record.data, provider, tables, policy.overrides if policy else {})
-    if record.type not in PLANS or "inputs" not in record.data:
-        return Rederived(agrees=None, why="this row holds no decision that could be derived again")
+    if record.type not in PLANS:
+        return NOTHING
     try:
-        return _planning(record.data, strategies, policy)
+        found = _planning(record.data, strategies, policy) if "inputs" in record.data else NOTHING
+        return _with_messages(found, record.data)
     except (ValueError, KeyError, TypeError) as error:
         return Rederived(agrees=None, why=f"its inputs can't be read: {type(error).__name__} {error}")
+
+
+def _with_messages(found: Rederived, data: Mapping[str, Any]) -> Rederived:
+    """The messages of the same row derived again too, where it plans any."""
+    if "messages" not in data or found.agrees is False:
+        return found
+    if agrees(data["messages"]):
+        same = {"agrees": True, "why": "its messages come out the same"}
+        return found if found.agrees else found.model_copy(update=same)
+    return found.model_copy(update={"agrees": False, "why": "differs in messages"})
 
 
 def _planning(data: Mapping[str, Any], strategies: Mapping[str, StrategyFactory], policy: Policy | None) -> Rederived:

@@ -5,6 +5,9 @@ import re
 Path = tuple[str | int, ...]
 
 _HEADER = re.compile(r"\s*(\[{1,2})\s*([A-Za-z0-9_.\- ]+?)\s*\]{1,2}\s*(?:#.*)?$")
+_OPENED = re.compile(r"=\s*\[\s*(?:#.*)?$")
+"""A list that goes on in the next lines, one table a line."""
+_ITEM = re.compile(r"\s*\{")
 _KEY = re.compile(r"\s*[\"']?([A-Za-z0-9_.\-]+)[\"']?\s*=")
 
 
@@ -19,12 +22,17 @@ def _places(text: str) -> dict[Path, int]:
     places: dict[Path, int] = {}
     counts: dict[str, int] = {}
     table: Path = ()
+    listed: Path | None = None
     for number, line in enumerate(text.splitlines(), 1):
         if header := _HEADER.match(line):
             table = _table(header[2], header[1] == "[[", counts)
             places.setdefault(table, number)
         elif key := _KEY.match(line):
             places.setdefault((*table, key[1]), number)
+            listed = (*table, key[1]) if _OPENED.search(line) else None
+        elif listed and _ITEM.match(line):
+            item = sum(1 for known in places if known[:-1] == listed)
+            places[(*listed, item)] = number
     return places
 
 

@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from core.errors import ProviderUnavailable
+from core.messages.contact import Reached
 from core.payments import Card, ChargeOrder, ChargeResult, FailureFacts, InvoiceView, ProviderEvent
 from providers.fields import Unfit
 from providers.results import unknown
-from providers.stripe import cards, charging, facts, owners, reading
+from providers.stripe import cards, charging, contacts, facts, owners, reading
 from providers.stripe.api import CALL_SECONDS, StripeApi
 from providers.stripe.config import StripeConfig
 from providers.stripe.settling import settled
@@ -57,6 +58,10 @@ class StripeGateway:
     async def resolve(self, event: ProviderEvent) -> ProviderEvent:
         """The event with the invoice and customer of its payment. Raises ProviderUnavailable."""
         return await self._answered(owners.resolve(self._api, event))
+
+    async def read_contact(self, invoice_id: str, customer_id: str | None) -> Reached:
+        """The invoice, and its customer as a person. Raises ProviderUnavailable."""
+        return await self._answered(contacts.read_contact(self._api, invoice_id, customer_id))
 
     async def close(self) -> None:
         """Let go of connections."""

@@ -17,7 +17,7 @@ IMPURE_NAMES = {
     "uuid.uuid1", "uuid.uuid4", "uuid1", "uuid4", "open", "io.open", "print", "input", "exec", "eval", "__import__",
     "globals",
 }  # fmt: skip
-WORKFLOWS = ("workflows.recovery", "workflows.maintenance")
+WORKFLOWS = ("workflows.recovery", "workflows.maintenance", "workflows.telling")
 
 
 def core_files() -> list[Path]:

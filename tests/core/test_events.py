@@ -13,7 +13,7 @@ from core.retry.reactions import commanded
 from tests.support.builders import THEN
 from tests.support.story import NEW
 
-TOLD_ONLY = {EventType.NOTIFICATION_SENT, EventType.NOTIFICATION_FAILED, EventType.SHADOW_PLANNED}
+TOLD_ONLY = {EventType.SHADOW_PLANNED}
 """Rows that change nothing in the recovery."""
 
 

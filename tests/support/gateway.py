@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from core.errors import ProviderUnavailable
+from core.messages.contact import Contact, Reached
 from core.payments import (
     Card,
     ChargeOrder,
@@ -24,6 +25,7 @@ OPEN_INVOICE = InvoiceView(
     invoice_id="in_1", status=InvoiceStatus.OPEN, amount_due=4900, currency="EUR", customer_id="cus_1"
 )
 NO_RISK = Risk()
+JENNY = Contact(email="jenny@example.com", name="Jenny", language="en", link="https://pay.example.com/i")
 UNKNOWN = ChargeResult(outcome=Outcome.UNKNOWN, reason="timeout")
 
 
@@ -48,6 +50,9 @@ class ScriptedGateway:
     settlements: list[ChargeResult] = field(default_factory=list)
     cards: dict[str, Card] = field(default_factory=dict)
     """By method; "" for the default."""
+    contact: Contact = JENNY
+    country: str | None = None
+    time_zone: str | None = None
     away: int = 0
     """How many of the next reads fail."""
 
@@ -69,7 +74,9 @@ class ScriptedGateway:
 
     async def read_failure(self, invoice_id: str, event: ProviderEvent | None) -> FailureFacts:
         """The invoice with the scripted failure."""
-        customer = CustomerView(customer_id="cus_1", created_at=self.created_at)
+        customer = CustomerView(
+            customer_id="cus_1", created_at=self.created_at, country=self.country, time_zone=self.time_zone
+        )
         return FailureFacts(
             invoice=await self.read_invoice(invoice_id),
             failure=event.failure if event and event.failure else self.failure,
@@ -77,6 +84,10 @@ class ScriptedGateway:
             customer=customer,
             risk=self.risk,
         )
+
+    async def read_contact(self, invoice_id: str, _: str | None) -> Reached:
+        """The invoice as it stands, and its customer."""
+        return Reached(invoice=await self.read_invoice(invoice_id), contact=self.contact)
 
     async def read_card(self, _: str, method_id: str | None) -> Card | None:
         """Nothing is known of another card than the first."""

@@ -18,7 +18,9 @@ from temporalio.worker import Worker
 
 import catalog
 from activities.charging import Charging
+from activities.contacts import Contacts
 from activities.decisions import Decisions, Knowledge
+from activities.messaging import Messaging
 from activities.recording import Recording
 from activities.shadow import Shadow
 from core.contracts import Command, RecoveryInput, RecoveryStatus
@@ -27,11 +29,13 @@ from core.payments import Failure, ProviderEvent
 from core.retry.pace import Pace
 from db.repositories.history import CustomerHistory
 from devstack import testserver
+from notifications.letters import Letters
 from providers.base import installed
 from settings import SHIPPED_POLICY, Settings
 from tests.db.conftest import addresses, cluster, database, fresh_database, migrated
 from tests.support.builders import a_failure_event
 from tests.support.gateway import ScriptedGateway
+from tests.support.mailbox import MemoryAddresses, MemoryOutbox, Postbox
 from tests.support.memory_log import MemoryLog
 from workflows.names import QUEUE, charges
 from workflows.registry import WORKFLOWS, plugin
@@ -81,6 +85,9 @@ class Campaign:
     environment: WorkflowEnvironment
     gateway: ScriptedGateway
     log: MemoryLog = field(default_factory=MemoryLog)
+    post: Postbox | None = None
+    """What the customer gets; None where no channel is set up."""
+    outbox: MemoryOutbox = field(default_factory=MemoryOutbox)
     invoice_id: str = field(default_factory=lambda: f"in_{uuid.uuid4().hex[:8]}")
     handle: WorkflowHandle[Any, RecoveryStatus] | None = None
 
@@ -151,15 +158,16 @@ class Campaigns:
 
     async def __call__(self, code: str = "insufficient_funds", **gateway: Any) -> Campaign:
         """A campaign against a provider whose invoice failed with this code."""
-        shadow = gateway.pop("shadow", None)
+        shadow, post = gateway.pop("shadow", None), gateway.pop("post", None)
         scripted = ScriptedGateway(failure=gateway.pop("failure", Failure(code=code)), **gateway)
-        campaign = Campaign(self._environment, scripted)
+        campaign = Campaign(self._environment, scripted, post=post)
         await self.work(campaign, shadow)
         return campaign
 
     async def work(self, campaign: Campaign, shadow: Shadow | None = None) -> None:
         """Workers for it."""
-        decisions = Decisions(self._knowledge, nobody_knows, campaign.log, shadow=shadow)
+        channels = campaign.post.channels if campaign.post else {}
+        decisions = Decisions(self._knowledge, nobody_knows, campaign.log, shadow=shadow, channels=frozenset(channels))
         recording = Recording(campaign.log, _nothing_searchable)
         charging = Charging({"stripe": campaign.gateway}, campaign.log)
         client = self._environment.client
@@ -171,6 +179,9 @@ class Campaigns:
             decisions.plan_retry,
         ]
         calls: list[Callable[..., Any]] = [charging.read_failure, charging.charge_invoice, charging.settle_charge]
+        addresses = MemoryAddresses()
+        quick.append(Messaging(channels, Letters(), addresses, campaign.outbox).notify)
+        calls.append(Contacts({"stripe": campaign.gateway}, addresses).refresh_contact)
         for worker in (
             Worker(client, task_queue=QUEUE, workflows=WORKFLOWS, activities=quick, max_cached_workflows=0),
             Worker(client, task_queue=charges("stripe"), activities=calls),

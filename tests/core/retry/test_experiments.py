@@ -29,6 +29,7 @@ share = 20
 [experiments.patience.arms.short.segments.loyal]
 window_days = 5
 campaign = "brief"
+[campaigns.brief]
 """
 
 

@@ -1,0 +1,68 @@
+"""Whom to write to: read from the provider before a message, put straight into its own table, told to nobody."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Protocol
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.heartbeat import beating
+from core.contracts import ReadInput
+from core.errors import ProviderUnavailable
+from core.messages.contact import Contact
+from core.payments import InvoiceView
+from db.repositories import contacts
+from db.session import Database
+from providers.base import Gateway, KnowsContacts
+
+
+class AddressBook(Protocol):
+    """Where contacts are kept. Raises StoreUnavailable."""
+
+    async def save(self, provider: str, customer_id: str, invoice_id: str, contact: Contact) -> None:
+        """What the provider says now."""
+
+    async def load(self, provider: str, customer_id: str, invoice_id: str) -> Contact | None:
+        """Whom to write to about this invoice; None where nobody is known, or once they were erased."""
+
+
+class StoredAddresses:
+    """The table `contact`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def save(self, provider: str, customer_id: str, invoice_id: str, contact: Contact) -> None:
+        """What the provider says now; an erased customer stays erased."""
+        async with self._database.begin() as session:
+            await contacts.save(session, provider, customer_id, invoice_id, contact, datetime.now(UTC))
+
+    async def load(self, provider: str, customer_id: str, invoice_id: str) -> Contact | None:
+        """Whom to write to about this invoice."""
+        async with self._database.begin() as session:
+            return await contacts.load(session, provider, customer_id, invoice_id)
+
+
+class Contacts:
+    """Reads one provider. Runs on that provider's own task queue, like every call to it."""
+
+    def __init__(self, gateways: Mapping[str, Gateway], addresses: AddressBook) -> None:
+        self._gateways, self._addresses = gateways, addresses
+
+    @activity.defn
+    async def refresh_contact(self, order: ReadInput) -> InvoiceView | None:
+        """Keep the customer's contact as it is now; answers with the invoice alone, which holds nothing personal."""
+        recovery = order.recovery
+        gateway: object = self._gateways.get(recovery.provider)
+        if not isinstance(gateway, KnowsContacts):
+            return None
+        try:
+            async with beating():
+                found = await gateway.read_contact(recovery.invoice_id, recovery.customer_id)
+        except ProviderUnavailable as away:
+            raise ApplicationError(str(away), type="ProviderUnavailable", next_retry_delay=away.retry_after) from away
+        customer_id = found.invoice.customer_id or recovery.customer_id
+        if found.contact and customer_id:
+            await self._addresses.save(recovery.provider, customer_id, recovery.invoice_id, found.contact)
+        return found.invoice

@@ -1,0 +1,140 @@
+"""Sends one message of a recovery over one channel, at most once.
+
+A row is claimed before, and concluded after: a worker that dies in between leaves a claim that nobody dares to
+repeat, and the message counts as maybe sent.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final, Protocol
+
+import structlog
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.contacts import AddressBook
+from core.errors import NotDelivered
+from core.ids import message_name
+from core.messages.contact import Contact
+from core.messages.contracts import NotifyInput, Outcome, Told
+from core.messages.kinds import MessageKind
+from core.retry.recovery import Recovery
+from db.repositories import messages
+from db.repositories.messages import Claim, MessageName, MessageState
+from db.session import Database
+from notifications.channels import Channel, Letter
+from notifications.letters import Letters, Subject
+
+MOST_TRIES: Final = 4
+"""Of messages that surely did not go out; the last one gives up."""
+PATIENCE: Final = 30.0
+"""Seconds that a channel may take."""
+
+
+class Outbox(Protocol):
+    """Who may send what. Raises StoreUnavailable; then nothing may be sent."""
+
+    async def claim(self, name: MessageName, kind: MessageKind) -> Claim:
+        """The right to send it, or why not."""
+
+    async def conclude(self, name: MessageName, state: MessageState, reason: str | None, language: str | None) -> None:
+        """How it ended."""
+
+
+class StoredOutbox:
+    """The table `message`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def claim(self, name: MessageName, kind: MessageKind) -> Claim:
+        """The right to send it, or why not."""
+        async with self._database.begin() as session:
+            return await messages.claim(session, name, kind.value, datetime.now(UTC))
+
+    async def conclude(self, name: MessageName, state: MessageState, reason: str | None, language: str | None) -> None:
+        """How it ended."""
+        async with self._database.begin() as session:
+            await messages.conclude(session, name, state, datetime.now(UTC), reason, language)
+
+
+class Messaging:
+    """The channels that are set up, and what is said over them."""
+
+    def __init__(
+        self, channels: Mapping[str, Channel], letters: Letters, addresses: AddressBook, outbox: Outbox
+    ) -> None:
+        self._channels, self._letters = channels, letters
+        self._addresses, self._outbox = addresses, outbox
+
+    @activity.defn
+    async def notify(self, order: NotifyInput) -> Told:
+        """Send it, unless an earlier execution did or may have. Bounded: what can't go out is given up."""
+        name = MessageName(recovery_id=order.recovery.recovery_id, step=order.step, channel=order.channel)
+        claim = await self._outbox.claim(name, order.kind)
+        if not claim.ours:
+            return _as_before(claim)
+        language = None
+        try:
+            letter = await self._letter(order, name)
+            language = letter.language
+            async with asyncio.timeout(PATIENCE):
+                await self._channels[order.channel].send(letter)
+        except NotDelivered as refused:
+            return await self._not_sent(name, refused, claim.tries)
+        except Exception as error:  # a channel may raise anything, and nobody knows how far it came
+            structlog.get_logger("messages").warning("a message was maybe sent", error=type(error).__name__)
+            return Told(outcome=Outcome.MAYBE_SENT, reason=type(error).__name__, language=language)
+        await self._outbox.conclude(name, MessageState.SENT, None, language)
+        return Told(outcome=Outcome.SENT, language=language)
+
+    async def _letter(self, order: NotifyInput, name: MessageName) -> Letter:
+        """Raises NotDelivered where there is nobody to write to, or nothing to write with."""
+        recovery = order.recovery
+        if order.channel not in self._channels:
+            raise NotDelivered("channel_not_set_up", permanent=True)
+        try:
+            contact = await self._contact(recovery)
+        except Exception as error:  # nothing was sent, whatever is wrong with the table
+            raise NotDelivered(type(error).__name__) from error
+        if contact is None:
+            raise NotDelivered("no_contact", permanent=True)
+        return self._letters.write(_subject(order, name, contact))
+
+    async def _contact(self, recovery: Recovery) -> Contact | None:
+        if recovery.customer_id is None:
+            return None
+        return await self._addresses.load(recovery.provider, recovery.customer_id, recovery.invoice_id)
+
+    async def _not_sent(self, name: MessageName, refused: NotDelivered, tries: int) -> Told:
+        """Try again in a moment, or, where that is of no use, say that it failed."""
+        over = refused.permanent or tries >= MOST_TRIES
+        await self._outbox.conclude(name, MessageState.FAILED if over else MessageState.UNSENT, refused.reason, None)
+        if not over:
+            raise ApplicationError(str(refused), type="NotDelivered")
+        return Told(outcome=Outcome.FAILED, reason=refused.reason)
+
+
+def _as_before(claim: Claim) -> Told:
+    """What an earlier execution left: its result, or the claim of one that was never heard of again."""
+    if claim.state is MessageState.SENDING:
+        return Told(outcome=Outcome.MAYBE_SENT, reason="worker_lost")
+    return Told(outcome=Outcome.SENT if claim.state is MessageState.SENT else Outcome.FAILED, reason=claim.reason)
+
+
+def _subject(order: NotifyInput, name: MessageName, contact: Contact) -> Subject:
+    recovery = order.recovery
+    plan = recovery.messages
+    return Subject(
+        name=message_name(name.recovery_id, name.step, name.channel),
+        kind=order.kind,
+        provider=recovery.provider,
+        invoice_id=recovery.invoice_id,
+        amount=recovery.amount,
+        currency=recovery.currency,
+        cause=recovery.cause,
+        retry_at=recovery.next_attempt_at,
+        deadline=recovery.until or (plan.occasion.ends_at if plan else None),
+        contact=contact,
+    )

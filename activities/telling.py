@@ -1,0 +1,111 @@
+"""Hands over what operators and other systems are to hear, and posts single webhooks."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final, Protocol
+from uuid import UUID
+
+import structlog
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from core.errors import EngineUnavailable, NotDelivered
+from core.messages.contracts import HandOverInput, HandOverReport, PostInput
+from core.messages.digest import Digest, digests
+from core.messages.notices import Audience, Notice, dead_letter
+from db.repositories import notices
+from db.session import Database
+from notifications.webhooks import Webhooks
+
+Begin = Callable[[str, int], Awaitable[None]]
+"""Has a workflow post one notice to one address, until that worked. Raises EngineUnavailable."""
+EVERY_TRY_FAILED: Final = "every try failed, for three days"
+MOST_AT_ONCE: Final = 5_000
+TRIED_FOR: Final = timedelta(hours=1)
+
+
+class Listeners(Protocol):
+    """The operators' tools."""
+
+    async def tell(self, title: str, body: str) -> bool:
+        """Whether everybody was told."""
+
+
+class Telling:
+    """One pass for everything that waits in the table `notice`."""
+
+    def __init__(self, database: Database, operators: Listeners | None, webhooks: Webhooks, begin: Begin) -> None:
+        self._database, self._operators = database, operators
+        self._webhooks, self._begin = webhooks, begin
+
+    @activity.defn
+    async def hand_over(self, order: HandOverInput) -> HandOverReport:
+        """Start a workflow for each webhook that waits, and tell the operators, one message a topic."""
+        now = datetime.now(UTC)
+        begun = await self._begin_posts(order.limit, now)
+        told = await self._tell_operators(now) if self._operators else 0
+        async with self._database.begin() as session:
+            await notices.forget(session, now)
+        return HandOverReport(webhooks=begun, told=told)
+
+    @activity.defn
+    async def post_webhook(self, order: PostInput) -> None:
+        """One try. A refusal is tried again by Temporal."""
+        async with self._database.begin() as session:
+            notice = await notices.get(session, UUID(order.notice_id))
+        if notice is None:
+            return
+        try:
+            await self._webhooks.post(order.target, f"msg_{notice.id.hex}", notice.data, datetime.now(UTC))
+        except NotDelivered as refused:
+            raise ApplicationError(str(refused), type="NotDelivered", non_retryable=refused.permanent) from refused
+
+    @activity.defn
+    async def give_up_webhook(self, order: PostInput) -> None:
+        """It never worked: the operators hear of it."""
+        name = f"webhook {order.notice_id} to address {order.target + 1}"
+        async with self._database.begin() as session:
+            await notices.add(session, [dead_letter(name, datetime.now(UTC), why=EVERY_TRY_FAILED)])
+
+    async def _begin_posts(self, limit: int, now: datetime) -> int:
+        """A crash in between begins some twice; their workflow ids make that one."""
+        waiting = await self._waiting(Audience.WEBHOOK, limit)
+        begun = []
+        try:
+            for notice in waiting:
+                for target in range(len(self._webhooks.addresses)):
+                    await self._begin(str(notice.id), target)
+                begun.append(notice.id)
+        except EngineUnavailable:
+            structlog.get_logger("telling").warning("webhooks wait: Temporal is away", waiting=len(waiting))
+        await self._handed(begun, now, "begun")
+        return len(begun)
+
+    async def _tell_operators(self, now: datetime) -> int:
+        """Told twice where a worker dies in between: better than not at all. No transaction waits for a tool."""
+        waiting = await self._waiting(Audience.OPERATORS, MOST_AT_ONCE)
+        async with self._database.begin() as session:
+            last = await notices.last_told(session, Audience.OPERATORS)
+        told = 0
+        for digest in digests(waiting, last, now):
+            if outcome := await self._told(digest, now):
+                await self._handed([one.id for one in digest.notices], now, outcome)
+                told += int(outcome == "told")
+        return told
+
+    async def _waiting(self, audience: Audience, limit: int) -> list[Notice]:
+        async with self._database.begin() as session:
+            return await notices.waiting(session, audience, limit)
+
+    async def _handed(self, ids: Sequence[UUID], now: datetime, outcome: str) -> None:
+        async with self._database.begin() as session:
+            await notices.handed(session, ids, now, outcome)
+
+    async def _told(self, digest: Digest, now: datetime) -> str | None:
+        """How it ended; None where a tool is away: then everybody is told again at the next pass, for an hour."""
+        if not digest.title or self._operators is None:
+            return "let_go"
+        if await self._operators.tell(digest.title, digest.body):
+            return "told"
+        structlog.get_logger("telling").error("operators could not be told", title=digest.title)
+        return "let_go" if now - digest.notices[0].occurred_at > TRIED_FOR else None

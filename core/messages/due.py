@@ -1,0 +1,70 @@
+"""The message that is due now: pure, out of the recovery's plan and what it was told already."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from core.events import State
+from core.messages.kinds import MessageKind
+from core.messages.plan import Message
+from core.retry.recovery import Recovery
+
+ADDRESSED: Final = frozenset({State.WAITING, State.AWAITING_CUSTOMER})
+"""While a person reviews, or a charge is under way, the customer hears nothing."""
+
+
+class Open(NamedTuple):
+    """A message that is still to go out over one channel."""
+
+    message: Message
+    channel: str
+
+
+def next_message(recovery: Recovery, now: datetime) -> Open | datetime | None:
+    """What to send now, else when the next one is due, else None.
+
+    Of several that are overdue only the latest is sent: after an outage nobody gets a week's mail at once.
+    """
+    waiting = list(_open(recovery))
+    ready = [one for one in waiting if one.message.at <= now]
+    if ready:
+        latest = ready[-1].message.step
+        return next(one for one in ready if one.message.step == latest)
+    return min((one.message.at for one in waiting), default=None)
+
+
+def key(step: str, channel: str) -> str:
+    """How a recovery remembers that it was told something."""
+    return f"{step}/{channel}"
+
+
+def _open(recovery: Recovery) -> Iterator[Open]:
+    messages = _messages(recovery)
+    told = [index for index, one in enumerate(messages) if any(_told(recovery, one, by) for by in one.channels)]
+    for message in messages[max(told, default=0) :]:
+        for channel in message.channels:
+            if not _told(recovery, message, channel):
+                yield Open(message, channel)
+
+
+def _told(recovery: Recovery, message: Message, channel: str) -> bool:
+    return key(message.step, channel) in recovery.told
+
+
+def _messages(recovery: Recovery) -> tuple[Message, ...]:
+    if recovery.messages is None:
+        return ()
+    if recovery.stage.final:
+        return _endings(recovery)
+    return recovery.messages.messages if recovery.stage in ADDRESSED else ()
+
+
+def _endings(recovery: Recovery) -> tuple[Message, ...]:
+    """The good news for those who heard the bad; the bad end for everybody; of other endings nobody hears from us."""
+    given = recovery.messages and recovery.messages.occasion
+    kind = MessageKind.RECOVERED if recovery.stage is State.RECOVERED else MessageKind.ENDED
+    silent = recovery.stage not in {State.RECOVERED, State.EXHAUSTED} or recovery.closed_at is None
+    if not given or silent or kind not in given.endings or (kind is MessageKind.RECOVERED and not recovery.heard):
+        return ()
+    at = given.civil(recovery.closed_at or given.now)
+    return (Message(step=kind.value, kind=kind, channels=given.ending_channels, at=at),)

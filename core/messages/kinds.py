@@ -1,0 +1,45 @@
+"""What a customer can be told, and which failure each message fits: the right words or none."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+from core.classifier.taxonomy import Cause
+
+
+class MessageKind(StrEnum):
+    """One text, in every language."""
+
+    PAYMENT_FAILED = "payment_failed"
+    """It will be tried again; nothing is wrong with the card as far as we know."""
+    CARD_DATA = "card_data"
+    """The card is expired, or its data is wrong."""
+    AUTHENTICATION = "authentication"
+    """The bank wants the customer to confirm."""
+    NO_METHOD = "no_method"
+    """No payment method on file works any more."""
+    LAST_WARNING = "last_warning"
+    """The last word before the end."""
+    RECOVERED = "recovered"
+    ENDED = "ended"
+
+
+_RETRIED: Final = frozenset(
+    {
+        Cause.GENERIC,
+        Cause.INSUFFICIENT_FUNDS,
+        Cause.TECHNICAL,
+        Cause.VELOCITY,
+        Cause.API_LIMIT,
+        Cause.UNKNOWN,
+        Cause.DUPLICATE,
+    }
+)
+FITS: Final[Mapping[MessageKind, frozenset[Cause]]] = {
+    MessageKind.PAYMENT_FAILED: _RETRIED,
+    MessageKind.CARD_DATA: frozenset({Cause.CARD_DATA}),
+    MessageKind.AUTHENTICATION: frozenset({Cause.AUTHENTICATION_REQUIRED}),
+    MessageKind.NO_METHOD: frozenset({Cause.PERMANENT, Cause.FRAUD}),
+    MessageKind.LAST_WARNING: _RETRIED | {Cause.CARD_DATA, Cause.AUTHENTICATION_REQUIRED, Cause.PERMANENT, Cause.FRAUD},
+}
+"""Kinds that a campaign may choose, and for which causes. Nobody is told to mend a card that isn't broken."""

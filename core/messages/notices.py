@@ -1,0 +1,149 @@
+"""What the log says that others want to hear: operators, and the merchant's own systems by webhook."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from core.base import Value
+from core.classifier.taxonomy import Cause
+from core.events import EventType, Record, State, stamp
+from core.retry.machine import apply
+from core.retry.recovery import Recovery
+
+
+class Audience(StrEnum):
+    """Who hears of it."""
+
+    OPERATORS = "operators"
+    WEBHOOK = "webhook"
+
+
+class Topic(StrEnum):
+    """What operators hear of."""
+
+    REVIEW = "review_needed"
+    LOST = "important_recovery_lost"
+    DISPUTE = "dispute"
+    CONFIGURATION = "configuration"
+    UNKNOWN_CODE = "unknown_code"
+    TROUBLE = "provider_trouble"
+    DEAD_LETTER = "dead_letter"
+
+
+class Notice(Value):
+    """One thing to tell. Ids and codes only, no personal data."""
+
+    id: UUID
+    audience: Audience
+    topic: str
+    recovery_id: str | None = None
+    occurred_at: datetime
+    data: Mapping[str, Any] = {}
+
+
+def notices(before: Recovery, records: Sequence[Record], audiences: frozenset[Audience]) -> tuple[Notice, ...]:
+    """What these rows behind `before` are worth telling. Same rows, same notices with the same ids."""
+    return tuple(one for one in _all(before, records) if one.audience in audiences)
+
+
+def dead_letter(name: str, at: datetime, **data: Any) -> Notice:
+    """Something that was given up after many tries."""
+    known = uuid5(NAMESPACE_URL, f"pri:dead:{name}")
+    return Notice(
+        id=known, audience=Audience.OPERATORS, topic=Topic.DEAD_LETTER, occurred_at=at, data={"name": name, **data}
+    )
+
+
+def _all(recovery: Recovery, records: Sequence[Record]) -> Iterator[Notice]:
+    for record in records:
+        recovery = apply(recovery, record)
+        if topic := _for_operators(recovery, record):
+            yield _notice(recovery, record, Audience.OPERATORS, topic.value, _told(recovery, record))
+        if name := _for_systems(record):
+            yield _notice(recovery, record, Audience.WEBHOOK, name, _shown(recovery, record))
+
+
+def _for_operators(recovery: Recovery, record: Record) -> Topic | None:
+    found = _TOPICS.get(record.type)
+    return found(recovery, record.data) if found else None
+
+
+def _skipped(_: Recovery, data: Mapping[str, Any]) -> Topic | None:
+    return {"review": Topic.REVIEW, "tell_operators": Topic.CONFIGURATION}.get(data.get("action", ""))
+
+
+def _classified(_: Recovery, data: Mapping[str, Any]) -> Topic | None:
+    return {Cause.TECHNICAL: Topic.TROUBLE, Cause.UNKNOWN: Topic.UNKNOWN_CODE}.get(data.get("cause", ""))
+
+
+def _unsent(_: Recovery, data: Mapping[str, Any]) -> Topic | None:
+    """Only what is ours to mend; that a customer has no address is no news."""
+    reason = str(data.get("reason"))
+    ours = reason in {"login_refused", "channel_not_set_up"} or reason.startswith("template_")
+    return Topic.CONFIGURATION if ours else None
+
+
+def _closed(recovery: Recovery, data: Mapping[str, Any]) -> Topic | None:
+    lost = data.get("state") in {State.EXHAUSTED, State.BLOCKED}
+    return Topic.LOST if lost and recovery.important else None
+
+
+_TOPICS: Final[Mapping[EventType, Callable[[Recovery, Mapping[str, Any]], Topic | None]]] = {
+    EventType.RETRY_SKIPPED: _skipped,
+    EventType.FAILURE_CLASSIFIED: _classified,
+    EventType.DISPUTE_OPENED: lambda _, __: Topic.DISPUTE,
+    EventType.NOTIFICATION_FAILED: _unsent,
+    EventType.RECOVERY_CLOSED: _closed,
+}
+
+
+def _for_systems(record: Record) -> str | None:
+    if record.type is EventType.PAYMENT_FAILED:
+        return "recovery.opened" if record.sequence == 1 else None
+    if record.type is EventType.RECOVERY_CLOSED:
+        return "recovery.recovered" if record.data.get("state") == State.RECOVERED else "recovery.ended"
+    return "recovery.planned" if record.type is EventType.RETRY_PLANNED else None
+
+
+def _notice(recovery: Recovery, record: Record, audience: Audience, topic: str, data: Mapping[str, Any]) -> Notice:
+    return Notice(
+        id=uuid5(NAMESPACE_URL, f"pri:{audience}:{recovery.recovery_id}:{record.sequence}"),
+        audience=audience,
+        topic=topic,
+        recovery_id=recovery.recovery_id,
+        occurred_at=record.occurred_at,
+        data=data,
+    )
+
+
+def _told(recovery: Recovery, record: Record) -> dict[str, Any]:
+    why = record.data.get("why") or record.data.get("code") or record.data.get("reason") or record.data.get("kind")
+    return {
+        "provider": recovery.provider,
+        "invoice_id": recovery.invoice_id,
+        "amount": recovery.amount,
+        "currency": recovery.currency,
+        "why": why,
+    }
+
+
+def _shown(recovery: Recovery, record: Record) -> dict[str, Any]:
+    """What a merchant's system gets: the recovery as the API names it."""
+    data = {
+        "recovery_id": recovery.recovery_id,
+        "provider": recovery.provider,
+        "invoice_id": recovery.invoice_id,
+        "customer_id": recovery.customer_id,
+        "amount": recovery.amount,
+        "currency": recovery.currency,
+        "state": recovery.state.value,
+        "category": recovery.category,
+        "cause": recovery.cause,
+        "segment": recovery.segment,
+        "attempts_used": recovery.attempts_used,
+        "next_attempt_at": stamp(recovery.next_attempt_at) if recovery.next_attempt_at else None,
+        "reason": record.data.get("reason"),
+    }
+    return {"type": _for_systems(record), "timestamp": stamp(record.occurred_at), "data": data}

@@ -1,0 +1,105 @@
+"""Which message is due when: made with every decision, and recorded with what it was made of."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from core.base import Value
+from core.classifier.taxonomy import Cause
+from core.messages.campaign import Campaign, CampaignStep, QuietHours
+from core.messages.kinds import MessageKind
+from core.retry.pace import Pace
+from core.retry.strategies.calendar import Calendar
+
+
+class Message(Value):
+    """One message of one recovery; `step` is its name there, the same in every plan."""
+
+    step: str
+    kind: MessageKind
+    channels: tuple[str, ...]
+    at: datetime
+
+
+class Occasion(Value):
+    """All that a plan of messages is made of."""
+
+    campaign: str
+    cause: Cause
+    steps: tuple[CampaignStep, ...] = ()
+    endings: tuple[MessageKind, ...] = ()
+    """Kinds that are sent when the recovery is over."""
+    ending_channels: tuple[str, ...] = ()
+    quiet: QuietHours | None = None
+    calendar: Calendar = Calendar()
+    """The customer's clock."""
+    since: datetime
+    """When this recovery first failed for this cause: offsets count from here."""
+    now: datetime
+    ends_at: datetime | None = None
+    """The last retry or the customer's deadline, where that is known."""
+    time_scale: int = 1
+
+    def civil(self, moment: datetime) -> datetime:
+        """This moment, or the end of the quiet hours around it. With compressed time the hours have no meaning."""
+        return self.quiet.over(moment, self.calendar) if self.quiet and self.time_scale == 1 else moment
+
+
+class MessagePlan(Value):
+    """The messages of one decision, in the order in which they are due."""
+
+    messages: tuple[Message, ...] = ()
+    occasion: Occasion
+
+    def recorded(self) -> dict[str, Any]:
+        """As `data` of a row holds it."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+
+def occasion(campaign: Campaign, cause: Cause, offered: frozenset[str], **known: Any) -> Occasion:
+    """The part of a campaign that counts for this cause, over the channels that are set up."""
+    kinds = {MessageKind.RECOVERED: campaign.recovered, MessageKind.ENDED: campaign.ended}
+    return Occasion(
+        campaign=campaign.name,
+        cause=cause,
+        steps=tuple(_offered(step, offered) for step in campaign.messages.get(cause, ())),
+        endings=tuple(kind for kind, wanted in kinds.items() if wanted),
+        ending_channels=tuple(one for one in campaign.channels if one in offered),
+        quiet=campaign.quiet,
+        **known,
+    )
+
+
+def _offered(step: CampaignStep, offered: frozenset[str]) -> CampaignStep:
+    return step.model_copy(update={"channels": tuple(one for one in step.channels if one in offered)})
+
+
+def plan_messages(given: Occasion) -> MessagePlan:
+    """The messages of this occasion. Same occasion, same plan."""
+    return MessagePlan(messages=tuple(sorted(_planned(given), key=lambda one: one.at)), occasion=given)
+
+
+def _planned(given: Occasion) -> Iterator[Message]:
+    for number, step in enumerate(given.steps, start=1):
+        at = _at(given, step)
+        if at and step.channels:
+            name = f"{given.cause.lower()}-{number}"
+            yield Message(step=name, kind=step.kind, channels=step.channels, at=at)
+
+
+def _at(given: Occasion, step: CampaignStep) -> datetime | None:
+    """When a step is due. A warning is left out where the end isn't known, or too near for one of its own."""
+    pace = Pace(time_scale=given.time_scale)
+    if step.after_seconds is not None:
+        return given.civil(given.since + pace.shorten(timedelta(seconds=step.after_seconds)))
+    if given.ends_at is None:
+        return None
+    due = given.ends_at - pace.shorten(timedelta(seconds=step.before_end_seconds or 0))
+    at = given.civil(due)
+    return at if due > given.now and at < given.ends_at else None
+
+
+def agrees(data: Mapping[str, Any]) -> bool:
+    """Whether a recorded plan comes out the same again. Raises ValueError where it can't be read."""
+    read = MessagePlan.model_validate(data)
+    return plan_messages(read.occasion) == read

@@ -1,0 +1,88 @@
+"""The `[campaigns.NAME]` tables of a policy file as the campaigns they amount to."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from core.classifier.taxonomy import Cause
+from core.errors import InvalidPolicy
+from core.messages.campaign import Campaign, CampaignStep, QuietHours
+from core.messages.kinds import FITS, MessageKind
+from core.messages.table import CampaignTable, MessageTable
+from core.retry.duration import seconds
+from core.retry.policy_schema import PolicyTable, PolicyText
+from core.retry.toml_lines import Path
+
+_HOURS: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])", re.ASCII)
+
+
+def campaigns(file: PolicyText, table: PolicyTable) -> dict[str, Campaign]:
+    """The campaigns by name. Raises InvalidPolicy naming key and line."""
+    found = {name: _campaign(file, name, one) for name, one in table.campaigns.items()}
+    for path, name in _chosen(table) if found else ():
+        if name not in found:
+            raise file.error(path, f"there is no [campaigns.{name}]")
+    return found
+
+
+def _chosen(table: PolicyTable) -> Iterator[tuple[Path, str]]:
+    for index, segment in enumerate(table.segments):
+        if segment.campaign:
+            yield ("segments", index, "campaign"), segment.campaign
+    for name, experiment in table.experiments.items():
+        for arm, changes in experiment.arms.items():
+            path = ("experiments", name, "arms", arm)
+            if changes.campaign:
+                yield (*path, "campaign"), changes.campaign
+            for segment_name, one in changes.segments.items():
+                if one.campaign:
+                    yield (*path, "segments", segment_name, "campaign"), one.campaign
+
+
+def _campaign(file: PolicyText, name: str, one: CampaignTable) -> Campaign:
+    path = ("campaigns", name)
+    return Campaign(
+        name=name,
+        channels=tuple(one.channels),
+        quiet=_quiet(file, (*path, "quiet_hours"), one.quiet_hours),
+        messages={
+            cause: tuple(_step(file, (*path, "messages", cause.value, at), cause, step, one) for at, step in listed)
+            for cause, listed in ((cause, enumerate(steps)) for cause, steps in one.messages.items())
+        },
+        recovered=one.recovered,
+        ended=one.ended,
+    )
+
+
+def _quiet(file: PolicyText, path: Path, text: str | None) -> QuietHours | None:
+    if text is None:
+        return None
+    found = _HOURS.fullmatch(text)
+    if not found or found[1] + found[2] == found[3] + found[4]:
+        raise file.error(path, f"{text!r} is no span of hours; write it like 21:00-08:00")
+    hours = [int(part) for part in found.groups()]
+    return QuietHours(begins=hours[0] * 60 + hours[1], ends=hours[2] * 60 + hours[3])
+
+
+def _step(file: PolicyText, path: Path, cause: Cause, step: MessageTable, campaign: CampaignTable) -> CampaignStep:
+    fitting = [kind.value for kind, causes in FITS.items() if cause in causes]
+    if step.kind.value not in fitting:
+        some = f"; there are {', '.join(fitting)}" if fitting else ": nobody is told anything then"
+        raise file.error((*path, "kind"), f"{step.kind.value!r} does not fit a failure of cause {cause}{some}")
+    warning = step.kind is MessageKind.LAST_WARNING
+    if (step.before_end is not None) != warning or (warning and step.after is not None):
+        raise file.error(path, "`last_warning` needs `before_end`, every other kind may have `after`")
+    return CampaignStep(
+        kind=step.kind,
+        after_seconds=None if warning else _length(file, (*path, "after"), step.after or "0s"),
+        before_end_seconds=_length(file, (*path, "before_end"), step.before_end) if step.before_end else None,
+        channels=tuple(step.channels or campaign.channels),
+    )
+
+
+def _length(file: PolicyText, path: Path, text: str) -> int:
+    """As `seconds`, and `0s` for at once."""
+    try:
+        return 0 if text == "0s" else seconds(text)
+    except InvalidPolicy as error:
+        raise file.error(path, str(error)) from error

@@ -1,0 +1,52 @@
+"""Contact data of customers: read anew before each message, blanked on request, joined to nothing."""
+
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from core.messages.contact import Contact
+from db.models import contact as table
+from db.models import recovery
+from db.session import Session
+
+PERSONAL: Final = ("email", "name", "phone", "language", "country", "time_zone")
+
+
+async def save(
+    session: Session, provider: str, customer_id: str, invoice_id: str, contact: Contact, now: datetime
+) -> None:
+    """What the provider says now, with the link of this invoice. An erased customer stays erased."""
+    said = contact.model_dump(include=set(PERSONAL))
+    links = {invoice_id: contact.link} if contact.link else {}
+    fresh = insert(table).values(provider=provider, customer_id=customer_id, links=links, read_at=now, **said)
+    merged = {"links": table.c.links.op("||")(fresh.excluded.links), "read_at": now, **said}
+    known = [table.c.provider, table.c.customer_id]
+    await session.execute(
+        fresh.on_conflict_do_update(index_elements=known, set_=merged, where=table.c.erased_at.is_(None))
+    )
+
+
+async def load(session: Session, provider: str, customer_id: str, invoice_id: str) -> Contact | None:
+    """Whom to write to about this invoice; None where nobody is known, or once they were erased."""
+    link = table.c.links[invoice_id].astext.label("link")
+    mine = (table.c.provider == provider, table.c.customer_id == customer_id, table.c.erased_at.is_(None))
+    found = (await session.execute(select(*(table.c[name] for name in PERSONAL), link).where(*mine))).mappings().first()
+    return Contact.model_validate(dict(found)) if found else None
+
+
+async def erase_customer(session: Session, customer_id: str, now: datetime) -> int:
+    """Blanks the contact, and keeps a mark so that it is never read again. Returns how many were blanked.
+
+    A customer with open recoveries whose contact was never read gets the mark too.
+    """
+    blank = dict.fromkeys(PERSONAL) | {"links": {}, "erased_at": now}
+    mine = (table.c.customer_id == customer_id, table.c.erased_at.is_(None))
+    done = await session.execute(update(table).where(*mine).values(blank))
+    theirs = select(recovery.c.provider, recovery.c.customer_id, func.now(), func.now()).distinct()
+    marks = insert(table).from_select(
+        ["provider", "customer_id", "read_at", "erased_at"], theirs.where(recovery.c.customer_id == customer_id)
+    )
+    await session.execute(marks.on_conflict_do_nothing())
+    return done.rowcount

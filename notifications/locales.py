@@ -1,0 +1,65 @@
+"""Language, money and dates as the customer reads them."""
+
+import copy
+import re
+from datetime import datetime
+from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_date
+
+from core.messages.contact import Contact
+from core.money import decimals, major
+
+LANGUAGES: Final = ("en", "de", "fr", "es", "pt")
+_SPOKEN: Final = {
+    "DE": "de", "AT": "de", "CH": "de", "LI": "de", "FR": "fr", "MC": "fr", "ES": "es", "MX": "es", "AR": "es",
+    "CL": "es", "CO": "es", "PE": "es", "PT": "pt", "BR": "pt",
+}  # fmt: skip
+"""Where a customer's language isn't known, but the country is."""
+_LETTER_BY_DIGIT: Final = re.compile(r"(?<=[^\W\d_])(?=\d)")
+"""CHF49.00 wants a space, $49.00 doesn't."""
+
+
+def locale_for(contact: Contact) -> Locale:
+    """The customer's locale, in one of our languages; English where nothing is known."""
+    said = (contact.language or "").replace("_", "-").strip()
+    language = said.partition("-")[0].lower()
+    if language not in LANGUAGES:
+        language = _SPOKEN.get((contact.country or "").upper(), "en") if not said else "en"
+    for region in (said.partition("-")[2], contact.country):
+        if region and (found := _locale(f"{language}_{region.upper()}")):
+            return found
+    return Locale.parse(language)
+
+
+def _locale(name: str) -> Locale | None:
+    try:
+        return Locale.parse(name)
+    except (UnknownLocaleError, ValueError, TypeError):
+        return None
+
+
+def money(amount: int, currency: str, locale: Locale, provider: str = "") -> str:
+    """Minor units as text: 4900 EUR is €49.00, 4900 JPY is ¥4,900. Decimals are the provider's, not CLDR's."""
+    if not currency:
+        return str(amount)
+    pattern, places = copy.copy(locale.currency_formats["standard"]), decimals(currency, provider)
+    pattern.frac_prec = (places, places)
+    said: str = pattern.apply(
+        major(amount, currency, provider), locale, currency=currency.upper(), currency_digits=False
+    )
+    return _LETTER_BY_DIGIT.sub("\u00a0", said).replace("\u202f", "\u00a0")
+
+
+def day(moment: datetime, locale: Locale, time_zone: str | None) -> str:
+    """The date where the customer lives, in words."""
+    return format_date(moment.astimezone(_zone(time_zone)).date(), format="long", locale=locale)
+
+
+def _zone(name: str | None) -> ZoneInfo:
+    try:
+        return ZoneInfo(name or "UTC")
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return ZoneInfo("UTC")

@@ -1,0 +1,110 @@
+"""One message, at most once: real SMTP and a real table, and workers that die at the worst moment."""
+
+import pytest
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
+
+from activities.contacts import StoredAddresses
+from activities.messaging import MOST_TRIES, Messaging, StoredOutbox
+from core.errors import StoreUnavailable
+from core.messages.contracts import NotifyInput, Outcome, Told
+from core.messages.kinds import MessageKind
+from core.retry.recovery import Recovery
+from db.repositories.messages import MessageName, MessageState
+from db.session import Database
+from notifications.email import EmailChannel, Server
+from notifications.letters import Letters
+from tests.db.conftest import addresses, cluster, database, fresh_database, migrated
+from tests.notifications.conftest import JENNY, MailServer, mail
+from tests.support.builders import THEN
+
+__all__ = ["addresses", "cluster", "database", "fresh_database", "mail", "migrated"]
+
+
+class DyingOutbox(StoredOutbox):
+    """The worker dies after the message went out, before that is written down."""
+
+    async def conclude(self, _: MessageName, __: MessageState, ___: str | None, ____: str | None) -> None:
+        """Not any more."""
+        raise StoreUnavailable("the worker dies here")
+
+
+@pytest.fixture
+async def written(database: Database) -> Database:
+    """A table that knows Jenny, and no message yet."""
+    await StoredAddresses(database).save("stripe", "cus_1", "in_1", JENNY)
+    async with database.begin() as session:
+        await session.exec_driver_sql("DELETE FROM message")
+    return database
+
+
+def messaging(database: Database, mail: MailServer, outbox: StoredOutbox | None = None) -> Messaging:
+    channel = EmailChannel(Server("127.0.0.1", mail.port, tls=False), "Acme <billing@acme.example>", seconds=5)
+    return Messaging({"email": channel}, Letters("Acme"), StoredAddresses(database), outbox or StoredOutbox(database))
+
+
+async def notify(messages: Messaging, **changes: object) -> Told:
+    known = {"customer_id": "cus_1", "amount": 4900, "currency": "EUR"} | changes
+    recovery = Recovery(provider="stripe", invoice_id="in_1").having(**known)
+    order = NotifyInput(recovery=recovery, now=THEN, step="card_data-1", kind=MessageKind.CARD_DATA, channel="email")
+    return await ActivityEnvironment().run(messages.notify, order)
+
+
+async def test_a_message_arrives_once_however_often_the_activity_runs(written: Database, mail: MailServer) -> None:
+    messages = messaging(written, mail)
+    assert await notify(messages) == Told(outcome=Outcome.SENT, language="en")
+    assert (await notify(messages)).outcome is Outcome.SENT
+    (arrived,) = mail.mails
+    assert arrived["Subject"] == "Please check your card: €49.00 could not be paid"
+
+
+async def test_a_crash_between_sending_and_saying_so_is_maybe_sent_and_never_sent_twice(
+    written: Database, mail: MailServer
+) -> None:
+    with pytest.raises(StoreUnavailable):
+        await notify(messaging(written, mail, DyingOutbox(written)))
+    assert len(mail.mails) == 1
+    assert await notify(messaging(written, mail)) == Told(outcome=Outcome.MAYBE_SENT, reason="worker_lost")
+    assert len(mail.mails) == 1
+
+
+async def test_a_connection_lost_after_the_last_byte_is_maybe_sent(written: Database, mail: MailServer) -> None:
+    mail.drops = True
+    assert (await notify(messaging(written, mail))).outcome is Outcome.MAYBE_SENT
+    mail.drops = False
+    assert (await notify(messaging(written, mail))).outcome is Outcome.MAYBE_SENT
+    assert len(mail.mails) == 1
+
+
+async def test_a_refusal_for_now_is_tried_again_and_then_given_up(written: Database, mail: MailServer) -> None:
+    mail.refuses["DATA"] = "451 try later"
+    for _ in range(MOST_TRIES - 1):
+        with pytest.raises(ApplicationError):
+            await notify(messaging(written, mail))
+    assert await notify(messaging(written, mail)) == Told(outcome=Outcome.FAILED, reason="smtp_451")
+    mail.refuses.clear()
+    assert (await notify(messaging(written, mail))).outcome is Outcome.FAILED
+    assert mail.mails == []
+
+
+async def test_a_refusal_for_now_may_be_followed_by_success(written: Database, mail: MailServer) -> None:
+    mail.refuses["RCPT"] = "450 try later"
+    with pytest.raises(ApplicationError):
+        await notify(messaging(written, mail))
+    mail.refuses.clear()
+    assert (await notify(messaging(written, mail))).outcome is Outcome.SENT
+    assert len(mail.mails) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"), [({"customer_id": None}, "no_contact"), ({"customer_id": "cus_nobody"}, "no_contact")]
+)
+async def test_without_anybody_to_write_to_it_fails_at_once(
+    written: Database, mail: MailServer, changes: dict[str, object], reason: str
+) -> None:
+    assert await notify(messaging(written, mail), **changes) == Told(outcome=Outcome.FAILED, reason=reason)
+
+
+async def test_a_channel_that_is_not_there_any_more_fails_at_once(written: Database) -> None:
+    nothing = Messaging({}, Letters(), StoredAddresses(written), StoredOutbox(written))
+    assert (await notify(nothing)).reason == "channel_not_set_up"

@@ -1,0 +1,117 @@
+"""What others hear of a recovery, and how many messages it makes."""
+
+from collections.abc import Sequence
+from uuid import uuid5
+
+import pytest
+
+from core.classifier.taxonomy import Cause
+from core.events import Event, EventType, State
+from core.messages.digest import LISTED, PAUSE, TROUBLE_AFTER, TROUBLE_WITHIN, digests
+from core.messages.notices import Audience, Notice, Topic, dead_letter, notices
+from core.payments import EventKind, Risk
+from core.retry.machine import place_all
+from core.retry.recovery import Recovery
+from tests.support.builders import HOUR, THEN
+from tests.support.story import NEW, Story
+
+BOTH = frozenset(Audience)
+
+
+def topics(found: Sequence[Notice], audience: Audience) -> list[str]:
+    return [one.topic for one in found if one.audience is audience]
+
+
+def test_a_recovery_in_webhooks() -> None:
+    story = Story().fails()
+    before, records = NEW, story.records
+    found = notices(before, records, BOTH)
+    assert topics(found, Audience.WEBHOOK) == ["recovery.opened", "recovery.planned"]
+    body = found[-1].data
+    assert body["type"] == "recovery.planned"
+    assert body["data"]["state"] == "waiting"
+    assert body["data"]["next_attempt_at"]
+    assert notices(before, records, frozenset()) == ()
+    assert notices(before, records, BOTH) == found
+
+
+@pytest.mark.parametrize(
+    ("cause", "risk", "topic"),
+    [
+        (Cause.FRAUD, Risk(level="highest"), Topic.REVIEW),
+        (Cause.CONFIGURATION, Risk(), Topic.CONFIGURATION),
+        (Cause.UNKNOWN, Risk(), Topic.UNKNOWN_CODE),
+        (Cause.TECHNICAL, Risk(), Topic.TROUBLE),
+        (Cause.INSUFFICIENT_FUNDS, Risk(), None),
+        (Cause.INSUFFICIENT_FUNDS, Risk(early_warning=True), None),
+    ],
+)
+def test_what_operators_hear_of(cause: Cause, risk: Risk, topic: Topic | None) -> None:
+    found = notices(NEW, Story().fails(cause, risk=risk).records, BOTH)
+    assert topics(found, Audience.OPERATORS) == ([topic] if topic else [])
+
+
+def test_operators_hear_of_a_dispute() -> None:
+    story = Story().fails()
+    before, known = story.recovery, len(story.records)
+    story.hears(EventKind.DISPUTE_OPENED)
+    assert topics(notices(before, story.records[known:], BOTH), Audience.OPERATORS) == [Topic.DISPUTE]
+
+
+def test_only_an_important_recovery_is_missed() -> None:
+    closed = Event(type=EventType.RECOVERY_CLOSED, occurred_at=THEN, data={"reason": "budget", "state": "exhausted"})
+    for important in (True, False):
+        before = Recovery(provider="stripe", invoice_id="in_1", sequence=9, stage=State.WAITING, important=important)
+        _, records = place_all(before, [closed], THEN)
+        found = notices(before, records, BOTH)
+        assert topics(found, Audience.OPERATORS) == ([Topic.LOST] if important else [])
+        assert topics(found, Audience.WEBHOOK) == ["recovery.ended"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "topic"), [("login_refused", Topic.CONFIGURATION), ("no_address", None), ("template_KeyError", "any")]
+)
+def test_operators_hear_of_messages_that_only_they_can_mend(reason: str, topic: str | None) -> None:
+    data = {"step": "x-1", "channel": "email", "outcome": "failed", "reason": reason}
+    story = Story().fails()
+    before, known = story.recovery, len(story.records)
+    story.write(Event(type=EventType.NOTIFICATION_FAILED, occurred_at=THEN, data=data))
+    assert bool(topics(notices(before, story.records[known:], BOTH), Audience.OPERATORS)) is bool(topic)
+
+
+def many(topic: Topic, count: int, provider: str = "stripe") -> list[Notice]:
+    one = dead_letter("x", THEN)
+    data = {"provider": provider, "invoice_id": "in_1", "amount": 4900, "currency": "EUR", "why": "because"}
+    return [
+        one.model_copy(update={"id": uuid5(one.id, str(number)), "topic": topic, "data": data})
+        for number in range(count)
+    ]
+
+
+def test_a_thousand_of_a_topic_are_one_message() -> None:
+    (digest,) = digests(many(Topic.REVIEW, 1000), {}, THEN)
+    assert digest.title == "a recovery waits for review (1000 times)"
+    assert len(digest.body.splitlines()) == LISTED + 1
+    assert digest.body.splitlines()[0] == "in_1, 49.00 EUR, because"
+    assert len(digest.notices) == 1000
+
+
+def test_after_a_message_its_topic_rests_a_while() -> None:
+    waiting = many(Topic.REVIEW, 3)
+    assert list(digests(waiting, {Topic.REVIEW: THEN}, THEN + PAUSE / 2)) == []
+    assert len(list(digests(waiting, {Topic.REVIEW: THEN}, THEN + PAUSE))) == 1
+    assert len(list(digests(waiting, {Topic.DISPUTE: THEN}, THEN))) == 1
+
+
+def test_single_technical_failures_are_everyday_life() -> None:
+    few = many(Topic.TROUBLE, TROUBLE_AFTER - 1)
+    assert list(digests(few, {}, THEN)) == []
+    (gone,) = digests(few, {}, THEN + TROUBLE_WITHIN + HOUR)
+    assert gone.title == ""
+
+
+def test_many_technical_failures_of_one_provider_are_its_trouble() -> None:
+    found = [*many(Topic.TROUBLE, 500), *many(Topic.TROUBLE, TROUBLE_AFTER - 1, provider="adyen")]
+    (digest,) = digests(found, {}, THEN)
+    assert digest.title == "stripe: a provider has trouble"
+    assert digest.body.startswith("500 payments failed")

@@ -1,0 +1,172 @@
+"""Which message is due when: laws of the plan, and of what is taken from it."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from catalog.calendars import calendar_for
+from core.classifier.taxonomy import Cause
+from core.events import EventType, Record, State
+from core.messages.campaign import Campaign, CampaignStep, QuietHours
+from core.messages.due import Open, key, next_message
+from core.messages.kinds import MessageKind
+from core.messages.plan import MessagePlan, agrees, occasion, plan_messages
+from core.retry.machine import Charge, Done, Notify, Wait, apply, next_step
+from core.retry.recovery import Recovery
+from core.retry.strategies.calendar import Calendar
+from tests.support.builders import DAY, HOUR, THEN
+
+EMAIL = frozenset({"email"})
+NIGHT = QuietHours(begins=21 * 60, ends=8 * 60)
+KINDS = (MessageKind.PAYMENT_FAILED, MessageKind.PAYMENT_FAILED, MessageKind.LAST_WARNING)
+
+
+def step(kind: MessageKind, **offset: int) -> CampaignStep:
+    return CampaignStep(kind=kind, channels=("email", "sms"), **offset)
+
+
+def a_campaign(**changes: Any) -> Campaign:
+    steps = (
+        step(MessageKind.PAYMENT_FAILED, after_seconds=0),
+        step(MessageKind.PAYMENT_FAILED, after_seconds=3 * 86_400),
+        step(MessageKind.LAST_WARNING, before_end_seconds=86_400),
+    )
+    known: dict[str, Any] = {"name": "x", "channels": ("email",), "messages": {Cause.INSUFFICIENT_FUNDS: steps}}
+    return Campaign(**known | changes)
+
+
+def a_plan(campaign: Campaign | None = None, offered: frozenset[str] = EMAIL, **known: Any) -> MessagePlan:
+    facts: dict[str, Any] = {"since": THEN, "now": THEN, "ends_at": THEN + 7 * DAY}
+    return plan_messages(occasion(campaign or a_campaign(), Cause.INSUFFICIENT_FUNDS, offered, **facts | known))
+
+
+def a_recovery(plan: MessagePlan, **changes: Any) -> Recovery:
+    known: dict[str, Any] = {"stage": State.WAITING, "sequence": 5, "opened_at": THEN, "messages": plan}
+    return Recovery(provider="stripe", invoice_id="in_1", next_attempt_at=THEN + 5 * DAY).having(**known | changes)
+
+
+def told(recovery: Recovery, what: str, outcome: str = "sent") -> Recovery:
+    name, channel = what.split("/")
+    row = Record(
+        type=EventType.NOTIFICATION_SENT, occurred_at=THEN, sequence=recovery.sequence + 1, to_state=recovery.stage,
+        data={"step": name, "channel": channel, "outcome": outcome},
+    )  # fmt: skip
+    return apply(recovery, row)
+
+
+def test_offsets_count_from_the_failure_and_the_warning_from_the_end() -> None:
+    assert [(one.kind, one.at - THEN) for one in a_plan().messages] == list(
+        zip(KINDS, (timedelta(0), 3 * DAY, 6 * DAY), strict=True)
+    )
+
+
+def test_only_channels_that_are_set_up_are_planned() -> None:
+    assert {one.channels for one in a_plan().messages} == {("email",)}
+    assert a_plan(offered=frozenset()).messages == ()
+
+
+def test_no_warning_without_a_known_end_or_when_it_is_too_near_for_one() -> None:
+    assert len(a_plan(ends_at=None).messages) == 2
+    assert len(a_plan(ends_at=THEN + 20 * HOUR).messages) == 2
+
+
+def test_compressed_time_compresses_offsets_and_forgets_the_night() -> None:
+    plan = a_plan(a_campaign(quiet=QuietHours(begins=0, ends=23 * 60)), time_scale=3600)
+    assert [(one.at - THEN).total_seconds() for one in plan.messages[:2]] == [0, 72]
+
+
+@given(
+    st.datetimes(datetime(2026, 1, 1), datetime(2026, 12, 31)),  # noqa: DTZ001
+    st.sampled_from(["America/New_York", "Europe/Berlin", "Asia/Kolkata", "Pacific/Auckland", "UTC"]),
+    st.integers(0, 1439),
+    st.integers(0, 1439),
+)
+def test_nothing_is_due_in_the_customers_night(moment: datetime, zone: str, begins: int, ends: int) -> None:
+    if begins == ends:
+        return
+    at = moment.replace(tzinfo=ZoneInfo("UTC"))
+    calendar = calendar_for(None, zone, at, at + 3 * DAY)
+    moved = QuietHours(begins=begins, ends=ends).over(at, calendar)
+    local = moved.astimezone(ZoneInfo(zone))
+    minute = local.hour * 60 + local.minute
+    quiet = begins <= minute < ends if begins < ends else minute >= begins or minute < ends
+    clocks_changed = local.utcoffset() != at.astimezone(ZoneInfo(zone)).utcoffset()
+    assert at <= moved <= at + DAY + HOUR
+    assert not quiet or clocks_changed
+
+
+@given(st.sets(st.sampled_from([f"insufficient_funds-{number}/email" for number in (1, 2, 3)])), st.integers(0, 300))
+def test_nothing_is_told_twice_and_nothing_before_its_time(done: set[str], hours: int) -> None:
+    recovery = a_recovery(a_plan())
+    for one in sorted(done):
+        recovery = told(recovery, one)
+    now = THEN + hours * HOUR
+    match next_message(recovery, now):
+        case Open(message, channel):
+            assert message.at <= now
+            assert key(message.step, channel) not in done
+        case datetime() as at:
+            assert at > now
+
+
+def test_of_what_is_overdue_only_the_latest_is_sent() -> None:
+    recovery = a_recovery(a_plan(), next_attempt_at=THEN + 60 * DAY)
+    late = THEN + 30 * DAY
+    found = next_step(recovery, late)
+    assert isinstance(found, Notify)
+    assert found.message.kind is MessageKind.LAST_WARNING
+    assert isinstance(next_step(told(recovery, f"{found.message.step}/email"), late), Wait)
+
+
+def test_money_comes_first() -> None:
+    recovery = a_recovery(a_plan(), next_attempt_at=THEN)
+    assert isinstance(next_step(recovery, THEN), Charge)
+
+
+def test_it_sleeps_to_the_earlier_of_charge_and_message() -> None:
+    recovery = told(a_recovery(a_plan()), "insufficient_funds-1/email")
+    assert next_step(recovery, THEN) == Wait(until=THEN + 3 * DAY, why="next message to the customer")
+    recovery = recovery.having(next_attempt_at=THEN + 2 * DAY)
+    assert next_step(recovery, THEN) == Wait(until=THEN + 2 * DAY, why="next charge")
+
+
+def test_a_pause_and_a_review_are_silent() -> None:
+    assert isinstance(next_step(a_recovery(a_plan(), paused=True), THEN), Wait)
+    assert isinstance(next_step(a_recovery(a_plan(), stage=State.IN_REVIEW, next_attempt_at=None), THEN), Wait)
+
+
+def test_endings() -> None:
+    def ended(stage: State, heard: bool = True) -> object:
+        found = next_step(a_recovery(a_plan(), stage=stage, closed_at=THEN, heard=heard), THEN)
+        return found.message.kind if isinstance(found, Notify) else type(found)
+
+    assert ended(State.RECOVERED) is MessageKind.RECOVERED
+    assert ended(State.RECOVERED, heard=False) is Done
+    assert ended(State.EXHAUSTED, heard=False) is MessageKind.ENDED
+    assert ended(State.CANCELED) is Done
+    assert ended(State.BLOCKED) is Done
+
+
+def test_the_ending_keeps_quiet_hours_too() -> None:
+    night = THEN.replace(hour=23, minute=0)
+    recovery = a_recovery(a_plan(a_campaign(quiet=NIGHT)), stage=State.EXHAUSTED, closed_at=night)
+    assert next_step(recovery, night) == Wait(until=night + 9 * HOUR, why="next message to the customer")
+
+
+def test_a_row_holds_all_that_the_plan_was_made_of() -> None:
+    plan = a_plan(a_campaign(quiet=NIGHT), calendar=Calendar(zone="UTC"))
+    recorded = plan.recorded()
+    assert agrees(recorded)
+    assert MessagePlan.model_validate(recorded) == plan
+    recorded["messages"][1]["at"] = "2026-03-06T09:30:00Z"
+    assert not agrees(recorded)
+    assert not [value for value in _leaves(recorded) if isinstance(value, float)]
+
+
+def _leaves(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return [leaf for one in value.values() for leaf in _leaves(one)]
+    return [leaf for one in value for leaf in _leaves(one)] if isinstance(value, list) else [value]

@@ -1,0 +1,91 @@
+"""Claims, contacts and notices as PostgreSQL keeps them."""
+
+import asyncio
+from datetime import timedelta
+
+from core.messages.contact import Contact
+from core.messages.notices import Audience, Topic, dead_letter
+from db.repositories import contacts, event_log, messages, notices
+from db.repositories.messages import MessageName, MessageState
+from db.session import Database
+from tests.db.stories import NOW, blank, failed
+
+NAME = MessageName(recovery_id="recovery-stripe-in_1", step="card_data-1", channel="email")
+JENNY = Contact(email="jenny@example.com", name="Jenny", language="de", link="https://pay.example.com/1")
+
+
+async def claimed(database: Database, name: MessageName = NAME) -> messages.Claim:
+    async with database.begin() as session:
+        return await messages.claim(session, name, "card_data", NOW)
+
+
+async def concluded(database: Database, name: MessageName, state: MessageState, reason: str | None = None) -> None:
+    async with database.begin() as session:
+        await messages.conclude(session, name, state, NOW, reason, "de")
+
+
+async def test_of_many_at_once_one_may_send(database: Database) -> None:
+    found = await asyncio.gather(*(claimed(database) for _ in range(8)))
+    assert sorted(one.ours for one in found) == [False] * 7 + [True]
+    assert {one.state for one in found} == {MessageState.SENDING}
+
+
+async def test_what_surely_was_not_sent_may_be_tried_again_and_nothing_else(database: Database) -> None:
+    name = NAME.model_copy(update={"step": "card_data-2"})
+    assert (await claimed(database, name)).ours
+    await concluded(database, name, MessageState.UNSENT, "smtp_421")
+    again = await claimed(database, name)
+    assert (again.ours, again.tries) == (True, 2)
+    await concluded(database, name, MessageState.SENT)
+    assert (await claimed(database, name)).state is MessageState.SENT
+    await concluded(database, name, MessageState.FAILED)
+    last = await claimed(database, name)
+    assert (last.ours, last.state) == (False, MessageState.SENT)
+
+
+async def test_a_contact_is_renewed_and_keeps_the_links_of_other_invoices(database: Database) -> None:
+    async with database.begin() as session:
+        await contacts.save(session, "stripe", "cus_1", "in_1", JENNY, NOW)
+        other = JENNY.model_copy(update={"link": "https://pay.example.com/2", "language": "fr"})
+        await contacts.save(session, "stripe", "cus_1", "in_2", other, NOW)
+        first, second = [await contacts.load(session, "stripe", "cus_1", name) for name in ("in_1", "in_2")]
+    assert first == JENNY.model_copy(update={"language": "fr"})
+    assert second == other
+
+
+async def test_who_is_erased_stays_erased(database: Database) -> None:
+    async with database.begin() as session:
+        await contacts.save(session, "stripe", "cus_gone", "in_1", JENNY, NOW)
+        assert await contacts.erase_customer(session, "cus_gone", NOW) == 1
+        assert await contacts.load(session, "stripe", "cus_gone", "in_1") is None
+        await contacts.save(session, "stripe", "cus_gone", "in_1", JENNY, NOW)
+        assert await contacts.load(session, "stripe", "cus_gone", "in_1") is None
+        kept = "SELECT email, name, phone, links::text FROM contact WHERE customer_id = 'cus_gone'"
+        row = await session.exec_driver_sql(kept)
+        assert row.one() == (None, None, None, "{}")
+
+
+async def test_who_is_erased_before_they_were_ever_read_stays_so(database: Database) -> None:
+    async with database.begin() as session:
+        await event_log.append(session, blank("in_erased"), [failed()], NOW)
+        customer = (await event_log.recovery(session, "recovery-stripe-in_erased")).customer_id  # type: ignore[union-attr]
+        assert customer
+        await contacts.erase_customer(session, customer, NOW)
+        await contacts.save(session, "stripe", customer, "in_erased", JENNY, NOW)
+        assert await contacts.load(session, "stripe", customer, "in_erased") is None
+
+
+async def test_a_notice_is_kept_once_and_handed_over_once(database: Database) -> None:
+    one = dead_letter("webhook evt_1", NOW, why="because")
+    async with database.begin() as session:
+        await notices.add(session, [one])
+        await notices.add(session, [one])
+    async with database.begin() as session:
+        waiting = await notices.waiting(session, Audience.OPERATORS, 10)
+        assert waiting == [one]
+        await notices.handed(session, [one.id], NOW, "told")
+    async with database.begin() as session:
+        assert await notices.waiting(session, Audience.OPERATORS, 10) == []
+        assert await notices.last_told(session, Audience.OPERATORS) == {Topic.DEAD_LETTER: NOW}
+        await notices.forget(session, NOW + timedelta(days=31))
+        assert await notices.get(session, one.id) is None

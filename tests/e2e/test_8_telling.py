@@ -1,0 +1,91 @@
+"""An installation that tells people: mail, operators' messages and webhooks are read where they arrive."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import pytest
+from standardwebhooks import Webhook
+
+from tests.notifications.conftest import MailServer, mail_server
+from tests.notifications.receiver import Receiver, receiver
+from tests.support import stacks
+from tests.support.world import World, opened, place_of
+
+SECRET = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+PATIENCE = 60.0
+
+
+@dataclass
+class Telling:
+    """An installation, and everybody that it talks to."""
+
+    world: World
+    mail: MailServer
+    operators: Receiver
+    systems: Receiver
+
+    async def until(self, happened: Callable[[], bool], what: str) -> None:
+        """Waits for it."""
+        deadline = time.monotonic() + PATIENCE
+        while not happened():
+            assert time.monotonic() < deadline, f"no {what} within {PATIENCE:g} s"
+            await asyncio.sleep(0.2)
+
+
+@pytest.fixture(scope="module")
+async def telling() -> AsyncIterator[Telling]:
+    """A stack of its own, with every address on this machine."""
+    async with AsyncExitStack() as exits:
+        mail = await exits.enter_async_context(mail_server())
+        operators, systems = [await exits.enter_async_context(receiver()) for _ in range(2)]
+        stack = exits.enter_context(
+            stacks.running(
+                {
+                    "SMTP_URL": f"smtp://127.0.0.1:{mail.port}",
+                    "MAIL_FROM": "Acme <billing@acme.example>",
+                    "OPERATOR_NOTIFY_URLS": operators.url.replace("http://", "json://"),
+                    "OUTGOING_WEBHOOK_URLS": systems.url,
+                    "OUTGOING_WEBHOOK_SECRET": SECRET,
+                }
+            )
+        )
+        world = await exits.enter_async_context(opened(place_of(stack), stack))
+        yield Telling(world, mail, operators, systems)
+
+
+async def test_the_customer_gets_the_right_mail_once_and_hears_that_it_is_mended(telling: Telling) -> None:
+    recovery = await telling.world.fails("expired_card", email="kim@example.com", name="Kim")
+    (sent,) = await recovery.until_event("notification.sent")
+    assert (sent["data"]["kind"], sent["data"]["channel"], sent["data"]["outcome"]) == ("card_data", "email", "sent")
+    await telling.world.sandbox.new_card(recovery.customer)
+    await recovery.recovered_once()
+    await recovery.until_event("notification.sent", 2)
+
+    mine = [mail for mail in telling.mail.mails if mail["To"] == "Kim <kim@example.com>"]
+    assert [mail["Subject"] for mail in mine] == [
+        "Please check your card: $20.00 could not be paid",
+        "Your payment of $20.00 has gone through",
+    ]
+    assert all(mail["From"] == "Acme <billing@acme.example>" for mail in mine)
+
+
+async def test_systems_hear_signed_how_it_goes(telling: Telling) -> None:
+    recovery = await telling.world.fails("generic_decline")
+    await recovery.recovered_once()
+
+    def heard() -> list[str]:
+        bodies = [Webhook(SECRET).verify(body, headers) for headers, body in telling.systems.posts]
+        return [one["type"] for one in bodies if one["data"]["invoice_id"] == recovery.invoice]
+
+    await telling.until(lambda: len(heard()) >= 3, "three webhooks")
+    assert sorted(heard()) == ["recovery.opened", "recovery.planned", "recovery.recovered"]
+
+
+async def test_operators_hear_what_needs_them(telling: Telling) -> None:
+    recovery = await telling.world.fails("testmode_decline")
+    await telling.until(lambda: any(recovery.invoice.encode() in body for _, body in telling.operators.posts), "word")
+    (body,) = [body for _, body in telling.operators.posts if recovery.invoice.encode() in body]
+    assert b"the set-up must be mended" in body

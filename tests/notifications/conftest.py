@@ -1,0 +1,101 @@
+"""Real servers on this machine: mail that is really handed in, and webhooks that are really posted."""
+
+import asyncio
+import email
+import email.policy
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from email.message import EmailMessage
+from typing import Any
+
+import pytest
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from core.classifier.taxonomy import Cause
+from core.messages.contact import Contact
+from core.messages.kinds import MessageKind
+from notifications.channels import Letter
+from notifications.letters import Letters, Subject
+from tests.support.builders import DAY, THEN
+
+JENNY = Contact(
+    email="jenny@example.com", name="Jenny Rosen", phone="+15555550100", link="https://pay.example.com/in_1"
+)
+
+
+@dataclass
+class MailServer:
+    """Keeps what is handed in. Its answers can be scripted by the command that they are given to."""
+
+    port: int = 0
+    mails: list[EmailMessage] = field(default_factory=list)
+    recipients: list[str] = field(default_factory=list)
+    refuses: dict[str, str] = field(default_factory=dict)
+    """By command (RCPT, DATA): the answer in place of 250."""
+    drops: bool = False
+    """Keeps the mail and closes the connection without a word."""
+
+    async def handle_RCPT(self, _: SMTP, __: Session, envelope: Envelope, address: str, ___: list[str]) -> str:
+        """aiosmtpd's hook."""
+        if answer := self.refuses.get("RCPT"):
+            return answer
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server: SMTP, _: Session, envelope: Envelope) -> str:
+        """aiosmtpd's hook."""
+        if answer := self.refuses.get("DATA"):
+            return answer
+        content = envelope.content
+        assert isinstance(content, bytes)
+        mail = email.message_from_bytes(content, policy=email.policy.default)
+        assert isinstance(mail, EmailMessage)
+        self.mails.append(mail)
+        self.recipients += envelope.rcpt_tos
+        if self.drops:
+            assert isinstance(server.transport, asyncio.WriteTransport)
+            server.transport.abort()
+        return "250 taken"
+
+
+@asynccontextmanager
+async def mail_server() -> AsyncIterator[MailServer]:
+    """A server for as long as the block runs."""
+    found = MailServer()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: SMTP(found, hostname="localhost"), "127.0.0.1", 0)
+    found.port = server.sockets[0].getsockname()[1]
+    try:
+        yield found
+    finally:
+        server.close()
+
+
+@pytest.fixture
+async def mail() -> AsyncIterator[MailServer]:
+    """A mail server of its own."""
+    async with mail_server() as server:
+        yield server
+
+
+def a_letter(kind: MessageKind = MessageKind.PAYMENT_FAILED, **changes: Any) -> Letter:
+    """A letter to Jenny."""
+    return Letters("Acme").write(a_subject(kind, **changes))
+
+
+def a_subject(kind: MessageKind = MessageKind.PAYMENT_FAILED, **changes: Any) -> Subject:
+    """What it is about: 49 euros that were not there."""
+    known: dict[str, Any] = {
+        "name": "abc123",
+        "kind": kind,
+        "provider": "stripe",
+        "invoice_id": "in_1",
+        "amount": 4900,
+        "currency": "EUR",
+        "cause": Cause.INSUFFICIENT_FUNDS,
+        "retry_at": THEN + DAY,
+        "deadline": THEN + 7 * DAY,
+        "contact": JENNY,
+    }
+    return Subject(**known | changes)

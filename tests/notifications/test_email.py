@@ -1,0 +1,111 @@
+"""Mail that is really handed in, and what a server's answers mean."""
+
+import socket
+
+import pytest
+
+from core.errors import InvalidInput, NotDelivered
+from core.messages.contact import Contact
+from notifications.email import EmailChannel, Server, channel, read_url, sender_name
+from tests.notifications.conftest import JENNY, MailServer, a_letter
+
+SENDER = "Acme Billing <billing@acme.example>"
+
+
+def to(mail: MailServer, unsubscribe: str = "", seconds: float = 5) -> EmailChannel:
+    return EmailChannel(Server("127.0.0.1", mail.port, tls=False), SENDER, unsubscribe, seconds)
+
+
+async def test_what_arrives_is_a_decent_mail(mail: MailServer) -> None:
+    await to(mail, "https://acme.example/unsubscribe").send(a_letter())
+    (arrived,) = mail.mails
+    assert mail.recipients == ["jenny@example.com"]
+    assert arrived["From"] == "Acme Billing <billing@acme.example>"
+    assert arrived["To"] == "Jenny Rosen <jenny@example.com>"
+    assert arrived["Subject"] == "Your payment of €49.00 did not go through"
+    assert arrived["List-Unsubscribe"] == "<https://acme.example/unsubscribe>"
+    assert arrived["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert arrived["Message-ID"] == "<abc123@acme.example>"
+    assert arrived["Auto-Submitted"] == "auto-generated"
+    plain, rich = (arrived.get_body((kind,)) for kind in ("plain", "html"))
+    assert plain
+    assert rich
+    assert "https://pay.example.com/in_1" in plain.get_content()
+    assert 'href="https://pay.example.com/in_1"' in rich.get_content()
+    assert "not enough money" in plain.get_content()
+
+
+async def test_without_a_page_to_unsubscribe_a_mail_does_it(mail: MailServer) -> None:
+    await to(mail).send(a_letter())
+    assert mail.mails[0]["List-Unsubscribe"] == "<mailto:billing@acme.example?subject=unsubscribe>"
+    assert mail.mails[0]["List-Unsubscribe-Post"] is None
+
+
+@pytest.mark.parametrize(
+    ("command", "answer", "reason", "permanent"),
+    [
+        ("RCPT", "550 no such user", "recipient_refused", True),
+        ("RCPT", "450 try later", "recipient_refused", False),
+        ("DATA", "554 spam", "smtp_554", True),
+        ("DATA", "451 try later", "smtp_451", False),
+    ],
+)
+async def test_a_refusal_surely_did_not_go_out(
+    mail: MailServer, command: str, answer: str, reason: str, permanent: bool
+) -> None:
+    mail.refuses[command] = answer
+    with pytest.raises(NotDelivered) as refused:
+        await to(mail).send(a_letter())
+    assert (refused.value.reason, refused.value.permanent) == (reason, permanent)
+    assert mail.mails == []
+
+
+async def test_a_silence_after_the_last_byte_is_no_refusal(mail: MailServer) -> None:
+    """The server took it and died: it must count as maybe sent, so this is any error but NotDelivered."""
+    mail.drops = True
+    with pytest.raises(Exception) as lost:  # noqa: PT011
+        await to(mail).send(a_letter())
+    assert not isinstance(lost.value, NotDelivered)
+    assert len(mail.mails) == 1
+
+
+async def test_nobody_there_is_surely_not_sent() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        closed = EmailChannel(Server("127.0.0.1", taken.getsockname()[1], tls=False), SENDER)
+        with pytest.raises(NotDelivered) as refused:
+            await closed.send(a_letter())
+    assert not refused.value.permanent
+
+
+@pytest.mark.parametrize("address", [None, "", "jenny", "jenny@", "@example.com", "jenny@exämple.com"])
+async def test_without_a_usable_address_nothing_is_tried(mail: MailServer, address: str | None) -> None:
+    with pytest.raises(NotDelivered) as refused:
+        await to(mail).send(a_letter(contact=JENNY.model_copy(update={"email": address})))
+    assert refused.value.permanent
+    assert address is None or address not in str(refused.value) or not address
+
+
+async def test_a_name_adds_no_header(mail: MailServer) -> None:
+    mean = Contact(email="jenny@example.com", name='Jenny"\r\nBcc: victim@example.com')
+    await to(mail).send(a_letter(contact=mean))
+    assert mail.recipients == ["jenny@example.com"]
+    assert mail.mails[0]["Bcc"] is None
+
+
+def test_addresses_of_servers() -> None:
+    assert read_url("smtp://127.0.0.1:2525") == Server("127.0.0.1", 2525, tls=False)
+    assert read_url("smtps://mail.example.com") == Server("mail.example.com", 465, tls=True)
+    assert read_url("smtp://ann:p%40ss@mail.example.com") == Server("mail.example.com", 587, False, "ann", "p@ss")
+    assert "p@ss" not in repr(read_url("smtp://ann:p%40ss@mail.example.com"))
+    for wrong in ("mail.example.com", "http://mail.example.com", "smtp://", "smtp://h:x"):
+        with pytest.raises(InvalidInput):
+            read_url(wrong)
+
+
+def test_without_a_server_the_channel_is_off() -> None:
+    assert channel({}) is None
+    assert channel({"SMTP_URL": ""}) is None
+    assert isinstance(channel({"SMTP_URL": "smtp://127.0.0.1"}), EmailChannel)
+    assert sender_name("Acme <a@acme.example>") == "Acme"
+    assert sender_name("a@acme.example") == ""

@@ -1,0 +1,88 @@
+"""Messages of one recovery: sent one after the other, beside whatever the recovery does meanwhile.
+
+Nothing waits for a message. It is on its way in a task of its own, and what became of it comes into the recovery's
+inbox like any other word from outside.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from temporalio import workflow
+from temporalio.exceptions import FailureError, is_cancelled_exception
+
+from activities.contacts import Contacts
+from activities.messaging import Messaging
+from core.contracts import ReadInput
+from core.events import Event, EventType
+from core.messages.contracts import NotifyInput, Outcome, Told
+from core.retry.machine import Notify
+from core.retry.reactions import observe
+from core.retry.recovery import Recovery
+from workflows import options
+from workflows.steps import call
+
+LOST: Final = Told(outcome=Outcome.MAYBE_SENT, reason="no_answer")
+"""Every execution ended without a word: nobody knows."""
+
+
+class Posted:
+    """What became of a message: its row, or that there is nothing to pay any more."""
+
+    def __init__(self, event: Event, *, sent: bool) -> None:
+        self.event, self._sent = event, sent
+
+    def events(self, recovery: Recovery) -> tuple[Event, ...]:
+        """The rows to write. That an invoice is settled is news only while nobody else has said so."""
+        known = recovery.stage.final or recovery.ending
+        return (self.event,) if self._sent or not known else ()
+
+
+class Post:
+    """Takes one message at a time; `tell` hears what became of it."""
+
+    def __init__(self, tell: Callable[[Posted], None]) -> None:
+        self._tell = tell
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a message is on its way."""
+        return self._task is not None
+
+    def send(self, recovery: Recovery, step: Notify) -> None:
+        """Send it, unless one is on its way already: then it is this one, or its turn comes later."""
+        if not self.busy:
+            self._task = asyncio.create_task(self._send(recovery, step))
+
+    async def _send(self, recovery: Recovery, step: Notify) -> None:
+        posted = await _posted(recovery, step)
+        self._task = None
+        self._tell(posted)
+
+
+async def _posted(recovery: Recovery, step: Notify) -> Posted:
+    """Look whether there is still something to pay, and to whom to write; then send it."""
+    invoice = await call(Contacts.refresh_contact, ReadInput(recovery=recovery), "read whom to write to")
+    if invoice and not recovery.stage.final and (settled := observe(invoice, workflow.now())):
+        return Posted(settled[0], sent=False)
+    told = await _told(recovery, step)
+    data = told.model_dump(mode="json", exclude_none=True) | {"step": step.message.step, "channel": step.channel}
+    campaign = recovery.messages.occasion.campaign if recovery.messages else ""
+    kind = EventType.NOTIFICATION_SENT if told.outcome is Outcome.SENT else EventType.NOTIFICATION_FAILED
+    row = data | {"kind": step.message.kind.value, "campaign": campaign}
+    return Posted(Event(type=kind, occurred_at=workflow.now(), data=row), sent=True)
+
+
+async def _told(recovery: Recovery, step: Notify) -> Told:
+    order = NotifyInput(
+        recovery=recovery, now=workflow.now(), step=step.message.step, kind=step.message.kind, channel=step.channel
+    )
+    try:
+        return await workflow.execute_activity_method(
+            Messaging.notify, order, **options.message(f"tell the customer: {step.message.kind}")
+        )
+    except FailureError as failure:
+        if is_cancelled_exception(failure):
+            raise
+        return LOST

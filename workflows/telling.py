@@ -1,0 +1,35 @@
+"""What operators and other systems hear: a pass every few seconds, and one workflow for each outgoing webhook."""
+
+from temporalio import workflow
+from temporalio.exceptions import FailureError, is_cancelled_exception
+
+from activities.telling import Telling
+from core.messages.contracts import HandOverInput, HandOverReport, PostInput
+from workflows import options
+
+
+@workflow.defn(name="Tell")
+class Tell:
+    """Hands over what waits."""
+
+    @workflow.run
+    async def run(self, order: HandOverInput) -> HandOverReport:
+        """One pass."""
+        return await workflow.execute_activity_method(Telling.hand_over, order, **options.HAND_OVER)
+
+
+@workflow.defn(name="PostWebhook")
+class PostWebhook:
+    """Posts one webhook until it is taken, for three days."""
+
+    @workflow.run
+    async def run(self, order: PostInput) -> bool:
+        """Whether it was taken."""
+        try:
+            await workflow.execute_activity_method(Telling.post_webhook, order, **options.POST_WEBHOOK)
+        except FailureError as failure:
+            if is_cancelled_exception(failure):
+                raise
+            await workflow.execute_activity_method(Telling.give_up_webhook, order, **options.STORE)
+            return False
+        return True
