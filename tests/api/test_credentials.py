@@ -1,13 +1,18 @@
 """The ledger of one card: what is used, what is left, and what forbids every further try."""
 
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from core.events import EventType
+from core.events import Event, EventType
+from core.retry.machine import fold
+from core.retry.recovery import Recovery
 from db.repositories import event_log
-from tests.api.house import ALL, House, now
-from tests.db.stories import blank, event, failed
+from db.session import Database
+from tests.api.house import ALL, House, application, now, opened
+from tests.db.stories import LATER, blank, event, failed
+from tests.intake.fakes import FakeRecoveries
 
 
 def path(fingerprint: str) -> str:
@@ -85,3 +90,65 @@ async def test_it_is_described(house: House) -> None:
     described = (await house.client.get("/openapi.json")).json()["paths"]["/v1/credentials/{fingerprint}"]["get"]
     assert {"200", "401", "403", "404"} <= described["responses"].keys()
     assert {one["name"] for one in described["parameters"]} == {"fingerprint", "provider"}
+
+
+async def appended(house: House, recovery: Recovery, *events: Event) -> Recovery:
+    async with house.db.begin() as session:
+        return fold(recovery, await event_log.append(session, recovery, events, now()))
+
+
+async def test_our_own_charges_and_what_was_held_back_are_shown(house: House) -> None:
+    card = {"fingerprint": "fp_own", "network": "visa"}
+    start = now() - timedelta(hours=3)
+    recovery = await appended(
+        house,
+        blank("in_own"),
+        failed(start),
+        event(EventType.FAILURE_CLASSIFIED, card=card),
+        event(EventType.RETRY_PLANNED),
+    )
+    asked = event(EventType.CHARGE_REQUESTED, **card).model_copy(
+        update={"attempt": 1, "occurred_at": start + timedelta(hours=1)}
+    )
+    refused = event(EventType.CHARGE_DECLINED, failure={"network_code": "51"}).model_copy(update={"attempt": 1})
+    fee = {"amount": 10, "currency": "USD"}
+    held = event(
+        EventType.RETRY_SKIPPED, action="postpone", reason="network_limit", at=LATER, network=card | {"fee": fee}
+    ).model_copy(update={"occurred_at": start + timedelta(hours=2)})
+    await appended(house, await appended(house, recovery, asked), refused, held)
+
+    found = (await house.client.get(path("fp_own"), headers=ALL)).json()
+    shown = [(one["trigger"], one["outcome"], one["network_code"]) for one in found["attempts"]]
+    assert shown == [("scheduled", "held", None), ("scheduled", "declined", "51"), ("provider", "declined", None)]
+    (month,) = found["rules"]
+    assert (month["name"], month["used"], month["left"]) == ("visa_30d", 2, 18)
+    assert found["fees"] == [{"currency": "USD", "caused": 0, "avoided": 10}]
+
+
+async def test_a_limit_per_amount_counts_the_newest_amount(house: House) -> None:
+    """Mastercard's day counts every amount, its month one."""
+    start = now() - timedelta(hours=2)
+    for number, amount in enumerate((700, 700, 500)):
+        events = [
+            failed(start + timedelta(minutes=number), amount=amount),
+            event(EventType.FAILURE_CLASSIFIED, card={"fingerprint": "fp_sums", "network": "mastercard"}),
+        ]
+        await appended(house, blank(f"in_sums_{number}"), *events)
+    found = (await house.client.get(path("fp_sums"), headers=ALL)).json()
+    assert (found["amount"], found["currency"]) == (500, "EUR")
+    used = {rule["name"]: (rule["used"], rule["left"], rule["per_amount"]) for rule in found["rules"]}
+    assert used == {"mastercard_24h": (3, 7, False), "mastercard_30d": (1, 34, True)}
+
+
+async def test_without_a_valid_policy_there_is_a_problem_that_says_so(
+    database: Database, recoveries: FakeRecoveries, tmp_path: Path
+) -> None:
+    """A merchant may have lowered the limits: to show the network's own instead would promise too much."""
+    broken = tmp_path / "policies.toml"
+    broken.write_text("format = 2\n")
+    async with opened(application(database, recoveries, policy_file=broken), database, recoveries) as house:
+        await decline(house, "in_policy", "fp_policy", now() - timedelta(hours=1))
+        answer = await house.client.get(path("fp_policy"), headers=ALL)
+    assert (answer.status_code, answer.json()["code"]) == (503, "policy_invalid")
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "policies.toml" in answer.json()["detail"]

@@ -9,7 +9,7 @@ from temporalio.worker import Replayer
 import activities.decisions as decisions
 from catalog import PolicyFile
 from core.classifier import classify, tables
-from core.retry import decide, planner
+from core.retry import decide, held, network_rules, network_tables, planner
 from tests.replay.test_histories import STORED, history
 from workflows.registry import WORKFLOWS, plugin
 
@@ -25,11 +25,14 @@ async def test_no_row_of_a_table_or_policy_matters_to_a_replay(
     history: WorkflowHistory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module, names in {
-        decisions: ("classify", "segment", "assess", "decide"),
+        decisions: ("classify", "segment", "assess", "decide", "within_network", "network_rules"),
         classify: ("classify",),
         decide: ("decide", "plan"),
         planner: ("plan",),
         tables: ("parse",),
+        network_rules: ("judge", "stopped", "first_free", "fee_of"),
+        network_tables: ("parse",),
+        held: ("within",),
         PolicyFile: ("current",),
     }.items():
         for name in names:

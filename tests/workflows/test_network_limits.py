@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 from temporalio.client import WorkflowUpdateFailedError
+from temporalio.exceptions import ApplicationError
 
-from core.contracts import Action, Command
+from core.contracts import Action, Command, RecoveryStatus
 from core.events import EventType, State, moment, stamp
 from core.payments import Card, EventKind, Failure
 from core.retry.network_rules import LedgerEntry, Spent
@@ -128,16 +129,16 @@ async def test_a_manual_retry_is_refused_with_the_sentence_and_the_plan_stays(ca
     with pytest.raises(WorkflowUpdateFailedError) as refusal:
         await campaign.ask("retry_now", Command(action=Action.RETRY, actor="ann", reason="she called"))
 
-    cause: Any = refusal.value.cause
-    assert cause.type == "network_limit"
+    cause = refusal.value.cause
+    assert isinstance(cause, ApplicationError)
+    assert (cause.type, cause.details[0]) == ("Refused", "network_limit")
     assert str(cause.message).startswith("The card network allows 20 tries of one card and amount in 30 days")
     assert stamp(freed) in str(cause.message)
     assert campaign.gateway.orders == []
     skipped = campaign.first(EventType.RETRY_SKIPPED)
     assert (skipped.data["action"], skipped.data["trigger"]) == ("refuse", "manual")
-    status = await campaign.run.query("status")
-    assert status["state"] == State.WAITING.value
-    assert moment(status["next_attempt_at"]) == moment(planned)
+    status = await campaign.run.query("status", result_type=RecoveryStatus)
+    assert (status.state, status.next_attempt_at) == (State.WAITING, moment(planned))
     await ended(campaign, State.RECOVERED, "charged")
 
 
@@ -161,5 +162,5 @@ async def test_the_same_card_under_another_name_has_not(campaigns: Campaigns) ->
     now = await campaign.after(DAY)
     await campaign.say(an_event(EventKind.METHOD_UPDATED, occurred_at=now, method_id="pm_same"))
     await ended(campaign, State.EXHAUSTED, "customer_deadline")
-    assert [row.data["action"] for row in campaign.every(EventType.RETRY_SKIPPED)] == ["ask_customer", "refuse"]
+    assert [row.data["action"] for row in campaign.every(EventType.RETRY_SKIPPED)] == ["wait_for_method", "refuse"]
     assert campaign.gateway.orders == []

@@ -88,6 +88,13 @@ def test_a_window_is_open_at_its_old_end() -> None:
     assert not judge(RULES, card(), full, NOW + 30 * DAY - timedelta(microseconds=1)).allowed
 
 
+def test_an_overfull_window_waits_until_enough_have_left_it() -> None:
+    """The provider's own tries may have gone too far: of 25, one an hour, the oldest six must leave."""
+    binding = judge(RULES, card(), tries(25, NOW, HOUR), NOW).binding
+    assert binding
+    assert (binding.used, binding.left, binding.free_at) == (25, 0, NOW - 19 * HOUR + 30 * DAY)
+
+
 def test_when_the_network_allows_more_from_a_day_on_the_wait_is_over_that_day() -> None:
     eve = datetime(2025, 5, 18, 12, tzinfo=UTC)
     full = tries(15, eve)
