@@ -58,7 +58,7 @@ from core.retry.reactions import announced, commanded, obey, observe, react, ref
 from core.retry.recovery import Recovery
 from workflows.messages import Post, Posted
 from workflows.presence import details, doing, indexed, status
-from workflows.steps import Order, call, stored
+from workflows.steps import NoAnswer, Order, asked_wait, call, stored
 from workflows.wish import Wish
 
 
@@ -287,7 +287,7 @@ class PaymentRecovery:
     async def _read(self) -> FailureFacts:
         """All that the provider says; after five minutes without an answer, what its event said."""
         facts = await call(Charging.read_failure, ReadInput(recovery=self._recovery), "read invoice and decline")
-        return facts or announced(self._recovery)
+        return announced(self._recovery) if isinstance(facts, NoAnswer) else facts
 
     async def _decide(self, facts: FailureFacts) -> None:
         """Classify, segment, assess and plan; the last step writes the whole decision down."""
@@ -317,12 +317,13 @@ class PaymentRecovery:
 
     async def _call(self, method: MethodAsyncSingleParam[Any, Order, Charged], order: Order, summary: str) -> None:
         """Have the provider called. Without an answer the workflow listens to people for a while and comes back."""
-        charged = await call(method, order, summary) or Charged()
+        answer = await call(method, order, summary)
+        charged = Charged() if isinstance(answer, NoAnswer) else answer
         self._learn(charged)
         self._facts = charged.facts or self._facts
         self._break_promises(charged)
         if self._recovery.in_flight or not charged.records:
-            self._ask_at = workflow.now() + settle_wait(self._tries)
+            self._ask_at = workflow.now() + max(settle_wait(self._tries), asked_wait(answer))
             self._tries += 1
         else:
             self._ask_at, self._tries = None, 0

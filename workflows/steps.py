@@ -1,9 +1,10 @@
 """The two ways in which the workflow has work done: quick work of ours, and calls to a provider."""
 
-from typing import Any, TypeVar
+from datetime import timedelta
+from typing import Any, NamedTuple, TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import FailureError, is_cancelled_exception
+from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
 from temporalio.types import MethodAsyncSingleParam
 
 from core.contracts import ProviderOrder
@@ -28,8 +29,14 @@ async def stored(method: MethodAsyncSingleParam[Any, Given, Result], given: Give
     return await workflow.execute_activity_method(method, given, **options.STORE)
 
 
-async def call(method: MethodAsyncSingleParam[Any, Order, Result], order: Order, summary: str) -> Result | None:
-    """Have the provider called on its own paced queue; None where there was no answer in five minutes."""
+class NoAnswer(NamedTuple):
+    """The provider gave none in five minutes, or asked to be left alone for longer than that."""
+
+    retry_after: timedelta | None = None
+
+
+async def call(method: MethodAsyncSingleParam[Any, Order, Result], order: Order, summary: str) -> Result | NoAnswer:
+    """Have the provider called on its own paced queue."""
     try:
         return await workflow.execute_activity_method(
             method, order, **options.provider(order.recovery.provider, summary)
@@ -37,4 +44,10 @@ async def call(method: MethodAsyncSingleParam[Any, Order, Result], order: Order,
     except FailureError as failure:
         if is_cancelled_exception(failure):
             raise
-        return None
+        return NoAnswer(failure.cause.next_retry_delay if isinstance(failure.cause, ApplicationError) else None)
+
+
+def asked_wait(answer: object) -> timedelta:
+    """The wait that the provider asked for; runs from before this was heeded go on as they began."""
+    wait = answer.retry_after if isinstance(answer, NoAnswer) else None
+    return wait if wait and workflow.patched("retry-after") else timedelta()

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from core.events import Record
 from core.payments import EventKind, Failure, ProviderEvent
 
 THEN = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
@@ -39,3 +40,8 @@ def an_event(kind: EventKind, **changes: Any) -> ProviderEvent:
         "customer_id": "cus_1",
     }
     return ProviderEvent(**known | changes)
+
+
+def said(record: Record) -> dict[str, Any]:
+    """What a row says beside the policy and the arm that it happened under."""
+    return {key: value for key, value in record.data.items() if key not in {"policy_version", "experiment", "arm"}}

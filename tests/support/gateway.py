@@ -55,6 +55,8 @@ class ScriptedGateway:
     time_zone: str | None = None
     away: int = 0
     """How many of the next reads fail."""
+    busy: list[timedelta] = field(default_factory=list)
+    """The next charges are surely not executed: each with the wait that is asked for."""
 
     @property
     def charged(self) -> int:
@@ -96,6 +98,8 @@ class ScriptedGateway:
     async def charge(self, order: ChargeOrder) -> ChargeResult:
         """The next outcome of the script for a new key."""
         self.orders.append(order)
+        if self.busy:
+            raise ProviderUnavailable("scripted: too many requests", retry_after=self.busy.pop(0))
         if order.idempotency_key not in self.answers:
             self.answers[order.idempotency_key] = self.script.pop(0) if self.script else SUCCEED
         answer = self.answers[order.idempotency_key]

@@ -7,7 +7,7 @@ import pytest
 from core.contracts import Action, Command, RecoveryStatus
 from core.events import EventType, State
 from core.payments import ChargeResult, EventKind, Failure, InvoiceStatus, Outcome, Risk
-from tests.support.builders import DAY, HOUR, a_failure_event, an_event
+from tests.support.builders import DAY, HOUR, a_failure_event, an_event, said
 from tests.support.gateway import SUCCEED, UNKNOWN, declined, keys
 from tests.workflows.conftest import Campaign, Campaigns
 
@@ -24,7 +24,7 @@ async def ended(campaign: Campaign, state: State, reason: str) -> RecoveryStatus
     """It ends like this, and the log says so last."""
     status = await campaign.end()
     assert status.state is state
-    assert campaign.records[-1].data == {"reason": reason, "state": state.value}
+    assert said(campaign.records[-1]) == {"reason": reason, "state": state.value}
     return status
 
 
@@ -125,7 +125,7 @@ async def test_a_setting_of_ours_goes_to_the_operators_and_approval_means_one_at
     approval = Command(action=Action.REVIEW, actor="ann", reason="key mended", decision="approve")
     assert (await campaign.ask("review", approval)).state is not State.IN_REVIEW
     await ended(campaign, State.RECOVERED, "charged")
-    assert campaign.first(EventType.REVIEWED).data == {"actor": "ann", "reason": "key mended", "decision": "approve"}
+    assert said(campaign.first(EventType.REVIEWED)) == {"actor": "ann", "reason": "key mended", "decision": "approve"}
 
 
 async def test_a_paid_invoice_is_never_charged_even_when_the_payment_was_not_announced(campaigns: Campaigns) -> None:
@@ -265,6 +265,19 @@ async def test_a_provider_that_is_away_delays_and_costs_no_attempt(campaigns: Ca
     campaign.gateway.away = 25
     await ended(campaign, State.RECOVERED, "charged")
     assert campaign.story.count("charge.requested") == 1
+
+
+@pytest.mark.parametrize("asked", [timedelta(minutes=2), timedelta(minutes=40)])
+async def test_the_wait_that_a_busy_provider_asks_for_is_honoured(campaigns: Campaigns, asked: timedelta) -> None:
+    """Shorter than the activity's patience or longer: never sooner, with the same key, and no attempt is lost."""
+    campaign = await campaigns()
+    campaign.gateway.busy = [asked] * 3
+    await campaign.begin()
+    await ended(campaign, State.RECOVERED, "charged")
+    assert len(keys(campaign.gateway.orders)) == 4
+    assert len(set(keys(campaign.gateway.orders))) == 1
+    asked_for, landed = campaign.first(EventType.CHARGE_REQUESTED), campaign.first(EventType.CHARGE_SUCCEEDED)
+    assert 3 * asked <= landed.occurred_at - asked_for.occurred_at < 4 * asked
 
 
 async def test_a_long_history_begins_anew_and_goes_on_from_the_log(campaigns: Campaigns) -> None:

@@ -12,7 +12,7 @@ from core.events import Event, EventType, State
 from core.payments import EventKind
 from core.retry.machine import fold
 from core.retry.recovery import Recovery
-from tests.support.builders import DAY, HOUR, an_event
+from tests.support.builders import DAY, HOUR, an_event, said
 from tests.support.gateway import UNKNOWN, declined
 from tests.workflows.conftest import Campaign, Campaigns
 
@@ -51,7 +51,7 @@ async def test_cancel_ends_it(campaigns: Campaigns) -> None:
     await campaign.begin()
     assert (await campaign.ask("cancel", wish(Action.CANCEL))).state is State.CANCELED
     await campaign.end()
-    assert campaign.first(EventType.CANCEL_REQUESTED).data == ANN
+    assert said(campaign.first(EventType.CANCEL_REQUESTED)) == ANN
     assert campaign.gateway.orders == []
 
 
@@ -133,7 +133,7 @@ async def test_signals_take_anything_or_nothing(
     await campaign.after(HOUR)
     await campaign.run.signal("cancel", *given)
     assert (await campaign.end()).state is State.CANCELED
-    assert campaign.first(EventType.CANCEL_REQUESTED).data == {"actor": actor, "reason": reason}
+    assert said(campaign.first(EventType.CANCEL_REQUESTED)) == {"actor": actor, "reason": reason}
 
 
 async def test_a_signal_that_cannot_be_followed_is_in_the_log_without_effect(campaigns: Campaigns) -> None:
@@ -154,7 +154,7 @@ async def test_temporals_own_cancel_means_cancel(campaigns: Campaigns) -> None:
     await campaign.after(HOUR)
     await campaign.run.cancel()
     assert (await campaign.end()).state is State.CANCELED
-    assert campaign.first(EventType.CANCEL_REQUESTED).data == {"actor": "temporal", "reason": "cancel request"}
+    assert said(campaign.first(EventType.CANCEL_REQUESTED)) == {"actor": "temporal", "reason": "cancel request"}
 
 
 async def test_the_same_wish_sent_twice_has_one_effect(campaigns: Campaigns) -> None:
