@@ -1,5 +1,6 @@
 """Holidays and clock changes, looked up here and handed to the plan as data: the core reads neither."""
 
+import warnings
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -58,11 +59,13 @@ def clock_of(facts: FailureFacts, now: datetime) -> Calendar:
 
 @lru_cache(maxsize=512)
 def _holidays(country: str | None, year: int) -> tuple[date, ...]:
-    """National holidays of a year in their order; none for a country that the library doesn't know."""
-    try:
-        return tuple(sorted(holidays.country_holidays(country, years=year, expand=False))) if country else ()
-    except (NotImplementedError, KeyError):
-        return ()
+    """National holidays of a year in their order; none for a country or a year that the library doesn't know."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of years that are too far ahead
+        try:
+            return tuple(sorted(holidays.country_holidays(country, years=year, expand=False))) if country else ()
+        except (NotImplementedError, KeyError):
+            return ()
 
 
 @lru_cache(maxsize=512)
