@@ -20,7 +20,7 @@ from core.retry.machine import Notify
 from core.retry.reactions import observe
 from core.retry.recovery import Recovery
 from workflows import options
-from workflows.steps import call
+from workflows.steps import NoAnswer, call
 
 LOST: Final = Told(outcome=Outcome.MAYBE_SENT, reason="no_answer")
 """Every execution ended without a word: nobody knows."""
@@ -63,7 +63,8 @@ class Post:
 
 async def _posted(recovery: Recovery, step: Notify) -> Posted:
     """Look whether there is still something to pay, and to whom to write; then send it."""
-    invoice = await call(Contacts.refresh_contact, ReadInput(recovery=recovery), "read whom to write to")
+    read = await call(Contacts.refresh_contact, ReadInput(recovery=recovery), "read whom to write to")
+    invoice = None if isinstance(read, NoAnswer) else read
     if invoice and not recovery.stage.final and (settled := observe(invoice, workflow.now())):
         return Posted(settled[0], sent=False)
     told = await _told(recovery, step)
