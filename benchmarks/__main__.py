@@ -1,8 +1,13 @@
-"""`python -m benchmarks`: every benchmark in turn; exit code 1 where one of them misses its mark."""
+"""`python -m benchmarks [NAME…]`: every benchmark in turn, or these; exit code 1 where one misses its mark."""
 
 import sys
 
-from benchmarks import decide, replay, simulate
+from benchmarks import decide, fidelity, replay, simulate
+
+ALL = {"decide": decide.main, "simulate": simulate.main, "replay": replay.main, "fidelity": fidelity.main}
 
 if __name__ == "__main__":
-    sys.exit(0 if all([decide.main(), simulate.main(), replay.main()]) else 1)
+    wanted = sys.argv[1:] or list(ALL)
+    if unknown := [name for name in wanted if name not in ALL]:
+        sys.exit(f"no such benchmark: {', '.join(unknown)}; there are {', '.join(ALL)}")
+    sys.exit(0 if all([ALL[name]() for name in wanted]) else 1)
