@@ -1,6 +1,6 @@
 """What the workflow does, without Temporal: hears, decides and charges, on a log in memory and a clock by hand."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from hypothesis.stateful import RuleBasedStateMachine
 
@@ -8,19 +8,42 @@ from activities.attempt import Attempt
 from core.classifier.taxonomy import Cause
 from core.contracts import Charged, ChargeInput
 from core.events import Event, Record
-from core.fraud.assess import assess
-from core.payments import FailureFacts, ProviderEvent, Risk
+from core.fraud.assess import NOTHING, assess
+from core.fraud.signals import FraudSignals
+from core.payments import Card, CustomerView, FailureFacts, ProviderEvent, Risk
 from core.retry.decide import Findings, decide
 from core.retry.machine import Charge, Settle, fold
+from core.retry.network_plan import found_card, within_network
+from core.retry.network_rules import Limit, NetworkRules
 from core.retry.reactions import react
 from core.retry.recovery import Recovery
 from core.segmentation.segment import Segment
 from tests.support.builders import THEN
 from tests.support.memory_log import MemoryLog
-from tests.support.story import NEW, classified, shipped_means
+from tests.support.story import NEW, POLICY_FILE, classified, shipped_means
 from tests.support.till import Execution, Till
 
-MEANS = shipped_means()
+ARMS = """
+[experiments.sooner]
+holdout = 20
+
+[experiments.sooner.arms.quick]
+share = 50
+attempts_allowed = 2
+window_days = 9
+"""
+MEANS = shipped_means(POLICY_FILE.read_text() + ARMS)
+CARD = Card(fingerprint="fp_1", network="visa")
+
+
+def _limit(window: str, days: int, allowed: int) -> Limit:
+    known = {"per_amount": False, "approval_resets": False, "effective": date(2020, 1, 1), "source": "the test"}
+    return Limit(network="visa", window=window, length=timedelta(days=days), allowed=allowed, **known)
+
+
+def network_rules(day: int, month: int) -> NetworkRules:
+    """A network that allows so many tries of one card in a day and in 30."""
+    return NetworkRules(limits=(_limit("24h", 1, day), _limit("30d", 30, month)))
 
 
 class Driver(RuleBasedStateMachine):
@@ -35,6 +58,8 @@ class Driver(RuleBasedStateMachine):
         self.frozen: list[Execution[Charged]] = []
         self.events = 0
         self.cause = Cause.INSUFFICIENT_FUNDS
+        self.customer = "cus_1"
+        self.allowed = (3, 5)
 
     def now(self) -> datetime:
         """No two moments are the same."""
@@ -53,9 +78,12 @@ class Driver(RuleBasedStateMachine):
         raise AssertionError("it is heard again and again")
 
     def facts(self, risk: Risk) -> FailureFacts:
-        return FailureFacts(invoice=self.till.invoice, failure=self.recovery.failure, risk=risk)
+        customer = CustomerView(customer_id=self.customer)
+        return FailureFacts(
+            invoice=self.till.invoice, failure=self.recovery.failure, risk=risk, card=CARD, customer=customer
+        )
 
-    def decide(self, risk: Risk) -> None:
+    def decide(self, risk: Risk, signals: FraudSignals = NOTHING) -> None:
         found, facts = classified(self.cause), self.facts(risk)
         segment = Segment(name=self.recovery.segment or "default", rule="", why="")
         findings = Findings(
@@ -63,15 +91,22 @@ class Driver(RuleBasedStateMachine):
             facts=facts,
             classification=found,
             segment=segment,
-            assessment=assess(risk, found),
+            assessment=assess(risk, found, signals),
             now=self.time,
         )
-        self.write(*decide(findings, MEANS))
+        card = found_card(findings)
+        tries = Execution(self.log.tries(card, self.network, self.time)).finish()
+        self.write(*within_network(self.recovery, decide(findings, MEANS), card, self.network, tries))
 
     def attempt(self, step: Charge | Settle) -> Execution[Charged]:
-        trying = Attempt(self.recovery, self.till, self.log, self)  # type: ignore[arg-type]
+        trying = Attempt(self.recovery, self.till, self.log, self, lambda: self.network)  # type: ignore[arg-type]
         self.till.now = self.time
         return Execution(_charged(trying, self.recovery, step, self.time))
+
+    @property
+    def network(self) -> NetworkRules:
+        """What the card's network allows."""
+        return network_rules(*self.allowed)
 
     @property
     def rows(self) -> list[Record]:

@@ -80,9 +80,9 @@ class Till:
         await Pause()
         return seen
 
-    async def read_card(self, _: str, __: str | None) -> Card | None:
-        """It tells nothing of cards."""
-        return None
+    async def read_card(self, _: str, method_id: str | None) -> Card | None:
+        """It knows the cards that customers give, and not which one it charges by default."""
+        return Card(fingerprint=f"fp_{method_id}", network="visa") if method_id else None
 
     async def charge(self, order: ChargeOrder) -> ChargeResult:
         """Execute a new key, replay a known one; a key without memory is executed whenever it comes."""

@@ -23,6 +23,7 @@ from activities.decisions import Decisions, Knowledge
 from activities.messaging import Messaging
 from activities.recording import Recording
 from activities.shadow import Shadow
+from activities.suspicion import Suspicion
 from core.contracts import Command, RecoveryInput, RecoveryStatus
 from core.events import EventType, Record
 from core.payments import Failure, ProviderEvent
@@ -159,15 +160,23 @@ class Campaigns:
     async def __call__(self, code: str = "insufficient_funds", **gateway: Any) -> Campaign:
         """A campaign against a provider whose invoice failed with this code."""
         shadow, post = gateway.pop("shadow", None), gateway.pop("post", None)
+        suspicion = gateway.pop("suspicion", None)
         scripted = ScriptedGateway(failure=gateway.pop("failure", Failure(code=code)), **gateway)
         campaign = Campaign(self._environment, scripted, post=post)
-        await self.work(campaign, shadow)
+        await self.work(campaign, shadow, suspicion)
         return campaign
 
-    async def work(self, campaign: Campaign, shadow: Shadow | None = None) -> None:
+    async def work(self, campaign: Campaign, shadow: Shadow | None = None, suspicion: Suspicion | None = None) -> None:
         """Workers for it."""
         channels = campaign.post.channels if campaign.post else {}
-        decisions = Decisions(self._knowledge, nobody_knows, campaign.log, shadow=shadow, channels=frozenset(channels))
+        decisions = Decisions(
+            self._knowledge,
+            nobody_knows,
+            campaign.log,
+            suspicion=suspicion,
+            shadow=shadow,
+            channels=frozenset(channels),
+        )
         recording = Recording(campaign.log, _nothing_searchable)
         charging = Charging({"stripe": campaign.gateway}, campaign.log)
         client = self._environment.client

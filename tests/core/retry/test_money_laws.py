@@ -24,6 +24,8 @@ from core.classifier.taxonomy import Category, Cause
 from core.contracts import Action, Charged, Command
 from core.errors import Refused
 from core.events import EventType, Record, State, Trigger, moment
+from core.fraud.assess import NOTHING
+from core.fraud.signals import FraudSignals, ScorerAnswer, Velocity
 from core.payments import ChargeOrder, EventKind, InvoiceStatus, Outcome, Risk
 from core.retry.machine import Charge, Close, Decide, Done, Read, Settle, Wait, closing, fold, next_step
 from core.retry.reactions import obey, observe, opening
@@ -40,15 +42,31 @@ WORDS += [EventKind.METHOD_UPDATED, EventKind.RETRY_SCHEDULED] * 25  # most of t
 WISHES = [*Action, *[Action.RETRY, Action.RESUME, Action.REVIEW] * 6]
 CAUSES = [*Cause, *[Cause.INSUFFICIENT_FUNDS] * 60]
 RISKS = [Risk(level="highest"), Risk(disputed=True), *[Risk()] * 60]
+SIGNALS = [
+    FraudSignals(scorer="other", answer=ScorerAnswer(score=50)),
+    FraudSignals(scorer="other", answer=ScorerAnswer(score=100)),
+    FraudSignals(velocity=Velocity(cards_of_customer=9, customers_on_card=9, failures_in_burst=9)),
+    *[NOTHING] * 60,
+]
 LANDED = {EventType.CHARGE_SUCCEEDED, EventType.CHARGE_DECLINED, EventType.CHARGE_RECONCILED}
 
 
 class Money(Driver):
     """One recovery, its driver, its provider, and the executions that froze."""
 
-    @initialize(keys=st.booleans(), readable=st.booleans(), attempt=st.sampled_from([None, 1]))
-    def begin(self, keys: bool, readable: bool, attempt: int | None) -> None:
-        """Stripe has both, Braintree is readable, Adyen has keys; one with neither would still be safe."""
+    @initialize(
+        keys=st.booleans(),
+        readable=st.booleans(),
+        attempt=st.sampled_from([None, 1]),
+        customer=st.sampled_from([f"cus_{number}" for number in range(8)]),
+        allowed=st.sampled_from([(1, 2), (1, 2), (2, 3), (3, 5)]),
+    )
+    def begin(self, keys: bool, readable: bool, attempt: int | None, customer: str, allowed: tuple[int, int]) -> None:
+        """Stripe has both, Braintree is readable, Adyen has keys; one with neither would still be safe.
+
+        Customers are dealt to the arms of an experiment; networks allow few tries of a card in a day and a month.
+        """
+        self.customer, self.allowed = customer, allowed
         self.till.idempotency = timedelta(hours=23) if keys else None
         self.till.can_read = readable
         self.write(opening(a_failure_event(provider_attempt=attempt)))
@@ -58,12 +76,15 @@ class Money(Driver):
     @rule(
         cause=st.sampled_from(CAUSES),
         risk=st.sampled_from(RISKS),
+        signals=st.sampled_from(SIGNALS),
         outcome=st.sampled_from([Outcome.DECLINED, Outcome.DECLINED, Outcome.SUCCEEDED]),
         pauses=st.sampled_from([9, 9, 1, 2, 3]),
         loses=st.sampled_from([0, 0, 1, 3]),
         due=st.sampled_from([True, True, False]),
     )
-    def work(self, cause: Cause, risk: Risk, outcome: Outcome, pauses: int, loses: int, due: bool) -> None:
+    def work(
+        self, cause: Cause, risk: Risk, signals: FraudSignals, outcome: Outcome, pauses: int, loses: int, due: bool
+    ) -> None:
         """Do what the machine says; a charge may freeze after some pauses, or its answer be lost."""
         self.cause, self.till.next, self.till.loses = cause, outcome, loses
         step = next_step(self.recovery, self.time)
@@ -76,7 +97,7 @@ class Money(Driver):
             case Read() if events := observe(self.till.invoice, self.time):
                 self.write(*events)
             case Read() | Decide():
-                self.decide(risk)
+                self.decide(risk, signals)
             case Close():
                 self.write(closing(step, self.time))
             case Charge() | Settle():
@@ -200,6 +221,14 @@ class Money(Driver):
         with contextlib.suppress(Refused):
             self.write(*obey(self.recovery, Command(action=action, decision=decision), self.time))
 
+    @rule(due=st.booleans())
+    def one_more_try_is_declined(self, due: bool) -> None:
+        """Somebody insists, or the schedule does; nothing else happens meanwhile."""
+        if not due:
+            self.operator_wants(Action.RETRY, None)
+        for _ in range(4):
+            self.work(Cause.INSUFFICIENT_FUNDS, Risk(), NOTHING, Outcome.DECLINED, 9, 0, due=due)
+
     # --- the laws ------------------------------------------------------------------------------------------
 
     def may_be_sent(self, order: ChargeOrder) -> None:
@@ -232,9 +261,24 @@ class Money(Driver):
     @invariant()
     def only_scheduled_charges_use_the_budget(self) -> None:
         triggers = [row.data["trigger"] for row in self.rows if row.type is EventType.CHARGE_REQUESTED]
-        used = fold(NEW, self.rows).attempts_used
-        assert used == triggers.count(Trigger.SCHEDULED.value)
-        assert used <= 4
+        known = fold(NEW, self.rows)
+        assert known.attempts_used == triggers.count(Trigger.SCHEDULED.value)
+        assert known.attempts_used <= (2 if known.arm == "quick" else 4)
+
+    @invariant()
+    def the_arm_is_dealt_once(self) -> None:
+        arms = {(row.data.get("experiment"), row.data.get("arm")) for row in self.rows if "policy_version" in row.data}
+        assert len(arms) <= 1
+
+    @invariant()
+    def no_card_is_tried_more_often_than_its_network_allows(self) -> None:
+        asked = [row for row in self.rows if row.type is EventType.CHARGE_REQUESTED and row.data.get("fingerprint")]
+        counted = [row for row in asked if _counts(self.rows, row)]
+        for row in asked:
+            same = [one for one in counted if one.data["fingerprint"] == row.data["fingerprint"]]
+            for allowed, window in zip(self.allowed, (DAY, 30 * DAY), strict=True):
+                before = [one for one in same if timedelta(0) < row.occurred_at - one.occurred_at < window]
+                assert len(before) < allowed
 
     @invariant()
     def plans_lie_ahead_and_inside_the_window(self) -> None:
@@ -283,7 +327,7 @@ class Money(Driver):
             for _ in range(100):
                 if isinstance(next_step(self.recovery, self.time), Done):
                     break
-                self.work(Cause.GENERIC, Risk(), Outcome.DECLINED, 99, 0, due=True)
+                self.work(Cause.GENERIC, Risk(), NOTHING, Outcome.DECLINED, 99, 0, due=True)
                 self.time += HOUR
             assert self.recovery.stage.final
         self.the_end_is_written_once_and_last()
@@ -292,6 +336,14 @@ class Money(Driver):
     def _resumed(self) -> None:
         if self.recovery.paused and not self.recovery.ending and not self.recovery.stage.final:
             self.operator_wants(Action.RESUME, None)
+
+
+def _counts(rows: list[Record], request: Record) -> bool:
+    """Whether the networks count this charge: not when it went through, nor when it surely never happened."""
+    landed = next((row for row in rows if row.type in LANDED and row.attempt == request.attempt), None)
+    if landed is None or landed.type is EventType.CHARGE_DECLINED:
+        return True
+    return landed.data.get("outcome") == Outcome.DECLINED
 
 
 def _anything(_: ChargeOrder) -> None:
@@ -306,6 +358,7 @@ def _may_charge(known: Recovery, row: Record) -> None:
     assert not known.fraud_hold
     assert not known.paused
     assert known.stage is not State.IN_REVIEW
+    assert known.cause is not Cause.STOP_INSTRUCTION, "the cardholder stopped these payments"
     if not row.data["method_id"]:
         assert known.category is not Category.HARD_DECLINE, "a refused card is not tried again"
 
