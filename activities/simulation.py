@@ -19,12 +19,11 @@ from providers.base import installed
 from simulator import assumptions, history, report
 from simulator.checked import Checked, checked
 from simulator.past import History
-from simulator.population import SyntheticSource
+from simulator.population import USUAL, SyntheticSource
 from simulator.result import Result
 from simulator.runner import Watch, simulate
 from simulator.world import World, world_of
 
-USUAL = 100_000
 NICE = 10
 """Charges come first."""
 

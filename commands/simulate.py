@@ -16,13 +16,12 @@ from providers.base import installed
 from settings import Settings
 from simulator import assumptions, report, table
 from simulator.checked import Checked
-from simulator.population import SyntheticSource
+from simulator.population import USUAL, SyntheticSource
 from simulator.result import Result
 from simulator.runner import Watch, simulate
 from simulator.world import World, world_of
 
 SYNTHETIC = "synthetic"
-USUAL = 100_000
 
 
 class Wanted(NamedTuple):

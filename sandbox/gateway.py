@@ -13,6 +13,7 @@ from sandbox.errors import StripeError
 from sandbox.idempotency import Kept
 from sandbox.params import refuse_unknown
 from sandbox.pay import busy
+from sandbox.running import Running
 from sandbox.world import World
 
 
@@ -21,20 +22,15 @@ class Gateway:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._running: set[asyncio.Task[Answer]] = set()
+        self._running: Running[Answer] = Running()
 
     async def handle(self, call: Call) -> Answer:
         """Answer a call. Once begun it runs to its end, whether or not the caller still listens."""
-        task = asyncio.create_task(self._logged(call))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        return await asyncio.shield(task)
+        return await self._running.shielded(self._logged(call))
 
     async def close(self) -> None:
         """End what still runs; unfinished requests have changed nothing."""
-        for task in self._running:
-            task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        await self._running.close()
 
     async def _logged(self, call: Call) -> Answer:
         sequence = log.begin(self._world, call)

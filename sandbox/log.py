@@ -14,7 +14,12 @@ INTENT = re.compile(r"^/v1/payment_intents/([^/]+)")
 
 
 def begin(world: World, call: Call) -> int:
-    """Write the call down before anything else happens; gives its number."""
+    """Write a call of the fake Stripe down before anything else happens; gives its number."""
+    return noted(world, call, _invoice(world, call))
+
+
+def noted(world: World, call: Call, invoice: str | None) -> int:
+    """The same for a provider that knows which invoice its call is about."""
     return world.store.insert(
         "log",
         at=world.clock.now(),
@@ -24,7 +29,7 @@ def begin(world: World, call: Call) -> int:
         params=json.dumps(call.params),
         idempotency_key=call.key,
         stripe_version=call.version,
-        invoice=_invoice(world, call),
+        invoice=invoice,
         replayed=0,
     )
 

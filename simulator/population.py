@@ -19,6 +19,8 @@ from simulator.lots import Lots, Spans
 
 NAMES: Final = 65_536
 """So many invoices have names of their own; then they begin again, since all that a name does is to spread."""
+USUAL: Final = 100_000
+"""Cases of a run for which nobody says how many."""
 PROVIDER: Final = "stripe"
 DAY: Final = 86_400
 HOUR: Final = 3_600

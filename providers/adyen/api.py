@@ -14,8 +14,9 @@ from typing import Any, Final
 import Adyen
 
 from providers.adyen.config import AdyenConfig
-from providers.adyen.transport import CallFailed, Transport
+from providers.adyen.transport import Transport
 from providers.fields import Fields
+from providers.transport import CallFailed
 
 CALL_SECONDS: Final = 20.0
 """The longest that a payment may take; far below the activities' time-out."""

@@ -12,9 +12,9 @@ from providers.adyen.api import AdyenApi, Answer
 from providers.adyen.failures import card_of, failure_of
 from providers.adyen.item import OWN_KEY
 from providers.adyen.minor import from_iso
-from providers.adyen.transport import CallFailed
 from providers.fields import Fields
 from providers.results import declined, succeeded, unknown
+from providers.transport import CallFailed
 
 IN_PROGRESS: Final = "704"
 """The error code of a request whose key is being worked on, or was."""

@@ -1,9 +1,8 @@
 """The webhook side: every item of a batch verified, then said in our words."""
 
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from core.errors import InvalidInput, InvalidSignature
 from core.payments import EventKind, ProviderEvent
@@ -11,6 +10,7 @@ from providers.adyen import signature
 from providers.adyen.config import AdyenConfig
 from providers.adyen.events import meaning, token_meaning
 from providers.adyen.item import Item
+from providers.bodies import json_object
 from providers.fields import Fields, Unfit
 
 NAME: Final = "adyen"
@@ -27,7 +27,7 @@ class AdyenWebhooks:
     def verify(self, headers: Mapping[str, str], body: bytes, now: datetime) -> None:  # noqa: ARG002
         """Check the sender of every item; Adyen signs no time. Raises InvalidSignature."""
         try:
-            found = _parsed(body)
+            found = json_object(body)
         except InvalidInput as unfit:
             raise InvalidSignature(str(unfit)) from None
         signature.verify(headers, body, found, self._config.hmac_keys)
@@ -37,7 +37,7 @@ class AdyenWebhooks:
 
         Raises InvalidInput for what is not a webhook of Adyen at all.
         """
-        found = _parsed(body)
+        found = json_object(body)
         if "notificationItems" not in found:
             return (_of_token(Fields(found), self._config),)
         live = str(found.get("live")).lower() == "true"
@@ -116,18 +116,3 @@ def _moment(told: object) -> datetime:
         return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         return _UNDATED
-
-
-def _parsed(body: bytes) -> Mapping[str, Any]:
-    try:
-        found = json.loads(body.decode("utf-8"), parse_constant=_refuse)
-    except (ValueError, RecursionError):
-        raise InvalidInput("The body is not JSON.") from None
-    if not isinstance(found, dict):
-        raise InvalidInput("The body is JSON, but not an object.")
-    return found
-
-
-def _refuse(constant: str) -> NoReturn:
-    """NaN and Infinity are Python's, not JSON's."""
-    raise ValueError(constant)

@@ -10,7 +10,8 @@ from braintree.exceptions.not_found_error import NotFoundError
 
 from core.errors import ProviderUnavailable
 from providers.braintree.config import BraintreeConfig
-from providers.braintree.transport import CallFailed, Transport
+from providers.braintree.transport import Transport
+from providers.transport import CallFailed
 
 T = TypeVar("T")
 

@@ -11,10 +11,10 @@ from core.payments import ChargeOrder, ChargeResult, Failure, InvoiceStatus
 from providers.braintree.api import BraintreeApi
 from providers.braintree.invoices import Billing, Invoice, find
 from providers.braintree.minor import to_text
-from providers.braintree.transport import CallFailed
 from providers.braintree.tries import UNDER_WAY, Try, tried
 from providers.fields import Unfit
 from providers.results import declined, not_charged, succeeded, unknown
+from providers.transport import CallFailed
 
 CLOCK_SKEW: Final = timedelta(seconds=5)
 """How far Braintree's clock, which counts whole seconds, may be behind ours."""

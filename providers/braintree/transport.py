@@ -4,28 +4,16 @@ The client offers this place (`http_strategy`); its own transport hides whether 
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
 import httpx
 
-CONNECT_SECONDS: Final = 5.0
-_NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
-"""Braintree can't have seen a request that ended so."""
+from providers.transport import CONNECT_SECONDS, CallFailed, failed, within
+
 _READABLE: Final = frozenset({200, 201, 204, 404, 422})
 """Statuses that the client itself understands; 422 is a decline, too."""
-
-
-class CallFailed(Exception):
-    """No answer; never leaves this folder. `sent`: Braintree may have acted. `reason`: a short code."""
-
-    def __init__(self, reason: str, sent: bool, status: int = 0, retry_after: timedelta | None = None) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.sent = sent
-        self.status = status
-        self.retry_after = retry_after
 
 
 class Transport:
@@ -43,9 +31,9 @@ class Transport:
         named = [(name.encode(), text if isinstance(text, bytes) else text.encode()) for name, text in headers.items()]
         try:
             with self._http.stream(verb, where, content=body.encode(), headers=named) as answer:
-                text = b"".join(_within(until, answer))
+                text = b"".join(within(until, answer))
         except (httpx.TransportError, httpx.InvalidURL, httpx.DecodingError, UnicodeEncodeError) as error:
-            raise _failed(error) from None
+            raise failed(error) from None
         if answer.status_code not in _READABLE:
             raise _refused(answer)
         return answer.status_code, text.decode("utf-8", "replace")
@@ -53,22 +41,6 @@ class Transport:
     def close(self) -> None:
         """Let go of connections."""
         self._http.close()
-
-
-def _within(until: float, answer: httpx.Response) -> Iterator[bytes]:
-    """Its parts; who drips them one by one would otherwise keep the thread for ever."""
-    for part in answer.iter_bytes():
-        if time.monotonic() > until:
-            raise httpx.ReadTimeout("the answer takes too long")
-        yield part
-
-
-def _failed(error: Exception) -> CallFailed:
-    """An address that can't be put on the wire counts as not connected."""
-    if isinstance(error, (*_NOT_SENT, httpx.InvalidURL, UnicodeEncodeError)):
-        return CallFailed("not_connected", sent=False)
-    timed_out = isinstance(error, httpx.TimeoutException)
-    return CallFailed("timeout" if timed_out else "connection_lost", sent=True)
 
 
 def _refused(answer: httpx.Response) -> CallFailed:

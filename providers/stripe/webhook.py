@@ -1,12 +1,12 @@
 """The webhook side: verify cheaply, then say in our words what happened."""
 
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from core.errors import InvalidInput
 from core.payments import EventKind, ProviderEvent
+from providers.bodies import json_object
 from providers.fields import Fields, Unfit
 from providers.stripe import signature
 from providers.stripe.config import StripeConfig
@@ -33,7 +33,7 @@ class StripeWebhooks:
 
         Raises InvalidInput for what is not an event of Stripe at all.
         """
-        event = Fields(_parsed(body))
+        event = Fields(json_object(body))
         if event.raw.get("object") not in ("event", "v2.core.event"):
             raise InvalidInput("This is not a Stripe event: its `object` is not `event`.")
         try:
@@ -66,18 +66,3 @@ def _other(event: Fields, detail: str) -> ProviderEvent:
     whatever = Fields(event.raw, lenient=True)
     occurred_at = whatever.moment("created") or _UNDATED
     return ProviderEvent(**_named(whatever), kind=EventKind.OTHER, occurred_at=occurred_at, detail=detail)
-
-
-def _parsed(body: bytes) -> Mapping[str, Any]:
-    try:
-        found = json.loads(body.decode("utf-8"), parse_constant=_refuse)
-    except (ValueError, RecursionError):
-        raise InvalidInput("The body is not JSON.") from None
-    if not isinstance(found, dict):
-        raise InvalidInput("The body is JSON, but not an object.")
-    return found
-
-
-def _refuse(constant: str) -> NoReturn:
-    """NaN and Infinity are Python's, not JSON's."""
-    raise ValueError(constant)

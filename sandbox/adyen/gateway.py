@@ -1,9 +1,7 @@
 """How calls to the fake Adyen are answered: authenticate, check, replay or run, keep, tell."""
 
 import asyncio
-import json
 import re
-import time
 from typing import Final
 
 from sandbox import faults, log
@@ -14,6 +12,7 @@ from sandbox.courier import Courier, Letter
 from sandbox.models import Delivery, Document
 from sandbox.outcomes import Effect, Outcome, Reply
 from sandbox.pay import take
+from sandbox.running import Running
 from sandbox.world import World
 
 PAYMENTS: Final = re.compile(r"^/adyen/(?:checkout/)?v\d+/payments$")
@@ -35,27 +34,22 @@ class AdyenGateway:
     def __init__(self, world: World) -> None:
         self._world = world
         self._keys = Keys(world.store)
-        self._running: set[asyncio.Task[Answer]] = set()
+        self._running: Running[Answer] = Running()
         config = world.config
         letter = Letter(items.seal, items.named)
         self.courier = Courier(config, letter, config.adyen_webhook_url, config.adyen_hmac_key)
 
     async def handle(self, call: Call) -> Answer:
         """Answer a call. Once begun it runs to its end, whether or not the caller still listens."""
-        task = asyncio.create_task(self._logged(call))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        return await asyncio.shield(task)
+        return await self._running.shielded(self._logged(call))
 
     async def close(self) -> None:
         """End what still runs; unfinished requests have changed nothing."""
-        for task in self._running:
-            task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        await self._running.close()
         await self.courier.close()
 
     async def _logged(self, call: Call) -> Answer:
-        sequence = _begun(self._world, call)
+        sequence = log.noted(self._world, call, _invoice(call))
         try:
             answer = await self._answer(call)
         except Refused as refused:
@@ -134,18 +128,6 @@ def _check(call: Call) -> None:
         raise Refused(422, "702", "A stored payment method is charged with ContAuth and a processing model")
 
 
-def _begun(world: World, call: Call) -> int:
-    """Write the call down before anything else happens."""
+def _invoice(call: Call) -> str | None:
     named = call.params.get("reference")
-    return world.store.insert(
-        "log",
-        at=world.clock.now(),
-        wall=time.time(),
-        method=call.method,
-        path=call.path,
-        params=json.dumps(call.params),
-        idempotency_key=call.key,
-        stripe_version=None,
-        invoice=named if isinstance(named, str) else None,
-        replayed=0,
-    )
+    return named if isinstance(named, str) else None

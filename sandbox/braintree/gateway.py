@@ -1,9 +1,7 @@
 """How calls to the fake Braintree are answered: authenticate, find or run, tell. There are no idempotency keys."""
 
 import asyncio
-import json
 import re
-import time
 
 from sandbox import faults, log
 from sandbox.braintree import books, notices, shapes
@@ -13,6 +11,7 @@ from sandbox.courier import Courier, Letter
 from sandbox.models import Delivery, Document
 from sandbox.outcomes import Effect, Outcome, Reply
 from sandbox.pay import take
+from sandbox.running import Running
 from sandbox.world import World
 
 PATH = re.compile(r"^/braintree/merchants/[^/]+/(?P<what>[a-z_]+)(?:/(?P<id>.+))?$")
@@ -24,27 +23,22 @@ class BraintreeGateway:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._running: set[asyncio.Task[Answer]] = set()
+        self._running: Running[Answer] = Running()
         config = world.config
         letter = Letter(notices.seal, notices.named)
         self.courier = Courier(config, letter, config.braintree_webhook_url, config.braintree_keys)
 
     async def handle(self, call: Call) -> Answer:
         """Answer a call. Once begun it runs to its end, whether or not the caller still listens."""
-        task = asyncio.create_task(self._logged(call))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        return await asyncio.shield(task)
+        return await self._running.shielded(self._logged(call))
 
     async def close(self) -> None:
         """End what still runs; unfinished requests have changed nothing."""
-        for task in self._running:
-            task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        await self._running.close()
         await self.courier.close()
 
     async def _logged(self, call: Call) -> Answer:
-        sequence = _begun(self._world, call)
+        sequence = log.noted(self._world, call, _invoice(self._world, call))
         answer = await self._answer(call)
         log.end(self._world, sequence, answer)
         if answer.after:
@@ -190,22 +184,6 @@ def _replied(outcome: Outcome, truth: Answer) -> Answer:
         return Answer(outcome.status, "", headers, after=after, outcome=text)
     drop = outcome.reply is Reply.DROP
     return Answer(truth.status, truth.body, drop=drop, after=after, outcome=text)
-
-
-def _begun(world: World, call: Call) -> int:
-    """Write the call down before anything else happens."""
-    return world.store.insert(
-        "log",
-        at=world.clock.now(),
-        wall=time.time(),
-        method=call.method,
-        path=call.path,
-        params=json.dumps(call.params),
-        idempotency_key=None,
-        stripe_version=None,
-        invoice=_invoice(world, call),
-        replayed=0,
-    )
 
 
 def _invoice(world: World, call: Call) -> str | None:
