@@ -145,7 +145,6 @@ def query(known: Mapping[str, Any], **changes: Any) -> str:
 
 
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
-    "money": money, "short_money": short_money, "number": number, "percent": percent, "points": points, "moment": moment, "away": away,
-    "span": span, "label": label, "state": state, "tone": tone,
-}  # fmt: skip
+    one.__name__: one for one in (money, short_money, number, percent, points, moment, away, span, label, state, tone)
+}
 GLOBALS: Final[Mapping[str, Callable[..., Any]]] = {"recovery_address": recovery_address, "query": query}
