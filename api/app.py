@@ -7,8 +7,11 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.responses import RedirectResponse
 
 from api import credentials, health, operations, problems, recoveries, simulations, summary, webhooks
+from api.admin.app import create_admin
+from api.admin.people import ROOT
 from api.background import Background
 from api.deps import Clock, Parts
 from api.health import Check, Counts, database_checks
@@ -73,11 +76,17 @@ def _assemble(app: FastAPI, parts: Parts) -> None:
     for part in (webhooks, recoveries, operations, credentials, summary, simulations, health):
         app.include_router(part.router)
     problems.install(app)
+    app.add_api_route(ROOT, _desk, include_in_schema=False)
+    app.mount(ROOT, create_admin(parts))
     # The last one added is the outermost: every answer is measured, and no path is routed before it is exact.
     app.add_middleware(BodyLimit)
     app.add_middleware(ExactPaths)
     app.add_middleware(Observed, metrics=parts.metrics)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+
+
+async def _desk() -> RedirectResponse:
+    return RedirectResponse(f"{ROOT}/")
 
 
 @asynccontextmanager

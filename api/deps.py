@@ -1,7 +1,8 @@
 """What every route can ask for: the parts of this process, built once by `create_app`."""
 
+import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated
 from urllib.parse import unquote
@@ -40,6 +41,8 @@ class Parts:
     """Those that hold now."""
     policy: Callable[[], Policy]
     """The active one. Raises InvalidPolicy where the file was never right."""
+    leaving: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the process is asked to stop: whoever answers without end comes to one."""
 
 
 def parts(request: Request) -> Parts:

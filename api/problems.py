@@ -121,6 +121,11 @@ async def _ours(request: Request, error: Exception) -> JSONResponse:
     return await _unexpected(request, error)
 
 
+def status_of(error: Exception) -> int | None:
+    """The status that an error of ours is answered with; None for one that should not get as far."""
+    return next((status for kind, status, _ in _STATUS if isinstance(error, kind)), None)
+
+
 async def _unfit(request: Request, error: Exception) -> JSONResponse:
     """What doesn't fit and why; never the value itself, which may be a secret or not even be text."""
     assert isinstance(error, RequestValidationError)

@@ -1,0 +1,103 @@
+"""Pages out of templates."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from api.admin import forms, words
+from api.admin.people import ROOT, Person, Role, SignInNeeded, signed_in
+from api.deps import parts
+
+HERE: Final = Path(__file__).parent
+ASSETS: Final = HERE / "assets"
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+"""Nothing from elsewhere and nothing written into the page."""
+MENU: Final = (
+    ("", "Dashboard", Role.VIEWER),
+    ("recoveries", "Recoveries", Role.VIEWER),
+    ("reviews", "Reviews", Role.VIEWER),
+    ("webhooks", "Webhooks", Role.VIEWER),
+    ("policies", "Policies", Role.VIEWER),
+    ("simulations", "Simulator", Role.VIEWER),
+    ("credentials", "Cards", Role.VIEWER),
+    ("messages", "Messages", Role.VIEWER),
+    ("audit", "Audit", Role.VIEWER),
+)
+"""Address below /admin/, name, and who sees it."""
+
+
+class Pages:
+    """The templates, compiled as they are first needed."""
+
+    def __init__(self) -> None:
+        self._templates = Environment(
+            loader=FileSystemLoader(HERE / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._templates.filters.update(words.FILTERS)
+        self._templates.globals.update(
+            root=ROOT, menu=MENU, asset=_asset_addresses().__getitem__, roles=Role, **words.GLOBALS
+        )
+
+    def show(self, request: Request, template: str, status: int = 200, **context: Any) -> HTMLResponse:
+        """The page for whoever is signed in; what forms said is on it, once."""
+        shared = {
+            "person": _person(request),
+            "sayings": forms.heard(request),
+            "token": forms.token(request),
+            "here": _section(request),
+            "now": parts(request).clock(),
+        }
+        return HTMLResponse(self._templates.get_template(template).render(shared | context), status, _headers())
+
+    def part(self, request: Request, template: str, **context: Any) -> str:
+        """A piece of a page, to be put into one that is open."""
+        shared = {"token": forms.token(request), "now": parts(request).clock()}
+        return self._templates.get_template(template).render(shared | context)
+
+
+def pages(request: Request) -> Pages:
+    """The pages of the application that serves this request."""
+    found = request.app.state.pages
+    assert isinstance(found, Pages)
+    return found
+
+
+def show(request: Request, template: str, status: int = 200, **context: Any) -> HTMLResponse:
+    """See `Pages.show`."""
+    return pages(request).show(request, template, status, **context)
+
+
+def _headers() -> Mapping[str, str]:
+    return {"Content-Security-Policy": POLICY}
+
+
+def _person(request: Request) -> Person | None:
+    try:
+        return signed_in(request, parts(request).clock())
+    except SignInNeeded:
+        return None
+
+
+def _section(request: Request) -> str:
+    """Which entry of the menu a page belongs to."""
+    return str(request.scope["path"]).removeprefix(ROOT).strip("/").partition("/")[0]
+
+
+def _asset_addresses() -> dict[str, str]:
+    """By file name, with a mark of their content: browsers may keep them until it changes."""
+    files = [path for path in ASSETS.iterdir() if path.is_file()]
+    return {
+        path.name: f"{ROOT}/assets/{path.name}?v={hashlib.sha256(path.read_bytes()).hexdigest()[:12]}" for path in files
+    }
