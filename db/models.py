@@ -2,7 +2,20 @@
 
 from typing import Final
 
-from sqlalchemy import ARRAY, BigInteger, Column, Date, DateTime, Integer, LargeBinary, MetaData, Numeric, Table, Text, Uuid
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Column,
+    Date,
+    DateTime,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    Table,
+    Text,
+    Uuid,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
 METADATA: Final = MetaData()

@@ -24,13 +24,15 @@ INDEXES = {
     "recovery_open": "recovery (opened_at, recovery_id) WHERE closed_at IS NULL",
     "recovery_open_by_update": "recovery (updated_at, recovery_id) WHERE closed_at IS NULL",
     "recovery_open_by_amount": "recovery (amount, recovery_id) WHERE closed_at IS NULL",
-    "recovery_reviews": "recovery (until, recovery_id) WHERE state = 'in_review'",
+    "recovery_reviews": "recovery (coalesce(until, '9999-12-31 00:00:00+00'::timestamptz), recovery_id)"
+    " WHERE state = 'in_review'",
     "recovery_invoice_prefix": "recovery (lower(invoice_id) text_pattern_ops)",
     "recovery_customer_prefix": "recovery (lower(customer_id) text_pattern_ops)",
     "event_log_operators": "event_log (recorded_at, recovery_id, sequence) WHERE type LIKE 'operator.%'",
     "event_log_of_operator": "event_log ((data->>'actor'), recorded_at, recovery_id, sequence)"
     " WHERE type LIKE 'operator.%'",
-    "event_log_answers": "event_log (recorded_at) WHERE type IN ('charge.succeeded', 'charge.declined', 'charge.unknown')",
+    "event_log_answers": "event_log (recorded_at)"
+    " WHERE type IN ('charge.succeeded', 'charge.declined', 'charge.unknown')",
     "event_log_shadows": "event_log (recorded_at) WHERE type = 'shadow.planned'",
     "webhook_inbox_page": "webhook_inbox (received_at, provider, event_id)",
     "webhook_inbox_by_outcome": "webhook_inbox (outcome, received_at, provider, event_id)",
