@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import secrets
 import time
 from collections.abc import AsyncIterator
@@ -13,7 +14,7 @@ from urllib.parse import parse_qs, urlencode
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 from joserfc import jwt
-from joserfc.jwk import KeySet, RSAKey
+from joserfc.jwk import KeySet, OctKey, RSAKey
 
 from tests.api.house import served
 
@@ -30,6 +31,8 @@ class Issuer:
     """What the authorize page answers instead of a code."""
     signed_by: RSAKey | None = None
     """A key of somebody else, under our key's name."""
+    algorithm: str = "RS256"
+    """HS256 signs with the client's secret, none not at all."""
     with_token: bool = True
     seen: dict[str, str] = field(default_factory=dict)
     """The query of the last visit to the authorize page."""
@@ -96,7 +99,11 @@ class Issuer:
             "preferred_username": "ann", "roles": ["payments"],
         }  # fmt: skip
         claims = {name: value for name, value in (usual | self.claims).items() if value is not None}
-        return jwt.encode({"alg": "RS256", "kid": "one"}, claims, self.signed_by or self.key)
+        key: RSAKey | OctKey = OctKey.import_key(SECRET) if self.algorithm == "HS256" else self.signed_by or self.key
+        if self.algorithm == "none":
+            parts = (json.dumps(part).encode() for part in ({"alg": "none"}, claims))
+            return ".".join([*(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts), ""])
+        return jwt.encode({"alg": self.algorithm, "kid": self.key.kid}, claims, key, algorithms=[self.algorithm])
 
 
 @asynccontextmanager
