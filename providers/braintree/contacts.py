@@ -1,4 +1,4 @@
-"""The customer as a person: read for a message, for nothing else. Braintree has no page where an invoice can be paid."""
+"""The customer as a person: read for a message alone. Braintree has no page where an invoice can be paid."""
 
 from collections.abc import Mapping
 from typing import Any, Final
