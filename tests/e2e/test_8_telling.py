@@ -74,9 +74,7 @@ async def test_the_customer_gets_the_right_mail_once_and_hears_that_it_is_mended
 
 
 async def test_customers_of_adyen_get_the_mail_that_its_webhook_makes_possible(telling: Telling) -> None:
-    recovery = await telling.world.fails_at_adyen(
-        "Expired Card", email="ada@example.com", name="Ada", locale="de_DE", delivery=Delivery(wait=True)
-    )
+    recovery = await telling.world.fails_at_adyen("Expired Card", email="ada@example.com", name="Ada", locale="de_DE")
     (sent,) = await recovery.until_event("notification.sent")
     assert (sent["data"]["kind"], sent["data"]["language"]) == ("card_data", "de")
     (mail,) = [mail for mail in telling.mail.mails if mail["To"] == "Ada <ada@example.com>"]
