@@ -45,6 +45,7 @@ def create_app(
     """The application over these parts, which stay their owner's to close. `checks` are asked by `/readyz` besides
     those of the database.
     """
+    policy = PolicyFile(settings.policy_file)
     parts = Parts(
         settings=settings,
         database=database,
@@ -54,7 +55,8 @@ def create_app(
         clock=clock,
         metrics=create_metrics(),
         background=Background(),
-        network_rules=NetworkLimits(PolicyFile(settings.policy_file)).current,
+        network_rules=NetworkLimits(policy).current,
+        policy=policy.current,
     )
     app = FastAPI(
         title="Payments Risk Intelligence",

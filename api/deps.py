@@ -1,7 +1,8 @@
 """What every route can ask for: the parts of this process, built once by `create_app`."""
 
+import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated
 from urllib.parse import unquote
@@ -11,6 +12,7 @@ from fastapi import Depends, Path, Request
 from api.background import Background
 from core.errors import NotFound
 from core.retry.network_rules import NetworkRules
+from core.retry.policy import Policy
 from core.simulations import Simulations
 from db.session import Database
 from intake.recoveries import Recoveries
@@ -37,6 +39,10 @@ class Parts:
     background: Background
     network_rules: Callable[[], NetworkRules]
     """Those that hold now."""
+    policy: Callable[[], Policy]
+    """The active one. Raises InvalidPolicy where the file was never right."""
+    leaving: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the process is asked to stop: whoever answers without end comes to one."""
 
 
 def parts(request: Request) -> Parts:

@@ -5,6 +5,7 @@ import contextlib
 import signal
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
+from types import FrameType
 from typing import Final
 
 import structlog
@@ -50,11 +51,20 @@ async def serve(settings: Settings) -> None:
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
         )
-        await Server(config).serve()
+        await Server(config, app.state.parts.leaving).serve()
 
 
 class Server(uvicorn.Server):
     """Uvicorn's raises the signal again once it is done, which would end the process before its parts are closed."""
+
+    def __init__(self, config: uvicorn.Config, leaving: asyncio.Event) -> None:
+        super().__init__(config)
+        self._leaving = leaving
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """As uvicorn's, and streams are told."""
+        self._leaving.set()
+        super().handle_exit(sig, frame)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -15,7 +15,7 @@ from api.auth import Scope, Simulator, require
 from api.deps import Parts, PartsDep
 from api.problems import responses
 from core.errors import EngineUnavailable, InvalidInput, InvalidPolicy, NotFound, Refused
-from core.retry.policy import parse
+from core.retry.policy import Policy, parse
 from core.simulations import SimulationOrder, SimulationState, SourceKind
 from db.repositories import simulations
 
@@ -85,17 +85,9 @@ class SimulationPage(BaseModel):
 @router.post("", status_code=202, responses=responses(413), summary="Start a dry run")
 async def start(wanted: SimulationRequest, caller: Simulator, parts: PartsDep, response: Response) -> SimulationDetail:
     """Checked here, computed by a worker: look at it until its state is `done`, `failed` or `canceled`."""
-    order, id = _checked(wanted, parts), uuid4()
-    async with parts.database.begin() as session:
-        await simulations.create(session, id, order, caller.name, parts.clock())
-    try:
-        await parts.simulations.begin(str(id))
-    except EngineUnavailable:
-        async with parts.database.begin() as session:
-            await simulations.remove(session, id)
-        raise
+    id = await begun(wanted, caller.name, parts)
     response.headers["Location"] = f"/v1/simulations/{id}"
-    return await _detail(parts, id)
+    return await detail(parts, id)
 
 
 @router.get("", summary="List dry runs")
@@ -113,13 +105,40 @@ async def listed(
 @router.get("/{simulation_id}", responses=responses(404), summary="One dry run")
 async def one(simulation_id: str, parts: PartsDep) -> SimulationDetail:
     """Its state, its progress and, once it is done, its result."""
-    return await _detail(parts, _id(simulation_id))
+    return await detail(parts, named(simulation_id))
 
 
 @router.post("/{simulation_id}/cancel", responses=responses(404, 409), summary="Cancel a dry run")
 async def cancel(simulation_id: str, _: Simulator, parts: PartsDep) -> SimulationDetail:
     """It ends within seconds; `state` says when. 409 where it has ended."""
-    found = await _detail(parts, _id(simulation_id))
+    return await canceled(parts, named(simulation_id))
+
+
+@router.get(
+    "/{simulation_id}/report", response_class=HTMLResponse, responses=responses(404), summary="The report of a dry run"
+)
+async def report(simulation_id: str, parts: PartsDep) -> HTMLResponse:
+    """A page that needs nothing else; 404 until the simulation is done."""
+    return HTMLResponse(await page(parts, named(simulation_id)), headers={"Content-Security-Policy": REPORT_POLICY})
+
+
+async def begun(wanted: SimulationRequest, by: str, parts: Parts) -> UUID:
+    """A dry run that a worker computes from now on. Raises Refused for what can't be used, EngineUnavailable."""
+    order, id = _checked(wanted, parts), uuid4()
+    async with parts.database.begin() as session:
+        await simulations.create(session, id, order, by, parts.clock())
+    try:
+        await parts.simulations.begin(str(id))
+    except EngineUnavailable:
+        async with parts.database.begin() as session:
+            await simulations.remove(session, id)
+        raise
+    return id
+
+
+async def canceled(parts: Parts, id: UUID) -> SimulationDetail:
+    """The dry run, asked to end. Raises NotFound, Refused where it has ended, EngineUnavailable."""
+    found = await detail(parts, id)
     if found.state.final:
         raise Refused("closed", f"This simulation is {found.state.value} already.")
     try:
@@ -128,38 +147,35 @@ async def cancel(simulation_id: str, _: Simulator, parts: PartsDep) -> Simulatio
         # Its run was never begun, or ended just now: then this changes nothing.
         async with parts.database.begin() as session:
             await simulations.cancel(session, found.id, parts.clock())
-    return await _detail(parts, found.id)
+    return await detail(parts, found.id)
 
 
-@router.get(
-    "/{simulation_id}/report", response_class=HTMLResponse, responses=responses(404), summary="The report of a dry run"
-)
-async def report(simulation_id: str, parts: PartsDep) -> HTMLResponse:
-    """A page that needs nothing else; 404 until the simulation is done."""
+async def page(parts: Parts, id: UUID) -> str:
+    """Its report. Raises NotFound, also until it is done."""
     async with parts.database.begin() as session:
-        found = await simulations.report(session, _id(simulation_id))
+        found = await simulations.report(session, id)
     if found is None:
         raise NotFound("There is no simulation of that name.")
-    state, page = found
-    if page is None:
+    state, written = found
+    if written is None:
         raise NotFound(f"There is no report: this simulation is {state.value}.")
-    return HTMLResponse(page, headers={"Content-Security-Policy": REPORT_POLICY})
+    return written
 
 
 def _checked(wanted: SimulationRequest, parts: Parts) -> SimulationOrder:
     """The order, filled in. Raises Refused for policies that can't be used: with line and key."""
     baseline = wanted.baseline
     if baseline is None:
-        baseline = _active(parts)
+        baseline = active(parts)
     else:
-        _usable("baseline", baseline)
-    _usable("policy", wanted.policy)
+        usable("baseline", baseline)
+    usable("policy", wanted.policy)
     if wanted.assumptions is not None:
         _toml("assumptions", wanted.assumptions)
     return SimulationOrder(**wanted.model_dump() | {"baseline": baseline})
 
 
-def _active(parts: Parts) -> str:
+def active(parts: Parts) -> str:
     """The text of the active policy as it is now: later changes of the file don't change this run."""
     path = parts.settings.policy_file
     try:
@@ -168,9 +184,10 @@ def _active(parts: Parts) -> str:
         raise InvalidPolicy(f"The active policy can't be read: {error}") from error
 
 
-def _usable(name: str, text: str) -> None:
+def usable(name: str, text: str) -> Policy:
+    """The policy in this text. Raises Refused with line and key."""
     try:
-        parse(text, name, catalog.strategies(), catalog.network_rules().ceilings())
+        return parse(text, name, catalog.strategies(), catalog.network_rules().ceilings())
     except InvalidPolicy as error:
         raise Refused("policy_invalid", str(error)) from error
 
@@ -183,14 +200,16 @@ def _toml(name: str, text: str) -> None:
         raise InvalidInput(f"{name}: {error}") from error
 
 
-def _id(text: str) -> UUID:
+def named(text: str) -> UUID:
+    """The id in a path. Raises NotFound."""
     try:
         return UUID(text)
     except ValueError as error:
         raise NotFound("There is no simulation of that name.") from error
 
 
-async def _detail(parts: Parts, id: UUID) -> SimulationDetail:
+async def detail(parts: Parts, id: UUID) -> SimulationDetail:
+    """The dry run as it stands. Raises NotFound."""
     async with parts.database.begin() as session:
         row = await simulations.get(session, id)
     if row is None:

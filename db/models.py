@@ -184,3 +184,34 @@ notice: Final = Table(
     Column("handed_at", MOMENT),
     Column("outcome", Text),
 )
+
+approval: Final = Table(
+    "approval",
+    METADATA,
+    Column("id", Uuid, primary_key=True),
+    Column("recovery_id", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("decision", Text),
+    Column("reason", Text, nullable=False),
+    Column("asked_by", Text, nullable=False),
+    Column("asked_at", MOMENT, nullable=False),
+    Column("expires_at", MOMENT, nullable=False),
+    Column("ended_at", MOMENT),
+    Column("ended_by", Text),
+    Column("outcome", Text),
+    Column("request_id", Text),
+)
+
+operator_action: Final = Table(
+    "operator_action",
+    METADATA,
+    Column("id", Uuid, primary_key=True),
+    Column("at", MOMENT, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("role", Text),
+    Column("action", Text, nullable=False),
+    Column("subject", Text),
+    Column("detail", JSONB, nullable=False),
+    Column("name_hash", LargeBinary),
+    Column("address_hash", LargeBinary),
+)
