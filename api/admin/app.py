@@ -6,23 +6,14 @@ from fastapi import FastAPI
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.staticfiles import StaticFiles
 
-<<<<<<< HEAD
-from api.admin import faults, login, policies, recoveries, simulations, story, wishes
-=======
-from api.admin import dashboard, faults, login, policies, recoveries, simulations
+from api.admin import dashboard, faults, login, policies, recoveries, simulations, story, wishes
 from api.admin.access import access
->>>>>>> main
 from api.admin.pages import ASSETS, Pages
 from api.admin.people import ROOT
 from api.deps import Parts
 
 COOKIE: Final = "pri_session"
-<<<<<<< HEAD
-KEPT_SECONDS: Final = 8 * 3600
-PARTS: Final = (login, recoveries, story, wishes, policies, simulations)
-=======
-PARTS: Final = (login, dashboard, recoveries, policies, simulations)
->>>>>>> main
+PARTS: Final = (login, dashboard, recoveries, story, wishes, policies, simulations)
 
 
 class Assets(StaticFiles):
