@@ -6,11 +6,12 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Form, Request, Response
 
-from api.acting import Acted, act, request_name
+from api.acting import act, request_name
 from api.admin.forms import Genuine, Tone, go, say
 from api.admin.people import Operator
 from api.admin.words import recovery_address
 from api.deps import InvoiceId, Parts, PartsDep, ProviderName
+from api.problems import FORBIDDEN
 from core.base import Value
 from core.contracts import Action, Command
 from core.errors import EngineUnavailable, Refused, RunClosed, TooMany
@@ -119,31 +120,62 @@ async def wished(
 ) -> Response:
     """Done, refused with why, or left as a signal; said on the recovery's page. `once` makes a repeat harmless."""
     if reason.strip():
-        text, tone = await put(parts, provider, invoice_id, person.name, wish, reason.strip(), once or None)
-        say(request, text, tone)
+        found = await put(parts, provider, invoice_id, person.name, wish, reason.strip(), once or None)
+        say(request, found.sentence, _TONES[found.result])
     else:
         say(request, "Please give a reason: it is kept in the log.", Tone.BAD)
     return go(recovery_address(provider, invoice_id))
 
 
+class Result(StrEnum):
+    """What came of a wish."""
+
+    DONE = "done"
+    STORED = "stored"
+    """Left as a signal: no worker answered in time."""
+    WAITS = "waits"
+    """For a second person."""
+    REFUSED = "refused"
+    FAILED = "failed"
+    """Nobody could be asked; whether it was taken is not known."""
+
+
+_TONES: Final = {
+    Result.DONE: Tone.GOOD,
+    Result.STORED: Tone.PLAIN,
+    Result.WAITS: Tone.PLAIN,
+    Result.REFUSED: Tone.BAD,
+    Result.FAILED: Tone.BAD,
+}
+
+
+class Put(Value):
+    """What came of a wish, and what to say about it."""
+
+    result: Result
+    sentence: str
+
+
 async def put(
     parts: Parts, provider: str, invoice_id: str, actor: str, wish: Wish, reason: str, once: str | None = None
-) -> tuple[str, Tone]:
-    """Put a wish to a recovery; what came of it, in a sentence. Raises NotFound, StoreUnavailable."""
+) -> Put:
+    """Put a wish to a recovery. Raises NotFound, StoreUnavailable."""
     name = request_name(actor, f"{wish}\n{reason}\n{once}" if once else None)
     try:
         acted = await act(parts, provider, invoice_id, actor, wish.action, reason, wish.decision, name)
     except Refused as refusal:
-        return str(refusal), Tone.PLAIN if refusal.code == "second_approver" else Tone.BAD
-    except (EngineUnavailable, RunClosed, TooMany) as error:
-        return str(error), Tone.BAD
-    return _said(wish, acted)
+        waits = refusal.code == FORBIDDEN
+        return Put(result=Result.WAITS if waits else Result.REFUSED, sentence=str(refusal))
+    except (RunClosed, TooMany) as error:
+        return Put(result=Result.REFUSED, sentence=str(error))
+    except EngineUnavailable as error:
+        return Put(result=Result.FAILED, sentence=str(error))
+    return Put(result=Result.DONE, sentence=wish.done) if acted.heeded else STORED
 
 
-def _said(wish: Wish, acted: Acted) -> tuple[str, Tone]:
-    if acted.heeded:
-        return wish.done, Tone.GOOD
-    return "No worker answered in time. The wish is stored and followed as soon as one does.", Tone.PLAIN
+STORED: Final = Put(
+    result=Result.STORED, sentence="No worker answered in time. The wish is stored and followed as soon as one does."
+)
 
 
 def once() -> str:
