@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 import psycopg
@@ -122,7 +123,12 @@ def _own(number: int, which: int, opened: date, template: Template) -> dict[str,
         "id": f"{number:026x}",
         "second": f"{number * 37 % 60:02}.{number * 7919 % 1_000_000:06}",
     }
-    return own | {f"d{days}": (opened + timedelta(days=days)).isoformat() for days in template.days}
+    return own | {f"d{days}": _spelled(opened.toordinal() + days) for days in template.days}
+
+
+@cache
+def _spelled(day: int) -> str:
+    return date.fromordinal(day).isoformat()
 
 
 def _copy(connection: psycopg.Connection[Any], table: str, block: Sequence[Filled]) -> None:
