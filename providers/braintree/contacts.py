@@ -7,6 +7,7 @@ from core.messages.contact import Contact, Reached
 from core.payments import InvoiceStatus, InvoiceView
 from providers.braintree.api import BraintreeApi
 from providers.braintree.invoices import Invoice, find
+from providers.braintree.tries import country_of
 
 _LONGEST: Final = 320
 """Characters of an e-mail address at most."""
@@ -50,8 +51,8 @@ def _country(customer: Any) -> str | None:
     """Of the default method's billing address, else of the first address that names one."""
     methods = sorted(_listed(customer, "payment_methods"), key=lambda one: not getattr(one, "default", False))
     billed = [getattr(one, "billing_address", None) for one in methods]
-    found = (_text(one, "country_code_alpha2") for one in (*billed, *_listed(customer, "addresses")))
-    return next((code.upper() for code in found if code and len(code) == 2 and code.isascii()), None)
+    found = (country_of(_text(one, "country_code_alpha2")) for one in (*billed, *_listed(customer, "addresses")))
+    return next((code for code in found if code), None)
 
 
 def _listed(thing: Any, name: str) -> list[Any]:
