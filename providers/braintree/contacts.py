@@ -20,7 +20,7 @@ async def read_contact(api: BraintreeApi, invoice_id: str, customer_id: str | No
         return Reached(invoice=InvoiceView(invoice_id=invoice_id, status=InvoiceStatus.MISSING))
     view, known = invoice.view(), await _customer_of(api, invoice, customer_id)
     found = await api.customer(known) if known else None
-    contact = _contact(found) if found else None
+    contact = contact_of(found) if found else None
     return Reached(invoice=view.model_copy(update={"customer_id": known}), contact=contact)
 
 
@@ -32,8 +32,8 @@ async def _customer_of(api: BraintreeApi, invoice: Invoice, told: str | None) ->
     return _text(await api.method(invoice.billing.method_id), "customer_id")
 
 
-def _contact(customer: Any) -> Contact:
-    """Braintree knows no language and no time zone: a merchant's custom fields may."""
+def contact_of(customer: Any) -> Contact:
+    """A customer of the client in our words. Braintree knows no language and no time zone: a merchant's custom fields may."""
     custom = getattr(customer, "custom_fields", None)
     more: Mapping[str, Any] = custom if isinstance(custom, Mapping) else {}
     names = (_text(customer, "first_name"), _text(customer, "last_name"))
