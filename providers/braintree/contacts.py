@@ -33,7 +33,10 @@ async def _customer_of(api: BraintreeApi, invoice: Invoice, told: str | None) ->
 
 
 def contact_of(customer: Any) -> Contact:
-    """A customer of the client in our words. Braintree knows no language and no time zone: a merchant's custom fields may."""
+    """A customer of the client in our words.
+
+    Braintree knows no language and no time zone: a merchant's custom fields may.
+    """
     custom = getattr(customer, "custom_fields", None)
     more: Mapping[str, Any] = custom if isinstance(custom, Mapping) else {}
     names = (_text(customer, "first_name"), _text(customer, "last_name"))
