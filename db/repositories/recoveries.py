@@ -103,6 +103,18 @@ async def get(session: Session, recovery_id: str) -> dict[str, Any] | None:
     return dict(found) if found else None
 
 
+async def several(session: Session, recovery_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Those of these names that there are, newest first."""
+    mine = table.c.recovery_id == func.any(literal(list(recovery_ids), ARRAY(TEXT)))
+    return await listed(session, shown().where(mine).order_by(table.c.opened_at.desc(), table.c.recovery_id.desc()))
+
+
+async def sequence_of(session: Session, recovery_id: str) -> int:
+    """The newest row of its log, by the primary key; 0 where it has written nothing."""
+    query = select(table.c.sequence).where(table.c.recovery_id == recovery_id)
+    return await session.scalar(query) or 0
+
+
 def shown() -> Select[Any]:
     """What the API shows of recoveries, to be narrowed and ordered."""
     return select(*OWN_COLUMNS, table.c.recovery_id.label("workflow_id"))

@@ -1,0 +1,238 @@
+"""The list: filter, order, pages, the file for spreadsheets, and one thing done to many."""
+
+import csv
+import io
+from datetime import timedelta
+
+import pytest
+
+from api.admin import bulk
+from api.admin.people import Role
+from core.contracts import Action, RecoveryStatus
+from core.errors import EngineUnavailable, Refused
+from core.events import Event, EventType, State
+from tests.api.admin.desk import Desk
+from tests.api.admin.reading import Page
+from tests.api.house import now
+from tests.intake.fakes import canceled, failure, stored, unique
+
+DONE = RecoveryStatus(recovery_id="any", state=State.PAUSED, sequence=3)
+
+
+async def opened(desk: Desk, customer: str, *more: Event, **known: object) -> str:
+    """The invoice of a recovery that runs; the newer the later it is called."""
+    invoice = str(known.pop("invoice", "")) or unique("in_list")
+    told = failure(invoice, **{"customer_id": customer, "occurred_at": now()} | known)
+    desk.recoveries.running.add((await stored(desk.house.db, told, *more)).recovery_id)
+    return invoice
+
+
+def invoices(page: Page) -> list[str]:
+    """Those in the list, in their order."""
+    return [text for text, address in page.links.items() if "/recoveries/" in address and "/live" not in address]
+
+
+def because(cause: str, **data: object) -> Event:
+    """It failed for this."""
+    known = {"category": "SOFT_DECLINE", "cause": cause}
+    return Event(type=EventType.FAILURE_CLASSIFIED, occurred_at=now(), data=known | data)
+
+
+def segmented(name: str) -> Event:
+    """In this group."""
+    return Event(type=EventType.CUSTOMER_SEGMENTED, occurred_at=now(), data={"segment": name})
+
+
+def planned(hours: float, strategy: str = "ladder_x") -> Event:
+    """A retry in so many hours."""
+    data = {"at": (now() + timedelta(hours=hours)).isoformat(), "strategy": strategy, "policy_version": "v"}
+    return Event(type=EventType.RETRY_PLANNED, occurred_at=now(), data=data)
+
+
+async def test_each_filter_narrows_and_all_of_them_do(desk: Desk) -> None:
+    customer, here = unique("cus_filters"), desk.signed_in(Role.VIEWER)
+    plain = await opened(desk, customer)
+    rich = await opened(
+        desk, customer, because("INSUFFICIENT_FUNDS"), segmented("grp"), planned(5), amount=500_000, currency="USD"
+    )
+    over = await opened(desk, customer, canceled(), amount=90_000)
+    for narrowed, wanted in (
+        ({}, [over, rich, plain]),
+        ({"state": "waiting"}, [rich]),
+        ({"state": "open"}, [rich, plain]),
+        ({"cause": "INSUFFICIENT_FUNDS"}, [rich]),
+        ({"segment": "grp"}, [rich]),
+        ({"strategy": "ladder_x"}, [rich]),
+        ({"provider": "stripe"}, [over, rich, plain]),
+        ({"provider": "adyen"}, []),
+        ({"currency": "usd"}, [rich]),
+        ({"from": "900"}, [over, rich]),
+        ({"from": "900.00", "to": "900"}, [over]),
+        ({"to": "5,00"}, [plain]),
+        ({"within": "6h"}, [rich]),
+        ({"within": "1h"}, []),
+        ({"state": "waiting", "from": "1", "currency": "USD", "within": "24h"}, [rich]),
+    ):
+        page = await here.get("/recoveries", q=customer, **narrowed)
+        assert (page.status, invoices(page)) == (200, wanted), narrowed
+
+
+async def test_what_makes_no_sense_in_the_address_is_told_and_left_out(desk: Desk) -> None:
+    customer, here = unique("cus_odd"), desk.signed_in(Role.VIEWER)
+    invoice = await opened(desk, customer)
+    for narrowed in ({"from": "many"}, {"state": "dancing"}, {"cause": "BAD_LUCK"}, {"to": "-5"}, {"to": "1e99"}):
+        page = await here.get("/recoveries", q=customer, **narrowed)
+        assert invoices(page) == [invoice]
+        assert any(said.endswith("It was left out.") for said in page.sayings)
+    for harmless in ({"within": "x"}, {"sort": "x"}, {"way": "x"}, {"cursor": "x"}, {"currency": "€€"}):
+        assert (await here.get("/recoveries", q=customer, **harmless)).status == 200
+
+
+async def test_the_column_heads_order_and_turn(desk: Desk) -> None:
+    customer, here = unique("cus_order"), desk.signed_in(Role.VIEWER)
+    cheap = await opened(desk, customer, planned(9), amount=100)
+    dear = await opened(desk, customer, planned(2), amount=900)
+    page = await here.get("/recoveries", q=customer)
+    assert invoices(page) == [dear, cheap]
+    for head, orders in {
+        "Amount": ([dear, cheap], [cheap, dear]),
+        "Next attempt": ([dear, cheap], [cheap, dear]),
+        "Opened": ([cheap, dear], [dear, cheap]),
+        "Last change": ([dear, cheap], [cheap, dear]),
+    }.items():
+        found = page
+        for wanted in orders:
+            address = next(link for text, link in found.links.items() if text.rstrip("↑↓ ") == head)
+            found = await here.get(address)
+            assert invoices(found) == wanted, head
+        assert 'aria-sort="ascending"' in found.html or 'aria-sort="descending"' in found.html
+
+
+async def test_pages_follow_each_other_there_and_back(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.admin.recoveries.PAGE", 2)
+    customer, here = unique("cus_pages"), desk.signed_in(Role.VIEWER)
+    known = [await opened(desk, customer) for _ in range(5)][::-1]
+    first = await here.get("/recoveries", q=customer)
+    second = await here.get(first.links["Next →"])
+    third = await here.get(second.links["Next →"])
+    assert invoices(first) + invoices(second) + invoices(third) == known
+    assert "Next →" not in third.links
+    assert invoices(await here.get(third.links["← Previous"])) == known[2:4]
+    assert invoices(await here.get(third.links["First page"])) == known[:2]
+    assert "5 recoveries fit" in first.text
+
+
+async def test_an_empty_list_says_what_to_do(desk: Desk) -> None:
+    page = await desk.signed_in(Role.VIEWER).get("/recoveries", q=unique("nobody"))
+    assert "No recovery fits" in page.text
+    assert page.links["Clear the filter"] == "/admin/recoveries"
+
+
+HOSTILE = ("=1+1", "+1", "-1", "@SUM(A1)", " =1", "<script>alert(1)</script>", 'a"b', "a,b", "ä\nö")
+
+
+async def test_the_export_holds_what_fits_and_nothing_that_calculates(desk: Desk) -> None:
+    customer, here = unique("cus_csv"), desk.signed_in(Role.VIEWER)
+    for odd in HOSTILE:
+        await opened(desk, customer, invoice=f"{odd}{unique('in')}", amount=123_456, currency="JPY")
+    await opened(desk, unique("cus_other"))
+    answer = (await here.get("/recoveries.csv", q=customer, sort="opened")).response
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert "attachment" in answer.headers["content-disposition"]
+    rows = list(csv.DictReader(io.StringIO(answer.content.decode(), newline="")))
+    assert {row["amount"] for row in rows} == {"123456"}
+    assert len(rows) == len(HOSTILE)
+    assert not [row for row in rows for value in row.values() if value.lstrip(" ").startswith(("=", "+", "-", "@"))]
+    assert rows[0]["invoice_id"].startswith("ä\nö")
+
+
+async def chosen(here: Desk, wish: str, *known: str, **fields: object) -> Page:
+    """The preview for these invoices."""
+    return await here.send("/recoveries/bulk", wish=wish, chosen=[f"stripe/{one}" for one in known], **fields)
+
+
+async def run(here: Desk, preview: Page, reason: str = "asked by the bank") -> Page:
+    """The preview's form, sent."""
+    form = preview.form("/bulk/run")
+    every = [one.partition('"')[0] for one in preview.html.split('name="chosen" value="')[1:]]
+    return await here.send(form.action, **form.fields | {"chosen": every, "reason": reason})
+
+
+@pytest.mark.parametrize("wish", ["retry", "pause", "resume", "cancel"])
+async def test_many_are_looked_at_first_and_asked_one_by_one(wish: str, desk: Desk) -> None:
+    desk.recoveries.answer = DONE
+    here, customer = desk.signed_in(Role.OPERATOR, name="olga"), unique("cus_many")
+    known = [await opened(desk, customer) for _ in range(3)]
+    preview = await chosen(here, wish, *known)
+    assert (preview.status, desk.recoveries.asked) == (200, [])
+    assert f"{wish.capitalize()} 3 recoveries?" in preview.text
+    done = await run(here, preview)
+    assert sorted(row[1] for row in done.rows[1:]) == ["Done"] * 3
+    asked = [(wished.action, wished.actor, wished.reason) for _, wished in desk.recoveries.asked]
+    assert asked == [(Action(wish), "olga", "asked by the bank")] * 3
+
+
+async def test_all_that_fit_are_as_many_as_may_be(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk, "MOST", 2)
+    desk.recoveries.answer = DONE
+    here, customer = desk.signed_in(Role.OPERATOR), unique("cus_all")
+    known = [await opened(desk, customer) for _ in range(3)]
+    preview = await here.send("/recoveries/bulk", wish="pause", every="1", narrowed=f"q={customer}")
+    assert "Pause 2 recoveries?" in preview.text
+    assert "More than 2 fit" in preview.text
+    assert known[0] not in preview.text
+    assert len((await run(here, preview)).rows) == 1 + 2
+
+
+async def test_each_one_tells_what_came_of_it(desk: Desk) -> None:
+    here, customer = desk.signed_in(Role.OPERATOR), unique("cus_each")
+    ended = await opened(desk, customer, canceled())
+    going = await opened(desk, customer)
+    desk.recoveries.running.discard(f"recovery-stripe-{ended}")
+    results = {row[0]: row[1:] for row in (await run(here, await chosen(here, "pause", ended, going))).rows[1:]}
+    assert results[f"{ended} Stripe"] == ["Refused", "This recovery has ended canceled: operator."]
+    assert results[f"{going} Stripe"][0] == "Stored"
+    desk.recoveries.answer = Refused("paused", "This recovery is paused; resume it first.")
+    (row,) = (await run(here, await chosen(here, "retry", going))).rows[1:]
+    assert row[1:] == ["Refused", "This recovery is paused; resume it first."]
+
+
+async def test_where_nobody_answers_the_rest_is_left_alone(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk, "AT_ONCE", 1)
+    here, customer = desk.signed_in(Role.OPERATOR), unique("cus_away")
+    known = [await opened(desk, customer) for _ in range(6)]
+    preview = await chosen(here, "cancel", *known)
+    desk.recoveries.failing = EngineUnavailable("Temporal cannot be reached.")
+    sentences = [row[2] for row in (await run(here, preview)).rows[1:]]
+    assert sentences == ["Temporal cannot be reached."] * 3 + ["Not tried: Temporal does not answer."] * 3
+
+
+async def test_nothing_is_done_without_a_reason_a_choice_a_token_or_the_role(desk: Desk) -> None:
+    here, customer = desk.signed_in(Role.OPERATOR), unique("cus_none")
+    invoice = await opened(desk, customer)
+    assert (await chosen(here, "pause")).status == 303
+    assert "Choose at least one" in (await here.get("/recoveries")).text
+    preview = await chosen(here, "pause", invoice)
+    assert (await run(here, preview, reason=" ")).status == 303
+    assert "Nothing was done" in (await here.get("/recoveries")).text
+    assert (await here.send("/recoveries/bulk/run", token=None, wish="pause", reason="x")).status == 403
+    viewer = desk.signed_in(Role.VIEWER)
+    assert (await chosen(viewer, "pause", invoice)).status == 403
+    assert (await run(viewer, preview)).status == 403
+    assert "Pause…" not in (await viewer.get("/recoveries")).text
+    assert desk.recoveries.asked == []
+
+
+async def test_hostile_ids_are_shown_as_they_are_and_can_be_chosen(desk: Desk) -> None:
+    desk.recoveries.answer = DONE
+    here, customer = desk.signed_in(Role.OPERATOR), unique("cus_odd")
+    odd = '"><script>alert(1)</script>/%2F' + unique("in")
+    await opened(desk, customer, invoice=odd)
+    page = await here.get("/recoveries", q=customer)
+    assert "<script>alert" not in page.html
+    box = page.html.partition('name="chosen" value="')[2].partition('"')[0]
+    preview = await here.send("/recoveries/bulk", wish="pause", chosen=[box])
+    assert odd in preview.text
+    assert "<script>alert" not in preview.html
+    assert [row[1] for row in (await run(here, preview)).rows[1:]] == ["Done"]
+    assert desk.recoveries.asked[0][0] == f"recovery-stripe-{odd}"
