@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 FREE_TABLES: Final = (
     "recovery", "webhook_inbox", "api_key", "network_attempt", "contact", "message", "notice", "simulation",
     "approval",
+    "recovery_figure", "recovery_touched",
 )  # fmt: skip
 """Tables whose rows the writer may change."""
 LOGS: Final = ("event_log", "operator_action")

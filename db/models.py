@@ -2,7 +2,20 @@
 
 from typing import Final
 
-from sqlalchemy import ARRAY, BigInteger, Column, Date, DateTime, Integer, LargeBinary, MetaData, Table, Text, Uuid
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Column,
+    Date,
+    DateTime,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    Table,
+    Text,
+    Uuid,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
 METADATA: Final = MetaData()
@@ -214,4 +227,29 @@ operator_action: Final = Table(
     Column("detail", JSONB, nullable=False),
     Column("name_hash", LargeBinary),
     Column("address_hash", LargeBinary),
+)
+
+recovery_figure: Final = Table(
+    "recovery_figure",
+    METADATA,
+    Column("basis", Text, nullable=False),
+    Column("day", Date, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("dimension", Text, nullable=False),
+    Column("name", Text),
+    Column("part", Text),
+    Column("at_risk", Numeric, nullable=False),
+    Column("recovered", Numeric, nullable=False),
+    Column("lost", Numeric, nullable=False),
+    Column("open_count", BigInteger, nullable=False),
+    Column("recovered_count", BigInteger, nullable=False),
+    Column("lost_count", BigInteger, nullable=False),
+    Column("seconds", Numeric, nullable=False),
+)
+
+recovery_touched: Final = Table(
+    "recovery_touched",
+    METADATA,
+    Column("basis", Text, nullable=False),
+    Column("day", Date, nullable=False),
 )

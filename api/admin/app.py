@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.staticfiles import StaticFiles
 
-from api.admin import faults, login, policies, recoveries, simulations
+from api.admin import dashboard, faults, login, policies, recoveries, simulations
 from api.admin.pages import ASSETS, Pages
 from api.admin.people import ROOT
 from api.deps import Parts
@@ -17,7 +17,7 @@ from settings import Settings
 
 COOKIE: Final = "pri_session"
 KEPT_SECONDS: Final = 8 * 3600
-PARTS: Final = (login, recoveries, policies, simulations)
+PARTS: Final = (login, dashboard, recoveries, policies, simulations)
 
 
 class Assets(StaticFiles):
