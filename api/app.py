@@ -77,7 +77,9 @@ def _assemble(app: FastAPI, parts: Parts) -> None:
         app.include_router(part.router)
     problems.install(app)
     app.add_api_route(ROOT, _desk, include_in_schema=False)
-    app.mount(ROOT, create_admin(parts))
+    desk = create_admin(parts)
+    app.state.notes = desk.state.access.notes
+    app.mount(ROOT, desk)
     # The last one added is the outermost: every answer is measured, and no path is routed before it is exact.
     app.add_middleware(BodyLimit)
     app.add_middleware(ExactPaths)

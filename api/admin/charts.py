@@ -7,19 +7,25 @@ from typing import Any, Final
 import pygal
 from markupsafe import Markup
 
-WIDTH: Final = 960
-HEIGHT: Final = 260
+WIDE: Final = 960
+NARROW: Final = 480
+"""Units of the drawing: about the pixels that a chart over the whole page has, or over half of it."""
+HEIGHT: Final = 250
 MOST_LABELS: Final = 9
 """Of an axis of days: as many as can be read on a small screen."""
 UNWANTED: Final = frozenset({"style", "script", "defs", "comment"})
 
 
 def bars(
-    title: str, labels: Sequence[str], series: Sequence[tuple[str, Sequence[int]]], said: Callable[[float], str]
+    title: str,
+    labels: Sequence[str],
+    series: Sequence[tuple[str, Sequence[int]]],
+    said: Callable[[float], str],
+    width: int = WIDE,
 ) -> Markup:
     """Stacked bars; `said` writes a value. Series take the page's colours in their order."""
     chart = pygal.StackedBar(
-        width=WIDTH,
+        width=width,
         height=HEIGHT,
         margin=8,
         spacing=6,
@@ -42,7 +48,9 @@ def bars(
         chart.add(name, list(values))
     chart.add_xml_filter(_plain)
     drawn = str(chart.render(is_unicode=True))
-    return Markup('<div class="chart" role="img" aria-label="{}">{}</div>').format(title, Markup(drawn))
+    return Markup('<div class="chart{}" role="img" aria-label="{}">{}</div>').format(
+        " wide" if width == WIDE else "", title, Markup(drawn)
+    )
 
 
 def _plain(root: Any) -> Any:

@@ -220,7 +220,9 @@ def _times(found: Iterable[Figure]) -> Markup | None:
     if not any(counts):
         return None
     series = [("Recovered", counts)]
-    return charts.bars("Time to recovery", [name for _, name in HOURS], series, lambda value: f"{round(value):,}")
+    return charts.bars(
+        "Time to recovery", [name for _, name in HOURS], series, lambda value: f"{round(value):,}", charts.NARROW
+    )
 
 
 def _arms(found: Iterable[Figure]) -> tuple[ArmReport, ...]:

@@ -105,3 +105,12 @@ async def failed_logins(
     mine = (table.c.action == Kind.LOGIN_FAILED.value, table.c.at > since, whose)
     query = select(func.count().label("count"), func.min(table.c.at).label("first_at")).where(*mine)
     return Failures.model_validate(dict((await session.execute(query)).mappings().one()))
+
+
+async def alone(session: Session, *marks: bytes) -> bool:
+    """Whether nobody else holds one of these until the end of their transaction; waits for nobody."""
+    for mark in marks:
+        key = int.from_bytes(mark[:8], "big", signed=True)
+        if not (await session.execute(select(func.pg_try_advisory_xact_lock(key)))).scalar_one():
+            return False
+    return True

@@ -24,7 +24,8 @@ INDEXES = {
     "recovery_open": "recovery (opened_at, recovery_id) WHERE closed_at IS NULL",
     "recovery_open_by_update": "recovery (updated_at, recovery_id) WHERE closed_at IS NULL",
     "recovery_open_by_amount": "recovery (amount, recovery_id) WHERE closed_at IS NULL",
-    "recovery_reviews": "recovery (until, recovery_id) WHERE state = 'in_review'",
+    "recovery_reviews": "recovery (coalesce(until, '9999-12-31 00:00:00+00'::timestamptz), recovery_id)"
+    " WHERE state = 'in_review'",
     "recovery_invoice_prefix": "recovery (lower(invoice_id) text_pattern_ops)",
     "recovery_customer_prefix": "recovery (lower(customer_id) text_pattern_ops)",
     "event_log_operators": "event_log (recorded_at, recovery_id, sequence) WHERE type LIKE 'operator.%'",
