@@ -119,7 +119,7 @@ async def count(session: Session, filters: DeskFilters, most: int = MOST_COUNTED
     await session.execute(OWN_PLANS)
     inside = await _only_inside(session, filters.q)
     query = _narrowed(select(table.c.opened_at, table.c.recovery_id, table.c.invoice_id, table.c.customer_id), filters,
-                      Sort(), inside)  # fmt: skip
+                      NEWEST, inside)  # fmt: skip
     if inside:
         query = _ordered(query, NEWEST, None)
         edge = await _edge(session, query, NEWEST)
