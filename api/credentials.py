@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
 from api.auth import Scope, require
-from api.deps import Fingerprint, PartsDep
+from api.deps import Fingerprint, Parts, PartsDep
 from api.problems import responses
 from core.errors import NotFound
 from core.retry.network_rules import Credential, LedgerEntry, Spent, Verdict, Window, judge
@@ -79,6 +79,11 @@ class CredentialView(BaseModel):
 @router.get("/{fingerprint}", summary="The attempt ledger of one card")
 async def credential(fingerprint: Fingerprint, parts: PartsDep, provider: Provider = None) -> CredentialView:
     """What the card networks still allow, per rule, over all invoices of one provider account."""
+    return await reading(parts, fingerprint, provider)
+
+
+async def reading(parts: Parts, fingerprint: str, provider: str | None = None) -> CredentialView:
+    """The ledger of a card as it stands now. Raises NotFound."""
     rules, now = parts.network_rules(), parts.clock()
     async with parts.database.begin() as session:
         owner = provider or await network_attempts.provider_of(session, fingerprint)

@@ -28,12 +28,15 @@ class Look:
     """By id of the element, its new inside; made only when the mark is a new one."""
 
 
-async def updates(parts: Parts, person: Person, look: Callable[[], Awaitable[Look]]) -> AsyncIterator[ServerSentEvent]:
+async def updates(
+    parts: Parts, person: Person, look: Callable[[], Awaitable[Look]], shown: object = None
+) -> AsyncIterator[ServerSentEvent]:
     """The changed parts, looked for once a second, until it ended, the session did, or the service stops.
 
-    `look` opens and closes what it needs: nothing is held between two looks.
+    `look` opens and closes what it needs: nothing is held between two looks. `shown` is the mark of what the page
+    shows already.
     """
-    mark: object = None
+    mark = shown
     until = min(person.until, parts.clock() + LONGEST)
     while not parts.leaving.is_set():
         found = await look()

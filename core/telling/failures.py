@@ -99,7 +99,21 @@ def segmented(record: Record) -> Telling:
 
 
 def _because(why: str) -> str:
-    return sentence(f"because {why}") if " is " in why else sentence(why)
+    """`tenure_days is 0` is how a rule says it."""
+    seen = [part.partition(" is ") for part in why.split(", ")]
+    if not all(found for _, found, _ in seen):
+        return sentence(why)
+    return sentence(joined(f"{_PROFILE.get(name, plain(name))}: {value}" for name, _, value in seen))
+
+
+_PROFILE = {
+    "tenure_days": "days as a customer",
+    "lifetime_value": "paid so far, in minor units",
+    "invoice_amount": "amount of the invoice, in minor units",
+    "open_recoveries": "other failed payments",
+    "successes": "payments recovered before",
+    "failures": "payments lost before",
+}
 
 
 def assessed(record: Record) -> Telling:

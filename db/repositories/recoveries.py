@@ -103,6 +103,12 @@ async def get(session: Session, recovery_id: str) -> dict[str, Any] | None:
     return dict(found) if found else None
 
 
+async def sequence_of(session: Session, recovery_id: str) -> int:
+    """The newest row of its log, by the primary key; 0 where it has written nothing."""
+    query = select(table.c.sequence).where(table.c.recovery_id == recovery_id)
+    return await session.scalar(query) or 0
+
+
 def shown() -> Select[Any]:
     """What the API shows of recoveries, to be narrowed and ordered."""
     return select(*OWN_COLUMNS, table.c.recovery_id.label("workflow_id"))

@@ -1,9 +1,9 @@
 // What pages do beyond forms and links. Everything works without it, only less comfortably.
 
-/** A form that was sent is not sent again by a second click. */
-for (const form of document.querySelectorAll("form[method=post]")) {
-  form.addEventListener("submit", () => setTimeout(() => form.querySelectorAll("button").forEach((b) => (b.disabled = true))));
-}
+/** A form that was sent is not sent again by a second click; live parts bring forms of their own. */
+document.addEventListener("submit", ({ target }) => {
+  if (target.method === "post") setTimeout(() => target.querySelectorAll("button").forEach((b) => (b.disabled = true)));
+});
 
 /** Only one unfolded panel at a time; Escape folds it and gives the focus back. */
 document.addEventListener("toggle", (event) => {
@@ -42,14 +42,38 @@ for (const live of document.querySelectorAll("[data-live]")) {
     const { id, html } = JSON.parse(event.data);
     const place = document.getElementById(id);
     if (!place || place.contains(document.activeElement?.closest("details.act[open]") ?? null)) return;
+    const unfolded = [...place.querySelectorAll("details[open][id]")].map((one) => one.id);
     place.innerHTML = html;
+    for (const one of unfolded) document.getElementById(one)?.setAttribute("open", "");
   });
   stream.addEventListener("end", () => stream.close());
   const said = live.querySelector("[data-live-state]");
   if (said) {
     stream.addEventListener("open", () => { said.textContent = "Live"; said.className = "live on"; });
-    stream.addEventListener("error", () => { said.textContent = "Reconnecting"; said.className = "live"; });
+    stream.addEventListener("error", () => {
+      said.textContent = stream.readyState === EventSource.CLOSED ? "Not live any more: load this page again" : "Reconnecting";
+      said.className = "live";
+    });
     stream.addEventListener("end", () => { said.textContent = "Ended"; said.className = "live"; });
   }
   addEventListener("pagehide", () => stream.close());
 }
+
+/** Recovery: how long until something happens, counted down. */
+const units = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
+const until = (seconds) => {
+  const said = [];
+  for (const [size, unit] of units) {
+    if (seconds >= size || (said.length && unit !== "d")) said.push(`${Math.floor(seconds / size)} ${unit}`);
+    seconds %= size;
+  }
+  return `in ${said.slice(0, 2).join(" ")}`;
+};
+const tick = () => {
+  for (const place of document.querySelectorAll("[data-until]")) {
+    const seconds = Math.round((Date.parse(place.dataset.until) - Date.now()) / 1000);
+    const text = seconds > 0 ? until(seconds) : "now";
+    if (place.textContent !== text) place.textContent = text;
+  }
+};
+if (document.querySelector("[data-until], [data-live]")) { tick(); setInterval(tick, 1000); }

@@ -1,0 +1,157 @@
+"""The page of a recovery, as an operator reads it."""
+
+from datetime import timedelta
+
+import pytest
+
+from api.admin.people import Role
+from core.events import Event, EventType, stamp
+from core.ids import recovery_id
+from tests.api.admin.desk import Desk
+from tests.api.house import failed, now
+from tests.intake.fakes import canceled, failure, stored, unique
+
+OPENED = timedelta(hours=1)
+
+
+def happened(type_: EventType, /, **data: object) -> Event:
+    """Now."""
+    return Event(type=type_, occurred_at=now(), data=data)
+
+
+def decision(fingerprint: str = "fp_story", **plan: object) -> tuple[Event, ...]:
+    """Not enough money; a retry in three hours."""
+    at = now() + timedelta(hours=3)
+    return (
+        happened(
+            EventType.FAILURE_CLASSIFIED,
+            category="SOFT_DECLINE", cause="INSUFFICIENT_FUNDS", decided_by="stripe decline_code=insufficient_funds",
+            failure={"code": "insufficient_funds", "network_code": "51"},
+            card={"fingerprint": fingerprint, "network": "visa", "last4": "4242"},
+        ),
+        happened(
+            EventType.CUSTOMER_SEGMENTED, segment="standard", why="no other rule fits", attempts_allowed=4,
+            window_ends_at=stamp(at + timedelta(days=20)),
+        ),
+        happened(EventType.FRAUD_ASSESSED, level="clear", score=0, reasons=[]),
+        happened(
+            EventType.RETRY_PLANNED,
+            **{
+                "at": stamp(at), "delay_seconds": 10800, "strategy": "fixed_ladder", "policy_version": "abc123",
+                "why": "rung 1 of 4: 3 hours after the last failure", "rejected": ["adaptive: too few examples"],
+                "attempts_allowed": 4, "retry": 1, "experiment": "paydays", "arm": "control",
+            } | plan,
+        ),
+    )  # fmt: skip
+
+
+async def a_recovery(desk: Desk, *more: Event, invoice: str = "", customer: str | None = "cus_story") -> str:
+    """Its page."""
+    invoice = invoice or unique("in_story")
+    told = failure(invoice, customer_id=customer, amount=4900, occurred_at=now() - OPENED)
+    desk.recoveries.running.add((await stored(desk.house.db, told, *more)).recovery_id)
+    return f"/recoveries/stripe/{invoice}"
+
+
+async def test_it_tells_what_happened_why_and_what_was_not_taken(desk: Desk) -> None:
+    page = await desk.signed_in(Role.VIEWER).get(await a_recovery(desk, *decision()))
+    assert page.status == 200
+    for words in (
+        "€49.00", "Waiting to retry", "Why it failed: not enough money in the account",
+        "Another try is planned", "Rung 1 of 4: 3 hours after the last failure.", "adaptive: too few examples",
+        "Customer group: standard", "Fraud check: nothing suspicious", "abc123", "Paydays", "Control",
+        "insufficient_funds", "51", "Retry 1 of 4", "0 of 4", "in 3 hours",
+    ):  # fmt: skip
+        assert words in page.text, words
+
+
+async def test_the_newest_comes_first_and_what_comes_next_before_it(desk: Desk) -> None:
+    text = (await desk.signed_in().get(await a_recovery(desk, *decision()))).text
+    order = ["What comes next", "The provider is asked to charge", "it is given up", "What happened",
+             "Another try is planned", "The payment failed"]  # fmt: skip
+    places = [text.index(words) for words in order]
+    assert places == sorted(places)
+
+
+async def test_each_attempt_shows_codes_and_its_key(desk: Desk) -> None:
+    asked = happened(
+        EventType.CHARGE_REQUESTED, trigger="scheduled", idempotency_key="pri-key-1", amount=4900, currency="EUR"
+    ).model_copy(update={"attempt": 1})
+    no = happened(
+        EventType.CHARGE_DECLINED, charge_id="ch_1",
+        failure={"code": "generic_decline", "network_code": "05", "network_advice": "02", "advice": "try_again_later"},
+    ).model_copy(update={"attempt": 1})  # fmt: skip
+    text = (await desk.signed_in().get(await a_recovery(desk, *decision(), asked, no))).text
+    for words in ("Attempt 1 was declined", "pri-key-1", "generic_decline", "05", "02", "try_again_later", "ch_1"):
+        assert words in text, words
+
+
+async def test_what_the_card_network_still_allows_stands_beside_it(desk: Desk) -> None:
+    text = (await desk.signed_in().get(await a_recovery(desk, *decision("fp_fresh")))).text
+    assert "fp_fresh" in text
+    assert "19 of 20 tries left" in text
+
+
+async def test_a_recovery_that_is_only_announced_is_just_received(desk: Desk) -> None:
+    invoice = unique("in_new")
+    assert (await desk.house.send(failed(invoice))).status_code == 202
+    page = await desk.signed_in().get(f"/recoveries/stripe/{invoice}")
+    assert (page.status, "Just received" in page.text) == (200, True)
+    assert f"/admin/recoveries/stripe/{invoice}/live?after=0" in page.html
+
+
+async def test_what_came_after_the_end_is_kept_and_told(desk: Desk) -> None:
+    late = happened(EventType.EVENT_LATE, event_id="evt_late", event_type="charge.refunded", kind="other", detail="x")
+    path = await a_recovery(desk, canceled(), late)
+    page = await desk.signed_in().get(path)
+    assert "Came after the end" in page.text
+    assert "Nothing: it is over." in page.text
+    assert "/live" not in page.html
+    assert page.buttons == []
+
+
+async def test_unknown_recoveries_are_told_so(desk: Desk) -> None:
+    for path in ("/recoveries/stripe/in_none", "/recoveries/nobody/in_1", "/recoveries/stripe/%00"):
+        assert (await desk.signed_in().get(path)).status == 404
+
+
+ODD = ("a/b", "a%2Fb", "ä ö", "a?b#c", "a+b", "'; DROP TABLE", "<script>alert(1)</script>", '"><img src=x onerror=y>')
+
+
+@pytest.mark.parametrize("odd", ODD)
+async def test_ids_may_hold_anything(odd: str, desk: Desk) -> None:
+    invoice = unique("in") + odd
+    await a_recovery(desk, invoice=invoice)
+    here = desk.signed_in()
+    row = (await here.get("/recoveries", q=invoice)).links
+    page = await here.get(row[" ".join(invoice.split())])
+    assert (page.status, " ".join(invoice.split()) in page.text) == (200, True)
+    assert (await here.done(page.form("/pause").action, reason="x")).status == 200
+
+
+@pytest.mark.parametrize(
+    ("role", "offered"),
+    [
+        (Role.VIEWER, set()),
+        (Role.OPERATOR, {"Retry now", "Pause", "Cancel"}),
+        (Role.ADMIN, {"Retry now", "Pause", "Cancel"}),
+    ],
+)
+async def test_who_may_act_has_buttons(role: Role, offered: set[str], desk: Desk) -> None:
+    page = await desk.signed_in(role).get(await a_recovery(desk, *decision()))
+    assert set(page.buttons) == offered
+
+
+async def test_only_buttons_that_make_sense_in_the_state(desk: Desk) -> None:
+    here = desk.signed_in()
+    paused = await a_recovery(desk, *decision(), happened(EventType.PAUSED, actor="bob", reason="holiday"))
+    assert set((await here.get(paused)).buttons) == {"Resume", "Cancel"}
+    review = happened(EventType.RETRY_SKIPPED, action="review", reason="fraud", why="odd", until=stamp(now() + OPENED))
+    held = await a_recovery(desk, *decision()[:3], review)
+    assert set((await here.get(held)).buttons) == {"Approve", "Reject", "Pause", "Cancel"}
+
+
+async def test_the_id_of_a_recovery_is_its_own(desk: Desk) -> None:
+    path = await a_recovery(desk)
+    text = (await desk.signed_in().get(path)).text
+    assert recovery_id("stripe", path.rpartition("/")[2]) in text
