@@ -5,23 +5,25 @@ from typing import Final
 
 _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_]+")
 
-SECRET_WORDS: Final = frozenset(
+_SECRET_WORDS: Final = (
     "secret signature sign signed hmac token password pass passphrase passcode credential credentials cvc cvv cvn pin "
-    "key authorization auth bearer nonce payload mandate cookie otp".split()
+    "key authorization auth bearer nonce payload mandate cookie otp"
 )
-PERSONAL_WORDS: Final = frozenset(
+SECRET_WORDS: Final = frozenset(_SECRET_WORDS.split())
+_PERSONAL_WORDS: Final = (
     "name names firstname lastname surname username nickname email emails mail phone phones telephone mobile fax tel "
     "address addresses street line line1 line2 city town postal postcode zip house state province region holder owner "
     "recipient beneficiary person individual contact shopper billing shipping delivery buyer payer birth birthday dob "
     "gender sex ssn tax vat passport iban bic swift bank routing account number bin ip fingerprint device agent "
     "description descriptor note notes memo comment comments message messages text title footer custom "
     "metadata lat lon latitude longitude location geo company organization organisation employer "
-    "summary session".split()
+    "summary session"
 )
+PERSONAL_WORDS: Final = frozenset(_PERSONAL_WORDS.split())
 HIDING_WORDS: Final = SECRET_WORDS | PERSONAL_WORDS
 """A key with one of these words hides its value, and all that is below it."""
 
-SHOWN_KEYS: Final = frozenset(
+_SHOWN_KEYS: Final = (
     "accountupdater action advice advice_code amount amount_due amount_paid amount_remaining api_version attempt_count "
     "attempted authcode_missing billing_cycle billing_cycle_anchor billing_period_end_date billing_period_start_date "
     "billing_reason brand bt_kind cancel_at_period_end category charge code collection_method country created "
@@ -32,8 +34,9 @@ SHOWN_KEYS: Final = frozenset(
     "network_status network_tx_reference next_payment_attempt object operations original_reference outcome "
     "paid payment_id payment_intent payment_method payment_method_types plan_id price processor_response_code "
     "product psp_reference reason refusal_reason_raw result_code risk_level risk_score source status "
-    "status_transitions subscription subscription_id success timestamp transaction_id type value version".split()
+    "status_transitions subscription subscription_id success timestamp transaction_id type value version"
 )
+SHOWN_KEYS: Final = frozenset(_SHOWN_KEYS.split())
 """Keys whose values of one word are shown: ids of objects, codes, states. Sentences are not."""
 AMOUNT_WORDS: Final = frozenset({"amount", "amounts", "total", "subtotal"})
 """Money, whatever else the key names: `total_excluding_tax`."""
@@ -42,7 +45,7 @@ SHOWN_INSIDE: Final = frozenset({"country", "currency", "last4", "type", "object
 
 
 def words(key: str) -> tuple[str, ...]:
-    """The words of a key in lower case, however it is spelled: `shopperEmail`, `billing_details`, `card.holder-name`."""
+    """The words of a key in lower case, however it is spelled: `shopperEmail`, `billing_details`, `holder-name`."""
     return tuple(word.lower() for word in _WORDS.findall(key))
 
 
