@@ -48,6 +48,7 @@ class ActionPage(Value):
 async def actions(
     session: Session,
     actor: str | None = None,
+    kind: EventType | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
     limit: int = 50,
@@ -58,6 +59,8 @@ async def actions(
     query = select(*columns).where(THEIRS).order_by(*(one.desc() for one in PLACE)).limit(limit + 1)
     if actor is not None:
         query = query.where(_actor == actor)
+    if kind is not None:
+        query = query.where(table.c.type == kind.value)
     if since is not None:
         query = query.where(table.c.recorded_at >= since)
     if until is not None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, select, tuple_
 
 from core.base import Value
 from db import chain, cursors
@@ -25,6 +25,8 @@ class WebhookFilters(Value):
     recovery_id: str | None = None
     undelivered: bool = False
     """Only those that still wait to be delivered."""
+    q: str | None = None
+    """The whole id of an event or an invoice."""
     received_from: datetime | None = None
     received_to: datetime | None = None
     """Not included."""
@@ -40,6 +42,8 @@ class WebhookPage(Value):
 async def find(session: Session, filters: WebhookFilters, limit: int = 50, cursor: str | None = None) -> WebhookPage:
     """One page. Raises InvalidInput for a cursor that this never gave."""
     query = select(*LISTED).where(*_conditions(filters)).order_by(*(one.desc() for one in PLACE)).limit(limit + 1)
+    if filters.q:
+        query = query.where(_with_id(filters.q, await providers(session)))
     if cursor:
         query = query.where(cursors.behind(cursor, *PLACE))
     rows = [dict(row) for row in (await session.execute(query)).mappings()]
@@ -56,12 +60,30 @@ async def one(session: Session, provider: str, event_id: str) -> dict[str, Any] 
 
 
 async def event_types(session: Session) -> list[str]:
-    """The types that have come, by name; found by jumping along an index."""
+    """The types that have come, by name."""
+    return await _distinct(session, table.c.event_type)
+
+
+async def providers(session: Session) -> list[str]:
+    """The providers that have sent something, by name."""
+    return await _distinct(session, table.c.provider)
+
+
+async def _distinct(session: Session, column: ColumnElement[str]) -> list[str]:
+    """Its values in order, found by jumping along an index."""
     found: list[str] = []
-    step = select(table.c.event_type).order_by(table.c.event_type).limit(1)
-    while following := await session.scalar(step.where(table.c.event_type > found[-1]) if found else step):
+    step = select(column).order_by(column).limit(1)
+    while following := await session.scalar(step.where(column > found[-1]) if found else step):
         found.append(following)
     return found
+
+
+def _with_id(q: str, known: list[str]) -> ColumnElement[bool]:
+    """Looked up first, each by its index, which begins with the provider."""
+    name, own = tuple_(table.c.provider, table.c.event_id), table.alias("found")
+    found = select(own.c.provider, own.c.event_id).where(own.c.provider.in_(known))
+    wanted = chain.clean(q)
+    return name.in_(found.where(own.c.event_id == wanted).union(found.where(own.c.invoice_id == wanted)))
 
 
 def _conditions(filters: WebhookFilters) -> Iterator[ColumnElement[bool]]:
