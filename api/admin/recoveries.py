@@ -9,6 +9,7 @@ from api.admin import narrowing
 from api.admin.narrowing import ORDERS, Narrowing
 from api.admin.pages import show
 from api.admin.people import ROOT, Role, Viewer
+from api.admin.shown import when
 from api.admin.words import STATES, label, query
 from api.deps import Parts, PartsDep
 from core.classifier.taxonomy import Cause
@@ -44,6 +45,7 @@ async def listed(
         count=count,
         heads=[_head(wanted, name, by) for name, by in HEADS],
         places=_places(wanted, page, cursor),
+        when=when,
         may_act=person.may(Role.OPERATOR),
         **_choices(parts, wanted.chosen),
     )

@@ -1,5 +1,7 @@
 """What was decided: another try, or something else in its place."""
 
+import re
+
 from core.events import Record
 from core.telling.said import Said
 from core.telling.telling import Fact, Mood, Telling, amount, at, code, facts, lasting, named, sentence
@@ -11,12 +13,11 @@ def planned(record: Record) -> Telling:
     said = Said(record.data)
     moved = said.inner("network")
     return Telling(
-        headline="Another try is planned",
-        why=_moved(said) if moved.moment("planned_at") else sentence(said.text("why")),
+        headline=f"{_which(said)} is planned",
+        why=_moved(said) if moved.moment("planned_at") else _why(said.text("why")),
         facts=facts(
             ("When", at(said.moment("at"))),
             ("Wait", lasting(said.number("delay_seconds"))),
-            ("Retry", _of(said.number("retry"), said.number("attempts_allowed"))),
         )
         + _by(said)
         + limits(said),
@@ -25,10 +26,23 @@ def planned(record: Record) -> Telling:
     )
 
 
+def _which(said: Said) -> str:
+    counted = _of(said.number("retry"), said.number("attempts_allowed"))
+    return f"Retry {counted}" if counted else "Another try"
+
+
+def _why(text: str) -> str:
+    """The planner's words, without the names of cause and group, which stand beside them anyway."""
+    return sentence(_SITUATION.sub("", text).replace("rung ", "step "))
+
+
+_SITUATION = re.compile(r"^[A-Z_]+ in segment [^:]*: ")
+
+
 def _moved(said: Said) -> str:
     """The strategy's own words, and who overruled them."""
     own = said.inner("network").text("planned_why") or said.text("why")
-    return sentence(own) + " The card network's limit moved it to a later moment."
+    return _why(own) + " The card network's limit moved it to a later moment."
 
 
 def _of(number: int | None, allowed: int | None) -> str:
@@ -101,7 +115,7 @@ def shadow(record: Record) -> Telling:
     same = said.yes("agrees")
     return Telling(
         headline="The policy on trial agrees" if same else f"The policy on trial would {would}",
-        why=sentence(said.text("why")),
+        why=_why(said.text("why")),
         facts=facts(("When", at(said.moment("at"))), ("Wait", lasting(said.number("delay_seconds")))) + _by(said),
         rejected=said.texts("rejected"),
     )

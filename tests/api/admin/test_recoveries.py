@@ -3,6 +3,7 @@
 import csv
 import io
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -146,16 +147,17 @@ async def test_the_export_holds_what_fits_and_nothing_that_calculates(desk: Desk
     assert rows[0]["invoice_id"].startswith("ä\nö")
 
 
-async def chosen(here: Desk, wish: str, *known: str, **fields: object) -> Page:
+async def chosen(here: Desk, wish: str, *known: str) -> Page:
     """The preview for these invoices."""
-    return await here.send("/recoveries/bulk", wish=wish, chosen=[f"stripe/{one}" for one in known], **fields)
+    return await here.send("/recoveries/bulk", wish=wish, chosen=[f"stripe/{one}" for one in known])
 
 
 async def run(here: Desk, preview: Page, reason: str = "asked by the bank") -> Page:
     """The preview's form, sent."""
     form = preview.form("/bulk/run")
     every = [one.partition('"')[0] for one in preview.html.split('name="chosen" value="')[1:]]
-    return await here.send(form.action, **form.fields | {"chosen": every, "reason": reason})
+    sent: dict[str, Any] = form.fields | {"chosen": every, "reason": reason}
+    return await here.send(form.action, **sent)
 
 
 @pytest.mark.parametrize("wish", ["retry", "pause", "resume", "cancel"])

@@ -58,7 +58,7 @@ async def test_it_tells_what_happened_why_and_what_was_not_taken(desk: Desk) -> 
     assert page.status == 200
     for words in (
         "€49.00", "Waiting to retry", "Why it failed: not enough money in the account",
-        "Another try is planned", "Rung 1 of 4: 3 hours after the last failure.", "adaptive: too few examples",
+        "Retry 1 of 4 is planned", "Step 1 of 4: 3 hours after the last failure.", "adaptive: too few examples",
         "Customer group: standard", "Fraud check: nothing suspicious", "abc123", "Paydays", "Control",
         "insufficient_funds", "51", "Retry 1 of 4", "0 of 4", "in 3 hours",
     ):  # fmt: skip
@@ -68,7 +68,7 @@ async def test_it_tells_what_happened_why_and_what_was_not_taken(desk: Desk) -> 
 async def test_the_newest_comes_first_and_what_comes_next_before_it(desk: Desk) -> None:
     text = (await desk.signed_in().get(await a_recovery(desk, *decision()))).text
     order = ["What comes next", "The provider is asked to charge", "it is given up", "What happened",
-             "Another try is planned", "The payment failed"]  # fmt: skip
+             "Retry 1 of 4 is planned", "The payment failed"]  # fmt: skip
     places = [text.index(words) for words in order]
     assert places == sorted(places)
 
@@ -133,8 +133,8 @@ async def test_ids_may_hold_anything(odd: str, desk: Desk) -> None:
     ("role", "offered"),
     [
         (Role.VIEWER, set()),
-        (Role.OPERATOR, {"Retry now", "Pause", "Cancel"}),
-        (Role.ADMIN, {"Retry now", "Pause", "Cancel"}),
+        (Role.OPERATOR, {"Retry now", "Pause it", "Cancel the recovery"}),
+        (Role.ADMIN, {"Retry now", "Pause it", "Cancel the recovery"}),
     ],
 )
 async def test_who_may_act_has_buttons(role: Role, offered: set[str], desk: Desk) -> None:
@@ -145,10 +145,10 @@ async def test_who_may_act_has_buttons(role: Role, offered: set[str], desk: Desk
 async def test_only_buttons_that_make_sense_in_the_state(desk: Desk) -> None:
     here = desk.signed_in()
     paused = await a_recovery(desk, *decision(), happened(EventType.PAUSED, actor="bob", reason="holiday"))
-    assert set((await here.get(paused)).buttons) == {"Resume", "Cancel"}
+    assert set((await here.get(paused)).buttons) == {"Resume it", "Cancel the recovery"}
     review = happened(EventType.RETRY_SKIPPED, action="review", reason="fraud", why="odd", until=stamp(now() + OPENED))
     held = await a_recovery(desk, *decision()[:3], review)
-    assert set((await here.get(held)).buttons) == {"Approve", "Reject", "Pause", "Cancel"}
+    assert set((await here.get(held)).buttons) == {"Approve", "Reject it", "Pause it", "Cancel the recovery"}
 
 
 async def test_the_id_of_a_recovery_is_its_own(desk: Desk) -> None:

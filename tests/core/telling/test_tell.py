@@ -65,11 +65,17 @@ SAID = [
         "Disputed; warned.",
         Mood.BAD,
     ),
-    (row(EventType.RETRY_PLANNED, why="rung 1", at=LATER), "Another try is planned", "Rung 1.", Mood.BUSY),
+    (row(EventType.RETRY_PLANNED, why="rung 1", at=LATER), "Another try is planned", "Step 1.", Mood.BUSY),
+    (
+        row(EventType.RETRY_PLANNED, why="GENERIC in segment vip: rung 2 of 4: later", retry=2, attempts_allowed=4),
+        "Retry 2 of 4 is planned",
+        "Step 2 of 4: later.",
+        Mood.BUSY,
+    ),
     (
         row(EventType.RETRY_PLANNED, at=LATER, why="x", network={"planned_at": LATER, "planned_why": "rung 1"}),
         "Another try is planned",
-        "Rung 1. The card network's limit moved it to a later moment.",
+        "Step 1. The card network's limit moved it to a later moment.",
         Mood.BUSY,
     ),
     (
@@ -197,7 +203,7 @@ def test_a_plan_can_be_checked() -> None:
     known = facts(telling)
     assert known["Wait"] == Lasting(seconds=10800)
     assert (known["Strategy"], known["Policy version"]) == (Named(name="fixed_ladder"), Code(text="abc"))
-    assert (known["Experiment"], known["Arm"], known["Retry"]) == (Named(name="e"), Named(name="b"), "2 of 4")
+    assert (known["Experiment"], known["Arm"]) == (Named(name="e"), Named(name="b"))
     assert (known["Network rule"], known["Used of that rule"]) == (Code(text="visa_30d"), "15 of 15")
     assert known["Network fee avoided"] == Amount(minor=10, currency="USD")
     assert telling.rejected == ("adaptive: too little is known",)
