@@ -7,7 +7,7 @@ from fastapi import APIRouter, Form, Request, Response
 from api.admin.forms import Genuine, Tone, go, say
 from api.admin.pages import show
 from api.admin.people import ROOT, Operator, Person, Viewer
-from api.admin.wishes import LONGEST_REASON, OFFERS, Offer, Wish, once, put
+from api.admin.wishes import LONGEST_REASON, OFFERS, TONES, Offer, Wish, once, put
 from api.admin.words import label
 from api.deps import InvoiceId, PartsDep, ProviderName
 from core.base import Value
@@ -80,8 +80,8 @@ async def decided(
 ) -> Response:
     """Done, refused with why, or left as a signal; said above the queue, where the next one waits."""
     if reason.strip():
-        text, tone = await put(parts, provider, invoice_id, person.name, wish, reason.strip(), once or None)
-        say(request, f"{invoice_id}: {text}", tone)
+        found = await put(parts, provider, invoice_id, person.name, wish, reason.strip(), once or None)
+        say(request, f"{invoice_id}: {found.sentence}", TONES[found.result])
     else:
         say(request, "Please give a reason: it is kept in the log.", Tone.BAD)
     return go(f"{ROOT}/reviews")

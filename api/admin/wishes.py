@@ -75,14 +75,23 @@ OFFERS: Final = (
         wish=Wish.APPROVE, name="Approve", confirm="Approve", primary=True,
         explanation="After a suspicion of fraud it waits for another payment method; anything else is tried once, now.",
     ),
-    Offer(wish=Wish.REJECT, name="Reject", confirm="Reject it", danger=True, explanation="It ends as blocked; nothing is charged any more."),
+    Offer(
+        wish=Wish.REJECT, name="Reject", confirm="Reject it", danger=True,
+        explanation="It ends as blocked; nothing is charged any more.",
+    ),
     Offer(
         wish=Wish.RETRY, name="Retry now", confirm="Retry now", primary=True,
         explanation="Charges now, besides the plan. It uses none of the policy's retries, but the card network "
         "counts it.",
     ),
-    Offer(wish=Wish.PAUSE, name="Pause", confirm="Pause it", explanation="Nothing is charged until somebody resumes it."),
-    Offer(wish=Wish.RESUME, name="Resume", confirm="Resume it", primary=True, explanation="The plan goes on where it stood."),
+    Offer(
+        wish=Wish.PAUSE, name="Pause", confirm="Pause it",
+        explanation="Nothing is charged until somebody resumes it.",
+    ),
+    Offer(
+        wish=Wish.RESUME, name="Resume", confirm="Resume it", primary=True,
+        explanation="The plan goes on where it stood.",
+    ),
     Offer(
         wish=Wish.CANCEL, name="Cancel", confirm="Cancel the recovery", danger=True,
         explanation="Ends the recovery for good. A charge under way is settled first.",
@@ -123,7 +132,7 @@ async def wished(
     """Done, refused with why, or left as a signal; said on the recovery's page. `once` makes a repeat harmless."""
     if reason.strip():
         found = await put(parts, provider, invoice_id, person.name, wish, reason.strip(), once or None)
-        say(request, found.sentence, _TONES[found.result])
+        say(request, found.sentence, TONES[found.result])
     else:
         say(request, "Please give a reason: it is kept in the log.", Tone.BAD)
     return go(recovery_address(provider, invoice_id))
@@ -142,7 +151,7 @@ class Result(StrEnum):
     """Nobody could be asked; whether it was taken is not known."""
 
 
-_TONES: Final = {
+TONES: Final = {
     Result.DONE: Tone.GOOD,
     Result.STORED: Tone.PLAIN,
     Result.WAITS: Tone.PLAIN,
