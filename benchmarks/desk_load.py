@@ -18,6 +18,7 @@ from psycopg import sql
 
 from benchmarks.desk_rows import TABLES, Pattern, Template, templates
 from benchmarks.scratch_log import stories
+from core.errors import InvalidInput
 
 PATTERNS: Final = 200
 LONGEST: Final = 23
@@ -54,13 +55,16 @@ def load(
     detailed: int | None = None,
     progress: Progress = lambda _: None,
 ) -> Loaded:
-    """Fills an empty, migrated database as its owner; `progress` is told how many recoveries were added.
+    """Fills a migrated database as its owner; `progress` is told how many recoveries were added.
 
-    `detailed`: only so many, the newest ones, get more than their row of `recovery`.
+    `detailed`: only so many, the newest ones, get more than their row of `recovery`. Raises InvalidInput where the
+    database isn't empty.
     """
     told = [Pattern(run, records) for run, records in stories(patterns) if len(records) <= LONGEST]
     events = done = 0
     with psycopg.connect(address.replace("+psycopg", ""), autocommit=True) as connection:
+        if connection.execute("SELECT FROM recovery LIMIT 1").fetchone():
+            raise InvalidInput("The database holds recoveries already.")
         connection.execute("SET synchronous_commit = off")
         connection.execute(
             "SELECT ensure_event_log_partition((%s::date - make_interval(months => m))::date)"
