@@ -91,6 +91,9 @@ class Settings(BaseSettings):
     )
     mail_from: str = Field("", description="sender of messages to customers, as NAME <ADDRESS>")
     unsubscribe_url: str = Field("", description="List-Unsubscribe of messages to customers; empty: MAIL_FROM")
+    customer_page_url: str = Field(
+        "", description="your page that messages link to where the provider has none; {provider} and {invoice} fit in"
+    )
     customer_notify_urls: SecretStr = Field(
         SecretStr(""),
         description="Apprise addresses with {phone} or {email}, separated by blanks: channel `sms`",

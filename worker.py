@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
-from pathlib import Path
 
 import structlog
 from prometheus_client import CollectorRegistry, start_http_server
@@ -37,8 +36,7 @@ from core.retry.pace import Pace
 from db.session import Database
 from notifications import channels
 from notifications.apprise_urls import Operators
-from notifications.email import sender_name
-from notifications.letters import Letters
+from notifications.letters import letters_of
 from notifications.webhooks import Webhooks
 from observability import errors, logging, tracing
 from observability.encryption import encryption_codec
@@ -87,9 +85,8 @@ class Parts:
 
     def messaging(self) -> Messaging:
         """What sends messages to customers. Raises InvalidInput for words that can't be used."""
-        folder = Path(self.settings.message_dir) if self.settings.message_dir else None
-        letters = Letters(sender_name(self.settings.mail_from), folder)
-        letters.check()
+        known = self.settings
+        letters = letters_of(known.mail_from, known.message_dir, known.customer_page_url)
         return Messaging(self.channels, letters, StoredAddresses(self.database), StoredOutbox(self.database))
 
     def knowledge(self) -> Knowledge:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from temporalio import activity
 
 from core.contracts import RelayInput, RelayReport
+from db.repositories import figures
 from db.session import Database
 from intake.recoveries import Recoveries
 from intake.relay import relay
@@ -22,5 +23,8 @@ class Maintenance:
 
     @activity.defn
     async def relay_inbox(self, order: RelayInput) -> RelayReport:
-        """Deliver undelivered webhooks and revive recoveries that have no run."""
-        return await relay(self._database, self._recoveries, self._gateways, datetime.now(UTC), order.limit)
+        """Deliver undelivered webhooks and revive recoveries that have no run; then sum touched days anew."""
+        report = await relay(self._database, self._recoveries, self._gateways, datetime.now(UTC), order.limit)
+        async with self._database.begin() as session:
+            await figures.refresh(session)
+        return report

@@ -67,6 +67,10 @@ def _fingerprint(fingerprint: Annotated[str, Path(description="the provider's, p
     return _plain(fingerprint, "credential")
 
 
+def _event(event_id: Annotated[str, Path(description="the provider's, percent-encoded")]) -> str:
+    return _plain(event_id, "webhook")
+
+
 def _plain(segment: str, kind: str = "recovery") -> str:
     """A path segment decoded; see `api.middleware.ExactPaths`. Raises NotFound for what no id can be."""
     text = unquote(segment)
@@ -78,3 +82,4 @@ def _plain(segment: str, kind: str = "recovery") -> str:
 ProviderName = Annotated[str, Depends(_provider)]
 InvoiceId = Annotated[str, Depends(_invoice)]
 Fingerprint = Annotated[str, Depends(_fingerprint)]
+EventId = Annotated[str, Depends(_event)]

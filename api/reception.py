@@ -30,6 +30,8 @@ DELIVER_WITHIN: Final = timedelta(seconds=5)
 """After this the relay takes over (`inbox.HEAD_START`)."""
 MOST_BEHIND: Final = 200
 """Deliveries that may go on behind their answers; while Temporal is away more would only pile up."""
+UNREADABLE: Final = "unreadable"
+"""The type of an event that we failed to read."""
 LONGEST_ID: Final = 255
 """Of any id; PostgreSQL can't index texts of some thousand characters, and no provider has such ids."""
 
@@ -48,8 +50,13 @@ class Receipt(BaseModel):
 async def receive(parts: Parts, provider: str, headers: Mapping[str, str], body: bytes) -> list[Receipt]:
     """One receipt per event of the body, all of them stored. Raises InvalidInput, StoreUnavailable."""
     now = parts.clock()
+    parts.webhooks[provider].verify(headers, body, now)
+    return await take_in(parts, provider, body, now)
+
+
+async def take_in(parts: Parts, provider: str, body: bytes, now: datetime) -> list[Receipt]:
+    """As `receive`, for a body whose sender was verified."""
     webhooks = parts.webhooks[provider]
-    webhooks.verify(headers, body, now)
     events, people = _understood(webhooks, provider, body, now), _people(webhooks, provider, body)
     try:
         fresh = await parts.background.within(STORE_WITHIN, _store(parts, events, people, body, now))
@@ -88,8 +95,8 @@ def _people(webhooks: Webhooks, provider: str, body: bytes) -> tuple[Told, ...]:
 def _unreadable(provider: str, body: bytes, now: datetime, why: str) -> ProviderEvent:
     return ProviderEvent(
         provider=provider,
-        event_id=f"unreadable-{hashlib.sha256(body).hexdigest()}",
-        event_type="unreadable",
+        event_id=f"{UNREADABLE}-{hashlib.sha256(body).hexdigest()}",
+        event_type=UNREADABLE,
         kind=EventKind.OTHER,
         occurred_at=now,
         detail=f"it could not be read: {why}",

@@ -11,13 +11,15 @@ from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 import catalog
+from api.audit import keep
 from api.auth import Scope, Simulator, require
 from api.deps import Parts, PartsDep
 from api.problems import responses
 from core.errors import EngineUnavailable, InvalidInput, InvalidPolicy, NotFound, Refused
 from core.retry.policy import Policy, parse
 from core.simulations import SimulationOrder, SimulationState, SourceKind
-from db.repositories import simulations
+from db.repositories import operator_actions, simulations
+from db.repositories.operator_actions import Done, Kind
 
 MOST_RECOVERIES: Final = 1_000_000
 LONGEST_TEXT: Final = 300_000
@@ -109,9 +111,9 @@ async def one(simulation_id: str, parts: PartsDep) -> SimulationDetail:
 
 
 @router.post("/{simulation_id}/cancel", responses=responses(404, 409), summary="Cancel a dry run")
-async def cancel(simulation_id: str, _: Simulator, parts: PartsDep) -> SimulationDetail:
+async def cancel(simulation_id: str, caller: Simulator, parts: PartsDep) -> SimulationDetail:
     """It ends within seconds; `state` says when. 409 where it has ended."""
-    return await canceled(parts, named(simulation_id))
+    return await canceled(parts, named(simulation_id), caller.name)
 
 
 @router.get(
@@ -127,6 +129,9 @@ async def begun(wanted: SimulationRequest, by: str, parts: Parts) -> UUID:
     order, id = _checked(wanted, parts), uuid4()
     async with parts.database.begin() as session:
         await simulations.create(session, id, order, by, parts.clock())
+        detail = {"source": order.source.value, "recoveries": order.recoveries, "seed": order.seed}
+        done = Done(actor=by, action=Kind.SIMULATION_STARTED, subject=str(id), detail=detail)
+        await operator_actions.record(session, done, parts.clock())
     try:
         await parts.simulations.begin(str(id))
     except EngineUnavailable:
@@ -136,11 +141,12 @@ async def begun(wanted: SimulationRequest, by: str, parts: Parts) -> UUID:
     return id
 
 
-async def canceled(parts: Parts, id: UUID) -> SimulationDetail:
+async def canceled(parts: Parts, id: UUID, by: str) -> SimulationDetail:
     """The dry run, asked to end. Raises NotFound, Refused where it has ended, EngineUnavailable."""
     found = await detail(parts, id)
     if found.state.final:
         raise Refused("closed", f"This simulation is {found.state.value} already.")
+    await keep(parts, by, Kind.SIMULATION_CANCELED, str(id))
     try:
         await parts.simulations.cancel(str(found.id))
     except NotFound:

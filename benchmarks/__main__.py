@@ -2,9 +2,15 @@
 
 import sys
 
-from benchmarks import decide, fidelity, replay, simulate
+from benchmarks import decide, desk, fidelity, replay, simulate
 
-ALL = {"decide": decide.main, "simulate": simulate.main, "replay": replay.main, "fidelity": fidelity.main}
+ALL = {
+    "decide": decide.main,
+    "simulate": simulate.main,
+    "replay": replay.main,
+    "desk": desk.main,
+    "fidelity": fidelity.main,
+}
 
 if __name__ == "__main__":
     wanted = sys.argv[1:] or list(ALL)

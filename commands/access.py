@@ -7,16 +7,13 @@ from datetime import UTC, datetime, timedelta
 from rich.table import Table
 
 from api.auth import Scope
-from commands.database import opened
+from commands.database import ACTOR, opened
 from core.errors import InvalidInput, InvalidPolicy, NotFound
 from core.retry.duration import seconds
 from db.repositories import api_keys, operator_actions
 from db.repositories.api_keys import ApiKey
 from db.repositories.operator_actions import Done, Kind
 from settings import Settings
-
-ACTOR = "pri"
-"""Whoever sits at the server's own command line; more is not known of them."""
 
 
 def length(text: str | None) -> timedelta | None:

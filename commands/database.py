@@ -14,13 +14,16 @@ from core.errors import EngineUnavailable, InvalidInput, NotFound
 from db import audit, migrate
 from db import rebuild as rebuilding
 from db.audit import AuditReport
-from db.repositories import contacts, inbox
+from db.repositories import contacts, inbox, operator_actions
+from db.repositories.operator_actions import Done, Kind
 from db.session import Database, role_of
 from settings import Settings, environment
 from workflows import search
 from workflows.client import connect
 
 TEMPORAL_PATIENCE = 10.0
+ACTOR = "pri"
+"""Whoever sits at the server's own command line; more is not known of them."""
 
 
 @asynccontextmanager
@@ -89,6 +92,8 @@ def erase(settings: Settings, customer_id: str) -> int:
         async with opened(settings) as database, database.begin() as session:
             now = datetime.now(UTC)
             await contacts.erase_customer(session, customer_id, now)
+            done = Done(actor=ACTOR, action=Kind.CUSTOMER_ERASED, subject=customer_id)
+            await operator_actions.record(session, done, now)
             return await inbox.erase_customer(session, customer_id, now)
 
     return asyncio.run(blank())

@@ -26,7 +26,7 @@ from settings import SHIPPED_POLICY, Settings, environment
 
 NOTHING: Final = SecretStr("")
 REAL_WORLD: Final = (
-    "ADYEN_", "BRAINTREE_", "SMTP_URL", "MAIL_FROM", "UNSUBSCRIBE_URL", "MESSAGE_DIR", "CUSTOMER_NOTIFY_URLS",
+    "ADYEN_", "BRAINTREE_", "SMTP_URL", "MAIL_FROM", "UNSUBSCRIBE_URL", "MESSAGE_DIR", "CUSTOMER_",
     "OPERATOR_NOTIFY_URLS", "OUTGOING_WEBHOOK_", "SENTRY_DSN", "OTEL_",
 )  # fmt: skip
 """What must not hear of a demo, even where this machine is set up for it."""

@@ -14,8 +14,20 @@ def preview(
     cause: Annotated[str | None, typer.Option(help="The failure's cause; one that fits when left out.")] = None,
     amount: Annotated[int, typer.Option(min=1, help="Minor currency units.")] = 4900,
     currency: Annotated[str, typer.Option(help="ISO 4217.")] = "EUR",
+    edge: Annotated[
+        list[str] | None, typer.Option(help="no_name, no_link, no_dates, zero_decimals; also several.")
+    ] = None,
 ) -> None:
     """Print a message as a customer would get it, with made-up facts. Sends nothing."""
     from commands.preview import preview as show
 
-    show(Settings(), kind, language, html, cause, amount, currency)
+    show(
+        Settings(),
+        kind,
+        language=language,
+        html=html,
+        cause=cause,
+        amount=amount,
+        currency=currency,
+        edges=edge or (),
+    )

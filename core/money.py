@@ -13,12 +13,11 @@ _THEIR_OWN: Final[Mapping[tuple[str, str], int]] = {
     ("stripe", "ISK"): 2,
     ("stripe", "UGX"): 2,
     ("stripe", "MGA"): 0,
-    ("adyen", "ISK"): 2,
-    ("adyen", "CLP"): 2,
-    ("adyen", "CVE"): 0,
-    ("adyen", "IDR"): 0,
 }
-"""docs.stripe.com/currencies (zero-decimal and special cases); docs.adyen.com currency codes. From memory."""
+"""docs.stripe.com/currencies (zero-decimal and special cases); from memory.
+
+Adyen's own decimals and Braintree's amounts become minor units of ISO 4217 where they come in (their `minor.py`).
+"""
 
 
 def decimals(currency: str, provider: str = "") -> int:

@@ -39,7 +39,7 @@ async def verify(
     async with database.begin() as session:
         await session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
         await session.execute(text("SET LOCAL statement_timeout = 0"))
-        problems = [_lost(name) for name in await without_log(session) if recovery_id in (None, name)]
+        problems = [_lost(name) for name in await without_log(session, recovery_id)]
         recoveries = rows = 0
         async for history in histories(session, recovery_id):
             problems += await _examined(session, history)

@@ -61,9 +61,11 @@ async def compare(session: Session, rebuilt: Sequence[Row]) -> list[Difference]:
     return [one for row in rebuilt for one in _between(live.get(row["recovery_id"]), row)]
 
 
-async def without_log(session: Session) -> list[str]:
-    """Recoveries of the read model of which the log knows nothing."""
+async def without_log(session: Session, recovery_id: str | None = None) -> list[str]:
+    """Recoveries of the read model (or the one of this name) of which the log knows nothing."""
     query = select(recovery.c.recovery_id).where(~_has_log()).order_by(recovery.c.recovery_id)
+    if recovery_id is not None:
+        query = query.where(recovery.c.recovery_id == recovery_id)
     return list((await session.execute(query)).scalars())
 
 

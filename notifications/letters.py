@@ -7,6 +7,7 @@ from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from babel import Locale
 from jinja2 import StrictUndefined, Template, TemplateError
@@ -18,6 +19,7 @@ from core.errors import InvalidInput, NotDelivered
 from core.messages.contact import Contact
 from core.messages.kinds import MessageKind
 from notifications.channels import Letter
+from notifications.email import sender_name
 from notifications.locales import LANGUAGES, day, locale_for, money
 
 _REASONS: Final = {
@@ -53,10 +55,13 @@ class Subject(Value):
 
 
 class Letters:
-    """Writes letters. A folder of the merchant's own may hold other versions of any of the files."""
+    """Writes letters. A folder of the merchant's own may hold other versions of any of the files.
 
-    def __init__(self, company: str = "", folder: Path | None = None) -> None:
-        self._company, self._folder = company, folder
+    `page` is linked to where the provider has no page for the invoice; it may hold {provider} and {invoice}.
+    """
+
+    def __init__(self, company: str = "", folder: Path | None = None, page: str = "") -> None:
+        self._company, self._folder, self._page = company, folder, page
         self._compiled: dict[str, Template] = {}
         self._plain = ImmutableSandboxedEnvironment(undefined=StrictUndefined, trim_blocks=True)
         self._marked = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=True, trim_blocks=True)
@@ -71,7 +76,9 @@ class Letters:
             raise NotDelivered(f"template_{type(error).__name__}", permanent=True) from error
 
     def check(self) -> None:
-        """Read every language once. Raises InvalidInput naming the file that is wrong."""
+        """Read every language once. Raises InvalidInput naming the file or the setting that is wrong."""
+        if self._page and not self._page.startswith(_SAFE_LINKS):
+            raise InvalidInput("CUSTOMER_PAGE_URL is not an address that begins with https://.")
         for language in LANGUAGES:
             words = self._words[language]
             if missing := [kind.value for kind in MessageKind if kind.value not in words]:
@@ -109,7 +116,7 @@ class Letters:
             short=f"{subject} {link}" if link else subject,
             text=self._plain.from_string(self._file("letter.txt")).render(page),
             html=self._marked.from_string(self._file("letter.html")).render(page),
-            to=about.contact.model_copy(update={"name": known["name"] or None}),
+            to=about.contact.model_copy(update={"name": known["name"] or None, "link": link or None}),
         )
 
     def _fill(self, text: str, known: Mapping[str, Any]) -> str:
@@ -128,12 +135,24 @@ class Letters:
             "company": self._company,
             "amount": money(about.amount, about.currency, locale, about.provider),
             "invoice": about.invoice_id,
-            "link": contact.link if (contact.link or "").startswith(_SAFE_LINKS) else "",
+            "link": contact.link if (contact.link or "").startswith(_SAFE_LINKS) else self._own_page(about),
             "retry_on": day(about.retry_at, locale, zone) if about.retry_at else "",
             "deadline": day(about.deadline, locale, zone) if about.deadline else "",
             "reason": _REASONS.get(about.cause, "bank") if about.cause else "bank",
             "group": _GROUPS.get(about.cause, "retry") if about.cause else "retry",
         }
+
+    def _own_page(self, about: Subject) -> str:
+        """The merchant's own page, where the provider has none for the invoice; empty where there is neither."""
+        named = self._page.replace("{provider}", quote(about.provider, safe=""))
+        return named.replace("{invoice}", quote(about.invoice_id, safe=""))
+
+
+def letters_of(sender: str, folder: str = "", page: str = "") -> Letters:
+    """Letters as these settings (MAIL_FROM, MESSAGE_DIR, CUSTOMER_PAGE_URL) want them. Raises InvalidInput."""
+    made = Letters(sender_name(sender), Path(folder) if folder else None, page)
+    made.check()
+    return made
 
 
 def _one_line(name: str | None) -> str:

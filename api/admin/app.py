@@ -6,14 +6,33 @@ from fastapi import FastAPI
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.staticfiles import StaticFiles
 
-from api.admin import bulk, dashboard, export, faults, login, policies, recoveries, simulations, story, wishes
+from api.admin import (
+    audit,
+    bulk,
+    cards,
+    dashboard,
+    export,
+    faults,
+    login,
+    messages,
+    policies,
+    recoveries,
+    reviews,
+    simulations,
+    story,
+    webhooks,
+    wishes,
+)
 from api.admin.access import access
 from api.admin.pages import ASSETS, Pages
 from api.admin.people import ROOT
 from api.deps import Parts
 
 COOKIE: Final = "pri_session"
-PARTS: Final = (login, dashboard, recoveries, export, bulk, story, wishes, policies, simulations)
+PARTS: Final = (
+    login, dashboard, recoveries, export, bulk, story, wishes, reviews, webhooks, policies, simulations, cards,
+    messages, audit,
+)  # fmt: skip
 
 
 class Assets(StaticFiles):

@@ -39,22 +39,19 @@ async def by_password(request: Request, parts: Parts, name: str, password: str) 
     return role
 
 
-async def not_too_many(request: Request, parts: Parts) -> None:
-    """Raises TooMany where too many sign-ins from the address of this request have failed."""
-    ways = access.of(request)
-    async with parts.database.begin() as session:
-        await _refuse(session, parts.clock(), None, ways.mark("address", access.address(request)))
-
-
 async def failed(request: Request, parts: Parts, name: str, why: str) -> None:
-    """Keep a sign-in at the OpenID provider that came to nothing; `name` where the provider vouched for it."""
-    ways = access.of(request)
-    done = Done(
-        actor=name or NOBODY, action=Kind.LOGIN_FAILED, detail={"how": "openid", "why": why},
-        address_hash=ways.mark("address", access.address(request)),
-    )  # fmt: skip
+    """Keep a sign-in at the OpenID provider that came to nothing; `name` where the provider vouched for it.
+
+    Nobody is kept out by it, since there is no password to guess here and a proxy may make everybody one address; but
+    anybody may ask for this page, so only so many are kept.
+    """
+    ways, now = access.of(request), parts.clock()
+    mark, detail = ways.mark("address", access.address(request)), {"how": "openid", "why": why}
+    done = Done(actor=name or NOBODY, action=Kind.LOGIN_FAILED, detail=detail, address_hash=mark)
     async with parts.database.begin() as session:
-        await operator_actions.record(session, done, parts.clock())
+        found = await operator_actions.failed_logins(session, now - logins.WINDOW, address_hash=mark)
+        if name or found.count < logins.BY_ADDRESS:
+            await operator_actions.record(session, done, now)
 
 
 async def record(request: Request, parts: Parts, name: str, role: Role, action: Kind, **detail: object) -> None:
@@ -65,14 +62,15 @@ async def record(request: Request, parts: Parts, name: str, role: Role, action: 
         await operator_actions.record(session, done, parts.clock())
 
 
-async def _refuse(session: Session, now: datetime, of_name: bytes | None, of_address: bytes) -> None:
-    since, waits = now - logins.WINDOW, []
-    if of_name:
-        found = await operator_actions.failed_logins(session, since, name_hash=of_name)
-        waits.append(logins.wait(found.count, found.first_at, logins.BY_NAME, now))
-    found = await operator_actions.failed_logins(session, since, address_hash=of_address)
-    waits.append(logins.wait(found.count, found.first_at, logins.BY_ADDRESS, now))
-    if longest := max(waits):
+async def _refuse(session: Session, now: datetime, of_name: bytes, of_address: bytes) -> None:
+    since = now - logins.WINDOW
+    by_name = await operator_actions.failed_logins(session, since, name_hash=of_name)
+    by_address = await operator_actions.failed_logins(session, since, address_hash=of_address)
+    longest = max(
+        logins.wait(by_name.count, by_name.first_at, logins.BY_NAME, now),
+        logins.wait(by_address.count, by_address.first_at, logins.BY_ADDRESS, now),
+    )
+    if longest:
         raise _too_many(longest)
 
 

@@ -64,10 +64,7 @@ async def back(request: Request, parts: PartsDep) -> Response:
     """Back from the OpenID provider."""
     openid, next = _openid(request), str(request.session.get(NEXT, ""))
     try:
-        await gate.not_too_many(request, parts)
         who = await openid.finish(request)
-    except TooMany as refusal:
-        return _later(request, next, refusal)
     except Denied as denied:
         await gate.failed(request, parts, denied.name, denied.why)
         return _form(request, next, str(denied), denied.status)

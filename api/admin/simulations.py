@@ -84,11 +84,11 @@ async def live(request: Request, parts: PartsDep, person: Viewer, simulation_id:
 
 
 @router.post("/{simulation_id}/cancel", dependencies=[Genuine])
-async def cancel(request: Request, parts: PartsDep, _: Operator, simulation_id: str) -> Response:
+async def cancel(request: Request, parts: PartsDep, person: Operator, simulation_id: str) -> Response:
     """It ends within seconds."""
     id = named(simulation_id)
     try:
-        await canceled(parts, id)
+        await canceled(parts, id, person.name)
         say(request, "The dry run is being canceled.")
     except Refused as refusal:
         say(request, str(refusal), Tone.BAD)

@@ -149,7 +149,7 @@ async def wished(
     """Done, refused with why, or left as a signal; said on the recovery's page. `once` makes a repeat harmless."""
     if reason.strip():
         found = await put(parts, provider, invoice_id, person.name, wish, reason.strip(), once or None)
-        say(request, found.sentence, _TONES[found.result])
+        say(request, found.sentence, TONES[found.result])
     else:
         say(request, "Please give a reason: it is kept in the log.", Tone.BAD)
     return go(recovery_address(provider, invoice_id))
@@ -168,7 +168,7 @@ class Result(StrEnum):
     """Nobody could be asked; whether it was taken is not known."""
 
 
-_TONES: Final = {
+TONES: Final = {
     Result.DONE: Tone.GOOD,
     Result.STORED: Tone.PLAIN,
     Result.WAITS: Tone.PLAIN,

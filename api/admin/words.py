@@ -135,7 +135,27 @@ def tone(name: str) -> str:
 
 def recovery_address(provider: str, invoice_id: str) -> str:
     """The page of a recovery."""
-    return f"{ROOT}/recoveries/{quote(provider, safe='')}/{quote(invoice_id, safe='')}"
+    return f"{ROOT}/recoveries/{segment(provider)}/{segment(invoice_id)}"
+
+
+def segment(text: str) -> str:
+    """A text as one segment of a path, slashes and all."""
+    return quote(text, safe="")
+
+
+def review_address(provider: str, invoice_id: str) -> str:
+    """Where decisions about a recovery are sent that leave people at the queue."""
+    return f"{ROOT}/reviews/{segment(provider)}/{segment(invoice_id)}"
+
+
+def webhook_address(provider: str, event_id: str) -> str:
+    """The page of a webhook."""
+    return f"{ROOT}/webhooks/{segment(provider)}/{segment(event_id)}"
+
+
+def card_address(provider: str, fingerprint: str) -> str:
+    """The page of a card."""
+    return f"{ROOT}/credentials/{segment(provider)}/{segment(fingerprint)}"
 
 
 def query(known: Mapping[str, Any], **changes: Any) -> str:
@@ -147,4 +167,6 @@ def query(known: Mapping[str, Any], **changes: Any) -> str:
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     one.__name__: one for one in (money, short_money, number, percent, points, moment, away, span, label, state, tone)
 }
-GLOBALS: Final[Mapping[str, Callable[..., Any]]] = {"recovery_address": recovery_address, "query": query}
+GLOBALS: Final[Mapping[str, Callable[..., Any]]] = {
+    one.__name__: one for one in (recovery_address, review_address, webhook_address, card_address, query)
+}

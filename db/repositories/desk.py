@@ -27,8 +27,11 @@ WINDOW: Final = 20_000
 MOST_COUNTED: Final = 10_000
 BATCH: Final = 1_000
 PATIENCE: Final = text("SET LOCAL statement_timeout = '60s'")
-# A plan for any state would be one for none: few recoveries wait, nearly all have ended.
-OWN_PLANS: Final = text("SET LOCAL plan_cache_mode = force_custom_plan")
+# A plan for any state would be one for none: few recoveries wait, nearly all have ended. And a table must not be read
+# from its beginning in the hope of meeting something soon.
+OWN_PLANS: Final = text(
+    "SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'off', true)"
+)
 
 
 class Order(StrEnum):
@@ -119,7 +122,7 @@ async def count(session: Session, filters: DeskFilters, most: int = MOST_COUNTED
     await session.execute(OWN_PLANS)
     inside = await _only_inside(session, filters.q)
     query = _narrowed(select(table.c.opened_at, table.c.recovery_id, table.c.invoice_id, table.c.customer_id), filters,
-                      Sort(), inside)  # fmt: skip
+                      NEWEST, inside)  # fmt: skip
     if inside:
         query = _ordered(query, NEWEST, None)
         edge = await _edge(session, query, NEWEST)

@@ -208,6 +208,7 @@ def _figure(row: Mapping[Any, Any]) -> Figure:
     return Figure.model_validate(dict(row) | {name: int(row[name]) for name in SUMMED})
 
 
+PATIENCE: Final = text("SET LOCAL statement_timeout = '30s'")
 CLAIM: Final = text("SELECT pg_try_advisory_xact_lock(hashtextextended('recovery figures', 2))")
 TAKE: Final = text("""
     WITH chosen AS (SELECT DISTINCT basis, day FROM recovery_touched ORDER BY day LIMIT :most),
@@ -226,12 +227,13 @@ def _keep(basis: Basis) -> TextClause:
 
 
 async def refresh(session: Session, most: int = BATCH) -> int:
-    """Sums touched days anew, so many at most; returns how many. None while somebody else is at it.
+    """Sums touched days anew, so many at most; returns how many: none while somebody else is at it.
 
     Needs READ COMMITTED, the usual level: marks go first, and the sums that follow see at least what made them.
     """
     if not (await session.execute(CLAIM)).scalar_one():
         return 0
+    await session.execute(PATIENCE)
     taken = {Basis(row.basis): row.days for row in await session.execute(TAKE, {"most": most})}
     for basis, days in taken.items():
         await session.execute(FORGET, {"basis": basis.value, "days": days})

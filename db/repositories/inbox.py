@@ -135,6 +135,28 @@ async def retry_later(session: Session, provider: str, event_id: str, tries: int
     await session.execute(_one(provider, event_id).where(table.c.delivered_at.is_(None)).values(later))
 
 
+async def settle_again(
+    session: Session,
+    provider: str,
+    event_id: str,
+    outcome: Outcome,
+    now: datetime,
+    *,
+    reason: str | None = None,
+    recovery_id: str | None = None,
+) -> None:
+    """A person had it delivered once more: what came of that is the verdict now."""
+    verdict = {"outcome": outcome.value, "reason": reason, "recovery_id": recovery_id, "delivered_at": now}
+    await session.execute(_one(provider, event_id).values(verdict | {"last_error": None}))
+
+
+async def requeue(session: Session, provider: str, event_id: str, now: datetime, why: str) -> None:
+    """Undelivered again and due at once, whatever the verdict was; nothing where its content was erased."""
+    verdict = {"outcome": None, "reason": None, "delivered_at": None}
+    again = {"tries": 0, "next_try_at": now, "last_error": chain.clean(why)[:500]}
+    await session.execute(_one(provider, event_id).where(table.c.erased_at.is_(None)).values(verdict | again))
+
+
 async def of_invoice(session: Session, provider: str, invoice_id: str) -> list[Stored]:
     """Every webhook that names this invoice, oldest first: what is known before its recovery has a log."""
     mine = (table.c.provider == provider, table.c.invoice_id == invoice_id)

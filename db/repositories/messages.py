@@ -2,12 +2,15 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from core.base import Value
+from db import cursors
 from db.models import message as table
+from db.models import recovery
 from db.session import Session
 
 
@@ -59,6 +62,48 @@ async def conclude(
     """How the try that we claimed ended."""
     done = {"state": state.value, "ended_at": now, "reason": reason, "language": language}
     await session.execute(update(table).where(*_named(name), table.c.state == "sending").values(done))
+
+
+class Sent(Value):
+    """A message that a channel took, and whose it is. No address: none is kept."""
+
+    recovery_id: str
+    step: str
+    channel: str
+    kind: str
+    language: str | None
+    tries: int
+    ended_at: datetime
+    provider: str | None
+    invoice_id: str | None
+    customer_id: str | None
+
+
+class SentPage(Value):
+    """Some of them, newest first, and how to ask for the ones behind (None: there are none)."""
+
+    items: tuple[Sent, ...]
+    next_cursor: str | None
+
+
+PLACE: Final = (table.c.ended_at, table.c.recovery_id, table.c.step, table.c.channel)
+
+
+async def sent(session: Session, limit: int = 50, cursor: str | None = None) -> SentPage:
+    """One page. Raises InvalidInput for a cursor that this never gave."""
+    columns = [(recovery if name in _OWNER else table).c[name] for name in Sent.model_fields]
+    joined = table.outerjoin(recovery, recovery.c.recovery_id == table.c.recovery_id)
+    query = select(*columns).select_from(joined).where(table.c.state == MessageState.SENT.value)
+    if cursor:
+        query = query.where(cursors.behind(cursor, *PLACE))
+    rows = await session.execute(query.order_by(*(one.desc() for one in PLACE)).limit(limit + 1))
+    found = [Sent.model_validate(dict(row)) for row in rows.mappings()]
+    last = found[limit - 1] if len(found) > limit else None
+    following = cursors.cursor(last.ended_at, last.recovery_id, last.step, last.channel) if last else None
+    return SentPage(items=tuple(found[:limit]), next_cursor=following)
+
+
+_OWNER: Final = frozenset({"provider", "invoice_id", "customer_id"})
 
 
 def _named(name: MessageName) -> tuple[ColumnElement[bool], ...]:

@@ -1,7 +1,7 @@
 """How a shadow policy's plans compare with the decisions they stand beside: sums over the event log."""
 
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import text
 
@@ -79,3 +79,42 @@ async def compared(session: Session, since: datetime, until: datetime) -> Shadow
             for row in rows
         ),
     )
+
+
+class ShadowTotal(Value):
+    """All plans of one version of a shadow policy in a time."""
+
+    version: str
+    plans: int
+    agreeing: int
+
+
+TOTALS: Final = text("""
+    SELECT data->>'policy_version' AS version, count(*) AS plans,
+           count(*) FILTER (WHERE (data->>'agrees')::boolean) AS agreeing
+    FROM event_log
+    WHERE type = 'shadow.planned' AND recorded_at >= :since AND recorded_at < :until
+    GROUP BY 1 ORDER BY 2 DESC, 1
+""")
+OF_RECOVERY: Final = text("""
+    SELECT shadow.sequence, shadow.occurred_at, shadow.data AS shadow, decision.type, decision.data AS decision
+    FROM event_log AS shadow
+    JOIN event_log AS decision
+      ON decision.opened_on = shadow.opened_on AND decision.recovery_id = shadow.recovery_id
+     AND decision.sequence = shadow.sequence - 1
+    WHERE shadow.recovery_id = :recovery_id AND shadow.type = 'shadow.planned'
+      AND shadow.opened_on = (SELECT opened_on FROM recovery WHERE recovery_id = :recovery_id)
+    ORDER BY shadow.sequence
+""")
+
+
+async def totals(session: Session, since: datetime, until: datetime) -> list[ShadowTotal]:
+    """Plans written in [since, until), by version; quick where `compared` reads every decision."""
+    rows = (await session.execute(TOTALS, {"since": since, "until": until})).mappings()
+    return [ShadowTotal.model_validate(dict(row)) for row in rows]
+
+
+async def of_recovery(session: Session, recovery_id: str) -> list[dict[str, Any]]:
+    """A recovery's shadow plans in order: `sequence`, `occurred_at`, `shadow` (data), `type` and `decision` (data)."""
+    rows = (await session.execute(OF_RECOVERY, {"recovery_id": recovery_id})).mappings()
+    return [dict(row) for row in rows]

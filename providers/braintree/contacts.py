@@ -7,6 +7,7 @@ from core.messages.contact import Contact, Reached
 from core.payments import InvoiceStatus, InvoiceView
 from providers.braintree.api import BraintreeApi
 from providers.braintree.invoices import Invoice, find
+from providers.braintree.tries import country_of
 
 _LONGEST: Final = 320
 """Characters of an e-mail address at most."""
@@ -19,7 +20,7 @@ async def read_contact(api: BraintreeApi, invoice_id: str, customer_id: str | No
         return Reached(invoice=InvoiceView(invoice_id=invoice_id, status=InvoiceStatus.MISSING))
     view, known = invoice.view(), await _customer_of(api, invoice, customer_id)
     found = await api.customer(known) if known else None
-    contact = _contact(found) if found else None
+    contact = contact_of(found) if found else None
     return Reached(invoice=view.model_copy(update={"customer_id": known}), contact=contact)
 
 
@@ -31,8 +32,11 @@ async def _customer_of(api: BraintreeApi, invoice: Invoice, told: str | None) ->
     return _text(await api.method(invoice.billing.method_id), "customer_id")
 
 
-def _contact(customer: Any) -> Contact:
-    """Braintree knows no language and no time zone: a merchant's custom fields may."""
+def contact_of(customer: Any) -> Contact:
+    """A customer of the client in our words.
+
+    Braintree knows no language and no time zone: a merchant's custom fields may.
+    """
     custom = getattr(customer, "custom_fields", None)
     more: Mapping[str, Any] = custom if isinstance(custom, Mapping) else {}
     names = (_text(customer, "first_name"), _text(customer, "last_name"))
@@ -50,8 +54,8 @@ def _country(customer: Any) -> str | None:
     """Of the default method's billing address, else of the first address that names one."""
     methods = sorted(_listed(customer, "payment_methods"), key=lambda one: not getattr(one, "default", False))
     billed = [getattr(one, "billing_address", None) for one in methods]
-    found = (_text(one, "country_code_alpha2") for one in (*billed, *_listed(customer, "addresses")))
-    return next((code.upper() for code in found if code and len(code) == 2 and code.isascii()), None)
+    found = (country_of(_text(one, "country_code_alpha2")) for one in (*billed, *_listed(customer, "addresses")))
+    return next((code for code in found if code), None)
 
 
 def _listed(thing: Any, name: str) -> list[Any]:

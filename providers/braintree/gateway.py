@@ -52,7 +52,7 @@ class BraintreeGateway:
             invoice=found.view(),
             failure=failed.failure,
             card=failed.card,
-            customer=CustomerView(customer_id=failed.customer_id) if failed.customer_id else None,
+            customer=_customer(failed),
             risk=Risk(disputed=failed.disputed),
         )
 
@@ -105,6 +105,11 @@ class BraintreeGateway:
 
 def _missing(invoice_id: str) -> InvoiceView:
     return InvoiceView(invoice_id=invoice_id, status=InvoiceStatus.MISSING)
+
+
+def _customer(failed: Try) -> CustomerView | None:
+    """Where the bill goes is where they live: their paydays and their quiet hours."""
+    return CustomerView(customer_id=failed.customer_id, country=failed.country) if failed.customer_id else None
 
 
 def _failed_try(found: Invoice, event: ProviderEvent | None) -> Try | None:

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+from babel.core import get_global
 from braintree import Transaction
 
 from core.payments import Card, Failure
@@ -48,6 +49,8 @@ class Try:
     period: date | None
     method_id: str | None
     customer_id: str | None
+    country: str | None
+    """Of the billing address."""
     merchant_account: str | None
     failure: Failure
     card: Card
@@ -93,6 +96,7 @@ def tried(transaction: Any) -> Try:
         period=day(_get(_get(transaction, "subscription_details"), "billing_period_start_date")),
         method_id=_text(method, "token", _ID),
         customer_id=_text(_get(transaction, "customer_details"), "id", _ID),
+        country=country_of(_get(_get(transaction, "billing_details"), "country_code_alpha2")),
         merchant_account=_text(transaction, "merchant_account_id", _WORD),
         failure=failure_of(transaction, method, status, transaction_id),
         card=card_of(method),
@@ -121,15 +125,22 @@ def failure_of(transaction: Any, method: Any, status: str, transaction_id: str) 
 
 def card_of(method: Any) -> Card:
     """What may be known of the card. Its number's identifier is the same in every vault entry of this merchant."""
-    country = _text(method, "country_of_issuance", _WORD)
     debit = _get(method, "debit")
     return Card(
         fingerprint=_text(method, "unique_number_identifier", _WORD) or _text(method, "token", _ID),
         network=network_of(method),
         last4=_text(method, "last_4", re.compile(r"[0-9]{4}")),
-        country=country if country and len(country) == 2 else None,
+        country=country_of(_get(method, "country_of_issuance")),
         funding={"Yes": "debit", "No": "credit"}.get(str(debit)),
     )
+
+
+def country_of(told: Any) -> str | None:
+    """ISO 3166 in two letters; Braintree writes the country of a card in three."""
+    code = told.upper() if isinstance(told, str) and told.isascii() and told.isalpha() else ""
+    if len(code) == 3:
+        code = next(iter(get_global("territory_aliases").get(code, ())), "")
+    return code if len(code) == 2 else None
 
 
 def network_of(method: Any) -> str | None:

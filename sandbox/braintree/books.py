@@ -60,6 +60,7 @@ def failed_payment(body: FailedPayment, now: int) -> Document:
         "created": at,
         "source": "recurring" if subscription else "api",
         "upcoming_retry_date": body.upcoming_retry_date,
+        "country": body.country,
     }
     one |= held | period | refusal(_decline(body))
     made: Document = {"method": {"id": held["token"], **held}, "transaction": one, "customer": _customer(body, held)}

@@ -22,6 +22,7 @@ def transaction(one: Document) -> Document:
         "created-at": at,
         "updated-at": at,
         "customer": {"id": one["customer"]},
+        "billing": {"country-code-alpha2": one.get("country")},
         "credit-card": method(one),
         "subscription-id": one.get("subscription"),
         "subscription": _period(one),

@@ -71,6 +71,9 @@ async def test_who_was_erased_stays_so(house: House) -> None:
         await contacts.erase_customer(session, customer, now())
     await refused(house, customer)
     assert await known(house, customer) is None
+    async with house.db.begin() as session:
+        query = "SELECT email, name FROM contact WHERE customer_id = %s"
+        assert (await session.exec_driver_sql(query, (customer,))).one() == (None, None)
 
 
 async def test_what_postgresql_can_not_hold_does_not_lose_the_webhook(house: House) -> None:

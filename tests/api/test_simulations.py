@@ -7,7 +7,7 @@ import pytest
 
 from core.errors import EngineUnavailable
 from core.simulations import SimulationOutcome
-from db.repositories import simulations
+from db.repositories import operator_actions, simulations
 from settings import SHIPPED_POLICY
 from tests.api.house import ALL, FakeSimulations, House, now
 
@@ -177,3 +177,13 @@ async def test_a_reader_may_look_and_not_start(house: House) -> None:
         for key in (reader, simulator, writer)
     ]
     assert starts == [403, 202, 403]
+
+
+async def test_who_started_and_who_canceled_is_kept(house: House) -> None:
+    id = await started(house, recoveries=500)
+    await house.client.post(f"/v1/simulations/{id}/cancel", headers=ALL)
+    async with house.db.begin() as session:
+        entries = (await operator_actions.listed(session, actor="bootstrap")).items
+    first, second = sorted((one for one in entries if one.subject == id), key=lambda one: one.at)
+    assert (first.action, second.action) == ("simulation_started", "simulation_canceled")
+    assert first.detail == {"source": "synthetic", "recoveries": 500, "seed": 1}

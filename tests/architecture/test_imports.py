@@ -20,7 +20,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "intake": {"core", "db", "providers"},
     "activities": {"core", "db", "providers", "intake", "catalog", "notifications", "simulator"},
     "workflows": {"core", "activities"},
-    "api": {"core", "catalog", "db", "intake", "providers", "workflows", "observability", "settings"},
+    "api": {"core", "catalog", "db", "intake", "notifications", "providers", "workflows", "observability", "settings"},
     "devstack": {"core", "settings"},
     "settings": set(),
 }

@@ -2,8 +2,9 @@
 
 import asyncio
 import hashlib
+import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
@@ -92,6 +93,29 @@ def test_a_key_is_shown_once_and_stored_as_a_hash(pri: Pri, fresh: Addresses) ->
     assert 6 <= (expires - datetime.now(UTC)).days <= 7
 
 
+@pytest.mark.parametrize(("given", "hours"), [("12h", 12), ("90d", 90 * 24)])
+def test_a_key_works_as_long_as_it_was_given(given: str, hours: int, pri: Pri, fresh: Addresses) -> None:
+    assert pri("keys", "create", "--scope", "admin", "--expires-in", given, DATABASE_URL=fresh.writer).code == 0
+    [key] = json.loads(pri("keys", "list", "--json", DATABASE_URL=fresh.writer).out)
+    length = datetime.fromisoformat(key["expires_at"]) - datetime.fromisoformat(key["created_at"])
+    assert length == timedelta(hours=hours)
+
+
+def test_keys_are_listed_and_revoked_and_both_is_kept(pri: Pri, fresh: Addresses) -> None:
+    assert pri("keys", "list", DATABASE_URL=fresh.writer).out == "there are no keys\n"
+    secret = pri("keys", "create", "--scope", "admin", "--name", "ann", DATABASE_URL=fresh.writer).out.strip()
+    prefix = "_".join(secret.split("_")[:2])
+    listed = pri("keys", "list", DATABASE_URL=fresh.writer).out
+    assert (prefix in listed, "ann" in listed, "works" in listed, secret in listed) == (True, True, True, False)
+    assert pri("keys", "revoke", prefix, DATABASE_URL=fresh.writer).out == f"{prefix} does not work any more\n"
+    assert f"revoked {datetime.now(UTC):%Y-}" in pri("keys", "list", DATABASE_URL=fresh.writer).out
+    assert "revoked before" in pri("keys", "revoke", prefix, DATABASE_URL=fresh.writer).complaint()
+    assert secret not in pri("keys", "revoke", secret, DATABASE_URL=fresh.writer).complaint()
+    with psycopg.connect(plain(fresh.superuser)) as root:
+        kept = root.execute("SELECT actor, action, subject FROM operator_action ORDER BY at").fetchall()
+    assert kept == [("pri", "key_created", prefix), ("pri", "key_revoked", prefix)]
+
+
 def test_erase_blanks_the_webhooks_of_one_customer(pri: Pri, fresh: Addresses) -> None:
     with psycopg.connect(plain(fresh.superuser), autocommit=True) as root:
         for number, customer in enumerate(("cus_gone", "cus_gone", "cus_stays")):
@@ -106,4 +130,6 @@ def test_erase_blanks_the_webhooks_of_one_customer(pri: Pri, fresh: Addresses) -
         assert (answer.code, answer.out) == (0, f"{expected} webhooks of cus_gone blanked\n")
     with psycopg.connect(plain(fresh.superuser)) as root:
         left = [bytes(body) for (body,) in root.execute("SELECT body FROM webhook_inbox") if body]
+        kept = root.execute("SELECT actor, action, subject FROM operator_action").fetchall()
     assert left == [b"mail of cus_stays"]
+    assert kept == [("pri", "customer_erased", "cus_gone")] * 2

@@ -20,10 +20,21 @@ def test_the_html_part(pri: Pri) -> None:
     assert "¥4,900" in answer.out
 
 
+def test_what_is_unusual_can_be_looked_at_too(pri: Pri) -> None:
+    page = "https://acme.example/pay/{invoice}"
+    words = ("notify", "preview", "no_method", "--edge", "no_name", "--edge", "no_link", "--edge", "zero_decimals")
+    answer = pri(*words, CUSTOMER_PAGE_URL=page)
+    assert "¥4,900" in answer.out
+    assert "Hello," in answer.out
+    assert "https://acme.example/pay/in_1234567890" in answer.out
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (("update_your_card",), "'update_your_card' is no message; there are payment_failed"),
+        (("card_data", "--cause", "NONSENSE"), "'NONSENSE' is no cause for card_data; there are CARD_DATA"),
+        (("card_data", "--edge", "no_sense"), "'no_sense' is no edge; there are no_name"),
         (("card_data", "--cause", "INSUFFICIENT_FUNDS"), "'INSUFFICIENT_FUNDS' is no cause for card_data"),
     ],
 )

@@ -9,7 +9,7 @@ from tests.commands.conftest import Answer, Pri
 
 COMMANDS = (
     ("dev",), ("demo",), ("migrate",), ("api",), ("worker",), ("trigger",), ("explain",), ("audit", "verify"),
-    ("keys", "create"), ("erase",),
+    ("keys", "create"), ("keys", "list"), ("keys", "revoke"), ("users", "hash"), ("erase",),
 )  # fmt: skip
 NOWHERE = {"DATABASE_URL": "postgresql+psycopg://nobody:s3cr3t@127.0.0.1:1/none", "TEMPORAL_ADDRESS": "127.0.0.1:1"}
 WRONG = {"TIME_SCALE": "fast", "BOOTSTRAP_API_KEY": "hunter2"}
@@ -25,7 +25,9 @@ def test_all_commands_are_tested_here() -> None:
     assert paths(typer.main.get_command(cli.app)) >= set(COMMANDS)
 
 
-@pytest.mark.parametrize("words", sorted(paths(typer.main.get_command(cli.app)) | {(), ("audit",), ("keys",)}))
+@pytest.mark.parametrize(
+    "words", sorted(paths(typer.main.get_command(cli.app)) | {(), ("audit",), ("keys",), ("users",)})
+)
 def test_help_is_printed(words: tuple[str, ...]) -> None:
     answer = CliRunner().invoke(cli.app, [*words, "--help"])
     assert answer.exit_code == 0
@@ -45,6 +47,8 @@ def test_help_is_printed(words: tuple[str, ...]) -> None:
         ("explain",), ("explain", "--provider", "stripe"), ("explain", "--code", "x"),
         ("keys", "create"), ("keys", "create", "--scope", "root"),
         ("keys", "create", "--scope", "admin", "--days", "0"),
+        ("keys", "create", "--scope", "admin", "--days", "1", "--expires-in", "1d"),
+        ("keys", "revoke"), ("users",), ("users", "hash"), ("users", "hash", "ann", "--role", "root"),
         ("erase",), ("erase", "one", "two"),
     ],
 )  # fmt: skip

@@ -13,7 +13,7 @@ from core.errors import InvalidInput, NotDelivered
 from core.messages.contact import Contact
 from core.messages.kinds import FITS, MessageKind
 from core.money import decimals, major
-from notifications.letters import Letters
+from notifications.letters import Letters, letters_of
 from notifications.locales import LANGUAGES, locale_for, money
 from tests.notifications.conftest import JENNY, a_letter, a_subject
 
@@ -79,6 +79,32 @@ def test_only_safe_links_are_passed_on(link: str) -> None:
     assert link not in letter.html + letter.text
 
 
+PAGE = "https://acme.example/pay?invoice={invoice}&by={provider}"
+
+
+@pytest.mark.parametrize("link", [None, "", "javascript:alert(1)"])
+def test_without_a_page_of_the_provider_the_merchants_own_is_linked_to(link: str | None) -> None:
+    about = a_subject(provider="adyen", invoice_id="2026/11 &x=1", contact=JENNY.model_copy(update={"link": link}))
+    letter = Letters("Acme", page=PAGE).write(about)
+    own = "https://acme.example/pay?invoice=2026%2F11%20%26x%3D1&by=adyen"
+    assert own in letter.text
+    assert own.replace("&", "&amp;") in letter.html
+    assert letter.short.endswith(own)
+    assert letter.to.link == own
+
+
+def test_a_page_of_the_provider_goes_first() -> None:
+    letter = Letters("Acme", page=PAGE).write(a_subject())
+    assert "https://pay.example.com/in_1" in letter.text
+    assert "acme.example" not in letter.text + letter.html
+
+
+@pytest.mark.parametrize("page", ["http://acme.example", "acme.example/pay", "javascript:alert(1)"])
+def test_a_page_that_is_not_safe_is_told_at_start(page: str) -> None:
+    with pytest.raises(InvalidInput, match="CUSTOMER_PAGE_URL"):
+        letters_of("Acme <billing@acme.example>", page=page)
+
+
 @pytest.mark.parametrize(
     ("contact", "expected"),
     [
@@ -105,6 +131,9 @@ def test_money_as_people_write_it() -> None:
     assert money(123456, "EUR", german) == "1.234,56\u00a0€"
     assert money(4900, "ISK", english) == "ISK\u00a04,900"
     assert money(4900, "ISK", english, "stripe") == "ISK\u00a049.00"
+    # Adyen counts 279.00 krónur as 27900, and that is turned into ISO's 279 before anybody else sees it.
+    assert money(279, "ISK", english, "adyen") == "ISK\u00a0279"
+    assert money(1_000_000, "IDR", english, "adyen") == "IDR\u00a010,000.00"
     assert (decimals("eur"), str(major(1, "EUR"))) == (2, "0.01")
 
 

@@ -6,13 +6,22 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from api.admin.local_people import entry
+from api.admin.people import Role
 from devstack.children import Options
 from devstack.stack import DevStack
 from settings import Settings, environment
 
 TIME_SCALE = 3600
 """An hour is a second: the first retry follows a failure after three."""
-FASTER = {"TIME_SCALE": str(TIME_SCALE), "LOG_LEVEL": "WARNING"}
+PASSWORD = "password-of-these-tests"
+PEOPLE = {"vera": Role.VIEWER, "oscar": Role.OPERATOR, "ottilie": Role.OPERATOR}
+"""Who may sign in at the desk besides `admin`, all with PASSWORD."""
+FASTER = {
+    "TIME_SCALE": str(TIME_SCALE),
+    "LOG_LEVEL": "WARNING",
+    "LOCAL_USERS": " ".join(entry(name, role, PASSWORD) for name, role in PEOPLE.items()),
+}
 
 
 @contextmanager

@@ -275,12 +275,23 @@ async def test_a_wrong_secret_is_told_and_kept(database: Database, recoveries: F
     assert (answer.status_code, "refused: invalid_client" in answer.text) == (403, True)
 
 
-async def test_failures_from_one_address_come_to_an_end(visitor: Visitor) -> None:
-    for _ in range(BY_ADDRESS):
+async def test_whoever_keeps_on_failing_keeps_nobody_out_and_fills_no_table(
+    visitor: Visitor, database: Database, issuer: Issuer
+) -> None:
+    async def kept() -> int:
+        async with database.begin() as session:
+            found = await operator_actions.listed(session, 200, action="login_failed")
+            return len([one for one in found.items if one.detail.get("why") == "mismatching_state"])
+
+    before = await kept()
+    for _ in range(BY_ADDRESS + 3):
         assert (await visitor.get("/admin/login/callback")).status_code == 400
-    refused = await visitor.get("/admin/login/callback")
-    assert refused.status_code == 429
-    assert int(refused.headers["retry-after"]) > 0
+    assert await kept() == before + BY_ADDRESS
+    issuer.claims = {"roles": None, "preferred_username": (who := unique("joe"))}
+    assert (await round_trip(visitor)).status_code == 403
+    assert (await newest(database, who)).detail["why"] == "no_role"
+    issuer.claims = {}
+    assert (await round_trip(visitor)).status_code == 303
 
 
 async def test_a_long_way_back_is_forgotten_rather_than_the_cookie(visitor: Visitor) -> None:

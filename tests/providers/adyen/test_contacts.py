@@ -21,7 +21,9 @@ JENNY = {"shopperEmail": "jenny@example.com"}
 
 def an_item(code: str = "AUTHORISATION", success: bool = False, invoice: str = "inv_1", **more: Any) -> dict[str, Any]:
     additional = more.pop("additional", {})
-    return items.item(a_payment(invoice, **more), code, success, THEN, reason="Refused", additional=additional)
+    return items.item(
+        a_payment(invoice, **{"person": {}} | more), code, success, THEN, reason="Refused", additional=additional
+    )
 
 
 def told(*given: dict[str, Any], live: bool = False) -> tuple[Told, ...]:

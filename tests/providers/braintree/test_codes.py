@@ -15,6 +15,7 @@ from core.payments import Failure, Outcome
 from providers.braintree import provider
 from providers.braintree.gateway import BraintreeGateway
 from sandbox.braintree.client import BraintreeSandbox
+from sandbox.braintree.codes import by_amount
 from tests.providers.braintree.orders import order_for
 
 ROWS = {row["code"]: row for row in csv.DictReader(StringIO(provider({}).decline_codes))}
@@ -84,6 +85,14 @@ async def test_an_amount_of_the_sandbox_is_answered_with_its_code(
     assert result.failure.code == str(code)
     assert cause_of(result.failure).value == ROWS[str(code)]["cause"]
     assert await box.ledger(made.invoice) == []
+
+
+def test_each_amount_of_the_sandbox_asks_for_a_code_that_the_table_knows() -> None:
+    """All of them, without the way over HTTP: 2000.00 to 3000.99."""
+    asked = {f"{code}.{cents}": by_amount(f"{code}.{cents}") for code in range(2000, 3001) for cents in ("00", "99")}
+    assert all(code == amount[:4] and code in ROWS for amount, code in asked.items())
+    assert all(cause_of(Failure(code=code)).value == ROWS[str(code)]["cause"] for code in asked.values())
+    assert [by_amount(amount) for amount in ("1999.99", "3001.00", "20.00")] == [None] * 3
 
 
 @pytest.mark.parametrize("amount", [199_999, 300_100])

@@ -1,11 +1,14 @@
 """Whom to write to, read from the sandbox over HTTP with the official client."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from core.errors import ProviderUnavailable
 from core.messages.contact import Contact
 from core.payments import InvoiceStatus
 from providers.base import KnowsContacts
+from providers.braintree.contacts import contact_of
 from providers.braintree.gateway import BraintreeGateway
 from sandbox.braintree.client import BraintreeSandbox
 
@@ -38,6 +41,17 @@ async def test_another_card_changes_nothing_about_where_they_live(
     contact = (await gateway.read_contact(made.invoice, None)).contact
     assert contact
     assert contact.country == "AT"
+
+
+def test_they_live_where_the_default_method_is_billed() -> None:
+    def card(country: str, *, default: bool) -> SimpleNamespace:
+        return SimpleNamespace(default=default, billing_address=SimpleNamespace(country_code_alpha2=country))
+
+    addresses = [SimpleNamespace(country_code_alpha2="PT")]
+    cards = [card("FR", default=False), card("ES", default=True), SimpleNamespace(default=False)]
+    assert contact_of(SimpleNamespace(payment_methods=cards, addresses=addresses)).country == "ES"
+    assert contact_of(SimpleNamespace(payment_methods=[], addresses=addresses)).country == "PT"
+    assert contact_of(SimpleNamespace()) == Contact()
 
 
 async def test_an_invoice_that_was_paid_meanwhile(gateway: BraintreeGateway, box: BraintreeSandbox) -> None:

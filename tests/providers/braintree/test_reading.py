@@ -8,6 +8,7 @@ import pytest
 from core.errors import ProviderUnavailable
 from core.payments import EventKind, InvoiceStatus, ProviderEvent
 from providers.braintree.gateway import BraintreeGateway
+from providers.braintree.tries import country_of
 from sandbox.braintree.client import BraintreeSandbox
 from sandbox.models import Card
 
@@ -130,3 +131,27 @@ async def test_a_dispute_is_brought_home_by_its_transaction(box: Box, gateway: O
     assert await gateway.resolve(unknown) == unknown
     named = an_event(payment_id=made.transaction, invoice_id="other")
     assert await gateway.resolve(named) == named
+
+
+async def test_where_they_live_decides_on_their_quiet_hours(box: Box, gateway: Ours) -> None:
+    made = await box.create_failed_payment(country="NZ")
+    found = await gateway.read_failure(made.invoice, None)
+    assert found.customer
+    assert (found.customer.country, found.card.country) == ("NZ", "US")
+
+
+@pytest.mark.parametrize(
+    ("told", "country"),
+    [
+        ("USA", "US"),
+        ("DEU", "DE"),
+        ("de", "DE"),
+        ("Unknown", None),
+        ("XQZ", None),
+        ("", None),
+        (None, None),
+        ("U5A", None),
+    ],
+)
+def test_countries_are_said_in_two_letters(told: str | None, country: str | None) -> None:
+    assert country_of(told) == country

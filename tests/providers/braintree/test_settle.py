@@ -25,6 +25,7 @@ def a_try(status: str = "processor_declined", **fields: Any) -> Try:
         "id": "tx1", "status": status, "created_at": NOW + timedelta(seconds=1), "amount": 2000, "currency": "USD",
         "order_id": None, "subscription_id": "sub1", "period": date(2026, 11, 1), "method_id": "tok",
         "customer_id": "cus", "merchant_account": None, "failure": Failure(code="2001", charge_id="tx1"),
+        "country": None,
         "card": Card(), "disputed": False, "next_try": None, "source": "api", "sale": True,
     }  # fmt: skip
     return Try(**plain | fields)

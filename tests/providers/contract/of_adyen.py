@@ -113,6 +113,7 @@ def a_payment(invoice: str, **fields: Any) -> dict[str, Any]:
         "country": "DE",
         "funding": "CREDIT",
         "last4": "1111",
+        "person": {"shopperEmail": "jenny.rosen@example.com", "cardHolderName": "Jenny Rosen"},
     }
     return plain | fields
 

@@ -1,0 +1,70 @@
+"""Which keys of webhooks hold what may be shown, and which hold persons or secrets."""
+
+import re
+from typing import Final
+
+_WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_]+")
+
+_SECRET_WORDS: Final = (
+    "secret signature sign signed hmac token password pass passphrase passcode credential credentials cvc cvv cvn pin "
+    "key authorization auth bearer nonce payload mandate cookie otp"
+)
+SECRET_WORDS: Final = frozenset(_SECRET_WORDS.split())
+_PERSONAL_WORDS: Final = (
+    "name names firstname lastname surname username nickname email emails mail phone phones telephone mobile fax tel "
+    "address addresses street line line1 line2 city town postal postcode zip house state province region holder owner "
+    "recipient beneficiary person individual contact shopper billing shipping delivery buyer payer birth birthday dob "
+    "gender sex ssn tax vat passport iban bic swift bank routing account number bin ip fingerprint device agent "
+    "description descriptor note notes memo comment comments message messages text title footer custom "
+    "metadata lat lon latitude longitude location geo company organization organisation employer "
+    "summary session"
+)
+PERSONAL_WORDS: Final = frozenset(_PERSONAL_WORDS.split())
+HIDING_WORDS: Final = SECRET_WORDS | PERSONAL_WORDS
+"""A key with one of these words hides its value, and all that is below it."""
+
+_SHOWN_KEYS: Final = (
+    "accountupdater action advice advice_code amount amount_due amount_paid amount_remaining api_version attempt_count "
+    "attempted authcode_missing billing_cycle billing_cycle_anchor billing_period_end_date billing_period_start_date "
+    "billing_reason brand bt_kind cancel_at_period_end category charge code collection_method country created "
+    "currency current_billing_cycle customer customer_id data_object decline_code description_code due_date event "
+    "event_code event_date event_id event_type eventcode exp_month exp_year expires failure_code funding id "
+    "idempotency_key interval invoice invoice_id item_type kind last4 last_4 livemode merchant_account "
+    "merchant_account_code merchant_account_id merchant_reference network network_advice_code network_decline_code "
+    "network_status network_tx_reference next_payment_attempt object operations original_reference outcome "
+    "paid payment_id payment_intent payment_method payment_method_types plan_id price processor_response_code "
+    "product psp_reference reason refusal_reason_raw result_code risk_level risk_score source status "
+    "status_transitions subscription subscription_id success timestamp transaction_id type value version"
+)
+SHOWN_KEYS: Final = frozenset(_SHOWN_KEYS.split())
+"""Keys whose values of one word are shown: ids of objects, codes, states. Sentences are not."""
+AMOUNT_WORDS: Final = frozenset({"amount", "amounts", "total", "subtotal"})
+"""Money, whatever else the key names: `total_excluding_tax`."""
+SHOWN_INSIDE: Final = frozenset({"country", "currency", "last4", "type", "object", "status"})
+"""Shown also below a key that hides; what they hold names nobody."""
+
+
+def words(key: str) -> tuple[str, ...]:
+    """The words of a key in lower case, however it is spelled: `shopperEmail`, `billing_details`, `holder-name`."""
+    return tuple(word.lower() for word in _WORDS.findall(key))
+
+
+def plain(key: str) -> str:
+    """One spelling for all."""
+    return "_".join(words(key)).replace("last_4", "last4")
+
+
+def hides(key: str) -> bool:
+    """Whether the value of this key, and all below it, is a secret or about a person."""
+    found = frozenset(words(key))
+    return plain(key) not in SHOWN_KEYS and bool(found & HIDING_WORDS) and not found & AMOUNT_WORDS
+
+
+def shows(key: str) -> bool:
+    """Whether this key's values of one word name nobody."""
+    return plain(key) in SHOWN_KEYS or plain(key).endswith("_id")
+
+
+def shows_inside(key: str) -> bool:
+    """Whether this key's value of one word is shown even below a key that hides."""
+    return plain(key) in SHOWN_INSIDE

@@ -1,0 +1,95 @@
+"""A stored webhook delivered once more, because a person wants it so; as the relay does it, at once."""
+
+import asyncio
+import contextlib
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from api.deps import Parts
+from api.reception import DELIVER_WITHIN, UNREADABLE, take_in
+from core.errors import EngineUnavailable, NotFound, RecoveryError, Refused
+from core.payments import ProviderEvent
+from db.repositories import inbox, operator_actions, webhooks
+from db.repositories.inbox import Outcome
+from db.repositories.operator_actions import Done, Kind
+from intake.deliver import Delivery, Status, deliver
+
+
+async def replay(parts: Parts, provider: str, event_id: str, actor: str, role: str, reason: str) -> Delivery:
+    """What came of it; DEFERRED: it waits for the relay now. The wish is kept with its reason.
+
+    Raises NotFound, StoreUnavailable, and Refused where nothing is left that could be delivered.
+    """
+    row, now = await _stored(parts, provider, event_id), parts.clock()
+    verdict = await _delivered(parts, row, now)
+    detail = {"reason": reason, "result": verdict.status.value, "why": verdict.reason}
+    done = Done(
+        actor=actor, role=role, action=Kind.WEBHOOK_REPLAYED, subject=f"{provider} {event_id}",
+        detail={name: value for name, value in detail.items() if value},
+    )  # fmt: skip
+    async with parts.database.begin() as session:
+        await operator_actions.record(session, done, now)
+        if verdict.status is Status.DEFERRED:
+            await inbox.requeue(session, provider, event_id, now, verdict.reason or "deferred")
+        else:
+            outcome = Outcome(verdict.status.value)
+            await inbox.settle_again(
+                session, provider, event_id, outcome, now, reason=verdict.reason, recovery_id=verdict.recovery_id
+            )
+    if verdict.status is Status.DEFERRED:
+        with contextlib.suppress(EngineUnavailable):
+            await parts.recoveries.relay_soon()
+    return verdict
+
+
+async def _stored(parts: Parts, provider: str, event_id: str) -> dict[str, Any]:
+    async with parts.database.begin() as session:
+        row = await webhooks.one(session, provider, event_id)
+    if row is None:
+        raise NotFound("There is no such webhook.")
+    if row["erased_at"] or not row["body"]:
+        raise Refused("erased", "Its content was erased, so there is nothing left to deliver.")
+    return row
+
+
+async def _delivered(parts: Parts, row: dict[str, Any], now: datetime) -> Delivery:
+    """Never raises: what goes wrong now is the relay's to try again."""
+    if row["event_type"] == UNREADABLE:
+        return await _read_anew(parts, row, now)
+    event = _event(parts, row)
+    if event is None:
+        return Delivery(status=Status.IGNORED, reason="its content is not known any more")
+    try:
+        async with asyncio.timeout(DELIVER_WITHIN.total_seconds()):
+            return await deliver(event, parts.database, parts.recoveries, now)
+    except (RecoveryError, TimeoutError) as away:
+        return Delivery(status=Status.DEFERRED, reason=str(away) or "nobody answered in time")
+
+
+def _event(parts: Parts, row: dict[str, Any]) -> ProviderEvent | None:
+    """Read out of the body once more, since this release may understand more; else as it was understood then."""
+    stored = ProviderEvent.model_validate(row["event"]) if row["event"] else None
+    if row["provider"] not in parts.webhooks:
+        return stored
+    try:
+        events = parts.webhooks[row["provider"]].normalise(row["body"])
+    except Exception as error:
+        structlog.get_logger("api").warning("a stored webhook can't be read now", why=type(error).__name__)
+        return stored
+    return next((event for event in events if event.event_id == row["event_id"]), stored)
+
+
+async def _read_anew(parts: Parts, row: dict[str, Any], now: datetime) -> Delivery:
+    """What nobody could read then may be read now: its events are taken in as if they came today."""
+    if row["provider"] not in parts.webhooks:
+        return Delivery(status=Status.IGNORED, reason="webhooks of this provider are switched off")
+    try:
+        receipts = await take_in(parts, row["provider"], row["body"], now)
+    except RecoveryError as error:
+        return Delivery(status=Status.IGNORED, reason=f"it still can't be read: {error}")
+    fresh = [one for one in receipts if one.status != "duplicate"]
+    if not fresh:
+        return Delivery(status=Status.IGNORED, reason="it still can't be read, or is known by now")
+    return Delivery(status=Status.ACCEPTED, recovery_id=fresh[0].recovery_id)

@@ -1,0 +1,116 @@
+"""What the desk asks of a large database: lists and details below 100 ms, dashboards below 300 ms, each.
+
+A database of its own in a temporary folder, filled by COPY: `python -m benchmarks.desk [--recoveries N]`, 1,000,000 in
+full; `make bench` takes fewer. The floor is one round trip, measured beside each.
+"""
+
+import argparse
+import asyncio
+import shutil
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import psycopg
+from rich.progress import Progress
+from sqlalchemy import text
+
+from benchmarks.decide import print_line
+from benchmarks.desk_cases import DASHBOARDS, LISTS, Case, Sample, sample
+from benchmarks.desk_load import RECOVERIES, load
+from db import migrate
+from db.repositories import figures
+from db.session import Database
+from devstack.postgres import WRITER, Cluster, running
+
+SOME: Final = 100_000
+"""Of `make bench`; the marks are those of a million."""
+LIST_MARK, DASHBOARD_MARK = 100.0, 300.0
+"""Milliseconds."""
+ROUNDS: Final = 5
+SETTINGS: Final = ("fsync = off", "full_page_writes = off", "max_wal_size = '8GB'", "checkpoint_timeout = '30min'")
+"""Of a server that need not survive anything, and loads faster so. Reading is as everywhere."""
+
+
+def main(recoveries: int = SOME) -> bool:
+    """Prints milliseconds and how many round trips that is; whether each keeps below its mark."""
+    folder = Path(tempfile.mkdtemp(prefix="pri-bench-"))
+    try:
+        with running(folder) as server:
+            _prepare(server)
+            now = datetime.now(UTC)
+            _fill(server.owner_url, recoveries, now)
+            return asyncio.run(measured(server.writer_url, now))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _prepare(server: Cluster) -> None:
+    with psycopg.connect(server.url("postgres").replace("+psycopg", ""), autocommit=True) as admin:
+        for setting in SETTINGS:
+            admin.execute(f"ALTER SYSTEM SET {setting}".encode())
+        admin.execute("SELECT pg_reload_conf()")
+    migrate.upgrade(server.owner_url, WRITER)
+
+
+def _fill(address: str, recoveries: int, now: datetime) -> None:
+    began = time.perf_counter()
+    with Progress(transient=True) as bar:
+        task = bar.add_task("loading recoveries", total=recoveries)
+        done = load(address, recoveries, now, progress=lambda many: bar.advance(task, many))
+    took = time.perf_counter() - began
+    print_line(f"desk: {done.recoveries:,} recoveries, {done.events:,} events loaded in {took:.0f} s")
+
+
+async def measured(address: str, now: datetime) -> bool:
+    """Every case; whether all keep below their marks. The sums of every day are made first."""
+    database = Database(address, statement_timeout=timedelta(seconds=60))
+    try:
+        await _refreshed(database)
+        async with database.begin() as session:
+            about = await sample(session, now)
+        floor = await _timed(database, about, lambda session, _: session.execute(text("SELECT 1")))
+        print_line(f"floor, a transaction with one round trip: {floor:.2f} ms")
+        kept = [await _judged(database, about, floor, name, case, LIST_MARK) for name, case in LISTS.items()]
+        kept += [await _judged(database, about, floor, name, case, DASHBOARD_MARK) for name, case in DASHBOARDS.items()]
+    finally:
+        await database.close()
+    print_line(f"desk: {'all below their marks' if all(kept) else 'NOT all below their marks'}")
+    return all(kept)
+
+
+async def _refreshed(database: Database) -> None:
+    began, days = time.perf_counter(), 0
+    while True:
+        async with database.begin() as session:
+            done = await figures.refresh(session)
+        if not done:
+            break
+        days += done
+    print_line(f"desk: sums of {days} days made in {time.perf_counter() - began:.1f} s")
+
+
+async def _judged(database: Database, about: Sample, floor: float, name: str, case: Case, mark: float) -> bool:
+    took = await _timed(database, about, case)
+    print_line(f"{name}: {took:.1f} ms, {took / floor:.0f} of the floor{'' if took < mark else f', ABOVE {mark:.0f}'}")
+    return took < mark
+
+
+async def _timed(database: Database, about: Sample, case: Case) -> float:
+    """Milliseconds of the middle one of some transactions; the first of them finds nothing in memory."""
+    rounds = []
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        async with database.begin() as session:
+            await case(session, about)
+        rounds.append(time.perf_counter() - began)
+    return sorted(rounds)[ROUNDS // 2] * 1000
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--recoveries", type=int, default=RECOVERIES)
+    sys.exit(0 if main(parser.parse_args().recoveries) else 1)

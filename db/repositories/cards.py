@@ -1,0 +1,66 @@
+"""Cards as people look for them: those tried last, and one by the beginning of its fingerprint."""
+
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import ColumnElement, exists, select, tuple_
+
+from core.base import Value
+from db import cursors
+from db.models import network_attempt as table
+from db.session import Session
+
+PLACE: Final = (table.c.at, table.c.recovery_id, table.c.key)
+
+
+class CardTry(Value):
+    """A card of a provider, with its newest try (which may be one that was held back). Amount in minor units."""
+
+    provider: str
+    fingerprint: str
+    network: str | None
+    at: datetime
+    recovery_id: str
+    key: str
+    trigger: str
+    outcome: str
+    code: str | None
+    amount: int
+    currency: str
+
+
+class CardPage(Value):
+    """Some cards, the one tried last first, and how to ask for the ones behind them (None: there are none)."""
+
+    items: tuple[CardTry, ...]
+    next_cursor: str | None
+
+
+async def find(
+    session: Session,
+    q: str | None = None,
+    provider: str | None = None,
+    limit: int = 50,
+    cursor: str | None = None,
+) -> CardPage:
+    """One page; `q` is the beginning of a fingerprint. Raises InvalidInput for a cursor that this never gave."""
+    query = select(*(table.c[name] for name in CardTry.model_fields)).where(*_newest())
+    if q:
+        query = query.where(table.c.fingerprint.startswith(q, autoescape=True))
+    if provider:
+        query = query.where(table.c.provider == provider)
+    if cursor:
+        query = query.where(cursors.behind(cursor, *PLACE))
+    found = await session.execute(query.order_by(*(one.desc() for one in PLACE)).limit(limit + 1))
+    cards = [CardTry.model_validate(dict(row)) for row in found.mappings()]
+    last = cards[limit - 1] if len(cards) > limit else None
+    following = cursors.cursor(last.at, last.recovery_id, last.key) if last else None
+    return CardPage(items=tuple(cards[:limit]), next_cursor=following)
+
+
+def _newest() -> tuple[ColumnElement[bool], ...]:
+    """Tries that no later one of the same card follows: a walk along the newest, with a look aside for each."""
+    later = table.alias("later")
+    same = (later.c.provider == table.c.provider, later.c.fingerprint == table.c.fingerprint)
+    after = tuple_(later.c.at, later.c.recovery_id, later.c.key) > tuple_(*PLACE)
+    return table.c.fingerprint.is_not(None), ~exists().where(*same, later.c.at >= table.c.at, after)

@@ -1,0 +1,83 @@
+"""Customers of every provider get their mail: contacts as each of them tells them, a real table, real SMTP."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+from temporalio.testing import ActivityEnvironment
+
+from activities.contacts import Contacts, StoredAddresses
+from activities.messaging import Messaging, StoredOutbox
+from core.contracts import ReadInput
+from core.messages.contracts import NotifyInput, Outcome
+from core.messages.kinds import MessageKind
+from core.payments import InvoiceStatus
+from core.retry.recovery import Recovery
+from db.repositories import contacts
+from db.session import Database
+from notifications.email import EmailChannel, Server
+from notifications.letters import letters_of
+from providers.base import TellsContacts
+from sandbox.config import SandboxConfig
+from tests.db.conftest import addresses, cluster, database, fresh_database, migrated
+from tests.notifications.conftest import MailServer, mail
+from tests.providers.contract.subject import Says, Subject
+from tests.providers.contract.subjects import SUBJECTS
+from tests.sandbox.harness import serving
+from tests.support.builders import THEN
+
+__all__ = ["addresses", "cluster", "database", "fresh_database", "mail", "migrated"]
+
+PAGE = "https://acme.example/pay/{provider}/{invoice}"
+
+
+@pytest.fixture(scope="module")
+def sandbox_address() -> Iterator[str]:
+    """The sandbox, sending nothing by itself."""
+    with serving(SandboxConfig(echo=False)) as address:
+        yield address
+
+
+async def failed(subject: Subject, address: str, database: Database) -> Recovery:
+    """A recovery whose customer was named by the failure's webhook, or can be asked for."""
+    webhooks: object = subject.provider().webhooks()
+    if isinstance(webhooks, TellsContacts):
+        told = webhooks.contacts(subject.webhook(Says.FAILED, "inv_1").body)
+        async with database.begin() as session:
+            await contacts.learn(session, subject.name, told, datetime.now(UTC))
+        invoice, customer = told[0].invoice_id, told[0].customer_id
+    else:
+        async with subject.books(address) as books:
+            made = await books.fails()
+        assert made.customer_id
+        invoice, customer = made.invoice_id, made.customer_id
+    known = {"customer_id": customer, "amount": 2000, "currency": "USD"}
+    return Recovery(provider=subject.name, invoice_id=invoice).having(**known)
+
+
+@pytest.mark.parametrize("subject", SUBJECTS, ids=lambda subject: subject.name)
+async def test_a_failure_leads_to_a_mail_with_a_page_to_pay_on(
+    subject: Subject, sandbox_address: str, database: Database, mail: MailServer
+) -> None:
+    recovery, gateway = await failed(subject, sandbox_address, database), subject.gateway(sandbox_address, 10)
+    book, channel = (
+        StoredAddresses(database),
+        EmailChannel(Server("127.0.0.1", mail.port, tls=False), "Acme <a@b.test>"),
+    )
+    reading = Contacts({subject.name: gateway}, book)
+    messages = Messaging({"email": channel}, letters_of("Acme <a@b.test>", "", PAGE), book, StoredOutbox(database))
+    order = NotifyInput(recovery=recovery, now=THEN, step="card_data-1", kind=MessageKind.CARD_DATA, channel="email")
+
+    invoice = await ActivityEnvironment().run(reading.refresh_contact, ReadInput(recovery=recovery))
+    told = await ActivityEnvironment().run(messages.notify, order)
+    await gateway.close()
+
+    assert (invoice.status if invoice else None) is (InvoiceStatus.OPEN if gateway.can_read else None)
+    assert told.outcome is Outcome.SENT
+    (arrived,) = mail.mails
+    assert arrived["To"] == "Jenny Rosen <jenny.rosen@example.com>"
+    body = arrived.get_body(("plain",))
+    assert body
+    own = PAGE.format(provider=subject.name, invoice=recovery.invoice_id)
+    assert (own in body.get_content()) is (subject.name != "stripe")
+    assert "https://" in body.get_content()

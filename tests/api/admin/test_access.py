@@ -1,0 +1,132 @@
+"""What the settings make of signing in: which ways are open, what signs sessions, what the start says."""
+
+import re
+from typing import Any
+
+import pytest
+from fastapi import Request
+from pydantic import SecretStr
+
+from api.admin import local_people
+from api.admin.access import access, address
+from api.admin.local_people import LocalPeople, LocalPerson, entry
+from api.admin.people import Role
+from core.errors import InvalidInput
+from db.session import Database
+from tests.api.admin.test_oidc import ACCESS
+from tests.api.admin.visitor import HASH, PASSWORD, local_users, visiting
+from tests.api.house import application, settings
+from tests.intake.fakes import FakeRecoveries
+
+LIVE: dict[str, dict[str, Any]] = {
+    "Stripe": {"stripe_api_key": SecretStr("rk_live_x")},
+    "Adyen": {"adyen_api_key": SecretStr("x"), "adyen_api_base": "https://p-checkout-live.adyenpayments.com/checkout"},
+    "Braintree": {"braintree_api_base": "https://api.braintreegateway.com:443"},
+}
+OPENID: dict[str, Any] = ACCESS | {"oidc_issuer": "https://id.example.com"}
+
+
+def test_on_a_development_machine_passwords_are_open_without_a_word() -> None:
+    found = access(settings())
+    assert (bool(found.local), found.openid, found.notes, found.secure) == (True, None, (), False)
+
+
+@pytest.mark.parametrize("provider", LIVE)
+def test_where_real_money_moves_nobody_signs_in_by_password(provider: str) -> None:
+    found = access(settings(**LIVE[provider], local_users=SecretStr(local_users(ann=Role.ADMIN))))
+    assert not found.local
+    assert found.notes == (f"the desk's sign-in by password is off: {provider} is live; set OIDC_ISSUER",)
+
+
+def test_with_openid_nobody_signs_in_by_password() -> None:
+    found = access(settings(**OPENID))
+    assert (bool(found.local), found.openid is not None, found.secure) == (False, True, True)
+    assert found.notes == ("the desk's sign-in by password is off: OIDC_ISSUER is set",)
+    assert access(settings(**OPENID, bootstrap_api_key=SecretStr(""))).notes == ()
+
+
+async def test_a_closed_way_is_closed_at_the_door_and_on_the_page(
+    database: Database, recoveries: FakeRecoveries
+) -> None:
+    app = application(database, recoveries, **LIVE["Stripe"])
+    assert app.state.notes
+    async with visiting(app) as visitor:
+        page = await visitor.get("/admin/login")
+        assert 'type="password"' not in page.text
+        assert "OIDC_ISSUER" in page.text
+        assert (await visitor.get("/admin/login/start")).status_code == 404
+        assert (await visitor.get("/admin/login/callback")).status_code == 404
+
+
+def test_sessions_are_signed_by_what_every_process_has() -> None:
+    own = settings(session_secret=SecretStr("x" * 32))
+    assert access(own).secret == "x" * 32
+    assert access(settings()).secret == access(settings()).secret != access(own).secret
+    assert "bootstrap" not in access(settings()).secret
+    other = settings(bootstrap_api_key=SecretStr("another-key"))
+    assert access(other).secret != access(settings()).secret
+
+
+def test_without_anything_to_sign_by_sessions_end_with_the_process() -> None:
+    alone = settings(bootstrap_api_key=SecretStr(""), local_users=SecretStr(local_users(ann=Role.ADMIN)))
+    assert access(alone).secret != access(alone).secret
+    assert "sessions end with this process" in access(alone).notes[0]
+    closed = access(settings(bootstrap_api_key=SecretStr("")))
+    assert (bool(closed.local), closed.notes) == (False, ())
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [("public_url", "desk.example.com"), ("public_url", "ftp://desk.example.com"), ("oidc_issuer", "id"),
+     ("public_url", "https://desk.example.com?x=1"), ("public_url", "https://")],
+)  # fmt: skip
+def test_an_address_that_is_none_is_refused_at_the_start(name: str, wrong: str) -> None:
+    with pytest.raises(InvalidInput, match=name.upper()):
+        access(settings(**OPENID | {name: wrong}))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["ann", "ann:admin", "ann:root:" + HASH, f"ann::{HASH}", f":admin:{HASH}", f"a:b:admin:{HASH}", "ann:admin:plain",
+     f"ann:admin:{HASH} ann:viewer:{HASH}", "ann:admin:$argon2id$v=19$m=8", f"än:admin:{HASH}"],
+)  # fmt: skip
+def test_people_that_are_not_as_they_should_be_are_refused_without_their_hashes(text: str) -> None:
+    with pytest.raises(InvalidInput, match="LOCAL_USERS") as told:
+        local_people.parse(text)
+    assert "argon2" not in str(told.value)
+
+
+def test_an_entry_is_read_back_and_fits_its_password_alone() -> None:
+    text = entry("ann@example.com", Role.OPERATOR, PASSWORD)
+    assert re.fullmatch(r"ann@example\.com:operator:\$argon2id\$\S+", text)
+    assert PASSWORD not in text
+    people = LocalPeople(local_people.parse(f"{text}\n {entry('bob', Role.VIEWER, 'another password')}"), "")
+    assert people.role_of("ann@example.com", PASSWORD) is Role.OPERATOR
+    assert people.role_of("bob", PASSWORD) is None
+
+
+@pytest.mark.parametrize(("name", "password"), [("ann", "short"), ("a b", PASSWORD), ("", PASSWORD), ("a:b", PASSWORD)])
+def test_an_entry_needs_a_name_and_a_password(name: str, password: str) -> None:
+    with pytest.raises(InvalidInput):
+        entry(name, Role.VIEWER, password)
+
+
+def test_nobody_is_nobody() -> None:
+    assert not LocalPeople({}, "")
+    assert LocalPeople({}, "").role_of("admin", "") is None
+    assert LocalPeople({"ann": LocalPerson(role=Role.VIEWER, hash=HASH)}, "").role_of("admin", "") is None
+
+
+@pytest.mark.parametrize(
+    ("host", "place"),
+    [
+        ("10.0.0.1", "10.0.0.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("::ffff:10.0.0.1", "10.0.0.1"),
+        ("a-socket", "a-socket"),
+        (None, ""),
+    ],
+)
+def test_where_a_request_comes_from(host: str | None, place: str) -> None:
+    client = (host, 1) if host is not None else None
+    assert address(Request({"type": "http", "client": client, "headers": []})) == place

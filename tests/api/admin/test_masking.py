@@ -1,0 +1,198 @@
+"""Bodies of webhooks are readable, and name nobody: by key, by shape, and what is unknown only by its first letters."""
+
+import base64
+import json
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api.admin.masking import HIDDEN, masked, shown
+from tests.api.house import failed
+
+SHOWN = [
+    ("id", "evt_1ABCdef"),
+    ("type", "invoice.payment_failed"),
+    ("status", "open"),
+    ("decline_code", "insufficient_funds"),
+    ("currency", "usd"),
+    ("amount_due", 4900),
+    ("total_excluding_tax", 4118),
+    ("created", 1795420392),
+    ("eventDate", "2026-11-23T07:45:00+01:00"),
+    ("merchantReference", "INV-2026-0815"),
+    ("pspReference", "8515131751004933"),
+    ("pspReference", "NC6HT9CRT65ZGN82"),
+    ("success", "false"),
+    ("livemode", False),
+    ("country", "DE"),
+    ("last4", "4242"),
+    ("unknown_thing", "cus_9s6XKzkNRiz8i3"),
+    ("unknown_count", 12),
+    ("processor-response-code", "2001"),
+]
+HIDES = [
+    ("customer_email", "jenny.rosen@example.com"),
+    ("customer_name", "Jenny Rosen"),
+    ("name", "Jenny"),
+    ("shopperName", "[first name=Jenny,infix=null,last name=Rosen,gender=UNKNOWN]"),
+    ("cardHolderName", "J Rosen"),
+    ("phone", "+49 151 1234567"),
+    ("client_secret", "pi_3MtwBw_secret_YrKJUKribcBjcG8HVhfZluoGH"),
+    ("hmacSignature", "coqCmt/IZ4E3CzPvMY8zTjQVL5hYJUiBRg8UU+iCWo0="),
+    ("bt_signature", "key|0a1b2c"),
+    ("shopperIP", "203.0.113.7"),
+    ("fingerprint", "Xt5EWLLDS7FJjR1c"),
+    ("authCode", "123456"),
+    ("postal_code", 10115),
+    ("statement_descriptor", "Rosen Ltd"),
+    ("text", "anything"),
+]
+"""By their key."""
+SHAPES = [
+    "jenny@example.com",
+    "Jenny <jenny@example.com> said no",
+    "+49 151 12345678",
+    "(030) 123-4567",
+    "4242424242424242",
+    "4242 4242 4242 4242",
+    "378282246310005",
+    "DE89 3704 0044 0532 0130 00",
+    "203.0.113.7",
+    "2001:db8::8a2e:370:7334",
+    "whsec_0123456789abcdef",
+    "sk_live_0123456789",
+    "pi_1_secret_abc",
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc",
+]
+"""Under whatever key."""
+KEYS = ("id", "status", "type", "code", "unknown", "metadata", "reason", "customer", "value")
+
+
+@pytest.mark.parametrize(("key", "value"), SHOWN)
+def test_what_names_nobody_is_shown(key: str, value: Any) -> None:
+    assert masked({key: value}) == {key: value}
+
+
+@pytest.mark.parametrize(("key", "value"), HIDES)
+def test_persons_and_secrets_are_hidden_by_their_key(key: str, value: Any) -> None:
+    assert masked({key: value}) == {key: HIDDEN}
+
+
+@pytest.mark.parametrize("value", SHAPES)
+@pytest.mark.parametrize("key", KEYS)
+def test_persons_and_secrets_are_hidden_by_their_shape(key: str, value: str) -> None:
+    assert masked({key: value}) == {key: HIDDEN}
+
+
+def test_a_card_number_that_is_a_number_is_hidden() -> None:
+    assert masked({"value": 4242424242424242}) == {"value": HIDDEN}
+
+
+def test_other_texts_are_shown_by_their_first_letters() -> None:
+    told = masked({"surprise": "Your card was declined by the bank", "short": "Rosen", "tiny": "Ann"})
+    assert told == {"surprise": f"You{HIDDEN}", "short": f"R{HIDDEN}", "tiny": HIDDEN}
+
+
+def test_links_show_only_where_they_lead() -> None:
+    link = "https://invoice.example.com/i/acct_1/live_YWNjdF8x?s=ap"
+    assert masked({"hosted_invoice_url": link}) == {"hosted_invoice_url": f"https://invoice.example.com/{HIDDEN}"}
+    assert masked({"url": "https://jenny:pw@pay.example.com/"}) == {"url": HIDDEN}
+
+
+def test_all_that_is_below_a_person_is_hidden_but_for_the_country() -> None:
+    person = {"address": {"country": "DE", "x": ["Hauptstr. 1", {"y": "cus_1", "id": "in_1"}], "n": 7, "none": None}}
+    hidden = {"country": "DE", "x": [HIDDEN, {"y": HIDDEN, "id": HIDDEN}], "n": HIDDEN, "none": None}
+    assert masked(person) == {"address": hidden}
+
+
+def test_keys_can_be_personal_too() -> None:
+    assert list(masked({"jenny@example.com": 1, "Jenny Rosen, 7 Elm Street, Springfield": 2, "cus_1": 3})) == [
+        f"jen{HIDDEN}",
+        f"Jen{HIDDEN}",
+        "cus_1",
+    ]
+
+
+def test_a_stripe_event_stays_readable() -> None:
+    event = failed("in_1", customer_id="cus_1")
+    body = shown(json.dumps(event).encode())
+    assert body.kind == "JSON"
+    found = json.loads(body.text)
+    assert (found["id"], found["type"], found["data"]["object"]["id"]) == (event["id"], event["type"], "in_1")
+    assert found["data"]["object"]["amount_due"] == event["data"]["object"]["amount_due"]
+
+
+def test_a_form_of_braintree_is_decoded() -> None:
+    xml = "<notification><kind>subscription_charged_unsuccessfully</kind><subject><subscription><id>sub1</id>"
+    xml += "<customer><first-name>Jenny</first-name><email type='x'>jenny@example.com</email></customer>"
+    xml += "</subscription></subject></notification>"
+    form = urlencode({"bt_signature": "pub|abc", "bt_payload": base64.encodebytes(xml.encode())})
+    body = shown(form.encode())
+    assert body.kind == "form with XML"
+    assert "<kind>subscription_charged_unsuccessfully</kind>" in body.text
+    assert "<id>sub1</id>" in body.text
+    for secret in ("Jenny", "jenny", "pub|abc"):
+        assert secret not in body.text
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"\xff\xfe", b"hello", b"{", b"<a>", b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>']
+)
+def test_of_anything_else_only_the_length_is_told(body: bytes) -> None:
+    found = shown(body)
+    assert (found.text, f"{len(body)} bytes" in found.kind) == ("", True)
+
+
+def test_what_is_too_deep_or_too_long_does_no_harm() -> None:
+    assert shown(b"[" * 100_000).text == ""
+    assert shown(b"[" * 200 + b"]" * 200).text == ""
+    assert shown(b"<a>" * 200 + b"</a>" * 200).text == ""
+    long = shown(json.dumps([{"id": f"in_{number}"} for number in range(50_000)]).encode())
+    assert (len(long.text), long.cut) == (200_000, True)
+
+
+NAMES = st.text(st.characters(categories=("L", "N", "P", "Zs")), min_size=1, max_size=12)
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20)
+TREES = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4))
+SENTINEL = "Zweigelt-Ö"
+
+
+def planted(tree: Any, value: Any) -> Any:
+    """The same tree with this value at every leaf."""
+    if isinstance(tree, dict):
+        return {name: planted(inner, value) for name, inner in tree.items()}
+    return [planted(inner, value) for inner in tree] if isinstance(tree, list) else value
+
+
+@given(TREES, st.sampled_from(SHAPES))
+def test_wherever_a_personal_value_stands_it_is_hidden(tree: Any, value: str) -> None:
+    assert value not in json.dumps(masked(planted(tree, value)), ensure_ascii=False)
+
+
+@given(TREES, st.sampled_from([key for key, _ in HIDES]))
+def test_whatever_stands_below_a_personal_key_is_hidden(tree: Any, key: str) -> None:
+    assert SENTINEL not in json.dumps(masked({key: planted(tree, SENTINEL)}), ensure_ascii=False)
+
+
+@given(TREES)
+def test_the_shape_of_a_body_stays(tree: Any) -> None:
+    def outline(found: Any) -> Any:
+        if isinstance(found, dict):
+            return [outline(inner) for inner in found.values()]
+        return [outline(inner) for inner in found] if isinstance(found, list) else "leaf"
+
+    def unmixed(found: Any) -> bool:
+        """Two hidden keys may become one."""
+        inner = found.values() if isinstance(found, dict) else found if isinstance(found, list) else ()
+        return (not isinstance(found, dict) or len(masked(found)) == len(found)) and all(map(unmixed, inner))
+
+    if unmixed(tree):
+        assert outline(masked(tree)) == outline(tree)
+
+
+@given(st.binary(max_size=200) | TREES.map(lambda tree: json.dumps(tree).encode()))
+def test_no_body_breaks_the_viewer(body: bytes) -> None:
+    shown(body)

@@ -1,0 +1,65 @@
+"""A real browser before the running stack; every window fails where the browser complained."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+
+import pytest
+from playwright.async_api import Browser, async_playwright
+
+from devstack import browser as chromium
+from devstack.errors import DevstackError
+from tests.browser.window import FLAGS, Window, opened
+from tests.support import stacks
+from tests.support.shared import stack, world
+from tests.support.world import World
+
+__all__ = ["stack", "world"]
+Open = Callable[..., AbstractAsyncContextManager[Window]]
+
+
+@pytest.fixture(scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """Chromium, with a profile that is gone afterwards."""
+    try:
+        path = chromium.ensure()
+    except DevstackError as error:
+        pytest.skip(str(error))
+    async with async_playwright() as playwright:
+        running = await playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield running
+        await running.close()
+
+
+@pytest.fixture
+def open_window(browser: Browser, world: World) -> Open:
+    """Opens windows in which nobody has signed in."""
+    return partial(opened, browser, world.place.api)
+
+
+@pytest.fixture
+async def window(open_window: Open) -> AsyncIterator[Window]:
+    """One in which nobody has signed in."""
+    async with open_window() as one:
+        yield one
+
+
+@pytest.fixture
+async def desk(window: Window, world: World) -> Window:
+    """One in which the administrator has."""
+    await window.sign_in("admin", world.place.key)
+    return window
+
+
+@pytest.fixture
+async def operator(window: Window) -> Window:
+    """One in which an operator has."""
+    await window.sign_in("oscar", stacks.PASSWORD)
+    return window
+
+
+@pytest.fixture
+async def viewer(window: Window) -> Window:
+    """One in which somebody has who may only look."""
+    await window.sign_in("vera", stacks.PASSWORD)
+    return window

@@ -1,0 +1,130 @@
+"""One window of a real browser: what people do and read in it, and whatever the browser complains of."""
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Literal
+from urllib.parse import urlsplit
+
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser, ConsoleMessage, Locator, Page, Request, Response
+
+from tests.support.world import PATIENCE
+
+FLAGS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+AXE_TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
+Scheme = Literal["light", "dark"]
+
+
+@dataclass
+class Window:
+    """A window on the desk at `base`."""
+
+    page: Page
+    base: str
+    complaints: list[str] = field(default_factory=list)
+    expected: list[str] = field(default_factory=list)
+
+    async def go(self, path: str) -> Response:
+        """To a page below /admin."""
+        answer = await self.page.goto(f"{self.base}/admin{path}")
+        assert answer is not None
+        return answer
+
+    async def sign_in(self, name: str, password: str, path: str = "/") -> None:
+        """Through the form, to a page."""
+        await self.go(path)
+        await self.page.get_by_label("Name").fill(name)
+        await self.page.get_by_label("Password").fill(password)
+        await self.press("Sign in")
+
+    async def press(self, name: str, within: Locator | None = None) -> None:
+        """A button, and what follows."""
+        await (within or self.page.locator("main")).get_by_role("button", name=name, exact=True).click()
+        await self.page.wait_for_load_state()
+
+    async def act(self, name: str, reason: str, button: str = "") -> None:
+        """Unfold what can be done, say why, and do it."""
+        panel = self.page.locator("details.act", has=self.page.locator("summary", has_text=re.compile(f"^{name}$")))
+        await panel.locator("summary").click()
+        await panel.get_by_label("Reason").fill(reason)
+        await self.press(button or name, panel)
+
+    @property
+    def path(self) -> str:
+        """Where it is, below the host."""
+        parts = urlsplit(self.page.url)
+        return parts.path + (f"?{parts.query}" if parts.query else "")
+
+    async def text(self) -> str:
+        """All that can be read on the page."""
+        return await self.page.locator("body").inner_text()
+
+    async def reads(self, *words: str) -> None:
+        """Until all of these can be read, without loading the page again."""
+        await self.until(lambda: self._has(words), f"the page never said {words}")
+
+    async def _has(self, words: tuple[str, ...]) -> bool:
+        text = (await self.text()).lower()
+        return all(word.lower() in text for word in words)
+
+    async def until(self, condition: Callable[[], Awaitable[bool]], otherwise: str) -> None:
+        """Until it holds."""
+        deadline = time.monotonic() + PATIENCE
+        while not await condition():
+            assert time.monotonic() < deadline, f"{otherwise}; it says: {(await self.text())[:3000]}"
+            await asyncio.sleep(0.1)
+
+    async def faults(self) -> list[str]:
+        """What the accessibility checker finds on the page, AA and its best practices."""
+        options = {"runOnly": {"type": "tag", "values": list(AXE_TAGS)}, "resultTypes": ["violations"]}
+        found = await Axe().run(self.page, options=options)
+        return [
+            f"{one['id']}: {one['help']}: {[node['html'][:160] for node in one['nodes'][:3]]}"
+            for one in found.response["violations"]
+        ]
+
+    async def overflow(self) -> int:
+        """Pixels that the page is wider than the window."""
+        return int(await self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth"))
+
+    def forgive(self, *parts: str) -> None:
+        """Complaints with these words are meant to be."""
+        self.expected += parts
+
+    def unexpected(self) -> list[str]:
+        """What the browser complained of."""
+        return [one for one in self.complaints if not any(part in one for part in self.expected)]
+
+
+@asynccontextmanager
+async def opened(browser: Browser, base: str, width: int = 1280, scheme: Scheme = "light") -> AsyncIterator[Window]:
+    """A window with cookies of its own. Its end fails where the browser complained of something."""
+    context = await browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    window = Window(await context.new_page(), base)
+    _listen(window)
+    try:
+        yield window
+    finally:
+        await context.close()
+    assert window.unexpected() == []
+
+
+def _listen(window: Window) -> None:
+    def said(message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            window.complaints.append(f"{message.type}: {message.text}")
+
+    def asked(request: Request) -> None:
+        if not request.url.startswith((window.base, "data:", "blob:")):
+            window.complaints.append(f"left the origin: {request.url}")
+
+    window.page.on("console", said)
+    window.page.on("request", asked)
+    window.page.on("pageerror", lambda error: window.complaints.append(f"script: {error}"))

@@ -1,0 +1,119 @@
+"""At a hundred thousand recoveries, no question of the desk reads a large table from end to end."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import event, text
+
+from benchmarks.desk_cases import DASHBOARDS, LISTS, Sample, sample
+from benchmarks.desk_load import load
+from db.repositories import figures
+from db.session import Database, Session
+from tests.db.conftest import Addresses
+
+RECOVERIES, DETAILED, STORIES = 100_000, 3_000, 12
+LARGE = ("recovery", "event_log", "network_attempt", "webhook_inbox", "message")
+NOW = datetime(2026, 9, 15, 12, tzinfo=UTC)
+CASES = LISTS | DASHBOARDS
+Statement = tuple[str, Any]
+
+
+@pytest.fixture(scope="module")
+async def crowd(addresses: Addresses, database: Database) -> Database:
+    """A year of recoveries, with the sums of every day made."""
+    load(addresses.owner, RECOVERIES, NOW, STORIES, DETAILED)
+    days = 1
+    while days:
+        async with database.begin() as session:
+            days = await figures.refresh(session, 366)
+    with psycopg.connect(addresses.owner.replace("+psycopg", ""), autocommit=True) as owner:
+        owner.execute("VACUUM (ANALYZE) recovery_figure, recovery_touched")
+    return database
+
+
+@pytest.fixture(scope="module")
+async def about(crowd: Database) -> Sample:
+    async with crowd.begin() as session:
+        return await sample(session, NOW)
+
+
+async def asked(database: Database, ask: Callable[[Session], Any]) -> list[Statement]:
+    """The questions that a function puts, with their parameters."""
+    heard: list[Statement] = []
+
+    def hear(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
+        heard.append((statement, parameters))
+
+    event.listen(database.engine.sync_engine, "before_cursor_execute", hear)
+    try:
+        async with database.begin() as session:
+            await ask(session)
+    finally:
+        event.remove(database.engine.sync_engine, "before_cursor_execute", hear)
+    return [one for one in heard if one[0].split(maxsplit=1)[0] in {"SELECT", "WITH"}]
+
+
+def sets(question: Statement) -> bool:
+    return "set_config" in question[0]
+
+
+async def plan(session: Session, question: Statement) -> dict[str, Any]:
+    found = await session.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {question[0]}", question[1])
+    told = found.scalar_one()
+    return dict((json.loads(told) if isinstance(told, str) else told)[0]["Plan"])
+
+
+def nodes(of: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield of
+    for one in of.get("Plans", ()):
+        yield from nodes(one)
+
+
+async def rows_of(session: Session) -> dict[str, float]:
+    found = await session.execute(text("SELECT relname, reltuples FROM pg_class WHERE relkind = 'r'"))
+    return {name: size for name, size in found}
+
+
+def large(name: str, sizes: Mapping[str, float]) -> bool:
+    return name.startswith(LARGE) and not name.startswith(("recovery_figure", "recovery_touched")) and sizes[name] > 0
+
+
+@pytest.mark.parametrize("name", CASES)
+async def test_answers_by_index(crowd: Database, about: Sample, name: str) -> None:
+    questions = await asked(crowd, lambda session: CASES[name](session, about))
+    assert questions
+    async with crowd.begin() as session:
+        sizes = await rows_of(session)
+        for question in questions:
+            if sets(question):
+                await session.exec_driver_sql(*question)
+            every = [*nodes(await plan(session, question))]
+            walked = [one["Relation Name"] for one in every if one["Node Type"] == "Seq Scan"]
+            assert not [one for one in walked if large(one, sizes)], question[0]
+            sorted_ = [one["Sort Key"] for one in every if one["Node Type"] == "Sort" and one["Plan Rows"] > 20_000]
+            assert not sorted_ or name in DASHBOARDS, question[0]
+
+
+async def test_the_check_sees_a_walk_through_a_table(crowd: Database) -> None:
+    async with crowd.begin() as session:
+        sizes = await rows_of(session)
+        found = await plan(session, ("SELECT count(*) FROM recovery WHERE attempts_used = 3", ()))
+    assert any(one["Node Type"] == "Seq Scan" and large(one["Relation Name"], sizes) for one in nodes(found))
+
+
+async def test_the_sums_of_a_year_are_those_of_the_recoveries(crowd: Database) -> None:
+    since = datetime(2026, 1, 3, 4, 5, 6, tzinfo=UTC)
+    async with crowd.begin() as session:
+        kept = await figures.read(session, since, NOW)
+        counted = await session.execute(text("""
+            SELECT upper(currency), coalesce(sum(amount) FILTER (WHERE state = 'recovered'), 0), count(*)
+            FROM recovery WHERE opened_at >= :since AND opened_at < :until GROUP BY 1 ORDER BY 1
+        """), {"since": since, "until": NOW})  # fmt: skip
+        expected = [tuple(row) for row in counted]
+    assert [(one.currency, one.recovered, one.open_count + one.recovered_count + one.lost_count) for one in kept] == [
+        (currency, int(recovered), count) for currency, recovered, count in expected
+    ]

@@ -1,0 +1,41 @@
+"""Whom to write to: every provider can be asked, or tells it with the failure; else its customers get no messages."""
+
+from core.messages.contact import Contact
+from core.payments import InvoiceStatus
+from providers.base import Gateway, KnowsContacts, TellsContacts
+from tests.providers.contract.subject import Books, Says, Subject
+
+EMAIL = "jenny.rosen@example.com"
+"""Of every customer in the sandbox."""
+
+
+async def contact_of(subject: Subject, books: Books, gateway: Gateway) -> tuple[str | None, Contact | None]:
+    """Customer and contact behind a failure, by the one way or the other."""
+    webhooks: object = subject.provider().webhooks()
+    if isinstance(gateway, KnowsContacts):
+        failed = await books.fails()
+        found = await gateway.read_contact(failed.invoice_id, None)
+        assert (found.invoice.status, found.invoice.customer_id) == (InvoiceStatus.OPEN, failed.customer_id)
+        return found.invoice.customer_id, found.contact
+    assert isinstance(webhooks, TellsContacts), f"customers of {subject.name} get no messages"
+    (told,) = webhooks.contacts(subject.webhook(Says.FAILED, "inv_1").body)
+    return told.customer_id, told.contact
+
+
+async def test_a_failure_leads_to_a_person(subject: Subject, books: Books, gateway: Gateway) -> None:
+    customer, contact = await contact_of(subject, books, gateway)
+    assert customer
+    assert contact
+    assert contact.email == EMAIL
+    assert EMAIL not in repr(contact)
+
+
+async def test_events_and_facts_hold_nothing_of_them(subject: Subject, books: Books, gateway: Gateway) -> None:
+    """These go into the history and the log."""
+    webhooks = subject.provider().webhooks()
+    assert webhooks
+    events = [event for says in Says for event in webhooks.normalise(subject.webhook(says, "inv_1").body)]
+    told = [event.model_dump_json() for event in events]
+    if gateway.can_read:
+        told.append((await gateway.read_failure((await books.fails()).invoice_id, None)).model_dump_json())
+    assert not [text for text in told if "jenny" in text.lower() or "rosen" in text.lower()]
