@@ -72,31 +72,48 @@ class Offer(Value):
 
 OFFERS: Final = (
     Offer(
-        wish=Wish.APPROVE, name="Approve", confirm="Approve", primary=True,
+        wish=Wish.APPROVE,
+        name="Approve",
+        confirm="Approve",
+        primary=True,
         explanation="After a suspicion of fraud it waits for another payment method; anything else is tried once, now.",
     ),
     Offer(
-        wish=Wish.REJECT, name="Reject", confirm="Reject it", danger=True,
+        wish=Wish.REJECT,
+        name="Reject",
+        confirm="Reject it",
+        danger=True,
         explanation="It ends as blocked; nothing is charged any more.",
     ),
     Offer(
-        wish=Wish.RETRY, name="Retry now", confirm="Retry now", primary=True,
+        wish=Wish.RETRY,
+        name="Retry now",
+        confirm="Retry now",
+        primary=True,
         explanation="Charges now, besides the plan. It uses none of the policy's retries, but the card network "
         "counts it.",
     ),
     Offer(
-        wish=Wish.PAUSE, name="Pause", confirm="Pause it",
-        explanation="Nothing is charged until somebody resumes it.",
+        wish=Wish.PAUSE,
+        name="Pause",
+        confirm="Pause it",
+        explanation="Nothing is charged, and no message is sent, until somebody resumes it.",
     ),
     Offer(
-        wish=Wish.RESUME, name="Resume", confirm="Resume it", primary=True,
+        wish=Wish.RESUME,
+        name="Resume",
+        confirm="Resume it",
+        primary=True,
         explanation="The plan goes on where it stood.",
     ),
     Offer(
-        wish=Wish.CANCEL, name="Cancel", confirm="Cancel the recovery", danger=True,
+        wish=Wish.CANCEL,
+        name="Cancel",
+        confirm="Cancel the recovery",
+        danger=True,
         explanation="Ends the recovery for good. A charge under way is settled first.",
     ),
-)  # fmt: skip
+)
 
 
 def offers(recovery: Recovery) -> tuple[Offer, ...]:
