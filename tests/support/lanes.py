@@ -74,8 +74,15 @@ def undisturbed(item: pytest.Item) -> Iterator[None]:
     if alone or lane_of(item.nodeid) in (STORIES, FAULTS):
         yield
         return
-    with GATE.open() as gate, ROOM.open() as room:
-        fcntl.flock(gate, fcntl.LOCK_EX)  # who waits for quiet keeps others from entering
-        fcntl.flock(room, fcntl.LOCK_EX if quiet else fcntl.LOCK_SH)
-        fcntl.flock(gate, fcntl.LOCK_UN)
+    with turn(GATE, ROOM, quiet=quiet):
+        yield
+
+
+@contextmanager
+def turn(gate: Path, room: Path, *, quiet: bool) -> Iterator[None]:
+    """In the room, with others or `quiet` alone; who waits to be alone is waited for by all who come later."""
+    with gate.open() as entrance, room.open() as inside:
+        fcntl.flock(entrance, fcntl.LOCK_EX)
+        fcntl.flock(inside, fcntl.LOCK_EX if quiet else fcntl.LOCK_SH)
+        fcntl.flock(entrance, fcntl.LOCK_UN)
         yield
