@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from commands import dry_run, import_options, preview_options
+from commands import access_options, dry_run, import_options, preview_options
 from core.errors import RecoveryError
 from settings import Settings
 
@@ -18,14 +18,14 @@ app = typer.Typer(
 )
 
 audit = typer.Typer(no_args_is_help=True, help="Whether the event log is still what was written.")
-keys = typer.Typer(no_args_is_help=True, help="API keys.")
 notify = typer.Typer(no_args_is_help=True, help="Messages to customers.")
 policy = typer.Typer(no_args_is_help=True, help="The retry policy.")
 imports = typer.Typer(no_args_is_help=True, help="A history from elsewhere, for `pri simulate --source FILE`.")
 app.add_typer(audit, name="audit")
 app.add_typer(imports, name="import")
 app.add_typer(policy, name="policy")
-app.add_typer(keys, name="keys")
+app.add_typer(access_options.keys, name="keys")
+app.add_typer(access_options.users, name="users")
 app.add_typer(notify, name="notify")
 app.command()(dry_run.simulate)
 notify.command("preview")(preview_options.preview)
@@ -230,22 +230,6 @@ def audit_verify(
     console.result(f"{report.recoveries} recoveries, {report.rows} rows, {len(report.problems)} problems")
     if not report.clean:
         raise typer.Exit(1)
-
-
-@keys.command("create")
-def keys_create(
-    scope: Annotated[list[str], typer.Option(help="recoveries:read, recoveries:write, simulations:write or admin.")],
-    name: Annotated[str, typer.Option(help="Who holds it; the actor in the event log.")] = "api",
-    days: Annotated[int | None, typer.Option(min=1, help="Days until it expires; never when left out.")] = None,
-) -> None:
-    """Make an API key. It is printed once and stored as a hash."""
-    from api.auth import Scope
-    from commands import console, database
-
-    unknown = sorted(set(scope) - set(Scope))
-    if unknown:
-        raise typer.BadParameter(f"no such scope: {', '.join(unknown)}; there are {', '.join(Scope)}")
-    console.result(database.create_key(Settings(), name, [Scope(one) for one in scope], days))
 
 
 @app.command()

@@ -61,6 +61,25 @@ class Settings(BaseSettings):
     )
     bootstrap_api_key: SecretStr = Field(SecretStr(""), description="development only: a bearer key with every scope")
 
+    public_url: str = Field(
+        "", description="address that browsers reach the service under, e.g. https://pri.example.com"
+    )
+    oidc_issuer: str = Field("", description="OpenID Connect: the issuer that people sign in with; empty: off")
+    oidc_client_id: str = Field("", description="what the issuer knows us as")
+    oidc_client_secret: SecretStr = Field(SecretStr(""), description="empty: a public client, PKCE alone")
+    oidc_name_claim: str = Field(
+        "preferred_username", description="who somebody is, as the event log names them; where missing, `sub`"
+    )
+    oidc_roles_claim: str = Field("roles", description="the claim with their groups; dots lead into objects")
+    oidc_roles: str = Field("", description="ROLE=GROUP, comma separated; roles are viewer, operator and admin")
+    session_secret: SecretStr = Field(
+        SecretStr(""), description="signs the cookies of the desk, 32 characters or more; the same in every process"
+    )
+    session_hours: int = Field(8, ge=1, le=168, description="how long somebody stays signed in")
+    local_users: SecretStr = Field(
+        SecretStr(""), description="development only: NAME:ROLE:HASH from `pri users hash`, separated by blanks"
+    )
+
     api_host: str = Field("127.0.0.1", description="address the API listens on")
     api_port: int = Field(8000, ge=0, le=65535, description="port the API listens on")
     metrics_port: int = Field(0, ge=0, le=65535, description="port of the worker's Prometheus metrics; 0: off")
@@ -105,6 +124,25 @@ class Settings(BaseSettings):
             raise ValueError("BOOTSTRAP_API_KEY needs 8 characters or more")
         return value
 
+    @field_validator("session_secret")
+    @classmethod
+    def _hard_to_guess(cls, value: SecretStr) -> SecretStr:
+        if 0 < len(value.get_secret_value()) < 32:
+            raise ValueError("SESSION_SECRET needs 32 characters or more")
+        return value
+
+    @model_validator(mode="after")
+    def _sign_in_is_whole(self) -> Self:
+        needed = {
+            "OIDC_CLIENT_ID": self.oidc_client_id,
+            "OIDC_ROLES": self.oidc_roles,
+            "PUBLIC_URL": self.public_url,
+            "SESSION_SECRET": self.session_secret.get_secret_value(),
+        }
+        if self.oidc_issuer and (missing := [name for name, value in needed.items() if not value]):
+            raise ValueError(f"OIDC_ISSUER needs {' and '.join(missing)}")
+        return self
+
     @model_validator(mode="after")
     def _outgoing_webhooks_are_signed(self) -> Self:
         if self.outgoing_webhook_urls.get_secret_value() and not self.outgoing_webhook_secret.get_secret_value():
@@ -113,12 +151,10 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _no_compressed_time_with_real_money(self) -> Self:
-        if self.time_scale != 1 and "_live_" in self.stripe_api_key.get_secret_value():
-            raise ValueError("TIME_SCALE is for tests and demos: it is refused with a live Stripe key")
-        if self.time_scale != 1 and self.adyen_api_key.get_secret_value() and "live" in self.adyen_api_base:
-            raise ValueError("TIME_SCALE is for tests and demos: it is refused with Adyen's live address")
-        if self.time_scale != 1 and "//api.braintreegateway.com" in self.braintree_api_base:
-            raise ValueError("TIME_SCALE is for tests and demos: it is refused with Braintree's production address")
+        if self.time_scale != 1 and self.real_money:
+            raise ValueError(
+                f"TIME_SCALE is for tests and demos: it is refused with {self.real_money[0]}'s live settings"
+            )
         return self
 
     @cached_property
@@ -130,6 +166,17 @@ class Settings(BaseSettings):
     def livemode(self) -> bool:
         """Whether the Stripe key moves real money."""
         return "_live_" in self.stripe_api_key.get_secret_value()
+
+    @property
+    def real_money(self) -> tuple[str, ...]:
+        """The providers whose settings move real money."""
+        adyen = bool(self.adyen_api_key.get_secret_value()) and "live" in self.adyen_api_base
+        found = {
+            "Stripe": self.livemode,
+            "Adyen": adyen,
+            "Braintree": "//api.braintreegateway.com" in self.braintree_api_base,
+        }
+        return tuple(name for name, live in found.items() if live)
 
 
 def addresses(given: SecretStr) -> tuple[str, ...]:

@@ -45,6 +45,7 @@ def create_app(
     """The application over these parts, which stay their owner's to close. `checks` are asked by `/readyz` besides
     those of the database.
     """
+    policy = PolicyFile(settings.policy_file)
     parts = Parts(
         settings=settings,
         database=database,
@@ -54,7 +55,8 @@ def create_app(
         clock=clock,
         metrics=create_metrics(),
         background=Background(),
-        network_rules=NetworkLimits(PolicyFile(settings.policy_file)).current,
+        network_rules=NetworkLimits(policy).current,
+        policy=policy.current,
     )
     app = FastAPI(
         title="Payments Risk Intelligence",
@@ -75,7 +77,9 @@ def _assemble(app: FastAPI, parts: Parts) -> None:
         app.include_router(part.router)
     problems.install(app)
     app.add_api_route(ROOT, _desk, include_in_schema=False)
-    app.mount(ROOT, create_admin(parts))
+    desk = create_admin(parts)
+    app.state.notes = desk.state.access.notes
+    app.mount(ROOT, desk)
     # The last one added is the outermost: every answer is measured, and no path is routed before it is exact.
     app.add_middleware(BodyLimit)
     app.add_middleware(ExactPaths)

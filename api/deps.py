@@ -12,6 +12,7 @@ from fastapi import Depends, Path, Request
 from api.background import Background
 from core.errors import NotFound
 from core.retry.network_rules import NetworkRules
+from core.retry.policy import Policy
 from core.simulations import Simulations
 from db.session import Database
 from intake.recoveries import Recoveries
@@ -38,6 +39,8 @@ class Parts:
     background: Background
     network_rules: Callable[[], NetworkRules]
     """Those that hold now."""
+    policy: Callable[[], Policy]
+    """The active one. Raises InvalidPolicy where the file was never right."""
     leaving: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the process is asked to stop: whoever answers without end comes to one."""
 

@@ -92,7 +92,10 @@ async def application(settings: Settings) -> AsyncIterator[FastAPI]:
     try:
         recoveries = TemporalRecoveries(client)
         simulations = TemporalSimulations(client)
-        yield create_app(settings, database, recoveries, simulations, providers, _now, temporal_checks(client))
+        app = create_app(settings, database, recoveries, simulations, providers, _now, temporal_checks(client))
+        for note in app.state.notes:
+            structlog.get_logger("api").warning(note)
+        yield app
     finally:
         await database.close()
         if tracer:

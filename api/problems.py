@@ -1,5 +1,6 @@
 """Every error as `application/problem+json` (RFC 9457), also FastAPI's own, and none that shows its insides."""
 
+import math
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
@@ -21,11 +22,14 @@ from core.errors import (
     Refused,
     RunClosed,
     StoreUnavailable,
+    TooMany,
 )
 
 MEDIA_TYPE: Final = "application/problem+json"
 REFUSALS: Final = frozenset({"closed", "in_flight", "paused", "fraud_hold", "network_limit", "hard_decline"})
 """Codes that mean a conflict with the recovery's state (409); any other refusal is a request that makes no sense."""
+FORBIDDEN: Final = "second_approver"
+"""The code that means: not by this person alone (403)."""
 RETRY_AFTER: Final = {"Retry-After": "5"}
 
 
@@ -94,9 +98,23 @@ _STATUS: Final[tuple[tuple[type[RecoveryError], int, str], ...]] = (
 )
 
 
+def refused_with(error: Refused) -> int:
+    """The status of a refusal."""
+    if error.code == FORBIDDEN:
+        return 403
+    return 409 if error.code in REFUSALS else 422
+
+
+def wait_of(error: TooMany) -> dict[str, str]:
+    """Retry-After, in whole seconds, at least one."""
+    return {"Retry-After": str(max(1, math.ceil(error.retry_after.total_seconds())))}
+
+
 async def _ours(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, Refused):
-        return answer(request, 409 if error.code in REFUSALS else 422, error.code, str(error))
+        return answer(request, refused_with(error), error.code, str(error))
+    if isinstance(error, TooMany):
+        return answer(request, 429, "too_many_requests", str(error), wait_of(error))
     for kind, status, code in _STATUS:
         if isinstance(error, kind):
             return answer(request, status, code, str(error), RETRY_AFTER if status == 503 else None)

@@ -13,13 +13,14 @@ from pydantic import BaseModel, Field
 from api.deps import Parts
 from core.errors import InvalidInput, RecoveryError, StoreUnavailable
 from core.ids import recovery_id
+from core.messages.contact import Told
 from core.payments import EventKind, ProviderEvent
-from db.repositories import inbox
+from db.repositories import contacts, inbox
 from db.repositories.inbox import Stored
 from intake.deliver import Delivery, Status, deliver, without_effect
 from intake.known import FAILURES
 from intake.relay import settle
-from providers.base import Webhooks
+from providers.base import TellsContacts, Webhooks
 
 STORE_WITHIN: Final = timedelta(seconds=4)
 """A sender must hear soon that we can't store it, and send again."""
@@ -49,9 +50,9 @@ async def receive(parts: Parts, provider: str, headers: Mapping[str, str], body:
     now = parts.clock()
     webhooks = parts.webhooks[provider]
     webhooks.verify(headers, body, now)
-    events = _understood(webhooks, provider, body, now)
+    events, people = _understood(webhooks, provider, body, now), _people(webhooks, provider, body)
     try:
-        fresh = await parts.background.within(STORE_WITHIN, _store(parts, events, body, now))
+        fresh = await parts.background.within(STORE_WITHIN, _store(parts, events, people, body, now))
     except TimeoutError:
         raise StoreUnavailable("The database does not answer in time.") from None
     pairs = zip(events, fresh, strict=True)
@@ -70,6 +71,18 @@ def _understood(webhooks: Webhooks, provider: str, body: bytes, now: datetime) -
     if not events:
         raise InvalidInput("The body holds no events.")
     return tuple(map(_within_limits, events))
+
+
+def _people(webhooks: Webhooks, provider: str, body: bytes) -> tuple[Told, ...]:
+    """Whom the body says to write to. Never raises: without that a recovery goes on, and only messages stay unsent."""
+    if not isinstance(webhooks, TellsContacts):
+        return ()
+    try:
+        found = webhooks.contacts(body)
+    except Exception as bug:  # its text may hold what must not be logged
+        structlog.get_logger("api").error("contacts could not be read", provider=provider, error=type(bug).__name__)
+        return ()
+    return tuple(one for one in found if _usable(one.customer_id) and _usable(one.invoice_id))
 
 
 def _unreadable(provider: str, body: bytes, now: datetime, why: str) -> ProviderEvent:
@@ -99,7 +112,9 @@ def _usable(known: str) -> bool:
     return 0 < len(known) <= LONGEST_ID and known.isprintable()
 
 
-async def _store(parts: Parts, events: tuple[ProviderEvent, ...], body: bytes, now: datetime) -> list[bool]:
+async def _store(
+    parts: Parts, events: tuple[ProviderEvent, ...], people: tuple[Told, ...], body: bytes, now: datetime
+) -> list[bool]:
     """Which of them are new. All are in one transaction: a sender repeats a batch as a whole."""
     async with parts.database.begin() as session:
         fresh = []
@@ -118,6 +133,9 @@ async def _store(parts: Parts, events: tuple[ProviderEvent, ...], body: bytes, n
             verdict = without_effect(event) if fresh[-1] else None
             if verdict:
                 await settle(session, event.provider, event.event_id, verdict, now)
+        # An old webhook that comes again must not undo what a newer one said.
+        if any(fresh):
+            await contacts.learn(session, events[0].provider, people, now)
         return fresh
 
 

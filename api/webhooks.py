@@ -3,14 +3,16 @@
 from typing import Final, Literal
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from api import problems
-from api.deps import PartsDep, ProviderName
+from api.deps import Parts, PartsDep, ProviderName
 from api.problems import responses
 from api.reception import Receipt, receive
 from core.errors import InvalidInput, NotFound, StoreUnavailable
+from providers.base import ProvesAddress, Webhooks
 
 router: Final = APIRouter(tags=["webhooks"])
 
@@ -42,9 +44,7 @@ async def webhook(provider: ProviderName, request: Request, parts: PartsDep) -> 
 
     Signed webhooks are never rate-limited. A provider without a webhook secret is off and answers 404.
     """
-    if provider not in parts.webhooks:
-        parts.metrics.webhooks.labels("unknown", "not_found").inc()
-        raise NotFound("There is no such provider, or its webhooks are switched off.")
+    _switched_on(parts, provider)
     try:
         receipts = await receive(parts, provider, dict(request.headers), await request.body())
     except InvalidInput as unfit:
@@ -56,6 +56,30 @@ async def webhook(provider: ProviderName, request: Request, parts: PartsDep) -> 
     for receipt in receipts:
         parts.metrics.webhooks.labels(provider, receipt.status).inc()
     return receipts[0] if len(receipts) == 1 else Batch(status=_together(receipts), items=receipts)
+
+
+@router.get(
+    "/webhooks/{provider}",
+    response_class=PlainTextResponse,
+    responses=responses(400, 404, 405),
+    summary="Prove to a provider that this address is yours",
+)
+async def challenge(provider: ProviderName, request: Request, parts: PartsDep) -> Response:
+    """Braintree asks with `bt_challenge` before it uses an address; nothing is stored. No other provider does that."""
+    webhooks = _switched_on(parts, provider)
+    if not isinstance(webhooks, ProvesAddress):
+        raise HTTPException(405, headers={"Allow": "POST"})
+    try:
+        return PlainTextResponse(webhooks.prove(dict(request.query_params)))
+    except InvalidInput as unfit:
+        return problems.answer(request, 400, "invalid_challenge", str(unfit))
+
+
+def _switched_on(parts: Parts, provider: str) -> Webhooks:
+    if provider not in parts.webhooks:
+        parts.metrics.webhooks.labels("unknown", "not_found").inc()
+        raise NotFound("There is no such provider, or its webhooks are switched off.")
+    return parts.webhooks[provider]
 
 
 def _failure(error: Exception) -> str:

@@ -1,21 +1,20 @@
-"""`pri migrate`, `pri rebuild`, `pri audit verify`, `pri keys create`, `pri erase`."""
+"""`pri migrate`, `pri rebuild`, `pri audit verify`, `pri erase`."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from rich.console import Console
 from rich.progress import Progress
 from temporalio.service import RPCError
 
-from api.auth import Scope
 from commands import console
 from core.errors import EngineUnavailable, InvalidInput, NotFound
 from db import audit, migrate
 from db import rebuild as rebuilding
 from db.audit import AuditReport
-from db.repositories import api_keys, contacts, inbox
+from db.repositories import contacts, inbox
 from db.session import Database, role_of
 from settings import Settings, environment
 from workflows import search
@@ -81,19 +80,6 @@ def rebuild(settings: Settings) -> int:
                 return await rebuilding.rebuild(session, lambda done: bar.update(task, completed=done))
 
     return asyncio.run(rebuilt())
-
-
-def create_key(settings: Settings, name: str, scopes: Sequence[Scope], days: int | None) -> str:
-    """A new key; it is shown this once."""
-    now = datetime.now(UTC)
-    expires = now + timedelta(days=days) if days else None
-
-    async def create() -> str:
-        async with opened(settings) as database, database.begin() as session:
-            _, plain = await api_keys.create(session, name, scopes, now, expires)
-        return plain
-
-    return asyncio.run(create())
 
 
 def erase(settings: Settings, customer_id: str) -> int:

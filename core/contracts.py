@@ -32,13 +32,19 @@ class Command(Value):
     """approve or reject, for a review."""
     request_id: str | None = None
     """The same wish sent twice has the same id."""
+    asked_by: str | None = None
+    """Who asked for the same before, where it takes two people, and why."""
+    asked_reason: str | None = None
+
+
+_TEXTS = ("actor", "reason", "decision", "request_id", "asked_by", "asked_reason")
 
 
 def read_command(action: Action, given: Any) -> Command:
     """A command out of whatever somebody typed: an object's known fields, anything else kept as text in `reason`."""
     if not isinstance(given, dict):
         return Command(action=action, reason="" if given is None else str(given))
-    texts = {key: str(given[key]) for key in ("actor", "reason", "decision", "request_id") if given.get(key)}
+    texts = {key: str(given[key]) for key in _TEXTS if given.get(key)}
     if "decision" in texts:
         texts["decision"] = texts["decision"].strip().lower()
     return Command(action=action, **texts)

@@ -5,7 +5,8 @@ RecoveryError
 │   ├── InvalidSignature    the sender could not be verified
 │   └── InvalidPolicy       the policy file is wrong; says file, key and why
 ├── NotFound                nothing is known under that name (HTTP 404)
-├── Refused                 the recovery cannot do this now; `code` says why (HTTP 409)
+├── Refused                 the recovery cannot do this now; `code` says why (HTTP 409, or 403 for who asks)
+├── TooMany                 asked too often; `retry_after` says when again (HTTP 429)
 ├── RunClosed               the recovery's run has completed; it takes no more messages
 ├── EngineUnavailable       Temporal cannot be reached, or answered too late
 ├── StoreUnavailable        PostgreSQL cannot be reached (HTTP 503)
@@ -44,6 +45,14 @@ class Refused(RecoveryError):
     def __init__(self, code: str, sentence: str) -> None:
         super().__init__(sentence)
         self.code = code
+
+
+class TooMany(RecoveryError):
+    """Asked more often than is allowed; `retry_after` is the wait until once more is."""
+
+    def __init__(self, sentence: str, retry_after: timedelta) -> None:
+        super().__init__(sentence)
+        self.retry_after = retry_after
 
 
 class RunClosed(RecoveryError):

@@ -1,33 +1,67 @@
 """Cursors of keyset paging: the place of the last row shown, wrapped so that nobody builds on its inside."""
 
 import binascii
+import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, literal, tuple_
 
 from core.errors import InvalidInput
 from core.events import stamp
 
-
-def cursor(moment: datetime, name: str) -> str:
-    """A cursor behind the row with this time and name."""
-    return urlsafe_b64encode(f"{stamp(moment)} {name}".encode()).decode().rstrip("=")
-
-
-def behind(text: str, moment: ColumnElement[Any], name: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Rows behind the cursor, in descending order of both columns. Raises InvalidInput."""
-    at, key = _read(text)
-    return tuple_(moment, name) < tuple_(literal(at, moment.type), literal(key, name.type))
+FOREIGN: Final = "The cursor is not one that this service gave."
+LARGEST: Final = 2**63
+"""Beyond what a bigint holds."""
 
 
-def _read(text: str) -> tuple[datetime, str]:
+def cursor(*place: datetime | int | str) -> str:
+    """A cursor behind the row with these values."""
+    plain = [stamp(one) if isinstance(one, datetime) else one for one in place]
+    return urlsafe_b64encode(json.dumps(plain, separators=(",", ":")).encode()).decode().rstrip("=")
+
+
+def behind(text: str, *columns: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Rows behind the cursor, in descending order of all columns. Raises InvalidInput."""
+    return beyond(read(text, *columns), columns, descending=True)
+
+
+def beyond(place: tuple[Any, ...], columns: tuple[ColumnElement[Any], ...], descending: bool) -> ColumnElement[bool]:
+    """Rows behind a place, where all columns go the same way."""
+    there = tuple_(*(literal(value, column.type) for value, column in zip(place, columns, strict=True)))
+    here = tuple_(*columns)
+    return here < there if descending else here > there
+
+
+def read(text: str, *columns: ColumnElement[Any]) -> tuple[Any, ...]:
+    """The values in a cursor, one for each column and of its type. Raises InvalidInput."""
     try:
-        at, _, key = urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode().partition(" ")
-        parsed = datetime.fromisoformat(at)
+        found = json.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except (ValueError, binascii.Error) as error:
-        raise InvalidInput("The cursor is not one that this service gave.") from error
-    if parsed.tzinfo is None or "\x00" in key:
-        raise InvalidInput("The cursor is not one that this service gave.")
-    return parsed, key
+        raise InvalidInput(FOREIGN) from error
+    if not isinstance(found, list) or len(found) != len(columns):
+        raise InvalidInput(FOREIGN)
+    return tuple(_value(one, column.type.python_type) for one, column in zip(found, columns, strict=True))
+
+
+def _value(found: Any, kind: type[Any]) -> Any:
+    if kind is datetime:
+        return _moment(found)
+    if type(found) is not kind or not _fits(found):
+        raise InvalidInput(FOREIGN)
+    return found
+
+
+def _fits(found: int | str) -> bool:
+    return "\x00" not in found if isinstance(found, str) else abs(found) < LARGEST
+
+
+def _moment(found: Any) -> datetime:
+    try:
+        parsed = datetime.fromisoformat(found)
+    except (ValueError, TypeError) as error:
+        raise InvalidInput(FOREIGN) from error
+    if parsed.tzinfo is None:
+        raise InvalidInput(FOREIGN)
+    return parsed

@@ -7,8 +7,12 @@ from sqlalchemy import Connection
 
 FREE_TABLES: Final = (
     "recovery", "webhook_inbox", "api_key", "network_attempt", "contact", "message", "notice", "simulation",
+    "approval",
+    "recovery_figure", "recovery_touched",
 )  # fmt: skip
 """Tables whose rows the writer may change."""
+LOGS: Final = ("event_log", "operator_action")
+"""Tables that only grow."""
 
 
 def grant(connection: Connection, writer: str | None) -> None:
@@ -20,10 +24,10 @@ def grant(connection: Connection, writer: str | None) -> None:
 
 
 def _statements() -> tuple[str, ...]:
-    tables = ", ".join(FREE_TABLES)
+    tables, logs = ", ".join(FREE_TABLES), ", ".join(LOGS)
     return (
-        f"REVOKE ALL ON event_log, alembic_version, {tables} FROM PUBLIC, {{}}",
-        "GRANT INSERT, SELECT ON event_log TO {}",
+        f"REVOKE ALL ON {logs}, alembic_version, {tables} FROM PUBLIC, {{}}",
+        f"GRANT INSERT, SELECT ON {logs} TO {{}}",
         f"GRANT INSERT, SELECT, UPDATE, DELETE ON {tables} TO {{}}",
         "GRANT SELECT ON alembic_version TO {}",
         "GRANT EXECUTE ON FUNCTION ensure_event_log_partition(date) TO {}",

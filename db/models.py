@@ -2,7 +2,20 @@
 
 from typing import Final
 
-from sqlalchemy import ARRAY, BigInteger, Column, Date, DateTime, Integer, LargeBinary, MetaData, Table, Text, Uuid
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Column,
+    Date,
+    DateTime,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    Table,
+    Text,
+    Uuid,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
 METADATA: Final = MetaData()
@@ -183,4 +196,60 @@ notice: Final = Table(
     Column("occurred_at", MOMENT, nullable=False),
     Column("handed_at", MOMENT),
     Column("outcome", Text),
+)
+
+approval: Final = Table(
+    "approval",
+    METADATA,
+    Column("id", Uuid, primary_key=True),
+    Column("recovery_id", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("decision", Text),
+    Column("reason", Text, nullable=False),
+    Column("asked_by", Text, nullable=False),
+    Column("asked_at", MOMENT, nullable=False),
+    Column("expires_at", MOMENT, nullable=False),
+    Column("ended_at", MOMENT),
+    Column("ended_by", Text),
+    Column("outcome", Text),
+    Column("request_id", Text),
+)
+
+operator_action: Final = Table(
+    "operator_action",
+    METADATA,
+    Column("id", Uuid, primary_key=True),
+    Column("at", MOMENT, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("role", Text),
+    Column("action", Text, nullable=False),
+    Column("subject", Text),
+    Column("detail", JSONB, nullable=False),
+    Column("name_hash", LargeBinary),
+    Column("address_hash", LargeBinary),
+)
+
+recovery_figure: Final = Table(
+    "recovery_figure",
+    METADATA,
+    Column("basis", Text, nullable=False),
+    Column("day", Date, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("dimension", Text, nullable=False),
+    Column("name", Text),
+    Column("part", Text),
+    Column("at_risk", Numeric, nullable=False),
+    Column("recovered", Numeric, nullable=False),
+    Column("lost", Numeric, nullable=False),
+    Column("open_count", BigInteger, nullable=False),
+    Column("recovered_count", BigInteger, nullable=False),
+    Column("lost_count", BigInteger, nullable=False),
+    Column("seconds", Numeric, nullable=False),
+)
+
+recovery_touched: Final = Table(
+    "recovery_touched",
+    METADATA,
+    Column("basis", Text, nullable=False),
+    Column("day", Date, nullable=False),
 )

@@ -11,7 +11,7 @@ from structlog.typing import Processor
 
 from observability.scrubbing import scrub
 
-QUIET: Final = ("httpx", "httpcore", "stripe", "alembic")
+QUIET: Final = ("httpx", "httpx2", "httpcore", "httpcore2", "stripe", "alembic")
 """Libraries that tell every request at INFO."""
 
 

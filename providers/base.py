@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from importlib.metadata import entry_points
 from typing import Protocol, runtime_checkable
 
-from core.messages.contact import Reached
+from core.messages.contact import Reached, Told
 from core.payments import Card, ChargeOrder, ChargeResult, FailureFacts, InvoiceView, ProviderEvent
 
 
@@ -26,6 +26,26 @@ class Webhooks(Protocol):
         """The events in a verified body, in their order; one it doesn't act on has the kind OTHER and a detail.
 
         Raises InvalidInput for a body that is not one of this provider's webhooks at all.
+        """
+
+
+@runtime_checkable
+class ProvesAddress(Protocol):
+    """A webhook side whose provider asks an address, before it uses it, whether it is ours."""
+
+    def prove(self, query: Mapping[str, str]) -> str:
+        """The plain text to answer with. Raises InvalidInput for what the provider doesn't ask."""
+
+
+@runtime_checkable
+class TellsContacts(Protocol):
+    """A webhook side whose bodies say whom to write to, of a provider that can't be asked for it."""
+
+    def contacts(self, body: bytes) -> tuple[Told, ...]:
+        """The people behind the failures in a verified body, as far as it names them.
+
+        They are kept in their own table and nowhere else; what a later body leaves out stays as it was.
+        Raises InvalidInput for what is not a webhook of this provider at all.
         """
 
 
@@ -76,7 +96,10 @@ class Gateway(Protocol):
 
 @runtime_checkable
 class KnowsContacts(Protocol):
-    """A gateway that can also say whom to write to. Without it customers of this provider get no messages."""
+    """A gateway that can also say whom to write to.
+
+    Without it customers of this provider get messages only where its webhooks say it (`TellsContacts`).
+    """
 
     async def read_contact(self, invoice_id: str, customer_id: str | None) -> Reached:
         """The invoice as it is now, and its customer as a person. Raises ProviderUnavailable."""

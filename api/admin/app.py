@@ -1,23 +1,19 @@
 """The operator's desk: an application of its own below /admin, with pages where the API has JSON."""
 
-import hashlib
-import hmac
-import secrets
 from typing import Final
 
 from fastapi import FastAPI
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.staticfiles import StaticFiles
 
-from api.admin import faults, login, recoveries
+from api.admin import dashboard, faults, login, policies, recoveries, simulations
+from api.admin.access import access
 from api.admin.pages import ASSETS, Pages
 from api.admin.people import ROOT
 from api.deps import Parts
-from settings import Settings
 
 COOKIE: Final = "pri_session"
-KEPT_SECONDS: Final = 8 * 3600
-PARTS: Final = (login, recoveries)
+PARTS: Final = (login, dashboard, recoveries, policies, simulations)
 
 
 class Assets(StaticFiles):
@@ -31,27 +27,21 @@ class Assets(StaticFiles):
 
 
 def create_admin(parts: Parts) -> FastAPI:
-    """The desk over these parts."""
+    """The desk over these parts. Raises InvalidInput for settings of the sign-in that are wrong."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
-    app.state.parts, app.state.pages = parts, Pages()
+    ways = access(parts.settings)
+    app.state.parts, app.state.pages, app.state.access = parts, Pages(), ways
     for part in PARTS:
         app.include_router(part.router)
     app.mount("/assets", Assets(directory=ASSETS))
     faults.install(app)
     app.add_middleware(
         SessionMiddleware,
-        secret_key=_secret(parts.settings),
+        secret_key=ways.secret,
         session_cookie=COOKIE,
-        max_age=KEPT_SECONDS,
+        max_age=int(ways.stay.total_seconds()),
         path=ROOT,
         same_site="lax",
+        https_only=ways.secure,
     )
     return app
-
-
-def _secret(settings: Settings) -> str:
-    """The same in every API process, and after a restart; without a key that it could come from, nobody signs in."""
-    known = settings.bootstrap_api_key.get_secret_value()
-    if not known:
-        return secrets.token_hex(32)
-    return hmac.new(known.encode(), b"sessions of the desk", hashlib.sha256).hexdigest()

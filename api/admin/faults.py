@@ -10,8 +10,8 @@ from starlette.exceptions import HTTPException
 from api.admin.forms import go
 from api.admin.pages import show
 from api.admin.people import SignInNeeded, sign_in_address
-from api.problems import REFUSALS, status_of
-from core.errors import RecoveryError, Refused
+from api.problems import refused_with, status_of, wait_of
+from core.errors import RecoveryError, Refused, TooMany
 
 
 def install(app: FastAPI) -> None:
@@ -30,7 +30,11 @@ async def _sign_in(request: Request, error: Exception) -> Response:
 
 async def _ours(request: Request, error: Exception) -> Response:
     if isinstance(error, Refused):
-        return page(request, 409 if error.code in REFUSALS else 422, str(error))
+        return page(request, refused_with(error), str(error))
+    if isinstance(error, TooMany):
+        answer = page(request, 429, str(error))
+        answer.headers.update(wait_of(error))
+        return answer
     status = status_of(error)
     return page(request, status, str(error)) if status else await _unexpected(request, error)
 

@@ -15,7 +15,6 @@ router: Final = APIRouter()
 PAGE: Final = 50
 
 
-@router.get("/")
 @router.get("/recoveries")
 async def listed(
     request: Request, parts: PartsDep, _: Viewer, q: str = "", state: str = "", cursor: Annotated[str, Query()] = ""

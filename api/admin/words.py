@@ -78,6 +78,11 @@ def percent(share: float | None, digits: int = 1) -> str:
     )
 
 
+def points(share: float) -> str:
+    """A difference of shares in percentage points, with its sign: 0.0014 as +0.14."""
+    return f"{round(100 * share, 2) + 0.0:+.2f}"
+
+
 def moment(at: datetime | None, now: datetime | None = None) -> Markup:
     """A moment for people and programs: UTC on the page, how far away it is where `now` is given."""
     if at is None:
@@ -140,7 +145,6 @@ def query(known: Mapping[str, Any], **changes: Any) -> str:
 
 
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
-    "money": money, "short_money": short_money, "number": number, "percent": percent, "moment": moment, "away": away,
-    "span": span, "label": label, "state": state, "tone": tone,
-}  # fmt: skip
+    one.__name__: one for one in (money, short_money, number, percent, points, moment, away, span, label, state, tone)
+}
 GLOBALS: Final[Mapping[str, Callable[..., Any]]] = {"recovery_address": recovery_address, "query": query}

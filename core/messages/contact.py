@@ -25,6 +25,14 @@ class Contact(Value):
     __str__ = __repr__
 
 
+class Told(Value):
+    """Whom a webhook says to write to about an invoice."""
+
+    customer_id: str
+    invoice_id: str
+    contact: Contact
+
+
 class Reached(Value):
     """What is read before a message: whether there is still something to pay, and whom to write to."""
 

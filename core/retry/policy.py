@@ -7,6 +7,7 @@ from datetime import timedelta
 from functools import cached_property, partial
 from typing import Any
 
+from core.approvals import OperatorRules
 from core.base import Value
 from core.classifier.taxonomy import Cause, Next
 from core.errors import InvalidPolicy
@@ -95,6 +96,7 @@ class Policy(Value):
     fraud: FraudRules = FraudRules()
     experiments: tuple[Experiment, ...] = ()
     campaigns: Mapping[str, Campaign] = {}
+    operators: OperatorRules = OperatorRules()
 
     def segment_named(self, name: str) -> SegmentPolicy:
         """That segment; the default one where this version doesn't have it."""
@@ -131,6 +133,7 @@ def parse(
         fraud=fraud_rules(file, table.fraud),
         experiments=tuple(experiments(file, table, partial(_usable, file, table))),
         campaigns=campaigns(file, table),
+        operators=OperatorRules(**table.operators.model_dump()),
     )
     for spec in policy.strategies.values() if strategies is not None else ():
         _try(file, spec, strategies or {})

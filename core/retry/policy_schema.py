@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from core.approvals import OperatorRules
 from core.classifier.taxonomy import Cause
 from core.errors import InvalidPolicy
 from core.fraud.table import FraudTable
@@ -14,6 +15,7 @@ from core.retry.toml_lines import Path, line_of
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 Attempts = Annotated[int, Field(strict=True, ge=0, le=20)]
 Percent = Annotated[int, Field(strict=True, ge=0, le=100)]
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 Days = Annotated[int, Field(strict=True, ge=1, le=365)]
 
 
@@ -73,6 +75,13 @@ class ExperimentTable(_Table):
     arms: Annotated[dict[Name, ArmTable], Field(min_length=1)]
 
 
+class OperatorsTable(_Table):
+    """`[operators]`: what people may do on their own; money in minor units, by currency."""
+
+    second_approver_above: dict[Currency, Annotated[int, Field(strict=True, ge=0)]] = {}
+    retries_per_hour: Annotated[int, Field(strict=True, ge=1, le=10_000)] = OperatorRules().retries_per_hour
+
+
 class PolicyTable(_Table):
     """The whole file."""
 
@@ -86,6 +95,7 @@ class PolicyTable(_Table):
     experiments: dict[Name, ExperimentTable] = {}
     network_limits: dict[str, Annotated[int, Field(strict=True, ge=1)]] = {}
     campaigns: dict[Name, CampaignTable] = {}
+    operators: OperatorsTable = OperatorsTable()
 
 
 class PolicyText:

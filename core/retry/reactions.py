@@ -238,10 +238,11 @@ def _found_out(recovery: Recovery, command: Command, now: datetime) -> tuple[Eve
 
 def commanded(command: Command, now: datetime, refused: str | None = None) -> Event:
     """The row of a wish; with `refused`, of one that had no effect."""
-    data = command.model_dump(mode="json", include={"actor", "reason", "decision"}, exclude_none=True)
+    data = command.model_dump(mode="json", include=_TOLD, exclude_none=True)
     return Event(type=_ROWS[command.action], occurred_at=now, data=data | ({"refused": refused} if refused else {}))
 
 
+_TOLD: Final = {"actor", "reason", "decision", "asked_by", "asked_reason"}
 _ROWS: Final[Mapping[Action, EventType]] = {
     Action.RETRY: EventType.RETRY_REQUESTED,
     Action.CANCEL: EventType.CANCEL_REQUESTED,

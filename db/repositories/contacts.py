@@ -1,12 +1,14 @@
 """Contact data of customers: read anew before each message, blanked on request, joined to nothing."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from core.messages.contact import Contact
+from core.messages.contact import Contact, Told
+from db import chain
 from db.models import contact as table
 from db.models import recovery
 from db.session import Session
@@ -18,7 +20,7 @@ async def save(
     session: Session, provider: str, customer_id: str, invoice_id: str, contact: Contact, now: datetime
 ) -> None:
     """What the provider says now, with the link of this invoice. An erased customer stays erased."""
-    said = contact.model_dump(include=set(PERSONAL))
+    said = _said(contact)
     links = {invoice_id: contact.link} if contact.link else {}
     fresh = insert(table).values(provider=provider, customer_id=customer_id, links=links, read_at=now, **said)
     merged = {"links": table.c.links.op("||")(fresh.excluded.links), "read_at": now, **said}
@@ -26,6 +28,30 @@ async def save(
     await session.execute(
         fresh.on_conflict_do_update(index_elements=known, set_=merged, where=table.c.erased_at.is_(None))
     )
+
+
+async def learn(session: Session, provider: str, people: Iterable[Told], now: datetime) -> None:
+    """What a webhook says of customers: added to what is known, never in its place where it says nothing.
+
+    In one order whoever writes them, so that two batches about the same customers don't wait for each other in a ring.
+    """
+    for told in sorted(people, key=lambda one: one.customer_id):
+        said = {name: text for name, text in _said(told.contact).items() if text}
+        row = {"provider": provider, "customer_id": told.customer_id, "links": {}, "read_at": now, **said}
+        known = [table.c.provider, table.c.customer_id]
+        await session.execute(
+            insert(table)
+            .values(row)
+            .on_conflict_do_update(
+                index_elements=known, set_={"read_at": now, **said}, where=table.c.erased_at.is_(None)
+            )
+        )
+
+
+def _said(contact: Contact) -> dict[str, str | None]:
+    """Somebody else's texts, without what PostgreSQL can't hold."""
+    told = contact.model_dump(include=set(PERSONAL), exclude_none=True)
+    return dict.fromkeys(PERSONAL) | {name: chain.clean(text) for name, text in told.items()}
 
 
 async def load(session: Session, provider: str, customer_id: str, invoice_id: str) -> Contact | None:

@@ -99,22 +99,23 @@ UPSERT: Final = _upsert()
 
 async def get(session: Session, recovery_id: str) -> dict[str, Any] | None:
     """One recovery with the contract's fields; None when there is none."""
-    found = (await session.execute(_shown().where(table.c.recovery_id == recovery_id))).mappings().one_or_none()
+    found = (await session.execute(shown().where(table.c.recovery_id == recovery_id))).mappings().one_or_none()
     return dict(found) if found else None
 
 
-def _shown() -> Select[Any]:
+def shown() -> Select[Any]:
+    """What the API shows of recoveries, to be narrowed and ordered."""
     return select(*OWN_COLUMNS, table.c.recovery_id.label("workflow_id"))
 
 
 async def find(session: Session, filters: Filters, limit: int = 50, cursor: str | None = None) -> Page:
     """One page of recoveries, newest first. Raises InvalidInput for a cursor that this never gave."""
-    query = _shown().order_by(table.c.opened_at.desc(), table.c.recovery_id.desc()).limit(limit + 1)
+    query = shown().order_by(table.c.opened_at.desc(), table.c.recovery_id.desc()).limit(limit + 1)
     for condition in _conditions(filters):
         query = query.where(condition)
     if cursor:
         query = query.where(cursors.behind(cursor, table.c.opened_at, table.c.recovery_id))
-    rows = await _listed(session, query)
+    rows = await listed(session, query)
     last = rows[limit - 1] if len(rows) > limit else None
     following = cursors.cursor(last["opened_at"], last["recovery_id"]) if last else None
     return Page(items=tuple(rows[:limit]), next_cursor=following)
@@ -131,33 +132,34 @@ def _conditions(filters: Filters) -> Iterable[Any]:
         )
 
 
-async def _listed(session: Session, query: Select[Any]) -> list[dict[str, Any]]:
+async def listed(session: Session, query: Select[Any]) -> list[dict[str, Any]]:
+    """The rows of a query."""
     return [dict(row) for row in (await session.execute(query)).mappings()]
 
 
 async def open_of_customer(session: Session, provider: str, customer_id: str) -> list[dict[str, Any]]:
     """The recoveries of a customer that go on, oldest first."""
     mine = (table.c.provider == provider, table.c.customer_id == customer_id, table.c.closed_at.is_(None))
-    return await _listed(session, _shown().where(*mine).order_by(table.c.opened_at))
+    return await listed(session, shown().where(*mine).order_by(table.c.opened_at))
 
 
 async def by_charge(session: Session, provider: str, charge_ids: Sequence[str]) -> list[dict[str, Any]]:
     """The recoveries that one of these charges belongs to, open or closed."""
     wanted = literal(list(charge_ids), ARRAY(TEXT))
     mine = (table.c.provider == provider, table.c.charge_ids.op("&&")(wanted))
-    return await _listed(session, _shown().where(*mine).order_by(table.c.opened_at))
+    return await listed(session, shown().where(*mine).order_by(table.c.opened_at))
 
 
 async def overdue(session: Session, now: datetime, grace: timedelta, limit: int) -> list[dict[str, Any]]:
     """Open recoveries in which something should have happened more than `grace` ago, the longest due first."""
     late = table.c.due_at < now - grace
-    return await _listed(session, _shown().where(late).order_by(table.c.due_at).limit(limit))
+    return await listed(session, shown().where(late).order_by(table.c.due_at).limit(limit))
 
 
 async def least_recently_checked(session: Session, limit: int) -> list[dict[str, Any]]:
     """Open recoveries whose run nobody has looked after for the longest time, never checked ones first."""
     order = table.c.checked_at.asc().nulls_first()
-    return await _listed(session, _shown().where(table.c.closed_at.is_(None)).order_by(order).limit(limit))
+    return await listed(session, shown().where(table.c.closed_at.is_(None)).order_by(order).limit(limit))
 
 
 async def mark_checked(session: Session, recovery_ids: Sequence[str], now: datetime) -> None:

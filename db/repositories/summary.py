@@ -1,17 +1,22 @@
 """What recoveries came to, in sums of the read model: per currency, and within one by cause, segment, strategy, arm."""
 
 from datetime import datetime
-from typing import Any, Final
-
-from sqlalchemy import ColumnElement, func, select
+from typing import Final
 
 from core.base import Value
-from core.events import State
-from db.models import recovery as table
+from db.repositories import figures
+from db.repositories.figures import Dimension, Figure
 from db.session import Session
 
-LOST: Final = (State.EXHAUSTED.value, State.BLOCKED.value, State.CANCELED.value)
+LOST: Final = figures.LOST
 GROUPS: Final = ("cause", "segment", "strategy")
+DIMENSIONS: Final = {
+    ("currency",): Dimension.ALL,
+    ("cause",): Dimension.CAUSE,
+    ("segment",): Dimension.SEGMENT,
+    ("strategy",): Dimension.STRATEGY,
+    ("experiment", "arm"): Dimension.ARM,
+}
 
 
 class Sums(Value):
@@ -37,27 +42,28 @@ class Group(Value):
 async def sums(
     session: Session, columns: tuple[str, ...], since: datetime, until: datetime, currency: str | None = None
 ) -> list[Group]:
-    """Recoveries that opened in [since, until), grouped by these columns; currencies are compared without case."""
-    by = [_value(name) for name in columns]
-    query = select(*by, *_sums()).where(table.c.opened_at >= since, table.c.opened_at < until)
-    if currency:
-        query = query.where(func.upper(table.c.currency) == currency.upper())
-    if "arm" in columns:
-        query = query.where(table.c.arm.is_not(None))
-    rows = (await session.execute(query.group_by(*by).order_by(*by))).all()
-    return [Group(keys=tuple(row[: len(by)]), sums=_sums_of(row[len(by) :])) for row in rows]
+    """Recoveries that opened in [since, until), grouped by these columns (a key of DIMENSIONS).
+
+    Currencies are compared without case; by anything but the currency, they are not told apart.
+    """
+    found = await figures.read(session, since, until, (DIMENSIONS[columns],), currency=currency)
+    groups: dict[tuple[str | None, ...], Sums] = {}
+    for one in found:
+        keys = _keys(one, columns)
+        groups[keys] = _added(groups.get(keys, Sums()), one)
+    return [Group(keys=keys, sums=groups[keys]) for keys in sorted(groups, key=_order)]
 
 
-def _value(name: str) -> ColumnElement[Any]:
-    return func.upper(table.c.currency).label("currency") if name == "currency" else table.c[name]
+def _keys(figure: Figure, columns: tuple[str, ...]) -> tuple[str | None, ...]:
+    if columns == ("currency",):
+        return (figure.currency,)
+    return (figure.name, figure.part)[: len(columns)]
 
 
-def _sums() -> list[ColumnElement[Any]]:
-    won, lost = table.c.state == State.RECOVERED.value, table.c.state.in_(LOST)
-    conditions = (table.c.closed_at.is_(None), won, lost)
-    amounts = [func.coalesce(func.sum(table.c.amount).filter(one), 0) for one in conditions]
-    return [*amounts, *(func.count().filter(one) for one in conditions)]
+def _added(known: Sums, figure: Figure) -> Sums:
+    return Sums(**{name: getattr(known, name) + getattr(figure, name) for name in Sums.model_fields})
 
 
-def _sums_of(values: Any) -> Sums:
-    return Sums(**dict(zip(Sums.model_fields, map(int, values), strict=True)))
+def _order(keys: tuple[str | None, ...]) -> tuple[tuple[bool, str], ...]:
+    """What isn't known comes last."""
+    return tuple((key is None, key or "") for key in keys)

@@ -5,15 +5,18 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from core.errors import InvalidInput, InvalidSignature
+from core.messages.contact import Told
 from core.payments import EventKind, ProviderEvent
 from providers.adyen import signature
 from providers.adyen.config import AdyenConfig
+from providers.adyen.contacts import told_of
 from providers.adyen.events import meaning, token_meaning
 from providers.adyen.item import Item
 from providers.bodies import json_object
 from providers.fields import Fields, Unfit
 
 NAME: Final = "adyen"
+_FAILURES: Final = frozenset({EventKind.PAYMENT_FAILED, EventKind.PROVIDER_STOPPED})
 _UNDATED: Final = datetime.fromtimestamp(0, UTC)
 """Stands where an event has no readable time; it has the kind OTHER and never acts."""
 
@@ -42,6 +45,16 @@ class AdyenWebhooks:
             return (_of_token(Fields(found), self._config),)
         live = str(found.get("live")).lower() == "true"
         return tuple(self._understood(Item(item), live) for item in _items(found))
+
+    def contacts(self, body: bytes) -> tuple[Told, ...]:
+        """Whom to write to about each refused payment of ours in a verified body. Raises InvalidInput."""
+        found = json_object(body)
+        if "notificationItems" not in found:
+            return ()
+        live = str(found.get("live")).lower() == "true"
+        items = [Item(item) for item in _items(found)]
+        told = (told_of(one) for one in items if self._understood(one, live).kind in _FAILURES)
+        return tuple(one for one in told if one)
 
     def _understood(self, item: Item, live: bool) -> ProviderEvent:
         try:

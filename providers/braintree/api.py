@@ -71,6 +71,10 @@ class BraintreeApi:
         """The stored payment method, or None. Raises ProviderUnavailable."""
         return await self._read(lambda: self._client.payment_method.find(token))
 
+    async def customer(self, customer_id: str) -> Any:
+        """The customer with methods and addresses, or None. Raises ProviderUnavailable."""
+        return await self._read(lambda: self._client.customer.find(customer_id))
+
     async def close(self) -> None:
         """Let go of connections."""
         self._threads.shutdown(wait=False, cancel_futures=True)

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from core.errors import ProviderUnavailable
+from core.messages.contact import Reached
 from core.payments import (
     Card,
     ChargeOrder,
@@ -16,7 +17,7 @@ from core.payments import (
     ProviderEvent,
     Risk,
 )
-from providers.braintree import charging
+from providers.braintree import charging, contacts
 from providers.braintree.api import CALL_SECONDS, BraintreeApi
 from providers.braintree.config import BraintreeConfig
 from providers.braintree.invoices import Invoice, find
@@ -63,6 +64,10 @@ class BraintreeGateway:
         except (ProviderUnavailable, Unfit):
             return None
         return card_of(found) if found else None
+
+    async def read_contact(self, invoice_id: str, customer_id: str | None) -> Reached:
+        """The invoice as it is now, and its customer as a person. Raises ProviderUnavailable."""
+        return await _fitting(contacts.read_contact(self._api, invoice_id, customer_id))
 
     async def _default_method(self, invoice_id: str) -> str | None:
         found = await find(self._api, invoice_id)

@@ -9,6 +9,8 @@ from datetime import datetime
 from typing import Any, Final
 from urllib.parse import parse_qs
 
+from braintree import BraintreeGateway as BraintreeClient
+from braintree import Configuration, Environment
 from braintree.util.crypto import Crypto
 from braintree.util.xml_util import XmlUtil
 
@@ -21,6 +23,7 @@ from providers.fields import Fields, Unfit
 
 NAME: Final = "braintree"
 _BASE64: Final = re.compile(r"[A-Za-z0-9+=/\n]+")
+_CHALLENGE: Final = re.compile(r"[a-f0-9]{20,32}")
 _SUBJECT_IDS: Final = ("subscription", "transaction", "dispute")
 
 
@@ -29,6 +32,8 @@ class BraintreeWebhooks:
 
     def __init__(self, config: BraintreeConfig) -> None:
         self._config = config
+        keys = (config.merchant_id or "any", config.public_key, config.private_key)
+        self._client = BraintreeClient(Configuration(Environment.Sandbox, *keys))
 
     def verify(self, headers: Mapping[str, str], body: bytes, now: datetime) -> None:  # noqa: ARG002
         """Check the sender; Braintree signs no time. Raises InvalidSignature.
@@ -52,6 +57,16 @@ class BraintreeWebhooks:
         return any(
             Crypto.secure_compare(Crypto.sha1_hmac_hash(key, text), signed) for text in (payload, payload + "\n")
         )
+
+    def prove(self, query: Mapping[str, str]) -> str:
+        """The answer to `bt_challenge`: public key and signed challenge. Raises InvalidInput.
+
+        Source: the official client, which signs nothing but 20 to 32 hexadecimal digits.
+        """
+        challenge = query.get("bt_challenge", "")
+        if not _CHALLENGE.fullmatch(challenge):
+            raise InvalidInput("bt_challenge must be 20 to 32 hexadecimal digits, in lower case.")
+        return str(self._client.webhook_notification.verify(challenge))
 
     def normalise(self, body: bytes) -> tuple[ProviderEvent, ...]:
         """The one event; what can't be used has the kind OTHER and a detail that says why.

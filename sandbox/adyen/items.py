@@ -44,6 +44,7 @@ def additional(payment: Document) -> Document:
         "cardIssuingCountry": payment["country"],
         "fundingSource": payment["funding"],
         "cardSummary": payment["last4"],
+        **payment.get("person", {}),
     }
 
 

@@ -22,6 +22,11 @@ class FailedPayment(Model):
     country: str = "DE"
     funding: str = "CREDIT"
     last4: str = "1111"
+    email: str | None = Field("jenny.rosen@example.com", description="shopperEmail; null: not told")
+    name: str | None = Field("Jenny Rosen", description="cardHolderName")
+    phone: str | None = Field(None, description="shopperTelephone")
+    locale: str | None = Field(None, description="shopperLocale, e.g. de_DE")
+    shopper_country: str | None = Field(None, description="shopperCountry")
     rescue_scheduled: bool = False
     event_date: int | None = Field(None, description="seconds since 1970; left out: now")
     live: bool = False

@@ -40,7 +40,20 @@ def of_spec(body: FailedPayment) -> Document:
         "country": body.country,
         "funding": body.funding,
         "last4": body.last4,
+        "person": _person(body),
     }
+
+
+def _person(body: FailedPayment) -> Document:
+    """As webhooks name it, with the setting "shopper details" switched on; what isn't known is left out."""
+    told = {
+        "shopperEmail": body.email,
+        "cardHolderName": body.name,
+        "shopperTelephone": body.phone,
+        "shopperLocale": body.locale,
+        "shopperCountry": body.shopper_country,
+    }
+    return {name: text for name, text in told.items() if text is not None}
 
 
 def known(world: World, order: Document) -> Document:

@@ -62,11 +62,16 @@ def failed_payment(body: FailedPayment, now: int) -> Document:
         "upcoming_retry_date": body.upcoming_retry_date,
     }
     one |= held | period | refusal(_decline(body))
-    made: Document = {"method": {"id": held["token"], **held}, "transaction": one}
+    made: Document = {"method": {"id": held["token"], **held}, "transaction": one, "customer": _customer(body, held)}
     if subscription:
         price = {"status": PAST_DUE, "price": one["amount"], "balance": one["amount"], "currency": currency}
         made["subscription"] = {"id": subscription, "invoice": name, **held, **period, **price}
     return made
+
+
+def _customer(body: FailedPayment, held: Document) -> Document:
+    told = body.model_dump(include={"email", "name", "phone", "country", "custom_fields"})
+    return {"id": held["customer"], "token": held["token"], **told}
 
 
 def _decline(body: FailedPayment) -> Decline:
@@ -90,7 +95,7 @@ def _later(start: str) -> str:
 
 def keep(world: World, made: Document) -> None:
     """Store the documents of a failed payment."""
-    for kind in ("method", "transaction", "subscription"):
+    for kind in ("customer", "method", "transaction", "subscription"):
         if kind in made:
             world.store.put(f"bt_{kind}", made[kind])
 

@@ -15,6 +15,12 @@ from sandbox.running import Running
 from sandbox.world import World
 
 PATH = re.compile(r"^/braintree/merchants/[^/]+/(?P<what>[a-z_]+)(?:/(?P<id>.+))?$")
+KINDS = {
+    "transactions": "bt_transaction",
+    "subscriptions": "bt_subscription",
+    "payment_methods": "bt_method",
+    "customers": "bt_customer",
+}
 NOTHING = Answer(404, "", keep=False)
 
 
@@ -62,8 +68,7 @@ class BraintreeGateway:
             return self._searched(call, name)
         if call.method == "PUT" and what == "subscriptions":
             return self._changed(call, name)
-        kinds = {"transactions": "bt_transaction", "subscriptions": "bt_subscription", "payment_methods": "bt_method"}
-        kind = kinds.get(what, "")
+        kind = KINDS.get(what, "")
         found = self._world.store.get(kind, name.removeprefix("any/"))
         return self._shown(kind, found) if found else NOTHING
 
@@ -72,6 +77,9 @@ class BraintreeGateway:
             return Answer(200, document("transaction", shapes.transaction(found)))
         if kind == "bt_method":
             return Answer(200, document("credit-card", shapes.stored(found)))
+        if kind == "bt_customer":
+            methods = self._world.store.find("bt_method", customer=found["id"])
+            return Answer(200, document("customer", shapes.customer(found, methods)))
         listed = books.of_subscription(self._world, found["id"])
         return Answer(200, document("subscription", shapes.subscription(found, listed)))
 

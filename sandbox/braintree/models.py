@@ -22,6 +22,11 @@ class FailedPayment(Model):
     card_type: str = "Visa"
     last4: str = Field("1111", pattern=r"^\d{4}$")
     fingerprint: str | None = Field(None, description="unique number identifier; left out: a card of its own")
+    email: str | None = "jenny.rosen@example.com"
+    name: str | None = "Jenny Rosen"
+    phone: str | None = None
+    country: str | None = Field("US", description="ISO 3166, of the billing address")
+    custom_fields: dict[str, str] = Field(default_factory=dict, description="the merchant's own, of the customer")
     upcoming_retry_date: str | None = Field(None, description="YYYY-MM-DD: Braintree's own next try")
     created: int | None = Field(None, description="seconds since 1970; left out: now")
     script: tuple[str, ...] = ()

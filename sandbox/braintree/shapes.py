@@ -60,6 +60,23 @@ def stored(one: Document) -> Document:
     return {**method(one), "customer-id": one["customer"], "default": True, "verifications": [], "subscriptions": []}
 
 
+def customer(one: Document, methods: list[Document]) -> Document:
+    """A customer with stored cards; the billing address belongs to the card that was stored first."""
+    first, _, last = (one["name"] or "").partition(" ")
+    address = {"id": "bb", "customer-id": one["id"], "country-code-alpha2": one["country"]}
+    cards = [stored(each) | ({"billing-address": address} if each["token"] == one["token"] else {}) for each in methods]
+    return {
+        "id": one["id"],
+        "first-name": first or None,
+        "last-name": last or None,
+        "email": one["email"],
+        "phone": one["phone"],
+        "credit-cards": [("credit-card", card) for card in cards],
+        "addresses": [("address", address)],
+        "custom-fields": one["custom_fields"] or "",
+    }
+
+
 def subscription(one: Document, transactions: list[Document]) -> Document:
     """A subscription with its transactions, newest first."""
     return {

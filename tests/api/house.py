@@ -15,11 +15,14 @@ import uvicorn
 from fastapi import FastAPI
 from pydantic import SecretStr
 
+import providers.adyen
+import providers.braintree
 from api.app import create_app
 from api.health import Check
 from core.errors import NotFound
 from db.repositories import api_keys
 from db.session import Database
+from providers.base import Provider
 from providers.stripe import provider
 from sandbox.models import FailedInvoice
 from sandbox.samples import failed_invoice_event
@@ -28,6 +31,8 @@ from settings import Settings
 from tests.intake.fakes import FakeRecoveries, unique
 
 SECRET = "whsec_of_these_tests"
+BRAINTREE = {"BRAINTREE_PUBLIC_KEY": "our_public", "BRAINTREE_PRIVATE_KEY": "our_private"}
+ADYEN = {"ADYEN_HMAC_KEYS": "AB" * 32}
 BOOTSTRAP = "bootstrap-of-these-tests"
 ALL = {"Authorization": f"Bearer {BOOTSTRAP}"}
 
@@ -48,11 +53,12 @@ def settings(**changes: Any) -> Settings:
 
 
 def application(db: Database, recoveries: FakeRecoveries, checks: Sequence[Check] = (), **changes: Any) -> FastAPI:
-    """The application with Stripe in test mode."""
+    """The application with all three providers in test mode."""
     stripe = provider({"STRIPE_WEBHOOK_SECRETS": SECRET, "STRIPE_API_KEY": "sk_test_x"})
     off = provider({})
-    providers = {"stripe": stripe, "off": off}
-    return create_app(settings(**changes), db, recoveries, FakeSimulations(), providers, now, checks)
+    known: dict[str, Provider] = {"stripe": stripe, "off": off}
+    known |= {"braintree": providers.braintree.provider(BRAINTREE), "adyen": providers.adyen.provider(ADYEN)}
+    return create_app(settings(**changes), db, recoveries, FakeSimulations(), known, now, checks)
 
 
 class FakeSimulations:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from api import operations
+from api import acting
 from core.contracts import Action, Command, RecoveryStatus
 from core.errors import Refused
 from core.events import Event, EventType, State
@@ -170,8 +170,8 @@ def asked_by(actor: str, request: int) -> Event:
     return Event(type=EventType.RETRY_REQUESTED, occurred_at=now(), data=data)
 
 
-async def test_retries_of_one_key_are_capped_by_the_log(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(operations, "RETRIES_AN_HOUR", 3)
+async def test_retries_of_one_key_are_capped_by_the_log(strict: House) -> None:
+    house = strict
     house.recoveries.answer = DONE
     invoice = await running(house)
     async with house.db.begin() as session:
@@ -192,8 +192,8 @@ async def test_a_temporal_that_hangs_is_not_waited_for_ever(house: House, monkey
     async def hanging(*_: object) -> None:
         await asyncio.sleep(60)
 
-    monkeypatch.setattr(operations, "PATIENCE", timedelta(0))
-    monkeypatch.setattr(operations, "LEAVE_SIGNAL_WITHIN", timedelta(seconds=0.1))
+    monkeypatch.setattr(acting, "PATIENCE", timedelta(0))
+    monkeypatch.setattr(acting, "LEAVE_SIGNAL_WITHIN", timedelta(seconds=0.1))
     invoice = await running(house)
     monkeypatch.setattr(house.recoveries, "ask", hanging)
     answer = await ask(house, invoice, "cancel")

@@ -1,6 +1,7 @@
 """An installation that tells people: mail, operators' messages and webhooks are read where they arrive."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
@@ -70,6 +71,23 @@ async def test_the_customer_gets_the_right_mail_once_and_hears_that_it_is_mended
         "Your payment of $20.00 has gone through",
     ]
     assert all(mail["From"] == "Acme <billing@acme.example>" for mail in mine)
+
+
+async def test_customers_of_adyen_get_the_mail_that_its_webhook_makes_possible(telling: Telling) -> None:
+    recovery = await telling.world.fails_at_adyen("Expired Card", email="ada@example.com", name="Ada", locale="de_DE")
+    (sent,) = await recovery.until_event("notification.sent")
+    assert (sent["data"]["kind"], sent["data"]["language"]) == ("card_data", "de")
+    (mail,) = [mail for mail in telling.mail.mails if mail["To"] == "Ada <ada@example.com>"]
+    assert mail["Subject"].startswith("Bitte prüfen Sie Ihre Karte")
+    assert "ada@example.com" not in json.dumps(await recovery.events())
+
+
+async def test_customers_of_braintree_get_the_mail_that_its_vault_makes_possible(telling: Telling) -> None:
+    recovery = await telling.world.fails_at_braintree("2004", email="bo@example.com", name="Bo Braun", country="DE")
+    (sent,) = await recovery.until_event("notification.sent")
+    assert (sent["data"]["kind"], sent["data"]["language"]) == ("card_data", "de")
+    assert [mail["To"] for mail in telling.mail.mails if "bo@" in mail["To"]] == ["Bo Braun <bo@example.com>"]
+    assert "bo@example.com" not in json.dumps(await recovery.events())
 
 
 async def test_systems_hear_signed_how_it_goes(telling: Telling) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from core.classifier.taxonomy import Cause
-from core.contracts import Action
+from core.contracts import Action, Command, read_command
 from core.events import EventType, State, Trigger
 from core.payments import EventKind
 from core.retry.machine import (
@@ -55,6 +55,18 @@ def test_only_a_person_lifts_a_hold() -> None:
     story.hears(a_failure_event(event_id="evt_2", provider_attempt=2, occurred_at=story.now))
     story.decides(Cause.INSUFFICIENT_FUNDS)
     assert story.state() is State.IN_REVIEW
+
+
+def test_a_wish_of_two_people_names_both() -> None:
+    story = Story().fails()
+    story.asked(Action.RETRY, reason="sure", asked_by="bob", asked_reason="she called")
+    told = next(record.data for record in story.records if record.type is EventType.RETRY_REQUESTED)
+    assert told.items() >= {"actor": "ann", "reason": "sure", "asked_by": "bob", "asked_reason": "she called"}.items()
+
+
+def test_a_signal_of_two_people_names_both() -> None:
+    sent = Command(action=Action.RETRY, actor="ann", asked_by="bob", asked_reason="she called")
+    assert read_command(Action.RETRY, sent.model_dump(mode="json")) == sent
 
 
 # --- what an operator wished before it was known better ------------------------------------------------------------

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.approvals import OperatorRules
 from core.classifier.taxonomy import Cause, Next
 from core.errors import InvalidPolicy
 from core.retry.policy import Policy, StrategyFactory, parse
@@ -123,6 +124,30 @@ def test_overrides_are_quoted_or_not() -> None:
 def changed(old: str, new: str) -> str:
     assert old in SMALL
     return SMALL.replace(old, new, 1)
+
+
+def test_what_operators_may_do_is_as_shipped_where_the_file_is_silent(shipped: Policy) -> None:
+    assert shipped.operators == parse(SMALL, "small").operators == OperatorRules()
+    text = f"{SMALL}[operators]\nretries_per_hour = 5\nsecond_approver_above = {{ EUR = 500_000, JPY = 0 }}\n"
+    rules = parse(text, "small").operators
+    assert rules == OperatorRules(retries_per_hour=5, second_approver_above={"EUR": 500_000, "JPY": 0})
+
+
+@pytest.mark.parametrize(
+    ("table", "complaint"),
+    [
+        ("second_approver_above = { eur = 1 }", "second_approver_above.eur"),
+        ("second_approver_above = { EUR = 1.5 }", "second_approver_above.EUR"),
+        ("second_approver_above = { EUR = -1 }", "second_approver_above.EUR"),
+        ("second_approver_above = 5", "second_approver_above"),
+        ("retries_per_hour = 0", "retries_per_hour"),
+        ("retries_per_hour = true", "retries_per_hour"),
+        ("retries_per_day = 1", "retries_per_day"),
+    ],
+)
+def test_wrong_rules_for_operators_are_errors(table: str, complaint: str) -> None:
+    with pytest.raises(InvalidPolicy, match=rf"small:\d+: operators\.{complaint}"):
+        parse(f"{SMALL}[operators]\n{table}\n", "small")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,99 @@
+"""How people get in: by OpenID Connect, or on a development machine by password; and what signs their sessions."""
+
+import asyncio
+import hashlib
+import hmac
+import ipaddress
+import secrets
+from dataclasses import dataclass, field
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from fastapi import Request
+
+from api.admin import local_people, oidc
+from api.admin.local_people import LocalPeople
+from api.admin.oidc import OpenId
+from settings import Settings
+
+
+@dataclass(frozen=True)
+class Access:
+    """What the settings say about signing in."""
+
+    secret: str
+    """Signs the sessions."""
+    secure: bool
+    """Whether browsers send the cookie over https only."""
+    stay: timedelta
+    openid: OpenId | None
+    local: LocalPeople
+    notes: tuple[str, ...]
+    """What whoever starts the service should know."""
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while a password is checked: one at a time, since each takes 64 MB."""
+
+    def mark(self, kind: str, text: str) -> bytes:
+        """A keyed hash: equal texts are counted as one, and nobody reads them back."""
+        return hmac.digest(self.secret.encode(), f"{kind}\n{text}".encode(errors="replace"), hashlib.sha256)
+
+
+def access(settings: Settings) -> Access:
+    """Raises InvalidInput for settings that are not as they should be."""
+    if settings.public_url:
+        oidc.check_address("PUBLIC_URL", settings.public_url)
+    if settings.oidc_issuer:
+        oidc.check_address("OIDC_ISSUER", settings.oidc_issuer)
+    people = local_people.parse(settings.local_users.get_secret_value())
+    closed = _closed(settings)
+    bootstrap = settings.bootstrap_api_key.get_secret_value()
+    local = LocalPeople({}, "") if closed else LocalPeople(people, bootstrap)
+    secret, kept = _secret(settings)
+    notes = [closed] if closed and (people or bootstrap) else []
+    if local and not kept:
+        notes.append("sessions end with this process: neither SESSION_SECRET nor BOOTSTRAP_API_KEY is set")
+    return Access(
+        secret=secret,
+        secure=urlsplit(settings.public_url).scheme == "https",
+        stay=timedelta(hours=settings.session_hours),
+        openid=OpenId(settings) if settings.oidc_issuer else None,
+        local=local,
+        notes=tuple(notes),
+    )
+
+
+def of(request: Request) -> Access:
+    """That of the application that serves this request."""
+    found = request.app.state.access
+    assert isinstance(found, Access)
+    return found
+
+
+def address(request: Request) -> str:
+    """Where a request comes from, as far as it can be told apart: an IPv6 network is one place."""
+    given = request.client.host if request.client else ""
+    try:
+        found = ipaddress.ip_address(given)
+    except ValueError:
+        return given
+    if found.version == 4:
+        return str(found)
+    return str(found.ipv4_mapped or ipaddress.ip_network((found, 64), strict=False))
+
+
+def _closed(settings: Settings) -> str:
+    """Why nobody signs in by password; empty where they may."""
+    if settings.oidc_issuer:
+        return "the desk's sign-in by password is off: OIDC_ISSUER is set"
+    if settings.real_money:
+        return f"the desk's sign-in by password is off: {settings.real_money[0]} is live; set OIDC_ISSUER"
+    return ""
+
+
+def _secret(settings: Settings) -> tuple[str, bool]:
+    """The same in every API process and after a restart, if there is something that it can come from."""
+    if given := settings.session_secret.get_secret_value():
+        return given, True
+    if known := settings.bootstrap_api_key.get_secret_value():
+        return hmac.new(known.encode(), b"sessions of the desk", hashlib.sha256).hexdigest(), True
+    return secrets.token_hex(32), False

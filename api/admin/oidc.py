@@ -1,0 +1,176 @@
+"""OpenID Connect: people sign in where they have their accounts; we learn name and groups, nothing else."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import httpx2
+import structlog
+from authlib.integrations.starlette_client import OAuth, OAuthError
+from fastapi import Request, Response
+from joserfc.errors import JoseError
+
+from api.admin.people import ROOT, Role
+from core.base import Value
+from core.errors import InvalidInput
+from settings import Settings
+
+CALLBACK: Final = f"{ROOT}/login/callback"
+DISCOVERY: Final = "/.well-known/openid-configuration"
+ALGORITHMS: Final = frozenset(
+    {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
+)
+"""What an ID token may be signed with: by the issuer's own key, never by a shared one, never not at all."""
+LEEWAY_SECONDS: Final = 60
+"""Between the issuer's clock and ours."""
+LONGEST_NAME: Final = 200
+
+
+class Denied(Exception):
+    """Nobody is signed in: the sentence for them, the status, a word for the audit, and who it was if that is known."""
+
+    def __init__(self, status: int, why: str, sentence: str, name: str = "") -> None:
+        super().__init__(sentence)
+        self.status, self.why, self.name = status, why, name
+
+
+class Identity(Value):
+    """Who signed in."""
+
+    name: str
+    role: Role
+
+
+class OpenId:
+    """One issuer. Its discovery document is read at the first sign-in and kept."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._issuer = settings.oidc_issuer
+        self._name_claim, self._roles_claim = settings.oidc_name_claim, settings.oidc_roles_claim
+        self._groups = groups(settings.oidc_roles)
+        self._redirect = settings.public_url.rstrip("/") + CALLBACK
+        secret = settings.oidc_client_secret.get_secret_value()
+        self._client = OAuth().register(
+            "oidc",
+            client_id=settings.oidc_client_id,
+            client_secret=secret or None,
+            server_metadata_url=self._issuer.rstrip("/") + DISCOVERY,
+            client_kwargs={
+                "scope": "openid profile",
+                "code_challenge_method": "S256",
+                **({} if secret else {"token_endpoint_auth_method": "none"}),
+            },
+        )
+
+    async def begin(self, request: Request) -> Response:
+        """To the issuer, with state, nonce and a PKCE challenge; all three are kept in the session. Raises Denied."""
+        try:
+            await self._discovered()
+            answer: Response = await self._client.authorize_redirect(request, self._redirect)
+        except (httpx2.HTTPError, RuntimeError, ValueError) as error:
+            raise _away(error) from error
+        return answer
+
+    async def finish(self, request: Request) -> Identity:
+        """Who came back from the issuer. Raises Denied."""
+        claims = await self._claims(request)
+        name = _name(claims, self._name_claim)
+        theirs = set(_texts(_found(claims, self._roles_claim)))
+        roles = [role for group, role in self._groups if group in theirs]
+        if not roles:
+            sentence = f"You are signed in as {name}, but have no role here. Ask whoever runs this service for one."
+            raise Denied(403, "no_role", sentence, name)
+        return Identity(name=name, role=max(roles, key=lambda role: role.rank))
+
+    async def _claims(self, request: Request) -> Mapping[str, Any]:
+        try:
+            issuer = await self._discovered()
+            wanted = {
+                "iss": {"essential": True, "value": issuer},
+                "aud": {"essential": True, "value": self._client.client_id},
+            }
+            token = await self._client.authorize_access_token(request, claims_options=wanted, leeway=LEEWAY_SECONDS)
+        except OAuthError as error:
+            raise _refused(str(error.error)) from error
+        except JoseError as error:
+            raise _untrusted(error.error) from error
+        except (httpx2.HTTPError, RuntimeError) as error:
+            raise _away(error) from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise _untrusted(type(error).__name__) from error
+        if not token.get("userinfo"):
+            raise _untrusted("no_id_token")
+        claims: Mapping[str, Any] = token["userinfo"]
+        return claims
+
+    async def _discovered(self) -> str:
+        """The issuer as its document and its tokens spell it. Raises ValueError where it is another one."""
+        known = await self._client.load_server_metadata()
+        issuer = str(known.get("issuer", ""))
+        if issuer.rstrip("/") != self._issuer.rstrip("/"):
+            raise ValueError(f"the discovery document is of another issuer: {issuer[:200]!r}")
+        offered = known.get("id_token_signing_alg_values_supported") or ["RS256"]
+        known["id_token_signing_alg_values_supported"] = [name for name in offered if name in ALGORITHMS] or ["RS256"]
+        return issuer
+
+
+def groups(text: str) -> tuple[tuple[str, Role], ...]:
+    """OIDC_ROLES as pairs of group and role; a group may hold commas. Raises InvalidInput."""
+    found = []
+    for one in re.split(r",\s*(?=(?:viewer|operator|admin)\s*=)", text.strip()):
+        role, _, group = one.partition("=")
+        if role.strip() not in set(Role) or not group.strip():
+            raise InvalidInput("OIDC_ROLES is not like admin=GROUP,operator=GROUP,viewer=GROUP.")
+        found.append((group.strip(), Role(role.strip())))
+    return tuple(found)
+
+
+def check_address(name: str, text: str) -> None:
+    """Raises InvalidInput unless it is an http(s) address with nothing behind its path."""
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise InvalidInput(f"{name} must be an address like https://name.example.com.")
+
+
+def _found(claims: Mapping[str, Any], path: str) -> Any:
+    """A claim by its name, which may hold dots itself, or by the way that the dots lead."""
+    if path in claims:
+        return claims[path]
+    here: Any = claims
+    for step in path.split("."):
+        here = here.get(step) if isinstance(here, Mapping) else None
+    return here
+
+
+def _texts(value: Any) -> list[str]:
+    given = value if isinstance(value, list) else [value]
+    return [one for one in given if isinstance(one, str)]
+
+
+def _name(claims: Mapping[str, Any], claim: str) -> str:
+    """What the claim says, or `sub`, which every ID token has."""
+    for given in (_found(claims, claim), claims.get("sub")):
+        if isinstance(given, str) and given.strip() and given.isprintable() and len(given) <= LONGEST_NAME:
+            return given.strip()
+    raise _untrusted("no_name")
+
+
+def _refused(code: str) -> Denied:
+    """The issuer said no, or the answer belongs to no sign-in of this browser."""
+    if code == "mismatching_state":
+        return Denied(400, code, "This sign-in was not begun in this browser, or took too long. Please try again.")
+    word = code if re.fullmatch(r"[a-z_]{1,40}", code) else "an error"
+    return Denied(403, word, f"The sign-in service refused: {word}. Please try again.")
+
+
+def _untrusted(why: str) -> Denied:
+    structlog.get_logger("api.admin").warning("an ID token was refused", why=why)
+    return Denied(401, why, "What the sign-in service answered can't be trusted. Please try again.")
+
+
+def _away(error: Exception) -> Denied:
+    structlog.get_logger("api.admin").warning(
+        "the OpenID provider can't be used", why=f"{type(error).__name__}: {error}"
+    )
+    return Denied(503, "unavailable", "The sign-in service does not answer as it should. Please try again later.")

@@ -1,0 +1,110 @@
+"""The active policy in words, a candidate held against it, experiments and the shadow policy."""
+
+from datetime import timedelta
+from difflib import unified_diff
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Form, Request, Response, UploadFile
+
+from api.admin import policy_words
+from api.admin.forms import Genuine
+from api.admin.pages import show
+from api.admin.people import Viewer
+from api.deps import Parts, PartsDep
+from api.simulations import LONGEST_TEXT, active, usable
+from api.summary import compared
+from catalog import PolicyFile
+from core.base import Value
+from core.errors import InvalidInput, Refused
+from core.report import ArmReport
+from db.repositories import shadow
+from db.repositories import summary as sums_of
+
+router: Final = APIRouter()
+SPAN: Final = timedelta(days=90)
+"""Of experiments and shadow plans on the page."""
+
+
+class Checked(Value):
+    """A candidate and what is to be said of it."""
+
+    text: str
+    problem: str | None = None
+    version: str = ""
+    changes: tuple[str, ...] = ()
+    """Lines of a unified diff from the active file; none where both are the same."""
+
+
+@router.get("/policies")
+async def active_policy(request: Request, parts: PartsDep, _: Viewer) -> Response:
+    """What holds now."""
+    text = active(parts)
+    file = PolicyFile(parts.settings.policy_file)
+    policy = file.current()
+    async with parts.database.begin() as session:
+        plans = await shadow.compared(session, parts.clock() - SPAN, parts.clock())
+    return show(
+        request,
+        "policies.html",
+        policy=policy,
+        problem=file.problem,
+        text=text,
+        told=policy_words.told(policy),
+        arms=await _arms(parts),
+        plans=plans,
+        shadow_file=parts.settings.shadow_policy_file,
+        days=SPAN.days,
+    )
+
+
+@router.get("/policies/candidate")
+async def candidate(request: Request, _: Viewer) -> Response:
+    """Where one is pasted or uploaded."""
+    return show(request, "candidate.html", checked=None)
+
+
+@router.post("/policies/candidate", dependencies=[Genuine])
+async def checked(
+    request: Request,
+    parts: PartsDep,
+    _: Viewer,
+    policy: Annotated[str, Form(max_length=LONGEST_TEXT)] = "",
+    file: UploadFile | None = None,
+) -> Response:
+    """Whether it can be used, and what it would change."""
+    found = check(parts, await given(policy, file))
+    return show(request, "candidate.html", 422 if found.problem else 200, checked=found)
+
+
+async def given(text: str, file: UploadFile | None) -> str:
+    """The text of a form, or of the file that was chosen instead. Raises InvalidInput."""
+    if file is None or not file.filename:
+        return text.replace("\r\n", "\n")
+    read = await file.read(LONGEST_TEXT + 1)
+    if len(read) > LONGEST_TEXT:
+        raise InvalidInput("The file is larger than 300 kB.")
+    try:
+        return read.decode().replace("\r\n", "\n")
+    except UnicodeDecodeError:
+        raise InvalidInput("The file is not text in UTF-8.") from None
+
+
+def check(parts: Parts, text: str) -> Checked:
+    """The candidate beside the active policy."""
+    if not text.strip():
+        return Checked(text=text, problem="There is nothing in it: paste a policy or choose a file.")
+    try:
+        policy = usable("candidate", text)
+    except Refused as refusal:
+        return Checked(text=text, problem=str(refusal))
+    changes = unified_diff(active(parts).splitlines(), text.splitlines(), "active", "candidate", lineterm="", n=2)
+    return Checked(text=text, version=policy.version, changes=tuple(changes))
+
+
+async def _arms(parts: Parts) -> dict[str, tuple[ArmReport, ...]]:
+    """The arms of every experiment, by currency."""
+    since, now = parts.clock() - SPAN, parts.clock()
+    async with parts.database.begin() as session:
+        names = [one.keys[0] or "" for one in await sums_of.sums(session, ("currency",), since, now)]
+        found = {name: compared(await sums_of.sums(session, ("experiment", "arm"), since, now, name)) for name in names}
+    return {name: reports for name, reports in found.items() if reports}

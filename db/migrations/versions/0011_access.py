@@ -1,0 +1,78 @@
+"""Wishes that wait for a second person, and what people did outside of recoveries."""
+
+from alembic import op
+
+revision = "0011"
+down_revision = "0010"
+
+APPROVAL = """
+CREATE TABLE approval (
+    id          uuid        PRIMARY KEY,
+    recovery_id text        NOT NULL,
+    action      text        NOT NULL,
+    decision    text,
+    reason      text        NOT NULL,
+    asked_by    text        NOT NULL,
+    asked_at    timestamptz NOT NULL,
+    expires_at  timestamptz NOT NULL,
+    ended_at    timestamptz,
+    ended_by    text,
+    outcome     text CHECK (outcome IN ('granted', 'expired')),
+    request_id  text,
+    CHECK ((ended_at IS NULL) = (outcome IS NULL)),
+    CHECK ((outcome = 'granted') = (ended_by IS NOT NULL))
+)
+"""
+# One open wish for the same at a time: whoever comes second is the second person.
+APPROVAL_OPEN = """
+CREATE UNIQUE INDEX approval_open ON approval (recovery_id, action, coalesce(decision, '')) WHERE ended_at IS NULL
+"""
+# A request that is sent again finds what it was granted.
+APPROVAL_REQUEST = "CREATE INDEX approval_request ON approval (recovery_id, request_id) WHERE request_id IS NOT NULL"
+
+ACTION = """
+CREATE TABLE operator_action (
+    id           uuid        PRIMARY KEY,
+    at           timestamptz NOT NULL,
+    actor        text        NOT NULL,
+    role         text,
+    action       text        NOT NULL,
+    subject      text,
+    detail       jsonb       NOT NULL,
+    name_hash    bytea,
+    address_hash bytea
+)
+"""
+NEWEST = (
+    "CREATE INDEX operator_action_newest ON operator_action (at DESC, (id::text) DESC)",
+    "CREATE INDEX operator_action_of_actor ON operator_action (actor, at DESC, (id::text) DESC)",
+    "CREATE INDEX operator_action_of_kind ON operator_action (action, at DESC, (id::text) DESC)",
+)
+# Counted before every login.
+FAILED = tuple(
+    f"CREATE INDEX operator_action_failed_{which} ON operator_action ({which}_hash, at) WHERE action = 'login_failed'"
+    for which in ("name", "address")
+)
+REFUSE = """
+CREATE FUNCTION refuse_operator_action_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'operator_action is append-only: % is refused', TG_OP USING ERRCODE = 'restrict_violation';
+END $$
+"""
+GUARDS = """
+CREATE TRIGGER operator_action_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON operator_action
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_operator_action_change()
+"""
+
+
+def upgrade() -> None:
+    """Both tables, and the guards of the second."""
+    for statement in (APPROVAL, APPROVAL_OPEN, APPROVAL_REQUEST, ACTION, *NEWEST, *FAILED, REFUSE, GUARDS):
+        op.execute(statement)
+
+
+def downgrade() -> None:
+    """Both away; who did what outside of recoveries is not known any more."""
+    op.execute("DROP TABLE operator_action")
+    op.execute("DROP FUNCTION refuse_operator_action_change()")
+    op.execute("DROP TABLE approval")

@@ -1,0 +1,115 @@
+"""A small OpenID provider: discovery, keys, an authorize page that sends everybody on at once, and tokens by RS256."""
+
+import base64
+import hashlib
+import json
+import secrets
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs, urlencode
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse, RedirectResponse
+from joserfc import jwt
+from joserfc.jwk import KeySet, OctKey, RSAKey
+
+from tests.api.house import served
+
+CLIENT, SECRET = "desk", "the-desk's-secret"
+
+
+@dataclass
+class Issuer:
+    """One provider and who comes out of it. `claims` overrides what its next tokens say; None leaves a claim out."""
+
+    address: str = ""
+    claims: dict[str, Any] = field(default_factory=dict)
+    error: str = ""
+    """What the authorize page answers instead of a code."""
+    signed_by: RSAKey | None = None
+    """A key of somebody else, under our key's name."""
+    algorithm: str = "RS256"
+    """HS256 signs with the client's secret, none not at all."""
+    with_token: bool = True
+    seen: dict[str, str] = field(default_factory=dict)
+    """The query of the last visit to the authorize page."""
+    metadata: dict[str, Any] = field(default_factory=dict)
+    key: RSAKey = field(default_factory=lambda: RSAKey.generate_key(2048, {"kid": "one"}))
+    _codes: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def app(self) -> FastAPI:
+        """Its four routes."""
+        app = FastAPI()
+        app.add_api_route("/.well-known/openid-configuration", self.discovery)
+        app.add_api_route("/jwks", self.jwks)
+        app.add_api_route("/authorize", self.authorize, response_model=None)
+        app.add_api_route("/token", self.token, methods=["POST"], response_model=None)
+        return app
+
+    def discovery(self) -> dict[str, Any]:
+        """What it offers where."""
+        ends = {"authorization_endpoint": "authorize", "token_endpoint": "token", "jwks_uri": "jwks"}
+        return {
+            "issuer": self.address,
+            "id_token_signing_alg_values_supported": ["RS256"],
+            **{name: f"{self.address}/{path}" for name, path in ends.items()},
+            **self.metadata,
+        }
+
+    def jwks(self) -> dict[str, Any]:
+        """Its public key."""
+        return dict(KeySet([self.key]).as_dict(private=False))
+
+    def authorize(self, request: Request) -> Response:
+        """Everybody is who `claims` says, and goes straight back."""
+        asked = dict(request.query_params)
+        self.seen = asked
+        if self.error:
+            return RedirectResponse(
+                f"{asked['redirect_uri']}?{urlencode({'error': self.error, 'state': asked['state']})}"
+            )
+        code = secrets.token_hex(8)
+        self._codes[code] = asked
+        return RedirectResponse(f"{asked['redirect_uri']}?{urlencode({'code': code, 'state': asked['state']})}")
+
+    async def token(self, request: Request) -> Response:
+        """The tokens of a code: once, to the client with its secret, and to whoever knows what the challenge was of."""
+        sent = {name: values[0] for name, values in parse_qs((await request.body()).decode()).items()}
+        asked = self._codes.pop(sent.get("code", ""), None)
+        expected = base64.b64encode(f"{CLIENT}:{SECRET}".encode()).decode()
+        if request.headers.get("authorization") != f"Basic {expected}":
+            return JSONResponse({"error": "invalid_client"}, 401)
+        proof = base64.urlsafe_b64encode(hashlib.sha256(sent.get("code_verifier", "").encode()).digest()).rstrip(b"=")
+        if (
+            asked is None
+            or asked.get("code_challenge") != proof.decode()
+            or asked["redirect_uri"] != sent["redirect_uri"]
+        ):
+            return JSONResponse({"error": "invalid_grant"}, 400)
+        answer = {"access_token": secrets.token_hex(8), "token_type": "Bearer", "expires_in": 60}
+        return JSONResponse(answer | ({"id_token": self._id_token(asked["nonce"])} if self.with_token else {}))
+
+    def _id_token(self, nonce: str) -> str:
+        now = int(time.time())
+        usual = {
+            "iss": self.address, "aud": CLIENT, "sub": "248289761001", "iat": now, "exp": now + 300, "nonce": nonce,
+            "preferred_username": "ann", "roles": ["payments"],
+        }  # fmt: skip
+        claims = {name: value for name, value in (usual | self.claims).items() if value is not None}
+        key: RSAKey | OctKey = OctKey.import_key(SECRET) if self.algorithm == "HS256" else self.signed_by or self.key
+        if self.algorithm == "none":
+            parts = (json.dumps(part).encode() for part in ({"alg": "none"}, claims))
+            return ".".join([*(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts), ""])
+        return jwt.encode({"alg": self.algorithm, "kid": self.key.kid}, claims, key, algorithms=[self.algorithm])
+
+
+@asynccontextmanager
+async def issuing() -> AsyncIterator[Issuer]:
+    """A provider on a free port of this machine."""
+    issuer = Issuer()
+    async with served(issuer.app()) as address:
+        issuer.address = address
+        yield issuer

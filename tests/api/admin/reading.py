@@ -1,0 +1,160 @@
+"""A page as people meet it: its text, links, forms and rows, without caring for its markup."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+
+import httpx
+
+SILENT = {"script", "style", "head", "template"}
+BREAKS = {"p", "div", "section", "li", "tr", "td", "th", "dt", "dd", "h1", "h2", "h3", "small", "option", "summary"}
+
+
+@dataclass
+class Form:
+    """One form: where it goes, what it holds, and the words on its buttons."""
+
+    action: str
+    method: str
+    fields: dict[str, str] = field(default_factory=dict)
+    """What it would send as it stands. Of choices, the one that is chosen."""
+    names: set[str] = field(default_factory=set)
+    """All that can be filled in."""
+    choices: dict[str, list[str]] = field(default_factory=dict)
+    buttons: list[str] = field(default_factory=list)
+
+
+class Reader(HTMLParser):
+    """Reads a whole page once."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self.links: dict[str, str] = {}
+        self.forms: list[Form] = []
+        self.rows: list[list[str]] = []
+        self.ids: set[str] = set()
+        self.said: list[str] = []
+        self._open: list[tuple[str, int]] = []
+        self._silent = 0
+        self._form: Form | None = None
+        self._select = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Where something begins that ends with a word of its own."""
+        known = {name: value or "" for name, value in attrs}
+        self._silent += tag in SILENT
+        self.ids.add(known.get("id", ""))
+        if tag in BREAKS:
+            self.words.append("\n")
+        if tag == "tr":
+            self.rows.append([])
+        if tag in {"a", "button", "td", "th"} or "saying" in known.get("class", "").split():
+            self._open.append((tag, len(self.words)))
+        if tag == "a":
+            self._href = known.get("href", "")
+        self._in_form(tag, known)
+
+    def _in_form(self, tag: str, known: Mapping[str, str]) -> None:
+        if tag == "form":
+            self._form = Form(known.get("action", ""), known.get("method", "get").lower())
+            self.forms.append(self._form)
+        if self._form is None:
+            return
+        name = known.get("name", "")
+        if tag in {"input", "select", "textarea", "button"} and name:
+            self._form.names.add(name)
+        if tag == "input" and name and (known.get("type") not in {"checkbox", "radio"} or "checked" in known):
+            self._form.fields[name] = known.get("value", "")
+        if tag == "select":
+            self._select = name
+            self._form.choices[name] = []
+        if tag == "option" and self._select:
+            self._form.choices[self._select].append(known.get("value", ""))
+            if "selected" in known or self._select not in self._form.fields:
+                self._form.fields[self._select] = known.get("value", "")
+
+    def handle_endtag(self, tag: str) -> None:
+        """Whatever began last with this name is told."""
+        self._silent -= tag in SILENT
+        if tag in BREAKS:
+            self.words.append("\n")
+        if tag == "form":
+            self._form = None
+        if self._open and self._open[-1][0] == tag:
+            _, start = self._open.pop()
+            self._told(tag, plain("".join(self.words[start:])))
+
+    def _told(self, tag: str, text: str) -> None:
+        if tag == "a":
+            self.links[text] = self._href
+        elif tag == "button" and self._form:
+            self._form.buttons.append(text)
+        elif tag in {"td", "th"} and self.rows:
+            self.rows[-1].append(text)
+        elif tag not in {"td", "th", "button"}:
+            self.said.append(text)
+
+    def handle_data(self, data: str) -> None:
+        """What is to be read."""
+        if not self._silent:
+            self.words.append(data)
+
+
+def plain(text: str) -> str:
+    """One space between words."""
+    return " ".join(text.split())
+
+
+@dataclass(frozen=True)
+class Page:
+    """An answer, read."""
+
+    response: httpx.Response
+
+    @property
+    def status(self) -> int:
+        """Of HTTP."""
+        return self.response.status_code
+
+    @property
+    def html(self) -> str:
+        """As it was sent."""
+        return self.response.text
+
+    @property
+    def text(self) -> str:
+        """All that can be read on it, one space between words."""
+        return plain("".join(self.read.words))
+
+    @property
+    def read(self) -> Reader:
+        """Its parts."""
+        return Reader(self.html)
+
+    @property
+    def links(self) -> dict[str, str]:
+        """Address by text."""
+        return self.read.links
+
+    @property
+    def sayings(self) -> list[str]:
+        """What the desk says at the top."""
+        return self.read.said
+
+    @property
+    def rows(self) -> list[list[str]]:
+        """Of all tables, those of heads among them."""
+        return self.read.rows
+
+    @property
+    def buttons(self) -> list[str]:
+        """Of all forms but the one that signs out."""
+        return [one for form in self.read.forms for one in form.buttons if one != "Sign out"]
+
+    def form(self, ending: str) -> Form:
+        """The one that is sent to an address with this ending. Fails where there is none."""
+        found = [form for form in self.read.forms if form.action.endswith(ending)]
+        assert found, f"no form for …{ending} in {[form.action for form in self.read.forms]}"
+        return found[0]

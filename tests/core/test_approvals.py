@@ -1,0 +1,66 @@
+"""What takes two people, and what becomes of each one's wish."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from core.approvals import HOLDS_FOR, Ask, OperatorRules, Verdict, judged, needs_second, sentence
+from core.contracts import Action
+
+NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
+RULES = OperatorRules(second_approver_above={"EUR": 500_000, "JPY": 0})
+RETRY = (Action.RETRY, None)
+APPROVE = (Action.REVIEW, "approve")
+
+CASES: list[tuple[tuple[Action, str | None], int, str, bool]] = [
+    (RETRY, 500_000, "EUR", False),
+    (RETRY, 500_001, "EUR", True),
+    (RETRY, 500_001, "eur", True),
+    (APPROVE, 500_001, "EUR", True),
+    (APPROVE, 500_000, "EUR", False),
+    ((Action.REVIEW, "reject"), 500_001, "EUR", False),
+    ((Action.CANCEL, None), 500_001, "EUR", False),
+    ((Action.PAUSE, None), 500_001, "EUR", False),
+    ((Action.RESUME, None), 500_001, "EUR", False),
+    (RETRY, 10**12, "USD", False),
+    (RETRY, 1, "JPY", True),
+    (RETRY, 0, "JPY", False),
+    (RETRY, 0, "", True),
+]
+
+
+@pytest.mark.parametrize(("wish", "amount", "currency", "needed"), CASES)
+def test_what_takes_two(wish: tuple[Action, str | None], amount: int, currency: str, needed: bool) -> None:
+    assert needs_second(RULES, *wish, amount, currency) is needed
+
+
+@pytest.mark.parametrize("currency", ["EUR", "JPY", ""])
+def test_as_shipped_nothing_does(currency: str) -> None:
+    assert not needs_second(OperatorRules(), *RETRY, 10**12, currency)
+
+
+def asked(by: str = "ann", at: datetime = NOW) -> Ask:
+    """A wish that waits."""
+    return Ask(asked_by=by, asked_at=at, expires_at=at + HOLDS_FOR, reason="she called")
+
+
+@pytest.mark.parametrize(
+    ("ask", "actor", "verdict"),
+    [
+        (None, "ann", Verdict.ASKS),
+        (asked(), "ann", Verdict.WAITS),
+        (asked(), "bob", Verdict.GRANTED),
+        (asked(at=NOW - timedelta(hours=24) + timedelta(seconds=1)), "bob", Verdict.GRANTED),
+        (asked(at=NOW - timedelta(hours=24)), "bob", Verdict.ASKS),
+        (asked(at=NOW - timedelta(hours=24)), "ann", Verdict.ASKS),
+    ],
+)
+def test_the_second_person_carries_it_out(ask: Ask | None, actor: str, verdict: Verdict) -> None:
+    assert judged(ask, actor, NOW) is verdict
+
+
+def test_whoever_asks_first_is_told_who_must_do_what_until_when() -> None:
+    told = sentence(asked("ann"))
+    assert "ann asked for it" in told
+    assert "another operator" in told
+    assert "2026-11-24 08:00 UTC (24 hours)" in told

@@ -1,0 +1,26 @@
+"""How long somebody waits who failed too often."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from core.logins import WINDOW, wait
+
+NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("count", "ago", "waits"),
+    [
+        (0, None, 0),
+        (4, 60, 0),
+        (5, 0, 900),
+        (5, 60, 840),
+        (9, 899, 1),
+        (5, 900, 0),
+        (5, 2000, 0),
+    ],
+)
+def test_until_the_first_of_them_is_fifteen_minutes_ago(count: int, ago: int | None, waits: int) -> None:
+    first = None if ago is None else NOW - timedelta(seconds=ago)
+    assert wait(count, first, 5, NOW) == timedelta(seconds=waits) <= WINDOW

@@ -1,0 +1,100 @@
+"""Who did what outside of recoveries: only added to, read in pages, counted for the login."""
+
+from datetime import timedelta
+
+import psycopg
+import pytest
+
+from core.errors import InvalidInput
+from db.repositories import operator_actions
+from db.repositories.operator_actions import Done, Entry, Failures, Kind
+from db.session import Database
+from tests.db.conftest import Addresses
+from tests.db.stories import NOW
+from tests.intake.fakes import unique
+
+MINUTE = timedelta(minutes=1)
+CHANGES = ("UPDATE operator_action SET actor = 'x'", "DELETE FROM operator_action", "TRUNCATE operator_action",
+           "DELETE FROM operator_action WHERE false")  # fmt: skip
+
+
+async def did(db: Database, actor: str, action: Kind, after: timedelta = timedelta(), **more: object) -> None:
+    """One more row."""
+    async with db.begin() as session:
+        await operator_actions.record(
+            session, Done.model_validate({"actor": actor, "action": action, **more}), NOW + after
+        )
+
+
+async def test_rows_come_back_newest_first_in_pages(database: Database) -> None:
+    ann = unique("ann")
+    kinds = [Kind.LOGIN, Kind.KEY_CREATED, Kind.EXPORTED, Kind.LOGOUT, Kind.KEY_REVOKED]
+    for minutes, kind in enumerate(kinds):
+        # Two at the same moment: the cursor must tell them apart.
+        await did(
+            database, ann, kind, (minutes // 2) * MINUTE, role="admin", subject=f"s{minutes}", detail={"n": minutes}
+        )
+    seen: list[Entry] = []
+    after = None
+    async with database.begin() as session:
+        while True:
+            page = await operator_actions.listed(session, 2, after, actor=ann)
+            seen += page.items
+            if (after := page.next_cursor) is None:
+                break
+    assert sorted(one.action for one in seen) == sorted(kinds)
+    assert [one.at for one in seen] == sorted((one.at for one in seen), reverse=True)
+    assert {one.subject: one.detail for one in seen}["s3"] == {"n": 3}
+    assert {one.role for one in seen} == {"admin"}
+
+
+async def test_narrowed_by_actor_and_action(database: Database) -> None:
+    ann, bob = unique("ann"), unique("bob")
+    for actor, kind in ((ann, Kind.LOGIN), (ann, Kind.EXPORTED), (bob, Kind.EXPORTED)):
+        await did(database, actor, kind)
+    async with database.begin() as session:
+        both = await operator_actions.listed(session, actor=ann, action=Kind.EXPORTED)
+        theirs = await operator_actions.listed(session, action=Kind.EXPORTED)
+    assert [(one.actor, one.action) for one in both.items] == [(ann, "exported")]
+    assert {ann, bob} <= {one.actor for one in theirs.items}
+    assert {one.action for one in theirs.items} == {"exported"}
+
+
+async def test_a_cursor_of_somebody_else_is_refused(database: Database) -> None:
+    async with database.begin() as session:
+        with pytest.raises(InvalidInput):
+            await operator_actions.listed(session, after="nonsense")
+
+
+async def test_failed_logins_are_counted_by_name_and_by_address(database: Database) -> None:
+    name, address, other = b"n" * 32, b"a" * 32, b"b" * 32
+    for minutes, where in ((0, address), (5, address), (6, other)):
+        await did(database, "?", Kind.LOGIN_FAILED, minutes * MINUTE, name_hash=name, address_hash=where)
+    await did(database, "?", Kind.LOGIN, 7 * MINUTE, name_hash=name, address_hash=address)
+    async with database.begin() as session:
+        since = NOW - MINUTE
+        assert await operator_actions.failed_logins(session, since, name_hash=name) == Failures(count=3, first_at=NOW)
+        assert (await operator_actions.failed_logins(session, since, address_hash=address)).count == 2
+        later = await operator_actions.failed_logins(session, NOW, name_hash=name)
+        assert later == Failures(count=2, first_at=NOW + 5 * MINUTE)
+        nobody = await operator_actions.failed_logins(session, since, name_hash=b"x" * 32)
+        assert nobody == Failures(count=0, first_at=None)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_nobody_changes_a_row(addresses: Addresses, change: str) -> None:
+    for address in (addresses.owner, addresses.superuser):
+        with (
+            psycopg.connect(address.replace("+psycopg", ""), autocommit=True) as connection,
+            pytest.raises(psycopg.errors.RestrictViolation, match="append-only"),
+        ):
+            connection.execute(change)
+
+
+@pytest.mark.parametrize("change", [*CHANGES, "ALTER TABLE operator_action DISABLE TRIGGER ALL"])
+def test_the_writer_has_not_even_the_right(addresses: Addresses, change: str) -> None:
+    with (
+        psycopg.connect(addresses.writer.replace("+psycopg", ""), autocommit=True) as connection,
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+    ):
+        connection.execute(change)

@@ -1,0 +1,106 @@
+"""Whom to write to, as far as Adyen's webhooks tell it."""
+
+from typing import Any
+
+import pytest
+
+from core.errors import InvalidInput
+from core.messages.contact import Contact, Told
+from providers.adyen.config import AdyenConfig
+from providers.adyen.webhook import AdyenWebhooks
+from providers.base import KnowsContacts, TellsContacts
+from sandbox.adyen import items, payments
+from sandbox.adyen.models import FailedPayment
+from tests.providers.contract.of_adyen import KEYS, THEN, a_payment
+from tests.providers.contract.subject import Key
+from tests.providers.contract.subjects import ADYEN
+
+OURS = AdyenWebhooks(AdyenConfig("AQE", items.ACCOUNT, (KEYS[Key.NEWEST],)))
+JENNY = {"shopperEmail": "jenny@example.com"}
+
+
+def an_item(code: str = "AUTHORISATION", success: bool = False, invoice: str = "inv_1", **more: Any) -> dict[str, Any]:
+    additional = more.pop("additional", {})
+    return items.item(a_payment(invoice, **more), code, success, THEN, reason="Refused", additional=additional)
+
+
+def told(*given: dict[str, Any], live: bool = False) -> tuple[Told, ...]:
+    return OURS.contacts(items.body(list(given), live=live))
+
+
+def test_the_shopper_as_the_sandbox_tells_it() -> None:
+    spec = FailedPayment(
+        email="kim@example.com", name="Kim", phone="+4930555010", locale="de_DE", shopper_country="DE", invoice_id="i"
+    )
+    payment = payments.of_spec(spec)
+    (found,) = told(items.item(payment, "AUTHORISATION", False, THEN, reason="Refused"))
+    assert (found.customer_id, found.invoice_id) == (payment["shopper"], "i")
+    assert found.contact == Contact(
+        email="kim@example.com", name="Kim", phone="+4930555010", language="de_DE", country="DE"
+    )
+    assert "kim" not in repr(found).lower()
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        ({"shopperName": "[first name=Kim, infix=van, last name=Dam, gender=null]"}, "Kim Dam"),
+        ({"shopperName": "[first name=null, infix=null, last name=Dam, gender=MALE]"}, "Dam"),
+        ({"shopperName": "[first name=null, infix=null, last name=null]", "cardHolderName": "K. Dam"}, "K. Dam"),
+        ({"shopperName": "[nobody knows]", "cardHolderName": "K. Dam"}, "K. Dam"),
+        ({"shopperName": "Kim Dam"}, "Kim Dam"),
+        ({"cardHolderName": "K. Dam"}, "K. Dam"),
+        ({"cardHolderName": ""}, None),
+        ({"cardHolderName": 7}, None),
+        ({"cardHolderName": "x" * 321}, None),
+    ],
+)
+def test_a_name_in_whichever_way_it_is_told(said: dict[str, Any], name: str | None) -> None:
+    (found,) = told(an_item(additional=JENNY | said))
+    assert found.contact.name == name
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        an_item("AUTHORISATION", True, additional=JENNY),
+        an_item("CAPTURE", True, additional=JENNY),
+        an_item("NOTIFICATION_OF_FRAUD", True, additional=JENNY),
+        an_item(account="SomebodyElses", additional=JENNY) | {"merchantAccountCode": "SomebodyElses"},
+        an_item(amount=0, additional=JENNY),
+        an_item(),
+        an_item() | {"additionalData": None},
+        an_item() | {"additionalData": JENNY},
+    ],
+    ids=["paid", "captured", "warned", "foreign", "a check", "nothing said", "no data", "no shopper"],
+)
+def test_only_those_whose_payment_was_refused_are_named(item: dict[str, Any]) -> None:
+    assert told(item) == ()
+
+
+def test_a_rescue_that_gave_up_names_them_too() -> None:
+    assert len(told(an_item("AUTORESCUE", False, additional=JENNY))) == 1
+
+
+def test_each_item_of_a_batch_names_its_own() -> None:
+    found = told(an_item(additional=JENNY), an_item(invoice="inv_2", additional={"shopperTelephone": "+1"}))
+    assert [(one.invoice_id, one.contact.email, one.contact.phone) for one in found] == [
+        ("inv_1", "jenny@example.com", None),
+        ("inv_2", None, "+1"),
+    ]
+
+
+def test_the_event_itself_names_nobody() -> None:
+    events = OURS.normalise(items.body([an_item(additional=JENNY | {"cardHolderName": "Jenny Rosen"})]))
+    assert "jenny" not in events[0].model_dump_json().lower()
+
+
+def test_what_is_no_webhook_names_nobody() -> None:
+    assert OURS.contacts(b'{"eventId": "e", "type": "recurring.token.created"}') == ()
+    with pytest.raises(InvalidInput):
+        OURS.contacts(b"{")
+
+
+def test_which_side_can_tell() -> None:
+    assert isinstance(OURS, TellsContacts)
+    assert not isinstance(ADYEN.provider().gateway(), KnowsContacts)

@@ -1,0 +1,58 @@
+"""Whom to write to, read from the sandbox over HTTP with the official client."""
+
+import pytest
+
+from core.errors import ProviderUnavailable
+from core.messages.contact import Contact
+from core.payments import InvoiceStatus
+from providers.base import KnowsContacts
+from providers.braintree.gateway import BraintreeGateway
+from sandbox.braintree.client import BraintreeSandbox
+
+
+@pytest.mark.parametrize("subscription", [True, False])
+async def test_the_customer_as_a_person(gateway: BraintreeGateway, box: BraintreeSandbox, subscription: bool) -> None:
+    more = {"language": "de", "time_zone": "Europe/Berlin"}
+    made = await box.create_failed_payment(
+        subscription=subscription, name="Kim van Dam", phone="+4930555010", country="DE", custom_fields=more
+    )
+    assert isinstance(gateway, KnowsContacts)
+    found = await gateway.read_contact(made.invoice, None)
+    assert (found.invoice.status, found.invoice.customer_id) == (InvoiceStatus.OPEN, made.customer)
+    assert found.contact == Contact(
+        email="jenny.rosen@example.com", name="Kim van Dam", phone="+4930555010", country="DE", **more
+    )
+    assert "jenny" not in repr(found).lower()
+
+
+async def test_what_braintree_does_not_know_stays_unknown(gateway: BraintreeGateway, box: BraintreeSandbox) -> None:
+    made = await box.create_failed_payment(email=None, name=None, country=None)
+    assert (await gateway.read_contact(made.invoice, None)).contact == Contact()
+
+
+async def test_another_card_changes_nothing_about_where_they_live(
+    gateway: BraintreeGateway, box: BraintreeSandbox
+) -> None:
+    made = await box.create_failed_payment(country="AT")
+    await box.stored_card(made.customer)
+    contact = (await gateway.read_contact(made.invoice, None)).contact
+    assert contact
+    assert contact.country == "AT"
+
+
+async def test_an_invoice_that_was_paid_meanwhile(gateway: BraintreeGateway, box: BraintreeSandbox) -> None:
+    made = await box.create_failed_payment()
+    await box.happens(made.invoice, "subscription_charged_successfully")
+    assert (await gateway.read_contact(made.invoice, None)).invoice.status is InvoiceStatus.PAID
+
+
+async def test_nobody_is_known_of_an_invoice_that_is_not_there(gateway: BraintreeGateway) -> None:
+    found = await gateway.read_contact("nobodys", "nobody")
+    assert (found.invoice.status, found.contact) == (InvoiceStatus.MISSING, None)
+
+
+async def test_an_outage_is_said_and_not_taken_for_nobody(gateway: BraintreeGateway, box: BraintreeSandbox) -> None:
+    made = await box.create_failed_payment()
+    await box.fault(f"/braintree/merchants/*/customers/{made.customer}", "error:500")
+    with pytest.raises(ProviderUnavailable):
+        await gateway.read_contact(made.invoice, None)
