@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.lanes import FAULTS, LONGEST, STORIES, TOGETHER, lane_of, turn
+from tests.support.lanes import LONGEST, STACK, TOGETHER, lane_of, turn
 
 ROOT = Path(__file__).parents[2]
 
@@ -13,13 +13,12 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize(
     ("nodeid", "lane"),
     [
-        ("tests/e2e/test_1_reference.py::test_x", STORIES),
+        ("tests/e2e/test_1_reference.py::test_x", STACK),
         ("tests/e2e/test_8_telling.py::test_x", "tests/e2e/test_8_telling.py"),
-        ("tests/faults/test_1_worker.py::test_x", FAULTS),
+        ("tests/faults/test_1_worker.py::test_x", STACK),
         ("tests/faults/test_4_restart.py::test_x", "tests/faults/test_4_restart.py"),
-        ("tests/providers/contract/test_stack.py::test_x[stripe]", FAULTS),
+        ("tests/providers/contract/test_stack.py::test_x[stripe]", STACK),
         ("tests/core/test_money.py::test_x[a::b/c]", "tests/core/test_money.py"),
-        ("tests/workflows/test_simulator.py::test_x[1]", "tests/workflows/test_simulator.py::test_x[1]"),
     ],
 )
 def test_what_stays_together(nodeid: str, lane: str) -> None:

@@ -13,20 +13,17 @@ from typing import Any, Final
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-STORIES, FAULTS = "stories", "faults"
+STACK = "stack"
 TOGETHER: Final = (
     ("tests/e2e/test_8_telling.py", ""),
-    ("tests/e2e/", STORIES),
+    ("tests/e2e/", STACK),
     ("tests/faults/test_4_restart.py", ""),
-    ("tests/faults/", FAULTS),
-    ("tests/providers/contract/test_stack.py", FAULTS),
+    ("tests/faults/", STACK),
+    ("tests/providers/contract/test_stack.py", STACK),
 )
 """Paths whose tests share one stack; without a name, the module stays alone."""
-APART: Final = ("tests/workflows/test_simulator.py",)
-"""Modules of few and long tests, none of which needs another."""
 LONGEST: Final = (
-    STORIES,
-    FAULTS,
+    STACK,
     "tests/workflows/test_simulator.py",
     "tests/commands/test_demo.py",
     "tests/faults/test_4_restart.py",
@@ -42,10 +39,8 @@ GATE, ROOM = Path(__file__), Path(__file__).with_name("__init__.py")
 
 
 def lane_of(nodeid: str) -> str:
-    """What runs in one process, in order: one test, a module, or all modules that share a stack."""
+    """What runs in one process, in order: a module, or all modules that share a stack."""
     path = nodeid.partition("::")[0]
-    if path in APART:
-        return nodeid
     return next((name or path for start, name in TOGETHER if path.startswith(start)), path)
 
 
@@ -77,7 +72,7 @@ def undisturbed(item: pytest.Item) -> Iterator[None]:
     """
     quiet = item.get_closest_marker("quiet") is not None
     alone = not hasattr(item.config, "workerinput")
-    if alone or lane_of(item.nodeid) in (STORIES, FAULTS):
+    if alone or lane_of(item.nodeid) == STACK:
         yield
         return
     with turn(GATE, ROOM, quiet=quiet):

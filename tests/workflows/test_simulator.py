@@ -39,8 +39,6 @@ from workflows.registry import WORKFLOWS
 SEED: Final = 11
 AHEAD: Final = 600
 """Seconds until a case fails: the server's clock runs on while it is simulated, and then skips there."""
-PARTS: Final = 4
-"""Of all recoveries, each with cases of many kinds; processes that share the tests share these too."""
 A_MOMENT: Final = 10
 """Seconds that a real step may take on a busy machine; what it was planned for is compared to the second."""
 NONE: Final = -1
@@ -154,13 +152,12 @@ def seconds(begin: datetime | None, end: datetime) -> float:
 
 
 @pytest.mark.timeout(3_600)
-@pytest.mark.parametrize("part", range(PARTS))
-async def test_recoveries_are_lived_alike(part: int, stage: Stage, pytestconfig: pytest.Config) -> None:
+async def test_recoveries_are_lived_alike(stage: Stage, pytestconfig: pytest.Config) -> None:
     recoveries: int = pytestconfig.getoption("--recoveries")
     believed, world = assumptions.shipped(), a_world(POLICY)
     source, fates = SyntheticSource(believed, recoveries, SEED), Fates(believed.outcomes(), SEED)
     every, ends = source.cases(0, recoveries), set()
-    for row in range(part, recoveries, PARTS):
+    for row in range(recoveries):
         case = begun_at(every, row, await stage.now() + AHEAD)
         run = Run(world, fates.of(case), case, 0)
         journey, fast = run.finished(), Fast(world, fates).run(case).one(0)
