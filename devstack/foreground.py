@@ -50,6 +50,7 @@ def only_tell(stop: threading.Event) -> None:
 def _announce(stack: DevStack) -> None:
     """The one line on stdout that scripts wait for; the rest is for people."""
     addresses = stack.addresses
+    say(f"admin pages  {addresses.api}/admin (user admin, the bearer key as the password)")
     say(f"API docs     {addresses.api}/docs")
     if addresses.temporal_ui:
         say(f"Temporal UI  {addresses.temporal_ui}")

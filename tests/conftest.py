@@ -15,8 +15,9 @@ _STATUS = pytest.StashKey[int]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """How many recoveries are lived by simulator and workflow alike: more than in every run, where there is time."""
+    """More recoveries that are lived twice, where there is time; pictures to keep."""
     parser.addoption("--recoveries", type=int, default=200, help="of tests/workflows/test_simulator.py")
+    parser.addoption("--pictures", default="", help="folder for the pictures of docs/admin.md")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,0 +1,84 @@
+"""The pictures of docs/admin.md: `make pictures` takes them anew, every run of the suite sees that it could."""
+
+import asyncio
+import re
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser
+
+from tests.browser.window import Scheme, Window, opened
+from tests.support.world import Recovery, World
+
+ROOT = Path(__file__).parents[2]
+DOCUMENT = ROOT / "docs" / "admin.md"
+PAGES = {
+    "dashboard": "/?days=30&currency=USD",
+    "recoveries": "/recoveries",
+    "reviews": "/reviews",
+    "webhooks": "/webhooks",
+    "policies": "/policies",
+    "simulator": "/simulations",
+    "messages": "/messages?language=de",
+    "audit": "/audit",
+}
+"""By name of the picture; the recovery's own page, small and by night, comes besides."""
+CODES = (
+    "insufficient_funds", "do_not_honor", "expired_card", "stolen_card", "authentication_required",
+    "card_velocity_exceeded", "processing_error", "fraudulent", "fraudulent",
+)  # fmt: skip
+
+
+async def test_pictures(browser: Browser, world: World, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    folder = Path(request.config.getoption("--pictures") or tmp_path)
+    shown = await _played(world)
+    await _page(browser, world, shown, folder, "", 1280, "light")
+    await _page(browser, world, shown, folder, "-dark", 1280, "dark")
+    await _page(browser, world, shown, folder, "-small", 360, "light")
+    assert named() <= taken(folder)
+
+
+def taken(folder: Path) -> set[str]:
+    """Pictures that are more than an empty page."""
+    return {path.name for path in folder.glob("*.png") if path.stat().st_size > 5_000}
+
+
+def named() -> set[str]:
+    """The pictures of the document."""
+    return set(re.findall(r"\(images/([\w-]+\.png)\)", DOCUMENT.read_text()))
+
+
+def test_the_document_shows_every_page() -> None:
+    assert {f"{name}.png" for name in PAGES} <= named()
+
+
+async def _played(world: World) -> Recovery:
+    """Something of everything; the one that a picture is made of has been declined once and waits."""
+    for place, code in enumerate(CODES):
+        await world.fails(code, amount=1900 + 1300 * place)
+    shown = await world.fails("insufficient_funds", amount=12900, script=("decline:insufficient_funds", "succeed"))
+    await shown.until_event("charge.declined")
+    await asyncio.sleep(1)
+    return shown
+
+
+async def _page(
+    browser: Browser, world: World, shown: Recovery, folder: Path, ending: str, width: int, scheme: Scheme
+) -> None:
+    async with opened(browser, world.place.api, width, scheme) as window:
+        await window.sign_in("admin", world.place.key)
+        for name, path in _wanted(shown)[ending].items():
+            await _take(window, path, folder / f"{name}{ending}.png")
+
+
+def _wanted(shown: Recovery) -> dict[str, dict[str, str]]:
+    """Pages by the ending of their pictures' names."""
+    one = {"recovery": f"/recoveries/stripe/{shown.invoice}"}
+    return {"": PAGES | one, "-dark": {"dashboard": PAGES["dashboard"]}, "-small": one}
+
+
+async def _take(window: Window, path: str, picture: Path) -> None:
+    """What fits the window."""
+    await window.go(path)
+    await asyncio.sleep(0.3)
+    await window.page.screenshot(path=picture)

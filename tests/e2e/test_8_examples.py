@@ -1,0 +1,40 @@
+"""The curl examples of docs/admin.md do what the text says."""
+
+import asyncio
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from tests.support.stacks import surroundings
+from tests.support.world import World
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "admin.md"
+KEYS = ("items", "state", "items", "state", "state", "state", "currencies")
+"""What each answer holds, in order."""
+
+
+def examples() -> list[str]:
+    """The commands of the document."""
+    return re.findall(r"^curl .*$", DOCUMENT.read_text(), re.MULTILINE)
+
+
+async def test_the_examples_work(world: World) -> None:
+    recovery = await world.fails("card_velocity_exceeded")
+    await recovery.until_event("retry.planned")
+    known = surroundings() | {"API": world.place.api, "KEY": world.place.key, "INVOICE": recovery.invoice}
+    answers = [await _run(command, known) for command in examples()]
+    assert [key in answer for key, answer in zip(KEYS, answers, strict=True)] == [True] * len(KEYS)
+    assert [answer["state"] for answer in answers if "state" in answer][:2] == ["waiting", "paused"]
+    await recovery.recovered_once()
+    assert (await recovery.only("operator.retry_requested"))["data"]["reason"] == "the customer called"
+
+
+async def _run(command: str, known: dict[str, str]) -> dict[str, Any]:
+    process = await asyncio.create_subprocess_shell(
+        f"{command} --fail-with-body", env=known, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    said, complaint = await process.communicate()
+    assert process.returncode == 0, (command, said, complaint)
+    found: dict[str, Any] = json.loads(said)
+    return found
