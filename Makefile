@@ -10,6 +10,8 @@ STAMP := $(VENV)/.installed
 COMPILE := $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 PYTEST_ARGS ?=
+# One with the shared stack, one with the rest: more disturb what runs by the clock.
+PROCESSES ?= 2
 
 .PHONY: help setup tools test demo dev lint format bench lock clean
 
@@ -34,8 +36,8 @@ tools: setup ## Get what the tests use: Temporal's servers, a browser, and with 
 	@for tool in stripe-mock toxiproxy; do \
 		$(BIN)/python -m devstack.tools $$tool || echo "going on without $$tool: its tests are skipped" >&2; done
 
-test: tools ## Every test
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+test: tools ## Every test, in some processes side by side (PROCESSES=0: in one)
+	$(BIN)/python -m pytest -n $(PROCESSES) $(PYTEST_ARGS)
 
 demo: setup ## The reference story and others in a minute, then a clean end
 	@$(BIN)/pri demo

@@ -1,18 +1,23 @@
 """Ports of 127.0.0.1: free ones, taken ones."""
 
+import random
 import socket
 
 from devstack.errors import DevstackError
 
 LOOPBACK = "127.0.0.1"
+OURS = range(15_000, 32_000)
 
 
 def free_port() -> int:
-    """A port that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody listens on right now; whoever is to listen there will be some seconds later.
+
+    Below those that systems give out by themselves, or somebody's connection might get it meanwhile.
+    """
+    for port in random.sample(OURS, len(OURS)):
+        if is_free(port):
+            return port
+    raise DevstackError(f"every port from {OURS.start} to {OURS.stop - 1} is in use")
 
 
 def is_free(port: int) -> bool:

@@ -4,10 +4,12 @@ import gc
 import os
 import sys
 from collections.abc import Generator
+from typing import Any
 
 import pytest
 
 from settings import environment
+from tests.support import lanes
 
 _STATUS = pytest.StashKey[int]()
 
@@ -15,6 +17,30 @@ _STATUS = pytest.StashKey[int]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """How many recoveries are lived by simulator and workflow alike: more than in every run, where there is time."""
     parser.addoption("--recoveries", type=int, default=200, help="of tests/workflows/test_simulator.py")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Our own words about tests."""
+    config.addinivalue_line("markers", "quiet: measures time; no other process runs a test meanwhile, but for stories")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where processes share the tests, the long ones come first."""
+    if hasattr(config, "workerinput"):
+        lanes.in_order(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> lanes.Lanes:
+    """How processes share the tests."""
+    return lanes.Lanes(config, log)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Who measures time is left in peace; waiting for it is no part of the test."""
+    with lanes.undisturbed(item):
+        return (yield)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -50,7 +50,7 @@ def details(recovery: Recovery, doing: str) -> str:
         f"- scheduled attempts used: {used}",
         f"- next attempt: {stamp(recovery.next_attempt_at) if recovery.next_attempt_at else 'none planned'}",
     )
-    return "\n".join(rows)
+    return "\n\n".join(rows)
 
 
 def indexed(

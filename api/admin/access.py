@@ -14,6 +14,7 @@ from fastapi import Request
 from api.admin import local_people, oidc
 from api.admin.local_people import LocalPeople
 from api.admin.oidc import OpenId
+from core.errors import InvalidInput
 from settings import Settings
 
 
@@ -40,15 +41,12 @@ class Access:
 
 def access(settings: Settings) -> Access:
     """Raises InvalidInput for settings that are not as they should be."""
-    if settings.public_url:
-        oidc.check_address("PUBLIC_URL", settings.public_url)
-    if settings.oidc_issuer:
-        oidc.check_address("OIDC_ISSUER", settings.oidc_issuer)
+    _check_addresses(settings)
     people = local_people.parse(settings.local_users.get_secret_value())
     closed = _closed(settings)
     bootstrap = settings.bootstrap_api_key.get_secret_value()
     local = LocalPeople({}, "") if closed else LocalPeople(people, bootstrap)
-    secret, kept = _secret(settings)
+    secret, kept = _secret(settings, bool(local))
     notes = [closed] if closed and (people or bootstrap) else []
     if local and not kept:
         notes.append("sessions end with this process: neither SESSION_SECRET nor BOOTSTRAP_API_KEY is set")
@@ -90,10 +88,25 @@ def _closed(settings: Settings) -> str:
     return ""
 
 
-def _secret(settings: Settings) -> tuple[str, bool]:
-    """The same in every API process and after a restart, if there is something that it can come from."""
-    if given := settings.session_secret.get_secret_value():
-        return given, True
-    if known := settings.bootstrap_api_key.get_secret_value():
-        return hmac.new(known.encode(), b"sessions of the desk", hashlib.sha256).hexdigest(), True
-    return secrets.token_hex(32), False
+def _check_addresses(settings: Settings) -> None:
+    given = {"PUBLIC_URL": settings.public_url, "OIDC_ISSUER": settings.oidc_issuer}
+    for name, text in given.items():
+        if text:
+            oidc.check_address(name, text)
+        if text and settings.real_money and urlsplit(text).scheme != "https":
+            raise InvalidInput(f"{name} must begin with https: {settings.real_money[0]} is live.")
+
+
+def _secret(settings: Settings, local: bool) -> tuple[str, bool]:
+    """The same in every API process and after a restart, if there is something that it can come from.
+
+    Another issuer means other sessions. The bootstrap key may be short enough to be guessed from what it signs, so it
+    signs nothing where it opens nothing.
+    """
+    known = settings.session_secret.get_secret_value()
+    known = known or (settings.bootstrap_api_key.get_secret_value() if local else "")
+    if not known:
+        return secrets.token_hex(32), False
+    return hmac.new(
+        known.encode(), f"sessions of the desk\n{settings.oidc_issuer}".encode(), hashlib.sha256
+    ).hexdigest(), True

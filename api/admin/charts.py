@@ -48,8 +48,8 @@ def bars(
         chart.add(name, list(values))
     chart.add_xml_filter(_plain)
     drawn = str(chart.render(is_unicode=True))
-    return Markup('<div class="chart{}" role="img" aria-label="{}">{}</div>').format(
-        " wide" if width == WIDE else "", title, Markup(drawn)
+    return Markup('<div class="chart{}" role="img" aria-label="{}"{}>{}</div>').format(
+        " wide" if width == WIDE else "", title, Markup(' tabindex="0"' if width == WIDE else ""), Markup(drawn)
     )
 
 

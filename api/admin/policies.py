@@ -10,6 +10,7 @@ from api.admin import policy_words
 from api.admin.forms import Genuine
 from api.admin.pages import show
 from api.admin.people import Viewer
+from api.audit import keep
 from api.deps import Parts, PartsDep
 from api.simulations import LONGEST_TEXT, active, usable
 from api.summary import compared
@@ -19,6 +20,7 @@ from core.errors import InvalidInput, Refused
 from core.report import ArmReport
 from db.repositories import shadow
 from db.repositories import summary as sums_of
+from db.repositories.operator_actions import Kind
 
 router: Final = APIRouter()
 SPAN: Final = timedelta(days=90)
@@ -67,12 +69,14 @@ async def candidate(request: Request, _: Viewer) -> Response:
 async def checked(
     request: Request,
     parts: PartsDep,
-    _: Viewer,
+    person: Viewer,
     policy: Annotated[str, Form(max_length=LONGEST_TEXT)] = "",
     file: UploadFile | None = None,
 ) -> Response:
     """Whether it can be used, and what it would change."""
     found = check(parts, await given(policy, file))
+    if not found.problem:
+        await keep(parts, person.name, Kind.POLICY_UPLOADED, found.version, person.role)
     return show(request, "candidate.html", 422 if found.problem else 200, checked=found)
 
 

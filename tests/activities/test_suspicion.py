@@ -95,6 +95,7 @@ async def test_a_scorer_is_heard(scorer: type, score: int) -> None:
         (Unmade, "scorer acme: RuntimeError"),
     ],
 )
+@pytest.mark.quiet
 async def test_one_that_is_missing_slow_or_broken_is_left_out_and_named(scorer: type | None, why: str) -> None:
     began = time.monotonic()
     signals = await asked(scorer)

@@ -3,6 +3,8 @@
 import asyncio
 import time
 
+import pytest
+
 from api.health import Check, Counts
 from core.errors import EngineUnavailable
 from db.session import Database
@@ -45,6 +47,7 @@ async def test_ready_with_everything_there(house: House, database: Database, rec
     assert answer.json()["checks"]["search_attributes"] == {"ok": False, "detail": "missing: Segment"}
 
 
+@pytest.mark.quiet
 async def test_not_ready_says_why_and_soon(recoveries: FakeRecoveries) -> None:
     database = Database("postgresql://nobody@127.0.0.1:1/none")
     checks = [Check("slow", hanging), Check("temporal", raising)]

@@ -58,6 +58,7 @@ async def test_a_length_that_is_no_number_is_refused(address: str) -> None:
     assert (await raw(address, ["Content-Length: many"], [b"x"])).startswith("HTTP/1.1 400 ")
 
 
+@pytest.mark.quiet
 async def test_a_body_that_dribbles_is_ended(
     database: Database, recoveries: FakeRecoveries, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -146,7 +146,7 @@ async def test_cancel_of_one_without_a_run_ends_it(house: House) -> None:
     assert (again.status_code, again.json()["code"]) == (409, "closed")
 
 
-@pytest.mark.parametrize("id", [str(uuid4()), "nothing", "%00"])
+@pytest.mark.parametrize("id", [str(uuid4()), "nothing", "%00"], ids=["unknown", "no id", "nul"])
 async def test_what_is_not_there_is_404(house: House, id: str) -> None:
     assert (await look(house, id)).status_code == 404
     assert (await look(house, id, "/report")).status_code == 404

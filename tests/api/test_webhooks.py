@@ -231,6 +231,7 @@ class TestTemporalAway:
         log = await house.client.get(f"/v1/recoveries/stripe/{invoice}/events", headers=ALL)
         assert (log.status_code, log.json()) == (200, {"items": []})
 
+    @pytest.mark.quiet
     async def test_a_slow_temporal_is_not_waited_for(self, database: Database) -> None:
         class Slow(FakeRecoveries):
             async def begin(self, event: ProviderEvent) -> None:
@@ -279,6 +280,7 @@ def silent_port() -> Iterator[int]:
 
 
 @pytest.mark.parametrize("silent", [False, True])
+@pytest.mark.quiet
 async def test_without_a_database_the_sender_hears_soon(
     silent: bool, silent_port: int, recoveries: FakeRecoveries
 ) -> None:

@@ -12,7 +12,7 @@ PLACES = ["/" + place for place, _, _ in MENU]
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (360, "light")])
 async def test_nothing_bars_anybody(browser: Browser, world: World, width: int, scheme: Scheme) -> None:
-    recovery = await world.fails("insufficient_funds", invoice="in_" + "long" * 20)
+    recovery = await world.fails("insufficient_funds", invoice_id=f"in_{width}{scheme}" + "long" * 20)
     await recovery.until_event("retry.planned")
     async with opened(browser, world.place.api, width, scheme) as window:
         await window.go("/login")

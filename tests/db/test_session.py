@@ -37,10 +37,12 @@ async def mine(addresses: Addresses) -> AsyncIterator[Database]:
 
 
 @pytest.mark.parametrize("address", ["postgresql://a@127.0.0.1:1/b", "postgresql://a@/b?host=/nowhere"])
+@pytest.mark.quiet
 async def test_no_server_is_known_at_once(address: str) -> None:
     assert await unreachable(address) < 1.5
 
 
+@pytest.mark.quiet
 async def test_a_server_that_never_answers_is_given_up_in_seconds() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         assert await unreachable(f"postgresql://a@127.0.0.1:{silent.getsockname()[1]}/b") < 4
@@ -66,6 +68,7 @@ async def test_a_connection_that_died_while_unused_is_replaced(mine: Database, a
     assert await ask(mine) == 1
 
 
+@pytest.mark.quiet
 async def test_a_full_pool_and_a_slow_statement_are_outages(mine: Database) -> None:
     slow = asyncio.create_task(ask(mine, "SELECT pg_sleep(30)"))
     await asyncio.sleep(0)

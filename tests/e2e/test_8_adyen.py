@@ -4,7 +4,8 @@ from sandbox.models import Delivery
 from tests.support.together import Together
 from tests.support.world import OPENING, Recovery, World
 
-together = Together()
+together, a_day = Together(), Together(early=True)
+"""A (compressed) day is long: those stories begin with the first one of all."""
 WAIT = Delivery(wait=True)
 SLOW = "Withdrawal count exceeded"
 
@@ -41,7 +42,7 @@ async def test_an_answer_that_was_lost_is_settled_by_its_webhook_or_the_same_key
     assert {call.idempotency_key for call in await recovery.pay_calls()} == {requested["data"]["idempotency_key"]}
 
 
-@together
+@a_day
 async def test_a_decline_goes_on_with_the_ladder_and_its_echo_changes_nothing(world: World) -> None:
     recovery = await charged_by_hand(world, "decline:12;network=51")
     await recovery.until_event("charge.declined")

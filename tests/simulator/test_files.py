@@ -148,7 +148,10 @@ def test_a_file_that_is_none_is_told() -> None:
         read(Path("/nowhere/past.jsonl"))
 
 
-@pytest.mark.parametrize("content", [b"not gzip", gzip.compress(b"x" * 9_000)[:40], b"\xff\xfe\x00"])
+NO_FILES = {"not gzip": b"not gzip", "cut off": gzip.compress(b"x" * 9_000)[:40], "no text": b"\xff\xfe\x00"}
+
+
+@pytest.mark.parametrize("content", NO_FILES.values(), ids=NO_FILES)
 def test_what_cannot_be_read_is_told(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / ("past.jsonl" if content.startswith(b"\xff") else "past.jsonl.gz")
     path.write_bytes(content)

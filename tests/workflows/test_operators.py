@@ -136,6 +136,20 @@ async def test_signals_take_anything_or_nothing(
     assert said(campaign.first(EventType.CANCEL_REQUESTED)) == {"actor": actor, "reason": reason}
 
 
+@pytest.mark.parametrize("way", ["update", "signal"])
+async def test_a_wish_of_two_people_is_in_the_log_with_both(campaigns: Campaigns, way: str) -> None:
+    campaign = await campaigns()
+    await campaign.begin()
+    both = wish(Action.CANCEL, asked_by="bob", asked_reason="she called")
+    if way == "update":
+        await campaign.ask("cancel", both)
+    else:
+        await campaign.run.signal("cancel", both)
+    await campaign.end()
+    told = campaign.first(EventType.CANCEL_REQUESTED).data
+    assert told.items() >= (ANN | {"asked_by": "bob", "asked_reason": "she called"}).items()
+
+
 async def test_a_signal_that_cannot_be_followed_is_in_the_log_without_effect(campaigns: Campaigns) -> None:
     campaign = await campaigns("lost_card")
     await campaign.begin()

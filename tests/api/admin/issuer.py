@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
@@ -19,6 +20,12 @@ from joserfc.jwk import KeySet, OctKey, RSAKey
 from tests.api.house import served
 
 CLIENT, SECRET = "desk", "the-desk's-secret"
+
+
+@cache
+def usual_key() -> RSAKey:
+    """Made once: it takes a while."""
+    return RSAKey.generate_key(2048, {"kid": "one"})
 
 
 @dataclass
@@ -37,7 +44,7 @@ class Issuer:
     seen: dict[str, str] = field(default_factory=dict)
     """The query of the last visit to the authorize page."""
     metadata: dict[str, Any] = field(default_factory=dict)
-    key: RSAKey = field(default_factory=lambda: RSAKey.generate_key(2048, {"kid": "one"}))
+    key: RSAKey = field(default_factory=usual_key)
     _codes: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def app(self) -> FastAPI:

@@ -60,11 +60,32 @@ async def test_a_closed_way_is_closed_at_the_door_and_on_the_page(
 
 def test_sessions_are_signed_by_what_every_process_has() -> None:
     own = settings(session_secret=SecretStr("x" * 32))
-    assert access(own).secret == "x" * 32
+    assert access(own).secret == access(own).secret
     assert access(settings()).secret == access(settings()).secret != access(own).secret
+    assert "xxx" not in access(own).secret
     assert "bootstrap" not in access(settings()).secret
     other = settings(bootstrap_api_key=SecretStr("another-key"))
     assert access(other).secret != access(settings()).secret
+
+
+def test_another_issuer_means_other_sessions() -> None:
+    here, there = settings(**OPENID), settings(**OPENID | {"oidc_issuer": "https://id2.example.com"})
+    assert access(here).secret != access(there).secret
+    assert access(here).secret != access(settings(session_secret=ACCESS["session_secret"])).secret
+
+
+def test_a_key_that_opens_nothing_signs_nothing() -> None:
+    """It may be short: whoever sees what it signs could find it by trying."""
+    live = settings(**LIVE["Stripe"])
+    assert access(live).secret != access(live).secret
+
+
+@pytest.mark.parametrize("name", ["public_url", "oidc_issuer"])
+def test_with_real_money_every_address_is_https(name: str) -> None:
+    plain = OPENID | {name: "http://somewhere.example.com"}
+    assert access(settings(**plain)).openid
+    with pytest.raises(InvalidInput, match=f"{name.upper()} must begin with https: Stripe is live"):
+        access(settings(**plain, **LIVE["Stripe"]))
 
 
 def test_without_anything_to_sign_by_sessions_end_with_the_process() -> None:

@@ -62,6 +62,23 @@ DESK: dict[str, Role | None] = {
     "POST /logout": OPEN,
     "GET /": VIEWER,
     "GET /recoveries": VIEWER,
+    "GET /recoveries.csv": VIEWER,
+    "POST /recoveries/bulk": OPERATOR,
+    "POST /recoveries/bulk/run": OPERATOR,
+    "GET /recoveries/{provider}/{invoice_id}": VIEWER,
+    "GET /recoveries/{provider}/{invoice_id}/live": VIEWER,
+    "POST /recoveries/{provider}/{invoice_id}/{wish}": OPERATOR,
+    "GET /reviews": VIEWER,
+    "POST /reviews/{provider}/{invoice_id}/{wish}": OPERATOR,
+    "GET /webhooks": VIEWER,
+    "GET /webhooks/{provider}/{event_id}": VIEWER,
+    "POST /webhooks/{provider}/{event_id}/replay": OPERATOR,
+    "GET /credentials": VIEWER,
+    "GET /credentials/{provider}/{fingerprint}": VIEWER,
+    "GET /messages": VIEWER,
+    "GET /messages/letter": VIEWER,
+    "GET /audit": VIEWER,
+    "POST /audit/verify": OPERATOR,
     "GET /policies": VIEWER,
     "GET /policies/candidate": VIEWER,
     "POST /policies/candidate": VIEWER,
@@ -74,7 +91,10 @@ DESK: dict[str, Role | None] = {
 }
 """The lowest role that may, by the address below /admin."""
 
-IDS: Final = {"provider": "stripe", "invoice_id": "in_none", "simulation_id": "none", "fingerprint": "none"}
+IDS: Final = {
+    "provider": "stripe", "invoice_id": "in_none", "simulation_id": "none", "fingerprint": "none", "wish": "cancel",
+    "event_id": "evt_none",
+}  # fmt: skip
 """Of things that don't exist; a path with another name in braces needs a line here."""
 FORM: Final = {"reason": "x", "decision": "reject", "policy": SHIPPED_POLICY.read_text()}
 """What forms need at least; each takes what it knows."""

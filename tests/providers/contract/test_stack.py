@@ -1,9 +1,12 @@
-"""kill -9 in mid-charge: a real worker process dies between the provider's success and the row that would say so."""
+"""kill -9 in mid-charge, once for all: a worker process dies between the success and the row that would say so."""
 
 import asyncio
 
+import pytest
+
 from core.classifier.taxonomy import Cause
 from tests.providers.contract.subject import Books, Subject
+from tests.providers.contract.subjects import SUBJECTS
 from tests.support.world import Recovery, World
 
 
@@ -26,24 +29,35 @@ async def one_attempt(recovery: Recovery, *, keys: bool) -> None:
     assert keys or len(sent) == 1
 
 
-async def test_kill_9_in_mid_charge_charges_once(subject: Subject, world: World) -> None:
-    gateway = subject.gateway(world.place.sandbox, 5)
-    keys = gateway.idempotency is not None
-    await gateway.close()
+async def scripted(world: World, subject: Subject) -> list[Recovery]:
+    """Three charges under way: one that has moved the money, one that will, one that will be declined."""
     scripts = ("succeed_then_hang:6", "hang:5", f"hang:5:decline:{subject.causes[Cause.VELOCITY]}")
     async with subject.books(world.place.sandbox) as books:
-        found = await asyncio.gather(*(asked_to_charge(world, subject, books, script) for script in scripts))
-        paid, pending, declined = found
-        assert len(await paid.charges()) == 1
-        for recovery in found:
-            assert (await recovery.story())[-1] == "charge.requested"
-        world.stack.kill("worker")
-        world.stack.wait_ready()
+        return await asyncio.gather(*(asked_to_charge(world, subject, books, script) for script in scripts))
 
-        for recovery in (paid, pending):
-            await recovery.recovered_once(within=90)
-            await one_attempt(recovery, keys=keys)
-        await declined.until_event("retry.planned", 2, within=90)
-        await one_attempt(declined, keys=keys)
-        assert (await declined.ask("cancel")).status_code == 200
-        await declined.ended_unpaid("canceled")
+
+@pytest.fixture(scope="module")
+async def cut_off(world: World) -> dict[str, list[Recovery]]:
+    """The charges of every provider that were under way when the worker was killed; it works again."""
+    found = await asyncio.gather(*(scripted(world, subject) for subject in SUBJECTS))
+    for paid, pending, declined in found:
+        assert len(await paid.charges()) == 1
+        for recovery in (paid, pending, declined):
+            assert (await recovery.story())[-1] == "charge.requested"
+    world.stack.kill("worker")
+    world.stack.wait_ready()
+    return {subject.name: recoveries for subject, recoveries in zip(SUBJECTS, found, strict=True)}
+
+
+async def test_kill_9_in_mid_charge_charges_once(subject: Subject, cut_off: dict[str, list[Recovery]]) -> None:
+    gateway = subject.gateway("http://127.0.0.1:9", 5)
+    keys = gateway.idempotency is not None
+    await gateway.close()
+    paid, pending, declined = cut_off[subject.name]
+    for recovery in (paid, pending):
+        await recovery.recovered_once(within=90)
+        await one_attempt(recovery, keys=keys)
+    await declined.until_event("retry.planned", 2, within=90)
+    await one_attempt(declined, keys=keys)
+    assert (await declined.ask("cancel")).status_code == 200
+    await declined.ended_unpaid("canceled")

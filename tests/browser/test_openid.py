@@ -1,0 +1,80 @@
+"""Signing in at another site and coming back: the cookie must survive it, the page's own rules must allow it."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from fastapi import FastAPI
+from playwright.async_api import Browser, Page
+from pydantic import SecretStr
+
+from db.session import Database
+from tests.api.admin.issuer import CLIENT, SECRET, Issuer, issuing
+from tests.api.house import application, served
+from tests.db.conftest import addresses, cluster, database, fresh_database, migrated
+from tests.intake.fakes import FakeRecoveries
+
+__all__ = ["addresses", "cluster", "database", "fresh_database", "migrated"]
+
+
+@pytest.fixture
+async def issuer() -> AsyncIterator[Issuer]:
+    """A provider on another site than the desk's: `localhost` is one, 127.0.0.1 another."""
+    async with issuing() as found:
+        found.address = found.address.replace("127.0.0.1", "localhost")
+        yield found
+
+
+@pytest.fixture
+async def address(database: Database, issuer: Issuer) -> AsyncIterator[str]:
+    """Where the desk is."""
+    front = FastAPI(docs_url=None, openapi_url=None, redoc_url=None)
+    async with served(front) as found:
+        app = application(
+            database,
+            FakeRecoveries(),
+            public_url=found,
+            oidc_issuer=issuer.address,
+            oidc_client_id=CLIENT,
+            oidc_client_secret=SecretStr(SECRET),
+            oidc_roles="operator=payments",
+            session_secret=SecretStr("s" * 32),
+        )
+        front.mount("/", app)
+        yield found
+
+
+@pytest.fixture
+async def page(browser: Browser) -> AsyncIterator[Page]:
+    """A window; it fails where the browser complains."""
+    context = await browser.new_context()
+    page, complaints = await context.new_page(), list[str]()
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    yield page
+    await context.close()
+    assert complaints == []
+
+
+async def test_there_and_back_to_the_page_one_wanted(page: Page, address: str) -> None:
+    await page.goto(f"{address}/admin/recoveries?q=in_1")
+    await page.get_by_role("link", name="Sign in with your account").click()
+    await page.wait_for_url(f"{address}/admin/recoveries?q=in_1")
+    assert await page.locator(".who .name").inner_text() == "ann"
+    assert await page.locator(".who .role").inner_text() == "operator"
+    (cookie,) = await page.context.cookies()
+    assert (cookie["httpOnly"], cookie["sameSite"], cookie["path"]) == (True, "Lax", "/admin")
+    await page.get_by_role("button", name="Sign out").click()
+    await page.wait_for_url(f"{address}/admin/login")
+    await page.goto(f"{address}/admin/")
+    await page.wait_for_url("**/admin/login?**")
+
+
+async def test_somebody_without_a_role_reads_so(browser: Browser, address: str, issuer: Issuer) -> None:
+    issuer.claims = {"roles": ["strangers"], "preferred_username": "joe"}
+    page = await browser.new_page()
+    await page.goto(f"{address}/admin/login")
+    await page.get_by_role("link", name="Sign in with your account").click()
+    await page.get_by_role("alert").filter(has_text="You are signed in as joe, but have no role here.").wait_for()
+    await page.goto(f"{address}/admin/recoveries")
+    await page.wait_for_url("**/admin/login?**")
+    await page.context.close()
