@@ -52,7 +52,7 @@ async def page(
     return show(request, "story.html", **_context(parts, person, known))
 
 
-async def _there(parts: PartsDep, provider: ProviderName, invoice_id: InvoiceId) -> None:
+async def _there(parts: PartsDep, _: Viewer, provider: ProviderName, invoice_id: InvoiceId) -> None:
     """Once a stream has begun, nobody can be told any more that there is nothing. Raises NotFound."""
     await current(parts, provider, invoice_id)
 
