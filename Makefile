@@ -13,7 +13,7 @@ PYTEST_ARGS ?=
 # One with the shared stack, one with the rest: more disturb what runs by the clock.
 PROCESSES ?= 2
 
-.PHONY: help setup tools test demo dev lint format bench lock clean
+.PHONY: help setup tools test demo dev lint format bench openapi lock clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ format: setup ## Let ruff repair and format
 
 bench: setup ## Benchmarks, as ratios against a floor measured in the same run
 	$(BIN)/python -m benchmarks
+
+openapi: setup ## Write docs/openapi.json anew, for clients to generate types from
+	@$(BIN)/python -c 'import json; from api.app import description; print(json.dumps(description(), indent=2))' > docs/openapi.json
 
 lock: setup ## Pin newer versions of everything into the two lock files
 	$(COMPILE) --upgrade pyproject.toml -o requirements.lock

@@ -58,6 +58,20 @@ def create_app(
         network_rules=NetworkLimits(policy).current,
         policy=policy.current,
     )
+    app = _bare()
+    app.state.parts, app.state.counts = parts, Counts()
+    app.state.checks = (*database_checks(database), *checks)
+    _assemble(app, parts)
+    return app
+
+
+def description() -> dict[str, Any]:
+    """The API in OpenAPI's words, as `/openapi.json` has it and docs/openapi.json keeps it; nothing has to run."""
+    return _openapi(_bare())
+
+
+def _bare() -> FastAPI:
+    """The routes of the API, and nothing behind them yet."""
     app = FastAPI(
         title="Payments Risk Intelligence",
         description=DESCRIPTION,
@@ -66,15 +80,12 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.state.parts, app.state.counts = parts, Counts()
-    app.state.checks = (*database_checks(database), *checks)
-    _assemble(app, parts)
+    for part in (webhooks, recoveries, operations, credentials, summary, simulations, health):
+        app.include_router(part.router)
     return app
 
 
 def _assemble(app: FastAPI, parts: Parts) -> None:
-    for part in (webhooks, recoveries, operations, credentials, summary, simulations, health):
-        app.include_router(part.router)
     problems.install(app)
     app.add_api_route(ROOT, _desk, include_in_schema=False)
     desk = create_admin(parts)

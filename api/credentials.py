@@ -10,6 +10,7 @@ from api.auth import Scope, require
 from api.deps import Fingerprint, Parts, PartsDep
 from api.problems import responses
 from core.errors import NotFound
+from core.events import Trigger
 from core.retry.network_rules import Credential, LedgerEntry, Spent, Verdict, Window, judge
 from db.repositories import network_attempts
 
@@ -44,7 +45,7 @@ class AttemptView(BaseModel):
     at: datetime
     recovery_id: str
     invoice_id: str
-    trigger: str
+    trigger: Trigger
     outcome: Spent
     code: str | None
     network_code: str | None

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from enum import StrEnum
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -33,6 +34,46 @@ FORBIDDEN: Final = "second_approver"
 RETRY_AFTER: Final = {"Retry-After": "5"}
 
 
+class Code(StrEnum):
+    """Every word that tells errors apart."""
+
+    BAD_REQUEST = "bad_request"
+    UNAUTHORIZED = "unauthorized"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    REQUEST_TIMEOUT = "request_timeout"
+    TOO_LARGE = "request_entity_too_large"
+    TOO_MANY = "too_many_requests"
+    INTERNAL = "internal_error"
+    INVALID_REQUEST = "invalid_request"
+    INVALID_INPUT = "invalid_input"
+    INVALID_WEBHOOK = "invalid_webhook"
+    INVALID_CHALLENGE = "invalid_challenge"
+    POLICY_INVALID = "policy_invalid"
+    DATABASE_UNAVAILABLE = "database_unavailable"
+    TEMPORAL_UNAVAILABLE = "temporal_unavailable"
+    PROVIDER_UNAVAILABLE = "provider_unavailable"
+    CLOSED = "closed"
+    IN_FLIGHT = "in_flight"
+    PAUSED = "paused"
+    FRAUD_HOLD = "fraud_hold"
+    NETWORK_LIMIT = "network_limit"
+    HARD_DECLINE = "hard_decline"
+    NOT_IN_REVIEW = "not_in_review"
+    NO_DECISION = "no_decision"
+    SECOND_APPROVER = "second_approver"
+    EVENT_LOG = "event_log"
+    ERASED = "erased"
+
+
+_OF_STATUS: Final = {
+    400: Code.BAD_REQUEST, 401: Code.UNAUTHORIZED, 403: Code.FORBIDDEN, 404: Code.NOT_FOUND,
+    405: Code.METHOD_NOT_ALLOWED, 408: Code.REQUEST_TIMEOUT, 413: Code.TOO_LARGE, 422: Code.INVALID_REQUEST,
+    429: Code.TOO_MANY,
+}  # fmt: skip
+
+
 class Detail(BaseModel):
     """One field that doesn't fit."""
 
@@ -48,7 +89,7 @@ class Problem(BaseModel):
     status: int = Field(description="HTTP status code")
     detail: str = Field(description="one sentence for a person")
     instance: str = Field(description="path of the request")
-    code: str = Field(description="a stable word for programs, e.g. not_found, closed, in_flight")
+    code: Code = Field(description="a stable word for programs")
     errors: list[Detail] | None = Field(None, description="for a request that doesn't fit: what is wrong, by field")
 
 
@@ -62,7 +103,9 @@ def answer(
 ) -> JSONResponse:
     """The error as a response."""
     title = HTTPStatus(status).phrase
-    problem = Problem(title=title, status=status, detail=detail, instance=_path(request), code=code, errors=errors)
+    problem = Problem(
+        title=title, status=status, detail=detail, instance=_path(request), code=Code(code), errors=errors
+    )
     body = problem.model_dump(exclude_none=True)
     return JSONResponse(body, status, dict(headers or {}), media_type=MEDIA_TYPE)
 
@@ -135,7 +178,7 @@ async def _unfit(request: Request, error: Exception) -> JSONResponse:
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    code = HTTPStatus(error.status_code).name.lower()
+    code = _OF_STATUS.get(error.status_code, Code.BAD_REQUEST if error.status_code < 500 else Code.INTERNAL)
     return answer(request, error.status_code, code, str(error.detail), error.headers)
 
 

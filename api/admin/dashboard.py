@@ -1,6 +1,6 @@
 """What it all comes to: the same sums as `/v1/summary`, over days that can be chosen, in one currency."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, Final
 
@@ -11,27 +11,19 @@ from api.admin import charts, words
 from api.admin.pages import show
 from api.admin.people import Viewer
 from api.deps import PartsDep
-from api.summary import Figures, compared
+from api.summary import Figures, compared, figures
 from core.base import Value
 from core.errors import InvalidInput
-from core.report import ArmReport
-from db.repositories import activity, figures, network_attempts
-from db.repositories.figures import Basis, Dimension, Figure
-from db.repositories.summary import Group, Sums
-from db.session import Session
+from db.repositories.dashboard import Dashboard, Part, overview
+from db.repositories.network_attempts import Fees
+from db.repositories.provider_health import provider_health
+from db.repositories.summary import Group
 
 router: Final = APIRouter()
 PRESETS: Final = (7, 30, 90, 365)
 USUAL: Final = 30
 LONGEST: Final = timedelta(days=3 * 366)
-DIMENSIONS: Final = (
-    Dimension.ALL, Dimension.CAUSE, Dimension.SEGMENT, Dimension.STRATEGY, Dimension.PROVIDER, Dimension.ATTEMPT,
-    Dimension.REACHED, Dimension.HOURS, Dimension.ARM,
-)  # fmt: skip
-FUNNEL: Final = ("failed", "classified", "planned", "charged")
-"""How far a recovery comes, in order."""
-HOURS: Final = ((6, "6 h"), (24, "1 d"), (72, "3 d"), (168, "7 d"), (336, "14 d"), (720, "30 d"), (10**9, "later"))
-"""Ends of the groups of the time to recovery, and their names."""
+HEALTH: Final = timedelta(days=1)
 
 
 class Span(Value):
@@ -69,55 +61,49 @@ async def dashboard(
     currency: Annotated[str, Query(max_length=3)] = "",
 ) -> Response:
     """One page for whoever wants to know how it goes."""
-    span = _span(parts.clock(), days, since, until)
+    now = parts.clock()
+    span = _span(now, days, since, until)
     async with parts.database.begin() as session:
-        found = await figures.read(session, span.begins, span.ends, DIMENSIONS)
-        names = _currencies(found)
-        chosen = currency.upper() or (names[0] if names else "")
-        context = await _context(session, span, [one for one in found if one.currency == chosen], chosen)
-        health = await activity.provider_health(session, parts.clock())
+        found = await overview(session, span.begins, span.ends)
+        health = await provider_health(session, now - HEALTH, now)
+    names = [one.currency for one in found.currencies]
+    chosen = currency.upper() or (names[0] if names else "")
+    shown = next((one for one in found.currencies if one.currency == chosen), None)
     return show(
         request,
         "dashboard.html",
         span=span,
+        last_day=(span.ends - timedelta(days=1)).date(),
         presets=PRESETS,
         typed={"from": since, "to": until},
         currencies=[(name, name) for name in names],
-        last_day=(span.ends - timedelta(days=1)).date(),
         currency=chosen,
         health=health,
-        **context,
+        messages=found.messages_sent,
+        fees=found.fees,
+        shown=shown,
+        **(_context(span, shown, found.fees) if shown else {}),
     )
 
 
-async def _context(session: Session, span: Span, found: Sequence[Figure], currency: str) -> dict[str, Any]:
-    ended = await figures.read(session, span.begins, span.ends, basis=Basis.CLOSED, currency=currency, daily=True)
-    ever = await figures.read(session, datetime(2000, 1, 1, tzinfo=UTC), span.ends, currency=currency)
-    fees = await network_attempts.fees(session, span.begins, span.ends)
-    total = _sums(_of(found, Dimension.ALL))
+def _context(span: Span, shown: Dashboard, fees: Iterable[Fees]) -> dict[str, Any]:
+    """What the page says about one currency."""
     return {
-        "total": Figures(**total.model_dump(), recovery_rate=_rate(total.recovered, total.lost)),
-        "by_count": _rate(total.recovered_count, total.lost_count),
-        "ever": figures.total(ever, "recovered"),
-        "seconds": _mean_seconds(_of(found, Dimension.ALL)),
-        "messages": await activity.messages_sent(session, span.begins, span.ends),
-        "fees": fees,
-        "returned": _return(total.recovered, currency, fees),
-        "per_day": _per_day(span, ended, currency),
-        "breakdowns": [(name, _rows(found, one)) for name, one in _BREAKDOWNS],
-        "attempts": sorted(_rows(found, Dimension.ATTEMPT), key=lambda row: (not row.name.isdecimal(), row.name)),
-        "funnel": _funnel(found, total),
-        "times": _times(found),
-        "arms": _arms(found),
+        "total": figures(shown.opened),
+        "by_count": _rate(shown.opened.recovered_count, shown.opened.lost_count),
+        "returned": _return(shown.opened.recovered, shown.currency, fees),
+        "per_day": _per_day(span, shown),
+        "breakdowns": [
+            ("Cause", _rows(shown.by_cause)),
+            ("Segment", _rows(shown.by_segment)),
+            ("Strategy", _rows(shown.by_strategy)),
+            ("Provider", _rows(shown.by_provider)),
+        ],
+        "attempts": [_row(one) for one in shown.by_attempt],
+        "funnel": _funnel(shown),
+        "times": _times(shown),
+        "arms": compared([Group(keys=(one.experiment, one.arm), sums=one.sums) for one in shown.arms]),
     }
-
-
-_BREAKDOWNS: Final = (
-    ("Cause", Dimension.CAUSE),
-    ("Segment", Dimension.SEGMENT),
-    ("Strategy", Dimension.STRATEGY),
-    ("Provider", Dimension.PROVIDER),
-)
 
 
 def _span(now: datetime, days: int, since: str, until: str) -> Span:
@@ -140,90 +126,54 @@ def _midnight(text: str) -> datetime:
         raise InvalidInput("A day is written like 2026-11-23.") from None
 
 
-def _currencies(found: Iterable[Figure]) -> list[str]:
-    """All that occur, the one with most recoveries first."""
-    counts = {one.currency: _count(one) for one in _of(found, Dimension.ALL)}
-    return sorted(counts, key=lambda name: (-counts[name], name))
-
-
-def _of(found: Iterable[Figure], dimension: Dimension) -> list[Figure]:
-    return [one for one in found if one.dimension is dimension]
-
-
-def _count(one: Figure) -> int:
-    return one.open_count + one.recovered_count + one.lost_count
-
-
-def _sums(some: Iterable[Figure]) -> Sums:
-    known = list(some)
-    return Sums(**{name: figures.total(known, name) for name in Sums.model_fields})
-
-
 def _rate(won: int, lost: int) -> float | None:
     return won / (won + lost) if won + lost else None
 
 
-def _mean_seconds(some: Sequence[Figure]) -> float | None:
-    count = figures.total(some, "recovered_count")
-    return figures.total(some, "seconds") / count if count else None
-
-
-def _return(recovered: int, currency: str, fees: Iterable[network_attempts.Fees]) -> float | None:
+def _return(recovered: int, currency: str, fees: Iterable[Fees]) -> float | None:
     """What came in for each unit of network fees; None where they are in another currency or nothing."""
     caused = sum(one.caused for one in fees if one.currency.upper() == currency)
     return recovered / caused if caused else None
 
 
-def _rows(found: Iterable[Figure], dimension: Dimension) -> list[Row]:
+def _rows(parts: Iterable[Part]) -> list[Row]:
     """The largest first."""
-    rows = [_row(one) for one in _of(found, dimension)]
+    rows = [_row(one) for one in parts]
     return sorted(rows, key=lambda row: -(row.figures.recovered + row.figures.lost + row.figures.at_risk))
 
 
-def _row(one: Figure) -> Row:
-    sums = _sums([one])
-    made = Figures(**sums.model_dump(), recovery_rate=_rate(sums.recovered, sums.lost))
-    return Row(name=one.name or "none", figures=made)
+def _row(one: Part) -> Row:
+    return Row(name=one.name or "none", figures=figures(one.sums))
 
 
-def _funnel(found: Iterable[Figure], total: Sums) -> list[Step]:
-    """Every recovery came as far as it says, and past all steps before."""
-    reached = {one.name or "": _count(one) for one in _of(found, Dimension.REACHED)}
-    whole = sum(reached.values())
-    counts = [sum(reached.get(step, 0) for step in FUNNEL[index:]) for index in range(len(FUNNEL))]
+def _funnel(shown: Dashboard) -> list[Step]:
+    counts = [one.sums.open_count + one.sums.recovered_count + one.sums.lost_count for one in shown.funnel]
     names = ("Failed", "Understood", "Retry planned", "Charged again", "Recovered")
-    pairs = zip(names, [*counts, total.recovered_count], strict=True)
-    return [Step(name=name, count=count, share=count / whole if whole else 0) for name, count in pairs]
+    pairs = zip(names, counts, strict=True)
+    return [Step(name=name, count=count, share=count / counts[0] if counts[0] else 0) for name, count in pairs]
 
 
-def _per_day(span: Span, ended: Iterable[Figure], currency: str) -> Markup | None:
+def _per_day(span: Span, shown: Dashboard) -> Markup | None:
     """What came in and what was lost, by the day that it ended; None where nothing did."""
-    by_day = {one.day: one for one in ended if one.recovered or one.lost}
+    by_day = {one.day: one for one in shown.ended_by_day}
     days = [(span.begins + timedelta(days=count)).date() for count in range((span.ends - span.begins).days)]
     if not by_day:
         return None
-    series = [
-        (name, [getattr(by_day[day], column) if day in by_day else 0 for day in days])
-        for name, column in (("Recovered", "recovered"), ("Lost", "lost"))
-    ]
-    labels = [f"{day.day} {day:%b}" for day in days]
-    title = f"Recovered and lost per day in {currency}"
-    return charts.bars(title, labels, series, lambda value: words.short_money(round(value), currency))
+    recovered = [by_day[day].recovered if day in by_day else 0 for day in days]
+    lost = [by_day[day].lost if day in by_day else 0 for day in days]
+    title, labels = f"Recovered and lost per day in {shown.currency}", [f"{day.day} {day:%b}" for day in days]
+    return charts.bars(title, labels, (("Recovered", recovered), ("Lost", lost)), _short(shown.currency))
 
 
-def _times(found: Iterable[Figure]) -> Markup | None:
+def _short(currency: str) -> Callable[[float], str]:
+    return lambda value: words.short_money(round(value), currency)
+
+
+def _times(shown: Dashboard) -> Markup | None:
     """How many recoveries took how long; None without any."""
-    counts = [0] * len(HOURS)
-    for one in _of(found, Dimension.HOURS):
-        begin = int(one.name or 0)
-        counts[next(place for place, (end, _) in enumerate(HOURS) if begin < end)] += one.recovered_count
+    counts = [one.count for one in shown.hours_to_recovery]
     if not any(counts):
         return None
-    series = [("Recovered", counts)]
-    return charts.bars(
-        "Time to recovery", [name for _, name in HOURS], series, lambda value: f"{round(value):,}", charts.NARROW
-    )
-
-
-def _arms(found: Iterable[Figure]) -> tuple[ArmReport, ...]:
-    return compared([Group(keys=(one.name, one.part), sums=_sums([one])) for one in _of(found, Dimension.ARM)])
+    labels = [words.span(one.until_hours * 3600) if one.until_hours else "later" for one in shown.hours_to_recovery]
+    series = (("Recovered", counts),)
+    return charts.bars("Time to recovery", labels, series, lambda value: f"{round(value):,}", charts.NARROW)

@@ -1,0 +1,40 @@
+"""The description of the API that is committed for clients: the one that the service has, with closed enums."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openapi_spec_validator import validate
+
+from api.app import description
+
+COMMITTED = Path(__file__).parents[2] / "docs" / "openapi.json"
+CLOSED = {
+    ("RecoveryView", "state"), ("RecoveryView", "category"), ("RecoveryView", "cause"), ("EventView", "type"),
+    ("EventView", "from_state"), ("EventView", "to_state"), ("AttemptView", "outcome"), ("AttemptView", "trigger"),
+    ("Problem", "code"), ("Receipt", "status"), ("SimulationView", "state"), ("SimulationView", "source"),
+    ("Verdict", "decision"),
+}  # fmt: skip
+
+
+def test_the_committed_description_is_the_services() -> None:
+    assert json.loads(COMMITTED.read_text()) == description(), "make openapi writes it anew"
+
+
+def test_it_is_openapi() -> None:
+    validate(description())
+
+
+@pytest.mark.parametrize(("schema", "field"), sorted(CLOSED))
+def test_words_that_programs_tell_apart_are_closed(schema: str, field: str) -> None:
+    schemas = description()["components"]["schemas"]
+    assert len(_words(schemas, schemas[schema]["properties"][field])) > 1
+
+
+def _words(schemas: dict[str, Any], found: dict[str, Any]) -> list[str]:
+    """The enum of a field, which may be referred to or be one of several."""
+    if "$ref" in found:
+        return _words(schemas, schemas[found["$ref"].rpartition("/")[2]])
+    parts = [word for one in found.get("anyOf", ()) for word in _words(schemas, one)]
+    return [*found.get("enum", ()), *parts]
