@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
 from typing import Annotated, Any, Final, NamedTuple
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from api.admin.live import Look, updates
@@ -52,7 +52,12 @@ async def page(
     return show(request, "story.html", **_context(parts, person, known))
 
 
-@router.get("/live", response_class=EventSourceResponse)
+async def _there(parts: PartsDep, _: Viewer, provider: ProviderName, invoice_id: InvoiceId) -> None:
+    """Once a stream has begun, nobody can be told any more that there is nothing. Raises NotFound."""
+    await current(parts, provider, invoice_id)
+
+
+@router.get("/live", response_class=EventSourceResponse, dependencies=[Depends(_there)])
 async def live(
     request: Request,
     parts: PartsDep,

@@ -140,3 +140,4 @@ async def test_the_stream_ends_when_the_service_stops(desk: Desk) -> None:
 
 async def test_nobody_follows_without_login_or_what_is_not_there(desk: Desk) -> None:
     assert (await desk.get("/recoveries/stripe/in_x/live")).status == 303
+    assert (await desk.signed_in().get("/recoveries/stripe/in_x/live")).status == 404
