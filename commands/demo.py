@@ -138,7 +138,7 @@ def _print(stack: DevStack, played: Sequence[Played], box: Mailbox, scale: int, 
 
 def _places(stack: DevStack, keep: bool) -> dict[str, str]:
     api = stack.addresses.api
-    places = {"Admin pages": f"{api}/admin", "API docs": f"{api}/docs", "Temporal UI": stack.addresses.temporal_ui}
+    places = {"API docs": f"{api}/docs", "Temporal UI": stack.addresses.temporal_ui}
     if (status_of(api, "/admin") or 404) < 400:
         places["Admin page"] = f"{api}/admin"
     if keep:
