@@ -1,0 +1,85 @@
+"""The dashboard: what came in, what is lost and what may still come, by the sums that /v1/summary has."""
+
+from datetime import timedelta
+from urllib.parse import urlencode
+
+import pytest
+
+from core.events import EventType
+from db.repositories import event_log
+from tests.api.admin.desk import Desk
+from tests.api.house import ALL
+from tests.db.stories import NOW, blank, canceled, event, failed
+
+
+@pytest.fixture(scope="module")
+def currency() -> str:
+    """One that no other test uses."""
+    return "SEK"
+
+
+async def recovery(desk: Desk, invoice: str, currency: str, amount: int, paid: bool | None) -> None:
+    """One of the last hours, that was won, lost, or goes on."""
+    at = NOW - timedelta(hours=5)
+    end = {True: [event(EventType.PAID_ELSEWHERE)], False: [canceled()], None: []}[paid]
+    rows = [
+        failed(at, event_id=f"evt_{invoice}", currency=currency, amount=amount),
+        event(EventType.FAILURE_CLASSIFIED),
+        event(EventType.CUSTOMER_SEGMENTED, experiment="patience", arm="quick"),
+        event(EventType.RETRY_PLANNED),
+        *end,
+    ]
+    async with desk.house.db.begin() as session:
+        await event_log.append(session, blank(invoice), rows, at)
+
+
+async def test_it_says_what_the_summary_says(desk: Desk, currency: str) -> None:
+    for number, (amount, paid) in enumerate([(123_456, True), (10_001, False), (5_000, None), (70_000, True)]):
+        await recovery(desk, f"in_board_{number}", currency, amount, paid)
+    page = await desk.signed_in().get("/", **_around(currency))
+    assert page.status == 200
+    query = urlencode({"currency": currency, "from": "2020-01-01T00:00:00Z"})
+    summary = (await desk.house.client.get(f"/v1/summary?{query}", headers=ALL)).json()["currencies"][0]
+    assert (summary["recovered"], summary["lost"], summary["at_risk"]) == (193_456, 10_001, 5_000)
+    for words in ("SEK1,934.56", "SEK100.01", "SEK50.00"):
+        assert words in page.text.replace("\xa0", "")
+    assert f"{summary['recovery_rate']:.1%}" in page.text
+    assert "66.7% by count" in page.text
+
+
+async def test_every_tile_says_how_it_is_counted(desk: Desk, currency: str) -> None:
+    page = await desk.signed_in().get("/", **_around(currency))
+    for words in ("it may still come in", "Recovered ÷ (recovered + lost)", "exhausted, blocked or canceled"):
+        assert words in page.text
+
+
+async def test_parts_funnel_and_arms_are_there(desk: Desk, currency: str) -> None:
+    page = await desk.signed_in().get("/", **_around(currency))
+    for words in (
+        "By cause",
+        "By segment",
+        "By strategy",
+        "By the attempt that won",
+        "Paid elsewhere",
+        "Patience: Quick",
+    ):
+        assert words in page.text
+    assert "From failed to recovered" in page.text
+
+
+async def test_days_without_anything_say_so(desk: Desk) -> None:
+    page = await desk.signed_in().get("/", **{"from": "2020-01-01", "to": "2020-01-31"})
+    assert "Nothing failed in these days" in page.text
+
+
+@pytest.mark.parametrize(
+    "days", [{"from": "yesterday"}, {"from": "2026-02-01", "to": "2026-01-01"}, {"from": "1990-01-01"}]
+)
+async def test_days_that_make_no_sense_are_refused(desk: Desk, days: dict[str, str]) -> None:
+    page = await desk.signed_in().get("/", **days)
+    assert page.status == 422
+
+
+def _around(currency: str) -> dict[str, str]:
+    first, last = (NOW + timedelta(days=days) for days in (-2, 2))
+    return {"from": f"{first:%Y-%m-%d}", "to": f"{last:%Y-%m-%d}", "currency": currency}
