@@ -56,5 +56,5 @@ def test_no_secret_shows() -> None:
 
 def test_compressed_time_and_real_money_do_not_go_together() -> None:
     Settings(time_scale=60, adyen_api_key="AQE", adyen_api_base="http://127.0.0.1:9/adyen")
-    with pytest.raises(ValueError, match="live address"):
+    with pytest.raises(ValueError, match="live settings"):
         Settings(time_scale=60, adyen_api_key="AQE", adyen_api_base=LIVE)
