@@ -24,7 +24,7 @@ class SandboxConfig:
     """PUBLIC_KEY|PRIVATE_KEY: what signs the fake Braintree's webhooks."""
     shape: Shape = Shape.BASIL
     echo: bool = True
-    retry_delays: tuple[float, ...] = (0.2, 0.5, 1.0, 2.0, 4.0)
+    retry_delays: tuple[float, ...] = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
     webhook_timeout: float = 10.0
 
 
