@@ -31,7 +31,7 @@ async def asked(request: Request, next: str = "", expired: bool = False) -> Resp
 async def given(
     request: Request,
     parts: PartsDep,
-    name: Annotated[str, Form(max_length=200)] = "",
+    username: Annotated[str, Form(max_length=200)] = "",
     password: Annotated[str, Form(max_length=500)] = "",
     next: Annotated[str, Form(max_length=2000)] = "",
 ) -> Response:
@@ -39,12 +39,12 @@ async def given(
     if not access.of(request).local:
         return _form(request, next, "Nobody signs in by password here.", 403)
     try:
-        role = await gate.by_password(request, parts, name, password)
+        role = await gate.by_password(request, parts, username, password)
     except TooMany as refusal:
         return _later(request, next, refusal)
     if role is None:
         return _form(request, next, "This name and password don't fit.", 401)
-    return await _in(request, parts, name, role, next, "password")
+    return await _in(request, parts, username, role, next, "password")
 
 
 @router.get("/login/start")

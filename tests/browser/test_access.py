@@ -13,7 +13,7 @@ FORBIDDEN = "403 (Forbidden)"
 async def test_a_page_without_sign_in_leads_there_and_back(window: Window, world: World) -> None:
     await window.go("/recoveries?q=in_1")
     assert window.path.startswith("/admin/login?next=")
-    await window.page.get_by_label("Name").fill("admin")
+    await window.page.get_by_label("User name").fill("admin")
     await window.page.get_by_label("Password").fill(world.place.key)
     await window.press("Sign in")
     assert window.path == "/admin/recoveries?q=in_1"

@@ -40,7 +40,7 @@ class Window:
     async def sign_in(self, name: str, password: str, path: str = "/") -> None:
         """Through the form, to a page."""
         await self.go(path)
-        await self.page.get_by_label("Name").fill(name)
+        await self.page.get_by_label("User name").fill(name)
         await self.page.get_by_label("Password").fill(password)
         await self.press("Sign in")
 

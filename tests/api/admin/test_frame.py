@@ -25,9 +25,9 @@ async def test_an_ended_session_says_so(desk: Desk) -> None:
 
 async def test_signing_in_with_name_and_password(desk: Desk) -> None:
     form = (await desk.get("/login", next="/admin/recoveries")).form("/login")
-    wrong = await desk.send("/login", **form.fields | {"name": "admin", "password": "no"})
+    wrong = await desk.send("/login", **form.fields | {"username": "admin", "password": "no"})
     assert (wrong.status, "don't fit" in wrong.text) == (401, True)
-    right = await desk.send("/login", **form.fields | {"name": "admin", "password": BOOTSTRAP})
+    right = await desk.send("/login", **form.fields | {"username": "admin", "password": BOOTSTRAP})
     assert (right.status, right.response.headers["location"]) == (303, "/admin/recoveries")
     assert "admin" in (await desk.get("/recoveries")).text
 

@@ -44,7 +44,7 @@ class Visitor:
 
     async def sign_in(self, name: str = "admin", password: str = BOOTSTRAP, **form: str) -> httpx.Response:
         """The answer to name and password."""
-        return await self.post("/admin/login", name=name, password=password, **form)
+        return await self.post("/admin/login", username=name, password=password, **form)
 
     async def signed_in(self) -> bool:
         """Whether pages open."""
