@@ -128,16 +128,20 @@ def _summed(basis: Basis, dimensions: Sequence[Dimension], rows: str) -> str:
 
 
 def _rows(basis: Basis, spans: str) -> str:
+    # OFFSET 0 keeps each span a walk along the index: joined freely, a few spans made PostgreSQL read every recovery.
     moment = MOMENTS[basis]
     return f"""
         SELECT (r.{moment} AT TIME ZONE 'UTC')::date AS day, {_COLUMNS}
-        FROM {spans} AS span JOIN recovery AS r ON r.{moment} >= span.begins AND r.{moment} < span.ends
+        FROM {spans} AS span
+        CROSS JOIN LATERAL (
+            SELECT * FROM recovery WHERE {moment} >= span.begins AND {moment} < span.ends OFFSET 0
+        ) AS r
     """
 
 
 def _read(basis: Basis, dimensions: Sequence[Dimension], daily: bool) -> TextClause:
     by = "day, currency, dimension, name, part" if daily else "currency, dimension, name, part"
-    columns = f"day, currency, dimension, name, part, {', '.join(SUMMED)}"
+    sums = ", ".join(f"sum({one}) AS {one}" for one in SUMMED)
     return text(f"""
         WITH touched AS MATERIALIZED (
             SELECT DISTINCT day FROM recovery_touched WHERE basis = '{basis}' AND day >= :first AND day < :last
@@ -147,12 +151,13 @@ def _read(basis: Basis, dimensions: Sequence[Dimension], daily: bool) -> TextCla
             UNION ALL SELECT begins, ends FROM unnest(CAST(:begins AS timestamptz[]), CAST(:ends AS timestamptz[]))
                 AS edge (begins, ends)
         ), live AS ({_summed(basis, dimensions, _rows(basis, "spans"))})
-        SELECT {by}, {", ".join(f"sum({one}) AS {one}" for one in SUMMED)}
+        SELECT {by}, {sums}
         FROM (
-            SELECT {columns} FROM recovery_figure
+            SELECT {by}, {sums} FROM recovery_figure
             WHERE basis = '{basis}' AND dimension = ANY(:dimensions) AND day >= :first AND day < :last
               AND day NOT IN (SELECT day FROM touched)
-            UNION ALL SELECT {columns} FROM live
+            GROUP BY {by}
+            UNION ALL SELECT {by}, {", ".join(SUMMED)} FROM live
         ) AS known
         WHERE CAST(:currency AS text) IS NULL OR currency = :currency
         GROUP BY {by}
