@@ -1,4 +1,4 @@
-"""An outgoing webhook over three days: posted until it is taken, told to the operators where it never is."""
+"""An outgoing webhook: posted until it is taken, told to the operators where an address wants no more."""
 
 import uuid
 from collections.abc import AsyncIterator
@@ -86,15 +86,6 @@ async def test_a_refused_webhook_is_posted_again_under_the_same_id_until_it_is_t
     assert all(Webhook(SECRET).verify(body, headers) == BODY for headers, body in outgoing.listening.posts)
     assert timedelta(minutes=2) < after < timedelta(hours=1)
     assert await outgoing.dead_letters() == []
-
-
-async def test_after_three_days_the_operators_hear_of_it(outgoing: Outgoing) -> None:
-    outgoing.listening.status = 503
-    taken, after = await outgoing.post()
-    assert not taken
-    assert 10 < len(outgoing.listening.posts) < 50
-    assert timedelta(days=2) < after <= timedelta(days=3, minutes=5)
-    assert await outgoing.dead_letters() == [Topic.DEAD_LETTER]
 
 
 async def test_an_address_that_wants_no_more_is_believed_at_once(outgoing: Outgoing) -> None:
