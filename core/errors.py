@@ -12,6 +12,7 @@ RecoveryError
 ├── StoreUnavailable        PostgreSQL cannot be reached (HTTP 503)
 ├── NotDelivered            a message surely did not go out; `permanent` where trying again is of no use
 └── ProviderUnavailable     the provider could not be asked; nothing is known, try again
+    └── NotAllowed          it refuses to answer with these rights (HTTP 401, 403): a person must mend that
 
 A decline is a result and never raised.
 """
@@ -85,3 +86,7 @@ class ProviderUnavailable(RecoveryError):
     def __init__(self, sentence: str, retry_after: timedelta | None = None) -> None:
         super().__init__(sentence)
         self.retry_after = retry_after
+
+
+class NotAllowed(ProviderUnavailable):
+    """The provider refuses this key, or the key lacks a permission: asking again is of no use before that is mended."""

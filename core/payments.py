@@ -6,6 +6,7 @@ number, a name or an e-mail address.
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from core.base import Value
 
@@ -27,7 +28,86 @@ class EventKind(StrEnum):
     """The provider's own retries are over and the money is not there: from now on the failure is ours."""
     WAKE = "wake"
     """Something changed; only a fresh read of the invoice says what."""
+    PAYMENT_REFUNDED = "payment_refunded"
+    """Money that had come was given back by the merchant: `returned_amount` of it."""
+    PAYMENT_REVERSED = "payment_reversed"
+    """Money that had come, or counted as come, was taken back: a returned debit, a failed capture, a chargeback whose
+    money is gone. `failure` is set where the bank gave a reason that makes it a failed payment."""
+    DISPUTE_INQUIRY = "dispute_inquiry"
+    """A bank asks, and no money moved: operators hear of it, nothing is blocked."""
+    CUSTOMER_DELETED = "customer_deleted"
     OTHER = "other"
+
+
+class MethodKind(StrEnum):
+    """What kind of payment method it is. Only cards are charged by this service."""
+
+    CARD = "card"
+    """Also a card in a phone's wallet, where the provider charges it as a card."""
+    DIRECT_DEBIT = "direct_debit"
+    """ACH, SEPA, BACS, BECS, ACSS and the like: days until a result, returns for weeks."""
+    BANK_TRANSFER = "bank_transfer"
+    """The customer sends the money: transfers, vouchers, redirects to a bank."""
+    WALLET = "wallet"
+    """PayPal, Venmo, Link balance, Cash App and the like."""
+    OTHER = "other"
+
+
+class MethodRole(StrEnum):
+    """How a method came to be heard of."""
+
+    DEFAULT = "default"
+    """It became a default: of the subscription, or of the customer."""
+    ATTACHED = "attached"
+    """It was stored for the customer, and is no default as far as the event tells."""
+    UPDATED = "updated"
+    """The same method with new data: a renewed card."""
+
+
+class CollectionMethod(StrEnum):
+    """How an invoice is meant to be collected."""
+
+    AUTOMATIC = "charge_automatically"
+    SENT = "send_invoice"
+
+
+class SubscriptionStatus(StrEnum):
+    """Where a subscription stands, in Stripe's words, which the field uses."""
+
+    INCOMPLETE = "incomplete"
+    INCOMPLETE_EXPIRED = "incomplete_expired"
+    TRIALING = "trialing"
+    ACTIVE = "active"
+    PAST_DUE = "past_due"
+    UNPAID = "unpaid"
+    PAUSED = "paused"
+    CANCELED = "canceled"
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended for good."""
+        return self in {SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED}
+
+
+class CollectionTerms(Value):
+    """Whose claim it is and how it is to be collected, as far as the provider tells; None: it doesn't say."""
+
+    collection_method: CollectionMethod | None = None
+    """Of the subscription where there is one (it rules what happens now), else of the invoice."""
+    billing_reason: str | None = None
+    """Why the invoice was made, in the provider's word: `subscription_create`, `manual` …"""
+    application: str | None = None
+    """Another application that made the invoice and collects it."""
+    shopper_present: bool | None = None
+    """Whether the payer was there and paid by their own hand: a checkout, not a merchant's charge."""
+    subscription_status: SubscriptionStatus | None = None
+    collection_paused: bool | None = None
+    """The merchant paused the collection of this subscription."""
+    ends_at_period_end: bool | None = None
+    """The subscription ends with its period; what is owed until then stays owed."""
+    customer_deleted: bool | None = None
+    created_at: datetime | None = None
+    """When the invoice became due for payment: finalised, or made where it has no such moment. On our clock."""
 
 
 class Failure(Value):
@@ -56,8 +136,10 @@ class Failure(Value):
 
 
 class Card(Value):
-    """What may be known of a card: no number, no name."""
+    """What may be known of a card, or of whatever else is charged in its place: no number, no name."""
 
+    kind: MethodKind | None = None
+    """None where the provider doesn't say; then it is taken for a card only where `network` names a card network."""
     fingerprint: str | None = None
     network: str | None = None
     last4: str | None = None
@@ -97,6 +179,24 @@ class ProviderEvent(Value):
     """The key of our own charge that this event tells the end of, where the provider hands it back."""
     detail: str | None = None
     """A short reason code, e.g. the dispute's reason."""
+    terms: CollectionTerms | None = None
+    """What the body says of whose claim it is."""
+    paid_amount: int | None = None
+    """Of a payment: what it brought, where it may be a part; None: all that was open."""
+    returned_amount: int | None = None
+    """Of a refund, a reversal, a dispute: how much of the money, minor units of `currency`."""
+    returned_kind: str | None = None
+    """`refund`, `chargeback`, `failed_capture` or `returned_debit`."""
+    method_role: MethodRole | None = None
+    simulated: bool = False
+    """It happened on a test clock: its times are not ours."""
+
+
+class PaymentMethod(Value):
+    """A stored method that a charge would take."""
+
+    method_id: str
+    card: Card = Card()
 
 
 class InvoiceStatus(StrEnum):
@@ -128,6 +228,17 @@ class InvoiceView(Value):
     disputed: bool = False
     recurring_revenue: int | None = None
     """What it bills again and again, as minor units in 30 days; None where it doesn't say, or bills nothing so."""
+    amount_paid: int | None = None
+    """What was paid of it so far, minor units; None where the provider doesn't say."""
+    terms: CollectionTerms = CollectionTerms()
+    methods_known: bool = False
+    """Whether the two fields below were read; where not, they say nothing."""
+    method: PaymentMethod | None = None
+    """What a charge that names no method would take, by the provider's own order; None: there is none."""
+    default_methods: tuple[str, ...] = ()
+    """Every method that is the default of the invoice, its subscription, or its customer."""
+    out_of_scope: str | None = None
+    """The rule of the policy by which it is not ours to collect; None: it is. Filled in by the activity that read."""
 
 
 class Risk(Value):
@@ -200,4 +311,12 @@ class ChargeResult(Value):
     charge_id: str | None = None
     """The provider's name for what it executed; None where nothing was, or nobody knows."""
     reason: str | None = None
-    """For UNKNOWN and NOT_CHARGED: why, as a short code such as timeout or http_500."""
+    """For UNKNOWN and NOT_CHARGED: why, as a short code such as timeout or http_500; UNFIT_METHOD, NO_METHOD."""
+    amount: int | None = None
+    """For SUCCEEDED: what came, where it is less than was asked for; minor units."""
+
+
+UNFIT_METHOD: Final = "method_unfit"
+"""The method that the order named can't be charged: it is gone, or another's. Of a NOT_CHARGED result."""
+NO_METHOD: Final = "no_method"
+"""The order named no method and the provider has none stored. Of a NOT_CHARGED result."""

@@ -61,7 +61,11 @@ class Gateway(Protocol):
     """
 
     async def read_invoice(self, invoice_id: str) -> InvoiceView:
-        """The invoice as it is now; status MISSING where the provider knows none. Raises ProviderUnavailable."""
+        """The invoice as it is now, with its terms and the method that would be charged.
+
+        Status MISSING where the provider knows none. Raises ProviderUnavailable, and its kind NotAllowed where the
+        provider refuses to answer with these rights: no wait mends that.
+        """
 
     async def read_failure(self, invoice_id: str, event: ProviderEvent | None) -> FailureFacts:
         """All that can be known about the failed payment. What an event already holds fills what can't be read.
@@ -72,6 +76,8 @@ class Gateway(Protocol):
 
     async def read_card(self, invoice_id: str, method_id: str | None) -> Card | None:
         """The card of this method, or of the one that would be charged by default; None where nobody can tell.
+
+        Also of what is no card: then `kind` says so.
 
         Never raises: only the count of tries depends on it.
         """
