@@ -11,14 +11,17 @@ import structlog
 from pydantic import BaseModel, Field
 
 from api.deps import Parts
-from core.errors import InvalidInput, RecoveryError, StoreUnavailable
+from core.errors import InvalidInput, InvalidPolicy, RecoveryError, StoreUnavailable
 from core.ids import recovery_id
 from core.messages.contact import Told
+from core.messages.notices import Notice, dead_letter
 from core.payments import EventKind, ProviderEvent
-from db.repositories import contacts, inbox
+from core.retry.reactions import opens_recovery
+from core.retry.scope import ScopeRules
+from db.repositories import contacts, inbox, notices
 from db.repositories.inbox import Stored
+from intake.clock import on_our_clock
 from intake.deliver import Delivery, Status, deliver, without_effect
-from intake.known import FAILURES
 from intake.relay import settle
 from providers.base import TellsContacts, Webhooks
 
@@ -77,7 +80,7 @@ def _understood(webhooks: Webhooks, provider: str, body: bytes, now: datetime) -
         return (_unreadable(provider, body, now, type(bug).__name__),)
     if not events:
         raise InvalidInput("The body holds no events.")
-    return tuple(map(_within_limits, events))
+    return tuple(_within_limits(on_our_clock(event, now)) for event in events)
 
 
 def _people(webhooks: Webhooks, provider: str, body: bytes) -> tuple[Told, ...]:
@@ -137,17 +140,39 @@ async def _store(
                     event=event,
                 )
             )
-            verdict = without_effect(event) if fresh[-1] else None
+            verdict = without_effect(event, scope_of(parts), now) if fresh[-1] else None
             if verdict:
                 await settle(session, event.provider, event.event_id, verdict, now)
+                await notices.add(session, _unusable(event, now))
         # An old webhook that comes again must not undo what a newer one said.
         if any(fresh):
             await contacts.learn(session, events[0].provider, people, now)
         return fresh
 
 
+def scope_of(parts: Parts) -> ScopeRules:
+    """The active policy's; the shipped ones while the file is wrong."""
+    try:
+        return parts.policy().scope
+    except InvalidPolicy:
+        return ScopeRules()
+
+
+_UNUSABLE: Final = ("unfit", "reference can't be taken", "it could not be read")
+"""How the details begin of events that we failed to understand: a failed payment may be among them."""
+
+
+def _unusable(event: ProviderEvent, now: datetime) -> list[Notice]:
+    """What operators hear of an event that nobody could use; nothing of those without effect on purpose."""
+    detail = event.detail or ""
+    if not detail.startswith(_UNUSABLE):
+        return []
+    name = f"webhook {event.event_id} of {event.provider}"
+    return [dead_letter(name, now, provider=event.provider, invoice_id=event.invoice_id, why=detail)]
+
+
 async def _receipt(parts: Parts, event: ProviderEvent, new: bool, now: datetime) -> Receipt:
-    verdict = without_effect(event)
+    verdict = without_effect(event, scope_of(parts), now)
     if not new:
         return await _duplicate(parts, event)
     if verdict is None:
@@ -179,7 +204,7 @@ async def _known(parts: Parts, event: ProviderEvent) -> Stored | None:
 
 def _starts(event: ProviderEvent) -> str | None:
     """The recovery that a failure surely leads to, whenever it gets there."""
-    opens = event.kind in FAILURES and event.invoice_id
+    opens = opens_recovery(event) and event.invoice_id
     return recovery_id(event.provider, event.invoice_id) if opens and event.invoice_id else None
 
 
@@ -197,7 +222,7 @@ async def _deliver(parts: Parts, event: ProviderEvent, now: datetime) -> Deliver
     """None where the relay must see to it. Never raises: the event is safe in the inbox."""
     try:
         async with asyncio.timeout(DELIVER_WITHIN.total_seconds()):
-            verdict = await deliver(event, parts.database, parts.recoveries, now)
+            verdict = await deliver(event, parts.database, parts.recoveries, now, scope=scope_of(parts))
             await _conclude(parts, event, verdict, now)
             return verdict
     except (RecoveryError, TimeoutError) as away:

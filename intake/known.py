@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from core.messages.notices import Audience
+from core.messages.notices import notices as notices_of
 from core.payments import EventKind, ProviderEvent
-from core.retry.reactions import late, react
+from core.retry.reactions import late, opens_recovery, react
 from core.retry.recovery import Recovery
-from db.repositories import arrivals, event_log, inbox, recoveries
+from db.repositories import arrivals, event_log, inbox, notices, recoveries
 from db.session import Database
 
-FAILURES: Final = frozenset({EventKind.PAYMENT_FAILED, EventKind.ACTION_REQUIRED, EventKind.PROVIDER_STOPPED})
-"""What opens a recovery."""
 STARTING_FOR: Final = timedelta(days=1)
 """How long a stored failure without a log counts as a recovery that is about to start."""
 
@@ -39,7 +39,16 @@ class Known:
         """The first failure of this invoice in the inbox: how its recovery starts, or will."""
         async with self._database.begin() as session:
             stored = await inbox.of_invoice(session, provider, invoice_id)
-        return next((row.event for row in stored if row.event and row.event.kind in FAILURES), None)
+        return next((row.event for row in stored if row.event and opens_recovery(row.event)), None)
+
+    async def paid_since(self, event: ProviderEvent) -> bool:
+        """Whether the inbox holds payments of this invoice, not older than this failure, that come to all of it."""
+        async with self._database.begin() as session:
+            stored = await inbox.of_invoice(session, event.provider, event.invoice_id or "")
+        since = (row.event for row in stored if row.event and row.event.occurred_at >= event.occurred_at)
+        paid = [one for one in since if one.kind is EventKind.INVOICE_PAID and one.event_id != event.event_id]
+        whole = any(one.paid_amount is None for one in paid)
+        return whole or (bool(paid) and sum(one.paid_amount or 0 for one in paid) >= (event.amount or 0))
 
     async def aims(self, event: ProviderEvent, now: datetime) -> list[Aim]:
         """Every recovery of the event's customer that is open or about to start, each once."""
@@ -49,7 +58,7 @@ class Known:
             rows = await recoveries.open_of_customer(session, event.provider, event.customer_id)
             coming = await arrivals.without_log(session, event.provider, event.customer_id, now - STARTING_FOR)
         aims = [Aim(row["invoice_id"], row["subscription_id"]) for row in rows]
-        aims += [Aim(e.invoice_id, e.subscription_id) for e in coming if e.kind in FAILURES and e.invoice_id]
+        aims += [Aim(e.invoice_id, e.subscription_id) for e in coming if opens_recovery(e) and e.invoice_id]
         return list({aim.invoice_id: aim for aim in reversed(aims)}.values())[::-1]
 
     async def owner(self, event: ProviderEvent) -> ProviderEvent | None:
@@ -65,7 +74,9 @@ class Known:
         """Keep the event behind the end of its recovery; False, and nothing written, where it is no news."""
         if not react(recovery, event):
             return False
-        row = late(event)
+        row = late(recovery, event)
         async with self._database.begin() as session:
-            await event_log.append_late(session, event.provider, invoice_id, row.data, row.occurred_at, now)
+            record = await event_log.append_late(session, event.provider, invoice_id, row, now)
+            if record:
+                await notices.add(session, notices_of(recovery, (record,), frozenset({Audience.OPERATORS})))
         return True

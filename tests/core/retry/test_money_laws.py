@@ -27,8 +27,9 @@ from core.events import EventType, Record, State, Trigger, moment
 from core.fraud.assess import NOTHING
 from core.fraud.signals import FraudSignals, ScorerAnswer, Velocity
 from core.payments import ChargeOrder, EventKind, InvoiceStatus, Outcome, Risk
+from core.retry.fresh_look import observe
 from core.retry.machine import Charge, Close, Decide, Done, Read, Settle, Wait, closing, fold, next_step
-from core.retry.reactions import obey, observe, opening
+from core.retry.reactions import obey, opening
 from core.retry.recovery import Recovery
 from tests.support.builders import DAY, HOUR, a_failure_event, an_event
 from tests.support.driver import Driver

@@ -11,7 +11,8 @@ from core.contracts import Action, Command, read_command
 from core.errors import Refused
 from core.events import State
 from core.payments import ChargeResult, EventKind, Failure, InvoiceStatus, Outcome, ProviderEvent
-from core.retry.reactions import ECHO, obey, observe, opening, react, refuse
+from core.retry.fresh_look import observe
+from core.retry.reactions import ECHO, obey, opening, react, refuse
 from tests.support.builders import DAY, HOUR, THEN, a_failure_event, an_event
 from tests.support.gateway import SUCCEED, UNKNOWN
 from tests.support.story import OPEN, SOFT, Story, in_flight, reviewed

@@ -11,8 +11,8 @@ from core.errors import Refused
 from core.events import EventType, State, Trigger
 from core.payments import Card, EventKind, Failure, ProviderEvent
 from core.retry import pay
+from core.retry.fresh_look import announced
 from core.retry.machine import Charge, Decide, Read, Settle, Wait
-from core.retry.reactions import announced
 from tests.support.builders import DAY, HOUR, a_failure_event
 from tests.support.gateway import SUCCEED, UNKNOWN
 from tests.support.story import SOFT, Story, in_flight
