@@ -28,8 +28,8 @@ from notifications.letters import Letters, Subject
 
 MOST_TRIES: Final = 4
 """Of messages that surely did not go out; the last one gives up."""
-PATIENCE: Final = 30.0
-"""Seconds that a channel may take."""
+PATIENCE: Final = 40.0
+"""Seconds that a channel may take: longer than ours bound each part, so that it is they who say how far it came."""
 
 
 class Outbox(Protocol):
@@ -100,7 +100,16 @@ class Messaging:
             raise NotDelivered(type(error).__name__) from error
         if contact is None:
             raise NotDelivered("no_contact", permanent=True)
-        return self._letters.write(_subject(order, name, contact))
+        return self._composed(_subject(order, name, contact))
+
+    def _composed(self, about: Subject) -> Letter:
+        """Whatever is wrong with the words, nothing was sent."""
+        try:
+            return self._letters.write(about)
+        except NotDelivered:
+            raise
+        except Exception as error:
+            raise NotDelivered(f"template_{type(error).__name__}", permanent=True) from error
 
     async def _contact(self, recovery: Recovery) -> Contact | None:
         if recovery.customer_id is None:
