@@ -14,6 +14,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.contacts import AddressBook
+from catalog.calendars import zones_for_dates
 from core.errors import NotDelivered
 from core.ids import message_name
 from core.messages.contact import Contact
@@ -147,4 +148,11 @@ def _subject(order: NotifyInput, name: MessageName, contact: Contact) -> Subject
         retry_at=recovery.next_attempt_at,
         deadline=recovery.until or (plan.occasion.ends_at if plan else None),
         contact=contact,
+        zones=_zones(recovery, contact),
     )
+
+
+def _zones(recovery: Recovery, contact: Contact) -> tuple[str, ...]:
+    """Of the newest that is known of where the customer lives, as for quiet hours."""
+    country = contact.country or recovery.country or recovery.card.country
+    return zones_for_dates(country, contact.time_zone or recovery.time_zone)

@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
@@ -34,6 +34,7 @@ _GROUPS: Final = {
     Cause.PERMANENT: "method",
     Cause.FRAUD: "method",
 }
+MOMENT: Final = timedelta(microseconds=1)
 _SAFE_LINKS: Final = ("https://", "http://127.0.0.1", "http://localhost")
 
 
@@ -53,6 +54,8 @@ class Subject(Value):
     deadline: datetime | None = None
     """The last retry or the customer's last day."""
     contact: Contact
+    zones: tuple[str, ...] = ()
+    """Where the customer may live: the earliest of their dates is named. Left out: the contact's own time zone."""
 
 
 class Letters:
@@ -130,15 +133,16 @@ class Letters:
         return self._compiled[text]
 
     def _known(self, about: Subject, locale: Locale) -> dict[str, Any]:
-        contact, zone = about.contact, about.contact.time_zone
+        contact = about.contact
         return {
             "name": _one_line(contact.name),
             "company": self._company,
             "amount": money(about.amount, about.currency, locale, about.provider),
             "invoice": about.invoice_id,
             "link": contact.link if (contact.link or "").startswith(_SAFE_LINKS) else self._own_page(about),
-            "retry_on": day(about.retry_at, locale, zone) if about.retry_at else "",
-            "deadline": day(about.deadline, locale, zone) if about.deadline else "",
+            "retry_on": _day(about, about.retry_at, locale),
+            # What ends at midnight ends with the day before.
+            "deadline": _day(about, about.deadline and about.deadline - MOMENT, locale),
             "reason": _REASONS.get(about.cause, "bank") if about.cause else "bank",
             "group": _group(about),
         }
@@ -147,6 +151,12 @@ class Letters:
         """The merchant's own page, where the provider has none for the invoice; empty where there is neither."""
         named = self._page.replace("{provider}", quote(about.provider, safe=""))
         return named.replace("{invoice}", quote(about.invoice_id, safe=""))
+
+
+def _day(about: Subject, moment: datetime | None, locale: Locale) -> str:
+    """A date by the customer's clock; empty where there is none."""
+    own = about.contact.time_zone
+    return day(moment, locale, about.zones or ((own,) if own else ())) if moment else ""
 
 
 def _group(about: Subject) -> str:
