@@ -137,7 +137,7 @@ class Letters:
         return {
             "name": _one_line(contact.name),
             "company": self._company,
-            "amount": money(about.amount, about.currency, locale, about.provider),
+            "amount": money(about.amount, about.currency, locale),
             "invoice": about.invoice_id,
             "link": contact.link if (contact.link or "").startswith(_SAFE_LINKS) else self._own_page(about),
             "retry_on": _day(about, about.retry_at, locale),

@@ -42,15 +42,13 @@ def _locale(name: str) -> Locale | None:
         return None
 
 
-def money(amount: int, currency: str, locale: Locale, provider: str = "") -> str:
-    """Minor units as text: 4900 EUR is €49.00, 4900 JPY is ¥4,900. Decimals are the provider's, not CLDR's."""
+def money(amount: int, currency: str, locale: Locale) -> str:
+    """Minor units as text: 4900 EUR is €49.00, 4900 JPY is ¥4,900. Decimals are ISO's, not CLDR's."""
     if not currency:
         return str(amount)
-    pattern, places = copy.copy(locale.currency_formats["standard"]), decimals(currency, provider)
+    pattern, places = copy.copy(locale.currency_formats["standard"]), decimals(currency)
     pattern.frac_prec = (places, places)
-    said: str = pattern.apply(
-        major(amount, currency, provider), locale, currency=currency.upper(), currency_digits=False
-    )
+    said: str = pattern.apply(major(amount, currency), locale, currency=currency.upper(), currency_digits=False)
     return _LETTER_BY_DIGIT.sub("\u00a0", said).replace("\u202f", "\u00a0")
 
 

@@ -56,7 +56,7 @@ async def _lines(parts: Parts, wanted: Narrowing) -> AsyncIterator[bytes]:
 
 def _value(row: dict[str, Any], name: str) -> Any:
     if name == "amount" and row["currency"]:
-        return major(row["amount"], row["currency"], row["provider"])
+        return major(row["amount"], row["currency"])
     return row[name]
 
 
