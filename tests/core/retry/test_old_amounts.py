@@ -24,7 +24,7 @@ def a_row(data: dict[str, Any], type_: EventType = EventType.PAYMENT_FAILED) -> 
 
 @pytest.mark.parametrize(
     ("amount", "currency", "means"),
-    [(500000, "UGX", 5000), (500050, "UGX", 5001), (27900, "ISK", 279), (500, "MGA", 50000), (9, "JPY", 9), (9, "EUR", 9)],
+    [(500000, "UGX", 5000), (500050, "UGX", 5001), (27900, "ISK", 279), (500, "MGA", 50000), (9, "JPY", 9)],
 )  # fmt: skip
 def test_an_old_row_is_read_in_iso_and_only_once(amount: int, currency: str, means: int) -> None:
     record = record_of(a_row({"amount": amount, "currency": currency}))
