@@ -1,4 +1,4 @@
-"""E-mail over SMTP, one message a connection: `SMTP_URL`, `MAIL_FROM`, `UNSUBSCRIBE_URL`."""
+"""E-mail over SMTP, one message a connection: `SMTP_URL`, `MAIL_FROM`."""
 
 import asyncio
 import contextlib
@@ -62,10 +62,9 @@ class EmailChannel:
     own answer says so.
     """
 
-    def __init__(self, server: Server, sender: str, unsubscribe: str = "", seconds: float = SECONDS) -> None:
+    def __init__(self, server: Server, sender: str, seconds: float = SECONDS) -> None:
         self._server = server
         self._sender = read_sender(sender or NOBODY)
-        self._unsubscribe = unsubscribe
         self._seconds = seconds
 
     async def send(self, letter: Letter) -> None:
@@ -125,8 +124,9 @@ class EmailChannel:
         mail["Content-Language"] = letter.language
         mail["Auto-Submitted"] = "auto-generated"
         by_mail = f"mailto:{quote(self._sender.address, safe='@')}?subject=unsubscribe"
-        mail["List-Unsubscribe"] = f"<{self._unsubscribe or by_mail}>"
-        if self._unsubscribe.startswith("https:"):
+        mail["List-Unsubscribe"] = f"<{letter.unsubscribe or by_mail}>"
+        # One click (RFC 8058) is a promise: only behind an address that says who clicked.
+        if letter.unsubscribe.startswith("https:"):
             mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
         mail.set_content(letter.text)
         mail.add_alternative(letter.html, subtype="html")
@@ -202,7 +202,7 @@ def channel(environment: Mapping[str, str]) -> EmailChannel | None:
     if not address:
         return None
     sender = environment.get("MAIL_FROM", "")
-    return EmailChannel(read_url(address), sender, environment.get("UNSUBSCRIBE_URL", ""))
+    return EmailChannel(read_url(address), sender)
 
 
 def sender_name(sender: str) -> str:

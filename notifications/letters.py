@@ -54,6 +54,8 @@ class Subject(Value):
     deadline: datetime | None = None
     """The last retry or the customer's last day."""
     contact: Contact
+    unsubscribe: str = ""
+    """Where this customer ends such messages."""
     zones: tuple[str, ...] = ()
     """Where the customer may live: the earliest of their dates is named. Left out: the contact's own time zone."""
 
@@ -112,6 +114,9 @@ class Letters:
         page: dict[str, Any] = {name: self._fill(words[name], known) for name in ("greeting", "regards", "footer")}
         page |= {"body": [text for text in said if text], "subject": subject, "link": link}
         page |= {"language": locale.language, "button": self._fill(own["button"], known)}
+        # A merchant's own words from an older release don't have these.
+        no_more = words.get("unsubscribe", "")
+        page |= {"unsubscribe": _page_of(about) if no_more else "", "no_more": no_more}
         return Letter(
             name=about.name,
             kind=about.kind,
@@ -121,6 +126,7 @@ class Letters:
             text=self._plain.from_string(self._file("letter.txt")).render(page),
             html=self._marked.from_string(self._file("letter.html")).render(page),
             to=about.contact.model_copy(update={"name": known["name"] or None, "link": link or None}),
+            unsubscribe=about.unsubscribe,
         )
 
     def _fill(self, text: str, known: Mapping[str, Any]) -> str:
@@ -157,6 +163,11 @@ def _day(about: Subject, moment: datetime | None, locale: Locale) -> str:
     """A date by the customer's clock; empty where there is none."""
     own = about.contact.time_zone
     return day(moment, locale, about.zones or ((own,) if own else ())) if moment else ""
+
+
+def _page_of(about: Subject) -> str:
+    """The page where the customer ends such messages, for the text itself; a mail to the sender needs no words."""
+    return about.unsubscribe if about.unsubscribe.startswith(_SAFE_LINKS) else ""
 
 
 def _group(about: Subject) -> str:
