@@ -39,8 +39,19 @@ MAIN_ZONES: Final = {
 }  # fmt: skip
 """Where most people live, or the middle: stands in where the customer's own time zone is unknown. A country without a
 line has one clock, which CLDR names."""
+_WITHOUT_ZONES: Final = frozenset({"BV", "HM", "XK"})
 LAST_MIDNIGHT: Final = "Pacific/Pago_Pago"
 """Where on earth a day begins last, for dates of people of whom nothing is known."""
+
+
+def is_country(code: str) -> bool:
+    """Whether ISO 3166 knows this code of two capital letters, or card networks use it (Kosovo)."""
+    return bool(_zones(code)) or code in _WITHOUT_ZONES
+
+
+def is_time_zone(name: str) -> bool:
+    """Whether the tz database knows it. `CET+1` it doesn't."""
+    return _zone(name) is not None
 
 
 def zone_of(country: str | None, time_zone: str | None) -> ZoneInfo:
