@@ -16,11 +16,13 @@ def end_of(recovery: Recovery, state: State, reason: str) -> Recovery:
 
 
 def having_seen(recovery: Recovery, data: Mapping[str, Any]) -> Recovery:
+    """The recovery that knows this provider event when it comes again."""
     event_id = data.get("event_id")
     return recovery if event_id is None else recovery.having(event_ids=(*recovery.event_ids, event_id))
 
 
 def requested(recovery: Recovery, record: Record) -> Recovery:
+    """A charge is in flight, under its own key and parameters."""
     data, trigger = record.data, Trigger(record.data["trigger"])
     recovery = _on_method(recovery, data)
     order = ChargeOrder(
@@ -99,10 +101,12 @@ def declined(recovery: Recovery, record: Record) -> Recovery:
 
 
 def unknown(recovery: Recovery, _: Record) -> Recovery:
+    """The charge in flight has no definite answer yet."""
     return recovery.having(unsettled=True)
 
 
 def reconciled(recovery: Recovery, record: Record) -> Recovery:
+    """What became of the charge in flight, found out by other means than its own answer."""
     match Outcome(record.data["outcome"]):
         case Outcome.SUCCEEDED:
             return succeeded(recovery, record)

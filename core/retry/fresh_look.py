@@ -112,5 +112,5 @@ def last_word(recovery: Recovery, step: Close, invoice: InvoiceView, now: dateti
     return found if found and not waits else (closing(step, now),)
 
 
-def _event(event_type: EventType, at: datetime, **data: Any) -> Event:
-    return Event(type=event_type, occurred_at=at, data=data)
+def _event(type_: EventType, occurred_at: datetime, /, **data: Any) -> Event:
+    return Event(type=type_, occurred_at=occurred_at, data=data)
