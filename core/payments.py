@@ -237,6 +237,8 @@ class InvoiceView(Value):
     """What a charge that names no method would take, by the provider's own order; None: there is none."""
     default_methods: tuple[str, ...] = ()
     """Every method that is the default of the invoice, its subscription, or its customer."""
+    written_off: bool = False
+    """Marked as uncollectible where the policy waits for a payment all the same; `status` is OPEN then."""
     out_of_scope: str | None = None
     """The rule of the policy by which it is not ours to collect; None: it is. Filled in by the activity that read."""
 
