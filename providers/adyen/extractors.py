@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
 
 from core.payments import Card, EventKind, MethodRole
-from providers.adyen.failures import SHOPPER, TOKEN, card_of, failure_of, first, is_process_word
+from providers.adyen.failures import SHOPPER, TOKEN, card_of, failure_of, first
 from providers.adyen.item import Item
 from providers.adyen.methods import kind_of, network_of
 from providers.adyen.returns import failed_capture
@@ -102,9 +102,11 @@ def _refusal(item: Item) -> Taken:
 
 def _last_refusal(item: Item) -> Taken:
     """Of the last try of a rescue; where only the end of the process is told, what was known before still holds."""
-    if not item.reason or is_process_word(item.reason):
+    refusal = _refusal(item)
+    if refusal["failure"].code is None:
         return {"detail": item.reason}
-    return {name: value for name, value in _refusal(item).items() if name in ("failure", "card")}
+    # These items seldom show the card: then the one that is known stays known.
+    return {"failure": refusal["failure"], "card": refusal["card"] if item.method else None}
 
 
 TOKEN_TYPES: Final[Mapping[str, str | None]] = {

@@ -7,7 +7,7 @@ Source of the field names: Adyen's OpenAPI, Webhooks v1 and Checkout v72; most m
 import re
 from typing import Final
 
-from core.payments import Card, Failure
+from core.payments import Card, Failure, MethodKind
 from providers.adyen.methods import kind_of, network_of
 from providers.fields import Fields
 
@@ -22,7 +22,7 @@ _NUMBERED: Final = re.compile(r"([0-9]{3}|[0-9]{2,3}_[0-9]{1,4})(?:\s*[:.-]\s*|\
 """`803 PaymentDetail not found`: a number of the list of errors, and its words."""
 _COUNTED: Final = re.compile(r"([0-9]{1,2}) [A-Za-z].*")
 """`12 Not enough balance`: the number of a refusal, and its words."""
-_NETWORK_RETURN: Final = re.compile(r"\W*([A-Z]{2}[0-9]{2}|R[0-9]{2})(?![0-9A-Z])")
+_BANK_CODE: Final = re.compile(r"\W*([A-Z]{2}[0-9]{2}|R[0-9]{2})(?![0-9A-Z])")
 """Codes of returned debits: ISO 20022 (`AM04`) and Nacha (`R01`)."""
 _SHORT: Final = re.compile(r"[0-9A-Z]{1,2}")
 _PROCESS_WORD: Final = re.compile(r"[a-z]+([A-Z][a-z]+)+")
@@ -35,8 +35,9 @@ _KEPT: Final = frozenset({"fraud", "not submitted", "transaction blocked by adye
 
 def failure_of(reason: str | None, additional: Fields, method: str | None, charge_id: str | None) -> Failure:
     """The refusal in raw codes. `reason` is Adyen's text, or its code where it gave no text."""
+    bank = _bank_code(additional, reason) if kind_of(method) is MethodKind.DIRECT_DEBIT else None
     return Failure(
-        code=code_of(reason),
+        code=bank or code_of(reason),
         network=network_of(method),
         network_code=network_code(additional.words("refusalReasonRaw")),
         network_advice=_matched(_ADVICE, additional.words("merchantAdviceCode")),
@@ -49,12 +50,12 @@ def failure_of(reason: str | None, additional: Fields, method: str | None, charg
 def code_of(reason: str | None) -> str | None:
     """What a table can be asked for: the number in front of words, else the text; None for what is no refusal."""
     text = (reason or "").strip()
-    if text.lower() in ("", "null") or is_process_word(text):
+    if text.lower() in ("", "null") or _is_process_word(text):
         return None
     return _matched(_NUMBERED, text) or _matched(_COUNTED, text) or text
 
 
-def is_process_word(reason: str) -> bool:
+def _is_process_word(reason: str) -> bool:
     """Whether a reason tells how a process of Adyen's ended, and nothing of what the bank said.
 
     Adyen writes refusals in words and these in one; `fraudDecline` is the one of them that names a cause.
@@ -68,12 +69,22 @@ def is_process_word(reason: str) -> bool:
 def returned_debit(additional: Fields, reason: str | None, method: str | None, charge_id: str | None) -> Failure:
     """Why a bank gave a debit back: the code of the scheme, or the reason in words."""
     told = str(additional.raw.get("chargebackReasonCode") or "").strip()
-    found = next((match[1] for text in (told, reason or "") if (match := _NETWORK_RETURN.match(text.upper()))), None)
-    code = found or (told if told.isascii() and told.isprintable() else "")[:100] or code_of(reason)
+    code = (
+        _bank_code(additional, reason)
+        or (told if told.isascii() and told.isprintable() else "")[:100]
+        or code_of(reason)
+    )
     if code and _SHORT.fullmatch(code.upper()):
         # Bacs counts its returns from 0 on; the same numbers mean other things among Adyen's refusals.
         code = f"{network_of(method) or 'debit'} {code.upper()}"
     return Failure(code=code, network=network_of(method), method_id=first(additional, TOKEN), charge_id=charge_id)
+
+
+def _bank_code(additional: Fields, reason: str | None) -> str | None:
+    """The scheme's own code, wherever it stands first."""
+    places = (additional.raw.get("chargebackReasonCode"), reason, additional.raw.get("refusalReasonRaw"))
+    matches = (_BANK_CODE.match(str(place or "").upper()) for place in places)
+    return next((match[1] for match in matches if match), None)
 
 
 def card_of(additional: Fields, method: str | None) -> Card:
