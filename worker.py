@@ -24,7 +24,8 @@ from activities.lookups import Learnt, Lookups, counted_in
 from activities.maintenance import Maintenance
 from activities.messaging import Messaging, StoredOutbox
 from activities.observed import ObservedActivities, activity_seconds
-from activities.recording import Recording
+from activities.recording import Recording, remembered_in
+from activities.scope import Scope
 from activities.shadow import Shadow
 from activities.simulating import Simulating
 from activities.suspicion import Suspicion
@@ -123,10 +124,12 @@ def recovery_worker(parts: Parts) -> Worker:
     suspicion = Suspicion(suspicion_counted_in(parts.database), catalog.fraud_scorers())
     knowledge, shadow, channels = parts.knowledge(), parts.shadow(lookups), frozenset(parts.channels)
     decisions = Decisions(knowledge, history_in(parts.database), parts.log, lookups, suspicion, shadow, channels)
-    recording = Recording(parts.log, SearchableNames(parts.client))
+    recording = Recording(parts.log, SearchableNames(parts.client), remembered_in(parts.database))
     simulating = Simulating(parts.database, parts.settings.database_url.get_secret_value())
     telling = Telling(parts.database, parts.operators, parts.webhooks, poster(parts.client))
-    maintenance = Maintenance(parts.database, TemporalRecoveries(parts.client), parts.gateways)
+    maintenance = Maintenance(
+        parts.database, TemporalRecoveries(parts.client), parts.gateways, scope_of(knowledge.policy)
+    )
     return Worker(
         parts.client,
         task_queue=QUEUE,
@@ -153,6 +156,11 @@ def recovery_worker(parts: Parts) -> Worker:
     )
 
 
+def scope_of(policy: catalog.PolicyFile) -> Scope:
+    """The scope by the policy as it is at each look."""
+    return Scope(lambda: policy.current().scope)
+
+
 def simulations_worker(parts: Parts) -> Worker:
     """Dry runs, one at a time: they may take every processor there is."""
     simulating = Simulating(parts.database, parts.settings.database_url.get_secret_value())
@@ -170,9 +178,10 @@ def simulations_worker(parts: Parts) -> Worker:
 
 def charges_worker(parts: Parts, provider: str) -> Worker:
     """Everything that calls one provider, paced for all workers together by the server."""
-    limits = catalog.NetworkLimits(catalog.PolicyFile(parts.settings.policy_file))
-    charging = Charging(parts.gateways, parts.log, limits.current)
-    contacts = Contacts(parts.gateways, StoredAddresses(parts.database))
+    policy = catalog.PolicyFile(parts.settings.policy_file)
+    scope = scope_of(policy)
+    charging = Charging(parts.gateways, parts.log, catalog.NetworkLimits(policy).current, scope)
+    contacts = Contacts(parts.gateways, StoredAddresses(parts.database), scope)
     return Worker(
         parts.client,
         task_queue=charges(provider),

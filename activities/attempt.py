@@ -7,16 +7,19 @@ from typing import Final
 
 from activities.clock import ActivityClock
 from activities.log import Log
+from activities.scope import SHIPPED, Scope
 from catalog import network_rules
+from core.classifier.taxonomy import Ability
 from core.contracts import Charged, ChargeInput
 from core.errors import ProviderUnavailable
 from core.events import Event, EventType, Record, Trigger
-from core.payments import ChargeOrder, ChargeResult, Outcome
+from core.payments import Card, ChargeOrder, ChargeResult, InvoiceView, Outcome
 from core.retry import pay
+from core.retry.ability import no_card
+from core.retry.fresh_look import announced
 from core.retry.held import credential, within
 from core.retry.machine import fold
-from core.retry.network_rules import Credential, NetworkRules
-from core.retry.reactions import announced
+from core.retry.network_rules import NetworkRules
 from core.retry.recovery import Recovery
 from providers.base import Gateway
 
@@ -34,8 +37,10 @@ class Attempt:
         log: Log,
         clock: ActivityClock,
         limits: Callable[[], NetworkRules] = network_rules,
+        scope: Scope = SHIPPED,
     ) -> None:
         self._gateway = gateway
+        self._scope = scope
         self._limits = limits
         self._log = log
         self._clock = clock
@@ -51,29 +56,47 @@ class Attempt:
     async def request(self, order: ChargeInput) -> Recovery:
         """Commit the intention to charge, or what a fresh look at the invoice says against it."""
         before = self._before
-        invoice = await self._gateway.read_invoice(before.invoice_id) if self._gateway.can_read else None
-        if invoice and invoice.processing and order.trigger != Trigger.SCHEDULED:
+        invoice = await self._read(before.invoice_id) if self._gateway.can_read else None
+        if invoice and invoice.processing and order.trigger != Trigger.SCHEDULED and before.rules == 1:
             raise ProviderUnavailable("a payment of this invoice is under way at the provider", retry_after=UNDER_WAY)
         now = self._asked_at = self._clock.now()
         events = pay.checked(before, invoice or announced(before).invoice, Trigger(order.trigger), order, now)
         if events[-1].type is EventType.CHARGE_REQUESTED:
-            self._written = await self._reserved(events[-1], now)
+            self._written = await self._reserved(events[-1], invoice, now)
         else:
             self._written = await self._log.append(before, events, now)
         return fold(before, self._written)
 
-    async def _reserved(self, request: Event, now: datetime) -> tuple[Record, ...]:
+    async def _read(self, invoice_id: str) -> InvoiceView:
+        """The invoice as it is now, held against the policy's scope."""
+        return self._scope.judged(await self._gateway.read_invoice(invoice_id), self._clock.now(), opening=False)
+
+    async def _reserved(self, request: Event, invoice: InvoiceView | None, now: datetime) -> tuple[Record, ...]:
         """The request with one of the card's tries taken in the same transaction, or what the networks say to it."""
         before, rules = self._before, self._limits()
-        card = await self._card(request)
+        read = await self._card(request, invoice)
+        if read and no_card(read):
+            trigger, named = Trigger(request.data["trigger"]), request.data["method_id"]
+            skipped = pay.unchargeable(before, Ability.NOT_A_CARD, trigger, named, now)
+            return await self._log.append(before, (skipped,), now)
+        card = credential(before, request, read, other=self._is_other(request, read))
         return await self._log.reserve(before, card, rules, partial(within, before, request, card, rules), now)
 
-    async def _card(self, request: Event) -> Credential:
+    async def _card(self, request: Event, invoice: InvoiceView | None) -> Card | None:
         """The card that the request would charge. The provider is asked only where it may be another than failed."""
         before, method_id = self._before, request.data["method_id"]
+        default = invoice.method.card if invoice and invoice.method and method_id is None else None
+        if default and default.fingerprint:
+            return default
         asked = method_id is not None or before.methods_seen or before.fingerprint is None
-        card = await self._gateway.read_card(before.invoice_id, method_id) if asked else None
-        return credential(before, request, card, other=method_id is not None)
+        return await self._gateway.read_card(before.invoice_id, method_id) if asked else default
+
+    def _is_other(self, request: Event, read: Card | None) -> bool:
+        """Whether the request charges another card than the recovery knows: then it has that card's limits alone."""
+        before, method_id = self._before, request.data["method_id"]
+        if method_id is not None:
+            return bool(method_id != before.method_in_use)
+        return bool(read and read.fingerprint and before.fingerprint not in {None, read.fingerprint})
 
     async def send(self, recovery: Recovery, *, repeated: bool = False) -> Charged:
         """Send the order in flight and commit the answer."""

@@ -15,13 +15,15 @@ from activities.attempt import Attempt
 from activities.clock import ActivityClock
 from activities.heartbeat import beating
 from activities.log import Log
+from activities.scope import SHIPPED, Scope
 from catalog import network_rules
-from core.contracts import Charged, ChargeInput, ReadInput, SettleInput
-from core.errors import ProviderUnavailable
+from core.contracts import NOT_ALLOWED, Charged, ChargeInput, ReadInput, SettleInput
+from core.errors import NotAllowed, ProviderUnavailable
 from core.payments import FailureFacts
 from core.retry import pay
+from core.retry.ability import UNREADABLE
+from core.retry.fresh_look import announced
 from core.retry.network_rules import NetworkRules
-from core.retry.reactions import announced
 from core.retry.recovery import Recovery
 from providers.base import Gateway
 
@@ -30,20 +32,27 @@ class Charging:
     """Calls one provider. Runs on that provider's own task queue, paced below its limits."""
 
     def __init__(
-        self, gateways: Mapping[str, Gateway], log: Log, limits: Callable[[], NetworkRules] = network_rules
+        self,
+        gateways: Mapping[str, Gateway],
+        log: Log,
+        limits: Callable[[], NetworkRules] = network_rules,
+        scope: Scope = SHIPPED,
     ) -> None:
         self._gateways = gateways
+        self._scope = scope
         self._log = log
         self._limits = limits
 
     @activity.defn
     async def read_failure(self, order: ReadInput) -> FailureFacts:
         """Invoice, decline, card, customer and risk as the provider knows them now."""
-        gateway = self._gateway(order.recovery)
+        recovery, gateway = order.recovery, self._gateway(order.recovery)
         if not gateway.can_read:
-            return pay.completed(announced(order.recovery), order.recovery)
+            return pay.completed(_unreadable(announced(recovery)), recovery)
         async with _calling():
-            return pay.completed(await gateway.read_failure(order.recovery.invoice_id, None), order.recovery)
+            facts = await gateway.read_failure(recovery.invoice_id, None)
+        invoice = self._scope.judged(facts.invoice, activity.info().started_time, opening=recovery.segment is None)
+        return pay.completed(facts.model_copy(update={"invoice": invoice}), recovery)
 
     @activity.defn
     async def charge_invoice(self, order: ChargeInput) -> Charged:
@@ -66,7 +75,7 @@ class Charging:
             return await attempt.find_out(recovery) if recovery.in_flight else attempt.so_far()
 
     def _attempt(self, recovery: Recovery, now: datetime) -> Attempt:
-        return Attempt(recovery, self._gateway(recovery), self._log, ActivityClock(now), self._limits)
+        return Attempt(recovery, self._gateway(recovery), self._log, ActivityClock(now), self._limits, self._scope)
 
     def _gateway(self, recovery: Recovery) -> Gateway:
         gateway = self._gateways.get(recovery.provider)
@@ -75,11 +84,18 @@ class Charging:
         return gateway
 
 
+def _unreadable(facts: FailureFacts) -> FailureFacts:
+    """Nothing is missing that could be had: this provider's event has said all there is."""
+    return facts.model_copy(update={"missing": (UNREADABLE,)})
+
+
 @asynccontextmanager
 async def _calling() -> AsyncIterator[None]:
     """Alive while the provider takes its time; what it surely did not execute, Temporal tries again."""
     try:
         async with beating():
             yield
+    except NotAllowed as refused:
+        raise ApplicationError(str(refused), type=NOT_ALLOWED, non_retryable=True) from refused
     except ProviderUnavailable as away:
         raise ApplicationError(str(away), type="ProviderUnavailable", next_retry_delay=away.retry_after) from away

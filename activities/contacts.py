@@ -8,8 +8,9 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.heartbeat import beating
-from core.contracts import ReadInput
-from core.errors import ProviderUnavailable
+from activities.scope import SHIPPED, Scope
+from core.contracts import NOT_ALLOWED, ReadInput
+from core.errors import NotAllowed, ProviderUnavailable
 from core.messages.contact import Contact
 from core.payments import InvoiceView
 from db.repositories import contacts
@@ -47,8 +48,8 @@ class StoredAddresses:
 class Contacts:
     """Reads one provider. Runs on that provider's own task queue, like every call to it."""
 
-    def __init__(self, gateways: Mapping[str, Gateway], addresses: AddressBook) -> None:
-        self._gateways, self._addresses = gateways, addresses
+    def __init__(self, gateways: Mapping[str, Gateway], addresses: AddressBook, scope: Scope = SHIPPED) -> None:
+        self._gateways, self._addresses, self._scope = gateways, addresses, scope
 
     @activity.defn
     async def refresh_contact(self, order: ReadInput) -> InvoiceView | None:
@@ -60,9 +61,11 @@ class Contacts:
         try:
             async with beating():
                 found = await gateway.read_contact(recovery.invoice_id, recovery.customer_id)
+        except NotAllowed as refused:
+            raise ApplicationError(str(refused), type=NOT_ALLOWED, non_retryable=True) from refused
         except ProviderUnavailable as away:
             raise ApplicationError(str(away), type="ProviderUnavailable", next_retry_delay=away.retry_after) from away
         customer_id = found.invoice.customer_id or recovery.customer_id
         if found.contact and customer_id:
             await self._addresses.save(recovery.provider, customer_id, recovery.invoice_id, found.contact)
-        return found.invoice
+        return self._scope.judged(found.invoice, activity.info().started_time, opening=False)

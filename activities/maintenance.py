@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from temporalio import activity
 
+from activities.scope import SHIPPED, Scope
 from core.contracts import RelayInput, RelayReport
 from db.repositories import figures
 from db.session import Database
@@ -16,7 +17,10 @@ from providers.base import Gateway
 class Maintenance:
     """The relay with what it needs."""
 
-    def __init__(self, database: Database, recoveries: Recoveries, gateways: Mapping[str, Gateway]) -> None:
+    def __init__(
+        self, database: Database, recoveries: Recoveries, gateways: Mapping[str, Gateway], scope: Scope = SHIPPED
+    ) -> None:
+        self._scope = scope
         self._database = database
         self._recoveries = recoveries
         self._gateways = gateways
@@ -24,7 +28,9 @@ class Maintenance:
     @activity.defn
     async def relay_inbox(self, order: RelayInput) -> RelayReport:
         """Deliver undelivered webhooks and revive recoveries that have no run; then sum touched days anew."""
-        report = await relay(self._database, self._recoveries, self._gateways, datetime.now(UTC), order.limit)
+        report = await relay(
+            self._database, self._recoveries, self._gateways, datetime.now(UTC), order.limit, self._scope.rules
+        )
         async with self._database.begin() as session:
             await figures.refresh(session)
         return report

@@ -134,6 +134,7 @@ def _subject(order: NotifyInput, name: MessageName, contact: Contact) -> Subject
         amount=recovery.amount,
         currency=recovery.currency,
         cause=recovery.cause,
+        ability=recovery.ability,
         retry_at=recovery.next_attempt_at,
         deadline=recovery.until or (plan.occasion.ends_at if plan else None),
         contact=contact,

@@ -1,21 +1,62 @@
 """Rows that need no decision: the opening, and what somebody said."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Final
 
 from temporalio import activity
 
 from activities.log import Log
 from core.contracts import Opened, OpenInput, RecordInput, Written
+from core.events import Event
 from core.ids import recovery_id
-from core.retry.reactions import opening
+from core.payments import EventKind, ProviderEvent
+from core.retry.machine import place_all
+from core.retry.reactions import opening, react
 from core.retry.recovery import Recovery
+from db.repositories import inbox
+from db.session import Database
+
+Memory = Callable[[str, str], Awaitable[Sequence[ProviderEvent]]]
+"""What the inbox holds of an invoice (provider, invoice id), oldest first."""
+
+
+async def nothing_known(_: str, __: str) -> Sequence[ProviderEvent]:
+    """A memory of nothing."""
+    return ()
+
+
+def remembered_in(database: Database) -> Memory:
+    """The inbox in PostgreSQL."""
+
+    async def remembered(provider: str, invoice_id: str) -> Sequence[ProviderEvent]:
+        async with database.begin() as session:
+            stored = await inbox.of_invoice(session, provider, invoice_id)
+        return [row.event for row in stored if row.event]
+
+    return remembered
+
+
+_KNOWN_BEFORE: Final = frozenset(
+    {
+        EventKind.INVOICE_PAID,
+        EventKind.INVOICE_VOIDED,
+        EventKind.INVOICE_UNCOLLECTIBLE,
+        EventKind.DISPUTE_OPENED,
+        EventKind.FRAUD_WARNING,
+        EventKind.PAYMENT_REFUNDED,
+    }
+)
+"""What was ignored when it came, since no recovery of the invoice was there; now it counts."""
 
 
 class Recording:
     """Writes rows. `searchable` tells which search attributes the namespace knows."""
 
-    def __init__(self, log: Log, searchable: Callable[[], Awaitable[tuple[str, ...]]]) -> None:
-        self._log = log
+    def __init__(
+        self, log: Log, searchable: Callable[[], Awaitable[tuple[str, ...]]], memory: Memory = nothing_known
+    ) -> None:
+        self._log, self._memory = log, memory
         self._searchable = searchable
 
     @activity.defn
@@ -24,8 +65,19 @@ class Recording:
         records = await self._log.all(recovery_id(known.provider, known.invoice_id))
         if not records and known.event:
             new = Recovery(provider=known.provider, invoice_id=known.invoice_id)
-            records = await self._log.append(new, (opening(known.event),), known.now)
+            records = await self._log.append(new, await self._beginning(new, known.event, known.now), known.now)
         return Opened(records=records, search_attributes=await self._searchable())
+
+    async def _beginning(self, new: Recovery, event: ProviderEvent, now: datetime) -> tuple[Event, ...]:
+        """The failure, and behind it what the inbox knew of this invoice before there was a recovery to tell."""
+        events = [opening(event)]
+        recovery, _ = place_all(new, events, now)
+        for earlier in await self._memory(new.provider, new.invoice_id):
+            if earlier.kind in _KNOWN_BEFORE and earlier.occurred_at >= event.occurred_at:
+                said = react(recovery, earlier)
+                recovery, _ = place_all(recovery, said, now)
+                events += said
+        return tuple(events)
 
     @activity.defn
     async def record_events(self, rows: RecordInput) -> Written:

@@ -5,20 +5,24 @@ import contextlib
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import structlog
 from pydantic import BaseModel, Field
 
 from api.deps import Parts
-from core.errors import InvalidInput, RecoveryError, StoreUnavailable
+from core.errors import InvalidInput, InvalidPolicy, RecoveryError, StoreUnavailable
 from core.ids import LONGEST_NAME, recovery_id, unusable
 from core.messages.contact import Told
+from core.messages.notices import Notice, dead_letter
 from core.payments import EventKind, ProviderEvent
-from db.repositories import contacts, inbox
+from core.retry.reactions import opens_recovery
+from core.retry.scope import ScopeRules
+from db.repositories import contacts, inbox, notices
 from db.repositories.inbox import Stored
-from intake.deliver import Delivery, Status, deliver, without_effect
-from intake.known import FAILURES
+from db.session import Session
+from intake.clock import on_our_clock
+from intake.deliver import Delivery, Status, deliver, old_news, without_effect
 from intake.relay import settle
 from providers.base import TellsContacts, Webhooks
 
@@ -57,11 +61,11 @@ async def take_in(parts: Parts, provider: str, body: bytes, now: datetime) -> li
     webhooks = parts.webhooks[provider]
     events, people = _understood(webhooks, provider, body, now), _people(webhooks, provider, body)
     try:
-        fresh = await parts.background.within(STORE_WITHIN, _store(parts, events, people, body, now))
+        kept = await parts.background.within(STORE_WITHIN, _store(parts, events, people, body, now))
     except TimeoutError:
         raise StoreUnavailable("The database does not answer in time.") from None
-    pairs = zip(events, fresh, strict=True)
-    return list(await asyncio.gather(*(_receipt(parts, event, new, now) for event, new in pairs)))
+    pairs = zip(events, kept, strict=True)
+    return list(await asyncio.gather(*(_receipt(parts, event, one, now) for event, one in pairs)))
 
 
 def _understood(webhooks: Webhooks, provider: str, body: bytes, now: datetime) -> tuple[ProviderEvent, ...]:
@@ -75,7 +79,7 @@ def _understood(webhooks: Webhooks, provider: str, body: bytes, now: datetime) -
         return (_unreadable(provider, body, now, type(bug).__name__),)
     if not events:
         raise InvalidInput("The body holds no events.")
-    return tuple(map(_within_limits, events))
+    return tuple(_within_limits(on_our_clock(event, now)) for event in events)
 
 
 def _people(webhooks: Webhooks, provider: str, body: bytes) -> tuple[Told, ...]:
@@ -116,40 +120,62 @@ def _within_limits(event: ProviderEvent) -> ProviderEvent:
     return ProviderEvent(**names, kind=EventKind.OTHER, occurred_at=event.occurred_at, detail=detail)
 
 
+class Kept(NamedTuple):
+    """An event of a body as it is in the inbox now."""
+
+    new: bool
+    verdict: Delivery | None
+    """What became of it, where that was known at once."""
+
+
 async def _store(
     parts: Parts, events: tuple[ProviderEvent, ...], people: tuple[Told, ...], body: bytes, now: datetime
-) -> list[bool]:
-    """Which of them are new. All are in one transaction: a sender repeats a batch as a whole."""
+) -> list[Kept]:
+    """The inbox with all of them in one transaction: a sender repeats a batch as a whole."""
     async with parts.database.begin() as session:
-        fresh = []
-        for event in events:
-            fresh.append(
-                await inbox.insert(
-                    session,
-                    provider=event.provider,
-                    event_id=event.event_id,
-                    event_type=event.event_type,
-                    received_at=now,
-                    body=body,
-                    event=event,
-                )
-            )
-            verdict = without_effect(event) if fresh[-1] else None
-            if verdict:
-                await settle(session, event.provider, event.event_id, verdict, now)
+        kept = [await _keep(parts, session, event, body, now) for event in events]
         # An old webhook that comes again must not undo what a newer one said.
-        if any(fresh):
+        if any(one.new for one in kept):
             await contacts.learn(session, events[0].provider, people, now)
-        return fresh
+        return kept
 
 
-async def _receipt(parts: Parts, event: ProviderEvent, new: bool, now: datetime) -> Receipt:
-    verdict = without_effect(event)
-    if not new:
+async def _keep(parts: Parts, session: Session, event: ProviderEvent, body: bytes, now: datetime) -> Kept:
+    names = {"provider": event.provider, "event_id": event.event_id, "event_type": event.event_type}
+    if not await inbox.insert(session, **names, received_at=now, body=body, event=event):
+        return Kept(new=False, verdict=None)
+    verdict = without_effect(event, scope_of(parts), now) or await old_news(session, event)
+    if verdict:
+        await settle(session, event.provider, event.event_id, verdict, now)
+        await notices.add(session, _unusable(event, now))
+    return Kept(new=True, verdict=verdict)
+
+
+def scope_of(parts: Parts) -> ScopeRules:
+    """The active policy's; the shipped ones while the file is wrong."""
+    try:
+        return parts.policy().scope
+    except InvalidPolicy:
+        return ScopeRules()
+
+
+_UNUSABLE: Final = ("unfit", "reference can't be taken", "it could not be read")
+"""How the details begin of events that we failed to understand: a failed payment may be among them."""
+
+
+def _unusable(event: ProviderEvent, now: datetime) -> list[Notice]:
+    """What operators hear of an event that nobody could use; nothing of those without effect on purpose."""
+    detail = event.detail or ""
+    if not detail.startswith(_UNUSABLE):
+        return []
+    name = f"webhook {event.event_id} of {event.provider}"
+    return [dead_letter(name, now, provider=event.provider, invoice_id=event.invoice_id, why=detail)]
+
+
+async def _receipt(parts: Parts, event: ProviderEvent, kept: Kept, now: datetime) -> Receipt:
+    if not kept.new:
         return await _duplicate(parts, event)
-    if verdict is None:
-        verdict = await _delivered(parts, event, now)
-    return _of(verdict, event)
+    return _of(kept.verdict or await _delivered(parts, event, now), event)
 
 
 def _of(verdict: Delivery | None, event: ProviderEvent) -> Receipt:
@@ -176,7 +202,7 @@ async def _known(parts: Parts, event: ProviderEvent) -> Stored | None:
 
 def _starts(event: ProviderEvent) -> str | None:
     """The recovery that a failure surely leads to, whenever it gets there."""
-    opens = event.kind in FAILURES and event.invoice_id
+    opens = opens_recovery(event) and event.invoice_id
     return recovery_id(event.provider, event.invoice_id) if opens and event.invoice_id else None
 
 
@@ -194,7 +220,7 @@ async def _deliver(parts: Parts, event: ProviderEvent, now: datetime) -> Deliver
     """None where the relay must see to it. Never raises: the event is safe in the inbox."""
     try:
         async with asyncio.timeout(DELIVER_WITHIN.total_seconds()):
-            verdict = await deliver(event, parts.database, parts.recoveries, now)
+            verdict = await deliver(event, parts.database, parts.recoveries, now, scope=scope_of(parts))
             await _conclude(parts, event, verdict, now)
             return verdict
     except (RecoveryError, TimeoutError) as away:

@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 
 from api.deps import Parts
-from api.reception import DELIVER_WITHIN, UNREADABLE, take_in
+from api.reception import DELIVER_WITHIN, UNREADABLE, scope_of, take_in
 from core.errors import EngineUnavailable, NotFound, RecoveryError, Refused
 from core.payments import ProviderEvent
 from db.repositories import inbox, operator_actions, webhooks
@@ -63,7 +63,7 @@ async def _delivered(parts: Parts, row: dict[str, Any], now: datetime) -> Delive
         return Delivery(status=Status.IGNORED, reason="its content is not known any more")
     try:
         async with asyncio.timeout(DELIVER_WITHIN.total_seconds()):
-            return await deliver(event, parts.database, parts.recoveries, now)
+            return await deliver(event, parts.database, parts.recoveries, now, scope=scope_of(parts))
     except (RecoveryError, TimeoutError) as away:
         return Delivery(status=Status.DEFERRED, reason=str(away) or "nobody answered in time")
 

@@ -11,6 +11,9 @@ from core.payments import FailureFacts, ProviderEvent
 from core.retry.recovery import Recovery
 from core.segmentation.segment import Segment
 
+NOT_ALLOWED = "NotAllowed"
+"""The type of the failure of a call that the provider refuses to this key: asking again is of no use."""
+
 
 class Action(StrEnum):
     """What an operator can ask of a recovery."""

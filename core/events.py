@@ -38,6 +38,9 @@ class EventType(StrEnum):
     NOTIFICATION_SENT = "notification.sent"
     NOTIFICATION_FAILED = "notification.failed"
     RECOVERY_CLOSED = "recovery.closed"
+    PAYMENT_REFUNDED = "payment.refunded"
+    PAYMENT_REVERSED = "payment.reversed"
+    PAYMENT_LATE = "payment.late"
     EVENT_LATE = "event.late"
     SHADOW_PLANNED = "shadow.planned"
 

@@ -14,23 +14,30 @@ from typing import Final, TypeAlias
 from core.base import Value
 from core.errors import NotFound, RunClosed
 from core.ids import recovery_id
-from core.payments import EventKind, ProviderEvent
-from db.session import Database
-from intake.known import FAILURES, Aim, Known
+from core.payments import EventKind, MethodRole, ProviderEvent
+from core.retry.reactions import OPENERS, opens_recovery
+from core.retry.scope import AttachedMethod, ScopeRules, out_of_scope, reason
+from db.repositories import recoveries as read_model
+from db.session import Database, Session
+from intake.known import Aim, Known, paid_since
 from intake.recoveries import Recoveries
 
-OF_INVOICE: Final = FAILURES | {
+OF_INVOICE: Final = OPENERS | {
     EventKind.INVOICE_PAID,
     EventKind.INVOICE_VOIDED,
     EventKind.INVOICE_UNCOLLECTIBLE,
+    EventKind.PAYMENT_REFUNDED,
+    EventKind.PAYMENT_REVERSED,
+    EventKind.DISPUTE_INQUIRY,
     EventKind.WAKE,
 }
 """Kinds that mean nothing without an invoice."""
-OF_CUSTOMER: Final = frozenset({EventKind.METHOD_UPDATED, EventKind.SUBSCRIPTION_ENDED})
+OF_CUSTOMER: Final = frozenset({EventKind.METHOD_UPDATED, EventKind.SUBSCRIPTION_ENDED, EventKind.CUSTOMER_DELETED})
 """Kinds that concern every recovery of the customer."""
 OF_BOTH: Final = frozenset({EventKind.DISPUTE_OPENED, EventKind.FRAUD_WARNING})
 """A disputed or suspected payment speaks for its invoice, and against charging this customer at all."""
 
+SHIPPED: Final = ScopeRules()
 Resolve: TypeAlias = Callable[[ProviderEvent], Awaitable[ProviderEvent]]
 """Asks the provider whose payment it is. Raises ProviderUnavailable."""
 
@@ -52,8 +59,15 @@ class Delivery(Value):
     recovery_id: str | None = None
 
 
-def without_effect(event: ProviderEvent) -> Delivery | None:
-    """The verdict on an event that concerns no recovery whatever; None where it must be delivered."""
+def without_effect(event: ProviderEvent, scope: ScopeRules, now: datetime) -> Delivery | None:
+    """The verdict on an event that concerns no recovery whatever, or whose invoice its own body puts out of scope.
+
+    None where it must be delivered.
+    """
+    if opens_recovery(event) and (rule := out_of_scope(event.terms, scope, now)):
+        return _ignored(reason(rule))
+    if _of_another_purchase(event, scope):
+        return _ignored("a stored method that is no default: the policy waits for one that becomes the default")
     if event.kind is EventKind.RETRY_SCHEDULED:
         return _ignored(event.detail or "the provider's own schedule; every charge reads the invoice first")
     if event.kind not in OF_INVOICE | OF_CUSTOMER | OF_BOTH:
@@ -63,14 +77,37 @@ def without_effect(event: ProviderEvent) -> Delivery | None:
     return _ignored("it names neither invoice nor payment" + ("" if event.kind in OF_INVOICE else " nor customer"))
 
 
+async def old_news(session: Session, event: ProviderEvent) -> Delivery | None:
+    """The verdict on a failure that comes behind the payment of its invoice, where no recovery is open.
+
+    For providers that can't be read; of the others a fresh look would say the same. None where it must be delivered.
+    """
+    if not opens_recovery(event) or event.invoice_id is None:
+        return None
+    if await read_model.sequence_of(session, recovery_id(event.provider, event.invoice_id)):
+        return None
+    paid = await paid_since(session, event)
+    return _ignored("old news: this invoice was paid since, as an earlier webhook said") if paid else None
+
+
+def _of_another_purchase(event: ProviderEvent, scope: ScopeRules) -> bool:
+    attached = event.kind is EventKind.METHOD_UPDATED and event.method_role is MethodRole.ATTACHED
+    return attached and scope.attached is AttachedMethod.WAIT_FOR_DEFAULT
+
+
 async def deliver(
-    event: ProviderEvent, db: Database, recoveries: Recoveries, now: datetime, resolve: Resolve | None = None
+    event: ProviderEvent,
+    db: Database,
+    recoveries: Recoveries,
+    now: datetime,
+    resolve: Resolve | None = None,
+    scope: ScopeRules = SHIPPED,
 ) -> Delivery:
     """Bring the event to whom it concerns. Without `resolve`, what only the provider can tell is DEFERRED.
 
     Raises EngineUnavailable, StoreUnavailable, ProviderUnavailable: nothing is lost, try again later.
     """
-    return without_effect(event) or await _Delivering(Known(db), recoveries, now, resolve).deliver(event)
+    return without_effect(event, scope, now) or await _Delivering(Known(db), recoveries, now, resolve).deliver(event)
 
 
 @dataclass(frozen=True)
@@ -95,7 +132,7 @@ class _Delivering:
         return bool(event.invoice_id or (event.customer_id and event.kind not in OF_INVOICE))
 
     async def _by_kind(self, event: ProviderEvent) -> Delivery:
-        if event.kind in FAILURES:
+        if opens_recovery(event):
             return await self._begin(event, event.invoice_id or "")
         answers = [await self._tell(event, event.invoice_id)] if event.invoice_id else []
         if event.kind not in OF_INVOICE:

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from core.messages.notices import Audience
+from core.messages.notices import notices as notices_of
 from core.payments import EventKind, ProviderEvent
-from core.retry.reactions import late, react
+from core.retry.reactions import late, opens_recovery, react
 from core.retry.recovery import Recovery
-from db.repositories import arrivals, event_log, inbox, recoveries
-from db.session import Database
+from db.repositories import arrivals, event_log, inbox, notices, recoveries
+from db.session import Database, Session
 
-FAILURES: Final = frozenset({EventKind.PAYMENT_FAILED, EventKind.ACTION_REQUIRED, EventKind.PROVIDER_STOPPED})
-"""What opens a recovery."""
 STARTING_FOR: Final = timedelta(days=1)
 """How long a stored failure without a log counts as a recovery that is about to start."""
 
@@ -22,6 +22,20 @@ class Aim:
 
     invoice_id: str
     subscription_id: str | None
+
+
+async def paid_since(session: Session, event: ProviderEvent) -> bool:
+    """Whether the inbox holds payments of this invoice, not older than this failure, that come to all of it."""
+    stored = await inbox.of_invoice(session, event.provider, event.invoice_id or "")
+    since = (row.event for row in stored if row.event and row.event.occurred_at >= event.occurred_at)
+    paid = [one for one in since if one.kind is EventKind.INVOICE_PAID]
+    whole = any(one.paid_amount is None for one in paid)
+    # A payment may be told of twice, as authorised and as captured: its money counts once.
+    each: dict[str, int] = {}
+    for one in paid:
+        name = one.payment_id or one.event_id
+        each[name] = max(each.get(name, 0), one.paid_amount or 0)
+    return whole or (bool(paid) and sum(each.values()) >= (event.amount or 0))
 
 
 class Known:
@@ -39,7 +53,7 @@ class Known:
         """The first failure of this invoice in the inbox: how its recovery starts, or will."""
         async with self._database.begin() as session:
             stored = await inbox.of_invoice(session, provider, invoice_id)
-        return next((row.event for row in stored if row.event and row.event.kind in FAILURES), None)
+        return next((row.event for row in stored if row.event and opens_recovery(row.event)), None)
 
     async def aims(self, event: ProviderEvent, now: datetime) -> list[Aim]:
         """Every recovery of the event's customer that is open or about to start, each once."""
@@ -49,7 +63,7 @@ class Known:
             rows = await recoveries.open_of_customer(session, event.provider, event.customer_id)
             coming = await arrivals.without_log(session, event.provider, event.customer_id, now - STARTING_FOR)
         aims = [Aim(row["invoice_id"], row["subscription_id"]) for row in rows]
-        aims += [Aim(e.invoice_id, e.subscription_id) for e in coming if e.kind in FAILURES and e.invoice_id]
+        aims += [Aim(e.invoice_id, e.subscription_id) for e in coming if opens_recovery(e) and e.invoice_id]
         return list({aim.invoice_id: aim for aim in reversed(aims)}.values())[::-1]
 
     async def owner(self, event: ProviderEvent) -> ProviderEvent | None:
@@ -65,7 +79,9 @@ class Known:
         """Keep the event behind the end of its recovery; False, and nothing written, where it is no news."""
         if not react(recovery, event):
             return False
-        row = late(event)
+        row = late(recovery, event)
         async with self._database.begin() as session:
-            await event_log.append_late(session, event.provider, invoice_id, row.data, row.occurred_at, now)
+            record = await event_log.append_late(session, event.provider, invoice_id, row, now)
+            if record:
+                await notices.add(session, notices_of(recovery, (record,), frozenset({Audience.OPERATORS})))
         return True

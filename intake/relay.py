@@ -11,11 +11,12 @@ import structlog
 from core.contracts import RelayReport
 from core.errors import EngineUnavailable, ProviderUnavailable, RecoveryError, RunClosed, StoreUnavailable
 from core.messages.notices import Notice, dead_letter
+from core.retry.scope import ScopeRules
 from db.repositories import inbox, notices
 from db.repositories import recoveries as read_model
 from db.repositories.inbox import Outcome, Stored
 from db.session import Database, Session
-from intake.deliver import Delivery, Resolve, Status, deliver
+from intake.deliver import SHIPPED, Delivery, Resolve, Status, deliver
 from intake.recoveries import Recoveries
 from providers.base import Gateway
 
@@ -32,13 +33,18 @@ LOOKED_AFTER: Final = 20
 
 
 async def relay(
-    db: Database, recoveries: Recoveries, gateways: Mapping[str, Gateway], now: datetime, limit: int
+    db: Database,
+    recoveries: Recoveries,
+    gateways: Mapping[str, Gateway],
+    now: datetime,
+    limit: int,
+    scope: ScopeRules = SHIPPED,
 ) -> RelayReport:
     """One pass: deliver up to `limit` rows that are due, then give recoveries without a run a new one.
 
     Any number of passes may run at once. Raises StoreUnavailable; Temporal being away ends the pass early.
     """
-    delivered = await _Pass(db, recoveries, gateways, now).deliver_all(limit)
+    delivered = await _Pass(db, recoveries, gateways, now, scope).deliver_all(limit)
     revived = await revive(db, recoveries, now, min(limit, LOOKED_AFTER))
     async with db.begin() as session:
         waiting = await inbox.waiting(session)
@@ -51,6 +57,7 @@ class _Pass:
     recoveries: Recoveries
     gateways: Mapping[str, Gateway]
     now: datetime
+    scope: ScopeRules
 
     async def deliver_all(self, limit: int) -> int:
         """How many rows are done with."""
@@ -88,7 +95,7 @@ class _Pass:
             return Delivery(status=Status.IGNORED, reason="its content is not known any more")
         resolve = _resolver(self.gateways.get(row.provider))
         async with asyncio.timeout(ROW_SECONDS):
-            return await deliver(row.event, self.db, self.recoveries, self.now, resolve)
+            return await deliver(row.event, self.db, self.recoveries, self.now, resolve, self.scope)
 
     async def _end(self, session: Session, row: Stored, verdict: Delivery) -> bool:
         if verdict.status is Status.DEFERRED:

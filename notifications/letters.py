@@ -14,7 +14,7 @@ from jinja2 import StrictUndefined, Template, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from core.base import Value
-from core.classifier.taxonomy import Cause
+from core.classifier.taxonomy import Ability, Cause
 from core.errors import InvalidInput, NotDelivered
 from core.messages.contact import Contact
 from core.messages.kinds import MessageKind
@@ -48,6 +48,7 @@ class Subject(Value):
     amount: int
     currency: str
     cause: Cause | None = None
+    ability: Ability = Ability.CHARGEABLE
     retry_at: datetime | None = None
     deadline: datetime | None = None
     """The last retry or the customer's last day."""
@@ -139,13 +140,20 @@ class Letters:
             "retry_on": day(about.retry_at, locale, zone) if about.retry_at else "",
             "deadline": day(about.deadline, locale, zone) if about.deadline else "",
             "reason": _REASONS.get(about.cause, "bank") if about.cause else "bank",
-            "group": _GROUPS.get(about.cause, "retry") if about.cause else "retry",
+            "group": _group(about),
         }
 
     def _own_page(self, about: Subject) -> str:
         """The merchant's own page, where the provider has none for the invoice; empty where there is neither."""
         named = self._page.replace("{provider}", quote(about.provider, safe=""))
         return named.replace("{invoice}", quote(about.invoice_id, safe=""))
+
+
+def _group(about: Subject) -> str:
+    """What kind of mending is asked for: that nothing can be charged counts before what the bank said."""
+    if about.ability is not Ability.CHARGEABLE:
+        return "method" if about.ability is Ability.NO_METHOD else "no_card"
+    return _GROUPS.get(about.cause, "retry") if about.cause else "retry"
 
 
 def letters_of(sender: str, folder: str = "", page: str = "") -> Letters:

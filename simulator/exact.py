@@ -16,13 +16,14 @@ from core.payments import ChargeResult, EventKind, Failure, FailureFacts, Invoic
 from core.retry import pay
 from core.retry.arms import armed, assigned
 from core.retry.decide import Findings, decide
+from core.retry.fresh_look import observe
 from core.retry.held import credential, within
 from core.retry.ledger import entries
 from core.retry.machine import Charge, Close, Decide, Done, Read, Step, Wait, closing, next_step, place_all
 from core.retry.needs import needs
 from core.retry.network_plan import found_card, within_network
 from core.retry.network_rules import LedgerEntry, Spent
-from core.retry.reactions import observe, react
+from core.retry.reactions import react
 from core.retry.recovery import Recovery
 from core.retry.strategies.base import Need
 from core.retry.strategies.calendar import Calendar
@@ -104,7 +105,7 @@ class Run:
         match step:
             case Read():
                 self._facts = self._read()
-                self._write(*(observe(self._facts.invoice, self.now) or self._decided(self._facts)))
+                self._write(*(observe(self.recovery, self._facts.invoice, self.now) or self._decided(self._facts)))
             case Decide():
                 self._write(*self._decided(self._facts or self._read()))
             case Charge():

@@ -16,8 +16,8 @@ from activities.messaging import Messaging
 from core.contracts import ReadInput
 from core.events import Event, EventType
 from core.messages.contracts import NotifyInput, Outcome, Told
+from core.retry.fresh_look import observe
 from core.retry.machine import Notify
-from core.retry.reactions import observe
 from core.retry.recovery import Recovery
 from workflows import options
 from workflows.steps import NoAnswer, call
@@ -65,7 +65,7 @@ async def _posted(recovery: Recovery, step: Notify) -> Posted:
     """Look whether there is still something to pay, and to whom to write; then send it."""
     read = await call(Contacts.refresh_contact, ReadInput(recovery=recovery), "read whom to write to")
     invoice = None if isinstance(read, NoAnswer) else read
-    if invoice and not recovery.stage.final and (settled := observe(invoice, workflow.now())):
+    if invoice and not recovery.stage.final and (settled := observe(recovery, invoice, workflow.now())):
         return Posted(settled[0], sent=False)
     told = await _told(recovery, step)
     data = told.model_dump(mode="json", exclude_none=True) | {"step": step.message.step, "channel": step.channel}

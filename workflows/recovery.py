@@ -37,6 +37,7 @@ from core.contracts import (
 from core.errors import Refused
 from core.events import Event
 from core.payments import EventKind, FailureFacts, ProviderEvent
+from core.retry.fresh_look import announced, last_word, observe, provider_refuses
 from core.retry.machine import (
     FAILURES,
     Charge,
@@ -54,7 +55,7 @@ from core.retry.machine import (
     settle_wait,
     written_as,
 )
-from core.retry.reactions import announced, commanded, obey, observe, react, refusal_in, refuse
+from core.retry.reactions import commanded, obey, opens_recovery, react, refusal_in, refuse
 from core.retry.recovery import Recovery
 from workflows.messages import Post, Posted
 from workflows.presence import details, doing, indexed, status
@@ -129,7 +130,7 @@ class PaymentRecovery:
                     self._post.send(self._recovery, step)
                 await self._rest(step.until - workflow.now() if step.until else None, step.why)
             case Close():
-                await self._write(closing(step, workflow.now()))
+                await self._close(step)
 
     # --- what happens outside -------------------------------------------------------------------------------
 
@@ -255,7 +256,7 @@ class PaymentRecovery:
             await self._write(*events)
         if word.kind is EventKind.WAKE and not self._recovery.stage.final:
             facts = await self._read()
-            if await self._write(*observe(facts.invoice, workflow.now())):
+            if await self._write(*observe(self._recovery, facts.invoice, workflow.now())):
                 self._facts = facts
             else:
                 self._inbox.appendleft(word)
@@ -278,16 +279,23 @@ class PaymentRecovery:
 
     async def _look(self) -> None:
         """Read what failed, and decide, unless the invoice needs nothing any more."""
-        self._facts = await self._read()
-        if events := observe(self._facts.invoice, workflow.now()):
+        answer = await self._asked()
+        if isinstance(answer, NoAnswer) and answer.refusal:
+            await self._write(provider_refuses(self._recovery, answer.refusal, workflow.now()))
+            return
+        self._facts = announced(self._recovery) if isinstance(answer, NoAnswer) else answer
+        if events := observe(self._recovery, self._facts.invoice, workflow.now()):
             await self._write(*events)
         else:
             await self._decide(self._facts)
 
     async def _read(self) -> FailureFacts:
         """All that the provider says; after five minutes without an answer, what its event said."""
-        facts = await call(Charging.read_failure, ReadInput(recovery=self._recovery), "read invoice and decline")
+        facts = await self._asked()
         return announced(self._recovery) if isinstance(facts, NoAnswer) else facts
+
+    async def _asked(self) -> FailureFacts | NoAnswer:
+        return await call(Charging.read_failure, ReadInput(recovery=self._recovery), "read invoice and decline")
 
     async def _decide(self, facts: FailureFacts) -> None:
         """Classify, segment, assess and plan; the last step writes the whole decision down."""
@@ -300,6 +308,14 @@ class PaymentRecovery:
             now=workflow.now(), recovery=recovery, facts=facts, classification=classification, segment=segment
         )
         self._learn(await stored(Decisions.plan_retry, plan))
+
+    async def _close(self, step: Close) -> None:
+        """Write the end down; where money may be on its way unheard of, only after a last look."""
+        if not step.look:
+            await self._write(closing(step, workflow.now()))
+            return
+        facts = await self._read()
+        await self._write(*last_word(self._recovery, step, facts.invoice, workflow.now()))
 
     async def _charge(self, step: Charge) -> None:
         wanted = ChargeInput(
@@ -319,6 +335,10 @@ class PaymentRecovery:
         """Have the provider called. Without an answer the workflow listens to people for a while and comes back."""
         answer = await call(method, order, summary)
         charged = Charged() if isinstance(answer, NoAnswer) else answer
+        if isinstance(answer, NoAnswer) and answer.refusal and not self._recovery.in_flight:
+            self._tries = 0
+            await self._write(provider_refuses(self._recovery, answer.refusal, workflow.now()))
+            return
         self._learn(charged)
         self._facts = charged.facts or self._facts
         self._break_promises(charged)
@@ -376,7 +396,4 @@ class PaymentRecovery:
 
 
 def _opens(word: object) -> bool:
-    return isinstance(word, ProviderEvent) and word.kind in _OPENERS
-
-
-_OPENERS = frozenset({EventKind.PAYMENT_FAILED, EventKind.ACTION_REQUIRED, EventKind.PROVIDER_STOPPED})
+    return isinstance(word, ProviderEvent) and opens_recovery(word)

@@ -7,7 +7,7 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
 from temporalio.types import MethodAsyncSingleParam
 
-from core.contracts import ProviderOrder
+from core.contracts import NOT_ALLOWED, ProviderOrder
 from workflows import options
 
 Given = TypeVar("Given")
@@ -33,6 +33,14 @@ class NoAnswer(NamedTuple):
     """The provider gave none in five minutes, or asked to be left alone for longer than that."""
 
     retry_after: timedelta | None = None
+    refusal: str | None = None
+    """The provider refuses this key; what it says."""
+
+
+def _no_answer(cause: BaseException | None) -> NoAnswer:
+    if not isinstance(cause, ApplicationError):
+        return NoAnswer()
+    return NoAnswer(cause.next_retry_delay, str(cause.message) if cause.type == NOT_ALLOWED else None)
 
 
 async def call(method: MethodAsyncSingleParam[Any, Order, Result], order: Order, summary: str) -> Result | NoAnswer:
@@ -44,7 +52,7 @@ async def call(method: MethodAsyncSingleParam[Any, Order, Result], order: Order,
     except FailureError as failure:
         if is_cancelled_exception(failure):
             raise
-        return NoAnswer(failure.cause.next_retry_delay if isinstance(failure.cause, ApplicationError) else None)
+        return _no_answer(failure.cause)
 
 
 def asked_wait(answer: object) -> timedelta:

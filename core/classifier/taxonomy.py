@@ -42,6 +42,16 @@ class Cause(StrEnum):
         return _NEXT[self]
 
 
+class Ability(StrEnum):
+    """Whether a charge of ours has something to charge: a fact of its own, beside why the bank said no."""
+
+    CHARGEABLE = "chargeable"
+    NO_METHOD = "no_method"
+    """No payment method is stored."""
+    NOT_A_CARD = "not_a_card"
+    """A debit, a transfer, a wallet: it is left to the customer and the provider."""
+
+
 class Next(StrEnum):
     """What happens after a failure of some cause."""
 

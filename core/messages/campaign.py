@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from core.base import Value
-from core.classifier.taxonomy import Cause
+from core.classifier.taxonomy import Ability, Cause
 from core.messages.kinds import MessageKind
 from core.retry.strategies.calendar import Calendar
 
@@ -46,7 +46,17 @@ class Campaign(Value):
     """Of the two ending messages."""
     quiet: QuietHours | None = None
     messages: Mapping[Cause, tuple[CampaignStep, ...]] = {}
+    unable: Mapping[Ability, tuple[CampaignStep, ...]] = {}
+    """Instead of those above, where nothing can be charged."""
     recovered: bool = True
     """Whether a customer who was told of the failure hears that it is mended."""
     ended: bool = True
     """Whether a customer hears that it was given up."""
+
+    def steps_for(self, cause: Cause, able: Ability) -> tuple[CampaignStep, ...]:
+        """The messages after such a failure. Without a list of their own, customers without a method are asked for one,
+        and to those whose method is no card nothing is said: words about cards would be wrong."""
+        if able is Ability.CHARGEABLE:
+            return self.messages.get(cause, ())
+        asked = self.messages.get(Cause.PERMANENT, ()) if able is Ability.NO_METHOD else ()
+        return self.unable.get(able, asked)

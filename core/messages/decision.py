@@ -3,15 +3,17 @@
 from datetime import datetime
 from typing import Final
 
+from core.classifier.taxonomy import Ability
 from core.events import Event, EventType, moment
 from core.messages.campaign import Campaign
 from core.messages.plan import MessagePlan, occasion, plan_messages
+from core.retry.ability import ability
 from core.retry.decide import Findings, Means
 from core.retry.inputs import read_back
 from core.retry.planner import Exhausted, plan
 from core.retry.strategies.calendar import Calendar
 
-WAITS_FOR_PEOPLE: Final = frozenset({"ask_customer", "wait_for_method", "review", "tell_operators"})
+WAITS_FOR_PEOPLE: Final = frozenset({"ask_customer", "wait_for_method", "review", "tell_operators", "give_up"})
 
 
 def with_messages(
@@ -34,11 +36,13 @@ def _plan(
     last: Event, findings: Findings, means: Means, campaign: Campaign, offered: frozenset[str], calendar: Calendar
 ) -> MessagePlan:
     cause, recovery = findings.classification.cause, findings.recovery
-    known = recovery.messages_since.get(cause.value)
+    able = ability(recovery, findings.facts)
+    known = recovery.messages_since.get(cause.value if able is Ability.CHARGEABLE else able.value)
     return plan_messages(
         occasion(
             campaign,
             cause,
+            able,
             offered,
             calendar=calendar,
             since=known or recovery.failed_at or findings.now,

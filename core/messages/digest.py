@@ -22,6 +22,8 @@ TITLES: Final[Mapping[str, str]] = {
     Topic.UNKNOWN_CODE: "a decline code is unknown",
     Topic.TROUBLE: "a provider has trouble",
     Topic.DEAD_LETTER: "something was given up",
+    Topic.UNREADABLE: "an invoice could not be read at its provider",
+    Topic.MONEY_BACK: "money went back, or came after the end",
 }
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
-from core.classifier.taxonomy import Cause
+from core.classifier.taxonomy import Ability, Cause
 
 
 class MessageKind(StrEnum):
@@ -18,6 +18,8 @@ class MessageKind(StrEnum):
     """The bank wants the customer to confirm."""
     NO_METHOD = "no_method"
     """No payment method on file works any more."""
+    NO_CARD = "no_card"
+    """A debit, a transfer or a wallet brought no money: nothing of ours can try it again, the customer can pay."""
     LAST_WARNING = "last_warning"
     """The last word before the end."""
     RECOVERED = "recovered"
@@ -43,3 +45,9 @@ FITS: Final[Mapping[MessageKind, frozenset[Cause]]] = {
     MessageKind.LAST_WARNING: _RETRIED | {Cause.CARD_DATA, Cause.AUTHENTICATION_REQUIRED, Cause.PERMANENT, Cause.FRAUD},
 }
 """Kinds that a campaign may choose, and for which causes. Nobody is told to mend a card that isn't broken."""
+FITS_ABILITY: Final[Mapping[MessageKind, frozenset[Ability]]] = {
+    MessageKind.NO_METHOD: frozenset({Ability.NO_METHOD}),
+    MessageKind.NO_CARD: frozenset({Ability.NOT_A_CARD}),
+    MessageKind.LAST_WARNING: frozenset({Ability.NO_METHOD, Ability.NOT_A_CARD}),
+}
+"""The same for failures after which nothing can be charged, whatever the bank said."""

@@ -30,6 +30,9 @@ class Topic(StrEnum):
     UNKNOWN_CODE = "unknown_code"
     TROUBLE = "provider_trouble"
     DEAD_LETTER = "dead_letter"
+    UNREADABLE = "invoice_unreadable"
+    MONEY_BACK = "money_back"
+    """Money that had come went back, or came after the end."""
 
 
 class Notice(Value):
@@ -71,10 +74,18 @@ def _for_operators(recovery: Recovery, record: Record) -> Topic | None:
 
 
 def _skipped(_: Recovery, data: Mapping[str, Any]) -> Topic | None:
+    """What is told again and again is told once."""
+    if data.get("again"):
+        return None
     return {"review": Topic.REVIEW, "tell_operators": Topic.CONFIGURATION}.get(data.get("action", ""))
 
 
 def _classified(_: Recovery, data: Mapping[str, Any]) -> Topic | None:
+    """An invoice that can't be read must be looked at, whatever its event said; nothing stored is no unknown code."""
+    if "provider" in (data.get("missing") or ()):
+        return Topic.UNREADABLE
+    if data.get("cause") == Cause.UNKNOWN and data.get("ability"):
+        return None
     return {Cause.TECHNICAL: Topic.TROUBLE, Cause.UNKNOWN: Topic.UNKNOWN_CODE}.get(data.get("cause", ""))
 
 
@@ -95,6 +106,9 @@ _TOPICS: Final[Mapping[EventType, Callable[[Recovery, Mapping[str, Any]], Topic 
     EventType.FAILURE_CLASSIFIED: _classified,
     EventType.DISPUTE_OPENED: lambda _, __: Topic.DISPUTE,
     EventType.NOTIFICATION_FAILED: _unsent,
+    EventType.PAYMENT_REVERSED: lambda _, __: Topic.MONEY_BACK,
+    EventType.PAYMENT_REFUNDED: lambda _, __: Topic.MONEY_BACK,
+    EventType.PAYMENT_LATE: lambda _, __: Topic.MONEY_BACK,
     EventType.RECOVERY_CLOSED: _closed,
 }
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from core.base import Value
-from core.classifier.taxonomy import Cause
+from core.classifier.taxonomy import Ability, Cause
 from core.messages.campaign import Campaign, CampaignStep, QuietHours
 from core.messages.kinds import MessageKind
 from core.retry.pace import Pace
@@ -26,6 +26,8 @@ class Occasion(Value):
 
     campaign: str
     cause: Cause
+    ability: Ability | None = None
+    """Why nothing can be charged; None where something can."""
     steps: tuple[CampaignStep, ...] = ()
     endings: tuple[MessageKind, ...] = ()
     """Kinds that are sent when the recovery is over."""
@@ -39,6 +41,11 @@ class Occasion(Value):
     ends_at: datetime | None = None
     """The last retry or the customer's deadline, where that is known."""
     time_scale: int = 1
+
+    @property
+    def topic(self) -> str:
+        """What its messages are about: they count from when this first came up."""
+        return (self.ability or self.cause).value
 
     def civil(self, moment: datetime) -> datetime:
         """This moment, or the end of the quiet hours around it. With compressed time the hours have no meaning."""
@@ -56,13 +63,14 @@ class MessagePlan(Value):
         return self.model_dump(mode="json", exclude_none=True)
 
 
-def occasion(campaign: Campaign, cause: Cause, offered: frozenset[str], **known: Any) -> Occasion:
-    """The part of a campaign that counts for this cause, over the channels that are set up."""
+def occasion(campaign: Campaign, cause: Cause, able: Ability, offered: frozenset[str], **known: Any) -> Occasion:
+    """The part of a campaign that counts for this failure, over the channels that are set up."""
     kinds = {MessageKind.RECOVERED: campaign.recovered, MessageKind.ENDED: campaign.ended}
     return Occasion(
         campaign=campaign.name,
         cause=cause,
-        steps=tuple(_offered(step, offered) for step in campaign.messages.get(cause, ())),
+        ability=able if able is not Ability.CHARGEABLE else None,
+        steps=tuple(_offered(step, offered) for step in campaign.steps_for(cause, able)),
         endings=tuple(kind for kind, wanted in kinds.items() if wanted),
         ending_channels=tuple(one for one in campaign.channels if one in offered),
         quiet=campaign.quiet,
@@ -83,7 +91,7 @@ def _planned(given: Occasion) -> Iterator[Message]:
     for number, step in enumerate(given.steps, start=1):
         at = _at(given, step)
         if at and step.channels:
-            name = f"{given.cause.lower()}-{number}"
+            name = f"{given.topic.lower()}-{number}"
             yield Message(step=name, kind=step.kind, channels=step.channels, at=at)
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from core.classifier.taxonomy import Cause
+from core.classifier.taxonomy import Ability, Cause
 from core.messages.kinds import MessageKind
 
 Channels = Annotated[list[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]], Field(min_length=1, max_length=5)]
@@ -31,3 +31,4 @@ class CampaignTable(_Table):
     recovered: bool = True
     ended: bool = True
     messages: dict[Cause, list[MessageTable]] = {}
+    unable: dict[Ability, list[MessageTable]] = {}

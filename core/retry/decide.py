@@ -5,10 +5,11 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from core.base import Value
-from core.classifier.taxonomy import Classification, Next
+from core.classifier.taxonomy import Ability, Classification, Next
 from core.events import Event, EventType, stamp
 from core.fraud.assess import FraudAssessment, FraudLevel
 from core.payments import FailureFacts
+from core.retry.ability import SENTENCES, ability
 from core.retry.arms import armed, assigned
 from core.retry.inputs import Inputs, recorded
 from core.retry.pace import Pace
@@ -74,11 +75,13 @@ def _classified(findings: Findings) -> Row:
         "source": found.source,
         "decided_by": found.decided_by,
         "wait_seconds": found.wait_seconds,
-        "failure": failure.model_dump(exclude_none=True),
-        "card": findings.facts.card.model_dump(exclude_none=True),
+        "failure": failure.model_dump(mode="json", exclude_none=True),
+        "card": findings.facts.card.model_dump(mode="json", exclude_none=True),
         "missing": list(findings.facts.missing),
     }
-    return EventType.FAILURE_CLASSIFIED, data
+    able, defaults = ability(findings.recovery, findings.facts), findings.facts.invoice.default_methods
+    more = {"ability": able.value if able is not Ability.CHARGEABLE else None, "default_methods": list(defaults)}
+    return EventType.FAILURE_CLASSIFIED, data | {key: value for key, value in more.items() if value}
 
 
 def _segmented(findings: Findings, limits: SegmentPolicy, means: Means) -> Row:
@@ -141,6 +144,10 @@ def _next(findings: Findings, limits: SegmentPolicy, means: Means) -> Row:
             means,
             **_deadlines(findings, limits, means, reviewed=cause.next is Next.TELL_OPERATORS),
         )
+    able = ability(recovery, findings.facts)
+    if able is not Ability.CHARGEABLE:
+        deadlines = _deadlines(findings, limits, means, reviewed=False)
+        return _skipped(Next.WAIT_FOR_METHOD.value, able.value, SENTENCES[able], means, **deadlines)
     return _retry(findings, limits, means)
 
 
@@ -164,10 +171,10 @@ def _retry(findings: Findings, limits: SegmentPolicy, means: Means) -> Row:
 
 
 def _given_up(findings: Findings, found: Exhausted, inputs: Inputs, means: Means, limits: SegmentPolicy) -> Row:
-    """No further retry by itself: the end, or, where the strategy says so, the wait for another method."""
+    """No further retry by itself: from now on the window waits for the customer, or for another method."""
     more = {"strategy": found.strategy, "rejected": list(found.rejected), "inputs": recorded(inputs)}
     waits = found.reason is Exhaustion.NEW_METHOD
-    until = _deadlines(findings, limits, means, reviewed=False) if waits else {}
+    until = _deadlines(findings, limits, means, reviewed=False) if waits else {"until": stamp(inputs.window_ends_at)}
     action = Next.WAIT_FOR_METHOD.value if waits else "give_up"
     return _skipped(action, found.reason.value, found.why, means, **more, **until)
 
@@ -232,11 +239,15 @@ def _situation(findings: Findings) -> Situation:
 
 
 def _ends(findings: Findings, limits: SegmentPolicy, means: Means) -> datetime:
-    return findings.recovery.window_ends_at or _window(findings, limits, means.pace)
+    recovery = findings.recovery
+    if recovery.window_ends_at:
+        return recovery.window_ends_at + recovery.clock_stopped_for(findings.now)
+    return _window(findings, limits, means.pace)
 
 
 def _window(findings: Findings, limits: SegmentPolicy, pace: Pace) -> datetime:
-    return (findings.recovery.opened_at or findings.now) + pace.shorten(timedelta(days=limits.window_days))
+    opened_at, stopped = findings.recovery.opened_at or findings.now, findings.recovery.clock_stopped_for(findings.now)
+    return opened_at + pace.shorten(timedelta(days=limits.window_days)) + stopped
 
 
 def _deadlines(findings: Findings, limits: SegmentPolicy, means: Means, reviewed: bool = True) -> dict[str, Any]:

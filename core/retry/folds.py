@@ -1,27 +1,25 @@
 """What each type of record changes in a recovery: one small function a type, the table of them at the end."""
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, Final
 
-from core.classifier.taxonomy import Category, Cause
+from core.classifier.taxonomy import Ability, Category, Cause
 from core.events import EventType, Record, State, Trigger, moment
-from core.payments import Card, ChargeOrder, Failure, Outcome
+from core.payments import Card, Failure
+from core.retry import charge_folds
+from core.retry.charge_folds import counted, end_of, having_seen
 from core.retry.message_folds import message_told, messages_planned
-from core.retry.recovery import Ending, Recovery
-
-
-def _end(recovery: Recovery, state: State, reason: str) -> Recovery:
-    """The first ending stands, but money that came in beats them all."""
-    if recovery.ending and state is not State.RECOVERED:
-        return recovery
-    return recovery.having(ending=Ending(state=state, reason=reason))
+from core.retry.recovery import PROVIDER_REFUSED, Recovery, StandBack
 
 
 def _payment_failed(recovery: Recovery, record: Record) -> Recovery:
     """A failure that the provider caused: the next delay counts from it, so whatever was planned is void."""
     data = record.data
-    return _having_seen(recovery, data).having(
+    return having_seen(recovery, data).having(
         opened_at=recovery.opened_at or record.occurred_at,
+        rules=recovery.rules if recovery.sequence else data.get("rules", 1),
+        standing_back=None,
         customer_id=data.get("customer_id") or recovery.customer_id,
         subscription_id=data.get("subscription_id") or recovery.subscription_id,
         amount=data.get("amount") or recovery.amount,
@@ -32,14 +30,10 @@ def _payment_failed(recovery: Recovery, record: Record) -> Recovery:
         card=Card.model_validate(data.get("card") or {}),
         next_provider_attempt=moment(data.get("next_provider_attempt")),
         next_attempt_at=None,
+        window_ends_at=_later(recovery, record),
         unread=True,
         undecided=True,
     )
-
-
-def _having_seen(recovery: Recovery, data: Mapping[str, Any]) -> Recovery:
-    event_id = data.get("event_id")
-    return recovery if event_id is None else recovery.having(event_ids=(*recovery.event_ids, event_id))
 
 
 def _classified(recovery: Recovery, record: Record) -> Recovery:
@@ -49,11 +43,21 @@ def _classified(recovery: Recovery, record: Record) -> Recovery:
         network=card.get("network") or (record.data.get("failure") or {}).get("network") or recovery.network,
         category=Category(record.data["category"]),
         cause=Cause(record.data["cause"]),
+        ability=Ability(record.data.get("ability") or Ability.CHARGEABLE),
         failure=Failure.model_validate(record.data.get("failure") or recovery.failure),
+        default_methods=tuple(record.data.get("default_methods") or recovery.default_methods),
+        window_ends_at=_later(recovery, record),
+        standing_back=None,
         policy_version=record.data.get("policy_version") or recovery.policy_version,
         unread=False,
         stage=State.CLASSIFIED,
     )
+
+
+def _later(recovery: Recovery, record: Record) -> datetime | None:
+    """The window's end, moved by the time for which money was on its way."""
+    ends = recovery.window_ends_at
+    return ends + recovery.clock_stopped_for(record.occurred_at) if ends else None
 
 
 def _segmented(recovery: Recovery, record: Record) -> Recovery:
@@ -92,9 +96,12 @@ def _planned(recovery: Recovery, record: Record) -> Recovery:
 def _skipped(recovery: Recovery, record: Record) -> Recovery:
     data = record.data
     if data["action"] == "refuse":
-        return recovery.having(trigger=None, method_id=None)
+        unfit = (data["method_id"],) if data.get("method_id") else ()
+        return recovery.having(trigger=None, method_id=None, unfit_methods=(*recovery.unfit_methods, *unfit))
+    if data["action"] == "stand_back":
+        return _stood_back(recovery, data)
     decided = messages_planned(recovery, data).having(
-        undecided=False, unread=False, next_attempt_at=None, trigger=_still_wanted(recovery, data)
+        undecided=False, unread=False, next_attempt_at=None, trigger=_still_wanted(recovery, data), used_up=None
     )
     match data["action"]:
         case "postpone":
@@ -102,14 +109,38 @@ def _skipped(recovery: Recovery, record: Record) -> Recovery:
         case "ask_customer" | "wait_for_method":
             return decided.having(stage=State.AWAITING_CUSTOMER, until=moment(data.get("until")))
         case "review" | "tell_operators":
-            review = decided.having(stage=State.IN_REVIEW, until=moment(data.get("until")))
-            return review.having(customer_until=moment(data.get("customer_until")))
+            return _for_review(recovery, decided, data)
+        case "out_of_scope":
+            return end_of(decided, State.CANCELED, "out_of_scope")
         case "stop":
-            return _end(decided, State.BLOCKED, data["reason"])
+            return end_of(decided, State.BLOCKED, data["reason"])
         case _ if decided.trigger:
             return decided.having(stage=State.WAITING)
+        case _ if data.get("until"):
+            waits = decided.having(stage=State.AWAITING_CUSTOMER, until=moment(data["until"]))
+            return waits.having(used_up=data["reason"])
         case _:
-            return _end(decided, State.EXHAUSTED, data["reason"])
+            return end_of(decided, State.EXHAUSTED, data["reason"])
+
+
+def _for_review(before: Recovery, decided: Recovery, data: Mapping[str, Any]) -> Recovery:
+    """A person's turn. Where only the provider's refusal is in the way, schedule and reading wait for its end."""
+    deadlines = {"until": moment(data.get("until")), "customer_until": moment(data.get("customer_until"))}
+    review = decided.having(stage=State.IN_REVIEW, **deadlines)
+    if data["reason"] != PROVIDER_REFUSED:
+        return review
+    kept = {"next_attempt_at": before.next_attempt_at, "trigger": before.trigger, "used_up": before.used_up}
+    return _stood_back(review.having(unread=True, **kept), data)
+
+
+def _stood_back(recovery: Recovery, data: Mapping[str, Any]) -> Recovery:
+    """Nothing happens before the look. A recovery that hasn't been decided on yet shows as waiting."""
+    at, since = moment(data["at"]), moment(data["since"])
+    if at is None or since is None:
+        raise ValueError("a row that stands back says since when, and when to look")
+    early = recovery.stage in {State.RECEIVED, State.CLASSIFIED, State.SEGMENTED}
+    stage = State.WAITING if early else recovery.stage
+    return recovery.having(standing_back=StandBack(reason=data["reason"], since=since, look_at=at), stage=stage)
 
 
 def _still_wanted(recovery: Recovery, data: Mapping[str, Any]) -> Trigger | None:
@@ -124,88 +155,12 @@ def _still_wanted(recovery: Recovery, data: Mapping[str, Any]) -> Trigger | None
     return recovery.trigger
 
 
-def _requested(recovery: Recovery, record: Record) -> Recovery:
-    data, trigger = record.data, Trigger(record.data["trigger"])
-    order = ChargeOrder(
-        provider=recovery.provider,
-        invoice_id=recovery.invoice_id,
-        attempt=record.attempt or recovery.attempt + 1,
-        idempotency_key=data["idempotency_key"],
-        amount=data["amount"],
-        currency=data["currency"],
-        method_id=data.get("method_id"),
-        customer_id=data.get("customer_id"),
-        last_method_id=data.get("last_method_id"),
-        charge_before=data.get("charge_before"),
-        requested_at=record.occurred_at,
-    )
-    return recovery.having(
-        stage=State.CHARGING,
-        in_flight=order,
-        in_flight_trigger=trigger,
-        unsettled=False,
-        attempt=order.attempt,
-        attempts_used=recovery.attempts_used + int(trigger.uses_budget),
-        amount=order.amount,
-        next_attempt_at=None if trigger.uses_budget else recovery.next_attempt_at,
-        trigger=None,
-        method_id=None,
-        last_charge_from=record.occurred_at,
-        last_charge_to=None,
-    )
-
-
-def _landed(recovery: Recovery, record: Record) -> Recovery:
-    """No charge is in flight any more."""
-    charge_id = record.data.get("charge_id")
-    made = (*recovery.charge_ids, charge_id) if charge_id else recovery.charge_ids
-    return _having_seen(recovery, record.data).having(
-        in_flight=None,
-        in_flight_trigger=None,
-        unsettled=False,
-        last_charge_to=record.occurred_at,
-        charge_ids=made,
-    )
-
-
-def _succeeded(recovery: Recovery, record: Record) -> Recovery:
-    return _end(_landed(recovery, record), State.RECOVERED, "charged")
-
-
-def _declined(recovery: Recovery, record: Record) -> Recovery:
-    """The attempt's moment is what the next delay counts from."""
-    failure = Failure.model_validate(record.data.get("failure") or {})
-    failed_at = recovery.in_flight.requested_at if recovery.in_flight else record.occurred_at
-    return _landed(recovery, record).having(
-        failure=failure,
-        card=Card.model_validate(record.data.get("card") or recovery.card),
-        next_provider_attempt=moment(record.data.get("next_provider_attempt")) or recovery.next_provider_attempt,
-        failed_at=failed_at,
-        undecided=True,
-    )
-
-
-def _unknown(recovery: Recovery, _: Record) -> Recovery:
-    return recovery.having(unsettled=True)
-
-
-def _reconciled(recovery: Recovery, record: Record) -> Recovery:
-    match Outcome(record.data["outcome"]):
-        case Outcome.SUCCEEDED:
-            return _succeeded(recovery, record)
-        case Outcome.DECLINED:
-            return _declined(recovery, record)
-        case _:
-            tried = recovery.in_flight.requested_at if recovery.in_flight else record.occurred_at
-            return _landed(recovery, record).having(failed_at=tried, undecided=True, unread=True)
-
-
 def _retry_requested(recovery: Recovery, _: Record) -> Recovery:
     return recovery.having(trigger=Trigger.MANUAL)
 
 
 def _cancel_requested(recovery: Recovery, _: Record) -> Recovery:
-    return _end(recovery, State.CANCELED, "operator")
+    return end_of(recovery, State.CANCELED, "operator")
 
 
 def _paused(recovery: Recovery, _: Record) -> Recovery:
@@ -219,35 +174,73 @@ def _resumed(recovery: Recovery, _: Record) -> Recovery:
 def _reviewed(recovery: Recovery, record: Record) -> Recovery:
     """Rejected ends it. Approved, a fraud case waits for another method, anything else is tried once, now."""
     if record.data.get("decision") != "approve":
-        return _end(recovery, State.BLOCKED, "rejected")
+        return end_of(recovery, State.BLOCKED, "rejected")
+    if recovery.standing_back:
+        return recovery.having(standing_back=None)
     approved = recovery.having(fraud_hold=False, stage=State.AWAITING_CUSTOMER, until=recovery.customer_until)
     return approved if recovery.fraud_hold else approved.having(trigger=Trigger.MANUAL)
 
 
 def _method_updated(recovery: Recovery, record: Record) -> Recovery:
     method = record.data["method_id"]
-    return _having_seen(recovery, record.data).having(
+    return having_seen(recovery, record.data).having(
         trigger=Trigger.METHOD_CHANGE,
         method_id=method,
+        no_method=False,
+        unfit_methods=tuple(one for one in recovery.unfit_methods if one != method),
         methods_seen=(*recovery.methods_seen, record.data["method_version"]),
     )
 
 
 def _paid_elsewhere(recovery: Recovery, record: Record) -> Recovery:
-    return _end(_having_seen(recovery, record.data), State.RECOVERED, "paid_elsewhere")
+    """The end; or a part, after which the rest stays open."""
+    seen, data = having_seen(recovery, record.data), record.data
+    if data.get("remaining"):
+        return counted(seen, data.get("payment_id")).having(
+            amount=data["remaining"], paid=recovery.paid + data["amount"]
+        )
+    return end_of(seen, State.RECOVERED, "paid_elsewhere")
 
 
 def _closed_elsewhere(recovery: Recovery, record: Record) -> Recovery:
-    return _end(_having_seen(recovery, record.data), State.CANCELED, record.data["why"])
+    return end_of(having_seen(recovery, record.data), State.CANCELED, record.data["why"])
 
 
 def _disputed(recovery: Recovery, record: Record) -> Recovery:
-    return _end(_having_seen(recovery, record.data), State.BLOCKED, record.data["kind"])
+    """A bank that only asks moves no money and blocks nothing."""
+    if record.data["kind"] == INQUIRY:
+        return having_seen(recovery, record.data)
+    return end_of(having_seen(recovery, record.data), State.BLOCKED, record.data["kind"])
+
+
+def _refunded(recovery: Recovery, record: Record) -> Recovery:
+    """The merchant gave money back, which is not owed again."""
+    seen, amount = having_seen(recovery, record.data), record.data.get("amount") or 0
+    if recovery.stage.final:
+        return seen.having(returned=recovery.returned + amount)
+    return seen.having(paid=max(recovery.paid - amount, 0))
+
+
+def _reversed(recovery: Recovery, record: Record) -> Recovery:
+    """Money was taken back. Of a recovery that goes on it is owed again; behind the end nothing changes."""
+    seen, amount = having_seen(recovery, record.data), record.data.get("amount") or 0
+    if recovery.stage.final:
+        return seen.having(returned=recovery.returned + amount)
+    back = min(amount, recovery.paid)
+    owed = seen.having(amount=recovery.amount + back, paid=recovery.paid - back, standing_back=None, unread=True)
+    return owed.having(undecided=True, failure=Failure.model_validate(record.data.get("failure") or recovery.failure))
+
+
+def _paid_late(recovery: Recovery, record: Record) -> Recovery:
+    seen = having_seen(recovery, record.data)
+    return counted(seen, record.data.get("payment_id")).having(
+        paid_late=recovery.paid_late + (record.data.get("amount") or 0)
+    )
 
 
 def _late(recovery: Recovery, record: Record) -> Recovery:
     """Without effect, but known when it comes again."""
-    return _having_seen(recovery, record.data)
+    return having_seen(recovery, record.data)
 
 
 def _closed(recovery: Recovery, record: Record) -> Recovery:
@@ -261,6 +254,9 @@ def _closed(recovery: Recovery, record: Record) -> Recovery:
     )
 
 
+INQUIRY: Final = "inquiry"
+"""The kind of a dispute that is only a question."""
+
 FOLDS: Final[Mapping[EventType, Callable[[Recovery, Record], Recovery]]] = {
     EventType.PAYMENT_FAILED: _payment_failed,
     EventType.FAILURE_CLASSIFIED: _classified,
@@ -268,11 +264,11 @@ FOLDS: Final[Mapping[EventType, Callable[[Recovery, Record], Recovery]]] = {
     EventType.FRAUD_ASSESSED: _assessed,
     EventType.RETRY_PLANNED: _planned,
     EventType.RETRY_SKIPPED: _skipped,
-    EventType.CHARGE_REQUESTED: _requested,
-    EventType.CHARGE_SUCCEEDED: _succeeded,
-    EventType.CHARGE_DECLINED: _declined,
-    EventType.CHARGE_UNKNOWN: _unknown,
-    EventType.CHARGE_RECONCILED: _reconciled,
+    EventType.CHARGE_REQUESTED: charge_folds.requested,
+    EventType.CHARGE_SUCCEEDED: charge_folds.succeeded,
+    EventType.CHARGE_DECLINED: charge_folds.declined,
+    EventType.CHARGE_UNKNOWN: charge_folds.unknown,
+    EventType.CHARGE_RECONCILED: charge_folds.reconciled,
     EventType.RETRY_REQUESTED: _retry_requested,
     EventType.CANCEL_REQUESTED: _cancel_requested,
     EventType.PAUSED: _paused,
@@ -285,5 +281,8 @@ FOLDS: Final[Mapping[EventType, Callable[[Recovery, Record], Recovery]]] = {
     EventType.NOTIFICATION_SENT: message_told,
     EventType.NOTIFICATION_FAILED: message_told,
     EventType.RECOVERY_CLOSED: _closed,
+    EventType.PAYMENT_REFUNDED: _refunded,
+    EventType.PAYMENT_REVERSED: _reversed,
+    EventType.PAYMENT_LATE: _paid_late,
     EventType.EVENT_LATE: _late,
 }

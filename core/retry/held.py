@@ -59,7 +59,8 @@ def _held(
 
 def _scheduled(recovery: Recovery, at: datetime | None) -> dict[str, Any]:
     if at is None or (recovery.window_ends_at and at > recovery.window_ends_at):
-        return {"action": "give_up", "free_at": stamp(at) if at else None}
+        until = {"until": stamp(recovery.window_ends_at)} if recovery.window_ends_at else {}
+        return {"action": "give_up", "free_at": stamp(at) if at else None} | until
     return {"action": "postpone", "at": stamp(at)}
 
 

@@ -13,7 +13,7 @@ from core.events import Event, EventType, Record, State, Trigger
 from core.messages.due import Open, next_message
 from core.messages.plan import Message
 from core.retry.folds import FOLDS
-from core.retry.recovery import Recovery
+from core.retry.recovery import COLLECTION_PAUSED, PAYMENT_UNDER_WAY, PROVIDER_REFUSED, Recovery, StandBack
 
 LATE_BY: Final = timedelta(hours=1)
 """How late a charge may be for its window: a worker that was down must not cost an attempt."""
@@ -59,6 +59,8 @@ class Close(Value):
 
     state: State
     reason: str
+    look: bool = False
+    """Whether the provider is asked once more first: money may have come, or be on its way, that nobody told of."""
 
 
 class Done(Value):
@@ -83,7 +85,8 @@ def next_step(recovery: Recovery, now: datetime) -> Step:
 
 
 def _silenced(recovery: Recovery) -> bool:
-    return recovery.paused and not recovery.stage.final
+    """Nobody is reminded of what they are paying just now."""
+    return bool(recovery.paused or recovery.standing_back) and not recovery.stage.final
 
 
 def _about_money(recovery: Recovery, now: datetime) -> Step:
@@ -96,6 +99,8 @@ def _about_money(recovery: Recovery, now: datetime) -> Step:
         return Close(state=recovery.ending.state, reason=recovery.ending.reason)
     if recovery.in_flight:
         return _in_review(recovery, now)  # nobody could find out; only a person or the provider can say
+    if recovery.standing_back:
+        return _standing_back(recovery, recovery.standing_back, now)
     if recovery.unread:
         return Read()
     if recovery.undecided:
@@ -105,10 +110,37 @@ def _about_money(recovery: Recovery, now: datetime) -> Step:
     return _ACTIVE[recovery.stage](recovery, now)
 
 
+def _standing_back(recovery: Recovery, back: StandBack, now: datetime) -> Step:
+    """Look again when it is time. What doesn't stop the clock ends with the review or the window."""
+    ends = back.since + LONGEST_STAND if back.stops_clock else recovery.until or recovery.window_ends_at
+    ends = ends or back.since + LONGEST_STAND
+    if now >= ends:
+        reason = "review_overdue" if recovery.stage is State.IN_REVIEW else "window"
+        return Close(state=State.EXHAUSTED, reason=reason, look=not back.stops_clock)
+    if now < back.look_at:
+        return Wait(until=min(back.look_at, ends), why=_BACK.get(back.reason, back.reason))
+    return Read()
+
+
+LONGEST_STAND: Final = timedelta(days=90)
+"""No debit takes longer; a state that the provider never corrects must not keep a recovery open for ever."""
+_BACK: Final[Mapping[str, str]] = {
+    PAYMENT_UNDER_WAY: "a payment of this invoice is on its way",
+    COLLECTION_PAUSED: "the merchant has paused the collection of this subscription",
+    PROVIDER_REFUSED: "the provider refuses to be asked with this key: an operator must mend that",
+}
+
+
+def _given_up(recovery: Recovery, reason: str) -> Close:
+    """Exhausted, after one more look where the recovery lives by the rules that know of it."""
+    return Close(state=State.EXHAUSTED, reason=reason, look=recovery.rules > 1)
+
+
 def _in_review(recovery: Recovery, now: datetime) -> Step:
     if recovery.until and now >= recovery.until:
-        fraud = recovery.fraud_hold
-        return Close(state=State.BLOCKED if fraud else State.EXHAUSTED, reason="review_overdue")
+        if recovery.fraud_hold:
+            return Close(state=State.BLOCKED, reason="review_overdue")
+        return _given_up(recovery, "review_overdue")
     return Wait(until=recovery.until, why="an operator must review it")
 
 
@@ -122,13 +154,13 @@ def _chargeable(recovery: Recovery, now: datetime) -> Step:
     if now < recovery.next_attempt_at:
         return Wait(until=recovery.next_attempt_at, why="next charge")
     if recovery.window_ends_at and now > recovery.window_ends_at + LATE_BY:
-        return Close(state=State.EXHAUSTED, reason="window")
+        return _given_up(recovery, "window")
     return Charge(trigger=Trigger.SCHEDULED)
 
 
 def _awaiting(recovery: Recovery, now: datetime) -> Step:
     if recovery.until and now >= recovery.until:
-        return Close(state=State.EXHAUSTED, reason="customer_deadline")
+        return _given_up(recovery, recovery.used_up or "customer_deadline")
     return Wait(until=recovery.until, why="the customer must act")
 
 
@@ -193,7 +225,7 @@ def place_all(recovery: Recovery, events: Iterable[Event], now: datetime) -> tup
         recovery, record = place(recovery, event)
         records.append(record)
     step = next_step(recovery, now)
-    if isinstance(step, Close) and records:
+    if isinstance(step, Close) and records and not step.look:
         recovery, record = place(recovery, closing(step, now))
         records.append(record)
     return recovery, tuple(records)

@@ -13,7 +13,7 @@ def messages_planned(recovery: Recovery, data: Mapping[str, Any]) -> Recovery:
     if "messages" not in data:
         return recovery
     plan = MessagePlan.model_validate(data["messages"])
-    since = {**recovery.messages_since, plan.occasion.cause.value: plan.occasion.since}
+    since = {**recovery.messages_since, plan.occasion.topic: plan.occasion.since}
     return recovery.having(messages=plan, messages_since=since)
 
 

@@ -73,7 +73,7 @@ def _moved(
     if at and not (ends and at > ends):
         return _having(event, at=stamp(at), network=network)
     said = {"action": "give_up", "reason": "network_limit", "why": sentence(verdict, at), "network": network}
-    known = {key: value for key, value in event.data.items() if key != "at"}
+    known = {key: value for key, value in event.data.items() if key != "at"} | ({"until": stamp(ends)} if ends else {})
     return event.model_copy(update={"type": EventType.RETRY_SKIPPED, "data": known | counted(verdict) | said})
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from core.classifier.taxonomy import Ability
 from core.contracts import ChargeInput
 from core.events import Event, EventType, Record, Trigger, stamp
 from core.ids import idempotency_key
@@ -17,8 +18,10 @@ from core.payments import (
     InvoiceStatus,
     InvoiceView,
     Outcome,
+    PaymentMethod,
 )
-from core.retry.reactions import announced, observe
+from core.retry.ability import SENTENCES, no_card
+from core.retry.fresh_look import announced, observe
 from core.retry.recovery import Recovery
 
 MARGIN: Final = timedelta(hours=1)
@@ -39,7 +42,9 @@ def checked(
     recovery: Recovery, invoice: InvoiceView, trigger: Trigger, order: ChargeInput, now: datetime
 ) -> tuple[Event, ...]:
     """`charge.requested`, or what a fresh look at the invoice says against it."""
-    if events := observe(invoice, now):
+    if trigger is Trigger.MANUAL and invoice.processing and invoice.status is InvoiceStatus.OPEN:
+        return (refused(trigger, "in_flight", "a payment of this invoice is on its way at the provider", now),)
+    if events := observe(recovery, invoice, now):
         return events
     if invoice.status is InvoiceStatus.MISSING:
         return (_missing(now),)
@@ -47,7 +52,35 @@ def checked(
         return (_let_it_finish(now),)
     if trigger is Trigger.SCHEDULED and invoice.next_provider_attempt and invoice.next_provider_attempt > now:
         return (_stand_down(invoice.next_provider_attempt, now),)
-    return (_requested(recovery, invoice, trigger, order.method_id, now),)
+    named = order.method_id or recovery.method_in_use
+    if named is None and invoice.methods_known:
+        unable = _unable(recovery, invoice.method, trigger, now)
+        return unable or (_requested(recovery, invoice, trigger, None, now),)
+    return (_requested(recovery, invoice, trigger, named, now),)
+
+
+def _unable(recovery: Recovery, method: PaymentMethod | None, trigger: Trigger, now: datetime) -> tuple[Event, ...]:
+    """What speaks against charging the default method; nothing where it is a card."""
+    if method and not no_card(method.card):
+        return ()
+    return (unchargeable(recovery, Ability.NOT_A_CARD if method else Ability.NO_METHOD, trigger, None, now),)
+
+
+def unchargeable(recovery: Recovery, able: Ability, trigger: Trigger, named: str | None, now: datetime) -> Event:
+    """Nothing to charge: a schedule waits for the customer, what was asked for is refused and changes nothing else."""
+    if trigger is Trigger.SCHEDULED:
+        until = stamp(max(recovery.window_ends_at or now, now + MISSING_REVIEW))
+        data = {"action": "wait_for_method", "reason": able.value, "until": until, "why": SENTENCES[able]}
+        return Event(type=EventType.RETRY_SKIPPED, occurred_at=now, data=data)
+    code = "hard_decline" if trigger is Trigger.MANUAL else able.value
+    return refused(trigger, code, SENTENCES[able], now, method_id=named)
+
+
+def refused(trigger: Trigger, code: str, why: str, now: datetime, **more: str | None) -> Event:
+    """A charge that was asked for is not made; `code` is one of the contract's where a person asked."""
+    data = {"action": "refuse", "reason": code, "trigger": trigger.value, "why": why} | more
+    known = {key: value for key, value in data.items() if value is not None}
+    return Event(type=EventType.RETRY_SKIPPED, occurred_at=now, data=known)
 
 
 def _requested(
@@ -125,14 +158,21 @@ def concluded(
         "outcome": result.outcome.value if reconciled else None,
         "reason": result.reason,
         "charge_id": result.charge_id,
-        "failure": result.failure.model_dump(exclude_none=True) or None,
-        "card": result.card.model_dump(exclude_none=True) or None,
+        "amount": _part(recovery, result),
+        "failure": result.failure.model_dump(mode="json", exclude_none=True) or None,
+        "card": result.card.model_dump(mode="json", exclude_none=True) or None,
         "repeated": repeated or None,
         "evidence": "read" if by_reading else None,
     }
     known = {key: value for key, value in data.items() if value is not None}
     kind = EventType.CHARGE_RECONCILED if reconciled else _DIRECT[result.outcome]
     return Event(type=kind, occurred_at=now, attempt=in_flight(recovery).attempt, data=known)
+
+
+def _part(recovery: Recovery, result: ChargeResult) -> int | None:
+    """What came, where it is less than was asked for."""
+    part = result.amount is not None and result.amount < in_flight(recovery).amount
+    return result.amount if part and result.outcome is Outcome.SUCCEEDED else None
 
 
 _DIRECT: Final = {
@@ -152,9 +192,17 @@ def learned(recovery: Recovery, records: Sequence[Record]) -> FailureFacts | Non
         return None
     failure = Failure.model_validate(landed.data.get("failure") or {})
     card = Card.model_validate(landed.data.get("card") or {})
-    network = failure.network or card.network or recovery.failure.network
+    # Of a method that is charged for the first time, nothing is known from the one before.
+    same = _named_in(records) in {None, recovery.method_in_use}
+    network = failure.network or card.network or (recovery.failure.network if same else None)
     known = {"failure": failure.model_copy(update={"network": network}), "card": card, "missing": ()}
     return announced(recovery).model_copy(update=known)
+
+
+def _named_in(records: Sequence[Record]) -> str | None:
+    """The method that the charge in these rows named."""
+    request = next((one for one in reversed(records) if one.type is EventType.CHARGE_REQUESTED), None)
+    return request.data.get("method_id") if request else None
 
 
 _LANDINGS: Final[Mapping[EventType, Outcome | None]] = {

@@ -19,6 +19,7 @@ from core.retry.policy_campaigns import campaigns
 from core.retry.policy_experiments import experiments
 from core.retry.policy_fraud import fraud_rules
 from core.retry.policy_schema import PolicyTable, PolicyText, SegmentTable
+from core.retry.scope import WIDEST, ScopeRules
 from core.retry.strategies.base import RetryStrategy
 from core.retry.strategies.fixed_ladder import FixedLadder
 from core.segmentation.segment import DEFAULT_SEGMENT, NUMBERS, TEXTS, Condition, Operator, SegmentRule
@@ -97,6 +98,7 @@ class Policy(Value):
     experiments: tuple[Experiment, ...] = ()
     campaigns: Mapping[str, Campaign] = {}
     operators: OperatorRules = OperatorRules()
+    scope: ScopeRules = ScopeRules()
 
     def segment_named(self, name: str) -> SegmentPolicy:
         """That segment; the default one where this version doesn't have it."""
@@ -134,10 +136,22 @@ def parse(
         experiments=tuple(experiments(file, table, partial(_usable, file, table))),
         campaigns=campaigns(file, table),
         operators=OperatorRules(**table.operators.model_dump()),
+        scope=_scope(table),
     )
     for spec in policy.strategies.values() if strategies is not None else ():
         _try(file, spec, strategies or {})
     return policy
+
+
+def _scope(table: PolicyTable) -> ScopeRules:
+    """The window that counts for age is the widest of all segments: which one a customer is in is decided later."""
+    widest = max((one.window_days for one in table.segments if one.window_days), default=WIDEST.days)
+    return ScopeRules(
+        take=frozenset(table.scope.take),
+        paused=table.scope.paused,
+        attached=table.methods.attached,
+        oldest=timedelta(days=widest),
+    )
 
 
 def _network_limits(file: PolicyText, table: PolicyTable, ceilings: Mapping[str, int] | None) -> dict[str, int]:

@@ -1,13 +1,13 @@
 """The `[campaigns.NAME]` tables of a policy file as the campaigns they amount to."""
 
 import re
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, TypeVar
 
-from core.classifier.taxonomy import Cause
+from core.classifier.taxonomy import Ability, Cause
 from core.errors import InvalidPolicy
 from core.messages.campaign import Campaign, CampaignStep, QuietHours
-from core.messages.kinds import FITS, MessageKind
+from core.messages.kinds import FITS, FITS_ABILITY, MessageKind
 from core.messages.table import CampaignTable, MessageTable
 from core.retry.duration import seconds
 from core.retry.policy_schema import PolicyTable, PolicyText
@@ -46,8 +46,12 @@ def _campaign(file: PolicyText, name: str, one: CampaignTable) -> Campaign:
         channels=tuple(one.channels),
         quiet=_quiet(file, (*path, "quiet_hours"), one.quiet_hours),
         messages={
-            cause: tuple(_step(file, (*path, "messages", cause.value, at), cause, step, one) for at, step in listed)
-            for cause, listed in ((cause, enumerate(steps)) for cause, steps in one.messages.items())
+            cause: _steps(file, (*path, "messages", cause.value), _fitting(FITS, cause), steps, one)
+            for cause, steps in one.messages.items()
+        },
+        unable={
+            able: _steps(file, (*path, "unable", able.value), _fitting(FITS_ABILITY, able), steps, one)
+            for able, steps in one.unable.items()
         },
         recovered=one.recovered,
         ended=one.ended,
@@ -64,11 +68,25 @@ def _quiet(file: PolicyText, path: Path, text: str | None) -> QuietHours | None:
     return QuietHours(begins=hours[0] * 60 + hours[1], ends=hours[2] * 60 + hours[3])
 
 
-def _step(file: PolicyText, path: Path, cause: Cause, step: MessageTable, campaign: CampaignTable) -> CampaignStep:
-    fitting = [kind.value for kind, causes in FITS.items() if cause in causes]
+Topic = TypeVar("Topic", Cause, Ability)
+
+
+def _fitting(table: Mapping[MessageKind, frozenset[Topic]], topic: Topic) -> Sequence[str]:
+    return [kind.value for kind, topics in table.items() if topic in topics]
+
+
+def _steps(
+    file: PolicyText, path: Path, fitting: Sequence[str], steps: Sequence[MessageTable], campaign: CampaignTable
+) -> tuple[CampaignStep, ...]:
+    return tuple(_step(file, (*path, at), fitting, step, campaign) for at, step in enumerate(steps))
+
+
+def _step(
+    file: PolicyText, path: Path, fitting: Sequence[str], step: MessageTable, campaign: CampaignTable
+) -> CampaignStep:
     if step.kind.value not in fitting:
         some = f"; there are {', '.join(fitting)}" if fitting else ": nobody is told anything then"
-        raise file.error((*path, "kind"), f"{step.kind.value!r} does not fit a failure of cause {cause}{some}")
+        raise file.error((*path, "kind"), f"{step.kind.value!r} does not fit a failure of cause {path[-2]}{some}")
     warning = step.kind is MessageKind.LAST_WARNING
     if (step.before_end is not None) != warning or (warning and step.after is not None):
         raise file.error(path, "`last_warning` needs `before_end`, every other kind may have `after`")

@@ -10,6 +10,7 @@ from core.classifier.taxonomy import Cause
 from core.errors import InvalidPolicy
 from core.fraud.table import FraudTable
 from core.messages.table import CampaignTable
+from core.retry.scope import AttachedMethod, ScopeRule, WhenPaused
 from core.retry.toml_lines import Path, line_of
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
@@ -82,6 +83,19 @@ class OperatorsTable(_Table):
     retries_per_hour: Annotated[int, Field(strict=True, ge=1, le=10_000)] = OperatorRules().retries_per_hour
 
 
+class ScopeTable(_Table):
+    """`[scope]`: which invoices are taken."""
+
+    take: list[ScopeRule] = []
+    paused: WhenPaused = WhenPaused.WAIT
+
+
+class MethodsTable(_Table):
+    """`[methods]`: what a new payment method is taken for."""
+
+    attached: AttachedMethod = AttachedMethod.TRY
+
+
 class PolicyTable(_Table):
     """The whole file."""
 
@@ -96,6 +110,8 @@ class PolicyTable(_Table):
     network_limits: dict[str, Annotated[int, Field(strict=True, ge=1)]] = {}
     campaigns: dict[Name, CampaignTable] = {}
     operators: OperatorsTable = OperatorsTable()
+    scope: ScopeTable = ScopeTable()
+    methods: MethodsTable = MethodsTable()
 
 
 class PolicyText:

@@ -8,8 +8,10 @@ from core.classifier.taxonomy import Category
 from core.contracts import Action, Command
 from core.errors import Refused
 from core.events import Event, EventType, Record, State, stamp
-from core.payments import EventKind, FailureFacts, InvoiceStatus, InvoiceView, Outcome, ProviderEvent
-from core.retry.recovery import Recovery
+from core.payments import EventKind, MethodRole, Outcome, ProviderEvent
+from core.retry.folds import INQUIRY
+from core.retry.fresh_look import part_paid
+from core.retry.recovery import RULES, Recovery
 
 ECHO: Final = timedelta(seconds=2)
 """Providers stamp events in whole seconds: this close to a charge of ours, a failure is its echo."""
@@ -17,8 +19,8 @@ ECHO: Final = timedelta(seconds=2)
 
 def opening(event: ProviderEvent) -> Event:
     """The first row of a recovery, or the row of a later failure that the provider announced."""
-    failure = event.failure.model_dump(exclude_none=True) if event.failure else {}
-    card = {"card": event.card.model_dump(exclude_none=True)} if event.card else {}
+    failure = event.failure.model_dump(mode="json", exclude_none=True) if event.failure else {}
+    card = {"card": event.card.model_dump(mode="json", exclude_none=True)} if event.card else {}
     return Event(
         type=EventType.PAYMENT_FAILED,
         occurred_at=event.occurred_at,
@@ -31,9 +33,20 @@ def opening(event: ProviderEvent) -> Event:
             "subscription_id": event.subscription_id,
             "next_provider_attempt": stamp(event.next_provider_attempt) if event.next_provider_attempt else None,
             "failure": failure,
+            "rules": RULES,
         }
         | card,
     )
+
+
+OPENERS: Final = frozenset({EventKind.PAYMENT_FAILED, EventKind.ACTION_REQUIRED, EventKind.PROVIDER_STOPPED})
+"""Kinds that tell of a failed payment."""
+
+
+def opens_recovery(event: ProviderEvent) -> bool:
+    """Whether a recovery begins with this event; a debit that came back is a failed payment, too."""
+    returned = event.kind is EventKind.PAYMENT_REVERSED and event.failure is not None
+    return event.kind in OPENERS or returned
 
 
 def react(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
@@ -41,7 +54,7 @@ def react(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
     if event.event_id in recovery.event_ids:
         return ()
     if recovery.stage.final:
-        return () if _says_nothing_new(recovery, event) else (late(event),)
+        return () if _says_nothing_new(recovery, event) else (late(recovery, event),)
     if (told := _of_our_charge(recovery, event)) is not None:
         return told
     reaction = _REACTIONS.get(event.kind)
@@ -70,8 +83,9 @@ def _of_our_charge(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...
         "outcome": outcome.value,
         "evidence": "webhook",
         "charge_id": event.payment_id,
-        "failure": event.failure.model_dump(exclude_none=True) if event.failure else None,
-        "card": event.card.model_dump(exclude_none=True) if event.card else None,
+        "amount": event.paid_amount if event.paid_amount is not None and event.paid_amount < order.amount else None,
+        "failure": event.failure.model_dump(mode="json", exclude_none=True) if event.failure else None,
+        "card": event.card.model_dump(mode="json", exclude_none=True) if event.card else None,
         "next_provider_attempt": stamp(event.next_provider_attempt) if event.next_provider_attempt else None,
     }
     known = {key: value for key, value in data.items() if value is not None}
@@ -89,7 +103,7 @@ def _taken_over(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
 def _says_nothing_new(recovery: Recovery, event: ProviderEvent) -> bool:
     """After the end, confirmations of it and echoes of our own tries are no news."""
     if event.kind is EventKind.INVOICE_PAID:
-        return recovery.stage is State.RECOVERED
+        return recovery.stage is State.RECOVERED or _counted(recovery, event)
     if event.kind in _CLOSINGS:
         return recovery.close_reason == _CLOSINGS[event.kind]
     if event.kind is EventKind.METHOD_UPDATED:
@@ -97,10 +111,26 @@ def _says_nothing_new(recovery: Recovery, event: ProviderEvent) -> bool:
     return event.kind not in _REACTIONS or bool(_REACTIONS[event.kind] is _failed and _echo(recovery, event))
 
 
-def late(event: ProviderEvent) -> Event:
-    """An event that came after the end: kept, without effect."""
+def late(recovery: Recovery, event: ProviderEvent) -> Event:
+    """An event that came after the end: kept, without effect on it. Where money moved, the row says how much."""
+    if event.kind is EventKind.INVOICE_PAID:
+        return _money(EventType.PAYMENT_LATE, event, amount=event.paid_amount or event.amount or recovery.amount)
+    if event.kind is EventKind.PAYMENT_REFUNDED:
+        return _money(EventType.PAYMENT_REFUNDED, event)
+    chargeback = event.kind is EventKind.DISPUTE_OPENED and recovery.stage is State.RECOVERED
+    if event.kind is EventKind.PAYMENT_REVERSED or (chargeback and event.returned_amount is not None):
+        return _money(EventType.PAYMENT_REVERSED, event)
     data = _named(event) | {"kind": event.kind.value, "detail": event.detail}
     return Event(type=EventType.EVENT_LATE, occurred_at=event.occurred_at, data=data)
+
+
+def _money(kind: EventType, event: ProviderEvent, **more: Any) -> Event:
+    """Money that moved outside of a charge of ours, with its amount (minor units) and kind as far as they are told."""
+    failure = event.failure.model_dump(mode="json", exclude_none=True) if event.failure else None
+    data = {"kind": event.returned_kind, "amount": event.returned_amount, "currency": event.currency}
+    data |= {"payment_id": event.payment_id, "detail": event.detail, "failure": failure} | more
+    known = {key: value for key, value in data.items() if value is not None}
+    return Event(type=kind, occurred_at=event.occurred_at, data=_named(event) | known)
 
 
 _CLOSINGS: Final = {EventKind.INVOICE_VOIDED: "voided", EventKind.INVOICE_UNCOLLECTIBLE: "uncollectible"}
@@ -144,9 +174,17 @@ def _stopped(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
 
 def _paid(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
     """Told once: while a charge is in flight its ending waits, and providers confirm a payment in several events."""
-    if recovery.ending and recovery.ending.state is State.RECOVERED:
+    if (recovery.ending and recovery.ending.state is State.RECOVERED) or _counted(recovery, event):
         return ()
+    if event.paid_amount is not None and event.paid_amount < recovery.amount and event.currency == recovery.currency:
+        named = _named(event) | ({"payment_id": event.payment_id} if event.payment_id else {})
+        return (part_paid(recovery, event.paid_amount, event.occurred_at, **named),)
     return (Event(type=EventType.PAID_ELSEWHERE, occurred_at=event.occurred_at, data=_named(event)),)
+
+
+def _counted(recovery: Recovery, event: ProviderEvent) -> bool:
+    """Whether this tells again of a part that is added up: an authorisation and its capture, an answer and its echo."""
+    return event.paid_amount is not None and event.payment_id in recovery.payments_counted
 
 
 def _closed_as(why: str) -> Callable[[Recovery, ProviderEvent], tuple[Event, ...]]:
@@ -166,15 +204,34 @@ def _unsubscribed(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]
 
 def _method(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
     version = event.method_version or event.method_id
-    if not event.method_id or version in recovery.methods_seen:
+    if not event.method_id or version in recovery.methods_seen or _of_another_purchase(recovery, event):
         return ()
     data = _named(event) | {"method_id": event.method_id, "method_version": version}
     return (Event(type=EventType.METHOD_UPDATED, occurred_at=event.occurred_at, data=data),)
 
 
+def _of_another_purchase(recovery: Recovery, event: ProviderEvent) -> bool:
+    """New data of a card that is neither the one that failed, nor in use, nor a default, mends nothing here."""
+    ours = {recovery.failure.method_id, recovery.method_in_use, *recovery.default_methods} - {None}
+    return event.method_role is MethodRole.UPDATED and bool(ours) and event.method_id not in ours
+
+
+def _refunded(_: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
+    return (_money(EventType.PAYMENT_REFUNDED, event),)
+
+
+def _reversed(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
+    """Money taken back: the first word of a recovery where a bank's reason makes it a failed payment."""
+    if recovery.sequence == 0:
+        whole = event.amount or event.returned_amount
+        return (opening(event.model_copy(update={"amount": whole})),) if event.failure else ()
+    return (_money(EventType.PAYMENT_REVERSED, event),)
+
+
 def _disputed_as(kind: str) -> Callable[[Recovery, ProviderEvent], tuple[Event, ...]]:
     def disputed(_: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
-        data = _named(event) | {"kind": kind, "detail": event.detail}
+        money = {"amount": event.returned_amount, "currency": event.currency} if event.returned_amount else {}
+        data = _named(event) | {"kind": kind, "detail": event.detail} | money
         return (Event(type=EventType.DISPUTE_OPENED, occurred_at=event.occurred_at, data=data),)
 
     return disputed
@@ -191,33 +248,11 @@ _REACTIONS: Final[Mapping[EventKind, Callable[[Recovery, ProviderEvent], tuple[E
     EventKind.METHOD_UPDATED: _method,
     EventKind.DISPUTE_OPENED: _disputed_as("dispute"),
     EventKind.FRAUD_WARNING: _disputed_as("early_fraud_warning"),
+    EventKind.DISPUTE_INQUIRY: _disputed_as(INQUIRY),
+    EventKind.CUSTOMER_DELETED: _closed_as("customer_deleted"),
+    EventKind.PAYMENT_REFUNDED: _refunded,
+    EventKind.PAYMENT_REVERSED: _reversed,
 }
-
-
-def announced(recovery: Recovery) -> FailureFacts:
-    """What the provider's event said, for a provider that can't be read now or at all."""
-    invoice = InvoiceView(
-        invoice_id=recovery.invoice_id,
-        status=InvoiceStatus.OPEN,
-        amount_due=recovery.amount,
-        currency=recovery.currency,
-        customer_id=recovery.customer_id,
-        subscription_id=recovery.subscription_id,
-        next_provider_attempt=recovery.next_provider_attempt,
-    )
-    return FailureFacts(invoice=invoice, failure=recovery.failure, card=recovery.card, missing=("provider",))
-
-
-def observe(invoice: InvoiceView, now: datetime) -> tuple[Event, ...]:
-    """What a fresh read of the invoice amounts to: nothing while it is open and undisputed."""
-    if invoice.status is InvoiceStatus.PAID:
-        return (Event(type=EventType.PAID_ELSEWHERE, occurred_at=now, data={"source": "read"}),)
-    if invoice.status in {InvoiceStatus.VOID, InvoiceStatus.UNCOLLECTIBLE}:
-        why = "voided" if invoice.status is InvoiceStatus.VOID else "uncollectible"
-        return (Event(type=EventType.CLOSED_ELSEWHERE, occurred_at=now, data={"why": why, "source": "read"}),)
-    if invoice.disputed:
-        return (Event(type=EventType.DISPUTE_OPENED, occurred_at=now, data={"kind": "dispute", "source": "read"}),)
-    return ()
 
 
 def obey(recovery: Recovery, command: Command, now: datetime) -> tuple[Event, ...]:
@@ -277,6 +312,8 @@ def refusal_in(records: Iterable[Record]) -> Refused | None:
 def _refuse_retry(recovery: Recovery) -> None:
     if recovery.in_flight:
         raise Refused("in_flight", "A charge is under way; its result is not known yet.")
+    if recovery.standing_back and recovery.standing_back.stops_clock:
+        raise Refused("in_flight", "A payment of this invoice is on its way at the provider.")
     if recovery.paused:
         raise Refused("paused", "This recovery is paused; resume it first.")
     if recovery.fraud_hold or recovery.stage is State.IN_REVIEW:

@@ -1,11 +1,11 @@
 """The state of one recovery: nothing but what its log says, folded together."""
 
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from core.base import Value
-from core.classifier.taxonomy import Category, Cause
+from core.classifier.taxonomy import Ability, Category, Cause
 from core.events import State, Trigger
 from core.ids import recovery_id
 from core.messages.plan import MessagePlan
@@ -19,6 +19,28 @@ class Ending(Value):
     reason: str
 
 
+class StandBack(Value):
+    """Nothing is charged and nobody is written to until a fresh look says otherwise."""
+
+    reason: str
+    """`payment_under_way`, `collection_paused` or `provider_refused`."""
+    since: datetime
+    look_at: datetime
+
+    @property
+    def stops_clock(self) -> bool:
+        """Whether window and deadlines wait meanwhile: only money that is on its way stops them."""
+        return self.reason == PAYMENT_UNDER_WAY
+
+
+PAYMENT_UNDER_WAY: Final = "payment_under_way"
+COLLECTION_PAUSED: Final = "collection_paused"
+PROVIDER_REFUSED: Final = "provider_refused"
+RULES: Final = 2
+"""The rules that recoveries open with today. Under rules 1 a recovery ended with its last retry and nobody looked for
+money on its way; the ones that opened so go on so, since their histories must replay."""
+
+
 class Recovery(Value):
     """Everything the machine knows. Built by `machine.apply` only; amounts in minor units, times in UTC."""
 
@@ -29,6 +51,17 @@ class Recovery(Value):
     amount: int = 0
     currency: str = ""
 
+    paid: int = 0
+    """What came in parts before the end and stayed; `amount` is what is still open."""
+    payments_counted: tuple[str, ...] = ()
+    """Payments whose money is in `paid` or `paid_late`: providers tell of one in several events."""
+    paid_late: int = 0
+    """What came after an end without it."""
+    returned: int = 0
+    """What went back after the end: refunds, chargebacks, returned debits."""
+
+    rules: int = 1
+    """By which rules it lives, as its first row says."""
     sequence: int = 0
     """The last row of the log that is folded in."""
     stage: State = State.RECEIVED
@@ -52,6 +85,7 @@ class Recovery(Value):
     """When the provider itself will try again, as it last said."""
     unread: bool = False
     """The provider announced a failure that we haven't read yet."""
+    standing_back: StandBack | None = None
     undecided: bool = False
     """A failure waits for classification and plan."""
 
@@ -62,6 +96,8 @@ class Recovery(Value):
 
     category: Category | None = None
     cause: Cause | None = None
+    ability: Ability = Ability.CHARGEABLE
+    """Whether a charge had something to charge when the last decision was made."""
     segment: str | None = None
     country: str | None = None
     time_zone: str | None = None
@@ -89,6 +125,19 @@ class Recovery(Value):
     method_id: str | None = None
     """The new payment method to name in it."""
     methods_seen: tuple[str, ...] = ()
+    method_in_use: str | None = None
+    """The method that every charge names since another than the first was tried; None: the provider's default."""
+    method_before: str | None = None
+    """The one in use before the charge in flight, for the case that its method turns out to be unfit."""
+    unfit_methods: tuple[str, ...] = ()
+    default_methods: tuple[str, ...] = ()
+    """Defaults of invoice, subscription and customer, as last read."""
+    no_method: bool = False
+    """The provider said that it has no method stored."""
+    used_up: str | None = None
+    """Why no retry is left, while the recovery still waits for its customer."""
+    stage_before: State | None = None
+    """Where it stood before the charge in flight."""
     in_flight: ChargeOrder | None = None
     in_flight_trigger: Trigger | None = None
     unsettled: bool = False
@@ -120,6 +169,11 @@ class Recovery(Value):
         if self.stage.final or self.stage is State.CHARGING:
             return self.stage
         return State.PAUSED if self.paused else self.stage
+
+    def clock_stopped_for(self, now: datetime) -> timedelta:
+        """How long money has been on its way by now; window and deadlines move by as much."""
+        back = self.standing_back
+        return max(now - back.since, timedelta()) if back and back.stops_clock else timedelta()
 
     def having(self, **changes: Any) -> "Recovery":
         """The same recovery but for these fields."""

@@ -53,12 +53,19 @@ _SETTLING = "Nothing else is charged until it is known."
 def _waiting(recovery: Recovery) -> Iterator[Ahead]:
     if recovery.paused:
         yield Ahead(what="Nothing happens until somebody resumes it", detail="It is paused.")
+    elif recovery.standing_back:
+        yield Ahead(what="The provider is asked again", at=recovery.standing_back.look_at, detail=_WHY_BACK)
+        return
     elif recovery.stage is State.AWAITING_CUSTOMER:
-        yield Ahead(what="The customer has to act", detail="A new payment method is tried at once.")
+        what = "Nothing is tried by itself any more" if recovery.used_up else "The customer has to act"
+        yield Ahead(what=what, detail="A new payment method is tried at once, and a payment counts.")
     elif recovery.stage is State.IN_REVIEW:
         yield Ahead(what="A person has to approve or reject it", detail=_held(recovery))
     if recovery.next_attempt_at:
         yield Ahead(what="The provider is asked to charge", at=recovery.next_attempt_at, detail=_attempt(recovery))
+
+
+_WHY_BACK = "Until then nothing is charged, and nobody is written to."
 
 
 def _held(recovery: Recovery) -> str:

@@ -35,7 +35,9 @@ def _charge(said: Said) -> tuple[Fact, ...]:
 def succeeded(record: Record) -> Telling:
     """The money came."""
     said = Said(record.data)
-    return Telling(headline=f"{_name(record)} succeeded", facts=_charge(said), mood=Mood.GOOD)
+    came = amount(said.number("amount"), said.text("currency"))
+    headline = f"{_name(record)} brought a part of the money" if came else f"{_name(record)} succeeded"
+    return Telling(headline=headline, facts=facts(("Came", came)) + _charge(said), mood=Mood.GOOD)
 
 
 def declined(record: Record) -> Telling:

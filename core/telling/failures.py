@@ -15,7 +15,7 @@ from core.telling.telling import (
     named,
     sentence,
 )
-from core.telling.words import CATEGORIES, CAUSES, cause_name, plain
+from core.telling.words import ABILITIES, CATEGORIES, CAUSES, cause_name, plain
 
 
 def codes(said: Said) -> tuple[Fact, ...]:
@@ -72,6 +72,7 @@ def classified(record: Record) -> Telling:
             ("Kind", CATEGORIES.get(said.text("category"), plain(said.text("category")))),
             ("Decided by", code(said.text("decided_by"))),
             ("Source", said.text("source")),
+            ("Can be charged", ABILITIES.get(said.text("ability"), "")),
             ("Asked to wait", lasting(said.number("wait_seconds"))),
             ("Could not be read", joined(map(plain, said.texts("missing")))),
             ("Network fee caused", amount(fee.number("amount"), fee.text("currency").upper())),

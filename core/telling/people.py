@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from core.events import Record, State
+from core.retry.folds import INQUIRY
 from core.telling.said import Said
-from core.telling.telling import Fact, Mood, Telling, at, code, facts, joined, named, sentence
-from core.telling.words import ENDINGS, MESSAGES, STATES, UNSENT, plain
+from core.telling.telling import Fact, Mood, Telling, amount, at, code, facts, joined, named, sentence
+from core.telling.words import ENDINGS, MESSAGES, MONEY_BACK, STATES, UNSENT, plain
 
 
 def wished(does: str, wanted: str, mood: Mood = Mood.PLAIN) -> Callable[[Record], Telling]:
@@ -50,8 +51,20 @@ def new_method(record: Record) -> Telling:
 
 
 def paid_elsewhere(record: Record) -> Telling:
-    """Not by us."""
+    """Not by us; all of it, or a part."""
     said = Said(record.data)
+    rest = said.number("remaining")
+    if rest:
+        return Telling(
+            headline="A part was paid, or credited",
+            why=_seen(said),
+            facts=facts(
+                ("Less by", amount(said.number("amount"), said.text("currency"))),
+                ("Still open", amount(rest, said.text("currency"))),
+                ("Told by", code(said.text("event_type"))),
+            ),
+            mood=Mood.GOOD,
+        )
     return Telling(
         headline="The invoice was paid, not by a try of ours",
         why=_seen(said),
@@ -80,11 +93,47 @@ def disputed(record: Record) -> Telling:
     """From now on nothing may be charged."""
     said = Said(record.data)
     warned = said.text("kind") == "early_fraud_warning"
+    if said.text("kind") == INQUIRY:
+        return Telling(
+            headline="The bank asks about the payment",
+            why="No money moved, and nothing is blocked: answer it at the provider.",
+            facts=facts(("Reason", named(said.text("detail"))), ("Told by", code(said.text("event_type")))),
+            mood=Mood.WARN,
+        )
     return Telling(
         headline="The card network warns of fraud" if warned else "The customer disputes the payment",
         why="Nothing may be charged any more.",
         facts=facts(("Reason", named(said.text("detail"))), ("Told by", code(said.text("event_type")))),
         mood=Mood.BAD,
+    )
+
+
+def money_back(record: Record) -> Telling:
+    """Money that had come went back; before the end it is open again, after it nothing else changes."""
+    said = Said(record.data)
+    return Telling(
+        headline=MONEY_BACK.get(said.text("kind"), "Money went back"),
+        facts=facts(
+            ("Amount", amount(said.number("amount"), said.text("currency"))),
+            ("Payment", code(said.text("payment_id"))),
+            ("Reason", named(said.text("detail"))),
+            ("Told by", code(said.text("event_type"))),
+        ),
+        mood=Mood.BAD,
+    )
+
+
+def paid_late(record: Record) -> Telling:
+    """The money came when nobody waited for it any more."""
+    said = Said(record.data)
+    return Telling(
+        headline="Paid after the end",
+        why="The recovery had ended before; the money counts apart.",
+        facts=facts(
+            ("Amount", amount(said.number("amount"), said.text("currency"))),
+            ("Told by", code(said.text("event_type"))),
+        ),
+        mood=Mood.GOOD,
     )
 
 

@@ -102,9 +102,11 @@ _INSTEAD = {
     "review": "A person has to look at this",
     "tell_operators": "The operators have to look at this",
     "stop": "No further try is allowed",
+    "stand_back": "Nothing is done for now",
+    "out_of_scope": "The invoice is not ours to collect",
     "give_up": "No further try",
 }
-_MOODS = {"stop": Mood.BAD, "give_up": Mood.BAD, "postpone": Mood.BUSY}
+_MOODS = {"stop": Mood.BAD, "give_up": Mood.BAD, "postpone": Mood.BUSY, "stand_back": Mood.BUSY}
 
 
 def shadow(record: Record) -> Telling:

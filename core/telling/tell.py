@@ -35,6 +35,9 @@ TELLERS: Final[Mapping[EventType, Callable[[Record], Telling]]] = {
     EventType.NOTIFICATION_FAILED: people.message_failed,
     EventType.RECOVERY_CLOSED: people.closed,
     EventType.EVENT_LATE: people.late,
+    EventType.PAYMENT_REFUNDED: people.money_back,
+    EventType.PAYMENT_REVERSED: people.money_back,
+    EventType.PAYMENT_LATE: people.paid_late,
 }
 FINDINGS: Final = frozenset({EventType.FAILURE_CLASSIFIED, EventType.CUSTOMER_SEGMENTED, EventType.FRAUD_ASSESSED})
 """Rows that lead to the decision behind them."""

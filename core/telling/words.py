@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from core.classifier.taxonomy import Category, Cause
+from core.classifier.taxonomy import Ability, Category, Cause
 from core.events import State, Trigger
 from core.messages.kinds import MessageKind
 
@@ -71,6 +71,10 @@ ENDINGS: Final[Mapping[str, str]] = {
     "voided": "The invoice was voided at the provider.",
     "uncollectible": "The invoice was written off at the provider.",
     "subscription_ended": "The subscription ended at the provider.",
+    "customer_deleted": "The customer was deleted at the provider.",
+    "out_of_scope": "The invoice is not ours to collect.",
+    "no_method": "No payment method is stored, and none came in time.",
+    "not_a_card": "What is stored is no card, and the customer did not pay in time.",
     "dispute": "The customer disputes the payment; nothing may be charged.",
     "early_fraud_warning": "The card network warned of fraud; nothing may be charged.",
     "rejected": "An operator rejected it in review.",
@@ -107,6 +111,7 @@ MESSAGES: Final[Mapping[str, str]] = {
     MessageKind.CARD_DATA: "please check your card",
     MessageKind.AUTHENTICATION: "please confirm the payment with your bank",
     MessageKind.NO_METHOD: "please add another payment method",
+    MessageKind.NO_CARD: "the payment did not arrive, please pay",
     MessageKind.LAST_WARNING: "last reminder",
     MessageKind.RECOVERED: "thank you, the payment succeeded",
     MessageKind.ENDED: "the payment could not be collected",
@@ -125,6 +130,19 @@ DOUBTS: Final[Mapping[str, str]] = {
     "repeat_refused": "The provider refused to repeat the request.",
     "not_readable": "The provider could not be read.",
     "not_executed": "The provider never carried it out.",
+}
+
+
+ABILITIES: Final[Mapping[str, str]] = {
+    Ability.NO_METHOD: "no, no payment method is stored",
+    Ability.NOT_A_CARD: "no, what is stored is no card",
+}
+
+MONEY_BACK: Final[Mapping[str, str]] = {
+    "refund": "Money was given back to the customer",
+    "chargeback": "The bank took money back: a chargeback",
+    "failed_capture": "The money never came: its capture failed",
+    "returned_debit": "The bank returned the debit",
 }
 
 

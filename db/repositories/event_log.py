@@ -13,7 +13,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 from sqlalchemy import select, text
 
 from core.errors import InvalidInput, RecoveryError
-from core.events import Event, EventType, Record
+from core.events import Event, Record
 from core.ids import recovery_id as name_of
 from core.retry import machine
 from core.retry.recovery import Recovery
@@ -70,11 +70,10 @@ async def append_late(
     session: Session,
     provider: str,
     invoice_id: str,
-    event_data: Mapping[str, Any],
-    occurred_at: datetime,
+    late: Event,
     now: datetime,
 ) -> Record | None:
-    """Writes `event.late` behind the end of a closed recovery; the row that is there when it was written before.
+    """Writes a late event behind the end of a closed recovery; the row that is there when it was written before.
 
     The same event is known by `event_id` in its data. None, and nothing written, while there is no such recovery or
     it has not ended: then its workflow must be told instead.
@@ -85,9 +84,8 @@ async def append_late(
     recovery = _folded(stored)
     if recovery is None or not recovery.stage.final:
         return None
-    if known := _carrying(stored, event_data.get("event_id")):
+    if known := _carrying(stored, late.data.get("event_id")):
         return record_of(known)
-    late = Event(type=EventType.EVENT_LATE, occurred_at=occurred_at, data=event_data)
     return (await _write(session, recovery, stored[-1], [_storable(late)], now))[-1]
 
 

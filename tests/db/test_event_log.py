@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from core.errors import InvalidInput, RecoveryError
-from core.events import EventType, Record, State
+from core.events import Event, EventType, Record, State
 from core.retry import machine
 from core.retry.recovery import Recovery
 from db import chain
@@ -159,7 +159,8 @@ async def test_rows_are_the_columns_of_the_contract_with_hashes_in_hex(database:
 async def late(database: Database, invoice_id: str, event_id: str) -> Record | None:
     """One late event in a transaction of its own."""
     async with database.begin() as session:
-        return await event_log.append_late(session, "stripe", invoice_id, {"event_id": event_id}, NOW, NOW)
+        late = Event(type=EventType.EVENT_LATE, occurred_at=NOW, data={"event_id": event_id})
+        return await event_log.append_late(session, "stripe", invoice_id, late, NOW)
 
 
 async def test_late_events_come_after_the_end_only_and_once(database: Database) -> None:

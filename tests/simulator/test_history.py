@@ -100,7 +100,8 @@ async def write(database: Database, invoice: str, *events: Event, provider: str 
 async def late(database: Database, invoice: str, kind: EventKind, hours: float) -> None:
     data = {"event_id": "evt_late", "event_type": "test", "kind": kind.value}
     async with database.begin() as session:
-        written = await event_log.append_late(session, "stripe", invoice, data, THEN + hours * HOUR, THEN)
+        late = Event(type=EventType.EVENT_LATE, occurred_at=THEN + hours * HOUR, data=data)
+        written = await event_log.append_late(session, "stripe", invoice, late, THEN)
     assert written, "the recovery had ended"
 
 

@@ -11,8 +11,8 @@ from core.errors import Refused
 from core.events import EventType, State, Trigger
 from core.payments import Card, EventKind, Failure, ProviderEvent
 from core.retry import pay
+from core.retry.fresh_look import announced
 from core.retry.machine import Charge, Decide, Read, Settle, Wait
-from core.retry.reactions import announced
 from tests.support.builders import DAY, HOUR, a_failure_event
 from tests.support.gateway import SUCCEED, UNKNOWN
 from tests.support.story import SOFT, Story, in_flight
@@ -97,7 +97,7 @@ def test_after_the_end_its_decline_is_no_late_news_but_its_success_is() -> None:
     story.answered(SOFT, by_reading=True)
     assert story.ended == (State.CANCELED, "operator")
     assert story.hears(EventKind.PAYMENT_FAILED, **OURS) == []
-    assert story.hears(EventKind.INVOICE_PAID, **OURS) == ["event.late"]
+    assert story.hears(EventKind.INVOICE_PAID, **OURS) == ["payment.late"]
 
 
 # --- a person's word -------------------------------------------------------------------------------------------------

@@ -1,0 +1,44 @@
+"""Whether anything can be charged at all: a fact of its own, beside why the bank said no."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from core.classifier.taxonomy import Ability
+from core.payments import Card, FailureFacts, MethodKind
+from core.retry.recovery import Recovery
+
+
+def no_card(card: Card) -> bool:
+    """Whether this is surely something else than a card; what is not known is taken for a card."""
+    return card.kind not in {None, MethodKind.CARD}
+
+
+def ability(recovery: Recovery, facts: FailureFacts) -> Ability:
+    """What the next charge would take: the method in use, else the default, else the one that failed."""
+    invoice, named = facts.invoice, recovery.method_in_use
+    if recovery.no_method and invoice.method is None and not named:
+        return Ability.NO_METHOD
+    if invoice.methods_known and not named:
+        return _of_default(facts)
+    if named is None and _unreadable(facts) and not (facts.failure.method_id or recovery.failure.method_id):
+        return Ability.NO_METHOD
+    return Ability.NOT_A_CARD if no_card(facts.card) else Ability.CHARGEABLE
+
+
+def _of_default(facts: FailureFacts) -> Ability:
+    if facts.invoice.method is None:
+        return Ability.NO_METHOD
+    return Ability.NOT_A_CARD if no_card(facts.invoice.method.card) else Ability.CHARGEABLE
+
+
+def _unreadable(facts: FailureFacts) -> bool:
+    """Whether a provider was asked that keeps no invoices: what its event left out is not stored."""
+    return UNREADABLE in facts.missing
+
+
+UNREADABLE: Final = "no_invoices"
+"""In `FailureFacts.missing`: the provider can't be asked, and its event has said all there is."""
+SENTENCES: Final[Mapping[Ability, str]] = {
+    Ability.NO_METHOD: "no payment method is stored: we wait for one",
+    Ability.NOT_A_CARD: "what is stored is no card: it is left to the customer and the provider",
+}

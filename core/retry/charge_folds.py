@@ -1,0 +1,139 @@
+"""What the rows of a charge change in a recovery: from its request to its end."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from core.events import Record, State, Trigger, moment
+from core.payments import NO_METHOD, UNFIT_METHOD, Card, ChargeOrder, Failure, Outcome
+from core.retry.recovery import Ending, Recovery
+
+
+def end_of(recovery: Recovery, state: State, reason: str) -> Recovery:
+    """The first ending stands, but money that came in beats them all."""
+    if recovery.ending and state is not State.RECOVERED:
+        return recovery
+    return recovery.having(ending=Ending(state=state, reason=reason))
+
+
+def having_seen(recovery: Recovery, data: Mapping[str, Any]) -> Recovery:
+    """The recovery that knows this provider event when it comes again."""
+    event_id = data.get("event_id")
+    return recovery if event_id is None else recovery.having(event_ids=(*recovery.event_ids, event_id))
+
+
+def requested(recovery: Recovery, record: Record) -> Recovery:
+    """A charge is in flight, under its own key and parameters."""
+    data, trigger = record.data, Trigger(record.data["trigger"])
+    recovery = _on_method(recovery, data)
+    order = ChargeOrder(
+        provider=recovery.provider,
+        invoice_id=recovery.invoice_id,
+        attempt=record.attempt or recovery.attempt + 1,
+        idempotency_key=data["idempotency_key"],
+        amount=data["amount"],
+        currency=data["currency"],
+        method_id=data.get("method_id"),
+        customer_id=data.get("customer_id"),
+        last_method_id=data.get("last_method_id"),
+        method_kind=recovery.card.kind,
+        charge_before=data.get("charge_before"),
+        requested_at=record.occurred_at,
+    )
+    return recovery.having(
+        stage=State.CHARGING,
+        stage_before=recovery.stage,
+        in_flight=order,
+        in_flight_trigger=trigger,
+        unsettled=False,
+        attempt=order.attempt,
+        attempts_used=recovery.attempts_used + int(trigger.uses_budget),
+        amount=order.amount,
+        next_attempt_at=None if trigger.uses_budget else recovery.next_attempt_at,
+        trigger=None,
+        method_id=None,
+        last_charge_from=record.occurred_at,
+        last_charge_to=None,
+    )
+
+
+def _on_method(recovery: Recovery, data: Mapping[str, Any]) -> Recovery:
+    """Limits and classification belong to the method that is charged: of another one nothing is known from before."""
+    before, named = recovery.method_in_use, data.get("method_id")
+    if named is None or named == before:
+        return recovery.having(method_before=before)
+    known = {"fingerprint": data.get("fingerprint"), "network": data.get("network")}
+    return recovery.having(method_in_use=named, method_before=before, card=Card(**known), **known)
+
+
+def landed(recovery: Recovery, record: Record) -> Recovery:
+    """No charge is in flight any more."""
+    charge_id = record.data.get("charge_id")
+    made = (*recovery.charge_ids, charge_id) if charge_id else recovery.charge_ids
+    return having_seen(recovery, record.data).having(
+        in_flight=None,
+        in_flight_trigger=None,
+        unsettled=False,
+        last_charge_to=record.occurred_at,
+        charge_ids=made,
+    )
+
+
+def succeeded(recovery: Recovery, record: Record) -> Recovery:
+    """The end; or, where less came than was asked for, the rest stays open and is decided on."""
+    came, asked = record.data.get("amount"), recovery.in_flight.amount if recovery.in_flight else recovery.amount
+    after = landed(recovery, record)
+    if came is None or came >= asked:
+        return end_of(after, State.RECOVERED, "charged")
+    rest = after.having(amount=asked - came, paid=recovery.paid + came, failed_at=record.occurred_at)
+    rest = counted(rest, record.data.get("charge_id"))
+    return rest.having(undecided=True, unread=True)
+
+
+def counted(recovery: Recovery, payment_id: str | None) -> Recovery:
+    """The recovery that adds this payment's money up no second time."""
+    known = payment_id is None or payment_id in recovery.payments_counted
+    return recovery if known else recovery.having(payments_counted=(*recovery.payments_counted, payment_id))
+
+
+def declined(recovery: Recovery, record: Record) -> Recovery:
+    """The attempt's moment is what the next delay counts from."""
+    failure = Failure.model_validate(record.data.get("failure") or {})
+    failed_at = recovery.in_flight.requested_at if recovery.in_flight else record.occurred_at
+    return landed(recovery, record).having(
+        failure=failure,
+        card=Card.model_validate(record.data.get("card") or recovery.card),
+        next_provider_attempt=moment(record.data.get("next_provider_attempt")) or recovery.next_provider_attempt,
+        failed_at=failed_at,
+        undecided=True,
+    )
+
+
+def unknown(recovery: Recovery, _: Record) -> Recovery:
+    """The charge in flight has no definite answer yet."""
+    return recovery.having(unsettled=True)
+
+
+def reconciled(recovery: Recovery, record: Record) -> Recovery:
+    """What became of the charge in flight, found out by other means than its own answer."""
+    match Outcome(record.data["outcome"]):
+        case Outcome.SUCCEEDED:
+            return succeeded(recovery, record)
+        case Outcome.DECLINED:
+            return declined(recovery, record)
+        case _ if record.data.get("reason") in {UNFIT_METHOD, NO_METHOD}:
+            return _not_chargeable(recovery, record)
+        case _:
+            tried = recovery.in_flight.requested_at if recovery.in_flight else record.occurred_at
+            return landed(recovery, record).having(failed_at=tried, undecided=True, unread=True)
+
+
+def _not_chargeable(recovery: Recovery, record: Record) -> Recovery:
+    """A method that can't be charged costs nothing but its own try: budget, schedule and deadline stay."""
+    order, trigger = recovery.in_flight, recovery.in_flight_trigger
+    used = recovery.attempts_used - int(bool(trigger and trigger.uses_budget))
+    back = landed(recovery, record).having(attempts_used=used, method_in_use=recovery.method_before)
+    if order is None or order.method_id is None or record.data["reason"] == NO_METHOD:
+        return back.having(no_method=True, undecided=True, unread=True)
+    unfit = (*recovery.unfit_methods, order.method_id)
+    known = {} if order.method_id == recovery.method_before else {"fingerprint": None, "network": None, "card": Card()}
+    return back.having(stage=recovery.stage_before or State.RECEIVED, unfit_methods=unfit, **known)

@@ -1,0 +1,116 @@
+"""What a fresh read of the invoice amounts to: the verdict that no lost, late or early event can change."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from core.events import Event, EventType, stamp
+from core.payments import FailureFacts, InvoiceStatus, InvoiceView
+from core.retry.machine import Close, closing
+from core.retry.recovery import COLLECTION_PAUSED, PAYMENT_UNDER_WAY, PROVIDER_REFUSED, Recovery
+from core.retry.scope import reason
+
+FIRST_LOOK: Final = timedelta(hours=1)
+"""A card or a wallet is through by then."""
+LATEST_LOOK: Final = timedelta(hours=12)
+"""Debits take days, and their end is told by webhook: looking is the net under it."""
+REVIEW: Final = timedelta(days=7)
+
+
+def announced(recovery: Recovery) -> FailureFacts:
+    """What the provider's event said, for a provider that can't be read now or at all."""
+    invoice = InvoiceView(
+        invoice_id=recovery.invoice_id,
+        status=InvoiceStatus.OPEN,
+        amount_due=recovery.amount,
+        currency=recovery.currency,
+        customer_id=recovery.customer_id,
+        subscription_id=recovery.subscription_id,
+        next_provider_attempt=recovery.next_provider_attempt,
+    )
+    return FailureFacts(invoice=invoice, failure=recovery.failure, card=recovery.card, missing=("provider",))
+
+
+def observe(recovery: Recovery, invoice: InvoiceView, now: datetime) -> tuple[Event, ...]:
+    """The event that the invoice as it is now amounts to; none while it is open, ours, whole and at rest.
+
+    The order says what counts most: what is over, whose it is, what is on its way, how much is open.
+    """
+    return tuple(_observed(recovery, invoice, now))[:1]
+
+
+def _observed(recovery: Recovery, invoice: InvoiceView, now: datetime) -> Iterator[Event]:
+    if invoice.status is InvoiceStatus.PAID or _nothing_open(recovery, invoice):
+        yield _event(EventType.PAID_ELSEWHERE, now, source="read")
+    if why := _over(invoice):
+        yield _event(EventType.CLOSED_ELSEWHERE, now, why=why, source="read")
+    if invoice.disputed:
+        yield _event(EventType.DISPUTE_OPENED, now, kind="dispute", source="read")
+    if rule := invoice.out_of_scope:
+        yield _event(EventType.RETRY_SKIPPED, now, action="out_of_scope", reason=rule, why=reason(rule))
+    if recovery.rules > 1 and invoice.processing:
+        yield stand_back(recovery, PAYMENT_UNDER_WAY, now)
+    if invoice.terms.collection_paused:
+        yield stand_back(recovery, COLLECTION_PAUSED, now)
+    if recovery.rules > 1 and 0 < invoice.amount_due < recovery.amount and invoice.currency == recovery.currency:
+        yield part_paid(recovery, recovery.amount - invoice.amount_due, now, source="read")
+
+
+def _nothing_open(recovery: Recovery, invoice: InvoiceView) -> bool:
+    """Credit notes and payments outside of the provider can bring an open invoice to nothing."""
+    reported = invoice.amount_paid is not None and recovery.rules > 1
+    return reported and invoice.status is InvoiceStatus.OPEN and invoice.amount_due == 0
+
+
+def _over(invoice: InvoiceView) -> str | None:
+    """Why nobody may collect it any more."""
+    closed = {InvoiceStatus.VOID: "voided", InvoiceStatus.UNCOLLECTIBLE: "uncollectible"}
+    terms = invoice.terms
+    if invoice.status in closed:
+        return closed[invoice.status]
+    if terms.subscription_status and terms.subscription_status.over:
+        return "subscription_ended"
+    return "customer_deleted" if terms.customer_deleted else None
+
+
+def part_paid(recovery: Recovery, amount: int, at: datetime, **data: Any) -> Event:
+    """Less is open than before: a part was paid, or credited. `amount` in minor units."""
+    return _event(EventType.PAID_ELSEWHERE, at, amount=amount, remaining=recovery.amount - amount, **data)
+
+
+def stand_back(recovery: Recovery, why: str, now: datetime) -> Event:
+    """Charge nothing and write to nobody until the next look. Each look comes later than the one before."""
+    back = recovery.standing_back
+    since = back.since if back and back.reason == why else now
+    at = now + min(max(now - since, FIRST_LOOK), LATEST_LOOK)
+    data = {"action": "stand_back", "reason": why, "since": stamp(since), "at": stamp(at), "why": _WHY[why]}
+    return _event(EventType.RETRY_SKIPPED, now, **data)
+
+
+_WHY: Final[Mapping[str, str]] = {
+    PAYMENT_UNDER_WAY: "a payment of this invoice is on its way at the provider; we look again when it may be over",
+    COLLECTION_PAUSED: "the merchant has paused the collection of this subscription; we look again",
+}
+
+
+def provider_refuses(recovery: Recovery, sentence: str, now: datetime) -> Event:
+    """Operators hear of it once; then it is looked at again by itself, so that mending the key is enough."""
+    back = recovery.standing_back
+    again = back is not None and back.reason == PROVIDER_REFUSED
+    since = back.since if back and again else now
+    until = recovery.until if again and recovery.until else now + REVIEW
+    data: dict[str, Any] = {"action": "tell_operators", "reason": PROVIDER_REFUSED, "why": sentence}
+    at = now + min(max(now - since, FIRST_LOOK), LATEST_LOOK)
+    data |= {"since": stamp(since), "at": stamp(at), "until": stamp(until), "customer_until": stamp(until)}
+    return _event(EventType.RETRY_SKIPPED, now, **data, **({"again": True} if again else {}))
+
+
+def last_word(recovery: Recovery, step: Close, invoice: InvoiceView, now: datetime) -> tuple[Event, ...]:
+    """The end, or what the last look found against it. A pause of the merchant's is no reason to wait for longer."""
+    found = observe(recovery, invoice, now)
+    waits = any(event.data.get("reason") == COLLECTION_PAUSED for event in found)
+    return found if found and not waits else (closing(step, now),)
+
+
+def _event(type_: EventType, occurred_at: datetime, /, **data: Any) -> Event:
+    return Event(type=type_, occurred_at=occurred_at, data=data)

@@ -1,0 +1,112 @@
+"""Which invoices are ours to collect: named rules over what the provider says of the claim, the first that fits counts.
+
+Pure: the facts come from a webhook's body or from a fresh read, the rules from the policy file's `[scope]`.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from core.base import Value
+from core.payments import CollectionMethod, CollectionTerms, SubscriptionStatus
+
+WIDEST: Final = timedelta(days=365)
+"""The longest window that a policy may have."""
+
+
+class ScopeRule(StrEnum):
+    """Why an invoice is not taken."""
+
+    SEND_INVOICE = "send_invoice"
+    FIRST_INVOICE = "first_invoice"
+    OTHER_APPLICATION = "other_application"
+    SHOPPER_PRESENT = "shopper_present"
+    TOO_OLD = "too_old"
+
+
+class WhenPaused(StrEnum):
+    """What is done about an invoice whose subscription's collection the merchant has paused."""
+
+    WAIT = "wait"
+    COLLECT = "collect"
+
+
+class AttachedMethod(StrEnum):
+    """What a stored method that is no default is taken for."""
+
+    TRY = "try"
+    """It was given for what is open: it is tried at once."""
+    WAIT_FOR_DEFAULT = "wait_for_default"
+    """It may be for another purchase: only a method that becomes a default is tried."""
+
+
+class ScopeRules(Value):
+    """A policy's say in it. Shipped: nothing that is named above is taken."""
+
+    take: frozenset[ScopeRule] = frozenset()
+    """Rules that the merchant has lifted."""
+    oldest: timedelta = WIDEST
+    """An invoice that is older when its failure arrives is not taken: the policy's longest window."""
+    paused: WhenPaused = WhenPaused.WAIT
+    attached: AttachedMethod = AttachedMethod.TRY
+
+
+def out_of_scope(
+    terms: CollectionTerms | None, rules: ScopeRules, now: datetime, *, opening: bool = True
+) -> ScopeRule | None:
+    """The rule by which an invoice of these terms is not ours, or None. Unknown facts speak against nothing.
+
+    The age counts only where a recovery opens: one that is under way has its own window.
+    """
+    if terms is None:
+        return None
+    for rule, fits in _RULES.items():
+        if rule not in rules.take and (opening or rule is not ScopeRule.TOO_OLD) and fits(terms, rules, now):
+            return rule
+    return None
+
+
+def _sent(terms: CollectionTerms, _: ScopeRules, __: datetime) -> bool:
+    return terms.collection_method is CollectionMethod.SENT
+
+
+def _first(terms: CollectionTerms, _: ScopeRules, __: datetime) -> bool:
+    """The checkout has 23 hours for it (docs.stripe.com/billing/subscriptions/overview, subscription statuses)."""
+    first = terms.billing_reason == "subscription_create"
+    return first and terms.subscription_status in {SubscriptionStatus.INCOMPLETE, SubscriptionStatus.INCOMPLETE_EXPIRED}
+
+
+def _foreign(terms: CollectionTerms, _: ScopeRules, __: datetime) -> bool:
+    return terms.application is not None
+
+
+def _present(terms: CollectionTerms, _: ScopeRules, __: datetime) -> bool:
+    return terms.shopper_present is True
+
+
+def _old(terms: CollectionTerms, rules: ScopeRules, now: datetime) -> bool:
+    return terms.created_at is not None and now - terms.created_at > rules.oldest
+
+
+_RULES: Final[Mapping[ScopeRule, Callable[[CollectionTerms, ScopeRules, datetime], bool]]] = {
+    ScopeRule.SEND_INVOICE: _sent,
+    ScopeRule.FIRST_INVOICE: _first,
+    ScopeRule.OTHER_APPLICATION: _foreign,
+    ScopeRule.SHOPPER_PRESENT: _present,
+    ScopeRule.TOO_OLD: _old,
+}
+
+SENTENCES: Final[Mapping[str, str]] = {
+    ScopeRule.SEND_INVOICE: "it was sent to be paid by the customer (collection_method send_invoice)",
+    ScopeRule.FIRST_INVOICE: "the first invoice of a subscription that is still incomplete belongs to its checkout",
+    ScopeRule.OTHER_APPLICATION: "another application made this invoice and collects it",
+    ScopeRule.SHOPPER_PRESENT: "the shopper was present and paid by their own hand",
+    ScopeRule.TOO_OLD: "it is older than the window of the policy",
+}
+"""Each rule in words, for rows, pages and the inbox."""
+
+
+def reason(rule: str) -> str:
+    """The rule's name with its sentence, as the inbox and `retry.skipped` say it."""
+    return f"out of scope, {rule}: {SENTENCES.get(rule, rule)}"
