@@ -19,7 +19,7 @@ def paid(payment: str, amount: int | None, name: str) -> ProviderEvent:
         event_id=f"{payment}:{name}",
         payment_id=payment,
         paid_amount=amount,
-        currency="USD",
+        currency="EUR",
     )
 
 
