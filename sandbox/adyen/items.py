@@ -11,7 +11,7 @@ from sandbox.models import Document
 ACCOUNT = "SandboxMerchant"
 ALPHABET = "BCDFGHJKLMNPQRSTVWXZ23456789"
 FIRST = ("AUTHORISATION", "PENDING", "OFFER_CLOSED", "ORDER_OPENED", "ORDER_CLOSED", "EXPIRE", "REPORT_AVAILABLE")
-"""Events that name no earlier payment; all others have an originalReference (examples of Adyen's OpenAPI, Webhooks v1)."""
+"""Events that name no earlier payment; all others have an originalReference (Adyen's OpenAPI, Webhooks v1)."""
 RESCUES = ("AUTORESCUE", "CANCEL_AUTORESCUE")
 """Their examples have neither a payment method nor anything of card and shopper."""
 NO_CARDS = (
