@@ -50,10 +50,14 @@ class Known:
             return await event_log.recovery(session, recovery_id)
 
     async def opening(self, provider: str, invoice_id: str) -> ProviderEvent | None:
-        """The first failure of this invoice in the inbox: how its recovery starts, or will."""
+        """The first failure of this invoice in the inbox: how its recovery starts, or will.
+
+        One that was ignored (out of scope, old news) starts none, whatever comes after it.
+        """
         async with self._database.begin() as session:
             stored = await inbox.of_invoice(session, provider, invoice_id)
-        return next((row.event for row in stored if row.event and opens_recovery(row.event)), None)
+        taken = (row.event for row in stored if row.event and row.outcome is not inbox.Outcome.IGNORED)
+        return next((event for event in taken if opens_recovery(event)), None)
 
     async def aims(self, event: ProviderEvent, now: datetime) -> list[Aim]:
         """Every recovery of the event's customer that is open or about to start, each once."""
