@@ -69,8 +69,10 @@ def kind_of(method: str | None, *, card_seen: bool = False) -> MethodKind | None
 
 def by_own_hand(method: str | None) -> bool:
     """Whether nobody but the shopper pays by this method, in an app, at a bank or with a voucher, if none is stored."""
-    shapes = (shape for shape, kind in _KINDS if kind is not MethodKind.DIRECT_DEBIT)
-    return kind_of(method) is not MethodKind.DIRECT_DEBIT and any(shape.fullmatch(_plain(method)) for shape in shapes)
+    kind = kind_of(method)
+    if kind is MethodKind.OTHER:
+        return re.fullmatch(rf"({_LATER}).*", _plain(method)) is not None
+    return kind in {MethodKind.BANK_TRANSFER, MethodKind.WALLET}
 
 
 def says_little(method: str | None) -> bool:

@@ -1,5 +1,7 @@
 """Adyen over the whole stack: whose payment it was, what is no card, how a rescue ends, debits that come back."""
 
+from typing import Any
+
 from sandbox.models import Delivery
 from tests.support.together import Together
 from tests.support.world import World
@@ -11,7 +13,7 @@ WAIT = Delivery(wait=True)
 @together
 async def test_a_checkout_that_was_refused_is_not_collected(world: World) -> None:
     for stored in (True, False):
-        fields = {"shopper_interaction": "Ecommerce", "stored": stored, "delivery": WAIT}
+        fields: dict[str, Any] = {"shopper_interaction": "Ecommerce", "stored": stored, "delivery": WAIT}
         made = await world.adyen.create_failed_payment(decline_code="Not enough balance", **fields)
         (delivery,) = made.deliveries
         assert (delivery.status, delivery.body["status"]) == (202, "ignored")

@@ -69,6 +69,11 @@ def test_a_wallet_may_be_stored(brand: str) -> None:
     assert present(brand) is None
 
 
+@pytest.mark.parametrize("brand", ["visa", "interac_card", "something_new", "sepadirectdebit"])
+def test_a_card_a_debit_or_an_unknown_name_says_nothing(brand: str) -> None:
+    assert present(brand, **NO_TOKEN) is None
+
+
 def test_our_own_charges_and_rescues_are_the_merchants() -> None:
     assert present(**{"metadata.priCharge": "pri-adyen-1", "cvcResult": "1 Matches"}) is False
     assert present(**{"retry.rescueScheduled": "true"}) is False
