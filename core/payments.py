@@ -289,6 +289,8 @@ class ChargeOrder(Value):
     """Whose invoice it is, for a provider that must be told."""
     last_method_id: str | None = None
     """The method that failed last: what to charge where `method_id` is None and the provider knows no default."""
+    method_kind: MethodKind | None = None
+    """What kind of method that is, as far as known; a provider that can't look it up charges nothing but a card."""
     charge_before: str | None = None
     """The invoice's latest charge before this attempt; a newer one is ours."""
     requested_at: datetime

@@ -67,6 +67,8 @@ class Recovery(Value):
 
     paid: int = 0
     """What came in parts before the end and stayed; `amount` is what is still open."""
+    payments_counted: tuple[str, ...] = ()
+    """Payments whose money is in `paid` or `paid_late`: providers tell of one in several events."""
     paid_late: int = 0
     """What came after an end without it."""
     returned: int = 0
