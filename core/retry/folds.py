@@ -86,6 +86,7 @@ def _planned(recovery: Recovery, record: Record) -> Recovery:
         stage=State.WAITING,
         undecided=False,
         until=None,
+        used_up=None,
         next_attempt_at=moment(record.data["at"]),
         attempts_allowed=record.data.get("attempts_allowed", recovery.attempts_allowed),
         strategy=record.data.get("strategy"),
