@@ -62,7 +62,7 @@ class Lived(NamedTuple):
     reason: str
     charges: tuple[Charged, ...]
     patience: tuple[int, ...]
-    """Seconds that people were given, each time that it was up to them."""
+    """Seconds that people were given, each time that it was up to them; from the failure on where the window says."""
     rows: tuple[str, ...]
     """The types of all rows."""
     delays: tuple[float, ...] = ()
@@ -138,7 +138,8 @@ def lived(rows: Sequence[Record]) -> Lived:
             delays.append(seconds(planned, row.occurred_at) if planned else 0.0)
         recovery = apply(recovery, row)
         if row.type is EventType.RETRY_SKIPPED and recovery.until:
-            patience.append(round(seconds(row.occurred_at, recovery.until)))
+            begin = recovery.opened_at if recovery.used_up else row.occurred_at
+            patience.append(round(seconds(begin, recovery.until)))
     end = rows[-1]
     assert end.type is EventType.RECOVERY_CLOSED
     types = tuple(row.type.value for row in rows)
