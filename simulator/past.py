@@ -112,7 +112,9 @@ class Growing:
         self._paying: list[Payer] = []
         self._names: list[str] = []
         self._customers: list[str] = []
-        self._rows = _Columns("failure", "payer", "failed_at", "paid_at", "method_at", "closed_at", "cause", "end", "window_ends")
+        self._rows = _Columns(
+            "failure", "payer", "failed_at", "paid_at", "method_at", "closed_at", "cause", "end", "window_ends"
+        )
         self._tries = _Columns("recovery", "at", "cause", "retry", "waited", "scheduled", "fresh", "won")
         self._cards: dict[tuple[str, int, str], list[tuple[int, tuple[int, ...]]]] = {}
         self._decisions: Counter[str] = Counter()
