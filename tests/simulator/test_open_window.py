@@ -10,12 +10,16 @@ import pytest
 from core.events import EventType, State
 from core.payments import Card, Failure
 from core.retry.policy import SegmentPolicy
+from simulator import assumptions
 from simulator.cases import NEVER, Book, Cases, FailureKind, Payer
 from simulator.exact import Exact, Run
 from simulator.fast import Fast
 from simulator.fate import Fates
 from simulator.outcomes import Outcomes
+from simulator.population import SyntheticSource
+from simulator.runner import simulate
 from simulator.tally import BIN, tallied
+from simulator.verdict import Finding, verdict
 from simulator.world import World
 from tests.simulator.made import BEGIN, DAY, a_world, outcomes, shipped, some_cases
 
@@ -150,3 +154,15 @@ def test_nothing_that_is_used_up_ends_before_its_window() -> None:
     used_up = np.isin(np.array(told.reasons)[told.reason], ["budget", "window", "no_retry", "network_limit"])
     assert used_up.sum() > 500
     assert (told.closed_at[used_up] >= ends[used_up]).all()
+
+
+def test_a_longer_window_wins_by_waiting_and_the_verdict_says_so() -> None:
+    """Hardly a retry is added: what is won is what customers do by themselves."""
+    source, baseline = SyntheticSource(assumptions.shipped(), 20_000, 5), a_world(None, "baseline")
+    text = shipped().replace("window_days = 28", "window_days = 60").replace("window_days = 21", "window_days = 60")
+    longer = verdict(simulate(source, baseline, a_world(text), seed=5))
+    assert longer.finding is Finding.BETTER
+    assert any("paid by themselves while the candidate kept" in one for one in longer.cautions)
+    shorter = verdict(simulate(source, a_world(text, "baseline"), a_world(), seed=5))
+    assert shorter.finding is Finding.WORSE
+    assert not any("paid by themselves while" in one for one in shorter.cautions)
