@@ -37,6 +37,8 @@ from core.contracts import (
 from core.errors import Refused
 from core.events import Event
 from core.payments import EventKind, FailureFacts, ProviderEvent
+from core.retry.command_identity import signal_name
+from core.retry.commands import answer
 from core.retry.fresh_look import announced, last_word, observe, provider_refuses
 from core.retry.machine import (
     FAILURES,
@@ -55,7 +57,7 @@ from core.retry.machine import (
     settle_wait,
     written_as,
 )
-from core.retry.reactions import commanded, obey, opens_recovery, react, refusal_in, refuse
+from core.retry.reactions import opens_recovery, react, refusal_in, refuse
 from core.retry.recovery import Recovery
 from workflows.messages import Post, Posted
 from workflows.presence import details, doing, indexed, status
@@ -73,6 +75,7 @@ class PaymentRecovery:
         self._inbox: deque[ProviderEvent | Wish | Posted] = deque([start.event] if start.event else [])
         self._post = Post(self._inbox.append)
         self._requests: set[str] = set()
+        self._signals = 0
         self._facts: FailureFacts | None = None
         self._searchable: frozenset[str] = frozenset()
         self._doing = "opening"
@@ -92,7 +95,8 @@ class PaymentRecovery:
             except asyncio.CancelledError:
                 if story.done():
                     raise
-                self._inbox.append(Wish(Command(action=Action.CANCEL, reason="cancel request")))
+                once = f"{workflow.info().run_id}:cancel"
+                self._inbox.append(Wish(Command(action=Action.CANCEL, reason="cancel request", request_id=once)))
 
     async def _story(self, start: RecoveryInput) -> RecoveryStatus:
         await self._open()
@@ -212,6 +216,7 @@ class PaymentRecovery:
         return status(self._recovery, self._doing, self._charging)
 
     def _wish(self, command: Command, *, asked: bool = False) -> Wish:
+        command = self._named(command, asked=asked)
         wish = Wish(command, asked=asked)
         if command.request_id in self._requests:
             wish.settle()
@@ -220,6 +225,15 @@ class PaymentRecovery:
             self._requests.add(command.request_id)
         self._inbox.append(wish)
         return wish
+
+    def _named(self, command: Command, *, asked: bool) -> Command:
+        """The command with a name that it keeps when this workflow task is lost and done again."""
+        if asked:
+            update = workflow.current_update_info()
+            request_id = command.request_id or (update.id if update else None)
+            return command.model_copy(update={"request_id": request_id, "signal": None})
+        self._signals += 1
+        return command.model_copy(update={"signal": signal_name(workflow.info().run_id, self._signals)})
 
     async def _heed(self, command: Command) -> RecoveryStatus:
         wish = self._wish(command, asked=True)
@@ -263,19 +277,17 @@ class PaymentRecovery:
         return None
 
     async def _follow(self, wish: Wish) -> None:
-        try:
-            # Where the log was ahead of us, the wish is held against what it says now.
-            while not await self._write(*obey(self._recovery, wish.command, workflow.now())):
-                continue
-        except Refused as refusal:
-            wish.settle(refusal)
-            if not wish.asked and not self._recovery.stage.final:
-                await self._write(commanded(wish.command, workflow.now(), refused=refusal.code))
-            return
-        if wish.command.action is Action.RETRY:
+        """Write the command down, or why it is refused, once. Where the log was ahead of us, by what it says now."""
+        while True:
+            events, refusal = answer(self._recovery, wish.command, workflow.now(), awaited=wish.asked)
+            if await self._write(*events):
+                break
+            if refusal and not workflow.patched("refused-command"):
+                break
+        if refusal is None and wish.command.action is Action.RETRY:
             self._promised.append(wish)
         else:
-            wish.settle()
+            wish.settle(refusal)
 
     async def _look(self) -> None:
         """Read what failed, and decide, unless the invoice needs nothing any more."""
