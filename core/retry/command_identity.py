@@ -11,8 +11,8 @@ from core.events import Event, EventType, Record
 from core.retry.recovery import Recovery
 
 KEPT: Final = 32
-"""Requests that a recovery remembers. More than the updates that Temporal lets a run have under way at once (10:
-https://docs.temporal.io/cloud/limits#per-workflow-execution-update-limits), so none is forgotten while it may come again."""
+"""Requests that a recovery remembers: more than the updates that a run may have under way at once (10, says
+https://docs.temporal.io/self-hosted-guide/defaults), so that none is forgotten while it may come again."""
 COMMANDS: Final = frozenset(
     {
         EventType.RETRY_REQUESTED,

@@ -4,7 +4,7 @@ The server's clock is global: one recovery at a time.
 """
 
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -14,7 +14,7 @@ import pytest
 from temporalio.client import WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
+from temporalio.worker import Interceptor, Worker
 
 import catalog
 from activities.charging import Charging
@@ -160,13 +160,19 @@ class Campaigns:
     async def __call__(self, code: str = "insufficient_funds", **gateway: Any) -> Campaign:
         """A campaign against a provider whose invoice failed with this code."""
         shadow, post = gateway.pop("shadow", None), gateway.pop("post", None)
-        suspicion = gateway.pop("suspicion", None)
+        suspicion, between = gateway.pop("suspicion", None), gateway.pop("interceptors", ())
         scripted = ScriptedGateway(failure=gateway.pop("failure", Failure(code=code)), **gateway)
         campaign = Campaign(self._environment, scripted, post=post)
-        await self.work(campaign, shadow, suspicion)
+        await self.work(campaign, shadow, suspicion, between)
         return campaign
 
-    async def work(self, campaign: Campaign, shadow: Shadow | None = None, suspicion: Suspicion | None = None) -> None:
+    async def work(
+        self,
+        campaign: Campaign,
+        shadow: Shadow | None = None,
+        suspicion: Suspicion | None = None,
+        between: Sequence[Interceptor] = (),
+    ) -> None:
         """Workers for it."""
         channels = campaign.post.channels if campaign.post else {}
         decisions = Decisions(
@@ -192,7 +198,14 @@ class Campaigns:
         quick.append(Messaging(channels, Letters(), addresses, campaign.outbox).notify)
         calls.append(Contacts({"stripe": campaign.gateway}, addresses).refresh_contact)
         for worker in (
-            Worker(client, task_queue=QUEUE, workflows=WORKFLOWS, activities=quick, max_cached_workflows=0),
+            Worker(
+                client,
+                task_queue=QUEUE,
+                workflows=WORKFLOWS,
+                activities=quick,
+                max_cached_workflows=0,
+                interceptors=between,
+            ),
             Worker(client, task_queue=charges("stripe"), activities=calls),
         ):
             await self._stack.enter_async_context(worker)
