@@ -46,12 +46,11 @@ from settings import Settings, addresses, environment
 from workflows.client import connect
 from workflows.handles import TemporalRecoveries, poster
 from workflows.names import QUEUE, SIMULATIONS, charges
+from workflows.options import GRACE
 from workflows.registry import WORKFLOWS
 from workflows.schedules import ensure_relay, ensure_telling
 from workflows.search import SearchableNames
 
-GRACE = timedelta(seconds=30)
-"""Longer than one charge, shorter than an orchestrator's kill."""
 SIMULATION_GRACE = timedelta(seconds=2)
 """A dry run is not waited for: it begins anew elsewhere."""
 log = structlog.get_logger("worker")
@@ -211,13 +210,27 @@ async def running(settings: Settings, client: Client, registry: CollectorRegistr
         await ensure_relay(client)
         if parts.audiences:
             await ensure_telling(client)
-        async with contextlib.AsyncExitStack() as stack:
-            charging = (charges_worker(parts, name) for name in providers)
-            for worker in (recovery_worker(parts), simulations_worker(parts), *charging):
-                await stack.enter_async_context(worker)
+        charging = (charges_worker(parts, name) for name in providers)
+        async with polling(recovery_worker(parts), simulations_worker(parts), *charging):
             yield
     finally:
         await parts.close()
+
+
+@contextlib.asynccontextmanager
+async def polling(*workers: Worker) -> AsyncIterator[None]:
+    """All of them work for as long as the block runs, and stop together.
+
+    From the same moment none takes new work, and each has its whole grace: one after the other, the last would still
+    begin charges while the first waits, and be killed over them.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        for worker in workers:
+            await stack.enter_async_context(worker)
+        try:
+            yield
+        finally:
+            await asyncio.gather(*(worker.shutdown() for worker in workers))
 
 
 async def serve(settings: Settings) -> None:

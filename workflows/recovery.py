@@ -37,7 +37,6 @@ from core.contracts import (
 from core.errors import Refused
 from core.events import Event
 from core.payments import EventKind, FailureFacts, ProviderEvent
-from core.retry.command_identity import signal_name
 from core.retry.commands import answer
 from core.retry.fresh_look import announced, last_word, observe, provider_refuses
 from core.retry.machine import (
@@ -62,7 +61,7 @@ from core.retry.recovery import Recovery
 from workflows.messages import Post, Posted
 from workflows.presence import details, doing, indexed, status
 from workflows.steps import NoAnswer, Order, asked_wait, call, stored
-from workflows.wish import Wish
+from workflows.wish import CommandNames, Wish
 
 
 @workflow.defn(name="PaymentRecovery")
@@ -75,7 +74,7 @@ class PaymentRecovery:
         self._inbox: deque[ProviderEvent | Wish | Posted] = deque([start.event] if start.event else [])
         self._post = Post(self._inbox.append)
         self._requests: set[str] = set()
-        self._signals = 0
+        self._names = CommandNames()
         self._facts: FailureFacts | None = None
         self._searchable: frozenset[str] = frozenset()
         self._doing = "opening"
@@ -95,8 +94,8 @@ class PaymentRecovery:
             except asyncio.CancelledError:
                 if story.done():
                     raise
-                once = f"{workflow.info().run_id}:cancel"
-                self._inbox.append(Wish(Command(action=Action.CANCEL, reason="cancel request", request_id=once)))
+                request = Command(action=Action.CANCEL, reason="cancel request")
+                self._inbox.append(Wish(self._names.of_cancel_request(request)))
 
     async def _story(self, start: RecoveryInput) -> RecoveryStatus:
         await self._open()
@@ -216,7 +215,7 @@ class PaymentRecovery:
         return status(self._recovery, self._doing, self._charging)
 
     def _wish(self, command: Command, *, asked: bool = False) -> Wish:
-        command = self._named(command, asked=asked)
+        command = self._names.of_update(command) if asked else self._names.of_signal(command)
         wish = Wish(command, asked=asked)
         if command.request_id in self._requests:
             wish.settle()
@@ -225,15 +224,6 @@ class PaymentRecovery:
             self._requests.add(command.request_id)
         self._inbox.append(wish)
         return wish
-
-    def _named(self, command: Command, *, asked: bool) -> Command:
-        """The command with a name that it keeps when this workflow task is lost and done again."""
-        if asked:
-            update = workflow.current_update_info()
-            request_id = command.request_id or (update.id if update else None)
-            return command.model_copy(update={"request_id": request_id, "signal": None})
-        self._signals += 1
-        return command.model_copy(update={"signal": signal_name(workflow.info().run_id, self._signals)})
 
     async def _heed(self, command: Command) -> RecoveryStatus:
         wish = self._wish(command, asked=True)

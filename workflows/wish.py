@@ -1,7 +1,10 @@
 """An operator's command on its way through the workflow."""
 
+from temporalio import workflow
+
 from core.contracts import Command
 from core.errors import Refused
+from core.retry.command_identity import signal_name
 
 
 class Wish:
@@ -17,3 +20,25 @@ class Wish:
     def settle(self, refusal: Refused | None = None) -> None:
         """The effect is there, or refused."""
         self.settled, self.refusal = True, refusal
+
+
+class CommandNames:
+    """Gives each command of a run a name that it keeps when its workflow task is lost and done again."""
+
+    def __init__(self) -> None:
+        self._signals = 0
+
+    def of_signal(self, command: Command) -> Command:
+        """Named by the place among the run's signals, which is the same in every execution."""
+        self._signals += 1
+        return command.model_copy(update={"signal": signal_name(workflow.info().run_id, self._signals)})
+
+    def of_update(self, command: Command) -> Command:
+        """Named by its request, or by Temporal's own name of the update."""
+        update = workflow.current_update_info()
+        request_id = command.request_id or (update.id if update else None)
+        return command.model_copy(update={"request_id": request_id, "signal": None})
+
+    def of_cancel_request(self, command: Command) -> Command:
+        """Temporal takes one in a run."""
+        return command.model_copy(update={"request_id": f"{workflow.info().run_id}:cancel"})
