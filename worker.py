@@ -16,6 +16,7 @@ from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import PollerBehaviorAutoscaling, Worker
 
 import catalog
+from activities.approvals import Approvals, granted_in
 from activities.charging import Charging
 from activities.contacts import Contacts, StoredAddresses
 from activities.decisions import Decisions, Knowledge, history_in
@@ -123,7 +124,8 @@ def recovery_worker(parts: Parts) -> Worker:
     suspicion = Suspicion(suspicion_counted_in(parts.database), catalog.fraud_scorers())
     knowledge, shadow, channels = parts.knowledge(), parts.shadow(lookups), frozenset(parts.channels)
     decisions = Decisions(knowledge, history_in(parts.database), parts.log, lookups, suspicion, shadow, channels)
-    recording = Recording(parts.log, SearchableNames(parts.client), remembered_in(parts.database))
+    approvals = Approvals(lambda: knowledge.policy.current().operators, granted_in(parts.database))
+    recording = Recording(parts.log, SearchableNames(parts.client), remembered_in(parts.database), approvals)
     simulating = Simulating(parts.database, parts.settings.database_url.get_secret_value())
     telling = Telling(parts.database, parts.operators, parts.webhooks, poster(parts.client))
     maintenance = Maintenance(

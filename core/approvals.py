@@ -6,11 +6,18 @@ from enum import StrEnum
 from typing import Final
 
 from core.base import Value
-from core.contracts import Action
+from core.contracts import Action, Refusal
 
 HOLDS_FOR: Final = timedelta(hours=24)
 """How long the first person's wish waits for a second one."""
 APPROVE: Final = "approve"
+SECOND_APPROVER: Final = "second_approver"
+"""The code of what is refused to one person alone."""
+UNAPPROVED: Final = Refusal(
+    code=SECOND_APPROVER,
+    sentence="This amount takes two people, who ask for it over the API or in the admin pages, where both are known.",
+)
+"""What whoever asks for it past the approvals is told."""
 
 
 class OperatorRules(Value):

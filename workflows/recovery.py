@@ -37,7 +37,6 @@ from core.contracts import (
 from core.errors import Refused
 from core.events import Event
 from core.payments import EventKind, FailureFacts, ProviderEvent
-from core.retry.commands import answer
 from core.retry.fresh_look import announced, last_word, observe, provider_refuses
 from core.retry.machine import (
     FAILURES,
@@ -61,7 +60,7 @@ from core.retry.recovery import Recovery
 from workflows.messages import Post, Posted
 from workflows.presence import details, doing, indexed, status
 from workflows.steps import NoAnswer, Order, asked_wait, call, stored
-from workflows.wish import CommandNames, Wish
+from workflows.wish import CommandNames, Wish, follow
 
 
 @workflow.defn(name="PaymentRecovery")
@@ -267,13 +266,7 @@ class PaymentRecovery:
         return None
 
     async def _follow(self, wish: Wish) -> None:
-        """Write the command down, or why it is refused, once. Where the log was ahead of us, by what it says now."""
-        while True:
-            events, refusal = answer(self._recovery, wish.command, workflow.now(), awaited=wish.asked)
-            if await self._write(*events):
-                break
-            if refusal and not workflow.patched("refused-command"):
-                break
+        refusal = await follow(wish, lambda: self._recovery, self._record)
         if refusal is None and wish.command.action is Action.RETRY:
             self._promised.append(wish)
         else:
@@ -370,12 +363,15 @@ class PaymentRecovery:
 
     async def _write(self, *events: Event) -> bool:
         """Whether the rows are ours: where the log is ahead of us (a result was lost), it tells us that and no more."""
+        return written_as(events, (await self._record(events)).records)
+
+    async def _record(self, events: tuple[Event, ...]) -> Written:
         if not events:
-            return True
+            return Written()
         rows = RecordInput(now=workflow.now(), recovery=self._recovery, events=events)
         written = await stored(Recording.record_events, rows)
         self._learn(written)
-        return written_as(events, written.records)
+        return written
 
     def _learn(self, written: Written) -> None:
         """Fold what is written. What the provider said before a new failure is no longer what it would say."""

@@ -1,10 +1,16 @@
 """An operator's command on its way through the workflow."""
 
+from collections.abc import Awaitable, Callable
+
 from temporalio import workflow
 
-from core.contracts import Command
+from core.contracts import Command, Written
 from core.errors import Refused
+from core.events import Event
 from core.retry.command_identity import signal_name
+from core.retry.commands import answer
+from core.retry.machine import written_as
+from core.retry.recovery import Recovery
 
 
 class Wish:
@@ -42,3 +48,16 @@ class CommandNames:
     def of_cancel_request(self, command: Command) -> Command:
         """Temporal takes one in a run."""
         return command.model_copy(update={"request_id": f"{workflow.info().run_id}:cancel"})
+
+
+async def follow(
+    wish: Wish, recovery: Callable[[], Recovery], write: Callable[[tuple[Event, ...]], Awaitable[Written]]
+) -> Refused | None:
+    """Write the command or its refusal down, once. Where the log was ahead, it is judged by what that says now."""
+    while True:
+        events, refusal = answer(recovery(), wish.command, workflow.now(), awaited=wish.asked)
+        written = await write(events)
+        if written.refusal:
+            return Refused(written.refusal.code, written.refusal.sentence)
+        if written_as(events, written.records) or (refusal and not workflow.patched("refused-command")):
+            return refusal

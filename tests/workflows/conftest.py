@@ -17,6 +17,7 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Interceptor, Worker
 
 import catalog
+from activities.approvals import WITHOUT, Approvals
 from activities.charging import Charging
 from activities.contacts import Contacts
 from activities.decisions import Decisions, Knowledge
@@ -89,6 +90,7 @@ class Campaign:
     post: Postbox | None = None
     """What the customer gets; None where no channel is set up."""
     outbox: MemoryOutbox = field(default_factory=MemoryOutbox)
+    approvals: Approvals = WITHOUT
     invoice_id: str = field(default_factory=lambda: f"in_{uuid.uuid4().hex[:8]}")
     handle: WorkflowHandle[Any, RecoveryStatus] | None = None
 
@@ -161,8 +163,9 @@ class Campaigns:
         """A campaign against a provider whose invoice failed with this code."""
         shadow, post = gateway.pop("shadow", None), gateway.pop("post", None)
         suspicion, between = gateway.pop("suspicion", None), gateway.pop("interceptors", ())
+        approvals = gateway.pop("approvals", WITHOUT)
         scripted = ScriptedGateway(failure=gateway.pop("failure", Failure(code=code)), **gateway)
-        campaign = Campaign(self._environment, scripted, post=post)
+        campaign = Campaign(self._environment, scripted, post=post, approvals=approvals)
         await self.work(campaign, shadow, suspicion, between)
         return campaign
 
@@ -183,7 +186,7 @@ class Campaigns:
             shadow=shadow,
             channels=frozenset(channels),
         )
-        recording = Recording(campaign.log, _nothing_searchable)
+        recording = Recording(campaign.log, _nothing_searchable, approvals=campaign.approvals)
         charging = Charging({"stripe": campaign.gateway}, campaign.log)
         client = self._environment.client
         quick: list[Callable[..., Any]] = [
