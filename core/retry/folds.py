@@ -46,12 +46,21 @@ def _classified(recovery: Recovery, record: Record) -> Recovery:
         ability=Ability(record.data.get("ability") or Ability.CHARGEABLE),
         failure=Failure.model_validate(record.data.get("failure") or recovery.failure),
         default_methods=tuple(record.data.get("default_methods") or recovery.default_methods),
+        dead_methods=_dead(recovery, record),
         window_ends_at=_later(recovery, record),
         standing_back=None,
         policy_version=record.data.get("policy_version") or recovery.policy_version,
         unread=False,
         stage=State.CLASSIFIED,
     )
+
+
+def _dead(recovery: Recovery, record: Record) -> tuple[str, ...]:
+    """With the method that was refused now, if it was refused for good."""
+    failure = Failure.model_validate(record.data.get("failure") or recovery.failure)
+    method = failure.method_id or recovery.method_in_use
+    hard = Category(record.data["category"]) is Category.HARD_DECLINE
+    return (*recovery.dead_methods, method) if hard and method else recovery.dead_methods
 
 
 def _later(recovery: Recovery, record: Record) -> datetime | None:
@@ -191,6 +200,7 @@ def _method_updated(recovery: Recovery, record: Record) -> Recovery:
         method_id=method,
         no_method=False,
         unfit_methods=tuple(one for one in recovery.unfit_methods if one != method),
+        dead_methods=tuple(one for one in recovery.dead_methods if one != method),
         methods_seen=(*recovery.methods_seen, record.data["method_version"]),
     )
 
@@ -243,6 +253,7 @@ def _late(recovery: Recovery, record: Record) -> Recovery:
 
 
 def _closed(recovery: Recovery, record: Record) -> Recovery:
+    """Nothing more is written by anybody who still tries to find out about a charge that a person decided on."""
     return recovery.having(
         stage=State(record.data["state"]),
         closed_at=record.occurred_at,
@@ -250,6 +261,9 @@ def _closed(recovery: Recovery, record: Record) -> Recovery:
         next_attempt_at=None,
         until=None,
         trigger=None,
+        in_flight=None,
+        in_flight_trigger=None,
+        standing_back=None,
     )
 
 

@@ -209,12 +209,11 @@ def _no_help(recovery: Recovery, event: ProviderEvent) -> bool:
 
     Neither does the method that was refused for good, stored or chosen once more without new data.
     """
-    failed = {recovery.failure.method_id, recovery.method_in_use} - {None}
     if event.method_role is MethodRole.UPDATED:
-        ours = failed | set(recovery.default_methods)
-        return bool(ours) and event.method_id not in ours
-    dead = recovery.category is Category.HARD_DECLINE and event.method_id in failed
-    return dead and event.method_role is not None
+        ours = {recovery.failure.method_id, recovery.method_in_use, *recovery.default_methods, *recovery.dead_methods}
+        known = ours - {None}
+        return bool(known) and event.method_id not in known
+    return event.method_role is not None and event.method_id in recovery.dead_methods
 
 
 def _refunded(_: Recovery, event: ProviderEvent) -> tuple[Event, ...]:

@@ -145,6 +145,9 @@ class Recovery(Value):
     footing: Footing | None = None
     """Before the newest charge."""
     unfit_methods: tuple[str, ...] = ()
+    """Methods that can't be charged: gone, another customer's, no cards."""
+    dead_methods: tuple[str, ...] = ()
+    """Methods that a bank refused for good; only new data brings one back."""
     default_methods: tuple[str, ...] = ()
     """Defaults of invoice, subscription and customer, as last read."""
     no_method: bool = False
