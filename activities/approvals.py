@@ -7,8 +7,9 @@ it knows both people, counts as approved.
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
-from core.approvals import UNAPPROVED, OperatorRules, needs_second
-from core.contracts import Action, Refusal
+from core.approvals import OperatorRules, needs_second, unapproved
+from core.contracts import Action
+from core.errors import Refused
 from core.events import Event, EventType
 from core.retry.recovery import Recovery
 from db.repositories import approvals
@@ -38,7 +39,7 @@ class Approvals:
     def __init__(self, rules: Callable[[], OperatorRules], granted: Granted) -> None:
         self._rules, self._granted = rules, granted
 
-    async def refusal(self, recovery: Recovery, events: Sequence[Event]) -> Refusal | None:
+    async def refusal(self, recovery: Recovery, events: Sequence[Event]) -> Refused | None:
         """Why the first of these may not be written; None where it may, and for all that is no command."""
         event = events[0] if events else None
         action = _ACTIONS.get(event.type) if event else None
@@ -48,7 +49,7 @@ class Approvals:
         if not needs_second(self._rules(), action, decision, recovery.amount, recovery.currency):
             return None
         granted = await self._granted(recovery.recovery_id, action, decision, event.data.get("request_id"))
-        return None if granted else UNAPPROVED
+        return None if granted else unapproved()
 
 
 async def _nobody(_: str, __: Action, ___: str | None, ____: str | None) -> bool:

@@ -99,4 +99,4 @@ class Recording:
             unheard = command.model_copy(update={"data": {**command.data, "refused": refusal.code}})
             return Written(records=await self._log.append(rows.recovery, (unheard,), rows.now))
         written = await self._log.since(rows.recovery)
-        return Written(records=written, refusal=None if written else refusal)
+        return Written(records=written) if written else Written(refused=refusal.code, why=str(refusal))

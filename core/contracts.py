@@ -94,19 +94,13 @@ class OpenInput(Value):
     event: ProviderEvent | None = None
 
 
-class Refusal(Value):
-    """Why a command is not carried out: a code and a sentence."""
-
-    code: str
-    sentence: str
-
-
 class Written(Value):
     """What stands in the log from the sequence asked for on."""
 
     records: tuple[Record, ...] = ()
-    refusal: Refusal | None = None
-    """Why nothing was written, where somebody waits for the answer to a command."""
+    refused: str | None = None
+    """The code of why nothing was written, where somebody waits for the answer to a command; and its sentence."""
+    why: str = ""
 
 
 class Opened(Written):

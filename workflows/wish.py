@@ -57,7 +57,7 @@ async def follow(
     while True:
         events, refusal = answer(recovery(), wish.command, workflow.now(), awaited=wish.asked)
         written = await write(events)
-        if written.refusal:
-            return Refused(written.refusal.code, written.refusal.sentence)
+        if written.refused:
+            return Refused(written.refused, written.why)
         if written_as(events, written.records) or (refusal and not workflow.patched("refused-command")):
             return refusal

@@ -36,7 +36,7 @@ async def test_a_signal_of_one_person_is_written_as_refused(bench: Bench) -> Non
     assert [(row.type.value, row.data["refused"]) for row in written.records] == [
         ("operator.retry_requested", "second_approver")
     ]
-    assert written.refusal is None
+    assert written.refused is None
     assert await bench.run(recording(bench).record_events, order) == written
 
 
@@ -44,8 +44,8 @@ async def test_an_update_of_one_person_hears_why_and_writes_nothing(bench: Bench
     before = list(bench.log.rows[bench.recovery.recovery_id])
     written = await bench.run(recording(bench).record_events, rows(bench, request_id="r"))
     assert written.records == ()
-    assert written.refusal
-    assert written.refusal.code == "second_approver"
+    assert written.refused == "second_approver"
+    assert written.why.startswith("This amount takes two people")
     assert bench.log.rows[bench.recovery.recovery_id] == before
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from activities.approvals import Approvals, granted_in
-from core.approvals import UNAPPROVED, OperatorRules
+from core.approvals import OperatorRules, unapproved
 from core.contracts import Command, RecoveryStatus
 from core.errors import Refused
 from core.events import State
@@ -40,8 +40,7 @@ class WorkersPolicy:
         async with self._house.db.begin() as session:
             recovery = await event_log.recovery(session, recovery_id)
         assert recovery
-        refusal = await self._approvals.refusal(recovery, (commanded(command, now()),))
-        return Refused(refusal.code, refusal.sentence) if refusal else None
+        return await self._approvals.refusal(recovery, (commanded(command, now()),))
 
 
 @pytest.fixture
@@ -95,6 +94,6 @@ async def test_nobody_is_approved_by_saying_so(house: House, worker: WorkersPoli
     forged = Command(action="retry", actor="bob", asked_by="ann", asked_reason="both of us", request_id="made-up")
     with pytest.raises(Refused) as caught:
         await worker.ask(f"recovery-stripe-{invoice}", forged, timedelta(seconds=5))
-    assert (caught.value.code, str(caught.value)) == (UNAPPROVED.code, UNAPPROVED.sentence)
+    assert (caught.value.code, str(caught.value)) == (unapproved().code, str(unapproved()))
     async with house.db.begin() as session:
         assert await approvals.waiting(session, f"recovery-stripe-{invoice}", now()) == []
