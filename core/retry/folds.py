@@ -8,7 +8,7 @@ from core.classifier.taxonomy import Ability, Category, Cause
 from core.events import EventType, Record, State, Trigger, moment
 from core.payments import Card, Failure
 from core.retry import charge_folds
-from core.retry.charge_folds import end_of, having_seen
+from core.retry.charge_folds import counted, end_of, having_seen
 from core.retry.message_folds import message_told, messages_planned
 from core.retry.recovery import PROVIDER_REFUSED, Recovery, StandBack
 
@@ -209,7 +209,9 @@ def _paid_elsewhere(recovery: Recovery, record: Record) -> Recovery:
     """The end; or a part, after which the rest stays open."""
     seen, data = having_seen(recovery, record.data), record.data
     if data.get("remaining"):
-        return seen.having(amount=data["remaining"], paid=recovery.paid + data["amount"])
+        return counted(seen, data.get("payment_id")).having(
+            amount=data["remaining"], paid=recovery.paid + data["amount"]
+        )
     return end_of(seen, State.RECOVERED, "paid_elsewhere")
 
 
@@ -244,7 +246,9 @@ def _reversed(recovery: Recovery, record: Record) -> Recovery:
 
 def _paid_late(recovery: Recovery, record: Record) -> Recovery:
     seen = having_seen(recovery, record.data)
-    return seen.having(paid_late=recovery.paid_late + (record.data.get("amount") or 0))
+    return counted(seen, record.data.get("payment_id")).having(
+        paid_late=recovery.paid_late + (record.data.get("amount") or 0)
+    )
 
 
 def _late(recovery: Recovery, record: Record) -> Recovery:

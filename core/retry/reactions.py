@@ -103,7 +103,7 @@ def _taken_over(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
 def _says_nothing_new(recovery: Recovery, event: ProviderEvent) -> bool:
     """After the end, confirmations of it and echoes of our own tries are no news."""
     if event.kind is EventKind.INVOICE_PAID:
-        return recovery.stage is State.RECOVERED
+        return recovery.stage is State.RECOVERED or _counted(recovery, event)
     if event.kind in _CLOSINGS:
         return recovery.close_reason == _CLOSINGS[event.kind]
     if event.kind is EventKind.METHOD_UPDATED:
@@ -174,11 +174,17 @@ def _stopped(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
 
 def _paid(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
     """Told once: while a charge is in flight its ending waits, and providers confirm a payment in several events."""
-    if recovery.ending and recovery.ending.state is State.RECOVERED:
+    if (recovery.ending and recovery.ending.state is State.RECOVERED) or _counted(recovery, event):
         return ()
     if event.paid_amount is not None and event.paid_amount < recovery.amount and event.currency == recovery.currency:
-        return (part_paid(recovery, event.paid_amount, event.occurred_at, **_named(event)),)
+        named = _named(event) | ({"payment_id": event.payment_id} if event.payment_id else {})
+        return (part_paid(recovery, event.paid_amount, event.occurred_at, **named),)
     return (Event(type=EventType.PAID_ELSEWHERE, occurred_at=event.occurred_at, data=_named(event)),)
+
+
+def _counted(recovery: Recovery, event: ProviderEvent) -> bool:
+    """Whether this tells again of a part that is added up: an authorisation and its capture, an answer and its echo."""
+    return event.paid_amount is not None and event.payment_id in recovery.payments_counted
 
 
 def _closed_as(why: str) -> Callable[[Recovery, ProviderEvent], tuple[Event, ...]]:
