@@ -283,7 +283,7 @@ def commanded(command: Command, now: datetime, refused: str | None = None) -> Ev
     return Event(type=_ROWS[command.action], occurred_at=now, data=data | ({"refused": refused} if refused else {}))
 
 
-_TOLD: Final = {"actor", "reason", "decision", "asked_by", "asked_reason"}
+_TOLD: Final = {"actor", "reason", "decision", "asked_by", "asked_reason", "request_id", "signal"}
 _ROWS: Final[Mapping[Action, EventType]] = {
     Action.RETRY: EventType.RETRY_REQUESTED,
     Action.CANCEL: EventType.CANCEL_REQUESTED,

@@ -88,6 +88,10 @@ class Recovery(Value):
 
     event_ids: tuple[str, ...] = ()
     """Provider events that are folded in."""
+    last_signal: str | None = None
+    """The newest signal of an operator that has a row, as `run:number`."""
+    requests: tuple[str, ...] = ()
+    """The last requests of operators that have a row."""
     provider_attempt: int | None = None
     """The newest try of the provider that we know of."""
     failed_at: datetime | None = None
