@@ -249,8 +249,21 @@ def main() -> None:
         _fail(str(error))
     except ValidationError as error:
         _fail("; ".join(_setting(detail["loc"], detail["msg"]) for detail in error.errors()))
+    except Exception as error:
+        if told := _of_database(error):
+            _fail(told)
+        raise
     finally:
         _settle()
+
+
+def _of_database(error: Exception) -> str | None:
+    """What PostgreSQL says, e.g. of tables that another release made; None for what has nothing to do with it."""
+    from sqlalchemy.exc import DBAPIError
+
+    from db.failures import said
+
+    return f"The database refuses this: {said(error)}" if isinstance(error, DBAPIError) else None
 
 
 def _settle() -> None:

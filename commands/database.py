@@ -11,12 +11,12 @@ from temporalio.service import RPCError
 
 from commands import console
 from core.errors import EngineUnavailable, InvalidInput, NotFound
-from db import audit, migrate
+from db import address, audit, migrate
 from db import rebuild as rebuilding
 from db.audit import AuditReport
 from db.repositories import contacts, inbox, operator_actions
 from db.repositories.operator_actions import Done, Kind
-from db.session import Database, role_of
+from db.session import Database
 from settings import Settings, environment
 from workflows import search
 from workflows.client import connect
@@ -40,10 +40,13 @@ async def opened(settings: Settings) -> AsyncIterator[Database]:
 
 
 def upgrade(settings: Settings) -> None:
-    """Bring the tables up to this release and register the search attributes. Raises StoreUnavailable."""
+    """Bring the tables up to this release and register the search attributes. Raises InvalidInput, StoreUnavailable."""
     if not settings.owner_url:
         raise InvalidInput("Neither DATABASE_OWNER_URL nor DATABASE_URL is set.")
-    migrate.upgrade(settings.owner_url, role_of(settings.database_url.get_secret_value() or settings.owner_url))
+    owner = "DATABASE_OWNER_URL" if settings.database_owner_url.get_secret_value() else "DATABASE_URL"
+    address.parse(settings.owner_url, owner)
+    writer = address.parse(settings.database_url.get_secret_value() or settings.owner_url)
+    migrate.upgrade(settings.owner_url, writer.role)
     console.note("database: at the newest migration")
     console.note(asyncio.run(_search_attributes()))
 

@@ -1,0 +1,160 @@
+"""How a connection is made, whatever stands between us and PostgreSQL, and which connections are kept.
+
+Poolers refuse what they can't pass on: PgBouncer every startup parameter that it doesn't track
+(https://www.pgbouncer.org/config.html#ignore_startup_parameters), RDS Proxy all `options`. Behind one nothing may be
+kept in the session, since each transaction may meet another server: settings go with each transaction, and nothing is
+prepared (https://www.pgbouncer.org/features.html#sql-feature-map-for-pooling-modes).
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+import psycopg
+from sqlalchemy import Connection, Engine, event, exc
+from sqlalchemy.engine import ExceptionContext
+
+from db.address import Address, settings_of
+from db.failures import lost
+
+CONNECT_SECONDS: Final = 2
+"""The least that libpq takes; also the wait for a free connection of the pool."""
+PING_SECONDS: Final = 3
+"""A pooler without a server keeps its clients waiting for minutes."""
+YOUNG_SECONDS: Final = 2.0
+"""An older connection that can't write makes room for a new one, which is taken as it is: it can be read."""
+READ_WRITE: Final = "read-write"
+_BEHIND_POOLER: Final = "behind_pooler"
+_FRESH: Final = "fresh"
+_MADE_AT: Final = "made_at"
+_REFUSES_OPTIONS: Final = re.compile("startup parameter|command-line options")
+
+
+class Connector:
+    """Makes connections to one address, with `settings` in force: for the session, or behind a pooler in each
+    transaction. What the address itself sets comes first; `fixed` ones are ours alone.
+    """
+
+    def __init__(self, address: Address, settings: Mapping[str, str], fixed: Mapping[str, str]) -> None:
+        self._address = address
+        given = settings_of(address.options)
+        self.settings = {**settings, **(given or {}), **fixed}
+        """What each transaction must find."""
+        merged = [_as_options(settings), address.options, _as_options(fixed)]
+        self._options = " ".join(filter(None, merged))
+        self._bare_options = "" if given is not None else address.options
+        self._options_refused = False
+
+    async def connect(self) -> psycopg.AsyncConnection[Any]:
+        """A new connection, to a server that takes writes where there is one. Raises psycopg.OperationalError."""
+        parameters = self._parameters()
+        while True:
+            try:
+                return await psycopg.AsyncConnection.connect(**parameters)
+            except (psycopg.Error, OSError, ValueError) as error:
+                parameters = self._instead(parameters, error)
+
+    def connect_waiting(self) -> psycopg.Connection[Any]:
+        """As `connect`, for whoever has no loop. Nothing is prepared."""
+        parameters = self._parameters()
+        while True:
+            try:
+                return psycopg.connect(**parameters, prepare_threshold=None)
+            except (psycopg.Error, OSError, ValueError) as error:
+                parameters = self._instead(parameters, error)
+
+    def _parameters(self) -> dict[str, Any]:
+        """What libpq is told. The TCP settings find a server that vanished without a word."""
+        ours = {
+            "connect_timeout": str(CONNECT_SECONDS),
+            "application_name": "pri",
+            "keepalives_idle": "10",
+            "keepalives_interval": "5",
+            "keepalives_count": "3",
+            "tcp_user_timeout": "10000",
+            "target_session_attrs": READ_WRITE,
+        }
+        options = self._bare_options if self._options_refused else self._options
+        return {**ours, **self._address.parameters, "options": options}
+
+    def _instead(self, tried: dict[str, Any], error: Exception) -> dict[str, Any]:
+        """What to try next, after this failed. Raises psycopg.OperationalError where nothing is left."""
+        if not self._options_refused and _REFUSES_OPTIONS.search(str(error)):
+            self._options_refused = True
+            return {**tried, "options": self._bare_options}
+        chosen = "target_session_attrs" in self._address.parameters
+        if not chosen and tried["target_session_attrs"] == READ_WRITE and "session is read-only" in str(error):
+            return {**tried, "target_session_attrs": "any"}  # it can still be read
+        if isinstance(error, psycopg.OperationalError):
+            raise error
+        raise psycopg.OperationalError(str(error)) from error
+
+
+def _as_options(settings: Mapping[str, str]) -> str:
+    return " ".join(f"-c {name}={value}" for name, value in settings.items())
+
+
+def watch(engine: Engine, settings: Mapping[str, str]) -> None:
+    """Keep only connections of the engine that live and can write. Behind a pooler each transaction sets `settings`."""
+    event.listen(engine, "connect", _look_at)
+    event.listen(engine, "checkout", _ping)
+    event.listen(engine, "handle_error", _let_go)
+
+    def begin(connection: Connection) -> None:
+        if connection.info.get(_BEHIND_POOLER):
+            apply(connection, settings)
+
+    event.listen(engine, "begin", begin)
+
+
+def apply(connection: Connection, settings: Mapping[str, str]) -> None:
+    """The settings, until the transaction ends."""
+    calls = ", ".join("set_config(%s, %s, true)" for _ in settings)
+    connection.exec_driver_sql(f"SELECT {calls}", tuple(word for pair in settings.items() for word in pair))
+
+
+def _look_at(adapted: Any, record: Any) -> None:
+    """A pooler shows itself by the process id: the one that it told at the start is not the server's."""
+    record.info[_MADE_AT], record.info[_FRESH] = time.monotonic(), True
+    record.info[_BEHIND_POOLER] = adapted.run_async(_behind_pooler)
+
+
+async def _behind_pooler(connection: psycopg.AsyncConnection[Any]) -> bool:
+    pid = await _asked(connection, "SELECT pg_backend_pid()")
+    pooled = pid != connection.info.backend_pid
+    if pooled:
+        connection.prepare_threshold = None
+    return pooled
+
+
+def _ping(adapted: Any, record: Any, _: Any) -> None:
+    """Another connection in the place of one that is dead, or whose server takes no writes any more."""
+    if record.info.pop(_FRESH, False):
+        return
+    try:
+        read_only = adapted.run_async(_read_only)
+    except (psycopg.Error, TimeoutError) as error:
+        raise exc.InvalidatePoolError from error
+    if read_only and time.monotonic() - record.info[_MADE_AT] > YOUNG_SECONDS:
+        raise exc.InvalidatePoolError
+
+
+async def _read_only(connection: psycopg.AsyncConnection[Any]) -> bool:
+    """On a standby it is always on (https://www.postgresql.org/docs/current/hot-standby.html)."""
+    return await _asked(connection, "SHOW transaction_read_only") == "on"
+
+
+async def _asked(connection: psycopg.AsyncConnection[Any], question: str) -> object:
+    async with asyncio.timeout(PING_SECONDS):
+        await connection.set_autocommit(True)
+        answer = await (await connection.execute(question)).fetchone()
+        await connection.set_autocommit(False)
+    return answer[0] if answer else None
+
+
+def _let_go(context: ExceptionContext) -> None:
+    """All connections of a server that said good-bye or takes no writes any more, as they were made before that."""
+    if context.original_exception is not None and lost(context.original_exception):
+        context.is_disconnect = True
