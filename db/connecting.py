@@ -10,7 +10,7 @@ import asyncio
 import re
 import time
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 
 import psycopg
 from sqlalchemy import Connection, Engine, event, exc
@@ -30,6 +30,26 @@ _BEHIND_POOLER: Final = "behind_pooler"
 _FRESH: Final = "fresh"
 _MADE_AT: Final = "made_at"
 _REFUSES_OPTIONS: Final = re.compile("startup parameter|command-line options")
+
+
+class _Session(psycopg.AsyncConnection[Any]):
+    """A connection that knows what it goes through."""
+
+    behind_pooler = False
+
+    async def look(self) -> None:
+        """A pooler shows itself by the process id: the one that it told at the start is not the server's."""
+        self.behind_pooler = await self.ask("SELECT pg_backend_pid()") != self.info.backend_pid
+        if self.behind_pooler:
+            self.prepare_threshold = None
+
+    async def ask(self, question: LiteralString) -> object:
+        """One value, outside of transactions. Raises psycopg.Error, TimeoutError."""
+        async with asyncio.timeout(PING_SECONDS):
+            await self.set_autocommit(True)
+            answer = await (await self.execute(question)).fetchone()
+            await self.set_autocommit(False)
+        return answer[0] if answer else None
 
 
 class Connector:
@@ -52,7 +72,7 @@ class Connector:
         parameters = self._parameters()
         while True:
             try:
-                return await psycopg.AsyncConnection.connect(**parameters)
+                return await _looked_at(await _Session.connect(**parameters))
             except (psycopg.Error, OSError, ValueError) as error:
                 parameters = self._instead(parameters, error)
 
@@ -92,13 +112,22 @@ class Connector:
         raise psycopg.OperationalError(str(error)) from error
 
 
+async def _looked_at(session: _Session) -> _Session:
+    try:
+        await session.look()
+    except BaseException:
+        await session.close()
+        raise
+    return session
+
+
 def _as_options(settings: Mapping[str, str]) -> str:
     return " ".join(f"-c {name}={value}" for name, value in settings.items())
 
 
 def watch(engine: Engine, settings: Mapping[str, str]) -> None:
     """Keep only connections of the engine that live and can write. Behind a pooler each transaction sets `settings`."""
-    event.listen(engine, "connect", _look_at)
+    event.listen(engine, "connect", _note)
     event.listen(engine, "checkout", _ping)
     event.listen(engine, "handle_error", _let_go)
 
@@ -115,18 +144,9 @@ def apply(connection: Connection, settings: Mapping[str, str]) -> None:
     connection.exec_driver_sql(f"SELECT {calls}", tuple(word for pair in settings.items() for word in pair))
 
 
-def _look_at(adapted: Any, record: Any) -> None:
-    """A pooler shows itself by the process id: the one that it told at the start is not the server's."""
+def _note(adapted: Any, record: Any) -> None:
     record.info[_MADE_AT], record.info[_FRESH] = time.monotonic(), True
-    record.info[_BEHIND_POOLER] = adapted.run_async(_behind_pooler)
-
-
-async def _behind_pooler(connection: psycopg.AsyncConnection[Any]) -> bool:
-    pid = await _asked(connection, "SELECT pg_backend_pid()")
-    pooled = pid != connection.info.backend_pid
-    if pooled:
-        connection.prepare_threshold = None
-    return pooled
+    record.info[_BEHIND_POOLER] = adapted.driver_connection.behind_pooler
 
 
 def _ping(adapted: Any, record: Any, _: Any) -> None:
@@ -141,17 +161,9 @@ def _ping(adapted: Any, record: Any, _: Any) -> None:
         raise exc.InvalidatePoolError
 
 
-async def _read_only(connection: psycopg.AsyncConnection[Any]) -> bool:
+async def _read_only(session: _Session) -> bool:
     """On a standby it is always on (https://www.postgresql.org/docs/current/hot-standby.html)."""
-    return await _asked(connection, "SHOW transaction_read_only") == "on"
-
-
-async def _asked(connection: psycopg.AsyncConnection[Any], question: str) -> object:
-    async with asyncio.timeout(PING_SECONDS):
-        await connection.set_autocommit(True)
-        answer = await (await connection.execute(question)).fetchone()
-        await connection.set_autocommit(False)
-    return answer[0] if answer else None
+    return await session.ask("SHOW transaction_read_only") == "on"
 
 
 def _let_go(context: ExceptionContext) -> None:

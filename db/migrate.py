@@ -1,5 +1,6 @@
 """Brings a database to the shape this release expects, and tells whether it has it."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -21,7 +22,7 @@ from db.grants import grant
 from db.session import DRIVER
 
 SCRIPTS: Final = Path(__file__).parent / "migrations"
-TURN_TIMEOUT: Final = "60s"
+TURN_SECONDS: Final = 60
 """How long one migrator waits for another."""
 LOCK_TIMEOUT: Final = "5s"
 """How long a change waits for a table; it fails rather than queue up everybody behind it."""
@@ -94,11 +95,17 @@ def _engine(owner_url: str) -> Engine:
 
 def _take_turn(turn: Connection) -> None:
     """The lock belongs to a transaction that does nothing else and stays open for all migrations: behind a pooler a
-    session's lock would stay with a server's connection that others get next.
+    session's lock would stay with a server's connection that others get next. Whoever waits holds no connection of the
+    pooler meanwhile, or none might be left for the one whose turn it is.
     """
-    patient = {"lock_timeout": TURN_TIMEOUT, "idle_in_transaction_session_timeout": "0", "statement_timeout": "0"}
-    apply(turn, patient)
-    turn.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('pri migrate', 0))"))
+    deadline = time.monotonic() + TURN_SECONDS
+    while time.monotonic() < deadline:
+        apply(turn, {"idle_in_transaction_session_timeout": "0"})
+        if turn.execute(text("SELECT pg_try_advisory_xact_lock(hashtextextended('pri migrate', 0))")).scalar_one():
+            return
+        turn.rollback()
+        time.sleep(0.2)
+    raise StoreUnavailable("Another `pri migrate` is at work on this database.")
 
 
 def _holds_events(connection: Connection) -> bool:
