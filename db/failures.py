@@ -10,6 +10,8 @@ from core.errors import InvalidInput, RecoveryError, StoreUnavailable
 
 READ_ONLY: Final = "25006"
 """A standby, a primary that became one, or default_transaction_read_only."""
+_ADVICE: Final = re.compile("|Is the server running .*")
+_BEFORE: Final = re.compile(r"^.*?connection (failed|is bad): ")
 _LOST: Final = ("08", "57P", READ_ONLY)
 """By SQLSTATE (https://www.postgresql.org/docs/current/errcodes-appendix.html): the connection is of no more use."""
 _UNFIT: Final = ("42P01", "42501", "3F000")
@@ -45,8 +47,14 @@ def said(error: BaseException) -> str:
         return "no connection of the pool became free in time"
     original = error.orig if isinstance(error, exc.DBAPIError) else error
     primary = original.diag.message_primary if isinstance(original, psycopg.Error) else None
-    text = " ".join((primary or str(original)).split())
-    return re.sub(r"^(connection failed: )+", "", text) or type(original).__name__
+    return " ".join((primary or _without_advice(str(original))).split()) or type(original).__name__
+
+
+def _without_advice(text: str) -> str:
+    """Each failed attempt once: of several hosts psycopg tells the last one first and then all."""
+    attempts = text.partition("All failures were:")[2] or text
+    told = (_BEFORE.sub("", line).strip() for line in attempts.splitlines())
+    return "; ".join(dict.fromkeys(line for line in told if not _ADVICE.fullmatch(line)))
 
 
 def _state(error: exc.DBAPIError) -> str:

@@ -18,14 +18,14 @@ from tests.db.stories import NOW, blank, canceled, failed
 from tests.support.pooler import pooled
 
 Fresh = Callable[..., Addresses]
-MODES = {
+MODES: dict[str, dict[str, str]] = {
     "defaults": {},
     "transactions": {"pool_mode": "transaction", "default_pool_size": "3"},
     "options ignored": {"pool_mode": "transaction", "ignore_startup_parameters": "options"},
 }
 
 
-@pytest.fixture(scope="module", params=MODES.values(), ids=MODES)
+@pytest.fixture(scope="module", params=list(MODES.values()), ids=list(MODES))
 def port(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator[int]:
     with pooled(cluster, request.param) as listening:
         yield listening

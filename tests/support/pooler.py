@@ -38,7 +38,12 @@ def pooled(cluster: Cluster, settings: Mapping[str, str]) -> Iterator[int]:
 
 def _configure(folder: Path, cluster: Cluster, settings: Mapping[str, str]) -> None:
     """Readable for the account that runs the server, as PgBouncer doesn't run as root either."""
-    known = {"listen_addr": "127.0.0.1", "auth_type": "trust", "auth_file": str(folder / "users"), "unix_socket_dir": ""}
+    known = {
+        "listen_addr": "127.0.0.1",
+        "auth_type": "trust",
+        "auth_file": str(folder / "users"),
+        "unix_socket_dir": "",
+    }
     lines = "\n".join(f"{name} = {value}" for name, value in {**known, **settings}.items())
     (folder / "pgbouncer.ini").write_text(f"[databases]\n* = host={cluster.sockets}\n[pgbouncer]\n{lines}\n")
     (folder / "users").write_text(f'"{WRITER}" ""\n"{OWNER}" ""\n')
