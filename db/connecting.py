@@ -109,7 +109,7 @@ class Connector:
             return {**tried, "target_session_attrs": "any"}  # it can still be read
         if isinstance(error, psycopg.OperationalError):
             raise error
-        raise psycopg.OperationalError(str(error)) from error
+        raise psycopg.OperationalError(str(error) or "no answer in time") from error
 
 
 async def _looked_at(session: _Session) -> _Session:
