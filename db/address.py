@@ -7,6 +7,7 @@ ever repeated in an error but names of hosts and parameters: what looks like one
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Final
 from urllib.parse import unquote
 
@@ -25,7 +26,7 @@ _PARTS: Final = re.compile(
     re.DOTALL,
 )
 _HOST: Final = re.compile(r"(?:\[(?P<ip>[^\]]*)\]|(?P<name>[^:\[\]]*))(?::(?P<port>.*))?")
-_SETTING: Final = re.compile(r"(?:-c\s*|--)([\w.-]+)=(.*)", re.DOTALL)
+_SETTING: Final = re.compile(r"(?:-c|--)([\w.-]+)=(.*)", re.DOTALL)
 _ELSEWHERE: Final = {"host", "hostaddr", "port", "service", "password", "passfile"}
 _WHOLE_NUMBERS: Final = ("connect_timeout", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count",
                          "tcp_user_timeout")  # fmt: skip
@@ -67,8 +68,8 @@ def parse(text: str, setting: str = "DATABASE_URL") -> Address:
 def settings_of(options: str) -> dict[str, str] | None:
     """The server's settings that `options` is made of (`-c name=value`); None where there is something else in it."""
     words = [re.sub(r"\\(.)", r"\1", word) for word in re.findall(r"(?:\\.|[^\s\\])+", options)]
-    joined = re.sub(r"(?<!\S)-c\0", "-c", "\0".join(words)).split("\0")
-    found = [_SETTING.fullmatch(word) for word in joined if word]
+    whole = [f"-c{word}" if before == "-c" else word for before, word in pairwise(["", *words]) if word != "-c"]
+    found = [_SETTING.fullmatch(word) for word in whole]
     return {one[1].replace("-", "_"): one[2] for one in found if one} if all(found) else None
 
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Final, LiteralString
 
 import psycopg
+from psycopg import sql
 from sqlalchemy import Connection, Engine, event, exc
 from sqlalchemy.engine import ExceptionContext
 
@@ -29,6 +30,7 @@ READ_WRITE: Final = "read-write"
 _BEHIND_POOLER: Final = "behind_pooler"
 _FRESH: Final = "fresh"
 _MADE_AT: Final = "made_at"
+_LISTS: Final = frozenset({"search_path", "temp_tablespaces", "local_preload_libraries", "session_preload_libraries"})
 _REFUSES_OPTIONS: Final = re.compile("startup parameter|command-line options")
 
 
@@ -101,7 +103,7 @@ class Connector:
 
     def _instead(self, tried: dict[str, Any], error: Exception) -> dict[str, Any]:
         """What to try next, after this failed. Raises psycopg.OperationalError where nothing is left."""
-        if not self._options_refused and _REFUSES_OPTIONS.search(str(error)):
+        if tried["options"] != self._bare_options and _REFUSES_OPTIONS.search(str(error)):
             self._options_refused = True
             return {**tried, "options": self._bare_options}
         chosen = "target_session_attrs" in self._address.parameters
@@ -139,9 +141,18 @@ def watch(engine: Engine, settings: Mapping[str, str]) -> None:
 
 
 def apply(connection: Connection, settings: Mapping[str, str]) -> None:
-    """The settings, until the transaction ends."""
-    calls = ", ".join("set_config(%s, %s, true)" for _ in settings)
-    connection.exec_driver_sql(f"SELECT {calls}", tuple(word for pair in settings.items() for word in pair))
+    """The settings, until the transaction ends. SET, not set_config(): after a query it would be too late for others to
+    choose the transaction's isolation.
+    """
+    statements = (_set_local(name, value).as_string(None) for name, value in settings.items())
+    connection.exec_driver_sql("; ".join(statements), execution_options={"no_parameters": True})
+
+
+def _set_local(name: str, value: str) -> sql.Composed:
+    """At the start of a session a list of names is one text; SET would take that for one name."""
+    parts = [part.strip().strip('"') for part in value.split(",")] if name.lower() in _LISTS else [value]
+    values = sql.SQL(", ").join(map(sql.Literal, parts))
+    return sql.SQL("SET LOCAL {} = {}").format(sql.Identifier(*name.split(".")), values)
 
 
 def _note(adapted: Any, record: Any) -> None:

@@ -73,7 +73,7 @@ def test_options_however_they_are_written(query: str, options: str) -> None:
     ("options", "settings"),
     [
         ("", {}),
-        ("-c a=1 -cb=2 --c-d=3", {"a": "1", "b": "2", "c_d": "3"}),
+        ("-c a=1 -cb=2 --c-d=3  -c e=5", {"a": "1", "b": "2", "c_d": "3", "e": "5"}),
         (r"-c search_path=a,\ b", {"search_path": "a, b"}),
         ("-c a=b=c", {"a": "b=c"}),
         ("endpoint=ep-1", None),

@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from db import migrate
 from db.address import parse
+from db.audit import verify
 from db.repositories import event_log
 from db.session import Database
 from devstack.postgres import OWNER, WRITER, Cluster
@@ -65,8 +66,21 @@ async def test_migrated_written_and_read(port: int, fresh_database: Fresh) -> No
 async def test_limits_hold_and_what_the_address_sets(port: int, addresses: Addresses) -> None:
     database = Database(through(port, WRITER, addresses, "?options=-c work_mem=7MB"))
     names = ("statement_timeout", "idle_in_transaction_session_timeout", "timezone", "work_mem")
-    for _ in range(3):
-        assert await shown(database, *names) == ["5s", "30s", "UTC", "7MB"]
+    for found in await asyncio.gather(*(shown(database, *names) for _ in range(8))):
+        assert found == ["5s", "30s", "UTC", "7MB"]
+    await database.close()
+
+
+async def test_lists_and_odd_values_of_the_address(port: int, addresses: Addresses) -> None:
+    query = r"?options=-c search_path=%22$user%22,\ public -c pri.odd=it's\ 100%25\\"
+    database = Database(through(port, WRITER, addresses, query))
+    assert await shown(database, "search_path", "pri.odd") == ['"$user", public', "it's 100%\\"]
+    await database.close()
+
+
+async def test_a_transaction_can_still_choose_its_isolation(port: int, addresses: Addresses) -> None:
+    database = Database(through(port, WRITER, addresses))
+    assert (await verify(database)).clean
     await database.close()
 
 
