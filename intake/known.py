@@ -10,7 +10,7 @@ from core.payments import EventKind, ProviderEvent
 from core.retry.reactions import late, opens_recovery, react
 from core.retry.recovery import Recovery
 from db.repositories import arrivals, event_log, inbox, notices, recoveries
-from db.session import Database
+from db.session import Database, Session
 
 STARTING_FOR: Final = timedelta(days=1)
 """How long a stored failure without a log counts as a recovery that is about to start."""
@@ -22,6 +22,20 @@ class Aim:
 
     invoice_id: str
     subscription_id: str | None
+
+
+async def paid_since(session: Session, event: ProviderEvent) -> bool:
+    """Whether the inbox holds payments of this invoice, not older than this failure, that come to all of it."""
+    stored = await inbox.of_invoice(session, event.provider, event.invoice_id or "")
+    since = (row.event for row in stored if row.event and row.event.occurred_at >= event.occurred_at)
+    paid = [one for one in since if one.kind is EventKind.INVOICE_PAID]
+    whole = any(one.paid_amount is None for one in paid)
+    # A payment may be told of twice, as authorised and as captured: its money counts once.
+    each: dict[str, int] = {}
+    for one in paid:
+        name = one.payment_id or one.event_id
+        each[name] = max(each.get(name, 0), one.paid_amount or 0)
+    return whole or (bool(paid) and sum(each.values()) >= (event.amount or 0))
 
 
 class Known:
@@ -36,19 +50,14 @@ class Known:
             return await event_log.recovery(session, recovery_id)
 
     async def opening(self, provider: str, invoice_id: str) -> ProviderEvent | None:
-        """The first failure of this invoice in the inbox: how its recovery starts, or will."""
+        """The first failure of this invoice in the inbox: how its recovery starts, or will.
+
+        One that was ignored (out of scope, old news) starts none, whatever comes after it.
+        """
         async with self._database.begin() as session:
             stored = await inbox.of_invoice(session, provider, invoice_id)
-        return next((row.event for row in stored if row.event and opens_recovery(row.event)), None)
-
-    async def paid_since(self, event: ProviderEvent) -> bool:
-        """Whether the inbox holds payments of this invoice, not older than this failure, that come to all of it."""
-        async with self._database.begin() as session:
-            stored = await inbox.of_invoice(session, event.provider, event.invoice_id or "")
-        since = (row.event for row in stored if row.event and row.event.occurred_at >= event.occurred_at)
-        paid = [one for one in since if one.kind is EventKind.INVOICE_PAID and one.event_id != event.event_id]
-        whole = any(one.paid_amount is None for one in paid)
-        return whole or (bool(paid) and sum(one.paid_amount or 0 for one in paid) >= (event.amount or 0))
+        taken = (row.event for row in stored if row.event and row.outcome is not inbox.Outcome.IGNORED)
+        return next((event for event in taken if opens_recovery(event)), None)
 
     async def aims(self, event: ProviderEvent, now: datetime) -> list[Aim]:
         """Every recovery of the event's customer that is open or about to start, each once."""
