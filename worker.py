@@ -11,6 +11,7 @@ from datetime import timedelta
 
 import structlog
 from prometheus_client import CollectorRegistry, start_http_server
+from pydantic import ValidationError
 from temporalio.client import Client
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import PollerBehaviorAutoscaling, Worker
@@ -43,7 +44,7 @@ from notifications.webhooks import Webhooks
 from observability import errors, logging, tracing
 from observability.encryption import encryption_codec
 from providers.base import Gateway, Provider, installed
-from settings import Settings, addresses, environment
+from settings import Settings, addresses, environment, unusable
 from workflows.client import connect
 from workflows.handles import TemporalRecoveries, poster
 from workflows.names import QUEUE, SIMULATIONS, charges
@@ -266,11 +267,13 @@ def _runtime(settings: Settings, registry: CollectorRegistry) -> Runtime | None:
 
 def main() -> None:
     """Run the worker; exit code 1 with one line where it can't begin."""
-    settings = Settings()
-    logging.configure(settings.log_level)
-    errors.initialise(settings.sentry_dsn, "worker")
     try:
+        settings = Settings()
+        logging.configure(settings.log_level)
+        errors.initialise(settings.sentry_dsn, "worker")
         asyncio.run(serve(settings))
+    except ValidationError as error:
+        sys.exit(f"pri: {unusable(error)}")
     except RecoveryError as error:
         sys.exit(f"pri: {error}")
     # temporalio 1.33 to 1.35 may crash when the interpreter ends with its threads alive (sdk-python issue 300).
