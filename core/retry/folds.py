@@ -10,7 +10,7 @@ from core.payments import Card, Failure
 from core.retry import charge_folds
 from core.retry.charge_folds import end_of, having_seen
 from core.retry.message_folds import message_told, messages_planned
-from core.retry.recovery import PROVIDER_REFUSED, Recovery, StandBack
+from core.retry.recovery import OUT_OF_SCOPE, PROVIDER_REFUSED, Recovery, StandBack
 
 
 def _payment_failed(recovery: Recovery, record: Record) -> Recovery:
@@ -111,7 +111,7 @@ def _skipped(recovery: Recovery, record: Record) -> Recovery:
         case "review" | "tell_operators":
             return _for_review(recovery, decided, data)
         case "out_of_scope":
-            return end_of(decided, State.CANCELED, "out_of_scope")
+            return end_of(decided, State.CANCELED, OUT_OF_SCOPE)
         case "stop":
             return end_of(decided, State.BLOCKED, data["reason"])
         case _ if decided.trigger:
@@ -214,7 +214,7 @@ def _disputed(recovery: Recovery, record: Record) -> Recovery:
 def _refunded(recovery: Recovery, record: Record) -> Recovery:
     """The merchant gave money back, which is not owed again."""
     seen, amount = having_seen(recovery, record.data), record.data.get("amount") or 0
-    if recovery.stage.final:
+    if _over(recovery):
         return seen.having(returned=recovery.returned + amount)
     return seen.having(paid=max(recovery.paid - amount, 0))
 
@@ -222,11 +222,16 @@ def _refunded(recovery: Recovery, record: Record) -> Recovery:
 def _reversed(recovery: Recovery, record: Record) -> Recovery:
     """Money was taken back. Of a recovery that goes on it is owed again; behind the end nothing changes."""
     seen, amount = having_seen(recovery, record.data), record.data.get("amount") or 0
-    if recovery.stage.final:
+    if _over(recovery):
         return seen.having(returned=recovery.returned + amount)
     back = min(amount, recovery.paid)
     owed = seen.having(amount=recovery.amount + back, paid=recovery.paid - back, standing_back=None, unread=True)
     return owed.having(undecided=True, failure=Failure.model_validate(record.data.get("failure") or recovery.failure))
+
+
+def _over(recovery: Recovery) -> bool:
+    """Whether all the money had come, or it has ended: from then on what goes back counts as returned."""
+    return recovery.stage.final or bool(recovery.ending and recovery.ending.state is State.RECOVERED)
 
 
 def _paid_late(recovery: Recovery, record: Record) -> Recovery:

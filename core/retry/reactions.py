@@ -103,7 +103,8 @@ def _taken_over(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
 def _says_nothing_new(recovery: Recovery, event: ProviderEvent) -> bool:
     """After the end, confirmations of it and echoes of our own tries are no news."""
     if event.kind is EventKind.INVOICE_PAID:
-        return recovery.stage is State.RECOVERED
+        # Stripe tells of one payment twice, as invoice.paid and as invoice.payment_succeeded.
+        return recovery.stage is State.RECOVERED or 0 < recovery.amount <= recovery.paid_late
     if event.kind in _CLOSINGS:
         return recovery.close_reason == _CLOSINGS[event.kind]
     if event.kind is EventKind.METHOD_UPDATED:
@@ -114,7 +115,7 @@ def _says_nothing_new(recovery: Recovery, event: ProviderEvent) -> bool:
 def late(recovery: Recovery, event: ProviderEvent) -> Event:
     """An event that came after the end: kept, without effect on it. Where money moved, the row says how much."""
     if event.kind is EventKind.INVOICE_PAID:
-        return _money(EventType.PAYMENT_LATE, event, amount=event.paid_amount or event.amount or recovery.amount)
+        return _money(EventType.PAYMENT_LATE, event, amount=event.paid_amount or _still_open(recovery, event))
     if event.kind is EventKind.PAYMENT_REFUNDED:
         return _money(EventType.PAYMENT_REFUNDED, event)
     chargeback = event.kind is EventKind.DISPUTE_OPENED and recovery.stage is State.RECOVERED
@@ -122,6 +123,11 @@ def late(recovery: Recovery, event: ProviderEvent) -> Event:
         return _money(EventType.PAYMENT_REVERSED, event)
     data = _named(event) | {"kind": event.kind.value, "detail": event.detail}
     return Event(type=EventType.EVENT_LATE, occurred_at=event.occurred_at, data=data)
+
+
+def _still_open(recovery: Recovery, event: ProviderEvent) -> int:
+    """What a payment brings that names no sum: all that was open. An invoice's own amount holds earlier parts, too."""
+    return max(recovery.amount - recovery.paid_late, 0) if recovery.amount else event.amount or 0
 
 
 def _money(kind: EventType, event: ProviderEvent, **more: Any) -> Event:
