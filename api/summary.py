@@ -30,7 +30,7 @@ class Figures(BaseModel):
 
     at_risk: int = Field(description="amount still open of recoveries that go on")
     recovered: int = Field(
-        description="gross amount that came in before the end, by us or elsewhere, parts of open and lost recoveries too"
+        description="gross amount that came in before the end, by us or elsewhere; parts of open and lost ones, too"
     )
     lost: int = Field(description="amount of recoveries that ended without it; not those that were out of scope")
     paid_late: int = Field(description="amount that came in after an end without it; not part of `recovered`")
@@ -39,7 +39,9 @@ class Figures(BaseModel):
     open_count: int
     recovered_count: int
     lost_count: int
-    recovery_rate: float | None = Field(description="recovered / (recovered + lost) by amount, gross; null where both are 0")
+    recovery_rate: float | None = Field(
+        description="recovered / (recovered + lost) by amount, gross; null where both are 0"
+    )
 
 
 class CurrencySummary(Figures):

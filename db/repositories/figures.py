@@ -102,9 +102,7 @@ KEPT: Final = {Basis.OPENED: tuple(Dimension), Basis.CLOSED: (Dimension.ALL,)}
 """What each basis is kept by."""
 
 _WON: Final = f"state = '{State.RECOVERED.value}'"
-_LOST: Final = (
-    f"(state IN ({', '.join(repr(one) for one in LOST)}) AND close_reason IS DISTINCT FROM '{OUT_OF_SCOPE}')"
-)
+_LOST: Final = f"(state IN ({', '.join(repr(one) for one in LOST)}) AND close_reason IS DISTINCT FROM '{OUT_OF_SCOPE}')"
 _OPEN: Final = "closed_at IS NULL"
 _HOURS: Final = "floor(extract(epoch FROM closed_at - opened_at) / 3600)::int"
 _COLUMNS: Final = f"""
