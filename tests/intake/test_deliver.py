@@ -9,7 +9,7 @@ from core.ids import recovery_id
 from core.payments import EventKind, ProviderEvent
 from db.repositories import event_log
 from db.session import Database
-from intake.deliver import OF_BOTH, OF_CUSTOMER, OF_INVOICE, Delivery, Status, deliver, without_effect
+from intake.deliver import OF_BOTH, OF_CUSTOMER, OF_INVOICE, SHIPPED, Delivery, Status, deliver, without_effect
 from tests.intake.fakes import (
     AWAY,
     NOW,
@@ -55,6 +55,9 @@ TABLE: dict[EventKind, tuple[Status, ...]] = {
     EventKind.INVOICE_PAID: (NO, YES, YES, YES, YES, NO, NO),
     EventKind.INVOICE_VOIDED: (NO, YES, YES, YES, YES, NO, NO),
     EventKind.INVOICE_UNCOLLECTIBLE: (NO, YES, YES, YES, YES, NO, NO),
+    EventKind.PAYMENT_REFUNDED: (NO, YES, YES, YES, YES, NO, NO),
+    EventKind.PAYMENT_REVERSED: (NO, YES, YES, YES, YES, NO, NO),
+    EventKind.DISPUTE_INQUIRY: (NO, YES, YES, YES, YES, NO, NO),
     EventKind.WAKE: (NO, YES, YES, YES, YES, NO, NO),
     EventKind.DISPUTE_OPENED: (NO, YES, YES, YES, YES, NO, NO),
     EventKind.FRAUD_WARNING: (NO, YES, YES, YES, YES, NO, NO),
@@ -62,6 +65,7 @@ TABLE: dict[EventKind, tuple[Status, ...]] = {
 BY_CUSTOMER = (
     EventKind.METHOD_UPDATED,
     EventKind.SUBSCRIPTION_ENDED,
+    EventKind.CUSTOMER_DELETED,
     EventKind.DISPUTE_OPENED,
     EventKind.FRAUD_WARNING,
 )
@@ -120,7 +124,7 @@ def test_every_kind_has_a_place() -> None:
     ],
 )
 def test_an_event_without_effect_says_why(event: ProviderEvent, reason: str) -> None:
-    verdict = without_effect(event)
+    verdict = without_effect(event, SHIPPED, NOW)
     assert verdict
     assert verdict.status is Status.IGNORED
     assert (verdict.reason or "").startswith(reason)
@@ -139,6 +143,17 @@ async def test_a_failure_that_still_waits_starts_first(database: Database, recov
     await deliver(word(EventKind.INVOICE_PAID, invoice_id=about.invoice_id), database, recoveries, NOW)
     assert [event.event_id for event in recoveries.begun] == [about.event_id]
     assert [event.kind for _, event in recoveries.told] == [EventKind.INVOICE_PAID]
+
+
+async def test_a_failure_that_the_inbox_knows_to_be_paid_opens_nothing(
+    database: Database, recoveries: FakeRecoveries
+) -> None:
+    about = failure(unique("in"))
+    await arrived(database, about, word(EventKind.INVOICE_PAID, invoice_id=about.invoice_id))
+    verdict = await deliver(about, database, recoveries, NOW)
+    assert verdict.status is Status.IGNORED
+    assert "paid since" in (verdict.reason or "")
+    assert not recoveries.begun
 
 
 @pytest.mark.parametrize("place", ["ended", "ended and forgotten"])
