@@ -47,7 +47,7 @@ def failed(at: datetime = NOW, **data: Any) -> Event:
     )
 
 
-def event(kind: EventType, **data: Any) -> Event:
+def event(kind: EventType, /, **data: Any) -> Event:
     """An event of this kind, now, with data that fits it."""
     return Event(type=kind, occurred_at=NOW, data=DATA.get(kind, {}) | data)
 
