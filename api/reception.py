@@ -5,7 +5,7 @@ import contextlib
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import structlog
 from pydantic import BaseModel, Field
@@ -20,8 +20,9 @@ from core.retry.reactions import opens_recovery
 from core.retry.scope import ScopeRules
 from db.repositories import contacts, inbox, notices
 from db.repositories.inbox import Stored
+from db.session import Session
 from intake.clock import on_our_clock
-from intake.deliver import Delivery, Status, deliver, without_effect
+from intake.deliver import Delivery, Status, deliver, old_news, without_effect
 from intake.relay import settle
 from providers.base import TellsContacts, Webhooks
 
@@ -62,11 +63,11 @@ async def take_in(parts: Parts, provider: str, body: bytes, now: datetime) -> li
     webhooks = parts.webhooks[provider]
     events, people = _understood(webhooks, provider, body, now), _people(webhooks, provider, body)
     try:
-        fresh = await parts.background.within(STORE_WITHIN, _store(parts, events, people, body, now))
+        kept = await parts.background.within(STORE_WITHIN, _store(parts, events, people, body, now))
     except TimeoutError:
         raise StoreUnavailable("The database does not answer in time.") from None
-    pairs = zip(events, fresh, strict=True)
-    return list(await asyncio.gather(*(_receipt(parts, event, new, now) for event, new in pairs)))
+    pairs = zip(events, kept, strict=True)
+    return list(await asyncio.gather(*(_receipt(parts, event, one, now) for event, one in pairs)))
 
 
 def _understood(webhooks: Webhooks, provider: str, body: bytes, now: datetime) -> tuple[ProviderEvent, ...]:
@@ -122,32 +123,35 @@ def _usable(known: str) -> bool:
     return 0 < len(known) <= LONGEST_ID and known.isprintable()
 
 
+class Kept(NamedTuple):
+    """An event of a body as it is in the inbox now."""
+
+    new: bool
+    verdict: Delivery | None
+    """What became of it, where that was known at once."""
+
+
 async def _store(
     parts: Parts, events: tuple[ProviderEvent, ...], people: tuple[Told, ...], body: bytes, now: datetime
-) -> list[bool]:
-    """Which of them are new. All are in one transaction: a sender repeats a batch as a whole."""
+) -> list[Kept]:
+    """The inbox with all of them in one transaction: a sender repeats a batch as a whole."""
     async with parts.database.begin() as session:
-        fresh = []
-        for event in events:
-            fresh.append(
-                await inbox.insert(
-                    session,
-                    provider=event.provider,
-                    event_id=event.event_id,
-                    event_type=event.event_type,
-                    received_at=now,
-                    body=body,
-                    event=event,
-                )
-            )
-            verdict = without_effect(event, scope_of(parts), now) if fresh[-1] else None
-            if verdict:
-                await settle(session, event.provider, event.event_id, verdict, now)
-                await notices.add(session, _unusable(event, now))
+        kept = [await _keep(parts, session, event, body, now) for event in events]
         # An old webhook that comes again must not undo what a newer one said.
-        if any(fresh):
+        if any(one.new for one in kept):
             await contacts.learn(session, events[0].provider, people, now)
-        return fresh
+        return kept
+
+
+async def _keep(parts: Parts, session: Session, event: ProviderEvent, body: bytes, now: datetime) -> Kept:
+    names = {"provider": event.provider, "event_id": event.event_id, "event_type": event.event_type}
+    if not await inbox.insert(session, **names, received_at=now, body=body, event=event):
+        return Kept(new=False, verdict=None)
+    verdict = without_effect(event, scope_of(parts), now) or await old_news(session, event)
+    if verdict:
+        await settle(session, event.provider, event.event_id, verdict, now)
+        await notices.add(session, _unusable(event, now))
+    return Kept(new=True, verdict=verdict)
 
 
 def scope_of(parts: Parts) -> ScopeRules:
@@ -171,13 +175,10 @@ def _unusable(event: ProviderEvent, now: datetime) -> list[Notice]:
     return [dead_letter(name, now, provider=event.provider, invoice_id=event.invoice_id, why=detail)]
 
 
-async def _receipt(parts: Parts, event: ProviderEvent, new: bool, now: datetime) -> Receipt:
-    verdict = without_effect(event, scope_of(parts), now)
-    if not new:
+async def _receipt(parts: Parts, event: ProviderEvent, kept: Kept, now: datetime) -> Receipt:
+    if not kept.new:
         return await _duplicate(parts, event)
-    if verdict is None:
-        verdict = await _delivered(parts, event, now)
-    return _of(verdict, event)
+    return _of(kept.verdict or await _delivered(parts, event, now), event)
 
 
 def _of(verdict: Delivery | None, event: ProviderEvent) -> Receipt:

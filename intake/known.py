@@ -25,6 +25,15 @@ class Aim:
     subscription_id: str | None
 
 
+async def paid_since(session: Session, event: ProviderEvent) -> bool:
+    """Whether the inbox holds payments of this invoice, not older than this failure, that come to all of it."""
+    stored = await inbox.of_invoice(session, event.provider, event.invoice_id or "")
+    since = (row.event for row in stored if row.event and row.event.occurred_at >= event.occurred_at)
+    paid = [one for one in since if one.kind is EventKind.INVOICE_PAID]
+    whole = any(one.paid_amount is None for one in paid)
+    return whole or (bool(paid) and sum(one.paid_amount or 0 for one in paid) >= (event.amount or 0))
+
+
 class Known:
     """Reads each in a transaction of its own; `append_late` is the only thing that is written."""
 
@@ -41,15 +50,6 @@ class Known:
         async with self._database.begin() as session:
             stored = await inbox.of_invoice(session, provider, invoice_id)
         return next((row.event for row in stored if row.event and opens_recovery(row.event)), None)
-
-    async def paid_since(self, event: ProviderEvent) -> bool:
-        """Whether the inbox holds payments of this invoice, not older than this failure, that come to all of it."""
-        async with self._database.begin() as session:
-            stored = await inbox.of_invoice(session, event.provider, event.invoice_id or "")
-        since = (row.event for row in stored if row.event and row.event.occurred_at >= event.occurred_at)
-        paid = [one for one in since if one.kind is EventKind.INVOICE_PAID and one.event_id != event.event_id]
-        whole = any(one.paid_amount is None for one in paid)
-        return whole or (bool(paid) and sum(one.paid_amount or 0 for one in paid) >= (event.amount or 0))
 
     async def aims(self, event: ProviderEvent, now: datetime) -> list[Aim]:
         """Every recovery of the event's customer that is open or about to start, each once."""

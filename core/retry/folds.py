@@ -82,6 +82,9 @@ def _assessed(recovery: Recovery, record: Record) -> Recovery:
 
 
 def _planned(recovery: Recovery, record: Record) -> Recovery:
+    if refused := record.data.get("refused_method"):
+        unfit = (*recovery.unfit_methods, refused)
+        recovery = recovery.back_on(recovery.footing or recovery.standing).having(unfit_methods=unfit)
     return messages_planned(recovery, record.data).having(
         stage=State.WAITING,
         undecided=False,

@@ -48,6 +48,8 @@ def _observed(recovery: Recovery, invoice: InvoiceView, now: datetime) -> Iterat
         yield _event(EventType.DISPUTE_OPENED, now, kind="dispute", source="read")
     if rule := invoice.out_of_scope:
         yield _event(EventType.RETRY_SKIPPED, now, action="out_of_scope", reason=rule, why=reason(rule))
+    if recovery.in_flight:
+        return  # what is on its way may be our own charge, and is settled first
     if recovery.rules > 1 and invoice.processing:
         yield stand_back(recovery, PAYMENT_UNDER_WAY, now)
     if invoice.terms.collection_paused:
@@ -112,5 +114,5 @@ def last_word(recovery: Recovery, step: Close, invoice: InvoiceView, now: dateti
     return found if found and not waits else (closing(step, now),)
 
 
-def _event(event_type: EventType, at: datetime, **data: Any) -> Event:
-    return Event(type=event_type, occurred_at=at, data=data)
+def _event(type_: EventType, occurred_at: datetime, /, **data: Any) -> Event:
+    return Event(type=type_, occurred_at=occurred_at, data=data)

@@ -204,16 +204,23 @@ def _unsubscribed(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]
 
 def _method(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
     version = event.method_version or event.method_id
-    if not event.method_id or version in recovery.methods_seen or _of_another_purchase(recovery, event):
+    if not event.method_id or version in recovery.methods_seen or _no_help(recovery, event):
         return ()
     data = _named(event) | {"method_id": event.method_id, "method_version": version}
     return (Event(type=EventType.METHOD_UPDATED, occurred_at=event.occurred_at, data=data),)
 
 
-def _of_another_purchase(recovery: Recovery, event: ProviderEvent) -> bool:
-    """New data of a card that is neither the one that failed, nor in use, nor a default, mends nothing here."""
-    ours = {recovery.failure.method_id, recovery.method_in_use, *recovery.default_methods} - {None}
-    return event.method_role is MethodRole.UPDATED and bool(ours) and event.method_id not in ours
+def _no_help(recovery: Recovery, event: ProviderEvent) -> bool:
+    """New data of a card that is neither the one that failed, nor in use, nor a default, mends nothing here.
+
+    Neither does the method that was refused for good, stored or chosen once more without new data.
+    """
+    failed = {recovery.failure.method_id, recovery.method_in_use} - {None}
+    if event.method_role is MethodRole.UPDATED:
+        ours = failed | set(recovery.default_methods)
+        return bool(ours) and event.method_id not in ours
+    dead = recovery.category is Category.HARD_DECLINE and event.method_id in failed
+    return dead and event.method_role is not None
 
 
 def _refunded(_: Recovery, event: ProviderEvent) -> tuple[Event, ...]:

@@ -33,6 +33,19 @@ class StandBack(Value):
         return self.reason == PAYMENT_UNDER_WAY
 
 
+class Footing(Value):
+    """What a recovery stood on before the charge in flight: where it goes back to when a new method is of no use."""
+
+    stage: State
+    method: str | None = None
+    failure: Failure = Failure()
+    card: Card = Card()
+    fingerprint: str | None = None
+    network: str | None = None
+    category: Category | None = None
+    cause: Cause | None = None
+
+
 PAYMENT_UNDER_WAY: Final = "payment_under_way"
 COLLECTION_PAUSED: Final = "collection_paused"
 PROVIDER_REFUSED: Final = "provider_refused"
@@ -127,8 +140,8 @@ class Recovery(Value):
     methods_seen: tuple[str, ...] = ()
     method_in_use: str | None = None
     """The method that every charge names since another than the first was tried; None: the provider's default."""
-    method_before: str | None = None
-    """The one in use before the charge in flight, for the case that its method turns out to be unfit."""
+    footing: Footing | None = None
+    """Before the newest charge."""
     unfit_methods: tuple[str, ...] = ()
     default_methods: tuple[str, ...] = ()
     """Defaults of invoice, subscription and customer, as last read."""
@@ -136,8 +149,6 @@ class Recovery(Value):
     """The provider said that it has no method stored."""
     used_up: str | None = None
     """Why no retry is left, while the recovery still waits for its customer."""
-    stage_before: State | None = None
-    """Where it stood before the charge in flight."""
     in_flight: ChargeOrder | None = None
     in_flight_trigger: Trigger | None = None
     unsettled: bool = False
@@ -169,6 +180,17 @@ class Recovery(Value):
         if self.stage.final or self.stage is State.CHARGING:
             return self.stage
         return State.PAUSED if self.paused else self.stage
+
+    @property
+    def standing(self) -> Footing:
+        """What it stands on now."""
+        shared = {name: getattr(self, name) for name in Footing.model_fields if name != "method"}
+        return Footing(**shared, method=self.method_in_use)
+
+    def back_on(self, footing: Footing) -> "Recovery":
+        """The recovery judged by what it stood on before."""
+        shared = {name: getattr(footing, name) for name in Footing.model_fields if name != "method"}
+        return self.having(**shared, method_in_use=footing.method)
 
     def clock_stopped_for(self, now: datetime) -> timedelta:
         """How long money has been on its way by now; window and deadlines move by as much."""

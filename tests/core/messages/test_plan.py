@@ -40,8 +40,9 @@ def a_campaign(**changes: Any) -> Campaign:
 
 def a_plan(campaign: Campaign | None = None, offered: frozenset[str] = EMAIL, **known: Any) -> MessagePlan:
     facts: dict[str, Any] = {"since": THEN, "now": THEN, "ends_at": THEN + 7 * DAY}
-    why = Cause.INSUFFICIENT_FUNDS, Ability.CHARGEABLE
-    return plan_messages(occasion(campaign or a_campaign(), *why, offered, **facts | known))
+    return plan_messages(
+        occasion(campaign or a_campaign(), Cause.INSUFFICIENT_FUNDS, Ability.CHARGEABLE, offered, **facts | known)
+    )
 
 
 def a_recovery(plan: MessagePlan, **changes: Any) -> Recovery:
