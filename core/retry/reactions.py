@@ -8,7 +8,7 @@ from core.classifier.taxonomy import Category
 from core.contracts import Action, Command
 from core.errors import Refused
 from core.events import Event, EventType, Record, State, stamp
-from core.payments import EventKind, MethodRole, Outcome, ProviderEvent
+from core.payments import ChargeOrder, EventKind, MethodRole, Outcome, ProviderEvent
 from core.retry.folds import INQUIRY
 from core.retry.fresh_look import part_paid
 from core.retry.recovery import RULES, Recovery
@@ -83,7 +83,8 @@ def _of_our_charge(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...
         "outcome": outcome.value,
         "evidence": "webhook",
         "charge_id": event.payment_id,
-        "amount": event.paid_amount if event.paid_amount is not None and event.paid_amount < order.amount else None,
+        "amount": (part := _part(event, order)),
+        "currency": order.currency if part is not None else None,
         "failure": event.failure.model_dump(mode="json", exclude_none=True) if event.failure else None,
         "card": event.card.model_dump(mode="json", exclude_none=True) if event.card else None,
         "next_provider_attempt": stamp(event.next_provider_attempt) if event.next_provider_attempt else None,
@@ -91,6 +92,11 @@ def _of_our_charge(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...
     known = {key: value for key, value in data.items() if value is not None}
     at = max(event.occurred_at, order.requested_at)
     return (Event(type=EventType.CHARGE_RECONCILED, occurred_at=at, attempt=order.attempt, data=known),)
+
+
+def _part(event: ProviderEvent, order: ChargeOrder) -> int | None:
+    """What came, where it is less than was asked for."""
+    return event.paid_amount if event.paid_amount is not None and event.paid_amount < order.amount else None
 
 
 def _taken_over(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:

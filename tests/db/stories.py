@@ -52,6 +52,11 @@ def event(kind: EventType, /, **data: Any) -> Event:
     return Event(type=kind, occurred_at=NOW, data=DATA.get(kind, {}) | data)
 
 
+def part(amount: int, remaining: int) -> Event:
+    """A part comes from elsewhere, and so much stays open."""
+    return event(EventType.PAID_ELSEWHERE, amount=amount, remaining=remaining)
+
+
 def canceled() -> Event:
     """What ends a recovery at once."""
     return Event(type=EventType.CANCEL_REQUESTED, occurred_at=NOW, data={"actor": "ann", "reason": "enough"})

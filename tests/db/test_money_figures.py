@@ -18,7 +18,7 @@ from db.repositories.figures import Basis, Dimension, Figure
 from db.repositories.history import customer_history
 from db.session import Database
 from tests.db.conftest import Addresses
-from tests.db.stories import NOW, blank, canceled, event, failed
+from tests.db.stories import NOW, blank, canceled, event, failed, part
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 SINCE, UNTIL = datetime(2026, 8, 1, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC)
@@ -45,11 +45,6 @@ class Story(NamedTuple):
     end: str | None
     ended_at: datetime
     late: list[Event]
-
-
-def part(amount: int, remaining: int) -> Event:
-    """Less is open than before."""
-    return event(EventType.PAID_ELSEWHERE, amount=amount, remaining=remaining)
 
 
 def part_charged(amount: int, asked: int) -> tuple[Event, Event]:

@@ -55,9 +55,6 @@ TABLE: dict[EventKind, tuple[Status, ...]] = {
     EventKind.INVOICE_PAID: (NO, YES, YES, YES, YES, NO, NO),
     EventKind.INVOICE_VOIDED: (NO, YES, YES, YES, YES, NO, NO),
     EventKind.INVOICE_UNCOLLECTIBLE: (NO, YES, YES, YES, YES, NO, NO),
-    EventKind.PAYMENT_REFUNDED: (NO, YES, YES, YES, YES, NO, NO),
-    EventKind.PAYMENT_REVERSED: (NO, YES, YES, YES, YES, NO, NO),
-    EventKind.DISPUTE_INQUIRY: (NO, YES, YES, YES, YES, NO, NO),
     EventKind.WAKE: (NO, YES, YES, YES, YES, NO, NO),
     EventKind.PAYMENT_REFUNDED: (NO, YES, YES, YES, YES, NO, NO),
     EventKind.PAYMENT_REVERSED: (NO, YES, YES, YES, YES, NO, NO),
@@ -146,17 +143,6 @@ async def test_a_failure_that_still_waits_starts_first(database: Database, recov
     await deliver(word(EventKind.INVOICE_PAID, invoice_id=about.invoice_id), database, recoveries, NOW)
     assert [event.event_id for event in recoveries.begun] == [about.event_id]
     assert [event.kind for _, event in recoveries.told] == [EventKind.INVOICE_PAID]
-
-
-async def test_a_failure_that_the_inbox_knows_to_be_paid_opens_nothing(
-    database: Database, recoveries: FakeRecoveries
-) -> None:
-    about = failure(unique("in"))
-    await arrived(database, about, word(EventKind.INVOICE_PAID, invoice_id=about.invoice_id))
-    verdict = await deliver(about, database, recoveries, NOW)
-    assert verdict.status is Status.IGNORED
-    assert "paid since" in (verdict.reason or "")
-    assert not recoveries.begun
 
 
 @pytest.mark.parametrize("place", ["ended", "ended and forgotten"])

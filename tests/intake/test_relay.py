@@ -45,7 +45,7 @@ async def test_rows_are_delivered_in_their_order(quiet: Database, recoveries: Fa
     invoice = unique("in")
     events = [
         failure(invoice),
-        word(EventKind.INVOICE_VOIDED, invoice_id=invoice),
+        word(EventKind.INVOICE_PAID, invoice_id=invoice),
         word(EventKind.OTHER, detail="no use"),
     ]
     for second, event in enumerate(events):
