@@ -8,7 +8,8 @@ from core.events import Record
 from core.messages.notices import Audience
 from core.messages.notices import notices as notices_of
 from core.payments import EventKind, ProviderEvent
-from core.retry.reactions import late, opens_recovery, react
+from core.retry.late_events import late
+from core.retry.reactions import opens_recovery, react
 from core.retry.recovery import Recovery
 from db.repositories import arrivals, event_log, inbox, notices, recoveries
 from db.session import Database, Session
