@@ -16,7 +16,7 @@ from core.errors import NotFound, RunClosed
 from core.ids import recovery_id
 from core.payments import EventKind, MethodRole, ProviderEvent
 from core.retry.reactions import OPENERS, opens_recovery
-from core.retry.scope import AttachedMethod, ScopeRules, out_of_scope, reason
+from core.retry.scope import AttachedMethod, ScopeRules, WrittenOff, out_of_scope, reason
 from db.repositories import recoveries as read_model
 from db.session import Database, Session
 from intake.known import Aim, Known, paid_since
@@ -90,6 +90,13 @@ async def old_news(session: Session, event: ProviderEvent) -> Delivery | None:
     return _ignored("old news: this invoice was paid since, as an earlier webhook said") if paid else None
 
 
+def _as_the_policy_takes_it(event: ProviderEvent, scope: ScopeRules) -> ProviderEvent:
+    """A write-off that the policy doesn't take for the end is a reason to look, no more."""
+    if event.kind is EventKind.INVOICE_UNCOLLECTIBLE and scope.uncollectible is WrittenOff.WAIT:
+        return event.model_copy(update={"kind": EventKind.WAKE})
+    return event
+
+
 def _of_another_purchase(event: ProviderEvent, scope: ScopeRules) -> bool:
     attached = event.kind is EventKind.METHOD_UPDATED and event.method_role is MethodRole.ATTACHED
     return attached and scope.attached is AttachedMethod.WAIT_FOR_DEFAULT
@@ -107,6 +114,7 @@ async def deliver(
 
     Raises EngineUnavailable, StoreUnavailable, ProviderUnavailable: nothing is lost, try again later.
     """
+    event = _as_the_policy_takes_it(event, scope)
     return without_effect(event, scope, now) or await _Delivering(Known(db), recoveries, now, resolve).deliver(event)
 
 

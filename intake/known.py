@@ -32,7 +32,12 @@ async def paid_since(session: Session, event: ProviderEvent) -> bool:
     since = (row.event for row in stored if row.event and row.event.occurred_at >= event.occurred_at)
     paid = [one for one in since if one.kind is EventKind.INVOICE_PAID]
     whole = any(one.paid_amount is None for one in paid)
-    return whole or (bool(paid) and sum(one.paid_amount or 0 for one in paid) >= (event.amount or 0))
+    # A payment may be told of twice, as authorised and as captured: its money counts once.
+    each: dict[str, int] = {}
+    for one in paid:
+        name = one.payment_id or one.event_id
+        each[name] = max(each.get(name, 0), one.paid_amount or 0)
+    return whole or (bool(paid) and sum(each.values()) >= (event.amount or 0))
 
 
 class Known:
@@ -47,10 +52,14 @@ class Known:
             return await event_log.recovery(session, recovery_id)
 
     async def opening(self, provider: str, invoice_id: str) -> ProviderEvent | None:
-        """The first failure of this invoice in the inbox: how its recovery starts, or will."""
+        """The first failure of this invoice in the inbox: how its recovery starts, or will.
+
+        One that was ignored (out of scope, old news) starts none, whatever comes after it.
+        """
         async with self._database.begin() as session:
             stored = await inbox.of_invoice(session, provider, invoice_id)
-        return next((row.event for row in stored if row.event and opens_recovery(row.event)), None)
+        taken = (row.event for row in stored if row.event and row.outcome is not inbox.Outcome.IGNORED)
+        return next((event for event in taken if opens_recovery(event)), None)
 
     async def aims(self, event: ProviderEvent, now: datetime) -> list[Aim]:
         """Every recovery of the event's customer that is open or about to start, each once."""

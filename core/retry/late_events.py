@@ -34,6 +34,16 @@ def money_row(kind: EventType, event: ProviderEvent, **more: Any) -> Event:
     return Event(type=kind, occurred_at=event.occurred_at, data=event_source(event) | known)
 
 
+def counted(recovery: Recovery, event: ProviderEvent) -> bool:
+    """Whether this payment is added up already: an authorisation and its capture, an answer and its echo.
+
+    Stripe tells of one payment twice, as invoice.paid and as invoice.payment_succeeded; behind an end that makes all
+    that was open come once.
+    """
+    part = event.paid_amount is not None and event.payment_id in recovery.payments_counted
+    return part or (recovery.stage.final and 0 < recovery.amount <= recovery.paid_late)
+
+
 def event_source(event: ProviderEvent) -> dict[str, Any]:
     """What a row says of the provider's event that it comes from: by the id it is known when it comes again."""
     return {"event_id": event.event_id, "event_type": event.event_type}

@@ -11,7 +11,7 @@ from core.events import Event, EventType, Record, State, stamp
 from core.payments import EventKind, MethodRole, Outcome, ProviderEvent
 from core.retry.folds import INQUIRY
 from core.retry.fresh_look import part_paid
-from core.retry.late_events import event_source, late, money_row
+from core.retry.late_events import counted, event_source, late, money_row
 from core.retry.recovery import RULES, Recovery
 
 ECHO: Final = timedelta(seconds=2)
@@ -106,8 +106,7 @@ def _taken_over(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
 def _says_nothing_new(recovery: Recovery, event: ProviderEvent) -> bool:
     """After the end, confirmations of it and echoes of our own tries are no news."""
     if event.kind is EventKind.INVOICE_PAID:
-        # Stripe tells of one payment twice, as invoice.paid and as invoice.payment_succeeded.
-        return recovery.stage is State.RECOVERED or 0 < recovery.amount <= recovery.paid_late
+        return recovery.stage is State.RECOVERED or counted(recovery, event)
     if event.kind in _CLOSINGS:
         return recovery.close_reason == _CLOSINGS[event.kind]
     if event.kind is EventKind.METHOD_UPDATED:
@@ -152,10 +151,11 @@ def _stopped(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
 
 def _paid(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
     """Told once: while a charge is in flight its ending waits, and providers confirm a payment in several events."""
-    if recovery.ending and recovery.ending.state is State.RECOVERED:
+    if (recovery.ending and recovery.ending.state is State.RECOVERED) or counted(recovery, event):
         return ()
     if event.paid_amount is not None and event.paid_amount < recovery.amount and event.currency == recovery.currency:
-        return (part_paid(recovery, event.paid_amount, event.occurred_at, **event_source(event)),)
+        named = event_source(event) | ({"payment_id": event.payment_id} if event.payment_id else {})
+        return (part_paid(recovery, event.paid_amount, event.occurred_at, **named),)
     return (Event(type=EventType.PAID_ELSEWHERE, occurred_at=event.occurred_at, data=event_source(event)),)
 
 
@@ -187,12 +187,11 @@ def _no_help(recovery: Recovery, event: ProviderEvent) -> bool:
 
     Neither does the method that was refused for good, stored or chosen once more without new data.
     """
-    failed = {recovery.failure.method_id, recovery.method_in_use} - {None}
     if event.method_role is MethodRole.UPDATED:
-        ours = failed | set(recovery.default_methods)
-        return bool(ours) and event.method_id not in ours
-    dead = recovery.category is Category.HARD_DECLINE and event.method_id in failed
-    return dead and event.method_role is not None
+        ours = {recovery.failure.method_id, recovery.method_in_use, *recovery.default_methods, *recovery.dead_methods}
+        known = ours - {None}
+        return bool(known) and event.method_id not in known
+    return event.method_role is not None and event.method_id in recovery.dead_methods
 
 
 def _refunded(_: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
