@@ -22,7 +22,7 @@ from db.repositories import contacts, inbox, notices
 from db.repositories.inbox import Stored
 from db.session import Session
 from intake.clock import on_our_clock
-from intake.deliver import Delivery, Status, deliver, old_news, without_effect
+from intake.deliver import Delivery, Status, deliver, without_effect
 from intake.relay import settle
 from providers.base import TellsContacts, Webhooks
 
@@ -144,7 +144,7 @@ async def _keep(parts: Parts, session: Session, event: ProviderEvent, body: byte
     names = {"provider": event.provider, "event_id": event.event_id, "event_type": event.event_type}
     if not await inbox.insert(session, **names, received_at=now, body=body, event=event):
         return Kept(new=False, verdict=None)
-    verdict = without_effect(event, scope_of(parts), now) or await old_news(session, event)
+    verdict = without_effect(event, scope_of(parts), now)
     if verdict:
         await settle(session, event.provider, event.event_id, verdict, now)
         await notices.add(session, _unusable(event, now))

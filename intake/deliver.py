@@ -17,9 +17,8 @@ from core.ids import recovery_id
 from core.payments import EventKind, MethodRole, ProviderEvent
 from core.retry.reactions import OPENERS, opens_recovery
 from core.retry.scope import AttachedMethod, ScopeRules, WrittenOff, out_of_scope, reason
-from db.repositories import recoveries as read_model
-from db.session import Database, Session
-from intake.known import Aim, Known, paid_since
+from db.session import Database
+from intake.known import Aim, Known
 from intake.recoveries import Recoveries
 
 OF_INVOICE: Final = OPENERS | {
@@ -75,19 +74,6 @@ def without_effect(event: ProviderEvent, scope: ScopeRules, now: datetime) -> De
     if event.invoice_id or event.payment_id or (event.customer_id and event.kind not in OF_INVOICE):
         return None
     return _ignored("it names neither invoice nor payment" + ("" if event.kind in OF_INVOICE else " nor customer"))
-
-
-async def old_news(session: Session, event: ProviderEvent) -> Delivery | None:
-    """The verdict on a failure that comes behind the payment of its invoice, where no recovery is open.
-
-    For providers that can't be read; of the others a fresh look would say the same. None where it must be delivered.
-    """
-    if not opens_recovery(event) or event.invoice_id is None:
-        return None
-    if await read_model.sequence_of(session, recovery_id(event.provider, event.invoice_id)):
-        return None
-    paid = await paid_since(session, event)
-    return _ignored("old news: this invoice was paid since, as an earlier webhook said") if paid else None
 
 
 def _as_the_policy_takes_it(event: ProviderEvent, scope: ScopeRules) -> ProviderEvent:

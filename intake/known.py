@@ -7,7 +7,7 @@ from typing import Final
 from core.events import Record
 from core.messages.notices import Audience
 from core.messages.notices import notices as notices_of
-from core.payments import EventKind, ProviderEvent
+from core.payments import ProviderEvent
 from core.retry.late_events import late
 from core.retry.reactions import opens_recovery, react
 from core.retry.recovery import Recovery
@@ -24,20 +24,6 @@ class Aim:
 
     invoice_id: str
     subscription_id: str | None
-
-
-async def paid_since(session: Session, event: ProviderEvent) -> bool:
-    """Whether the inbox holds payments of this invoice, not older than this failure, that come to all of it."""
-    stored = await inbox.of_invoice(session, event.provider, event.invoice_id or "")
-    since = (row.event for row in stored if row.event and row.event.occurred_at >= event.occurred_at)
-    paid = [one for one in since if one.kind is EventKind.INVOICE_PAID]
-    whole = any(one.paid_amount is None for one in paid)
-    # A payment may be told of twice, as authorised and as captured: its money counts once.
-    each: dict[str, int] = {}
-    for one in paid:
-        name = one.payment_id or one.event_id
-        each[name] = max(each.get(name, 0), one.paid_amount or 0)
-    return whole or (bool(paid) and sum(each.values()) >= (event.amount or 0))
 
 
 class Known:
