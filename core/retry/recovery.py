@@ -50,6 +50,8 @@ PAYMENT_UNDER_WAY: Final = "payment_under_way"
 COLLECTION_PAUSED: Final = "collection_paused"
 WRITTEN_OFF: Final = "written_off"
 PROVIDER_REFUSED: Final = "provider_refused"
+OUT_OF_SCOPE: Final = "out_of_scope"
+"""Why a recovery ends whose invoice turns out not to be ours to collect: it is canceled, and no loss."""
 RULES: Final = 2
 """The rules that recoveries open with today. Under rules 1 a recovery ended with its last retry and nobody looked for
 money on its way; the ones that opened so go on so, since their histories must replay."""
