@@ -30,6 +30,7 @@ from activities.recording import Recording, remembered_in
 from activities.scope import Scope
 from activities.shadow import Shadow
 from activities.simulating import Simulating
+from activities.suppressions import StoredSuppressions
 from activities.suspicion import Suspicion
 from activities.suspicion import counted_in as suspicion_counted_in
 from activities.telling import Telling
@@ -40,11 +41,12 @@ from db.session import Database
 from notifications import channels
 from notifications.apprise_urls import Operators
 from notifications.letters import letters_of
+from notifications.unsubscribe import UnsubscribeLinks
 from notifications.webhooks import Webhooks
 from observability import errors, logging, tracing
 from observability.encryption import encryption_codec
 from providers.base import Gateway, Provider, installed
-from settings import Settings, addresses, environment, unusable
+from settings import Settings, addresses, environment, unsubscribe_keys, unusable
 from workflows.client import connect
 from workflows.handles import TemporalRecoveries, poster
 from workflows.names import QUEUE, SIMULATIONS, charges
@@ -89,7 +91,10 @@ class Parts:
         """What sends messages to customers. Raises InvalidInput for words that can't be used."""
         known = self.settings
         letters = letters_of(known.mail_from, known.message_dir, known.customer_page_url)
-        return Messaging(self.channels, letters, StoredAddresses(self.database), StoredOutbox(self.database))
+        links = UnsubscribeLinks(known.unsubscribe_url, known.public_url)
+        wishes = StoredSuppressions(self.database, links, unsubscribe_keys(known))
+        book = StoredAddresses(self.database)
+        return Messaging(self.channels, letters, book, StoredOutbox(self.database), wishes)
 
     def knowledge(self) -> Knowledge:
         """Tables, policy and strategies as installed here. Raises InvalidInput naming file and line."""
@@ -199,7 +204,7 @@ def _given(settings: Settings) -> dict[str, str]:
     """The environment for channels, with what `.env` and the settings say of ours."""
     known = {"SMTP_URL": settings.smtp_url, "CUSTOMER_NOTIFY_URLS": settings.customer_notify_urls}
     ours = {name: secret.get_secret_value() for name, secret in known.items()}
-    return {**environment(), **ours, "MAIL_FROM": settings.mail_from, "UNSUBSCRIBE_URL": settings.unsubscribe_url}
+    return {**environment(), **ours, "MAIL_FROM": settings.mail_from}
 
 
 @contextlib.asynccontextmanager

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 FREE_TABLES: Final = (
     "recovery", "webhook_inbox", "api_key", "network_attempt", "contact", "message", "notice", "simulation",
-    "approval",
+    "approval", "suppression", "signing_key",
     "recovery_figure", "recovery_touched",
 )  # fmt: skip
 """Tables whose rows the writer may change."""

@@ -12,6 +12,7 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Numeric,
+    SmallInteger,
     Table,
     Text,
     Uuid,
@@ -186,6 +187,25 @@ message: Final = Table(
     Column("claimed_at", MOMENT, nullable=False),
     Column("ended_at", MOMENT),
     Column("reason", Text),
+)
+
+suppression: Final = Table(
+    "suppression",
+    METADATA,
+    Column("provider", Text, primary_key=True),
+    Column("customer_id", Text, primary_key=True),
+    Column("channel", Text, primary_key=True),
+    Column("purpose", Text, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("created_at", MOMENT, nullable=False),
+)
+
+signing_key: Final = Table(
+    "signing_key",
+    METADATA,
+    Column("id", SmallInteger, primary_key=True),
+    Column("secret", LargeBinary, nullable=False),
+    Column("created_at", MOMENT, nullable=False),
 )
 
 notice: Final = Table(

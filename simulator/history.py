@@ -10,6 +10,7 @@ from typing import Final
 from core.classifier.taxonomy import Cause
 from core.errors import InvalidInput
 from core.events import EventType, State, Trigger, moment
+from core.money import modern
 from core.payments import NO_METHOD, UNFIT_METHOD, Card, EventKind, Failure, Outcome, Risk
 from core.retry.ledger import NOT_SENT
 from core.segmentation.segment import CustomerProfile
@@ -67,7 +68,8 @@ class _Open:
 class Reading:
     """Takes rows of the log in the order of recoveries."""
 
-    def __init__(self) -> None:
+    def __init__(self, provider: str = "") -> None:
+        self._provider = provider
         self._now: _Open | None = None
 
     def finished(self, lines: Iterable[Line]) -> Iterator[Recorded]:
@@ -75,7 +77,7 @@ class Reading:
         for line in lines:
             if line.opens:
                 yield from self.last()
-                self._now = _opened(line)
+                self._now = _opened(line, self._provider)
             elif self._now:
                 _STEPS[line.type](self._now, line)
 
@@ -100,7 +102,7 @@ async def read(
     async with database.begin() as session:
         known = await repository.providers(session, since or EVER)
         chosen = provider or (known[0].provider if known else "")
-        growing, reading = Growing(NAME, chosen), Reading()
+        growing, reading = Growing(NAME, chosen), Reading(chosen)
         async for batch in repository.lines(session, chosen, since or EVER):
             growing.extend(reading.finished(batch))
             if progress:
@@ -120,12 +122,13 @@ def _nothing(since: date | None, provider: str | None) -> str:
     )
 
 
-def _opened(line: Line) -> _Open:
+def _opened(line: Line, provider: str) -> _Open:
     invoice = line.one or ""
+    said = {"amount": int(line.three or 0), "currency": line.four, "units": line.five}
     return _Open(
         invoice_id=invoice,
         customer_id=line.two or invoice,
-        amount=int(line.three or 0),
+        amount=modern(said, provider)["amount"],
         currency=(line.four or "").upper(),
         failed_at=line.at,
         since=line.at,

@@ -57,7 +57,7 @@ async def _lines(parts: Parts, wanted: Narrowing) -> AsyncIterator[bytes]:
 
 def _value(row: dict[str, Any], name: str) -> Any:
     if name in MONEY and row["currency"]:
-        return major(row[name], row["currency"], row["provider"])
+        return major(row[name], row["currency"])
     return row[name]
 
 

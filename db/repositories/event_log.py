@@ -13,7 +13,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 from sqlalchemy import select, text
 
 from core.errors import InvalidInput, RecoveryError
-from core.events import Event, Record
+from core.events import Event, Record, modern
 from core.ids import recovery_id as name_of
 from core.retry import machine
 from core.retry.recovery import Recovery
@@ -127,7 +127,7 @@ async def histories(session: Session, recovery_id: str | None = None) -> AsyncIt
 
 def record_of(row: Row) -> Record:
     """The record that a row holds."""
-    return Record.model_validate({name: row[name] for name in Record.model_fields})
+    return modern(Record.model_validate({name: row[name] for name in Record.model_fields}), row["provider"])
 
 
 def fold_rows(found: Sequence[Row]) -> Recovery:

@@ -87,7 +87,8 @@ SELECT: Final = text("""
                   WHEN 'failure.classified' THEN CAST((data->'card') - 'last4' - 'fingerprint' AS text) END AS three,
         CASE type WHEN 'payment.failed' THEN data->>'currency'
                   WHEN 'failure.classified' THEN data->'card'->>'fingerprint' END AS four,
-        CASE type WHEN 'failure.classified' THEN data->>'policy_version' END AS five
+        CASE type WHEN 'payment.failed' THEN data->>'units'
+                  WHEN 'failure.classified' THEN data->>'policy_version' END AS five
     FROM event_log
     WHERE opened_on >= :since AND provider = :provider AND type = ANY(:types)
     ORDER BY opened_on, recovery_id, sequence

@@ -20,8 +20,11 @@ async def read_contact(api: BraintreeApi, invoice_id: str, customer_id: str | No
         return Reached(invoice=InvoiceView(invoice_id=invoice_id, status=InvoiceStatus.MISSING))
     view, known = invoice.view(), await _customer_of(api, invoice, customer_id)
     found = await api.customer(known) if known else None
-    contact = contact_of(found) if found else None
-    return Reached(invoice=view.model_copy(update={"customer_id": known}), contact=contact)
+    # Braintree answers 404 for a customer who was deleted, and for nobody else whom a transaction names.
+    deleted = known is not None and found is None
+    terms = view.terms.model_copy(update={"customer_deleted": True}) if deleted else view.terms
+    invoice_now = view.model_copy(update={"customer_id": known, "terms": terms})
+    return Reached(invoice=invoice_now, contact=contact_of(found) if found else None)
 
 
 async def _customer_of(api: BraintreeApi, invoice: Invoice, told: str | None) -> str | None:

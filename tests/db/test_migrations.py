@@ -22,6 +22,7 @@ from tests.db.stories import NOW, blank, failed
 TABLES = {
     "event_log", "recovery", "webhook_inbox", "api_key", "network_attempt", "contact", "message", "notice",
     "simulation", "approval", "operator_action", "recovery_figure", "recovery_touched",
+    "suppression", "signing_key",
 }  # fmt: skip
 Fresh = Callable[..., Addresses]
 
