@@ -61,7 +61,7 @@ def test_a_subscription_says_what_became_of_its_newest_transaction(
     ("kind", "fields", "means"),
     [
         ("transaction_settled", {"status": "settled"}, EventKind.INVOICE_PAID),
-        ("transaction_settlement_declined", {"status": "settlement_declined"}, EventKind.PAYMENT_FAILED),
+        ("transaction_settlement_declined", {"status": "settlement_declined"}, EventKind.PAYMENT_REVERSED),
         ("transaction_retried", {}, EventKind.PAYMENT_FAILED),
         ("transaction_retried", PAID, EventKind.INVOICE_PAID),
         ("transaction_retried", {"status": "voided"}, EventKind.WAKE),
@@ -75,7 +75,9 @@ def test_a_single_transaction_is_named_by_its_order(kind: str, fields: dict[str,
 @pytest.mark.parametrize("kind", ["subscription_canceled", "subscription_expired"])
 def test_an_end_names_the_subscription(kind: str) -> None:
     event = billed(kind)
-    assert (event.kind, event.subscription_id, event.invoice_id) == (EventKind.SUBSCRIPTION_ENDED, "sub1", None)
+    named = (event.kind, event.subscription_id, event.invoice_id)
+    assert named == (EventKind.SUBSCRIPTION_ENDED, "sub1", "sub1-2026-11-01")
+    assert billed(kind, of_period()).customer_id == "cus_contract", "every recovery of the customer hears of it"
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.startswith("dispute_") and kind != "dispute_won"])
