@@ -118,8 +118,12 @@ class Invoice:
     def _by_billing(self, billing: Billing) -> InvoiceStatus:
         if billing.status in _OVER or (billing.period and self.period and billing.period > self.period):
             return InvoiceStatus.VOID
-        settled = billing.status == _S.Active and (billing.balance or 0) <= 0
-        return InvoiceStatus.PAID if settled else InvoiceStatus.OPEN
+        squared = billing.status == _S.Active and (billing.balance or 0) <= 0
+        return InvoiceStatus.PAID if squared and not self._unsure() else InvoiceStatus.OPEN
+
+    def _unsure(self) -> bool:
+        """A subscription is active again once a debit is taken, before its bank has answered, and stays so after."""
+        return any(one.under_way for one in self.tries) or (self.newest is not None and self.newest.taken_back)
 
     def view(self) -> InvoiceView:
         """The invoice in our words, without what the vault says."""

@@ -183,12 +183,15 @@ def method_updated(notice: Notice) -> Taken:
 
 
 def _outcome(one: Try, at: datetime, terms: CollectionTerms | None, paid_amount: int | None) -> Taken:
-    """Paid, failed, or under way: then only a fresh read will say."""
+    """Paid, failed, or under way: then only a fresh read will say.
+
+    A failure that names no invoice is asked for by its transaction, since a lost failure is lost money.
+    """
     if not one.sale:
         return _nothing("not a sale")
     if one.reference_fault and not one.subscription_id:
         return _nothing(f"{NOT_TAKEN}{one.reference_fault}")
-    if one.invoice_id is None and one.subscription_id is None:
+    if one.invoice_id is None and one.subscription_id is None and not one.failed:
         return _nothing("neither order id nor billing period: it names no invoice")
     kind = EventKind.INVOICE_PAID if one.paid else EventKind.PAYMENT_FAILED if one.failed else EventKind.WAKE
     tried_at = one.created_at or at

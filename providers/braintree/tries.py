@@ -28,10 +28,11 @@ SLOW: Final[Mapping[MethodKind | None, frozenset[str]]] = MappingProxyType(
         MethodKind.BANK_TRANSFER: frozenset({_S.SettlementPending}),
     }
 )
-"""What says of other methods only that money is on its way: nobody's bank has answered a debit yet, a wallet waits for a
-bank behind it (4002 Settlement Pending, developer.paypal.com/braintree processor-responses/settlement-responses)."""
+"""What says of other methods only that money is on its way: no bank has answered a debit yet, a wallet waits for a bank
+behind it (4002 Settlement Pending, developer.paypal.com/braintree processor-responses/settlement-responses)."""
 OPEN_ENDED: Final = frozenset({_S.Authorizing, _S.Authorized, _S.SettlementConfirmed})
 """Nobody has asked for the money yet, or the answer is out, whatever the method."""
+DECLINED_LATER: Final = frozenset({_S.SettlementDeclined, _S.SettlementFailed})
 DECLINED: Final[str] = _S.SettlementDeclined
 """What a debit that came back is, whatever its transaction still reads."""
 
@@ -90,6 +91,11 @@ class Try:
     def failed(self) -> bool:
         """Whether it is over without money."""
         return self.returned or self.status in FAILED
+
+    @property
+    def taken_back(self) -> bool:
+        """Whether it failed only after it had been submitted, or had even settled."""
+        return self.returned or self.status in DECLINED_LATER
 
     @property
     def under_way(self) -> bool:

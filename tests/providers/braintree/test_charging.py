@@ -57,9 +57,7 @@ async def test_a_new_method_becomes_the_subscriptions_first(box: Box, gateway: O
 
 
 @pytest.mark.parametrize("subscription", [True, False])
-async def test_a_named_method_that_is_gone_is_unfit_and_no_decline(
-    box: Box, gateway: Ours, subscription: bool
-) -> None:
+async def test_a_named_method_that_is_gone_is_unfit_and_no_decline(box: Box, gateway: Ours, subscription: bool) -> None:
     made = await box.create_failed_payment(subscription=subscription)
     result = await gateway.charge(order_for(made, method_id="gone"))
     assert (result.outcome, result.reason, result.charge_id) == (Outcome.NOT_CHARGED, UNFIT_METHOD, None)
