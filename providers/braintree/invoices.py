@@ -102,6 +102,8 @@ class Invoice:
     @property
     def status(self) -> InvoiceStatus:
         """A period that is past is closed: what it left unpaid is in the balance of the next one."""
+        if self._owes_more():
+            return InvoiceStatus.OPEN
         if self._all_paid():
             return InvoiceStatus.PAID
         if self.billing:
@@ -114,6 +116,24 @@ class Invoice:
         came = [one for one in self.tries if one.paid]
         alike = len({one.currency for one in self.tries}) == 1 and all(one.amount is not None for one in came)
         return bool(came) and (not alike or self.paid >= self.whole)
+
+    def _owes_more(self) -> bool:
+        """Whether a part of the period was paid (a proration, say) and its subscription is past due for another.
+
+        The balance may lag behind a payment of a moment ago: one that covers it counts.
+        """
+        billing, newest = self.billing, self.newest
+        if billing is None or newest is None or billing.status != _S.PastDue or billing.period != self.period:
+            return False
+        balance = self._balance()
+        covered = newest.paid and (newest.amount is None or newest.amount >= balance)
+        return balance > 0 and not covered
+
+    def _balance(self) -> int:
+        """What the subscription owes, minor units; 0 where it owes nothing or doesn't say."""
+        known = self.billing.balance if self.billing else None
+        currency = (self.newest.currency if self.newest else None) or "USD"
+        return (to_minor(known, currency) or 0) if known is not None else 0
 
     def _by_billing(self, billing: Billing) -> InvoiceStatus:
         if billing.status in _OVER or (billing.period and self.period and billing.period > self.period):
@@ -149,12 +169,9 @@ class Invoice:
         """The subscription's balance, or what the tries left open; 0 where nobody says."""
         if self.newest is None or self.status is InvoiceStatus.PAID:
             return 0
-        known = self.billing.balance if self.billing else None
-        balance = to_minor(known, self.newest.currency or "USD") if known is not None else None
-        if not self.paid:
-            return balance or self.newest.requested or self.newest.amount or 0
-        rest = max(self.whole - self.paid, 0)
-        return min(balance, rest) if balance else rest
+        if balance := self._balance():
+            return balance
+        return max(self.whole - self.paid, 0) if self.paid else self.newest.requested or self.newest.amount or 0
 
     def _terms(self) -> CollectionTerms:
         """Of a single sale nobody can tell afterwards whether its shopper was there, but Braintree's own billing."""

@@ -79,6 +79,8 @@ def ended(notice: Notice) -> Taken:
 def sold(notice: Notice) -> Taken:
     """Of one transaction; a credit is a refund. Braintree tells of those of debits here (webhooks, Transaction)."""
     one = _transaction(notice)
+    if one.sale and one.taken_back:
+        return _taken_back(one, notice.at)
     return _outcome(one, notice.at, _terms(one), one.amount) if one.sale else _refunded(one)
 
 
@@ -109,12 +111,14 @@ def settlement_declined(notice: Notice) -> Taken:
     one = _transaction(notice)
     if not one.sale:
         return _nothing("a refund was declined at settlement: the money stays with the merchant")
-    failed = one.as_failed(DECLINED, DECLINED)
-    taken = _outcome(failed, notice.at, _terms(one) if not one.settled else None, None)
-    if taken["kind"] is not EventKind.PAYMENT_FAILED:
-        return taken
-    taken["occurred_at"] = notice.at
-    if one.debit and not one.settled:
+    return _taken_back(one.as_failed(DECLINED, DECLINED), notice.at)
+
+
+def _taken_back(one: Try, at: datetime) -> Taken:
+    """The age of a debit that comes back weeks later doesn't count: it is a new failure."""
+    taken = _outcome(one, at, None if one.settled else _terms(one), None)
+    pending = one.debit and not one.settled
+    if pending or taken["kind"] is not EventKind.PAYMENT_FAILED:
         return taken
     kind = "returned_debit" if one.debit else "failed_capture"
     return taken | _returned(EventKind.PAYMENT_REVERSED, kind, one.amount, one.currency)
@@ -197,7 +201,7 @@ def _outcome(one: Try, at: datetime, terms: CollectionTerms | None, paid_amount:
     tried_at = one.created_at or at
     return {
         "kind": kind,
-        "occurred_at": tried_at if one.failed else at,
+        "occurred_at": tried_at if one.failed and not one.failed_later else at,
         "invoice_id": one.invoice_id,
         "customer_id": one.customer_id,
         "subscription_id": one.subscription_id,

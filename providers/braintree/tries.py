@@ -93,6 +93,11 @@ class Try:
         return self.returned or self.status in FAILED
 
     @property
+    def failed_later(self) -> bool:
+        """Whether it failed some time after it was made: then the notification's moment counts, not the try's."""
+        return self.taken_back or self.status == _S.AuthorizationExpired
+
+    @property
     def taken_back(self) -> bool:
         """Whether it failed only after it had been submitted, or had even settled."""
         return self.returned or self.status in DECLINED_LATER

@@ -1,5 +1,6 @@
 """Every notification that the official client can make, verified and said in our words: none is unfit."""
 
+from base64 import b64decode
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -12,7 +13,7 @@ from braintree.webhook_notification import WebhookNotification
 from core.payments import EventKind, MethodKind, ProviderEvent
 from providers.braintree.events import KINDS
 from providers.braintree.webhook import BraintreeWebhooks
-from tests.providers.contract.of_braintree import OURS, config
+from tests.providers.contract.of_braintree import OURS, config, sealed
 
 WEBHOOKS = BraintreeWebhooks(config("http://127.0.0.1:9"))
 SAMPLES: dict[str, EventKind | str] = {
@@ -67,11 +68,11 @@ def known_kinds() -> Iterator[str]:
 def sample(kind: str, name: str, *replaced: tuple[str, str]) -> ProviderEvent:
     """The client's own sample, changed where a test says so, signed and sent as Braintree does."""
     made = theirs().webhook_testing.sample_notification(kind, name)
-    xml = _decoded(made["bt_payload"])
+    xml = b64decode(made["bt_payload"]).decode()
     for old, new in replaced:
         assert old in xml, f"the sample of {kind} holds {old}"
         xml = xml.replace(old, new)
-    body = _form(xml) if replaced else urlencode(made).encode()
+    body = sealed(xml.encode()).body if replaced else urlencode(made).encode()
     WEBHOOKS.verify({}, body, datetime.now(UTC))
     (event,) = WEBHOOKS.normalise(body)
     return event
@@ -81,18 +82,6 @@ def theirs() -> Any:
     public_key, _, private_key = OURS.partition("|")
     keys = braintree.Configuration(braintree.Environment.Sandbox, "any", public_key, private_key)
     return braintree.BraintreeGateway(keys)
-
-
-def _decoded(payload: bytes) -> str:
-    from base64 import b64decode
-
-    return b64decode(payload).decode()
-
-
-def _form(xml: str) -> bytes:
-    from sandbox.braintree.notices import seal
-
-    return seal(xml.encode(), OURS, 0)[0]
 
 
 def test_the_table_says_what_becomes_of_each_kind_that_the_client_knows() -> None:

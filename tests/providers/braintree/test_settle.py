@@ -128,6 +128,43 @@ def test_a_subscription_says_where_its_period_stands(
     assert found.status is means
 
 
+@pytest.mark.parametrize(
+    ("tries", "balance", "means", "due"),
+    [
+        ((a_try(),), "20.00", InvoiceStatus.OPEN, 2000),
+        ((a_try("settled"),), "0.00", InvoiceStatus.PAID, 0),
+        ((a_try("settled"),), "20.00", InvoiceStatus.PAID, 0),
+        ((a_try("settled", amount=700), a_try()), "13.00", InvoiceStatus.OPEN, 1300),
+        ((a_try(amount=500), a_try("settled")), "5.00", InvoiceStatus.OPEN, 500),
+        ((a_try("settled", amount=500), a_try()), "20.00", InvoiceStatus.OPEN, 2000),
+        ((a_try("settled", amount=None), a_try()), "20.00", InvoiceStatus.PAID, 0),
+        ((a_try("settled", currency="EUR"), a_try()), "0.00", InvoiceStatus.PAID, 0),
+    ],
+)
+def test_a_past_due_subscription_says_what_is_open_of_its_period(
+    tries: tuple[Try, ...], balance: str, means: InvoiceStatus, due: int
+) -> None:
+    billing = Billing("sub1", "Past Due", Decimal(balance), date(2026, 11, 1), "tok")
+    view = Invoice(ORDER.invoice_id, tries, billing, date(2026, 11, 1)).view()
+    assert (view.status, view.amount_due) == (means, due)
+
+
+@pytest.mark.parametrize(
+    ("tries", "means", "due", "paid"),
+    [
+        ((a_try("settled", amount=700, requested=2000),), InvoiceStatus.OPEN, 1300, 700),
+        ((a_try("settled", amount=700), a_try("settled", amount=1300), a_try()), InvoiceStatus.PAID, 0, 2000),
+        ((a_try("settled", amount=700), a_try("authorized", split=True)), InvoiceStatus.OPEN, 1300, 700),
+        ((a_try("settled", amount=700), a_try("settled", split=True)), InvoiceStatus.OPEN, 1300, 700),
+        ((a_try("settled", amount=2500), a_try()), InvoiceStatus.PAID, 0, 2500),
+        ((a_try("settlement_failed"),), InvoiceStatus.OPEN, 2000, 0),
+    ],
+)
+def test_the_parts_of_an_order_add_up(tries: tuple[Try, ...], means: InvoiceStatus, due: int, paid: int) -> None:
+    view = Invoice("order", tries).view()
+    assert (view.status, view.amount_due, view.amount_paid) == (means, due, paid)
+
+
 class OneSubscription:
     """An API that knows one subscription, with transactions of two periods."""
 
