@@ -21,7 +21,7 @@ _NO_REASON: Final = Transaction.Status.ProcessorDeclined
 
 def billed(notice: Notice) -> Taken:
     """Of a subscription's newest transaction, whatever became of it."""
-    return _of_newest(notice, lambda newest: newest)
+    return _of_period(notice, lambda tries: tries[0])
 
 
 def billed_in_vain(notice: Notice) -> Taken:
@@ -29,7 +29,16 @@ def billed_in_vain(notice: Notice) -> Taken:
 
     One that is still under way does: what became of it, only a fresh read says.
     """
-    return _of_newest(notice, lambda newest: newest.as_failed(_NO_REASON, None) if newest.paid else newest)
+    return _of_period(notice, _failed_of)
+
+
+def _failed_of(tries: tuple[Try, ...]) -> Try:
+    """The try that a notification of a failure is about: the newest, or the one before it that did fail."""
+    newest = tries[0]
+    if not newest.paid:
+        return newest
+    failed = (one for one in tries if one.failed and one.invoice_id == newest.invoice_id)
+    return next(failed, newest.as_failed(_NO_REASON, None))
 
 
 def past_due(notice: Notice) -> Taken:
@@ -38,19 +47,19 @@ def past_due(notice: Notice) -> Taken:
     return taken | {"kind": EventKind.WAKE} if taken["kind"] is EventKind.INVOICE_PAID else taken
 
 
-def _of_newest(notice: Notice, judged: Callable[[Try], Try]) -> Taken:
+def _of_period(notice: Notice, chosen: Callable[[tuple[Try, ...]], Try]) -> Taken:
     subscription, billing = _subscription(notice)
     tries = read_tries(part(subscription, "transactions"))
     if not tries:
         return _nothing("no transaction: nothing was tried")
-    named = [billing.named(tries[0]), *(billing.named(one) for one in tries[1:])]
+    named = tuple(billing.named(one) for one in tries)
     if named[0].period is None:
-        named[0] = replace(named[0], period=billing.period)
-    newest = judged(named[0])
-    own = [one.created_at for one in named if one.invoice_id == newest.invoice_id and one.created_at]
-    terms = billing.terms().model_copy(update={"created_at": min(own, default=None)})
-    part_paid = newest.amount if (billing.balance or 0) > 0 else None
-    return _outcome(newest, notice.at, terms, part_paid) | {"subscription_id": newest.subscription_id}
+        named = (replace(named[0], period=billing.period), *named[1:])
+    one = chosen(named)
+    made = [each.created_at for each in named if each.invoice_id == one.invoice_id and each.created_at]
+    terms = billing.terms().model_copy(update={"created_at": min(made, default=None)})
+    part_paid = one.amount if (billing.balance or 0) > 0 else None
+    return _outcome(one, notice.at, terms, part_paid)
 
 
 def _subscription(notice: Notice) -> tuple[Any, Billing]:
@@ -85,7 +94,11 @@ def sold(notice: Notice) -> Taken:
 
 
 def disbursed(notice: Notice) -> Taken:
-    """A payout of a sale says nothing new. That of a card's refund is the only word of it there is."""
+    """A payout of a sale says nothing new. Of a card's refund no other notification tells.
+
+    Source: developer.paypal.com/braintree/docs/reference/general/webhooks/disbursement: a transaction, sale or credit,
+    was marked for disbursement; only of accounts that Braintree funds. Those of debits are told by `transaction_settled`.
+    """
     told = notice.part("transaction")
     if told.get("type") != Transaction.Type.Credit:
         return _nothing("a payout of this payment to the merchant's bank: the customer had paid before")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from core.payments import EventKind, ProviderEvent
+from core.payments import CollectionMethod, EventKind, ProviderEvent, SubscriptionStatus
 from providers.braintree.events import KINDS
 from providers.braintree.webhook import BraintreeWebhooks
 from sandbox.braintree import notices, shapes
@@ -70,6 +70,30 @@ def test_a_subscription_says_what_became_of_its_newest_transaction(
 def test_a_single_transaction_is_named_by_its_order(kind: str, fields: dict[str, Any], means: EventKind) -> None:
     event = sold(kind, **fields)
     assert (event.kind, event.invoice_id) == (means, "order_1")
+
+
+def test_the_kind_of_a_failure_counts_against_a_transaction_that_reads_as_paid() -> None:
+    event = billed("subscription_charged_unsuccessfully", of_period(**PAID))
+    assert event.kind is EventKind.PAYMENT_FAILED
+    assert event.failure
+    assert event.failure.code is None, "the kind of a notice is no cause"
+    older = of_period(id="older", created=THEN - 60)
+    event = billed("subscription_charged_unsuccessfully", of_period(**PAID), older)
+    assert event.failure
+    assert (event.failure.charge_id, event.failure.code) == ("older", "2001")
+
+
+def test_past_due_is_never_paid() -> None:
+    assert billed("subscription_went_past_due", of_period(**PAID)).kind is EventKind.WAKE
+
+
+def test_a_subscriptions_failure_says_how_it_is_collected_and_since_when() -> None:
+    event = billed("subscription_charged_unsuccessfully", of_period(id="old", created=THEN - 60), of_period())
+    terms = event.terms
+    assert terms
+    assert (terms.shopper_present, terms.collection_method) == (False, CollectionMethod.AUTOMATIC)
+    assert terms.subscription_status is SubscriptionStatus.PAST_DUE
+    assert terms.created_at == datetime.fromtimestamp(THEN - 60, UTC)
 
 
 @pytest.mark.parametrize("kind", ["subscription_canceled", "subscription_expired"])
