@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from api.deps import Parts
 from core.errors import InvalidInput, InvalidPolicy, RecoveryError, StoreUnavailable
-from core.ids import recovery_id
+from core.ids import LONGEST_NAME, recovery_id, unusable
 from core.messages.contact import Told
 from core.messages.notices import Notice, dead_letter
 from core.payments import EventKind, ProviderEvent
@@ -22,7 +22,7 @@ from db.repositories import contacts, inbox, notices
 from db.repositories.inbox import Stored
 from db.session import Session
 from intake.clock import on_our_clock
-from intake.deliver import Delivery, Status, deliver, old_news, without_effect
+from intake.deliver import Delivery, Status, deliver, without_effect
 from intake.relay import settle
 from providers.base import TellsContacts, Webhooks
 
@@ -36,8 +36,6 @@ MOST_BEHIND: Final = 200
 """Deliveries that may go on behind their answers; while Temporal is away more would only pile up."""
 UNREADABLE: Final = "unreadable"
 """The type of an event that we failed to read."""
-LONGEST_ID: Final = 255
-"""Of any id; PostgreSQL can't index texts of some thousand characters, and no provider has such ids."""
 
 
 class Receipt(BaseModel):
@@ -93,7 +91,7 @@ def _people(webhooks: Webhooks, provider: str, body: bytes) -> tuple[Told, ...]:
     except Exception as bug:  # its text may hold what must not be logged
         structlog.get_logger("api").error("contacts could not be read", provider=provider, error=type(bug).__name__)
         return ()
-    return tuple(one for one in found if _usable(one.customer_id) and _usable(one.invoice_id))
+    return tuple(one for one in found if not unusable(one.customer_id) and not unusable(one.invoice_id))
 
 
 def _unreadable(provider: str, body: bytes, now: datetime, why: str) -> ProviderEvent:
@@ -109,18 +107,17 @@ def _unreadable(provider: str, body: bytes, now: datetime, why: str) -> Provider
 
 def _within_limits(event: ProviderEvent) -> ProviderEvent:
     """The event, or one without effect in its place. Raises InvalidInput where its own id is too long to be kept."""
-    if len(event.event_id) > LONGEST_ID or not event.event_id:
+    if len(event.event_id) > LONGEST_NAME or not event.event_id:
         raise InvalidInput("The event's id is empty or too long.")
     ids = (event.invoice_id, event.customer_id, event.subscription_id, event.payment_id)
-    if all(known is None or _usable(known) for known in ids):
+    whys = [unusable(known) for known in ids if known is not None]
+    if not any(whys):
         return event
-    names = {"provider": event.provider, "event_id": event.event_id, "event_type": event.event_type[:LONGEST_ID]}
+    names = {"provider": event.provider, "event_id": event.event_id, "event_type": event.event_type[:LONGEST_NAME]}
     detail = "unfit: an id in it is empty, too long or not plain text"
+    if event.invoice_id is not None and (why := unusable(event.invoice_id)):
+        detail = f"reference can't be taken: {why}"
     return ProviderEvent(**names, kind=EventKind.OTHER, occurred_at=event.occurred_at, detail=detail)
-
-
-def _usable(known: str) -> bool:
-    return 0 < len(known) <= LONGEST_ID and known.isprintable()
 
 
 class Kept(NamedTuple):
@@ -147,7 +144,7 @@ async def _keep(parts: Parts, session: Session, event: ProviderEvent, body: byte
     names = {"provider": event.provider, "event_id": event.event_id, "event_type": event.event_type}
     if not await inbox.insert(session, **names, received_at=now, body=body, event=event):
         return Kept(new=False, verdict=None)
-    verdict = without_effect(event, scope_of(parts), now) or await old_news(session, event)
+    verdict = without_effect(event, scope_of(parts), now)
     if verdict:
         await settle(session, event.provider, event.event_id, verdict, now)
         await notices.add(session, _unusable(event, now))

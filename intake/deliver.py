@@ -16,10 +16,9 @@ from core.errors import NotFound, RunClosed
 from core.ids import recovery_id
 from core.payments import EventKind, MethodRole, ProviderEvent
 from core.retry.reactions import OPENERS, opens_recovery
-from core.retry.scope import AttachedMethod, ScopeRules, out_of_scope, reason
-from db.repositories import recoveries as read_model
-from db.session import Database, Session
-from intake.known import Aim, Known, paid_since
+from core.retry.scope import AttachedMethod, ScopeRules, WrittenOff, out_of_scope, reason
+from db.session import Database
+from intake.known import Aim, Known
 from intake.recoveries import Recoveries
 
 OF_INVOICE: Final = OPENERS | {
@@ -77,17 +76,11 @@ def without_effect(event: ProviderEvent, scope: ScopeRules, now: datetime) -> De
     return _ignored("it names neither invoice nor payment" + ("" if event.kind in OF_INVOICE else " nor customer"))
 
 
-async def old_news(session: Session, event: ProviderEvent) -> Delivery | None:
-    """The verdict on a failure that comes behind the payment of its invoice, where no recovery is open.
-
-    For providers that can't be read; of the others a fresh look would say the same. None where it must be delivered.
-    """
-    if not opens_recovery(event) or event.invoice_id is None:
-        return None
-    if await read_model.sequence_of(session, recovery_id(event.provider, event.invoice_id)):
-        return None
-    paid = await paid_since(session, event)
-    return _ignored("old news: this invoice was paid since, as an earlier webhook said") if paid else None
+def _as_the_policy_takes_it(event: ProviderEvent, scope: ScopeRules) -> ProviderEvent:
+    """A write-off that the policy doesn't take for the end is a reason to look, no more."""
+    if event.kind is EventKind.INVOICE_UNCOLLECTIBLE and scope.uncollectible is WrittenOff.WAIT:
+        return event.model_copy(update={"kind": EventKind.WAKE})
+    return event
 
 
 def _of_another_purchase(event: ProviderEvent, scope: ScopeRules) -> bool:
@@ -107,6 +100,7 @@ async def deliver(
 
     Raises EngineUnavailable, StoreUnavailable, ProviderUnavailable: nothing is lost, try again later.
     """
+    event = _as_the_policy_takes_it(event, scope)
     return without_effect(event, scope, now) or await _Delivering(Known(db), recoveries, now, resolve).deliver(event)
 
 

@@ -35,6 +35,7 @@ def requested(recovery: Recovery, record: Record) -> Recovery:
         method_id=data.get("method_id"),
         customer_id=data.get("customer_id"),
         last_method_id=data.get("last_method_id"),
+        method_kind=recovery.card.kind,
         charge_before=data.get("charge_before"),
         requested_at=record.occurred_at,
     )
@@ -83,7 +84,14 @@ def succeeded(recovery: Recovery, record: Record) -> Recovery:
     if came is None or came >= asked:
         return end_of(after, State.RECOVERED, "charged")
     rest = after.having(amount=asked - came, paid=recovery.paid + came, failed_at=record.occurred_at)
+    rest = counted(rest, record.data.get("charge_id"))
     return rest.having(undecided=True, unread=True)
+
+
+def counted(recovery: Recovery, payment_id: str | None) -> Recovery:
+    """The recovery that adds this payment's money up no second time."""
+    known = payment_id is None or payment_id in recovery.payments_counted
+    return recovery if known else recovery.having(payments_counted=(*recovery.payments_counted, payment_id))
 
 
 def declined(recovery: Recovery, record: Record) -> Recovery:

@@ -103,7 +103,7 @@ def _taken_over(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
 def _says_nothing_new(recovery: Recovery, event: ProviderEvent) -> bool:
     """After the end, confirmations of it and echoes of our own tries are no news."""
     if event.kind is EventKind.INVOICE_PAID:
-        return recovery.stage is State.RECOVERED
+        return recovery.stage is State.RECOVERED or _counted(recovery, event)
     if event.kind in _CLOSINGS:
         return recovery.close_reason == _CLOSINGS[event.kind]
     if event.kind is EventKind.METHOD_UPDATED:
@@ -174,11 +174,17 @@ def _stopped(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
 
 def _paid(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
     """Told once: while a charge is in flight its ending waits, and providers confirm a payment in several events."""
-    if recovery.ending and recovery.ending.state is State.RECOVERED:
+    if (recovery.ending and recovery.ending.state is State.RECOVERED) or _counted(recovery, event):
         return ()
     if event.paid_amount is not None and event.paid_amount < recovery.amount and event.currency == recovery.currency:
-        return (part_paid(recovery, event.paid_amount, event.occurred_at, **_named(event)),)
+        named = _named(event) | ({"payment_id": event.payment_id} if event.payment_id else {})
+        return (part_paid(recovery, event.paid_amount, event.occurred_at, **named),)
     return (Event(type=EventType.PAID_ELSEWHERE, occurred_at=event.occurred_at, data=_named(event)),)
+
+
+def _counted(recovery: Recovery, event: ProviderEvent) -> bool:
+    """Whether this tells again of a part that is added up: an authorisation and its capture, an answer and its echo."""
+    return event.paid_amount is not None and event.payment_id in recovery.payments_counted
 
 
 def _closed_as(why: str) -> Callable[[Recovery, ProviderEvent], tuple[Event, ...]]:
@@ -209,12 +215,11 @@ def _no_help(recovery: Recovery, event: ProviderEvent) -> bool:
 
     Neither does the method that was refused for good, stored or chosen once more without new data.
     """
-    failed = {recovery.failure.method_id, recovery.method_in_use} - {None}
     if event.method_role is MethodRole.UPDATED:
-        ours = failed | set(recovery.default_methods)
-        return bool(ours) and event.method_id not in ours
-    dead = recovery.category is Category.HARD_DECLINE and event.method_id in failed
-    return dead and event.method_role is not None
+        ours = {recovery.failure.method_id, recovery.method_in_use, *recovery.default_methods, *recovery.dead_methods}
+        known = ours - {None}
+        return bool(known) and event.method_id not in known
+    return event.method_role is not None and event.method_id in recovery.dead_methods
 
 
 def _refunded(_: Recovery, event: ProviderEvent) -> tuple[Event, ...]:

@@ -23,7 +23,7 @@ class StandBack(Value):
     """Nothing is charged and nobody is written to until a fresh look says otherwise."""
 
     reason: str
-    """`payment_under_way`, `collection_paused` or `provider_refused`."""
+    """`payment_under_way`, `collection_paused`, `written_off` or `provider_refused`."""
     since: datetime
     look_at: datetime
 
@@ -48,6 +48,7 @@ class Footing(Value):
 
 PAYMENT_UNDER_WAY: Final = "payment_under_way"
 COLLECTION_PAUSED: Final = "collection_paused"
+WRITTEN_OFF: Final = "written_off"
 PROVIDER_REFUSED: Final = "provider_refused"
 RULES: Final = 2
 """The rules that recoveries open with today. Under rules 1 a recovery ended with its last retry and nobody looked for
@@ -66,6 +67,8 @@ class Recovery(Value):
 
     paid: int = 0
     """What came in parts before the end and stayed; `amount` is what is still open."""
+    payments_counted: tuple[str, ...] = ()
+    """Payments whose money is in `paid` or `paid_late`: providers tell of one in several events."""
     paid_late: int = 0
     """What came after an end without it."""
     returned: int = 0
@@ -141,6 +144,9 @@ class Recovery(Value):
     footing: Footing | None = None
     """Before the newest charge."""
     unfit_methods: tuple[str, ...] = ()
+    """Methods that can't be charged: gone, another customer's, no cards."""
+    dead_methods: tuple[str, ...] = ()
+    """Methods that a bank refused for good; only new data brings one back."""
     default_methods: tuple[str, ...] = ()
     """Defaults of invoice, subscription and customer, as last read."""
     no_method: bool = False
