@@ -97,7 +97,7 @@ def disbursed(notice: Notice) -> Taken:
     """A payout of a sale says nothing new. Of a card's refund no other notification tells.
 
     Source: developer.paypal.com/braintree/docs/reference/general/webhooks/disbursement: a transaction, sale or credit,
-    was marked for disbursement; only of accounts that Braintree funds. Those of debits are told by `transaction_settled`.
+    was marked for disbursement; for accounts that Braintree funds. Refunds of debits: `transaction_settled`.
     """
     told = notice.part("transaction")
     if told.get("type") != Transaction.Type.Credit:
