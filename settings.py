@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Self
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 SHIPPED_POLICY = Path(__file__).parent / "core" / "retry" / "policies.toml"
@@ -201,6 +201,12 @@ def addresses(given: SecretStr) -> tuple[str, ...]:
     """The parts of a setting that holds several addresses: by blanks or commas, which may also stand in an address."""
     parts = re.split(r"[\s,]+(?=[A-Za-z][A-Za-z0-9+.-]*://)", given.get_secret_value().strip())
     return tuple(part for part in parts if part)
+
+
+def unusable(error: ValidationError) -> str:
+    """One line that names each setting and never shows its value, which may be a secret."""
+    told = ((".".join(map(str, one["loc"])).upper() or "settings", one["msg"]) for one in error.errors())
+    return "; ".join(f"{name}: {message}" for name, message in told)
 
 
 def unsubscribe_keys(settings: Settings) -> tuple[bytes, ...]:

@@ -75,6 +75,9 @@ recovery: Final = Table(
     Column("checked_at", MOMENT),
     Column("experiment", Text),
     Column("arm", Text),
+    Column("paid", BigInteger, nullable=False, server_default="0"),
+    Column("paid_late", BigInteger, nullable=False, server_default="0"),
+    Column("returned", BigInteger, nullable=False, server_default="0"),
 )
 
 webhook_inbox: Final = Table(
@@ -265,6 +268,8 @@ recovery_figure: Final = Table(
     Column("recovered_count", BigInteger, nullable=False),
     Column("lost_count", BigInteger, nullable=False),
     Column("seconds", Numeric, nullable=False),
+    Column("paid_late", Numeric, nullable=False, server_default="0"),
+    Column("returned", Numeric, nullable=False, server_default="0"),
 )
 
 recovery_touched: Final = Table(

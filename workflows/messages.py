@@ -19,6 +19,7 @@ from core.messages.contracts import NotifyInput, Outcome, Told
 from core.payments import InvoiceStatus, InvoiceView
 from core.retry.fresh_look import observe
 from core.retry.machine import Notify
+from core.retry.message_folds import told_name
 from core.retry.recovery import Recovery
 from workflows import options
 from workflows.steps import NoAnswer, call
@@ -39,8 +40,14 @@ class Posted:
 
     def events(self, recovery: Recovery) -> tuple[Event, ...]:
         """The rows to write. That an invoice is settled is news only while nobody else has said so."""
+        if self._sent:
+            return () if self._is_recorded(recovery) else (self.event,)
         known = recovery.stage.final or recovery.ending
-        return (self.event,) if self._sent or not known else ()
+        return (self.event,) if not known else ()
+
+    def _is_recorded(self, recovery: Recovery) -> bool:
+        """Whether its row stands in the log: a workflow task that was lost behind the commit is done again."""
+        return told_name(self.event.data) in recovery.told and workflow.patched("message-row-once")
 
 
 class Post:

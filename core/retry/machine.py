@@ -13,6 +13,7 @@ from core.base import Value
 from core.events import WHOLE_AMOUNTS, Event, EventType, Record, State, Trigger, modern
 from core.messages.due import Open, next_message
 from core.messages.plan import Message
+from core.retry.command_identity import is_row_of, with_command
 from core.retry.folds import FOLDS
 from core.retry.recovery import COLLECTION_PAUSED, PAYMENT_UNDER_WAY, PROVIDER_REFUSED, WRITTEN_OFF, Recovery, StandBack
 
@@ -183,10 +184,10 @@ FAILURES: Final = frozenset({EventType.PAYMENT_FAILED, EventType.CHARGE_DECLINED
 def written_as(events: Sequence[Event], records: Sequence[Record]) -> bool:
     """Whether these records begin with these events; else rows of a charge stand there, which we didn't know of.
 
-    Told by their types: a workflow task that is lost behind its commit (those of updates often are) is done again at
-    a later time, and finds its own rows with the earlier one.
+    Told by their types and the commands they are of: a workflow task that is lost behind its commit (those of updates
+    often are) is done again at a later time, and finds its own rows with the earlier one.
     """
-    return [record.type for record in records[: len(events)]] == [event.type for event in events]
+    return len(records) >= len(events) and all(map(is_row_of, events, records))
 
 
 SETTLE_WAITS: Final = tuple(timedelta(seconds=s) for s in (2, 5, 15, 60, 300, 900, 3600))
@@ -200,6 +201,7 @@ def settle_wait(tries: int) -> timedelta:
 def apply(recovery: Recovery, record: Record) -> Recovery:
     """The recovery after one more record. Records come in their sequence; data is as this service wrote it."""
     record = modern(record, recovery.provider)
+    recovery = with_command(recovery, record)
     if record.data.get("refused"):
         return recovery.having(sequence=record.sequence)
     change = FOLDS.get(record.type)

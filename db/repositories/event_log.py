@@ -94,9 +94,10 @@ async def load(session: Session, recovery_id: str, first: int = 1) -> tuple[Reco
     return tuple(map(record_of, await _read(session, recovery_id, first)))
 
 
-async def recovery(session: Session, recovery_id: str) -> Recovery | None:
-    """The recovery as its log says; None when there is none."""
-    return _folded(await _read(session, recovery_id, 1))
+async def recovery(session: Session, recovery_id: str, last: int | None = None) -> Recovery | None:
+    """The recovery as its log says, or as it was with its row `last`; None when there is none."""
+    stored = await _read(session, recovery_id, 1)
+    return _folded([row for row in stored if last is None or row["sequence"] <= last])
 
 
 async def rows(session: Session, recovery_id: str) -> list[dict[str, Any]]:

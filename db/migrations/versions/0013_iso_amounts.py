@@ -6,8 +6,8 @@ put right here. Source of the decimals: docs.stripe.com/currencies.
 
 from alembic import op
 
-revision = "0012"
-down_revision = "0011"
+revision = "0013"
+down_revision = "0012"
 
 # Rounded up, as it is where amounts come in.
 TO_ISO = "CASE currency WHEN 'MGA' THEN amount * 100 ELSE (amount + 99) / 100 END"

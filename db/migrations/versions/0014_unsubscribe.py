@@ -5,8 +5,8 @@ import secrets
 from alembic import op
 from sqlalchemy import text
 
-revision = "0013"
-down_revision = "0012"
+revision = "0014"
+down_revision = "0013"
 
 SUPPRESSION = """
 CREATE TABLE suppression (
