@@ -69,7 +69,7 @@ def test_amounts_in_stripes_own_units_are_put_right(fresh_database: Fresh) -> No
                 )
     migrate.upgrade(made.owner, WRITER)
     with psycopg.connect(plain(made.owner)) as connection:
-        found = dict(connection.execute("SELECT recovery_id, amount FROM recovery").fetchall())
+        found: dict[str, int] = dict(connection.execute("SELECT recovery_id, amount FROM recovery").fetchall())
     assert found == {
         f"{provider}-{currency}": new if provider == "stripe" else old
         for currency, (old, new) in OLD_AMOUNTS.items()
