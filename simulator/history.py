@@ -123,11 +123,10 @@ def _nothing(since: date | None, provider: str | None) -> str:
 
 
 def _opened(line: Line, provider: str) -> _Open:
-    invoice = line.one or ""
     said = {"amount": int(line.three or 0), "currency": line.four, "units": line.five}
     return _Open(
-        invoice_id=invoice,
-        customer_id=line.two or invoice,
+        invoice_id=line.one or "",
+        customer_id=line.two or line.one or "",
         amount=modern(said, provider)["amount"],
         currency=(line.four or "").upper(),
         failed_at=line.at,
