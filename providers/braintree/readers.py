@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from braintree import Dispute, Subscription, Transaction
 
-from core.payments import CollectionTerms, EventKind, MethodRole
+from core.payments import EventKind, MethodRole
+from core.terms import CollectionTerms
 from providers.braintree.invoices import Billing, billing_in, read_tries, shopper_of
 from providers.braintree.notice import Notice, Taken
 from providers.braintree.reading import ID, minor_units, part, text
