@@ -9,8 +9,9 @@ from typing import Final
 
 from core.classifier.taxonomy import Cause
 from core.errors import InvalidInput
-from core.events import EventType, State, Trigger
-from core.payments import Card, EventKind, Failure, Outcome, Risk
+from core.events import EventType, State, Trigger, moment
+from core.money import modern
+from core.payments import NO_METHOD, UNFIT_METHOD, Card, EventKind, Failure, Outcome, Risk
 from core.retry.ledger import NOT_SENT
 from core.segmentation.segment import CustomerProfile
 from db.repositories import recorded as repository
@@ -52,7 +53,12 @@ class _Open:
     attempts: list[Attempt] = field(default_factory=list)
     tries: list[int] = field(default_factory=list)
     paid_at: int | None = None
+    rest: int | None = None
+    """What was still open after a part came; None: all of it."""
+    paid_late: int = 0
+    """What came after an end without it."""
     method_at: int | None = None
+    window_ends_at: int | None = None
     closed_at: int | None = None
     state: State | None = None
     reason: str = ""
@@ -62,7 +68,8 @@ class _Open:
 class Reading:
     """Takes rows of the log in the order of recoveries."""
 
-    def __init__(self) -> None:
+    def __init__(self, provider: str = "") -> None:
+        self._provider = provider
         self._now: _Open | None = None
 
     def finished(self, lines: Iterable[Line]) -> Iterator[Recorded]:
@@ -70,7 +77,7 @@ class Reading:
         for line in lines:
             if line.opens:
                 yield from self.last()
-                self._now = _opened(line)
+                self._now = _opened(line, self._provider)
             elif self._now:
                 _STEPS[line.type](self._now, line)
 
@@ -95,7 +102,7 @@ async def read(
     async with database.begin() as session:
         known = await repository.providers(session, since or EVER)
         chosen = provider or (known[0].provider if known else "")
-        growing, reading = Growing(NAME, chosen), Reading()
+        growing, reading = Growing(NAME, chosen), Reading(chosen)
         async for batch in repository.lines(session, chosen, since or EVER):
             growing.extend(reading.finished(batch))
             if progress:
@@ -115,12 +122,13 @@ def _nothing(since: date | None, provider: str | None) -> str:
     )
 
 
-def _opened(line: Line) -> _Open:
+def _opened(line: Line, provider: str) -> _Open:
     invoice = line.one or ""
+    said = {"amount": int(line.three or 0), "currency": line.four, "units": line.five}
     return _Open(
         invoice_id=invoice,
         customer_id=line.two or invoice,
-        amount=int(line.three or 0),
+        amount=modern(said, provider)["amount"],
         currency=(line.four or "").upper(),
         failed_at=line.at,
         since=line.at,
@@ -152,6 +160,8 @@ def reached(failure: Failure) -> bool:
 def _segmented(now: _Open, line: Line) -> None:
     now.customer_id = line.one or now.customer_id
     now.profile = _profile(line.two) or now.profile
+    ends = moment(line.three)
+    now.window_ends_at = int(ends.timestamp()) if ends else None
 
 
 def _assessed(now: _Open, line: Line) -> None:
@@ -176,7 +186,8 @@ def _reconciled(now: _Open, line: Line) -> None:
     if outcome in {Outcome.SUCCEEDED, Outcome.DECLINED}:
         return _answered(now, won=outcome is Outcome.SUCCEEDED)
     if now.asked:
-        now.since, now.asked = now.asked[0], None
+        unfit = line.two in {UNFIT_METHOD, NO_METHOD}
+        now.since, now.asked = now.since if unfit else now.asked[0], None
     return None
 
 
@@ -196,7 +207,11 @@ def _updated(now: _Open, line: Line) -> None:
 
 
 def _paid(now: _Open, line: Line) -> None:
-    now.paid_at = now.paid_at or line.at
+    """A part is no end: the rest stays open."""
+    if rest := int(line.one or 0):
+        now.rest = rest
+    else:
+        now.paid_at = now.paid_at or line.at
 
 
 def _closed(now: _Open, line: Line) -> None:
@@ -204,12 +219,20 @@ def _closed(now: _Open, line: Line) -> None:
     now.state, now.reason = State(line.one or State.CANCELED), line.two or ""
 
 
+def _paid_late(now: _Open, line: Line) -> None:
+    """After the end, unless the money was there already: once all of what was open is there."""
+    owed = now.amount if now.rest is None else now.rest
+    now.paid_late += int(line.one or owed)
+    if now.state is not State.RECOVERED and now.paid_late >= owed:
+        now.paid_at = now.paid_at or line.at
+
+
 def _late(now: _Open, line: Line) -> None:
-    """What the customer did after the end, unless the money was there already."""
+    """What the customer did after the end, as older releases told of payments, too."""
     if now.state is State.RECOVERED:
         return
     if line.one == EventKind.INVOICE_PAID:
-        _paid(now, line)
+        now.paid_at = now.paid_at or line.at
     elif line.one == EventKind.METHOD_UPDATED:
         _updated(now, line)
 
@@ -234,6 +257,7 @@ def _told(now: _Open, cause: Cause) -> Recorded:
         tries=tuple(now.tries),
         paid_at=now.paid_at,
         method_at=now.method_at,
+        window_ends_at=now.window_ends_at,
         closed_at=now.closed_at,
         state=now.state,
         reason=now.reason,
@@ -273,5 +297,6 @@ _STEPS: Final[Mapping[str, Callable[[_Open, Line], None]]] = {
     EventType.METHOD_UPDATED.value: _updated,
     EventType.PAID_ELSEWHERE.value: _paid,
     EventType.RECOVERY_CLOSED.value: _closed,
+    EventType.PAYMENT_LATE.value: _paid_late,
     EventType.EVENT_LATE.value: _late,
 }

@@ -18,7 +18,11 @@ async def read_contact(api: StripeApi, invoice_id: str, customer_id: str | None)
         return Reached(invoice=missing_invoice(invoice_id))
     known = invoice.id("customer") or customer_id
     customer = await optional(api, path("customers", known)) if known else None
-    return Reached(invoice=view(invoice, Payment()), contact=_contact(customer or Fields({}), invoice))
+    found = view(invoice, Payment())
+    if customer and customer.flag("deleted"):
+        terms = found.terms.model_copy(update={"customer_deleted": True})
+        return Reached(invoice=found.model_copy(update={"terms": terms}))
+    return Reached(invoice=found, contact=_contact(customer or Fields({}), invoice))
 
 
 def _contact(customer: Fields, invoice: Fields) -> Contact:
