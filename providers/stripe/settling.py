@@ -3,11 +3,13 @@
 from datetime import datetime, timedelta
 from typing import Final
 
-from core.payments import ChargeOrder, ChargeResult
+from core.payments import Card, ChargeOrder, ChargeResult
 from providers.fields import Fields
 from providers.results import declined, not_charged, succeeded, unknown
 from providers.stripe import failures
-from providers.stripe.reading import Payment
+from providers.stripe.actions import kind_of_intent
+from providers.stripe.cards import card_of_charge, card_of_error, cards_merged
+from providers.stripe.payments import Payment
 
 CLOCK_SKEW: Final = timedelta(seconds=5)
 """How far Stripe's clock, which counts whole seconds, may be behind ours."""
@@ -40,7 +42,8 @@ def is_fresh(order: ChargeOrder, charge: Fields) -> bool:
 def decline_of(payment: Payment) -> ChargeResult:
     """The decline that a payment shows."""
     error = payment.intent.child("last_payment_error")
-    card = failures.cards_merged(failures.card_of_charge(payment.charge), failures.card_of(error))
+    card = cards_merged(card_of_charge(payment.charge), card_of_error(error))
+    card = cards_merged(card, Card(kind=kind_of_intent(payment.intent)))
     return declined(failures.of_payment(payment.intent, payment.charge), card)
 
 
