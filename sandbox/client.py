@@ -72,6 +72,11 @@ class SandboxClient:
         """Send an event about the invoice: the recorded one again, or (`fresh`) a new one."""
         return await self._act(f"invoices/{invoice}/send", delivery, type=type, fresh=fresh)
 
+    async def event(self, event: str) -> Document:
+        """One recorded event as it is sent."""
+        found: Document = await self._call("GET", f"events/{event}")
+        return found
+
     async def send_event(self, event: str, *, delivery: Delivery = AT_ONCE) -> Happened:
         """Send one recorded event again."""
         return await self._act(f"events/{event}/send", delivery)
@@ -180,6 +185,10 @@ class SandboxClient:
         return await self._put(
             f"subscriptions/{subscription}/script", wanted.model_dump(mode="json", exclude_none=True)
         )
+
+    async def test_clock(self, frozen_time: int) -> str:
+        """A test clock that stands at this moment; gives its id."""
+        return str((await self._post("test_clocks", {"frozen_time": frozen_time}))["id"])
 
     async def key_rights(self, key: str, *, revoked: bool = False, lacks: tuple[str, ...] = ()) -> None:
         """Revoke or restrict an API key; without either it may do everything again."""

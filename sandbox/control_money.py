@@ -3,8 +3,9 @@
 from fastapi import APIRouter, Request
 from pydantic import Field
 
-from sandbox import parts, rights, scenarios
+from sandbox import clocks_api, parts, rights, scenarios
 from sandbox.control import Action, sent, world_of
+from sandbox.events import envelope
 from sandbox.models import Document, Happened, KeyRights, Model, Script
 from sandbox.outcomes import parse
 
@@ -132,6 +133,20 @@ async def script_renewals(request: Request, subscription_id: str, body: Script) 
     world.need("subscription", subscription_id)
     with world.store.transaction():
         return scenarios.set_script(world, subscription_id, body)
+
+
+@router.get("/events/{event_id}")
+async def read_event(request: Request, event_id: str) -> Document:
+    """One recorded event as it is sent."""
+    world = world_of(request)
+    return envelope(world.need("event", event_id), world.config.shape)
+
+
+@router.post("/test_clocks")
+async def create_clock(request: Request, body: dict[str, int]) -> Document:
+    """A test clock without a call of the API."""
+    world = world_of(request)
+    return world.store.put("test_clock", clocks_api.clock(body["frozen_time"], world.clock.now()))
 
 
 @router.put("/keys")

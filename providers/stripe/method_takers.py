@@ -14,10 +14,12 @@ _RENEWED_BY: Final = frozenset({"exp_month", "exp_year", "fingerprint", "last4"}
 def attached_method(found: Fields, _: Fields) -> Taken:
     """A method that is new to the customer; becoming the default is the same change, hence the plain id."""
     method = found.need("id")
+    if found.id("customer") is None:
+        return other("the method belongs to no customer") | {"method_id": method}
     return {
         "method_id": method,
         "method_version": method,
-        "customer_id": found.need("customer"),
+        "customer_id": found.id("customer"),
         "method_role": MethodRole.ATTACHED,
         "card": card_of_method(Fields(found.raw, found.path, lenient=True)),
     }
@@ -29,11 +31,12 @@ def changed_method(found: Fields, before: Fields) -> Taken:
     changed = before.child("card").raw.keys() | (before.raw.keys() if card is found else set())
     if before and not _RENEWED_BY & changed:
         return other("the card did not change")
-    if found.id("customer") is None:
-        return other("the method belongs to no customer")
+    taken = attached_method(found, before)
+    if taken.get("customer_id") is None:
+        return taken
     expiry = f"{card.whole('exp_year') or 0}-{card.whole('exp_month') or 0}"
     version = f"{found.need('id')}:{expiry}:{card.code('fingerprint') or ''}"
-    return attached_method(found, before) | {"method_version": version, "method_role": MethodRole.UPDATED}
+    return taken | {"method_version": version, "method_role": MethodRole.UPDATED}
 
 
 def detached_method(found: Fields, before: Fields) -> Taken:

@@ -13,7 +13,6 @@ EMPTY: Final = Fields({})
 _PAGE: Final = 100
 _MOST_PAGES: Final = 20
 """Two thousand payments of one invoice are more than anybody makes."""
-_INTENTS: Final = ("data.payment.payment_intent",)
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,9 @@ async def read_payments(api: StripeApi, invoice: Fields) -> tuple[Fields, ...]:
             break
         last = found[-1].id("id") if found else None
         after = {"starting_after": last, "limit": _PAGE} if last else {}
-        answer = await api.get(path("invoice_payments"), invoice=invoice.need("id"), expand=list(_INTENTS), **after)
+        answer = await api.get(path("invoice_payments"), invoice=invoice.need("id"), **after)
+        if answer.status in {401, 403}:
+            raise refusal(answer, "the payments of the invoice")
         listed = answer.fields.items("data") if answer.ok else ()
         found += listed
         more = bool(listed) and answer.fields.flag("has_more")

@@ -40,8 +40,10 @@ def about_method(order: ChargeOrder, error: Fields) -> bool:
     if error.id("charge") or error.code("decline_code") or error.code("type") == "card_error":
         return False
     code, param = error.code("code"), error.code("param")
-    if param is not None and param not in _PARAMS and not (code == "resource_missing" and param == "id"):
+    if param in _PARAMS and order.method_id:
+        return not (code or "").startswith("parameter_")
+    if param not in {None, "id", *_PARAMS}:
         return False
-    if code in _OF_METHODS or (order.method_id and param):
+    if code in _OF_METHODS:
         return True
     return code is None and bool(_WORDS.search(str(error.raw.get("message") or "")))
