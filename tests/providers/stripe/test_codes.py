@@ -42,7 +42,7 @@ def codes_of_the_library() -> set[str]:
     """Every code that `PaymentIntent.last_payment_error.code` may have."""
     source = getsource(_payment_intent)
     begin = source.index("code: Optional", source.index("class LastPaymentError"))
-    return set(re.findall(r'"([a-z0-9_]+)"', source[begin : source.index("]", begin)]))
+    return set(re.findall(r'"([a-z0-9_]+)"', source[begin : source.index("]", source.index("Literal[", begin))]))
 
 
 def cause(code: str) -> Cause:
