@@ -166,7 +166,7 @@ ACTIONS = {
 """What stands in a next action, as far as anybody looks at it."""
 
 
-def waiting(method: Document, action: str) -> Document:
+def waiting_for(method: Document, action: str) -> Document:
     """What a payment intent looks like that waits for the customer (docs.stripe.com/api/payment_intents/object)."""
     asked = {"type": action, action: ACTIONS.get(action, {})}
     types = {"payment_method_types": [method["type"]]}

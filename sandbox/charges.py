@@ -2,7 +2,7 @@
 
 from sandbox import ids
 from sandbox.documents import billing_details
-from sandbox.methods import charged
+from sandbox.methods import charge_details
 from sandbox.models import Decline, Document
 
 OWN_CODE = frozenset(
@@ -76,7 +76,7 @@ def charge(intent: Document, method: Document, now: int) -> Document:
         "paid": True,
         "payment_intent": intent["id"],
         "payment_method": method["id"],
-        "payment_method_details": charged(method),
+        "payment_method_details": charge_details(method),
         "receipt_email": None,
         "receipt_number": None,
         "receipt_url": None,
@@ -103,7 +103,7 @@ def outcome(kind: str, network_status: str, seller_message: str, decline: Declin
     }
 
 
-def pending(intent: Document, method: Document, now: int) -> Document:
+def pending_charge(intent: Document, method: Document, now: int) -> Document:
     """A debit that was sent to the bank, which has days to answer."""
     waiting = {"status": "pending", "paid": False, "amount_captured": 0}
     return charge(intent, method, now) | waiting | {"outcome": outcome("authorized", "approved_by_network", "Pending.")}

@@ -47,7 +47,7 @@ def failed_payment(spec: FailedInvoice, now: int, owner: Document | None = None)
     if charge:
         intent |= _failed(spec, charge, method)
     elif spec.requires_action:
-        intent |= billing.waiting(method, spec.next_action)
+        intent |= billing.waiting_for(method, spec.next_action)
     link = billing.invoice_payment(invoice, intent, moment)
     subscription = _subscription(spec, invoice, moment)
     return FailedPayment(customer, method, invoice, intent, link, charge, subscription)

@@ -42,7 +42,7 @@ def _card(card: Card, method_id: str) -> Document:
     }
 
 
-def charged(method: Document) -> Document:
+def charge_details(method: Document) -> Document:
     """The `payment_method_details` of a charge."""
     type_ = method["type"]
     if type_ != "card":

@@ -23,7 +23,7 @@ def pay_part(world: World, invoice_id: str, amount: int, status: str, method_id:
         return _paid_part(world, invoice, intent, method)
     intent |= {"status": status, "payment_method": method["id"], "payment_method_types": [method["type"]]}
     if status in ("processing", "requires_capture"):
-        charge = charges.pending(intent, method, world.clock.on(world.store, invoice))
+        charge = charges.pending_charge(intent, method, world.clock.on(world.store, invoice))
         intent["latest_charge"] = world.store.put("charge", charge)["id"]
     world.store.put("payment_intent", intent)
     name = "payment_intent.processing" if status == "processing" else "payment_intent.created"

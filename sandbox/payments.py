@@ -64,7 +64,7 @@ class Payments:
 
     def _begin(self, invoice: Document, intent: Document, method: Document, key: str | None) -> list[Document]:
         """Send a debit to the bank: `processing` until it answers, the invoice stays open."""
-        charge = self._store.put("charge", charges.pending(intent, method, self._now(invoice)))
+        charge = self._store.put("charge", charges.pending_charge(intent, method, self._now(invoice)))
         self._attempted(invoice, automatic=False)
         intent |= {"status": "processing", "latest_charge": charge["id"], "payment_method": method["id"]}
         intent |= {"payment_method_types": [method["type"]], "next_action": None, "last_payment_error": None}
@@ -101,7 +101,7 @@ class Payments:
         """Leave the payment to the customer: no charge, no decline code."""
         intent = self.intent(invoice)
         self._attempted(invoice, automatic=False)
-        intent |= billing.waiting(method, "use_stripe_sdk")
+        intent |= billing.waiting_for(method, "use_stripe_sdk")
         self._store.put("payment_intent", intent)
         names = ("invoice.payment_action_required", "invoice.payment_failed")
         facts: Facts = [("payment_intent.requires_action", "payment_intent", intent)]

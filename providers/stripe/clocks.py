@@ -27,7 +27,7 @@ async def shift_of(api: StripeApi, invoice: Fields, now: datetime) -> timedelta:
     return now - present if present else OURS
 
 
-def shifted(view: InvoiceView, shift: timedelta) -> InvoiceView:
+def on_our_clock(view: InvoiceView, shift: timedelta) -> InvoiceView:
     """The invoice in our time."""
     if shift == OURS:
         return view
@@ -35,7 +35,7 @@ def shifted(view: InvoiceView, shift: timedelta) -> InvoiceView:
     return view.model_copy(update={"terms": terms, "next_provider_attempt": _moved(view.next_provider_attempt, shift)})
 
 
-def shifted_customer(customer: CustomerView, shift: timedelta) -> CustomerView:
+def customer_on_our_clock(customer: CustomerView, shift: timedelta) -> CustomerView:
     """The customer in our time."""
     return customer.model_copy(update={"created_at": _moved(customer.created_at, shift)})
 

@@ -10,10 +10,10 @@ from providers.stripe.actions import kind_of_intent, needs_customer
 from providers.stripe.api import StripeApi, path
 from providers.stripe.asides import optional
 from providers.stripe.cards import card_of_charge, card_of_error, card_of_method, cards_merged
-from providers.stripe.clocks import shifted_customer
+from providers.stripe.clocks import customer_on_our_clock
 from providers.stripe.invoices import Link, link_of
 from providers.stripe.payments import Payment, others_under_way, read_payment
-from providers.stripe.reading import Claim, disputed, missing_invoice, read_claim, view
+from providers.stripe.reading import Claim, is_disputed, missing_invoice, read_claim, view
 
 
 async def read_failure(api: StripeApi, invoice_id: str, event: ProviderEvent | None, now: datetime) -> FailureFacts:
@@ -26,7 +26,7 @@ async def read_failure(api: StripeApi, invoice_id: str, event: ProviderEvent | N
     payment, others, warnings = await asyncio.gather(
         read_payment(api, link), others_under_way(api, claim.invoice, claim.payments), _warnings(api, link)
     )
-    in_dispute = await disputed(api, payment)
+    in_dispute = await is_disputed(api, payment)
     return FailureFacts(
         invoice=view(claim, payment, in_dispute, others),
         failure=_failure(payment, told, event),
@@ -80,7 +80,7 @@ def _customer_view(claim: Claim) -> CustomerView | None:
         default_method_id=customer.child("invoice_settings").id("default_payment_method")
         or customer.id("default_source"),
     )
-    return shifted_customer(read, claim.shift)
+    return customer_on_our_clock(read, claim.shift)
 
 
 def _unread(**parts: Fields | None) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from core.payments import InvoiceStatus, InvoiceView
 from providers.fields import Fields, Unfit
 from providers.stripe.api import StripeApi, path, refusal
 from providers.stripe.asides import optional
-from providers.stripe.clocks import shift_of, shifted
+from providers.stripe.clocks import on_our_clock, shift_of
 from providers.stripe.invoices import link_of, recurring, remaining, shown_subscription, subscription_of
 from providers.stripe.methods import Defaults, defaults
 from providers.stripe.payments import EMPTY, Payment, others_under_way, read_payment, read_payments
@@ -118,10 +118,10 @@ async def view_of(api: StripeApi, claim: Claim) -> InvoiceView:
         read_payment(api, link_of(claim.invoice, claim.payments), needed=True),
         others_under_way(api, claim.invoice, claim.payments, needed=True),
     )
-    return view(claim, payment, await disputed(api, payment), others)
+    return view(claim, payment, await is_disputed(api, payment), others)
 
 
-async def disputed(api: StripeApi, payment: Payment) -> bool | None:
+async def is_disputed(api: StripeApi, payment: Payment) -> bool | None:
     """Whether money is in dispute: a bank's inquiry sets the charge's mark, too, and moves none.
 
     Source: docs.stripe.com/disputes/how-disputes-work (inquiries), `Dispute.status` `warning_…`.
@@ -158,7 +158,7 @@ def view(claim: Claim, payment: Payment, in_dispute: bool | None, others: bool) 
         method=claim.methods.first,
         default_methods=claim.methods.ids,
     )
-    return shifted(made, claim.shift)
+    return on_our_clock(made, claim.shift)
 
 
 def missing_invoice(invoice_id: str) -> InvoiceView:

@@ -66,7 +66,8 @@ async def test_the_order_of_the_defaults(box: SandboxClient, gateway: StripeGate
             await box.change("customers", made.customer, invoice_settings={field: name})
         else:
             kind = "invoices" if place.startswith("invoice") else "subscriptions"
-            await box.change(kind, (made.invoice if kind == "invoices" else made.subscription) or "", **{field: name})
+            owned: dict[str, Any] = {field: name}
+            await box.change(kind, (made.invoice if kind == "invoices" else made.subscription) or "", **owned)
     view = await gateway.read_invoice(made.invoice)
     assert view.method is not None
     assert view.method.method_id == kept[owner]
