@@ -80,7 +80,8 @@ class Charging:
     def _gateway(self, recovery: Recovery) -> Gateway:
         gateway = self._gateways.get(recovery.provider)
         if gateway is None:
-            raise ApplicationError(f"{recovery.provider} has no API key here, so nothing can be read or charged")
+            why = f"{recovery.provider} has no API key here, so nothing can be read or charged"
+            raise ApplicationError(why, type=NOT_ALLOWED, non_retryable=True)
         return gateway
 
 

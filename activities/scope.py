@@ -4,8 +4,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from core.payments import InvoiceView
-from core.retry.scope import ScopeRules, WhenPaused, out_of_scope
+from core.payments import CollectionTerms, InvoiceStatus, InvoiceView
+from core.retry.scope import Hold, ScopeRules, WrittenOff, out_of_scope
 
 
 class Scope:
@@ -20,12 +20,25 @@ class Scope:
         return self._rules()
 
     def judged(self, invoice: InvoiceView, now: datetime, *, opening: bool) -> InvoiceView:
-        """The invoice with the rule by which it is not ours; a pause that the policy ignores is taken out of it."""
+        """The invoice with the rule by which it is not ours, and what the policy makes of pauses and write-offs."""
         rules = self._rules()
         rule = out_of_scope(invoice.terms, rules, now, opening=opening)
-        collects = invoice.terms.collection_paused and rules.paused is WhenPaused.COLLECT
-        terms = invoice.terms.model_copy(update={"collection_paused": None}) if collects else invoice.terms
-        return invoice.model_copy(update={"out_of_scope": rule.value if rule else None, "terms": terms})
+        held = _held(invoice.terms, rules)
+        waits = invoice.status is InvoiceStatus.UNCOLLECTIBLE and rules.uncollectible is WrittenOff.WAIT
+        return invoice.model_copy(
+            update={
+                "out_of_scope": rule.value if rule else None,
+                "terms": invoice.terms.model_copy(update={"collection_paused": held or None}),
+                "written_off": waits,
+                "status": InvoiceStatus.OPEN if waits else invoice.status,
+            }
+        )
+
+
+def _held(terms: CollectionTerms, rules: ScopeRules) -> bool:
+    """Whether the policy has its collection wait."""
+    paused = terms.collection_paused is True and rules.paused is Hold.WAIT
+    return paused or (terms.ends_at_period_end is True and rules.ending is Hold.WAIT)
 
 
 SHIPPED: Final = Scope()

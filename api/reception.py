@@ -5,14 +5,14 @@ import contextlib
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import structlog
 from pydantic import BaseModel, Field
 
 from api.deps import Parts
 from core.errors import InvalidInput, InvalidPolicy, RecoveryError, StoreUnavailable
-from core.ids import recovery_id
+from core.ids import LONGEST_NAME, recovery_id, unusable
 from core.messages.contact import Told
 from core.messages.notices import Notice, dead_letter
 from core.payments import EventKind, ProviderEvent
@@ -20,6 +20,7 @@ from core.retry.reactions import opens_recovery
 from core.retry.scope import ScopeRules
 from db.repositories import contacts, inbox, notices
 from db.repositories.inbox import Stored
+from db.session import Session
 from intake.clock import on_our_clock
 from intake.deliver import Delivery, Status, deliver, without_effect
 from intake.relay import settle
@@ -35,8 +36,6 @@ MOST_BEHIND: Final = 200
 """Deliveries that may go on behind their answers; while Temporal is away more would only pile up."""
 UNREADABLE: Final = "unreadable"
 """The type of an event that we failed to read."""
-LONGEST_ID: Final = 255
-"""Of any id; PostgreSQL can't index texts of some thousand characters, and no provider has such ids."""
 
 
 class Receipt(BaseModel):
@@ -62,11 +61,11 @@ async def take_in(parts: Parts, provider: str, body: bytes, now: datetime) -> li
     webhooks = parts.webhooks[provider]
     events, people = _understood(webhooks, provider, body, now), _people(webhooks, provider, body)
     try:
-        fresh = await parts.background.within(STORE_WITHIN, _store(parts, events, people, body, now))
+        kept = await parts.background.within(STORE_WITHIN, _store(parts, events, people, body, now))
     except TimeoutError:
         raise StoreUnavailable("The database does not answer in time.") from None
-    pairs = zip(events, fresh, strict=True)
-    return list(await asyncio.gather(*(_receipt(parts, event, new, now) for event, new in pairs)))
+    pairs = zip(events, kept, strict=True)
+    return list(await asyncio.gather(*(_receipt(parts, event, one, now) for event, one in pairs)))
 
 
 def _understood(webhooks: Webhooks, provider: str, body: bytes, now: datetime) -> tuple[ProviderEvent, ...]:
@@ -92,7 +91,7 @@ def _people(webhooks: Webhooks, provider: str, body: bytes) -> tuple[Told, ...]:
     except Exception as bug:  # its text may hold what must not be logged
         structlog.get_logger("api").error("contacts could not be read", provider=provider, error=type(bug).__name__)
         return ()
-    return tuple(one for one in found if _usable(one.customer_id) and _usable(one.invoice_id))
+    return tuple(one for one in found if not unusable(one.customer_id) and not unusable(one.invoice_id))
 
 
 def _unreadable(provider: str, body: bytes, now: datetime, why: str) -> ProviderEvent:
@@ -108,46 +107,48 @@ def _unreadable(provider: str, body: bytes, now: datetime, why: str) -> Provider
 
 def _within_limits(event: ProviderEvent) -> ProviderEvent:
     """The event, or one without effect in its place. Raises InvalidInput where its own id is too long to be kept."""
-    if len(event.event_id) > LONGEST_ID or not event.event_id:
+    if len(event.event_id) > LONGEST_NAME or not event.event_id:
         raise InvalidInput("The event's id is empty or too long.")
     ids = (event.invoice_id, event.customer_id, event.subscription_id, event.payment_id)
-    if all(known is None or _usable(known) for known in ids):
+    whys = [unusable(known) for known in ids if known is not None]
+    if not any(whys):
         return event
-    names = {"provider": event.provider, "event_id": event.event_id, "event_type": event.event_type[:LONGEST_ID]}
+    names = {"provider": event.provider, "event_id": event.event_id, "event_type": event.event_type[:LONGEST_NAME]}
     detail = "unfit: an id in it is empty, too long or not plain text"
+    if event.invoice_id is not None and (why := unusable(event.invoice_id)):
+        detail = f"reference can't be taken: {why}"
     return ProviderEvent(**names, kind=EventKind.OTHER, occurred_at=event.occurred_at, detail=detail)
 
 
-def _usable(known: str) -> bool:
-    return 0 < len(known) <= LONGEST_ID and known.isprintable()
+class Kept(NamedTuple):
+    """An event of a body as it is in the inbox now."""
+
+    new: bool
+    verdict: Delivery | None
+    """What became of it, where that was known at once."""
 
 
 async def _store(
     parts: Parts, events: tuple[ProviderEvent, ...], people: tuple[Told, ...], body: bytes, now: datetime
-) -> list[bool]:
-    """Which of them are new. All are in one transaction: a sender repeats a batch as a whole."""
+) -> list[Kept]:
+    """The inbox with all of them in one transaction: a sender repeats a batch as a whole."""
     async with parts.database.begin() as session:
-        fresh = []
-        for event in events:
-            fresh.append(
-                await inbox.insert(
-                    session,
-                    provider=event.provider,
-                    event_id=event.event_id,
-                    event_type=event.event_type,
-                    received_at=now,
-                    body=body,
-                    event=event,
-                )
-            )
-            verdict = without_effect(event, scope_of(parts), now) if fresh[-1] else None
-            if verdict:
-                await settle(session, event.provider, event.event_id, verdict, now)
-                await notices.add(session, _unusable(event, now))
+        kept = [await _keep(parts, session, event, body, now) for event in events]
         # An old webhook that comes again must not undo what a newer one said.
-        if any(fresh):
+        if any(one.new for one in kept):
             await contacts.learn(session, events[0].provider, people, now)
-        return fresh
+        return kept
+
+
+async def _keep(parts: Parts, session: Session, event: ProviderEvent, body: bytes, now: datetime) -> Kept:
+    names = {"provider": event.provider, "event_id": event.event_id, "event_type": event.event_type}
+    if not await inbox.insert(session, **names, received_at=now, body=body, event=event):
+        return Kept(new=False, verdict=None)
+    verdict = without_effect(event, scope_of(parts), now)
+    if verdict:
+        await settle(session, event.provider, event.event_id, verdict, now)
+        await notices.add(session, _unusable(event, now))
+    return Kept(new=True, verdict=verdict)
 
 
 def scope_of(parts: Parts) -> ScopeRules:
@@ -171,13 +172,10 @@ def _unusable(event: ProviderEvent, now: datetime) -> list[Notice]:
     return [dead_letter(name, now, provider=event.provider, invoice_id=event.invoice_id, why=detail)]
 
 
-async def _receipt(parts: Parts, event: ProviderEvent, new: bool, now: datetime) -> Receipt:
-    verdict = without_effect(event, scope_of(parts), now)
-    if not new:
+async def _receipt(parts: Parts, event: ProviderEvent, kept: Kept, now: datetime) -> Receipt:
+    if not kept.new:
         return await _duplicate(parts, event)
-    if verdict is None:
-        verdict = await _delivered(parts, event, now)
-    return _of(verdict, event)
+    return _of(kept.verdict or await _delivered(parts, event, now), event)
 
 
 def _of(verdict: Delivery | None, event: ProviderEvent) -> Receipt:

@@ -2,11 +2,34 @@
 
 import hashlib
 import re
+import unicodedata
 from typing import Final
 
 MAX_KEY: Final = 64
 _HEADER_SAFE: Final = re.compile(r"[A-Za-z0-9._~:/+=-]+")
 """Keys travel in HTTP headers, and a merchant's own invoice names may hold anything."""
+
+LONGEST_NAME: Final = 255
+"""Characters of any name; PostgreSQL can't index texts of some thousand, and no provider has such ids."""
+_LONGEST_BYTES: Final = 900
+"""Temporal takes workflow ids of 1000 bytes, ours have a few before the name (its limit.maxIDLength)."""
+_CONTROLS: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
+"""Unicode categories: control characters, halves of pairs, line and paragraph separators."""
+_REVERSING: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""They change in which order people see the rest, so that one name can look like another."""
+
+
+def unusable(name: str) -> str | None:
+    """Why a name from outside can't be kept as an id; None where it can: any script, blanks and emoji included."""
+    if not name.strip():
+        return "it is empty"
+    if any(unicodedata.category(letter) in _CONTROLS for letter in name):
+        return "it holds control characters"
+    if not _REVERSING.isdisjoint(name):
+        return "it holds characters that change the direction of writing"
+    if len(name) > LONGEST_NAME or len(name.encode()) > _LONGEST_BYTES:
+        return f"it is longer than {LONGEST_NAME} characters or {_LONGEST_BYTES} bytes"
+    return None
 
 
 def recovery_id(provider: str, invoice_id: str) -> str:

@@ -237,6 +237,8 @@ class InvoiceView(Value):
     """What a charge that names no method would take, by the provider's own order; None: there is none."""
     default_methods: tuple[str, ...] = ()
     """Every method that is the default of the invoice, its subscription, or its customer."""
+    written_off: bool = False
+    """Marked as uncollectible where the policy waits for a payment all the same; `status` is OPEN then."""
     out_of_scope: str | None = None
     """The rule of the policy by which it is not ours to collect; None: it is. Filled in by the activity that read."""
 
@@ -287,6 +289,8 @@ class ChargeOrder(Value):
     """Whose invoice it is, for a provider that must be told."""
     last_method_id: str | None = None
     """The method that failed last: what to charge where `method_id` is None and the provider knows no default."""
+    method_kind: MethodKind | None = None
+    """What kind of method that is, as far as known; a provider that can't look it up charges nothing but a card."""
     charge_before: str | None = None
     """The invoice's latest charge before this attempt; a newer one is ours."""
     requested_at: datetime

@@ -16,7 +16,7 @@ from core.errors import NotFound, RunClosed
 from core.ids import recovery_id
 from core.payments import EventKind, MethodRole, ProviderEvent
 from core.retry.reactions import OPENERS, opens_recovery
-from core.retry.scope import AttachedMethod, ScopeRules, out_of_scope, reason
+from core.retry.scope import AttachedMethod, ScopeRules, WrittenOff, out_of_scope, reason
 from db.session import Database
 from intake.known import Aim, Known
 from intake.recoveries import Recoveries
@@ -76,6 +76,13 @@ def without_effect(event: ProviderEvent, scope: ScopeRules, now: datetime) -> De
     return _ignored("it names neither invoice nor payment" + ("" if event.kind in OF_INVOICE else " nor customer"))
 
 
+def _as_the_policy_takes_it(event: ProviderEvent, scope: ScopeRules) -> ProviderEvent:
+    """A write-off that the policy doesn't take for the end is a reason to look, no more."""
+    if event.kind is EventKind.INVOICE_UNCOLLECTIBLE and scope.uncollectible is WrittenOff.WAIT:
+        return event.model_copy(update={"kind": EventKind.WAKE})
+    return event
+
+
 def _of_another_purchase(event: ProviderEvent, scope: ScopeRules) -> bool:
     attached = event.kind is EventKind.METHOD_UPDATED and event.method_role is MethodRole.ATTACHED
     return attached and scope.attached is AttachedMethod.WAIT_FOR_DEFAULT
@@ -93,6 +100,7 @@ async def deliver(
 
     Raises EngineUnavailable, StoreUnavailable, ProviderUnavailable: nothing is lost, try again later.
     """
+    event = _as_the_policy_takes_it(event, scope)
     return without_effect(event, scope, now) or await _Delivering(Known(db), recoveries, now, resolve).deliver(event)
 
 
@@ -137,8 +145,6 @@ class _Delivering:
         stored = await self.known.recovery(name)
         if stored and stored.stage.final:
             return await self._late(event, invoice_id)
-        if stored is None and await self.known.paid_since(event):
-            return _ignored("old news: the inbox knows that this invoice was paid since")
         try:
             await self.recoveries.begin(event)
         except RunClosed:

@@ -6,7 +6,7 @@ from typing import Final
 
 from core.messages.notices import Audience
 from core.messages.notices import notices as notices_of
-from core.payments import EventKind, ProviderEvent
+from core.payments import ProviderEvent
 from core.retry.reactions import late, opens_recovery, react
 from core.retry.recovery import Recovery
 from db.repositories import arrivals, event_log, inbox, notices, recoveries
@@ -36,19 +36,14 @@ class Known:
             return await event_log.recovery(session, recovery_id)
 
     async def opening(self, provider: str, invoice_id: str) -> ProviderEvent | None:
-        """The first failure of this invoice in the inbox: how its recovery starts, or will."""
+        """The first failure of this invoice in the inbox: how its recovery starts, or will.
+
+        One that was ignored (out of scope, old news) starts none, whatever comes after it.
+        """
         async with self._database.begin() as session:
             stored = await inbox.of_invoice(session, provider, invoice_id)
-        return next((row.event for row in stored if row.event and opens_recovery(row.event)), None)
-
-    async def paid_since(self, event: ProviderEvent) -> bool:
-        """Whether the inbox holds payments of this invoice, not older than this failure, that come to all of it."""
-        async with self._database.begin() as session:
-            stored = await inbox.of_invoice(session, event.provider, event.invoice_id or "")
-        since = (row.event for row in stored if row.event and row.event.occurred_at >= event.occurred_at)
-        paid = [one for one in since if one.kind is EventKind.INVOICE_PAID and one.event_id != event.event_id]
-        whole = any(one.paid_amount is None for one in paid)
-        return whole or (bool(paid) and sum(one.paid_amount or 0 for one in paid) >= (event.amount or 0))
+        taken = (row.event for row in stored if row.event and row.outcome is not inbox.Outcome.IGNORED)
+        return next((event for event in taken if opens_recovery(event)), None)
 
     async def aims(self, event: ProviderEvent, now: datetime) -> list[Aim]:
         """Every recovery of the event's customer that is open or about to start, each once."""

@@ -32,5 +32,8 @@ class Recoveries(Protocol):
         Raises Refused, NotFound, EngineUnavailable.
         """
 
+    async def is_polled(self, provider: str) -> bool:
+        """Whether a worker asks for this provider's calls. Raises EngineUnavailable."""
+
     async def relay_soon(self) -> None:
         """Have the relay pass over the inbox now instead of at its next turn. Raises NotFound, EngineUnavailable."""

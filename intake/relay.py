@@ -17,6 +17,7 @@ from db.repositories import recoveries as read_model
 from db.repositories.inbox import Outcome, Stored
 from db.session import Database, Session
 from intake.deliver import SHIPPED, Delivery, Resolve, Status, deliver
+from intake.pollers import report_idle_queues
 from intake.recoveries import Recoveries
 from providers.base import Gateway
 
@@ -126,8 +127,9 @@ async def settle(session: Session, provider: str, event_id: str, verdict: Delive
 async def revive(db: Database, recoveries: Recoveries, now: datetime, limit: int) -> int:
     """Give open recoveries without a run a new one: those behind their time, and those not looked after for longest."""
     async with db.begin() as session:
-        rows = await read_model.overdue(session, now, GRACE, limit)
-        rows += await read_model.least_recently_checked(session, limit)
+        overdue = await read_model.overdue(session, now, GRACE, limit)
+        rows = overdue + await read_model.least_recently_checked(session, limit)
+    await report_idle_queues(db, recoveries, (row["provider"] for row in overdue), now)
     checked: dict[str, bool] = {}
     for row in rows:
         name = row["recovery_id"]

@@ -1,7 +1,7 @@
 """Reading somebody else's JSON: a field is what it should be, absent, or named as unfit.
 
 Texts are kept to printable ASCII of bounded length: they end in columns, workflow ids and URLs, and a provider's
-ids and codes are never anything else.
+ids and codes are never anything else. A merchant's own references are: `reference` takes them as they are.
 """
 
 import re
@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 from core.errors import InvalidInput
+from core.ids import unusable
 
 T = TypeVar("T")
 
@@ -51,8 +52,15 @@ class Fields:
         return self._text(name, self.raw.get(name), _CODE)
 
     def words(self, name: str) -> str | None:
-        """A text that may hold spaces, such as a reason or a merchant's own reference."""
+        """A text that may hold spaces, such as a reason."""
         return self._text(name, self.raw.get(name), _WORDS)
+
+    def reference(self, name: str) -> str | None:
+        """A merchant's own name for something, exactly as it is: any script, blanks at its ends included."""
+        value = self.raw.get(name)
+        if value is None or value == "":
+            return None
+        return self._fitting(name, value, isinstance(value, str) and unusable(value) is None)
 
     def id(self, name: str) -> str | None:
         """An id, also where the provider sent the whole object in its place."""

@@ -6,6 +6,9 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import TypeVar
 
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import (
     Client,
     WorkflowHandle,
@@ -21,7 +24,7 @@ from core.errors import EngineUnavailable, InvalidInput, NotFound, Refused, RunC
 from core.ids import recovery_id
 from core.messages.contracts import PostInput
 from core.payments import ProviderEvent
-from workflows.names import QUEUE, RELAY_SCHEDULE
+from workflows.names import QUEUE, RELAY_SCHEDULE, charges
 
 Answer = TypeVar("Answer")
 MESSAGES = {
@@ -61,6 +64,16 @@ class TemporalRecoveries:
             return await asyncio.wait_for(_updated(handle, command), patience.total_seconds())
         except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
             return await _left(handle, command)
+
+    async def is_polled(self, provider: str) -> bool:
+        """Whether a worker has asked the provider's queue for activities in the last minutes."""
+        request = DescribeTaskQueueRequest(
+            namespace=self._client.namespace,
+            task_queue=TaskQueue(name=charges(provider)),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+        )
+        answer = await reached(self._client.workflow_service.describe_task_queue(request))
+        return bool(answer.pollers)
 
     async def relay_soon(self) -> None:
         """Have the relay pass over the inbox now instead of at its next turn."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from core.classifier.taxonomy import Ability
-from core.payments import Card, FailureFacts, MethodKind
+from core.payments import Card, FailureFacts, InvoiceView, MethodKind
 from core.retry.recovery import Recovery
 
 
@@ -19,16 +19,18 @@ def ability(recovery: Recovery, facts: FailureFacts) -> Ability:
     if recovery.no_method and invoice.method is None and not named:
         return Ability.NO_METHOD
     if invoice.methods_known and not named:
-        return _of_default(facts)
+        return default_ability(recovery, invoice)
     if named is None and _unreadable(facts) and not (facts.failure.method_id or recovery.failure.method_id):
         return Ability.NO_METHOD
     return Ability.NOT_A_CARD if no_card(facts.card) else Ability.CHARGEABLE
 
 
-def _of_default(facts: FailureFacts) -> Ability:
-    if facts.invoice.method is None:
+def default_ability(recovery: Recovery, invoice: InvoiceView) -> Ability:
+    """Of what a charge without a name would take, where that was read. One that was refused for good is none."""
+    method = invoice.method
+    if method is None or method.method_id in recovery.dead_methods:
         return Ability.NO_METHOD
-    return Ability.NOT_A_CARD if no_card(facts.invoice.method.card) else Ability.CHARGEABLE
+    return Ability.NOT_A_CARD if no_card(method.card) else Ability.CHARGEABLE
 
 
 def _unreadable(facts: FailureFacts) -> bool:

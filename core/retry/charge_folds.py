@@ -5,7 +5,7 @@ from typing import Any
 
 from core.events import Record, State, Trigger, moment
 from core.payments import NO_METHOD, UNFIT_METHOD, Card, ChargeOrder, Failure, Outcome
-from core.retry.recovery import Ending, Recovery
+from core.retry.recovery import Ending, Footing, Recovery
 
 
 def end_of(recovery: Recovery, state: State, reason: str) -> Recovery:
@@ -16,13 +16,15 @@ def end_of(recovery: Recovery, state: State, reason: str) -> Recovery:
 
 
 def having_seen(recovery: Recovery, data: Mapping[str, Any]) -> Recovery:
+    """The recovery that knows this provider event when it comes again."""
     event_id = data.get("event_id")
     return recovery if event_id is None else recovery.having(event_ids=(*recovery.event_ids, event_id))
 
 
 def requested(recovery: Recovery, record: Record) -> Recovery:
+    """A charge is in flight, under its own key and parameters."""
     data, trigger = record.data, Trigger(record.data["trigger"])
-    recovery = _on_method(recovery, data)
+    recovery = _on_method(recovery.having(footing=recovery.standing), data)
     order = ChargeOrder(
         provider=recovery.provider,
         invoice_id=recovery.invoice_id,
@@ -33,12 +35,12 @@ def requested(recovery: Recovery, record: Record) -> Recovery:
         method_id=data.get("method_id"),
         customer_id=data.get("customer_id"),
         last_method_id=data.get("last_method_id"),
+        method_kind=recovery.card.kind,
         charge_before=data.get("charge_before"),
         requested_at=record.occurred_at,
     )
     return recovery.having(
         stage=State.CHARGING,
-        stage_before=recovery.stage,
         in_flight=order,
         in_flight_trigger=trigger,
         unsettled=False,
@@ -55,11 +57,11 @@ def requested(recovery: Recovery, record: Record) -> Recovery:
 
 def _on_method(recovery: Recovery, data: Mapping[str, Any]) -> Recovery:
     """Limits and classification belong to the method that is charged: of another one nothing is known from before."""
-    before, named = recovery.method_in_use, data.get("method_id")
-    if named is None or named == before:
-        return recovery.having(method_before=before)
+    named = data.get("method_id")
+    if named in {None, recovery.method_in_use}:
+        return recovery
     known = {"fingerprint": data.get("fingerprint"), "network": data.get("network")}
-    return recovery.having(method_in_use=named, method_before=before, card=Card(**known), **known)
+    return recovery.having(method_in_use=named, card=Card(**known), **known)
 
 
 def landed(recovery: Recovery, record: Record) -> Recovery:
@@ -82,7 +84,14 @@ def succeeded(recovery: Recovery, record: Record) -> Recovery:
     if came is None or came >= asked:
         return end_of(after, State.RECOVERED, "charged")
     rest = after.having(amount=asked - came, paid=recovery.paid + came, failed_at=record.occurred_at)
+    rest = counted(rest, record.data.get("charge_id"))
     return rest.having(undecided=True, unread=True)
+
+
+def counted(recovery: Recovery, payment_id: str | None) -> Recovery:
+    """The recovery that adds this payment's money up no second time."""
+    known = payment_id is None or payment_id in recovery.payments_counted
+    return recovery if known else recovery.having(payments_counted=(*recovery.payments_counted, payment_id))
 
 
 def declined(recovery: Recovery, record: Record) -> Recovery:
@@ -99,10 +108,12 @@ def declined(recovery: Recovery, record: Record) -> Recovery:
 
 
 def unknown(recovery: Recovery, _: Record) -> Recovery:
+    """The charge in flight has no definite answer yet."""
     return recovery.having(unsettled=True)
 
 
 def reconciled(recovery: Recovery, record: Record) -> Recovery:
+    """What became of the charge in flight, found out by other means than its own answer."""
     match Outcome(record.data["outcome"]):
         case Outcome.SUCCEEDED:
             return succeeded(recovery, record)
@@ -119,9 +130,14 @@ def _not_chargeable(recovery: Recovery, record: Record) -> Recovery:
     """A method that can't be charged costs nothing but its own try: budget, schedule and deadline stay."""
     order, trigger = recovery.in_flight, recovery.in_flight_trigger
     used = recovery.attempts_used - int(bool(trigger and trigger.uses_budget))
-    back = landed(recovery, record).having(attempts_used=used, method_in_use=recovery.method_before)
+    back = landed(recovery, record).having(attempts_used=used)
     if order is None or order.method_id is None or record.data["reason"] == NO_METHOD:
         return back.having(no_method=True, undecided=True, unread=True)
-    unfit = (*recovery.unfit_methods, order.method_id)
-    known = {} if order.method_id == recovery.method_before else {"fingerprint": None, "network": None, "card": Card()}
-    return back.having(stage=recovery.stage_before or State.RECEIVED, unfit_methods=unfit, **known)
+    back = back.having(unfit_methods=(*recovery.unfit_methods, order.method_id))
+    footing = recovery.footing or recovery.standing
+    if footing.method != order.method_id:
+        return back.back_on(footing)
+    # The method that was in use all the time is gone: the provider's default is next, of which nothing is known yet.
+    return back.back_on(
+        Footing(stage=footing.stage, failure=footing.failure, category=footing.category, cause=footing.cause)
+    )

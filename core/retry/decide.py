@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, Final
 
 from core.base import Value
-from core.classifier.taxonomy import Ability, Classification, Next
+from core.classifier.taxonomy import Ability, Category, Classification, Next
 from core.events import Event, EventType, stamp
 from core.fraud.assess import FraudAssessment, FraudLevel
 from core.payments import FailureFacts
@@ -24,6 +25,9 @@ from core.segmentation.segment import CustomerProfile, Segment
 
 Row = tuple[EventType, Mapping[str, Any]]
 """What is to be written, before it gets time and number."""
+
+
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class Findings(Value):
@@ -137,6 +141,10 @@ def _next(findings: Findings, limits: SegmentPolicy, means: Means) -> Row:
         why = "; ".join(findings.assessment.reasons) or "held for review before"
         return _skipped("review", "fraud", why, means, **_deadlines(findings, limits, means))
     if cause.next in _PEOPLE:
+        if at := _falls_back(findings, limits, means):
+            why = "the new method was refused; the schedule goes on with the one before"
+            refused = {"refused_method": recovery.method_in_use}
+            return _planned(findings, at, means, limits, why, refused)
         return _skipped(
             cause.next.value,
             cause.value.lower(),
@@ -158,9 +166,20 @@ _PEOPLE: Final[Mapping[Next, str]] = {
 }
 
 
+def _falls_back(findings: Findings, limits: SegmentPolicy, means: Means) -> datetime | None:
+    """When the method before has its turn, where a new one was tried out of turn and is of no use itself."""
+    recovery, footing, at = findings.recovery, findings.recovery.footing, findings.recovery.next_attempt_at
+    tried_another = footing is not None and footing.method != recovery.method_in_use
+    if not tried_another or footing is None or footing.category is Category.HARD_DECLINE or at is None:
+        return None
+    at = max(at, _earliest(findings, means) + timedelta(seconds=1))
+    fits = at <= _ends(findings, limits, means) and recovery.attempts_used < limits.attempts_allowed
+    return at if fits else None
+
+
 def _retry(findings: Findings, limits: SegmentPolicy, means: Means) -> Row:
     if kept := _kept(findings, limits, means):
-        return _planned(findings, kept, means, limits)
+        return _planned(findings, kept, means, limits, "the attempt out of turn does not move the schedule")
     inputs = Inputs(_situation(findings), means.policy, _ends(findings, limits, means), means.pace)
     found = plan(inputs.situation, means.policy, means.strategies, inputs.window_ends_at, means.pace)
     if isinstance(found, Exhausted):
@@ -195,14 +214,16 @@ def _earliest(findings: Findings, means: Means) -> datetime:
     return max(findings.now, since + max(asked, means.pace.shorten(cool_down)))
 
 
-def _planned(findings: Findings, at: datetime, means: Means, limits: SegmentPolicy) -> Row:
+def _planned(
+    findings: Findings, at: datetime, means: Means, limits: SegmentPolicy, why: str, more: Mapping[str, Any] = _NOTHING
+) -> Row:
     recovery = findings.recovery
     data = {
         "at": stamp(at),
         "delay_seconds": int((at - (recovery.failed_at or findings.now)).total_seconds()) * means.pace.time_scale,
         "strategy": recovery.strategy,
         "policy_version": means.policy.version,
-        "why": "the attempt out of turn does not move the schedule",
+        "why": why,
         "rejected": [],
         "inputs": {
             "kept_at": stamp(at),
@@ -210,7 +231,7 @@ def _planned(findings: Findings, at: datetime, means: Means, limits: SegmentPoli
             "window_ends_at": stamp(_ends(findings, limits, means)),
         },
     }
-    return EventType.RETRY_PLANNED, data | _budget(findings, limits)
+    return EventType.RETRY_PLANNED, data | _budget(findings, limits) | dict(more)
 
 
 def _budget(findings: Findings, limits: SegmentPolicy) -> dict[str, Any]:

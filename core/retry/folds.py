@@ -8,7 +8,7 @@ from core.classifier.taxonomy import Ability, Category, Cause
 from core.events import EventType, Record, State, Trigger, moment
 from core.payments import Card, Failure
 from core.retry import charge_folds
-from core.retry.charge_folds import end_of, having_seen
+from core.retry.charge_folds import counted, end_of, having_seen
 from core.retry.message_folds import message_told, messages_planned
 from core.retry.recovery import PROVIDER_REFUSED, Recovery, StandBack
 
@@ -46,12 +46,21 @@ def _classified(recovery: Recovery, record: Record) -> Recovery:
         ability=Ability(record.data.get("ability") or Ability.CHARGEABLE),
         failure=Failure.model_validate(record.data.get("failure") or recovery.failure),
         default_methods=tuple(record.data.get("default_methods") or recovery.default_methods),
+        dead_methods=_dead(recovery, record),
         window_ends_at=_later(recovery, record),
         standing_back=None,
         policy_version=record.data.get("policy_version") or recovery.policy_version,
         unread=False,
         stage=State.CLASSIFIED,
     )
+
+
+def _dead(recovery: Recovery, record: Record) -> tuple[str, ...]:
+    """With the method that was refused now, if it was refused for good."""
+    failure = Failure.model_validate(record.data.get("failure") or recovery.failure)
+    method = failure.method_id or recovery.method_in_use
+    hard = Category(record.data["category"]) is Category.HARD_DECLINE
+    return (*recovery.dead_methods, method) if hard and method else recovery.dead_methods
 
 
 def _later(recovery: Recovery, record: Record) -> datetime | None:
@@ -82,6 +91,9 @@ def _assessed(recovery: Recovery, record: Record) -> Recovery:
 
 
 def _planned(recovery: Recovery, record: Record) -> Recovery:
+    if refused := record.data.get("refused_method"):
+        unfit = (*recovery.unfit_methods, refused)
+        recovery = recovery.back_on(recovery.footing or recovery.standing).having(unfit_methods=unfit)
     return messages_planned(recovery, record.data).having(
         stage=State.WAITING,
         undecided=False,
@@ -188,6 +200,7 @@ def _method_updated(recovery: Recovery, record: Record) -> Recovery:
         method_id=method,
         no_method=False,
         unfit_methods=tuple(one for one in recovery.unfit_methods if one != method),
+        dead_methods=tuple(one for one in recovery.dead_methods if one != method),
         methods_seen=(*recovery.methods_seen, record.data["method_version"]),
     )
 
@@ -196,7 +209,9 @@ def _paid_elsewhere(recovery: Recovery, record: Record) -> Recovery:
     """The end; or a part, after which the rest stays open."""
     seen, data = having_seen(recovery, record.data), record.data
     if data.get("remaining"):
-        return seen.having(amount=data["remaining"], paid=recovery.paid + data["amount"])
+        return counted(seen, data.get("payment_id")).having(
+            amount=data["remaining"], paid=recovery.paid + data["amount"]
+        )
     return end_of(seen, State.RECOVERED, "paid_elsewhere")
 
 
@@ -231,7 +246,9 @@ def _reversed(recovery: Recovery, record: Record) -> Recovery:
 
 def _paid_late(recovery: Recovery, record: Record) -> Recovery:
     seen = having_seen(recovery, record.data)
-    return seen.having(paid_late=recovery.paid_late + (record.data.get("amount") or 0))
+    return counted(seen, record.data.get("payment_id")).having(
+        paid_late=recovery.paid_late + (record.data.get("amount") or 0)
+    )
 
 
 def _late(recovery: Recovery, record: Record) -> Recovery:
@@ -240,6 +257,7 @@ def _late(recovery: Recovery, record: Record) -> Recovery:
 
 
 def _closed(recovery: Recovery, record: Record) -> Recovery:
+    """Nothing more is written by anybody who still tries to find out about a charge that a person decided on."""
     return recovery.having(
         stage=State(record.data["state"]),
         closed_at=record.occurred_at,
@@ -247,6 +265,9 @@ def _closed(recovery: Recovery, record: Record) -> Recovery:
         next_attempt_at=None,
         until=None,
         trigger=None,
+        in_flight=None,
+        in_flight_trigger=None,
+        standing_back=None,
     )
 
 

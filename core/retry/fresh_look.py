@@ -7,7 +7,7 @@ from typing import Any, Final
 from core.events import Event, EventType, stamp
 from core.payments import FailureFacts, InvoiceStatus, InvoiceView
 from core.retry.machine import Close, closing
-from core.retry.recovery import COLLECTION_PAUSED, PAYMENT_UNDER_WAY, PROVIDER_REFUSED, Recovery
+from core.retry.recovery import COLLECTION_PAUSED, PAYMENT_UNDER_WAY, PROVIDER_REFUSED, WRITTEN_OFF, Recovery
 from core.retry.scope import reason
 
 FIRST_LOOK: Final = timedelta(hours=1)
@@ -48,8 +48,12 @@ def _observed(recovery: Recovery, invoice: InvoiceView, now: datetime) -> Iterat
         yield _event(EventType.DISPUTE_OPENED, now, kind="dispute", source="read")
     if rule := invoice.out_of_scope:
         yield _event(EventType.RETRY_SKIPPED, now, action="out_of_scope", reason=rule, why=reason(rule))
+    if recovery.in_flight:
+        return  # what is on its way may be our own charge, and is settled first
     if recovery.rules > 1 and invoice.processing:
         yield stand_back(recovery, PAYMENT_UNDER_WAY, now)
+    if invoice.written_off:
+        yield stand_back(recovery, WRITTEN_OFF, now)
     if invoice.terms.collection_paused:
         yield stand_back(recovery, COLLECTION_PAUSED, now)
     if recovery.rules > 1 and 0 < invoice.amount_due < recovery.amount and invoice.currency == recovery.currency:
@@ -89,6 +93,7 @@ def stand_back(recovery: Recovery, why: str, now: datetime) -> Event:
 
 _WHY: Final[Mapping[str, str]] = {
     PAYMENT_UNDER_WAY: "a payment of this invoice is on its way at the provider; we look again when it may be over",
+    WRITTEN_OFF: "the invoice is written off and is never charged; a payment would still count",
     COLLECTION_PAUSED: "the merchant has paused the collection of this subscription; we look again",
 }
 
@@ -108,9 +113,9 @@ def provider_refuses(recovery: Recovery, sentence: str, now: datetime) -> Event:
 def last_word(recovery: Recovery, step: Close, invoice: InvoiceView, now: datetime) -> tuple[Event, ...]:
     """The end, or what the last look found against it. A pause of the merchant's is no reason to wait for longer."""
     found = observe(recovery, invoice, now)
-    waits = any(event.data.get("reason") == COLLECTION_PAUSED for event in found)
+    waits = any(event.data.get("reason") in {COLLECTION_PAUSED, WRITTEN_OFF} for event in found)
     return found if found and not waits else (closing(step, now),)
 
 
-def _event(event_type: EventType, at: datetime, **data: Any) -> Event:
-    return Event(type=event_type, occurred_at=at, data=data)
+def _event(type_: EventType, occurred_at: datetime, /, **data: Any) -> Event:
+    return Event(type=type_, occurred_at=occurred_at, data=data)

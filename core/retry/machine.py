@@ -13,7 +13,7 @@ from core.events import Event, EventType, Record, State, Trigger
 from core.messages.due import Open, next_message
 from core.messages.plan import Message
 from core.retry.folds import FOLDS
-from core.retry.recovery import COLLECTION_PAUSED, PAYMENT_UNDER_WAY, PROVIDER_REFUSED, Recovery, StandBack
+from core.retry.recovery import COLLECTION_PAUSED, PAYMENT_UNDER_WAY, PROVIDER_REFUSED, WRITTEN_OFF, Recovery, StandBack
 
 LATE_BY: Final = timedelta(hours=1)
 """How late a charge may be for its window: a worker that was down must not cost an attempt."""
@@ -126,6 +126,7 @@ LONGEST_STAND: Final = timedelta(days=90)
 """No debit takes longer; a state that the provider never corrects must not keep a recovery open for ever."""
 _BACK: Final[Mapping[str, str]] = {
     PAYMENT_UNDER_WAY: "a payment of this invoice is on its way",
+    WRITTEN_OFF: "the invoice is written off: only a payment counts",
     COLLECTION_PAUSED: "the merchant has paused the collection of this subscription",
     PROVIDER_REFUSED: "the provider refuses to be asked with this key: an operator must mend that",
 }

@@ -18,9 +18,8 @@ from core.payments import (
     InvoiceStatus,
     InvoiceView,
     Outcome,
-    PaymentMethod,
 )
-from core.retry.ability import SENTENCES, no_card
+from core.retry.ability import SENTENCES, default_ability
 from core.retry.fresh_look import announced, observe
 from core.retry.recovery import Recovery
 
@@ -54,16 +53,10 @@ def checked(
         return (_stand_down(invoice.next_provider_attempt, now),)
     named = order.method_id or recovery.method_in_use
     if named is None and invoice.methods_known:
-        unable = _unable(recovery, invoice.method, trigger, now)
-        return unable or (_requested(recovery, invoice, trigger, None, now),)
+        able = default_ability(recovery, invoice)
+        if able is not Ability.CHARGEABLE:
+            return (unchargeable(recovery, able, trigger, None, now),)
     return (_requested(recovery, invoice, trigger, named, now),)
-
-
-def _unable(recovery: Recovery, method: PaymentMethod | None, trigger: Trigger, now: datetime) -> tuple[Event, ...]:
-    """What speaks against charging the default method; nothing where it is a card."""
-    if method and not no_card(method.card):
-        return ()
-    return (unchargeable(recovery, Ability.NOT_A_CARD if method else Ability.NO_METHOD, trigger, None, now),)
 
 
 def unchargeable(recovery: Recovery, able: Ability, trigger: Trigger, named: str | None, now: datetime) -> Event:

@@ -149,6 +149,8 @@ def _scope(table: PolicyTable) -> ScopeRules:
     return ScopeRules(
         take=frozenset(table.scope.take),
         paused=table.scope.paused,
+        ending=table.scope.ending,
+        uncollectible=table.scope.uncollectible,
         attached=table.methods.attached,
         oldest=timedelta(days=widest),
     )

@@ -10,7 +10,7 @@ from core.classifier.taxonomy import Cause
 from core.errors import InvalidPolicy
 from core.fraud.table import FraudTable
 from core.messages.table import CampaignTable
-from core.retry.scope import AttachedMethod, ScopeRule, WhenPaused
+from core.retry.scope import AttachedMethod, Hold, ScopeRule, WrittenOff
 from core.retry.toml_lines import Path, line_of
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
@@ -87,7 +87,9 @@ class ScopeTable(_Table):
     """`[scope]`: which invoices are taken."""
 
     take: list[ScopeRule] = []
-    paused: WhenPaused = WhenPaused.WAIT
+    paused: Hold = Hold.WAIT
+    ending: Hold = Hold.COLLECT
+    uncollectible: WrittenOff = WrittenOff.STOP
 
 
 class MethodsTable(_Table):

@@ -103,7 +103,7 @@ def _taken_over(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
 def _says_nothing_new(recovery: Recovery, event: ProviderEvent) -> bool:
     """After the end, confirmations of it and echoes of our own tries are no news."""
     if event.kind is EventKind.INVOICE_PAID:
-        return recovery.stage is State.RECOVERED
+        return recovery.stage is State.RECOVERED or _counted(recovery, event)
     if event.kind in _CLOSINGS:
         return recovery.close_reason == _CLOSINGS[event.kind]
     if event.kind is EventKind.METHOD_UPDATED:
@@ -174,11 +174,17 @@ def _stopped(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
 
 def _paid(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
     """Told once: while a charge is in flight its ending waits, and providers confirm a payment in several events."""
-    if recovery.ending and recovery.ending.state is State.RECOVERED:
+    if (recovery.ending and recovery.ending.state is State.RECOVERED) or _counted(recovery, event):
         return ()
     if event.paid_amount is not None and event.paid_amount < recovery.amount and event.currency == recovery.currency:
-        return (part_paid(recovery, event.paid_amount, event.occurred_at, **_named(event)),)
+        named = _named(event) | ({"payment_id": event.payment_id} if event.payment_id else {})
+        return (part_paid(recovery, event.paid_amount, event.occurred_at, **named),)
     return (Event(type=EventType.PAID_ELSEWHERE, occurred_at=event.occurred_at, data=_named(event)),)
+
+
+def _counted(recovery: Recovery, event: ProviderEvent) -> bool:
+    """Whether this tells again of a part that is added up: an authorisation and its capture, an answer and its echo."""
+    return event.paid_amount is not None and event.payment_id in recovery.payments_counted
 
 
 def _closed_as(why: str) -> Callable[[Recovery, ProviderEvent], tuple[Event, ...]]:
@@ -198,16 +204,22 @@ def _unsubscribed(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]
 
 def _method(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
     version = event.method_version or event.method_id
-    if not event.method_id or version in recovery.methods_seen or _of_another_purchase(recovery, event):
+    if not event.method_id or version in recovery.methods_seen or _no_help(recovery, event):
         return ()
     data = _named(event) | {"method_id": event.method_id, "method_version": version}
     return (Event(type=EventType.METHOD_UPDATED, occurred_at=event.occurred_at, data=data),)
 
 
-def _of_another_purchase(recovery: Recovery, event: ProviderEvent) -> bool:
-    """New data of a card that is neither the one that failed, nor in use, nor a default, mends nothing here."""
-    ours = {recovery.failure.method_id, recovery.method_in_use, *recovery.default_methods} - {None}
-    return event.method_role is MethodRole.UPDATED and bool(ours) and event.method_id not in ours
+def _no_help(recovery: Recovery, event: ProviderEvent) -> bool:
+    """New data of a card that is neither the one that failed, nor in use, nor a default, mends nothing here.
+
+    Neither does the method that was refused for good, stored or chosen once more without new data.
+    """
+    if event.method_role is MethodRole.UPDATED:
+        ours = {recovery.failure.method_id, recovery.method_in_use, *recovery.default_methods, *recovery.dead_methods}
+        known = ours - {None}
+        return bool(known) and event.method_id not in known
+    return event.method_role is not None and event.method_id in recovery.dead_methods
 
 
 def _refunded(_: Recovery, event: ProviderEvent) -> tuple[Event, ...]:

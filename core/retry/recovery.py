@@ -23,7 +23,7 @@ class StandBack(Value):
     """Nothing is charged and nobody is written to until a fresh look says otherwise."""
 
     reason: str
-    """`payment_under_way`, `collection_paused` or `provider_refused`."""
+    """`payment_under_way`, `collection_paused`, `written_off` or `provider_refused`."""
     since: datetime
     look_at: datetime
 
@@ -33,8 +33,22 @@ class StandBack(Value):
         return self.reason == PAYMENT_UNDER_WAY
 
 
+class Footing(Value):
+    """What a recovery stood on before the charge in flight: where it goes back to when a new method is of no use."""
+
+    stage: State
+    method: str | None = None
+    failure: Failure = Failure()
+    card: Card = Card()
+    fingerprint: str | None = None
+    network: str | None = None
+    category: Category | None = None
+    cause: Cause | None = None
+
+
 PAYMENT_UNDER_WAY: Final = "payment_under_way"
 COLLECTION_PAUSED: Final = "collection_paused"
+WRITTEN_OFF: Final = "written_off"
 PROVIDER_REFUSED: Final = "provider_refused"
 RULES: Final = 2
 """The rules that recoveries open with today. Under rules 1 a recovery ended with its last retry and nobody looked for
@@ -53,6 +67,8 @@ class Recovery(Value):
 
     paid: int = 0
     """What came in parts before the end and stayed; `amount` is what is still open."""
+    payments_counted: tuple[str, ...] = ()
+    """Payments whose money is in `paid` or `paid_late`: providers tell of one in several events."""
     paid_late: int = 0
     """What came after an end without it."""
     returned: int = 0
@@ -125,17 +141,18 @@ class Recovery(Value):
     methods_seen: tuple[str, ...] = ()
     method_in_use: str | None = None
     """The method that every charge names since another than the first was tried; None: the provider's default."""
-    method_before: str | None = None
-    """The one in use before the charge in flight, for the case that its method turns out to be unfit."""
+    footing: Footing | None = None
+    """Before the newest charge."""
     unfit_methods: tuple[str, ...] = ()
+    """Methods that can't be charged: gone, another customer's, no cards."""
+    dead_methods: tuple[str, ...] = ()
+    """Methods that a bank refused for good; only new data brings one back."""
     default_methods: tuple[str, ...] = ()
     """Defaults of invoice, subscription and customer, as last read."""
     no_method: bool = False
     """The provider said that it has no method stored."""
     used_up: str | None = None
     """Why no retry is left, while the recovery still waits for its customer."""
-    stage_before: State | None = None
-    """Where it stood before the charge in flight."""
     in_flight: ChargeOrder | None = None
     in_flight_trigger: Trigger | None = None
     unsettled: bool = False
@@ -167,6 +184,17 @@ class Recovery(Value):
         if self.stage.final or self.stage is State.CHARGING:
             return self.stage
         return State.PAUSED if self.paused else self.stage
+
+    @property
+    def standing(self) -> Footing:
+        """What it stands on now."""
+        shared = {name: getattr(self, name) for name in Footing.model_fields if name != "method"}
+        return Footing(**shared, method=self.method_in_use)
+
+    def back_on(self, footing: Footing) -> "Recovery":
+        """The recovery judged by what it stood on before."""
+        shared = {name: getattr(footing, name) for name in Footing.model_fields if name != "method"}
+        return self.having(**shared, method_in_use=footing.method)
 
     def clock_stopped_for(self, now: datetime) -> timedelta:
         """How long money has been on its way by now; window and deadlines move by as much."""

@@ -25,11 +25,22 @@ class ScopeRule(StrEnum):
     TOO_OLD = "too_old"
 
 
-class WhenPaused(StrEnum):
-    """What is done about an invoice whose subscription's collection the merchant has paused."""
+class Hold(StrEnum):
+    """What is done about an invoice that is owed, where merchants differ on whether to go on."""
 
     WAIT = "wait"
+    """Nothing is charged and nobody is written to while it is so; a payment counts."""
     COLLECT = "collect"
+    """Go on: it is owed."""
+
+
+class WrittenOff(StrEnum):
+    """What an invoice that was marked as uncollectible is taken for. Charged it is never."""
+
+    STOP = "stop"
+    """The merchant gave it up: the recovery ends. A payment that comes all the same is written down behind the end."""
+    WAIT = "wait"
+    """The provider's own automation did it: the customer may still pay until the window ends."""
 
 
 class AttachedMethod(StrEnum):
@@ -48,7 +59,11 @@ class ScopeRules(Value):
     """Rules that the merchant has lifted."""
     oldest: timedelta = WIDEST
     """An invoice that is older when its failure arrives is not taken: the policy's longest window."""
-    paused: WhenPaused = WhenPaused.WAIT
+    paused: Hold = Hold.WAIT
+    """The merchant paused the collection of the subscription."""
+    ending: Hold = Hold.COLLECT
+    """The customer has set the subscription to end with its period."""
+    uncollectible: WrittenOff = WrittenOff.STOP
     attached: AttachedMethod = AttachedMethod.TRY
 
 

@@ -15,5 +15,8 @@ async def without_log(session: Session, provider: str, customer_id: str, since: 
     written = exists().where(recovery.c.provider == table.c.provider, recovery.c.invoice_id == table.c.invoice_id)
     mine = (table.c.provider == provider, table.c.customer_id == customer_id, table.c.received_at > since)
     named = (table.c.invoice_id.is_not(None), table.c.event.is_not(None))
-    found = await session.execute(select(table.c.event).where(*mine, *named, ~written).order_by(table.c.received_at))
+    taken = table.c.outcome.is_distinct_from("ignored")
+    found = await session.execute(
+        select(table.c.event).where(*mine, *named, taken, ~written).order_by(table.c.received_at)
+    )
     return [ProviderEvent.model_validate(event) for event in found.scalars()]

@@ -20,7 +20,7 @@ _NAMED: Final = re.compile(r"\[first name=(?P<first>[^,\]]*),.*?last name=(?P<la
 
 def told_of(item: Item) -> Told | None:
     """None where the item names no shopper, no reference, or nothing of the person."""
-    shopper, reference = first(item.additional.fields, SHOPPER), item.fields.words("merchantReference")
+    shopper, reference = first(item.additional.fields, SHOPPER), item.reference
     contact = _contact(item.additional.fields.raw)
     if not shopper or not reference or contact == Contact():
         return None

@@ -1,23 +1,28 @@
 """Adyen's event codes as data: what each one means for a recovery, and which reader takes its fields.
 
-Source: docs.adyen.com/development-resources/webhooks/webhook-types, Adyen's OpenAPI Webhooks v1.
+Source: docs.adyen.com/development-resources/webhooks/webhook-types, Adyen's OpenAPI Webhooks v1 with its examples, and
+the codes of Adyen's own client libraries.
+
+**Which event is the money.** AUTHORISATION: most merchants capture automatically and never see a CAPTURE. Whoever
+captures by hand sees both; so a CAPTURE names the same payment (`originalReference`), and the money of one payment
+counts once, whichever of the two came, or came first. What of an authorisation is never captured is taken back by
+CAPTURE_FAILED, EXPIRE, CANCELLATION or TECHNICAL_CANCEL.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 from core.payments import EventKind
-from providers.adyen.failures import SHOPPER, TOKEN, card_of, failure_of, first
+from providers.adyen.extractors import Taken, authorisation, captured, contract, dispute, rescue_canceled, rescue_ended
 from providers.adyen.item import Item
-from providers.fields import Unfit
-
-Taken: TypeAlias = dict[str, Any]
-"""Fields of a ProviderEvent."""
-
-LONGEST_RESCUE: Final = timedelta(days=48)
-"""`maxDaysToRescue` goes no further; Adyen doesn't tell when its next try is, but tells when it has stopped."""
+from providers.adyen.returns import (
+    chargeback,
+    coming_chargeback,
+    failed_capture,
+    refund,
+    refund_of_cancel,
+)
 
 
 @dataclass(frozen=True)
@@ -41,108 +46,61 @@ def meaning(item: Item) -> Taken:
     return {"kind": row.kind, "detail": row.detail} | row.take(item)
 
 
-def _authorisation(item: Item) -> Taken:
-    """The result of a payment: of the merchant's billing, of Adyen's own retries, or of our own call."""
-    taken = _payment(item)
-    if taken["amount"] == 0:
-        return {"kind": EventKind.OTHER, "detail": "nothing was to be paid: a check of the card"}
-    return taken | ({"kind": EventKind.INVOICE_PAID} if item.success else _refusal(item))
-
-
-def _refusal(item: Item) -> Taken:
-    rescued = item.additional.flagged("retry.rescueScheduled")
-    return {
-        "kind": EventKind.PAYMENT_FAILED,
-        "next_provider_attempt": item.occurred_at + LONGEST_RESCUE if rescued else None,
-        "failure": failure_of(item.reason, item.additional.fields, item.method, item.psp_reference),
-        "card": card_of(item.additional.fields, item.method),
-        "detail": "Auto Rescue is scheduled" if rescued else None,
-    }
-
-
-def _payment(item: Item) -> Taken:
-    amount, currency = item.money()
-    return {
-        "invoice_id": item.need_reference(),
-        "customer_id": first(item.additional.fields, SHOPPER),
-        "payment_id": item.psp_reference,
-        "amount": amount,
-        "currency": currency,
-        # Adyen doesn't count the tries of one reference, but they come one after another.
-        "provider_attempt": int(item.occurred_at.timestamp()),
-        "idempotency_key": item.additional.own_key,
-    }
-
-
-def _rescue_ended(item: Item) -> Taken:
-    """Adyen's retries are over: with the money, or without it, and then it is our turn."""
-    if item.success:
-        return _payment(item) | {"kind": EventKind.INVOICE_PAID}
-    return _payment(item) | _refusal_if_told(item) | {"kind": EventKind.PROVIDER_STOPPED}
-
-
-def _rescue_canceled(item: Item) -> Taken:
-    return {**_payment(item), "kind": EventKind.PROVIDER_STOPPED}
-
-
-def _refusal_if_told(item: Item) -> Taken:
-    """Of the last try of a rescue; without a reason, what was known before still holds."""
-    return {name: value for name, value in _refusal(item).items() if name in ("failure", "card") and item.reason}
-
-
-def _dispute(item: Item) -> Taken:
-    return item.named() | {"payment_id": item.original or item.psp_reference, "detail": item.reason}
-
-
-def _contract(item: Item) -> Taken:
-    """A new token; its name is also the event's own reference."""
-    token = first(item.additional.fields, TOKEN) or item.psp_reference
-    shopper = first(item.additional.fields, SHOPPER)
-    if shopper is None:
-        raise Unfit("additionalData.shopperReference")
-    return {"customer_id": shopper, "method_id": token, "method_version": token}
-
-
-_DISPUTED: Final = Row(EventKind.DISPUTE_OPENED, _dispute)
+_WON: Final = "the dispute was won and the money is back; lifting a hold is a person's decision"
+_CHARGEBACK: Final = Row(take=chargeback)
+_NO_REFUND: Final = "the refund failed: the money stayed"
 EVENTS: Final[Mapping[str, Row]] = {
-    "AUTHORISATION": Row(EventKind.OTHER, _authorisation),
-    "AUTORESCUE": Row(EventKind.OTHER, _rescue_ended),
-    "CANCEL_AUTORESCUE": Row(EventKind.OTHER, _rescue_canceled, otherwise="Auto Rescue was not canceled: it goes on"),
-    "CAPTURE": Row(EventKind.INVOICE_PAID, otherwise="the capture failed: look at this payment in the Customer Area"),
-    "CAPTURE_FAILED": Row(detail="the capture failed: look at this payment in the Customer Area"),
-    "NOTIFICATION_OF_CHARGEBACK": _DISPUTED,
-    "CHARGEBACK": _DISPUTED,
-    "SECOND_CHARGEBACK": _DISPUTED,
-    "NOTIFICATION_OF_FRAUD": Row(EventKind.FRAUD_WARNING, _dispute),
-    "REQUEST_FOR_INFORMATION": Row(detail="the bank asks about a payment: answer it in the Customer Area"),
-    "CHARGEBACK_REVERSED": Row(detail="the dispute was won; lifting a hold is a person's decision"),
-    "PREARBITRATION_WON": Row(detail="the dispute was won; lifting a hold is a person's decision"),
+    "AUTHORISATION": Row(take=authorisation),
+    "AUTORESCUE": Row(take=rescue_ended),
+    "CANCEL_AUTORESCUE": Row(take=rescue_canceled, otherwise="Auto Rescue was not canceled"),
+    "AUTORESCUE_NEXT_ATTEMPT": Row(EventKind.RETRY_SCHEDULED, detail="Adyen's own next try; AUTORESCUE tells its end"),
+    "PROCESS_RETRY": Row(detail="Adyen tries again by itself; the result comes as AUTHORISATION"),
+    "CAPTURE": Row(take=captured),
+    "CAPTURE_FAILED": Row(take=failed_capture),
+    "EXPIRE": Row(take=failed_capture),
+    "NOTIFICATION_OF_CHARGEBACK": Row(take=coming_chargeback),
+    "CHARGEBACK": _CHARGEBACK,
+    "SECOND_CHARGEBACK": _CHARGEBACK,
+    "DISPUTE_OPENED_WITH_CHARGEBACK": _CHARGEBACK,
+    "NOTIFICATION_OF_FRAUD": Row(EventKind.FRAUD_WARNING, dispute),
+    "REQUEST_FOR_INFORMATION": Row(EventKind.DISPUTE_INQUIRY, dispute),
+    "CHARGEBACK_REVERSED": Row(detail=_WON),
+    "PREARBITRATION_WON": Row(detail=_WON),
+    "SCHEME_ARBITRATION_WON": Row(detail=_WON),
+    "PREARBITRATION_OPEN": Row(detail="the bank goes on with a dispute"),
     "PREARBITRATION_LOST": Row(detail="the dispute was lost"),
-    "RECURRING_CONTRACT": Row(EventKind.METHOD_UPDATED, _contract, otherwise="the payment method was not stored"),
-    "CANCELLATION": Row(detail="an authorisation was canceled"),
-    "TECHNICAL_CANCEL": Row(detail="an authorisation was canceled"),
-    "CANCEL_OR_REFUND": Row(detail="an authorisation was canceled or refunded"),
-    "REFUND": Row(detail="a refund: the payment itself was told by AUTHORISATION"),
-    "REFUND_FAILED": Row(detail="a refund failed"),
+    "SCHEME_ARBITRATION_LOST": Row(detail="the dispute was lost"),
+    "ISSUER_COMMENTS": Row(detail="the bank commented on a dispute"),
+    "ISSUER_RESPONSE_TIMEFRAME_EXPIRED": Row(detail="the bank let its time to answer in a dispute go by"),
+    "INFORMATION_SUPPLIED": Row(detail="a dispute was answered"),
+    "DISPUTE_DEFENSE_PERIOD_ENDED": Row(detail="the time to defend a dispute is over"),
+    "RECURRING_CONTRACT": Row(EventKind.METHOD_UPDATED, contract, otherwise="the payment method was not stored"),
+    "DISABLE_RECURRING": Row(detail="a payment method was removed"),
+    "CANCELLATION": Row(EventKind.PAYMENT_REFUNDED, refund, otherwise="the payment was not canceled"),
+    "TECHNICAL_CANCEL": Row(EventKind.PAYMENT_REFUNDED, refund, otherwise="the payment was not canceled"),
+    "CANCEL_OR_REFUND": Row(EventKind.PAYMENT_REFUNDED, refund_of_cancel, otherwise=_NO_REFUND),
+    "REFUND": Row(EventKind.PAYMENT_REFUNDED, refund, otherwise=_NO_REFUND),
+    "REFUND_WITH_DATA": Row(EventKind.PAYMENT_REFUNDED, refund, otherwise=_NO_REFUND),
+    "REFUND_FAILED": Row(detail=_NO_REFUND),
+    "REFUNDED_REVERSED": Row(detail="a refund came back from the bank: the money is with the merchant again"),
+    "POSTPONED_REFUND": Row(detail="a refund waits for the capture; its result comes as REFUND"),
+    "VOID_PENDING_REFUND": Row(detail="a refund at a terminal was called off"),
+    "AUTHORISATION_ADJUSTMENT": Row(detail="the authorised amount was adjusted: nothing was paid by that"),
+    "AUTHENTICATION": Row(detail="the shopper was authenticated: nothing was paid by that"),
+    "MANUAL_REVIEW_ACCEPT": Row(detail="Adyen's risk review let a payment go on"),
+    "MANUAL_REVIEW_REJECT": Row(detail="Adyen's risk review stops a payment; CANCELLATION tells the end"),
     "PENDING": Row(detail="the result comes as AUTHORISATION"),
     "OFFER_CLOSED": Row(detail="an unfinished checkout"),
+    "ORDER_OPENED": Row(detail="an order of several payments: each of them comes as AUTHORISATION"),
+    "ORDER_CLOSED": Row(
+        detail="an order of several payments is paid: each of them came as AUTHORISATION",
+        otherwise="an order of several payments was not paid in full: Adyen gives its payments back",
+    ),
+    "HANDLED_EXTERNALLY": Row(detail="a payment that goes on outside Adyen"),
+    "DONATION": Row(detail="a donation: no invoice"),
+    "PAYOUT_THIRDPARTY": Row(detail="a payout: money that goes out"),
+    "PAYOUT_DECLINE": Row(detail="a payout that was declined"),
+    "PAYOUT_EXPIRE": Row(detail="a payout that expired"),
+    "PAIDOUT_REVERSED": Row(detail="a payout that came back"),
     "REPORT_AVAILABLE": Row(detail="a report"),
 }
-
-_TOKEN_TYPES: Final[Mapping[str, str | None]] = {
-    "recurring.token.created": None,
-    "recurring.token.updated": None,
-    "recurring.token.alreadyExisting": "the payment method was stored before",
-    "recurring.token.disabled": "a payment method was removed",
-}
-"""Life-cycle events of tokens: what one without effect means; None for those that bring a new or renewed method."""
-
-
-def token_meaning(kind: str, token: str | None, shopper: str | None, event_id: str) -> Taken:
-    """What a token's life-cycle event means. Raises Unfit."""
-    if _TOKEN_TYPES.get(kind, "event type not used") is not None:
-        return {"kind": EventKind.OTHER, "detail": _TOKEN_TYPES.get(kind, "event type not used")}
-    if token is None or shopper is None:
-        raise Unfit("data.storedPaymentMethodId")
-    version = f"{token}:{event_id}" if kind.endswith("updated") else token
-    return {"kind": EventKind.METHOD_UPDATED, "customer_id": shopper, "method_id": token, "method_version": version}

@@ -5,27 +5,39 @@ Source of the field names: Adyen's OpenAPI, Webhooks v1 and Checkout v72; most m
 """
 
 import re
-from collections.abc import Mapping
 from typing import Final
 
-from core.payments import Card, Failure
+from core.payments import Card, Failure, MethodKind
+from providers.adyen.methods import kind_of, network_of
 from providers.fields import Fields
 
 TOKEN: Final = ("tokenization.storedPaymentMethodId", "recurring.recurringDetailReference")
 SHOPPER: Final = ("tokenization.shopperReference", "recurring.shopperReference", "shopperReference")
 _COUNTRY: Final = ("cardIssuingCountry", "issuerCountry")
+_OF_CARDS: Final = ("cardSummary", "cardBin", "expiryDate", "fundingSource")
 _RAW: Final = re.compile(r"([0-9A-Za-z]{2,3})(\s*:.*)?")
 """`51 : Insufficient funds`: the network's code comes first; a text alone has no code."""
 _ADVICE: Final = re.compile(r"([0-9]{1,2})\b.*")
-_NETWORKS: Final[Mapping[str, str]] = {"mc": "mastercard", "maestro": "mastercard", "electron": "visa"}
+_NUMBERED: Final = re.compile(r"([0-9]{3}|[0-9]{2,3}_[0-9]{1,4})(?:\s*[:.-]\s*|\s+)\D.*")
+"""`803 PaymentDetail not found`: a number of the list of errors, and its words."""
+_COUNTED: Final = re.compile(r"([0-9]{1,2}) [A-Za-z].*")
+"""`12 Not enough balance`: the number of a refusal, and its words."""
+_BANK_CODE: Final = re.compile(r"\W*([A-Z]{2}[0-9]{2}|R[0-9]{2})(?![0-9A-Z])")
+"""Codes of returned debits: ISO 20022 (`AM04`) and Nacha (`R01`)."""
+_SHORT: Final = re.compile(r"[0-9A-Z]{1,2}")
+_PROCESS_WORD: Final = re.compile(r"[a-z]+([A-Z][a-z]+)+")
+FRAUD_DECLINE: Final = "fraudDecline"
+_ENDS: Final = frozenset({"retrywindowhaselapsed", "maxretryattemptsreached", "internalerror"})
+"""Why a rescue ended: docs.adyen.com/online-payments/auto-rescue/cards, "Rescue process ended"."""
 _KEPT: Final = frozenset({"fraud", "not submitted", "transaction blocked by adyen to prevent excessive retry fees"})
 """Refusals by Adyen itself: no network has seen them."""
 
 
 def failure_of(reason: str | None, additional: Fields, method: str | None, charge_id: str | None) -> Failure:
     """The refusal in raw codes. `reason` is Adyen's text, or its code where it gave no text."""
+    bank = _bank_code(additional, reason) if kind_of(method) is MethodKind.DIRECT_DEBIT else None
     return Failure(
-        code=reason,
+        code=bank or code_of(reason),
         network=network_of(method),
         network_code=network_code(additional.words("refusalReasonRaw")),
         network_advice=_matched(_ADVICE, additional.words("merchantAdviceCode")),
@@ -35,9 +47,51 @@ def failure_of(reason: str | None, additional: Fields, method: str | None, charg
     )
 
 
+def code_of(reason: str | None) -> str | None:
+    """What a table can be asked for: the number in front of words, else the text; None for what is no refusal."""
+    text = (reason or "").strip()
+    if text.lower() in ("", "null") or _is_process_word(text):
+        return None
+    return _matched(_NUMBERED, text) or _matched(_COUNTED, text) or text
+
+
+def _is_process_word(reason: str) -> bool:
+    """Whether a reason tells how a process of Adyen's ended, and nothing of what the bank said.
+
+    Adyen writes refusals in words and these in one; `fraudDecline` is the one of them that names a cause.
+    """
+    squeezed = re.sub(r"[\W_]", "", reason).lower()
+    if squeezed == FRAUD_DECLINE.lower():
+        return False
+    return squeezed in _ENDS or _PROCESS_WORD.fullmatch(reason.strip()) is not None
+
+
+def returned_debit(additional: Fields, reason: str | None, method: str | None, charge_id: str | None) -> Failure:
+    """Why a bank gave a debit back: the code of the scheme, or the reason in words."""
+    told = str(additional.raw.get("chargebackReasonCode") or "").strip()
+    code = (
+        _bank_code(additional, reason)
+        or (told if told.isascii() and told.isprintable() else "")[:100]
+        or code_of(reason)
+    )
+    if code and _SHORT.fullmatch(code.upper()):
+        # Bacs counts its returns from 0 on; the same numbers mean other things among Adyen's refusals.
+        code = f"{network_of(method) or 'debit'} {code.upper()}"
+    return Failure(code=code, network=network_of(method), method_id=first(additional, TOKEN), charge_id=charge_id)
+
+
+def _bank_code(additional: Fields, reason: str | None) -> str | None:
+    """The scheme's own code, wherever it stands first."""
+    places = (additional.raw.get("chargebackReasonCode"), reason, additional.raw.get("refusalReasonRaw"))
+    matches = (_BANK_CODE.match(str(place or "").upper()) for place in places)
+    return next((match[1] for match in matches if match), None)
+
+
 def card_of(additional: Fields, method: str | None) -> Card:
     """What may be known of the card. The token names it: every event and every call has that, aliases come and go."""
+    seen = any(additional.raw.get(name) for name in _OF_CARDS)
     return Card(
+        kind=kind_of(method, card_seen=seen),
         fingerprint=first(additional, TOKEN),
         network=network_of(method),
         last4=_four(additional.code("cardSummary")),
@@ -47,14 +101,8 @@ def card_of(additional: Fields, method: str | None) -> Card:
 
 
 def first(fields: Fields, names: tuple[str, ...]) -> str | None:
-    """The first of these fields that is there."""
-    return next((found for name in names if (found := fields.words(name))), None)
-
-
-def network_of(method: str | None) -> str | None:
-    """The card network of a payment method such as `mc` or `visa_applepay`; other methods keep their name."""
-    name = (method or "").lower().partition("_")[0]
-    return _NETWORKS.get(name, name) or None
+    """The first of these fields that is there; a merchant's own names are among them."""
+    return next((found for name in names if (found := fields.reference(name))), None)
 
 
 def network_code(raw: str | None) -> str | None:

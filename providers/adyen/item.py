@@ -5,11 +5,23 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Final
 
+from core.ids import unusable
+from providers.adyen.methods import says_little
 from providers.adyen.minor import to_iso
 from providers.fields import Fields, Unfit
 
 OWN_KEY: Final = "metadata.priCharge"
 """How the metadata that our own payments carry comes back."""
+_VARIANTS: Final = ("paymentMethodVariant", "cardPaymentMethod", "paymentMethod", "chargebackSchemeCode")
+"""Where else an item names the method: AUTORESCUE has no `paymentMethod`, and `applepay` leaves the network open."""
+
+
+class NoReference(Unfit):
+    """The item's `merchantReference` can't name an invoice; `why` is for people."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__("merchantReference")
+        self.why = why
 
 
 @dataclass(frozen=True)
@@ -20,7 +32,11 @@ class Additional:
 
     def flagged(self, name: str) -> bool:
         """Whether the field says true."""
-        return str(self.fields.raw.get(name)).lower() == "true"
+        return self.plain(name) == "true"
+
+    def plain(self, name: str) -> str:
+        """The field as a text in lower case; empty without it."""
+        return str(self.fields.raw.get(name) or "").strip().lower()
 
     @property
     def own_key(self) -> str | None:
@@ -51,13 +67,15 @@ class Item:
 
     @property
     def psp_reference(self) -> str:
-        """Adyen's name for the payment or for the step that this is about."""
-        return self.fields.need("pspReference")
+        """Adyen's name for the payment or for the step that this is about; of a report, the name of its file."""
+        if found := Fields(self.fields.raw, lenient=True).reference("pspReference"):
+            return found
+        raise Unfit("pspReference")
 
     @property
     def original(self) -> str | None:
         """The payment that a step follows."""
-        return self.fields.id("originalReference")
+        return Fields(self.fields.raw, lenient=True).id("originalReference")
 
     @property
     def event_id(self) -> str:
@@ -71,8 +89,12 @@ class Item:
 
     @property
     def method(self) -> str | None:
-        """The payment method, such as mc or sepadirectdebit."""
-        return Fields(self.fields.raw, lenient=True).code("paymentMethod")
+        """The payment method, such as mc or sepadirectdebit; where it says little, what else names it."""
+        told = Fields(self.fields.raw, lenient=True).code("paymentMethod")
+        if not says_little(told):
+            return told
+        others = (self.additional.fields.code(name) for name in _VARIANTS)
+        return next((other for other in others if not says_little(other)), told)
 
     @property
     def account(self) -> str | None:
@@ -95,15 +117,25 @@ class Item:
         except (ValueError, OverflowError):
             raise Unfit("eventDate") from None
 
+    @property
+    def reference(self) -> str | None:
+        """The merchant's own reference, exactly as it is; None where it can't be taken."""
+        return Fields(self.fields.raw, lenient=True).reference("merchantReference")
+
     def need_reference(self) -> str:
-        """The merchant's own reference, which is the invoice. Raises Unfit without one."""
-        if found := self.fields.words("merchantReference"):
-            return found
-        raise Unfit("merchantReference")
+        """The merchant's own reference, which is the invoice. Raises NoReference."""
+        told = self.fields.raw.get("merchantReference")
+        if told is None or told == "":
+            raise NoReference("the payment has none")
+        if not isinstance(told, str):
+            raise NoReference("it is no text")
+        if why := unusable(told):
+            raise NoReference(why)
+        return told
 
     def named(self) -> dict[str, Any]:
-        """The invoice that a step is about; the payment where there is no reference."""
-        return {"invoice_id": self.fields.words("merchantReference"), "payment_id": self.original or self.psp_reference}
+        """The invoice that a step is about, as far as it can be taken, and the payment."""
+        return {"invoice_id": self.reference, "payment_id": self.original or self.psp_reference}
 
     def money(self) -> tuple[int, str]:
         """Amount in minor units of ISO 4217, and currency. Raises Unfit."""

@@ -46,12 +46,16 @@ def _verify_item(wrapped: object, at: int, keys: tuple[str, ...]) -> None:
 
 
 def _signed(item: dict[str, Any], key: str) -> bool:
-    """An absent field and an empty one sign alike; `null` would be signed as a word."""
-    told = {name: value for name, value in item.items() if value is not None}
+    """An absent field and an empty one sign alike; `null` would be signed as a word, and so would Python's True."""
+    told = {name: _written(value) for name, value in item.items() if value is not None}
     try:
         return bool(util.is_valid_hmac_notification(told, key))
     except (KeyError, TypeError, ValueError):
         return False
+
+
+def _written(value: Any) -> Any:
+    return str(value).lower() if isinstance(value, bool) else value
 
 
 def _verify_body(signature: str | None, body: bytes, keys: tuple[str, ...]) -> None:

@@ -10,13 +10,14 @@ from core.payments import EventKind, ProviderEvent
 from providers.adyen import signature
 from providers.adyen.config import AdyenConfig
 from providers.adyen.contacts import told_of
-from providers.adyen.events import meaning, token_meaning
-from providers.adyen.item import Item
-from providers.bodies import json_object
+from providers.adyen.envelope import adyen_object, notification_items, other_id, other_kind
+from providers.adyen.events import meaning
+from providers.adyen.extractors import TOKEN_TYPES, token_meaning
+from providers.adyen.item import Item, NoReference
 from providers.fields import Fields, Unfit
 
 NAME: Final = "adyen"
-_FAILURES: Final = frozenset({EventKind.PAYMENT_FAILED, EventKind.PROVIDER_STOPPED})
+_FAILURES: Final = frozenset({EventKind.PAYMENT_FAILED, EventKind.PROVIDER_STOPPED, EventKind.PAYMENT_REVERSED})
 _UNDATED: Final = datetime.fromtimestamp(0, UTC)
 """Stands where an event has no readable time; it has the kind OTHER and never acts."""
 
@@ -30,7 +31,7 @@ class AdyenWebhooks:
     def verify(self, headers: Mapping[str, str], body: bytes, now: datetime) -> None:  # noqa: ARG002
         """Check the sender of every item; Adyen signs no time. Raises InvalidSignature."""
         try:
-            found = json_object(body)
+            found = adyen_object(body)
         except InvalidInput as unfit:
             raise InvalidSignature(str(unfit)) from None
         signature.verify(headers, body, found, self._config.hmac_keys)
@@ -40,19 +41,19 @@ class AdyenWebhooks:
 
         Raises InvalidInput for what is not a webhook of Adyen at all.
         """
-        found = json_object(body)
+        found = adyen_object(body)
         if "notificationItems" not in found:
-            return (_of_token(Fields(found), self._config),)
+            return (self._other_webhook(found, body),)
         live = str(found.get("live")).lower() == "true"
-        return tuple(self._understood(Item(item), live) for item in _items(found))
+        return tuple(self._understood(Item(item), live) for item in notification_items(found))
 
     def contacts(self, body: bytes) -> tuple[Told, ...]:
         """Whom to write to about each refused payment of ours in a verified body. Raises InvalidInput."""
-        found = json_object(body)
+        found = adyen_object(body)
         if "notificationItems" not in found:
             return ()
         live = str(found.get("live")).lower() == "true"
-        items = [Item(item) for item in _items(found)]
+        items = [Item(item) for item in notification_items(found)]
         told = (told_of(one) for one in items if self._understood(one, live).kind in _FAILURES)
         return tuple(one for one in told if one)
 
@@ -60,9 +61,30 @@ class AdyenWebhooks:
         try:
             if why := self._foreign(item.account, live):
                 return _other(item, why)
-            return ProviderEvent.model_validate(_named(item) | {"occurred_at": item.occurred_at} | meaning(item))
+            told = meaning(item)
+            # What has no effect needs no time; one of Adyen's own samples has none.
+            acts = told["kind"] is not EventKind.OTHER
+            at = item.occurred_at if acts else _moment(item.fields.raw.get("eventDate"))
+            return ProviderEvent.model_validate(_named(item) | {"occurred_at": at} | told)
+        except NoReference as refused:
+            return _other(item, f"reference can't be taken: {refused.why}")
         except Unfit as unfit:
             return _other(item, f"unfit: {unfit.field}"[:200])
+
+    def _other_webhook(self, found: Mapping[str, Any], body: bytes) -> ProviderEvent:
+        """A life-cycle event of a token, or what has no effect. Raises InvalidInput for what Adyen doesn't send."""
+        kind = other_kind(found)
+        names: dict[str, Any] = {"provider": NAME, "event_id": other_id(found, kind, body), "event_type": kind}
+        names["occurred_at"] = _moment(found.get("createdAt") or found.get("eventDate"))
+        if kind not in TOKEN_TYPES:
+            return ProviderEvent(**names, kind=EventKind.OTHER, detail="this webhook tells nothing of a payment")
+        data = Fields(Fields(found, lenient=True).child("data").raw, "data.", lenient=True)
+        try:
+            if why := self._foreign_token(data.words("merchantAccount"), str(found.get("environment")).lower()):
+                return ProviderEvent(**names, kind=EventKind.OTHER, detail=why)
+            return ProviderEvent.model_validate(names | token_meaning(kind, data, names["event_id"]))
+        except Unfit as unfit:
+            return ProviderEvent(**names, kind=EventKind.OTHER, detail=f"unfit: {unfit.field}")
 
     def _foreign(self, account: str | None, live: bool) -> str | None:
         """Why an item is none of ours; None where it is."""
@@ -73,16 +95,10 @@ class AdyenWebhooks:
             return "another merchant account"
         return None
 
-
-def _items(found: Mapping[str, Any]) -> list[Fields]:
-    items = found["notificationItems"]
-    if not isinstance(items, list) or not 0 < len(items) <= signature.MOST_ITEMS:
-        raise InvalidInput("This is not an Adyen webhook: it holds no notification items, or too many.")
-    wrapped = [one.get("NotificationRequestItem") if isinstance(one, dict) else None for one in items]
-    read = [Fields(one) for one in wrapped if isinstance(one, dict)]
-    if len(read) != len(items):
-        raise InvalidInput("This is not an Adyen webhook: a notification item is not what it should be.")
-    return read
+    def _foreign_token(self, account: str | None, environment: str) -> str | None:
+        """As `_foreign`; these webhooks may leave out both."""
+        told = {"live": True, "test": False}.get(environment, bool(self._config.expected_livemode))
+        return self._foreign(account or self._config.merchant_account, told)
 
 
 def _named(item: Item) -> dict[str, Any]:
@@ -92,35 +108,18 @@ def _named(item: Item) -> dict[str, Any]:
 
 def _other(item: Item, detail: str) -> ProviderEvent:
     try:
-        names, at = _named(item), item.occurred_at
+        names = _named(item)
     except Unfit:
-        names, at = _named_anyhow(item), _UNDATED
+        names = _named_anyhow(item)
+    at = _moment(item.fields.raw.get("eventDate"))
     return ProviderEvent(**names, kind=EventKind.OTHER, occurred_at=at, detail=detail)
 
 
 def _named_anyhow(item: Item) -> dict[str, Any]:
     """Raises InvalidInput without a reference: then nothing tells it from its repeats."""
-    lenient = Fields(item.fields.raw, lenient=True)
-    code = lenient.code("eventCode") or ""
-    name = f"{lenient.need('pspReference')}:{code}:{str(item.fields.raw.get('success'))[:5]}"
+    code = Fields(item.fields.raw, lenient=True).code("eventCode") or ""
+    name = f"{item.psp_reference}:{code}:{str(item.fields.raw.get('success'))[:5]}"
     return {"provider": NAME, "event_id": name, "event_type": code}
-
-
-def _of_token(event: Fields, config: AdyenConfig) -> ProviderEvent:
-    """A life-cycle event of a token. Raises InvalidInput for anything else."""
-    kind = event.code("type") or ""
-    if not event.id("eventId") or not kind:
-        raise InvalidInput("This is not an Adyen webhook: it has neither notification items nor an event id and type.")
-    names: dict[str, Any] = {"provider": NAME, "event_id": event.need("eventId"), "event_type": kind}
-    data = Fields(event.child("data").raw, "data.", lenient=True)
-    names["occurred_at"] = _moment(event.raw.get("createdAt"))
-    if config.merchant_account and data.words("merchantAccount") not in {None, config.merchant_account}:
-        return ProviderEvent(**names, kind=EventKind.OTHER, detail="another merchant account")
-    try:
-        token, shopper = data.words("storedPaymentMethodId"), data.words("shopperReference")
-        return ProviderEvent.model_validate(names | token_meaning(kind, token, shopper, names["event_id"]))
-    except Unfit as unfit:
-        return ProviderEvent(**names, kind=EventKind.OTHER, detail=f"unfit: {unfit.field}")
 
 
 def _moment(told: object) -> datetime:

@@ -1,6 +1,7 @@
 """A typed client of the fake Adyen's control routes."""
 
 from typing import Any
+from urllib.parse import quote
 
 from sandbox.adyen.models import Created, FailedPayment
 from sandbox.client import AT_ONCE, SandboxClient
@@ -22,14 +23,22 @@ class AdyenSandbox(SandboxClient):
     async def happens(
         self, invoice: str, event_code: str, *, success: bool = True, delivery: Delivery = AT_ONCE, **fields: Any
     ) -> Happened:
-        """Adyen tells something about a payment; `reason` and `additional` may be given."""
+        """Adyen tells something about a payment; `reason`, `additional`, `amount` and `reference` may be given."""
         return await self._act(
-            f"payments/{invoice}/happens", delivery, event_code=event_code, success=success, **fields
+            f"payments/{quote(invoice, safe='')}/happens", delivery, event_code=event_code, success=success, **fields
         )
+
+    async def rescue(self, invoice: str, *, delivery: Delivery = AT_ONCE, **fields: Any) -> Happened:
+        """Adyen's own tries go on and end; fields of `Rescue` by name."""
+        return await self._act(f"payments/{quote(invoice, safe='')}/rescue", delivery, **fields)
+
+    async def remove_token(self, token: str) -> None:
+        """The stored method is gone."""
+        await self._call("DELETE", f"tokens/{quote(token, safe='')}")
 
     async def events(self, invoice: str) -> list[str]:
         """The recorded events of a payment, oldest first."""
-        return [str(name) for name in await self._call("GET", f"invoices/{invoice}/events")]
+        return [str(name) for name in await self._call("GET", f"invoices/{quote(invoice, safe='')}/events")]
 
     async def send_events(self, *events: str, delivery: Delivery = AT_ONCE) -> Happened:
         """Send recorded events again, each by itself."""

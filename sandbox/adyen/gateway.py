@@ -67,6 +67,8 @@ class AdyenGateway:
         if scripted := await faults.strike(self._world, call):
             return scripted
         _check(call)
+        if self._world.store.get("adyen_removed", call.params["paymentMethod"]["storedPaymentMethodId"]):
+            raise Refused(422, "803", "PaymentDetail not found")
         return await self._keyed(call, call.key) if call.key else await self._run(call)
 
     async def _keyed(self, call: Call, key: str) -> Answer:

@@ -10,6 +10,15 @@ from sandbox.models import Document
 
 ACCOUNT = "SandboxMerchant"
 ALPHABET = "BCDFGHJKLMNPQRSTVWXZ23456789"
+FIRST = ("AUTHORISATION", "PENDING", "OFFER_CLOSED", "ORDER_OPENED", "ORDER_CLOSED", "EXPIRE", "REPORT_AVAILABLE")
+"""Events that name no earlier payment; all others have an originalReference (Adyen's OpenAPI, Webhooks v1)."""
+RESCUES = ("AUTORESCUE", "CANCEL_AUTORESCUE")
+"""Their examples have neither a payment method nor anything of card and shopper."""
+NO_CARDS = (
+    "sepadirectdebit", "ach", "directdebit", "eft", "ideal", "sofort", "giropay", "bankTransfer", "boleto", "paypal",
+    "klarna",
+)  # fmt: skip
+"""Beginnings of methods of which no card can be told; docs.adyen.com/payment-methods/payment-method-types."""
 
 
 def reference() -> str:
@@ -20,32 +29,55 @@ def reference() -> str:
 def item(payment: Document, event_code: str, success: bool, moment: int, **fields: Any) -> Document:
     """One NotificationRequestItem about a payment, not signed yet."""
     date = datetime.fromtimestamp(moment, UTC).isoformat()
+    told = rescue_of(payment) if event_code in RESCUES else additional(payment)
     made = {
-        "additionalData": {**additional(payment), **fields.pop("additional", {})},
-        "amount": {"currency": payment["currency"], "value": payment["amount"]},
+        "additionalData": {**told, **fields.pop("additional", {})},
+        "amount": {"currency": payment["currency"], "value": fields.pop("amount", None) or payment["amount"]},
         "eventCode": event_code,
         "eventDate": date,
         "merchantAccountCode": payment.get("account") or ACCOUNT,
-        "merchantReference": payment["reference"],
+        "merchantReference": fields.pop("reference", None) or payment["reference"],
         "paymentMethod": payment["brand"],
         "pspReference": fields.pop("psp", None) or reference(),
         "reason": fields.pop("reason", ""),
         "success": "true" if success else "false",
     }
+    if event_code in RESCUES:
+        del made["paymentMethod"]
+    if event_code not in FIRST and payment.get("psp"):
+        made["originalReference"] = payment["psp"]
     return {**made, **fields}
 
 
 def additional(payment: Document) -> Document:
     """What every item says of card and shopper, with the extra settings of the webhook switched on."""
-    return {
-        "shopperReference": payment["shopper"],
-        "recurring.shopperReference": payment["shopper"],
-        "recurring.recurringDetailReference": payment["token"],
-        "cardIssuingCountry": payment["country"],
-        "fundingSource": payment["funding"],
-        "cardSummary": payment["last4"],
-        **payment.get("person", {}),
-    }
+    return {"shopperReference": payment["shopper"], **_stored(payment), **_card(payment), **_person(payment)}
+
+
+def rescue_of(payment: Document) -> Document:
+    """What the end of a rescue says, and each of its tries beside that it is one."""
+    rescue = payment.get("psp") or ""
+    return {"retry.rescueReference": rescue, "merchantOrderReference": payment["reference"]}
+
+
+def _stored(payment: Document) -> Document:
+    if not payment.get("stored", True):
+        return {}
+    names = ("recurring.shopperReference", "recurring.recurringDetailReference")
+    return dict(zip(names, (payment["shopper"], payment["token"]), strict=True))
+
+
+def _card(payment: Document) -> Document:
+    if payment["brand"].startswith(NO_CARDS):
+        return {}
+    names = {"cardIssuingCountry": "country", "fundingSource": "funding", "cardSummary": "last4"}
+    return {name: payment[field] for name, field in names.items()}
+
+
+def _person(payment: Document) -> Document:
+    """Who it was, and whether they were there: webhook settings "shopper details" and "shopper interaction"."""
+    told = {"shopperInteraction": payment.get("interaction"), "recurringProcessingModel": payment.get("model")}
+    return {**payment.get("person", {}), **{name: text for name, text in told.items() if text is not None}}
 
 
 def body(items: list[Document], *, live: bool = False) -> bytes:

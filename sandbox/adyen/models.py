@@ -27,6 +27,10 @@ class FailedPayment(Model):
     phone: str | None = Field(None, description="shopperTelephone")
     locale: str | None = Field(None, description="shopperLocale, e.g. de_DE")
     shopper_country: str | None = Field(None, description="shopperCountry")
+    shopper_interaction: str | None = Field(None, description="shopperInteraction; null: that setting is off")
+    processing_model: str | None = Field(None, description="recurringProcessingModel; null: not told")
+    stored: bool = Field(True, description="whether the payment details were stored: without that no token is told")
+    authorises: int | None = Field(None, gt=0, description="at most so much of a later charge, which is then a part")
     rescue_scheduled: bool = False
     event_date: int | None = Field(None, description="seconds since 1970; left out: now")
     live: bool = False
@@ -49,13 +53,28 @@ class Created(BaseModel):
 
 
 class Happening(Model):
-    """Something that Adyen tells about a payment. Money is booked where an authorisation or a rescue succeeds."""
+    """Something that Adyen tells about a payment. Money is booked where an authorisation or a rescue succeeds.
+
+    What follows a payment (a capture, a refund, a chargeback) names it as `originalReference`.
+    """
 
     event_code: str
     success: bool = True
     reason: str = ""
     additional: dict[str, Any] = Field(default_factory=dict)
+    amount: int | None = Field(None, gt=0, description="a part of the payment; left out: all of it")
+    reference: str | None = Field(None, description="the step's own merchantReference; left out: the payment's")
     new_reference: bool = Field(True, description="an event of its own; else the one about the refused payment")
+    delivery: Delivery = Delivery()
+
+
+class Rescue(Model):
+    """How Auto Rescue goes on and ends: tries that were refused, then AUTORESCUE."""
+
+    tries: int = Field(1, ge=0, le=10, description="refused tries before the end")
+    success: bool = Field(False, description="whether a last try brought the money")
+    reason: str = Field("retryWindowHasElapsed", description="why it ended without the money")
+    refusal: str = Field("Not enough balance", description="what the tries were refused with")
     delivery: Delivery = Delivery()
 
 

@@ -3,8 +3,9 @@
 from typing import Any
 
 from sandbox import ids
+from sandbox.adyen import items
 from sandbox.adyen.items import item, reference
-from sandbox.adyen.models import FailedPayment
+from sandbox.adyen.models import FailedPayment, Rescue
 from sandbox.adyen.reasons import reason_of
 from sandbox.models import Decline, Document
 from sandbox.outcomes import Effect, Outcome
@@ -41,6 +42,10 @@ def of_spec(body: FailedPayment) -> Document:
         "funding": body.funding,
         "last4": body.last4,
         "person": _person(body),
+        "interaction": body.shopper_interaction,
+        "model": body.processing_model,
+        "stored": body.stored,
+        "authorises": body.authorises,
     }
 
 
@@ -71,6 +76,9 @@ def known(world: World, order: Document) -> Document:
         "reference": order["reference"],
         "shopper": order["shopperReference"],
         "token": token,
+        "stored": True,
+        "interaction": order["shopperInteraction"],
+        "model": order["recurringProcessingModel"],
         "account": order["merchantAccount"],
     }
 
@@ -82,13 +90,28 @@ def execute(world: World, order: Document, outcome: Outcome, key: str | None) ->
     psp, extra = reference(), {f"metadata.{name}": text for name, text in order.get("metadata", {}).items()}
     plain = {"pspReference": psp, "merchantReference": order["reference"], "amount": order["amount"]}
     if outcome.effect is Effect.SUCCEED:
-        book(world, payment, psp, "pay_call", key)
-        told = record(world, payment, "AUTHORISATION", True, psp=psp, additional=extra)
-        return {**plain, "resultCode": "Authorised", "additionalData": _seen(payment)}, [told]
+        return _authorised(world, payment, plain, extra, key)
     if outcome.effect is Effect.REQUIRES_ACTION:
         action = {"type": "redirect", "paymentMethodType": "scheme", "method": "GET", "url": "https://example.test/3ds"}
         return {**plain, "resultCode": "RedirectShopper", "action": action}, []
     return _refused(world, payment, plain, outcome.decline or Decline(), extra)
+
+
+def _authorised(
+    world: World, payment: Document, plain: Document, extra: Document, key: str | None
+) -> tuple[Document, list[Document]]:
+    """All of it, or as much as the card's funds reach for: `PartiallyAuthorised`, with the amount that was.
+
+    Source: Checkout v72, PaymentResponse.resultCode and amount.
+    """
+    limit = payment.get("authorises")
+    part = limit if limit and limit < payment["amount"] else None
+    came = {**payment, "amount": part or payment["amount"]}
+    book(world, came, plain["pspReference"], "pay_call", key)
+    told = record(world, payment, "AUTHORISATION", True, psp=plain["pspReference"], additional=extra, amount=part)
+    amount = {"value": came["amount"], "currency": came["currency"]}
+    result = "PartiallyAuthorised" if part else "Authorised"
+    return {**plain, "amount": amount, "resultCode": result, "additionalData": _seen(payment)}, [told]
 
 
 def _refused(
@@ -127,8 +150,35 @@ def record(world: World, payment: Document, event_code: str, success: bool, **fi
     """A webhook item that may be sent now, later, or again."""
     moment = fields.pop("moment", None) or world.clock.now()
     made = item(payment, event_code, success, moment, **fields)
+    if event_code == "AUTHORISATION":
+        world.store.put("adyen_payment", {**payment, "psp": made["pspReference"]})
     name = f"{made['pspReference']}:{event_code}"
     return world.store.put("adyen_event", {"id": name, "invoice": payment["reference"], "item": made})
+
+
+def rescue(world: World, payment: Document, wanted: Rescue) -> list[Document]:
+    """Adyen's own tries and their end, oldest first.
+
+    Source: docs.adyen.com/online-payments/auto-rescue/cards ("Receive Auto Rescue updates", "Rescue process ended"):
+    each try comes as AUTHORISATION with `retry.orderAttemptNumber` and says whether another one is scheduled.
+    """
+    told = [_try(world, payment, wanted, number) for number in range(wanted.tries)]
+    if wanted.success:
+        told.append(_try(world, payment, wanted, wanted.tries, success=True))
+    reason = "" if wanted.success else wanted.reason
+    return [*told, record(world, payment, "AUTORESCUE", wanted.success, reason=reason)]
+
+
+def _try(world: World, payment: Document, wanted: Rescue, number: int, *, success: bool = False) -> Document:
+    goes_on = not success and (number + 1 < wanted.tries or wanted.success)
+    of = {"retry.orderAttemptNumber": str(number + 2), "retry.rescueScheduled": "true" if goes_on else "false"}
+    reason = "" if success else reason_of(wanted.refusal)[1]
+    told = of | items.rescue_of(payment)
+    again = item(payment, "AUTHORISATION", success, world.clock.now(), reason=reason, additional=told)
+    if success:
+        book(world, payment, again["pspReference"], "elsewhere", None)
+    name = f"{again['pspReference']}:AUTHORISATION"
+    return world.store.put("adyen_event", {"id": name, "invoice": payment["reference"], "item": again})
 
 
 def book(world: World, payment: Document, psp: str, origin: str, key: str | None) -> None:

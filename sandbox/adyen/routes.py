@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse, Response
 from sandbox import control, scenarios
 from sandbox.adyen import items, payments
 from sandbox.adyen.gateway import AdyenGateway
-from sandbox.adyen.models import Batch, Created, FailedPayment, Happening
+from sandbox.adyen.models import Batch, Created, FailedPayment, Happening, Rescue
 from sandbox.adyen.reasons import reason_of
 from sandbox.call import Answer, Call
 from sandbox.models import Delivery, Document, Fault, Happened, LedgerEntry, LogEntry, Script
@@ -101,7 +101,7 @@ def _script(world: World, invoice: str, wanted: Script) -> Document:
     return scenarios.set_script(world, payments.control_id(invoice), wanted)
 
 
-@router.put("/invoices/{invoice_id}/script")
+@router.put("/invoices/{invoice_id:path}/script")
 async def set_script(request: Request, invoice_id: str, body: Script) -> Document:
     """What the next payments of this reference do."""
     world = control.world_of(request)
@@ -109,25 +109,47 @@ async def set_script(request: Request, invoice_id: str, body: Script) -> Documen
         return _script(world, invoice_id, body)
 
 
-@router.get("/invoices/{invoice_id}/script")
+@router.get("/invoices/{invoice_id:path}/script")
 async def get_script(request: Request, invoice_id: str) -> Document:
     """What is left of the script."""
     return control.world_of(request).control(payments.control_id(invoice_id))
 
 
-@router.post("/payments/{invoice_id}/happens")
+@router.post("/payments/{invoice_id:path}/happens")
 async def happens(request: Request, invoice_id: str, body: Happening) -> Happened:
     """Adyen tells something about a payment; money that it tells of is booked."""
     world = control.world_of(request)
-    payment = world.store.get("adyen_payment", invoice_id)
-    if payment is None:
-        raise HTTPException(404, f"no payment {invoice_id}")
+    payment = _payment(world, invoice_id)
     with world.store.transaction():
-        fields = {"reason": body.reason, "additional": body.additional}
+        fields = body.model_dump(include={"reason", "additional", "amount", "reference"})
         told = payments.record(world, payment, body.event_code, body.success, **fields)
         if body.success and body.event_code in ("AUTHORISATION", "AUTORESCUE"):
             payments.book(world, payment, told["item"]["pspReference"], "elsewhere", None)
     return await _sent(request, [told], body.delivery)
+
+
+def _payment(world: World, invoice_id: str) -> Document:
+    found = world.store.get("adyen_payment", invoice_id)
+    if found is None:
+        raise HTTPException(404, f"no payment {invoice_id}")
+    return found
+
+
+@router.post("/payments/{invoice_id:path}/rescue")
+async def rescue(request: Request, invoice_id: str, body: Rescue) -> Happened:
+    """Adyen's own tries go on and end, one webhook after the other."""
+    world = control.world_of(request)
+    with world.store.transaction():
+        told = payments.rescue(world, _payment(world, invoice_id), body)
+    return await _sent(request, told, body.delivery)
+
+
+@router.delete("/tokens/{token}")
+async def remove_token(request: Request, token: str) -> Document:
+    """The stored method is gone: payments with it are answered 422, 803."""
+    world = control.world_of(request)
+    with world.store.transaction():
+        return world.store.put("adyen_removed", {"id": token})
 
 
 @router.post("/events/send")
@@ -151,7 +173,7 @@ def _events(request: Request, body: Batch) -> list[Document]:
     return [one for one in found if one]
 
 
-@router.get("/invoices/{invoice_id}/events")
+@router.get("/invoices/{invoice_id:path}/events")
 async def events_of(request: Request, invoice_id: str) -> list[str]:
     """The recorded events of a payment, oldest first."""
     return [one["id"] for one in reversed(control.world_of(request).store.find("adyen_event", invoice=invoice_id))]

@@ -297,11 +297,22 @@ async def test_an_invoice_that_needs_nothing_is_not_charged(bench: Bench, status
     assert bench.told[-1] == "recovery.closed"
 
 
-@pytest.mark.parametrize("trigger", [Trigger.MANUAL, Trigger.METHOD_CHANGE])
-async def test_a_payment_under_way_comes_first_also_out_of_turn(bench: Bench, trigger: Trigger) -> None:
+@pytest.mark.parametrize(
+    ("trigger", "action"), [(Trigger.MANUAL, "refuse"), (Trigger.METHOD_CHANGE, "stand_back")], ids=str
+)
+async def test_a_payment_under_way_comes_first_also_out_of_turn(bench: Bench, trigger: Trigger, action: str) -> None:
+    """Who asked for a charge is told so; a new method has its turn when that payment is over."""
+    bench.gateway.invoice = bench.gateway.invoice.model_copy(update={"processing": True})
+    charged = await bench.charge(trigger)
+    assert (bench.told, bench.gateway.orders) == (["retry.skipped"], [])
+    assert charged.records[0].data["action"] == action
+
+
+async def test_recoveries_of_the_old_rules_ask_again_while_a_payment_is_under_way(bench: Bench) -> None:
+    bench.story.recovery = bench.story.recovery.having(rules=1)
     bench.gateway.invoice = bench.gateway.invoice.model_copy(update={"processing": True})
     with pytest.raises(ApplicationError) as caught:
-        await bench.charge(trigger)
+        await bench.charge(Trigger.MANUAL)
     assert caught.value.next_retry_delay == UNDER_WAY
     assert (bench.told, bench.gateway.orders) == ([], [])
 
@@ -310,4 +321,4 @@ async def test_what_cannot_be_read_is_as_announced(bench: Bench) -> None:
     bench.gateway.can_read = False
     facts = await bench.run(bench.charging.read_failure, ReadInput(recovery=bench.recovery))
     assert facts.invoice.amount_due == 4900
-    assert facts.missing == ("provider",)
+    assert facts.missing == ("no_invoices",), "nothing that could be had"

@@ -1,10 +1,13 @@
 """Rows without a decision: the opening and the words, safe to repeat."""
 
+import pytest
+
 from activities.recording import Recording
 from core.contracts import Action, Command, OpenInput, RecordInput
+from core.payments import EventKind, ProviderEvent
 from core.retry.reactions import obey, opening
 from tests.activities.conftest import Bench
-from tests.support.builders import THEN, a_failure_event
+from tests.support.builders import HOUR, THEN, a_failure_event, an_event
 from tests.support.memory_log import MemoryLog
 
 OPEN = OpenInput(now=THEN, provider="stripe", invoice_id="in_1", event=a_failure_event())
@@ -44,3 +47,32 @@ async def test_a_repeat_returns_what_is_written_and_writes_nothing(bench: Bench)
     other = cancel.model_copy(update={"events": (opening(a_failure_event()),)})
     assert await bench.run(recording.record_events, other) == first
     assert bench.told == ["operator.cancel_requested", "recovery.closed"]
+
+
+EARLIER = [
+    (
+        an_event(EventKind.INVOICE_PAID, occurred_at=THEN + HOUR),
+        ["payment.failed", "invoice.paid_elsewhere", "recovery.closed"],
+    ),
+    (
+        an_event(EventKind.INVOICE_PAID, occurred_at=THEN, paid_amount=1900, currency="EUR"),
+        ["payment.failed", "invoice.paid_elsewhere"],
+    ),
+    (an_event(EventKind.DISPUTE_OPENED, occurred_at=THEN), ["payment.failed", "dispute.opened", "recovery.closed"]),
+    (an_event(EventKind.INVOICE_PAID, occurred_at=THEN - HOUR), ["payment.failed"]),
+    (an_event(EventKind.METHOD_UPDATED, occurred_at=THEN, method_id="pm_2"), ["payment.failed"]),
+]
+
+
+@pytest.mark.parametrize(("earlier", "rows"), EARLIER, ids=lambda one: getattr(one, "event_id", ""))
+async def test_what_the_inbox_knew_counts_when_a_recovery_opens(
+    bench: Bench, earlier: ProviderEvent, rows: list[str]
+) -> None:
+    """A success before its older refusal, a part, a dispute: told when there was no recovery to tell."""
+
+    async def memory(_: str, __: str) -> list[ProviderEvent]:
+        return [earlier]
+
+    recording = Recording(MemoryLog(), searchable, memory)
+    opened = await bench.run(recording.open_recovery, OPEN)
+    assert [row.type.value for row in opened.records] == rows

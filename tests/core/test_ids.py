@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.ids import MAX_KEY, idempotency_key, recovery_id, spread
+from core.ids import LONGEST_NAME, MAX_KEY, idempotency_key, recovery_id, spread, spread_seed, unusable
 
 ANY_NAME = st.text(min_size=1, max_size=90)
 ATTEMPTS = st.integers(1, 60)
@@ -36,3 +36,13 @@ def test_spread_is_even_and_always_the_same() -> None:
     assert all(0 <= value < 2**32 for value in values)
     quarters = [sum(value >> 30 == quarter for value in values) for quarter in range(4)]
     assert all(400 < quarter < 600 for quarter in quarters)
+
+
+@given(st.text(max_size=300))
+def test_a_name_that_is_taken_fits_wherever_it_travels(name: str) -> None:
+    if unusable(name) is None:
+        assert 0 < len(name) <= LONGEST_NAME
+        assert len(recovery_id("braintree", name).encode()) <= 1000, "Temporal's limit of a workflow id"
+        assert "\x00" not in name, "PostgreSQL can't hold it"
+        assert name.splitlines() in ([name], [])
+        spread_seed(name)

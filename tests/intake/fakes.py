@@ -51,6 +51,8 @@ class FakeRecoveries:
     asked: list[tuple[str, Command]] = field(default_factory=list)
     patience: timedelta | None = None
     hurried: int = 0
+    idle: set[str] = field(default_factory=set)
+    """Providers whose queue nobody polls."""
     failing: Exception | None = None
     """What every call raises."""
     answer: RecoveryStatus | Exception | None = None
@@ -93,6 +95,11 @@ class FakeRecoveries:
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
+
+    async def is_polled(self, provider: str) -> bool:
+        """Unless it is idle."""
+        self._reach()
+        return provider not in self.idle
 
     async def relay_soon(self) -> None:
         """Counted."""

@@ -9,7 +9,7 @@ from core.ids import recovery_id
 from core.payments import EventKind, ProviderEvent
 from db.repositories import event_log
 from db.session import Database
-from intake.deliver import OF_BOTH, OF_CUSTOMER, OF_INVOICE, Delivery, Status, deliver, without_effect
+from intake.deliver import OF_BOTH, OF_CUSTOMER, OF_INVOICE, SHIPPED, Delivery, Status, deliver, without_effect
 from tests.intake.fakes import (
     AWAY,
     NOW,
@@ -56,12 +56,16 @@ TABLE: dict[EventKind, tuple[Status, ...]] = {
     EventKind.INVOICE_VOIDED: (NO, YES, YES, YES, YES, NO, NO),
     EventKind.INVOICE_UNCOLLECTIBLE: (NO, YES, YES, YES, YES, NO, NO),
     EventKind.WAKE: (NO, YES, YES, YES, YES, NO, NO),
+    EventKind.PAYMENT_REFUNDED: (NO, YES, YES, YES, YES, NO, NO),
+    EventKind.PAYMENT_REVERSED: (NO, YES, YES, YES, YES, NO, NO),
+    EventKind.DISPUTE_INQUIRY: (NO, YES, YES, YES, YES, NO, NO),
     EventKind.DISPUTE_OPENED: (NO, YES, YES, YES, YES, NO, NO),
     EventKind.FRAUD_WARNING: (NO, YES, YES, YES, YES, NO, NO),
 }
 BY_CUSTOMER = (
     EventKind.METHOD_UPDATED,
     EventKind.SUBSCRIPTION_ENDED,
+    EventKind.CUSTOMER_DELETED,
     EventKind.DISPUTE_OPENED,
     EventKind.FRAUD_WARNING,
 )
@@ -120,7 +124,7 @@ def test_every_kind_has_a_place() -> None:
     ],
 )
 def test_an_event_without_effect_says_why(event: ProviderEvent, reason: str) -> None:
-    verdict = without_effect(event)
+    verdict = without_effect(event, SHIPPED, NOW)
     assert verdict
     assert verdict.status is Status.IGNORED
     assert (verdict.reason or "").startswith(reason)

@@ -3,7 +3,15 @@
 from collections.abc import Awaitable, Callable, Mapping
 
 from core.contracts import Action, Command
-from core.payments import ChargeResult, EventKind, InvoiceStatus, Outcome
+from core.payments import (
+    UNFIT_METHOD,
+    ChargeResult,
+    CollectionMethod,
+    CollectionTerms,
+    EventKind,
+    InvoiceStatus,
+    Outcome,
+)
 from tests.support.builders import DAY, HOUR, a_failure_event, an_event
 from tests.support.gateway import UNKNOWN, declined
 from tests.workflows.conftest import Campaign, Campaigns
@@ -154,6 +162,74 @@ async def woken(campaigns: Campaigns) -> Campaign:
     return campaign
 
 
+async def late_method(campaigns: Campaigns) -> Campaign:
+    """All retries are used; a card given while the window is open is charged at once."""
+    campaign = await campaigns(script=[declined("insufficient_funds")] * 4)
+    await campaign.begin()
+    now = await campaign.after(15 * DAY)
+    await campaign.say(an_event(EventKind.METHOD_UPDATED, occurred_at=now, method_id="pm_2"))
+    return campaign
+
+
+async def last_look(campaigns: Campaigns) -> Campaign:
+    """At the end of the window a payment is found that no event told of."""
+    campaign = await campaigns("lost_card")
+    await campaign.begin()
+    await campaign.after(20 * DAY)
+    campaign.gateway.becomes(InvoiceStatus.PAID)
+    return campaign
+
+
+async def money_on_its_way(campaigns: Campaigns) -> Campaign:
+    """A payment of the customer's own takes days, and arrives."""
+    campaign = await campaigns()
+    await campaign.begin()
+    await campaign.after(HOUR)
+    campaign.gateway.invoice = campaign.gateway.invoice.model_copy(update={"processing": True})
+    await campaign.after(3 * DAY)
+    campaign.gateway.becomes(InvoiceStatus.PAID)
+    return campaign
+
+
+async def money_that_failed(campaigns: Campaigns) -> Campaign:
+    """A payment of the customer's own takes days, and fails: it is decided anew."""
+    campaign = await campaigns()
+    await campaign.begin()
+    campaign.gateway.invoice = campaign.gateway.invoice.model_copy(update={"processing": True})
+    await campaign.after(3 * DAY)
+    campaign.gateway.invoice = campaign.gateway.invoice.model_copy(update={"processing": False})
+    return campaign
+
+
+async def key_revoked_and_mended(campaigns: Campaigns) -> Campaign:
+    """The provider refuses to be read, at the beginning and right before a charge."""
+    campaign = await campaigns("generic_decline")
+    campaign.gateway.refuses = 2
+    await campaign.begin()
+    await campaign.after(HOUR)
+    campaign.gateway.refuses = 1
+    return campaign
+
+
+async def out_of_scope(campaigns: Campaigns) -> Campaign:
+    """The subscription is switched to invoices that are sent, and nobody tells."""
+    campaign = await campaigns()
+    await campaign.begin()
+    await campaign.after(HOUR)
+    terms = CollectionTerms(collection_method=CollectionMethod.SENT)
+    campaign.gateway.invoice = campaign.gateway.invoice.model_copy(update={"terms": terms})
+    return campaign
+
+
+async def unfit_method(campaigns: Campaigns) -> Campaign:
+    """A new method can't be charged; the schedule goes on."""
+    campaign = await campaigns(script=[ChargeResult(outcome=Outcome.NOT_CHARGED, reason=UNFIT_METHOD)])
+    await campaign.begin()
+    now = await campaign.after(HOUR)
+    await campaign.say(an_event(EventKind.METHOD_UPDATED, occurred_at=now, method_id="pm_2"))
+    return campaign
+
+
 PATHS: Mapping[str, Path] = {
     path.__name__: path
     for path in (
@@ -173,5 +249,12 @@ PATHS: Mapping[str, Path] = {
         database_slow,
         disputed,
         woken,
+        late_method,
+        last_look,
+        money_on_its_way,
+        money_that_failed,
+        key_revoked_and_mended,
+        out_of_scope,
+        unfit_method,
     )
 }

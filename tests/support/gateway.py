@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from core.errors import ProviderUnavailable
+from core.errors import NotAllowed, ProviderUnavailable
 from core.messages.contact import Contact, Reached
 from core.payments import (
     Card,
@@ -55,6 +55,8 @@ class ScriptedGateway:
     time_zone: str | None = None
     away: int = 0
     """How many of the next reads fail."""
+    refuses: int = 0
+    """How many of the next reads are refused to this key."""
     busy: list[timedelta] = field(default_factory=list)
     """The next charges are surely not executed: each with the wait that is asked for."""
 
@@ -69,6 +71,9 @@ class ScriptedGateway:
 
     async def read_invoice(self, invoice_id: str) -> InvoiceView:
         """The invoice as it stands."""
+        if self.refuses > 0:
+            self.refuses -= 1
+            raise NotAllowed("scripted: this key was revoked")
         if self.away > 0:
             self.away -= 1
             raise ProviderUnavailable("scripted: away")

@@ -22,7 +22,8 @@ from core.payments import (
 )
 from core.retry import pay
 from core.retry.decide import Findings, Means, decide
-from core.retry.machine import Charge, Step, next_step, place_all
+from core.retry.fresh_look import last_word, observe
+from core.retry.machine import Charge, Close, Step, next_step, place_all
 from core.retry.policy import StrategyFactory, parse
 from core.retry.reactions import obey, opening, react
 from core.retry.recovery import Recovery
@@ -106,6 +107,17 @@ class Story:
         """What the provider says of the charge in flight."""
         event = pay.concluded(self.recovery, result, self.now, repeated=False, by_reading=by_reading)
         return self.write(event) if event else []
+
+    def looks(self, invoice: InvoiceView = OPEN) -> list[str]:
+        """It is about to end, and the provider is asked once more."""
+        step = self.step()
+        assert isinstance(step, Close), f"no end is due, but {step!r}"
+        assert step.look, "it ends without a look"
+        return self.write(*last_word(self.recovery, step, invoice, self.now))
+
+    def reads(self, invoice: InvoiceView) -> list[str]:
+        """The provider is asked, and the invoice is found like this."""
+        return self.write(*observe(self.recovery, invoice, self.now))
 
     def later(self, span: timedelta) -> "Story":
         """Time passes."""

@@ -6,7 +6,7 @@ import pytest
 
 from core.contracts import Action, Command, RecoveryStatus
 from core.events import EventType, State
-from core.payments import ChargeResult, EventKind, Failure, InvoiceStatus, Outcome, Risk
+from core.payments import ChargeResult, EventKind, Failure, InvoiceStatus, Outcome, ProviderEvent, Risk
 from tests.support.builders import DAY, HOUR, a_failure_event, an_event, said
 from tests.support.gateway import SUCCEED, UNKNOWN, declined, keys
 from tests.workflows.conftest import Campaign, Campaigns
@@ -236,9 +236,15 @@ async def test_what_a_provider_without_keys_never_shows_a_person_decides(campaig
     assert campaign.first(EventType.CHARGE_RECONCILED).data["evidence"] == "operator"
 
 
+async def a_failure_with_its_method(campaign: Campaign) -> ProviderEvent:
+    """Of a provider that can't be asked which method failed: its event is all there is."""
+    failure = Failure(code="insufficient_funds", method_id="pm_1")
+    return a_failure_event(occurred_at=await campaign.environment.get_current_time(), failure=failure)
+
+
 async def test_a_provider_that_cannot_be_read_tells_by_webhook_what_became_of_a_charge(campaigns: Campaigns) -> None:
     campaign = await campaigns(script=[UNKNOWN], can_read=False, away=99)
-    await campaign.begin()
+    await campaign.begin(await a_failure_with_its_method(campaign))
     with campaign.environment.auto_time_skipping_disabled():
         await campaign.environment.sleep(4 * HOUR)
         assert campaign.story[-2:] == ["charge.requested", "charge.unknown"]
@@ -252,8 +258,8 @@ async def test_a_provider_that_cannot_be_read_tells_by_webhook_what_became_of_a_
 
 async def test_a_recovery_may_begin_where_the_providers_own_retries_end(campaigns: Campaigns) -> None:
     campaign = await campaigns(can_read=False)
-    now = await campaign.environment.get_current_time()
-    await campaign.say(a_failure_event(kind=EventKind.PROVIDER_STOPPED, occurred_at=now))
+    event = await a_failure_with_its_method(campaign)
+    await campaign.say(event.model_copy(update={"kind": EventKind.PROVIDER_STOPPED}))
     await ended(campaign, State.RECOVERED, "charged")
     assert charge_times(campaign) == pytest.approx([3], rel=0.11)
 

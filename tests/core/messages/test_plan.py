@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog.calendars import calendar_for
-from core.classifier.taxonomy import Cause
+from core.classifier.taxonomy import Ability, Cause
 from core.events import EventType, Record, State
 from core.messages.campaign import Campaign, CampaignStep, QuietHours
 from core.messages.due import Open, key, next_message
@@ -40,7 +40,9 @@ def a_campaign(**changes: Any) -> Campaign:
 
 def a_plan(campaign: Campaign | None = None, offered: frozenset[str] = EMAIL, **known: Any) -> MessagePlan:
     facts: dict[str, Any] = {"since": THEN, "now": THEN, "ends_at": THEN + 7 * DAY}
-    return plan_messages(occasion(campaign or a_campaign(), Cause.INSUFFICIENT_FUNDS, offered, **facts | known))
+    return plan_messages(
+        occasion(campaign or a_campaign(), Cause.INSUFFICIENT_FUNDS, Ability.CHARGEABLE, offered, **facts | known)
+    )
 
 
 def a_recovery(plan: MessagePlan, **changes: Any) -> Recovery:

@@ -88,6 +88,9 @@ def test_the_budget_ends_it() -> None:
     for _ in range(4):
         in_flight(story).answered(SOFT)
         story.decides(Cause.INSUFFICIENT_FUNDS)
+    assert story.state() is State.AWAITING_CUSTOMER, "until its window ends, the customer may still pay"
+    assert story.step() == Wait(until=story.recovery.window_ends_at, why="the customer must act")
+    story.later(21 * DAY).looks()
     assert story.ended == (State.EXHAUSTED, "budget")
     assert (story.recovery.attempt, story.recovery.attempts_used) == (4, 4)
 
@@ -96,6 +99,7 @@ def test_the_window_ends_it_in_the_plan() -> None:
     story = in_flight(Story().fails())
     story.answered(SOFT)
     story.later(40 * DAY).decides(Cause.INSUFFICIENT_FUNDS)
+    story.looks()
     assert story.ended == (State.EXHAUSTED, "window")
 
 
@@ -162,14 +166,14 @@ def test_a_customer_who_never_acts_ends_it() -> None:
     story = Story().fails(Cause.PERMANENT)
     assert story.step() == Wait(until=THEN + 21 * DAY, why="the customer must act")
     step = story.later(21 * DAY).step()
-    assert step == Close(state=State.EXHAUSTED, reason="customer_deadline")
+    assert step == Close(state=State.EXHAUSTED, reason="customer_deadline", look=True)
 
 
 @pytest.mark.parametrize(("cause", "state"), [(Cause.FRAUD, State.BLOCKED), (Cause.CONFIGURATION, State.EXHAUSTED)])
 def test_a_review_that_nobody_gives(cause: Cause, state: State) -> None:
     story = reviewed(cause)
     assert isinstance(story.step(), Wait)
-    assert story.later(5 * DAY).step() == Close(state=state, reason="review_overdue")
+    assert story.later(5 * DAY).step() == Close(state=state, reason="review_overdue", look=state is State.EXHAUSTED)
 
 
 def test_the_customers_time_begins_when_the_review_is_over() -> None:

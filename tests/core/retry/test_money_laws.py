@@ -27,8 +27,8 @@ from core.events import EventType, Record, State, Trigger, moment
 from core.fraud.assess import NOTHING
 from core.fraud.signals import FraudSignals, ScorerAnswer, Velocity
 from core.payments import ChargeOrder, EventKind, InvoiceStatus, Outcome, Risk
-from core.retry.fresh_look import observe
-from core.retry.machine import Charge, Close, Decide, Done, Read, Settle, Wait, closing, fold, next_step
+from core.retry.fresh_look import last_word, observe
+from core.retry.machine import Charge, Close, Decide, Done, Read, Settle, Wait, fold, next_step
 from core.retry.reactions import obey, opening
 from core.retry.recovery import Recovery
 from tests.support.builders import DAY, HOUR, a_failure_event, an_event
@@ -49,6 +49,12 @@ SIGNALS = [
     FraudSignals(velocity=Velocity(cards_of_customer=9, customers_on_card=9, failures_in_burst=9)),
     *[NOTHING] * 60,
 ]
+BEHIND_THE_END = {
+    EventType.EVENT_LATE,
+    EventType.PAYMENT_LATE,
+    EventType.PAYMENT_REFUNDED,
+    EventType.PAYMENT_REVERSED,
+}
 LANDED = {EventType.CHARGE_SUCCEEDED, EventType.CHARGE_DECLINED, EventType.CHARGE_RECONCILED}
 
 
@@ -95,12 +101,12 @@ class Money(Driver):
             assert not isinstance(step, Wait) or self.recovery.paused or step.until is None or step.until > self.time
         before = self.recovery.sequence
         match step:
-            case Read() if events := observe(self.till.invoice, self.time):
+            case Read() if events := observe(self.recovery, self.till.invoice, self.time):
                 self.write(*events)
             case Read() | Decide():
                 self.decide(risk, signals)
             case Close():
-                self.write(closing(step, self.time))
+                self.write(*last_word(self.recovery, step, self.till.invoice, self.time))
             case Charge() | Settle():
                 return self.run(self.attempt(step), pauses, certain=isinstance(step, Charge))
             case Wait() | Done():
@@ -299,7 +305,7 @@ class Money(Driver):
 
     @invariant()
     def the_end_is_written_once_and_last(self) -> None:
-        types = [row.type for row in self.rows if row.type is not EventType.EVENT_LATE]
+        types = [row.type for row in self.rows if row.type not in BEHIND_THE_END]
         finals = [row for row in self.rows if row.to_state.final]
         if finals:
             assert finals[0].type is EventType.RECOVERY_CLOSED

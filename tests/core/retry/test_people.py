@@ -135,6 +135,8 @@ def test_a_new_method_that_came_during_the_last_charge_still_earns_its_attempt()
     story.charges()
     story.answered(SOFT)
     story.decides(Cause.INSUFFICIENT_FUNDS)
+    assert story.state() is State.AWAITING_CUSTOMER
+    story.later(21 * DAY).looks()
     assert story.ended == (State.EXHAUSTED, "budget")
 
 
@@ -201,6 +203,7 @@ def test_a_pause_outlasts_the_window_and_resume_gives_up() -> None:
     story = Story().fails()
     story.asked(Action.PAUSE)
     story.later(60 * DAY).asked(Action.RESUME)
+    story.looks()
     assert story.ended == (State.EXHAUSTED, "window")
 
 

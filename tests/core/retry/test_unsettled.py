@@ -97,7 +97,7 @@ def test_after_the_end_its_decline_is_no_late_news_but_its_success_is() -> None:
     story.answered(SOFT, by_reading=True)
     assert story.ended == (State.CANCELED, "operator")
     assert story.hears(EventKind.PAYMENT_FAILED, **OURS) == []
-    assert story.hears(EventKind.INVOICE_PAID, **OURS) == ["event.late"]
+    assert story.hears(EventKind.INVOICE_PAID, **OURS) == ["payment.late"]
 
 
 # --- a person's word -------------------------------------------------------------------------------------------------

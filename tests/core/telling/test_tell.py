@@ -173,6 +173,42 @@ SAID = [
         Mood.GOOD,
     ),
     (
+        row(EventType.PAYMENT_REFUNDED, kind="refund", amount=100, currency="EUR"),
+        "Money was given back to the customer",
+        "",
+        Mood.BAD,
+    ),
+    (
+        row(EventType.PAYMENT_REVERSED, kind="returned_debit", amount=100, currency="EUR"),
+        "The bank returned the debit",
+        "",
+        Mood.BAD,
+    ),
+    (
+        row(EventType.PAYMENT_LATE, amount=100, currency="EUR"),
+        "Paid after the end",
+        "The recovery had ended before; the money counts apart.",
+        Mood.GOOD,
+    ),
+    (
+        row(EventType.PAID_ELSEWHERE, source="read", amount=3000, remaining=7000),
+        "A part was paid, or credited",
+        "We saw it when reading the invoice.",
+        Mood.GOOD,
+    ),
+    (
+        row(EventType.DISPUTE_OPENED, kind="inquiry"),
+        "The bank asks about the payment",
+        "No money moved, and nothing is blocked: answer it at the provider.",
+        Mood.WARN,
+    ),
+    (
+        row(EventType.RETRY_SKIPPED, action="stand_back", why="a payment is on its way"),
+        "Nothing is done for now",
+        "A payment is on its way.",
+        Mood.BUSY,
+    ),
+    (
         row(EventType.EVENT_LATE, kind="dispute_opened"),
         "Came after the end, dispute opened",
         "It is kept here and changes nothing; someone may want to look at it.",

@@ -13,7 +13,17 @@ import pytest
 
 from core.errors import ProviderUnavailable
 from core.events import EventType
-from core.payments import Card, ChargeOrder, ChargeResult, Failure, Outcome
+from core.ids import idempotency_key
+from core.payments import (
+    NO_METHOD,
+    UNFIT_METHOD,
+    Card,
+    ChargeOrder,
+    ChargeResult,
+    Failure,
+    MethodKind,
+    Outcome,
+)
 from providers.adyen.config import AdyenConfig
 from providers.adyen.gateway import AdyenGateway
 from sandbox.adyen.client import AdyenSandbox
@@ -138,9 +148,9 @@ REFUSALS = [
     ({"resultCode": "Cancelled", "refusalReason": "Cancelled"}, 200, "Cancelled"),
     ({"resultCode": "RedirectShopper"}, 200, "shopper_needed"),
     ({"resultCode": "ChallengeShopper"}, 200, "shopper_needed"),
-    ({"errorCode": "803", "message": "PaymentDetail not found"}, 422, "803"),
+    ({"resultCode": "Refused", "refusalReason": "803 PaymentDetail not found"}, 200, "803"),
     ({"errorCode": "702"}, 400, "702"),
-    ({}, 422, "http_422"),
+    ({}, 422, None),
     ({"errorCode": "000"}, 401, "authentication_error"),
     ({"errorCode": "010"}, 403, "permission_error"),
 ]
@@ -148,7 +158,7 @@ REFUSALS = [
 
 @pytest.mark.parametrize(("body", "status", "code"), REFUSALS)
 async def test_a_refusal_is_a_result_with_its_code(
-    canned: Canned, gateway: AdyenGateway, body: dict[str, Any], status: int, code: str
+    canned: Canned, gateway: AdyenGateway, body: dict[str, Any], status: int, code: str | None
 ) -> None:
     result = await answered(canned, gateway, body | {"pspReference": PSP}, status)
     assert (result.outcome, result.failure.code) == (Outcome.DECLINED, code)
@@ -174,7 +184,9 @@ async def test_a_refusal_in_full(canned: Canned, gateway: AdyenGateway) -> None:
         method_id="TOKEN1",
         charge_id=PSP,
     )
-    assert result.card == Card(fingerprint="TOKEN1", network="mastercard", last4="4444", country="NL", funding="debit")
+    assert result.card == Card(
+        kind=MethodKind.CARD, fingerprint="TOKEN1", network="mastercard", last4="4444", country="NL", funding="debit"
+    )
 
 
 async def test_a_rate_limit_waits_as_asked(canned: Canned, gateway: AdyenGateway) -> None:
@@ -184,13 +196,59 @@ async def test_a_rate_limit_waits_as_asked(canned: Canned, gateway: AdyenGateway
     assert away.value.retry_after == timedelta(seconds=30)
 
 
-@pytest.mark.parametrize("missing", [{"last_method_id": None}, {"customer_id": None}, {"amount": 0}])
-async def test_without_token_shopper_or_amount_nothing_is_sent(
-    canned: Canned, gateway: AdyenGateway, missing: dict[str, Any]
+HINDRANCES = [
+    ({"last_method_id": None}, NO_METHOD),
+    ({"customer_id": None}, NO_METHOD),
+    ({"amount": 0}, "amount_unfit"),
+    ({"amount": 150, "currency": "IDR"}, "amount_unfit"),
+    *(({"method_kind": kind}, UNFIT_METHOD) for kind in MethodKind if kind is not MethodKind.CARD),
+]
+
+
+@pytest.mark.parametrize(("changes", "reason"), HINDRANCES)
+async def test_what_cannot_be_asked_for_is_no_refusal(
+    canned: Canned, gateway: AdyenGateway, changes: dict[str, Any], reason: str
 ) -> None:
-    result = await gateway.charge(order(**missing))
-    assert (result.outcome, result.failure.code) == (Outcome.DECLINED, "no_stored_payment_method")
+    result = await gateway.charge(order(**changes))
+    assert (result.outcome, result.reason, result.failure) == (Outcome.NOT_CHARGED, reason, Failure())
     assert canned.asked == []
+
+
+@pytest.mark.parametrize("code", ["800", "802", "803", "805"])
+async def test_a_stored_method_that_is_gone_is_no_refusal_of_a_bank(
+    canned: Canned, gateway: AdyenGateway, code: str
+) -> None:
+    result = await answered(canned, gateway, {"errorCode": code, "pspReference": PSP}, 422)
+    assert (result.outcome, result.reason, result.failure.code) == (Outcome.NOT_CHARGED, UNFIT_METHOD, None)
+
+
+PARTS = [
+    ({"resultCode": "Authorised"}, Outcome.SUCCEEDED, None),
+    ({"resultCode": "Authorised", "amount": {"value": 4900, "currency": "EUR"}}, Outcome.SUCCEEDED, None),
+    ({"resultCode": "Authorised", "amount": {"value": 3000, "currency": "EUR"}}, Outcome.SUCCEEDED, 3000),
+    ({"resultCode": "PartiallyAuthorised", "amount": {"value": 3000, "currency": "EUR"}}, Outcome.SUCCEEDED, 3000),
+    ({"resultCode": "PartiallyAuthorised"}, UNKNOWN, None),
+    ({"resultCode": "PartiallyAuthorised", "amount": {"value": 3000, "currency": "USD"}}, UNKNOWN, None),
+]
+
+
+@pytest.mark.parametrize(("body", "outcome", "amount"), PARTS)
+async def test_less_than_was_asked_for_is_a_part(
+    canned: Canned, gateway: AdyenGateway, body: dict[str, Any], outcome: Outcome, amount: int | None
+) -> None:
+    result = await answered(canned, gateway, body | {"pspReference": PSP})
+    assert (result.outcome, result.amount) == (outcome, amount)
+
+
+@pytest.mark.parametrize("reference", ["Bestellung-Müller-17", "trailing ", "两 — 👩‍💻", "#1042"])
+async def test_a_reference_is_sent_exactly_as_it_came(canned: Canned, gateway: AdyenGateway, reference: str) -> None:
+    for told in (reference, reference.strip()):
+        body = {"resultCode": "Authorised", "pspReference": PSP, "merchantReference": told}
+        canned.says("POST /v72/payments", body)
+        key = idempotency_key("adyen", reference, 1)
+        result = await gateway.charge(order(invoice_id=reference, idempotency_key=key))
+        assert result.outcome is Outcome.SUCCEEDED
+        assert canned.asked[-1].headers["idempotency-key"] == key
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:9", "ftp://x", "http://[", "http://\ud800"])

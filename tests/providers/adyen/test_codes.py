@@ -7,7 +7,8 @@ from core.classifier.classify import classify
 from core.classifier.taxonomy import Cause
 from core.payments import Failure
 from providers.adyen import provider
-from providers.adyen.failures import failure_of, network_code, network_of
+from providers.adyen.failures import failure_of, network_code
+from providers.adyen.methods import network_of
 from providers.fields import Fields
 from sandbox.adyen.reasons import REASONS
 

@@ -1,0 +1,82 @@
+"""A merchant's own references, of any script, from Adyen's webhook to the row, the address and the list."""
+
+import json
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from core.ids import recovery_id
+from db.repositories import inbox
+from sandbox.adyen import items, payments
+from sandbox.adyen.models import FailedPayment
+from tests.api.house import ADYEN, ALL, House
+from tests.intake.fakes import unique
+
+KEY = ADYEN["ADYEN_HMAC_KEYS"]
+REFERENCES = [
+    "Bestellung-Müller-{}",
+    "trailing {} ",
+    " leading {}",
+    "inner  blanks {}",
+    "order/{}?a=b#c%20",
+    "注文-{}",
+    "طلب-{}",
+    "👩‍💻 {} 🏴󠁧󠁢󠁥󠁮󠁧󠁿",
+    "no\N{NO-BREAK SPACE}break {}",
+    "\\\\slashes {}",
+    "{}" + "x" * 60,
+]
+
+
+async def refused(house: House, reference: Any, **fields: Any) -> Any:
+    payment = payments.of_spec(FailedPayment(invoice_id="unused"))
+    item = items.item(payment, "AUTHORISATION", False, 1_780_000_000, reason="Refused") | fields
+    body, headers = items.seal(items.body([item | {"merchantReference": reference}]), KEY, 0)
+    return await house.client.post("/webhooks/adyen", content=body, headers=headers)
+
+
+@pytest.mark.parametrize("shape", REFERENCES)
+async def test_it_is_taken_exactly_as_it_is(shape: str, house: House) -> None:
+    reference = shape.format(unique("r"))
+    answer = await refused(house, reference)
+    assert answer.json() == {
+        "status": "accepted",
+        "recovery_id": recovery_id("adyen", reference),
+        "reason": None,
+    }
+    assert [begun.invoice_id for begun in house.recoveries.begun] == [reference]
+    async with house.db.begin() as session:
+        (row,) = await inbox.of_invoice(session, "adyen", reference)
+    assert row.event
+    assert row.event.invoice_id == reference
+
+
+@pytest.mark.parametrize(
+    ("reference", "why"),
+    [
+        ("line\nbreak", "it holds control characters"),
+        ("nul\x00", "it holds control characters"),
+        ("reversed \u202e17", "it holds characters that change the direction of writing"),
+        ("   ", "it is empty"),
+        ("", "the payment has none"),
+        (None, "the payment has none"),
+        (17, "it is no text"),
+        ("x" * 256, "it is longer than 255 characters or 900 bytes"),
+        ("漢" * 255 + "字", "it is longer than 255 characters or 900 bytes"),
+    ],
+)
+async def test_what_cannot_be_taken_says_so(reference: Any, why: str, house: House) -> None:
+    answer = await refused(house, reference, pspReference=unique("PSP").upper().replace("_", ""))
+    assert answer.json()["status"] == "ignored"
+    assert answer.json()["reason"] == f"reference can't be taken: {why}"
+
+
+async def test_its_address_finds_it(house: House) -> None:
+    """Stored, and about to begin: never 404, however the name is written."""
+    reference = f"Bestellung Müller/{unique('r')} "
+    await refused(house, reference)
+    path = f"/v1/recoveries/adyen/{quote(reference, safe='')}"
+    answer = await house.client.get(path, headers=ALL)
+    assert answer.status_code == 200
+    assert json.loads(answer.content)["invoice_id"] == reference

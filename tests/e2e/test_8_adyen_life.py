@@ -1,0 +1,70 @@
+"""Adyen over the whole stack: whose payment it was, what is no card, how a rescue ends, debits that come back."""
+
+from typing import Any
+
+from sandbox.models import Delivery
+from tests.support.together import Together
+from tests.support.world import World
+
+together = Together()
+WAIT = Delivery(wait=True)
+
+
+@together
+async def test_a_checkout_that_was_refused_is_not_collected(world: World) -> None:
+    for stored in (True, False):
+        fields: dict[str, Any] = {"shopper_interaction": "Ecommerce", "stored": stored, "delivery": WAIT}
+        made = await world.adyen.create_failed_payment(decline_code="Not enough balance", **fields)
+        (delivery,) = made.deliveries
+        assert (delivery.status, delivery.body["status"]) == (202, "ignored")
+        assert "checkout" in delivery.body["reason"] or "shopper" in delivery.body["reason"]
+        assert await world.adyen.pay_calls(made.invoice) == []
+
+
+@together
+async def test_a_refused_debit_waits_for_the_customer(world: World) -> None:
+    recovery = await world.fails_at_adyen("Not enough balance", payment_method="sepadirectdebit")
+    await recovery.until("awaiting_customer")
+    assert await recovery.pay_calls() == []
+
+
+@together
+async def test_how_a_rescue_ended_is_no_cause(world: World) -> None:
+    recovery = await world.fails_at_adyen("Not enough balance", rescue_scheduled=True)
+    await recovery.until_event("retry.skipped")
+    await world.adyen.rescue(recovery.invoice, tries=0, reason="retryWindowHasElapsed", delivery=WAIT)
+    await recovery.recovered_once()
+    causes = {row["data"]["cause"] for row in await recovery.events("failure.classified")}
+    assert causes == {"INSUFFICIENT_FUNDS"}
+
+
+@together
+async def test_a_debit_that_comes_back_is_a_failure(world: World) -> None:
+    made = await world.adyen.create_failed_payment(payment_method="sepadirectdebit")
+    code = {"chargebackReasonCode": "AM04"}
+    await world.adyen.happens(made.invoice, "CHARGEBACK", additional=code, delivery=WAIT)
+    recovery = world.known(made.invoice, "adyen")
+    classified = (await recovery.until_event("failure.classified"))[0]["data"]
+    assert (classified["cause"], classified["code"]) == ("INSUFFICIENT_FUNDS", "am04")
+    await recovery.until("awaiting_customer")
+    assert await recovery.pay_calls() == []
+
+
+@together
+async def test_a_reference_of_any_script_is_charged_as_it_is(world: World) -> None:
+    recovery = await world.fails_at_adyen("Not enough balance", invoice_id="Bestellung-Müller-17 ")
+    await recovery.recovered_once()
+    (call,) = await recovery.pay_calls()
+    assert call.params["reference"] == "Bestellung-Müller-17 "
+    assert call.idempotency_key
+    assert call.idempotency_key.isascii()
+
+
+@together
+async def test_a_token_that_is_gone_waits_for_another(world: World) -> None:
+    recovery = await world.fails_at_adyen("Not enough balance", payment_method_id="GONETOKEN0000001", default="succeed")
+    await world.adyen.remove_token("GONETOKEN0000001")
+    await recovery.until("awaiting_customer")
+    token = {"recurring.recurringDetailReference": "FRESHTOKEN000001"}
+    await world.adyen.happens(recovery.invoice, "RECURRING_CONTRACT", additional=token, delivery=WAIT)
+    await recovery.recovered_once()

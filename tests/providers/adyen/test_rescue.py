@@ -1,0 +1,92 @@
+"""Words that are no codes: how Adyen's own retries end, and numbers with their words."""
+
+import pytest
+
+import catalog
+from core.classifier.classify import classify
+from core.classifier.taxonomy import Cause
+from core.payments import EventKind, Failure, MethodKind
+from providers.adyen import provider
+from providers.adyen.failures import code_of
+from tests.providers.adyen.test_events import item, only
+
+TABLES = catalog.tables({"adyen": provider({}).decline_codes})
+
+
+def cause(failure: Failure | None) -> Cause:
+    assert failure
+    return classify(failure, TABLES, provider="adyen").cause
+
+
+ENDS = [
+    "retryWindowHasElapsed",
+    "maxRetryAttemptsReached",
+    "internalError",
+    "RetryWindowHasElapsed",
+    "retry window has elapsed",
+    "max_retry_attempts_reached",
+    "someOtherEnd",
+    "",
+    "null",
+]
+
+
+@pytest.mark.parametrize("reason", ENDS)
+def test_the_end_of_a_rescue_keeps_what_the_bank_said(reason: str) -> None:
+    event = only(item("AUTORESCUE", False, reason=reason))
+    assert (event.kind, event.failure, event.card) == (EventKind.PROVIDER_STOPPED, None, None)
+    assert event.detail in (reason, None)
+
+
+@pytest.mark.parametrize("reason", ["fraudDecline", "FraudDecline"])
+def test_a_rescue_that_ended_as_fraud_is_fraud(reason: str) -> None:
+    event = only(item("AUTORESCUE", False, reason=reason))
+    assert event.kind is EventKind.PROVIDER_STOPPED
+    assert cause(event.failure) is Cause.FRAUD
+
+
+def test_a_rescue_that_ended_with_a_refusal_tells_it() -> None:
+    assert cause(only(item("AUTORESCUE", False, reason="Expired Card")).failure) is Cause.CARD_DATA
+
+
+def test_a_process_word_is_no_code_of_a_refusal_either() -> None:
+    assert only(item("AUTHORISATION", False, reason="retryWindowHasElapsed")).failure == Failure(
+        network="visa", method_id="M5N7TQ4TG5PFWR50", charge_id="PSP0000000000001"
+    )
+
+
+NUMBERED = [
+    ("800 Contract not found", "800", Cause.CARD_DATA),
+    ("803 PaymentDetail not found", "803", Cause.CARD_DATA),
+    ("803: PaymentDetail not found", "803", Cause.CARD_DATA),
+    ("803 - paymentdetail not found", "803", Cause.CARD_DATA),
+    ("805 RecurringDetailReference not available", "805", Cause.CARD_DATA),
+    ("010 Not allowed", "010", Cause.CONFIGURATION),
+    ("905 Payment details are not supported", "905", Cause.CONFIGURATION),
+    ("12 Not enough balance", "12", Cause.INSUFFICIENT_FUNDS),
+    ("12", "12", Cause.INSUFFICIENT_FUNDS),
+    ("NOT ENOUGH BALANCE", "NOT ENOUGH BALANCE", Cause.INSUFFICIENT_FUNDS),
+    ("3D Not Authenticated", "3D Not Authenticated", Cause.AUTHENTICATION_REQUIRED),
+    ("3DS Authentication Error", "3DS Authentication Error", Cause.AUTHENTICATION_REQUIRED),
+    (" Refused ", "Refused", Cause.GENERIC),
+]
+
+
+@pytest.mark.parametrize(("reason", "code", "said"), NUMBERED)
+def test_a_number_and_its_words_are_read_as_the_number(reason: str, code: str, said: Cause) -> None:
+    assert code_of(reason) == code
+    assert cause(Failure(code=code)) is said
+
+
+def test_a_refusal_without_a_stored_method_keeps_its_cause() -> None:
+    bare = {"recurring.recurringDetailReference": None, "shopperReference": None, "recurring.shopperReference": None}
+    event = only(item("AUTHORISATION", False, reason="Not enough balance", additional=bare))
+    assert event.failure
+    assert (event.failure.code, event.failure.method_id, event.customer_id) == ("Not enough balance", None, None)
+    assert cause(event.failure) is Cause.INSUFFICIENT_FUNDS
+    assert event.card
+    assert (event.card.kind, event.card.fingerprint) == (MethodKind.CARD, None)
+
+
+def test_the_next_try_of_adyen_is_no_news() -> None:
+    assert only(item("AUTORESCUE_NEXT_ATTEMPT")).kind is EventKind.RETRY_SCHEDULED

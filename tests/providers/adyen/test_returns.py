@@ -1,0 +1,159 @@
+"""Money that comes in parts, and money that goes back."""
+
+from typing import Any
+
+import pytest
+
+import catalog
+from core.classifier.classify import classify
+from core.classifier.taxonomy import Cause
+from core.payments import EventKind, MethodKind, ProviderEvent
+from providers.adyen import provider
+from providers.adyen.terms import LONGEST_RESCUE
+from tests.providers.adyen.test_events import AT, ORIGINAL, item, only
+from tests.providers.contract.of_adyen import THEN
+
+TABLES = catalog.tables({"adyen": provider({}).decline_codes})
+
+
+def follows(code: str, success: bool = True, **fields: Any) -> ProviderEvent:
+    return only(item(code, success, originalReference=ORIGINAL, **fields))
+
+
+def test_an_authorisation_and_its_capture_are_the_same_money() -> None:
+    paid = only(item("AUTHORISATION", payment={"amount": 3000}) | {"pspReference": ORIGINAL})
+    captured = follows("CAPTURE", payment={"amount": 2500})
+    assert (paid.kind, paid.payment_id, paid.paid_amount) == (EventKind.INVOICE_PAID, ORIGINAL, 3000)
+    assert (captured.kind, captured.payment_id, captured.paid_amount) == (EventKind.INVOICE_PAID, ORIGINAL, 2500)
+
+
+def test_a_rescued_payment_tells_what_came() -> None:
+    event = follows("AUTORESCUE", payment={"amount": 3000})
+    assert (event.kind, event.paid_amount) == (EventKind.INVOICE_PAID, 3000)
+
+
+BACK = [
+    ("REFUND", True, EventKind.PAYMENT_REFUNDED, "refund"),
+    ("REFUND_WITH_DATA", True, EventKind.PAYMENT_REFUNDED, "refund"),
+    ("CANCEL_OR_REFUND", True, EventKind.PAYMENT_REFUNDED, "refund"),
+    ("CANCELLATION", True, EventKind.PAYMENT_REFUNDED, "refund"),
+    ("TECHNICAL_CANCEL", True, EventKind.PAYMENT_REFUNDED, "refund"),
+    ("CAPTURE", False, EventKind.PAYMENT_REVERSED, "failed_capture"),
+    ("CAPTURE_FAILED", True, EventKind.PAYMENT_REVERSED, "failed_capture"),
+    ("EXPIRE", True, EventKind.PAYMENT_REVERSED, "failed_capture"),
+    ("CHARGEBACK", True, EventKind.DISPUTE_OPENED, "chargeback"),
+    ("SECOND_CHARGEBACK", True, EventKind.DISPUTE_OPENED, "chargeback"),
+    ("DISPUTE_OPENED_WITH_CHARGEBACK", True, EventKind.DISPUTE_OPENED, "chargeback"),
+]
+
+
+@pytest.mark.parametrize(("code", "success", "kind", "what"), BACK)
+def test_money_that_goes_back_says_how_much_of_which_payment(
+    code: str, success: bool, kind: EventKind, what: str
+) -> None:
+    event = follows(code, success, payment={"amount": 1500, "currency": "EUR"})
+    assert (event.kind, event.returned_kind, event.failure) == (kind, what, None)
+    assert (event.returned_amount, event.currency) == (1500, "EUR")
+    assert (event.payment_id, event.invoice_id) == (ORIGINAL, "inv 1/2026")
+
+
+@pytest.mark.parametrize(
+    ("code", "success"),
+    [
+        ("REFUND", False),
+        ("REFUND_FAILED", True),
+        ("REFUNDED_REVERSED", True),
+        ("CANCEL_OR_REFUND", False),
+        ("CANCELLATION", False),
+        ("CHARGEBACK_REVERSED", True),
+        ("PAIDOUT_REVERSED", True),
+        ("VOID_PENDING_REFUND", True),
+        ("POSTPONED_REFUND", True),
+        ("ORDER_OPENED", True),
+        ("ORDER_CLOSED", True),
+        ("ORDER_CLOSED", False),
+    ],
+)
+def test_where_no_money_of_a_payment_moves_it_says_why(code: str, success: bool) -> None:
+    event = follows(code, success)
+    assert event.kind is EventKind.OTHER
+    assert event.detail
+    assert (event.returned_amount, event.returned_kind) == (None, None)
+
+
+def test_a_dispute_that_has_only_begun_took_nothing_yet() -> None:
+    event = follows("NOTIFICATION_OF_CHARGEBACK", reason="Fraudulent Transaction")
+    assert (event.kind, event.returned_amount) == (EventKind.DISPUTE_OPENED, None)
+    assert follows("REQUEST_FOR_INFORMATION").kind is EventKind.DISPUTE_INQUIRY
+
+
+def test_an_amount_that_cannot_be_read_is_not_told() -> None:
+    event = only(item("CHARGEBACK", originalReference=ORIGINAL) | {"amount": {}})
+    assert (event.kind, event.returned_amount) == (EventKind.DISPUTE_OPENED, None)
+
+
+def test_a_reference_of_the_refund_itself_needs_no_invoice() -> None:
+    event = only(item("REFUND", originalReference=ORIGINAL) | {"merchantReference": ""})
+    assert (event.kind, event.invoice_id, event.payment_id) == (EventKind.PAYMENT_REFUNDED, None, ORIGINAL)
+
+
+def returned(code: str | None, reason: str = "", brand: str = "sepadirectdebit", **more: Any) -> ProviderEvent:
+    payment = {"brand": brand, "amount": 4900, "currency": "EUR"}
+    return follows("CHARGEBACK", reason=reason, payment=payment, additional={"chargebackReasonCode": code} | more)
+
+
+def test_a_debit_that_its_bank_did_not_pay_is_a_failure() -> None:
+    event = returned("AM04", "AM04:InsufficientFunds")
+    assert (event.kind, event.returned_kind, event.returned_amount) == (
+        EventKind.PAYMENT_REVERSED,
+        "returned_debit",
+        4900,
+    )
+    assert (event.amount, event.currency, event.provider_attempt) == (4900, "EUR", THEN)
+    assert event.failure
+    assert (event.failure.code, event.failure.charge_id) == ("AM04", ORIGINAL)
+    assert event.card
+    assert event.card.kind is MethodKind.DIRECT_DEBIT
+
+
+RETURNS = [
+    ("AM04", "", "sepadirectdebit", Cause.INSUFFICIENT_FUNDS),
+    (" ms03 ", "", "sepadirectdebit", Cause.GENERIC),
+    (None, "MS03: Not specified reason agent generated", "sepadirectdebit", Cause.GENERIC),
+    (None, "Insufficient funds", "sepadirectdebit", Cause.INSUFFICIENT_FUNDS),
+    ("AC04", "", "sepadirectdebit", Cause.PERMANENT),
+    ("MD01", "", "sepadirectdebit", Cause.STOP_INSTRUCTION),
+    ("MD07", "", "sepadirectdebit", Cause.STOP_INSTRUCTION),
+    ("RR04", "", "sepadirectdebit", Cause.PERMANENT),
+    ("R01", "", "ach", Cause.INSUFFICIENT_FUNDS),
+    ("R02", "", "ach", Cause.PERMANENT),
+    ("R10", "", "ach", Cause.STOP_INSTRUCTION),
+    (None, "R29: Corporate Customer Advises Not Authorized", "ach", Cause.STOP_INSTRUCTION),
+    ("2", "", "directdebit_GB", Cause.STOP_INSTRUCTION),
+    ("XX99", "", "sepadirectdebit", Cause.UNKNOWN),
+    (None, "", "sepadirectdebit", Cause.UNKNOWN),
+]
+
+
+@pytest.mark.parametrize(("code", "reason", "brand", "cause"), RETURNS)
+def test_the_schemes_reason_decides(code: str | None, reason: str, brand: str, cause: Cause) -> None:
+    failure = returned(code, reason, brand).failure
+    assert failure
+    assert classify(failure, TABLES, provider="adyen").cause is cause
+
+
+def test_a_refused_debit_may_tell_the_banks_code_as_well() -> None:
+    told = item("AUTHORISATION", False, reason="AM04 : Insufficient funds", payment={"brand": "sepadirectdebit"})
+    failure = only(told).failure
+    assert failure
+    assert failure.code == "AM04"
+
+
+def test_a_returned_debit_that_adyen_rescues_is_adyens_for_now() -> None:
+    event = returned("AM04", **{"retry.rescueScheduled": "true"})
+    assert event.next_provider_attempt == AT + LONGEST_RESCUE
+
+
+def test_nobody_disputes_a_debit_before_it_is_gone() -> None:
+    assert follows("NOTIFICATION_OF_CHARGEBACK", payment={"brand": "ach"}).kind is EventKind.DISPUTE_INQUIRY
+    assert returned("10.4", brand="visa").kind is EventKind.DISPUTE_OPENED

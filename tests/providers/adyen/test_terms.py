@@ -1,0 +1,80 @@
+"""Whether the shopper was there when a payment was refused."""
+
+from typing import Any
+
+import pytest
+
+from core.payments import CollectionTerms, EventKind
+from tests.providers.adyen.test_events import item, only
+
+NO_TOKEN: dict[str, Any] = {"recurring.recurringDetailReference": None}
+
+
+def present(brand: str = "visa", code: str = "AUTHORISATION", **additional: Any) -> bool | None:
+    event = only(item(code, False, reason="Refused", payment={"brand": brand}, additional=additional))
+    assert event.kind in {EventKind.PAYMENT_FAILED, EventKind.PROVIDER_STOPPED}
+    assert event.terms is None or event.terms == CollectionTerms(shopper_present=event.terms.shopper_present)
+    return event.terms.shopper_present if event.terms else None
+
+
+@pytest.mark.parametrize("token", [{}, NO_TOKEN])
+@pytest.mark.parametrize(
+    ("interaction", "there"),
+    [("Ecommerce", True), ("ecommerce", True), ("POS", True), ("Moto", True), ("ContAuth", False), ("", None)],
+)
+def test_the_interaction_says_it_with_and_without_a_stored_method(
+    interaction: str, there: bool | None, token: dict[str, Any]
+) -> None:
+    assert present(shopperInteraction=interaction, **token) is there
+
+
+@pytest.mark.parametrize(
+    ("model", "there"),
+    [("Subscription", False), ("UnscheduledCardOnFile", False), ("CardOnFile", None), ("", None)],
+)
+def test_without_it_the_model_says_it(model: str, there: bool | None) -> None:
+    assert present(recurringProcessingModel=model) is there
+    assert present(recurringProcessingModel=model, shopperInteraction="Ecommerce") is True
+
+
+SIGNS = [
+    {"cvcResult": "1 Matches"},
+    {"cvcResult": "2 Doesn't match"},
+    {"threeDAuthenticated": "true"},
+    {"terminalId": "V400m-324688179"},
+    {"tenderReference": "oLkO001517998574000"},
+]
+
+
+@pytest.mark.parametrize("sign", SIGNS)
+def test_a_typed_cvc_a_challenge_or_a_terminal_show_a_person(sign: dict[str, str]) -> None:
+    assert present(**sign) is True
+    assert present(**sign, shopperInteraction="ContAuth") is False
+
+
+@pytest.mark.parametrize("sign", [{"cvcResult": "6 No CVC/CVV provided"}, {"threeDAuthenticated": "false"}])
+def test_other_words_show_nobody(sign: dict[str, str]) -> None:
+    assert present(**sign) is None
+
+
+@pytest.mark.parametrize("brand", ["ideal", "sofort", "giropay", "bankTransfer_IBAN", "boleto", "multibanco", "oxxo"])
+def test_nobody_but_the_shopper_pays_at_a_bank(brand: str) -> None:
+    assert present(brand) is True
+    assert present(brand, **NO_TOKEN) is True
+
+
+@pytest.mark.parametrize("brand", ["paypal", "klarna", "alipay", "wechatpayWeb", "afterpaytouch"])
+def test_a_wallet_may_be_stored(brand: str) -> None:
+    assert present(brand, **NO_TOKEN) is True
+    assert present(brand) is None
+
+
+@pytest.mark.parametrize("brand", ["visa", "interac_card", "something_new", "sepadirectdebit"])
+def test_a_card_a_debit_or_an_unknown_name_says_nothing(brand: str) -> None:
+    assert present(brand, **NO_TOKEN) is None
+
+
+def test_our_own_charges_and_rescues_are_the_merchants() -> None:
+    assert present(**{"metadata.priCharge": "pri-adyen-1", "cvcResult": "1 Matches"}) is False
+    assert present(**{"retry.rescueScheduled": "true"}) is False
+    assert present(code="AUTORESCUE") is False

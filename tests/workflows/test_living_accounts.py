@@ -1,0 +1,97 @@
+"""The real workflow in a living account: late cards, money on its way, refused keys, claims that aren't ours."""
+
+import pytest
+
+from core.events import EventType, Record, State
+from core.payments import EventKind, InvoiceStatus
+from core.retry.fresh_look import FIRST_LOOK
+from tests.replay import paths
+from tests.support.builders import DAY, HOUR, an_event
+from tests.support.gateway import declined
+from tests.workflows.conftest import Campaign, Campaigns
+
+ENDS = [
+    (paths.late_method, State.RECOVERED, "charged"),
+    (paths.last_look, State.RECOVERED, "paid_elsewhere"),
+    (paths.money_on_its_way, State.RECOVERED, "paid_elsewhere"),
+    (paths.money_that_failed, State.RECOVERED, "charged"),
+    (paths.key_revoked_and_mended, State.RECOVERED, "charged"),
+    (paths.out_of_scope, State.CANCELED, "out_of_scope"),
+    (paths.unfit_method, State.RECOVERED, "charged"),
+]
+
+
+@pytest.mark.parametrize(("path", "state", "reason"), ENDS, ids=lambda one: getattr(one, "__name__", ""))
+async def test_each_path_ends_as_it_should(campaigns: Campaigns, path: paths.Path, state: State, reason: str) -> None:
+    campaign = await path(campaigns)
+    assert (await campaign.end()).state is state
+    assert campaign.first(EventType.RECOVERY_CLOSED).data["reason"] == reason
+
+
+async def test_a_card_given_when_all_retries_are_used_is_charged_at_once(campaigns: Campaigns) -> None:
+    campaign = await paths.late_method(campaigns)
+    await campaign.end()
+    given, asked = campaign.first(EventType.METHOD_UPDATED), campaign.every(EventType.CHARGE_REQUESTED)[-1]
+    assert asked.data["method_id"] == "pm_2"
+    assert (asked.occurred_at - given.occurred_at).total_seconds() < 10
+
+
+async def test_a_payment_when_all_retries_are_used_counts(campaigns: Campaigns) -> None:
+    campaign = await campaigns(script=[declined("insufficient_funds")] * 4)
+    await campaign.begin()
+    now = await campaign.after(16 * DAY)
+    await campaign.say(an_event(EventKind.INVOICE_PAID, occurred_at=now))
+    assert (await campaign.end()).state is State.RECOVERED
+
+
+async def test_the_window_is_the_end_of_waiting(campaigns: Campaigns) -> None:
+    campaign = await campaigns(script=[declined("insufficient_funds")] * 4)
+    begun = await campaign.begin()
+    assert (await campaign.end()).state is State.EXHAUSTED
+    closed = campaign.first(EventType.RECOVERY_CLOSED)
+    assert closed.data["reason"] == "budget"
+    assert abs(closed.occurred_at - begun - 21 * DAY) < HOUR
+
+
+async def test_no_charge_is_made_beside_money_on_its_way(campaigns: Campaigns) -> None:
+    campaign = await paths.money_on_its_way(campaigns)
+    await campaign.end()
+    assert campaign.gateway.orders == []
+    looks = [row for row in campaign.every(EventType.RETRY_SKIPPED) if row.data["action"] == "stand_back"]
+    assert 2 <= len(looks) <= 12, "looks come seldom after a while"
+
+
+async def test_a_refused_key_shows_at_once_and_is_told_once(campaigns: Campaigns) -> None:
+    campaign = await campaigns()
+    campaign.gateway.refuses = 2
+    await campaign.begin()
+    with campaign.environment.auto_time_skipping_disabled():
+        assert (await _until(campaign, EventType.RETRY_SKIPPED)).to_state is State.IN_REVIEW
+    await campaign.after(3 * FIRST_LOOK)
+    refused = [row for row in campaign.records if row.data.get("reason") == "provider_refused"]
+    assert [bool(row.data.get("again")) for row in refused] == [False, True]
+    assert (await campaign.end()).state is State.RECOVERED
+
+
+async def test_an_unfit_method_does_not_move_the_schedule(campaigns: Campaigns) -> None:
+    campaign = await paths.unfit_method(campaigns)
+    await campaign.end()
+    planned = campaign.every(EventType.RETRY_PLANNED)
+    assert len(planned) == 1
+    assert [order.method_id for order in campaign.gateway.orders] == ["pm_2", None]
+
+
+async def test_a_lost_event_changes_nothing(campaigns: Campaigns) -> None:
+    campaign = await campaigns()
+    await campaign.begin()
+    campaign.gateway.becomes(InvoiceStatus.VOID)
+    assert (await campaign.end()).state is State.CANCELED
+    assert campaign.gateway.orders == []
+
+
+async def _until(campaign: Campaign, kind: EventType) -> Record:
+    for _ in range(100):
+        if found := campaign.every(kind):
+            return found[0]
+        await campaign.environment.sleep(0.1)
+    raise AssertionError(f"no {kind} in {campaign.story}")
