@@ -13,9 +13,8 @@ EMPTY = Fields({})
 
 def terms_of(invoice: Fields, subscription: Fields = EMPTY, customer: Fields = EMPTY) -> CollectionTerms:
     """The subscription rules what happens now, where it was read; what nobody says stays None."""
-    method = subscription.code("collection_method") or invoice.code("collection_method")
     return CollectionTerms(
-        collection_method=_word(CollectionMethod, method),
+        collection_method=_collected(invoice, subscription),
         billing_reason=invoice.code("billing_reason"),
         application=invoice.id("application") or subscription.id("application"),
         subscription_status=_word(SubscriptionStatus, subscription.code("status")),
@@ -24,6 +23,13 @@ def terms_of(invoice: Fields, subscription: Fields = EMPTY, customer: Fields = E
         customer_deleted=(customer.flag("deleted") or False) if customer else None,
         created_at=due_since(invoice),
     )
+
+
+def _collected(invoice: Fields, subscription: Fields) -> CollectionMethod | None:
+    """An invoice that was sent stays so, whatever its subscription is switched to afterwards."""
+    said = {_word(CollectionMethod, one.code("collection_method")) for one in (invoice, subscription)}
+    found = (method for method in (CollectionMethod.SENT, CollectionMethod.AUTOMATIC) if method in said)
+    return next(found, None)
 
 
 def due_since(invoice: Fields) -> datetime | None:

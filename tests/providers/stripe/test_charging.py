@@ -231,3 +231,24 @@ async def test_a_refusal_for_the_invoice_is_none_for_the_method(
     canned.says("GET /v1/invoices/in_1", invoice())
     result = await foreign.charge(order("in_1"))
     assert (result.outcome, result.failure.code) == (Outcome.DECLINED, error.get("code", "invalid_request_error"))
+
+
+@pytest.mark.parametrize(
+    ("action", "code", "kind"),
+    [
+        ("use_stripe_sdk", "authentication_required", None),
+        ("display_bank_transfer_instructions", None, MethodKind.BANK_TRANSFER),
+    ],
+)
+async def test_what_a_refused_payment_waits_for(
+    canned: Canned, foreign: StripeGateway, action: str, code: str | None, kind: MethodKind | None
+) -> None:
+    intent = {"id": "pi_1", "status": "requires_action", "payment_method": "pm_1", "next_action": {"type": action}}
+    error = {"type": "card_error", "code": "invoice_payment_intent_requires_action", "payment_intent": intent}
+    canned.says("POST /v1/invoices/in_1/pay", {"error": error}, 402)
+    result = await foreign.charge(order("in_1"))
+    assert (result.outcome, result.failure, result.card.kind) == (
+        Outcome.DECLINED,
+        Failure(code=code, method_id="pm_1"),
+        kind,
+    )

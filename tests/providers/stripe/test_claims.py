@@ -11,7 +11,7 @@ from providers.stripe.gateway import StripeGateway
 from sandbox.client import SandboxClient
 from tests.providers.stripe.canned import Canned
 from tests.providers.stripe.conftest import gateway_at
-from tests.providers.stripe.events import invoice
+from tests.providers.stripe.events import dispute_of, invoice
 
 NOW = datetime.now(UTC)
 CARD = {"id": "pm_1", "object": "payment_method", "type": "card", "card": {"brand": "visa", "fingerprint": "fp_1"}}
@@ -269,3 +269,21 @@ async def test_a_server_that_cannot_expand_is_asked_plainly(canned: Canned, fore
     canned.answer = strict  # type: ignore[method-assign]
     canned.says("GET /v1/invoices/in_1", invoice())
     assert (await foreign.read_invoice("in_1")).amount_due == 2000
+
+
+@pytest.mark.parametrize("permission", ["charge_read", "invoice_read"])
+async def test_an_owner_that_may_not_be_read_is_not_nobody(
+    box: SandboxClient, sandbox_address: str, permission: str
+) -> None:
+    """A refund or a dispute would be lost for good if it were taken for somebody else's."""
+    made, key = await box.create_failed_invoice(), f"rk_test_no_{permission}"
+    await box.key_rights(key, lacks=(permission,))
+    restricted = gateway_at(sandbox_address, key=key)
+    with pytest.raises(NotAllowed, match=permission):
+        await restricted.resolve(dispute_of(made.charge))
+    await restricted.close()
+
+
+async def test_an_invoice_that_was_sent_stays_so(box: SandboxClient, gateway: StripeGateway) -> None:
+    made = await box.create_failed_invoice(invoice_fields={"collection_method": "send_invoice"})
+    assert (await gateway.read_invoice(made.invoice)).terms.collection_method is CollectionMethod.SENT
