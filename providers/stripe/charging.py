@@ -17,7 +17,7 @@ from providers.stripe.asides import optional
 from providers.stripe.cards import card_of_charge, card_of_error, cards_merged
 from providers.stripe.payments import Payment
 from providers.stripe.reading import checked, payment_of, read_invoice
-from providers.stripe.settling import decline_of, is_fresh, settled
+from providers.stripe.settling import decline_of, is_fresh, part_since, settled
 from providers.stripe.transport import CallFailed
 
 
@@ -67,6 +67,8 @@ async def _accepted(api: StripeApi, order: ChargeOrder, answer: Answer, now: dat
         return succeeded(payment.charge.id("id") if fresh else None)
     if needs_customer(payment.intent):
         return decline_of(payment)
+    if part := part_since(order, invoice):
+        return succeeded(None).model_copy(update={"amount": part})
     result = settled(order, invoice, payment, now)
     return unknown("processing") if result.outcome is Outcome.UNKNOWN else result
 

@@ -39,6 +39,17 @@ def is_fresh(order: ChargeOrder, charge: Fields) -> bool:
     return created is not None and created >= order.requested_at - CLOCK_SKEW
 
 
+def part_since(order: ChargeOrder, invoice: Fields) -> int | None:
+    """What payments of this invoice brought since the order, where the invoice is still open: a part of it.
+
+    Source: docs.stripe.com/api/invoice-payment/object, `amount_paid` and `status_transitions.paid_at`.
+    """
+    listed = Fields(invoice.raw, invoice.path, lenient=True).items("payments")
+    since = order.requested_at - CLOCK_SKEW
+    paid = [(one.child("status_transitions").moment("paid_at"), one.whole("amount_paid") or 0) for one in listed]
+    return sum(amount for at, amount in paid if at and at >= since) or None
+
+
 def decline_of(payment: Payment) -> ChargeResult:
     """The decline that a payment shows."""
     error = payment.intent.child("last_payment_error")

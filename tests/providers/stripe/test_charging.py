@@ -252,3 +252,16 @@ async def test_what_a_refused_payment_waits_for(
         Failure(code=code, method_id="pm_1"),
         kind,
     )
+
+
+async def test_a_call_that_brought_a_part_says_how_much(canned: Canned, foreign: StripeGateway) -> None:
+    """The default payment asks for less than the invoice owes: a part comes, and the rest stays open."""
+    wanted = order("in_1")
+    when = {"paid_at": int(wanted.requested_at.timestamp()) + 1}
+    made_with = {"type": "payment_intent", "payment_intent": "pi_1"}
+    part = {"id": "inpay_1", "status": "paid", "amount_paid": 500, "status_transitions": when, "payment": made_with}
+    older = part | {"id": "inpay_0", "amount_paid": 100, "status_transitions": {"paid_at": 1_790_000_000}}
+    canned.says("POST /v1/invoices/in_1/pay", invoice(amount_remaining=1500, payments={"data": [part, older]}))
+    canned.says("GET /v1/payment_intents/pi_1", {"id": "pi_1", "status": "succeeded"})
+    result = await foreign.charge(wanted)
+    assert (result.outcome, result.amount) == (Outcome.SUCCEEDED, 500)
