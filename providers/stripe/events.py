@@ -55,7 +55,9 @@ EVENTS: Final[Mapping[str, Row]] = {
     "credit_note.voided": Row(EventKind.WAKE, takers.credit_note, "a credit of the invoice was taken back"),
     "payment_intent.processing": Row(EventKind.WAKE, money_takers.payment, "a payment is on its way"),
     "payment_intent.partially_funded": Row(EventKind.WAKE, money_takers.payment, "a part of the money came"),
-    "payment_intent.payment_failed": Row(EventKind.OTHER, detail="told by invoice.payment_failed"),
+    "payment_intent.payment_failed": Row(
+        EventKind.OTHER, money_takers.failed_payment, "told by invoice.payment_failed"
+    ),
     "payment_intent.requires_action": Row(EventKind.OTHER, detail="told by invoice.payment_action_required"),
     "payment_intent.succeeded": Row(EventKind.OTHER, detail="told by invoice.paid"),
     "payment_intent.canceled": Row(EventKind.WAKE, money_takers.payment, "a payment was given up"),

@@ -2,10 +2,11 @@
 
 from typing import Final
 
-from core.payments import EventKind
+from core.payments import EventKind, MethodKind
 from providers.fields import Fields
 from providers.stripe import failures
-from providers.stripe.cards import card_of_charge
+from providers.stripe.actions import kind_of_intent
+from providers.stripe.cards import card_of_charge, card_of_error
 from providers.stripe.takers import Taken, other
 
 _RETURNS: Final = frozenset(
@@ -22,6 +23,18 @@ _PREVENTED: Final = "prevented"
 def payment(found: Fields, _: Fields) -> Taken:
     """A payment intent, of which only a read says more."""
     return {"payment_id": found.need("id"), "customer_id": found.id("customer"), "invoice_id": found.id("invoice")}
+
+
+def failed_payment(found: Fields, before: Fields) -> Taken:
+    """Told by the invoice, except where the payment was on its way for days: that it is over counts as news.
+
+    The invoice's event of it may name a try that is known, since Stripe counts only its own.
+    """
+    whole = Fields(found.raw, found.path, lenient=True)
+    tried = card_of_error(whole.child("last_payment_error")).kind or kind_of_intent(whole)
+    if tried in {None, MethodKind.CARD}:
+        return {}
+    return payment(found, before) | {"kind": EventKind.WAKE, "detail": "a payment that was on its way failed"}
 
 
 def failed_charge(found: Fields, _: Fields) -> Taken:

@@ -151,6 +151,13 @@ TABLE: list[tuple[str, Any, Any, EventKind, dict[str, Any]]] = [
         {"invoice_id": "in_1", "payment_id": "pi_1"},
     ),
     ("payment_intent.payment_failed", {"id": "pi_1"}, None, EventKind.OTHER, {}),
+    (
+        "payment_intent.payment_failed",
+        {"id": "pi_1", "last_payment_error": {"payment_method": {"id": "pm_1", "type": "sepa_debit"}}},
+        None,
+        EventKind.WAKE,
+        {"payment_id": "pi_1"},
+    ),
     ("payment_intent.requires_action", {"id": "pi_1"}, None, EventKind.OTHER, {}),
     ("payment_intent.succeeded", {"id": "pi_1"}, None, EventKind.OTHER, {}),
     ("charge.failed", {"id": "ch_1", "invoice": "in_1"}, None, EventKind.OTHER, {}),
