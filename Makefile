@@ -29,10 +29,11 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-tools: setup ## Get what the tests use: Temporal's servers, a browser, and with Go also stripe-mock and toxiproxy
+tools: setup ## Get what the tests use: Temporal's servers, a browser, PgBouncer, and with Go also stripe-mock and toxiproxy
 	@$(BIN)/python -m devstack.temporal
 	@$(BIN)/python -m devstack.testserver
 	@$(BIN)/python -m devstack.browser || echo "going on without a browser: its tests are skipped" >&2
+	@$(BIN)/python -m devstack.pgbouncer || echo "going on without PgBouncer: its tests are skipped" >&2
 	@for tool in stripe-mock toxiproxy; do \
 		$(BIN)/python -m devstack.tools $$tool || echo "going on without $$tool: its tests are skipped" >&2; done
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from commands import access_options, dry_run, import_options, preview_options
 from core.errors import RecoveryError
-from settings import Settings
+from settings import Settings, unusable
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Wins back failed payments."
@@ -248,9 +248,22 @@ def main() -> None:
     except RecoveryError as error:
         _fail(str(error))
     except ValidationError as error:
-        _fail("; ".join(_setting(detail["loc"], detail["msg"]) for detail in error.errors()))
+        _fail(unusable(error))
+    except Exception as error:
+        if told := _of_database(error):
+            _fail(told)
+        raise
     finally:
         _settle()
+
+
+def _of_database(error: Exception) -> str | None:
+    """What PostgreSQL says, e.g. of tables that another release made; None for what has nothing to do with it."""
+    from sqlalchemy.exc import DBAPIError
+
+    from db.failures import said
+
+    return f"The database refuses this: {said(error)}" if isinstance(error, DBAPIError) else None
 
 
 def _settle() -> None:
@@ -258,11 +271,6 @@ def _settle() -> None:
     if "temporalio" in sys.modules:
         gc.collect()
         time.sleep(0.5)
-
-
-def _setting(path: tuple[int | str, ...], message: str) -> str:
-    """Names the setting and never shows its value, which may be a secret."""
-    return f"{'.'.join(str(part) for part in path).upper() or 'settings'}: {message}"
 
 
 def _fail(text: str) -> None:

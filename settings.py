@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Self
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 SHIPPED_POLICY = Path(__file__).parent / "core" / "retry" / "policies.toml"
@@ -90,7 +90,13 @@ class Settings(BaseSettings):
         SecretStr(""), description="mail server for messages to customers; empty: no e-mail is sent"
     )
     mail_from: str = Field("", description="sender of messages to customers, as NAME <ADDRESS>")
-    unsubscribe_url: str = Field("", description="List-Unsubscribe of messages to customers; empty: MAIL_FROM")
+    unsubscribe_url: str = Field(
+        "",
+        description="your own page to unsubscribe, which gets a token; empty: ours at PUBLIC_URL, or a mail",
+    )
+    unsubscribe_secrets: Secrets = Field(
+        (), description="sign links to unsubscribe, comma separated, newest first; empty: a key in the database"
+    )
     customer_page_url: str = Field(
         "", description="your page that messages link to where the provider has none; {provider} and {invoice} fit in"
     )
@@ -115,7 +121,9 @@ class Settings(BaseSettings):
         (), description="id:base64 AES-256 keys for Temporal payloads, comma separated, the first encrypts"
     )
 
-    @field_validator("stripe_webhook_secrets", "adyen_hmac_keys", "payload_encryption_keys", mode="before")
+    @field_validator(
+        "stripe_webhook_secrets", "adyen_hmac_keys", "payload_encryption_keys", "unsubscribe_secrets", mode="before"
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         return _secret_list(value)
@@ -125,6 +133,13 @@ class Settings(BaseSettings):
     def _long_enough(cls, value: SecretStr) -> SecretStr:
         if 0 < len(value.get_secret_value()) < 8:
             raise ValueError("BOOTSTRAP_API_KEY needs 8 characters or more")
+        return value
+
+    @field_validator("unsubscribe_secrets")
+    @classmethod
+    def _long_enough_to_sign(cls, value: Secrets) -> Secrets:
+        if any(len(one.get_secret_value()) < 32 for one in value):
+            raise ValueError("UNSUBSCRIBE_SECRETS needs 32 characters or more in each")
         return value
 
     @field_validator("session_secret")
@@ -186,6 +201,17 @@ def addresses(given: SecretStr) -> tuple[str, ...]:
     """The parts of a setting that holds several addresses: by blanks or commas, which may also stand in an address."""
     parts = re.split(r"[\s,]+(?=[A-Za-z][A-Za-z0-9+.-]*://)", given.get_secret_value().strip())
     return tuple(part for part in parts if part)
+
+
+def unusable(error: ValidationError) -> str:
+    """One line that names each setting and never shows its value, which may be a secret."""
+    told = ((".".join(map(str, one["loc"])).upper() or "settings", one["msg"]) for one in error.errors())
+    return "; ".join(f"{name}: {message}" for name, message in told)
+
+
+def unsubscribe_keys(settings: Settings) -> tuple[bytes, ...]:
+    """What the settings sign links to unsubscribe with, newest first."""
+    return tuple(one.get_secret_value().encode() for one in settings.unsubscribe_secrets)
 
 
 def environment() -> dict[str, str]:

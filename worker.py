@@ -11,11 +11,13 @@ from datetime import timedelta
 
 import structlog
 from prometheus_client import CollectorRegistry, start_http_server
+from pydantic import ValidationError
 from temporalio.client import Client
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import PollerBehaviorAutoscaling, Worker
 
 import catalog
+from activities.approvals import Approvals, granted_in
 from activities.charging import Charging
 from activities.contacts import Contacts, StoredAddresses
 from activities.decisions import Decisions, Knowledge, history_in
@@ -28,6 +30,7 @@ from activities.recording import Recording, remembered_in
 from activities.scope import Scope
 from activities.shadow import Shadow
 from activities.simulating import Simulating
+from activities.suppressions import StoredSuppressions
 from activities.suspicion import Suspicion
 from activities.suspicion import counted_in as suspicion_counted_in
 from activities.telling import Telling
@@ -38,20 +41,20 @@ from db.session import Database
 from notifications import channels
 from notifications.apprise_urls import Operators
 from notifications.letters import letters_of
+from notifications.unsubscribe import UnsubscribeLinks
 from notifications.webhooks import Webhooks
 from observability import errors, logging, tracing
 from observability.encryption import encryption_codec
 from providers.base import Gateway, Provider, installed
-from settings import Settings, addresses, environment
+from settings import Settings, addresses, environment, unsubscribe_keys, unusable
 from workflows.client import connect
 from workflows.handles import TemporalRecoveries, poster
 from workflows.names import QUEUE, SIMULATIONS, charges
+from workflows.options import GRACE
 from workflows.registry import WORKFLOWS
 from workflows.schedules import ensure_relay, ensure_telling
 from workflows.search import SearchableNames
 
-GRACE = timedelta(seconds=30)
-"""Longer than one charge, shorter than an orchestrator's kill."""
 SIMULATION_GRACE = timedelta(seconds=2)
 """A dry run is not waited for: it begins anew elsewhere."""
 log = structlog.get_logger("worker")
@@ -88,7 +91,10 @@ class Parts:
         """What sends messages to customers. Raises InvalidInput for words that can't be used."""
         known = self.settings
         letters = letters_of(known.mail_from, known.message_dir, known.customer_page_url)
-        return Messaging(self.channels, letters, StoredAddresses(self.database), StoredOutbox(self.database))
+        links = UnsubscribeLinks(known.unsubscribe_url, known.public_url)
+        wishes = StoredSuppressions(self.database, links, unsubscribe_keys(known))
+        book = StoredAddresses(self.database)
+        return Messaging(self.channels, letters, book, StoredOutbox(self.database), wishes)
 
     def knowledge(self) -> Knowledge:
         """Tables, policy and strategies as installed here. Raises InvalidInput naming file and line."""
@@ -124,7 +130,8 @@ def recovery_worker(parts: Parts) -> Worker:
     suspicion = Suspicion(suspicion_counted_in(parts.database), catalog.fraud_scorers())
     knowledge, shadow, channels = parts.knowledge(), parts.shadow(lookups), frozenset(parts.channels)
     decisions = Decisions(knowledge, history_in(parts.database), parts.log, lookups, suspicion, shadow, channels)
-    recording = Recording(parts.log, SearchableNames(parts.client), remembered_in(parts.database))
+    approvals = Approvals(lambda: knowledge.policy.current().operators, granted_in(parts.database))
+    recording = Recording(parts.log, SearchableNames(parts.client), remembered_in(parts.database), approvals)
     simulating = Simulating(parts.database, parts.settings.database_url.get_secret_value())
     telling = Telling(parts.database, parts.operators, parts.webhooks, poster(parts.client))
     maintenance = Maintenance(
@@ -197,7 +204,7 @@ def _given(settings: Settings) -> dict[str, str]:
     """The environment for channels, with what `.env` and the settings say of ours."""
     known = {"SMTP_URL": settings.smtp_url, "CUSTOMER_NOTIFY_URLS": settings.customer_notify_urls}
     ours = {name: secret.get_secret_value() for name, secret in known.items()}
-    return {**environment(), **ours, "MAIL_FROM": settings.mail_from, "UNSUBSCRIBE_URL": settings.unsubscribe_url}
+    return {**environment(), **ours, "MAIL_FROM": settings.mail_from}
 
 
 @contextlib.asynccontextmanager
@@ -211,13 +218,27 @@ async def running(settings: Settings, client: Client, registry: CollectorRegistr
         await ensure_relay(client)
         if parts.audiences:
             await ensure_telling(client)
-        async with contextlib.AsyncExitStack() as stack:
-            charging = (charges_worker(parts, name) for name in providers)
-            for worker in (recovery_worker(parts), simulations_worker(parts), *charging):
-                await stack.enter_async_context(worker)
+        charging = (charges_worker(parts, name) for name in providers)
+        async with polling(recovery_worker(parts), simulations_worker(parts), *charging):
             yield
     finally:
         await parts.close()
+
+
+@contextlib.asynccontextmanager
+async def polling(*workers: Worker) -> AsyncIterator[None]:
+    """All of them work for as long as the block runs, and stop together.
+
+    From the same moment none takes new work, and each has its whole grace: one after the other, the last would still
+    begin charges while the first waits, and be killed over them.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        for worker in workers:
+            await stack.enter_async_context(worker)
+        try:
+            yield
+        finally:
+            await asyncio.gather(*(worker.shutdown() for worker in workers))
 
 
 async def serve(settings: Settings) -> None:
@@ -251,11 +272,13 @@ def _runtime(settings: Settings, registry: CollectorRegistry) -> Runtime | None:
 
 def main() -> None:
     """Run the worker; exit code 1 with one line where it can't begin."""
-    settings = Settings()
-    logging.configure(settings.log_level)
-    errors.initialise(settings.sentry_dsn, "worker")
     try:
+        settings = Settings()
+        logging.configure(settings.log_level)
+        errors.initialise(settings.sentry_dsn, "worker")
         asyncio.run(serve(settings))
+    except ValidationError as error:
+        sys.exit(f"pri: {unusable(error)}")
     except RecoveryError as error:
         sys.exit(f"pri: {error}")
     # temporalio 1.33 to 1.35 may crash when the interpreter ends with its threads alive (sdk-python issue 300).

@@ -28,6 +28,7 @@ from core.retry.network_plan import found_card, within_network
 from core.retry.pace import Pace
 from core.retry.policy import Policy, StrategyFactory
 from core.retry.shadow import Beside
+from core.retry.whereabouts import whereabouts
 from core.segmentation.profile import profile_of
 from core.segmentation.segment import CustomerProfile, Segment, segment
 from db.repositories.history import CustomerHistory, customer_history
@@ -139,8 +140,8 @@ class Decisions:
         """The same rows, and in the last one what the customer is told when."""
         policy = armed(means.policy, assigned(means.policy, findings.recovery, findings.facts))
         campaign = policy.campaigns.get(policy.segment_named(findings.segment.name).campaign)
-        zone = clock_of(findings.facts, findings.now)
-        return with_messages(events, findings, means, campaign, self._channels, zone)
+        clock = clock_of(*whereabouts(findings.recovery, findings.facts), findings.now)
+        return with_messages(events, findings, means, campaign, self._channels, clock)
 
     async def _loaded(self, given: SegmentInput) -> CustomerProfile | None:
         """The profile; None where it can't be loaded now: a recovery doesn't wait for statistics about its customer."""

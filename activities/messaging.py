@@ -14,11 +14,14 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.contacts import AddressBook
+from activities.suppressions import Everybody, Suppressions
+from catalog.calendars import zones_for_dates
 from core.errors import NotDelivered
 from core.ids import message_name
 from core.messages.contact import Contact
 from core.messages.contracts import NotifyInput, Outcome, Told
 from core.messages.kinds import MessageKind
+from core.messages.unsubscribe import Subscription
 from core.retry.recovery import Recovery
 from db.repositories import messages
 from db.repositories.messages import Claim, MessageName, MessageState
@@ -28,8 +31,8 @@ from notifications.letters import Letters, Subject
 
 MOST_TRIES: Final = 4
 """Of messages that surely did not go out; the last one gives up."""
-PATIENCE: Final = 30.0
-"""Seconds that a channel may take."""
+PATIENCE: Final = 40.0
+"""Seconds that a channel may take: longer than ours bound each part, so that it is they who say how far it came."""
 
 
 class Outbox(Protocol):
@@ -63,10 +66,16 @@ class Messaging:
     """The channels that are set up, and what is said over them."""
 
     def __init__(
-        self, channels: Mapping[str, Channel], letters: Letters, addresses: AddressBook, outbox: Outbox
+        self,
+        channels: Mapping[str, Channel],
+        letters: Letters,
+        addresses: AddressBook,
+        outbox: Outbox,
+        suppressions: Suppressions | None = None,
     ) -> None:
         self._channels, self._letters = channels, letters
         self._addresses, self._outbox = addresses, outbox
+        self._suppressions = suppressions or Everybody()
 
     @activity.defn
     async def notify(self, order: NotifyInput) -> Told:
@@ -91,16 +100,34 @@ class Messaging:
 
     async def _letter(self, order: NotifyInput, name: MessageName) -> Letter:
         """Raises NotDelivered where there is nobody to write to, or nothing to write with."""
-        recovery = order.recovery
         if order.channel not in self._channels:
             raise NotDelivered("channel_not_set_up", permanent=True)
         try:
-            contact = await self._contact(recovery)
-        except Exception as error:  # nothing was sent, whatever is wrong with the table
+            return self._composed(await self._known(order, name))
+        except NotDelivered:
+            raise
+        except Exception as error:  # nothing was sent, whatever is wrong with the tables
             raise NotDelivered(type(error).__name__) from error
-        if contact is None:
+
+    async def _known(self, order: NotifyInput, name: MessageName) -> Subject:
+        """What the letter is about. Raises NotDelivered where there is nobody, or nobody who wants it."""
+        recovery = order.recovery
+        contact = await self._contact(recovery)
+        if contact is None or recovery.customer_id is None:
             raise NotDelivered("no_contact", permanent=True)
-        return self._letters.write(_subject(order, name, contact))
+        mine = Subscription(provider=recovery.provider, customer_id=recovery.customer_id, channel=order.channel)
+        if await self._suppressions.holds(mine):
+            raise NotDelivered("unsubscribed", permanent=True)
+        return _subject(order, name, contact, await self._suppressions.link(mine))
+
+    def _composed(self, about: Subject) -> Letter:
+        """Whatever is wrong with the words, nothing was sent."""
+        try:
+            return self._letters.write(about)
+        except NotDelivered:
+            raise
+        except Exception as error:
+            raise NotDelivered(f"template_{type(error).__name__}", permanent=True) from error
 
     async def _contact(self, recovery: Recovery) -> Contact | None:
         if recovery.customer_id is None:
@@ -123,7 +150,7 @@ def _as_before(claim: Claim) -> Told:
     return Told(outcome=Outcome.SENT if claim.state is MessageState.SENT else Outcome.FAILED, reason=claim.reason)
 
 
-def _subject(order: NotifyInput, name: MessageName, contact: Contact) -> Subject:
+def _subject(order: NotifyInput, name: MessageName, contact: Contact, unsubscribe: str) -> Subject:
     recovery = order.recovery
     plan = recovery.messages
     return Subject(
@@ -131,11 +158,19 @@ def _subject(order: NotifyInput, name: MessageName, contact: Contact) -> Subject
         kind=order.kind,
         provider=recovery.provider,
         invoice_id=recovery.invoice_id,
-        amount=recovery.amount,
-        currency=recovery.currency,
+        amount=recovery.amount if order.amount is None else order.amount,
+        currency=order.currency or recovery.currency,
         cause=recovery.cause,
         ability=recovery.ability,
         retry_at=recovery.next_attempt_at,
         deadline=recovery.until or (plan.occasion.ends_at if plan else None),
         contact=contact,
+        unsubscribe=unsubscribe,
+        zones=_zones(recovery, contact),
     )
+
+
+def _zones(recovery: Recovery, contact: Contact) -> tuple[str, ...]:
+    """Of the newest that is known of where the customer lives, as for quiet hours."""
+    country = contact.country or recovery.country or recovery.card.country
+    return zones_for_dates(country, contact.time_zone or recovery.time_zone)

@@ -6,6 +6,7 @@ from typing import Final
 
 from temporalio import activity
 
+from activities.approvals import WITHOUT, Approvals
 from activities.log import Log
 from core.contracts import Opened, OpenInput, RecordInput, Written
 from core.events import Event
@@ -54,9 +55,13 @@ class Recording:
     """Writes rows. `searchable` tells which search attributes the namespace knows."""
 
     def __init__(
-        self, log: Log, searchable: Callable[[], Awaitable[tuple[str, ...]]], memory: Memory = nothing_known
+        self,
+        log: Log,
+        searchable: Callable[[], Awaitable[tuple[str, ...]]],
+        memory: Memory = nothing_known,
+        approvals: Approvals = WITHOUT,
     ) -> None:
-        self._log, self._memory = log, memory
+        self._log, self._memory, self._approvals = log, memory, approvals
         self._searchable = searchable
 
     @activity.defn
@@ -81,5 +86,17 @@ class Recording:
 
     @activity.defn
     async def record_events(self, rows: RecordInput) -> Written:
-        """These events in the log, and the closing one behind them where they end the recovery."""
-        return Written(records=await self._log.append(rows.recovery, rows.events, rows.now))
+        """These events in the log, and the closing one behind them where they end the recovery.
+
+        A command that one person may not give alone becomes a row without effect, or, where somebody waits for the
+        answer, none.
+        """
+        refusal = await self._approvals.refusal(rows.recovery, rows.events)
+        if refusal is None:
+            return Written(records=await self._log.append(rows.recovery, rows.events, rows.now))
+        command = rows.events[0]
+        if "signal" in command.data:
+            unheard = command.model_copy(update={"data": {**command.data, "refused": refusal.code}})
+            return Written(records=await self._log.append(rows.recovery, (unheard,), rows.now))
+        written = await self._log.since(rows.recovery)
+        return Written(records=written) if written else Written(refused=refusal.code, why=str(refusal))

@@ -42,10 +42,11 @@ class Telling:
     async def hand_over(self, order: HandOverInput) -> HandOverReport:
         """Start a workflow for each webhook that waits, and tell the operators, one message a topic."""
         now = datetime.now(UTC)
-        begun = await self._begin_posts(order.limit, now)
-        told = await self._tell_operators(now) if self._operators else 0
+        # First: where nobody listened for long, whoever begins to must not get what is long past.
         async with self._database.begin() as session:
             await notices.forget(session, now)
+        begun = await self._begin_posts(order.limit, now)
+        told = await self._tell_operators(now) if self._operators else 0
         return HandOverReport(webhooks=begun, told=told)
 
     @activity.defn

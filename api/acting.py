@@ -13,7 +13,7 @@ from api.begun import begins
 from api.deps import Parts
 from api.recoveries import current
 from api.views import RecoveryView
-from core.approvals import Verdict, needs_second, sentence
+from core.approvals import SECOND_APPROVER, Verdict, needs_second, sentence
 from core.contracts import Action, Command, RecoveryStatus
 from core.errors import EngineUnavailable, NotFound, RecoveryError, Refused, RunClosed, TooMany
 from core.ids import recovery_id
@@ -61,15 +61,35 @@ async def act(
     if capped and action is Action.RETRY:
         await _within_cap(parts, actor)
     judgement = await _approved(parts, provider, invoice_id, wish)
+    try:
+        heeded = await _carried_out(parts, provider, invoice_id, wish, judgement)
+    except Refused as refusal:
+        if judgement or refusal.code != SECOND_APPROVER:
+            raise
+        # The worker's policy asks for two people where ours doesn't.
+        again = _anew(wish)
+        judgement = await _granted(parts, recovery_id(provider, invoice_id), again)
+        heeded = await _carried_out(parts, provider, invoice_id, again, judgement)
+    return Acted(await current(parts, provider, invoice_id), heeded)
+
+
+def _anew(wish: Command) -> Command:
+    """The same wish as another request: Temporal answers an update that it knows as it did before."""
+    return wish.model_copy(update={"request_id": request_name(wish.actor, f"{wish.request_id} approved")})
+
+
+async def _carried_out(
+    parts: Parts, provider: str, invoice_id: str, wish: Command, judgement: Judgement | None
+) -> bool:
+    """Whether the wish had its effect, with the first person's name in it; without effect, theirs waits again."""
     if judgement:
         approval = judgement.approval
         wish = wish.model_copy(update={"asked_by": approval.asked_by, "asked_reason": approval.reason})
     try:
-        heeded = await _heeded(parts, provider, invoice_id, wish)
+        return await _heeded(parts, provider, invoice_id, wish)
     except RecoveryError:
         await _released(parts, judgement)
         raise
-    return Acted(await current(parts, provider, invoice_id), heeded)
 
 
 def request_name(actor: str, given: str | None) -> str:
@@ -99,10 +119,15 @@ async def _approved(parts: Parts, provider: str, invoice_id: str, wish: Command)
     rules, known = parts.policy().operators, await current(parts, provider, invoice_id)
     if not needs_second(rules, wish.action, wish.decision, known.amount, known.currency):
         return None
-    judgement = await _judged(parts, known.recovery_id, wish)
+    return await _granted(parts, known.recovery_id, wish)
+
+
+async def _granted(parts: Parts, name: str, wish: Command) -> Judgement:
+    """The first person's wish, which this one is the second to ask for. Raises Refused for the first of them."""
+    judgement = await _judged(parts, name, wish)
     if judgement.verdict is Verdict.GRANTED:
         return judgement
-    raise Refused("second_approver", sentence(judgement.approval))
+    raise Refused(SECOND_APPROVER, sentence(judgement.approval))
 
 
 async def _judged(parts: Parts, name: str, wish: Command) -> Judgement:

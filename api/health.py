@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,13 +14,15 @@ from pydantic import BaseModel
 
 from api.deps import Parts, PartsDep
 from core.errors import RecoveryError
-from db import migrate
+from db import migrate, readiness
 from db.repositories import inbox, recoveries
 from db.session import Database
 
 CHECK_WITHIN: Final = timedelta(seconds=1)
 COUNTS_FRESH_FOR: Final = 5.0
 """Seconds; scrapers may come as often as they like."""
+_WHERE: Final = re.compile(r"connection to server (?:at|on) .*? failed: ")
+"""Anybody may ask for readiness: what the server said is for them, where it stands isn't."""
 router: Final = APIRouter(tags=["health"])
 
 
@@ -48,16 +51,16 @@ class Readiness(BaseModel):
 
 
 def database_checks(database: Database) -> tuple[Check, ...]:
-    """The database answers, and every migration of this release has run."""
+    """Rows can be written into the database, and every migration of this release has run."""
 
-    async def reachable() -> str | None:
-        async with database.begin():
-            return None
+    async def writable() -> str | None:
+        async with database.begin() as session:
+            return await readiness.obstacle(session)
 
     async def migrated() -> str | None:
         return None if await migrate.at_head(database.engine) else "migrations are missing: run `pri migrate`"
 
-    return Check("database", reachable), Check("migrations", migrated)
+    return Check("database", writable), Check("migrations", migrated)
 
 
 @router.get("/healthz", summary="Alive")
@@ -68,7 +71,7 @@ async def healthz() -> Mapping[str, str]:
 
 @router.get("/readyz", summary="Ready", responses={503: {"model": Readiness, "description": "not ready"}})
 async def readyz(request: Request, response: Response, parts: PartsDep) -> Readiness:
-    """Database and Temporal reachable, migrations at head. Missing search attributes are told and don't count."""
+    """Rows can be written, Temporal is reachable, migrations at head. Missing search attributes don't count."""
     checks: Sequence[Check] = request.app.state.checks
     found = await asyncio.gather(*(_run(parts, check) for check in checks))
     ready = all(finding.ok for check, finding in zip(checks, found, strict=True) if check.required)
@@ -83,7 +86,7 @@ async def _run(parts: Parts, check: Check) -> Finding:
     except TimeoutError:
         wrong = "no answer within a second"
     except RecoveryError as error:
-        wrong = str(error)
+        wrong = _WHERE.sub("", str(error))
     except Exception as error:
         wrong = type(error).__name__
     return Finding(ok=wrong is None, detail=wrong)

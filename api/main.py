@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import signal
+import sys
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from types import FrameType
@@ -11,16 +12,17 @@ from typing import Final
 import structlog
 import uvicorn
 from fastapi import FastAPI
+from pydantic import ValidationError
 from temporalio.client import Client
 
 from api.app import create_app
 from api.engine import temporal_checks
-from core.errors import InvalidInput
+from core.errors import InvalidInput, RecoveryError
 from db.session import Database
 from observability import errors, logging, tracing
 from observability.encryption import encryption_codec
 from providers.base import Provider, installed
-from settings import Settings, environment
+from settings import Settings, environment, unusable
 from workflows.client import connect
 from workflows.handles import TemporalRecoveries
 from workflows.simulation_handles import TemporalSimulations
@@ -80,6 +82,7 @@ async def application(settings: Settings) -> AsyncIterator[FastAPI]:
     """The application over real parts. Temporal and the database may be away: `/readyz` says so."""
     if not settings.database_url.get_secret_value():
         raise InvalidInput("DATABASE_URL is not set.")
+    database = Database(settings.database_url.get_secret_value())
     providers = _noted(installed(environment()))
     tracer = tracing.tracer_provider(settings.otel_exporter_otlp_endpoint, "pri-api")
     client: Client = await connect(
@@ -88,7 +91,6 @@ async def application(settings: Settings) -> AsyncIterator[FastAPI]:
         interceptors=tracing.temporal_interceptors(tracer),
         lazy=True,
     )
-    database = Database(settings.database_url.get_secret_value())
     try:
         recoveries = TemporalRecoveries(client)
         simulations = TemporalSimulations(client)
@@ -114,5 +116,15 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
+def main() -> None:
+    """Serve; exit code 1 with one line where it can't begin."""
+    try:
+        run(Settings())
+    except ValidationError as error:
+        sys.exit(f"pri: {unusable(error)}")
+    except RecoveryError as error:
+        sys.exit(f"pri: {error}")
+
+
 if __name__ == "__main__":
-    run(Settings())
+    main()

@@ -160,8 +160,16 @@ async def _ours(request: Request, error: Exception) -> JSONResponse:
         return answer(request, 429, "too_many_requests", str(error), wait_of(error))
     for kind, status, code in _STATUS:
         if isinstance(error, kind):
-            return answer(request, status, code, str(error), RETRY_AFTER if status == 503 else None)
+            return answer(request, status, code, for_strangers(error), RETRY_AFTER if status == 503 else None)
     return await _unexpected(request, error)
+
+
+def for_strangers(error: Exception) -> str:
+    """The error's sentence. What a database says, with names of hosts and roles, is for the log: anybody may ask."""
+    if isinstance(error, StoreUnavailable):
+        structlog.get_logger("api").warning("the database can't be used", problem=str(error))
+        return "The database cannot be used now."
+    return str(error)
 
 
 def status_of(error: Exception) -> int | None:

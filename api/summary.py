@@ -28,13 +28,20 @@ Currency = Annotated[str | None, Query(pattern=r"^[A-Za-z]{3}$", description="IS
 class Figures(BaseModel):
     """Sums of some recoveries. Amounts are minor units of the currency they stand under."""
 
-    at_risk: int = Field(description="amount of recoveries that go on")
-    recovered: int = Field(description="amount that came in")
-    lost: int = Field(description="amount of recoveries that ended without it")
+    at_risk: int = Field(description="amount still open of recoveries that go on")
+    recovered: int = Field(
+        description="gross amount that came in before the end, by us or elsewhere; parts of open and lost ones, too"
+    )
+    lost: int = Field(description="amount of recoveries that ended without it; not those that were out of scope")
+    paid_late: int = Field(description="amount that came in after an end without it; not part of `recovered`")
+    returned: int = Field(description="amount that went back after the end; `recovered` stays gross")
+    net: int = Field(description="recovered + paid_late - returned")
     open_count: int
     recovered_count: int
     lost_count: int
-    recovery_rate: float | None = Field(description="recovered / (recovered + lost) by amount; null where both are 0")
+    recovery_rate: float | None = Field(
+        description="recovered / (recovered + lost) by amount, gross; null where both are 0"
+    )
 
 
 class CurrencySummary(Figures):
@@ -101,7 +108,7 @@ def _by_name(groups: list[Group]) -> dict[str, Figures]:
 def figures(sums: Sums) -> Figures:
     """The sums with their rate."""
     ended = sums.recovered + sums.lost
-    return Figures(**sums.model_dump(), recovery_rate=round(sums.recovered / ended, 6) if ended else None)
+    return Figures(**sums.model_dump(), net=sums.net, recovery_rate=round(sums.recovered / ended, 6) if ended else None)
 
 
 def compared(groups: list[Group]) -> tuple[ArmReport, ...]:
@@ -114,6 +121,9 @@ def compared(groups: list[Group]) -> tuple[ArmReport, ...]:
             lost=group.sums.lost_count,
             recovered_amount=group.sums.recovered,
             at_risk_amount=group.sums.at_risk,
+            paid_late_amount=group.sums.paid_late,
+            returned_amount=group.sums.returned,
+            net_amount=group.sums.net,
         )
         for group in groups
     )

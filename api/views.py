@@ -24,7 +24,9 @@ class RecoveryView(BaseModel):
     provider: str
     invoice_id: str
     customer_id: str | None
-    amount: int = Field(description="what is to be paid, in minor units of `currency`")
+    amount: int = Field(
+        description="what is still open, in minor units of `currency`; of a recovered one what its last payment brought"
+    )
     currency: str = Field(description="ISO 4217; empty where the provider has not said it yet")
     state: State
     category: Category | None = Field(description="how the failure is treated; null until it is classified")
@@ -41,6 +43,9 @@ class RecoveryView(BaseModel):
     opened_at: datetime | None
     closed_at: datetime | None
     close_reason: str | None = None
+    paid: int = Field(0, description="came in parts before the end and stayed; not part of `amount`")
+    paid_late: int = Field(0, description="came after an end without it")
+    returned: int = Field(0, description="went back after the end: refunds, chargebacks, returned debits")
     temporal_url: str | None = Field(None, description="the workflow in Temporal's web UI, where its address is set")
 
 

@@ -1,4 +1,9 @@
-"""Holidays and clock changes, looked up here and handed to the plan as data: the core reads neither."""
+"""Holidays, clock changes and time zones, looked up here and handed to the plan as data: the core reads none of them.
+
+One rule says which clock is a customer's, for quiet hours, plans and letters alike: the time zone that the provider
+knows, else the country's. Of a country with several zones hours go by the one where most people live, and dates in
+letters by the one where the day begins last: nobody reads a date that is later than the deadline where they live.
+"""
 
 import warnings
 from collections.abc import Iterator
@@ -8,8 +13,8 @@ from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import holidays
+from babel.core import get_global
 
-from core.payments import FailureFacts
 from core.retry.strategies.calendar import Calendar, Offset
 
 AHEAD: Final = timedelta(days=60)
@@ -17,16 +22,52 @@ AHEAD: Final = timedelta(days=60)
 BEHIND: Final = timedelta(days=15)
 """Whether a day is a payday may depend on the free days that follow it, two weeks of them at most."""
 HOUR: Final = timedelta(hours=1)
+QUARTER: Final = timedelta(minutes=15)
+"""Clocks of zones that are half an hour apart change in the middle of an hour of UTC."""
 MAIN_ZONES: Final = {
-    "AT": "Europe/Vienna", "AU": "Australia/Sydney", "BE": "Europe/Brussels", "BR": "America/Sao_Paulo",
-    "CA": "America/Toronto", "CH": "Europe/Zurich", "CZ": "Europe/Prague", "DE": "Europe/Berlin",
-    "DK": "Europe/Copenhagen", "ES": "Europe/Madrid", "FI": "Europe/Helsinki", "FR": "Europe/Paris",
-    "GB": "Europe/London", "GR": "Europe/Athens", "IE": "Europe/Dublin", "IN": "Asia/Kolkata", "IT": "Europe/Rome",
-    "JP": "Asia/Tokyo", "MX": "America/Mexico_City", "NL": "Europe/Amsterdam", "NO": "Europe/Oslo",
-    "NZ": "Pacific/Auckland", "PL": "Europe/Warsaw", "PT": "Europe/Lisbon", "SE": "Europe/Stockholm",
-    "SG": "Asia/Singapore", "US": "America/Chicago", "ZA": "Africa/Johannesburg",
+    "AR": "America/Argentina/Buenos_Aires", "AT": "Europe/Vienna", "AU": "Australia/Sydney", "BE": "Europe/Brussels",
+    "BR": "America/Sao_Paulo", "CA": "America/Toronto", "CD": "Africa/Kinshasa", "CH": "Europe/Zurich",
+    "CL": "America/Santiago", "CN": "Asia/Shanghai", "CZ": "Europe/Prague", "DE": "Europe/Berlin",
+    "DK": "Europe/Copenhagen", "EC": "America/Guayaquil", "ES": "Europe/Madrid", "FI": "Europe/Helsinki",
+    "FM": "Pacific/Pohnpei", "FR": "Europe/Paris", "GB": "Europe/London", "GL": "America/Nuuk", "GR": "Europe/Athens",
+    "ID": "Asia/Jakarta", "IE": "Europe/Dublin", "IN": "Asia/Kolkata", "IT": "Europe/Rome", "JP": "Asia/Tokyo",
+    "KI": "Pacific/Tarawa", "KZ": "Asia/Almaty", "MN": "Asia/Ulaanbaatar", "MX": "America/Mexico_City",
+    "NL": "Europe/Amsterdam", "NO": "Europe/Oslo", "NZ": "Pacific/Auckland", "PF": "Pacific/Tahiti",
+    "PG": "Pacific/Port_Moresby", "PL": "Europe/Warsaw", "PT": "Europe/Lisbon", "RU": "Europe/Moscow",
+    "SE": "Europe/Stockholm", "SG": "Asia/Singapore", "UA": "Europe/Kyiv", "US": "America/Chicago",
+    "ZA": "Africa/Johannesburg",
 }  # fmt: skip
-"""Where most people live, or the middle: stands in where the customer's own time zone is unknown."""
+"""Where most people live, or the middle: stands in where the customer's own time zone is unknown. A country without a
+line has one clock, which CLDR names."""
+_WITHOUT_ZONES: Final = frozenset({"BV", "HM", "XK"})
+LAST_MIDNIGHT: Final = "Pacific/Pago_Pago"
+"""Where on earth a day begins last, for dates of people of whom nothing is known."""
+
+
+def is_country(code: str) -> bool:
+    """Whether ISO 3166 knows this code of two capital letters, or card networks use it (Kosovo)."""
+    return bool(_zones(code)) or code in _WITHOUT_ZONES
+
+
+def is_time_zone(name: str) -> bool:
+    """Whether the tz database knows it. `CET+1` it doesn't."""
+    return _zone(name) is not None
+
+
+def zone_of(country: str | None, time_zone: str | None) -> ZoneInfo:
+    """The clock that hours go by: the customer's own, else the country's, else UTC. Never raises."""
+    code = country.upper() if country else ""
+    known = _zone(time_zone) or _zone(MAIN_ZONES.get(code)) or next(iter(_zones(code)), None)
+    return known or ZoneInfo("UTC")
+
+
+def zones_for_dates(country: str | None, time_zone: str | None) -> tuple[str, ...]:
+    """The zones of which the earliest date is to be named: the customer's own; else all of the country; else the one
+    where a day begins last anywhere. Never empty, never raises.
+    """
+    own = _zone(time_zone)
+    zones = (own,) if own else _zones((country or "").upper())
+    return tuple(zone.key for zone in zones) or (LAST_MIDNIGHT,)
 
 
 def calendar_for(
@@ -37,7 +78,7 @@ def calendar_for(
     What isn't known is left out; never raises.
     """
     known = country.upper() if country else None
-    zone = _zone(time_zone) or _zone(MAIN_ZONES.get(known or "")) or ZoneInfo("UTC")
+    zone = zone_of(known, time_zone)
     begin, end = first - timedelta(days=1), min(last, first + ahead) + BEHIND
     days = [day for year in range(begin.year, end.year + 1) for day in _holidays(known, year)]
     return Calendar(
@@ -48,13 +89,11 @@ def calendar_for(
     )
 
 
-def clock_of(facts: FailureFacts, now: datetime) -> Calendar:
+def clock_of(country: str | None, time_zone: str | None, now: datetime) -> Calendar:
     """What clocks show where the customer lives, for the next 60 days: for quiet hours, so without holidays."""
-    customer = facts.customer
-    country = (customer.country if customer else None) or facts.card.country
-    zone = _zone(customer.time_zone if customer else None) or _zone(MAIN_ZONES.get((country or "").upper()))
-    offsets = tuple(_offsets(zone, now, now + AHEAD)) if zone else ()
-    return Calendar(country=country, zone=zone.key if zone else "UTC", offsets=offsets)
+    zone = zone_of(country, time_zone)
+    offsets = tuple(_offsets(zone, now, now + AHEAD, QUARTER)) if zone.key != "UTC" else ()
+    return Calendar(country=country, zone=zone.key, offsets=offsets)
 
 
 @lru_cache(maxsize=512)
@@ -76,15 +115,23 @@ def _zone(name: str | None) -> ZoneInfo | None:
         return None
 
 
-def _offsets(zone: ZoneInfo, begin: datetime, end: datetime) -> Iterator[Offset]:
-    """The offset at the beginning and every change after it, found to the hour, at which clocks change."""
+@lru_cache(maxsize=512)
+def _zones(country: str) -> tuple[ZoneInfo, ...]:
+    """Every time zone of a country (CLDR, by Babel); none for what is no country."""
+    names = get_global("territory_zones").get(country, ()) if len(country) == 2 and country != "ZZ" else ()
+    return tuple(found for name in names if (found := _zone(name)))
+
+
+def _offsets(zone: ZoneInfo, begin: datetime, end: datetime, step: timedelta = HOUR) -> Iterator[Offset]:
+    """The offset at the beginning and every change after it, found to the step."""
     at = begin.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     known = _offset(zone, at)
     yield Offset(since=at, seconds=known)
     while at < end:
         ahead = at + timedelta(days=1)
         if _offset(zone, ahead) != known:
-            ahead = next(at + HOUR * hours for hours in range(1, 25) if _offset(zone, at + HOUR * hours) != known)
+            steps = range(1, timedelta(days=1) // step + 1)
+            ahead = next(at + step * count for count in steps if _offset(zone, at + step * count) != known)
             known = _offset(zone, ahead)
             yield Offset(since=ahead, seconds=known)
         at = ahead

@@ -11,12 +11,12 @@ from temporalio.service import RPCError
 
 from commands import console
 from core.errors import EngineUnavailable, InvalidInput, NotFound
-from db import audit, migrate
+from db import address, audit, migrate
 from db import rebuild as rebuilding
 from db.audit import AuditReport
 from db.repositories import contacts, inbox, operator_actions
 from db.repositories.operator_actions import Done, Kind
-from db.session import Database, role_of
+from db.session import Database
 from settings import Settings, environment
 from workflows import search
 from workflows.client import connect
@@ -40,10 +40,12 @@ async def opened(settings: Settings) -> AsyncIterator[Database]:
 
 
 def upgrade(settings: Settings) -> None:
-    """Bring the tables up to this release and register the search attributes. Raises StoreUnavailable."""
+    """Bring the tables up to this release and register the search attributes. Raises InvalidInput, StoreUnavailable."""
     if not settings.owner_url:
         raise InvalidInput("Neither DATABASE_OWNER_URL nor DATABASE_URL is set.")
-    migrate.upgrade(settings.owner_url, role_of(settings.database_url.get_secret_value() or settings.owner_url))
+    given = settings.database_url.get_secret_value() or settings.owner_url
+    address.parse(settings.owner_url, "DATABASE_URL" if settings.owner_url == given else "DATABASE_OWNER_URL")
+    migrate.upgrade(settings.owner_url, address.parse(given).role)
     console.note("database: at the newest migration")
     console.note(asyncio.run(_search_attributes()))
 
@@ -68,16 +70,22 @@ def verify(settings: Settings, recovery_id: str | None) -> AuditReport:
 
 async def _verified(settings: Settings, recovery_id: str | None) -> AuditReport:
     async with opened(settings) as database:
-        with Progress(console=Console(stderr=True), transient=True) as bar:
+        with _progress() as bar:
             task = bar.add_task("recoveries verified", total=None)
             return await audit.verify(database, recovery_id, lambda done: bar.update(task, completed=done))
+
+
+def _progress() -> Progress:
+    """Nothing where nobody looks: its empty last line would stand before an error's only one."""
+    shown = Console(stderr=True)
+    return Progress(console=shown, transient=True, disable=not shown.is_terminal)
 
 
 def rebuild(settings: Settings) -> int:
     """Make read model and attempt ledger anew, with a progress bar; answers with the number of recoveries."""
 
     async def rebuilt() -> int:
-        with Progress(console=Console(stderr=True), transient=True) as bar:
+        with _progress() as bar:
             task = bar.add_task("recoveries rebuilt", total=None)
             async with opened(settings) as database, database.begin() as session:
                 return await rebuilding.rebuild(session, lambda done: bar.update(task, completed=done))

@@ -7,6 +7,7 @@ from typing import Any, Final
 from commands.demo_clock import spoken
 from commands.demo_stage import Row
 from core.events import EventType
+from core.money import text
 
 Data = Mapping[str, Any]
 
@@ -18,7 +19,7 @@ def told(row: Row) -> str:
 
 
 def _failed(data: Data) -> str:
-    return f"{data['amount'] / 100:.2f} {data['currency']}"
+    return text(data["amount"], data["currency"])
 
 
 def _classified(data: Data) -> str:

@@ -11,9 +11,11 @@ from pydantic import AwareDatetime, ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from catalog.calendars import is_country, is_time_zone
 from commands import console
 from core.base import Value
 from core.errors import InvalidInput
+from core.past import PastInvoice
 from providers.base import installed
 from providers.stripe.config import StripeConfig
 from providers.stripe.past import StripePast
@@ -121,7 +123,7 @@ async def _read(reader: StripePast, unfinished: Unfinished, now: Progressed) -> 
             task = bar.add_task(f"invoices, {now.failed} failed", completed=now.invoices, total=None)
             while not now.complete:
                 page = await reader.page(now.since, now.until, now.after)
-                size = unfinished.add([files.written(one) for one in page.failed], now)
+                size = unfinished.add([files.written(_placed(one)) for one in page.failed], now)
                 now = now.model_copy(
                     update={
                         "after": page.last,
@@ -139,6 +141,22 @@ async def _read(reader: StripePast, unfinished: Unfinished, now: Progressed) -> 
     finally:
         await reader.close()
     return now
+
+
+def _placed(invoice: PastInvoice) -> PastInvoice:
+    """Without a country or zone that doesn't exist: what merchants write into Stripe's metadata is no mistake here."""
+    card, profile, zone = invoice.card, invoice.profile, invoice.time_zone
+    kept = {
+        "country": _known(invoice.country),
+        "time_zone": zone if zone and is_time_zone(zone) else None,
+        "card": card.model_copy(update={"country": _known(card.country)}),
+        "profile": profile.model_copy(update={"country": _known(profile.country)}),
+    }
+    return invoice.model_copy(update=kept)
+
+
+def _known(country: str | None) -> str | None:
+    return country if country and is_country(country) else None
 
 
 def _whole(now: Progressed) -> float | None:

@@ -7,10 +7,13 @@ from typing import Final
 
 from core.base import Value
 from core.contracts import Action
+from core.errors import Refused
 
 HOLDS_FOR: Final = timedelta(hours=24)
 """How long the first person's wish waits for a second one."""
 APPROVE: Final = "approve"
+SECOND_APPROVER: Final = "second_approver"
+"""The code of what is refused to one person alone."""
 
 
 class OperatorRules(Value):
@@ -68,3 +71,9 @@ def sentence(ask: Ask) -> str:
         f"This amount takes two people: {ask.asked_by} asked for it; another operator must ask for the same "
         f"until {ask.expires_at:%Y-%m-%d %H:%M} UTC (24 hours)."
     )
+
+
+def unapproved() -> Refused:
+    """What whoever asks for it past the approvals is told."""
+    told = "This amount takes two people, who ask for it over the API or in the admin pages, where both are known."
+    return Refused(SECOND_APPROVER, told)

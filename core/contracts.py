@@ -38,6 +38,8 @@ class Command(Value):
     asked_by: str | None = None
     """Who asked for the same before, where it takes two people, and why."""
     asked_reason: str | None = None
+    signal: str | None = None
+    """Which signal of which run it came as; the workflow says so, nobody else."""
 
 
 _TEXTS = ("actor", "reason", "decision", "request_id", "asked_by", "asked_reason")
@@ -96,6 +98,9 @@ class Written(Value):
     """What stands in the log from the sequence asked for on."""
 
     records: tuple[Record, ...] = ()
+    refused: str | None = None
+    """The code of why nothing was written, where somebody waits for the answer to a command; and its sentence."""
+    why: str = ""
 
 
 class Opened(Written):

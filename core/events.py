@@ -7,8 +7,9 @@ and PostgreSQL rewrites floats.
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
+from core import money
 from core.base import Value
 
 
@@ -97,6 +98,16 @@ class Record(Event):
     sequence: int
     from_state: State | None = None
     to_state: State
+
+
+WHOLE_AMOUNTS: Final = frozenset({EventType.PAYMENT_FAILED, EventType.CHARGE_REQUESTED})
+"""Types of rows with an `amount` and its `currency` that there were before all amounts became ISO's minor units."""
+
+
+def modern(record: Record, provider: str) -> Record:
+    """A record as this release writes it; see `core.money.modern`."""
+    data = money.modern(record.data, provider) if record.type in WHOLE_AMOUNTS else record.data
+    return record if data is record.data else record.model_copy(update={"data": data})
 
 
 def stamp(moment: datetime) -> str:

@@ -3,21 +3,38 @@
 Amounts in minor units of an ISO 4217 currency; no card numbers, names or addresses.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Annotated, Final
 
-from pydantic import AwareDatetime, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 
 from core.base import Value
 from core.events import Trigger
 from core.payments import Card, Failure, Outcome, Risk
 from core.segmentation.segment import CustomerProfile
 
+LARGEST: Final = 10**15
+"""Minor units: what more than nine thousand invoices add up to must still be a 64-bit number."""
+EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)
+"""Days that a simulation can count; what lies outside is a placeholder or a slip."""
+
+
+def _plausible(moment: datetime) -> datetime:
+    """Compared without conversion: the ends of the calendar have no moment in UTC."""
+    if not EARLIEST <= moment < LATEST:
+        raise ValueError("the time must lie between 1970 and 2100")
+    return moment
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_plausible)]
+
 
 class PastAttempt(Value):
     """One charge with a definite answer."""
 
-    at: AwareDatetime
+    at: Moment
     outcome: Outcome
     """`succeeded` or `declined`."""
     trigger: Trigger = Trigger.SCHEDULED
@@ -47,20 +64,20 @@ class PastInvoice(Value):
 
     invoice_id: str = Field(min_length=1)
     customer_id: str | None = None
-    amount: int = Field(gt=0)
+    amount: int = Field(gt=0, le=LARGEST)
     currency: str = Field(pattern="^[A-Z]{3}$")
     card: Card = Card()
     """The one that failed first."""
     risk: Risk = Risk()
-    country: str | None = None
+    country: str | None = Field(None, pattern="^[A-Z]{2}$")
     time_zone: str | None = None
     profile: CustomerProfile = CustomerProfile()
     attempts: tuple[PastAttempt, ...] = Field(min_length=1)
-    paid_at: AwareDatetime | None = None
+    paid_at: Moment | None = None
     """Paid, but by none of the charges."""
-    method_at: AwareDatetime | None = None
+    method_at: Moment | None = None
     """When the customer gave another card."""
-    ended_at: AwareDatetime | None = None
+    ended_at: Moment | None = None
     end: PastEnd
 
     @model_validator(mode="after")

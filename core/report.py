@@ -18,6 +18,9 @@ class ArmCounts(Value):
     lost: int
     recovered_amount: int
     at_risk_amount: int
+    paid_late_amount: int = 0
+    returned_amount: int = 0
+    net_amount: int = 0
 
 
 class ArmReport(Value):
@@ -27,8 +30,11 @@ class ArmReport(Value):
     arm: str
     recovered: int = Field(description="recoveries that ended with the money")
     lost: int = Field(description="recoveries that ended without it")
-    recovered_amount: int = Field(description="minor units")
+    recovered_amount: int = Field(description="minor units, gross")
     at_risk_amount: int = Field(description="minor units of recoveries that go on")
+    paid_late_amount: int = Field(description="minor units that came after an end without them")
+    returned_amount: int = Field(description="minor units that went back after the end")
+    net_amount: int = Field(description="minor units: recovered + paid late - returned")
     recovery_rate: Interval | None = Field(description="recovered / (recovered + lost), Wilson's 95 percent interval")
     difference: Interval | None = Field(
         description="of the rate to the holdout's or, without one, the first arm's; Newcombe's 95 percent interval"

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 FREE_TABLES: Final = (
     "recovery", "webhook_inbox", "api_key", "network_attempt", "contact", "message", "notice", "simulation",
-    "approval",
+    "approval", "suppression", "signing_key",
     "recovery_figure", "recovery_touched",
 )  # fmt: skip
 """Tables whose rows the writer may change."""
@@ -19,8 +19,18 @@ def grant(connection: Connection, writer: str | None) -> None:
     """Exactly the rights the writer needs, after taking away all others. Nothing for the owner itself or None."""
     if writer is None or writer == connection.exec_driver_sql("SELECT current_user").scalar_one():
         return
+    _open_schema(connection, writer)
     for statement in _statements():
         _run(connection, statement, writer)
+
+
+def _open_schema(connection: Connection, writer: str) -> None:
+    """Another schema than `public` (by the address's search_path) is closed to all but its owner."""
+    query = "SELECT current_schema(), has_schema_privilege(%s, current_schema(), 'USAGE')"
+    schema, usable = connection.exec_driver_sql(query, (writer,)).one()
+    if not usable:
+        statement = sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(sql.Identifier(schema), sql.Identifier(writer))
+        connection.exec_driver_sql(statement.as_string(None))
 
 
 def _statements() -> tuple[str, ...]:

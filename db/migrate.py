@@ -1,5 +1,6 @@
 """Brings a database to the shape this release expects, and tells whether it has it."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -9,17 +10,19 @@ from typing import Final
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, NullPool, create_engine, text
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core.errors import Refused, StoreUnavailable
-from db.failures import is_outage
+from db.address import parse
+from db.connecting import Connector, apply
+from db.failures import said, translated
 from db.grants import grant
-from db.session import driver_url
+from db.session import DRIVER
 
 SCRIPTS: Final = Path(__file__).parent / "migrations"
-TURN_TIMEOUT: Final = "60s"
+TURN_SECONDS: Final = 60
 """How long one migrator waits for another."""
 LOCK_TIMEOUT: Final = "5s"
 """How long a change waits for a table; it fails rather than queue up everybody behind it."""
@@ -51,8 +54,8 @@ async def at_head(engine: AsyncEngine) -> bool:
                 return False
             found = (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalars().all()
     except Exception as error:
-        if is_outage(error):
-            raise StoreUnavailable("The database cannot be reached.") from error
+        if ours := translated(error):
+            raise ours from error
         raise
     return list(found) == [head()]
 
@@ -71,26 +74,38 @@ def _config(connection: Connection) -> Config:
 
 @contextmanager
 def _alone(owner_url: str) -> Iterator[Connection]:
-    """A connection of the owner that holds the migrators' lock until it closes."""
-    engine = create_engine(driver_url(owner_url), poolclass=NullPool, connect_args={"connect_timeout": 5})
+    """A connection of the owner, while another one holds the migrators' lock."""
+    engine = _engine(owner_url)
     try:
-        with engine.connect() as connection:
-            _take_turn(connection)
+        with engine.connect() as turn, engine.connect() as connection:
+            _take_turn(turn)
             yield connection
     except DBAPIError as error:
-        if is_outage(error):
-            raise StoreUnavailable(f"The database cannot be migrated now: {error.orig}") from error
-        raise
+        raise StoreUnavailable(f"The database cannot be migrated now: {said(error)}") from error
     finally:
         engine.dispose()
 
 
-def _take_turn(connection: Connection) -> None:
-    """The lock belongs to the connection, so it outlives the transaction of each migration."""
-    connection.execute(text(f"SET lock_timeout = '{TURN_TIMEOUT}'"))
-    connection.execute(text("SELECT pg_advisory_lock(hashtextextended('pri migrate', 0))"))
-    connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
-    connection.commit()
+def _engine(owner_url: str) -> Engine:
+    connector = Connector(parse(owner_url), {"lock_timeout": LOCK_TIMEOUT}, {})
+    engine = create_engine(DRIVER, creator=connector.connect_waiting, poolclass=NullPool)
+    event.listen(engine, "begin", lambda connection: apply(connection, connector.settings))
+    return engine
+
+
+def _take_turn(turn: Connection) -> None:
+    """The lock belongs to a transaction that does nothing else and stays open for all migrations: behind a pooler a
+    session's lock would stay with a server's connection that others get next. Whoever waits holds no connection of the
+    pooler meanwhile, or none might be left for the one whose turn it is.
+    """
+    deadline = time.monotonic() + TURN_SECONDS
+    while time.monotonic() < deadline:
+        apply(turn, {"idle_in_transaction_session_timeout": "0"})
+        if turn.execute(text("SELECT pg_try_advisory_xact_lock(hashtextextended('pri migrate', 0))")).scalar_one():
+            return
+        turn.rollback()
+        time.sleep(0.2)
+    raise StoreUnavailable("Another `pri migrate` is at work on this database.")
 
 
 def _holds_events(connection: Connection) -> bool:

@@ -12,6 +12,7 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Numeric,
+    SmallInteger,
     Table,
     Text,
     Uuid,
@@ -74,6 +75,9 @@ recovery: Final = Table(
     Column("checked_at", MOMENT),
     Column("experiment", Text),
     Column("arm", Text),
+    Column("paid", BigInteger, nullable=False, server_default="0"),
+    Column("paid_late", BigInteger, nullable=False, server_default="0"),
+    Column("returned", BigInteger, nullable=False, server_default="0"),
 )
 
 webhook_inbox: Final = Table(
@@ -185,6 +189,25 @@ message: Final = Table(
     Column("reason", Text),
 )
 
+suppression: Final = Table(
+    "suppression",
+    METADATA,
+    Column("provider", Text, primary_key=True),
+    Column("customer_id", Text, primary_key=True),
+    Column("channel", Text, primary_key=True),
+    Column("purpose", Text, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("created_at", MOMENT, nullable=False),
+)
+
+signing_key: Final = Table(
+    "signing_key",
+    METADATA,
+    Column("id", SmallInteger, primary_key=True),
+    Column("secret", LargeBinary, nullable=False),
+    Column("created_at", MOMENT, nullable=False),
+)
+
 notice: Final = Table(
     "notice",
     METADATA,
@@ -245,6 +268,8 @@ recovery_figure: Final = Table(
     Column("recovered_count", BigInteger, nullable=False),
     Column("lost_count", BigInteger, nullable=False),
     Column("seconds", Numeric, nullable=False),
+    Column("paid_late", Numeric, nullable=False, server_default="0"),
+    Column("returned", Numeric, nullable=False, server_default="0"),
 )
 
 recovery_touched: Final = Table(

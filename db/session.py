@@ -3,42 +3,27 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from core.errors import InvalidInput
+from db.address import parse
+from db.connecting import CONNECT_SECONDS, Connector, watch
 from db.failures import translated
 
 Session = AsyncConnection
 """An open transaction. Plain Core, no identity map: what is read is what is stored."""
 
-CONNECT_SECONDS: Final = 2
-"""The least that libpq takes; also the wait for a free connection of the pool."""
+DRIVER: Final = "postgresql+psycopg://"
 IDLE_SECONDS: Final = 30
 """A worker that hangs inside a transaction loses it, and with it its locks."""
 
 
-def driver_url(address: str) -> URL:
-    """The address with our driver in it, however it was spelled. Raises InvalidInput."""
-    try:
-        url = make_url(address)
-    except ArgumentError as error:
-        raise InvalidInput("DATABASE_URL is not an address like postgresql://user@host/name.") from error
-    if url.drivername.partition("+")[0] not in {"postgres", "postgresql"}:
-        raise InvalidInput("DATABASE_URL must begin with postgresql://.")
-    return url.set(drivername="postgresql+psycopg")
-
-
-def role_of(address: str) -> str | None:
-    """The role that the address logs in as; None where it names none."""
-    return driver_url(address).username
-
-
 class Database:
-    """A pool of connections. All failures to reach the server surface as StoreUnavailable."""
+    """A pool of connections. All failures to reach the server surface as StoreUnavailable.
+
+    Raises InvalidInput for an address that is none.
+    """
 
     def __init__(
         self,
@@ -47,14 +32,15 @@ class Database:
         pool_size: int = 10,
         max_overflow: int = 10,
     ) -> None:
+        connector = Connector(parse(address), _defaults(statement_timeout), {"timezone": "UTC"})
         self.engine: AsyncEngine = create_async_engine(
-            driver_url(address),
+            DRIVER,
+            async_creator=connector.connect,
             pool_size=pool_size,
             max_overflow=max_overflow,
             pool_timeout=CONNECT_SECONDS,
-            pool_pre_ping=True,
-            connect_args=_connect_args(statement_timeout),
         )
+        watch(self.engine.sync_engine, connector.settings)
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[Session]:
@@ -76,20 +62,9 @@ class Database:
         await self.engine.dispose()
 
 
-def _connect_args(statement_timeout: timedelta) -> dict[str, Any]:
-    """What libpq is told. The TCP settings find a server that vanished without a word."""
-    milliseconds = int(statement_timeout.total_seconds() * 1000)
-    settings = {
-        "timezone": "UTC",
-        "statement_timeout": milliseconds,
-        "idle_in_transaction_session_timeout": IDLE_SECONDS * 1000,
-    }
+def _defaults(statement_timeout: timedelta) -> dict[str, str]:
+    """Limits of each session; an address may set others in its `options`."""
     return {
-        "connect_timeout": CONNECT_SECONDS,
-        "application_name": "pri",
-        "options": " ".join(f"-c {name}={value}" for name, value in settings.items()),
-        "keepalives_idle": 10,
-        "keepalives_interval": 5,
-        "keepalives_count": 3,
-        "tcp_user_timeout": 10_000,
+        "statement_timeout": str(int(statement_timeout.total_seconds() * 1000)),
+        "idle_in_transaction_session_timeout": str(IDLE_SECONDS * 1000),
     }

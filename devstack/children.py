@@ -14,7 +14,8 @@ from settings import Settings, environment
 ROOT = Path(__file__).parent.parent
 CLI = (sys.executable, str(ROOT / "cli.py"))
 OWN_SERVER_DROPS = ("TEMPORAL_API_KEY", "TEMPORAL_PROFILE", "TEMPORAL_TLS")
-WORKER_GRACE_SECONDS = 40.0
+WORKER_GRACE_SECONDS = 120.0
+"""Longer than a worker waits for its charges (`workflows.options.GRACE`, as a test checks)."""
 SANDBOX_ACCOUNT = "SandboxMerchant"
 """The merchant account of the fake Adyen."""
 

@@ -4,13 +4,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from core.events import Record
 from core.messages.notices import Audience
 from core.messages.notices import notices as notices_of
 from core.payments import ProviderEvent
-from core.retry.reactions import late, opens_recovery, react
+from core.retry.late_events import late
+from core.retry.reactions import opens_recovery, react
 from core.retry.recovery import Recovery
 from db.repositories import arrivals, event_log, inbox, notices, recoveries
-from db.session import Database
+from db.session import Database, Session
 
 STARTING_FOR: Final = timedelta(days=1)
 """How long a stored failure without a log counts as a recovery that is about to start."""
@@ -73,5 +75,15 @@ class Known:
         async with self._database.begin() as session:
             record = await event_log.append_late(session, event.provider, invoice_id, row, now)
             if record:
-                await notices.add(session, notices_of(recovery, (record,), frozenset({Audience.OPERATORS})))
+                await notices.add(session, notices_of(await _before(session, recovery, record), (record,), EVERYBODY))
         return True
+
+
+EVERYBODY: Final = frozenset(Audience)
+"""Only the worker knows for sure who listens: the API may run without these settings. What nobody hears is let go by
+the pass that hands over, and forgotten in time."""
+
+
+async def _before(session: Session, recovery: Recovery, record: Record) -> Recovery:
+    """As the row found it: others may have written behind the end since `recovery` was read."""
+    return await event_log.recovery(session, recovery.recovery_id, record.sequence - 1) or recovery

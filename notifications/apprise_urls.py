@@ -25,8 +25,14 @@ class CustomerUrls:
         self._templates = tuple(templates)
 
     async def send(self, letter: Letter) -> None:
-        """Raises NotDelivered without a number. Apprise doesn't say how far a failed call came: that is maybe sent."""
-        sender = _sender([_filled(template, letter) for template in self._templates])
+        """Raises NotDelivered without a number, or with one that can't be one.
+
+        Apprise doesn't say how far a failed call came: that is maybe sent.
+        """
+        try:
+            sender = _sender([_filled(template, letter) for template in self._templates])
+        except InvalidInput:  # by Apprise's own rules, before any call
+            raise NotDelivered("address_unfit", permanent=True) from None
         async with asyncio.timeout(SECONDS):
             if not await sender.async_notify(body=letter.short):
                 raise RuntimeError("not every address answered that it was sent")

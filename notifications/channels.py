@@ -26,6 +26,8 @@ class Letter(Value):
     text: str
     html: str
     to: Contact
+    unsubscribe: str = ""
+    """Where this customer ends such messages: an address of their own, or one for a mail. Empty where there is none."""
 
     def __repr__(self) -> str:
         """Nothing personal, wherever it is printed by accident."""

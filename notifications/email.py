@@ -1,23 +1,31 @@
-"""E-mail over SMTP, one message a connection: `SMTP_URL`, `MAIL_FROM`, `UNSUBSCRIBE_URL`."""
+"""E-mail over SMTP, one message a connection: `SMTP_URL`, `MAIL_FROM`."""
 
+import asyncio
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP as WIRE
-from email.utils import format_datetime, formataddr, localtime, parseaddr
+from email.utils import format_datetime, localtime
+from email.utils import quote as escape
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import aiosmtplib
 
 from core.errors import InvalidInput, NotDelivered
 from notifications.channels import Letter
+from notifications.mailboxes import Mailbox, one_line, read_recipient, read_sender
 
 SECONDS: Final = 10.0
-"""For each step of the conversation."""
+"""For each step of the conversation, and for the message itself with its answer."""
 NOBODY: Final = "billing@localhost"
+GOODBYE: Final = 2.0
+"""For the last word, when all is said."""
+# Bodies in seven bits pass every server, whether it offers 8BITMIME or not.
+_BODIES: Final = WIRE.clone(cte_type="7bit")
+# A header that Python folds within a long address comes out encoded, and is no address any more.
+_HEADERS: Final = WIRE.clone(cte_type="7bit", max_line_length=990)
 
 
 @dataclass(frozen=True)
@@ -50,79 +58,136 @@ def read_url(address: str) -> Server:
 
 
 class EmailChannel:
-    """Hands in mail. What the server refuses surely didn't go out; a silence after the last byte says nothing."""
+    """Hands in mail. What fails before the message is on its way surely didn't go out; after that only the server's
+    own answer says so.
+    """
 
-    def __init__(self, server: Server, sender: str, unsubscribe: str = "", seconds: float = SECONDS) -> None:
+    def __init__(self, server: Server, sender: str, seconds: float = SECONDS) -> None:
         self._server = server
-        self._name, self._sender = parseaddr(sender or NOBODY)
-        self._unsubscribe = unsubscribe
+        self._sender = read_sender(sender or NOBODY)
         self._seconds = seconds
 
     async def send(self, letter: Letter) -> None:
         """Raises NotDelivered where it surely did not go out."""
-        to = _address(letter.to.email)
-        body = self.message(letter).as_bytes(policy=WIRE)
-        client = aiosmtplib.SMTP(
+        to = _mailbox(letter)
+        wide = to.international or self._sender.international
+        body = self._written(letter, to, wide)
+        client = _Client(
             hostname=self._server.host, port=self._server.port, use_tls=self._server.tls, timeout=self._seconds,
             username=self._server.user, password=self._server.password,
         )  # fmt: skip
         try:
-            await self._announce(client, to)
+            await self._announce(client, to, len(body), wide)
             await _hand_in(client, body)
         finally:
-            with contextlib.suppress(aiosmtplib.SMTPException, OSError, TimeoutError):
-                await client.quit()
+            with contextlib.suppress(Exception):
+                await client.quit(timeout=GOODBYE)
             client.close()
 
-    async def _announce(self, client: aiosmtplib.SMTP, to: str) -> None:
+    async def _announce(self, client: "_Client", to: Mailbox, size: int, wide: bool) -> None:
         """Everything before the message itself: whatever goes wrong here, nothing was sent."""
         try:
-            await client.connect()
-            await client.mail(self._sender)
-            await client.rcpt(to)
+            async with asyncio.timeout(2 * self._seconds):
+                await client.connect()
+                await client.mail(self._sender.address, options=_options(client, size, wide), encoding=_letters(wide))
+                await client.rcpt(to.address, encoding=_letters(wide))
+                await client.begin()
+        except NotDelivered:
+            raise
         except aiosmtplib.SMTPRecipientRefused as refused:
             raise NotDelivered("recipient_refused", permanent=refused.code >= 500) from None
         except aiosmtplib.SMTPAuthenticationError:
             raise NotDelivered("login_refused") from None
-        except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
+        except (aiosmtplib.SMTPSenderRefused, aiosmtplib.SMTPDataError) as refused:
+            raise NotDelivered(_code(refused), permanent=refused.code >= 500) from None
+        except Exception as error:
             raise NotDelivered(_code(error)) from None
 
+    def _written(self, letter: Letter, to: Mailbox, wide: bool) -> bytes:
+        """The mail as bytes. Raises NotDelivered for a letter that makes no mail."""
+        try:
+            return self._mail(letter, to).as_bytes(policy=_HEADERS.clone(utf8=wide))
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise NotDelivered(f"letter_{type(error).__name__}", permanent=True) from None
+
     def message(self, letter: Letter) -> EmailMessage:
-        """The mail: text and HTML, and the headers that make it a decent one."""
-        mail = EmailMessage()
-        domain = self._sender.rpartition("@")[2] or "localhost"
-        mail["From"] = Address(display_name=self._name, addr_spec=self._sender)
-        mail["To"] = Address(display_name=letter.to.name or "", addr_spec=_address(letter.to.email))
+        """The mail: text and HTML, and the headers that make it a decent one. Raises NotDelivered without address."""
+        return self._mail(letter, _mailbox(letter))
+
+    def _mail(self, letter: Letter, to: Mailbox) -> EmailMessage:
+        mail = EmailMessage(policy=_BODIES)
+        mail["From"] = _header(self._sender)
+        mail["To"] = _header(to)
         mail["Subject"] = letter.subject
         mail["Date"] = format_datetime(localtime())
-        mail["Message-ID"] = f"<{letter.name}@{domain}>"
+        mail["Message-ID"] = f"<{letter.name}@{self._sender.domain}>"
         mail["Content-Language"] = letter.language
         mail["Auto-Submitted"] = "auto-generated"
-        mail["List-Unsubscribe"] = f"<{self._unsubscribe or f'mailto:{self._sender}?subject=unsubscribe'}>"
-        if self._unsubscribe.startswith("https:"):
+        by_mail = f"mailto:{quote(self._sender.address, safe='@')}?subject=unsubscribe"
+        mail["List-Unsubscribe"] = f"<{letter.unsubscribe or by_mail}>"
+        # One click (RFC 8058) is a promise: only behind an address that says who clicked.
+        if letter.unsubscribe.startswith("https:"):
             mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
         mail.set_content(letter.text)
         mail.add_alternative(letter.html, subtype="html")
         return mail
 
 
-async def _hand_in(client: aiosmtplib.SMTP, body: bytes) -> None:
+class _Client(aiosmtplib.SMTP):
+    """The library's, with the two halves of DATA apart: until the server asks for the message, nothing was sent."""
+
+    async def begin(self) -> None:
+        """DATA. Raises SMTPDataError where the server doesn't want the message."""
+        asked = await self.execute_command(b"DATA")
+        if asked.code != aiosmtplib.SMTPStatus.start_input:
+            raise aiosmtplib.SMTPDataError(asked.code, asked.message)
+
+    async def finish(self, message: bytes) -> None:
+        """The message and the server's answer to it. Raises SMTPDataError where it refuses."""
+        protocol = self.protocol
+        if protocol is None:
+            raise NotDelivered("disconnected")
+        lines = message if message.endswith(b"\r\n") else message + b"\r\n"
+        stuffed = (b"\r\n" + lines).replace(b"\r\n.", b"\r\n..")[2:]
+        protocol.write(stuffed + b".\r\n")
+        answer = await protocol.read_response(timeout=self.timeout)
+        if answer.code != aiosmtplib.SMTPStatus.completed:
+            raise aiosmtplib.SMTPDataError(answer.code, answer.message)
+
+
+async def _hand_in(client: _Client, body: bytes) -> None:
     """From here on only the server's own answer says that it was not taken."""
     try:
-        await client.data(body)
+        await client.finish(body)
     except aiosmtplib.SMTPDataError as refused:
         raise NotDelivered(_code(refused), permanent=refused.code >= 500) from None
 
 
-def _address(email: str | None) -> str:
-    """The address, if mail can be sent to it; nothing of it is told where not."""
-    found = parseaddr(email or "")[1]
-    if not found:
+def _options(client: aiosmtplib.SMTP, size: int, wide: bool) -> list[str]:
+    """What the server is told of the message. Raises NotDelivered where it can't take such addresses."""
+    if wide and not client.supports_extension("smtputf8"):
+        raise NotDelivered("smtputf8_not_offered", permanent=True)
+    sized = [f"SIZE={size}"] if client.supports_extension("size") else []
+    return [*sized, *(["BODY=8BITMIME", "SMTPUTF8"] if wide else [])]
+
+
+def _letters(wide: bool) -> str:
+    return "utf-8" if wide else "ascii"
+
+
+def _header(mailbox: Mailbox) -> str:
+    """As text: `headerregistry.Address` would leave `abc..def.@docomo.example` without its quotes."""
+    return f'"{escape(mailbox.name)}" <{mailbox.address}>' if mailbox.name else mailbox.address
+
+
+def _mailbox(letter: Letter) -> Mailbox:
+    """The customer's; nothing of it is told where it is none."""
+    if not (letter.to.email or "").strip():
         raise NotDelivered("no_address", permanent=True)
-    fits = found.isascii() and found.isprintable() and found.count("@") == 1 and " " not in found
-    if not fits or not all(found.split("@")):
+    found = read_recipient(letter.to.email or "")
+    if found is None:
         raise NotDelivered("address_unfit", permanent=True)
-    return found
+    return found.model_copy(update={"name": one_line(letter.to.name or "")})
 
 
 def _code(error: Exception) -> str:
@@ -132,15 +197,17 @@ def _code(error: Exception) -> str:
 
 
 def channel(environment: Mapping[str, str]) -> EmailChannel | None:
-    """The plug-in. Raises InvalidInput for a wrong `SMTP_URL`."""
+    """The plug-in. Raises InvalidInput for a wrong `SMTP_URL` or `MAIL_FROM`."""
     address = environment.get("SMTP_URL", "")
     if not address:
         return None
     sender = environment.get("MAIL_FROM", "")
-    return EmailChannel(read_url(address), sender, environment.get("UNSUBSCRIBE_URL", ""))
+    return EmailChannel(read_url(address), sender)
 
 
 def sender_name(sender: str) -> str:
-    """Who writes, as `MAIL_FROM` names them: `Acme <billing@acme.example>` is Acme; empty where it names nobody."""
-    name, address = parseaddr(sender)
-    return name if formataddr((name, address)) and name else ""
+    """Who writes, as `MAIL_FROM` names them: `Acme <billing@acme.example>` is Acme; empty where it names nobody.
+
+    Raises InvalidInput for what is no sender.
+    """
+    return read_sender(sender).name if sender.strip() else ""

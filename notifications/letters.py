@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
@@ -34,6 +34,7 @@ _GROUPS: Final = {
     Cause.PERMANENT: "method",
     Cause.FRAUD: "method",
 }
+MOMENT: Final = timedelta(microseconds=1)
 _SAFE_LINKS: Final = ("https://", "http://127.0.0.1", "http://localhost")
 
 
@@ -53,6 +54,10 @@ class Subject(Value):
     deadline: datetime | None = None
     """The last retry or the customer's last day."""
     contact: Contact
+    unsubscribe: str = ""
+    """Where this customer ends such messages."""
+    zones: tuple[str, ...] = ()
+    """Where the customer may live: the earliest of their dates is named. Left out: the contact's own time zone."""
 
 
 class Letters:
@@ -109,6 +114,9 @@ class Letters:
         page: dict[str, Any] = {name: self._fill(words[name], known) for name in ("greeting", "regards", "footer")}
         page |= {"body": [text for text in said if text], "subject": subject, "link": link}
         page |= {"language": locale.language, "button": self._fill(own["button"], known)}
+        # A merchant's own words from an older release don't have these.
+        no_more = words.get("unsubscribe", "")
+        page |= {"unsubscribe": _page_of(about) if no_more else "", "no_more": no_more}
         return Letter(
             name=about.name,
             kind=about.kind,
@@ -118,6 +126,7 @@ class Letters:
             text=self._plain.from_string(self._file("letter.txt")).render(page),
             html=self._marked.from_string(self._file("letter.html")).render(page),
             to=about.contact.model_copy(update={"name": known["name"] or None, "link": link or None}),
+            unsubscribe=about.unsubscribe,
         )
 
     def _fill(self, text: str, known: Mapping[str, Any]) -> str:
@@ -130,15 +139,16 @@ class Letters:
         return self._compiled[text]
 
     def _known(self, about: Subject, locale: Locale) -> dict[str, Any]:
-        contact, zone = about.contact, about.contact.time_zone
+        contact = about.contact
         return {
             "name": _one_line(contact.name),
             "company": self._company,
-            "amount": money(about.amount, about.currency, locale, about.provider),
+            "amount": money(about.amount, about.currency, locale),
             "invoice": about.invoice_id,
             "link": contact.link if (contact.link or "").startswith(_SAFE_LINKS) else self._own_page(about),
-            "retry_on": day(about.retry_at, locale, zone) if about.retry_at else "",
-            "deadline": day(about.deadline, locale, zone) if about.deadline else "",
+            "retry_on": _day(about, about.retry_at, locale),
+            # What ends at midnight ends with the day before.
+            "deadline": _day(about, about.deadline and about.deadline - MOMENT, locale),
             "reason": _REASONS.get(about.cause, "bank") if about.cause else "bank",
             "group": _group(about),
         }
@@ -147,6 +157,17 @@ class Letters:
         """The merchant's own page, where the provider has none for the invoice; empty where there is neither."""
         named = self._page.replace("{provider}", quote(about.provider, safe=""))
         return named.replace("{invoice}", quote(about.invoice_id, safe=""))
+
+
+def _day(about: Subject, moment: datetime | None, locale: Locale) -> str:
+    """A date by the customer's clock; empty where there is none."""
+    own = about.contact.time_zone
+    return day(moment, locale, about.zones or ((own,) if own else ())) if moment else ""
+
+
+def _page_of(about: Subject) -> str:
+    """The page where the customer ends such messages, for the text itself; a mail to the sender needs no words."""
+    return about.unsubscribe if about.unsubscribe.startswith(_SAFE_LINKS) else ""
 
 
 def _group(about: Subject) -> str:

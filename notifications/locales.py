@@ -2,6 +2,7 @@
 
 import copy
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -41,25 +42,24 @@ def _locale(name: str) -> Locale | None:
         return None
 
 
-def money(amount: int, currency: str, locale: Locale, provider: str = "") -> str:
-    """Minor units as text: 4900 EUR is €49.00, 4900 JPY is ¥4,900. Decimals are the provider's, not CLDR's."""
+def money(amount: int, currency: str, locale: Locale) -> str:
+    """Minor units as text: 4900 EUR is €49.00, 4900 JPY is ¥4,900. Decimals are ISO's, not CLDR's."""
     if not currency:
         return str(amount)
-    pattern, places = copy.copy(locale.currency_formats["standard"]), decimals(currency, provider)
+    pattern, places = copy.copy(locale.currency_formats["standard"]), decimals(currency)
     pattern.frac_prec = (places, places)
-    said: str = pattern.apply(
-        major(amount, currency, provider), locale, currency=currency.upper(), currency_digits=False
-    )
+    said: str = pattern.apply(major(amount, currency), locale, currency=currency.upper(), currency_digits=False)
     return _LETTER_BY_DIGIT.sub("\u00a0", said).replace("\u202f", "\u00a0")
 
 
-def day(moment: datetime, locale: Locale, time_zone: str | None) -> str:
-    """The date where the customer lives, in words."""
-    return format_date(moment.astimezone(_zone(time_zone)).date(), format="long", locale=locale)
+def day(moment: datetime, locale: Locale, zones: Sequence[str]) -> str:
+    """The earliest date that it is in these time zones, in words; UTC counts where none is known."""
+    known = [moment.astimezone(_zone(name)).date() for name in zones or ("UTC",)]
+    return str(format_date(min(known), format="long", locale=locale))
 
 
-def _zone(name: str | None) -> ZoneInfo:
+def _zone(name: str) -> ZoneInfo:
     try:
-        return ZoneInfo(name or "UTC")
+        return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return ZoneInfo("UTC")

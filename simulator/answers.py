@@ -44,7 +44,8 @@ class Action(IntEnum):
     REVIEW = 2
     """An operator's deadline runs."""
     BLOCKED = 3
-    EXHAUSTED = 4
+    GIVE_UP = 4
+    """No retry is left: the window runs out."""
 
 
 class Key(NamedTuple):
@@ -66,7 +67,7 @@ class Answer(NamedTuple):
     action: int
     reason: str = ""
     until: int = 0
-    """How long a person may take."""
+    """How long a person may take; of no meaning where the window's end says it."""
     held: bool = False
     """For suspicion: an overdue review blocks."""
     keeps: int = 0
@@ -144,8 +145,8 @@ class Answers:
 
     def _read(self, event: Event, findings: Findings, policy: Policy) -> Answer:
         data = event.data
-        action = _ACTIONS.get(data.get("action", ""), Action.EXHAUSTED)
-        if event.type is EventType.RETRY_PLANNED or (action is Action.EXHAUSTED and data.get("strategy")):
+        action = _ACTIONS.get(data.get("action", ""), Action.GIVE_UP)
+        if event.type is EventType.RETRY_PLANNED or (action is Action.GIVE_UP and data.get("strategy")):
             return self._retried(findings, policy)
         until = moment(data.get("until"))
         span = int((until - THEN).total_seconds()) if until else 0

@@ -10,9 +10,10 @@ from typing import IO, Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
+from catalog.calendars import is_country, is_time_zone
 from core.errors import InvalidInput, NotFound
 from core.events import Trigger
-from core.past import PastAttempt, PastEnd, PastInvoice
+from core.past import EARLIEST, LARGEST, LATEST, PastAttempt, PastEnd, PastInvoice
 from core.payments import Card, Failure, Outcome
 from core.segmentation.segment import CustomerProfile
 
@@ -23,6 +24,8 @@ OPTIONAL: Final = (
     "paid_at", "method_at", "ended_at", "end",
 )  # fmt: skip
 COLUMNS: Final = (*NEEDED, *OPTIONAL)
+LONGEST: Final = 500
+LONG_AGO: Final = datetime(1900, 1, 1, tzinfo=UTC)
 OUTCOMES: Final = {"succeeded": Outcome.SUCCEEDED, "declined": Outcome.DECLINED}
 Row = tuple[str, datetime, int, dict[str, str]]
 """Invoice, moment, line, cells."""
@@ -44,14 +47,14 @@ def read(path: Path, progress: Callable[[int], None] | None = None) -> Table:
     Raises NotFound for no file, InvalidInput naming line and column.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(_counted(file, progress), strict=True)
+        with path.open("rb") as file:
+            reader = csv.DictReader(_counted(path, file, progress), strict=True)
             rows = list(_rows(path, reader))
             watched = "paid_at" in (reader.fieldnames or ())
     except FileNotFoundError as error:
         raise NotFound(f"{path}: there is no such file.") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{path}: this file can't be read: {error}.") from error
+    except OSError as error:
+        raise InvalidInput(f"{path}: this file can't be read: {error.strerror or error}.") from error
     rows.sort(key=itemgetter(0, 1, 2))
     groups = [list(group) for _, group in groupby(rows, key=itemgetter(0))]
     failed = [group for group in groups if group[0][3]["outcome"] == Outcome.DECLINED]
@@ -69,17 +72,24 @@ def _rows(path: Path, reader: "csv.DictReader[str]") -> Iterator[Row]:
         raise InvalidInput(f"{path}:{reader.reader.line_num}: {error}.") from error
 
 
-def _counted(file: IO[str], progress: Callable[[int], None] | None) -> Iterator[str]:
+def _counted(path: Path, file: IO[bytes], progress: Callable[[int], None] | None) -> Iterator[str]:
     done = 0
-    for line in file:
+    for number, line in enumerate(file, 1):
         done += len(line)
         if progress:
             progress(done)
-        yield line
+        try:
+            # The first line may begin with a mark that says UTF-8.
+            yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            raise InvalidInput(f"{path}:{number}: the line is no UTF-8.") from error
 
 
 def _check_header(path: Path, names: Any) -> None:
-    known = {name.strip() for name in names}
+    listed = [name.strip() for name in names]
+    known = set(listed)
+    if twice := sorted({name for name in listed if listed.count(name) > 1}):
+        raise InvalidInput(f"{path}:1: the columns {', '.join(twice)} come twice.")
     if missing := [name for name in NEEDED if name not in known]:
         raise InvalidInput(f"{path}:1: the columns {', '.join(missing)} are missing; see docs/simulator-import.md.")
     if unknown := sorted(known - set(COLUMNS)):
@@ -90,6 +100,9 @@ def _row(where: str, line: int, raw: Mapping[str | None, Any]) -> Row:
     if None in raw or None in raw.values():
         raise InvalidInput(f"{where}: the line has another number of cells than the header.")
     cells = {str(name).strip(): value.strip() for name, value in raw.items() if value.strip()}
+    for name, value in cells.items():
+        if not value.isprintable() or len(value) > LONGEST:
+            raise InvalidInput(f"{where}: column {name}: this is no text of one line with at most {LONGEST} letters.")
     if missing := [name for name in NEEDED if name not in cells]:
         raise InvalidInput(f"{where}: column {missing[0]}: there is nothing in it.")
     _check(where, cells)
@@ -99,8 +112,7 @@ def _row(where: str, line: int, raw: Mapping[str | None, Any]) -> Row:
 def _check(where: str, cells: dict[str, str]) -> None:
     if cells["outcome"] not in OUTCOMES:
         raise InvalidInput(f"{where}: column outcome: {cells['outcome']!r} is neither succeeded nor declined.")
-    if not (cells["amount"].isascii() and cells["amount"].isdigit() and int(cells["amount"]) > 0):
-        raise InvalidInput(f"{where}: column amount: {cells['amount']!r} is no whole number of minor currency units.")
+    _check_amount(where, cells["amount"])
     if cells.get("trigger", Trigger.SCHEDULED) not in set(Trigger):
         raise InvalidInput(f"{where}: column trigger: {cells['trigger']!r} is none of {', '.join(Trigger)}.")
     if cells.get("end", PastEnd.OPEN) not in set(PastEnd):
@@ -108,9 +120,28 @@ def _check(where: str, cells: dict[str, str]) -> None:
     for name in ("customer_since", "paid_at", "method_at", "ended_at"):
         if name in cells:
             _moment(where, name, cells[name])
+    _check_places(where, cells)
     cells["currency"] = cells["currency"].upper()
     if not (len(cells["currency"]) == 3 and cells["currency"].isascii() and cells["currency"].isalpha()):
         raise InvalidInput(f"{where}: column currency: {cells['currency']!r} is no ISO 4217 code.")
+
+
+def _check_amount(where: str, text: str) -> None:
+    """Compared by its length first: Python refuses to read numbers of thousands of digits."""
+    digits = text.lstrip("0") if text.isascii() and text.isdigit() else ""
+    if not digits:
+        raise InvalidInput(f"{where}: column amount: {text!r} is no whole number of minor currency units.")
+    if len(digits) > len(str(LARGEST)) or int(digits) > LARGEST:
+        raise InvalidInput(f"{where}: column amount: {digits[:20]}… is more than any invoice; at most {LARGEST}.")
+
+
+def _check_places(where: str, cells: Mapping[str, str]) -> None:
+    for name in ("country", "card_country"):
+        if name in cells and not is_country(cells[name].upper()):
+            raise InvalidInput(f"{where}: column {name}: {cells[name]!r} is no ISO 3166 code like DE.")
+    if "time_zone" in cells and not is_time_zone(cells["time_zone"]):
+        zone = cells["time_zone"]
+        raise InvalidInput(f"{where}: column time_zone: {zone!r} is no zone of the tz database like Europe/Berlin.")
 
 
 def _moment(where: str, column: str, text: str) -> datetime:
@@ -119,7 +150,13 @@ def _moment(where: str, column: str, text: str) -> datetime:
         found = datetime.fromisoformat(text)
     except ValueError as error:
         raise InvalidInput(f"{where}: column {column}: {text!r} is no time like 2026-03-02T09:30:00Z.") from error
-    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    known = found if found.tzinfo else found.replace(tzinfo=UTC)
+    earliest = LONG_AGO if column == "customer_since" else EARLIEST
+    # Compared before it is converted: the ends of the calendar have no moment in UTC.
+    if not earliest <= known < LATEST:
+        years = f"{earliest.year} and {LATEST.year}"
+        raise InvalidInput(f"{where}: column {column}: {text!r} does not lie between {years}.")
+    return known.astimezone(UTC)
 
 
 def _invoice(path: Path, rows: list[Row]) -> PastInvoice:

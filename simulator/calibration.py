@@ -8,7 +8,7 @@ import numpy as np
 
 from core.errors import InvalidInput
 from core.rates import Z_95
-from simulator.cases import Booleans, Cases
+from simulator.cases import Booleans, Cases, Integers
 from simulator.past import OPEN, STOPPED, History
 from simulator.recorded_source import HistorySource
 from simulator.result import Calibration
@@ -24,7 +24,7 @@ Run = Callable[[Cases], Booleans]
 
 
 def calibrated(source: HistorySource, run: Run, policy_version: str) -> Calibration:
-    """The simulated rate beside the real one, over recoveries that have ended and weren't taken from us.
+    """The simulated rate beside the real one, over recoveries whose time is over and that weren't taken from us.
 
     The interval is of the mean difference per recovery, so what a recovery's own luck adds is in it. Raises
     InvalidInput where no recovery has ended.
@@ -53,8 +53,18 @@ def _both(source: HistorySource, run: Run) -> tuple[Booleans, Booleans]:
     count = min(len(source), len(source.rows))
     simulated = [run(source.cases(first, CHUNK)) for first in range(0, count, CHUNK)]
     rows = source.rows[:count]
+    known = _comparable(history, rows)
+    return np.concatenate(simulated)[:count][known], history.recovered[rows][known]
+
+
+def _comparable(history: History, rows: Integers) -> Booleans:
+    """Those whose window is over: of younger ones the won have ended and the lost still wait, so they look too good.
+
+    All that have ended, where no window is over yet.
+    """
     ended = ~np.isin(history.end[rows], (OPEN, STOPPED))
-    return np.concatenate(simulated)[:count][ended], history.recovered[rows][ended]
+    whole = ended & (history.window_ends[rows] <= history.seen_until)
+    return whole if whole.any() else ended
 
 
 def version_share(history: History, policy_version: str) -> float:
@@ -74,6 +84,11 @@ def _warnings(found: Calibration, history: History) -> Iterator[str]:
     tried = int(history.tried.scheduled.sum())
     if tried < FEW:
         yield f"Only {tried} recorded retries stand behind the model; with fewer than {FEW} it leans to assumptions."
+    if late := history.cards_not_charged:
+        yield (
+            f"{late} recoveries were closed with their last retry, as older releases did, and got another card before "
+            "their window was over: nobody charged it, and the model does."
+        )
     if not history.decisions:
         yield "The history doesn't say which policy ran, so the baseline may be another one than did."
     elif found.version_share < MOSTLY:

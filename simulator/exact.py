@@ -16,7 +16,7 @@ from core.payments import ChargeResult, EventKind, Failure, FailureFacts, Invoic
 from core.retry import pay
 from core.retry.arms import armed, assigned
 from core.retry.decide import Findings, decide
-from core.retry.fresh_look import observe
+from core.retry.fresh_look import last_word, observe
 from core.retry.held import credential, within
 from core.retry.ledger import entries
 from core.retry.machine import Charge, Close, Decide, Done, Read, Step, Wait, closing, next_step, place_all
@@ -112,6 +112,8 @@ class Run:
                 self._charge(step)
             case Wait():
                 self._now = self._next(step.until)
+            case Close() if step.look:
+                self._write(*last_word(self.recovery, step, self._invoice(), self.now))
             case Close():
                 self._write(closing(step, self.now))
             case _:
@@ -150,7 +152,8 @@ class Run:
         )
 
     def _invoice(self) -> InvoiceView:
-        return invoice_of(self.case)
+        """As the provider has it now."""
+        return invoice_of(self.case, paid=self.case.paid_at <= self._now)
 
     def _decided(self, facts: FailureFacts) -> tuple[Event, ...]:
         """The rows of a decision, as the activity `plan_retry` writes them."""

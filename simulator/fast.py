@@ -4,6 +4,7 @@ What is decided comes from the live code, asked once per distinct situation (`an
 only moments and luck. `tests/simulator/test_engines.py` holds every single case against the exact engine.
 """
 
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -20,8 +21,10 @@ from simulator.world import World
 
 WAITING, AWAITING, REVIEW, CLOSED = range(4)
 RECOVERED, EXHAUSTED, BLOCKED = (FINAL.index(one) for one in (State.RECOVERED, State.EXHAUSTED, State.BLOCKED))
-_STAGE: Final = np.array([WAITING, AWAITING, REVIEW, CLOSED, CLOSED], dtype=np.int64)
+_STAGE: Final = np.array([WAITING, AWAITING, REVIEW, CLOSED, AWAITING], dtype=np.int64)
 """By Action."""
+_OVERDUE: Final = ((Action.AWAIT, "customer_deadline"), (Action.REVIEW, "review_overdue"))
+"""Why a recovery ends for which a person's time was up."""
 
 
 class Fast:
@@ -52,6 +55,8 @@ class March:
         self._ends = cases.failed_at + answers.window(self._segment, self._arm)
         self._failed_at, self._method_at = cases.failed_at.copy(), cases.method_at.copy()
         self._stage, self._due, self._used = _column(count, CLOSED), _column(count, NEVER), _column(count, 0)
+        self._overdue = _column(count, 0)
+        """Why it ends when its time is up; index into the reasons."""
         self._held = np.zeros(count, dtype=np.bool_)
         self._state, self._reason, self._closed_at = _column(count, 0), _column(count, 0), _column(count, NEVER)
         self._reasons: dict[str, int] = {}
@@ -88,12 +93,11 @@ class March:
         self._charge(rows, at, fresh=True)
 
     def _fall_due(self, rows: Integers, at: Integers) -> None:
-        stage = self._stage[rows]
-        for over, reason in ((AWAITING, "customer_deadline"), (REVIEW, "review_overdue")):
-            mine = stage == over
-            state = np.where(self._held[rows[mine]], BLOCKED, EXHAUSTED)
-            self._close(rows[mine], state, reason, at[mine])
-        self._charge(rows[stage == WAITING], at[stage == WAITING], fresh=False)
+        planned = self._stage[rows] == WAITING
+        over = rows[~planned]
+        state = np.where(self._held[over], BLOCKED, EXHAUSTED)
+        self._end(over, state, self._overdue[over], at[~planned])
+        self._charge(rows[planned], at[planned], fresh=False)
 
     def _charge(self, rows: Integers, at: Integers, *, fresh: bool) -> None:
         """Charge, close what is won, decide on what is declined."""
@@ -134,8 +138,12 @@ class March:
         self._held[rows] |= self._answers.column("held")[answer].astype(np.bool_)
         waits = (action == Action.AWAIT) | (action == Action.REVIEW)
         self._due[rows[waits]] = now[waits] + self._answers.column("until")[answer][waits]
-        for over, state in ((Action.BLOCKED, BLOCKED), (Action.EXHAUSTED, EXHAUSTED)):
-            self._close_as(rows[action == over], state, answer[action == over])
+        for person, reason in _OVERDUE:
+            self._overdue[rows[action == person]] = self._number(reason)
+        for reason, mine in self._by_reason(rows, answer, action == Action.BLOCKED):
+            self._close(mine, BLOCKED, reason, self._failed_at[mine])
+        for reason, mine in self._by_reason(rows, answer, action == Action.GIVE_UP):
+            self._give_up(mine, reason)
         plans = (action == Action.RETRY) & ~kept
         self._plan(rows[plans], answer[plans])
         self._within_limits(rows[action == Action.RETRY])
@@ -158,26 +166,39 @@ class March:
             )
         )
         self._due[rows] = plans
-        self._close(rows[plans == NEVER], EXHAUSTED, "no_retry", self._failed_at[rows[plans == NEVER]])
         late = (plans != NEVER) & (plans > self._ends[rows])
-        self._close(rows[late], EXHAUSTED, "window", self._failed_at[rows[late]])
+        self._give_up(rows[plans == NEVER], "no_retry")
+        self._give_up(rows[late], "window")
 
     def _within_limits(self, rows: Integers) -> None:
         """What the card networks say to these plans."""
         rows = rows[self._stage[rows] == WAITING]
         moved, at = self._spending.judged(rows, self._failure[rows], self._due[rows], self._ends[rows])
         self._due[moved] = at
-        over = moved[at == NEVER]
-        self._close(over, EXHAUSTED, "network_limit", self._failed_at[over])
+        self._give_up(moved[at == NEVER], "network_limit")
 
-    def _close(self, rows: Integers, state: int | Integers, reason: str, at: Integers) -> None:
+    def _give_up(self, rows: Integers, reason: str) -> None:
+        """No retry is left. Who pays or gives a card before the window ends counts; where it is over, that is now."""
+        self._stage[rows] = AWAITING
+        self._due[rows] = np.maximum(self._ends[rows], self._failed_at[rows])
+        self._overdue[rows] = self._number(reason)
+
+    def _by_reason(self, rows: Integers, answer: Integers, chosen: Booleans) -> Iterator[tuple[str, Integers]]:
+        """The chosen rows, those of one answer together, with the reason that it gives."""
+        mine, of = rows[chosen], answer[chosen]
+        for one in np.unique(of).tolist():
+            yield self._answers.rows[one].reason, mine[of == one]
+
+    def _close(self, rows: Integers, state: int, reason: str, at: Integers) -> None:
+        self._end(rows, state, self._number(reason), at)
+
+    def _end(self, rows: Integers, state: int | Integers, reason: int | Integers, at: Integers) -> None:
         self._stage[rows], self._state[rows], self._closed_at[rows] = CLOSED, state, at
-        self._reason[rows] = self._reasons.setdefault(reason, len(self._reasons))
+        self._reason[rows] = reason
 
-    def _close_as(self, rows: Integers, state: int, answer: Integers) -> None:
-        for one in np.unique(answer):
-            mine = rows[answer == one]
-            self._close(mine, state, self._answers.rows[one].reason, self._failed_at[mine])
+    def _number(self, reason: str) -> int:
+        """The reason's place among those that came up."""
+        return self._reasons.setdefault(reason, len(self._reasons))
 
     def _told(self) -> Journeys:
         spent = self._spending

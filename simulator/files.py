@@ -5,14 +5,17 @@ complete, so that nobody finds half of one.
 """
 
 import gzip
+import itertools
 import os
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, cast
 
 from pydantic import ValidationError
 
+from catalog.calendars import is_country, is_time_zone
 from core.base import Value
 from core.classifier.taxonomy import Cause
 from core.errors import InvalidInput, NotFound
@@ -27,7 +30,7 @@ from simulator.recorded import Attempt, Recorded
 FORMAT: Final = "pri-history"
 VERSION: Final = 1
 LONGEST: Final = 1_000_000
-"""Characters of a line; a longer one is no invoice."""
+"""Bytes of a line; a longer one is no invoice."""
 
 Classify = Callable[[str, Failure, Card], Cause]
 """What a failure of a provider is, by the tables and overrides of the day."""
@@ -98,21 +101,28 @@ def _lines(path: Path) -> Iterator[Iterator[str]]:
             yield _split(file, path)
     except FileNotFoundError as error:
         raise NotFound(f"{path}: there is no such file.") from error
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{path}: this file can't be read: {error}.") from error
+    except OSError as error:
+        raise InvalidInput(f"{path}: this file can't be read: {error.strerror or error}.") from error
 
 
-def _split(file: IO[str], path: Path) -> Iterator[str]:
-    number = 0
-    while line := file.readline(LONGEST):
-        number += 1
+def _split(file: IO[bytes], path: Path) -> Iterator[str]:
+    for number in itertools.count(1):
+        try:
+            line = file.readline(LONGEST)
+            text = line.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise InvalidInput(f"{path}:{number}: the line is no UTF-8.") from error
+        except (OSError, EOFError, zlib.error) as error:
+            raise InvalidInput(f"{path}:{number}: from here on the file is damaged: {error}.") from error
+        if not line:
+            return
         if len(line) == LONGEST:
             raise InvalidInput(f"{path}:{number}: the line is too long for a history file.")
-        yield line
+        yield text
 
 
-def _reading(path: Path) -> IO[str]:
-    return gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
+def _reading(path: Path) -> IO[bytes]:
+    return cast(IO[bytes], gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
 
 
 def _writing(path: Path, *, zipped: bool) -> IO[str]:
@@ -136,12 +146,24 @@ def _header(path: Path, line: str) -> Header:
 
 def _invoice(path: Path, number: int, line: str) -> PastInvoice:
     try:
-        return PastInvoice.model_validate_json(line)
+        return _placed(path, number, PastInvoice.model_validate_json(line))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         said = str(first["msg"]).removeprefix("Value error, ")
         raise InvalidInput(f"{path}:{number}: {where + ': ' if where else ''}{said}") from error
+
+
+def _placed(path: Path, number: int, invoice: PastInvoice) -> PastInvoice:
+    """The invoice, if its countries and time zone exist."""
+    profile, card = invoice.profile, invoice.card
+    countries = {"country": invoice.country, "card.country": card.country, "profile.country": profile.country}
+    for name, code in countries.items():
+        if code and not is_country(code):
+            raise InvalidInput(f"{path}:{number}: {name}: {code!r} is no ISO 3166 code of two capital letters.")
+    if invoice.time_zone and not is_time_zone(invoice.time_zone):
+        raise InvalidInput(f"{path}:{number}: time_zone: {invoice.time_zone!r} is no zone like Europe/Berlin.")
+    return invoice
 
 
 def _recorded(invoice: PastInvoice, provider: str, classify: Classify) -> Recorded:

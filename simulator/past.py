@@ -66,6 +66,10 @@ class History:
     """How many were made by each version of a policy; empty where nobody knows."""
     left_out: int
     """Recoveries of other providers."""
+    window_ends: Integers
+    """Of the policy that ran; the failure's moment where nobody says."""
+    cards_not_charged: int
+    """Cards that were given within the window, but behind the end that an older release had written."""
     watched: bool
     """Whether payments without a charge and new cards are told of."""
 
@@ -108,10 +112,13 @@ class Growing:
         self._paying: list[Payer] = []
         self._names: list[str] = []
         self._customers: list[str] = []
-        self._rows = _Columns("failure", "payer", "failed_at", "paid_at", "method_at", "closed_at", "cause", "end")
+        self._rows = _Columns(
+            "failure", "payer", "failed_at", "paid_at", "method_at", "closed_at", "cause", "end", "window_ends"
+        )
         self._tries = _Columns("recovery", "at", "cause", "retry", "waited", "scheduled", "fresh", "won")
         self._cards: dict[tuple[str, int, str], list[tuple[int, tuple[int, ...]]]] = {}
         self._decisions: Counter[str] = Counter()
+        self._cards_not_charged = 0
 
     def __len__(self) -> int:
         return len(self._names)
@@ -134,6 +141,7 @@ class Growing:
             _or_never(one.closed_at),
             CAUSE_INDEX[one.cause],
             _end(one),
+            one.failed_at if one.window_ends_at is None else one.window_ends_at,
         )
         for try_ in one.attempts:
             scheduled = int(try_.trigger is Trigger.SCHEDULED)
@@ -143,6 +151,7 @@ class Growing:
             card = (one.fingerprint, one.payer.amount, one.payer.currency)
             self._cards.setdefault(card, []).append((row, one.tries))
         self._decisions.update(one.decisions)
+        self._cards_not_charged += one.given_in_window
 
     def finished(self) -> History:
         """All of them, the oldest first."""
@@ -165,6 +174,7 @@ class Growing:
             earlier=self._earlier(rows["failed_at"], place),
             decisions=dict(sorted(self._decisions.items())),
             left_out=self.elsewhere,
+            cards_not_charged=self._cards_not_charged,
             watched=self._watched,
         )
 
@@ -230,5 +240,7 @@ def _end(one: Recorded) -> int:
         return OPEN
     if one.state is State.RECOVERED:
         return CHARGED if one.charged else PAID
+    if one.paid_in_window:
+        return PAID
     taken = one.state is State.CANCELED or one.reason in {"dispute", "early_fraud_warning"}
     return STOPPED if taken else LOST

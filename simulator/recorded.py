@@ -1,10 +1,14 @@
 """Recoveries that really happened, in short: what the event log and history files have in common."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from core.classifier.taxonomy import Cause
 from core.events import State, Trigger
+from core.retry.planner import Exhaustion
 from simulator.cases import FailureKind, Payer
+
+USED_UP: Final = frozenset({*Exhaustion, "network_limit"})
+"""Reasons why no retry is left."""
 
 
 class Attempt(NamedTuple):
@@ -47,8 +51,30 @@ class Recorded(NamedTuple):
     reason: str
     decisions: tuple[str, ...] = ()
     """The policy version of each decision."""
+    window_ends_at: int | None = None
+    """Of the policy that ran; None where nobody says."""
 
     @property
     def charged(self) -> bool:
         """Whether a charge brought the money."""
         return any(one.won for one in self.attempts)
+
+    @property
+    def closed_early(self) -> bool:
+        """Whether it was closed with its last retry, as older releases did, and not at the end of its window."""
+        ends, closed = self.window_ends_at, self.closed_at
+        return self.reason in USED_UP and ends is not None and closed is not None and closed < ends
+
+    @property
+    def paid_in_window(self) -> bool:
+        """Whether the money came by itself behind such an end: today it would have been waited for."""
+        return self.closed_early and self._in_window(self.paid_at)
+
+    @property
+    def given_in_window(self) -> bool:
+        """Whether another card was given behind such an end, which nobody charged."""
+        given = self.method_at is not None and self.closed_at is not None and self.method_at > self.closed_at
+        return self.closed_early and given and self._in_window(self.method_at)
+
+    def _in_window(self, at: int | None) -> bool:
+        return at is not None and self.window_ends_at is not None and at <= self.window_ends_at

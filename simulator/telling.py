@@ -71,11 +71,11 @@ def _said(case: Case, provider: str, kind: EventKind, at: int, **more: object) -
     )
 
 
-def invoice_of(case: Case) -> InvoiceView:
-    """The open invoice."""
+def invoice_of(case: Case, *, paid: bool = False) -> InvoiceView:
+    """The invoice, open unless somebody has paid it."""
     return InvoiceView(
         invoice_id=case.invoice_id,
-        status=InvoiceStatus.OPEN,
+        status=InvoiceStatus.PAID if paid else InvoiceStatus.OPEN,
         amount_due=case.payer.amount,
         currency=case.payer.currency,
         customer_id=case.customer_id,

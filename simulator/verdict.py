@@ -1,10 +1,14 @@
 """What a result says in one sentence, with its interval."""
 
 from enum import StrEnum
+from typing import Final
 
 from core.base import Value
 from simulator.result import Difference, Result
 from simulator.wording import between, decimal, money, percent, signed
+
+PAID_ELSEWHERE: Final = "recovered: paid_elsewhere"
+"""In `ArmResult.ends`: the customer paid, and no charge of ours."""
 
 
 class Finding(StrEnum):
@@ -97,7 +101,7 @@ _SENTENCES = {
 
 def _cautions(result: Result) -> tuple[str, ...]:
     known = result.calibration.warnings if result.calibration else ()
-    return (*known, *_turning(result), *_guessed(result))
+    return (*known, *_turning(result), *_waited(result), *_guessed(result))
 
 
 def _turning(result: Result) -> tuple[str, ...]:
@@ -116,6 +120,19 @@ def _sign(low: float, high: float) -> Finding:
     if low == high == 0:
         return Finding.SAME
     return Finding.BETTER if low > 0 else Finding.WORSE if high < 0 else Finding.UNDECIDED
+
+
+def _waited(result: Result) -> tuple[str, ...]:
+    """Where most of what the candidate wins more is what customers paid by themselves: a longer window does that."""
+    before, after = result.arms[0], result.arms[-1]
+    more = after.recovered - before.recovered
+    paid = after.ends.get(PAID_ELSEWHERE, 0) - before.ends.get(PAID_ELSEWHERE, 0)
+    if finding(result.difference) is not Finding.BETTER or 2 * paid <= more:
+        return ()
+    return (
+        f"{paid:,} more customers paid by themselves while the candidate kept their recoveries open, which is most of "
+        f"the {more:,} recoveries that it wins more: waiting for longer does that without any retry.",
+    )
 
 
 def _guessed(result: Result) -> tuple[str, ...]:

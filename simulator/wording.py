@@ -2,29 +2,8 @@
 
 from typing import Final
 
-ZERO_DECIMALS: Final = frozenset(
-    {
-        "BIF",
-        "CLP",
-        "DJF",
-        "GNF",
-        "ISK",
-        "JPY",
-        "KMF",
-        "KRW",
-        "PYG",
-        "RWF",
-        "UGX",
-        "UYI",
-        "VND",
-        "VUV",
-        "XAF",
-        "XOF",
-        "XPF",
-    }
-)
-THREE_DECIMALS: Final = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
-"""Currencies whose minor unit isn't a hundredth, by ISO 4217."""
+from core.money import text
+
 NOTHING: Final = "–"
 MINUS: Final = "−"
 """As wide as a plus."""
@@ -47,10 +26,7 @@ def decimal(number: float) -> str:
 
 def money(amount: int, currency: str) -> str:
     """Minor units as people write them."""
-    digits = 0 if currency.upper() in ZERO_DECIMALS else 3 if currency.upper() in THREE_DECIMALS else 2
-    whole, rest = divmod(abs(amount), 10**digits)
-    text = f"{whole:,}.{rest:0{digits}}" if digits else f"{whole:,}"
-    return f"{MINUS if amount < 0 else ''}{text} {currency.upper()}".strip()
+    return f"{MINUS if amount < 0 else ''}{text(abs(amount), currency)}"
 
 
 def span(hours: float | None) -> str:

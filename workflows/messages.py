@@ -6,7 +6,7 @@ inbox like any other word from outside.
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from temporalio import workflow
 from temporalio.exceptions import FailureError, is_cancelled_exception
@@ -16,14 +16,20 @@ from activities.messaging import Messaging
 from core.contracts import ReadInput
 from core.events import Event, EventType
 from core.messages.contracts import NotifyInput, Outcome, Told
+from core.payments import InvoiceStatus, InvoiceView
 from core.retry.fresh_look import observe
 from core.retry.machine import Notify
+from core.retry.message_folds import told_name
 from core.retry.recovery import Recovery
 from workflows import options
 from workflows.steps import NoAnswer, call
 
 LOST: Final = Told(outcome=Outcome.MAYBE_SENT, reason="no_answer")
 """Every execution ended without a word: nobody knows."""
+
+
+DELETED: Final = Told(outcome=Outcome.FAILED, reason="customer_deleted")
+"""The merchant removed this customer at the provider: nobody writes to them any more, not even good news."""
 
 
 class Posted:
@@ -34,8 +40,14 @@ class Posted:
 
     def events(self, recovery: Recovery) -> tuple[Event, ...]:
         """The rows to write. That an invoice is settled is news only while nobody else has said so."""
+        if self._sent:
+            return () if self._is_recorded(recovery) else (self.event,)
         known = recovery.stage.final or recovery.ending
-        return (self.event,) if self._sent or not known else ()
+        return (self.event,) if not known else ()
+
+    def _is_recorded(self, recovery: Recovery) -> bool:
+        """Whether its row stands in the log: a workflow task that was lost behind the commit is done again."""
+        return told_name(self.event.data) in recovery.told and workflow.patched("message-row-once")
 
 
 class Post:
@@ -67,7 +79,8 @@ async def _posted(recovery: Recovery, step: Notify) -> Posted:
     invoice = None if isinstance(read, NoAnswer) else read
     if invoice and not recovery.stage.final and (settled := observe(recovery, invoice, workflow.now())):
         return Posted(settled[0], sent=False)
-    told = await _told(recovery, step)
+    deleted = invoice is not None and invoice.terms.customer_deleted
+    told = DELETED if deleted else await _told(recovery, step, invoice)
     data = told.model_dump(mode="json", exclude_none=True) | {"step": step.message.step, "channel": step.channel}
     campaign = recovery.messages.occasion.campaign if recovery.messages else ""
     kind = EventType.NOTIFICATION_SENT if told.outcome is Outcome.SENT else EventType.NOTIFICATION_FAILED
@@ -75,9 +88,14 @@ async def _posted(recovery: Recovery, step: Notify) -> Posted:
     return Posted(Event(type=kind, occurred_at=workflow.now(), data=row), sent=True)
 
 
-async def _told(recovery: Recovery, step: Notify) -> Told:
+async def _told(recovery: Recovery, step: Notify, invoice: InvoiceView | None) -> Told:
     order = NotifyInput(
-        recovery=recovery, now=workflow.now(), step=step.message.step, kind=step.message.kind, channel=step.channel
+        recovery=recovery,
+        now=workflow.now(),
+        step=step.message.step,
+        kind=step.message.kind,
+        channel=step.channel,
+        **_open_now(recovery, invoice),
     )
     try:
         return await workflow.execute_activity_method(
@@ -87,3 +105,10 @@ async def _told(recovery: Recovery, step: Notify) -> Told:
         if is_cancelled_exception(failure):
             raise
         return LOST
+
+
+def _open_now(recovery: Recovery, invoice: InvoiceView | None) -> dict[str, Any]:
+    """What a customer is asked for is what is open at this moment; after the end it is what the recovery was about."""
+    if invoice is None or recovery.stage.final or invoice.status is not InvoiceStatus.OPEN or not invoice.amount_due:
+        return {}
+    return {"amount": invoice.amount_due, "currency": invoice.currency}

@@ -22,15 +22,24 @@ STORE: Final = ActivityConfig(
 """The same work when the database was away: until it is back."""
 
 
-def provider(name: str, summary: str) -> ActivityConfig:
-    """A call to a provider, on its own paced queue.
+LONGEST_CALL: Final = timedelta(seconds=90)
+"""What one execution of a charge, or of another call to a provider, may take: more than its time-outs together."""
 
-    Longer than the provider's time-outs together. After it the workflow listens to people before it goes on.
-    """
+LONGEST_MESSAGE: Final = timedelta(seconds=60)
+"""The same for a message to a customer."""
+
+GRACE: Final = max(LONGEST_CALL, LONGEST_MESSAGE)
+"""What a worker that is asked to stop waits for at most: nothing that may not be done twice is broken off.
+
+Whoever kills it must wait longer (`stop_grace_period` in docker-compose.yml, `devstack.children`)."""
+
+
+def provider(name: str, summary: str) -> ActivityConfig:
+    """A call to a provider, on its own paced queue. After it the workflow listens to people before it goes on."""
     return ActivityConfig(
         task_queue=charges(name),
         summary=summary,
-        start_to_close_timeout=timedelta(seconds=90),
+        start_to_close_timeout=LONGEST_CALL,
         schedule_to_close_timeout=timedelta(minutes=5),
         heartbeat_timeout=timedelta(seconds=10),
         retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=30)),
@@ -41,7 +50,7 @@ def message(summary: str) -> ActivityConfig:
     """One message to a customer; the activity counts its tries. A recovery that is over waits an hour at most."""
     return ActivityConfig(
         summary=summary,
-        start_to_close_timeout=timedelta(seconds=60),
+        start_to_close_timeout=LONGEST_MESSAGE,
         schedule_to_close_timeout=timedelta(hours=1),
         retry_policy=RetryPolicy(
             initial_interval=timedelta(seconds=5), backoff_coefficient=4, maximum_interval=timedelta(minutes=2)

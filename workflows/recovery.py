@@ -55,12 +55,12 @@ from core.retry.machine import (
     settle_wait,
     written_as,
 )
-from core.retry.reactions import commanded, obey, opens_recovery, react, refusal_in, refuse
+from core.retry.reactions import opens_recovery, react, refusal_in, refuse
 from core.retry.recovery import Recovery
 from workflows.messages import Post, Posted
 from workflows.presence import details, doing, indexed, status
 from workflows.steps import NoAnswer, Order, asked_wait, call, stored
-from workflows.wish import Wish
+from workflows.wish import CommandNames, Wish, follow
 
 
 @workflow.defn(name="PaymentRecovery")
@@ -73,6 +73,7 @@ class PaymentRecovery:
         self._inbox: deque[ProviderEvent | Wish | Posted] = deque([start.event] if start.event else [])
         self._post = Post(self._inbox.append)
         self._requests: set[str] = set()
+        self._names = CommandNames()
         self._facts: FailureFacts | None = None
         self._searchable: frozenset[str] = frozenset()
         self._doing = "opening"
@@ -92,7 +93,8 @@ class PaymentRecovery:
             except asyncio.CancelledError:
                 if story.done():
                     raise
-                self._inbox.append(Wish(Command(action=Action.CANCEL, reason="cancel request")))
+                request = Command(action=Action.CANCEL, reason="cancel request")
+                self._inbox.append(Wish(self._names.of_cancel_request(request)))
 
     async def _story(self, start: RecoveryInput) -> RecoveryStatus:
         await self._open()
@@ -212,6 +214,7 @@ class PaymentRecovery:
         return status(self._recovery, self._doing, self._charging)
 
     def _wish(self, command: Command, *, asked: bool = False) -> Wish:
+        command = self._names.of_update(command) if asked else self._names.of_signal(command)
         wish = Wish(command, asked=asked)
         if command.request_id in self._requests:
             wish.settle()
@@ -263,19 +266,11 @@ class PaymentRecovery:
         return None
 
     async def _follow(self, wish: Wish) -> None:
-        try:
-            # Where the log was ahead of us, the wish is held against what it says now.
-            while not await self._write(*obey(self._recovery, wish.command, workflow.now())):
-                continue
-        except Refused as refusal:
-            wish.settle(refusal)
-            if not wish.asked and not self._recovery.stage.final:
-                await self._write(commanded(wish.command, workflow.now(), refused=refusal.code))
-            return
-        if wish.command.action is Action.RETRY:
+        refusal = await follow(wish, lambda: self._recovery, self._record)
+        if refusal is None and wish.command.action is Action.RETRY:
             self._promised.append(wish)
         else:
-            wish.settle()
+            wish.settle(refusal)
 
     async def _look(self) -> None:
         """Read what failed, and decide, unless the invoice needs nothing any more."""
@@ -368,12 +363,15 @@ class PaymentRecovery:
 
     async def _write(self, *events: Event) -> bool:
         """Whether the rows are ours: where the log is ahead of us (a result was lost), it tells us that and no more."""
+        return written_as(events, (await self._record(events)).records)
+
+    async def _record(self, events: tuple[Event, ...]) -> Written:
         if not events:
-            return True
+            return Written()
         rows = RecordInput(now=workflow.now(), recovery=self._recovery, events=events)
         written = await stored(Recording.record_events, rows)
         self._learn(written)
-        return written_as(events, written.records)
+        return written
 
     def _learn(self, written: Written) -> None:
         """Fold what is written. What the provider said before a new failure is no longer what it would say."""

@@ -91,7 +91,7 @@ def _context(span: Span, shown: Dashboard, fees: Iterable[Fees]) -> dict[str, An
     return {
         "total": figures(shown.opened),
         "by_count": _rate(shown.opened.recovered_count, shown.opened.lost_count),
-        "returned": _return(shown.opened.recovered, shown.currency, fees),
+        "fee_return": _return(shown.opened.recovered, shown.currency, fees),
         "per_day": _per_day(span, shown),
         "breakdowns": [
             ("Cause", _rows(shown.by_cause)),

@@ -21,8 +21,9 @@ router: Final = APIRouter()
 COLUMNS: Final = (
     "provider", "invoice_id", "customer_id", "state", "amount", "currency", "category", "cause", "segment", "strategy",
     "attempts_used", "attempts_allowed", "next_attempt_at", "until", "opened_at", "updated_at", "closed_at",
-    "close_reason", "policy_version", "experiment", "arm", "recovery_id",
+    "close_reason", "policy_version", "experiment", "arm", "recovery_id", "paid", "paid_late", "returned",
 )  # fmt: skip
+MONEY: Final = {"amount", "paid", "paid_late", "returned"}
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 """With these a spreadsheet begins to calculate: owasp.org/www-community/attacks/CSV_Injection."""
 LINES: Final = 500
@@ -55,8 +56,8 @@ async def _lines(parts: Parts, wanted: Narrowing) -> AsyncIterator[bytes]:
 
 
 def _value(row: dict[str, Any], name: str) -> Any:
-    if name == "amount" and row["currency"]:
-        return major(row["amount"], row["currency"], row["provider"])
+    if name in MONEY and row["currency"]:
+        return major(row[name], row["currency"])
     return row[name]
 
 

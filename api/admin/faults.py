@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from api.admin.forms import go
 from api.admin.pages import show
 from api.admin.people import SignInNeeded, sign_in_address
-from api.problems import refused_with, status_of, wait_of
+from api.problems import for_strangers, refused_with, status_of, wait_of
 from core.errors import RecoveryError, Refused, TooMany
 
 
@@ -36,7 +36,7 @@ async def _ours(request: Request, error: Exception) -> Response:
         answer.headers.update(wait_of(error))
         return answer
     status = status_of(error)
-    return page(request, status, str(error)) if status else await _unexpected(request, error)
+    return page(request, status, for_strangers(error)) if status else await _unexpected(request, error)
 
 
 async def _unfit(request: Request, error: Exception) -> Response:

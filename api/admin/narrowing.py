@@ -100,7 +100,7 @@ def _minor(chosen: Mapping[str, str], name: str, problems: list[str]) -> int | N
     if not typed:
         return None
     try:
-        minor = Decimal(_point(typed)).scaleb(decimals(chosen["currency"] or "EUR", chosen["provider"]))
+        minor = Decimal(_point(typed)).scaleb(decimals(chosen["currency"] or "EUR"))
         if 0 <= minor <= LARGEST:
             return int(minor)
     except (InvalidOperation, ValueError, OverflowError):

@@ -19,15 +19,15 @@ def when(at: datetime | None, now: datetime) -> Markup:
     )
 
 
-def shown(value: Shown, provider: str, now: datetime) -> Markup:
-    """One fact's value, escaped; amounts as this provider counts them."""
+def shown(value: Shown, now: datetime) -> Markup:
+    """One fact's value, escaped."""
     match value:
         case Code(text=text):
             return Markup("<code>{}</code>").format(text)
         case Named(name=name):
             return escape(words.label(name))
         case Amount(minor=minor, currency=currency):
-            return escape(words.money(minor, currency, provider))
+            return escape(words.money(minor, currency))
         case At(at=at):
             return words.moment(at, now)
         case Lasting(seconds=seconds):

@@ -131,7 +131,7 @@ def _context(parts: Parts, person: Person, known: Known) -> dict[str, Any]:
         "ahead": ahead(recovery, now) if known.rows else (),
         "ending": ENDINGS.get(view.close_reason or "", view.close_reason),
         "over": bool(known.rows) and over(recovery, now),
-        "shown": partial(shown, provider=view.provider, now=now),
+        "shown": partial(shown, now=now),
         "raw": [_raw(row) for row in known.rows],
         "api_address": address.replace("/admin/", "/v1/", 1),
     }

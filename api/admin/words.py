@@ -41,13 +41,13 @@ _TONES: Final[Mapping[str, str]] = {
 _ACRONYMS: Final = {"api": "API", "id": "ID", "sms": "SMS"}
 
 
-def money(amount: int | None, currency: str, provider: str = "") -> str:
+def money(amount: int | None, currency: str) -> str:
     """An amount in minor units as people write it; an amount without a known currency stays a bare number."""
     if amount is None:
         return "—"
     if not currency:
         return f"{amount:,} (currency not known yet)"
-    value = major(amount, currency, provider)
+    value = major(amount, currency)
     digits = -int(value.as_tuple().exponent)
     pattern = "¤#,##0" + ("." + "0" * digits if digits > 0 else "")
     try:

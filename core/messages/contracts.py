@@ -15,6 +15,9 @@ class NotifyInput(ProviderOrder):
     step: str
     kind: MessageKind
     channel: str
+    amount: int | None = None
+    """What is open now, minor units of `currency`, as read for this message; None: as the recovery knows it."""
+    currency: str = ""
 
 
 class Outcome(StrEnum):

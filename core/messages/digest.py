@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import Final, NamedTuple
 
 from core.messages.notices import Notice, Topic
-from core.money import major
+from core.money import text
 
 PAUSE: Final = timedelta(minutes=10)
 """Between two messages of one topic: what happens meanwhile comes in the next one."""
@@ -73,7 +73,6 @@ def _digest(topic: str, found: Sequence[Notice]) -> Digest:
 def _line(one: Notice) -> str:
     data = one.data
     amount, currency = data.get("amount"), data.get("currency") or ""
-    provider = str(data.get("provider") or "")
-    money = f"{major(amount, currency, provider)} {currency}" if isinstance(amount, int) and currency else ""
+    money = text(amount, currency) if isinstance(amount, int) and currency else ""
     parts = (data.get("invoice_id") or data.get("name") or one.recovery_id, money, data.get("why"))
     return ", ".join(str(part) for part in parts if part)

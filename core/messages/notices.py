@@ -65,7 +65,7 @@ def _all(recovery: Recovery, records: Sequence[Record]) -> Iterator[Notice]:
         if topic := _for_operators(recovery, record):
             yield _notice(recovery, record, Audience.OPERATORS, topic.value, _told(recovery, record))
         if name := _for_systems(record):
-            yield _notice(recovery, record, Audience.WEBHOOK, name, _shown(recovery, record))
+            yield _notice(recovery, record, Audience.WEBHOOK, name, _shown(recovery, record, name))
 
 
 def _for_operators(recovery: Recovery, record: Record) -> Topic | None:
@@ -113,12 +113,20 @@ _TOPICS: Final[Mapping[EventType, Callable[[Recovery, Mapping[str, Any]], Topic 
 }
 
 
+_MONEY: Final[Mapping[EventType, str]] = {
+    EventType.PAYMENT_REFUNDED: "recovery.payment_refunded",
+    EventType.PAYMENT_REVERSED: "recovery.payment_reversed",
+    EventType.PAYMENT_LATE: "recovery.paid_late",
+}
+"""What systems hear where money moved that no end of a recovery tells of; before the end and after it."""
+
+
 def _for_systems(record: Record) -> str | None:
     if record.type is EventType.PAYMENT_FAILED:
         return "recovery.opened" if record.sequence == 1 else None
     if record.type is EventType.RECOVERY_CLOSED:
         return "recovery.recovered" if record.data.get("state") == State.RECOVERED else "recovery.ended"
-    return "recovery.planned" if record.type is EventType.RETRY_PLANNED else None
+    return "recovery.planned" if record.type is EventType.RETRY_PLANNED else _MONEY.get(record.type)
 
 
 def _notice(recovery: Recovery, record: Record, audience: Audience, topic: str, data: Mapping[str, Any]) -> Notice:
@@ -133,18 +141,23 @@ def _notice(recovery: Recovery, record: Record, audience: Audience, topic: str, 
 
 
 def _told(recovery: Recovery, record: Record) -> dict[str, Any]:
-    why = record.data.get("why") or record.data.get("code") or record.data.get("reason") or record.data.get("kind")
+    data, moved = record.data, record.type in _MONEY
+    why = data.get("why") or data.get("code") or data.get("reason") or data.get("kind")
     return {
         "provider": recovery.provider,
         "invoice_id": recovery.invoice_id,
-        "amount": recovery.amount,
-        "currency": recovery.currency,
-        "why": why,
+        "amount": data.get("amount") if moved else recovery.amount,
+        "currency": _currency(recovery, record),
+        "why": why or ("paid after the end" if record.type is EventType.PAYMENT_LATE else None),
     }
 
 
-def _shown(recovery: Recovery, record: Record) -> dict[str, Any]:
-    """What a merchant's system gets: the recovery as the API names it."""
+def _currency(recovery: Recovery, record: Record) -> str:
+    return (record.data.get("currency") if record.type in _MONEY else None) or recovery.currency
+
+
+def _shown(recovery: Recovery, record: Record, name: str) -> dict[str, Any]:
+    """What a merchant's system gets: the recovery as the API names it and, where money moved, the payment."""
     data = {
         "recovery_id": recovery.recovery_id,
         "provider": recovery.provider,
@@ -152,6 +165,9 @@ def _shown(recovery: Recovery, record: Record) -> dict[str, Any]:
         "customer_id": recovery.customer_id,
         "amount": recovery.amount,
         "currency": recovery.currency,
+        "paid": recovery.paid,
+        "paid_late": recovery.paid_late,
+        "returned": recovery.returned,
         "state": recovery.state.value,
         "category": recovery.category,
         "cause": recovery.cause,
@@ -160,4 +176,12 @@ def _shown(recovery: Recovery, record: Record) -> dict[str, Any]:
         "next_attempt_at": stamp(recovery.next_attempt_at) if recovery.next_attempt_at else None,
         "reason": record.data.get("reason"),
     }
-    return {"type": _for_systems(record), "timestamp": stamp(record.occurred_at), "data": data}
+    if record.type in _MONEY:
+        data["payment"] = _payment(recovery, record)
+    return {"type": name, "timestamp": stamp(record.occurred_at), "data": data}
+
+
+def _payment(recovery: Recovery, record: Record) -> dict[str, Any]:
+    """How much moved (minor units, None where the provider didn't say), of which payment, and as what."""
+    told = {name: record.data.get(name) for name in ("kind", "amount", "payment_id", "detail")}
+    return told | {"currency": _currency(recovery, record)}

@@ -7,10 +7,10 @@ from typing import Any, Final
 from core.classifier.taxonomy import Ability, Category, Cause
 from core.events import EventType, Record, State, Trigger, moment
 from core.payments import Card, Failure
-from core.retry import charge_folds
-from core.retry.charge_folds import counted, end_of, having_seen
+from core.retry import charge_folds, money_folds
+from core.retry.charge_folds import end_of, having_seen
 from core.retry.message_folds import message_told, messages_planned
-from core.retry.recovery import PROVIDER_REFUSED, Recovery, StandBack
+from core.retry.recovery import OUT_OF_SCOPE, PROVIDER_REFUSED, Recovery, StandBack
 
 
 def _payment_failed(recovery: Recovery, record: Record) -> Recovery:
@@ -98,6 +98,7 @@ def _planned(recovery: Recovery, record: Record) -> Recovery:
         stage=State.WAITING,
         undecided=False,
         until=None,
+        used_up=None,
         next_attempt_at=moment(record.data["at"]),
         attempts_allowed=record.data.get("attempts_allowed", recovery.attempts_allowed),
         strategy=record.data.get("strategy"),
@@ -123,7 +124,7 @@ def _skipped(recovery: Recovery, record: Record) -> Recovery:
         case "review" | "tell_operators":
             return _for_review(recovery, decided, data)
         case "out_of_scope":
-            return end_of(decided, State.CANCELED, "out_of_scope")
+            return end_of(decided, State.CANCELED, OUT_OF_SCOPE)
         case "stop":
             return end_of(decided, State.BLOCKED, data["reason"])
         case _ if decided.trigger:
@@ -205,16 +206,6 @@ def _method_updated(recovery: Recovery, record: Record) -> Recovery:
     )
 
 
-def _paid_elsewhere(recovery: Recovery, record: Record) -> Recovery:
-    """The end; or a part, after which the rest stays open."""
-    seen, data = having_seen(recovery, record.data), record.data
-    if data.get("remaining"):
-        return counted(seen, data.get("payment_id")).having(
-            amount=data["remaining"], paid=recovery.paid + data["amount"]
-        )
-    return end_of(seen, State.RECOVERED, "paid_elsewhere")
-
-
 def _closed_elsewhere(recovery: Recovery, record: Record) -> Recovery:
     return end_of(having_seen(recovery, record.data), State.CANCELED, record.data["why"])
 
@@ -224,31 +215,6 @@ def _disputed(recovery: Recovery, record: Record) -> Recovery:
     if record.data["kind"] == INQUIRY:
         return having_seen(recovery, record.data)
     return end_of(having_seen(recovery, record.data), State.BLOCKED, record.data["kind"])
-
-
-def _refunded(recovery: Recovery, record: Record) -> Recovery:
-    """The merchant gave money back, which is not owed again."""
-    seen, amount = having_seen(recovery, record.data), record.data.get("amount") or 0
-    if recovery.stage.final:
-        return seen.having(returned=recovery.returned + amount)
-    return seen.having(paid=max(recovery.paid - amount, 0))
-
-
-def _reversed(recovery: Recovery, record: Record) -> Recovery:
-    """Money was taken back. Of a recovery that goes on it is owed again; behind the end nothing changes."""
-    seen, amount = having_seen(recovery, record.data), record.data.get("amount") or 0
-    if recovery.stage.final:
-        return seen.having(returned=recovery.returned + amount)
-    back = min(amount, recovery.paid)
-    owed = seen.having(amount=recovery.amount + back, paid=recovery.paid - back, standing_back=None, unread=True)
-    return owed.having(undecided=True, failure=Failure.model_validate(record.data.get("failure") or recovery.failure))
-
-
-def _paid_late(recovery: Recovery, record: Record) -> Recovery:
-    seen = having_seen(recovery, record.data)
-    return counted(seen, record.data.get("payment_id")).having(
-        paid_late=recovery.paid_late + (record.data.get("amount") or 0)
-    )
 
 
 def _late(recovery: Recovery, record: Record) -> Recovery:
@@ -292,14 +258,14 @@ FOLDS: Final[Mapping[EventType, Callable[[Recovery, Record], Recovery]]] = {
     EventType.RESUMED: _resumed,
     EventType.REVIEWED: _reviewed,
     EventType.METHOD_UPDATED: _method_updated,
-    EventType.PAID_ELSEWHERE: _paid_elsewhere,
+    EventType.PAID_ELSEWHERE: money_folds.paid_elsewhere,
     EventType.CLOSED_ELSEWHERE: _closed_elsewhere,
     EventType.DISPUTE_OPENED: _disputed,
     EventType.NOTIFICATION_SENT: message_told,
     EventType.NOTIFICATION_FAILED: message_told,
     EventType.RECOVERY_CLOSED: _closed,
-    EventType.PAYMENT_REFUNDED: _refunded,
-    EventType.PAYMENT_REVERSED: _reversed,
-    EventType.PAYMENT_LATE: _paid_late,
+    EventType.PAYMENT_REFUNDED: money_folds.payment_refunded,
+    EventType.PAYMENT_REVERSED: money_folds.payment_reversed,
+    EventType.PAYMENT_LATE: money_folds.paid_late,
     EventType.EVENT_LATE: _late,
 }

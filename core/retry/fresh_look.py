@@ -79,7 +79,8 @@ def _over(invoice: InvoiceView) -> str | None:
 
 def part_paid(recovery: Recovery, amount: int, at: datetime, **data: Any) -> Event:
     """Less is open than before: a part was paid, or credited. `amount` in minor units."""
-    return _event(EventType.PAID_ELSEWHERE, at, amount=amount, remaining=recovery.amount - amount, **data)
+    money = {"amount": amount, "remaining": recovery.amount - amount, "currency": recovery.currency}
+    return _event(EventType.PAID_ELSEWHERE, at, **money, **data)
 
 
 def stand_back(recovery: Recovery, why: str, now: datetime) -> Event:

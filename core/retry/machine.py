@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from core import money
 from core.base import Value
-from core.events import Event, EventType, Record, State, Trigger
+from core.events import WHOLE_AMOUNTS, Event, EventType, Record, State, Trigger, modern
 from core.messages.due import Open, next_message
 from core.messages.plan import Message
+from core.retry.command_identity import is_row_of, with_command
 from core.retry.folds import FOLDS
 from core.retry.recovery import COLLECTION_PAUSED, PAYMENT_UNDER_WAY, PROVIDER_REFUSED, WRITTEN_OFF, Recovery, StandBack
 
@@ -182,10 +184,10 @@ FAILURES: Final = frozenset({EventType.PAYMENT_FAILED, EventType.CHARGE_DECLINED
 def written_as(events: Sequence[Event], records: Sequence[Record]) -> bool:
     """Whether these records begin with these events; else rows of a charge stand there, which we didn't know of.
 
-    Told by their types: a workflow task that is lost behind its commit (those of updates often are) is done again at
-    a later time, and finds its own rows with the earlier one.
+    Told by their types and the commands they are of: a workflow task that is lost behind its commit (those of updates
+    often are) is done again at a later time, and finds its own rows with the earlier one.
     """
-    return [record.type for record in records[: len(events)]] == [event.type for event in events]
+    return len(records) >= len(events) and all(map(is_row_of, events, records))
 
 
 SETTLE_WAITS: Final = tuple(timedelta(seconds=s) for s in (2, 5, 15, 60, 300, 900, 3600))
@@ -198,6 +200,8 @@ def settle_wait(tries: int) -> timedelta:
 
 def apply(recovery: Recovery, record: Record) -> Recovery:
     """The recovery after one more record. Records come in their sequence; data is as this service wrote it."""
+    record = modern(record, recovery.provider)
+    recovery = with_command(recovery, record)
     if record.data.get("refused"):
         return recovery.having(sequence=record.sequence)
     change = FOLDS.get(record.type)
@@ -206,7 +210,7 @@ def apply(recovery: Recovery, record: Record) -> Recovery:
 
 def place(recovery: Recovery, event: Event) -> tuple[Recovery, Record]:
     """The next record of the log for this event, and the recovery with it folded in."""
-    data = _decided_by(recovery) | dict(event.data)
+    data = _decided_by(recovery) | dict(event.data) | _units(recovery, event)
     draft = Record(**dict(event) | {"data": data}, sequence=recovery.sequence + 1, to_state=recovery.state)
     after = apply(recovery, draft)
     before = recovery.state if recovery.sequence else None
@@ -217,6 +221,11 @@ def _decided_by(recovery: Recovery) -> dict[str, str]:
     """Every row names the policy and the arm that its recovery is run by, from the first decision on."""
     known = {"policy_version": recovery.policy_version, "experiment": recovery.experiment, "arm": recovery.arm}
     return {name: value for name, value in known.items() if value is not None}
+
+
+def _units(recovery: Recovery, event: Event) -> dict[str, str]:
+    counted = event.type in WHOLE_AMOUNTS and event.data.get("amount") is not None
+    return money.units(recovery.provider, event.data.get("currency") or "") if counted else {}
 
 
 def place_all(recovery: Recovery, events: Iterable[Event], now: datetime) -> tuple[Recovery, tuple[Record, ...]]:

@@ -20,6 +20,10 @@ def messages_planned(recovery: Recovery, data: Mapping[str, Any]) -> Recovery:
 def message_told(recovery: Recovery, record: Record) -> Recovery:
     """Sent, maybe sent or given up: it is not sent again."""
     data = record.data
-    told = f"{data.get('step')}/{data.get('channel')}"
     heard = recovery.heard or data.get("outcome") in {"sent", "maybe_sent"}
-    return recovery.having(told=(*recovery.told, told), heard=heard)
+    return recovery.having(told=(*recovery.told, told_name(data)), heard=heard)
+
+
+def told_name(data: Mapping[str, Any]) -> str:
+    """What `Recovery.told` calls the message of this row."""
+    return f"{data.get('step')}/{data.get('channel')}"

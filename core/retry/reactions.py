@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from core.classifier.taxonomy import Category
 from core.contracts import Action, Command
@@ -11,6 +11,7 @@ from core.events import Event, EventType, Record, State, stamp
 from core.payments import EventKind, MethodRole, Outcome, ProviderEvent
 from core.retry.folds import INQUIRY
 from core.retry.fresh_look import part_paid
+from core.retry.late_events import counted, event_source, late, money_row
 from core.retry.recovery import RULES, Recovery
 
 ECHO: Final = timedelta(seconds=2)
@@ -24,7 +25,7 @@ def opening(event: ProviderEvent) -> Event:
     return Event(
         type=EventType.PAYMENT_FAILED,
         occurred_at=event.occurred_at,
-        data=_named(event)
+        data=event_source(event)
         | {
             "provider_attempt": event.provider_attempt,
             "amount": event.amount,
@@ -79,11 +80,13 @@ def _of_our_charge(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...
         return None
     if order is None or event.idempotency_key != order.idempotency_key:
         return None if outcome is Outcome.SUCCEEDED else _taken_over(recovery, event)
-    data = _named(event) | {
+    part = event.paid_amount if event.paid_amount is not None and event.paid_amount < order.amount else None
+    data = event_source(event) | {
         "outcome": outcome.value,
         "evidence": "webhook",
         "charge_id": event.payment_id,
-        "amount": event.paid_amount if event.paid_amount is not None and event.paid_amount < order.amount else None,
+        "amount": part,
+        "currency": order.currency if part is not None else None,
         "failure": event.failure.model_dump(mode="json", exclude_none=True) if event.failure else None,
         "card": event.card.model_dump(mode="json", exclude_none=True) if event.card else None,
         "next_provider_attempt": stamp(event.next_provider_attempt) if event.next_provider_attempt else None,
@@ -103,7 +106,7 @@ def _taken_over(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
 def _says_nothing_new(recovery: Recovery, event: ProviderEvent) -> bool:
     """After the end, confirmations of it and echoes of our own tries are no news."""
     if event.kind is EventKind.INVOICE_PAID:
-        return recovery.stage is State.RECOVERED or _counted(recovery, event)
+        return recovery.stage is State.RECOVERED or counted(recovery, event)
     if event.kind in _CLOSINGS:
         return recovery.close_reason == _CLOSINGS[event.kind]
     if event.kind is EventKind.METHOD_UPDATED:
@@ -111,34 +114,8 @@ def _says_nothing_new(recovery: Recovery, event: ProviderEvent) -> bool:
     return event.kind not in _REACTIONS or bool(_REACTIONS[event.kind] is _failed and _echo(recovery, event))
 
 
-def late(recovery: Recovery, event: ProviderEvent) -> Event:
-    """An event that came after the end: kept, without effect on it. Where money moved, the row says how much."""
-    if event.kind is EventKind.INVOICE_PAID:
-        return _money(EventType.PAYMENT_LATE, event, amount=event.paid_amount or event.amount or recovery.amount)
-    if event.kind is EventKind.PAYMENT_REFUNDED:
-        return _money(EventType.PAYMENT_REFUNDED, event)
-    chargeback = event.kind is EventKind.DISPUTE_OPENED and recovery.stage is State.RECOVERED
-    if event.kind is EventKind.PAYMENT_REVERSED or (chargeback and event.returned_amount is not None):
-        return _money(EventType.PAYMENT_REVERSED, event)
-    data = _named(event) | {"kind": event.kind.value, "detail": event.detail}
-    return Event(type=EventType.EVENT_LATE, occurred_at=event.occurred_at, data=data)
-
-
-def _money(kind: EventType, event: ProviderEvent, **more: Any) -> Event:
-    """Money that moved outside of a charge of ours, with its amount (minor units) and kind as far as they are told."""
-    failure = event.failure.model_dump(mode="json", exclude_none=True) if event.failure else None
-    data = {"kind": event.returned_kind, "amount": event.returned_amount, "currency": event.currency}
-    data |= {"payment_id": event.payment_id, "detail": event.detail, "failure": failure} | more
-    known = {key: value for key, value in data.items() if value is not None}
-    return Event(type=kind, occurred_at=event.occurred_at, data=_named(event) | known)
-
-
 _CLOSINGS: Final = {EventKind.INVOICE_VOIDED: "voided", EventKind.INVOICE_UNCOLLECTIBLE: "uncollectible"}
 """Told twice by Stripe, as the invoice's update and as its closing."""
-
-
-def _named(event: ProviderEvent) -> dict[str, Any]:
-    return {"event_id": event.event_id, "event_type": event.event_type}
 
 
 def _failed(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
@@ -174,22 +151,17 @@ def _stopped(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
 
 def _paid(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
     """Told once: while a charge is in flight its ending waits, and providers confirm a payment in several events."""
-    if (recovery.ending and recovery.ending.state is State.RECOVERED) or _counted(recovery, event):
+    if (recovery.ending and recovery.ending.state is State.RECOVERED) or counted(recovery, event):
         return ()
     if event.paid_amount is not None and event.paid_amount < recovery.amount and event.currency == recovery.currency:
-        named = _named(event) | ({"payment_id": event.payment_id} if event.payment_id else {})
+        named = event_source(event) | ({"payment_id": event.payment_id} if event.payment_id else {})
         return (part_paid(recovery, event.paid_amount, event.occurred_at, **named),)
-    return (Event(type=EventType.PAID_ELSEWHERE, occurred_at=event.occurred_at, data=_named(event)),)
-
-
-def _counted(recovery: Recovery, event: ProviderEvent) -> bool:
-    """Whether this tells again of a part that is added up: an authorisation and its capture, an answer and its echo."""
-    return event.paid_amount is not None and event.payment_id in recovery.payments_counted
+    return (Event(type=EventType.PAID_ELSEWHERE, occurred_at=event.occurred_at, data=event_source(event)),)
 
 
 def _closed_as(why: str) -> Callable[[Recovery, ProviderEvent], tuple[Event, ...]]:
     def closed(_: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
-        data = _named(event) | {"why": why}
+        data = event_source(event) | {"why": why}
         return (Event(type=EventType.CLOSED_ELSEWHERE, occurred_at=event.occurred_at, data=data),)
 
     return closed
@@ -206,7 +178,7 @@ def _method(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
     version = event.method_version or event.method_id
     if not event.method_id or version in recovery.methods_seen or _no_help(recovery, event):
         return ()
-    data = _named(event) | {"method_id": event.method_id, "method_version": version}
+    data = event_source(event) | {"method_id": event.method_id, "method_version": version}
     return (Event(type=EventType.METHOD_UPDATED, occurred_at=event.occurred_at, data=data),)
 
 
@@ -223,7 +195,7 @@ def _no_help(recovery: Recovery, event: ProviderEvent) -> bool:
 
 
 def _refunded(_: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
-    return (_money(EventType.PAYMENT_REFUNDED, event),)
+    return (money_row(EventType.PAYMENT_REFUNDED, event),)
 
 
 def _reversed(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
@@ -231,13 +203,13 @@ def _reversed(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
     if recovery.sequence == 0:
         whole = event.amount or event.returned_amount
         return (opening(event.model_copy(update={"amount": whole})),) if event.failure else ()
-    return (_money(EventType.PAYMENT_REVERSED, event),)
+    return (money_row(EventType.PAYMENT_REVERSED, event),)
 
 
 def _disputed_as(kind: str) -> Callable[[Recovery, ProviderEvent], tuple[Event, ...]]:
     def disputed(_: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
         money = {"amount": event.returned_amount, "currency": event.currency} if event.returned_amount else {}
-        data = _named(event) | {"kind": kind, "detail": event.detail} | money
+        data = event_source(event) | {"kind": kind, "detail": event.detail} | money
         return (Event(type=EventType.DISPUTE_OPENED, occurred_at=event.occurred_at, data=data),)
 
     return disputed
@@ -283,7 +255,7 @@ def commanded(command: Command, now: datetime, refused: str | None = None) -> Ev
     return Event(type=_ROWS[command.action], occurred_at=now, data=data | ({"refused": refused} if refused else {}))
 
 
-_TOLD: Final = {"actor", "reason", "decision", "asked_by", "asked_reason"}
+_TOLD: Final = {"actor", "reason", "decision", "asked_by", "asked_reason", "request_id", "signal"}
 _ROWS: Final[Mapping[Action, EventType]] = {
     Action.RETRY: EventType.RETRY_REQUESTED,
     Action.CANCEL: EventType.CANCEL_REQUESTED,
@@ -291,8 +263,6 @@ _ROWS: Final[Mapping[Action, EventType]] = {
     Action.RESUME: EventType.RESUMED,
     Action.REVIEW: EventType.REVIEWED,
 }
-
-
 _DECISIONS: Final = frozenset({"approve", "reject"})
 
 

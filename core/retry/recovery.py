@@ -50,6 +50,8 @@ PAYMENT_UNDER_WAY: Final = "payment_under_way"
 COLLECTION_PAUSED: Final = "collection_paused"
 WRITTEN_OFF: Final = "written_off"
 PROVIDER_REFUSED: Final = "provider_refused"
+OUT_OF_SCOPE: Final = "out_of_scope"
+"""Why a recovery ends whose invoice turns out not to be ours to collect: it is canceled, and no loss."""
 RULES: Final = 2
 """The rules that recoveries open with today. Under rules 1 a recovery ended with its last retry and nobody looked for
 money on its way; the ones that opened so go on so, since their histories must replay."""
@@ -88,6 +90,10 @@ class Recovery(Value):
 
     event_ids: tuple[str, ...] = ()
     """Provider events that are folded in."""
+    last_signal: str | None = None
+    """The newest signal of an operator that has a row, as `run:number`."""
+    requests: tuple[str, ...] = ()
+    """The last requests of operators that have a row."""
     provider_attempt: int | None = None
     """The newest try of the provider that we know of."""
     failed_at: datetime | None = None

@@ -103,12 +103,23 @@ def _letter(message: Message, channels: list[str]) -> Ahead:
 
 def _end(recovery: Recovery) -> Iterator[Ahead]:
     """What ends it, when nothing else has until then."""
-    if recovery.paused or recovery.ending:
+    if recovery.paused or recovery.ending or _clock_stands(recovery):
         return
     if recovery.until:
-        yield Ahead(what=_DEADLINES.get(recovery.stage, "It ends"), at=recovery.until, ends=True)
+        yield Ahead(what=_deadline(recovery), at=recovery.until, ends=True)
     elif recovery.window_ends_at:
         yield Ahead(what="Time for retries is over; it is given up", at=recovery.window_ends_at, ends=True)
+
+
+def _clock_stands(recovery: Recovery) -> bool:
+    """Window and deadline move for as long as money is on its way: nobody knows yet where to."""
+    return bool(recovery.standing_back and recovery.standing_back.stops_clock)
+
+
+def _deadline(recovery: Recovery) -> str:
+    if recovery.used_up and recovery.stage is State.AWAITING_CUSTOMER:
+        return "The window is over; it is given up"
+    return _DEADLINES.get(recovery.stage, "It ends")
 
 
 _DEADLINES = {

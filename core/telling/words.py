@@ -119,6 +119,12 @@ MESSAGES: Final[Mapping[str, str]] = {
 
 UNSENT: Final[Mapping[str, str]] = {
     "no_contact": "No address of this customer is known.",
+    "no_address": "This channel needs an address that is not known.",
+    "address_unfit": "The address known of this customer is none that can be written to.",
+    "smtputf8_not_offered": "The mail server takes no addresses with letters beyond ASCII before the @.",
+    "recipient_refused": "The mail server refuses this customer's address.",
+    "customer_deleted": "The customer was deleted at the provider.",
+    "unsubscribed": "The customer wants no such messages any more.",
     "channel_not_set_up": "This channel is not set up.",
     "login_refused": "The mail server refused the login; check its settings.",
     "worker_lost": "The process that was sending it ended in the middle.",

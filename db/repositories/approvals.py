@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, func, insert, select, text, update
 
 from core.approvals import HOLDS_FOR, Ask, Verdict, judged
 from core.base import Value
-from core.contracts import Command
+from core.contracts import Action, Command
 from db.models import approval as table
 from db.session import Session
 
@@ -57,6 +57,14 @@ async def judge(session: Session, recovery_id: str, wish: Command, now: datetime
             return Judgement(verdict=verdict, approval=found)
         case _:
             return Judgement(verdict=Verdict.ASKS, approval=await _ask(session, recovery_id, wish, found, now))
+
+
+async def is_granted(
+    session: Session, recovery_id: str, action: Action, decision: str | None, request_id: str | None
+) -> bool:
+    """Whether two people, both known to the API, asked for what this request wants."""
+    wish = Command(action=action, decision=decision, request_id=request_id)
+    return await _granted(session, recovery_id, wish) is not None
 
 
 async def release(session: Session, id: UUID) -> None:

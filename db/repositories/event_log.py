@@ -13,7 +13,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 from sqlalchemy import select, text
 
 from core.errors import InvalidInput, RecoveryError
-from core.events import Event, Record
+from core.events import Event, Record, modern
 from core.ids import recovery_id as name_of
 from core.retry import machine
 from core.retry.recovery import Recovery
@@ -94,9 +94,10 @@ async def load(session: Session, recovery_id: str, first: int = 1) -> tuple[Reco
     return tuple(map(record_of, await _read(session, recovery_id, first)))
 
 
-async def recovery(session: Session, recovery_id: str) -> Recovery | None:
-    """The recovery as its log says; None when there is none."""
-    return _folded(await _read(session, recovery_id, 1))
+async def recovery(session: Session, recovery_id: str, last: int | None = None) -> Recovery | None:
+    """The recovery as its log says, or as it was with its row `last`; None when there is none."""
+    stored = await _read(session, recovery_id, 1)
+    return _folded([row for row in stored if last is None or row["sequence"] <= last])
 
 
 async def rows(session: Session, recovery_id: str) -> list[dict[str, Any]]:
@@ -126,7 +127,7 @@ async def histories(session: Session, recovery_id: str | None = None) -> AsyncIt
 
 def record_of(row: Row) -> Record:
     """The record that a row holds."""
-    return Record.model_validate({name: row[name] for name in Record.model_fields})
+    return modern(Record.model_validate({name: row[name] for name in Record.model_fields}), row["provider"])
 
 
 def fold_rows(found: Sequence[Row]) -> Recovery:

@@ -2,6 +2,20 @@
 
 A day that was touched since it was last summed is summed from its recoveries, in the same statement that reads the
 kept ones; so the answer is exact to the cent at every moment, and only its speed depends on `refresh`. Days are UTC's.
+
+Of each recovery, in its own currency, every cent is counted once (columns of `recovery`, states as they are now):
+
+- `recovered`, gross: the parts that came before its end and stayed (`paid`, of open and lost ones, too), and of a
+  recovered one what was still open before (`amount`), by us or elsewhere;
+- `at_risk`: what is still open (`amount`) of those that go on;
+- `lost`: what was still open when it ended without the money. Out of scope it was never ours to win back: that is
+  no loss, and nothing at risk. Any other cancel is a loss;
+- `paid_late`: what came after an end without it. That recovery stays lost, and `lost` stays as it was;
+- `returned`: what went back after the end, by refund, chargeback, returned debit or failed capture. That recovery
+  stays what it was, and `recovered` stays gross;
+- `net` = recovered + paid_late - returned.
+
+All of it belongs to the days on which the recovery opened and ended, whenever the money moved.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,6 +27,7 @@ from sqlalchemy import TextClause, text
 
 from core.base import Value
 from core.events import State
+from core.retry.recovery import OUT_OF_SCOPE
 from db.session import Session
 
 LOST: Final = (State.EXHAUSTED.value, State.BLOCKED.value, State.CANCELED.value)
@@ -65,9 +80,13 @@ class Figure(Value):
     lost_count: int
     seconds: int
     """From opening to the money, of all recovered ones together."""
+    paid_late: int
+    returned: int
 
 
-SUMMED: Final = ("at_risk", "recovered", "lost", "open_count", "recovered_count", "lost_count", "seconds")
+SUMMED: Final = (
+    "at_risk", "recovered", "lost", "open_count", "recovered_count", "lost_count", "seconds", "paid_late", "returned",
+)  # fmt: skip
 NAMES: Final = {
     Dimension.CAUSE: ("cause",),
     Dimension.SEGMENT: ("segment",),
@@ -83,7 +102,7 @@ KEPT: Final = {Basis.OPENED: tuple(Dimension), Basis.CLOSED: (Dimension.ALL,)}
 """What each basis is kept by."""
 
 _WON: Final = f"state = '{State.RECOVERED.value}'"
-_LOST: Final = f"state IN ({', '.join(repr(one) for one in LOST)})"
+_LOST: Final = f"(state IN ({', '.join(repr(one) for one in LOST)}) AND close_reason IS DISTINCT FROM '{OUT_OF_SCOPE}')"
 _OPEN: Final = "closed_at IS NULL"
 _HOURS: Final = "floor(extract(epoch FROM closed_at - opened_at) / 3600)::int"
 _COLUMNS: Final = f"""
@@ -93,16 +112,18 @@ _COLUMNS: Final = f"""
          WHEN cause IS NOT NULL THEN 'classified' ELSE 'failed' END AS reached,
     CASE WHEN {_WON} THEN (CASE WHEN {_HOURS} < 48 THEN {_HOURS} WHEN {_HOURS} < 336 THEN {_HOURS} / 6 * 6
                                 ELSE {_HOURS} / 24 * 24 END)::text END AS hours,
-    amount, state, opened_at, closed_at
+    amount, paid, paid_late, returned, state, close_reason, opened_at, closed_at
 """
 _SUMS: Final = f"""
     coalesce(sum(amount) FILTER (WHERE {_OPEN}), 0) AS at_risk,
-    coalesce(sum(amount) FILTER (WHERE {_WON}), 0) AS recovered,
+    coalesce(sum(paid), 0) + coalesce(sum(amount) FILTER (WHERE {_WON}), 0) AS recovered,
     coalesce(sum(amount) FILTER (WHERE {_LOST}), 0) AS lost,
     count(*) FILTER (WHERE {_OPEN}) AS open_count,
     count(*) FILTER (WHERE {_WON}) AS recovered_count,
     count(*) FILTER (WHERE {_LOST}) AS lost_count,
-    coalesce(sum(extract(epoch FROM closed_at - opened_at)::bigint) FILTER (WHERE {_WON}), 0) AS seconds
+    coalesce(sum(extract(epoch FROM closed_at - opened_at)::bigint) FILTER (WHERE {_WON}), 0) AS seconds,
+    coalesce(sum(paid_late), 0) AS paid_late,
+    coalesce(sum(returned), 0) AS returned
 """
 
 

@@ -23,12 +23,13 @@ class CustomerHistory(Value):
     successes: int = 0
     """Ended with the invoice paid."""
     failures: int = 0
-    """Ended `exhausted` or `blocked`."""
+    """Ended `exhausted` or `blocked`; what was canceled, out of scope among it, is no failure."""
     open_recoveries: int = 0
     by_cause: Mapping[Cause, Tally] = {}
     """Successes and failures by the cause that a recovery was last classified as."""
     recovered_amounts: Mapping[str, int] = {}
-    """Minor units per currency, as spelled by the provider."""
+    """What came of them and stayed, parts and late payments among it: minor units per currency, as the provider
+    spells it."""
     first_seen_at: datetime | None = None
     """When the first of them opened."""
 
@@ -57,13 +58,14 @@ def _tally(rows: Sequence[RowMapping], cause: Cause) -> Tally:
 
 def _recovered(rows: Sequence[RowMapping]) -> dict[str, int]:
     amounts: dict[str, int] = {}
-    for row in (row for row in rows if row["won"]):
+    for row in rows:
         amounts[row["currency"]] = amounts.get(row["currency"], 0) + int(row["amount"])
-    return amounts
+    return {currency: amount for currency, amount in amounts.items() if amount > 0}
 
 
 def _counted(provider: str, customer_id: str, besides: str) -> Select[Any]:
     won, lost = table.c.state == State.RECOVERED.value, table.c.state.in_(LOST)
+    stayed = func.sum(table.c.paid + table.c.paid_late - table.c.returned)
     return (
         select(
             table.c.currency,
@@ -71,7 +73,7 @@ def _counted(provider: str, customer_id: str, besides: str) -> Select[Any]:
             func.count().filter(won).label("won"),
             func.count().filter(lost).label("lost"),
             func.count().filter(table.c.closed_at.is_(None)).label("open"),
-            func.coalesce(func.sum(table.c.amount).filter(won), 0).label("amount"),
+            (func.coalesce(func.sum(table.c.amount).filter(won), 0) + stayed).label("amount"),
             func.min(table.c.opened_at).label("first"),
         )
         .where(table.c.provider == provider, table.c.customer_id == customer_id, table.c.recovery_id != besides)

@@ -55,6 +55,7 @@ READ: Final = tuple(
         EventType.METHOD_UPDATED,
         EventType.PAID_ELSEWHERE,
         EventType.RECOVERY_CLOSED,
+        EventType.PAYMENT_LATE,
         EventType.EVENT_LATE,
     )
 )
@@ -71,18 +72,23 @@ SELECT: Final = text("""
                       'disputed', data->'disputed') AS text)
                   WHEN 'charge.requested' THEN data->>'trigger'
                   WHEN 'charge.reconciled' THEN data->>'outcome'
+                  WHEN 'invoice.paid_elsewhere' THEN data->>'remaining'
                   WHEN 'recovery.closed' THEN data->>'state'
+                  WHEN 'payment.late' THEN data->>'amount'
                   WHEN 'event.late' THEN data->>'kind' END AS one,
         CASE type WHEN 'payment.failed' THEN data->>'customer_id'
                   WHEN 'failure.classified' THEN CAST((data->'failure') - 'charge_id' - 'method_id' AS text)
                   WHEN 'customer.segmented' THEN CAST(data->'profile' AS text)
                   WHEN 'fraud.assessed' THEN data->'countries'->>'customer'
+                  WHEN 'charge.reconciled' THEN data->>'reason'
                   WHEN 'recovery.closed' THEN data->>'reason' END AS two,
         CASE type WHEN 'payment.failed' THEN data->>'amount'
+                  WHEN 'customer.segmented' THEN data->>'window_ends_at'
                   WHEN 'failure.classified' THEN CAST((data->'card') - 'last4' - 'fingerprint' AS text) END AS three,
         CASE type WHEN 'payment.failed' THEN data->>'currency'
                   WHEN 'failure.classified' THEN data->'card'->>'fingerprint' END AS four,
-        CASE type WHEN 'failure.classified' THEN data->>'policy_version' END AS five
+        CASE type WHEN 'payment.failed' THEN data->>'units'
+                  WHEN 'failure.classified' THEN data->>'policy_version' END AS five
     FROM event_log
     WHERE opened_on >= :since AND provider = :provider AND type = ANY(:types)
     ORDER BY opened_on, recovery_id, sequence

@@ -54,7 +54,7 @@ def view(recovery: Recovery) -> dict[str, Any]:
 _AS_THEY_ARE: Final = {
     "provider", "invoice_id", "customer_id", "subscription_id", "amount", "currency", "segment", "strategy",
     "policy_version", "attempt", "attempts_used", "attempts_allowed", "next_attempt_at", "until", "opened_at",
-    "closed_at", "close_reason", "sequence", "experiment", "arm",
+    "closed_at", "close_reason", "sequence", "experiment", "arm", "paid", "paid_late", "returned",
 }  # fmt: skip
 
 

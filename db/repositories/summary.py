@@ -25,11 +25,21 @@ class Sums(Value):
     at_risk: int = 0
     """Of those that go on."""
     recovered: int = 0
+    """Gross: all that came before the end, parts of open and lost ones among it."""
     lost: int = 0
-    """Closed without the money, canceled ones among them."""
+    """Closed without the money, canceled ones among them; not those out of scope."""
+    paid_late: int = 0
+    """What came after an end without it."""
+    returned: int = 0
+    """What went back after the end."""
     open_count: int = 0
     recovered_count: int = 0
     lost_count: int = 0
+
+    @property
+    def net(self) -> int:
+        """What came and stayed, before the end and after it."""
+        return self.recovered + self.paid_late - self.returned
 
 
 class Group(Value):

@@ -6,23 +6,26 @@ Source: docs.adyen.com/development-resources/currency-codes ("differs from stand
 from collections.abc import Mapping
 from typing import Final
 
-_MORE_DIGITS: Final[Mapping[str, int]] = {"CLP": 2, "ISK": 2, "CVE": -2, "IDR": -2}
-"""How many decimals Adyen counts more than ISO 4217 does."""
+from core.money import decimals, rescaled
+
+_THEIR_OWN: Final[Mapping[str, int]] = {"CLP": 2, "ISK": 2, "CVE": 0, "IDR": 0}
+
+
+def digits(currency: str) -> int:
+    """How many decimals an amount of this currency has at Adyen."""
+    return _THEIR_OWN.get(currency, decimals(currency))
 
 
 def to_iso(value: int, currency: str) -> int | None:
     """Adyen's amount in minor units of ISO 4217; None for one that has no such amount (half a Chilean peso)."""
-    digits = _MORE_DIGITS.get(currency, 0)
-    if digits <= 0:
-        return int(value * 10**-digits)
-    whole, rest = divmod(value, int(10**digits))
-    return None if rest else whole
+    return _exact(value, digits(currency), decimals(currency))
 
 
 def from_iso(value: int, currency: str) -> int | None:
     """The amount as Adyen wants it; None for one that it can't take."""
-    digits = _MORE_DIGITS.get(currency, 0)
-    if digits >= 0:
-        return int(value * 10**digits)
-    whole, rest = divmod(value, int(10**-digits))
-    return None if rest else whole
+    return _exact(value, decimals(currency), digits(currency))
+
+
+def _exact(value: int, given: int, wanted: int) -> int | None:
+    found = rescaled(value, given, wanted)
+    return found if rescaled(found, wanted, given) == value else None

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 import braintree
 from braintree.exceptions.not_found_error import NotFoundError
 
-from core.errors import ProviderUnavailable
+from core.errors import NotAllowed, ProviderUnavailable
 from providers.braintree.config import BraintreeConfig
 from providers.braintree.transport import Transport
 from providers.transport import CallFailed
@@ -18,6 +19,13 @@ T = TypeVar("T")
 CALL_SECONDS: Final = 20.0
 """The longest that a payment may take; far below the activities' time-out."""
 _THREADS: Final = 64
+REFUSALS: Final[Mapping[int, str]] = MappingProxyType(
+    {
+        401: "it does not know this pair of public and private key, or they are not of this merchant (HTTP 401)",
+        403: "the role of this API key's user does not let it read this (HTTP 403)",
+    }
+)
+"""Source: exceptions of the official client: AuthenticationError for 401, AuthorizationError for 403."""
 _PLACE: Final = braintree.Environment("pri", "braintree.invalid", "443", "", True, None)
 """Where the client believes to send its requests; our transport knows better."""
 
@@ -55,7 +63,7 @@ class BraintreeApi:
         return await self._call(lambda: self._client.subscription.update(subscription_id, change))
 
     async def subscription(self, subscription_id: str) -> Any:
-        """The subscription with its newest transactions, or None. Raises ProviderUnavailable."""
+        """The subscription with its newest transactions, or None. Raises ProviderUnavailable, NotAllowed."""
         return await self._read(lambda: self._client.subscription.find(subscription_id))
 
     async def transaction(self, transaction_id: str) -> Any:
@@ -86,6 +94,8 @@ class BraintreeApi:
         except NotFoundError:
             return None
         except CallFailed as failed:
+            if failed.status in REFUSALS:
+                raise NotAllowed(f"Braintree refuses to answer: {REFUSALS[failed.status]}.") from None
             raise ProviderUnavailable(f"Braintree could not be read: {failed.reason}.", failed.retry_after) from None
 
     async def _call(self, call: Callable[[], T]) -> T:

@@ -6,12 +6,14 @@ One law rules all of it: an outcome is definite only where Braintree said so. Ev
 from datetime import timedelta
 from typing import Any, Final
 
+from braintree.exceptions.not_found_error import NotFoundError
+
 from core.errors import ProviderUnavailable
-from core.payments import ChargeOrder, ChargeResult, Failure, InvoiceStatus
+from core.payments import NO_METHOD, UNFIT_METHOD, ChargeOrder, ChargeResult, Failure, InvoiceStatus
 from providers.braintree.api import BraintreeApi
 from providers.braintree.invoices import Billing, Invoice, find
 from providers.braintree.minor import to_text
-from providers.braintree.tries import UNDER_WAY, Try, tried
+from providers.braintree.tries import Try, tried
 from providers.fields import Unfit
 from providers.results import declined, not_charged, succeeded, unknown
 from providers.transport import CallFailed
@@ -20,6 +22,8 @@ CLOCK_SKEW: Final = timedelta(seconds=5)
 """How far Braintree's clock, which counts whole seconds, may be behind ours."""
 NOT_PAST_DUE: Final = "91531"
 """Validation: only a past due subscription can be charged again (ErrorCodes.Transaction of the official client)."""
+NOT_THEIRS: Final = frozenset({"91518", "91903", "91905", "91516", "91527"})
+"""Validation: there is no such token, or it is another customer's (ErrorCodes.Transaction and .Subscription)."""
 _OWN_WORDS: Final = {401: "authentication_error", 403: "authorization_error"}
 _OURS: Final = frozenset({None, "api"})
 
@@ -55,17 +59,24 @@ async def _switched(api: BraintreeApi, subscription_id: str, token: str) -> Char
     try:
         answer = await api.use_method(subscription_id, token)
     except CallFailed as failed:
+        if failed.status in _OWN_WORDS:
+            return declined(Failure(code=_OWN_WORDS[failed.status]))
         raise ProviderUnavailable("The subscription's method could not be changed.", failed.retry_after) from None
+    except NotFoundError:
+        return not_charged("invoice_missing")
     if getattr(answer, "is_success", False):
         return None
-    return declined(Failure(code=_first_error(answer) or "method_not_taken", method_id=token))
+    code = _first_error(answer)
+    if code in NOT_THEIRS:
+        return not_charged(UNFIT_METHOD)
+    return declined(Failure(code=code or "method_not_taken", method_id=token))
 
 
 async def _sell(api: BraintreeApi, order: ChargeOrder, invoice: Invoice) -> ChargeResult:
     """A single order is sold again on the stored method, by the merchant account of the try before."""
-    before, token = invoice.newest, order.method_id or order.last_method_id
+    before, token = invoice.newest, order.method_id or invoice.token or order.last_method_id
     if not token:
-        return declined(Failure(code="no_stored_payment_method"))
+        return not_charged(NO_METHOD)
     params = {
         "amount": to_text(order.amount, order.currency),
         "order_id": order.invoice_id,
@@ -109,6 +120,8 @@ def _not_taken(order: ChargeOrder, answer: Any) -> ChargeResult:
         return unknown("unfit_answer")
     if code == NOT_PAST_DUE:
         return not_charged("not_past_due")
+    if code in NOT_THEIRS:
+        return not_charged(UNFIT_METHOD if order.method_id else NO_METHOD)
     return declined(Failure(code=code, method_id=order.method_id or order.last_method_id))
 
 
@@ -118,26 +131,39 @@ def _first_error(answer: Any) -> str | None:
 
 
 def _by_status(order: ChargeOrder, ours: Try) -> ChargeResult:
-    """A smaller success than ordered (1004, partial) needs eyes: neither paid nor safe to charge again."""
+    """A success for less than ordered (1004: the bank authorised a part) says how much came."""
     if ours.paid:
-        enough = ours.amount is not None and ours.amount >= order.amount
-        return succeeded(ours.id) if enough else unknown("partly_paid")
+        return _came(order, ours)
     return declined(ours.failure, ours.card) if ours.failed else unknown("processing")
+
+
+def _came(order: ChargeOrder, ours: Try) -> ChargeResult:
+    """How much came is said where it is less; nobody knows it of a success without an amount."""
+    if ours.amount is None:
+        return unknown("no_amount")
+    less = ours.amount < order.amount
+    return succeeded(ours.id).model_copy(update={"amount": ours.amount if less else None})
 
 
 def settled(order: ChargeOrder, invoice: Invoice | None) -> ChargeResult:
     """What searching tells of an order whose answer was lost: UNKNOWN until its transaction is found.
 
-    A success since the order is the money, whoever asked for it. A failure counts only where the API was the source:
-    Braintree's own retry may have failed beside ours.
+    A success since the order is the money, whoever asked for it; one for less is ours only where it was asked for as
+    much. A failure counts only where the API was the source: Braintree's own retry may have failed beside ours.
     """
     fresh = [one for one in (invoice.tries if invoice else ()) if is_fresh(order, one)]
-    if paid := next((one for one in fresh if one.paid and (one.amount or 0) >= order.amount), None):
-        return succeeded(paid.id)
-    if any(one.paid or one.status in UNDER_WAY for one in fresh):
+    if paid := next((one for one in fresh if one.paid and _answers(order, one)), None):
+        return _came(order, paid)
+    if any(one.paid or one.under_way for one in fresh):
         return unknown("processing")
     ours = next((one for one in fresh if one.failed and one.source in _OURS), None)
     return declined(ours.failure, ours.card) if ours else unknown("not_found")
+
+
+def _answers(order: ChargeOrder, one: Try) -> bool:
+    """Whether this success can be the end of that order."""
+    enough = (one.amount or 0) >= order.amount
+    return enough or (one.requested == order.amount and one.source in _OURS)
 
 
 def is_fresh(order: ChargeOrder, one: Try) -> bool:

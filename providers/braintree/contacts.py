@@ -6,30 +6,22 @@ from typing import Any, Final
 from core.messages.contact import Contact, Reached
 from core.payments import InvoiceStatus, InvoiceView
 from providers.braintree.api import BraintreeApi
-from providers.braintree.invoices import Invoice, find
-from providers.braintree.tries import country_of
+from providers.braintree.invoices import find
+from providers.braintree.methods import country_of
+from providers.braintree.vault import look
 
 _LONGEST: Final = 320
 """Characters of an e-mail address at most."""
 
 
 async def read_contact(api: BraintreeApi, invoice_id: str, customer_id: str | None) -> Reached:
-    """Two or three calls. Raises ProviderUnavailable, Unfit."""
+    """Two or three calls: the invoice, then whose it is. Raises ProviderUnavailable, Unfit."""
     invoice = await find(api, invoice_id)
     if invoice is None:
         return Reached(invoice=InvoiceView(invoice_id=invoice_id, status=InvoiceStatus.MISSING))
-    view, known = invoice.view(), await _customer_of(api, invoice, customer_id)
-    found = await api.customer(known) if known else None
-    contact = contact_of(found) if found else None
-    return Reached(invoice=view.model_copy(update={"customer_id": known}), contact=contact)
-
-
-async def _customer_of(api: BraintreeApi, invoice: Invoice, told: str | None) -> str | None:
-    """Of the newest transaction, as the recovery knows it, or whose method the subscription is charged to."""
-    named = (invoice.newest.customer_id if invoice.newest else None) or told
-    if named or invoice.billing is None or invoice.billing.method_id is None:
-        return named
-    return _text(await api.method(invoice.billing.method_id), "customer_id")
+    vault = await look(api, invoice, customer_id)
+    contact = contact_of(vault.customer) if vault.customer else None
+    return Reached(invoice=vault.on(invoice.view()), contact=contact)
 
 
 def contact_of(customer: Any) -> Contact:

@@ -1,6 +1,7 @@
 """The charging side: reads invoices, charges them once, and searches for charges whose answer was lost."""
 
 from collections.abc import Awaitable
+from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
 
@@ -11,6 +12,7 @@ from core.payments import (
     ChargeOrder,
     ChargeResult,
     CustomerView,
+    EventKind,
     FailureFacts,
     InvoiceStatus,
     InvoiceView,
@@ -20,8 +22,11 @@ from core.payments import (
 from providers.braintree import charging, contacts
 from providers.braintree.api import CALL_SECONDS, BraintreeApi
 from providers.braintree.config import BraintreeConfig
-from providers.braintree.invoices import Invoice, find
-from providers.braintree.tries import Try, card_of, tried
+from providers.braintree.invoices import Invoice, find, of_subscription
+from providers.braintree.methods import card_of
+from providers.braintree.reading import day, listed, part
+from providers.braintree.tries import DECLINED, Try, tried
+from providers.braintree.vault import look_if_allowed
 from providers.fields import Unfit
 
 T = TypeVar("T")
@@ -36,20 +41,24 @@ class BraintreeGateway:
         self._api = BraintreeApi(config, call_seconds)
 
     async def read_invoice(self, invoice_id: str) -> InvoiceView:
-        """The invoice as it is now; MISSING where Braintree knows none. Raises ProviderUnavailable."""
+        """The invoice as it is now, with what the vault holds of its payer; MISSING where Braintree knows none.
+
+        Raises ProviderUnavailable, NotAllowed; not for the vault: without it `methods_known` is False.
+        """
         found = await _fitting(find(self._api, invoice_id))
-        return found.view() if found else _missing(invoice_id)
+        return await self._viewed(found) if found else _missing(invoice_id)
 
     async def read_failure(self, invoice_id: str, event: ProviderEvent | None) -> FailureFacts:
         """The failed transaction and its invoice. Raises ProviderUnavailable."""
         found = await _fitting(find(self._api, invoice_id))
         if found is None:
             return FailureFacts(invoice=_missing(invoice_id), missing=("invoice",))
-        failed = _failed_try(found, event)
+        found = _as_told(found, event)
+        view, failed = await self._viewed(found), _failed_try(found, event)
         if failed is None:
-            return FailureFacts(invoice=found.view(), missing=("payment",))
+            return FailureFacts(invoice=view, missing=("payment",))
         return FailureFacts(
-            invoice=found.view(),
+            invoice=view,
             failure=failed.failure,
             card=failed.card,
             customer=_customer(failed),
@@ -69,12 +78,12 @@ class BraintreeGateway:
         """The invoice as it is now, and its customer as a person. Raises ProviderUnavailable."""
         return await _fitting(contacts.read_contact(self._api, invoice_id, customer_id))
 
+    async def _viewed(self, found: Invoice) -> InvoiceView:
+        return (await _fitting(look_if_allowed(self._api, found))).on(found.view())
+
     async def _default_method(self, invoice_id: str) -> str | None:
         found = await find(self._api, invoice_id)
-        if found is None:
-            return None
-        newest = found.newest.method_id if found.newest else None
-        return (found.billing.method_id if found.billing else None) or newest
+        return found.token if found else None
 
     async def charge(self, order: ChargeOrder) -> ChargeResult:
         """Retry the subscription, or sell again on the stored method. Raises ProviderUnavailable."""
@@ -89,14 +98,25 @@ class BraintreeGateway:
         if event.invoice_id or not event.payment_id:
             return event
         found = await self._api.transaction(event.payment_id)
-        if found is None:
-            return event
         try:
-            one = tried(found)
+            one = tried(found) if found else None
+            if one and one.invoice_id is None and (subscription := one.subscription_id or event.subscription_id):
+                one = await self._in_subscription(subscription, one) or one
         except Unfit:
             return event
+        if one is None:
+            return event
         known = {"invoice_id": one.invoice_id, "customer_id": event.customer_id or one.customer_id}
-        return event.model_copy(update=known | {"subscription_id": one.subscription_id})
+        return event.model_copy(update=known | {"subscription_id": one.subscription_id or event.subscription_id})
+
+    async def _in_subscription(self, name: str, one: Try) -> Try | None:
+        """The transaction as its subscription names it; None where it is not among its newest ones."""
+        found = await self._api.subscription(name)
+        period = day(part(found, "billing_period_start_date"))
+        if period is None or all(part(each, "id") != one.id for each in listed(found, "transactions")):
+            return None
+        billing = of_subscription(found, name, period).billing
+        return billing.named(one) if billing else None
 
     async def close(self) -> None:
         """Let go of connections."""
@@ -110,6 +130,20 @@ def _missing(invoice_id: str) -> InvoiceView:
 def _customer(failed: Try) -> CustomerView | None:
     """Where the bill goes is where they live: their paydays and their quiet hours."""
     return CustomerView(customer_id=failed.customer_id, country=failed.country) if failed.customer_id else None
+
+
+def _as_told(found: Invoice, event: ProviderEvent | None) -> Invoice:
+    """A notification of a failure counts although its transaction still reads as before (a debit that came back)."""
+    failed = event.failure if event and _money_failed(event) else None
+    if failed is None or failed.charge_id is None:
+        return found
+    tries = (one.as_failed(DECLINED, failed.code) if one.id == failed.charge_id else one for one in found.tries)
+    return replace(found, tries=tuple(tries))
+
+
+def _money_failed(event: ProviderEvent) -> bool:
+    """Whether the event says of its transaction that its money will not come, or did not stay."""
+    return event.kind in {EventKind.PAYMENT_FAILED, EventKind.PAYMENT_REVERSED}
 
 
 def _failed_try(found: Invoice, event: ProviderEvent | None) -> Try | None:

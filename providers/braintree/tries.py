@@ -1,43 +1,45 @@
 """One transaction of Braintree, as the official client reads it, in our words: one try to get the money."""
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, Final
 
-from babel.core import get_global
-from braintree import Transaction
+from braintree import Dispute, Transaction
 
-from core.payments import Card, Failure
-from providers.braintree.minor import to_minor
+from core.payments import Card, Failure, MethodKind
+from providers.braintree import references
+from providers.braintree.methods import card_of, country_of, instrument_of, network_of
+from providers.braintree.reading import ID, WORD, currency, day, listed, minor_units, moment, part, text
 from providers.fields import Unfit
 
 _S: Final = Transaction.Status
-PAID: Final = frozenset({_S.SubmittedForSettlement, _S.Settling, _S.Settled, _S.SettlementPending})
 FAILED: Final = frozenset(
     {_S.ProcessorDeclined, _S.GatewayRejected, _S.Failed, _S.SettlementDeclined, _S.AuthorizationExpired}
+    | {_S.SettlementFailed}
 )
-UNDER_WAY: Final = frozenset({_S.Authorizing, _S.Authorized, "settlement_confirmed"})
-_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,200}")
-_WORD: Final = re.compile(r"[\x21-\x7e]{1,100}")
-_ORDER: Final = re.compile(r"[A-Za-z0-9][\x21-\x7e]{0,199}")
-_NETWORKS: Final[Mapping[str, str]] = {"american express": "amex", "diners": "diners", "china unionpay": "unionpay"}
-_METHODS: Final = (
-    "credit_card_details",
-    "paypal_details",
-    "apple_pay_details",
-    "android_pay_card_details",
-    "venmo_account_details",
-    "us_bank_account",
-    "sepa_direct_debit_account_details",
+SUBMITTED: Final = frozenset({_S.SubmittedForSettlement, _S.Settling, _S.SettlementPending})
+"""Of a card the bank has said yes, and the rest is a matter of form."""
+SLOW: Final[Mapping[MethodKind | None, frozenset[str]]] = MappingProxyType(
+    {
+        MethodKind.DIRECT_DEBIT: SUBMITTED,
+        MethodKind.WALLET: frozenset({_S.SettlementPending}),
+        MethodKind.BANK_TRANSFER: frozenset({_S.SettlementPending}),
+    }
 )
+"""What says of other methods only that money is on its way: no bank has answered a debit yet, a wallet waits for a bank
+behind it (4002 Settlement Pending, developer.paypal.com/braintree processor-responses/settlement-responses)."""
+OPEN_ENDED: Final = frozenset({_S.Authorizing, _S.Authorized, _S.SettlementConfirmed})
+"""Nobody has asked for the money yet, or the answer is out, whatever the method."""
+DECLINED_LATER: Final = frozenset({_S.SettlementDeclined, _S.SettlementFailed})
+DECLINED: Final[str] = _S.SettlementDeclined
+"""What a debit that came back is, whatever its transaction still reads."""
 
 
 @dataclass(frozen=True)
 class Try:
-    """A sale, whatever became of it; what Braintree didn't say is None."""
+    """A sale or a credit, whatever became of it; what Braintree didn't say is None."""
 
     id: str
     status: str
@@ -59,16 +61,55 @@ class Try:
     source: str | None
     """`api`, `control_panel`, or `recurring` for Braintree's own billing."""
     sale: bool
+    requested: int | None = None
+    """What was asked for, where the bank authorised a part of it (processor response 1004)."""
+    reference_fault: str | None = None
+    """Why its order id can't name an invoice."""
+    recurring: bool | None = None
+    refund_of: str | None = None
+    """The sale that a credit gives back."""
+    returned: bool = False
+    """A bank sent the debit back, whatever the status says."""
+    settled: bool = False
+    """It is settled, or was once."""
+    split: bool = False
+    """An authorisation that is captured in parts, each a transaction of its own: it brings no money itself."""
+
+    @property
+    def debit(self) -> bool:
+        """Whether it is a direct debit: days until its result, and returns for weeks after."""
+        return self.card.kind is MethodKind.DIRECT_DEBIT
 
     @property
     def paid(self) -> bool:
         """Whether the money is there, or is on its way with the bank's word."""
-        return self.status in PAID
+        if self.returned or self.split:
+            return False
+        return self.status == _S.Settled or self.status in SUBMITTED - self._slow
 
     @property
     def failed(self) -> bool:
         """Whether it is over without money."""
-        return self.status in FAILED
+        return self.returned or self.status in FAILED
+
+    @property
+    def failed_later(self) -> bool:
+        """Whether it failed some time after it was made: then the notification's moment counts, not the try's."""
+        return self.taken_back or self.status == _S.AuthorizationExpired
+
+    @property
+    def taken_back(self) -> bool:
+        """Whether it failed only after it had been submitted, or had even settled."""
+        return self.returned or self.status in DECLINED_LATER
+
+    @property
+    def under_way(self) -> bool:
+        """Whether money may still come of it by itself: charging beside it may take it twice."""
+        return not self.returned and self.status in OPEN_ENDED | self._slow
+
+    @property
+    def _slow(self) -> frozenset[str]:
+        return SLOW.get(self.card.kind, frozenset())
 
     @property
     def invoice_id(self) -> str | None:
@@ -77,130 +118,120 @@ class Try:
             return f"{self.subscription_id}-{self.period.isoformat()}" if self.period else None
         return self.order_id
 
+    def as_failed(self, status: str, code: str | None) -> "Try":
+        """The same try as a notification of its failure knows it, while its own status is still the old one."""
+        failure = self.failure.model_copy(update={"code": self.failure.code or code})
+        return self if self.failed else replace(self, status=status, failure=failure)
+
 
 def tried(transaction: Any) -> Try:
-    """What a transaction of the client says. Raises Unfit where it has no usable id, status, or amount."""
-    status, currency = _text(transaction, "status", _WORD), _currency(transaction)
-    transaction_id = _text(transaction, "id", _ID)
+    """What a transaction of the client says. Raises Unfit where it has no usable id or status."""
+    status, code = text(transaction, "status", WORD), currency(transaction)
+    transaction_id = text(transaction, "id", ID)
     if transaction_id is None or status is None:
         raise Unfit("transaction")
-    method = _method(transaction)
-    return Try(
-        id=transaction_id,
-        status=status,
-        created_at=moment(_get(transaction, "created_at")),
-        amount=_amount(_get(transaction, "amount"), currency),
-        currency=currency,
-        order_id=_text(transaction, "order_id", _ORDER),
-        subscription_id=_text(transaction, "subscription_id", _ID),
-        period=day(_get(_get(transaction, "subscription_details"), "billing_period_start_date")),
-        method_id=_text(method, "token", _ID),
-        customer_id=_text(_get(transaction, "customer_details"), "id", _ID),
-        country=country_of(_get(_get(transaction, "billing_details"), "country_code_alpha2")),
-        merchant_account=_text(transaction, "merchant_account_id", _WORD),
-        failure=failure_of(transaction, method, status, transaction_id),
-        card=card_of(method),
-        disputed=bool(_get(transaction, "disputes")),
-        next_try=_end_of(day(_get(transaction, "upcoming_retry_date"))),
-        source=_text(transaction, "source", _WORD),
-        sale=_get(transaction, "type") in (None, Transaction.Type.Sale),
-    )
+    instrument, returned = instrument_of(transaction), return_of(transaction)
+    fields: dict[str, Any] = {
+        "id": transaction_id,
+        "status": status,
+        "amount": minor_units(part(transaction, "amount"), code),
+        "requested": minor_units(part(transaction, "amount_requested"), code),
+        "currency": code,
+        "method_id": text(instrument, "token", ID),
+        "card": card_of(instrument),
+        "returned": returned is not None,
+        "failure": _failure(transaction, instrument, status, returned),
+    }
+    return Try(**fields, **_times(transaction, status), **_names(transaction), **_traits(transaction))
 
 
-def failure_of(transaction: Any, method: Any, status: str, transaction_id: str) -> Failure:
+def _names(transaction: Any) -> dict[str, Any]:
+    """Whose it is, and what for."""
+    order_id = part(transaction, "order_id")
+    named = order_id if isinstance(order_id, str) and order_id else None
+    fault = references.refusal(named) if named else None
+    return {
+        "order_id": None if fault else named,
+        "reference_fault": fault,
+        "subscription_id": text(transaction, "subscription_id", ID),
+        "period": day(part(part(transaction, "subscription_details"), "billing_period_start_date")),
+        "customer_id": text(part(transaction, "customer_details"), "id", ID),
+        "country": country_of(part(part(transaction, "billing_details"), "country_code_alpha2")),
+        "merchant_account": text(transaction, "merchant_account_id", WORD),
+        "refund_of": text(transaction, "refunded_transaction_id", ID),
+    }
+
+
+def _times(transaction: Any, status: str) -> dict[str, Any]:
+    history = {part(event, "status") for event in listed(transaction, "status_history")}
+    return {
+        "created_at": moment(part(transaction, "created_at")),
+        "next_try": _end_of(day(part(transaction, "upcoming_retry_date"))),
+        "settled": _S.Settled in history | {status},
+    }
+
+
+def _traits(transaction: Any) -> dict[str, Any]:
+    recurring = part(transaction, "recurring")
+    return {
+        "disputed": any(_blocks(one) for one in listed(transaction, "disputes")),
+        "source": text(transaction, "source", WORD),
+        "recurring": recurring if isinstance(recurring, bool) else None,
+        "sale": part(transaction, "type") in (None, Transaction.Type.Sale),
+        "split": bool(part(transaction, "partial_settlement_transaction_ids")),
+    }
+
+
+def _blocks(dispute: Any) -> bool:
+    """A retrieval is only a question, and a dispute that was won is over."""
+    return part(dispute, "kind") not in {Dispute.Kind.Retrieval} and part(dispute, "status") not in {Dispute.Status.Won}
+
+
+def return_of(transaction: Any) -> str | None:
+    """The code with which a bank sent the debit back, a status where it gave none; None where nothing came back.
+
+    `ach_return_code` is on the transactions of webhooks alone, `ach_return_responses` on all (Transaction response,
+    developer.paypal.com/braintree/docs/reference/response/transaction).
+    """
+    if code := text(transaction, "ach_return_code", WORD):
+        return code
+    told = listed(transaction, "ach_return_responses")
+    answers = [one for one in reversed(told) if isinstance(one, Mapping)]
+    codes = [one.get(name) for one in answers for name in ("reason_code", "code", "ach_return_code")]
+    known = next((code for code in codes if isinstance(code, str) and WORD.fullmatch(code)), None)
+    return known or (_S.SettlementDeclined if told else None)
+
+
+def _failure(transaction: Any, instrument: Any, status: str, returned: str | None) -> Failure:
     """Why it failed, in raw codes; only its ids where it did not."""
-    named = Failure(method_id=_text(method, "token", _ID), charge_id=transaction_id)
-    if status not in FAILED:
+    named = Failure(method_id=text(instrument, "token", ID), charge_id=text(transaction, "id", ID))
+    if status not in FAILED and returned is None:
         return named
-    rejected = status == _S.GatewayRejected
     said = {
-        "code": _code(transaction, status),
-        "network": network_of(method),
-        "network_code": _text(transaction, "network_response_code", _WORD),
-        "network_advice": _text(transaction, "merchant_advice_code", _WORD),
-        "network_status": "not_sent_to_network" if rejected else None,
+        "code": returned or code_of(transaction, status),
+        "network": network_of(instrument),
+        "network_code": text(transaction, "network_response_code", WORD),
+        "network_advice": text(transaction, "merchant_advice_code", WORD),
+        "network_status": "not_sent_to_network" if status == _S.GatewayRejected else None,
     }
     return named.model_copy(update=said)
 
 
-def card_of(method: Any) -> Card:
-    """What may be known of the card. Its number's identifier is the same in every vault entry of this merchant."""
-    debit = _get(method, "debit")
-    return Card(
-        fingerprint=_text(method, "unique_number_identifier", _WORD) or _text(method, "token", _ID),
-        network=network_of(method),
-        last4=_text(method, "last_4", re.compile(r"[0-9]{4}")),
-        country=country_of(_get(method, "country_of_issuance")),
-        funding={"Yes": "debit", "No": "credit"}.get(str(debit)),
-    )
+_SAYS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        _S.GatewayRejected: "gateway_rejection_reason",
+        _S.SettlementDeclined: "processor_settlement_response_code",
+        _S.SettlementFailed: "processor_settlement_response_code",
+    }
+)
+"""Where the code of a failure stands; everywhere else it is the processor's answer to the authorisation."""
 
 
-def country_of(told: Any) -> str | None:
-    """ISO 3166 in two letters; Braintree writes the country of a card in three."""
-    code = told.upper() if isinstance(told, str) and told.isascii() and told.isalpha() else ""
-    if len(code) == 3:
-        code = next(iter(get_global("territory_aliases").get(code, ())), "")
-    return code if len(code) == 2 else None
-
-
-def network_of(method: Any) -> str | None:
-    """The card network in lower case; None where the method is no card."""
-    name = str(_get(method, "card_type") or "").lower()
-    return _NETWORKS.get(name, name) or None
-
-
-def _code(transaction: Any, status: str) -> str:
+def code_of(transaction: Any, status: str) -> str:
     """The processor's code; a rejection's reason; the status where neither is told."""
-    if status == _S.GatewayRejected:
-        return _text(transaction, "gateway_rejection_reason", _WORD) or status
-    if status == _S.SettlementDeclined:
-        return _text(transaction, "processor_settlement_response_code", _WORD) or status
-    return _text(transaction, "processor_response_code", _WORD) or status
-
-
-def _method(transaction: Any) -> Any:
-    """The instrument that has a token; a transaction brings the others as empty ones."""
-    found = [_get(transaction, name) for name in _METHODS]
-    return next((one for one in found if _text(one, "token", _ID)), found[0])
-
-
-def moment(told: Any) -> datetime | None:
-    """The client's times are in UTC and say nothing of it."""
-    if not isinstance(told, datetime):
-        return None
-    return told.replace(tzinfo=UTC) if told.tzinfo is None else told.astimezone(UTC)
-
-
-def day(told: Any) -> date | None:
-    """A date, or a text that is one."""
-    if isinstance(told, datetime):
-        return told.date()
-    if isinstance(told, date):
-        return told
-    try:
-        return date.fromisoformat(told[:10]) if isinstance(told, str) else None
-    except ValueError:
-        return None
+    return text(transaction, _SAYS.get(status, "processor_response_code"), WORD) or status
 
 
 def _end_of(told: date | None) -> datetime | None:
     """Braintree says on which day it tries, not when."""
     return datetime.combine(told + timedelta(days=1), time(), UTC) if told else None
-
-
-def _amount(told: Any, currency: str | None) -> int | None:
-    return to_minor(told, currency or "USD") if isinstance(told, Decimal) else None
-
-
-def _currency(transaction: Any) -> str | None:
-    found = _text(transaction, "currency_iso_code", re.compile(r"[A-Za-z]{3}"))
-    return found.upper() if found else None
-
-
-def _text(thing: Any, name: str, shape: re.Pattern[str]) -> str | None:
-    value = _get(thing, name)
-    return value if isinstance(value, str) and shape.fullmatch(value) else None
-
-
-def _get(thing: Any, name: str) -> Any:
-    return getattr(thing, name, None)

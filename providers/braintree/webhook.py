@@ -17,8 +17,9 @@ from braintree.util.xml_util import XmlUtil
 from core.errors import InvalidInput, InvalidSignature
 from core.payments import EventKind, ProviderEvent
 from providers.braintree.config import BraintreeConfig
-from providers.braintree.events import Notice, meaning
-from providers.braintree.tries import moment
+from providers.braintree.events import meaning
+from providers.braintree.notice import Notice
+from providers.braintree.reading import moment
 from providers.fields import Fields, Unfit
 
 NAME: Final = "braintree"

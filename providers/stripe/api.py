@@ -17,6 +17,7 @@ import stripe
 from core.errors import NotAllowed, ProviderUnavailable
 from providers.fields import Fields
 from providers.stripe.config import StripeConfig
+from providers.stripe.minor import in_iso
 from providers.stripe.transport import CallFailed, Transport
 
 STRIPE_VERSION: Final = "2026-10-28.endive"
@@ -134,7 +135,7 @@ def refusal(answer: Answer, what: str) -> ProviderUnavailable:
 
 
 def _answer(status: int, body: object, headers: Mapping[str, str] | None) -> Answer:
-    return Answer(status, body if isinstance(body, dict) else None, _retry_after(headers or {}))
+    return Answer(status, in_iso(body) if isinstance(body, dict) else None, _retry_after(headers or {}))
 
 
 def _retry_after(headers: Mapping[str, str]) -> timedelta | None:

@@ -21,10 +21,13 @@ async def read_contact(api: StripeApi, invoice_id: str, customer_id: str | None,
     claim = await read_claim(api, invoice_id, now)
     if claim is None:
         return Reached(invoice=missing_invoice(invoice_id))
+    found = await view_of(api, claim)
+    if found.terms.customer_deleted:
+        return Reached(invoice=found)
     customer = claim.customer
     if not customer and customer_id and claim.invoice.id("customer") is None:
         customer = await optional(api, path("customers", customer_id))
-    return Reached(invoice=await view_of(api, claim), contact=_contact(customer or Fields({}), claim.invoice))
+    return Reached(invoice=found, contact=_contact(customer or Fields({}), claim.invoice))
 
 
 def _contact(customer: Fields, invoice: Fields) -> Contact:

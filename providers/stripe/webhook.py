@@ -11,6 +11,7 @@ from providers.fields import Fields, Unfit
 from providers.stripe import signature
 from providers.stripe.config import StripeConfig
 from providers.stripe.events import meaning
+from providers.stripe.minor import in_iso
 
 NAME: Final = "stripe"
 _UNDATED: Final = datetime.fromtimestamp(0, UTC)
@@ -33,7 +34,7 @@ class StripeWebhooks:
 
         Raises InvalidInput for what is not an event of Stripe at all.
         """
-        event = Fields(json_object(body))
+        event = Fields(in_iso(json_object(body)))
         if event.raw.get("object") not in ("event", "v2.core.event"):
             raise InvalidInput("This is not a Stripe event: its `object` is not `event`.")
         try:

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from sandbox.braintree.codes import by_amount, refusal
+from sandbox.braintree.instruments import is_debit
 from sandbox.braintree.models import FailedPayment
 from sandbox.models import Decline, Document
 from sandbox.outcomes import Effect, Outcome
@@ -13,6 +14,9 @@ from sandbox.world import World
 
 NO_DECIMALS = ("CLP", "ISK", "JPY", "KRW", "VND", "XAF", "XOF")
 PAID = "submitted_for_settlement"
+SETTLED = "settled"
+PENDING = "settlement_pending"
+"""A debit that was taken: 4002, until its result comes days later (processor-responses/settlement-responses)."""
 PAST_DUE = "Past Due"
 
 
@@ -44,7 +48,8 @@ def failed_payment(body: FailedPayment, now: int) -> Document:
     currency = body.currency.upper()
     held: Document = {
         "customer": body.customer_id or fresh("cus"),
-        "token": body.payment_method_id or fresh("tok"),
+        "token": (body.payment_method_id or fresh("tok")) if body.vaulted else None,
+        "instrument": body.instrument.value,
         "card_type": body.card_type,
         "last4": body.last4,
         "fingerprint": body.fingerprint or secrets.token_hex(16),
@@ -63,7 +68,9 @@ def failed_payment(body: FailedPayment, now: int) -> Document:
         "country": body.country,
     }
     one |= held | period | refusal(_decline(body))
-    made: Document = {"method": {"id": held["token"], **held}, "transaction": one, "customer": _customer(body, held)}
+    made: Document = {"transaction": one, "customer": _customer(body, held)}
+    if body.vaulted:
+        made["method"] = {"id": held["token"], **held}
     if subscription:
         price = {"status": PAST_DUE, "price": one["amount"], "balance": one["amount"], "currency": currency}
         made["subscription"] = {"id": subscription, "invoice": name, **held, **period, **price}
@@ -117,29 +124,115 @@ def execute(world: World, before: Document, amount: str, outcome: Outcome, **cha
     code = by_amount(amount) if outcome.text == "succeed" else None
     declined = Decline(decline_code=code) if code else outcome.decline or Decline(decline_code="2099")
     refused = code is not None or outcome.effect is not Effect.SUCCEED
-    answer = refusal(declined) if refused else {"status": PAID, "code": "1000", "text": "Approved"}
-    plain = {"code": "", "text": "", "rejection": None, "network_code": None, "mac": None, "upcoming_retry_date": None}
-    one = {**before, **plain, "disputed": False, "source": "api", "id": fresh("tx"), "amount": amount, **changes}
+    answer = refusal(declined) if refused else accepted(before)
+    one = {**before, **NEW, "source": "api", "id": fresh("tx"), "amount": amount, **changes}
     one |= {"created": world.clock.now(), **answer}
     world.store.put("bt_transaction", one)
-    if not refused:
+    if one["status"] == PAID:
         book(world, one, "pay_call")
+    if not refused:
+        square(world, one)
     return one
 
 
+NEW: Document = {
+    "code": "",
+    "text": "",
+    "rejection": None,
+    "network_code": None,
+    "mac": None,
+    "upcoming_retry_date": None,
+    "settlement_code": "",
+    "return_code": None,
+    "dispute": None,
+    "history": (),
+    "parts": (),
+}
+"""What a new transaction doesn't take over from the one before."""
+
+
+def accepted(before: Document) -> Document:
+    """A card is submitted, a debit waits for its bank."""
+    if is_debit(before):
+        return {"status": PENDING, "code": "1000", "text": "Approved", "settlement_code": "4002"}
+    return {"status": PAID, "code": "1000", "text": "Approved"}
+
+
+def settle(world: World, one: Document) -> Document:
+    """The money is there."""
+    was, history = one["status"], [*one.get("history", ()), one["status"], SETTLED]
+    now = world.store.put("bt_transaction", one | {"status": SETTLED, "history": history})
+    if was == PENDING:
+        book(world, now, "elsewhere")
+    return now
+
+
+def send_back(world: World, one: Document, code: str, *, reads_settled: bool) -> Document:
+    """A bank sends a debit back, or the processor declines to settle. A return of ACH has a code of Nacha.
+
+    After `settled` the transaction may go on reading so: the control panel says "Failed After Settlement"
+    (articles.braintreepayments.com/guides/payment-methods/ach), the API has the notification and the return code.
+    """
+    answer = {"return_code": code} if code.startswith("R") else {"settlement_code": code}
+    status = SETTLED if reads_settled else "settlement_declined"
+    return world.store.put("bt_transaction", one | answer | {"status": status})
+
+
+def refund(world: World, sale: Document, amount: str) -> Document:
+    """A credit: a transaction of its own that names the sale, and has an order id of its own or none."""
+    more = {"type": "credit", "refund_of": sale["id"], "order_id": None, "invoice": f"refund-of-{sale['id']}"}
+    one = {**sale, **NEW, **more, "id": fresh("tx"), "amount": amount, "status": SETTLED}
+    return world.store.put("bt_transaction", one | {"created": world.clock.now(), "subscription": None})
+
+
 def book(world: World, one: Document, origin: str) -> None:
-    """One more line in the ledger, and the subscription behind it is active again."""
+    """One more line in the ledger."""
     world.store.insert(
         "ledger",
         invoice=one["invoice"],
         charge=one["id"],
         payment_intent="",
-        payment_method=one["token"],
+        payment_method=one["token"] or "",
         amount=minor(one["amount"], one["currency"]),
         currency=one["currency"],
         at=world.clock.now(),
         origin=origin,
         idempotency_key=None,
     )
+
+
+def square(world: World, one: Document) -> None:
+    """The subscription behind a success is active again; what a part left open stays in its balance.
+
+    Source: developer.paypal.com/braintree/docs/guides/recurring-billing/overview, Past Due.
+    """
     if found := world.store.get("bt_subscription", one["subscription"]):
-        world.store.put("bt_subscription", found | {"status": "Active", "balance": "0.00"})
+        rest = max(Decimal(found["balance"]) - Decimal(one["amount"]), Decimal(0))
+        balance = decimal(minor(str(rest), one["currency"]), one["currency"])
+        world.store.put("bt_subscription", found | {"status": "Active", "balance": balance})
+
+
+def delete_method(world: World, token: str) -> bool:
+    """Deleted for good, and what was paid with it is canceled; False where there is none.
+
+    Source: developer.paypal.com/braintree/docs/guides/recurring-billing/manage, Payment methods.
+    """
+    found = world.store.get("bt_method", token)
+    if found is None or found.get("deleted"):
+        return False
+    world.store.put("bt_method", found | {"deleted": True})
+    for one in world.store.find("bt_subscription"):
+        if one["token"] == token:
+            world.store.put("bt_subscription", one | {"status": "Canceled"})
+    return True
+
+
+def delete_customer(world: World, name: str) -> bool:
+    """Deleted for good with all that was stored for them; False where there is none."""
+    found = world.store.get("bt_customer", name)
+    if found is None or found.get("deleted"):
+        return False
+    for method in world.store.find("bt_method", customer=name):
+        delete_method(world, method["id"])
+    world.store.put("bt_customer", found | {"deleted": True})
+    return True

@@ -29,9 +29,21 @@ class BraintreeSandbox(SandboxClient):
         made = await self._post(f"customers/{customer}/card", {"card": chosen})
         return str(made["payment_method"])
 
+    async def delete_method(self, token: str) -> bool:
+        """A stored method is deleted."""
+        return bool((await self._call("DELETE", f"payment_methods/{token}"))["deleted"])
+
+    async def delete_customer(self, customer: str) -> bool:
+        """A customer is deleted with all that was stored for them."""
+        return bool((await self._call("DELETE", f"customers/{customer}"))["deleted"])
+
     async def events(self, invoice: str) -> list[str]:
         """The recorded webhooks of an invoice, oldest first."""
         return [str(name) for name in await self._call("GET", f"invoices/{invoice}/events")]
+
+    async def recorded(self, event: str) -> str:
+        """The XML of a recorded webhook."""
+        return str((await self._call("GET", f"events/{event}"))["xml"])
 
     async def send_events(self, *events: str, delivery: Delivery = AT_ONCE) -> Happened:
         """Send recorded webhooks again, in this order."""

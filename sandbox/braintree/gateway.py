@@ -22,6 +22,9 @@ KINDS = {
     "customers": "bt_customer",
 }
 NOTHING = Answer(404, "", keep=False)
+CARD = ("token", "instrument", "card_type", "last4", "fingerprint")
+"""What a transaction takes over from a stored method."""
+TAKEN = frozenset({books.PAID, books.PENDING})
 
 
 class BraintreeGateway:
@@ -68,17 +71,29 @@ class BraintreeGateway:
             return self._searched(call, name)
         if call.method == "PUT" and what == "subscriptions":
             return self._changed(call, name)
+        if call.method == "DELETE":
+            return self._deleted(what, name.removeprefix("any/"))
         kind = KINDS.get(what, "")
-        found = self._world.store.get(kind, name.removeprefix("any/"))
+        found = self._known(kind, name.removeprefix("any/"))
         return self._shown(kind, found) if found else NOTHING
+
+    def _known(self, kind: str, name: str) -> Document | None:
+        """What is deleted is not found any more."""
+        found = self._world.store.get(kind, name)
+        return found if found and not found.get("deleted") else None
+
+    def _deleted(self, what: str, name: str) -> Answer:
+        delete = {"payment_methods": books.delete_method, "customers": books.delete_customer}.get(what)
+        return Answer(200, "") if delete and delete(self._world, name) else NOTHING
 
     def _shown(self, kind: str, found: Document) -> Answer:
         if kind == "bt_transaction":
             return Answer(200, document("transaction", shapes.transaction(found)))
         if kind == "bt_method":
-            return Answer(200, document("credit-card", shapes.stored(found)))
+            return Answer(200, document(*shapes.stored(found)))
         if kind == "bt_customer":
-            methods = self._world.store.find("bt_method", customer=found["id"])
+            held = self._world.store.find("bt_method", customer=found["id"])
+            methods = [one for one in held if not one.get("deleted")]
             return Answer(200, document("customer", shapes.customer(found, methods)))
         listed = books.of_subscription(self._world, found["id"])
         return Answer(200, document("subscription", shapes.subscription(found, listed)))
@@ -100,10 +115,10 @@ class BraintreeGateway:
         token, found = call.params.get("payment_method_token"), self._world.store.get("bt_subscription", name)
         if found is None:
             return NOTHING
-        method = self._world.store.get("bt_method", str(token))
+        method = self._known("bt_method", str(token))
         if method is None:
             return invalid("subscription", "91903", "Payment method token is invalid.")
-        card = {key: method[key] for key in ("token", "card_type", "last4", "fingerprint")}
+        card = {key: method.get(key) for key in CARD}
         return self._shown("bt_subscription", self._world.store.put("bt_subscription", found | card))
 
     async def _pay(self, call: Call) -> Answer:
@@ -125,17 +140,16 @@ class BraintreeGateway:
 
     def _before(self, params: Document) -> Document | Answer:
         """What is tried again, with the card that will pay; or what is wrong with the request."""
-        store = self._world.store
         if not params.get("amount"):
             return invalid("transaction", "81502", "Amount is required.")
         if subscription := params.get("subscription_id"):
             return self._past_due(subscription)
-        method = store.get("bt_method", params.get("payment_method_token"))
+        method = self._known("bt_method", str(params.get("payment_method_token")))
         if method is None:
             return invalid("transaction", "91518", "Payment method token is invalid.")
         order = params.get("order_id") or books.fresh("order")
         known = (books.transactions(self._world, order) or [{"currency": "USD", "subscription": None}])[0]
-        card = {key: method[key] for key in ("customer", "token", "card_type", "last4", "fingerprint")}
+        card = {key: method.get(key) for key in ("customer", *CARD)}
         return {**known, **card, "invoice": order, "order_id": order}
 
     def _past_due(self, name: str) -> Document | Answer:
@@ -145,14 +159,15 @@ class BraintreeGateway:
         unguarded = self._world.control(books.control_id(found["invoice"]))["unguarded"]
         if found["status"] != books.PAST_DUE and not unguarded:
             return invalid("transaction", "91531", "Subscription status must be Past Due in order to retry.")
-        names = ("customer", "token", "card_type", "last4", "fingerprint", "start", "end", "currency", "invoice")
-        return {**{key: found[key] for key in names}, "subscription": name, "order_id": None}
+        names = ("customer", *CARD, "start", "end", "currency", "invoice")
+        return {**{key: found.get(key) for key in names}, "subscription": name, "order_id": None}
 
     def _told(self, one: Document) -> list[Document]:
         """Of a single sale that fails, Braintree tells nobody but its caller."""
-        paid = one["status"] == books.PAID
+        paid = one["status"] in TAKEN
         if not one["subscription"]:
-            return [notices.record(self._world, "transaction_settled", one)] if paid else []
+            settled = one["status"] == books.PAID
+            return [notices.record(self._world, "transaction_settled", one)] if settled else []
         how = "successfully" if paid else "unsuccessfully"
         return [notices.record(self._world, f"subscription_charged_{how}", one)]
 
@@ -176,7 +191,7 @@ def invalid(about: str, code: str, message: str) -> Answer:
 
 
 def _result(one: Document) -> Answer:
-    if one["status"] == books.PAID:
+    if one["status"] in TAKEN:
         return Answer(201, document("transaction", shapes.transaction(one)))
     message = one.get("text") or f"Gateway Rejected: {one['rejection']}"
     told: Document = {"errors": {"errors": []}, "message": message, "transaction": shapes.transaction(one)}

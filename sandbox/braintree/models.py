@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel, Field
 
+from sandbox.braintree.instruments import Instrument
 from sandbox.models import Delivered, Delivery, Model
 
 
@@ -12,6 +13,8 @@ class FailedPayment(Model):
     subscription: bool = Field(True, description="false: a single sale, which Braintree itself has tried again")
     customer_id: str | None = None
     payment_method_id: str | None = Field(None, description="the token of the stored method")
+    instrument: Instrument = Field(Instrument.CREDIT_CARD, description="what it was tried with")
+    vaulted: bool = Field(True, description="false: nothing is stored that could be charged again")
     amount: int = Field(2000, gt=0, description="minor units")
     currency: str = Field("USD", pattern="^[A-Za-z]{3}$")
     decline_code: str = Field(
@@ -54,7 +57,10 @@ class Happening(Model):
 
     kind: str
     reason: str = "fraud"
-    decline_code: str = "2001"
+    decline_code: str = Field("2001", description="of a settlement: 4001 …, or a return code of ACH: R01 …")
+    amount: int | None = Field(None, gt=0, description="of a payment, a refund or a dispute; left out: all of it")
+    dispute_kind: str = "chargeback"
+    reads_settled: bool = Field(False, description="a debit comes back, and its transaction goes on reading `settled`")
     delivery: Delivery = Delivery()
 
 

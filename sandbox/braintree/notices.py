@@ -22,23 +22,23 @@ def notification(kind: str, at: int, subject: Document) -> bytes:
     return document("notification", tree).encode()
 
 
-def subject_of(world: World, kind: str, one: Document, reason: str = "fraud") -> Document:
+def subject_of(world: World, kind: str, one: Document) -> Document:
     """What a notification of this kind about this transaction holds."""
     if kind.startswith("dispute_"):
-        return {"dispute": shapes.dispute(one, reason)}
+        return {"dispute": shapes.dispute(one, **one["dispute"])}
     if kind == "check":
         return {"check": True}
     found = world.store.get("bt_subscription", one["subscription"])
     if kind.startswith("subscription_") and found:
         listed = [one, *(each for each in books.transactions(world, one["invoice"]) if each["id"] != one["id"])]
         return {"subscription": shapes.subscription(found, listed)}
-    return {"transaction": shapes.transaction(one)}
+    return {"transaction": shapes.told(one)}
 
 
-def record(world: World, kind: str, one: Document, reason: str = "fraud") -> Document:
+def record(world: World, kind: str, one: Document) -> Document:
     """A notification that may be sent now, later, or again."""
     at = world.clock.now()
-    xml = notification(kind, at, subject_of(world, kind, one, reason))
+    xml = notification(kind, at, subject_of(world, kind, one))
     name = f"{kind}:{one['id']}:{at}"
     event = {"id": name, "invoice": one["invoice"], "kind": kind, "xml": xml.decode()}
     return world.store.put("bt_event", event)

@@ -6,24 +6,21 @@ from fastapi import APIRouter, Body, FastAPI, HTTPException, Request
 from fastapi.responses import Response
 
 from sandbox import control, scenarios
-from sandbox.braintree import books, notices, xml
+from sandbox.braintree import books, happenings, notices, xml
 from sandbox.braintree.gateway import BraintreeGateway
 from sandbox.braintree.models import Batch, Created, FailedPayment, Happening
 from sandbox.call import Call
-from sandbox.models import Card, Decline, Delivery, Document, Fault, Happened, LedgerEntry, LogEntry, Script
-from sandbox.outcomes import Effect, Outcome
+from sandbox.models import Card, Delivery, Document, Fault, Happened, LedgerEntry, LogEntry, Script
 from sandbox.world import World
 
 router = APIRouter(prefix="/_control/braintree", tags=["control of the fake Braintree"])
-MONEY = frozenset({"subscription_charged_successfully", "subscription_went_active", "transaction_settled"})
-ENDS = {"subscription_canceled": "Canceled", "subscription_expired": "Expired"}
 
 
 def mount(app: FastAPI, gateway: BraintreeGateway) -> None:
     """Serve the fake Braintree as part of this app."""
     app.state.braintree = gateway
     app.include_router(router)
-    methods = ["GET", "POST", "PUT"]
+    methods = ["GET", "POST", "PUT", "DELETE"]
     app.add_api_route("/braintree/{path:path}", braintree_api, methods=methods, include_in_schema=False)
 
 
@@ -79,7 +76,7 @@ async def create_failed_payment(request: Request, body: FailedPayment) -> Create
         invoice=one["invoice"],
         subscription=one["subscription"],
         customer=one["customer"],
-        payment_method=one["token"],
+        payment_method=one["token"] or "",
         transaction=one["id"],
         event=told["id"],
         deliveries=sent.deliveries,
@@ -112,27 +109,7 @@ async def happens(request: Request, invoice_id: str, body: Happening) -> Happene
     if not found:
         raise HTTPException(404, f"no invoice {invoice_id}")
     with world.store.transaction():
-        return await _sent(request, [_happened(world, found[0], body)], body.delivery)
-
-
-def _happened(world: World, newest: Document, body: Happening) -> Document:
-    """Tries of Braintree's own are transactions of their own."""
-    one, kind = newest, body.kind
-    if kind in MONEY and newest["status"] != books.PAID:
-        one = _tried(world, newest, Outcome("elsewhere", Effect.SUCCEED))
-    if kind in ("subscription_charged_unsuccessfully", "transaction_retried", "transaction_settlement_declined"):
-        decline = Decline(decline_code=body.decline_code)
-        one = _tried(world, newest, Outcome("elsewhere", Effect.DECLINE, decline=decline))
-    if kind.startswith("dispute_"):
-        one = world.store.put("bt_transaction", newest | {"disputed": True})
-    subscription = world.store.get("bt_subscription", newest["subscription"])
-    if kind in ENDS and subscription:
-        world.store.put("bt_subscription", subscription | {"status": ENDS[kind]})
-    return notices.record(world, kind, one, body.reason)
-
-
-def _tried(world: World, before: Document, outcome: Outcome) -> Document:
-    return books.execute(world, before, before["amount"], outcome, source="recurring")
+        return await _sent(request, [happenings.happen(world, found[0], body)], body.delivery)
 
 
 @router.post("/customers/{customer_id}/card")
@@ -141,8 +118,21 @@ async def new_card(request: Request, customer_id: str, body: control.CardAction)
     world, card = control.world_of(request), body.card
     token, fingerprint = books.fresh("tok"), card.fingerprint or books.fresh("card")
     method = {"customer": customer_id, "token": token, "card_type": _type(card), "fingerprint": fingerprint}
-    world.store.put("bt_method", {"id": token, **method, "last4": card.last4})
+    first = not world.store.find("bt_method", customer=customer_id)
+    world.store.put("bt_method", {"id": token, **method, "last4": card.last4, "default": first})
     return {"payment_method": token}
+
+
+@router.delete("/payment_methods/{token}")
+async def delete_method(request: Request, token: str) -> dict[str, bool]:
+    """A stored method is deleted, by its customer or by the merchant; Braintree sends no webhook for that."""
+    return {"deleted": books.delete_method(control.world_of(request), token)}
+
+
+@router.delete("/customers/{customer_id}")
+async def delete_customer(request: Request, customer_id: str) -> dict[str, bool]:
+    """A customer is deleted with all that was stored; Braintree sends no webhook for that."""
+    return {"deleted": books.delete_customer(control.world_of(request), customer_id)}
 
 
 def _type(card: Card) -> str:
@@ -162,6 +152,15 @@ async def send_events(request: Request, body: Batch) -> Happened:
 async def events_of(request: Request, invoice_id: str) -> list[str]:
     """The recorded webhooks of an invoice, oldest first."""
     return [one["id"] for one in reversed(control.world_of(request).store.find("bt_event", invoice=invoice_id))]
+
+
+@router.get("/events/{name}")
+async def recorded(request: Request, name: str) -> dict[str, str]:
+    """One recorded webhook, as XML."""
+    found = control.world_of(request).store.get("bt_event", name)
+    if found is None:
+        raise HTTPException(404, "no such event")
+    return {"xml": found["xml"]}
 
 
 @router.post("/send_raw")

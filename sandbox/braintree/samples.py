@@ -15,6 +15,6 @@ def failed_payment(spec: FailedPayment, secret: str, now: int | None = None) -> 
         kind, subject = "subscription_charged_unsuccessfully", shapes.subscription(made["subscription"], [one])
         xml = notices.notification(kind, at, {"subscription": subject})
     else:
-        xml = notices.notification("transaction_retried", at, {"transaction": shapes.transaction(one)})
+        xml = notices.notification("transaction_retried", at, {"transaction": shapes.told(one)})
     body, headers = notices.seal(xml, secret, 0)
     return one["invoice"], body, headers

@@ -1,8 +1,10 @@
-"""Transactions, subscriptions and methods as XML trees."""
+"""Transactions, subscriptions and customers as XML trees."""
 
 from datetime import UTC, date, datetime
 from typing import Any
 
+from sandbox.braintree import instruments
+from sandbox.braintree.instruments import NAMES, Instrument
 from sandbox.models import Document
 
 MERCHANT_ACCOUNT = "sandbox_account"
@@ -14,65 +16,92 @@ def transaction(one: Document) -> Document:
     shown: Document = {
         "id": one["id"],
         "status": one["status"],
-        "type": "sale",
+        "type": one.get("type", "sale"),
         "currency-iso-code": one["currency"],
         "amount": one["amount"],
+        "amount-requested": one.get("requested"),
         "merchant-account-id": one.get("merchant_account") or MERCHANT_ACCOUNT,
         "order-id": one.get("order_id"),
         "created-at": at,
         "updated-at": at,
         "customer": {"id": one["customer"]},
         "billing": {"country-code-alpha2": one.get("country")},
-        "credit-card": method(one),
+        "payment-instrument-type": instruments.instrument(one).value,
+        **instruments.details(one),
         "subscription-id": one.get("subscription"),
         "subscription": _period(one),
-        "processor-response-code": one.get("code", ""),
-        "processor-response-text": one.get("text", ""),
-        "gateway-rejection-reason": one.get("rejection"),
-        "network-response-code": one.get("network_code"),
-        "merchant-advice-code": one.get("mac"),
-        "disputes": [("dispute", {"id": f"dp_{one['id']}"})] if one.get("disputed") else [],
+        "recurring": one.get("source") == "recurring",
         "source": one.get("source", "api"),
         "upcoming-retry-date": _day(one.get("upcoming_retry_date")),
-        "status-history": [],
+        "refunded-transaction-id": one.get("refund_of"),
+        "partial-settlement-transaction-ids": [("item", name) for name in one.get("parts", ())],
+        "authorized-transaction-id": one.get("part_of"),
         "add-ons": [],
         "discounts": [],
     }
-    return shown
+    return shown | _answers(one) | _behind(one, at)
 
 
-def method(one: Document) -> Document:
-    """The card of a transaction, or a stored one."""
+def _answers(one: Document) -> Document:
+    """What processor, bank and gateway said."""
     return {
-        "token": one["token"],
-        "bin": "411111",
-        "last-4": one["last4"],
-        "card-type": one["card_type"],
-        "debit": "No",
-        "country-of-issuance": "USA",
-        "unique-number-identifier": one["fingerprint"],
-        "expiration-month": "12",
-        "expiration-year": "2030",
+        "processor-response-code": one.get("code", ""),
+        "processor-response-text": one.get("text", ""),
+        "processor-settlement-response-code": one.get("settlement_code", ""),
+        "gateway-rejection-reason": one.get("rejection"),
+        "network-response-code": one.get("network_code"),
+        "merchant-advice-code": one.get("mac"),
     }
 
 
-def stored(one: Document) -> Document:
-    """A stored card, by itself."""
-    return {**method(one), "customer-id": one["customer"], "default": True, "verifications": [], "subscriptions": []}
+def _behind(one: Document, at: datetime) -> Document:
+    """What became of it later. The return code itself stands on the transactions of webhooks alone.
+
+    Source: developer.paypal.com/braintree/docs/reference/response/transaction (`ach_return_code`).
+    """
+    returned = one.get("return_code")
+    event: Document = {"timestamp": at, "amount": one["amount"]}
+    answer = ("ach-return-response", {"reason-code": returned, "created-at": at})
+    return {
+        "disputes": [("dispute", dispute(one, **one["dispute"]))] if one.get("dispute") else [],
+        "ach-return-responses": [answer] if returned else [],
+        "status-history": [("status-event", event | {"status": status}) for status in one.get("history", ())],
+    }
+
+
+def told(one: Document) -> Document:
+    """A transaction as a webhook shows it."""
+    return transaction(one) | ({"ach-return-code": one["return_code"]} if one.get("return_code") else {})
+
+
+def stored(one: Document) -> tuple[str, Document]:
+    """A stored method, by itself: the name of its element, and the element."""
+    kind = instruments.instrument(one)
+    more: Document = {"customer-id": one["customer"], "default": one.get("default", True), "subscriptions": []}
+    checked: Document = {"verifications": []} if kind in _VERIFIED else {}
+    return NAMES[kind].stored, {**instruments.fields(one), **more, **checked}
+
+
+_VERIFIED = frozenset({Instrument.CREDIT_CARD, Instrument.APPLE_PAY})
 
 
 def customer(one: Document, methods: list[Document]) -> Document:
-    """A customer with stored cards; the billing address belongs to the card that was stored first."""
+    """A customer with stored methods; the billing address belongs to the one that was stored first."""
     first, _, last = (one["name"] or "").partition(" ")
     address = {"id": "bb", "customer-id": one["id"], "country-code-alpha2": one["country"]}
-    cards = [stored(each) | ({"billing-address": address} if each["token"] == one["token"] else {}) for each in methods]
+    listed: dict[str, list[tuple[str, Document]]] = {}
+    for each in methods:
+        name, element = stored(each)
+        billed = {"billing-address": address} if each["token"] == one["token"] else {}
+        listed.setdefault(NAMES[instruments.instrument(each)].listed, []).append((name, element | billed))
     return {
         "id": one["id"],
         "first-name": first or None,
         "last-name": last or None,
         "email": one["email"],
         "phone": one["phone"],
-        "credit-cards": [("credit-card", card) for card in cards],
+        "credit-cards": [],
+        **listed,
         "addresses": [("address", address)],
         "custom-fields": one["custom_fields"] or "",
     }
@@ -91,22 +120,23 @@ def subscription(one: Document, transactions: list[Document]) -> Document:
         "billing-period-end-date": _day(one["end"]),
         "next-billing-date": _day(one["end"]),
         "failure-count": sum(each["status"] != "submitted_for_settlement" for each in transactions),
-        "transactions": [("transaction", transaction(each)) for each in transactions],
+        "transactions": [("transaction", told(each)) for each in transactions],
         "add-ons": [],
         "discounts": [],
         "status-history": [],
     }
 
 
-def dispute(one: Document, reason: str) -> Document:
-    """A dispute of a transaction."""
+def dispute(one: Document, reason: str, kind: str = "chargeback", status: str = "open", amount: str = "") -> Document:
+    """A dispute of a transaction. Source: webhooks, Dispute: `kind` retrieval, chargeback or pre_arbitration."""
     paid = {"id": one["id"], "amount": one["amount"], "order-id": one.get("order_id"), "purchase-order-number": None}
     shown: Document = {
         "id": f"dp_{one['id']}",
-        "amount": one["amount"],
+        "amount": amount or one["amount"],
+        "amount-disputed": amount or one["amount"],
         "currency-iso-code": one["currency"],
-        "kind": "chargeback",
-        "status": "open",
+        "kind": kind,
+        "status": status,
         "reason": reason,
         "received-date": datetime.fromtimestamp(one["created"], UTC).date(),
         "transaction": paid,

@@ -12,8 +12,9 @@ from core.messages.kinds import MessageKind
 from core.retry.recovery import Recovery
 from db.repositories.messages import MessageName, MessageState
 from db.session import Database
+from notifications.channels import Letter
 from notifications.email import EmailChannel, Server
-from notifications.letters import Letters
+from notifications.letters import Letters, Subject
 from tests.db.conftest import addresses, cluster, database, fresh_database, migrated
 from tests.notifications.conftest import JENNY, MailServer, mail
 from tests.support.builders import THEN
@@ -103,6 +104,31 @@ async def test_without_anybody_to_write_to_it_fails_at_once(
     written: Database, mail: MailServer, changes: dict[str, object], reason: str
 ) -> None:
     assert await notify(messaging(written, mail), **changes) == Told(outcome=Outcome.FAILED, reason=reason)
+
+
+@pytest.mark.parametrize(
+    "address", ["a@example.com, b@example.com", "jenny@", "jörg@example.com", "jenny@example..com"]
+)
+async def test_an_address_that_can_not_be_written_to_is_no_maybe(
+    written: Database, mail: MailServer, address: str
+) -> None:
+    await StoredAddresses(written).save("stripe", "cus_1", "in_1", JENNY.model_copy(update={"email": address}))
+    assert (await notify(messaging(written, mail))).outcome is Outcome.FAILED
+    assert mail.mails == []
+
+
+class BrokenWords(Letters):
+    """Something nobody thought of is wrong with the words."""
+
+    def write(self, about: Subject, language: str | None = None) -> Letter:
+        """Not this time."""
+        raise OSError(f"the folder of {about.kind} and {language} is gone")
+
+
+async def test_words_that_can_not_be_written_are_no_maybe(written: Database, mail: MailServer) -> None:
+    channel = EmailChannel(Server("127.0.0.1", mail.port, tls=False), "billing@acme.example", seconds=5)
+    broken = Messaging({"email": channel}, BrokenWords(), StoredAddresses(written), StoredOutbox(written))
+    assert await notify(broken) == Told(outcome=Outcome.FAILED, reason="template_OSError")
 
 
 async def test_a_channel_that_is_not_there_any_more_fails_at_once(written: Database) -> None:

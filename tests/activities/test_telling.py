@@ -1,7 +1,7 @@
 """From the log to operators and other systems: real tables, a real post."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from temporalio.exceptions import ApplicationError
@@ -14,7 +14,9 @@ from core.errors import EngineUnavailable
 from core.events import Event
 from core.messages.contracts import HandOverInput, HandOverReport, PostInput
 from core.messages.notices import Audience
+from core.messages.notices import notices as notices_of
 from core.retry.machine import fold
+from db.repositories import notices
 from db.session import Database
 from notifications.webhooks import Webhooks
 from tests.db.conftest import addresses, cluster, database, fresh_database, migrated
@@ -48,6 +50,17 @@ class Ears:
 
 async def hand_over(telling: Telling) -> HandOverReport:
     return await ActivityEnvironment().run(telling.hand_over, HandOverInput())
+
+
+async def test_whoever_begins_to_listen_does_not_hear_what_is_long_past(database: Database) -> None:
+    now = datetime.now(UTC)
+    old = [record.model_copy(update={"occurred_at": now - timedelta(days=40)}) for record in Story().fails().records]
+    async with database.begin() as session:
+        await notices.add(session, notices_of(NEW, old, frozenset(Audience)))
+    ears = Ears()
+    telling = Telling(database, ears, Webhooks(["http://127.0.0.1:1"], SECRET), ears.begin)
+    assert await hand_over(telling) == HandOverReport()
+    assert (ears.told, ears.begun) == ([], [])
 
 
 async def test_what_is_in_the_log_is_told_once_and_survives_an_outage(database: Database) -> None:

@@ -8,7 +8,7 @@ import pytest
 from core.events import EventType, stamp
 from db.repositories import event_log
 from tests.api.house import ALL, House
-from tests.db.stories import NOW, blank, canceled, event, failed
+from tests.db.stories import NOW, blank, canceled, event, failed, part
 
 AROUND = {"from": stamp(NOW - timedelta(days=1)), "to": stamp(NOW)}
 
@@ -48,6 +48,31 @@ async def test_the_sums_and_the_arms(house: House) -> None:
     assert (held["arm"], held["difference"]) == ("holdout", None)
     assert quick["recovery_rate"]["estimate"] == 1
     assert quick["difference"]["low"] < quick["difference"]["estimate"] == 0.5 < quick["difference"]["high"]
+
+
+async def test_money_in_parts_late_and_back_stands_apart(house: House) -> None:
+    """In a currency that no other test here uses."""
+    at, paid = NOW - timedelta(hours=1), event(EventType.PAID_ELSEWHERE)
+    behind = [event(EventType.PAYMENT_REFUNDED, amount=120), event(EventType.PAYMENT_LATE, amount=400)]
+    ours = event(EventType.RETRY_SKIPPED, action="out_of_scope", reason="send_invoice")
+    for number, (end, late) in enumerate([(paid, behind[0]), (canceled(), behind[1]), (ours, None), (None, None)]):
+        invoice = f"in_parts_{number}"
+        opening = failed(at, event_id=f"evt_{invoice}", currency="NOK", customer_id=f"cus_{invoice}")
+        rows = [opening, event(EventType.CUSTOMER_SEGMENTED, experiment="parts", arm="only"), part(100, 400)]
+        async with house.db.begin() as session:
+            await event_log.append(session, blank(invoice), [*rows, *([end] if end else [])], at)
+            if late:
+                await event_log.append_late(session, "stripe", invoice, late, at)
+    answer = (await house.client.get(f"/v1/summary?currency=NOK&{urlencode(AROUND)}", headers=ALL)).json()
+    (crowns,) = answer["currencies"]
+    sums = {name: crowns[name] for name in ("recovered", "at_risk", "lost", "paid_late", "returned", "net")}
+    assert sums == {"recovered": 800, "at_risk": 400, "lost": 400, "paid_late": 400, "returned": 120, "net": 1080}
+    assert (crowns["open_count"], crowns["recovered_count"], crowns["lost_count"]) == (1, 1, 1)
+    assert crowns["recovery_rate"] == pytest.approx(800 / 1200, abs=1e-6)
+    (arm,) = crowns["experiments"]
+    assert (arm["recovered_amount"], arm["returned_amount"], arm["net_amount"]) == (800, 120, 1080)
+    shown = (await house.client.get("/v1/recoveries/stripe/in_parts_1", headers=ALL)).json()
+    assert (shown["amount"], shown["paid"], shown["paid_late"], shown["returned"]) == (400, 100, 400, 0)
 
 
 async def test_it_is_narrowed_by_currency_and_time(house: House) -> None:

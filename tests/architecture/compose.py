@@ -13,8 +13,8 @@ from tests.architecture.source import ROOT
 Service = dict[str, Any]
 OURS: Final = "payments-risk-intelligence:"
 SETTINGS: Final = {name.upper() for name in Settings.model_fields}
-NOT_FOR_CONTAINERS: Final = {"TEMPORAL_TEST_SERVER", "POLICY_FILE", "SHADOW_POLICY_FILE", "DATABASE_OWNER_URL"}
-"""For the tests; paths that need a mount; for the migration alone."""
+NOT_FOR_CONTAINERS: Final = {"TEMPORAL_TEST_SERVER", "DATABASE_OWNER_URL"}
+"""For the tests; for the migration alone."""
 EVERYWHERE: Final = {"DATABASE_URL", "TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE"}
 STRIPE: Final = {"STRIPE_API_KEY", "STRIPE_API_BASE"}
 ADYEN: Final = {"ADYEN_API_KEY", "ADYEN_MERCHANT_ACCOUNT", "ADYEN_API_BASE"}

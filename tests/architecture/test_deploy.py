@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 import yaml
 
+from devstack.children import WORKER_GRACE_SECONDS
 from observability.metrics import create_metrics
 from settings import Settings
 from tests.architecture.compose import NOT_FOR_CONTAINERS, missing_settings, problems, vulnerable
 from tests.architecture.source import ROOT
-from worker import GRACE
+from workflows import options
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 OBSERVABILITY: dict[str, Any] = yaml.safe_load((ROOT / "deploy" / "compose.observability.yml").read_text())
@@ -38,8 +39,30 @@ def test_every_setting_reaches_a_container() -> None:
     assert {name.upper() for name in Settings.model_fields} >= NOT_FOR_CONTAINERS
 
 
-def test_a_container_has_the_time_its_program_takes_to_end() -> None:
-    assert timedelta(seconds=int(COMPOSE["services"]["worker"]["stop_grace_period"][:-1])) > GRACE
+CLOSING = timedelta(seconds=15)
+"""Beside its grace a worker takes some seconds to end: the last rows, its connections."""
+
+
+def test_whoever_kills_a_worker_waits_for_its_longest_charge() -> None:
+    longest = options.provider("stripe", "charge")["start_to_close_timeout"]
+    message = options.message("tell the customer")["start_to_close_timeout"]
+    assert longest is not None
+    assert message is not None
+    assert max(longest, message) <= options.GRACE
+    limit = timedelta(seconds=int(COMPOSE["services"]["worker"]["stop_grace_period"].removesuffix("s")))
+    for patience in (limit, timedelta(seconds=WORKER_GRACE_SECONDS)):
+        assert patience >= options.GRACE + CLOSING
+
+
+def test_every_worker_has_the_grace_but_the_one_for_dry_runs() -> None:
+    source = (ROOT / "worker.py").read_text()
+    assert re.findall(r"graceful_shutdown_timeout=(\w+)", source) == ["GRACE", "SIMULATION_GRACE", "GRACE"]
+
+
+def test_the_docs_name_the_limit() -> None:
+    told = (ROOT / "docs" / "operations.md").read_text()
+    assert f"up to {options.GRACE.total_seconds():.0f} seconds after SIGTERM" in told
+    assert f"give it {COMPOSE['services']['worker']['stop_grace_period'].removesuffix('s')} before the" in told
 
 
 PLANTED: dict[str, tuple[Change, str]] = {

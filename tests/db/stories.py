@@ -47,9 +47,14 @@ def failed(at: datetime = NOW, **data: Any) -> Event:
     )
 
 
-def event(kind: EventType, **data: Any) -> Event:
+def event(kind: EventType, /, **data: Any) -> Event:
     """An event of this kind, now, with data that fits it."""
     return Event(type=kind, occurred_at=NOW, data=DATA.get(kind, {}) | data)
+
+
+def part(amount: int, remaining: int) -> Event:
+    """A part comes from elsewhere, and so much stays open."""
+    return event(EventType.PAID_ELSEWHERE, amount=amount, remaining=remaining)
 
 
 def canceled() -> Event:

@@ -22,6 +22,7 @@ from tests.db.stories import NOW, blank, failed
 TABLES = {
     "event_log", "recovery", "webhook_inbox", "api_key", "network_attempt", "contact", "message", "notice",
     "simulation", "approval", "operator_action", "recovery_figure", "recovery_touched",
+    "suppression", "signing_key",
 }  # fmt: skip
 Fresh = Callable[..., Addresses]
 
@@ -68,7 +69,7 @@ def test_each_step_goes_down_and_up(fresh_database: Fresh) -> None:
     owner = fresh_database().owner
     migrate.upgrade(owner, None)
     whole = names(owner)
-    for revision in ("0010", "0009", "0008", "0007", "0006", "0005", "0004", "0003", "0002", "0001"):
+    for revision in ("0011", "0010", "0009", "0008", "0007", "0006", "0005", "0004", "0003", "0002", "0001"):
         migrate.downgrade(owner, revision)
         migrate.upgrade(owner, None)
         assert names(owner) == whole

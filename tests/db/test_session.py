@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import exc, text
 
 from core.errors import InvalidInput, StoreUnavailable
-from db.session import Database, driver_url, role_of
+from db.session import Database
 from tests.db.conftest import Addresses
 
 
@@ -92,18 +92,6 @@ async def test_bugs_stay_visible_and_bad_values_are_named(mine: Database) -> Non
 async def _echo(database: Database, value: str) -> None:
     async with database.begin() as session:
         await session.execute(text("SELECT CAST(:value AS text)"), {"value": value})
-
-
-@pytest.mark.parametrize("given", ["postgres://u@h/n", "postgresql://u@h/n", "postgresql+asyncpg://u@h/n"])
-def test_every_spelling_of_the_address_gets_our_driver(given: str) -> None:
-    assert driver_url(given).render_as_string() == "postgresql+psycopg://u@h/n"
-    assert role_of(given) == "u"
-
-
-@pytest.mark.parametrize("given", ["", "nonsense", "mysql://u@h/n"])
-def test_another_address_is_refused(given: str) -> None:
-    with pytest.raises(InvalidInput):
-        driver_url(given)
 
 
 async def test_times_come_back_in_utc(mine: Database) -> None:

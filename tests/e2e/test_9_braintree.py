@@ -1,5 +1,8 @@
 """Recoveries of Braintree's payments over the whole stack: nothing may be sent twice, so searching must tell."""
 
+import asyncio
+
+from sandbox.braintree.instruments import Instrument
 from sandbox.models import Delivery
 from tests.support.together import Together
 from tests.support.world import OPENING, Recovery, World
@@ -73,3 +76,27 @@ async def test_money_that_braintree_gets_by_itself_ends_it(world: World) -> None
     await world.braintree.happens(recovery.invoice, "subscription_charged_successfully", delivery=WAIT)
     assert (await recovery.until("recovered"))["state"] == "recovered"
     assert await recovery.pay_calls() == []
+
+
+@together
+async def test_a_debit_that_comes_back_opens_a_recovery_and_is_left_to_the_customer(world: World) -> None:
+    box, debit = world.braintree, Instrument.US_BANK_ACCOUNT
+    made = await box.create_failed_payment(instrument=debit, subscription=False, invoice_id="Order 1042 ")
+    await box.happens(made.invoice, "transaction_settled", delivery=WAIT)
+    await asyncio.sleep(1.1)  # Braintree's times are whole seconds, and what is paid later is old news
+    back = "transaction_settlement_declined"
+    await box.happens(made.invoice, back, decline_code="R01", delivery=WAIT)
+    recovery = world.known(made.invoice, "braintree")
+    await recovery.until("awaiting_customer")
+    classified = (await recovery.only("failure.classified"))["data"]
+    assert (classified["cause"], classified["failure"]["code"]) == ("INSUFFICIENT_FUNDS", "R01")
+    assert await recovery.pay_calls() == []
+
+
+@together
+async def test_a_chargeback_behind_the_win_leaves_a_row_with_its_amount(world: World) -> None:
+    recovery = await world.fails_at_braintree("2001", subscription=False)
+    await recovery.recovered_once()
+    await world.braintree.happens(recovery.invoice, "dispute_opened", amount=700, delivery=WAIT)
+    row = (await recovery.until_event("payment.reversed"))[0]["data"]
+    assert (row["kind"], row["amount"], row["currency"]) == ("chargeback", 700, "USD")

@@ -10,7 +10,7 @@ from email.message import EmailMessage
 from typing import Any
 
 import pytest
-from aiosmtpd.smtp import SMTP, Envelope, Session
+from aiosmtpd.smtp import DATA_SIZE_DEFAULT, SMTP, Envelope, Session
 
 from core.classifier.taxonomy import Cause
 from core.messages.contact import Contact
@@ -35,6 +35,26 @@ class MailServer:
     """By command (RCPT, DATA): the answer in place of 250."""
     drops: bool = False
     """Keeps the mail and closes the connection without a word."""
+    international: bool = False
+    """Offers SMTPUTF8."""
+    limit: int = DATA_SIZE_DEFAULT
+    """Bytes of a mail that it takes."""
+    options: list[str] = field(default_factory=list)
+    """What came with the last MAIL, without sizes."""
+    raw: bytes = b""
+    """The last mail as it came."""
+    spelt: list[str] = field(default_factory=list)
+    """The recipients as RCPT spelt them: aiosmtpd takes quotes away."""
+
+    def conversation(self) -> SMTP:
+        """One connection, by the settings of the moment."""
+        return Talk(self, hostname="localhost", enable_SMTPUTF8=self.international, data_size_limit=self.limit)
+
+    async def handle_MAIL(self, _: SMTP, __: Session, envelope: Envelope, address: str, options: list[str]) -> str:
+        """aiosmtpd's hook."""
+        self.options = sorted(one.partition("=")[0] if one.startswith("SIZE") else one for one in options)
+        envelope.mail_from = address
+        return "250 OK"
 
     async def handle_RCPT(self, _: SMTP, __: Session, envelope: Envelope, address: str, ___: list[str]) -> str:
         """aiosmtpd's hook."""
@@ -49,6 +69,7 @@ class MailServer:
             return answer
         content = envelope.content
         assert isinstance(content, bytes)
+        self.raw = content
         mail = email.message_from_bytes(content, policy=email.policy.default)
         assert isinstance(mail, EmailMessage)
         self.mails.append(mail)
@@ -59,12 +80,22 @@ class MailServer:
         return "250 taken"
 
 
+class Talk(SMTP):
+    """One connection to a `MailServer`."""
+
+    async def smtp_RCPT(self, arg: str | None) -> None:
+        """Keeps how the address was spelt."""
+        assert isinstance(self.event_handler, MailServer)
+        self.event_handler.spelt.append((arg or "").removeprefix("TO:<").removesuffix(">"))
+        await super().smtp_RCPT(arg)
+
+
 @asynccontextmanager
 async def mail_server() -> AsyncIterator[MailServer]:
     """A server for as long as the block runs."""
     found = MailServer()
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: SMTP(found, hostname="localhost"), "127.0.0.1", 0)
+    server = await loop.create_server(found.conversation, "127.0.0.1", 0)
     found.port = server.sockets[0].getsockname()[1]
     try:
         yield found

@@ -12,8 +12,10 @@ import braintree
 import pytest
 from braintree.exceptions.not_found_error import NotFoundError
 from braintree.exceptions.server_error import ServerError
+from braintree.sepa_direct_debit_account import SepaDirectDebitAccount
 
 from sandbox.braintree.client import BraintreeSandbox
+from sandbox.braintree.instruments import Instrument
 from sandbox.config import SandboxConfig
 from sandbox.models import Delivery
 from tests.sandbox.harness import serving
@@ -186,3 +188,83 @@ def test_the_payload_is_base64_with_line_breaks() -> None:
     assert headers["Content-Type"] == "application/x-www-form-urlencoded"
     assert base64.decodebytes(form["bt_payload"][0].encode()) == b"x" * 100
     assert form["bt_payload"][0].endswith("\n")
+
+
+KINDS = {
+    Instrument.CREDIT_CARD: braintree.CreditCard,
+    Instrument.APPLE_PAY: braintree.ApplePayCard,
+    Instrument.GOOGLE_PAY: braintree.AndroidPayCard,
+    Instrument.PAYPAL: braintree.PayPalAccount,
+    Instrument.VENMO: braintree.VenmoAccount,
+    Instrument.US_BANK_ACCOUNT: braintree.UsBankAccount,
+    Instrument.SEPA_DEBIT: SepaDirectDebitAccount,
+}
+
+
+@pytest.mark.parametrize("instrument", Instrument)
+async def test_the_official_client_reads_each_kind_of_method(
+    box: BraintreeSandbox, address: str, instrument: Instrument
+) -> None:
+    made, theirs = await box.create_failed_payment(instrument=instrument), client(address)
+    assert type(theirs.payment_method.find(made.payment_method)) is KINDS[instrument]
+    (method,) = theirs.customer.find(made.customer).payment_methods
+    assert (type(method), method.token) == (KINDS[instrument], made.payment_method)
+    assert theirs.transaction.find(made.transaction).payment_instrument_type == instrument.value
+
+
+async def test_a_debit_waits_for_its_bank_and_may_come_back(box: BraintreeSandbox, address: str) -> None:
+    made, theirs = await box.create_failed_payment(instrument=Instrument.US_BANK_ACCOUNT), client(address)
+    taken = theirs.subscription.retry_charge(made.subscription, "20.00", True).transaction
+    assert (taken.status, taken.processor_settlement_response_code) == ("settlement_pending", "4002")
+    await box.happens(made.invoice, "transaction_settled")
+    assert theirs.transaction.find(taken.id).status == "settled"
+    await box.happens(made.invoice, "transaction_settlement_declined", decline_code="R02")
+    back = theirs.transaction.find(taken.id)
+    assert (back.status, back.ach_return_responses[0]["reason_code"]) == ("settlement_declined", "R02")
+    assert [event.status for event in back.status_history] == ["settlement_pending", "settled"]
+
+
+async def test_what_is_deleted_is_not_found_and_what_it_paid_for_is_canceled(
+    box: BraintreeSandbox, address: str
+) -> None:
+    made, theirs = await box.create_failed_payment(), client(address)
+    assert theirs.payment_method.delete(made.payment_method).is_success
+    with pytest.raises(NotFoundError):
+        theirs.payment_method.find(made.payment_method)
+    assert theirs.subscription.find(made.subscription).status == "Canceled"
+    assert theirs.customer.delete(made.customer).is_success
+    with pytest.raises(NotFoundError):
+        theirs.customer.find(made.customer)
+    with pytest.raises(NotFoundError):
+        theirs.customer.delete(made.customer)
+
+
+async def test_a_debits_webhook_says_why_it_came_back(box: BraintreeSandbox, receiver: tuple[Receiver, str]) -> None:
+    made = await box.create_failed_payment(instrument=Instrument.US_BANK_ACCOUNT, subscription=False)
+    back = "transaction_settlement_declined"
+    await box.happens(made.invoice, back, decline_code="R10", reads_settled=True, delivery=WAIT)
+    (told,) = receiver[0].got
+    assert (told.kind, told.transaction.status, told.transaction.ach_return_code) == (back, "settled", "R10")
+
+
+async def test_a_refund_names_its_sale(box: BraintreeSandbox, receiver: tuple[Receiver, str]) -> None:
+    made = await box.create_failed_payment(subscription=False)
+    await box.happens(made.invoice, "transaction_settled")
+    await box.idle()
+    receiver[0].got.clear()
+    await box.happens(made.invoice, "transaction_disbursed", amount=500, delivery=WAIT)
+    (told,) = receiver[0].got
+    (sale,) = await box.ledger(made.invoice)
+    credit = told.transaction
+    assert (credit.type, credit.refunded_transaction_id, str(credit.amount)) == ("credit", sale.charge, "5.00")
+
+
+async def test_a_dispute_is_told_with_its_kind_and_amount(
+    box: BraintreeSandbox, address: str, receiver: tuple[Receiver, str]
+) -> None:
+    made = await box.create_failed_payment()
+    await box.happens(made.invoice, "dispute_opened", dispute_kind="retrieval", amount=700, delivery=WAIT)
+    (told,) = receiver[0].got
+    assert (told.dispute.kind, str(told.dispute.amount), told.dispute.status) == ("retrieval", "7.00", "open")
+    (held,) = client(address).transaction.find(made.transaction).disputes
+    assert (held.kind, held.status) == ("retrieval", "open")

@@ -12,11 +12,12 @@ from simulator.cases import Booleans, Cases
 from simulator.fate import Fates
 from simulator.past import CHARGED, OPEN, History
 from simulator.population import SyntheticSource
+from simulator.recorded import Recorded
 from simulator.recorded_source import HistorySource, source_of
 from simulator.runner import engine
 from tests.simulator.lived import lived
-from tests.simulator.made import a_world
-from tests.simulator.test_fit import a_history, different, tries
+from tests.simulator.made import DAY, a_world
+from tests.simulator.test_fit import NOON, a_history, different, tries
 
 BELIEVED = shipped()
 WORLD = a_world()
@@ -90,3 +91,37 @@ def test_only_what_has_ended_is_compared(history: History) -> None:
     nothing = of(replace(history, end=np.full(len(history), OPEN)))
     with pytest.raises(InvalidInput, match="no recovery has ended yet"):
         calibrated(nothing, running(nothing), WORLD.policy.version)
+
+
+def test_recoveries_whose_window_still_runs_are_not_held_against_the_model() -> None:
+    """Of these the won have ended and the lost still wait: together they would look as if all were won."""
+    young = [with_window(one, ends=NOON + 60 * DAY) for one in tries(50, 100) if one.charged]
+    old = [with_window(one, ends=one.failed_at) for one in tries(30, 150)]
+    source = of(a_history([*young, *old]))
+    found = calibrated(source, running(source), WORLD.policy.version)
+    assert (found.recoveries, found.real_rate) == (150, 30 / 150)
+
+
+def test_where_no_window_is_over_what_has_ended_is_all_there_is() -> None:
+    source = of(a_history([with_window(one, ends=NOON + 60 * DAY) for one in tries(30, 150)]))
+    assert calibrated(source, running(source), WORLD.policy.version).recoveries == 150
+
+
+def test_cards_that_an_older_release_did_not_wait_for_are_named() -> None:
+    early = [
+        one._replace(window_ends_at=NOON + DAY, method_at=NOON + 60) if not one.charged else one
+        for one in tries(30, 150)
+    ]
+    source = of(a_history(early))
+    assert any(one.startswith("120 recoveries were closed with their last retry") for one in warnings_of(source))
+    assert not any("with their last retry" in one for one in warnings_of(of(a_history(tries(30, 150)))))
+
+
+def with_window(one: Recorded, ends: int) -> Recorded:
+    """The same recovery with another end of its window."""
+    return one._replace(window_ends_at=ends)
+
+
+def warnings_of(source: HistorySource) -> tuple[str, ...]:
+    """What the calibration warns of."""
+    return calibrated(source, running(source), WORLD.policy.version).warnings

@@ -41,6 +41,7 @@ POLICIES = {
     "another card only": loyal_by('use = "new_method_only"'),
     "nothing learnt yet": loyal_by(f'use = "adaptive"\n{LADDER}'),
     "advice": loyal_by('use = "advice"\ndelays = ["1h", "1h", "1h"]'),
+    "customers who may take longer than the window": shipped().replace("_deadline_days = 21", "_deadline_days = 60"),
     "an experiment": shipped() + EXPERIMENT,
     "other names for codes": shipped().replace("[overrides]", OVERRIDES),
 }

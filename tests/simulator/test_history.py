@@ -8,7 +8,7 @@ import pytest
 
 from core.errors import InvalidInput
 from core.events import Event, EventType, stamp
-from core.payments import Card, EventKind, Failure, Risk
+from core.payments import UNFIT_METHOD, Card, EventKind, Failure, Risk
 from core.retry import machine
 from core.retry.recovery import Recovery
 from db.repositories import event_log
@@ -167,6 +167,88 @@ async def test_what_customers_did_after_the_end_is_known(database: Database) -> 
     assert history.method_at[rows["in_card"]] == BEGAN + 60 * 3_600
     assert history.paid_at[rows["in_nothing"]] == NEVER
     assert history.watched_until.tolist() == [BEGAN + 60 * 3_600] * 3
+
+
+async def late_money(database: Database, invoice: str, hours: float, amount: int) -> None:
+    data = {"event_id": f"evt_{hours}", "event_type": "test", "amount": amount, "currency": "EUR"}
+    async with database.begin() as session:
+        money = Event(type=EventType.PAYMENT_LATE, occurred_at=THEN + hours * HOUR, data=data)
+        assert await event_log.append_late(session, "stripe", invoice, money, THEN)
+
+
+async def test_money_behind_the_end_is_a_payment_when_all_of_it_is_there(database: Database) -> None:
+    over = [*decided(0), happened(EventType.RETRY_SKIPPED, 3, action="give_up", reason="budget")]
+    for invoice in ("in_whole", "in_part", "in_parts"):
+        await write(database, invoice, failed(), *over)
+    await late_money(database, "in_whole", 50, 4_900)
+    await late_money(database, "in_part", 50, 4_800)
+    for hours in (50, 60):
+        await late_money(database, "in_parts", hours, 2_450)
+    assert _paid_after(await read(database)) == {"in_whole": 50, "in_part": None, "in_parts": 60}
+
+
+async def test_a_part_is_no_payment_and_the_rest_is_one(database: Database) -> None:
+    part = happened(EventType.PAID_ELSEWHERE, 2, amount=4_000, remaining=900)
+    over = happened(EventType.RETRY_SKIPPED, 3, action="give_up", reason="budget")
+    await write(database, "in_open", failed(), *decided(0), part)
+    await write(database, "in_paid", failed(), *decided(0), part, happened(EventType.PAID_ELSEWHERE, 9))
+    await write(database, "in_late", failed(), *decided(0), part, over)
+    await late_money(database, "in_late", 50, 900)
+    history = await read(database)
+    assert _paid_after(history) == {"in_open": None, "in_paid": 9, "in_late": 50}
+    assert {payer.amount for payer in history.book.payers} == {4_900}
+
+
+def _paid_after(history: History) -> dict[str, int | None]:
+    """Hours after the failure at which each invoice was paid without a charge."""
+    hours = [None if at == NEVER else (at - BEGAN) // 3_600 for at in history.paid_at.tolist()]
+    return dict(zip(history.book.names, hours, strict=True))
+
+
+def windowed(hours: float) -> list[Event]:
+    """A decision with a window that ends then."""
+    ends = {"window_ends_at": stamp(THEN + hours * HOUR)}
+    rows = decided(0)
+    return [one.model_copy(update={"data": {**one.data, **ends}}) if "profile" in one.data else one for one in rows]
+
+
+async def test_a_payment_in_the_window_counts_whichever_release_closed_before_it(database: Database) -> None:
+    over = happened(EventType.RETRY_SKIPPED, 3, action="give_up", reason="budget")
+    for invoice in ("in_window", "in_card", "behind"):
+        ended = await write(database, invoice, failed(), *windowed(100), over)
+        assert ended.stage.value == "exhausted"
+    await late_money(database, "in_window", 100, 4_900)
+    await late(database, "in_card", EventKind.METHOD_UPDATED, 60)
+    await late_money(database, "behind", 101, 4_900)
+    history = await read(database)
+    ends = dict(zip(history.book.names, history.end.tolist(), strict=True))
+    assert ends == {"in_window": PAID, "in_card": LOST, "behind": LOST}
+    assert history.cards_not_charged == 1
+    assert history.window_ends.tolist() == [BEGAN + 100 * 3_600] * 3
+
+
+async def test_what_comes_while_the_window_runs_out_is_read_like_everything(database: Database) -> None:
+    """As the log is written today: the recovery waits, is paid or given a card, and ends."""
+    over = happened(EventType.RETRY_SKIPPED, 3, action="give_up", reason="budget", until=stamp(THEN + 100 * HOUR))
+    card = happened(EventType.METHOD_UPDATED, 60, method_id="pm_2", method_version="pm_2:1")
+    own = charged(60, 1, WON, trigger="payment_method_change")
+    waits = await write(database, "in_open", failed(), *windowed(100), over)
+    await write(database, "in_paid", failed(), *windowed(100), over, happened(EventType.PAID_ELSEWHERE, 50))
+    await write(database, "in_card", failed(), *windowed(100), over, card, *own)
+    assert waits.stage.value == "awaiting_customer"
+    history = await read(database)
+    assert dict(zip(history.book.names, history.end.tolist(), strict=True)) == {
+        "in_open": OPEN,
+        "in_paid": PAID,
+        "in_card": CHARGED,
+    }
+    assert history.tried.fresh.tolist() == [True]
+
+
+async def test_an_unfit_method_moves_no_wait(database: Database) -> None:
+    unfit = charged(1, 1, EventType.CHARGE_RECONCILED, outcome="not_charged", reason=UNFIT_METHOD)
+    await write(database, "in_1", failed(), *decided(0), *unfit, *charged(3, 2))
+    assert (await read(database)).tried.waited.tolist() == [3 * 3_600]
 
 
 ENDS = [

@@ -209,6 +209,9 @@ def test_what_speaks_against_it_is_said_beside_the_verdict() -> None:
     assert any("of customers who pay by themselves" in one for one in verdict(turned).cautions)
     guessed = a_result(arms=(an_arm("baseline"), CANDIDATE.model_copy(update={"extrapolated_recoveries": 100})))
     assert any("nobody ever tried" in one for one in verdict(guessed).cautions)
+    paying = {"recovered: charged": 501, "recovered: paid_elsewhere": 60}
+    waiting = a_result(arms=(an_arm("baseline"), CANDIDATE.model_copy(update={"ends": paying})))
+    assert any(one.startswith("43 more customers paid by themselves") for one in verdict(waiting).cautions)
     calm = a_result(calibration=None)
     assert verdict(calm).cautions == ()
 

@@ -17,6 +17,7 @@ STACK = "stack"
 BROWSER = "browser"
 TOGETHER: Final = (
     ("tests/e2e/test_8_telling.py", ""),
+    ("tests/e2e/test_8_two_people.py", ""),
     ("tests/e2e/", STACK),
     ("tests/faults/test_4_restart.py", ""),
     ("tests/faults/", STACK),
@@ -32,6 +33,7 @@ LONGEST: Final = (
     "tests/faults/test_4_restart.py",
     "tests/simulator/test_engines.py",
     "tests/e2e/test_8_telling.py",
+    "tests/e2e/test_8_two_people.py",
     "tests/workflows/test_campaigns.py",
     "tests/workflows/test_simulation.py",
 )

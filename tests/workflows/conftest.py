@@ -4,7 +4,7 @@ The server's clock is global: one recovery at a time.
 """
 
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -14,9 +14,10 @@ import pytest
 from temporalio.client import WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
+from temporalio.worker import Interceptor, Worker
 
 import catalog
+from activities.approvals import WITHOUT, Approvals
 from activities.charging import Charging
 from activities.contacts import Contacts
 from activities.decisions import Decisions, Knowledge
@@ -89,6 +90,7 @@ class Campaign:
     post: Postbox | None = None
     """What the customer gets; None where no channel is set up."""
     outbox: MemoryOutbox = field(default_factory=MemoryOutbox)
+    approvals: Approvals = WITHOUT
     invoice_id: str = field(default_factory=lambda: f"in_{uuid.uuid4().hex[:8]}")
     handle: WorkflowHandle[Any, RecoveryStatus] | None = None
 
@@ -160,13 +162,20 @@ class Campaigns:
     async def __call__(self, code: str = "insufficient_funds", **gateway: Any) -> Campaign:
         """A campaign against a provider whose invoice failed with this code."""
         shadow, post = gateway.pop("shadow", None), gateway.pop("post", None)
-        suspicion = gateway.pop("suspicion", None)
+        suspicion, between = gateway.pop("suspicion", None), gateway.pop("interceptors", ())
+        approvals = gateway.pop("approvals", WITHOUT)
         scripted = ScriptedGateway(failure=gateway.pop("failure", Failure(code=code)), **gateway)
-        campaign = Campaign(self._environment, scripted, post=post)
-        await self.work(campaign, shadow, suspicion)
+        campaign = Campaign(self._environment, scripted, post=post, approvals=approvals)
+        await self.work(campaign, shadow, suspicion, between)
         return campaign
 
-    async def work(self, campaign: Campaign, shadow: Shadow | None = None, suspicion: Suspicion | None = None) -> None:
+    async def work(
+        self,
+        campaign: Campaign,
+        shadow: Shadow | None = None,
+        suspicion: Suspicion | None = None,
+        between: Sequence[Interceptor] = (),
+    ) -> None:
         """Workers for it."""
         channels = campaign.post.channels if campaign.post else {}
         decisions = Decisions(
@@ -177,7 +186,7 @@ class Campaigns:
             shadow=shadow,
             channels=frozenset(channels),
         )
-        recording = Recording(campaign.log, _nothing_searchable)
+        recording = Recording(campaign.log, _nothing_searchable, approvals=campaign.approvals)
         charging = Charging({"stripe": campaign.gateway}, campaign.log)
         client = self._environment.client
         quick: list[Callable[..., Any]] = [
@@ -192,7 +201,14 @@ class Campaigns:
         quick.append(Messaging(channels, Letters(), addresses, campaign.outbox).notify)
         calls.append(Contacts({"stripe": campaign.gateway}, addresses).refresh_contact)
         for worker in (
-            Worker(client, task_queue=QUEUE, workflows=WORKFLOWS, activities=quick, max_cached_workflows=0),
+            Worker(
+                client,
+                task_queue=QUEUE,
+                workflows=WORKFLOWS,
+                activities=quick,
+                max_cached_workflows=0,
+                interceptors=between,
+            ),
             Worker(client, task_queue=charges("stripe"), activities=calls),
         ):
             await self._stack.enter_async_context(worker)

@@ -112,6 +112,48 @@ async def test_an_invoice_that_was_paid_unnoticed_ends_the_recovery_instead_of_a
     assert post.kinds == ["card_data", "recovered"]
 
 
+async def test_a_letter_asks_for_what_is_open_now(campaigns: Campaigns) -> None:
+    """Half of it was credited behind the first letter, and no event told of it."""
+    post = Postbox()
+    campaign = await campaigns("expired_card", post=post)
+    await begins(campaign)
+    await campaign.after(HOUR)
+    campaign.gateway.invoice = campaign.gateway.invoice.model_copy(update={"amount_due": 1200})
+    await campaign.end()
+    assert "49.00" in post.letters[0].text
+    assert all("12.00" in letter.text and "49.00" not in letter.text for letter in post.letters[1:])
+    assert len(post.letters) == 5
+
+
+async def test_a_deleted_customer_hears_nothing_more(campaigns: Campaigns) -> None:
+    post = Postbox()
+    campaign = await campaigns("expired_card", post=post)
+    await begins(campaign)
+    await campaign.after(HOUR)
+    gone = campaign.gateway.invoice.terms.model_copy(update={"customer_deleted": True})
+    campaign.gateway.invoice = campaign.gateway.invoice.model_copy(update={"terms": gone})
+    status = await campaign.end()
+    assert (status.state, campaign.first(EventType.RECOVERY_CLOSED).data["reason"]) == (
+        State.CANCELED,
+        "customer_deleted",
+    )
+    await campaign.after(30 * DAY)
+    assert post.kinds == ["card_data"]
+
+
+async def test_not_even_good_news_goes_to_a_deleted_customer(campaigns: Campaigns) -> None:
+    post = Postbox()
+    campaign = await campaigns("expired_card", post=post)
+    now = await begins(campaign)
+    await campaign.after(HOUR)
+    gone = campaign.gateway.invoice.terms.model_copy(update={"customer_deleted": True})
+    campaign.gateway.invoice = campaign.gateway.invoice.model_copy(update={"terms": gone})
+    await campaign.say(an_event(EventKind.INVOICE_PAID, occurred_at=now))
+    assert (await campaign.end()).state is State.RECOVERED
+    assert post.kinds == ["card_data"]
+    assert told(campaign)[-1].data["reason"] == "customer_deleted"
+
+
 async def test_quiet_hours_are_the_customers_own(campaigns: Campaigns) -> None:
     """By the clocks in Auckland, whatever time the tests' server has, nothing comes between 21 and 8."""
     post = Postbox()

@@ -7,6 +7,8 @@ import pytest
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
+from activities.approvals import Approvals
+from core.approvals import OperatorRules
 from core.contracts import Action, Command, RecoveryStatus
 from core.events import Event, EventType, State
 from core.payments import EventKind
@@ -217,3 +219,51 @@ async def test_a_cancel_is_not_lost_where_the_log_is_ahead_of_the_workflow(campa
         "recovery.closed",
     ]
     assert campaign.gateway.charged == 0
+
+
+async def granted_to_two(_: str, __: Action, ___: str | None, request_id: str | None) -> bool:
+    """One request only."""
+    return request_id == "req_of_two"
+
+
+TWO_PEOPLE = Approvals(lambda: OperatorRules(second_approver_above={"EUR": 4899}), granted_to_two)
+
+
+async def test_above_the_amount_a_signal_charges_nothing_and_is_in_the_log(campaigns: Campaigns) -> None:
+    campaign = await campaigns(approvals=TWO_PEOPLE)
+    await campaign.begin()
+    await campaign.after(HOUR)
+    await campaign.run.signal("retry_now", ANN | {"asked_by": "bob"})
+    await campaign.run.signal("retry_now")
+    await campaign.after(HOUR)
+    assert [record.data["refused"] for record in campaign.every(EventType.RETRY_REQUESTED)] == ["second_approver"] * 2
+    assert campaign.gateway.orders == []
+    assert (await campaign.end()).state is State.RECOVERED, "the schedule goes on"
+
+
+async def test_above_the_amount_an_update_takes_two(campaigns: Campaigns) -> None:
+    campaign = await campaigns(approvals=TWO_PEOPLE)
+    await campaign.begin()
+    await campaign.after(HOUR)
+    assert await refused(campaign, "retry_now", wish(Action.RETRY, request_id="req_of_one")) == "second_approver"
+    assert "operator.retry_requested" not in campaign.story
+    both = wish(Action.RETRY, request_id="req_of_two", asked_by="bob", asked_reason="she called")
+    assert (await campaign.ask("retry_now", both)).attempt == 1
+    assert (await campaign.end()).state is State.RECOVERED
+
+
+@pytest.mark.parametrize("way", ["signal", "update"])
+async def test_above_the_amount_an_approval_takes_two(campaigns: Campaigns, way: str) -> None:
+    campaign = await campaigns("fraudulent", approvals=TWO_PEOPLE)
+    await campaign.begin()
+    await campaign.after(HOUR)
+    alone = wish(Action.REVIEW, decision="approve", request_id="req_of_one")
+    if way == "signal":
+        await campaign.run.signal("review", alone)
+        await campaign.after(HOUR)
+        assert campaign.first(EventType.REVIEWED).data["refused"] == "second_approver"
+    else:
+        assert await refused(campaign, "review", alone) == "second_approver"
+    assert (await campaign.run.query("status", result_type=RecoveryStatus)).state is State.IN_REVIEW
+    await campaign.ask("review", wish(Action.REVIEW, decision="reject"))
+    assert (await campaign.end()).state is State.BLOCKED

@@ -62,7 +62,7 @@ class Lived(NamedTuple):
     reason: str
     charges: tuple[Charged, ...]
     patience: tuple[int, ...]
-    """Seconds that people were given, each time that it was up to them."""
+    """Seconds that people were given, each time that it was up to them; from the failure on where the window says."""
     rows: tuple[str, ...]
     """The types of all rows."""
     delays: tuple[float, ...] = ()
@@ -138,7 +138,8 @@ def lived(rows: Sequence[Record]) -> Lived:
             delays.append(seconds(planned, row.occurred_at) if planned else 0.0)
         recovery = apply(recovery, row)
         if row.type is EventType.RETRY_SKIPPED and recovery.until:
-            patience.append(round(seconds(row.occurred_at, recovery.until)))
+            begin = recovery.opened_at if recovery.used_up else row.occurred_at
+            patience.append(round(seconds(begin, recovery.until)))
     end = rows[-1]
     assert end.type is EventType.RECOVERY_CLOSED
     types = tuple(row.type.value for row in rows)
@@ -156,7 +157,7 @@ async def test_recoveries_are_lived_alike(stage: Stage, pytestconfig: pytest.Con
     recoveries: int = pytestconfig.getoption("--recoveries")
     believed, world = assumptions.shipped(), a_world(POLICY)
     source, fates = SyntheticSource(believed, recoveries, SEED), Fates(believed.outcomes(), SEED)
-    every, ends = source.cases(0, recoveries), set()
+    every, ends, waited = source.cases(0, recoveries), set(), set()
     for row in range(recoveries):
         case = begun_at(every, row, await stage.now() + AHEAD)
         run = Run(world, fates.of(case), case, 0)
@@ -168,4 +169,6 @@ async def test_recoveries_are_lived_alike(stage: Stage, pytestconfig: pytest.Con
         assert set(told.delays) <= {0.0}
         assert all(0 <= delay < A_MOMENT for delay in real.delays)
         ends.add((real.state, real.reason))
+        waited |= {real.state} if any(row.data.get("action") == "give_up" for row in run.records) else set()
     assert len(ends) > 5, "the cases must be of many kinds"
+    assert waited == {State.EXHAUSTED, State.RECOVERED}, "some must pay, or give a card, when no retry is left"

@@ -47,6 +47,18 @@ async def test_it_says_what_the_summary_says(desk: Desk, currency: str) -> None:
     assert "66.7% by count" in page.text
 
 
+async def test_money_that_went_back_leaves_net(desk: Desk) -> None:
+    currency, at = "PLN", NOW - timedelta(hours=5)
+    paid, back = event(EventType.PAID_ELSEWHERE), event(EventType.PAYMENT_REFUNDED, amount=30_000)
+    async with desk.house.db.begin() as session:
+        opening = failed(at, event_id="evt_board_net", currency=currency, amount=100_000)
+        await event_log.append(session, blank("in_board_net"), [opening, paid], at)
+        await event_log.append_late(session, "stripe", "in_board_net", back, at)
+    text = (await desk.signed_in().get("/", **_around(currency))).text.replace("\xa0", "")
+    for words in ("PLN1,000.00", "PLN700.00", "PLN0.00 came late, PLN300.00 went back", "PLN700.00 net"):
+        assert words in text
+
+
 async def test_every_tile_says_how_it_is_counted(desk: Desk, currency: str) -> None:
     page = await desk.signed_in().get("/", **_around(currency))
     for words in ("it may still come in", "Recovered ÷ (recovered + lost)", "exhausted, blocked or canceled"):

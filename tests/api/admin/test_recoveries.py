@@ -142,6 +142,7 @@ async def test_the_export_holds_what_fits_and_nothing_that_calculates(desk: Desk
     assert "attachment" in answer.headers["content-disposition"]
     rows = list(csv.DictReader(io.StringIO(answer.content.decode(), newline="")))
     assert {row["amount"] for row in rows} == {"123456"}
+    assert {(row["paid"], row["paid_late"], row["returned"]) for row in rows} == {("0", "0", "0")}
     assert len(rows) == len(HOSTILE)
     assert not [row for row in rows for value in row.values() if value.lstrip(" ").startswith(("=", "+", "-", "@"))]
     assert rows[0]["invoice_id"].startswith("ä\nö")

@@ -110,6 +110,16 @@ async def test_what_came_after_the_end_is_kept_and_told(desk: Desk) -> None:
     assert page.buttons == []
 
 
+async def test_money_in_parts_and_behind_the_end_is_shown(desk: Desk) -> None:
+    part = happened(EventType.PAID_ELSEWHERE, amount=1_100, remaining=3_800, currency="EUR")
+    back = happened(EventType.PAYMENT_REVERSED, amount=777, currency="EUR", kind="chargeback")
+    path = await a_recovery(desk, part, happened(EventType.PAID_ELSEWHERE), back)
+    text = (await desk.signed_in().get(path)).text
+    for words in ("Paid in parts €11.00", "Went back after the end €7.77"):
+        assert words in text
+    assert "Paid after the end" not in text
+
+
 async def test_unknown_recoveries_are_told_so(desk: Desk) -> None:
     for path in ("/recoveries/stripe/in_none", "/recoveries/nobody/in_1", "/recoveries/stripe/%00"):
         assert (await desk.signed_in().get(path)).status == 404

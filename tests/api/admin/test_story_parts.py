@@ -28,7 +28,7 @@ NAMES = (
 def rendered(*records: Record) -> str:
     """The timeline of these rows, as the page holds it."""
     template = PAGES._templates.get_template("story_timeline.html")
-    show = partial(shown, provider="stripe", now=NOW)
+    show = partial(shown, now=NOW)
     return template.render(chapters=story(records)[::-1], shown=show, now=NOW)
 
 

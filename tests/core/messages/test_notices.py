@@ -58,6 +58,35 @@ def test_operators_hear_of_a_dispute() -> None:
     assert topics(notices(before, story.records[known:], BOTH), Audience.OPERATORS) == [Topic.DISPUTE]
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (EventKind.PAYMENT_REFUNDED, "recovery.payment_refunded"),
+        (EventKind.PAYMENT_REVERSED, "recovery.payment_reversed"),
+    ],
+)
+def test_money_that_goes_back_before_the_end_is_told_with_its_own_amount(kind: EventKind, name: str) -> None:
+    story = Story().fails()
+    story.hears(EventKind.INVOICE_PAID, paid_amount=900, currency="EUR")
+    before, known = story.recovery, len(story.records)
+    story.hears(kind, returned_amount=300, returned_kind="refund", payment_id="ch_9", currency="EUR")
+    operators, systems = notices(before, story.records[known:], BOTH)
+    assert (operators.topic, operators.data["amount"]) == (Topic.MONEY_BACK, 300)
+    assert (systems.topic, systems.data["type"]) == (name, name)
+    told = systems.data["data"]
+    assert (told["paid"], told["returned"], told["state"]) == (600, 0, "waiting")
+    assert told["payment"] == {
+        "kind": "refund", "amount": 300, "currency": "EUR", "payment_id": "ch_9", "detail": None,
+    }  # fmt: skip
+
+
+def test_a_part_is_no_news_to_systems_but_in_the_sums_of_what_follows() -> None:
+    story = Story().fails()
+    before, known = story.recovery, len(story.records)
+    story.hears(EventKind.INVOICE_PAID, paid_amount=900, currency="EUR")
+    assert notices(before, story.records[known:], BOTH) == ()
+
+
 def test_only_an_important_recovery_is_missed() -> None:
     closed = Event(type=EventType.RECOVERY_CLOSED, occurred_at=THEN, data={"reason": "budget", "state": "exhausted"})
     for important in (True, False):

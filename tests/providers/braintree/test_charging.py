@@ -8,7 +8,7 @@ from typing import TypeAlias
 import pytest
 
 from core.errors import ProviderUnavailable
-from core.payments import InvoiceStatus, Outcome
+from core.payments import NO_METHOD, UNFIT_METHOD, InvoiceStatus, Outcome
 from providers.braintree.charging import CLOCK_SKEW
 from providers.braintree.gateway import BraintreeGateway
 from sandbox.braintree.client import BraintreeSandbox
@@ -56,11 +56,21 @@ async def test_a_new_method_becomes_the_subscriptions_first(box: Box, gateway: O
     assert line.payment_method == token
 
 
-async def test_a_method_that_is_not_taken_is_a_decline_and_nothing_is_charged(box: Box, gateway: Ours) -> None:
-    made = await box.create_failed_payment()
+@pytest.mark.parametrize("subscription", [True, False])
+async def test_a_named_method_that_is_gone_is_unfit_and_no_decline(box: Box, gateway: Ours, subscription: bool) -> None:
+    made = await box.create_failed_payment(subscription=subscription)
     result = await gateway.charge(order_for(made, method_id="gone"))
-    assert (result.outcome, result.failure.code) == (Outcome.DECLINED, "91903")
-    assert await box.pay_calls(made.invoice) == []
+    assert (result.outcome, result.reason, result.charge_id) == (Outcome.NOT_CHARGED, UNFIT_METHOD, None)
+    assert result.failure.code is None
+    assert await box.ledger(made.invoice) == []
+
+
+async def test_a_default_method_that_is_gone_is_none_at_all(box: Box, gateway: Ours) -> None:
+    made = await box.create_failed_payment(subscription=False)
+    await box.delete_method(made.payment_method)
+    result = await gateway.charge(order_for(made))
+    assert (result.outcome, result.reason) == (Outcome.NOT_CHARGED, NO_METHOD)
+    assert await box.ledger(made.invoice) == []
 
 
 async def test_a_new_method_pays_for_a_single_order(box: Box, gateway: Ours) -> None:
@@ -72,9 +82,10 @@ async def test_a_new_method_pays_for_a_single_order(box: Box, gateway: Ours) -> 
 
 
 async def test_without_a_stored_method_nothing_is_sent(box: Box, gateway: Ours) -> None:
-    made = await box.create_failed_payment(subscription=False)
+    made = await box.create_failed_payment(subscription=False, vaulted=False)
     result = await gateway.charge(order_for(made, last_method_id=None))
-    assert (result.outcome, result.failure.code) == (Outcome.DECLINED, "no_stored_payment_method")
+    assert (result.outcome, result.reason) == (Outcome.NOT_CHARGED, NO_METHOD)
+    assert result.failure.code is None, "that nothing is stored is no bank's word"
     assert await box.pay_calls(made.invoice) == []
 
 

@@ -44,6 +44,19 @@ SPOT = {
     "risk_threshold": Cause.FRAUD,
     "three_d_secure": Cause.AUTHENTICATION_REQUIRED,
 }
+RETURNS = {
+    **dict.fromkeys(("R01", "R09", "AM04"), Cause.INSUFFICIENT_FUNDS),
+    **dict.fromkeys(("R02", "R03", "R04", "R13", "R15", "R16", "R20", "AC01", "AC04", "MD07"), Cause.PERMANENT),
+    **dict.fromkeys(("R05", "R07", "R08", "R10", "R29", "MD01", "MD06", "MS02"), Cause.STOP_INSTRUCTION),
+    **dict.fromkeys(("R24", "AM05"), Cause.DUPLICATE),
+    **dict.fromkeys(("R11", "R18", "R68", "R85", "AG02"), Cause.CONFIGURATION),
+    **dict.fromkeys(("MS03", "4001"), Cause.GENERIC),
+    "R32": Cause.TECHNICAL,
+    "4005": Cause.FRAUD,
+    "settlement_failed": Cause.TECHNICAL,
+}
+ACH = [*range(1, 48), *range(50, 54), *range(61, 78), *range(80, 86)]
+"""Every return code of Nacha that is in use."""
 DOCUMENTED = [*range(2000, 2110), 2500, 2999, 3000]
 
 
@@ -59,6 +72,17 @@ def cause_of(failure: Failure) -> Cause:
 @pytest.mark.parametrize(("code", "cause"), SPOT.items())
 def test_what_a_code_means(code: str, cause: Cause) -> None:
     assert cause_of(Failure(code=code)) is cause
+
+
+@pytest.mark.parametrize(("code", "cause"), RETURNS.items())
+def test_what_a_bank_says_of_a_debit_that_came_back(code: str, cause: Cause) -> None:
+    assert cause_of(Failure(code=code)) is cause
+
+
+def test_every_return_code_of_nacha_is_known_and_none_is_about_a_card() -> None:
+    named = {f"R{number:02}" for number in ACH}
+    assert {code for code in ROWS if code.startswith("R") and code[1:].isdigit()} == named
+    assert {ROWS[code]["cause"] for code in named}.isdisjoint({"CARD_DATA", "GENERIC", "UNKNOWN"})
 
 
 def test_every_code_from_2000_to_3000_is_known() -> None:

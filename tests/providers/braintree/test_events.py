@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from core.payments import EventKind, ProviderEvent
+from core.terms import CollectionMethod, SubscriptionStatus
 from providers.braintree.events import KINDS
 from providers.braintree.webhook import BraintreeWebhooks
 from sandbox.braintree import notices, shapes
@@ -61,7 +62,7 @@ def test_a_subscription_says_what_became_of_its_newest_transaction(
     ("kind", "fields", "means"),
     [
         ("transaction_settled", {"status": "settled"}, EventKind.INVOICE_PAID),
-        ("transaction_settlement_declined", {"status": "settlement_declined"}, EventKind.PAYMENT_FAILED),
+        ("transaction_settlement_declined", {"status": "settlement_declined"}, EventKind.PAYMENT_REVERSED),
         ("transaction_retried", {}, EventKind.PAYMENT_FAILED),
         ("transaction_retried", PAID, EventKind.INVOICE_PAID),
         ("transaction_retried", {"status": "voided"}, EventKind.WAKE),
@@ -72,10 +73,36 @@ def test_a_single_transaction_is_named_by_its_order(kind: str, fields: dict[str,
     assert (event.kind, event.invoice_id) == (means, "order_1")
 
 
+def test_the_kind_of_a_failure_counts_against_a_transaction_that_reads_as_paid() -> None:
+    event = billed("subscription_charged_unsuccessfully", of_period(**PAID))
+    assert event.kind is EventKind.PAYMENT_FAILED
+    assert event.failure
+    assert event.failure.code is None, "the kind of a notice is no cause"
+    older = of_period(id="older", created=THEN - 60)
+    event = billed("subscription_charged_unsuccessfully", of_period(**PAID), older)
+    assert event.failure
+    assert (event.failure.charge_id, event.failure.code) == ("older", "2001")
+
+
+def test_past_due_is_never_paid() -> None:
+    assert billed("subscription_went_past_due", of_period(**PAID)).kind is EventKind.WAKE
+
+
+def test_a_subscriptions_failure_says_how_it_is_collected_and_since_when() -> None:
+    event = billed("subscription_charged_unsuccessfully", of_period(id="old", created=THEN - 60), of_period())
+    terms = event.terms
+    assert terms
+    assert (terms.shopper_present, terms.collection_method) == (False, CollectionMethod.AUTOMATIC)
+    assert terms.subscription_status is SubscriptionStatus.PAST_DUE
+    assert terms.created_at == datetime.fromtimestamp(THEN - 60, UTC)
+
+
 @pytest.mark.parametrize("kind", ["subscription_canceled", "subscription_expired"])
 def test_an_end_names_the_subscription(kind: str) -> None:
     event = billed(kind)
-    assert (event.kind, event.subscription_id, event.invoice_id) == (EventKind.SUBSCRIPTION_ENDED, "sub1", None)
+    named = (event.kind, event.subscription_id, event.invoice_id)
+    assert named == (EventKind.SUBSCRIPTION_ENDED, "sub1", "sub1-2026-11-01")
+    assert billed(kind, of_period()).customer_id == "cus_contract", "every recovery of the customer hears of it"
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.startswith("dispute_") and kind != "dispute_won"])

@@ -8,7 +8,7 @@ import pytest
 from core.errors import ProviderUnavailable
 from core.payments import EventKind, InvoiceStatus, ProviderEvent
 from providers.braintree.gateway import BraintreeGateway
-from providers.braintree.tries import country_of
+from providers.braintree.methods import country_of
 from sandbox.braintree.client import BraintreeSandbox
 from sandbox.models import Card
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from braintree import Subscription
 
-from core.payments import Card, ChargeOrder, Failure, InvoiceStatus, Outcome
+from core.payments import Card, ChargeOrder, Failure, InvoiceStatus, MethodKind, Outcome
 from providers.braintree.charging import judged, settled
 from providers.braintree.invoices import Billing, Invoice, find
 from providers.braintree.minor import to_minor, to_text
@@ -18,6 +18,8 @@ ORDER = ChargeOrder(
     provider="braintree", invoice_id="sub1-2026-11-01", attempt=1, idempotency_key="k", amount=2000, currency="USD",
     charge_before="tx0", requested_at=NOW,
 )  # fmt: skip
+
+DEBIT, WALLET = Card(kind=MethodKind.DIRECT_DEBIT), Card(kind=MethodKind.WALLET)
 
 
 def a_try(status: str = "processor_declined", **fields: Any) -> Try:
@@ -48,6 +50,13 @@ def an_invoice(*tries: Try) -> Invoice:
         ((a_try("authorized"), a_try(id="tx2")), Outcome.UNKNOWN, "processing"),
         ((a_try("settled", amount=1999),), Outcome.UNKNOWN, "processing"),
         ((a_try("settled", amount=None),), Outcome.UNKNOWN, "processing"),
+        ((a_try("settled", amount=700, requested=2000),), Outcome.SUCCEEDED, None),
+        ((a_try("settled", amount=700, requested=2000, source="control_panel"),), Outcome.UNKNOWN, "processing"),
+        ((a_try("settlement_pending", card=WALLET),), Outcome.UNKNOWN, "processing"),
+        ((a_try("settling", card=WALLET),), Outcome.SUCCEEDED, None),
+        ((a_try("submitted_for_settlement", card=DEBIT),), Outcome.UNKNOWN, "processing"),
+        ((a_try("settled", card=DEBIT),), Outcome.SUCCEEDED, None),
+        ((a_try("settled", card=DEBIT, returned=True),), Outcome.DECLINED, None),
         ((a_try(source="recurring"),), Outcome.UNKNOWN, "not_found"),
         ((a_try(source="control_panel"),), Outcome.UNKNOWN, "not_found"),
         ((a_try(source=None),), Outcome.DECLINED, None),
@@ -79,7 +88,7 @@ class Answered:
     ("fields", "outcome"),
     [
         ({}, Outcome.SUCCEEDED),
-        ({"amount": Decimal("19.99")}, Outcome.UNKNOWN),
+        ({"amount": Decimal("19.99")}, Outcome.SUCCEEDED),
         ({"amount": None}, Outcome.UNKNOWN),
         ({"status": "authorizing"}, Outcome.UNKNOWN),
         ({"status": "never heard of"}, Outcome.UNKNOWN),
@@ -90,6 +99,12 @@ class Answered:
 )
 def test_an_answer_is_definite_only_where_braintree_said_so(fields: dict[str, Any], outcome: Outcome) -> None:
     assert judged(ORDER, Answered(**fields)).outcome is outcome
+
+
+def test_a_part_is_a_success_that_says_how_much_came() -> None:
+    assert judged(ORDER, Answered(amount=Decimal("7.00"), amount_requested=Decimal("20.00"))).amount == 700
+    assert judged(ORDER, Answered()).amount is None
+    assert settled(ORDER, an_invoice(a_try("settled", amount=700, requested=2000))).amount == 700
 
 
 @pytest.mark.parametrize(
@@ -111,6 +126,43 @@ def test_a_subscription_says_where_its_period_stands(
     billing = Billing("sub1", status, Decimal(balance), period, "tok")
     found = Invoice(ORDER.invoice_id, (a_try(),), billing, date(2026, 11, 1))
     assert found.status is means
+
+
+@pytest.mark.parametrize(
+    ("tries", "balance", "means", "due"),
+    [
+        ((a_try(),), "20.00", InvoiceStatus.OPEN, 2000),
+        ((a_try("settled"),), "0.00", InvoiceStatus.PAID, 0),
+        ((a_try("settled"),), "20.00", InvoiceStatus.PAID, 0),
+        ((a_try("settled", amount=700), a_try()), "13.00", InvoiceStatus.OPEN, 1300),
+        ((a_try(amount=500), a_try("settled")), "5.00", InvoiceStatus.OPEN, 500),
+        ((a_try("settled", amount=500), a_try()), "20.00", InvoiceStatus.OPEN, 2000),
+        ((a_try("settled", amount=None), a_try()), "20.00", InvoiceStatus.PAID, 0),
+        ((a_try("settled", currency="EUR"), a_try()), "0.00", InvoiceStatus.PAID, 0),
+    ],
+)
+def test_a_past_due_subscription_says_what_is_open_of_its_period(
+    tries: tuple[Try, ...], balance: str, means: InvoiceStatus, due: int
+) -> None:
+    billing = Billing("sub1", "Past Due", Decimal(balance), date(2026, 11, 1), "tok")
+    view = Invoice(ORDER.invoice_id, tries, billing, date(2026, 11, 1)).view()
+    assert (view.status, view.amount_due) == (means, due)
+
+
+@pytest.mark.parametrize(
+    ("tries", "means", "due", "paid"),
+    [
+        ((a_try("settled", amount=700, requested=2000),), InvoiceStatus.OPEN, 1300, 700),
+        ((a_try("settled", amount=700), a_try("settled", amount=1300), a_try()), InvoiceStatus.PAID, 0, 2000),
+        ((a_try("settled", amount=700), a_try("authorized", split=True)), InvoiceStatus.OPEN, 1300, 700),
+        ((a_try("settled", amount=700), a_try("settled", split=True)), InvoiceStatus.OPEN, 1300, 700),
+        ((a_try("settled", amount=2500), a_try()), InvoiceStatus.PAID, 0, 2500),
+        ((a_try("settlement_failed"),), InvoiceStatus.OPEN, 2000, 0),
+    ],
+)
+def test_the_parts_of_an_order_add_up(tries: tuple[Try, ...], means: InvoiceStatus, due: int, paid: int) -> None:
+    view = Invoice("order", tries).view()
+    assert (view.status, view.amount_due, view.amount_paid) == (means, due, paid)
 
 
 class OneSubscription:

@@ -1,8 +1,11 @@
 """Whom to write to, read from the sandbox over HTTP."""
 
 from providers.base import KnowsContacts
+from providers.stripe.config import StripeConfig
 from providers.stripe.gateway import StripeGateway
 from sandbox.client import SandboxClient
+from tests.providers.stripe.canned import canned_server
+from tests.providers.stripe.events import invoice
 
 
 async def test_the_customer_as_a_person(gateway: StripeGateway, box: SandboxClient) -> None:
@@ -26,3 +29,14 @@ async def test_an_invoice_that_was_paid_meanwhile(gateway: StripeGateway, box: S
 async def test_nobody_is_known_of_an_invoice_that_is_not_there(gateway: StripeGateway) -> None:
     found = await gateway.read_contact("in_nobody", "cus_nobody")
     assert (found.invoice.status, found.contact) == ("missing", None)
+
+
+async def test_a_deleted_customer_is_said_and_nobody_is_written_to() -> None:
+    """Not even at the address that the invoice still has."""
+    with canned_server() as server:
+        gateway = StripeGateway(StripeConfig(api_key="sk_test_x", api_base=server.address))
+        server.says("GET /v1/invoices/in_1", invoice(customer_email="jenny@example.com"))
+        server.says("GET /v1/customers/cus_1", {"id": "cus_1", "object": "customer", "deleted": True})
+        found = await gateway.read_contact("in_1", None)
+        await gateway.close()
+    assert (found.invoice.terms.customer_deleted, found.contact) == (True, None)

@@ -1,0 +1,91 @@
+"""Where a customer ends messages: a page with a button, and the one click of mail programs (RFC 8058).
+
+No login: whoever has the token may end what it names, and nothing else can be done with it. GET changes nothing, as
+mail scanners follow links. POST needs no token against forged requests: it names nobody but the one in its path.
+"""
+
+import tomllib
+from functools import lru_cache
+from importlib.resources import files
+from typing import Final
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, StrictUndefined, Template
+
+from api.deps import Parts, PartsDep
+from core.messages.unsubscribe import Subscription, read_token
+from db.repositories import suppressions
+from settings import unsubscribe_keys
+
+router: Final = APIRouter(prefix="/unsubscribe", include_in_schema=False)
+_HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Robots-Tag": "noindex",
+}
+
+
+@lru_cache(maxsize=1)
+def _words() -> dict[str, dict[str, str]]:
+    return tomllib.loads(files("api").joinpath("unsubscribe.toml").read_text(encoding="utf-8"))
+
+
+@lru_cache(maxsize=1)
+def _template() -> Template:
+    made = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    return made.from_string(files("api").joinpath("unsubscribe.html").read_text(encoding="utf-8"))
+
+
+def _page(request: Request, said: str, status: int = 200) -> HTMLResponse:
+    """The page that says this (ask, done or unknown), in the language that the browser asks for."""
+    language = _language(request.headers.get("accept-language", ""))
+    words = _words()[language]
+    known = {"language": language, "title": words["title"], "button": words["button"]}
+    return HTMLResponse(_template().render(known, text=words[said], asks=said == "ask"), status, _HEADERS)
+
+
+def _language(wanted: str) -> str:
+    """The first of ours among those that are asked for, in their order; English where there is none."""
+    asked = (part.partition(";")[0].strip()[:2].lower() for part in wanted[:500].split(","))
+    return next((one for one in asked if one in _words()), "en")
+
+
+@router.get("/{token}")
+async def page(token: str, request: Request, parts: PartsDep) -> HTMLResponse:
+    """Ask, with a button. Nothing is written."""
+    return _page(request, "ask") if await _named(parts, token) else _page(request, "unknown", 404)
+
+
+@router.post("/{token}")
+async def unsubscribe(token: str, request: Request, parts: PartsDep) -> HTMLResponse:
+    """The button, and the one click. Once or many times: the same answer."""
+    wish = await _named(parts, token)
+    if wish is None:
+        return _page(request, "unknown", 404)
+    async with parts.database.begin() as session:
+        await suppressions.suppress(session, wish, "link", parts.clock())
+    return _page(request, "done")
+
+
+@router.get("")
+async def page_by_query(request: Request, parts: PartsDep, token: str = "") -> HTMLResponse:
+    """As above, where `UNSUBSCRIBE_URL` names this address and the token comes as a parameter."""
+    return await page(token, request, parts)
+
+
+@router.post("")
+async def unsubscribe_by_query(request: Request, parts: PartsDep, token: str = "") -> HTMLResponse:
+    """As above."""
+    return await unsubscribe(token, request, parts)
+
+
+async def _named(parts: Parts, token: str) -> Subscription | None:
+    """By the secrets of the settings first: links that those sign need no look into the database."""
+    keys = unsubscribe_keys(parts.settings)
+    if found := read_token(token, keys):
+        return found
+    async with parts.database.begin() as session:
+        stored = await suppressions.signing_keys(session)
+    return read_token(token, stored)

@@ -1,0 +1,47 @@
+"""What rows of money that no charge of ours brought change in a recovery: parts, refunds, reversals, late payments."""
+
+from core.events import Record, State
+from core.payments import Failure
+from core.retry.charge_folds import counted, end_of, having_seen
+from core.retry.recovery import Recovery
+
+
+def paid_elsewhere(recovery: Recovery, record: Record) -> Recovery:
+    """The end; or a part, after which the rest stays open."""
+    seen, data = having_seen(recovery, record.data), record.data
+    if data.get("remaining"):
+        return counted(seen, data.get("payment_id")).having(
+            amount=data["remaining"], paid=recovery.paid + data["amount"]
+        )
+    return end_of(seen, State.RECOVERED, "paid_elsewhere")
+
+
+def payment_refunded(recovery: Recovery, record: Record) -> Recovery:
+    """The merchant gave money back, which is not owed again."""
+    seen, amount = having_seen(recovery, record.data), record.data.get("amount") or 0
+    if _over(recovery):
+        return seen.having(returned=recovery.returned + amount)
+    return seen.having(paid=max(recovery.paid - amount, 0))
+
+
+def payment_reversed(recovery: Recovery, record: Record) -> Recovery:
+    """Money was taken back. Of a recovery that goes on it is owed again; behind the end nothing changes."""
+    seen, amount = having_seen(recovery, record.data), record.data.get("amount") or 0
+    if _over(recovery):
+        return seen.having(returned=recovery.returned + amount)
+    back = min(amount, recovery.paid)
+    owed = seen.having(amount=recovery.amount + back, paid=recovery.paid - back, standing_back=None, unread=True)
+    return owed.having(undecided=True, failure=Failure.model_validate(record.data.get("failure") or recovery.failure))
+
+
+def paid_late(recovery: Recovery, record: Record) -> Recovery:
+    """It came when nobody waited for it any more; the end stays."""
+    seen = having_seen(recovery, record.data)
+    return counted(seen, record.data.get("payment_id")).having(
+        paid_late=recovery.paid_late + (record.data.get("amount") or 0)
+    )
+
+
+def _over(recovery: Recovery) -> bool:
+    """Whether all the money had come, or it has ended: from then on what goes back counts as returned."""
+    return recovery.stage.final or bool(recovery.ending and recovery.ending.state is State.RECOVERED)

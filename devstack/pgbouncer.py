@@ -1,0 +1,30 @@
+"""PgBouncer for the tests of what stands behind a pooler: `python -m devstack.pgbouncer` prints its path."""
+
+import sys
+from pathlib import Path
+from typing import Final
+
+from devstack.console import say
+from devstack.debian import program
+from devstack.errors import DevstackError
+
+NAMES: Final = ("pgbouncer",)
+
+
+def ensure() -> Path:
+    """PgBouncer as it is installed here; as root on Debian it is installed first. Raises DevstackError."""
+    return program(NAMES, "pgbouncer")
+
+
+def main() -> int:
+    """Prints the path; 1 where there is none."""
+    try:
+        sys.stdout.write(f"{ensure()}\n")
+    except DevstackError as error:
+        say(str(error))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,122 @@
+"""What a payment was made with, and what the vault holds: the client's classes as kinds, cards and networks."""
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+import braintree
+from babel.core import get_global
+from braintree.europe_bank_account import EuropeBankAccount
+from braintree.local_payment import LocalPayment
+from braintree.masterpass_card import MasterpassCard
+from braintree.meta_checkout_card import MetaCheckoutCard
+from braintree.meta_checkout_token import MetaCheckoutToken
+from braintree.paypal_here import PayPalHere
+from braintree.samsung_pay_card import SamsungPayCard
+from braintree.sepa_direct_debit_account import SepaDirectDebitAccount
+from braintree.visa_checkout_card import VisaCheckoutCard
+
+from core.payments import Card, MethodKind, PaymentMethod
+from providers.braintree.reading import ID, WORD, part, text
+
+_Kind = MethodKind
+KINDS: Final[Mapping[type, MethodKind]] = MappingProxyType(
+    {
+        braintree.CreditCard: _Kind.CARD,
+        braintree.ApplePayCard: _Kind.CARD,
+        braintree.AndroidPayCard: _Kind.CARD,
+        braintree.AmexExpressCheckoutCard: _Kind.CARD,
+        MasterpassCard: _Kind.CARD,
+        MetaCheckoutCard: _Kind.CARD,
+        MetaCheckoutToken: _Kind.CARD,
+        SamsungPayCard: _Kind.CARD,
+        VisaCheckoutCard: _Kind.CARD,
+        braintree.PayPalAccount: _Kind.WALLET,
+        braintree.VenmoAccount: _Kind.WALLET,
+        PayPalHere: _Kind.OTHER,
+        braintree.UsBankAccount: _Kind.DIRECT_DEBIT,
+        SepaDirectDebitAccount: _Kind.DIRECT_DEBIT,
+        EuropeBankAccount: _Kind.BANK_TRANSFER,
+        LocalPayment: _Kind.BANK_TRANSFER,
+        braintree.UnknownPaymentMethod: _Kind.OTHER,
+    }
+)
+"""Cards in a phone are charged as cards. Source: payment_method_parser.py and transaction.py of the official client."""
+_DETAILS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "credit_card": "credit_card_details",
+        "paypal_account": "paypal_details",
+        "apple_pay_card": "apple_pay_details",
+        "android_pay_card": "android_pay_card_details",
+        "venmo_account": "venmo_account_details",
+        "us_bank_account": "us_bank_account",
+        "sepa_debit_account": "sepa_direct_debit_account_details",
+        "europe_bank_account": "europe_bank_account_details",
+        "local_payment": "local_payment_details",
+        "paypal_here": "paypal_here_details",
+        "visa_checkout_card": "visa_checkout_card_details",
+        "samsung_pay_card": "samsung_pay_card_details",
+        "masterpass_card": "masterpass_card_details",
+        "amex_express_checkout_card": "amex_express_checkout_card_details",
+        "meta_checkout_card": "meta_checkout_card_details",
+        "meta_checkout_token": "meta_checkout_token_details",
+    }
+)
+"""Where a transaction keeps the details of each `payment_instrument_type`: payment_instrument_type.py."""
+_NETWORKS: Final[Mapping[str, str]] = {"american express": "amex", "diners": "diners", "china unionpay": "unionpay"}
+_IN_A_PHONE: Final = re.compile(r"^(apple|google|android|samsung) pay - ")
+
+
+def instrument_of(transaction: Any) -> Any:
+    """The instrument that was charged: the one of the type that is told, else the one that says anything of itself.
+
+    A transaction brings the others as empty ones.
+    """
+    told = _DETAILS.get(str(part(transaction, "payment_instrument_type")))
+    if told and (named := part(transaction, told)) is not None:
+        return named
+    found = [part(transaction, name) for name in _DETAILS.values()]
+    return next((one for one in found if _says_anything(one)), None)
+
+
+def _says_anything(instrument: Any) -> bool:
+    return any(text(instrument, name, WORD) for name in ("token", "last_4")) or bool(part(instrument, "card_type"))
+
+
+def kind_of(instrument: Any) -> MethodKind | None:
+    """Of an instrument of a transaction, or of a stored one; None where nothing is known of it."""
+    return None if instrument is None else KINDS.get(type(instrument))
+
+
+def card_of(instrument: Any) -> Card:
+    """What may be known of it. A card number's identifier is the same in every vault entry of this merchant."""
+    debit = part(instrument, "debit")
+    return Card(
+        kind=kind_of(instrument),
+        fingerprint=text(instrument, "unique_number_identifier", WORD) or text(instrument, "token", ID),
+        network=network_of(instrument),
+        last4=text(instrument, "last_4", re.compile(r"[0-9]{4}")),
+        country=country_of(part(instrument, "country_of_issuance")),
+        funding={"Yes": "debit", "No": "credit"}.get(str(debit)),
+    )
+
+
+def stored(method: Any) -> PaymentMethod | None:
+    """A method of the vault; None for what has no token."""
+    token = text(method, "token", ID)
+    return PaymentMethod(method_id=token, card=card_of(method)) if token else None
+
+
+def network_of(instrument: Any) -> str | None:
+    """The card network in lower case; None where it is no card. Apple says `Apple Pay - Visa`."""
+    name = _IN_A_PHONE.sub("", str(part(instrument, "card_type") or "").lower())
+    return _NETWORKS.get(name, name) or None
+
+
+def country_of(told: Any) -> str | None:
+    """ISO 3166 in two letters; Braintree writes the country of a card in three."""
+    code = told.upper() if isinstance(told, str) and told.isascii() and told.isalpha() else ""
+    if len(code) == 3:
+        code = next(iter(get_global("territory_aliases").get(code, ())), "")
+    return code if len(code) == 2 else None

@@ -1,0 +1,87 @@
+"""Which settings each process reads, found in the source: by what it imports and what that names."""
+
+import ast
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from settings import Settings
+from tests.architecture.source import ROOT, files, imported, imports, name, names_used, tree
+
+ROOTS: Final = {"api": "api.main", "worker": "worker"}
+FIELDS: Final = frozenset(Settings.model_fields)
+PLUGINS: Final[dict[str, dict[str, str]]] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+    "entry-points"
+]
+
+
+UNUSED: Final = {"api": frozenset({"SMTP_URL"})}
+"""In files that the process shares, and not for it: a preview composes e-mails and sends none."""
+
+
+@cache
+def read_by(process: str) -> frozenset[str]:
+    """The environment variables of ours that the process reads, as a field of the settings or by their name."""
+    found = frozenset(found for path in _reached(ROOTS[process]) for found in _read_in(path))
+    return found - UNUSED.get(process, frozenset())
+
+
+@cache
+def _modules() -> dict[str, Path]:
+    return {name(path): path for path in files()}
+
+
+def _reached(root: str) -> set[Path]:
+    """Every file of ours that runs in the process; plug-ins where something loads them. Settings tell nothing."""
+    found = _closed({root})
+    while plugins := _plugins(found) - {name(path) for path in found}:
+        found = _closed({name(path) for path in found} | plugins)
+    return found
+
+
+def _closed(roots: set[str]) -> set[Path]:
+    waiting, found = list(roots), set[Path]()
+    while waiting:
+        path = _modules()[waiting.pop()]
+        if path not in found and path != ROOT / "settings.py":
+            found.add(path)
+            waiting += (one for dotted in imported(path) for one in _modules_in(dotted))
+    return found
+
+
+def _modules_in(dotted: str) -> Iterator[str]:
+    parts = dotted.split(".")
+    yield from (one for end in range(1, len(parts) + 1) if (one := ".".join(parts[:end])) in _modules())
+
+
+def _plugins(reached: set[Path]) -> set[str]:
+    """The modules of each group whose loader is called from another file than its own."""
+    loaders = ((group, path, function) for path in reached for group, function in _loaders(path))
+    called = {group for group, path, function in loaders if any(_calls(one, path, function) for one in reached)}
+    return {target.partition(":")[0] for group in called for target in PLUGINS[group].values()}
+
+
+def _loaders(path: Path) -> Iterator[tuple[str, str]]:
+    for function in ast.walk(tree(path)):
+        if isinstance(function, ast.FunctionDef):
+            texts = {node.value for node in ast.walk(function) if isinstance(node, ast.Constant)}
+            yield from ((group, function.name) for group in PLUGINS if group in texts)
+
+
+def _calls(path: Path, home: Path, function: str) -> bool:
+    module = name(home)
+    by_module = imports(path, module) and f"{module.rpartition('.')[2]}.{function}" in names_used(tree(path))
+    return by_module or f"{module}.{function}" in imported(path)
+
+
+def _read_in(path: Path) -> Iterator[str]:
+    yield from (one.upper() for used in names_used(tree(path)) if (one := used.rpartition(".")[2]) in FIELDS)
+    yield from (text for text in _texts(path) if text.lower() in FIELDS and text.isupper())
+
+
+@cache
+def _texts(path: Path) -> frozenset[str]:
+    constants = (node.value for node in ast.walk(tree(path)) if isinstance(node, ast.Constant))
+    return frozenset(value for value in constants if isinstance(value, str))

@@ -1,0 +1,109 @@
+"""What people read when the database doesn't let them in: one line with the server's own words, and no secret."""
+
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from devstack.postgres import OWNER, WRITER, Cluster
+from tests.commands.conftest import Pri
+from tests.db.conftest import Addresses, admin
+from tests.support.pooler import pooled
+
+LOCKED = "locked"
+AWAY = {"TEMPORAL_ADDRESS": "127.0.0.1:1"}
+Fresh = Callable[..., Addresses]
+
+
+@pytest.fixture(scope="module")
+def locked(cluster: Cluster) -> Iterator[str]:
+    """A role that needs a password, on a server that trusts all others."""
+    rules = Path(cluster.folder) / "pg_hba.conf"
+    before = rules.read_text()
+    admin(cluster, f"CREATE ROLE {LOCKED} LOGIN PASSWORD 'hunter2'")
+    rules.write_text(f"local all {LOCKED} scram-sha-256\n{before}")
+    admin(cluster, "SELECT pg_reload_conf()")
+    yield LOCKED
+    rules.write_text(before)
+    admin(cluster, "SELECT pg_reload_conf()")
+
+
+def at(cluster: Cluster, role: str, database: str = "pri", query: str = "") -> str:
+    return f"postgresql://{role}@/{database}?host={cluster.sockets}{query}"
+
+
+def test_the_servers_own_words(pri: Pri, cluster: Cluster, locked: str, fresh_database: Fresh) -> None:
+    full = fresh_database(name="full")
+    admin(cluster, "ALTER DATABASE {name} CONNECTION LIMIT 0", name="full")
+    expected = {
+        at(cluster, f"{locked}:swordfish"): f'password authentication failed for user "{locked}"',
+        at(cluster, "nobody_known"): 'role "nobody_known" does not exist',
+        at(cluster, WRITER, "no_such"): 'database "no_such" does not exist',
+        full.writer: 'too many connections for database "full"',
+        at(cluster, WRITER, query="&options=-c no.such%3D1 -c nonsense%3D1"): '"nonsense"',
+        "postgresql://u:swordfish@127.0.0.1:1/n": "Connection refused",
+        "postgresql://u:swordfish@no-such-host.invalid/n": "no-such-host.invalid",
+        f"postgresql://u:swordfish@{'x' * 70}/n": "label",
+    }  # fmt: skip
+    for address, words in expected.items():
+        for complaint in (
+            pri("audit", "verify", DATABASE_URL=address).complaint(),
+            pri("migrate", DATABASE_URL=at(cluster, WRITER), DATABASE_OWNER_URL=address, **AWAY).complaint(),
+        ):
+            assert words.lower() in complaint.lower()
+            assert "swordfish" not in complaint
+
+
+@pytest.mark.parametrize(("setting", "command"), [("DATABASE_URL", "rebuild"), ("DATABASE_OWNER_URL", "migrate")])
+@pytest.mark.parametrize("address", ["postgresql://u:swordfish@h:port/n", "mysql://u:swordfish@h/n"])
+def test_an_address_that_is_none_names_its_setting(setting: str, command: str, address: str, pri: Pri) -> None:
+    given = {"DATABASE_URL": "postgresql://u@h/n"} | {setting: address}
+    complaint = pri(command, **given, **AWAY).complaint()
+    assert complaint.startswith(f"pri: {setting}: ")
+    assert "swordfish" not in complaint
+
+
+def test_api_and_worker_refuse_it_too(pri_process: Pri) -> None:
+    for command in ("api", "worker"):
+        answer = pri_process(command, DATABASE_URL="postgresql://u:swordfish@h:port/n", **AWAY)
+        assert "DATABASE_URL: the port of h is no number" in answer.err if command == "api" else answer.code == 1
+        assert "Traceback" not in answer.err
+        assert "swordfish" not in answer.err
+
+
+def test_a_database_of_another_release_is_one_line(pri: Pri, fresh_database: Fresh) -> None:
+    empty = fresh_database()
+    assert "run `pri migrate`" in pri("audit", "verify", DATABASE_URL=empty.writer).complaint()
+
+
+def test_a_schema_of_ones_own(pri: Pri, cluster: Cluster, fresh_database: Fresh) -> None:
+    made = fresh_database()
+    name = made.owner.partition("@/")[2].partition("?")[0]
+    given = {
+        "DATABASE_URL": at(cluster, WRITER, name, "&options=-c search_path=billing"),
+        "DATABASE_OWNER_URL": at(cluster, OWNER, name, "&options=-c search_path=billing"),
+    }
+    assert "no schema has been selected" in pri("migrate", **given, **AWAY).complaint()
+    admin(cluster, f"CREATE SCHEMA billing AUTHORIZATION {OWNER}", name)
+    assert pri("migrate", **given, **AWAY).code == 0
+    assert "0 recoveries" in pri("audit", "verify", DATABASE_URL=given["DATABASE_URL"]).out
+    [[tables]] = admin(cluster, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'", name)
+    assert tables == 0
+    assert "run `pri migrate`" in pri("audit", "verify", DATABASE_URL=made.writer).complaint()
+
+
+def test_a_pooler_that_does_not_know_the_database(pri: Pri, cluster: Cluster) -> None:
+    with pooled(cluster, {}) as port:
+        complaint = pri("audit", "verify", DATABASE_URL=f"postgresql://{WRITER}@127.0.0.1:{port}/no_such").complaint()
+        stranger = pri("audit", "verify", DATABASE_URL=f"postgresql://who:x@127.0.0.1:{port}/pri").complaint()
+    assert "no_such" in complaint
+    assert "authentication failed" in stranger
+
+
+@pytest.mark.quiet
+def test_a_server_that_never_answers(pri: Pri) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"postgresql://u:swordfish@127.0.0.1:{silent.getsockname()[1]}/n"
+        complaint = pri("audit", "verify", DATABASE_URL=address).complaint()
+    assert "timeout" in complaint

@@ -1,0 +1,59 @@
+"""Tokens that name who wants no more messages: only ours are read, and nothing in them is an address."""
+
+import base64
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.messages.unsubscribe import LONGEST_TOKEN, Subscription, read_token, token_for
+
+KEY, OLDER, FOREIGN = b"k" * 32, b"o" * 32, b"f" * 32
+JENNYS = Subscription(provider="stripe", customer_id="cus_1", channel="email")
+
+
+@given(st.text(min_size=1, max_size=200), st.text(min_size=1, max_size=40))
+def test_what_is_signed_is_read_again(customer: str, provider: str) -> None:
+    wish = Subscription(provider=provider, customer_id=customer, channel="email")
+    token = token_for(wish, KEY)
+    assert read_token(token, [KEY]) == wish
+    assert read_token(token, [FOREIGN]) is None
+    assert read_token(token, []) is None
+    assert token.replace("-", "").replace("_", "").replace(".", "").isalnum()
+
+
+def test_old_links_work_behind_a_new_key() -> None:
+    assert read_token(token_for(JENNYS, OLDER), [KEY, OLDER]) == JENNYS
+    assert read_token(token_for(JENNYS, OLDER), [KEY]) is None
+
+
+@given(st.integers(0, 200), st.characters(codec="ascii"))
+def test_a_changed_letter_is_no_token(at: int, letter: str) -> None:
+    token = token_for(JENNYS, KEY)
+    at = at % len(token)
+    changed = token[:at] + letter + token[at + 1 :]
+    assert read_token(changed, [KEY]) == (JENNYS if changed == token else None)
+
+
+def test_a_payload_of_somebody_else_has_no_signature_of_ours() -> None:
+    other = JENNYS.model_copy(update={"customer_id": "cus_2"})
+    mixed = f"{token_for(other, KEY).partition('.')[0]}.{token_for(JENNYS, KEY).partition('.')[2]}"
+    assert read_token(mixed, [KEY]) is None
+
+
+@pytest.mark.parametrize("text", ["", ".", "a.b", "é.ü", "." * 50, "x" * (LONGEST_TOKEN + 1), "\0", "a" * 5])
+def test_any_other_text_is_none(text: str) -> None:
+    assert read_token(text, [KEY]) is None
+
+
+def test_a_merchant_can_verify_it_as_documented() -> None:
+    """By the lines of docs/notifications.md."""
+    import hashlib
+    import hmac
+    import json
+
+    payload, signature = token_for(JENNYS, KEY).split(".")
+    expected = hmac.new(KEY, b"pri-unsubscribe.v1." + payload.encode(), hashlib.sha256).digest()
+    assert base64.urlsafe_b64decode(signature + "=") == expected
+    read = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    assert read == {"provider": "stripe", "customer_id": "cus_1", "channel": "email", "purpose": "failed_payments"}

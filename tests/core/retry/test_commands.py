@@ -1,0 +1,146 @@
+"""One row per operator command, whatever workflow task is lost behind the commit of its rows."""
+
+from datetime import datetime
+from itertools import count
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.contracts import Action, Command
+from core.events import Event, EventType, Record
+from core.retry.command_identity import KEPT, is_recorded, is_row_of, signal_name
+from core.retry.commands import answer
+from core.retry.machine import fold, place_all, written_as
+from core.retry.recovery import Recovery
+from tests.support.builders import THEN
+from tests.support.story import Story
+
+RUN = "0198-run"
+OPEN = tuple(Story().fails().records)
+SIGNALS = st.lists(st.sampled_from([*Action, Action.PAUSE, Action.RESUME, Action.PAUSE, Action.RESUME]), max_size=12)
+
+
+class Log:
+    """Rows, and what an append answers: the new ones, or all that is written behind `before` already."""
+
+    def __init__(self) -> None:
+        self.rows = list(OPEN)
+
+    def append(self, before: Recovery, events: tuple[Event, ...]) -> tuple[Record, ...]:
+        """As `activities.log.Log`."""
+        if written := tuple(row for row in self.rows if row.sequence > before.sequence):
+            return written
+        _, records = place_all(before, events, THEN)
+        self.rows += records
+        return records
+
+    def named(self) -> list[tuple[EventType, str | None, str | None]]:
+        """What the rows say, but for the times."""
+        return [(row.type, row.data.get("signal"), row.data.get("refused")) for row in self.rows]
+
+
+def signals(actions: list[Action]) -> list[Command]:
+    """Signals as the workflow names them: by run and number."""
+    return [Command(action=action, signal=signal_name(RUN, n)) for n, action in enumerate(actions, 1)]
+
+
+def follow(log: Log, recovery: Recovery, command: Command, now: datetime = THEN) -> Recovery:
+    """What the workflow does about one command."""
+    while True:
+        events, _ = answer(recovery, command, now, awaited=command.signal is None)
+        if not events:
+            return recovery
+        records = log.append(recovery, events)
+        recovery = fold(recovery, records)
+        if written_as(events, records):
+            return recovery
+
+
+def opened() -> Recovery:
+    return fold(Recovery(provider="stripe", invoice_id="in_1"), OPEN)
+
+
+def undisturbed(commands: list[Command]) -> Log:
+    """The rows of one run that loses nothing."""
+    log, recovery = Log(), opened()
+    for command in commands:
+        recovery = follow(log, recovery, command)
+    return log
+
+
+@given(SIGNALS, st.data())
+def test_whatever_tasks_are_lost_the_rows_are_those_of_an_undisturbed_run(
+    actions: list[Action], data: st.DataObject
+) -> None:
+    """A lost task begins again where the last one that counted ended: with its state, and with its signals."""
+    commands, log = signals(actions), Log()
+    counted, recovery = 0, opened()
+    for losses in count():
+        reached = data.draw(st.integers(counted, len(commands)), "how far this task comes")
+        lost = losses < 4 and data.draw(st.booleans(), "lost")
+        state = recovery
+        for command in commands[counted:reached]:
+            state = follow(log, state, command)
+        if not lost:
+            counted, recovery = reached, state
+        if counted == len(commands) or losses > 8:
+            break
+    for command in commands[counted:]:
+        recovery = follow(log, recovery, command)
+    assert log.named() == undisturbed(commands).named()
+    assert recovery == fold(opened(), log.rows[len(OPEN) :])
+
+
+@given(SIGNALS, st.sampled_from([Action.PAUSE, Action.RESUME, Action.CANCEL]), st.data())
+def test_an_update_that_comes_again_has_one_row(actions: list[Action], action: Action, data: st.DataObject) -> None:
+    """It may come at another place among the signals: their order is in the history, its own is not."""
+    log, update = Log(), Command(action=action, request_id="req_1")
+    for _ in range(3):
+        state, commands = opened(), signals(actions)
+        commands.insert(data.draw(st.integers(0, len(commands)), "place"), update)
+        for command in commands:
+            state = follow(log, state, command)
+        assert sum(row.data.get("request_id") == "req_1" for row in log.rows) <= 1
+        numbers = [row.data["signal"] for row in log.rows if "signal" in row.data]
+        assert len(numbers) == len(set(numbers))
+
+
+def test_a_signal_without_effect_stays_without_effect() -> None:
+    """The second pause wrote nothing; done again behind the resume it must not pause anew."""
+    commands, log = signals([Action.PAUSE, Action.PAUSE, Action.RESUME]), Log()
+    for _ in range(3):
+        state = opened()
+        for command in commands:
+            state = follow(log, state, command)
+    assert [kind for kind, *_ in log.named()[len(OPEN) :]] == [EventType.PAUSED, EventType.RESUMED]
+    assert not state.paused
+
+
+def test_another_run_counts_anew() -> None:
+    log = undisturbed(signals([Action.PAUSE, Action.RESUME]))
+    state = fold(opened(), log.rows[len(OPEN) :])
+    other = Command(action=Action.PAUSE, signal=signal_name("0199-run", 1))
+    assert not is_recorded(state, other)
+    assert follow(log, state, other).paused
+
+
+def test_a_refused_request_may_be_made_again_and_the_last_ones_are_remembered() -> None:
+    log, state = Log(), opened()
+    refused = Command(action=Action.REVIEW, decision="approve", request_id="req_r", signal=signal_name(RUN, 1))
+    state = follow(log, state, refused)
+    assert log.rows[-1].data["refused"] == "not_in_review"
+    assert is_recorded(state, refused)
+    assert not is_recorded(state, refused.model_copy(update={"signal": None}))
+    for number in range(KEPT + 1):
+        action = Action.PAUSE if number % 2 == 0 else Action.RESUME
+        state = follow(log, state, Command(action=action, request_id=f"req_{number}"))
+    assert state.requests == tuple(f"req_{n}" for n in range(1, KEPT + 1))
+
+
+def test_rows_without_names_count_by_their_type() -> None:
+    """Those of an older release, which stored histories hold."""
+    event = answer(opened(), signals([Action.PAUSE])[0], THEN, awaited=False).events[0]
+    old = place_all(opened(), (event.model_copy(update={"data": {"actor": "ann"}}),), THEN)[1]
+    assert is_row_of(event, old[0])
+    other = event.model_copy(update={"data": {**event.data, "signal": signal_name(RUN, 2)}})
+    assert not is_row_of(other, place_all(opened(), (event,), THEN)[1][0])

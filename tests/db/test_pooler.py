@@ -1,0 +1,106 @@
+"""Behind a real PgBouncer: with its defaults, and where each transaction meets another server's session."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+from sqlalchemy import text
+
+from db import migrate
+from db.address import parse
+from db.audit import verify
+from db.repositories import event_log
+from db.session import Database
+from devstack.postgres import OWNER, WRITER, Cluster
+from tests.db.conftest import Addresses
+from tests.db.stories import NOW, blank, canceled, failed
+from tests.support.pooler import pooled
+
+Fresh = Callable[..., Addresses]
+MODES: dict[str, dict[str, str]] = {
+    "defaults": {},
+    "transactions": {"pool_mode": "transaction", "default_pool_size": "3"},
+    "options ignored": {"pool_mode": "transaction", "ignore_startup_parameters": "options"},
+}
+
+
+@pytest.fixture(scope="module", params=list(MODES.values()), ids=list(MODES))
+def port(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator[int]:
+    with pooled(cluster, request.param) as listening:
+        yield listening
+
+
+@pytest.fixture(scope="module")
+def transactions(cluster: Cluster) -> Iterator[int]:
+    with pooled(cluster, MODES["transactions"]) as listening:
+        yield listening
+
+
+def through(port: int, role: str, made: Addresses, query: str = "") -> str:
+    return f"postgresql://{role}@127.0.0.1:{port}/{parse(made.writer).parameters['dbname']}{query}"
+
+
+async def shown(database: Database, *names: str) -> list[str]:
+    async with database.begin() as session:
+        return [str((await session.execute(text(f"SHOW {name}"))).scalar_one()) for name in names]
+
+
+async def test_migrated_written_and_read(port: int, fresh_database: Fresh) -> None:
+    made = fresh_database()
+    await asyncio.to_thread(migrate.upgrade, through(port, OWNER, made), WRITER)
+    database = Database(through(port, WRITER, made))
+    assert await migrate.at_head(database.engine)
+
+    async def written(number: int) -> None:
+        async with database.begin() as session:
+            await event_log.append(session, blank(f"in_{number}"), [failed(), canceled()], NOW)
+
+    await asyncio.gather(*(written(number) for number in range(40)))  # prepared statements would be missed by now
+    async with database.begin() as session:
+        assert (await session.execute(text("SELECT count(*) FROM event_log"))).scalar_one() == 120
+    await database.close()
+
+
+async def test_limits_hold_and_what_the_address_sets(port: int, addresses: Addresses) -> None:
+    database = Database(through(port, WRITER, addresses, "?options=-c work_mem=7MB"))
+    names = ("statement_timeout", "idle_in_transaction_session_timeout", "timezone", "work_mem")
+    for found in await asyncio.gather(*(shown(database, *names) for _ in range(8))):
+        assert found == ["5s", "30s", "UTC", "7MB"]
+    await database.close()
+
+
+async def test_lists_and_odd_values_of_the_address(port: int, addresses: Addresses) -> None:
+    query = r"?options=-c search_path=%22$user%22,\ public -c pri.odd=it's\ 100%25\\"
+    database = Database(through(port, WRITER, addresses, query))
+    assert await shown(database, "search_path", "pri.odd") == ['"$user", public', "it's 100%\\"]
+    await database.close()
+
+
+async def test_a_transaction_can_still_choose_its_isolation(port: int, addresses: Addresses) -> None:
+    database = Database(through(port, WRITER, addresses))
+    assert (await verify(database)).clean
+    await database.close()
+
+
+async def test_nothing_stays_in_the_servers_session(transactions: int, addresses: Addresses) -> None:
+    database = Database(through(transactions, WRITER, addresses))
+    await shown(database, "statement_timeout")
+    await database.close()
+    with psycopg.connect(through(transactions, WRITER, addresses), autocommit=True) as next_one:
+        assert next_one.execute("SHOW statement_timeout").fetchone() == ("0",)
+        assert next_one.execute("SELECT count(*) FROM pg_prepared_statements").fetchone() == (0,)
+
+
+def test_migrators_leave_no_lock_and_take_turns(transactions: int, fresh_database: Fresh) -> None:
+    made = fresh_database()
+    address = through(transactions, OWNER, made)
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda _: migrate.upgrade(address, WRITER), range(3)))
+    with psycopg.connect(made.superuser.replace("+psycopg", ""), autocommit=True) as root:
+        left = root.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").fetchone()
+    assert left == (0,)
+    with psycopg.connect(address, autocommit=True) as next_one:
+        assert next_one.execute("SHOW lock_timeout").fetchone() == ("0",)
+    migrate.upgrade(made.owner, WRITER)  # directly: no lock is in the way

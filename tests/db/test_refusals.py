@@ -1,0 +1,71 @@
+"""Poolers that refuse what we say at the start, by the words they are known for."""
+
+import asyncio
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from core.errors import StoreUnavailable
+from db.session import Database
+
+WORDS = [
+    # PgBouncer 1.18 to 1.19; src/client.c
+    "unsupported startup parameter: options",
+    # PgBouncer 1.20 and newer (https://github.com/pgbouncer/pgbouncer/pull/878)
+    "unsupported startup parameter in options: statement_timeout",
+    "unsupported options startup parameter: only '-c config=val' is allowed",
+    # https://github.com/psycopg/psycopg2/issues/1577
+    "Feature not supported: RDS Proxy currently doesn\N{RIGHT SINGLE QUOTATION MARK}t support command-line options.",
+]
+
+
+@asynccontextmanager
+async def refusing(words: str, heard: list[dict[str, str]]) -> AsyncIterator[int]:
+    """A server that refuses options with these words, and all else with others. It notes what it was told."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # https://www.postgresql.org/docs/current/protocol-message-formats.html: StartupMessage, ErrorResponse
+        (length,) = struct.unpack("!I", await reader.readexactly(4))
+        texts = (await reader.readexactly(length - 4))[4:].decode().split("\0")
+        told = dict(zip(texts[::2], texts[1::2], strict=False))
+        heard.append(told)
+        fields = f"SFATAL\0C08P01\0M{words if told.get('options') else 'nothing is served here'}\0\0".encode()
+        writer.write(b"E" + struct.pack("!I", len(fields) + 4) + fields)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+async def tried(words: str, query: str) -> tuple[str, list[dict[str, str]]]:
+    """The error in the end, and what the server was told."""
+    heard: list[dict[str, str]] = []
+    async with refusing(words, heard) as port:
+        address = f"postgresql://u@127.0.0.1:{port}/n?sslmode=disable&gssencmode=disable{query}"
+        database = Database(address)
+        with pytest.raises(StoreUnavailable) as refused:
+            async with database.begin():
+                pass
+        await database.close()
+    return str(refused.value), heard
+
+
+@pytest.mark.parametrize("words", WORDS)
+async def test_we_try_again_without_options(words: str) -> None:
+    error, heard = await tried(words, "&options=-c work_mem=7MB")
+    assert "nothing is served here" in error
+    first, second = heard
+    assert "-c work_mem=7MB" in first["options"]
+    assert "statement_timeout" in first["options"]
+    assert not second.get("options")
+
+
+async def test_what_is_meant_for_the_pooler_stays() -> None:
+    error, heard = await tried(WORDS[0], "&options=endpoint=ep-1")
+    assert "endpoint=ep-1" in heard[0]["options"]
+    assert heard[1]["options"] == "endpoint=ep-1"
+    assert WORDS[0] in error

@@ -1,0 +1,53 @@
+"""More signals at once than the server keeps beside a workflow task: it fails the task, with what that did already."""
+
+import asyncio
+import json
+from itertools import pairwise
+
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import Client, WorkflowHandle
+
+from tests.support.world import World
+
+PAIRS = 150
+RUN = WorkflowHandle[object, object]
+
+
+async def test_one_row_per_signal(world: World) -> None:
+    recovery = await world.fails("card_velocity_exceeded")
+    await recovery.until_event("retry.planned")
+    client = await Client.connect(world.place.temporal)
+    run: RUN = client.get_workflow_handle(recovery.id)
+    sent = [(word, f"{word} {number}") for number in range(PAIRS) for word in ("pause", "resume")]
+    await asyncio.gather(*(run.signal(word, {"actor": "ann", "reason": reason}) for word, reason in sent))
+    assert (await recovery.ask("cancel")).status_code in {200, 202}
+    await recovery.ended_unpaid("canceled")
+
+    assert await failed_tasks(run), "the burst was too small to lose a task"
+    heard = await signals(run)
+    assert sorted(heard) == sorted(sent)
+    rows = await recovery.events("operator.paused", "operator.resumed")
+    assert [row["data"]["reason"] for row in rows] == effective(heard)
+
+
+def effective(heard: list[tuple[str, str]]) -> list[str]:
+    """The reasons of those that changed something, in the order of the history: pausing what is paused doesn't."""
+    words = [("resume", ""), *heard]
+    return [reason for (before, _), (word, reason) in pairwise(words) if word != before]
+
+
+async def signals(run: RUN) -> list[tuple[str, str]]:
+    """The pauses and resumes in the workflow's history: name and reason."""
+    found = []
+    async for event in run.fetch_history_events():
+        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
+            told = event.workflow_execution_signaled_event_attributes
+            if told.signal_name in {"pause", "resume"}:
+                found.append((told.signal_name, json.loads(told.input.payloads[0].data)["reason"]))
+    return found
+
+
+async def failed_tasks(run: RUN) -> int:
+    """Workflow tasks that came to nothing."""
+    lost = {EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED, EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT}
+    return len([event async for event in run.fetch_history_events() if event.event_type in lost])

@@ -1,0 +1,190 @@
+"""Addresses as people really have them, and what a mail server is told of them."""
+
+import asyncio
+import email
+import email.policy
+import socket
+from typing import Any
+
+import pytest
+from aiosmtplib.email import quote_address
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.errors import InvalidInput, NotDelivered
+from notifications.email import EmailChannel, Server, channel, sender_name
+from notifications.mailboxes import LONGEST_NAME, one_line, read_address, read_recipient, read_sender
+from tests.notifications.conftest import JENNY, MailServer, a_letter
+
+SENDER = "Acme Billing <billing@acme.example>"
+
+
+def to(mail: MailServer, sender: str = SENDER) -> EmailChannel:
+    return EmailChannel(Server("127.0.0.1", mail.port, tls=False), sender, seconds=2)
+
+
+def addressed(**changes: Any) -> Any:
+    return a_letter(contact=JENNY.model_copy(update=changes))
+
+
+@pytest.mark.parametrize(
+    ("known", "sent"),
+    [
+        ("abc..def.@docomo.example", '"abc..def."@docomo.example'),
+        (".abc@ezweb.example", '".abc"@ezweb.example'),
+        ("abc.@docomo.example", '"abc."@docomo.example'),
+        ('"a b"@example.com', '"a b"@example.com'),
+        (r'"a\"b"@example.com', r'"a\"b"@example.com'),
+        ('"plain"@example.com', "plain@example.com"),
+        ("o'neil+shop=1@example.com", "o'neil+shop=1@example.com"),
+        ("jenny@münchen.example", "jenny@xn--mnchen-3ya.example"),
+        ("jenny@straße.example", "jenny@xn--strae-oqa.example"),
+        ("jenny@例え。テスト", "jenny@xn--r8jz45g.xn--zckzah"),
+        (" Jenny <jenny@example.com> ", "jenny@example.com"),
+        ("jenny@xn--mnchen-3ya.example", "jenny@xn--mnchen-3ya.example"),
+    ],
+)
+async def test_real_addresses_are_sent_as_the_standards_want_them(mail: MailServer, known: str, sent: str) -> None:
+    await to(mail).send(addressed(email=known))
+    assert mail.spelt == [sent]
+    assert f"<{sent}>\r\n".encode() in mail.raw.partition(b"\r\nSubject")[0] + b"\r\n"
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        "a@example.com, b@example.com", "a@example.com;b@example.com", "a@b@example.com", "a b@example.com",
+        "jenny@", "@example.com", "...@example.com", '""@example.com', "jenny@example..com", "jenny@.example.com",
+        "jenny@ex ample.com", "jenny@example.com\r\nRCPT TO:<victim@example.com>", "jen\x00ny@example.com",
+        f"{'a' * 65}@example.com", f"a@{'b' * 64}.example", "jenny@" + "a." * 130 + "example", "jenny@xn--a.ä",
+        "a(b)@example.com", "Jenny <a@example.com> <b@example.com>", "\ud800@example.com",
+    ],
+)  # fmt: skip
+async def test_what_is_no_single_address_is_refused_before_anything_is_sent(mail: MailServer, known: str) -> None:
+    with pytest.raises(NotDelivered) as refused:
+        await to(mail).send(addressed(email=known))
+    assert (refused.value.reason, refused.value.permanent) == ("address_unfit", True)
+    assert mail.mails == []
+
+
+@given(st.text(max_size=80), st.sampled_from(["example.com", "münchen.example", "@", ""]))
+def test_an_address_never_ends_the_line_it_stands_in(local: str, domain: str) -> None:
+    found = read_recipient(f"{local}@{domain}")
+    if found:
+        assert found.address.isprintable()
+        assert quote_address(found.address) == f"<{found.address}>"
+        assert read_address(found.address) == found.model_copy(update={"name": ""})
+
+
+@given(st.text(max_size=300))
+def test_a_name_stays_a_name(name: str) -> None:
+    mail = EmailChannel(Server("h", 1, tls=False), SENDER)
+    raw = mail._written(addressed(email="abc..d@example.com", name=name), _known("abc..d@example.com", name), False)
+    read = email.message_from_bytes(raw, policy=email.policy.default)["To"]
+    assert raw.isascii()
+    assert max(len(line) for line in raw.split(b"\r\n")) <= 998
+    assert [(one.username, one.domain) for one in read.addresses] == [("abc..d", "example.com")]
+    assert " ".join(read.addresses[0].display_name.split()) == one_line(name)
+    assert len(one_line(name)) <= LONGEST_NAME
+
+
+def _known(address: str, name: str) -> Any:
+    found = read_address(address, name)
+    assert found
+    return found
+
+
+@pytest.mark.parametrize(
+    ("setting", "name", "header"),
+    [
+        ("Acme, Inc. <billing@acme.example>", "Acme, Inc.", '"Acme, Inc." <billing@acme.example>'),
+        ('"Acme, Inc." <billing@acme.example>', "Acme, Inc.", '"Acme, Inc." <billing@acme.example>'),
+        ("Acme (Billing) <billing@acme.example>", "Acme (Billing)", '"Acme (Billing)" <billing@acme.example>'),
+        ('The "Acme" <billing@acme.example>', 'The "Acme"', '"The \\"Acme\\"" <billing@acme.example>'),
+        ("Acme; Sons: Ltd <billing@acme.example>", "Acme; Sons: Ltd", '"Acme; Sons: Ltd" <billing@acme.example>'),
+        ("Café Müller, GmbH <billing@acme.example>", "Café Müller, GmbH", '"Café Müller, GmbH" <billing@acme.example>'),
+        ("=?utf-8?q?M=C3=BCller?= <billing@acme.example>", "Müller", "Müller <billing@acme.example>"),
+        ("billing@acme.example", "", "billing@acme.example"),
+        ("<billing@acme.example>", "", "billing@acme.example"),
+        ("Acme <billing@münchen.example>", "Acme", "Acme <billing@xn--mnchen-3ya.example>"),
+    ],
+)
+async def test_the_sender_is_quoted_as_it_must_be(mail: MailServer, setting: str, name: str, header: str) -> None:
+    assert sender_name(setting) == name
+    await to(mail, setting).send(a_letter())
+    assert str(mail.mails[0]["From"]) == header
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "Acme", "Acme, Inc.", "a@acme.example, b@acme.example", "Ann <a@acme.example>, Bob <b@acme.example>",
+        "a@acme.example, Bob <b@acme.example>", "Acme <billing>", "Acme <>", "Acme <billing@acme.example",
+        "Acme\r\nBcc: v@example.com <billing@acme.example>", "Acme <billing@acme.example> trailing",
+    ],
+)  # fmt: skip
+def test_a_sender_that_can_be_none_is_refused_at_start_in_one_line(setting: str) -> None:
+    for refuse in (sender_name, read_sender, lambda one: channel({"SMTP_URL": "smtp://h", "MAIL_FROM": one})):
+        with pytest.raises(InvalidInput, match=r"^MAIL_FROM is not one address like [^\n]+$"):
+            refuse(setting)
+
+
+async def test_letters_beyond_ascii_before_the_at_need_a_server_that_offers_them(mail: MailServer) -> None:
+    with pytest.raises(NotDelivered) as refused:
+        await to(mail).send(addressed(email="jörg@münchen.example"))
+    assert (refused.value.reason, refused.value.permanent) == ("smtputf8_not_offered", True)
+    mail.international = True
+    await to(mail).send(addressed(email="jörg@münchen.example", name="Jörg"))
+    assert mail.recipients == ["jörg@xn--mnchen-3ya.example"]
+    assert mail.options == ["BODY=8BITMIME", "SIZE", "SMTPUTF8"]
+
+
+async def test_a_mail_is_seven_bits_and_says_how_long_it_is(mail: MailServer) -> None:
+    await to(mail).send(a_letter())
+    assert mail.options == ["SIZE"]
+    assert mail.raw.isascii()
+
+
+async def test_a_mail_that_is_too_long_for_the_server_is_refused_before_it_is_sent(mail: MailServer) -> None:
+    mail.limit = 100
+    with pytest.raises(NotDelivered) as refused:
+        await to(mail).send(a_letter())
+    assert (refused.value.reason, refused.value.permanent) == ("smtp_552", True)
+
+
+@pytest.mark.parametrize("silent_at", ["", "EHLO", "MAIL", "RCPT", "DATA"])
+async def test_a_connection_lost_before_the_message_is_surely_not_sent(silent_at: str) -> None:
+    async with _dropping(silent_at) as port:
+        lost = EmailChannel(Server("127.0.0.1", port, tls=False), SENDER, seconds=2)
+        with pytest.raises(NotDelivered) as refused:
+            await lost.send(a_letter())
+    assert not refused.value.permanent
+
+
+async def test_a_server_that_says_nothing_is_surely_not_sent() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        waiting = EmailChannel(Server("127.0.0.1", mute.getsockname()[1], tls=False), SENDER, seconds=0.2)
+        with pytest.raises(NotDelivered):
+            await waiting.send(a_letter())
+
+
+class _dropping:
+    """A server that closes the connection at a command ("": at once); DATA before it asks for the message."""
+
+    def __init__(self, command: str) -> None:
+        self._command = command
+
+    async def __aenter__(self) -> int:
+        self._server = await asyncio.start_server(self._talk, "127.0.0.1", 0)
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._command:
+            writer.write(b"220 hello\r\n")
+            while (line := await reader.readline()) and not line.startswith(self._command.encode()):
+                writer.write(b"250 fine\r\n")
+        writer.close()

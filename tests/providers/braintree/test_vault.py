@@ -1,0 +1,121 @@
+"""What would be charged, and whose it is: read from the sandbox's vault over HTTP with the official client."""
+
+from typing import TypeAlias
+
+import pytest
+
+from core.errors import NotAllowed, ProviderUnavailable
+from core.payments import InvoiceStatus, MethodKind
+from core.terms import CollectionMethod, SubscriptionStatus
+from providers.braintree.gateway import BraintreeGateway
+from sandbox.braintree.client import BraintreeSandbox
+from sandbox.braintree.instruments import Instrument
+from sandbox.models import Card
+
+Box: TypeAlias = BraintreeSandbox
+Ours: TypeAlias = BraintreeGateway
+KINDS = {
+    Instrument.CREDIT_CARD: MethodKind.CARD,
+    Instrument.APPLE_PAY: MethodKind.CARD,
+    Instrument.GOOGLE_PAY: MethodKind.CARD,
+    Instrument.PAYPAL: MethodKind.WALLET,
+    Instrument.VENMO: MethodKind.WALLET,
+    Instrument.US_BANK_ACCOUNT: MethodKind.DIRECT_DEBIT,
+    Instrument.SEPA_DEBIT: MethodKind.DIRECT_DEBIT,
+}
+
+
+@pytest.mark.parametrize("subscription", [True, False])
+@pytest.mark.parametrize("instrument", Instrument)
+async def test_the_method_is_known_by_its_kind(
+    box: Box, gateway: Ours, instrument: Instrument, subscription: bool
+) -> None:
+    made = await box.create_failed_payment(instrument=instrument, subscription=subscription)
+    view, facts = await gateway.read_invoice(made.invoice), await gateway.read_failure(made.invoice, None)
+    card = await gateway.read_card(made.invoice, None)
+    assert view.method
+    assert card
+    assert (view.methods_known, view.method.method_id) == (True, made.payment_method)
+    assert view.method.card.kind is card.kind is facts.card.kind is KINDS[instrument]
+    network = "visa" if KINDS[instrument] is MethodKind.CARD else None
+    assert view.method.card.network == facts.card.network == network, "also of Apple Pay's and Google Pay's cards"
+
+
+async def test_the_customers_default_is_a_default_of_the_invoice_too(box: Box, gateway: Ours) -> None:
+    made = await box.create_failed_payment(subscription=False)
+    other = await box.stored_card(made.customer, Card(last4="4242"))
+    view = await gateway.read_invoice(made.invoice)
+    assert view.default_methods == (made.payment_method,)
+    assert other not in view.default_methods
+
+
+async def test_a_deleted_method_of_an_order_leaves_none(box: Box, gateway: Ours) -> None:
+    made = await box.create_failed_payment(subscription=False)
+    await box.delete_method(made.payment_method)
+    view = await gateway.read_invoice(made.invoice)
+    assert (view.methods_known, view.method, view.terms.customer_deleted) == (True, None, False)
+    assert view.status is InvoiceStatus.OPEN
+
+
+async def test_a_subscription_whose_method_is_deleted_is_over(box: Box, gateway: Ours) -> None:
+    made = await box.create_failed_payment()
+    await box.delete_method(made.payment_method)
+    view = await gateway.read_invoice(made.invoice)
+    assert (view.status, view.terms.subscription_status) == (InvoiceStatus.VOID, SubscriptionStatus.CANCELED)
+
+
+@pytest.mark.parametrize("subscription", [True, False])
+async def test_a_deleted_customer_is_told(box: Box, gateway: Ours, subscription: bool) -> None:
+    made = await box.create_failed_payment(subscription=subscription)
+    assert await box.delete_customer(made.customer)
+    assert (await gateway.read_invoice(made.invoice)).terms.customer_deleted is True
+    reached = await gateway.read_contact(made.invoice, None)
+    assert (reached.contact, reached.invoice.terms.customer_deleted) == (None, True)
+
+
+async def test_what_was_paid_with_a_nonce_has_no_method(box: Box, gateway: Ours) -> None:
+    made = await box.create_failed_payment(subscription=False, vaulted=False)
+    view = await gateway.read_invoice(made.invoice)
+    assert (view.methods_known, view.method, view.default_methods) == (True, None, ())
+
+
+@pytest.mark.parametrize(("outcome", "status"), [("error:500", 500), ("error:403", 403)])
+async def test_an_invoice_can_be_read_without_its_vault(box: Box, gateway: Ours, outcome: str, status: int) -> None:
+    made = await box.create_failed_payment()
+    await box.fault(f"/braintree/merchants/*/customers/{made.customer}", outcome)
+    view = await gateway.read_invoice(made.invoice)
+    assert (view.status, view.methods_known, view.terms.customer_deleted) == (InvoiceStatus.OPEN, False, None), status
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_refused_keys_are_said_to_be_refused(box: Box, gateway: Ours, status: int) -> None:
+    made = await box.create_failed_payment()
+    for read in (gateway.read_invoice, lambda name: gateway.read_failure(name, None)):
+        await box.fault(f"/braintree/merchants/*/subscriptions/{made.subscription}", f"error:{status}")
+        with pytest.raises(NotAllowed, match=str(status)):
+            await read(made.invoice)
+
+
+async def test_an_outage_is_no_refusal(box: Box, gateway: Ours) -> None:
+    made = await box.create_failed_payment()
+    await box.fault(f"/braintree/merchants/*/subscriptions/{made.subscription}", "error:503")
+    with pytest.raises(ProviderUnavailable) as raised:
+        await gateway.read_invoice(made.invoice)
+    assert not isinstance(raised.value, NotAllowed)
+
+
+async def test_how_a_subscription_is_collected(box: Box, gateway: Ours) -> None:
+    made = await box.create_failed_payment(created=1_790_000_000)
+    await box.happens(made.invoice, "subscription_charged_unsuccessfully")
+    terms = (await gateway.read_invoice(made.invoice)).terms
+    assert terms.collection_method is CollectionMethod.AUTOMATIC
+    assert terms.subscription_status is SubscriptionStatus.PAST_DUE
+    assert terms.shopper_present is False
+    assert terms.created_at
+    assert int(terms.created_at.timestamp()) == 1_790_000_000, "when it first became due"
+
+
+async def test_of_an_order_nobody_says_who_was_there(box: Box, gateway: Ours) -> None:
+    made = await box.create_failed_payment(subscription=False)
+    terms = (await gateway.read_invoice(made.invoice)).terms
+    assert (terms.shopper_present, terms.collection_method) == (None, None)

@@ -1,0 +1,124 @@
+"""How each provider counts, against what it documents, and what becomes of it at its border.
+
+Stripe: docs.stripe.com/currencies (zero-decimal, special cases, three-decimal). Adyen:
+docs.adyen.com/development-resources/currency-codes (the four that differ from the standard, and samples of the rest).
+Braintree: amounts are decimal texts with ISO 4217's decimals.
+"""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from core.money import decimals, major, rescaled, text
+from core.payments import ChargeOrder, Outcome
+from providers.adyen import minor as adyen
+from providers.braintree import minor as braintree
+from providers.stripe import minor as stripe
+from providers.stripe.config import StripeConfig
+from providers.stripe.gateway import StripeGateway
+from tests.providers.stripe.canned import canned_server
+from tests.providers.stripe.events import event, invoice, understood
+
+STRIPE = {
+    0: "BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF",
+    2: "USD EUR GBP HUF TWD ISK UGX IDR CVE AUD CAD BRL INR MXN CHF SEK COP CRC LAK MMK UZS",
+    3: "BHD JOD KWD OMR TND",
+}
+ADYEN = {
+    0: "CVE DJF GNF IDR JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF",
+    2: "CLP ISK EUR USD GBP HUF TWD MGA BRL INR MXN CHF SEK COP",
+    3: "BHD IQD JOD KWD LYD OMR TND",
+}
+ISO = {
+    0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
+    2: "EUR USD GBP HUF TWD IDR CVE MGA COP MRU",
+    3: "BHD IQD JOD KWD LYD OMR TND",
+    4: "CLF UYW",
+}
+
+
+def each(table: dict[int, str]) -> list[tuple[str, int]]:
+    return [(code, count) for count, codes in table.items() for code in codes.split()]
+
+
+@pytest.mark.parametrize(("currency", "count"), each(ISO))
+def test_our_own_are_those_of_iso(currency: str, count: int) -> None:
+    assert decimals(currency) == decimals(currency.lower()) == count
+
+
+@pytest.mark.parametrize(("currency", "count"), each(STRIPE))
+def test_stripes(currency: str, count: int) -> None:
+    assert stripe.digits(currency) == count
+    shown = Decimal(20000).scaleb(-count)
+    assert major(stripe.in_iso({"currency": currency.lower(), "amount": 20000})["amount"], currency) == shown
+
+
+@pytest.mark.parametrize(("currency", "count"), each(ADYEN))
+def test_adyens(currency: str, count: int) -> None:
+    assert adyen.digits(currency) == count
+    ours = adyen.to_iso(20000, currency)
+    assert ours is not None
+    assert major(ours, currency) == Decimal(20000).scaleb(-count)
+    assert adyen.from_iso(ours, currency) == 20000
+
+
+@pytest.mark.parametrize(("currency", "count"), each(ISO))
+def test_braintrees(currency: str, count: int) -> None:
+    assert braintree.to_text(20000, currency) == f"{Decimal(20000).scaleb(-count):.{count}f}"
+    assert braintree.to_minor(Decimal(braintree.to_text(20000, currency)), currency) == 20000
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "said"),
+    [
+        (5000, "ugx", "5,000 UGX"), (123456, "EUR", "1,234.56 EUR"), (4900, "KWD", "4.900 KWD"),
+        (-5, "USD", "-0.05 USD"), (0, "JPY", "0 JPY"), (4900, "", "4,900"), (10**9, "JPY", "1,000,000,000 JPY"),
+    ],
+)  # fmt: skip
+def test_amounts_as_plain_text(amount: int, currency: str, said: str) -> None:
+    assert text(amount, currency) == said
+
+
+def test_what_is_open_never_becomes_nothing() -> None:
+    assert [rescaled(amount, 2, 0) for amount in (0, 1, 99, 100, 101)] == [0, 1, 1, 1, 2]
+
+
+UGX: dict[str, Any] = {"currency": "ugx", "amount_due": 500000, "amount_remaining": 500000, "amount_paid": 0}
+
+
+def test_an_event_of_stripe_counts_in_iso_whatever_field_it_is() -> None:
+    found = understood(event("invoice.payment_failed", invoice(**UGX)))
+    assert (found.amount, found.currency) == (5000, "UGX")
+    lines = {"data": [{"amount": 500000, "quantity": 100, "period": {"start": 1700000000}}], "total_count": 100}
+    inner = {"currency": "eur", "amount": 700}
+    seen = stripe.in_iso(UGX | {"lines": lines, "charge": inner, "attempt_count": 100, "total": -500000})
+    assert seen["lines"] == {"data": [{**lines["data"][0], "amount": 5000}], "total_count": 100}  # type: ignore[index]
+    assert (seen["charge"], seen["attempt_count"], seen["total"]) == (inner, 100, -5000)
+
+
+def test_what_has_nothing_special_stays_the_same_object() -> None:
+    body = invoice(currency="eur")
+    assert stripe.in_iso(body) is body
+    deep: Any = {}
+    for _ in range(5000):
+        deep = {"currency": "ugx", "inner": deep}
+    assert stripe.in_iso(deep) is not None
+
+
+@pytest.mark.parametrize(("amount", "outcome"), [(300000, Outcome.UNKNOWN), (500000, Outcome.SUCCEEDED)])
+async def test_an_order_and_its_charge_are_compared_in_the_same_unit(amount: int, outcome: Outcome) -> None:
+    """A part of 3,000 shillings is no payment of 5,000."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    charge = {"id": "ch_1", "status": "succeeded", "created": int(now.timestamp()), "amount": amount, "currency": "ugx"}
+    asked: dict[str, Any] = {"provider": "stripe", "invoice_id": "in_1", "attempt": 1, "idempotency_key": "k"}
+    order = ChargeOrder(**asked, amount=5000, currency="UGX", requested_at=now)
+    with canned_server() as server:
+        gateway = StripeGateway(StripeConfig(api_key="sk_test_x", api_base=server.address))
+        server.says("GET /v1/invoices/in_1", invoice(**UGX, payment_intent="pi_1"))
+        server.says("GET /v1/payment_intents/pi_1", {"id": "pi_1", "status": "succeeded", "latest_charge": charge})
+        read, found = await gateway.read_invoice("in_1"), await gateway.settle(order)
+        await gateway.close()
+    assert (read.amount_due, read.currency) == (5000, "UGX")
+    assert found.outcome is outcome

@@ -1,0 +1,121 @@
+"""Workflow tasks that are lost behind the commit of a row, as the server ends them when too many signals come."""
+
+from datetime import timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import (
+    Interceptor,
+    StartLocalActivityInput,
+    WorkflowInboundInterceptor,
+    WorkflowInterceptorClassInput,
+    WorkflowOutboundInterceptor,
+)
+
+from core.contracts import Action, Command
+from core.events import State
+from core.payments import Failure
+from core.retry.command_identity import COMMANDS
+from tests.support.builders import HOUR
+from tests.support.gateway import ScriptedGateway
+from tests.workflows.conftest import Campaign, Campaigns
+
+
+class Losses(Interceptor):
+    """Loses the workflow task that comes to these writes (counted from 1): the rows before are committed by then."""
+
+    def __init__(self, *of: int) -> None:
+        self._of, self._writes = frozenset(of), 0
+
+    def workflow_interceptor_class(self, _: WorkflowInterceptorClassInput) -> type[WorkflowInboundInterceptor]:
+        """One that counts here."""
+        begun = self.begun
+
+        class Outbound(WorkflowOutboundInterceptor):
+            def start_local_activity(self, input: StartLocalActivityInput) -> workflow.ActivityHandle[Any]:
+                if input.activity == "record_events":
+                    begun()
+                return super().start_local_activity(input)
+
+        class Inbound(WorkflowInboundInterceptor):
+            def init(self, outbound: WorkflowOutboundInterceptor) -> None:
+                super().init(Outbound(outbound))
+
+        return Inbound
+
+    def begun(self) -> None:
+        """Another write. An error that is none of Temporal's own fails the task, with all that it did."""
+        if not workflow.unsafe.is_replaying():
+            self._writes += 1
+            if self._writes in self._of:
+                raise RuntimeError("scripted: this workflow task is lost")
+
+    @property
+    def happened(self) -> bool:
+        """Whether all of them did."""
+        return self._writes > max(self._of)
+
+
+def told(campaign: Campaign) -> list[str]:
+    """The reasons in operators' rows."""
+    return [str(record.data["reason"]) for record in campaign.records if record.type in COMMANDS]
+
+
+async def test_each_signal_has_one_row(campaigns: Campaigns, time_server: WorkflowEnvironment) -> None:
+    """All of them wait in the history before anybody works, as in a burst."""
+    losses = Losses(3, 25)
+    campaign = Campaign(time_server, ScriptedGateway(failure=Failure(code="insufficient_funds")))
+    await campaign.begin()
+    sent = [f"{word} {number}" for number in range(15) for word in ("pause", "resume")]
+    for reason in sent:
+        await campaign.run.signal(reason.split()[0], {"actor": "ann", "reason": reason})
+    await campaigns.work(campaign, between=[losses])
+    assert (await campaign.end()).state is State.RECOVERED
+    assert losses.happened
+    assert told(campaign) == sent
+
+
+async def test_refused_and_idle_signals_come_to_the_same(
+    campaigns: Campaigns, time_server: WorkflowEnvironment
+) -> None:
+    losses = Losses(4)
+    campaign = Campaign(time_server, ScriptedGateway(failure=Failure(code="insufficient_funds")))
+    await campaign.begin()
+    for word, reason in (
+        ("pause", "1"), ("retry_now", "2 refused"), ("pause", "3 idle"), ("resume", "4"), ("review", "5 refused"),
+    ):  # fmt: skip
+        await campaign.run.signal(word, {"actor": "ann", "reason": reason})
+    await campaigns.work(campaign, between=[losses])
+    assert (await campaign.end()).state is State.RECOVERED, "the idle pause must not pause anew behind the resume"
+    assert losses.happened
+    assert told(campaign) == ["1", "2 refused", "4", "5 refused"]
+    assert [record.data.get("refused") for record in campaign.records if record.type in COMMANDS] == [
+        None, "paused", None, "not_in_review",
+    ]  # fmt: skip
+
+
+async def test_updates_and_signals_among_each_other(campaigns: Campaigns) -> None:
+    campaign = await campaigns(interceptors=[Losses(2, 6)])
+    await campaign.begin()
+    await campaign.after(HOUR)
+    for number in range(4):
+        ann = {"actor": "ann", "reason": f"u{number}"}
+        await campaign.run.signal("pause", {"actor": "bob", "reason": f"s{number}"})
+        status = await campaign.ask("resume", Command(action=Action.RESUME, **ann))
+        assert status.state is State.WAITING
+    assert told(campaign) == [f"{kind}{number}" for number in range(4) for kind in "su"]
+    assert (await campaign.end()).state is State.RECOVERED
+
+
+async def test_names_live_through_continue_as_new(campaigns: Campaigns) -> None:
+    campaign = await campaigns(interceptors=[Losses(4)])
+    await campaign.begin(history_limit=30)
+    sent = [f"{word} {number}" for number in range(6) for word in ("pause", "resume")]
+    for reason in sent:
+        await campaign.run.signal(reason.split()[0], {"actor": "ann", "reason": reason})
+        await campaign.after(timedelta(minutes=1))
+    assert (await campaign.end()).state is State.RECOVERED
+    assert told(campaign) == sent
+    runs = {str(record.data["signal"]).split(":")[0] for record in campaign.records if record.type in COMMANDS}
+    assert len(runs) > 1, "the run was to begin anew among the signals"

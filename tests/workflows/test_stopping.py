@@ -1,0 +1,49 @@
+"""The workers of one process stop together."""
+
+import asyncio
+from typing import cast
+
+import pytest
+from temporalio.worker import Worker
+
+from worker import polling
+
+
+class Slow:
+    """A worker that has stopped when all have begun to stop; `began` in the order of the beginnings."""
+
+    def __init__(self, all_of_them: asyncio.Barrier, began: list[str]) -> None:
+        self._all, self._began = all_of_them, began
+        self._stopped = False
+
+    async def __aenter__(self) -> "Slow":
+        self._began.append("poll")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.shutdown()
+
+    async def shutdown(self) -> None:
+        """Once; waits for the others."""
+        if not self._stopped:
+            self._stopped = True
+            self._began.append("stop")
+            await self._all.wait()
+
+
+@pytest.mark.parametrize("failure", [None, RuntimeError("what ran beside them failed")])
+async def test_all_queues_stop_at_the_same_moment(failure: RuntimeError | None) -> None:
+    """One after the other, the first would wait for ever for the second to begin."""
+    barrier, began = asyncio.Barrier(3), list[str]()
+    workers = [cast("Worker", Slow(barrier, began)) for _ in range(3)]
+    told = None
+    async with asyncio.timeout(5):
+        try:
+            async with polling(*workers):
+                assert began == ["poll"] * 3
+                if failure:
+                    raise failure
+        except RuntimeError as error:
+            told = error
+    assert told is failure
+    assert began == ["poll"] * 3 + ["stop"] * 3
