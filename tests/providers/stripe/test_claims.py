@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from core.errors import NotAllowed
-from core.payments import CollectionMethod, MethodKind, SubscriptionStatus
+from core.payments import MethodKind
+from core.terms import CollectionMethod, SubscriptionStatus
 from providers.stripe.gateway import StripeGateway
 from sandbox.client import SandboxClient
 from tests.providers.stripe.canned import Canned
