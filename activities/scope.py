@@ -4,8 +4,9 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from core.payments import CollectionTerms, InvoiceStatus, InvoiceView
+from core.payments import InvoiceStatus, InvoiceView
 from core.retry.scope import Hold, ScopeRules, WrittenOff, out_of_scope
+from core.terms import CollectionTerms
 
 
 class Scope:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 from core.base import Value
+from core.terms import CollectionTerms
 
 
 class EventKind(StrEnum):
@@ -33,6 +34,8 @@ class EventKind(StrEnum):
     PAYMENT_REVERSED = "payment_reversed"
     """Money that had come, or counted as come, was taken back: a returned debit, a failed capture, a chargeback whose
     money is gone. `failure` is set where the bank gave a reason that makes it a failed payment."""
+    PAYMENT_RESTORED = "payment_restored"
+    """Money that had gone back is there again, `returned_amount` of it: a dispute was won, a refund failed."""
     DISPUTE_INQUIRY = "dispute_inquiry"
     """A bank asks, and no money moved: operators hear of it, nothing is blocked."""
     CUSTOMER_DELETED = "customer_deleted"
@@ -62,52 +65,6 @@ class MethodRole(StrEnum):
     """It was stored for the customer, and is no default as far as the event tells."""
     UPDATED = "updated"
     """The same method with new data: a renewed card."""
-
-
-class CollectionMethod(StrEnum):
-    """How an invoice is meant to be collected."""
-
-    AUTOMATIC = "charge_automatically"
-    SENT = "send_invoice"
-
-
-class SubscriptionStatus(StrEnum):
-    """Where a subscription stands, in Stripe's words, which the field uses."""
-
-    INCOMPLETE = "incomplete"
-    INCOMPLETE_EXPIRED = "incomplete_expired"
-    TRIALING = "trialing"
-    ACTIVE = "active"
-    PAST_DUE = "past_due"
-    UNPAID = "unpaid"
-    PAUSED = "paused"
-    CANCELED = "canceled"
-
-    @property
-    def over(self) -> bool:
-        """Whether it has ended for good."""
-        return self in {SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED}
-
-
-class CollectionTerms(Value):
-    """Whose claim it is and how it is to be collected, as far as the provider tells; None: it doesn't say."""
-
-    collection_method: CollectionMethod | None = None
-    """Of the subscription where there is one (it rules what happens now), else of the invoice."""
-    billing_reason: str | None = None
-    """Why the invoice was made, in the provider's word: `subscription_create`, `manual` …"""
-    application: str | None = None
-    """Another application that made the invoice and collects it."""
-    shopper_present: bool | None = None
-    """Whether the payer was there and paid by their own hand: a checkout, not a merchant's charge."""
-    subscription_status: SubscriptionStatus | None = None
-    collection_paused: bool | None = None
-    """The merchant paused the collection of this subscription."""
-    ends_at_period_end: bool | None = None
-    """The subscription ends with its period; what is owed until then stays owed."""
-    customer_deleted: bool | None = None
-    created_at: datetime | None = None
-    """When the invoice became due for payment: finalised, or made where it has no such moment. On our clock."""
 
 
 class Failure(Value):
@@ -186,7 +143,7 @@ class ProviderEvent(Value):
     returned_amount: int | None = None
     """Of a refund, a reversal, a dispute: how much of the money, minor units of `currency`."""
     returned_kind: str | None = None
-    """`refund`, `chargeback`, `failed_capture` or `returned_debit`."""
+    """`refund`, `chargeback`, `failed_capture` or `returned_debit`; `restored` where it came again."""
     method_role: MethodRole | None = None
     simulated: bool = False
     """It happened on a test clock: its times are not ours."""

@@ -3,7 +3,8 @@
 from datetime import datetime, timedelta
 from typing import Final
 
-from core.payments import CollectionTerms, ProviderEvent
+from core.payments import ProviderEvent
+from core.terms import CollectionTerms
 
 SKEW: Final = timedelta(minutes=5)
 """How far a provider's clock may run ahead; within that its own order of events is worth more than ours."""

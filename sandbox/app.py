@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from sandbox import control
+from sandbox import control, control_money
 from sandbox.adyen import routes as adyen
 from sandbox.adyen.gateway import AdyenGateway
 from sandbox.braintree import routes as braintree
@@ -60,6 +60,7 @@ def create_app(config: SandboxConfig | None = None) -> FastAPI:
     app.state.world = world
     app.state.gateway = gateway
     app.include_router(control.router)
+    app.include_router(control_money.router)
     adyen.mount(app, others[0])
     braintree.mount(app, others[1])
     app.add_api_route("/v1/{path:path}", stripe_api, methods=["GET", "POST", "DELETE"], include_in_schema=False)
@@ -97,6 +98,7 @@ async def _read(request: Request) -> Call:
         key=request.headers.get("idempotency-key"),
         version=request.headers.get("stripe-version"),
         authorization=request.headers.get("authorization", ""),
+        account=request.headers.get("stripe-account"),
     )
 
 

@@ -21,6 +21,7 @@ def invoice(invoice_id: str, customer: Document, amount: int, currency: str, now
         "livemode": customer["livemode"],
         "period_end": now,
         "period_start": now,
+        "test_clock": customer["test_clock"],
     }
 
 
@@ -72,7 +73,6 @@ def _invoice_constants() -> Document:
         "statement_descriptor": None,
         "status": "draft",
         "status_transitions": dict.fromkeys(("finalized_at", "marked_uncollectible_at", "paid_at", "voided_at")),
-        "test_clock": None,
         "webhooks_delivered_at": None,
     }
 
@@ -155,6 +155,22 @@ def payment_intent(of: Document, now: int, intent_id: str | None = None) -> Docu
         "transfer_data": None,
         "transfer_group": None,
     }
+
+
+ACTIONS = {
+    "display_bank_transfer_instructions": {"amount_remaining": 0, "type": "us_bank_transfer"},
+    "redirect_to_url": {"url": "https://hooks.stripe.com/redirect", "return_url": None},
+    "use_stripe_sdk": {"type": "three_d_secure_redirect"},
+    "verify_with_microdeposits": {"microdeposit_type": "descriptor_code"},
+}
+"""What stands in a next action, as far as anybody looks at it."""
+
+
+def waiting_for(method: Document, action: str) -> Document:
+    """What a payment intent looks like that waits for the customer (docs.stripe.com/api/payment_intents/object)."""
+    asked = {"type": action, action: ACTIONS.get(action, {})}
+    types = {"payment_method_types": [method["type"]]}
+    return {"status": "requires_action", "payment_method": method["id"], "next_action": asked} | types
 
 
 def invoice_payment(of: Document, intent: Document, now: int) -> Document:

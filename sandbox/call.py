@@ -17,6 +17,8 @@ class Call:
     key: str | None = None
     version: str | None = None
     authorization: str = ""
+    account: str | None = None
+    """The connected account that the caller acts for (header `Stripe-Account`)."""
     names: tuple[str, ...] = ()
     outcome: Outcome | None = None
 

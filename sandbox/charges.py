@@ -2,6 +2,7 @@
 
 from sandbox import ids
 from sandbox.documents import billing_details
+from sandbox.methods import charge_details
 from sandbox.models import Decline, Document
 
 OWN_CODE = frozenset(
@@ -33,6 +34,11 @@ MESSAGES = {
 def error_code(decline: Decline) -> str:
     """The `code` that comes with a decline code."""
     return decline.code or (decline.decline_code if decline.decline_code in OWN_CODE else "card_declined")
+
+
+def failure_code(decline: Decline, method: Document) -> str:
+    """What a failed charge is marked with: a debit's reason has no other code beside it."""
+    return error_code(decline) if method["type"] == "card" else decline.code or decline.decline_code
 
 
 def message(decline: Decline) -> str:
@@ -70,7 +76,7 @@ def charge(intent: Document, method: Document, now: int) -> Document:
         "paid": True,
         "payment_intent": intent["id"],
         "payment_method": method["id"],
-        "payment_method_details": {"card": _charged_card(method["card"]), "type": "card"},
+        "payment_method_details": charge_details(method),
         "receipt_email": None,
         "receipt_number": None,
         "receipt_url": None,
@@ -80,12 +86,6 @@ def charge(intent: Document, method: Document, now: int) -> Document:
         **dict.fromkeys(("statement_descriptor", "statement_descriptor_suffix")),
         "status": "succeeded",
     }
-
-
-def _charged_card(card: Document) -> Document:
-    kept = ("brand", "checks", "country", "exp_month", "exp_year", "fingerprint", "funding", "last4")
-    extra = {"network": card["brand"], "three_d_secure": None, "mandate": None}
-    return {**{name: card[name] for name in kept}, **extra, "wallet": None}
 
 
 def outcome(kind: str, network_status: str, seller_message: str, decline: Decline | None = None) -> Document:
@@ -103,13 +103,19 @@ def outcome(kind: str, network_status: str, seller_message: str, decline: Declin
     }
 
 
+def pending_charge(intent: Document, method: Document, now: int) -> Document:
+    """A debit that was sent to the bank, which has days to answer."""
+    waiting = {"status": "pending", "paid": False, "amount_captured": 0}
+    return charge(intent, method, now) | waiting | {"outcome": outcome("authorized", "approved_by_network", "Pending.")}
+
+
 def declined_charge(intent: Document, method: Document, decline: Decline, now: int) -> Document:
     """A charge that was refused; nothing was captured."""
     return {
         **charge(intent, method, now),
         "amount_captured": 0,
         "captured": False,
-        "failure_code": error_code(decline),
+        "failure_code": failure_code(decline, method),
         "failure_message": message(decline),
         "outcome": outcome(decline.outcome_type, decline.network_status, message(decline), decline),
         "paid": False,
@@ -122,12 +128,12 @@ def payment_error(decline: Decline, charge_id: str, method: Document) -> Documen
     error = {
         "advice_code": decline.advice_code,
         "charge": charge_id,
-        "code": error_code(decline),
+        "code": failure_code(decline, method),
         "decline_code": decline.decline_code,
         "message": message(decline),
         "network_advice_code": decline.network_advice_code,
         "network_decline_code": decline.network_decline_code,
         "payment_method": method,
-        "type": "card_error",
+        "type": "card_error" if method["type"] == "card" else "invalid_request_error",
     }
     return {name: value for name, value in error.items() if value is not None}

@@ -72,6 +72,11 @@ class SandboxClient:
         """Send an event about the invoice: the recorded one again, or (`fresh`) a new one."""
         return await self._act(f"invoices/{invoice}/send", delivery, type=type, fresh=fresh)
 
+    async def event(self, event: str) -> Document:
+        """One recorded event as it is sent."""
+        found: Document = await self._call("GET", f"events/{event}")
+        return found
+
     async def send_event(self, event: str, *, delivery: Delivery = AT_ONCE) -> Happened:
         """Send one recorded event again."""
         return await self._act(f"events/{event}/send", delivery)
@@ -83,11 +88,17 @@ class SandboxClient:
         return await self._act("send_raw", delivery, event=event, payload=payload)
 
     async def new_card(
-        self, customer: str, card: Card | None = None, *, set_default: bool = True, delivery: Delivery = AT_ONCE
+        self,
+        customer: str,
+        card: Card | None = None,
+        *,
+        type: str = "card",
+        set_default: bool = True,
+        delivery: Delivery = AT_ONCE,
     ) -> Happened:
-        """The customer enters a new card."""
-        chosen = (card or Card(last4="5556")).model_dump(mode="json")
-        return await self._act(f"customers/{customer}/card", delivery, card=chosen, set_default=set_default)
+        """The customer enters a new card, or a payment method of another type."""
+        chosen = {"card": (card or Card(last4="5556")).model_dump(mode="json"), "type": type}
+        return await self._act(f"customers/{customer}/card", delivery, set_default=set_default, **chosen)
 
     async def card_update(
         self,
@@ -118,9 +129,70 @@ class SandboxClient:
         """The subscription behind the invoice is canceled."""
         return await self._act(f"invoices/{invoice}/end_subscription", delivery)
 
-    async def dispute(self, invoice: str, *, reason: str = "fraudulent", delivery: Delivery = AT_ONCE) -> Happened:
-        """The cardholder disputes the latest charge."""
-        return await self._act(f"invoices/{invoice}/dispute", delivery, reason=reason)
+    async def dispute(
+        self,
+        invoice: str,
+        *,
+        reason: str = "fraudulent",
+        status: str = "needs_response",
+        delivery: Delivery = AT_ONCE,
+    ) -> Happened:
+        """The cardholder disputes the latest charge, or (`warning_needs_response`) the bank only asks."""
+        return await self._act(f"invoices/{invoice}/dispute", delivery, reason=reason, status=status)
+
+    async def part(
+        self,
+        invoice: str,
+        amount: int,
+        status: str = "succeeded",
+        *,
+        payment_method: str | None = None,
+        delivery: Delivery = AT_ONCE,
+    ) -> Happened:
+        """A further payment of the invoice: money that came, or a payment intent in another status."""
+        given = {"amount": amount, "status": status, "payment_method": payment_method}
+        return await self._act(f"invoices/{invoice}/part", delivery, **given)
+
+    async def intent(self, invoice: str, status: str, *, delivery: Delivery = AT_ONCE) -> Happened:
+        """The invoice's default payment gets another status."""
+        return await self._act(f"invoices/{invoice}/intent", delivery, status=status)
+
+    async def finish_debit(self, invoice: str, outcome: str = "succeed", *, delivery: Delivery = AT_ONCE) -> Happened:
+        """The bank answers a debit that is under way."""
+        return await self._act(f"invoices/{invoice}/finish_debit", delivery, outcome=outcome)
+
+    async def refund(self, invoice: str, amount: int | None = None, *, delivery: Delivery = AT_ONCE) -> Happened:
+        """The merchant gives money of the latest payment back."""
+        return await self._act(f"invoices/{invoice}/refund", delivery, amount=amount)
+
+    async def credit(self, invoice: str, amount: int | None = None, *, delivery: Delivery = AT_ONCE) -> Happened:
+        """The merchant credits an open invoice."""
+        return await self._act(f"invoices/{invoice}/credit", delivery, amount=amount)
+
+    async def change(
+        self, kind: str, document: str, *, tell: bool = True, delivery: Delivery = AT_ONCE, **fields: Any
+    ) -> Happened:
+        """The merchant changes fields of `customers`, `invoices` or `subscriptions`."""
+        return await self._act(f"{kind}/{document}/change", delivery, fields=fields, tell=tell)
+
+    async def delete_customer(self, customer: str, *, delivery: Delivery = AT_ONCE) -> Happened:
+        """The merchant deletes a customer."""
+        return await self._act(f"customers/{customer}/delete", delivery)
+
+    async def script_renewals(self, subscription: str, *outcomes: str, **options: Any) -> Document:
+        """What the first payments of this subscription's next invoices do."""
+        wanted = Script(outcomes=outcomes, **options)
+        return await self._put(
+            f"subscriptions/{subscription}/script", wanted.model_dump(mode="json", exclude_none=True)
+        )
+
+    async def test_clock(self, frozen_time: int) -> str:
+        """A test clock that stands at this moment; gives its id."""
+        return str((await self._post("test_clocks", {"frozen_time": frozen_time}))["id"])
+
+    async def key_rights(self, key: str, *, revoked: bool = False, lacks: tuple[str, ...] = ()) -> None:
+        """Revoke or restrict an API key; without either it may do everything again."""
+        await self._put("keys", {"key": key, "rights": {"revoked": revoked, "lacks": lacks}})
 
     async def early_fraud_warning(
         self, invoice: str, *, fraud_type: str = "unauthorized_use_of_card", delivery: Delivery = AT_ONCE

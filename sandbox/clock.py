@@ -2,6 +2,7 @@
 
 import time
 
+from sandbox.models import Document
 from sandbox.store import Store
 
 
@@ -15,6 +16,15 @@ class Clock:
     def now(self) -> int:
         """The sandbox's present moment."""
         return int(time.time()) + self._offset
+
+    def on(self, store: Store, document: Document) -> int:
+        """The present of an object: that of its test clock where it has one.
+
+        A payment has none of its own: its customer's counts.
+        """
+        owner = store.get("customer", document.get("customer")) or {}
+        clock = store.get("test_clock", document.get("test_clock") or owner.get("test_clock"))
+        return int(clock["frozen_time"]) if clock else self.now()
 
     def advance(self, seconds: int) -> int:
         """Go forward; gives the new present."""

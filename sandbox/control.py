@@ -34,8 +34,9 @@ class Action(Model):
 
 
 class CardAction(Action):
-    """The new card, and whether it becomes the customer's default."""
+    """The new card, or method of another type, and whether it becomes the customer's default."""
 
+    type: str = "card"
     card: Card = Card(last4="5556")
     set_default: bool = True
 
@@ -55,9 +56,10 @@ class Close(Action):
 
 
 class Dispute(Action):
-    """Stripe's dispute reason."""
+    """Stripe's dispute reason and status."""
 
     reason: str = "fraudulent"
+    status: str = "needs_response"
 
 
 class Warning_(Action):
@@ -95,12 +97,13 @@ class Endpoint(Model):
 
 
 def world_of(request: Request) -> World:
-    """The sandbox that this app serves."""
+    """The sandbox that this app serves, as the connected account `?account=` sees it."""
     world: World = request.app.state.world
-    return world
+    return world.of(request.query_params.get("account"))
 
 
-async def _sent(world: World, events: list[Document], delivery: Delivery) -> Happened:
+async def sent(world: World, events: list[Document], delivery: Delivery) -> Happened:
+    """What happened, and what became of its webhooks."""
     deliveries = await world.webhooks.send(events, delivery)
     return Happened(events=[_brief(event) for event in events], deliveries=deliveries)
 
@@ -112,8 +115,11 @@ def _brief(event: Document) -> Document:
 @router.post("/failed_invoices")
 async def create_failed_invoice(request: Request, body: FailedInvoice) -> Created:
     """A customer, a card, a failed invoice, its payment intent and charge, in one call."""
-    world = world_of(request)
+    platform = world_of(request)
+    world = platform.of(body.account) if body.account else platform
     with world.store.transaction():
+        if body.account:
+            platform.store.put("account", {"id": body.account, "object": "account"})
         created, event = scenarios.create_failed_invoice(world, body)
     deliveries = await world.webhooks.send([event], body.delivery) if body.delivery else []
     return created.model_copy(update={"deliveries": deliveries})
@@ -140,7 +146,7 @@ async def send(request: Request, invoice_id: str, body: Send) -> Happened:
     world.need("invoice", invoice_id)
     event = None if body.fresh else world.events.latest(body.type, invoice_id)
     event = event or scenarios.take_snapshot(world, invoice_id, body.type)
-    return await _sent(world, [event], body.delivery)
+    return await sent(world, [event], body.delivery)
 
 
 @router.post("/events/{event_id}/send")
@@ -150,7 +156,7 @@ async def send_event(request: Request, event_id: str, body: Action) -> Happened:
     event = world.store.get("event", event_id)
     if event is None:
         raise missing("event", event_id)
-    return await _sent(world, [event], body.delivery)
+    return await sent(world, [event], body.delivery)
 
 
 @router.post("/send_raw")
@@ -166,8 +172,8 @@ async def new_card(request: Request, customer_id: str, body: CardAction) -> Happ
     """The customer enters a new card."""
     world = world_of(request)
     with world.store.transaction():
-        events = scenarios.new_card(world, customer_id, body.card, body.set_default)
-    return await _sent(world, events, body.delivery)
+        events = scenarios.new_card(world, customer_id, body.card, body.set_default, body.type)
+    return await sent(world, events, body.delivery)
 
 
 @router.post("/payment_methods/{method_id}/auto_update")
@@ -176,7 +182,7 @@ async def card_update(request: Request, method_id: str, body: CardUpdate) -> Hap
     world = world_of(request)
     with world.store.transaction():
         events = scenarios.card_update(world, method_id, body.last4, body.exp_month, body.exp_year)
-    return await _sent(world, events, body.delivery)
+    return await sent(world, events, body.delivery)
 
 
 @router.post("/invoices/{invoice_id}/pay_hosted")
@@ -185,7 +191,7 @@ async def pay_hosted(request: Request, invoice_id: str, body: Annotated[Action, 
     world = world_of(request)
     with world.store.transaction():
         events = scenarios.pay_hosted(world, invoice_id)
-    return await _sent(world, events, body.delivery)
+    return await sent(world, events, body.delivery)
 
 
 @router.post("/invoices/{invoice_id}/close")
@@ -194,7 +200,7 @@ async def close(request: Request, invoice_id: str, body: Close) -> Happened:
     world = world_of(request)
     with world.store.transaction():
         events = scenarios.close(world, invoice_id, body.status)
-    return await _sent(world, events, body.delivery)
+    return await sent(world, events, body.delivery)
 
 
 @router.post("/invoices/{invoice_id}/end_subscription")
@@ -203,7 +209,7 @@ async def end_subscription(request: Request, invoice_id: str, body: Action) -> H
     world = world_of(request)
     with world.store.transaction():
         events = scenarios.end_subscription(world, invoice_id)
-    return await _sent(world, events, body.delivery)
+    return await sent(world, events, body.delivery)
 
 
 @router.post("/invoices/{invoice_id}/dispute")
@@ -211,8 +217,8 @@ async def dispute(request: Request, invoice_id: str, body: Dispute) -> Happened:
     """The cardholder disputes the latest charge."""
     world = world_of(request)
     with world.store.transaction():
-        events = scenarios.open_dispute(world, invoice_id, body.reason)
-    return await _sent(world, events, body.delivery)
+        events = scenarios.open_dispute(world, invoice_id, body.reason, body.status)
+    return await sent(world, events, body.delivery)
 
 
 @router.post("/invoices/{invoice_id}/early_fraud_warning")
@@ -221,7 +227,7 @@ async def early_fraud_warning(request: Request, invoice_id: str, body: Warning_)
     world = world_of(request)
     with world.store.transaction():
         events = scenarios.warn_of_fraud(world, invoice_id, body.fraud_type)
-    return await _sent(world, events, body.delivery)
+    return await sent(world, events, body.delivery)
 
 
 @router.post("/invoices/{invoice_id}/provider_retry")
@@ -230,7 +236,7 @@ async def provider_retry(request: Request, invoice_id: str, body: ProviderRetry)
     world = world_of(request)
     with world.store.transaction():
         events = scenarios.provider_retry(world, invoice_id, body.outcome, body.next_payment_attempt)
-    return await _sent(world, events, body.delivery)
+    return await sent(world, events, body.delivery)
 
 
 @router.post("/faults")

@@ -1,6 +1,7 @@
 """Stripe's objects around a payment: customer, card, subscription, dispute, warning. Field names are Stripe's own."""
 
 from sandbox import ids
+from sandbox.methods import details_of
 from sandbox.models import Card, Document
 
 NO_ADDRESS: Document = dict.fromkeys(("city", "country", "line1", "line2", "postal_code", "state"))
@@ -44,45 +45,26 @@ def customer(customer_id: str, now: int, livemode: bool = False) -> Document:
     }
 
 
-def payment_method(method_id: str, card: Card, now: int, livemode: bool = False) -> Document:
-    """A card payment method that isn't attached to anyone."""
+def payment_method(method_id: str, card: Card, now: int, livemode: bool = False, type_: str = "card") -> Document:
+    """A payment method that isn't attached to anyone."""
     return {
         "id": method_id,
         "object": "payment_method",
         "allow_redisplay": "unspecified",
         "billing_details": billing_details(),
-        "card": _card(card, method_id),
+        type_: details_of(type_, card, method_id),
         "created": now,
         "customer": None,
         "customer_account": None,
         "livemode": livemode,
         "metadata": {},
-        "type": "card",
+        "type": type_,
     }
 
 
 def billing_details(email: str | None = None, name: str | None = None, country: str | None = None) -> Document:
     """Who the card belongs to."""
     return {"address": address(country), "email": email, "name": name, "phone": None, "tax_id": None}
-
-
-def _card(card: Card, method_id: str) -> Document:
-    return {
-        "brand": card.brand,
-        "checks": dict.fromkeys(("address_line1_check", "address_postal_code_check", "cvc_check")),
-        "country": card.country,
-        "display_brand": card.brand,
-        "exp_month": card.exp_month,
-        "exp_year": card.exp_year,
-        "fingerprint": card.fingerprint or ids.fingerprint(method_id),
-        "funding": card.funding,
-        "generated_from": None,
-        "last4": card.last4,
-        "networks": {"available": [card.brand], "preferred": None},
-        "regulated_status": "unregulated",
-        "three_d_secure_usage": {"supported": True},
-        "wallet": None,
-    }
 
 
 def subscription(subscription_id: str, customer_id: str, invoice_id: str, now: int) -> Document:
@@ -115,7 +97,7 @@ def subscription(subscription_id: str, customer_id: str, invoice_id: str, now: i
     }
 
 
-def dispute(charge: Document, now: int, reason: str) -> Document:
+def dispute(charge: Document, now: int, reason: str, status: str = "needs_response") -> Document:
     """A dispute of the whole charge that waits for the merchant's answer."""
     return {
         "id": ids.new("dp"),
@@ -138,15 +120,19 @@ def dispute(charge: Document, now: int, reason: str) -> Document:
         "livemode": charge["livemode"],
         "metadata": {},
         "payment_intent": charge["payment_intent"],
-        "payment_method_details": {"card": _disputed_card(charge), "type": "card"},
+        "payment_method_details": _disputed(charge),
         "reason": reason,
-        "status": "needs_response",
+        "status": status,
     }
 
 
-def _disputed_card(charge: Document) -> Document:
+def _disputed(charge: Document) -> Document:
+    type_ = charge["payment_method_details"]["type"]
+    if type_ != "card":
+        return {"type": type_}
     brand = charge["payment_method_details"]["card"]["brand"]
-    return {"brand": brand, "case_type": "chargeback", "network": brand, "network_reason_code": "10.4"}
+    card = {"brand": brand, "case_type": "chargeback", "network": brand, "network_reason_code": "10.4"}
+    return {"card": card, "type": type_}
 
 
 def early_fraud_warning(charge: Document, now: int, fraud_type: str) -> Document:

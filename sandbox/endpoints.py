@@ -4,7 +4,7 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from sandbox import pay, resources, updates
+from sandbox import clocks_api, pay, resources, subscriptions, updates
 from sandbox.call import Answer, Call
 from sandbox.errors import invalid
 from sandbox.world import World
@@ -20,7 +20,10 @@ LISTS = {
     "/v1/events": ("event", ("type", "types", "delivery_success")),
     "/v1/radar/early_fraud_warnings": ("early_fraud_warning", ("charge", "payment_intent")),
     "/v1/disputes": ("dispute", ("charge", "payment_intent")),
-    "/v1/subscriptions": ("subscription", ("customer", "status")),
+    "/v1/subscriptions": ("subscription", ("customer", "status", "test_clock")),
+    "/v1/credit_notes": ("credit_note", ("customer", "invoice")),
+    "/v1/refunds": ("refund", ("charge", "payment_intent")),
+    "/v1/test_helpers/test_clocks": ("test_clock", ()),
 }
 
 
@@ -54,7 +57,8 @@ def _reads() -> list[Endpoint]:
 def _writes() -> list[Endpoint]:
     customer = updates.CUSTOMER
     return [
-        _endpoint("POST", "/v1/customers", updates.create_customer, *customer),
+        _endpoint("POST", "/v1/customers", updates.create_customer, *updates.NEW_CUSTOMER),
+        _endpoint("DELETE", "/v1/customers/{id}", updates.delete_customer),
         _endpoint("POST", "/v1/customers/{id}", updates.update_customer, *customer),
         _endpoint("POST", "/v1/payment_methods", updates.create_method, *updates.METHOD),
         _endpoint("POST", "/v1/payment_methods/{id}/attach", updates.attach_method, "customer"),
@@ -66,12 +70,24 @@ def _writes() -> list[Endpoint]:
     ]
 
 
+def _billing() -> list[Endpoint]:
+    clocks, subscribed = "/v1/test_helpers/test_clocks", "/v1/subscriptions"
+    return [
+        _endpoint("POST", "/v1/credit_notes", updates.create_credit_note, "invoice", "amount", "reason"),
+        _endpoint("POST", subscribed, subscriptions.create_subscription, *subscriptions.CREATE),
+        _endpoint("POST", f"{subscribed}/{{id}}", subscriptions.update_subscription, *subscriptions.UPDATE),
+        _endpoint("DELETE", f"{subscribed}/{{id}}", subscriptions.cancel_subscription, *subscriptions.CANCEL),
+        _endpoint("POST", clocks, clocks_api.create_clock, "frozen_time", "name"),
+        _endpoint("POST", f"{clocks}/{{id}}/advance", clocks_api.advance_clock, "frozen_time"),
+    ]
+
+
 def _pay() -> Endpoint:
     pattern = re.compile("/v1/invoices/([^/]+)/pay")
     return Endpoint("POST", pattern, frozenset(pay.PARAMS), pay.run, pay.prepare, exclusive=True)
 
 
-ENDPOINTS = (_pay(), *_writes(), *_reads())
+ENDPOINTS = (_pay(), *_writes(), *_billing(), *_reads())
 
 
 def match(method: str, path: str) -> tuple[Endpoint, tuple[str, ...]]:

@@ -13,9 +13,10 @@ from sandbox.view import View, invoice_of
 class Events:
     """Records events; sending them is the webhooks' task."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, account: str | None = None) -> None:
         self._store = store
         self._clock = clock
+        self._account = account
 
     def record(
         self, event_type: str, kind: str, document_id: str, previous: Document | None = None, key: str | None = None
@@ -26,7 +27,8 @@ class Events:
         event = {
             "id": ids.new("evt"),
             "type": event_type,
-            "created": self._clock.now(),
+            "created": self._clock.on(self._store, document),
+            "account": self._account,
             "livemode": document.get("livemode", False),
             "invoice": self._invoice(kind, document),
             "snapshots": copy.deepcopy(snapshots),
@@ -61,6 +63,7 @@ def envelope(event: Document, shape: Shape) -> Document:
     return {
         "id": event["id"],
         "object": "event",
+        **({"account": event["account"]} if event.get("account") else {}),
         "api_version": api_version(shape),
         "created": event["created"],
         "data": data,

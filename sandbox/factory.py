@@ -33,18 +33,24 @@ class FailedPayment:
 
 
 def failed_payment(spec: FailedInvoice, now: int, owner: Document | None = None) -> FailedPayment:
-    """Build it; `owner` is an existing customer, whose new default card this card becomes."""
+    """Build it; `owner` is an existing customer, whose new default method this becomes."""
     moment = spec.created if spec.created is not None else now
     customer = owner or _customer(spec, moment)
     method = _method(spec, customer, moment)
-    customer["invoice_settings"] = customer["invoice_settings"] | {"default_payment_method": method["id"]}
+    if not spec.no_method:
+        customer["invoice_settings"] = customer["invoice_settings"] | {"default_payment_method": method["id"]}
     customer["delinquent"] = True
-    invoice = _invoice(spec, customer, moment)
-    intent = billing.payment_intent(invoice, moment)
-    charge = None if spec.requires_action else charges.declined_charge(intent, method, spec, moment)
-    intent |= _waiting(method) if charge is None else _failed(spec, charge, method)
+    invoice = _invoice(spec, customer, moment) | spec.invoice_fields
+    intent = billing.payment_intent(invoice, moment) | {"payment_method_types": [spec.method_type]}
+    untried = spec.requires_action or spec.no_method
+    charge = None if untried else charges.declined_charge(intent, method, spec, moment)
+    if charge:
+        intent |= _failed(spec, charge, method)
+    elif spec.requires_action:
+        intent |= billing.waiting_for(method, spec.next_action)
     link = billing.invoice_payment(invoice, intent, moment)
-    return FailedPayment(customer, method, invoice, intent, link, charge, _subscription(invoice, moment))
+    subscription = _subscription(spec, invoice, moment)
+    return FailedPayment(customer, method, invoice, intent, link, charge, subscription)
 
 
 def _customer(spec: FailedInvoice, now: int) -> Document:
@@ -52,13 +58,14 @@ def _customer(spec: FailedInvoice, now: int) -> Document:
     made = documents.customer(spec.customer_id or ids.new("cus"), since, spec.livemode)
     address = documents.address(spec.country) if spec.country else None
     known = {"email": spec.email, "name": spec.name, "metadata": dict(spec.customer_metadata)}
-    return made | known | {"address": address, "currency": spec.currency}
+    return made | known | {"address": address, "currency": spec.currency, "test_clock": spec.test_clock}
 
 
 def _method(spec: FailedInvoice, customer: Document, now: int) -> Document:
-    made = documents.payment_method(spec.payment_method_id or ids.new("pm"), spec.card, now, spec.livemode)
+    name = spec.payment_method_id or ids.new("pm")
+    made = documents.payment_method(name, spec.card, now, spec.livemode, spec.method_type)
     made["billing_details"] = documents.billing_details(customer["email"], customer["name"], spec.country)
-    return made | {"customer": customer["id"]}
+    return made | {"customer": None if spec.no_method else customer["id"]}
 
 
 def _invoice(spec: FailedInvoice, customer: Document, now: int) -> Document:
@@ -77,13 +84,9 @@ def _failed(spec: FailedInvoice, charge: Document, method: Document) -> Document
     return {"last_payment_error": error, "latest_charge": charge["id"]}
 
 
-def _waiting(method: Document) -> Document:
-    action = {"type": "use_stripe_sdk", "use_stripe_sdk": {"type": "three_d_secure_redirect"}}
-    return {"status": "requires_action", "payment_method": method["id"], "next_action": action}
-
-
-def _subscription(invoice: Document, now: int) -> Document | None:
+def _subscription(spec: FailedInvoice, invoice: Document, now: int) -> Document | None:
     if invoice["parent"] is None:
         return None
     name = invoice["parent"]["subscription_details"]["subscription"]
-    return documents.subscription(name, invoice["customer"], invoice["id"], now)
+    made = documents.subscription(name, invoice["customer"], invoice["id"], now)
+    return made | {"test_clock": invoice["test_clock"]} | spec.subscription_fields

@@ -13,6 +13,7 @@ from sandbox.errors import StripeError
 from sandbox.idempotency import Kept
 from sandbox.params import refuse_unknown
 from sandbox.pay import busy
+from sandbox.rights import authenticate
 from sandbox.running import Running
 from sandbox.world import World
 
@@ -46,32 +47,41 @@ class Gateway:
         return replace(answer, headers=self._headers(call, answer))
 
     async def _answer(self, call: Call) -> Answer:
-        _authenticate(call)
+        authenticate(self._world.store, call)
         endpoint, call.names = match(call.method, call.path)
         if scripted := await faults.strike(self._world, call):
             return scripted
         refuse_unknown(call.params, endpoint.params)
+        world = self._seen_by(call)
         if call.key is None or call.method != "POST":
-            return await self._run(call, endpoint)
-        return await self._keyed(call, endpoint, call.key)
+            return await self._run(world, call, endpoint)
+        return await self._keyed(world, call, endpoint, call.key)
 
-    async def _keyed(self, call: Call, endpoint: Endpoint, key: str) -> Answer:
+    def _seen_by(self, call: Call) -> World:
+        """The objects of the account that is acted for. Source: docs.stripe.com/connect/authentication."""
+        if call.account and self._world.store.get("account", call.account) is None:
+            message = f"The provided key does not have access to account '{call.account}'."
+            raise StripeError(403, type="invalid_request_error", code="account_invalid", message=message)
+        return self._world.of(call.account)
+
+    async def _keyed(self, world: World, call: Call, endpoint: Endpoint, key: str) -> Answer:
         request = {"method": call.method, "path": call.path, "params": call.params}
+        request |= {"account": call.account} if call.account else {}
         kept = self._world.keys.begin(key, request, self._world.clock.now())
         if kept:
             headers = {"Idempotent-Replayed": "true", "Original-Request": kept.request_id}
             return Answer(kept.status, kept.body, headers, replayed=True, outcome="replayed")
         try:
-            return await self._run(call, endpoint)
+            return await self._run(world, call, endpoint)
         finally:
             self._world.keys.forget(key)
 
-    async def _run(self, call: Call, endpoint: Endpoint) -> Answer:
+    async def _run(self, world: World, call: Call, endpoint: Endpoint) -> Answer:
         with self._alone(call, endpoint):
             if endpoint.prepare:
-                await endpoint.prepare(self._world, call)
-            with self._world.store.transaction():
-                answer = endpoint.run(self._world, call)
+                await endpoint.prepare(world, call)
+            with world.store.transaction():
+                answer = endpoint.run(world, call)
                 answer = self._keep(call, answer)
         if answer.delivery:
             await self._world.webhooks.send(answer.events, answer.delivery)
@@ -107,14 +117,3 @@ class Gateway:
         if answer.status == 500:
             headers["Stripe-Should-Retry"] = "false"
         return headers | answer.headers
-
-
-def _authenticate(call: Call) -> None:
-    scheme, _, token = call.authorization.partition(" ")
-    if scheme.lower() == "bearer" and token.strip().startswith(("sk_test_", "rk_test_")):
-        return
-    raise StripeError(
-        401,
-        type="invalid_request_error",
-        message="Invalid API Key provided: the sandbox takes keys that start with sk_test_ or rk_test_.",
-    )

@@ -67,9 +67,12 @@ class Decline(Model):
 class FailedInvoice(Decline):
     """A customer, a card, and an invoice whose payment has failed, ready-made in one call."""
 
+    account: str | None = Field(None, description="the connected account whose invoice it is")
     invoice_id: str | None = None
     customer_id: str | None = None
     payment_method_id: str | None = None
+    method_type: str = Field("card", description="Stripe's type of the payment method")
+    no_method: bool = Field(False, description="nothing is stored: no charge, no error on the intent")
     amount: int = Field(2000, gt=0)
     currency: str = Field("usd", pattern="^[a-z]{3}$")
     card: Card = Card()
@@ -86,6 +89,10 @@ class FailedInvoice(Decline):
     customer_created: int | None = None
     livemode: bool = False
     requires_action: bool = Field(False, description="the payment waits for the customer instead of a decline")
+    next_action: str = Field("use_stripe_sdk", description="for what it waits then")
+    invoice_fields: Document = Field(default_factory=dict, description="Stripe's fields of the invoice, as they are")
+    subscription_fields: Document = Field(default_factory=dict, description="the same of its subscription")
+    test_clock: str | None = Field(None, description="the clock that the customer lives on")
     script: tuple[str, ...] = ()
     default: str = "succeed"
     echo: bool = True
@@ -117,6 +124,13 @@ class Script(Model):
     echo: bool | None = None
     echo_delivery: Delivery | None = None
     unguarded: bool | None = None
+
+
+class KeyRights(Model):
+    """What became of an API key; unknown keys may do everything."""
+
+    revoked: bool = False
+    lacks: tuple[str, ...] = Field((), description="permissions such as customer_read")
 
 
 class Fault(Model):

@@ -57,18 +57,45 @@ def run(world: World, call: Call) -> Answer:
 
 
 def method_of(world: World, call: Call, invoice: Document) -> Document:
-    """The payment method to charge: the named one, the invoice's, the subscription's, or the customer's."""
+    """The payment method to charge: the named one, else what is stored, in Stripe's order."""
     named = text(call.params, "payment_method") or text(call.params, "source")
+    return _usable(world, invoice, named) if named else stored_method(world, invoice)
+
+
+def stored_method(world: World, invoice: Document) -> Document:
+    """The invoice's, the subscription's, or the customer's; at each of them a method goes before a source.
+
+    Source: docs.stripe.com/api/invoices/object, `default_payment_method`. The 400 is as people report it.
+    """
+    for owner in _owners(world, invoice):
+        for name in ("default_payment_method", "default_source"):
+            if chosen := owner.get(name):
+                return _usable(world, invoice, str(chosen))
+    raise invalid(
+        "There is no `default_payment_method` set on this Customer or Invoice. Please set a `default_payment_method`.",
+        code="resource_missing",
+    )
+
+
+def _owners(world: World, invoice: Document) -> list[Document]:
+    details = (invoice.get("parent") or {}).get("subscription_details") or {}
+    subscription = world.store.get("subscription", details.get("subscription")) or {}
     customer = world.need("customer", invoice["customer"])
-    chosen = named or invoice["default_payment_method"] or _subscription_method(world, invoice)
-    chosen = chosen or customer["invoice_settings"]["default_payment_method"]
-    if not chosen:
-        raise invalid("There is no default payment method for this customer.", code="missing_payment_method")
-    method = world.store.get("payment_method", chosen)
+    settings = customer.get("invoice_settings") or {}
+    return [invoice, subscription, settings, {"default_source": customer.get("default_source")}]
+
+
+def _usable(world: World, invoice: Document, method_id: str) -> Document:
+    method = world.store.get("payment_method", method_id)
     if method is None:
-        raise invalid(f"No such PaymentMethod: '{chosen}'", param="payment_method", code="resource_missing")
-    if method["customer"] != customer["id"]:
-        raise invalid("The payment method must be attached to the customer.", param="payment_method")
+        raise invalid(f"No such PaymentMethod: '{method_id}'", param="payment_method", code="resource_missing")
+    if method["customer"] != invoice["customer"]:
+        message = f"The customer does not have a payment method with the ID {method_id}."
+        raise invalid(
+            f"{message} The payment method must be attached to the customer.",
+            param="payment_method",
+            code="resource_missing",
+        )
     return method
 
 
@@ -86,12 +113,6 @@ def _check(world: World, call: Call, invoice: Document) -> None:
         raise invalid("Invoice is already paid")
     if invoice["status"] not in (*PAYABLE, "paid"):
         raise invalid(f"This invoice can't be paid: its status is {invoice['status']}.", code="invoice_not_editable")
-
-
-def _subscription_method(world: World, invoice: Document) -> str | None:
-    details = (invoice.get("parent") or {}).get("subscription_details") or {}
-    subscription = world.store.get("subscription", details.get("subscription"))
-    return subscription["default_payment_method"] if subscription else None
 
 
 def _refused(world: World, call: Call, invoice: Document, method: Document, outcome: Outcome) -> Answer:

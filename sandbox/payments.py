@@ -4,11 +4,13 @@ from sandbox import billing, charges
 from sandbox.clock import Clock
 from sandbox.errors import invalid
 from sandbox.events import Events
+from sandbox.methods import DEBITS
 from sandbox.models import Decline, Document
 from sandbox.store import Store
 from sandbox.view import default_intent
 
 PAYABLE = ("open", "uncollectible")
+Facts = list[tuple[str, str, Document]]
 
 
 class Payments:
@@ -24,62 +26,93 @@ class Payments:
         found = default_intent(self._store, invoice["id"])
         if found and found["status"] not in ("succeeded", "canceled"):
             return found
-        made = self._store.put("payment_intent", billing.payment_intent(invoice, self._clock.now()))
-        link = billing.invoice_payment(invoice, made, self._clock.now()) | {"is_default": found is None}
-        self._store.put("invoice_payment", link)
+        return self.another(invoice, is_default=found is None)
+
+    def another(self, invoice: Document, *, amount: int | None = None, is_default: bool = False) -> Document:
+        """A further payment of the invoice, of a part of it if so wanted."""
+        now = self._now(invoice)
+        made = billing.payment_intent(invoice, now)
+        made = self._store.put("payment_intent", made | ({"amount": amount} if amount else {}))
+        self._store.put("invoice_payment", billing.invoice_payment(invoice, made, now) | {"is_default": is_default})
         return made
 
-    def succeed(self, invoice: Document, method: Document, origin: str, key: str | None) -> list[Document]:
-        """Take the money: one more line in the ledger, and the invoice is paid."""
-        intent = self.intent(invoice)
-        charge = self._store.put("charge", charges.charge(intent, method, self._clock.now()))
-        self._enter(invoice, charge, origin, key)
+    def succeed(
+        self, invoice: Document, method: Document, origin: str, key: str | None, intent: Document | None = None
+    ) -> list[Document]:
+        """Take the money: one more line in the ledger, and the invoice is paid. A debit only begins here."""
+        intent = intent or self.intent(invoice)
+        if method["type"] in DEBITS:
+            return self._begin(invoice, intent, method, key)
+        charge = self._store.put("charge", charges.charge(intent, method, self._now(invoice)))
         self._attempted(invoice, automatic=origin == "provider_retry")
+        return self.settle(invoice, intent, charge, origin, key)
+
+    def settle(
+        self, invoice: Document, intent: Document, charge: Document, origin: str, key: str | None = None
+    ) -> list[Document]:
+        """The money of a charge is there; the invoice is paid when nothing of it is left."""
+        self._enter(invoice, charge, origin, key)
         intent |= {"status": "succeeded", "amount_received": intent["amount"], "last_payment_error": None}
-        intent |= {"latest_charge": charge["id"], "payment_method": method["id"], "next_action": None}
+        intent |= {"latest_charge": charge["id"], "payment_method": charge["payment_method"], "next_action": None}
         self._store.put("payment_intent", intent)
         link = self._settle_link(intent)
-        self._settle_invoice(invoice, charge["amount"])
-        facts = [("charge.succeeded", "charge", charge), ("payment_intent.succeeded", "payment_intent", intent)]
-        facts += [("invoice_payment.paid", "invoice_payment", link), ("invoice.paid", "invoice", invoice)]
-        facts += [("invoice.payment_succeeded", "invoice", invoice)]
-        return [self._events.record(name, kind, of["id"], key=key) for name, kind, of in facts]
+        facts: Facts = [("charge.succeeded", "charge", charge), ("payment_intent.succeeded", "payment_intent", intent)]
+        facts += [("invoice_payment.paid", "invoice_payment", link)]
+        if self.reduce(invoice, charge["amount"]):
+            facts += [("invoice.paid", "invoice", invoice), ("invoice.payment_succeeded", "invoice", invoice)]
+        return self.record(facts, key)
+
+    def _begin(self, invoice: Document, intent: Document, method: Document, key: str | None) -> list[Document]:
+        """Send a debit to the bank: `processing` until it answers, the invoice stays open."""
+        charge = self._store.put("charge", charges.pending_charge(intent, method, self._now(invoice)))
+        self._attempted(invoice, automatic=False)
+        intent |= {"status": "processing", "latest_charge": charge["id"], "payment_method": method["id"]}
+        intent |= {"payment_method_types": [method["type"]], "next_action": None, "last_payment_error": None}
+        self._store.put("payment_intent", intent)
+        facts: Facts = [("charge.pending", "charge", charge), ("payment_intent.processing", "payment_intent", intent)]
+        return self.record(facts, key)
 
     def decline(
-        self, invoice: Document, method: Document, decline: Decline, key: str | None = None, automatic: bool = False
+        self,
+        invoice: Document,
+        method: Document,
+        decline: Decline,
+        key: str | None = None,
+        automatic: bool = False,
+        intent: Document | None = None,
     ) -> list[Document]:
         """Refuse the charge; only the provider's own retries raise a positive attempt count."""
-        intent = self.intent(invoice)
-        charge = self._store.put("charge", charges.declined_charge(intent, method, decline, self._clock.now()))
+        intent = intent or self.intent(invoice)
+        made = charges.declined_charge(intent, method, decline, self._now(invoice))
+        if intent["status"] == "processing":
+            made["id"] = intent["latest_charge"]
+        charge = self._store.put("charge", made)
         self._attempted(invoice, automatic)
         error = charges.payment_error(decline, charge["id"], method)
         intent |= {"status": "requires_payment_method", "last_payment_error": error, "next_action": None}
         self._store.put("payment_intent", intent | {"latest_charge": charge["id"], "payment_method": None})
-        facts = [("charge.failed", "charge", charge), ("payment_intent.payment_failed", "payment_intent", intent)]
-        facts += [("invoice.payment_failed", "invoice", invoice)]
-        return [self._events.record(name, kind, of["id"], key=key) for name, kind, of in facts]
+        facts: Facts = [
+            ("charge.failed", "charge", charge),
+            ("payment_intent.payment_failed", "payment_intent", intent),
+        ]
+        return self.record([*facts, ("invoice.payment_failed", "invoice", invoice)], key)
 
     def require_action(self, invoice: Document, method: Document, key: str | None = None) -> list[Document]:
         """Leave the payment to the customer: no charge, no decline code."""
         intent = self.intent(invoice)
         self._attempted(invoice, automatic=False)
-        action = {"type": "use_stripe_sdk", "use_stripe_sdk": {"type": "three_d_secure_redirect"}}
-        intent |= {"status": "requires_action", "payment_method": method["id"], "next_action": action}
+        intent |= billing.waiting_for(method, "use_stripe_sdk")
         self._store.put("payment_intent", intent)
-        facts = [("payment_intent.requires_action", "payment_intent", intent)]
-        facts += [
-            ("invoice.payment_action_required", "invoice", invoice),
-            ("invoice.payment_failed", "invoice", invoice),
-        ]
-        return [self._events.record(name, kind, of["id"], key=key) for name, kind, of in facts]
+        names = ("invoice.payment_action_required", "invoice.payment_failed")
+        facts: Facts = [("payment_intent.requires_action", "payment_intent", intent)]
+        return self.record([*facts, *((name, "invoice", invoice) for name in names)], key)
 
     def out_of_band(self, invoice: Document, key: str | None = None) -> list[Document]:
         """Mark as paid elsewhere: no charge, nothing in the ledger."""
         remaining = invoice["amount_remaining"]
         invoice["amount_paid_off_stripe"] = remaining
-        self._settle_invoice(invoice, remaining)
-        names = ("invoice.paid", "invoice.payment_succeeded")
-        return [self._events.record(name, "invoice", invoice["id"], key=key) for name in names]
+        self.reduce(invoice, remaining)
+        return self.record([(name, "invoice", invoice) for name in ("invoice.paid", "invoice.payment_succeeded")], key)
 
     def close(self, invoice: Document, status: str, event: str, moment: str, key: str | None = None) -> list[Document]:
         """Void or write off; `moment` is the status transition that gets the time."""
@@ -87,16 +120,39 @@ class Payments:
         if before not in PAYABLE or before == status:
             raise invalid(f"You can only pass in open invoices. This invoice isn't open: {before}.")
         invoice |= {"status": status, "next_payment_attempt": None}
-        invoice["status_transitions"][moment] = self._clock.now()
+        invoice["status_transitions"][moment] = self._now(invoice)
         self._store.put("invoice", invoice)
-        previous = {"status": before}
-        update = self._events.record("invoice.updated", "invoice", invoice["id"], previous, key)
+        update = self._events.record("invoice.updated", "invoice", invoice["id"], {"status": before}, key)
         return [update, self._events.record(event, "invoice", invoice["id"], key=key)]
+
+    def reduce(self, invoice: Document, amount: int) -> bool:
+        """So much less is open; says whether that was all, and marks the invoice paid then."""
+        paid = invoice["amount_paid"] + amount
+        invoice |= {"amount_paid": paid, "amount_overpaid": max(0, paid - invoice["amount_due"])}
+        invoice["amount_remaining"] = max(0, invoice["amount_remaining"] - amount)
+        return self.close_when_paid(invoice)
+
+    def close_when_paid(self, invoice: Document) -> bool:
+        """An invoice of which nothing is open is paid; its subscription lives again."""
+        done: bool = invoice["amount_remaining"] == 0
+        if done:
+            invoice |= {"status": "paid", "next_payment_attempt": None}
+            invoice["status_transitions"]["paid_at"] = self._now(invoice)
+        self._store.put("invoice", invoice)
+        if done:
+            self._revive_subscription(invoice)
+        return done
+
+    def record(self, facts: Facts, key: str | None = None) -> list[Document]:
+        """The events of what happened."""
+        return [self._events.record(name, kind, of["id"], key=key) for name, kind, of in facts]
+
+    def _now(self, document: Document) -> int:
+        return self._clock.on(self._store, document)
 
     def _enter(self, invoice: Document, charge: Document, origin: str, key: str | None) -> None:
         copied = {name: charge[name] for name in ("payment_intent", "payment_method", "amount", "currency")}
-        moment = self._clock.now()
-        line = {"invoice": invoice["id"], "charge": charge["id"], "at": moment, "origin": origin}
+        line = {"invoice": invoice["id"], "charge": charge["id"], "at": self._now(invoice), "origin": origin}
         self._store.insert("ledger", **line, **copied, idempotency_key=key)
 
     def _attempted(self, invoice: Document, automatic: bool) -> None:
@@ -108,20 +164,12 @@ class Payments:
     def _settle_link(self, intent: Document) -> Document:
         link = self._store.find("invoice_payment", payment_intent=intent["id"])[0]
         link |= {"status": "paid", "amount_paid": intent["amount"]}
-        link["status_transitions"]["paid_at"] = self._clock.now()
+        link["status_transitions"]["paid_at"] = self._now(intent)
         return self._store.put("invoice_payment", link)
 
-    def _settle_invoice(self, invoice: Document, amount: int) -> None:
-        paid = invoice["amount_paid"] + amount
-        invoice |= {"status": "paid", "amount_paid": paid, "next_payment_attempt": None}
-        invoice["amount_remaining"] = max(0, invoice["amount_due"] - paid)
-        invoice["amount_overpaid"] = max(0, paid - invoice["amount_due"])
-        invoice["status_transitions"]["paid_at"] = self._clock.now()
-        self._store.put("invoice", invoice)
-        self._revive_subscription(invoice)
-
     def _revive_subscription(self, invoice: Document) -> None:
+        """Source: docs.stripe.com/billing/subscriptions/overview, subscription statuses."""
         details = (invoice.get("parent") or {}).get("subscription_details") or {}
         subscription = self._store.get("subscription", details.get("subscription"))
-        if subscription and subscription["status"] == "past_due":
+        if subscription and subscription["status"] in ("past_due", "incomplete", "unpaid"):
             self._store.put("subscription", subscription | {"status": "active"})

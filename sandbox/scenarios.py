@@ -1,10 +1,10 @@
 """Things that happen to an invoice from outside the API. Each runs in one transaction and gives its events."""
 
 from sandbox import documents, factory, ids
-from sandbox.errors import invalid
+from sandbox.errors import invalid, missing
 from sandbox.models import Card, Created, Decline, Document, FailedInvoice, Script
 from sandbox.outcomes import Effect, parse
-from sandbox.pay import take
+from sandbox.pay import stored_method, take
 from sandbox.payments import PAYABLE
 from sandbox.world import World
 
@@ -18,6 +18,8 @@ ABOUT = {
     "charge.": "charge",
     "customer.subscription.": "subscription",
     "customer.": "customer",
+    "credit_note.": None,
+    "refund.": None,
 }
 """Which object an event type is about, the longer prefixes first."""
 
@@ -27,7 +29,7 @@ def create_failed_invoice(world: World, spec: FailedInvoice) -> tuple[Created, D
     if spec.invoice_id and world.store.get("invoice", spec.invoice_id):
         raise invalid(f"There is an invoice {spec.invoice_id} already.", code="resource_already_exists")
     owner = world.store.get("customer", spec.customer_id)
-    made = factory.failed_payment(spec, world.clock.now(), owner)
+    made = factory.failed_payment(spec, _present(world, spec, owner), owner)
     for kind in (
         "customer",
         "payment_method",
@@ -42,6 +44,14 @@ def create_failed_invoice(world: World, spec: FailedInvoice) -> tuple[Created, D
     script(world, made.invoice["id"], _script(spec))
     event = world.events.record("invoice.payment_failed", "invoice", made.invoice["id"])
     return made.created(event["id"]), event
+
+
+def _present(world: World, spec: FailedInvoice, owner: Document | None) -> int:
+    """The time of the customer's test clock, if it lives on one."""
+    clock = spec.test_clock or (owner or {}).get("test_clock")
+    if clock:
+        world.need("test_clock", clock)
+    return world.clock.on(world.store, {"test_clock": clock})
 
 
 def _script(spec: FailedInvoice) -> Script:
@@ -71,10 +81,10 @@ def set_script(world: World, name: str, wanted: Script) -> Document:
     return world.store.put("control", control | changed)
 
 
-def new_card(world: World, customer_id: str, card: Card, set_default: bool) -> Events:
+def new_card(world: World, customer_id: str, card: Card, set_default: bool, type_: str = "card") -> Events:
     """The customer enters another card, on a billing page of the merchant for example."""
     customer = world.need("customer", customer_id)
-    method = documents.payment_method(ids.new("pm"), card, world.clock.now(), customer["livemode"])
+    method = documents.payment_method(ids.new("pm"), card, world.clock.now(), customer["livemode"], type_)
     world.store.put("payment_method", method | {"customer": customer_id})
     events = [world.events.record("payment_method.attached", "payment_method", method["id"])]
     if set_default:
@@ -100,7 +110,7 @@ def card_update(world: World, method_id: str, last4: str | None, exp_month: int,
 def pay_hosted(world: World, invoice_id: str) -> Events:
     """The customer pays on the hosted invoice page: a real charge, with the default card."""
     invoice = _payable(world, invoice_id)
-    return world.payments.succeed(invoice, _method(world, invoice), "hosted_page", None)
+    return world.payments.succeed(invoice, stored_method(world, invoice), "hosted_page", None)
 
 
 def close(world: World, invoice_id: str, status: str) -> Events:
@@ -119,12 +129,37 @@ def end_subscription(world: World, invoice_id: str) -> Events:
     return [world.events.record("customer.subscription.deleted", "subscription", found["id"])]
 
 
-def open_dispute(world: World, invoice_id: str, reason: str) -> Events:
-    """The cardholder disputes the invoice's latest charge."""
+def open_dispute(world: World, invoice_id: str, reason: str, status: str = "needs_response") -> Events:
+    """The cardholder disputes the invoice's latest charge, or (`warning_…`) their bank only asks."""
     charge = _latest_charge(world, invoice_id)
     world.store.put("charge", charge | {"disputed": True})
-    made = world.store.put("dispute", documents.dispute(charge, world.clock.now(), reason))
-    return [world.events.record("charge.dispute.created", "dispute", made["id"])]
+    made = world.store.put("dispute", documents.dispute(charge, world.clock.now(), reason, status))
+    names = ["charge.dispute.created"] + ([] if status.startswith("warning_") else ["charge.dispute.funds_withdrawn"])
+    return [world.events.record(name, "dispute", made["id"]) for name in names]
+
+
+def delete_customer(world: World, customer_id: str) -> Events:
+    """The customer is gone with methods and subscriptions (docs.stripe.com/api/customers/delete)."""
+    customer = world.need("customer", customer_id)
+    if customer.get("deleted"):
+        raise missing("customer", customer_id)
+    event = world.events.record("customer.deleted", "customer", customer_id)
+    for method in world.store.find("payment_method", customer=customer_id):
+        world.store.put("payment_method", method | {"customer": None})
+    ended = [one for one in world.store.find("subscription", customer=customer_id) if one["status"] != "canceled"]
+    now = world.clock.on(world.store, customer)
+    for one in ended:
+        world.store.put("subscription", one | {"status": "canceled", "canceled_at": now, "ended_at": now})
+    world.store.put("customer", {"id": customer_id, "object": "customer", "deleted": True})
+    return [event, *(world.events.record("customer.subscription.deleted", "subscription", one["id"]) for one in ended)]
+
+
+def change(world: World, kind: str, document_id: str, fields: Document, event: str | None) -> Events:
+    """The merchant changes fields of an object on the dashboard; `event` tells what they were."""
+    found = world.need(kind, document_id)
+    before = {name: found.get(name) for name in fields}
+    world.store.put(kind, found | fields)
+    return [world.events.record(event, kind, document_id, before)] if event else []
 
 
 def warn_of_fraud(world: World, invoice_id: str, fraud_type: str) -> Events:
@@ -140,7 +175,7 @@ def provider_retry(world: World, invoice_id: str, outcome: str | None, next_atte
     invoice = _payable(world, invoice_id)
     chosen = parse(outcome) if outcome else take(world, invoice_id)
     invoice["next_payment_attempt"] = next_attempt
-    method = _method(world, invoice)
+    method = stored_method(world, invoice)
     if chosen.effect is Effect.SUCCEED:
         return world.payments.succeed(invoice, method, "provider_retry", None)
     if chosen.effect is not Effect.DECLINE:
@@ -166,7 +201,7 @@ def _of(world: World, invoice_id: str, kind: str) -> Document:
         return (world.store.find(kind, invoice=invoice_id) or [_subscription(world, invoice)])[0]
     if kind == "customer":
         return world.need("customer", invoice["customer"])
-    return _method(world, invoice) if kind == "payment_method" else world.payments.intent(invoice)
+    return stored_method(world, invoice) if kind == "payment_method" else world.payments.intent(invoice)
 
 
 def _subscription(world: World, invoice: Document) -> Document:
@@ -185,13 +220,6 @@ def _payable(world: World, invoice_id: str) -> Document:
 def _default(customer: Document) -> str | None:
     chosen = customer["invoice_settings"]["default_payment_method"]
     return str(chosen) if chosen else None
-
-
-def _method(world: World, invoice: Document) -> Document:
-    chosen = invoice["default_payment_method"] or _default(world.need("customer", invoice["customer"]))
-    if chosen is None:
-        raise invalid("There is no default payment method for this customer.")
-    return world.need("payment_method", chosen)
 
 
 def _latest_charge(world: World, invoice_id: str) -> Document:

@@ -1,5 +1,6 @@
 """State: JSON documents, idempotency keys, the request log and the ledger, in one SQLite file or in memory."""
 
+import copy
 import json
 import sqlite3
 from collections.abc import Iterator
@@ -40,11 +41,18 @@ class Store:
     """A request changes state in one transaction, so a kill leaves it done and answered, or not begun."""
 
     def __init__(self, path: Path | None) -> None:
+        self._scope = ""
         self._db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
         self._db.row_factory = sqlite3.Row
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.executescript(SCHEMA)
+
+    def of(self, account: str) -> "Store":
+        """The documents of a connected account, in the same file; log, ledger and transactions are shared."""
+        scoped = copy.copy(self)
+        scoped._scope = f"{account}/"
+        return scoped
 
     def close(self) -> None:
         """Release the file."""
@@ -66,7 +74,7 @@ class Store:
 
     def put(self, kind: str, document: Document) -> Document:
         """Insert or replace by kind and id; the order of first insertion is kept."""
-        row = (kind, document["id"], *(_link(document, name) for name in LINKS), json.dumps(document))
+        row = (self._scope + kind, document["id"], *(_link(document, name) for name in LINKS), json.dumps(document))
         self._db.execute(
             "INSERT INTO document (kind, id, customer, invoice, payment_intent, charge, body)"
             " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (kind, id) DO UPDATE SET customer = excluded.customer,"
@@ -78,7 +86,8 @@ class Store:
 
     def get(self, kind: str, document_id: str | None) -> Document | None:
         """A copy of the document, or None."""
-        row = self._db.execute("SELECT body FROM document WHERE kind = ? AND id = ?", (kind, document_id)).fetchone()
+        sql = "SELECT body FROM document WHERE kind = ? AND id = ?"
+        row = self._db.execute(sql, (self._scope + kind, document_id)).fetchone()
         return json.loads(row["body"]) if row else None
 
     def find(self, kind: str, **links: str | None) -> list[Document]:
@@ -88,7 +97,7 @@ class Store:
             raise ValueError(f"no such link: {unknown}")
         where = "".join(f" AND {name} = ?" for name in wanted)
         sql = f"SELECT body FROM document WHERE kind = ?{where} ORDER BY sequence DESC"
-        return [json.loads(row["body"]) for row in self._db.execute(sql, (kind, *wanted.values()))]
+        return [json.loads(row["body"]) for row in self._db.execute(sql, (self._scope + kind, *wanted.values()))]
 
     def insert(self, table: str, **values: Any) -> int:
         """Append a row to the log or the ledger; gives its sequence."""

@@ -1,6 +1,6 @@
 """Creating and changing objects through the fake API itself."""
 
-from sandbox import billing, documents, ids
+from sandbox import billing, documents, ids, parts, scenarios
 from sandbox.call import Answer, Call
 from sandbox.errors import invalid
 from sandbox.models import Card, Delivery, Document
@@ -9,6 +9,7 @@ from sandbox.view import View
 from sandbox.world import World
 
 CUSTOMER = ("address", "description", "email", "invoice_settings", "metadata", "name", "payment_method", "phone")
+NEW_CUSTOMER = (*CUSTOMER, "test_clock")
 METHOD = ("billing_details", "card", "metadata", "type")
 INVOICE = (
     "auto_advance",
@@ -24,7 +25,9 @@ TEST_CARDS = {"tok_visa": ("visa", "4242"), "tok_mastercard": ("mastercard", "44
 
 def create_customer(world: World, call: Call) -> Answer:
     """`POST /v1/customers`."""
-    made = documents.customer(ids.new("cus"), world.clock.now())
+    clock = text(call.params, "test_clock")
+    lives = {"test_clock": world.need("test_clock", clock)["id"] if clock else None}
+    made = documents.customer(ids.new("cus"), world.clock.on(world.store, lives)) | lives
     return _changed(world, call, "customer", _merge_customer(world, made, call.params), "customer.created")
 
 
@@ -93,6 +96,18 @@ def void_invoice(world: World, call: Call) -> Answer:
 def write_off_invoice(world: World, call: Call) -> Answer:
     """`POST /v1/invoices/{id}/mark_uncollectible`."""
     return _closed(world, call, "uncollectible", "invoice.marked_uncollectible", "marked_uncollectible_at")
+
+
+def delete_customer(world: World, call: Call) -> Answer:
+    """`DELETE /v1/customers/{id}`."""
+    events = scenarios.delete_customer(world, call.names[0])
+    return Answer(body=world.need("customer", call.names[0]), events=tuple(events), delivery=_delivery(world))
+
+
+def create_credit_note(world: World, call: Call) -> Answer:
+    """`POST /v1/credit_notes` of an open invoice."""
+    note, events = parts.credit(world, text(call.params, "invoice") or "", integer(call.params, "amount", 0))
+    return Answer(body=note, events=tuple(events), delivery=_delivery(world))
 
 
 def _closed(world: World, call: Call, status: str, event: str, moment: str) -> Answer:

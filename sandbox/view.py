@@ -12,6 +12,7 @@ KINDS = {
     "charge": "charge",
     "customer": "customer",
     "default_payment_method": "payment_method",
+    "default_source": "payment_method",
     "dispute": "dispute",
     "invoice": "invoice",
     "latest_charge": "charge",
@@ -19,6 +20,7 @@ KINDS = {
     "payment_intent": "payment_intent",
     "payment_method": "payment_method",
     "subscription": "subscription",
+    "test_clock": "test_clock",
 }
 """Which kind of object an expandable field points to."""
 DEEPEST = 4
@@ -100,8 +102,8 @@ class View:
 
 
 def _expandable(shown: Document, name: str) -> bool:
-    """An id or null of a known kind, or something that may hold one."""
-    return name in shown and (name in KINDS or isinstance(shown[name], dict | list))
+    """An id of a known kind, what may hold one, or nothing: a path is judged by types, not by what is there."""
+    return name in shown and (name in KINDS or shown[name] is None or isinstance(shown[name], dict | list))
 
 
 def _tree(expand: Any) -> Document:

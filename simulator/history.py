@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
 from typing import Final
@@ -20,49 +19,10 @@ from db.session import Database
 from simulator.cases import FailureKind, Payer
 from simulator.past import Growing, History
 from simulator.recorded import Attempt, Recorded
+from simulator.under_way import UnderWay
 
 NAME: Final = "history"
 EVER: Final = date(1970, 1, 1)
-
-
-@dataclass
-class _Open:
-    """A recovery whose rows are being read."""
-
-    invoice_id: str
-    customer_id: str
-    amount: int
-    currency: str
-    failed_at: int
-    since: int
-    """The newest failure: where the next wait counts from."""
-    failure: Failure = field(default_factory=Failure)
-    card: Card = field(default_factory=Card)
-    risk: Risk | None = None
-    fingerprint: str | None = None
-    country: str | None = None
-    profile: CustomerProfile = field(default_factory=CustomerProfile)
-    first_cause: Cause | None = None
-    cause: Cause | None = None
-    """Of the newest failure."""
-    used: int = 0
-    asked: tuple[int, Trigger] | None = None
-    """The charge in flight."""
-    fresh: bool = False
-    """Another card was given, and nothing charged since."""
-    attempts: list[Attempt] = field(default_factory=list)
-    tries: list[int] = field(default_factory=list)
-    paid_at: int | None = None
-    rest: int | None = None
-    """What was still open after a part came; None: all of it."""
-    paid_late: int = 0
-    """What came after an end without it."""
-    method_at: int | None = None
-    window_ends_at: int | None = None
-    closed_at: int | None = None
-    state: State | None = None
-    reason: str = ""
-    decisions: list[str] = field(default_factory=list)
 
 
 class Reading:
@@ -70,7 +30,7 @@ class Reading:
 
     def __init__(self, provider: str = "") -> None:
         self._provider = provider
-        self._now: _Open | None = None
+        self._now: UnderWay | None = None
 
     def finished(self, lines: Iterable[Line]) -> Iterator[Recorded]:
         """Every recovery that is known to be complete because another one has begun."""
@@ -122,11 +82,12 @@ def _nothing(since: date | None, provider: str | None) -> str:
     )
 
 
-def _opened(line: Line, provider: str) -> _Open:
+def _opened(line: Line, provider: str) -> UnderWay:
+    invoice = line.one or ""
     said = {"amount": int(line.three or 0), "currency": line.four, "units": line.five}
-    return _Open(
-        invoice_id=line.one or "",
-        customer_id=line.two or line.one or "",
+    return UnderWay(
+        invoice_id=invoice,
+        customer_id=line.two or invoice,
         amount=modern(said, provider)["amount"],
         currency=(line.four or "").upper(),
         failed_at=line.at,
@@ -134,12 +95,12 @@ def _opened(line: Line, provider: str) -> _Open:
     )
 
 
-def _failed_again(now: _Open, line: Line) -> None:
+def _failed_again(now: UnderWay, line: Line) -> None:
     """The provider tried by itself."""
     now.since = max(now.since, line.at)
 
 
-def _classified(now: _Open, line: Line) -> None:
+def _classified(now: UnderWay, line: Line) -> None:
     failure = _failure(line.two)
     if now.cause is None:
         now.failure, now.card, now.fingerprint = failure, _card(line.three), line.four
@@ -156,31 +117,31 @@ def reached(failure: Failure) -> bool:
     return failure.outcome not in NOT_SENT and failure.network_status != "not_sent_to_network"
 
 
-def _segmented(now: _Open, line: Line) -> None:
+def _segmented(now: UnderWay, line: Line) -> None:
     now.customer_id = line.one or now.customer_id
     now.profile = _profile(line.two) or now.profile
     ends = moment(line.three)
     now.window_ends_at = int(ends.timestamp()) if ends else None
 
 
-def _assessed(now: _Open, line: Line) -> None:
+def _assessed(now: UnderWay, line: Line) -> None:
     if now.risk is None:
         now.risk, now.country = _risk(line.one), line.two
 
 
-def _requested(now: _Open, line: Line) -> None:
+def _requested(now: UnderWay, line: Line) -> None:
     now.asked = (line.at, Trigger(line.one or Trigger.SCHEDULED))
 
 
-def _succeeded(now: _Open, _: Line) -> None:
+def _succeeded(now: UnderWay, _: Line) -> None:
     _answered(now, won=True)
 
 
-def _declined(now: _Open, _: Line) -> None:
+def _declined(now: UnderWay, _: Line) -> None:
     _answered(now, won=False)
 
 
-def _reconciled(now: _Open, line: Line) -> None:
+def _reconciled(now: UnderWay, line: Line) -> None:
     outcome = Outcome(line.one or Outcome.UNKNOWN)
     if outcome in {Outcome.SUCCEEDED, Outcome.DECLINED}:
         return _answered(now, won=outcome is Outcome.SUCCEEDED)
@@ -190,7 +151,7 @@ def _reconciled(now: _Open, line: Line) -> None:
     return None
 
 
-def _answered(now: _Open, won: bool) -> None:
+def _answered(now: UnderWay, won: bool) -> None:
     if now.asked is None or now.cause is None:
         return
     at, trigger = now.asked
@@ -201,11 +162,11 @@ def _answered(now: _Open, won: bool) -> None:
         now.tries.append(at)
 
 
-def _updated(now: _Open, line: Line) -> None:
+def _updated(now: UnderWay, line: Line) -> None:
     now.method_at, now.fresh = now.method_at or line.at, True
 
 
-def _paid(now: _Open, line: Line) -> None:
+def _paid(now: UnderWay, line: Line) -> None:
     """A part is no end: the rest stays open."""
     if rest := int(line.one or 0):
         now.rest = rest
@@ -213,12 +174,12 @@ def _paid(now: _Open, line: Line) -> None:
         now.paid_at = now.paid_at or line.at
 
 
-def _closed(now: _Open, line: Line) -> None:
+def _closed(now: UnderWay, line: Line) -> None:
     now.closed_at = max(line.at, now.attempts[-1].at if now.attempts else 0)
     now.state, now.reason = State(line.one or State.CANCELED), line.two or ""
 
 
-def _paid_late(now: _Open, line: Line) -> None:
+def _paid_late(now: UnderWay, line: Line) -> None:
     """After the end, unless the money was there already: once all of what was open is there."""
     owed = now.amount if now.rest is None else now.rest
     now.paid_late += int(line.one or owed)
@@ -226,7 +187,7 @@ def _paid_late(now: _Open, line: Line) -> None:
         now.paid_at = now.paid_at or line.at
 
 
-def _late(now: _Open, line: Line) -> None:
+def _late(now: UnderWay, line: Line) -> None:
     """What the customer did after the end, as older releases told of payments, too."""
     if now.state is State.RECOVERED:
         return
@@ -236,7 +197,7 @@ def _late(now: _Open, line: Line) -> None:
         _updated(now, line)
 
 
-def _told(now: _Open, cause: Cause) -> Recorded:
+def _told(now: UnderWay, cause: Cause) -> Recorded:
     profile = now.profile
     return Recorded(
         invoice_id=now.invoice_id,
@@ -284,7 +245,7 @@ def _profile(text: str | None) -> CustomerProfile | None:
     return CustomerProfile.model_validate(json.loads(text) or {}) if text else None
 
 
-_STEPS: Final[Mapping[str, Callable[[_Open, Line], None]]] = {
+_STEPS: Final[Mapping[str, Callable[[UnderWay, Line], None]]] = {
     EventType.PAYMENT_FAILED.value: _failed_again,
     EventType.FAILURE_CLASSIFIED.value: _classified,
     EventType.CUSTOMER_SEGMENTED.value: _segmented,

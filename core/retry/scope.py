@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 from core.base import Value
-from core.payments import CollectionMethod, CollectionTerms, SubscriptionStatus
+from core.terms import CollectionMethod, CollectionTerms, SubscriptionStatus
 
 WIDEST: Final = timedelta(days=365)
 """The longest window that a policy may have."""

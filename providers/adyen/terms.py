@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
-from core.payments import CollectionTerms, MethodKind
+from core.payments import MethodKind
+from core.terms import CollectionTerms
 from providers.adyen.failures import TOKEN, first
 from providers.adyen.item import Item
 from providers.adyen.methods import by_own_hand, kind_of

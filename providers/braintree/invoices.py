@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from braintree import Subscription
 
-from core.payments import CollectionMethod, CollectionTerms, InvoiceStatus, InvoiceView, SubscriptionStatus
+from core.payments import InvoiceStatus, InvoiceView
+from core.terms import CollectionMethod, CollectionTerms, SubscriptionStatus
 from providers.braintree.api import BraintreeApi
 from providers.braintree.minor import to_minor
 from providers.braintree.reading import day, part

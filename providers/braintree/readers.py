@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from braintree import Dispute, Subscription, Transaction
 
-from core.payments import CollectionTerms, EventKind, MethodRole
+from core.payments import EventKind, MethodRole
+from core.terms import CollectionTerms
 from providers.braintree.invoices import Billing, billing_in, read_tries, shopper_of
 from providers.braintree.notice import Notice, Taken
 from providers.braintree.reading import ID, minor_units, part, text
@@ -159,6 +160,14 @@ def dispute_opened(notice: Notice) -> Taken:
     currency = dispute.currency("currency_iso_code")
     amount = dispute.raw.get("amount_disputed") or dispute.raw.get("amount")
     return taken | _returned(EventKind.DISPUTE_OPENED, "chargeback", minor_units(amount, currency), currency)
+
+
+def dispute_won(notice: Notice) -> Taken:
+    """What the dispute took is the merchant's again; `amount_won` says how much (the official client's Dispute)."""
+    dispute, taken = _dispute(notice), disputed(notice)
+    currency = dispute.currency("currency_iso_code")
+    amount = minor_units(dispute.raw.get("amount_won") or dispute.raw.get("amount_disputed"), currency)
+    return taken | _returned(EventKind.PAYMENT_RESTORED, "restored", amount, currency)
 
 
 def disputed(notice: Notice) -> Taken:

@@ -5,6 +5,7 @@ compatible with Stripe may leave out what the tree insists on.
 """
 
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,7 +14,7 @@ from urllib.parse import quote
 
 import stripe
 
-from core.errors import ProviderUnavailable
+from core.errors import NotAllowed, ProviderUnavailable
 from providers.fields import Fields
 from providers.stripe.config import StripeConfig
 from providers.stripe.minor import in_iso
@@ -25,6 +26,8 @@ CALL_SECONDS: Final = 20.0
 """The longest that a charge, or all the reads of one question, may take; far below the activities' time-out."""
 _LIMITS: Final = frozenset({"rate_limit", "lock_timeout"})
 """They came with HTTP 400 once, and still do on some servers."""
+_PERMISSION: Final = re.compile(r"Enabling \W?([A-Za-z][A-Za-z ,&-]{0,60}?)\W? \('([a-z_]{1,60})'\) permissions")
+"""How Stripe's message to a restricted key names what it lacks; the rest of the message names key and account."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,17 @@ def unavailable(answer: Answer) -> ProviderUnavailable:
     if answer.ok:
         return ProviderUnavailable("Stripe's answer is not a JSON object.")
     return ProviderUnavailable(f"Stripe answered with HTTP {answer.status}.", answer.retry_after)
+
+
+def refusal(answer: Answer, what: str) -> ProviderUnavailable:
+    """The error to raise for a read that Stripe refused; with the missing permission where that is the reason."""
+    if answer.status == 401:
+        return NotAllowed("Stripe refuses the API key (HTTP 401): it was revoked, has expired, or is another one.")
+    if answer.status != 403:
+        return ProviderUnavailable(f"Stripe refuses to show {what}: HTTP {answer.status}.")
+    named = _PERMISSION.search(str(answer.error.raw.get("message")))
+    lacks = f": the key lacks the permission {named[1]} ({named[2]})" if named else ""
+    return NotAllowed(f"Stripe refuses to show {what} (HTTP 403){lacks}.")
 
 
 def _answer(status: int, body: object, headers: Mapping[str, str] | None) -> Answer:

@@ -1,36 +1,72 @@
-"""Which card a pay call would charge. Nothing but the count of tries depends on it, so no failure is an error."""
+"""The card, or whatever else was charged in its place, as it stands in Stripe's objects."""
 
 from typing import Final
 
-from core.payments import Card
+from core.payments import Card, MethodKind
 from providers.fields import Fields
-from providers.stripe.api import StripeApi, path
-from providers.stripe.failures import card_of_method
-from providers.stripe.reading import optional
+from providers.stripe.kinds import kind_of
 
-EXPANDED: Final = (
-    "default_payment_method",
-    "customer.invoice_settings.default_payment_method",
-    "parent.subscription_details.subscription.default_payment_method",
-)
+_NETWORKS: Final = {"american express": "amex", "american_express": "amex", "diners club": "diners"}
 
 
-async def read_card(api: StripeApi, invoice_id: str, method_id: str | None) -> Card | None:
-    """The card of this method; without one, of the method that Stripe takes by default."""
-    if method_id:
-        method = await optional(api, path("payment_methods", method_id))
-    else:
-        invoice = await optional(api, path("invoices", invoice_id), expand=list(EXPANDED))
-        method = _default(invoice) if invoice else None
-    card = card_of_method(method) if method else None
-    return card if card and card.fingerprint else None
+def card_of_error(error: Fields) -> Card:
+    """The card that a payment error is about."""
+    return card_of_method(method_of(error))
 
 
-def _default(invoice: Fields) -> Fields | None:
-    """The invoice's own method goes first, then the subscription's, then the customer's."""
-    customer = invoice.expanded("customer")
-    subscription = invoice.child("parent").child("subscription_details").expanded("subscription")
-    for owner in (invoice, subscription, customer.child("invoice_settings")):
-        if method := owner.expanded("default_payment_method"):
-            return method
-    return None
+def card_of_charge(charge: Fields) -> Card:
+    """The card that a charge was made on."""
+    details = charge.child("payment_method_details")
+    return _of_type(details, details.code("type")) if details else card_of_method(charge.expanded("source"))
+
+
+def card_of_method(method: Fields) -> Card:
+    """The card of a payment method, or of a source of older integrations, which may be the card itself."""
+    bare = method.raw.get("object")
+    if bare in {"card", "bank_account"}:
+        return _card(method, kind_of(bare)) if bare == "card" else _account(method, MethodKind.DIRECT_DEBIT)
+    return _of_type(method, method.code("type"))
+
+
+def cards_merged(first: Card, second: Card) -> Card:
+    """Each fact from the first card that has it."""
+    return Card(**(second.model_dump(exclude_none=True) | first.model_dump(exclude_none=True)))
+
+
+def method_of(error: Fields) -> Fields:
+    """The payment method of an error, or the source of older integrations."""
+    return error.expanded("payment_method") or error.expanded("source")
+
+
+def _of_type(holder: Fields, type_: str | None) -> Card:
+    """Details stand under the name of their type; small fakes leave the type out."""
+    kind = kind_of(type_) or (MethodKind.CARD if holder.child("card") else None)
+    if kind is MethodKind.CARD or kind is None:
+        return _card(holder.child("card") or holder, kind)
+    details = holder.child(type_ or "")
+    return _card(details, kind) if type_ in {"card_present", "interac_present"} else _account(details, kind)
+
+
+def _account(details: Fields, kind: MethodKind) -> Card:
+    """A bank account or a wallet: no card network has a say in it."""
+    whatever = Fields(details.raw, details.path, lenient=True)
+    known = {name: whatever.code(name) for name in ("fingerprint", "last4", "country")}
+    return Card(kind=kind, **known)
+
+
+def _card(card: Fields, kind: MethodKind | None) -> Card:
+    brand = (card.code("network") or _brand(card) or "").lower()
+    return Card(
+        kind=kind,
+        fingerprint=card.code("fingerprint"),
+        network=None if brand in {"", "unknown"} else _NETWORKS.get(brand, brand),
+        last4=card.code("last4"),
+        country=card.code("country"),
+        funding=card.code("funding"),
+    )
+
+
+def _brand(card: Fields) -> str | None:
+    """Sources spell brands as people do, with spaces."""
+    brand = card.raw.get("brand")
+    return brand if isinstance(brand, str) and brand.lower() in _NETWORKS else card.code("brand")

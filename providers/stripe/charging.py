@@ -7,13 +7,17 @@ import asyncio
 from datetime import datetime
 
 from core.errors import ProviderUnavailable
-from core.payments import ChargeOrder, ChargeResult, Failure, Outcome
+from core.payments import NO_METHOD, UNFIT_METHOD, Card, ChargeOrder, ChargeResult, Failure, Outcome
 from providers.fields import Fields, Unfit
 from providers.results import declined, not_charged, succeeded, unknown
-from providers.stripe import failures
+from providers.stripe import failures, refusals
+from providers.stripe.actions import kind_of_intent, needs_customer
 from providers.stripe.api import Answer, StripeApi, path, unavailable
-from providers.stripe.reading import Payment, checked, find_link, optional, read_invoice, read_payment
-from providers.stripe.settling import decline_of, is_fresh, settled
+from providers.stripe.asides import optional
+from providers.stripe.cards import card_of_charge, card_of_error, cards_merged
+from providers.stripe.payments import Payment
+from providers.stripe.reading import checked, payment_of, read_invoice
+from providers.stripe.settling import decline_of, is_fresh, part_since, settled
 from providers.stripe.transport import CallFailed
 
 
@@ -42,7 +46,7 @@ async def _judged(api: StripeApi, order: ChargeOrder, answer: Answer, now: datet
     if answer.ok:
         return await _accepted(api, order, answer, now)
     match answer.status:
-        case 402:
+        case 402 if not refusals.about_method(order, answer.error):
             return await _refused_by_bank(api, order, answer.error)
         case 401:
             return declined(Failure(code="authentication_error"))
@@ -61,8 +65,10 @@ async def _accepted(api: StripeApi, order: ChargeOrder, answer: Answer, now: dat
     if invoice.code("status") == "paid":
         fresh = payment.charge.id("id") not in {None, order.charge_before}
         return succeeded(payment.charge.id("id") if fresh else None)
-    if failures.needs_customer(payment.intent):
+    if needs_customer(payment.intent):
         return decline_of(payment)
+    if part := part_since(order, invoice):
+        return succeeded(None).model_copy(update={"amount": part})
     result = settled(order, invoice, payment, now)
     return unknown("processing") if result.outcome is Outcome.UNKNOWN else result
 
@@ -71,7 +77,7 @@ async def _payment_afterwards(api: StripeApi, invoice: Fields) -> Payment:
     """The payment, if it can be read soon; the charge is made and its outcome must not depend on this."""
     try:
         async with asyncio.timeout(api.aside_seconds):
-            payment = await read_payment(api, await find_link(api, invoice))
+            payment = await payment_of(api, invoice)
     except (ProviderUnavailable, Unfit, TimeoutError):
         return Payment()
     return Payment(_lenient(payment.intent), _lenient(payment.charge))
@@ -85,11 +91,17 @@ async def _refused_by_bank(api: StripeApi, order: ChargeOrder, error: Fields) ->
     """HTTP 402: a decline, as a result. Raises Unfit where the body names no reason at all."""
     if not error:
         raise Unfit("error")
-    failure, card = failures.of_error(error), failures.card_of(error)
+    failure, card = failures.of_error(error), cards_merged(card_of_error(error), _awaited(error))
     charge = await _charge_behind(api, failure)
     tried = Failure(method_id=order.method_id or error.expanded("payment_intent").id("payment_method"))
     failure = failures.merged(failure, failures.of_charge(charge), tried)
-    return declined(failure, failures.cards_merged(card, failures.card_of_charge(charge)))
+    return declined(failure, cards_merged(card, card_of_charge(charge)))
+
+
+def _awaited(error: Fields) -> Card:
+    """What a payment that waits for the customer is to be paid with."""
+    intent = error.expanded("payment_intent")
+    return Card(kind=kind_of_intent(intent)) if needs_customer(intent) else Card()
 
 
 async def _charge_behind(api: StripeApi, failure: Failure) -> Fields:
@@ -108,7 +120,7 @@ async def _not_taken(api: StripeApi, order: ChargeOrder, answer: Answer, now: da
             invoice = await read_invoice(api, order.invoice_id)
             if invoice is None:
                 return not_charged("invoice_missing")
-            payment = await read_payment(api, await find_link(api, invoice))
+            payment = await payment_of(api, invoice)
             return _explained(order, invoice, payment, answer.error, now)
     except (ProviderUnavailable, Unfit, TimeoutError):
         return unknown(f"http_{answer.status}")
@@ -123,4 +135,6 @@ def _explained(order: ChargeOrder, invoice: Fields, payment: Payment, error: Fie
         return settled(order, invoice, payment, now)
     if invoice.code("status") != "open":
         return not_charged("invoice_not_payable")
+    if refusals.about_method(order, error):
+        return not_charged(UNFIT_METHOD if order.method_id else NO_METHOD)
     return declined(Failure(code=error.code("code") or error.code("type"), method_id=order.method_id))

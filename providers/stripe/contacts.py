@@ -1,28 +1,33 @@
 """The customer as a person, and the page where the invoice can be paid: read for a message, for nothing else."""
 
+from datetime import datetime
 from typing import Final
 
 from core.messages.contact import Contact, Reached
 from providers.fields import Fields
 from providers.stripe.api import StripeApi, path
-from providers.stripe.reading import Payment, missing_invoice, optional, read_invoice, view
+from providers.stripe.asides import optional
+from providers.stripe.reading import missing_invoice, read_claim, view_of
 
 _LONGEST: Final = 320
 """Characters of an e-mail address at most."""
 
 
-async def read_contact(api: StripeApi, invoice_id: str, customer_id: str | None) -> Reached:
-    """Two calls. What the customer's object doesn't say, the invoice may. Raises ProviderUnavailable or Unfit."""
-    invoice = await read_invoice(api, invoice_id)
-    if invoice is None:
+async def read_contact(api: StripeApi, invoice_id: str, customer_id: str | None, now: datetime) -> Reached:
+    """The claim as before a charge, and its customer. Raises ProviderUnavailable, NotAllowed or Unfit.
+
+    What the customer's object doesn't say, the invoice may.
+    """
+    claim = await read_claim(api, invoice_id, now)
+    if claim is None:
         return Reached(invoice=missing_invoice(invoice_id))
-    known = invoice.id("customer") or customer_id
-    customer = await optional(api, path("customers", known)) if known else None
-    found = view(invoice, Payment())
-    if customer and customer.flag("deleted"):
-        terms = found.terms.model_copy(update={"customer_deleted": True})
-        return Reached(invoice=found.model_copy(update={"terms": terms}))
-    return Reached(invoice=found, contact=_contact(customer or Fields({}), invoice))
+    found = await view_of(api, claim)
+    if found.terms.customer_deleted:
+        return Reached(invoice=found)
+    customer = claim.customer
+    if not customer and customer_id and claim.invoice.id("customer") is None:
+        customer = await optional(api, path("customers", customer_id))
+    return Reached(invoice=found, contact=_contact(customer or Fields({}), claim.invoice))
 
 
 def _contact(customer: Fields, invoice: Fields) -> Contact:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from core.payments import EventKind
 from providers.fields import Fields, Unfit
-from providers.stripe import takers
+from providers.stripe import method_takers, money_takers, takers
 from providers.stripe.takers import Taken
 
 
@@ -31,7 +31,8 @@ def meaning(event: Fields) -> dict[str, Any] | None:
     subject = data.child("object")
     if not subject:
         raise Unfit("data.object")
-    return {"kind": row.kind, "detail": row.detail} | row.take(subject, data.child("previous_attributes"))
+    clock = {"simulated": subject.id("test_clock") is not None}
+    return {"kind": row.kind, "detail": row.detail} | clock | row.take(subject, data.child("previous_attributes"))
 
 
 EVENTS: Final[Mapping[str, Row]] = {
@@ -45,24 +46,53 @@ EVENTS: Final[Mapping[str, Row]] = {
     "invoice.payment_succeeded": Row(EventKind.INVOICE_PAID, takers.invoice),
     # One payment of perhaps several: the invoice is paid only when `invoice.paid` says so, or a read does.
     "invoice_payment.paid": Row(EventKind.WAKE, takers.invoice_payment, "a payment of the invoice was made"),
+    "invoice.overpaid": Row(EventKind.OTHER, takers.invoice, "more was paid than was due: nothing to collect"),
     "invoice.voided": Row(EventKind.INVOICE_VOIDED, takers.invoice),
     "invoice.marked_uncollectible": Row(EventKind.INVOICE_UNCOLLECTIBLE, takers.invoice),
     "invoice.overdue": Row(EventKind.OTHER, takers.invoice, "the invoice is overdue: nothing to do"),
     "invoice.finalization_failed": Row(EventKind.OTHER, takers.invoice, "not finalised: nothing was charged"),
-    "payment_intent.payment_failed": Row(EventKind.OTHER, detail="told by invoice.payment_failed"),
+    "credit_note.created": Row(EventKind.WAKE, takers.credit_note, "the invoice was credited"),
+    "credit_note.voided": Row(EventKind.WAKE, takers.credit_note, "a credit of the invoice was taken back"),
+    "payment_intent.processing": Row(EventKind.WAKE, money_takers.payment, "a payment is on its way"),
+    "payment_intent.partially_funded": Row(EventKind.WAKE, money_takers.payment, "a part of the money came"),
+    "payment_intent.payment_failed": Row(
+        EventKind.OTHER, money_takers.failed_payment, "told by invoice.payment_failed"
+    ),
     "payment_intent.requires_action": Row(EventKind.OTHER, detail="told by invoice.payment_action_required"),
     "payment_intent.succeeded": Row(EventKind.OTHER, detail="told by invoice.paid"),
-    "charge.failed": Row(EventKind.OTHER, detail="told by invoice.payment_failed"),
-    "charge.dispute.created": Row(EventKind.DISPUTE_OPENED, takers.dispute),
-    "charge.dispute.closed": Row(EventKind.OTHER, takers.closed_dispute),
-    "radar.early_fraud_warning.created": Row(EventKind.FRAUD_WARNING, takers.fraud_warning),
-    "radar.early_fraud_warning.updated": Row(EventKind.FRAUD_WARNING, takers.fraud_warning),
+    "payment_intent.canceled": Row(EventKind.WAKE, money_takers.payment, "a payment was given up"),
+    "charge.failed": Row(EventKind.OTHER, money_takers.failed_charge, "told by invoice.payment_failed"),
+    "charge.pending": Row(EventKind.OTHER, detail="told by payment_intent.processing"),
+    "charge.refunded": Row(EventKind.PAYMENT_REFUNDED, money_takers.refunded_charge),
+    "charge.refund.updated": Row(EventKind.OTHER, money_takers.refund, "told by charge.refunded"),
+    "refund.created": Row(EventKind.OTHER, money_takers.refund, "told by charge.refunded"),
+    "refund.updated": Row(EventKind.OTHER, money_takers.refund, "told by charge.refunded"),
+    "refund.failed": Row(EventKind.OTHER, money_takers.failed_refund),
+    "charge.dispute.created": Row(EventKind.DISPUTE_OPENED, money_takers.dispute),
+    "charge.dispute.updated": Row(EventKind.OTHER, money_takers.updated_dispute),
+    "charge.dispute.funds_withdrawn": Row(
+        EventKind.OTHER, money_takers.dispute_funds, "told by charge.dispute.created"
+    ),
+    "charge.dispute.funds_reinstated": Row(
+        EventKind.OTHER, money_takers.dispute_funds, "the money of a dispute came back"
+    ),
+    "charge.dispute.closed": Row(EventKind.OTHER, money_takers.closed_dispute),
+    "radar.early_fraud_warning.created": Row(EventKind.FRAUD_WARNING, money_takers.fraud_warning),
+    "radar.early_fraud_warning.updated": Row(EventKind.FRAUD_WARNING, money_takers.fraud_warning),
+    "customer.deleted": Row(EventKind.CUSTOMER_DELETED, method_takers.deleted_customer),
     "customer.subscription.deleted": Row(EventKind.SUBSCRIPTION_ENDED, takers.subscription),
     "customer.subscription.updated": Row(EventKind.OTHER, takers.updated_subscription),
     "customer.subscription.paused": Row(EventKind.OTHER, takers.subscription, "the subscription is paused"),
-    "customer.updated": Row(EventKind.METHOD_UPDATED, takers.updated_customer),
-    "payment_method.attached": Row(EventKind.METHOD_UPDATED, takers.attached_method),
-    "payment_method.automatically_updated": Row(EventKind.METHOD_UPDATED, takers.changed_method),
-    "payment_method.updated": Row(EventKind.METHOD_UPDATED, takers.changed_method),
-    "payment_method.detached": Row(EventKind.OTHER, detail="a method was removed: nothing to do"),
+    "customer.subscription.resumed": Row(EventKind.OTHER, takers.subscription, "the subscription is resumed"),
+    "customer.updated": Row(EventKind.METHOD_UPDATED, method_takers.updated_customer),
+    "customer.source.created": Row(EventKind.METHOD_UPDATED, method_takers.attached_method),
+    "customer.source.updated": Row(EventKind.METHOD_UPDATED, method_takers.changed_method),
+    "payment_method.attached": Row(EventKind.METHOD_UPDATED, method_takers.attached_method),
+    "payment_method.automatically_updated": Row(EventKind.METHOD_UPDATED, method_takers.changed_method),
+    "payment_method.updated": Row(EventKind.METHOD_UPDATED, method_takers.changed_method),
+    "payment_method.detached": Row(
+        EventKind.OTHER, method_takers.detached_method, "a method was removed: nothing to do"
+    ),
+    "mandate.updated": Row(EventKind.OTHER, method_takers.mandate),
 }
+"""One row per fact: where Stripe tells it in several events, one of them counts and the others name it."""

@@ -1,25 +1,22 @@
-"""Why a payment failed: the codes that Stripe keeps in an error, a charge or a payment intent, and the card."""
+"""Why a payment failed: the codes that Stripe keeps in an error, a charge or a payment intent."""
 
 from typing import Final
 
-from core.payments import Card, Failure, Risk
+from core.payments import Failure, Risk
 from providers.fields import Fields
+from providers.stripe.actions import needs_authentication, needs_customer
+from providers.stripe.cards import card_of_charge, card_of_error, method_of
 
 AUTHENTICATION_REQUIRED: Final = "authentication_required"
 _ASKS_FOR_AUTHENTICATION: Final = frozenset(
     {"invoice_payment_intent_requires_action", "subscription_payment_intent_requires_action"}
 )
+"""Said of any payment that waits for the customer, whatever for."""
 _SAYS_LITTLE: Final = frozenset({"card_declined", "generic_decline", "payment_intent_payment_attempt_failed"})
 """Codes that give way to any other one: the reason may stand elsewhere."""
-_NETWORKS: Final = {"american express": "amex", "american_express": "amex", "diners club": "diners"}
 NOT_SENT: Final = "not_sent_to_network"
 """Stripe refused it by itself: no try of the card network was used."""
 NOTHING: Final = Failure()
-
-
-def needs_customer(intent: Fields) -> bool:
-    """Whether a payment intent waits for the customer; the second name is of API versions before 2019."""
-    return intent.code("status") in {"requires_action", "requires_source_action"}
 
 
 def says_little(failure: Failure) -> bool:
@@ -29,12 +26,15 @@ def says_little(failure: Failure) -> bool:
 
 def of_error(error: Fields) -> Failure:
     """The codes of a payment error: of a 402 answer or of `payment_intent.last_payment_error`."""
-    code = error.code("decline_code") or error.code("code")
-    method = _method(error)
+    code, intent = error.code("decline_code") or error.code("code"), error.expanded("payment_intent")
+    if code in _ASKS_FOR_AUTHENTICATION:
+        elsewhere = needs_customer(intent) and not needs_authentication(intent)
+        code = None if elsewhere else AUTHENTICATION_REQUIRED
+    method = method_of(error)
     return Failure(
-        code=AUTHENTICATION_REQUIRED if code in _ASKS_FOR_AUTHENTICATION else code,
+        code=code,
         advice=error.code("advice_code"),
-        network=card_of(error).network,
+        network=card_of_error(error).network,
         network_code=error.code("network_decline_code"),
         network_advice=error.code("network_advice_code"),
         method_id=method.id("id"),
@@ -63,7 +63,8 @@ def of_charge(charge: Fields) -> Failure:
 def of_payment(intent: Fields, charge: Fields) -> Failure:
     """What an intent and its latest charge say. One that waits for the customer has no decline of its own."""
     if needs_customer(intent):
-        return Failure(code=AUTHENTICATION_REQUIRED, method_id=intent.id("payment_method"))
+        code = AUTHENTICATION_REQUIRED if needs_authentication(intent) else None
+        return Failure(code=code, method_id=intent.id("payment_method"))
     error = of_error(intent.child("last_payment_error"))
     failed = of_charge(charge) if charge.code("status") == "failed" else NOTHING
     about_another = error.charge_id and failed.charge_id and error.charge_id != failed.charge_id
@@ -80,56 +81,12 @@ def merged(*failures: Failure | None) -> Failure:
     return Failure(**known)
 
 
-def card_of(error: Fields) -> Card:
-    """The card that an error is about."""
-    method = _method(error)
-    return _card(method if method.raw.get("object") == "card" else method.child("card"))
-
-
-def card_of_charge(charge: Fields) -> Card:
-    """The card that a charge was made on."""
-    source = charge.expanded("source")
-    return _card(charge.child("payment_method_details").child("card") or source)
-
-
-def card_of_method(method: Fields) -> Card:
-    """The card of a payment method, or of a source of older integrations."""
-    return _card(method.child("card") or method)
-
-
-def risk_of(charge: Fields, early_warning: bool | None) -> Risk:
-    """Radar's opinion of a charge, exactly as it stands there."""
+def risk_of(charge: Fields, early_warning: bool | None, disputed: bool | None = None) -> Risk:
+    """Radar's opinion of a charge, exactly as it stands there; `disputed` where more than its mark is known."""
     outcome = charge.child("outcome")
     return Risk(
         level=outcome.code("risk_level"),
         score=outcome.whole("risk_score"),
         early_warning=early_warning,
-        disputed=charge.flag("disputed"),
+        disputed=charge.flag("disputed") if disputed is None else disputed,
     )
-
-
-def cards_merged(first: Card, second: Card) -> Card:
-    """Each fact from the first card that has it."""
-    return Card(**(second.model_dump(exclude_none=True) | first.model_dump(exclude_none=True)))
-
-
-def _method(error: Fields) -> Fields:
-    """The payment method, or the source of older integrations."""
-    return error.expanded("payment_method") or error.expanded("source")
-
-
-def _card(card: Fields) -> Card:
-    brand = (card.code("network") or _brand(card) or "").lower()
-    return Card(
-        fingerprint=card.code("fingerprint"),
-        network=None if brand in {"", "unknown"} else _NETWORKS.get(brand, brand),
-        last4=card.code("last4"),
-        country=card.code("country"),
-        funding=card.code("funding"),
-    )
-
-
-def _brand(card: Fields) -> str | None:
-    """Sources spell brands as people do, with spaces."""
-    brand = card.raw.get("brand")
-    return brand if isinstance(brand, str) and brand.lower() in _NETWORKS else card.code("brand")

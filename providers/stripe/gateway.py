@@ -10,7 +10,7 @@ from core.messages.contact import Reached
 from core.payments import Card, ChargeOrder, ChargeResult, FailureFacts, InvoiceView, ProviderEvent
 from providers.fields import Unfit
 from providers.results import unknown
-from providers.stripe import cards, charging, contacts, facts, owners, reading
+from providers.stripe import charging, contacts, facts, methods, owners, reading
 from providers.stripe.api import CALL_SECONDS, StripeApi
 from providers.stripe.config import StripeConfig
 from providers.stripe.settling import settled
@@ -33,19 +33,26 @@ class StripeGateway:
         self._clock = clock
 
     async def read_invoice(self, invoice_id: str) -> InvoiceView:
-        """The invoice as it is now, with the state of its payment. Raises ProviderUnavailable."""
-        return await self._answered(self._read_invoice(invoice_id))
+        """The invoice as it is now, with the state of its payments. Raises ProviderUnavailable, and NotAllowed."""
+        return await self._answered(reading.read_view(self._api, invoice_id, self._clock()))
 
     async def read_failure(self, invoice_id: str, event: ProviderEvent | None) -> FailureFacts:
         """The failed payment, its card, customer and risk; the event's codes fill what can't be read.
 
         Raises ProviderUnavailable where the invoice or its payment could not be asked for.
         """
-        return await self._answered(facts.read_failure(self._api, invoice_id, event))
+        return await self._answered(facts.read_failure(self._api, invoice_id, event, self._clock()))
 
     async def read_card(self, invoice_id: str, method_id: str | None) -> Card | None:
-        """The card of this method, or of the one that Stripe would charge by itself. One call; never raises."""
-        return await cards.read_card(self._api, invoice_id, method_id)
+        """The card of this method, or of the one that Stripe would charge by itself; never raises."""
+        if method_id:
+            return await methods.read_card(self._api, method_id)
+        try:
+            claim = await self._answered(reading.read_claim(self._api, invoice_id, self._clock()))
+        except ProviderUnavailable:
+            return None
+        card = claim.methods.first.card if claim and claim.methods.first else None
+        return card if card and (card.fingerprint or card.kind) else None
 
     async def charge(self, order: ChargeOrder) -> ChargeResult:
         """Pay the invoice under the order's key. Raises ProviderUnavailable where it was surely not executed."""
@@ -61,24 +68,17 @@ class StripeGateway:
 
     async def read_contact(self, invoice_id: str, customer_id: str | None) -> Reached:
         """The invoice, and its customer as a person. Raises ProviderUnavailable."""
-        return await self._answered(contacts.read_contact(self._api, invoice_id, customer_id))
+        return await self._answered(contacts.read_contact(self._api, invoice_id, customer_id, self._clock()))
 
     async def close(self) -> None:
         """Let go of connections."""
         await self._api.close()
 
-    async def _read_invoice(self, invoice_id: str) -> InvoiceView:
-        invoice = await reading.read_invoice(self._api, invoice_id)
-        if invoice is None:
-            return reading.missing_invoice(invoice_id)
-        payment = await reading.read_payment(self._api, await reading.find_link(self._api, invoice))
-        return reading.view(invoice, payment)
-
     async def _settle(self, order: ChargeOrder) -> ChargeResult:
         invoice = await reading.read_invoice(self._api, order.invoice_id)
         if invoice is None:
             return unknown("invoice_missing")
-        payment = await reading.read_payment(self._api, await reading.find_link(self._api, invoice))
+        payment = await reading.payment_of(self._api, invoice)
         return settled(order, invoice, payment, self._clock())
 
     async def _answered(self, read: Awaitable[T]) -> T:

@@ -26,27 +26,40 @@ def subscription_of(invoice: Fields) -> str | None:
     return details.id("subscription") or invoice.id("subscription")
 
 
+def shown_subscription(invoice: Fields) -> Fields:
+    """The subscription itself, where it was expanded."""
+    details = invoice.child("parent").child("subscription_details")
+    return details.expanded("subscription") or invoice.expanded("subscription")
+
+
 def remaining(invoice: Fields) -> int | None:
     """What is still to be paid; partial payments make it less than what was due."""
     left = invoice.whole("amount_remaining")
     return invoice.whole("amount_due") if left is None else left
 
 
-def link_of(invoice: Fields) -> Link:
-    """The invoice's payment as far as the invoice itself tells; empty where its payments were not sent."""
-    listed = link_in(invoice.items("payments"), paid=invoice.code("status") == "paid")
+def link_of(invoice: Fields, payments: tuple[Fields, ...] | None = None) -> Link:
+    """The payment that matters of several: the one that paid the invoice, else the open one, the default first.
+
+    Without `payments` what the invoice itself tells; empty where it tells nothing.
+    """
+    listed = _chosen(invoice.items("payments") if payments is None else payments, invoice.code("status"))
     return listed or Link(invoice.id("payment_intent"), invoice.id("charge"))
 
 
-def link_in(payments: tuple[Fields, ...], paid: bool) -> Link:
-    """The payment that matters of several: the one that paid the invoice, else the open one, the default first."""
-    wanted = "paid" if paid else "open"
+def link_to(payment: Fields) -> Link:
+    """What one payment of an invoice was made with."""
+    made_with = payment.child("payment")
+    return Link(made_with.id("payment_intent"), made_with.id("charge"))
+
+
+def _chosen(payments: tuple[Fields, ...], status: str | None) -> Link:
+    wanted = "paid" if status == "paid" else "open"
 
     def rank(payment: Fields) -> tuple[bool, bool, int]:
         return payment.code("status") == wanted, bool(payment.flag("is_default")), payment.whole("created") or 0
 
-    chosen = max(payments, key=rank, default=Fields({})).child("payment")
-    return Link(chosen.id("payment_intent"), chosen.id("charge"))
+    return link_to(max(payments, key=rank, default=Fields({})))
 
 
 def payments_left_out(invoice: Fields) -> bool:

@@ -4,7 +4,7 @@ import asyncio
 
 from core.payments import ProviderEvent
 from providers.fields import Fields
-from providers.stripe.api import StripeApi, path
+from providers.stripe.api import StripeApi, path, refusal
 
 _CHARGES = ("ch_", "py_")
 
@@ -12,7 +12,7 @@ _CHARGES = ("ch_", "py_")
 async def resolve(api: StripeApi, event: ProviderEvent) -> ProviderEvent:
     """The event with the invoice and customer that Stripe knows; as it is where there is nothing to find.
 
-    Raises ProviderUnavailable or Unfit.
+    Raises ProviderUnavailable, NotAllowed or Unfit: money that goes back must not be lost for want of a right.
     """
     if event.payment_id is None or (event.invoice_id and event.customer_id):
         return event
@@ -37,6 +37,8 @@ async def _intent(api: StripeApi, intent_id: str | None, charge: Fields) -> Fiel
 
 async def _read(api: StripeApi, kind: str, object_id: str) -> Fields:
     answer = await api.get(path(kind, object_id))
+    if answer.status in {401, 403}:
+        raise refusal(answer, "whose payment it is")
     return answer.fields if answer.ok else Fields({})
 
 
@@ -46,5 +48,7 @@ async def _invoice_of(api: StripeApi, intent_id: str | None) -> str | None:
         return None
     payment = {"type": "payment_intent", "payment_intent": intent_id}
     answer = await api.get(path("invoice_payments"), payment=payment)
+    if answer.status in {401, 403}:
+        raise refusal(answer, "whose payment it is")
     found = answer.fields.items("data") if answer.ok else ()
     return found[0].id("invoice") if found else None

@@ -18,8 +18,9 @@ from core.payments import Outcome
 from core.segmentation.segment import CustomerProfile
 from providers.fields import Fields
 from providers.stripe.api import Answer, StripeApi, path
+from providers.stripe.cards import card_of_charge
 from providers.stripe.config import StripeConfig
-from providers.stripe.failures import card_of_charge, of_charge, risk_of
+from providers.stripe.failures import of_charge, risk_of
 from providers.stripe.invoices import recurring
 
 PAGE: Final = 100

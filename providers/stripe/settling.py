@@ -3,11 +3,13 @@
 from datetime import datetime, timedelta
 from typing import Final
 
-from core.payments import ChargeOrder, ChargeResult
+from core.payments import Card, ChargeOrder, ChargeResult
 from providers.fields import Fields
 from providers.results import declined, not_charged, succeeded, unknown
 from providers.stripe import failures
-from providers.stripe.reading import Payment
+from providers.stripe.actions import kind_of_intent
+from providers.stripe.cards import card_of_charge, card_of_error, cards_merged
+from providers.stripe.payments import Payment
 
 CLOCK_SKEW: Final = timedelta(seconds=5)
 """How far Stripe's clock, which counts whole seconds, may be behind ours."""
@@ -37,10 +39,22 @@ def is_fresh(order: ChargeOrder, charge: Fields) -> bool:
     return created is not None and created >= order.requested_at - CLOCK_SKEW
 
 
+def part_since(order: ChargeOrder, invoice: Fields) -> int | None:
+    """What payments of this invoice brought since the order, where the invoice is still open: a part of it.
+
+    Source: docs.stripe.com/api/invoice-payment/object, `amount_paid` and `status_transitions.paid_at`.
+    """
+    listed = Fields(invoice.raw, invoice.path, lenient=True).items("payments")
+    since = order.requested_at - CLOCK_SKEW
+    paid = [(one.child("status_transitions").moment("paid_at"), one.whole("amount_paid") or 0) for one in listed]
+    return sum(amount for at, amount in paid if at and at >= since) or None
+
+
 def decline_of(payment: Payment) -> ChargeResult:
     """The decline that a payment shows."""
     error = payment.intent.child("last_payment_error")
-    card = failures.cards_merged(failures.card_of_charge(payment.charge), failures.card_of(error))
+    card = cards_merged(card_of_charge(payment.charge), card_of_error(error))
+    card = cards_merged(card, Card(kind=kind_of_intent(payment.intent)))
     return declined(failures.of_payment(payment.intent, payment.charge), card)
 
 

@@ -1,14 +1,16 @@
-"""What to take from the object of an event. Each reader gets the object and its attributes before the change.
+"""What to take from the invoice or subscription of an event. Each reader gets the object and its attributes before.
 
 A reader may set `kind` and `detail` where the event's type alone doesn't tell. All raise Unfit, naming the field.
 """
 
 from typing import Any, Final, TypeAlias
 
-from core.payments import EventKind, Failure
+from core.payments import EventKind, Failure, MethodRole
 from providers.fields import Fields
 from providers.stripe import failures
+from providers.stripe.actions import needs_authentication
 from providers.stripe.invoices import link_of, remaining, subscription_of
+from providers.stripe.terms import terms_of
 
 Taken: TypeAlias = dict[str, Any]
 """Fields of a ProviderEvent."""
@@ -18,8 +20,9 @@ _CLOSED: Final = {
     "void": EventKind.INVOICE_VOIDED,
     "uncollectible": EventKind.INVOICE_UNCOLLECTIBLE,
 }
-_RENEWED_BY: Final = frozenset({"exp_month", "exp_year", "fingerprint", "last4"})
-"""The attributes of a card whose change may turn a decline into a success."""
+_OWED: Final = frozenset({"amount_remaining", "amount_due", "collection_method", "amount_paid"})
+"""Attributes of an open invoice whose change only a fresh read can judge."""
+_OVER: Final = frozenset({"canceled", "incomplete_expired"})
 
 
 def nothing(_: Fields, __: Fields) -> Taken:
@@ -27,12 +30,13 @@ def nothing(_: Fields, __: Fields) -> Taken:
     return {}
 
 
-def _other(detail: str) -> Taken:
+def other(detail: str) -> Taken:
+    """For an event that turns out to mean nothing to a recovery."""
     return {"kind": EventKind.OTHER, "detail": detail}
 
 
 def invoice(found: Fields, _: Fields) -> Taken:
-    """Ids, money and counters of an invoice, in either shape."""
+    """Ids, money, counters and terms of an invoice, in either shape."""
     return {
         "invoice_id": found.need("id"),
         "customer_id": found.id("customer"),
@@ -41,6 +45,7 @@ def invoice(found: Fields, _: Fields) -> Taken:
         "currency": found.currency("currency"),
         "provider_attempt": found.whole("attempt_count"),
         "next_provider_attempt": found.moment("next_payment_attempt"),
+        "terms": terms_of(Fields(found.raw, found.path, lenient=True)),
     }
 
 
@@ -65,20 +70,24 @@ def _told(found: Fields) -> Failure | None:
 
 
 def invoice_needing_action(found: Fields, before: Fields) -> Taken:
-    """The invoice; the customer must authenticate, which is the reason of the failure."""
-    told = Failure(code=failures.AUTHENTICATION_REQUIRED)
-    return failed_invoice(found, before) | {"failure": told}
+    """The invoice; what the customer must do stands in its payment: to authenticate, or to transfer money."""
+    taken = failed_invoice(found, before)
+    if needs_authentication(Fields(found.raw, found.path, lenient=True).expanded("payment_intent")):
+        return taken | {"failure": Failure(code=failures.AUTHENTICATION_REQUIRED)}
+    return taken
 
 
 def updated_invoice(found: Fields, before: Fields) -> Taken:
-    """A new status, or Stripe's own next try, which with automations is told nowhere else."""
+    """A new status, another sum, or Stripe's own next try, which with automations is told nowhere else."""
     taken = invoice(found, before)
     status = found.code("status")
     if status in _CLOSED:
         return taken | {"kind": _CLOSED[status]}
+    if status == "open" and _OWED & before.raw.keys():
+        return taken | {"kind": EventKind.WAKE, "detail": "what is owed, or how it is collected, changed"}
     if status == "open" and taken["next_provider_attempt"]:
         return taken | {"kind": EventKind.RETRY_SCHEDULED}
-    return taken | _other("nothing changed that matters here")
+    return taken | other("nothing changed that matters here")
 
 
 def invoice_payment(found: Fields, _: Fields) -> Taken:
@@ -86,24 +95,9 @@ def invoice_payment(found: Fields, _: Fields) -> Taken:
     return {"invoice_id": found.need("invoice"), "payment_id": found.child("payment").id("payment_intent")}
 
 
-def dispute(found: Fields, _: Fields) -> Taken:
-    """The disputed payment and the bank's reason."""
-    return {"payment_id": _payment(found), "detail": found.code("reason")}
-
-
-def closed_dispute(found: Fields, _: Fields) -> Taken:
-    """How the dispute ended; lifting a hold is a person's decision."""
-    return {"payment_id": _payment(found), "detail": f"dispute closed: {found.code('status') or 'no status'}"}
-
-
-def fraud_warning(found: Fields, _: Fields) -> Taken:
-    """The payment that an issuer suspects. After a dispute or a full refund a warning is no news."""
-    taken = {"payment_id": _payment(found), "detail": found.code("fraud_type")}
-    return taken if found.flag("actionable") else taken | _other("the warning is not actionable")
-
-
-def _payment(found: Fields) -> str:
-    return found.id("payment_intent") or found.need("charge")
+def credit_note(found: Fields, _: Fields) -> Taken:
+    """The invoice that is credited; how much is open now only a read tells."""
+    return {"invoice_id": found.need("invoice"), "customer_id": found.id("customer")}
 
 
 def subscription(found: Fields, _: Fields) -> Taken:
@@ -112,37 +106,25 @@ def subscription(found: Fields, _: Fields) -> Taken:
 
 
 def updated_subscription(found: Fields, before: Fields) -> Taken:
-    """Only the end of a subscription matters; past_due and unpaid are what a recovery is about."""
+    """Its end, or another default method. All else is read before each charge, and only named here."""
     taken = subscription(found, before)
-    status = found.code("status")
-    if status == "canceled":
+    if found.code("status") in _OVER:
         return taken | {"kind": EventKind.SUBSCRIPTION_ENDED}
-    return taken | _other(f"the subscription is {status or 'without status'}")
+    for name in ("default_payment_method", "default_source"):
+        method = found.id(name)
+        if name in before.raw and method:
+            chosen = {"method_id": method, "method_version": method, "method_role": MethodRole.DEFAULT}
+            return taken | chosen | {"kind": EventKind.METHOD_UPDATED}
+    return taken | other(_changed(found, before))
 
 
-def attached_method(found: Fields, _: Fields) -> Taken:
-    """A method that is new to the customer; becoming the default is the same change, hence the plain id."""
-    method = found.need("id")
-    return {"method_id": method, "method_version": method, "customer_id": found.need("customer")}
-
-
-def changed_method(found: Fields, before: Fields) -> Taken:
-    """The same method with other card data; both events of one change give the same version."""
-    if before and not _RENEWED_BY & before.child("card").raw.keys():
-        return _other("the card did not change")
-    card = found.child("card")
-    expiry = f"{card.whole('exp_year') or 0}-{card.whole('exp_month') or 0}"
-    version = f"{found.need('id')}:{expiry}:{card.code('fingerprint') or ''}"
-    return attached_method(found, before) | {"method_version": version}
-
-
-def updated_customer(found: Fields, before: Fields) -> Taken:
-    """Another default method. A new default source changes nothing while the settings name a method."""
-    method = found.child("invoice_settings").id("default_payment_method")
-    if "default_payment_method" not in before.child("invoice_settings").raw:
-        if method or "default_source" not in before.raw:
-            return _other("the default method did not change")
-        method = found.id("default_source")
-    if method is None:
-        return _other("the default method was removed")
-    return {"method_id": method, "method_version": method, "customer_id": found.need("id")}
+def _changed(found: Fields, before: Fields) -> str:
+    """What is worth knowing of a change that is heeded only before the next charge."""
+    if "collection_method" in before.raw:
+        return f"collected by {found.code('collection_method') or 'nothing'} from now on: read before each charge"
+    if "pause_collection" in before.raw:
+        paused = "paused" if found.child("pause_collection") else "resumed"
+        return f"the collection is {paused}: read before each charge"
+    if found.flag("cancel_at_period_end") and "cancel_at_period_end" in before.raw:
+        return "the subscription ends with its period: what is owed until then stays owed"
+    return f"the subscription is {found.code('status') or 'without status'}"

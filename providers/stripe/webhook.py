@@ -49,6 +49,8 @@ class StripeWebhooks:
         if livemode is not None and self._livemode not in {None, livemode}:
             worlds = ("live event for a test key", "test event for a live key")
             return _other(event, worlds[not livemode])
+        if foreign := _foreign(event):
+            return _other(event, foreign)
         found = meaning(event)
         if found is None:
             return _other(event, "event type not used")
@@ -56,6 +58,18 @@ class StripeWebhooks:
         if occurred_at is None:
             raise Unfit("created")
         return ProviderEvent.model_validate(_named(event) | {"occurred_at": occurred_at} | found)
+
+
+def _foreign(event: Fields) -> str | None:
+    """Why an event is another account's: of Connect (`account`), or of an organisation's endpoint (`context`).
+
+    Our key would be refused there, or would read another object of the same name.
+    Sources: docs.stripe.com/connect/webhooks; stripe-python 16.1, `stripe/_event.py`.
+    """
+    for name, whose in (("account", "connected account"), ("context", "account of an organisation")):
+        if named := Fields(event.raw, lenient=True).id(name):
+            return f"{whose} {named[:100]}: not one of this installation's accounts"
+    return None
 
 
 def _named(event: Fields) -> dict[str, Any]:

@@ -8,10 +8,11 @@ import pytest
 from activities.scope import SHIPPED, Scope
 from core.errors import InvalidPolicy
 from core.events import State
-from core.payments import CollectionMethod, CollectionTerms, InvoiceStatus, SubscriptionStatus
+from core.payments import InvoiceStatus
 from core.retry.machine import Read, Wait
 from core.retry.policy import parse
 from core.retry.scope import Hold, ScopeRule, ScopeRules, WrittenOff
+from core.terms import CollectionMethod, CollectionTerms, SubscriptionStatus
 from tests.support.builders import DAY, THEN
 from tests.support.story import OPEN, POLICY_FILE, STRATEGIES, Story
 

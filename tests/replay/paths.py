@@ -3,15 +3,8 @@
 from collections.abc import Awaitable, Callable, Mapping
 
 from core.contracts import Action, Command
-from core.payments import (
-    UNFIT_METHOD,
-    ChargeResult,
-    CollectionMethod,
-    CollectionTerms,
-    EventKind,
-    InvoiceStatus,
-    Outcome,
-)
+from core.payments import UNFIT_METHOD, ChargeResult, EventKind, InvoiceStatus, Outcome
+from core.terms import CollectionMethod, CollectionTerms
 from tests.support.builders import DAY, HOUR, a_failure_event, an_event
 from tests.support.gateway import UNKNOWN, declined
 from tests.workflows.conftest import Campaign, Campaigns

@@ -12,7 +12,6 @@ from core.events import EventType, State, Trigger
 from core.payments import (
     Card,
     ChargeResult,
-    CollectionTerms,
     EventKind,
     Failure,
     InvoiceStatus,
@@ -20,12 +19,12 @@ from core.payments import (
     MethodKind,
     Outcome,
     PaymentMethod,
-    SubscriptionStatus,
 )
 from core.retry.fresh_look import FIRST_LOOK, LATEST_LOOK, observe, provider_refuses
 from core.retry.machine import LONGEST_STAND, Charge, Close, Read, Wait
 from core.retry.reactions import opening
 from core.retry.recovery import PAYMENT_UNDER_WAY
+from core.terms import CollectionTerms, SubscriptionStatus
 from tests.support.builders import DAY, HOUR, a_failure_event
 from tests.support.gateway import SUCCEED
 from tests.support.story import OPEN, Story, in_flight

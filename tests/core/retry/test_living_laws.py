@@ -23,8 +23,6 @@ from core.payments import (
     Card,
     ChargeOrder,
     ChargeResult,
-    CollectionMethod,
-    CollectionTerms,
     EventKind,
     Failure,
     FailureFacts,
@@ -36,11 +34,11 @@ from core.payments import (
     PaymentMethod,
     ProviderEvent,
     Risk,
-    SubscriptionStatus,
 )
 from core.retry.fresh_look import last_word, observe, provider_refuses
 from core.retry.machine import Charge, Close, Decide, Done, Read, Settle, Wait, fold, next_step
 from core.retry.reactions import obey, opening
+from core.terms import CollectionMethod, CollectionTerms, SubscriptionStatus
 from tests.support.builders import DAY, HOUR, a_failure_event, an_event
 from tests.support.driver import Driver
 from tests.support.story import NEW, OPEN

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from core.payments import CollectionTerms, EventKind
+from core.payments import EventKind
+from core.terms import CollectionTerms
 from tests.providers.adyen.test_events import item, only
 
 NO_TOKEN: dict[str, Any] = {"recurring.recurringDetailReference": None}

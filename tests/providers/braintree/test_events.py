@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from core.payments import CollectionMethod, EventKind, ProviderEvent, SubscriptionStatus
+from core.payments import EventKind, ProviderEvent
+from core.terms import CollectionMethod, SubscriptionStatus
 from providers.braintree.events import KINDS
 from providers.braintree.webhook import BraintreeWebhooks
 from sandbox.braintree import notices, shapes

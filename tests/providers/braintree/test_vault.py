@@ -5,7 +5,8 @@ from typing import TypeAlias
 import pytest
 
 from core.errors import NotAllowed, ProviderUnavailable
-from core.payments import CollectionMethod, InvoiceStatus, MethodKind, SubscriptionStatus
+from core.payments import InvoiceStatus, MethodKind
+from core.terms import CollectionMethod, SubscriptionStatus
 from providers.braintree.gateway import BraintreeGateway
 from sandbox.braintree.client import BraintreeSandbox
 from sandbox.braintree.instruments import Instrument

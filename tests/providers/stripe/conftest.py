@@ -1,9 +1,14 @@
-"""The Stripe gateway pointed at the sandbox, and at a server that answers whatever a test says."""
+"""The Stripe gateway pointed at the sandbox, and at a server that answers whatever a test says; and stripe-mock."""
 
+import socket
+import subprocess
+import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 
 import pytest
 
+from devstack.tools import ensure
 from providers.stripe.config import StripeConfig
 from providers.stripe.gateway import StripeGateway
 from sandbox.client import SandboxClient
@@ -58,3 +63,30 @@ async def foreign(canned: Canned) -> AsyncIterator[StripeGateway]:
     made = gateway_at(canned.address, seconds=2)
     yield made
     await made.close()
+
+
+@pytest.fixture(scope="session")
+def mock_address() -> Iterator[str]:
+    with closing(socket.socket()) as found:
+        found.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{found.getsockname()[1]}"
+    """Checks requests against Stripe's published description and answers with Stripe's own fixtures."""
+    command = [str(ensure("stripe-mock")), "-http-addr", address]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        _until_up(address, process)
+        yield f"http://{address}"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _until_up(address: str, process: subprocess.Popen[bytes]) -> None:
+    host, _, port = address.partition(":")
+    for _ in range(300):
+        assert process.poll() is None, "stripe-mock has ended"
+        with closing(socket.socket()) as probe:
+            if probe.connect_ex((host, int(port))) == 0:
+                return
+        time.sleep(0.05)
+    raise AssertionError("stripe-mock did not start")

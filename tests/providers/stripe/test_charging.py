@@ -1,14 +1,17 @@
 """What each answer to a pay call comes to, against the sandbox over real HTTP."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from core.errors import ProviderUnavailable
-from core.payments import Failure, Outcome
+from core.payments import NO_METHOD, UNFIT_METHOD, Failure, MethodKind, Outcome
 from providers.stripe.gateway import StripeGateway
 from sandbox.client import SandboxClient
+from tests.providers.stripe.canned import Canned
 from tests.providers.stripe.conftest import gateway_at
+from tests.providers.stripe.events import invoice
 from tests.providers.stripe.orders import order
 
 
@@ -143,13 +146,24 @@ async def test_an_unknown_invoice_is_not_charged(gateway: StripeGateway) -> None
     assert (result.outcome, result.reason) == (Outcome.NOT_CHARGED, "invoice_missing")
 
 
-async def test_a_method_that_is_gone_is_a_decline_with_the_error_code(
-    box: SandboxClient, gateway: StripeGateway
-) -> None:
+@pytest.mark.parametrize("kind", ["gone", "another's", "detached"])
+async def test_a_method_that_cannot_be_charged_is_unfit(box: SandboxClient, gateway: StripeGateway, kind: str) -> None:
     made = await box.create_failed_invoice()
-    result = await gateway.charge(order(made.invoice, charge_before=made.charge, method_id="pm_gone"))
-    assert (result.outcome, result.failure.code) == (Outcome.DECLINED, "resource_missing")
-    assert result.failure.method_id == "pm_gone"
+    other = await box.create_failed_invoice()
+    if kind == "detached":
+        await box.delete_customer(other.customer)
+    method = "pm_gone" if kind == "gone" else other.payment_method
+    result = await gateway.charge(order(made.invoice, charge_before=made.charge, method_id=method))
+    assert (result.outcome, result.reason, result.failure) == (Outcome.NOT_CHARGED, UNFIT_METHOD, Failure())
+    assert await box.ledger(made.invoice) == []
+
+
+async def test_without_any_method_nothing_is_charged(box: SandboxClient, gateway: StripeGateway) -> None:
+    made = await box.create_failed_invoice(no_method=True)
+    facts = await gateway.read_failure(made.invoice, None)
+    assert (facts.failure, facts.invoice.methods_known, facts.invoice.method) == (Failure(), True, None)
+    result = await gateway.charge(order(made.invoice))
+    assert (result.outcome, result.reason) == (Outcome.NOT_CHARGED, NO_METHOD)
 
 
 async def test_a_refused_key_is_a_decline(sandbox_address: str, box: SandboxClient) -> None:
@@ -167,3 +181,87 @@ async def test_a_closed_port_is_unavailable() -> None:
     with pytest.raises(ProviderUnavailable):
         await nowhere.read_invoice("in_1")
     await nowhere.close()
+
+
+async def test_a_debit_is_on_its_way_until_the_bank_answers(box: SandboxClient, gateway: StripeGateway) -> None:
+    made = await box.create_failed_invoice(method_type="us_bank_account", network_decline_code="R01")
+    wanted = order(made.invoice, charge_before=made.charge)
+    result = await gateway.charge(wanted)
+    assert (result.outcome, result.reason) == (Outcome.UNKNOWN, "processing")
+    assert (await gateway.read_invoice(made.invoice)).processing
+    await box.finish_debit(made.invoice, "decline:bank_account_closed;network=R02")
+    failed = await gateway.settle(wanted)
+    assert (failed.outcome, failed.failure.code, failed.failure.network_code) == (
+        Outcome.DECLINED,
+        "bank_account_closed",
+        "R02",
+    )
+    assert failed.card.kind is MethodKind.DIRECT_DEBIT
+    assert not (await gateway.read_invoice(made.invoice)).processing
+
+
+@pytest.mark.parametrize("status", [400, 402, 404])
+@pytest.mark.parametrize(
+    ("method_id", "error", "reason"),
+    [
+        ("pm_1", {"code": "resource_missing", "param": "payment_method"}, UNFIT_METHOD),
+        ("pm_1", {"code": "payment_method_unexpected_state"}, UNFIT_METHOD),
+        ("pm_1", {"message": "The payment method must be attached to the customer.", "param": "source"}, UNFIT_METHOD),
+        (None, {"code": "resource_missing"}, NO_METHOD),
+        (None, {"code": "missing", "message": "Cannot charge a customer that has no active card"}, NO_METHOD),
+        (None, {"message": "This customer has no attached payment source or default payment method."}, NO_METHOD),
+    ],
+)
+async def test_the_words_of_a_refusal_for_the_method(
+    canned: Canned, foreign: StripeGateway, status: int, method_id: str | None, error: Any, reason: str
+) -> None:
+    canned.says("POST /v1/invoices/in_1/pay", {"error": {"type": "invalid_request_error"} | error}, status)
+    canned.says("GET /v1/invoices/in_1", invoice())
+    result = await foreign.charge(order("in_1", method_id=method_id))
+    assert (result.outcome, result.reason) == (Outcome.NOT_CHARGED, reason)
+
+
+@pytest.mark.parametrize(
+    "error", [{"code": "invoice_not_editable"}, {"code": "parameter_unknown", "param": "payment_method"}, {}]
+)
+async def test_a_refusal_for_the_invoice_is_none_for_the_method(
+    canned: Canned, foreign: StripeGateway, error: Any
+) -> None:
+    canned.says("POST /v1/invoices/in_1/pay", {"error": {"type": "invalid_request_error"} | error}, 400)
+    canned.says("GET /v1/invoices/in_1", invoice())
+    result = await foreign.charge(order("in_1"))
+    assert (result.outcome, result.failure.code) == (Outcome.DECLINED, error.get("code", "invalid_request_error"))
+
+
+@pytest.mark.parametrize(
+    ("action", "code", "kind"),
+    [
+        ("use_stripe_sdk", "authentication_required", None),
+        ("display_bank_transfer_instructions", None, MethodKind.BANK_TRANSFER),
+    ],
+)
+async def test_what_a_refused_payment_waits_for(
+    canned: Canned, foreign: StripeGateway, action: str, code: str | None, kind: MethodKind | None
+) -> None:
+    intent = {"id": "pi_1", "status": "requires_action", "payment_method": "pm_1", "next_action": {"type": action}}
+    error = {"type": "card_error", "code": "invoice_payment_intent_requires_action", "payment_intent": intent}
+    canned.says("POST /v1/invoices/in_1/pay", {"error": error}, 402)
+    result = await foreign.charge(order("in_1"))
+    assert (result.outcome, result.failure, result.card.kind) == (
+        Outcome.DECLINED,
+        Failure(code=code, method_id="pm_1"),
+        kind,
+    )
+
+
+async def test_a_call_that_brought_a_part_says_how_much(canned: Canned, foreign: StripeGateway) -> None:
+    """The default payment asks for less than the invoice owes: a part comes, and the rest stays open."""
+    wanted = order("in_1")
+    when = {"paid_at": int(wanted.requested_at.timestamp()) + 1}
+    made_with = {"type": "payment_intent", "payment_intent": "pi_1"}
+    part = {"id": "inpay_1", "status": "paid", "amount_paid": 500, "status_transitions": when, "payment": made_with}
+    older = part | {"id": "inpay_0", "amount_paid": 100, "status_transitions": {"paid_at": 1_790_000_000}}
+    canned.says("POST /v1/invoices/in_1/pay", invoice(amount_remaining=1500, payments={"data": [part, older]}))
+    canned.says("GET /v1/payment_intents/pi_1", {"id": "pi_1", "status": "succeeded"})
+    result = await foreign.charge(wanted)
+    assert (result.outcome, result.amount) == (Outcome.SUCCEEDED, 500)

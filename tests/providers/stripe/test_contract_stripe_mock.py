@@ -5,49 +5,19 @@ description but knows no state, gets the same requests afterwards.
 """
 
 import re
-import socket
-import subprocess
-import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import closing
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
 
-from devstack.tools import ensure
 from providers.stripe.gateway import StripeGateway
 from sandbox.client import SandboxClient
+from sandbox.models import Created
 from tests.providers.stripe.canned import Canned
 from tests.providers.stripe.events import dispute_of, invoice
 from tests.providers.stripe.orders import order
 
 PAYMENT = {"type": "payment_intent", "payment_intent": "pi_1"}
-
-
-@pytest.fixture(scope="module")
-def mock_address() -> Iterator[str]:
-    with closing(socket.socket()) as found:
-        found.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{found.getsockname()[1]}"
-    command = [str(ensure("stripe-mock")), "-http-addr", address]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        _until_up(address, process)
-        yield f"http://{address}"
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def _until_up(address: str, process: subprocess.Popen[bytes]) -> None:
-    host, _, port = address.partition(":")
-    for _ in range(300):
-        assert process.poll() is None, "stripe-mock has ended"
-        with closing(socket.socket()) as probe:
-            if probe.connect_ex((host, int(port))) == 0:
-                return
-        time.sleep(0.05)
-    raise AssertionError("stripe-mock did not start")
 
 
 class Mock:
@@ -80,7 +50,13 @@ class Mock:
 
 
 def _shape(where: str) -> str:
-    return re.sub(r"/(in|pi|ch|cus)_[^/]+", r"/\1", where)
+    return re.sub(r"/(in|pi|ch|cus|pm|sub|clock)_[^/]+", r"/\1", where)
+
+
+async def on_a_clock(box: SandboxClient) -> Created:
+    """A failed invoice of a customer who lives on a test clock."""
+    clock = await box.test_clock(1_900_000_000)
+    return await box.create_failed_invoice(test_clock=clock)
 
 
 @pytest.fixture
@@ -96,6 +72,10 @@ async def test_the_requests_of_a_recovery(mock: Mock, box: SandboxClient, gatewa
     await gateway.charge(order(made.invoice))
     await gateway.charge(order(made.invoice, method_id=made.payment_method))
     await gateway.settle(order(made.invoice))
+    await gateway.read_card(made.invoice, made.payment_method)
+    await box.dispute(made.invoice)
+    await gateway.read_contact(made.invoice, made.customer)
+    await gateway.read_invoice((await on_a_clock(box)).invoice)
     await gateway.resolve(dispute_of(made.payment_intent))
     await gateway.resolve(dispute_of(made.charge))
     assert mock.made == {
@@ -103,7 +83,9 @@ async def test_the_requests_of_a_recovery(mock: Mock, box: SandboxClient, gatewa
         "POST /v1/invoices/in/pay",
         "GET /v1/payment_intents/pi",
         "GET /v1/charges/ch",
-        "GET /v1/customers/cus",
+        "GET /v1/payment_methods/pm",
+        "GET /v1/disputes",
+        "GET /v1/test_helpers/test_clocks/clock",
         "GET /v1/radar/early_fraud_warnings",
         "GET /v1/invoice_payments",
     }
@@ -118,8 +100,10 @@ async def test_the_requests_where_less_is_known(mock: Mock, canned: Canned, fore
     canned.says("GET /v1/invoices/in_2", invoice(id="in_2", charge="ch_1"))
     await foreign.read_failure("in_1", None)
     await foreign.read_failure("in_2", None)
+    await foreign.read_contact("in_2", "cus_1")
     asked = {request.url.raw_path.decode() for request in mock.requests}
     assert {"/v1/invoice_payments?invoice=in_1", "/v1/radar/early_fraud_warnings?charge=ch_1"} <= asked
+    assert {"/v1/customers/cus_1", "/v1/subscriptions/sub_1"} <= asked
     assert await mock.complaints() == []
 
 

@@ -57,7 +57,7 @@ async def test_an_older_invoice_with_a_bare_charge(canned: Canned, foreign: Stri
     canned.says("GET /v1/radar/early_fraud_warnings", {"data": [{"actionable": True}]})
     facts = await foreign.read_failure("in_1", None)
     assert (facts.failure.code, facts.risk.early_warning) == ("lost_card", True)
-    assert canned.asked[-1].params == {"charge": ["ch_1"]}
+    assert {"charge": ["ch_1"]} in [one.params for one in canned.asked if one.path.endswith("early_fraud_warnings")]
 
 
 async def test_payments_left_out_are_asked_for(canned: Canned, foreign: StripeGateway) -> None:
@@ -65,7 +65,7 @@ async def test_payments_left_out_are_asked_for(canned: Canned, foreign: StripeGa
     serve(canned, invoice=invoice(), intent=INTENT | {"latest_charge": CHARGE})
     canned.says("GET /v1/invoice_payments", {"data": [{"status": "open", "invoice": "in_1", "payment": payment}]})
     assert (await foreign.read_invoice("in_1")).latest_charge_id == "ch_1"
-    assert canned.asked[1].params == {"invoice": ["in_1"]}
+    assert {"invoice": ["in_1"]} in [one.params for one in canned.asked if one.path == "/v1/invoice_payments"]
 
 
 async def test_an_invoice_alone_is_enough(canned: Canned, foreign: StripeGateway) -> None:

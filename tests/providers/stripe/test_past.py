@@ -16,10 +16,10 @@ from sandbox.client import SandboxClient
 from sandbox.config import SandboxConfig
 from sandbox.models import Card
 from tests.providers.stripe.conftest import KEY
-from tests.providers.stripe.test_contract_stripe_mock import Mock, mock, mock_address
+from tests.providers.stripe.test_contract_stripe_mock import Mock, mock
 from tests.sandbox.harness import serving
 
-__all__ = ["mock", "mock_address"]
+__all__ = ["mock"]
 
 FUTURE = datetime(2100, 1, 1, tzinfo=UTC)
 THEN = 1_772_445_600

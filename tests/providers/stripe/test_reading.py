@@ -22,14 +22,14 @@ async def test_an_open_invoice(box: SandboxClient, gateway: StripeGateway) -> No
     assert not view.disputed
 
 
-async def test_an_invoice_takes_two_calls_and_a_failure_four(box: SandboxClient, gateway: StripeGateway) -> None:
+async def test_an_invoice_takes_two_calls_and_a_failure_three(box: SandboxClient, gateway: StripeGateway) -> None:
     made = await box.create_failed_invoice()
     before = len(await box.log())
     await gateway.read_invoice(made.invoice)
     await gateway.read_failure(made.invoice, None)
     asked = [entry.path.split("/")[2] for entry in (await box.log())[before:]]
     assert asked[:2] == ["invoices", "payment_intents"]
-    assert sorted(asked[2:]) == ["customers", "invoices", "payment_intents", "radar"]
+    assert sorted(asked[2:]) == ["invoices", "payment_intents", "radar"]
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,6 @@ async def test_warning_and_dispute_are_read(box: SandboxClient, gateway: StripeG
 @pytest.mark.parametrize(
     ("path", "missing"),
     [
-        ("/v1/customers/*", ("customer",)),
         ("/v1/radar/early_fraud_warnings", ("early_warnings",)),
     ],
 )
@@ -129,8 +128,8 @@ async def test_what_is_beside_the_point_may_be_missing(
 
 async def test_nothing_waits_long_for_what_is_beside_the_point(box: SandboxClient, hasty: StripeGateway) -> None:
     made = await box.create_failed_invoice()
-    await box.fault("/v1/customers/*", "hang:2")
-    assert (await hasty.read_failure(made.invoice, None)).missing == ("customer",)
+    await box.fault("/v1/radar/*", "hang:2")
+    assert (await hasty.read_failure(made.invoice, None)).missing == ("early_warnings",)
 
 
 async def test_an_invoice_that_does_not_come_is_unavailable(box: SandboxClient, hasty: StripeGateway) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,10 +11,11 @@ from hypothesis import strategies as st
 
 from core.errors import InvalidInput
 from core.payments import EventKind
+from core.terms import CollectionMethod, CollectionTerms
 from providers.stripe.config import StripeConfig
 from providers.stripe.events import EVENTS
 from providers.stripe.webhook import StripeWebhooks
-from tests.providers.stripe.events import HOOKS, event, invoice, understood
+from tests.providers.stripe.events import CREATED, HOOKS, event, invoice, understood
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
@@ -89,3 +91,40 @@ def test_a_known_type_with_any_shape_is_one_event(type_: str, changes: dict[str,
     assert found.kind is not EventKind.OTHER or found.detail
     for text in found.model_dump(exclude={"detail"}).values():
         assert not isinstance(text, str) or (text.isascii() and text.isprintable())
+
+
+@pytest.mark.parametrize(
+    ("field", "detail"),
+    [
+        ("account", "connected account acct_1Other: not one of this installation's accounts"),
+        ("context", "account of an organisation acct_1Other: not one of this installation's accounts"),
+    ],
+)
+@pytest.mark.parametrize("type_", ["invoice.payment_failed", "invoice.paid", "customer.deleted"])
+def test_an_event_of_another_account_is_none_of_ours(type_: str, field: str, detail: str) -> None:
+    found = understood(event(type_, invoice(), None, **{field: "acct_1Other"}))
+    assert (found.kind, found.detail, found.invoice_id) == (EventKind.OTHER, detail, None)
+
+
+@pytest.mark.parametrize("clock", ["clock_1", {"id": "clock_1", "object": "test_helpers.test_clock"}])
+def test_an_event_of_a_test_clock_is_simulated(clock: Any) -> None:
+    assert understood(event("invoice.payment_failed", invoice(test_clock=clock))).simulated
+    assert not understood(event("invoice.payment_failed", invoice(test_clock=None))).simulated
+
+
+def test_the_terms_that_a_body_tells() -> None:
+    told = {"collection_method": "send_invoice", "billing_reason": "subscription_create", "application": "ca_other"}
+    when = {"created": CREATED - 60, "status_transitions": {"finalized_at": CREATED}}
+    terms = understood(event("invoice.payment_failed", invoice(**told, **when))).terms
+    assert terms == CollectionTerms(
+        collection_method=CollectionMethod.SENT,
+        billing_reason="subscription_create",
+        application="ca_other",
+        created_at=datetime.fromtimestamp(CREATED, UTC),
+    )
+
+
+def test_terms_that_do_not_fit_spoil_no_event() -> None:
+    odd = invoice(collection_method=7, billing_reason=["x"], status_transitions="never", created="yesterday")
+    found = understood(event("invoice.payment_failed", odd))
+    assert (found.kind, found.terms) == (EventKind.PAYMENT_FAILED, CollectionTerms())

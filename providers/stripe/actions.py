@@ -1,0 +1,72 @@
+"""What a payment intent waits for: a cardholder who must authenticate, or something else that only the payer can do.
+
+Source: stripe-python 16.1, `PaymentIntent.NextAction`; docs.stripe.com/payments/paymentintents/lifecycle.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from core.payments import MethodKind
+from providers.fields import Fields
+from providers.stripe.kinds import kind_of
+
+_AUTHENTICATIONS: Final = frozenset({"use_stripe_sdk", "redirect_to_url", "authorize_with_url"})
+"""For a card these ask for 3-D Secure; for all else they are how the payer pays. The last is of before 2019."""
+_AWAITED: Final = "card_await_notification"
+"""The bank tells the cardholder of a charge that Stripe makes by itself (India's e-mandates)."""
+_KINDS: Final[Mapping[str, MethodKind]] = {
+    "alipay_handle_redirect": MethodKind.WALLET,
+    "blik_authorize": MethodKind.BANK_TRANSFER,
+    "boleto_display_details": MethodKind.BANK_TRANSFER,
+    "cashapp_handle_redirect_or_display_qr_code": MethodKind.WALLET,
+    "display_bank_transfer_instructions": MethodKind.BANK_TRANSFER,
+    "klarna_display_qr_code": MethodKind.OTHER,
+    "konbini_display_details": MethodKind.BANK_TRANSFER,
+    "multibanco_display_details": MethodKind.BANK_TRANSFER,
+    "oxxo_display_details": MethodKind.BANK_TRANSFER,
+    "paynow_display_qr_code": MethodKind.BANK_TRANSFER,
+    "pix_display_qr_code": MethodKind.BANK_TRANSFER,
+    "promptpay_display_qr_code": MethodKind.BANK_TRANSFER,
+    "swish_handle_redirect_or_display_qr_code": MethodKind.WALLET,
+    "upi_handle_redirect_or_display_qr_code": MethodKind.BANK_TRANSFER,
+    "verify_with_microdeposits": MethodKind.DIRECT_DEBIT,
+    "wechat_pay_display_qr_code": MethodKind.WALLET,
+    "wechat_pay_redirect_to_android_app": MethodKind.WALLET,
+    "wechat_pay_redirect_to_ios_app": MethodKind.WALLET,
+}
+
+
+def needs_customer(intent: Fields) -> bool:
+    """Whether a payment intent waits for the customer; the second name is of API versions before 2019."""
+    return intent.code("status") in {"requires_action", "requires_source_action"} and not charged_by_itself(intent)
+
+
+def needs_authentication(intent: Fields) -> bool:
+    """Whether it waits for a cardholder to authenticate, and for nothing else."""
+    if not needs_customer(intent) or kind_of_intent(intent) not in {None, MethodKind.CARD}:
+        return False
+    asked = intent.child("next_action").code("type")
+    return asked is None or asked in _AUTHENTICATIONS
+
+
+def charged_by_itself(intent: Fields) -> bool:
+    """Whether Stripe will charge by itself at a moment that the cardholder was told."""
+    action = intent.child("next_action")
+    return action.code("type") == _AWAITED and not action.child(_AWAITED).flag("customer_approval_required")
+
+
+def under_way(intent: Fields) -> bool:
+    """Whether Stripe itself doesn't know the result yet, or holds the money without having taken it."""
+    return intent.code("status") in {"processing", "requires_capture"} or charged_by_itself(intent)
+
+
+def kind_of_intent(intent: Fields) -> MethodKind | None:
+    """What the payer is to pay with: by what is asked of them, the method itself, or the only kind that is possible."""
+    action = intent.child("next_action").code("type")
+    if action and action not in _AUTHENTICATIONS:
+        return MethodKind.CARD if action == _AWAITED else _KINDS.get(action, MethodKind.OTHER)
+    if type_ := intent.expanded("payment_method").code("type"):
+        return kind_of(type_)
+    types = intent.raw.get("payment_method_types")
+    kinds = {kind_of(one) for one in types if isinstance(one, str)} if isinstance(types, list) else set()
+    return None if MethodKind.CARD in kinds or len(kinds) != 1 else kinds.pop()

@@ -1,0 +1,68 @@
+"""Which method Stripe charges when a pay call names none, by Stripe's own order.
+
+Invoice, subscription, customer: docs.stripe.com/api/invoices/object (`default_payment_method`,
+`default_source`), docs.stripe.com/api/subscriptions/object (the same), docs.stripe.com/api/customers/object
+(`invoice_settings.default_payment_method` takes precedence over `default_source`). At each of them a payment method
+goes before a source.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Final
+
+from core.payments import Card, PaymentMethod
+from providers.fields import Fields
+from providers.stripe.api import StripeApi, path
+from providers.stripe.asides import optional
+from providers.stripe.cards import card_of_method
+
+_METHOD: Final = "default_payment_method"
+_SOURCE: Final = "default_source"
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """The default methods in Stripe's order, and whether the first of them is surely what would be charged."""
+
+    found: tuple[PaymentMethod, ...] = ()
+    known: bool = False
+
+    @property
+    def first(self) -> PaymentMethod | None:
+        """What a pay call that names no method charges, as far as it is known."""
+        return self.found[0] if self.found and self.known else None
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Each default once."""
+        return tuple(dict.fromkeys(method.method_id for method in self.found))
+
+
+async def defaults(api: StripeApi, invoice: Fields, subscription: Fields | None, customer: Fields | None) -> Defaults:
+    """The defaults with their cards. None stands for what there is but could not be read; empty: there is none."""
+    settings = None if customer is None else customer.child("invoice_settings")
+    places = [(owner, name) for owner in (invoice, subscription) for name in (_METHOD, _SOURCE)]
+    places += [(settings, _METHOD), (customer, _SOURCE)]
+    named = [(owner, name) for owner, name in places if owner and owner.id(name)]
+    unread = next((at for at, (owner, _) in enumerate(places) if owner is None), len(places))
+    before = any(owner and owner.id(name) for owner, name in places[:unread])
+    found = await asyncio.gather(*(_method(api, owner, name) for owner, name in named))
+    return Defaults(tuple(found), known=before or unread == len(places))
+
+
+async def _method(api: StripeApi, owner: Fields, name: str) -> PaymentMethod:
+    method = owner.expanded(name)
+    read = method or await method_by_id(api, owner.need(name)) or Fields({})
+    return PaymentMethod(method_id=owner.need(name), card=card_of_method(read) if read else Card())
+
+
+async def method_by_id(api: StripeApi, method_id: str) -> Fields | None:
+    """A method, also a card of older integrations: Stripe shows those here, too."""
+    return await optional(api, path("payment_methods", method_id))
+
+
+async def read_card(api: StripeApi, method_id: str) -> Card | None:
+    """What this method is; None where nobody can tell."""
+    method = await method_by_id(api, method_id)
+    card = card_of_method(method) if method else None
+    return card if card and (card.fingerprint or card.kind) else None

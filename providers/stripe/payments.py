@@ -1,0 +1,90 @@
+"""The payments of one invoice: all of them, the one that matters with its charge, and whether money is on its way."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Final
+
+from providers.fields import Fields
+from providers.stripe.actions import under_way
+from providers.stripe.api import StripeApi, path, refusal
+from providers.stripe.invoices import Link, link_of, link_to, payments_left_out
+
+EMPTY: Final = Fields({})
+_PAGE: Final = 100
+_MOST_PAGES: Final = 20
+"""Two thousand payments of one invoice are more than anybody makes."""
+
+
+@dataclass(frozen=True)
+class Payment:
+    """The payment of an invoice; what is not there or may not be read is empty."""
+
+    intent: Fields = EMPTY
+    charge: Fields = EMPTY
+    missing: tuple[str, ...] = ()
+
+    @property
+    def processing(self) -> bool:
+        """Whether Stripe itself doesn't know the result yet, or holds the money."""
+        return under_way(self.intent) or self.charge.code("status") == "pending"
+
+
+async def read_payments(api: StripeApi, invoice: Fields) -> tuple[Fields, ...]:
+    """Every payment of the invoice; what the invoice left out is asked for. Raises ProviderUnavailable."""
+    found = list(invoice.items("payments"))
+    held = invoice.raw.get("payments")
+    more = payments_left_out(invoice) or (isinstance(held, dict) and Fields(held, "payments.").flag("has_more"))
+    for _ in range(_MOST_PAGES):
+        if not more:
+            break
+        last = found[-1].id("id") if found else None
+        after = {"starting_after": last, "limit": _PAGE} if last else {}
+        answer = await api.get(path("invoice_payments"), invoice=invoice.need("id"), **after)
+        if answer.status in {401, 403}:
+            raise refusal(answer, "the payments of the invoice")
+        listed = answer.fields.items("data") if answer.ok else ()
+        found += listed
+        more = bool(listed) and answer.fields.flag("has_more")
+    return tuple(found)
+
+
+async def read_payment(api: StripeApi, link: Link, *, needed: bool = False) -> Payment:
+    """The intent and its latest charge. What Stripe refuses to show is named in `missing`, or raised where `needed`.
+
+    Raises ProviderUnavailable: without an answer nobody knows whether a payment is under way.
+    """
+    if not link:
+        return Payment(missing=("payment",))
+    if link.intent_id is None:
+        return await _with_charge(api, EMPTY, link.charge_id)
+    answer = await api.get(path("payment_intents", link.intent_id), expand=["latest_charge"])
+    if answer.status == 401 or (needed and answer.status == 403):
+        raise refusal(answer, "the payment of the invoice")
+    if answer.refused:
+        return Payment(missing=("payment",))
+    intent = answer.fields
+    charge = intent.expanded("latest_charge")
+    return Payment(intent, charge) if charge else await _with_charge(api, intent, intent.id("latest_charge"))
+
+
+async def others_under_way(
+    api: StripeApi, invoice: Fields, payments: tuple[Fields, ...], *, needed: bool = False
+) -> bool:
+    """Whether any payment beside the one that matters is on its way. Nothing is asked for of those that are over."""
+    if invoice.code("status") not in {"open", "uncollectible"}:
+        return False
+    chosen = link_of(invoice, payments)
+    others = [one for one in payments if one.code("status") == "open" and link_to(one) != chosen]
+    shown = [one.child("payment").expanded("payment_intent") for one in others]
+    if any(under_way(intent) for intent in shown):
+        return True
+    asked = [link_to(one) for one, intent in zip(others, shown, strict=True) if not intent]
+    read = await asyncio.gather(*(read_payment(api, link, needed=needed) for link in asked))
+    return any(payment.processing for payment in read)
+
+
+async def _with_charge(api: StripeApi, intent: Fields, charge_id: str | None) -> Payment:
+    if charge_id is None:
+        return Payment(intent)
+    answer = await api.get(path("charges", charge_id))
+    return Payment(intent, answer.fields) if answer.ok else Payment(intent, missing=("charge",))

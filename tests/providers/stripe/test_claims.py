@@ -1,0 +1,290 @@
+"""Whose claim an invoice is, what would be charged, and what is on its way: as read before each charge."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from core.errors import NotAllowed
+from core.payments import MethodKind
+from core.terms import CollectionMethod, SubscriptionStatus
+from providers.stripe.gateway import StripeGateway
+from sandbox.client import SandboxClient
+from tests.providers.stripe.canned import Canned
+from tests.providers.stripe.conftest import gateway_at
+from tests.providers.stripe.events import dispute_of, invoice
+
+NOW = datetime.now(UTC)
+CARD = {"id": "pm_1", "object": "payment_method", "type": "card", "card": {"brand": "visa", "fingerprint": "fp_1"}}
+PLACES = ["invoice method", "invoice source", "subscription method", "subscription source", "customer"]
+
+
+async def test_the_terms_are_those_of_the_subscription_now(box: SandboxClient, gateway: StripeGateway) -> None:
+    made = await box.create_failed_invoice(invoice_fields={"application": "ca_other"}, created=1_790_000_000)
+    before = (await gateway.read_invoice(made.invoice)).terms
+    assert (before.collection_method, before.collection_paused, before.ends_at_period_end) == (
+        CollectionMethod.AUTOMATIC,
+        False,
+        False,
+    )
+    assert (before.application, before.billing_reason) == ("ca_other", "subscription_cycle")
+    assert (before.created_at, before.customer_deleted) == (datetime.fromtimestamp(1_790_000_000, UTC), False)
+    changes: dict[str, Any] = {"collection_method": "send_invoice", "pause_collection": {"behavior": "void"}}
+    await box.change("subscriptions", made.subscription or "", **changes, cancel_at_period_end=True, status="unpaid")
+    after = (await gateway.read_invoice(made.invoice)).terms
+    assert (after.collection_method, after.collection_paused, after.ends_at_period_end, after.subscription_status) == (
+        CollectionMethod.SENT,
+        True,
+        True,
+        SubscriptionStatus.UNPAID,
+    )
+
+
+async def test_the_end_of_a_subscription_and_of_a_customer(box: SandboxClient, gateway: StripeGateway) -> None:
+    made = await box.create_failed_invoice()
+    await box.delete_customer(made.customer)
+    view = await gateway.read_invoice(made.invoice)
+    assert (view.terms.subscription_status, view.terms.customer_deleted) == (SubscriptionStatus.CANCELED, True)
+    assert (view.methods_known, view.method, view.default_methods) == (True, None, ())
+    assert (await gateway.read_failure(made.invoice, None)).customer is None
+    contact = await gateway.read_contact(made.invoice, made.customer)
+    assert contact.invoice.terms.customer_deleted
+
+
+async def new_method(box: SandboxClient, customer: str) -> str:
+    events = (await box.new_card(customer, set_default=False)).events
+    return str((await box.event(events[0]["id"]))["data"]["object"]["id"])
+
+
+@pytest.mark.parametrize("owner", PLACES)
+async def test_the_order_of_the_defaults(box: SandboxClient, gateway: StripeGateway, owner: str) -> None:
+    """What we take for the default is what the provider charges when nothing is named."""
+    made = await box.create_failed_invoice()
+    kept = {place: await new_method(box, made.customer) for place in PLACES[PLACES.index(owner) :]}
+    for place, name in kept.items():
+        field = "default_source" if place.endswith("source") else "default_payment_method"
+        if place == "customer":
+            await box.change("customers", made.customer, invoice_settings={field: name})
+        else:
+            kind = "invoices" if place.startswith("invoice") else "subscriptions"
+            owned: dict[str, Any] = {field: name}
+            await box.change(kind, (made.invoice if kind == "invoices" else made.subscription) or "", **owned)
+    view = await gateway.read_invoice(made.invoice)
+    assert view.method is not None
+    assert view.method.method_id == kept[owner]
+    assert view.default_methods == tuple(kept.values())
+    await box.pay_hosted(made.invoice)
+    assert [line.payment_method for line in await box.ledger(made.invoice)] == [kept[owner]]
+
+
+@pytest.mark.parametrize(
+    ("type_", "kind"),
+    [
+        ("card", MethodKind.CARD),
+        ("us_bank_account", MethodKind.DIRECT_DEBIT),
+        ("sepa_debit", MethodKind.DIRECT_DEBIT),
+        ("customer_balance", MethodKind.BANK_TRANSFER),
+        ("link", MethodKind.WALLET),
+        ("paypal", MethodKind.WALLET),
+        ("klarna", MethodKind.OTHER),
+        ("a_type_of_tomorrow", MethodKind.OTHER),
+    ],
+)
+async def test_the_kind_of_what_was_tried_and_of_what_would_be(
+    box: SandboxClient, gateway: StripeGateway, type_: str, kind: MethodKind
+) -> None:
+    made = await box.create_failed_invoice(method_type=type_)
+    facts = await gateway.read_failure(made.invoice, None)
+    assert facts.card.kind is kind
+    assert facts.invoice.method is not None
+    assert facts.invoice.method.card.kind is kind
+    for named in (made.payment_method, None):
+        read = await gateway.read_card(made.invoice, named)
+        assert read is not None
+        assert read.kind is kind
+
+
+@pytest.mark.parametrize(
+    ("type_", "action", "code", "kind"),
+    [
+        ("card", "use_stripe_sdk", "authentication_required", None),
+        ("card", "redirect_to_url", "authentication_required", None),
+        ("ideal", "redirect_to_url", None, MethodKind.BANK_TRANSFER),
+        ("paypal", "redirect_to_url", None, MethodKind.WALLET),
+        ("customer_balance", "display_bank_transfer_instructions", None, MethodKind.BANK_TRANSFER),
+        ("us_bank_account", "verify_with_microdeposits", None, MethodKind.DIRECT_DEBIT),
+        ("oxxo", "oxxo_display_details", None, MethodKind.BANK_TRANSFER),
+        ("cashapp", "cashapp_handle_redirect_or_display_qr_code", None, MethodKind.WALLET),
+        ("card", "an_action_of_tomorrow", None, MethodKind.OTHER),
+    ],
+)
+async def test_what_a_payment_waits_for(
+    box: SandboxClient, gateway: StripeGateway, type_: str, action: str, code: str | None, kind: MethodKind | None
+) -> None:
+    made = await box.create_failed_invoice(requires_action=True, method_type=type_, next_action=action)
+    facts = await gateway.read_failure(made.invoice, None)
+    assert (facts.failure.code, facts.failure.method_id, facts.card.kind) == (code, made.payment_method, kind)
+
+
+@pytest.mark.parametrize("status", ["processing", "requires_capture"])
+async def test_any_payment_of_the_invoice_may_be_on_its_way(
+    box: SandboxClient, gateway: StripeGateway, status: str
+) -> None:
+    made = await box.create_failed_invoice()
+    assert not (await gateway.read_invoice(made.invoice)).processing
+    await box.part(made.invoice, 500, "requires_payment_method")
+    assert not (await gateway.read_invoice(made.invoice)).processing
+    await box.part(made.invoice, 500, status)
+    view = await gateway.read_invoice(made.invoice)
+    assert (view.processing, view.latest_charge_id) == (True, made.charge)
+    assert (await gateway.read_failure(made.invoice, None)).invoice.processing
+    assert (await gateway.read_contact(made.invoice, made.customer)).invoice.processing
+
+
+def payment(number: int) -> dict[str, Any]:
+    made_with = {"type": "payment_intent", "payment_intent": f"pi_{number}"}
+    return {"id": f"inpay_{number}", "status": "open", "is_default": number == 0, "payment": made_with}
+
+
+async def test_a_payment_on_a_further_page_is_seen(canned: Canned, foreign: StripeGateway) -> None:
+    canned.says("GET /v1/invoices/in_1", invoice(payments={"data": [payment(0)], "has_more": True}))
+    canned.says("GET /v1/invoice_payments", {"data": [payment(1)], "has_more": False})
+    canned.says("GET /v1/payment_intents/pi_0", {"id": "pi_0", "status": "requires_payment_method"})
+    canned.says("GET /v1/payment_intents/pi_1", {"id": "pi_1", "status": "processing"})
+    assert (await foreign.read_invoice("in_1")).processing
+    asked = next(one for one in canned.asked if one.path == "/v1/invoice_payments")
+    assert asked.params == {"invoice": ["in_1"], "starting_after": ["inpay_0"], "limit": ["100"]}
+
+
+async def test_a_charge_that_the_bank_announced_is_on_its_way(canned: Canned, foreign: StripeGateway) -> None:
+    """India's e-mandates: nobody has to act, and Stripe charges by itself."""
+    action = {"type": "card_await_notification", "card_await_notification": {"customer_approval_required": False}}
+    canned.says("GET /v1/invoices/in_1", invoice(payments={"data": [payment(0)]}))
+    canned.says("GET /v1/payment_intents/pi_0", {"id": "pi_0", "status": "requires_action", "next_action": action})
+    assert (await foreign.read_invoice("in_1")).processing
+    assert (await foreign.read_failure("in_1", None)).failure.code is None
+
+
+async def test_parts_and_credits_leave_less_open(box: SandboxClient, gateway: StripeGateway) -> None:
+    made = await box.create_failed_invoice(amount=4200)
+    await box.part(made.invoice, 3000)
+    view = await gateway.read_invoice(made.invoice)
+    assert (view.amount_due, view.amount_paid, view.processing) == (1200, 3000, False)
+    await box.credit(made.invoice, 200)
+    assert (await gateway.read_invoice(made.invoice)).amount_due == 1000
+
+
+async def test_an_inquiry_is_no_dispute(box: SandboxClient, gateway: StripeGateway) -> None:
+    made = await box.create_failed_invoice()
+    await box.pay_hosted(made.invoice)
+    await box.dispute(made.invoice, status="warning_needs_response")
+    assert not (await gateway.read_invoice(made.invoice)).disputed
+    assert (await gateway.read_failure(made.invoice, None)).risk.disputed is False
+    await box.dispute(made.invoice)
+    assert (await gateway.read_invoice(made.invoice)).disputed
+
+
+async def test_a_test_clock_ahead_of_us(box: SandboxClient, gateway: StripeGateway) -> None:
+    ahead = int((NOW + timedelta(days=120)).timestamp())
+    made = await box.create_failed_invoice(
+        test_clock=await box.test_clock(ahead), next_payment_attempt=ahead + 86_400, customer_created=ahead - 864_000
+    )
+    facts = await gateway.read_failure(made.invoice, None)
+    minute = timedelta(minutes=1)
+    assert facts.invoice.terms.created_at is not None
+    assert facts.invoice.next_provider_attempt is not None
+    assert facts.customer is not None
+    assert facts.customer.created_at is not None
+    assert abs(facts.invoice.terms.created_at - NOW) < minute
+    assert abs(facts.invoice.next_provider_attempt - NOW - timedelta(days=1)) < minute
+    assert abs(facts.customer.created_at - NOW + timedelta(days=10)) < minute
+
+
+async def test_a_clock_that_cannot_be_read_stands_where_the_invoice_began(
+    canned: Canned, foreign: StripeGateway
+) -> None:
+    ahead = int((NOW + timedelta(days=120)).timestamp())
+    canned.says("GET /v1/invoices/in_1", invoice(test_clock="clock_1", created=ahead, next_payment_attempt=ahead + 60))
+    view = await foreign.read_invoice("in_1")
+    assert view.next_provider_attempt is not None
+    assert view.next_provider_attempt - NOW < timedelta(minutes=5)
+
+
+@pytest.mark.parametrize("permission", ["invoice_read", "payment_intent_read"])
+async def test_a_missing_permission_is_named(box: SandboxClient, sandbox_address: str, permission: str) -> None:
+    made, key = await box.create_failed_invoice(), f"rk_test_{permission}"
+    await box.key_rights(key, lacks=(permission,))
+    restricted = gateway_at(sandbox_address, key=key)
+    with pytest.raises(NotAllowed, match=permission) as refused:
+        await restricted.read_invoice(made.invoice)
+    assert "acct_" not in str(refused.value)
+    assert "rk_test" not in str(refused.value)
+    await restricted.close()
+
+
+async def test_a_revoked_key_is_a_matter_of_rights(box: SandboxClient, sandbox_address: str) -> None:
+    made, key = await box.create_failed_invoice(), "sk_test_revoked"
+    await box.key_rights(key, revoked=True)
+    revoked = gateway_at(sandbox_address, key=key)
+    for read in (revoked.read_invoice(made.invoice), revoked.read_failure(made.invoice, None)):
+        with pytest.raises(NotAllowed, match="API key"):
+            await read
+    await revoked.close()
+
+
+@pytest.mark.parametrize("permission", ["customer_read", "subscription_read", "payment_method_read"])
+async def test_a_right_that_a_charge_does_not_need(box: SandboxClient, sandbox_address: str, permission: str) -> None:
+    """What stays unknown is said to be unknown, and nothing is guessed in its place."""
+    made, key = await box.create_failed_invoice(), f"rk_test_{permission}"
+    await box.key_rights(key, lacks=(permission,))
+    restricted = gateway_at(sandbox_address, key=key)
+    view = await restricted.read_invoice(made.invoice)
+    await restricted.close()
+    assert view.amount_due == 2000
+    assert view.methods_known is (permission == "payment_method_read")
+    assert (view.terms.customer_deleted is None) is (permission == "customer_read")
+    assert (view.terms.subscription_status is None) is (permission == "subscription_read")
+
+
+async def test_the_older_shape_is_read_in_more_calls(canned: Canned, foreign: StripeGateway) -> None:
+    older = {name: value for name, value in invoice().items() if name != "parent"}
+    canned.says("GET /v1/invoices/in_1", older | {"subscription": "sub_1", "payment_intent": "pi_1"})
+    canned.says("GET /v1/payment_intents/pi_1", {"id": "pi_1", "status": "requires_payment_method"})
+    canned.says("GET /v1/subscriptions/sub_1", {"id": "sub_1", "status": "past_due", "default_payment_method": "pm_1"})
+    canned.says("GET /v1/customers/cus_1", {"id": "cus_1", "default_source": "card_1"})
+    canned.says("GET /v1/payment_methods/pm_1", CARD)
+    view = await foreign.read_invoice("in_1")
+    assert view.terms.subscription_status is SubscriptionStatus.PAST_DUE
+    assert view.method is not None
+    assert (view.method.method_id, view.method.card.fingerprint) == ("pm_1", "fp_1")
+    assert view.default_methods == ("pm_1", "card_1")
+
+
+async def test_a_server_that_cannot_expand_is_asked_plainly(canned: Canned, foreign: StripeGateway) -> None:
+    answer = canned.answer
+
+    def strict(asked: Any) -> Any:
+        refused = b'{"error": {"type": "invalid_request_error", "param": "expand"}}'
+        return (400, refused, {}) if "expand[1]" in asked.params else answer(asked)
+
+    canned.answer = strict  # type: ignore[method-assign]
+    canned.says("GET /v1/invoices/in_1", invoice())
+    assert (await foreign.read_invoice("in_1")).amount_due == 2000
+
+
+@pytest.mark.parametrize("permission", ["charge_read", "invoice_read"])
+async def test_an_owner_that_may_not_be_read_is_not_nobody(
+    box: SandboxClient, sandbox_address: str, permission: str
+) -> None:
+    """A refund or a dispute would be lost for good if it were taken for somebody else's."""
+    made, key = await box.create_failed_invoice(), f"rk_test_no_{permission}"
+    await box.key_rights(key, lacks=(permission,))
+    restricted = gateway_at(sandbox_address, key=key)
+    with pytest.raises(NotAllowed, match=permission):
+        await restricted.resolve(dispute_of(made.charge))
+    await restricted.close()
+
+
+async def test_an_invoice_that_was_sent_stays_so(box: SandboxClient, gateway: StripeGateway) -> None:
+    made = await box.create_failed_invoice(invoice_fields={"collection_method": "send_invoice"})
+    assert (await gateway.read_invoice(made.invoice)).terms.collection_method is CollectionMethod.SENT

@@ -1,0 +1,71 @@
+"""Stripe's words for failures of debits and local methods: each is known, and none is charged again by itself."""
+
+import re
+from inspect import getsource
+
+import pytest
+from stripe import _payment_intent
+
+from catalog import tables
+from core.classifier.classify import classify
+from core.classifier.taxonomy import Cause, Next
+from core.payments import Failure
+from providers.stripe.config import StripeConfig
+from providers.stripe.plugin import StripeProvider
+
+TABLES = tables({"stripe": StripeProvider(StripeConfig()).decline_codes})
+NEVER_BY_ITSELF = [
+    "bank_account_closed",
+    "bank_account_frozen",
+    "bank_account_invalid_details",
+    "bank_account_restricted",
+    "bank_account_unusable",
+    "debit_not_authorized",
+    "payment_method_bank_account_blocked",
+    "payment_method_microdeposit_verification_timeout",
+    "recipient_deceased",
+    "refer_to_customer",
+    "tokenized_account_number_deactivated",
+]
+OF_PAYMENTS = re.compile(r"(bank_account|payment_method|payment_intent|three_d_secure|card|debit|sepa|acss)_")
+NOT_OF_A_PAYMENT = {
+    "bank_account_exists",
+    "payment_method_bank_account_already_verified",
+    "payment_method_configuration_failures",
+    "cardholder_phone_number_required",
+    "acss_debit_session_incomplete",
+}
+"""Of creating or changing objects: no payment fails with them (docs.stripe.com/error-codes)."""
+
+
+def codes_of_the_library() -> set[str]:
+    """Every code that `PaymentIntent.last_payment_error.code` may have."""
+    source = getsource(_payment_intent)
+    begin = source.index("code: Optional", source.index("class LastPaymentError"))
+    return set(re.findall(r'"([a-z0-9_]+)"', source[begin : source.index("]", source.index("Literal[", begin))]))
+
+
+def cause(code: str) -> Cause:
+    return classify(Failure(code=code), TABLES, provider="stripe").cause
+
+
+@pytest.mark.parametrize("code", NEVER_BY_ITSELF)
+def test_a_bank_account_that_is_gone_is_not_debited_again(code: str) -> None:
+    assert cause(code).next in {Next.WAIT_FOR_METHOD, Next.STOP}
+
+
+def test_every_code_that_a_payment_can_fail_with_is_known() -> None:
+    asked = {code for code in codes_of_the_library() if OF_PAYMENTS.match(code)} - NOT_OF_A_PAYMENT
+    assert len(asked) > 40
+    assert {code for code in asked if cause(code) is Cause.UNKNOWN} == set()
+
+
+def test_a_return_code_of_the_network_changes_nothing_of_it() -> None:
+    for code, returned in {"insufficient_funds": "R01", "bank_account_closed": "R02"}.items():
+        found = classify(Failure(code=code, network_code=returned), TABLES, provider="stripe")
+        assert found.cause is cause(code)
+
+
+@pytest.mark.parametrize("code", ["payment_intent_mandate_invalid", "billing_invalid_mandate"])
+def test_a_mandate_that_is_gone_asks_for_another_method(code: str) -> None:
+    assert cause(code) is Cause.PERMANENT

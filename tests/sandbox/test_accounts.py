@@ -1,0 +1,64 @@
+"""Connected accounts and API keys: who sees what, and what is said to those who may not."""
+
+import pytest
+import stripe
+
+from sandbox.client import SandboxClient
+from sandbox.models import Delivery
+from tests.sandbox.harness import Receiver, calling
+
+ACCOUNT = "acct_1Connected"
+NAMED = r"Enabling .* \('(customer_read|invoice_write)'\) permissions"
+
+
+async def test_an_invoice_of_a_connected_account(box: SandboxClient, api: stripe.StripeClient) -> None:
+    made = await box.create_failed_invoice(account=ACCOUNT)
+    with pytest.raises(stripe.InvalidRequestError) as missing:
+        await api.v1.invoices.retrieve_async(made.invoice)
+    assert (missing.value.http_status, missing.value.code) == (404, "resource_missing")
+    found = await api.v1.invoices.retrieve_async(made.invoice, options={"stripe_account": ACCOUNT})
+    assert found.id == made.invoice
+    paid = await api.v1.invoices.pay_async(made.invoice, options={"stripe_account": ACCOUNT})
+    assert paid.status == "paid"
+
+
+async def test_an_account_that_nobody_connected(api: stripe.StripeClient) -> None:
+    with pytest.raises(stripe.PermissionError) as refused:
+        await api.v1.invoices.list_async(options={"stripe_account": "acct_1Nobody"})
+    assert refused.value.http_status == 403
+
+
+async def test_events_name_their_account(box: SandboxClient, receiver: Receiver) -> None:
+    theirs = await box.create_failed_invoice(account=ACCOUNT, delivery=Delivery(wait=True))
+    ours = await box.create_failed_invoice(delivery=Delivery(wait=True))
+    assert [event.get("account") for event in receiver.about(theirs.invoice)] == [ACCOUNT]
+    assert ["account" in event for event in receiver.about(ours.invoice)] == [False]
+
+
+async def test_a_revoked_key(box: SandboxClient, address: str) -> None:
+    made = await box.create_failed_invoice()
+    await box.key_rights("sk_test_gone", revoked=True)
+    async with calling(address, key="sk_test_gone") as api:
+        with pytest.raises(stripe.AuthenticationError) as refused:
+            await api.v1.invoices.retrieve_async(made.invoice)
+        assert refused.value.http_status == 401
+        assert "api_key_expired" in str(refused.value.json_body)
+        await box.key_rights("sk_test_gone")
+        assert (await api.v1.invoices.retrieve_async(made.invoice)).id == made.invoice
+
+
+async def test_a_restricted_key(box: SandboxClient, address: str) -> None:
+    made = await box.create_failed_invoice()
+    await box.key_rights("rk_test_few", lacks=("customer_read", "invoice_write"))
+    async with calling(address, key="rk_test_few") as api:
+        assert (await api.v1.invoices.retrieve_async(made.invoice)).id == made.invoice
+        for refused in (
+            api.v1.customers.retrieve_async(made.customer),
+            api.v1.invoices.retrieve_async(made.invoice, {"expand": ["customer"]}),
+            api.v1.invoices.pay_async(made.invoice),
+        ):
+            with pytest.raises(
+                stripe.PermissionError, match=r"Enabling .* \('(customer_read|invoice_write)'\) permissions"
+            ):
+                await refused
+    assert await box.ledger(made.invoice) == []
