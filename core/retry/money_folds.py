@@ -41,7 +41,10 @@ def paid_late(recovery: Recovery, record: Record) -> Recovery:
     """It came when nobody waited for it any more, or is there again after it went back; the end stays."""
     seen = having_seen(recovery, record.data)
     if record.data.get("kind") == RESTORED:
-        return seen.having(returned=max(recovery.returned - (record.data.get("amount") or 0), 0))
+        # A second chargeback after a won dispute takes the money once more.
+        open_disputes = tuple(one for one in recovery.payments_disputed if one != record.data.get("payment_id"))
+        left = max(recovery.returned - (record.data.get("amount") or 0), 0)
+        return seen.having(returned=left, payments_disputed=open_disputes)
     return counted(seen, record.data.get("payment_id")).having(
         paid_late=recovery.paid_late + (record.data.get("amount") or 0)
     )
