@@ -12,9 +12,11 @@ def paid_elsewhere(recovery: Recovery, record: Record) -> Recovery:
     """The end; or a part, after which the rest stays open."""
     seen, data = having_seen(recovery, record.data), record.data
     if data.get("remaining"):
-        return counted(seen, data.get("payment_id")).having(
+        rest = counted(seen, data.get("payment_id")).having(
             amount=data["remaining"], paid=recovery.paid + data["amount"]
         )
+        # It may be the payment that was waited for: then the rest is looked at now, not hours later.
+        return rest.having(unread=True, standing_back=None) if recovery.standing_back else rest
     return end_of(seen, State.RECOVERED, "paid_elsewhere")
 
 
