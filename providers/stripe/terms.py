@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TypeVar
 
-from core.payments import CollectionMethod, CollectionTerms, SubscriptionStatus
+from core.terms import CollectionMethod, CollectionTerms, SubscriptionStatus
 from providers.fields import Fields
 
 Word = TypeVar("Word", bound=StrEnum)

@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from core.payments import Card, CollectionMethod, CollectionTerms, EventKind, Failure, MethodKind, MethodRole
+from core.payments import Card, EventKind, Failure, MethodKind, MethodRole
+from core.terms import CollectionMethod, CollectionTerms
 from tests.providers.stripe.events import CREATED, invoice, method
 
 NEXT = CREATED + 86_400

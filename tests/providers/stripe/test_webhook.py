@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import InvalidInput
-from core.payments import CollectionMethod, CollectionTerms, EventKind
+from core.payments import EventKind
+from core.terms import CollectionMethod, CollectionTerms
 from providers.stripe.config import StripeConfig
 from providers.stripe.events import EVENTS
 from providers.stripe.webhook import StripeWebhooks
