@@ -34,6 +34,8 @@ class EventKind(StrEnum):
     PAYMENT_REVERSED = "payment_reversed"
     """Money that had come, or counted as come, was taken back: a returned debit, a failed capture, a chargeback whose
     money is gone. `failure` is set where the bank gave a reason that makes it a failed payment."""
+    PAYMENT_RESTORED = "payment_restored"
+    """Money that had gone back is there again, `returned_amount` of it: a dispute was won, a refund failed."""
     DISPUTE_INQUIRY = "dispute_inquiry"
     """A bank asks, and no money moved: operators hear of it, nothing is blocked."""
     CUSTOMER_DELETED = "customer_deleted"
@@ -141,7 +143,7 @@ class ProviderEvent(Value):
     returned_amount: int | None = None
     """Of a refund, a reversal, a dispute: how much of the money, minor units of `currency`."""
     returned_kind: str | None = None
-    """`refund`, `chargeback`, `failed_capture` or `returned_debit`."""
+    """`refund`, `chargeback`, `failed_capture` or `returned_debit`; `restored` where it came again."""
     method_role: MethodRole | None = None
     simulated: bool = False
     """It happened on a test clock: its times are not ours."""

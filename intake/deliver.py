@@ -27,6 +27,7 @@ OF_INVOICE: Final = OPENERS | {
     EventKind.INVOICE_UNCOLLECTIBLE,
     EventKind.PAYMENT_REFUNDED,
     EventKind.PAYMENT_REVERSED,
+    EventKind.PAYMENT_RESTORED,
     EventKind.DISPUTE_INQUIRY,
     EventKind.WAKE,
 }

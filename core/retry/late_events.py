@@ -11,13 +11,23 @@ def late(recovery: Recovery, event: ProviderEvent) -> Event:
     """An event that came after the end: kept, without effect on it. Where money moved, the row says how much."""
     if event.kind is EventKind.INVOICE_PAID:
         return money_row(EventType.PAYMENT_LATE, event, amount=event.paid_amount or _still_open(recovery, event))
+    if event.kind is EventKind.PAYMENT_RESTORED and event.returned_amount is not None:
+        return money_row(EventType.PAYMENT_LATE, event)
     if event.kind is EventKind.PAYMENT_REFUNDED:
         return money_row(EventType.PAYMENT_REFUNDED, event)
-    chargeback = event.kind is EventKind.DISPUTE_OPENED and recovery.stage is State.RECOVERED
-    if event.kind is EventKind.PAYMENT_REVERSED or (chargeback and event.returned_amount is not None):
+    if _takes_back(recovery, event):
         return money_row(EventType.PAYMENT_REVERSED, event)
     data = event_source(event) | {"kind": event.kind.value, "detail": event.detail}
     return Event(type=EventType.EVENT_LATE, occurred_at=event.occurred_at, data=data)
+
+
+def _takes_back(recovery: Recovery, event: ProviderEvent) -> bool:
+    """Whether money went: a second chargeback of the same payment takes it no second time."""
+    if event.kind is EventKind.PAYMENT_REVERSED:
+        return True
+    won, sum_told = recovery.stage is State.RECOVERED, event.returned_amount is not None
+    again = event.payment_id is not None and event.payment_id in recovery.payments_disputed
+    return event.kind is EventKind.DISPUTE_OPENED and won and sum_told and not again
 
 
 def _still_open(recovery: Recovery, event: ProviderEvent) -> int:

@@ -227,6 +227,7 @@ _REACTIONS: Final[Mapping[EventKind, Callable[[Recovery, ProviderEvent], tuple[E
     EventKind.DISPUTE_OPENED: _disputed_as("dispute"),
     EventKind.FRAUD_WARNING: _disputed_as("early_fraud_warning"),
     EventKind.DISPUTE_INQUIRY: _disputed_as(INQUIRY),
+    EventKind.PAYMENT_RESTORED: lambda _, __: (),  # before the end the money of a dispute blocks it already
     EventKind.CUSTOMER_DELETED: _closed_as("customer_deleted"),
     EventKind.PAYMENT_REFUNDED: _refunded,
     EventKind.PAYMENT_REVERSED: _reversed,

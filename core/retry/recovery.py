@@ -71,6 +71,8 @@ class Recovery(Value):
     """What came in parts before the end and stayed; `amount` is what is still open."""
     payments_counted: tuple[str, ...] = ()
     """Payments whose money is in `paid` or `paid_late`: providers tell of one in several events."""
+    payments_disputed: tuple[str, ...] = ()
+    """Payments whose chargeback is in `returned`: one dispute is told of in several events."""
     paid_late: int = 0
     """What came after an end without it."""
     returned: int = 0

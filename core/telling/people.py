@@ -5,6 +5,7 @@ from typing import Final
 
 from core.events import Record, State
 from core.retry.folds import INQUIRY
+from core.retry.money_folds import RESTORED
 from core.telling.said import Said
 from core.telling.telling import Fact, Mood, Telling, amount, at, code, facts, joined, named, sentence
 from core.telling.words import ENDINGS, MESSAGES, MONEY_BACK, STATES, UNSENT, plain
@@ -126,9 +127,10 @@ def money_back(record: Record) -> Telling:
 def paid_late(record: Record) -> Telling:
     """The money came when nobody waited for it any more."""
     said = Said(record.data)
+    again = said.text("kind") == RESTORED
     return Telling(
-        headline="Paid after the end",
-        why="The recovery had ended before; the money counts apart.",
+        headline=MONEY_BACK[RESTORED] if again else "Paid after the end",
+        why="" if again else "The recovery had ended before; the money counts apart.",
         facts=facts(
             ("Amount", amount(said.number("amount"), said.text("currency"))),
             ("Told by", code(said.text("event_type"))),

@@ -147,6 +147,7 @@ ABILITIES: Final[Mapping[str, str]] = {
 MONEY_BACK: Final[Mapping[str, str]] = {
     "refund": "Money was given back to the customer",
     "chargeback": "The bank took money back: a chargeback",
+    "restored": "The money is there again",
     "failed_capture": "The money never came: its capture failed",
     "returned_debit": "The bank returned the debit",
 }

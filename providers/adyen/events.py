@@ -22,6 +22,7 @@ from providers.adyen.returns import (
     failed_capture,
     refund,
     refund_of_cancel,
+    restored,
 )
 
 
@@ -46,7 +47,6 @@ def meaning(item: Item) -> Taken:
     return {"kind": row.kind, "detail": row.detail} | row.take(item)
 
 
-_WON: Final = "the dispute was won and the money is back; lifting a hold is a person's decision"
 _CHARGEBACK: Final = Row(take=chargeback)
 _NO_REFUND: Final = "the refund failed: the money stayed"
 EVENTS: Final[Mapping[str, Row]] = {
@@ -64,9 +64,9 @@ EVENTS: Final[Mapping[str, Row]] = {
     "DISPUTE_OPENED_WITH_CHARGEBACK": _CHARGEBACK,
     "NOTIFICATION_OF_FRAUD": Row(EventKind.FRAUD_WARNING, dispute),
     "REQUEST_FOR_INFORMATION": Row(EventKind.DISPUTE_INQUIRY, dispute),
-    "CHARGEBACK_REVERSED": Row(detail=_WON),
-    "PREARBITRATION_WON": Row(detail=_WON),
-    "SCHEME_ARBITRATION_WON": Row(detail=_WON),
+    "CHARGEBACK_REVERSED": Row(take=restored),
+    "PREARBITRATION_WON": Row(take=restored),
+    "SCHEME_ARBITRATION_WON": Row(take=restored),
     "PREARBITRATION_OPEN": Row(detail="the bank goes on with a dispute"),
     "PREARBITRATION_LOST": Row(detail="the dispute was lost"),
     "SCHEME_ARBITRATION_LOST": Row(detail="the dispute was lost"),
@@ -82,7 +82,7 @@ EVENTS: Final[Mapping[str, Row]] = {
     "REFUND": Row(EventKind.PAYMENT_REFUNDED, refund, otherwise=_NO_REFUND),
     "REFUND_WITH_DATA": Row(EventKind.PAYMENT_REFUNDED, refund, otherwise=_NO_REFUND),
     "REFUND_FAILED": Row(detail=_NO_REFUND),
-    "REFUNDED_REVERSED": Row(detail="a refund came back from the bank: the money is with the merchant again"),
+    "REFUNDED_REVERSED": Row(take=restored),
     "POSTPONED_REFUND": Row(detail="a refund waits for the capture; its result comes as REFUND"),
     "VOID_PENDING_REFUND": Row(detail="a refund at a terminal was called off"),
     "AUTHORISATION_ADJUSTMENT": Row(detail="the authorised amount was adjusted: nothing was paid by that"),

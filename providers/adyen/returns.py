@@ -34,6 +34,11 @@ def failed_capture(item: Item) -> dict[str, Any]:
     return _back(item, "failed_capture") | {"kind": EventKind.PAYMENT_REVERSED, "detail": detail[:_LONGEST_DETAIL]}
 
 
+def restored(item: Item) -> dict[str, Any]:
+    """A dispute was won, or a refund came back from the bank: the merchant has the money again."""
+    return _back(item, "restored") | {"kind": EventKind.PAYMENT_RESTORED, "detail": item.reason}
+
+
 def coming_chargeback(item: Item) -> dict[str, Any]:
     """A dispute whose money is still here. Nobody disputes a debit: there it is the bank's question."""
     kind = EventKind.DISPUTE_INQUIRY if _is_debit(item) else EventKind.DISPUTE_OPENED

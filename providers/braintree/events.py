@@ -49,7 +49,7 @@ KINDS: Final[Mapping[str, Row]] = MappingProxyType(
         "dispute_expired": _DISPUTED,
         "dispute_lost": _DISPUTED,
         "dispute_under_review": _DISPUTED,
-        "dispute_won": Row(detail="the dispute was won"),
+        "dispute_won": Row(read.dispute_won),
         "local_payment_completed": Row(read.local_payment),
         "local_payment_funded": Row(read.local_payment),
         "local_payment_expired": Row(detail="a shopper let a local payment expire: no transaction was made of it"),

@@ -32,12 +32,13 @@ async def read_contact(api: StripeApi, invoice_id: str, customer_id: str | None,
 
 def _contact(customer: Fields, invoice: Fields) -> Contact:
     locales = customer.raw.get("preferred_locales")
+    billed = Fields(invoice.raw, lenient=True).child("customer_address")
     return Contact(
         email=_text(customer.raw.get("email")) or _text(invoice.raw.get("customer_email")),
         name=_text(customer.raw.get("name")) or _text(invoice.raw.get("customer_name")),
         phone=_text(customer.raw.get("phone")),
         language=_text(locales[0]) if isinstance(locales, list) and locales else None,
-        country=customer.child("address").code("country"),
+        country=customer.child("address").code("country") or billed.code("country"),
         time_zone=customer.child("metadata").code("time_zone"),
         link=_text(invoice.raw.get("hosted_invoice_url"), 2_000),
     )

@@ -14,6 +14,7 @@ from sandbox.world import World
 
 NO_DECIMALS = ("CLP", "ISK", "JPY", "KRW", "VND", "XAF", "XOF")
 PAID = "submitted_for_settlement"
+AUTHORIZED = "authorized"
 SETTLED = "settled"
 PENDING = "settlement_pending"
 """A debit that was taken: 4002, until its result comes days later (processor-responses/settlement-responses)."""
@@ -119,18 +120,23 @@ def of_subscription(world: World, subscription: str) -> list[Document]:
     return [one for one in found if one["subscription"] == subscription]
 
 
-def execute(world: World, before: Document, amount: str, outcome: Outcome, **changes: Any) -> Document:
-    """Try again as scripted, or as the amount of Braintree's sandbox asks; gives the new transaction."""
+def execute(
+    world: World, before: Document, amount: str, outcome: Outcome, *, submitted: bool = True, **changes: Any
+) -> Document:
+    """Try again as scripted, or as the amount of Braintree's sandbox asks; gives the new transaction.
+
+    What is not submitted for settlement is only authorised: no money comes of it by itself.
+    """
     code = by_amount(amount) if outcome.text == "succeed" else None
     declined = Decline(decline_code=code) if code else outcome.decline or Decline(decline_code="2099")
     refused = code is not None or outcome.effect is not Effect.SUCCEED
-    answer = refusal(declined) if refused else accepted(before)
+    answer = refusal(declined) if refused else accepted(before, submitted)
     one = {**before, **NEW, "source": "api", "id": fresh("tx"), "amount": amount, **changes}
     one |= {"created": world.clock.now(), **answer}
     world.store.put("bt_transaction", one)
     if one["status"] == PAID:
         book(world, one, "pay_call")
-    if not refused:
+    if not refused and submitted:
         square(world, one)
     return one
 
@@ -151,11 +157,27 @@ NEW: Document = {
 """What a new transaction doesn't take over from the one before."""
 
 
-def accepted(before: Document) -> Document:
+def accepted(before: Document, submitted: bool) -> Document:
     """A card is submitted, a debit waits for its bank."""
+    if not submitted:
+        return {"status": AUTHORIZED, "code": "1000", "text": "Approved"}
     if is_debit(before):
         return {"status": PENDING, "code": "1000", "text": "Approved", "settlement_code": "4002"}
     return {"status": PAID, "code": "1000", "text": "Approved"}
+
+
+def capture_part(world: World, parent: Document, amount: str, order_id: str | None) -> Document:
+    """A part of an authorisation is submitted, as a transaction of its own that names it.
+
+    Source: developer.paypal.com/braintree/docs/reference/request/transaction/submit-for-partial-settlement. Its example
+    passes the order id; whether a part without one inherits it, it doesn't say: here it does.
+    """
+    more = {"part_of": parent["id"], "order_id": order_id or parent["order_id"], "status": PAID}
+    one = {**parent, **NEW, **more, "id": fresh("tx"), "amount": amount, "created": world.clock.now(), "code": "1000"}
+    world.store.put("bt_transaction", one)
+    world.store.put("bt_transaction", parent | {"parts": [*parent["parts"], one["id"]]})
+    book(world, one, "pay_call")
+    return one
 
 
 def settle(world: World, one: Document) -> Document:

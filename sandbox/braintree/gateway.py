@@ -24,7 +24,9 @@ KINDS = {
 NOTHING = Answer(404, "", keep=False)
 CARD = ("token", "instrument", "card_type", "last4", "fingerprint")
 """What a transaction takes over from a stored method."""
-TAKEN = frozenset({books.PAID, books.PENDING})
+PARTIAL = "submit_for_partial_settlement"
+TAKEN = frozenset({books.PAID, books.PENDING, books.AUTHORIZED})
+"""No refusal."""
 
 
 class BraintreeGateway:
@@ -68,7 +70,8 @@ class BraintreeGateway:
 
     def _read(self, call: Call, what: str, name: str) -> Answer:
         if call.method == "POST" and what == "transactions":
-            return self._searched(call, name)
+            transaction, _, action = name.partition("/")
+            return self._captured(call, transaction) if action == PARTIAL else self._searched(call, name)
         if call.method == "PUT" and what == "subscriptions":
             return self._changed(call, name)
         if call.method == "DELETE":
@@ -110,6 +113,17 @@ class BraintreeGateway:
         shown = "".join(document_part(one) for one in found if one["id"] in asked)
         return Answer(200, f'<credit-card-transactions type="collection">{shown}</credit-card-transactions>')
 
+    def _captured(self, call: Call, name: str) -> Answer:
+        """A part of an authorisation."""
+        parent = self._world.store.get("bt_transaction", name)
+        if parent is None:
+            return NOTHING
+        if parent["status"] != books.AUTHORIZED:
+            return invalid("transaction", "915103", "Cannot submit for partial settlement.")
+        with self._world.store.transaction():
+            amount, order_id = str(call.params.get("amount")), call.params.get("order_id")
+            return _result(books.capture_part(self._world, parent, amount, order_id))
+
     def _changed(self, call: Call, name: str) -> Answer:
         """Another method for a subscription."""
         token, found = call.params.get("payment_method_token"), self._world.store.get("bt_subscription", name)
@@ -133,7 +147,7 @@ class BraintreeGateway:
             again = self._before(call.params)  # it may have been paid while this one hung
             if isinstance(again, Answer):
                 return again
-            one = books.execute(self._world, again, str(call.params["amount"]), outcome)
+            one = books.execute(self._world, again, str(call.params["amount"]), outcome, submitted=_submits(call))
             told = self._told(one)
         await self._tell(before["invoice"], told)
         return _replied(outcome, _result(one))
@@ -164,7 +178,9 @@ class BraintreeGateway:
 
     def _told(self, one: Document) -> list[Document]:
         """Of a single sale that fails, Braintree tells nobody but its caller."""
-        paid = one["status"] in TAKEN
+        paid = one["status"] in {books.PAID, books.PENDING}
+        if one["status"] == books.AUTHORIZED:
+            return []
         if not one["subscription"]:
             settled = one["status"] == books.PAID
             return [notices.record(self._world, "transaction_settled", one)] if settled else []
@@ -188,6 +204,12 @@ def invalid(about: str, code: str, message: str) -> Answer:
     error = {"code": code, "attribute": "base", "message": message}
     errors = {"errors": [], about: {"errors": [("error", error)]}}
     return Answer(422, document("api-error-response", {"errors": errors, "message": message}), outcome=code)
+
+
+def _submits(call: Call) -> bool:
+    """Whether a sale asks for settlement; by default it only authorises (guides/transactions, Settlement)."""
+    options = call.params.get("options")
+    return isinstance(options, dict) and options.get("submit_for_settlement") == "true"
 
 
 def _result(one: Document) -> Answer:

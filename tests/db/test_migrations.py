@@ -50,6 +50,33 @@ async def at_head(address: str) -> bool:
         await database.close()
 
 
+OLD_AMOUNTS = {"UGX": (500_000, 5_000), "ISK": (27_950, 280), "MGA": (500, 50_000), "JPY": (500, 500)}
+
+
+def test_amounts_in_stripes_own_units_are_put_right(fresh_database: Fresh) -> None:
+    """What is made of the log says the same as the log, which is read as what it meant."""
+    made = fresh_database()
+    migrate.upgrade(made.owner, WRITER)
+    migrate.downgrade(made.owner, "0011")
+    with psycopg.connect(plain(made.owner)) as connection:
+        for currency, (old, _) in OLD_AMOUNTS.items():
+            for provider in ("stripe", "adyen"):
+                connection.execute(
+                    "INSERT INTO recovery (recovery_id, provider, invoice_id, amount, currency, state, attempts_used,"
+                    " attempt, opened_at, updated_at, sequence, opened_on, charge_ids)"
+                    " VALUES (%s, %s, %s, %s, %s, 'waiting', 0, 0, now(), now(), 1, current_date, array[]::text[])",
+                    (f"{provider}-{currency}", provider, currency, old, currency),
+                )
+    migrate.upgrade(made.owner, WRITER)
+    with psycopg.connect(plain(made.owner)) as connection:
+        found: dict[str, int] = dict(connection.execute("SELECT recovery_id, amount FROM recovery").fetchall())
+    assert found == {
+        f"{provider}-{currency}": new if provider == "stripe" else old
+        for currency, (old, new) in OLD_AMOUNTS.items()
+        for provider in ("stripe", "adyen")
+    }
+
+
 async def test_up_down_and_up_again(fresh_database: Fresh) -> None:
     made = fresh_database()
     assert not await at_head(made.owner)

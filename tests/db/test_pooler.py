@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
+from core.errors import StoreUnavailable
 from db import migrate
 from db.address import parse
 from db.audit import verify
@@ -104,3 +105,11 @@ def test_migrators_leave_no_lock_and_take_turns(transactions: int, fresh_databas
     with psycopg.connect(address, autocommit=True) as next_one:
         assert next_one.execute("SHOW lock_timeout").fetchone() == ("0",)
     migrate.upgrade(made.owner, WRITER)  # directly: no lock is in the way
+
+
+async def test_one_that_takes_no_transactions_says_so_itself(cluster: Cluster, addresses: Addresses) -> None:
+    with pooled(cluster, {"pool_mode": "statement"}) as port:
+        database = Database(through(port, WRITER, addresses))
+        with pytest.raises(StoreUnavailable, match="transaction blocks not allowed in statement pooling mode"):
+            await shown(database, "timezone")
+        await database.close()

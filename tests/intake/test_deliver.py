@@ -58,6 +58,7 @@ TABLE: dict[EventKind, tuple[Status, ...]] = {
     EventKind.WAKE: (NO, YES, YES, YES, YES, NO, NO),
     EventKind.PAYMENT_REFUNDED: (NO, YES, YES, YES, YES, NO, NO),
     EventKind.PAYMENT_REVERSED: (NO, YES, YES, YES, YES, NO, NO),
+    EventKind.PAYMENT_RESTORED: (NO, YES, YES, YES, YES, NO, NO),
     EventKind.DISPUTE_INQUIRY: (NO, YES, YES, YES, YES, NO, NO),
     EventKind.DISPUTE_OPENED: (NO, YES, YES, YES, YES, NO, NO),
     EventKind.FRAUD_WARNING: (NO, YES, YES, YES, YES, NO, NO),

@@ -168,3 +168,24 @@ def test_a_template_cannot_reach_out_of_its_box(tmp_path: Path) -> None:
 
 def test_a_letter_shows_nothing_personal_when_it_is_printed() -> None:
     assert "jenny" not in f"{a_letter()!r} {a_letter()} {JENNY!r} {JENNY}".lower()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_foot_says_where_messages_end(language: str) -> None:
+    page = "https://pri.example/unsubscribe/TOKEN"
+    letter = Letters("Acme").write(a_subject(unsubscribe=page), language)
+    assert letter.text.rstrip().splitlines()[-1].endswith(f": {page}")
+    assert f'<a href="{page}"' in letter.html
+    assert letter.unsubscribe == page
+
+
+@pytest.mark.parametrize("where", ["", "mailto:stop@acme.example", "javascript:alert(1)"])
+def test_without_a_page_the_foot_says_nothing_of_it(where: str) -> None:
+    letter = a_letter(unsubscribe=where)
+    assert "No more messages" not in letter.text + letter.html
+
+
+def test_words_of_an_older_release_go_on_working(tmp_path: Path) -> None:
+    (tmp_path / "en.toml").write_text(words('"Hello"'))
+    letter = Letters("", tmp_path).write(a_subject(unsubscribe="https://pri.example/unsubscribe/TOKEN"), "en")
+    assert "unsubscribe" not in letter.text

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 import braintree
 import pytest
@@ -16,9 +16,11 @@ from braintree.sepa_direct_debit_account import SepaDirectDebitAccount
 
 from sandbox.braintree.client import BraintreeSandbox
 from sandbox.braintree.instruments import Instrument
+from sandbox.braintree.models import Created
 from sandbox.config import SandboxConfig
 from sandbox.models import Delivery
 from tests.sandbox.harness import serving
+from tests.sandbox.official_braintree import client
 
 KEYS = "public|private"
 WAIT = Delivery(wait=True)
@@ -55,13 +57,6 @@ def receiving() -> Iterator[tuple[Receiver, str]]:
     server.server_close()
 
 
-def client(address: str) -> Any:
-    """The official client with its own transport; nothing of it is changed but where Braintree is."""
-    place = urlsplit(address)
-    there = braintree.Environment("sandbox", place.hostname, f"{place.port}/braintree", "", False, None)
-    return braintree.BraintreeGateway(braintree.Configuration(there, "sandbox_merchant", "public", "private"))
-
-
 @pytest.fixture
 def receiver() -> Iterator[tuple[Receiver, str]]:
     with receiving() as found:
@@ -93,10 +88,28 @@ async def test_the_official_client_reads_retries_and_searches(box: BraintreeSand
     assert theirs.payment_method.find(made.payment_method).last_4 == "1111"
 
 
+def a_sale(made: Created, **more: Any) -> dict[str, Any]:
+    """The order once more, submitted for settlement."""
+    params = {"amount": "20.00", "order_id": made.invoice, "payment_method_token": made.payment_method}
+    return {**params, "options": {"submit_for_settlement": True}, **more}
+
+
+async def test_an_authorisation_is_captured_in_parts(box: BraintreeSandbox, address: str) -> None:
+    made, theirs = await box.create_failed_payment(subscription=False), client(address)
+    parent = theirs.transaction.sale(a_sale(made, options={})).transaction
+    assert (parent.status, await box.ledger(made.invoice)) == ("authorized", [])
+    part = theirs.transaction.submit_for_partial_settlement(parent.id, "7.00", {"order_id": made.invoice}).transaction
+    assert (part.status, part.authorized_transaction_id) == ("submitted_for_settlement", parent.id)
+    assert theirs.transaction.find(parent.id).partial_settlement_transaction_ids == [part.id]
+    assert [line.amount for line in await box.ledger(made.invoice)] == [700]
+    (error,) = theirs.transaction.submit_for_partial_settlement(part.id, "1.00").errors.deep_errors
+    assert error.code == "915103"
+
+
 async def test_orders_are_found_by_their_id(box: BraintreeSandbox, address: str) -> None:
     made, theirs = await box.create_failed_payment(subscription=False), client(address)
     await box.create_failed_payment(subscription=False)
-    params = {"amount": "20.00", "order_id": made.invoice, "payment_method_token": made.payment_method}
+    params = a_sale(made)
     assert theirs.transaction.sale(params).is_success
     found = list(theirs.transaction.search(braintree.TransactionSearch.order_id == made.invoice).items)
     assert [one.status for one in found] == ["submitted_for_settlement", "processor_declined"]
@@ -133,7 +146,7 @@ async def test_what_braintree_would_refuse_is_refused(box: BraintreeSandbox, add
 
 async def test_the_same_request_twice_takes_the_money_twice(box: BraintreeSandbox, address: str) -> None:
     made, theirs = await box.create_failed_payment(subscription=False), client(address)
-    params = {"amount": "20.00", "order_id": made.invoice, "payment_method_token": made.payment_method}
+    params = a_sale(made)
     assert [theirs.transaction.sale(dict(params)).is_success for _ in range(2)] == [True, True]
     assert len(await box.ledger(made.invoice)) == 2, "or our tests could not see a repeat"
 

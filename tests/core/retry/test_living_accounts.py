@@ -175,6 +175,19 @@ def test_what_goes_back_after_the_win_is_a_row_with_its_amount() -> None:
     assert story.ended == (State.RECOVERED, "charged")
 
 
+def test_a_dispute_counts_once_and_what_is_won_back_counts_no_more() -> None:
+    story = in_flight()
+    story.answered(SUCCEED)
+    money = {"returned_amount": 4900, "returned_kind": "chargeback", "payment_id": "pay_1"}
+    story.hears(EventKind.DISPUTE_OPENED, event_id="first", **money)
+    assert story.hears(EventKind.DISPUTE_OPENED, event_id="second", **money) == ["event.late"]
+    assert story.recovery.returned == 4900
+    assert story.hears(EventKind.PAYMENT_RESTORED, **money | {"returned_kind": "restored"}) == ["payment.late"]
+    assert (story.recovery.returned, story.recovery.paid_late) == (0, 0)
+    assert story.hears(EventKind.DISPUTE_OPENED, event_id="again", **money) == ["payment.reversed"]
+    assert story.recovery.returned == 4900, "after a won dispute another one takes the money anew"
+
+
 def test_a_debit_that_came_back_opens_a_recovery() -> None:
     failure = Failure(code="AM04", method_id="pm_bank")
     event = a_failure_event(kind=EventKind.PAYMENT_REVERSED, failure=failure, returned_amount=4900)

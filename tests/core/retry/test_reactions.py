@@ -192,7 +192,7 @@ def test_a_method_is_new_once() -> None:
 
 
 def test_every_kind_of_event_has_a_meaning_or_none_on_purpose() -> None:
-    silent = {EventKind.RETRY_SCHEDULED, EventKind.WAKE, EventKind.OTHER}
+    silent = {EventKind.RETRY_SCHEDULED, EventKind.WAKE, EventKind.OTHER, EventKind.PAYMENT_RESTORED}
     for kind in EventKind:
         story = _begun(Story())
         story.recovery = story.recovery.having(subscription_id="sub_1")

@@ -12,6 +12,7 @@ from sandbox.braintree.client import BraintreeSandbox
 from sandbox.braintree.instruments import Instrument
 from tests.providers.braintree.orders import order_for
 from tests.providers.contract.of_braintree import config, sealed
+from tests.sandbox.official_braintree import client
 
 Box: TypeAlias = BraintreeSandbox
 Ours: TypeAlias = BraintreeGateway
@@ -98,6 +99,19 @@ async def test_a_part_leaves_the_rest_open(box: Box, gateway: Ours) -> None:
     await gateway.charge(order_for(made, amount=7_000))
     view = await gateway.read_invoice(made.invoice)
     assert (view.status, view.amount_due, view.amount_paid) == (InvoiceStatus.PAID, 0, 10_000)
+
+
+async def test_an_authorisation_that_is_captured_in_parts_is_under_way_for_the_rest(
+    box: Box, gateway: Ours, address: str
+) -> None:
+    made, theirs = await box.create_failed_payment(subscription=False), client(address)
+    token = {"payment_method_token": made.payment_method}
+    parent = theirs.transaction.sale({"amount": "20.00", "order_id": made.invoice} | token).transaction
+    part = theirs.transaction.submit_for_partial_settlement(parent.id, "7.00", {"order_id": made.invoice})
+    assert part.is_success
+    view = await gateway.read_invoice(made.invoice)
+    assert (view.status, view.processing) == (InvoiceStatus.OPEN, True)
+    assert (view.amount_due, view.amount_paid) == (1_300, 700)
 
 
 async def test_a_part_of_a_subscription_leaves_its_balance(box: Box, gateway: Ours) -> None:
