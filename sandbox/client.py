@@ -175,7 +175,7 @@ class SandboxClient:
         """The merchant changes fields of `customers`, `invoices` or `subscriptions`."""
         return await self._act(f"{kind}/{document}/change", delivery, fields=fields, tell=tell)
 
-    async def remove_customer(self, customer: str, *, delivery: Delivery = AT_ONCE) -> Happened:
+    async def delete_customer(self, customer: str, *, delivery: Delivery = AT_ONCE) -> Happened:
         """The merchant deletes a customer."""
         return await self._act(f"customers/{customer}/delete", delivery)
 

@@ -165,6 +165,6 @@ async def test_a_customer_pays_what_was_written_off(world: World) -> None:
 async def test_a_customer_who_is_deleted_is_left_alone(world: World) -> None:
     recovery = await world.fails(SLOW)
     await recovery.until_event("retry.planned")
-    await world.sandbox.remove_customer(recovery.customer, delivery=WAIT)
+    await world.sandbox.delete_customer(recovery.customer, delivery=WAIT)
     await recovery.until("canceled")
     assert await recovery.pay_calls() == []

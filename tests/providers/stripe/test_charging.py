@@ -151,7 +151,7 @@ async def test_a_method_that_cannot_be_charged_is_unfit(box: SandboxClient, gate
     made = await box.create_failed_invoice()
     other = await box.create_failed_invoice()
     if kind == "detached":
-        await box.remove_customer(other.customer)
+        await box.delete_customer(other.customer)
     method = "pm_gone" if kind == "gone" else other.payment_method
     result = await gateway.charge(order(made.invoice, charge_before=made.charge, method_id=method))
     assert (result.outcome, result.reason, result.failure) == (Outcome.NOT_CHARGED, UNFIT_METHOD, Failure())

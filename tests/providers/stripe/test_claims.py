@@ -42,7 +42,7 @@ async def test_the_terms_are_those_of_the_subscription_now(box: SandboxClient, g
 
 async def test_the_end_of_a_subscription_and_of_a_customer(box: SandboxClient, gateway: StripeGateway) -> None:
     made = await box.create_failed_invoice()
-    await box.remove_customer(made.customer)
+    await box.delete_customer(made.customer)
     view = await gateway.read_invoice(made.invoice)
     assert (view.terms.subscription_status, view.terms.customer_deleted) == (SubscriptionStatus.CANCELED, True)
     assert (view.methods_known, view.method, view.default_methods) == (True, None, ())
