@@ -12,9 +12,11 @@ def paid_elsewhere(recovery: Recovery, record: Record) -> Recovery:
     """The end; or a part, after which the rest stays open."""
     seen, data = having_seen(recovery, record.data), record.data
     if data.get("remaining"):
-        return counted(seen, data.get("payment_id")).having(
+        rest = counted(seen, data.get("payment_id")).having(
             amount=data["remaining"], paid=recovery.paid + data["amount"]
         )
+        # It may be the payment that was waited for: then the rest is looked at now, not hours later.
+        return rest.having(unread=True, standing_back=None) if recovery.standing_back else rest
     return end_of(seen, State.RECOVERED, "paid_elsewhere")
 
 
@@ -41,7 +43,10 @@ def paid_late(recovery: Recovery, record: Record) -> Recovery:
     """It came when nobody waited for it any more, or is there again after it went back; the end stays."""
     seen = having_seen(recovery, record.data)
     if record.data.get("kind") == RESTORED:
-        return seen.having(returned=max(recovery.returned - (record.data.get("amount") or 0), 0))
+        # A second chargeback after a won dispute takes the money once more.
+        open_disputes = tuple(one for one in recovery.payments_disputed if one != record.data.get("payment_id"))
+        left = max(recovery.returned - (record.data.get("amount") or 0), 0)
+        return seen.having(returned=left, payments_disputed=open_disputes)
     return counted(seen, record.data.get("payment_id")).having(
         paid_late=recovery.paid_late + (record.data.get("amount") or 0)
     )

@@ -165,6 +165,8 @@ def dispute_opened(notice: Notice) -> Taken:
 def dispute_won(notice: Notice) -> Taken:
     """What the dispute took is the merchant's again; `amount_won` says how much (the official client's Dispute)."""
     dispute, taken = _dispute(notice), disputed(notice)
+    if taken["kind"] is EventKind.DISPUTE_INQUIRY:
+        return taken | _nothing("the bank's question is answered: no money had moved")
     currency = dispute.currency("currency_iso_code")
     amount = minor_units(dispute.raw.get("amount_won") or dispute.raw.get("amount_disputed"), currency)
     return taken | _returned(EventKind.PAYMENT_RESTORED, "restored", amount, currency)

@@ -67,15 +67,13 @@ EVENTS: Final[Mapping[str, Row]] = {
     "charge.refund.updated": Row(EventKind.OTHER, money_takers.refund, "told by charge.refunded"),
     "refund.created": Row(EventKind.OTHER, money_takers.refund, "told by charge.refunded"),
     "refund.updated": Row(EventKind.OTHER, money_takers.refund, "told by charge.refunded"),
-    "refund.failed": Row(EventKind.OTHER, money_takers.failed_refund),
+    "refund.failed": Row(EventKind.PAYMENT_RESTORED, money_takers.failed_refund),
     "charge.dispute.created": Row(EventKind.DISPUTE_OPENED, money_takers.dispute),
     "charge.dispute.updated": Row(EventKind.OTHER, money_takers.updated_dispute),
     "charge.dispute.funds_withdrawn": Row(
         EventKind.OTHER, money_takers.dispute_funds, "told by charge.dispute.created"
     ),
-    "charge.dispute.funds_reinstated": Row(
-        EventKind.OTHER, money_takers.dispute_funds, "the money of a dispute came back"
-    ),
+    "charge.dispute.funds_reinstated": Row(EventKind.PAYMENT_RESTORED, money_takers.reinstated_funds),
     "charge.dispute.closed": Row(EventKind.OTHER, money_takers.closed_dispute),
     "radar.early_fraud_warning.created": Row(EventKind.FRAUD_WARNING, money_takers.fraud_warning),
     "radar.early_fraud_warning.updated": Row(EventKind.FRAUD_WARNING, money_takers.fraud_warning),

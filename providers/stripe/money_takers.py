@@ -7,6 +7,7 @@ from providers.fields import Fields
 from providers.stripe import failures
 from providers.stripe.actions import kind_of_intent
 from providers.stripe.cards import card_of_charge, card_of_error
+from providers.stripe.minor import in_iso
 from providers.stripe.takers import Taken, other
 
 _RETURNS: Final = frozenset(
@@ -57,9 +58,14 @@ def failed_charge(found: Fields, _: Fields) -> Taken:
 
 def refunded_charge(found: Fields, before: Fields) -> Taken:
     """What this refund gave back: the sum of the charge's refunds less what it was before."""
-    total = found.whole("amount_refunded") or 0
-    returned = max(total - (before.whole("amount_refunded") or 0), 0)
+    total, earlier = found.whole("amount_refunded") or 0, _as_counted(before, found).whole("amount_refunded") or 0
+    returned = max(total - earlier, 0)
     return _of_charge(found) | {"returned_amount": returned or None, "returned_kind": "refund"}
+
+
+def _as_counted(before: Fields, found: Fields) -> Fields:
+    """The attributes before the change in the same minor units: on their own they name no currency."""
+    return Fields(in_iso({**before.raw, "currency": found.raw.get("currency")}), before.path)
 
 
 def _of_charge(found: Fields) -> Taken:
@@ -78,7 +84,14 @@ def refund(found: Fields, _: Fields) -> Taken:
 
 def failed_refund(found: Fields, _: Fields) -> Taken:
     """A refund whose money came back to the merchant."""
-    return refund(found, found) | other(f"a refund failed: {found.code('failure_reason') or 'no reason given'}")
+    detail = f"a refund failed: {found.code('failure_reason') or 'no reason given'}"
+    return refund(found, found) | _restored(found) | {"detail": detail}
+
+
+def _restored(found: Fields) -> Taken:
+    """The merchant has this money again."""
+    money = {"returned_amount": found.whole("amount"), "currency": found.currency("currency")}
+    return {"kind": EventKind.PAYMENT_RESTORED, "returned_kind": "restored"} | money
 
 
 def dispute(found: Fields, _: Fields) -> Taken:
@@ -104,6 +117,11 @@ def updated_dispute(found: Fields, before: Fields) -> Taken:
 def dispute_funds(found: Fields, _: Fields) -> Taken:
     """The disputed payment."""
     return {"payment_id": _payment(found)}
+
+
+def reinstated_funds(found: Fields, before: Fields) -> Taken:
+    """The money of a dispute is the merchant's again."""
+    return dispute_funds(found, before) | _restored(found)
 
 
 def closed_dispute(found: Fields, _: Fields) -> Taken:

@@ -33,7 +33,7 @@ class BraintreeSandbox(SandboxClient):
         """A stored method is deleted."""
         return bool((await self._call("DELETE", f"payment_methods/{token}"))["deleted"])
 
-    async def delete_customer(self, customer: str) -> bool:
+    async def remove_customer(self, customer: str) -> bool:
         """A customer is deleted with all that was stored for them."""
         return bool((await self._call("DELETE", f"customers/{customer}"))["deleted"])
 

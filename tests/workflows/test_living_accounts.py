@@ -8,7 +8,9 @@ from core.retry.fresh_look import FIRST_LOOK
 from tests.replay import paths
 from tests.support.builders import DAY, HOUR, an_event
 from tests.support.gateway import declined
+from tests.support.mailbox import Postbox
 from tests.workflows.conftest import Campaign, Campaigns
+from tests.workflows.test_messages import begins
 
 ENDS = [
     (paths.late_method, State.RECOVERED, "charged"),
@@ -95,3 +97,36 @@ async def _until(campaign: Campaign, kind: EventType) -> Record:
             return found[0]
         await campaign.environment.sleep(0.1)
     raise AssertionError(f"no {kind} in {campaign.story}")
+
+
+async def test_when_the_provider_says_something_the_look_is_at_once(campaigns: Campaigns) -> None:
+    """A payment that was on its way failed: it is decided on now, and not when the next look was due."""
+    campaign = await campaigns()
+    await campaign.begin()
+    await campaign.after(HOUR)
+    campaign.gateway.invoice = campaign.gateway.invoice.model_copy(update={"processing": True})
+    await campaign.after(2 * DAY)
+    campaign.gateway.invoice = campaign.gateway.invoice.model_copy(update={"processing": False})
+    with campaign.environment.auto_time_skipping_disabled():
+        now = await campaign.environment.get_current_time()
+        await campaign.say(an_event(EventKind.WAKE, event_id="evt_failed", occurred_at=now))
+        for _ in range(100):
+            if len(campaign.every(EventType.RETRY_PLANNED)) == 2:
+                break
+            await campaign.environment.sleep(0.1)
+    assert len(campaign.every(EventType.RETRY_PLANNED)) == 2
+    assert (await campaign.end()).state is State.RECOVERED
+
+
+async def test_while_money_is_on_its_way_the_customer_hears_nothing(campaigns: Campaigns) -> None:
+    """The first letter is out when the customer's payment begins: no second one, however long it takes."""
+    post = Postbox()
+    campaign = await campaigns("expired_card", post=post)
+    await begins(campaign)
+    await campaign.after(DAY)
+    assert post.kinds == ["card_data"]
+    campaign.gateway.invoice = campaign.gateway.invoice.model_copy(update={"processing": True})
+    await campaign.after(12 * DAY)
+    assert post.kinds == ["card_data"]
+    campaign.gateway.becomes(InvoiceStatus.PAID)
+    assert (await campaign.end()).state is State.RECOVERED

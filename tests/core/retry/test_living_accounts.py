@@ -21,7 +21,7 @@ from core.payments import (
     PaymentMethod,
 )
 from core.retry.fresh_look import FIRST_LOOK, LATEST_LOOK, observe, provider_refuses
-from core.retry.machine import LONGEST_STAND, Charge, Close, Read, Wait
+from core.retry.machine import LONGEST_STAND, Charge, Close, Read, Settle, Wait
 from core.retry.reactions import opening
 from core.retry.recovery import PAYMENT_UNDER_WAY
 from core.terms import CollectionTerms, SubscriptionStatus
@@ -175,6 +175,19 @@ def test_what_goes_back_after_the_win_is_a_row_with_its_amount() -> None:
     assert story.ended == (State.RECOVERED, "charged")
 
 
+def test_a_dispute_counts_once_and_what_is_won_back_counts_no_more() -> None:
+    story = in_flight()
+    story.answered(SUCCEED)
+    money = {"returned_amount": 4900, "returned_kind": "chargeback", "payment_id": "pay_1"}
+    story.hears(EventKind.DISPUTE_OPENED, event_id="first", **money)
+    assert story.hears(EventKind.DISPUTE_OPENED, event_id="second", **money) == ["event.late"]
+    assert story.recovery.returned == 4900
+    assert story.hears(EventKind.PAYMENT_RESTORED, **money | {"returned_kind": "restored"}) == ["payment.late"]
+    assert (story.recovery.returned, story.recovery.paid_late) == (0, 0)
+    assert story.hears(EventKind.DISPUTE_OPENED, event_id="again", **money) == ["payment.reversed"]
+    assert story.recovery.returned == 4900, "after a won dispute another one takes the money anew"
+
+
 def test_a_debit_that_came_back_opens_a_recovery() -> None:
     failure = Failure(code="AM04", method_id="pm_bank")
     event = a_failure_event(kind=EventKind.PAYMENT_REVERSED, failure=failure, returned_amount=4900)
@@ -246,6 +259,15 @@ def test_a_refused_key_is_told_once_and_mends_itself() -> None:
     assert story.last(EventType.RETRY_SKIPPED).data["again"]
     story.later(LATEST_LOOK).decides(Cause.INSUFFICIENT_FUNDS)
     assert story.state() is State.WAITING
+
+
+def test_a_key_that_is_refused_in_mid_charge_is_told_and_the_charge_is_still_found_out() -> None:
+    story = in_flight()
+    story.answered(ChargeResult(outcome=Outcome.UNKNOWN, reason="timeout"))
+    story.write(provider_refuses(story.recovery, "Stripe refuses this key: HTTP 401.", story.now))
+    assert (story.state(), story.step(), story.recovery.refusal_known) == (State.CHARGING, Settle(), True)
+    story.answered(SUCCEED, by_reading=True)
+    assert story.ended == (State.RECOVERED, "charged")
 
 
 def test_an_approval_asks_the_provider_again_at_once() -> None:

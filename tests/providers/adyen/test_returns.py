@@ -44,6 +44,9 @@ BACK = [
     ("CHARGEBACK", True, EventKind.DISPUTE_OPENED, "chargeback"),
     ("SECOND_CHARGEBACK", True, EventKind.DISPUTE_OPENED, "chargeback"),
     ("DISPUTE_OPENED_WITH_CHARGEBACK", True, EventKind.DISPUTE_OPENED, "chargeback"),
+    ("CHARGEBACK_REVERSED", True, EventKind.PAYMENT_RESTORED, "restored"),
+    ("PREARBITRATION_WON", True, EventKind.PAYMENT_RESTORED, "restored"),
+    ("REFUNDED_REVERSED", True, EventKind.PAYMENT_RESTORED, "restored"),
 ]
 
 
@@ -62,10 +65,8 @@ def test_money_that_goes_back_says_how_much_of_which_payment(
     [
         ("REFUND", False),
         ("REFUND_FAILED", True),
-        ("REFUNDED_REVERSED", True),
         ("CANCEL_OR_REFUND", False),
         ("CANCELLATION", False),
-        ("CHARGEBACK_REVERSED", True),
         ("PAIDOUT_REVERSED", True),
         ("VOID_PENDING_REFUND", True),
         ("POSTPONED_REFUND", True),

@@ -75,6 +75,6 @@ async def test_an_outage_is_said_and_not_taken_for_nobody(gateway: BraintreeGate
 async def test_a_customer_who_is_gone_is_said_to_be_deleted(gateway: BraintreeGateway, box: BraintreeSandbox) -> None:
     made = await box.create_failed_payment()
     assert not (await gateway.read_contact(made.invoice, None)).invoice.terms.customer_deleted
-    await box.delete_customer(made.customer)
+    await box.remove_customer(made.customer)
     found = await gateway.read_contact(made.invoice, None)
     assert (found.invoice.terms.customer_deleted, found.contact) == (True, None)

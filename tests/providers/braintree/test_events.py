@@ -133,7 +133,7 @@ def test_new_data_of_a_method_names_it() -> None:
     assert event.method_version == str(LATER)
 
 
-@pytest.mark.parametrize("kind", ["dispute_won", "check", "account_updater_daily_report", "never_heard_of"])
+@pytest.mark.parametrize("kind", ["check", "account_updater_daily_report", "never_heard_of"])
 def test_what_has_no_effect_says_why(kind: str) -> None:
     event = told(kind, {"check": True})
     assert event.kind is EventKind.OTHER

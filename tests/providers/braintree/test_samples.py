@@ -30,7 +30,7 @@ SAMPLES: dict[str, EventKind | str] = {
     "dispute_lost": EventKind.DISPUTE_OPENED,
     "dispute_opened": EventKind.DISPUTE_OPENED,
     "dispute_under_review": EventKind.DISPUTE_OPENED,
-    "dispute_won": "the dispute was won",
+    "dispute_won": EventKind.PAYMENT_RESTORED,
     "granted_payment_method_revoked": "a shared method was taken back",
     "grantor_updated_granted_payment_method": "new data of a shared method",
     "local_payment_completed": EventKind.WAKE,

@@ -67,7 +67,7 @@ async def test_a_subscription_whose_method_is_deleted_is_over(box: Box, gateway:
 @pytest.mark.parametrize("subscription", [True, False])
 async def test_a_deleted_customer_is_told(box: Box, gateway: Ours, subscription: bool) -> None:
     made = await box.create_failed_payment(subscription=subscription)
-    assert await box.delete_customer(made.customer)
+    assert await box.remove_customer(made.customer)
     assert (await gateway.read_invoice(made.invoice)).terms.customer_deleted is True
     reached = await gateway.read_contact(made.invoice, None)
     assert (reached.contact, reached.invoice.terms.customer_deleted) == (None, True)

@@ -138,10 +138,10 @@ TABLE: list[tuple[str, Any, Any, EventKind, dict[str, Any]]] = [
     ("refund.updated", {"id": "re_1", "charge": "ch_1"}, {}, EventKind.OTHER, {"returned_amount": None}),
     (
         "refund.failed",
-        {"id": "re_1", "charge": "ch_1", "failure_reason": "lost_or_stolen_card"},
+        {"id": "re_1", "charge": "ch_1", "amount": 300, "currency": "usd", "failure_reason": "lost_or_stolen_card"},
         None,
-        EventKind.OTHER,
-        {"detail": "a refund failed: lost_or_stolen_card"},
+        EventKind.PAYMENT_RESTORED,
+        {"detail": "a refund failed: lost_or_stolen_card", "returned_amount": 300, "returned_kind": "restored"},
     ),
     ("invoice.finalization_failed", invoice(status="draft"), None, EventKind.OTHER, {}),
     (
@@ -188,7 +188,13 @@ TABLE: list[tuple[str, Any, Any, EventKind, dict[str, Any]]] = [
     ("charge.dispute.updated", DISPUTE, {"status": "needs_response"}, EventKind.OTHER, {"payment_id": "pi_1"}),
     ("charge.dispute.updated", INQUIRY, {"status": "warning_under_review"}, EventKind.OTHER, {}),
     ("charge.dispute.funds_withdrawn", DISPUTE, None, EventKind.OTHER, {"detail": "told by charge.dispute.created"}),
-    ("charge.dispute.funds_reinstated", DISPUTE, None, EventKind.OTHER, {"payment_id": "pi_1"}),
+    (
+        "charge.dispute.funds_reinstated",
+        DISPUTE,
+        None,
+        EventKind.PAYMENT_RESTORED,
+        {"payment_id": "pi_1", "returned_amount": 2000, "returned_kind": "restored"},
+    ),
     (
         "charge.dispute.created",
         DISPUTE | {"payment_intent": None, "charge": {"id": "ch_9"}},

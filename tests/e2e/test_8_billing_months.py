@@ -1,0 +1,121 @@
+"""Three billing months on a fake test clock: what docs/scenarios.md expects, written down before it was played."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import stripe
+
+from sandbox.client import SandboxClient
+from tests.support.world import Recovery, World
+
+STARTED = (2026, 1, 15, 12)
+VELOCITY = "decline:card_velocity_exceeded"
+"""Cools down for a day: long enough for the customer to cancel before the first retry."""
+
+
+class Subscriber:
+    """A customer with a card and a plan of 30.00 a month, on a clock of their own."""
+
+    def __init__(self, api: stripe.StripeClient, box: SandboxClient, clock: str, customer: str, plan: str) -> None:
+        self.api, self.box, self.clock, self.customer, self.plan = api, box, clock, customer, plan
+
+    async def goes_on_to(self, *when: int) -> None:
+        """The clock reaches this moment, and every webhook of what happened by then was delivered."""
+        await self.api.v1.test_helpers.test_clocks.advance_async(self.clock, {"frozen_time": _seconds(*when)})
+        await self.box.idle()
+
+    async def changes(self, **fields: Any) -> None:
+        """The subscription is changed."""
+        wanted: Any = fields
+        await self.api.v1.subscriptions.update_async(self.plan, wanted)
+        await self.box.idle()
+
+    async def newest_invoice(self) -> stripe.Invoice:
+        """The invoice that the subscription made last."""
+        plan = await self.api.v1.subscriptions.retrieve_async(self.plan)
+        return await self.api.v1.invoices.retrieve_async(str(plan.latest_invoice))
+
+
+@pytest.fixture
+async def subscriber(world: World) -> Subscriber:
+    """The first month is paid at the checkout."""
+    key = world.stack.environment["STRIPE_API_KEY"]
+    api = stripe.StripeClient(
+        key, base_addresses={"api": world.place.sandbox}, max_network_retries=0, http_client=stripe.HTTPXClient()
+    )
+    clock = await api.v1.test_helpers.test_clocks.create_async({"frozen_time": _seconds(*STARTED)})
+    customer = await api.v1.customers.create_async({"test_clock": clock.id})
+    card = await api.v1.payment_methods.create_async({"type": "card", "card": {"token": "tok_visa"}})
+    await api.v1.payment_methods.attach_async(card.id, {"customer": customer.id})
+    settings: Any = {"default_payment_method": card.id}
+    await api.v1.customers.update_async(customer.id, {"invoice_settings": settings})
+    wanted: Any = {"customer": customer.id, "items": [_item(3000)]}
+    plan = await api.v1.subscriptions.create_async(wanted)
+    await world.sandbox.idle()
+    return Subscriber(api, world.sandbox, clock.id, customer.id, plan.id)
+
+
+async def test_three_billing_months(world: World, subscriber: Subscriber) -> None:
+    await _a_renewal_that_is_paid_opens_nothing(world, subscriber)
+    first = await _a_renewal_that_fails_is_recovered_with_another_card(world, subscriber)
+    second = await _an_upgrade_that_fails_is_owed_until_the_subscription_ends(world, subscriber)
+    assert await _recoveries_of(world, subscriber) == {first.invoice, second.invoice}
+    assert [charge.amount for charge in await first.charges()] == [3000]
+    assert await second.charges() == []
+
+
+async def _a_renewal_that_is_paid_opens_nothing(world: World, subscriber: Subscriber) -> None:
+    await subscriber.goes_on_to(2026, 2, 15, 14)
+    assert (await subscriber.newest_invoice()).status == "paid"
+    assert await _recoveries_of(world, subscriber) == set()
+
+
+async def _a_renewal_that_fails_is_recovered_with_another_card(world: World, subscriber: Subscriber) -> Recovery:
+    await world.sandbox.script_renewals(subscriber.plan, "decline:insufficient_funds")
+    await subscriber.goes_on_to(2026, 3, 15, 14)
+    recovery = world.known(str((await subscriber.newest_invoice()).id))
+    await world.sandbox.script(recovery.invoice, "decline:insufficient_funds")
+    (planned, *_) = await recovery.until_event("retry.planned")
+    assert 3 * 3600 <= planned["data"]["delay_seconds"] <= 3.3 * 3600
+    await recovery.until_event("charge.declined")
+    (_, again, *_) = await recovery.until_event("retry.planned", count=2)
+    assert again["data"]["delay_seconds"] >= 24 * 3600
+    await world.sandbox.new_card(subscriber.customer)
+    view = await recovery.until("recovered")
+    assert view["close_reason"] == "charged"
+    requested = await recovery.events("charge.requested")
+    assert [row["data"]["trigger"] for row in requested] == ["scheduled", "payment_method_change"]
+    changed = await recovery.only("payment_method.updated")
+    assert requested[-1]["data"]["method_id"] == changed["data"]["method_id"]
+    return recovery
+
+
+async def _an_upgrade_that_fails_is_owed_until_the_subscription_ends(world: World, subscriber: Subscriber) -> Recovery:
+    await subscriber.goes_on_to(2026, 3, 30, 12)
+    await world.sandbox.script_renewals(subscriber.plan, VELOCITY)
+    await subscriber.changes(items=[_item(9000)], proration_behavior="always_invoice")
+    invoice = await subscriber.newest_invoice()
+    recovery = world.known(str(invoice.id))
+    await recovery.until_event("retry.planned")
+    assert (await recovery.view())["amount"] == invoice.amount_remaining != 9000
+    await subscriber.changes(cancel_at_period_end=True)
+    assert (await recovery.view())["state"] == "waiting", "what is owed for the running period stays owed"
+    await subscriber.goes_on_to(2026, 4, 15, 14)
+    assert (await recovery.ended_unpaid("canceled"))["close_reason"] == "subscription_ended"
+    assert await recovery.pay_calls() == []
+    return recovery
+
+
+async def _recoveries_of(world: World, subscriber: Subscriber) -> set[str]:
+    found = await world.api.get("/v1/recoveries", params={"customer_id": subscriber.customer})
+    return {item["invoice_id"] for item in found.json()["items"]}
+
+
+def _seconds(*when: int) -> int:
+    return int(datetime(*when, tzinfo=UTC).timestamp())  # type: ignore[arg-type,misc]
+
+
+def _item(amount: int) -> dict[str, Any]:
+    price = {"currency": "usd", "product": "prod_1", "unit_amount": amount, "recurring": {"interval": "month"}}
+    return {"price_data": price}
