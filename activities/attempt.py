@@ -16,7 +16,7 @@ from core.events import Event, EventType, Record, Trigger
 from core.payments import Card, ChargeOrder, ChargeResult, InvoiceView, Outcome
 from core.retry import pay
 from core.retry.ability import no_card
-from core.retry.fresh_look import announced
+from core.retry.fresh_look import announced, unheard
 from core.retry.held import credential, within
 from core.retry.machine import fold
 from core.retry.network_rules import NetworkRules
@@ -69,7 +69,8 @@ class Attempt:
 
     async def _read(self, invoice_id: str) -> InvoiceView:
         """The invoice as it is now, held against the policy's scope."""
-        return self._scope.judged(await self._gateway.read_invoice(invoice_id), self._clock.now(), opening=False)
+        view = unheard(self._before, await self._gateway.read_invoice(invoice_id))
+        return self._scope.judged(view, self._clock.now(), opening=False)
 
     async def _reserved(self, request: Event, invoice: InvoiceView | None, now: datetime) -> tuple[Record, ...]:
         """The request with one of the card's tries taken in the same transaction, or what the networks say to it."""

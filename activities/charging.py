@@ -22,7 +22,7 @@ from core.errors import NotAllowed, ProviderUnavailable
 from core.payments import FailureFacts
 from core.retry import pay
 from core.retry.ability import UNREADABLE
-from core.retry.fresh_look import announced
+from core.retry.fresh_look import announced, unheard
 from core.retry.network_rules import NetworkRules
 from core.retry.recovery import Recovery
 from providers.base import Gateway
@@ -51,7 +51,8 @@ class Charging:
             return pay.completed(_unreadable(announced(recovery)), recovery)
         async with _calling():
             facts = await gateway.read_failure(recovery.invoice_id, None)
-        invoice = self._scope.judged(facts.invoice, activity.info().started_time, opening=recovery.segment is None)
+        view, now = unheard(recovery, facts.invoice), activity.info().started_time
+        invoice = self._scope.judged(view, now, opening=recovery.segment is None)
         return pay.completed(facts.model_copy(update={"invoice": invoice}), recovery)
 
     @activity.defn

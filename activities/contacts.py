@@ -13,6 +13,7 @@ from core.contracts import NOT_ALLOWED, ReadInput
 from core.errors import NotAllowed, ProviderUnavailable
 from core.messages.contact import Contact
 from core.payments import InvoiceView
+from core.retry.fresh_look import unheard
 from db.repositories import contacts
 from db.session import Database
 from providers.base import Gateway, KnowsContacts
@@ -68,4 +69,5 @@ class Contacts:
         customer_id = found.invoice.customer_id or recovery.customer_id
         if found.contact and customer_id:
             await self._addresses.save(recovery.provider, customer_id, recovery.invoice_id, found.contact)
-        return self._scope.judged(found.invoice, activity.info().started_time, opening=False)
+        view = unheard(recovery, found.invoice)
+        return self._scope.judged(view, activity.info().started_time, opening=False)

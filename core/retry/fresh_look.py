@@ -31,6 +31,24 @@ def announced(recovery: Recovery) -> FailureFacts:
     return FailureFacts(invoice=invoice, failure=recovery.failure, card=recovery.card, missing=("provider",))
 
 
+def unheard(recovery: Recovery, invoice: InvoiceView) -> InvoiceView:
+    """The invoice as the notice of its failure knows it, where that very payment still reads as through.
+
+    A bank may give money back whose transaction stays `settled`: then it would pass for a payment of its own failure.
+    """
+    failed, succeeded = recovery.failure.charge_id, invoice.latest_charge_status == "succeeded"
+    if (
+        invoice.status is not InvoiceStatus.PAID
+        or failed is None
+        or failed != invoice.latest_charge_id
+        or not succeeded
+    ):
+        return invoice
+    paid = None if invoice.amount_paid is None else max(invoice.amount_paid - recovery.amount, 0)
+    owed = {"status": InvoiceStatus.OPEN, "amount_due": recovery.amount, "amount_paid": paid}
+    return invoice.model_copy(update=owed | {"latest_charge_status": "failed"})
+
+
 def observe(recovery: Recovery, invoice: InvoiceView, now: datetime) -> tuple[Event, ...]:
     """The event that the invoice as it is now amounts to; none while it is open, ours, whole and at rest.
 

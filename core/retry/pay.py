@@ -207,12 +207,18 @@ _LANDINGS: Final[Mapping[EventType, Outcome | None]] = {
 """The rows that end a charge; a reconciled one names its outcome."""
 
 
+CODE: Final = "code"
+"""In `FailureFacts.missing`: what was read says that the payment failed, and of the reason nothing."""
+
+
 def completed(facts: FailureFacts, recovery: Recovery) -> FailureFacts:
     """What was read, with what the event said where reading found nothing; never the codes of another charge."""
     read, known = facts.failure, recovery.failure
     other = read.charge_id and known.charge_id and read.charge_id != known.charge_id
     said = {} if other else known.model_dump(exclude_none=True)
-    failure = Failure.model_validate(said | read.model_dump(exclude_none=True))
+    told = {"code": known.code} if CODE in facts.missing and said and known.code else {}
+    failure = Failure.model_validate(said | read.model_dump(exclude_none=True) | told)
     customer_id = facts.invoice.customer_id or recovery.customer_id
     customer = facts.customer or (CustomerView(customer_id=customer_id) if customer_id else None)
-    return facts.model_copy(update={"failure": failure, "customer": customer})
+    card = recovery.card if facts.card == Card() and not other else facts.card
+    return facts.model_copy(update={"failure": failure, "customer": customer, "card": card})

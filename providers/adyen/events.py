@@ -81,7 +81,8 @@ EVENTS: Final[Mapping[str, Row]] = {
     "CANCEL_OR_REFUND": Row(EventKind.PAYMENT_REFUNDED, refund_of_cancel, otherwise=_NO_REFUND),
     "REFUND": Row(EventKind.PAYMENT_REFUNDED, refund, otherwise=_NO_REFUND),
     "REFUND_WITH_DATA": Row(EventKind.PAYMENT_REFUNDED, refund, otherwise=_NO_REFUND),
-    "REFUND_FAILED": Row(detail=_NO_REFUND),
+    # After a REFUND that said success (docs.adyen.com/online-payments/capture/failure-reasons): the scheme rejected it.
+    "REFUND_FAILED": Row(take=restored),
     "REFUNDED_REVERSED": Row(take=restored),
     "POSTPONED_REFUND": Row(detail="a refund waits for the capture; its result comes as REFUND"),
     "VOID_PENDING_REFUND": Row(detail="a refund at a terminal was called off"),

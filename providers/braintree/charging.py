@@ -30,9 +30,10 @@ _OURS: Final = frozenset({None, "api"})
 
 async def pay(api: BraintreeApi, order: ChargeOrder) -> ChargeResult:
     """Send the order, once. Raises ProviderUnavailable where it was surely not executed, Unfit before it was sent."""
-    invoice = await find(api, order.invoice_id)
-    if invoice is None:
+    found = await find(api, order.invoice_id)
+    if found is None:
         return not_charged("invoice_missing")
+    invoice = found.without(order.charge_before)
     if invoice.status is not InvoiceStatus.OPEN:
         return not_charged("invoice_paid" if invoice.status is InvoiceStatus.PAID else "invoice_not_payable")
     if invoice.newest and invoice.newest.currency not in {None, order.currency}:

@@ -63,6 +63,7 @@ class BraintreeGateway:
             card=failed.card,
             customer=_customer(failed),
             risk=Risk(disputed=failed.disputed),
+            missing=() if failed.says_why else ("code",),
         )
 
     async def read_card(self, invoice_id: str, method_id: str | None) -> Card | None:

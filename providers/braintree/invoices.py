@@ -14,7 +14,7 @@ from core.terms import CollectionMethod, CollectionTerms, SubscriptionStatus
 from providers.braintree.api import BraintreeApi
 from providers.braintree.minor import to_minor
 from providers.braintree.reading import day, part
-from providers.braintree.tries import Try, tried
+from providers.braintree.tries import DECLINED, Try, tried
 from providers.fields import Unfit
 
 _PERIOD: Final = re.compile(r"([A-Za-z0-9_-]+)-([0-9]{4}-[0-9]{2}-[0-9]{2})")
@@ -74,6 +74,11 @@ class Invoice:
     billing: Billing | None = None
     period: date | None = None
 
+    def without(self, try_id: str | None) -> "Invoice":
+        """The invoice where this try brought no money, whatever it reads: it was known when a charge was decided on."""
+        tries = (one.as_failed(DECLINED, None) if one.id == try_id else one for one in self.tries)
+        return replace(self, tries=tuple(tries))
+
     @property
     def newest(self) -> Try | None:
         """The last try, if any."""
@@ -84,6 +89,11 @@ class Invoice:
         """What a charge that names no method would take: the subscription's method, or that of the newest try."""
         own = (one.method_id for one in self.tries if one.method_id)
         return (self.billing.method_id if self.billing else None) or next(own, None)
+
+    @property
+    def lives(self) -> bool:
+        """Whether a subscription stands behind it that is not over."""
+        return self.billing is not None and self.billing.status not in _OVER
 
     @property
     def customer_id(self) -> str | None:

@@ -93,6 +93,11 @@ class Try:
         return self.returned or self.status in FAILED
 
     @property
+    def says_why(self) -> bool:
+        """Whether the code is a reason: where none is told, it only repeats the status."""
+        return self.failure.code not in {None, self.status, DECLINED}
+
+    @property
     def failed_later(self) -> bool:
         """Whether it failed some time after it was made: then the notification's moment counts, not the try's."""
         return self.taken_back or self.status == _S.AuthorizationExpired

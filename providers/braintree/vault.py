@@ -35,6 +35,8 @@ async def look(api: BraintreeApi, invoice: Invoice, told: str | None = None) -> 
 
     `told` is whose it is where no transaction says. Deleting a customer deletes what is stored for them
     (developer.paypal.com/braintree/docs/reference/request/customer/delete): only both together mean that.
+    A token that isn't found tells nothing beside a subscription that still bills it, since its deletion would have
+    ended that (.../request/payment-method/delete), nor where nobody's customer was found: its charge will tell.
     """
     customer_id, token = invoice.customer_id or told, invoice.token
     customer = await api.customer(customer_id) if customer_id else None
@@ -44,6 +46,8 @@ async def look(api: BraintreeApi, invoice: Invoice, told: str | None = None) -> 
     if customer is None and found and (owner := text(found[0], "customer_id", ID)):
         customer_id, customer = owner, await api.customer(owner)
     gone = customer_id is not None and customer is None and method is None
+    if token and customer is None and method is None and (invoice.lives or not customer_id):
+        return Vault(customer_id)
     chosen = [one.method_id for raw, one in methods.values() if part(raw, "default") is True]
     defaults = dict.fromkeys(([method.method_id] if method else []) + chosen)
     return Vault(customer_id, customer, gone if customer_id else None, method, tuple(defaults), known=True)

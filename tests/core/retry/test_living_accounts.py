@@ -20,7 +20,7 @@ from core.payments import (
     Outcome,
     PaymentMethod,
 )
-from core.retry.fresh_look import FIRST_LOOK, LATEST_LOOK, observe, provider_refuses
+from core.retry.fresh_look import FIRST_LOOK, LATEST_LOOK, observe, provider_refuses, unheard
 from core.retry.machine import LONGEST_STAND, Charge, Close, Read, Settle, Wait
 from core.retry.reactions import opening
 from core.retry.recovery import PAYMENT_UNDER_WAY
@@ -29,6 +29,15 @@ from tests.support.builders import DAY, HOUR, a_failure_event
 from tests.support.gateway import SUCCEED
 from tests.support.story import OPEN, Story, in_flight
 
+SETTLED = OPEN.model_copy(
+    update={
+        "status": InvoiceStatus.PAID,
+        "amount_due": 0,
+        "latest_charge_id": "t1",
+        "latest_charge_status": "succeeded",
+    }
+)
+"""As a bank's return leaves it: the transaction still reads as through."""
 PROCESSING = OPEN.model_copy(update={"processing": True})
 CARD = PaymentMethod(method_id="pm_card", card=Card(kind=MethodKind.CARD, fingerprint="fp_default"))
 
@@ -284,3 +293,20 @@ def test_a_key_that_is_never_mended_ends_with_the_review() -> None:
     story.write(provider_refuses(story.recovery, "Stripe refuses this key: HTTP 401.", story.now))
     step = story.later(timedelta(days=7)).step()
     assert step == Close(state=State.EXHAUSTED, reason="review_overdue", look=True)
+
+
+def test_the_payment_whose_failure_was_told_is_no_payment_of_it() -> None:
+    recovery = Story().fails().recovery.having(failure=Failure(code="R01", charge_id="t1"))
+    view = unheard(recovery, SETTLED)
+    assert (view.status, view.amount_due) == (InvoiceStatus.OPEN, recovery.amount)
+    assert observe(recovery, view, Story().now) == ()
+
+
+@pytest.mark.parametrize(
+    ("charge", "status"), [("t2", "succeeded"), ("t1", "failed"), (None, "succeeded"), (None, None)]
+)
+def test_any_other_payment_still_counts(charge: str | None, status: str | None) -> None:
+    """Also one outside of the provider: there the newest charge is the failed one, and reads so."""
+    recovery = Story().fails().recovery.having(failure=Failure(charge_id="t1"))
+    paid = SETTLED.model_copy(update={"latest_charge_id": charge, "latest_charge_status": status})
+    assert unheard(recovery, paid) == paid

@@ -3,7 +3,7 @@
 import pytest
 
 from core.classifier.taxonomy import Cause
-from core.payments import Card, ChargeResult, CustomerView, Failure, FailureFacts
+from core.payments import Card, ChargeResult, CustomerView, Failure, FailureFacts, MethodKind
 from core.retry import pay
 from tests.support.gateway import SUCCEED, UNKNOWN
 from tests.support.story import NOT_CHARGED, OPEN, SOFT, Story, in_flight
@@ -26,6 +26,21 @@ def test_codes_of_another_charge_are_not_mixed_in(known: str | None, now: str, m
     recovery = Story().fails().recovery.having(failure=Failure(network_advice="03", charge_id=known))
     advice = pay.completed(read(code="insufficient_funds", charge_id=now), recovery).failure.network_advice
     assert advice == ("03" if mixed else None)
+
+
+def test_a_status_that_was_read_is_no_reason_beside_the_banks_own() -> None:
+    recovery = Story().fails().recovery.having(failure=Failure(code="R01", charge_id="t1"))
+    vague = read(code="settlement_declined", charge_id="t1").model_copy(update={"missing": (pay.CODE,)})
+    assert pay.completed(vague, recovery).failure.code == "R01"
+    other = read(code="settlement_declined", charge_id="t2").model_copy(update={"missing": (pay.CODE,)})
+    assert pay.completed(other, recovery).failure.code == "settlement_declined"
+
+
+def test_the_card_that_the_event_told_stays_known_where_reading_shows_none() -> None:
+    debit = Card(kind=MethodKind.DIRECT_DEBIT)
+    recovery = Story().fails().recovery.having(failure=Failure(code="R01", charge_id="t1"), card=debit)
+    assert pay.completed(read(), recovery).card == debit
+    assert pay.completed(read(charge_id="t2"), recovery).card == Card()
 
 
 def test_a_customer_is_at_least_an_id() -> None:

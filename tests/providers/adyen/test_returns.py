@@ -64,7 +64,6 @@ def test_money_that_goes_back_says_how_much_of_which_payment(
     ("code", "success"),
     [
         ("REFUND", False),
-        ("REFUND_FAILED", True),
         ("CANCEL_OR_REFUND", False),
         ("CANCELLATION", False),
         ("PAIDOUT_REVERSED", True),
@@ -80,6 +79,13 @@ def test_where_no_money_of_a_payment_moves_it_says_why(code: str, success: bool)
     assert event.kind is EventKind.OTHER
     assert event.detail
     assert (event.returned_amount, event.returned_kind) == (None, None)
+
+
+def test_a_refund_that_the_scheme_rejected_is_the_merchants_money_again() -> None:
+    """Adyen says REFUND, success, before the scheme has answered: what counted as returned is back."""
+    event = follows("REFUND_FAILED", payment={"amount": 1500, "currency": "EUR"})
+    assert (event.kind, event.returned_kind) == (EventKind.PAYMENT_RESTORED, "restored")
+    assert (event.returned_amount, event.payment_id) == (1500, ORIGINAL)
 
 
 def test_a_dispute_that_has_only_begun_took_nothing_yet() -> None:

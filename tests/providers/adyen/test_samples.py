@@ -93,7 +93,7 @@ SAMPLES: list[tuple[str, dict[str, Any], EventKind]] = [
     ("REFUND", FOLLOWS | {"merchantReference": "order 1 refund"}, EventKind.PAYMENT_REFUNDED),
     ("REFUND", FOLLOWS | {"success": "false", "reason": "Insufficient balance on payment"}, EventKind.OTHER),
     ("REFUNDED_REVERSED", FOLLOWS | {"reason": "test_AUTHORISATION_1"}, EventKind.PAYMENT_RESTORED),
-    ("REFUND_FAILED", FOLLOWS | {"paymentMethod": "blik", "reason": "Refund Failed"}, EventKind.OTHER),
+    ("REFUND_FAILED", FOLLOWS | {"paymentMethod": "blik", "reason": "Refund Failed"}, EventKind.PAYMENT_RESTORED),
     ("REFUND_WITH_DATA", FOLLOWS | {"merchantReference": "a modification"}, EventKind.PAYMENT_REFUNDED),
     ("REPORT_AVAILABLE", {"merchantReference": "", "pspReference": "a report of May.csv"}, EventKind.OTHER),
     ("REQUEST_FOR_INFORMATION", FOLLOWS, EventKind.DISPUTE_INQUIRY),

@@ -234,3 +234,14 @@ async def test_closing_ends_its_threads(address: str) -> None:
     await made.read_invoice("nowhere")
     assert any(thread.name.startswith("braintree") for thread in threading.enumerate())
     await made.close()
+
+
+async def test_a_try_that_was_told_as_failed_is_no_payment_although_it_reads_settled(box: Box, gateway: Ours) -> None:
+    """It was there when the charge was decided on: paying again is right, and `invoice_paid` would be wrong."""
+    made = await box.create_failed_payment(subscription=False)
+    await box.happens(made.invoice, "transaction_settled")
+    view = await gateway.read_invoice(made.invoice)
+    assert view.status is InvoiceStatus.PAID
+    order = order_for(made).model_copy(update={"charge_before": view.latest_charge_id})
+    assert (await gateway.charge(order)).outcome is Outcome.SUCCEEDED
+    assert (await gateway.charge(order)).reason == "invoice_paid", "by the second payment"

@@ -73,6 +73,15 @@ async def test_a_deleted_customer_is_told(box: Box, gateway: Ours, subscription:
     assert (reached.contact, reached.invoice.terms.customer_deleted) == (None, True)
 
 
+async def test_a_vault_that_knows_nobody_speaks_against_no_living_subscription(box: Box, gateway: Ours) -> None:
+    """Deleting a method or a customer ends their subscriptions: both missing beside one that lives is no answer."""
+    made = await box.create_failed_payment()
+    for place in (f"customers/{made.customer}", f"payment_methods/any/{made.payment_method}"):
+        await box.fault(f"/braintree/merchants/*/{place}", "error:404")
+    view = await gateway.read_invoice(made.invoice)
+    assert (view.status, view.methods_known, view.terms.customer_deleted) == (InvoiceStatus.OPEN, False, None)
+
+
 async def test_what_was_paid_with_a_nonce_has_no_method(box: Box, gateway: Ours) -> None:
     made = await box.create_failed_payment(subscription=False, vaulted=False)
     view = await gateway.read_invoice(made.invoice)
