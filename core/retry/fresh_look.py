@@ -36,13 +36,8 @@ def unheard(recovery: Recovery, invoice: InvoiceView) -> InvoiceView:
 
     A bank may give money back whose transaction stays `settled`: then it would pass for a payment of its own failure.
     """
-    failed, succeeded = recovery.failure.charge_id, invoice.latest_charge_status == "succeeded"
-    if (
-        invoice.status is not InvoiceStatus.PAID
-        or failed is None
-        or failed != invoice.latest_charge_id
-        or not succeeded
-    ):
+    newest = invoice.latest_charge_id if invoice.latest_charge_status == "succeeded" else None
+    if invoice.status is not InvoiceStatus.PAID or newest is None or newest != recovery.failure.charge_id:
         return invoice
     paid = None if invoice.amount_paid is None else max(invoice.amount_paid - recovery.amount, 0)
     owed = {"status": InvoiceStatus.OPEN, "amount_due": recovery.amount, "amount_paid": paid}
