@@ -74,6 +74,8 @@ def without_effect(event: ProviderEvent, scope: ScopeRules, now: datetime) -> De
         return _ignored(event.detail or f"{event.event_type} has no effect on recoveries")
     if event.invoice_id or event.payment_id or (event.customer_id and event.kind not in OF_INVOICE):
         return None
+    if event.subscription_id and event.kind is EventKind.SUBSCRIPTION_ENDED:
+        return None  # its provider may know which period it is in
     return _ignored("it names neither invoice nor payment" + ("" if event.kind in OF_INVOICE else " nor customer"))
 
 

@@ -83,6 +83,14 @@ class BraintreeApi:
         """The customer with methods and addresses, or None. Raises ProviderUnavailable."""
         return await self._read(lambda: self._client.customer.find(customer_id))
 
+    async def has_no_customer(self, customer_id: str) -> bool:
+        """Whether a search answers and finds nobody: that is said outright, while a 404 may be of the way there.
+
+        Raises ProviderUnavailable.
+        """
+        wanted = braintree.CustomerSearch.id == customer_id
+        return await self._read(lambda: self._client.customer.search([wanted]).ids) == []
+
     async def close(self) -> None:
         """Let go of connections."""
         self._threads.shutdown(wait=False, cancel_futures=True)

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable
 from dataclasses import replace
 from datetime import timedelta
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from core.errors import ProviderUnavailable
 from core.messages.contact import Reached
@@ -30,6 +30,8 @@ from providers.braintree.vault import look_if_allowed
 from providers.fields import Unfit
 
 T = TypeVar("T")
+_DAY: Final = timedelta(days=1)
+"""Braintree's days are those of the merchant's time zone, its times are in UTC."""
 
 
 class BraintreeGateway:
@@ -96,11 +98,13 @@ class BraintreeGateway:
 
     async def resolve(self, event: ProviderEvent) -> ProviderEvent:
         """The event with invoice and customer of its transaction. Raises ProviderUnavailable."""
-        if event.invoice_id or not event.payment_id:
+        if event.invoice_id or not (event.payment_id or event.subscription_id):
             return event
-        found = await self._api.transaction(event.payment_id)
+        found = await self._api.transaction(event.payment_id) if event.payment_id else None
         try:
             one = tried(found) if found else None
+            if one is None and event.subscription_id:
+                return await self._by_subscription(event, event.subscription_id)
             if one and one.invoice_id is None and (subscription := one.subscription_id or event.subscription_id):
                 one = await self._in_subscription(subscription, one) or one
         except Unfit:
@@ -109,6 +113,13 @@ class BraintreeGateway:
             return event
         known = {"invoice_id": one.invoice_id, "customer_id": event.customer_id or one.customer_id}
         return event.model_copy(update=known | {"subscription_id": one.subscription_id or event.subscription_id})
+
+    async def _by_subscription(self, event: ProviderEvent, name: str) -> ProviderEvent:
+        """Without a transaction to ask for: the period that the subscription is in, unless that began afterwards."""
+        period = day(part(await self._api.subscription(name), "billing_period_start_date"))
+        if period is None or event.occurred_at.date() < period - _DAY:
+            return event
+        return event.model_copy(update={"invoice_id": f"{name}-{period.isoformat()}"})
 
     async def _in_subscription(self, name: str, one: Try) -> Try | None:
         """The transaction as its subscription names it; None where it is not among its newest ones."""

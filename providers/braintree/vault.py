@@ -35,8 +35,6 @@ async def look(api: BraintreeApi, invoice: Invoice, told: str | None = None) -> 
 
     `told` is whose it is where no transaction says. Deleting a customer deletes what is stored for them
     (developer.paypal.com/braintree/docs/reference/request/customer/delete): only both together mean that.
-    A token that isn't found tells nothing beside a subscription that still bills it, since its deletion would have
-    ended that (.../request/payment-method/delete), nor where nobody's customer was found: its charge will tell.
     """
     customer_id, token = invoice.customer_id or told, invoice.token
     customer = await api.customer(customer_id) if customer_id else None
@@ -46,11 +44,20 @@ async def look(api: BraintreeApi, invoice: Invoice, told: str | None = None) -> 
     if customer is None and found and (owner := text(found[0], "customer_id", ID)):
         customer_id, customer = owner, await api.customer(owner)
     gone = customer_id is not None and customer is None and method is None
-    if token and customer is None and method is None and (invoice.lives or not customer_id):
+    if token and customer is None and method is None and await _is_silent(api, invoice, customer_id):
         return Vault(customer_id)
     chosen = [one.method_id for raw, one in methods.values() if part(raw, "default") is True]
     defaults = dict.fromkeys(([method.method_id] if method else []) + chosen)
     return Vault(customer_id, customer, gone if customer_id else None, method, tuple(defaults), known=True)
+
+
+async def _is_silent(api: BraintreeApi, invoice: Invoice, customer_id: str | None) -> bool:
+    """Whether nobody being found is no answer: then a charge will tell.
+
+    A subscription that still bills says so, since deleting method or customer would have ended it
+    (.../request/payment-method/delete), and so does a vault that can't be searched.
+    """
+    return invoice.lives or customer_id is None or not await api.has_no_customer(customer_id)
 
 
 async def look_if_allowed(api: BraintreeApi, invoice: Invoice) -> Vault:

@@ -72,6 +72,8 @@ class BraintreeGateway:
         if call.method == "POST" and what == "transactions":
             transaction, _, action = name.partition("/")
             return self._captured(call, transaction) if action == PARTIAL else self._searched(call, name)
+        if call.method == "POST" and what == "customers":
+            return self._searched_customers(call)
         if call.method == "PUT" and what == "subscriptions":
             return self._changed(call, name)
         if call.method == "DELETE":
@@ -112,6 +114,13 @@ class BraintreeGateway:
         asked = call.params.get("ids") or []
         shown = "".join(document_part(one) for one in found if one["id"] in asked)
         return Answer(200, f'<credit-card-transactions type="collection">{shown}</credit-card-transactions>')
+
+    def _searched_customers(self, call: Call) -> Answer:
+        """By id, the first of the two steps: .../reference/request/customer/search."""
+        wanted = call.params.get("id")
+        name = str(wanted.get("is")) if isinstance(wanted, dict) else ""
+        ids = [("item", name)] if self._known("bt_customer", name) else []
+        return Answer(200, document("search-results", {"page-size": 50, "ids": ids}))
 
     def _captured(self, call: Call, name: str) -> Answer:
         """A part of an authorisation."""

@@ -122,6 +122,7 @@ def test_every_kind_has_a_place() -> None:
         (word(EventKind.RETRY_SCHEDULED, invoice_id="in_x"), "the provider's own schedule"),
         (word(EventKind.PAYMENT_FAILED, customer_id="cus_x"), "it names neither invoice nor payment"),
         (word(EventKind.METHOD_UPDATED), "it names neither invoice nor payment nor customer"),
+        (word(EventKind.SUBSCRIPTION_ENDED), "it names neither invoice nor payment nor customer"),
     ],
 )
 def test_an_event_without_effect_says_why(event: ProviderEvent, reason: str) -> None:
@@ -265,6 +266,17 @@ class TestPaymentsOnly:
         verdict = await deliver(event, database, recoveries, NOW, FakeGateway().resolve)
         assert verdict.status is Status.IGNORED
         assert verdict.reason == "the provider knows no invoice or customer for this payment"
+
+    async def test_the_end_of_a_subscription_without_a_customer_is_asked_for(
+        self, database: Database, recoveries: FakeRecoveries
+    ) -> None:
+        """As in the official sample of Braintree's client: its id, and nothing else."""
+        about = await world("open", database, recoveries)
+        event = word(EventKind.SUBSCRIPTION_ENDED, subscription_id="sub_1")
+        assert (await deliver(event, database, recoveries, NOW)).status is Status.DEFERRED
+        gateway = FakeGateway(owner={"invoice_id": about.invoice_id})
+        verdict = await deliver(event, database, recoveries, NOW, gateway.resolve)
+        assert verdict == Delivery(status=Status.ACCEPTED, recovery_id=recovery_id("stripe", about.invoice_id))
 
     async def test_a_provider_that_is_away_raises(self, database: Database, recoveries: FakeRecoveries) -> None:
         event = word(EventKind.DISPUTE_OPENED, payment_id=unique("pi"))

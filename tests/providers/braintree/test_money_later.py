@@ -168,4 +168,8 @@ async def test_a_failure_whose_period_only_the_subscription_knows_is_brought_hom
     nameless = told.model_copy(update={"invoice_id": None})
     assert (await gateway.resolve(nameless)).invoice_id == made.invoice
     stranger = nameless.model_copy(update={"payment_id": "nowhere"})
-    assert (await gateway.resolve(stranger)).invoice_id is None
+    assert (await gateway.resolve(stranger)).invoice_id == made.invoice, (
+        "Braintree signed that this subscription failed"
+    )
+    nobodys = stranger.model_copy(update={"subscription_id": None})
+    assert (await gateway.resolve(nobodys)).invoice_id is None

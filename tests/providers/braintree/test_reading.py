@@ -1,6 +1,6 @@
 """Reading over real HTTP: what an invoice is at Braintree, and what can be told of a failure."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TypeAlias
 
 import pytest
@@ -131,6 +131,22 @@ async def test_a_dispute_is_brought_home_by_its_transaction(box: Box, gateway: O
     assert await gateway.resolve(unknown) == unknown
     named = an_event(payment_id=made.transaction, invoice_id="other")
     assert await gateway.resolve(named) == named
+
+
+async def test_a_subscription_names_what_its_own_notification_did_not(box: Box, gateway: Ours) -> None:
+    """As in the official client's samples: no period, no status, and a transaction that nobody knows."""
+    made = await box.create_failed_payment()
+    at = datetime.combine(date.fromisoformat(made.invoice[-10:]), time(), UTC)
+    failed = an_event(payment_id="nowhere").model_copy(
+        update={"subscription_id": made.subscription, "occurred_at": at + timedelta(days=3)}
+    )
+    assert (await gateway.resolve(failed)).invoice_id == made.invoice
+    ended = failed.model_copy(update={"payment_id": None, "kind": EventKind.SUBSCRIPTION_ENDED})
+    assert (await gateway.resolve(ended)).invoice_id == made.invoice
+    before = failed.model_copy(update={"occurred_at": at - timedelta(days=3)})
+    assert await gateway.resolve(before) == before, "of an earlier period"
+    unknown = failed.model_copy(update={"subscription_id": "nowhere"})
+    assert await gateway.resolve(unknown) == unknown
 
 
 async def test_where_they_live_decides_on_their_quiet_hours(box: Box, gateway: Ours) -> None:

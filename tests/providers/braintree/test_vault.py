@@ -82,6 +82,18 @@ async def test_a_vault_that_knows_nobody_speaks_against_no_living_subscription(b
     assert (view.status, view.methods_known, view.terms.customer_deleted) == (InvoiceStatus.OPEN, False, None)
 
 
+async def test_a_vault_that_cannot_be_searched_either_says_nothing_of_an_order(box: Box, gateway: Ours) -> None:
+    made = await box.create_failed_payment(subscription=False)
+    for place in (f"customers/{made.customer}", f"payment_methods/any/{made.payment_method}"):
+        await box.fault(f"/braintree/merchants/*/{place}", "error:404")
+    view = await gateway.read_invoice(made.invoice)
+    assert (view.methods_known, view.terms.customer_deleted) == (False, None), "a search still finds its customer"
+    await box.remove_customer(made.customer)
+    await box.fault("/braintree/merchants/*/customers/advanced_search_ids", "error:404", method="POST")
+    assert (await gateway.read_invoice(made.invoice)).terms.customer_deleted is None
+    assert (await gateway.read_invoice(made.invoice)).terms.customer_deleted is True
+
+
 async def test_what_was_paid_with_a_nonce_has_no_method(box: Box, gateway: Ours) -> None:
     made = await box.create_failed_payment(subscription=False, vaulted=False)
     view = await gateway.read_invoice(made.invoice)
