@@ -1,5 +1,6 @@
 """What is taken of payments, rescues, disputes and stored methods."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
 
@@ -7,13 +8,15 @@ from core.payments import Card, EventKind, MethodRole
 from providers.adyen.failures import SHOPPER, TOKEN, card_of, failure_of, first
 from providers.adyen.item import Item
 from providers.adyen.methods import kind_of, network_of
-from providers.adyen.returns import failed_capture
+from providers.adyen.returns import failed_capture, restored
 from providers.adyen.terms import LONGEST_RESCUE, terms_of
 from providers.fields import Fields, Unfit
 
 Taken: TypeAlias = dict[str, Any]
 """Fields of a ProviderEvent."""
 
+_RECAPTURED: Final = re.compile(r"transaction (auto-)?recaptured", re.IGNORECASE)
+"""After CAPTURE_FAILED Adyen may mend it: docs.adyen.com/online-payments/capture/failure-reasons, "Technical issue"."""
 _NOTHING: Final[Taken] = {"kind": EventKind.OTHER, "detail": "nothing was to be paid: a check of the card"}
 
 
@@ -28,6 +31,8 @@ def captured(item: Item) -> Taken:
     """The money of a payment that was authorised before: the same money, not more of it."""
     if not item.success:
         return failed_capture(item)
+    if _RECAPTURED.fullmatch(item.reason or ""):
+        return restored(item)
     return _payment(item) | _paid(item) | {"payment_id": item.original or item.psp_reference}
 
 

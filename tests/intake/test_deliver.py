@@ -276,7 +276,7 @@ class TestPaymentsOnly:
         assert (await deliver(event, database, recoveries, NOW)).status is Status.DEFERRED
         gateway = FakeGateway(owner={"invoice_id": about.invoice_id})
         verdict = await deliver(event, database, recoveries, NOW, gateway.resolve)
-        assert verdict == Delivery(status=Status.ACCEPTED, recovery_id=recovery_id("stripe", about.invoice_id))
+        assert verdict == Delivery(status=Status.ACCEPTED, recovery_id=recovery_id("stripe", about.invoice_id or ""))
 
     async def test_a_provider_that_is_away_raises(self, database: Database, recoveries: FakeRecoveries) -> None:
         event = word(EventKind.DISPUTE_OPENED, payment_id=unique("pi"))

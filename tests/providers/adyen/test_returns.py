@@ -88,6 +88,14 @@ def test_a_refund_that_the_scheme_rejected_is_the_merchants_money_again() -> Non
     assert (event.returned_amount, event.payment_id) == (1500, ORIGINAL)
 
 
+@pytest.mark.parametrize("reason", ["Transaction Recaptured", "Transaction Auto-recaptured"])
+def test_a_capture_that_adyen_mended_is_the_merchants_money_again(reason: str) -> None:
+    """Its payment has counted before, and CAPTURE_FAILED has taken it back: counted once, it would stay lost."""
+    event = follows("CAPTURE", reason=reason, payment={"amount": 1500, "currency": "EUR"})
+    assert (event.kind, event.returned_amount, event.payment_id) == (EventKind.PAYMENT_RESTORED, 1500, ORIGINAL)
+    assert follows("CAPTURE").kind is EventKind.INVOICE_PAID
+
+
 def test_a_dispute_that_has_only_begun_took_nothing_yet() -> None:
     event = follows("NOTIFICATION_OF_CHARGEBACK", reason="Fraudulent Transaction")
     assert (event.kind, event.returned_amount) == (EventKind.DISPUTE_OPENED, None)
