@@ -15,7 +15,7 @@ def no_card(card: Card) -> bool:
 
 def ability(recovery: Recovery, facts: FailureFacts) -> Ability:
     """What the next charge would take: the method in use, else the default, else the one that failed."""
-    invoice, named = facts.invoice, recovery.method_in_use
+    invoice, named = facts.invoice, recovery.named_method
     if recovery.no_method and invoice.method is None and not named:
         return Ability.NO_METHOD
     if invoice.methods_known and not named:
@@ -26,11 +26,15 @@ def ability(recovery: Recovery, facts: FailureFacts) -> Ability:
 
 
 def default_ability(recovery: Recovery, invoice: InvoiceView) -> Ability:
-    """Of what a charge without a name would take, where that was read. One that was refused for good is none."""
+    """Of what a charge without a name would take, where that was read.
+
+    One that was refused for good, or that the provider couldn't charge, is none: only another one, or new data, helps.
+    """
     method = invoice.method
-    if method is None or method.method_id in recovery.dead_methods:
-        return Ability.NO_METHOD
-    return Ability.NOT_A_CARD if no_card(method.card) else Ability.CHARGEABLE
+    if method and no_card(method.card):
+        return Ability.NOT_A_CARD
+    useless = {None, *recovery.dead_methods, *recovery.unfit_methods}
+    return Ability.NO_METHOD if (method and method.method_id) in useless else Ability.CHARGEABLE
 
 
 def _unreadable(facts: FailureFacts) -> bool:

@@ -33,8 +33,10 @@ def payment_reversed(recovery: Recovery, record: Record) -> Recovery:
         disputed = _disputed(recovery, record)
         return seen.having(returned=recovery.returned + amount, payments_disputed=disputed)
     back = min(amount, recovery.paid)
-    owed = seen.having(amount=recovery.amount + back, paid=recovery.paid - back, standing_back=None, unread=True)
-    return owed.having(undecided=True, failure=Failure.model_validate(record.data.get("failure") or recovery.failure))
+    owed = seen.having(amount=recovery.amount + back, paid=recovery.paid - back, unread=True, undecided=True)
+    ends = recovery.extended(recovery.window_ends_at, record.occurred_at)
+    failure = Failure.model_validate(record.data.get("failure") or recovery.failure)
+    return owed.having(standing_back=None, window_ends_at=ends, failure=failure)
 
 
 def paid_late(recovery: Recovery, record: Record) -> Recovery:

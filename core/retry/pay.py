@@ -44,14 +44,20 @@ def checked(
     if trigger is Trigger.MANUAL and invoice.processing and invoice.status is InvoiceStatus.OPEN:
         return (refused(trigger, "in_flight", "a payment of this invoice is on its way at the provider", now),)
     if events := observe(recovery, invoice, now):
-        return events
+        stands_back = events[0].data.get("action") == "stand_back"
+        # Somebody waits for the answer: not kept for the day on which nothing is in the way any more.
+        return (
+            (refused(trigger, "paused", events[0].data["why"], now),)
+            if trigger is Trigger.MANUAL and stands_back
+            else events
+        )
     if invoice.status is InvoiceStatus.MISSING:
         return (_missing(now),)
     if trigger is Trigger.SCHEDULED and invoice.processing:
         return (_let_it_finish(now),)
     if trigger is Trigger.SCHEDULED and invoice.next_provider_attempt and invoice.next_provider_attempt > now:
         return (_stand_down(invoice.next_provider_attempt, now),)
-    named = order.method_id or recovery.method_in_use
+    named = order.method_id or recovery.named_method
     if named is None and invoice.methods_known:
         able = default_ability(recovery, invoice)
         if able is not Ability.CHARGEABLE:

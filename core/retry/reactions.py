@@ -28,7 +28,7 @@ def opening(event: ProviderEvent) -> Event:
         data=event_source(event)
         | {
             "provider_attempt": event.provider_attempt,
-            "amount": event.amount,
+            "amount": event.amount or event.returned_amount,
             "currency": event.currency,
             "customer_id": event.customer_id,
             "subscription_id": event.subscription_id,
@@ -201,8 +201,7 @@ def _refunded(_: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
 def _reversed(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
     """Money taken back: the first word of a recovery where a bank's reason makes it a failed payment."""
     if recovery.sequence == 0:
-        whole = event.amount or event.returned_amount
-        return (opening(event.model_copy(update={"amount": whole})),) if event.failure else ()
+        return (opening(event),) if event.failure else ()
     return (money_row(EventType.PAYMENT_REVERSED, event),)
 
 
@@ -293,6 +292,8 @@ def _refuse_retry(recovery: Recovery) -> None:
         raise Refused("in_flight", "A payment of this invoice is on its way at the provider.")
     if recovery.paused:
         raise Refused("paused", "This recovery is paused; resume it first.")
+    if recovery.standing_back and recovery.stage is not State.IN_REVIEW:
+        raise Refused("paused", "Its collection rests: the merchant paused it, or wrote the invoice off.")
     if recovery.fraud_hold or recovery.stage is State.IN_REVIEW:
         raise Refused("fraud_hold", "This recovery is held for review; approve it first.")
     if recovery.category is Category.HARD_DECLINE and not recovery.trigger:

@@ -113,6 +113,16 @@ def test_without_a_schedule_a_new_card_that_is_refused_for_good_is_what_it_is_ju
     assert (story.state(), story.recovery.cause) == (State.AWAITING_CUSTOMER, Cause.PERMANENT)
 
 
+def test_a_card_that_was_refused_for_good_is_not_named_again_when_the_provider_tries_another() -> None:
+    """pm_2 is lost; then the provider's own try of the default fails softly: that one is retried, not the lost one."""
+    story = another_card(Story().fails(Cause.CARD_DATA), HARD, Cause.PERMANENT)
+    soft = Failure(code="insufficient_funds", method_id="pm_default")
+    story.later(DAY).hears(a_failure_event(event_id="evt_2", provider_attempt=2, occurred_at=story.now, failure=soft))
+    story.decides(Cause.INSUFFICIENT_FUNDS)
+    story.until_due().charges()
+    assert story.last(EventType.CHARGE_REQUESTED).data["method_id"] is None
+
+
 ROLES = [
     (MethodRole.UPDATED, "pm_other", []),
     (MethodRole.UPDATED, "pm_1", ["payment_method.updated"]),
@@ -180,3 +190,15 @@ def test_no_method_at_the_charge_costs_no_retry() -> None:
     assert story.recovery.attempts_used == 0
     story.decides(Cause.UNKNOWN)
     assert (story.state(), story.recovery.ability) == (State.AWAITING_CUSTOMER, Ability.NO_METHOD)
+
+
+def test_a_default_that_cannot_be_charged_is_not_tried_again_and_again() -> None:
+    """A detached default still reads as one, and a nameless charge of it is refused before any bank hears of it."""
+    story = Story().fails()
+    story.recovery = story.recovery.having(default_methods=("pm_card", "pm_other"))
+    in_flight(story).answered(NONE_STORED)
+    assert ability(story.recovery, facts(method=CARD)) is Ability.NO_METHOD
+    other = PaymentMethod(method_id="pm_other", card=CARD.card)
+    assert ability(story.recovery, facts(method=other)) is Ability.CHARGEABLE, "nothing is known against the next one"
+    story.hears(EventKind.METHOD_UPDATED, method_id="pm_card", method_role=MethodRole.UPDATED)
+    assert ability(story.recovery, facts(method=CARD)) is Ability.CHARGEABLE, "new data is worth a try"
