@@ -77,7 +77,7 @@ def without_effect(event: ProviderEvent, scope: ScopeRules, now: datetime) -> De
     return _ignored("it names neither invoice nor payment" + ("" if event.kind in OF_INVOICE else " nor customer"))
 
 
-def _as_the_policy_takes_it(event: ProviderEvent, scope: ScopeRules) -> ProviderEvent:
+def as_the_policy_takes_it(event: ProviderEvent, scope: ScopeRules) -> ProviderEvent:
     """A write-off that the policy doesn't take for the end is a reason to look, no more."""
     if event.kind is EventKind.INVOICE_UNCOLLECTIBLE and scope.uncollectible is WrittenOff.WAIT:
         return event.model_copy(update={"kind": EventKind.WAKE})
@@ -101,7 +101,7 @@ async def deliver(
 
     Raises EngineUnavailable, StoreUnavailable, ProviderUnavailable: nothing is lost, try again later.
     """
-    event = _as_the_policy_takes_it(event, scope)
+    event = as_the_policy_takes_it(event, scope)
     return without_effect(event, scope, now) or await _Delivering(Known(db), recoveries, now, resolve).deliver(event)
 
 
