@@ -257,7 +257,9 @@ class PaymentRecovery:
         self._ask_at = None
         while events := react(self._recovery, word):
             await self._write(*events)
-        if word.kind is EventKind.WAKE and not self._recovery.stage.final:
+        if word.kind is EventKind.WAKE and self._recovery.standing_back and not self._recovery.ending:
+            await self._look()  # what stood in the way may be over: nothing else tells of that
+        elif word.kind is EventKind.WAKE and not self._recovery.stage.final:
             facts = await self._read()
             if await self._write(*observe(self._recovery, facts.invoice, workflow.now())):
                 self._facts = facts

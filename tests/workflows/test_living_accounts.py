@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.events import EventType, Record, State
+from core.events import EventType, Record, State, stamp
 from core.payments import EventKind, InvoiceStatus
 from core.retry.fresh_look import FIRST_LOOK
 from tests.replay import paths
@@ -59,6 +59,21 @@ async def test_no_charge_is_made_beside_money_on_its_way(campaigns: Campaigns) -
     assert campaign.gateway.orders == []
     looks = [row for row in campaign.every(EventType.RETRY_SKIPPED) if row.data["action"] == "stand_back"]
     assert 2 <= len(looks) <= 12, "looks come seldom after a while"
+
+
+async def test_what_the_provider_says_of_money_on_its_way_is_looked_into_at_once(campaigns: Campaigns) -> None:
+    """A debit that failed is told of as a reason to look; by then looks come only twice a day."""
+    campaign = await campaigns()
+    campaign.gateway.invoice = campaign.gateway.invoice.model_copy(update={"processing": True})
+    await campaign.begin()
+    now = await campaign.after(3 * DAY + HOUR)
+    looked = campaign.every(EventType.RETRY_SKIPPED)[-1].data["at"]
+    campaign.gateway.invoice = campaign.gateway.invoice.model_copy(update={"processing": False})
+    await campaign.say(an_event(EventKind.WAKE, occurred_at=now))
+    assert (await campaign.end()).state is State.RECOVERED
+    decided = campaign.every(EventType.FAILURE_CLASSIFIED)[-1].occurred_at
+    assert decided - now < HOUR / 60
+    assert stamp(decided) < looked
 
 
 async def test_a_refused_key_shows_at_once_and_is_told_once(campaigns: Campaigns) -> None:
