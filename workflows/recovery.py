@@ -257,14 +257,19 @@ class PaymentRecovery:
         self._ask_at = None
         while events := react(self._recovery, word):
             await self._write(*events)
-        if word.kind is EventKind.WAKE and self._recovery.standing_back and not self._recovery.ending:
-            await self._look()  # what stood in the way may be over: nothing else tells of that
-        elif word.kind is EventKind.WAKE and not self._recovery.stage.final:
-            facts = await self._read()
-            if await self._write(*observe(self._recovery, facts.invoice, workflow.now())):
-                self._facts = facts
-            else:
-                self._inbox.appendleft(word)
+        if word.kind is EventKind.WAKE and not self._recovery.stage.final:
+            await self._wake(word)
+        return None
+
+    async def _wake(self, word: ProviderEvent) -> None:
+        """Something changed that only a read can tell; what was waited for and is over is decided on at once."""
+        if self._recovery.standing_back and not self._recovery.ending:
+            return await self._look()
+        facts = await self._read()
+        if await self._write(*observe(self._recovery, facts.invoice, workflow.now())):
+            self._facts = facts
+        else:
+            self._inbox.appendleft(word)
         return None
 
     async def _follow(self, wish: Wish) -> None:
@@ -308,11 +313,9 @@ class PaymentRecovery:
 
     async def _close(self, step: Close) -> None:
         """Write the end down; where money may be on its way unheard of, only after a last look."""
-        if not step.look:
-            await self._write(closing(step, workflow.now()))
-            return
-        facts = await self._read()
-        await self._write(*last_word(self._recovery, step, facts.invoice, workflow.now()))
+        facts = await self._read() if step.look else None
+        end = (closing(step, workflow.now()),)
+        await self._write(*(last_word(self._recovery, step, facts.invoice, workflow.now()) if facts else end))
 
     async def _charge(self, step: Charge) -> None:
         wanted = ChargeInput(
@@ -332,10 +335,8 @@ class PaymentRecovery:
         """Have the provider called. Without an answer the workflow listens to people for a while and comes back."""
         answer = await call(method, order, summary)
         charged = Charged() if isinstance(answer, NoAnswer) else answer
-        if isinstance(answer, NoAnswer) and answer.refusal and not self._recovery.in_flight:
-            self._tries = 0
+        if isinstance(answer, NoAnswer) and answer.refusal and not self._recovery.refusal_known:
             await self._write(provider_refuses(self._recovery, answer.refusal, workflow.now()))
-            return
         self._learn(charged)
         self._facts = charged.facts or self._facts
         self._break_promises(charged)

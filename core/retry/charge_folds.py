@@ -72,6 +72,7 @@ def landed(recovery: Recovery, record: Record) -> Recovery:
         in_flight=None,
         in_flight_trigger=None,
         unsettled=False,
+        refusal_known=False,
         last_charge_to=record.occurred_at,
         charge_ids=made,
     )

@@ -101,11 +101,10 @@ def _planned(recovery: Recovery, record: Record) -> Recovery:
 
 def _skipped(recovery: Recovery, record: Record) -> Recovery:
     data = record.data
-    if data["action"] == "refuse":
-        unfit = (data["method_id"],) if data.get("method_id") else ()
-        return recovery.having(trigger=None, method_id=None, unfit_methods=(*recovery.unfit_methods, *unfit))
-    if data["action"] == "stand_back":
-        return _stood_back(recovery, data)
+    if data["reason"] == PROVIDER_REFUSED and recovery.in_flight:
+        return recovery.having(refusal_known=True)  # it must still be found out what became of the charge
+    if aside := _ASIDE.get(data["action"]):
+        return aside(recovery, data)
     decided = messages_planned(recovery, data).having(
         undecided=False, unread=False, next_attempt_at=None, trigger=_still_wanted(recovery, data), used_up=None
     )
@@ -129,6 +128,12 @@ def _skipped(recovery: Recovery, record: Record) -> Recovery:
             return end_of(decided, State.EXHAUSTED, data["reason"])
 
 
+def _refused(recovery: Recovery, data: Mapping[str, Any]) -> Recovery:
+    """What was asked for isn't done; a method that was the reason is known for it."""
+    unfit = (data["method_id"],) if data.get("method_id") else ()
+    return recovery.having(trigger=None, method_id=None, unfit_methods=(*recovery.unfit_methods, *unfit))
+
+
 def _for_review(before: Recovery, decided: Recovery, data: Mapping[str, Any]) -> Recovery:
     """A person's turn. Where only the provider's refusal is in the way, schedule and reading wait for its end."""
     deadlines = {"until": moment(data.get("until")), "customer_until": moment(data.get("customer_until"))}
@@ -149,6 +154,13 @@ def _stood_back(recovery: Recovery, data: Mapping[str, Any]) -> Recovery:
     back = StandBack(reason=data["reason"], since=since, look_at=at)
     ends = {name: recovery.extended(getattr(recovery, name), since) for name in ("until", "window_ends_at")}
     return recovery.having(standing_back=back, stage=stage, **ends)
+
+
+_ASIDE: Final[Mapping[str, Callable[[Recovery, Mapping[str, Any]], Recovery]]] = {
+    "refuse": _refused,
+    "stand_back": _stood_back,
+}
+"""Actions that decide nothing about the failure."""
 
 
 def _still_wanted(recovery: Recovery, data: Mapping[str, Any]) -> Trigger | None:

@@ -108,6 +108,8 @@ class Recovery(Value):
     unread: bool = False
     """The provider announced a failure that we haven't read yet."""
     standing_back: StandBack | None = None
+    refusal_known: bool = False
+    """Operators know that the provider refuses to say what became of the charge in flight."""
     undecided: bool = False
     """A failure waits for classification and plan."""
 

@@ -30,6 +30,7 @@ ROUTERS = (
     "api.summary",
     "api.simulations",
     "api.health",
+    "api.unsubscribe",
 )
 READ_BY_TEMPORAL = {"TEMPORAL_API_KEY", "TEMPORAL_"}
 ADR = ["## Status", "## Context", "## Decision", "## Consequences"]

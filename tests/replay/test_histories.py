@@ -31,6 +31,7 @@ async def test_a_stored_history_replays(history: WorkflowHistory) -> None:
 
 def test_the_fallback_to_the_server_is_in_the_stored_histories() -> None:
     for name in ("database_away", "database_slow"):
-        (file,) = HISTORIES.glob(f"{name}.*.json")
-        scheduled = file.read_text().count("EVENT_TYPE_ACTIVITY_TASK_SCHEDULED")
-        assert scheduled > 2, f"{name}: reading and charging are two; the fallback must be a third"
+        files = list(HISTORIES.glob(f"{name}.*.json"))
+        scheduled = [file.read_text().count("EVENT_TYPE_ACTIVITY_TASK_SCHEDULED") for file in files]
+        assert scheduled, name
+        assert min(scheduled) > 2, f"{name}: reading and charging are two; the fallback must be a third"

@@ -1,5 +1,7 @@
 """The real workflow in a living account: late cards, money on its way, refused keys, claims that aren't ours."""
 
+from datetime import timedelta
+
 import pytest
 
 from core.events import EventType, Record, State, stamp
@@ -8,7 +10,9 @@ from core.retry.fresh_look import FIRST_LOOK
 from tests.replay import paths
 from tests.support.builders import DAY, HOUR, an_event
 from tests.support.gateway import declined
+from tests.support.mailbox import Postbox
 from tests.workflows.conftest import Campaign, Campaigns
+from tests.workflows.test_messages import begins
 
 ENDS = [
     (paths.late_method, State.RECOVERED, "charged"),
@@ -61,6 +65,20 @@ async def test_no_charge_is_made_beside_money_on_its_way(campaigns: Campaigns) -
     assert 2 <= len(looks) <= 12, "looks come seldom after a while"
 
 
+async def test_a_reason_to_look_decides_nothing_where_the_provider_refuses_to_be_read(campaigns: Campaigns) -> None:
+    campaign = await campaigns()
+    campaign.gateway.invoice = campaign.gateway.invoice.model_copy(update={"processing": True})
+    await campaign.begin()
+    now = await campaign.after(3 * DAY + HOUR)
+    campaign.gateway.refuses = 1
+    before = len(campaign.records)
+    await campaign.say(an_event(EventKind.WAKE, occurred_at=now))
+    await campaign.after(timedelta(minutes=1))
+    assert [row.data.get("reason") for row in campaign.records[before:]] == ["provider_refused"]
+    campaign.gateway.invoice = campaign.gateway.invoice.model_copy(update={"processing": False})
+    assert (await campaign.end()).state is State.RECOVERED
+
+
 async def test_what_the_provider_says_of_money_on_its_way_is_looked_into_at_once(campaigns: Campaigns) -> None:
     """A debit that failed is told of as a reason to look; by then looks come only twice a day."""
     campaign = await campaigns()
@@ -110,3 +128,36 @@ async def _until(campaign: Campaign, kind: EventType) -> Record:
             return found[0]
         await campaign.environment.sleep(0.1)
     raise AssertionError(f"no {kind} in {campaign.story}")
+
+
+async def test_when_the_provider_says_something_the_look_is_at_once(campaigns: Campaigns) -> None:
+    """A payment that was on its way failed: it is decided on now, and not when the next look was due."""
+    campaign = await campaigns()
+    await campaign.begin()
+    await campaign.after(HOUR)
+    campaign.gateway.invoice = campaign.gateway.invoice.model_copy(update={"processing": True})
+    await campaign.after(2 * DAY)
+    campaign.gateway.invoice = campaign.gateway.invoice.model_copy(update={"processing": False})
+    with campaign.environment.auto_time_skipping_disabled():
+        now = await campaign.environment.get_current_time()
+        await campaign.say(an_event(EventKind.WAKE, event_id="evt_failed", occurred_at=now))
+        for _ in range(100):
+            if len(campaign.every(EventType.RETRY_PLANNED)) == 2:
+                break
+            await campaign.environment.sleep(0.1)
+    assert len(campaign.every(EventType.RETRY_PLANNED)) == 2
+    assert (await campaign.end()).state is State.RECOVERED
+
+
+async def test_while_money_is_on_its_way_the_customer_hears_nothing(campaigns: Campaigns) -> None:
+    """The first letter is out when the customer's payment begins: no second one, however long it takes."""
+    post = Postbox()
+    campaign = await campaigns("expired_card", post=post)
+    await begins(campaign)
+    await campaign.after(DAY)
+    assert post.kinds == ["card_data"]
+    campaign.gateway.invoice = campaign.gateway.invoice.model_copy(update={"processing": True})
+    await campaign.after(12 * DAY)
+    assert post.kinds == ["card_data"]
+    campaign.gateway.becomes(InvoiceStatus.PAID)
+    assert (await campaign.end()).state is State.RECOVERED

@@ -141,9 +141,11 @@ def test_every_route_of_the_api_has_a_line(house: House) -> None:
 
 
 def test_what_the_description_leaves_out_is_not_for_programs(house: House) -> None:
+    """For browsers; and for customers, who have a token in the place of a login (tests/api/test_unsubscribe.py)."""
     hidden = set(served(house.app.routes)) - API.keys()
     assert hidden == {
         "GET /admin", "GET /docs", "GET /docs/oauth2-redirect", "GET /openapi.json",
+        "GET /unsubscribe", "POST /unsubscribe", "GET /unsubscribe/{token}", "POST /unsubscribe/{token}",
     }  # fmt: skip
 
 

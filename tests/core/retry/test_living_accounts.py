@@ -21,7 +21,7 @@ from core.payments import (
     PaymentMethod,
 )
 from core.retry.fresh_look import FIRST_LOOK, LATEST_LOOK, observe, provider_refuses
-from core.retry.machine import LONGEST_STAND, Charge, Close, Read, Wait
+from core.retry.machine import LONGEST_STAND, Charge, Close, Read, Settle, Wait
 from core.retry.reactions import opening
 from core.retry.recovery import PAYMENT_UNDER_WAY
 from core.terms import CollectionTerms, SubscriptionStatus
@@ -310,6 +310,15 @@ def test_a_refused_key_is_told_once_and_mends_itself() -> None:
     assert story.last(EventType.RETRY_SKIPPED).data["again"]
     story.later(LATEST_LOOK).decides(Cause.INSUFFICIENT_FUNDS)
     assert story.state() is State.WAITING
+
+
+def test_a_key_that_is_refused_in_mid_charge_is_told_and_the_charge_is_still_found_out() -> None:
+    story = in_flight()
+    story.answered(ChargeResult(outcome=Outcome.UNKNOWN, reason="timeout"))
+    story.write(provider_refuses(story.recovery, "Stripe refuses this key: HTTP 401.", story.now))
+    assert (story.state(), story.step(), story.recovery.refusal_known) == (State.CHARGING, Settle(), True)
+    story.answered(SUCCEED, by_reading=True)
+    assert story.ended == (State.RECOVERED, "charged")
 
 
 def test_an_approval_asks_the_provider_again_at_once() -> None:

@@ -214,6 +214,15 @@ class Living(Driver):
             if self.account.open == 0:
                 self.tell(EventKind.INVOICE_PAID, told)
 
+    @rule(part=st.sampled_from([100, 1900]), told=st.booleans(), owed=st.booleans())
+    def a_part_goes_back(self, part: int, told: bool, owed: bool) -> None:
+        """Given back by the merchant, or taken back by a bank, after which it is owed again."""
+        if not 0 < TOTAL - self.account.open - self.account.taken >= part or not self.account.open:
+            return
+        self.account.open += part if owed else 0
+        kind, what = (EventKind.PAYMENT_REVERSED, "returned_debit") if owed else (EventKind.PAYMENT_REFUNDED, "refund")
+        self.tell(kind, told, returned_amount=part, returned_kind=what, currency="EUR")
+
     @rule(told=st.booleans())
     def money_gets_on_its_way(self, told: bool) -> None:
         self.account.on_its_way = self.account.open > 0

@@ -14,7 +14,6 @@ from tests.providers.stripe.canned import Canned
 from tests.providers.stripe.conftest import gateway_at
 from tests.providers.stripe.events import dispute_of, invoice
 
-NOW = datetime.now(UTC)
 CARD = {"id": "pm_1", "object": "payment_method", "type": "card", "card": {"brand": "visa", "fingerprint": "fp_1"}}
 PLACES = ["invoice method", "invoice source", "subscription method", "subscription source", "customer"]
 
@@ -185,7 +184,8 @@ async def test_an_inquiry_is_no_dispute(box: SandboxClient, gateway: StripeGatew
 
 
 async def test_a_test_clock_ahead_of_us(box: SandboxClient, gateway: StripeGateway) -> None:
-    ahead = int((NOW + timedelta(days=120)).timestamp())
+    now = datetime.now(UTC)
+    ahead = int((now + timedelta(days=120)).timestamp())
     made = await box.create_failed_invoice(
         test_clock=await box.test_clock(ahead), next_payment_attempt=ahead + 86_400, customer_created=ahead - 864_000
     )
@@ -195,19 +195,20 @@ async def test_a_test_clock_ahead_of_us(box: SandboxClient, gateway: StripeGatew
     assert facts.invoice.next_provider_attempt is not None
     assert facts.customer is not None
     assert facts.customer.created_at is not None
-    assert abs(facts.invoice.terms.created_at - NOW) < minute
-    assert abs(facts.invoice.next_provider_attempt - NOW - timedelta(days=1)) < minute
-    assert abs(facts.customer.created_at - NOW + timedelta(days=10)) < minute
+    assert abs(facts.invoice.terms.created_at - now) < minute
+    assert abs(facts.invoice.next_provider_attempt - now - timedelta(days=1)) < minute
+    assert abs(facts.customer.created_at - now + timedelta(days=10)) < minute
 
 
 async def test_a_clock_that_cannot_be_read_stands_where_the_invoice_began(
     canned: Canned, foreign: StripeGateway
 ) -> None:
-    ahead = int((NOW + timedelta(days=120)).timestamp())
+    now = datetime.now(UTC)
+    ahead = int((now + timedelta(days=120)).timestamp())
     canned.says("GET /v1/invoices/in_1", invoice(test_clock="clock_1", created=ahead, next_payment_attempt=ahead + 60))
     view = await foreign.read_invoice("in_1")
     assert view.next_provider_attempt is not None
-    assert view.next_provider_attempt - NOW < timedelta(minutes=5)
+    assert view.next_provider_attempt - now < timedelta(minutes=5)
 
 
 @pytest.mark.parametrize("permission", ["invoice_read", "payment_intent_read"])
