@@ -189,7 +189,7 @@ class _Delivering:
         if stored is None or not stored.stage.final:
             reason = "its run has completed in Temporal, but its log has no end"
             return Delivery(status=Status.DEFERRED, reason=reason, recovery_id=name)
-        news = await self.known.append_late(invoice_id, stored, event, self.now)
+        news = await self.known.append_late(invoice_id, event, self.now)
         told = "late" if news else "nothing new"
         return _ignored(f"{told}: this recovery has ended {stored.state.value}", name)
 
