@@ -19,7 +19,7 @@ from core.payments import (
     InvoiceView,
     Outcome,
 )
-from core.retry.ability import SENTENCES, default_ability
+from core.retry.ability import SENTENCES, default_ability, intended_method
 from core.retry.fresh_look import announced, observe
 from core.retry.recovery import Recovery
 
@@ -57,7 +57,7 @@ def checked(
         return (_let_it_finish(now),)
     if trigger is Trigger.SCHEDULED and invoice.next_provider_attempt and invoice.next_provider_attempt > now:
         return (_stand_down(invoice.next_provider_attempt, now),)
-    named = order.method_id or recovery.named_method
+    named = order.method_id or intended_method(recovery, invoice)
     if named is None and invoice.methods_known:
         able = default_ability(recovery, invoice)
         if able is not Ability.CHARGEABLE:

@@ -108,6 +108,21 @@ def test_a_new_card_that_is_refused_for_good_does_not_end_the_schedule_of_the_on
     assert "pm_2" in story.recovery.unfit_methods
 
 
+@pytest.mark.parametrize("answer", [HARD, UNFIT])
+def test_the_schedule_goes_on_with_the_card_before_although_the_useless_one_is_the_default_now(
+    answer: ChargeResult,
+) -> None:
+    """A charge without a name would take the new default, which is of no use."""
+    story = Story()
+    story.write(opening(a_failure_event(failure=Failure(code="insufficient_funds", method_id="pm_1"))))
+    story.decides(Cause.INSUFFICIENT_FUNDS)
+    another_card(story.later(HOUR), answer, Cause.PERMANENT)
+    default = PaymentMethod(method_id="pm_2", card=Card(kind=MethodKind.CARD))
+    assert ability(story.recovery, facts(method=default)) is Ability.CHARGEABLE
+    assert story.until_due().charges(invoice(methods_known=True, method=default)) == ["charge.requested"]
+    assert story.last(EventType.CHARGE_REQUESTED).data["method_id"] == "pm_1"
+
+
 def test_without_a_schedule_a_new_card_that_is_refused_for_good_is_what_it_is_judged_by() -> None:
     story = another_card(Story().fails(Cause.CARD_DATA), HARD, Cause.PERMANENT)
     assert (story.state(), story.recovery.cause) == (State.AWAITING_CUSTOMER, Cause.PERMANENT)
