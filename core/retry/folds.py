@@ -21,7 +21,7 @@ def _payment_failed(recovery: Recovery, record: Record) -> Recovery:
         standing_back=None,
         customer_id=data.get("customer_id") or recovery.customer_id,
         subscription_id=data.get("subscription_id") or recovery.subscription_id,
-        amount=data.get("amount") or recovery.amount,
+        amount=_open_amount(recovery, data.get("amount")),
         currency=data.get("currency") or recovery.currency,
         provider_attempt=data.get("provider_attempt") or recovery.provider_attempt,
         failed_at=max(recovery.failed_at or record.occurred_at, record.occurred_at),
@@ -33,6 +33,12 @@ def _payment_failed(recovery: Recovery, record: Record) -> Recovery:
         unread=True,
         undecided=True,
     )
+
+
+def _open_amount(recovery: Recovery, failed: int | None) -> int:
+    """What is open after this failure: a try of the whole says nothing against the parts that have come."""
+    amount = failed or recovery.amount
+    return min(amount, recovery.amount) if recovery.paid else amount
 
 
 def _classified(recovery: Recovery, record: Record) -> Recovery:

@@ -20,7 +20,7 @@ from core.payments import (
     Outcome,
     PaymentMethod,
 )
-from core.retry.fresh_look import FIRST_LOOK, LATEST_LOOK, observe, provider_refuses
+from core.retry.fresh_look import FIRST_LOOK, LATEST_LOOK, announced, observe, provider_refuses
 from core.retry.machine import LONGEST_STAND, Charge, Close, Read, Settle, Wait
 from core.retry.reactions import opening
 from core.retry.recovery import PAYMENT_UNDER_WAY
@@ -155,6 +155,18 @@ def test_a_part_leaves_the_rest_open() -> None:
     assert (story.recovery.amount, story.recovery.paid, story.state()) == (3000, 1900, State.WAITING)
     story.hears(EventKind.INVOICE_PAID, event_id="evt_rest", paid_amount=3000, currency="EUR")
     assert story.ended == (State.RECOVERED, "paid_elsewhere")
+
+
+@pytest.mark.parametrize("kind", [EventKind.PAYMENT_FAILED, EventKind.PROVIDER_STOPPED])
+def test_a_later_failure_of_the_whole_does_not_open_the_part_again(kind: EventKind) -> None:
+    """Adyen's own rescue goes on with the sum of the first try; who can't be read is charged by what we know."""
+    story = Story().fails()
+    story.hears(EventKind.INVOICE_PAID, paid_amount=1900, currency="EUR")
+    story.later(HOUR).hears(kind, event_id="evt_2", provider_attempt=2, amount=4900, currency="EUR")
+    assert story.recovery.amount == 3000
+    story.decides(Cause.INSUFFICIENT_FUNDS)
+    story.until_due().charges(announced(story.recovery).invoice)
+    assert story.last(EventType.CHARGE_REQUESTED).data["amount"] == 3000
 
 
 def test_a_part_in_another_currency_is_taken_for_what_it_says() -> None:
