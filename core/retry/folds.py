@@ -164,6 +164,7 @@ def _stood_back(recovery: Recovery, data: Mapping[str, Any]) -> Recovery:
 
 _ASIDE: Final[Mapping[str, Callable[[Recovery, Mapping[str, Any]], Recovery]]] = {
     "refuse": _refused,
+    "decide_anew": lambda recovery, _: recovery.having(next_attempt_at=None, unread=True, undecided=True),
     "stand_back": _stood_back,
 }
 """Actions that decide nothing about the failure."""

@@ -61,8 +61,15 @@ def checked(
     if named is None and invoice.methods_known:
         able = default_ability(recovery, invoice)
         if able is not Ability.CHARGEABLE:
-            return (unchargeable(recovery, able, trigger, None, now),)
+            scheduled = trigger is Trigger.SCHEDULED
+            return (_decide_anew(able, now) if scheduled else unchargeable(recovery, able, trigger, None, now),)
     return (_requested(recovery, invoice, trigger, named, now),)
+
+
+def _decide_anew(able: Ability, now: datetime) -> Event:
+    """What the plan counted on is gone: the decision that follows asks the customer, with its own deadlines."""
+    data = {"action": "decide_anew", "reason": able.value, "why": SENTENCES[able]}
+    return Event(type=EventType.RETRY_SKIPPED, occurred_at=now, data=data)
 
 
 def unchargeable(recovery: Recovery, able: Ability, trigger: Trigger, named: str | None, now: datetime) -> Event:
@@ -89,7 +96,7 @@ def _requested(
     data = {
         "idempotency_key": idempotency_key(recovery.provider, recovery.invoice_id, attempt),
         "trigger": trigger.value,
-        "amount": invoice.amount_due or recovery.amount,
+        "amount": invoice.amount_due if recovery.rules > 1 else invoice.amount_due or recovery.amount,
         "currency": invoice.currency or recovery.currency,
         "method_id": method_id,
         "customer_id": recovery.customer_id,

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from temporalio.client import WorkflowUpdateFailedError
 
 from core.events import EventType, Record, State, stamp
 from core.payments import EventKind, InvoiceStatus
@@ -160,4 +161,26 @@ async def test_while_money_is_on_its_way_the_customer_hears_nothing(campaigns: C
     await campaign.after(12 * DAY)
     assert post.kinds == ["card_data"]
     campaign.gateway.becomes(InvoiceStatus.PAID)
+    assert (await campaign.end()).state is State.RECOVERED
+
+
+async def test_a_provider_that_is_away_is_asked_again_before_it_is_given_up(campaigns: Campaigns) -> None:
+    campaign = await campaigns("lost_card")
+    await campaign.begin()
+    await campaign.after(20 * DAY)
+    campaign.gateway.becomes(InvoiceStatus.PAID)
+    campaign.gateway.away = 30
+    assert (await campaign.end()).state is State.RECOVERED
+    assert campaign.gateway.away == 0
+
+
+async def test_who_asks_for_a_charge_hears_that_the_key_is_refused(campaigns: Campaigns) -> None:
+    campaign = await campaigns()
+    await campaign.begin()
+    await campaign.after(HOUR)
+    campaign.gateway.refuses = 1
+    with pytest.raises(WorkflowUpdateFailedError) as refused:
+        await campaign.ask("retry_now", Command(action=Action.RETRY, actor="ann"))
+    assert "revoked" in str(refused.value.cause)
+    assert campaign.gateway.orders == []
     assert (await campaign.end()).state is State.RECOVERED

@@ -187,7 +187,16 @@ def test_what_is_no_card_is_never_charged(method: PaymentMethod | None, reason: 
     story = Story().fails().until_due()
     assert story.charges(invoice(methods_known=True, method=method)) == ["retry.skipped"]
     assert story.last(EventType.RETRY_SKIPPED).data["reason"] == reason
-    assert story.state() is State.AWAITING_CUSTOMER
+    assert story.step() == Read(), "it is decided anew, so that the customer is asked"
+
+
+def test_a_default_that_is_chosen_once_more_is_tried_once_more() -> None:
+    story = Story().fails(Cause.CARD_DATA)
+    for number, method in enumerate(("pm_b", "pm_c", "pm_b", "pm_b")):
+        rows = story.hears(
+            EventKind.METHOD_UPDATED, event_id=f"e{number}", method_id=method, method_role=MethodRole.DEFAULT
+        )
+        assert rows == ([] if number == 3 else ["payment_method.updated"])
 
 
 def test_an_operator_who_wants_it_charged_is_told_so() -> None:
