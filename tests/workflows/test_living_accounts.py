@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from temporalio.client import WorkflowUpdateFailedError
 
+from core.contracts import Action, Command
 from core.events import EventType, Record, State, stamp
 from core.payments import EventKind, InvoiceStatus
 from core.retry.fresh_look import FIRST_LOOK
