@@ -13,7 +13,7 @@ from providers.stripe.cards import card_of_charge, card_of_error, card_of_method
 from providers.stripe.clocks import customer_on_our_clock
 from providers.stripe.invoices import Link, link_of
 from providers.stripe.payments import Payment, others_under_way, read_payment
-from providers.stripe.reading import Claim, is_disputed, missing_invoice, read_claim, view
+from providers.stripe.reading import Claim, is_disputed, missing_invoice, read_claim, view, with_payment
 
 
 async def read_failure(api: StripeApi, invoice_id: str, event: ProviderEvent | None, now: datetime) -> FailureFacts:
@@ -26,7 +26,7 @@ async def read_failure(api: StripeApi, invoice_id: str, event: ProviderEvent | N
     payment, others, warnings = await asyncio.gather(
         read_payment(api, link), others_under_way(api, claim.invoice, claim.payments), _warnings(api, link)
     )
-    in_dispute = await is_disputed(api, payment)
+    in_dispute, claim = await asyncio.gather(is_disputed(api, payment), with_payment(api, claim, payment))
     return FailureFacts(
         invoice=view(claim, payment, in_dispute, others),
         failure=_failure(payment, told, event),

@@ -57,7 +57,9 @@ async def read_payment(api: StripeApi, link: Link, *, needed: bool = False) -> P
         return Payment(missing=("payment",))
     if link.intent_id is None:
         return await _with_charge(api, EMPTY, link.charge_id)
-    answer = await api.get(path("payment_intents", link.intent_id), expand=["latest_charge"])
+    answer = await api.get(where := path("payment_intents", link.intent_id), expand=["latest_charge"])
+    if answer.status == 400:  # a server that doesn't know how to expand
+        answer = await api.get(where)
     if answer.status == 401 or (needed and answer.status == 403):
         raise refusal(answer, "the payment of the invoice")
     if answer.refused:

@@ -229,3 +229,80 @@ async def test_the_older_shape_names_the_invoice_of_a_payment(canned: Canned, fo
     serve(canned, charge=CHARGE | {"invoice": "in_1", "customer": "cus_1", "payment_intent": "pi_1"})
     found = await foreign.resolve(dispute_of("ch_1"))
     assert (found.invoice_id, found.customer_id) == ("in_1", "cus_1")
+
+
+# --- servers that leave out, and cannot expand -----------------------------------------------------
+
+LINKED = {"default_payment_method": None, "default_source": None}
+OWNED = {"id": "cus_1", "default_source": None, "invoice_settings": {"default_payment_method": None}}
+
+
+def answers_of_a_small_server(canned: Canned, left_out: str, customer: dict[str, Any] | None) -> None:
+    """An invoice, its subscription and its customer, each with null for every default; but for what is left out."""
+    whole = invoice(**LINKED, payment_intent="pi_1")
+    canned.says("GET /v1/invoices/in_1", {name: value for name, value in whole.items() if name != left_out})
+    canned.says("GET /v1/payment_intents/pi_1", {"id": "pi_1", "status": "requires_payment_method"})
+    canned.says("GET /v1/subscriptions/sub_1", {"id": "sub_1", "status": "past_due"} | LINKED)
+    if customer is not None:
+        canned.says("GET /v1/customers/cus_1", customer)
+
+
+@pytest.mark.parametrize(
+    ("left_out", "customer", "known"),
+    [
+        ("nothing", OWNED, True),
+        ("parent", OWNED, False),
+        ("customer", OWNED, False),
+        ("default_payment_method", OWNED, False),
+        ("nothing", {"id": "cus_1", "email": "ann@example.com"}, False),
+        ("nothing", {"id": "cus_1", "invoice_settings": {}, "default_source": None}, False),
+        ("nothing", None, False),
+    ],
+)
+async def test_a_default_that_was_not_delivered_is_not_none(
+    canned: Canned, foreign: StripeGateway, left_out: str, customer: dict[str, Any] | None, known: bool
+) -> None:
+    """Nothing would ever be charged at a server that leaves these fields out."""
+    answers_of_a_small_server(canned, left_out, customer)
+    view = await foreign.read_invoice("in_1")
+    assert (view.methods_known, view.method) == (known, None)
+
+
+@pytest.mark.parametrize(
+    ("method", "known"),
+    [
+        ({"id": "pm_1", "customer": "cus_1"}, False),
+        ({"id": "pm_1"}, False),
+        (None, False),
+        ({"id": "pm_1", "customer": None}, True),
+        ({"id": "pm_1", "customer": "cus_2"}, True),
+    ],
+)
+async def test_a_stored_method_without_a_default_leaves_it_to_the_pay_call(
+    canned: Canned, foreign: StripeGateway, method: dict[str, Any] | None, known: bool
+) -> None:
+    answers_of_a_small_server(canned, "nothing", OWNED)
+    error = {"type": "card_error", "decline_code": "insufficient_funds", "payment_method": {"id": "pm_1"}}
+    intent = {"id": "pi_1", "status": "requires_payment_method", "last_payment_error": error}
+    canned.says("GET /v1/payment_intents/pi_1", intent)
+    if method:
+        canned.says("GET /v1/payment_methods/pm_1", method)
+    assert (await foreign.read_invoice("in_1")).methods_known is known
+    assert (await foreign.read_failure("in_1", None)).invoice.methods_known is known
+
+
+async def test_a_server_that_expands_nothing_is_asked_for_the_plain_object(
+    canned: Canned, foreign: StripeGateway
+) -> None:
+    answer = canned.answer
+
+    def strict(asked: Any) -> Any:
+        refused = b'{"error": {"type": "invalid_request_error", "param": "expand"}}'
+        return (400, refused, {}) if any(name.startswith("expand") for name in asked.params) else answer(asked)
+
+    canned.answer = strict  # type: ignore[method-assign]
+    canned.says("GET /v1/invoices/in_1", invoice(payment_intent="pi_1"))
+    error = {"type": "card_error", "decline_code": "insufficient_funds"}
+    canned.says("GET /v1/payment_intents/pi_1", {"id": "pi_1", "last_payment_error": error})
+    facts = await foreign.read_failure("in_1", None)
+    assert (facts.invoice.amount_due, facts.failure.code) == (2000, "insufficient_funds")
