@@ -35,10 +35,10 @@ async def read_failure(api: StripeApi, invoice_id: str, event: ProviderEvent | N
         read_payment(api, link), others_under_way(api, claim.invoice, claim.payments), _warnings(api, link)
     )
     failure = _failure(payment, told, event)
-    in_dispute, claim, card = await asyncio.gather(
+    in_dispute, paid_with, card = await asyncio.gather(
         is_disputed(api, payment), with_payment(api, claim, payment), _card(api, payment, failure)
     )
-    claim = replace(claim, methods=_methods(claim, payment, failure, card))
+    claim = replace(paid_with, methods=_methods(paid_with, payment, failure, card))
     return FailureFacts(
         invoice=view(claim, payment, in_dispute, others),
         failure=failure,
