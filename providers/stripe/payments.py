@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Final
 
+from core.errors import ProviderUnavailable
 from providers.fields import Fields
 from providers.stripe.actions import under_way
 from providers.stripe.api import StripeApi, path, refusal
@@ -43,15 +44,26 @@ async def read_payments(api: StripeApi, invoice: Fields) -> tuple[Fields, ...]:
     for _ in range(_MOST_PAGES):
         if not more:
             break
-        after = {"starting_after": last, "limit": _PAGE} if last else {}
-        answer = await api.get(path("invoice_payments"), invoice=invoice.need("id"), **after)
-        if answer.status in {401, 403}:
-            raise refusal(answer, "the payments of the invoice")
-        listed = answer.fields.items("data") if answer.ok else ()
+        after: dict[str, object] = {"starting_after": last, "limit": _PAGE} if last else {}
+        answer = await _listed(api, invoice, after)
+        listed = answer.items("data")
         found += [one for one in listed if one.id("invoice") in {None, invoice.need("id")}]
         last = listed[-1].id("id") if listed else None
-        more = bool(listed) and answer.fields.flag("has_more")
+        more = bool(listed) and answer.flag("has_more")
     return tuple(found)
+
+
+async def _listed(api: StripeApi, invoice: Fields, page: dict[str, object]) -> Fields:
+    """One page. A server of the older shape may know no such list, however it says so."""
+    try:
+        answer = await api.get(path("invoice_payments"), invoice=invoice.need("id"), **page)
+    except ProviderUnavailable:
+        if invoice.id("payment_intent") or invoice.id("charge"):
+            return EMPTY
+        raise
+    if answer.status in {401, 403}:
+        raise refusal(answer, "the payments of the invoice")
+    return answer.fields if answer.ok else EMPTY
 
 
 async def read_payment(api: StripeApi, link: Link, *, needed: bool = False) -> Payment:
