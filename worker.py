@@ -131,12 +131,11 @@ def recovery_worker(parts: Parts) -> Worker:
     knowledge, shadow, channels = parts.knowledge(), parts.shadow(lookups), frozenset(parts.channels)
     decisions = Decisions(knowledge, history_in(parts.database), parts.log, lookups, suspicion, shadow, channels)
     approvals = Approvals(lambda: knowledge.policy.current().operators, granted_in(parts.database))
-    recording = Recording(parts.log, SearchableNames(parts.client), remembered_in(parts.database), approvals)
+    scope = scope_of(knowledge.policy)
+    recording = Recording(parts.log, SearchableNames(parts.client), remembered_in(parts.database, scope), approvals)
     simulating = Simulating(parts.database, parts.settings.database_url.get_secret_value())
     telling = Telling(parts.database, parts.operators, parts.webhooks, poster(parts.client))
-    maintenance = Maintenance(
-        parts.database, TemporalRecoveries(parts.client), parts.gateways, scope_of(knowledge.policy)
-    )
+    maintenance = Maintenance(parts.database, TemporalRecoveries(parts.client), parts.gateways, scope)
     return Worker(
         parts.client,
         task_queue=QUEUE,

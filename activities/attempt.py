@@ -16,7 +16,7 @@ from core.events import Event, EventType, Record, Trigger
 from core.payments import Card, ChargeOrder, ChargeResult, InvoiceView, Outcome
 from core.retry import pay
 from core.retry.ability import no_card
-from core.retry.fresh_look import announced
+from core.retry.fresh_look import announced, observe
 from core.retry.held import credential, within
 from core.retry.machine import fold
 from core.retry.network_rules import NetworkRules
@@ -109,7 +109,7 @@ class Attempt:
         """Read first; what reading can't settle is sent again with the same key while the provider honours it."""
         order = pay.in_flight(recovery)
         result = await self._read_back(order)
-        if result.outcome is Outcome.UNKNOWN and self._repeatable(recovery, order):
+        if result.outcome is Outcome.UNKNOWN and self._repeatable(recovery, order) and await self._is_free(recovery):
             return await self.send(recovery, repeated=True)
         return await self._conclude(recovery, result, by_reading=True)
 
@@ -135,9 +135,17 @@ class Attempt:
             return ChargeResult(outcome=Outcome.NOT_CHARGED, reason="not_executed")
 
     def _repeatable(self, recovery: Recovery, order: ChargeOrder) -> bool:
-        """The repeat may be the one that charges: none after a cancel, a dispute or a payment elsewhere."""
-        honoured = self._gateway.idempotency
-        return recovery.ending is None and honoured is not None and self._age(order) < honoured
+        """The repeat may be the one that charges: none after a cancel, a dispute, a payment elsewhere or a part."""
+        honoured, wanted = self._gateway.idempotency, recovery.ending is None and order.amount <= recovery.amount
+        return wanted and honoured is not None and self._age(order) < honoured
+
+    async def _is_free(self, recovery: Recovery) -> bool:
+        """Whether a fresh read says nothing against a repeat: not ours any more, over, disputed, money on its way."""
+        if not self._gateway.can_read:
+            return True
+        invoice = await self._read(recovery.invoice_id)
+        found = observe(recovery.having(in_flight=None), invoice, self._clock.now())
+        return all(event.type is EventType.PAID_ELSEWHERE for event in found)  # what was paid may be by this very order
 
     def _hopeless(self, recovery: Recovery, order: ChargeOrder) -> bool:
         """Whether neither a repeat nor a look will settle it any more; who has keys and can be read always will."""

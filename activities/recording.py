@@ -8,6 +8,7 @@ from temporalio import activity
 
 from activities.approvals import WITHOUT, Approvals
 from activities.log import Log
+from activities.scope import SHIPPED, Scope
 from core.contracts import Opened, OpenInput, RecordInput, Written
 from core.events import Event
 from core.ids import recovery_id
@@ -17,6 +18,7 @@ from core.retry.reactions import opening, react
 from core.retry.recovery import Recovery
 from db.repositories import inbox
 from db.session import Database
+from intake.deliver import as_the_policy_takes_it
 
 Memory = Callable[[str, str], Awaitable[Sequence[ProviderEvent]]]
 """What the inbox holds of an invoice (provider, invoice id), oldest first."""
@@ -27,13 +29,13 @@ async def nothing_known(_: str, __: str) -> Sequence[ProviderEvent]:
     return ()
 
 
-def remembered_in(database: Database) -> Memory:
-    """The inbox in PostgreSQL."""
+def remembered_in(database: Database, scope: Scope = SHIPPED) -> Memory:
+    """The inbox in PostgreSQL, each event as the policy takes it now."""
 
     async def remembered(provider: str, invoice_id: str) -> Sequence[ProviderEvent]:
         async with database.begin() as session:
             stored = await inbox.of_invoice(session, provider, invoice_id)
-        return [row.event for row in stored if row.event]
+        return [as_the_policy_takes_it(row.event, scope.rules) for row in stored if row.event]
 
     return remembered
 

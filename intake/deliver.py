@@ -83,7 +83,7 @@ def _spreads(event: ProviderEvent) -> bool:
     return bool(of_subscription) or event.kind not in OF_INVOICE
 
 
-def _as_the_policy_takes_it(event: ProviderEvent, scope: ScopeRules) -> ProviderEvent:
+def as_the_policy_takes_it(event: ProviderEvent, scope: ScopeRules) -> ProviderEvent:
     """A write-off that the policy doesn't take for the end is a reason to look, no more."""
     if event.kind is EventKind.INVOICE_UNCOLLECTIBLE and scope.uncollectible is WrittenOff.WAIT:
         return event.model_copy(update={"kind": EventKind.WAKE})
@@ -107,7 +107,7 @@ async def deliver(
 
     Raises EngineUnavailable, StoreUnavailable, ProviderUnavailable: nothing is lost, try again later.
     """
-    event = _as_the_policy_takes_it(event, scope)
+    event = as_the_policy_takes_it(event, scope)
     return without_effect(event, scope, now) or await _Delivering(Known(db), recoveries, now, resolve).deliver(event)
 
 
@@ -195,7 +195,7 @@ class _Delivering:
         if stored is None or not stored.stage.final:
             reason = "its run has completed in Temporal, but its log has no end"
             return Delivery(status=Status.DEFERRED, reason=reason, recovery_id=name)
-        news = await self.known.append_late(invoice_id, stored, event, self.now)
+        news = await self.known.append_late(invoice_id, event, self.now)
         told = "late" if news else "nothing new"
         return _ignored(f"{told}: this recovery has ended {stored.state.value}", name)
 

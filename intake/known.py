@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from core.events import Record
+from core.ids import recovery_id
 from core.messages.notices import Audience
 from core.messages.notices import notices as notices_of
 from core.payments import ProviderEvent
@@ -12,7 +12,7 @@ from core.retry.late_events import late
 from core.retry.reactions import opens_recovery, react
 from core.retry.recovery import Recovery
 from db.repositories import arrivals, event_log, inbox, notices, recoveries
-from db.session import Database, Session
+from db.session import Database
 
 STARTING_FOR: Final = timedelta(days=1)
 """How long a stored failure without a log counts as a recovery that is about to start."""
@@ -68,23 +68,25 @@ class Known:
         owner = {"invoice_id": found[0]["invoice_id"], "customer_id": event.customer_id or found[0]["customer_id"]}
         return event.model_copy(update=owner)
 
-    async def append_late(self, invoice_id: str, recovery: Recovery, event: ProviderEvent, now: datetime) -> bool:
-        """Keep the event behind the end of its recovery; False, and nothing written, where it is no news."""
-        if not react(recovery, event):
-            return False
-        row = late(recovery, event)
+    async def append_late(self, invoice_id: str, event: ProviderEvent, now: datetime) -> bool:
+        """Keep the event behind the end of its recovery; False, and nothing written, where it is no news.
+
+        Whether it is, and how much money it brings, is judged by what stands in the log when its turn has come:
+        providers tell of one payment in several events at once.
+        """
+        name = recovery_id(event.provider, invoice_id)
         async with self._database.begin() as session:
+            await event_log.take_turn(session, name)
+            recovery = await event_log.recovery(session, name)
+            if recovery is None or not recovery.stage.final or not react(recovery, event):
+                return False
+            row = late(recovery, event)
             record = await event_log.append_late(session, event.provider, invoice_id, row, now)
             if record:
-                await notices.add(session, notices_of(await _before(session, recovery, record), (record,), EVERYBODY))
+                await notices.add(session, notices_of(recovery, (record,), EVERYBODY))
         return True
 
 
 EVERYBODY: Final = frozenset(Audience)
 """Only the worker knows for sure who listens: the API may run without these settings. What nobody hears is let go by
 the pass that hands over, and forgotten in time."""
-
-
-async def _before(session: Session, recovery: Recovery, record: Record) -> Recovery:
-    """As the row found it: others may have written behind the end since `recovery` was read."""
-    return await event_log.recovery(session, recovery.recovery_id, record.sequence - 1) or recovery

@@ -6,6 +6,7 @@ inbox like any other word from outside.
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Final
 
 from temporalio import workflow
@@ -33,21 +34,23 @@ DELETED: Final = Told(outcome=Outcome.FAILED, reason="customer_deleted")
 
 
 class Posted:
-    """What became of a message: its row, or that there is nothing to pay any more."""
+    """What became of a message: its row, or the invoice as it was found to be when there was no reason to send it."""
 
-    def __init__(self, event: Event, *, sent: bool) -> None:
-        self.event, self._sent = event, sent
+    def __init__(self, found: Event | InvoiceView, at: datetime) -> None:
+        self._found, self._at = found, at
 
     def events(self, recovery: Recovery) -> tuple[Event, ...]:
-        """The rows to write. That an invoice is settled is news only while nobody else has said so."""
-        if self._sent:
-            return () if self._is_recorded(recovery) else (self.event,)
-        known = recovery.stage.final or recovery.ending
-        return (self.event,) if not known else ()
+        """The rows to write. What was found is news only while nobody else has said so, and by what is known by now:
+        the payment on its way may be our own charge, the part may be written down.
+        """
+        if isinstance(self._found, Event):
+            return () if _is_recorded(recovery, self._found) else (self._found,)
+        return () if recovery.stage.final or recovery.ending else observe(recovery, self._found, self._at)
 
-    def _is_recorded(self, recovery: Recovery) -> bool:
-        """Whether its row stands in the log: a workflow task that was lost behind the commit is done again."""
-        return told_name(self.event.data) in recovery.told and workflow.patched("message-row-once")
+
+def _is_recorded(recovery: Recovery, row: Event) -> bool:
+    """Whether its row stands in the log: a workflow task that was lost behind the commit is done again."""
+    return told_name(row.data) in recovery.told and workflow.patched("message-row-once")
 
 
 class Post:
@@ -77,15 +80,15 @@ async def _posted(recovery: Recovery, step: Notify) -> Posted:
     """Look whether there is still something to pay, and to whom to write; then send it."""
     read = await call(Contacts.refresh_contact, ReadInput(recovery=recovery), "read whom to write to")
     invoice = None if isinstance(read, NoAnswer) else read
-    if invoice and not recovery.stage.final and (settled := observe(recovery, invoice, workflow.now())):
-        return Posted(settled[0], sent=False)
+    if invoice and not recovery.stage.final and observe(recovery, invoice, workflow.now()):
+        return Posted(invoice, workflow.now())
     deleted = invoice is not None and invoice.terms.customer_deleted
     told = DELETED if deleted else await _told(recovery, step, invoice)
     data = told.model_dump(mode="json", exclude_none=True) | {"step": step.message.step, "channel": step.channel}
     campaign = recovery.messages.occasion.campaign if recovery.messages else ""
     kind = EventType.NOTIFICATION_SENT if told.outcome is Outcome.SENT else EventType.NOTIFICATION_FAILED
     row = data | {"kind": step.message.kind.value, "campaign": campaign}
-    return Posted(Event(type=kind, occurred_at=workflow.now(), data=row), sent=True)
+    return Posted(Event(type=kind, occurred_at=workflow.now(), data=row), workflow.now())
 
 
 async def _told(recovery: Recovery, step: Notify, invoice: InvoiceView | None) -> Told:

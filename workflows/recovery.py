@@ -40,6 +40,8 @@ from core.payments import EventKind, FailureFacts, ProviderEvent
 from core.retry.fresh_look import announced, last_word, observe, provider_refuses
 from core.retry.machine import (
     FAILURES,
+    LOOK_AGAIN,
+    MOST_LOOKS,
     Charge,
     Close,
     Decide,
@@ -60,7 +62,7 @@ from core.retry.recovery import Recovery
 from workflows.messages import Post, Posted
 from workflows.presence import details, doing, indexed, status
 from workflows.steps import NoAnswer, Order, asked_wait, call, stored
-from workflows.wish import CommandNames, Wish, follow
+from workflows.wish import CommandNames, Promises, Wish, follow
 
 
 @workflow.defn(name="PaymentRecovery")
@@ -78,7 +80,8 @@ class PaymentRecovery:
         self._searchable: frozenset[str] = frozenset()
         self._doing = "opening"
         self._charging = False
-        self._promised: list[Wish] = []
+        self._promises = Promises()
+        self._looks = 0
         self._ask_at: datetime | None = None
         self._tries = 0
         self._history_limit = start.history_limit
@@ -104,7 +107,7 @@ class PaymentRecovery:
             step = next_step(self._recovery, workflow.now())
             self._show(step)
             if isinstance(step, Done):
-                self._keep_promises()
+                self._promises.settle()
                 await workflow.wait_condition(lambda: workflow.all_handlers_finished() and not self._post.busy)
                 if not self._inbox:
                     return self.status()
@@ -263,19 +266,19 @@ class PaymentRecovery:
 
     async def _wake(self, word: ProviderEvent) -> None:
         """Something changed that only a read can tell; what was waited for and is over is decided on at once."""
+        if self._recovery.standing_back and not self._recovery.ending:
+            return await self._look()
         facts = await self._read()
-        events = observe(self._recovery, facts.invoice, workflow.now())
-        if not await self._write(*events):
-            self._inbox.appendleft(word)
-        elif self._recovery.standing_back and not events:
-            await self._decide(facts)
-        else:
+        if await self._write(*observe(self._recovery, facts.invoice, workflow.now())):
             self._facts = facts
+        else:
+            self._inbox.appendleft(word)
+        return None
 
     async def _follow(self, wish: Wish) -> None:
         refusal = await follow(wish, lambda: self._recovery, self._record)
         if refusal is None and wish.command.action is Action.RETRY:
-            self._promised.append(wish)
+            self._promises.add(wish)
         else:
             wish.settle(refusal)
 
@@ -313,9 +316,16 @@ class PaymentRecovery:
 
     async def _close(self, step: Close) -> None:
         """Write the end down; where money may be on its way unheard of, only after a last look."""
-        facts = await self._read() if step.look else None
-        end = (closing(step, workflow.now()),)
-        await self._write(*(last_word(self._recovery, step, facts.invoice, workflow.now()) if facts else end))
+        if not step.look:
+            await self._write(closing(step, workflow.now()))
+            return
+        answer = await self._asked()
+        if isinstance(answer, NoAnswer) and self._looks < MOST_LOOKS:
+            self._looks += 1
+            await self._rest(LOOK_AGAIN, "the provider is asked once more before it is given up")
+            return
+        facts = announced(self._recovery) if isinstance(answer, NoAnswer) else answer
+        await self._write(*last_word(self._recovery, step, facts.invoice, workflow.now()))
 
     async def _charge(self, step: Charge) -> None:
         wanted = ChargeInput(
@@ -335,32 +345,22 @@ class PaymentRecovery:
         """Have the provider called. Without an answer the workflow listens to people for a while and comes back."""
         answer = await call(method, order, summary)
         charged = Charged() if isinstance(answer, NoAnswer) else answer
-        if isinstance(answer, NoAnswer) and answer.refusal and not self._recovery.refusal_known:
-            await self._write(provider_refuses(self._recovery, answer.refusal, workflow.now()))
+        refused = Refused("fraud_hold", answer.refusal) if isinstance(answer, NoAnswer) and answer.refusal else None
+        if refused and not self._recovery.refusal_known:
+            await self._write(provider_refuses(self._recovery, str(refused), workflow.now()))
         self._learn(charged)
         self._facts = charged.facts or self._facts
-        self._break_promises(charged)
+        if refusal := refusal_in(charged.records) or refused:
+            self._promises.settle(refusal)
         if self._recovery.in_flight or not charged.records:
             self._ask_at = workflow.now() + max(settle_wait(self._tries), asked_wait(answer))
             self._tries += 1
         else:
             self._ask_at, self._tries = None, 0
 
-    def _break_promises(self, charged: Charged) -> None:
-        """The charge that somebody waits for was refused when it was about to be requested."""
-        if refusal := refusal_in(charged.records):
-            for wish in self._promised:
-                wish.settle(refusal)
-            self._promised.clear()
-
-    def _keep_promises(self) -> None:
-        for wish in self._promised:
-            wish.settle()
-        self._promised.clear()
-
     async def _rest(self, pause: timedelta | None, why: str) -> None:
         """Sleep, durably, until the time is over or somebody says something. Who waits for an answer has it now."""
-        self._keep_promises()
+        self._promises.settle()
         with contextlib.suppress(TimeoutError):
             await workflow.wait_condition(lambda: bool(self._inbox), timeout=pause, timeout_summary=why)
 

@@ -28,6 +28,23 @@ class Wish:
         self.settled, self.refusal = True, refusal
 
 
+class Promises:
+    """Who waits for a charge to begin: told so when it has, or why not where it was refused at the last moment."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Wish] = []
+
+    def add(self, wish: Wish) -> None:
+        """One more who waits."""
+        self._waiting.append(wish)
+
+    def settle(self, refusal: Refused | None = None) -> None:
+        """All of them have their answer now."""
+        for wish in self._waiting:
+            wish.settle(refusal)
+        self._waiting.clear()
+
+
 class CommandNames:
     """Gives each command of a run a name that it keeps when its workflow task is lost and done again."""
 

@@ -15,7 +15,7 @@ def no_card(card: Card) -> bool:
 
 def ability(recovery: Recovery, facts: FailureFacts) -> Ability:
     """What the next charge would take: the method in use, else the default, else the one that failed."""
-    invoice, named = facts.invoice, recovery.method_in_use
+    invoice, named = facts.invoice, intended_method(recovery, facts.invoice)
     if recovery.no_method and invoice.method is None and not named:
         return Ability.NO_METHOD
     if invoice.methods_known and not named:
@@ -25,12 +25,30 @@ def ability(recovery: Recovery, facts: FailureFacts) -> Ability:
     return Ability.NOT_A_CARD if no_card(facts.card) else Ability.CHARGEABLE
 
 
+def intended_method(recovery: Recovery, invoice: InvoiceView) -> str | None:
+    """The method that a charge names; None: the default.
+
+    A new default that was refused for good, or is unfit, leaves the card that failed before it in its place.
+    """
+    default, failed, useless = invoice.method, recovery.failure.method_id, _useless(recovery)
+    spare = default is not None and default.method_id in useless and failed not in useless
+    return recovery.named_method or (failed if spare else None)
+
+
+def _useless(recovery: Recovery) -> set[str | None]:
+    """What is charged no more before there is new data of it."""
+    return {None, *recovery.dead_methods, *recovery.unfit_methods}
+
+
 def default_ability(recovery: Recovery, invoice: InvoiceView) -> Ability:
-    """Of what a charge without a name would take, where that was read. One that was refused for good is none."""
+    """Of what a charge without a name would take, where that was read.
+
+    One that was refused for good, or that the provider couldn't charge, is none: only another one, or new data, helps.
+    """
     method = invoice.method
-    if method is None or method.method_id in recovery.dead_methods:
-        return Ability.NO_METHOD
-    return Ability.NOT_A_CARD if no_card(method.card) else Ability.CHARGEABLE
+    if method and no_card(method.card):
+        return Ability.NOT_A_CARD
+    return Ability.NO_METHOD if (method and method.method_id) in _useless(recovery) else Ability.CHARGEABLE
 
 
 def _unreadable(facts: FailureFacts) -> bool:

@@ -133,7 +133,9 @@ def _not_chargeable(recovery: Recovery, record: Record) -> Recovery:
     used = recovery.attempts_used - int(bool(trigger and trigger.uses_budget))
     back = landed(recovery, record).having(attempts_used=used)
     if order is None or order.method_id is None or record.data["reason"] == NO_METHOD:
-        return back.having(no_method=True, undecided=True, unread=True)
+        # A default that was read and can't be charged all the same must not be tried again and again.
+        unfit = (*recovery.unfit_methods, *recovery.default_methods[:1])
+        return back.having(no_method=True, unfit_methods=unfit, undecided=True, unread=True)
     back = back.having(unfit_methods=(*recovery.unfit_methods, order.method_id))
     footing = recovery.footing or recovery.standing
     if footing.method != order.method_id:

@@ -1,7 +1,6 @@
 """What each type of record changes in a recovery: one small function a type, the table of them at the end."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Any, Final
 
 from core.classifier.taxonomy import Ability, Category, Cause
@@ -22,7 +21,7 @@ def _payment_failed(recovery: Recovery, record: Record) -> Recovery:
         standing_back=None,
         customer_id=data.get("customer_id") or recovery.customer_id,
         subscription_id=data.get("subscription_id") or recovery.subscription_id,
-        amount=data.get("amount") or recovery.amount,
+        amount=_open_amount(recovery, data.get("amount")),
         currency=data.get("currency") or recovery.currency,
         provider_attempt=data.get("provider_attempt") or recovery.provider_attempt,
         failed_at=max(recovery.failed_at or record.occurred_at, record.occurred_at),
@@ -30,10 +29,16 @@ def _payment_failed(recovery: Recovery, record: Record) -> Recovery:
         card=Card.model_validate(data.get("card") or {}),
         next_provider_attempt=moment(data.get("next_provider_attempt")),
         next_attempt_at=None,
-        window_ends_at=_later(recovery, record),
+        window_ends_at=recovery.extended(recovery.window_ends_at, record.occurred_at),
         unread=True,
         undecided=True,
     )
+
+
+def _open_amount(recovery: Recovery, failed: int | None) -> int:
+    """What is open after this failure: a try of the whole says nothing against the parts that have come."""
+    amount = failed or recovery.amount
+    return min(amount, recovery.amount) if recovery.paid else amount
 
 
 def _classified(recovery: Recovery, record: Record) -> Recovery:
@@ -47,7 +52,7 @@ def _classified(recovery: Recovery, record: Record) -> Recovery:
         failure=Failure.model_validate(record.data.get("failure") or recovery.failure),
         default_methods=tuple(record.data.get("default_methods") or recovery.default_methods),
         dead_methods=_dead(recovery, record),
-        window_ends_at=_later(recovery, record),
+        window_ends_at=recovery.extended(recovery.window_ends_at, record.occurred_at),
         standing_back=None,
         policy_version=record.data.get("policy_version") or recovery.policy_version,
         unread=False,
@@ -61,12 +66,6 @@ def _dead(recovery: Recovery, record: Record) -> tuple[str, ...]:
     method = failure.method_id or recovery.method_in_use
     hard = Category(record.data["category"]) is Category.HARD_DECLINE
     return (*recovery.dead_methods, method) if hard and method else recovery.dead_methods
-
-
-def _later(recovery: Recovery, record: Record) -> datetime | None:
-    """The window's end, moved by the time for which money was on its way."""
-    ends = recovery.window_ends_at
-    return ends + recovery.clock_stopped_for(record.occurred_at) if ends else None
 
 
 def _segmented(recovery: Recovery, record: Record) -> Recovery:
@@ -148,7 +147,7 @@ def _for_review(before: Recovery, decided: Recovery, data: Mapping[str, Any]) ->
     if data["reason"] != PROVIDER_REFUSED:
         return review
     kept = {"next_attempt_at": before.next_attempt_at, "trigger": before.trigger, "used_up": before.used_up}
-    return _stood_back(review.having(unread=True, **kept), data)
+    return _stood_back(review.having(unread=True, **kept), data).having(**deadlines)
 
 
 def _stood_back(recovery: Recovery, data: Mapping[str, Any]) -> Recovery:
@@ -158,11 +157,14 @@ def _stood_back(recovery: Recovery, data: Mapping[str, Any]) -> Recovery:
         raise ValueError("a row that stands back says since when, and when to look")
     early = recovery.stage in {State.RECEIVED, State.CLASSIFIED, State.SEGMENTED}
     stage = State.WAITING if early else recovery.stage
-    return recovery.having(standing_back=StandBack(reason=data["reason"], since=since, look_at=at), stage=stage)
+    back = StandBack(reason=data["reason"], since=since, look_at=at)
+    ends = {name: recovery.extended(getattr(recovery, name), since) for name in ("until", "window_ends_at")}
+    return recovery.having(standing_back=back, stage=stage, **ends)
 
 
 _ASIDE: Final[Mapping[str, Callable[[Recovery, Mapping[str, Any]], Recovery]]] = {
     "refuse": _refused,
+    "decide_anew": lambda recovery, _: recovery.having(next_attempt_at=None, unread=True, undecided=True),
     "stand_back": _stood_back,
 }
 """Actions that decide nothing about the failure."""
@@ -200,7 +202,7 @@ def _reviewed(recovery: Recovery, record: Record) -> Recovery:
     """Rejected ends it. Approved, a fraud case waits for another method, anything else is tried once, now."""
     if record.data.get("decision") != "approve":
         return end_of(recovery, State.BLOCKED, "rejected")
-    if recovery.standing_back:
+    if recovery.standing_back and recovery.standing_back.reason == PROVIDER_REFUSED:
         return recovery.having(standing_back=None)
     approved = recovery.having(fraud_hold=False, stage=State.AWAITING_CUSTOMER, until=recovery.customer_until)
     return approved if recovery.fraud_hold else approved.having(trigger=Trigger.MANUAL)

@@ -62,8 +62,8 @@ def _observed(recovery: Recovery, invoice: InvoiceView, now: datetime) -> Iterat
 
 def _nothing_open(recovery: Recovery, invoice: InvoiceView) -> bool:
     """Credit notes and payments outside of the provider can bring an open invoice to nothing."""
-    reported = invoice.amount_paid is not None and recovery.rules > 1
-    return reported and invoice.status is InvoiceStatus.OPEN and invoice.amount_due == 0
+    known = recovery.rules > 1 and recovery.amount > 0
+    return known and invoice.status is InvoiceStatus.OPEN and invoice.amount_due == 0
 
 
 def _over(invoice: InvoiceView) -> str | None:

@@ -118,12 +118,17 @@ def _standing_back(recovery: Recovery, back: StandBack, now: datetime) -> Step:
     ends = ends or back.since + LONGEST_STAND
     if now >= ends:
         reason = "review_overdue" if recovery.stage is State.IN_REVIEW else "window"
+        if recovery.fraud_hold and recovery.stage is State.IN_REVIEW:
+            return Close(state=State.BLOCKED, reason=reason)
         return Close(state=State.EXHAUSTED, reason=reason, look=not back.stops_clock)
     if now < back.look_at:
         return Wait(until=min(back.look_at, ends), why=_BACK.get(back.reason, back.reason))
     return Read()
 
 
+LOOK_AGAIN: Final = timedelta(hours=1)
+MOST_LOOKS: Final = 24
+"""Before a recovery is given up, a provider that gives no answer is asked again for a day: money may be on its way."""
 LONGEST_STAND: Final = timedelta(days=90)
 """No debit takes longer; a state that the provider never corrects must not keep a recovery open for ever."""
 _BACK: Final[Mapping[str, str]] = {

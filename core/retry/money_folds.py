@@ -16,7 +16,7 @@ def paid_elsewhere(recovery: Recovery, record: Record) -> Recovery:
             amount=data["remaining"], paid=recovery.paid + data["amount"]
         )
         # It may be the payment that was waited for: then the rest is looked at now, not hours later.
-        return rest.having(unread=True, standing_back=None) if recovery.standing_back else rest
+        return _looked_at(rest, record) if recovery.standing_back else rest
     return end_of(seen, State.RECOVERED, "paid_elsewhere")
 
 
@@ -35,8 +35,9 @@ def payment_reversed(recovery: Recovery, record: Record) -> Recovery:
         disputed = _disputed(recovery, record)
         return seen.having(returned=recovery.returned + amount, payments_disputed=disputed)
     back = min(amount, recovery.paid)
-    owed = seen.having(amount=recovery.amount + back, paid=recovery.paid - back, standing_back=None, unread=True)
-    return owed.having(undecided=True, failure=Failure.model_validate(record.data.get("failure") or recovery.failure))
+    owed = seen.having(amount=recovery.amount + back, paid=recovery.paid - back, undecided=True)
+    failure = Failure.model_validate(record.data.get("failure") or recovery.failure)
+    return _looked_at(owed.having(failure=failure), record)
 
 
 def paid_late(recovery: Recovery, record: Record) -> Recovery:
@@ -54,6 +55,12 @@ def paid_late(recovery: Recovery, record: Record) -> Recovery:
 
 RESTORED: Final = "restored"
 """The kind of money that had gone back and came again: it makes what was returned less."""
+
+
+def _looked_at(recovery: Recovery, record: Record) -> Recovery:
+    """Nothing stands in the way of a look any more; the time that money was on its way is given back."""
+    ends = recovery.extended(recovery.window_ends_at, record.occurred_at)
+    return recovery.having(standing_back=None, window_ends_at=ends, unread=True)
 
 
 def _disputed(recovery: Recovery, record: Record) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from core.payments import (
     InvoiceView,
     Outcome,
 )
-from core.retry.ability import SENTENCES, default_ability
+from core.retry.ability import SENTENCES, default_ability, intended_method
 from core.retry.fresh_look import announced, observe
 from core.retry.recovery import Recovery
 
@@ -44,19 +44,32 @@ def checked(
     if trigger is Trigger.MANUAL and invoice.processing and invoice.status is InvoiceStatus.OPEN:
         return (refused(trigger, "in_flight", "a payment of this invoice is on its way at the provider", now),)
     if events := observe(recovery, invoice, now):
-        return events
+        stands_back = events[0].data.get("action") == "stand_back"
+        # Somebody waits for the answer: not kept for the day on which nothing is in the way any more.
+        return (
+            (refused(trigger, "paused", events[0].data["why"], now),)
+            if trigger is Trigger.MANUAL and stands_back
+            else events
+        )
     if invoice.status is InvoiceStatus.MISSING:
         return (_missing(now),)
     if trigger is Trigger.SCHEDULED and invoice.processing:
         return (_let_it_finish(now),)
     if trigger is Trigger.SCHEDULED and invoice.next_provider_attempt and invoice.next_provider_attempt > now:
         return (_stand_down(invoice.next_provider_attempt, now),)
-    named = order.method_id or recovery.method_in_use
+    named = order.method_id or intended_method(recovery, invoice)
     if named is None and invoice.methods_known:
         able = default_ability(recovery, invoice)
         if able is not Ability.CHARGEABLE:
-            return (unchargeable(recovery, able, trigger, None, now),)
+            scheduled = trigger is Trigger.SCHEDULED
+            return (_decide_anew(able, now) if scheduled else unchargeable(recovery, able, trigger, None, now),)
     return (_requested(recovery, invoice, trigger, named, now),)
+
+
+def _decide_anew(able: Ability, now: datetime) -> Event:
+    """What the plan counted on is gone: the decision that follows asks the customer, with its own deadlines."""
+    data = {"action": "decide_anew", "reason": able.value, "why": SENTENCES[able]}
+    return Event(type=EventType.RETRY_SKIPPED, occurred_at=now, data=data)
 
 
 def unchargeable(recovery: Recovery, able: Ability, trigger: Trigger, named: str | None, now: datetime) -> Event:
@@ -83,7 +96,7 @@ def _requested(
     data = {
         "idempotency_key": idempotency_key(recovery.provider, recovery.invoice_id, attempt),
         "trigger": trigger.value,
-        "amount": invoice.amount_due or recovery.amount,
+        "amount": invoice.amount_due if recovery.rules > 1 else invoice.amount_due or recovery.amount,
         "currency": invoice.currency or recovery.currency,
         "method_id": method_id,
         "customer_id": recovery.customer_id,

@@ -8,10 +8,11 @@ from core.classifier.taxonomy import Category
 from core.contracts import Action, Command
 from core.errors import Refused
 from core.events import Event, EventType, Record, State, stamp
-from core.payments import EventKind, MethodRole, Outcome, ProviderEvent
+from core.payments import EventKind, Outcome, ProviderEvent
 from core.retry.folds import INQUIRY
 from core.retry.fresh_look import part_paid
 from core.retry.late_events import counted, event_source, late, money_row
+from core.retry.method_events import method_rows
 from core.retry.recovery import RULES, Recovery
 
 ECHO: Final = timedelta(seconds=2)
@@ -28,7 +29,7 @@ def opening(event: ProviderEvent) -> Event:
         data=event_source(event)
         | {
             "provider_attempt": event.provider_attempt,
-            "amount": event.amount,
+            "amount": event.amount or event.returned_amount,
             "currency": event.currency,
             "customer_id": event.customer_id,
             "subscription_id": event.subscription_id,
@@ -110,7 +111,7 @@ def _says_nothing_new(recovery: Recovery, event: ProviderEvent) -> bool:
     if event.kind in _CLOSINGS:
         return recovery.close_reason == _CLOSINGS[event.kind]
     if event.kind is EventKind.METHOD_UPDATED:
-        return not _method(recovery, event)
+        return not method_rows(recovery, event)
     return event.kind not in _REACTIONS or bool(_REACTIONS[event.kind] is _failed and _echo(recovery, event))
 
 
@@ -174,26 +175,6 @@ def _unsubscribed(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]
     return _closed_as("subscription_ended")(recovery, event)
 
 
-def _method(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
-    version = event.method_version or event.method_id
-    if not event.method_id or version in recovery.methods_seen or _no_help(recovery, event):
-        return ()
-    data = event_source(event) | {"method_id": event.method_id, "method_version": version}
-    return (Event(type=EventType.METHOD_UPDATED, occurred_at=event.occurred_at, data=data),)
-
-
-def _no_help(recovery: Recovery, event: ProviderEvent) -> bool:
-    """New data of a card that is neither the one that failed, nor in use, nor a default, mends nothing here.
-
-    Neither does the method that was refused for good, stored or chosen once more without new data.
-    """
-    if event.method_role is MethodRole.UPDATED:
-        ours = {recovery.failure.method_id, recovery.method_in_use, *recovery.default_methods, *recovery.dead_methods}
-        known = ours - {None}
-        return bool(known) and event.method_id not in known
-    return event.method_role is not None and event.method_id in recovery.dead_methods
-
-
 def _refunded(_: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
     return (money_row(EventType.PAYMENT_REFUNDED, event),)
 
@@ -201,8 +182,7 @@ def _refunded(_: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
 def _reversed(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
     """Money taken back: the first word of a recovery where a bank's reason makes it a failed payment."""
     if recovery.sequence == 0:
-        whole = event.amount or event.returned_amount
-        return (opening(event.model_copy(update={"amount": whole})),) if event.failure else ()
+        return (opening(event),) if event.failure else ()
     return (money_row(EventType.PAYMENT_REVERSED, event),)
 
 
@@ -223,7 +203,7 @@ _REACTIONS: Final[Mapping[EventKind, Callable[[Recovery, ProviderEvent], tuple[E
     EventKind.INVOICE_VOIDED: _closed_as(_CLOSINGS[EventKind.INVOICE_VOIDED]),
     EventKind.INVOICE_UNCOLLECTIBLE: _closed_as(_CLOSINGS[EventKind.INVOICE_UNCOLLECTIBLE]),
     EventKind.SUBSCRIPTION_ENDED: _unsubscribed,
-    EventKind.METHOD_UPDATED: _method,
+    EventKind.METHOD_UPDATED: method_rows,
     EventKind.DISPUTE_OPENED: _disputed_as("dispute"),
     EventKind.FRAUD_WARNING: _disputed_as("early_fraud_warning"),
     EventKind.DISPUTE_INQUIRY: _disputed_as(INQUIRY),
@@ -293,6 +273,8 @@ def _refuse_retry(recovery: Recovery) -> None:
         raise Refused("in_flight", "A payment of this invoice is on its way at the provider.")
     if recovery.paused:
         raise Refused("paused", "This recovery is paused; resume it first.")
+    if recovery.standing_back and recovery.stage is not State.IN_REVIEW:
+        raise Refused("paused", "Its collection rests: the merchant paused it, or wrote the invoice off.")
     if recovery.fraud_hold or recovery.stage is State.IN_REVIEW:
         raise Refused("fraud_hold", "This recovery is held for review; approve it first.")
     if recovery.category is Category.HARD_DECLINE and not recovery.trigger:

@@ -201,6 +201,15 @@ class Recovery(Value):
         shared = {name: getattr(self, name) for name in Footing.model_fields if name != "method"}
         return Footing(**shared, method=self.method_in_use)
 
+    @property
+    def named_method(self) -> str | None:
+        """The method that a charge names: the one in use, unless a bank refused it for good; None: the default."""
+        return None if self.method_in_use in self.dead_methods else self.method_in_use
+
+    def extended(self, deadline: datetime | None, at: datetime) -> datetime | None:
+        """The deadline, moved by the time for which money was on its way until `at`."""
+        return deadline + self.clock_stopped_for(at) if deadline else None
+
     def back_on(self, footing: Footing) -> "Recovery":
         """The recovery judged by what it stood on before."""
         shared = {name: getattr(footing, name) for name in Footing.model_fields if name != "method"}

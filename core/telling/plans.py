@@ -103,6 +103,7 @@ _INSTEAD = {
     "tell_operators": "The operators have to look at this",
     "stop": "No further try is allowed",
     "stand_back": "Nothing is done for now",
+    "decide_anew": "The try is off: it is decided anew",
     "out_of_scope": "The invoice is not ours to collect",
     "give_up": "No further try",
 }

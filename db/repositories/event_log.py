@@ -58,7 +58,7 @@ async def append(session: Session, before: Recovery, events: Sequence[Event], no
     The closing row comes with them where they end the recovery. Repeating a call is safe; data comes back as it is
     stored. Raises InvalidInput for data that can't be stored, RecoveryError when the log ends before `before` does.
     """
-    await _take_turn(session, before.recovery_id)
+    await take_turn(session, before.recovery_id)
     stored = await _read(session, before.recovery_id, max(before.sequence, 1))
     written = [row for row in stored if row["sequence"] > before.sequence]
     if written:
@@ -79,7 +79,7 @@ async def append_late(
     it has not ended: then its workflow must be told instead.
     """
     recovery_id = name_of(provider, invoice_id)
-    await _take_turn(session, recovery_id)
+    await take_turn(session, recovery_id)
     stored = await _read(session, recovery_id, 1)
     recovery = _folded(stored)
     if recovery is None or not recovery.stage.final:
@@ -94,10 +94,9 @@ async def load(session: Session, recovery_id: str, first: int = 1) -> tuple[Reco
     return tuple(map(record_of, await _read(session, recovery_id, first)))
 
 
-async def recovery(session: Session, recovery_id: str, last: int | None = None) -> Recovery | None:
-    """The recovery as its log says, or as it was with its row `last`; None when there is none."""
-    stored = await _read(session, recovery_id, 1)
-    return _folded([row for row in stored if last is None or row["sequence"] <= last])
+async def recovery(session: Session, recovery_id: str) -> Recovery | None:
+    """The recovery as its log says; None when there is none."""
+    return _folded(await _read(session, recovery_id, 1))
 
 
 async def rows(session: Session, recovery_id: str) -> list[dict[str, Any]]:
@@ -145,8 +144,11 @@ def event_id_of(recovery_id: str, sequence: int) -> UUID:
     return uuid5(NAMESPACE_URL, f"pri:{recovery_id}:{sequence}")
 
 
-async def _take_turn(session: Session, recovery_id: str) -> None:
-    """A statement of its own: the next one must see what was committed while this one waited."""
+async def take_turn(session: Session, recovery_id: str) -> None:
+    """Be the only one who writes to this recovery until the transaction ends.
+
+    A statement of its own: the next one must see what was committed while this one waited.
+    """
     await session.execute(LOCK, {"recovery_id": recovery_id})
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from temporalio.exceptions import ApplicationError
@@ -12,6 +13,7 @@ from core.errors import ProviderUnavailable
 from core.events import EventType, State, Trigger
 from core.payments import ChargeOrder, ChargeResult, EventKind, InvoiceStatus, InvoiceView, Outcome
 from core.retry.reactions import react
+from core.terms import CollectionMethod, CollectionTerms, SubscriptionStatus
 from tests.activities.conftest import Bench
 from tests.support.builders import HOUR, an_event
 from tests.support.gateway import UNKNOWN, declined, keys
@@ -186,6 +188,35 @@ async def test_nothing_is_repeated_that_something_speaks_against_by_now(bench: B
     bench.write(*react(bench.recovery, an_event(kind)))
     await bench.settle()
     assert len(bench.gateway.orders) == 1, "the repeat may be the one that charges"
+
+
+AGAINST = [
+    {"processing": True},
+    {"disputed": True},
+    {"status": InvoiceStatus.UNCOLLECTIBLE},
+    {"terms": CollectionTerms(collection_method=CollectionMethod.SENT)},
+    {"terms": CollectionTerms(subscription_status=SubscriptionStatus.CANCELED)},
+    {"terms": CollectionTerms(collection_paused=True)},
+]
+
+
+@pytest.mark.parametrize("found", AGAINST, ids=str)
+async def test_nothing_is_repeated_that_a_fresh_read_speaks_against(bench: Bench, found: dict[str, Any]) -> None:
+    """Nobody told of it; the first sending may never have arrived, so that the repeat is a charge like any other."""
+    bench.gateway.script = [UNKNOWN]
+    await bench.charge()
+    bench.gateway.invoice = bench.gateway.invoice.model_copy(update=found)
+    await bench.settle()
+    assert len(bench.gateway.orders) == 1
+    assert bench.recovery.in_flight, "reading goes on until it is settled"
+
+
+async def test_an_order_for_the_whole_is_not_repeated_once_a_part_has_come(bench: Bench) -> None:
+    bench.gateway.can_read, bench.gateway.script = False, [UNKNOWN]
+    await bench.charge()
+    bench.write(*react(bench.recovery, an_event(EventKind.INVOICE_PAID, paid_amount=1900, currency="EUR")))
+    await bench.settle()
+    assert len(bench.gateway.orders) == 1, "it would take 4900 where 3000 are open"
 
 
 DAY, SOON = 24 * HOUR, timedelta(minutes=1)

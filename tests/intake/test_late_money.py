@@ -1,5 +1,6 @@
 """Money that moves behind the end: how much, counted once, and told to operators and to the merchant's systems."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -94,6 +95,17 @@ async def test_one_payment_after_the_end_counts_once_however_often_it_is_told(
     found = await hear(database, recoveries, invoice, *twice)
     assert (found.paid_late, found.state) == (500, "canceled")
     assert sorted(topic for _, topic, _ in await heard(database, invoice)) == ["money_back", "recovery.paid_late"]
+
+
+async def test_one_payment_that_is_told_twice_at_once_counts_once(
+    database: Database, recoveries: FakeRecoveries
+) -> None:
+    """Stripe sends both in the same second, and each is delivered by itself."""
+    for _ in range(5):
+        invoice = await ended(database, canceled())
+        twice = [word(EventKind.INVOICE_PAID, invoice_id=invoice, currency="EUR") for _ in range(4)]
+        await asyncio.gather(*(deliver(event, database, recoveries, NOW) for event in twice))
+        assert (await hear(database, recoveries, invoice)).paid_late == 500
 
 
 async def test_a_part_before_the_end_is_not_paid_again_after_it(database: Database, recoveries: FakeRecoveries) -> None:

@@ -1,8 +1,12 @@
 """The real workflow in a living account: late cards, money on its way, refused keys, claims that aren't ours."""
 
-import pytest
+from datetime import timedelta
 
-from core.events import EventType, Record, State
+import pytest
+from temporalio.client import WorkflowUpdateFailedError
+
+from core.contracts import Action, Command
+from core.events import EventType, Record, State, stamp
 from core.payments import EventKind, InvoiceStatus
 from core.retry.fresh_look import FIRST_LOOK
 from tests.replay import paths
@@ -61,6 +65,35 @@ async def test_no_charge_is_made_beside_money_on_its_way(campaigns: Campaigns) -
     assert campaign.gateway.orders == []
     looks = [row for row in campaign.every(EventType.RETRY_SKIPPED) if row.data["action"] == "stand_back"]
     assert 2 <= len(looks) <= 12, "looks come seldom after a while"
+
+
+async def test_a_reason_to_look_decides_nothing_where_the_provider_refuses_to_be_read(campaigns: Campaigns) -> None:
+    campaign = await campaigns()
+    campaign.gateway.invoice = campaign.gateway.invoice.model_copy(update={"processing": True})
+    await campaign.begin()
+    now = await campaign.after(3 * DAY + HOUR)
+    campaign.gateway.refuses = 1
+    before = len(campaign.records)
+    await campaign.say(an_event(EventKind.WAKE, occurred_at=now))
+    await campaign.after(timedelta(minutes=1))
+    assert [row.data.get("reason") for row in campaign.records[before:]] == ["provider_refused"]
+    campaign.gateway.invoice = campaign.gateway.invoice.model_copy(update={"processing": False})
+    assert (await campaign.end()).state is State.RECOVERED
+
+
+async def test_what_the_provider_says_of_money_on_its_way_is_looked_into_at_once(campaigns: Campaigns) -> None:
+    """A debit that failed is told of as a reason to look; by then looks come only twice a day."""
+    campaign = await campaigns()
+    campaign.gateway.invoice = campaign.gateway.invoice.model_copy(update={"processing": True})
+    await campaign.begin()
+    now = await campaign.after(3 * DAY + HOUR)
+    looked = campaign.every(EventType.RETRY_SKIPPED)[-1].data["at"]
+    campaign.gateway.invoice = campaign.gateway.invoice.model_copy(update={"processing": False})
+    await campaign.say(an_event(EventKind.WAKE, occurred_at=now))
+    assert (await campaign.end()).state is State.RECOVERED
+    decided = campaign.every(EventType.FAILURE_CLASSIFIED)[-1].occurred_at
+    assert decided - now < HOUR / 60
+    assert stamp(decided) < looked
 
 
 async def test_a_refused_key_shows_at_once_and_is_told_once(campaigns: Campaigns) -> None:
@@ -129,4 +162,26 @@ async def test_while_money_is_on_its_way_the_customer_hears_nothing(campaigns: C
     await campaign.after(12 * DAY)
     assert post.kinds == ["card_data"]
     campaign.gateway.becomes(InvoiceStatus.PAID)
+    assert (await campaign.end()).state is State.RECOVERED
+
+
+async def test_a_provider_that_is_away_is_asked_again_before_it_is_given_up(campaigns: Campaigns) -> None:
+    campaign = await campaigns("lost_card")
+    await campaign.begin()
+    await campaign.after(20 * DAY)
+    campaign.gateway.becomes(InvoiceStatus.PAID)
+    campaign.gateway.away = 30
+    assert (await campaign.end()).state is State.RECOVERED
+    assert campaign.gateway.away == 0
+
+
+async def test_who_asks_for_a_charge_hears_that_the_key_is_refused(campaigns: Campaigns) -> None:
+    campaign = await campaigns()
+    await campaign.begin()
+    await campaign.after(HOUR)
+    campaign.gateway.refuses = 1
+    with pytest.raises(WorkflowUpdateFailedError) as refused:
+        await campaign.ask("retry_now", Command(action=Action.RETRY, actor="ann"))
+    assert "revoked" in str(refused.value.cause)
+    assert campaign.gateway.orders == []
     assert (await campaign.end()).state is State.RECOVERED

@@ -20,14 +20,14 @@ from core.payments import (
     Outcome,
     PaymentMethod,
 )
-from core.retry.fresh_look import FIRST_LOOK, LATEST_LOOK, observe, provider_refuses
+from core.retry.fresh_look import FIRST_LOOK, LATEST_LOOK, announced, observe, provider_refuses
 from core.retry.machine import LONGEST_STAND, Charge, Close, Read, Settle, Wait
 from core.retry.reactions import opening
 from core.retry.recovery import PAYMENT_UNDER_WAY
 from core.terms import CollectionTerms, SubscriptionStatus
 from tests.support.builders import DAY, HOUR, a_failure_event
 from tests.support.gateway import SUCCEED
-from tests.support.story import OPEN, Story, in_flight
+from tests.support.story import OPEN, Story, in_flight, reviewed
 
 PROCESSING = OPEN.model_copy(update={"processing": True})
 CARD = PaymentMethod(method_id="pm_card", card=Card(kind=MethodKind.CARD, fingerprint="fp_default"))
@@ -78,6 +78,39 @@ def test_money_on_its_way_stops_the_clock(cause: Cause) -> None:
     assert not story.recovery.stage.final
 
 
+def test_a_debit_that_comes_back_gives_its_time_back() -> None:
+    story = Story().fails()
+    ends = story.recovery.window_ends_at
+    assert ends
+    story.reads(PROCESSING)
+    story.later(40 * DAY).hears(EventKind.PAYMENT_REVERSED, returned_kind="returned_debit", currency="EUR")
+    assert story.recovery.window_ends_at == ends + 40 * DAY
+    story.decides(Cause.INSUFFICIENT_FUNDS)
+    assert not story.recovery.stage.final
+
+
+@pytest.mark.parametrize("after", ["paused", "refused"])
+def test_the_time_is_given_back_where_something_else_is_in_the_way_by_then(after: str) -> None:
+    story = Story().fails()
+    ends = story.recovery.window_ends_at
+    assert ends
+    story.reads(PROCESSING)
+    story.later(40 * DAY)
+    if after == "paused":
+        story.reads(invoice(terms=CollectionTerms(collection_paused=True)))
+    else:
+        story.write(provider_refuses(story.recovery, "HTTP 401.", story.now))
+    assert story.recovery.window_ends_at == ends + 40 * DAY
+    assert isinstance(story.step(), Wait)
+
+
+def test_the_customers_deadline_is_moved_too() -> None:
+    story = Story().fails(Cause.CARD_DATA)
+    story.reads(PROCESSING)
+    story.later(40 * DAY).reads(invoice(terms=CollectionTerms(collection_paused=True)))
+    assert isinstance(story.step(), Wait)
+
+
 def test_the_last_look_finds_money_on_its_way() -> None:
     story = Story().fails(Cause.CARD_DATA).later(21 * DAY)
     assert story.looks(PROCESSING) == ["retry.skipped"]
@@ -122,6 +155,18 @@ def test_a_part_leaves_the_rest_open() -> None:
     assert (story.recovery.amount, story.recovery.paid, story.state()) == (3000, 1900, State.WAITING)
     story.hears(EventKind.INVOICE_PAID, event_id="evt_rest", paid_amount=3000, currency="EUR")
     assert story.ended == (State.RECOVERED, "paid_elsewhere")
+
+
+@pytest.mark.parametrize("kind", [EventKind.PAYMENT_FAILED, EventKind.PROVIDER_STOPPED])
+def test_a_later_failure_of_the_whole_does_not_open_the_part_again(kind: EventKind) -> None:
+    """Adyen's own rescue goes on with the sum of the first try; who can't be read is charged by what we know."""
+    story = Story().fails()
+    story.hears(EventKind.INVOICE_PAID, paid_amount=1900, currency="EUR")
+    story.later(HOUR).hears(kind, event_id="evt_2", provider_attempt=2, amount=4900, currency="EUR")
+    assert story.recovery.amount == 3000
+    story.decides(Cause.INSUFFICIENT_FUNDS)
+    story.until_due().charges(announced(story.recovery).invoice)
+    assert story.last(EventType.CHARGE_REQUESTED).data["amount"] == 3000
 
 
 def test_a_part_in_another_currency_is_taken_for_what_it_says() -> None:
@@ -194,6 +239,7 @@ def test_a_debit_that_came_back_opens_a_recovery() -> None:
     story = Story()
     assert story.hears(event) == ["payment.failed"]
     assert story.recovery.amount == 4900
+    assert opening(event.model_copy(update={"amount": None})).data["amount"] == 4900, "what came back is owed again"
 
 
 def test_money_that_went_back_without_a_banks_reason_opens_nothing() -> None:
@@ -240,6 +286,23 @@ def test_while_collection_is_paused_nothing_is_charged_and_the_window_goes_on() 
     assert story.ended == (State.EXHAUSTED, "window")
 
 
+RESTS = [{"terms": CollectionTerms(collection_paused=True)}, {"written_off": True}]
+
+
+@pytest.mark.parametrize("rests", RESTS)
+def test_an_operator_hears_that_collection_rests(rests: dict[str, Any]) -> None:
+    """Whether it is known before or found right at the charge: the wish isn't kept for some later day."""
+    story = Story().fails()
+    story.asked(Action.RETRY)
+    story.charges(invoice(**rests))
+    assert story.last(EventType.RETRY_SKIPPED).data["action"] == "refuse"
+    assert story.recovery.trigger is None
+    story.reads(invoice(**rests))
+    with pytest.raises(Refused) as refused:
+        story.asked(Action.RETRY)
+    assert refused.value.code == "paused"
+
+
 def test_under_the_old_rules_a_payment_on_its_way_is_no_reason_to_stand_back() -> None:
     old = Story().fails().recovery.having(rules=1)
     assert observe(old, PROCESSING, old.opened_at or Story().now) == ()
@@ -276,6 +339,15 @@ def test_an_approval_asks_the_provider_again_at_once() -> None:
     story.write(provider_refuses(story.recovery, "Stripe refuses this key: HTTP 401.", story.now))
     story.asked(Action.REVIEW, decision="approve")
     assert story.step() == Read()
+
+
+def test_an_approval_counts_also_while_money_is_on_its_way() -> None:
+    """The hold is lifted, and what is on its way is waited for all the same."""
+    story = reviewed()
+    story.reads(PROCESSING)
+    story.asked(Action.REVIEW, decision="approve")
+    assert (story.recovery.fraud_hold, story.state()) == (False, State.AWAITING_CUSTOMER)
+    assert isinstance(story.step(), Wait)
 
 
 def test_a_key_that_is_never_mended_ends_with_the_review() -> None:

@@ -108,9 +108,34 @@ def test_a_new_card_that_is_refused_for_good_does_not_end_the_schedule_of_the_on
     assert "pm_2" in story.recovery.unfit_methods
 
 
+@pytest.mark.parametrize("answer", [HARD, UNFIT])
+def test_the_schedule_goes_on_with_the_card_before_although_the_useless_one_is_the_default_now(
+    answer: ChargeResult,
+) -> None:
+    """A charge without a name would take the new default, which is of no use."""
+    story = Story()
+    story.write(opening(a_failure_event(failure=Failure(code="insufficient_funds", method_id="pm_1"))))
+    story.decides(Cause.INSUFFICIENT_FUNDS)
+    another_card(story.later(HOUR), answer, Cause.PERMANENT)
+    default = PaymentMethod(method_id="pm_2", card=Card(kind=MethodKind.CARD))
+    assert ability(story.recovery, facts(method=default)) is Ability.CHARGEABLE
+    assert story.until_due().charges(invoice(methods_known=True, method=default)) == ["charge.requested"]
+    assert story.last(EventType.CHARGE_REQUESTED).data["method_id"] == "pm_1"
+
+
 def test_without_a_schedule_a_new_card_that_is_refused_for_good_is_what_it_is_judged_by() -> None:
     story = another_card(Story().fails(Cause.CARD_DATA), HARD, Cause.PERMANENT)
     assert (story.state(), story.recovery.cause) == (State.AWAITING_CUSTOMER, Cause.PERMANENT)
+
+
+def test_a_card_that_was_refused_for_good_is_not_named_again_when_the_provider_tries_another() -> None:
+    """pm_2 is lost; then the provider's own try of the default fails softly: that one is retried, not the lost one."""
+    story = another_card(Story().fails(Cause.CARD_DATA), HARD, Cause.PERMANENT)
+    soft = Failure(code="insufficient_funds", method_id="pm_default")
+    story.later(DAY).hears(a_failure_event(event_id="evt_2", provider_attempt=2, occurred_at=story.now, failure=soft))
+    story.decides(Cause.INSUFFICIENT_FUNDS)
+    story.until_due().charges()
+    assert story.last(EventType.CHARGE_REQUESTED).data["method_id"] is None
 
 
 ROLES = [
@@ -162,7 +187,16 @@ def test_what_is_no_card_is_never_charged(method: PaymentMethod | None, reason: 
     story = Story().fails().until_due()
     assert story.charges(invoice(methods_known=True, method=method)) == ["retry.skipped"]
     assert story.last(EventType.RETRY_SKIPPED).data["reason"] == reason
-    assert story.state() is State.AWAITING_CUSTOMER
+    assert story.step() == Read(), "it is decided anew, so that the customer is asked"
+
+
+def test_a_default_that_is_chosen_once_more_is_tried_once_more() -> None:
+    story = Story().fails(Cause.CARD_DATA)
+    for number, method in enumerate(("pm_b", "pm_c", "pm_b", "pm_b")):
+        rows = story.hears(
+            EventKind.METHOD_UPDATED, event_id=f"e{number}", method_id=method, method_role=MethodRole.DEFAULT
+        )
+        assert rows == ([] if number == 3 else ["payment_method.updated"])
 
 
 def test_an_operator_who_wants_it_charged_is_told_so() -> None:
@@ -180,3 +214,15 @@ def test_no_method_at_the_charge_costs_no_retry() -> None:
     assert story.recovery.attempts_used == 0
     story.decides(Cause.UNKNOWN)
     assert (story.state(), story.recovery.ability) == (State.AWAITING_CUSTOMER, Ability.NO_METHOD)
+
+
+def test_a_default_that_cannot_be_charged_is_not_tried_again_and_again() -> None:
+    """A detached default still reads as one, and a nameless charge of it is refused before any bank hears of it."""
+    story = Story().fails()
+    story.recovery = story.recovery.having(default_methods=("pm_card", "pm_other"))
+    in_flight(story).answered(NONE_STORED)
+    assert ability(story.recovery, facts(method=CARD)) is Ability.NO_METHOD
+    other = PaymentMethod(method_id="pm_other", card=CARD.card)
+    assert ability(story.recovery, facts(method=other)) is Ability.CHARGEABLE, "nothing is known against the next one"
+    story.hears(EventKind.METHOD_UPDATED, method_id="pm_card", method_role=MethodRole.UPDATED)
+    assert ability(story.recovery, facts(method=CARD)) is Ability.CHARGEABLE, "new data is worth a try"

@@ -1,11 +1,13 @@
 """The Stripe gateway pointed at the sandbox, and at a server that answers whatever a test says; and stripe-mock."""
 
+import contextlib
 import socket
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 
+import httpx
 import pytest
 
 from devstack.tools import ensure
@@ -82,11 +84,11 @@ def mock_address() -> Iterator[str]:
 
 
 def _until_up(address: str, process: subprocess.Popen[bytes]) -> None:
-    host, _, port = address.partition(":")
+    """It answers: a mere connection may be one of the probe with itself, while the port is free."""
     for _ in range(300):
         assert process.poll() is None, "stripe-mock has ended"
-        with closing(socket.socket()) as probe:
-            if probe.connect_ex((host, int(port))) == 0:
-                return
+        with contextlib.suppress(httpx.TransportError):
+            httpx.get(f"http://{address}/v1/charges", trust_env=False)
+            return
         time.sleep(0.05)
     raise AssertionError("stripe-mock did not start")

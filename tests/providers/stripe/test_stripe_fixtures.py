@@ -32,7 +32,8 @@ BEFORE: tuple[Any, ...] = (None, {}, {"status": "open", "default_payment_method"
 @pytest.fixture(scope="module")
 def stripes(mock_address: str) -> dict[str, Any]:
     """Each object once."""
-    with httpx.Client(base_url=f"{mock_address}/v1/", headers={"Authorization": "Bearer sk_test_1"}) as http:
+    key = {"Authorization": "Bearer sk_test_1"}
+    with httpx.Client(base_url=f"{mock_address}/v1/", headers=key, trust_env=False) as http:
         return {where: http.get(where).raise_for_status().json() for where in set(PATHS.values())}
 
 
