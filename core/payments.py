@@ -117,6 +117,8 @@ class ProviderEvent(Value):
     subscription_id: str | None = None
     payment_id: str | None = None
     """Payment intent or charge, where the event names neither invoice nor customer."""
+    charge_id: str | None = None
+    """The charge, where the event names it beside its payment intent."""
     amount: int | None = None
     currency: str | None = None
     provider_attempt: int | None = None

@@ -72,11 +72,17 @@ def without_effect(event: ProviderEvent, scope: ScopeRules, now: datetime) -> De
         return _ignored(event.detail or "the provider's own schedule; every charge reads the invoice first")
     if event.kind not in OF_INVOICE | OF_CUSTOMER | OF_BOTH:
         return _ignored(event.detail or f"{event.event_type} has no effect on recoveries")
-    if event.invoice_id or event.payment_id or (event.customer_id and event.kind not in OF_INVOICE):
+    if event.invoice_id or event.payment_id or (event.customer_id and _spreads(event)):
         return None
     if event.subscription_id and event.kind is EventKind.SUBSCRIPTION_ENDED:
         return None  # its provider may know which period it is in
     return _ignored("it names neither invoice nor payment" + ("" if event.kind in OF_INVOICE else " nor customer"))
+
+
+def _spreads(event: ProviderEvent) -> bool:
+    """Whether it concerns more than the one invoice: a subscription whose collection goes on wakes all of its own."""
+    of_subscription = event.kind is EventKind.WAKE and event.subscription_id and event.invoice_id is None
+    return bool(of_subscription) or event.kind not in OF_INVOICE
 
 
 def as_the_policy_takes_it(event: ProviderEvent, scope: ScopeRules) -> ProviderEvent:
@@ -126,19 +132,19 @@ class _Delivering:
 
     def _aimed(self, event: ProviderEvent) -> bool:
         """Whether it is known whom the event concerns."""
-        return bool(event.invoice_id or (event.customer_id and event.kind not in OF_INVOICE))
+        return bool(event.invoice_id or (event.customer_id and _spreads(event)))
 
     async def _by_kind(self, event: ProviderEvent) -> Delivery:
         if opens_recovery(event):
             return await self._begin(event, event.invoice_id or "")
         answers = [await self._tell(event, event.invoice_id)] if event.invoice_id else []
-        if event.kind not in OF_INVOICE:
+        if _spreads(event):
             answers += [await self._tell(event, aim.invoice_id) for aim in await self._others(event)]
         return _summed(answers) or _ignored("no open recovery of this customer or subscription")
 
     async def _others(self, event: ProviderEvent) -> list[Aim]:
         aims = [aim for aim in await self.known.aims(event, self.now) if aim.invoice_id != event.invoice_id]
-        if event.kind is not EventKind.SUBSCRIPTION_ENDED:
+        if event.kind not in {EventKind.SUBSCRIPTION_ENDED, EventKind.WAKE}:
             return aims
         return [aim for aim in aims if aim.subscription_id and aim.subscription_id == event.subscription_id]
 

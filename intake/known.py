@@ -60,8 +60,9 @@ class Known:
 
     async def owner(self, event: ProviderEvent) -> ProviderEvent | None:
         """The event with the invoice and customer of the payment it names; None for a payment we never saw."""
+        named = (event.payment_id, event.charge_id)
         async with self._database.begin() as session:
-            found = await recoveries.by_charge(session, event.provider, [event.payment_id or ""])
+            found = await recoveries.by_charge(session, event.provider, [one for one in named if one])
         if not found:
             return None
         owner = {"invoice_id": found[0]["invoice_id"], "customer_id": event.customer_id or found[0]["customer_id"]}

@@ -23,7 +23,7 @@ def card_of_charge(charge: Fields) -> Card:
 def card_of_method(method: Fields) -> Card:
     """The card of a payment method, or of a source of older integrations, which may be the card itself."""
     bare = method.raw.get("object")
-    if bare in {"card", "bank_account"}:
+    if bare in ("card", "bank_account"):  # a tuple: what comes from outside need not be hashable
         return _card(method, kind_of(bare)) if bare == "card" else _account(method, MethodKind.DIRECT_DEBIT)
     return _of_type(method, method.code("type"))
 

@@ -1,9 +1,11 @@
 """All that can be known about a failed payment, read in one go."""
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
-from core.payments import Card, CustomerView, EventKind, Failure, FailureFacts, ProviderEvent
+from core.payments import Card, CustomerView, EventKind, Failure, FailureFacts, MethodKind, ProviderEvent
 from providers.fields import Fields
 from providers.stripe import failures
 from providers.stripe.actions import kind_of_intent, needs_customer
@@ -12,8 +14,14 @@ from providers.stripe.asides import optional
 from providers.stripe.cards import card_of_charge, card_of_error, card_of_method, cards_merged
 from providers.stripe.clocks import customer_on_our_clock
 from providers.stripe.invoices import Link, link_of
-from providers.stripe.payments import Payment, others_under_way, read_payment
-from providers.stripe.reading import Claim, is_disputed, missing_invoice, read_claim, view
+from providers.stripe.methods import Defaults, read_card
+from providers.stripe.payments import EMPTY, Payment, others_under_way, read_payment
+from providers.stripe.reading import Claim, is_disputed, missing_invoice, read_claim, view, with_payment
+
+_UNPAID: Final = frozenset({"requires_payment_method", "requires_source"})
+"""The second name is of API versions before 2019."""
+_TRACES: Final = frozenset({"last_payment_error", "latest_charge"})
+"""What a try leaves in an intent."""
 
 
 async def read_failure(api: StripeApi, invoice_id: str, event: ProviderEvent | None, now: datetime) -> FailureFacts:
@@ -26,11 +34,15 @@ async def read_failure(api: StripeApi, invoice_id: str, event: ProviderEvent | N
     payment, others, warnings = await asyncio.gather(
         read_payment(api, link), others_under_way(api, claim.invoice, claim.payments), _warnings(api, link)
     )
-    in_dispute = await is_disputed(api, payment)
+    failure = _failure(payment, told, event)
+    in_dispute, paid_with, card = await asyncio.gather(
+        is_disputed(api, payment), with_payment(api, claim, payment), _card(api, payment, failure)
+    )
+    claim = replace(paid_with, methods=_methods(paid_with, payment, failure, card))
     return FailureFacts(
         invoice=view(claim, payment, in_dispute, others),
-        failure=_failure(payment, told, event),
-        card=_card(payment),
+        failure=failure,
+        card=card,
         customer=_customer_view(claim),
         risk=failures.risk_of(payment.charge, _warned(warnings), in_dispute),
         missing=(*payment.missing, *_unread(customer=claim.customer or None, early_warnings=warnings)),
@@ -42,6 +54,29 @@ def _failure(payment: Payment, told: Failure, event: ProviderEvent | None) -> Fa
     unread = "payment" in payment.missing and event is not None and event.kind is EventKind.ACTION_REQUIRED
     asked = Failure(code=failures.AUTHENTICATION_REQUIRED) if unread else failures.NOTHING
     return failures.merged(failures.of_payment(payment.intent, payment.charge), told, asked)
+
+
+def _methods(claim: Claim, payment: Payment, failure: Failure, card: Card) -> Defaults:
+    """The defaults, as far as this payment tells what the next charge would take."""
+    if _never_tried(claim, payment, failure):
+        return Defaults(known=True)
+    if needs_customer(payment.intent) and card.kind not in {None, MethodKind.CARD}:
+        return replace(claim.methods, known=False)  # the payer was told how to pay, and that is no default
+    return claim.methods
+
+
+def _never_tried(claim: Claim, payment: Payment, failure: Failure) -> bool:
+    """Whether the payment shows that there was nothing to try: neither charge nor error, and nobody names a method.
+
+    It must have been said: by the intent itself, or by a customer without a default.
+    """
+    intent = payment.intent
+    if intent.code("status") not in _UNPAID or claim.methods.found or failure != failures.NOTHING or payment.charge:
+        return False
+    if any(intent.raw.get(name) for name in (*_TRACES, "payment_method")):
+        return False
+    settings = claim.customer.child("invoice_settings") if claim.customer else EMPTY
+    return intent.raw.keys() >= _TRACES or "default_payment_method" in settings.raw
 
 
 async def _warnings(api: StripeApi, link: Link) -> Fields | None:
@@ -57,13 +92,19 @@ def _warned(warnings: Fields | None) -> bool | None:
     return None if warnings is None else any(warning.flag("actionable") for warning in warnings.items("data"))
 
 
-def _card(payment: Payment) -> Card:
-    """The card that was tried; of a payment that waits for the customer, what it waits for."""
+async def _card(api: StripeApi, payment: Payment, failure: Failure) -> Card:
+    """The card that was tried, or what was in its place; of a payment that waits for the customer, what it waits for.
+
+    The method is asked for where neither charge nor error says of which kind it is.
+    """
+    asked = Card(kind=kind_of_intent(payment.intent))
     if needs_customer(payment.intent):
-        awaited = Card(kind=kind_of_intent(payment.intent))
-        return cards_merged(awaited, card_of_method(payment.intent.expanded("payment_method")))
+        return cards_merged(asked, card_of_method(payment.intent.expanded("payment_method")))
     error = payment.intent.child("last_payment_error")
-    return cards_merged(card_of_charge(payment.charge), card_of_error(error))
+    shown = cards_merged(card_of_charge(payment.charge), card_of_error(error))
+    if shown.kind is None and not shown.fingerprint and failure.method_id:
+        shown = cards_merged(shown, await read_card(api, failure.method_id) or Card())
+    return cards_merged(shown, asked)
 
 
 def _customer_view(claim: Claim) -> CustomerView | None:

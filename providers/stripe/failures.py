@@ -37,7 +37,7 @@ def of_error(error: Fields) -> Failure:
         network=card_of_error(error).network,
         network_code=error.code("network_decline_code"),
         network_advice=error.code("network_advice_code"),
-        method_id=method.id("id"),
+        method_id=method.id("id") or error.id("payment_method"),
         charge_id=error.id("charge"),
     )
 

@@ -41,10 +41,13 @@ def remaining(invoice: Fields) -> int | None:
 def link_of(invoice: Fields, payments: tuple[Fields, ...] | None = None) -> Link:
     """The payment that matters of several: the one that paid the invoice, else the open one, the default first.
 
+    An invoice of the older shape names its default itself.
+
     Without `payments` what the invoice itself tells; empty where it tells nothing.
     """
-    listed = _chosen(invoice.items("payments") if payments is None else payments, invoice.code("status"))
-    return listed or Link(invoice.id("payment_intent"), invoice.id("charge"))
+    status, named = invoice.code("status"), Link(invoice.id("payment_intent"), invoice.id("charge"))
+    listed = _chosen(invoice.items("payments") if payments is None else payments, status)
+    return listed or named if status == "paid" else named or listed
 
 
 def link_to(payment: Fields) -> Link:
@@ -60,11 +63,6 @@ def _chosen(payments: tuple[Fields, ...], status: str | None) -> Link:
         return payment.code("status") == wanted, bool(payment.flag("is_default")), payment.whole("created") or 0
 
     return link_to(max(payments, key=rank, default=Fields({})))
-
-
-def payments_left_out(invoice: Fields) -> bool:
-    """Whether the invoice says nothing of its payments, in neither shape."""
-    return not any(invoice.raw.get(name) is not None for name in ("payments", "payment_intent", "charge"))
 
 
 MONTH_SECONDS: Final = 30 * 86_400

@@ -18,6 +18,8 @@ from providers.stripe.cards import card_of_method
 
 _METHOD: Final = "default_payment_method"
 _SOURCE: Final = "default_source"
+_LINKS: Final = frozenset({"parent", "subscription"})
+"""Where an invoice names its subscription: since API version 2025-03-31, and before."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,11 @@ class Defaults:
 
 
 async def defaults(api: StripeApi, invoice: Fields, subscription: Fields | None, customer: Fields | None) -> Defaults:
-    """The defaults with their cards. None stands for what there is but could not be read; empty: there is none."""
+    """The defaults with their cards. None stands for what there is but could not be read; empty: there is none.
+
+    That there is none at all must have been said: Stripe always shows these fields, as null where nothing is set, but
+    a server that is only compatible with it leaves out what it doesn't know.
+    """
     settings = None if customer is None else customer.child("invoice_settings")
     places = [(owner, name) for owner in (invoice, subscription) for name in (_METHOD, _SOURCE)]
     places += [(settings, _METHOD), (customer, _SOURCE)]
@@ -47,7 +53,30 @@ async def defaults(api: StripeApi, invoice: Fields, subscription: Fields | None,
     unread = next((at for at, (owner, _) in enumerate(places) if owner is None), len(places))
     before = any(owner and owner.id(name) for owner, name in places[:unread])
     found = await asyncio.gather(*(_method(api, owner, name) for owner, name in named))
-    return Defaults(tuple(found), known=before or unread == len(places))
+    sure = bool(found) or _complete(invoice, subscription, customer)
+    return Defaults(tuple(found), known=before or (unread == len(places) and sure))
+
+
+def _complete(invoice: Fields, subscription: Fields | None, customer: Fields | None) -> bool:
+    """Whether every place was delivered in which a default could stand. A deleted customer has none left."""
+    if customer is None or subscription is None:
+        return False
+    both = {_METHOD, _SOURCE}
+    linked = bool(_LINKS & invoice.raw.keys()) and (not subscription or both <= subscription.raw.keys())
+    own = _METHOD in customer.child("invoice_settings").raw and _SOURCE in customer.raw
+    return bool(customer.flag("deleted")) or (both <= invoice.raw.keys() and linked and own)
+
+
+async def unless_stored(api: StripeApi, known: Defaults, charged_id: str | None, customer_id: str | None) -> Defaults:
+    """Nothing is known of what would be charged where the method charged last is still the customer's, and no default.
+
+    Only the pay call tells then whether there is something to charge; a method that was removed is none.
+    """
+    if known.found or not known.known or charged_id is None or customer_id is None:
+        return known
+    method = await method_by_id(api, charged_id)
+    removed = method is not None and "customer" in method.raw and method.id("customer") != customer_id
+    return known if removed else Defaults()
 
 
 async def _method(api: StripeApi, owner: Fields, name: str) -> PaymentMethod:

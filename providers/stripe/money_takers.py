@@ -71,6 +71,7 @@ def _as_counted(before: Fields, found: Fields) -> Fields:
 def _of_charge(found: Fields) -> Taken:
     return {
         "payment_id": found.id("payment_intent") or found.need("id"),
+        "charge_id": found.id("id"),
         "invoice_id": found.id("invoice"),
         "customer_id": found.id("customer"),
         "currency": found.currency("currency"),
@@ -79,7 +80,7 @@ def _of_charge(found: Fields) -> Taken:
 
 def refund(found: Fields, _: Fields) -> Taken:
     """The refunded payment, for what is told by `charge.refunded`."""
-    return {"payment_id": found.id("payment_intent") or found.id("charge")}
+    return {"payment_id": found.id("payment_intent") or found.id("charge"), "charge_id": found.id("charge")}
 
 
 def failed_refund(found: Fields, _: Fields) -> Taken:
@@ -96,7 +97,7 @@ def _restored(found: Fields) -> Taken:
 
 def dispute(found: Fields, _: Fields) -> Taken:
     """The disputed payment with the bank's reason; an inquiry moves no money."""
-    taken = {"payment_id": _payment(found), "detail": found.code("reason"), "currency": found.currency("currency")}
+    taken = _payment(found) | {"detail": found.code("reason"), "currency": found.currency("currency")}
     status = found.code("status") or ""
     if status.startswith(_INQUIRY):
         return taken | {"kind": EventKind.DISPUTE_INQUIRY}
@@ -111,12 +112,12 @@ def updated_dispute(found: Fields, before: Fields) -> Taken:
     was, now = before.code("status") or "", found.code("status") or ""
     if was.startswith(_INQUIRY) and not now.startswith(_INQUIRY):
         return dispute(found, before) | {"kind": EventKind.DISPUTE_OPENED}
-    return {"payment_id": _payment(found)} | other("nothing changed that matters here")
+    return _payment(found) | other("nothing changed that matters here")
 
 
 def dispute_funds(found: Fields, _: Fields) -> Taken:
     """The disputed payment."""
-    return {"payment_id": _payment(found)}
+    return _payment(found)
 
 
 def reinstated_funds(found: Fields, before: Fields) -> Taken:
@@ -126,14 +127,15 @@ def reinstated_funds(found: Fields, before: Fields) -> Taken:
 
 def closed_dispute(found: Fields, _: Fields) -> Taken:
     """How the dispute ended; lifting a hold is a person's decision."""
-    return {"payment_id": _payment(found), "detail": f"dispute closed: {found.code('status') or 'no status'}"}
+    return _payment(found) | {"detail": f"dispute closed: {found.code('status') or 'no status'}"}
 
 
 def fraud_warning(found: Fields, _: Fields) -> Taken:
     """The payment that an issuer suspects. After a dispute or a full refund a warning is no news."""
-    taken = {"payment_id": _payment(found), "detail": found.code("fraud_type")}
+    taken = _payment(found) | {"detail": found.code("fraud_type")}
     return taken if found.flag("actionable") else taken | other("the warning is not actionable")
 
 
-def _payment(found: Fields) -> str:
-    return found.id("payment_intent") or found.need("charge")
+def _payment(found: Fields) -> Taken:
+    """Intent and charge: which of them our log names depends on what the invoice showed then."""
+    return {"payment_id": found.id("payment_intent") or found.need("charge"), "charge_id": found.id("charge")}

@@ -4,12 +4,15 @@ import asyncio
 from dataclasses import dataclass
 from typing import Final
 
+from core.errors import ProviderUnavailable
 from providers.fields import Fields
 from providers.stripe.actions import under_way
 from providers.stripe.api import StripeApi, path, refusal
-from providers.stripe.invoices import Link, link_of, link_to, payments_left_out
+from providers.stripe.invoices import Link, link_of, link_to
 
 EMPTY: Final = Fields({})
+_OVER: Final = frozenset({"paid", "canceled"})
+"""Statuses of an invoice payment that is through; one that a server doesn't tell is looked at."""
 _PAGE: Final = 100
 _MOST_PAGES: Final = 20
 """Two thousand payments of one invoice are more than anybody makes."""
@@ -30,22 +33,37 @@ class Payment:
 
 
 async def read_payments(api: StripeApi, invoice: Fields) -> tuple[Fields, ...]:
-    """Every payment of the invoice; what the invoice left out is asked for. Raises ProviderUnavailable."""
+    """Every payment of the invoice; what the invoice left out is asked for. Raises ProviderUnavailable.
+
+    Also where it names its intent, in the older shape: a second payment may be on its way beside that.
+    """
     found = list(invoice.items("payments"))
     held = invoice.raw.get("payments")
-    more = payments_left_out(invoice) or (isinstance(held, dict) and Fields(held, "payments.").flag("has_more"))
+    more = held is None or (isinstance(held, dict) and Fields(held, "payments.").flag("has_more"))
+    last = found[-1].id("id") if found else None
     for _ in range(_MOST_PAGES):
         if not more:
             break
-        last = found[-1].id("id") if found else None
-        after = {"starting_after": last, "limit": _PAGE} if last else {}
-        answer = await api.get(path("invoice_payments"), invoice=invoice.need("id"), **after)
-        if answer.status in {401, 403}:
-            raise refusal(answer, "the payments of the invoice")
-        listed = answer.fields.items("data") if answer.ok else ()
-        found += listed
-        more = bool(listed) and answer.fields.flag("has_more")
+        after: dict[str, object] = {"starting_after": last, "limit": _PAGE} if last else {}
+        answer = await _listed(api, invoice, after)
+        listed = answer.items("data")
+        found += [one for one in listed if one.id("invoice") in {None, invoice.need("id")}]
+        last = listed[-1].id("id") if listed else None
+        more = bool(listed) and answer.flag("has_more")
     return tuple(found)
+
+
+async def _listed(api: StripeApi, invoice: Fields, page: dict[str, object]) -> Fields:
+    """One page. A server of the older shape may know no such list, however it says so."""
+    try:
+        answer = await api.get(path("invoice_payments"), invoice=invoice.need("id"), **page)
+    except ProviderUnavailable:
+        if invoice.id("payment_intent") or invoice.id("charge"):
+            return EMPTY
+        raise
+    if answer.status in {401, 403}:
+        raise refusal(answer, "the payments of the invoice")
+    return answer.fields if answer.ok else EMPTY
 
 
 async def read_payment(api: StripeApi, link: Link, *, needed: bool = False) -> Payment:
@@ -57,7 +75,9 @@ async def read_payment(api: StripeApi, link: Link, *, needed: bool = False) -> P
         return Payment(missing=("payment",))
     if link.intent_id is None:
         return await _with_charge(api, EMPTY, link.charge_id)
-    answer = await api.get(path("payment_intents", link.intent_id), expand=["latest_charge"])
+    answer = await api.get(where := path("payment_intents", link.intent_id), expand=["latest_charge"])
+    if answer.status == 400:  # a server that doesn't know how to expand
+        answer = await api.get(where)
     if answer.status == 401 or (needed and answer.status == 403):
         raise refusal(answer, "the payment of the invoice")
     if answer.refused:
@@ -74,7 +94,7 @@ async def others_under_way(
     if invoice.code("status") not in {"open", "uncollectible"}:
         return False
     chosen = link_of(invoice, payments)
-    others = [one for one in payments if one.code("status") == "open" and link_to(one) != chosen]
+    others = [one for one in payments if one.code("status") not in _OVER and link_to(one) != chosen]
     shown = [one.child("payment").expanded("payment_intent") for one in others]
     if any(under_way(intent) for intent in shown):
         return True

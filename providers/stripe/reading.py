@@ -1,17 +1,18 @@
 """Reads an invoice with all that a charge of it depends on, in few calls, in either shape, and puts it in our words."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from core.payments import InvoiceStatus, InvoiceView
 from providers.fields import Fields, Unfit
-from providers.stripe.api import StripeApi, path, refusal
+from providers.stripe.api import Answer, StripeApi, path, refusal
 from providers.stripe.asides import optional
+from providers.stripe.cards import method_of
 from providers.stripe.clocks import on_our_clock, shift_of
 from providers.stripe.invoices import link_of, recurring, remaining, shown_subscription, subscription_of
-from providers.stripe.methods import Defaults, defaults
+from providers.stripe.methods import Defaults, defaults, unless_stored
 from providers.stripe.payments import EMPTY, Payment, others_under_way, read_payment, read_payments
 from providers.stripe.terms import terms_of
 
@@ -81,14 +82,20 @@ async def read_invoice(api: StripeApi, invoice_id: str, expand: tuple[str, ...] 
 
     What a key may not expand, or a server doesn't know how to, is left out of it.
     """
-    answer = await api.get(path("invoices", invoice_id), expand=list(expand))
-    if expand != PAYMENTS and answer.status in {400, 403}:
-        answer = await api.get(path("invoices", invoice_id), expand=list(PAYMENTS))
+    answer = await _least_expanded(api, path("invoices", invoice_id), expand)
     if answer.status == 404 or answer.fields.raw.get("deleted") is True:
         return None
     if answer.refused:
         raise refusal(answer, "the invoice")
     return checked(answer.fields, invoice_id)
+
+
+async def _least_expanded(api: StripeApi, where: str, expand: tuple[str, ...]) -> Answer:
+    """All of it, else the payments alone, else the plain object."""
+    answer = await api.get(where, expand=list(expand))
+    if expand != PAYMENTS and answer.status in {400, 403}:
+        answer = await api.get(where, expand=list(PAYMENTS))
+    return await api.get(where) if answer.status == 400 else answer
 
 
 def checked(invoice: Fields, invoice_id: str) -> Fields:
@@ -118,7 +125,17 @@ async def view_of(api: StripeApi, claim: Claim) -> InvoiceView:
         read_payment(api, link_of(claim.invoice, claim.payments), needed=True),
         others_under_way(api, claim.invoice, claim.payments, needed=True),
     )
-    return view(claim, payment, await is_disputed(api, payment), others)
+    return view(await with_payment(api, claim, payment), payment, await is_disputed(api, payment), others)
+
+
+async def with_payment(api: StripeApi, claim: Claim, payment: Payment) -> Claim:
+    """The claim with what its last payment tells of the methods. One of a deleted customer went with them."""
+    if claim.customer is not None and claim.customer.flag("deleted"):
+        return claim
+    error = payment.intent.child("last_payment_error")
+    charged_id = payment.charge.id("payment_method") or method_of(error).id("id")
+    methods = await unless_stored(api, claim.methods, charged_id, claim.invoice.id("customer"))
+    return replace(claim, methods=methods)
 
 
 async def is_disputed(api: StripeApi, payment: Payment) -> bool | None:

@@ -29,7 +29,9 @@ _OF_METHODS: Final = frozenset(
     }
 )
 """The invoice was read after the refusal: so what is missing is the method."""
-_PARAMS: Final = frozenset({"payment_method", "source", "default_payment_method", "default_source"})
+_NONE_ACTIVE: Final = "missing"
+"""The one card error without a card: "Cannot charge a customer that has no active card", param `card`, HTTP 402."""
+_PARAMS: Final = frozenset({"card", "payment_method", "source", "default_payment_method", "default_source"})
 _WORDS: Final = re.compile(
     r"payment.?method|payment source|default_source|no active card|attached to (a|the|another) customer", re.IGNORECASE
 )
@@ -37,9 +39,11 @@ _WORDS: Final = re.compile(
 
 def about_method(order: ChargeOrder, error: Fields) -> bool:
     """Whether it was the method: the named one, or that none is stored. A bank's decline names charge or reason."""
-    if error.id("charge") or error.code("decline_code") or error.code("type") == "card_error":
-        return False
     code, param = error.code("code"), error.code("param")
+    if error.id("charge") or error.code("decline_code"):
+        return False
+    if error.code("type") == "card_error":
+        return code == _NONE_ACTIVE
     if param in _PARAMS and order.method_id:
         return not (code or "").startswith("parameter_")
     if param not in {None, "id", *_PARAMS}:

@@ -106,7 +106,10 @@ def subscription(found: Fields, _: Fields) -> Taken:
 
 
 def updated_subscription(found: Fields, before: Fields) -> Taken:
-    """Its end, or another default method. All else is read before each charge, and only named here."""
+    """Its end, another default method, or a pause that is over, for which recoveries wait.
+
+    All else is read before each charge, and only named here.
+    """
     taken = subscription(found, before)
     if found.code("status") in _OVER:
         return taken | {"kind": EventKind.SUBSCRIPTION_ENDED}
@@ -115,6 +118,8 @@ def updated_subscription(found: Fields, before: Fields) -> Taken:
         if name in before.raw and method:
             chosen = {"method_id": method, "method_version": method, "method_role": MethodRole.DEFAULT}
             return taken | chosen | {"kind": EventKind.METHOD_UPDATED}
+    if "pause_collection" in before.raw and not found.child("pause_collection"):
+        return taken | {"kind": EventKind.WAKE, "detail": "the collection goes on"}
     return taken | other(_changed(found, before))
 
 
@@ -123,8 +128,7 @@ def _changed(found: Fields, before: Fields) -> str:
     if "collection_method" in before.raw:
         return f"collected by {found.code('collection_method') or 'nothing'} from now on: read before each charge"
     if "pause_collection" in before.raw:
-        paused = "paused" if found.child("pause_collection") else "resumed"
-        return f"the collection is {paused}: read before each charge"
+        return "the collection is paused: read before each charge"
     if found.flag("cancel_at_period_end") and "cancel_at_period_end" in before.raw:
         return "the subscription ends with its period: what is owed until then stays owed"
     return f"the subscription is {found.code('status') or 'without status'}"

@@ -212,6 +212,18 @@ async def test_another_subscription_of_the_customer_is_left_alone(
     assert not recoveries.told
 
 
+@pytest.mark.parametrize(("subscription", "told"), [("sub_mine", 1), ("sub_other", 0)])
+async def test_a_subscription_whose_collection_goes_on_wakes_its_own(
+    database: Database, recoveries: FakeRecoveries, subscription: str, told: int
+) -> None:
+    """It names no invoice; without it a recovery that waits for that would look hours later."""
+    about = failure(unique("in"), customer_id=unique("cus"), subscription_id="sub_mine")
+    recoveries.running.add((await stored(database, about)).recovery_id)
+    event = word(EventKind.WAKE, customer_id=about.customer_id, subscription_id=subscription)
+    await deliver(event, database, recoveries, NOW)
+    assert len(recoveries.told) == told
+
+
 async def test_a_dispute_halts_everything_of_the_customer(database: Database, recoveries: FakeRecoveries) -> None:
     """Also what is about other invoices, and once each."""
     customer = unique("cus")
@@ -244,6 +256,17 @@ class TestPaymentsOnly:
         about = failure(invoice, failure={"charge_id": charge}, customer_id=unique("cus"))
         recoveries.running.add((await stored(database, about)).recovery_id)
         verdict = await deliver(word(EventKind.DISPUTE_OPENED, payment_id=charge), database, recoveries, NOW)
+        assert verdict == Delivery(status=Status.ACCEPTED, recovery_id=recovery_id("stripe", invoice))
+
+    async def test_the_charge_is_known_where_the_intent_is_not(
+        self, database: Database, recoveries: FakeRecoveries
+    ) -> None:
+        """An event names both, and our log has what the invoice showed when it was charged."""
+        charge, invoice = unique("ch"), unique("in")
+        about = failure(invoice, failure={"charge_id": charge}, customer_id=unique("cus"))
+        recoveries.running.add((await stored(database, about)).recovery_id)
+        event = word(EventKind.DISPUTE_OPENED, payment_id=unique("pi"), charge_id=charge)
+        verdict = await deliver(event, database, recoveries, NOW)
         assert verdict == Delivery(status=Status.ACCEPTED, recovery_id=recovery_id("stripe", invoice))
 
     async def test_the_relay_must_ask_the_provider(self, database: Database, recoveries: FakeRecoveries) -> None:

@@ -169,7 +169,7 @@ TABLE: list[tuple[str, Any, Any, EventKind, dict[str, Any]]] = [
         EventKind.DISPUTE_OPENED,
         CHARGEBACK | {"payment_id": "pi_1", "detail": "fraudulent"},
     ),
-    ("charge.dispute.created", INQUIRY, None, EventKind.DISPUTE_INQUIRY, {"payment_id": "pi_1"}),
+    ("charge.dispute.created", INQUIRY, None, EventKind.DISPUTE_INQUIRY, {"payment_id": "pi_1", "charge_id": "ch_1"}),
     (
         "charge.dispute.created",
         DISPUTE | {"reason": "insufficient_funds"},
@@ -254,6 +254,13 @@ TABLE: list[tuple[str, Any, Any, EventKind, dict[str, Any]]] = [
         {"collection_method": "charge_automatically"},
         EventKind.OTHER,
         {"detail": "collected by send_invoice from now on: read before each charge"},
+    ),
+    (
+        "customer.subscription.updated",
+        SUBSCRIPTION | {"status": "active", "pause_collection": None},
+        {"pause_collection": {"behavior": "void"}},
+        EventKind.WAKE,
+        {"subscription_id": "sub_1", "detail": "the collection goes on"},
     ),
     (
         "customer.subscription.updated",

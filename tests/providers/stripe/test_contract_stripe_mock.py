@@ -95,7 +95,7 @@ async def test_the_requests_of_a_recovery(mock: Mock, box: SandboxClient, gatewa
 async def test_the_requests_where_less_is_known(mock: Mock, canned: Canned, foreign: StripeGateway) -> None:
     mock.listen(foreign)
     canned.says("GET /v1/invoices/in_1", invoice())
-    canned.says("GET /v1/invoice_payments", {"data": [{"status": "open", "payment": PAYMENT}]})
+    canned.says("GET /v1/invoice_payments", {"data": [{"status": "open", "invoice": "in_1", "payment": PAYMENT}]})
     canned.says("GET /v1/payment_intents/pi_1", {"id": "pi_1", "latest_charge": "ch_1"})
     canned.says("GET /v1/invoices/in_2", invoice(id="in_2", charge="ch_1"))
     await foreign.read_failure("in_1", None)

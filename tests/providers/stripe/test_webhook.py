@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from core.errors import InvalidInput
@@ -86,6 +86,7 @@ def test_any_body_is_an_event_or_invalid_input(body: bytes) -> None:
     changes=st.dictionaries(st.sampled_from(sorted(invoice())), JSON),
     before=JSON,
 )
+@example(type_="payment_method.attached", changes={"object": []}, before=None)
 def test_a_known_type_with_any_shape_is_one_event(type_: str, changes: dict[str, Any], before: Any) -> None:
     found = understood(event(type_, invoice(**changes), before))
     assert found.kind is not EventKind.OTHER or found.detail
