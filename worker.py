@@ -131,7 +131,7 @@ def recovery_worker(parts: Parts) -> Worker:
     knowledge, shadow, channels = parts.knowledge(), parts.shadow(lookups), frozenset(parts.channels)
     decisions = Decisions(knowledge, history_in(parts.database), parts.log, lookups, suspicion, shadow, channels)
     approvals = Approvals(lambda: knowledge.policy.current().operators, granted_in(parts.database))
-    scope = scope_of(knowledge.policy)
+    scope = scope_of(knowledge.policy, knowledge.pace)
     recording = Recording(parts.log, SearchableNames(parts.client), remembered_in(parts.database, scope), approvals)
     simulating = Simulating(parts.database, parts.settings.database_url.get_secret_value())
     telling = Telling(parts.database, parts.operators, parts.webhooks, poster(parts.client))
@@ -162,9 +162,9 @@ def recovery_worker(parts: Parts) -> Worker:
     )
 
 
-def scope_of(policy: catalog.PolicyFile) -> Scope:
+def scope_of(policy: catalog.PolicyFile, pace: Pace) -> Scope:
     """The scope by the policy as it is at each look."""
-    return Scope(lambda: policy.current().scope)
+    return Scope(lambda: policy.current().scope, pace)
 
 
 def simulations_worker(parts: Parts) -> Worker:
@@ -185,7 +185,7 @@ def simulations_worker(parts: Parts) -> Worker:
 def charges_worker(parts: Parts, provider: str) -> Worker:
     """Everything that calls one provider, paced for all workers together by the server."""
     policy = catalog.PolicyFile(parts.settings.policy_file)
-    scope = scope_of(policy)
+    scope = scope_of(policy, Pace(time_scale=parts.settings.time_scale))
     charging = Charging(parts.gateways, parts.log, catalog.NetworkLimits(policy).current, scope)
     contacts = Contacts(parts.gateways, StoredAddresses(parts.database), scope)
     return Worker(

@@ -20,11 +20,11 @@ from db.repositories import inbox
 from db.session import Database
 from intake.deliver import as_the_policy_takes_it
 
-Memory = Callable[[str, str], Awaitable[Sequence[ProviderEvent]]]
-"""What the inbox holds of an invoice (provider, invoice id), oldest first."""
+Memory = Callable[[ProviderEvent], Awaitable[Sequence[ProviderEvent]]]
+"""What the inbox holds of the invoice of a failure, and of its customer as a whole; oldest first each."""
 
 
-async def nothing_known(_: str, __: str) -> Sequence[ProviderEvent]:
+async def nothing_known(_: ProviderEvent) -> Sequence[ProviderEvent]:
     """A memory of nothing."""
     return ()
 
@@ -32,9 +32,11 @@ async def nothing_known(_: str, __: str) -> Sequence[ProviderEvent]:
 def remembered_in(database: Database, scope: Scope = SHIPPED) -> Memory:
     """The inbox in PostgreSQL, each event as the policy takes it now."""
 
-    async def remembered(provider: str, invoice_id: str) -> Sequence[ProviderEvent]:
+    async def remembered(failure: ProviderEvent) -> Sequence[ProviderEvent]:
         async with database.begin() as session:
-            stored = await inbox.of_invoice(session, provider, invoice_id)
+            stored = await inbox.of_invoice(session, failure.provider, failure.invoice_id or "")
+            if failure.customer_id:
+                stored += await inbox.of_customer(session, failure.provider, failure.customer_id)
         return [as_the_policy_takes_it(row.event, scope.rules) for row in stored if row.event]
 
     return remembered
@@ -51,6 +53,8 @@ _KNOWN_BEFORE: Final = frozenset(
     }
 )
 """What was ignored when it came, since no recovery of the invoice was there; now it counts."""
+_FOR_GOOD: Final = frozenset({EventKind.SUBSCRIPTION_ENDED, EventKind.CUSTOMER_DELETED})
+"""What nothing takes back: it counts however long it came before the failure."""
 
 
 class Recording:
@@ -79,8 +83,9 @@ class Recording:
         """The failure, and behind it what the inbox knew of this invoice before there was a recovery to tell."""
         events = [opening(event)]
         recovery, _ = place_all(new, events, now)
-        for earlier in await self._memory(new.provider, new.invoice_id):
-            if earlier.kind in _KNOWN_BEFORE and earlier.occurred_at >= event.occurred_at:
+        for earlier in await self._memory(event):
+            since = earlier.kind in _KNOWN_BEFORE and earlier.occurred_at >= event.occurred_at
+            if since or earlier.kind in _FOR_GOOD:
                 said = react(recovery, earlier)
                 recovery, _ = place_all(recovery, said, now)
                 events += said

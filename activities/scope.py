@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from core.payments import InvoiceStatus, InvoiceView
+from core.retry.pace import REAL_TIME, Pace
 from core.retry.scope import Hold, ScopeRules, WrittenOff, out_of_scope
 from core.terms import CollectionTerms
 
@@ -12,8 +13,8 @@ from core.terms import CollectionTerms
 class Scope:
     """Judges invoices by the policy as it is now."""
 
-    def __init__(self, rules: Callable[[], ScopeRules] = ScopeRules) -> None:
-        self._rules = rules
+    def __init__(self, rules: Callable[[], ScopeRules] = ScopeRules, pace: Pace = REAL_TIME) -> None:
+        self._rules, self._pace = rules, pace
 
     @property
     def rules(self) -> ScopeRules:
@@ -31,6 +32,7 @@ class Scope:
                 "out_of_scope": rule.value if rule else None,
                 "terms": invoice.terms.model_copy(update={"collection_paused": held or None}),
                 "written_off": waits,
+                "time_scale": self._pace.time_scale,
                 "status": InvoiceStatus.OPEN if waits else invoice.status,
             }
         )

@@ -198,6 +198,8 @@ class InvoiceView(Value):
     """Every method that is the default of the invoice, its subscription, or its customer."""
     written_off: bool = False
     """Marked as uncollectible where the policy waits for a payment all the same; `status` is OPEN then."""
+    time_scale: int = 1
+    """How fast our own clock runs (`TIME_SCALE`): it shortens the time to the next look. Filled in like the next."""
     out_of_scope: str | None = None
     """The rule of the policy by which it is not ours to collect; None: it is. Filled in by the activity that read."""
 

@@ -47,8 +47,8 @@ def with_command(recovery: Recovery, record: Record) -> Recovery:
 def is_recorded(recovery: Recovery, command: Command) -> bool:
     """Whether the log holds what became of this command.
 
-    Signals are handled in their order: one before the last that has a row was handled, too, also where it had no
-    effect and left no row.
+    Signals are handled in their order: one before the last that has a row was handled, too, also where it left no row
+    (an idle one, under older rules).
     """
     if command.request_id is not None and command.request_id in recovery.requests:
         return True

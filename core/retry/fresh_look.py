@@ -7,6 +7,7 @@ from typing import Any, Final
 from core.events import Event, EventType, stamp
 from core.payments import FailureFacts, InvoiceStatus, InvoiceView
 from core.retry.machine import Close, closing
+from core.retry.pace import REAL_TIME, Pace
 from core.retry.recovery import COLLECTION_PAUSED, PAYMENT_UNDER_WAY, PROVIDER_REFUSED, WRITTEN_OFF, Recovery
 from core.retry.scope import reason
 
@@ -63,12 +64,13 @@ def _observed(recovery: Recovery, invoice: InvoiceView, now: datetime) -> Iterat
         yield _event(EventType.RETRY_SKIPPED, now, action="out_of_scope", reason=rule, why=reason(rule))
     if recovery.in_flight:
         return  # what is on its way may be our own charge, and is settled first
+    pace = Pace(time_scale=invoice.time_scale)
     if recovery.rules > 1 and invoice.processing:
-        yield stand_back(recovery, PAYMENT_UNDER_WAY, now)
+        yield stand_back(recovery, PAYMENT_UNDER_WAY, now, pace)
     if invoice.written_off:
-        yield stand_back(recovery, WRITTEN_OFF, now)
+        yield stand_back(recovery, WRITTEN_OFF, now, pace)
     if invoice.terms.collection_paused:
-        yield stand_back(recovery, COLLECTION_PAUSED, now)
+        yield stand_back(recovery, COLLECTION_PAUSED, now, pace)
     if recovery.rules > 1 and 0 < invoice.amount_due < recovery.amount and invoice.currency == recovery.currency:
         yield part_paid(recovery, recovery.amount - invoice.amount_due, now, source="read")
 
@@ -96,11 +98,11 @@ def part_paid(recovery: Recovery, amount: int, at: datetime, **data: Any) -> Eve
     return _event(EventType.PAID_ELSEWHERE, at, **money, **data)
 
 
-def stand_back(recovery: Recovery, why: str, now: datetime) -> Event:
+def stand_back(recovery: Recovery, why: str, now: datetime, pace: Pace = REAL_TIME) -> Event:
     """Charge nothing and write to nobody until the next look. Each look comes later than the one before."""
     back = recovery.standing_back
     since = back.since if back and back.reason == why else now
-    at = now + min(max(now - since, FIRST_LOOK), LATEST_LOOK)
+    at = now + min(max(now - since, pace.shorten(FIRST_LOOK)), pace.shorten(LATEST_LOOK))
     data = {"action": "stand_back", "reason": why, "since": stamp(since), "at": stamp(at), "why": _WHY[why]}
     return _event(EventType.RETRY_SKIPPED, now, **data)
 

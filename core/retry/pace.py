@@ -1,6 +1,7 @@
 """How fast our own clock runs: weeks pass in seconds in demos and tests."""
 
 from datetime import timedelta
+from typing import Final
 
 from pydantic import Field
 
@@ -18,3 +19,7 @@ class Pace(Value):
     def shorten(self, span: timedelta) -> timedelta:
         """The span as it really passes, to the microsecond below."""
         return span // self.time_scale
+
+
+REAL_TIME: Final = Pace()
+"""Days take days."""

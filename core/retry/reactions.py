@@ -215,10 +215,15 @@ _REACTIONS: Final[Mapping[EventKind, Callable[[Recovery, ProviderEvent], tuple[E
 
 
 def obey(recovery: Recovery, command: Command, now: datetime) -> tuple[Event, ...]:
-    """The event of an operator's wish; none where things are so already. Raises Refused with the reason."""
+    """The event of an operator's wish, also where things are so already: who wished it is worth a row.
+
+    Under older rules there is none then: what has run must replay. Raises Refused with the reason.
+    """
     refuse(recovery, command)
     idle = {Action.PAUSE: recovery.paused, Action.RESUME: not recovery.paused}
-    return () if idle.get(command.action) else (commanded(command, now), *_found_out(recovery, command, now))
+    if recovery.rules < 2 and idle.get(command.action):
+        return ()
+    return (commanded(command, now), *_found_out(recovery, command, now))
 
 
 def _found_out(recovery: Recovery, command: Command, now: datetime) -> tuple[Event, ...]:

@@ -164,6 +164,13 @@ async def of_invoice(session: Session, provider: str, invoice_id: str) -> list[S
     return [Stored.model_validate(dict(row)) for row in (await session.execute(query)).mappings()]
 
 
+async def of_customer(session: Session, provider: str, customer_id: str) -> list[Stored]:
+    """Every webhook that concerns this customer and names no invoice, oldest first."""
+    mine = (table.c.customer_id == customer_id, table.c.provider == provider, table.c.invoice_id.is_(None))
+    query = select(*SHOWN).where(*mine).order_by(table.c.received_at)
+    return [Stored.model_validate(dict(row)) for row in (await session.execute(query)).mappings()]
+
+
 async def erase_customer(session: Session, customer_id: str, now: datetime) -> int:
     """Blanks the bodies of a customer's webhooks; the rows stay, since they say what was received.
 

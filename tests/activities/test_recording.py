@@ -10,7 +10,7 @@ from tests.activities.conftest import Bench
 from tests.support.builders import HOUR, THEN, a_failure_event, an_event
 from tests.support.memory_log import MemoryLog
 
-OPEN = OpenInput(now=THEN, provider="stripe", invoice_id="in_1", event=a_failure_event())
+OPEN = OpenInput(now=THEN, provider="stripe", invoice_id="in_1", event=a_failure_event(subscription_id="sub_1"))
 
 
 async def searchable() -> tuple[str, ...]:
@@ -61,6 +61,18 @@ EARLIER = [
     (an_event(EventKind.DISPUTE_OPENED, occurred_at=THEN), ["payment.failed", "dispute.opened", "recovery.closed"]),
     (an_event(EventKind.INVOICE_PAID, occurred_at=THEN - HOUR), ["payment.failed"]),
     (an_event(EventKind.METHOD_UPDATED, occurred_at=THEN, method_id="pm_2"), ["payment.failed"]),
+    (
+        an_event(EventKind.CUSTOMER_DELETED, occurred_at=THEN - HOUR, invoice_id=None),
+        ["payment.failed", "invoice.closed_elsewhere", "recovery.closed"],
+    ),
+    (
+        an_event(EventKind.SUBSCRIPTION_ENDED, occurred_at=THEN - HOUR, invoice_id=None, subscription_id="sub_1"),
+        ["payment.failed", "invoice.closed_elsewhere", "recovery.closed"],
+    ),
+    (
+        an_event(EventKind.SUBSCRIPTION_ENDED, occurred_at=THEN, invoice_id=None, subscription_id="sub_2"),
+        ["payment.failed"],
+    ),
 ]
 
 
@@ -70,7 +82,7 @@ async def test_what_the_inbox_knew_counts_when_a_recovery_opens(
 ) -> None:
     """A success before its older refusal, a part, a dispute: told when there was no recovery to tell."""
 
-    async def memory(_: str, __: str) -> list[ProviderEvent]:
+    async def memory(_: ProviderEvent) -> list[ProviderEvent]:
         return [earlier]
 
     recording = Recording(MemoryLog(), searchable, memory)

@@ -7,9 +7,11 @@ import pytest
 
 from activities.scope import SHIPPED, Scope
 from core.errors import InvalidPolicy
-from core.events import State
+from core.events import State, stamp
 from core.payments import InvoiceStatus
+from core.retry.fresh_look import observe
 from core.retry.machine import Read, Wait
+from core.retry.pace import Pace
 from core.retry.policy import parse
 from core.retry.scope import Hold, ScopeRule, ScopeRules, WrittenOff
 from core.terms import CollectionMethod, CollectionTerms, SubscriptionStatus
@@ -52,6 +54,12 @@ def test_what_is_taken_as_shipped(terms: dict[str, Any], rule: ScopeRule | None)
 @pytest.mark.parametrize(("terms", "rule"), [pair for pair in TERMS if pair[1]])
 def test_a_merchant_may_lift_a_rule(terms: dict[str, Any], rule: ScopeRule) -> None:
     assert judged(terms, Scope(lambda: ScopeRules(take=frozenset({rule})))) is None
+
+
+def test_the_pace_of_our_clock_comes_with_what_was_read() -> None:
+    fast = Scope(pace=Pace(time_scale=3600)).judged(OPEN, THEN, opening=False)
+    (row,) = observe(Story().fails().recovery, fast.model_copy(update={"processing": True}), THEN)
+    assert row.data["at"] == stamp(THEN + timedelta(seconds=1))
 
 
 def test_age_counts_only_where_a_recovery_opens() -> None:

@@ -89,9 +89,9 @@ async def test_refused_and_idle_signals_come_to_the_same(
     await campaigns.work(campaign, between=[losses])
     assert (await campaign.end()).state is State.RECOVERED, "the idle pause must not pause anew behind the resume"
     assert losses.happened
-    assert told(campaign) == ["1", "2 refused", "4", "5 refused"]
+    assert told(campaign) == ["1", "2 refused", "3 idle", "4", "5 refused"]
     assert [record.data.get("refused") for record in campaign.records if record.type in COMMANDS] == [
-        None, "paused", None, "not_in_review",
+        None, "paused", None, None, "not_in_review",
     ]  # fmt: skip
 
 

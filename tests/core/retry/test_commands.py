@@ -3,6 +3,7 @@
 from datetime import datetime
 from itertools import count
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -105,15 +106,21 @@ def test_an_update_that_comes_again_has_one_row(actions: list[Action], action: A
         assert len(numbers) == len(set(numbers))
 
 
-def test_a_signal_without_effect_stays_without_effect() -> None:
-    """The second pause wrote nothing; done again behind the resume it must not pause anew."""
+@pytest.mark.parametrize(("rules", "rows"), [(1, ["paused", "resumed"]), (2, ["paused", "paused", "resumed"])])
+def test_a_signal_without_effect_stays_without_effect(rules: int, rows: list[str]) -> None:
+    """The second pause changes nothing; done again behind the resume it must not pause anew."""
     commands, log = signals([Action.PAUSE, Action.PAUSE, Action.RESUME]), Log()
     for _ in range(3):
-        state = opened()
+        state = opened().having(rules=rules)
         for command in commands:
             state = follow(log, state, command)
-    assert [kind for kind, *_ in log.named()[len(OPEN) :]] == [EventType.PAUSED, EventType.RESUMED]
+    assert [kind.removeprefix("operator.") for kind, *_ in log.named()[len(OPEN) :]] == rows
     assert not state.paused
+
+
+@given(st.lists(st.sampled_from([Action.PAUSE, Action.RESUME]), max_size=12))
+def test_each_signal_has_its_row_in_whatever_order_they_come(actions: list[Action]) -> None:
+    assert len(undisturbed(signals(actions)).rows) == len(OPEN) + len(actions)
 
 
 def test_another_run_counts_anew() -> None:

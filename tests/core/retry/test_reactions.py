@@ -255,6 +255,10 @@ def test_a_decision_is_read_as_people_type_it(typed: str) -> None:
     assert obey(reviewed().recovery, command, THEN)[0].data["decision"] == "approve"
 
 
-def test_a_wish_that_is_so_already_writes_nothing() -> None:
-    assert Story().fails().asked(Action.RESUME) == []
-    assert _paused(Story().fails()).asked(Action.PAUSE) == []
+def test_a_wish_that_is_so_already_is_kept_and_changes_nothing() -> None:
+    """Who wished it is worth a row; under older rules there was none, and what has run must replay."""
+    story = _paused(Story().fails())
+    before = story.recovery
+    assert story.asked(Action.PAUSE) == ["operator.paused"]
+    assert story.recovery.having(sequence=before.sequence) == before
+    assert obey(before.having(rules=1), Command(action=Action.PAUSE), THEN) == ()
