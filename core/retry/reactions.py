@@ -146,7 +146,9 @@ def _echo(recovery: Recovery, event: ProviderEvent) -> bool:
 
 def _stopped(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
     """Plan anew from here, with what is known of the failure where this event doesn't say it again."""
-    known = {"failure": event.failure or recovery.failure, "card": event.card or recovery.card}
+    told = event.failure and (event.failure.code or event.failure.network_code)
+    refused = event.failure if told else None
+    known = {"failure": refused or recovery.failure or event.failure, "card": event.card or recovery.card}
     return (opening(event.model_copy(update=known | {"next_provider_attempt": None})),)
 
 

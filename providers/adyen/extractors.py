@@ -106,12 +106,11 @@ def _refusal(item: Item) -> Taken:
 
 
 def _last_refusal(item: Item) -> Taken:
-    """Of the last try of a rescue; where only the end of the process is told, what was known before still holds."""
+    """Of the last try of a rescue; without a code it only tells the end of the process, and what can be charged."""
     refusal = _refusal(item)
-    if refusal["failure"].code is None:
-        return {"detail": item.reason}
+    detail = item.reason if refusal["failure"].code is None else None
     # These items seldom show the card: then the one that is known stays known.
-    return {"failure": refusal["failure"], "card": refusal["card"] if item.method else None}
+    return {"failure": refusal["failure"], "card": refusal["card"] if item.method else None, "detail": detail}
 
 
 TOKEN_TYPES: Final[Mapping[str, str | None]] = {

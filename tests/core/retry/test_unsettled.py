@@ -206,6 +206,7 @@ def test_when_the_provider_gives_up_it_is_our_turn_with_what_is_known() -> None:
     told = {"event_id": "evt_stopped", "amount": 4900, "currency": "EUR"}
     assert story.later(DAY).hears(EventKind.PROVIDER_STOPPED, **told) == ["payment.failed"]
     assert story.hears(EventKind.PROVIDER_STOPPED, **told) == [], "told twice"
+
     assert story.recovery.failure == rescued().failure
     assert announced(story.recovery).invoice.next_provider_attempt is None
     assert story.step() == Read()
@@ -213,6 +214,25 @@ def test_when_the_provider_gives_up_it_is_our_turn_with_what_is_known() -> None:
     assert story.recovery.next_attempt_at
     assert story.recovery.next_attempt_at - story.now < timedelta(hours=4)
     assert story.until_due().charges(announced(story.recovery).invoice) == ["charge.requested"]
+
+
+@pytest.mark.parametrize(
+    ("failure", "code"),
+    [
+        (None, "insufficient_funds"),
+        (Failure(method_id="pm_1"), "insufficient_funds"),
+        (Failure(code="expired_card"), "expired_card"),
+    ],
+)
+def test_the_end_of_the_providers_retries_without_a_code_leaves_the_known_one(
+    failure: Failure | None, code: str
+) -> None:
+    story = Story()
+    story.hears(EventKind.PAYMENT_FAILED, failure=Failure(code="insufficient_funds"))
+    story.later(DAY)
+    assert story.hears(EventKind.PROVIDER_STOPPED, failure=failure) == ["payment.failed"]
+    assert story.recovery.failure
+    assert story.recovery.failure.code == code
 
 
 def test_a_provider_that_gives_up_opens_a_recovery_that_nobody_opened() -> None:

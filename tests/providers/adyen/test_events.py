@@ -116,7 +116,9 @@ def test_newer_names_of_token_and_shopper_go_first() -> None:
 
 
 def test_a_rescue_that_ended_without_a_reason_keeps_the_known_one() -> None:
-    assert only(item("AUTORESCUE", False)).failure is None
+    ended = only(item("AUTORESCUE", False, reason="retryWindowHasElapsed"))
+    assert ended.failure
+    assert (ended.failure.code, ended.detail) == (None, "retryWindowHasElapsed")
     told = only(item("AUTORESCUE", False, reason="Expired Card"))
     assert told.failure
     assert told.failure.code == "Expired Card"

@@ -34,8 +34,17 @@ ENDS = [
 @pytest.mark.parametrize("reason", ENDS)
 def test_the_end_of_a_rescue_keeps_what_the_bank_said(reason: str) -> None:
     event = only(item("AUTORESCUE", False, reason=reason))
-    assert (event.kind, event.failure, event.card) == (EventKind.PROVIDER_STOPPED, None, None)
+    assert event.failure
+    assert (event.kind, event.failure.code, event.card) == (EventKind.PROVIDER_STOPPED, None, None)
     assert event.detail in (reason, None)
+
+
+def test_the_end_of_a_rescue_names_the_stored_method_all_the_same() -> None:
+    """It may be the first that is heard of this payment."""
+    stored = {"recurring.recurringDetailReference": "TOKEN", "recurring.shopperReference": "shopper 1"}
+    event = only(item("AUTORESCUE", False, reason="maxRetryAttemptsReached", additional=stored))
+    assert event.failure
+    assert (event.failure.code, event.failure.method_id, event.customer_id) == (None, "TOKEN", "shopper 1")
 
 
 @pytest.mark.parametrize("reason", ["fraudDecline", "FraudDecline"])
