@@ -206,7 +206,6 @@ def test_when_the_provider_gives_up_it_is_our_turn_with_what_is_known() -> None:
     told = {"event_id": "evt_stopped", "amount": 4900, "currency": "EUR"}
     assert story.later(DAY).hears(EventKind.PROVIDER_STOPPED, **told) == ["payment.failed"]
     assert story.hears(EventKind.PROVIDER_STOPPED, **told) == [], "told twice"
-
     assert story.recovery.failure == rescued().failure
     assert announced(story.recovery).invoice.next_provider_attempt is None
     assert story.step() == Read()
