@@ -28,6 +28,8 @@ _LIMITS: Final = frozenset({"rate_limit", "lock_timeout"})
 """They came with HTTP 400 once, and still do on some servers."""
 _PERMISSION: Final = re.compile(r"Enabling \W?([A-Za-z][A-Za-z ,&-]{0,60}?)\W? \('([a-z_]{1,60})'\) permissions")
 """How Stripe's message to a restricted key names what it lacks; the rest of the message names key and account."""
+_PASSING: Final = frozenset({408, 409, 425})
+"""Refusals of the moment (RFC 9110 and RFC 8470): too slow, beside another change, too early."""
 
 
 @dataclass(frozen=True)
@@ -127,8 +129,10 @@ def refusal(answer: Answer, what: str) -> ProviderUnavailable:
     """The error to raise for a read that Stripe refused; with the missing permission where that is the reason."""
     if answer.status == 401:
         return NotAllowed("Stripe refuses the API key (HTTP 401): it was revoked, has expired, or is another one.")
-    if answer.status != 403:
+    if answer.status in _PASSING:
         return ProviderUnavailable(f"Stripe refuses to show {what}: HTTP {answer.status}.")
+    if answer.status != 403:
+        return NotAllowed(f"Stripe refuses to show {what}: HTTP {answer.status}; asked again it will say the same.")
     named = _PERMISSION.search(str(answer.error.raw.get("message")))
     lacks = f": the key lacks the permission {named[1]} ({named[2]})" if named else ""
     return NotAllowed(f"Stripe refuses to show {what} (HTTP 403){lacks}.")

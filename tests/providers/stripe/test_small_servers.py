@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from core.errors import NotAllowed, ProviderUnavailable
 from core.payments import NO_METHOD, EventKind, Failure, MethodKind, Outcome, ProviderEvent
 from providers.stripe.gateway import StripeGateway
 from tests.providers.stripe.canned import Canned
@@ -184,3 +185,14 @@ async def test_the_older_shape_needs_no_list_of_payments(canned: Canned, foreign
     serve(canned, invoice=legacy(), intent=INTENT, charge=CHARGE)
     canned.says("GET /v1/invoice_payments", {"detail": "Not Found"}, status)
     assert (await foreign.read_invoice("in_1")).latest_charge_id == "ch_1"
+
+
+@pytest.mark.parametrize(("status", "lasts"), [(400, True), (402, True), (410, True), (408, False), (409, False)])
+async def test_an_invoice_that_is_never_shown_is_a_matter_for_operators(
+    canned: Canned, foreign: StripeGateway, status: int, lasts: bool
+) -> None:
+    """Asked again it would say the same, so that waiting in silence is of no use."""
+    canned.says("GET /v1/invoices/in_1", {"error": {"type": "invalid_request_error"}}, status)
+    with pytest.raises(ProviderUnavailable, match=f"HTTP {status}") as refused:
+        await foreign.read_invoice("in_1")
+    assert isinstance(refused.value, NotAllowed) is lasts
