@@ -217,13 +217,14 @@ _REACTIONS: Final[Mapping[EventKind, Callable[[Recovery, ProviderEvent], tuple[E
 
 
 def obey(recovery: Recovery, command: Command, now: datetime) -> tuple[Event, ...]:
-    """The event of an operator's wish, also where things are so already: who wished it is worth a row.
+    """The event of an operator's wish. Raises Refused with the reason.
 
-    Under older rules there is none then: what has run must replay. Raises Refused with the reason.
+    Where things are so already only a signal has one, since nobody answers whoever sent it; not under older rules: what
+    has run must replay.
     """
     refuse(recovery, command)
     idle = {Action.PAUSE: recovery.paused, Action.RESUME: not recovery.paused}
-    if recovery.rules < 2 and idle.get(command.action):
+    if idle.get(command.action) and (command.signal is None or recovery.rules < 2):
         return ()
     return (commanded(command, now), *_found_out(recovery, command, now))
 

@@ -43,6 +43,8 @@ async def test_a_keyboard_is_enough(operator: Window, world: World) -> None:
         if await _focused(operator) == "Pause":
             break
     await keyboard.press("Enter")
+    # The panel is told of its opening in a task of its own; whoever types sooner than that is no person.
+    await operator.page.wait_for_function("document.activeElement.matches('details.act input')", timeout=5_000)
     await keyboard.type("by keyboard")
     await keyboard.press("Enter")
     await operator.page.wait_for_load_state()

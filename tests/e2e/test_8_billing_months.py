@@ -1,5 +1,6 @@
 """Three billing months on a fake test clock: what docs/scenarios.md expects, written down before it was played."""
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 import stripe
 
 from sandbox.client import SandboxClient
+from tests.sandbox.harness import calling
 from tests.support.world import Recovery, World
 
 STARTED = (2026, 1, 15, 12)
@@ -38,12 +40,15 @@ class Subscriber:
 
 
 @pytest.fixture
-async def subscriber(world: World) -> Subscriber:
+async def api(world: World) -> AsyncIterator[stripe.StripeClient]:
+    """Stripe's own library before the sandbox."""
+    async with calling(world.place.sandbox, key=world.stack.environment["STRIPE_API_KEY"]) as client:
+        yield client
+
+
+@pytest.fixture
+async def subscriber(world: World, api: stripe.StripeClient) -> Subscriber:
     """The first month is paid at the checkout."""
-    key = world.stack.environment["STRIPE_API_KEY"]
-    api = stripe.StripeClient(
-        key, base_addresses={"api": world.place.sandbox}, max_network_retries=0, http_client=stripe.HTTPXClient()
-    )
     clock = await api.v1.test_helpers.test_clocks.create_async({"frozen_time": _seconds(*STARTED)})
     customer = await api.v1.customers.create_async({"test_clock": clock.id})
     card = await api.v1.payment_methods.create_async({"type": "card", "card": {"token": "tok_visa"}})

@@ -9,9 +9,10 @@ import pytest
 from core.classifier.taxonomy import Cause
 from core.contracts import Action, Command, read_command
 from core.errors import Refused
-from core.events import State
+from core.events import EventType, State
 from core.payments import ChargeResult, EventKind, Failure, InvoiceStatus, Outcome, ProviderEvent
 from core.retry.fresh_look import observe
+from core.retry.machine import place_all
 from core.retry.reactions import ECHO, obey, opening, react, refuse
 from tests.support.builders import DAY, HOUR, THEN, a_failure_event, an_event
 from tests.support.gateway import SUCCEED, UNKNOWN
@@ -255,10 +256,18 @@ def test_a_decision_is_read_as_people_type_it(typed: str) -> None:
     assert obey(reviewed().recovery, command, THEN)[0].data["decision"] == "approve"
 
 
-def test_a_wish_that_is_so_already_is_kept_and_changes_nothing() -> None:
-    """Who wished it is worth a row; under older rules there was none, and what has run must replay."""
-    story = _paused(Story().fails())
-    before = story.recovery
-    assert story.asked(Action.PAUSE) == ["operator.paused"]
-    assert story.recovery.having(sequence=before.sequence) == before
-    assert obey(before.having(rules=1), Command(action=Action.PAUSE), THEN) == ()
+def test_a_request_for_what_is_so_already_writes_nothing() -> None:
+    """Whoever asked has the answer."""
+    assert Story().fails().asked(Action.RESUME) == []
+    assert _paused(Story().fails()).asked(Action.PAUSE) == []
+
+
+def test_a_signal_for_what_is_so_already_is_kept_and_changes_nothing() -> None:
+    """Under older rules it wasn't, and what has run must replay."""
+    paused, signal = _paused(Story().fails()).recovery, Command(action=Action.PAUSE, signal="run:1")
+    events = obey(paused, signal, THEN)
+    assert [event.type for event in events] == [EventType.PAUSED]
+    after, _ = place_all(paused, events, THEN)
+    assert after.paused
+    assert after.having(sequence=paused.sequence, last_signal=paused.last_signal) == paused
+    assert obey(paused.having(rules=1), signal, THEN) == ()
