@@ -92,11 +92,17 @@ async def seconds_until_written(database: Database) -> float:
 @contextmanager
 def demoted(server: Cluster) -> Iterator[None]:
     """What sessions of a demoted primary meet, without the minutes that making a standby of it takes."""
-    for change in ("SET default_transaction_read_only = on", "RESET default_transaction_read_only"):
-        admin(server, f"ALTER SYSTEM {change}")
-        admin(server, "SELECT pg_reload_conf()")
-        if change.startswith("SET"):
-            yield
+    _configure(server, "SET default_transaction_read_only = on", "on")
+    yield
+    _configure(server, "RESET default_transaction_read_only", "off")
+
+
+def _configure(server: Cluster, change: str, value: str) -> None:
+    """The reload only sends a signal: whoever connects anew sees when the server has heeded it and passed it on."""
+    admin(server, f"ALTER SYSTEM {change}")
+    admin(server, "SELECT pg_reload_conf()")
+    while admin(server, "SHOW default_transaction_read_only") != [(value,)]:
+        time.sleep(0.02)
 
 
 async def pids(database: Database) -> set[object]:

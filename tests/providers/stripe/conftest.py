@@ -86,7 +86,8 @@ def _stripe_mock() -> tuple[str, subprocess.Popen[bytes]]:
     with closing(socket.socket()) as found:
         found.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{found.getsockname()[1]}"
-    command = [str(ensure("stripe-mock")), "-http-addr", address]
+    # Without an address of its own, each listens for HTTPS at one and the same port (its main.go).
+    command = [str(ensure("stripe-mock")), "-http-addr", address, "-https-addr", "127.0.0.1:0"]
     return address, subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
