@@ -4,9 +4,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from devstack.console import say
+from devstack.console import show_path
 from devstack.debian import program
-from devstack.errors import DevstackError
 
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 
@@ -18,12 +17,7 @@ def ensure() -> Path:
 
 def main() -> int:
     """Prints the path; 1 where there is none."""
-    try:
-        sys.stdout.write(f"{ensure()}\n")
-    except DevstackError as error:
-        say(str(error))
-        return 1
-    return 0
+    return show_path(ensure)
 
 
 if __name__ == "__main__":

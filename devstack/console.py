@@ -2,9 +2,12 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+
+from devstack.errors import DevstackError
 
 QUIET_SECONDS = 10.0
 
@@ -13,6 +16,16 @@ def say(text: str) -> None:
     """One line on stderr."""
     sys.stderr.write(f"pri: {text}\n")
     sys.stderr.flush()
+
+
+def show_path(find: Callable[[], Path]) -> int:
+    """What `python -m devstack.PROGRAM` does: the path on stdout and 0, or one line on stderr and 1."""
+    try:
+        sys.stdout.write(f"{find()}\n")
+    except DevstackError as error:
+        say(str(error))
+        return 1
+    return 0
 
 
 @dataclass

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from devstack import _sdk, cache
-from devstack.console import say
+from devstack.console import say, show_path
 from devstack.errors import DevstackError
 from devstack.processes import Program
 
@@ -65,12 +65,7 @@ def program(server: Path, data_dir: Path, ports: Ports, namespace: str = "defaul
 
 def main() -> int:
     """Prints the path of the server, fetching it first where needed."""
-    try:
-        sys.stdout.write(f"{executable()}\n")
-    except DevstackError as error:
-        say(str(error))
-        return 1
-    return 0
+    return show_path(executable)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from devstack import _sdk, cache
-from devstack.console import progress, say
+from devstack.console import progress, say, show_path
 from devstack.errors import DevstackError
 from settings import Settings
 
@@ -74,12 +74,7 @@ def _with_maven(folder: Path, made: Path) -> None:
 
 def main() -> int:
     """Prints the path; 1 and one line on stderr when there is no way to get one."""
-    try:
-        sys.stdout.write(f"{executable(Settings().temporal_test_server)}\n")
-    except DevstackError as error:
-        say(str(error))
-        return 1
-    return 0
+    return show_path(lambda: executable(Settings().temporal_test_server))
 
 
 if __name__ == "__main__":

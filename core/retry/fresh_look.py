@@ -16,6 +16,7 @@ FIRST_LOOK: Final = timedelta(hours=1)
 LATEST_LOOK: Final = timedelta(hours=12)
 """Debits take days, and their end is told by webhook: looking is the net under it."""
 REVIEW: Final = timedelta(days=7)
+"""How long a person has to look at what only a person can mend."""
 
 
 def announced(recovery: Recovery) -> FailureFacts:
@@ -99,12 +100,17 @@ def part_paid(recovery: Recovery, amount: int, at: datetime, **data: Any) -> Eve
 
 
 def stand_back(recovery: Recovery, why: str, now: datetime, pace: Pace = REAL_TIME) -> Event:
-    """Charge nothing and write to nobody until the next look. Each look comes later than the one before."""
-    back = recovery.standing_back
-    since = back.since if back and back.reason == why else now
-    at = now + min(max(now - since, pace.shorten(FIRST_LOOK)), pace.shorten(LATEST_LOOK))
+    """Charge nothing and write to nobody until the next look."""
+    since, at = _next_look(recovery, why, now, pace)
     data = {"action": "stand_back", "reason": why, "since": stamp(since), "at": stamp(at), "why": _WHY[why]}
     return _event(EventType.RETRY_SKIPPED, now, **data)
+
+
+def _next_look(recovery: Recovery, why: str, now: datetime, pace: Pace = REAL_TIME) -> tuple[datetime, datetime]:
+    """Since when this is in the way, and when to look again: each look comes later than the one before."""
+    back = recovery.standing_back
+    since = back.since if back and back.reason == why else now
+    return since, now + min(max(now - since, pace.shorten(FIRST_LOOK)), pace.shorten(LATEST_LOOK))
 
 
 _WHY: Final[Mapping[str, str]] = {
@@ -118,10 +124,9 @@ def provider_refuses(recovery: Recovery, sentence: str, now: datetime) -> Event:
     """Operators hear of it once; then it is looked at again by itself, so that mending the key is enough."""
     back = recovery.standing_back
     again = back is not None and back.reason == PROVIDER_REFUSED
-    since = back.since if back and again else now
+    since, at = _next_look(recovery, PROVIDER_REFUSED, now)
     until = recovery.until if again and recovery.until else now + REVIEW
     data: dict[str, Any] = {"action": "tell_operators", "reason": PROVIDER_REFUSED, "why": sentence}
-    at = now + min(max(now - since, FIRST_LOOK), LATEST_LOOK)
     data |= {"since": stamp(since), "at": stamp(at), "until": stamp(until), "customer_until": stamp(until)}
     return _event(EventType.RETRY_SKIPPED, now, **data, **({"again": True} if again else {}))
 

@@ -20,12 +20,11 @@ from core.payments import (
     Outcome,
 )
 from core.retry.ability import SENTENCES, default_ability, intended_method
-from core.retry.fresh_look import announced, observe
+from core.retry.fresh_look import REVIEW, announced, observe
 from core.retry.recovery import Recovery
 
 MARGIN: Final = timedelta(hours=1)
 """How long after the provider's own retry we look again."""
-MISSING_REVIEW: Final = timedelta(days=7)
 GIVEN_UP: Final = timedelta(hours=24)
 """After this, a charge that can't be sent again and was not found is a person's matter (money law 5)."""
 
@@ -75,7 +74,7 @@ def _decide_anew(able: Ability, now: datetime) -> Event:
 def unchargeable(recovery: Recovery, able: Ability, trigger: Trigger, named: str | None, now: datetime) -> Event:
     """Nothing to charge: a schedule waits for the customer, what was asked for is refused and changes nothing else."""
     if trigger is Trigger.SCHEDULED:
-        until = stamp(max(recovery.window_ends_at or now, now + MISSING_REVIEW))
+        until = stamp(max(recovery.window_ends_at or now, now + REVIEW))
         data = {"action": "wait_for_method", "reason": able.value, "until": until, "why": SENTENCES[able]}
         return Event(type=EventType.RETRY_SKIPPED, occurred_at=now, data=data)
     code = "hard_decline" if trigger is Trigger.MANUAL else able.value
@@ -126,8 +125,8 @@ def _missing(now: datetime) -> Event:
     data = {
         "reason": "invoice_missing",
         "action": "tell_operators",
-        "until": stamp(now + MISSING_REVIEW),
-        "customer_until": stamp(now + MISSING_REVIEW),
+        "until": stamp(now + REVIEW),
+        "customer_until": stamp(now + REVIEW),
         "why": "the provider knows no such invoice under this account",
     }
     return Event(type=EventType.RETRY_SKIPPED, occurred_at=now, data=data)
@@ -140,7 +139,7 @@ def refused_unseen(result: ChargeResult) -> bool:
 
 def handed_over(recovery: Recovery, now: datetime) -> Event:
     """To a person: what became of the charge in flight can't be found out any more."""
-    until = stamp(now + MISSING_REVIEW)
+    until = stamp(now + REVIEW)
     data = {
         "reason": "charge_unknown",
         "action": "review",

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Update, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Update, case, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 
 from core.base import Value
@@ -159,15 +159,17 @@ async def requeue(session: Session, provider: str, event_id: str, now: datetime,
 
 async def of_invoice(session: Session, provider: str, invoice_id: str) -> list[Stored]:
     """Every webhook that names this invoice, oldest first: what is known before its recovery has a log."""
-    mine = (table.c.provider == provider, table.c.invoice_id == invoice_id)
-    query = select(*SHOWN).where(*mine).order_by(table.c.received_at)
-    return [Stored.model_validate(dict(row)) for row in (await session.execute(query)).mappings()]
+    return await _oldest_first(session, table.c.provider == provider, table.c.invoice_id == invoice_id)
 
 
 async def of_customer(session: Session, provider: str, customer_id: str) -> list[Stored]:
     """Every webhook that concerns this customer and names no invoice, oldest first."""
     mine = (table.c.customer_id == customer_id, table.c.provider == provider, table.c.invoice_id.is_(None))
-    query = select(*SHOWN).where(*mine).order_by(table.c.received_at)
+    return await _oldest_first(session, *mine)
+
+
+async def _oldest_first(session: Session, *which: ColumnElement[bool]) -> list[Stored]:
+    query = select(*SHOWN).where(*which).order_by(table.c.received_at)
     return [Stored.model_validate(dict(row)) for row in (await session.execute(query)).mappings()]
 
 

@@ -11,7 +11,7 @@ from core.errors import Refused
 from core.events import EventType, State, Trigger
 from core.payments import Card, EventKind, Failure, ProviderEvent
 from core.retry import pay
-from core.retry.fresh_look import announced
+from core.retry.fresh_look import REVIEW, announced
 from core.retry.machine import Charge, Decide, Read, Settle, Wait
 from tests.support.builders import DAY, HOUR, a_failure_event
 from tests.support.gateway import SUCCEED, UNKNOWN
@@ -107,7 +107,7 @@ def test_what_nobody_can_find_out_waits_for_a_person_with_the_charge_in_flight()
     story = given_up()
     assert story.state() is State.IN_REVIEW
     assert story.recovery.in_flight
-    assert story.step() == Wait(until=story.now + pay.MISSING_REVIEW, why="an operator must review it")
+    assert story.step() == Wait(until=story.now + REVIEW, why="an operator must review it")
     with pytest.raises(Refused) as refused:
         story.asked(Action.RETRY)
     assert refused.value.code == "in_flight"
@@ -138,7 +138,7 @@ def test_a_cancel_ends_it_unanswered() -> None:
 
 
 def test_nobody_looks_at_it() -> None:
-    story = given_up().later(pay.MISSING_REVIEW)
+    story = given_up().later(REVIEW)
     assert story.step() == story.step().model_copy(update={"state": State.EXHAUSTED, "reason": "review_overdue"})
 
 
