@@ -1,32 +1,46 @@
-"""Amounts: what a minor unit is, and how an amount is written where no locale is at hand.
+"""Amounts of money: how many decimals a currency has, here and at each provider, and how an amount is written.
 
 Our own minor units are those of ISO 4217, in the log, in messages, in tables and in the API. A provider that counts
-otherwise converts at its border (`minor.py` in its folder), so that amounts of several providers can be added up.
-Source: ISO 4217 list one, as published by SIX (amendment 177).
+otherwise is converted at its border, so that amounts of several providers can be added up.
+
+Sources: ISO 4217 list one, as published by SIX (amendment 177). Stripe: docs.stripe.com/currencies, "Zero-decimal
+currencies", "Three-decimal currencies" and "Special cases" (read in November 2026). Adyen:
+docs.adyen.com/development-resources/currency-codes ("differs from standard"). Braintree:
+developer.paypal.com/braintree/docs/reference/request/transaction/sale ("amount": major units with ISO's decimals).
 """
 
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-_NONE: Final = frozenset(
-    {"BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF"}
-    | {"UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF"}
-)
-_THREE: Final = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
-_FOUR: Final = frozenset({"CLF", "UYW"})
-_OLD_ROWS: Final[Mapping[str, Mapping[str, int]]] = {"stripe": {"ISK": 2, "UGX": 2, "MGA": 0}}
-"""In which decimals rows hold amounts that were written before Stripe's were converted; see `modern`."""
+USUAL_DECIMALS: Final = 2
+ISO_DECIMALS: Final[Mapping[str, int]] = {
+    **dict.fromkeys(("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG"), 0),
+    **dict.fromkeys(("RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF"), 0),
+    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
+    **dict.fromkeys(("CLF", "UYW"), 4),
+}
+"""Decimals of the currencies that don't have two, by ISO code."""
+
+PROVIDER_DECIMALS: Final[Mapping[str, Mapping[str, int]]] = {
+    # ISK and UGX lost their decimals, but Stripe goes on expecting two that are 00: 500000 UGX are 5,000 shillings.
+    # HUF and TWD differ from ISO in payouts only, which this service never makes.
+    "stripe": {"ISK": 2, "UGX": 2, "MGA": 0},
+    "adyen": {"CLP": 2, "ISK": 2, "CVE": 0, "IDR": 0},
+}
+"""Where a provider counts a currency in other decimals than ISO 4217, by provider name and ISO code."""
+
+_OLD_ROWS: Final = {"stripe": PROVIDER_DECIMALS["stripe"]}
+"""Providers whose amounts were stored in the provider's own decimals by release 0.1.0; see `modern`."""
 UNITS: Final = "iso4217"
 """What a row says under `units` where another release may have written the amount otherwise."""
 
 
-def decimals(currency: str) -> int:
-    """How many decimals the amounts of this currency have."""
+def decimals(currency: str, provider: str = "") -> int:
+    """Decimals of an amount in this currency: by ISO 4217, or as the named provider counts in its API."""
     code = currency.upper()
-    if code in _FOUR:
-        return 4
-    return 0 if code in _NONE else 3 if code in _THREE else 2
+    own = PROVIDER_DECIMALS.get(provider, {})
+    return own.get(code, ISO_DECIMALS.get(code, USUAL_DECIMALS))
 
 
 def major(amount: int, currency: str) -> Decimal:

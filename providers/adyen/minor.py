@@ -1,19 +1,11 @@
-"""Adyen's minor units and those of ISO 4217: for four currencies they are not the same.
-
-Source: docs.adyen.com/development-resources/currency-codes ("differs from standard").
-"""
-
-from collections.abc import Mapping
-from typing import Final
+"""Adyen's minor units and those of ISO 4217: for four currencies they differ (`core.money.PROVIDER_DECIMALS`)."""
 
 from core.money import decimals, rescaled
-
-_THEIR_OWN: Final[Mapping[str, int]] = {"CLP": 2, "ISK": 2, "CVE": 0, "IDR": 0}
 
 
 def digits(currency: str) -> int:
     """How many decimals an amount of this currency has at Adyen."""
-    return _THEIR_OWN.get(currency, decimals(currency))
+    return decimals(currency, "adyen")
 
 
 def to_iso(value: int, currency: str) -> int | None:

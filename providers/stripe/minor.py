@@ -1,18 +1,10 @@
-"""Stripe's minor units and those of ISO 4217: for three currencies they are not the same.
-
-Source: docs.stripe.com/currencies, "Zero-decimal currencies" and "Special cases" (read in November 2026). ISK and UGX
-have no decimals any more, but amounts must go on having two that are 00: 500000 UGX are 5,000 shillings. MGA has no
-decimals at Stripe and two by ISO. HUF and TWD have two like in ISO and are special in payouts only; BHD, JOD, KWD, OMR
-and TND have three like in ISO, the last of which must be 0.
-"""
+"""Stripe's minor units and those of ISO 4217: for three currencies they differ (`core.money.PROVIDER_DECIMALS`)."""
 
 import re
-from collections.abc import Mapping
 from typing import Any, Final
 
-from core.money import decimals, rescaled
+from core.money import PROVIDER_DECIMALS, decimals, rescaled
 
-_THEIR_OWN: Final[Mapping[str, int]] = {"ISK": 2, "UGX": 2, "MGA": 0}
 _AMOUNT: Final = re.compile(r"(?:[a-z]+_)*(?:amount|total|subtotal|balance)(?:_[a-z]+)*(?<!_count)")
 """Fields that hold amounts: amount_due, amount_remaining, total_excluding_tax, starting_balance; no list's length."""
 
@@ -22,7 +14,7 @@ _DEEPEST: Final = 24
 
 def digits(currency: str) -> int:
     """How many decimals an amount of this currency has in Stripe's API."""
-    return _THEIR_OWN.get(currency.upper(), decimals(currency))
+    return decimals(currency, "stripe")
 
 
 def in_iso(body: Any) -> Any:
@@ -46,7 +38,7 @@ def _converted(found: Any, around: str, left: int) -> Any:
 
 
 def _field(name: str, value: Any, currency: str, left: int) -> Any:
-    if type(value) is int and currency in _THEIR_OWN and _AMOUNT.fullmatch(name):
+    if type(value) is int and currency in PROVIDER_DECIMALS["stripe"] and _AMOUNT.fullmatch(name):
         return rescaled(value, digits(currency), decimals(currency))
     return _converted(value, currency, left - 1)
 
