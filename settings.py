@@ -10,6 +10,10 @@ from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from providers.adyen.config import AdyenConfig
+from providers.braintree.config import BraintreeConfig
+from providers.stripe.config import StripeConfig
+
 SHIPPED_POLICY = Path(__file__).parent / "core" / "retry" / "policies.toml"
 
 
@@ -169,9 +173,9 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _no_compressed_time_with_real_money(self) -> Self:
-        if self.time_scale != 1 and self.real_money:
+        if self.time_scale != 1 and self.live_providers:
             raise ValueError(
-                f"TIME_SCALE is for tests and demos: it is refused with {self.real_money[0]}'s live settings"
+                f"TIME_SCALE is for tests and demos: it is refused with {self.live_providers[0]}'s live settings"
             )
         return self
 
@@ -181,20 +185,23 @@ class Settings(BaseSettings):
         return self.database_owner_url.get_secret_value() or self.database_url.get_secret_value()
 
     @property
-    def livemode(self) -> bool:
-        """Whether the Stripe key moves real money."""
-        return "_live_" in self.stripe_api_key.get_secret_value()
-
-    @property
-    def real_money(self) -> tuple[str, ...]:
-        """The providers whose settings move real money."""
-        adyen = bool(self.adyen_api_key.get_secret_value()) and "live" in self.adyen_api_base
-        found = {
-            "Stripe": self.livemode,
-            "Adyen": adyen,
-            "Braintree": "//api.braintreegateway.com" in self.braintree_api_base,
+    def live_providers(self) -> tuple[str, ...]:
+        """The providers whose settings move real money, as each provider's own configuration tells."""
+        configs: dict[str, StripeConfig | AdyenConfig | BraintreeConfig] = {
+            "Stripe": StripeConfig(api_key=self.stripe_api_key.get_secret_value()),
+            "Adyen": AdyenConfig(
+                api_key=self.adyen_api_key.get_secret_value(),
+                merchant_account=self.adyen_merchant_account,
+                api_base=self.adyen_api_base,
+            ),
+            "Braintree": BraintreeConfig(
+                merchant_id=self.braintree_merchant_id,
+                public_key=self.braintree_public_key,
+                private_key=self.braintree_private_key.get_secret_value(),
+                api_base=self.braintree_api_base,
+            ),
         }
-        return tuple(name for name, live in found.items() if live)
+        return tuple(name for name, config in configs.items() if config.livemode)
 
 
 def addresses(given: SecretStr) -> tuple[str, ...]:

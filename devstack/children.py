@@ -89,7 +89,7 @@ def service_environment(
 
 def _sandbox_environment(settings: Settings, addresses: Addresses, known: DevSecrets) -> dict[str, str]:
     """A live key is never sent to a sandbox, not even to our own."""
-    given = "" if settings.livemode else settings.stripe_api_key.get_secret_value()
+    given = "" if "Stripe" in settings.live_providers else settings.stripe_api_key.get_secret_value()
     return {
         "STRIPE_API_BASE": addresses.sandbox,
         "STRIPE_API_KEY": given or known.stripe_key,

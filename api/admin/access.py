@@ -83,8 +83,8 @@ def _closed(settings: Settings) -> str:
     """Why nobody signs in by password; empty where they may."""
     if settings.oidc_issuer:
         return "the desk's sign-in by password is off: OIDC_ISSUER is set"
-    if settings.real_money:
-        return f"the desk's sign-in by password is off: {settings.real_money[0]} is live; set OIDC_ISSUER"
+    if settings.live_providers:
+        return f"the desk's sign-in by password is off: {settings.live_providers[0]} is live; set OIDC_ISSUER"
     return ""
 
 
@@ -93,8 +93,8 @@ def _check_addresses(settings: Settings) -> None:
     for name, text in given.items():
         if text:
             oidc.check_address(name, text)
-        if text and settings.real_money and urlsplit(text).scheme != "https":
-            raise InvalidInput(f"{name} must begin with https: {settings.real_money[0]} is live.")
+        if text and settings.live_providers and urlsplit(text).scheme != "https":
+            raise InvalidInput(f"{name} must begin with https: {settings.live_providers[0]} is live.")
 
 
 def _secret(settings: Settings, local: bool) -> tuple[str, bool]:

@@ -44,7 +44,7 @@ class AdyenConfig:
     @property
     def livemode(self) -> bool:
         """Whether the API moves real money: Adyen's live addresses say so, its keys don't."""
-        return self.charges and bool(_LIVE.search(urlsplit(self.api_base).hostname or ""))
+        return bool(self.api_key and _LIVE.search(urlsplit(self.api_base).hostname or ""))
 
     @property
     def expected_livemode(self) -> bool | None:

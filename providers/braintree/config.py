@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Final, Self
 from urllib.parse import urlsplit
 
-from braintree import Environment
+_PRODUCTION_HOST: Final = "api.braintreegateway.com"
+"""`Environment.Production` of the library, which is too slow to import for a setting."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class BraintreeConfig:
     @property
     def livemode(self) -> bool:
         """Whether the API moves real money: the address says so, keys and webhooks don't."""
-        return self.charges and urlsplit(self.api_base).hostname == Environment.Production.server
+        return urlsplit(self.api_base).hostname == _PRODUCTION_HOST
 
     def notes(self) -> tuple[str, ...]:
         """What is off, and what is unusual."""

@@ -1,11 +1,13 @@
 """What the environment says about Stripe."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Final, Self
 from urllib.parse import urlsplit
 
-_LIVE = ("sk_live_", "rk_live_")
+_LIVE: Final = re.compile(r"(sk|rk)_(org_)?live_", re.IGNORECASE)
+"""Secret, restricted and organisation keys of live mode; docs.stripe.com/keys."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class StripeConfig:
     @property
     def livemode(self) -> bool:
         """Whether the key moves real money."""
-        return self.api_key.startswith(_LIVE)
+        return bool(_LIVE.match(self.api_key))
 
     @property
     def expected_livemode(self) -> bool | None:

@@ -1,5 +1,8 @@
 """Braintree as the environment configures it."""
 
+from urllib.parse import urlsplit
+
+import braintree
 import pytest
 
 from providers.base import installed
@@ -57,3 +60,7 @@ def test_no_secret_shows() -> None:
 def test_compressed_time_and_real_money_exclude_each_other() -> None:
     with pytest.raises(ValueError, match="TIME_SCALE"):
         Settings(time_scale=60, braintree_api_base=LIVE, _env_file=None)
+
+
+def test_the_live_host_is_the_librarys() -> None:
+    assert urlsplit(LIVE).hostname == braintree.Environment.Production.server
