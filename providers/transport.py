@@ -1,15 +1,21 @@
-"""Requests of official clients over httpx: each one once, and it is known whether one was sent."""
+"""The one HTTP transport below every provider's official client: httpx, each request sent once, within one time limit.
 
+The clients' own transports hide whether a request left this machine. Money law 5 turns on that: a request that was
+never sent may be sent again, one that was sent has an unknown outcome until it is read.
+"""
+
+import asyncio
 import time
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 import httpx
 
 CONNECT_SECONDS: Final = 5.0
 _NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 """A provider can't have seen a request that ended so."""
+_NO_ANSWER: Final = (TimeoutError, httpx.TransportError, httpx.DecodingError, httpx.InvalidURL, UnicodeEncodeError)
 
 
 class CallFailed(Exception):
@@ -23,17 +29,64 @@ class CallFailed(Exception):
         self.retry_after = retry_after
 
 
-def within(until: float, answer: httpx.Response) -> Iterator[bytes]:
-    """Its parts; who drips them one by one would otherwise keep the thread for ever."""
+class BlockingTransport:
+    """For clients that block; to be called in a thread."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._http = httpx.Client(timeout=_limits(seconds))
+
+    def send(self, method: str, url: str, **content: Any) -> tuple[httpx.Response, bytes]:
+        """The answer and its body. `content`: as `httpx.Client.stream` takes it. Raises CallFailed."""
+        until = time.monotonic() + self._seconds
+        try:
+            with self._http.stream(method, url, **content) as answer:
+                return answer, b"".join(_parts_before(until, answer))
+        except _NO_ANSWER as error:
+            raise _call_failure(error) from None
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._http.close()
+
+
+class AsyncTransport:
+    """For clients that run on an event loop."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._http = httpx.AsyncClient(timeout=_limits(seconds))
+
+    async def send(self, method: str, url: str, **content: Any) -> tuple[httpx.Response, bytes]:
+        """The answer and its body. `content`: as `httpx.AsyncClient.request` takes it. Raises CallFailed."""
+        try:
+            # httpx limits the wait for each piece: a server that drips byte by byte would hold us for ever.
+            async with asyncio.timeout(self._seconds):
+                answer = await self._http.request(method, url, **content)
+        except _NO_ANSWER as error:
+            raise _call_failure(error) from None
+        return answer, answer.content
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._http.aclose()
+
+
+def _limits(seconds: float) -> httpx.Timeout:
+    return httpx.Timeout(seconds, connect=min(seconds, CONNECT_SECONDS))
+
+
+def _parts_before(until: float, answer: httpx.Response) -> Iterator[bytes]:
+    """The body in pieces. Raises httpx.ReadTimeout at `until`: httpx itself limits only the wait for each piece."""
     for part in answer.iter_bytes():
         if time.monotonic() > until:
             raise httpx.ReadTimeout("the answer takes too long")
         yield part
 
 
-def failed(error: Exception) -> CallFailed:
-    """A key or an address that can't be put on the wire counts as not connected."""
+def _call_failure(error: Exception) -> CallFailed:
+    """Which failure an exception stands for; a key or an address that can't be put on the wire was not sent."""
     if isinstance(error, (*_NOT_SENT, httpx.InvalidURL, UnicodeEncodeError)):
         return CallFailed("not_connected", sent=False)
-    timed_out = isinstance(error, httpx.TimeoutException)
+    timed_out = isinstance(error, TimeoutError | httpx.TimeoutException)
     return CallFailed("timeout" if timed_out else "connection_lost", sent=True)

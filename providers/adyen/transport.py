@@ -1,38 +1,30 @@
-"""How requests of the official client travel: over httpx, each one once, and it is known whether one was sent."""
+"""Adyen's official client over `providers.transport`."""
 
-import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-import httpx
-
-from providers.transport import CONNECT_SECONDS, failed, within
+from providers.transport import BlockingTransport
 
 _LIBRARYS_BASE: Final = "https://checkout-test.adyen.com"
 
 
 class Transport:
-    """In the place of the library's own HTTP client, which hides what was sent. Raises CallFailed."""
+    """In the place of the library's HTTP client. Blocks: to be called in a thread."""
 
     def __init__(self, base: str, seconds: float) -> None:
         self.user_agent = "payments-risk-intelligence"
         self._base = base or _LIBRARYS_BASE
-        self._seconds = seconds
-        self._http = httpx.Client(timeout=httpx.Timeout(seconds, connect=min(seconds, CONNECT_SECONDS)))
+        self._transport = BlockingTransport(seconds)
 
     def request(
         self, method: str, url: str, json: Any = None, xapikey: str = "", headers: Mapping[str, str] | None = None
     ) -> tuple[str, Any, int, Mapping[str, str]]:
-        """Body, request, status and headers, as the library wants them. Blocks: to be called in a thread."""
+        """Body, request, status and headers, as the library wants them. Raises CallFailed."""
         sent = {**(headers or {}), "x-api-key": xapikey}
-        where, until = self._base + url.removeprefix(_LIBRARYS_BASE), time.monotonic() + self._seconds
-        try:
-            with self._http.stream(method, where, json=json, headers=sent) as answer:
-                body = b"".join(within(until, answer))
-        except (httpx.TransportError, httpx.InvalidURL, UnicodeEncodeError) as error:
-            raise failed(error) from None
+        where = self._base + url.removeprefix(_LIBRARYS_BASE)
+        answer, body = self._transport.send(method, where, json=json, headers=sent)
         return body.decode("utf-8", "replace"), json, answer.status_code, answer.headers
 
     def close(self) -> None:
-        """Let go of connections."""
-        self._http.close()
+        """Close all connections."""
+        self._transport.close()

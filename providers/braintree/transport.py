@@ -1,49 +1,40 @@
-"""How requests of the official client travel: over httpx, each one once, and it is known whether one was sent.
+"""Braintree's official client over `providers.transport`, by the client's `http_strategy`."""
 
-The client offers this place (`http_strategy`); its own transport hides whether a request went out, and waits a minute.
-"""
-
-import time
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
 import httpx
 
-from providers.transport import CONNECT_SECONDS, CallFailed, failed, within
+from providers.transport import BlockingTransport, CallFailed
 
 _READABLE: Final = frozenset({200, 201, 204, 404, 422})
 """Statuses that the client itself understands; 422 is a decline, too."""
 
 
 class Transport:
-    """In the place of the client's own HTTP. Raises CallFailed. Blocks: to be called in a thread."""
+    """In the place of the client's own HTTP. Blocks: to be called in a thread."""
 
     def __init__(self, base: str, clients_base: str, seconds: float) -> None:
         self._base = base
         self._clients_base = clients_base
-        self._seconds = seconds
-        self._http = httpx.Client(timeout=httpx.Timeout(seconds, connect=min(seconds, CONNECT_SECONDS)))
+        self._transport = BlockingTransport(seconds)
 
     def http_do(self, verb: str, path: str, headers: Mapping[str, str | bytes], body: str) -> tuple[int, str]:
-        """Status and body, as the client wants them."""
-        where, until = self._base + path.removeprefix(self._clients_base), time.monotonic() + self._seconds
+        """Status and body, as the client wants them. Raises CallFailed, also for a status it doesn't understand."""
+        where = self._base + path.removeprefix(self._clients_base)
         named = [(name.encode(), text if isinstance(text, bytes) else text.encode()) for name, text in headers.items()]
-        try:
-            with self._http.stream(verb, where, content=body.encode(), headers=named) as answer:
-                text = b"".join(within(until, answer))
-        except (httpx.TransportError, httpx.InvalidURL, httpx.DecodingError, UnicodeEncodeError) as error:
-            raise failed(error) from None
+        answer, text = self._transport.send(verb, where, content=body.encode(), headers=named)
         if answer.status_code not in _READABLE:
-            raise _refused(answer)
+            raise _refusal(answer)
         return answer.status_code, text.decode("utf-8", "replace")
 
     def close(self) -> None:
-        """Let go of connections."""
-        self._http.close()
+        """Close all connections."""
+        self._transport.close()
 
 
-def _refused(answer: httpx.Response) -> CallFailed:
+def _refusal(answer: httpx.Response) -> CallFailed:
     """Too many requests (429) is the one status that surely means: not executed, come back."""
     seconds = answer.headers.get("retry-after", "")
     known = timedelta(seconds=min(int(seconds), 86_400)) if seconds.isascii() and seconds.isdigit() else None

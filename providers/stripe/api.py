@@ -18,7 +18,8 @@ from core.errors import NotAllowed, ProviderUnavailable
 from providers.fields import Fields
 from providers.stripe.config import StripeConfig
 from providers.stripe.minor import in_iso
-from providers.stripe.transport import CallFailed, Transport
+from providers.stripe.transport import Transport
+from providers.transport import CallFailed
 
 STRIPE_VERSION: Final = "2026-10-28.endive"
 """Pinned, so that neither the account's default nor a newer library changes the shape of answers."""

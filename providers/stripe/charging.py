@@ -18,7 +18,7 @@ from providers.stripe.cards import card_of_charge, card_of_error, cards_merged
 from providers.stripe.payments import Payment
 from providers.stripe.reading import checked, payment_of, read_invoice
 from providers.stripe.settling import decline_of, is_fresh, part_since, settled
-from providers.stripe.transport import CallFailed
+from providers.transport import CallFailed
 
 
 async def pay(api: StripeApi, order: ChargeOrder, now: datetime) -> ChargeResult:

@@ -28,7 +28,7 @@ class Mock:
         self.requests: list[httpx.Request] = []
 
     def listen(self, gateway: StripeGateway) -> None:
-        gateway._api._http._http.event_hooks = {"request": [self._keep]}
+        gateway._api._http._transport._http.event_hooks = {"request": [self._keep]}
 
     async def _keep(self, request: httpx.Request) -> None:
         self.requests.append(request)

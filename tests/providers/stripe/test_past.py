@@ -158,7 +158,7 @@ async def test_a_key_without_the_right_is_told(own: Own) -> None:
 async def test_its_requests_are_what_stripe_describes(mock: Mock, own: Own) -> None:
     box, reader = own
     await box.create_failed_invoice()
-    reader._api._http._http.event_hooks = {"request": [mock._keep]}
+    reader._api._http._transport._http.event_hooks = {"request": [mock._keep]}
     page = await reader.page(datetime(2020, 1, 1, tzinfo=UTC), FUTURE, None)
     await reader.page(None, FUTURE, page.failed[0].invoice_id)
     assert mock.made == {"GET /v1/invoices", "GET /v1/charges"}
