@@ -13,6 +13,7 @@ from core.classifier.taxonomy import Ability
 from core.contracts import Charged, ChargeInput
 from core.errors import ProviderUnavailable
 from core.events import Event, EventType, Record, Trigger
+from core.events.data import ChargeRequested
 from core.payments import Card, ChargeOrder, ChargeResult, InvoiceView, Outcome
 from core.retry import pay
 from core.retry.ability import no_card
@@ -77,15 +78,15 @@ class Attempt:
         before, rules = self._before, self._limits()
         read = await self._card(request, invoice)
         if read and no_card(read):
-            trigger, named = Trigger(request.data["trigger"]), request.data["method_id"]
-            skipped = pay.unchargeable(before, Ability.NOT_A_CARD, trigger, named, now)
+            wanted = request.read(ChargeRequested)
+            skipped = pay.unchargeable(before, Ability.NOT_A_CARD, wanted.trigger, wanted.method_id, now)
             return await self._log.append(before, (skipped,), now)
         card = credential(before, request, read, other=self._is_other(request, read))
         return await self._log.reserve(before, card, rules, partial(within, before, request, card, rules), now)
 
     async def _card(self, request: Event, invoice: InvoiceView | None) -> Card | None:
         """The card that the request would charge. The provider is asked only where it may be another than failed."""
-        before, method_id = self._before, request.data["method_id"]
+        before, method_id = self._before, request.read(ChargeRequested).method_id
         default = invoice.method.card if invoice and invoice.method and method_id is None else None
         if default and default.fingerprint:
             return default
@@ -94,7 +95,7 @@ class Attempt:
 
     def _is_other(self, request: Event, read: Card | None) -> bool:
         """Whether the request charges another card than the recovery knows: then it has that card's limits alone."""
-        before, method_id = self._before, request.data["method_id"]
+        before, method_id = self._before, request.read(ChargeRequested).method_id
         if method_id is not None:
             return bool(method_id != before.method_in_use)
         return bool(read and read.fingerprint and before.fingerprint not in {None, read.fingerprint})

@@ -103,7 +103,7 @@ class Recording:
             return Written(records=await self._log.append(rows.recovery, rows.events, rows.now))
         command = rows.events[0]
         if "signal" in command.data:
-            unheard = command.model_copy(update={"data": {**command.data, "refused": refusal.code}})
+            unheard = command.having(refused=refusal.code)
             return Written(records=await self._log.append(rows.recovery, (unheard,), rows.now))
         written = await self._log.since(rows.recovery)
         return Written(records=written) if written else Written(refused=refusal.code, why=str(refusal))

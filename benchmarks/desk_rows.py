@@ -105,7 +105,7 @@ def _events(writer: _Writer, records: Iterable[Record]) -> Iterable[str]:
     for one in records:
         values = {name: getattr(one, name) for name in ("sequence", "type", "occurred_at", "attempt")}
         states = {"from_state": one.from_state and one.from_state.value, "to_state": one.to_state.value}
-        data = json.dumps(dict(one.data), default=str)
+        data = json.dumps(dict(one.data.stored), default=str)
         digits = f"{one.sequence:06x}"
         hashes = {name: f"\\\\x{'0' * 32}%(id)s{digits}" for name in ("previous_hash", "hash")}
         row = values | states | {"data": data, "recorded_at": one.occurred_at}
@@ -146,8 +146,8 @@ def _with_people(records: list[Record]) -> list[Record]:
     planned, then = records[place - 1], records[place - 1].occurred_at + timedelta(minutes=2)
     data = {"actor": ACTORS[len(records) % len(ACTORS)], "reason": "The customer asked for it."}
     wishes = [
-        planned.model_copy(update={"type": kind, "occurred_at": then, "data": data, "from_state": before,
-                                   "to_state": after, "sequence": planned.sequence + number})
+        planned.holding(kind, data).model_copy(update={"occurred_at": then, "from_state": before, "to_state": after,
+                                                       "sequence": planned.sequence + number})
         for number, (kind, before, after) in enumerate(PAUSE, 1)
     ]  # fmt: skip
     later = [one.model_copy(update={"sequence": one.sequence + len(PAUSE)}) for one in records[place:]]

@@ -110,5 +110,5 @@ def _rows(run: Run, records: list[Record]) -> Iterator[Mapping[str, Any]]:
             "attempt": record.attempt,
             "from_state": record.from_state.value if record.from_state else None,
             "to_state": record.to_state.value,
-            "data": json.dumps(dict(record.data), default=str),
+            "data": json.dumps(dict(record.data.stored), default=str),
         }

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from core.classifier.taxonomy import Cause
-from core.events import EventType, Record, Trigger
+from core.events import Record, Trigger
+from core.events.data import FailureClassified, RetryPlanned, RetrySkipped
 from core.payments import (
     Card,
     CustomerView,
@@ -125,8 +126,10 @@ def declined(case: Case, card: Card, outcomes: Outcomes) -> Failure:
 
 def told(recovery: Recovery, records: Sequence[Record], made: Sequence[Made], cause: Cause) -> Journey:
     """A finished recovery in short; `cause` is what was really the matter at first."""
-    held = [network for record in records if (network := record.data.get("network")) and _held(record)]
-    fees = [record.data.get("network_fee") or {} for record in records]
+    # A charge's row has a `network`, too: there it is the card's network in words.
+    plans = (record.data for record in records if isinstance(record.data, RetryPlanned | RetrySkipped))
+    held = [plan.network for plan in plans if plan.network]
+    fees = [record.data.network_fee for record in records if isinstance(record.data, FailureClassified)]
     return Journey(
         state=recovery.stage,
         reason=recovery.close_reason or "",
@@ -135,11 +138,6 @@ def told(recovery: Recovery, records: Sequence[Record], made: Sequence[Made], ca
         cause=cause,
         charges=tuple(made),
         blocked=len(held),
-        fees=sum(fee.get("amount") or 0 for fee in fees),
-        fees_avoided=sum((network.get("fee") or {}).get("amount") or 0 for network in held),
+        fees=sum(fee.amount for fee in fees if fee),
+        fees_avoided=sum(network.fee.amount for network in held if network.fee),
     )
-
-
-def _held(record: Record) -> bool:
-    """Whether a network's rule moved or forbade a try here. A charge's row names the card's network in words."""
-    return record.type in {EventType.RETRY_PLANNED, EventType.RETRY_SKIPPED}

@@ -16,6 +16,7 @@ from activities.contacts import Contacts
 from activities.messaging import Messaging
 from core.contracts import ReadInput
 from core.events import Event, EventType
+from core.events.data import MessageReported
 from core.messages.contracts import NotifyInput, Outcome, Told
 from core.payments import InvoiceStatus, InvoiceView
 from core.retry.fresh_look import observe
@@ -50,7 +51,7 @@ class Posted:
 
 def _is_recorded(recovery: Recovery, row: Event) -> bool:
     """Whether its row stands in the log: a workflow task that was lost behind the commit is done again."""
-    return told_name(row.data) in recovery.told and workflow.patched("message-row-once")
+    return told_name(row.read(MessageReported)) in recovery.told and workflow.patched("message-row-once")
 
 
 class Post:

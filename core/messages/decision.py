@@ -29,7 +29,7 @@ def with_messages(
         return events
     *before, last = events
     planned = _plan(last, findings, means, campaign, offered, calendar)
-    return (*before, last.model_copy(update={"data": {**last.data, "messages": planned.recorded()}}))
+    return (*before, last.having(messages=planned.recorded()))
 
 
 def _plan(

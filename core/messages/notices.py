@@ -8,7 +8,8 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 from core.base import Value
 from core.classifier.taxonomy import Cause
-from core.events import EventType, Record, State, stamp
+from core.events import EventType, Record, SkipAction, State, stamp
+from core.events.data import FailureClassified, MessageFailed, RecoveryClosed, RetrySkipped
 from core.retry.machine import apply
 from core.retry.recovery import Recovery
 
@@ -70,38 +71,40 @@ def _all(recovery: Recovery, records: Sequence[Record]) -> Iterator[Notice]:
 
 def _for_operators(recovery: Recovery, record: Record) -> Topic | None:
     found = _TOPICS.get(record.type)
-    return found(recovery, record.data) if found else None
+    return found(recovery, record) if found else None
 
 
-def _skipped(_: Recovery, data: Mapping[str, Any]) -> Topic | None:
+def _skipped(_: Recovery, record: Record) -> Topic | None:
     """What is told again and again is told once."""
-    if data.get("again"):
+    data = record.read(RetrySkipped)
+    if data.again:
         return None
-    return {"review": Topic.REVIEW, "tell_operators": Topic.CONFIGURATION}.get(data.get("action", ""))
+    return {SkipAction.REVIEW: Topic.REVIEW, SkipAction.TELL_OPERATORS: Topic.CONFIGURATION}.get(data.action)
 
 
-def _classified(_: Recovery, data: Mapping[str, Any]) -> Topic | None:
+def _classified(_: Recovery, record: Record) -> Topic | None:
     """An invoice that can't be read must be looked at, whatever its event said; nothing stored is no unknown code."""
-    if "provider" in (data.get("missing") or ()):
+    data = record.read(FailureClassified)
+    if "provider" in data.missing:
         return Topic.UNREADABLE
-    if data.get("cause") == Cause.UNKNOWN and data.get("ability"):
+    if data.cause is Cause.UNKNOWN and data.ability:
         return None
-    return {Cause.TECHNICAL: Topic.TROUBLE, Cause.UNKNOWN: Topic.UNKNOWN_CODE}.get(data.get("cause", ""))
+    return {Cause.TECHNICAL: Topic.TROUBLE, Cause.UNKNOWN: Topic.UNKNOWN_CODE}.get(data.cause)
 
 
-def _unsent(_: Recovery, data: Mapping[str, Any]) -> Topic | None:
+def _unsent(_: Recovery, record: Record) -> Topic | None:
     """Only what is ours to mend; that a customer has no address is no news."""
-    reason = str(data.get("reason"))
+    reason = record.read(MessageFailed).reason or ""
     ours = reason in {"login_refused", "channel_not_set_up"} or reason.startswith("template_")
     return Topic.CONFIGURATION if ours else None
 
 
-def _closed(recovery: Recovery, data: Mapping[str, Any]) -> Topic | None:
-    lost = data.get("state") in {State.EXHAUSTED, State.BLOCKED}
+def _closed(recovery: Recovery, record: Record) -> Topic | None:
+    lost = record.read(RecoveryClosed).state in {State.EXHAUSTED, State.BLOCKED}
     return Topic.LOST if lost and recovery.important else None
 
 
-_TOPICS: Final[Mapping[EventType, Callable[[Recovery, Mapping[str, Any]], Topic | None]]] = {
+_TOPICS: Final[Mapping[EventType, Callable[[Recovery, Record], Topic | None]]] = {
     EventType.RETRY_SKIPPED: _skipped,
     EventType.FAILURE_CLASSIFIED: _classified,
     EventType.DISPUTE_OPENED: lambda _, __: Topic.DISPUTE,
@@ -125,7 +128,7 @@ def _for_systems(record: Record) -> str | None:
     if record.type is EventType.PAYMENT_FAILED:
         return "recovery.opened" if record.sequence == 1 else None
     if record.type is EventType.RECOVERY_CLOSED:
-        return "recovery.recovered" if record.data.get("state") == State.RECOVERED else "recovery.ended"
+        return "recovery.recovered" if record.read(RecoveryClosed).state is State.RECOVERED else "recovery.ended"
     return "recovery.planned" if record.type is EventType.RETRY_PLANNED else _MONEY.get(record.type)
 
 

@@ -1,9 +1,7 @@
 """What the rows of a charge change in a recovery: from its request to its end."""
 
-from collections.abc import Mapping
-from typing import Any
-
-from core.events import Record, State, Trigger, moment
+from core.events import CloseReason, Record, State
+from core.events.data import ChargeEnd, ChargeReconciled, ChargeRequested
 from core.payments import NO_METHOD, UNFIT_METHOD, Card, ChargeOrder, Failure, Outcome
 from core.retry.recovery import Ending, Footing, Recovery
 
@@ -15,39 +13,38 @@ def end_of(recovery: Recovery, state: State, reason: str) -> Recovery:
     return recovery.having(ending=Ending(state=state, reason=reason))
 
 
-def having_seen(recovery: Recovery, data: Mapping[str, Any]) -> Recovery:
+def having_seen(recovery: Recovery, event_id: str | None) -> Recovery:
     """The recovery that knows this provider event when it comes again."""
-    event_id = data.get("event_id")
     return recovery if event_id is None else recovery.having(event_ids=(*recovery.event_ids, event_id))
 
 
 def requested(recovery: Recovery, record: Record) -> Recovery:
     """A charge is in flight, under its own key and parameters."""
-    data, trigger = record.data, Trigger(record.data["trigger"])
+    data = record.read(ChargeRequested)
     recovery = _on_method(recovery.having(footing=recovery.standing), data)
     order = ChargeOrder(
         provider=recovery.provider,
         invoice_id=recovery.invoice_id,
         attempt=record.attempt or recovery.attempt + 1,
-        idempotency_key=data["idempotency_key"],
-        amount=data["amount"],
-        currency=data["currency"],
-        method_id=data.get("method_id"),
-        customer_id=data.get("customer_id"),
-        last_method_id=data.get("last_method_id"),
+        idempotency_key=data.idempotency_key,
+        amount=data.amount,
+        currency=data.currency,
+        method_id=data.method_id,
+        customer_id=data.customer_id,
+        last_method_id=data.last_method_id,
         method_kind=recovery.card.kind,
-        charge_before=data.get("charge_before"),
+        charge_before=data.charge_before,
         requested_at=record.occurred_at,
     )
     return recovery.having(
         stage=State.CHARGING,
         in_flight=order,
-        in_flight_trigger=trigger,
+        in_flight_trigger=data.trigger,
         unsettled=False,
         attempt=order.attempt,
-        attempts_used=recovery.attempts_used + int(trigger.uses_budget),
+        attempts_used=recovery.attempts_used + int(data.trigger.uses_budget),
         amount=order.amount,
-        next_attempt_at=None if trigger.uses_budget else recovery.next_attempt_at,
+        next_attempt_at=None if data.trigger.uses_budget else recovery.next_attempt_at,
         trigger=None,
         method_id=None,
         last_charge_from=record.occurred_at,
@@ -55,20 +52,21 @@ def requested(recovery: Recovery, record: Record) -> Recovery:
     )
 
 
-def _on_method(recovery: Recovery, data: Mapping[str, Any]) -> Recovery:
+def _on_method(recovery: Recovery, data: ChargeRequested) -> Recovery:
     """Limits and classification belong to the method that is charged: of another one nothing is known from before."""
-    named = data.get("method_id")
+    named = data.method_id
     if named in {None, recovery.method_in_use}:
         return recovery
-    known = {"fingerprint": data.get("fingerprint"), "network": data.get("network")}
+    known = {"fingerprint": data.fingerprint, "network": data.network}
     return recovery.having(method_in_use=named, card=Card(**known), **known)
 
 
 def landed(recovery: Recovery, record: Record) -> Recovery:
     """No charge is in flight any more."""
-    charge_id = record.data.get("charge_id")
-    made = (*recovery.charge_ids, charge_id) if charge_id else recovery.charge_ids
-    return having_seen(recovery, record.data).having(
+    data = record.read(ChargeEnd)
+    made = (*recovery.charge_ids, data.charge_id) if data.charge_id else recovery.charge_ids
+    event_id = data.event_id if isinstance(data, ChargeReconciled) else None
+    return having_seen(recovery, event_id).having(
         in_flight=None,
         in_flight_trigger=None,
         unsettled=False,
@@ -80,12 +78,13 @@ def landed(recovery: Recovery, record: Record) -> Recovery:
 
 def succeeded(recovery: Recovery, record: Record) -> Recovery:
     """The end; or, where less came than was asked for, the rest stays open and is decided on."""
-    came, asked = record.data.get("amount"), recovery.in_flight.amount if recovery.in_flight else recovery.amount
+    data = record.read(ChargeEnd)
+    came, asked = data.amount, recovery.in_flight.amount if recovery.in_flight else recovery.amount
     after = landed(recovery, record)
     if came is None or came >= asked:
-        return end_of(after, State.RECOVERED, "charged")
+        return end_of(after, State.RECOVERED, CloseReason.CHARGED)
     rest = after.having(amount=asked - came, paid=recovery.paid + came, failed_at=record.occurred_at)
-    rest = counted(rest, record.data.get("charge_id"))
+    rest = counted(rest, data.charge_id)
     return rest.having(undecided=True, unread=True)
 
 
@@ -97,12 +96,12 @@ def counted(recovery: Recovery, payment_id: str | None) -> Recovery:
 
 def declined(recovery: Recovery, record: Record) -> Recovery:
     """The attempt's moment is what the next delay counts from."""
-    failure = Failure.model_validate(record.data.get("failure") or {})
+    data = record.read(ChargeEnd)
     failed_at = recovery.in_flight.requested_at if recovery.in_flight else record.occurred_at
     return landed(recovery, record).having(
-        failure=failure,
-        card=Card.model_validate(record.data.get("card") or recovery.card),
-        next_provider_attempt=moment(record.data.get("next_provider_attempt")) or recovery.next_provider_attempt,
+        failure=data.failure or Failure(),
+        card=data.card or recovery.card,
+        next_provider_attempt=data.next_provider_attempt or recovery.next_provider_attempt,
         failed_at=failed_at,
         undecided=True,
     )
@@ -115,12 +114,13 @@ def unknown(recovery: Recovery, _: Record) -> Recovery:
 
 def reconciled(recovery: Recovery, record: Record) -> Recovery:
     """What became of the charge in flight, found out by other means than its own answer."""
-    match Outcome(record.data["outcome"]):
+    data = record.read(ChargeReconciled)
+    match data.outcome:
         case Outcome.SUCCEEDED:
             return succeeded(recovery, record)
         case Outcome.DECLINED:
             return declined(recovery, record)
-        case _ if record.data.get("reason") in {UNFIT_METHOD, NO_METHOD}:
+        case _ if data.reason in {UNFIT_METHOD, NO_METHOD}:
             return _not_chargeable(recovery, record)
         case _:
             tried = recovery.in_flight.requested_at if recovery.in_flight else record.occurred_at
@@ -132,7 +132,7 @@ def _not_chargeable(recovery: Recovery, record: Record) -> Recovery:
     order, trigger = recovery.in_flight, recovery.in_flight_trigger
     used = recovery.attempts_used - int(bool(trigger and trigger.uses_budget))
     back = landed(recovery, record).having(attempts_used=used)
-    if order is None or order.method_id is None or record.data["reason"] == NO_METHOD:
+    if order is None or order.method_id is None or record.read(ChargeReconciled).reason == NO_METHOD:
         # A default that was read and can't be charged all the same must not be tried again and again.
         unfit = (*recovery.unfit_methods, *recovery.default_methods[:1])
         return back.having(no_method=True, unfit_methods=unfit, undecided=True, unread=True)

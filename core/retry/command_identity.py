@@ -8,6 +8,7 @@ from typing import Final
 
 from core.contracts import Command
 from core.events import Event, EventType, Record
+from core.events.data import OperatorCommand
 from core.retry.recovery import Recovery
 
 KEPT: Final = 32
@@ -38,10 +39,10 @@ def with_command(recovery: Recovery, record: Record) -> Recovery:
     """
     if record.type not in COMMANDS:
         return recovery
-    signal, request = (record.data.get(name) for name in _NAMES)
-    if request and not record.data.get("refused"):
-        recovery = recovery.having(requests=(*recovery.requests, request)[-KEPT:])
-    return recovery.having(last_signal=signal) if signal else recovery
+    data = record.read(OperatorCommand)
+    if data.request_id and not data.refused:
+        recovery = recovery.having(requests=(*recovery.requests, data.request_id)[-KEPT:])
+    return recovery.having(last_signal=data.signal) if data.signal else recovery
 
 
 def is_recorded(recovery: Recovery, command: Command) -> bool:

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from core.events import Event, EventType, Trigger, stamp
+from core.events.data import ChargeRequested
 from core.payments import Card
 from core.retry.ledger import credential_of
 from core.retry.network_facts import counted, facts_of, sentence
@@ -20,7 +21,8 @@ def credential(recovery: Recovery, request: Event, card: Card | None, *, other: 
     if not other:
         fingerprint, network = fingerprint or known.fingerprint, network or known.network
     said = {"fingerprint": fingerprint, "network": network}
-    return known.model_copy(update=said | {key: request.data[key] for key in ("amount", "currency")})
+    wanted = request.read(ChargeRequested)
+    return known.model_copy(update=said | {"amount": wanted.amount, "currency": wanted.currency})
 
 
 def within(
@@ -32,7 +34,7 @@ def within(
         return _held(recovery, request, card, verdict, rules, tries)
     counted = "card" if card.fingerprint else "recovery"
     known = {"fingerprint": card.fingerprint, "network": card.network, "counted_by": counted}
-    return request.model_copy(update={"data": {**request.data, **known}})
+    return request.having(**known)
 
 
 def _held(
@@ -45,7 +47,7 @@ def _held(
 ) -> Event:
     """Only a scheduled charge moves; one that was asked for is refused, and the schedule stays."""
     at = first_free(rules, card, tries, request.occurred_at)
-    trigger = Trigger(request.data["trigger"])
+    trigger = request.read(ChargeRequested).trigger
     facts = facts_of(rules, card, verdict, request.occurred_at)
     data: dict[str, Any] = {
         "reason": "network_limit",

@@ -6,10 +6,11 @@ cost.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 from core.events import EventType, Record, Trigger
-from core.payments import Failure, Outcome
+from core.events.data import ChargeEnd, ChargeReconciled, ChargeRequested, FailureClassified, RetryPlanned, RetrySkipped
+from core.payments import Card, Failure, Outcome
 from core.retry.machine import apply
 from core.retry.network_rules import Credential, LedgerEntry, Spent
 from core.retry.recovery import Recovery
@@ -30,109 +31,104 @@ def entries(before: Recovery, records: Sequence[Record]) -> Iterator[LedgerEntry
 def _entry(recovery: Recovery, record: Record) -> LedgerEntry | None:
     match record.type:
         case EventType.FAILURE_CLASSIFIED if recovery.unread:
-            return told(recovery, record.data)
+            return told(recovery, record.read(FailureClassified))
         case EventType.CHARGE_REQUESTED:
             return _requested(recovery, record)
         case EventType.CHARGE_SUCCEEDED:
             return _landed(recovery, record, Spent.APPROVED)
         case EventType.CHARGE_DECLINED:
-            return _landed(recovery, record, _refused(_failure(record.data)))
+            return _landed(recovery, record, _refused(record.read(ChargeEnd).failure or Failure()))
         case EventType.CHARGE_RECONCILED:
-            return _landed(recovery, record, _found(record.data))
+            return _landed(recovery, record, _found(record.read(ChargeReconciled)))
         case EventType.RETRY_SKIPPED | EventType.RETRY_PLANNED:
             return _held(recovery, record)
     return None
 
 
-def told(recovery: Recovery, data: Any) -> LedgerEntry | None:
-    """The failure that the provider announced; None for the echo of a charge of ours, which is there already.
-
-    `data` is that of `failure.classified`.
-    """
-    failure = _failure(data) if data.get("failure") else recovery.failure
+def told(recovery: Recovery, data: FailureClassified) -> LedgerEntry | None:
+    """The failure that the provider announced; None for the echo of a charge of ours, which is there already."""
+    failure = data.failure or recovery.failure
     if failure.charge_id and failure.charge_id in recovery.charge_ids:
         return None
-    card, fee = data.get("card") or {}, (data.get("network_fee") or {})
+    card, fee = data.card or Card(), data.network_fee
     return LedgerEntry(
         recovery_id=recovery.recovery_id,
         key=f"failure-{failure.charge_id or recovery.provider_attempt or 0}",
         provider=recovery.provider,
-        fingerprint=card.get("fingerprint"),
-        network=card.get("network") or failure.network,
+        fingerprint=card.fingerprint,
+        network=card.network or failure.network,
         amount=recovery.amount,
         currency=recovery.currency,
         at=recovery.failed_at,
         trigger=Trigger.PROVIDER.value,
         outcome=_refused(failure),
-        fee_amount=fee.get("amount"),
-        fee_currency=fee.get("currency"),
+        fee_amount=fee.amount if fee else None,
+        fee_currency=fee.currency if fee else None,
         **_codes(failure),
     )
 
 
 def _requested(recovery: Recovery, record: Record) -> LedgerEntry:
-    data, attempt = record.data, record.attempt or recovery.attempt + 1
+    data, attempt = record.read(ChargeRequested), record.attempt or recovery.attempt + 1
     return LedgerEntry(
         recovery_id=recovery.recovery_id,
         key=f"attempt-{attempt}",
         provider=recovery.provider,
-        fingerprint=data.get("fingerprint"),
-        network=data.get("network"),
-        amount=data["amount"],
-        currency=data["currency"],
+        fingerprint=data.fingerprint,
+        network=data.network,
+        amount=data.amount,
+        currency=data.currency,
         at=record.occurred_at,
         attempt=attempt,
-        trigger=data["trigger"],
+        trigger=data.trigger.value,
         outcome=Spent.REQUESTED,
     )
 
 
 def _landed(recovery: Recovery, record: Record, outcome: Spent) -> LedgerEntry | None:
     """The charge in flight with its end; the card is told only where the answer named it."""
-    order, card = recovery.in_flight, record.data.get("card") or {}
+    data, order = record.read(ChargeEnd), recovery.in_flight
     if order is None:
         return None
+    card = data.card or Card()
     return LedgerEntry(
         recovery_id=recovery.recovery_id,
         key=f"attempt-{order.attempt}",
         provider=recovery.provider,
-        fingerprint=card.get("fingerprint"),
-        network=card.get("network"),
+        fingerprint=card.fingerprint,
+        network=card.network,
         amount=order.amount,
         currency=order.currency,
         at=order.requested_at,
         attempt=order.attempt,
         trigger=(recovery.in_flight_trigger or Trigger.SCHEDULED).value,
         outcome=outcome,
-        **_codes(_failure(record.data)),
+        **_codes(data.failure or Failure()),
     )
 
 
 def _held(recovery: Recovery, record: Record) -> LedgerEntry | None:
     """A try that was not made; `network` in the row says of which card, and what it would have cost."""
-    held = record.data.get("network")
-    if not held:
+    data = record.data
+    held = data.network if isinstance(data, RetryPlanned | RetrySkipped) else None
+    if held is None:
         return None
-    fee = held.get("fee") or {}
+    trigger = data.trigger if isinstance(data, RetrySkipped) else None
     return LedgerEntry(
         recovery_id=recovery.recovery_id,
         key=f"held-{record.sequence}",
         provider=recovery.provider,
-        fingerprint=held.get("fingerprint"),
-        network=held.get("network"),
+        fingerprint=held.fingerprint,
+        network=held.network,
         amount=recovery.amount,
         currency=recovery.currency,
         at=record.occurred_at,
         attempt=record.attempt,
-        trigger=str(record.data.get("trigger") or Trigger.SCHEDULED.value),
+        trigger=(trigger or Trigger.SCHEDULED).value,
         outcome=Spent.HELD,
-        fee_amount=fee.get("amount"),
-        fee_currency=fee.get("currency"),
+        fee_amount=held.fee.amount if held.fee else None,
+        fee_currency=held.fee.currency if held.fee else None,
     )
-
-
-def _failure(data: Any) -> Failure:
-    return Failure.model_validate(data.get("failure") or {})
 
 
 def _codes(failure: Failure) -> dict[str, str | None]:
@@ -145,12 +141,12 @@ def _refused(failure: Failure) -> Spent:
     return Spent.NOT_SENT if kept else Spent.DECLINED
 
 
-def _found(data: Any) -> Spent:
-    match Outcome(data["outcome"]):
+def _found(data: ChargeReconciled) -> Spent:
+    match data.outcome:
         case Outcome.SUCCEEDED:
             return Spent.APPROVED
         case Outcome.DECLINED:
-            return _refused(_failure(data))
+            return _refused(data.failure or Failure())
         case _:
             return Spent.RELEASED
 

@@ -215,7 +215,7 @@ def apply(recovery: Recovery, record: Record) -> Recovery:
 
 def place(recovery: Recovery, event: Event) -> tuple[Recovery, Record]:
     """The next record of the log for this event, and the recovery with it folded in."""
-    data = _decided_by(recovery) | dict(event.data) | _units(recovery, event)
+    data = _decided_by(recovery) | dict(event.data.stored) | _units(recovery, event)
     draft = Record(**dict(event) | {"data": data}, sequence=recovery.sequence + 1, to_state=recovery.state)
     after = apply(recovery, draft)
     before = recovery.state if recovery.sequence else None

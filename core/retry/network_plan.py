@@ -5,9 +5,9 @@ The last word is said when the charge is about to be requested; this keeps plans
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
-from core.events import Event, EventType, moment, stamp
+from core.events import Event, EventType, stamp
+from core.events.data import CustomerSegmented, FailureClassified, RetryPlanned
 from core.retry.decide import Findings
 from core.retry.ledger import told
 from core.retry.network_facts import counted, facts_of, sentence
@@ -33,7 +33,7 @@ def within_network(
 ) -> tuple[Event, ...]:
     """The same rows; a failure that was itself a try too many with its fee, a plan moved to where it is allowed."""
     failure = next((event for event in events if event.type is EventType.FAILURE_CLASSIFIED), None)
-    new = told(recovery, failure.data) if failure and recovery.unread else None
+    new = told(recovery, failure.read(FailureClassified)) if failure and recovery.unread else None
     if new and any((one.recovery_id, one.key) == (new.recovery_id, new.key) for one in tries):
         new = None
     known = (*tries, new) if new else tuple(tries)
@@ -43,7 +43,7 @@ def within_network(
 
 
 def _window(event: Event) -> datetime | None:
-    return moment(event.data.get("window_ends_at")) if event.type is EventType.CUSTOMER_SEGMENTED else None
+    return event.read(CustomerSegmented).window_ends_at if event.type is EventType.CUSTOMER_SEGMENTED else None
 
 
 def _priced(
@@ -54,28 +54,25 @@ def _priced(
         return event
     earlier = [one for one in tries if one.at <= new.at]
     fee = fee_of(rules, card, judge(rules, card, earlier, new.at), new.at)
-    return _having(event, network_fee={"amount": fee.amount, "currency": fee.currency}) if fee else event
+    return event.having(network_fee={"amount": fee.amount, "currency": fee.currency}) if fee else event
 
 
 def _moved(
     event: Event, card: Credential, rules: NetworkRules, tries: Sequence[LedgerEntry], ends: datetime | None
 ) -> Event:
     """The plan where a try is allowed; what was planned stays in `network`, so that it can be derived again."""
-    planned = moment(event.data["at"]) if event.type is EventType.RETRY_PLANNED else None
-    if planned is None:
+    if event.type is not EventType.RETRY_PLANNED:
         return event
-    verdict = judge(rules, card, tries, planned)
+    planned = event.read(RetryPlanned)
+    verdict = judge(rules, card, tries, planned.at)
     if verdict.allowed:
         return event
-    at = first_free(rules, card, tries, planned)
-    first = {"planned_at": stamp(planned), "planned_why": event.data.get("why")}
-    network = facts_of(rules, card, verdict, planned) | first
+    at = first_free(rules, card, tries, planned.at)
+    first = {"planned_at": stamp(planned.at), "planned_why": planned.why}
+    network = facts_of(rules, card, verdict, planned.at) | first
     if at and not (ends and at > ends):
-        return _having(event, at=stamp(at), network=network)
+        return event.having(at=stamp(at), network=network)
     said = {"action": "give_up", "reason": "network_limit", "why": sentence(verdict, at), "network": network}
-    known = {key: value for key, value in event.data.items() if key != "at"} | ({"until": stamp(ends)} if ends else {})
-    return event.model_copy(update={"type": EventType.RETRY_SKIPPED, "data": known | counted(verdict) | said})
-
-
-def _having(event: Event, **data: Any) -> Event:
-    return event.model_copy(update={"data": {**event.data, **data}})
+    known = {key: value for key, value in planned.stored.items() if key != "at"}
+    known |= {"until": stamp(ends)} if ends else {}
+    return event.holding(EventType.RETRY_SKIPPED, known | counted(verdict) | said)

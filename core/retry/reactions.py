@@ -7,9 +7,9 @@ from typing import Final
 from core.classifier.taxonomy import Category
 from core.contracts import Action, Command
 from core.errors import Refused
-from core.events import Event, EventType, Record, State, stamp
+from core.events import CloseReason, DisputeKind, Event, EventType, Record, ReviewDecision, SkipAction, State, stamp
+from core.events.data import RetrySkipped
 from core.payments import EventKind, Outcome, ProviderEvent
-from core.retry.folds import INQUIRY
 from core.retry.fresh_look import part_paid
 from core.retry.late_events import counted, event_source, late, money_row
 from core.retry.method_events import method_rows
@@ -115,7 +115,10 @@ def _says_nothing_new(recovery: Recovery, event: ProviderEvent) -> bool:
     return event.kind not in _REACTIONS or bool(_REACTIONS[event.kind] is _failed and _echo(recovery, event))
 
 
-_CLOSINGS: Final = {EventKind.INVOICE_VOIDED: "voided", EventKind.INVOICE_UNCOLLECTIBLE: "uncollectible"}
+_CLOSINGS: Final = {
+    EventKind.INVOICE_VOIDED: CloseReason.VOIDED,
+    EventKind.INVOICE_UNCOLLECTIBLE: CloseReason.UNCOLLECTIBLE,
+}
 """Told twice by Stripe, as the invoice's update and as its closing."""
 
 
@@ -162,9 +165,9 @@ def _paid(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
     return (Event(type=EventType.PAID_ELSEWHERE, occurred_at=event.occurred_at, data=event_source(event)),)
 
 
-def _closed_as(why: str) -> Callable[[Recovery, ProviderEvent], tuple[Event, ...]]:
+def _closed_as(why: CloseReason) -> Callable[[Recovery, ProviderEvent], tuple[Event, ...]]:
     def closed(_: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
-        data = event_source(event) | {"why": why}
+        data = event_source(event) | {"why": why.value}
         return (Event(type=EventType.CLOSED_ELSEWHERE, occurred_at=event.occurred_at, data=data),)
 
     return closed
@@ -174,7 +177,7 @@ def _unsubscribed(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]
     """Another subscription of the same customer is none of this recovery's business."""
     if recovery.subscription_id is None or event.subscription_id != recovery.subscription_id:
         return ()
-    return _closed_as("subscription_ended")(recovery, event)
+    return _closed_as(CloseReason.SUBSCRIPTION_ENDED)(recovery, event)
 
 
 def _refunded(_: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
@@ -188,10 +191,10 @@ def _reversed(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
     return (money_row(EventType.PAYMENT_REVERSED, event),)
 
 
-def _disputed_as(kind: str) -> Callable[[Recovery, ProviderEvent], tuple[Event, ...]]:
+def _disputed_as(kind: DisputeKind) -> Callable[[Recovery, ProviderEvent], tuple[Event, ...]]:
     def disputed(_: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
         money = {"amount": event.returned_amount, "currency": event.currency} if event.returned_amount else {}
-        data = event_source(event) | {"kind": kind, "detail": event.detail} | money
+        data = event_source(event) | {"kind": kind.value, "detail": event.detail} | money
         return (Event(type=EventType.DISPUTE_OPENED, occurred_at=event.occurred_at, data=data),)
 
     return disputed
@@ -206,11 +209,11 @@ _REACTIONS: Final[Mapping[EventKind, Callable[[Recovery, ProviderEvent], tuple[E
     EventKind.INVOICE_UNCOLLECTIBLE: _closed_as(_CLOSINGS[EventKind.INVOICE_UNCOLLECTIBLE]),
     EventKind.SUBSCRIPTION_ENDED: _unsubscribed,
     EventKind.METHOD_UPDATED: method_rows,
-    EventKind.DISPUTE_OPENED: _disputed_as("dispute"),
-    EventKind.FRAUD_WARNING: _disputed_as("early_fraud_warning"),
-    EventKind.DISPUTE_INQUIRY: _disputed_as(INQUIRY),
+    EventKind.DISPUTE_OPENED: _disputed_as(DisputeKind.DISPUTE),
+    EventKind.FRAUD_WARNING: _disputed_as(DisputeKind.EARLY_FRAUD_WARNING),
+    EventKind.DISPUTE_INQUIRY: _disputed_as(DisputeKind.INQUIRY),
     EventKind.PAYMENT_RESTORED: lambda _, __: (),  # before the end the money of a dispute blocks it already
-    EventKind.CUSTOMER_DELETED: _closed_as("customer_deleted"),
+    EventKind.CUSTOMER_DELETED: _closed_as(CloseReason.CUSTOMER_DELETED),
     EventKind.PAYMENT_REFUNDED: _refunded,
     EventKind.PAYMENT_REVERSED: _reversed,
 }
@@ -231,7 +234,7 @@ def obey(recovery: Recovery, command: Command, now: datetime) -> tuple[Event, ..
 
 def _found_out(recovery: Recovery, command: Command, now: datetime) -> tuple[Event, ...]:
     """A charge that nobody could settle: whoever approves says that it never happened."""
-    if recovery.in_flight is None or command.action is not Action.REVIEW or command.decision != "approve":
+    if recovery.in_flight is None or command.action is not Action.REVIEW or command.decision != ReviewDecision.APPROVE:
         return ()
     data = {"outcome": Outcome.NOT_CHARGED.value, "evidence": "operator", "reason": "reviewed"}
     attempt = recovery.in_flight.attempt
@@ -252,7 +255,6 @@ _ROWS: Final[Mapping[Action, EventType]] = {
     Action.RESUME: EventType.RESUMED,
     Action.REVIEW: EventType.REVIEWED,
 }
-_DECISIONS: Final = frozenset({"approve", "reject"})
 
 
 def refuse(recovery: Recovery, command: Command) -> None:
@@ -263,15 +265,15 @@ def refuse(recovery: Recovery, command: Command) -> None:
         _refuse_retry(recovery)
     if command.action is Action.REVIEW and recovery.stage is not State.IN_REVIEW:
         raise Refused("not_in_review", "There is nothing to review here.")
-    if command.action is Action.REVIEW and command.decision not in _DECISIONS:
+    if command.action is Action.REVIEW and command.decision not in set(ReviewDecision):
         raise Refused("no_decision", "A review needs a decision: approve or reject.")
 
 
 def refusal_in(records: Iterable[Record]) -> Refused | None:
     """What these rows say to somebody who asked for a charge, where it was refused at the last moment."""
-    said = (record.data for record in records if record.type is EventType.RETRY_SKIPPED)
-    refused = next((data for data in said if data.get("action") == "refuse"), None)
-    return Refused(refused["reason"], refused["why"]) if refused else None
+    said = (record.read(RetrySkipped) for record in records if record.type is EventType.RETRY_SKIPPED)
+    refused = next((data for data in said if data.action is SkipAction.REFUSE), None)
+    return Refused(refused.reason, refused.why or "") if refused else None
 
 
 def _refuse_retry(recovery: Recovery) -> None:

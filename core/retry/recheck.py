@@ -16,7 +16,7 @@ CHECKED: Final = frozenset({EventType.CUSTOMER_SEGMENTED, EventType.FRAUD_ASSESS
 
 def recheck(record: Record, policy: Policy) -> Rederived:
     """The decision again. Never raises for what a row holds; a row of an older release may hold too little."""
-    data = record.data
+    data = record.data.stored
     if data.get("policy_version") != policy.version:
         why = f"made by policy {data.get('policy_version')}; the one in force is {policy.version}"
         return Rederived(agrees=None, why=why, recorded=dict(data))

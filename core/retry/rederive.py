@@ -48,13 +48,14 @@ def rederive(
     A plan needs nothing but its row and the strategies that are installed; `policy` only says what is planned today.
     A classification needs the tables and, for a merchant's overrides, the policy: as they are now.
     """
+    stored = record.data.stored
     if record.type is EventType.FAILURE_CLASSIFIED and tables:
-        return _classification(record.data, provider, tables, policy.overrides if policy else {})
+        return _classification(stored, provider, tables, policy.overrides if policy else {})
     if record.type not in PLANS:
         return NOTHING
     try:
-        found = _planning(record.data, strategies, policy) if "inputs" in record.data else NOTHING
-        return _with_messages(found, record.data)
+        found = _planning(stored, strategies, policy) if "inputs" in stored else NOTHING
+        return _with_messages(found, stored)
     except (ValueError, KeyError, TypeError) as error:
         return Rederived(agrees=None, why=f"its inputs can't be read: {type(error).__name__} {error}")
 

@@ -41,7 +41,7 @@ def shadow(findings: Findings, means: Means, beside: Beside) -> Event | None:
     made = within_network(own.recovery, decide(own, means), beside.card, rules, beside.tries)[-1]
     data = {key: made.data[key] for key in KEPT if key in made.data}
     verdict = {"action": _action(made), "agrees": _does(made) == _does(beside.decision)}
-    return made.model_copy(update={"type": EventType.SHADOW_PLANNED, "data": data | verdict})
+    return made.holding(EventType.SHADOW_PLANNED, data | verdict)
 
 
 def as_if_new(recovery: Recovery) -> Recovery:

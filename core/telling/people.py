@@ -3,8 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from core.events import Record, State
-from core.retry.folds import INQUIRY
+from core.events import DisputeKind, Record, State
 from core.retry.money_folds import RESTORED
 from core.telling.said import Said
 from core.telling.telling import Fact, Mood, Telling, amount, at, code, facts, joined, named, sentence
@@ -94,7 +93,7 @@ def disputed(record: Record) -> Telling:
     """From now on nothing may be charged."""
     said = Said(record.data)
     warned = said.text("kind") == "early_fraud_warning"
-    if said.text("kind") == INQUIRY:
+    if said.text("kind") == DisputeKind.INQUIRY:
         return Telling(
             headline="The bank asks about the payment",
             why="No money moved, and nothing is blocked: answer it at the provider.",

@@ -8,13 +8,15 @@ from datetime import datetime
 from typing import Any
 
 from core.events import moment
+from core.events.data import StoredObject
 
 
 class Said:
     """The data of a row, or of an object in it."""
 
     def __init__(self, data: Any) -> None:
-        self._data: Mapping[str, Any] = data if isinstance(data, Mapping) else {}
+        found = data.stored if isinstance(data, StoredObject) else data
+        self._data: Mapping[str, Any] = found if isinstance(found, Mapping) else {}
 
     def text(self, name: str) -> str:
         """Empty where there is none."""

@@ -181,7 +181,8 @@ def _storable(event: Event) -> Event:
     """The event as it will be read back. Raises InvalidInput."""
     if event.occurred_at.tzinfo is None:
         raise InvalidInput(f"An event of type {event.type} has a time without a time zone.")
-    return event.model_copy(update={"data": chain.plain(event.data), "occurred_at": event.occurred_at.astimezone(UTC)})
+    at = event.occurred_at.astimezone(UTC)
+    return event.holding(event.type, chain.plain(event.data.stored)).model_copy(update={"occurred_at": at})
 
 
 async def _write(
@@ -220,6 +221,7 @@ def _chained(
 def _row(after: Recovery, record: Record) -> dict[str, Any]:
     return {
         **dict(record),
+        "data": dict(record.data.stored),
         "recovery_id": after.recovery_id,
         "event_id": event_id_of(after.recovery_id, record.sequence),
         "type": record.type.value,

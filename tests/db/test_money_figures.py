@@ -102,7 +102,7 @@ async def begin(database: Database, story: Story) -> str:
         opened = await event_log.recovery(session, recovery.recovery_id)
         assert opened
         rows = [*story.rows, *end]
-        rows = [one.model_copy(update={"data": one.data | _whole(story, one)}) for one in rows]
+        rows = [one.having(**_whole(story, one)) for one in rows]
         if rows:
             await event_log.append(session, opened, rows, story.ended_at)
     return recovery.invoice_id
@@ -112,7 +112,7 @@ def _whole(story: Story, row: Event) -> dict[str, Any]:
     """The last charge asks for what is open then."""
     if row.data.get("idempotency_key") != "last":
         return {}
-    return {"amount": _plain([(str(one.type), one.data) for one in story.rows], story.amount).owed}
+    return {"amount": _plain([(str(one.type), one.data.stored) for one in story.rows], story.amount).owed}
 
 
 class Plain(NamedTuple):

@@ -209,7 +209,7 @@ def windowed(hours: float) -> list[Event]:
     """A decision with a window that ends then."""
     ends = {"window_ends_at": stamp(THEN + hours * HOUR)}
     rows = decided(0)
-    return [one.model_copy(update={"data": {**one.data, **ends}}) if "profile" in one.data else one for one in rows]
+    return [one.having(**ends) if "profile" in one.data else one for one in rows]
 
 
 async def test_a_payment_in_the_window_counts_whichever_release_closed_before_it(database: Database) -> None:
@@ -284,7 +284,7 @@ def _worth(event: Event, amount: int) -> Event:
     profile = event.data.get("profile")
     if profile is None:
         return event
-    return event.model_copy(update={"data": {**event.data, "profile": profile | {"invoice_amount": amount}}})
+    return event.having(profile=profile | {"invoice_amount": amount})
 
 
 async def test_what_is_asked_for_is_read(database: Database) -> None:

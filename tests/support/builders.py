@@ -45,4 +45,4 @@ def an_event(kind: EventKind, **changes: Any) -> ProviderEvent:
 def said(record: Record) -> dict[str, Any]:
     """What a row says beside the policy and the arm that it happened under, and the name of a command."""
     beside = {"policy_version", "experiment", "arm", "request_id", "signal"}
-    return {key: value for key, value in record.data.items() if key not in beside}
+    return {key: value for key, value in record.data.stored.items() if key not in beside}

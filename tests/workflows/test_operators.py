@@ -148,7 +148,7 @@ async def test_a_wish_of_two_people_is_in_the_log_with_both(campaigns: Campaigns
     else:
         await campaign.run.signal("cancel", both)
     await campaign.end()
-    told = campaign.first(EventType.CANCEL_REQUESTED).data
+    told = campaign.first(EventType.CANCEL_REQUESTED).data.stored
     assert told.items() >= (ANN | {"asked_by": "bob", "asked_reason": "she called"}).items()
 
 

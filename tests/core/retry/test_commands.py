@@ -147,7 +147,7 @@ def test_a_refused_request_may_be_made_again_and_the_last_ones_are_remembered() 
 def test_rows_without_names_count_by_their_type() -> None:
     """Those of an older release, which stored histories hold."""
     event = answer(opened(), signals([Action.PAUSE])[0], THEN, awaited=False).events[0]
-    old = place_all(opened(), (event.model_copy(update={"data": {"actor": "ann"}}),), THEN)[1]
+    old = place_all(opened(), (event.holding(event.type, {"actor": "ann"}),), THEN)[1]
     assert is_row_of(event, old[0])
-    other = event.model_copy(update={"data": {**event.data, "signal": signal_name(RUN, 2)}})
+    other = event.having(signal=signal_name(RUN, 2))
     assert not is_row_of(other, place_all(opened(), (event,), THEN)[1][0])

@@ -290,5 +290,5 @@ def test_every_row_from_the_first_decision_on_names_policy_and_arm() -> None:
         EventType.PAID_ELSEWHERE,
         EventType.RECOVERY_CLOSED,
     ]
-    assert all(made_by.items() <= record.data.items() for record in story.records[-3:])
+    assert all(made_by.items() <= record.data.stored.items() for record in story.records[-3:])
     assert all(record.data["policy_version"] == story.means.policy.version for record in story.records[1:])

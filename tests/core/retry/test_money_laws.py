@@ -350,7 +350,7 @@ def _counts(rows: list[Record], request: Record) -> bool:
     landed = next((row for row in rows if row.type in LANDED and row.attempt == request.attempt), None)
     if landed is None or landed.type is EventType.CHARGE_DECLINED:
         return True
-    return landed.data.get("outcome") == Outcome.DECLINED
+    return bool(landed.data.get("outcome") == Outcome.DECLINED)
 
 
 def _anything(_: ChargeOrder) -> None:

@@ -60,7 +60,7 @@ def test_only_a_person_lifts_a_hold() -> None:
 def test_a_wish_of_two_people_names_both() -> None:
     story = Story().fails()
     story.asked(Action.RETRY, reason="sure", asked_by="bob", asked_reason="she called")
-    told = next(record.data for record in story.records if record.type is EventType.RETRY_REQUESTED)
+    told = next(record.data.stored for record in story.records if record.type is EventType.RETRY_REQUESTED)
     assert told.items() >= {"actor": "ann", "reason": "sure", "asked_by": "bob", "asked_reason": "she called"}.items()
 
 

@@ -24,8 +24,8 @@ STRATEGIES = catalog.strategies()
 
 def stored(record: Record, **changes: Any) -> Record:
     """The record as the log gives it back, but for these changes of its data."""
-    data = json.loads(json.dumps(chain.plain(record.data))) | changes
-    return record.model_copy(update={"data": data})
+    data = json.loads(json.dumps(chain.plain(record.data.stored))) | changes
+    return record.holding(record.type, data)
 
 
 def again(record: Record, **changes: Any) -> Rederived:
@@ -90,10 +90,10 @@ def test_a_classification_is_made_again(tables: Tables) -> None:
         "failure": {"code": "insufficient_funds"}, "card": {},
     }  # fmt: skip
     template = last(Story().fails(), EventType.FAILURE_CLASSIFIED)
-    row = template.model_copy(update={"data": data})
+    row = template.holding(template.type, data)
     found = rederive(row, "stripe", STRATEGIES, tables=tables)
     assert found.agrees, found
-    other = row.model_copy(update={"data": data | {"cause": "PERMANENT"}})
+    other = row.having(cause="PERMANENT")
     assert rederive(other, "stripe", STRATEGIES, tables=tables).agrees is False
 
 

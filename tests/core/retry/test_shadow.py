@@ -91,7 +91,7 @@ def test_what_no_retry_can_mend_is_no_retry_for_both() -> None:
 def test_it_can_be_derived_again_from_its_own_row() -> None:
     row = placed(shadowed(found(), QUICKER))
     assert rederive(row, "stripe", STRATEGIES).agrees is True
-    lie = row.model_copy(update={"data": {**row.data, "delay_seconds": 1}})
+    lie = row.having(delay_seconds=1)
     assert rederive(lie, "stripe", STRATEGIES).agrees is False
 
 
@@ -114,7 +114,7 @@ def test_where_the_schedule_stands_there_is_nothing_to_compare() -> None:
     findings = found()
     given = beside(findings)
     kept: dict[str, Any] = {**given.decision.data, "inputs": {"kept_at": "2026-01-01T00:00:00Z"}}
-    stood = given.model_copy(update={"decision": given.decision.model_copy(update={"data": kept})})
+    stood = given.model_copy(update={"decision": given.decision.holding(given.decision.type, kept)})
     assert shadow(findings, QUICKER, stood) is None
 
 

@@ -1,16 +1,8 @@
-"""What can happen in a recovery: the rows of `event_log`, and nothing else.
+"""The words of the event log: types of rows, states, triggers, and the closed lists of values that rows hold."""
 
-`data` holds text, integers, booleans, null and lists or objects of these; never a float, since a row is hashed
-and PostgreSQL rewrites floats.
-"""
-
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Final
-
-from core import money
-from core.base import Value
+from typing import Any
 
 
 class EventType(StrEnum):
@@ -82,32 +74,76 @@ class Trigger(StrEnum):
         return self is Trigger.SCHEDULED
 
 
-class Event(Value):
-    """Something that happened, not yet placed in the log."""
+class SkipAction(StrEnum):
+    """What happens instead of a charge."""
 
-    type: EventType
-    occurred_at: datetime
-    attempt: int | None = None
-    """The charge attempt it belongs to, if any."""
-    data: Mapping[str, Any] = {}
-
-
-class Record(Event):
-    """An event with its place in the log of one recovery."""
-
-    sequence: int
-    from_state: State | None = None
-    to_state: State
-
-
-WHOLE_AMOUNTS: Final = frozenset({EventType.PAYMENT_FAILED, EventType.CHARGE_REQUESTED})
-"""Types of rows with an `amount` and its `currency` that there were before all amounts became ISO's minor units."""
+    POSTPONE = "postpone"
+    ASK_CUSTOMER = "ask_customer"
+    WAIT_FOR_METHOD = "wait_for_method"
+    REVIEW = "review"
+    TELL_OPERATORS = "tell_operators"
+    STOP = "stop"
+    GIVE_UP = "give_up"
+    REFUSE = "refuse"
+    """What was asked for is not done; schedule and state stay."""
+    DECIDE_ANEW = "decide_anew"
+    STAND_BACK = "stand_back"
+    """Nothing happens until the next look."""
+    OUT_OF_SCOPE = "out_of_scope"
 
 
-def modern(record: Record, provider: str) -> Record:
-    """A record as this release writes it; see `core.money.modern`."""
-    data = money.modern(record.data, provider) if record.type in WHOLE_AMOUNTS else record.data
-    return record if data is record.data else record.model_copy(update={"data": data})
+class CloseReason(StrEnum):
+    """Why a recovery ended."""
+
+    CHARGED = "charged"
+    PAID_ELSEWHERE = "paid_elsewhere"
+    OPERATOR = "operator"
+    VOIDED = "voided"
+    UNCOLLECTIBLE = "uncollectible"
+    SUBSCRIPTION_ENDED = "subscription_ended"
+    CUSTOMER_DELETED = "customer_deleted"
+    OUT_OF_SCOPE = "out_of_scope"
+    NO_METHOD = "no_method"
+    NOT_A_CARD = "not_a_card"
+    DISPUTE = "dispute"
+    EARLY_FRAUD_WARNING = "early_fraud_warning"
+    REJECTED = "rejected"
+    REVIEW_OVERDUE = "review_overdue"
+    CUSTOMER_DEADLINE = "customer_deadline"
+    WINDOW = "window"
+    BUDGET = "budget"
+    NO_RETRY = "no_retry"
+    NEW_METHOD = "new_method"
+    NETWORK_LIMIT = "network_limit"
+    STOP_INSTRUCTION = "stop_instruction"
+    FRAUD = "fraud"
+    INVOICE_MISSING = "invoice_missing"
+    CHARGE_UNKNOWN = "charge_unknown"
+
+
+class ReviewDecision(StrEnum):
+    """What an operator decides in a review."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+
+
+class MessageOutcome(StrEnum):
+    """How sending a message ended."""
+
+    SENT = "sent"
+    MAYBE_SENT = "maybe_sent"
+    """A crash or a silence at the worst moment: it is not sent again."""
+    FAILED = "failed"
+
+
+class DisputeKind(StrEnum):
+    """What a customer's bank says against a payment."""
+
+    DISPUTE = "dispute"
+    EARLY_FRAUD_WARNING = "early_fraud_warning"
+    INQUIRY = "inquiry"
+    """Only a question: no money moves, nothing is blocked."""
 
 
 def stamp(moment: datetime) -> str:
