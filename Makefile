@@ -13,7 +13,7 @@ PYTEST_ARGS ?=
 # One with the shared stack, one with the rest: more disturb what runs by the clock.
 PROCESSES ?= 2
 
-.PHONY: help setup tools test demo dev lint format bench openapi pictures lock clean
+.PHONY: help setup tools test demo dev lint format bench reference pictures lock clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,8 +59,8 @@ format: setup ## Let ruff repair and format
 bench: setup ## Benchmarks, as ratios against a floor measured in the same run
 	$(BIN)/python -m benchmarks
 
-openapi: setup ## Write docs/openapi.json anew, for clients to generate types from
-	@$(BIN)/python -c 'import json; from api.app import description; print(json.dumps(description(), indent=2))' > docs/openapi.json
+reference: setup ## Write docs/openapi.json, docs/events.schema.json and the table in docs/events.md anew
+	@$(BIN)/python -m commands.reference_docs
 
 pictures: tools ## Take the pictures of docs/admin.md anew
 	@mkdir -p docs/images

@@ -9,7 +9,18 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import RedirectResponse
 
-from api import credentials, health, operations, problems, recoveries, simulations, summary, unsubscribe, webhooks
+from api import (
+    credentials,
+    events,
+    health,
+    operations,
+    problems,
+    recoveries,
+    simulations,
+    summary,
+    unsubscribe,
+    webhooks,
+)
 from api.admin.app import create_admin
 from api.admin.people import ROOT
 from api.background import Background
@@ -80,7 +91,7 @@ def _bare() -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    for part in (webhooks, recoveries, operations, credentials, summary, simulations, health, unsubscribe):
+    for part in (webhooks, recoveries, events, operations, credentials, summary, simulations, health, unsubscribe):
         app.include_router(part.router)
     return app
 

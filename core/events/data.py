@@ -14,6 +14,7 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
+    Field,
     JsonValue,
     PlainSerializer,
     SerializerFunctionWrapHandler,
@@ -60,7 +61,7 @@ StoredSignals = Annotated[FraudSignals, _SPARSE]
 class StoredObject(BaseModel):
     """A JSON object of a row: attributes give typed values, indexing gives the JSON value that is stored and hashed."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True)
 
     @model_serializer(mode="wrap")
     def _only_set_keys(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -373,10 +374,26 @@ class OperatorCommand(EventData):
     """The run and number of the signal that it came as."""
 
 
-class OperatorReviewed(OperatorCommand):
-    """The end of a review."""
+class RetryRequested(OperatorCommand):
+    """An operator asked for a charge now."""
 
-    decision: ReviewDecision | str | None = None
+
+class CancelRequested(OperatorCommand):
+    """An operator ended the recovery."""
+
+
+class RecoveryPaused(OperatorCommand):
+    """An operator paused the recovery."""
+
+
+class RecoveryResumed(OperatorCommand):
+    """An operator lifted the pause."""
+
+
+class OperatorReviewed(OperatorCommand):
+    """An operator decided in a review."""
+
+    decision: Annotated[ReviewDecision | str | None, Field(union_mode="left_to_right")] = None
     """Free text only in refused rows: whatever somebody typed."""
 
 
@@ -457,15 +474,15 @@ class MessageReported(EventData):
 
 
 class MessageSent(MessageReported):
-    """The channel took it."""
+    """The channel took a message to the customer."""
 
 
 class MessageFailed(MessageReported):
-    """It was given up, or nobody knows whether it went out."""
+    """A message was given up, or nobody knows whether it went out."""
 
 
 class RecoveryClosed(EventData):
-    """The end."""
+    """The recovery ended."""
 
     state: State
     reason: str
@@ -483,10 +500,10 @@ MODELS: Final[Mapping[EventType, type[EventData]]] = {
     EventType.CHARGE_DECLINED: ChargeDeclined,
     EventType.CHARGE_UNKNOWN: ChargeUnknown,
     EventType.CHARGE_RECONCILED: ChargeReconciled,
-    EventType.RETRY_REQUESTED: OperatorCommand,
-    EventType.CANCEL_REQUESTED: OperatorCommand,
-    EventType.PAUSED: OperatorCommand,
-    EventType.RESUMED: OperatorCommand,
+    EventType.RETRY_REQUESTED: RetryRequested,
+    EventType.CANCEL_REQUESTED: CancelRequested,
+    EventType.PAUSED: RecoveryPaused,
+    EventType.RESUMED: RecoveryResumed,
     EventType.REVIEWED: OperatorReviewed,
     EventType.METHOD_UPDATED: MethodUpdated,
     EventType.PAID_ELSEWHERE: PaidElsewhere,

@@ -19,7 +19,7 @@ CLOSED = {
 
 
 def test_the_committed_description_is_the_services() -> None:
-    assert json.loads(COMMITTED.read_text()) == description(), "make openapi writes it anew"
+    assert json.loads(COMMITTED.read_text()) == description(), "make reference writes it anew"
 
 
 def test_it_is_openapi() -> None:

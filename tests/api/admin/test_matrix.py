@@ -44,6 +44,7 @@ API: dict[str, set[Scope] | None] = {
     f"POST {ONE}/review": {WRITE},
     "GET /v1/credentials/{fingerprint}": {READ},
     "GET /v1/summary": {READ},
+    "GET /v1/events/schema": {READ},
     "GET /v1/simulations": {READ, SIMULATE},
     "POST /v1/simulations": {SIMULATE},
     f"GET {DRY_RUN}": {READ, SIMULATE},

@@ -1,0 +1,24 @@
+"""What the rows of the event log hold, for programs that read them."""
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends
+from pydantic import Field
+
+from api.auth import Scope, require
+from api.problems import responses
+from core.events.schema import event_schemas
+
+router: Final = APIRouter(
+    prefix="/v1/events",
+    tags=["events"],
+    dependencies=[Depends(require(Scope.READ))],
+    responses=responses(401, 403, 503),
+)
+Schemas = Annotated[dict[str, dict[str, Any]], Field(description="JSON Schema (draft 2020-12) by event type")]
+
+
+@router.get("/schema", summary="JSON Schema of `data` per event type")
+async def get_event_schema() -> Schemas:
+    """Every type of row with the schema of its `data`. New keys may come with a release; none changes its meaning."""
+    return event_schemas()
