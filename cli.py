@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from commands import access_options, dry_run, import_options, preview_options
 from core.errors import RecoveryError
-from settings import Settings, unusable
+from settings import Settings, describe_invalid_settings
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Wins back failed payments."
@@ -27,10 +27,10 @@ app.add_typer(policy, name="policy")
 app.add_typer(access_options.keys, name="keys")
 app.add_typer(access_options.users, name="users")
 app.add_typer(notify, name="notify")
-app.command()(dry_run.simulate)
-notify.command("preview")(preview_options.preview)
-imports.command("stripe")(import_options.stripe)
-imports.command("csv")(import_options.csv)
+app.command()(dry_run.simulate_policy)
+notify.command("preview")(preview_options.notify_preview)
+imports.command("stripe")(import_options.imports_stripe)
+imports.command("csv")(import_options.imports_csv)
 
 
 @app.callback()
@@ -70,7 +70,7 @@ def demo(
     recovery back over the API, and ends. Exit code 1 when a story did not end as it should. Uses nothing from
     outside: DATABASE_URL, TEMPORAL_ADDRESS and the providers' keys are not looked at.
     """
-    from commands.demo import demo as play
+    from commands.demo import run_demo as play
 
     play(data_dir, scale, keep)
 
@@ -80,7 +80,7 @@ def migrate() -> None:
     """Bring the database up to this release and register Temporal's search attributes."""
     from commands import database
 
-    database.upgrade(Settings())
+    database.upgrade_database(Settings())
 
 
 @app.command()
@@ -88,7 +88,7 @@ def rebuild() -> None:
     """Make the read model and the attempt ledger anew from the event log. Writers wait until it is done."""
     from commands import console, database
 
-    console.result(f"{database.rebuild(Settings())} recoveries rebuilt from the event log")
+    console.print_result(f"{database.rebuild_from_log(Settings())} recoveries rebuilt from the event log")
 
 
 @app.command()
@@ -120,13 +120,13 @@ def trigger(
 ) -> None:
     """Sign and post a sample webhook of a failed payment."""
     from commands import console
-    from commands.trigger import trigger as send
+    from commands.trigger import send_sample as send
 
     if provider not in ("stripe", "adyen", "braintree"):
         raise typer.BadParameter("only stripe, adyen and braintree can be triggered")
     fields = {"decline_code": decline_code, "amount": amount, "currency": currency.lower()}
     named = {"invoice_id": invoice} if invoice else {}
-    console.result(send(Settings(), data_dir, url, provider, fields | named | {"script": outcome or []}))
+    console.print_result(send(Settings(), data_dir, url, provider, fields | named | {"script": outcome or []}))
 
 
 @app.command()
@@ -142,17 +142,17 @@ def explain(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Say how a failure is classified and what would happen, or derive a recorded decision again from its row."""
-    from commands.explain_print import print_code, print_row
+    from commands.explain_print import print_classification, print_rederivation
     from core.payments import Failure
 
     if recovery_id and sequence:
-        return print_row(Settings(), recovery_id, sequence, as_json)
+        return print_rederivation(Settings(), recovery_id, sequence, as_json)
     if recovery_id or not provider or not code:
         raise typer.BadParameter("give --provider and --code, or a recovery and the sequence of a row")
     failure = Failure(
         code=code, advice=provider_advice, network=network, network_code=network_code, network_advice=network_advice
     )
-    return print_code(provider, failure, as_json)
+    return print_classification(provider, failure, as_json)
 
 
 @policy.command("check")
@@ -161,10 +161,10 @@ def policy_check(file: Annotated[Path, typer.Argument(help="A policy file.")]) -
     from commands import console
     from commands import policy as policies
 
-    found = policies.read(file)
-    for warning in policies.warnings(found):
-        console.note(f"warning: {file}: {warning}")
-    console.result(f"{file}: right, version {found.version}")
+    found = policies.read_policy_file(file)
+    for warning in policies.find_warnings(found):
+        console.print_note(f"warning: {file}: {warning}")
+    console.print_result(f"{file}: right, version {found.version}")
 
 
 @policy.command("show")
@@ -173,7 +173,7 @@ def policy_show(file: Annotated[Path | None, typer.Argument(help="POLICY_FILE wh
     from commands import console
     from commands import policy as policies
 
-    console.as_json(policies.shown(policies.read(file or Settings().policy_file)))
+    console.print_json(policies.dump_policy(policies.read_policy_file(file or Settings().policy_file)))
 
 
 @policy.command("shadow")
@@ -186,14 +186,14 @@ def policy_shadow(
 
     from commands import console, shadow
 
-    found = shadow.report(Settings(), days)
+    found = shadow.read_shadow_report(Settings(), days)
     if as_json:
-        return console.as_json(found.model_dump())
+        return console.print_json(found.model_dump())
     if not found.comparisons:
-        return console.result("no decision has a shadow plan beside it; SHADOW_POLICY_FILE names the policy")
-    Console().print(shadow.table(found))
-    for sentence in shadow.sentences(found):
-        console.result(sentence)
+        return console.print_result("no decision has a shadow plan beside it; SHADOW_POLICY_FILE names the policy")
+    Console().print(shadow.shadow_table(found))
+    for sentence in shadow.shadow_sentences(found):
+        console.print_result(sentence)
     return None
 
 
@@ -208,13 +208,13 @@ def experiments(
     from commands import console
     from commands import policy as policies
 
-    found = policies.experiments(Settings(), days)
+    found = policies.compare_experiments(Settings(), days)
     if as_json:
-        console.as_json({name: [one.model_dump() for one in reports] for name, reports in found.items()})
+        console.print_json({name: [one.model_dump() for one in reports] for name, reports in found.items()})
     elif found:
-        Console().print(policies.table(found))
+        Console().print(policies.experiments_table(found))
     else:
-        console.result("no recovery is part of an experiment")
+        console.print_result("no recovery is part of an experiment")
 
 
 @audit.command("verify")
@@ -224,11 +224,11 @@ def audit_verify(
     """Check that no row of the event log was changed, lost or added by hand."""
     from commands import console, database
 
-    report = database.verify(Settings(), recovery_id)
+    report = database.verify_audit(Settings(), recovery_id)
     for problem in report.problems:
-        console.result(f"{problem.recovery_id} row {problem.sequence or '-'}: {problem.what}")
-    console.result(f"{report.recoveries} recoveries, {report.rows} rows, {len(report.problems)} problems")
-    if not report.clean:
+        console.print_result(f"{problem.recovery_id} row {problem.sequence or '-'}: {problem.what}")
+    console.print_result(f"{report.recoveries} recoveries, {report.rows} rows, {len(report.problems)} problems")
+    if not report.is_clean:
         raise typer.Exit(1)
 
 
@@ -237,8 +237,8 @@ def erase(customer_id: Annotated[str, typer.Argument(help="The provider's custom
     """Erase a customer's contact data and what stored webhooks say. The event log holds no personal data and stays."""
     from commands import console, database
 
-    count = database.erase(Settings(), customer_id)
-    console.result(f"{count} webhooks of {customer_id} blanked")
+    count = database.erase_customer_data(Settings(), customer_id)
+    console.print_result(f"{count} webhooks of {customer_id} blanked")
 
 
 def main() -> None:
@@ -246,34 +246,34 @@ def main() -> None:
     try:
         app()
     except RecoveryError as error:
-        _fail(str(error))
+        _exit_with_error(str(error))
     except ValidationError as error:
-        _fail(unusable(error))
+        _exit_with_error(describe_invalid_settings(error))
     except Exception as error:
-        if told := _of_database(error):
-            _fail(told)
+        if told := _database_message(error):
+            _exit_with_error(told)
         raise
     finally:
-        _settle()
+        _wait_for_temporal_threads()
 
 
-def _of_database(error: Exception) -> str | None:
+def _database_message(error: Exception) -> str | None:
     """What PostgreSQL says, e.g. of tables that another release made; None for what has nothing to do with it."""
     from sqlalchemy.exc import DBAPIError
 
-    from db.failures import said
+    from db.failures import server_message
 
-    return f"The database refuses this: {said(error)}" if isinstance(error, DBAPIError) else None
+    return f"The database refuses this: {server_message(error)}" if isinstance(error, DBAPIError) else None
 
 
-def _settle() -> None:
+def _wait_for_temporal_threads() -> None:
     """temporalio 1.33 to 1.35 may crash an interpreter that ends with its threads alive (sdk-python issue 300)."""
     if "temporalio" in sys.modules:
         gc.collect()
         time.sleep(0.5)
 
 
-def _fail(text: str) -> None:
+def _exit_with_error(text: str) -> None:
     sys.stderr.write(f"pri: {' '.join(text.split())}\n")
     sys.exit(1)
 

@@ -129,7 +129,7 @@ class Settings(BaseSettings):
         "stripe_webhook_secrets", "adyen_hmac_keys", "payload_encryption_keys", "unsubscribe_secrets", mode="before"
     )
     @classmethod
-    def _split(cls, value: object) -> object:
+    def _split_secrets(cls, value: object) -> object:
         return _secret_list(value)
 
     @field_validator("bootstrap_api_key")
@@ -204,13 +204,13 @@ class Settings(BaseSettings):
         return tuple(name for name, config in configs.items() if config.livemode)
 
 
-def addresses(given: SecretStr) -> tuple[str, ...]:
+def split_addresses(given: SecretStr) -> tuple[str, ...]:
     """The parts of a setting that holds several addresses: by blanks or commas, which may also stand in an address."""
     parts = re.split(r"[\s,]+(?=[A-Za-z][A-Za-z0-9+.-]*://)", given.get_secret_value().strip())
     return tuple(part for part in parts if part)
 
 
-def unusable(error: ValidationError) -> str:
+def describe_invalid_settings(error: ValidationError) -> str:
     """One line that names each setting and never shows its value, which may be a secret."""
     told = ((".".join(map(str, one["loc"])).upper() or "settings", one["msg"]) for one in error.errors())
     return "; ".join(f"{name}: {message}" for name, message in told)
@@ -221,7 +221,7 @@ def unsubscribe_keys(settings: Settings) -> tuple[bytes, ...]:
     return tuple(one.get_secret_value().encode() for one in settings.unsubscribe_secrets)
 
 
-def environment() -> dict[str, str]:
+def read_environment() -> dict[str, str]:
     """A copy of the environment over what `.env` says: for providers, for Temporal's own settings, for children."""
     written = {name: value for name, value in dotenv_values(".env").items() if value is not None}
     return written | dict(os.environ)  # noqa: TID251

@@ -7,15 +7,15 @@ it knows both people, counts as approved.
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
-from core.approvals import OperatorRules, needs_second, unapproved
+from core.approvals import OperatorRules, needs_second_approver, second_approver_refusal
 from core.contracts import Action
-from core.errors import Refused
+from core.errors import CommandRefused
 from core.events import Event, EventType
 from core.retry.recovery import Recovery
 from db.repositories import approvals
 from db.session import Database
 
-Granted = Callable[[str, Action, str | None, str | None], Awaitable[bool]]
+ApprovalLookup = Callable[[str, Action, str | None, str | None], Awaitable[bool]]
 """Whether two people asked for it: recovery, action, decision, request."""
 _ACTIONS: Final[Mapping[EventType, Action]] = {
     EventType.RETRY_REQUESTED: Action.RETRY,
@@ -23,38 +23,38 @@ _ACTIONS: Final[Mapping[EventType, Action]] = {
 }
 
 
-def granted_in(database: Database) -> Granted:
+def stored_approval_lookup(database: Database) -> ApprovalLookup:
     """As the table `approval` says."""
 
-    async def granted(recovery_id: str, action: Action, decision: str | None, request_id: str | None) -> bool:
+    async def is_granted(recovery_id: str, action: Action, decision: str | None, request_id: str | None) -> bool:
         async with database.begin() as session:
             return await approvals.is_granted(session, recovery_id, action, decision, request_id)
 
-    return granted
+    return is_granted
 
 
-class Approvals:
+class ApprovalCheck:
     """Says of commands that are about to be written whether one person is enough for them."""
 
-    def __init__(self, rules: Callable[[], OperatorRules], granted: Granted) -> None:
-        self._rules, self._granted = rules, granted
+    def __init__(self, rules: Callable[[], OperatorRules], granted: ApprovalLookup) -> None:
+        self._rules, self._is_granted = rules, granted
 
-    async def refusal(self, recovery: Recovery, events: Sequence[Event]) -> Refused | None:
+    async def find_refusal(self, recovery: Recovery, events: Sequence[Event]) -> CommandRefused | None:
         """Why the first of these may not be written; None where it may, and for all that is no command."""
         event = events[0] if events else None
         action = _ACTIONS.get(event.type) if event else None
         if event is None or action is None or event.data.get("refused"):
             return None
         decision = event.data.get("decision")
-        if not needs_second(self._rules(), action, decision, recovery.amount, recovery.currency):
+        if not needs_second_approver(self._rules(), action, decision, recovery.amount, recovery.currency):
             return None
-        granted = await self._granted(recovery.recovery_id, action, decision, event.data.get("request_id"))
-        return None if granted else unapproved()
+        granted = await self._is_granted(recovery.recovery_id, action, decision, event.data.get("request_id"))
+        return None if granted else second_approver_refusal()
 
 
-async def _nobody(_: str, __: Action, ___: str | None, ____: str | None) -> bool:
+async def _never_granted(_: str, __: Action, ___: str | None, ____: str | None) -> bool:
     return False
 
 
-WITHOUT: Final = Approvals(OperatorRules, _nobody)
+NO_APPROVAL_NEEDED: Final = ApprovalCheck(OperatorRules, _never_granted)
 """By the shipped policy, which asks for no second person."""

@@ -11,18 +11,18 @@ from datetime import datetime
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.attempt import Attempt
+from activities.attempt import ChargeAttempt
 from activities.clock import ActivityClock
-from activities.heartbeat import beating
-from activities.log import Log
-from activities.scope import SHIPPED, Scope
+from activities.heartbeat import heartbeat_in_background
+from activities.log import RecoveryLog
+from activities.scope import SHIPPED_SCOPE, InvoiceScope
 from catalog import network_rules
-from core.contracts import NOT_ALLOWED, Charged, ChargeInput, ReadInput, SettleInput
+from core.contracts import NOT_ALLOWED, ChargeInput, ChargeReport, ReadInput, ReconcileInput
 from core.errors import NotAllowed, ProviderUnavailable
 from core.payments import FailureFacts
 from core.retry import pay
-from core.retry.ability import UNREADABLE
-from core.retry.fresh_look import announced, unheard
+from core.retry.ability import UNREADABLE_PROVIDER
+from core.retry.fresh_look import announced_facts, reopen_returned_payment
 from core.retry.network_rules import NetworkRules
 from core.retry.recovery import Recovery
 from providers.base import Gateway
@@ -34,9 +34,9 @@ class Charging:
     def __init__(
         self,
         gateways: Mapping[str, Gateway],
-        log: Log,
+        log: RecoveryLog,
         limits: Callable[[], NetworkRules] = network_rules,
-        scope: Scope = SHIPPED,
+        scope: InvoiceScope = SHIPPED_SCOPE,
     ) -> None:
         self._gateways = gateways
         self._scope = scope
@@ -46,39 +46,41 @@ class Charging:
     @activity.defn
     async def read_failure(self, order: ReadInput) -> FailureFacts:
         """Invoice, decline, card, customer and risk as the provider knows them now."""
-        recovery, gateway = order.recovery, self._gateway(order.recovery)
+        recovery, gateway = order.recovery, self._find_gateway(order.recovery)
         if not gateway.can_read:
-            return pay.completed(_unreadable(announced(recovery)), recovery)
-        async with _calling():
+            return pay.complete_facts(_mark_unreadable(announced_facts(recovery)), recovery)
+        async with _provider_call():
             facts = await gateway.read_failure(recovery.invoice_id, None)
-        view, now = unheard(recovery, facts.invoice), activity.info().started_time
-        invoice = self._scope.judged(view, now, opening=recovery.segment is None)
-        return pay.completed(facts.model_copy(update={"invoice": invoice}), recovery)
+        view, now = reopen_returned_payment(recovery, facts.invoice), activity.info().started_time
+        invoice = self._scope.judge_invoice(view, now, opening=recovery.segment is None)
+        return pay.complete_facts(facts.model_copy(update={"invoice": invoice}), recovery)
 
     @activity.defn
-    async def charge_invoice(self, order: ChargeInput) -> Charged:
+    async def charge_invoice(self, order: ChargeInput) -> ChargeReport:
         """Charge once, unless the invoice needs it no more or the provider is about to try by itself."""
-        async with _calling():
-            attempt = self._attempt(order.recovery, order.now)
+        async with _provider_call():
+            attempt = self._open_attempt(order.recovery, order.now)
             recovery = await attempt.catch_up()
             if recovery.sequence == order.recovery.sequence:
-                recovery = await attempt.request(order)
-                if recovery.in_flight and attempt.just_requested:
-                    return await attempt.send(recovery)
-            return await attempt.find_out(recovery) if recovery.in_flight else attempt.so_far()
+                recovery = await attempt.request_charge(order)
+                if recovery.in_flight and attempt.is_own_request:
+                    return await attempt.send_charge(recovery)
+            return await attempt.reconcile_charge(recovery) if recovery.in_flight else attempt.result_so_far()
 
-    @activity.defn
-    async def settle_charge(self, order: SettleInput) -> Charged:
+    @activity.defn(name="settle_charge")
+    async def reconcile_charge(self, order: ReconcileInput) -> ChargeReport:
         """Find out what became of the charge in flight; writes nothing while nobody knows."""
-        async with _calling():
-            attempt = self._attempt(order.recovery, order.now)
+        async with _provider_call():
+            attempt = self._open_attempt(order.recovery, order.now)
             recovery = await attempt.catch_up()
-            return await attempt.find_out(recovery) if recovery.in_flight else attempt.so_far()
+            return await attempt.reconcile_charge(recovery) if recovery.in_flight else attempt.result_so_far()
 
-    def _attempt(self, recovery: Recovery, now: datetime) -> Attempt:
-        return Attempt(recovery, self._gateway(recovery), self._log, ActivityClock(now), self._limits, self._scope)
+    def _open_attempt(self, recovery: Recovery, now: datetime) -> ChargeAttempt:
+        return ChargeAttempt(
+            recovery, self._find_gateway(recovery), self._log, ActivityClock(now), self._limits, self._scope
+        )
 
-    def _gateway(self, recovery: Recovery) -> Gateway:
+    def _find_gateway(self, recovery: Recovery) -> Gateway:
         gateway = self._gateways.get(recovery.provider)
         if gateway is None:
             why = f"{recovery.provider} has no API key here, so nothing can be read or charged"
@@ -86,16 +88,16 @@ class Charging:
         return gateway
 
 
-def _unreadable(facts: FailureFacts) -> FailureFacts:
+def _mark_unreadable(facts: FailureFacts) -> FailureFacts:
     """Nothing is missing that could be had: this provider's event has said all there is."""
-    return facts.model_copy(update={"missing": (UNREADABLE,)})
+    return facts.model_copy(update={"missing": (UNREADABLE_PROVIDER,)})
 
 
 @asynccontextmanager
-async def _calling() -> AsyncIterator[None]:
+async def _provider_call() -> AsyncIterator[None]:
     """Alive while the provider takes its time; what it surely did not execute, Temporal tries again."""
     try:
-        async with beating():
+        async with heartbeat_in_background():
             yield
     except NotAllowed as refused:
         raise ApplicationError(str(refused), type=NOT_ALLOWED, non_retryable=True) from refused

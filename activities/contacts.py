@@ -7,49 +7,51 @@ from typing import Protocol
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.heartbeat import beating
-from activities.scope import SHIPPED, Scope
+from activities.heartbeat import heartbeat_in_background
+from activities.scope import SHIPPED_SCOPE, InvoiceScope
 from core.contracts import NOT_ALLOWED, ReadInput
 from core.errors import NotAllowed, ProviderUnavailable
 from core.messages.contact import Contact
 from core.payments import InvoiceView
-from core.retry.fresh_look import unheard
+from core.retry.fresh_look import reopen_returned_payment
 from db.repositories import contacts
 from db.session import Database
-from providers.base import Gateway, KnowsContacts
+from providers.base import Gateway, ReadsContacts
 
 
-class AddressBook(Protocol):
+class ContactStore(Protocol):
     """Where contacts are kept. Raises StoreUnavailable."""
 
-    async def save(self, provider: str, customer_id: str, invoice_id: str, contact: Contact) -> None:
+    async def save_contact(self, provider: str, customer_id: str, invoice_id: str, contact: Contact) -> None:
         """What the provider says now."""
 
-    async def load(self, provider: str, customer_id: str, invoice_id: str) -> Contact | None:
+    async def load_contact(self, provider: str, customer_id: str, invoice_id: str) -> Contact | None:
         """Whom to write to about this invoice; None where nobody is known, or once they were erased."""
 
 
-class StoredAddresses:
+class StoredContacts:
     """The table `contact`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def save(self, provider: str, customer_id: str, invoice_id: str, contact: Contact) -> None:
+    async def save_contact(self, provider: str, customer_id: str, invoice_id: str, contact: Contact) -> None:
         """What the provider says now; an erased customer stays erased."""
         async with self._database.begin() as session:
-            await contacts.save(session, provider, customer_id, invoice_id, contact, datetime.now(UTC))
+            await contacts.save_contact(session, provider, customer_id, invoice_id, contact, datetime.now(UTC))
 
-    async def load(self, provider: str, customer_id: str, invoice_id: str) -> Contact | None:
+    async def load_contact(self, provider: str, customer_id: str, invoice_id: str) -> Contact | None:
         """Whom to write to about this invoice."""
         async with self._database.begin() as session:
-            return await contacts.load(session, provider, customer_id, invoice_id)
+            return await contacts.load_contact(session, provider, customer_id, invoice_id)
 
 
 class Contacts:
     """Reads one provider. Runs on that provider's own task queue, like every call to it."""
 
-    def __init__(self, gateways: Mapping[str, Gateway], addresses: AddressBook, scope: Scope = SHIPPED) -> None:
+    def __init__(
+        self, gateways: Mapping[str, Gateway], addresses: ContactStore, scope: InvoiceScope = SHIPPED_SCOPE
+    ) -> None:
         self._gateways, self._addresses, self._scope = gateways, addresses, scope
 
     @activity.defn
@@ -57,10 +59,10 @@ class Contacts:
         """Keep the customer's contact as it is now; answers with the invoice alone, which holds nothing personal."""
         recovery = order.recovery
         gateway: object = self._gateways.get(recovery.provider)
-        if not isinstance(gateway, KnowsContacts):
+        if not isinstance(gateway, ReadsContacts):
             return None
         try:
-            async with beating():
+            async with heartbeat_in_background():
                 found = await gateway.read_contact(recovery.invoice_id, recovery.customer_id)
         except NotAllowed as refused:
             raise ApplicationError(str(refused), type=NOT_ALLOWED, non_retryable=True) from refused
@@ -68,6 +70,6 @@ class Contacts:
             raise ApplicationError(str(away), type="ProviderUnavailable", next_retry_delay=away.retry_after) from away
         customer_id = found.invoice.customer_id or recovery.customer_id
         if found.contact and customer_id:
-            await self._addresses.save(recovery.provider, customer_id, recovery.invoice_id, found.contact)
-        view = unheard(recovery, found.invoice)
-        return self._scope.judged(view, activity.info().started_time, opening=False)
+            await self._addresses.save_contact(recovery.provider, customer_id, recovery.invoice_id, found.contact)
+        view = reopen_returned_payment(recovery, found.invoice)
+        return self._scope.judge_invoice(view, activity.info().started_time, opening=False)

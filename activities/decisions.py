@@ -8,29 +8,29 @@ from typing import Final
 import structlog
 from temporalio import activity
 
-from activities.log import Log
-from activities.lookups import Lookups
-from activities.shadow import Shadow
-from activities.suspicion import Suspicion, within
+from activities.log import RecoveryLog
+from activities.lookups import PlanLookups
+from activities.shadow import ShadowPlanner
+from activities.suspicion import FraudSignalLookup, await_within
 from catalog import PolicyFile, network_rules
-from catalog.calendars import clock_of
+from catalog.calendars import clock_for
 from core.classifier.classify import classify
-from core.classifier.tables import Tables
+from core.classifier.tables import DeclineTables
 from core.classifier.taxonomy import Classification
-from core.contracts import ClassifyInput, PlanInput, SegmentInput, Written
+from core.contracts import ClassifyInput, PlanInput, SegmentInput, WrittenRecords
 from core.errors import RecoveryError
 from core.events import Event
-from core.fraud.assess import assess
-from core.messages.decision import with_messages
-from core.retry.arms import armed, assigned
-from core.retry.decide import Findings, Means, decide
-from core.retry.network_plan import found_card, within_network
-from core.retry.pace import Pace
+from core.fraud.assess import assess_fraud
+from core.messages.decision import add_message_plan
+from core.retry.arms import apply_arm, find_assignment
+from core.retry.decide import DecisionConfig, DecisionInput, decide_on_failure
+from core.retry.network_plan import apply_network_rules, failed_credential
+from core.retry.pace import TimeScale
 from core.retry.policy import Policy, StrategyFactory
-from core.retry.shadow import Beside
-from core.retry.whereabouts import whereabouts
+from core.retry.shadow import DecisionInForce
+from core.retry.whereabouts import customer_location
 from core.segmentation.profile import profile_of
-from core.segmentation.segment import CustomerProfile, Segment, segment
+from core.segmentation.segment import CustomerProfile, Segment, find_segment
 from db.repositories.history import CustomerHistory, customer_history
 from db.session import Database
 
@@ -38,11 +38,11 @@ PROFILE_SECONDS: Final = 1.2
 """A local activity has two; then the segment is the default one."""
 log = structlog.get_logger(__name__)
 
-History = Callable[[str, str, str], Awaitable[CustomerHistory]]
+HistoryLookup = Callable[[str, str, str], Awaitable[CustomerHistory]]
 """What our own log says of a customer: provider, customer id, and the recovery that doesn't count."""
 
 
-def history_in(database: Database) -> History:
+def stored_history_lookup(database: Database) -> HistoryLookup:
     """The history as PostgreSQL holds it."""
 
     async def look_up(provider: str, customer_id: str, but_not: str) -> CustomerHistory:
@@ -52,18 +52,22 @@ def history_in(database: Database) -> History:
     return look_up
 
 
-class Knowledge:
+class DecisionSources:
     """What decisions are made with."""
 
-    def __init__(self, tables: Tables, policy: PolicyFile, strategies: dict[str, StrategyFactory], pace: Pace) -> None:
+    def __init__(
+        self, tables: DeclineTables, policy: PolicyFile, strategies: dict[str, StrategyFactory], time_scale: TimeScale
+    ) -> None:
         self.tables = tables
         self.policy = policy
         self.strategies = strategies
-        self.pace = pace
+        self.time_scale = time_scale
 
-    def means(self) -> Means:
+    def decision_config(self) -> DecisionConfig:
         """The policy as it is now, with what carries it out."""
-        return Means(policy=self.policy.current(), strategies=self.strategies, pace=self.pace)
+        return DecisionConfig(
+            policy=self.policy.current_policy(), strategies=self.strategies, time_scale=self.time_scale
+        )
 
 
 class Decisions:
@@ -71,18 +75,18 @@ class Decisions:
 
     def __init__(
         self,
-        knowledge: Knowledge,
-        history: History,
-        log: Log,
-        lookups: Lookups | None = None,
-        suspicion: Suspicion | None = None,
-        shadow: Shadow | None = None,
+        knowledge: DecisionSources,
+        history: HistoryLookup,
+        log: RecoveryLog,
+        lookups: PlanLookups | None = None,
+        suspicion: FraudSignalLookup | None = None,
+        shadow: ShadowPlanner | None = None,
         channels: frozenset[str] = frozenset(),
     ) -> None:
         self._channels = channels
         self._knowledge = knowledge
         self._shadow = shadow
-        self._suspicion = suspicion or Suspicion()
+        self._suspicion = suspicion or FraudSignalLookup()
         self._history = history
         self._log = log
         self._lookups = lookups
@@ -93,7 +97,7 @@ class Decisions:
         failure = given.facts.failure
         network = failure.network or given.facts.card.network
         known = failure.model_copy(update={"network": network})
-        overrides = self._knowledge.policy.current().overrides
+        overrides = self._knowledge.policy.current_policy().overrides
         return classify(known, self._knowledge.tables, overrides, provider=given.recovery.provider)
 
     @activity.defn
@@ -101,57 +105,65 @@ class Decisions:
         """The customer's segment; once decided it stays for the whole recovery."""
         if given.recovery.segment:
             return Segment(name=given.recovery.segment, rule="", why="decided before")
-        rules = self._knowledge.policy.current().segments
-        return segment(await self._loaded(given), rules)
+        rules = self._knowledge.policy.current_policy().segments
+        return find_segment(await self._load_profile(given), rules)
 
     @activity.defn
-    async def plan_retry(self, given: PlanInput) -> Written:
+    async def plan_retry(self, given: PlanInput) -> WrittenRecords:
         """Assess fraud, plan what comes next, and commit all rows of the decision at once."""
-        means = self._knowledge.means()
-        looked_up = self._lookups and await self._lookups.of(given, _armed(means, given), self._knowledge.strategies)
+        means = self._knowledge.decision_config()
+        looked_up = self._lookups and await self._lookups.look_up(
+            given, _policy_of_arm(means, given), self._knowledge.strategies
+        )
         calendar, experience = looked_up or (None, None)
-        signals = await self._suspicion.signals(given, means.policy.fraud)
-        findings = Findings(
+        signals = await self._suspicion.look_up_signals(given, means.policy.fraud)
+        findings = DecisionInput(
             recovery=given.recovery,
             facts=given.facts,
             classification=given.classification,
             segment=given.segment,
-            assessment=assess(given.facts, given.classification, signals, means.policy.fraud),
+            assessment=assess_fraud(given.facts, given.classification, signals, means.policy.fraud),
             now=given.now,
             calendar=calendar,
             experience=experience,
         )
-        events = await self._all_rows(given, findings, means)
-        return Written(records=await self._log.append(given.recovery, events, given.now))
+        events = await self._decide_events(given, findings, means)
+        return WrittenRecords(records=await self._log.append_events(given.recovery, events, given.now))
 
-    async def _all_rows(self, given: PlanInput, findings: Findings, means: Means) -> tuple[Event, ...]:
+    async def _decide_events(
+        self, given: PlanInput, decision_input: DecisionInput, config: DecisionConfig
+    ) -> tuple[Event, ...]:
         """The decision with its plan where the card networks allow it, as far as is known now, and the shadow's."""
-        card, known = found_card(findings), network_rules()
-        rules = known.lowered(means.policy.network_limits)
-        tries = await self._log.tries(card, rules, findings.now)
-        events = within_network(findings.recovery, decide(findings, means), card, rules, tries)
-        events = self._with_messages(findings, events, means)
+        card, known = failed_credential(decision_input), network_rules()
+        rules = known.lower_limits(config.policy.network_limits)
+        tries = await self._log.load_attempts(card, rules, decision_input.now)
+        events = apply_network_rules(
+            decision_input.recovery, decide_on_failure(decision_input, config), card, rules, tries
+        )
+        events = self._plan_messages(decision_input, events, config)
         if self._shadow is None:
             return events
-        found = Beside(decision=events[-1], card=card, rules=known, tries=tries)
-        return (*events, *await self._shadow.beside(given, findings, found))
+        found = DecisionInForce(decision=events[-1], card=card, rules=known, tries=tries)
+        return (*events, *await self._shadow.plan_beside(given, decision_input, found))
 
-    def _with_messages(self, findings: Findings, events: tuple[Event, ...], means: Means) -> tuple[Event, ...]:
+    def _plan_messages(
+        self, decision_input: DecisionInput, events: tuple[Event, ...], config: DecisionConfig
+    ) -> tuple[Event, ...]:
         """The same rows, and in the last one what the customer is told when."""
-        policy = armed(means.policy, assigned(means.policy, findings.recovery, findings.facts))
-        campaign = policy.campaigns.get(policy.segment_named(findings.segment.name).campaign)
-        clock = clock_of(*whereabouts(findings.recovery, findings.facts), findings.now)
-        return with_messages(events, findings, means, campaign, self._channels, clock)
+        policy = apply_arm(config.policy, find_assignment(config.policy, decision_input.recovery, decision_input.facts))
+        campaign = policy.campaigns.get(policy.segment_named(decision_input.segment.name).campaign)
+        clock = clock_for(*customer_location(decision_input.recovery, decision_input.facts), decision_input.now)
+        return add_message_plan(events, decision_input, config, campaign, self._channels, clock)
 
-    async def _loaded(self, given: SegmentInput) -> CustomerProfile | None:
+    async def _load_profile(self, given: SegmentInput) -> CustomerProfile | None:
         """The profile; None where it can't be loaded now: a recovery doesn't wait for statistics about its customer."""
         try:
-            return await within(PROFILE_SECONDS, self._profile(given))
+            return await await_within(PROFILE_SECONDS, self._build_profile(given))
         except (RecoveryError, TimeoutError) as error:
             log.warning("a customer's profile could not be loaded", error=str(error))
             return None
 
-    async def _profile(self, given: SegmentInput) -> CustomerProfile:
+    async def _build_profile(self, given: SegmentInput) -> CustomerProfile:
         """What the provider says of the customer, and what our own log adds."""
         facts, recovery = given.facts, given.recovery
         known = profile_of(facts, given.now)
@@ -171,6 +183,6 @@ class Decisions:
         )
 
 
-def _armed(means: Means, given: PlanInput) -> Policy:
+def _policy_of_arm(config: DecisionConfig, given: PlanInput) -> Policy:
     """The policy as this recovery's arm of an experiment sees it."""
-    return armed(means.policy, assigned(means.policy, given.recovery, given.facts))
+    return apply_arm(config.policy, find_assignment(config.policy, given.recovery, given.facts))

@@ -8,9 +8,9 @@ from temporalio import activity
 
 
 @contextlib.asynccontextmanager
-async def beating(every: float = 2.0) -> AsyncIterator[None]:
+async def heartbeat_in_background(every: float = 2.0) -> AsyncIterator[None]:
     """Heartbeats in the background for as long as the block runs; `every` in seconds."""
-    beat = asyncio.create_task(_beat(every))
+    beat = asyncio.create_task(_send_heartbeats(every))
     try:
         yield
     finally:
@@ -19,7 +19,7 @@ async def beating(every: float = 2.0) -> AsyncIterator[None]:
             await beat
 
 
-async def _beat(every: float) -> None:
+async def _send_heartbeats(every: float) -> None:
     while True:
         activity.heartbeat()
         await asyncio.sleep(every)

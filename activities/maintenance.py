@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 
 from temporalio import activity
 
-from activities.scope import SHIPPED, Scope
+from activities.scope import SHIPPED_SCOPE, InvoiceScope
 from core.contracts import RelayInput, RelayReport
 from db.repositories import figures
 from db.session import Database
 from intake.recoveries import Recoveries
-from intake.relay import relay
+from intake.relay import run_relay
 from providers.base import Gateway
 
 
@@ -18,7 +18,11 @@ class Maintenance:
     """The relay with what it needs."""
 
     def __init__(
-        self, database: Database, recoveries: Recoveries, gateways: Mapping[str, Gateway], scope: Scope = SHIPPED
+        self,
+        database: Database,
+        recoveries: Recoveries,
+        gateways: Mapping[str, Gateway],
+        scope: InvoiceScope = SHIPPED_SCOPE,
     ) -> None:
         self._scope = scope
         self._database = database
@@ -28,9 +32,9 @@ class Maintenance:
     @activity.defn
     async def relay_inbox(self, order: RelayInput) -> RelayReport:
         """Deliver undelivered webhooks and revive recoveries that have no run; then sum touched days anew."""
-        report = await relay(
+        report = await run_relay(
             self._database, self._recoveries, self._gateways, datetime.now(UTC), order.limit, self._scope.rules
         )
         async with self._database.begin() as session:
-            await figures.refresh(session)
+            await figures.refresh_figures(session)
         return report

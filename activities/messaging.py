@@ -13,13 +13,13 @@ import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.contacts import AddressBook
-from activities.suppressions import Everybody, Suppressions
+from activities.contacts import ContactStore
+from activities.suppressions import NoSuppressions, Suppressions
 from catalog.calendars import zones_for_dates
 from core.errors import NotDelivered
 from core.ids import message_name
 from core.messages.contact import Contact
-from core.messages.contracts import NotifyInput, Outcome, Told
+from core.messages.contracts import DeliveryOutcome, DeliveryResult, NotifyInput
 from core.messages.kinds import MessageKind
 from core.messages.unsubscribe import Subscription
 from core.retry.recovery import Recovery
@@ -31,17 +31,19 @@ from notifications.letters import Letters, Subject
 
 MOST_TRIES: Final = 4
 """Of messages that surely did not go out; the last one gives up."""
-PATIENCE: Final = 40.0
+CHANNEL_SECONDS: Final = 40.0
 """Seconds that a channel may take: longer than ours bound each part, so that it is they who say how far it came."""
 
 
 class Outbox(Protocol):
     """Who may send what. Raises StoreUnavailable; then nothing may be sent."""
 
-    async def claim(self, name: MessageName, kind: MessageKind) -> Claim:
+    async def claim_message(self, name: MessageName, kind: MessageKind) -> Claim:
         """The right to send it, or why not."""
 
-    async def conclude(self, name: MessageName, state: MessageState, reason: str | None, language: str | None) -> None:
+    async def conclude_message(
+        self, name: MessageName, state: MessageState, reason: str | None, language: str | None
+    ) -> None:
         """How it ended."""
 
 
@@ -51,15 +53,17 @@ class StoredOutbox:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def claim(self, name: MessageName, kind: MessageKind) -> Claim:
+    async def claim_message(self, name: MessageName, kind: MessageKind) -> Claim:
         """The right to send it, or why not."""
         async with self._database.begin() as session:
-            return await messages.claim(session, name, kind.value, datetime.now(UTC))
+            return await messages.claim_message(session, name, kind.value, datetime.now(UTC))
 
-    async def conclude(self, name: MessageName, state: MessageState, reason: str | None, language: str | None) -> None:
+    async def conclude_message(
+        self, name: MessageName, state: MessageState, reason: str | None, language: str | None
+    ) -> None:
         """How it ended."""
         async with self._database.begin() as session:
-            await messages.conclude(session, name, state, datetime.now(UTC), reason, language)
+            await messages.conclude_message(session, name, state, datetime.now(UTC), reason, language)
 
 
 class Messaging:
@@ -68,89 +72,94 @@ class Messaging:
     def __init__(
         self,
         channels: Mapping[str, Channel],
-        letters: Letters,
-        addresses: AddressBook,
+        composer: Letters,
+        addresses: ContactStore,
         outbox: Outbox,
         suppressions: Suppressions | None = None,
     ) -> None:
-        self._channels, self._letters = channels, letters
+        self._channels, self._composer = channels, composer
         self._addresses, self._outbox = addresses, outbox
-        self._suppressions = suppressions or Everybody()
+        self._suppressions = suppressions or NoSuppressions()
 
-    @activity.defn
-    async def notify(self, order: NotifyInput) -> Told:
+    @activity.defn(name="notify")
+    async def send_message(self, order: NotifyInput) -> DeliveryResult:
         """Send it, unless an earlier execution did or may have. Bounded: what can't go out is given up."""
         name = MessageName(recovery_id=order.recovery.recovery_id, step=order.step, channel=order.channel)
-        claim = await self._outbox.claim(name, order.kind)
-        if not claim.ours:
-            return _as_before(claim)
+        claim = await self._outbox.claim_message(name, order.kind)
+        if not claim.is_ours:
+            return _result_of_earlier_claim(claim)
         language = None
         try:
-            letter = await self._letter(order, name)
+            letter = await self._compose_message(order, name)
             language = letter.language
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(CHANNEL_SECONDS):
                 await self._channels[order.channel].send(letter)
         except NotDelivered as refused:
-            return await self._not_sent(name, refused, claim.tries)
+            return await self._handle_not_sent(name, refused, claim.tries)
         except Exception as error:  # a channel may raise anything, and nobody knows how far it came
             structlog.get_logger("messages").warning("a message was maybe sent", error=type(error).__name__)
-            return Told(outcome=Outcome.MAYBE_SENT, reason=type(error).__name__, language=language)
-        await self._outbox.conclude(name, MessageState.SENT, None, language)
-        return Told(outcome=Outcome.SENT, language=language)
+            return DeliveryResult(outcome=DeliveryOutcome.MAYBE_SENT, reason=type(error).__name__, language=language)
+        await self._outbox.conclude_message(name, MessageState.SENT, None, language)
+        return DeliveryResult(outcome=DeliveryOutcome.SENT, language=language)
 
-    async def _letter(self, order: NotifyInput, name: MessageName) -> Letter:
+    async def _compose_message(self, order: NotifyInput, name: MessageName) -> Letter:
         """Raises NotDelivered where there is nobody to write to, or nothing to write with."""
         if order.channel not in self._channels:
             raise NotDelivered("channel_not_set_up", permanent=True)
         try:
-            return self._composed(await self._known(order, name))
+            return self._render_message(await self._load_subject(order, name))
         except NotDelivered:
             raise
         except Exception as error:  # nothing was sent, whatever is wrong with the tables
             raise NotDelivered(type(error).__name__) from error
 
-    async def _known(self, order: NotifyInput, name: MessageName) -> Subject:
+    async def _load_subject(self, order: NotifyInput, name: MessageName) -> Subject:
         """What the letter is about. Raises NotDelivered where there is nobody, or nobody who wants it."""
         recovery = order.recovery
-        contact = await self._contact(recovery)
+        contact = await self._load_contact(recovery)
         if contact is None or recovery.customer_id is None:
             raise NotDelivered("no_contact", permanent=True)
         mine = Subscription(provider=recovery.provider, customer_id=recovery.customer_id, channel=order.channel)
-        if await self._suppressions.holds(mine):
+        if await self._suppressions.is_suppressed(mine):
             raise NotDelivered("unsubscribed", permanent=True)
-        return _subject(order, name, contact, await self._suppressions.link(mine))
+        return _build_subject(order, name, contact, await self._suppressions.unsubscribe_link(mine))
 
-    def _composed(self, about: Subject) -> Letter:
+    def _render_message(self, about: Subject) -> Letter:
         """Whatever is wrong with the words, nothing was sent."""
         try:
-            return self._letters.write(about)
+            return self._composer.write(about)
         except NotDelivered:
             raise
         except Exception as error:
             raise NotDelivered(f"template_{type(error).__name__}", permanent=True) from error
 
-    async def _contact(self, recovery: Recovery) -> Contact | None:
+    async def _load_contact(self, recovery: Recovery) -> Contact | None:
         if recovery.customer_id is None:
             return None
-        return await self._addresses.load(recovery.provider, recovery.customer_id, recovery.invoice_id)
+        return await self._addresses.load_contact(recovery.provider, recovery.customer_id, recovery.invoice_id)
 
-    async def _not_sent(self, name: MessageName, refused: NotDelivered, tries: int) -> Told:
+    async def _handle_not_sent(self, name: MessageName, refused: NotDelivered, tries: int) -> DeliveryResult:
         """Try again in a moment, or, where that is of no use, say that it failed."""
         over = refused.permanent or tries >= MOST_TRIES
-        await self._outbox.conclude(name, MessageState.FAILED if over else MessageState.UNSENT, refused.reason, None)
+        await self._outbox.conclude_message(
+            name, MessageState.FAILED if over else MessageState.UNSENT, refused.reason, None
+        )
         if not over:
             raise ApplicationError(str(refused), type="NotDelivered")
-        return Told(outcome=Outcome.FAILED, reason=refused.reason)
+        return DeliveryResult(outcome=DeliveryOutcome.FAILED, reason=refused.reason)
 
 
-def _as_before(claim: Claim) -> Told:
+def _result_of_earlier_claim(claim: Claim) -> DeliveryResult:
     """What an earlier execution left: its result, or the claim of one that was never heard of again."""
     if claim.state is MessageState.SENDING:
-        return Told(outcome=Outcome.MAYBE_SENT, reason="worker_lost")
-    return Told(outcome=Outcome.SENT if claim.state is MessageState.SENT else Outcome.FAILED, reason=claim.reason)
+        return DeliveryResult(outcome=DeliveryOutcome.MAYBE_SENT, reason="worker_lost")
+    return DeliveryResult(
+        outcome=DeliveryOutcome.SENT if claim.state is MessageState.SENT else DeliveryOutcome.FAILED,
+        reason=claim.reason,
+    )
 
 
-def _subject(order: NotifyInput, name: MessageName, contact: Contact, unsubscribe: str) -> Subject:
+def _build_subject(order: NotifyInput, name: MessageName, contact: Contact, unsubscribe: str) -> Subject:
     recovery = order.recovery
     plan = recovery.messages
     return Subject(
@@ -166,11 +175,11 @@ def _subject(order: NotifyInput, name: MessageName, contact: Contact, unsubscrib
         deadline=recovery.until or (plan.occasion.ends_at if plan else None),
         contact=contact,
         unsubscribe=unsubscribe,
-        zones=_zones(recovery, contact),
+        zones=_date_zones(recovery, contact),
     )
 
 
-def _zones(recovery: Recovery, contact: Contact) -> tuple[str, ...]:
+def _date_zones(recovery: Recovery, contact: Contact) -> tuple[str, ...]:
     """Of the newest that is known of where the customer lives, as for quiet hours."""
     country = contact.country or recovery.country or recovery.card.country
     return zones_for_dates(country, contact.time_zone or recovery.time_zone)

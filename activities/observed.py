@@ -13,16 +13,18 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 
 from core.errors import RecoveryError
 
-SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 90.0)
+DURATION_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 90.0)
 
 
 def activity_seconds(registry: CollectorRegistry) -> Histogram:
     """How long activities take, by name and outcome (done, failed)."""
     labels = ("activity", "outcome")
-    return Histogram("pri_activity_seconds", "Time an activity took", labels, buckets=SECONDS, registry=registry)
+    return Histogram(
+        "pri_activity_seconds", "Time an activity took", labels, buckets=DURATION_BUCKETS, registry=registry
+    )
 
 
-class ObservedActivities(Interceptor):
+class ActivityObserver(Interceptor):
     """Given to a worker, watches every activity in it."""
 
     def __init__(self, seconds: Histogram) -> None:
@@ -30,10 +32,10 @@ class ObservedActivities(Interceptor):
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
         """The SDK's hook."""
-        return _Observed(next, self._seconds)
+        return _ObservedInbound(next, self._seconds)
 
 
-class _Observed(ActivityInboundInterceptor):
+class _ObservedInbound(ActivityInboundInterceptor):
     def __init__(self, following: ActivityInboundInterceptor, seconds: Histogram) -> None:
         super().__init__(following)
         self._seconds = seconds
@@ -47,12 +49,12 @@ class _Observed(ActivityInboundInterceptor):
             try:
                 result = await super().execute_activity(input)
             except Exception as error:
-                self._note(name, "failed", began, error)
+                self._record_execution(name, "failed", began, error)
                 raise
-            self._note(name, "done", began, None)
+            self._record_execution(name, "done", began, None)
             return result
 
-    def _note(self, name: str, outcome: str, began: float, error: Exception | None) -> None:
+    def _record_execution(self, name: str, outcome: str, began: float, error: Exception | None) -> None:
         seconds = time.monotonic() - began
         self._seconds.labels(name, outcome).observe(seconds)
         log = structlog.get_logger("activity")

@@ -6,40 +6,40 @@ from typing import Final
 
 from temporalio import activity
 
-from activities.approvals import WITHOUT, Approvals
-from activities.log import Log
-from activities.scope import SHIPPED, Scope
-from core.contracts import Opened, OpenInput, RecordInput, Written
+from activities.approvals import NO_APPROVAL_NEEDED, ApprovalCheck
+from activities.log import RecoveryLog
+from activities.scope import SHIPPED_SCOPE, InvoiceScope
+from core.contracts import OpenedRecovery, OpenInput, RecordInput, WrittenRecords
 from core.events import Event
 from core.ids import recovery_id
 from core.payments import EventKind, ProviderEvent
-from core.retry.machine import place_all
-from core.retry.reactions import opening, react
+from core.retry.machine import append_events
+from core.retry.reactions import opening_event, react_to_event
 from core.retry.recovery import Recovery
 from db.repositories import inbox
 from db.session import Database
-from intake.deliver import as_the_policy_takes_it
+from intake.deliver import apply_write_off_rule
 
-Memory = Callable[[ProviderEvent], Awaitable[Sequence[ProviderEvent]]]
+InboxLookup = Callable[[ProviderEvent], Awaitable[Sequence[ProviderEvent]]]
 """What the inbox holds of the invoice of a failure, and of its customer as a whole; oldest first each."""
 
 
-async def nothing_known(_: ProviderEvent) -> Sequence[ProviderEvent]:
+async def empty_inbox(_: ProviderEvent) -> Sequence[ProviderEvent]:
     """A memory of nothing."""
     return ()
 
 
-def remembered_in(database: Database, scope: Scope = SHIPPED) -> Memory:
+def stored_inbox_lookup(database: Database, scope: InvoiceScope = SHIPPED_SCOPE) -> InboxLookup:
     """The inbox in PostgreSQL, each event as the policy takes it now."""
 
-    async def remembered(failure: ProviderEvent) -> Sequence[ProviderEvent]:
+    async def look_up(failure: ProviderEvent) -> Sequence[ProviderEvent]:
         async with database.begin() as session:
-            stored = await inbox.of_invoice(session, failure.provider, failure.invoice_id or "")
+            stored = await inbox.webhooks_of_invoice(session, failure.provider, failure.invoice_id or "")
             if failure.customer_id:
-                stored += await inbox.of_customer(session, failure.provider, failure.customer_id)
-        return [as_the_policy_takes_it(row.event, scope.rules) for row in stored if row.event]
+                stored += await inbox.webhooks_of_customer(session, failure.provider, failure.customer_id)
+        return [apply_write_off_rule(row.event, scope.rules) for row in stored if row.event]
 
-    return remembered
+    return look_up
 
 
 _KNOWN_BEFORE: Final = frozenset(
@@ -62,48 +62,50 @@ class Recording:
 
     def __init__(
         self,
-        log: Log,
+        log: RecoveryLog,
         searchable: Callable[[], Awaitable[tuple[str, ...]]],
-        memory: Memory = nothing_known,
-        approvals: Approvals = WITHOUT,
+        memory: InboxLookup = empty_inbox,
+        approvals: ApprovalCheck = NO_APPROVAL_NEEDED,
     ) -> None:
         self._log, self._memory, self._approvals = log, memory, approvals
         self._searchable = searchable
 
     @activity.defn
-    async def open_recovery(self, known: OpenInput) -> Opened:
+    async def open_recovery(self, known: OpenInput) -> OpenedRecovery:
         """The log of this recovery; where there is none yet, begun with the failure, if one is known."""
-        records = await self._log.all(recovery_id(known.provider, known.invoice_id))
+        records = await self._log.load_all(recovery_id(known.provider, known.invoice_id))
         if not records and known.event:
             new = Recovery(provider=known.provider, invoice_id=known.invoice_id)
-            records = await self._log.append(new, await self._beginning(new, known.event, known.now), known.now)
-        return Opened(records=records, search_attributes=await self._searchable())
+            records = await self._log.append_events(
+                new, await self._opening_events(new, known.event, known.now), known.now
+            )
+        return OpenedRecovery(records=records, search_attributes=await self._searchable())
 
-    async def _beginning(self, new: Recovery, event: ProviderEvent, now: datetime) -> tuple[Event, ...]:
+    async def _opening_events(self, new: Recovery, event: ProviderEvent, now: datetime) -> tuple[Event, ...]:
         """The failure, and behind it what the inbox knew of this invoice before there was a recovery to tell."""
-        events = [opening(event)]
-        recovery, _ = place_all(new, events, now)
+        events = [opening_event(event)]
+        recovery, _ = append_events(new, events, now)
         for earlier in await self._memory(event):
             since = earlier.kind in _KNOWN_BEFORE and earlier.occurred_at >= event.occurred_at
             if since or earlier.kind in _FOR_GOOD:
-                said = react(recovery, earlier)
-                recovery, _ = place_all(recovery, said, now)
+                said = react_to_event(recovery, earlier)
+                recovery, _ = append_events(recovery, said, now)
                 events += said
         return tuple(events)
 
     @activity.defn
-    async def record_events(self, rows: RecordInput) -> Written:
+    async def record_events(self, rows: RecordInput) -> WrittenRecords:
         """These events in the log, and the closing one behind them where they end the recovery.
 
         A command that one person may not give alone becomes a row without effect, or, where somebody waits for the
         answer, none.
         """
-        refusal = await self._approvals.refusal(rows.recovery, rows.events)
+        refusal = await self._approvals.find_refusal(rows.recovery, rows.events)
         if refusal is None:
-            return Written(records=await self._log.append(rows.recovery, rows.events, rows.now))
+            return WrittenRecords(records=await self._log.append_events(rows.recovery, rows.events, rows.now))
         command = rows.events[0]
         if "signal" in command.data:
             unheard = command.having(refused=refusal.code)
-            return Written(records=await self._log.append(rows.recovery, (unheard,), rows.now))
-        written = await self._log.since(rows.recovery)
-        return Written(records=written) if written else Written(refused=refusal.code, why=str(refusal))
+            return WrittenRecords(records=await self._log.append_events(rows.recovery, (unheard,), rows.now))
+        written = await self._log.load_since(rows.recovery)
+        return WrittenRecords(records=written) if written else WrittenRecords(refused=refusal.code, why=str(refusal))

@@ -9,16 +9,16 @@ from typing import Final, TypeVar
 
 import structlog
 
-from activities.lookups import Lookups
-from activities.suspicion import within
+from activities.lookups import PlanLookups
+from activities.suspicion import await_within
 from catalog import PolicyFile
 from core.contracts import PlanInput
 from core.events import Event
-from core.retry.arms import armed, assigned
-from core.retry.decide import Findings, Means
-from core.retry.pace import Pace
+from core.retry.arms import apply_arm, find_assignment
+from core.retry.decide import DecisionConfig, DecisionInput
+from core.retry.pace import TimeScale
 from core.retry.policy import StrategyFactory
-from core.retry.shadow import Beside, as_if_new, shadow
+from core.retry.shadow import DecisionInForce, decide_shadow, without_policy_state
 
 BUDGET_SECONDS: Final = 0.2
 """A plan takes a thousandth of a second; one that takes longer than this is left out."""
@@ -26,27 +26,29 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 
-class Shadow:
+class ShadowPlanner:
     """Makes the shadow policy's plan."""
 
     def __init__(
         self,
         policy: PolicyFile,
         strategies: dict[str, StrategyFactory],
-        pace: Pace,
-        lookups: Lookups | None = None,
+        time_scale: TimeScale,
+        lookups: PlanLookups | None = None,
         budget: float = BUDGET_SECONDS,
     ) -> None:
-        self._policy, self._strategies, self._pace = policy, strategies, pace
+        self._policy, self._strategies, self._time_scale = policy, strategies, time_scale
         self._lookups, self._budget = lookups, budget
         self._stuck: asyncio.Future[Event | None] | None = None
 
-    async def beside(self, given: PlanInput, findings: Findings, found: Beside) -> tuple[Event, ...]:
+    async def plan_beside(
+        self, given: PlanInput, decision_input: DecisionInput, found: DecisionInForce
+    ) -> tuple[Event, ...]:
         """The row, if there is one to write. Never raises, and takes no longer than its budget."""
         if self._stuck and not self._stuck.done():
             return ()  # a strategy hangs: one thread of it is enough
         try:
-            event = await within(self._budget, self._planned(given, findings, found))
+            event = await await_within(self._budget, self._make_plan(given, decision_input, found))
         except TimeoutError:
             log.warning("the shadow policy took too long", recovery_id=given.recovery.recovery_id)
             return ()
@@ -55,33 +57,37 @@ class Shadow:
             return ()
         return (event,) if event else ()
 
-    async def _planned(self, given: PlanInput, findings: Findings, found: Beside) -> Event | None:
-        means = Means(policy=self._policy.current(), strategies=self._strategies, pace=self._pace)
-        own = await self._looked_up(given, findings, means)
-        planning = apart(partial(shadow, own, means, found))
+    async def _make_plan(self, given: PlanInput, decision_input: DecisionInput, found: DecisionInForce) -> Event | None:
+        means = DecisionConfig(
+            policy=self._policy.current_policy(), strategies=self._strategies, time_scale=self._time_scale
+        )
+        own = await self._add_lookups(given, decision_input, means)
+        planning = run_in_thread(partial(decide_shadow, own, means, found))
         try:
             return await asyncio.shield(planning)
         except asyncio.CancelledError:
             self._stuck = planning
             raise
 
-    async def _looked_up(self, given: PlanInput, findings: Findings, means: Means) -> Findings:
+    async def _add_lookups(
+        self, given: PlanInput, decision_input: DecisionInput, config: DecisionConfig
+    ) -> DecisionInput:
         """The findings with what the shadow's strategy wants to know."""
         if self._lookups is None:
-            return findings
-        new = given.model_copy(update={"recovery": as_if_new(given.recovery)})
-        policy = armed(means.policy, assigned(means.policy, new.recovery, given.facts))
-        calendar, experience = await self._lookups.of(new, policy, self._strategies)
-        return findings.model_copy(update={"calendar": calendar, "experience": experience})
+            return decision_input
+        new = given.model_copy(update={"recovery": without_policy_state(given.recovery)})
+        policy = apply_arm(config.policy, find_assignment(config.policy, new.recovery, given.facts))
+        calendar, experience = await self._lookups.look_up(new, policy, self._strategies)
+        return decision_input.model_copy(update={"calendar": calendar, "experience": experience})
 
 
-def apart(work: Callable[[], T]) -> "asyncio.Future[T]":
+def run_in_thread(work: Callable[[], T]) -> "asyncio.Future[T]":
     """Its answer, from a thread of its own: one that hangs keeps neither the loop nor the process from ending."""
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[T] = loop.create_future()
     answer.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may be waiting any more
 
-    def run() -> None:
+    def run_work() -> None:
         try:
             settle = partial(answer.set_result, work())
         except Exception as error:  # told to whoever waits
@@ -89,5 +95,5 @@ def apart(work: Callable[[], T]) -> "asyncio.Future[T]":
         with contextlib.suppress(RuntimeError):  # the loop has ended
             loop.call_soon_threadsafe(settle)
 
-    threading.Thread(target=run, name="shadow", daemon=True).start()
+    threading.Thread(target=run_work, name="shadow", daemon=True).start()
     return answer

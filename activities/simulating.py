@@ -13,8 +13,8 @@ from uuid import UUID
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.heartbeat import beating
-from activities.simulation_lines import Line, Task
+from activities.heartbeat import heartbeat_in_background
+from activities.simulation_lines import DryRunLine, DryRunTask
 from core.contracts import SimulationInput
 from core.simulations import SimulationOrder, SimulationOutcome
 from db.repositories import simulations
@@ -27,7 +27,7 @@ LONGEST_LINE: Final = 256 * 1024 * 1024
 """A report with a large policy in it is one line."""
 
 
-class Simulating:
+class DryRuns:
     """Computes dry runs and keeps their rows."""
 
     def __init__(self, database: Database, address: str, program: tuple[str, ...] = PROGRAM) -> None:
@@ -38,13 +38,13 @@ class Simulating:
         """From the order to the stored result. A repeat begins anew and comes to the same; canceled, it ends."""
         id = UUID(given.simulation_id)
         async with self._database.begin() as session:
-            order = await simulations.begin(session, id, _now())
+            order = await simulations.begin_simulation(session, id, _now())
         if order is None:
             return
-        async with beating(every=1.0):
-            outcome = await self._computed(id, order)
+        async with heartbeat_in_background(every=1.0):
+            outcome = await self._compute_outcome(id, order)
         async with self._database.begin() as session:
-            await simulations.finish(session, id, outcome, _now())
+            await simulations.finish_simulation(session, id, outcome, _now())
         if outcome.problem is not None:
             raise ApplicationError(outcome.problem, type="InvalidInput", non_retryable=True)
 
@@ -54,25 +54,27 @@ class Simulating:
         id = UUID(given.simulation_id)
         async with self._database.begin() as session:
             if given.canceled:
-                await simulations.cancel(session, id, _now())
+                await simulations.mark_canceled(session, id, _now())
             else:
-                await simulations.finish(session, id, SimulationOutcome(problem=given.problem or "unknown"), _now())
+                await simulations.finish_simulation(
+                    session, id, SimulationOutcome(problem=given.problem or "unknown"), _now()
+                )
 
-    async def _computed(self, id: UUID, order: SimulationOrder) -> SimulationOutcome:
+    async def _compute_outcome(self, id: UUID, order: SimulationOrder) -> SimulationOutcome:
         told_at = -PROGRESS_EVERY
-        async with self._child(Task(order=order, address=self._address)) as child:
-            async for line in _lines(child):
+        async with self._start_process(DryRunTask(order=order, address=self._address)) as child:
+            async for line in _read_lines(child):
                 if line.outcome:
                     return line.outcome
                 if time.monotonic() - told_at >= PROGRESS_EVERY:
                     told_at = time.monotonic()
                     async with self._database.begin() as session:
-                        await simulations.progress(session, id, line.done, line.total)
+                        await simulations.save_progress(session, id, line.done, line.total)
             code = await child.wait()
         raise ApplicationError(f"the process that computed it ended with {code}", type="Crashed")
 
     @contextlib.asynccontextmanager
-    async def _child(self, task: Task) -> AsyncIterator[Process]:
+    async def _start_process(self, task: DryRunTask) -> AsyncIterator[Process]:
         """The process; it is gone when the block ends, however it does."""
         child = await asyncio.create_subprocess_exec(
             sys.executable, *self._program, stdin=PIPE, stdout=PIPE, limit=LONGEST_LINE
@@ -89,10 +91,10 @@ class Simulating:
             await child.wait()
 
 
-async def _lines(child: Process) -> AsyncIterator[Line]:
+async def _read_lines(child: Process) -> AsyncIterator[DryRunLine]:
     assert child.stdout
     async for text in child.stdout:
-        yield Line.model_validate_json(text)
+        yield DryRunLine.model_validate_json(text)
 
 
 def _now() -> datetime:

@@ -11,18 +11,18 @@ import threading
 from pathlib import Path
 from typing import IO
 
-from activities.simulation_lines import Line, Task
+from activities.simulation_lines import DryRunLine, DryRunTask
 from core.errors import RecoveryError
 from core.simulations import SimulationOutcome, SourceKind
 from db.session import Database
-from providers.base import installed
+from providers.base import load_providers
 from simulator import assumptions, history, report
-from simulator.checked import Checked, checked
+from simulator.checked import CalibratedSource, calibrate_history
 from simulator.past import History
-from simulator.population import USUAL, SyntheticSource
+from simulator.population import DEFAULT_RECOVERIES, SyntheticSource
 from simulator.result import Result
-from simulator.runner import Watch, simulate
-from simulator.world import World, world_of
+from simulator.runner import RunObserver, simulate_policies
+from simulator.world import World, build_world
 
 NICE = 10
 """Charges come first."""
@@ -33,12 +33,12 @@ def main() -> None:
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever a plug-in prints must not stand between our lines
     os.nice(NICE)
-    task = Task.model_validate_json(sys.stdin.readline())
+    task = DryRunTask.model_validate_json(sys.stdin.readline())
     threading.Thread(target=_end_with_stdin, daemon=True).start()
     with tempfile.TemporaryDirectory(prefix="pri-simulation-") as folder:
         os.chdir(folder)
-        outcome = computed(task, out)
-    _tell(out, Line(outcome=outcome))
+        outcome = compute_outcome(task, out)
+    _send_line(out, DryRunLine(outcome=outcome))
 
 
 def _end_with_stdin() -> None:
@@ -46,33 +46,35 @@ def _end_with_stdin() -> None:
     os._exit(1)
 
 
-def _tell(out: IO[str], line: Line) -> None:
+def _send_line(out: IO[str], line: DryRunLine) -> None:
     out.write(line.model_dump_json(exclude_defaults=True) + "\n")
     out.flush()
 
 
-def computed(task: Task, out: IO[str]) -> SimulationOutcome:
+def compute_outcome(task: DryRunTask, out: IO[str]) -> SimulationOutcome:
     """The result, or what is wrong with the order."""
     try:
-        result = _result(task, Watch(progress=lambda done, total: _tell(out, Line(done=done, total=total))))
+        result = _run_comparison(
+            task, RunObserver(progress=lambda done, total: _send_line(out, DryRunLine(done=done, total=total)))
+        )
     except RecoveryError as error:
         return SimulationOutcome(problem=str(error))
-    return SimulationOutcome(result=result.model_dump_json(indent=2) + "\n", report=report.rendered(result))
+    return SimulationOutcome(result=result.model_dump_json(indent=2) + "\n", report=report.render_report(result))
 
 
-def _result(task: Task, watch: Watch) -> Result:
+def _run_comparison(task: DryRunTask, watch: RunObserver) -> Result:
     order = task.order
-    believed = assumptions.load(_file("assumptions.toml", order.assumptions))
-    codes = {one: provider.decline_codes for one, provider in installed({}).items()}
-    baseline = world_of("baseline", order.baseline, "baseline.toml", codes)
-    candidate = world_of("candidate", order.policy, "candidate.toml", codes)
-    source, calibration = _checked(task, believed, baseline)
+    believed = assumptions.load_assumptions(_write_file("assumptions.toml", order.assumptions))
+    codes = {one: provider.decline_codes for one, provider in load_providers({}).items()}
+    baseline = build_world("baseline", order.baseline, "baseline.toml", codes)
+    candidate = build_world("candidate", order.policy, "candidate.toml", codes)
+    source, calibration = _load_source(task, believed, baseline)
     sweep = [(one.soft, one.hard) for one in believed.sweep.points]
-    result = simulate(source, baseline, candidate, seed=order.seed, sweep=sweep, watch=watch)
+    result = simulate_policies(source, baseline, candidate, seed=order.seed, sweep=sweep, watch=watch)
     return result.model_copy(update={"calibration": calibration})
 
 
-def _file(name: str, text: str | None) -> Path | None:
+def _write_file(name: str, text: str | None) -> Path | None:
     """In the process's own folder, so that messages name it without a path."""
     if text is None:
         return None
@@ -80,18 +82,18 @@ def _file(name: str, text: str | None) -> Path | None:
     return Path(name)
 
 
-def _checked(task: Task, believed: assumptions.Assumptions, baseline: World) -> Checked:
+def _load_source(task: DryRunTask, believed: assumptions.Assumptions, baseline: World) -> CalibratedSource:
     order = task.order
     if order.source is SourceKind.SYNTHETIC:
-        return Checked(SyntheticSource(believed, order.recoveries or USUAL, order.seed))
-    found = asyncio.run(_recorded(task.address))
-    return checked(found, believed, baseline, recoveries=order.recoveries, seed=order.seed)
+        return CalibratedSource(SyntheticSource(believed, order.recoveries or DEFAULT_RECOVERIES, order.seed))
+    found = asyncio.run(_read_history(task.address))
+    return calibrate_history(found, believed, baseline, recoveries=order.recoveries, seed=order.seed)
 
 
-async def _recorded(address: str) -> History:
+async def _read_history(address: str) -> History:
     database = Database(address)
     try:
-        return await history.read(database)
+        return await history.read_event_log(database)
     finally:
         await database.close()
 

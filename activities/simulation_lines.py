@@ -4,7 +4,7 @@ from core.base import Value
 from core.simulations import SimulationOrder, SimulationOutcome
 
 
-class Task(Value):
+class DryRunTask(Value):
     """What the process is told."""
 
     order: SimulationOrder
@@ -12,7 +12,7 @@ class Task(Value):
     """Of the database, for the history."""
 
 
-class Line(Value):
+class DryRunLine(Value):
     """What it tells: how far it is, or, at last, what came of it."""
 
     done: int = 0

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from core.messages.unsubscribe import Subscription, token_for
+from core.messages.unsubscribe import Subscription, create_unsubscribe_token
 from db.repositories import suppressions
 from db.session import Database
 from notifications.unsubscribe import UnsubscribeLinks
@@ -12,21 +12,21 @@ from notifications.unsubscribe import UnsubscribeLinks
 class Suppressions(Protocol):
     """Wishes and links. Raises StoreUnavailable; then nothing may be sent."""
 
-    async def holds(self, subscription: Subscription) -> bool:
+    async def is_suppressed(self, subscription: Subscription) -> bool:
         """Whether such messages are not wanted."""
 
-    async def link(self, subscription: Subscription) -> str:
+    async def unsubscribe_link(self, subscription: Subscription) -> str:
         """Where this customer ends them; empty where there is no such place."""
 
 
-class Everybody:
+class NoSuppressions:
     """Nobody unsubscribed, and nobody can: for tests, and for previews."""
 
-    async def holds(self, _: Subscription) -> bool:
+    async def is_suppressed(self, _: Subscription) -> bool:
         """Never."""
         return False
 
-    async def link(self, _: Subscription) -> str:
+    async def unsubscribe_link(self, _: Subscription) -> str:
         """None."""
         return ""
 
@@ -37,17 +37,21 @@ class StoredSuppressions:
     def __init__(self, database: Database, links: UnsubscribeLinks, secrets: Sequence[bytes] = ()) -> None:
         self._database, self._links, self._secrets = database, links, tuple(secrets)
 
-    async def holds(self, subscription: Subscription) -> bool:
+    async def is_suppressed(self, subscription: Subscription) -> bool:
         """Whether such messages are not wanted."""
         async with self._database.begin() as session:
             return await suppressions.is_suppressed(session, subscription)
 
-    async def link(self, subscription: Subscription) -> str:
+    async def unsubscribe_link(self, subscription: Subscription) -> str:
         """Where this customer ends them."""
         if not self._links.personal:
             return self._links.link("")
-        return self._links.link(token_for(subscription, self._secrets[0] if self._secrets else await self._key()))
+        return self._links.link(
+            create_unsubscribe_token(
+                subscription, self._secrets[0] if self._secrets else await self._load_signing_key()
+            )
+        )
 
-    async def _key(self) -> bytes:
+    async def _load_signing_key(self) -> bytes:
         async with self._database.begin() as session:
             return (await suppressions.signing_keys(session))[0]

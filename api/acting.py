@@ -13,16 +13,16 @@ from api.begun import begins
 from api.deps import Parts
 from api.recoveries import current
 from api.views import RecoveryView
-from core.approvals import SECOND_APPROVER, Verdict, needs_second, sentence
+from core.approvals import SECOND_APPROVER, ApprovalStatus, describe_approval_request, needs_second_approver
 from core.contracts import Action, Command, RecoveryStatus
-from core.errors import EngineUnavailable, NotFound, RecoveryError, Refused, RunClosed, TooMany
+from core.errors import CommandRefused, EngineUnavailable, NotFound, RecoveryError, RunClosed, TooManyRequests
 from core.ids import recovery_id
-from core.retry.reactions import refuse
+from core.retry.reactions import check_command
 from core.retry.recovery import Recovery
 from db.repositories import approvals, operator_actions, operators
-from db.repositories.approvals import Judgement
-from db.repositories.operator_actions import Done, Kind
-from intake.known import Known
+from db.repositories.approvals import ApprovalJudgement
+from db.repositories.operator_actions import AuditAction, AuditEntry
+from intake.known import RecoveryStore
 
 PATIENCE: Final = timedelta(seconds=5)
 """How long a worker may take to answer before the wish is left as a signal."""
@@ -63,7 +63,7 @@ async def act(
     judgement = await _approved(parts, provider, invoice_id, wish)
     try:
         heeded = await _carried_out(parts, provider, invoice_id, wish, judgement)
-    except Refused as refusal:
+    except CommandRefused as refusal:
         if judgement or refusal.code != SECOND_APPROVER:
             raise
         # The worker's policy asks for two people where ours doesn't.
@@ -79,7 +79,7 @@ def _anew(wish: Command) -> Command:
 
 
 async def _carried_out(
-    parts: Parts, provider: str, invoice_id: str, wish: Command, judgement: Judgement | None
+    parts: Parts, provider: str, invoice_id: str, wish: Command, judgement: ApprovalJudgement | None
 ) -> bool:
     """Whether the wish had its effect, with the first person's name in it; without effect, theirs waits again."""
     if judgement:
@@ -103,13 +103,13 @@ async def _within_cap(parts: Parts, actor: str) -> None:
     """Counted in the log, so that the cap holds over all API processes. Raises TooMany."""
     most, now = parts.policy().operators.retries_per_hour, parts.clock()
     async with parts.database.begin() as session:
-        asked_for = await operators.retries_asked(session, actor, now - HOUR)
+        asked_for = await operators.count_retry_requests(session, actor, now - HOUR)
     if asked_for.count >= most and asked_for.first_at:
         told = f"{actor} asked for {asked_for.count} retries within an hour; {most} are allowed."
-        raise TooMany(told, asked_for.first_at + HOUR - now)
+        raise TooManyRequests(told, asked_for.first_at + HOUR - now)
 
 
-async def _approved(parts: Parts, provider: str, invoice_id: str, wish: Command) -> Judgement | None:
+async def _approved(parts: Parts, provider: str, invoice_id: str, wish: Command) -> ApprovalJudgement | None:
     """The first person's wish, where this takes two and the second asks; None where one is enough.
 
     Raises Refused for the first of them.
@@ -117,38 +117,38 @@ async def _approved(parts: Parts, provider: str, invoice_id: str, wish: Command)
     if wish.action not in {Action.RETRY, Action.REVIEW}:
         return None
     rules, known = parts.policy().operators, await current(parts, provider, invoice_id)
-    if not needs_second(rules, wish.action, wish.decision, known.amount, known.currency):
+    if not needs_second_approver(rules, wish.action, wish.decision, known.amount, known.currency):
         return None
     return await _granted(parts, known.recovery_id, wish)
 
 
-async def _granted(parts: Parts, name: str, wish: Command) -> Judgement:
+async def _granted(parts: Parts, name: str, wish: Command) -> ApprovalJudgement:
     """The first person's wish, which this one is the second to ask for. Raises Refused for the first of them."""
     judgement = await _judged(parts, name, wish)
-    if judgement.verdict is Verdict.GRANTED:
+    if judgement.verdict is ApprovalStatus.GRANTED:
         return judgement
-    raise Refused(SECOND_APPROVER, sentence(judgement.approval))
+    raise CommandRefused(SECOND_APPROVER, describe_approval_request(judgement.approval))
 
 
-async def _judged(parts: Parts, name: str, wish: Command) -> Judgement:
-    stored, now = await Known(parts.database).recovery(name), parts.clock()
+async def _judged(parts: Parts, name: str, wish: Command) -> ApprovalJudgement:
+    stored, now = await RecoveryStore(parts.database).load_recovery(name), parts.clock()
     async with parts.database.begin() as session:
-        judgement = await approvals.judge(session, name, wish, now)
-        if stored and judgement.verdict is not Verdict.GRANTED:
+        judgement = await approvals.judge_command(session, name, wish, now)
+        if stored and judgement.verdict is not ApprovalStatus.GRANTED:
             # What the recovery would refuse anyway needs nobody to wait for: nothing is kept then.
-            refuse(stored, wish)
-        if judgement.verdict is Verdict.ASKS:
+            check_command(stored, wish)
+        if judgement.verdict is ApprovalStatus.REQUESTED:
             detail = {"action": wish.action.value, "decision": wish.decision, "reason": wish.reason}
-            done = Done(actor=wish.actor, action=Kind.SECOND_ASKED, subject=name, detail=detail)
-            await operator_actions.record(session, done, now)
+            done = AuditEntry(actor=wish.actor, action=AuditAction.SECOND_ASKED, subject=name, detail=detail)
+            await operator_actions.record_entry(session, done, now)
     return judgement
 
 
-async def _released(parts: Parts, judgement: Judgement | None) -> None:
+async def _released(parts: Parts, judgement: ApprovalJudgement | None) -> None:
     """What had no effect, or none that is known, may be asked for by the second person again."""
-    if judgement and not judgement.again:
+    if judgement and not judgement.was_granted_before:
         async with parts.database.begin() as session:
-            await approvals.release(session, judgement.approval.id)
+            await approvals.release_approval(session, judgement.approval.id)
 
 
 async def _heeded(parts: Parts, provider: str, invoice_id: str, wish: Command) -> bool:
@@ -178,35 +178,35 @@ async def _ask(parts: Parts, provider: str, invoice_id: str, wish: Command) -> R
 async def _asked(parts: Parts, provider: str, invoice_id: str, wish: Command) -> RecoveryStatus | None:
     name = recovery_id(provider, invoice_id)
     try:
-        return await parts.recoveries.ask(name, wish, PATIENCE)
-    except Refused as refusal:
+        return await parts.recoveries.submit_command(name, wish, PATIENCE)
+    except CommandRefused as refusal:
         # The log knows of an end a moment before the workflow does.
         if refusal.code == "in_flight":
-            _refuse_ended(await Known(parts.database).recovery(name))
+            _refuse_ended(await RecoveryStore(parts.database).load_recovery(name))
         raise
     except NotFound:
         await _revive(parts, provider, invoice_id)
     try:
-        return await parts.recoveries.ask(name, wish, PATIENCE)
+        return await parts.recoveries.submit_command(name, wish, PATIENCE)
     except NotFound:
-        raise Refused("closed", "This recovery has ended.") from None
+        raise CommandRefused("closed", "This recovery has ended.") from None
 
 
 async def _revive(parts: Parts, provider: str, invoice_id: str) -> None:
-    known = Known(parts.database)
-    stored = await known.recovery(recovery_id(provider, invoice_id))
+    known = RecoveryStore(parts.database)
+    stored = await known.load_recovery(recovery_id(provider, invoice_id))
     _refuse_ended(stored)
     try:
         if stored:
-            await parts.recoveries.resume(provider, invoice_id)
-        elif opening := await known.opening(provider, invoice_id):
-            await parts.recoveries.begin(opening)
+            await parts.recoveries.ensure_running(provider, invoice_id)
+        elif opening := await known.find_opening_failure(provider, invoice_id):
+            await parts.recoveries.start_recovery(opening)
         else:
             raise NotFound("There is no recovery of that name.")
     except RunClosed:
-        raise Refused("closed", "This recovery has ended.") from None
+        raise CommandRefused("closed", "This recovery has ended.") from None
 
 
 def _refuse_ended(stored: Recovery | None) -> None:
-    if stored and stored.stage.final:
-        raise Refused("closed", f"This recovery has ended {stored.state.value}: {stored.close_reason}.")
+    if stored and stored.stage.is_final:
+        raise CommandRefused("closed", f"This recovery has ended {stored.state.value}: {stored.close_reason}.")

@@ -28,7 +28,7 @@ from api.deps import Clock, Parts
 from api.health import Check, Counts, database_checks
 from api.middleware import BodyLimit, ExactPaths, Observed
 from catalog import NetworkLimits, PolicyFile
-from core.simulations import Simulations
+from core.simulations import SimulationRunner
 from db.session import Database
 from intake.recoveries import Recoveries
 from observability.metrics import create_metrics
@@ -48,7 +48,7 @@ def create_app(
     settings: Settings,
     database: Database,
     recoveries_: Recoveries,
-    simulations_: Simulations,
+    simulations_: SimulationRunner,
     providers: Mapping[str, Provider],
     clock: Clock,
     checks: Sequence[Check] = (),
@@ -62,12 +62,12 @@ def create_app(
         database=database,
         recoveries=recoveries_,
         simulations=simulations_,
-        webhooks={name: side for name, provider in providers.items() if (side := provider.webhooks())},
+        webhooks={name: side for name, provider in providers.items() if (side := provider.create_webhooks())},
         clock=clock,
         metrics=create_metrics(),
         background=Background(),
-        network_rules=NetworkLimits(policy).current,
-        policy=policy.current,
+        network_rules=NetworkLimits(policy).current_rules,
+        policy=policy.current_policy,
     )
     app = _bare()
     app.state.parts, app.state.counts = parts, Counts()

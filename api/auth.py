@@ -63,10 +63,10 @@ async def _caller(shared: Parts, plain: str) -> Caller | None:
         return None
     now = shared.clock()
     async with shared.database.begin() as session:
-        key = await api_keys.find(session, plain, now)
+        key = await api_keys.find_key(session, plain, now)
         if key is None:
             return None
-        await api_keys.touch(session, key, now)
+        await api_keys.mark_key_used(session, key, now)
     return Caller(name=key.name, scopes=frozenset(key.scopes))
 
 

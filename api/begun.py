@@ -21,5 +21,5 @@ async def begins(database: Database, recovery_id: str) -> None:
 async def _charging_since(database: Database, recovery_id: str) -> int | None:
     """The row of the log that the charge in flight stands at; None where none is in flight."""
     async with database.begin() as session:
-        row = await recoveries.get(session, recovery_id)
+        row = await recoveries.load_recovery_row(session, recovery_id)
     return row["sequence"] if row and row["state"] == State.CHARGING else None

@@ -11,7 +11,7 @@ from api.deps import Fingerprint, Parts, PartsDep
 from api.problems import responses
 from core.errors import NotFound
 from core.events import Trigger
-from core.retry.network_rules import Credential, LedgerEntry, Spent, Verdict, Window, judge
+from core.retry.network_rules import AttemptOutcome, Credential, LedgerEntry, LimitUsage, Verdict, check_attempt
 from db.repositories import network_attempts
 
 router: Final = APIRouter(
@@ -46,7 +46,7 @@ class AttemptView(BaseModel):
     recovery_id: str
     invoice_id: str
     trigger: Trigger
-    outcome: Spent
+    outcome: AttemptOutcome
     code: str | None
     network_code: str | None
     network_advice: str | None
@@ -87,16 +87,16 @@ async def reading(parts: Parts, fingerprint: str, provider: str | None = None) -
     """The ledger of a card as it stands now. Raises NotFound."""
     rules, now = parts.network_rules(), parts.clock()
     async with parts.database.begin() as session:
-        owner = provider or await network_attempts.provider_of(session, fingerprint)
-        newest = await network_attempts.latest(session, owner, fingerprint) if owner else ()
+        owner = provider or await network_attempts.card_provider(session, fingerprint)
+        newest = await network_attempts.latest_attempts(session, owner, fingerprint) if owner else ()
         if not newest:
             raise NotFound("There is no credential of that fingerprint.")
-        network = await network_attempts.network_of(session, newest[0].provider, fingerprint)
+        network = await network_attempts.card_network(session, newest[0].provider, fingerprint)
         card = _card(newest[0], fingerprint, network)
-        tries = await network_attempts.tries(session, card, rules, now)
-        fees = await network_attempts.fees_of(session, card.provider, fingerprint)
+        tries = await network_attempts.load_attempts(session, card, rules, now)
+        fees = await network_attempts.sum_card_fees(session, card.provider, fingerprint)
     costs = [FeesView(**one.model_dump()) for one in fees]
-    return _shown(card, judge(rules, card, tries, now), newest, costs)
+    return _shown(card, check_attempt(rules, card, tries, now), newest, costs)
 
 
 def _card(newest: LedgerEntry, fingerprint: str, network: str | None) -> Credential:
@@ -113,7 +113,7 @@ def _card(newest: LedgerEntry, fingerprint: str, network: str | None) -> Credent
 def _shown(card: Credential, verdict: Verdict, newest: tuple[LedgerEntry, ...], fees: list[FeesView]) -> CredentialView:
     return CredentialView(
         **card.model_dump(include={"fingerprint", "provider", "network", "amount", "currency"}),
-        allowed=verdict.allowed,
+        allowed=verdict.is_allowed,
         never_again=verdict.never,
         rules=[_rule(window) for window in verdict.windows],
         attempts=[_attempt(entry) for entry in newest],
@@ -121,7 +121,7 @@ def _shown(card: Credential, verdict: Verdict, newest: tuple[LedgerEntry, ...], 
     )
 
 
-def _rule(window: Window) -> RuleView:
+def _rule(window: LimitUsage) -> RuleView:
     return RuleView(
         **window.model_dump(include={"allowed", "used", "left", "per_amount", "source"}),
         name=window.rule,

@@ -13,7 +13,7 @@ from api.background import Background
 from core.errors import NotFound
 from core.retry.network_rules import NetworkRules
 from core.retry.policy import Policy
-from core.simulations import Simulations
+from core.simulations import SimulationRunner
 from db.session import Database
 from intake.recoveries import Recoveries
 from observability.metrics import Metrics
@@ -31,7 +31,7 @@ class Parts:
     settings: Settings
     database: Database
     recoveries: Recoveries
-    simulations: Simulations
+    simulations: SimulationRunner
     webhooks: Mapping[str, Webhooks]
     """By provider; one that is switched off isn't there."""
     clock: Clock

@@ -5,7 +5,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from api.health import Check
-from workflows.search import missing, registered
+from workflows.search import missing_attributes, registered_attributes
 
 
 def temporal_checks(client: Client) -> tuple[Check, ...]:
@@ -22,7 +22,7 @@ def temporal_checks(client: Client) -> tuple[Check, ...]:
 
     async def searchable() -> str | None:
         try:
-            lacking = missing(await registered(client))
+            lacking = missing_attributes(await registered_attributes(client))
         except (RPCError, RuntimeError):
             return "the search attributes can't be listed here"
         return f"missing: {', '.join(lacking)}; run `pri migrate`" if lacking else None

@@ -55,10 +55,10 @@ def database_checks(database: Database) -> tuple[Check, ...]:
 
     async def writable() -> str | None:
         async with database.begin() as session:
-            return await readiness.obstacle(session)
+            return await readiness.find_write_obstacle(session)
 
     async def migrated() -> str | None:
-        return None if await migrate.at_head(database.engine) else "migrations are missing: run `pri migrate`"
+        return None if await migrate.is_at_head(database.engine) else "migrations are missing: run `pri migrate`"
 
     return Check("database", writable), Check("migrations", migrated)
 
@@ -125,4 +125,4 @@ class Counts:
 
 async def _counted(database: Database) -> tuple[int, dict[str, int]]:
     async with database.begin() as session:
-        return await inbox.waiting(session), await recoveries.counts_by_state(session)
+        return await inbox.count_undelivered(session), await recoveries.counts_by_state(session)

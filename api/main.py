@@ -21,9 +21,9 @@ from core.errors import InvalidInput, RecoveryError
 from db.session import Database
 from observability import errors, logging, tracing
 from observability.encryption import encryption_codec
-from providers.base import Provider, installed
-from settings import Settings, environment, unusable
-from workflows.client import connect
+from providers.base import Provider, load_providers
+from settings import Settings, describe_invalid_settings, read_environment
+from workflows.client import connect_temporal
 from workflows.handles import TemporalRecoveries
 from workflows.simulation_handles import TemporalSimulations
 
@@ -83,10 +83,10 @@ async def application(settings: Settings) -> AsyncIterator[FastAPI]:
     if not settings.database_url.get_secret_value():
         raise InvalidInput("DATABASE_URL is not set.")
     database = Database(settings.database_url.get_secret_value())
-    providers = _noted(installed(environment()))
+    providers = _noted(load_providers(read_environment()))
     tracer = tracing.tracer_provider(settings.otel_exporter_otlp_endpoint, "pri-api")
-    client: Client = await connect(
-        environment(),
+    client: Client = await connect_temporal(
+        read_environment(),
         codec=encryption_codec(settings.payload_encryption_keys),
         interceptors=tracing.temporal_interceptors(tracer),
         lazy=True,
@@ -107,7 +107,7 @@ async def application(settings: Settings) -> AsyncIterator[FastAPI]:
 def _noted(providers: dict[str, Provider]) -> dict[str, Provider]:
     log = structlog.get_logger("api")
     for provider in providers.values():
-        for note in provider.notes():
+        for note in provider.startup_notes():
             log.info(note, provider=provider.name)
     return providers
 
@@ -121,7 +121,7 @@ def main() -> None:
     try:
         run(Settings())
     except ValidationError as error:
-        sys.exit(f"pri: {unusable(error)}")
+        sys.exit(f"pri: {describe_invalid_settings(error)}")
     except RecoveryError as error:
         sys.exit(f"pri: {error}")
 

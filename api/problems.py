@@ -14,16 +14,16 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from core.errors import (
+    CommandRefused,
     EngineUnavailable,
     InvalidInput,
     InvalidPolicy,
     NotFound,
     ProviderUnavailable,
     RecoveryError,
-    Refused,
     RunClosed,
     StoreUnavailable,
-    TooMany,
+    TooManyRequests,
 )
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -141,22 +141,22 @@ _STATUS: Final[tuple[tuple[type[RecoveryError], int, str], ...]] = (
 )
 
 
-def refused_with(error: Refused) -> int:
+def refused_with(error: CommandRefused) -> int:
     """The status of a refusal."""
     if error.code == FORBIDDEN:
         return 403
     return 409 if error.code in REFUSALS else 422
 
 
-def wait_of(error: TooMany) -> dict[str, str]:
+def wait_of(error: TooManyRequests) -> dict[str, str]:
     """Retry-After, in whole seconds, at least one."""
     return {"Retry-After": str(max(1, math.ceil(error.retry_after.total_seconds())))}
 
 
 async def _ours(request: Request, error: Exception) -> JSONResponse:
-    if isinstance(error, Refused):
+    if isinstance(error, CommandRefused):
         return answer(request, refused_with(error), error.code, str(error))
-    if isinstance(error, TooMany):
+    if isinstance(error, TooManyRequests):
         return answer(request, 429, "too_many_requests", str(error), wait_of(error))
     for kind, status, code in _STATUS:
         if isinstance(error, kind):

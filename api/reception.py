@@ -12,19 +12,19 @@ from pydantic import BaseModel, Field
 
 from api.deps import Parts
 from core.errors import InvalidInput, InvalidPolicy, RecoveryError, StoreUnavailable
-from core.ids import LONGEST_NAME, recovery_id, unusable
-from core.messages.contact import Told
-from core.messages.notices import Notice, dead_letter
+from core.ids import MAX_ID_LENGTH, find_id_problem, recovery_id
+from core.messages.contact import ContactUpdate
+from core.messages.notices import Notice, dead_letter_notice
 from core.payments import EventKind, ProviderEvent
 from core.retry.reactions import opens_recovery
 from core.retry.scope import ScopeRules
 from db.repositories import contacts, inbox, notices
-from db.repositories.inbox import Stored
+from db.repositories.inbox import StoredWebhook
 from db.session import Session
-from intake.clock import on_our_clock
-from intake.deliver import Delivery, Status, deliver, without_effect
-from intake.relay import settle
-from providers.base import TellsContacts, Webhooks
+from intake.clock import shift_to_arrival
+from intake.deliver import Delivery, DeliveryStatus, deliver_event, ignore_without_effect
+from intake.relay import record_delivery
+from providers.base import ExtractsContacts, Webhooks
 
 STORE_WITHIN: Final = timedelta(seconds=4)
 """A sender must hear soon that we can't store it, and send again."""
@@ -79,19 +79,19 @@ def _understood(webhooks: Webhooks, provider: str, body: bytes, now: datetime) -
         return (_unreadable(provider, body, now, type(bug).__name__),)
     if not events:
         raise InvalidInput("The body holds no events.")
-    return tuple(_within_limits(on_our_clock(event, now)) for event in events)
+    return tuple(_within_limits(shift_to_arrival(event, now)) for event in events)
 
 
-def _people(webhooks: Webhooks, provider: str, body: bytes) -> tuple[Told, ...]:
+def _people(webhooks: Webhooks, provider: str, body: bytes) -> tuple[ContactUpdate, ...]:
     """Whom the body says to write to. Never raises: without that a recovery goes on, and only messages stay unsent."""
-    if not isinstance(webhooks, TellsContacts):
+    if not isinstance(webhooks, ExtractsContacts):
         return ()
     try:
-        found = webhooks.contacts(body)
+        found = webhooks.extract_contacts(body)
     except Exception as bug:  # its text may hold what must not be logged
         structlog.get_logger("api").error("contacts could not be read", provider=provider, error=type(bug).__name__)
         return ()
-    return tuple(one for one in found if not unusable(one.customer_id) and not unusable(one.invoice_id))
+    return tuple(one for one in found if not find_id_problem(one.customer_id) and not find_id_problem(one.invoice_id))
 
 
 def _unreadable(provider: str, body: bytes, now: datetime, why: str) -> ProviderEvent:
@@ -107,15 +107,15 @@ def _unreadable(provider: str, body: bytes, now: datetime, why: str) -> Provider
 
 def _within_limits(event: ProviderEvent) -> ProviderEvent:
     """The event, or one without effect in its place. Raises InvalidInput where its own id is too long to be kept."""
-    if len(event.event_id) > LONGEST_NAME or not event.event_id:
+    if len(event.event_id) > MAX_ID_LENGTH or not event.event_id:
         raise InvalidInput("The event's id is empty or too long.")
     ids = (event.invoice_id, event.customer_id, event.subscription_id, event.payment_id)
-    whys = [unusable(known) for known in ids if known is not None]
+    whys = [find_id_problem(known) for known in ids if known is not None]
     if not any(whys):
         return event
-    names = {"provider": event.provider, "event_id": event.event_id, "event_type": event.event_type[:LONGEST_NAME]}
+    names = {"provider": event.provider, "event_id": event.event_id, "event_type": event.event_type[:MAX_ID_LENGTH]}
     detail = "unfit: an id in it is empty, too long or not plain text"
-    if event.invoice_id is not None and (why := unusable(event.invoice_id)):
+    if event.invoice_id is not None and (why := find_id_problem(event.invoice_id)):
         detail = f"reference can't be taken: {why}"
     return ProviderEvent(**names, kind=EventKind.OTHER, occurred_at=event.occurred_at, detail=detail)
 
@@ -129,25 +129,25 @@ class Kept(NamedTuple):
 
 
 async def _store(
-    parts: Parts, events: tuple[ProviderEvent, ...], people: tuple[Told, ...], body: bytes, now: datetime
+    parts: Parts, events: tuple[ProviderEvent, ...], people: tuple[ContactUpdate, ...], body: bytes, now: datetime
 ) -> list[Kept]:
     """The inbox with all of them in one transaction: a sender repeats a batch as a whole."""
     async with parts.database.begin() as session:
         kept = [await _keep(parts, session, event, body, now) for event in events]
         # An old webhook that comes again must not undo what a newer one said.
         if any(one.new for one in kept):
-            await contacts.learn(session, events[0].provider, people, now)
+            await contacts.learn_contacts(session, events[0].provider, people, now)
         return kept
 
 
 async def _keep(parts: Parts, session: Session, event: ProviderEvent, body: bytes, now: datetime) -> Kept:
     names = {"provider": event.provider, "event_id": event.event_id, "event_type": event.event_type}
-    if not await inbox.insert(session, **names, received_at=now, body=body, event=event):
+    if not await inbox.insert_webhook(session, **names, received_at=now, body=body, event=event):
         return Kept(new=False, verdict=None)
-    verdict = without_effect(event, scope_of(parts), now)
+    verdict = ignore_without_effect(event, scope_of(parts), now)
     if verdict:
-        await settle(session, event.provider, event.event_id, verdict, now)
-        await notices.add(session, _unusable(event, now))
+        await record_delivery(session, event.provider, event.event_id, verdict, now)
+        await notices.add_notices(session, _unusable(event, now))
     return Kept(new=True, verdict=verdict)
 
 
@@ -169,7 +169,7 @@ def _unusable(event: ProviderEvent, now: datetime) -> list[Notice]:
     if not detail.startswith(_UNUSABLE):
         return []
     name = f"webhook {event.event_id} of {event.provider}"
-    return [dead_letter(name, now, provider=event.provider, invoice_id=event.invoice_id, why=detail)]
+    return [dead_letter_notice(name, now, provider=event.provider, invoice_id=event.invoice_id, why=detail)]
 
 
 async def _receipt(parts: Parts, event: ProviderEvent, kept: Kept, now: datetime) -> Receipt:
@@ -180,14 +180,14 @@ async def _receipt(parts: Parts, event: ProviderEvent, kept: Kept, now: datetime
 
 def _of(verdict: Delivery | None, event: ProviderEvent) -> Receipt:
     """Stored is accepted; whatever delays the delivery is not the sender's concern."""
-    if verdict is None or verdict.status is Status.DEFERRED:
+    if verdict is None or verdict.status is DeliveryStatus.DEFERRED:
         return Receipt(status="accepted", recovery_id=_starts(event))
-    status: Literal["accepted", "ignored"] = "accepted" if verdict.status is Status.ACCEPTED else "ignored"
+    status: Literal["accepted", "ignored"] = "accepted" if verdict.status is DeliveryStatus.ACCEPTED else "ignored"
     return Receipt(status=status, recovery_id=verdict.recovery_id, reason=verdict.reason)
 
 
 async def _duplicate(parts: Parts, event: ProviderEvent) -> Receipt:
-    stored: Stored | None = None
+    stored: StoredWebhook | None = None
     # Without an answer here it is stored all the same, which is all that its sender needs to know.
     with contextlib.suppress(TimeoutError, StoreUnavailable):
         stored = await parts.background.within(STORE_WITHIN, _known(parts, event))
@@ -195,9 +195,9 @@ async def _duplicate(parts: Parts, event: ProviderEvent) -> Receipt:
     return Receipt(status="duplicate", recovery_id=known or _starts(event), reason=stored.reason if stored else None)
 
 
-async def _known(parts: Parts, event: ProviderEvent) -> Stored | None:
+async def _known(parts: Parts, event: ProviderEvent) -> StoredWebhook | None:
     async with parts.database.begin() as session:
-        return await inbox.get(session, event.provider, event.event_id)
+        return await inbox.load_webhook(session, event.provider, event.event_id)
 
 
 def _starts(event: ProviderEvent) -> str | None:
@@ -220,7 +220,7 @@ async def _deliver(parts: Parts, event: ProviderEvent, now: datetime) -> Deliver
     """None where the relay must see to it. Never raises: the event is safe in the inbox."""
     try:
         async with asyncio.timeout(DELIVER_WITHIN.total_seconds()):
-            verdict = await deliver(event, parts.database, parts.recoveries, now, scope=scope_of(parts))
+            verdict = await deliver_event(event, parts.database, parts.recoveries, now, scope=scope_of(parts))
             await _conclude(parts, event, verdict, now)
             return verdict
     except (RecoveryError, TimeoutError) as away:
@@ -231,8 +231,8 @@ async def _deliver(parts: Parts, event: ProviderEvent, now: datetime) -> Deliver
 
 
 async def _conclude(parts: Parts, event: ProviderEvent, verdict: Delivery, now: datetime) -> None:
-    if verdict.status is Status.DEFERRED:
-        return await parts.recoveries.relay_soon()
+    if verdict.status is DeliveryStatus.DEFERRED:
+        return await parts.recoveries.trigger_relay()
     async with parts.database.begin() as session:
-        await settle(session, event.provider, event.event_id, verdict, now)
+        await record_delivery(session, event.provider, event.event_id, verdict, now)
     return None

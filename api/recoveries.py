@@ -13,8 +13,8 @@ from core.errors import NotFound
 from core.events import State
 from core.ids import recovery_id
 from db.repositories import event_log, recoveries
-from db.repositories.recoveries import Filters
-from intake.known import Known
+from db.repositories.recoveries import ListFilters
+from intake.known import RecoveryStore
 
 router: Final = APIRouter(
     prefix="/v1/recoveries",
@@ -38,9 +38,11 @@ async def listed(
     cursor: Annotated[str | None, Query(max_length=1000, description="`next_cursor` of the page before")] = None,
 ) -> RecoveryPage:
     """Recoveries, newest first, narrowed to those that match every filter given."""
-    filters = Filters(state=state, provider=provider, category=category, segment=segment, customer_id=customer_id, q=q)
+    filters = ListFilters(
+        state=state, provider=provider, category=category, segment=segment, customer_id=customer_id, q=q
+    )
     async with parts.database.begin() as session:
-        page = await recoveries.find(session, filters, limit, cursor)
+        page = await recoveries.find_recovery_page(session, filters, limit, cursor)
     items = [shown(parts.settings, row) for row in page.items]
     return RecoveryPage(items=items, next_cursor=page.next_cursor)
 
@@ -55,7 +57,7 @@ async def one(provider: ProviderName, invoice_id: InvoiceId, parts: PartsDep) ->
 async def events(provider: ProviderName, invoice_id: InvoiceId, parts: PartsDep) -> EventList:
     """Every row of `event_log`, in sequence order: everything that happened and why."""
     async with parts.database.begin() as session:
-        rows = await event_log.rows(session, recovery_id(provider, invoice_id))
+        rows = await event_log.load_rows(session, recovery_id(provider, invoice_id))
     if not rows:
         await current(parts, provider, invoice_id)
     return EventList(items=[event_shown(row) for row in rows])
@@ -64,10 +66,10 @@ async def events(provider: ProviderName, invoice_id: InvoiceId, parts: PartsDep)
 async def current(parts: Parts, provider: str, invoice_id: str) -> RecoveryView:
     """The recovery as it is now; out of the inbox while it has written nothing. Raises NotFound."""
     async with parts.database.begin() as session:
-        row = await recoveries.get(session, recovery_id(provider, invoice_id))
+        row = await recoveries.load_recovery_row(session, recovery_id(provider, invoice_id))
     if row:
         return shown(parts.settings, row)
-    event = await Known(parts.database).opening(provider, invoice_id)
+    event = await RecoveryStore(parts.database).find_opening_failure(provider, invoice_id)
     if event is None:
         raise NotFound("There is no recovery of that name.")
     return announced(parts.settings, event)

@@ -9,12 +9,12 @@ import structlog
 
 from api.deps import Parts
 from api.reception import DELIVER_WITHIN, UNREADABLE, scope_of, take_in
-from core.errors import EngineUnavailable, NotFound, RecoveryError, Refused
+from core.errors import CommandRefused, EngineUnavailable, NotFound, RecoveryError
 from core.payments import ProviderEvent
 from db.repositories import inbox, operator_actions, webhooks
-from db.repositories.inbox import Outcome
-from db.repositories.operator_actions import Done, Kind
-from intake.deliver import Delivery, Status, deliver
+from db.repositories.inbox import WebhookOutcome
+from db.repositories.operator_actions import AuditAction, AuditEntry
+from intake.deliver import Delivery, DeliveryStatus, deliver_event
 
 
 async def replay(parts: Parts, provider: str, event_id: str, actor: str, role: str, reason: str) -> Delivery:
@@ -25,32 +25,32 @@ async def replay(parts: Parts, provider: str, event_id: str, actor: str, role: s
     row, now = await _stored(parts, provider, event_id), parts.clock()
     verdict = await _delivered(parts, row, now)
     detail = {"reason": reason, "result": verdict.status.value, "why": verdict.reason}
-    done = Done(
-        actor=actor, role=role, action=Kind.WEBHOOK_REPLAYED, subject=f"{provider} {event_id}",
+    done = AuditEntry(
+        actor=actor, role=role, action=AuditAction.WEBHOOK_REPLAYED, subject=f"{provider} {event_id}",
         detail={name: value for name, value in detail.items() if value},
     )  # fmt: skip
     async with parts.database.begin() as session:
-        await operator_actions.record(session, done, now)
-        if verdict.status is Status.DEFERRED:
-            await inbox.requeue(session, provider, event_id, now, verdict.reason or "deferred")
+        await operator_actions.record_entry(session, done, now)
+        if verdict.status is DeliveryStatus.DEFERRED:
+            await inbox.requeue_webhook(session, provider, event_id, now, verdict.reason or "deferred")
         else:
-            outcome = Outcome(verdict.status.value)
-            await inbox.settle_again(
+            outcome = WebhookOutcome(verdict.status.value)
+            await inbox.conclude_redelivery(
                 session, provider, event_id, outcome, now, reason=verdict.reason, recovery_id=verdict.recovery_id
             )
-    if verdict.status is Status.DEFERRED:
+    if verdict.status is DeliveryStatus.DEFERRED:
         with contextlib.suppress(EngineUnavailable):
-            await parts.recoveries.relay_soon()
+            await parts.recoveries.trigger_relay()
     return verdict
 
 
 async def _stored(parts: Parts, provider: str, event_id: str) -> dict[str, Any]:
     async with parts.database.begin() as session:
-        row = await webhooks.one(session, provider, event_id)
+        row = await webhooks.load_webhook_row(session, provider, event_id)
     if row is None:
         raise NotFound("There is no such webhook.")
     if row["erased_at"] or not row["body"]:
-        raise Refused("erased", "Its content was erased, so there is nothing left to deliver.")
+        raise CommandRefused("erased", "Its content was erased, so there is nothing left to deliver.")
     return row
 
 
@@ -60,12 +60,12 @@ async def _delivered(parts: Parts, row: dict[str, Any], now: datetime) -> Delive
         return await _read_anew(parts, row, now)
     event = _event(parts, row)
     if event is None:
-        return Delivery(status=Status.IGNORED, reason="its content is not known any more")
+        return Delivery(status=DeliveryStatus.IGNORED, reason="its content is not known any more")
     try:
         async with asyncio.timeout(DELIVER_WITHIN.total_seconds()):
-            return await deliver(event, parts.database, parts.recoveries, now, scope=scope_of(parts))
+            return await deliver_event(event, parts.database, parts.recoveries, now, scope=scope_of(parts))
     except (RecoveryError, TimeoutError) as away:
-        return Delivery(status=Status.DEFERRED, reason=str(away) or "nobody answered in time")
+        return Delivery(status=DeliveryStatus.DEFERRED, reason=str(away) or "nobody answered in time")
 
 
 def _event(parts: Parts, row: dict[str, Any]) -> ProviderEvent | None:
@@ -84,12 +84,12 @@ def _event(parts: Parts, row: dict[str, Any]) -> ProviderEvent | None:
 async def _read_anew(parts: Parts, row: dict[str, Any], now: datetime) -> Delivery:
     """What nobody could read then may be read now: its events are taken in as if they came today."""
     if row["provider"] not in parts.webhooks:
-        return Delivery(status=Status.IGNORED, reason="webhooks of this provider are switched off")
+        return Delivery(status=DeliveryStatus.IGNORED, reason="webhooks of this provider are switched off")
     try:
         receipts = await take_in(parts, row["provider"], row["body"], now)
     except RecoveryError as error:
-        return Delivery(status=Status.IGNORED, reason=f"it still can't be read: {error}")
+        return Delivery(status=DeliveryStatus.IGNORED, reason=f"it still can't be read: {error}")
     fresh = [one for one in receipts if one.status != "duplicate"]
     if not fresh:
-        return Delivery(status=Status.IGNORED, reason="it still can't be read, or is known by now")
-    return Delivery(status=Status.ACCEPTED, recovery_id=fresh[0].recovery_id)
+        return Delivery(status=DeliveryStatus.IGNORED, reason="it still can't be read, or is known by now")
+    return Delivery(status=DeliveryStatus.ACCEPTED, recovery_id=fresh[0].recovery_id)

@@ -15,11 +15,11 @@ from api.audit import keep
 from api.auth import Scope, Simulator, require
 from api.deps import Parts, PartsDep
 from api.problems import responses
-from core.errors import EngineUnavailable, InvalidInput, InvalidPolicy, NotFound, Refused
-from core.retry.policy import Policy, parse
+from core.errors import CommandRefused, EngineUnavailable, InvalidInput, InvalidPolicy, NotFound
+from core.retry.policy import Policy, parse_policy
 from core.simulations import SimulationOrder, SimulationState, SourceKind
 from db.repositories import operator_actions, simulations
-from db.repositories.operator_actions import Done, Kind
+from db.repositories.operator_actions import AuditAction, AuditEntry
 
 MOST_RECOVERIES: Final = 1_000_000
 LONGEST_TEXT: Final = 300_000
@@ -100,7 +100,7 @@ async def listed(
 ) -> SimulationPage:
     """Newest first, without their results."""
     async with parts.database.begin() as session:
-        page = await simulations.listed(session, limit, cursor)
+        page = await simulations.load_simulation_page(session, limit, cursor)
     return SimulationPage(items=[SimulationView(**_shown(row)) for row in page.items], next_cursor=page.next_cursor)
 
 
@@ -128,15 +128,15 @@ async def begun(wanted: SimulationRequest, by: str, parts: Parts) -> UUID:
     """A dry run that a worker computes from now on. Raises Refused for what can't be used, EngineUnavailable."""
     order, id = _checked(wanted, parts), uuid4()
     async with parts.database.begin() as session:
-        await simulations.create(session, id, order, by, parts.clock())
+        await simulations.insert_simulation(session, id, order, by, parts.clock())
         detail = {"source": order.source.value, "recoveries": order.recoveries, "seed": order.seed}
-        done = Done(actor=by, action=Kind.SIMULATION_STARTED, subject=str(id), detail=detail)
-        await operator_actions.record(session, done, parts.clock())
+        done = AuditEntry(actor=by, action=AuditAction.SIMULATION_STARTED, subject=str(id), detail=detail)
+        await operator_actions.record_entry(session, done, parts.clock())
     try:
-        await parts.simulations.begin(str(id))
+        await parts.simulations.start_simulation(str(id))
     except EngineUnavailable:
         async with parts.database.begin() as session:
-            await simulations.remove(session, id)
+            await simulations.remove_queued(session, id)
         raise
     return id
 
@@ -144,22 +144,22 @@ async def begun(wanted: SimulationRequest, by: str, parts: Parts) -> UUID:
 async def canceled(parts: Parts, id: UUID, by: str) -> SimulationDetail:
     """The dry run, asked to end. Raises NotFound, Refused where it has ended, EngineUnavailable."""
     found = await detail(parts, id)
-    if found.state.final:
-        raise Refused("closed", f"This simulation is {found.state.value} already.")
-    await keep(parts, by, Kind.SIMULATION_CANCELED, str(id))
+    if found.state.is_final:
+        raise CommandRefused("closed", f"This simulation is {found.state.value} already.")
+    await keep(parts, by, AuditAction.SIMULATION_CANCELED, str(id))
     try:
-        await parts.simulations.cancel(str(found.id))
+        await parts.simulations.cancel_simulation(str(found.id))
     except NotFound:
         # Its run was never begun, or ended just now: then this changes nothing.
         async with parts.database.begin() as session:
-            await simulations.cancel(session, found.id, parts.clock())
+            await simulations.mark_canceled(session, found.id, parts.clock())
     return await detail(parts, found.id)
 
 
 async def page(parts: Parts, id: UUID) -> str:
     """Its report. Raises NotFound, also until it is done."""
     async with parts.database.begin() as session:
-        found = await simulations.report(session, id)
+        found = await simulations.load_report(session, id)
     if found is None:
         raise NotFound("There is no simulation of that name.")
     state, written = found
@@ -193,9 +193,9 @@ def active(parts: Parts) -> str:
 def usable(name: str, text: str) -> Policy:
     """The policy in this text. Raises Refused with line and key."""
     try:
-        return parse(text, name, catalog.strategies(), catalog.network_rules().ceilings())
+        return parse_policy(text, name, catalog.installed_strategies(), catalog.network_rules().limit_ceilings())
     except InvalidPolicy as error:
-        raise Refused("policy_invalid", str(error)) from error
+        raise CommandRefused("policy_invalid", str(error)) from error
 
 
 def _toml(name: str, text: str) -> None:
@@ -217,7 +217,7 @@ def named(text: str) -> UUID:
 async def detail(parts: Parts, id: UUID) -> SimulationDetail:
     """The dry run as it stands. Raises NotFound."""
     async with parts.database.begin() as session:
-        row = await simulations.get(session, id)
+        row = await simulations.load_simulation(session, id)
     if row is None:
         raise NotFound("There is no simulation of that name.")
     return SimulationDetail(**_shown(row), result=json.loads(row["result"]) if row["result"] else None)

@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 from api.auth import Scope, require
 from api.deps import PartsDep
 from api.problems import responses
-from core.report import ArmCounts, ArmReport, reported
+from core.report import ArmCounts, ArmReport, compare_arms
 from db.repositories import network_attempts
 from db.repositories import summary as sums_of
 from db.repositories.summary import Group, Sums
@@ -82,19 +82,19 @@ async def summary(
     ends = (until or parts.clock()).astimezone(UTC)
     begins = since.astimezone(UTC) if since else ends - SPAN
     async with parts.database.begin() as session:
-        totals = await sums_of.sums(session, ("currency",), begins, ends, currency)
+        totals = await sums_of.load_sums(session, ("currency",), begins, ends, currency)
         currencies = [await _currency(session, one, begins, ends) for one in totals]
-        fees = [NetworkFees(**one.model_dump()) for one in await network_attempts.fees(session, begins, ends)]
+        fees = [NetworkFees(**one.model_dump()) for one in await network_attempts.sum_fees(session, begins, ends)]
     return Summary(begins=begins, ends=ends, currencies=currencies, network_fees=fees)
 
 
 async def _currency(session: Session, total: Group, begins: datetime, ends: datetime) -> CurrencySummary:
     name = total.keys[0] or ""
     grouped = {
-        f"by_{column}": _by_name(await sums_of.sums(session, (column,), begins, ends, name))
-        for column in sums_of.GROUPS
+        f"by_{column}": _by_name(await sums_of.load_sums(session, (column,), begins, ends, name))
+        for column in sums_of.SUMMARY_GROUPS
     }
-    arms = await sums_of.sums(session, ("experiment", "arm"), begins, ends, name)
+    arms = await sums_of.load_sums(session, ("experiment", "arm"), begins, ends, name)
     return CurrencySummary(
         currency=name, **figures(total.sums).model_dump(), **grouped, experiments=list(compared(arms))
     )
@@ -113,7 +113,7 @@ def figures(sums: Sums) -> Figures:
 
 def compared(groups: list[Group]) -> tuple[ArmReport, ...]:
     """Groups by experiment and arm, side by side."""
-    return reported(
+    return compare_arms(
         ArmCounts(
             experiment=group.keys[0] or "",
             arm=group.keys[1] or "",

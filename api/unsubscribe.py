@@ -14,7 +14,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, StrictUndefined, Template
 
 from api.deps import Parts, PartsDep
-from core.messages.unsubscribe import Subscription, read_token
+from core.messages.unsubscribe import Subscription, read_unsubscribe_token
 from db.repositories import suppressions
 from settings import unsubscribe_keys
 
@@ -65,7 +65,7 @@ async def unsubscribe(token: str, request: Request, parts: PartsDep) -> HTMLResp
     if wish is None:
         return _page(request, "unknown", 404)
     async with parts.database.begin() as session:
-        await suppressions.suppress(session, wish, "link", parts.clock())
+        await suppressions.add_suppression(session, wish, "link", parts.clock())
     return _page(request, "done")
 
 
@@ -84,8 +84,8 @@ async def unsubscribe_by_query(request: Request, parts: PartsDep, token: str = "
 async def _named(parts: Parts, token: str) -> Subscription | None:
     """By the secrets of the settings first: links that those sign need no look into the database."""
     keys = unsubscribe_keys(parts.settings)
-    if found := read_token(token, keys):
+    if found := read_unsubscribe_token(token, keys):
         return found
     async with parts.database.begin() as session:
         stored = await suppressions.signing_keys(session)
-    return read_token(token, stored)
+    return read_unsubscribe_token(token, stored)

@@ -9,10 +9,10 @@ from pydantic import BaseModel, Field
 from core.classifier.taxonomy import Category, Cause
 from core.events import EventType, State
 from core.payments import ProviderEvent
-from core.retry.machine import place
-from core.retry.reactions import opening
+from core.retry.machine import append_event
+from core.retry.reactions import opening_event
 from core.retry.recovery import Recovery
-from db.repositories.recoveries import view
+from db.repositories.recoveries import view_recovery
 from settings import Settings
 
 
@@ -91,8 +91,8 @@ def shown(settings: Settings, row: dict[str, Any]) -> RecoveryView:
 def announced(settings: Settings, event: ProviderEvent) -> RecoveryView:
     """A recovery whose first row is not written yet, as its webhook announces it."""
     blank = Recovery(provider=event.provider, invoice_id=event.invoice_id or "")
-    recovery, _ = place(blank, opening(event))
-    return shown(settings, view(recovery))
+    recovery, _ = append_event(blank, opening_event(event))
+    return shown(settings, view_recovery(recovery))
 
 
 def event_shown(row: dict[str, Any]) -> EventView:

@@ -12,7 +12,7 @@ from api.deps import Parts, PartsDep, ProviderName
 from api.problems import responses
 from api.reception import Receipt, receive
 from core.errors import InvalidInput, NotFound, StoreUnavailable
-from providers.base import ProvesAddress, Webhooks
+from providers.base import AnswersChallenge, Webhooks
 
 router: Final = APIRouter(tags=["webhooks"])
 
@@ -67,10 +67,10 @@ async def webhook(provider: ProviderName, request: Request, parts: PartsDep) -> 
 async def challenge(provider: ProviderName, request: Request, parts: PartsDep) -> Response:
     """Braintree asks with `bt_challenge` before it uses an address; nothing is stored. No other provider does that."""
     webhooks = _switched_on(parts, provider)
-    if not isinstance(webhooks, ProvesAddress):
+    if not isinstance(webhooks, AnswersChallenge):
         raise HTTPException(405, headers={"Allow": "POST"})
     try:
-        return PlainTextResponse(webhooks.prove(dict(request.query_params)))
+        return PlainTextResponse(webhooks.answer_challenge(dict(request.query_params)))
     except InvalidInput as unfit:
         return problems.answer(request, 400, "invalid_challenge", str(unfit))
 

@@ -4,7 +4,7 @@ import sys
 
 from benchmarks import decide, desk, fidelity, replay, simulate
 
-ALL = {
+BENCHMARKS = {
     "decide": decide.main,
     "simulate": simulate.main,
     "replay": replay.main,
@@ -13,7 +13,7 @@ ALL = {
 }
 
 if __name__ == "__main__":
-    wanted = sys.argv[1:] or list(ALL)
-    if unknown := [name for name in wanted if name not in ALL]:
-        sys.exit(f"no such benchmark: {', '.join(unknown)}; there are {', '.join(ALL)}")
-    sys.exit(0 if all([ALL[name]() for name in wanted]) else 1)
+    wanted = sys.argv[1:] or list(BENCHMARKS)
+    if unknown := [name for name in wanted if name not in BENCHMARKS]:
+        sys.exit(f"no such benchmark: {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
+    sys.exit(0 if all([BENCHMARKS[name]() for name in wanted]) else 1)

@@ -15,18 +15,18 @@ from typing import Final
 import catalog
 from catalog.calendars import calendar_for
 from core.classifier.classify import classify
-from core.classifier.tables import Tables
+from core.classifier.tables import DeclineTables
 from core.classifier.taxonomy import Cause
-from core.fraud.assess import assess
+from core.fraud.assess import assess_fraud
 from core.payments import Card, Failure, FailureFacts, InvoiceStatus, InvoiceView
-from core.retry.decide import Findings, Means, decide
-from core.retry.needs import needs
-from core.retry.policy import Policy, parse
+from core.retry.decide import DecisionConfig, DecisionInput, decide_on_failure
+from core.retry.needs import required_lookups
+from core.retry.policy import Policy, parse_policy
 from core.retry.recovery import Recovery
 from core.retry.strategies.base import Need
-from core.retry.strategies.experience import Cell, Statistics
-from core.segmentation.segment import CustomerProfile, segment
-from providers.base import installed
+from core.retry.strategies.experience import RetryCell, RetryStatistics
+from core.segmentation.segment import CustomerProfile, find_segment
+from providers.base import load_providers
 
 ROUNDS: Final = 30
 DECISIONS: Final = 300
@@ -40,54 +40,57 @@ CODES: Final = (
     "lost_card",
     "no_such_code",
 )
-SHIPPED: Final = Path(__file__).parents[1] / "core/retry/policies.toml"
-OPTIONAL: Final = {
+SHIPPED_POLICY_FILE: Final = Path(__file__).parents[1] / "core/retry/policies.toml"
+STRATEGY_TABLES: Final = {
     "shipped": "",
     "payday": 'use = "payday"\ndelays = ["3h", "24h", "72h", "168h"]',
     "adaptive": 'use = "adaptive"\ndelays = ["3h", "24h", "72h", "168h"]',
 }
-STRATEGIES: Final = catalog.strategies()
+STRATEGIES: Final = catalog.installed_strategies()
 
 
-class Decisions:
+class DecisionLoad:
     """The same failures again and again, decided by one policy."""
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
-        self._means = Means(policy=policy, strategies=STRATEGIES)
-        self._tables = _tables()
+        self._config = DecisionConfig(policy=policy, strategies=STRATEGIES)
+        self._tables = _load_tables()
         self._calendar = calendar_for("US", None, NOW, NOW + timedelta(days=21))
-        self._learnt = Statistics(_cells())
-        self._failures = [(_facts(number), _recovery(number)) for number in range(60)]
+        self._statistics = RetryStatistics(_build_cells())
+        self._failures = [(_build_facts(number), _build_recovery(number)) for number in range(60)]
 
-    def run(self, count: int) -> None:
+    def run_decisions(self, count: int) -> None:
         """So many whole decisions."""
         for number in range(count):
-            self._one(number)
+            self._decide_one(number)
 
-    def _one(self, number: int) -> None:
+    def _decide_one(self, number: int) -> None:
         facts, recovery = self._failures[number % len(self._failures)]
         found = classify(facts.failure, self._tables, self._policy.overrides, provider="stripe")
-        chosen = segment(CustomerProfile(tenure_days=400, successes=19, failures=1), self._policy.segments)
-        wanted = needs(self._policy, STRATEGIES, chosen.name, found.cause)
-        findings = Findings(
+        chosen = find_segment(CustomerProfile(tenure_days=400, successes=19, failures=1), self._policy.segments)
+        wanted = required_lookups(self._policy, STRATEGIES, chosen.name, found.cause)
+        findings = DecisionInput(
             recovery=recovery,
             facts=facts,
             classification=found,
             segment=chosen,
-            assessment=assess(facts.risk, found),
+            assessment=assess_fraud(facts.risk, found),
             now=NOW,
             calendar=self._calendar if Need.CALENDAR in wanted else None,
-            experience=self._learnt.about(found.cause, 1) if Need.EXPERIENCE in wanted else None,
+            experience=self._statistics.experience_for(found.cause, 1) if Need.EXPERIENCE in wanted else None,
         )
-        decide(findings, self._means)
+        decide_on_failure(findings, self._config)
 
 
 def main() -> bool:
     """Prints microseconds per decision for each policy; whether the shipped one keeps below its mark."""
-    floor = least(lambda: [hashlib.sha256(bytes(65_536)).digest() for _ in range(DECISIONS)])
+    floor = least_microseconds(lambda: [hashlib.sha256(bytes(65_536)).digest() for _ in range(DECISIONS)])
     print_line(f"floor, SHA-256 of 64 KiB: {floor:.0f} µs")
-    costs = {name: least(partial(Decisions(policy).run, DECISIONS)) for name, policy in _policies()}
+    costs = {
+        name: least_microseconds(partial(DecisionLoad(policy).run_decisions, DECISIONS))
+        for name, policy in _policy_variants()
+    }
     for name, cost in costs.items():
         print_line(f"decide, {name}: {cost:.0f} µs of CPU, {cost / floor:.2f} of the floor")
     kept = costs["shipped"] < MARK_MICROSECONDS
@@ -95,7 +98,7 @@ def main() -> bool:
     return kept
 
 
-def least(work: Callable[[], object]) -> float:
+def least_microseconds(work: Callable[[], object]) -> float:
     """Microseconds of CPU per decision of the quickest of some rounds, after one to warm up."""
     rounds = []
     for _ in range(ROUNDS + 1):
@@ -110,25 +113,25 @@ def print_line(text: str) -> None:
     sys.stdout.write(f"{text}\n")
 
 
-def _policies() -> Iterable[tuple[str, Policy]]:
+def _policy_variants() -> Iterable[tuple[str, Policy]]:
     """The shipped policy, and it with another strategy for loyal customers."""
-    text = SHIPPED.read_text(encoding="utf-8")
+    text = SHIPPED_POLICY_FILE.read_text(encoding="utf-8")
     before, _, rest = text.partition("[strategies.loyal_ladder]")
     after = rest[rest.index("[strategies.short_ladder]") :]
-    for name, table in OPTIONAL.items():
+    for name, table in STRATEGY_TABLES.items():
         changed = f"{before}[strategies.loyal_ladder]\n{table}\n\n{after}" if table else text
-        yield name, parse(changed, name, STRATEGIES)
+        yield name, parse_policy(changed, name, STRATEGIES)
 
 
-def _tables() -> Tables:
-    return catalog.tables({name: one.decline_codes for name, one in installed({}).items()})
+def _load_tables() -> DeclineTables:
+    return catalog.load_decline_tables({name: one.decline_codes for name, one in load_providers({}).items()})
 
 
-def _recovery(number: int) -> Recovery:
+def _build_recovery(number: int) -> Recovery:
     return Recovery(provider="stripe", invoice_id=f"in_{number}", opened_at=NOW, failed_at=NOW)
 
 
-def _facts(number: int) -> FailureFacts:
+def _build_facts(number: int) -> FailureFacts:
     code = CODES[number % len(CODES)]
     invoice = InvoiceView(invoice_id=f"in_{number}", status=InvoiceStatus.OPEN, amount_due=4_900, currency="USD")
     return FailureFacts(
@@ -138,9 +141,9 @@ def _facts(number: int) -> FailureFacts:
     )
 
 
-def _cells() -> list[Cell]:
+def _build_cells() -> list[RetryCell]:
     return [
-        Cell(cause.value, attempt, hour, hour, 20, 5)
+        RetryCell(cause.value, attempt, hour, hour, 20, 5)
         for cause in (Cause.GENERIC, Cause.INSUFFICIENT_FUNDS, Cause.TECHNICAL)
         for attempt in (1, 2, 3)
         for hour in range(168)

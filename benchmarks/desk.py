@@ -19,14 +19,14 @@ from rich.progress import Progress
 from sqlalchemy import text
 
 from benchmarks.decide import print_line
-from benchmarks.desk_cases import DASHBOARDS, LISTS, Case, Sample, sample
-from benchmarks.desk_load import RECOVERIES, load
+from benchmarks.desk_cases import DASHBOARD_CASES, LIST_CASES, QueryCase, SampleRecoveries, read_sample
+from benchmarks.desk_load import RECOVERIES, load_recoveries
 from db import migrate
 from db.repositories import figures
 from db.session import Database
-from devstack.postgres import WRITER, Cluster, running
+from devstack.postgres import WRITER, Cluster, running_cluster
 
-SOME: Final = 100_000
+DEFAULT_RECOVERIES: Final = 100_000
 """Of `make bench`; the marks are those of a million."""
 LIST_MARK, DASHBOARD_MARK = 100.0, 300.0
 """Milliseconds."""
@@ -35,71 +35,76 @@ SETTINGS: Final = ("fsync = off", "full_page_writes = off", "max_wal_size = '8GB
 """Of a server that need not survive anything, and loads faster so. Reading is as everywhere."""
 
 
-def main(recoveries: int = SOME) -> bool:
+def main(recoveries: int = DEFAULT_RECOVERIES) -> bool:
     """Prints milliseconds and how many round trips that is; whether each keeps below its mark."""
     folder = Path(tempfile.mkdtemp(prefix="pri-bench-"))
     try:
-        with running(folder) as server:
-            _prepare(server)
+        with running_cluster(folder) as server:
+            _prepare_database(server)
             now = datetime.now(UTC)
-            _fill(server.owner_url, recoveries, now)
-            return asyncio.run(measured(server.writer_url, now))
+            _fill_database(server.owner_url, recoveries, now)
+            return asyncio.run(measure_queries(server.writer_url, now))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _prepare(server: Cluster) -> None:
-    with psycopg.connect(server.url("postgres").replace("+psycopg", ""), autocommit=True) as admin:
+def _prepare_database(server: Cluster) -> None:
+    with psycopg.connect(server.role_url("postgres").replace("+psycopg", ""), autocommit=True) as admin:
         for setting in SETTINGS:
             admin.execute(f"ALTER SYSTEM SET {setting}".encode())
         admin.execute("SELECT pg_reload_conf()")
-    migrate.upgrade(server.owner_url, WRITER)
+    migrate.upgrade_schema(server.owner_url, WRITER)
 
 
-def _fill(address: str, recoveries: int, now: datetime) -> None:
+def _fill_database(address: str, recoveries: int, now: datetime) -> None:
     began = time.perf_counter()
     with Progress(transient=True) as bar:
         task = bar.add_task("loading recoveries", total=recoveries)
-        done = load(address, recoveries, now, progress=lambda many: bar.advance(task, many))
+        done = load_recoveries(address, recoveries, now, progress=lambda many: bar.advance(task, many))
     took = time.perf_counter() - began
     print_line(f"desk: {done.recoveries:,} recoveries, {done.events:,} events loaded in {took:.0f} s")
 
 
-async def measured(address: str, now: datetime) -> bool:
+async def measure_queries(address: str, now: datetime) -> bool:
     """Every case; whether all keep below their marks. The sums of every day are made first."""
     database = Database(address, statement_timeout=timedelta(seconds=60))
     try:
-        await _refreshed(database)
+        await _refresh_figures(database)
         async with database.begin() as session:
-            about = await sample(session, now)
-        floor = await _timed(database, about, lambda session, _: session.execute(text("SELECT 1")))
+            about = await read_sample(session, now)
+        floor = await _time_case(database, about, lambda session, _: session.execute(text("SELECT 1")))
         print_line(f"floor, a transaction with one round trip: {floor:.2f} ms")
-        kept = [await _judged(database, about, floor, name, case, LIST_MARK) for name, case in LISTS.items()]
-        kept += [await _judged(database, about, floor, name, case, DASHBOARD_MARK) for name, case in DASHBOARDS.items()]
+        kept = [await _measure_case(database, about, floor, name, case, LIST_MARK) for name, case in LIST_CASES.items()]
+        kept += [
+            await _measure_case(database, about, floor, name, case, DASHBOARD_MARK)
+            for name, case in DASHBOARD_CASES.items()
+        ]
     finally:
         await database.close()
     print_line(f"desk: {'all below their marks' if all(kept) else 'NOT all below their marks'}")
     return all(kept)
 
 
-async def _refreshed(database: Database) -> None:
+async def _refresh_figures(database: Database) -> None:
     began, days = time.perf_counter(), 0
     while True:
         async with database.begin() as session:
-            done = await figures.refresh(session)
+            done = await figures.refresh_figures(session)
         if not done:
             break
         days += done
     print_line(f"desk: sums of {days} days made in {time.perf_counter() - began:.1f} s")
 
 
-async def _judged(database: Database, about: Sample, floor: float, name: str, case: Case, mark: float) -> bool:
-    took = await _timed(database, about, case)
+async def _measure_case(
+    database: Database, about: SampleRecoveries, floor: float, name: str, case: QueryCase, mark: float
+) -> bool:
+    took = await _time_case(database, about, case)
     print_line(f"{name}: {took:.1f} ms, {took / floor:.0f} of the floor{'' if took < mark else f', ABOVE {mark:.0f}'}")
     return took < mark
 
 
-async def _timed(database: Database, about: Sample, case: Case) -> float:
+async def _time_case(database: Database, about: SampleRecoveries, case: QueryCase) -> float:
     """Milliseconds of the middle one of some transactions; the first of them finds nothing in memory."""
     rounds = []
     for _ in range(ROUNDS):

@@ -22,21 +22,21 @@ from db.repositories import (
     summary,
     webhooks,
 )
-from db.repositories.desk import DeskFilters, Order, Sort
-from db.repositories.inbox import Outcome
+from db.repositories.desk import Order, RecoveryFilters, Sort
+from db.repositories.inbox import WebhookOutcome
 from db.repositories.webhooks import WebhookFilters
 from db.session import Session
 
-MIDDLE: Final = text("""
+MIDDLE_RECOVERY: Final = text("""
     SELECT recovery_id, invoice_id, customer_id, amount, opened_at, updated_at FROM recovery
     WHERE opened_at >= (SELECT min(opened_at) + (max(opened_at) - min(opened_at)) * :share FROM recovery)
     ORDER BY opened_at LIMIT 1
 """)
-OPEN: Final = (State.WAITING, State.IN_REVIEW, State.AWAITING_CUSTOMER)
-OLDEST: Final = Sort(descending=False)
+OPEN_STATES: Final = (State.WAITING, State.IN_REVIEW, State.AWAITING_CUSTOMER)
+OLDEST_FIRST: Final = Sort(descending=False)
 
 
-class Sample(NamedTuple):
+class SampleRecoveries(NamedTuple):
     """What the questions are asked about."""
 
     now: datetime
@@ -46,113 +46,117 @@ class Sample(NamedTuple):
     """One of the newest."""
 
 
-Case = Callable[[Session, Sample], Awaitable[object]]
+QueryCase = Callable[[Session, SampleRecoveries], Awaitable[object]]
 
 
-async def sample(session: Session, now: datetime) -> Sample:
+async def read_sample(session: Session, now: datetime) -> SampleRecoveries:
     """Two recoveries out of a loaded database."""
-    rows = [(await session.execute(MIDDLE, {"share": share})).mappings().one() for share in (0.5, 0.999)]
-    return Sample(now, *(dict(row) for row in rows))
+    rows = [(await session.execute(MIDDLE_RECOVERY, {"share": share})).mappings().one() for share in (0.5, 0.999)]
+    return SampleRecoveries(now, *(dict(row) for row in rows))
 
 
-def _list(sort: Sort = desk.NEWEST, **filters: Any) -> Case:
-    return lambda session, _: desk.find(session, DeskFilters(**filters), sort)
+def _list_case(sort: Sort = desk.NEWEST, **filters: Any) -> QueryCase:
+    return lambda session, _: desk.search_recoveries(session, RecoveryFilters(**filters), sort)
 
 
-def _about(**filters: Callable[[Sample], Any]) -> Case:
-    def asked(session: Session, about: Sample) -> Awaitable[object]:
-        return desk.find(session, DeskFilters(**{name: value(about) for name, value in filters.items()}))
+def _list_case_about(**filters: Callable[[SampleRecoveries], Any]) -> QueryCase:
+    def run_query(session: Session, about: SampleRecoveries) -> Awaitable[object]:
+        return desk.search_recoveries(
+            session, RecoveryFilters(**{name: value(about) for name, value in filters.items()})
+        )
 
-    return asked
+    return run_query
 
 
-def _deep(sort: Sort, way: str = "on") -> Case:
-    def asked(session: Session, about: Sample) -> Awaitable[object]:
+def _deep_page_case(sort: Sort, way: str = "on") -> QueryCase:
+    def run_query(session: Session, about: SampleRecoveries) -> Awaitable[object]:
         place = (about.old[sort.by], about.old["recovery_id"])
-        return desk.find(session, DeskFilters(), sort, cursor=cursors.cursor(way, sort.by.value, *place))
+        return desk.search_recoveries(
+            session, RecoveryFilters(), sort, cursor=cursors.encode_cursor(way, sort.by.value, *place)
+        )
 
-    return asked
-
-
-def _webhooks(**filters: Any) -> Case:
-    return lambda session, _: webhooks.find(session, WebhookFilters(**filters))
+    return run_query
 
 
-def _overview(days: int) -> Case:
-    return lambda session, about: dashboard.overview(session, about.now - timedelta(days=days), about.now)
+def _webhooks_case(**filters: Any) -> QueryCase:
+    return lambda session, _: webhooks.search_webhooks(session, WebhookFilters(**filters))
 
 
-def _health(hours: int) -> Case:
-    return lambda session, about: provider_health.provider_health(
+def _overview_case(days: int) -> QueryCase:
+    return lambda session, about: dashboard.load_overview(session, about.now - timedelta(days=days), about.now)
+
+
+def _health_case(hours: int) -> QueryCase:
+    return lambda session, about: provider_health.load_provider_health(
         session, about.now - timedelta(hours=hours), about.now
     )
 
 
-LISTS: Final[dict[str, Case]] = {
-    "first page": _list(),
-    "deep page": _deep(desk.NEWEST),
-    "deep page, backwards": _deep(desk.NEWEST, "back"),
-    "deep page by amount": _deep(Sort(by=Order.AMOUNT)),
-    "oldest first": _list(OLDEST),
-    "by next attempt": _list(Sort(by=Order.NEXT, descending=False)),
-    "by amount": _list(Sort(by=Order.AMOUNT)),
-    "by update": _list(Sort(by=Order.UPDATED)),
-    "one open state": _list(states=(State.WAITING,)),
-    "open states, oldest first": _list(OLDEST, states=OPEN),
-    "open states by amount": _list(Sort(by=Order.AMOUNT), states=OPEN),
-    "open states by update, oldest first": _list(Sort(by=Order.UPDATED, descending=False), states=OPEN),
-    "a final state": _list(states=(State.BLOCKED,)),
-    "a rare cause": _list(cause=Cause.STOP_INSTRUCTION),
-    "a category": _list(category=Category.SOFT_DECLINE),
-    "a segment": _list(segment="default"),
-    "a strategy nobody has": _list(strategy="payday"),
-    "provider and currency": _list(provider="braintree", currency="jpy"),
-    "an arm": _list(experiment="ladder", arm="later"),
-    "amounts": _list(amount_min=30_000, amount_max=30_050, states=(State.RECOVERED,)),
-    "next attempts": _about(next_attempt_from=lambda it: it.now, next_attempt_to=lambda it: it.now + timedelta(days=1)),
-    "opened on a day": _about(opened_from=lambda it: it.old["opened_at"],
+LIST_CASES: Final[dict[str, QueryCase]] = {
+    "first page": _list_case(),
+    "deep page": _deep_page_case(desk.NEWEST),
+    "deep page, backwards": _deep_page_case(desk.NEWEST, "back"),
+    "deep page by amount": _deep_page_case(Sort(by=Order.AMOUNT)),
+    "oldest first": _list_case(OLDEST_FIRST),
+    "by next attempt": _list_case(Sort(by=Order.NEXT, descending=False)),
+    "by amount": _list_case(Sort(by=Order.AMOUNT)),
+    "by update": _list_case(Sort(by=Order.UPDATED)),
+    "one open state": _list_case(states=(State.WAITING,)),
+    "open states, oldest first": _list_case(OLDEST_FIRST, states=OPEN_STATES),
+    "open states by amount": _list_case(Sort(by=Order.AMOUNT), states=OPEN_STATES),
+    "open states by update, oldest first": _list_case(Sort(by=Order.UPDATED, descending=False), states=OPEN_STATES),
+    "a final state": _list_case(states=(State.BLOCKED,)),
+    "a rare cause": _list_case(cause=Cause.STOP_INSTRUCTION),
+    "a category": _list_case(category=Category.SOFT_DECLINE),
+    "a segment": _list_case(segment="default"),
+    "a strategy nobody has": _list_case(strategy="payday"),
+    "provider and currency": _list_case(provider="braintree", currency="jpy"),
+    "an arm": _list_case(experiment="ladder", arm="later"),
+    "amounts": _list_case(amount_min=30_000, amount_max=30_050, states=(State.RECOVERED,)),
+    "next attempts": _list_case_about(next_attempt_from=lambda it: it.now, next_attempt_to=lambda it: it.now + timedelta(days=1)),
+    "opened on a day": _list_case_about(opened_from=lambda it: it.old["opened_at"],
                               opened_to=lambda it: it.old["opened_at"] + timedelta(days=1)),
-    "a customer": _about(customer_id=lambda it: it.old["customer_id"]),
-    "text: an invoice": _about(q=lambda it: it.old["invoice_id"].upper()),
-    "text: beginning of an invoice": _about(q=lambda it: it.old["invoice_id"][:7]),
-    "text: beginning of all": _list(q="in_"),
-    "text: a customer": _about(q=lambda it: it.old["customer_id"]),
-    "text: end of an invoice": _about(q=lambda it: it.old["invoice_id"][5:]),
-    "text: end of one, by amount": lambda session, about: desk.find(
-        session, DeskFilters(q=about.old["invoice_id"][5:]), Sort(by=Order.AMOUNT)
+    "a customer": _list_case_about(customer_id=lambda it: it.old["customer_id"]),
+    "text: an invoice": _list_case_about(q=lambda it: it.old["invoice_id"].upper()),
+    "text: beginning of an invoice": _list_case_about(q=lambda it: it.old["invoice_id"][:7]),
+    "text: beginning of all": _list_case(q="in_"),
+    "text: a customer": _list_case_about(q=lambda it: it.old["customer_id"]),
+    "text: end of an invoice": _list_case_about(q=lambda it: it.old["invoice_id"][5:]),
+    "text: end of one, by amount": lambda session, about: desk.search_recoveries(
+        session, RecoveryFilters(q=about.old["invoice_id"][5:]), Sort(by=Order.AMOUNT)
     ),
-    "count, all": lambda session, _: desk.count(session, DeskFilters()),
-    "count, open states": lambda session, _: desk.count(session, DeskFilters(states=OPEN)),
-    "names, a cause": lambda session, _: desk.names(session, DeskFilters(cause=Cause.FRAUD), 500),
-    "detail: the row": lambda session, about: recoveries.get(session, about.new["recovery_id"]),
-    "detail: its log": lambda session, about: event_log.rows(session, about.new["recovery_id"]),
-    "detail: its shadow plans": lambda session, about: shadow.of_recovery(session, about.new["recovery_id"]),
-    "reviews": lambda session, _: reviews.queue(session),
-    "reviews, how many": lambda session, _: reviews.waiting(session),
-    "inbox": _webhooks(),
-    "inbox: provider and outcome": _webhooks(provider="adyen", outcome=Outcome.ACCEPTED),
-    "inbox: ignored ones": _webhooks(outcome=Outcome.IGNORED),
-    "inbox: a type": _webhooks(event_type="invoice.payment_failed"),
-    "inbox: undelivered": _webhooks(undelivered=True),
-    "inbox: of a recovery": lambda session, about: webhooks.find(
+    "count, all": lambda session, _: desk.count_matches(session, RecoveryFilters()),
+    "count, open states": lambda session, _: desk.count_matches(session, RecoveryFilters(states=OPEN_STATES)),
+    "names, a cause": lambda session, _: desk.list_matches(session, RecoveryFilters(cause=Cause.FRAUD), 500),
+    "detail: the row": lambda session, about: recoveries.load_recovery_row(session, about.new["recovery_id"]),
+    "detail: its log": lambda session, about: event_log.load_rows(session, about.new["recovery_id"]),
+    "detail: its shadow plans": lambda session, about: shadow.shadow_plans_of(session, about.new["recovery_id"]),
+    "reviews": lambda session, _: reviews.load_review_queue(session),
+    "reviews, how many": lambda session, _: reviews.count_reviews(session),
+    "inbox": _webhooks_case(),
+    "inbox: provider and outcome": _webhooks_case(provider="adyen", outcome=WebhookOutcome.ACCEPTED),
+    "inbox: ignored ones": _webhooks_case(outcome=WebhookOutcome.IGNORED),
+    "inbox: a type": _webhooks_case(event_type="invoice.payment_failed"),
+    "inbox: undelivered": _webhooks_case(undelivered=True),
+    "inbox: of a recovery": lambda session, about: webhooks.search_webhooks(
         session, WebhookFilters(recovery_id=about.new["recovery_id"])
     ),
-    "inbox: types": lambda session, _: webhooks.event_types(session),
-    "cards": lambda session, _: cards.find(session),
-    "cards: a fingerprint": lambda session, _: cards.find(session, q="card_00000000"),
-    "audit": lambda session, _: operators.actions(session),
-    "audit: one person": lambda session, _: operators.actions(session, actor="ann@example.com"),
-    "audit: nobody": lambda session, _: operators.actions(session, actor="nobody"),
-    "shadow totals, 7 days": lambda session, about: shadow.totals(session, about.now - timedelta(days=7), about.now),
+    "inbox: types": lambda session, _: webhooks.list_event_types(session),
+    "cards": lambda session, _: cards.search_cards(session),
+    "cards: a fingerprint": lambda session, _: cards.search_cards(session, q="card_00000000"),
+    "audit": lambda session, _: operators.load_operator_events(session),
+    "audit: one person": lambda session, _: operators.load_operator_events(session, actor="ann@example.com"),
+    "audit: nobody": lambda session, _: operators.load_operator_events(session, actor="nobody"),
+    "shadow totals, 7 days": lambda session, about: shadow.shadow_totals(session, about.now - timedelta(days=7), about.now),
 }  # fmt: skip
 """Below MARK_MILLISECONDS each."""
-DASHBOARDS: Final[dict[str, Case]] = {
-    "dashboard, 30 days": _overview(30),
-    "dashboard, 90 days": _overview(90),
-    "dashboard, a year": _overview(365),
-    "summary, 30 days": lambda session, about: summary.sums(
+DASHBOARD_CASES: Final[dict[str, QueryCase]] = {
+    "dashboard, 30 days": _overview_case(30),
+    "dashboard, 90 days": _overview_case(90),
+    "dashboard, a year": _overview_case(365),
+    "summary, 30 days": lambda session, about: summary.load_sums(
         session, ("currency",), about.now - timedelta(days=30), about.now
     ),
-    "provider health, an hour": _health(1),
-    "provider health, a day": _health(24),
+    "provider health, an hour": _health_case(1),
+    "provider health, a day": _health_case(24),
 }

@@ -16,22 +16,22 @@ from typing import Any, Final, NamedTuple
 import psycopg
 from psycopg import sql
 
-from benchmarks.desk_rows import TABLES, Pattern, Template, templates
-from benchmarks.scratch_log import stories
+from benchmarks.desk_rows import TABLES, RecoveryPattern, RowTemplate, build_template
+from benchmarks.scratch_log import simulate_runs
 from core.errors import InvalidInput
 
-PATTERNS: Final = 200
-LONGEST: Final = 23
+PATTERN_COUNT: Final = 200
+MAX_ROWS: Final = 23
 """Rows of a story; with longer ones it would be 13 rows a recovery instead of 10."""
 DAYS: Final = 365
 RECOVERIES: Final = 1_000_000
-BLOCK: Final = 2_000
+BLOCK_SIZE: Final = 2_000
 """Recoveries that are put together before they are sent."""
 PROVIDERS: Final = ("stripe",) * 7 + ("adyen",) * 2 + ("braintree",)
 CURRENCIES: Final = ("USD",) * 12 + ("EUR",) * 5 + ("GBP",) * 2 + ("JPY",)
 ARMS: Final = ("\\N",) * 7 + ("holdout", "earlier", "later")
 Progress = Callable[[int], None]
-Filled = tuple[Template, dict[str, Any]]
+FilledTemplate = tuple[RowTemplate, dict[str, Any]]
 """The rows of one recovery, and what is its own in them."""
 INDEXES: Final = """
     SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index
@@ -40,27 +40,27 @@ INDEXES: Final = """
 """
 
 
-class Loaded(NamedTuple):
+class LoadedCounts(NamedTuple):
     """How many rows there are now."""
 
     recoveries: int
     events: int
 
 
-def load(
+def load_recoveries(
     address: str,
     recoveries: int,
     now: datetime,
-    patterns: int = PATTERNS,
+    patterns: int = PATTERN_COUNT,
     detailed: int | None = None,
     progress: Progress = lambda _: None,
-) -> Loaded:
+) -> LoadedCounts:
     """Fills a migrated database as its owner; `progress` is told how many recoveries were added.
 
     `detailed`: only so many, the newest ones, get more than their row of `recovery`. Raises InvalidInput where the
     database isn't empty.
     """
-    told = [Pattern(run, records) for run, records in stories(patterns) if len(records) <= LONGEST]
+    told = [RecoveryPattern(run, records) for run, records in simulate_runs(patterns) if len(records) <= MAX_ROWS]
     events = done = 0
     with psycopg.connect(address.replace("+psycopg", ""), autocommit=True) as connection:
         if connection.execute("SELECT FROM recovery LIMIT 1").fetchone():
@@ -71,21 +71,21 @@ def load(
             " FROM generate_series(0, 14) AS m",
             [now.date()],
         )
-        with _indexes_later(connection):
-            for block in _blocks(recoveries, told, now):
+        with _defer_indexes(connection):
+            for block in _recovery_blocks(recoveries, told, now):
                 done += len(block)
                 told_of = detailed is None or done > recoveries - detailed
                 events += sum(template.events for template, _ in block) if told_of else 0
                 for table in TABLES if told_of else ("recovery",):
-                    _copy(connection, table, block)
+                    _copy_table(connection, table, block)
                 progress(len(block))
         for table in TABLES:
             connection.execute(sql.SQL("VACUUM (ANALYZE) {}").format(sql.Identifier(table)))
-    return Loaded(recoveries, events)
+    return LoadedCounts(recoveries, events)
 
 
 @contextmanager
-def _indexes_later(connection: psycopg.Connection[Any]) -> Iterator[None]:
+def _defer_indexes(connection: psycopg.Connection[Any]) -> Iterator[None]:
     """Those that no constraint needs are made at the end, which takes half the time."""
     found = connection.execute(INDEXES, [list(TABLES)]).fetchall()
     for name, _ in found:
@@ -95,25 +95,27 @@ def _indexes_later(connection: psycopg.Connection[Any]) -> Iterator[None]:
         connection.execute(made.replace(" ON ONLY ", " ON "))
 
 
-def _blocks(recoveries: int, told: Sequence[Pattern], now: datetime) -> Iterator[list[Filled]]:
-    known: dict[tuple[int, int], Template] = {}
-    for begin in range(0, recoveries, BLOCK):
-        numbers = range(begin, min(begin + BLOCK, recoveries))
-        yield [_one(number, recoveries, told, known, now) for number in numbers]
+def _recovery_blocks(
+    recoveries: int, patterns: Sequence[RecoveryPattern], now: datetime
+) -> Iterator[list[FilledTemplate]]:
+    known: dict[tuple[int, int], RowTemplate] = {}
+    for begin in range(0, recoveries, BLOCK_SIZE):
+        numbers = range(begin, min(begin + BLOCK_SIZE, recoveries))
+        yield [_fill_template(number, recoveries, patterns, known, now) for number in numbers]
 
 
-def _one(
-    number: int, of: int, told: Sequence[Pattern], known: dict[tuple[int, int], Template], now: datetime
-) -> Filled:
+def _fill_template(
+    number: int, of: int, patterns: Sequence[RecoveryPattern], known: dict[tuple[int, int], RowTemplate], now: datetime
+) -> FilledTemplate:
     """The rows of one recovery and what makes them its own. The newest come last, as in life."""
-    which, ago = number * 7919 % len(told), (of - 1 - number) * DAYS // of
+    which, ago = number * 7919 % len(patterns), (of - 1 - number) * DAYS // of
     key = (which, min(ago, 60))
     if key not in known:
-        known[key] = templates(told[which], now, key[1])
-    return known[key], _own(number, which, now.date() - timedelta(days=ago), known[key])
+        known[key] = build_template(patterns[which], now, key[1])
+    return known[key], _own_values(number, which, now.date() - timedelta(days=ago), known[key])
 
 
-def _own(number: int, which: int, opened: date, template: Template) -> dict[str, Any]:
+def _own_values(number: int, which: int, opened: date, template: RowTemplate) -> dict[str, Any]:
     provider, mixed = PROVIDERS[number * 31 % 10], f"{number * 2654435761 % 2**32:08x}"
     own: dict[str, Any] = {
         "provider": provider,
@@ -127,22 +129,22 @@ def _own(number: int, which: int, opened: date, template: Template) -> dict[str,
         "id": f"{number:026x}",
         "second": f"{number * 37 % 60:02}.{number * 7919 % 1_000_000:06}",
     }
-    return own | {f"d{days}": _spelled(opened.toordinal() + days) for days in template.days}
+    return own | {f"d{days}": _iso_date(opened.toordinal() + days) for days in template.days}
 
 
 @cache
-def _spelled(day: int) -> str:
+def _iso_date(day: int) -> str:
     return date.fromordinal(day).isoformat()
 
 
-def _copy(connection: psycopg.Connection[Any], table: str, block: Sequence[Filled]) -> None:
+def _copy_table(connection: psycopg.Connection[Any], table: str, block: Sequence[FilledTemplate]) -> None:
     columns = sql.SQL(", ").join(map(sql.Identifier, TABLES[table]))
     order = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table), columns)
     with connection.cursor().copy(order) as copy:
-        copy.write("".join(_lines(table, block)))
+        copy.write("".join(_copy_lines(table, block)))
 
 
-def _lines(table: str, block: Sequence[Filled]) -> Iterator[str]:
+def _copy_lines(table: str, block: Sequence[FilledTemplate]) -> Iterator[str]:
     for template, own in block:
         yield template.text[table] % own
 
@@ -157,7 +159,7 @@ def main() -> None:
     asked = parser.parse_args()
     with Bar() as bar:
         task = bar.add_task("recoveries", total=asked.recoveries)
-        done = load(
+        done = load_recoveries(
             asked.address, asked.recoveries, datetime.now(UTC), progress=lambda n: bar.update(task, completed=n)
         )
     sys.stdout.write(f"{done.recoveries} recoveries, {done.events} events\n")

@@ -14,23 +14,23 @@ from psycopg import sql
 
 import catalog
 from core.events import Record
-from core.retry.policy import parse
+from core.retry.policy import parse_policy
 from db.repositories.event_log import event_id_of
-from providers.base import installed
-from simulator.assumptions import shipped
-from simulator.exact import Run
-from simulator.fate import Fates
+from providers.base import load_providers
+from simulator.assumptions import load_shipped_assumptions
+from simulator.exact import RecoverySimulation
+from simulator.fate import OutcomeModels
 from simulator.population import SyntheticSource
 from simulator.world import World
 
-POLICY: Final = Path(__file__).parents[1] / "core/retry/policies.toml"
-PATTERNS: Final = 400
+SHIPPED_POLICY_FILE: Final = Path(__file__).parents[1] / "core/retry/policies.toml"
+PATTERN_COUNT: Final = 400
 """Different recoveries; the log is these again and again, of other invoices, customers and weeks."""
 COLUMNS: Final = ("recovery_id", "sequence", "event_id", "type", "occurred_at", "recorded_at", "provider", "invoice_id",
                   "customer_id", "attempt", "from_state", "to_state", "data")  # fmt: skip
 HASH: Final = "sha256(convert_to(p.recovery_id || p.sequence || n, 'UTF8'))"
 # Every copy has a profile of its own, as customers have; a card is used three times.
-FILL: Final = f"""
+FILL_STATEMENT: Final = f"""
     INSERT INTO event_log
     SELECT p.recovery_id || '-' || n, p.sequence, gen_random_uuid(), p.type, p.occurred_at - n * interval '3 hours',
            p.recorded_at - n * interval '3 hours', p.provider, p.invoice_id || '-' || n, p.customer_id || '-' || n,
@@ -46,14 +46,14 @@ FILL: Final = f"""
 """
 
 
-def a_world(name: str = "baseline") -> World:
+def shipped_world(name: str = "baseline") -> World:
     """The shipped policy with all that is shipped beside it."""
-    strategies = catalog.strategies()
-    codes = {one: provider.decline_codes for one, provider in installed({}).items()}
-    text = POLICY.read_text(encoding="utf-8")
+    strategies = catalog.installed_strategies()
+    codes = {one: provider.decline_codes for one, provider in load_providers({}).items()}
+    text = SHIPPED_POLICY_FILE.read_text(encoding="utf-8")
     return World(
         name=name,
-        policy=parse(text, POLICY.name, strategies),
+        policy=parse_policy(text, SHIPPED_POLICY_FILE.name, strategies),
         strategies=strategies,
         codes=codes,
         rules=catalog.network_rules(),
@@ -61,21 +61,21 @@ def a_world(name: str = "baseline") -> World:
     )
 
 
-def stories(count: int, seed: int = 1) -> Iterator[tuple[Run, list[Record]]]:
+def simulate_runs(count: int, seed: int = 1) -> Iterator[tuple[RecoverySimulation, list[Record]]]:
     """What the live machine writes about so many recoveries, in the order of the log."""
-    source = SyntheticSource(shipped(), count, seed)
+    source = SyntheticSource(load_shipped_assumptions(), count, seed)
     cases = source.cases(0, count)
-    fate = Fates(source.outcomes, seed).of(cases)
-    world = a_world()
+    fate = OutcomeModels(source.outcomes, seed).for_cases(cases)
+    world = shipped_world()
     for row in range(count):
-        run = Run(world, fate, cases, row)
-        run.finished()
+        run = RecoverySimulation(world, fate, cases, row)
+        run.run_to_end()
         yield run, run.records
 
 
-def fill(address: str, events: int) -> int:
+def fill_event_log(address: str, events: int) -> int:
     """Writes at least so many rows, as the owner; says how many."""
-    patterns = [row for run, records in stories(PATTERNS) for row in _rows(run, records)]
+    patterns = [row for run, records in simulate_runs(PATTERN_COUNT) for row in _event_rows(run, records)]
     copies = -(-events // len(patterns))
     with psycopg.connect(address.replace("+psycopg", ""), autocommit=True) as connection:
         connection.execute("CREATE UNLOGGED TABLE pattern (LIKE event_log)")
@@ -88,13 +88,13 @@ def fill(address: str, events: int) -> int:
         connection.execute("SELECT ensure_event_log_partition((min(occurred_at) - make_interval(hours => 3 * %s) "
                            "+ m * interval '1 month')::date) FROM pattern, generate_series(0, 60) AS m GROUP BY m",
                            [copies])  # fmt: skip
-        connection.execute(FILL, [copies])
+        connection.execute(FILL_STATEMENT, [copies])
         connection.execute("DROP TABLE pattern")
         connection.execute("ANALYZE event_log")
     return copies * len(patterns)
 
 
-def _rows(run: Run, records: list[Record]) -> Iterator[Mapping[str, Any]]:
+def _event_rows(run: RecoverySimulation, records: list[Record]) -> Iterator[Mapping[str, Any]]:
     recovery = run.recovery
     for record in records:
         yield {

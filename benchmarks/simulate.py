@@ -16,19 +16,19 @@ import simpy
 import catalog
 from benchmarks.decide import print_line
 from core.classifier.taxonomy import Cause
-from core.retry.policy import parse
-from providers.base import installed
+from core.retry.policy import parse_policy
+from providers.base import load_providers
 from settings import SHIPPED_POLICY
 from simulator import assumptions
 from simulator.cases import Integers
-from simulator.fate import Fates
-from simulator.outcomes import CAUSE_INDEX, LAST_ATTEMPT, Outcomes
+from simulator.fate import OutcomeModels
+from simulator.outcomes import CAUSE_INDEX, LAST_ATTEMPT, OutcomeChances
 from simulator.population import SyntheticSource
-from simulator.runner import CHUNK, engine
-from simulator.tally import tallied
+from simulator.runner import CHUNK, choose_engine
+from simulator.tally import tally_results
 from simulator.world import World
 
-MARK: Final = 300_000
+MARK_PER_SECOND: Final = 300_000
 """Recoveries per second for each built-in strategy."""
 RECOVERIES: Final = 10 * CHUNK
 INVOICES: Final = 20_000
@@ -47,63 +47,65 @@ LADDERS: Final = ("standard_ladder", "patient_ladder", "loyal_ladder", "short_la
 
 def main() -> bool:
     """Prints recoveries per second for each strategy; whether all keep above the mark."""
-    believed = assumptions.shipped()
-    floor = _per_second(INVOICES, lambda: _simpy(believed.outcomes()))
+    believed = assumptions.load_shipped_assumptions()
+    floor = _measure_rate(INVOICES, lambda: _run_simpy(believed.to_outcome_chances()))
     print_line(f"SimPy, one process per invoice: {floor:,.0f} recoveries per second")
-    rates = {name: _simulated(_world(name, table), believed) for name, table in STRATEGIES.items()}
+    rates = {
+        name: _measure_simulator(_world_with_strategy(name, table), believed) for name, table in STRATEGIES.items()
+    }
     for name, rate in rates.items():
         print_line(f"simulate, {name}: {rate:,.0f} recoveries per second, {rate / floor:.0f} times SimPy")
-    kept = min(rates.values()) >= MARK
-    print_line(f"simulate: {'above' if kept else 'BELOW'} the mark of {MARK:,} per second")
+    kept = min(rates.values()) >= MARK_PER_SECOND
+    print_line(f"simulate: {'above' if kept else 'BELOW'} the mark of {MARK_PER_SECOND:,} per second")
     return kept
 
 
-def _simulated(world: World, believed: assumptions.Assumptions) -> float:
+def _measure_simulator(world: World, believed: assumptions.Assumptions) -> float:
     source = SyntheticSource(believed, RECOVERIES + CHUNK, seed=1)
-    running = engine(world, Fates(source.outcomes, seed=1))
-    amounts = _amounts(source)
+    running = choose_engine(world, OutcomeModels(source.outcomes, seed=1))
+    amounts = _payer_amounts(source)
 
-    def run(firsts: Iterable[int]) -> None:
+    def run_chunks(firsts: Iterable[int]) -> None:
         for first in firsts:
             cases = source.cases(first, CHUNK)
-            tallied(cases, running.run(cases), amounts[cases.payer])
+            tally_results(cases, running.run(cases), amounts[cases.payer])
 
-    run([RECOVERIES])
-    return _per_second(RECOVERIES, lambda: run(range(0, RECOVERIES, CHUNK)))
+    run_chunks([RECOVERIES])
+    return _measure_rate(RECOVERIES, lambda: run_chunks(range(0, RECOVERIES, CHUNK)))
 
 
-def _amounts(source: SyntheticSource) -> Integers:
+def _payer_amounts(source: SyntheticSource) -> Integers:
     return np.array([one.amount for one in source.book.payers], dtype=np.int64)
 
 
-def _per_second(count: int, work: Callable[[], object]) -> float:
+def _measure_rate(count: int, work: Callable[[], object]) -> float:
     """Per second of this process's CPU."""
     began = time.process_time()
     work()
     return count / (time.process_time() - began)
 
 
-def _world(name: str, table: str) -> World:
+def _world_with_strategy(name: str, table: str) -> World:
     """The shipped policy with that strategy in the place of all its ladders."""
     ladders = rf"(\[strategies\.(?:{'|'.join(LADDERS)})\]\n)(?:\w.*\n)+"
     text = re.sub(ladders, lambda found: f"{found[1]}{table}\n", SHIPPED_POLICY.read_text(encoding="utf-8"))
-    strategies = catalog.strategies()
-    codes = {one: provider.decline_codes for one, provider in installed({}).items()}
-    return World(name, parse(text, name, strategies), strategies, codes, catalog.network_rules(), text)
+    strategies = catalog.installed_strategies()
+    codes = {one: provider.decline_codes for one, provider in load_providers({}).items()}
+    return World(name, parse_policy(text, name, strategies), strategies, codes, catalog.network_rules(), text)
 
 
-def _simpy(outcomes: Outcomes) -> int:
+def _run_simpy(outcomes: OutcomeChances) -> int:
     """How many of the invoices are recovered."""
     environment, won = simpy.Environment(), [0]
     dice = random.Random(1)
     for _ in range(INVOICES):
-        environment.process(_invoice(environment, outcomes, dice, won))
+        environment.process(_simpy_invoice(environment, outcomes, dice, won))
     environment.run()
     return won[0]
 
 
-def _invoice(
-    environment: simpy.Environment, outcomes: Outcomes, dice: random.Random, won: list[int]
+def _simpy_invoice(
+    environment: simpy.Environment, outcomes: OutcomeChances, dice: random.Random, won: list[int]
 ) -> Generator[simpy.Event, None, None]:
     """Four retries of one invoice."""
     base = outcomes.base[CAUSE_INDEX[Cause.INSUFFICIENT_FUNDS]]

@@ -4,8 +4,15 @@ The core stays pure; whoever composes (worker, command line, simulator, tests) g
 """
 
 from catalog.network import NetworkLimits, network_rules
-from catalog.plugins import fraud_scorers, strategies
+from catalog.plugins import installed_fraud_scorers, installed_strategies
 from catalog.policy_file import PolicyFile
-from catalog.tables import tables
+from catalog.tables import load_decline_tables
 
-__all__ = ["NetworkLimits", "PolicyFile", "fraud_scorers", "network_rules", "strategies", "tables"]
+__all__ = [
+    "NetworkLimits",
+    "PolicyFile",
+    "installed_fraud_scorers",
+    "installed_strategies",
+    "load_decline_tables",
+    "network_rules",
+]

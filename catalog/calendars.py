@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import holidays
 from babel.core import get_global
 
-from core.retry.strategies.calendar import Calendar, Offset
+from core.retry.strategies.calendar import Calendar, ClockOffset
 
 AHEAD: Final = timedelta(days=60)
 """No strategy of ours looks further; a longer window only makes the plan's row longer."""
@@ -46,18 +46,18 @@ LAST_MIDNIGHT: Final = "Pacific/Pago_Pago"
 
 def is_country(code: str) -> bool:
     """Whether ISO 3166 knows this code of two capital letters, or card networks use it (Kosovo)."""
-    return bool(_zones(code)) or code in _WITHOUT_ZONES
+    return bool(_country_zones(code)) or code in _WITHOUT_ZONES
 
 
 def is_time_zone(name: str) -> bool:
     """Whether the tz database knows it. `CET+1` it doesn't."""
-    return _zone(name) is not None
+    return _parse_zone(name) is not None
 
 
 def zone_of(country: str | None, time_zone: str | None) -> ZoneInfo:
     """The clock that hours go by: the customer's own, else the country's, else UTC. Never raises."""
     code = country.upper() if country else ""
-    known = _zone(time_zone) or _zone(MAIN_ZONES.get(code)) or next(iter(_zones(code)), None)
+    known = _parse_zone(time_zone) or _parse_zone(MAIN_ZONES.get(code)) or next(iter(_country_zones(code)), None)
     return known or ZoneInfo("UTC")
 
 
@@ -65,8 +65,8 @@ def zones_for_dates(country: str | None, time_zone: str | None) -> tuple[str, ..
     """The zones of which the earliest date is to be named: the customer's own; else all of the country; else the one
     where a day begins last anywhere. Never empty, never raises.
     """
-    own = _zone(time_zone)
-    zones = (own,) if own else _zones((country or "").upper())
+    own = _parse_zone(time_zone)
+    zones = (own,) if own else _country_zones((country or "").upper())
     return tuple(zone.key for zone in zones) or (LAST_MIDNIGHT,)
 
 
@@ -80,24 +80,24 @@ def calendar_for(
     known = country.upper() if country else None
     zone = zone_of(known, time_zone)
     begin, end = first - timedelta(days=1), min(last, first + ahead) + BEHIND
-    days = [day for year in range(begin.year, end.year + 1) for day in _holidays(known, year)]
+    days = [day for year in range(begin.year, end.year + 1) for day in _national_holidays(known, year)]
     return Calendar(
         country=known,
         zone=zone.key,
         holidays=tuple(day for day in days if begin.date() <= day <= end.date()),
-        offsets=tuple(_offsets(zone, begin, end)),
+        offsets=tuple(_offset_changes(zone, begin, end)),
     )
 
 
-def clock_of(country: str | None, time_zone: str | None, now: datetime) -> Calendar:
+def clock_for(country: str | None, time_zone: str | None, now: datetime) -> Calendar:
     """What clocks show where the customer lives, for the next 60 days: for quiet hours, so without holidays."""
     zone = zone_of(country, time_zone)
-    offsets = tuple(_offsets(zone, now, now + AHEAD, QUARTER)) if zone.key != "UTC" else ()
+    offsets = tuple(_offset_changes(zone, now, now + AHEAD, QUARTER)) if zone.key != "UTC" else ()
     return Calendar(country=country, zone=zone.key, offsets=offsets)
 
 
 @lru_cache(maxsize=512)
-def _holidays(country: str | None, year: int) -> tuple[date, ...]:
+def _national_holidays(country: str | None, year: int) -> tuple[date, ...]:
     """National holidays of a year in their order; none for a country or a year that the library doesn't know."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of years that are too far ahead
@@ -108,7 +108,7 @@ def _holidays(country: str | None, year: int) -> tuple[date, ...]:
 
 
 @lru_cache(maxsize=512)
-def _zone(name: str | None) -> ZoneInfo | None:
+def _parse_zone(name: str | None) -> ZoneInfo | None:
     try:
         return ZoneInfo(name) if name else None
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -116,26 +116,26 @@ def _zone(name: str | None) -> ZoneInfo | None:
 
 
 @lru_cache(maxsize=512)
-def _zones(country: str) -> tuple[ZoneInfo, ...]:
+def _country_zones(country: str) -> tuple[ZoneInfo, ...]:
     """Every time zone of a country (CLDR, by Babel); none for what is no country."""
     names = get_global("territory_zones").get(country, ()) if len(country) == 2 and country != "ZZ" else ()
-    return tuple(found for name in names if (found := _zone(name)))
+    return tuple(found for name in names if (found := _parse_zone(name)))
 
 
-def _offsets(zone: ZoneInfo, begin: datetime, end: datetime, step: timedelta = HOUR) -> Iterator[Offset]:
+def _offset_changes(zone: ZoneInfo, begin: datetime, end: datetime, step: timedelta = HOUR) -> Iterator[ClockOffset]:
     """The offset at the beginning and every change after it, found to the step."""
     at = begin.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-    known = _offset(zone, at)
-    yield Offset(since=at, seconds=known)
+    known = _utc_offset(zone, at)
+    yield ClockOffset(since=at, seconds=known)
     while at < end:
         ahead = at + timedelta(days=1)
-        if _offset(zone, ahead) != known:
+        if _utc_offset(zone, ahead) != known:
             steps = range(1, timedelta(days=1) // step + 1)
-            ahead = next(at + step * count for count in steps if _offset(zone, at + step * count) != known)
-            known = _offset(zone, ahead)
-            yield Offset(since=ahead, seconds=known)
+            ahead = next(at + step * count for count in steps if _utc_offset(zone, at + step * count) != known)
+            known = _utc_offset(zone, ahead)
+            yield ClockOffset(since=ahead, seconds=known)
         at = ahead
 
 
-def _offset(zone: ZoneInfo, moment: datetime) -> int:
+def _utc_offset(zone: ZoneInfo, moment: datetime) -> int:
     return int((moment.astimezone(zone).utcoffset() or timedelta(0)).total_seconds())

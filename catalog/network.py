@@ -13,6 +13,6 @@ class NetworkLimits:
     def __init__(self, policy: PolicyFile) -> None:
         self._policy = policy
 
-    def current(self) -> NetworkRules:
+    def current_rules(self) -> NetworkRules:
         """The networks' rules with the merchant's own limits below them. Raises InvalidPolicy as the file does."""
-        return network_rules().lowered(self._policy.current().network_limits)
+        return network_rules().lower_limits(self._policy.current_policy().network_limits)

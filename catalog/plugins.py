@@ -8,36 +8,36 @@ from core.fraud.signals import FraudScorer, ScorerFactory
 from core.retry.policy import StrategyFactory
 from core.retry.strategies.base import RetryStrategy
 
-GROUP = "pri.strategies"
-SCORERS = "pri.fraud_scorers"
+STRATEGY_GROUP = "pri.strategies"
+SCORER_GROUP = "pri.fraud_scorers"
 
 
-def strategies() -> dict[str, StrategyFactory]:
+def installed_strategies() -> dict[str, StrategyFactory]:
     """Every installed strategy by name. One that can't be imported is there too and says so when it is made."""
-    return {point.name: _load(point) for point in entry_points(group=GROUP)}
+    return {point.name: _load_strategy(point) for point in entry_points(group=STRATEGY_GROUP)}
 
 
-def _load(point: EntryPoint) -> StrategyFactory:
+def _load_strategy(point: EntryPoint) -> StrategyFactory:
     try:
         return cast(StrategyFactory, point.load())
     except Exception as error:  # somebody else's package, which may fail in any way when imported
-        return _broken(f"strategy {point.name!r} can't be loaded from {point.value}: {error}")
+        return _broken_strategy(f"strategy {point.name!r} can't be loaded from {point.value}: {error}")
 
 
-def _broken(sentence: str) -> StrategyFactory:
+def _broken_strategy(sentence: str) -> StrategyFactory:
     def refuse(**_: object) -> RetryStrategy:
         raise InvalidPolicy(sentence)
 
     return refuse
 
 
-def fraud_scorers() -> dict[str, ScorerFactory]:
+def installed_fraud_scorers() -> dict[str, ScorerFactory]:
     """Every installed scorer by name. One that can't be imported is there too and says so when it is made."""
-    return {point.name: _scorer(point) for point in entry_points(group=SCORERS)}
+    return {point.name: _scorer_factory(point) for point in entry_points(group=SCORER_GROUP)}
 
 
-def _scorer(point: EntryPoint) -> ScorerFactory:
-    def make() -> FraudScorer:
+def _scorer_factory(point: EntryPoint) -> ScorerFactory:
+    def make_scorer() -> FraudScorer:
         return cast(FraudScorer, point.load()())
 
-    return make
+    return make_scorer

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from catalog.network_tables import network_rules
 from core.errors import InvalidPolicy
-from core.retry.policy import Policy, StrategyFactory, parse
+from core.retry.policy import Policy, StrategyFactory, parse_policy
 
 
 class _Stamp(NamedTuple):
@@ -30,26 +30,26 @@ class PolicyFile:
         self.problem: str | None = None
         """What is wrong with the file as it is now; None where nothing is."""
 
-    def current(self) -> Policy:
+    def current_policy(self) -> Policy:
         """The policy as the file holds it now, or as it last was right.
 
         Raises InvalidPolicy where it never was.
         """
         try:
-            self._refresh()
+            self._reload_if_changed()
         except (InvalidPolicy, OSError, UnicodeDecodeError) as error:
             self.problem = str(error) if isinstance(error, InvalidPolicy) else f"{self._path}: {error}"
         if self._policy is None:
             raise InvalidPolicy(self.problem or f"{self._path}: not read")
         return self._policy
 
-    def _refresh(self) -> None:
+    def _reload_if_changed(self) -> None:
         found = self._path.stat()
         stamp = _Stamp(found.st_ino, found.st_mtime_ns, found.st_size)
         if stamp == self._stamp:
             return
         # Remembered before parsing, so that a broken file is parsed once and not at every decision.
         self._stamp = stamp
-        text, ceilings = self._path.read_text(encoding="utf-8"), network_rules().ceilings()
-        self._policy = parse(text, str(self._path), self._strategies, ceilings)
+        text, ceilings = self._path.read_text(encoding="utf-8"), network_rules().limit_ceilings()
+        self._policy = parse_policy(text, str(self._path), self._strategies, ceilings)
         self.problem = None

@@ -7,19 +7,19 @@ from datetime import UTC, datetime, timedelta
 from rich.table import Table
 
 from api.auth import Scope
-from commands.database import ACTOR, opened
+from commands.database import COMMAND_LINE_ACTOR, open_database
 from core.errors import InvalidInput, InvalidPolicy, NotFound
-from core.retry.duration import seconds
+from core.retry.duration import parse_duration
 from db.repositories import api_keys, operator_actions
 from db.repositories.api_keys import ApiKey
-from db.repositories.operator_actions import Done, Kind
+from db.repositories.operator_actions import AuditAction, AuditEntry
 from settings import Settings
 
 
-def length(text: str | None) -> timedelta | None:
+def parse_length(text: str | None) -> timedelta | None:
     """A length of time like 90d; None for None. Raises InvalidInput."""
     try:
-        return timedelta(seconds=seconds(text)) if text is not None else None
+        return timedelta(seconds=parse_duration(text)) if text is not None else None
     except InvalidPolicy as error:
         raise InvalidInput(f"--expires-in: {error}.") from error
 
@@ -28,57 +28,61 @@ def create_key(settings: Settings, name: str, scopes: Sequence[Scope], expires_i
     """A new key; it is shown this once."""
     now = datetime.now(UTC)
 
-    async def create() -> str:
-        async with opened(settings) as database, database.begin() as session:
-            key, plain = await api_keys.create(session, name, scopes, now, now + expires_in if expires_in else None)
+    async def store_key() -> str:
+        async with open_database(settings) as database, database.begin() as session:
+            key, plain = await api_keys.insert_key(session, name, scopes, now, now + expires_in if expires_in else None)
             until = key.expires_at.isoformat() if key.expires_at else None
             detail = {"name": name, "scopes": list(scopes), "expires_at": until}
-            done = Done(actor=ACTOR, action=Kind.KEY_CREATED, subject=key.prefix, detail=detail)
-            await operator_actions.record(session, done, now)
+            done = AuditEntry(
+                actor=COMMAND_LINE_ACTOR, action=AuditAction.KEY_CREATED, subject=key.prefix, detail=detail
+            )
+            await operator_actions.record_entry(session, done, now)
         return plain
 
-    return asyncio.run(create())
+    return asyncio.run(store_key())
 
 
-def keys(settings: Settings) -> list[ApiKey]:
+def list_keys(settings: Settings) -> list[ApiKey]:
     """All keys, newest first."""
 
-    async def read() -> list[ApiKey]:
-        async with opened(settings) as database, database.begin() as session:
-            return await api_keys.listed(session)
+    async def read_keys() -> list[ApiKey]:
+        async with open_database(settings) as database, database.begin() as session:
+            return await api_keys.load_keys(session)
 
-    return asyncio.run(read())
+    return asyncio.run(read_keys())
 
 
 def revoke_key(settings: Settings, prefix: str) -> None:
     """The key stops working. Raises NotFound where none with this prefix works."""
     now = datetime.now(UTC)
 
-    async def revoke() -> None:
-        async with opened(settings) as database, database.begin() as session:
-            if not await api_keys.revoke(session, prefix, now):
+    async def store_revocation() -> None:
+        async with open_database(settings) as database, database.begin() as session:
+            if not await api_keys.mark_key_revoked(session, prefix, now):
                 raise NotFound(f"There is no key that begins with {prefix[:12]}, or it was revoked before.")
-            await operator_actions.record(session, Done(actor=ACTOR, action=Kind.KEY_REVOKED, subject=prefix), now)
+            await operator_actions.record_entry(
+                session, AuditEntry(actor=COMMAND_LINE_ACTOR, action=AuditAction.KEY_REVOKED, subject=prefix), now
+            )
 
-    asyncio.run(revoke())
+    asyncio.run(store_revocation())
 
 
-def table(found: Sequence[ApiKey]) -> Table:
+def keys_table(found: Sequence[ApiKey]) -> Table:
     """For people."""
     made, now = Table("begins with", "name", "scopes", "made", "last used", "state"), datetime.now(UTC)
     for key in found:
-        made.add_row(key.prefix, key.name, " ".join(key.scopes), _day(key.created_at), _day(key.last_used_at),
-                     _state(key, now))  # fmt: skip
+        made.add_row(key.prefix, key.name, " ".join(key.scopes), _format_day(key.created_at), _format_day(key.last_used_at),
+                     _key_state(key, now))  # fmt: skip
     return made
 
 
-def _state(key: ApiKey, now: datetime) -> str:
+def _key_state(key: ApiKey, now: datetime) -> str:
     if key.revoked_at:
-        return f"revoked {_day(key.revoked_at)}"
+        return f"revoked {_format_day(key.revoked_at)}"
     if key.expires_at is None:
         return "works"
-    return f"{'works until' if key.expires_at > now else 'expired'} {_day(key.expires_at)}"
+    return f"{'works until' if key.expires_at > now else 'expired'} {_format_day(key.expires_at)}"
 
 
-def _day(moment: datetime | None) -> str:
+def _format_day(moment: datetime | None) -> str:
     return f"{moment:%Y-%m-%d}" if moment else "-"

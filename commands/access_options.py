@@ -11,7 +11,7 @@ users = typer.Typer(no_args_is_help=True, help="People who sign in to the desk o
 
 
 @keys.command("create")
-def create(
+def keys_create(
     scope: Annotated[list[str], typer.Option(help="recoveries:read, recoveries:write, simulations:write or admin.")],
     name: Annotated[str, typer.Option(help="Who holds it; the actor in the event log.")] = "api",
     expires_in: Annotated[
@@ -28,37 +28,39 @@ def create(
         raise typer.BadParameter(f"no such scope: {', '.join(unknown)}; there are {', '.join(Scope)}")
     if days and expires_in:
         raise typer.BadParameter("give --expires-in or --days, not both")
-    length = access.length(expires_in or (f"{days}d" if days else None))
-    console.result(access.create_key(Settings(), name, [Scope(one) for one in scope], length))
+    length = access.parse_length(expires_in or (f"{days}d" if days else None))
+    console.print_result(access.create_key(Settings(), name, [Scope(one) for one in scope], length))
 
 
 @keys.command("list")
-def listed(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
+def keys_list(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
     """Show every key but for the key itself: who holds it, what it may do, whether it still works."""
     from rich.console import Console
 
     from commands import access, console
 
-    found = access.keys(Settings())
+    found = access.list_keys(Settings())
     if as_json:
-        console.as_json([one.model_dump(mode="json") for one in found])
+        console.print_json([one.model_dump(mode="json") for one in found])
     elif found:
-        Console().print(access.table(found))
+        Console().print(access.keys_table(found))
     else:
-        console.result("there are no keys")
+        console.print_result("there are no keys")
 
 
 @keys.command("revoke")
-def revoke(prefix: Annotated[str, typer.Argument(help="What the key begins with: pri_ and eight digits.")]) -> None:
+def keys_revoke(
+    prefix: Annotated[str, typer.Argument(help="What the key begins with: pri_ and eight digits.")],
+) -> None:
     """Make a key stop working, at once and for ever."""
     from commands import access, console
 
     access.revoke_key(Settings(), prefix)
-    console.result(f"{prefix} does not work any more")
+    console.print_result(f"{prefix} does not work any more")
 
 
 @users.command("hash")
-def hashed(
+def users_hash(
     name: Annotated[str, typer.Argument(help="Letters, digits and . _ @ -, without blanks or colons.")],
     role: Annotated[str, typer.Option(help="viewer, operator or admin.")] = "viewer",
 ) -> None:
@@ -70,4 +72,4 @@ def hashed(
     if role not in set(Role):
         raise typer.BadParameter(f"no such role: {role}; there are {', '.join(Role)}")
     password = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
-    console.result(entry(name, Role(role), password))
+    console.print_result(entry(name, Role(role), password))

@@ -5,16 +5,16 @@ import sys
 from typing import Any
 
 
-def result(text: str) -> None:
+def print_result(text: str) -> None:
     """What was asked for."""
     sys.stdout.write(f"{text}\n")
 
 
-def as_json(value: Any) -> None:
+def print_json(value: Any) -> None:
     """What was asked for, for a program."""
-    result(json.dumps(value, ensure_ascii=False, default=str))
+    print_result(json.dumps(value, ensure_ascii=False, default=str))
 
 
-def note(text: str) -> None:
+def print_note(text: str) -> None:
     """What is good to know."""
     sys.stderr.write(f"{text}\n")

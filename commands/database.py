@@ -15,19 +15,19 @@ from db import address, audit, migrate
 from db import rebuild as rebuilding
 from db.audit import AuditReport
 from db.repositories import contacts, inbox, operator_actions
-from db.repositories.operator_actions import Done, Kind
+from db.repositories.operator_actions import AuditAction, AuditEntry
 from db.session import Database
-from settings import Settings, environment
+from settings import Settings, read_environment
 from workflows import search
-from workflows.client import connect
+from workflows.client import connect_temporal
 
-TEMPORAL_PATIENCE = 10.0
-ACTOR = "pri"
+TEMPORAL_TIMEOUT_SECONDS = 10.0
+COMMAND_LINE_ACTOR = "pri"
 """Whoever sits at the server's own command line; more is not known of them."""
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[Database]:
+async def open_database(settings: Settings) -> AsyncIterator[Database]:
     """The database for one command, closed behind it. Raises InvalidInput where DATABASE_URL isn't set."""
     given = settings.database_url.get_secret_value()
     if not given:
@@ -39,69 +39,69 @@ async def opened(settings: Settings) -> AsyncIterator[Database]:
         await database.close()
 
 
-def upgrade(settings: Settings) -> None:
+def upgrade_database(settings: Settings) -> None:
     """Bring the tables up to this release and register the search attributes. Raises InvalidInput, StoreUnavailable."""
     if not settings.owner_url:
         raise InvalidInput("Neither DATABASE_OWNER_URL nor DATABASE_URL is set.")
     given = settings.database_url.get_secret_value() or settings.owner_url
-    address.parse(settings.owner_url, "DATABASE_URL" if settings.owner_url == given else "DATABASE_OWNER_URL")
-    migrate.upgrade(settings.owner_url, address.parse(given).role)
-    console.note("database: at the newest migration")
-    console.note(asyncio.run(_search_attributes()))
+    address.parse_address(settings.owner_url, "DATABASE_URL" if settings.owner_url == given else "DATABASE_OWNER_URL")
+    migrate.upgrade_schema(settings.owner_url, address.parse_address(given).role)
+    console.print_note("database: at the newest migration")
+    console.print_note(asyncio.run(_register_search_attributes()))
 
 
-async def _search_attributes() -> str:
+async def _register_search_attributes() -> str:
     """Optional: a Temporal that is away, or doesn't let us, costs the filters in its web UI and nothing else."""
     try:
-        async with asyncio.timeout(TEMPORAL_PATIENCE):
-            added = await search.register(await connect(environment()))
+        async with asyncio.timeout(TEMPORAL_TIMEOUT_SECONDS):
+            added = await search.register_attributes(await connect_temporal(read_environment()))
     except (TimeoutError, RPCError, EngineUnavailable) as error:
         return f"temporal: search attributes were not registered ({type(error).__name__}); see docs/operations.md"
     return f"temporal: search attributes registered{': ' + ', '.join(added) if added else ' before'}"
 
 
-def verify(settings: Settings, recovery_id: str | None) -> AuditReport:
+def verify_audit(settings: Settings, recovery_id: str | None) -> AuditReport:
     """Check the hash chains, with a progress bar. Raises NotFound, StoreUnavailable."""
-    report = asyncio.run(_verified(settings, recovery_id))
-    if recovery_id and not report.recoveries and report.clean:
+    report = asyncio.run(_verify_chains(settings, recovery_id))
+    if recovery_id and not report.recoveries and report.is_clean:
         raise NotFound(f"There is no recovery {recovery_id}.")
     return report
 
 
-async def _verified(settings: Settings, recovery_id: str | None) -> AuditReport:
-    async with opened(settings) as database:
-        with _progress() as bar:
+async def _verify_chains(settings: Settings, recovery_id: str | None) -> AuditReport:
+    async with open_database(settings) as database:
+        with _progress_bar() as bar:
             task = bar.add_task("recoveries verified", total=None)
-            return await audit.verify(database, recovery_id, lambda done: bar.update(task, completed=done))
+            return await audit.verify_log(database, recovery_id, lambda done: bar.update(task, completed=done))
 
 
-def _progress() -> Progress:
+def _progress_bar() -> Progress:
     """Nothing where nobody looks: its empty last line would stand before an error's only one."""
     shown = Console(stderr=True)
     return Progress(console=shown, transient=True, disable=not shown.is_terminal)
 
 
-def rebuild(settings: Settings) -> int:
+def rebuild_from_log(settings: Settings) -> int:
     """Make read model and attempt ledger anew, with a progress bar; answers with the number of recoveries."""
 
-    async def rebuilt() -> int:
-        with _progress() as bar:
+    async def run_rebuild() -> int:
+        with _progress_bar() as bar:
             task = bar.add_task("recoveries rebuilt", total=None)
-            async with opened(settings) as database, database.begin() as session:
-                return await rebuilding.rebuild(session, lambda done: bar.update(task, completed=done))
+            async with open_database(settings) as database, database.begin() as session:
+                return await rebuilding.rebuild_read_model(session, lambda done: bar.update(task, completed=done))
 
-    return asyncio.run(rebuilt())
+    return asyncio.run(run_rebuild())
 
 
-def erase(settings: Settings, customer_id: str) -> int:
+def erase_customer_data(settings: Settings, customer_id: str) -> int:
     """Blank contact and webhooks of a customer; answers with the number of webhooks."""
 
-    async def blank() -> int:
-        async with opened(settings) as database, database.begin() as session:
+    async def blank_rows() -> int:
+        async with open_database(settings) as database, database.begin() as session:
             now = datetime.now(UTC)
-            await contacts.erase_customer(session, customer_id, now)
-            done = Done(actor=ACTOR, action=Kind.CUSTOMER_ERASED, subject=customer_id)
-            await operator_actions.record(session, done, now)
-            return await inbox.erase_customer(session, customer_id, now)
+            await contacts.erase_contact(session, customer_id, now)
+            done = AuditEntry(actor=COMMAND_LINE_ACTOR, action=AuditAction.CUSTOMER_ERASED, subject=customer_id)
+            await operator_actions.record_entry(session, done, now)
+            return await inbox.erase_bodies(session, customer_id, now)
 
-    return asyncio.run(blank())
+    return asyncio.run(blank_rows())

@@ -9,15 +9,15 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from commands.demo_stage import Row
-from core.events import EventType, State, Trigger, moment
+from core.events import EventType, State, Trigger, parse_timestamp
 
-RESTING: Final = {State.WAITING, State.AWAITING_CUSTOMER, State.IN_REVIEW, State.PAUSED}
-WORDS: Final = ("operator.", "payment_method.", "invoice.", "dispute.", "payment.")
+WAITING_STATES: Final = {State.WAITING, State.AWAITING_CUSTOMER, State.IN_REVIEW, State.PAUSED}
+OUTSIDE_EVENT_PREFIXES: Final = ("operator.", "payment_method.", "invoice.", "dispute.", "payment.")
 """Types of rows that come from outside and end a wait."""
-FAILURES: Final = {EventType.PAYMENT_FAILED, EventType.CHARGE_DECLINED, EventType.CHARGE_RECONCILED}
+FAILURE_TYPES: Final = {EventType.PAYMENT_FAILED, EventType.CHARGE_DECLINED, EventType.CHARGE_RECONCILED}
 
 
-class StoryClock:
+class ScenarioClock:
     """Follows the rows of one recovery from the first on."""
 
     def __init__(self, scale: int) -> None:
@@ -27,31 +27,31 @@ class StoryClock:
         self._failed = timedelta()
         self._due: tuple[datetime, timedelta] | None = None
 
-    def read(self, rows: Iterable[Row]) -> Iterator[tuple[timedelta, Row]]:
+    def follow_rows(self, rows: Iterable[Row]) -> Iterator[tuple[timedelta, Row]]:
         """Every row with the time since the failure."""
         for row in rows:
-            self._move(row, datetime.fromisoformat(row["occurred_at"]))
+            self._advance_to(row, datetime.fromisoformat(row["occurred_at"]))
             yield self._now, row
 
-    def _move(self, row: Row, at: datetime) -> None:
+    def _advance_to(self, row: Row, at: datetime) -> None:
         gap = max(at - (self._at or at), timedelta())
         if self._due and row["data"].get("trigger") == Trigger.SCHEDULED:
             self._now = max(self._now, self._due[1] + max(at - self._due[0], timedelta()))
         else:
-            waited = row["from_state"] in RESTING and row["type"].startswith(WORDS)
+            waited = row["from_state"] in WAITING_STATES and row["type"].startswith(OUTSIDE_EVENT_PREFIXES)
             self._now += gap * self._scale if waited else gap
         self._at = max(at, self._at or at)
-        self._learn(row)
+        self._note_plan(row)
 
-    def _learn(self, row: Row) -> None:
-        if row["type"] in FAILURES:
+    def _note_plan(self, row: Row) -> None:
+        if row["type"] in FAILURE_TYPES:
             self._failed = self._now
-        due = moment(row["data"].get("at"))
+        due = parse_timestamp(row["data"].get("at"))
         if row["type"] == EventType.RETRY_PLANNED and due:
             self._due = due, self._failed + timedelta(seconds=row["data"]["delay_seconds"])
 
 
-def spoken(length: timedelta) -> str:
+def format_duration(length: timedelta) -> str:
     """A length of time in its two largest units."""
     seconds = round(length.total_seconds())
     units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))

@@ -37,7 +37,7 @@ class Mailbox:
             return tuple(self._mails)
 
     @property
-    def settings(self) -> dict[str, str]:
+    def smtp_settings(self) -> dict[str, str]:
         """What the worker needs to know."""
         return {"SMTP_URL": f"smtp://127.0.0.1:{self.port}", "MAIL_FROM": "Demo Shop <billing@shop.example>"}
 
@@ -54,7 +54,7 @@ def mail_server() -> Iterator[Mailbox]:
         controller.stop()
 
 
-def about(mail: EmailMessage, invoice: str) -> bool:
+def is_about_invoice(mail: EmailMessage, invoice: str) -> bool:
     """Whether a mail is about this invoice."""
     body = mail.get_body(("plain",))
     return body is not None and invoice in body.get_content()

@@ -11,11 +11,11 @@ import httpx
 from core.errors import RecoveryError
 from core.events import EventType, State
 from sandbox.client import SandboxClient
-from sandbox.models import Created, Delivered, Delivery, Happened
+from sandbox.models import ActionResult, Delivery, DeliveryResult, FailedInvoiceIds
 
 Row = dict[str, Any]
-TOLD: Final = (EventType.NOTIFICATION_SENT, EventType.NOTIFICATION_FAILED)
-NOW: Final = Delivery(wait=True)
+MESSAGE_TYPES: Final = (EventType.NOTIFICATION_SENT, EventType.NOTIFICATION_FAILED)
+DELIVER_AND_WAIT: Final = Delivery(wait=True)
 SPARE_SECONDS: Final = 120.0
 """What a slow machine may take on top of the planned waits."""
 LONGEST_PLAN: Final = 36 * 3600
@@ -23,18 +23,18 @@ POLL_SECONDS: Final = 0.2
 TWO_YEARS: Final = 2 * 365 * 24 * 3600
 
 
-class Unexpected(RecoveryError):
+class UnexpectedOutcome(RecoveryError):
     """A story that did not go as it should; the text says what was different."""
 
 
-class Stage:
+class ScenarioDriver:
     """The API and the sandbox of one running stack, and how much its time is compressed."""
 
     def __init__(self, api: str, key: str, sandbox: str, provider_key: str, scale: int) -> None:
         self.scale = scale
         self._box = SandboxClient(sandbox)
-        self._api = _http(api, key)
-        self._provider = _http(sandbox, provider_key)
+        self._api = _http_client(api, key)
+        self._provider = _http_client(sandbox, provider_key)
 
     async def __aenter__(self) -> Self:
         return self
@@ -45,85 +45,89 @@ class Stage:
         for client in (self._box, self._api, self._provider):
             await (client.close() if isinstance(client, SandboxClient) else client.aclose())
 
-    async def fail(self, code: str, *script: str, delivery: Delivery = NOW, amount: int = 4900) -> Created:
+    async def fail_payment(
+        self, code: str, *script: str, delivery: Delivery = DELIVER_AND_WAIT, amount: int = 4900
+    ) -> FailedInvoiceIds:
         """A customer of two years whose payment fails, told by webhook; our charges will be answered as scripted."""
         made = await self._box.create_failed_invoice(
             decline_code=code, script=script, delivery=delivery, amount=amount, currency="eur",
             customer_created=int(time.time()) - TWO_YEARS,
         )  # fmt: skip
-        _taken(made.deliveries)
+        _check_accepted(made.deliveries)
         return made
 
-    async def new_card(self, customer: str) -> None:
+    async def add_card(self, customer: str) -> None:
         """The customer enters another card."""
-        _taken((await self._box.new_card(customer, delivery=NOW)).deliveries)
+        _check_accepted((await self._box.add_card(customer, delivery=DELIVER_AND_WAIT)).deliveries)
 
     async def pay_hosted(self, invoice: str) -> None:
         """The customer pays on the provider's page."""
-        happened: Happened = await self._box.pay_hosted(invoice, delivery=NOW)
-        _taken(happened.deliveries)
+        happened: ActionResult = await self._box.pay_hosted(invoice, delivery=DELIVER_AND_WAIT)
+        _check_accepted(happened.deliveries)
 
-    async def ask(self, invoice: str, action: str, reason: str) -> None:
+    async def send_operator_command(self, invoice: str, action: str, reason: str) -> None:
         """An operator's request over the API. Raises Unexpected when it is refused."""
         answer = await self._api.post(f"/v1/recoveries/stripe/{invoice}/{action}", json={"reason": reason})
         if not answer.is_success:
-            raise Unexpected(f"{action} was answered with {answer.status_code}: {answer.text}")
+            raise UnexpectedOutcome(f"{action} was answered with {answer.status_code}: {answer.text}")
 
     async def pass_time(self, hours: float) -> None:
         """Let that much compressed time go by."""
         await asyncio.sleep(hours * 3600 / self.scale)
 
-    async def planned(self, invoice: str) -> None:
+    async def wait_for_plan(self, invoice: str) -> None:
         """Wait for the first plan."""
-        await self._until(invoice, _has(EventType.RETRY_PLANNED, EventType.RETRY_SKIPPED), "no plan was made")
+        await self._wait_for_rows(
+            invoice, _has_type(EventType.RETRY_PLANNED, EventType.RETRY_SKIPPED), "no plan was made"
+        )
 
-    async def ended(self, invoice: str) -> None:
+    async def wait_for_end(self, invoice: str) -> None:
         """Wait for the end."""
-        await self._until(invoice, lambda rows: State(rows[-1]["to_state"]).final, "it did not end")
+        await self._wait_for_rows(invoice, lambda rows: State(rows[-1]["to_state"]).is_final, "it did not end")
 
-    async def settled(self, invoice: str) -> list[Row]:
+    async def wait_for_last_message(self, invoice: str) -> list[Row]:
         """The log of a recovery that has ended, its last message among it where one is due."""
 
-        def told(rows: list[Row]) -> bool:
-            kinds = [row["data"].get("kind") for row in rows if row["type"] in TOLD]
+        def is_last_message_sent(rows: list[Row]) -> bool:
+            kinds = [row["data"].get("kind") for row in rows if row["type"] in MESSAGE_TYPES]
             endings = {State.RECOVERED: bool(kinds), State.EXHAUSTED: True}
             return not endings.get(rows[-1]["to_state"]) or bool({"recovered", "ended"} & set(kinds))
 
-        await self._until(invoice, told, "its last message was not sent")
-        return await self.rows(invoice)
+        await self._wait_for_rows(invoice, is_last_message_sent, "its last message was not sent")
+        return await self.read_rows(invoice)
 
-    async def rows(self, invoice: str) -> list[Row]:
+    async def read_rows(self, invoice: str) -> list[Row]:
         """The recovery's log, as the API tells it."""
         answer = await self._api.get(f"/v1/recoveries/stripe/{invoice}/events")
         items: list[Row] = answer.raise_for_status().json()["items"]
         return items
 
-    async def recoveries(self, invoice: str) -> int:
+    async def count_recoveries(self, invoice: str) -> int:
         """How many recoveries the API knows for an invoice."""
         answer = await self._api.get("/v1/recoveries", params={"q": invoice})
         return len(answer.raise_for_status().json()["items"])
 
-    async def charges(self, invoice: str) -> list[str | None]:
+    async def read_charge_keys(self, invoice: str) -> list[str | None]:
         """The idempotency key of every successful charge that the provider made for an invoice."""
-        return [entry.idempotency_key for entry in await self._box.ledger(invoice)]
+        return [entry.idempotency_key for entry in await self._box.read_ledger(invoice)]
 
-    async def events(self, made: Created) -> int:
+    async def count_events(self, made: FailedInvoiceIds) -> int:
         """How many of the provider's events are about this invoice or its customer."""
-        await self._box.idle()
-        names, count, page = {made.invoice, made.customer}, 0, await self._events({})
+        await self._box.wait_until_idle()
+        names, count, page = {made.invoice, made.customer}, 0, await self._read_events({})
         while True:
             subjects = [event["data"]["object"] for event in page["data"]]
             count += sum(bool(names & {one.get("id"), one.get("customer"), one.get("invoice")}) for one in subjects)
             if not page["has_more"]:
                 return count
-            page = await self._events({"starting_after": page["data"][-1]["id"]})
+            page = await self._read_events({"starting_after": page["data"][-1]["id"]})
 
-    async def _events(self, after: dict[str, str]) -> dict[str, Any]:
+    async def _read_events(self, after: dict[str, str]) -> dict[str, Any]:
         answer = await self._provider.get("/v1/events", params={"limit": "100", **after})
         page: dict[str, Any] = answer.raise_for_status().json()
         return page
 
-    async def _until(self, invoice: str, happened: Callable[[list[Row]], bool], complaint: str) -> None:
+    async def _wait_for_rows(self, invoice: str, happened: Callable[[list[Row]], bool], complaint: str) -> None:
         patience = SPARE_SECONDS + LONGEST_PLAN / self.scale
         deadline = time.monotonic() + patience
         while True:
@@ -132,27 +136,29 @@ class Stage:
                 return
             if time.monotonic() > deadline:
                 state = rows[-1]["to_state"] if rows else "not begun"
-                raise Unexpected(f"{complaint} within {patience:.0f} s; it is {state}")
+                raise UnexpectedOutcome(f"{complaint} within {patience:.0f} s; it is {state}")
             await asyncio.sleep(POLL_SECONDS)
 
     async def _rows_if_any(self, invoice: str) -> list[Row]:
         """None as long as the API is too busy to answer."""
         try:
-            return await self.rows(invoice)
+            return await self.read_rows(invoice)
         except httpx.HTTPError:
             return []
 
 
-def _http(base: str, key: str) -> httpx.AsyncClient:
+def _http_client(base: str, key: str) -> httpx.AsyncClient:
     headers = {"Authorization": f"Bearer {key}"}
     return httpx.AsyncClient(base_url=base, headers=headers, timeout=60, trust_env=False)
 
 
-def _has(*types: EventType) -> Callable[[list[Row]], bool]:
+def _has_type(*types: EventType) -> Callable[[list[Row]], bool]:
     return lambda rows: any(row["type"] in types for row in rows)
 
 
-def _taken(deliveries: list[Delivered]) -> None:
+def _check_accepted(deliveries: list[DeliveryResult]) -> None:
     refused = [one for one in deliveries if one.status != 202]
     if refused:
-        raise Unexpected(f"the webhook {refused[0].type} was answered with {refused[0].status or refused[0].error}")
+        raise UnexpectedOutcome(
+            f"the webhook {refused[0].type} was answered with {refused[0].status or refused[0].error}"
+        )

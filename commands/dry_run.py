@@ -9,7 +9,7 @@ import typer
 from settings import Settings
 
 
-def simulate(
+def simulate_policy(
     policy: Annotated[Path, typer.Option(help="The candidate: a policy file.")],
     baseline: Annotated[Path | None, typer.Option(help="What it is compared with; POLICY_FILE when left out.")] = None,
     recoveries: Annotated[int | None, typer.Option(min=1, help="How many; 100000, or all of a history.")] = None,
@@ -27,7 +27,7 @@ def simulate(
     """
     from commands import simulate as dry_run
 
-    wanted = dry_run.Wanted(
+    wanted = dry_run.SimulationRequest(
         policy, baseline, recoveries, seed, source, jobs or os.cpu_count() or 1, out, assumptions, sweep
     )
-    dry_run.run(Settings(), wanted)
+    dry_run.run_simulation(Settings(), wanted)

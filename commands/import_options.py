@@ -10,23 +10,23 @@ Out = Annotated[Path, typer.Option(help="The history file to write; compressed w
 Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="A day, UTC.")]
 
 
-def stripe(out: Out, since: Day = None, until: Day = None) -> None:
+def imports_stripe(out: Out, since: Day = None, until: Day = None) -> None:
     """Read failed invoices and their charges from Stripe, with a key that may only read (STRIPE_API_KEY).
 
     Invoices made from --since on and before --until; all of them when left out. Broken off, the same command goes
     on where it was.
     """
-    from commands.imports import from_stripe
+    from commands.imports import import_from_stripe
 
-    from_stripe(out, *(day.replace(tzinfo=UTC) if day else None for day in (since, until)))
+    import_from_stripe(out, *(day.replace(tzinfo=UTC) if day else None for day in (since, until)))
 
 
-def csv(
+def imports_csv(
     table: Annotated[Path, typer.Argument(help="One row an attempt; its columns are in docs/simulator-import.md.")],
     out: Out,
     provider: Annotated[str, typer.Option(help="Whose decline codes the table holds.")] = "stripe",
 ) -> None:
     """Turn a table of charge attempts into a history file."""
-    from commands.imports import from_csv
+    from commands.imports import import_from_csv
 
-    from_csv(table, out, provider)
+    import_from_csv(table, out, provider)

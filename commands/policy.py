@@ -10,36 +10,36 @@ from rich.table import Table
 
 import catalog
 from api.summary import compared
-from commands.database import opened
+from commands.database import open_database
 from core.classifier.taxonomy import Cause
 from core.errors import InvalidPolicy
 from core.rates import Interval
 from core.report import ArmReport
-from core.retry.policy import Policy, parse
-from db.repositories.summary import sums
-from providers.base import installed
+from core.retry.policy import Policy, parse_policy
+from db.repositories.summary import load_sums
+from providers.base import load_providers
 from settings import Settings
 
 
-def read(path: Path) -> Policy:
+def read_policy_file(path: Path) -> Policy:
     """The policy in this file, its strategies made once. Raises InvalidPolicy naming file, line and key."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidPolicy(f"{path}: {error}") from error
-    return parse(text, str(path), catalog.strategies(), catalog.network_rules().ceilings())
+    return parse_policy(text, str(path), catalog.installed_strategies(), catalog.network_rules().limit_ceilings())
 
 
-def warnings(policy: Policy) -> list[str]:
+def find_warnings(policy: Policy) -> list[str]:
     """What is allowed and yet most likely a mistake."""
-    providers = installed({})
-    tables = catalog.tables({name: one.decline_codes for name, one in providers.items()})
+    providers = load_providers({})
+    tables = catalog.load_decline_tables({name: one.decline_codes for name, one in providers.items()})
     rows = (*tables.providers.values(), *tables.networks.values())
     known = {f"{row.table}.{row.code}".lower() for row in rows if row.cause is not Cause.STOP_INSTRUCTION}
     said = "no table has such a row that may be changed; a code that all networks share is written any.CODE"
     unknown = [f"overrides.{key}: {said}" for key in policy.overrides if key not in known]
     scorer = policy.fraud.scorer
-    if scorer and scorer not in catalog.fraud_scorers():
+    if scorer and scorer not in catalog.installed_fraud_scorers():
         unknown.append(f"fraud.scorer: {scorer!r} is not installed; payments are assessed without it")
     channels = {point.name for point in entry_points(group="pri.channels")}
     for campaign in policy.campaigns.values():
@@ -49,37 +49,44 @@ def warnings(policy: Policy) -> list[str]:
     return unknown
 
 
-def shown(policy: Policy) -> Mapping[str, object]:
+def dump_policy(policy: Policy) -> Mapping[str, object]:
     """The policy as it is understood, defaults and inherited values filled in."""
     return policy.model_dump(mode="json")
 
 
-async def arms(settings: Settings, days: int) -> dict[str, tuple[ArmReport, ...]]:
+async def read_experiment_arms(settings: Settings, days: int) -> dict[str, tuple[ArmReport, ...]]:
     """The arms of every experiment by currency, over recoveries that opened in the last days."""
     now = datetime.now(UTC)
     since = now - timedelta(days=days)
-    async with opened(settings) as database, database.begin() as session:
-        names = [one.keys[0] or "" for one in await sums(session, ("currency",), since, now)]
-        found = {name: compared(await sums(session, ("experiment", "arm"), since, now, name)) for name in names}
+    async with open_database(settings) as database, database.begin() as session:
+        names = [one.keys[0] or "" for one in await load_sums(session, ("currency",), since, now)]
+        found = {name: compared(await load_sums(session, ("experiment", "arm"), since, now, name)) for name in names}
     return {name: reports for name, reports in found.items() if reports}
 
 
-def experiments(settings: Settings, days: int) -> dict[str, tuple[ArmReport, ...]]:
+def compare_experiments(settings: Settings, days: int) -> dict[str, tuple[ArmReport, ...]]:
     """As `arms`, waited for. Raises StoreUnavailable."""
-    return asyncio.run(arms(settings, days))
+    return asyncio.run(read_experiment_arms(settings, days))
 
 
-def table(found: Mapping[str, tuple[ArmReport, ...]]) -> Table:
+def experiments_table(found: Mapping[str, tuple[ArmReport, ...]]) -> Table:
     """For people."""
     made = Table("experiment", "arm", "currency", "recovered", "lost", "amount", "rate", "difference")
     for currency, reports in found.items():
         for one in reports:
             counts = (str(one.recovered), str(one.lost), str(one.recovered_amount))
-            made.add_row(one.experiment, one.arm, currency, *counts, _said(one.recovery_rate), _said(one.difference))
+            made.add_row(
+                one.experiment,
+                one.arm,
+                currency,
+                *counts,
+                _format_interval(one.recovery_rate),
+                _format_interval(one.difference),
+            )
     return made
 
 
-def _said(interval: Interval | None) -> str:
+def _format_interval(interval: Interval | None) -> str:
     if interval is None:
         return "-"
     estimate, low, high = (f"{100 * value:.1f}" for value in (interval.estimate, interval.low, interval.high))

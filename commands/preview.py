@@ -13,7 +13,7 @@ from notifications.preview import Edge, Example
 from settings import Settings
 
 
-def preview(
+def print_preview(
     settings: Settings,
     kind: str,
     *,
@@ -26,31 +26,31 @@ def preview(
 ) -> None:
     """Print it. Raises InvalidInput for a kind or a cause that doesn't exist, and for words that can't be used."""
     example = Example(
-        kind=_kind(kind),
+        kind=_parse_kind(kind),
         language=language,
-        cause=_cause(_kind(kind), cause),
+        cause=_parse_cause(_parse_kind(kind), cause),
         amount=amount,
         currency=currency,
-        edges=frozenset(map(_edge, edges)),
+        edges=frozenset(map(_parse_edge, edges)),
     )
     letters = letters_of(settings.mail_from, settings.message_dir, settings.customer_page_url)
     letter = previews.preview(letters, example, datetime.now(UTC))
-    console.result(letter.html if html else f"{letter.subject}\n\n{letter.text}")
+    console.print_result(letter.html if html else f"{letter.subject}\n\n{letter.text}")
 
 
-def _kind(text: str) -> MessageKind:
+def _parse_kind(text: str) -> MessageKind:
     if text not in set(MessageKind):
         raise InvalidInput(f"{text!r} is no message; there are {', '.join(MessageKind)}")
     return MessageKind(text)
 
 
-def _edge(text: str) -> Edge:
+def _parse_edge(text: str) -> Edge:
     if text not in set(Edge):
         raise InvalidInput(f"{text!r} is no edge; there are {', '.join(Edge)}")
     return Edge(text)
 
 
-def _cause(kind: MessageKind, text: str | None) -> Cause | None:
+def _parse_cause(kind: MessageKind, text: str | None) -> Cause | None:
     if text is not None and text not in set(Cause):
         raise InvalidInput(f"{text!r} is no cause for {kind.value}; there are {', '.join(previews.causes_of(kind))}")
     return Cause(text) if text is not None else None

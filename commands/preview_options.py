@@ -7,7 +7,7 @@ import typer
 from settings import Settings
 
 
-def preview(
+def notify_preview(
     kind: Annotated[str, typer.Argument(help="payment_failed, card_data, authentication, no_method, last_warning …")],
     language: Annotated[str, typer.Option(help="en, de, fr, es or pt, also with a country: pt-BR.")] = "en",
     html: Annotated[bool, typer.Option("--html", help="The HTML part instead of the text.")] = False,
@@ -19,7 +19,7 @@ def preview(
     ] = None,
 ) -> None:
     """Print a message as a customer would get it, with made-up facts. Sends nothing."""
-    from commands.preview import preview as show
+    from commands.preview import print_preview as show
 
     show(
         Settings(),

@@ -11,144 +11,153 @@ from typing import Any, Final
 import httpx
 
 from core.errors import EngineUnavailable, InvalidInput
-from devstack.secrets import DevSecrets, remembered
-from sandbox.adyen.client import AdyenSandbox
+from devstack.secrets import DevSecrets, load_secrets
+from sandbox.adyen.client import AdyenSandboxClient
 from sandbox.adyen.models import FailedPayment
-from sandbox.adyen.samples import failed_payment
+from sandbox.adyen.samples import sample_adyen_webhook
 from sandbox.braintree import samples as braintree
-from sandbox.braintree.client import BraintreeSandbox
+from sandbox.braintree.client import BraintreeSandboxClient
 from sandbox.braintree.models import FailedPayment as FailedAtBraintree
 from sandbox.client import SandboxClient, SandboxError
-from sandbox.models import Delivered, Delivery, FailedInvoice
-from sandbox.samples import failed_invoice_event, payload, sign
+from sandbox.models import Delivery, DeliveryResult, FailedInvoice
+from sandbox.samples import event_payload, failed_invoice_event, sign_stripe_payload
 from settings import Settings
 
 
-def trigger(settings: Settings, data_dir: Path, url: str, provider: str, fields: dict[str, Any]) -> str:
+def send_sample(settings: Settings, data_dir: Path, url: str, provider: str, fields: dict[str, Any]) -> str:
     """Send it; answers with what the API said.
 
     In a running `pri dev` with its sandbox the invoice exists there and can be charged. Raises InvalidInput,
     EngineUnavailable where nobody listens.
     """
-    known = remembered(data_dir / "dev.json") if (data_dir / "dev.json").exists() else None
+    known = load_secrets(data_dir / "dev.json") if (data_dir / "dev.json").exists() else None
     try:
-        if known and _sandbox_runs(known):
-            return asyncio.run(_played(known, provider, fields))
-        secret = _secret(settings, known, provider)
-        return PROVIDERS[provider].post(url, secret, fields)
+        if known and _is_sandbox_running(known):
+            return asyncio.run(_play_in_sandbox(known, provider, fields))
+        secret = _webhook_secret(settings, known, provider)
+        return SAMPLE_PROVIDERS[provider].post(url, secret, fields)
     except SandboxError as error:
         raise InvalidInput(f"The sandbox refuses it: {error}") from error
     except httpx.HTTPError as error:
         raise EngineUnavailable(f"Nobody answers at {url}: start `pri dev` first ({type(error).__name__}).") from error
 
 
-def _sandbox_runs(known: DevSecrets) -> bool:
+def _is_sandbox_running(known: DevSecrets) -> bool:
     try:
         return httpx.get(f"http://127.0.0.1:{known.sandbox_port}/healthz", timeout=2).is_success
     except httpx.HTTPError:
         return False
 
 
-async def _played(known: DevSecrets, provider: str, fields: dict[str, Any]) -> str:
+async def _play_in_sandbox(known: DevSecrets, provider: str, fields: dict[str, Any]) -> str:
     address, now = f"http://127.0.0.1:{known.sandbox_port}", Delivery(wait=True)
-    invoice, answers = await PROVIDERS[provider].play(address, fields, now)
+    invoice, answers = await SAMPLE_PROVIDERS[provider].play(address, fields, now)
     return f"{invoice} failed in the sandbox; the webhook got {answers[0].status}: {answers[0].body}"
 
 
-async def _play_stripe(address: str, fields: dict[str, Any], now: Delivery) -> tuple[str, list[Delivered]]:
+async def _play_stripe(address: str, fields: dict[str, Any], now: Delivery) -> tuple[str, list[DeliveryResult]]:
     spec = FailedInvoice(**fields, delivery=now)
     async with SandboxClient(address) as sandbox:
         made = await sandbox.create_failed_invoice(spec)
     return made.invoice, made.deliveries
 
 
-async def _play_adyen(address: str, fields: dict[str, Any], now: Delivery) -> tuple[str, list[Delivered]]:
+async def _play_adyen(address: str, fields: dict[str, Any], now: Delivery) -> tuple[str, list[DeliveryResult]]:
     spec = FailedPayment(**fields, delivery=now)
-    async with AdyenSandbox(address) as sandbox:
+    async with AdyenSandboxClient(address) as sandbox:
         made = await sandbox.create_failed_payment(spec)
     return made.invoice, made.deliveries
 
 
-async def _play_braintree(address: str, fields: dict[str, Any], now: Delivery) -> tuple[str, list[Delivered]]:
-    spec = _at_braintree(fields | {"delivery": now})
-    async with BraintreeSandbox(address) as sandbox:
+async def _play_braintree(address: str, fields: dict[str, Any], now: Delivery) -> tuple[str, list[DeliveryResult]]:
+    spec = _braintree_payment(fields | {"delivery": now})
+    async with BraintreeSandboxClient(address) as sandbox:
         made = await sandbox.create_failed_payment(spec)
     return made.invoice, made.deliveries
 
 
-def _at_braintree(fields: dict[str, Any]) -> FailedAtBraintree:
+def _braintree_payment(fields: dict[str, Any]) -> FailedAtBraintree:
     """A name without a date at its end is the order id of a single sale."""
     invoice = fields.get("invoice_id")
     subscription = invoice is None or re.fullmatch(r".+-\d{4}-\d{2}-\d{2}", invoice) is not None
     return FailedAtBraintree(subscription=subscription, **fields)
 
 
-def _secret(settings: Settings, known: DevSecrets | None, provider: str) -> str:
-    found = PROVIDERS[provider]
-    if given := found.given(settings):
+def _webhook_secret(settings: Settings, known: DevSecrets | None, provider: str) -> str:
+    found = SAMPLE_PROVIDERS[provider]
+    if given := found.configured_secret(settings):
         return given
     if known:
-        return found.kept(known)
+        return found.stored_secret(known)
     raise InvalidInput(f"No webhook secret is known: set {found.setting}, or start `pri dev` first.")
 
 
-def _given_to_stripe(settings: Settings) -> str:
+def _configured_stripe_secret(settings: Settings) -> str:
     return next((secret.get_secret_value() for secret in settings.stripe_webhook_secrets), "")
 
 
-def _given_to_adyen(settings: Settings) -> str:
+def _configured_adyen_key(settings: Settings) -> str:
     return next((key.get_secret_value() for key in settings.adyen_hmac_keys), "")
 
 
-def _given_to_braintree(settings: Settings) -> str:
+def _configured_braintree_keys(settings: Settings) -> str:
     public_key, private_key = settings.braintree_public_key, settings.braintree_private_key.get_secret_value()
     return f"{public_key}|{private_key}" if public_key and private_key else ""
 
 
 def _post_stripe(url: str, secret: str, fields: dict[str, Any]) -> str:
     event = failed_invoice_event(FailedInvoice(**fields))
-    body = payload(event)
-    headers = {"Stripe-Signature": sign(body, secret, int(time.time())), "Content-Type": "application/json"}
-    return _told(event["data"]["object"]["id"], url, "stripe", body, headers)
+    body = event_payload(event)
+    headers = {
+        "Stripe-Signature": sign_stripe_payload(body, secret, int(time.time())),
+        "Content-Type": "application/json",
+    }
+    return _post_webhook(event["data"]["object"]["id"], url, "stripe", body, headers)
 
 
 def _post_adyen(url: str, key: str, fields: dict[str, Any]) -> str:
-    invoice, body, headers = failed_payment(FailedPayment(**fields), key)
-    return _told(invoice, url, "adyen", body, headers)
+    invoice, body, headers = sample_adyen_webhook(FailedPayment(**fields), key)
+    return _post_webhook(invoice, url, "adyen", body, headers)
 
 
 def _post_braintree(url: str, keys: str, fields: dict[str, Any]) -> str:
-    invoice, body, headers = braintree.failed_payment(_at_braintree(fields), keys)
-    return _told(invoice, url, "braintree", body, headers)
+    invoice, body, headers = braintree.sample_braintree_webhook(_braintree_payment(fields), keys)
+    return _post_webhook(invoice, url, "braintree", body, headers)
 
 
-def _told(invoice: str, url: str, provider: str, body: bytes, headers: dict[str, str]) -> str:
+def _post_webhook(invoice: str, url: str, provider: str, body: bytes, headers: dict[str, str]) -> str:
     answer = httpx.post(f"{url.rstrip('/')}/webhooks/{provider}", content=body, headers=headers, timeout=10)
     return f"{invoice}: the webhook got {answer.status_code}: {answer.text}"
 
 
 @dataclass(frozen=True)
-class Sample:
+class SampleProvider:
     """How a sample webhook of one provider comes to be."""
 
     setting: str
     """What must be set where no data directory knows a secret."""
-    given: Callable[[Settings], str]
-    kept: Callable[[DevSecrets], str]
-    play: Callable[[str, dict[str, Any], Delivery], Awaitable[tuple[str, list[Delivered]]]]
+    configured_secret: Callable[[Settings], str]
+    stored_secret: Callable[[DevSecrets], str]
+    play: Callable[[str, dict[str, Any], Delivery], Awaitable[tuple[str, list[DeliveryResult]]]]
     """In a running sandbox, which then can be charged."""
     post: Callable[[str, str, dict[str, Any]], str]
     """Straight to the API."""
 
 
-PROVIDERS: Final = {
-    "stripe": Sample(
-        "STRIPE_WEBHOOK_SECRETS", _given_to_stripe, lambda kept: kept.webhook_secret, _play_stripe, _post_stripe
+SAMPLE_PROVIDERS: Final = {
+    "stripe": SampleProvider(
+        "STRIPE_WEBHOOK_SECRETS",
+        _configured_stripe_secret,
+        lambda kept: kept.webhook_secret,
+        _play_stripe,
+        _post_stripe,
     ),
-    "adyen": Sample("ADYEN_HMAC_KEYS", _given_to_adyen, lambda kept: kept.adyen_hmac_key, _play_adyen, _post_adyen),
-    "braintree": Sample(
+    "adyen": SampleProvider(
+        "ADYEN_HMAC_KEYS", _configured_adyen_key, lambda kept: kept.adyen_hmac_key, _play_adyen, _post_adyen
+    ),
+    "braintree": SampleProvider(
         "BRAINTREE_PUBLIC_KEY and BRAINTREE_PRIVATE_KEY",
-        _given_to_braintree,
+        _configured_braintree_keys,
         lambda kept: kept.braintree_keys,
         _play_braintree,
         _post_braintree,

@@ -7,9 +7,9 @@ from typing import Final
 
 from core.base import Value
 from core.contracts import Action
-from core.errors import Refused
+from core.errors import CommandRefused
 
-HOLDS_FOR: Final = timedelta(hours=24)
+APPROVAL_LIFETIME: Final = timedelta(hours=24)
 """How long the first person's wish waits for a second one."""
 APPROVE: Final = "approve"
 SECOND_APPROVER: Final = "second_approver"
@@ -25,7 +25,7 @@ class OperatorRules(Value):
     """By one operator or key. Each may be a charge that the networks count."""
 
 
-class Ask(Value):
+class ApprovalRequest(Value):
     """One person's wish that waits for a second one."""
 
     asked_by: str
@@ -34,18 +34,20 @@ class Ask(Value):
     reason: str
 
 
-class Verdict(StrEnum):
+class ApprovalStatus(StrEnum):
     """What becomes of a wish that needs two people."""
 
-    ASKS = "asks"
+    REQUESTED = "asks"
     """The first of them: it is kept."""
-    WAITS = "waits"
+    PENDING = "waits"
     """The same person again: it still waits."""
     GRANTED = "granted"
     """The second of them: it is carried out."""
 
 
-def needs_second(rules: OperatorRules, action: Action, decision: str | None, amount: int, currency: str) -> bool:
+def needs_second_approver(
+    rules: OperatorRules, action: Action, decision: str | None, amount: int, currency: str
+) -> bool:
     """Whether this takes two people: what may lead to a charge above the limit, in minor units, of its currency.
 
     While the currency isn't known, so isn't the amount: any limit counts then.
@@ -58,14 +60,14 @@ def needs_second(rules: OperatorRules, action: Action, decision: str | None, amo
     return limit is not None and amount > limit
 
 
-def judged(ask: Ask | None, actor: str, now: datetime) -> Verdict:
+def approval_status(ask: ApprovalRequest | None, actor: str, now: datetime) -> ApprovalStatus:
     """What becomes of this person's wish, beside the open one for the same."""
     if ask is None or ask.expires_at <= now:
-        return Verdict.ASKS
-    return Verdict.WAITS if ask.asked_by == actor else Verdict.GRANTED
+        return ApprovalStatus.REQUESTED
+    return ApprovalStatus.PENDING if ask.asked_by == actor else ApprovalStatus.GRANTED
 
 
-def sentence(ask: Ask) -> str:
+def describe_approval_request(ask: ApprovalRequest) -> str:
     """What whoever asks first is told."""
     return (
         f"This amount takes two people: {ask.asked_by} asked for it; another operator must ask for the same "
@@ -73,7 +75,7 @@ def sentence(ask: Ask) -> str:
     )
 
 
-def unapproved() -> Refused:
+def second_approver_refusal() -> CommandRefused:
     """What whoever asks for it past the approvals is told."""
     told = "This amount takes two people, who ask for it over the API or in the admin pages, where both are known."
-    return Refused(SECOND_APPROVER, told)
+    return CommandRefused(SECOND_APPROVER, told)

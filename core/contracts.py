@@ -42,14 +42,14 @@ class Command(Value):
     """Which signal of which run it came as; the workflow says so, nobody else."""
 
 
-_TEXTS = ("actor", "reason", "decision", "request_id", "asked_by", "asked_reason")
+_COMMAND_TEXT_FIELDS = ("actor", "reason", "decision", "request_id", "asked_by", "asked_reason")
 
 
-def read_command(action: Action, given: Any) -> Command:
+def parse_command(action: Action, given: Any) -> Command:
     """A command out of whatever somebody typed: an object's known fields, anything else kept as text in `reason`."""
     if not isinstance(given, dict):
         return Command(action=action, reason="" if given is None else str(given))
-    texts = {key: str(given[key]) for key in _TEXTS if given.get(key)}
+    texts = {key: str(given[key]) for key in _COMMAND_TEXT_FIELDS if given.get(key)}
     if "decision" in texts:
         texts["decision"] = texts["decision"].strip().lower()
     return Command(action=action, **texts)
@@ -94,7 +94,7 @@ class OpenInput(Value):
     event: ProviderEvent | None = None
 
 
-class Written(Value):
+class WrittenRecords(Value):
     """What stands in the log from the sequence asked for on."""
 
     records: tuple[Record, ...] = ()
@@ -103,7 +103,7 @@ class Written(Value):
     why: str = ""
 
 
-class Opened(Written):
+class OpenedRecovery(WrittenRecords):
     """The log as found or begun, and what Temporal can index."""
 
     search_attributes: tuple[str, ...] = ()
@@ -117,13 +117,13 @@ class RecordInput(Value):
     events: tuple[Event, ...]
 
 
-class ProviderOrder(Value):
+class ProviderInput(Value):
     """Something that the provider is to be asked, for one recovery."""
 
     recovery: Recovery
 
 
-class ReadInput(ProviderOrder):
+class ReadInput(ProviderInput):
     """Read what the provider knows about the invoice and its failure."""
 
 
@@ -152,7 +152,7 @@ class PlanInput(Value):
     segment: Segment
 
 
-class ChargeInput(ProviderOrder):
+class ChargeInput(ProviderInput):
     """Charge an invoice once."""
 
     now: datetime
@@ -160,13 +160,13 @@ class ChargeInput(ProviderOrder):
     method_id: str | None = None
 
 
-class SettleInput(ProviderOrder):
+class ReconcileInput(ProviderInput):
     """Find out about the charge in flight."""
 
     now: datetime
 
 
-class Charged(Written):
+class ChargeReport(WrittenRecords):
     """What a charge or a settlement wrote, and what the provider said about the card while at it."""
 
     facts: FailureFacts | None = None

@@ -40,7 +40,7 @@ class NotFound(RecoveryError):
     """No such thing."""
 
 
-class Refused(RecoveryError):
+class CommandRefused(RecoveryError):
     """An operator's wish that the recovery cannot follow now."""
 
     def __init__(self, code: str, sentence: str) -> None:
@@ -48,7 +48,7 @@ class Refused(RecoveryError):
         self.code = code
 
 
-class TooMany(RecoveryError):
+class TooManyRequests(RecoveryError):
     """Asked more often than is allowed; `retry_after` is the wait until once more is."""
 
     def __init__(self, sentence: str, retry_after: timedelta) -> None:

@@ -5,30 +5,30 @@ import re
 import unicodedata
 from typing import Final
 
-MAX_KEY: Final = 64
+MAX_KEY_LENGTH: Final = 64
 _HEADER_SAFE: Final = re.compile(r"[A-Za-z0-9._~:/+=-]+")
 """Keys travel in HTTP headers, and a merchant's own invoice names may hold anything."""
 
-LONGEST_NAME: Final = 255
+MAX_ID_LENGTH: Final = 255
 """Characters of any name; PostgreSQL can't index texts of some thousand, and no provider has such ids."""
-_LONGEST_BYTES: Final = 900
+_MAX_ID_BYTES: Final = 900
 """Temporal takes workflow ids of 1000 bytes, ours have a few before the name (its limit.maxIDLength)."""
 _CONTROLS: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 """Unicode categories: control characters, halves of pairs, line and paragraph separators."""
-_REVERSING: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_DIRECTION_CONTROLS: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """They change in which order people see the rest, so that one name can look like another."""
 
 
-def unusable(name: str) -> str | None:
+def find_id_problem(name: str) -> str | None:
     """Why a name from outside can't be kept as an id; None where it can: any script, blanks and emoji included."""
     if not name.strip():
         return "it is empty"
     if any(unicodedata.category(letter) in _CONTROLS for letter in name):
         return "it holds control characters"
-    if not _REVERSING.isdisjoint(name):
+    if not _DIRECTION_CONTROLS.isdisjoint(name):
         return "it holds characters that change the direction of writing"
-    if len(name) > LONGEST_NAME or len(name.encode()) > _LONGEST_BYTES:
-        return f"it is longer than {LONGEST_NAME} characters or {_LONGEST_BYTES} bytes"
+    if len(name) > MAX_ID_LENGTH or len(name.encode()) > _MAX_ID_BYTES:
+        return f"it is longer than {MAX_ID_LENGTH} characters or {_MAX_ID_BYTES} bytes"
     return None
 
 
@@ -43,12 +43,12 @@ def idempotency_key(provider: str, invoice_id: str, attempt: int) -> str:
     It depends on the invoice and the attempt number only, so that every repeat of an attempt carries it.
     """
     plain = f"pri-{provider}-{invoice_id}-{attempt}"
-    if len(plain) <= MAX_KEY and _HEADER_SAFE.fullmatch(plain):
+    if len(plain) <= MAX_KEY_LENGTH and _HEADER_SAFE.fullmatch(plain):
         return plain
     return f"pri-{hashlib.sha256(plain.encode(errors='backslashreplace')).hexdigest()[:60]}"
 
 
-def spread(invoice_id: str, attempt: int) -> int:
+def spread_attempt(invoice_id: str, attempt: int) -> int:
     """An integer of 32 bits that is evenly spread over invoices and attempts, and always the same for one.
 
     Seeds jitter: an outage of an issuer must not turn into all retries at one moment, yet a plan must be

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-USUAL_DECIMALS: Final = 2
+DEFAULT_DECIMALS: Final = 2
 ISO_DECIMALS: Final[Mapping[str, int]] = {
     **dict.fromkeys(("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG"), 0),
     **dict.fromkeys(("RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF"), 0),
@@ -30,30 +30,30 @@ PROVIDER_DECIMALS: Final[Mapping[str, Mapping[str, int]]] = {
 }
 """Where a provider counts a currency in other decimals than ISO 4217, by provider name and ISO code."""
 
-_OLD_ROWS: Final = {"stripe": PROVIDER_DECIMALS["stripe"]}
+_LEGACY_DECIMALS: Final = {"stripe": PROVIDER_DECIMALS["stripe"]}
 """Providers whose amounts were stored in the provider's own decimals by release 0.1.0; see `modern`."""
-UNITS: Final = "iso4217"
+MINOR_UNITS_MARK: Final = "iso4217"
 """What a row says under `units` where another release may have written the amount otherwise."""
 
 
-def decimals(currency: str, provider: str = "") -> int:
+def currency_decimals(currency: str, provider: str = "") -> int:
     """Decimals of an amount in this currency: by ISO 4217, or as the named provider counts in its API."""
     code = currency.upper()
     own = PROVIDER_DECIMALS.get(provider, {})
-    return own.get(code, ISO_DECIMALS.get(code, USUAL_DECIMALS))
+    return own.get(code, ISO_DECIMALS.get(code, DEFAULT_DECIMALS))
 
 
-def major(amount: int, currency: str) -> Decimal:
+def to_major_units(amount: int, currency: str) -> Decimal:
     """An amount in minor units as people count: 4900 EUR is 49.00."""
-    return Decimal(amount).scaleb(-decimals(currency))
+    return Decimal(amount).scaleb(-currency_decimals(currency))
 
 
-def text(amount: int, currency: str) -> str:
+def format_amount(amount: int, currency: str) -> str:
     """An amount in minor units as plain text: 1,234.00 EUR, 5,000 UGX; the bare number where no currency is known."""
-    return f"{major(amount, currency):,} {currency.upper()}" if currency else f"{amount:,}"
+    return f"{to_major_units(amount, currency):,} {currency.upper()}" if currency else f"{amount:,}"
 
 
-def rescaled(amount: int, given: int, wanted: int) -> int:
+def rescale_amount(amount: int, given: int, wanted: int) -> int:
     """An amount with `given` decimals in one with `wanted`. What doesn't come out even is rounded up: what is open
     never becomes nothing.
     """
@@ -61,15 +61,15 @@ def rescaled(amount: int, given: int, wanted: int) -> int:
     return amount * step if wanted >= given else -(-amount // step)
 
 
-def units(provider: str, currency: str) -> dict[str, str]:
+def units_field(provider: str, currency: str) -> dict[str, str]:
     """What a new row says of its amount: only where older rows of this provider may hold the same otherwise."""
-    return {"units": UNITS} if currency.upper() in _OLD_ROWS.get(provider, {}) else {}
+    return {"units": MINOR_UNITS_MARK} if currency.upper() in _LEGACY_DECIMALS.get(provider, {}) else {}
 
 
-def modern(data: Mapping[str, Any], provider: str) -> Mapping[str, Any]:
+def upgrade_amount(data: Mapping[str, Any], provider: str) -> Mapping[str, Any]:
     """The data of a row with its `amount` in minor units, whichever release wrote it. Twice is as good as once."""
     amount, currency = data.get("amount"), str(data.get("currency") or "").upper()
-    old = _OLD_ROWS.get(provider, {}).get(currency)
-    if old is None or not isinstance(amount, int) or data.get("units") == UNITS:
+    old = _LEGACY_DECIMALS.get(provider, {}).get(currency)
+    if old is None or not isinstance(amount, int) or data.get("units") == MINOR_UNITS_MARK:
         return data
-    return {**data, "amount": rescaled(amount, old, decimals(currency)), "units": UNITS}
+    return {**data, "amount": rescale_amount(amount, old, currency_decimals(currency)), "units": MINOR_UNITS_MARK}

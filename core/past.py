@@ -14,21 +14,21 @@ from core.events import Trigger
 from core.payments import Card, Failure, Outcome, Risk
 from core.segmentation.segment import CustomerProfile
 
-LARGEST: Final = 10**15
+MAX_AMOUNT: Final = 10**15
 """Minor units: what more than nine thousand invoices add up to must still be a 64-bit number."""
-EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
-LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)
+EARLIEST_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST_TIME: Final = datetime(2100, 1, 1, tzinfo=UTC)
 """Days that a simulation can count; what lies outside is a placeholder or a slip."""
 
 
-def _plausible(moment: datetime) -> datetime:
+def _check_time_range(moment: datetime) -> datetime:
     """Compared without conversion: the ends of the calendar have no moment in UTC."""
-    if not EARLIEST <= moment < LATEST:
+    if not EARLIEST_TIME <= moment < LATEST_TIME:
         raise ValueError("the time must lie between 1970 and 2100")
     return moment
 
 
-Moment = Annotated[AwareDatetime, AfterValidator(_plausible)]
+Moment = Annotated[AwareDatetime, AfterValidator(_check_time_range)]
 
 
 class PastAttempt(Value):
@@ -42,13 +42,13 @@ class PastAttempt(Value):
     """Why it was declined."""
 
     @model_validator(mode="after")
-    def _definite(self) -> "PastAttempt":
+    def _check_outcome(self) -> "PastAttempt":
         if self.outcome not in {Outcome.SUCCEEDED, Outcome.DECLINED}:
             raise ValueError("the outcome must be succeeded or declined")
         return self
 
 
-class PastEnd(StrEnum):
+class InvoiceEnding(StrEnum):
     """How a failed invoice stands."""
 
     OPEN = "open"
@@ -64,7 +64,7 @@ class PastInvoice(Value):
 
     invoice_id: str = Field(min_length=1)
     customer_id: str | None = None
-    amount: int = Field(gt=0, le=LARGEST)
+    amount: int = Field(gt=0, le=MAX_AMOUNT)
     currency: str = Field(pattern="^[A-Z]{3}$")
     card: Card = Card()
     """The one that failed first."""
@@ -78,10 +78,10 @@ class PastInvoice(Value):
     method_at: Moment | None = None
     """When the customer gave another card."""
     ended_at: Moment | None = None
-    end: PastEnd
+    end: InvoiceEnding
 
     @model_validator(mode="after")
-    def _possible(self) -> "PastInvoice":
+    def _check_attempts(self) -> "PastInvoice":
         times = [one.at for one in self.attempts]
         if self.attempts[0].outcome is not Outcome.DECLINED:
             raise ValueError("the first attempt must be declined: otherwise the invoice never failed")
@@ -97,6 +97,6 @@ class PastInvoice(Value):
         return self.attempts[0].at
 
     @property
-    def charged(self) -> bool:
+    def paid_by_charge(self) -> bool:
         """Whether a charge brought the money."""
         return self.attempts[-1].outcome is Outcome.SUCCEEDED

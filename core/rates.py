@@ -20,7 +20,7 @@ class Interval(Value):
     high: float
 
 
-def rate(won: int, of: int) -> Interval | None:
+def wilson_interval(won: int, of: int) -> Interval | None:
     """A proportion with Wilson's score interval; None of nothing."""
     if of <= 0:
         return None
@@ -30,7 +30,7 @@ def rate(won: int, of: int) -> Interval | None:
     return Interval(estimate=share, low=max(middle - reach, 0.0), high=min(middle + reach, 1.0))
 
 
-def difference(first: Interval | None, second: Interval | None) -> Interval | None:
+def newcombe_difference(first: Interval | None, second: Interval | None) -> Interval | None:
     """How much higher the first rate is, by Newcombe's hybrid score method (1998, method 10)."""
     if first is None or second is None:
         return None

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pydantic import Field
 
 from core.base import Value
-from core.rates import Interval, difference, rate
+from core.rates import Interval, newcombe_difference, wilson_interval
 from core.retry.experiments import HOLDOUT
 
 
@@ -41,22 +41,22 @@ class ArmReport(Value):
     )
 
 
-def reported(counts: Iterable[ArmCounts]) -> tuple[ArmReport, ...]:
+def compare_arms(counts: Iterable[ArmCounts]) -> tuple[ArmReport, ...]:
     """Every arm with its rate, and how far it is from the one it is compared with."""
     known = tuple(counts)
-    return tuple(_reported(one, _compared(one, known)) for one in known)
+    return tuple(_report_arm(one, _find_baseline(one, known)) for one in known)
 
 
-def _compared(one: ArmCounts, known: tuple[ArmCounts, ...]) -> ArmCounts:
+def _find_baseline(one: ArmCounts, known: tuple[ArmCounts, ...]) -> ArmCounts:
     same = [other for other in known if other.experiment == one.experiment]
     return next((other for other in same if other.arm == HOLDOUT), same[0])
 
 
-def _reported(one: ArmCounts, base: ArmCounts) -> ArmReport:
-    own = _rate(one)
-    gap = None if one is base else difference(own, _rate(base))
+def _report_arm(one: ArmCounts, base: ArmCounts) -> ArmReport:
+    own = _recovery_rate(one)
+    gap = None if one is base else newcombe_difference(own, _recovery_rate(base))
     return ArmReport(**one.model_dump(), recovery_rate=own, difference=gap)
 
 
-def _rate(one: ArmCounts) -> Interval | None:
-    return rate(one.recovered, one.recovered + one.lost)
+def _recovery_rate(one: ArmCounts) -> Interval | None:
+    return wilson_interval(one.recovered, one.recovered + one.lost)

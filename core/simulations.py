@@ -16,7 +16,7 @@ class SimulationState(StrEnum):
     CANCELED = "canceled"
 
     @property
-    def final(self) -> bool:
+    def is_final(self) -> bool:
         """Whether nothing more happens to it."""
         return self in {SimulationState.DONE, SimulationState.FAILED, SimulationState.CANCELED}
 
@@ -52,11 +52,11 @@ class SimulationOutcome(Value):
     problem: str | None = None
 
 
-class Simulations(Protocol):
+class SimulationRunner(Protocol):
     """Running dry runs. All raise EngineUnavailable where nobody can be reached; nothing is known then."""
 
-    async def begin(self, simulation_id: str) -> None:
+    async def start_simulation(self, simulation_id: str) -> None:
         """Have it computed; a second time changes nothing."""
 
-    async def cancel(self, simulation_id: str) -> None:
+    async def cancel_simulation(self, simulation_id: str) -> None:
         """Ask it to end. Raises NotFound where none of that name runs."""

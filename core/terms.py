@@ -26,7 +26,7 @@ class SubscriptionStatus(StrEnum):
     CANCELED = "canceled"
 
     @property
-    def over(self) -> bool:
+    def has_ended(self) -> bool:
         """Whether it has ended for good."""
         return self in {SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED}
 

@@ -43,7 +43,7 @@ class Address(Value):
         return self.parameters.get("user")
 
     @property
-    def hosts(self) -> int:
+    def host_count(self) -> int:
         """How many servers it names."""
         named = self.parameters.get("hostaddr") or self.parameters.get("host", "")
         return named.count(",") + 1
@@ -55,12 +55,12 @@ class Address(Value):
         return self.parameters.get("options") or (defaults.get(b"options") or b"").decode()
 
 
-def parse(text: str, setting: str = "DATABASE_URL") -> Address:
+def parse_address(text: str, setting: str = "DATABASE_URL") -> Address:
     """The address that `setting` holds. Raises InvalidInput, which names the setting and never a secret."""
     try:
-        parameters = _parameters(text.strip())
-        _check(parameters)
-    except _WrongError as wrong:
+        parameters = _parse_parameters(text.strip())
+        _check_parameters(parameters)
+    except _AddressError as wrong:
         raise InvalidInput(f"{setting}: {wrong}.") from None
     return Address(parameters=parameters)
 
@@ -73,63 +73,63 @@ def settings_of(options: str) -> dict[str, str] | None:
     return {one[1].replace("-", "_"): one[2] for one in found if one} if all(found) else None
 
 
-class _WrongError(Exception):
+class _AddressError(Exception):
     """What is wrong, without a secret in it."""
 
 
-def _parameters(text: str) -> dict[str, str]:
+def _parse_parameters(text: str) -> dict[str, str]:
     uri = _SCHEME.fullmatch(text)
     if uri:
-        return _of_uri(uri["rest"])
+        return _parse_uri(uri["rest"])
     if "://" in text or "=" not in text:
-        raise _WrongError("not an address like postgresql://user@host/name; it must begin with postgresql://")
+        raise _AddressError("not an address like postgresql://user@host/name; it must begin with postgresql://")
     try:
         return {key: str(value) for key, value in conninfo.conninfo_to_dict(text).items()}
     except ProgrammingError:
-        raise _WrongError("not made of libpq's KEY=VALUE; a value with blanks must stand in single quotes") from None
+        raise _AddressError("not made of libpq's KEY=VALUE; a value with blanks must stand in single quotes") from None
 
 
-def _of_uri(rest: str) -> dict[str, str]:
+def _parse_uri(rest: str) -> dict[str, str]:
     parts = _PARTS.fullmatch(rest)
     if not parts or any("@" in (parts[name] or "") for name in ("hosts", "dbname")):
-        raise _WrongError(f"it has an @ too many; {ENCODE}")
+        raise _AddressError(f"it has an @ too many; {ENCODE}")
     plain = {name: unquote(parts[name]) for name in ("user", "password", "dbname") if parts[name]}
-    return plain | _servers(parts["hosts"].split(",")) | _query(parts["query"] or "")
+    return plain | _parse_servers(parts["hosts"].split(",")) | _parse_query(parts["query"] or "")
 
 
-def _servers(written: Sequence[str]) -> dict[str, str]:
+def _parse_servers(written: Sequence[str]) -> dict[str, str]:
     """Hosts and ports, as many of one as of the other; one port stands for all."""
     found = [_HOST.fullmatch(unquote(one) if "%2F" in one.upper() else one) for one in written]
     if not all(found):
-        raise _WrongError(f"a host can't be read; an IPv6 address stands in brackets, and {ENCODE}")
+        raise _AddressError(f"a host can't be read; an IPv6 address stands in brackets, and {ENCODE}")
     hosts = [unquote(one["ip"] or one["name"] or "") for one in found if one]
-    ports = [_port(one["port"] or "", host) for one, host in zip(found, hosts, strict=True) if one]
+    ports = [_check_port(one["port"] or "", host) for one, host in zip(found, hosts, strict=True) if one]
     servers = {"host": ",".join(hosts), "port": ",".join(ports)}
     return {key: value for key, value in servers.items() if value.strip(",")}
 
 
-def _port(text: str, host: str) -> str:
+def _check_port(text: str, host: str) -> str:
     if text and not (text.isascii() and text.isdigit() and 0 < int(text[:9]) <= 65535):
-        raise _WrongError(f"the port of {host or 'the host'} is no number from 1 to 65535; {ENCODE}")
+        raise _AddressError(f"the port of {host or 'the host'} is no number from 1 to 65535; {ENCODE}")
     return text
 
 
-def _query(text: str) -> dict[str, str]:
+def _parse_query(text: str) -> dict[str, str]:
     """What stands behind the question mark. Several hosts may be named one by one, options add up."""
     given: dict[str, list[str]] = {}
     for part in filter(None, text.split("&")):
         key, equals, value = part.partition("=")
         if not equals:
-            raise _WrongError(f"a parameter behind the ? has no value; {ENCODE}")
+            raise _AddressError(f"a parameter behind the ? has no value; {ENCODE}")
         given.setdefault(unquote(key), []).append(unquote(value))
-    servers = _servers(_lone_addresses(given.pop("host"))) if "host" in given else {}
+    servers = _parse_servers(_lone_addresses(given.pop("host"))) if "host" in given else {}
     ports = {"port": ",".join(given.pop("port"))} if "port" in given else {}
-    options = {"options": _blanks(" ".join(given.pop("options")))} if "options" in given else {}
+    options = {"options": _restore_blanks(" ".join(given.pop("options")))} if "options" in given else {}
     if "ssl" in given:  # libpq takes JDBC's ssl=true, asyncpg the words of sslmode
         given.setdefault("sslmode", ["require" if one == "true" else one for one in given.pop("ssl")])
     twice = sorted(key for key, values in given.items() if len(set(values)) > 1)
     if twice:
-        raise _WrongError(f"{twice[0]} is given twice")
+        raise _AddressError(f"{twice[0]} is given twice")
     return {key: values[0] for key, values in given.items()} | servers | ports | options
 
 
@@ -139,21 +139,21 @@ def _lone_addresses(values: Iterable[str]) -> list[str]:
     return [f"[{host}]" if host.count(":") > 1 and "[" not in host else host for host in hosts]
 
 
-def _blanks(options: str) -> str:
+def _restore_blanks(options: str) -> str:
     """A `+` that was meant as a blank, where it can't be anything else."""
     return re.sub(r"(?<=-c)\+|\+(?=-)", " ", options)
 
 
-def _check(parameters: Mapping[str, str]) -> None:
+def _check_parameters(parameters: Mapping[str, str]) -> None:
     known = {option.keyword.decode() for option in pq.Conninfo.get_defaults()}
     strange = sorted(parameters.keys() - known)
     if strange:
-        raise _WrongError(f"PostgreSQL's client knows no parameter {strange[0]}")
+        raise _AddressError(f"PostgreSQL's client knows no parameter {strange[0]}")
     if any("\0" in value for value in parameters.values()):
-        raise _WrongError("it holds a zero byte")
+        raise _AddressError("it holds a zero byte")
     for name in _WHOLE_NUMBERS:
         if not re.fullmatch(r"-?\d{1,9}|", parameters.get(name, ""), re.ASCII):
-            raise _WrongError(f"{name} must be a whole number")
+            raise _AddressError(f"{name} must be a whole number")
     _check_ports(parameters)
     _check_words(parameters)
 
@@ -161,10 +161,10 @@ def _check(parameters: Mapping[str, str]) -> None:
 def _check_ports(parameters: Mapping[str, str]) -> None:
     ports = parameters.get("port", "").split(",")
     for port in ports:
-        _port(port, "")
-    hosts = Address(parameters=parameters).hosts
+        _check_port(port, "")
+    hosts = Address(parameters=parameters).host_count
     if len(ports) not in {1, hosts}:
-        raise _WrongError(f"{len(ports)} ports for {hosts} hosts")
+        raise _AddressError(f"{len(ports)} ports for {hosts} hosts")
 
 
 def _check_words(parameters: Mapping[str, str]) -> None:
@@ -174,4 +174,4 @@ def _check_words(parameters: Mapping[str, str]) -> None:
     said = " ".join(tried.get_error_message().split())
     tried.finish()
     if said and "connection to server" not in said:
-        raise _WrongError(said)
+        raise _AddressError(said)

@@ -10,9 +10,9 @@ from sqlalchemy import text
 
 from core.base import Value
 from db.chain import Problem
-from db.chain import verify as verify_chain
-from db.rebuild import Difference, Progress, compare, projected, without_log
-from db.repositories.event_log import Row, histories
+from db.chain import verify_chain as verify_chain
+from db.rebuild import Difference, Progress, compare_rows, project_history, recoveries_without_log
+from db.repositories.event_log import Row, stream_histories
 from db.session import Database, Session
 
 
@@ -24,12 +24,12 @@ class AuditReport(Value):
     problems: tuple[Problem, ...] = ()
 
     @property
-    def clean(self) -> bool:
+    def is_clean(self) -> bool:
         """Whether nothing is wrong."""
         return not self.problems
 
 
-async def verify(
+async def verify_log(
     database: Database, recovery_id: str | None = None, progress: Progress = lambda _: None
 ) -> AuditReport:
     """Checks one recovery, or all of them, as they stand at this moment; writers are not held up.
@@ -39,32 +39,32 @@ async def verify(
     async with database.begin() as session:
         await session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
         await session.execute(text("SET LOCAL statement_timeout = 0"))
-        problems = [_lost(name) for name in await without_log(session, recovery_id)]
+        problems = [_missing_log_problem(name) for name in await recoveries_without_log(session, recovery_id)]
         recoveries = rows = 0
-        async for history in histories(session, recovery_id):
-            problems += await _examined(session, history)
+        async for history in stream_histories(session, recovery_id):
+            problems += await _examine_history(session, history)
             rows += len(history)
             progress(recoveries := recoveries + 1)
     return AuditReport(recoveries=recoveries, rows=rows, problems=tuple(problems))
 
 
-async def _examined(session: Session, history: Sequence[Row]) -> list[Problem]:
-    return verify_chain(history) + await _against_read_model(session, history)
+async def _examine_history(session: Session, history: Sequence[Row]) -> list[Problem]:
+    return verify_chain(history) + await _compare_read_model(session, history)
 
 
-async def _against_read_model(session: Session, history: Sequence[Row]) -> list[Problem]:
+async def _compare_read_model(session: Session, history: Sequence[Row]) -> list[Problem]:
     name = history[0]["recovery_id"]
     try:
-        rebuilt = projected(history)
+        rebuilt = project_history(history)
     except (KeyError, ValueError, TypeError) as error:
         return [Problem(recovery_id=name, sequence=None, what=f"its rows can't be read: {type(error).__name__}")]
-    return [_disagreement(one) for one in await compare(session, [rebuilt])]
+    return [_difference_problem(one) for one in await compare_rows(session, [rebuilt])]
 
 
-def _disagreement(found: Difference) -> Problem:
+def _difference_problem(found: Difference) -> Problem:
     what = f"the read model has {found.column} = {found.live!s}, the log says {found.rebuilt!s}"
     return Problem(recovery_id=found.recovery_id, sequence=None, what=what)
 
 
-def _lost(name: str) -> Problem:
+def _missing_log_problem(name: str) -> Problem:
     return Problem(recovery_id=name, sequence=None, what="the read model knows it, the log does not")

@@ -19,7 +19,7 @@ from core.errors import InvalidInput
 
 GENESIS: Final = bytes(32)
 """What stands before the first row."""
-HASHED: Final = (
+HASHED_COLUMNS: Final = (
     "recovery_id", "sequence", "event_id", "type", "occurred_at", "recorded_at", "provider", "invoice_id",
     "customer_id", "attempt", "from_state", "to_state", "data", "opened_on",
 )  # fmt: skip
@@ -39,7 +39,7 @@ class Problem(Value):
     what: str
 
 
-def plain(value: Any, depth: int = 0) -> Any:
+def to_json_value(value: Any, depth: int = 0) -> Any:
     """The value as jsonb gives it back: unstorable characters replaced by U+FFFD, tuples as lists.
 
     Raises InvalidInput for what can't be hashed the same for ever: floats, other types, endless depth.
@@ -49,67 +49,67 @@ def plain(value: Any, depth: int = 0) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
-        return clean(value)
+        return replace_unstorable(value)
     if isinstance(value, int) and abs(value) < LARGEST:
         return int(value)
     if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
-        return {clean(key): plain(item, depth + 1) for key, item in value.items()}
+        return {replace_unstorable(key): to_json_value(item, depth + 1) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(item, depth + 1) for item in value]
+        return [to_json_value(item, depth + 1) for item in value]
     raise InvalidInput(f"Data of an event can't hold a {type(value).__name__}; use text, integers, lists, objects.")
 
 
-def clean(text: str) -> str:
+def replace_unstorable(text: str) -> str:
     """The text without characters that PostgreSQL can't hold."""
     return UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", str(text))
 
 
-def canonical(row: Mapping[str, Any]) -> bytes:
+def canonical_bytes(row: Mapping[str, Any]) -> bytes:
     """The bytes that are hashed. Raises InvalidInput for a float anywhere."""
-    fields = {name: _text(row[name]) for name in HASHED}
-    fields["data"] = plain(row["data"])
+    fields = {name: _column_text(row[name]) for name in HASHED_COLUMNS}
+    fields["data"] = to_json_value(row["data"])
     return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
-def _text(value: Any) -> Any:
+def _column_text(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     return str(value) if isinstance(value, date | UUID) else value
 
 
-def link(previous: bytes, row: Mapping[str, Any]) -> bytes:
+def link_hash(previous: bytes, row: Mapping[str, Any]) -> bytes:
     """The hash of a row that stands behind one with the hash `previous`; 32 bytes."""
-    return hashlib.sha256(previous + canonical(row)).digest()
+    return hashlib.sha256(previous + canonical_bytes(row)).digest()
 
 
-def verify(rows: Iterable[Mapping[str, Any]]) -> list[Problem]:
+def verify_chain(rows: Iterable[Mapping[str, Any]]) -> list[Problem]:
     """What is wrong with the rows of one recovery, given in sequence order; empty when nothing is."""
     problems: list[Problem] = []
     before, expected = GENESIS, 1
     for row in rows:
-        problems += [_problem(row, what) for what in _faults(row, before, expected)]
+        problems += [_row_problem(row, what) for what in _find_faults(row, before, expected)]
         before, expected = bytes(row["hash"]), row["sequence"] + 1
     return problems
 
 
-def _faults(row: Mapping[str, Any], before: bytes, expected: int) -> list[str]:
+def _find_faults(row: Mapping[str, Any], before: bytes, expected: int) -> list[str]:
     """Each row is judged by its own neighbours, so that one forged row is not reported once per row behind it."""
     faults = []
     if row["sequence"] != expected:
         faults.append(f"row {expected} is missing")
     elif bytes(row["previous_hash"]) != before:
         faults.append("does not follow from the row before it")
-    if not _genuine(row):
+    if not _is_genuine(row):
         faults.append("its content is not what was hashed")
     return faults
 
 
-def _genuine(row: Mapping[str, Any]) -> bool:
+def _is_genuine(row: Mapping[str, Any]) -> bool:
     try:
-        return link(bytes(row["previous_hash"]), row) == bytes(row["hash"])
+        return link_hash(bytes(row["previous_hash"]), row) == bytes(row["hash"])
     except InvalidInput:
         return False
 
 
-def _problem(row: Mapping[str, Any], what: str) -> Problem:
+def _row_problem(row: Mapping[str, Any], what: str) -> Problem:
     return Problem(recovery_id=row["recovery_id"], sequence=row["sequence"], what=what)

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, event, exc
 from sqlalchemy.engine import ExceptionContext
 
 from db.address import Address, settings_of
-from db.failures import lost
+from db.failures import is_connection_lost
 
 CONNECT_SECONDS: Final = 2
 """The least that libpq takes; also the wait for a free connection of the pool."""
@@ -39,13 +39,13 @@ class _Session(psycopg.AsyncConnection[Any]):
 
     behind_pooler = False
 
-    async def look(self) -> None:
+    async def detect_pooler(self) -> None:
         """A pooler shows itself by the process id: the one that it told at the start is not the server's."""
-        self.behind_pooler = await self.ask("SELECT pg_backend_pid()") != self.info.backend_pid
+        self.behind_pooler = await self.query_value("SELECT pg_backend_pid()") != self.info.backend_pid
         if self.behind_pooler:
             self.prepare_threshold = None
 
-    async def ask(self, question: LiteralString) -> object:
+    async def query_value(self, question: LiteralString) -> object:
         """One value, outside of transactions. Raises psycopg.Error, TimeoutError."""
         async with asyncio.timeout(PING_SECONDS):
             await self.set_autocommit(True)
@@ -71,23 +71,23 @@ class Connector:
 
     async def connect(self) -> psycopg.AsyncConnection[Any]:
         """A new connection, to a server that takes writes where there is one. Raises psycopg.OperationalError."""
-        parameters = self._parameters()
+        parameters = self._connection_parameters()
         while True:
             try:
-                return await _looked_at(await _Session.connect(**parameters))
+                return await _detect_pooler(await _Session.connect(**parameters))
             except (psycopg.Error, OSError, ValueError) as error:
-                parameters = self._instead(parameters, error)
+                parameters = self._fallback_parameters(parameters, error)
 
     def connect_waiting(self) -> psycopg.Connection[Any]:
         """As `connect`, for whoever has no loop. Nothing is prepared."""
-        parameters = self._parameters()
+        parameters = self._connection_parameters()
         while True:
             try:
                 return psycopg.connect(**parameters, prepare_threshold=None)
             except (psycopg.Error, OSError, ValueError) as error:
-                parameters = self._instead(parameters, error)
+                parameters = self._fallback_parameters(parameters, error)
 
-    def _parameters(self) -> dict[str, Any]:
+    def _connection_parameters(self) -> dict[str, Any]:
         """What libpq is told. The TCP settings find a server that vanished without a word."""
         ours = {
             "connect_timeout": str(CONNECT_SECONDS),
@@ -101,7 +101,7 @@ class Connector:
         options = self._bare_options if self._options_refused else self._options
         return {**ours, **self._address.parameters, "options": options}
 
-    def _instead(self, tried: dict[str, Any], error: Exception) -> dict[str, Any]:
+    def _fallback_parameters(self, tried: dict[str, Any], error: Exception) -> dict[str, Any]:
         """What to try next, after this failed. Raises psycopg.OperationalError where nothing is left."""
         if tried["options"] != self._bare_options and _REFUSES_OPTIONS.search(str(error)):
             self._options_refused = True
@@ -114,9 +114,9 @@ class Connector:
         raise psycopg.OperationalError(str(error) or "no answer in time") from error
 
 
-async def _looked_at(session: _Session) -> _Session:
+async def _detect_pooler(session: _Session) -> _Session:
     try:
-        await session.look()
+        await session.detect_pooler()
     except BaseException:
         await session.close()
         raise
@@ -127,20 +127,20 @@ def _as_options(settings: Mapping[str, str]) -> str:
     return " ".join(f"-c {name}={value}" for name, value in settings.items())
 
 
-def watch(engine: Engine, settings: Mapping[str, str]) -> None:
+def watch_connections(engine: Engine, settings: Mapping[str, str]) -> None:
     """Keep only connections of the engine that live and can write. Behind a pooler each transaction sets `settings`."""
-    event.listen(engine, "connect", _note)
-    event.listen(engine, "checkout", _ping)
-    event.listen(engine, "handle_error", _let_go)
+    event.listen(engine, "connect", _note_connection)
+    event.listen(engine, "checkout", _ping_connection)
+    event.listen(engine, "handle_error", _mark_disconnected)
 
-    def begin(connection: Connection) -> None:
+    def set_settings(connection: Connection) -> None:
         if connection.info.get(_BEHIND_POOLER):
-            apply(connection, settings)
+            apply_settings(connection, settings)
 
-    event.listen(engine, "begin", begin)
+    event.listen(engine, "begin", set_settings)
 
 
-def apply(connection: Connection, settings: Mapping[str, str]) -> None:
+def apply_settings(connection: Connection, settings: Mapping[str, str]) -> None:
     """The settings, until the transaction ends. SET, not set_config(): after a query it would be too late for others to
     choose the transaction's isolation.
     """
@@ -155,29 +155,29 @@ def _set_local(name: str, value: str) -> sql.Composed:
     return sql.SQL("SET LOCAL {} = {}").format(sql.Identifier(*name.split(".")), values)
 
 
-def _note(adapted: Any, record: Any) -> None:
+def _note_connection(adapted: Any, record: Any) -> None:
     record.info[_MADE_AT], record.info[_FRESH] = time.monotonic(), True
     record.info[_BEHIND_POOLER] = adapted.driver_connection.behind_pooler
 
 
-def _ping(adapted: Any, record: Any, _: Any) -> None:
+def _ping_connection(adapted: Any, record: Any, _: Any) -> None:
     """Another connection in the place of one that is dead, or whose server takes no writes any more."""
     if record.info.pop(_FRESH, False):
         return
     try:
-        read_only = adapted.run_async(_read_only)
+        read_only = adapted.run_async(_is_read_only)
     except (psycopg.Error, TimeoutError) as error:
         raise exc.InvalidatePoolError from error
     if read_only and time.monotonic() - record.info[_MADE_AT] > YOUNG_SECONDS:
         raise exc.InvalidatePoolError
 
 
-async def _read_only(session: _Session) -> bool:
+async def _is_read_only(session: _Session) -> bool:
     """On a standby it is always on (https://www.postgresql.org/docs/current/hot-standby.html)."""
-    return await session.ask("SHOW transaction_read_only") == "on"
+    return await session.query_value("SHOW transaction_read_only") == "on"
 
 
-def _let_go(context: ExceptionContext) -> None:
+def _mark_disconnected(context: ExceptionContext) -> None:
     """All connections of a server that said good-bye or takes no writes any more, as they were made before that."""
-    if context.original_exception is not None and lost(context.original_exception):
+    if context.original_exception is not None and is_connection_lost(context.original_exception):
         context.is_disconnect = True

@@ -9,59 +9,61 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, literal, tuple_
 
 from core.errors import InvalidInput
-from core.events import stamp
+from core.events import format_timestamp
 
-FOREIGN: Final = "The cursor is not one that this service gave."
+FOREIGN_CURSOR: Final = "The cursor is not one that this service gave."
 LARGEST: Final = 2**63
 """Beyond what a bigint holds."""
 
 
-def cursor(*place: datetime | int | str) -> str:
+def encode_cursor(*place: datetime | int | str) -> str:
     """A cursor behind the row with these values."""
-    plain = [stamp(one) if isinstance(one, datetime) else one for one in place]
+    plain = [format_timestamp(one) if isinstance(one, datetime) else one for one in place]
     return urlsafe_b64encode(json.dumps(plain, separators=(",", ":")).encode()).decode().rstrip("=")
 
 
-def behind(text: str, *columns: ColumnElement[Any]) -> ColumnElement[bool]:
+def behind_cursor(text: str, *columns: ColumnElement[Any]) -> ColumnElement[bool]:
     """Rows behind the cursor, in descending order of all columns. Raises InvalidInput."""
-    return beyond(read(text, *columns), columns, descending=True)
+    return beyond_place(decode_cursor(text, *columns), columns, descending=True)
 
 
-def beyond(place: tuple[Any, ...], columns: tuple[ColumnElement[Any], ...], descending: bool) -> ColumnElement[bool]:
+def beyond_place(
+    place: tuple[Any, ...], columns: tuple[ColumnElement[Any], ...], descending: bool
+) -> ColumnElement[bool]:
     """Rows behind a place, where all columns go the same way."""
     there = tuple_(*(literal(value, column.type) for value, column in zip(place, columns, strict=True)))
     here = tuple_(*columns)
     return here < there if descending else here > there
 
 
-def read(text: str, *columns: ColumnElement[Any]) -> tuple[Any, ...]:
+def decode_cursor(text: str, *columns: ColumnElement[Any]) -> tuple[Any, ...]:
     """The values in a cursor, one for each column and of its type. Raises InvalidInput."""
     try:
         found = json.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except (ValueError, binascii.Error) as error:
-        raise InvalidInput(FOREIGN) from error
+        raise InvalidInput(FOREIGN_CURSOR) from error
     if not isinstance(found, list) or len(found) != len(columns):
-        raise InvalidInput(FOREIGN)
-    return tuple(_value(one, column.type.python_type) for one, column in zip(found, columns, strict=True))
+        raise InvalidInput(FOREIGN_CURSOR)
+    return tuple(_typed_value(one, column.type.python_type) for one, column in zip(found, columns, strict=True))
 
 
-def _value(found: Any, kind: type[Any]) -> Any:
+def _typed_value(found: Any, kind: type[Any]) -> Any:
     if kind is datetime:
-        return _moment(found)
-    if type(found) is not kind or not _fits(found):
-        raise InvalidInput(FOREIGN)
+        return _parse_moment(found)
+    if type(found) is not kind or not _fits_column(found):
+        raise InvalidInput(FOREIGN_CURSOR)
     return found
 
 
-def _fits(found: int | str) -> bool:
+def _fits_column(found: int | str) -> bool:
     return "\x00" not in found if isinstance(found, str) else abs(found) < LARGEST
 
 
-def _moment(found: Any) -> datetime:
+def _parse_moment(found: Any) -> datetime:
     try:
         parsed = datetime.fromisoformat(found)
     except (ValueError, TypeError) as error:
-        raise InvalidInput(FOREIGN) from error
+        raise InvalidInput(FOREIGN_CURSOR) from error
     if parsed.tzinfo is None:
-        raise InvalidInput(FOREIGN)
+        raise InvalidInput(FOREIGN_CURSOR)
     return parsed

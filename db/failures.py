@@ -18,30 +18,32 @@ _UNFIT: Final = ("42P01", "42501", "3F000")
 """No such table, no right to it, no such schema: the database isn't made for this release."""
 
 
-def lost(error: BaseException) -> bool:
+def is_connection_lost(error: BaseException) -> bool:
     """Whether the connection should go, and all that were made before with it."""
     return isinstance(error, psycopg.Error) and (error.sqlstate or "").startswith(_LOST)
 
 
 def is_outage(error: BaseException) -> bool:
     """Whether the database can't be used now: no connection, no free one, shutting down, too slow, read-only."""
-    if isinstance(error, exc.DBAPIError) and (error.connection_invalidated or _state(error).startswith(READ_ONLY)):
+    if isinstance(error, exc.DBAPIError) and (error.connection_invalidated or _sqlstate(error).startswith(READ_ONLY)):
         return True
     return isinstance(error, exc.OperationalError | exc.InterfaceError | exc.TimeoutError | psycopg.OperationalError)
 
 
-def translated(error: Exception) -> RecoveryError | None:
+def translate_error(error: Exception) -> RecoveryError | None:
     """The error of ours that says the same; None where a bug must stay visible as it is."""
     if is_outage(error):
-        return StoreUnavailable(f"The database cannot be used now: {said(error)}")
-    if isinstance(error, exc.DBAPIError) and _state(error) in _UNFIT:
-        return StoreUnavailable(f"The database is not ready for this release, run `pri migrate`: {said(error)}")
+        return StoreUnavailable(f"The database cannot be used now: {server_message(error)}")
+    if isinstance(error, exc.DBAPIError) and _sqlstate(error) in _UNFIT:
+        return StoreUnavailable(
+            f"The database is not ready for this release, run `pri migrate`: {server_message(error)}"
+        )
     if isinstance(error, exc.DataError | UnicodeEncodeError):
         return InvalidInput("A value does not fit into the database.")
     return None
 
 
-def said(error: BaseException) -> str:
+def server_message(error: BaseException) -> str:
     """The server's own message, or that of the way to it, on one line; nothing of the statement and its values."""
     if isinstance(error, exc.TimeoutError):
         return "no connection of the pool became free in time"
@@ -57,5 +59,5 @@ def _without_advice(text: str) -> str:
     return "; ".join(dict.fromkeys(line for line in told if not _ADVICE.fullmatch(line)))
 
 
-def _state(error: exc.DBAPIError) -> str:
+def _sqlstate(error: exc.DBAPIError) -> str:
     return (error.orig.sqlstate or "") if isinstance(error.orig, psycopg.Error) else ""

@@ -5,23 +5,23 @@ from typing import Final
 from psycopg import sql
 from sqlalchemy import Connection
 
-FREE_TABLES: Final = (
+WRITABLE_TABLES: Final = (
     "recovery", "webhook_inbox", "api_key", "network_attempt", "contact", "message", "notice", "simulation",
     "approval", "suppression", "signing_key",
     "recovery_figure", "recovery_touched",
 )  # fmt: skip
 """Tables whose rows the writer may change."""
-LOGS: Final = ("event_log", "operator_action")
+APPEND_ONLY_TABLES: Final = ("event_log", "operator_action")
 """Tables that only grow."""
 
 
-def grant(connection: Connection, writer: str | None) -> None:
+def grant_writer_rights(connection: Connection, writer: str | None) -> None:
     """Exactly the rights the writer needs, after taking away all others. Nothing for the owner itself or None."""
     if writer is None or writer == connection.exec_driver_sql("SELECT current_user").scalar_one():
         return
     _open_schema(connection, writer)
-    for statement in _statements():
-        _run(connection, statement, writer)
+    for statement in _grant_statements():
+        _run_for_role(connection, statement, writer)
 
 
 def _open_schema(connection: Connection, writer: str) -> None:
@@ -33,8 +33,8 @@ def _open_schema(connection: Connection, writer: str) -> None:
         connection.exec_driver_sql(statement.as_string(None))
 
 
-def _statements() -> tuple[str, ...]:
-    tables, logs = ", ".join(FREE_TABLES), ", ".join(LOGS)
+def _grant_statements() -> tuple[str, ...]:
+    tables, logs = ", ".join(WRITABLE_TABLES), ", ".join(APPEND_ONLY_TABLES)
     return (
         f"REVOKE ALL ON {logs}, alembic_version, {tables} FROM PUBLIC, {{}}",
         f"GRANT INSERT, SELECT ON {logs} TO {{}}",
@@ -44,7 +44,7 @@ def _statements() -> tuple[str, ...]:
     )
 
 
-def _run(connection: Connection, statement: str, role: str) -> None:
+def _run_for_role(connection: Connection, statement: str, role: str) -> None:
     """A role's name can't be a parameter, so it is quoted as an identifier."""
     quoted = sql.SQL(statement).format(sql.Identifier(role))
     connection.exec_driver_sql(quoted.as_string(None))

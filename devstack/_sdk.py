@@ -4,19 +4,19 @@ import sys
 from pathlib import Path
 
 from devstack import cache
-from devstack.console import progress
+from devstack.console import show_progress
 from devstack.errors import DevstackError
 
-ROOT = Path(__file__).parent.parent
+PROJECT_ROOT = Path(__file__).parent.parent
 
 
-def fetch(kind: str, folder: Path) -> Path:
+def fetch_sdk_server(kind: str, folder: Path) -> Path:
     """The downloaded server (`dev` or `test`) inside `folder`; DevstackError when offline."""
-    with progress(f"downloading Temporal's {kind} server") as line:
+    with show_progress(f"downloading Temporal's {kind} server") as line:
         command = [sys.executable, "-m", "devstack.sdk_download", kind, str(folder)]
         log = folder.with_name(folder.name + ".log")
         try:
-            cache.run(command, line, log, env={"PYTHONPATH": str(ROOT)}, watched=folder)
+            cache.run_helper(command, line, log, env={"PYTHONPATH": str(PROJECT_ROOT)}, watched=folder)
         finally:
             log.unlink(missing_ok=True)
     found = [path for path in folder.iterdir() if cache.is_program(path)]

@@ -4,20 +4,20 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from devstack.console import show_path
-from devstack.debian import program
+from devstack.console import print_path
+from devstack.debian import ensure_program
 
-NAMES: Final = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+PROGRAM_NAMES: Final = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 
 
-def ensure() -> Path:
+def ensure_browser() -> Path:
     """Chromium as it is installed here; as root on Debian it is installed first. Raises DevstackError."""
-    return program(NAMES, "chromium")
+    return ensure_program(PROGRAM_NAMES, "chromium")
 
 
 def main() -> int:
     """Prints the path; 1 where there is none."""
-    return show_path(ensure)
+    return print_path(ensure_browser)
 
 
 if __name__ == "__main__":

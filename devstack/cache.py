@@ -10,18 +10,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from devstack.console import Progress, progress
+from devstack.console import Progress, show_progress
 from devstack.errors import DevstackError
-from devstack.locks import in_turn
-from devstack.processes import launching, signal_group
-from settings import environment
+from devstack.locks import waiting_lock
+from devstack.processes import launch_prefix, signal_group
+from settings import read_environment
 
 STALL_SECONDS = 20.0
 
 
 def cache_dir() -> Path:
     """The user's cache folder of this project (XDG_CACHE_HOME is honoured)."""
-    home = environment().get("XDG_CACHE_HOME")
+    home = read_environment().get("XDG_CACHE_HOME")
     return (Path(home) if home else Path.home() / ".cache") / "pri"
 
 
@@ -36,9 +36,9 @@ def is_program(path: Path) -> bool:
 
 
 @contextmanager
-def workshop(name: str) -> Iterator[Path]:
+def build_folder(name: str) -> Iterator[Path]:
     """An empty folder in the cache for making `name`, by one process at a time; gone afterwards."""
-    with in_turn(cache_dir() / f"{name}.lock"):
+    with waiting_lock(cache_dir() / f"{name}.lock"):
         for abandoned in cache_dir().glob(f".{name}.*"):
             shutil.rmtree(abandoned, ignore_errors=True)
         folder = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=cache_dir()))
@@ -48,28 +48,28 @@ def workshop(name: str) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def go_install(module: str, built: str, name: str) -> Path:
+def install_with_go(module: str, built: str, name: str) -> Path:
     """`go install module` as bin/NAME, unless it is there; the module names its program `built`."""
     target = bin_dir() / name
     if is_program(target):
         return target
     if shutil.which("go") is None:
         raise DevstackError(f"{name} is neither installed nor cached, and there is no Go to build it with")
-    with workshop(name) as folder:
+    with build_folder(name) as folder:
         if not is_program(target):
-            _build(module, folder, name)
+            _build_with_go(module, folder, name)
             bin_dir().mkdir(parents=True, exist_ok=True)
             (folder / built).replace(target)
     return target
 
 
-def _build(module: str, folder: Path, name: str) -> None:
+def _build_with_go(module: str, folder: Path, name: str) -> None:
     settings = {"GOBIN": str(folder), "CGO_ENABLED": "0"}
-    with progress(f"building {name} with Go, once; some minutes when Go's own cache is cold") as line:
-        run(["go", "install", module], line, folder / "output", env=settings)
+    with show_progress(f"building {name} with Go, once; some minutes when Go's own cache is cold") as line:
+        run_helper(["go", "install", module], line, folder / "output", env=settings)
 
 
-def run(
+def run_helper(
     command: Sequence[str],
     line: Progress,
     log: Path,
@@ -83,36 +83,36 @@ def run(
     """
     with log.open("ab") as output:
         popen = subprocess.Popen(
-            [*launching(None, signal.SIGTERM), *command], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-            env={**environment(), **(env or {})}, start_new_session=True,
+            [*launch_prefix(None, signal.SIGTERM), *command], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            env={**read_environment(), **(env or {})}, start_new_session=True,
         )  # fmt: skip
     try:
-        code = _watch(popen, line, watched)
+        code = _watch_helper(popen, line, watched)
     finally:
         if popen.poll() is None:
             signal_group(popen.pid, signal.SIGKILL)
             popen.wait()
     if code != 0:
-        raise DevstackError(f"`{' '.join(command[:3])}` failed: {_last_words(log)}")
+        raise DevstackError(f"`{' '.join(command[:3])}` failed: {_last_line(log)}")
 
 
-def _watch(popen: subprocess.Popen[bytes], line: Progress, watched: Path | None) -> int | None:
+def _watch_helper(popen: subprocess.Popen[bytes], line: Progress, watched: Path | None) -> int | None:
     """The exit code; None when the watched folder stopped growing."""
     size, grown = 0, time.monotonic()
     while (code := popen.poll()) is None:
         line.tick()
         time.sleep(0.1)
-        if watched and (now := _size(watched)) != size:
+        if watched and (now := _folder_size(watched)) != size:
             size, grown = now, time.monotonic()
         if watched and time.monotonic() - grown > STALL_SECONDS:
             return None
     return code
 
 
-def _size(folder: Path) -> int:
+def _folder_size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
 
 
-def _last_words(log: Path) -> str:
+def _last_line(log: Path) -> str:
     written = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
     return written[-1][-300:] if written else "it said nothing"

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from devstack.processes import Program
 from devstack.secrets import DevSecrets
-from settings import Settings, environment
+from settings import Settings, read_environment
 
-ROOT = Path(__file__).parent.parent
-CLI = (sys.executable, str(ROOT / "cli.py"))
-OWN_SERVER_DROPS = ("TEMPORAL_API_KEY", "TEMPORAL_PROFILE", "TEMPORAL_TLS")
+PROJECT_ROOT = Path(__file__).parent.parent
+CLI_COMMAND = (sys.executable, str(PROJECT_ROOT / "cli.py"))
+VARIABLES_OF_OTHER_SERVERS = ("TEMPORAL_API_KEY", "TEMPORAL_PROFILE", "TEMPORAL_TLS")
 WORKER_GRACE_SECONDS = 120.0
 """Longer than a worker waits for its charges (`workflows.options.GRACE`, as a test checks)."""
 SANDBOX_ACCOUNT = "SandboxMerchant"
@@ -24,10 +24,10 @@ SANDBOX_ACCOUNT = "SandboxMerchant"
 class Commands:
     """What is run for each part; tests put stand-ins here."""
 
-    migrate: tuple[str, ...] = (*CLI, "migrate")
+    migrate: tuple[str, ...] = (*CLI_COMMAND, "migrate")
     sandbox: tuple[str, ...] = (sys.executable, "-m", "sandbox")
-    api: tuple[str, ...] = (*CLI, "api")
-    worker: tuple[str, ...] = (*CLI, "worker")
+    api: tuple[str, ...] = (*CLI_COMMAND, "api")
+    worker: tuple[str, ...] = (*CLI_COMMAND, "worker")
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,8 @@ def temporal_environment(settings: Settings, addresses: Addresses) -> dict[str, 
     """How to reach Temporal; a server of our own gets neither a key nor a profile meant for another one."""
     known = {"TEMPORAL_ADDRESS": addresses.temporal, "TEMPORAL_NAMESPACE": settings.temporal_namespace}
     if settings.temporal_address:
-        return {**environment(), **known}
-    plain = {name: text for name, text in environment().items() if not name.startswith(OWN_SERVER_DROPS)}
+        return {**read_environment(), **known}
+    plain = {name: text for name, text in read_environment().items() if not name.startswith(VARIABLES_OF_OTHER_SERVERS)}
     return {**plain, **known, "TEMPORAL_CONFIG_FILE": os.devnull}
 
 
@@ -119,7 +119,7 @@ def hmac_keys(settings: Settings, known: DevSecrets) -> tuple[str, ...]:
     return given or (known.adyen_hmac_key,)
 
 
-def sandbox(
+def sandbox_program(
     options: Options, data_dir: Path, addresses: Addresses, secrets: Mapping[str, str], env: Mapping[str, str]
 ) -> Program:
     """The fake gateways, with their state in the data directory; `secrets` sign webhooks, by provider."""
@@ -130,19 +130,19 @@ def sandbox(
         "--adyen-webhook-url", f"{addresses.api}/webhooks/adyen", "--adyen-hmac-key", secrets["adyen"],
         "--braintree-webhook-url", f"{addresses.api}/webhooks/braintree", "--braintree-keys", secrets["braintree"],
     )  # fmt: skip
-    path = os.pathsep.join(filter(None, (str(ROOT), env.get("PYTHONPATH"))))
+    path = os.pathsep.join(filter(None, (str(PROJECT_ROOT), env.get("PYTHONPATH"))))
     return Program("sandbox", argv, data_dir / "logs" / "sandbox.log", {**env, "PYTHONPATH": path})
 
 
-def service(name: str, argv: tuple[str, ...], data_dir: Path, env: Mapping[str, str]) -> Program:
+def service_program(name: str, argv: tuple[str, ...], data_dir: Path, env: Mapping[str, str]) -> Program:
     """Worker or API; the worker gets the time to finish a charge."""
     grace = WORKER_GRACE_SECONDS if name == "worker" else 10.0
     log = data_dir / "logs" / f"{name}.log"
     return Program(name, argv, log, env, stop_signal=signal.SIGTERM, grace_seconds=grace)
 
 
-def probe(name: str, arguments: tuple[str, ...], data_dir: Path, env: Mapping[str, str]) -> Program:
+def probe_program(name: str, arguments: tuple[str, ...], data_dir: Path, env: Mapping[str, str]) -> Program:
     """A wait for Temporal; see `devstack.probe`."""
     argv = (sys.executable, "-m", "devstack.probe", *arguments)
-    path = os.pathsep.join(filter(None, (str(ROOT), env.get("PYTHONPATH"))))
+    path = os.pathsep.join(filter(None, (str(PROJECT_ROOT), env.get("PYTHONPATH"))))
     return Program(name, argv, data_dir / "logs" / f"{name}.log", {**env, "PYTHONPATH": path})

@@ -12,18 +12,18 @@ from devstack.errors import DevstackError
 QUIET_SECONDS = 10.0
 
 
-def say(text: str) -> None:
+def print_status(text: str) -> None:
     """One line on stderr."""
     sys.stderr.write(f"pri: {text}\n")
     sys.stderr.flush()
 
 
-def show_path(find: Callable[[], Path]) -> int:
+def print_path(find: Callable[[], Path]) -> int:
     """What `python -m devstack.PROGRAM` does: the path on stdout and 0, or one line on stderr and 1."""
     try:
         sys.stdout.write(f"{find()}\n")
     except DevstackError as error:
-        say(str(error))
+        print_status(str(error))
         return 1
     return 0
 
@@ -42,17 +42,17 @@ class Progress:
         now = time.monotonic()
         if now - self.drawn >= (1.0 if self.terminal else QUIET_SECONDS):
             self.drawn = now
-            self._draw(f"pri: {self.text} ({now - self.began:.0f} s) {detail}".rstrip())
+            self._draw_line(f"pri: {self.text} ({now - self.began:.0f} s) {detail}".rstrip())
 
-    def _draw(self, line: str) -> None:
+    def _draw_line(self, line: str) -> None:
         sys.stderr.write(f"\r\033[K{line[:120]}" if self.terminal else f"{line}\n")
         sys.stderr.flush()
 
 
 @contextmanager
-def progress(text: str) -> Iterator[Progress]:
+def show_progress(text: str) -> Iterator[Progress]:
     """Says what begins, yields the moving line, and clears it at the end."""
-    say(f"{text} ...")
+    print_status(f"{text} ...")
     line = Progress(text, sys.stderr.isatty())
     try:
         yield line

@@ -7,5 +7,5 @@ class DevstackError(RecoveryError):
     """A part of the embedded stack cannot run; the text is one line that says what to do."""
 
 
-class Interrupted(DevstackError):
+class StackInterrupted(DevstackError):
     """Somebody asked for the end while something was still starting."""

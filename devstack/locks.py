@@ -9,7 +9,7 @@ from devstack.errors import DevstackError
 
 
 @contextmanager
-def only_one(path: Path, otherwise: str) -> Iterator[None]:
+def exclusive_lock(path: Path, otherwise: str) -> Iterator[None]:
     """Holds the lock at `path` or raises DevstackError(otherwise) at once."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
@@ -21,7 +21,7 @@ def only_one(path: Path, otherwise: str) -> Iterator[None]:
 
 
 @contextmanager
-def in_turn(path: Path) -> Iterator[None]:
+def waiting_lock(path: Path) -> Iterator[None]:
     """Holds the lock at `path`, waiting for whoever has it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:

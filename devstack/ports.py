@@ -6,7 +6,7 @@ import socket
 from devstack.errors import DevstackError
 
 LOOPBACK = "127.0.0.1"
-OURS = range(15_000, 32_000)
+PORT_RANGE = range(15_000, 32_000)
 
 
 def free_port() -> int:
@@ -14,10 +14,10 @@ def free_port() -> int:
 
     Below those that systems give out by themselves, or somebody's connection might get it meanwhile.
     """
-    for port in random.sample(OURS, len(OURS)):
+    for port in random.sample(PORT_RANGE, len(PORT_RANGE)):
         if is_free(port):
             return port
-    raise DevstackError(f"every port from {OURS.start} to {OURS.stop - 1} is in use")
+    raise DevstackError(f"every port from {PORT_RANGE.start} to {PORT_RANGE.stop - 1} is in use")
 
 
 def is_free(port: int) -> bool:
@@ -31,14 +31,14 @@ def is_free(port: int) -> bool:
     return True
 
 
-def listens(port: int) -> bool:
+def is_listening(port: int) -> bool:
     """Whether something takes TCP connections there."""
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex((LOOPBACK, port)) == 0
 
 
-def chosen(port: int, option: str) -> int:
+def choose_port(port: int, option: str) -> int:
     """The port itself when it is free, a free one for 0; DevstackError naming the option otherwise."""
     if port == 0:
         return free_port()

@@ -21,24 +21,24 @@ from psycopg import sql
 
 from devstack import _postgres_files as files
 from devstack.errors import DevstackError
-from devstack.locks import only_one
+from devstack.locks import exclusive_lock
 from devstack.processes import (
     Child,
     Identity,
     Program,
     command_line,
-    end,
-    exists,
-    launching,
+    end_process,
+    last_log_line,
+    launch_prefix,
+    pid_exists,
     spawn,
-    started,
-    tail,
+    start_mark,
     wait_until,
 )
 
 DATABASE, OWNER, WRITER = "pri", "pri_owner", "pri_writer"
-SETTINGS = ("listen_addresses=", "max_connections=200", "timezone=UTC", "log_timezone=UTC")
-INITDB = ("--auth=trust", "--encoding=UTF8", "--locale=C", "--locale-provider=builtin",
+SERVER_SETTINGS = ("listen_addresses=", "max_connections=200", "timezone=UTC", "log_timezone=UTC")
+INITDB_OPTIONS = ("--auth=trust", "--encoding=UTF8", "--locale=C", "--locale-provider=builtin",
           "--builtin-locale=C.UTF-8", "--username=postgres")  # fmt: skip
 
 
@@ -48,27 +48,27 @@ class Cluster:
     def __init__(self, data_dir: Path) -> None:
         self.folder = data_dir.resolve() / "postgres"
         self.log = data_dir.resolve() / "logs" / "postgres.log"
-        self.user = files.account(self.folder)
+        self.user = files.service_account(self.folder)
         self.sockets = files.socket_dir(self.folder, self.user)
 
     @property
     def writer_url(self) -> str:
         """SQLAlchemy address of the service's role, which owns nothing."""
-        return self.url(WRITER)
+        return self.role_url(WRITER)
 
     @property
     def owner_url(self) -> str:
         """SQLAlchemy address of the role that owns the database and runs migrations."""
-        return self.url(OWNER)
+        return self.role_url(OWNER)
 
-    def url(self, role: str, database: str = DATABASE) -> str:
+    def role_url(self, role: str, database: str = DATABASE) -> str:
         """Socket-only address; trust inside a private folder, so there is no password."""
         return f"postgresql+psycopg://{role}@/{database}?host={quote(str(self.sockets), safe='/')}"
 
-    def program(self) -> Program:
+    def server_program(self) -> Program:
         """The server as a child in the foreground; SIGINT is PostgreSQL's fast shutdown."""
-        postgres = str(files.programs() / "postgres")
-        options = [word for setting in SETTINGS for word in ("-c", setting)]
+        postgres = str(files.program_folder() / "postgres")
+        options = [word for setting in SERVER_SETTINGS for word in ("-c", setting)]
         argv = (postgres, "-D", str(self.folder), "-k", str(self.sockets), *options)
         return Program("postgres", argv, self.log, cwd=Path("/"), stop_signal=signal.SIGINT, user=self.user)
 
@@ -76,13 +76,13 @@ class Cluster:
         """Makes the folder on first use, and ends a server that an earlier start left behind on it."""
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         if self.user:
-            files.open_way_to(self.folder)
-            files.open_way_to(files.programs() / "postgres")
+            files.open_parents(self.folder)
+            files.open_parents(files.program_folder() / "postgres")
         if not (self.folder / "PG_VERSION").exists():
-            self._initialise()
+            self._create_cluster()
         self._end_left_over()
 
-    def _initialise(self) -> None:
+    def _create_cluster(self) -> None:
         """Beside its place first, so that a start broken off half-way leaves nothing that looks finished."""
         fresh = self.folder.with_name("postgres.new")
         shutil.rmtree(fresh, ignore_errors=True)
@@ -95,7 +95,13 @@ class Cluster:
         fresh.rename(self.folder)
 
     def _run_initdb(self, folder: Path) -> None:
-        command = [*launching(self.user), str(files.programs() / "initdb"), *INITDB, "-D", str(folder)]
+        command = [
+            *launch_prefix(self.user),
+            str(files.program_folder() / "initdb"),
+            *INITDB_OPTIONS,
+            "-D",
+            str(folder),
+        ]
         done = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False, start_new_session=True)
         if done.returncode:
             raise DevstackError(f"PostgreSQL could not make {folder}: {done.stderr.strip()[-400:]}")
@@ -104,33 +110,33 @@ class Cluster:
         """Ends a living server of this very folder, and waits for the last process of one that was killed."""
         note = self.folder / "postmaster.pid"
         pid = _first_number(note) or 0
-        line, mark = command_line(pid), started(pid)
+        line, mark = command_line(pid), start_mark(pid)
         if mark and str(self.folder) in line:
-            end(Identity(pid, mark, line), signal.SIGINT, 20.0)
-        if not wait_until(lambda: not files.users(self.folder), 20):
+            end_process(Identity(pid, mark, line), signal.SIGINT, 20.0)
+        if not wait_until(lambda: not files.processes_in(self.folder), 20):
             raise DevstackError(
-                f"processes {files.users(self.folder)} of an earlier PostgreSQL still use {self.folder}"
+                f"processes {files.processes_in(self.folder)} of an earlier PostgreSQL still use {self.folder}"
             )
         for stale in (note, self.sockets / f"{files.SOCKET_FILE}.lock"):
-            _discard_misleading(stale)
+            _discard_stale_note(stale)
 
     def wait_ready(self, exit_code: Callable[[], int | None], stopping: Callable[[], bool] = lambda: False) -> None:
         """Returns when it takes connections; `exit_code` tells that of the server, None while it runs."""
-        settled = wait_until(lambda: exit_code() is not None or self.answers(), 60, stopping)
+        settled = wait_until(lambda: exit_code() is not None or self.is_answering(), 60, stopping)
         if not settled or exit_code() is not None:
-            raise DevstackError(f"PostgreSQL did not start: {tail(self.log)} (log: {self.log})")
+            raise DevstackError(f"PostgreSQL did not start: {last_log_line(self.log)} (log: {self.log})")
 
-    def answers(self) -> bool:
+    def is_answering(self) -> bool:
         """Whether a connection can be made now."""
         try:
-            psycopg.connect(self._admin(), connect_timeout=3).close()
+            psycopg.connect(self._admin_conninfo(), connect_timeout=3).close()
         except psycopg.OperationalError:
             return False
         return True
 
     def ensure_database(self) -> None:
         """The owner, the writer and the database; nothing happens to those that exist."""
-        with psycopg.connect(self._admin(), autocommit=True) as admin:
+        with psycopg.connect(self._admin_conninfo(), autocommit=True) as admin:
             for role in (OWNER, WRITER):
                 if not admin.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone():
                     admin.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(role)))
@@ -138,17 +144,17 @@ class Cluster:
                 names = map(sql.Identifier, (DATABASE, OWNER))
                 admin.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(*names))
 
-    def _admin(self) -> str:
+    def _admin_conninfo(self) -> str:
         return f"host='{self.sockets}' user=postgres dbname=postgres"
 
 
-def _discard_misleading(note: Path) -> None:
+def _discard_stale_note(note: Path) -> None:
     """PostgreSQL judges the note of a dead server itself, unless its number is in use.
 
     A stranger's now, or a zombie's in a container without an init: it would be taken for a running server.
     """
     pid = _first_number(note)
-    if pid and exists(pid):
+    if pid and pid_exists(pid):
         note.unlink(missing_ok=True)
 
 
@@ -160,19 +166,19 @@ def _first_number(note: Path) -> int | None:
 
 
 @contextmanager
-def running(data_dir: Path) -> Iterator[Cluster]:
+def running_cluster(data_dir: Path) -> Iterator[Cluster]:
     """A started cluster with its database and roles; really stopped at the end, whatever happened."""
     cluster = Cluster(data_dir)
-    with only_one(data_dir / "postgres.lock", f"another process runs PostgreSQL in {data_dir}"):
+    with exclusive_lock(data_dir / "postgres.lock", f"another process runs PostgreSQL in {data_dir}"):
         cluster.prepare()
-        child = spawn(cluster.program())
+        child = spawn(cluster.server_program())
         try:
-            _open(cluster, child)
+            _open_cluster(cluster, child)
             yield cluster
         finally:
             child.stop()
 
 
-def _open(cluster: Cluster, child: Child) -> None:
+def _open_cluster(cluster: Cluster, child: Child) -> None:
     cluster.wait_ready(child.exit_code)
     cluster.ensure_database()

@@ -18,13 +18,13 @@ from temporalio.client import Client
 from temporalio.envconfig import ClientConfigProfile
 from temporalio.service import RPCError
 
-KINDS = {
+QUEUE_KINDS = {
     "workflow": TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
     "activity": TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
 }
 
 
-async def connected() -> Client:
+async def connect_when_up() -> Client:
     """A client, as soon as the frontend takes one."""
     while True:
         try:
@@ -33,7 +33,7 @@ async def connected() -> Client:
             await asyncio.sleep(0.1)
 
 
-async def answers(client: Client) -> bool:
+async def is_serving(client: Client) -> bool:
     """Whether the namespace exists and is served."""
     try:
         await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))
@@ -42,11 +42,11 @@ async def answers(client: Client) -> bool:
     return True
 
 
-async def polled(client: Client, queue: str, since: float) -> bool:
+async def is_polled(client: Client, queue: str, since: float) -> bool:
     """Whether a worker asked for work of `NAME:KIND` after `since`."""
     name, _, kind = queue.rpartition(":")
     request = DescribeTaskQueueRequest(
-        namespace=client.namespace, task_queue=TaskQueue(name=name), task_queue_type=KINDS[kind]
+        namespace=client.namespace, task_queue=TaskQueue(name=name), task_queue_type=QUEUE_KINDS[kind]
     )
     try:
         found = await client.workflow_service.describe_task_queue(request)
@@ -55,7 +55,7 @@ async def polled(client: Client, queue: str, since: float) -> bool:
     return any(poller.last_access_time.ToNanoseconds() / 1e9 > since for poller in found.pollers)
 
 
-async def until(true: Callable[[], Awaitable[bool]]) -> None:
+async def wait_for(true: Callable[[], Awaitable[bool]]) -> None:
     """Returns once it is true; servers have nothing that could wake us."""
     while not await true():  # noqa: ASYNC110
         await asyncio.sleep(0.1)
@@ -63,11 +63,11 @@ async def until(true: Callable[[], Awaitable[bool]]) -> None:
 
 async def main(arguments: list[str]) -> None:
     """Returns when what was asked for is so."""
-    client = await connected()
+    client = await connect_when_up()
     if arguments[0] == "frontend":
-        await until(partial(answers, client))
+        await wait_for(partial(is_serving, client))
     for queue in arguments[2:]:
-        await until(partial(polled, client, queue, float(arguments[1])))
+        await wait_for(partial(is_polled, client, queue, float(arguments[1])))
 
 
 if __name__ == "__main__":

@@ -10,12 +10,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from devstack.errors import DevstackError, Interrupted
+from devstack.errors import DevstackError, StackInterrupted
 
 LAUNCHER = Path(__file__).parent / "_launch.py"
 
 
-def launching(user: tuple[int, int] | None, death_signal: int = 0) -> list[str]:
+def launch_prefix(user: tuple[int, int] | None, death_signal: int = 0) -> list[str]:
     """The command prefix that becomes another user and dies with its starter; see `_launch.py`."""
     uid, gid = user or (-1, -1)
     return [sys.executable, "-I", "-S", str(LAUNCHER), str(int(death_signal)), str(uid), str(gid), "--"]
@@ -44,10 +44,10 @@ class Identity:
     argv: tuple[str, ...]
 
 
-def started(pid: int) -> str | None:
+def start_mark(pid: int) -> str | None:
     """The system's own mark of when `pid` started; None when there is no such process or it is a zombie."""
     if sys.platform != "linux":
-        return _ps(pid, "lstart")
+        return _ps_column(pid, "lstart")
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -56,7 +56,7 @@ def started(pid: int) -> str | None:
     return None if fields[0] in "ZX" else f"{boot}/{fields[19]}"
 
 
-def exists(pid: int) -> bool:
+def pid_exists(pid: int) -> bool:
     """Whether the number is in use at all, be it by a zombie."""
     try:
         os.kill(pid, 0)
@@ -70,14 +70,14 @@ def exists(pid: int) -> bool:
 def command_line(pid: int) -> tuple[str, ...]:
     """The arguments of a running process; empty when it is gone or hidden."""
     if sys.platform != "linux":
-        return tuple((_ps(pid, "command") or "").split())
+        return tuple((_ps_column(pid, "command") or "").split())
     try:
         return tuple(Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")[:-1])
     except OSError:
         return ()
 
 
-def _ps(pid: int, column: str) -> str | None:
+def _ps_column(pid: int, column: str) -> str | None:
     command = ["ps", "-o", f"{column}=", "-p", str(pid)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stdout.strip() or None
@@ -85,7 +85,7 @@ def _ps(pid: int, column: str) -> str | None:
 
 def is_alive(identity: Identity) -> bool:
     """Whether exactly this process still runs: same start, same arguments behind the program's own name."""
-    if started(identity.pid) != identity.started:
+    if start_mark(identity.pid) != identity.started:
         return False
     wanted = identity.argv[1:]
     return not wanted or _ends_with(command_line(identity.pid), wanted)
@@ -95,14 +95,14 @@ def _ends_with(line: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
     return line[-len(wanted) :] == wanted or " ".join(line).endswith(" ".join(wanted))
 
 
-def end(identity: Identity, first: signal.Signals = signal.SIGTERM, grace_seconds: float = 10.0) -> None:
+def end_process(identity: Identity, first: signal.Signals = signal.SIGTERM, grace_seconds: float = 10.0) -> None:
     """Ends a process and its group: `first`, SIGKILL after the grace. Another one of that number is safe."""
     if not is_alive(identity):
         return
     signal_group(identity.pid, first)
-    if not wait_until(lambda: started(identity.pid) != identity.started, grace_seconds):
+    if not wait_until(lambda: start_mark(identity.pid) != identity.started, grace_seconds):
         signal_group(identity.pid, signal.SIGKILL)
-        wait_until(lambda: started(identity.pid) != identity.started, 5.0)
+        wait_until(lambda: start_mark(identity.pid) != identity.started, 5.0)
 
 
 def signal_group(pid: int, number: signal.Signals) -> None:
@@ -115,16 +115,16 @@ def signal_group(pid: int, number: signal.Signals) -> None:
 
 
 def wait_until(
-    happened: Callable[[], bool],
+    condition: Callable[[], bool],
     seconds: float,
     stopping: Callable[[], bool] = lambda: False,
     every: float = 0.05,
 ) -> bool:
     """Whether it happened within `seconds`; raises Interrupted as soon as `stopping` says so."""
     deadline = time.monotonic() + seconds
-    while not happened():
+    while not condition():
         if stopping():
-            raise Interrupted("stopped while starting")
+            raise StackInterrupted("stopped while starting")
         if time.monotonic() > deadline:
             return False
         time.sleep(every)
@@ -136,9 +136,9 @@ class Child:
 
     def __init__(self, program: Program, popen: subprocess.Popen[bytes]) -> None:
         self.program = program
-        self.identity = Identity(popen.pid, started(popen.pid) or "", program.argv)
+        self.identity = Identity(popen.pid, start_mark(popen.pid) or "", program.argv)
         self._popen = popen
-        self._swept = False
+        self._group_killed = False
         self.started_at = time.time()
 
     @property
@@ -162,12 +162,12 @@ class Child:
             signal_group(self.pid, self.program.stop_signal)
             wait_until(lambda: self.exit_code() is not None, self.program.grace_seconds)
         self.kill()
-        self._sweep()
+        self._kill_group()
 
-    def _sweep(self) -> None:
+    def _kill_group(self) -> None:
         """What outlived the leader of the group; once only, since numbers come into use again."""
-        if not self._swept:
-            self._swept = True
+        if not self._group_killed:
+            self._group_killed = True
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
 
@@ -177,20 +177,20 @@ def spawn(program: Program) -> Child:
     program.log.parent.mkdir(parents=True, exist_ok=True)
     try:
         with program.log.open("ab") as log:
-            return Child(program, _popen(program, log.fileno()))
+            return Child(program, _open_process(program, log.fileno()))
     except OSError as error:
         raise DevstackError(f"cannot start {program.name}: {error}") from error
 
 
-def _popen(program: Program, output: int) -> subprocess.Popen[bytes]:
+def _open_process(program: Program, output: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [*launching(program.user, program.stop_signal), *program.argv],
+        [*launch_prefix(program.user, program.stop_signal), *program.argv],
         stdin=subprocess.DEVNULL, stdout=output, stderr=output,
         env=program.env, cwd=program.cwd, start_new_session=True,
     )  # fmt: skip
 
 
-def tail(log: Path) -> str:
+def last_log_line(log: Path) -> str:
     """The last line of a log that says something, for an error message."""
     try:
         written = log.read_text(errors="replace").splitlines()

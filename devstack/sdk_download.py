@@ -11,7 +11,7 @@ import sys
 from temporalio.testing import WorkflowEnvironment
 
 
-async def download(kind: str, folder: str) -> None:
+async def download_server(kind: str, folder: str) -> None:
     """The SDK downloads when it starts a server; it is stopped again at once."""
     if kind == "dev":
         env = await WorkflowEnvironment.start_local(download_dest_dir=folder)
@@ -21,6 +21,6 @@ async def download(kind: str, folder: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(download(sys.argv[1], sys.argv[2]))
+    asyncio.run(download_server(sys.argv[1], sys.argv[2]))
     sys.stdout.flush()
     os._exit(0)  # the SDK may crash in interpreter shutdown after all went well

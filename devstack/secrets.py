@@ -30,29 +30,29 @@ class DevSecrets:
         return f"{self.braintree_public_key}|{self.braintree_private_key}"
 
 
-def remembered(path: Path) -> DevSecrets:
+def load_secrets(path: Path) -> DevSecrets:
     """The secrets in `path`, made on the first start."""
     if not path.exists():
-        return _kept(path, _fresh())
+        return _write_secrets(path, _new_secrets())
     try:
         found = json.loads(path.read_text())
         known = DevSecrets(**found)
     except (ValueError, TypeError) as error:
         raise DevstackError(f"{path} cannot be read ({error}): remove it to get new secrets") from error
-    return known if asdict(known) == found else _kept(path, known)  # a directory of an older release
+    return known if asdict(known) == found else _write_secrets(path, known)  # a directory of an older release
 
 
-def with_free_port(path: Path, known: DevSecrets) -> DevSecrets:
+def ensure_sandbox_port(path: Path, known: DevSecrets) -> DevSecrets:
     """The same with a sandbox port that can be used; it changes only when the old one is taken."""
-    return known if is_free(known.sandbox_port) else _kept(path, replace(known, sandbox_port=free_port()))
+    return known if is_free(known.sandbox_port) else _write_secrets(path, replace(known, sandbox_port=free_port()))
 
 
-def _fresh() -> DevSecrets:
+def _new_secrets() -> DevSecrets:
     token = partial(secrets.token_hex, 16)
     return DevSecrets(f"whsec_{token()}", f"dev_{token()}", f"sk_test_{token()}", free_port())
 
 
-def _kept(path: Path, values: DevSecrets) -> DevSecrets:
+def _write_secrets(path: Path, values: DevSecrets) -> DevSecrets:
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_suffix(".new")
     fresh.unlink(missing_ok=True)

@@ -18,16 +18,16 @@ from typing import Self
 
 from devstack import children, ports, postgres, temporal
 from devstack.children import Addresses, Options
-from devstack.console import say
+from devstack.console import print_status
 from devstack.errors import DevstackError
-from devstack.locks import only_one
-from devstack.processes import Program, tail, wait_until
-from devstack.secrets import DevSecrets, remembered, with_free_port
+from devstack.locks import exclusive_lock
+from devstack.processes import Program, last_log_line, wait_until
+from devstack.secrets import DevSecrets, ensure_sandbox_port, load_secrets
 from devstack.supervisor import Supervisor
 from settings import Settings
 
 
-def _never() -> bool:
+def _never_stopping() -> bool:
     return False
 
 
@@ -35,12 +35,12 @@ class DevStack:
     """Started by `start` or `with`; `stopping` is asked all the time while it starts."""
 
     def __init__(
-        self, options: Options, settings: Settings | None = None, stopping: Callable[[], bool] = _never
+        self, options: Options, settings: Settings | None = None, stopping: Callable[[], bool] = _never_stopping
     ) -> None:
         self.options = options
         self.data_dir = options.data_dir.resolve()
         self.settings = settings or Settings()
-        self.supervisor = Supervisor(self.data_dir / "run", say)
+        self.supervisor = Supervisor(self.data_dir / "run", print_status)
         self._stopping = stopping
         self._exit = ExitStack()
 
@@ -55,11 +55,11 @@ class DevStack:
 
     def start(self) -> None:
         """Returns when everything is ready; a failed start leaves nothing behind."""
-        self.fetch()
+        self.fetch_programs()
         try:
             self._take_data_dir()
             self._start_stores()
-            self._migrate()
+            self._migrate_database()
             self._start_services()
             self.wait_ready()
         except BaseException:
@@ -67,14 +67,14 @@ class DevStack:
             raise
         self.supervisor.watch()
 
-    def fetch(self) -> None:
+    def fetch_programs(self) -> None:
         """Gets what a first start needs and a later one has: can take minutes, starts nothing, may be broken off."""
         if not self.settings.temporal_address:
             self._temporal_server  # noqa: B018
 
     @cached_property
     def _temporal_server(self) -> Path:
-        return temporal.executable()
+        return temporal.find_temporal_server()
 
     def close(self) -> None:
         """Ends everything: worker, API, sandbox, Temporal, PostgreSQL."""
@@ -85,27 +85,27 @@ class DevStack:
     def secrets(self) -> DevSecrets:
         """The development secrets of this data directory, with a sandbox port that was free at the start."""
         path = self.data_dir / "dev.json"
-        return with_free_port(path, remembered(path))
+        return ensure_sandbox_port(path, load_secrets(path))
 
     @cached_property
     def addresses(self) -> Addresses:
         """Where everything is; fixed by the first look, which checks that the ports are free."""
         given, options = self.settings, self.options
-        writer, owner = self._databases()
+        writer, owner = self._database_urls()
         frontend, ui = given.temporal_address, given.temporal_ui_url
         if not frontend:
-            frontend = f"127.0.0.1:{ports.chosen(options.temporal_port, '--temporal-port')}"
-            ui = f"http://127.0.0.1:{ports.chosen(options.temporal_ui_port, '--temporal-ui-port')}"
+            frontend = f"127.0.0.1:{ports.choose_port(options.temporal_port, '--temporal-port')}"
+            ui = f"http://127.0.0.1:{ports.choose_port(options.temporal_ui_port, '--temporal-ui-port')}"
         return Addresses(
             writer_url=writer,
             owner_url=owner,
             temporal=frontend,
             temporal_ui=ui,
             sandbox=f"http://127.0.0.1:{self.secrets.sandbox_port}" if options.sandbox else "",
-            api=f"http://127.0.0.1:{ports.chosen(options.api_port, '--api-port')}",
+            api=f"http://127.0.0.1:{ports.choose_port(options.api_port, '--api-port')}",
         )
 
-    def _databases(self) -> tuple[str, str]:
+    def _database_urls(self) -> tuple[str, str]:
         given = self.settings.database_url.get_secret_value()
         return (given, self.settings.owner_url) if given else (self._cluster.writer_url, self._cluster.owner_url)
 
@@ -122,44 +122,46 @@ class DevStack:
         """One at a time; then what a crashed one left is ended, and only then the ports are looked at."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
         busy = f"another `pri dev` uses {self.data_dir}: end it, or choose another --data-dir"
-        self._exit.enter_context(only_one(self.data_dir / "lock", busy))
-        self._exit.enter_context(only_one(self.data_dir / "postgres.lock", busy))
+        self._exit.enter_context(exclusive_lock(self.data_dir / "lock", busy))
+        self._exit.enter_context(exclusive_lock(self.data_dir / "postgres.lock", busy))
         self.supervisor.end_left_overs()
         self.addresses  # noqa: B018
 
     def _start_stores(self) -> None:
         """PostgreSQL and Temporal side by side, where none is given."""
-        say("starting PostgreSQL and Temporal")
+        print_status("starting PostgreSQL and Temporal")
         if not self.settings.database_url.get_secret_value():
             self._cluster.prepare()
-            self.supervisor.start(self._cluster.program())
+            self.supervisor.start(self._cluster.server_program())
         if not self.settings.temporal_address:
             self._start_temporal()
         if not self.settings.database_url.get_secret_value():
             self._cluster.wait_ready(self.supervisor.child("postgres").exit_code, self._stopping)
             self._cluster.ensure_database()
-        self._probe("temporal-probe", ("frontend",), 60)
+        self._run_probe("temporal-probe", ("frontend",), 60)
 
     def _start_temporal(self) -> None:
         frontend, ui = (int(text.rpartition(":")[2]) for text in (self.addresses.temporal, self.addresses.temporal_ui))
-        listening = temporal.Ports(frontend, ui)
-        program = temporal.program(self._temporal_server, self.data_dir, listening, self.settings.temporal_namespace)
+        listening = temporal.TemporalPorts(frontend, ui)
+        program = temporal.temporal_program(
+            self._temporal_server, self.data_dir, listening, self.settings.temporal_namespace
+        )
         self.supervisor.start(program)
 
-    def _probe(self, name: str, arguments: tuple[str, ...], seconds: float) -> None:
+    def _run_probe(self, name: str, arguments: tuple[str, ...], seconds: float) -> None:
         env = {**children.temporal_environment(self.settings, self.addresses), **self.options.environment}
-        program = children.probe(name, arguments, self.data_dir, env)
-        self.supervisor.run(program, seconds, self._doomed)
+        program = children.probe_program(name, arguments, self.data_dir, env)
+        self.supervisor.run_to_end(program, seconds, self._should_give_up)
 
-    def _migrate(self) -> None:
-        say("migrating the database")
+    def _migrate_database(self) -> None:
+        print_status("migrating the database")
         env = {**self.environment, "DATABASE_OWNER_URL": self.addresses.owner_url}
-        program = children.service("migrate", self.options.commands.migrate, self.data_dir, env)
-        self.supervisor.run(program, 300, self._doomed)
+        program = children.service_program("migrate", self.options.commands.migrate, self.data_dir, env)
+        self.supervisor.run_to_end(program, 300, self._should_give_up)
 
     def _start_services(self) -> None:
         """The API before the worker, so that the worker ends first and the API can still say so."""
-        say("starting the services")
+        print_status("starting the services")
         commands, given = self.options.commands, self.settings
         signing = {
             "stripe": children.webhook_secrets(given, self.secrets)[0],
@@ -168,21 +170,21 @@ class DevStack:
         }
         if self.options.sandbox:
             self.supervisor.start(
-                children.sandbox(self.options, self.data_dir, self.addresses, signing, self.environment)
+                children.sandbox_program(self.options, self.data_dir, self.addresses, signing, self.environment)
             )
         for name, argv in (("api", commands.api), ("worker", commands.worker)):
-            self.supervisor.start(children.service(name, argv, self.data_dir, self.environment))
+            self.supervisor.start(children.service_program(name, argv, self.data_dir, self.environment))
 
     def wait_ready(self) -> None:
         """Returns when every part runs, `/readyz` says 200 and the worker of now polls every queue."""
         seconds = self.options.ready_seconds
-        if not wait_until(self.is_ready, seconds, self._doomed, every=0.1):
+        if not wait_until(self.is_ready, seconds, self._should_give_up, every=0.1):
             log = self.data_dir / "logs" / "api.log"
-            raise DevstackError(f"the API was not ready after {seconds:.0f} s: {tail(log)} (log: {log})")
+            raise DevstackError(f"the API was not ready after {seconds:.0f} s: {last_log_line(log)} (log: {log})")
         began = self.supervisor.child("worker").started_at
-        self._probe("pollers-probe", ("pollers", str(began), *self._queues()), seconds)
+        self._run_probe("pollers-probe", ("pollers", str(began), *self._polled_queues()), seconds)
 
-    def _queues(self) -> tuple[str, ...]:
+    def _polled_queues(self) -> tuple[str, ...]:
         """Charges of a provider are only polled for when it is switched on."""
         given = self.settings
         keys = {
@@ -200,14 +202,14 @@ class DevStack:
         url = self.addresses.sandbox
         return (
             self.supervisor.all_alive()
-            and (not url or ports.listens(int(url.rpartition(":")[2])))
-            and status_of(self.addresses.api, "/readyz") == 200
+            and (not url or ports.is_listening(int(url.rpartition(":")[2])))
+            and http_status(self.addresses.api, "/readyz") == 200
         )
 
-    def _doomed(self) -> bool:
+    def _should_give_up(self) -> bool:
         """Whether to give up waiting: somebody asked for it, or a part died before it was ever ready."""
-        if not self.supervisor.watching:
-            self.supervisor.check()
+        if not self.supervisor.is_watching:
+            self.supervisor.check_children()
         return self._stopping()
 
     def pid(self, name: str) -> int:
@@ -224,7 +226,7 @@ class DevStack:
         self.supervisor.stop(name)
         return program
 
-    def resume(self, program: Program) -> None:
+    def start_program(self, program: Program) -> None:
         """Starts a part that was stopped."""
         self.supervisor.start(program)
 
@@ -233,7 +235,7 @@ class DevStack:
         self.supervisor.restart(name)
 
 
-def status_of(base: str, path: str) -> int | None:
+def http_status(base: str, path: str) -> int | None:
     """The HTTP status of a GET on this machine; None without an answer in 2 s."""
     connection = http.client.HTTPConnection(base.removeprefix("http://"), timeout=2)
     try:

@@ -10,14 +10,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from devstack.errors import DevstackError
-from devstack.processes import Child, Identity, Program, end, spawn, tail, wait_until
+from devstack.processes import Child, Identity, Program, end_process, last_log_line, spawn, wait_until
 
 FIRST_DELAY, LONGEST_DELAY, STEADY_SECONDS = 0.5, 10.0, 30.0
 LEFT_OVER_GRACE_SECONDS = 8.0
 
 
 @dataclass
-class _Entry:
+class _ChildEntry:
     """One program. `due` is when a dead one starts again, None while it should be running; `once`: it may end."""
 
     child: Child
@@ -33,42 +33,42 @@ class Supervisor:
     def __init__(self, run_dir: Path, report: Callable[[str], None]) -> None:
         self._run_dir = run_dir
         self._report = report
-        self._entries: dict[str, _Entry] = {}
+        self._entries: dict[str, _ChildEntry] = {}
         self._lock = threading.RLock()
         self._closing = threading.Event()
         self._ended = threading.Event()
-        self._watcher = threading.Thread(target=self._watch, name="supervisor", daemon=True)
+        self._watcher = threading.Thread(target=self._watch_children, name="supervisor", daemon=True)
 
     def end_left_overs(self) -> None:
         """Ends what an earlier supervisor of this folder left running, latest first; others are never touched."""
         self._run_dir.mkdir(parents=True, exist_ok=True)
         for note in sorted(self._run_dir.glob("*.json"), key=lambda path: -path.stat().st_mtime):
-            identity = _read(note)
+            identity = _read_identity(note)
             if identity:
                 first = signal.SIGINT if note.stem == "postgres" else signal.SIGTERM
-                end(identity, first, LEFT_OVER_GRACE_SECONDS)
+                end_process(identity, first, LEFT_OVER_GRACE_SECONDS)
             note.unlink(missing_ok=True)
 
     def start(self, program: Program, *, once: bool = False) -> Child:
         """Starts it under a name that is free; `once`: it is expected to end by itself."""
         with self._lock:
             child = self._spawn(program)
-            self._entries[program.name] = _Entry(child, time.monotonic(), once)
+            self._entries[program.name] = _ChildEntry(child, time.monotonic(), once)
             return child
 
     def _spawn(self, program: Program) -> Child:
         if self._closing.is_set():
             raise DevstackError("the stack is ending")
         child = spawn(program)
-        note = self._note(program.name)
+        note = self._note_path(program.name)
         note.write_text(json.dumps(asdict(child.identity)))
         note.chmod(0o600)
         return child
 
-    def _note(self, name: str) -> Path:
+    def _note_path(self, name: str) -> Path:
         return self._run_dir / f"{name}.json"
 
-    def run(self, program: Program, seconds: float, stopping: Callable[[], bool]) -> None:
+    def run_to_end(self, program: Program, seconds: float, stopping: Callable[[], bool]) -> None:
         """Runs it to its end; DevstackError with its last words when it fails or takes longer."""
         child = self.start(program, once=True)
         try:
@@ -76,56 +76,58 @@ class Supervisor:
         finally:
             self.stop(program.name)
         if not finished or child.exit_code() != 0:
-            why = outcome(child.exit_code()) if finished else f"took more than {seconds:.0f} s"
-            raise DevstackError(f"{program.name} {why}: {tail(program.log)} (log: {program.log})")
+            why = describe_exit(child.exit_code()) if finished else f"took more than {seconds:.0f} s"
+            raise DevstackError(f"{program.name} {why}: {last_log_line(program.log)} (log: {program.log})")
 
     def watch(self) -> None:
         """From now on a child that ends is reported and started again."""
         self._watcher.start()
 
     @property
-    def watching(self) -> bool:
+    def is_watching(self) -> bool:
         """Whether dead children are started again."""
         return self._watcher.is_alive()
 
-    def check(self) -> None:
+    def check_children(self) -> None:
         """Raises DevstackError when a child that should run has ended; for the time before `watch`."""
         with self._lock:
             for entry in self._entries.values():
                 code, program = entry.child.exit_code(), entry.child.program
                 if code is not None and not entry.once:
-                    raise DevstackError(f"{program.name} {outcome(code)}: {tail(program.log)} (log: {program.log})")
+                    raise DevstackError(
+                        f"{program.name} {describe_exit(code)}: {last_log_line(program.log)} (log: {program.log})"
+                    )
 
     def all_alive(self) -> bool:
         """Whether no child is dead or waiting to be started again."""
         with self._lock:
             return all(entry.child.exit_code() is None for entry in self._entries.values() if not entry.once)
 
-    def _watch(self) -> None:
+    def _watch_children(self) -> None:
         while not self._closing.wait(0.1):
             with self._lock:
                 for entry in list(self._entries.values()):
-                    self._look_after(entry)
+                    self._check_entry(entry)
         self._ended.wait()  # Linux ends the children of a thread with the thread
 
-    def _look_after(self, entry: _Entry) -> None:
+    def _check_entry(self, entry: _ChildEntry) -> None:
         now = time.monotonic()
         if entry.once or self._closing.is_set():
             return
         if entry.due is None and entry.child.exit_code() is not None:
-            self._lay_out(entry, now)
+            self._schedule_restart(entry, now)
         elif entry.due is not None and now >= entry.due:
-            self._revive(entry, now)
+            self._start_again(entry, now)
 
-    def _lay_out(self, entry: _Entry, now: float) -> None:
+    def _schedule_restart(self, entry: _ChildEntry, now: float) -> None:
         entry.child.stop()  # what is left of its group
         entry.deaths = 1 if now - entry.since > STEADY_SECONDS else entry.deaths + 1
         delay = min(LONGEST_DELAY, FIRST_DELAY * 2 ** (entry.deaths - 1))
         entry.due = now + delay
         program, code = entry.child.program, entry.child.exit_code()
-        self._report(f"{program.name} {outcome(code)}; starting it again in {delay:g} s (log: {program.log})")
+        self._report(f"{program.name} {describe_exit(code)}; starting it again in {delay:g} s (log: {program.log})")
 
-    def _revive(self, entry: _Entry, now: float) -> None:
+    def _start_again(self, entry: _ChildEntry, now: float) -> None:
         try:
             entry.child, entry.since, entry.due = self._spawn(entry.child.program), now, None
         except (DevstackError, OSError) as error:
@@ -147,7 +149,7 @@ class Supervisor:
             entry = self._entries.pop(name, None)
         if entry:
             entry.child.stop()
-            self._note(name).unlink(missing_ok=True)
+            self._note_path(name).unlink(missing_ok=True)
 
     def restart(self, name: str) -> Child:
         """Ends it in good order and starts it again."""
@@ -163,11 +165,11 @@ class Supervisor:
         for name in names:
             self.stop(name)
         self._ended.set()
-        if self.watching:
+        if self.is_watching:
             self._watcher.join()
 
 
-def outcome(code: int | None) -> str:
+def describe_exit(code: int | None) -> str:
     """An exit code in words."""
     if code is not None and code < 0:
         with suppress(ValueError):
@@ -175,7 +177,7 @@ def outcome(code: int | None) -> str:
     return f"ended with exit code {code}"
 
 
-def _read(note: Path) -> Identity | None:
+def _read_identity(note: Path) -> Identity | None:
     try:
         found = json.loads(note.read_text())
         return Identity(int(found["pid"]), str(found["started"]), tuple(found["argv"]))

@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 
 from devstack import _sdk, cache
-from devstack.console import progress, say, show_path
+from devstack.console import print_path, print_status, show_progress
 from devstack.errors import DevstackError
 from settings import Settings
 
 VERSION = "1.38.0"
-POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
+MAVEN_PROJECT = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
   <groupId>pri</groupId><artifactId>test-server</artifactId><version>1</version><packaging>pom</packaging>
   <dependencies><dependency>
@@ -22,59 +22,59 @@ POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
   </dependency></dependencies>
 </project>
 """
-WRAPPER = """#!/bin/sh
+JAVA_WRAPPER = """#!/bin/sh
 here=$(dirname "$0")
 exec java -cp "$here/lib/*" io.temporal.testserver.TestServer "$@"
 """
 
 
-def home() -> Path:
+def test_server_folder() -> Path:
     """The folder of the cached test server."""
     return cache.cache_dir() / "temporal-test-server"
 
 
-def executable(given: str) -> Path:
+def find_test_server(given: str) -> Path:
     """The one `given` by TEMPORAL_TEST_SERVER, else cached or fetched; DevstackError when nothing works."""
-    cached = home() / "temporal-test-server"
+    cached = test_server_folder() / "temporal-test-server"
     if given and not cache.is_program(Path(given)):
         raise DevstackError(f"TEMPORAL_TEST_SERVER is {given}, which is not an executable file")
     if given:
         return Path(given)
-    return cached if cache.is_program(cached) else _fetched(cached)
+    return cached if cache.is_program(cached) else _fetch_server(cached)
 
 
-def _fetched(target: Path) -> Path:
-    with cache.workshop("temporal-test-server") as folder:
+def _fetch_server(target: Path) -> Path:
+    with cache.build_folder("temporal-test-server") as folder:
         if cache.is_program(target):
             return target
         made = folder / "made"
         made.mkdir()
         try:
-            _sdk.fetch("test", made).rename(made / target.name)
+            _sdk.fetch_sdk_server("test", made).rename(made / target.name)
         except DevstackError as no_download:
-            say(f"no download of the test server ({no_download})")
-            _with_maven(folder, made)
-        shutil.rmtree(home(), ignore_errors=True)
-        made.rename(home())
+            print_status(f"no download of the test server ({no_download})")
+            _fetch_with_maven(folder, made)
+        shutil.rmtree(test_server_folder(), ignore_errors=True)
+        made.rename(test_server_folder())
     return target
 
 
-def _with_maven(folder: Path, made: Path) -> None:
+def _fetch_with_maven(folder: Path, made: Path) -> None:
     """Jars in made/lib and the script that runs them."""
     if not (shutil.which("mvn") and shutil.which("java")):
         raise DevstackError("no test server: needs its download, or Maven and Java, or TEMPORAL_TEST_SERVER")
-    (folder / "pom.xml").write_text(POM)
+    (folder / "pom.xml").write_text(MAVEN_PROJECT)
     goal = ["dependency:copy-dependencies", f"-DoutputDirectory={made / 'lib'}", "-DincludeScope=runtime"]
-    with progress("fetching Temporal's test server with Maven, once") as line:
-        cache.run(["mvn", "-B", "-f", str(folder / "pom.xml"), *goal], line, folder / "output")
+    with show_progress("fetching Temporal's test server with Maven, once") as line:
+        cache.run_helper(["mvn", "-B", "-f", str(folder / "pom.xml"), *goal], line, folder / "output")
     script = made / "temporal-test-server"
-    script.write_text(WRAPPER)
+    script.write_text(JAVA_WRAPPER)
     script.chmod(0o755)
 
 
 def main() -> int:
     """Prints the path; 1 and one line on stderr when there is no way to get one."""
-    return show_path(lambda: executable(Settings().temporal_test_server))
+    return print_path(lambda: find_test_server(Settings().temporal_test_server))
 
 
 if __name__ == "__main__":

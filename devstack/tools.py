@@ -4,13 +4,13 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from devstack.cache import go_install
-from devstack.console import say
+from devstack.cache import install_with_go
+from devstack.console import print_status
 from devstack.errors import DevstackError
 
 
 @dataclass(frozen=True)
-class Tool:
+class GoTool:
     """A Go program: its module with the version, the name Go gives it, the name we give it."""
 
     module: str
@@ -18,27 +18,27 @@ class Tool:
     name: str
 
 
-TOOLS = {
-    "stripe-mock": Tool("github.com/stripe/stripe-mock@v0.203.0", "stripe-mock", "stripe-mock"),
-    "toxiproxy": Tool("github.com/Shopify/toxiproxy/v2/cmd/server@v2.5.0", "server", "toxiproxy-server"),
+GO_TOOLS = {
+    "stripe-mock": GoTool("github.com/stripe/stripe-mock@v0.203.0", "stripe-mock", "stripe-mock"),
+    "toxiproxy": GoTool("github.com/Shopify/toxiproxy/v2/cmd/server@v2.5.0", "server", "toxiproxy-server"),
 }
 
 
-def ensure(name: str) -> Path:
+def ensure_go_tool(name: str) -> Path:
     """The program of that name, built on first use; DevstackError when that cannot be done here."""
-    tool = TOOLS[name]
-    return go_install(tool.module, tool.built, tool.name)
+    tool = GO_TOOLS[name]
+    return install_with_go(tool.module, tool.built, tool.name)
 
 
 def main(arguments: list[str]) -> int:
     """Prints one path per name; 1 when a program cannot be had, 2 for an unknown name."""
-    if not arguments or not TOOLS.keys() >= set(arguments):
-        say(f"usage: python -m devstack.tools {'|'.join(TOOLS)}")
+    if not arguments or not GO_TOOLS.keys() >= set(arguments):
+        print_status(f"usage: python -m devstack.tools {'|'.join(GO_TOOLS)}")
         return 2
     try:
-        sys.stdout.writelines(f"{ensure(name)}\n" for name in arguments)
+        sys.stdout.writelines(f"{ensure_go_tool(name)}\n" for name in arguments)
     except DevstackError as error:
-        say(str(error))
+        print_status(str(error))
         return 1
     return 0
 

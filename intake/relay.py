@@ -10,13 +10,13 @@ import structlog
 
 from core.contracts import RelayReport
 from core.errors import EngineUnavailable, ProviderUnavailable, RecoveryError, RunClosed, StoreUnavailable
-from core.messages.notices import Notice, dead_letter
+from core.messages.notices import Notice, dead_letter_notice
 from core.retry.scope import ScopeRules
 from db.repositories import inbox, notices
 from db.repositories import recoveries as read_model
-from db.repositories.inbox import Outcome, Stored
+from db.repositories.inbox import StoredWebhook, WebhookOutcome
 from db.session import Database, Session
-from intake.deliver import SHIPPED, Delivery, Resolve, Status, deliver
+from intake.deliver import SHIPPED_SCOPE_RULES, Delivery, DeliveryStatus, ResolvePayment, deliver_event
 from intake.pollers import report_idle_queues
 from intake.recoveries import Recoveries
 from providers.base import Gateway
@@ -27,33 +27,33 @@ MOST_TRIES_OF_AN_OUTAGE: Final = 900
 """An outage is not the row's fault: three days, as long as providers repeat a webhook."""
 ROW_SECONDS: Final = 15
 """For one delivery; shorter than the database lets a transaction idle."""
-GRACE: Final = timedelta(minutes=2)
+OVERDUE_GRACE: Final = timedelta(minutes=2)
 """How far behind its time a recovery may be before its run is looked after."""
-LOOKED_AFTER: Final = 20
+MOST_REVIVED: Final = 20
 """Recoveries whose runs are looked after in one pass, of each sort."""
 
 
-async def relay(
+async def run_relay(
     db: Database,
     recoveries: Recoveries,
     gateways: Mapping[str, Gateway],
     now: datetime,
     limit: int,
-    scope: ScopeRules = SHIPPED,
+    scope: ScopeRules = SHIPPED_SCOPE_RULES,
 ) -> RelayReport:
     """One pass: deliver up to `limit` rows that are due, then give recoveries without a run a new one.
 
     Any number of passes may run at once. Raises StoreUnavailable; Temporal being away ends the pass early.
     """
-    delivered = await _Pass(db, recoveries, gateways, now, scope).deliver_all(limit)
-    revived = await revive(db, recoveries, now, min(limit, LOOKED_AFTER))
+    delivered = await _RelayPass(db, recoveries, gateways, now, scope).deliver_all(limit)
+    revived = await ensure_runs(db, recoveries, now, min(limit, MOST_REVIVED))
     async with db.begin() as session:
-        waiting = await inbox.waiting(session)
+        waiting = await inbox.count_undelivered(session)
     return RelayReport(delivered=delivered, waiting=waiting, revived=revived)
 
 
 @dataclass(frozen=True)
-class _Pass:
+class _RelayPass:
     db: Database
     recoveries: Recoveries
     gateways: Mapping[str, Gateway]
@@ -64,70 +64,74 @@ class _Pass:
         """How many rows are done with."""
         done = 0
         for _ in range(limit):
-            verdict = await self._next()
+            verdict = await self._deliver_next()
             if verdict is None:
                 break
             done += verdict
         return done
 
-    async def _next(self) -> bool | None:
+    async def _deliver_next(self) -> bool | None:
         """Whether the next due row is done with; None where there is none, or going on would be of no use.
 
         One transaction a row: its lock keeps other passes away, and a crash leaves it as it was.
         """
         async with self.db.begin() as session:
-            rows = await inbox.undelivered(session, 1, self.now)
+            rows = await inbox.lock_undelivered(session, 1, self.now)
             if not rows:
                 return None
             try:
-                verdict = await self._attempt(rows[0])
+                verdict = await self._try_delivery(rows[0])
             except (EngineUnavailable, StoreUnavailable) as away:
-                await self._not_now(session, rows[0], _told(away), MOST_TRIES_OF_AN_OUTAGE)
+                await self._put_off_or_give_up(session, rows[0], _safe_reason(away), MOST_TRIES_OF_AN_OUTAGE)
                 return None
             except (ProviderUnavailable, TimeoutError) as away:
-                return await self._not_now(session, rows[0], _told(away), MOST_TRIES_OF_AN_OUTAGE)
+                return await self._put_off_or_give_up(session, rows[0], _safe_reason(away), MOST_TRIES_OF_AN_OUTAGE)
             except Exception as error:
-                structlog.get_logger("relay").exception("a webhook could not be delivered", **_names(rows[0]))
-                return await self._not_now(session, rows[0], _told(error), MOST_TRIES)
-            return await self._end(session, rows[0], verdict)
+                structlog.get_logger("relay").exception("a webhook could not be delivered", **_log_fields(rows[0]))
+                return await self._put_off_or_give_up(session, rows[0], _safe_reason(error), MOST_TRIES)
+            return await self._finish_row(session, rows[0], verdict)
 
-    async def _attempt(self, row: Stored) -> Delivery:
+    async def _try_delivery(self, row: StoredWebhook) -> Delivery:
         if row.event is None:
-            return Delivery(status=Status.IGNORED, reason="its content is not known any more")
-        resolve = _resolver(self.gateways.get(row.provider))
+            return Delivery(status=DeliveryStatus.IGNORED, reason="its content is not known any more")
+        resolve = _payment_resolver(self.gateways.get(row.provider))
         async with asyncio.timeout(ROW_SECONDS):
-            return await deliver(row.event, self.db, self.recoveries, self.now, resolve, self.scope)
+            return await deliver_event(row.event, self.db, self.recoveries, self.now, resolve, self.scope)
 
-    async def _end(self, session: Session, row: Stored, verdict: Delivery) -> bool:
-        if verdict.status is Status.DEFERRED:
-            return await self._not_now(session, row, verdict.reason or "deferred", MOST_TRIES)
-        await settle(session, row.provider, row.event_id, verdict, self.now)
+    async def _finish_row(self, session: Session, row: StoredWebhook, verdict: Delivery) -> bool:
+        if verdict.status is DeliveryStatus.DEFERRED:
+            return await self._put_off_or_give_up(session, row, verdict.reason or "deferred", MOST_TRIES)
+        await record_delivery(session, row.provider, row.event_id, verdict, self.now)
         return True
 
-    async def _not_now(self, session: Session, row: Stored, why: str, most: int) -> bool:
+    async def _put_off_or_give_up(self, session: Session, row: StoredWebhook, why: str, most: int) -> bool:
         """Put off, or given up in plain sight: the row stays in the inbox, ignored, with what went wrong."""
         if row.tries + 1 < most:
-            await _put_off(session, row, self.now, why)
+            await _retry_later(session, row, self.now, why)
             return False
-        structlog.get_logger("relay").error("a webhook was given up", reason=why, tries=row.tries + 1, **_names(row))
+        structlog.get_logger("relay").error(
+            "a webhook was given up", reason=why, tries=row.tries + 1, **_log_fields(row)
+        )
         reason = f"given up after {row.tries + 1} tries: {why}"
-        await notices.add(session, [_dead(row, why, self.now)])
-        await settle(session, row.provider, row.event_id, Delivery(status=Status.IGNORED, reason=reason), self.now)
+        await notices.add_notices(session, [_dead_letter_notice(row, why, self.now)])
+        await record_delivery(
+            session, row.provider, row.event_id, Delivery(status=DeliveryStatus.IGNORED, reason=reason), self.now
+        )
         return True
 
 
-async def settle(session: Session, provider: str, event_id: str, verdict: Delivery, now: datetime) -> None:
+async def record_delivery(session: Session, provider: str, event_id: str, verdict: Delivery, now: datetime) -> None:
     """Write down how a delivery ended. A deferred one has not ended."""
-    outcome = Outcome(verdict.status.value)
-    await inbox.settle(
+    outcome = WebhookOutcome(verdict.status.value)
+    await inbox.conclude_delivery(
         session, provider, event_id, outcome, now, reason=verdict.reason, recovery_id=verdict.recovery_id
     )
 
 
-async def revive(db: Database, recoveries: Recoveries, now: datetime, limit: int) -> int:
+async def ensure_runs(db: Database, recoveries: Recoveries, now: datetime, limit: int) -> int:
     """Give open recoveries without a run a new one: those behind their time, and those not looked after for longest."""
     async with db.begin() as session:
-        overdue = await read_model.overdue(session, now, GRACE, limit)
+        overdue = await read_model.overdue_recoveries(session, now, OVERDUE_GRACE, limit)
         rows = overdue + await read_model.least_recently_checked(session, limit)
     await report_idle_queues(db, recoveries, (row["provider"] for row in overdue), now)
     checked: dict[str, bool] = {}
@@ -135,7 +139,7 @@ async def revive(db: Database, recoveries: Recoveries, now: datetime, limit: int
         name = row["recovery_id"]
         if name not in checked:
             try:
-                checked[name] = await _revive(recoveries, row)
+                checked[name] = await _ensure_running(recoveries, row)
             except EngineUnavailable:
                 break
     async with db.begin() as session:
@@ -143,33 +147,33 @@ async def revive(db: Database, recoveries: Recoveries, now: datetime, limit: int
     return sum(checked.values())
 
 
-async def _revive(recoveries: Recoveries, row: Mapping[str, Any]) -> bool:
+async def _ensure_running(recoveries: Recoveries, row: Mapping[str, Any]) -> bool:
     try:
-        return await recoveries.resume(row["provider"], row["invoice_id"])
+        return await recoveries.ensure_running(row["provider"], row["invoice_id"])
     except RunClosed:
         # It may have ended since the row was read; if its log never ends, an operator has to look.
         structlog.get_logger("relay").warning("an open recovery's run has completed", recovery_id=row["recovery_id"])
         return False
 
 
-def _resolver(gateway: Gateway | None) -> Resolve | None:
+def _payment_resolver(gateway: Gateway | None) -> ResolvePayment | None:
     """Without an API key nobody can be asked; the row is deferred until it is given up with that reason."""
-    return gateway.resolve if gateway else None
+    return gateway.resolve_event if gateway else None
 
 
-async def _put_off(session: Session, row: Stored, now: datetime, why: str) -> None:
+async def _retry_later(session: Session, row: StoredWebhook, now: datetime, why: str) -> None:
     await inbox.retry_later(session, row.provider, row.event_id, row.tries, now, why)
 
 
-def _dead(row: Stored, why: str, now: datetime) -> Notice:
+def _dead_letter_notice(row: StoredWebhook, why: str, now: datetime) -> Notice:
     name = f"webhook {row.event_id} of {row.provider}"
-    return dead_letter(name, now, provider=row.provider, invoice_id=row.invoice_id, why=why)
+    return dead_letter_notice(name, now, provider=row.provider, invoice_id=row.invoice_id, why=why)
 
 
-def _names(row: Stored) -> dict[str, str | None]:
+def _log_fields(row: StoredWebhook) -> dict[str, str | None]:
     return {"provider": row.provider, "event_id": row.event_id, "invoice": row.invoice_id}
 
 
-def _told(error: Exception) -> str:
+def _safe_reason(error: Exception) -> str:
     """A sentence of ours as it is; of a stranger only the kind, since its text may hold anything."""
     return str(error) if isinstance(error, RecoveryError) else type(error).__name__

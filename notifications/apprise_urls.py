@@ -44,7 +44,7 @@ class Operators:
     def __init__(self, addresses: Sequence[str]) -> None:
         self._sender = _sender(addresses)
 
-    async def tell(self, title: str, body: str) -> bool:
+    async def send_notice(self, title: str, body: str) -> bool:
         """Whether everybody was told, within 25 seconds."""
         try:
             async with asyncio.timeout(SECONDS):

@@ -14,7 +14,7 @@ from jinja2 import StrictUndefined, Template, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from core.base import Value
-from core.classifier.taxonomy import Ability, Cause
+from core.classifier.taxonomy import Cause, Chargeability
 from core.errors import InvalidInput, NotDelivered
 from core.messages.contact import Contact
 from core.messages.kinds import MessageKind
@@ -49,7 +49,7 @@ class Subject(Value):
     amount: int
     currency: str
     cause: Cause | None = None
-    ability: Ability = Ability.CHARGEABLE
+    ability: Chargeability = Chargeability.CHARGEABLE
     retry_at: datetime | None = None
     deadline: datetime | None = None
     """The last retry or the customer's last day."""
@@ -172,8 +172,8 @@ def _page_of(about: Subject) -> str:
 
 def _group(about: Subject) -> str:
     """What kind of mending is asked for: that nothing can be charged counts before what the bank said."""
-    if about.ability is not Ability.CHARGEABLE:
-        return "method" if about.ability is Ability.NO_METHOD else "no_card"
+    if about.ability is not Chargeability.CHARGEABLE:
+        return "method" if about.ability is Chargeability.NO_METHOD else "no_card"
     return _GROUPS.get(about.cause, "retry") if about.cause else "retry"
 
 

@@ -11,7 +11,7 @@ from babel import Locale, UnknownLocaleError
 from babel.dates import format_date
 
 from core.messages.contact import Contact
-from core.money import decimals, major
+from core.money import currency_decimals, to_major_units
 
 LANGUAGES: Final = ("en", "de", "fr", "es", "pt")
 _SPOKEN: Final = {
@@ -46,9 +46,11 @@ def money(amount: int, currency: str, locale: Locale) -> str:
     """Minor units as text: 4900 EUR is €49.00, 4900 JPY is ¥4,900. Decimals are ISO's, not CLDR's."""
     if not currency:
         return str(amount)
-    pattern, places = copy.copy(locale.currency_formats["standard"]), decimals(currency)
+    pattern, places = copy.copy(locale.currency_formats["standard"]), currency_decimals(currency)
     pattern.frac_prec = (places, places)
-    said: str = pattern.apply(major(amount, currency), locale, currency=currency.upper(), currency_digits=False)
+    said: str = pattern.apply(
+        to_major_units(amount, currency), locale, currency=currency.upper(), currency_digits=False
+    )
     return _LETTER_BY_DIGIT.sub("\u00a0", said).replace("\u202f", "\u00a0")
 
 

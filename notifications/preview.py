@@ -8,7 +8,7 @@ from core.base import Value
 from core.classifier.taxonomy import Cause
 from core.errors import InvalidInput
 from core.messages.contact import Contact
-from core.messages.kinds import FITS, MessageKind
+from core.messages.kinds import CAUSES_BY_KIND, MessageKind
 from notifications.channels import Letter
 from notifications.letters import Letters, Subject
 
@@ -41,7 +41,7 @@ class Example(Value):
 
 def causes_of(kind: MessageKind) -> tuple[Cause, ...]:
     """The causes that a message of this kind may have, the usual one first."""
-    fitting = [one for one in Cause if one in FITS.get(kind, frozenset(Cause))]
+    fitting = [one for one in Cause if one in CAUSES_BY_KIND.get(kind, frozenset(Cause))]
     return tuple(sorted(fitting, key=lambda one: one is not Cause.INSUFFICIENT_FUNDS))
 
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from importlib.metadata import entry_points
 from typing import Protocol, runtime_checkable
 
-from core.messages.contact import Reached, Told
+from core.messages.contact import ContactUpdate, MessageRecipient
 from core.payments import Card, ChargeOrder, ChargeResult, FailureFacts, InvoiceView, ProviderEvent
 
 
@@ -30,18 +30,18 @@ class Webhooks(Protocol):
 
 
 @runtime_checkable
-class ProvesAddress(Protocol):
+class AnswersChallenge(Protocol):
     """A webhook side whose provider asks an address, before it uses it, whether it is ours."""
 
-    def prove(self, query: Mapping[str, str]) -> str:
+    def answer_challenge(self, query: Mapping[str, str]) -> str:
         """The plain text to answer with. Raises InvalidInput for what the provider doesn't ask."""
 
 
 @runtime_checkable
-class TellsContacts(Protocol):
+class ExtractsContacts(Protocol):
     """A webhook side whose bodies say whom to write to, of a provider that can't be asked for it."""
 
-    def contacts(self, body: bytes) -> tuple[Told, ...]:
+    def extract_contacts(self, body: bytes) -> tuple[ContactUpdate, ...]:
         """The people behind the failures in a verified body, as far as it names them.
 
         They are kept in their own table and nowhere else; what a later body leaves out stays as it was.
@@ -90,10 +90,10 @@ class Gateway(Protocol):
         Raises ProviderUnavailable where the provider surely did not execute it (429, connection refused).
         """
 
-    async def settle(self, order: ChargeOrder) -> ChargeResult:
+    async def reconcile(self, order: ChargeOrder) -> ChargeResult:
         """What became of an order, by reading only. UNKNOWN where reading can't tell. Raises ProviderUnavailable."""
 
-    async def resolve(self, event: ProviderEvent) -> ProviderEvent:
+    async def resolve_event(self, event: ProviderEvent) -> ProviderEvent:
         """The event with invoice and customer filled in as far as the provider can tell. Raises ProviderUnavailable."""
 
     async def close(self) -> None:
@@ -101,13 +101,13 @@ class Gateway(Protocol):
 
 
 @runtime_checkable
-class KnowsContacts(Protocol):
+class ReadsContacts(Protocol):
     """A gateway that can also say whom to write to.
 
     Without it customers of this provider get messages only where its webhooks say it (`TellsContacts`).
     """
 
-    async def read_contact(self, invoice_id: str, customer_id: str | None) -> Reached:
+    async def read_contact(self, invoice_id: str, customer_id: str | None) -> MessageRecipient:
         """The invoice as it is now, and its customer as a person. Raises ProviderUnavailable."""
 
 
@@ -120,20 +120,20 @@ class Provider(Protocol):
     decline_codes: str
     """The provider's decline table: CSV text with the columns that `core.classifier.tables` names."""
 
-    def webhooks(self) -> Webhooks | None:
+    def create_webhooks(self) -> Webhooks | None:
         """The webhook side; None without a webhook secret."""
 
-    def gateway(self) -> Gateway | None:
+    def create_gateway(self) -> Gateway | None:
         """The charging side, a new one each time; None without an API key."""
 
-    def notes(self) -> tuple[str, ...]:
+    def startup_notes(self) -> tuple[str, ...]:
         """What an operator should know at start-up, one sentence each: what is off and why."""
 
 
 ProviderPlugin = Callable[[Mapping[str, str]], Provider]
 
 
-def installed(environment: Mapping[str, str]) -> dict[str, Provider]:
+def load_providers(environment: Mapping[str, str]) -> dict[str, Provider]:
     """Every provider that is installed, by name, configured from the environment."""
     found = (point.load()(environment) for point in entry_points(group="pri.providers"))
     return {provider.name: provider for provider in found}

@@ -7,10 +7,10 @@ from typing import Any, NoReturn
 from core.errors import InvalidInput
 
 
-def json_object(body: bytes) -> Mapping[str, Any]:
+def parse_json_object(body: bytes) -> Mapping[str, Any]:
     """The JSON object in it. Raises InvalidInput."""
     try:
-        found = json.loads(body.decode("utf-8"), parse_constant=_refuse)
+        found = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         raise InvalidInput("The body is not JSON.") from None
     if not isinstance(found, dict):
@@ -18,6 +18,6 @@ def json_object(body: bytes) -> Mapping[str, Any]:
     return found
 
 
-def _refuse(constant: str) -> NoReturn:
+def _refuse_constant(constant: str) -> NoReturn:
     """NaN and Infinity are Python's, not JSON's."""
     raise ValueError(constant)

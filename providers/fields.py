@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 from core.errors import InvalidInput
-from core.ids import unusable
+from core.ids import find_id_problem
 
 T = TypeVar("T")
 
@@ -25,7 +25,7 @@ _LAST_SECOND: Final = 253_402_300_799
 """The end of the year 9999."""
 
 
-class Unfit(InvalidInput):
+class InvalidField(InvalidInput):
     """A field that is not what the provider's documents say; `field` is its path."""
 
     def __init__(self, field: str) -> None:
@@ -49,84 +49,84 @@ class Fields:
 
     def code(self, name: str) -> str | None:
         """A short text without spaces, such as a status or an error code."""
-        return self._text(name, self.raw.get(name), _CODE)
+        return self._matching_text(name, self.raw.get(name), _CODE)
 
-    def words(self, name: str) -> str | None:
+    def text(self, name: str) -> str | None:
         """A text that may hold spaces, such as a reason."""
-        return self._text(name, self.raw.get(name), _WORDS)
+        return self._matching_text(name, self.raw.get(name), _WORDS)
 
     def reference(self, name: str) -> str | None:
         """A merchant's own name for something, exactly as it is: any script, blanks at its ends included."""
         value = self.raw.get(name)
         if value is None or value == "":
             return None
-        return self._fitting(name, value, isinstance(value, str) and unusable(value) is None)
+        return self._checked_value(name, value, isinstance(value, str) and find_id_problem(value) is None)
 
     def id(self, name: str) -> str | None:
         """An id, also where the provider sent the whole object in its place."""
         value = self.raw.get(name)
-        return self._text(name, value.get("id") if isinstance(value, Mapping) else value, _ID)
+        return self._matching_text(name, value.get("id") if isinstance(value, Mapping) else value, _ID)
 
-    def need(self, name: str) -> str:
+    def require_id(self, name: str) -> str:
         """An id that must be there. Raises Unfit where it is not, lenient or not."""
         found = self.id(name)
         if found is None:
-            raise Unfit(self.path + name)
+            raise InvalidField(self.path + name)
         return found
 
     def currency(self, name: str) -> str | None:
         """An ISO 4217 code in upper case."""
-        found = self._text(name, self.raw.get(name), _CURRENCY)
+        found = self._matching_text(name, self.raw.get(name), _CURRENCY)
         return found.upper() if found else None
 
-    def whole(self, name: str) -> int | None:
+    def integer(self, name: str) -> int | None:
         """A whole number from 0 on that a database column can hold."""
         value = self.raw.get(name)
         fits = value is None or (type(value) is int and 0 <= value <= _LARGEST)
-        return self._fitting(name, value, fits)
+        return self._checked_value(name, value, fits)
 
     def flag(self, name: str) -> bool | None:
         """True or false."""
         value = self.raw.get(name)
-        return self._fitting(name, value, value is None or isinstance(value, bool))
+        return self._checked_value(name, value, value is None or isinstance(value, bool))
 
-    def moment(self, name: str) -> datetime | None:
+    def unix_time(self, name: str) -> datetime | None:
         """A time given in whole seconds since 1970."""
-        seconds = self.whole(name)
-        known = self._fitting(name, seconds, seconds is None or seconds <= _LAST_SECOND)
+        seconds = self.integer(name)
+        known = self._checked_value(name, seconds, seconds is None or seconds <= _LAST_SECOND)
         return None if known is None else datetime.fromtimestamp(known, UTC)
 
     def child(self, name: str) -> "Fields":
         """An object inside; an empty one where there is none."""
         value: Any = self.raw.get(name)
-        kept: Any = self._fitting(name, value, value is None or isinstance(value, Mapping))
-        return self._inside(name, kept or {})
+        kept: Any = self._checked_value(name, value, value is None or isinstance(value, Mapping))
+        return self._child_fields(name, kept or {})
 
-    def expanded(self, name: str) -> "Fields":
+    def expanded_object(self, name: str) -> "Fields":
         """The object in place of an id, where the provider sent it; an empty one where it sent the id."""
         value = self.raw.get(name)
-        return self._inside(name, value if isinstance(value, Mapping) else {})
+        return self._child_fields(name, value if isinstance(value, Mapping) else {})
 
     def items(self, name: str) -> tuple["Fields", ...]:
         """The objects of a list, also of one in the provider's list envelope `{"data": […]}`."""
         value = self.raw.get(name)
         found = value.get("data") if isinstance(value, Mapping) else value
         fits = found is None or (isinstance(found, list) and all(isinstance(item, Mapping) for item in found))
-        kept = self._fitting(name, found, fits) or ()
-        return tuple(self._inside(f"{name}[{at}]", item) for at, item in enumerate(kept))
+        kept = self._checked_value(name, found, fits) or ()
+        return tuple(self._child_fields(f"{name}[{at}]", item) for at, item in enumerate(kept))
 
-    def _inside(self, name: str, raw: Mapping[str, Any]) -> "Fields":
+    def _child_fields(self, name: str, raw: Mapping[str, Any]) -> "Fields":
         return Fields(raw, f"{self.path}{name}.", self.lenient)
 
-    def _text(self, name: str, value: Any, shape: re.Pattern[str]) -> str | None:
+    def _matching_text(self, name: str, value: Any, shape: re.Pattern[str]) -> str | None:
         """The provider's empty text means absent."""
         if value is None or value == "":
             return None
-        return self._fitting(name, value, isinstance(value, str) and shape.fullmatch(value) is not None)
+        return self._checked_value(name, value, isinstance(value, str) and shape.fullmatch(value) is not None)
 
-    def _fitting(self, name: str, value: T, fits: bool) -> T | None:
+    def _checked_value(self, name: str, value: T, fits: bool) -> T | None:
         if fits:
             return value
         if not self.lenient:
-            raise Unfit(self.path + name)
+            raise InvalidField(self.path + name)
         return None

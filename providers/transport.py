@@ -34,7 +34,7 @@ class BlockingTransport:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._http = httpx.Client(timeout=_limits(seconds))
+        self._http = httpx.Client(timeout=_http_timeout(seconds))
 
     def send(self, method: str, url: str, **content: Any) -> tuple[httpx.Response, bytes]:
         """The answer and its body. `content`: as `httpx.Client.stream` takes it. Raises CallFailed."""
@@ -55,7 +55,7 @@ class AsyncTransport:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._http = httpx.AsyncClient(timeout=_limits(seconds))
+        self._http = httpx.AsyncClient(timeout=_http_timeout(seconds))
 
     async def send(self, method: str, url: str, **content: Any) -> tuple[httpx.Response, bytes]:
         """The answer and its body. `content`: as `httpx.AsyncClient.request` takes it. Raises CallFailed."""
@@ -72,7 +72,7 @@ class AsyncTransport:
         await self._http.aclose()
 
 
-def _limits(seconds: float) -> httpx.Timeout:
+def _http_timeout(seconds: float) -> httpx.Timeout:
     return httpx.Timeout(seconds, connect=min(seconds, CONNECT_SECONDS))
 
 

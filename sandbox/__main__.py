@@ -8,24 +8,24 @@ from pathlib import Path
 
 import uvicorn
 
-from sandbox.app import create_app
+from sandbox.app import create_sandbox_app
 from sandbox.config import SandboxConfig
 from sandbox.models import Shape
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve until a signal; 1 when the port can't be had."""
-    given = _parser().parse_args(arguments)
+    given = _build_parser().parse_args(arguments)
     try:
-        listener = _listen(given.host, given.port)
+        listener = _open_listener(given.host, given.port)
     except OSError as error:
         print(f"sandbox: can't listen on {given.host}:{given.port}: {error.strerror}", file=sys.stderr)  # noqa: T201
         return 1
-    asyncio.run(_serve(listener, _config(given), f"http://{given.host}:{listener.getsockname()[1]}"))
+    asyncio.run(_serve_app(listener, _config_from_arguments(given), f"http://{given.host}:{listener.getsockname()[1]}"))
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m sandbox", description="Fake payment providers for development and tests."
     )
@@ -43,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _config(given: argparse.Namespace) -> SandboxConfig:
+def _config_from_arguments(given: argparse.Namespace) -> SandboxConfig:
     return SandboxConfig(
         state=given.state,
         webhook_url=given.webhook_url,
@@ -57,7 +57,7 @@ def _config(given: argparse.Namespace) -> SandboxConfig:
     )
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _open_listener(host: str, port: int) -> socket.socket:
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((host, port))
@@ -65,8 +65,8 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-async def _serve(listener: socket.socket, config: SandboxConfig, address: str) -> None:
-    app = create_app(config)
+async def _serve_app(listener: socket.socket, config: SandboxConfig, address: str) -> None:
+    app = create_sandbox_app(config)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
     print(f"ready {address}", flush=True)  # noqa: T201
     await server.serve(sockets=[listener])

@@ -17,11 +17,11 @@ from sandbox.braintree.gateway import BraintreeGateway
 from sandbox.call import Answer, Call
 from sandbox.config import SandboxConfig
 from sandbox.errors import ConnectionDroppedError, StripeError
-from sandbox.gateway import Gateway
-from sandbox.params import decode
-from sandbox.world import World
+from sandbox.gateway import StripeGateway
+from sandbox.params import decode_form
+from sandbox.world import SandboxWorld
 
-CUT = "sandbox.cut"
+CUT_SCOPE_KEY = "sandbox.cut"
 
 
 class CuttableApp(FastAPI):
@@ -30,7 +30,7 @@ class CuttableApp(FastAPI):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on, with the cut in the scope (outermost, where `send` is still the server's own)."""
 
-        async def cut() -> None:
+        async def cut_connection() -> None:
             transport: Any = getattr(getattr(send, "__self__", None), "transport", None)
             if transport is None:
                 raise ConnectionDroppedError("the sandbox dropped the connection")
@@ -38,14 +38,14 @@ class CuttableApp(FastAPI):
             while (await receive())["type"] != "http.disconnect":
                 pass
 
-        scope[CUT] = cut
+        scope[CUT_SCOPE_KEY] = cut_connection
         await super().__call__(scope, receive, send)
 
 
-def create_app(config: SandboxConfig | None = None) -> FastAPI:
+def create_sandbox_app(config: SandboxConfig | None = None) -> FastAPI:
     """A sandbox of its own; its state lives until the app's lifespan ends, or in the state file."""
-    world = World(config or SandboxConfig())
-    gateway, others = Gateway(world), (AdyenGateway(world), BraintreeGateway(world))
+    world = SandboxWorld(config or SandboxConfig())
+    gateway, others = StripeGateway(world), (AdyenGateway(world), BraintreeGateway(world))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -61,40 +61,40 @@ def create_app(config: SandboxConfig | None = None) -> FastAPI:
     app.state.gateway = gateway
     app.include_router(control.router)
     app.include_router(control_money.router)
-    adyen.mount(app, others[0])
-    braintree.mount(app, others[1])
-    app.add_api_route("/v1/{path:path}", stripe_api, methods=["GET", "POST", "DELETE"], include_in_schema=False)
-    app.add_api_route("/healthz", healthy, methods=["GET"])
-    app.add_exception_handler(StripeError, _stripe_error)
-    app.add_exception_handler(ValueError, _value_error)
+    adyen.mount_adyen(app, others[0])
+    braintree.mount_braintree(app, others[1])
+    app.add_api_route("/v1/{path:path}", answer_stripe_call, methods=["GET", "POST", "DELETE"], include_in_schema=False)
+    app.add_api_route("/healthz", get_sandbox_health, methods=["GET"])
+    app.add_exception_handler(StripeError, _render_stripe_error)
+    app.add_exception_handler(ValueError, _render_value_error)
     return app
 
 
-async def healthy() -> dict[str, str]:
+async def get_sandbox_health() -> dict[str, str]:
     """Alive."""
     return {"status": "ok"}
 
 
-async def stripe_api(request: Request) -> Response:
+async def answer_stripe_call(request: Request) -> Response:
     """Every call of the fake API."""
-    gateway: Gateway = request.app.state.gateway
+    gateway: StripeGateway = request.app.state.gateway
     try:
-        call = await _read(request)
+        call = await _parse_call(request)
     except StripeError as error:
         return JSONResponse(error.body, error.status)
     answer = await gateway.handle(call)
     if answer.drop:
-        await request.scope[CUT]()
-    return _response(answer)
+        await request.scope[CUT_SCOPE_KEY]()
+    return _to_response(answer)
 
 
-async def _read(request: Request) -> Call:
+async def _parse_call(request: Request) -> Call:
     body = (await request.body()).decode() if request.method != "GET" else ""
     encoded = "&".join(part for part in (request.url.query, body) if part)
     return Call(
         method=request.method,
         path=request.url.path.rstrip("/"),
-        params=decode(encoded),
+        params=decode_form(encoded),
         key=request.headers.get("idempotency-key"),
         version=request.headers.get("stripe-version"),
         authorization=request.headers.get("authorization", ""),
@@ -102,15 +102,15 @@ async def _read(request: Request) -> Call:
     )
 
 
-def _response(answer: Answer) -> Response:
+def _to_response(answer: Answer) -> Response:
     content = answer.body if isinstance(answer.body, str) else json.dumps(answer.body)
     return Response(content, answer.status, answer.headers, media_type="application/json")
 
 
-async def _stripe_error(_: Request, error: Exception) -> Response:
+async def _render_stripe_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, StripeError)
     return JSONResponse(error.body, error.status, error.headers)
 
 
-async def _value_error(_: Request, error: Exception) -> Response:
+async def _render_value_error(_: Request, error: Exception) -> Response:
     return JSONResponse({"detail": str(error)}, 422)

@@ -4,7 +4,7 @@ from sandbox import ids
 from sandbox.models import Document
 
 
-def invoice(invoice_id: str, customer: Document, amount: int, currency: str, now: int) -> Document:
+def build_invoice(invoice_id: str, customer: Document, amount: int, currency: str, now: int) -> Document:
     """A draft invoice of one line, collected automatically."""
     return {
         **_invoice_constants(),
@@ -103,18 +103,18 @@ def subscription_parent(subscription_id: str, metadata: dict[str, str]) -> Docum
     return {"quote_details": None, "subscription_details": details, "type": "subscription_details"}
 
 
-def finalize(document: Document, now: int) -> Document:
+def finalize_draft(document: Document, now: int) -> Document:
     """Make a draft payable: status open, a number, and the page where the customer can pay."""
     document["status"] = "open"
-    document["number"] = f"SBX-{ids.fingerprint(document['id'])[:8].upper()}"
+    document["number"] = f"SBX-{ids.stable_fingerprint(document['id'])[:8].upper()}"
     document["hosted_invoice_url"] = f"https://invoice.stripe.com/i/acct_sandbox/test_{document['id']}"
     document["status_transitions"]["finalized_at"] = now
     return document
 
 
-def payment_intent(of: Document, now: int, intent_id: str | None = None) -> Document:
+def build_payment_intent(of: Document, now: int, intent_id: str | None = None) -> Document:
     """The payment intent of an invoice, before any attempt."""
-    intent_id = intent_id or ids.new("pi")
+    intent_id = intent_id or ids.new_object_id("pi")
     return {
         "id": intent_id,
         "object": "payment_intent",
@@ -128,7 +128,7 @@ def payment_intent(of: Document, now: int, intent_id: str | None = None) -> Docu
         "canceled_at": None,
         "cancellation_reason": None,
         "capture_method": "automatic",
-        "client_secret": f"{intent_id}_secret_{ids.fingerprint(intent_id)}",
+        "client_secret": f"{intent_id}_secret_{ids.stable_fingerprint(intent_id)}",
         "confirmation_method": "automatic",
         "created": now,
         "currency": of["currency"],
@@ -157,7 +157,7 @@ def payment_intent(of: Document, now: int, intent_id: str | None = None) -> Docu
     }
 
 
-ACTIONS = {
+NEXT_ACTION_DETAILS = {
     "display_bank_transfer_instructions": {"amount_remaining": 0, "type": "us_bank_transfer"},
     "redirect_to_url": {"url": "https://hooks.stripe.com/redirect", "return_url": None},
     "use_stripe_sdk": {"type": "three_d_secure_redirect"},
@@ -166,17 +166,17 @@ ACTIONS = {
 """What stands in a next action, as far as anybody looks at it."""
 
 
-def waiting_for(method: Document, action: str) -> Document:
+def requires_action_fields(method: Document, action: str) -> Document:
     """What a payment intent looks like that waits for the customer (docs.stripe.com/api/payment_intents/object)."""
-    asked = {"type": action, action: ACTIONS.get(action, {})}
+    asked = {"type": action, action: NEXT_ACTION_DETAILS.get(action, {})}
     types = {"payment_method_types": [method["type"]]}
     return {"status": "requires_action", "payment_method": method["id"], "next_action": asked} | types
 
 
-def invoice_payment(of: Document, intent: Document, now: int) -> Document:
+def build_invoice_payment(of: Document, intent: Document, now: int) -> Document:
     """The link between an invoice and its payment intent."""
     return {
-        "id": ids.new("inpay"),
+        "id": ids.new_object_id("inpay"),
         "object": "invoice_payment",
         "amount_paid": None,
         "amount_requested": intent["amount"],

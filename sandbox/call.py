@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from sandbox.config import shape_of
+from sandbox.config import shape_for_version
 from sandbox.models import Delivery, Document, Shape
 from sandbox.outcomes import Outcome
 
@@ -25,7 +25,7 @@ class Call:
     @property
     def shape(self) -> Shape:
         """The object shape this caller wants."""
-        return shape_of(self.version)
+        return shape_for_version(self.version)
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,10 @@
 
 from sandbox import ids
 from sandbox.documents import billing_details
-from sandbox.methods import charge_details
+from sandbox.methods import charge_method_details
 from sandbox.models import Decline, Document
 
-OWN_CODE = frozenset(
+DECLINES_WITH_OWN_ERROR_CODE = frozenset(
     {
         "authentication_required",
         "expired_card",
@@ -22,7 +22,7 @@ OWN_CODE = frozenset(
 )
 """Decline codes that Stripe also gives as the error's `code`; every other one comes with `card_declined`."""
 
-MESSAGES = {
+DECLINE_MESSAGES = {
     "insufficient_funds": "Your card has insufficient funds.",
     "expired_card": "Your card has expired.",
     "incorrect_cvc": "Your card's security code is incorrect.",
@@ -33,7 +33,9 @@ MESSAGES = {
 
 def error_code(decline: Decline) -> str:
     """The `code` that comes with a decline code."""
-    return decline.code or (decline.decline_code if decline.decline_code in OWN_CODE else "card_declined")
+    return decline.code or (
+        decline.decline_code if decline.decline_code in DECLINES_WITH_OWN_ERROR_CODE else "card_declined"
+    )
 
 
 def failure_code(decline: Decline, method: Document) -> str:
@@ -41,15 +43,15 @@ def failure_code(decline: Decline, method: Document) -> str:
     return error_code(decline) if method["type"] == "card" else decline.code or decline.decline_code
 
 
-def message(decline: Decline) -> str:
+def customer_message(decline: Decline) -> str:
     """What Stripe would tell the customer."""
-    return decline.message or MESSAGES.get(decline.decline_code, "Your card was declined.")
+    return decline.message or DECLINE_MESSAGES.get(decline.decline_code, "Your card was declined.")
 
 
-def charge(intent: Document, method: Document, now: int) -> Document:
+def build_charge(intent: Document, method: Document, now: int) -> Document:
     """A charge that the network approved."""
     return {
-        "id": ids.new("ch"),
+        "id": ids.new_object_id("ch"),
         "object": "charge",
         "amount": intent["amount"],
         "amount_captured": intent["amount"],
@@ -72,11 +74,11 @@ def charge(intent: Document, method: Document, now: int) -> Document:
         "fraud_details": {},
         "livemode": intent["livemode"],
         "metadata": {},
-        "outcome": outcome("authorized", "approved_by_network", "Payment complete."),
+        "outcome": charge_outcome("authorized", "approved_by_network", "Payment complete."),
         "paid": True,
         "payment_intent": intent["id"],
         "payment_method": method["id"],
-        "payment_method_details": charge_details(method),
+        "payment_method_details": charge_method_details(method),
         "receipt_email": None,
         "receipt_number": None,
         "receipt_url": None,
@@ -88,7 +90,7 @@ def charge(intent: Document, method: Document, now: int) -> Document:
     }
 
 
-def outcome(kind: str, network_status: str, seller_message: str, decline: Decline | None = None) -> Document:
+def charge_outcome(kind: str, network_status: str, seller_message: str, decline: Decline | None = None) -> Document:
     """The network's and Radar's word on a charge."""
     return {
         "advice_code": decline.advice_code if decline else None,
@@ -103,21 +105,25 @@ def outcome(kind: str, network_status: str, seller_message: str, decline: Declin
     }
 
 
-def pending_charge(intent: Document, method: Document, now: int) -> Document:
+def build_pending_charge(intent: Document, method: Document, now: int) -> Document:
     """A debit that was sent to the bank, which has days to answer."""
     waiting = {"status": "pending", "paid": False, "amount_captured": 0}
-    return charge(intent, method, now) | waiting | {"outcome": outcome("authorized", "approved_by_network", "Pending.")}
+    return (
+        build_charge(intent, method, now)
+        | waiting
+        | {"outcome": charge_outcome("authorized", "approved_by_network", "Pending.")}
+    )
 
 
-def declined_charge(intent: Document, method: Document, decline: Decline, now: int) -> Document:
+def build_declined_charge(intent: Document, method: Document, decline: Decline, now: int) -> Document:
     """A charge that was refused; nothing was captured."""
     return {
-        **charge(intent, method, now),
+        **build_charge(intent, method, now),
         "amount_captured": 0,
         "captured": False,
         "failure_code": failure_code(decline, method),
-        "failure_message": message(decline),
-        "outcome": outcome(decline.outcome_type, decline.network_status, message(decline), decline),
+        "failure_message": customer_message(decline),
+        "outcome": charge_outcome(decline.outcome_type, decline.network_status, customer_message(decline), decline),
         "paid": False,
         "status": "failed",
     }
@@ -130,7 +136,7 @@ def payment_error(decline: Decline, charge_id: str, method: Document) -> Documen
         "charge": charge_id,
         "code": failure_code(decline, method),
         "decline_code": decline.decline_code,
-        "message": message(decline),
+        "message": customer_message(decline),
         "network_advice_code": decline.network_advice_code,
         "network_decline_code": decline.network_decline_code,
         "payment_method": method,

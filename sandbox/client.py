@@ -7,13 +7,13 @@ import httpx
 from pydantic import BaseModel
 
 from sandbox.models import (
+    ActionResult,
     Card,
-    Created,
     Delivery,
     Document,
     FailedInvoice,
+    FailedInvoiceIds,
     Fault,
-    Happened,
     LedgerEntry,
     LogEntry,
     Script,
@@ -46,48 +46,48 @@ class SandboxClient:
         """Release the connections."""
         await self._http.aclose()
 
-    async def create_failed_invoice(self, spec: FailedInvoice | None = None, **fields: Any) -> Created:
+    async def create_failed_invoice(self, spec: FailedInvoice | None = None, **fields: Any) -> FailedInvoiceIds:
         """A ready-made failed invoice; fields of `FailedInvoice` may be given by name."""
         given = spec.model_dump(exclude_unset=True) if spec else {}
         wanted = FailedInvoice.model_validate(given | fields)
-        return Created.model_validate(await self._post("failed_invoices", wanted.model_dump(mode="json")))
+        return FailedInvoiceIds.model_validate(await self._post("failed_invoices", wanted.model_dump(mode="json")))
 
-    async def script(self, invoice: str, *outcomes: str, append: bool = False, **options: Any) -> Document:
+    async def set_script(self, invoice: str, *outcomes: str, append: bool = False, **options: Any) -> Document:
         """Replace (or extend) the outcomes of the next pay calls; options are fields of `Script`."""
         wanted = Script(outcomes=outcomes, append=append, **options)
         return await self._put(f"invoices/{invoice}/script", wanted.model_dump(mode="json", exclude_none=True))
 
-    async def options(self, invoice: str, **options: Any) -> Document:
+    async def set_script_options(self, invoice: str, **options: Any) -> Document:
         """Change `default`, `echo`, `echo_delivery` or `unguarded`; the script stays."""
         wanted = Script(**options)
         return await self._put(f"invoices/{invoice}/script", wanted.model_dump(mode="json", exclude_none=True))
 
-    async def remaining(self, invoice: str) -> list[str]:
+    async def read_script(self, invoice: str) -> list[str]:
         """The scripted outcomes that are not consumed yet."""
-        return [str(text) for text in (await self._call("GET", f"invoices/{invoice}/script"))["script"]]
+        return [str(text) for text in (await self._request_json("GET", f"invoices/{invoice}/script"))["script"]]
 
-    async def send(
+    async def send_invoice_event(
         self, invoice: str, type: str = "invoice.payment_failed", *, fresh: bool = False, delivery: Delivery = AT_ONCE
-    ) -> Happened:
+    ) -> ActionResult:
         """Send an event about the invoice: the recorded one again, or (`fresh`) a new one."""
-        return await self._act(f"invoices/{invoice}/send", delivery, type=type, fresh=fresh)
+        return await self._post_action(f"invoices/{invoice}/send", delivery, type=type, fresh=fresh)
 
-    async def event(self, event: str) -> Document:
+    async def read_event(self, event: str) -> Document:
         """One recorded event as it is sent."""
-        found: Document = await self._call("GET", f"events/{event}")
+        found: Document = await self._request_json("GET", f"events/{event}")
         return found
 
-    async def send_event(self, event: str, *, delivery: Delivery = AT_ONCE) -> Happened:
+    async def send_event(self, event: str, *, delivery: Delivery = AT_ONCE) -> ActionResult:
         """Send one recorded event again."""
-        return await self._act(f"events/{event}/send", delivery)
+        return await self._post_action(f"events/{event}/send", delivery)
 
     async def send_raw(
         self, event: Document | None = None, *, payload: str | None = None, delivery: Delivery = AT_ONCE
-    ) -> Happened:
+    ) -> ActionResult:
         """Sign and send an event or any text as it is."""
-        return await self._act("send_raw", delivery, event=event, payload=payload)
+        return await self._post_action("send_raw", delivery, event=event, payload=payload)
 
-    async def new_card(
+    async def add_card(
         self,
         customer: str,
         card: Card | None = None,
@@ -95,12 +95,12 @@ class SandboxClient:
         type: str = "card",
         set_default: bool = True,
         delivery: Delivery = AT_ONCE,
-    ) -> Happened:
+    ) -> ActionResult:
         """The customer enters a new card, or a payment method of another type."""
         chosen = {"card": (card or Card(last4="5556")).model_dump(mode="json"), "type": type}
-        return await self._act(f"customers/{customer}/card", delivery, set_default=set_default, **chosen)
+        return await self._post_action(f"customers/{customer}/card", delivery, set_default=set_default, **chosen)
 
-    async def card_update(
+    async def update_card(
         self,
         payment_method: str,
         *,
@@ -108,39 +108,39 @@ class SandboxClient:
         exp_month: int = 12,
         exp_year: int = 2034,
         delivery: Delivery = AT_ONCE,
-    ) -> Happened:
+    ) -> ActionResult:
         """The card updater changes a card."""
         changed = {"last4": last4, "exp_month": exp_month, "exp_year": exp_year}
-        return await self._act(f"payment_methods/{payment_method}/auto_update", delivery, **changed)
+        return await self._post_action(f"payment_methods/{payment_method}/auto_update", delivery, **changed)
 
-    async def pay_hosted(self, invoice: str, *, delivery: Delivery = AT_ONCE) -> Happened:
+    async def pay_hosted(self, invoice: str, *, delivery: Delivery = AT_ONCE) -> ActionResult:
         """The customer pays on the hosted page."""
-        return await self._act(f"invoices/{invoice}/pay_hosted", delivery)
+        return await self._post_action(f"invoices/{invoice}/pay_hosted", delivery)
 
-    async def void(self, invoice: str, *, delivery: Delivery = AT_ONCE) -> Happened:
+    async def void_invoice(self, invoice: str, *, delivery: Delivery = AT_ONCE) -> ActionResult:
         """The merchant voids the invoice."""
-        return await self._act(f"invoices/{invoice}/close", delivery, status="void")
+        return await self._post_action(f"invoices/{invoice}/close", delivery, status="void")
 
-    async def mark_uncollectible(self, invoice: str, *, delivery: Delivery = AT_ONCE) -> Happened:
+    async def mark_uncollectible(self, invoice: str, *, delivery: Delivery = AT_ONCE) -> ActionResult:
         """The merchant writes the invoice off."""
-        return await self._act(f"invoices/{invoice}/close", delivery, status="uncollectible")
+        return await self._post_action(f"invoices/{invoice}/close", delivery, status="uncollectible")
 
-    async def end_subscription(self, invoice: str, *, delivery: Delivery = AT_ONCE) -> Happened:
+    async def end_subscription(self, invoice: str, *, delivery: Delivery = AT_ONCE) -> ActionResult:
         """The subscription behind the invoice is canceled."""
-        return await self._act(f"invoices/{invoice}/end_subscription", delivery)
+        return await self._post_action(f"invoices/{invoice}/end_subscription", delivery)
 
-    async def dispute(
+    async def open_dispute(
         self,
         invoice: str,
         *,
         reason: str = "fraudulent",
         status: str = "needs_response",
         delivery: Delivery = AT_ONCE,
-    ) -> Happened:
+    ) -> ActionResult:
         """The cardholder disputes the latest charge, or (`warning_needs_response`) the bank only asks."""
-        return await self._act(f"invoices/{invoice}/dispute", delivery, reason=reason, status=status)
+        return await self._post_action(f"invoices/{invoice}/dispute", delivery, reason=reason, status=status)
 
-    async def part(
+    async def add_partial_payment(
         self,
         invoice: str,
         amount: int,
@@ -148,36 +148,42 @@ class SandboxClient:
         *,
         payment_method: str | None = None,
         delivery: Delivery = AT_ONCE,
-    ) -> Happened:
+    ) -> ActionResult:
         """A further payment of the invoice: money that came, or a payment intent in another status."""
         given = {"amount": amount, "status": status, "payment_method": payment_method}
-        return await self._act(f"invoices/{invoice}/part", delivery, **given)
+        return await self._post_action(f"invoices/{invoice}/part", delivery, **given)
 
-    async def intent(self, invoice: str, status: str, *, delivery: Delivery = AT_ONCE) -> Happened:
+    async def set_intent_status(self, invoice: str, status: str, *, delivery: Delivery = AT_ONCE) -> ActionResult:
         """The invoice's default payment gets another status."""
-        return await self._act(f"invoices/{invoice}/intent", delivery, status=status)
+        return await self._post_action(f"invoices/{invoice}/intent", delivery, status=status)
 
-    async def finish_debit(self, invoice: str, outcome: str = "succeed", *, delivery: Delivery = AT_ONCE) -> Happened:
+    async def finish_debit(
+        self, invoice: str, outcome: str = "succeed", *, delivery: Delivery = AT_ONCE
+    ) -> ActionResult:
         """The bank answers a debit that is under way."""
-        return await self._act(f"invoices/{invoice}/finish_debit", delivery, outcome=outcome)
+        return await self._post_action(f"invoices/{invoice}/finish_debit", delivery, outcome=outcome)
 
-    async def refund(self, invoice: str, amount: int | None = None, *, delivery: Delivery = AT_ONCE) -> Happened:
+    async def refund_payment(
+        self, invoice: str, amount: int | None = None, *, delivery: Delivery = AT_ONCE
+    ) -> ActionResult:
         """The merchant gives money of the latest payment back."""
-        return await self._act(f"invoices/{invoice}/refund", delivery, amount=amount)
+        return await self._post_action(f"invoices/{invoice}/refund", delivery, amount=amount)
 
-    async def credit(self, invoice: str, amount: int | None = None, *, delivery: Delivery = AT_ONCE) -> Happened:
+    async def credit_invoice(
+        self, invoice: str, amount: int | None = None, *, delivery: Delivery = AT_ONCE
+    ) -> ActionResult:
         """The merchant credits an open invoice."""
-        return await self._act(f"invoices/{invoice}/credit", delivery, amount=amount)
+        return await self._post_action(f"invoices/{invoice}/credit", delivery, amount=amount)
 
-    async def change(
+    async def change_object(
         self, kind: str, document: str, *, tell: bool = True, delivery: Delivery = AT_ONCE, **fields: Any
-    ) -> Happened:
+    ) -> ActionResult:
         """The merchant changes fields of `customers`, `invoices` or `subscriptions`."""
-        return await self._act(f"{kind}/{document}/change", delivery, fields=fields, tell=tell)
+        return await self._post_action(f"{kind}/{document}/change", delivery, fields=fields, tell=tell)
 
-    async def delete_customer(self, customer: str, *, delivery: Delivery = AT_ONCE) -> Happened:
+    async def delete_customer(self, customer: str, *, delivery: Delivery = AT_ONCE) -> ActionResult:
         """The merchant deletes a customer."""
-        return await self._act(f"customers/{customer}/delete", delivery)
+        return await self._post_action(f"customers/{customer}/delete", delivery)
 
     async def script_renewals(self, subscription: str, *outcomes: str, **options: Any) -> Document:
         """What the first payments of this subscription's next invoices do."""
@@ -186,79 +192,79 @@ class SandboxClient:
             f"subscriptions/{subscription}/script", wanted.model_dump(mode="json", exclude_none=True)
         )
 
-    async def test_clock(self, frozen_time: int) -> str:
+    async def create_test_clock(self, frozen_time: int) -> str:
         """A test clock that stands at this moment; gives its id."""
         return str((await self._post("test_clocks", {"frozen_time": frozen_time}))["id"])
 
-    async def key_rights(self, key: str, *, revoked: bool = False, lacks: tuple[str, ...] = ()) -> None:
+    async def set_key_rights(self, key: str, *, revoked: bool = False, lacks: tuple[str, ...] = ()) -> None:
         """Revoke or restrict an API key; without either it may do everything again."""
         await self._put("keys", {"key": key, "rights": {"revoked": revoked, "lacks": lacks}})
 
-    async def early_fraud_warning(
+    async def warn_of_fraud(
         self, invoice: str, *, fraud_type: str = "unauthorized_use_of_card", delivery: Delivery = AT_ONCE
-    ) -> Happened:
+    ) -> ActionResult:
         """The issuer warns of fraud on the latest charge."""
-        return await self._act(f"invoices/{invoice}/early_fraud_warning", delivery, fraud_type=fraud_type)
+        return await self._post_action(f"invoices/{invoice}/early_fraud_warning", delivery, fraud_type=fraud_type)
 
-    async def provider_retry(
+    async def run_provider_retry(
         self,
         invoice: str,
         outcome: str | None = None,
         *,
         next_payment_attempt: int | None = None,
         delivery: Delivery = AT_ONCE,
-    ) -> Happened:
+    ) -> ActionResult:
         """The provider's own schedule tries again; without an outcome it consumes the script."""
         then = {"outcome": outcome, "next_payment_attempt": next_payment_attempt}
-        return await self._act(f"invoices/{invoice}/provider_retry", delivery, **then)
+        return await self._post_action(f"invoices/{invoice}/provider_retry", delivery, **then)
 
-    async def fault(self, path: str, outcome: str = "error:500", *, method: str = "GET", times: int = 1) -> None:
+    async def add_fault(self, path: str, outcome: str = "error:500", *, method: str = "GET", times: int = 1) -> None:
         """Script a fault of calls whose path fits the pattern."""
         await self._post("faults", Fault(path=path, outcome=outcome, method=method, times=times).model_dump())
 
     async def clear_faults(self) -> None:
         """Forget all scripted faults."""
-        await self._call("DELETE", "faults")
+        await self._request_json("DELETE", "faults")
 
-    async def log(self, invoice: str | None = None, *, method: str | None = None) -> list[LogEntry]:
+    async def read_log(self, invoice: str | None = None, *, method: str | None = None) -> list[LogEntry]:
         """Requests in order, all or those of one invoice or method."""
-        rows = await self._call("GET", "log", params={"invoice": invoice} if invoice else None)
+        rows = await self._request_json("GET", "log", params={"invoice": invoice} if invoice else None)
         entries = [LogEntry.model_validate(row) for row in rows]
         return [entry for entry in entries if method in (None, entry.method)]
 
     async def pay_calls(self, invoice: str) -> list[LogEntry]:
         """The pay calls of an invoice in order, replays included."""
-        return [entry for entry in await self.log(invoice, method="POST") if entry.path.endswith(self.pay_path)]
+        return [entry for entry in await self.read_log(invoice, method="POST") if entry.path.endswith(self.pay_path)]
 
-    async def ledger(self, invoice: str | None = None) -> list[LedgerEntry]:
+    async def read_ledger(self, invoice: str | None = None) -> list[LedgerEntry]:
         """Successful charges in order, all or those of one invoice."""
-        rows = await self._call("GET", "ledger", params={"invoice": invoice} if invoice else None)
+        rows = await self._request_json("GET", "ledger", params={"invoice": invoice} if invoice else None)
         return [LedgerEntry.model_validate(row) for row in rows]
 
     async def advance_clock(self, seconds: int = 0) -> int:
         """Move the sandbox's clock forward; gives its present."""
         return int((await self._post("clock", {"advance": seconds}))["now"])
 
-    async def webhook_endpoint(self, url: str, secret: str) -> None:
+    async def set_webhook_endpoint(self, url: str, secret: str) -> None:
         """Send webhooks elsewhere from now on."""
         await self._post("webhook_endpoint", {"url": url, "secret": secret})
 
-    async def idle(self) -> None:
+    async def wait_until_idle(self) -> None:
         """Wait until no webhook delivery is on its way."""
         await self._post("idle", {})
 
-    async def _act(self, path: str, delivery: Delivery, **fields: Any) -> Happened:
+    async def _post_action(self, path: str, delivery: Delivery, **fields: Any) -> ActionResult:
         body = {"delivery": delivery.model_dump(mode="json"), **fields}
-        return Happened.model_validate(await self._post(path, body))
+        return ActionResult.model_validate(await self._post(path, body))
 
     async def _put(self, path: str, body: Document) -> Document:
-        changed: Document = await self._call("PUT", path, body)
+        changed: Document = await self._request_json("PUT", path, body)
         return changed
 
     async def _post(self, path: str, body: Document) -> Any:
-        return await self._call("POST", path, body)
+        return await self._request_json("POST", path, body)
 
-    async def _call(
+    async def _request_json(
         self, method: str, path: str, body: Document | None = None, params: dict[str, str] | None = None
     ) -> Any:
         answer = await self._http.request(method, f"/_control/{self.prefix}{path}", json=body, params=params)

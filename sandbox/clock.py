@@ -6,7 +6,7 @@ from sandbox.models import Document
 from sandbox.store import Store
 
 
-class Clock:
+class SandboxClock:
     """Seconds since 1970; never goes back."""
 
     def __init__(self, store: Store) -> None:
@@ -17,7 +17,7 @@ class Clock:
         """The sandbox's present moment."""
         return int(time.time()) + self._offset
 
-    def on(self, store: Store, document: Document) -> int:
+    def now_for(self, store: Store, document: Document) -> int:
         """The present of an object: that of its test clock where it has one.
 
         A payment has none of its own: its customer's counts.

@@ -6,24 +6,26 @@ answer says `advancing` and the clock is `ready` a little later, and so it looks
 
 from sandbox import cycles, ids
 from sandbox.call import Answer, Call
-from sandbox.errors import invalid
+from sandbox.errors import invalid_request
 from sandbox.models import Delivery, Document
-from sandbox.params import integer, text
-from sandbox.world import World
+from sandbox.params import read_integer, read_text
+from sandbox.world import SandboxWorld
 
 
-def create_clock(world: World, call: Call) -> Answer:
+def create_test_clock(world: SandboxWorld, call: Call) -> Answer:
     """`POST /v1/test_helpers/test_clocks`."""
-    if text(call.params, "frozen_time") is None:
-        raise invalid("Missing required param: frozen_time.", param="frozen_time", code="parameter_missing")
-    frozen = integer(call.params, "frozen_time", 0)
-    return Answer(body=world.store.put("test_clock", clock(frozen, world.clock.now(), text(call.params, "name"))))
+    if read_text(call.params, "frozen_time") is None:
+        raise invalid_request("Missing required param: frozen_time.", param="frozen_time", code="parameter_missing")
+    frozen = read_integer(call.params, "frozen_time", 0)
+    return Answer(
+        body=world.store.put("test_clock", build_test_clock(frozen, world.clock.now(), read_text(call.params, "name")))
+    )
 
 
-def clock(frozen: int, now: int, name: str | None = None) -> Document:
+def build_test_clock(frozen: int, now: int, name: str | None = None) -> Document:
     """A clock that stands still."""
     return {
-        "id": ids.new("clock"),
+        "id": ids.new_object_id("clock"),
         "object": "test_helpers.test_clock",
         "created": now,
         "deletes_after": now + 30 * 86_400,
@@ -35,14 +37,14 @@ def clock(frozen: int, now: int, name: str | None = None) -> Document:
     }
 
 
-def advance_clock(world: World, call: Call) -> Answer:
+def advance_test_clock(world: SandboxWorld, call: Call) -> Answer:
     """`POST /v1/test_helpers/test_clocks/{id}/advance`: everything that falls due until then happens, in order."""
-    found = world.need("test_clock", call.names[0])
-    wanted = integer(call.params, "frozen_time", 0)
+    found = world.require_document("test_clock", call.names[0])
+    wanted = read_integer(call.params, "frozen_time", 0)
     if wanted <= found["frozen_time"]:
-        raise invalid("The frozen time must be in the future of the clock's present.", param="frozen_time")
-    events = cycles.advance(world, found, wanted)
+        raise invalid_request("The frozen time must be in the future of the clock's present.", param="frozen_time")
+    events = cycles.run_due_cycles(world, found, wanted)
     events.append(world.events.record("test_helpers.test_clock.ready", "test_clock", found["id"]))
     delivery = Delivery() if world.config.echo else None
-    body = world.need("test_clock", found["id"]) | {"status": "advancing"}
+    body = world.require_document("test_clock", found["id"]) | {"status": "advancing"}
     return Answer(body=body, events=tuple(events), delivery=delivery)

@@ -7,7 +7,7 @@ from sandbox.models import Shape
 
 LEGACY_VERSION = "2024-06-20"
 BASIL_VERSION = "2026-10-28.endive"
-FIRST_BASIL = "2025-03-31"
+FIRST_BASIL_VERSION = "2025-03-31"
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,6 @@ def api_version(shape: Shape) -> str:
     return LEGACY_VERSION if shape is Shape.LEGACY else BASIL_VERSION
 
 
-def shape_of(version: str | None) -> Shape:
+def shape_for_version(version: str | None) -> Shape:
     """The object shape a `Stripe-Version` header asks for; the newer one when there is none."""
-    return Shape.LEGACY if version and version < FIRST_BASIL else Shape.BASIL
+    return Shape.LEGACY if version and version < FIRST_BASIL_VERSION else Shape.BASIL

@@ -7,33 +7,33 @@ from fastapi import APIRouter, Body, Request
 from pydantic import Field
 
 from sandbox import log, scenarios
-from sandbox.errors import missing
+from sandbox.errors import resource_missing
 from sandbox.models import (
+    ActionResult,
     Card,
-    Created,
+    ControlModel,
     Delivery,
     Document,
     FailedInvoice,
+    FailedInvoiceIds,
     Fault,
-    Happened,
     LedgerEntry,
     LogEntry,
-    Model,
     Script,
 )
-from sandbox.outcomes import parse
-from sandbox.world import World
+from sandbox.outcomes import parse_outcome
+from sandbox.world import SandboxWorld
 
 router = APIRouter(prefix="/_control", tags=["control"])
 
 
-class Action(Model):
+class ControlAction(ControlModel):
     """What every provoking call takes: how its events are sent (left out: once, at once)."""
 
     delivery: Delivery = Delivery()
 
 
-class CardAction(Action):
+class CardAction(ControlAction):
     """The new card, or method of another type, and whether it becomes the customer's default."""
 
     type: str = "card"
@@ -41,7 +41,7 @@ class CardAction(Action):
     set_default: bool = True
 
 
-class CardUpdate(Action):
+class CardUpdate(ControlAction):
     """What the card updater knows; without `last4` only the expiry date changes."""
 
     last4: str | None = None
@@ -49,201 +49,201 @@ class CardUpdate(Action):
     exp_year: int = 2034
 
 
-class Close(Action):
+class CloseInvoice(ControlAction):
     """How the merchant closes the invoice."""
 
     status: str = Field("void", pattern="^(void|uncollectible)$")
 
 
-class Dispute(Action):
+class DisputeInvoice(ControlAction):
     """Stripe's dispute reason and status."""
 
     reason: str = "fraudulent"
     status: str = "needs_response"
 
 
-class Warning_(Action):
+class FraudWarning(ControlAction):
     """Stripe's fraud type of the warning."""
 
     fraud_type: str = "unauthorized_use_of_card"
 
 
-class ProviderRetry(Action):
+class ProviderRetry(ControlAction):
     """What the provider's own retry does; left out, it consumes the script."""
 
     outcome: str | None = None
     next_payment_attempt: int | None = None
 
 
-class Send(Action):
+class SendInvoiceEvent(ControlAction):
     """Which event of the invoice to send: the newest recorded one, or a fresh snapshot under a new id."""
 
     type: str = "invoice.payment_failed"
     fresh: bool = False
 
 
-class Raw(Action):
+class RawWebhook(ControlAction):
     """Any JSON or text, signed and sent as it is."""
 
     event: Document | None = None
     payload: str | None = None
 
 
-class Endpoint(Model):
+class WebhookEndpoint(ControlModel):
     """Where webhooks go from now on."""
 
     url: str
     secret: str
 
 
-def world_of(request: Request) -> World:
+def requested_world(request: Request) -> SandboxWorld:
     """The sandbox that this app serves, as the connected account `?account=` sees it."""
-    world: World = request.app.state.world
-    return world.of(request.query_params.get("account"))
+    world: SandboxWorld = request.app.state.world
+    return world.for_account(request.query_params.get("account"))
 
 
-async def sent(world: World, events: list[Document], delivery: Delivery) -> Happened:
+async def deliver_events(world: SandboxWorld, events: list[Document], delivery: Delivery) -> ActionResult:
     """What happened, and what became of its webhooks."""
-    deliveries = await world.webhooks.send(events, delivery)
-    return Happened(events=[_brief(event) for event in events], deliveries=deliveries)
+    deliveries = await world.webhooks.send_events(events, delivery)
+    return ActionResult(events=[_event_summary(event) for event in events], deliveries=deliveries)
 
 
-def _brief(event: Document) -> Document:
+def _event_summary(event: Document) -> Document:
     return {name: event[name] for name in ("id", "type", "created", "invoice")}
 
 
 @router.post("/failed_invoices")
-async def create_failed_invoice(request: Request, body: FailedInvoice) -> Created:
+async def create_failed_invoice(request: Request, body: FailedInvoice) -> FailedInvoiceIds:
     """A customer, a card, a failed invoice, its payment intent and charge, in one call."""
-    platform = world_of(request)
-    world = platform.of(body.account) if body.account else platform
+    platform = requested_world(request)
+    world = platform.for_account(body.account) if body.account else platform
     with world.store.transaction():
         if body.account:
             platform.store.put("account", {"id": body.account, "object": "account"})
-        created, event = scenarios.create_failed_invoice(world, body)
-    deliveries = await world.webhooks.send([event], body.delivery) if body.delivery else []
+        created, event = scenarios.store_failed_invoice(world, body)
+    deliveries = await world.webhooks.send_events([event], body.delivery) if body.delivery else []
     return created.model_copy(update={"deliveries": deliveries})
 
 
 @router.put("/invoices/{invoice_id}/script")
-async def set_script(request: Request, invoice_id: str, body: Script) -> Document:
+async def set_invoice_script(request: Request, invoice_id: str, body: Script) -> Document:
     """What the next pay calls of this invoice do."""
-    world = world_of(request)
+    world = requested_world(request)
     with world.store.transaction():
-        return scenarios.script(world, invoice_id, body)
+        return scenarios.store_invoice_script(world, invoice_id, body)
 
 
 @router.get("/invoices/{invoice_id}/script")
-async def get_script(request: Request, invoice_id: str) -> Document:
+async def get_invoice_script(request: Request, invoice_id: str) -> Document:
     """What is left of the script."""
-    return world_of(request).control(invoice_id)
+    return requested_world(request).script_control(invoice_id)
 
 
 @router.post("/invoices/{invoice_id}/send")
-async def send(request: Request, invoice_id: str, body: Send) -> Happened:
+async def send_invoice_event(request: Request, invoice_id: str, body: SendInvoiceEvent) -> ActionResult:
     """Send an event about the invoice, again or for the first time."""
-    world = world_of(request)
-    world.need("invoice", invoice_id)
-    event = None if body.fresh else world.events.latest(body.type, invoice_id)
+    world = requested_world(request)
+    world.require_document("invoice", invoice_id)
+    event = None if body.fresh else world.events.find_latest(body.type, invoice_id)
     event = event or scenarios.take_snapshot(world, invoice_id, body.type)
-    return await sent(world, [event], body.delivery)
+    return await deliver_events(world, [event], body.delivery)
 
 
 @router.post("/events/{event_id}/send")
-async def send_event(request: Request, event_id: str, body: Action) -> Happened:
+async def resend_event(request: Request, event_id: str, body: ControlAction) -> ActionResult:
     """Send one recorded event again, whatever it is about."""
-    world = world_of(request)
+    world = requested_world(request)
     event = world.store.get("event", event_id)
     if event is None:
-        raise missing("event", event_id)
-    return await sent(world, [event], body.delivery)
+        raise resource_missing("event", event_id)
+    return await deliver_events(world, [event], body.delivery)
 
 
 @router.post("/send_raw")
-async def send_raw(request: Request, body: Raw) -> Happened:
+async def send_raw_webhook(request: Request, body: RawWebhook) -> ActionResult:
     """Sign and send what is given, valid or not."""
     content = json.dumps(body.event) if body.payload is None else body.payload
-    deliveries = await world_of(request).webhooks.send_bodies([content.encode()], body.delivery)
-    return Happened(deliveries=deliveries)
+    deliveries = await requested_world(request).webhooks.send_bodies([content.encode()], body.delivery)
+    return ActionResult(deliveries=deliveries)
 
 
 @router.post("/customers/{customer_id}/card")
-async def new_card(request: Request, customer_id: str, body: CardAction) -> Happened:
+async def add_card(request: Request, customer_id: str, body: CardAction) -> ActionResult:
     """The customer enters a new card."""
-    world = world_of(request)
+    world = requested_world(request)
     with world.store.transaction():
-        events = scenarios.new_card(world, customer_id, body.card, body.set_default, body.type)
-    return await sent(world, events, body.delivery)
+        events = scenarios.attach_new_card(world, customer_id, body.card, body.set_default, body.type)
+    return await deliver_events(world, events, body.delivery)
 
 
 @router.post("/payment_methods/{method_id}/auto_update")
-async def card_update(request: Request, method_id: str, body: CardUpdate) -> Happened:
+async def update_card(request: Request, method_id: str, body: CardUpdate) -> ActionResult:
     """The card updater changes a card."""
-    world = world_of(request)
+    world = requested_world(request)
     with world.store.transaction():
-        events = scenarios.card_update(world, method_id, body.last4, body.exp_month, body.exp_year)
-    return await sent(world, events, body.delivery)
+        events = scenarios.apply_card_update(world, method_id, body.last4, body.exp_month, body.exp_year)
+    return await deliver_events(world, events, body.delivery)
 
 
 @router.post("/invoices/{invoice_id}/pay_hosted")
-async def pay_hosted(request: Request, invoice_id: str, body: Annotated[Action, Body()]) -> Happened:
+async def pay_hosted_invoice(request: Request, invoice_id: str, body: Annotated[ControlAction, Body()]) -> ActionResult:
     """The customer pays on the hosted page."""
-    world = world_of(request)
+    world = requested_world(request)
     with world.store.transaction():
-        events = scenarios.pay_hosted(world, invoice_id)
-    return await sent(world, events, body.delivery)
+        events = scenarios.pay_on_hosted_page(world, invoice_id)
+    return await deliver_events(world, events, body.delivery)
 
 
 @router.post("/invoices/{invoice_id}/close")
-async def close(request: Request, invoice_id: str, body: Close) -> Happened:
+async def close_invoice(request: Request, invoice_id: str, body: CloseInvoice) -> ActionResult:
     """The merchant voids the invoice or writes it off."""
-    world = world_of(request)
+    world = requested_world(request)
     with world.store.transaction():
-        events = scenarios.close(world, invoice_id, body.status)
-    return await sent(world, events, body.delivery)
+        events = scenarios.close_open_invoice(world, invoice_id, body.status)
+    return await deliver_events(world, events, body.delivery)
 
 
 @router.post("/invoices/{invoice_id}/end_subscription")
-async def end_subscription(request: Request, invoice_id: str, body: Action) -> Happened:
+async def end_invoice_subscription(request: Request, invoice_id: str, body: ControlAction) -> ActionResult:
     """The subscription behind the invoice is canceled."""
-    world = world_of(request)
+    world = requested_world(request)
     with world.store.transaction():
         events = scenarios.end_subscription(world, invoice_id)
-    return await sent(world, events, body.delivery)
+    return await deliver_events(world, events, body.delivery)
 
 
 @router.post("/invoices/{invoice_id}/dispute")
-async def dispute(request: Request, invoice_id: str, body: Dispute) -> Happened:
+async def dispute_invoice(request: Request, invoice_id: str, body: DisputeInvoice) -> ActionResult:
     """The cardholder disputes the latest charge."""
-    world = world_of(request)
+    world = requested_world(request)
     with world.store.transaction():
         events = scenarios.open_dispute(world, invoice_id, body.reason, body.status)
-    return await sent(world, events, body.delivery)
+    return await deliver_events(world, events, body.delivery)
 
 
 @router.post("/invoices/{invoice_id}/early_fraud_warning")
-async def early_fraud_warning(request: Request, invoice_id: str, body: Warning_) -> Happened:
+async def send_fraud_warning(request: Request, invoice_id: str, body: FraudWarning) -> ActionResult:
     """The issuer warns of fraud on the latest charge."""
-    world = world_of(request)
+    world = requested_world(request)
     with world.store.transaction():
         events = scenarios.warn_of_fraud(world, invoice_id, body.fraud_type)
-    return await sent(world, events, body.delivery)
+    return await deliver_events(world, events, body.delivery)
 
 
 @router.post("/invoices/{invoice_id}/provider_retry")
-async def provider_retry(request: Request, invoice_id: str, body: ProviderRetry) -> Happened:
+async def run_provider_retry(request: Request, invoice_id: str, body: ProviderRetry) -> ActionResult:
     """The provider's own schedule tries again."""
-    world = world_of(request)
+    world = requested_world(request)
     with world.store.transaction():
-        events = scenarios.provider_retry(world, invoice_id, body.outcome, body.next_payment_attempt)
-    return await sent(world, events, body.delivery)
+        events = scenarios.retry_by_provider(world, invoice_id, body.outcome, body.next_payment_attempt)
+    return await deliver_events(world, events, body.delivery)
 
 
 @router.post("/faults")
 async def add_fault(request: Request, body: Fault) -> list[Fault]:
     """Script a fault of other calls than pay; gives all that wait."""
-    parse(body.outcome)
-    world = world_of(request)
+    parse_outcome(body.outcome)
+    world = requested_world(request)
     world.faults.append(body)
     return world.faults
 
@@ -251,38 +251,38 @@ async def add_fault(request: Request, body: Fault) -> list[Fault]:
 @router.delete("/faults")
 async def clear_faults(request: Request) -> list[Fault]:
     """Forget all scripted faults."""
-    world_of(request).faults.clear()
+    requested_world(request).faults.clear()
     return []
 
 
 @router.get("/log")
-async def read_log(request: Request, invoice: str | None = None) -> list[LogEntry]:
+async def read_request_log(request: Request, invoice: str | None = None) -> list[LogEntry]:
     """Requests in order, all or those of one invoice."""
-    return [LogEntry.model_validate(row) for row in log.entries(world_of(request), invoice)]
+    return [LogEntry.model_validate(row) for row in log.read_log_entries(requested_world(request), invoice)]
 
 
 @router.get("/ledger")
-async def read_ledger(request: Request, invoice: str | None = None) -> list[LedgerEntry]:
+async def read_charge_ledger(request: Request, invoice: str | None = None) -> list[LedgerEntry]:
     """Successful charges in order, all or those of one invoice."""
-    return [LedgerEntry.model_validate(row) for row in world_of(request).store.rows("ledger", invoice)]
+    return [LedgerEntry.model_validate(row) for row in requested_world(request).store.read_rows("ledger", invoice)]
 
 
 @router.post("/clock")
-async def advance_clock(request: Request, body: dict[str, int]) -> dict[str, int]:
+async def advance_sandbox_clock(request: Request, body: dict[str, int]) -> dict[str, int]:
     """`{"advance": seconds}` moves the sandbox's clock forward (0: just read it)."""
-    return {"now": world_of(request).clock.advance(body.get("advance", 0))}
+    return {"now": requested_world(request).clock.advance(body.get("advance", 0))}
 
 
 @router.post("/webhook_endpoint")
-async def set_endpoint(request: Request, body: Endpoint) -> Endpoint:
+async def set_webhook_endpoint(request: Request, body: WebhookEndpoint) -> WebhookEndpoint:
     """Send webhooks elsewhere from now on (until the sandbox ends)."""
-    webhooks = world_of(request).webhooks
+    webhooks = requested_world(request).webhooks
     webhooks.url, webhooks.secret = body.url, body.secret
     return body
 
 
 @router.post("/idle")
-async def idle(request: Request) -> dict[str, bool]:
+async def wait_until_idle(request: Request) -> dict[str, bool]:
     """Answers when no webhook delivery is on its way."""
-    await world_of(request).webhooks.idle()
+    await requested_world(request).webhooks.wait_until_idle()
     return {"idle": True}

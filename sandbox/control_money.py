@@ -4,13 +4,13 @@ from fastapi import APIRouter, Request
 from pydantic import Field
 
 from sandbox import clocks_api, parts, rights, scenarios
-from sandbox.control import Action, sent, world_of
-from sandbox.events import envelope
-from sandbox.models import Document, Happened, KeyRights, Model, Script
-from sandbox.outcomes import parse
+from sandbox.control import ControlAction, deliver_events, requested_world
+from sandbox.events import event_envelope
+from sandbox.models import ActionResult, ControlModel, Document, KeyRights, Script
+from sandbox.outcomes import parse_outcome
 
 router = APIRouter(prefix="/_control", tags=["control"])
-CHANGES = {
+CHANGEABLE_KINDS = {
     "customers": ("customer", "customer.updated"),
     "invoices": ("invoice", "invoice.updated"),
     "subscriptions": ("subscription", "customer.subscription.updated"),
@@ -18,7 +18,7 @@ CHANGES = {
 """What can be changed by its fields, and the event that tells it."""
 
 
-class Part(Action):
+class PartialPayment(ControlAction):
     """A further payment of an invoice: money that came, or a payment intent in any other status."""
 
     amount: int = Field(gt=0)
@@ -26,32 +26,32 @@ class Part(Action):
     payment_method: str | None = None
 
 
-class Status(Action):
+class IntentStatus(ControlAction):
     """A status of a payment intent."""
 
     status: str
 
 
-class Finish(Action):
+class DebitResult(ControlAction):
     """What the bank says to a debit."""
 
     outcome: str = "succeed"
 
 
-class Amount(Action):
+class AmountAction(ControlAction):
     """How much; left out: all."""
 
     amount: int | None = None
 
 
-class Change(Action):
+class ObjectChange(ControlAction):
     """Fields of an object as Stripe names them; `tell`: whether an event says so."""
 
     fields: Document
     tell: bool = True
 
 
-class Key(Model):
+class ApiKeyRights(ControlModel):
     """An API key and what it may do."""
 
     key: str
@@ -59,97 +59,97 @@ class Key(Model):
 
 
 @router.post("/invoices/{invoice_id}/part")
-async def pay_part(request: Request, invoice_id: str, body: Part) -> Happened:
+async def pay_invoice_part(request: Request, invoice_id: str, body: PartialPayment) -> ActionResult:
     """A further payment of the invoice."""
-    world = world_of(request)
+    world = requested_world(request)
     with world.store.transaction():
-        events = parts.pay_part(world, invoice_id, body.amount, body.status, body.payment_method)
-    return await sent(world, events, body.delivery)
+        events = parts.record_partial_payment(world, invoice_id, body.amount, body.status, body.payment_method)
+    return await deliver_events(world, events, body.delivery)
 
 
 @router.post("/invoices/{invoice_id}/intent")
-async def set_intent(request: Request, invoice_id: str, body: Status) -> Happened:
+async def set_intent_status(request: Request, invoice_id: str, body: IntentStatus) -> ActionResult:
     """The default payment gets another status."""
-    world = world_of(request)
+    world = requested_world(request)
     with world.store.transaction():
-        events = parts.set_intent(world, invoice_id, body.status)
-    return await sent(world, events, body.delivery)
+        events = parts.apply_intent_status(world, invoice_id, body.status)
+    return await deliver_events(world, events, body.delivery)
 
 
 @router.post("/invoices/{invoice_id}/finish_debit")
-async def finish_debit(request: Request, invoice_id: str, body: Finish) -> Happened:
+async def finish_invoice_debit(request: Request, invoice_id: str, body: DebitResult) -> ActionResult:
     """The bank answers a debit that is under way."""
-    parse(body.outcome)
-    world = world_of(request)
+    parse_outcome(body.outcome)
+    world = requested_world(request)
     with world.store.transaction():
         events = parts.finish_debit(world, invoice_id, body.outcome)
-    return await sent(world, events, body.delivery)
+    return await deliver_events(world, events, body.delivery)
 
 
 @router.post("/invoices/{invoice_id}/refund")
-async def refund(request: Request, invoice_id: str, body: Amount) -> Happened:
+async def refund_invoice(request: Request, invoice_id: str, body: AmountAction) -> ActionResult:
     """The merchant gives money back."""
-    world = world_of(request)
+    world = requested_world(request)
     with world.store.transaction():
-        events = parts.refund(world, invoice_id, body.amount)
-    return await sent(world, events, body.delivery)
+        events = parts.refund_charge(world, invoice_id, body.amount)
+    return await deliver_events(world, events, body.delivery)
 
 
 @router.post("/invoices/{invoice_id}/credit")
-async def credit(request: Request, invoice_id: str, body: Amount) -> Happened:
+async def credit_invoice(request: Request, invoice_id: str, body: AmountAction) -> ActionResult:
     """The merchant credits a part of an open invoice."""
-    world = world_of(request)
+    world = requested_world(request)
     with world.store.transaction():
-        _, events = parts.credit(
-            world, invoice_id, body.amount or world.need("invoice", invoice_id)["amount_remaining"]
+        _, events = parts.issue_credit_note(
+            world, invoice_id, body.amount or world.require_document("invoice", invoice_id)["amount_remaining"]
         )
-    return await sent(world, events, body.delivery)
+    return await deliver_events(world, events, body.delivery)
 
 
 @router.post("/{kind}/{document_id}/change")
-async def change(request: Request, kind: str, document_id: str, body: Change) -> Happened:
+async def change_object(request: Request, kind: str, document_id: str, body: ObjectChange) -> ActionResult:
     """The merchant changes an object on the dashboard."""
-    if kind not in CHANGES:
-        raise ValueError(f"nothing is changed of {kind!r}; one of {sorted(CHANGES)}")
-    world, (name, event) = world_of(request), CHANGES[kind]
+    if kind not in CHANGEABLE_KINDS:
+        raise ValueError(f"nothing is changed of {kind!r}; one of {sorted(CHANGEABLE_KINDS)}")
+    world, (name, event) = requested_world(request), CHANGEABLE_KINDS[kind]
     with world.store.transaction():
-        events = scenarios.change(world, name, document_id, body.fields, event if body.tell else None)
-    return await sent(world, events, body.delivery)
+        events = scenarios.change_fields(world, name, document_id, body.fields, event if body.tell else None)
+    return await deliver_events(world, events, body.delivery)
 
 
 @router.post("/customers/{customer_id}/delete")
-async def delete_customer(request: Request, customer_id: str, body: Action) -> Happened:
+async def remove_customer(request: Request, customer_id: str, body: ControlAction) -> ActionResult:
     """The merchant deletes a customer."""
-    world = world_of(request)
+    world = requested_world(request)
     with world.store.transaction():
-        events = scenarios.delete_customer(world, customer_id)
-    return await sent(world, events, body.delivery)
+        events = scenarios.delete_customer_objects(world, customer_id)
+    return await deliver_events(world, events, body.delivery)
 
 
 @router.put("/subscriptions/{subscription_id}/script")
 async def script_renewals(request: Request, subscription_id: str, body: Script) -> Document:
     """What the first payments of this subscription's invoices do, in the order of renewals."""
-    world = world_of(request)
-    world.need("subscription", subscription_id)
+    world = requested_world(request)
+    world.require_document("subscription", subscription_id)
     with world.store.transaction():
-        return scenarios.set_script(world, subscription_id, body)
+        return scenarios.store_script(world, subscription_id, body)
 
 
 @router.get("/events/{event_id}")
-async def read_event(request: Request, event_id: str) -> Document:
+async def read_recorded_event(request: Request, event_id: str) -> Document:
     """One recorded event as it is sent."""
-    world = world_of(request)
-    return envelope(world.need("event", event_id), world.config.shape)
+    world = requested_world(request)
+    return event_envelope(world.require_document("event", event_id), world.config.shape)
 
 
 @router.post("/test_clocks")
-async def create_clock(request: Request, body: dict[str, int]) -> Document:
+async def add_test_clock(request: Request, body: dict[str, int]) -> Document:
     """A test clock without a call of the API."""
-    world = world_of(request)
-    return world.store.put("test_clock", clocks_api.clock(body["frozen_time"], world.clock.now()))
+    world = requested_world(request)
+    return world.store.put("test_clock", clocks_api.build_test_clock(body["frozen_time"], world.clock.now()))
 
 
 @router.put("/keys")
-async def set_key(request: Request, body: Key) -> Document:
+async def set_api_key_rights(request: Request, body: ApiKeyRights) -> Document:
     """Revoke or restrict an API key, or give it its rights back."""
-    return rights.set_rights(world_of(request).store, body.key, body.rights)
+    return rights.store_key_rights(requested_world(request).store, body.key, body.rights)

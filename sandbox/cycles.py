@@ -13,30 +13,30 @@ from sandbox import billing, ids
 from sandbox.errors import StripeError
 from sandbox.models import Decline, Document
 from sandbox.outcomes import Effect
-from sandbox.pay import stored_method, take
-from sandbox.world import World
+from sandbox.pay import stored_method, take_outcome
+from sandbox.world import SandboxWorld
 
 DRAFT_SECONDS = 3600
-LIVING = ("active", "past_due", "unpaid", "trialing")
+LIVE_STATUSES = ("active", "past_due", "unpaid", "trialing")
 
 
-def advance(world: World, clock: Document, until: int) -> list[Document]:
+def run_due_cycles(world: SandboxWorld, clock: Document, until: int) -> list[Document]:
     """Move the clock from one due moment to the next; gives what happened, in order."""
     events: list[Document] = []
     while (due := _next_due(world, clock["id"])) is not None and due[0] <= until:
         moment, kind, document = due
         clock["frozen_time"] = max(clock["frozen_time"], moment)
         world.store.put("test_clock", clock)
-        events += _renewed(world, document) if kind == "subscription" else collect(world, document)
+        events += _renew_subscription(world, document) if kind == "subscription" else collect_invoice(world, document)
     world.store.put("test_clock", clock | {"frozen_time": until})
     return events
 
 
-def _next_due(world: World, clock_id: str) -> tuple[int, str, Document] | None:
+def _next_due(world: SandboxWorld, clock_id: str) -> tuple[int, str, Document] | None:
     due = [
         (item["current_period_end"], "subscription", one)
         for one in world.store.find("subscription")
-        if one["test_clock"] == clock_id and one["status"] in LIVING and (item := _item(one))
+        if one["test_clock"] == clock_id and one["status"] in LIVE_STATUSES and (item := _first_item(one))
     ]
     due += [
         (one["automatically_finalizes_at"], "invoice", one)
@@ -46,14 +46,14 @@ def _next_due(world: World, clock_id: str) -> tuple[int, str, Document] | None:
     return min(due, key=lambda one: one[:2], default=None)
 
 
-def _renewed(world: World, subscription: Document) -> list[Document]:
+def _renew_subscription(world: SandboxWorld, subscription: Document) -> list[Document]:
     """A new period with a draft of its invoice, or the end where this period was the last."""
     if subscription["cancel_at_period_end"]:
-        return end(world, subscription)
+        return cancel_now(world, subscription)
     item = subscription["items"]["data"][0]
     start = item["current_period_end"]
-    item |= {"current_period_start": start, "current_period_end": next_period(start, item)}
-    invoice = draft(world, subscription, "subscription_cycle", [line(subscription, item)])
+    item |= {"current_period_start": start, "current_period_end": next_period_end(start, item)}
+    invoice = draft_invoice(world, subscription, "subscription_cycle", [build_invoice_line(subscription, item)])
     invoice |= {"automatically_finalizes_at": start + DRAFT_SECONDS, "auto_advance": True}
     if (subscription["pause_collection"] or {}).get("behavior") == "keep_as_draft":
         invoice |= {"automatically_finalizes_at": None, "auto_advance": False}
@@ -64,75 +64,79 @@ def _renewed(world: World, subscription: Document) -> list[Document]:
     return [*events, world.events.record("customer.subscription.updated", "subscription", subscription["id"], changed)]
 
 
-def end(world: World, subscription: Document) -> list[Document]:
+def cancel_now(world: SandboxWorld, subscription: Document) -> list[Document]:
     """Canceled for good; what is open stays open."""
-    now = world.clock.on(world.store, subscription)
+    now = world.clock.now_for(world.store, subscription)
     gone = {"status": "canceled", "ended_at": now, "canceled_at": subscription["canceled_at"] or now}
     world.store.put("subscription", subscription | gone)
     return [world.events.record("customer.subscription.deleted", "subscription", subscription["id"])]
 
 
-def draft(world: World, subscription: Document, reason: str, lines: list[Document]) -> Document:
+def draft_invoice(world: SandboxWorld, subscription: Document, reason: str, lines: list[Document]) -> Document:
     """An invoice of a subscription: its lines, and the prorations that were waiting for it."""
-    customer = world.need("customer", subscription["customer"])
+    customer = world.require_document("customer", subscription["customer"])
     waiting = world.store.find("invoice_item", customer=customer["id"])
     lines = lines + [item["line"] for item in waiting if item["invoice"] is None]
     for item in waiting:
         world.store.put("invoice_item", item | {"invoice": "billed"})
-    amount, now = sum(one["amount"] for one in lines), world.clock.on(world.store, subscription)
-    made = billing.invoice(ids.new("in"), customer, max(amount, 0), subscription["currency"], now)
+    amount, now = sum(one["amount"] for one in lines), world.clock.now_for(world.store, subscription)
+    made = billing.build_invoice(ids.new_object_id("in"), customer, max(amount, 0), subscription["currency"], now)
     made["lines"]["data"] = lines
     made |= {"billing_reason": reason, "parent": billing.subscription_parent(subscription["id"], {})}
     made |= {"collection_method": subscription["collection_method"], "total": amount, "subtotal": amount}
     return world.store.put("invoice", made)
 
 
-def collect(world: World, invoice: Document) -> list[Document]:
+def collect_invoice(world: SandboxWorld, invoice: Document) -> list[Document]:
     """Finalise a draft and try to take its money, as its subscription says."""
-    invoice = billing.finalize(invoice, world.clock.on(world.store, invoice)) | {"automatically_finalizes_at": None}
+    invoice = billing.finalize_draft(invoice, world.clock.now_for(world.store, invoice)) | {
+        "automatically_finalizes_at": None
+    }
     world.store.put("invoice", invoice)
     events = [world.events.record("invoice.finalized", "invoice", invoice["id"])]
-    subscription = world.need("subscription", invoice["parent"]["subscription_details"]["subscription"])
+    subscription = world.require_document("subscription", invoice["parent"]["subscription_details"]["subscription"])
     paused = (subscription["pause_collection"] or {}).get("behavior")
     if paused == "void":
-        return events + world.payments.close(invoice, "void", "invoice.voided", "voided_at")
+        return events + world.payments.close_invoice(invoice, "void", "invoice.voided", "voided_at")
     if paused == "mark_uncollectible":
         name, moment = "invoice.marked_uncollectible", "marked_uncollectible_at"
-        return events + world.payments.close(invoice, "uncollectible", name, moment)
+        return events + world.payments.close_invoice(invoice, "uncollectible", name, moment)
     if invoice["collection_method"] == "send_invoice":
         return [*events, world.events.record("invoice.sent", "invoice", invoice["id"])]
-    return events + _charged(world, invoice, subscription)
+    return events + _charge_first_payment(world, invoice, subscription)
 
 
-def _charged(world: World, invoice: Document, subscription: Document) -> list[Document]:
+def _charge_first_payment(world: SandboxWorld, invoice: Document, subscription: Document) -> list[Document]:
     """The first payment of an invoice; one that fails leaves the subscription `past_due`."""
     if invoice["amount_remaining"] == 0:
         world.payments.close_when_paid(invoice)
-        return world.payments.record([("invoice.paid", "invoice", invoice)])
-    outcome = take(world, subscription["id"])
+        return world.payments.record_events([("invoice.paid", "invoice", invoice)])
+    outcome = take_outcome(world, subscription["id"])
     try:
         method = stored_method(world, invoice)
     except StripeError:
-        world.payments.intent(invoice)
+        world.payments.next_intent(invoice)
         world.store.put("invoice", invoice | {"attempted": True, "attempt_count": 1})
-        events = world.payments.record([("invoice.payment_failed", "invoice", invoice)])
-        return events + _fallen(world, subscription)
+        events = world.payments.record_events([("invoice.payment_failed", "invoice", invoice)])
+        return events + _mark_past_due(world, subscription)
     if outcome.effect is Effect.SUCCEED:
-        return world.payments.succeed(invoice, method, "renewal", None)
+        return world.payments.record_success(invoice, method, "renewal", None)
     if outcome.effect is Effect.REQUIRES_ACTION:
-        return world.payments.require_action(invoice, method) + _fallen(world, subscription)
-    events = world.payments.decline(invoice, method, outcome.decline or Decline(), automatic=True)
-    return events + _fallen(world, subscription)
+        return world.payments.require_action(invoice, method) + _mark_past_due(world, subscription)
+    events = world.payments.record_decline(invoice, method, outcome.decline or Decline(), automatic=True)
+    return events + _mark_past_due(world, subscription)
 
 
-def _fallen(world: World, subscription: Document) -> list[Document]:
+def _mark_past_due(world: SandboxWorld, subscription: Document) -> list[Document]:
     status = "incomplete" if subscription["status"] == "incomplete" else "past_due"
-    world.store.put("subscription", world.need("subscription", subscription["id"]) | {"status": status})
+    world.store.put("subscription", world.require_document("subscription", subscription["id"]) | {"status": status})
     before = {"status": subscription["status"]}
     return [world.events.record("customer.subscription.updated", "subscription", subscription["id"], before)]
 
 
-def line(subscription: Document, item: Document, *, amount: int | None = None, start: int | None = None) -> Document:
+def build_invoice_line(
+    subscription: Document, item: Document, *, amount: int | None = None, start: int | None = None
+) -> Document:
     """A line of an invoice; with an amount of its own a proration of what is left of the period."""
     details = {
         "subscription": subscription["id"],
@@ -141,7 +145,7 @@ def line(subscription: Document, item: Document, *, amount: int | None = None, s
         "invoice_item": None,
     }
     return {
-        "id": ids.new("il"),
+        "id": ids.new_object_id("il"),
         "object": "line_item",
         "amount": item["price"]["unit_amount"] if amount is None else amount,
         "currency": subscription["currency"],
@@ -150,7 +154,7 @@ def line(subscription: Document, item: Document, *, amount: int | None = None, s
     }
 
 
-def next_period(start: int, item: Document) -> int:
+def next_period_end(start: int, item: Document) -> int:
     """The same day of the next month, or the last one there is; weeks, days and years alike."""
     recurring, began = item["price"]["recurring"], datetime.fromtimestamp(start, UTC)
     count = int(recurring["interval_count"])
@@ -162,6 +166,6 @@ def next_period(start: int, item: Document) -> int:
     return int(began.replace(year=year, month=month, day=day).timestamp())
 
 
-def _item(subscription: Document) -> Document | None:
+def _first_item(subscription: Document) -> Document | None:
     items = subscription["items"]["data"]
     return items[0] if items else None

@@ -1,18 +1,18 @@
 """Stripe's objects around a payment: customer, card, subscription, dispute, warning. Field names are Stripe's own."""
 
 from sandbox import ids
-from sandbox.methods import details_of
+from sandbox.methods import method_details
 from sandbox.models import Card, Document
 
 NO_ADDRESS: Document = dict.fromkeys(("city", "country", "line1", "line2", "postal_code", "state"))
 
 
-def address(country: str | None) -> Document:
+def build_address(country: str | None) -> Document:
     """An address of which only the country is known."""
     return {**NO_ADDRESS, "country": country}
 
 
-def customer(customer_id: str, now: int, livemode: bool = False) -> Document:
+def build_customer(customer_id: str, now: int, livemode: bool = False) -> Document:
     """A customer without a card."""
     return {
         "id": customer_id,
@@ -26,7 +26,7 @@ def customer(customer_id: str, now: int, livemode: bool = False) -> Document:
         "description": None,
         "discount": None,
         "email": None,
-        "invoice_prefix": ids.fingerprint(customer_id)[:7].upper(),
+        "invoice_prefix": ids.stable_fingerprint(customer_id)[:7].upper(),
         "invoice_settings": {
             "custom_fields": None,
             "default_payment_method": None,
@@ -45,14 +45,14 @@ def customer(customer_id: str, now: int, livemode: bool = False) -> Document:
     }
 
 
-def payment_method(method_id: str, card: Card, now: int, livemode: bool = False, type_: str = "card") -> Document:
+def build_payment_method(method_id: str, card: Card, now: int, livemode: bool = False, type_: str = "card") -> Document:
     """A payment method that isn't attached to anyone."""
     return {
         "id": method_id,
         "object": "payment_method",
         "allow_redisplay": "unspecified",
         "billing_details": billing_details(),
-        type_: details_of(type_, card, method_id),
+        type_: method_details(type_, card, method_id),
         "created": now,
         "customer": None,
         "customer_account": None,
@@ -64,10 +64,10 @@ def payment_method(method_id: str, card: Card, now: int, livemode: bool = False,
 
 def billing_details(email: str | None = None, name: str | None = None, country: str | None = None) -> Document:
     """Who the card belongs to."""
-    return {"address": address(country), "email": email, "name": name, "phone": None, "tax_id": None}
+    return {"address": build_address(country), "email": email, "name": name, "phone": None, "tax_id": None}
 
 
-def subscription(subscription_id: str, customer_id: str, invoice_id: str, now: int) -> Document:
+def build_subscription(subscription_id: str, customer_id: str, invoice_id: str, now: int) -> Document:
     """A monthly subscription whose latest invoice could not be paid; items are left empty."""
     return {
         "id": subscription_id,
@@ -97,10 +97,10 @@ def subscription(subscription_id: str, customer_id: str, invoice_id: str, now: i
     }
 
 
-def dispute(charge: Document, now: int, reason: str, status: str = "needs_response") -> Document:
+def build_dispute(charge: Document, now: int, reason: str, status: str = "needs_response") -> Document:
     """A dispute of the whole charge that waits for the merchant's answer."""
     return {
-        "id": ids.new("dp"),
+        "id": ids.new_object_id("dp"),
         "object": "dispute",
         "amount": charge["amount"],
         "balance_transactions": [],
@@ -120,13 +120,13 @@ def dispute(charge: Document, now: int, reason: str, status: str = "needs_respon
         "livemode": charge["livemode"],
         "metadata": {},
         "payment_intent": charge["payment_intent"],
-        "payment_method_details": _disputed(charge),
+        "payment_method_details": _disputed_method_details(charge),
         "reason": reason,
         "status": status,
     }
 
 
-def _disputed(charge: Document) -> Document:
+def _disputed_method_details(charge: Document) -> Document:
     type_ = charge["payment_method_details"]["type"]
     if type_ != "card":
         return {"type": type_}
@@ -135,10 +135,10 @@ def _disputed(charge: Document) -> Document:
     return {"card": card, "type": type_}
 
 
-def early_fraud_warning(charge: Document, now: int, fraud_type: str) -> Document:
+def build_fraud_warning(charge: Document, now: int, fraud_type: str) -> Document:
     """An issuer's report of fraud; actionable until there is a dispute or a refund."""
     return {
-        "id": ids.new("issfr"),
+        "id": ids.new_object_id("issfr"),
         "object": "radar.early_fraud_warning",
         "actionable": True,
         "charge": charge["id"],

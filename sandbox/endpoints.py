@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from sandbox import clocks_api, pay, resources, subscriptions, updates
 from sandbox.call import Answer, Call
-from sandbox.errors import invalid
-from sandbox.world import World
+from sandbox.errors import invalid_request
+from sandbox.world import SandboxWorld
 
-PAGE = ("limit", "starting_after", "ending_before", "expand", "created")
-LISTS = {
+PAGE_PARAMS = ("limit", "starting_after", "ending_before", "expand", "created")
+LISTED_KINDS = {
     "/v1/customers": ("customer", ("email",)),
     "/v1/invoices": ("invoice", ("customer", "status", "subscription", "collection_method")),
     "/v1/invoice_payments": ("invoice_payment", ("invoice", "payment", "status")),
@@ -34,66 +34,70 @@ class Endpoint:
     method: str
     pattern: re.Pattern[str]
     params: frozenset[str]
-    run: Callable[[World, Call], Answer]
-    prepare: Callable[[World, Call], Awaitable[None]] | None = None
+    run: Callable[[SandboxWorld, Call], Answer]
+    prepare: Callable[[SandboxWorld, Call], Awaitable[None]] | None = None
     exclusive: bool = False
 
 
-def _endpoint(method: str, path: str, run: Callable[[World, Call], Answer], *params: str) -> Endpoint:
+def _build_endpoint(method: str, path: str, run: Callable[[SandboxWorld, Call], Answer], *params: str) -> Endpoint:
     pattern = re.compile(re.sub(r"\{id\}", "([^/]+)", path))
     return Endpoint(method, pattern, frozenset(("expand", *params)), run)
 
 
-def _reads() -> list[Endpoint]:
+def _read_endpoints() -> list[Endpoint]:
     found = []
-    for path, (kind, filters) in LISTS.items():
-        found.append(_endpoint("GET", path, resources.lister(kind, path), *PAGE, *filters))
-        found.append(_endpoint("GET", f"{path}/{{id}}", resources.reader(kind)))
-    customers = resources.lister("payment_method", "/v1/payment_methods")
-    found.append(_endpoint("GET", "/v1/customers/{id}/payment_methods", customers, *PAGE, "type"))
+    for path, (kind, filters) in LISTED_KINDS.items():
+        found.append(_build_endpoint("GET", path, resources.build_lister(kind, path), *PAGE_PARAMS, *filters))
+        found.append(_build_endpoint("GET", f"{path}/{{id}}", resources.build_reader(kind)))
+    customers = resources.build_lister("payment_method", "/v1/payment_methods")
+    found.append(_build_endpoint("GET", "/v1/customers/{id}/payment_methods", customers, *PAGE_PARAMS, "type"))
     return found
 
 
-def _writes() -> list[Endpoint]:
-    customer = updates.CUSTOMER
+def _write_endpoints() -> list[Endpoint]:
+    customer = updates.CUSTOMER_PARAMS
     return [
-        _endpoint("POST", "/v1/customers", updates.create_customer, *updates.NEW_CUSTOMER),
-        _endpoint("DELETE", "/v1/customers/{id}", updates.delete_customer),
-        _endpoint("POST", "/v1/customers/{id}", updates.update_customer, *customer),
-        _endpoint("POST", "/v1/payment_methods", updates.create_method, *updates.METHOD),
-        _endpoint("POST", "/v1/payment_methods/{id}/attach", updates.attach_method, "customer"),
-        _endpoint("POST", "/v1/payment_methods/{id}/detach", updates.detach_method),
-        _endpoint("POST", "/v1/invoices", updates.create_invoice, *updates.INVOICE),
-        _endpoint("POST", "/v1/invoices/{id}/finalize", updates.finalize_invoice, "auto_advance"),
-        _endpoint("POST", "/v1/invoices/{id}/void", updates.void_invoice),
-        _endpoint("POST", "/v1/invoices/{id}/mark_uncollectible", updates.write_off_invoice),
+        _build_endpoint("POST", "/v1/customers", updates.create_customer, *updates.NEW_CUSTOMER_PARAMS),
+        _build_endpoint("DELETE", "/v1/customers/{id}", updates.delete_customer),
+        _build_endpoint("POST", "/v1/customers/{id}", updates.update_customer, *customer),
+        _build_endpoint("POST", "/v1/payment_methods", updates.create_method, *updates.METHOD_PARAMS),
+        _build_endpoint("POST", "/v1/payment_methods/{id}/attach", updates.attach_method, "customer"),
+        _build_endpoint("POST", "/v1/payment_methods/{id}/detach", updates.detach_method),
+        _build_endpoint("POST", "/v1/invoices", updates.create_invoice, *updates.INVOICE_PARAMS),
+        _build_endpoint("POST", "/v1/invoices/{id}/finalize", updates.finalize_invoice, "auto_advance"),
+        _build_endpoint("POST", "/v1/invoices/{id}/void", updates.void_invoice),
+        _build_endpoint("POST", "/v1/invoices/{id}/mark_uncollectible", updates.write_off_invoice),
     ]
 
 
-def _billing() -> list[Endpoint]:
+def _billing_endpoints() -> list[Endpoint]:
     clocks, subscribed = "/v1/test_helpers/test_clocks", "/v1/subscriptions"
     return [
-        _endpoint("POST", "/v1/credit_notes", updates.create_credit_note, "invoice", "amount", "reason"),
-        _endpoint("POST", subscribed, subscriptions.create_subscription, *subscriptions.CREATE),
-        _endpoint("POST", f"{subscribed}/{{id}}", subscriptions.update_subscription, *subscriptions.UPDATE),
-        _endpoint("DELETE", f"{subscribed}/{{id}}", subscriptions.cancel_subscription, *subscriptions.CANCEL),
-        _endpoint("POST", clocks, clocks_api.create_clock, "frozen_time", "name"),
-        _endpoint("POST", f"{clocks}/{{id}}/advance", clocks_api.advance_clock, "frozen_time"),
+        _build_endpoint("POST", "/v1/credit_notes", updates.create_credit_note, "invoice", "amount", "reason"),
+        _build_endpoint("POST", subscribed, subscriptions.create_subscription, *subscriptions.CREATE_PARAMS),
+        _build_endpoint(
+            "POST", f"{subscribed}/{{id}}", subscriptions.update_subscription, *subscriptions.UPDATE_PARAMS
+        ),
+        _build_endpoint(
+            "DELETE", f"{subscribed}/{{id}}", subscriptions.cancel_subscription, *subscriptions.CANCEL_PARAMS
+        ),
+        _build_endpoint("POST", clocks, clocks_api.create_test_clock, "frozen_time", "name"),
+        _build_endpoint("POST", f"{clocks}/{{id}}/advance", clocks_api.advance_test_clock, "frozen_time"),
     ]
 
 
-def _pay() -> Endpoint:
+def _pay_endpoint() -> Endpoint:
     pattern = re.compile("/v1/invoices/([^/]+)/pay")
-    return Endpoint("POST", pattern, frozenset(pay.PARAMS), pay.run, pay.prepare, exclusive=True)
+    return Endpoint("POST", pattern, frozenset(pay.PAY_PARAMS), pay.run_pay_call, pay.prepare_pay_call, exclusive=True)
 
 
-ENDPOINTS = (_pay(), *_writes(), *_billing(), *_reads())
+ENDPOINTS = (_pay_endpoint(), *_write_endpoints(), *_billing_endpoints(), *_read_endpoints())
 
 
-def match(method: str, path: str) -> tuple[Endpoint, tuple[str, ...]]:
+def match_endpoint(method: str, path: str) -> tuple[Endpoint, tuple[str, ...]]:
     """The endpoint and the ids in its path; Stripe's 404 when there is none."""
     for endpoint in ENDPOINTS:
         found = endpoint.pattern.fullmatch(path)
         if found and endpoint.method == method:
             return endpoint, found.groups()
-    raise invalid(f"Unrecognized request URL ({method}: {path}).", status=404)
+    raise invalid_request(f"Unrecognized request URL ({method}: {path}).", status=404)

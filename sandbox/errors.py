@@ -24,17 +24,17 @@ class ConnectionDroppedError(ConnectionError):
     """The scripted loss of a connection, where there is no socket to cut (in-process clients)."""
 
 
-def invalid(message: str, param: str | None = None, code: str | None = None, status: int = 400) -> StripeError:
+def invalid_request(message: str, param: str | None = None, code: str | None = None, status: int = 400) -> StripeError:
     """An `invalid_request_error`."""
     return StripeError(status, type="invalid_request_error", code=code, message=message, param=param)
 
 
-def missing(kind: str, document_id: str) -> StripeError:
+def resource_missing(kind: str, document_id: str) -> StripeError:
     """404 `resource_missing`."""
-    return invalid(f"No such {kind}: '{document_id}'", param="id", code="resource_missing", status=404)
+    return invalid_request(f"No such {kind}: '{document_id}'", param="id", code="resource_missing", status=404)
 
 
-def plain(status: int, retry_after: str | None = None) -> StripeError:
+def error_for_status(status: int, retry_after: str | None = None) -> StripeError:
     """The error Stripe gives for a status when nothing more is known."""
     headers = {"Retry-After": retry_after} if retry_after else {}
     if status == 429:

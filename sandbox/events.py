@@ -3,17 +3,17 @@
 import copy
 
 from sandbox import ids
-from sandbox.clock import Clock
+from sandbox.clock import SandboxClock
 from sandbox.config import api_version
 from sandbox.models import Document, Shape
 from sandbox.store import Store
-from sandbox.view import View, invoice_of
+from sandbox.view import DocumentView, invoice_of_intent
 
 
-class Events:
+class EventRecorder:
     """Records events; sending them is the webhooks' task."""
 
-    def __init__(self, store: Store, clock: Clock, account: str | None = None) -> None:
+    def __init__(self, store: Store, clock: SandboxClock, account: str | None = None) -> None:
         self._store = store
         self._clock = clock
         self._account = account
@@ -23,14 +23,14 @@ class Events:
     ) -> Document:
         """Take a snapshot of the object as it is now; gives the stored event."""
         document = self._store.get(kind, document_id) or {}
-        snapshots = {shape: View(self._store, shape).show(kind, document) for shape in Shape}
+        snapshots = {shape: DocumentView(self._store, shape).show(kind, document) for shape in Shape}
         event = {
-            "id": ids.new("evt"),
+            "id": ids.new_object_id("evt"),
             "type": event_type,
-            "created": self._clock.on(self._store, document),
+            "created": self._clock.now_for(self._store, document),
             "account": self._account,
             "livemode": document.get("livemode", False),
-            "invoice": self._invoice(kind, document),
+            "invoice": self._invoice_of(kind, document),
             "snapshots": copy.deepcopy(snapshots),
             "previous": previous,
             "delivered": False,
@@ -38,24 +38,24 @@ class Events:
         }
         return self._store.put("event", event)
 
-    def latest(self, event_type: str, invoice_id: str) -> Document | None:
+    def find_latest(self, event_type: str, invoice_id: str) -> Document | None:
         """The newest event of a type about an invoice."""
         found = self._store.find("event", invoice=invoice_id)
         return next((event for event in found if event["type"] == event_type), None)
 
-    def delivered(self, event_id: str) -> None:
+    def mark_delivered(self, event_id: str) -> None:
         """An endpoint took the event: it is no longer pending."""
         if event := self._store.get("event", event_id):
             self._store.put("event", event | {"delivered": True})
 
-    def _invoice(self, kind: str, document: Document) -> str | None:
+    def _invoice_of(self, kind: str, document: Document) -> str | None:
         if kind == "invoice":
             return str(document["id"])
         intent = document["id"] if kind == "payment_intent" else document.get("payment_intent")
-        return document.get("invoice") or invoice_of(self._store, intent)
+        return document.get("invoice") or invoice_of_intent(self._store, intent)
 
 
-def envelope(event: Document, shape: Shape) -> Document:
+def event_envelope(event: Document, shape: Shape) -> Document:
     """A recorded event as Stripe sends it to an endpoint of that API version."""
     data: Document = {"object": event["snapshots"][shape]}
     if event["previous"] is not None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from sandbox import billing, charges, documents, ids
-from sandbox.models import Created, Document, FailedInvoice
+from sandbox.models import Document, FailedInvoice, FailedInvoiceIds
 
 
 @dataclass(frozen=True)
@@ -18,9 +18,9 @@ class FailedPayment:
     charge: Document | None
     subscription: Document | None
 
-    def created(self, event_id: str) -> Created:
+    def to_ids(self, event_id: str) -> FailedInvoiceIds:
         """The ids alone."""
-        return Created(
+        return FailedInvoiceIds(
             invoice=self.invoice["id"],
             customer=self.customer["id"],
             payment_method=self.payment_method["id"],
@@ -32,61 +32,61 @@ class FailedPayment:
         )
 
 
-def failed_payment(spec: FailedInvoice, now: int, owner: Document | None = None) -> FailedPayment:
+def build_failed_payment(spec: FailedInvoice, now: int, owner: Document | None = None) -> FailedPayment:
     """Build it; `owner` is an existing customer, whose new default method this becomes."""
     moment = spec.created if spec.created is not None else now
-    customer = owner or _customer(spec, moment)
-    method = _method(spec, customer, moment)
+    customer = owner or _build_customer(spec, moment)
+    method = _build_method(spec, customer, moment)
     if not spec.no_method:
         customer["invoice_settings"] = customer["invoice_settings"] | {"default_payment_method": method["id"]}
     customer["delinquent"] = True
-    invoice = _invoice(spec, customer, moment) | spec.invoice_fields
-    intent = billing.payment_intent(invoice, moment) | {"payment_method_types": [spec.method_type]}
+    invoice = _build_invoice(spec, customer, moment) | spec.invoice_fields
+    intent = billing.build_payment_intent(invoice, moment) | {"payment_method_types": [spec.method_type]}
     untried = spec.requires_action or spec.no_method
-    charge = None if untried else charges.declined_charge(intent, method, spec, moment)
+    charge = None if untried else charges.build_declined_charge(intent, method, spec, moment)
     if charge:
-        intent |= _failed(spec, charge, method)
+        intent |= _failure_fields(spec, charge, method)
     elif spec.requires_action:
-        intent |= billing.waiting_for(method, spec.next_action)
-    link = billing.invoice_payment(invoice, intent, moment)
-    subscription = _subscription(spec, invoice, moment)
+        intent |= billing.requires_action_fields(method, spec.next_action)
+    link = billing.build_invoice_payment(invoice, intent, moment)
+    subscription = _build_subscription(spec, invoice, moment)
     return FailedPayment(customer, method, invoice, intent, link, charge, subscription)
 
 
-def _customer(spec: FailedInvoice, now: int) -> Document:
+def _build_customer(spec: FailedInvoice, now: int) -> Document:
     since = now if spec.customer_created is None else spec.customer_created
-    made = documents.customer(spec.customer_id or ids.new("cus"), since, spec.livemode)
-    address = documents.address(spec.country) if spec.country else None
+    made = documents.build_customer(spec.customer_id or ids.new_object_id("cus"), since, spec.livemode)
+    address = documents.build_address(spec.country) if spec.country else None
     known = {"email": spec.email, "name": spec.name, "metadata": dict(spec.customer_metadata)}
     return made | known | {"address": address, "currency": spec.currency, "test_clock": spec.test_clock}
 
 
-def _method(spec: FailedInvoice, customer: Document, now: int) -> Document:
-    name = spec.payment_method_id or ids.new("pm")
-    made = documents.payment_method(name, spec.card, now, spec.livemode, spec.method_type)
+def _build_method(spec: FailedInvoice, customer: Document, now: int) -> Document:
+    name = spec.payment_method_id or ids.new_object_id("pm")
+    made = documents.build_payment_method(name, spec.card, now, spec.livemode, spec.method_type)
     made["billing_details"] = documents.billing_details(customer["email"], customer["name"], spec.country)
     return made | {"customer": None if spec.no_method else customer["id"]}
 
 
-def _invoice(spec: FailedInvoice, customer: Document, now: int) -> Document:
-    made = billing.invoice(spec.invoice_id or ids.new("in"), customer, spec.amount, spec.currency, now)
+def _build_invoice(spec: FailedInvoice, customer: Document, now: int) -> Document:
+    made = billing.build_invoice(spec.invoice_id or ids.new_object_id("in"), customer, spec.amount, spec.currency, now)
     made |= {"attempt_count": spec.attempt_count, "attempted": spec.attempt_count > 0}
     made |= {"auto_advance": spec.auto_advance, "next_payment_attempt": spec.next_payment_attempt}
     made |= {"metadata": dict(spec.metadata), "livemode": spec.livemode}
     if spec.subscription:
-        named = spec.subscription if isinstance(spec.subscription, str) else ids.new("sub")
+        named = spec.subscription if isinstance(spec.subscription, str) else ids.new_object_id("sub")
         made |= {"billing_reason": "subscription_cycle", "parent": billing.subscription_parent(named, {})}
-    return billing.finalize(made, now)
+    return billing.finalize_draft(made, now)
 
 
-def _failed(spec: FailedInvoice, charge: Document, method: Document) -> Document:
+def _failure_fields(spec: FailedInvoice, charge: Document, method: Document) -> Document:
     error = charges.payment_error(spec, charge["id"], method)
     return {"last_payment_error": error, "latest_charge": charge["id"]}
 
 
-def _subscription(spec: FailedInvoice, invoice: Document, now: int) -> Document | None:
+def _build_subscription(spec: FailedInvoice, invoice: Document, now: int) -> Document | None:
     if invoice["parent"] is None:
         return None
     name = invoice["parent"]["subscription_details"]["subscription"]
-    made = documents.subscription(name, invoice["customer"], invoice["id"], now)
+    made = documents.build_subscription(name, invoice["customer"], invoice["id"], now)
     return made | {"test_clock": invoice["test_clock"]} | spec.subscription_fields

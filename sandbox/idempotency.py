@@ -3,16 +3,16 @@
 import json
 from dataclasses import dataclass
 
-from sandbox.errors import StripeError, invalid
+from sandbox.errors import StripeError, invalid_request
 from sandbox.models import Document
 from sandbox.store import Store
 
-LONGEST = 255
-LIFETIME = 86_400
+MAX_KEY_LENGTH = 255
+KEY_LIFETIME_SECONDS = 86_400
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptAnswer:
     """The first answer to a key."""
 
     status: int
@@ -20,36 +20,36 @@ class Kept:
     request_id: str
 
 
-class Keys:
+class IdempotencyKeys:
     """A key is new, running, or answered; a repeat with other parameters is refused."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def begin(self, key: str, request: Document, now: int) -> Kept | None:
+    def claim(self, key: str, request: Document, now: int) -> KeptAnswer | None:
         """Claim a new key (None), or give its answer. Raises for a running key and for another request."""
-        if len(key) > LONGEST:
-            raise invalid(f"Idempotency keys must be {LONGEST} characters or less.", status=400)
+        if len(key) > MAX_KEY_LENGTH:
+            raise invalid_request(f"Idempotency keys must be {MAX_KEY_LENGTH} characters or less.", status=400)
         printed = json.dumps(request, sort_keys=True)
-        self._store.execute("DELETE FROM idempotency WHERE key = ? AND created <= ?", key, now - LIFETIME)
+        self._store.execute("DELETE FROM idempotency WHERE key = ? AND created <= ?", key, now - KEY_LIFETIME_SECONDS)
         found = self._store.execute("SELECT * FROM idempotency WHERE key = ?", key)
         if not found:
             self._store.execute("INSERT INTO idempotency (key, request, created) VALUES (?, ?, ?)", key, printed, now)
             return None
-        _refuse(key, found[0], printed)
-        return Kept(found[0]["status"], found[0]["body"], found[0]["request_id"])
+        _refuse_conflict(key, found[0], printed)
+        return KeptAnswer(found[0]["status"], found[0]["body"], found[0]["request_id"])
 
-    def finish(self, key: str, kept: Kept) -> None:
+    def keep_answer(self, key: str, answer: KeptAnswer) -> None:
         """Keep the answer."""
         sql = "UPDATE idempotency SET status = ?, body = ?, request_id = ? WHERE key = ?"
-        self._store.execute(sql, kept.status, kept.body, kept.request_id, key)
+        self._store.execute(sql, answer.status, answer.body, answer.request_id, key)
 
-    def forget(self, key: str) -> None:
+    def release(self, key: str) -> None:
         """The request had no lasting answer; the next one with this key is the first again."""
         self._store.execute("DELETE FROM idempotency WHERE key = ? AND status IS NULL", key)
 
 
-def _refuse(key: str, found: Document, printed: str) -> None:
+def _refuse_conflict(key: str, found: Document, printed: str) -> None:
     if found["request"] != printed:
         raise StripeError(
             400,

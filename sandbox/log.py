@@ -6,19 +6,19 @@ import time
 
 from sandbox.call import Answer, Call
 from sandbox.models import Document
-from sandbox.view import invoice_of
-from sandbox.world import World
+from sandbox.view import invoice_of_intent
+from sandbox.world import SandboxWorld
 
-INVOICE = re.compile(r"^/v1/invoices/([^/]+)")
-INTENT = re.compile(r"^/v1/payment_intents/([^/]+)")
+INVOICE_PATH = re.compile(r"^/v1/invoices/([^/]+)")
+INTENT_PATH = re.compile(r"^/v1/payment_intents/([^/]+)")
 
 
-def begin(world: World, call: Call) -> int:
+def log_stripe_call(world: SandboxWorld, call: Call) -> int:
     """Write a call of the fake Stripe down before anything else happens; gives its number."""
-    return noted(world, call, _invoice(world, call))
+    return log_call(world, call, _invoice_of_call(world, call))
 
 
-def noted(world: World, call: Call, invoice: str | None) -> int:
+def log_call(world: SandboxWorld, call: Call, invoice: str | None) -> int:
     """The same for a provider that knows which invoice its call is about."""
     return world.store.insert(
         "log",
@@ -34,26 +34,26 @@ def noted(world: World, call: Call, invoice: str | None) -> int:
     )
 
 
-def end(world: World, sequence: int, answer: Answer) -> None:
+def log_answer(world: SandboxWorld, sequence: int, answer: Answer) -> None:
     """Add the answer; status 0 is a dropped connection."""
     status = 0 if answer.drop else answer.status
     sql = "UPDATE log SET status = ?, replayed = ?, outcome = ? WHERE sequence = ?"
     world.store.execute(sql, status, int(answer.replayed), answer.outcome, sequence)
 
 
-def entries(world: World, invoice: str | None = None) -> list[Document]:
+def read_log_entries(world: SandboxWorld, invoice: str | None = None) -> list[Document]:
     """The log in order, all of it or what concerns one invoice."""
-    found = world.store.rows("log", invoice)
+    found = world.store.read_rows("log", invoice)
     return [row | {"params": json.loads(row["params"]), "replayed": bool(row["replayed"])} for row in found]
 
 
-def _invoice(world: World, call: Call) -> str | None:
-    if of := INVOICE.match(call.path):
+def _invoice_of_call(world: SandboxWorld, call: Call) -> str | None:
+    if of := INVOICE_PATH.match(call.path):
         return of[1]
-    if of := INTENT.match(call.path):
-        return invoice_of(world.store, of[1])
+    if of := INTENT_PATH.match(call.path):
+        return invoice_of_intent(world.store, of[1])
     named = call.params.get("invoice")
-    return named if isinstance(named, str) else invoice_of(world.store, _intent_param(call.params))
+    return named if isinstance(named, str) else invoice_of_intent(world.store, _intent_param(call.params))
 
 
 def _intent_param(params: Document) -> str | None:

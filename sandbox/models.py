@@ -15,13 +15,13 @@ class Shape(StrEnum):
     BASIL = "basil"
 
 
-class Model(BaseModel):
+class ControlModel(BaseModel):
     """Frozen, and an unknown field is an error: a typo in a test must not pass silently."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Card(Model):
+class Card(ControlModel):
     """The card behind a payment method; without a fingerprint each payment method is a card of its own."""
 
     brand: str = "visa"
@@ -33,7 +33,7 @@ class Card(Model):
     fingerprint: str | None = None
 
 
-class Delivery(Model):
+class Delivery(ControlModel):
     """How webhooks leave the sandbox; everything left out is as the sandbox was started."""
 
     shape: Shape | None = None
@@ -48,7 +48,7 @@ class Delivery(Model):
     wait: bool = Field(False, description="answer only when every delivery has ended")
 
 
-class Decline(Model):
+class Decline(ControlModel):
     """Why a charge failed, in Stripe's own words; `code` follows from `decline_code` when left out."""
 
     decline_code: str = "insufficient_funds"
@@ -101,7 +101,7 @@ class FailedInvoice(Decline):
     delivery: Delivery | None = Field(None, description="send the failure webhook at once; left out: not sent")
 
 
-class Created(BaseModel):
+class FailedInvoiceIds(BaseModel):
     """The ids of a ready-made failed invoice, and of its (recorded) failure event."""
 
     invoice: str
@@ -112,10 +112,10 @@ class Created(BaseModel):
     invoice_payment: str
     subscription: str | None
     event: str
-    deliveries: list["Delivered"] = Field(default_factory=list)
+    deliveries: list["DeliveryResult"] = Field(default_factory=list)
 
 
-class Script(Model):
+class Script(ControlModel):
     """What the next pay calls of an invoice do; fields left out stay as they are."""
 
     outcomes: tuple[str, ...] | None = None
@@ -126,14 +126,14 @@ class Script(Model):
     unguarded: bool | None = None
 
 
-class KeyRights(Model):
+class KeyRights(ControlModel):
     """What became of an API key; unknown keys may do everything."""
 
     revoked: bool = False
     lacks: tuple[str, ...] = Field((), description="permissions such as customer_read")
 
 
-class Fault(Model):
+class Fault(ControlModel):
     """A scripted fault of every call whose path fits the pattern, for a number of times."""
 
     path: str = Field(description="pattern with *, e.g. /v1/invoices/in_1")
@@ -142,7 +142,7 @@ class Fault(Model):
     times: int = Field(1, ge=1)
 
 
-class Delivered(BaseModel):
+class DeliveryResult(BaseModel):
     """One webhook delivery: the last answer, and how many tries it took."""
 
     event: str
@@ -153,11 +153,11 @@ class Delivered(BaseModel):
     tries: int = 0
 
 
-class Happened(BaseModel):
+class ActionResult(BaseModel):
     """What an action caused: the recorded events, and their deliveries when one waited for them."""
 
     events: list[Document] = Field(default_factory=list)
-    deliveries: list[Delivered] = Field(default_factory=list)
+    deliveries: list[DeliveryResult] = Field(default_factory=list)
 
 
 class LedgerEntry(BaseModel):

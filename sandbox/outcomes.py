@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from sandbox.models import Decline
 
-OPTIONS = {
+DECLINE_OPTIONS = {
     "code": "code",
     "advice": "advice_code",
     "network": "network_decline_code",
@@ -49,23 +49,23 @@ class Outcome:
     after: float = 0.0
 
 
-def parse(text: str) -> Outcome:
+def parse_outcome(text: str) -> Outcome:
     """Read an outcome; ValueError names what isn't understood."""
     head, _, rest = text.partition(":")
     if head == "decline":
-        return Outcome(text, Effect.DECLINE, decline=_decline(rest))
+        return Outcome(text, Effect.DECLINE, decline=_parse_decline(rest))
     if head == "hang":
-        return _hang(text, rest)
+        return _parse_hang(text, rest)
     if head in ("error", "succeed_then_error"):
-        return _error(text, head, rest)
+        return _parse_error(text, head, rest)
     if head == "succeed_then_hang":
         return Outcome(text, Effect.SUCCEED, after=float(rest))
-    if rest or text not in SIMPLE:
+    if rest or text not in SIMPLE_OUTCOMES:
         raise ValueError(f"unknown outcome: {text!r}")
-    return replace(SIMPLE[text], text=text)
+    return replace(SIMPLE_OUTCOMES[text], text=text)
 
 
-SIMPLE = {
+SIMPLE_OUTCOMES = {
     "succeed": Outcome("", Effect.SUCCEED),
     "succeed_then_drop": Outcome("", Effect.SUCCEED, Reply.DROP),
     "malformed": Outcome("", Effect.SUCCEED, Reply.MALFORMED),
@@ -74,23 +74,23 @@ SIMPLE = {
 }
 
 
-def _decline(rest: str) -> Decline:
+def _parse_decline(rest: str) -> Decline:
     code, *options = rest.split(";")
     fields = {"decline_code": code or "generic_decline"}
     for option in options:
         name, _, value = option.partition("=")
-        if name not in OPTIONS:
+        if name not in DECLINE_OPTIONS:
             raise ValueError(f"unknown option of a decline: {name!r}")
-        fields[OPTIONS[name]] = value
+        fields[DECLINE_OPTIONS[name]] = value
     return Decline.model_validate(fields)
 
 
-def _hang(text: str, rest: str) -> Outcome:
+def _parse_hang(text: str, rest: str) -> Outcome:
     seconds, _, then = rest.partition(":")
-    return replace(parse(then or "succeed"), text=text, before=float(seconds))
+    return replace(parse_outcome(then or "succeed"), text=text, before=float(seconds))
 
 
-def _error(text: str, head: str, rest: str) -> Outcome:
+def _parse_error(text: str, head: str, rest: str) -> Outcome:
     status, _, retry_after = rest.partition(":")
     effect = Effect.SUCCEED if head == "succeed_then_error" else Effect.NOTHING
     return Outcome(text, effect, Reply.ERROR, status=int(status), retry_after=retry_after or None)

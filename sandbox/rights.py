@@ -12,8 +12,12 @@ from sandbox.errors import StripeError
 from sandbox.models import Document, KeyRights
 from sandbox.store import Store
 
-LABELS = {"charge": "Charges and Refunds", "payment_method": "Payment Methods", "payment_intent": "Payment Intents"}
-LISTED = {
+PERMISSION_LABELS = {
+    "charge": "Charges and Refunds",
+    "payment_method": "Payment Methods",
+    "payment_intent": "Payment Intents",
+}
+PATH_KINDS = {
     "charges": "charge",
     "customers": "customer",
     "credit_notes": "credit_note",
@@ -27,7 +31,7 @@ LISTED = {
     "subscriptions": "subscription",
     "test_helpers": "test_clock",
 }
-EXPANDED = {
+EXPANDED_KINDS = {
     "charge": "charge",
     "customer": "customer",
     "default_payment_method": "payment_method",
@@ -40,7 +44,7 @@ EXPANDED = {
 }
 
 
-def authenticate(store: Store, call: Call) -> None:
+def authenticate_call(store: Store, call: Call) -> None:
     """401 or 403 where the key may not make this call."""
     scheme, _, token = call.authorization.partition(" ")
     token = token.strip()
@@ -49,40 +53,40 @@ def authenticate(store: Store, call: Call) -> None:
         raise StripeError(401, type="invalid_request_error", message=message)
     rights = KeyRights.model_validate(_without_id(store.get("key", token)))
     if rights.revoked:
-        message = f"Expired API Key provided: {_masked(token)}"
+        message = f"Expired API Key provided: {_mask_key(token)}"
         raise StripeError(401, type="invalid_request_error", code="api_key_expired", message=message)
-    for permission in _needed(call):
+    for permission in _needed_permissions(call):
         if permission in rights.lacks:
-            raise _lacks(token, permission, call.account)
+            raise _permission_error(token, permission, call.account)
 
 
-def set_rights(store: Store, key: str, rights: KeyRights) -> Document:
+def store_key_rights(store: Store, key: str, rights: KeyRights) -> Document:
     """What this key may do from now on."""
     return _without_id(store.put("key", {"id": key, **rights.model_dump(mode="json")}))
 
 
-def _needed(call: Call) -> Iterator[str]:
+def _needed_permissions(call: Call) -> Iterator[str]:
     part = call.path.removeprefix("/v1/").partition("/")[0]
-    yield f"{LISTED.get(part, part)}_{'read' if call.method == 'GET' else 'write'}"
+    yield f"{PATH_KINDS.get(part, part)}_{'read' if call.method == 'GET' else 'write'}"
     for wanted in call.params.get("expand", ()):
         for name in str(wanted).split("."):
-            if name in EXPANDED:
-                yield f"{EXPANDED[name]}_read"
+            if name in EXPANDED_KINDS:
+                yield f"{EXPANDED_KINDS[name]}_read"
 
 
-def _lacks(token: str, permission: str, account: str | None) -> StripeError:
+def _permission_error(token: str, permission: str, account: str | None) -> StripeError:
     name, _, verb = permission.rpartition("_")
     whose = account or "acct_1Sandbox"
-    label = f"{LABELS.get(name, name.replace('_', ' ').title() + 's')} {verb.title()}"
+    label = f"{PERMISSION_LABELS.get(name, name.replace('_', ' ').title() + 's')} {verb.title()}"
     message = (
-        f"Permission denied. The provided key '{_masked(token)}' does not have the required permissions for this"
+        f"Permission denied. The provided key '{_mask_key(token)}' does not have the required permissions for this"
         f" endpoint on account '{whose}'. Enabling {label} ('{permission}') permissions on this key would"
         " allow this request to continue."
     )
     return StripeError(403, type="invalid_request_error", code="more_permissions_required", message=message)
 
 
-def _masked(token: str) -> str:
+def _mask_key(token: str) -> str:
     return f"{token[:8]}{'*' * 8}{token[-4:]}"
 
 

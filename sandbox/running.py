@@ -7,13 +7,13 @@ from typing import Any, Generic, TypeVar
 T = TypeVar("T")
 
 
-class Running(Generic[T]):
+class RunningCalls(Generic[T]):
     """Once begun a call runs to its end, whether or not its caller still listens."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[T]] = set()
 
-    async def shielded(self, work: Coroutine[Any, Any, T]) -> T:
+    async def run_to_end(self, work: Coroutine[Any, Any, T]) -> T:
         """What it comes to."""
         task = asyncio.create_task(work)
         self._tasks.add(task)

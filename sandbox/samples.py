@@ -5,11 +5,11 @@ import time
 
 from sandbox import ids, shapes
 from sandbox.config import api_version
-from sandbox.factory import failed_payment
+from sandbox.factory import build_failed_payment
 from sandbox.models import Document, FailedInvoice, Shape
-from sandbox.signing import sign
+from sandbox.signing import sign_stripe_payload
 
-__all__ = ["failed_invoice_event", "payload", "sign"]
+__all__ = ["event_payload", "failed_invoice_event", "sign_stripe_payload"]
 
 
 def failed_invoice_event(
@@ -22,13 +22,13 @@ def failed_invoice_event(
 ) -> Document:
     """An event about an invoice whose payment failed, as Stripe would send it in that API shape."""
     moment = int(time.time()) if now is None else now
-    made = failed_payment(spec or FailedInvoice(), moment)
+    made = build_failed_payment(spec or FailedInvoice(), moment)
     return {
-        "id": event_id or ids.new("evt"),
+        "id": event_id or ids.new_object_id("evt"),
         "object": "event",
         "api_version": api_version(shape),
         "created": moment,
-        "data": {"object": shapes.invoice(made.invoice, shape, made.payment_intent)},
+        "data": {"object": shapes.shape_invoice(made.invoice, shape, made.payment_intent)},
         "livemode": made.invoice["livemode"],
         "pending_webhooks": 1,
         "request": {"id": None, "idempotency_key": None},
@@ -36,6 +36,6 @@ def failed_invoice_event(
     }
 
 
-def payload(event: Document) -> bytes:
+def event_payload(event: Document) -> bytes:
     """The bytes to sign and to post."""
     return json.dumps(event, separators=(",", ":")).encode()

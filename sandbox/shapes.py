@@ -2,7 +2,7 @@
 
 from sandbox.models import Document, Shape
 
-GONE_IN_LEGACY = (
+FIELDS_GONE_IN_LEGACY = (
     "amount_overpaid",
     "amount_paid_off_stripe",
     "confirmation_secret",
@@ -13,11 +13,11 @@ GONE_IN_LEGACY = (
 )
 
 
-def invoice(document: Document, shape: Shape, intent: Document | None) -> Document:
+def shape_invoice(document: Document, shape: Shape, intent: Document | None) -> Document:
     """An invoice in the wanted shape; `intent` is the payment intent of its default payment."""
     if shape is Shape.BASIL:
         return document
-    kept = {name: value for name, value in document.items() if name not in GONE_IN_LEGACY}
+    kept = {name: value for name, value in document.items() if name not in FIELDS_GONE_IN_LEGACY}
     details = (document.get("parent") or {}).get("subscription_details") or {}
     return kept | {
         "charge": intent["latest_charge"] if intent else None,
@@ -32,7 +32,7 @@ def invoice(document: Document, shape: Shape, intent: Document | None) -> Docume
     }
 
 
-def with_invoice(document: Document, shape: Shape, invoice_id: str | None) -> Document:
+def shape_payment(document: Document, shape: Shape, invoice_id: str | None) -> Document:
     """A payment intent or charge; the older API names its invoice, the newer one doesn't."""
     if shape is Shape.BASIL:
         return document

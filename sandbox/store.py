@@ -34,7 +34,7 @@ CREATE TRIGGER IF NOT EXISTS ledger_no_delete BEFORE DELETE ON ledger
     BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
 DELETE FROM idempotency WHERE status IS NULL;
 """
-LINKS = ("customer", "invoice", "payment_intent", "charge")
+LINK_COLUMNS = ("customer", "invoice", "payment_intent", "charge")
 
 
 class Store:
@@ -48,7 +48,7 @@ class Store:
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.executescript(SCHEMA)
 
-    def of(self, account: str) -> "Store":
+    def for_account(self, account: str) -> "Store":
         """The documents of a connected account, in the same file; log, ledger and transactions are shared."""
         scoped = copy.copy(self)
         scoped._scope = f"{account}/"
@@ -74,7 +74,12 @@ class Store:
 
     def put(self, kind: str, document: Document) -> Document:
         """Insert or replace by kind and id; the order of first insertion is kept."""
-        row = (self._scope + kind, document["id"], *(_link(document, name) for name in LINKS), json.dumps(document))
+        row = (
+            self._scope + kind,
+            document["id"],
+            *(_link_value(document, name) for name in LINK_COLUMNS),
+            json.dumps(document),
+        )
         self._db.execute(
             "INSERT INTO document (kind, id, customer, invoice, payment_intent, charge, body)"
             " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (kind, id) DO UPDATE SET customer = excluded.customer,"
@@ -93,7 +98,7 @@ class Store:
     def find(self, kind: str, **links: str | None) -> list[Document]:
         """Documents of a kind, newest first, whose links equal the given ones (None: any)."""
         wanted = {name: value for name, value in links.items() if value is not None}
-        if unknown := set(wanted) - set(LINKS):
+        if unknown := set(wanted) - set(LINK_COLUMNS):
             raise ValueError(f"no such link: {unknown}")
         where = "".join(f" AND {name} = ?" for name in wanted)
         sql = f"SELECT body FROM document WHERE kind = ?{where} ORDER BY sequence DESC"
@@ -106,7 +111,7 @@ class Store:
         cursor = self._db.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", tuple(values.values()))
         return int(cursor.lastrowid or 0)
 
-    def rows(self, table: str, invoice: str | None = None) -> list[Document]:
+    def read_rows(self, table: str, invoice: str | None = None) -> list[Document]:
         """Rows of the log or the ledger in order, all or those of one invoice."""
         where, values = (" WHERE invoice = ?", (invoice,)) if invoice else ("", ())
         return [dict(row) for row in self._db.execute(f"SELECT * FROM {table}{where} ORDER BY sequence", values)]
@@ -116,7 +121,7 @@ class Store:
         return [dict(row) for row in self._db.execute(sql, values)]
 
 
-def _link(document: Document, name: str) -> str | None:
+def _link_value(document: Document, name: str) -> str | None:
     payment = document.get("payment")
     value = document.get(name) or (payment.get(name) if isinstance(payment, dict) else None)
     return value if isinstance(value, str) else None

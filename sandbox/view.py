@@ -3,12 +3,12 @@
 from typing import Any
 
 from sandbox import shapes
-from sandbox.errors import invalid
+from sandbox.errors import invalid_request
 from sandbox.models import Document, Shape
-from sandbox.params import integer
+from sandbox.params import read_integer
 from sandbox.store import Store
 
-KINDS = {
+EXPANDABLE_KINDS = {
     "charge": "charge",
     "customer": "customer",
     "default_payment_method": "payment_method",
@@ -23,7 +23,7 @@ KINDS = {
     "test_clock": "test_clock",
 }
 """Which kind of object an expandable field points to."""
-DEEPEST = 4
+MAX_EXPAND_DEPTH = 4
 
 
 def default_intent(store: Store, invoice_id: str) -> Document | None:
@@ -34,13 +34,13 @@ def default_intent(store: Store, invoice_id: str) -> Document | None:
     return None
 
 
-def invoice_of(store: Store, intent_id: str | None) -> str | None:
+def invoice_of_intent(store: Store, intent_id: str | None) -> str | None:
     """The invoice that a payment intent pays."""
     found = store.find("invoice_payment", payment_intent=intent_id) if intent_id else []
     return str(found[0]["invoice"]) if found else None
 
 
-class View:
+class DocumentView:
     """Shows stored documents in one shape."""
 
     def __init__(self, store: Store, shape: Shape) -> None:
@@ -49,81 +49,83 @@ class View:
 
     def show(self, kind: str, document: Document, expand: Any = ()) -> Document:
         """One object, with the fields named by `expand` in place of their ids."""
-        shown = self._shaped(kind, document)
-        self._expand(shown, _tree(expand))
+        shown = self._shape_document(kind, document)
+        self._expand_fields(shown, _parse_expand(expand))
         return shown
 
-    def page(self, kind: str, found: list[Document], url: str, params: Document) -> Document:
+    def list_page(self, kind: str, found: list[Document], url: str, params: Document) -> Document:
         """A list object: `limit`, `starting_after` and `ending_before` applied, `data.*` expanded."""
-        window, more = _window(found, params)
-        data = [self._shaped(kind, document) for document in window]
+        window, more = _page_window(found, params)
+        data = [self._shape_document(kind, document) for document in window]
         listed = {"object": "list", "data": data, "has_more": more, "url": url}
-        self._expand(listed, _tree(params.get("expand", ())))
+        self._expand_fields(listed, _parse_expand(params.get("expand", ())))
         return listed
 
-    def _shaped(self, kind: str, document: Document) -> Document:
+    def _shape_document(self, kind: str, document: Document) -> Document:
         if kind == "invoice":
-            return dict(shapes.invoice(document, self._shape, default_intent(self._store, document["id"])))
+            return dict(shapes.shape_invoice(document, self._shape, default_intent(self._store, document["id"])))
         if kind == "payment_intent":
-            paid = invoice_of(self._store, document["id"])
-            return dict(shapes.with_invoice(document, self._shape, paid))
+            paid = invoice_of_intent(self._store, document["id"])
+            return dict(shapes.shape_payment(document, self._shape, paid))
         if kind == "charge":
-            paid = invoice_of(self._store, document["payment_intent"])
-            return dict(shapes.with_invoice(document, self._shape, paid))
+            paid = invoice_of_intent(self._store, document["payment_intent"])
+            return dict(shapes.shape_payment(document, self._shape, paid))
         return dict(document)
 
-    def _expand(self, shown: Document, tree: Document) -> None:
+    def _expand_fields(self, shown: Document, tree: Document) -> None:
         for name, below in tree.items():
-            self._include(shown, name)
-            if not _expandable(shown, name):
-                raise invalid(f"This property cannot be expanded ({name}).", param="expand")
-            shown[name] = self._expanded(name, shown[name], below)
+            self._include_optional(shown, name)
+            if not _is_expandable(shown, name):
+                raise invalid_request(f"This property cannot be expanded ({name}).", param="expand")
+            shown[name] = self._expand_value(name, shown[name], below)
 
-    def _include(self, shown: Document, name: str) -> None:
+    def _include_optional(self, shown: Document, name: str) -> None:
         """Two fields of an invoice exist only when asked for."""
         if shown.get("object") != "invoice" or self._shape is Shape.LEGACY:
             return
         if name == "payments":
             found = self._store.find("invoice_payment", invoice=shown["id"])
-            shown["payments"] = self.page("invoice_payment", found, "/v1/invoice_payments", {})
+            shown["payments"] = self.list_page("invoice_payment", found, "/v1/invoice_payments", {})
         if name == "confirmation_secret":
             shown[name] = shapes.confirmation_secret(default_intent(self._store, shown["id"]))
 
-    def _expanded(self, name: str, value: Any, below: Document) -> Any:
+    def _expand_value(self, name: str, value: Any, below: Document) -> Any:
         if isinstance(value, str):
-            document = self._store.get(KINDS.get(name, ""), value)
+            document = self._store.get(EXPANDABLE_KINDS.get(name, ""), value)
             if document is None:
-                raise invalid(f"This property cannot be expanded ({name}).", param="expand")
-            value = self._shaped(KINDS[name], document)
+                raise invalid_request(f"This property cannot be expanded ({name}).", param="expand")
+            value = self._shape_document(EXPANDABLE_KINDS[name], document)
         for item in value if isinstance(value, list) else [value]:
             if isinstance(item, dict):
-                self._expand(item, below)
+                self._expand_fields(item, below)
         return value
 
 
-def _expandable(shown: Document, name: str) -> bool:
+def _is_expandable(shown: Document, name: str) -> bool:
     """An id of a known kind, what may hold one, or nothing: a path is judged by types, not by what is there."""
-    return name in shown and (name in KINDS or shown[name] is None or isinstance(shown[name], dict | list))
+    return name in shown and (name in EXPANDABLE_KINDS or shown[name] is None or isinstance(shown[name], dict | list))
 
 
-def _tree(expand: Any) -> Document:
+def _parse_expand(expand: Any) -> Document:
     if isinstance(expand, str):
-        raise invalid("Invalid array", param="expand")
+        raise invalid_request("Invalid array", param="expand")
     tree: Document = {}
     for path in expand:
         parts = path.split(".")
-        if len(parts) > DEEPEST:
-            raise invalid(f"You cannot expand more than {DEEPEST} levels of a property.", param="expand")
+        if len(parts) > MAX_EXPAND_DEPTH:
+            raise invalid_request(
+                f"You cannot expand more than {MAX_EXPAND_DEPTH} levels of a property.", param="expand"
+            )
         branch = tree
         for part in parts:
             branch = branch.setdefault(part, {})
     return tree
 
 
-def _window(found: list[Document], params: Document) -> tuple[list[Document], bool]:
-    limit = integer(params, "limit", 10)
+def _page_window(found: list[Document], params: Document) -> tuple[list[Document], bool]:
+    limit = read_integer(params, "limit", 10)
     if not 1 <= limit <= 100:
-        raise invalid("This value must be between 1 and 100.", param="limit")
+        raise invalid_request("This value must be between 1 and 100.", param="limit")
     names = [document["id"] for document in found]
     if (after := params.get("starting_after")) in names:
         found = found[names.index(after) + 1 :]

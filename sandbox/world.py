@@ -1,56 +1,62 @@
 """Everything one sandbox holds, wired together once."""
 
-from sandbox.clock import Clock
+from sandbox.clock import SandboxClock
 from sandbox.config import SandboxConfig
-from sandbox.errors import missing
-from sandbox.events import Events
-from sandbox.idempotency import Keys
+from sandbox.errors import resource_missing
+from sandbox.events import EventRecorder
+from sandbox.idempotency import IdempotencyKeys
 from sandbox.models import Document, Fault
 from sandbox.payments import Payments
 from sandbox.store import Store
-from sandbox.webhooks import Webhooks
+from sandbox.webhooks import StripeWebhooks
 
-PLAIN_CONTROL: Document = {"script": [], "default": "succeed", "echo": True, "echo_delivery": {}, "unguarded": False}
+DEFAULT_SCRIPT_CONTROL: Document = {
+    "script": [],
+    "default": "succeed",
+    "echo": True,
+    "echo_delivery": {},
+    "unguarded": False,
+}
 
 
-class World:
+class SandboxWorld:
     """The parts of a sandbox; request handlers get it whole."""
 
     def __init__(self, config: SandboxConfig) -> None:
         self.config = config
         self.store = Store(config.state)
-        self.clock = Clock(self.store)
+        self.clock = SandboxClock(self.store)
         self.account: str | None = None
-        self.events = Events(self.store, self.clock)
+        self.events = EventRecorder(self.store, self.clock)
         self.payments = Payments(self.store, self.clock, self.events)
-        self.keys = Keys(self.store)
-        self.webhooks = Webhooks(config, self.events.delivered)
-        self.busy: set[str] = set()
+        self.idempotency_keys = IdempotencyKeys(self.store)
+        self.webhooks = StripeWebhooks(config, self.events.mark_delivered)
+        self.locked_objects: set[str] = set()
         self.faults: list[Fault] = []
 
-    def of(self, account: str | None) -> "World":
+    def for_account(self, account: str | None) -> "SandboxWorld":
         """This sandbox as a connected account sees it: with objects of its own, all else shared."""
         return self if account is None else AccountWorld(self, account)
 
-    def need(self, kind: str, document_id: str) -> Document:
+    def require_document(self, kind: str, document_id: str) -> Document:
         """The document, or Stripe's 404."""
         found = self.store.get(kind, document_id)
         if found is None:
-            raise missing(kind, document_id)
+            raise resource_missing(kind, document_id)
         return found
 
-    def control(self, invoice_id: str) -> Document:
+    def script_control(self, invoice_id: str) -> Document:
         """How pay calls of an invoice are scripted."""
-        return PLAIN_CONTROL | {"id": invoice_id} | (self.store.get("control", invoice_id) or {})
+        return DEFAULT_SCRIPT_CONTROL | {"id": invoice_id} | (self.store.get("control", invoice_id) or {})
 
 
-class AccountWorld(World):
+class AccountWorld(SandboxWorld):
     """One connected account (docs.stripe.com/connect/authentication)."""
 
-    def __init__(self, platform: World, account: str) -> None:
-        self.config, self.clock, self.keys = platform.config, platform.clock, platform.keys
-        self.webhooks, self.busy, self.faults = platform.webhooks, platform.busy, platform.faults
+    def __init__(self, platform: SandboxWorld, account: str) -> None:
+        self.config, self.clock, self.idempotency_keys = platform.config, platform.clock, platform.idempotency_keys
+        self.webhooks, self.locked_objects, self.faults = platform.webhooks, platform.locked_objects, platform.faults
         self.account = account
-        self.store = platform.store.of(account)
-        self.events = Events(self.store, self.clock, account)
+        self.store = platform.store.for_account(account)
+        self.events = EventRecorder(self.store, self.clock, account)
         self.payments = Payments(self.store, self.clock, self.events)

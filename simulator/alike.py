@@ -7,29 +7,29 @@ from typing import Final
 import numpy as np
 
 from core.classifier.taxonomy import Classification
-from core.fraud.assess import assess
+from core.fraud.assess import assess_fraud
 from core.payments import Card, Failure, FailureFacts, InvoiceStatus, InvoiceView
-from core.retry.experiments import Assignment, assign
-from core.retry.ledger import NOT_SENT
-from core.retry.network_rules import ANY, Credential, LedgerEntry, Spent, stopped
-from core.segmentation.segment import segment
-from simulator.answers import LEVELS
-from simulator.cases import Book, Booleans, FailureKind, Integers, Payer
+from core.retry.experiments import Assignment, assign_arm
+from core.retry.ledger import NOT_SENT_OUTCOMES
+from core.retry.network_rules import ANY_NETWORK, AttemptOutcome, Credential, LedgerEntry, find_stop_reason
+from core.segmentation.segment import find_segment
+from simulator.answers import FRAUD_LEVELS
+from simulator.cases import Booleans, Codebook, FailureKind, Integers, Payer
 from simulator.memo import Memo
 from simulator.outcomes import CAUSE_INDEX
-from simulator.places import Spot
-from simulator.telling import card_customer, moment, profile_of_case
+from simulator.places import Location
+from simulator.telling import customer_living_in, to_customer_profile, to_utc_datetime
 from simulator.world import World
 
 NO_INVOICE: Final = InvoiceView(invoice_id="in_any", status=InvoiceStatus.OPEN)
 
 
 @dataclass(frozen=True)
-class Alike:
+class CaseFeatures:
     """The book of one source as one world sees it. Failure kinds of another card come behind the book's own."""
 
     world: World
-    book: Book
+    book: Codebook
     new_method_code: str
 
     @cached_property
@@ -44,167 +44,170 @@ class Alike:
     @cached_property
     def _cards(self) -> tuple[Card, ...]:
         """The distinct ones, as far as a decline looks at them."""
-        return tuple(dict.fromkeys(_card(one) for one in self.book.failures))
+        return tuple(dict.fromkeys(_without_fingerprint(one) for one in self.book.failures))
 
     @cached_property
-    def another(self) -> Integers:
+    def another_method_kind(self) -> Integers:
         """By failure kind: the kind of another card's decline."""
         index = {card: len(self.book.failures) + number for number, card in enumerate(self._cards)}
-        return np.array([index[_card(one)] for one in self.failures], dtype=np.int64)
+        return np.array([index[_without_fingerprint(one)] for one in self.failures], dtype=np.int64)
 
     @cached_property
     def classifications(self) -> tuple[Classification, ...]:
         """The distinct ones, as far as a decision looks at them."""
-        return tuple(self._distinct.values())
+        return tuple(self._distinct_classifications.values())
 
     @cached_property
-    def kind(self) -> Integers:
+    def classification_index(self) -> Integers:
         """By failure kind: index into `classifications`."""
-        index = {key: number for number, key in enumerate(self._distinct)}
-        return np.array([index[_matters(one)] for one in self._classified], dtype=np.int64)
+        index = {key: number for number, key in enumerate(self._distinct_classifications)}
+        return np.array([index[_decision_key(one)] for one in self._all_classifications], dtype=np.int64)
 
     @cached_property
     def cause(self) -> Integers:
         """By failure kind: what is really the matter, whatever a policy calls it; index into `outcomes.CAUSES`."""
-        truths = (self.world.truth(self.book.provider, one.failure, one.card) for one in self.failures)
+        truths = (self.world.true_cause(self.book.provider, one.failure, one.card) for one in self.failures)
         return np.array([CAUSE_INDEX[truth] for truth in truths], dtype=np.int64)
 
     @cached_property
-    def _classified(self) -> tuple[Classification, ...]:
-        return tuple(self.world.classified(self.book.provider, one.failure, one.card) for one in self.failures)
+    def _all_classifications(self) -> tuple[Classification, ...]:
+        return tuple(self.world.classify_failure(self.book.provider, one.failure, one.card) for one in self.failures)
 
     @cached_property
-    def _distinct(self) -> dict[tuple[object, ...], Classification]:
-        return {_matters(one): one for one in reversed(self._classified)}
+    def _distinct_classifications(self) -> dict[tuple[object, ...], Classification]:
+        return {_decision_key(one): one for one in reversed(self._all_classifications)}
 
     @cached_property
-    def sent(self) -> Booleans:
+    def reached_network(self) -> Booleans:
         """By failure kind: whether such a decline reached the network, and counts there."""
         kept = (
-            one.failure.outcome in NOT_SENT or one.failure.network_status == "not_sent_to_network"
+            one.failure.outcome in NOT_SENT_OUTCOMES or one.failure.network_status == "not_sent_to_network"
             for one in self.failures
         )
         return np.array([not one for one in kept], dtype=np.bool_)
 
     @cached_property
-    def stopped(self) -> Booleans:
+    def forbids_retries(self) -> Booleans:
         """By failure kind: whether the network forbids every further try after it."""
-        return np.array([_stops(self.world, one) for one in self.failures], dtype=np.bool_)
+        return np.array([_is_stop_instruction(self.world, one) for one in self.failures], dtype=np.bool_)
 
     @cached_property
-    def fewest(self) -> Integers:
+    def lowest_limit(self) -> Integers:
         """By failure kind: the least number of tries that any rule of its network, of any date, forbids to exceed."""
-        return np.array([_fewest(self.world, one.card.network) for one in self.failures], dtype=np.int64)
+        return np.array([_lowest_limit(self.world, one.card.network) for one in self.failures], dtype=np.int64)
 
     @cached_property
     def arms(self) -> tuple[Assignment | None, ...]:
         """Every arm that is dealt here."""
-        return tuple(dict.fromkeys(self._dealt))
+        return tuple(dict.fromkeys(self._assignments))
 
     @cached_property
     def arm(self) -> Integers:
         """By name: index into `arms`."""
         index = {one: number for number, one in enumerate(self.arms)}
-        return np.array([index[one] for one in self._dealt], dtype=np.int64)
+        return np.array([index[one] for one in self._assignments], dtype=np.int64)
 
     @cached_property
-    def _dealt(self) -> list[Assignment | None]:
+    def _assignments(self) -> list[Assignment | None]:
         experiments, provider = self.world.policy.experiments, self.book.provider
         if not experiments:
             return [None] * len(self.book.names)
-        return [assign(experiments, f"{provider}\n{customer}") for customer in self.book.customers]
+        return [assign_arm(experiments, f"{provider}\n{customer}") for customer in self.book.customers]
 
-    def segments(self, failure: Integers, payer: Integers) -> Integers:
+    def segment_index(self, failure: Integers, payer: Integers) -> Integers:
         """Index into the policy's segments, each distinct customer asked about once."""
-        return self._segments.of(payer * len(self._countries) + self._country[failure])
+        return self._segment_memo.look_up(payer * len(self._card_countries) + self._card_country_index[failure])
 
     @cached_property
-    def _segments(self) -> Memo:
+    def _segment_memo(self) -> Memo:
         rules = self.world.policy.segments
         names = {one.name: number for number, one in enumerate(rules)}
-        countries = list(self._countries)
+        countries = list(self._card_countries)
 
-        def ask(pair: int) -> int:
+        def decide_segment(pair: int) -> int:
             payer, country = self.book.payers[pair // len(countries)], countries[pair % len(countries)]
-            return names[segment(profile_of_case(payer, country), rules).name]
+            return names[find_segment(to_customer_profile(payer, country), rules).name]
 
-        return Memo(len(self.book.payers) * len(countries), ask)
+        return Memo(len(self.book.payers) * len(countries), decide_segment)
 
     @cached_property
-    def _countries(self) -> dict[str | None, int]:
+    def _card_countries(self) -> dict[str | None, int]:
         found = dict.fromkeys(one.card.country for one in self.failures)
         return {country: number for number, country in enumerate(found)}
 
     @cached_property
-    def _country(self) -> Integers:
+    def _card_country_index(self) -> Integers:
         """By failure kind: index into the card countries."""
-        return np.array([self._countries[one.card.country] for one in self.failures], dtype=np.int64)
+        return np.array([self._card_countries[one.card.country] for one in self.failures], dtype=np.int64)
 
     @cached_property
-    def spots(self) -> tuple[Spot, ...]:
+    def locations(self) -> tuple[Location, ...]:
         """Where a strategy takes customers to live: where the card is from, if nothing else is known."""
-        return self._spots[0]
+        return self._location_table[0]
 
     @cached_property
-    def _spots(self) -> tuple[tuple[Spot, ...], Integers]:
+    def _location_table(self) -> tuple[tuple[Location, ...], Integers]:
         """The distinct ones, and the index into them by payer and card country."""
-        table = [[_spot(payer, country) for country in self._countries] for payer in self.book.payers]
+        table = [[_location_of(payer, country) for country in self._card_countries] for payer in self.book.payers]
         index = {spot: number for number, spot in enumerate(dict.fromkeys(spot for row in table for spot in row))}
         return tuple(index), np.array([[index[spot] for spot in row] for row in table], dtype=np.int64)
 
-    def spot(self, failure: Integers, payer: Integers) -> Integers:
+    def location_index(self, failure: Integers, payer: Integers) -> Integers:
         """Index into `spots`."""
-        return np.asarray(self._spots[1][payer, self._country[failure]])
+        return np.asarray(self._location_table[1][payer, self._card_country_index[failure]])
 
-    def levels(self, failure: Integers, payer: Integers) -> Integers:
+    def fraud_levels(self, failure: Integers, payer: Integers) -> Integers:
         """Suspicion at the first decision: index into LEVELS."""
-        homes, home = self._homes
-        return self._levels.of(failure * len(homes) + home[payer])
+        homes, home = self._home_countries
+        return self._fraud_level_memo.look_up(failure * len(homes) + home[payer])
 
     @cached_property
-    def _homes(self) -> tuple[tuple[str | None, ...], Integers]:
+    def _home_countries(self) -> tuple[tuple[str | None, ...], Integers]:
         """The countries that payers live in, and by payer the index into them."""
         homes = tuple(dict.fromkeys(one.country for one in self.book.payers))
         return homes, np.array([homes.index(one.country) for one in self.book.payers], dtype=np.int64)
 
     @cached_property
-    def _levels(self) -> Memo:
-        homes, _ = self._homes
+    def _fraud_level_memo(self) -> Memo:
+        homes, _ = self._home_countries
         return Memo(
-            len(self.failures) * len(homes), lambda pair: self._level(pair // len(homes), homes[pair % len(homes)])
+            len(self.failures) * len(homes),
+            lambda pair: self._fraud_level(pair // len(homes), homes[pair % len(homes)]),
         )
 
-    def _level(self, failure: int, home: str | None) -> int:
+    def _fraud_level(self, failure: int, home: str | None) -> int:
         one = self.failures[failure]
         facts = FailureFacts(
-            invoice=NO_INVOICE, failure=one.failure, card=one.card, customer=card_customer(home), risk=one.risk
+            invoice=NO_INVOICE, failure=one.failure, card=one.card, customer=customer_living_in(home), risk=one.risk
         )
-        return LEVELS.index(assess(facts, self._classified[failure], rules=self.world.policy.fraud).level)
+        return FRAUD_LEVELS.index(
+            assess_fraud(facts, self._all_classifications[failure], rules=self.world.policy.fraud).level
+        )
 
     @cached_property
-    def later_level(self) -> Integers:
+    def later_fraud_level(self) -> Integers:
         """By failure kind: suspicion after a charge of ours, whose answer says nothing of customer and risk."""
         facts = (FailureFacts(invoice=NO_INVOICE, failure=one.failure, card=one.card) for one in self.failures)
         found = (
-            assess(one, known, rules=self.world.policy.fraud)
-            for one, known in zip(facts, self._classified, strict=True)
+            assess_fraud(one, known, rules=self.world.policy.fraud)
+            for one, known in zip(facts, self._all_classifications, strict=True)
         )
-        return np.array([LEVELS.index(one.level) for one in found], dtype=np.int64)
+        return np.array([FRAUD_LEVELS.index(one.level) for one in found], dtype=np.int64)
 
 
-def _card(kind: FailureKind) -> Card:
+def _without_fingerprint(kind: FailureKind) -> Card:
     return Card(network=kind.card.network, country=kind.card.country)
 
 
-def _spot(payer: Payer, card_country: str | None) -> Spot:
-    return Spot(payer.country or card_country, payer.time_zone, payer.currency)
+def _location_of(payer: Payer, card_country: str | None) -> Location:
+    return Location(payer.country or card_country, payer.time_zone, payer.currency)
 
 
-def _matters(found: Classification) -> tuple[object, ...]:
+def _decision_key(found: Classification) -> tuple[object, ...]:
     return found.cause, found.wait_seconds
 
 
-def _stops(world: World, kind: FailureKind) -> bool:
+def _is_stop_instruction(world: World, kind: FailureKind) -> bool:
     card = Credential(provider="simulated", recovery_id="any", fingerprint="card", network=kind.card.network)
     entry = LedgerEntry(
         recovery_id="any",
@@ -214,16 +217,16 @@ def _stops(world: World, kind: FailureKind) -> bool:
         network=kind.card.network or kind.failure.network,
         amount=0,
         currency="",
-        at=moment(0),
+        at=to_utc_datetime(0),
         trigger="any",
-        outcome=Spent.DECLINED,
+        outcome=AttemptOutcome.DECLINED,
         network_code=kind.failure.network_code,
         network_advice=kind.failure.network_advice,
     )
-    return stopped(world.lowered, card, [entry]) is not None
+    return find_stop_reason(world.merchant_rules, card, [entry]) is not None
 
 
-def _fewest(world: World, network: str | None) -> int:
-    limits = world.lowered.limits
+def _lowest_limit(world: World, network: str | None) -> int:
+    limits = world.merchant_rules.limits
     mine = [one.allowed for one in limits if one.network == network]
-    return min(mine or [one.allowed for one in limits if one.network == ANY], default=1 << 30)
+    return min(mine or [one.allowed for one in limits if one.network == ANY_NETWORK], default=1 << 30)

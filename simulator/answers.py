@@ -12,11 +12,11 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from core.classifier.taxonomy import Classification
-from core.events import Event, EventType, moment
+from core.events import Event, EventType, parse_timestamp
 from core.fraud.assess import FraudAssessment, FraudLevel
 from core.payments import FailureFacts, InvoiceStatus, InvoiceView
-from core.retry.arms import armed
-from core.retry.decide import Findings, Means, decide
+from core.retry.arms import apply_arm
+from core.retry.decide import DecisionConfig, DecisionInput, decide_on_failure
 from core.retry.experiments import Assignment
 from core.retry.policy import Policy
 from core.retry.recovery import Recovery
@@ -25,14 +25,14 @@ from core.retry.strategies.fixed_ladder import FixedLadder
 from core.retry.strategies.payday import Payday
 from core.segmentation.segment import Segment
 from simulator.cases import Integers
-from simulator.memo import NONE, Memo
-from simulator.mornings import Almanac
-from simulator.places import Spot
+from simulator.memo import NO_VALUE, Memo
+from simulator.mornings import PaydayCalendar
+from simulator.places import Location
 from simulator.world import World
 
-THEN: Final = datetime(2026, 1, 1, tzinfo=UTC)
-ENDLESS: Final = timedelta(days=3_000)
-LEVELS: Final = tuple(FraudLevel)
+DECISION_TIME: Final = datetime(2026, 1, 1, tzinfo=UTC)
+ENDLESS_WINDOW: Final = timedelta(days=3_000)
+FRAUD_LEVELS: Final = tuple(FraudLevel)
 
 
 class Action(IntEnum):
@@ -48,7 +48,7 @@ class Action(IntEnum):
     """No retry is left: the window runs out."""
 
 
-class Key(NamedTuple):
+class SituationKey(NamedTuple):
     """A distinct situation, as numbers."""
 
     level: Integers
@@ -61,53 +61,53 @@ class Key(NamedTuple):
     """Scheduled retries so far."""
 
 
-class Answer(NamedTuple):
+class DecisionRow(NamedTuple):
     """What is decided there. Spans in seconds."""
 
     action: int
     reason: str = ""
     until: int = 0
     """How long a person may take; of no meaning where the window's end says it."""
-    held: bool = False
+    blocks_if_overdue: bool = False
     """For suspicion: an overdue review blocks."""
-    keeps: int = 0
+    keeps_plan: int = 0
     """1: a retry that is planned already stays, if it isn't too early now."""
-    steady: int = NONE
+    steady: int = NO_VALUE
     jitter: int = 0
     late_ends: int = 1
     """0: beyond the window the fallback ladder is asked."""
-    fallback: int = NONE
+    fallback: int = NO_VALUE
     fallback_jitter: int = 0
     cool_down: int = 0
-    asked: int = 0
+    requested_wait: int = 0
     """A wait that the network or the provider asked for."""
-    strategy: int = NONE
+    strategy: int = NO_VALUE
     """Index of a strategy that is asked on arrays."""
 
 
-class Answers:
+class DecisionTable:
     """The table of one world, filled as situations turn up."""
 
     def __init__(self, world: World, kinds: tuple[Classification, ...], arms: tuple[Assignment | None, ...]) -> None:
         self._world, self._kinds, self._arms = world, kinds, arms
-        self._policies = tuple(armed(world.policy, arm) for arm in arms)
+        self._policies = tuple(apply_arm(world.policy, arm) for arm in arms)
         self.segments = tuple(one.name for one in world.policy.segments)
         most = max((one.attempts_allowed for policy in self._policies for one in policy.segments), default=0)
-        self._shape = (len(LEVELS), len(kinds), len(self.segments), len(arms), most + 2)
-        self._known = Memo(int(np.prod(self._shape)), self._ask)
-        self.rows: list[Answer] = []
-        self.mornings: list[Payday] = []
+        self._shape = (len(FRAUD_LEVELS), len(kinds), len(self.segments), len(arms), most + 2)
+        self._known = Memo(int(np.prod(self._shape)), self._add_row)
+        self.rows: list[DecisionRow] = []
+        self.payday_strategies: list[Payday] = []
         """The strategies that `Answer.strategy` points at."""
-        self._settings: dict[str, int] = {}
-        self._almanacs: dict[tuple[int, int, int], Almanac] = {}
+        self._strategy_numbers: dict[str, int] = {}
+        self._payday_calendars: dict[tuple[int, int, int], PaydayCalendar] = {}
         self._columns: dict[str, np.ndarray[tuple[int], np.dtype[np.int64]]] = {}
 
-    def of(self, key: Key) -> Integers:
+    def look_up_rows(self, key: SituationKey) -> Integers:
         """The row of each situation."""
-        return self._known.of(np.ravel_multi_index(tuple(key), self._shape))
+        return self._known.look_up(np.ravel_multi_index(tuple(key), self._shape))
 
-    def _ask(self, flat: int) -> int:
-        self.rows.append(self._asked(*(int(part) for part in np.unravel_index(flat, self._shape))))
+    def _add_row(self, flat: int) -> int:
+        self.rows.append(self._decide_situation(*(int(part) for part in np.unravel_index(flat, self._shape))))
         self._columns.clear()
         return len(self.rows) - 1
 
@@ -117,67 +117,80 @@ class Answers:
             self._columns[name] = np.array([getattr(one, name) for one in self.rows], dtype=np.int64)
         return self._columns[name]
 
-    def window(self, segment: Integers, arm: Integers) -> Integers:
+    def window_seconds(self, segment: Integers, arm: Integers) -> Integers:
         """Seconds from the first failure to the end of the window."""
         spans = [[int(one.window.total_seconds()) for one in policy.segments] for policy in self._policies]
         return np.array(spans, dtype=np.int64)[arm, segment]
 
-    def almanac(self, strategy: int, spots: tuple[Spot, ...], first: int, last: int) -> Almanac:
+    def payday_calendar(self, strategy: int, spots: tuple[Location, ...], first: int, last: int) -> PaydayCalendar:
         """The days of a payday strategy in these weeks, kept for the next chunk."""
         key = strategy, first, last
-        if key not in self._almanacs:
-            self._almanacs[key] = Almanac(self.mornings[strategy], spots, first, last)
-        return self._almanacs[key]
+        if key not in self._payday_calendars:
+            self._payday_calendars[key] = PaydayCalendar(self.payday_strategies[strategy], spots, first, last)
+        return self._payday_calendars[key]
 
-    def _asked(self, level: int, kind: int, segment: int, arm: int, used: int) -> Answer:
-        recovery = _made_up(self.segments[segment], used, self._arms[arm])
-        findings = Findings(
+    def _decide_situation(self, level: int, kind: int, segment: int, arm: int, used: int) -> DecisionRow:
+        recovery = _sample_recovery(self.segments[segment], used, self._arms[arm])
+        decision_input = DecisionInput(
             recovery=recovery,
-            facts=_facts(recovery),
+            facts=_sample_facts(recovery),
             classification=self._kinds[kind],
             segment=Segment(name=self.segments[segment], rule="", why=""),
-            assessment=FraudAssessment(level=LEVELS[level]),
-            now=THEN,
+            assessment=FraudAssessment(level=FRAUD_LEVELS[level]),
+            now=DECISION_TIME,
         )
         policy = self._policies[arm].model_copy(update={"experiments": ()})  # its arm is in it already
-        decided = decide(findings, Means(policy=policy, strategies=self._world.strategies))
-        return self._read(decided[-1], findings, self._policies[arm])
+        decided = decide_on_failure(decision_input, DecisionConfig(policy=policy, strategies=self._world.strategies))
+        return self._to_decision_row(decided[-1], decision_input, self._policies[arm])
 
-    def _read(self, event: Event, findings: Findings, policy: Policy) -> Answer:
+    def _to_decision_row(self, event: Event, decision_input: DecisionInput, policy: Policy) -> DecisionRow:
         data = event.data
         action = _ACTIONS.get(data.get("action", ""), Action.GIVE_UP)
         if event.type is EventType.RETRY_PLANNED or (action is Action.GIVE_UP and data.get("strategy")):
-            return self._retried(findings, policy)
-        until = moment(data.get("until"))
-        span = int((until - THEN).total_seconds()) if until else 0
-        held, keeps = data["action"] == "review", int(bool(data.get("strategy")))
-        cool_down = policy.cool_down_seconds.get(findings.classification.cause, 0)
-        return Answer(
-            action, data["reason"], until=span, held=held, keeps=keeps, cool_down=cool_down, asked=_asked_wait(findings)
+            return self._propose_retry(decision_input, policy)
+        until = parse_timestamp(data.get("until"))
+        span = int((until - DECISION_TIME).total_seconds()) if until else 0
+        blocks_if_overdue, keeps = data["action"] == "review", int(bool(data.get("strategy")))
+        cool_down = policy.cool_down_seconds.get(decision_input.classification.cause, 0)
+        return DecisionRow(
+            action,
+            data["reason"],
+            until=span,
+            blocks_if_overdue=blocks_if_overdue,
+            keeps_plan=keeps,
+            cool_down=cool_down,
+            requested_wait=_requested_wait(decision_input),
         )
 
-    def _retried(self, findings: Findings, policy: Policy) -> Answer:
+    def _propose_retry(self, decision_input: DecisionInput, policy: Policy) -> DecisionRow:
         """The strategy's own words, before the planner holds them against times, which arrays know."""
-        cause = findings.classification.cause
-        spec = policy.strategy_for(findings.segment.name, cause)
+        cause = decision_input.classification.cause
+        spec = policy.strategy_for(decision_input.segment.name, cause)
         assert spec is not None, "a cause without a strategy is never planned"
-        situation = _situation(findings)
-        strategy = spec.build(self._world.strategies)
-        told = strategy.ladder.propose(situation) if isinstance(strategy, Payday) else strategy.propose(situation)
-        said: dict[str, Any] = _words(told) | _fallen_back(
-            policy.fallback.build({"fixed_ladder": FixedLadder}).propose(situation)
+        situation = _to_situation(decision_input)
+        strategy = spec.build_strategy(self._world.strategies)
+        proposal = strategy.ladder.propose(situation) if isinstance(strategy, Payday) else strategy.propose(situation)
+        numbers: dict[str, Any] = _proposal_numbers(proposal) | _fallback_numbers(
+            policy.fallback.build_strategy({"fixed_ladder": FixedLadder}).propose(situation)
         )
         if isinstance(strategy, Payday):
-            said["strategy"] = self._morning(strategy, repr(sorted(spec.options.items())))
+            numbers["strategy"] = self._strategy_number(strategy, repr(sorted(spec.options.items())))
         cool_down = policy.cool_down_seconds.get(cause, 0)
-        return Answer(Action.RETRY, "no_retry", keeps=1, cool_down=cool_down, asked=_asked_wait(findings), **said)
+        return DecisionRow(
+            Action.RETRY,
+            "no_retry",
+            keeps_plan=1,
+            cool_down=cool_down,
+            requested_wait=_requested_wait(decision_input),
+            **numbers,
+        )
 
-    def _morning(self, strategy: Payday, settings: str) -> int:
+    def _strategy_number(self, strategy: Payday, settings: str) -> int:
         """The number of a payday strategy with these settings."""
-        if settings not in self._settings:
-            self._settings[settings] = len(self.mornings)
-            self.mornings.append(strategy)
-        return self._settings[settings]
+        if settings not in self._strategy_numbers:
+            self._strategy_numbers[settings] = len(self.payday_strategies)
+            self.payday_strategies.append(strategy)
+        return self._strategy_numbers[settings]
 
 
 _ACTIONS: Final = {
@@ -189,24 +202,24 @@ _ACTIONS: Final = {
 }
 
 
-def _words(told: Proposal | None) -> dict[str, int]:
+def _proposal_numbers(proposal: Proposal | None) -> dict[str, int]:
     """A proposal as numbers; NONE where the strategy has no further retry."""
-    if told is None:
+    if proposal is None:
         return {}
-    assert told.steady_seconds is not None, "only strategies whose answers are shared are asked once"
-    return {"steady": told.steady_seconds, "jitter": told.jitter_seconds, "late_ends": int(told.late_ends)}
+    assert proposal.steady_seconds is not None, "only strategies whose answers are shared are asked once"
+    return {"steady": proposal.steady_seconds, "jitter": proposal.jitter_seconds, "late_ends": int(proposal.late_ends)}
 
 
-def _fallen_back(told: Proposal | None) -> dict[str, int]:
-    words = _words(told)
+def _fallback_numbers(proposal: Proposal | None) -> dict[str, int]:
+    words = _proposal_numbers(proposal)
     return {"fallback": words["steady"], "fallback_jitter": words["jitter"]} if words else {}
 
 
-def _asked_wait(findings: Findings) -> int:
-    return max(findings.classification.wait_seconds or 0, 0)
+def _requested_wait(decision_input: DecisionInput) -> int:
+    return max(decision_input.classification.wait_seconds or 0, 0)
 
 
-def _made_up(segment: str, used: int, arm: Assignment | None) -> Recovery:
+def _sample_recovery(segment: str, used: int, arm: Assignment | None) -> Recovery:
     """A recovery in that situation, with all the time in the world."""
     return Recovery(
         provider="simulated",
@@ -214,33 +227,33 @@ def _made_up(segment: str, used: int, arm: Assignment | None) -> Recovery:
         amount=100,
         currency="USD",
         sequence=1,
-        opened_at=THEN,
-        failed_at=THEN,
+        opened_at=DECISION_TIME,
+        failed_at=DECISION_TIME,
         attempts_used=used,
-        window_ends_at=THEN + ENDLESS,
+        window_ends_at=DECISION_TIME + ENDLESS_WINDOW,
         segment=segment,
         experiment=arm.experiment if arm else None,
         arm=arm.arm if arm else None,
     )
 
 
-def _facts(recovery: Recovery) -> FailureFacts:
+def _sample_facts(recovery: Recovery) -> FailureFacts:
     invoice = InvoiceView(invoice_id=recovery.invoice_id, status=InvoiceStatus.OPEN, amount_due=100, currency="USD")
     return FailureFacts(invoice=invoice)
 
 
-def _situation(findings: Findings) -> Situation:
-    recovery = findings.recovery
+def _to_situation(decision_input: DecisionInput) -> Situation:
+    recovery = decision_input.recovery
     return Situation(
         provider=recovery.provider,
         invoice_id=recovery.invoice_id,
         attempt=recovery.attempts_used + 1,
-        cause=findings.classification.cause,
-        segment=findings.segment.name,
+        cause=decision_input.classification.cause,
+        segment=decision_input.segment.name,
         amount=recovery.amount,
         currency=recovery.currency,
-        failed_at=THEN,
-        now=THEN,
-        asked_wait_seconds=findings.classification.wait_seconds,
-        window_seconds=int(ENDLESS.total_seconds()),
+        failed_at=DECISION_TIME,
+        now=DECISION_TIME,
+        asked_wait_seconds=decision_input.classification.wait_seconds,
+        window_seconds=int(ENDLESS_WINDOW.total_seconds()),
     )

@@ -27,35 +27,35 @@ HARD: Final = np.array([cause.category is Category.HARD_DECLINE for cause in CAU
 
 
 @dataclass(frozen=True, eq=False)
-class Habit:
+class ActionHazard:
     """When customers do one thing."""
 
     chances: Floats
     """By cause and step."""
 
     @property
-    def shares(self) -> Floats:
+    def cumulative_shares(self) -> Floats:
         """By cause and step: who has done it by the end of the step."""
         return np.asarray(1.0 - np.cumprod(1.0 - self.chances, axis=1))
 
-    def with_totals(self, totals: Floats) -> "Habit":
+    def with_totals(self, totals: Floats) -> "ActionHazard":
         """The same times with other shares by cause of those who ever do it; none where nobody ever did it."""
-        shares = self.shares
+        shares = self.cumulative_shares
         ever = shares[:, -1:]
         scaled = np.divide(shares * totals[:, None], ever, out=np.zeros_like(shares), where=ever > 0)
-        return habit_of(scaled)
+        return hazard_from_shares(scaled)
 
-    def drawn(self, luck: Floats, cause: Integers, since: Integers) -> Integers:
+    def draw_times(self, draws: Floats, cause: Integers, since: Integers) -> Integers:
         """Seconds after the failure at which each does it, who hasn't done it `since` seconds after it; NEVER.
 
         `luck` is evenly spread over [0, 1).
         """
-        found = np.full(len(luck), NEVER, dtype=np.int64)
-        left = np.concatenate((np.ones((len(CAUSES), 1)), 1.0 - self.shares), axis=1)
+        found = np.full(len(draws), NEVER, dtype=np.int64)
+        left = np.concatenate((np.ones((len(CAUSES), 1)), 1.0 - self.cumulative_shares), axis=1)
         edges = np.concatenate((np.zeros(1, dtype=np.int64), ENDS)).astype(np.float64)
         for one in np.unique(cause).tolist():
             rows = np.flatnonzero(cause == one)
-            still = np.interp(since[rows], edges, left[one]) * (1.0 - luck[rows])
+            still = np.interp(since[rows], edges, left[one]) * (1.0 - draws[rows])
             does = rows[still > left[one, -1]]
             after = np.interp(-still[still > left[one, -1]], -left[one], edges)
             found[does] = np.maximum(np.ceil(after).astype(np.int64), since[does] + 1)
@@ -66,9 +66,9 @@ class Habit:
 class Behaviour:
     """Both things that customers do."""
 
-    paid: Habit
+    paid: ActionHazard
     """Pay without a charge of ours: by themselves, by a link, or since somebody else charged them."""
-    method: Habit
+    method: ActionHazard
     """Give another card."""
 
     def with_baseline(self, soft: float, hard: float) -> "Behaviour":
@@ -76,27 +76,27 @@ class Behaviour:
         return replace(self, paid=self.paid.with_totals(np.where(HARD, hard, soft)))
 
 
-def habit_of(shares: Floats) -> Habit:
+def hazard_from_shares(shares: Floats) -> ActionHazard:
     """The habit in which these shares, by cause, have done it by the end of each step."""
     before = np.concatenate((np.zeros((len(shares), 1)), shares[:, :-1]), axis=1)
     left = 1.0 - before
-    return Habit(np.divide(shares - before, left, out=np.zeros_like(shares), where=left > 0))
+    return ActionHazard(np.divide(shares - before, left, out=np.zeros_like(shares), where=left > 0))
 
 
-def believed(assumptions: Assumptions) -> Behaviour:
+def behaviour_from_assumptions(assumptions: Assumptions) -> Behaviour:
     """What the synthetic source believes."""
     own, answers = assumptions.self_recovery, assumptions.answers.causes
-    alone = _spread(assumptions.self_recovery_times)
-    answered = _answered(assumptions)
+    alone = _completed_shares(assumptions.self_recovery_times)
+    answered = _answered_shares(assumptions)
     by_self = np.where(HARD, own.hard, own.soft)
-    answering = np.array([assumptions.answering(cause) for cause in CAUSES])
+    answering = np.array([assumptions.answering_share(cause) for cause in CAUSES])
     card = np.array([answers[cause].another_card for cause in CAUSES])
     by_link = np.outer(answering * (1.0 - card), answered)
     paid = 1.0 - (1.0 - np.outer(by_self, alone)) * (1.0 - by_link)
-    return Behaviour(paid=habit_of(paid), method=habit_of(np.outer(answering * card, answered)))
+    return Behaviour(paid=hazard_from_shares(paid), method=hazard_from_shares(np.outer(answering * card, answered)))
 
 
-def _spread(steps: Steps, later: int = 0) -> Floats:
+def _completed_shares(steps: Steps, later: int = 0) -> Floats:
     """The share that is through by the end of each of our steps, if it begins so many seconds later."""
     ends = [0.0, *(float(one.hours * HOUR + later) for one in steps.steps)]
     through = [0.0, *(fsum(one.share for one in steps.steps[: number + 1]) for number in range(len(steps.steps)))]
@@ -104,12 +104,12 @@ def _spread(steps: Steps, later: int = 0) -> Floats:
     return np.interp(ENDS.astype(np.float64), ends, through)
 
 
-def _answered(assumptions: Assumptions) -> Floats:
+def _answered_shares(assumptions: Assumptions) -> Floats:
     """The same over all messages, in the shares in which they are answered."""
     messages = assumptions.messages
     whole = fsum(messages.rates) or 1.0
     parts = [
-        rate / whole * _spread(assumptions.answer_times, day * 24 * HOUR)
+        rate / whole * _completed_shares(assumptions.answer_times, day * 24 * HOUR)
         for day, rate in zip(messages.days, messages.rates, strict=True)
     ]
     return np.asarray(np.sum(parts, axis=0))

@@ -8,14 +8,25 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, Field, model_validator
 
 from core.classifier.taxonomy import Cause
-from core.retry.strategies.experience import EDGES
+from core.retry.strategies.experience import DELAY_EDGES
 from simulator.outcomes import LAST_ATTEMPT
-from simulator.shapes import ByEveryCause, Chance, Count, Factor, Name, Part, ShareByName, Table, Whole, whole
+from simulator.shapes import (
+    ByEveryCause,
+    Chance,
+    CompleteParts,
+    Count,
+    Factor,
+    Name,
+    SchemaTable,
+    ShareByName,
+    WeightedPart,
+    validate_shares,
+)
 
 Code = Name | None
 
 
-class Section(Table):
+class Section(SchemaTable):
     """Numbers with one source."""
 
     source: Annotated[str, Field(min_length=10)]
@@ -28,7 +39,7 @@ class Shares(Section):
     shares: ShareByName
 
 
-class Line(Part):
+class DeclinePattern(WeightedPart):
     """One way in which a reason is reported, its share within reason and network; None: nothing is said."""
 
     reason: Name
@@ -46,7 +57,7 @@ class Line(Part):
     network_status: Code = None
     risk_level: Name = "normal"
 
-    def fits(self, network: str) -> bool:
+    def fits_network(self, network: str) -> bool:
         """Whether failures of this network may be reported so."""
         return self.card and (not self.networks or network in self.networks)
 
@@ -54,30 +65,30 @@ class Line(Part):
 class Failures(Section):
     """How reasons are reported."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[DeclinePattern, ...]
 
 
-def _on_earth(name: str) -> str:
+def _check_time_zone(name: str) -> str:
     try:
         return ZoneInfo(name).key
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise ValueError(f"{name!r} is no time zone") from error
 
 
-class Place(Part):
+class Place(WeightedPart):
     """Where customers live."""
 
     country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
-    time_zone: Annotated[Name, AfterValidator(_on_earth)]
+    time_zone: Annotated[Name, AfterValidator(_check_time_zone)]
 
 
 class Places(Section):
     """All of them."""
 
-    places: Whole[Place]
+    places: CompleteParts[Place]
 
 
-class PricePoint(Part):
+class PricePoint(WeightedPart):
     """An amount in minor units."""
 
     amount: Annotated[int, Field(strict=True, ge=1, le=10**12)]
@@ -87,10 +98,10 @@ class Amounts(Section):
     """What is owed, all in one currency."""
 
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
-    points: Whole[PricePoint]
+    points: CompleteParts[PricePoint]
 
 
-class CustomerClass(Part):
+class CustomerClass(WeightedPart):
     """Customers with the same past."""
 
     tenure_days: Count
@@ -101,10 +112,10 @@ class CustomerClass(Part):
 class Customers(Section):
     """All classes of them."""
 
-    classes: Whole[CustomerClass]
+    classes: CompleteParts[CustomerClass]
 
 
-class PriorClass(Part):
+class PriorClass(WeightedPart):
     """Cards that were tried so often before."""
 
     tries: Annotated[int, Field(strict=True, ge=0, le=100)]
@@ -114,7 +125,7 @@ class Priors(Section):
     """Tries of a card before the failure, spread evenly over the days before it."""
 
     within_days: Annotated[int, Field(strict=True, ge=1, le=365)]
-    classes: Whole[PriorClass]
+    classes: CompleteParts[PriorClass]
 
 
 class Arrivals(Section):
@@ -122,7 +133,7 @@ class Arrivals(Section):
 
     first_day: date
     days: Annotated[int, Field(strict=True, ge=1, le=3_660)]
-    hours: Annotated[tuple[Chance, ...], Field(min_length=24, max_length=24), AfterValidator(whole)]
+    hours: Annotated[tuple[Chance, ...], Field(min_length=24, max_length=24), AfterValidator(validate_shares)]
 
 
 class ByCause(Section):
@@ -140,7 +151,7 @@ class ByAttempt(Section):
 class ByDelay(Section):
     """A factor for each delay class."""
 
-    factors: Annotated[tuple[Factor, ...], Field(min_length=len(EDGES) + 1, max_length=len(EDGES) + 1)]
+    factors: Annotated[tuple[Factor, ...], Field(min_length=len(DELAY_EDGES) + 1, max_length=len(DELAY_EDGES) + 1)]
 
 
 class ByHour(Section):
@@ -155,19 +166,19 @@ class ByWeekday(Section):
     factors: Annotated[tuple[Factor, ...], Field(min_length=7, max_length=7)]
 
 
-class OneFactor(Section):
+class SingleFactor(Section):
     """A single factor."""
 
     factor: Factor
 
 
-class OneChance(Section):
+class SingleChance(Section):
     """A single chance."""
 
     chance: Chance
 
 
-class NewMethod(OneChance):
+class NewMethod(SingleChance):
     """The first charge of another card."""
 
     code: Name
@@ -183,24 +194,24 @@ class Messages(Section):
     added: tuple[Chance, ...]
 
     @model_validator(mode="after")
-    def _fitting(self) -> Self:
+    def _check_consistency(self) -> Self:
         if len(self.rates) != len(self.days):
             raise ValueError(f"there are {len(self.days)} days and {len(self.rates)} rates")
         if list(self.days) != sorted(set(self.days)):
             raise ValueError("the days must rise")
-        if not any(self.rates) and self.total:
+        if not any(self.rates) and self.total_share:
             raise ValueError("the rates are all 0, so that nothing says when customers answer")
-        if self.total > 1:
-            raise ValueError(f"the added shares come to {self.total:g}, more than everybody")
+        if self.total_share > 1:
+            raise ValueError(f"the added shares come to {self.total_share:g}, more than everybody")
         return self
 
     @property
-    def total(self) -> float:
+    def total_share(self) -> float:
         """Share of all customers who answer one of the messages."""
         return fsum(self.added)
 
 
-class Answer(Table):
+class Answer(SchemaTable):
     """How customers answer after failures of one cause."""
 
     willing: Factor
@@ -213,13 +224,13 @@ class Answers(Section):
     causes: ByEveryCause[Answer]
 
 
-class Step(Part):
+class Step(WeightedPart):
     """So many hours later at most, evenly from the step before."""
 
     hours: Annotated[int, Field(strict=True, ge=1, le=24 * 365)]
 
 
-def _rising(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+def _check_rising_hours(steps: tuple[Step, ...]) -> tuple[Step, ...]:
     ends = [one.hours for one in steps]
     if ends != sorted(set(ends)):
         raise ValueError("the hours must rise")
@@ -229,10 +240,10 @@ def _rising(steps: tuple[Step, ...]) -> tuple[Step, ...]:
 class Steps(Section):
     """How long something takes."""
 
-    steps: Annotated[Whole[Step], AfterValidator(_rising)]
+    steps: Annotated[CompleteParts[Step], AfterValidator(_check_rising_hours)]
 
 
-class Baseline(Table):
+class Baseline(SchemaTable):
     """Shares of customers who pay without anybody doing anything."""
 
     soft: Chance

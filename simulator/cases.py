@@ -40,7 +40,7 @@ class Payer(Value):
 
 
 @dataclass(frozen=True)
-class Book:
+class Codebook:
     """What the columns of `Cases` point at."""
 
     provider: str
@@ -52,7 +52,7 @@ class Book:
     """Customer ids beside `names`; experiments deal by them."""
 
     @cached_property
-    def seeds(self) -> NDArray[np.uint32]:
+    def spread_seeds(self) -> NDArray[np.uint32]:
         """What `core.ids.spread` mixes attempts into, by name."""
         return np.fromiter((spread_seed(name) for name in self.names), dtype=np.uint32, count=len(self.names))
 
@@ -79,7 +79,7 @@ class Case(NamedTuple):
 class Cases:
     """A chunk of them, one row each."""
 
-    book: Book
+    book: Codebook
     number: NDArray[np.uint64]
     name: Integers
     failure: Integers
@@ -94,14 +94,14 @@ class Cases:
         return len(self.number)
 
     @cached_property
-    def priors(self) -> Integers:
+    def earlier_counts(self) -> Integers:
         """How many tries each card had before."""
         counts = np.zeros(len(self), dtype=np.int64)
         for row, times in self.earlier.items():
             counts[row] = len(times)
         return counts
 
-    def one(self, row: int) -> Case:
+    def case_at(self, row: int) -> Case:
         """The case in that row."""
         return Case(
             number=int(self.number[row]),

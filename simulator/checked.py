@@ -3,17 +3,17 @@
 from typing import NamedTuple
 
 from simulator.assumptions import Assumptions
-from simulator.calibration import calibrated
-from simulator.fate import Fates
+from simulator.calibration import calibrate_model
+from simulator.fate import OutcomeModels
 from simulator.past import History
-from simulator.recorded_source import source_of
+from simulator.recorded_source import build_history_source
 from simulator.result import Calibration
-from simulator.runner import engine
+from simulator.runner import choose_engine
 from simulator.source import Source
 from simulator.world import World
 
 
-class Checked(NamedTuple):
+class CalibratedSource(NamedTuple):
     """Cases, and whether their chances are to be believed."""
 
     source: Source
@@ -21,11 +21,15 @@ class Checked(NamedTuple):
     """None where nothing is recorded that could be told again."""
 
 
-def checked(found: History, believed: Assumptions, baseline: World, *, recoveries: int | None, seed: int) -> Checked:
+def calibrate_history(
+    found: History, assumptions: Assumptions, baseline: World, *, recoveries: int | None, seed: int
+) -> CalibratedSource:
     """The history fitted, and the baseline simulated over it and held against what really happened.
 
     Raises InvalidInput for a history with too few attempts.
     """
-    source = source_of(found, believed, recoveries=recoveries, seed=seed)
-    simulated = engine(baseline, Fates(source.outcomes, seed))
-    return Checked(source, calibrated(source, lambda cases: simulated.run(cases).recovered, baseline.policy.version))
+    source = build_history_source(found, assumptions, recoveries=recoveries, seed=seed)
+    simulated = choose_engine(baseline, OutcomeModels(source.outcomes, seed))
+    return CalibratedSource(
+        source, calibrate_model(source, lambda cases: simulated.run(cases).is_recovered, baseline.policy.version)
+    )

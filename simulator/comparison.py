@@ -3,17 +3,17 @@
 from math import sqrt
 from typing import Final
 
-from core.rates import Z_95, rate
+from core.rates import Z_95, wilson_interval
 from simulator.result import ArmResult, Difference, Group
-from simulator.tally import BIN, DAYS, Paired, Part, Tally
+from simulator.tally import CURVE_DAYS, WAIT_STEP, GroupSum, PairedSums, Tally
 
 HOUR: Final = 3_600
 DAY: Final = 86_400
 
 
-def arm_result(name: str, version: str, tally: Tally, *, event_by_event: bool) -> ArmResult:
+def build_arm_result(name: str, version: str, tally: Tally, *, event_by_event: bool) -> ArmResult:
     """One arm. Raises ValueError for one without recoveries."""
-    whole, share = tally.whole, rate(tally.whole.recovered, tally.whole.recoveries)
+    whole, share = tally.whole, wilson_interval(tally.whole.recovered, tally.whole.recoveries)
     if share is None:
         raise ValueError("an arm without recoveries has no rate")
     return ArmResult(
@@ -32,20 +32,20 @@ def arm_result(name: str, version: str, tally: Tally, *, event_by_event: bool) -
         blocked_by_network_rules=tally.blocked,
         median_hours_to_recovery=_median_hours(tally.waits),
         ends=dict(sorted(tally.ends.items(), key=lambda one: (-one[1], one[0]))),
-        by_cause=_groups(tally.by_cause),
-        by_segment=_groups(tally.by_segment),
-        recovered_by_day=_curve(tally.waits),
+        by_cause=_to_groups(tally.by_cause),
+        by_segment=_to_groups(tally.by_segment),
+        recovered_by_day=_recovery_curve(tally.waits),
         extrapolated_attempts=tally.untried,
         extrapolated_recoveries=tally.won_untried,
         event_by_event=event_by_event,
     )
 
 
-def difference(pairs: Paired) -> Difference:
+def estimate_difference(pairs: PairedSums) -> Difference:
     """Candidate less baseline. Intervals of the mean of the paired differences, by the normal approximation."""
     gap = (pairs.gained - pairs.lost) / pairs.cases
-    reach = _reach(pairs.cases, pairs.gained - pairs.lost, pairs.gained + pairs.lost)
-    amount = round(pairs.cases * _reach(pairs.cases, pairs.amount, pairs.squares))
+    reach = _interval_reach(pairs.cases, pairs.gained - pairs.lost, pairs.gained + pairs.lost)
+    amount = round(pairs.cases * _interval_reach(pairs.cases, pairs.amount, pairs.squares))
     return Difference(
         recovery_rate=gap,
         ci_low=gap - reach,
@@ -56,7 +56,7 @@ def difference(pairs: Paired) -> Difference:
     )
 
 
-def _reach(cases: int, total: int, squares: int) -> float:
+def _interval_reach(cases: int, total: int, squares: int) -> float:
     """How far the mean may be off: 1.96 standard errors. Whole numbers until the last moment."""
     if cases < 2:
         return 0.0
@@ -70,18 +70,18 @@ def _median_hours(waits: dict[int, int]) -> float | None:
     for step in sorted(waits):
         seen += waits[step]
         if seen >= middle:
-            return round(step * BIN / HOUR, 2)
+            return round(step * WAIT_STEP / HOUR, 2)
     return None
 
 
-def _curve(waits: dict[int, int]) -> tuple[int, ...]:
-    by_day = [0] * DAYS
+def _recovery_curve(waits: dict[int, int]) -> tuple[int, ...]:
+    by_day = [0] * CURVE_DAYS
     for step, count in waits.items():
-        by_day[min(step * BIN // DAY, DAYS - 1)] += count
-    return tuple(sum(by_day[: day + 1]) for day in range(DAYS))
+        by_day[min(step * WAIT_STEP // DAY, CURVE_DAYS - 1)] += count
+    return tuple(sum(by_day[: day + 1]) for day in range(CURVE_DAYS))
 
 
-def _groups(parts: dict[str, Part]) -> tuple[Group, ...]:
+def _to_groups(parts: dict[str, GroupSum]) -> tuple[Group, ...]:
     """The largest first."""
     ordered = sorted(parts.items(), key=lambda one: (-one[1].recoveries, one[0]))
     return tuple(

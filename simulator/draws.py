@@ -38,15 +38,15 @@ class Stream(IntEnum):
     NEW_METHOD = 14
 
 
-def uniforms(seed: int, stream: Stream, cases: Words, number: int | Words = 0) -> Floats:
+def draw_uniforms(seed: int, stream: Stream, cases: Words, number: int | Words = 0) -> Floats:
     """One float in [0, 1) for each case; `number` tells apart the draws of one stream, such as attempts."""
     with np.errstate(over="ignore"):
-        key = _mixed(np.uint64(seed & 0xFFFFFFFFFFFFFFFF) + np.uint64(stream) * _GOLDEN)
-        named = _mixed(cases + key) + np.asarray(number, dtype=np.uint64) * _GOLDEN
-    return (_mixed(named) >> np.uint64(11)).astype(np.float64) * _UNIT
+        key = _mix_words(np.uint64(seed & 0xFFFFFFFFFFFFFFFF) + np.uint64(stream) * _GOLDEN)
+        named = _mix_words(cases + key) + np.asarray(number, dtype=np.uint64) * _GOLDEN
+    return (_mix_words(named) >> np.uint64(11)).astype(np.float64) * _UNIT
 
 
-def _mixed(words: Words | np.uint64) -> Words:
+def _mix_words(words: Words | np.uint64) -> Words:
     """SplitMix64's finalizer."""
     with np.errstate(over="ignore"):
         mixed = np.asarray(words, dtype=np.uint64) + _GOLDEN

@@ -7,15 +7,15 @@ import numpy as np
 
 from simulator.cases import Booleans, Cases, Integers
 from simulator.draws import Words
-from simulator.outcomes import Outcomes, luck
-from simulator.places import DAY, Places
+from simulator.outcomes import OutcomeChances, draw_charges
+from simulator.places import DAY, LocalClocks
 
-AHEAD = 120 * DAY
+LONGEST_RECOVERY = 120 * DAY
 """No recovery takes longer: windows and deadlines together."""
 _ROUND = 32 * DAY
 
 
-class Charges(NamedTuple):
+class ChargeBatch(NamedTuple):
     """Charges that are made, a row each. Times in seconds since 1970, UTC."""
 
     case: Words
@@ -34,41 +34,43 @@ class Charges(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Fate:
+class OutcomeModel:
     """The luck of one seed among these payers."""
 
-    outcomes: Outcomes
-    places: Places
+    outcomes: OutcomeChances
+    clocks: LocalClocks
     seed: int
 
-    def wins(self, charges: Charges) -> Booleans:
+    def draw_successes(self, charges: ChargeBatch) -> Booleans:
         """Which of them succeed."""
-        local = self.places.local(charges.payer, charges.at)
-        usual = self.outcomes.chance(charges.cause, charges.retry, charges.waited, *local)
+        local = self.clocks.local_time(charges.payer, charges.at)
+        usual = self.outcomes.success_chances(charges.cause, charges.retry, charges.waited, *local)
         chance = np.where(charges.fresh, self.outcomes.new_method, usual)
-        return np.asarray(luck(self.seed, charges.case, charges.charge) < chance)
+        return np.asarray(draw_charges(self.seed, charges.case, charges.charge) < chance)
 
-    def untried(self, charges: Charges) -> Booleans:
+    def is_extrapolated(self, charges: ChargeBatch) -> Booleans:
         """Which of them are like none that was ever recorded."""
-        return np.asarray(self.outcomes.untried(charges.cause, charges.retry, charges.waited) & ~charges.fresh)
+        return np.asarray(self.outcomes.is_extrapolated(charges.cause, charges.retry, charges.waited) & ~charges.fresh)
 
 
-def span(cases: Cases) -> tuple[int, int]:
+def clock_range(cases: Cases) -> tuple[int, int]:
     """From before the first failure to after the last end, in steps of a month: chunks of the same weeks agree."""
-    return int(cases.failed_at.min()) // _ROUND * _ROUND, (int(cases.failed_at.max()) // _ROUND + 1) * _ROUND + AHEAD
+    return int(cases.failed_at.min()) // _ROUND * _ROUND, (
+        int(cases.failed_at.max()) // _ROUND + 1
+    ) * _ROUND + LONGEST_RECOVERY
 
 
-class Fates:
+class OutcomeModels:
     """Makes a fate for each chunk of cases; clocks are kept where chunks lie in the same weeks."""
 
-    def __init__(self, outcomes: Outcomes, seed: int) -> None:
+    def __init__(self, outcomes: OutcomeChances, seed: int) -> None:
         self._outcomes, self._seed = outcomes, seed
-        self._known: dict[tuple[int, int, int], Places] = {}
+        self._known: dict[tuple[int, int, int], LocalClocks] = {}
 
-    def of(self, cases: Cases) -> Fate:
+    def for_cases(self, cases: Cases) -> OutcomeModel:
         """The fate of these cases."""
-        first, last = span(cases)
+        first, last = clock_range(cases)
         key = (id(cases.book), first, last)
         if key not in self._known:
-            self._known[key] = Places(cases.book.payers, first, last)
-        return Fate(self._outcomes, self._known[key], self._seed)
+            self._known[key] = LocalClocks(cases.book.payers, first, last)
+        return OutcomeModel(self._outcomes, self._known[key], self._seed)

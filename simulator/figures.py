@@ -4,9 +4,19 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from simulator.result import ArmResult, Result
-from simulator.wording import NOTHING, between, count, decimal, money, percent, points, signed, span
+from simulator.wording import (
+    NO_FIGURE,
+    add_sign,
+    format_count,
+    format_decimal,
+    format_hours,
+    format_interval,
+    format_money,
+    format_percent,
+    format_points,
+)
 
-FEES: Final = "USD"
+FEE_CURRENCY: Final = "USD"
 """Card networks publish their fees in it."""
 
 
@@ -17,7 +27,7 @@ class Cell(NamedTuple):
     interval: str = ""
 
 
-class Line(NamedTuple):
+class ComparisonLine(NamedTuple):
     """One line of the comparison."""
 
     name: str
@@ -30,71 +40,117 @@ class Line(NamedTuple):
     """Whether the verdict hangs on it."""
 
 
-class _Kind(NamedTuple):
+class _FigureKind(NamedTuple):
     """How a figure of both arms is shown."""
 
     name: str
-    of: Callable[[ArmResult], float]
-    shown: Callable[[float], str]
+    read_figure: Callable[[ArmResult], float]
+    format_figure: Callable[[float], str]
     hint: str = ""
 
 
-def lines(result: Result) -> tuple[Line, ...]:
+def list_comparison_lines(result: Result) -> tuple[ComparisonLine, ...]:
     """Every figure of both arms, and the candidate's change."""
-    return (*_heading(result), *(_line(kind, result) for kind in _kinds()), _median(result))
+    return (
+        *_heading_lines(result),
+        *(_comparison_line(kind, result) for kind in _figure_kinds()),
+        _median_line(result),
+    )
 
 
-def _heading(result: Result) -> tuple[Line, ...]:
-    before, after = arms(result)
+def _heading_lines(result: Result) -> tuple[ComparisonLine, ...]:
+    before, after = both_arms(result)
     gap, unit = result.difference, result.currency
-    rate = Cell(f"{points(gap.recovery_rate)} points", between(points(gap.ci_low), points(gap.ci_high)))
-    more, low, high = (signed(money(n, unit)) for n in (gap.amount_recovered, gap.amount_ci_low, gap.amount_ci_high))
-    one, other = (Cell(money(arm.amount_recovered, unit)) for arm in (before, after))
-    return (
-        Line("Recovery rate", _rate(before), _rate(after), rate, "recovered, of all; 95 % intervals", True),
-        Line("Amount recovered", one, other, Cell(more, between(low, high)), "of the cases in this currency", True),
+    rate = Cell(
+        f"{format_points(gap.recovery_rate)} points",
+        format_interval(format_points(gap.ci_low), format_points(gap.ci_high)),
     )
-
-
-def _rate(arm: ArmResult) -> Cell:
-    return Cell(percent(arm.recovery_rate), between(percent(arm.ci_low), percent(arm.ci_high)))
-
-
-def _kinds() -> tuple[_Kind, ...]:
-    def fees(amount: float) -> str:
-        return money(int(amount), FEES)
-
-    def whole(number: float) -> str:
-        return count(int(number))
-
+    more, low, high = (
+        add_sign(format_money(n, unit)) for n in (gap.amount_recovered, gap.amount_ci_low, gap.amount_ci_high)
+    )
+    one, other = (Cell(format_money(arm.amount_recovered, unit)) for arm in (before, after))
     return (
-        _Kind("Recovered", lambda arm: arm.recovered, whole),
-        _Kind("Charge attempts", lambda arm: arm.charge_attempts, whole),
-        _Kind("Attempts per recovery", lambda arm: arm.attempts_per_recovery, decimal, "over all failed payments"),
-        _Kind("Network fees caused", lambda arm: arm.network_fees, fees, "by tries beyond the networks' limits"),
-        _Kind("Network fees avoided", lambda arm: arm.network_fees_avoided, fees, "by not trying where it would cost"),
-        _Kind(
-            "Held back by network rules", lambda arm: arm.blocked_by_network_rules, whole, "tries moved or forbidden"
+        ComparisonLine(
+            "Recovery rate", _rate_cell(before), _rate_cell(after), rate, "recovered, of all; 95 % intervals", True
         ),
-        _Kind("Extrapolated attempts", lambda arm: arm.extrapolated_attempts, whole, "after delays nobody ever tried"),
-        _Kind("Recovered by those", lambda arm: arm.extrapolated_recoveries, whole, "guessed, not known from records"),
+        ComparisonLine(
+            "Amount recovered",
+            one,
+            other,
+            Cell(more, format_interval(low, high)),
+            "of the cases in this currency",
+            True,
+        ),
     )
 
 
-def _line(kind: _Kind, result: Result) -> Line:
-    before, after = (kind.of(arm) for arm in arms(result))
-    change = Cell(signed(kind.shown(after - before)))
-    return Line(kind.name, Cell(kind.shown(before)), Cell(kind.shown(after)), change, kind.hint)
+def _rate_cell(arm: ArmResult) -> Cell:
+    return Cell(
+        format_percent(arm.recovery_rate), format_interval(format_percent(arm.ci_low), format_percent(arm.ci_high))
+    )
 
 
-def _median(result: Result) -> Line:
-    before, after = (arm.median_hours_to_recovery for arm in arms(result))
-    change = NOTHING if before is None or after is None else signed(span(after - before))
+def _figure_kinds() -> tuple[_FigureKind, ...]:
+    def format_fees(amount: float) -> str:
+        return format_money(int(amount), FEE_CURRENCY)
+
+    def format_whole(number: float) -> str:
+        return format_count(int(number))
+
+    return (
+        _FigureKind("Recovered", lambda arm: arm.recovered, format_whole),
+        _FigureKind("Charge attempts", lambda arm: arm.charge_attempts, format_whole),
+        _FigureKind(
+            "Attempts per recovery", lambda arm: arm.attempts_per_recovery, format_decimal, "over all failed payments"
+        ),
+        _FigureKind(
+            "Network fees caused", lambda arm: arm.network_fees, format_fees, "by tries beyond the networks' limits"
+        ),
+        _FigureKind(
+            "Network fees avoided",
+            lambda arm: arm.network_fees_avoided,
+            format_fees,
+            "by not trying where it would cost",
+        ),
+        _FigureKind(
+            "Held back by network rules",
+            lambda arm: arm.blocked_by_network_rules,
+            format_whole,
+            "tries moved or forbidden",
+        ),
+        _FigureKind(
+            "Extrapolated attempts",
+            lambda arm: arm.extrapolated_attempts,
+            format_whole,
+            "after delays nobody ever tried",
+        ),
+        _FigureKind(
+            "Recovered by those",
+            lambda arm: arm.extrapolated_recoveries,
+            format_whole,
+            "guessed, not known from records",
+        ),
+    )
+
+
+def _comparison_line(kind: _FigureKind, result: Result) -> ComparisonLine:
+    before, after = (kind.read_figure(arm) for arm in both_arms(result))
+    change = Cell(add_sign(kind.format_figure(after - before)))
+    return ComparisonLine(
+        kind.name, Cell(kind.format_figure(before)), Cell(kind.format_figure(after)), change, kind.hint
+    )
+
+
+def _median_line(result: Result) -> ComparisonLine:
+    before, after = (arm.median_hours_to_recovery for arm in both_arms(result))
+    change = NO_FIGURE if before is None or after is None else add_sign(format_hours(after - before))
     hint = "from the failure to the money"
-    return Line("Median time to recovery", Cell(span(before)), Cell(span(after)), Cell(change), hint)
+    return ComparisonLine(
+        "Median time to recovery", Cell(format_hours(before)), Cell(format_hours(after)), Cell(change), hint
+    )
 
 
-def arms(result: Result) -> tuple[ArmResult, ArmResult]:
+def both_arms(result: Result) -> tuple[ArmResult, ArmResult]:
     """Baseline and candidate."""
     before, after = result.arms
     return before, after

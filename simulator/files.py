@@ -20,23 +20,23 @@ from core.base import Value
 from core.classifier.taxonomy import Cause
 from core.errors import InvalidInput, NotFound
 from core.events import State
-from core.past import PastEnd, PastInvoice
+from core.past import InvoiceEnding, PastInvoice
 from core.payments import Card, Failure, Outcome
 from simulator.cases import FailureKind, Payer
-from simulator.history import reached
-from simulator.past import Growing, History
-from simulator.recorded import Attempt, Recorded
+from simulator.history import has_reached_network
+from simulator.past import History, HistoryBuilder
+from simulator.recorded import RecordedAttempt, RecordedRecovery
 
 FORMAT: Final = "pri-history"
 VERSION: Final = 1
-LONGEST: Final = 1_000_000
+MAX_LINE_BYTES: Final = 1_000_000
 """Bytes of a line; a longer one is no invoice."""
 
 Classify = Callable[[str, Failure, Card], Cause]
 """What a failure of a provider is, by the tables and overrides of the day."""
 
 
-class Header(Value):
+class HistoryHeader(Value):
     """The first line."""
 
     format: str
@@ -48,22 +48,22 @@ class Header(Value):
     """Whether it tells of payments without a charge and of new cards; where not, nothing is learnt about them."""
 
 
-def written(invoice: PastInvoice) -> str:
+def format_history_line(invoice: PastInvoice) -> str:
     """An invoice as its line, without the line's end."""
     return invoice.model_dump_json(exclude_none=True, exclude_defaults=True)
 
 
-def header(provider: str, made_by: str, *, watched: bool = True) -> Header:
+def build_history_header(provider: str, made_by: str, *, watched: bool = True) -> HistoryHeader:
     """The first line of a new file."""
-    return Header(format=FORMAT, version=VERSION, provider=provider, made_by=made_by, watched=watched)
+    return HistoryHeader(format=FORMAT, version=VERSION, provider=provider, made_by=made_by, watched=watched)
 
 
-def write(path: Path, first: Header, lines: Iterable[str]) -> int:
+def write_history_file(path: Path, first: HistoryHeader, lines: Iterable[str]) -> int:
     """A file with these invoices' lines; says how many. An interruption leaves nothing. Raises InvalidInput."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     count = 0
     try:
-        with _writing(beside, zipped=path.suffix == ".gz") as file:
+        with _open_for_writing(beside, zipped=path.suffix == ".gz") as file:
             file.write(first.model_dump_json() + "\n")
             for line in lines:
                 file.write(line.rstrip("\n") + "\n")
@@ -76,39 +76,39 @@ def write(path: Path, first: Header, lines: Iterable[str]) -> int:
     return count
 
 
-def read(path: Path, classify: Classify, progress: Callable[[int], None] | None = None) -> History:
+def read_history_file(path: Path, classify: Classify, progress: Callable[[int], None] | None = None) -> History:
     """The history in a file. `progress` is told how many invoices were read.
 
     Raises NotFound for no file, InvalidInput for one that is none or wrong, naming the line.
     """
-    with _lines(path) as lines:
-        first = _header(path, next(lines, ""))
-        growing = Growing(path.name, first.provider, watched=first.watched)
+    with _open_lines(path) as lines:
+        first = _parse_header(path, next(lines, ""))
+        growing = HistoryBuilder(path.name, first.provider, watched=first.watched)
         for number, line in enumerate(lines, 2):
             if line.strip():
-                growing.extend([_recorded(_invoice(path, number, line), first.provider, classify)])
+                growing.extend([_to_recorded(_parse_invoice(path, number, line), first.provider, classify)])
             if progress and number % 1_000 == 0:
                 progress(len(growing))
     if not len(growing):
         raise InvalidInput(f"{path}: there are no recoveries in this history.")
-    return growing.finished()
+    return growing.build_history()
 
 
 @contextmanager
-def _lines(path: Path) -> Iterator[Iterator[str]]:
+def _open_lines(path: Path) -> Iterator[Iterator[str]]:
     try:
-        with _reading(path) as file:
-            yield _split(file, path)
+        with _open_for_reading(path) as file:
+            yield _split_lines(file, path)
     except FileNotFoundError as error:
         raise NotFound(f"{path}: there is no such file.") from error
     except OSError as error:
         raise InvalidInput(f"{path}: this file can't be read: {error.strerror or error}.") from error
 
 
-def _split(file: IO[bytes], path: Path) -> Iterator[str]:
+def _split_lines(file: IO[bytes], path: Path) -> Iterator[str]:
     for number in itertools.count(1):
         try:
-            line = file.readline(LONGEST)
+            line = file.readline(MAX_LINE_BYTES)
             text = line.decode("utf-8")
         except UnicodeDecodeError as error:
             raise InvalidInput(f"{path}:{number}: the line is no UTF-8.") from error
@@ -116,22 +116,22 @@ def _split(file: IO[bytes], path: Path) -> Iterator[str]:
             raise InvalidInput(f"{path}:{number}: from here on the file is damaged: {error}.") from error
         if not line:
             return
-        if len(line) == LONGEST:
+        if len(line) == MAX_LINE_BYTES:
             raise InvalidInput(f"{path}:{number}: the line is too long for a history file.")
         yield text
 
 
-def _reading(path: Path) -> IO[bytes]:
+def _open_for_reading(path: Path) -> IO[bytes]:
     return cast(IO[bytes], gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
 
 
-def _writing(path: Path, *, zipped: bool) -> IO[str]:
+def _open_for_writing(path: Path, *, zipped: bool) -> IO[str]:
     return gzip.open(path, "wt", encoding="utf-8") if zipped else path.open("w", encoding="utf-8")
 
 
-def _header(path: Path, line: str) -> Header:
+def _parse_header(path: Path, line: str) -> HistoryHeader:
     try:
-        found = Header.model_validate_json(line)
+        found = HistoryHeader.model_validate_json(line)
     except ValidationError:
         found = None
     if found is None or found.format != FORMAT:
@@ -144,17 +144,17 @@ def _header(path: Path, line: str) -> Header:
     return found
 
 
-def _invoice(path: Path, number: int, line: str) -> PastInvoice:
+def _parse_invoice(path: Path, number: int, line: str) -> PastInvoice:
     try:
-        return _placed(path, number, PastInvoice.model_validate_json(line))
+        return _check_places(path, number, PastInvoice.model_validate_json(line))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        said = str(first["msg"]).removeprefix("Value error, ")
-        raise InvalidInput(f"{path}:{number}: {where + ': ' if where else ''}{said}") from error
+        message = str(first["msg"]).removeprefix("Value error, ")
+        raise InvalidInput(f"{path}:{number}: {where + ': ' if where else ''}{message}") from error
 
 
-def _placed(path: Path, number: int, invoice: PastInvoice) -> PastInvoice:
+def _check_places(path: Path, number: int, invoice: PastInvoice) -> PastInvoice:
     """The invoice, if its countries and time zone exist."""
     profile, card = invoice.profile, invoice.card
     countries = {"country": invoice.country, "card.country": card.country, "profile.country": profile.country}
@@ -166,11 +166,11 @@ def _placed(path: Path, number: int, invoice: PastInvoice) -> PastInvoice:
     return invoice
 
 
-def _recorded(invoice: PastInvoice, provider: str, classify: Classify) -> Recorded:
-    attempts, causes = _attempts(invoice, provider, classify)
+def _to_recorded(invoice: PastInvoice, provider: str, classify: Classify) -> RecordedRecovery:
+    attempts, causes = _to_attempts(invoice, provider, classify)
     opening = invoice.attempts[0].failure
     profile = invoice.profile
-    return Recorded(
+    return RecordedRecovery(
         invoice_id=invoice.invoice_id,
         customer_id=invoice.customer_id or invoice.invoice_id,
         kind=FailureKind(
@@ -187,50 +187,56 @@ def _recorded(invoice: PastInvoice, provider: str, classify: Classify) -> Record
             time_zone=invoice.time_zone,
             profile=profile,
         ),
-        failed_at=_seconds(invoice.failed_at),
+        failed_at=_to_seconds(invoice.failed_at),
         attempts=attempts,
-        tries=tuple(_tries(invoice)),
-        paid_at=_seconds(invoice.paid_at) if invoice.paid_at else None,
-        method_at=_seconds(invoice.method_at) if invoice.method_at else None,
-        closed_at=_closed_at(invoice),
+        tries=tuple(_network_tries(invoice)),
+        paid_at=_to_seconds(invoice.paid_at) if invoice.paid_at else None,
+        method_at=_to_seconds(invoice.method_at) if invoice.method_at else None,
+        closed_at=_closed_seconds(invoice),
         state=_STATES.get(invoice.end),
         reason=invoice.end.value,
     )
 
 
-def _attempts(invoice: PastInvoice, provider: str, classify: Classify) -> tuple[tuple[Attempt, ...], list[Cause]]:
+def _to_attempts(
+    invoice: PastInvoice, provider: str, classify: Classify
+) -> tuple[tuple[RecordedAttempt, ...], list[Cause]]:
     """Every charge behind the first, and the causes of all failures."""
     causes = [classify(provider, one.failure, invoice.card) for one in invoice.attempts]
-    found: list[Attempt] = []
+    found: list[RecordedAttempt] = []
     used, fresh_from = 0, invoice.method_at
     for number, one in enumerate(invoice.attempts[1:]):
         before = invoice.attempts[number]
         fresh = fresh_from is not None and one.at >= fresh_from
         waited = int((one.at - before.at).total_seconds())
         won = one.outcome is Outcome.SUCCEEDED
-        found.append(Attempt(_seconds(one.at), one.trigger, won, causes[number], used + 1, waited, fresh))
+        found.append(RecordedAttempt(_to_seconds(one.at), one.trigger, won, causes[number], used + 1, waited, fresh))
         used += int(one.trigger.uses_budget)
         fresh_from = None if fresh else fresh_from
     return tuple(found), causes
 
 
-def _tries(invoice: PastInvoice) -> Iterator[int]:
+def _network_tries(invoice: PastInvoice) -> Iterator[int]:
     """Of the first card, as far as they reached its network."""
     for one in invoice.attempts:
         if invoice.method_at and one.at >= invoice.method_at:
             return
-        if one.outcome is Outcome.SUCCEEDED or reached(one.failure):
-            yield _seconds(one.at)
+        if one.outcome is Outcome.SUCCEEDED or has_reached_network(one.failure):
+            yield _to_seconds(one.at)
 
 
-def _closed_at(invoice: PastInvoice) -> int | None:
-    if invoice.end is PastEnd.OPEN:
+def _closed_seconds(invoice: PastInvoice) -> int | None:
+    if invoice.end is InvoiceEnding.OPEN:
         return None
-    return _seconds(invoice.ended_at or invoice.paid_at or invoice.attempts[-1].at)
+    return _to_seconds(invoice.ended_at or invoice.paid_at or invoice.attempts[-1].at)
 
 
-def _seconds(at: Any) -> int:
+def _to_seconds(at: Any) -> int:
     return int(at.timestamp())
 
 
-_STATES: Final = {PastEnd.PAID: State.RECOVERED, PastEnd.LOST: State.EXHAUSTED, PastEnd.CANCELED: State.CANCELED}
+_STATES: Final = {
+    InvoiceEnding.PAID: State.RECOVERED,
+    InvoiceEnding.LOST: State.EXHAUSTED,
+    InvoiceEnding.CANCELED: State.CANCELED,
+}

@@ -12,30 +12,30 @@ from typing import Final
 import numpy as np
 
 from core.classifier.taxonomy import Cause
-from simulator.behaviour import BEGINS, ENDS, Behaviour, Habit
+from simulator.behaviour import BEGINS, ENDS, ActionHazard, Behaviour
 from simulator.cases import NEVER, Booleans, Integers
 from simulator.draws import Floats
-from simulator.outcomes import CAUSE_INDEX, CAUSES, DELAY_CLASSES, LAST_ATTEMPT, Outcomes, delay_classes
-from simulator.past import History, Tried
-from simulator.places import Places
+from simulator.outcomes import CAUSE_INDEX, CAUSES, DELAY_CLASSES, LAST_ATTEMPT, OutcomeChances, classify_delays
+from simulator.past import History, RecordedCharges
+from simulator.places import LocalClocks
 
 CHANCE_STRENGTH: Final = 50.0
 """Imagined attempts behind each believed chance."""
 FACTOR_STRENGTH: Final = 25.0
 """Imagined successes behind each believed factor."""
-HABIT_STRENGTH: Final = 50.0
+HAZARD_STRENGTH: Final = 50.0
 """Imagined customers behind each believed chance that a customer acts in a step of time."""
 ROUNDS: Final = 200
 """At most; usually far fewer until nothing moves."""
-STILL: Final = 1e-7
-MARGIN: Final = 86_400
+CONVERGENCE: Final = 1e-7
+CLOCK_MARGIN: Final = 86_400
 
 
 @dataclass(frozen=True, eq=False)
 class Prior:
     """What is believed before anything is recorded."""
 
-    outcomes: Outcomes
+    outcomes: OutcomeChances
     behaviour: Behaviour
 
 
@@ -57,10 +57,10 @@ class Counts:
 
 
 @dataclass(frozen=True, eq=False)
-class Fitted:
+class FittedModel:
     """The fitted model."""
 
-    outcomes: Outcomes
+    outcomes: OutcomeChances
     behaviour: Behaviour
     counts: Counts
     prior: Prior
@@ -72,43 +72,43 @@ class _Cells:
 
     levels: dict[str, Integers]
     """Of each factor."""
-    tried: Floats
+    attempts: Floats
     won: Floats
 
 
-class _Fit:
+class _PooledFit:
     """The factors on their way from belief to what was recorded."""
 
     def __init__(self, cells: _Cells, prior: dict[str, Floats], cap: float) -> None:
         self._cells, self._prior, self._cap = cells, prior, cap
         self.numbers = {name: values.copy() for name, values in prior.items()}
 
-    def run(self) -> dict[str, Floats]:
+    def fit_factors(self) -> dict[str, Floats]:
         """Until nothing moves any more."""
         for _ in range(ROUNDS):
             before = {name: values.copy() for name, values in self.numbers.items()}
             for name in self.numbers:
-                self._update(name)
-            if max(float(np.abs(self.numbers[name] - before[name]).max()) for name in before) < STILL:
+                self._update_group(name)
+            if max(float(np.abs(self.numbers[name] - before[name]).max()) for name in before) < CONVERGENCE:
                 break
         return self.numbers
 
-    def _update(self, name: str) -> None:
+    def _update_group(self, name: str) -> None:
         """One group of numbers, all others as they are."""
         level, prior = self._cells.levels[name], self._prior[name]
-        others = self._cells.tried.copy()
+        others = self._cells.attempts.copy()
         for other, values in self.numbers.items():
             if other != name:
                 others *= values[self._cells.levels[other]]
-        exposed, won = (_summed(level, weights, len(prior)) for weights in (others, self._cells.won))
+        exposed, won = (_weighted_sums(level, weights, len(prior)) for weights in (others, self._cells.won))
         if name == "base":
             mean = (won + CHANCE_STRENGTH * prior) / (exposed + CHANCE_STRENGTH)
             self.numbers[name] = np.where(exposed > 0, np.minimum(mean, self._cap), prior)
         else:
-            self.numbers[name] = _relative(won, exposed, prior)
+            self.numbers[name] = _relative_factors(won, exposed, prior)
 
 
-def _relative(won: Floats, exposed: Floats, prior: Floats) -> Floats:
+def _relative_factors(won: Floats, exposed: Floats, prior: Floats) -> Floats:
     """Factors say how levels differ; what all of them have in common belongs to the chances by cause."""
     expected = float((exposed * prior).sum())
     common = float(won.sum()) / expected if expected > 0 else 0.0
@@ -118,13 +118,13 @@ def _relative(won: Floats, exposed: Floats, prior: Floats) -> Floats:
     return np.asarray(np.where(exposed > 0, found, prior))
 
 
-def fit(history: History, prior: Prior) -> Fitted:
+def fit_history(history: History, prior: Prior) -> FittedModel:
     """The model, with the counts behind each number. Same history and prior, same numbers."""
-    tried = history.tried
+    tried = history.charges
     usual = np.flatnonzero(tried.scheduled & ~tried.fresh)
-    levels = _levels(history, usual)
+    levels = _attempt_levels(history, usual)
     start = prior.outcomes
-    believed = {
+    prior_numbers = {
         "base": start.base,
         "attempts": start.attempts,
         "delays": start.delays,
@@ -132,8 +132,8 @@ def fit(history: History, prior: Prior) -> Fitted:
         "weekdays": start.weekdays,
         "payday": np.array([1.0, start.payday]),
     }
-    numbers = _Fit(_cells(levels, tried.won[usual]), believed, start.cap).run()
-    method, given = _new_method(tried, start.new_method)
+    numbers = _PooledFit(_group_cells(levels, tried.won[usual]), prior_numbers, start.cap).fit_factors()
+    method, given = _new_method_chance(tried, start.new_method)
     outcomes = replace(
         start,
         base=numbers["base"],
@@ -143,65 +143,65 @@ def fit(history: History, prior: Prior) -> Fitted:
         weekdays=numbers["weekdays"],
         payday=float(numbers["payday"][1]),
         new_method=method,
-        tried=_tried(levels),
+        recorded_attempts=_count_attempts(levels),
     )
-    behaviour, paid, cards = _behaviour(history, prior.behaviour)
-    return Fitted(outcomes, behaviour, _counts(levels, given, paid, cards), prior)
+    behaviour, paid, cards = _fit_behaviour(history, prior.behaviour)
+    return FittedModel(outcomes, behaviour, _count_evidence(levels, given, paid, cards), prior)
 
 
-def _levels(history: History, rows: Integers) -> dict[str, Integers]:
+def _attempt_levels(history: History, rows: Integers) -> dict[str, Integers]:
     """Which number of each group every attempt meets."""
-    tried = history.tried
+    tried = history.charges
     cause, at = tried.cause[rows], tried.at[rows]
     if len(rows) == 0:
         return {name: rows for name in ("base", "attempts", "delays", "hours", "weekdays", "payday")}
-    places = Places(history.book.payers, int(at.min()) - MARGIN, int(at.max()) + MARGIN)
-    local = places.local(history.payer[tried.recovery[rows]], at)
+    clocks = LocalClocks(history.book.payers, int(at.min()) - CLOCK_MARGIN, int(at.max()) + CLOCK_MARGIN)
+    local = clocks.local_time(history.payer[tried.recovery[rows]], at)
     return {
         "base": cause,
         "attempts": np.clip(tried.retry[rows], 1, LAST_ATTEMPT) - 1,
-        "delays": delay_classes(tried.waited[rows]),
+        "delays": classify_delays(tried.waited[rows]),
         "hours": local.hour,
         "weekdays": local.weekday,
         "payday": (local.payday & (cause == CAUSE_INDEX[Cause.INSUFFICIENT_FUNDS])).astype(np.int64),
     }
 
 
-def _cells(levels: dict[str, Integers], won: Booleans) -> _Cells:
+def _group_cells(levels: dict[str, Integers], won: Booleans) -> _Cells:
     shape = (len(CAUSES), LAST_ATTEMPT, DELAY_CLASSES, 24, 7, 2)
     flat = np.ravel_multi_index(tuple(levels.values()), shape)
     kinds, place = np.unique(flat, return_inverse=True)
     known = np.unravel_index(kinds, shape)
     return _Cells(
         levels={name: known[number].astype(np.int64) for number, name in enumerate(levels)},
-        tried=_summed(place, np.ones(len(place)), len(kinds)),
-        won=_summed(place, won, len(kinds)),
+        attempts=_weighted_sums(place, np.ones(len(place)), len(kinds)),
+        won=_weighted_sums(place, won, len(kinds)),
     )
 
 
-def _tried(levels: dict[str, Integers]) -> Integers:
+def _count_attempts(levels: dict[str, Integers]) -> Integers:
     """Recorded attempts by cause, attempt and delay class."""
     shape = (len(CAUSES), LAST_ATTEMPT, DELAY_CLASSES)
     flat = np.ravel_multi_index((levels["base"], levels["attempts"], levels["delays"]), shape)
     return np.bincount(flat, minlength=int(np.prod(shape))).reshape(shape).astype(np.int64)
 
 
-def _new_method(tried: Tried, believed: float) -> tuple[float, int]:
+def _new_method_chance(tried: RecordedCharges, prior: float) -> tuple[float, int]:
     """The chance of the first charge of another card, and how many were made."""
     made, won = int(tried.fresh.sum()), int((tried.fresh & tried.won).sum())
-    return (won + CHANCE_STRENGTH * believed) / (made + CHANCE_STRENGTH) if made else believed, made
+    return (won + CHANCE_STRENGTH * prior) / (made + CHANCE_STRENGTH) if made else prior, made
 
 
-def _counts(levels: dict[str, Integers], given: int, paid: Integers, method: Integers) -> Counts:
-    def of(name: str, size: int) -> Integers:
+def _count_evidence(levels: dict[str, Integers], given: int, paid: Integers, method: Integers) -> Counts:
+    def count_level(name: str, size: int) -> Integers:
         return np.bincount(levels[name], minlength=size).astype(np.int64)
 
     return Counts(
-        base=of("base", len(CAUSES)),
-        attempts=of("attempts", LAST_ATTEMPT),
-        delays=of("delays", DELAY_CLASSES),
-        hours=of("hours", 24),
-        weekdays=of("weekdays", 7),
+        base=count_level("base", len(CAUSES)),
+        attempts=count_level("attempts", LAST_ATTEMPT),
+        delays=count_level("delays", DELAY_CLASSES),
+        hours=count_level("hours", 24),
+        weekdays=count_level("weekdays", 7),
         payday=int(levels["payday"].sum()),
         new_method=given,
         paid=paid,
@@ -209,46 +209,46 @@ def _counts(levels: dict[str, Integers], given: int, paid: Integers, method: Int
     )
 
 
-def _behaviour(history: History, prior: Behaviour) -> tuple[Behaviour, Integers, Integers]:
+def _fit_behaviour(history: History, prior: Behaviour) -> tuple[Behaviour, Integers, Integers]:
     """What customers did, as far as they were watched, and how many were."""
     until = history.watched_until - history.failed_at
-    paid, given = (_after(at, history.failed_at) for at in (history.paid_at, history.method_at))
+    paid, given = (_seconds_after(at, history.failed_at) for at in (history.paid_at, history.method_at))
     watched = np.bincount(history.cause, weights=until > 0, minlength=len(CAUSES)).astype(np.int64)
     behaviour = Behaviour(
-        paid=_habit(history.cause, paid, until, prior.paid),
+        paid=_fit_hazard(history.cause, paid, until, prior.paid),
         # Whoever has paid needs no other card.
-        method=_habit(history.cause, given, np.minimum(until, paid), prior.method),
+        method=_fit_hazard(history.cause, given, np.minimum(until, paid), prior.method),
     )
     return behaviour, watched, watched
 
 
-def _after(at: Integers, failed_at: Integers) -> Integers:
+def _seconds_after(at: Integers, failed_at: Integers) -> Integers:
     return np.where(at == NEVER, NEVER, np.maximum(np.where(at == NEVER, 0, at) - failed_at, 0))
 
 
-def _habit(cause: Integers, acted: Integers, until: Integers, believed: Habit) -> Habit:
+def _fit_hazard(cause: Integers, acted: Integers, until: Integers, prior: ActionHazard) -> ActionHazard:
     """A life table with pooling: in each step, who acted of those who hadn't yet and were still watched.
 
     Who is lost sight of within a step counts half there, as actuaries do it. That they are lost, most of them since a
     charge won, is taken to say nothing of whether they would have acted.
     """
-    chances = believed.chances.copy()
+    chances = prior.chances.copy()
     seen = np.where(acted <= until, acted, NEVER)
     left = np.minimum(seen, until)
     for step, (begin, end) in enumerate(zip(BEGINS.tolist(), ENDS.tolist(), strict=True)):
         here = left >= begin
         acting = here & (seen < end) & (seen >= begin)
         lost = here & (left < end) & ~acting
-        watched = _by_cause(cause, here) - 0.5 * _by_cause(cause, lost)
-        found = (_by_cause(cause, acting) + HABIT_STRENGTH * believed.chances[:, step]) / (watched + HABIT_STRENGTH)
-        chances[:, step] = np.where(watched > 0, np.minimum(found, 1.0), believed.chances[:, step])
-    return Habit(chances)
+        watched = _sum_by_cause(cause, here) - 0.5 * _sum_by_cause(cause, lost)
+        found = (_sum_by_cause(cause, acting) + HAZARD_STRENGTH * prior.chances[:, step]) / (watched + HAZARD_STRENGTH)
+        chances[:, step] = np.where(watched > 0, np.minimum(found, 1.0), prior.chances[:, step])
+    return ActionHazard(chances)
 
 
-def _by_cause(cause: Integers, flags: Booleans) -> Floats:
-    return _summed(cause, flags, len(CAUSES))
+def _sum_by_cause(cause: Integers, flags: Booleans) -> Floats:
+    return _weighted_sums(cause, flags, len(CAUSES))
 
 
-def _summed(place: Integers, weights: Floats | Booleans, size: int) -> Floats:
+def _weighted_sums(place: Integers, weights: Floats | Booleans, size: int) -> Floats:
     """The weights added up by place."""
     return np.bincount(place, weights=weights, minlength=size).astype(np.float64)

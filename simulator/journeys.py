@@ -9,13 +9,13 @@ from core.classifier.taxonomy import Cause
 from core.events import State
 from simulator.cases import NEVER, Booleans, Integers
 
-FINAL: Final = (State.RECOVERED, State.EXHAUSTED, State.CANCELED, State.BLOCKED)
+FINAL_STATES: Final = (State.RECOVERED, State.EXHAUSTED, State.CANCELED, State.BLOCKED)
 """The order of `Journeys.state`."""
-MOST_CHARGES: Final = 24
+MAX_CHARGES: Final = 24
 """Charges of one case that are written down; more only count."""
 
 
-class Made(NamedTuple):
+class SimulatedCharge(NamedTuple):
     """One charge that was made."""
 
     at: int
@@ -26,7 +26,7 @@ class Made(NamedTuple):
     """Nothing like it was ever recorded."""
 
 
-class Journey(NamedTuple):
+class RecoveryResult(NamedTuple):
     """What became of one case."""
 
     state: State
@@ -35,7 +35,7 @@ class Journey(NamedTuple):
     segment: str
     cause: Cause
     """What was really the matter with the failure that opened it."""
-    charges: tuple[Made, ...]
+    charges: tuple[SimulatedCharge, ...]
     blocked: int = 0
     """Tries that a network's rule moved or forbade."""
     fees: int = 0
@@ -45,7 +45,7 @@ class Journey(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Journeys:
+class RecoveryResults:
     """A row for each case, in the order of the cases."""
 
     state: Integers
@@ -74,11 +74,11 @@ class Journeys:
         return len(self.state)
 
     @property
-    def recovered(self) -> Booleans:
+    def is_recovered(self) -> Booleans:
         """Which of them ended with the money."""
-        return np.asarray(self.state == FINAL.index(State.RECOVERED))
+        return np.asarray(self.state == FINAL_STATES.index(State.RECOVERED))
 
-    def one(self, row: int) -> tuple[State, str, int, tuple[int, ...]]:
+    def summary_at(self, row: int) -> tuple[State, str, int, tuple[int, ...]]:
         """Final state, reason, end and the moments of all charges of one case: for comparisons."""
         times = tuple(int(at) for at in self.charged_at[row] if at != NEVER)
-        return FINAL[self.state[row]], self.reasons[self.reason[row]], int(self.closed_at[row]), times
+        return FINAL_STATES[self.state[row]], self.reasons[self.reason[row]], int(self.closed_at[row]), times

@@ -4,11 +4,19 @@ from typing import NamedTuple
 
 from core.events import Trigger
 from core.payments import Failure
-from core.retry.network_rules import Credential, LedgerEntry, NetworkRules, Spent, fee_of, first_free, judge
-from simulator.telling import moment
+from core.retry.network_rules import (
+    AttemptOutcome,
+    Credential,
+    LedgerEntry,
+    NetworkRules,
+    check_attempt,
+    fee_of,
+    find_free_moment,
+)
+from simulator.telling import to_utc_datetime
 
 
-class Held(NamedTuple):
+class LimitedPlan(NamedTuple):
     """What the rules make of one plan."""
 
     at: int | None
@@ -17,7 +25,7 @@ class Held(NamedTuple):
     """Avoided, minor units."""
 
 
-class Card(NamedTuple):
+class CardTries(NamedTuple):
     """One card and its tries that count, seconds since 1970."""
 
     network: str | None
@@ -28,26 +36,26 @@ class Card(NamedTuple):
     """What its newest tries were answered with."""
 
 
-def held(rules: NetworkRules, card: Card, planned: int, ends: int) -> Held | None:
+def limit_plan(rules: NetworkRules, card: CardTries, planned: int, ends: int) -> LimitedPlan | None:
     """None where the plan is allowed."""
-    credential, tries = _credential(card), _entries(card)
-    verdict = judge(rules, credential, tries, moment(planned))
-    if verdict.allowed:
+    credential, tries = _to_credential(card), _to_ledger_entries(card)
+    verdict = check_attempt(rules, credential, tries, to_utc_datetime(planned))
+    if verdict.is_allowed:
         return None
-    free = first_free(rules, credential, tries, moment(planned))
-    fee = fee_of(rules, credential, verdict, moment(planned))
+    free = find_free_moment(rules, credential, tries, to_utc_datetime(planned))
+    fee = fee_of(rules, credential, verdict, to_utc_datetime(planned))
     at = int(free.timestamp()) if free else None
-    return Held(at if at is not None and at <= ends else None, fee.amount if fee else 0)
+    return LimitedPlan(at if at is not None and at <= ends else None, fee.amount if fee else 0)
 
 
-def fee_caused(rules: NetworkRules, card: Card, at: int) -> int:
+def excess_try_fee(rules: NetworkRules, card: CardTries, at: int) -> int:
     """What a try at that moment costs because it is one too many; `card` holds the earlier ones."""
-    credential, tries = _credential(card), _entries(card)
-    fee = fee_of(rules, credential, judge(rules, credential, tries, moment(at)), moment(at))
+    credential, tries = _to_credential(card), _to_ledger_entries(card)
+    fee = fee_of(rules, credential, check_attempt(rules, credential, tries, to_utc_datetime(at)), to_utc_datetime(at))
     return fee.amount if fee else 0
 
 
-def _credential(card: Card) -> Credential:
+def _to_credential(card: CardTries) -> Credential:
     return Credential(
         provider="simulated",
         recovery_id="simulated",
@@ -58,7 +66,7 @@ def _credential(card: Card) -> Credential:
     )
 
 
-def _entries(card: Card) -> tuple[LedgerEntry, ...]:
+def _to_ledger_entries(card: CardTries) -> tuple[LedgerEntry, ...]:
     """As the ledger holds them; one answer is enough to tell what all of them were."""
     return tuple(
         LedgerEntry.model_construct(
@@ -69,9 +77,9 @@ def _entries(card: Card) -> tuple[LedgerEntry, ...]:
             network=card.network,
             amount=card.amount,
             currency=card.currency,
-            at=moment(at),
+            at=to_utc_datetime(at),
             trigger=Trigger.PROVIDER.value,
-            outcome=Spent.DECLINED,
+            outcome=AttemptOutcome.DECLINED,
             network_code=card.failure.network_code if number == 0 else None,
             network_advice=card.failure.network_advice if number == 0 else None,
         )

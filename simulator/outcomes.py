@@ -10,22 +10,22 @@ from typing import Final
 import numpy as np
 
 from core.classifier.taxonomy import Cause
-from core.retry.strategies.experience import EDGES
+from core.retry.strategies.experience import DELAY_EDGES
 from simulator.cases import Booleans, Integers
-from simulator.draws import Floats, Stream, Words, uniforms
+from simulator.draws import Floats, Stream, Words, draw_uniforms
 
 CAUSES: Final = tuple(Cause)
 """The order of the rows of every table by cause."""
 CAUSE_INDEX: Final = {cause: index for index, cause in enumerate(CAUSES)}
-DELAY_CLASSES: Final = len(EDGES) + 1
+DELAY_CLASSES: Final = len(DELAY_EDGES) + 1
 """Of the wait since the failure before; the same classes that the adaptive strategy learns by."""
 LAST_ATTEMPT: Final = 8
 """Later attempts count as this one."""
-_EDGES: Final = np.array(EDGES, dtype=np.int64) * 3_600
+_EDGES: Final = np.array(DELAY_EDGES, dtype=np.int64) * 3_600
 
 
 @dataclass(frozen=True, eq=False)
-class Outcomes:
+class OutcomeChances:
     """The chance that a charge succeeds. All factors are relative; 1.0 changes nothing."""
 
     base: Floats
@@ -46,32 +46,32 @@ class Outcomes:
     """The chance of the first charge of another card."""
     new_method_code: str
     """What the provider says of such a charge that fails."""
-    tried: Integers | None = None
+    recorded_attempts: Integers | None = None
     """Recorded attempts behind each chance, by cause, attempt and delay class; None: nothing is recorded."""
 
-    def chance(
+    def success_chances(
         self, cause: Integers, attempt: Integers, waited: Integers, hour: Integers, weekday: Integers, payday: Booleans
     ) -> Floats:
         """The chance of each charge. `attempt` counts from 1, `waited` is seconds since the failure before."""
         number = np.minimum(attempt, LAST_ATTEMPT) - 1
-        chance = self.base[cause] * self.attempts[number] * self.delays[delay_classes(waited)]
+        chance = self.base[cause] * self.attempts[number] * self.delays[classify_delays(waited)]
         chance = chance * self.hours[hour] * self.weekdays[weekday]
         funds = payday & (cause == CAUSE_INDEX[Cause.INSUFFICIENT_FUNDS])
         return np.asarray(np.minimum(np.where(funds, chance * self.payday, chance), self.cap))
 
-    def untried(self, cause: Integers, attempt: Integers, waited: Integers) -> Booleans:
+    def is_extrapolated(self, cause: Integers, attempt: Integers, waited: Integers) -> Booleans:
         """Whether nobody ever tried such a charge: its chance is extrapolated."""
-        if self.tried is None:
+        if self.recorded_attempts is None:
             return np.zeros(len(cause), dtype=np.bool_)
         number = np.minimum(attempt, LAST_ATTEMPT) - 1
-        return np.asarray(self.tried[cause, number, delay_classes(waited)] == 0)
+        return np.asarray(self.recorded_attempts[cause, number, classify_delays(waited)] == 0)
 
 
-def delay_classes(waited: Integers) -> Integers:
+def classify_delays(waited: Integers) -> Integers:
     """The class of each wait in seconds."""
     return np.searchsorted(_EDGES, waited, side="right").astype(np.int64)
 
 
-def luck(seed: int, case: Words, charge: Integers) -> Floats:
+def draw_charges(seed: int, case: Words, charge: Integers) -> Floats:
     """The draw of one charge; `charge` counts all charges of a case from 1. Below its chance, it succeeds."""
-    return uniforms(seed, Stream.CHARGE, case, charge.astype(np.uint64))
+    return draw_uniforms(seed, Stream.CHARGE, case, charge.astype(np.uint64))

@@ -10,13 +10,13 @@ from typing import Final, TypeVar
 import numpy as np
 
 from core.events import State, Trigger
-from simulator.cases import NEVER, Book, Booleans, FailureKind, Integers, Payer
+from simulator.cases import NEVER, Booleans, Codebook, FailureKind, Integers, Payer
 from simulator.outcomes import CAUSE_INDEX
-from simulator.recorded import Recorded
+from simulator.recorded import RecordedRecovery
 
 LOOK_BACK: Final = 200 * 86_400
 """Longer than any window of a card network's rule."""
-MOST_TRIES: Final = 60
+MAX_TRIES: Final = 60
 """Of a card, the newest: more than any network allows in its window."""
 OPEN, CHARGED, PAID, LOST, STOPPED = range(5)
 """How recoveries stand: not ended, won by a charge, paid otherwise, ended without the money, taken from us."""
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
-class Tried:
+class RecordedCharges:
     """Charges with a definite answer, a row each, in the order of recoveries."""
 
     recovery: Integers
@@ -48,7 +48,7 @@ class History:
     """Recoveries, a row each, the oldest failure first. Times in seconds since 1970, UTC; NEVER: not seen."""
 
     name: str
-    book: Book
+    book: Codebook
     failure: Integers
     payer: Integers
     failed_at: Integers
@@ -59,7 +59,7 @@ class History:
     """Of the opening failure, as it was decided then: index into `outcomes.CAUSES`."""
     end: Integers
     """OPEN, CHARGED, PAID, LOST or STOPPED."""
-    tried: Tried
+    charges: RecordedCharges
     earlier: Mapping[int, tuple[int, ...]]
     """Tries of the same card and amount in recoveries before, by row."""
     decisions: Mapping[str, int]
@@ -80,7 +80,7 @@ class History:
     def seen_until(self) -> int:
         """The newest moment that is told of."""
         known = [column[column != NEVER] for column in (self.failed_at, self.paid_at, self.method_at, self.closed_at)]
-        return max(int(one.max()) for one in (*known, self.tried.at) if len(one))
+        return max(int(one.max()) for one in (*known, self.charges.at) if len(one))
 
     @property
     def watched_until(self) -> Integers:
@@ -94,16 +94,16 @@ class History:
         return np.where(ended, self.closed_at, self.seen_until)
 
     @property
-    def recovered(self) -> Booleans:
+    def is_recovered(self) -> Booleans:
         """Which of them ended with the money."""
         return np.isin(self.end, (CHARGED, PAID))
 
 
-class Growing:
+class HistoryBuilder:
     """A history that is being read. Grows by a few numbers for each recovery and attempt."""
 
     def __init__(self, name: str, provider: str, *, watched: bool = True) -> None:
-        self.elsewhere = 0
+        self.other_provider_recoveries = 0
         """Recoveries of other providers."""
         self._name, self._provider, self._watched = name, provider, watched
         self._kinds: dict[Hashable, int] = {}
@@ -123,24 +123,24 @@ class Growing:
     def __len__(self) -> int:
         return len(self._names)
 
-    def extend(self, found: Iterable[Recorded]) -> None:
+    def extend(self, found: Iterable[RecordedRecovery]) -> None:
         """Take these in."""
         for one in found:
-            self._add(one)
+            self._add_recovery(one)
 
-    def _add(self, one: Recorded) -> None:
+    def _add_recovery(self, one: RecordedRecovery) -> None:
         row = len(self._names)
         self._names.append(one.invoice_id)
         self._customers.append(one.customer_id)
         self._rows.add(
-            _index(self._kinds, self._failures, one.kind, one.kind),
-            _index(self._payers, self._paying, one.payer.model_dump_json(), one.payer),
+            _index_of(self._kinds, self._failures, one.kind, one.kind),
+            _index_of(self._payers, self._paying, one.payer.model_dump_json(), one.payer),
             one.failed_at,
             _or_never(one.paid_at),
             _or_never(one.method_at),
             _or_never(one.closed_at),
             CAUSE_INDEX[one.cause],
-            _end(one),
+            _end_code(one),
             one.failed_at if one.window_ends_at is None else one.window_ends_at,
         )
         for try_ in one.attempts:
@@ -151,15 +151,15 @@ class Growing:
             card = (one.fingerprint, one.payer.amount, one.payer.currency)
             self._cards.setdefault(card, []).append((row, one.tries))
         self._decisions.update(one.decisions)
-        self._cards_not_charged += one.given_in_window
+        self._cards_not_charged += one.has_method_in_window
 
-    def finished(self) -> History:
+    def build_history(self) -> History:
         """All of them, the oldest first."""
-        rows = self._rows.arrays()
+        rows = self._rows.to_arrays()
         order = np.lexsort((np.arange(len(self)), rows["failed_at"]))
         place = np.empty(len(self), dtype=np.int64)
         place[order] = np.arange(len(self))
-        book = Book(
+        book = Codebook(
             provider=self._provider,
             failures=tuple(self._failures),
             payers=tuple(self._paying),
@@ -170,20 +170,20 @@ class Growing:
             name=self._name,
             book=book,
             **{name: column[order] for name, column in rows.items()},
-            tried=self._tried(place),
-            earlier=self._earlier(rows["failed_at"], place),
+            charges=self._build_charges(place),
+            earlier=self._find_earlier_tries(rows["failed_at"], place),
             decisions=dict(sorted(self._decisions.items())),
-            left_out=self.elsewhere,
+            left_out=self.other_provider_recoveries,
             cards_not_charged=self._cards_not_charged,
             watched=self._watched,
         )
 
-    def _tried(self, place: Integers) -> Tried:
-        tries = self._tries.arrays()
+    def _build_charges(self, place: Integers) -> RecordedCharges:
+        tries = self._tries.to_arrays()
         recovery = place[tries["recovery"]]
         order = np.lexsort((tries["at"], recovery))
         found = {name: column[order] for name, column in tries.items()}
-        return Tried(
+        return RecordedCharges(
             recovery=recovery[order],
             at=found["at"],
             cause=found["cause"],
@@ -194,7 +194,7 @@ class Growing:
             won=found["won"] == 1,
         )
 
-    def _earlier(self, failed_at: Integers, place: Integers) -> dict[int, tuple[int, ...]]:
+    def _find_earlier_tries(self, failed_at: Integers, place: Integers) -> dict[int, tuple[int, ...]]:
         """Of cards that failed more than once: their tries before each failure."""
         found: dict[int, tuple[int, ...]] = {}
         for uses in (one for one in self._cards.values() if len(one) > 1):
@@ -202,7 +202,7 @@ class Growing:
             for row, _ in uses:
                 now = int(failed_at[row])
                 since, until = bisect(tries, (now - LOOK_BACK, -1)), bisect(tries, (now, -1))
-                if before := tries[max(since, until - MOST_TRIES) : until]:
+                if before := tries[max(since, until - MAX_TRIES) : until]:
                     found[int(place[row])] = tuple(at for at, _ in before)
         return dict(sorted(found.items()))
 
@@ -217,13 +217,13 @@ class _Columns:
         """One row."""
         self.numbers.extend(values)
 
-    def arrays(self) -> dict[str, Integers]:
+    def to_arrays(self) -> dict[str, Integers]:
         """By name."""
         table = np.array(self.numbers, dtype=np.int64).reshape(-1, len(self.names))
         return {name: table[:, number].copy() for number, name in enumerate(self.names)}
 
 
-def _index(known: dict[Hashable, int], found: list[T], key: Hashable, value: T) -> int:
+def _index_of(known: dict[Hashable, int], found: list[T], key: Hashable, value: T) -> int:
     """Where the value stands in the list; at its end if it is new."""
     place = known.setdefault(key, len(found))
     if place == len(found):
@@ -235,12 +235,12 @@ def _or_never(at: int | None) -> int:
     return NEVER if at is None else at
 
 
-def _end(one: Recorded) -> int:
+def _end_code(one: RecordedRecovery) -> int:
     if one.state is None:
         return OPEN
     if one.state is State.RECOVERED:
-        return CHARGED if one.charged else PAID
-    if one.paid_in_window:
+        return CHARGED if one.has_won_charge else PAID
+    if one.is_paid_in_window:
         return PAID
     taken = one.state is State.CANCELED or one.reason in {"dispute", "early_fraud_warning"}
     return STOPPED if taken else LOST

@@ -12,14 +12,14 @@ from core.classifier.taxonomy import Category
 from core.payments import Card, Failure, Risk
 from core.segmentation.segment import CustomerProfile
 from simulator.assumptions import Assumptions
-from simulator.beliefs import Line, Steps
-from simulator.cases import NEVER, Book, Cases, FailureKind, Integers, Payer
-from simulator.draws import Floats, Stream, Words, uniforms
-from simulator.lots import Lots, Spans
+from simulator.beliefs import DeclinePattern, Steps
+from simulator.cases import NEVER, Cases, Codebook, FailureKind, Integers, Payer
+from simulator.draws import Floats, Stream, Words, draw_uniforms
+from simulator.lots import CategoricalDistribution, DurationDistribution
 
-NAMES: Final = 65_536
+DISTINCT_NAMES: Final = 65_536
 """So many invoices have names of their own; then they begin again, since all that a name does is to spread."""
-USUAL: Final = 100_000
+DEFAULT_RECOVERIES: Final = 100_000
 """Cases of a run for which nobody says how many."""
 PROVIDER: Final = "stripe"
 DAY: Final = 86_400
@@ -35,9 +35,9 @@ class SyntheticSource:
     def __init__(self, assumptions: Assumptions, recoveries: int, seed: int) -> None:
         self.assumptions, self.seed = assumptions, seed
         self.currency = assumptions.amounts.currency
-        self.outcomes = assumptions.outcomes()
-        self.notes = _notes(assumptions)
-        self.rests_on = assumptions.listed()
+        self.outcomes = assumptions.to_outcome_chances()
+        self.notes = _list_notes(assumptions)
+        self.assumption_list = assumptions.list_numbers()
         self._recoveries = recoveries
 
     def __len__(self) -> int:
@@ -54,154 +54,158 @@ class SyntheticSource:
         return changed
 
     @cached_property
-    def book(self) -> Book:
+    def book(self) -> Codebook:
         """All failures and payers there can be."""
-        places, kinds = self.assumptions.countries.places, self.assumptions.kinds
-        return Book(
+        places, kinds = self.assumptions.countries.places, self.assumptions.failure_kinds
+        return Codebook(
             provider=PROVIDER,
-            failures=tuple(_failure(line, net, place.country) for line, net, _ in kinds for place in places),
-            payers=tuple(_payers(self.assumptions)),
-            names=tuple(f"in_sim_{number:05d}" for number in range(NAMES)),
-            customers=tuple(f"cus_sim_{number:05d}" for number in range(NAMES)),
+            failures=tuple(_build_failure_kind(line, net, place.country) for line, net, _ in kinds for place in places),
+            payers=tuple(_build_payers(self.assumptions)),
+            names=tuple(f"in_sim_{number:05d}" for number in range(DISTINCT_NAMES)),
+            customers=tuple(f"cus_sim_{number:05d}" for number in range(DISTINCT_NAMES)),
         )
 
     def cases(self, first: int, count: int) -> Cases:
         """The cases from `first` on; fewer where there are no more."""
         last = min(first + count, self._recoveries)
         number = np.arange(first, max(first, last), dtype=np.uint64)
-        place = self._tables.places(self._draw(Stream.COUNTRY, number))
-        kind = self._tables.kinds(self._draw(Stream.REASON, number))
-        payer = self._tables.payers(self._draw(Stream.PAYER, number))
-        failed_at = self._failed_at(number)
-        paid_at, method_at = self._answers(number, kind, failed_at, self._paid_by_themselves(number, kind, failed_at))
+        place = self._distributions.places(self._draw_uniforms(Stream.COUNTRY, number))
+        kind = self._distributions.kinds(self._draw_uniforms(Stream.REASON, number))
+        payer = self._distributions.payers(self._draw_uniforms(Stream.PAYER, number))
+        failed_at = self._draw_failure_times(number)
+        paid_at, method_at = self._draw_answers(
+            number, kind, failed_at, self._draw_self_payments(number, kind, failed_at)
+        )
         places = len(self.assumptions.countries.places)
         return Cases(
             book=self.book,
             number=number,
-            name=(number % np.uint64(NAMES)).astype(np.int64),
+            name=(number % np.uint64(DISTINCT_NAMES)).astype(np.int64),
             failure=kind * places + place,
             payer=payer * places + place,
             failed_at=failed_at,
             paid_at=paid_at,
             method_at=method_at,
-            earlier=self._earlier(number, failed_at),
+            earlier=self._draw_earlier_tries(number, failed_at),
         )
 
     @cached_property
-    def _tables(self) -> "_Tables":
-        return _Tables.of(self.assumptions)
+    def _distributions(self) -> "_Distributions":
+        return _Distributions.from_assumptions(self.assumptions)
 
-    def _draw(self, stream: Stream, number: Words) -> Floats:
-        return uniforms(self.seed, stream, number)
+    def _draw_uniforms(self, stream: Stream, number: Words) -> Floats:
+        return draw_uniforms(self.seed, stream, number)
 
-    def _failed_at(self, number: Words) -> Integers:
+    def _draw_failure_times(self, number: Words) -> Integers:
         """The whole part of one draw is the day; what is left of it, the hour and the second."""
-        days = self._draw(Stream.TIME, number) * self.assumptions.arrivals.days
+        days = self._draw_uniforms(Stream.TIME, number) * self.assumptions.arrivals.days
         day = days.astype(np.int64)
-        return self._tables.begin + day * DAY + self._tables.hours(days - day)
+        return self._distributions.begin + day * DAY + self._distributions.hours(days - day)
 
-    def _paid_by_themselves(self, number: Words, kind: Integers, failed_at: Integers) -> Integers:
+    def _draw_self_payments(self, number: Words, kind: Integers, failed_at: Integers) -> Integers:
         """When a customer pays whatever we do; NEVER for most."""
         paid_at = np.full(len(number), NEVER, dtype=np.int64)
-        rows = np.flatnonzero(self._draw(Stream.SELF_PAID, number) < self._tables.self_paid[kind])
-        after = self._tables.self_paid_after(self._draw(Stream.SELF_PAID_AT, number[rows]))
+        rows = np.flatnonzero(self._draw_uniforms(Stream.SELF_PAID, number) < self._distributions.self_paid[kind])
+        after = self._distributions.self_paid_after(self._draw_uniforms(Stream.SELF_PAID_AT, number[rows]))
         paid_at[rows] = failed_at[rows] + np.maximum(after, 1)
         return paid_at
 
-    def _answers(
+    def _draw_answers(
         self, number: Words, kind: Integers, failed_at: Integers, paid_at: Integers
     ) -> tuple[Integers, Integers]:
         """When a message's link is paid, unless they paid before, and when another card is given. Each answers once."""
         method_at = np.full(len(number), NEVER, dtype=np.int64)
-        answering = self._tables.answering
-        luck = self._draw(Stream.MESSAGE, number)
-        rows = np.flatnonzero(luck < answering[kind])
-        sent = self._tables.sent[self._tables.messages(luck[rows] / answering[kind[rows]])]
-        after = self._tables.answered_after(self._draw(Stream.ANSWER_AT, number[rows]))
+        answering = self._distributions.answering
+        draws = self._draw_uniforms(Stream.MESSAGE, number)
+        rows = np.flatnonzero(draws < answering[kind])
+        sent = self._distributions.sent[self._distributions.messages(draws[rows] / answering[kind[rows]])]
+        after = self._distributions.answered_after(self._draw_uniforms(Stream.ANSWER_AT, number[rows]))
         answered = failed_at[rows] + sent + np.maximum(after, 1)
-        card = self._draw(Stream.ANSWER, number[rows]) < self._tables.another_card[kind[rows]]
+        card = self._draw_uniforms(Stream.ANSWER, number[rows]) < self._distributions.another_card[kind[rows]]
         method_at[rows[card]] = answered[card]
         links = rows[~card]
         paid_at[links] = np.minimum(paid_at[links], answered[~card])
         return paid_at, method_at
 
-    def _earlier(self, number: Words, failed_at: Integers) -> dict[int, tuple[int, ...]]:
+    def _draw_earlier_tries(self, number: Words, failed_at: Integers) -> dict[int, tuple[int, ...]]:
         """Tries before the failure, by row, in their order; those of most cards are none and aren't named."""
-        tries = self._tables.tries[self._tables.priors(self._draw(Stream.PRIORS, number))]
+        tries = self._distributions.tries[self._distributions.priors(self._draw_uniforms(Stream.PRIORS, number))]
         found: dict[int, tuple[int, ...]] = {}
         for count in sorted({one.tries for one in self.assumptions.priors.classes} - {0}):
             rows = np.flatnonzero(tries == count)
             turns = np.arange(1, count + 1, dtype=np.uint64)
-            luck = uniforms(self.seed, Stream.PRIORS, number[rows, None], turns)
-            before = 1 + (luck * (self.assumptions.priors.within_days * DAY - 1)).astype(np.int64)
+            draws = draw_uniforms(self.seed, Stream.PRIORS, number[rows, None], turns)
+            before = 1 + (draws * (self.assumptions.priors.within_days * DAY - 1)).astype(np.int64)
             times = np.sort(failed_at[rows, None] - before, axis=1)
             found.update(zip(rows.tolist(), map(tuple, times.tolist()), strict=True))
         return found
 
 
 @dataclass(frozen=True, eq=False)
-class _Tables:
+class _Distributions:
     """The assumptions as they are drawn from. Seconds; what is by kind counts without places."""
 
-    places: Lots
-    kinds: Lots
-    payers: Lots
-    priors: Lots
+    places: CategoricalDistribution
+    kinds: CategoricalDistribution
+    payers: CategoricalDistribution
+    priors: CategoricalDistribution
     tries: Integers
     begin: int
-    hours: Spans
+    hours: DurationDistribution
     self_paid: Floats
     """By kind."""
-    self_paid_after: Spans
+    self_paid_after: DurationDistribution
     answering: Floats
     """By kind."""
     another_card: Floats
     """By kind."""
-    messages: Lots
+    messages: CategoricalDistribution
     sent: Integers
-    answered_after: Spans
+    answered_after: DurationDistribution
 
     @classmethod
-    def of(cls, believed: Assumptions) -> "_Tables":
+    def from_assumptions(cls, assumptions: Assumptions) -> "_Distributions":
         """The assumptions' own."""
-        lines = [line for line, _, _ in believed.kinds]
-        answers, own = believed.answers.causes, believed.self_recovery
+        lines = [line for line, _, _ in assumptions.failure_kinds]
+        answers, own = assumptions.answers.causes, assumptions.self_recovery
         return cls(
-            places=Lots([one.share for one in believed.countries.places]),
-            kinds=Lots([share for _, _, share in believed.kinds]),
-            payers=Lots([a.share * b.share for a in believed.amounts.points for b in believed.customers.classes]),
-            priors=Lots([one.share for one in believed.priors.classes]),
-            tries=np.array([one.tries for one in believed.priors.classes], dtype=np.int64),
-            begin=int(datetime.combine(believed.arrivals.first_day, time(), UTC).timestamp()),
-            hours=Spans([hour * HOUR for hour in range(1, 25)], believed.arrivals.hours),
-            self_paid=np.array([own.hard if _hard(line) else own.soft for line in lines]),
-            self_paid_after=_spans(believed.self_recovery_times),
-            answering=np.array([believed.answering(line.cause) for line in lines]),
+            places=CategoricalDistribution([one.share for one in assumptions.countries.places]),
+            kinds=CategoricalDistribution([share for _, _, share in assumptions.failure_kinds]),
+            payers=CategoricalDistribution(
+                [a.share * b.share for a in assumptions.amounts.points for b in assumptions.customers.classes]
+            ),
+            priors=CategoricalDistribution([one.share for one in assumptions.priors.classes]),
+            tries=np.array([one.tries for one in assumptions.priors.classes], dtype=np.int64),
+            begin=int(datetime.combine(assumptions.arrivals.first_day, time(), UTC).timestamp()),
+            hours=DurationDistribution([hour * HOUR for hour in range(1, 25)], assumptions.arrivals.hours),
+            self_paid=np.array([own.hard if _is_hard_decline(line) else own.soft for line in lines]),
+            self_paid_after=_duration_distribution(assumptions.self_recovery_times),
+            answering=np.array([assumptions.answering_share(line.cause) for line in lines]),
             another_card=np.array([answers[line.cause].another_card for line in lines]),
-            messages=Lots(believed.messages.rates),
-            sent=np.array(believed.messages.days, dtype=np.int64) * DAY,
-            answered_after=_spans(believed.answer_times),
+            messages=CategoricalDistribution(assumptions.messages.rates),
+            sent=np.array(assumptions.messages.days, dtype=np.int64) * DAY,
+            answered_after=_duration_distribution(assumptions.answer_times),
         )
 
 
-def _notes(believed: Assumptions) -> tuple[str, ...]:
+def _list_notes(assumptions: Assumptions) -> tuple[str, ...]:
     """What a reader must know."""
-    own = believed.self_recovery
+    own = assumptions.self_recovery
     return (
         "No case of this run ever happened: customers, failures and chances are drawn from published numbers and "
         "assumptions, which are listed with their weaknesses.",
         f"Nobody has published how many customers pay by themselves; {own.soft:.0%} after soft and {own.hard:.0%} "
         "after hard declines is assumed, and the sweep shows what other values do.",
         "Messages are the same for every policy; a campaign's effect can't be compared here.",
-        *((f"Replaced by you: {', '.join(believed.replaced)}.",) if believed.replaced else ()),
+        *((f"Replaced by you: {', '.join(assumptions.replaced)}.",) if assumptions.replaced else ()),
     )
 
 
-def _hard(line: Line) -> bool:
+def _is_hard_decline(line: DeclinePattern) -> bool:
     return line.cause.category is Category.HARD_DECLINE
 
 
-def _failure(line: Line, network: str | None, country: str) -> FailureKind:
+def _build_failure_kind(line: DeclinePattern, network: str | None, country: str) -> FailureKind:
     """As Stripe would report it; the network's code only where a network was asked."""
     raw = {name: getattr(line, name) for name in _RAW}
     return FailureKind(
@@ -211,11 +215,11 @@ def _failure(line: Line, network: str | None, country: str) -> FailureKind:
     )
 
 
-def _payers(believed: Assumptions) -> Iterator[Payer]:
+def _build_payers(assumptions: Assumptions) -> Iterator[Payer]:
     """In the order of the table of shares, each in every place."""
-    currency = believed.amounts.currency
-    for point in believed.amounts.points:
-        for past in believed.customers.classes:
+    currency = assumptions.amounts.currency
+    for point in assumptions.amounts.points:
+        for past in assumptions.customers.classes:
             profile = CustomerProfile(
                 recurring_revenue=point.amount,
                 lifetime_value=point.amount * past.successes,
@@ -226,7 +230,7 @@ def _payers(believed: Assumptions) -> Iterator[Payer]:
                 open_recoveries=0,
                 tenure_days=past.tenure_days,
             )
-            for place in believed.countries.places:
+            for place in assumptions.countries.places:
                 there = {"country": place.country, "time_zone": place.time_zone}
                 card = {"card_country": place.country}
                 yield Payer(
@@ -234,5 +238,5 @@ def _payers(believed: Assumptions) -> Iterator[Payer]:
                 )
 
 
-def _spans(steps: Steps) -> Spans:
-    return Spans([one.hours * HOUR for one in steps.steps], [one.share for one in steps.steps])
+def _duration_distribution(steps: Steps) -> DurationDistribution:
+    return DurationDistribution([one.hours * HOUR for one in steps.steps], [one.share for one in steps.steps])

@@ -12,40 +12,40 @@ Piece = tuple[int, int]
 Worker = Callable[[int, int], T]
 
 
-class Failed(Exception):
+class ProcessFailed(Exception):
     """A process could not do its work; says which error it met."""
 
 
 @contextmanager
-def spread_over(build: Callable[[], Worker[T]], pieces: Sequence[Piece], jobs: int) -> Iterator[Iterator[T]]:
+def run_in_processes(build: Callable[[], Worker[T]], pieces: Sequence[Piece], jobs: int) -> Iterator[Iterator[T]]:
     """The parts that a worker makes of the pieces, in any order. With one job, in this process.
 
     `build` and the parts travel between processes by pickle. Leaving ends processes that are still at work.
     """
     if min(jobs, len(pieces)) <= 1:
-        yield _here(build, pieces)
+        yield _run_inline(build, pieces)
         return
     context = multiprocessing.get_context("spawn")
     connections, processes = [], []
     for number in range(min(jobs, len(pieces))):
         mine, theirs = context.Pipe(duplex=False)
-        process = context.Process(target=_work, args=(build, pieces[number::jobs], theirs), daemon=True)
+        process = context.Process(target=_work_pieces, args=(build, pieces[number::jobs], theirs), daemon=True)
         process.start()
         theirs.close()
         connections.append(mine)
         processes.append(process)
     try:
-        yield _received(connections, len(pieces))
+        yield _receive_parts(connections, len(pieces))
     finally:
-        _end(processes)
+        _end_processes(processes)
 
 
-def _here(build: Callable[[], Worker[T]], pieces: Sequence[Piece]) -> Iterator[T]:
+def _run_inline(build: Callable[[], Worker[T]], pieces: Sequence[Piece]) -> Iterator[T]:
     worker = build()
     return (worker(*piece) for piece in pieces)
 
 
-def _work(build: Callable[[], Worker[T]], pieces: Sequence[Piece], out: "Connection[object, object]") -> None:
+def _work_pieces(build: Callable[[], Worker[T]], pieces: Sequence[Piece], out: "Connection[object, object]") -> None:
     """In a process of its own: sends a part for each piece, or the error."""
     try:
         worker = build()
@@ -54,12 +54,12 @@ def _work(build: Callable[[], Worker[T]], pieces: Sequence[Piece], out: "Connect
     except KeyboardInterrupt:
         return
     except Exception as error:  # told to whoever waits for the parts
-        out.send(Failed(f"{type(error).__name__}: {error}"))
+        out.send(ProcessFailed(f"{type(error).__name__}: {error}"))
     finally:
         out.close()
 
 
-def _received(connections: list["Connection[T | Failed, object]"], expected: int) -> Iterator[T]:
+def _receive_parts(connections: list["Connection[T | ProcessFailed, object]"], expected: int) -> Iterator[T]:
     """Whatever comes, until every process has closed its end. Raises Failed, also for a part that never came."""
     while connections:
         for ready in wait(connections):
@@ -69,15 +69,15 @@ def _received(connections: list["Connection[T | Failed, object]"], expected: int
             except EOFError:
                 connections.remove(ready)
                 continue
-            if isinstance(part, Failed):
+            if isinstance(part, ProcessFailed):
                 raise part
             expected -= 1
             yield part
     if expected:
-        raise Failed("A process of the simulation ended before its work was done.")
+        raise ProcessFailed("A process of the simulation ended before its work was done.")
 
 
-def _end(processes: Sequence[SpawnProcess]) -> None:
+def _end_processes(processes: Sequence[SpawnProcess]) -> None:
     for process in processes:
         process.terminate()
     for process in processes:

@@ -4,14 +4,14 @@ from typing import Final, NamedTuple
 
 from core.classifier.taxonomy import Cause
 from core.events import State, Trigger
-from core.retry.planner import Exhaustion
+from core.retry.planner import ExhaustionReason
 from simulator.cases import FailureKind, Payer
 
-USED_UP: Final = frozenset({*Exhaustion, "network_limit"})
+EXHAUSTED_REASONS: Final = frozenset({*ExhaustionReason, "network_limit"})
 """Reasons why no retry is left."""
 
 
-class Attempt(NamedTuple):
+class RecordedAttempt(NamedTuple):
     """One charge with a definite answer. Times in seconds since 1970, UTC."""
 
     at: int
@@ -27,7 +27,7 @@ class Attempt(NamedTuple):
     """The first charge of another card, which the customer gave after the failure."""
 
 
-class Recorded(NamedTuple):
+class RecordedRecovery(NamedTuple):
     """One recovery. Times in seconds since 1970, UTC; None: it was not seen to happen."""
 
     invoice_id: str
@@ -39,7 +39,7 @@ class Recorded(NamedTuple):
     """Of the card that failed first."""
     payer: Payer
     failed_at: int
-    attempts: tuple[Attempt, ...]
+    attempts: tuple[RecordedAttempt, ...]
     tries: tuple[int, ...]
     """Of that card that reached its network, the first failure among them."""
     paid_at: int | None
@@ -55,26 +55,26 @@ class Recorded(NamedTuple):
     """Of the policy that ran; None where nobody says."""
 
     @property
-    def charged(self) -> bool:
+    def has_won_charge(self) -> bool:
         """Whether a charge brought the money."""
         return any(one.won for one in self.attempts)
 
     @property
-    def closed_early(self) -> bool:
+    def is_closed_early(self) -> bool:
         """Whether it was closed with its last retry, as older releases did, and not at the end of its window."""
         ends, closed = self.window_ends_at, self.closed_at
-        return self.reason in USED_UP and ends is not None and closed is not None and closed < ends
+        return self.reason in EXHAUSTED_REASONS and ends is not None and closed is not None and closed < ends
 
     @property
-    def paid_in_window(self) -> bool:
+    def is_paid_in_window(self) -> bool:
         """Whether the money came by itself behind such an end: today it would have been waited for."""
-        return self.closed_early and self._in_window(self.paid_at)
+        return self.is_closed_early and self._is_in_window(self.paid_at)
 
     @property
-    def given_in_window(self) -> bool:
+    def has_method_in_window(self) -> bool:
         """Whether another card was given behind such an end, which nobody charged."""
         given = self.method_at is not None and self.closed_at is not None and self.method_at > self.closed_at
-        return self.closed_early and given and self._in_window(self.method_at)
+        return self.is_closed_early and given and self._is_in_window(self.method_at)
 
-    def _in_window(self, at: int | None) -> bool:
+    def _is_in_window(self, at: int | None) -> bool:
         return at is not None and self.window_ends_at is not None and at <= self.window_ends_at

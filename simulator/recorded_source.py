@@ -9,16 +9,16 @@ import numpy as np
 
 from core.errors import InvalidInput
 from simulator.assumptions import Assumptions
-from simulator.behaviour import Behaviour, believed
+from simulator.behaviour import Behaviour, behaviour_from_assumptions
 from simulator.cases import NEVER, Cases, Integers
-from simulator.draws import Stream, Words, uniforms
-from simulator.fit import Fitted, Prior, fit
-from simulator.listing import listed
-from simulator.outcomes import Outcomes
+from simulator.draws import Stream, Words, draw_uniforms
+from simulator.fit import FittedModel, Prior, fit_history
+from simulator.listing import list_fitted_assumptions
+from simulator.outcomes import OutcomeChances
 from simulator.past import STOPPED, History
 from simulator.result import Assumption
 
-FEWEST: Final = 100
+MIN_ATTEMPTS: Final = 100
 """With fewer attempts the 95 percent interval of one single chance is wider than 10 points either way."""
 
 
@@ -27,7 +27,7 @@ class HistorySource:
     """`simulator.source.Source` over a history. Case n is the same in every chunk, process and order."""
 
     history: History
-    fitted: Fitted
+    fitted: FittedModel
     rows: Integers
     """Of the history: those that can be simulated, the newest as many as are wanted."""
     recoveries: int
@@ -43,7 +43,7 @@ class HistorySource:
         return self.recoveries
 
     @property
-    def outcomes(self) -> Outcomes:
+    def outcomes(self) -> OutcomeChances:
         """Fitted, with the attempts that stand behind each chance."""
         return self.fitted.outcomes
 
@@ -65,18 +65,18 @@ class HistorySource:
     @cached_property
     def notes(self) -> tuple[str, ...]:
         """What a reader must know."""
-        return tuple(self._notes())
+        return tuple(self._list_notes())
 
     @cached_property
-    def rests_on(self) -> tuple[Assumption, ...]:
+    def assumption_list(self) -> tuple[Assumption, ...]:
         """Every fitted number with the attempts behind it."""
-        return tuple(listed(self.fitted))
+        return tuple(list_fitted_assumptions(self.fitted))
 
     def cases(self, first: int, count: int) -> Cases:
         """The cases from `first` on; fewer where there are no more."""
         last = min(first + count, self.recoveries)
         number = np.arange(first, max(first, last), dtype=np.uint64)
-        row = self._row(number)
+        row = self._draw_rows(number)
         history = self.history
         return Cases(
             book=history.book,
@@ -85,8 +85,8 @@ class HistorySource:
             failure=history.failure[row],
             payer=history.payer[row],
             failed_at=history.failed_at[row],
-            paid_at=self._seen_or_drawn(history.paid_at, number, row, Stream.SELF_PAID),
-            method_at=self._seen_or_drawn(history.method_at, number, row, Stream.NEW_METHOD),
+            paid_at=self._observed_or_drawn(history.paid_at, number, row, Stream.SELF_PAID),
+            method_at=self._observed_or_drawn(history.method_at, number, row, Stream.NEW_METHOD),
             earlier={place: history.earlier[one] for place, one in enumerate(row.tolist()) if one in history.earlier},
         )
 
@@ -94,34 +94,34 @@ class HistorySource:
         """The same where so many pay without a charge of ours. What was seen stays: only what wasn't is drawn anew."""
         return replace(self, behaviour=self.behaviour.with_baseline(soft, hard))
 
-    def _row(self, number: Words) -> Integers:
+    def _draw_rows(self, number: Words) -> Integers:
         """Each recovery once, then again by draw."""
         whole = len(self.rows)
-        again = (uniforms(self.seed, Stream.RESAMPLE, number) * whole).astype(np.int64)
+        again = (draw_uniforms(self.seed, Stream.RESAMPLE, number) * whole).astype(np.int64)
         once = np.minimum(number, np.uint64(whole - 1)).astype(np.int64)
         return np.asarray(self.rows[np.where(number < np.uint64(whole), once, again)])
 
-    def _seen_or_drawn(self, seen: Integers, number: Words, row: Integers, stream: Stream) -> Integers:
+    def _observed_or_drawn(self, seen: Integers, number: Words, row: Integers, stream: Stream) -> Integers:
         """What the customer did, or, from where nobody watched any more, what such customers do."""
         at = seen[row].copy()
         rows = np.flatnonzero(at == NEVER)
         history, mine = self.history, row[rows]
-        habit = self.behaviour.paid if stream is Stream.SELF_PAID else self.behaviour.method
-        since = np.maximum(self._watched[mine] - history.failed_at[mine], 0)
-        after = habit.drawn(uniforms(self.seed, stream, number[rows]), history.cause[mine], since)
+        hazard = self.behaviour.paid if stream is Stream.SELF_PAID else self.behaviour.method
+        since = np.maximum(self._watched_until[mine] - history.failed_at[mine], 0)
+        after = hazard.draw_times(draw_uniforms(self.seed, stream, number[rows]), history.cause[mine], since)
         acts = after != NEVER
         at[rows[acts]] = history.failed_at[mine[acts]] + after[acts]
         return at
 
     @cached_property
-    def _watched(self) -> Integers:
+    def _watched_until(self) -> Integers:
         return self.history.watched_until
 
-    def _notes(self) -> Iterator[str]:
+    def _list_notes(self) -> Iterator[str]:
         stopped = int((self.history.end == STOPPED).sum())
         used = min(self.recoveries, len(self.rows))
         yield (
-            f"Chances are fitted to {len(self.history.tried)} recorded charges; where few stand behind a number it "
+            f"Chances are fitted to {len(self.history.charges)} recorded charges; where few stand behind a number it "
             "leans to what is believed without them."
         )
         yield (
@@ -145,21 +145,23 @@ class HistorySource:
             yield f"Amounts are of {self.currency} only; recoveries in {others} count in rates and not in amounts."
 
 
-def source_of(history: History, assumptions: Assumptions, *, recoveries: int | None, seed: int) -> HistorySource:
+def build_history_source(
+    history: History, assumptions: Assumptions, *, recoveries: int | None, seed: int
+) -> HistorySource:
     """The history as a source of so many recoveries; of all of them where no number is wanted.
 
     Raises InvalidInput for a history without recoveries, or with too few charges to fit anything to.
     """
-    tried = int(history.tried.scheduled.sum())
+    tried = int(history.charges.scheduled.sum())
     rows = np.flatnonzero(history.end != STOPPED)
     if len(rows) == 0:
         raise InvalidInput(f"{history.name}: there are no recoveries to simulate.")
-    if tried < FEWEST:
+    if tried < MIN_ATTEMPTS:
         raise InvalidInput(
-            f"{history.name}: too few attempts: {tried} recorded retries have a definite answer, and {FEWEST} are "
+            f"{history.name}: too few attempts: {tried} recorded retries have a definite answer, and {MIN_ATTEMPTS} are "
             "needed, since with fewer the 95 percent interval of a single chance is wider than 10 points either way. "
             "Try --source synthetic."
         )
     wanted = len(rows) if recoveries is None else recoveries
-    fitted = fit(history, Prior(assumptions.outcomes(), believed(assumptions)))
+    fitted = fit_history(history, Prior(assumptions.to_outcome_chances(), behaviour_from_assumptions(assumptions)))
     return HistorySource(history, fitted, rows[max(len(rows) - wanted, 0) :], wanted, seed, fitted.behaviour)

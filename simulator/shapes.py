@@ -17,19 +17,19 @@ Name = Annotated[str, Field(min_length=1, max_length=80)]
 Count = Annotated[int, Field(strict=True, ge=0, le=1_000_000)]
 
 
-class Table(BaseModel):
+class SchemaTable(BaseModel):
     """Frozen; a key that isn't known is refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Part(Table):
+class WeightedPart(SchemaTable):
     """One of several that make up a whole."""
 
     share: Chance
 
 
-def whole(shares: tuple[float, ...]) -> tuple[float, ...]:
+def validate_shares(shares: tuple[float, ...]) -> tuple[float, ...]:
     """The shares. Raises ValueError unless they add up to 1."""
     total = fsum(shares)
     if abs(total - 1) > TOLERANCE:
@@ -37,29 +37,29 @@ def whole(shares: tuple[float, ...]) -> tuple[float, ...]:
     return shares
 
 
-def _shared(shares: dict[str, float]) -> dict[str, float]:
-    whole(tuple(shares.values()))
+def _validate_share_map(shares: dict[str, float]) -> dict[str, float]:
+    validate_shares(tuple(shares.values()))
     return shares
 
 
-PartT = TypeVar("PartT", bound=Part)
+WeightedPartT = TypeVar("WeightedPartT", bound=WeightedPart)
 
 
-def _parted(parts: tuple[PartT, ...]) -> tuple[PartT, ...]:
-    whole(tuple(one.share for one in parts))
+def _validate_parts(parts: tuple[WeightedPartT, ...]) -> tuple[WeightedPartT, ...]:
+    validate_shares(tuple(one.share for one in parts))
     return parts
 
 
-SaidT = TypeVar("SaidT")
+ValueT = TypeVar("ValueT")
 
 
-def _complete(found: dict[Cause, SaidT]) -> dict[Cause, SaidT]:
+def _require_every_cause(found: dict[Cause, ValueT]) -> dict[Cause, ValueT]:
     missing = [cause.value for cause in Cause if cause not in found]
     if missing:
         raise ValueError(f"nothing is said of {', '.join(missing)}")
     return found
 
 
-ShareByName = Annotated[dict[Name, Chance], AfterValidator(_shared)]
-Whole = Annotated[tuple[PartT, ...], AfterValidator(_parted)]
-ByEveryCause = Annotated[dict[Cause, SaidT], AfterValidator(_complete)]
+ShareByName = Annotated[dict[Name, Chance], AfterValidator(_validate_share_map)]
+CompleteParts = Annotated[tuple[WeightedPartT, ...], AfterValidator(_validate_parts)]
+ByEveryCause = Annotated[dict[Cause, ValueT], AfterValidator(_require_every_cause)]

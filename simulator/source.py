@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from simulator.cases import Cases
-from simulator.outcomes import Outcomes
+from simulator.outcomes import OutcomeChances
 from simulator.result import Assumption
 
 
@@ -19,7 +19,7 @@ class Source(Protocol):
         """Amounts of other currencies are not added up."""
 
     @property
-    def outcomes(self) -> Outcomes:
+    def outcomes(self) -> OutcomeChances:
         """The chances of charges."""
 
     @property
@@ -27,7 +27,7 @@ class Source(Protocol):
         """What a reader of the result must know about it, in sentences."""
 
     @property
-    def rests_on(self) -> tuple[Assumption, ...]:
+    def assumption_list(self) -> tuple[Assumption, ...]:
         """Every number behind the chances."""
 
     def __len__(self) -> int:

@@ -3,69 +3,76 @@
 import numpy as np
 
 from core.payments import Failure
-from simulator.alike import Alike
+from simulator.alike import CaseFeatures
 from simulator.cases import NEVER, Cases, Integers
-from simulator.journeys import MOST_CHARGES
-from simulator.limits import Card, fee_caused, held
+from simulator.journeys import MAX_CHARGES
+from simulator.limits import CardTries, excess_try_fee, limit_plan
 from simulator.world import World
 
 
-class Spending:
+class ChargeLedger:
     """Columns about charges, a row per case."""
 
-    def __init__(self, world: World, alike: Alike, cases: Cases) -> None:
-        self._rules, self._alike, self._cases = world.lowered, alike, cases
+    def __init__(self, world: World, features: CaseFeatures, cases: Cases) -> None:
+        self._rules, self._features, self._cases = world.merchant_rules, features, cases
         count = len(cases)
-        self.made, self.blocked, self.fees, self.fees_avoided, self._since = (
+        self.charge_count, self.blocked, self.fees, self.fees_avoided, self._since = (
             np.zeros(count, dtype=np.int64) for _ in range(5)
         )
-        self.charged_at = np.full((count, MOST_CHARGES), NEVER, dtype=np.int64)
-        self._before = np.where(alike.sent[cases.failure], cases.priors + 1, cases.priors)
+        self.charged_at = np.full((count, MAX_CHARGES), NEVER, dtype=np.int64)
+        self._before = np.where(features.reached_network[cases.failure], cases.earlier_counts + 1, cases.earlier_counts)
         """Tries of the card before ours: none of another one."""
 
-    def open(self) -> None:
+    def add_opening_fees(self) -> None:
         """The provider's own try may have been one too many, which costs a fee whatever we do."""
-        sent, fewest = self._alike.sent[self._cases.failure], self._alike.fewest[self._cases.failure]
-        for row in np.flatnonzero(sent & (self._cases.priors >= fewest)).tolist():
-            card = self._card(row, self._cases.earlier[row], Failure())
-            self.fees[row] = fee_caused(self._rules, card, int(self._cases.failed_at[row]))
+        sent, fewest = (
+            self._features.reached_network[self._cases.failure],
+            self._features.lowest_limit[self._cases.failure],
+        )
+        for row in np.flatnonzero(sent & (self._cases.earlier_counts >= fewest)).tolist():
+            card = self._card_tries(row, self._cases.earlier[row], Failure())
+            self.fees[row] = excess_try_fee(self._rules, card, int(self._cases.failed_at[row]))
 
-    def charged(self, rows: Integers, at: Integers) -> None:
+    def record_charges(self, rows: Integers, at: Integers) -> None:
         """One more try of each."""
-        known = self.made[rows] < MOST_CHARGES
-        self.charged_at[rows[known], self.made[rows[known]]] = at[known]
-        self.made[rows] += 1
+        known = self.charge_count[rows] < MAX_CHARGES
+        self.charged_at[rows[known], self.charge_count[rows[known]]] = at[known]
+        self.charge_count[rows] += 1
 
-    def another_card(self, rows: Integers) -> None:
+    def switch_card(self, rows: Integers) -> None:
         """Nothing that was tried before counts for it."""
         self._before[rows] = 0
-        self._since[rows] = self.made[rows]
+        self._since[rows] = self.charge_count[rows]
 
-    def judged(self, rows: Integers, failure: Integers, due: Integers, ends: Integers) -> tuple[Integers, Integers]:
+    def apply_limits(
+        self, rows: Integers, failure: Integers, due: Integers, ends: Integers
+    ) -> tuple[Integers, Integers]:
         """The rows whose plan a rule forbids, and when they may be charged instead, NEVER within the window."""
-        own = np.where(self._alike.sent[failure], self.made[rows] - self._since[rows], 0)
+        own = np.where(self._features.reached_network[failure], self.charge_count[rows] - self._since[rows], 0)
         tries = self._before[rows] + own
-        near = (tries >= self._alike.fewest[failure]) | (self._alike.stopped[failure] & (tries > 0))
+        near = (tries >= self._features.lowest_limit[failure]) | (self._features.forbids_retries[failure] & (tries > 0))
         moved, moments = [], []
         for place in np.flatnonzero(near).tolist():
             row = int(rows[place])
-            kind = self._alike.failures[failure[place]]
-            card = self._card(row, self._tries(row, bool(self._alike.sent[failure[place]])), kind.failure)
-            if answer := held(self._rules, card, int(due[place]), int(ends[place])):
+            kind = self._features.failures[failure[place]]
+            card = self._card_tries(
+                row, self._counted_tries(row, bool(self._features.reached_network[failure[place]])), kind.failure
+            )
+            if answer := limit_plan(self._rules, card, int(due[place]), int(ends[place])):
                 self.blocked[row] += 1
                 self.fees_avoided[row] += answer.fee
                 moved.append(row)
                 moments.append(NEVER if answer.at is None else answer.at)
         return np.array(moved, dtype=np.int64), np.array(moments, dtype=np.int64)
 
-    def _tries(self, row: int, sent: bool) -> tuple[int, ...]:
-        own = tuple(self.charged_at[row, self._since[row] : self.made[row]].tolist()) if sent else ()
+    def _counted_tries(self, row: int, sent: bool) -> tuple[int, ...]:
+        own = tuple(self.charged_at[row, self._since[row] : self.charge_count[row]].tolist()) if sent else ()
         if self._before[row] == 0:
             return own
-        opened = (int(self._cases.failed_at[row]),) if self._alike.sent[self._cases.failure[row]] else ()
+        opened = (int(self._cases.failed_at[row]),) if self._features.reached_network[self._cases.failure[row]] else ()
         return (*self._cases.earlier.get(row, ()), *opened, *own)
 
-    def _card(self, row: int, tries: tuple[int, ...], failure: Failure) -> Card:
+    def _card_tries(self, row: int, tries: tuple[int, ...], failure: Failure) -> CardTries:
         payer = self._cases.book.payers[self._cases.payer[row]]
         network = self._cases.book.failures[self._cases.failure[row]].card.network
-        return Card(network, payer.amount, payer.currency, tries, failure)
+        return CardTries(network, payer.amount, payer.currency, tries, failure)

@@ -7,24 +7,24 @@ import numpy as np
 
 from core.events import State
 from simulator.cases import Booleans, Cases, Integers
-from simulator.journeys import FINAL, Journeys
+from simulator.journeys import FINAL_STATES, RecoveryResults
 from simulator.outcomes import CAUSES
 
-DAYS: Final = 61
+CURVE_DAYS: Final = 61
 """Of the recovery curve: day 0 to day 60; later counts as the last."""
-BIN: Final = 600
+WAIT_STEP: Final = 600
 """Seconds: how finely the time to recovery is known."""
 
 
 @dataclass
-class Part:
+class GroupSum:
     """A group of recoveries."""
 
     recoveries: int = 0
     recovered: int = 0
     amount: int = 0
 
-    def add(self, other: "Part") -> None:
+    def add(self, other: "GroupSum") -> None:
         """Take these in."""
         self.recoveries += other.recoveries
         self.recovered += other.recovered
@@ -35,7 +35,7 @@ class Part:
 class Tally:
     """One arm's sums. Amounts in minor units."""
 
-    whole: Part = field(default_factory=Part)
+    whole: GroupSum = field(default_factory=GroupSum)
     charges: int = 0
     fees: int = 0
     fees_avoided: int = 0
@@ -43,8 +43,8 @@ class Tally:
     untried: int = 0
     won_untried: int = 0
     ends: dict[str, int] = field(default_factory=dict)
-    by_cause: dict[str, Part] = field(default_factory=dict)
-    by_segment: dict[str, Part] = field(default_factory=dict)
+    by_cause: dict[str, GroupSum] = field(default_factory=dict)
+    by_segment: dict[str, GroupSum] = field(default_factory=dict)
     waits: dict[int, int] = field(default_factory=dict)
     """Recovered ones by time since the failure, in steps of BIN."""
 
@@ -54,14 +54,14 @@ class Tally:
         for name in ("charges", "fees", "fees_avoided", "blocked", "untried", "won_untried"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for mine, theirs in ((self.ends, other.ends), (self.waits, other.waits)):
-            _sum(mine, theirs)
+            _add_counts(mine, theirs)
         for parts, more in ((self.by_cause, other.by_cause), (self.by_segment, other.by_segment)):
             for name, part in more.items():
-                parts.setdefault(name, Part()).add(part)
+                parts.setdefault(name, GroupSum()).add(part)
 
 
 @dataclass
-class Paired:
+class PairedSums:
     """What two arms made of the same cases: sums of differences and of their squares."""
 
     cases: int = 0
@@ -73,36 +73,36 @@ class Paired:
     squares: int = 0
     """Of the differences in amount."""
 
-    def add(self, other: "Paired") -> None:
+    def add(self, other: "PairedSums") -> None:
         """Take another chunk in."""
         for name in ("cases", "gained", "lost", "amount", "squares"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
-def tallied(cases: Cases, told: Journeys, amounts: Integers) -> Tally:
+def tally_results(cases: Cases, results: RecoveryResults, amounts: Integers) -> Tally:
     """The sums of one chunk; `amounts` are those of the cases in the report's currency."""
-    won = told.recovered
-    waited = (told.closed_at - cases.failed_at)[won] // BIN
+    won = results.is_recovered
+    waited = (results.closed_at - cases.failed_at)[won] // WAIT_STEP
     return Tally(
-        whole=Part(len(told), int(won.sum()), int(amounts[won].sum())),
-        charges=int(told.charges.sum()),
-        fees=int(told.fees.sum()),
-        fees_avoided=int(told.fees_avoided.sum()),
-        blocked=int(told.blocked.sum()),
-        untried=int(told.untried.sum()),
-        won_untried=int(told.won_untried.sum()),
-        ends=_ends(told),
-        by_cause=_parts(told.cause, tuple(cause.value for cause in CAUSES), won, amounts),
-        by_segment=_parts(told.segment, told.segments, won, amounts),
-        waits=_counts(waited),
+        whole=GroupSum(len(results), int(won.sum()), int(amounts[won].sum())),
+        charges=int(results.charges.sum()),
+        fees=int(results.fees.sum()),
+        fees_avoided=int(results.fees_avoided.sum()),
+        blocked=int(results.blocked.sum()),
+        untried=int(results.untried.sum()),
+        won_untried=int(results.won_untried.sum()),
+        ends=_count_ends(results),
+        by_cause=_sum_groups(results.cause, tuple(cause.value for cause in CAUSES), won, amounts),
+        by_segment=_sum_groups(results.segment, results.segments, won, amounts),
+        waits=_count_values(waited),
     )
 
 
-def paired(baseline: Journeys, candidate: Journeys, amounts: Integers) -> Paired:
+def pair_results(baseline: RecoveryResults, candidate: RecoveryResults, amounts: Integers) -> PairedSums:
     """How the candidate differs, case by case."""
-    gained, lost = candidate.recovered & ~baseline.recovered, baseline.recovered & ~candidate.recovered
+    gained, lost = candidate.is_recovered & ~baseline.is_recovered, baseline.is_recovered & ~candidate.is_recovered
     gaps = [*amounts[gained].tolist(), *(-one for one in amounts[lost].tolist())]
-    return Paired(
+    return PairedSums(
         cases=len(baseline),
         gained=int(gained.sum()),
         lost=int(lost.sum()),
@@ -111,31 +111,31 @@ def paired(baseline: Journeys, candidate: Journeys, amounts: Integers) -> Paired
     )
 
 
-def _ends(told: Journeys) -> dict[str, int]:
-    counts = _counts(told.state * len(told.reasons) + told.reason)
-    names = {key: divmod(key, len(told.reasons)) for key in counts}
-    return {f"{_state(state)}: {told.reasons[reason]}": counts[key] for key, (state, reason) in names.items()}
+def _count_ends(results: RecoveryResults) -> dict[str, int]:
+    counts = _count_values(results.state * len(results.reasons) + results.reason)
+    names = {key: divmod(key, len(results.reasons)) for key in counts}
+    return {f"{_final_state(state)}: {results.reasons[reason]}": counts[key] for key, (state, reason) in names.items()}
 
 
-def _state(number: int) -> State:
-    return FINAL[number]
+def _final_state(number: int) -> State:
+    return FINAL_STATES[number]
 
 
-def _parts(column: Integers, names: tuple[str, ...], won: Booleans, amounts: Integers) -> dict[str, Part]:
+def _sum_groups(column: Integers, names: tuple[str, ...], won: Booleans, amounts: Integers) -> dict[str, GroupSum]:
     all_of = np.bincount(column, minlength=len(names))
     won_of = np.bincount(column[won], minlength=len(names))
-    found: dict[str, Part] = {}
+    found: dict[str, GroupSum] = {}
     for number in np.flatnonzero(all_of).tolist():
         amount = int(amounts[won & (column == number)].sum())
-        found.setdefault(names[number], Part()).add(Part(int(all_of[number]), int(won_of[number]), amount))
+        found.setdefault(names[number], GroupSum()).add(GroupSum(int(all_of[number]), int(won_of[number]), amount))
     return found
 
 
-def _counts(values: Integers) -> dict[int, int]:
+def _count_values(values: Integers) -> dict[int, int]:
     found, counts = np.unique(values, return_counts=True)
     return dict(zip(found.tolist(), counts.tolist(), strict=True))
 
 
-def _sum(mine: dict[str, int] | dict[int, int], theirs: dict[str, int] | dict[int, int]) -> None:
+def _add_counts(mine: dict[str, int] | dict[int, int], theirs: dict[str, int] | dict[int, int]) -> None:
     for key, count in theirs.items():
         mine[key] = mine.get(key, 0) + count  # type: ignore[index,arg-type]

@@ -6,11 +6,11 @@ from core.classifier.taxonomy import Cause
 from core.events import State, Trigger
 from core.payments import Card, Failure, Risk
 from core.segmentation.segment import CustomerProfile
-from simulator.recorded import Attempt
+from simulator.recorded import RecordedAttempt
 
 
 @dataclass
-class UnderWay:
+class RecoveryDraft:
     """What the rows read so far say. Times in seconds since 1970, amounts in minor units."""
 
     invoice_id: str
@@ -18,7 +18,7 @@ class UnderWay:
     amount: int
     currency: str
     failed_at: int
-    since: int
+    last_failure_at: int
     """The newest failure: where the next wait counts from."""
     failure: Failure = field(default_factory=Failure)
     card: Card = field(default_factory=Card)
@@ -29,15 +29,15 @@ class UnderWay:
     first_cause: Cause | None = None
     cause: Cause | None = None
     """Of the newest failure."""
-    used: int = 0
-    asked: tuple[int, Trigger] | None = None
+    retries_used: int = 0
+    charge_in_flight: tuple[int, Trigger] | None = None
     """The charge in flight."""
     fresh: bool = False
     """Another card was given, and nothing charged since."""
-    attempts: list[Attempt] = field(default_factory=list)
+    attempts: list[RecordedAttempt] = field(default_factory=list)
     tries: list[int] = field(default_factory=list)
     paid_at: int | None = None
-    rest: int | None = None
+    amount_open: int | None = None
     """What was still open after a part came; None: all of it."""
     paid_late: int = 0
     """What came after an end without it."""

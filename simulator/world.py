@@ -7,13 +7,13 @@ from typing import Any
 
 import catalog
 from core.classifier.classify import classify
-from core.classifier.tables import Tables
+from core.classifier.tables import DeclineTables
 from core.classifier.taxonomy import Cause, Classification
 from core.payments import Card, Failure
-from core.retry.decide import Means
+from core.retry.decide import DecisionConfig
 from core.retry.network_rules import NetworkRules
-from core.retry.policy import Policy, StrategyFactory, parse
-from core.retry.strategies.experience import Statistics
+from core.retry.policy import Policy, StrategyFactory, parse_policy
+from core.retry.strategies.experience import RetryStatistics
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class World:
     rules: NetworkRules
     text: str = ""
     """Of the policy file."""
-    statistics: Statistics = field(default_factory=Statistics)
+    statistics: RetryStatistics = field(default_factory=RetryStatistics)
     """What the adaptive strategy has learnt; nothing in a synthetic world."""
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -36,35 +36,35 @@ class World:
         return World, tuple(getattr(self, one.name) for one in fields(self))
 
     @cached_property
-    def tables(self) -> Tables:
+    def tables(self) -> DeclineTables:
         """The tables of providers, networks and advice codes."""
-        return catalog.tables(self.codes)
+        return catalog.load_decline_tables(self.codes)
 
     @cached_property
-    def means(self) -> Means:
+    def decision_config(self) -> DecisionConfig:
         """At real speed."""
-        return Means(policy=self.policy, strategies=self.strategies)
+        return DecisionConfig(policy=self.policy, strategies=self.strategies)
 
     @cached_property
-    def lowered(self) -> NetworkRules:
+    def merchant_rules(self) -> NetworkRules:
         """The networks' rules with this merchant's own limits."""
-        return self.rules.lowered(self.policy.network_limits)
+        return self.rules.lower_limits(self.policy.network_limits)
 
-    def classified(self, provider: str, failure: Failure, card: Card) -> Classification:
+    def classify_failure(self, provider: str, failure: Failure, card: Card) -> Classification:
         """As the live activity does it."""
-        return classify(_known(failure, card), self.tables, self.policy.overrides, provider=provider)
+        return classify(_with_card_network(failure, card), self.tables, self.policy.overrides, provider=provider)
 
-    def truth(self, provider: str, failure: Failure, card: Card) -> Cause:
+    def true_cause(self, provider: str, failure: Failure, card: Card) -> Cause:
         """What is really the matter: no policy changes what a bank means by its words."""
-        return classify(_known(failure, card), self.tables, provider=provider).cause
+        return classify(_with_card_network(failure, card), self.tables, provider=provider).cause
 
 
-def world_of(name: str, text: str, file: str, codes: Mapping[str, str]) -> World:
+def build_world(name: str, text: str, file: str, codes: Mapping[str, str]) -> World:
     """Everything that this policy is carried out with. Raises InvalidPolicy naming the file."""
-    strategies, rules = catalog.strategies(), catalog.network_rules()
-    return World(name, parse(text, file, strategies, rules.ceilings()), strategies, codes, rules, text)
+    strategies, rules = catalog.installed_strategies(), catalog.network_rules()
+    return World(name, parse_policy(text, file, strategies, rules.limit_ceilings()), strategies, codes, rules, text)
 
 
-def _known(failure: Failure, card: Card) -> Failure:
+def _with_card_network(failure: Failure, card: Card) -> Failure:
     """With the network that the card tells."""
     return failure.model_copy(update={"network": failure.network or card.network})

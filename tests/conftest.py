@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from settings import environment
+from settings import read_environment
 from tests.support import lanes
 
 _STATUS = pytest.StashKey[int]()
@@ -28,19 +28,19 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Where processes share the tests, the long ones come first."""
     if hasattr(config, "workerinput"):
-        lanes.in_order(items)
+        lanes.sort_longest_first(items)
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> lanes.Lanes:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> lanes.GroupScheduling:
     """How processes share the tests."""
-    return lanes.Lanes(config, log)
+    return lanes.GroupScheduling(config, log)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Who measures time is left in peace; waiting for it is no part of the test."""
-    with lanes.undisturbed(item):
+    with lanes.quiet_turn(item):
         return (yield)
 
 
@@ -48,7 +48,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Under CI a skipped test has failed: what it needs must be there."""
     report = yield
-    if report.skipped and environment().get("CI"):
+    if report.skipped and read_environment().get("CI"):
         report.outcome, report.longrepr = "failed", f"skipped under CI: {report.longrepr}"
     return report
 

@@ -8,10 +8,10 @@ from temporalio.envconfig import ClientConfig
 from temporalio.runtime import Runtime
 
 from core.errors import EngineUnavailable
-from workflows.registry import plugin
+from workflows.registry import temporal_plugin
 
 
-async def connect(
+async def connect_temporal(
     environment: Mapping[str, str],
     *,
     codec: PayloadCodec | None = None,
@@ -31,7 +31,7 @@ async def connect(
     try:
         return await Client.connect(
             **config,
-            plugins=[plugin(codec)],
+            plugins=[temporal_plugin(codec)],
             interceptors=list(interceptors),
             lazy=lazy,
             runtime=runtime,

@@ -20,14 +20,14 @@ from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from core.contracts import Action, Command, RecoveryInput, RecoveryStatus
-from core.errors import EngineUnavailable, InvalidInput, NotFound, Refused, RunClosed
+from core.errors import CommandRefused, EngineUnavailable, InvalidInput, NotFound, RunClosed
 from core.ids import recovery_id
-from core.messages.contracts import PostInput
+from core.messages.contracts import SendWebhookInput
 from core.payments import ProviderEvent
-from workflows.names import QUEUE, RELAY_SCHEDULE, charges
+from workflows.names import RECOVERY_QUEUE, RELAY_SCHEDULE, charge_queue
 
 Answer = TypeVar("Answer")
-MESSAGES = {
+MESSAGE_NAMES = {
     Action.RETRY: "retry_now",
     Action.CANCEL: "cancel",
     Action.PAUSE: "pause",
@@ -42,44 +42,44 @@ class TemporalRecoveries:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    async def begin(self, event: ProviderEvent) -> None:
+    async def start_recovery(self, event: ProviderEvent) -> None:
         """Signal with start: the running recovery hears the event, or a new one opens with it."""
-        await reached(self._start(event.provider, event.invoice_id or "", event))
+        await call_temporal(self._start_run(event.provider, event.invoice_id or "", event))
 
-    async def resume(self, provider: str, invoice_id: str) -> bool:
+    async def ensure_running(self, provider: str, invoice_id: str) -> bool:
         """A run for a recovery without one; it goes on from its log."""
-        before = await reached(self._run_id(recovery_id(provider, invoice_id)))
-        handle = await reached(self._start(provider, invoice_id, None))
+        before = await call_temporal(self._run_id(recovery_id(provider, invoice_id)))
+        handle = await call_temporal(self._start_run(provider, invoice_id, None))
         return handle.result_run_id != before
 
-    async def tell(self, recovery_id: str, event: ProviderEvent) -> None:
+    async def send_event(self, recovery_id: str, event: ProviderEvent) -> None:
         """Signal a running recovery."""
         handle = self._client.get_workflow_handle(recovery_id)
-        await reached(handle.signal("provider_event", event))
+        await call_temporal(handle.signal("provider_event", event))
 
-    async def ask(self, recovery_id: str, command: Command, patience: timedelta) -> RecoveryStatus | None:
+    async def submit_command(self, recovery_id: str, command: Command, patience: timedelta) -> RecoveryStatus | None:
         """Put the wish as an update; where no worker answers in time, leave it as a signal."""
         handle = self._client.get_workflow_handle(recovery_id)
         try:
-            return await asyncio.wait_for(_updated(handle, command), patience.total_seconds())
+            return await asyncio.wait_for(_execute_update(handle, command), patience.total_seconds())
         except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
-            return await _left(handle, command)
+            return await _leave_signal(handle, command)
 
     async def is_polled(self, provider: str) -> bool:
         """Whether a worker has asked the provider's queue for activities in the last minutes."""
         request = DescribeTaskQueueRequest(
             namespace=self._client.namespace,
-            task_queue=TaskQueue(name=charges(provider)),
+            task_queue=TaskQueue(name=charge_queue(provider)),
             task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
         )
-        answer = await reached(self._client.workflow_service.describe_task_queue(request))
+        answer = await call_temporal(self._client.workflow_service.describe_task_queue(request))
         return bool(answer.pollers)
 
-    async def relay_soon(self) -> None:
+    async def trigger_relay(self) -> None:
         """Have the relay pass over the inbox now instead of at its next turn."""
-        await reached(self._client.get_schedule_handle(RELAY_SCHEDULE).trigger())
+        await call_temporal(self._client.get_schedule_handle(RELAY_SCHEDULE).trigger())
 
-    async def _start(
+    async def _start_run(
         self, provider: str, invoice_id: str, event: ProviderEvent | None
     ) -> "WorkflowHandle[object, object]":
         try:
@@ -87,7 +87,7 @@ class TemporalRecoveries:
                 "PaymentRecovery",
                 RecoveryInput(provider=provider, invoice_id=invoice_id),
                 id=recovery_id(provider, invoice_id),
-                task_queue=QUEUE,
+                task_queue=RECOVERY_QUEUE,
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 static_summary=f"Recovery of {provider} invoice {invoice_id}",
@@ -106,71 +106,73 @@ class TemporalRecoveries:
             raise
 
 
-def poster(client: Client) -> Callable[[str, int], Awaitable[None]]:
+def webhook_poster(client: Client) -> Callable[[str, int], Awaitable[None]]:
     """Begins the posting of webhooks: one workflow for each notice and address, however often it is asked for."""
 
-    async def begin(notice_id: str, target: int) -> None:
+    async def start_post(notice_id: str, target: int) -> None:
         with contextlib.suppress(WorkflowAlreadyStartedError):
-            await reached(
+            await call_temporal(
                 client.start_workflow(
                     "PostWebhook",
-                    PostInput(notice_id=notice_id, target=target),
+                    SendWebhookInput(notice_id=notice_id, target=target),
                     id=f"webhook-{notice_id}-{target}",
-                    task_queue=QUEUE,
+                    task_queue=RECOVERY_QUEUE,
                     id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                     static_summary="an outgoing webhook",
                 )
             )
 
-    return begin
+    return start_post
 
 
-async def _left(handle: "WorkflowHandle[object, object]", command: Command) -> RecoveryStatus | None:
+async def _leave_signal(handle: "WorkflowHandle[object, object]", command: Command) -> RecoveryStatus | None:
     """Leave the wish as a signal; where the recovery ended meanwhile, perhaps by this very wish, say what it said."""
     try:
-        await reached(handle.signal(MESSAGES[command.action], command))
+        await call_temporal(handle.signal(MESSAGE_NAMES[command.action], command))
         return None
     except NotFound:
         if command.request_id is None:
             raise
-    return await _told(handle.get_update_handle(command.request_id, result_type=RecoveryStatus).result())
+    return await _await_update(handle.get_update_handle(command.request_id, result_type=RecoveryStatus).result())
 
 
-async def _updated(handle: "WorkflowHandle[object, object]", command: Command) -> RecoveryStatus:
-    update = MESSAGES[command.action]
-    return await _told(handle.execute_update(update, command, id=command.request_id, result_type=RecoveryStatus))
+async def _execute_update(handle: "WorkflowHandle[object, object]", command: Command) -> RecoveryStatus:
+    update = MESSAGE_NAMES[command.action]
+    return await _await_update(
+        handle.execute_update(update, command, id=command.request_id, result_type=RecoveryStatus)
+    )
 
 
-async def _told(answer: Awaitable[object]) -> RecoveryStatus:
+async def _await_update(answer: Awaitable[object]) -> RecoveryStatus:
     """What an update answers. Raises Refused, NotFound, EngineUnavailable."""
     try:
         return RecoveryStatus.model_validate(await answer)
     except WorkflowUpdateFailedError as failed:
-        raise _refusal(failed) from failed
+        raise _refusal_from(failed) from failed
     except RPCError as error:
-        raise _translated(error) from error
+        raise _translate_error(error) from error
     except RuntimeError as never_connected:
         raise EngineUnavailable("Temporal cannot be reached") from never_connected
 
 
-def _refusal(failed: WorkflowUpdateFailedError) -> Refused:
+def _refusal_from(failed: WorkflowUpdateFailedError) -> CommandRefused:
     cause = failed.cause
     if isinstance(cause, ApplicationError) and cause.type == "Refused":
-        return Refused(str(cause.details[0]), cause.message)
-    return Refused("closed", "This recovery ended while it was asked.")
+        return CommandRefused(str(cause.details[0]), cause.message)
+    return CommandRefused("closed", "This recovery ended while it was asked.")
 
 
-async def reached(call: Awaitable[Answer]) -> Answer:
+async def call_temporal(call: Awaitable[Answer]) -> Answer:
     """The answer. Raises NotFound for no running workflow, EngineUnavailable for no Temporal."""
     try:
         return await call
     except RPCError as error:
-        raise _translated(error) from error
+        raise _translate_error(error) from error
     except (RuntimeError, TimeoutError, OSError) as away:
         raise EngineUnavailable("Temporal cannot be reached") from away
 
 
-def _translated(error: RPCError) -> Exception:
+def _translate_error(error: RPCError) -> Exception:
     if error.status is RPCStatusCode.NOT_FOUND:
         return NotFound("no run of this recovery is open")
     if error.status is RPCStatusCode.INVALID_ARGUMENT:

@@ -17,102 +17,102 @@ from activities.messaging import Messaging
 from core.contracts import ReadInput
 from core.events import Event, EventType
 from core.events.data import MessageReported
-from core.messages.contracts import NotifyInput, Outcome, Told
+from core.messages.contracts import DeliveryOutcome, DeliveryResult, NotifyInput
 from core.payments import InvoiceStatus, InvoiceView
-from core.retry.fresh_look import observe
+from core.retry.fresh_look import check_invoice
 from core.retry.machine import Notify
-from core.retry.message_folds import told_name
+from core.retry.message_folds import record_message_key
 from core.retry.recovery import Recovery
 from workflows import options
-from workflows.steps import NoAnswer, call
+from workflows.steps import NoAnswer, call_provider
 
-LOST: Final = Told(outcome=Outcome.MAYBE_SENT, reason="no_answer")
+LOST_RESULT: Final = DeliveryResult(outcome=DeliveryOutcome.MAYBE_SENT, reason="no_answer")
 """Every execution ended without a word: nobody knows."""
 
 
-DELETED: Final = Told(outcome=Outcome.FAILED, reason="customer_deleted")
+CUSTOMER_DELETED: Final = DeliveryResult(outcome=DeliveryOutcome.FAILED, reason="customer_deleted")
 """The merchant removed this customer at the provider: nobody writes to them any more, not even good news."""
 
 
-class Posted:
+class MessageResult:
     """What became of a message: its row, or the invoice as it was found to be when there was no reason to send it."""
 
     def __init__(self, found: Event | InvoiceView, at: datetime) -> None:
-        self._found, self._at = found, at
+        self._outcome, self._at = found, at
 
-    def events(self, recovery: Recovery) -> tuple[Event, ...]:
+    def to_events(self, recovery: Recovery) -> tuple[Event, ...]:
         """The rows to write. What was found is news only while nobody else has said so, and by what is known by now:
         the payment on its way may be our own charge, the part may be written down.
         """
-        if isinstance(self._found, Event):
-            return () if _is_recorded(recovery, self._found) else (self._found,)
-        return () if recovery.stage.final or recovery.ending else observe(recovery, self._found, self._at)
+        if isinstance(self._outcome, Event):
+            return () if _is_recorded(recovery, self._outcome) else (self._outcome,)
+        return () if recovery.stage.is_final or recovery.ending else check_invoice(recovery, self._outcome, self._at)
 
 
 def _is_recorded(recovery: Recovery, row: Event) -> bool:
     """Whether its row stands in the log: a workflow task that was lost behind the commit is done again."""
-    return told_name(row.read(MessageReported)) in recovery.told and workflow.patched("message-row-once")
+    return record_message_key(row.read(MessageReported)) in recovery.told and workflow.patched("message-row-once")
 
 
-class Post:
+class MessageSender:
     """Takes one message at a time; `tell` hears what became of it."""
 
-    def __init__(self, tell: Callable[[Posted], None]) -> None:
+    def __init__(self, tell: Callable[[MessageResult], None]) -> None:
         self._tell = tell
         self._task: asyncio.Task[None] | None = None
 
     @property
-    def busy(self) -> bool:
+    def is_busy(self) -> bool:
         """Whether a message is on its way."""
         return self._task is not None
 
-    def send(self, recovery: Recovery, step: Notify) -> None:
+    def start_sending(self, recovery: Recovery, step: Notify) -> None:
         """Send it, unless one is on its way already: then it is this one, or its turn comes later."""
-        if not self.busy:
-            self._task = asyncio.create_task(self._send(recovery, step))
+        if not self.is_busy:
+            self._task = asyncio.create_task(self._send_message(recovery, step))
 
-    async def _send(self, recovery: Recovery, step: Notify) -> None:
-        posted = await _posted(recovery, step)
+    async def _send_message(self, recovery: Recovery, step: Notify) -> None:
+        posted = await _send_if_needed(recovery, step)
         self._task = None
         self._tell(posted)
 
 
-async def _posted(recovery: Recovery, step: Notify) -> Posted:
+async def _send_if_needed(recovery: Recovery, step: Notify) -> MessageResult:
     """Look whether there is still something to pay, and to whom to write; then send it."""
-    read = await call(Contacts.refresh_contact, ReadInput(recovery=recovery), "read whom to write to")
+    read = await call_provider(Contacts.refresh_contact, ReadInput(recovery=recovery), "read whom to write to")
     invoice = None if isinstance(read, NoAnswer) else read
-    if invoice and not recovery.stage.final and observe(recovery, invoice, workflow.now()):
-        return Posted(invoice, workflow.now())
+    if invoice and not recovery.stage.is_final and check_invoice(recovery, invoice, workflow.now()):
+        return MessageResult(invoice, workflow.now())
     deleted = invoice is not None and invoice.terms.customer_deleted
-    told = DELETED if deleted else await _told(recovery, step, invoice)
+    told = CUSTOMER_DELETED if deleted else await _send_to_customer(recovery, step, invoice)
     data = told.model_dump(mode="json", exclude_none=True) | {"step": step.message.step, "channel": step.channel}
     campaign = recovery.messages.occasion.campaign if recovery.messages else ""
-    kind = EventType.NOTIFICATION_SENT if told.outcome is Outcome.SENT else EventType.NOTIFICATION_FAILED
+    kind = EventType.NOTIFICATION_SENT if told.outcome is DeliveryOutcome.SENT else EventType.NOTIFICATION_FAILED
     row = data | {"kind": step.message.kind.value, "campaign": campaign}
-    return Posted(Event(type=kind, occurred_at=workflow.now(), data=row), workflow.now())
+    return MessageResult(Event(type=kind, occurred_at=workflow.now(), data=row), workflow.now())
 
 
-async def _told(recovery: Recovery, step: Notify, invoice: InvoiceView | None) -> Told:
+async def _send_to_customer(recovery: Recovery, step: Notify, invoice: InvoiceView | None) -> DeliveryResult:
     order = NotifyInput(
         recovery=recovery,
         now=workflow.now(),
         step=step.message.step,
         kind=step.message.kind,
         channel=step.channel,
-        **_open_now(recovery, invoice),
+        **_amount_due_fields(recovery, invoice),
     )
     try:
         return await workflow.execute_activity_method(
-            Messaging.notify, order, **options.message(f"tell the customer: {step.message.kind}")
+            Messaging.send_message, order, **options.message_options(f"tell the customer: {step.message.kind}")
         )
     except FailureError as failure:
         if is_cancelled_exception(failure):
             raise
-        return LOST
+        return LOST_RESULT
 
 
-def _open_now(recovery: Recovery, invoice: InvoiceView | None) -> dict[str, Any]:
+def _amount_due_fields(recovery: Recovery, invoice: InvoiceView | None) -> dict[str, Any]:
     """What a customer is asked for is what is open at this moment; after the end it is what the recovery was about."""
-    if invoice is None or recovery.stage.final or invoice.status is not InvoiceStatus.OPEN or not invoice.amount_due:
+    if invoice is None or recovery.stage.is_final or invoice.status is not InvoiceStatus.OPEN or not invoice.amount_due:
         return {}
     return {"amount": invoice.amount_due, "currency": invoice.currency}

@@ -6,7 +6,7 @@ from typing import Final
 from temporalio.common import RetryPolicy
 from temporalio.workflow import ActivityCancellationType, ActivityConfig, LocalActivityConfig
 
-from workflows.names import SIMULATIONS, charges
+from workflows.names import SIMULATION_QUEUE, charge_queue
 
 LOCAL: Final = LocalActivityConfig(
     start_to_close_timeout=timedelta(seconds=2),
@@ -34,10 +34,10 @@ GRACE: Final = max(LONGEST_CALL, LONGEST_MESSAGE)
 Whoever kills it must wait longer (`stop_grace_period` in docker-compose.yml, `devstack.children`)."""
 
 
-def provider(name: str, summary: str) -> ActivityConfig:
+def provider_call_options(name: str, summary: str) -> ActivityConfig:
     """A call to a provider, on its own paced queue. After it the workflow listens to people before it goes on."""
     return ActivityConfig(
-        task_queue=charges(name),
+        task_queue=charge_queue(name),
         summary=summary,
         start_to_close_timeout=LONGEST_CALL,
         schedule_to_close_timeout=timedelta(minutes=5),
@@ -46,7 +46,7 @@ def provider(name: str, summary: str) -> ActivityConfig:
     )
 
 
-def message(summary: str) -> ActivityConfig:
+def message_options(summary: str) -> ActivityConfig:
     """One message to a customer; the activity counts its tries. A recovery that is over waits an hour at most."""
     return ActivityConfig(
         summary=summary,
@@ -64,7 +64,7 @@ RELAY: Final = ActivityConfig(
 )
 
 SIMULATE: Final = ActivityConfig(
-    task_queue=SIMULATIONS,
+    task_queue=SIMULATION_QUEUE,
     start_to_close_timeout=timedelta(hours=2),
     heartbeat_timeout=timedelta(seconds=15),
     retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=30), maximum_attempts=5),

@@ -7,20 +7,20 @@ from typing import Any
 from temporalio.common import SearchAttributeKey, SearchAttributeUpdate, TypedSearchAttributes
 
 from core.contracts import RecoveryStatus
-from core.events import State, stamp
-from core.retry.machine import Charge, Close, Decide, Done, Notify, Read, Settle, Step, Wait
+from core.events import State, format_timestamp
+from core.retry.machine import Charge, Close, Decide, Done, Notify, Read, Reconcile, Step, Wait
 from core.retry.recovery import Recovery
 from workflows import names
 
 
-def status(recovery: Recovery, doing: str, charging: bool) -> RecoveryStatus:
+def recovery_status(recovery: Recovery, doing: str, charging: bool) -> RecoveryStatus:
     """The answer to the query. A charge that has begun shows before its row is known here."""
     shared = recovery.model_dump(include=set(RecoveryStatus.model_fields) - {"state", "recovery_id", "doing"})
     state = State.CHARGING if charging else recovery.state
     return RecoveryStatus(**shared, recovery_id=recovery.recovery_id, state=state, doing=doing)
 
 
-def doing(recovery: Recovery, step: Step) -> str:
+def describe_step(recovery: Recovery, step: Step) -> str:
     """The step in words."""
     match step:
         case Wait(until=None):
@@ -31,7 +31,7 @@ def doing(recovery: Recovery, step: Step) -> str:
             return f"telling the customer ({step.message.kind.value}); {step.why}"
         case Charge():
             return f"charging ({step.trigger.value})"
-        case Settle():
+        case Reconcile():
             return f"finding out what became of attempt {recovery.attempt}"
         case Close() | Done():
             return f"over: {recovery.close_reason or 'closing'}"
@@ -39,7 +39,7 @@ def doing(recovery: Recovery, step: Step) -> str:
             return "deciding"
 
 
-def details(recovery: Recovery, doing: str) -> str:
+def render_details(recovery: Recovery, doing: str) -> str:
     """What an operator reads on the workflow's page, in Markdown."""
     cause = f"{recovery.category} / {recovery.cause}" if recovery.cause else "not classified yet"
     used = f"{recovery.attempts_used} of {recovery.attempts_allowed}" if recovery.attempts_allowed else "none yet"
@@ -48,36 +48,39 @@ def details(recovery: Recovery, doing: str) -> str:
         f"- failure: {cause}",
         f"- segment: {recovery.segment or 'not known yet'}",
         f"- scheduled attempts used: {used}",
-        f"- next attempt: {stamp(recovery.next_attempt_at) if recovery.next_attempt_at else 'none planned'}",
+        f"- next attempt: {format_timestamp(recovery.next_attempt_at) if recovery.next_attempt_at else 'none planned'}",
     )
     return "\n\n".join(rows)
 
 
-def indexed(
+def changed_attributes(
     recovery: Recovery, searchable: frozenset[str], now: TypedSearchAttributes
 ) -> list[SearchAttributeUpdate[Any]]:
     """The search attributes that changed, of those that the namespace knows."""
-    return [update for key, update in _wanted(recovery, now) if key.name in searchable]
+    return [update for key, update in _attribute_updates(recovery, now) if key.name in searchable]
 
 
-def _wanted(
+def _attribute_updates(
     recovery: Recovery, now: TypedSearchAttributes
 ) -> Iterator[tuple[SearchAttributeKey[Any], SearchAttributeUpdate[Any]]]:
     texts = {
-        names.STATE: recovery.state,
-        names.CATEGORY: recovery.category,
-        names.SEGMENT: recovery.segment,
-        names.PROVIDER: recovery.provider,
-        names.CUSTOMER: recovery.customer_id,
+        names.STATE_ATTRIBUTE: recovery.state,
+        names.CATEGORY_ATTRIBUTE: recovery.category,
+        names.SEGMENT_ATTRIBUTE: recovery.segment,
+        names.PROVIDER_ATTRIBUTE: recovery.provider,
+        names.CUSTOMER_ATTRIBUTE: recovery.customer_id,
     }
     for key, value in texts.items():
         if value and now.get(key) != value:
             yield key, key.value_set(str(value))
-    due = _second(recovery.next_attempt_at)
-    if due != _second(now.get(names.NEXT_ATTEMPT)):
-        yield names.NEXT_ATTEMPT, names.NEXT_ATTEMPT.value_set(due) if due else names.NEXT_ATTEMPT.value_unset()
+    due = _whole_seconds(recovery.next_attempt_at)
+    if due != _whole_seconds(now.get(names.NEXT_ATTEMPT_ATTRIBUTE)):
+        yield (
+            names.NEXT_ATTEMPT_ATTRIBUTE,
+            names.NEXT_ATTEMPT_ATTRIBUTE.value_set(due) if due else names.NEXT_ATTEMPT_ATTRIBUTE.value_unset(),
+        )
 
 
-def _second(moment: datetime | None) -> datetime | None:
+def _whole_seconds(moment: datetime | None) -> datetime | None:
     """Whole seconds: what an index gives back is not exact to the microsecond."""
     return moment.replace(microsecond=0) if moment else None

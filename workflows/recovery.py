@@ -19,50 +19,50 @@ from activities.decisions import Decisions
 from activities.recording import Recording
 from core.contracts import (
     Action,
-    Charged,
     ChargeInput,
+    ChargeReport,
     ClassifyInput,
     Command,
     OpenInput,
     PlanInput,
     ReadInput,
+    ReconcileInput,
     RecordInput,
     RecoveryInput,
     RecoveryStatus,
     SegmentInput,
-    SettleInput,
-    Written,
-    read_command,
+    WrittenRecords,
+    parse_command,
 )
-from core.errors import Refused
+from core.errors import CommandRefused
 from core.events import Event
 from core.payments import EventKind, FailureFacts, ProviderEvent
-from core.retry.fresh_look import announced, last_word, observe, provider_refuses
+from core.retry.fresh_look import announced_facts, check_invoice, final_check_events, provider_refusal_event
 from core.retry.machine import (
-    FAILURES,
-    LOOK_AGAIN,
-    MOST_LOOKS,
+    FAILURE_EVENT_TYPES,
+    FINAL_READ_INTERVAL,
+    MAX_FINAL_READS,
     Charge,
     Close,
     Decide,
     Done,
     Notify,
     Read,
-    Settle,
+    Reconcile,
     Step,
     Wait,
-    closing,
-    fold,
+    begins_with_events,
+    closing_event,
+    fold_records,
     next_step,
-    settle_wait,
-    written_as,
+    reconcile_delay,
 )
-from core.retry.reactions import opens_recovery, react, refusal_in, refuse
+from core.retry.reactions import check_command, find_refusal, opens_recovery, react_to_event
 from core.retry.recovery import Recovery
-from workflows.messages import Post, Posted
-from workflows.presence import details, doing, indexed, status
-from workflows.steps import NoAnswer, Order, asked_wait, call, stored
-from workflows.wish import CommandNames, Promises, Wish, follow
+from workflows.messages import MessageResult, MessageSender
+from workflows.presence import changed_attributes, describe_step, recovery_status, render_details
+from workflows.steps import NoAnswer, Order, call_provider, requested_wait, run_local_first
+from workflows.wish import AwaitedRetries, CommandIds, PendingCommand, apply_command
 
 
 @workflow.defn(name="PaymentRecovery")
@@ -72,15 +72,15 @@ class PaymentRecovery:
     @workflow.init
     def __init__(self, start: RecoveryInput) -> None:
         self._recovery = Recovery(provider=start.provider, invoice_id=start.invoice_id)
-        self._inbox: deque[ProviderEvent | Wish | Posted] = deque([start.event] if start.event else [])
-        self._post = Post(self._inbox.append)
+        self._inbox: deque[ProviderEvent | PendingCommand | MessageResult] = deque([start.event] if start.event else [])
+        self._message_sender = MessageSender(self._inbox.append)
         self._requests: set[str] = set()
-        self._names = CommandNames()
+        self._command_ids = CommandIds()
         self._facts: FailureFacts | None = None
         self._searchable: frozenset[str] = frozenset()
         self._doing = "opening"
         self._charging = False
-        self._promises = Promises()
+        self._awaited_retries = AwaitedRetries()
         self._looks = 0
         self._ask_at: datetime | None = None
         self._tries = 0
@@ -89,7 +89,7 @@ class PaymentRecovery:
     @workflow.run
     async def run(self, start: RecoveryInput) -> RecoveryStatus:
         """The whole story. Temporal's own cancel request is one more wish in it."""
-        story = asyncio.create_task(self._story(start))
+        story = asyncio.create_task(self._run_to_end(start))
         while True:
             try:
                 return await asyncio.shield(story)
@@ -97,45 +97,47 @@ class PaymentRecovery:
                 if story.done():
                     raise
                 request = Command(action=Action.CANCEL, reason="cancel request")
-                self._inbox.append(Wish(self._names.of_cancel_request(request)))
+                self._inbox.append(PendingCommand(self._command_ids.identify_cancel_request(request)))
 
-    async def _story(self, start: RecoveryInput) -> RecoveryStatus:
-        await self._open()
+    async def _run_to_end(self, start: RecoveryInput) -> RecoveryStatus:
+        await self._open_log()
         while True:
             while self._inbox:
-                await self._hear(self._inbox.popleft())
+                await self._handle_input(self._inbox.popleft())
             step = next_step(self._recovery, workflow.now())
-            self._show(step)
+            self._update_visibility(step)
             if isinstance(step, Done):
-                self._promises.settle()
-                await workflow.wait_condition(lambda: workflow.all_handlers_finished() and not self._post.busy)
+                self._awaited_retries.answer_all()
+                await workflow.wait_condition(
+                    lambda: workflow.all_handlers_finished() and not self._message_sender.is_busy
+                )
                 if not self._inbox:
                     return self.status()
-            elif self._long():
+            elif self._is_history_full():
                 workflow.continue_as_new(start.model_copy(update={"event": None}))
             else:
-                await self._take(step)
+                await self._take_step(step)
 
-    async def _take(self, step: Step) -> None:
+    async def _take_step(self, step: Step) -> None:
         match step:
             case Read():
-                await self._look()
+                await self._read_and_decide()
             case Decide() if self._facts:
-                await self._decide(self._facts)
+                await self._decide_next(self._facts)
             case Decide():
-                await self._look()
-            case Charge() | Settle() if self._ask_at and workflow.now() < self._ask_at:
-                await self._rest(self._ask_at - workflow.now(), "ask the provider again")
+                await self._read_and_decide()
+            case Charge() | Reconcile() if self._ask_at and workflow.now() < self._ask_at:
+                await self._sleep_until_input(self._ask_at - workflow.now(), "ask the provider again")
             case Charge():
-                await self._charge(step)
-            case Settle():
-                await self._settle()
+                await self._charge_invoice(step)
+            case Reconcile():
+                await self._reconcile_charge()
             case Wait() | Notify():
                 if isinstance(step, Notify):
-                    self._post.send(self._recovery, step)
-                await self._rest(step.until - workflow.now() if step.until else None, step.why)
+                    self._message_sender.start_sending(self._recovery, step)
+                await self._sleep_until_input(step.until - workflow.now() if step.until else None, step.why)
             case Close():
-                await self._close(step)
+                await self._close_recovery(step)
 
     # --- what happens outside -------------------------------------------------------------------------------
 
@@ -150,251 +152,259 @@ class PaymentRecovery:
     @workflow.signal(name="retry_now")
     def retry_now_signal(self, given: Any = None) -> None:
         """Charge as soon as nothing speaks against it."""
-        self._wish(read_command(Action.RETRY, given))
+        self._queue_command(parse_command(Action.RETRY, given))
 
     @workflow.signal(name="cancel")
     def cancel_signal(self, given: Any = None) -> None:
         """End the recovery, whatever comes with it."""
-        self._wish(read_command(Action.CANCEL, given))
+        self._queue_command(parse_command(Action.CANCEL, given))
 
     @workflow.signal(name="pause")
     def pause_signal(self, given: Any = None) -> None:
         """Charge nothing until resumed."""
-        self._wish(read_command(Action.PAUSE, given))
+        self._queue_command(parse_command(Action.PAUSE, given))
 
     @workflow.signal(name="resume")
     def resume_signal(self, given: Any = None) -> None:
         """Go on after a pause."""
-        self._wish(read_command(Action.RESUME, given))
+        self._queue_command(parse_command(Action.RESUME, given))
 
     @workflow.signal(name="review")
     def review_signal(self, given: Any = None) -> None:
         """Approve or reject a recovery in review."""
-        self._wish(read_command(Action.REVIEW, given))
+        self._queue_command(parse_command(Action.REVIEW, given))
 
     @workflow.update(name="retry_now")
     async def retry_now(self, command: Command) -> RecoveryStatus:
         """Charge now; answers when the attempt is over."""
-        return await self._heed(command)
+        return await self._handle_command(command)
 
     @workflow.update(name="cancel")
     async def cancel(self, command: Command) -> RecoveryStatus:
         """End the recovery."""
-        return await self._heed(command)
+        return await self._handle_command(command)
 
     @workflow.update(name="pause")
     async def pause(self, command: Command) -> RecoveryStatus:
         """Charge nothing until resumed."""
-        return await self._heed(command)
+        return await self._handle_command(command)
 
     @workflow.update(name="resume")
     async def resume(self, command: Command) -> RecoveryStatus:
         """Go on after a pause."""
-        return await self._heed(command)
+        return await self._handle_command(command)
 
     @workflow.update(name="review")
     async def review(self, command: Command) -> RecoveryStatus:
         """Approve or reject a recovery in review."""
-        return await self._heed(command)
+        return await self._handle_command(command)
 
     @retry_now.validator
     @cancel.validator
     @pause.validator
     @resume.validator
     @review.validator
-    def _possible(self, command: Command) -> None:
+    def _validate_command(self, command: Command) -> None:
         """Refuse at the door what can't be followed; nothing is written then."""
         try:
             if self._charging and command.action is Action.RETRY:
-                raise Refused("in_flight", "A charge is under way; its result is not known yet.")
-            refuse(self._recovery, command)
-        except Refused as refusal:
+                raise CommandRefused("in_flight", "A charge is under way; its result is not known yet.")
+            check_command(self._recovery, command)
+        except CommandRefused as refusal:
             raise ApplicationError(str(refusal), refusal.code, type="Refused", non_retryable=True) from refusal
 
     @workflow.query
     def status(self) -> RecoveryStatus:
         """Where it stands and what it does."""
-        return status(self._recovery, self._doing, self._charging)
+        return recovery_status(self._recovery, self._doing, self._charging)
 
-    def _wish(self, command: Command, *, asked: bool = False) -> Wish:
-        command = self._names.of_update(command) if asked else self._names.of_signal(command)
-        wish = Wish(command, asked=asked)
+    def _queue_command(self, command: Command, *, awaited: bool = False) -> PendingCommand:
+        command = self._command_ids.identify_update(command) if awaited else self._command_ids.identify_signal(command)
+        wish = PendingCommand(command, awaited=awaited)
         if command.request_id in self._requests:
-            wish.settle()
+            wish.set_answer()
             return wish
         if command.request_id:
             self._requests.add(command.request_id)
         self._inbox.append(wish)
         return wish
 
-    async def _heed(self, command: Command) -> RecoveryStatus:
-        wish = self._wish(command, asked=True)
-        await workflow.wait_condition(lambda: wish.settled)
+    async def _handle_command(self, command: Command) -> RecoveryStatus:
+        wish = self._queue_command(command, awaited=True)
+        await workflow.wait_condition(lambda: wish.is_answered)
         if wish.refusal:
             raise ApplicationError(str(wish.refusal), wish.refusal.code, type="Refused", non_retryable=True)
         return self.status()
 
     # --- what the machine asks for --------------------------------------------------------------------------
 
-    async def _open(self) -> None:
+    async def _open_log(self) -> None:
         """Find the log, or begin it with the failure that came; without either, wait for one."""
         while True:
-            event = next(filter(_opens, self._inbox), None)
+            event = next(filter(_is_opening, self._inbox), None)
             known = OpenInput(
                 now=workflow.now(), provider=self._recovery.provider, invoice_id=self._recovery.invoice_id, event=event
             )
-            opened = await stored(Recording.open_recovery, known)
+            opened = await run_local_first(Recording.open_recovery, known)
             self._searchable = frozenset(opened.search_attributes)
-            self._learn(opened)
+            self._fold_written(opened)
             if self._recovery.sequence:
                 return
-            await workflow.wait_condition(lambda: any(map(_opens, self._inbox)))
+            await workflow.wait_condition(lambda: any(map(_is_opening, self._inbox)))
 
-    async def _hear(self, word: ProviderEvent | Wish | Posted) -> None:
-        if isinstance(word, Wish):
-            return await self._follow(word)
-        if isinstance(word, Posted):
-            while not await self._write(*word.events(self._recovery)):
+    async def _handle_input(self, word: ProviderEvent | PendingCommand | MessageResult) -> None:
+        if isinstance(word, PendingCommand):
+            return await self._apply_command(word)
+        if isinstance(word, MessageResult):
+            while not await self._write_events(*word.to_events(self._recovery)):
                 continue
             return None
         self._ask_at = None
-        while events := react(self._recovery, word):
-            await self._write(*events)
-        if word.kind is EventKind.WAKE and not self._recovery.stage.final:
-            await self._wake(word)
+        while events := react_to_event(self._recovery, word):
+            await self._write_events(*events)
+        if word.kind is EventKind.WAKE and not self._recovery.stage.is_final:
+            await self._handle_wake(word)
         return None
 
-    async def _wake(self, word: ProviderEvent) -> None:
+    async def _handle_wake(self, word: ProviderEvent) -> None:
         """Something changed that only a read can tell; what was waited for and is over is decided on at once."""
         if self._recovery.standing_back and not self._recovery.ending:
-            return await self._look()
-        facts = await self._read()
-        if await self._write(*observe(self._recovery, facts.invoice, workflow.now())):
+            return await self._read_and_decide()
+        facts = await self._read_facts()
+        if await self._write_events(*check_invoice(self._recovery, facts.invoice, workflow.now())):
             self._facts = facts
         else:
             self._inbox.appendleft(word)
         return None
 
-    async def _follow(self, wish: Wish) -> None:
-        refusal = await follow(wish, lambda: self._recovery, self._record)
-        if refusal is None and wish.command.action is Action.RETRY:
-            self._promises.add(wish)
+    async def _apply_command(self, pending: PendingCommand) -> None:
+        refusal = await apply_command(pending, lambda: self._recovery, self._record_events)
+        if refusal is None and pending.command.action is Action.RETRY:
+            self._awaited_retries.add_pending(pending)
         else:
-            wish.settle(refusal)
+            pending.set_answer(refusal)
 
-    async def _look(self) -> None:
+    async def _read_and_decide(self) -> None:
         """Read what failed, and decide, unless the invoice needs nothing any more."""
-        answer = await self._asked()
+        answer = await self._ask_provider()
         if isinstance(answer, NoAnswer) and answer.refusal:
-            await self._write(provider_refuses(self._recovery, answer.refusal, workflow.now()))
+            await self._write_events(provider_refusal_event(self._recovery, answer.refusal, workflow.now()))
             return
-        self._facts = announced(self._recovery) if isinstance(answer, NoAnswer) else answer
-        if events := observe(self._recovery, self._facts.invoice, workflow.now()):
-            await self._write(*events)
+        self._facts = announced_facts(self._recovery) if isinstance(answer, NoAnswer) else answer
+        if events := check_invoice(self._recovery, self._facts.invoice, workflow.now()):
+            await self._write_events(*events)
         else:
-            await self._decide(self._facts)
+            await self._decide_next(self._facts)
 
-    async def _read(self) -> FailureFacts:
+    async def _read_facts(self) -> FailureFacts:
         """All that the provider says; after five minutes without an answer, what its event said."""
-        facts = await self._asked()
-        return announced(self._recovery) if isinstance(facts, NoAnswer) else facts
+        facts = await self._ask_provider()
+        return announced_facts(self._recovery) if isinstance(facts, NoAnswer) else facts
 
-    async def _asked(self) -> FailureFacts | NoAnswer:
-        return await call(Charging.read_failure, ReadInput(recovery=self._recovery), "read invoice and decline")
+    async def _ask_provider(self) -> FailureFacts | NoAnswer:
+        return await call_provider(
+            Charging.read_failure, ReadInput(recovery=self._recovery), "read invoice and decline"
+        )
 
-    async def _decide(self, facts: FailureFacts) -> None:
+    async def _decide_next(self, facts: FailureFacts) -> None:
         """Classify, segment, assess and plan; the last step writes the whole decision down."""
         recovery = self._recovery
-        classification = await stored(Decisions.classify_failure, ClassifyInput(recovery=recovery, facts=facts))
-        segment = await stored(
+        classification = await run_local_first(
+            Decisions.classify_failure, ClassifyInput(recovery=recovery, facts=facts)
+        )
+        segment = await run_local_first(
             Decisions.segment_customer, SegmentInput(now=workflow.now(), recovery=recovery, facts=facts)
         )
         plan = PlanInput(
             now=workflow.now(), recovery=recovery, facts=facts, classification=classification, segment=segment
         )
-        self._learn(await stored(Decisions.plan_retry, plan))
+        self._fold_written(await run_local_first(Decisions.plan_retry, plan))
 
-    async def _close(self, step: Close) -> None:
+    async def _close_recovery(self, step: Close) -> None:
         """Write the end down; where money may be on its way unheard of, only after a last look."""
-        if not step.look:
-            await self._write(closing(step, workflow.now()))
+        if not step.read_first:
+            await self._write_events(closing_event(step, workflow.now()))
             return
-        answer = await self._asked()
-        if isinstance(answer, NoAnswer) and self._looks < MOST_LOOKS:
+        answer = await self._ask_provider()
+        if isinstance(answer, NoAnswer) and self._looks < MAX_FINAL_READS:
             self._looks += 1
-            await self._rest(LOOK_AGAIN, "the provider is asked once more before it is given up")
+            await self._sleep_until_input(FINAL_READ_INTERVAL, "the provider is asked once more before it is given up")
             return
-        facts = announced(self._recovery) if isinstance(answer, NoAnswer) else answer
-        await self._write(*last_word(self._recovery, step, facts.invoice, workflow.now()))
+        facts = announced_facts(self._recovery) if isinstance(answer, NoAnswer) else answer
+        await self._write_events(*final_check_events(self._recovery, step, facts.invoice, workflow.now()))
 
-    async def _charge(self, step: Charge) -> None:
+    async def _charge_invoice(self, step: Charge) -> None:
         wanted = ChargeInput(
             now=workflow.now(), recovery=self._recovery, trigger=step.trigger, method_id=step.method_id
         )
         self._charging = True
         try:
-            await self._call(Charging.charge_invoice, wanted, f"charge, attempt {self._recovery.attempt + 1}")
+            await self._call_provider(Charging.charge_invoice, wanted, f"charge, attempt {self._recovery.attempt + 1}")
         finally:
             self._charging = False
 
-    async def _settle(self) -> None:
-        order = SettleInput(now=workflow.now(), recovery=self._recovery)
-        await self._call(Charging.settle_charge, order, f"settle attempt {self._recovery.attempt}")
+    async def _reconcile_charge(self) -> None:
+        order = ReconcileInput(now=workflow.now(), recovery=self._recovery)
+        await self._call_provider(Charging.reconcile_charge, order, f"settle attempt {self._recovery.attempt}")
 
-    async def _call(self, method: MethodAsyncSingleParam[Any, Order, Charged], order: Order, summary: str) -> None:
+    async def _call_provider(
+        self, method: MethodAsyncSingleParam[Any, Order, ChargeReport], order: Order, summary: str
+    ) -> None:
         """Have the provider called. Without an answer the workflow listens to people for a while and comes back."""
-        answer = await call(method, order, summary)
-        charged = Charged() if isinstance(answer, NoAnswer) else answer
-        refused = Refused("fraud_hold", answer.refusal) if isinstance(answer, NoAnswer) and answer.refusal else None
+        answer = await call_provider(method, order, summary)
+        charged = ChargeReport() if isinstance(answer, NoAnswer) else answer
+        refused = (
+            CommandRefused("fraud_hold", answer.refusal) if isinstance(answer, NoAnswer) and answer.refusal else None
+        )
         if refused and not self._recovery.refusal_known:
-            await self._write(provider_refuses(self._recovery, str(refused), workflow.now()))
-        self._learn(charged)
+            await self._write_events(provider_refusal_event(self._recovery, str(refused), workflow.now()))
+        self._fold_written(charged)
         self._facts = charged.facts or self._facts
-        if refusal := refusal_in(charged.records) or refused:
-            self._promises.settle(refusal)
+        if refusal := find_refusal(charged.records) or refused:
+            self._awaited_retries.answer_all(refusal)
         if self._recovery.in_flight or not charged.records:
-            self._ask_at = workflow.now() + max(settle_wait(self._tries), asked_wait(answer))
+            self._ask_at = workflow.now() + max(reconcile_delay(self._tries), requested_wait(answer))
             self._tries += 1
         else:
             self._ask_at, self._tries = None, 0
 
-    async def _rest(self, pause: timedelta | None, why: str) -> None:
+    async def _sleep_until_input(self, pause: timedelta | None, why: str) -> None:
         """Sleep, durably, until the time is over or somebody says something. Who waits for an answer has it now."""
-        self._promises.settle()
+        self._awaited_retries.answer_all()
         with contextlib.suppress(TimeoutError):
             await workflow.wait_condition(lambda: bool(self._inbox), timeout=pause, timeout_summary=why)
 
-    async def _write(self, *events: Event) -> bool:
+    async def _write_events(self, *events: Event) -> bool:
         """Whether the rows are ours: where the log is ahead of us (a result was lost), it tells us that and no more."""
-        return written_as(events, (await self._record(events)).records)
+        return begins_with_events(events, (await self._record_events(events)).records)
 
-    async def _record(self, events: tuple[Event, ...]) -> Written:
+    async def _record_events(self, events: tuple[Event, ...]) -> WrittenRecords:
         if not events:
-            return Written()
+            return WrittenRecords()
         rows = RecordInput(now=workflow.now(), recovery=self._recovery, events=events)
-        written = await stored(Recording.record_events, rows)
-        self._learn(written)
+        written = await run_local_first(Recording.record_events, rows)
+        self._fold_written(written)
         return written
 
-    def _learn(self, written: Written) -> None:
+    def _fold_written(self, written: WrittenRecords) -> None:
         """Fold what is written. What the provider said before a new failure is no longer what it would say."""
-        self._recovery = fold(self._recovery, written.records)
-        if any(record.type in FAILURES for record in written.records):
+        self._recovery = fold_records(self._recovery, written.records)
+        if any(record.type in FAILURE_EVENT_TYPES for record in written.records):
             self._facts = None
 
-    def _show(self, step: Step) -> None:
+    def _update_visibility(self, step: Step) -> None:
         """Keep Temporal's web UI and its search up to date."""
-        self._doing = doing(self._recovery, step)
-        workflow.set_current_details(details(self._recovery, self._doing))
-        if changed := indexed(self._recovery, self._searchable, workflow.info().typed_search_attributes):
+        self._doing = describe_step(self._recovery, step)
+        workflow.set_current_details(render_details(self._recovery, self._doing))
+        if changed := changed_attributes(self._recovery, self._searchable, workflow.info().typed_search_attributes):
             workflow.upsert_search_attributes(changed)
 
-    def _long(self) -> bool:
+    def _is_history_full(self) -> bool:
         """Whether the history should begin anew; the log carries the state over."""
         info = workflow.info()
         full = info.is_continue_as_new_suggested() or info.get_current_history_length() > self._history_limit
-        return full and not self._inbox and not self._post.busy and workflow.all_handlers_finished()
+        return full and not self._inbox and not self._message_sender.is_busy and workflow.all_handlers_finished()
 
 
-def _opens(word: object) -> bool:
+def _is_opening(word: object) -> bool:
     return isinstance(word, ProviderEvent) and opens_recovery(word)

@@ -13,10 +13,10 @@ from core.errors import RecoveryError
 from workflows.maintenance import Relay
 from workflows.recovery import PaymentRecovery
 from workflows.simulation import Simulation
-from workflows.telling import PostWebhook, Tell
+from workflows.telling import HandOverNotices, PostWebhook
 
-WORKFLOWS: Final = (PaymentRecovery, Relay, Tell, PostWebhook, Simulation)
-PASSED_THROUGH: Final = (
+WORKFLOWS: Final = (PaymentRecovery, Relay, HandOverNotices, PostWebhook, Simulation)
+PASSTHROUGH_MODULES: Final = (
     "activities",
     "core",
     "db",
@@ -34,17 +34,17 @@ PASSED_THROUGH: Final = (
 )
 
 
-def plugin(codec: PayloadCodec | None = None) -> SimplePlugin:
+def temporal_plugin(codec: PayloadCodec | None = None) -> SimplePlugin:
     """Converter, sandbox and failure types. Give it to the client only: its workers and replayers inherit it."""
     return SimplePlugin(
         "payments-risk-intelligence",
-        data_converter=converter(codec),
-        workflow_runner=_runner,
+        data_converter=build_data_converter(codec),
+        workflow_runner=_sandbox_runner,
         workflow_failure_exception_types=[RecoveryError],
     )
 
 
-def converter(codec: PayloadCodec | None) -> DataConverter:
+def build_data_converter(codec: PayloadCodec | None) -> DataConverter:
     """Pydantic payloads; with a codec, encrypted, failure messages and stack traces included."""
     if codec is None:
         return pydantic_data_converter
@@ -55,6 +55,8 @@ def converter(codec: PayloadCodec | None) -> DataConverter:
     )
 
 
-def _runner(_: WorkflowRunner | None) -> WorkflowRunner:
+def _sandbox_runner(_: WorkflowRunner | None) -> WorkflowRunner:
     """The sandbox, with everything passed through that workflow files import: it is pure or only referred to."""
-    return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH))
+    return SandboxedWorkflowRunner(
+        restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSTHROUGH_MODULES)
+    )

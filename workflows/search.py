@@ -18,7 +18,7 @@ _TYPES = {
 }
 
 
-async def registered(client: Client) -> frozenset[str]:
+async def registered_attributes(client: Client) -> frozenset[str]:
     """Those of ours that the namespace knows. Raises RPCError where it can't be asked."""
     answer = await client.operator_service.list_search_attributes(
         ListSearchAttributesRequest(namespace=client.namespace)
@@ -26,15 +26,15 @@ async def registered(client: Client) -> frozenset[str]:
     return frozenset(key.name for key in SEARCH_ATTRIBUTES if key.name in answer.custom_attributes)
 
 
-def missing(known: Iterable[str]) -> tuple[str, ...]:
+def missing_attributes(known: Iterable[str]) -> tuple[str, ...]:
     """Those of ours that are not there."""
     found = set(known)
     return tuple(key.name for key in SEARCH_ATTRIBUTES if key.name not in found)
 
 
-async def register(client: Client) -> tuple[str, ...]:
+async def register_attributes(client: Client) -> tuple[str, ...]:
     """Register what is missing; the names that were added. Raises RPCError where that isn't allowed."""
-    wanted = set(missing(await registered(client)))
+    wanted = set(missing_attributes(await registered_attributes(client)))
     types = {key.name: _TYPES[key.indexed_value_type] for key in SEARCH_ATTRIBUTES if key.name in wanted}
     if types:
         request = AddSearchAttributesRequest(namespace=client.namespace, search_attributes=types)
@@ -58,7 +58,7 @@ class SearchableNames:
         if time.monotonic() - self._asked > FRESH_SECONDS:
             self._asked = time.monotonic()
             try:
-                self._names = tuple(sorted(await registered(self._client)))
+                self._names = tuple(sorted(await registered_attributes(self._client)))
             except RPCError:
                 self._names = ()
         return self._names

@@ -4,8 +4,8 @@ from temporalio.client import Client
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from core.contracts import SimulationInput
-from workflows.handles import reached
-from workflows.names import QUEUE
+from workflows.handles import call_temporal
+from workflows.names import RECOVERY_QUEUE
 
 
 class TemporalSimulations:
@@ -14,26 +14,26 @@ class TemporalSimulations:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    async def begin(self, simulation_id: str) -> None:
+    async def start_simulation(self, simulation_id: str) -> None:
         """Have it computed; once."""
         try:
-            await reached(self._start(simulation_id))
+            await call_temporal(self._start_run(simulation_id))
         except WorkflowAlreadyStartedError:
             return
 
-    async def cancel(self, simulation_id: str) -> None:
+    async def cancel_simulation(self, simulation_id: str) -> None:
         """Ask it to end."""
-        await reached(self._client.get_workflow_handle(_name(simulation_id)).cancel())
+        await call_temporal(self._client.get_workflow_handle(_workflow_id(simulation_id)).cancel())
 
-    async def _start(self, simulation_id: str) -> None:
+    async def _start_run(self, simulation_id: str) -> None:
         await self._client.start_workflow(
             "Simulation",
             SimulationInput(simulation_id=simulation_id),
-            id=_name(simulation_id),
-            task_queue=QUEUE,
+            id=_workflow_id(simulation_id),
+            task_queue=RECOVERY_QUEUE,
             static_summary="Dry run of a retry policy",
         )
 
 
-def _name(simulation_id: str) -> str:
+def _workflow_id(simulation_id: str) -> str:
     return f"simulation-{simulation_id}"

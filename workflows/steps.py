@@ -7,15 +7,15 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
 from temporalio.types import MethodAsyncSingleParam
 
-from core.contracts import NOT_ALLOWED, ProviderOrder
+from core.contracts import NOT_ALLOWED, ProviderInput
 from workflows import options
 
 Given = TypeVar("Given")
 Result = TypeVar("Result")
-Order = TypeVar("Order", bound=ProviderOrder)
+Order = TypeVar("Order", bound=ProviderInput)
 
 
-async def stored(method: MethodAsyncSingleParam[Any, Given, Result], given: Given) -> Result:
+async def run_local_first(method: MethodAsyncSingleParam[Any, Given, Result], given: Given) -> Result:
     """Do it in this worker at once; where that takes too long, have the server see to it until it is done.
 
     A failed local activity raises ApplicationError, a timed-out one ActivityError live and TimeoutError on replay:
@@ -43,11 +43,13 @@ def _no_answer(cause: BaseException | None) -> NoAnswer:
     return NoAnswer(cause.next_retry_delay, str(cause.message) if cause.type == NOT_ALLOWED else None)
 
 
-async def call(method: MethodAsyncSingleParam[Any, Order, Result], order: Order, summary: str) -> Result | NoAnswer:
+async def call_provider(
+    method: MethodAsyncSingleParam[Any, Order, Result], order: Order, summary: str
+) -> Result | NoAnswer:
     """Have the provider called on its own paced queue."""
     try:
         return await workflow.execute_activity_method(
-            method, order, **options.provider(order.recovery.provider, summary)
+            method, order, **options.provider_call_options(order.recovery.provider, summary)
         )
     except FailureError as failure:
         if is_cancelled_exception(failure):
@@ -55,7 +57,7 @@ async def call(method: MethodAsyncSingleParam[Any, Order, Result], order: Order,
         return _no_answer(failure.cause)
 
 
-def asked_wait(answer: object) -> timedelta:
+def requested_wait(answer: object) -> timedelta:
     """The wait that the provider asked for; runs from before this was heeded go on as they began."""
     wait = answer.retry_after if isinstance(answer, NoAnswer) else None
     return wait if wait and workflow.patched("retry-after") else timedelta()

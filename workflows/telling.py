@@ -3,19 +3,19 @@
 from temporalio import workflow
 from temporalio.exceptions import FailureError, is_cancelled_exception
 
-from activities.telling import Telling
-from core.messages.contracts import HandOverInput, HandOverReport, PostInput
+from activities.telling import NoticeDelivery
+from core.messages.contracts import DeliverNoticesInput, DeliverNoticesReport, SendWebhookInput
 from workflows import options
 
 
 @workflow.defn(name="Tell")
-class Tell:
+class HandOverNotices:
     """Hands over what waits."""
 
     @workflow.run
-    async def run(self, order: HandOverInput) -> HandOverReport:
+    async def run(self, order: DeliverNoticesInput) -> DeliverNoticesReport:
         """One pass."""
-        return await workflow.execute_activity_method(Telling.hand_over, order, **options.HAND_OVER)
+        return await workflow.execute_activity_method(NoticeDelivery.hand_over, order, **options.HAND_OVER)
 
 
 @workflow.defn(name="PostWebhook")
@@ -23,13 +23,13 @@ class PostWebhook:
     """Posts one webhook until it is taken, for three days."""
 
     @workflow.run
-    async def run(self, order: PostInput) -> bool:
+    async def run(self, order: SendWebhookInput) -> bool:
         """Whether it was taken."""
         try:
-            await workflow.execute_activity_method(Telling.post_webhook, order, **options.POST_WEBHOOK)
+            await workflow.execute_activity_method(NoticeDelivery.post_webhook, order, **options.POST_WEBHOOK)
         except FailureError as failure:
             if is_cancelled_exception(failure):
                 raise
-            await workflow.execute_activity_method(Telling.give_up_webhook, order, **options.STORE)
+            await workflow.execute_activity_method(NoticeDelivery.give_up_webhook, order, **options.STORE)
             return False
         return True

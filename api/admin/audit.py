@@ -15,7 +15,7 @@ from core.ids import recovery_id
 from db import audit
 from db.audit import AuditReport
 from db.repositories import operator_actions, recoveries, webhooks
-from db.repositories.operator_actions import Done, Kind
+from db.repositories.operator_actions import AuditAction, AuditEntry
 
 router: Final = APIRouter(prefix="/audit")
 PAGE: Final = 50
@@ -48,12 +48,14 @@ async def verify(
     asked = recovery.strip()
     found = Verified(asked=asked)
     if known := await _named(parts, asked):
-        report = await audit.verify(parts.database, known)
-        detail = {"verdict": "clean" if report.clean else "problems", "rows": report.rows}
-        done = Done(actor=person.name, role=person.role.value, action=Kind.CHAIN_VERIFIED, subject=known, detail=detail)
+        report = await audit.verify_log(parts.database, known)
+        detail = {"verdict": "clean" if report.is_clean else "problems", "rows": report.rows}
+        done = AuditEntry(
+            actor=person.name, role=person.role.value, action=AuditAction.CHAIN_VERIFIED, subject=known, detail=detail
+        )
         async with parts.database.begin() as session:
-            await operator_actions.record(session, done, parts.clock())
-            row = await recoveries.get(session, known)
+            await operator_actions.record_entry(session, done, parts.clock())
+            row = await recoveries.load_recovery_row(session, known)
         page = recovery_address(row["provider"], row["invoice_id"]) if row else None
         found = Verified(asked=asked, name=known, address=page, report=report)
     return await _listed(request, parts, "", "", "", found)
@@ -62,9 +64,9 @@ async def verify(
 async def _named(parts: Parts, asked: str) -> str | None:
     """The recovery that is meant: by its own id, else of an invoice of any provider that we heard of."""
     async with parts.database.begin() as session:
-        names = [asked, *(recovery_id(provider, asked) for provider in await webhooks.providers(session))]
+        names = [asked, *(recovery_id(provider, asked) for provider in await webhooks.list_providers(session))]
         for name in names:
-            if asked and await recoveries.get(session, name):
+            if asked and await recoveries.load_recovery_row(session, name):
                 return name
     return asked if asked.startswith("recovery-") else None
 

@@ -96,13 +96,13 @@ async def _all(parts: Parts, narrowed: str) -> list[dict[str, Any]]:
     """One more than may be, where there are as many."""
     wanted = narrowing(QueryParams(narrowed), parts.clock())
     async with parts.database.begin() as session:
-        return await desk.names(session, wanted.filters, MOST + 1)
+        return await desk.list_matches(session, wanted.filters, MOST + 1)
 
 
 async def _chosen(parts: Parts, chosen: Sequence[str]) -> list[dict[str, Any]]:
     names = [item.name for item in _items(chosen)]
     async with parts.database.begin() as session:
-        return await recoveries.several(session, names[: MOST + 1])
+        return await recoveries.load_recovery_rows(session, names[: MOST + 1])
 
 
 def _items(chosen: Sequence[str]) -> list[Item]:

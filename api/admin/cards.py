@@ -19,7 +19,7 @@ async def listed(request: Request, parts: PartsDep, _: Viewer, q: str = "", curs
     """The ones tried last, or those whose fingerprints begin with `q`."""
     wanted = q.strip()
     async with parts.database.begin() as session:
-        page = await cards.find(session, wanted or None, None, PAGE, cursor or None)
+        page = await cards.search_cards(session, wanted or None, None, PAGE, cursor or None)
     return show(request, "cards.html", page=page, chosen={"q": wanted}, first=bool(cursor))
 
 

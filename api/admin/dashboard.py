@@ -14,9 +14,9 @@ from api.deps import PartsDep
 from api.summary import Figures, compared, figures
 from core.base import Value
 from core.errors import InvalidInput
-from db.repositories.dashboard import Dashboard, Part, overview
+from db.repositories.dashboard import Dashboard, NamedSums, load_overview
 from db.repositories.network_attempts import Fees
-from db.repositories.provider_health import provider_health
+from db.repositories.provider_health import load_provider_health
 from db.repositories.summary import Group
 
 router: Final = APIRouter()
@@ -64,8 +64,8 @@ async def dashboard(
     now = parts.clock()
     span = _span(now, days, since, until)
     async with parts.database.begin() as session:
-        found = await overview(session, span.begins, span.ends)
-        health = await provider_health(session, now - HEALTH, now)
+        found = await load_overview(session, span.begins, span.ends)
+        health = await load_provider_health(session, now - HEALTH, now)
     names = [one.currency for one in found.currencies]
     chosen = currency.upper() or (names[0] if names else "")
     shown = next((one for one in found.currencies if one.currency == chosen), None)
@@ -136,13 +136,13 @@ def _return(recovered: int, currency: str, fees: Iterable[Fees]) -> float | None
     return recovered / caused if caused else None
 
 
-def _rows(parts: Iterable[Part]) -> list[Row]:
+def _rows(parts: Iterable[NamedSums]) -> list[Row]:
     """The largest first."""
     rows = [_row(one) for one in parts]
     return sorted(rows, key=lambda row: -(row.figures.recovered + row.figures.lost + row.figures.at_risk))
 
 
-def _row(one: Part) -> Row:
+def _row(one: NamedSums) -> Row:
     return Row(name=one.name or "none", figures=figures(one.sums))
 
 

@@ -9,10 +9,10 @@ from api.admin.words import label, recovery_address, webhook_address
 from core.base import Value
 from core.errors import InvalidInput
 from core.events import EventType
-from core.telling.tell import tell
+from core.telling.tell import describe_record
 from db import cursors
 from db.repositories import event_log, operator_actions, operators
-from db.repositories.operator_actions import Entry, Kind
+from db.repositories.operator_actions import AuditAction, StoredAuditEntry
 from db.session import Session
 
 ON_RECOVERIES: Final = tuple(one for one in EventType if one.value.startswith("operator."))
@@ -49,12 +49,12 @@ async def find(session: Session, actor: str | None, action: str | None, limit: i
     """One page out of both tables; `action` is a type of the log or a Kind. Raises InvalidInput."""
     log_after, other_after = _halves(cursor)
     found: list[Deed] = []
-    if action not in set(Kind):
+    if action not in set(AuditAction):
         kind = EventType(action) if action in set(ON_RECOVERIES) else None
-        page = await operators.actions(session, actor, kind, limit=limit + 1, cursor=log_after)
+        page = await operators.load_operator_events(session, actor, kind, limit=limit + 1, cursor=log_after)
         found += map(_logged, page.items)
     if action not in set(ON_RECOVERIES):
-        others = await operator_actions.listed(session, limit + 1, other_after, actor, action or None)
+        others = await operator_actions.load_entries(session, limit + 1, other_after, actor, action or None)
         found += map(_other, others.items)
     found.sort(key=lambda deed: deed.at, reverse=True)
     return Deeds(items=tuple(found[:limit]), next_cursor=_behind(found, limit, log_after, other_after))
@@ -65,7 +65,7 @@ def _halves(cursor: str | None) -> tuple[str | None, str | None]:
     if cursor is None:
         return None, None
     if cursor.count(SEPARATOR) != 1:
-        raise InvalidInput(cursors.FOREIGN)
+        raise InvalidInput(cursors.FOREIGN_CURSOR)
     log_after, _, other_after = cursor.partition(SEPARATOR)
     return log_after or None, other_after or None
 
@@ -80,7 +80,7 @@ def _behind(found: list[Deed], limit: int, log_after: str | None, other_after: s
 
 
 def _logged(row: dict[str, Any]) -> Deed:
-    telling = tell(event_log.record_of(row))
+    telling = describe_record(event_log.record_of(row))
     actor = str(row["data"].get("actor") or "somebody")
     return Deed(
         at=row["recorded_at"],
@@ -89,14 +89,14 @@ def _logged(row: dict[str, Any]) -> Deed:
         why=telling.why,
         subject=row["invoice_id"],
         address=recovery_address(row["provider"], row["invoice_id"]),
-        known=tuple((fact.label, fact.shown) for fact in telling.facts if isinstance(fact.shown, str)),
+        known=tuple((fact.label, fact.value) for fact in telling.facts if isinstance(fact.value, str)),
         refused=bool(row["data"].get("refused")),
         logged=True,
-        place=cursors.cursor(row["recorded_at"], row["recovery_id"], row["sequence"]),
+        place=cursors.encode_cursor(row["recorded_at"], row["recovery_id"], row["sequence"]),
     )
 
 
-def _other(entry: Entry) -> Deed:
+def _other(entry: StoredAuditEntry) -> Deed:
     reason = entry.detail.get("reason")
     return Deed(
         at=entry.at,
@@ -106,9 +106,9 @@ def _other(entry: Entry) -> Deed:
         subject=entry.subject or "",
         address=_page_of(entry),
         known=_details(entry.detail),
-        refused=entry.action == Kind.LOGIN_FAILED,
+        refused=entry.action == AuditAction.LOGIN_FAILED,
         logged=False,
-        place=cursors.cursor(entry.at, str(entry.id)),
+        place=cursors.encode_cursor(entry.at, str(entry.id)),
     )
 
 
@@ -122,9 +122,9 @@ _OURS: Final = frozenset({"why", "how", "result", "action", "decision", "scopes"
 """Keys under which this service writes sentences of its own."""
 
 
-def _page_of(entry: Entry) -> str | None:
+def _page_of(entry: StoredAuditEntry) -> str | None:
     """Of a webhook or a recovery, whose names begin with their provider."""
-    if entry.action == Kind.WEBHOOK_REPLAYED:
+    if entry.action == AuditAction.WEBHOOK_REPLAYED:
         provider, _, event = (entry.subject or "").partition(" ")
         return webhook_address(provider, event) if event else None
     if not (entry.subject or "").startswith("recovery-"):
@@ -134,19 +134,19 @@ def _page_of(entry: Entry) -> str | None:
 
 
 KINDS: Final[Mapping[str, str]] = {
-    Kind.LOGIN: "Signed in",
-    Kind.LOGIN_FAILED: "Failed to sign in",
-    Kind.LOGOUT: "Signed out",
-    Kind.KEY_CREATED: "Made an API key",
-    Kind.KEY_REVOKED: "Revoked an API key",
-    Kind.SIMULATION_STARTED: "Started a dry run",
-    Kind.SIMULATION_CANCELED: "Canceled a dry run",
-    Kind.POLICY_UPLOADED: "Checked a candidate policy",
-    Kind.WEBHOOK_REPLAYED: "Had a webhook delivered again",
-    Kind.CHAIN_VERIFIED: "Verified a recovery's log",
-    Kind.EXPORTED: "Exported recoveries",
-    Kind.SECOND_ASKED: "Asked for what takes a second person",
-    Kind.CUSTOMER_ERASED: "Erased a customer",
+    AuditAction.LOGIN: "Signed in",
+    AuditAction.LOGIN_FAILED: "Failed to sign in",
+    AuditAction.LOGOUT: "Signed out",
+    AuditAction.KEY_CREATED: "Made an API key",
+    AuditAction.KEY_REVOKED: "Revoked an API key",
+    AuditAction.SIMULATION_STARTED: "Started a dry run",
+    AuditAction.SIMULATION_CANCELED: "Canceled a dry run",
+    AuditAction.POLICY_UPLOADED: "Checked a candidate policy",
+    AuditAction.WEBHOOK_REPLAYED: "Had a webhook delivered again",
+    AuditAction.CHAIN_VERIFIED: "Verified a recovery's log",
+    AuditAction.EXPORTED: "Exported recoveries",
+    AuditAction.SECOND_ASKED: "Asked for what takes a second person",
+    AuditAction.CUSTOMER_ERASED: "Erased a customer",
 }
 LOGGED: Final[Mapping[str, str]] = {
     EventType.RETRY_REQUESTED: "Asked for a retry",

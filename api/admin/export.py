@@ -12,10 +12,10 @@ from fastapi.responses import StreamingResponse
 from api.admin.narrowing import Narrowing, narrowing
 from api.admin.people import Viewer
 from api.deps import Parts, PartsDep
-from core.events import stamp
-from core.money import major
+from core.events import format_timestamp
+from core.money import to_major_units
 from db.repositories import desk, operator_actions
-from db.repositories.operator_actions import Done, Kind
+from db.repositories.operator_actions import AuditAction, AuditEntry
 
 router: Final = APIRouter()
 COLUMNS: Final = (
@@ -35,9 +35,11 @@ async def exported(request: Request, parts: PartsDep, person: Viewer) -> Respons
     """All that fit the filter, in its order; amounts in major units, times in UTC. Who took it is in the audit."""
     wanted = narrowing(request.query_params, parts.clock())
     kept = {name: value for name, value in wanted.chosen.items() if value}
-    done = Done(actor=person.name, role=person.role.value, action=Kind.EXPORTED, subject="recoveries", detail=kept)
+    done = AuditEntry(
+        actor=person.name, role=person.role.value, action=AuditAction.EXPORTED, subject="recoveries", detail=kept
+    )
     async with parts.database.begin() as session:
-        await operator_actions.record(session, done, parts.clock())
+        await operator_actions.record_entry(session, done, parts.clock())
     name = f"recoveries-{parts.clock():%Y-%m-%d-%H%M}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return StreamingResponse(_lines(parts, wanted), media_type="text/csv; charset=utf-8", headers=headers)
@@ -47,7 +49,7 @@ async def _lines(parts: Parts, wanted: Narrowing) -> AsyncIterator[bytes]:
     yield _written([COLUMNS])
     kept: list[list[str]] = []
     async with parts.database.begin() as session:
-        async for row in desk.stream(session, wanted.filters, wanted.sort):
+        async for row in desk.stream_matches(session, wanted.filters, wanted.sort):
             kept.append([cell(_value(row, name)) for name in COLUMNS])
             if len(kept) >= LINES:
                 yield _written(kept)
@@ -57,7 +59,7 @@ async def _lines(parts: Parts, wanted: Narrowing) -> AsyncIterator[bytes]:
 
 def _value(row: dict[str, Any], name: str) -> Any:
     if name in MONEY and row["currency"]:
-        return major(row[name], row["currency"])
+        return to_major_units(row[name], row["currency"])
     return row[name]
 
 
@@ -66,7 +68,7 @@ def cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, datetime):
-        return stamp(value)
+        return format_timestamp(value)
     text = str(value)
     return f"'{text}" if isinstance(value, str) and text.lstrip(" ").startswith(FORMULA) else text
 

@@ -11,7 +11,7 @@ from api.admin.forms import go
 from api.admin.pages import show
 from api.admin.people import SignInNeeded, sign_in_address
 from api.problems import for_strangers, refused_with, status_of, wait_of
-from core.errors import RecoveryError, Refused, TooMany
+from core.errors import CommandRefused, RecoveryError, TooManyRequests
 
 
 def install(app: FastAPI) -> None:
@@ -29,9 +29,9 @@ async def _sign_in(request: Request, error: Exception) -> Response:
 
 
 async def _ours(request: Request, error: Exception) -> Response:
-    if isinstance(error, Refused):
+    if isinstance(error, CommandRefused):
         return page(request, refused_with(error), str(error))
-    if isinstance(error, TooMany):
+    if isinstance(error, TooManyRequests):
         answer = page(request, 429, str(error))
         answer.headers.update(wait_of(error))
         return answer

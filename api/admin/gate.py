@@ -9,9 +9,9 @@ from api.admin import access
 from api.admin.people import Role
 from api.deps import Parts
 from core import logins
-from core.errors import TooMany
+from core.errors import TooManyRequests
 from db.repositories import operator_actions
-from db.repositories.operator_actions import Done, Kind
+from db.repositories.operator_actions import AuditAction, AuditEntry
 from db.session import Session
 
 NOBODY = "unknown"
@@ -28,14 +28,14 @@ async def by_password(request: Request, parts: Parts, name: str, password: str) 
     of_name, of_address = ways.mark("name", name.casefold()), ways.mark("address", access.address(request))
     # Whoever waits in this process does so without a connection; what goes on in others is told at once.
     async with ways.turn, parts.database.begin() as session:
-        if not await operator_actions.alone(session, of_name, of_address):
+        if not await operator_actions.try_locks(session, of_name, of_address):
             raise _too_many(A_MOMENT)
         await _refuse(session, parts.clock(), of_name, of_address)
         role = await asyncio.to_thread(ways.local.role_of, name, password)
         if role is None:
-            done = Done(actor=NOBODY, action=Kind.LOGIN_FAILED, detail={"how": "password"}, name_hash=of_name,
+            done = AuditEntry(actor=NOBODY, action=AuditAction.LOGIN_FAILED, detail={"how": "password"}, name_hash=of_name,
                         address_hash=of_address)  # fmt: skip
-            await operator_actions.record(session, done, parts.clock())
+            await operator_actions.record_entry(session, done, parts.clock())
     return role
 
 
@@ -47,34 +47,34 @@ async def failed(request: Request, parts: Parts, name: str, why: str) -> None:
     """
     ways, now = access.of(request), parts.clock()
     mark, detail = ways.mark("address", access.address(request)), {"how": "openid", "why": why}
-    done = Done(actor=name or NOBODY, action=Kind.LOGIN_FAILED, detail=detail, address_hash=mark)
+    done = AuditEntry(actor=name or NOBODY, action=AuditAction.LOGIN_FAILED, detail=detail, address_hash=mark)
     async with parts.database.begin() as session:
-        found = await operator_actions.failed_logins(session, now - logins.WINDOW, address_hash=mark)
-        if name or found.count < logins.BY_ADDRESS:
-            await operator_actions.record(session, done, now)
+        found = await operator_actions.count_failed_logins(session, now - logins.LOGIN_WINDOW, address_hash=mark)
+        if name or found.count < logins.MAX_FAILURES_PER_ADDRESS:
+            await operator_actions.record_entry(session, done, now)
 
 
-async def record(request: Request, parts: Parts, name: str, role: Role, action: Kind, **detail: object) -> None:
+async def record(request: Request, parts: Parts, name: str, role: Role, action: AuditAction, **detail: object) -> None:
     """Keep that somebody came or went."""
     mark = access.of(request).mark("address", access.address(request))
-    done = Done(actor=name, role=role.value, action=action, detail=detail, address_hash=mark)
+    done = AuditEntry(actor=name, role=role.value, action=action, detail=detail, address_hash=mark)
     async with parts.database.begin() as session:
-        await operator_actions.record(session, done, parts.clock())
+        await operator_actions.record_entry(session, done, parts.clock())
 
 
 async def _refuse(session: Session, now: datetime, of_name: bytes, of_address: bytes) -> None:
-    since = now - logins.WINDOW
-    by_name = await operator_actions.failed_logins(session, since, name_hash=of_name)
-    by_address = await operator_actions.failed_logins(session, since, address_hash=of_address)
+    since = now - logins.LOGIN_WINDOW
+    by_name = await operator_actions.count_failed_logins(session, since, name_hash=of_name)
+    by_address = await operator_actions.count_failed_logins(session, since, address_hash=of_address)
     longest = max(
-        logins.wait(by_name.count, by_name.first_at, logins.BY_NAME, now),
-        logins.wait(by_address.count, by_address.first_at, logins.BY_ADDRESS, now),
+        logins.login_delay(by_name.count, by_name.first_at, logins.MAX_FAILURES_PER_NAME, now),
+        logins.login_delay(by_address.count, by_address.first_at, logins.MAX_FAILURES_PER_ADDRESS, now),
     )
     if longest:
         raise _too_many(longest)
 
 
-def _too_many(wait: timedelta) -> TooMany:
+def _too_many(wait: timedelta) -> TooManyRequests:
     minutes = -(-int(wait.total_seconds()) // 60)
     away = "in a moment" if wait <= A_MOMENT else f"in {minutes} minute{'s' if minutes != 1 else ''}"
-    return TooMany(f"Too many sign-ins have failed. Please try again {away}.", wait)
+    return TooManyRequests(f"Too many sign-ins have failed. Please try again {away}.", wait)

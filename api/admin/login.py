@@ -12,8 +12,8 @@ from api.admin.pages import show
 from api.admin.people import ROOT, Role, SignInNeeded, safe_next, sign_in, signed_in
 from api.deps import Parts, PartsDep
 from api.problems import wait_of
-from core.errors import NotFound, TooMany
-from db.repositories.operator_actions import Kind
+from core.errors import NotFound, TooManyRequests
+from db.repositories.operator_actions import AuditAction
 
 router: Final = APIRouter()
 NEXT: Final = "next"
@@ -40,7 +40,7 @@ async def given(
         return _form(request, next, "Nobody signs in by password here.", 403)
     try:
         role = await gate.by_password(request, parts, username, password)
-    except TooMany as refusal:
+    except TooManyRequests as refusal:
         return _later(request, next, refusal)
     if role is None:
         return _form(request, next, "This name and password don't fit.", 401)
@@ -76,7 +76,7 @@ async def left(request: Request, parts: PartsDep) -> RedirectResponse:
     """The session is over here; whoever came by OpenID may still have one at the provider."""
     try:
         who = signed_in(request, parts.clock())
-        await gate.record(request, parts, who.name, who.role, Kind.LOGOUT)
+        await gate.record(request, parts, who.name, who.role, AuditAction.LOGOUT)
     except SignInNeeded:
         pass
     request.session.clear()
@@ -84,7 +84,7 @@ async def left(request: Request, parts: PartsDep) -> RedirectResponse:
 
 
 async def _in(request: Request, parts: Parts, name: str, role: Role, next: str, how: str) -> Response:
-    await gate.record(request, parts, name, role, Kind.LOGIN, how=how)
+    await gate.record(request, parts, name, role, AuditAction.LOGIN, how=how)
     sign_in(request, name, role, parts.clock(), access.of(request).stay)
     return go(safe_next(next))
 
@@ -96,7 +96,7 @@ def _openid(request: Request) -> OpenId:
     return found
 
 
-def _later(request: Request, next: str, refusal: TooMany) -> Response:
+def _later(request: Request, next: str, refusal: TooManyRequests) -> Response:
     answer = _form(request, next, str(refusal), 429)
     answer.headers.update(wait_of(refusal))
     return answer

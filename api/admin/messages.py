@@ -42,7 +42,7 @@ async def shown(request: Request, parts: PartsDep, _: Viewer, cursor: str = "") 
     letter, broken = _letter(parts, chosen)
     policy = parts.policy()
     async with parts.database.begin() as session:
-        sent = await messages.sent(session, PAGE, cursor or None)
+        sent = await messages.load_sent_messages(session, PAGE, cursor or None)
     return show(
         request,
         "messages.html",

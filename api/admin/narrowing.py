@@ -12,9 +12,9 @@ from api.admin.words import label
 from core.classifier.taxonomy import Cause
 from core.errors import InvalidPolicy
 from core.events import State
-from core.money import decimals
+from core.money import currency_decimals
 from core.retry.policy import Policy
-from db.repositories.desk import DeskFilters, Order, Sort
+from db.repositories.desk import Order, RecoveryFilters, Sort
 
 LONGEST: Final = 255
 WITHIN: Final[Mapping[str, tuple[str, timedelta]]] = {
@@ -43,7 +43,7 @@ class Narrowing:
 
     chosen: dict[str, str]
     """As it stands in the address; what is not there is empty."""
-    filters: DeskFilters
+    filters: RecoveryFilters
     sort: Sort
     problems: tuple[str, ...]
     """What could not be understood, and was left out."""
@@ -58,7 +58,7 @@ def narrowing(given: QueryParams | Mapping[str, str], now: datetime) -> Narrowin
     """Never raises."""
     chosen = {name: _text(given.get(name, "")) for name in NAMES}
     problems: list[str] = []
-    filters = DeskFilters(
+    filters = RecoveryFilters(
         states=_states(chosen["state"], problems),
         cause=_one_of(Cause, chosen["cause"], "cause", problems),
         segment=chosen["segment"] or None,
@@ -79,7 +79,7 @@ def _text(given: str) -> str:
 
 def _states(name: str, problems: list[str]) -> tuple[State, ...]:
     if name == OPEN:
-        return tuple(state for state in State if not state.final)
+        return tuple(state for state in State if not state.is_final)
     found = _one_of(State, name, "state", problems)
     return (found,) if found else ()
 
@@ -100,7 +100,7 @@ def _minor(chosen: Mapping[str, str], name: str, problems: list[str]) -> int | N
     if not typed:
         return None
     try:
-        minor = Decimal(_point(typed)).scaleb(decimals(chosen["currency"] or "EUR"))
+        minor = Decimal(_point(typed)).scaleb(currency_decimals(chosen["currency"] or "EUR"))
         if 0 <= minor <= LARGEST:
             return int(minor)
     except (InvalidOperation, ValueError, OverflowError):

@@ -16,11 +16,11 @@ from api.simulations import LONGEST_TEXT, active, usable
 from api.summary import compared
 from catalog import PolicyFile
 from core.base import Value
-from core.errors import InvalidInput, Refused
+from core.errors import CommandRefused, InvalidInput
 from core.report import ArmReport
 from db.repositories import shadow
 from db.repositories import summary as sums_of
-from db.repositories.operator_actions import Kind
+from db.repositories.operator_actions import AuditAction
 
 router: Final = APIRouter()
 SPAN: Final = timedelta(days=90)
@@ -42,9 +42,9 @@ async def active_policy(request: Request, parts: PartsDep, _: Viewer) -> Respons
     """What holds now."""
     text = active(parts)
     file = PolicyFile(parts.settings.policy_file)
-    policy = file.current()
+    policy = file.current_policy()
     async with parts.database.begin() as session:
-        plans = await shadow.compared(session, parts.clock() - SPAN, parts.clock())
+        plans = await shadow.compare_shadow(session, parts.clock() - SPAN, parts.clock())
     return show(
         request,
         "policies.html",
@@ -76,7 +76,7 @@ async def checked(
     """Whether it can be used, and what it would change."""
     found = check(parts, await given(policy, file))
     if not found.problem:
-        await keep(parts, person.name, Kind.POLICY_UPLOADED, found.version, person.role)
+        await keep(parts, person.name, AuditAction.POLICY_UPLOADED, found.version, person.role)
     return show(request, "candidate.html", 422 if found.problem else 200, checked=found)
 
 
@@ -99,7 +99,7 @@ def check(parts: Parts, text: str) -> Checked:
         return Checked(text=text, problem="There is nothing in it: paste a policy or choose a file.")
     try:
         policy = usable("candidate", text)
-    except Refused as refusal:
+    except CommandRefused as refusal:
         return Checked(text=text, problem=str(refusal))
     changes = unified_diff(active(parts).splitlines(), text.splitlines(), "active", "candidate", lineterm="", n=2)
     return Checked(text=text, version=policy.version, changes=tuple(changes))
@@ -109,6 +109,8 @@ async def _arms(parts: Parts) -> dict[str, tuple[ArmReport, ...]]:
     """The arms of every experiment, by currency."""
     since, now = parts.clock() - SPAN, parts.clock()
     async with parts.database.begin() as session:
-        names = [one.keys[0] or "" for one in await sums_of.sums(session, ("currency",), since, now)]
-        found = {name: compared(await sums_of.sums(session, ("experiment", "arm"), since, now, name)) for name in names}
+        names = [one.keys[0] or "" for one in await sums_of.load_sums(session, ("currency",), since, now)]
+        found = {
+            name: compared(await sums_of.load_sums(session, ("experiment", "arm"), since, now, name)) for name in names
+        }
     return {name: reports for name, reports in found.items() if reports}

@@ -9,10 +9,10 @@ from core.classifier.taxonomy import Cause
 from core.errors import InvalidPolicy
 from core.fraud.rules import FraudRules
 from core.messages.campaign import Campaign, CampaignStep, QuietHours
-from core.retry.duration import seconds
+from core.retry.duration import parse_duration
 from core.retry.experiments import Arm, Experiment
 from core.retry.policy import Policy, SegmentPolicy, StrategySpec
-from core.segmentation.segment import Condition, Operator
+from core.segmentation.segment import Condition, ConditionOperator
 
 
 class SegmentTold(Value):
@@ -106,10 +106,10 @@ def _together(strategies: Mapping[Cause, str]) -> Iterator[tuple[str, str]]:
 
 def _condition(one: Condition) -> str:
     what = _FIELDS.get(one.field, label(one.field).lower())
-    if one.operator is Operator.ONE_OF:
+    if one.operator is ConditionOperator.ONE_OF:
         bound = one.bound if isinstance(one.bound, tuple) else (str(one.bound),)
         return f"{what} is {' or '.join(bound)}"
-    words = "at least" if one.operator is Operator("min") else "at most"
+    words = "at least" if one.operator is ConditionOperator("min") else "at most"
     return f"{what} {words} {_quantity(one.field, one.bound)}"
 
 
@@ -150,7 +150,7 @@ def _option(name: str, value: Any) -> str:
 
 def _length(value: Any) -> str:
     try:
-        return span(seconds(value)) if isinstance(value, str) else str(value)
+        return span(parse_duration(value)) if isinstance(value, str) else str(value)
     except InvalidPolicy:
         return str(value)
 

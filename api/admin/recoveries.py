@@ -15,7 +15,7 @@ from api.deps import Parts, PartsDep
 from core.classifier.taxonomy import Cause
 from core.errors import InvalidInput
 from db.repositories import desk
-from db.repositories.desk import DeskPage
+from db.repositories.desk import RecoveryPage
 
 router: Final = APIRouter()
 PAGE: Final = 50
@@ -30,12 +30,12 @@ async def listed(
     """Newest first, unless another order is asked for."""
     wanted = narrowing.narrowing(request.query_params, parts.clock())
     async with parts.database.begin() as session:
-        count = await desk.count(session, wanted.filters)
+        count = await desk.count_matches(session, wanted.filters)
         try:
-            page = await desk.find(session, wanted.filters, wanted.sort, PAGE, cursor or None)
+            page = await desk.search_recoveries(session, wanted.filters, wanted.sort, PAGE, cursor or None)
         except InvalidInput:
             # A place in another order, or one that somebody cut short: the list begins anew.
-            page, cursor = await desk.find(session, wanted.filters, wanted.sort, PAGE), ""
+            page, cursor = await desk.search_recoveries(session, wanted.filters, wanted.sort, PAGE), ""
     return show(
         request,
         "recoveries.html",
@@ -68,7 +68,7 @@ def _head(wanted: Narrowing, name: str, by: str) -> dict[str, str]:
     return {"name": name, "by": by, "aria": aria, "address": LIST + query(wanted.chosen, sort=by, way=turned)}
 
 
-def _places(wanted: Narrowing, page: DeskPage, cursor: str) -> dict[str, str]:
+def _places(wanted: Narrowing, page: RecoveryPage, cursor: str) -> dict[str, str]:
     def at(place: str | None) -> str:
         return LIST + query(wanted.chosen, cursor=place) if place else ""
 

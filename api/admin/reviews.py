@@ -12,8 +12,8 @@ from api.admin.words import label
 from api.deps import InvoiceId, PartsDep, ProviderName
 from core.base import Value
 from core.contracts import Action
-from core.telling.said import Said
-from core.telling.telling import sentence
+from core.telling.said import EventData
+from core.telling.telling import to_sentence
 from db.repositories import approvals, recoveries, reviews
 from db.repositories.approvals import Approval
 from db.session import Session
@@ -51,9 +51,11 @@ class Why(Value):
 async def listed(request: Request, parts: PartsDep, person: Viewer, cursor: str = "") -> Response:
     """The queue."""
     async with parts.database.begin() as session:
-        page = await reviews.queue(session, PAGE, cursor or None)
-        count = await reviews.waiting(session)
-        second = await _second(session, person, await approvals.all_waiting(session, parts.clock(), MOST_WAITING))
+        page = await reviews.load_review_queue(session, PAGE, cursor or None)
+        count = await reviews.count_reviews(session)
+        second = await _second(
+            session, person, await approvals.all_waiting_approvals(session, parts.clock(), MOST_WAITING)
+        )
     return show(
         request,
         "reviews.html",
@@ -88,7 +90,7 @@ async def decided(
 
 
 async def _second(session: Session, person: Person, waiting: list[Approval]) -> list[Waiting]:
-    found = [(one, await recoveries.get(session, one.recovery_id)) for one in waiting]
+    found = [(one, await recoveries.load_recovery_row(session, one.recovery_id)) for one in waiting]
     return [
         Waiting(approval=one, recovery=row, offer=_offer(one), own=one.asked_by == person.name)
         for one, row in found
@@ -102,14 +104,14 @@ def _offer(one: Approval) -> Offer:
 
 
 def _why(row: dict[str, Any]) -> Why:
-    decision, assessment = Said(row["decision"]), Said(row["assessment"])
-    reason, suspicions = decision.text("reason"), assessment.texts("reasons")
+    decision, assessment = EventData(row["decision"]), EventData(row["assessment"])
+    reason, suspicions = decision.read_text("reason"), assessment.read_texts("reasons")
     fraud = reason == FRAUD
-    told = suspicions if fraud and suspicions else (decision.text("why") or "a person has to look at this",)
+    told = suspicions if fraud and suspicions else (decision.read_text("why") or "a person has to look at this",)
     return Why(
         kind="Suspicion of fraud" if fraud else _KINDS.get(reason, label(reason or "other")),
-        reasons=tuple(map(sentence, told)),
-        score=(assessment.number("score") or None) if fraud else None,
+        reasons=tuple(map(to_sentence, told)),
+        score=(assessment.read_number("score") or None) if fraud else None,
     )
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from markupsafe import Markup, escape
 
 from api.admin import words
-from core.telling.telling import Amount, At, Code, Lasting, Named, Shown
+from core.telling.telling import Amount, Code, Duration, FactValue, Label, Moment
 
 
 def when(at: datetime | None, now: datetime) -> Markup:
@@ -19,18 +19,18 @@ def when(at: datetime | None, now: datetime) -> Markup:
     )
 
 
-def shown(value: Shown, now: datetime) -> Markup:
+def shown(value: FactValue, now: datetime) -> Markup:
     """One fact's value, escaped."""
     match value:
         case Code(text=text):
             return Markup("<code>{}</code>").format(text)
-        case Named(name=name):
+        case Label(name=name):
             return escape(words.label(name))
         case Amount(minor=minor, currency=currency):
             return escape(words.money(minor, currency))
-        case At(at=at):
+        case Moment(at=at):
             return words.moment(at, now)
-        case Lasting(seconds=seconds):
+        case Duration(seconds=seconds):
             return escape(words.span(seconds))
         case str(text):
             return escape(text)

@@ -25,7 +25,7 @@ from api.simulations import (
     named,
     page,
 )
-from core.errors import InvalidInput, Refused
+from core.errors import CommandRefused, InvalidInput
 from core.simulations import SourceKind
 from db.repositories import simulations
 
@@ -59,7 +59,7 @@ async def start(
     try:
         filled["policy"] = await given(policy, file)
         id = await begun(_wanted(filled), person.name, parts)
-    except (Refused, InvalidInput) as error:
+    except (CommandRefused, InvalidInput) as error:
         return await _listed(request, parts, filled, problem=str(error))
     return go(f"{ROOT}/simulations/{id}")
 
@@ -77,7 +77,7 @@ async def live(request: Request, parts: PartsDep, person: Viewer, simulation_id:
 
     async def look() -> Look:
         found = await detail(parts, id)
-        return Look((found.state, found.progress), found.state.final, {"run": lambda: _run(request, found)})
+        return Look((found.state, found.progress), found.state.is_final, {"run": lambda: _run(request, found)})
 
     async for update in updates(parts, person, look):
         yield update
@@ -90,7 +90,7 @@ async def cancel(request: Request, parts: PartsDep, person: Operator, simulation
     try:
         await canceled(parts, id, person.name)
         say(request, "The dry run is being canceled.")
-    except Refused as refusal:
+    except CommandRefused as refusal:
         say(request, str(refusal), Tone.BAD)
     return go(f"{ROOT}/simulations/{id}")
 
@@ -123,7 +123,7 @@ async def _listed(
     request: Request, parts: PartsDep, filled: dict[str, str], cursor: str = "", problem: str = ""
 ) -> Response:
     async with parts.database.begin() as session:
-        found = await simulations.listed(session, PAGE, cursor or None)
+        found = await simulations.load_simulation_page(session, PAGE, cursor or None)
     return show(
         request,
         "simulations.html",

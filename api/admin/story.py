@@ -20,8 +20,8 @@ from api.recoveries import current
 from api.views import RecoveryView, event_shown
 from core.errors import NotFound
 from core.retry.recovery import Recovery
-from core.telling.ahead import ahead, over
-from core.telling.tell import story
+from core.telling.ahead import is_finished, list_upcoming_steps
+from core.telling.tell import build_timeline
 from core.telling.words import ENDINGS
 from db.repositories import approvals, event_log, recoveries
 from db.repositories.approvals import Approval
@@ -86,7 +86,7 @@ class Follower:
             self._known = await _known(self._parts, *self._names)
         known = self._known
         context = _context(self._parts, self._person, known)
-        ended = bool(known.rows) and over(known.recovery, self._parts.clock())
+        ended = bool(known.rows) and is_finished(known.recovery, self._parts.clock())
         return Look(known.recovery.sequence, ended, {name: self._piece(name, context) for name in PIECES})
 
     async def _grew(self, known: Known) -> bool:
@@ -101,8 +101,8 @@ async def _known(parts: Parts, provider: str, invoice_id: str) -> Known:
     """Raises NotFound."""
     view = await current(parts, provider, invoice_id)
     async with parts.database.begin() as session:
-        rows = await event_log.rows(session, view.recovery_id)
-        waiting = await approvals.waiting(session, view.recovery_id, parts.clock())
+        rows = await event_log.load_rows(session, view.recovery_id)
+        waiting = await approvals.waiting_approvals(session, view.recovery_id, parts.clock())
     recovery = event_log.fold_rows(rows) if rows else Recovery(provider=provider, invoice_id=invoice_id)
     return Known(view, rows, recovery, await _card(parts, recovery), waiting)
 
@@ -127,10 +127,10 @@ def _context(parts: Parts, person: Person, known: Known) -> dict[str, Any]:
         "address": address,
         "once": once(),
         "offers": offers(recovery) if may else (),
-        "chapters": story(map(event_log.record_of, known.rows))[::-1],
-        "ahead": ahead(recovery, now) if known.rows else (),
+        "chapters": build_timeline(map(event_log.record_of, known.rows))[::-1],
+        "ahead": list_upcoming_steps(recovery, now) if known.rows else (),
         "ending": ENDINGS.get(view.close_reason or "", view.close_reason),
-        "over": bool(known.rows) and over(recovery, now),
+        "over": bool(known.rows) and is_finished(recovery, now),
         "shown": partial(shown, now=now),
         "raw": [_raw(row) for row in known.rows],
         "api_address": address.replace("/admin/", "/v1/", 1),

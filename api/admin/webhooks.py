@@ -13,18 +13,18 @@ from api.admin.wishes import LONGEST_REASON
 from api.admin.words import webhook_address
 from api.deps import EventId, PartsDep, ProviderName
 from api.replaying import replay
-from core.errors import NotFound, Refused
+from core.errors import CommandRefused, NotFound
 from db.repositories import recoveries, webhooks
-from db.repositories.inbox import Outcome
+from db.repositories.inbox import WebhookOutcome
 from db.repositories.webhooks import WebhookFilters
-from intake.deliver import Delivery, Status
+from intake.deliver import Delivery, DeliveryStatus
 
 router: Final = APIRouter(prefix="/webhooks")
 PAGE: Final = 50
 UNDELIVERED: Final = "undelivered"
 OUTCOMES: Final = (
-    (Outcome.ACCEPTED.value, "Accepted"),
-    (Outcome.IGNORED.value, "Ignored"),
+    (WebhookOutcome.ACCEPTED.value, "Accepted"),
+    (WebhookOutcome.IGNORED.value, "Ignored"),
     (UNDELIVERED, "Waiting to be delivered"),
 )
 
@@ -43,8 +43,8 @@ async def listed(
     """Newest first, narrowed."""
     chosen = {"q": q.strip(), "provider": provider, "outcome": outcome, "event_type": event_type}
     async with parts.database.begin() as session:
-        page = await webhooks.find(session, _filters(chosen), PAGE, cursor or None)
-        types, providers = await webhooks.event_types(session), await webhooks.providers(session)
+        page = await webhooks.search_webhooks(session, _filters(chosen), PAGE, cursor or None)
+        types, providers = await webhooks.list_event_types(session), await webhooks.list_providers(session)
     return show(
         request,
         "webhooks.html",
@@ -62,10 +62,10 @@ async def listed(
 async def one(request: Request, parts: PartsDep, _: Viewer, provider: ProviderName, event_id: EventId) -> Response:
     """What is known of it, and its body without persons and secrets."""
     async with parts.database.begin() as session:
-        row = await webhooks.one(session, provider, event_id)
+        row = await webhooks.load_webhook_row(session, provider, event_id)
         if row is None:
             raise NotFound("There is no such webhook.")
-        concerned = await recoveries.get(session, row["recovery_id"]) if row["recovery_id"] else None
+        concerned = await recoveries.load_recovery_row(session, row["recovery_id"]) if row["recovery_id"] else None
     return show(
         request,
         "webhook.html",
@@ -93,7 +93,7 @@ async def again(
         return go(webhook_address(provider, event_id))
     try:
         verdict = await replay(parts, provider, event_id, person.name, person.role.value, reason.strip())
-    except Refused as refusal:
+    except CommandRefused as refusal:
         say(request, str(refusal), Tone.BAD)
     else:
         say(request, *_said(verdict))
@@ -103,18 +103,18 @@ async def again(
 def _filters(chosen: dict[str, str]) -> WebhookFilters:
     """What makes no sense in an address narrows to nothing that is stored, not to an error."""
     narrowed: dict[str, Any] = {name: chosen[name] or None for name in ("q", "provider", "event_type")}
-    known = chosen["outcome"] in set(Outcome)
+    known = chosen["outcome"] in set(WebhookOutcome)
     return WebhookFilters(
         **narrowed,
-        outcome=Outcome(chosen["outcome"]) if known else None,
+        outcome=WebhookOutcome(chosen["outcome"]) if known else None,
         undelivered=chosen["outcome"] == UNDELIVERED,
     )
 
 
 def _said(verdict: Delivery) -> tuple[str, Tone]:
-    if verdict.status is Status.ACCEPTED:
+    if verdict.status is DeliveryStatus.ACCEPTED:
         return "Delivered again: it reached its recovery.", Tone.GOOD
-    if verdict.status is Status.IGNORED:
+    if verdict.status is DeliveryStatus.IGNORED:
         return f"Delivered again, without effect: {verdict.reason}.", Tone.PLAIN
     return (
         f"It can't be delivered right now ({verdict.reason}). It waits in the queue again and is tried soon.",

@@ -14,8 +14,8 @@ from api.deps import InvoiceId, Parts, PartsDep, ProviderName
 from api.problems import FORBIDDEN
 from core.base import Value
 from core.contracts import Action, Command
-from core.errors import EngineUnavailable, Refused, RunClosed, TooMany
-from core.retry.reactions import refuse
+from core.errors import CommandRefused, EngineUnavailable, RunClosed, TooManyRequests
+from core.retry.reactions import check_command
 from core.retry.recovery import Recovery
 
 router: Final = APIRouter(prefix="/recoveries/{provider}/{invoice_id}")
@@ -125,8 +125,8 @@ def _fits(recovery: Recovery, wish: Wish) -> bool:
     if wish in _TWINS and recovery.paused is not _TWINS[wish]:
         return False
     try:
-        refuse(recovery, Command(action=wish.action, decision=wish.decision))
-    except Refused:
+        check_command(recovery, Command(action=wish.action, decision=wish.decision))
+    except CommandRefused:
         return False
     return True
 
@@ -191,10 +191,10 @@ async def put(
     name = request_name(actor, f"{wish}\n{reason}\n{once}" if once else None)
     try:
         acted = await act(parts, provider, invoice_id, actor, wish.action, reason, wish.decision, name)
-    except Refused as refusal:
+    except CommandRefused as refusal:
         waits = refusal.code == FORBIDDEN
         return Put(result=Result.WAITS if waits else Result.REFUSED, sentence=str(refusal))
-    except (RunClosed, TooMany) as error:
+    except (RunClosed, TooManyRequests) as error:
         return Put(result=Result.REFUSED, sentence=str(error))
     except EngineUnavailable as error:
         return Put(result=Result.FAILED, sentence=str(error))

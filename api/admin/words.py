@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 
 from api.admin.people import ROOT
 from core.events import State
-from core.money import major
+from core.money import to_major_units
 
 LOCALE: Final = "en"
 STATES: Final[Mapping[str, str]] = {
@@ -47,7 +47,7 @@ def money(amount: int | None, currency: str) -> str:
         return "—"
     if not currency:
         return f"{amount:,} (currency not known yet)"
-    value = major(amount, currency)
+    value = to_major_units(amount, currency)
     digits = -int(value.as_tuple().exponent)
     pattern = "¤#,##0" + ("." + "0" * digits if digits > 0 else "")
     try:
@@ -58,7 +58,7 @@ def money(amount: int | None, currency: str) -> str:
 
 def short_money(amount: int, currency: str) -> str:
     """An amount in minor units, rounded to what fits a tile: €1.2M."""
-    value = major(amount, currency)
+    value = to_major_units(amount, currency)
     return (
         money(amount, currency)
         if abs(value) < 100_000

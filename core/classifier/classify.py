@@ -16,7 +16,7 @@ from enum import IntEnum
 from types import MappingProxyType
 from typing import NamedTuple
 
-from core.classifier.tables import ANY_NETWORK, CodeKind, Row, Tables
+from core.classifier.tables import ANY_NETWORK, CodeKind, DeclineRow, DeclineTables
 from core.classifier.taxonomy import Category, Cause, Classification
 from core.payments import Failure
 
@@ -36,7 +36,7 @@ _NETWORK_NAMES: Mapping[str, str] = MappingProxyType(
     }
 )
 
-_OVERRIDDEN = "overrides of the policy file"
+_OVERRIDE_SOURCE = "overrides of the policy file"
 
 # The order in which the kinds of a provider's table are asked for one value: providers put error codes where a decline
 # code is missing, and decline codes into the outcome's reason.
@@ -47,7 +47,7 @@ _REASON_KINDS = (CodeKind.OUTCOME_REASON, CodeKind.DECLINE_CODE, CodeKind.ERROR_
 _KNOWN_NETWORKS = frozenset({"visa", "mastercard", "amex"})
 
 
-class Level(IntEnum):
+class AnswerLevel(IntEnum):
     """Who answered; a lower number is listened to first."""
 
     ADVICE = 0
@@ -58,24 +58,24 @@ class Level(IntEnum):
 class Answer(NamedTuple):
     """One row that fits the failure."""
 
-    level: Level
-    row: Row
+    level: AnswerLevel
+    row: DeclineRow
 
 
 def classify(
-    failure: Failure, tables: Tables, overrides: Mapping[str, Cause] = _NO_OVERRIDES, *, provider: str
+    failure: Failure, tables: DeclineTables, overrides: Mapping[str, Cause] = _NO_OVERRIDES, *, provider: str
 ) -> Classification:
     """What this failure of this provider is. Never raises, whatever the codes are.
 
     `overrides` maps `provider.code` or `network.code` to the cause a merchant wants for that row; advice codes and stop
     instructions can't be overridden. The wait is that of any advice code, also where another row decided.
     """
-    answers = tuple(_overridden(answer, overrides) for answer in _answers(failure, tables, provider))
+    answers = tuple(_apply_override(answer, overrides) for answer in _list_answers(failure, tables, provider))
     if not answers:
-        return _unknown(failure, provider)
-    row = _decisive(answers).row
+        return _classify_unknown(failure, provider)
+    row = _decisive_answer(answers).row
     if row.cause is Cause.UNKNOWN:
-        return _unknown(failure, provider, row)
+        return _classify_unknown(failure, provider, row)
     return Classification(
         category=row.cause.category,
         cause=row.cause,
@@ -92,16 +92,16 @@ def network_name(text: str | None) -> str | None:
     return _NETWORK_NAMES.get(name, name) or None
 
 
-def _decisive(answers: tuple[Answer, ...]) -> Answer:
+def _decisive_answer(answers: tuple[Answer, ...]) -> Answer:
     """The answer that counts; of equals the first, since answers come in order of precedence."""
-    best = min(answers, key=_rank)
-    if best.level is Level.ADVICE and best.row.cause is Cause.PERMANENT:
+    best = min(answers, key=_answer_rank)
+    if best.level is AnswerLevel.ADVICE and best.row.cause is Cause.PERMANENT:
         # "Do not try again" is hard and gives no reason: it must not hide that somebody suspects fraud.
         return next((answer for answer in answers if answer.row.cause is Cause.FRAUD), best)
     return best
 
 
-def _rank(answer: Answer) -> int:
+def _answer_rank(answer: Answer) -> int:
     cause, hard = answer.row.cause, answer.row.cause.category is Category.HARD_DECLINE
     if cause is Cause.STOP_INSTRUCTION:
         return 0
@@ -109,33 +109,35 @@ def _rank(answer: Answer) -> int:
         return 5
     if cause is Cause.UNKNOWN:
         return 6
-    return (1 if hard else 2) if answer.level is Level.ADVICE else (3 if hard else 4)
+    return (1 if hard else 2) if answer.level is AnswerLevel.ADVICE else (3 if hard else 4)
 
 
-def _answers(failure: Failure, tables: Tables, provider: str) -> Iterator[Answer]:
+def _list_answers(failure: Failure, tables: DeclineTables, provider: str) -> Iterator[Answer]:
     """Every row that fits, in order of precedence."""
     network = network_name(failure.network)
-    response = _network_code(failure.network_code)
-    for row in _advice(failure, tables, provider, network, response):
-        yield Answer(Level.ADVICE, row)
-    if said := _response(tables, network, response):
-        yield Answer(Level.NETWORK, said)
+    response = _normalize_code(failure.network_code)
+    for row in _find_advice(failure, tables, provider, network, response):
+        yield Answer(AnswerLevel.ADVICE, row)
+    if said := _find_response(tables, network, response):
+        yield Answer(AnswerLevel.NETWORK, said)
     for text, kinds in ((failure.code, _CODE_KINDS), (failure.outcome_reason, _REASON_KINDS)):
-        if found := _provider_row(tables, provider, text, kinds):
-            yield Answer(Level.PROVIDER, found)
+        if found := _find_provider_row(tables, provider, text, kinds):
+            yield Answer(AnswerLevel.PROVIDER, found)
 
 
-def _advice(failure: Failure, tables: Tables, provider: str, network: str | None, response: str) -> Iterator[Row]:
+def _find_advice(
+    failure: Failure, tables: DeclineTables, provider: str, network: str | None, response: str
+) -> Iterator[DeclineRow]:
     # Only Mastercard numbers its advice, so a number without a network is Mastercard's.
-    code, whose = _network_code(failure.network_advice), network or "mastercard"
+    code, whose = _normalize_code(failure.network_advice), network or "mastercard"
     row = tables.advice.get((whose, code, response)) or tables.advice.get((whose, code, ""))
     if row:
         yield row
-    if found := _provider_row(tables, provider, failure.advice, (CodeKind.ADVICE_CODE,)):
+    if found := _find_provider_row(tables, provider, failure.advice, (CodeKind.ADVICE_CODE,)):
         yield found
 
 
-def _response(tables: Tables, network: str | None, code: str) -> Row | None:
+def _find_response(tables: DeclineTables, network: str | None, code: str) -> DeclineRow | None:
     """The network's own row, else the shared one; for a network without a table also the only one there is."""
     row = tables.networks.get((network or "", code)) or tables.networks.get((ANY_NETWORK, code))
     if row or network in _KNOWN_NETWORKS:
@@ -144,28 +146,30 @@ def _response(tables: Tables, network: str | None, code: str) -> Row | None:
     return others[0] if len(others) == 1 else None
 
 
-def _provider_row(tables: Tables, provider: str, text: str | None, kinds: tuple[CodeKind, ...]) -> Row | None:
+def _find_provider_row(
+    tables: DeclineTables, provider: str, text: str | None, kinds: tuple[CodeKind, ...]
+) -> DeclineRow | None:
     code = (text or "").strip().lower()
     found = (tables.providers.get((provider, kind, code)) for kind in kinds)
     return next((row for row in found if row), None)
 
 
-def _network_code(text: str | None) -> str:
+def _normalize_code(text: str | None) -> str:
     """A response or advice code as the tables write it: upper case, a lone digit with its zero."""
     code = (text or "").strip().upper()
     return f"0{code}" if len(code) == 1 and code.isdigit() else code
 
 
-def _overridden(answer: Answer, overrides: Mapping[str, Cause]) -> Answer:
+def _apply_override(answer: Answer, overrides: Mapping[str, Cause]) -> Answer:
     """The answer as the merchant wants it; advice and the cardholder's own "stop" are not theirs to change."""
     row = answer.row
-    if answer.level is Level.ADVICE or row.cause is Cause.STOP_INSTRUCTION:
+    if answer.level is AnswerLevel.ADVICE or row.cause is Cause.STOP_INSTRUCTION:
         return answer
     cause = overrides.get(f"{row.table}.{row.code.lower()}")
-    return Answer(answer.level, replace(row, cause=cause, source=_OVERRIDDEN)) if cause else answer
+    return Answer(answer.level, replace(row, cause=cause, source=_OVERRIDE_SOURCE)) if cause else answer
 
 
-def _unknown(failure: Failure, provider: str, row: Row | None = None) -> Classification:
+def _classify_unknown(failure: Failure, provider: str, row: DeclineRow | None = None) -> Classification:
     """For review, with all codes that were given; `row` is one that is known to say nothing."""
     given = ("code", "outcome", "outcome_reason", "advice", "network", "network_code", "network_advice")
     # repr() keeps what PostgreSQL can't store (NUL) and what breaks a line out of the event log.

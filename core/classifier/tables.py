@@ -36,7 +36,7 @@ class CodeKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class DeclineRow:
     """One line of a table."""
 
     table: str
@@ -58,55 +58,57 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Tables:
+class DeclineTables:
     """All rows, by what they are looked up with."""
 
-    providers: Mapping[tuple[str, str, str], Row]
+    providers: Mapping[tuple[str, str, str], DeclineRow]
     """By provider, kind and code in lower case."""
-    networks: Mapping[tuple[str, str], Row]
+    networks: Mapping[tuple[str, str], DeclineRow]
     """By network and response code in upper case."""
-    advice: Mapping[tuple[str, str, str], Row]
+    advice: Mapping[tuple[str, str, str], DeclineRow]
     """By network, advice code in upper case, and the response code beside it or nothing."""
 
 
-def parse(providers: Mapping[str, tuple[str, str]], networks: tuple[str, str], advice: tuple[str, str]) -> Tables:
+def parse_decline_tables(
+    providers: Mapping[str, tuple[str, str]], networks: tuple[str, str], advice: tuple[str, str]
+) -> DeclineTables:
     """Tables from (file name, CSV text) pairs, the providers' by provider name.
 
     Raises InvalidInput naming file and line.
     """
     own = {key: row for name, file in providers.items() for key, row in _provider_rows(name, *file).items()}
-    return Tables(
+    return DeclineTables(
         MappingProxyType(own), MappingProxyType(_network_rows(*networks)), MappingProxyType(_advice_rows(*advice))
     )
 
 
-def _provider_rows(provider: str, file: str, text: str) -> dict[tuple[str, str, str], Row]:
-    rows: dict[tuple[str, str, str], Row] = {}
-    for where, line in _lines(file, text, PROVIDER_COLUMNS):
+def _provider_rows(provider: str, file: str, text: str) -> dict[tuple[str, str, str], DeclineRow]:
+    rows: dict[tuple[str, str, str], DeclineRow] = {}
+    for where, line in _read_lines(file, text, PROVIDER_COLUMNS):
         if line["kind"] not in set(CodeKind):
             raise InvalidInput(f"{where}: unknown kind {line['kind']!r}")
-        row = _row(where, provider, line["kind"], line, line["code"].lower())
-        _add(rows, (provider, row.kind, row.code), row, where)
+        row = _parse_row(where, provider, line["kind"], line, line["code"].lower())
+        _add_row(rows, (provider, row.kind, row.code), row, where)
     return rows
 
 
-def _network_rows(file: str, text: str) -> dict[tuple[str, str], Row]:
-    rows: dict[tuple[str, str], Row] = {}
-    for where, line in _lines(file, text, NETWORK_COLUMNS):
-        row = _row(where, line["network"], "network_code", line, line["code"].upper())
-        _add(rows, (row.table, row.code), row, where)
+def _network_rows(file: str, text: str) -> dict[tuple[str, str], DeclineRow]:
+    rows: dict[tuple[str, str], DeclineRow] = {}
+    for where, line in _read_lines(file, text, NETWORK_COLUMNS):
+        row = _parse_row(where, line["network"], "network_code", line, line["code"].upper())
+        _add_row(rows, (row.table, row.code), row, where)
     return rows
 
 
-def _advice_rows(file: str, text: str) -> dict[tuple[str, str, str], Row]:
-    rows: dict[tuple[str, str, str], Row] = {}
-    for where, line in _lines(file, text, ADVICE_COLUMNS):
-        row = _row(where, line["network"], "advice_code", line, line["code"].upper())
-        _add(rows, (row.table, row.code, row.with_code), row, where)
+def _advice_rows(file: str, text: str) -> dict[tuple[str, str, str], DeclineRow]:
+    rows: dict[tuple[str, str, str], DeclineRow] = {}
+    for where, line in _read_lines(file, text, ADVICE_COLUMNS):
+        row = _parse_row(where, line["network"], "advice_code", line, line["code"].upper())
+        _add_row(rows, (row.table, row.code, row.with_code), row, where)
     return rows
 
 
-def _lines(file: str, text: str, columns: tuple[str, ...]) -> Iterator[tuple[str, dict[str, str]]]:
+def _read_lines(file: str, text: str, columns: tuple[str, ...]) -> Iterator[tuple[str, dict[str, str]]]:
     """Each row with its place (`file:line`), all cells trimmed."""
     reader = csv.DictReader(StringIO(text), strict=True)
     if tuple(reader.fieldnames or ()) != columns:
@@ -118,24 +120,24 @@ def _lines(file: str, text: str, columns: tuple[str, ...]) -> Iterator[tuple[str
         yield where, {name: cell.strip() for name, cell in cells.items()}
 
 
-def _row(where: str, table: str, kind: str, line: Mapping[str, str], code: str) -> Row:
+def _parse_row(where: str, table: str, kind: str, line: Mapping[str, str], code: str) -> DeclineRow:
     for needed in ("code", "meaning", "source"):
         if not line[needed]:
             raise InvalidInput(f"{where}: {needed} is empty")
     if line["cause"] not in set(Cause):
         raise InvalidInput(f"{where}: unknown cause {line['cause']!r}")
-    wait = _wait(where, line.get("wait_seconds", ""))
+    wait = _parse_wait(where, line.get("wait_seconds", ""))
     beside = line.get("with_code", "").upper()
-    return Row(table, kind, code, Cause(line["cause"]), line["meaning"], line["source"], beside, wait)
+    return DeclineRow(table, kind, code, Cause(line["cause"]), line["meaning"], line["source"], beside, wait)
 
 
-def _wait(where: str, text: str) -> int | None:
+def _parse_wait(where: str, text: str) -> int | None:
     if text and not (text.isascii() and text.isdigit()):
         raise InvalidInput(f"{where}: wait_seconds must be a whole number of seconds or empty")
     return int(text) if text else None
 
 
-def _add(rows: dict[Key, Row], key: Key, row: Row, where: str) -> None:
+def _add_row(rows: dict[Key, DeclineRow], key: Key, row: DeclineRow, where: str) -> None:
     if key in rows:
         raise InvalidInput(f"{where}: {row.name} is there twice")
     rows[key] = row

@@ -37,12 +37,12 @@ class Cause(StrEnum):
         return _CATEGORY[self]
 
     @property
-    def next(self) -> "Next":
+    def next_action(self) -> "NextAction":
         """What a recovery does about it."""
         return _NEXT[self]
 
 
-class Ability(StrEnum):
+class Chargeability(StrEnum):
     """Whether a charge of ours has something to charge: a fact of its own, beside why the bank said no."""
 
     CHARGEABLE = "chargeable"
@@ -52,7 +52,7 @@ class Ability(StrEnum):
     """A debit, a transfer, a wallet: it is left to the customer and the provider."""
 
 
-class Next(StrEnum):
+class NextAction(StrEnum):
     """What happens after a failure of some cause."""
 
     RETRY = "retry"
@@ -82,19 +82,19 @@ _CATEGORY = {
 }
 
 _NEXT = {
-    Cause.PERMANENT: Next.WAIT_FOR_METHOD,
-    Cause.CARD_DATA: Next.ASK_CUSTOMER,
-    Cause.STOP_INSTRUCTION: Next.STOP,
-    Cause.FRAUD: Next.REVIEW,
-    Cause.GENERIC: Next.RETRY,
-    Cause.INSUFFICIENT_FUNDS: Next.RETRY,
-    Cause.TECHNICAL: Next.RETRY,
-    Cause.AUTHENTICATION_REQUIRED: Next.ASK_CUSTOMER,
-    Cause.VELOCITY: Next.COOL_DOWN,
-    Cause.API_LIMIT: Next.COOL_DOWN,
-    Cause.DUPLICATE: Next.RECONCILE,
-    Cause.CONFIGURATION: Next.TELL_OPERATORS,
-    Cause.UNKNOWN: Next.RETRY,
+    Cause.PERMANENT: NextAction.WAIT_FOR_METHOD,
+    Cause.CARD_DATA: NextAction.ASK_CUSTOMER,
+    Cause.STOP_INSTRUCTION: NextAction.STOP,
+    Cause.FRAUD: NextAction.REVIEW,
+    Cause.GENERIC: NextAction.RETRY,
+    Cause.INSUFFICIENT_FUNDS: NextAction.RETRY,
+    Cause.TECHNICAL: NextAction.RETRY,
+    Cause.AUTHENTICATION_REQUIRED: NextAction.ASK_CUSTOMER,
+    Cause.VELOCITY: NextAction.COOL_DOWN,
+    Cause.API_LIMIT: NextAction.COOL_DOWN,
+    Cause.DUPLICATE: NextAction.RECONCILE,
+    Cause.CONFIGURATION: NextAction.TELL_OPERATORS,
+    Cause.UNKNOWN: NextAction.RETRY,
 }
 
 

@@ -1,6 +1,6 @@
 """What can happen in a recovery: the rows of `event_log`, and nothing else."""
 
-from core.events.record import WHOLE_AMOUNTS, Event, Record, modern, read_data
+from core.events.record import AMOUNT_EVENT_TYPES, Event, Record, read_data, upgrade_record
 from core.events.types import (
     CloseReason,
     DisputeKind,
@@ -10,11 +10,24 @@ from core.events.types import (
     SkipAction,
     State,
     Trigger,
-    moment,
-    stamp,
+    format_timestamp,
+    parse_timestamp,
 )
 
 __all__ = [
-    "WHOLE_AMOUNTS", "CloseReason", "DisputeKind", "Event", "EventType", "MessageOutcome", "Record", "ReviewDecision",
-    "SkipAction", "State", "Trigger", "modern", "moment", "read_data", "stamp",
+    "AMOUNT_EVENT_TYPES",
+    "CloseReason",
+    "DisputeKind",
+    "Event",
+    "EventType",
+    "MessageOutcome",
+    "Record",
+    "ReviewDecision",
+    "SkipAction",
+    "State",
+    "Trigger",
+    "format_timestamp",
+    "parse_timestamp",
+    "read_data",
+    "upgrade_record",
 ]  # fmt: skip

@@ -21,7 +21,7 @@ from pydantic import (
     model_serializer,
 )
 
-from core.classifier.taxonomy import Ability, Category, Cause
+from core.classifier.taxonomy import Category, Cause, Chargeability
 from core.events.types import (
     CloseReason,
     DisputeKind,
@@ -31,7 +31,7 @@ from core.events.types import (
     SkipAction,
     State,
     Trigger,
-    stamp,
+    format_timestamp,
 )
 from core.fraud.signals import FraudSignals
 from core.payments import Card, Failure, Outcome
@@ -41,7 +41,7 @@ JsonObject = Mapping[str, JsonValue]
 Moment = Annotated[
     datetime,
     AfterValidator(lambda moment: moment.astimezone(UTC)),
-    PlainSerializer(stamp, when_used="json-unless-none"),
+    PlainSerializer(format_timestamp, when_used="json-unless-none"),
 ]
 """A time; RFC 3339 in UTC as JSON."""
 
@@ -197,7 +197,7 @@ class FailureClassified(EventData):
     """What could not be read."""
     network_fee: Fee | None = None
     """What the provider's own attempt beyond a network's limit cost."""
-    ability: Ability | None = None
+    ability: Chargeability | None = None
     default_methods: tuple[str, ...] = ()
 
 

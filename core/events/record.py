@@ -66,14 +66,14 @@ class Record(Event):
     to_state: State
 
 
-WHOLE_AMOUNTS: Final = frozenset({EventType.PAYMENT_FAILED, EventType.CHARGE_REQUESTED})
+AMOUNT_EVENT_TYPES: Final = frozenset({EventType.PAYMENT_FAILED, EventType.CHARGE_REQUESTED})
 """Types of rows with an `amount` and its `currency` that there were before all amounts became ISO's minor units."""
 
 
-def modern(record: Record, provider: str) -> Record:
+def upgrade_record(record: Record, provider: str) -> Record:
     """A record as this release writes it; see `core.money.modern`."""
-    if record.type not in WHOLE_AMOUNTS:
+    if record.type not in AMOUNT_EVENT_TYPES:
         return record
     stored = record.data.stored
-    upgraded = money.modern(stored, provider)
+    upgraded = money.upgrade_amount(stored, provider)
     return record if upgraded is stored else record.holding(record.type, upgraded)

@@ -55,7 +55,7 @@ class State(StrEnum):
     BLOCKED = "blocked"
 
     @property
-    def final(self) -> bool:
+    def is_final(self) -> bool:
         """Whether nothing more can happen."""
         return self in {State.RECOVERED, State.EXHAUSTED, State.CANCELED, State.BLOCKED}
 
@@ -146,11 +146,11 @@ class DisputeKind(StrEnum):
     """Only a question: no money moves, nothing is blocked."""
 
 
-def stamp(moment: datetime) -> str:
+def format_timestamp(moment: datetime) -> str:
     """A time as `data` holds it: RFC 3339 in UTC, whole microseconds."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def moment(text: Any) -> datetime | None:
+def parse_timestamp(text: Any) -> datetime | None:
     """The time that `stamp` wrote; None for None."""
     return datetime.fromisoformat(text).astimezone(UTC) if text else None

@@ -6,11 +6,11 @@ from typing import Final, NamedTuple
 
 from core.base import Value
 from core.classifier.taxonomy import Cause, Classification
-from core.fraud.rules import FraudRules, Signal
+from core.fraud.rules import FraudRules, SignalKind
 from core.fraud.signals import FraudSignals
 from core.payments import FailureFacts, Risk
 
-HIGHEST: Final = 100
+HIGHEST_SCORE: Final = 100
 """A score is a whole number from 0 to this."""
 
 
@@ -33,7 +33,7 @@ class FraudAssessment(Value):
     """What was looked up for it."""
 
 
-class _Finding(NamedTuple):
+class _ScoredSignal(NamedTuple):
     """One signal that was seen."""
 
     points: int
@@ -42,85 +42,93 @@ class _Finding(NamedTuple):
     """The level that no policy goes below."""
 
 
-RULES: Final = FraudRules()
-NOTHING: Final = FraudSignals()
+SHIPPED_RULES: Final = FraudRules()
+NO_SIGNALS: Final = FraudSignals()
 
 
-def assess(
+def assess_fraud(
     facts: FailureFacts | Risk,
     classification: Classification,
-    signals: FraudSignals = NOTHING,
-    rules: FraudRules = RULES,
+    signals: FraudSignals = NO_SIGNALS,
+    rules: FraudRules = SHIPPED_RULES,
 ) -> FraudAssessment:
     """Every signal adds its score; the sum gives the level. Same input, same answer. A Risk alone has no countries.
 
     No rules can lift two things: a dispute or an early fraud warning blocks, and a decline as fraud is reviewed.
     """
     found = [
-        *_said(facts if isinstance(facts, Risk) else facts.risk, classification, rules),
-        *_counted(signals, rules),
-        *(_located(facts, rules) if isinstance(facts, FailureFacts) else ()),
-        *_scored(signals),
+        *_provider_signals(facts if isinstance(facts, Risk) else facts.risk, classification, rules),
+        *_velocity_signals(signals, rules),
+        *(_country_signals(facts, rules) if isinstance(facts, FailureFacts) else ()),
+        *_scorer_signals(signals),
     ]
-    score = min(sum(one.points for one in found), HIGHEST)
+    score = min(sum(one.points for one in found), HIGHEST_SCORE)
     return FraudAssessment(
-        level=_level(score, found, rules), score=score, reasons=tuple(one.reason for one in found), signals=signals
+        level=_fraud_level(score, found, rules),
+        score=score,
+        reasons=tuple(one.reason for one in found),
+        signals=signals,
     )
 
 
-def _level(score: int, found: list[_Finding], rules: FraudRules) -> FraudLevel:
+def _fraud_level(score: int, found: list[_ScoredSignal], rules: FraudRules) -> FraudLevel:
     least = {one.at_least for one in found}
     if FraudLevel.BLOCK in least or score >= rules.block_at:
         return FraudLevel.BLOCK
     return FraudLevel.REVIEW if FraudLevel.REVIEW in least or score >= rules.review_at else FraudLevel.CLEAR
 
 
-def _said(risk: Risk, classification: Classification, rules: FraudRules) -> Iterator[_Finding]:
+def _provider_signals(risk: Risk, classification: Classification, rules: FraudRules) -> Iterator[_ScoredSignal]:
     """By the provider and the issuer."""
     if risk.disputed:
-        yield _Finding(HIGHEST, "the payment is disputed", FraudLevel.BLOCK)
+        yield _ScoredSignal(HIGHEST_SCORE, "the payment is disputed", FraudLevel.BLOCK)
     if risk.early_warning:
-        yield _Finding(HIGHEST, "the card network sent an early fraud warning", FraudLevel.BLOCK)
+        yield _ScoredSignal(HIGHEST_SCORE, "the card network sent an early fraud warning", FraudLevel.BLOCK)
     if classification.cause is Cause.FRAUD:
-        points = rules.points(Signal.DECLINED_AS_FRAUD)
-        yield _Finding(points, f"declined as fraud: {classification.decided_by}", FraudLevel.REVIEW)
+        points = rules.points_for(SignalKind.DECLINED_AS_FRAUD)
+        yield _ScoredSignal(points, f"declined as fraud: {classification.decided_by}", FraudLevel.REVIEW)
     level = (risk.level or "").strip().lower()
-    if level in _RATED and (points := rules.points(_RATED[level])):
-        yield _Finding(points, f"the provider rates the risk as {level}")
+    if level in _RISK_LEVELS and (points := rules.points_for(_RISK_LEVELS[level])):
+        yield _ScoredSignal(points, f"the provider rates the risk as {level}")
     if rules.provider_score_min is not None and risk.score is not None and risk.score >= rules.provider_score_min:
-        yield _Finding(rules.points(Signal.PROVIDER_SCORE), f"the provider's own score is {risk.score}")
+        yield _ScoredSignal(rules.points_for(SignalKind.PROVIDER_SCORE), f"the provider's own score is {risk.score}")
 
 
-_RATED: Final = {"highest": Signal.HIGHEST_RISK, "elevated": Signal.ELEVATED_RISK}
+_RISK_LEVELS: Final = {"highest": SignalKind.HIGHEST_RISK, "elevated": SignalKind.ELEVATED_RISK}
 
 
-def _counted(signals: FraudSignals, rules: FraudRules) -> Iterator[_Finding]:
+def _velocity_signals(signals: FraudSignals, rules: FraudRules) -> Iterator[_ScoredSignal]:
     """In our own log."""
     seen = signals.velocity
     counts = (
-        (Signal.MANY_CARDS, seen.cards_of_customer, rules.cards_of_customer, "cards of this customer failed lately"),
-        (Signal.MANY_CUSTOMERS, seen.customers_on_card, rules.customers_on_card, "customers used this card lately"),
-        (Signal.BURST, seen.failures_in_burst, rules.failures_in_burst, "payments failed in a burst"),
+        (
+            SignalKind.MANY_CARDS,
+            seen.cards_of_customer,
+            rules.cards_of_customer,
+            "cards of this customer failed lately",
+        ),
+        (SignalKind.MANY_CUSTOMERS, seen.customers_on_card, rules.customers_on_card, "customers used this card lately"),
+        (SignalKind.BURST, seen.failures_in_burst, rules.failures_in_burst, "payments failed in a burst"),
     )
     for signal, count, threshold, words in counts:
-        if count is not None and count >= threshold and rules.points(signal):
-            yield _Finding(rules.points(signal), f"{count} {words}")
+        if count is not None and count >= threshold and rules.points_for(signal):
+            yield _ScoredSignal(rules.points_for(signal), f"{count} {words}")
 
 
-def _located(facts: FailureFacts, rules: FraudRules) -> Iterator[_Finding]:
+def _country_signals(facts: FailureFacts, rules: FraudRules) -> Iterator[_ScoredSignal]:
     """A card from another country than its holder's address; many honest people have one, so it weighs little."""
-    home, card = (_country(one) for one in (facts.customer, facts.card))
-    points = rules.points(Signal.COUNTRY_MISMATCH)
+    home, card = (_country_of(one) for one in (facts.customer, facts.card))
+    points = rules.points_for(SignalKind.COUNTRY_MISMATCH)
     if home and card and home != card and points:
-        yield _Finding(points, f"the card is from {card}, the customer from {home}")
+        yield _ScoredSignal(points, f"the card is from {card}, the customer from {home}")
 
 
-def _country(known: object) -> str:
+def _country_of(known: object) -> str:
     return (getattr(known, "country", None) or "").upper()
 
 
-def _scored(signals: FraudSignals) -> Iterator[_Finding]:
+def _scorer_signals(signals: FraudSignals) -> Iterator[_ScoredSignal]:
     """By a plugged-in scorer."""
     if signals.answer and signals.answer.score:
         why = "; ".join(signals.answer.reasons) or "no reason given"
-        yield _Finding(signals.answer.score, f"{signals.scorer} gives {signals.answer.score}: {why}")
+        yield _ScoredSignal(signals.answer.score, f"{signals.scorer} gives {signals.answer.score}: {why}")

@@ -7,7 +7,7 @@ from typing import Final
 from core.base import Value
 
 
-class Signal(StrEnum):
+class SignalKind(StrEnum):
     """What a policy may weigh. A dispute and an early fraud warning are not among it: they always block."""
 
     DECLINED_AS_FRAUD = "declined_as_fraud"
@@ -20,15 +20,15 @@ class Signal(StrEnum):
     COUNTRY_MISMATCH = "country_mismatch"
 
 
-SCORES: Final[Mapping[Signal, int]] = {
-    Signal.DECLINED_AS_FRAUD: 40,
-    Signal.HIGHEST_RISK: 40,
-    Signal.ELEVATED_RISK: 10,
-    Signal.PROVIDER_SCORE: 40,
-    Signal.MANY_CARDS: 10,
-    Signal.MANY_CUSTOMERS: 10,
-    Signal.BURST: 10,
-    Signal.COUNTRY_MISMATCH: 10,
+SHIPPED_SCORES: Final[Mapping[SignalKind, int]] = {
+    SignalKind.DECLINED_AS_FRAUD: 40,
+    SignalKind.HIGHEST_RISK: 40,
+    SignalKind.ELEVATED_RISK: 10,
+    SignalKind.PROVIDER_SCORE: 40,
+    SignalKind.MANY_CARDS: 10,
+    SignalKind.MANY_CUSTOMERS: 10,
+    SignalKind.BURST: 10,
+    SignalKind.COUNTRY_MISMATCH: 10,
 }
 
 
@@ -50,11 +50,11 @@ class FraudRules(Value):
     """From this many failed payments of one card or customer in the burst window on."""
     provider_score_min: int | None = None
     """From this score of the provider on; None: its score alone says nothing."""
-    scores: Mapping[Signal, int] = SCORES
+    scores: Mapping[SignalKind, int] = SHIPPED_SCORES
     scorer: str | None = None
     """The registered name of the scorer to ask; None: nobody is asked."""
     scorer_timeout_ms: int = 500
 
-    def points(self, signal: Signal) -> int:
+    def points_for(self, signal: SignalKind) -> int:
         """What a signal adds to the score."""
-        return self.scores.get(signal, SCORES[signal])
+        return self.scores.get(signal, SHIPPED_SCORES[signal])

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from core.base import Value
-from core.classifier.taxonomy import Ability, Cause
+from core.classifier.taxonomy import Cause, Chargeability
 from core.messages.kinds import MessageKind
 from core.retry.strategies.calendar import Calendar
 
@@ -26,16 +26,16 @@ class QuietHours(Value):
     begins: int
     ends: int
 
-    def over(self, moment: datetime, calendar: Calendar) -> datetime:
+    def next_allowed_time(self, moment: datetime, calendar: Calendar) -> datetime:
         """This moment, or the end of the quiet hours that it falls into."""
-        local = calendar.local(moment)
+        local = calendar.to_local_time(moment)
         minute = local.hour * 60 + local.minute
         wraps = self.ends <= self.begins
         if not (minute >= self.begins or minute < self.ends if wraps else self.begins <= minute < self.ends):
             return moment
         midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
         morning = midnight + timedelta(days=int(wraps and minute >= self.begins), minutes=self.ends)
-        return calendar.moment(morning)
+        return calendar.to_utc(morning)
 
 
 class Campaign(Value):
@@ -46,17 +46,17 @@ class Campaign(Value):
     """Of the two ending messages."""
     quiet: QuietHours | None = None
     messages: Mapping[Cause, tuple[CampaignStep, ...]] = {}
-    unable: Mapping[Ability, tuple[CampaignStep, ...]] = {}
+    unable: Mapping[Chargeability, tuple[CampaignStep, ...]] = {}
     """Instead of those above, where nothing can be charged."""
     recovered: bool = True
     """Whether a customer who was told of the failure hears that it is mended."""
     ended: bool = True
     """Whether a customer hears that it was given up."""
 
-    def steps_for(self, cause: Cause, able: Ability) -> tuple[CampaignStep, ...]:
+    def steps_for(self, cause: Cause, able: Chargeability) -> tuple[CampaignStep, ...]:
         """The messages after such a failure. Without a list of their own, customers without a method are asked for one,
         and to those whose method is no card nothing is said: words about cards would be wrong."""
-        if able is Ability.CHARGEABLE:
+        if able is Chargeability.CHARGEABLE:
             return self.messages.get(cause, ())
-        asked = self.messages.get(Cause.PERMANENT, ()) if able is Ability.NO_METHOD else ()
+        asked = self.messages.get(Cause.PERMANENT, ()) if able is Chargeability.NO_METHOD else ()
         return self.unable.get(able, asked)

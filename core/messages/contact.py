@@ -25,7 +25,7 @@ class Contact(Value):
     __str__ = __repr__
 
 
-class Told(Value):
+class ContactUpdate(Value):
     """Whom a webhook says to write to about an invoice."""
 
     customer_id: str
@@ -33,7 +33,7 @@ class Told(Value):
     contact: Contact
 
 
-class Reached(Value):
+class MessageRecipient(Value):
     """What is read before a message: whether there is still something to pay, and whom to write to."""
 
     invoice: InvoiceView

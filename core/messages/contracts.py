@@ -4,11 +4,11 @@ from datetime import datetime
 from enum import StrEnum
 
 from core.base import Value
-from core.contracts import ProviderOrder
+from core.contracts import ProviderInput
 from core.messages.kinds import MessageKind
 
 
-class NotifyInput(ProviderOrder):
+class NotifyInput(ProviderInput):
     """Send one message of a recovery over one channel."""
 
     now: datetime
@@ -20,7 +20,7 @@ class NotifyInput(ProviderOrder):
     currency: str = ""
 
 
-class Outcome(StrEnum):
+class DeliveryOutcome(StrEnum):
     """How sending a message ended."""
 
     SENT = "sent"
@@ -29,28 +29,28 @@ class Outcome(StrEnum):
     FAILED = "failed"
 
 
-class Told(Value):
+class DeliveryResult(Value):
     """What became of a message. No address, no name: this is in the history."""
 
-    outcome: Outcome
+    outcome: DeliveryOutcome
     reason: str | None = None
     language: str | None = None
 
 
-class HandOverInput(Value):
+class DeliverNoticesInput(Value):
     """One pass over what operators and other systems are to hear."""
 
     limit: int = 200
 
 
-class HandOverReport(Value):
+class DeliverNoticesReport(Value):
     """What a pass did."""
 
     webhooks: int = 0
     told: int = 0
 
 
-class PostInput(Value):
+class SendWebhookInput(Value):
     """One outgoing webhook to one of the configured addresses."""
 
     notice_id: str

@@ -9,23 +9,23 @@ from core.messages.kinds import MessageKind
 from core.messages.plan import Message
 from core.retry.recovery import Recovery
 
-ADDRESSED: Final = frozenset({State.WAITING, State.AWAITING_CUSTOMER})
+ADDRESSABLE_STATES: Final = frozenset({State.WAITING, State.AWAITING_CUSTOMER})
 """While a person reviews, or a charge is under way, the customer hears nothing."""
 
 
-class Open(NamedTuple):
+class DueMessage(NamedTuple):
     """A message that is still to go out over one channel."""
 
     message: Message
     channel: str
 
 
-def next_message(recovery: Recovery, now: datetime) -> Open | datetime | None:
+def next_message(recovery: Recovery, now: datetime) -> DueMessage | datetime | None:
     """What to send now, else when the next one is due, else None.
 
     Of several that are overdue only the latest is sent: after an outage nobody gets a week's mail at once.
     """
-    waiting = list(_open(recovery))
+    waiting = list(_unsent_messages(recovery))
     ready = [one for one in waiting if one.message.at <= now]
     if ready:
         latest = ready[-1].message.step
@@ -33,38 +33,38 @@ def next_message(recovery: Recovery, now: datetime) -> Open | datetime | None:
     return min((one.message.at for one in waiting), default=None)
 
 
-def key(step: str, channel: str) -> str:
+def message_key(step: str, channel: str) -> str:
     """How a recovery remembers that it was told something."""
     return f"{step}/{channel}"
 
 
-def _open(recovery: Recovery) -> Iterator[Open]:
-    messages = _messages(recovery)
-    told = [index for index, one in enumerate(messages) if any(_told(recovery, one, by) for by in one.channels)]
-    for message in messages[max(told, default=0) :]:
+def _unsent_messages(recovery: Recovery) -> Iterator[DueMessage]:
+    messages = _planned_messages(recovery)
+    sent = [index for index, one in enumerate(messages) if any(_is_sent(recovery, one, by) for by in one.channels)]
+    for message in messages[max(sent, default=0) :]:
         for channel in message.channels:
-            if not _told(recovery, message, channel):
-                yield Open(message, channel)
+            if not _is_sent(recovery, message, channel):
+                yield DueMessage(message, channel)
 
 
-def _told(recovery: Recovery, message: Message, channel: str) -> bool:
-    return key(message.step, channel) in recovery.told
+def _is_sent(recovery: Recovery, message: Message, channel: str) -> bool:
+    return message_key(message.step, channel) in recovery.told
 
 
-def _messages(recovery: Recovery) -> tuple[Message, ...]:
+def _planned_messages(recovery: Recovery) -> tuple[Message, ...]:
     if recovery.messages is None:
         return ()
-    if recovery.stage.final:
-        return _endings(recovery)
-    return recovery.messages.messages if recovery.stage in ADDRESSED else ()
+    if recovery.stage.is_final:
+        return _ending_messages(recovery)
+    return recovery.messages.messages if recovery.stage in ADDRESSABLE_STATES else ()
 
 
-def _endings(recovery: Recovery) -> tuple[Message, ...]:
+def _ending_messages(recovery: Recovery) -> tuple[Message, ...]:
     """The good news for those who heard the bad; the bad end for everybody; of other endings nobody hears from us."""
     given = recovery.messages and recovery.messages.occasion
     kind = MessageKind.RECOVERED if recovery.stage is State.RECOVERED else MessageKind.ENDED
     silent = recovery.stage not in {State.RECOVERED, State.EXHAUSTED} or recovery.closed_at is None
     if not given or silent or kind not in given.endings or (kind is MessageKind.RECOVERED and not recovery.heard):
         return ()
-    at = given.civil(recovery.closed_at or given.now)
+    at = given.outside_quiet_hours(recovery.closed_at or given.now)
     return (Message(step=kind.value, kind=kind, channels=given.ending_channels, at=at),)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
-from core.classifier.taxonomy import Ability, Cause
+from core.classifier.taxonomy import Cause, Chargeability
 
 
 class MessageKind(StrEnum):
@@ -26,7 +26,7 @@ class MessageKind(StrEnum):
     ENDED = "ended"
 
 
-_RETRIED: Final = frozenset(
+_RETRIED_CAUSES: Final = frozenset(
     {
         Cause.GENERIC,
         Cause.INSUFFICIENT_FUNDS,
@@ -37,17 +37,18 @@ _RETRIED: Final = frozenset(
         Cause.DUPLICATE,
     }
 )
-FITS: Final[Mapping[MessageKind, frozenset[Cause]]] = {
-    MessageKind.PAYMENT_FAILED: _RETRIED,
+CAUSES_BY_KIND: Final[Mapping[MessageKind, frozenset[Cause]]] = {
+    MessageKind.PAYMENT_FAILED: _RETRIED_CAUSES,
     MessageKind.CARD_DATA: frozenset({Cause.CARD_DATA}),
     MessageKind.AUTHENTICATION: frozenset({Cause.AUTHENTICATION_REQUIRED}),
     MessageKind.NO_METHOD: frozenset({Cause.PERMANENT, Cause.FRAUD}),
-    MessageKind.LAST_WARNING: _RETRIED | {Cause.CARD_DATA, Cause.AUTHENTICATION_REQUIRED, Cause.PERMANENT, Cause.FRAUD},
+    MessageKind.LAST_WARNING: _RETRIED_CAUSES
+    | {Cause.CARD_DATA, Cause.AUTHENTICATION_REQUIRED, Cause.PERMANENT, Cause.FRAUD},
 }
 """Kinds that a campaign may choose, and for which causes. Nobody is told to mend a card that isn't broken."""
-FITS_ABILITY: Final[Mapping[MessageKind, frozenset[Ability]]] = {
-    MessageKind.NO_METHOD: frozenset({Ability.NO_METHOD}),
-    MessageKind.NO_CARD: frozenset({Ability.NOT_A_CARD}),
-    MessageKind.LAST_WARNING: frozenset({Ability.NO_METHOD, Ability.NOT_A_CARD}),
+ABILITIES_BY_KIND: Final[Mapping[MessageKind, frozenset[Chargeability]]] = {
+    MessageKind.NO_METHOD: frozenset({Chargeability.NO_METHOD}),
+    MessageKind.NO_CARD: frozenset({Chargeability.NOT_A_CARD}),
+    MessageKind.LAST_WARNING: frozenset({Chargeability.NO_METHOD, Chargeability.NOT_A_CARD}),
 }
 """The same for failures after which nothing can be charged, whatever the bank said."""

@@ -8,7 +8,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 from core.base import Value
 from core.classifier.taxonomy import Cause
-from core.events import EventType, Record, SkipAction, State, stamp
+from core.events import EventType, Record, SkipAction, State, format_timestamp
 from core.events.data import FailureClassified, MessageFailed, RecoveryClosed, RetrySkipped
 from core.retry.machine import apply
 from core.retry.recovery import Recovery
@@ -21,7 +21,7 @@ class Audience(StrEnum):
     WEBHOOK = "webhook"
 
 
-class Topic(StrEnum):
+class NoticeTopic(StrEnum):
     """What operators hear of."""
 
     REVIEW = "review_needed"
@@ -47,76 +47,82 @@ class Notice(Value):
     data: Mapping[str, Any] = {}
 
 
-def notices(before: Recovery, records: Sequence[Record], audiences: frozenset[Audience]) -> tuple[Notice, ...]:
+def build_notices(before: Recovery, records: Sequence[Record], audiences: frozenset[Audience]) -> tuple[Notice, ...]:
     """What these rows behind `before` are worth telling. Same rows, same notices with the same ids."""
-    return tuple(one for one in _all(before, records) if one.audience in audiences)
+    return tuple(one for one in _list_notices(before, records) if one.audience in audiences)
 
 
-def dead_letter(name: str, at: datetime, **data: Any) -> Notice:
+def dead_letter_notice(name: str, at: datetime, **data: Any) -> Notice:
     """Something that was given up after many tries."""
     known = uuid5(NAMESPACE_URL, f"pri:dead:{name}")
     return Notice(
-        id=known, audience=Audience.OPERATORS, topic=Topic.DEAD_LETTER, occurred_at=at, data={"name": name, **data}
+        id=known,
+        audience=Audience.OPERATORS,
+        topic=NoticeTopic.DEAD_LETTER,
+        occurred_at=at,
+        data={"name": name, **data},
     )
 
 
-def _all(recovery: Recovery, records: Sequence[Record]) -> Iterator[Notice]:
+def _list_notices(recovery: Recovery, records: Sequence[Record]) -> Iterator[Notice]:
     for record in records:
         recovery = apply(recovery, record)
-        if topic := _for_operators(recovery, record):
-            yield _notice(recovery, record, Audience.OPERATORS, topic.value, _told(recovery, record))
-        if name := _for_systems(record):
-            yield _notice(recovery, record, Audience.WEBHOOK, name, _shown(recovery, record, name))
+        if topic := _operator_topic(recovery, record):
+            yield _build_notice(recovery, record, Audience.OPERATORS, topic.value, _operator_data(recovery, record))
+        if name := _webhook_topic(record):
+            yield _build_notice(recovery, record, Audience.WEBHOOK, name, _webhook_data(recovery, record, name))
 
 
-def _for_operators(recovery: Recovery, record: Record) -> Topic | None:
+def _operator_topic(recovery: Recovery, record: Record) -> NoticeTopic | None:
     found = _TOPICS.get(record.type)
     return found(recovery, record) if found else None
 
 
-def _skipped(_: Recovery, record: Record) -> Topic | None:
+def _skip_topic(_: Recovery, record: Record) -> NoticeTopic | None:
     """What is told again and again is told once."""
     data = record.read(RetrySkipped)
     if data.again:
         return None
-    return {SkipAction.REVIEW: Topic.REVIEW, SkipAction.TELL_OPERATORS: Topic.CONFIGURATION}.get(data.action)
+    return {SkipAction.REVIEW: NoticeTopic.REVIEW, SkipAction.TELL_OPERATORS: NoticeTopic.CONFIGURATION}.get(
+        data.action
+    )
 
 
-def _classified(_: Recovery, record: Record) -> Topic | None:
+def _classification_topic(_: Recovery, record: Record) -> NoticeTopic | None:
     """An invoice that can't be read must be looked at, whatever its event said; nothing stored is no unknown code."""
     data = record.read(FailureClassified)
     if "provider" in data.missing:
-        return Topic.UNREADABLE
+        return NoticeTopic.UNREADABLE
     if data.cause is Cause.UNKNOWN and data.ability:
         return None
-    return {Cause.TECHNICAL: Topic.TROUBLE, Cause.UNKNOWN: Topic.UNKNOWN_CODE}.get(data.cause)
+    return {Cause.TECHNICAL: NoticeTopic.TROUBLE, Cause.UNKNOWN: NoticeTopic.UNKNOWN_CODE}.get(data.cause)
 
 
-def _unsent(_: Recovery, record: Record) -> Topic | None:
+def _unsent_topic(_: Recovery, record: Record) -> NoticeTopic | None:
     """Only what is ours to mend; that a customer has no address is no news."""
     reason = record.read(MessageFailed).reason or ""
     ours = reason in {"login_refused", "channel_not_set_up"} or reason.startswith("template_")
-    return Topic.CONFIGURATION if ours else None
+    return NoticeTopic.CONFIGURATION if ours else None
 
 
-def _closed(recovery: Recovery, record: Record) -> Topic | None:
+def _closing_topic(recovery: Recovery, record: Record) -> NoticeTopic | None:
     lost = record.read(RecoveryClosed).state in {State.EXHAUSTED, State.BLOCKED}
-    return Topic.LOST if lost and recovery.important else None
+    return NoticeTopic.LOST if lost and recovery.important else None
 
 
-_TOPICS: Final[Mapping[EventType, Callable[[Recovery, Record], Topic | None]]] = {
-    EventType.RETRY_SKIPPED: _skipped,
-    EventType.FAILURE_CLASSIFIED: _classified,
-    EventType.DISPUTE_OPENED: lambda _, __: Topic.DISPUTE,
-    EventType.NOTIFICATION_FAILED: _unsent,
-    EventType.PAYMENT_REVERSED: lambda _, __: Topic.MONEY_BACK,
-    EventType.PAYMENT_REFUNDED: lambda _, __: Topic.MONEY_BACK,
-    EventType.PAYMENT_LATE: lambda _, __: Topic.MONEY_BACK,
-    EventType.RECOVERY_CLOSED: _closed,
+_TOPICS: Final[Mapping[EventType, Callable[[Recovery, Record], NoticeTopic | None]]] = {
+    EventType.RETRY_SKIPPED: _skip_topic,
+    EventType.FAILURE_CLASSIFIED: _classification_topic,
+    EventType.DISPUTE_OPENED: lambda _, __: NoticeTopic.DISPUTE,
+    EventType.NOTIFICATION_FAILED: _unsent_topic,
+    EventType.PAYMENT_REVERSED: lambda _, __: NoticeTopic.MONEY_BACK,
+    EventType.PAYMENT_REFUNDED: lambda _, __: NoticeTopic.MONEY_BACK,
+    EventType.PAYMENT_LATE: lambda _, __: NoticeTopic.MONEY_BACK,
+    EventType.RECOVERY_CLOSED: _closing_topic,
 }
 
 
-_MONEY: Final[Mapping[EventType, str]] = {
+_MONEY_EVENTS: Final[Mapping[EventType, str]] = {
     EventType.PAYMENT_REFUNDED: "recovery.payment_refunded",
     EventType.PAYMENT_REVERSED: "recovery.payment_reversed",
     EventType.PAYMENT_LATE: "recovery.paid_late",
@@ -124,15 +130,17 @@ _MONEY: Final[Mapping[EventType, str]] = {
 """What systems hear where money moved that no end of a recovery tells of; before the end and after it."""
 
 
-def _for_systems(record: Record) -> str | None:
+def _webhook_topic(record: Record) -> str | None:
     if record.type is EventType.PAYMENT_FAILED:
         return "recovery.opened" if record.sequence == 1 else None
     if record.type is EventType.RECOVERY_CLOSED:
         return "recovery.recovered" if record.read(RecoveryClosed).state is State.RECOVERED else "recovery.ended"
-    return "recovery.planned" if record.type is EventType.RETRY_PLANNED else _MONEY.get(record.type)
+    return "recovery.planned" if record.type is EventType.RETRY_PLANNED else _MONEY_EVENTS.get(record.type)
 
 
-def _notice(recovery: Recovery, record: Record, audience: Audience, topic: str, data: Mapping[str, Any]) -> Notice:
+def _build_notice(
+    recovery: Recovery, record: Record, audience: Audience, topic: str, data: Mapping[str, Any]
+) -> Notice:
     return Notice(
         id=uuid5(NAMESPACE_URL, f"pri:{audience}:{recovery.recovery_id}:{record.sequence}"),
         audience=audience,
@@ -143,23 +151,23 @@ def _notice(recovery: Recovery, record: Record, audience: Audience, topic: str, 
     )
 
 
-def _told(recovery: Recovery, record: Record) -> dict[str, Any]:
-    data, moved = record.data, record.type in _MONEY
+def _operator_data(recovery: Recovery, record: Record) -> dict[str, Any]:
+    data, moved = record.data, record.type in _MONEY_EVENTS
     why = data.get("why") or data.get("code") or data.get("reason") or data.get("kind")
     return {
         "provider": recovery.provider,
         "invoice_id": recovery.invoice_id,
         "amount": data.get("amount") if moved else recovery.amount,
-        "currency": _currency(recovery, record),
+        "currency": _currency_of(recovery, record),
         "why": why or ("paid after the end" if record.type is EventType.PAYMENT_LATE else None),
     }
 
 
-def _currency(recovery: Recovery, record: Record) -> str:
-    return (record.data.get("currency") if record.type in _MONEY else None) or recovery.currency
+def _currency_of(recovery: Recovery, record: Record) -> str:
+    return (record.data.get("currency") if record.type in _MONEY_EVENTS else None) or recovery.currency
 
 
-def _shown(recovery: Recovery, record: Record, name: str) -> dict[str, Any]:
+def _webhook_data(recovery: Recovery, record: Record, name: str) -> dict[str, Any]:
     """What a merchant's system gets: the recovery as the API names it and, where money moved, the payment."""
     data = {
         "recovery_id": recovery.recovery_id,
@@ -176,15 +184,15 @@ def _shown(recovery: Recovery, record: Record, name: str) -> dict[str, Any]:
         "cause": recovery.cause,
         "segment": recovery.segment,
         "attempts_used": recovery.attempts_used,
-        "next_attempt_at": stamp(recovery.next_attempt_at) if recovery.next_attempt_at else None,
+        "next_attempt_at": format_timestamp(recovery.next_attempt_at) if recovery.next_attempt_at else None,
         "reason": record.data.get("reason"),
     }
-    if record.type in _MONEY:
-        data["payment"] = _payment(recovery, record)
-    return {"type": name, "timestamp": stamp(record.occurred_at), "data": data}
+    if record.type in _MONEY_EVENTS:
+        data["payment"] = _payment_data(recovery, record)
+    return {"type": name, "timestamp": format_timestamp(record.occurred_at), "data": data}
 
 
-def _payment(recovery: Recovery, record: Record) -> dict[str, Any]:
+def _payment_data(recovery: Recovery, record: Record) -> dict[str, Any]:
     """How much moved (minor units, None where the provider didn't say), of which payment, and as what."""
-    told = {name: record.data.get(name) for name in ("kind", "amount", "payment_id", "detail")}
-    return told | {"currency": _currency(recovery, record)}
+    moved = {name: record.data.get(name) for name in ("kind", "amount", "payment_id", "detail")}
+    return moved | {"currency": _currency_of(recovery, record)}

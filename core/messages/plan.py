@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from core.base import Value
-from core.classifier.taxonomy import Ability, Cause
+from core.classifier.taxonomy import Cause, Chargeability
 from core.messages.campaign import Campaign, CampaignStep, QuietHours
 from core.messages.kinds import MessageKind
-from core.retry.pace import Pace
+from core.retry.pace import TimeScale
 from core.retry.strategies.calendar import Calendar
 
 
@@ -26,7 +26,7 @@ class Occasion(Value):
 
     campaign: str
     cause: Cause
-    ability: Ability | None = None
+    ability: Chargeability | None = None
     """Why nothing can be charged; None where something can."""
     steps: tuple[CampaignStep, ...] = ()
     endings: tuple[MessageKind, ...] = ()
@@ -47,9 +47,9 @@ class Occasion(Value):
         """What its messages are about: they count from when this first came up."""
         return (self.ability or self.cause).value
 
-    def civil(self, moment: datetime) -> datetime:
+    def outside_quiet_hours(self, moment: datetime) -> datetime:
         """This moment, or the end of the quiet hours around it. With compressed time the hours have no meaning."""
-        return self.quiet.over(moment, self.calendar) if self.quiet and self.time_scale == 1 else moment
+        return self.quiet.next_allowed_time(moment, self.calendar) if self.quiet and self.time_scale == 1 else moment
 
 
 class MessagePlan(Value):
@@ -58,19 +58,21 @@ class MessagePlan(Value):
     messages: tuple[Message, ...] = ()
     occasion: Occasion
 
-    def recorded(self) -> dict[str, Any]:
+    def to_record(self) -> dict[str, Any]:
         """As `data` of a row holds it."""
         return self.model_dump(mode="json", exclude_none=True)
 
 
-def occasion(campaign: Campaign, cause: Cause, able: Ability, offered: frozenset[str], **known: Any) -> Occasion:
+def build_occasion(
+    campaign: Campaign, cause: Cause, able: Chargeability, offered: frozenset[str], **known: Any
+) -> Occasion:
     """The part of a campaign that counts for this failure, over the channels that are set up."""
     kinds = {MessageKind.RECOVERED: campaign.recovered, MessageKind.ENDED: campaign.ended}
     return Occasion(
         campaign=campaign.name,
         cause=cause,
-        ability=able if able is not Ability.CHARGEABLE else None,
-        steps=tuple(_offered(step, offered) for step in campaign.steps_for(cause, able)),
+        ability=able if able is not Chargeability.CHARGEABLE else None,
+        steps=tuple(_limit_channels(step, offered) for step in campaign.steps_for(cause, able)),
         endings=tuple(kind for kind, wanted in kinds.items() if wanted),
         ending_channels=tuple(one for one in campaign.channels if one in offered),
         quiet=campaign.quiet,
@@ -78,36 +80,36 @@ def occasion(campaign: Campaign, cause: Cause, able: Ability, offered: frozenset
     )
 
 
-def _offered(step: CampaignStep, offered: frozenset[str]) -> CampaignStep:
+def _limit_channels(step: CampaignStep, offered: frozenset[str]) -> CampaignStep:
     return step.model_copy(update={"channels": tuple(one for one in step.channels if one in offered)})
 
 
 def plan_messages(given: Occasion) -> MessagePlan:
     """The messages of this occasion. Same occasion, same plan."""
-    return MessagePlan(messages=tuple(sorted(_planned(given), key=lambda one: one.at)), occasion=given)
+    return MessagePlan(messages=tuple(sorted(_list_messages(given), key=lambda one: one.at)), occasion=given)
 
 
-def _planned(given: Occasion) -> Iterator[Message]:
+def _list_messages(given: Occasion) -> Iterator[Message]:
     for number, step in enumerate(given.steps, start=1):
-        at = _at(given, step)
+        at = _due_time(given, step)
         if at and step.channels:
             name = f"{given.topic.lower()}-{number}"
             yield Message(step=name, kind=step.kind, channels=step.channels, at=at)
 
 
-def _at(given: Occasion, step: CampaignStep) -> datetime | None:
+def _due_time(given: Occasion, step: CampaignStep) -> datetime | None:
     """When a step is due. A warning is left out where the end isn't known, or too near for one of its own."""
-    pace = Pace(time_scale=given.time_scale)
+    time_scale = TimeScale(factor=given.time_scale)
     if step.after_seconds is not None:
-        return given.civil(given.since + pace.shorten(timedelta(seconds=step.after_seconds)))
+        return given.outside_quiet_hours(given.since + time_scale.shorten(timedelta(seconds=step.after_seconds)))
     if given.ends_at is None:
         return None
-    due = given.ends_at - pace.shorten(timedelta(seconds=step.before_end_seconds or 0))
-    at = given.civil(due)
+    due = given.ends_at - time_scale.shorten(timedelta(seconds=step.before_end_seconds or 0))
+    at = given.outside_quiet_hours(due)
     return at if due > given.now and at < given.ends_at else None
 
 
-def agrees(data: Mapping[str, Any]) -> bool:
+def is_reproducible(data: Mapping[str, Any]) -> bool:
     """Whether a recorded plan comes out the same again. Raises ValueError where it can't be read."""
     read = MessagePlan.model_validate(data)
     return plan_messages(read.occasion) == read

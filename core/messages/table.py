@@ -4,17 +4,17 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from core.classifier.taxonomy import Ability, Cause
+from core.classifier.taxonomy import Cause, Chargeability
 from core.messages.kinds import MessageKind
 
 Channels = Annotated[list[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]], Field(min_length=1, max_length=5)]
 
 
-class _Table(BaseModel):
+class _StrictMessageTable(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class MessageTable(_Table):
+class MessageTable(_StrictMessageTable):
     """One message of a list."""
 
     kind: MessageKind
@@ -23,7 +23,7 @@ class MessageTable(_Table):
     channels: Channels | None = None
 
 
-class CampaignTable(_Table):
+class CampaignTable(_StrictMessageTable):
     """One `[campaigns.NAME]`."""
 
     channels: Channels = ["email"]
@@ -31,4 +31,4 @@ class CampaignTable(_Table):
     recovered: bool = True
     ended: bool = True
     messages: dict[Cause, list[MessageTable]] = {}
-    unable: dict[Ability, list[MessageTable]] = {}
+    unable: dict[Chargeability, list[MessageTable]] = {}

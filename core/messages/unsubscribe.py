@@ -18,10 +18,10 @@ from pydantic import ValidationError
 from core.base import Value
 
 _CONTEXT: Final = b"pri-unsubscribe.v1."
-LONGEST_TOKEN: Final = 2_000
+LONGEST_TOKEN_CHARS: Final = 2_000
 
 
-class Purpose(StrEnum):
+class MessagePurpose(StrEnum):
     """What messages are about; one wish is about all of a purpose."""
 
     FAILED_PAYMENTS = "failed_payments"
@@ -34,40 +34,40 @@ class Subscription(Value):
     provider: str
     customer_id: str
     channel: str
-    purpose: Purpose = Purpose.FAILED_PAYMENTS
+    purpose: MessagePurpose = MessagePurpose.FAILED_PAYMENTS
 
 
-def token_for(subscription: Subscription, key: bytes) -> str:
+def create_unsubscribe_token(subscription: Subscription, key: bytes) -> str:
     """The token that stands for it in a link. Same subscription and key, same token."""
-    payload = _encoded(json.dumps(subscription.model_dump(mode="json"), separators=(",", ":")).encode())
-    return f"{payload}.{_encoded(_signature(payload, key))}"
+    payload = _encode_base64(json.dumps(subscription.model_dump(mode="json"), separators=(",", ":")).encode())
+    return f"{payload}.{_encode_base64(_sign_payload(payload, key))}"
 
 
-def read_token(token: str, keys: Sequence[bytes]) -> Subscription | None:
+def read_unsubscribe_token(token: str, keys: Sequence[bytes]) -> Subscription | None:
     """What a token that one of these keys signed stands for; None for any other text.
 
     Every key is tried, so that links in old mail go on working behind a new key, and the time that this takes says
     nothing of how much of a signature is right.
     """
     payload, _, signature = token.partition(".")
-    if len(token) > LONGEST_TOKEN or not token.isascii():
+    if len(token) > LONGEST_TOKEN_CHARS or not token.isascii():
         return None
-    given = [hmac.compare_digest(_encoded(_signature(payload, key)), signature) for key in keys]
+    given = [hmac.compare_digest(_encode_base64(_sign_payload(payload, key)), signature) for key in keys]
     if not any(given):
         return None
     try:
-        return Subscription.model_validate_json(_decoded(payload))
+        return Subscription.model_validate_json(_decode_base64(payload))
     except (ValidationError, binascii.Error, ValueError):
         return None
 
 
-def _signature(payload: str, key: bytes) -> bytes:
+def _sign_payload(payload: str, key: bytes) -> bytes:
     return hmac.new(key, _CONTEXT + payload.encode(), hashlib.sha256).digest()
 
 
-def _encoded(content: bytes) -> str:
+def _encode_base64(content: bytes) -> str:
     return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
 
 
-def _decoded(text: str) -> bytes:
+def _decode_base64(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

@@ -3,12 +3,12 @@
 from typing import Any
 
 from core.payments import FailureFacts
-from core.retry.experiments import Arm, Assignment, Changes, assign
+from core.retry.experiments import Arm, ArmChanges, Assignment, assign_arm
 from core.retry.policy import Policy, SegmentPolicy
 from core.retry.recovery import Recovery
 
 
-def assigned(policy: Policy, recovery: Recovery, facts: FailureFacts) -> Assignment | None:
+def find_assignment(policy: Policy, recovery: Recovery, facts: FailureFacts) -> Assignment | None:
     """The arm: dealt at the first decision, by customer or, where none is known, by invoice; afterwards as recorded."""
     if recovery.segment:
         known = recovery.experiment and recovery.arm
@@ -16,24 +16,24 @@ def assigned(policy: Policy, recovery: Recovery, facts: FailureFacts) -> Assignm
     if not policy.experiments:
         return None
     customer = facts.customer.customer_id if facts.customer else recovery.customer_id or facts.invoice.customer_id
-    return assign(policy.experiments, f"{recovery.provider}\n{customer or recovery.invoice_id}")
+    return assign_arm(policy.experiments, f"{recovery.provider}\n{customer or recovery.invoice_id}")
 
 
-def armed(policy: Policy, assignment: Assignment | None) -> Policy:
+def apply_arm(policy: Policy, assignment: Assignment | None) -> Policy:
     """The policy with what the arm does differently. The same one for the holdout, and for an arm that is gone."""
-    arm = _arm(policy, assignment) if assignment else None
+    arm = _find_arm(policy, assignment) if assignment else None
     if arm is None:
         return policy
-    return policy.model_copy(update={"segments": tuple(_changed(one, arm) for one in policy.segments)})
+    return policy.model_copy(update={"segments": tuple(_apply_changes(one, arm) for one in policy.segments)})
 
 
-def _arm(policy: Policy, assignment: Assignment) -> Arm | None:
+def _find_arm(policy: Policy, assignment: Assignment) -> Arm | None:
     found = next((one for one in policy.experiments if one.name == assignment.experiment), None)
     return found.arm_named(assignment.arm) if found else None
 
 
-def _changed(segment: SegmentPolicy, arm: Arm) -> SegmentPolicy:
-    of_segment = arm.segments.get(segment.name, Changes())
+def _apply_changes(segment: SegmentPolicy, arm: Arm) -> SegmentPolicy:
+    of_segment = arm.segments.get(segment.name, ArmChanges())
     update: dict[str, Any] = {}
     for changes in (arm, of_segment):
         numbers = ("attempts_allowed", "window_days", "campaign")

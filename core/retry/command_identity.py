@@ -11,10 +11,10 @@ from core.events import Event, EventType, Record
 from core.events.data import OperatorCommand
 from core.retry.recovery import Recovery
 
-KEPT: Final = 32
+MAX_REMEMBERED_REQUESTS: Final = 32
 """Requests that a recovery remembers: more than the updates that a run may have under way at once (10, says
 https://docs.temporal.io/self-hosted-guide/defaults), so that none is forgotten while it may come again."""
-COMMANDS: Final = frozenset(
+COMMAND_EVENT_TYPES: Final = frozenset(
     {
         EventType.RETRY_REQUESTED,
         EventType.CANCEL_REQUESTED,
@@ -24,7 +24,7 @@ COMMANDS: Final = frozenset(
     }
 )
 """Rows of operator commands, followed or refused."""
-_NAMES: Final = ("signal", "request_id")
+_COMMAND_IDS: Final = ("signal", "request_id")
 
 
 def signal_name(run_id: str, number: int) -> str:
@@ -32,20 +32,20 @@ def signal_name(run_id: str, number: int) -> str:
     return f"{run_id}:{number}"
 
 
-def with_command(recovery: Recovery, record: Record) -> Recovery:
+def remember_command(recovery: Recovery, record: Record) -> Recovery:
     """The recovery that remembers the command of this row; rows from before commands had names change nothing.
 
     A request that was refused may be made again, so its id is not kept.
     """
-    if record.type not in COMMANDS:
+    if record.type not in COMMAND_EVENT_TYPES:
         return recovery
     data = record.read(OperatorCommand)
     if data.request_id and not data.refused:
-        recovery = recovery.having(requests=(*recovery.requests, data.request_id)[-KEPT:])
-    return recovery.having(last_signal=data.signal) if data.signal else recovery
+        recovery = recovery.with_changes(requests=(*recovery.requests, data.request_id)[-MAX_REMEMBERED_REQUESTS:])
+    return recovery.with_changes(last_signal=data.signal) if data.signal else recovery
 
 
-def is_recorded(recovery: Recovery, command: Command) -> bool:
+def is_command_recorded(recovery: Recovery, command: Command) -> bool:
     """Whether the log holds what became of this command.
 
     Signals are handled in their order: one before the last that has a row was handled, too, also where it left no row
@@ -55,16 +55,16 @@ def is_recorded(recovery: Recovery, command: Command) -> bool:
         return True
     if command.signal is None or recovery.last_signal is None:
         return False
-    (run, number), (last_run, last) = map(_parts, (command.signal, recovery.last_signal))
+    (run, number), (last_run, last) = map(_split_signal_name, (command.signal, recovery.last_signal))
     return run == last_run and number <= last
 
 
-def _parts(signal: str) -> tuple[str, int]:
+def _split_signal_name(signal: str) -> tuple[str, int]:
     run, _, number = signal.rpartition(":")
     return run, int(number)
 
 
 def is_row_of(event: Event, record: Record) -> bool:
     """Whether this row tells of this event: of its type, and of the same command where both have names."""
-    known = [name for name in _NAMES if name in event.data and name in record.data]
+    known = [name for name in _COMMAND_IDS if name in event.data and name in record.data]
     return record.type is event.type and all(record.data[name] == event.data[name] for name in known)

@@ -9,10 +9,10 @@ from core.classifier.taxonomy import Cause
 
 HOLDOUT: Final = "holdout"
 """The arm that is measured and treated as if there were no experiment."""
-BUCKETS: Final = 10_000
+BUCKET_COUNT: Final = 10_000
 
 
-class Changes(Value):
+class ArmChanges(Value):
     """What an arm does differently; None and empty: as the segment says."""
 
     attempts_allowed: int | None = None
@@ -21,13 +21,13 @@ class Changes(Value):
     strategies: Mapping[Cause, str] = {}
 
 
-class Arm(Changes):
+class Arm(ArmChanges):
     """One way to treat customers, for every segment and for single ones."""
 
     name: str
     share: int
     """Percent of customers."""
-    segments: Mapping[str, Changes] = {}
+    segments: Mapping[str, ArmChanges] = {}
 
 
 class Experiment(Value):
@@ -50,25 +50,25 @@ class Assignment(Value):
     arm: str
 
 
-def assign(experiments: Sequence[Experiment], key: str) -> Assignment | None:
+def assign_arm(experiments: Sequence[Experiment], key: str) -> Assignment | None:
     """The first experiment that this customer is part of, and the arm. Integers only; same key, same answer."""
     for experiment in experiments:
-        if arm := _arm(experiment, bucket(experiment.name, key)):
+        if arm := _arm_in_bucket(experiment, bucket_of(experiment.name, key)):
             return Assignment(experiment=experiment.name, arm=arm)
     return None
 
 
-def bucket(experiment: str, key: str) -> int:
+def bucket_of(experiment: str, key: str) -> int:
     """0 to 9,999, the same for ever; another experiment deals the same customers anew."""
     digest = hashlib.sha256(f"{experiment}\n{key}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") % BUCKETS
+    return int.from_bytes(digest[:8], "big") % BUCKET_COUNT
 
 
-def _arm(experiment: Experiment, place: int) -> str | None:
+def _arm_in_bucket(experiment: Experiment, place: int) -> str | None:
     """The holdout comes first, so that a change of the other shares moves nobody out of it."""
     begins = 0
     for name, share in ((HOLDOUT, experiment.holdout), *((arm.name, arm.share) for arm in experiment.arms)):
-        begins += share * (BUCKETS // 100)
+        begins += share * (BUCKET_COUNT // 100)
         if place < begins:
             return name
     return None

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from core.classifier.taxonomy import Ability, Category
+from core.classifier.taxonomy import Category, Chargeability
 from core.events import CloseReason, DisputeKind, EventType, Record, ReviewDecision, SkipAction, State, Trigger
 from core.events.data import (
     ClosedElsewhere,
@@ -22,15 +22,15 @@ from core.events.data import (
 from core.fraud.assess import FraudLevel
 from core.payments import Card, Failure
 from core.retry import charge_folds, money_folds
-from core.retry.charge_folds import end_of, having_seen
-from core.retry.message_folds import message_told, messages_planned
+from core.retry.charge_folds import end_recovery, remember_event
+from core.retry.message_folds import apply_message_plan, apply_message_result
 from core.retry.recovery import PROVIDER_REFUSED, Recovery, StandBack
 
 
-def _payment_failed(recovery: Recovery, record: Record) -> Recovery:
+def _apply_failure(recovery: Recovery, record: Record) -> Recovery:
     """A failure that the provider caused: the next delay counts from it, so whatever was planned is void."""
     data = record.read(PaymentFailed)
-    return having_seen(recovery, data.event_id).having(
+    return remember_event(recovery, data.event_id).with_changes(
         opened_at=recovery.opened_at or record.occurred_at,
         rules=recovery.rules if recovery.sequence else data.rules,
         standing_back=None,
@@ -44,7 +44,7 @@ def _payment_failed(recovery: Recovery, record: Record) -> Recovery:
         card=data.card or Card(),
         next_provider_attempt=data.next_provider_attempt,
         next_attempt_at=None,
-        window_ends_at=recovery.extended(recovery.window_ends_at, record.occurred_at),
+        window_ends_at=recovery.extend_deadline(recovery.window_ends_at, record.occurred_at),
         unread=True,
         undecided=True,
     )
@@ -56,20 +56,20 @@ def _open_amount(recovery: Recovery, failed: int | None) -> int:
     return min(amount, recovery.amount) if recovery.paid else amount
 
 
-def _classified(recovery: Recovery, record: Record) -> Recovery:
+def _apply_classification(recovery: Recovery, record: Record) -> Recovery:
     data = record.read(FailureClassified)
     card, failure = data.card or Card(), data.failure or recovery.failure
     network = card.network or (data.failure.network if data.failure else None)
-    return recovery.having(
+    return recovery.with_changes(
         fingerprint=card.fingerprint or recovery.fingerprint,
         network=network or recovery.network,
         category=data.category,
         cause=data.cause,
-        ability=data.ability or Ability.CHARGEABLE,
+        ability=data.ability or Chargeability.CHARGEABLE,
         failure=failure,
         default_methods=data.default_methods or recovery.default_methods,
-        dead_methods=_dead(recovery, data.category, failure),
-        window_ends_at=recovery.extended(recovery.window_ends_at, record.occurred_at),
+        dead_methods=_refused_methods(recovery, data.category, failure),
+        window_ends_at=recovery.extend_deadline(recovery.window_ends_at, record.occurred_at),
         standing_back=None,
         policy_version=data.policy_version or recovery.policy_version,
         unread=False,
@@ -77,16 +77,16 @@ def _classified(recovery: Recovery, record: Record) -> Recovery:
     )
 
 
-def _dead(recovery: Recovery, category: Category, failure: Failure) -> tuple[str, ...]:
+def _refused_methods(recovery: Recovery, category: Category, failure: Failure) -> tuple[str, ...]:
     """With the method that was refused now, if it was refused for good."""
     method = failure.method_id or recovery.method_in_use
     hard = category is Category.HARD_DECLINE
     return (*recovery.dead_methods, method) if hard and method else recovery.dead_methods
 
 
-def _segmented(recovery: Recovery, record: Record) -> Recovery:
+def _apply_segment(recovery: Recovery, record: Record) -> Recovery:
     data = record.read(CustomerSegmented)
-    return recovery.having(
+    return recovery.with_changes(
         segment=data.segment,
         country=data.profile.country if data.profile else None,
         time_zone=data.profile.time_zone if data.profile else None,
@@ -100,18 +100,20 @@ def _segmented(recovery: Recovery, record: Record) -> Recovery:
     )
 
 
-def _assessed(recovery: Recovery, record: Record) -> Recovery:
+def _apply_fraud_assessment(recovery: Recovery, record: Record) -> Recovery:
     """Only a person lifts a hold."""
     suspicious = record.read(FraudAssessed).level != FraudLevel.CLEAR
-    return recovery.having(fraud_hold=recovery.fraud_hold or suspicious)
+    return recovery.with_changes(fraud_hold=recovery.fraud_hold or suspicious)
 
 
-def _planned(recovery: Recovery, record: Record) -> Recovery:
+def _apply_plan(recovery: Recovery, record: Record) -> Recovery:
     data = record.read(RetryPlanned)
     if data.refused_method:
         unfit = (*recovery.unfit_methods, data.refused_method)
-        recovery = recovery.back_on(recovery.footing or recovery.standing).having(unfit_methods=unfit)
-    return messages_planned(recovery, data).having(
+        recovery = recovery.restore_fallback(recovery.footing or recovery.charge_fallback).with_changes(
+            unfit_methods=unfit
+        )
+    return apply_message_plan(recovery, data).with_changes(
         stage=State.WAITING,
         undecided=False,
         until=None,
@@ -123,70 +125,72 @@ def _planned(recovery: Recovery, record: Record) -> Recovery:
     )
 
 
-def _skipped(recovery: Recovery, record: Record) -> Recovery:
+def _apply_skip(recovery: Recovery, record: Record) -> Recovery:
     data = record.read(RetrySkipped)
     if data.reason == PROVIDER_REFUSED and recovery.in_flight:
-        return recovery.having(refusal_known=True)  # it must still be found out what became of the charge
-    if aside := _ASIDE.get(data.action):
+        return recovery.with_changes(refusal_known=True)  # it must still be found out what became of the charge
+    if aside := _SIDE_ACTIONS.get(data.action):
         return aside(recovery, data)
-    decided = messages_planned(recovery, data).having(
-        undecided=False, unread=False, next_attempt_at=None, trigger=_still_wanted(recovery, data), used_up=None
+    decided = apply_message_plan(recovery, data).with_changes(
+        undecided=False, unread=False, next_attempt_at=None, trigger=_remaining_trigger(recovery, data), used_up=None
     )
     match data.action:
         case SkipAction.POSTPONE:
-            return decided.having(stage=State.WAITING, next_attempt_at=data.at)
+            return decided.with_changes(stage=State.WAITING, next_attempt_at=data.at)
         case SkipAction.ASK_CUSTOMER | SkipAction.WAIT_FOR_METHOD:
-            return decided.having(stage=State.AWAITING_CUSTOMER, until=data.until)
+            return decided.with_changes(stage=State.AWAITING_CUSTOMER, until=data.until)
         case SkipAction.REVIEW | SkipAction.TELL_OPERATORS:
-            return _for_review(recovery, decided, data)
+            return _send_to_review(recovery, decided, data)
         case SkipAction.OUT_OF_SCOPE:
-            return end_of(decided, State.CANCELED, CloseReason.OUT_OF_SCOPE)
+            return end_recovery(decided, State.CANCELED, CloseReason.OUT_OF_SCOPE)
         case SkipAction.STOP:
-            return end_of(decided, State.BLOCKED, data.reason)
+            return end_recovery(decided, State.BLOCKED, data.reason)
         case _ if decided.trigger:
-            return decided.having(stage=State.WAITING)
+            return decided.with_changes(stage=State.WAITING)
         case _ if data.until:
-            return decided.having(stage=State.AWAITING_CUSTOMER, until=data.until, used_up=data.reason)
+            return decided.with_changes(stage=State.AWAITING_CUSTOMER, until=data.until, used_up=data.reason)
         case _:
-            return end_of(decided, State.EXHAUSTED, data.reason)
+            return end_recovery(decided, State.EXHAUSTED, data.reason)
 
 
-def _refused(recovery: Recovery, data: RetrySkipped) -> Recovery:
+def _apply_refusal(recovery: Recovery, data: RetrySkipped) -> Recovery:
     """What was asked for isn't done; a method that was the reason is known for it."""
     unfit = (data.method_id,) if data.method_id else ()
-    return recovery.having(trigger=None, method_id=None, unfit_methods=(*recovery.unfit_methods, *unfit))
+    return recovery.with_changes(trigger=None, method_id=None, unfit_methods=(*recovery.unfit_methods, *unfit))
 
 
-def _for_review(before: Recovery, decided: Recovery, data: RetrySkipped) -> Recovery:
+def _send_to_review(before: Recovery, decided: Recovery, data: RetrySkipped) -> Recovery:
     """A person's turn. Where only the provider's refusal is in the way, schedule and reading wait for its end."""
     deadlines = {"until": data.until, "customer_until": data.customer_until}
-    review = decided.having(stage=State.IN_REVIEW, **deadlines)
+    review = decided.with_changes(stage=State.IN_REVIEW, **deadlines)
     if data.reason != PROVIDER_REFUSED:
         return review
     kept = {"next_attempt_at": before.next_attempt_at, "trigger": before.trigger, "used_up": before.used_up}
-    return _stood_back(review.having(unread=True, **kept), data).having(**deadlines)
+    return _apply_stand_back(review.with_changes(unread=True, **kept), data).with_changes(**deadlines)
 
 
-def _stood_back(recovery: Recovery, data: RetrySkipped) -> Recovery:
+def _apply_stand_back(recovery: Recovery, data: RetrySkipped) -> Recovery:
     """Nothing happens before the look. A recovery that hasn't been decided on yet shows as waiting."""
     if data.at is None or data.since is None:
         raise ValueError("a row that stands back says since when, and when to look")
     early = recovery.stage in {State.RECEIVED, State.CLASSIFIED, State.SEGMENTED}
     stage = State.WAITING if early else recovery.stage
     back = StandBack(reason=data.reason, since=data.since, look_at=data.at)
-    ends = {name: recovery.extended(getattr(recovery, name), data.since) for name in ("until", "window_ends_at")}
-    return recovery.having(standing_back=back, stage=stage, **ends)
+    ends = {name: recovery.extend_deadline(getattr(recovery, name), data.since) for name in ("until", "window_ends_at")}
+    return recovery.with_changes(standing_back=back, stage=stage, **ends)
 
 
-_ASIDE: Final[Mapping[SkipAction, Callable[[Recovery, RetrySkipped], Recovery]]] = {
-    SkipAction.REFUSE: _refused,
-    SkipAction.DECIDE_ANEW: lambda recovery, _: recovery.having(next_attempt_at=None, unread=True, undecided=True),
-    SkipAction.STAND_BACK: _stood_back,
+_SIDE_ACTIONS: Final[Mapping[SkipAction, Callable[[Recovery, RetrySkipped], Recovery]]] = {
+    SkipAction.REFUSE: _apply_refusal,
+    SkipAction.DECIDE_ANEW: lambda recovery, _: recovery.with_changes(
+        next_attempt_at=None, unread=True, undecided=True
+    ),
+    SkipAction.STAND_BACK: _apply_stand_back,
 }
 """Actions that decide nothing about the failure."""
 
 
-def _still_wanted(recovery: Recovery, data: RetrySkipped) -> Trigger | None:
+def _remaining_trigger(recovery: Recovery, data: RetrySkipped) -> Trigger | None:
     """Not any more, where it was held back just before it happened, or what was found out speaks against it.
 
     An operator may have asked before it was known that the card is refused for good, or held; a new method is
@@ -198,35 +202,35 @@ def _still_wanted(recovery: Recovery, data: RetrySkipped) -> Trigger | None:
     return recovery.trigger
 
 
-def _retry_requested(recovery: Recovery, _: Record) -> Recovery:
-    return recovery.having(trigger=Trigger.MANUAL)
+def _apply_retry_request(recovery: Recovery, _: Record) -> Recovery:
+    return recovery.with_changes(trigger=Trigger.MANUAL)
 
 
-def _cancel_requested(recovery: Recovery, _: Record) -> Recovery:
-    return end_of(recovery, State.CANCELED, CloseReason.OPERATOR)
+def _apply_cancel_request(recovery: Recovery, _: Record) -> Recovery:
+    return end_recovery(recovery, State.CANCELED, CloseReason.OPERATOR)
 
 
-def _paused(recovery: Recovery, _: Record) -> Recovery:
-    return recovery.having(paused=True)
+def _apply_pause(recovery: Recovery, _: Record) -> Recovery:
+    return recovery.with_changes(paused=True)
 
 
-def _resumed(recovery: Recovery, _: Record) -> Recovery:
-    return recovery.having(paused=False)
+def _apply_resume(recovery: Recovery, _: Record) -> Recovery:
+    return recovery.with_changes(paused=False)
 
 
-def _reviewed(recovery: Recovery, record: Record) -> Recovery:
+def _apply_review(recovery: Recovery, record: Record) -> Recovery:
     """Rejected ends it. Approved, a fraud case waits for another method, anything else is tried once, now."""
     if record.read(OperatorReviewed).decision != ReviewDecision.APPROVE:
-        return end_of(recovery, State.BLOCKED, CloseReason.REJECTED)
+        return end_recovery(recovery, State.BLOCKED, CloseReason.REJECTED)
     if recovery.standing_back and recovery.standing_back.reason == PROVIDER_REFUSED:
-        return recovery.having(standing_back=None)
-    approved = recovery.having(fraud_hold=False, stage=State.AWAITING_CUSTOMER, until=recovery.customer_until)
-    return approved if recovery.fraud_hold else approved.having(trigger=Trigger.MANUAL)
+        return recovery.with_changes(standing_back=None)
+    approved = recovery.with_changes(fraud_hold=False, stage=State.AWAITING_CUSTOMER, until=recovery.customer_until)
+    return approved if recovery.fraud_hold else approved.with_changes(trigger=Trigger.MANUAL)
 
 
-def _method_updated(recovery: Recovery, record: Record) -> Recovery:
+def _apply_method_update(recovery: Recovery, record: Record) -> Recovery:
     data = record.read(MethodUpdated)
-    return having_seen(recovery, data.event_id).having(
+    return remember_event(recovery, data.event_id).with_changes(
         trigger=Trigger.METHOD_CHANGE,
         method_id=data.method_id,
         no_method=False,
@@ -236,27 +240,27 @@ def _method_updated(recovery: Recovery, record: Record) -> Recovery:
     )
 
 
-def _closed_elsewhere(recovery: Recovery, record: Record) -> Recovery:
+def _apply_closed_elsewhere(recovery: Recovery, record: Record) -> Recovery:
     data = record.read(ClosedElsewhere)
-    return end_of(having_seen(recovery, data.event_id), State.CANCELED, data.why)
+    return end_recovery(remember_event(recovery, data.event_id), State.CANCELED, data.why)
 
 
-def _disputed(recovery: Recovery, record: Record) -> Recovery:
+def _apply_dispute(recovery: Recovery, record: Record) -> Recovery:
     """A bank that only asks moves no money and blocks nothing."""
     data = record.read(DisputeOpened)
-    seen = having_seen(recovery, data.event_id)
-    return seen if data.kind is DisputeKind.INQUIRY else end_of(seen, State.BLOCKED, data.kind)
+    seen = remember_event(recovery, data.event_id)
+    return seen if data.kind is DisputeKind.INQUIRY else end_recovery(seen, State.BLOCKED, data.kind)
 
 
-def _late(recovery: Recovery, record: Record) -> Recovery:
+def _remember_late_event(recovery: Recovery, record: Record) -> Recovery:
     """Without effect, but known when it comes again."""
-    return having_seen(recovery, record.read(EventLate).event_id)
+    return remember_event(recovery, record.read(EventLate).event_id)
 
 
-def _closed(recovery: Recovery, record: Record) -> Recovery:
+def _apply_close(recovery: Recovery, record: Record) -> Recovery:
     """Nothing more is written by anybody who still tries to find out about a charge that a person decided on."""
     data = record.read(RecoveryClosed)
-    return recovery.having(
+    return recovery.with_changes(
         stage=data.state,
         closed_at=record.occurred_at,
         close_reason=data.reason,
@@ -270,31 +274,31 @@ def _closed(recovery: Recovery, record: Record) -> Recovery:
 
 
 FOLDS: Final[Mapping[EventType, Callable[[Recovery, Record], Recovery]]] = {
-    EventType.PAYMENT_FAILED: _payment_failed,
-    EventType.FAILURE_CLASSIFIED: _classified,
-    EventType.CUSTOMER_SEGMENTED: _segmented,
-    EventType.FRAUD_ASSESSED: _assessed,
-    EventType.RETRY_PLANNED: _planned,
-    EventType.RETRY_SKIPPED: _skipped,
-    EventType.CHARGE_REQUESTED: charge_folds.requested,
-    EventType.CHARGE_SUCCEEDED: charge_folds.succeeded,
-    EventType.CHARGE_DECLINED: charge_folds.declined,
-    EventType.CHARGE_UNKNOWN: charge_folds.unknown,
-    EventType.CHARGE_RECONCILED: charge_folds.reconciled,
-    EventType.RETRY_REQUESTED: _retry_requested,
-    EventType.CANCEL_REQUESTED: _cancel_requested,
-    EventType.PAUSED: _paused,
-    EventType.RESUMED: _resumed,
-    EventType.REVIEWED: _reviewed,
-    EventType.METHOD_UPDATED: _method_updated,
-    EventType.PAID_ELSEWHERE: money_folds.paid_elsewhere,
-    EventType.CLOSED_ELSEWHERE: _closed_elsewhere,
-    EventType.DISPUTE_OPENED: _disputed,
-    EventType.NOTIFICATION_SENT: message_told,
-    EventType.NOTIFICATION_FAILED: message_told,
-    EventType.RECOVERY_CLOSED: _closed,
-    EventType.PAYMENT_REFUNDED: money_folds.payment_refunded,
-    EventType.PAYMENT_REVERSED: money_folds.payment_reversed,
-    EventType.PAYMENT_LATE: money_folds.paid_late,
-    EventType.EVENT_LATE: _late,
+    EventType.PAYMENT_FAILED: _apply_failure,
+    EventType.FAILURE_CLASSIFIED: _apply_classification,
+    EventType.CUSTOMER_SEGMENTED: _apply_segment,
+    EventType.FRAUD_ASSESSED: _apply_fraud_assessment,
+    EventType.RETRY_PLANNED: _apply_plan,
+    EventType.RETRY_SKIPPED: _apply_skip,
+    EventType.CHARGE_REQUESTED: charge_folds.apply_charge_request,
+    EventType.CHARGE_SUCCEEDED: charge_folds.apply_charge_success,
+    EventType.CHARGE_DECLINED: charge_folds.apply_charge_decline,
+    EventType.CHARGE_UNKNOWN: charge_folds.apply_charge_unknown,
+    EventType.CHARGE_RECONCILED: charge_folds.apply_charge_reconciled,
+    EventType.RETRY_REQUESTED: _apply_retry_request,
+    EventType.CANCEL_REQUESTED: _apply_cancel_request,
+    EventType.PAUSED: _apply_pause,
+    EventType.RESUMED: _apply_resume,
+    EventType.REVIEWED: _apply_review,
+    EventType.METHOD_UPDATED: _apply_method_update,
+    EventType.PAID_ELSEWHERE: money_folds.apply_paid_elsewhere,
+    EventType.CLOSED_ELSEWHERE: _apply_closed_elsewhere,
+    EventType.DISPUTE_OPENED: _apply_dispute,
+    EventType.NOTIFICATION_SENT: apply_message_result,
+    EventType.NOTIFICATION_FAILED: apply_message_result,
+    EventType.RECOVERY_CLOSED: _apply_close,
+    EventType.PAYMENT_REFUNDED: money_folds.apply_refund,
+    EventType.PAYMENT_REVERSED: money_folds.apply_reversal,
+    EventType.PAYMENT_LATE: money_folds.apply_late_payment,
+    EventType.EVENT_LATE: _remember_late_event,
 }

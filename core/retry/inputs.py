@@ -8,62 +8,62 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from core.events import moment, stamp
-from core.retry.pace import Pace
+from core.events import format_timestamp, parse_timestamp
+from core.retry.pace import TimeScale
 from core.retry.policy import Policy, SegmentPolicy, StrategySpec
 from core.retry.strategies.base import Situation
 
 _DERIVED: Final = {"earliest_seconds", "window_seconds"}
 """Made anew by the planner."""
-_NAME: Final = "recorded"
+_RECORDED_POLICY: Final = "recorded"
 
 
-class Inputs(NamedTuple):
+class PlannerInputs(NamedTuple):
     """The arguments of `planner.plan`, but for the strategies that are installed."""
 
     situation: Situation
     policy: Policy
     window_ends_at: datetime
-    pace: Pace
+    time_scale: TimeScale
 
 
-def recorded(given: Inputs) -> dict[str, Any]:
+def dump_planner_inputs(given: PlannerInputs) -> dict[str, Any]:
     """The inputs as `data` of a row."""
     situation, policy = given.situation, given.policy
     spec = policy.strategy_for(situation.segment, situation.cause)
     return {
         "situation": situation.model_dump(mode="json", exclude_none=True, exclude=_DERIVED),
-        "window_ends_at": stamp(given.window_ends_at),
-        "time_scale": given.pace.time_scale,
+        "window_ends_at": format_timestamp(given.window_ends_at),
+        "time_scale": given.time_scale.factor,
         "attempts_allowed": policy.segment_named(situation.segment).attempts_allowed,
         "cool_down_seconds": policy.cool_down_seconds.get(situation.cause, 0),
-        "strategy": dict(spec.written) if spec else None,
-        "fallback": dict(policy.fallback.written),
+        "strategy": dict(spec.recorded_form) if spec else None,
+        "fallback": dict(policy.fallback.recorded_form),
     }
 
 
-def read_back(data: Mapping[str, Any], policy_version: str) -> Inputs:
+def parse_planner_inputs(data: Mapping[str, Any], policy_version: str) -> PlannerInputs:
     """The inputs again, in a policy that says of this case what the one of that version said.
 
     Raises ValueError or KeyError where these aren't recorded inputs.
     """
-    situation, ends = Situation.model_validate(data["situation"]), moment(data["window_ends_at"])
+    situation, ends = Situation.model_validate(data["situation"]), parse_timestamp(data["window_ends_at"])
     if ends is None:
         raise ValueError("the end of the window is missing")
-    spec = _read(data["strategy"]) if data.get("strategy") else None
+    spec = _parse_strategy(data["strategy"]) if data.get("strategy") else None
     policy = Policy(
-        name=_NAME,
+        name=_RECORDED_POLICY,
         version=policy_version,
-        segments=(_segment(situation, spec, data["attempts_allowed"]),),
+        segments=(_recorded_segment(situation, spec, data["attempts_allowed"]),),
         strategies={spec.name: spec} if spec else {},
-        fallback=_read(data["fallback"]),
+        fallback=_parse_strategy(data["fallback"]),
         cool_down_seconds={situation.cause: data["cool_down_seconds"]},
         overrides={},
     )
-    return Inputs(situation, policy, ends, Pace(time_scale=data["time_scale"]))
+    return PlannerInputs(situation, policy, ends, TimeScale(factor=data["time_scale"]))
 
 
-def _segment(situation: Situation, spec: StrategySpec | None, allowed: int) -> SegmentPolicy:
+def _recorded_segment(situation: Situation, spec: StrategySpec | None, allowed: int) -> SegmentPolicy:
     """The segment as far as a plan looks at it."""
     return SegmentPolicy(
         name=situation.segment,
@@ -75,5 +75,5 @@ def _segment(situation: Situation, spec: StrategySpec | None, allowed: int) -> S
     )
 
 
-def _read(data: Mapping[str, str]) -> StrategySpec:
+def _parse_strategy(data: Mapping[str, str]) -> StrategySpec:
     return StrategySpec(name=data["name"], use=data["use"], options=json.loads(data["options"]))

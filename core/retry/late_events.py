@@ -7,21 +7,21 @@ from core.payments import EventKind, ProviderEvent
 from core.retry.recovery import Recovery
 
 
-def late(recovery: Recovery, event: ProviderEvent) -> Event:
+def late_event(recovery: Recovery, event: ProviderEvent) -> Event:
     """An event that came after the end: kept, without effect on it. Where money moved, the row says how much."""
     if event.kind is EventKind.INVOICE_PAID:
-        return money_row(EventType.PAYMENT_LATE, event, amount=event.paid_amount or _still_open(recovery, event))
+        return money_event(EventType.PAYMENT_LATE, event, amount=event.paid_amount or _open_amount(recovery, event))
     if event.kind is EventKind.PAYMENT_RESTORED and event.returned_amount is not None:
-        return money_row(EventType.PAYMENT_LATE, event)
+        return money_event(EventType.PAYMENT_LATE, event)
     if event.kind is EventKind.PAYMENT_REFUNDED:
-        return money_row(EventType.PAYMENT_REFUNDED, event)
-    if _takes_back(recovery, event):
-        return money_row(EventType.PAYMENT_REVERSED, event)
+        return money_event(EventType.PAYMENT_REFUNDED, event)
+    if _takes_money_back(recovery, event):
+        return money_event(EventType.PAYMENT_REVERSED, event)
     data = event_source(event) | {"kind": event.kind.value, "detail": event.detail}
     return Event(type=EventType.EVENT_LATE, occurred_at=event.occurred_at, data=data)
 
 
-def _takes_back(recovery: Recovery, event: ProviderEvent) -> bool:
+def _takes_money_back(recovery: Recovery, event: ProviderEvent) -> bool:
     """Whether money went: a second chargeback of the same payment takes it no second time."""
     if event.kind is EventKind.PAYMENT_REVERSED:
         return True
@@ -30,12 +30,12 @@ def _takes_back(recovery: Recovery, event: ProviderEvent) -> bool:
     return event.kind is EventKind.DISPUTE_OPENED and won and sum_told and not again
 
 
-def _still_open(recovery: Recovery, event: ProviderEvent) -> int:
+def _open_amount(recovery: Recovery, event: ProviderEvent) -> int:
     """What a payment brings that names no sum: all that was open. An invoice's own amount holds earlier parts, too."""
     return max(recovery.amount - recovery.paid_late, 0) if recovery.amount else event.amount or 0
 
 
-def money_row(kind: EventType, event: ProviderEvent, **more: Any) -> Event:
+def money_event(kind: EventType, event: ProviderEvent, **more: Any) -> Event:
     """Money that moved outside of a charge of ours, with its amount (minor units) and kind as far as they are told."""
     failure = event.failure.model_dump(mode="json", exclude_none=True) if event.failure else None
     data = {"kind": event.returned_kind, "amount": event.returned_amount, "currency": event.currency}
@@ -44,14 +44,14 @@ def money_row(kind: EventType, event: ProviderEvent, **more: Any) -> Event:
     return Event(type=kind, occurred_at=event.occurred_at, data=event_source(event) | known)
 
 
-def counted(recovery: Recovery, event: ProviderEvent) -> bool:
+def is_payment_counted(recovery: Recovery, event: ProviderEvent) -> bool:
     """Whether this payment is added up already: an authorisation and its capture, an answer and its echo.
 
     Stripe tells of one payment twice, as invoice.paid and as invoice.payment_succeeded; behind an end that makes all
     that was open come once.
     """
     part = event.paid_amount is not None and event.payment_id in recovery.payments_counted
-    return part or (recovery.stage.final and 0 < recovery.amount <= recovery.paid_late)
+    return part or (recovery.stage.is_final and 0 < recovery.amount <= recovery.paid_late)
 
 
 def event_source(event: ProviderEvent) -> dict[str, Any]:

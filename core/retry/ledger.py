@@ -12,40 +12,40 @@ from core.events import EventType, Record, Trigger
 from core.events.data import ChargeEnd, ChargeReconciled, ChargeRequested, FailureClassified, RetryPlanned, RetrySkipped
 from core.payments import Card, Failure, Outcome
 from core.retry.machine import apply
-from core.retry.network_rules import Credential, LedgerEntry, Spent
+from core.retry.network_rules import AttemptOutcome, Credential, LedgerEntry
 from core.retry.recovery import Recovery
 
-NOT_SENT: Final = frozenset({"blocked", "invalid"})
+NOT_SENT_OUTCOMES: Final = frozenset({"blocked", "invalid"})
 """Outcomes of a provider that refused by itself."""
 
 
-def entries(before: Recovery, records: Sequence[Record]) -> Iterator[LedgerEntry]:
+def build_ledger_entries(before: Recovery, records: Sequence[Record]) -> Iterator[LedgerEntry]:
     """What these rows, written behind `before`, change in the ledger; the same key twice: the later one counts."""
     recovery = before
     for record in records:
-        if not record.data.get("refused") and (entry := _entry(recovery, record)):
+        if not record.data.get("refused") and (entry := _build_entry(recovery, record)):
             yield entry
         recovery = apply(recovery, record)
 
 
-def _entry(recovery: Recovery, record: Record) -> LedgerEntry | None:
+def _build_entry(recovery: Recovery, record: Record) -> LedgerEntry | None:
     match record.type:
         case EventType.FAILURE_CLASSIFIED if recovery.unread:
-            return told(recovery, record.read(FailureClassified))
+            return provider_failure_entry(recovery, record.read(FailureClassified))
         case EventType.CHARGE_REQUESTED:
-            return _requested(recovery, record)
+            return _requested_entry(recovery, record)
         case EventType.CHARGE_SUCCEEDED:
-            return _landed(recovery, record, Spent.APPROVED)
+            return _answered_entry(recovery, record, AttemptOutcome.APPROVED)
         case EventType.CHARGE_DECLINED:
-            return _landed(recovery, record, _refused(record.read(ChargeEnd).failure or Failure()))
+            return _answered_entry(recovery, record, _refusal_outcome(record.read(ChargeEnd).failure or Failure()))
         case EventType.CHARGE_RECONCILED:
-            return _landed(recovery, record, _found(record.read(ChargeReconciled)))
+            return _answered_entry(recovery, record, _reconciled_outcome(record.read(ChargeReconciled)))
         case EventType.RETRY_SKIPPED | EventType.RETRY_PLANNED:
-            return _held(recovery, record)
+            return _blocked_entry(recovery, record)
     return None
 
 
-def told(recovery: Recovery, data: FailureClassified) -> LedgerEntry | None:
+def provider_failure_entry(recovery: Recovery, data: FailureClassified) -> LedgerEntry | None:
     """The failure that the provider announced; None for the echo of a charge of ours, which is there already."""
     failure = data.failure or recovery.failure
     if failure.charge_id and failure.charge_id in recovery.charge_ids:
@@ -61,14 +61,14 @@ def told(recovery: Recovery, data: FailureClassified) -> LedgerEntry | None:
         currency=recovery.currency,
         at=recovery.failed_at,
         trigger=Trigger.PROVIDER.value,
-        outcome=_refused(failure),
+        outcome=_refusal_outcome(failure),
         fee_amount=fee.amount if fee else None,
         fee_currency=fee.currency if fee else None,
-        **_codes(failure),
+        **_failure_codes(failure),
     )
 
 
-def _requested(recovery: Recovery, record: Record) -> LedgerEntry:
+def _requested_entry(recovery: Recovery, record: Record) -> LedgerEntry:
     data, attempt = record.read(ChargeRequested), record.attempt or recovery.attempt + 1
     return LedgerEntry(
         recovery_id=recovery.recovery_id,
@@ -81,11 +81,11 @@ def _requested(recovery: Recovery, record: Record) -> LedgerEntry:
         at=record.occurred_at,
         attempt=attempt,
         trigger=data.trigger.value,
-        outcome=Spent.REQUESTED,
+        outcome=AttemptOutcome.REQUESTED,
     )
 
 
-def _landed(recovery: Recovery, record: Record, outcome: Spent) -> LedgerEntry | None:
+def _answered_entry(recovery: Recovery, record: Record, outcome: AttemptOutcome) -> LedgerEntry | None:
     """The charge in flight with its end; the card is told only where the answer named it."""
     data, order = record.read(ChargeEnd), recovery.in_flight
     if order is None:
@@ -103,52 +103,52 @@ def _landed(recovery: Recovery, record: Record, outcome: Spent) -> LedgerEntry |
         attempt=order.attempt,
         trigger=(recovery.in_flight_trigger or Trigger.SCHEDULED).value,
         outcome=outcome,
-        **_codes(data.failure or Failure()),
+        **_failure_codes(data.failure or Failure()),
     )
 
 
-def _held(recovery: Recovery, record: Record) -> LedgerEntry | None:
+def _blocked_entry(recovery: Recovery, record: Record) -> LedgerEntry | None:
     """A try that was not made; `network` in the row says of which card, and what it would have cost."""
     data = record.data
-    held = data.network if isinstance(data, RetryPlanned | RetrySkipped) else None
-    if held is None:
+    blocked = data.network if isinstance(data, RetryPlanned | RetrySkipped) else None
+    if blocked is None:
         return None
     trigger = data.trigger if isinstance(data, RetrySkipped) else None
     return LedgerEntry(
         recovery_id=recovery.recovery_id,
         key=f"held-{record.sequence}",
         provider=recovery.provider,
-        fingerprint=held.fingerprint,
-        network=held.network,
+        fingerprint=blocked.fingerprint,
+        network=blocked.network,
         amount=recovery.amount,
         currency=recovery.currency,
         at=record.occurred_at,
         attempt=record.attempt,
         trigger=(trigger or Trigger.SCHEDULED).value,
-        outcome=Spent.HELD,
-        fee_amount=held.fee.amount if held.fee else None,
-        fee_currency=held.fee.currency if held.fee else None,
+        outcome=AttemptOutcome.HELD,
+        fee_amount=blocked.fee.amount if blocked.fee else None,
+        fee_currency=blocked.fee.currency if blocked.fee else None,
     )
 
 
-def _codes(failure: Failure) -> dict[str, str | None]:
+def _failure_codes(failure: Failure) -> dict[str, str | None]:
     return failure.model_dump(include={"code", "network_code", "network_advice"})
 
 
-def _refused(failure: Failure) -> Spent:
+def _refusal_outcome(failure: Failure) -> AttemptOutcome:
     """A decline, or what the provider refused before it reached any network."""
-    kept = failure.outcome in NOT_SENT or failure.network_status == "not_sent_to_network"
-    return Spent.NOT_SENT if kept else Spent.DECLINED
+    kept = failure.outcome in NOT_SENT_OUTCOMES or failure.network_status == "not_sent_to_network"
+    return AttemptOutcome.NOT_SENT if kept else AttemptOutcome.DECLINED
 
 
-def _found(data: ChargeReconciled) -> Spent:
+def _reconciled_outcome(data: ChargeReconciled) -> AttemptOutcome:
     match data.outcome:
         case Outcome.SUCCEEDED:
-            return Spent.APPROVED
+            return AttemptOutcome.APPROVED
         case Outcome.DECLINED:
-            return _refused(data.failure or Failure())
+            return _refusal_outcome(data.failure or Failure())
         case _:
-            return Spent.RELEASED
+            return AttemptOutcome.RELEASED
 
 
 def credential_of(recovery: Recovery) -> Credential:

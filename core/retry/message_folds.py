@@ -6,22 +6,22 @@ from core.messages.plan import MessagePlan
 from core.retry.recovery import Recovery
 
 
-def messages_planned(recovery: Recovery, data: RetryPlanned | RetrySkipped) -> Recovery:
+def apply_message_plan(recovery: Recovery, data: RetryPlanned | RetrySkipped) -> Recovery:
     """Each decision plans the messages anew; those told before stay told."""
     if data.messages is None:
         return recovery
     plan = MessagePlan.model_validate(data.messages)
     since = {**recovery.messages_since, plan.occasion.topic: plan.occasion.since}
-    return recovery.having(messages=plan, messages_since=since)
+    return recovery.with_changes(messages=plan, messages_since=since)
 
 
-def message_told(recovery: Recovery, record: Record) -> Recovery:
+def apply_message_result(recovery: Recovery, record: Record) -> Recovery:
     """Sent, maybe sent or given up: it is not sent again."""
     data = record.read(MessageReported)
     heard = recovery.heard or data.outcome in {MessageOutcome.SENT, MessageOutcome.MAYBE_SENT}
-    return recovery.having(told=(*recovery.told, told_name(data)), heard=heard)
+    return recovery.with_changes(told=(*recovery.told, record_message_key(data)), heard=heard)
 
 
-def told_name(data: MessageReported) -> str:
+def record_message_key(data: MessageReported) -> str:
     """What `Recovery.told` calls the message of this row."""
     return f"{data.step}/{data.channel}"

@@ -6,19 +6,19 @@ from core.retry.late_events import event_source
 from core.retry.recovery import Recovery
 
 
-def method_rows(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
+def method_update_events(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
     """A method that is worth a try of its own, as a row; nothing for old news and for what can't help here."""
     version = event.method_version or event.method_id
     # A default may be chosen once more after another one; of what is only stored, old news stays old.
     again = event.method_role is MethodRole.DEFAULT
     seen = recovery.methods_seen[-1:] if again else recovery.methods_seen
-    if not event.method_id or version in seen or _no_help(recovery, event):
+    if not event.method_id or version in seen or _is_irrelevant_method(recovery, event):
         return ()
     data = event_source(event) | {"method_id": event.method_id, "method_version": version}
     return (Event(type=EventType.METHOD_UPDATED, occurred_at=event.occurred_at, data=data),)
 
 
-def _no_help(recovery: Recovery, event: ProviderEvent) -> bool:
+def _is_irrelevant_method(recovery: Recovery, event: ProviderEvent) -> bool:
     """New data of a card that is neither the one that failed, nor in use, nor a default, mends nothing here.
 
     Neither does the method that was refused for good, stored or chosen once more without new data.

@@ -6,11 +6,13 @@ from core.classifier.taxonomy import Cause
 from core.retry.policy import Policy, StrategyFactory
 from core.retry.strategies.base import Need
 
-NOTHING: frozenset[Need] = frozenset()
+NO_LOOKUPS: frozenset[Need] = frozenset()
 
 
-def needs(policy: Policy, strategies: Mapping[str, StrategyFactory], segment: str, cause: Cause) -> frozenset[Need]:
+def required_lookups(
+    policy: Policy, strategies: Mapping[str, StrategyFactory], segment: str, cause: Cause
+) -> frozenset[Need]:
     """What the strategy for such failures wants; nothing where none is installed or it says nonsense."""
     spec = policy.strategy_for(segment, cause)
-    said = getattr(strategies.get(spec.use), "needs", NOTHING) if spec else NOTHING
+    said = getattr(strategies.get(spec.use), "needs", NO_LOOKUPS) if spec else NO_LOOKUPS
     return frozenset(one for one in Need if isinstance(said, set | frozenset | tuple | list) and one in said)

@@ -7,25 +7,25 @@ from io import StringIO
 from typing import Final
 
 from core.errors import InvalidInput
-from core.retry.duration import seconds
-from core.retry.network_rules import Fee, Limit, NetworkRules, Stop
+from core.retry.duration import parse_duration
+from core.retry.network_rules import NetworkFee, NetworkLimit, NetworkRules, StopRule
 
-LIMITS: Final = "network_rules.csv"
-STOPS: Final = "network_stops.csv"
-FEES: Final = "network_fees.csv"
+LIMITS_FILE: Final = "network_rules.csv"
+STOPS_FILE: Final = "network_stops.csv"
+FEES_FILE: Final = "network_fees.csv"
 _YES_NO: Final = {"yes": True, "no": False}
 
 
-def parse(limits: str, stops: str, fees: str) -> NetworkRules:
+def parse_network_rules(limits: str, stops: str, fees: str) -> NetworkRules:
     """Rules out of the three tables' texts. Raises InvalidInput naming file and line."""
     return NetworkRules(
-        limits=tuple(_limit(where, row) for where, row in _rows(LIMITS, limits)),
-        stops=tuple(_stop(where, row) for where, row in _rows(STOPS, stops)),
-        fees=tuple(_fee(where, row) for where, row in _rows(FEES, fees)),
+        limits=tuple(_parse_limit(where, row) for where, row in _read_rows(LIMITS_FILE, limits)),
+        stops=tuple(_parse_stop(where, row) for where, row in _read_rows(STOPS_FILE, stops)),
+        fees=tuple(_parse_fee(where, row) for where, row in _read_rows(FEES_FILE, fees)),
     )
 
 
-def _rows(file: str, text: str) -> Iterator[tuple[str, dict[str, str]]]:
+def _read_rows(file: str, text: str) -> Iterator[tuple[str, dict[str, str]]]:
     reader = csv.DictReader(StringIO(text), strict=True)
     for row in reader:
         where = f"{file}:{reader.line_num}"
@@ -34,24 +34,24 @@ def _rows(file: str, text: str) -> Iterator[tuple[str, dict[str, str]]]:
         yield where, {name: cell.strip() for name, cell in row.items()}
 
 
-def _checked(where: str, row: dict[str, str]) -> None:
+def _check_cells(where: str, row: dict[str, str]) -> None:
     empty = [name for name, cell in row.items() if not cell]
     if empty:
         raise InvalidInput(f"{where}: {empty[0]} is empty")
 
 
-def _stop(where: str, row: dict[str, str]) -> Stop:
-    _checked(where, row)
-    return Stop(**row)
+def _parse_stop(where: str, row: dict[str, str]) -> StopRule:
+    _check_cells(where, row)
+    return StopRule(**row)
 
 
-def _limit(where: str, row: dict[str, str]) -> Limit:
-    _checked(where, row)
+def _parse_limit(where: str, row: dict[str, str]) -> NetworkLimit:
+    _check_cells(where, row)
     try:
-        return Limit(
+        return NetworkLimit(
             network=row["network"],
             window=row["window"],
-            length=timedelta(seconds=seconds(row["window"])),
+            length=timedelta(seconds=parse_duration(row["window"])),
             allowed=int(row["allowed"]),
             per_amount=_YES_NO[row["per_amount"]],
             approval_resets=_YES_NO[row["approval_resets"]],
@@ -62,11 +62,11 @@ def _limit(where: str, row: dict[str, str]) -> Limit:
         raise InvalidInput(f"{where}: {error}") from error
 
 
-def _fee(where: str, row: dict[str, str]) -> Fee:
-    _checked(where, row)
+def _parse_fee(where: str, row: dict[str, str]) -> NetworkFee:
+    _check_cells(where, row)
     try:
         effective = date.fromisoformat(row["effective"])
-        return Fee(
+        return NetworkFee(
             network=row["network"],
             kind=row["kind"],
             amount=int(row["amount"]),

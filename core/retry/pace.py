@@ -8,18 +8,18 @@ from pydantic import Field
 from core.base import Value
 
 
-class Pace(Value):
+class TimeScale(Value):
     """Divides our own delays, cool-downs, windows and deadlines.
 
     What a network or a provider asks for never passes here.
     """
 
-    time_scale: int = Field(1, ge=1)
+    factor: int = Field(1, ge=1)
 
     def shorten(self, span: timedelta) -> timedelta:
         """The span as it really passes, to the microsecond below."""
-        return span // self.time_scale
+        return span // self.factor
 
 
-REAL_TIME: Final = Pace()
+REAL_TIME: Final = TimeScale()
 """Days take days."""

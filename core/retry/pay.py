@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from core.classifier.taxonomy import Ability
+from core.classifier.taxonomy import Chargeability
 from core.contracts import ChargeInput
-from core.events import Event, EventType, Record, Trigger, stamp
+from core.events import Event, EventType, Record, Trigger, format_timestamp
 from core.ids import idempotency_key
 from core.payments import (
     Card,
@@ -19,76 +19,78 @@ from core.payments import (
     InvoiceView,
     Outcome,
 )
-from core.retry.ability import SENTENCES, default_ability, intended_method
-from core.retry.fresh_look import REVIEW, announced, observe
+from core.retry.ability import ABILITY_SENTENCES, default_ability, intended_method
+from core.retry.fresh_look import REVIEW_PERIOD, announced_facts, check_invoice
 from core.retry.recovery import Recovery
 
-MARGIN: Final = timedelta(hours=1)
+RECHECK_MARGIN: Final = timedelta(hours=1)
 """How long after the provider's own retry we look again."""
-GIVEN_UP: Final = timedelta(hours=24)
+UNKNOWN_CHARGE_DEADLINE: Final = timedelta(hours=24)
 """After this, a charge that can't be sent again and was not found is a person's matter (money law 5)."""
 
 
-def in_flight(recovery: Recovery) -> ChargeOrder:
+def order_in_flight(recovery: Recovery) -> ChargeOrder:
     """The order in flight; to be asked for only where there is one."""
     if recovery.in_flight is None:
         raise ValueError("no charge is in flight")
     return recovery.in_flight
 
 
-def checked(
+def request_charge(
     recovery: Recovery, invoice: InvoiceView, trigger: Trigger, order: ChargeInput, now: datetime
 ) -> tuple[Event, ...]:
     """`charge.requested`, or what a fresh look at the invoice says against it."""
     if trigger is Trigger.MANUAL and invoice.processing and invoice.status is InvoiceStatus.OPEN:
-        return (refused(trigger, "in_flight", "a payment of this invoice is on its way at the provider", now),)
-    if events := observe(recovery, invoice, now):
+        return (refusal_event(trigger, "in_flight", "a payment of this invoice is on its way at the provider", now),)
+    if events := check_invoice(recovery, invoice, now):
         stands_back = events[0].data.get("action") == "stand_back"
         # Somebody waits for the answer: not kept for the day on which nothing is in the way any more.
         return (
-            (refused(trigger, "paused", events[0].data["why"], now),)
+            (refusal_event(trigger, "paused", events[0].data["why"], now),)
             if trigger is Trigger.MANUAL and stands_back
             else events
         )
     if invoice.status is InvoiceStatus.MISSING:
-        return (_missing(now),)
+        return (_missing_invoice_event(now),)
     if trigger is Trigger.SCHEDULED and invoice.processing:
-        return (_let_it_finish(now),)
+        return (_payment_under_way_event(now),)
     if trigger is Trigger.SCHEDULED and invoice.next_provider_attempt and invoice.next_provider_attempt > now:
-        return (_stand_down(invoice.next_provider_attempt, now),)
+        return (_provider_retry_event(invoice.next_provider_attempt, now),)
     named = order.method_id or intended_method(recovery, invoice)
     if named is None and invoice.methods_known:
         able = default_ability(recovery, invoice)
-        if able is not Ability.CHARGEABLE:
+        if able is not Chargeability.CHARGEABLE:
             scheduled = trigger is Trigger.SCHEDULED
-            return (_decide_anew(able, now) if scheduled else unchargeable(recovery, able, trigger, None, now),)
-    return (_requested(recovery, invoice, trigger, named, now),)
+            return (_replan_event(able, now) if scheduled else unchargeable_event(recovery, able, trigger, None, now),)
+    return (_charge_request(recovery, invoice, trigger, named, now),)
 
 
-def _decide_anew(able: Ability, now: datetime) -> Event:
+def _replan_event(able: Chargeability, now: datetime) -> Event:
     """What the plan counted on is gone: the decision that follows asks the customer, with its own deadlines."""
-    data = {"action": "decide_anew", "reason": able.value, "why": SENTENCES[able]}
+    data = {"action": "decide_anew", "reason": able.value, "why": ABILITY_SENTENCES[able]}
     return Event(type=EventType.RETRY_SKIPPED, occurred_at=now, data=data)
 
 
-def unchargeable(recovery: Recovery, able: Ability, trigger: Trigger, named: str | None, now: datetime) -> Event:
+def unchargeable_event(
+    recovery: Recovery, able: Chargeability, trigger: Trigger, named: str | None, now: datetime
+) -> Event:
     """Nothing to charge: a schedule waits for the customer, what was asked for is refused and changes nothing else."""
     if trigger is Trigger.SCHEDULED:
-        until = stamp(max(recovery.window_ends_at or now, now + REVIEW))
-        data = {"action": "wait_for_method", "reason": able.value, "until": until, "why": SENTENCES[able]}
+        until = format_timestamp(max(recovery.window_ends_at or now, now + REVIEW_PERIOD))
+        data = {"action": "wait_for_method", "reason": able.value, "until": until, "why": ABILITY_SENTENCES[able]}
         return Event(type=EventType.RETRY_SKIPPED, occurred_at=now, data=data)
     code = "hard_decline" if trigger is Trigger.MANUAL else able.value
-    return refused(trigger, code, SENTENCES[able], now, method_id=named)
+    return refusal_event(trigger, code, ABILITY_SENTENCES[able], now, method_id=named)
 
 
-def refused(trigger: Trigger, code: str, why: str, now: datetime, **more: str | None) -> Event:
+def refusal_event(trigger: Trigger, code: str, why: str, now: datetime, **more: str | None) -> Event:
     """A charge that was asked for is not made; `code` is one of the contract's where a person asked."""
     data = {"action": "refuse", "reason": code, "trigger": trigger.value, "why": why} | more
     known = {key: value for key, value in data.items() if value is not None}
     return Event(type=EventType.RETRY_SKIPPED, occurred_at=now, data=known)
 
 
-def _requested(
+def _charge_request(
     recovery: Recovery, invoice: InvoiceView, trigger: Trigger, method_id: str | None, now: datetime
 ) -> Event:
     attempt = recovery.attempt + 1
@@ -105,41 +107,41 @@ def _requested(
     return Event(type=EventType.CHARGE_REQUESTED, occurred_at=now, attempt=attempt, data=data)
 
 
-def _stand_down(until: datetime, now: datetime) -> Event:
+def _provider_retry_event(until: datetime, now: datetime) -> Event:
     """Two schedulers on one invoice charge twice as often: the provider's own retry goes first."""
-    at = until + MARGIN
-    why = f"the provider itself tries at {stamp(until)}; we look again after that"
-    data = {"reason": "provider_retry", "action": "postpone", "at": stamp(at), "why": why}
+    at = until + RECHECK_MARGIN
+    why = f"the provider itself tries at {format_timestamp(until)}; we look again after that"
+    data = {"reason": "provider_retry", "action": "postpone", "at": format_timestamp(at), "why": why}
     return Event(type=EventType.RETRY_SKIPPED, occurred_at=now, data=data)
 
 
-def _let_it_finish(now: datetime) -> Event:
+def _payment_under_way_event(now: datetime) -> Event:
     """One attempt in flight at a time, whoever began it."""
-    at = now + MARGIN
+    at = now + RECHECK_MARGIN
     why = "a payment of this invoice is under way at the provider; we look again when it may be over"
-    data = {"reason": "payment_under_way", "action": "postpone", "at": stamp(at), "why": why}
+    data = {"reason": "payment_under_way", "action": "postpone", "at": format_timestamp(at), "why": why}
     return Event(type=EventType.RETRY_SKIPPED, occurred_at=now, data=data)
 
 
-def _missing(now: datetime) -> Event:
+def _missing_invoice_event(now: datetime) -> Event:
     data = {
         "reason": "invoice_missing",
         "action": "tell_operators",
-        "until": stamp(now + REVIEW),
-        "customer_until": stamp(now + REVIEW),
+        "until": format_timestamp(now + REVIEW_PERIOD),
+        "customer_until": format_timestamp(now + REVIEW_PERIOD),
         "why": "the provider knows no such invoice under this account",
     }
     return Event(type=EventType.RETRY_SKIPPED, occurred_at=now, data=data)
 
 
-def refused_unseen(result: ChargeResult) -> bool:
+def is_refused_unexecuted(result: ChargeResult) -> bool:
     """Whether a no came before anything was executed: said to a repeat, it tells nothing of the first time."""
     return result.outcome in {Outcome.DECLINED, Outcome.NOT_CHARGED} and result.charge_id is None
 
 
-def handed_over(recovery: Recovery, now: datetime) -> Event:
+def manual_review_event(recovery: Recovery, now: datetime) -> Event:
     """To a person: what became of the charge in flight can't be found out any more."""
-    until = stamp(now + REVIEW)
+    until = format_timestamp(now + REVIEW_PERIOD)
     data = {
         "reason": "charge_unknown",
         "action": "review",
@@ -147,10 +149,10 @@ def handed_over(recovery: Recovery, now: datetime) -> Event:
         "customer_until": until,
         "why": "nobody can find out whether the last charge succeeded: look it up at the provider",
     }
-    return Event(type=EventType.RETRY_SKIPPED, occurred_at=now, attempt=in_flight(recovery).attempt, data=data)
+    return Event(type=EventType.RETRY_SKIPPED, occurred_at=now, attempt=order_in_flight(recovery).attempt, data=data)
 
 
-def concluded(
+def charge_result_event(
     recovery: Recovery, result: ChargeResult, now: datetime, *, repeated: bool, by_reading: bool
 ) -> Event | None:
     """The row of a result; None for a charge that is still unknown and was written down as such before."""
@@ -163,55 +165,55 @@ def concluded(
         "outcome": result.outcome.value if reconciled else None,
         "reason": result.reason,
         "charge_id": result.charge_id,
-        "amount": (part := _part(recovery, result)),
-        "currency": in_flight(recovery).currency if part is not None else None,
+        "amount": (part := _partial_amount(recovery, result)),
+        "currency": order_in_flight(recovery).currency if part is not None else None,
         "failure": result.failure.model_dump(mode="json", exclude_none=True) or None,
         "card": result.card.model_dump(mode="json", exclude_none=True) or None,
         "repeated": repeated or None,
         "evidence": "read" if by_reading else None,
     }
     known = {key: value for key, value in data.items() if value is not None}
-    kind = EventType.CHARGE_RECONCILED if reconciled else _DIRECT[result.outcome]
-    return Event(type=kind, occurred_at=now, attempt=in_flight(recovery).attempt, data=known)
+    kind = EventType.CHARGE_RECONCILED if reconciled else _EVENT_TYPES_BY_OUTCOME[result.outcome]
+    return Event(type=kind, occurred_at=now, attempt=order_in_flight(recovery).attempt, data=known)
 
 
-def _part(recovery: Recovery, result: ChargeResult) -> int | None:
+def _partial_amount(recovery: Recovery, result: ChargeResult) -> int | None:
     """What came, where it is less than was asked for."""
-    part = result.amount is not None and result.amount < in_flight(recovery).amount
+    part = result.amount is not None and result.amount < order_in_flight(recovery).amount
     return result.amount if part and result.outcome is Outcome.SUCCEEDED else None
 
 
-_DIRECT: Final = {
+_EVENT_TYPES_BY_OUTCOME: Final = {
     Outcome.SUCCEEDED: EventType.CHARGE_SUCCEEDED,
     Outcome.DECLINED: EventType.CHARGE_DECLINED,
     Outcome.UNKNOWN: EventType.CHARGE_UNKNOWN,
 }
 
 
-def learned(recovery: Recovery, records: Sequence[Record]) -> FailureFacts | None:
+def facts_from_decline(recovery: Recovery, records: Sequence[Record]) -> FailureFacts | None:
     """What a decline says of failure and card: enough to decide on without another read.
 
     Taken from the rows, so that an execution that only finds them tells the same as the one that wrote them.
     """
-    landed = next((record for record in reversed(records) if record.type in _LANDINGS), None)
-    if landed is None or landed.data.get("outcome", _LANDINGS[landed.type]) != Outcome.DECLINED:
+    landed = next((record for record in reversed(records) if record.type in _RESULT_OUTCOMES), None)
+    if landed is None or landed.data.get("outcome", _RESULT_OUTCOMES[landed.type]) != Outcome.DECLINED:
         return None
     failure = Failure.model_validate(landed.data.get("failure") or {})
     card = Card.model_validate(landed.data.get("card") or {})
     # Of a method that is charged for the first time, nothing is known from the one before.
-    same = _named_in(records) in {None, recovery.method_in_use}
+    same = _requested_method(records) in {None, recovery.method_in_use}
     network = failure.network or card.network or (recovery.failure.network if same else None)
     known = {"failure": failure.model_copy(update={"network": network}), "card": card, "missing": ()}
-    return announced(recovery).model_copy(update=known)
+    return announced_facts(recovery).model_copy(update=known)
 
 
-def _named_in(records: Sequence[Record]) -> str | None:
+def _requested_method(records: Sequence[Record]) -> str | None:
     """The method that the charge in these rows named."""
     request = next((one for one in reversed(records) if one.type is EventType.CHARGE_REQUESTED), None)
     return request.data.get("method_id") if request else None
 
 
-_LANDINGS: Final[Mapping[EventType, Outcome | None]] = {
+_RESULT_OUTCOMES: Final[Mapping[EventType, Outcome | None]] = {
     EventType.CHARGE_SUCCEEDED: Outcome.SUCCEEDED,
     EventType.CHARGE_DECLINED: Outcome.DECLINED,
     EventType.CHARGE_RECONCILED: None,
@@ -219,16 +221,16 @@ _LANDINGS: Final[Mapping[EventType, Outcome | None]] = {
 """The rows that end a charge; a reconciled one names its outcome."""
 
 
-CODE: Final = "code"
+MISSING_CODE: Final = "code"
 """In `FailureFacts.missing`: what was read says that the payment failed, and of the reason nothing."""
 
 
-def completed(facts: FailureFacts, recovery: Recovery) -> FailureFacts:
+def complete_facts(facts: FailureFacts, recovery: Recovery) -> FailureFacts:
     """What was read, with what the event said where reading found nothing; never the codes of another charge."""
     read, known = facts.failure, recovery.failure
     other = read.charge_id and known.charge_id and read.charge_id != known.charge_id
     said = {} if other else known.model_dump(exclude_none=True)
-    told = {"code": known.code} if CODE in facts.missing and said and known.code else {}
+    told = {"code": known.code} if MISSING_CODE in facts.missing and said and known.code else {}
     failure = Failure.model_validate(said | read.model_dump(exclude_none=True) | told)
     customer_id = facts.invoice.customer_id or recovery.customer_id
     customer = facts.customer or (CustomerView(customer_id=customer_id) if customer_id else None)

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 from core.base import Value
 from core.errors import InvalidPolicy
-from core.retry.pace import Pace
+from core.retry.pace import TimeScale
 from core.retry.policy import Policy, StrategyFactory, StrategySpec
 from core.retry.strategies.base import Situation
 from core.retry.strategies.fixed_ladder import FixedLadder
 
-LONGEST_SECONDS = 10 * 366 * 86_400
+LONGEST_DELAY_SECONDS = 10 * 366 * 86_400
 """More than any window; keeps a nonsensical delay from leaving the calendar."""
 
 
@@ -31,7 +31,7 @@ class Plan(Value):
     """Alternatives that were not taken, and what spoke against them."""
 
 
-class Exhaustion(StrEnum):
+class ExhaustionReason(StrEnum):
     """Why there is no further retry."""
 
     BUDGET = "budget"
@@ -44,23 +44,23 @@ class Exhaustion(StrEnum):
 class Exhausted(Value):
     """No scheduled retry is left."""
 
-    reason: Exhaustion
+    reason: ExhaustionReason
     strategy: str | None = None
     policy_version: str
     why: str
     rejected: tuple[str, ...] = ()
 
 
-class _Frame(NamedTuple):
+class _PlanContext(NamedTuple):
     """What all steps of one plan look at."""
 
     situation: Situation
     policy: Policy
     window_ends_at: datetime
-    pace: Pace
+    time_scale: TimeScale
 
 
-class _Idea(NamedTuple):
+class _StrategyAnswer(NamedTuple):
     """A strategy's usable answer; no delay: it has none left."""
 
     strategy: str
@@ -69,88 +69,99 @@ class _Idea(NamedTuple):
     waits_for_method: bool = False
 
 
-class _Unusable(Exception):
+class _UnusableAnswer(Exception):
     """A strategy failed or answered nonsense; says how."""
 
 
-def plan(
+def plan_next_retry(
     situation: Situation,
     policy: Policy,
     strategies: Mapping[str, StrategyFactory],
     window_ends_at: datetime,
-    pace: Pace,
+    time_scale: TimeScale,
 ) -> Plan | Exhausted:
     """The next retry, or why there is none. Never raises for what a strategy does.
 
     `window_ends_at` is a real time, already shortened by the pace. A strategy that fails, or that isn't a fixed ladder
     and answers beyond the window, is replaced by the policy's fallback ladder, and the plan says so.
     """
-    frame = _Frame(bounded(situation, policy, window_ends_at, pace), policy, window_ends_at, pace)
+    frame = _PlanContext(
+        bound_situation(situation, policy, window_ends_at, time_scale), policy, window_ends_at, time_scale
+    )
     spec = policy.strategy_for(situation.segment, situation.cause)
     if spec is None:
-        return _exhausted(frame, Exhaustion.NO_RETRY, f"{situation.cause} is not retried by itself")
+        return _build_exhausted(frame, ExhaustionReason.NO_RETRY, f"{situation.cause} is not retried by itself")
     allowed = policy.segment_named(situation.segment).attempts_allowed
     if situation.attempt > allowed:
-        return _exhausted(frame, Exhaustion.BUDGET, f"all {allowed} retries of the policy are used")
+        return _build_exhausted(frame, ExhaustionReason.BUDGET, f"all {allowed} retries of the policy are used")
     try:
-        return _decide(frame, _ask(frame, spec, strategies), ())
-    except _Unusable as error:
-        ladder = _ask(frame, policy.fallback, {"fixed_ladder": FixedLadder})
-        return _decide(frame, ladder, (f"{spec.name}: {error}; the fallback ladder takes over",))
+        return _apply_limits(frame, _ask_strategy(frame, spec, strategies), ())
+    except _UnusableAnswer as error:
+        ladder = _ask_strategy(frame, policy.fallback, {"fixed_ladder": FixedLadder})
+        return _apply_limits(frame, ladder, (f"{spec.name}: {error}; the fallback ladder takes over",))
 
 
-def bounded(situation: Situation, policy: Policy, window_ends_at: datetime, pace: Pace) -> Situation:
+def bound_situation(situation: Situation, policy: Policy, window_ends_at: datetime, time_scale: TimeScale) -> Situation:
     """The situation with what the plan will be held against, as the policy counts time."""
-    asked = _asked(situation) * pace.time_scale
-    elapsed, window = (_own_seconds(one - situation.failed_at, pace) for one in (situation.now, window_ends_at))
+    asked = _asked_wait(situation) * time_scale.factor
+    elapsed, window = (
+        _to_policy_seconds(one - situation.failed_at, time_scale) for one in (situation.now, window_ends_at)
+    )
     earliest = max(asked, elapsed, policy.cool_down_seconds.get(situation.cause, 0), 0)
     return situation.model_copy(
-        update={"earliest_seconds": min(earliest, LONGEST_SECONDS), "window_seconds": min(window, LONGEST_SECONDS)}
+        update={
+            "earliest_seconds": min(earliest, LONGEST_DELAY_SECONDS),
+            "window_seconds": min(window, LONGEST_DELAY_SECONDS),
+        }
     )
 
 
-def _own_seconds(span: timedelta, pace: Pace) -> int:
-    return span // timedelta(microseconds=1) * pace.time_scale // 1_000_000
+def _to_policy_seconds(span: timedelta, time_scale: TimeScale) -> int:
+    return span // timedelta(microseconds=1) * time_scale.factor // 1_000_000
 
 
-def _ask(frame: _Frame, spec: StrategySpec, strategies: Mapping[str, StrategyFactory]) -> _Idea:
+def _ask_strategy(
+    frame: _PlanContext, spec: StrategySpec, strategies: Mapping[str, StrategyFactory]
+) -> _StrategyAnswer:
     """The strategy's answer, checked. Raises _Unusable."""
     try:
-        strategy = spec.build(strategies)
+        strategy = spec.build_strategy(strategies)
         answer = strategy.propose(frame.situation)
         if answer is None:
             waits = getattr(strategy, "waits_for_method", False) is True
-            return _Idea(spec.name, None, f"{spec.name} has no further retry", waits)
-        delay, why = _checked_delay(answer.delay_seconds), _clean(answer.why)
-    except (_Unusable, InvalidPolicy) as error:
-        raise _Unusable(_clean(str(error))) from error
+            return _StrategyAnswer(spec.name, None, f"{spec.name} has no further retry", waits)
+        delay, why = _check_delay(answer.delay_seconds), _clean_text(answer.why)
+    except (_UnusableAnswer, InvalidPolicy) as error:
+        raise _UnusableAnswer(_clean_text(str(error))) from error
     except Exception as error:  # a plug-in may raise anything, and a recovery must go on
-        raise _Unusable(_clean(f"it raised {type(error).__name__}: {error}")) from error
+        raise _UnusableAnswer(_clean_text(f"it raised {type(error).__name__}: {error}")) from error
     # A ladder's last word may be "too late"; of another strategy it is taken for a mistake.
-    if answer.late_ends is not True and _own_time(frame, delay) > frame.window_ends_at:
-        raise _Unusable(f"its answer of {delay} s is beyond the window")
-    return _Idea(spec.name, delay, why)
+    if answer.late_ends is not True and _due_time(frame, delay) > frame.window_ends_at:
+        raise _UnusableAnswer(f"its answer of {delay} s is beyond the window")
+    return _StrategyAnswer(spec.name, delay, why)
 
 
-def _checked_delay(delay: object) -> int:
+def _check_delay(delay: object) -> int:
     if type(delay) is not int:
-        raise _Unusable(f"its answer {delay!r} is no whole number of seconds")
+        raise _UnusableAnswer(f"its answer {delay!r} is no whole number of seconds")
     if delay < 0:
-        raise _Unusable(f"its answer of {delay} s lies before the failure")
-    if delay > LONGEST_SECONDS:
-        raise _Unusable("its answer is beyond any window")
+        raise _UnusableAnswer(f"its answer of {delay} s lies before the failure")
+    if delay > LONGEST_DELAY_SECONDS:
+        raise _UnusableAnswer("its answer is beyond any window")
     return delay
 
 
-def _decide(frame: _Frame, idea: _Idea, rejected: tuple[str, ...]) -> Plan | Exhausted:
+def _apply_limits(frame: _PlanContext, idea: _StrategyAnswer, rejected: tuple[str, ...]) -> Plan | Exhausted:
     if idea.delay_seconds is None:
-        reason = Exhaustion.NEW_METHOD if idea.waits_for_method else Exhaustion.NO_RETRY
-        return _exhausted(frame, reason, idea.why, idea.strategy, rejected)
-    delay, asked = _floored(frame, idea.delay_seconds), _asked(frame.situation)
-    at = max(_own_time(frame, delay), frame.situation.now, frame.situation.failed_at + timedelta(seconds=asked))
-    overruled = rejected + _overruled(frame, idea, delay, asked)
+        reason = ExhaustionReason.NEW_METHOD if idea.waits_for_method else ExhaustionReason.NO_RETRY
+        return _build_exhausted(frame, reason, idea.why, idea.strategy, rejected)
+    delay, asked = _apply_cool_down(frame, idea.delay_seconds), _asked_wait(frame.situation)
+    at = max(_due_time(frame, delay), frame.situation.now, frame.situation.failed_at + timedelta(seconds=asked))
+    overruled = rejected + _list_overruled(frame, idea, delay, asked)
     if at > frame.window_ends_at:
-        return _exhausted(frame, Exhaustion.WINDOW, "the next retry is beyond the window", idea.strategy, overruled)
+        return _build_exhausted(
+            frame, ExhaustionReason.WINDOW, "the next retry is beyond the window", idea.strategy, overruled
+        )
     return Plan(
         at=at.astimezone(UTC),
         delay_seconds=max(delay, asked),
@@ -161,22 +172,22 @@ def _decide(frame: _Frame, idea: _Idea, rejected: tuple[str, ...]) -> Plan | Exh
     )
 
 
-def _floored(frame: _Frame, delay: int) -> int:
+def _apply_cool_down(frame: _PlanContext, delay: int) -> int:
     """The delay, at least the policy's cool-down for this cause."""
     return max(delay, frame.policy.cool_down_seconds.get(frame.situation.cause, 0))
 
 
-def _asked(situation: Situation) -> int:
+def _asked_wait(situation: Situation) -> int:
     """The wait that somebody asked for, in seconds: a real wait, which no pace shortens."""
-    return min(max(situation.asked_wait_seconds or 0, 0), LONGEST_SECONDS)
+    return min(max(situation.asked_wait_seconds or 0, 0), LONGEST_DELAY_SECONDS)
 
 
-def _own_time(frame: _Frame, delay: int) -> datetime:
+def _due_time(frame: _PlanContext, delay: int) -> datetime:
     """The moment after our own delay as it really passes."""
-    return frame.situation.failed_at + frame.pace.shorten(timedelta(seconds=delay))
+    return frame.situation.failed_at + frame.time_scale.shorten(timedelta(seconds=delay))
 
 
-def _overruled(frame: _Frame, idea: _Idea, delay: int, asked: int) -> tuple[str, ...]:
+def _list_overruled(frame: _PlanContext, idea: _StrategyAnswer, delay: int, asked: int) -> tuple[str, ...]:
     """What spoke against the strategy's own delay."""
     early = f"{idea.strategy}: {idea.delay_seconds} s is earlier than"
     cool_down = (f"{early} the cool-down of {delay} s after {frame.situation.cause}",)
@@ -184,14 +195,14 @@ def _overruled(frame: _Frame, idea: _Idea, delay: int, asked: int) -> tuple[str,
     return (cool_down if delay != idea.delay_seconds else ()) + (advice if asked > delay else ())
 
 
-def _exhausted(
-    frame: _Frame, reason: Exhaustion, why: str, strategy: str | None = None, rejected: tuple[str, ...] = ()
+def _build_exhausted(
+    frame: _PlanContext, reason: ExhaustionReason, why: str, strategy: str | None = None, rejected: tuple[str, ...] = ()
 ) -> Exhausted:
     version = frame.policy.version
     return Exhausted(reason=reason, strategy=strategy, policy_version=version, why=why, rejected=rejected)
 
 
-def _clean(text: object) -> str:
+def _clean_text(text: object) -> str:
     """A plug-in's words as the event log can hold them: printable, in one line, not long."""
     words = str(text)[:300]
     return words if words.isprintable() else "".join(one if one.isprintable() else " " for one in words)

@@ -9,20 +9,27 @@ from typing import Any
 
 from core.approvals import OperatorRules
 from core.base import Value
-from core.classifier.taxonomy import Cause, Next
+from core.classifier.taxonomy import Cause, NextAction
 from core.errors import InvalidPolicy
 from core.fraud.rules import FraudRules
 from core.messages.campaign import Campaign
-from core.retry.duration import seconds
+from core.retry.duration import parse_duration
 from core.retry.experiments import Experiment
-from core.retry.policy_campaigns import campaigns
-from core.retry.policy_experiments import experiments
-from core.retry.policy_fraud import fraud_rules
+from core.retry.policy_campaigns import parse_campaigns
+from core.retry.policy_experiments import parse_experiments
+from core.retry.policy_fraud import parse_fraud_rules
 from core.retry.policy_schema import PolicyTable, PolicyText, SegmentTable
-from core.retry.scope import WIDEST, ScopeRules
+from core.retry.scope import MAX_SCOPE_WINDOW, ScopeRules
 from core.retry.strategies.base import RetryStrategy
 from core.retry.strategies.fixed_ladder import FixedLadder
-from core.segmentation.segment import DEFAULT_SEGMENT, NUMBERS, TEXTS, Condition, Operator, SegmentRule
+from core.segmentation.segment import (
+    DEFAULT_SEGMENT,
+    NUMBER_FIELDS,
+    TEXT_FIELDS,
+    Condition,
+    ConditionOperator,
+    SegmentRule,
+)
 
 DEFAULT_CAMPAIGN = "default"
 StrategyFactory = Callable[..., RetryStrategy]
@@ -38,12 +45,12 @@ class StrategySpec(Value):
     options: Mapping[str, Any] = {}
 
     @cached_property
-    def written(self) -> Mapping[str, str]:
+    def recorded_form(self) -> Mapping[str, str]:
         """As a row of the log keeps it: settings as JSON text, since a plug-in's may hold what a row can't."""
         options = json.dumps(dict(self.options), sort_keys=True, default=str)
         return {"name": self.name, "use": self.use, "options": options}
 
-    def build(self, strategies: Mapping[str, StrategyFactory]) -> RetryStrategy:
+    def build_strategy(self, strategies: Mapping[str, StrategyFactory]) -> RetryStrategy:
         """The strategy itself. Raises InvalidPolicy, whatever the plug-in raises."""
         if self.use not in strategies:
             raise InvalidPolicy(f"no strategy is installed as {self.use!r}; there are {', '.join(sorted(strategies))}")
@@ -110,7 +117,7 @@ class Policy(Value):
         return self.strategies[chosen] if chosen else None
 
 
-def parse(
+def parse_policy(
     text: str,
     name: str,
     strategies: Mapping[str, StrategyFactory] | None = None,
@@ -122,30 +129,30 @@ def parse(
     Raises InvalidPolicy with file, line, key and what is wrong.
     """
     file = PolicyText(text, name)
-    table = file.read()
+    table = file.read_table()
     policy = Policy(
         name=name,
         version=hashlib.sha256(text.encode()).hexdigest()[:12],
-        segments=tuple(_segments(file, table)),
-        strategies=_strategies(table),
-        fallback=_fallback(file, table),
-        cool_down_seconds={cause: _length(file, cause, text) for cause, text in table.cool_down.items()},
-        overrides=dict(_overrides(file, table.overrides)),
-        network_limits=_network_limits(file, table, ceilings),
-        fraud=fraud_rules(file, table.fraud),
-        experiments=tuple(experiments(file, table, partial(_usable, file, table))),
-        campaigns=campaigns(file, table),
+        segments=tuple(_parse_segments(file, table)),
+        strategies=_build_strategy_specs(table),
+        fallback=_build_fallback(file, table),
+        cool_down_seconds={cause: _parse_cool_down(file, cause, text) for cause, text in table.cool_down.items()},
+        overrides=dict(_parse_overrides(file, table.overrides)),
+        network_limits=_check_network_limits(file, table, ceilings),
+        fraud=parse_fraud_rules(file, table.fraud),
+        experiments=tuple(parse_experiments(file, table, partial(_check_usable, file, table))),
+        campaigns=parse_campaigns(file, table),
         operators=OperatorRules(**table.operators.model_dump()),
-        scope=_scope(table),
+        scope=_build_scope_rules(table),
     )
     for spec in policy.strategies.values() if strategies is not None else ():
-        _try(file, spec, strategies or {})
+        _check_settings(file, spec, strategies or {})
     return policy
 
 
-def _scope(table: PolicyTable) -> ScopeRules:
+def _build_scope_rules(table: PolicyTable) -> ScopeRules:
     """The window that counts for age is the widest of all segments: which one a customer is in is decided later."""
-    widest = max((one.window_days for one in table.segments if one.window_days), default=WIDEST.days)
+    widest = max((one.window_days for one in table.segments if one.window_days), default=MAX_SCOPE_WINDOW.days)
     return ScopeRules(
         take=frozenset(table.scope.take),
         paused=table.scope.paused,
@@ -156,117 +163,121 @@ def _scope(table: PolicyTable) -> ScopeRules:
     )
 
 
-def _network_limits(file: PolicyText, table: PolicyTable, ceilings: Mapping[str, int] | None) -> dict[str, int]:
+def _check_network_limits(file: PolicyText, table: PolicyTable, ceilings: Mapping[str, int] | None) -> dict[str, int]:
     for name, wanted in table.network_limits.items() if ceilings is not None else ():
         path, ceiling = ("network_limits", name), (ceilings or {}).get(name)
         if ceiling is None:
-            raise file.error(path, f"there is no such rule of a network; there are {', '.join(ceilings or ())}")
+            raise file.error_at(path, f"there is no such rule of a network; there are {', '.join(ceilings or ())}")
         if wanted > ceiling:
-            raise file.error(path, f"{wanted} is above the network's own limit of {ceiling}, which can only be lowered")
+            raise file.error_at(
+                path, f"{wanted} is above the network's own limit of {ceiling}, which can only be lowered"
+            )
     return dict(table.network_limits)
 
 
-def _strategies(table: PolicyTable) -> dict[str, StrategySpec]:
+def _build_strategy_specs(table: PolicyTable) -> dict[str, StrategySpec]:
     found = table.strategies.items()
     return {name: StrategySpec(name=name, use=one.use, options=one.model_extra or {}) for name, one in found}
 
 
-def _fallback(file: PolicyText, table: PolicyTable) -> StrategySpec:
+def _build_fallback(file: PolicyText, table: PolicyTable) -> StrategySpec:
     options = table.fallback.model_dump()
     try:
         FixedLadder(**options)
     except InvalidPolicy as error:
-        raise file.error(("fallback",), str(error)) from error
+        raise file.error_at(("fallback",), str(error)) from error
     return StrategySpec(name="fallback", use="fixed_ladder", options=options)
 
 
-def _try(file: PolicyText, spec: StrategySpec, strategies: Mapping[str, StrategyFactory]) -> None:
+def _check_settings(file: PolicyText, spec: StrategySpec, strategies: Mapping[str, StrategyFactory]) -> None:
     try:
-        spec.build(strategies)
+        spec.build_strategy(strategies)
     except InvalidPolicy as error:
-        raise file.error(("strategies", spec.name), str(error)) from error
+        raise file.error_at(("strategies", spec.name), str(error)) from error
 
 
-def _length(file: PolicyText, cause: Cause, text: str) -> int:
+def _parse_cool_down(file: PolicyText, cause: Cause, text: str) -> int:
     try:
-        return seconds(text)
+        return parse_duration(text)
     except InvalidPolicy as error:
-        raise file.error(("cool_down", cause.value), str(error)) from error
+        raise file.error_at(("cool_down", cause.value), str(error)) from error
 
 
-def _overrides(file: PolicyText, table: Mapping[str, Any]) -> Iterator[tuple[str, Cause]]:
+def _parse_overrides(file: PolicyText, table: Mapping[str, Any]) -> Iterator[tuple[str, Cause]]:
     """Pairs of `whose.code` and cause; a bare `stripe.code = …` is a nested table to TOML and means the same."""
     for key, value in table.items():
         inner = {f"{key}.{code}": cause for code, cause in value.items()} if isinstance(value, dict) else {key: value}
         for name, cause in inner.items():
             if not all(name.partition(".")):
-                raise file.error(("overrides", name), 'write the key as "provider.code"')
+                raise file.error_at(("overrides", name), 'write the key as "provider.code"')
             if not isinstance(cause, str) or cause not in set(Cause):
-                raise file.error(("overrides", name), f"{cause!r} is no cause; there are {', '.join(Cause)}")
+                raise file.error_at(("overrides", name), f"{cause!r} is no cause; there are {', '.join(Cause)}")
             yield name.lower(), Cause(cause)
 
 
-def _segments(file: PolicyText, table: PolicyTable) -> Iterator[SegmentPolicy]:
+def _parse_segments(file: PolicyText, table: PolicyTable) -> Iterator[SegmentPolicy]:
     names = [one.name for one in table.segments]
     default = table.segments[-1]
     if default.name != DEFAULT_SEGMENT or default.when:
-        raise file.error(("segments", len(names) - 1), "the last segment must be `default`, without conditions")
+        raise file.error_at(("segments", len(names) - 1), "the last segment must be `default`, without conditions")
     for index, one in enumerate(table.segments):
         if one.name in names[:index]:
-            raise file.error(("segments", index, "name"), f"{one.name!r} is there twice")
+            raise file.error_at(("segments", index, "name"), f"{one.name!r} is there twice")
         if one is not default and not one.when:
-            raise file.error(("segments", index, "when"), "only `default` may be without conditions")
-        yield _segment(file, table, index)
+            raise file.error_at(("segments", index, "when"), "only `default` may be without conditions")
+        yield _parse_segment(file, table, index)
 
 
-def _segment(file: PolicyText, table: PolicyTable, index: int) -> SegmentPolicy:
+def _parse_segment(file: PolicyText, table: PolicyTable, index: int) -> SegmentPolicy:
     own, default = table.segments[index], table.segments[-1]
     strategies = {**default.strategies, **own.strategies}
     for cause, chosen in own.strategies.items():
-        _usable(file, table, ("segments", index, "strategies", cause.value), cause, chosen)
+        _check_usable(file, table, ("segments", index, "strategies", cause.value), cause, chosen)
     return SegmentPolicy(
         name=own.name,
-        when=tuple(_condition(file, index, key, bound) for key, bound in own.when.items()),
+        when=tuple(_parse_condition(file, index, key, bound) for key, bound in own.when.items()),
         strategies=strategies,
         campaign=own.campaign or default.campaign or DEFAULT_CAMPAIGN,
         important=bool(default.important if own.important is None else own.important),
-        **{key: _number(file, own, table, key) for key in _NUMBERS},
+        **{key: _inherited_number(file, own, table, key) for key in _INHERITED_NUMBERS},
     )
 
 
-_NUMBERS = ("attempts_allowed", "window_days", "customer_deadline_days", "review_deadline_days")
+_INHERITED_NUMBERS = ("attempts_allowed", "window_days", "customer_deadline_days", "review_deadline_days")
 
-_RETRIED = frozenset({Next.RETRY, Next.COOL_DOWN, Next.RECONCILE})
+_RETRYING_ACTIONS = frozenset({NextAction.RETRY, NextAction.COOL_DOWN, NextAction.RECONCILE})
 
 
-def _usable(file: PolicyText, table: PolicyTable, path: tuple[str | int, ...], cause: Cause, chosen: str) -> None:
-    if cause.next not in _RETRIED:
-        raise file.error(path, f"a failure of cause {cause} is never retried with the same method")
+def _check_usable(file: PolicyText, table: PolicyTable, path: tuple[str | int, ...], cause: Cause, chosen: str) -> None:
+    if cause.next_action not in _RETRYING_ACTIONS:
+        raise file.error_at(path, f"a failure of cause {cause} is never retried with the same method")
     if chosen not in table.strategies:
-        raise file.error(path, f"there is no [strategies.{chosen}]")
+        raise file.error_at(path, f"there is no [strategies.{chosen}]")
 
 
-def _number(file: PolicyText, own: SegmentTable, table: PolicyTable, key: str) -> int:
+def _inherited_number(file: PolicyText, own: SegmentTable, table: PolicyTable, key: str) -> int:
     values = (getattr(own, key), getattr(table.segments[-1], key))
     value = next((one for one in values if one is not None), None)
     if value is None:
-        raise file.error(("segments", len(table.segments) - 1, key), "the default segment must say it")
+        raise file.error_at(("segments", len(table.segments) - 1, key), "the default segment must say it")
     return int(value)
 
 
-def _condition(file: PolicyText, index: int, key: str, bound: Any) -> Condition:
+def _parse_condition(file: PolicyText, index: int, key: str, bound: Any) -> Condition:
     path = ("segments", index, "when", key)
     field, _, ending = key.rpartition("_")
-    if ending not in set(Operator) or field not in (TEXTS if ending == Operator.ONE_OF else NUMBERS):
-        raise file.error(path, "no such condition; a field of the profile with _min, _max or _in is needed")
-    if ending == Operator.ONE_OF:
-        return Condition(field=field, operator=Operator.ONE_OF, bound=_texts(file, path, bound))
+    if ending not in set(ConditionOperator) or field not in (
+        TEXT_FIELDS if ending == ConditionOperator.ONE_OF else NUMBER_FIELDS
+    ):
+        raise file.error_at(path, "no such condition; a field of the profile with _min, _max or _in is needed")
+    if ending == ConditionOperator.ONE_OF:
+        return Condition(field=field, operator=ConditionOperator.ONE_OF, bound=_check_texts(file, path, bound))
     if type(bound) is not int:
-        raise file.error(path, "a whole number is needed")
-    return Condition(field=field, operator=Operator(ending), bound=bound)
+        raise file.error_at(path, "a whole number is needed")
+    return Condition(field=field, operator=ConditionOperator(ending), bound=bound)
 
 
-def _texts(file: PolicyText, path: tuple[str | int, ...], bound: Any) -> tuple[str, ...]:
+def _check_texts(file: PolicyText, path: tuple[str | int, ...], bound: Any) -> tuple[str, ...]:
     if not isinstance(bound, list) or not bound or not all(isinstance(one, str) for one in bound):
-        raise file.error(path, "a list of texts is needed")
+        raise file.error_at(path, "a list of texts is needed")
     return tuple(one.upper() for one in bound)

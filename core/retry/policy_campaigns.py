@@ -4,28 +4,28 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, TypeVar
 
-from core.classifier.taxonomy import Ability, Cause
+from core.classifier.taxonomy import Cause, Chargeability
 from core.errors import InvalidPolicy
 from core.messages.campaign import Campaign, CampaignStep, QuietHours
-from core.messages.kinds import FITS, FITS_ABILITY, MessageKind
+from core.messages.kinds import ABILITIES_BY_KIND, CAUSES_BY_KIND, MessageKind
 from core.messages.table import CampaignTable, MessageTable
-from core.retry.duration import seconds
+from core.retry.duration import parse_duration
 from core.retry.policy_schema import PolicyTable, PolicyText
-from core.retry.toml_lines import Path
+from core.retry.toml_lines import KeyPath
 
 _HOURS: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])", re.ASCII)
 
 
-def campaigns(file: PolicyText, table: PolicyTable) -> dict[str, Campaign]:
+def parse_campaigns(file: PolicyText, table: PolicyTable) -> dict[str, Campaign]:
     """The campaigns by name. Raises InvalidPolicy naming key and line."""
-    found = {name: _campaign(file, name, one) for name, one in table.campaigns.items()}
-    for path, name in _chosen(table) if found else ():
+    found = {name: _parse_campaign(file, name, one) for name, one in table.campaigns.items()}
+    for path, name in _list_chosen_campaigns(table) if found else ():
         if name not in found:
-            raise file.error(path, f"there is no [campaigns.{name}]")
+            raise file.error_at(path, f"there is no [campaigns.{name}]")
     return found
 
 
-def _chosen(table: PolicyTable) -> Iterator[tuple[Path, str]]:
+def _list_chosen_campaigns(table: PolicyTable) -> Iterator[tuple[KeyPath, str]]:
     for index, segment in enumerate(table.segments):
         if segment.campaign:
             yield ("segments", index, "campaign"), segment.campaign
@@ -39,18 +39,20 @@ def _chosen(table: PolicyTable) -> Iterator[tuple[Path, str]]:
                     yield (*path, "segments", segment_name, "campaign"), one.campaign
 
 
-def _campaign(file: PolicyText, name: str, one: CampaignTable) -> Campaign:
+def _parse_campaign(file: PolicyText, name: str, one: CampaignTable) -> Campaign:
     path = ("campaigns", name)
     return Campaign(
         name=name,
         channels=tuple(one.channels),
-        quiet=_quiet(file, (*path, "quiet_hours"), one.quiet_hours),
+        quiet=_parse_quiet_hours(file, (*path, "quiet_hours"), one.quiet_hours),
         messages={
-            cause: _steps(file, (*path, "messages", cause.value), _fitting(FITS, cause), steps, one)
+            cause: _parse_steps(
+                file, (*path, "messages", cause.value), _fitting_kinds(CAUSES_BY_KIND, cause), steps, one
+            )
             for cause, steps in one.messages.items()
         },
         unable={
-            able: _steps(file, (*path, "unable", able.value), _fitting(FITS_ABILITY, able), steps, one)
+            able: _parse_steps(file, (*path, "unable", able.value), _fitting_kinds(ABILITIES_BY_KIND, able), steps, one)
             for able, steps in one.unable.items()
         },
         recovered=one.recovered,
@@ -58,49 +60,49 @@ def _campaign(file: PolicyText, name: str, one: CampaignTable) -> Campaign:
     )
 
 
-def _quiet(file: PolicyText, path: Path, text: str | None) -> QuietHours | None:
+def _parse_quiet_hours(file: PolicyText, path: KeyPath, text: str | None) -> QuietHours | None:
     if text is None:
         return None
     found = _HOURS.fullmatch(text)
     if not found or found[1] + found[2] == found[3] + found[4]:
-        raise file.error(path, f"{text!r} is no span of hours; write it like 21:00-08:00")
+        raise file.error_at(path, f"{text!r} is no span of hours; write it like 21:00-08:00")
     hours = [int(part) for part in found.groups()]
     return QuietHours(begins=hours[0] * 60 + hours[1], ends=hours[2] * 60 + hours[3])
 
 
-Topic = TypeVar("Topic", Cause, Ability)
+FailureTopic = TypeVar("FailureTopic", Cause, Chargeability)
 
 
-def _fitting(table: Mapping[MessageKind, frozenset[Topic]], topic: Topic) -> Sequence[str]:
+def _fitting_kinds(table: Mapping[MessageKind, frozenset[FailureTopic]], topic: FailureTopic) -> Sequence[str]:
     return [kind.value for kind, topics in table.items() if topic in topics]
 
 
-def _steps(
-    file: PolicyText, path: Path, fitting: Sequence[str], steps: Sequence[MessageTable], campaign: CampaignTable
+def _parse_steps(
+    file: PolicyText, path: KeyPath, fitting: Sequence[str], steps: Sequence[MessageTable], campaign: CampaignTable
 ) -> tuple[CampaignStep, ...]:
-    return tuple(_step(file, (*path, at), fitting, step, campaign) for at, step in enumerate(steps))
+    return tuple(_parse_step(file, (*path, at), fitting, step, campaign) for at, step in enumerate(steps))
 
 
-def _step(
-    file: PolicyText, path: Path, fitting: Sequence[str], step: MessageTable, campaign: CampaignTable
+def _parse_step(
+    file: PolicyText, path: KeyPath, fitting: Sequence[str], step: MessageTable, campaign: CampaignTable
 ) -> CampaignStep:
     if step.kind.value not in fitting:
         some = f"; there are {', '.join(fitting)}" if fitting else ": nobody is told anything then"
-        raise file.error((*path, "kind"), f"{step.kind.value!r} does not fit a failure of cause {path[-2]}{some}")
+        raise file.error_at((*path, "kind"), f"{step.kind.value!r} does not fit a failure of cause {path[-2]}{some}")
     warning = step.kind is MessageKind.LAST_WARNING
     if (step.before_end is not None) != warning or (warning and step.after is not None):
-        raise file.error(path, "`last_warning` needs `before_end`, every other kind may have `after`")
+        raise file.error_at(path, "`last_warning` needs `before_end`, every other kind may have `after`")
     return CampaignStep(
         kind=step.kind,
-        after_seconds=None if warning else _length(file, (*path, "after"), step.after or "0s"),
-        before_end_seconds=_length(file, (*path, "before_end"), step.before_end) if step.before_end else None,
+        after_seconds=None if warning else _parse_offset(file, (*path, "after"), step.after or "0s"),
+        before_end_seconds=_parse_offset(file, (*path, "before_end"), step.before_end) if step.before_end else None,
         channels=tuple(step.channels or campaign.channels),
     )
 
 
-def _length(file: PolicyText, path: Path, text: str) -> int:
+def _parse_offset(file: PolicyText, path: KeyPath, text: str) -> int:
     """As `seconds`, and `0s` for at once."""
     try:
-        return 0 if text == "0s" else seconds(text)
+        return 0 if text == "0s" else parse_duration(text)
     except InvalidPolicy as error:
-        raise file.error(path, str(error)) from error
+        raise file.error_at(path, str(error)) from error

@@ -6,20 +6,30 @@ from typing import Final
 
 from core.classifier.taxonomy import Category
 from core.contracts import Action, Command
-from core.errors import Refused
-from core.events import CloseReason, DisputeKind, Event, EventType, Record, ReviewDecision, SkipAction, State, stamp
+from core.errors import CommandRefused
+from core.events import (
+    CloseReason,
+    DisputeKind,
+    Event,
+    EventType,
+    Record,
+    ReviewDecision,
+    SkipAction,
+    State,
+    format_timestamp,
+)
 from core.events.data import RetrySkipped
 from core.payments import EventKind, Outcome, ProviderEvent
-from core.retry.fresh_look import part_paid
-from core.retry.late_events import counted, event_source, late, money_row
-from core.retry.method_events import method_rows
-from core.retry.recovery import RULES, Recovery
+from core.retry.fresh_look import part_payment_event
+from core.retry.late_events import event_source, is_payment_counted, late_event, money_event
+from core.retry.method_events import method_update_events
+from core.retry.recovery import CURRENT_RULES, Recovery
 
-ECHO: Final = timedelta(seconds=2)
+ECHO_TOLERANCE: Final = timedelta(seconds=2)
 """Providers stamp events in whole seconds: this close to a charge of ours, a failure is its echo."""
 
 
-def opening(event: ProviderEvent) -> Event:
+def opening_event(event: ProviderEvent) -> Event:
     """The first row of a recovery, or the row of a later failure that the provider announced."""
     failure = event.failure.model_dump(mode="json", exclude_none=True) if event.failure else {}
     card = {"card": event.card.model_dump(mode="json", exclude_none=True)} if event.card else {}
@@ -33,37 +43,39 @@ def opening(event: ProviderEvent) -> Event:
             "currency": event.currency,
             "customer_id": event.customer_id,
             "subscription_id": event.subscription_id,
-            "next_provider_attempt": stamp(event.next_provider_attempt) if event.next_provider_attempt else None,
+            "next_provider_attempt": format_timestamp(event.next_provider_attempt)
+            if event.next_provider_attempt
+            else None,
             "failure": failure,
-            "rules": RULES,
+            "rules": CURRENT_RULES,
         }
         | card,
     )
 
 
-OPENERS: Final = frozenset({EventKind.PAYMENT_FAILED, EventKind.ACTION_REQUIRED, EventKind.PROVIDER_STOPPED})
+OPENING_KINDS: Final = frozenset({EventKind.PAYMENT_FAILED, EventKind.ACTION_REQUIRED, EventKind.PROVIDER_STOPPED})
 """Kinds that tell of a failed payment."""
 
 
 def opens_recovery(event: ProviderEvent) -> bool:
     """Whether a recovery begins with this event; a debit that came back is a failed payment, too."""
     returned = event.kind is EventKind.PAYMENT_REVERSED and event.failure is not None
-    return event.kind in OPENERS or returned
+    return event.kind in OPENING_KINDS or returned
 
 
-def react(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
+def react_to_event(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
     """What a provider's event amounts to. Nothing, where it repeats what is known."""
     if event.event_id in recovery.event_ids:
         return ()
-    if recovery.stage.final:
-        return () if _says_nothing_new(recovery, event) else (late(recovery, event),)
-    if (told := _of_our_charge(recovery, event)) is not None:
+    if recovery.stage.is_final:
+        return () if _is_old_news(recovery, event) else (late_event(recovery, event),)
+    if (told := _reconcile_own_charge(recovery, event)) is not None:
         return told
     reaction = _REACTIONS.get(event.kind)
     return reaction(recovery, event) if reaction else ()
 
 
-_ENDS: Final = {
+_CHARGE_OUTCOMES: Final = {
     EventKind.PAYMENT_FAILED: Outcome.DECLINED,
     EventKind.ACTION_REQUIRED: Outcome.DECLINED,
     EventKind.INVOICE_PAID: Outcome.SUCCEEDED,
@@ -71,16 +83,16 @@ _ENDS: Final = {
 """What an event that carries the key of a charge of ours says of it."""
 
 
-def _of_our_charge(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...] | None:
+def _reconcile_own_charge(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...] | None:
     """The end of the charge in flight, in the provider's own words; None for an event that is about something else.
 
     A decline of an older charge is known. Money is never: that of a charge which counted as failed is still money.
     """
-    outcome, order = _ENDS.get(event.kind), recovery.in_flight
+    outcome, order = _CHARGE_OUTCOMES.get(event.kind), recovery.in_flight
     if event.idempotency_key is None or outcome is None:
         return None
     if order is None or event.idempotency_key != order.idempotency_key:
-        return None if outcome is Outcome.SUCCEEDED else _taken_over(recovery, event)
+        return None if outcome is Outcome.SUCCEEDED else _react_to_provider_schedule(recovery, event)
     part = event.paid_amount if event.paid_amount is not None and event.paid_amount < order.amount else None
     data = event_source(event) | {
         "outcome": outcome.value,
@@ -90,43 +102,45 @@ def _of_our_charge(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...
         "currency": order.currency if part is not None else None,
         "failure": event.failure.model_dump(mode="json", exclude_none=True) if event.failure else None,
         "card": event.card.model_dump(mode="json", exclude_none=True) if event.card else None,
-        "next_provider_attempt": stamp(event.next_provider_attempt) if event.next_provider_attempt else None,
+        "next_provider_attempt": format_timestamp(event.next_provider_attempt) if event.next_provider_attempt else None,
     }
     known = {key: value for key, value in data.items() if value is not None}
     at = max(event.occurred_at, order.requested_at)
     return (Event(type=EventType.CHARGE_RECONCILED, occurred_at=at, attempt=order.attempt, data=known),)
 
 
-def _taken_over(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
+def _react_to_provider_schedule(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
     """News in the decline of a charge that is over: the provider will try again by itself, where we meant to."""
     at = event.next_provider_attempt
-    news = at and at > (recovery.next_provider_attempt or event.occurred_at) and not _known(recovery, event)
-    return (opening(event),) if news else ()
+    news = at and at > (recovery.next_provider_attempt or event.occurred_at) and not _is_known_failure(recovery, event)
+    return (opening_event(event),) if news else ()
 
 
-def _says_nothing_new(recovery: Recovery, event: ProviderEvent) -> bool:
+def _is_old_news(recovery: Recovery, event: ProviderEvent) -> bool:
     """After the end, confirmations of it and echoes of our own tries are no news."""
     if event.kind is EventKind.INVOICE_PAID:
-        return recovery.stage is State.RECOVERED or counted(recovery, event)
-    if event.kind in _CLOSINGS:
-        return recovery.close_reason == _CLOSINGS[event.kind]
+        return recovery.stage is State.RECOVERED or is_payment_counted(recovery, event)
+    if event.kind in _CLOSE_REASONS:
+        return recovery.close_reason == _CLOSE_REASONS[event.kind]
     if event.kind is EventKind.METHOD_UPDATED:
-        return not method_rows(recovery, event)
-    return event.kind not in _REACTIONS or bool(_REACTIONS[event.kind] is _failed and _echo(recovery, event))
+        return not method_update_events(recovery, event)
+    return event.kind not in _REACTIONS or bool(
+        _REACTIONS[event.kind] is _react_to_failure and _is_echo(recovery, event)
+    )
 
 
-_CLOSINGS: Final = {
+_CLOSE_REASONS: Final = {
     EventKind.INVOICE_VOIDED: CloseReason.VOIDED,
     EventKind.INVOICE_UNCOLLECTIBLE: CloseReason.UNCOLLECTIBLE,
 }
 """Told twice by Stripe, as the invoice's update and as its closing."""
 
 
-def _failed(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
-    return () if _known(recovery, event) or _echo(recovery, event) else (opening(event),)
+def _react_to_failure(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
+    return () if _is_known_failure(recovery, event) or _is_echo(recovery, event) else (opening_event(event),)
 
 
-def _known(recovery: Recovery, event: ProviderEvent) -> bool:
+def _is_known_failure(recovery: Recovery, event: ProviderEvent) -> bool:
     """One failure is one (invoice, provider attempt): without a newer attempt there is no new failure."""
     if recovery.sequence == 0:
         return False
@@ -135,104 +149,104 @@ def _known(recovery: Recovery, event: ProviderEvent) -> bool:
     return recovery.provider_attempt is not None and event.provider_attempt <= recovery.provider_attempt
 
 
-def _echo(recovery: Recovery, event: ProviderEvent) -> bool:
+def _is_echo(recovery: Recovery, event: ProviderEvent) -> bool:
     """Whether a provider tells us about our own failed charge."""
     if event.idempotency_key:
         return True
     charge_id = event.failure.charge_id if event.failure else None
     if charge_id and charge_id in recovery.charge_ids:
         return True
-    if recovery.last_charge_from is None or event.occurred_at < recovery.last_charge_from - ECHO:
+    if recovery.last_charge_from is None or event.occurred_at < recovery.last_charge_from - ECHO_TOLERANCE:
         return False
-    return recovery.last_charge_to is None or event.occurred_at <= recovery.last_charge_to + ECHO
+    return recovery.last_charge_to is None or event.occurred_at <= recovery.last_charge_to + ECHO_TOLERANCE
 
 
-def _stopped(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
+def _react_to_provider_stop(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
     """Plan anew from here, with what is known of the failure where this event doesn't say it again."""
     told = event.failure and (event.failure.code or event.failure.network_code)
     refused = event.failure if told else None
     known = {"failure": refused or recovery.failure or event.failure, "card": event.card or recovery.card}
-    return (opening(event.model_copy(update=known | {"next_provider_attempt": None})),)
+    return (opening_event(event.model_copy(update=known | {"next_provider_attempt": None})),)
 
 
-def _paid(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
+def _react_to_payment(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
     """Told once: while a charge is in flight its ending waits, and providers confirm a payment in several events."""
-    if (recovery.ending and recovery.ending.state is State.RECOVERED) or counted(recovery, event):
+    if (recovery.ending and recovery.ending.state is State.RECOVERED) or is_payment_counted(recovery, event):
         return ()
     if event.paid_amount is not None and event.paid_amount < recovery.amount and event.currency == recovery.currency:
         named = event_source(event) | ({"payment_id": event.payment_id} if event.payment_id else {})
-        return (part_paid(recovery, event.paid_amount, event.occurred_at, **named),)
+        return (part_payment_event(recovery, event.paid_amount, event.occurred_at, **named),)
     return (Event(type=EventType.PAID_ELSEWHERE, occurred_at=event.occurred_at, data=event_source(event)),)
 
 
-def _closed_as(why: CloseReason) -> Callable[[Recovery, ProviderEvent], tuple[Event, ...]]:
-    def closed(_: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
+def _closing_reaction(why: CloseReason) -> Callable[[Recovery, ProviderEvent], tuple[Event, ...]]:
+    def react_to_closing(_: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
         data = event_source(event) | {"why": why.value}
         return (Event(type=EventType.CLOSED_ELSEWHERE, occurred_at=event.occurred_at, data=data),)
 
-    return closed
+    return react_to_closing
 
 
-def _unsubscribed(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
+def _react_to_subscription_end(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
     """Another subscription of the same customer is none of this recovery's business."""
     if recovery.subscription_id is None or event.subscription_id != recovery.subscription_id:
         return ()
-    return _closed_as(CloseReason.SUBSCRIPTION_ENDED)(recovery, event)
+    return _closing_reaction(CloseReason.SUBSCRIPTION_ENDED)(recovery, event)
 
 
-def _refunded(_: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
-    return (money_row(EventType.PAYMENT_REFUNDED, event),)
+def _react_to_refund(_: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
+    return (money_event(EventType.PAYMENT_REFUNDED, event),)
 
 
-def _reversed(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
+def _react_to_reversal(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
     """Money taken back: the first word of a recovery where a bank's reason makes it a failed payment."""
     if recovery.sequence == 0:
-        return (opening(event),) if event.failure else ()
-    return (money_row(EventType.PAYMENT_REVERSED, event),)
+        return (opening_event(event),) if event.failure else ()
+    return (money_event(EventType.PAYMENT_REVERSED, event),)
 
 
-def _disputed_as(kind: DisputeKind) -> Callable[[Recovery, ProviderEvent], tuple[Event, ...]]:
-    def disputed(_: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
+def _dispute_reaction(kind: DisputeKind) -> Callable[[Recovery, ProviderEvent], tuple[Event, ...]]:
+    def react_to_dispute(_: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
         money = {"amount": event.returned_amount, "currency": event.currency} if event.returned_amount else {}
         data = event_source(event) | {"kind": kind.value, "detail": event.detail} | money
         return (Event(type=EventType.DISPUTE_OPENED, occurred_at=event.occurred_at, data=data),)
 
-    return disputed
+    return react_to_dispute
 
 
 _REACTIONS: Final[Mapping[EventKind, Callable[[Recovery, ProviderEvent], tuple[Event, ...]]]] = {
-    EventKind.PAYMENT_FAILED: _failed,
-    EventKind.ACTION_REQUIRED: _failed,
-    EventKind.PROVIDER_STOPPED: _stopped,
-    EventKind.INVOICE_PAID: _paid,
-    EventKind.INVOICE_VOIDED: _closed_as(_CLOSINGS[EventKind.INVOICE_VOIDED]),
-    EventKind.INVOICE_UNCOLLECTIBLE: _closed_as(_CLOSINGS[EventKind.INVOICE_UNCOLLECTIBLE]),
-    EventKind.SUBSCRIPTION_ENDED: _unsubscribed,
-    EventKind.METHOD_UPDATED: method_rows,
-    EventKind.DISPUTE_OPENED: _disputed_as(DisputeKind.DISPUTE),
-    EventKind.FRAUD_WARNING: _disputed_as(DisputeKind.EARLY_FRAUD_WARNING),
-    EventKind.DISPUTE_INQUIRY: _disputed_as(DisputeKind.INQUIRY),
+    EventKind.PAYMENT_FAILED: _react_to_failure,
+    EventKind.ACTION_REQUIRED: _react_to_failure,
+    EventKind.PROVIDER_STOPPED: _react_to_provider_stop,
+    EventKind.INVOICE_PAID: _react_to_payment,
+    EventKind.INVOICE_VOIDED: _closing_reaction(_CLOSE_REASONS[EventKind.INVOICE_VOIDED]),
+    EventKind.INVOICE_UNCOLLECTIBLE: _closing_reaction(_CLOSE_REASONS[EventKind.INVOICE_UNCOLLECTIBLE]),
+    EventKind.SUBSCRIPTION_ENDED: _react_to_subscription_end,
+    EventKind.METHOD_UPDATED: method_update_events,
+    EventKind.DISPUTE_OPENED: _dispute_reaction(DisputeKind.DISPUTE),
+    EventKind.FRAUD_WARNING: _dispute_reaction(DisputeKind.EARLY_FRAUD_WARNING),
+    EventKind.DISPUTE_INQUIRY: _dispute_reaction(DisputeKind.INQUIRY),
     EventKind.PAYMENT_RESTORED: lambda _, __: (),  # before the end the money of a dispute blocks it already
-    EventKind.CUSTOMER_DELETED: _closed_as(CloseReason.CUSTOMER_DELETED),
-    EventKind.PAYMENT_REFUNDED: _refunded,
-    EventKind.PAYMENT_REVERSED: _reversed,
+    EventKind.CUSTOMER_DELETED: _closing_reaction(CloseReason.CUSTOMER_DELETED),
+    EventKind.PAYMENT_REFUNDED: _react_to_refund,
+    EventKind.PAYMENT_REVERSED: _react_to_reversal,
 }
 
 
-def obey(recovery: Recovery, command: Command, now: datetime) -> tuple[Event, ...]:
+def accept_command(recovery: Recovery, command: Command, now: datetime) -> tuple[Event, ...]:
     """The event of an operator's wish. Raises Refused with the reason.
 
     Where things are so already only a signal has one, since nobody answers whoever sent it; not under older rules: what
     has run must replay.
     """
-    refuse(recovery, command)
+    check_command(recovery, command)
     idle = {Action.PAUSE: recovery.paused, Action.RESUME: not recovery.paused}
     if idle.get(command.action) and (command.signal is None or recovery.rules < 2):
         return ()
-    return (commanded(command, now), *_found_out(recovery, command, now))
+    return (command_event(command, now), *_reconcile_reviewed_charge(recovery, command, now))
 
 
-def _found_out(recovery: Recovery, command: Command, now: datetime) -> tuple[Event, ...]:
+def _reconcile_reviewed_charge(recovery: Recovery, command: Command, now: datetime) -> tuple[Event, ...]:
     """A charge that nobody could settle: whoever approves says that it never happened."""
     if recovery.in_flight is None or command.action is not Action.REVIEW or command.decision != ReviewDecision.APPROVE:
         return ()
@@ -241,14 +255,18 @@ def _found_out(recovery: Recovery, command: Command, now: datetime) -> tuple[Eve
     return (Event(type=EventType.CHARGE_RECONCILED, occurred_at=now, attempt=attempt, data=data),)
 
 
-def commanded(command: Command, now: datetime, refused: str | None = None) -> Event:
+def command_event(command: Command, now: datetime, refused: str | None = None) -> Event:
     """The row of a wish; with `refused`, of one that had no effect."""
-    data = command.model_dump(mode="json", include=_TOLD, exclude_none=True)
-    return Event(type=_ROWS[command.action], occurred_at=now, data=data | ({"refused": refused} if refused else {}))
+    data = command.model_dump(mode="json", include=_COMMAND_FIELDS, exclude_none=True)
+    return Event(
+        type=_COMMAND_EVENT_TYPES[command.action],
+        occurred_at=now,
+        data=data | ({"refused": refused} if refused else {}),
+    )
 
 
-_TOLD: Final = {"actor", "reason", "decision", "asked_by", "asked_reason", "request_id", "signal"}
-_ROWS: Final[Mapping[Action, EventType]] = {
+_COMMAND_FIELDS: Final = {"actor", "reason", "decision", "asked_by", "asked_reason", "request_id", "signal"}
+_COMMAND_EVENT_TYPES: Final[Mapping[Action, EventType]] = {
     Action.RETRY: EventType.RETRY_REQUESTED,
     Action.CANCEL: EventType.CANCEL_REQUESTED,
     Action.PAUSE: EventType.PAUSED,
@@ -257,35 +275,37 @@ _ROWS: Final[Mapping[Action, EventType]] = {
 }
 
 
-def refuse(recovery: Recovery, command: Command) -> None:
+def check_command(recovery: Recovery, command: Command) -> None:
     """Return when the wish can be followed now. Raises Refused with one of the contract's codes and a sentence."""
-    if recovery.stage.final or recovery.ending:
-        raise Refused("closed", f"This recovery has ended: {recovery.close_reason or 'it is being closed'}.")
+    if recovery.stage.is_final or recovery.ending:
+        raise CommandRefused("closed", f"This recovery has ended: {recovery.close_reason or 'it is being closed'}.")
     if command.action is Action.RETRY:
-        _refuse_retry(recovery)
+        _check_retry(recovery)
     if command.action is Action.REVIEW and recovery.stage is not State.IN_REVIEW:
-        raise Refused("not_in_review", "There is nothing to review here.")
+        raise CommandRefused("not_in_review", "There is nothing to review here.")
     if command.action is Action.REVIEW and command.decision not in set(ReviewDecision):
-        raise Refused("no_decision", "A review needs a decision: approve or reject.")
+        raise CommandRefused("no_decision", "A review needs a decision: approve or reject.")
 
 
-def refusal_in(records: Iterable[Record]) -> Refused | None:
+def find_refusal(records: Iterable[Record]) -> CommandRefused | None:
     """What these rows say to somebody who asked for a charge, where it was refused at the last moment."""
     said = (record.read(RetrySkipped) for record in records if record.type is EventType.RETRY_SKIPPED)
     refused = next((data for data in said if data.action is SkipAction.REFUSE), None)
-    return Refused(refused.reason, refused.why or "") if refused else None
+    return CommandRefused(refused.reason, refused.why or "") if refused else None
 
 
-def _refuse_retry(recovery: Recovery) -> None:
+def _check_retry(recovery: Recovery) -> None:
     if recovery.in_flight:
-        raise Refused("in_flight", "A charge is under way; its result is not known yet.")
+        raise CommandRefused("in_flight", "A charge is under way; its result is not known yet.")
     if recovery.standing_back and recovery.standing_back.stops_clock:
-        raise Refused("in_flight", "A payment of this invoice is on its way at the provider.")
+        raise CommandRefused("in_flight", "A payment of this invoice is on its way at the provider.")
     if recovery.paused:
-        raise Refused("paused", "This recovery is paused; resume it first.")
+        raise CommandRefused("paused", "This recovery is paused; resume it first.")
     if recovery.standing_back and recovery.stage is not State.IN_REVIEW:
-        raise Refused("paused", "Its collection rests: the merchant paused it, or wrote the invoice off.")
+        raise CommandRefused("paused", "Its collection rests: the merchant paused it, or wrote the invoice off.")
     if recovery.fraud_hold or recovery.stage is State.IN_REVIEW:
-        raise Refused("fraud_hold", "This recovery is held for review; approve it first.")
+        raise CommandRefused("fraud_hold", "This recovery is held for review; approve it first.")
     if recovery.category is Category.HARD_DECLINE and not recovery.trigger:
-        raise Refused("hard_decline", "The bank refused this card for good; only another payment method can help.")
+        raise CommandRefused(
+            "hard_decline", "The bank refused this card for good; only another payment method can help."
+        )

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from core.base import Value
-from core.classifier.taxonomy import Ability, Category, Cause
+from core.classifier.taxonomy import Category, Cause, Chargeability
 from core.events import State, Trigger
 from core.ids import recovery_id
 from core.messages.plan import MessagePlan
@@ -33,7 +33,7 @@ class StandBack(Value):
         return self.reason == PAYMENT_UNDER_WAY
 
 
-class Footing(Value):
+class ChargeFallback(Value):
     """What a recovery stood on before the charge in flight: where it goes back to when a new method is of no use."""
 
     stage: State
@@ -52,7 +52,7 @@ WRITTEN_OFF: Final = "written_off"
 PROVIDER_REFUSED: Final = "provider_refused"
 OUT_OF_SCOPE: Final = "out_of_scope"
 """Why a recovery ends whose invoice turns out not to be ours to collect: it is canceled, and no loss."""
-RULES: Final = 2
+CURRENT_RULES: Final = 2
 """The rules that recoveries open with today. Under rules 1 a recovery ended with its last retry and nobody looked for
 money on its way; the ones that opened so go on so, since their histories must replay."""
 
@@ -120,7 +120,7 @@ class Recovery(Value):
 
     category: Category | None = None
     cause: Cause | None = None
-    ability: Ability = Ability.CHARGEABLE
+    ability: Chargeability = Chargeability.CHARGEABLE
     """Whether a charge had something to charge when the last decision was made."""
     segment: str | None = None
     country: str | None = None
@@ -151,7 +151,7 @@ class Recovery(Value):
     methods_seen: tuple[str, ...] = ()
     method_in_use: str | None = None
     """The method that every charge names since another than the first was tried; None: the provider's default."""
-    footing: Footing | None = None
+    footing: ChargeFallback | None = None
     """Before the newest charge."""
     unfit_methods: tuple[str, ...] = ()
     """Methods that can't be charged: gone, another customer's, no cards."""
@@ -191,35 +191,35 @@ class Recovery(Value):
     @property
     def state(self) -> State:
         """Where it stands, as seen from outside."""
-        if self.stage.final or self.stage is State.CHARGING:
+        if self.stage.is_final or self.stage is State.CHARGING:
             return self.stage
         return State.PAUSED if self.paused else self.stage
 
     @property
-    def standing(self) -> Footing:
+    def charge_fallback(self) -> ChargeFallback:
         """What it stands on now."""
-        shared = {name: getattr(self, name) for name in Footing.model_fields if name != "method"}
-        return Footing(**shared, method=self.method_in_use)
+        shared = {name: getattr(self, name) for name in ChargeFallback.model_fields if name != "method"}
+        return ChargeFallback(**shared, method=self.method_in_use)
 
     @property
     def named_method(self) -> str | None:
         """The method that a charge names: the one in use, unless a bank refused it for good; None: the default."""
         return None if self.method_in_use in self.dead_methods else self.method_in_use
 
-    def extended(self, deadline: datetime | None, at: datetime) -> datetime | None:
+    def extend_deadline(self, deadline: datetime | None, at: datetime) -> datetime | None:
         """The deadline, moved by the time for which money was on its way until `at`."""
         return deadline + self.clock_stopped_for(at) if deadline else None
 
-    def back_on(self, footing: Footing) -> "Recovery":
+    def restore_fallback(self, footing: ChargeFallback) -> "Recovery":
         """The recovery judged by what it stood on before."""
-        shared = {name: getattr(footing, name) for name in Footing.model_fields if name != "method"}
-        return self.having(**shared, method_in_use=footing.method)
+        shared = {name: getattr(footing, name) for name in ChargeFallback.model_fields if name != "method"}
+        return self.with_changes(**shared, method_in_use=footing.method)
 
     def clock_stopped_for(self, now: datetime) -> timedelta:
         """How long money has been on its way by now; window and deadlines move by as much."""
         back = self.standing_back
         return max(now - back.since, timedelta()) if back and back.stops_clock else timedelta()
 
-    def having(self, **changes: Any) -> "Recovery":
+    def with_changes(self, **changes: Any) -> "Recovery":
         """The same recovery but for these fields."""
         return self.model_copy(update=changes)

@@ -5,22 +5,22 @@ from typing import Any, Final
 
 from core.base import Value
 from core.classifier.classify import classify
-from core.classifier.tables import Tables
+from core.classifier.tables import DeclineTables
 from core.classifier.taxonomy import Cause
-from core.events import EventType, Record, moment, stamp
-from core.messages.plan import agrees
+from core.events import EventType, Record, format_timestamp, parse_timestamp
+from core.messages.plan import is_reproducible
 from core.payments import Card, Failure
-from core.retry.inputs import Inputs, read_back
-from core.retry.planner import Exhausted, Plan, plan
+from core.retry.inputs import PlannerInputs, parse_planner_inputs
+from core.retry.planner import Exhausted, Plan, plan_next_retry
 from core.retry.policy import Policy, StrategyFactory
 
-PLANS: Final = frozenset({EventType.RETRY_PLANNED, EventType.RETRY_SKIPPED, EventType.SHADOW_PLANNED})
-PLANNED: Final = ("at", "delay_seconds", "strategy", "why", "rejected")
-GIVEN_UP: Final = ("reason", "strategy", "why", "rejected")
-CLASSIFIED: Final = ("category", "cause", "code", "decided_by", "wait_seconds")
+PLAN_EVENTS: Final = frozenset({EventType.RETRY_PLANNED, EventType.RETRY_SKIPPED, EventType.SHADOW_PLANNED})
+PLAN_FIELDS: Final = ("at", "delay_seconds", "strategy", "why", "rejected")
+GIVE_UP_FIELDS: Final = ("reason", "strategy", "why", "rejected")
+CLASSIFICATION_FIELDS: Final = ("category", "cause", "code", "decided_by", "wait_seconds")
 
 
-class Rederived(Value):
+class Rederivation(Value):
     """How a decision compares with its row."""
 
     agrees: bool | None
@@ -33,16 +33,16 @@ class Rederived(Value):
     """What the policy in force would plan from the same inputs, where it is another version."""
 
 
-NOTHING: Final = Rederived(agrees=None, why="this row holds no decision that could be derived again")
+NOT_REDERIVABLE: Final = Rederivation(agrees=None, why="this row holds no decision that could be derived again")
 
 
-def rederive(
+def rederive_decision(
     record: Record,
     provider: str,
     strategies: Mapping[str, StrategyFactory],
     policy: Policy | None = None,
-    tables: Tables | None = None,
-) -> Rederived:
+    tables: DeclineTables | None = None,
+) -> Rederivation:
     """The decision of this row again. Never raises for what a row holds.
 
     A plan needs nothing but its row and the strategies that are installed; `policy` only says what is planned today.
@@ -50,36 +50,38 @@ def rederive(
     """
     stored = record.data.stored
     if record.type is EventType.FAILURE_CLASSIFIED and tables:
-        return _classification(stored, provider, tables, policy.overrides if policy else {})
-    if record.type not in PLANS:
-        return NOTHING
+        return _rederive_classification(stored, provider, tables, policy.overrides if policy else {})
+    if record.type not in PLAN_EVENTS:
+        return NOT_REDERIVABLE
     try:
-        found = _planning(stored, strategies, policy) if "inputs" in stored else NOTHING
-        return _with_messages(found, stored)
+        found = _rederive_plan(stored, strategies, policy) if "inputs" in stored else NOT_REDERIVABLE
+        return _check_messages(found, stored)
     except (ValueError, KeyError, TypeError) as error:
-        return Rederived(agrees=None, why=f"its inputs can't be read: {type(error).__name__} {error}")
+        return Rederivation(agrees=None, why=f"its inputs can't be read: {type(error).__name__} {error}")
 
 
-def _with_messages(found: Rederived, data: Mapping[str, Any]) -> Rederived:
+def _check_messages(found: Rederivation, data: Mapping[str, Any]) -> Rederivation:
     """The messages of the same row derived again too, where it plans any."""
     if "messages" not in data or found.agrees is False:
         return found
-    if agrees(data["messages"]):
+    if is_reproducible(data["messages"]):
         same = {"agrees": True, "why": "its messages come out the same"}
         return found if found.agrees else found.model_copy(update=same)
     return found.model_copy(update={"agrees": False, "why": "differs in messages"})
 
 
-def _planning(data: Mapping[str, Any], strategies: Mapping[str, StrategyFactory], policy: Policy | None) -> Rederived:
+def _rederive_plan(
+    data: Mapping[str, Any], strategies: Mapping[str, StrategyFactory], policy: Policy | None
+) -> Rederivation:
     data = _before_network(data)
     inputs = data["inputs"]
     if "kept_at" in inputs:
-        return _kept(data, inputs)
-    given = read_back(inputs, data["policy_version"])
-    answer = plan(given.situation, given.policy, strategies, given.window_ends_at, given.pace)
-    fields = PLANNED if "at" in data else GIVEN_UP
-    compared = _compared(data, _row(answer), fields)
-    return compared.model_copy(update={"today": _today(given, strategies, policy)})
+        return _check_kept_plan(data, inputs)
+    given = parse_planner_inputs(inputs, data["policy_version"])
+    answer = plan_next_retry(given.situation, given.policy, strategies, given.window_ends_at, given.time_scale)
+    fields = PLAN_FIELDS if "at" in data else GIVE_UP_FIELDS
+    compared = _compare_fields(data, _to_row_data(answer), fields)
+    return compared.model_copy(update={"today": _plan_of_today(given, strategies, policy)})
 
 
 def _before_network(data: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -90,37 +92,41 @@ def _before_network(data: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**data, "at": network["planned_at"], "why": network["planned_why"]}
 
 
-def _kept(data: Mapping[str, Any], inputs: Mapping[str, Any]) -> Rederived:
+def _check_kept_plan(data: Mapping[str, Any], inputs: Mapping[str, Any]) -> Rederivation:
     """A plan that was left where it stood: it still had to lie between the asked waits and the end of the window."""
-    earliest, at, ends = (moment(inputs[key]) for key in ("earliest", "kept_at", "window_ends_at"))
+    earliest, at, ends = (parse_timestamp(inputs[key]) for key in ("earliest", "kept_at", "window_ends_at"))
     fits = bool(earliest and at and ends and earliest < at <= ends)
-    return _compared(data, {"at": inputs["kept_at"] if fits else None}, ("at",))
+    return _compare_fields(data, {"at": inputs["kept_at"] if fits else None}, ("at",))
 
 
-def _classification(
-    data: Mapping[str, Any], provider: str, tables: Tables, overrides: Mapping[str, Cause]
-) -> Rederived:
+def _rederive_classification(
+    data: Mapping[str, Any], provider: str, tables: DeclineTables, overrides: Mapping[str, Cause]
+) -> Rederivation:
     failure, card = Failure.model_validate(data.get("failure") or {}), Card.model_validate(data.get("card") or {})
     known = failure.model_copy(update={"network": failure.network or card.network})
     found = classify(known, tables, overrides, provider=provider)
-    return _compared(data, found.model_dump(mode="json"), CLASSIFIED)
+    return _compare_fields(data, found.model_dump(mode="json"), CLASSIFICATION_FIELDS)
 
 
-def _row(answer: Plan | Exhausted) -> dict[str, Any]:
+def _to_row_data(answer: Plan | Exhausted) -> dict[str, Any]:
     found = answer.model_dump() | {"rejected": list(answer.rejected)}
-    return found | ({"at": stamp(answer.at)} if isinstance(answer, Plan) else {"reason": answer.reason.value})
+    return found | (
+        {"at": format_timestamp(answer.at)} if isinstance(answer, Plan) else {"reason": answer.reason.value}
+    )
 
 
-def _compared(data: Mapping[str, Any], derived: Mapping[str, Any], fields: tuple[str, ...]) -> Rederived:
+def _compare_fields(data: Mapping[str, Any], derived: Mapping[str, Any], fields: tuple[str, ...]) -> Rederivation:
     before, again = ({key: one.get(key) for key in fields} for one in (data, derived))
     differing = [key for key in fields if before[key] != again[key]]
     why = f"differs in {', '.join(differing)}" if differing else "comes out the same"
-    return Rederived(agrees=not differing, why=why, recorded=before, derived=again)
+    return Rederivation(agrees=not differing, why=why, recorded=before, derived=again)
 
 
-def _today(given: Inputs, strategies: Mapping[str, StrategyFactory], policy: Policy | None) -> str | None:
+def _plan_of_today(
+    given: PlannerInputs, strategies: Mapping[str, StrategyFactory], policy: Policy | None
+) -> str | None:
     if policy is None or policy.version == given.policy.version:
         return None
-    answer = plan(given.situation, policy, strategies, given.window_ends_at, given.pace)
-    said = f"at {stamp(answer.at)}" if isinstance(answer, Plan) else f"no retry ({answer.reason})"
-    return f"policy {policy.version}: {said}, {answer.why}"
+    answer = plan_next_retry(given.situation, policy, strategies, given.window_ends_at, given.time_scale)
+    outcome = f"at {format_timestamp(answer.at)}" if isinstance(answer, Plan) else f"no retry ({answer.reason})"
+    return f"policy {policy.version}: {outcome}, {answer.why}"

@@ -11,7 +11,7 @@ from typing import Final
 from core.base import Value
 from core.terms import CollectionMethod, CollectionTerms, SubscriptionStatus
 
-WIDEST: Final = timedelta(days=365)
+MAX_SCOPE_WINDOW: Final = timedelta(days=365)
 """The longest window that a policy may have."""
 
 
@@ -25,7 +25,7 @@ class ScopeRule(StrEnum):
     TOO_OLD = "too_old"
 
 
-class Hold(StrEnum):
+class CollectionHandling(StrEnum):
     """What is done about an invoice that is owed, where merchants differ on whether to go on."""
 
     WAIT = "wait"
@@ -34,7 +34,7 @@ class Hold(StrEnum):
     """Go on: it is owed."""
 
 
-class WrittenOff(StrEnum):
+class UncollectibleHandling(StrEnum):
     """What an invoice that was marked as uncollectible is taken for. Charged it is never."""
 
     STOP = "stop"
@@ -43,7 +43,7 @@ class WrittenOff(StrEnum):
     """The provider's own automation did it: the customer may still pay until the window ends."""
 
 
-class AttachedMethod(StrEnum):
+class AttachedMethodHandling(StrEnum):
     """What a stored method that is no default is taken for."""
 
     TRY = "try"
@@ -57,17 +57,17 @@ class ScopeRules(Value):
 
     take: frozenset[ScopeRule] = frozenset()
     """Rules that the merchant has lifted."""
-    oldest: timedelta = WIDEST
+    oldest: timedelta = MAX_SCOPE_WINDOW
     """An invoice that is older when its failure arrives is not taken: the policy's longest window."""
-    paused: Hold = Hold.WAIT
+    paused: CollectionHandling = CollectionHandling.WAIT
     """The merchant paused the collection of the subscription."""
-    ending: Hold = Hold.COLLECT
+    ending: CollectionHandling = CollectionHandling.COLLECT
     """The customer has set the subscription to end with its period."""
-    uncollectible: WrittenOff = WrittenOff.STOP
-    attached: AttachedMethod = AttachedMethod.TRY
+    uncollectible: UncollectibleHandling = UncollectibleHandling.STOP
+    attached: AttachedMethodHandling = AttachedMethodHandling.TRY
 
 
-def out_of_scope(
+def find_scope_rule(
     terms: CollectionTerms | None, rules: ScopeRules, now: datetime, *, opening: bool = True
 ) -> ScopeRule | None:
     """The rule by which an invoice of these terms is not ours, or None. Unknown facts speak against nothing.
@@ -76,43 +76,43 @@ def out_of_scope(
     """
     if terms is None:
         return None
-    for rule, fits in _RULES.items():
+    for rule, fits in _SCOPE_CHECKS.items():
         if rule not in rules.take and (opening or rule is not ScopeRule.TOO_OLD) and fits(terms, rules, now):
             return rule
     return None
 
 
-def _sent(terms: CollectionTerms, _: ScopeRules, __: datetime) -> bool:
+def _is_sent_invoice(terms: CollectionTerms, _: ScopeRules, __: datetime) -> bool:
     return terms.collection_method is CollectionMethod.SENT
 
 
-def _first(terms: CollectionTerms, _: ScopeRules, __: datetime) -> bool:
+def _is_first_invoice(terms: CollectionTerms, _: ScopeRules, __: datetime) -> bool:
     """The checkout has 23 hours for it (docs.stripe.com/billing/subscriptions/overview, subscription statuses)."""
     first = terms.billing_reason == "subscription_create"
     return first and terms.subscription_status in {SubscriptionStatus.INCOMPLETE, SubscriptionStatus.INCOMPLETE_EXPIRED}
 
 
-def _foreign(terms: CollectionTerms, _: ScopeRules, __: datetime) -> bool:
+def _is_from_other_application(terms: CollectionTerms, _: ScopeRules, __: datetime) -> bool:
     return terms.application is not None
 
 
-def _present(terms: CollectionTerms, _: ScopeRules, __: datetime) -> bool:
+def _is_shopper_present(terms: CollectionTerms, _: ScopeRules, __: datetime) -> bool:
     return terms.shopper_present is True
 
 
-def _old(terms: CollectionTerms, rules: ScopeRules, now: datetime) -> bool:
+def _is_too_old(terms: CollectionTerms, rules: ScopeRules, now: datetime) -> bool:
     return terms.created_at is not None and now - terms.created_at > rules.oldest
 
 
-_RULES: Final[Mapping[ScopeRule, Callable[[CollectionTerms, ScopeRules, datetime], bool]]] = {
-    ScopeRule.SEND_INVOICE: _sent,
-    ScopeRule.FIRST_INVOICE: _first,
-    ScopeRule.OTHER_APPLICATION: _foreign,
-    ScopeRule.SHOPPER_PRESENT: _present,
-    ScopeRule.TOO_OLD: _old,
+_SCOPE_CHECKS: Final[Mapping[ScopeRule, Callable[[CollectionTerms, ScopeRules, datetime], bool]]] = {
+    ScopeRule.SEND_INVOICE: _is_sent_invoice,
+    ScopeRule.FIRST_INVOICE: _is_first_invoice,
+    ScopeRule.OTHER_APPLICATION: _is_from_other_application,
+    ScopeRule.SHOPPER_PRESENT: _is_shopper_present,
+    ScopeRule.TOO_OLD: _is_too_old,
 }
 
-SENTENCES: Final[Mapping[str, str]] = {
+SCOPE_SENTENCES: Final[Mapping[str, str]] = {
     ScopeRule.SEND_INVOICE: "it was sent to be paid by the customer (collection_method send_invoice)",
     ScopeRule.FIRST_INVOICE: "the first invoice of a subscription that is still incomplete belongs to its checkout",
     ScopeRule.OTHER_APPLICATION: "another application made this invoice and collects it",
@@ -122,6 +122,6 @@ SENTENCES: Final[Mapping[str, str]] = {
 """Each rule in words, for rows, pages and the inbox."""
 
 
-def reason(rule: str) -> str:
+def describe_scope_rule(rule: str) -> str:
     """The rule's name with its sentence, as the inbox and `retry.skipped` say it."""
-    return f"out of scope, {rule}: {SENTENCES.get(rule, rule)}"
+    return f"out of scope, {rule}: {SCOPE_SENTENCES.get(rule, rule)}"

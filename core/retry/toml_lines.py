@@ -2,7 +2,7 @@
 
 import re
 
-Path = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 
 _HEADER = re.compile(r"\s*(\[{1,2})\s*([A-Za-z0-9_.\- ]+?)\s*\]{1,2}\s*(?:#.*)?$")
 _OPENED = re.compile(r"=\s*\[\s*(?:#.*)?$")
@@ -11,21 +11,21 @@ _ITEM = re.compile(r"\s*\{")
 _KEY = re.compile(r"\s*[\"']?([A-Za-z0-9_.\-]+)[\"']?\s*=")
 
 
-def line_of(text: str, path: Path) -> int | None:
+def find_line(text: str, path: KeyPath) -> int | None:
     """The line, from 1, of the key at this path or of the nearest table around it; None where nothing is found."""
-    places = _places(text)
+    places = _find_lines(text)
     around = (path[:length] for length in range(len(path), 0, -1))
     return next((places[prefix] for prefix in around if prefix in places), None)
 
 
-def _places(text: str) -> dict[Path, int]:
-    places: dict[Path, int] = {}
+def _find_lines(text: str) -> dict[KeyPath, int]:
+    places: dict[KeyPath, int] = {}
     counts: dict[str, int] = {}
-    table: Path = ()
-    listed: Path | None = None
+    table: KeyPath = ()
+    listed: KeyPath | None = None
     for number, line in enumerate(text.splitlines(), 1):
         if header := _HEADER.match(line):
-            table = _table(header[2], header[1] == "[[", counts)
+            table = _table_path(header[2], header[1] == "[[", counts)
             places.setdefault(table, number)
         elif key := _KEY.match(line):
             places.setdefault((*table, key[1]), number)
@@ -36,7 +36,7 @@ def _places(text: str) -> dict[Path, int]:
     return places
 
 
-def _table(name: str, repeated: bool, counts: dict[str, int]) -> Path:
+def _table_path(name: str, repeated: bool, counts: dict[str, int]) -> KeyPath:
     """The path of a header; a table within a repeated one belongs to its latest copy."""
     first, *rest = (part.strip() for part in name.split("."))
     if repeated and not rest:

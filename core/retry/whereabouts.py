@@ -4,7 +4,7 @@ from core.payments import FailureFacts
 from core.retry.recovery import Recovery
 
 
-def whereabouts(recovery: Recovery, facts: FailureFacts) -> tuple[str | None, str | None]:
+def customer_location(recovery: Recovery, facts: FailureFacts) -> tuple[str | None, str | None]:
     """Country (ISO 3166) and time zone. A charge's own answer doesn't repeat them: then what the profile said counts,
     and of a country, last, the card's.
     """

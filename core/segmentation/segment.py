@@ -8,10 +8,10 @@ from core.base import Value
 from core.classifier.taxonomy import Cause
 
 DEFAULT_SEGMENT = "default"
-NOT_LOADED: Final = "the profile could not be loaded"
+PROFILE_NOT_LOADED: Final = "the profile could not be loaded"
 
 
-class Tally(Value):
+class PaymentTally(Value):
     """How payments of one kind ended."""
 
     successes: int = 0
@@ -42,7 +42,7 @@ class CustomerProfile(Value):
     failures: int | None = None
     """Payments that failed."""
     open_recoveries: int | None = None
-    by_cause: Mapping[Cause, Tally] = {}
+    by_cause: Mapping[Cause, PaymentTally] = {}
     """The same successes and failures, by why the payment had failed at first."""
     country: str | None = None
     """ISO 3166 of the billing address, upper case."""
@@ -56,16 +56,16 @@ class CustomerProfile(Value):
         """As a tally counts it; None where nothing is known."""
         if self.successes is None and self.failures is None:
             return None
-        return Tally(successes=self.successes or 0, failures=self.failures or 0).success_percent
+        return PaymentTally(successes=self.successes or 0, failures=self.failures or 0).success_percent
 
-    def known(self, field: str) -> Any:
+    def field_value(self, field: str) -> Any:
         """A field as conditions name it; `successes_CAUSE` and the like ask for one cause. None: not known."""
         of_all, of_cause = _PER_CAUSE.get(field, (field, None))
         if of_cause is None:
             return getattr(self, of_all)
         if self.successes is None and self.failures is None:
             return None
-        return getattr(self.by_cause.get(of_cause, Tally()), of_all)
+        return getattr(self.by_cause.get(of_cause, PaymentTally()), of_all)
 
 
 _PER_CAUSE: Final[Mapping[str, tuple[str, Cause]]] = {
@@ -75,7 +75,7 @@ _PER_CAUSE: Final[Mapping[str, tuple[str, Cause]]] = {
 }
 
 
-class Operator(StrEnum):
+class ConditionOperator(StrEnum):
     """How a condition compares; also the ending of its key in the policy file."""
 
     AT_LEAST = "min"
@@ -83,7 +83,7 @@ class Operator(StrEnum):
     ONE_OF = "in"
 
 
-NUMBERS = frozenset(
+NUMBER_FIELDS = frozenset(
     {
         "recurring_revenue",
         "lifetime_value",
@@ -96,24 +96,24 @@ NUMBERS = frozenset(
         *_PER_CAUSE,
     }
 )
-TEXTS = frozenset({"currency", "country", "card_country", "time_zone"})
+TEXT_FIELDS = frozenset({"currency", "country", "card_country", "time_zone"})
 
 
 class Condition(Value):
     """One comparison with one field of the profile."""
 
     field: str
-    operator: Operator
+    operator: ConditionOperator
     bound: int | tuple[str, ...]
 
-    def holds(self, profile: CustomerProfile) -> bool:
+    def is_met_by(self, profile: CustomerProfile) -> bool:
         """Whether it is so; what is not known never is."""
-        known = profile.known(self.field)
+        known = profile.field_value(self.field)
         if known is None:
             return False
         if isinstance(self.bound, tuple):
             return str(known).upper() in self.bound
-        return bool(known >= self.bound if self.operator is Operator.AT_LEAST else known <= self.bound)
+        return bool(known >= self.bound if self.operator is ConditionOperator.AT_LEAST else known <= self.bound)
 
     def __str__(self) -> str:
         bound = ",".join(self.bound) if isinstance(self.bound, tuple) else self.bound
@@ -137,20 +137,20 @@ class Segment(Value):
     """What it was decided from; None where that could not be loaded, or was decided before."""
 
 
-def segment(profile: CustomerProfile | None, rules: Sequence[SegmentRule]) -> Segment:
+def find_segment(profile: CustomerProfile | None, rules: Sequence[SegmentRule]) -> Segment:
     """The first rule that fits; without a profile, or where none fits, the default segment, which says so."""
     if profile is None:
-        return _default(NOT_LOADED)
-    fitting = (rule for rule in rules if rule.when and all(one.holds(profile) for one in rule.when))
+        return _default_segment(PROFILE_NOT_LOADED)
+    fitting = (rule for rule in rules if rule.when and all(one.is_met_by(profile) for one in rule.when))
     found = next(fitting, None)
-    return _named(found, profile) if found else _default("no other rule fits", profile)
+    return _matched_segment(found, profile) if found else _default_segment("no other rule fits", profile)
 
 
-def _named(rule: SegmentRule, profile: CustomerProfile) -> Segment:
-    seen = {condition.field: profile.known(condition.field) for condition in rule.when}
+def _matched_segment(rule: SegmentRule, profile: CustomerProfile) -> Segment:
+    seen = {condition.field: profile.field_value(condition.field) for condition in rule.when}
     why = ", ".join(f"{field} is {value}" for field, value in seen.items())
     return Segment(name=rule.name, rule=" and ".join(map(str, rule.when)), why=why, profile=profile)
 
 
-def _default(why: str, profile: CustomerProfile | None = None) -> Segment:
+def _default_segment(why: str, profile: CustomerProfile | None = None) -> Segment:
     return Segment(name=DEFAULT_SEGMENT, rule=DEFAULT_SEGMENT, why=why, profile=profile)

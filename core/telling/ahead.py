@@ -5,14 +5,14 @@ from datetime import datetime
 
 from core.base import Value
 from core.events import State
-from core.messages.due import key
+from core.messages.due import message_key
 from core.messages.plan import Message
 from core.retry import machine
 from core.retry.recovery import Recovery
-from core.telling.words import CAUSES, MESSAGES, plain
+from core.telling.words import CAUSES, MESSAGES, to_plain_words
 
 
-class Ahead(Value):
+class UpcomingStep(Value):
     """Something that will happen, when nobody does anything about it."""
 
     what: str
@@ -23,100 +23,102 @@ class Ahead(Value):
     """Whether the recovery is over then."""
 
 
-def ahead(recovery: Recovery, now: datetime) -> tuple[Ahead, ...]:
+def list_upcoming_steps(recovery: Recovery, now: datetime) -> tuple[UpcomingStep, ...]:
     """The next steps in their order: those without a moment first, then by moment."""
-    if recovery.stage.final:
-        return tuple(_messages(recovery, now))
-    steps = [*_about_money(recovery, now), *_messages(recovery, now), *_end(recovery)]
+    if recovery.stage.is_final:
+        return tuple(_message_steps(recovery, now))
+    steps = [*_charge_steps(recovery, now), *_message_steps(recovery, now), *_end_steps(recovery)]
     return tuple(sorted(steps, key=lambda one: (one.at is not None, one.at or now)))
 
 
-def _about_money(recovery: Recovery, now: datetime) -> Iterator[Ahead]:
-    match machine.next_step(recovery.having(messages=None), now):
+def _charge_steps(recovery: Recovery, now: datetime) -> Iterator[UpcomingStep]:
+    match machine.next_step(recovery.with_changes(messages=None), now):
         case machine.Read():
-            yield Ahead(what="The provider is asked why the payment failed")
+            yield UpcomingStep(what="The provider is asked why the payment failed")
         case machine.Decide():
-            yield Ahead(what="It is decided what to do about the failure")
+            yield UpcomingStep(what="It is decided what to do about the failure")
         case machine.Charge():
-            yield Ahead(what="The provider is asked to charge", detail=_attempt(recovery))
-        case machine.Settle():
-            yield Ahead(what=f"The answer to attempt {recovery.attempt} is awaited", detail=_SETTLING)
+            yield UpcomingStep(what="The provider is asked to charge", detail=_attempt_name(recovery))
+        case machine.Reconcile():
+            yield UpcomingStep(what=f"The answer to attempt {recovery.attempt} is awaited", detail=_RECONCILING)
         case machine.Close():
-            yield Ahead(what="The recovery is closed", ends=True)
+            yield UpcomingStep(what="The recovery is closed", ends=True)
         case machine.Wait():
-            yield from _waiting(recovery)
+            yield from _waiting_steps(recovery)
 
 
-_SETTLING = "Nothing else is charged until it is known."
+_RECONCILING = "Nothing else is charged until it is known."
 
 
-def _waiting(recovery: Recovery) -> Iterator[Ahead]:
+def _waiting_steps(recovery: Recovery) -> Iterator[UpcomingStep]:
     if recovery.paused:
-        yield Ahead(what="Nothing happens until somebody resumes it", detail="It is paused.")
+        yield UpcomingStep(what="Nothing happens until somebody resumes it", detail="It is paused.")
     elif recovery.standing_back:
-        yield Ahead(what="The provider is asked again", at=recovery.standing_back.look_at, detail=_WHY_BACK)
+        yield UpcomingStep(what="The provider is asked again", at=recovery.standing_back.look_at, detail=_WHY_BACK)
         return
     elif recovery.stage is State.AWAITING_CUSTOMER:
         what = "Nothing is tried by itself any more" if recovery.used_up else "The customer has to act"
-        yield Ahead(what=what, detail="A new payment method is tried at once, and a payment counts.")
+        yield UpcomingStep(what=what, detail="A new payment method is tried at once, and a payment counts.")
     elif recovery.stage is State.IN_REVIEW:
-        yield Ahead(what="A person has to approve or reject it", detail=_held(recovery))
+        yield UpcomingStep(what="A person has to approve or reject it", detail=_review_detail(recovery))
     if recovery.next_attempt_at:
-        yield Ahead(what="The provider is asked to charge", at=recovery.next_attempt_at, detail=_attempt(recovery))
+        yield UpcomingStep(
+            what="The provider is asked to charge", at=recovery.next_attempt_at, detail=_attempt_name(recovery)
+        )
 
 
 _WHY_BACK = "Until then nothing is charged, and nobody is written to."
 
 
-def _held(recovery: Recovery) -> str:
+def _review_detail(recovery: Recovery) -> str:
     if recovery.in_flight:
         return "Look up at the provider whether the last charge succeeded."
     return CAUSES[recovery.cause][1] if recovery.cause and not recovery.fraud_hold else "It is suspected of fraud."
 
 
-def _attempt(recovery: Recovery) -> str:
+def _attempt_name(recovery: Recovery) -> str:
     allowed = recovery.attempts_allowed
     if recovery.trigger or allowed is None:
         return f"Attempt {recovery.attempt + 1}"
     return f"Retry {recovery.attempts_used + 1} of {allowed}"
 
 
-def _messages(recovery: Recovery, now: datetime) -> Iterator[Ahead]:
+def _message_steps(recovery: Recovery, now: datetime) -> Iterator[UpcomingStep]:
     """Messages of the plan that are still to go out."""
-    if recovery.stage.final:
-        if not over(recovery, now):
-            yield Ahead(what="The customer is told how it ended")
+    if recovery.stage.is_final:
+        if not is_finished(recovery, now):
+            yield UpcomingStep(what="The customer is told how it ended")
         return
     if recovery.messages is None or recovery.paused:
         return
     for message in recovery.messages.messages:
-        channels = [one for one in message.channels if key(message.step, one) not in recovery.told]
+        channels = [one for one in message.channels if message_key(message.step, one) not in recovery.told]
         if channels and message.at > now:
-            yield _letter(message, channels)
+            yield _message_step(message, channels)
 
 
-def _letter(message: Message, channels: list[str]) -> Ahead:
-    by = " and ".join(map(plain, channels))
-    said = MESSAGES.get(message.kind, plain(message.kind))
-    return Ahead(what=f"The customer is told: {said}", at=message.at, detail=f"By {by}")
+def _message_step(message: Message, channels: list[str]) -> UpcomingStep:
+    by = " and ".join(map(to_plain_words, channels))
+    words = MESSAGES.get(message.kind, to_plain_words(message.kind))
+    return UpcomingStep(what=f"The customer is told: {words}", at=message.at, detail=f"By {by}")
 
 
-def _end(recovery: Recovery) -> Iterator[Ahead]:
+def _end_steps(recovery: Recovery) -> Iterator[UpcomingStep]:
     """What ends it, when nothing else has until then."""
-    if recovery.paused or recovery.ending or _clock_stands(recovery):
+    if recovery.paused or recovery.ending or _is_clock_stopped(recovery):
         return
     if recovery.until:
-        yield Ahead(what=_deadline(recovery), at=recovery.until, ends=True)
+        yield UpcomingStep(what=_deadline_words(recovery), at=recovery.until, ends=True)
     elif recovery.window_ends_at:
-        yield Ahead(what="Time for retries is over; it is given up", at=recovery.window_ends_at, ends=True)
+        yield UpcomingStep(what="Time for retries is over; it is given up", at=recovery.window_ends_at, ends=True)
 
 
-def _clock_stands(recovery: Recovery) -> bool:
+def _is_clock_stopped(recovery: Recovery) -> bool:
     """Window and deadline move for as long as money is on its way: nobody knows yet where to."""
     return bool(recovery.standing_back and recovery.standing_back.stops_clock)
 
 
-def _deadline(recovery: Recovery) -> str:
+def _deadline_words(recovery: Recovery) -> str:
     if recovery.used_up and recovery.stage is State.AWAITING_CUSTOMER:
         return "The window is over; it is given up"
     return _DEADLINES.get(recovery.stage, "It ends")
@@ -128,6 +130,6 @@ _DEADLINES = {
 }
 
 
-def over(recovery: Recovery, now: datetime) -> bool:
+def is_finished(recovery: Recovery, now: datetime) -> bool:
     """Whether nothing more will happen by itself, not even a last message."""
     return isinstance(machine.next_step(recovery, now), machine.Done)

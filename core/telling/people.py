@@ -4,180 +4,205 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from core.events import DisputeKind, Record, State
-from core.retry.money_folds import RESTORED
-from core.telling.said import Said
-from core.telling.telling import Fact, Mood, Telling, amount, at, code, facts, joined, named, sentence
-from core.telling.words import ENDINGS, MESSAGES, MONEY_BACK, STATES, UNSENT, plain
+from core.retry.money_folds import MONEY_RESTORED
+from core.telling.said import EventData
+from core.telling.telling import (
+    EventDescription,
+    Fact,
+    Mood,
+    amount_value,
+    code_value,
+    join_parts,
+    known_facts,
+    label_value,
+    moment_value,
+    to_sentence,
+)
+from core.telling.words import ENDINGS, MESSAGES, MONEY_BACK, STATES, UNSENT_REASONS, to_plain_words
 
 
-def wished(does: str, wanted: str, mood: Mood = Mood.PLAIN) -> Callable[[Record], Telling]:
+def command_describer(does: str, wanted: str, mood: Mood = Mood.PLAIN) -> Callable[[Record], EventDescription]:
     """Tells of an operator's wish. `does` is what they did, `wanted` what they wanted where it was refused."""
 
-    def told(record: Record) -> Telling:
-        said = Said(record.data)
-        who, refused = said.text("actor") or "Somebody", said.text("refused")
+    def describe_command(record: Record) -> EventDescription:
+        data = EventData(record.data)
+        who, refused = data.read_text("actor") or "Somebody", data.read_text("refused")
         headline = f"{who} wanted to {wanted}, which was refused" if refused else f"{who} {does}"
-        return Telling(headline=headline, why=_why(said), facts=_people(said), mood=Mood.WARN if refused else mood)
+        return EventDescription(
+            headline=headline,
+            why=_command_reason(data),
+            facts=_requester_facts(data),
+            mood=Mood.WARN if refused else mood,
+        )
 
-    return told
-
-
-def _why(said: Said) -> str:
-    reason, refused = said.text("reason"), said.text("refused")
-    return " ".join(filter(None, (sentence(f"“{reason}”") if reason else "", sentence(refused))))
-
-
-def _people(said: Said) -> tuple[Fact, ...]:
-    return facts(("Asked first by", said.text("asked_by")), ("Their reason", said.text("asked_reason")))
+    return describe_command
 
 
-def reviewed(record: Record) -> Telling:
+def _command_reason(data: EventData) -> str:
+    reason, refused = data.read_text("reason"), data.read_text("refused")
+    return " ".join(filter(None, (to_sentence(f"“{reason}”") if reason else "", to_sentence(refused))))
+
+
+def _requester_facts(data: EventData) -> tuple[Fact, ...]:
+    return known_facts(("Asked first by", data.read_text("asked_by")), ("Their reason", data.read_text("asked_reason")))
+
+
+def describe_review(record: Record) -> EventDescription:
     """The end of a review."""
-    approved = Said(record.data).text("decision") == "approve"
+    approved = EventData(record.data).read_text("decision") == "approve"
     if approved:
-        return wished("approved it in review", "approve it", Mood.GOOD)(record)
-    return wished("rejected it in review", "reject it", Mood.BAD)(record)
+        return command_describer("approved it in review", "approve it", Mood.GOOD)(record)
+    return command_describer("rejected it in review", "reject it", Mood.BAD)(record)
 
 
-def new_method(record: Record) -> Telling:
+def describe_new_method(record: Record) -> EventDescription:
     """The customer did something about it."""
-    said = Said(record.data)
-    return Telling(
+    data = EventData(record.data)
+    return EventDescription(
         headline="The customer has a new payment method",
         why="It earns one immediate try.",
-        facts=facts(("Payment method", code(said.text("method_id"))), ("Told by", code(said.text("event_type")))),
+        facts=known_facts(
+            ("Payment method", code_value(data.read_text("method_id"))),
+            ("Told by", code_value(data.read_text("event_type"))),
+        ),
         mood=Mood.GOOD,
     )
 
 
-def paid_elsewhere(record: Record) -> Telling:
+def describe_payment_elsewhere(record: Record) -> EventDescription:
     """Not by us; all of it, or a part."""
-    said = Said(record.data)
-    rest = said.number("remaining")
+    data = EventData(record.data)
+    rest = data.read_number("remaining")
     if rest:
-        return Telling(
+        return EventDescription(
             headline="A part was paid, or credited",
-            why=_seen(said),
-            facts=facts(
-                ("Less by", amount(said.number("amount"), said.text("currency"))),
-                ("Still open", amount(rest, said.text("currency"))),
-                ("Told by", code(said.text("event_type"))),
+            why=_payment_source(data),
+            facts=known_facts(
+                ("Less by", amount_value(data.read_number("amount"), data.read_text("currency"))),
+                ("Still open", amount_value(rest, data.read_text("currency"))),
+                ("Told by", code_value(data.read_text("event_type"))),
             ),
             mood=Mood.GOOD,
         )
-    return Telling(
+    return EventDescription(
         headline="The invoice was paid, not by a try of ours",
-        why=_seen(said),
-        facts=facts(("Told by", code(said.text("event_type")))),
+        why=_payment_source(data),
+        facts=known_facts(("Told by", code_value(data.read_text("event_type")))),
         mood=Mood.GOOD,
     )
 
 
-def _seen(said: Said) -> str:
-    return "We saw it when reading the invoice." if said.text("source") == "read" else "The provider told us."
+def _payment_source(data: EventData) -> str:
+    return "We saw it when reading the invoice." if data.read_text("source") == "read" else "The provider told us."
 
 
-def closed_elsewhere(record: Record) -> Telling:
+def describe_closing_elsewhere(record: Record) -> EventDescription:
     """Voided, written off, or its subscription ended."""
-    said = Said(record.data)
-    reason = said.text("why")
-    return Telling(
+    data = EventData(record.data)
+    reason = data.read_text("why")
+    return EventDescription(
         headline="The invoice was closed at the provider",
-        why=ENDINGS.get(reason, sentence(plain(reason))),
-        facts=facts(("Told by", code(said.text("event_type")))),
+        why=ENDINGS.get(reason, to_sentence(to_plain_words(reason))),
+        facts=known_facts(("Told by", code_value(data.read_text("event_type")))),
         mood=Mood.WARN,
     )
 
 
-def disputed(record: Record) -> Telling:
+def describe_dispute(record: Record) -> EventDescription:
     """From now on nothing may be charged."""
-    said = Said(record.data)
-    warned = said.text("kind") == "early_fraud_warning"
-    if said.text("kind") == DisputeKind.INQUIRY:
-        return Telling(
+    data = EventData(record.data)
+    warned = data.read_text("kind") == "early_fraud_warning"
+    if data.read_text("kind") == DisputeKind.INQUIRY:
+        return EventDescription(
             headline="The bank asks about the payment",
             why="No money moved, and nothing is blocked: answer it at the provider.",
-            facts=facts(("Reason", named(said.text("detail"))), ("Told by", code(said.text("event_type")))),
+            facts=known_facts(
+                ("Reason", label_value(data.read_text("detail"))), ("Told by", code_value(data.read_text("event_type")))
+            ),
             mood=Mood.WARN,
         )
-    return Telling(
+    return EventDescription(
         headline="The card network warns of fraud" if warned else "The customer disputes the payment",
         why="Nothing may be charged any more.",
-        facts=facts(("Reason", named(said.text("detail"))), ("Told by", code(said.text("event_type")))),
-        mood=Mood.BAD,
-    )
-
-
-def money_back(record: Record) -> Telling:
-    """Money that had come went back; before the end it is open again, after it nothing else changes."""
-    said = Said(record.data)
-    return Telling(
-        headline=MONEY_BACK.get(said.text("kind"), "Money went back"),
-        facts=facts(
-            ("Amount", amount(said.number("amount"), said.text("currency"))),
-            ("Payment", code(said.text("payment_id"))),
-            ("Reason", named(said.text("detail"))),
-            ("Told by", code(said.text("event_type"))),
+        facts=known_facts(
+            ("Reason", label_value(data.read_text("detail"))), ("Told by", code_value(data.read_text("event_type")))
         ),
         mood=Mood.BAD,
     )
 
 
-def paid_late(record: Record) -> Telling:
+def describe_money_back(record: Record) -> EventDescription:
+    """Money that had come went back; before the end it is open again, after it nothing else changes."""
+    data = EventData(record.data)
+    return EventDescription(
+        headline=MONEY_BACK.get(data.read_text("kind"), "Money went back"),
+        facts=known_facts(
+            ("Amount", amount_value(data.read_number("amount"), data.read_text("currency"))),
+            ("Payment", code_value(data.read_text("payment_id"))),
+            ("Reason", label_value(data.read_text("detail"))),
+            ("Told by", code_value(data.read_text("event_type"))),
+        ),
+        mood=Mood.BAD,
+    )
+
+
+def describe_late_payment(record: Record) -> EventDescription:
     """The money came when nobody waited for it any more."""
-    said = Said(record.data)
-    again = said.text("kind") == RESTORED
-    return Telling(
-        headline=MONEY_BACK[RESTORED] if again else "Paid after the end",
+    data = EventData(record.data)
+    again = data.read_text("kind") == MONEY_RESTORED
+    return EventDescription(
+        headline=MONEY_BACK[MONEY_RESTORED] if again else "Paid after the end",
         why="" if again else "The recovery had ended before; the money counts apart.",
-        facts=facts(
-            ("Amount", amount(said.number("amount"), said.text("currency"))),
-            ("Told by", code(said.text("event_type"))),
+        facts=known_facts(
+            ("Amount", amount_value(data.read_number("amount"), data.read_text("currency"))),
+            ("Told by", code_value(data.read_text("event_type"))),
         ),
         mood=Mood.GOOD,
     )
 
 
-def message_sent(record: Record) -> Telling:
+def describe_message_sent(record: Record) -> EventDescription:
     """A channel took a message."""
-    said = Said(record.data)
-    return Telling(headline=f"The customer was told: {_message(said)}", facts=_letter(said), mood=Mood.PLAIN)
-
-
-def _message(said: Said) -> str:
-    kind = said.text("kind")
-    return MESSAGES.get(kind, plain(kind)) or "a message"
-
-
-def _letter(said: Said) -> tuple[Fact, ...]:
-    return facts(
-        ("Channel", named(said.text("channel"))),
-        ("Language", code(said.text("language"))),
-        ("Campaign", named(said.text("campaign"))),
-        ("Step", code(said.text("step"))),
+    data = EventData(record.data)
+    return EventDescription(
+        headline=f"The customer was told: {_message_words(data)}", facts=_message_facts(data), mood=Mood.PLAIN
     )
 
 
-def message_failed(record: Record) -> Telling:
+def _message_words(data: EventData) -> str:
+    kind = data.read_text("kind")
+    return MESSAGES.get(kind, to_plain_words(kind)) or "a message"
+
+
+def _message_facts(data: EventData) -> tuple[Fact, ...]:
+    return known_facts(
+        ("Channel", label_value(data.read_text("channel"))),
+        ("Language", code_value(data.read_text("language"))),
+        ("Campaign", label_value(data.read_text("campaign"))),
+        ("Step", code_value(data.read_text("step"))),
+    )
+
+
+def describe_message_failure(record: Record) -> EventDescription:
     """Given up, or nobody knows."""
-    said = Said(record.data)
-    maybe, reason = said.text("outcome") == "maybe_sent", said.text("reason")
+    data = EventData(record.data)
+    maybe, reason = data.read_text("outcome") == "maybe_sent", data.read_text("reason")
     begun = "It is not known whether the customer was told" if maybe else "The customer could not be told"
-    return Telling(
-        headline=f"{begun}: {_message(said)}",
-        why=UNSENT.get(reason, sentence(plain(reason))),
-        facts=_letter(said),
+    return EventDescription(
+        headline=f"{begun}: {_message_words(data)}",
+        why=UNSENT_REASONS.get(reason, to_sentence(to_plain_words(reason))),
+        facts=_message_facts(data),
         mood=Mood.WARN,
     )
 
 
-def closed(record: Record) -> Telling:
+def describe_recovery_end(record: Record) -> EventDescription:
     """The end."""
-    said = Said(record.data)
-    state, reason = said.text("state"), said.text("reason")
-    return Telling(
-        headline=STATES.get(state, f"The end: {plain(state) or 'not known'}"),
-        why=ENDINGS.get(reason, sentence(plain(reason))),
+    data = EventData(record.data)
+    state, reason = data.read_text("state"), data.read_text("reason")
+    return EventDescription(
+        headline=STATES.get(state, f"The end: {to_plain_words(state) or 'not known'}"),
+        why=ENDINGS.get(reason, to_sentence(to_plain_words(reason))),
         mood=_ENDS.get(state, Mood.PLAIN),
     )
 
@@ -190,17 +215,17 @@ _ENDS: Final[Mapping[str, Mood]] = {
 }
 
 
-def late(record: Record) -> Telling:
+def describe_late_event(record: Record) -> EventDescription:
     """Kept, without effect."""
-    said = Said(record.data)
-    return Telling(
-        headline=joined(("Came after the end", plain(said.text("kind")))),
+    data = EventData(record.data)
+    return EventDescription(
+        headline=join_parts(("Came after the end", to_plain_words(data.read_text("kind")))),
         why="It is kept here and changes nothing; someone may want to look at it.",
-        facts=facts(
-            ("Told by", code(said.text("event_type"))),
-            ("Detail", named(said.text("detail"))),
-            ("Event", code(said.text("event_id"))),
-            ("Happened", at(record.occurred_at)),
+        facts=known_facts(
+            ("Told by", code_value(data.read_text("event_type"))),
+            ("Detail", label_value(data.read_text("detail"))),
+            ("Event", code_value(data.read_text("event_id"))),
+            ("Happened", moment_value(record.occurred_at)),
         ),
         mood=Mood.WARN,
     )

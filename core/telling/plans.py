@@ -3,93 +3,104 @@
 import re
 
 from core.events import Record
-from core.telling.said import Said
-from core.telling.telling import Fact, Mood, Telling, amount, at, code, facts, lasting, named, sentence
-from core.telling.words import TRIGGERS, plain
+from core.telling.said import EventData
+from core.telling.telling import (
+    EventDescription,
+    Fact,
+    Mood,
+    amount_value,
+    code_value,
+    duration_value,
+    known_facts,
+    label_value,
+    moment_value,
+    to_sentence,
+)
+from core.telling.words import TRIGGERS, to_plain_words
 
 
-def planned(record: Record) -> Telling:
+def describe_plan(record: Record) -> EventDescription:
     """The next charge has a moment."""
-    said = Said(record.data)
-    moved = said.inner("network")
-    return Telling(
-        headline=f"{_which(said)} is planned",
-        why=_moved(said) if moved.moment("planned_at") else _why(said.text("why")),
-        facts=facts(
-            ("When", at(said.moment("at"))),
-            ("Wait", lasting(said.number("delay_seconds"))),
+    data = EventData(record.data)
+    moved = data.read_object("network")
+    return EventDescription(
+        headline=f"{_retry_name(data)} is planned",
+        why=_moved_plan_reason(data) if moved.read_moment("planned_at") else _plan_reason(data.read_text("why")),
+        facts=known_facts(
+            ("When", moment_value(data.read_moment("at"))),
+            ("Wait", duration_value(data.read_number("delay_seconds"))),
         )
-        + _by(said)
-        + limits(said),
-        rejected=said.texts("rejected"),
+        + _policy_facts(data)
+        + network_rule_facts(data),
+        rejected=data.read_texts("rejected"),
         mood=Mood.BUSY,
     )
 
 
-def _which(said: Said) -> str:
-    counted = _of(said.number("retry"), said.number("attempts_allowed"))
+def _retry_name(data: EventData) -> str:
+    counted = _count_words(data.read_number("retry"), data.read_number("attempts_allowed"))
     return f"Retry {counted}" if counted else "Another try"
 
 
-def _why(text: str) -> str:
+def _plan_reason(text: str) -> str:
     """The planner's words, without the names of cause and group, which stand beside them anyway."""
-    return sentence(_SITUATION.sub("", text).replace("rung ", "step "))
+    return to_sentence(_SITUATION.sub("", text).replace("rung ", "step "))
 
 
 _SITUATION = re.compile(r"^[A-Z_]+ in segment [^:]*: ")
 
 
-def _moved(said: Said) -> str:
+def _moved_plan_reason(data: EventData) -> str:
     """The strategy's own words, and who overruled them."""
-    own = said.inner("network").text("planned_why") or said.text("why")
-    return _why(own) + " The card network's limit moved it to a later moment."
+    own = data.read_object("network").read_text("planned_why") or data.read_text("why")
+    return _plan_reason(own) + " The card network's limit moved it to a later moment."
 
 
-def _of(number: int | None, allowed: int | None) -> str:
+def _count_words(number: int | None, allowed: int | None) -> str:
     if number is None:
         return ""
     return f"{number} of {allowed}" if allowed is not None else str(number)
 
 
-def _by(said: Said) -> tuple[Fact, ...]:
-    return facts(
-        ("Strategy", named(said.text("strategy"))),
-        ("Policy version", code(said.text("policy_version"))),
-        ("Experiment", named(said.text("experiment"))),
-        ("Arm", named(said.text("arm"))),
+def _policy_facts(data: EventData) -> tuple[Fact, ...]:
+    return known_facts(
+        ("Strategy", label_value(data.read_text("strategy"))),
+        ("Policy version", code_value(data.read_text("policy_version"))),
+        ("Experiment", label_value(data.read_text("experiment"))),
+        ("Arm", label_value(data.read_text("arm"))),
     )
 
 
-def limits(said: Said) -> tuple[Fact, ...]:
+def network_rule_facts(data: EventData) -> tuple[Fact, ...]:
     """What a card network's rule had to do with it."""
-    found = said.inner("network")
-    fee = found.inner("fee")
-    used, allowed = found.number("used"), found.number("allowed")
-    return facts(
-        ("Network rule", code(found.text("rule"))),
-        ("Used of that rule", "" if used is None else _of(used, allowed)),
-        ("First planned for", at(found.moment("planned_at"))),
-        ("Network fee avoided", amount(fee.number("amount"), fee.text("currency").upper())),
-        ("Source of the rule", found.text("source")),
+    found = data.read_object("network")
+    fee = found.read_object("fee")
+    used, allowed = found.read_number("used"), found.read_number("allowed")
+    return known_facts(
+        ("Network rule", code_value(found.read_text("rule"))),
+        ("Used of that rule", "" if used is None else _count_words(used, allowed)),
+        ("First planned for", moment_value(found.read_moment("planned_at"))),
+        ("Network fee avoided", amount_value(fee.read_number("amount"), fee.read_text("currency").upper())),
+        ("Source of the rule", found.read_text("source")),
     )
 
 
-def skipped(record: Record) -> Telling:
+def describe_skip(record: Record) -> EventDescription:
     """No charge, and what instead."""
-    said = Said(record.data)
-    action, reason = said.text("action"), said.text("reason")
-    told = facts(
-        ("Looks again", at(said.moment("at"))),
-        ("Deadline", at(said.moment("until"))),
-        ("Possible again", at(said.moment("free_at"))),
-        ("Asked for because", TRIGGERS.get(said.text("trigger"), "")),
-        ("Reason", named(reason)),
+    data = EventData(record.data)
+    action, reason = data.read_text("action"), data.read_text("reason")
+    known = known_facts(
+        ("Looks again", moment_value(data.read_moment("at"))),
+        ("Deadline", moment_value(data.read_moment("until"))),
+        ("Possible again", moment_value(data.read_moment("free_at"))),
+        ("Asked for because", TRIGGERS.get(data.read_text("trigger"), "")),
+        ("Reason", label_value(reason)),
     )
-    return Telling(
-        headline=_INSTEAD.get(action, f"No try now: {plain(action or reason) or 'no reason given'}"),
-        why=sentence(said.text("why")),
-        facts=told + _by(said) + limits(said),
-        rejected=said.texts("rejected"),
+    return EventDescription(
+        headline=_INSTEAD.get(action, f"No try now: {to_plain_words(action or reason) or 'no reason given'}"),
+        why=to_sentence(data.read_text("why")),
+        facts=known + _policy_facts(data) + network_rule_facts(data),
+        rejected=data.read_texts("rejected"),
         mood=_MOODS.get(action, Mood.WARN),
     )
 
@@ -110,15 +121,18 @@ _INSTEAD = {
 _MOODS = {"stop": Mood.BAD, "give_up": Mood.BAD, "postpone": Mood.BUSY, "stand_back": Mood.BUSY}
 
 
-def shadow(record: Record) -> Telling:
+def describe_shadow_plan(record: Record) -> EventDescription:
     """What a policy on trial would have done; it changes nothing."""
-    said = Said(record.data)
-    action = said.text("action")
-    would = "try again" if action == "retry" else plain(action) or "do something else"
-    same = said.yes("agrees")
-    return Telling(
+    data = EventData(record.data)
+    action = data.read_text("action")
+    would = "try again" if action == "retry" else to_plain_words(action) or "do something else"
+    same = data.is_true("agrees")
+    return EventDescription(
         headline="The policy on trial agrees" if same else f"The policy on trial would {would}",
-        why=_why(said.text("why")),
-        facts=facts(("When", at(said.moment("at"))), ("Wait", lasting(said.number("delay_seconds")))) + _by(said),
-        rejected=said.texts("rejected"),
+        why=_plan_reason(data.read_text("why")),
+        facts=known_facts(
+            ("When", moment_value(data.read_moment("at"))), ("Wait", duration_value(data.read_number("delay_seconds")))
+        )
+        + _policy_facts(data),
+        rejected=data.read_texts("rejected"),
     )

@@ -7,46 +7,46 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from core.events import moment
+from core.events import parse_timestamp
 from core.events.data import StoredObject
 
 
-class Said:
+class EventData:
     """The data of a row, or of an object in it."""
 
     def __init__(self, data: Any) -> None:
         found = data.stored if isinstance(data, StoredObject) else data
         self._data: Mapping[str, Any] = found if isinstance(found, Mapping) else {}
 
-    def text(self, name: str) -> str:
+    def read_text(self, name: str) -> str:
         """Empty where there is none."""
         found = self._data.get(name)
         return found if isinstance(found, str) else ""
 
-    def number(self, name: str) -> int | None:
+    def read_number(self, name: str) -> int | None:
         """A whole number."""
         found = self._data.get(name)
         return found if isinstance(found, int) and not isinstance(found, bool) else None
 
-    def yes(self, name: str) -> bool:
+    def is_true(self, name: str) -> bool:
         """Whether it says so."""
         return self._data.get(name) is True
 
-    def moment(self, name: str) -> datetime | None:
+    def read_moment(self, name: str) -> datetime | None:
         """A time as `core.events.stamp` writes it."""
         try:
-            return moment(self.text(name))
+            return parse_timestamp(self.read_text(name))
         except (ValueError, OverflowError):
             return None
 
-    def texts(self, name: str) -> tuple[str, ...]:
+    def read_texts(self, name: str) -> tuple[str, ...]:
         """The sentences of a list."""
         found = self._data.get(name)
         return tuple(one for one in found if isinstance(one, str) and one) if isinstance(found, list | tuple) else ()
 
-    def inner(self, name: str) -> "Said":
+    def read_object(self, name: str) -> "EventData":
         """An object in it."""
-        return Said(self._data.get(name))
+        return EventData(self._data.get(name))
 
     def __bool__(self) -> bool:
         return bool(self._data)

@@ -7,80 +7,80 @@ from typing import Final
 from core.base import Value
 from core.events import EventType, Record
 from core.telling import charges, failures, people, plans
-from core.telling.telling import Mood, Telling
+from core.telling.telling import EventDescription, Mood
 
-TELLERS: Final[Mapping[EventType, Callable[[Record], Telling]]] = {
-    EventType.PAYMENT_FAILED: failures.failed,
-    EventType.FAILURE_CLASSIFIED: failures.classified,
-    EventType.CUSTOMER_SEGMENTED: failures.segmented,
-    EventType.FRAUD_ASSESSED: failures.assessed,
-    EventType.RETRY_PLANNED: plans.planned,
-    EventType.RETRY_SKIPPED: plans.skipped,
-    EventType.SHADOW_PLANNED: plans.shadow,
-    EventType.CHARGE_REQUESTED: charges.requested,
-    EventType.CHARGE_SUCCEEDED: charges.succeeded,
-    EventType.CHARGE_DECLINED: charges.declined,
-    EventType.CHARGE_UNKNOWN: charges.unknown,
-    EventType.CHARGE_RECONCILED: charges.reconciled,
-    EventType.RETRY_REQUESTED: people.wished("asked for a retry now", "retry now", Mood.BUSY),
-    EventType.CANCEL_REQUESTED: people.wished("canceled the recovery", "cancel it", Mood.WARN),
-    EventType.PAUSED: people.wished("paused the recovery", "pause it", Mood.WARN),
-    EventType.RESUMED: people.wished("resumed the recovery", "resume it"),
-    EventType.REVIEWED: people.reviewed,
-    EventType.METHOD_UPDATED: people.new_method,
-    EventType.PAID_ELSEWHERE: people.paid_elsewhere,
-    EventType.CLOSED_ELSEWHERE: people.closed_elsewhere,
-    EventType.DISPUTE_OPENED: people.disputed,
-    EventType.NOTIFICATION_SENT: people.message_sent,
-    EventType.NOTIFICATION_FAILED: people.message_failed,
-    EventType.RECOVERY_CLOSED: people.closed,
-    EventType.EVENT_LATE: people.late,
-    EventType.PAYMENT_REFUNDED: people.money_back,
-    EventType.PAYMENT_REVERSED: people.money_back,
-    EventType.PAYMENT_LATE: people.paid_late,
+DESCRIBERS: Final[Mapping[EventType, Callable[[Record], EventDescription]]] = {
+    EventType.PAYMENT_FAILED: failures.describe_failure,
+    EventType.FAILURE_CLASSIFIED: failures.describe_classification,
+    EventType.CUSTOMER_SEGMENTED: failures.describe_segment,
+    EventType.FRAUD_ASSESSED: failures.describe_fraud_assessment,
+    EventType.RETRY_PLANNED: plans.describe_plan,
+    EventType.RETRY_SKIPPED: plans.describe_skip,
+    EventType.SHADOW_PLANNED: plans.describe_shadow_plan,
+    EventType.CHARGE_REQUESTED: charges.describe_charge_request,
+    EventType.CHARGE_SUCCEEDED: charges.describe_charge_success,
+    EventType.CHARGE_DECLINED: charges.describe_decline,
+    EventType.CHARGE_UNKNOWN: charges.describe_unknown_charge,
+    EventType.CHARGE_RECONCILED: charges.describe_reconciliation,
+    EventType.RETRY_REQUESTED: people.command_describer("asked for a retry now", "retry now", Mood.BUSY),
+    EventType.CANCEL_REQUESTED: people.command_describer("canceled the recovery", "cancel it", Mood.WARN),
+    EventType.PAUSED: people.command_describer("paused the recovery", "pause it", Mood.WARN),
+    EventType.RESUMED: people.command_describer("resumed the recovery", "resume it"),
+    EventType.REVIEWED: people.describe_review,
+    EventType.METHOD_UPDATED: people.describe_new_method,
+    EventType.PAID_ELSEWHERE: people.describe_payment_elsewhere,
+    EventType.CLOSED_ELSEWHERE: people.describe_closing_elsewhere,
+    EventType.DISPUTE_OPENED: people.describe_dispute,
+    EventType.NOTIFICATION_SENT: people.describe_message_sent,
+    EventType.NOTIFICATION_FAILED: people.describe_message_failure,
+    EventType.RECOVERY_CLOSED: people.describe_recovery_end,
+    EventType.EVENT_LATE: people.describe_late_event,
+    EventType.PAYMENT_REFUNDED: people.describe_money_back,
+    EventType.PAYMENT_REVERSED: people.describe_money_back,
+    EventType.PAYMENT_LATE: people.describe_late_payment,
 }
-FINDINGS: Final = frozenset({EventType.FAILURE_CLASSIFIED, EventType.CUSTOMER_SEGMENTED, EventType.FRAUD_ASSESSED})
+INPUT_EVENTS: Final = frozenset({EventType.FAILURE_CLASSIFIED, EventType.CUSTOMER_SEGMENTED, EventType.FRAUD_ASSESSED})
 """Rows that lead to the decision behind them."""
-DECISIONS: Final = frozenset({EventType.RETRY_PLANNED, EventType.RETRY_SKIPPED})
+DECISION_EVENTS: Final = frozenset({EventType.RETRY_PLANNED, EventType.RETRY_SKIPPED})
 
 
-class Chapter(Value):
+class TimelineEntry(Value):
     """One entry of the story, and what led to it: the findings of a decision, in their order."""
 
     at: datetime
     sequence: int
     """Of its last row; unique in the story."""
-    telling: Telling
-    led: tuple[Telling, ...] = ()
-    aside: Telling | None = None
+    description: EventDescription
+    basis: tuple[EventDescription, ...] = ()
+    shadow: EventDescription | None = None
     """What the policy on trial would have done in its place."""
 
 
-def tell(record: Record) -> Telling:
+def describe_record(record: Record) -> EventDescription:
     """One row in words."""
-    return TELLERS[record.type](record)
+    return DESCRIBERS[record.type](record)
 
 
-def story(records: Iterable[Record]) -> tuple[Chapter, ...]:
+def build_timeline(records: Iterable[Record]) -> tuple[TimelineEntry, ...]:
     """All rows, in their order. Findings without a decision behind them stand by themselves."""
-    chapters: list[Chapter] = []
+    entries: list[TimelineEntry] = []
     found: list[Record] = []
     for record in records:
-        if record.type is EventType.SHADOW_PLANNED and chapters and not found:
-            chapters[-1] = chapters[-1].model_copy(update={"aside": tell(record), "sequence": record.sequence})
-        elif record.type in FINDINGS:
+        if record.type is EventType.SHADOW_PLANNED and entries and not found:
+            entries[-1] = entries[-1].model_copy(update={"shadow": describe_record(record), "sequence": record.sequence})
+        elif record.type in INPUT_EVENTS:
             found.append(record)
         else:
-            chapters += _told(found, record)
+            entries += _entries_for(found, record)
             found = []
-    return (*chapters, *map(_alone, found))
+    return (*entries, *map(_single_entry, found))
 
 
-def _told(found: list[Record], record: Record) -> list[Chapter]:
-    if record.type in DECISIONS:
-        return [_alone(record).model_copy(update={"led": tuple(map(tell, found))})]
-    return [*map(_alone, found), _alone(record)]
+def _entries_for(found: list[Record], record: Record) -> list[TimelineEntry]:
+    if record.type in DECISION_EVENTS:
+        return [_single_entry(record).model_copy(update={"basis": tuple(map(describe_record, found))})]
+    return [*map(_single_entry, found), _single_entry(record)]
 
 
-def _alone(record: Record) -> Chapter:
-    return Chapter(at=record.occurred_at, sequence=record.sequence, telling=tell(record))
+def _single_entry(record: Record) -> TimelineEntry:
+    return TimelineEntry(at=record.occurred_at, sequence=record.sequence, description=describe_record(record))

@@ -23,7 +23,7 @@ class Code(Value):
     text: str
 
 
-class Named(Value):
+class Label(Value):
     """A name as programs spell it, to be shown as people write it: `fixed_ladder`."""
 
     name: str
@@ -36,29 +36,29 @@ class Amount(Value):
     currency: str
 
 
-class At(Value):
+class Moment(Value):
     """A moment."""
 
     at: datetime
 
 
-class Lasting(Value):
+class Duration(Value):
     """A length of time."""
 
     seconds: int
 
 
-Shown = str | Code | Named | Amount | At | Lasting
+FactValue = str | Code | Label | Amount | Moment | Duration
 
 
 class Fact(Value):
     """Something known, under a label in plain words."""
 
     label: str
-    shown: Shown
+    value: FactValue
 
 
-class Telling(Value):
+class EventDescription(Value):
     """One thing that happened, told."""
 
     headline: str
@@ -71,37 +71,37 @@ class Telling(Value):
     mood: Mood = Mood.PLAIN
 
 
-def facts(*known: tuple[str, Shown | None]) -> tuple[Fact, ...]:
+def known_facts(*known: tuple[str, FactValue | None]) -> tuple[Fact, ...]:
     """Those that are known, in this order."""
-    return tuple(Fact(label=label, shown=shown) for label, shown in known if shown not in (None, ""))
+    return tuple(Fact(label=label, value=shown) for label, shown in known if shown not in (None, ""))
 
 
-def code(text: str | None) -> Code | None:
+def code_value(text: str | None) -> Code | None:
     """None where there is none."""
     return Code(text=text) if text else None
 
 
-def named(name: str | None) -> Named | None:
+def label_value(name: str | None) -> Label | None:
     """None where there is none."""
-    return Named(name=name) if name else None
+    return Label(name=name) if name else None
 
 
-def at(moment: datetime | None) -> At | None:
+def moment_value(moment: datetime | None) -> Moment | None:
     """None where there is none."""
-    return At(at=moment) if moment else None
+    return Moment(at=moment) if moment else None
 
 
-def lasting(seconds: int | None) -> Lasting | None:
+def duration_value(seconds: int | None) -> Duration | None:
     """None where there is none."""
-    return Lasting(seconds=seconds) if seconds else None
+    return Duration(seconds=seconds) if seconds else None
 
 
-def amount(minor: int | None, currency: str | None) -> Amount | None:
+def amount_value(minor: int | None, currency: str | None) -> Amount | None:
     """None where there is none."""
     return Amount(minor=minor, currency=currency or "") if minor is not None else None
 
 
-def sentence(text: str) -> str:
+def to_sentence(text: str) -> str:
     """With a capital at its beginning and a full stop at its end, whoever wrote it; names in capitals stay."""
     text = " ".join(text.split())
     if not text:
@@ -110,6 +110,6 @@ def sentence(text: str) -> str:
     return begun if begun.endswith((".", "!", "?")) else f"{begun}."
 
 
-def joined(parts: Iterable[str | None]) -> str:
+def join_parts(parts: Iterable[str | None]) -> str:
     """The known ones, with commas."""
     return ", ".join(part for part in parts if part)

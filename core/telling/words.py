@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from core.classifier.taxonomy import Ability, Category, Cause
+from core.classifier.taxonomy import Category, Cause, Chargeability
 from core.events import State, Trigger
 from core.messages.kinds import MessageKind
 
@@ -117,7 +117,7 @@ MESSAGES: Final[Mapping[str, str]] = {
     MessageKind.ENDED: "the payment could not be collected",
 }
 
-UNSENT: Final[Mapping[str, str]] = {
+UNSENT_REASONS: Final[Mapping[str, str]] = {
     "no_contact": "No address of this customer is known.",
     "no_address": "This channel needs an address that is not known.",
     "address_unfit": "The address known of this customer is none that can be written to.",
@@ -131,7 +131,7 @@ UNSENT: Final[Mapping[str, str]] = {
     "no_answer": "It is not known whether it went out; it is not sent again, so that nobody gets it twice.",
 }
 
-DOUBTS: Final[Mapping[str, str]] = {
+UNKNOWN_CHARGE_REASONS: Final[Mapping[str, str]] = {
     "timeout": "The provider did not answer in time.",
     "repeat_refused": "The provider refused to repeat the request.",
     "not_readable": "The provider could not be read.",
@@ -140,8 +140,8 @@ DOUBTS: Final[Mapping[str, str]] = {
 
 
 ABILITIES: Final[Mapping[str, str]] = {
-    Ability.NO_METHOD: "no, no payment method is stored",
-    Ability.NOT_A_CARD: "no, what is stored is no card",
+    Chargeability.NO_METHOD: "no, no payment method is stored",
+    Chargeability.NOT_A_CARD: "no, what is stored is no card",
 }
 
 MONEY_BACK: Final[Mapping[str, str]] = {
@@ -155,9 +155,9 @@ MONEY_BACK: Final[Mapping[str, str]] = {
 
 def cause_name(cause: str) -> str:
     """What people call it."""
-    return CAUSES[cause][0] if cause in CAUSES else plain(cause)
+    return CAUSES[cause][0] if cause in CAUSES else to_plain_words(cause)
 
 
-def plain(name: str) -> str:
+def to_plain_words(name: str) -> str:
     """A program's name without its underscores."""
     return name.replace("_", " ").lower()

@@ -34,27 +34,27 @@ class ApiKey(Value):
 SHOWN: Final = [table.c[name] for name in ApiKey.model_fields]
 
 
-async def create(
+async def insert_key(
     session: Session, name: str, scopes: Sequence[str], now: datetime, expires_at: datetime | None = None
 ) -> tuple[ApiKey, str]:
     """A new key: what is known of it, and the key as its holder will send it. It can't be read again."""
     prefix = f"pri_{secrets.token_hex(4)}"
     plain = f"{prefix}_{secrets.token_urlsafe(32)}"
     key = ApiKey(id=uuid4(), name=name, prefix=prefix, scopes=tuple(scopes), created_at=now, expires_at=expires_at)
-    row: dict[str, Any] = key.model_dump() | {"scopes": list(scopes), "hash": digest(plain)}
+    row: dict[str, Any] = key.model_dump() | {"scopes": list(scopes), "hash": hash_key(plain)}
     await session.execute(insert(table).values(row))
     return key, plain
 
 
-def digest(plain: str) -> bytes:
+def hash_key(plain: str) -> bytes:
     """What is stored of a key. 256 random bits need neither salt nor a slow hash."""
     return hashlib.sha256(plain.encode(errors="replace")).digest()
 
 
-async def find(session: Session, plain: str, now: datetime) -> ApiKey | None:
+async def find_key(session: Session, plain: str, now: datetime) -> ApiKey | None:
     """The key that is sent, if it is one of ours and neither revoked nor expired."""
     usable = (
-        table.c.hash == digest(plain),
+        table.c.hash == hash_key(plain),
         table.c.revoked_at.is_(None),
         or_(table.c.expires_at.is_(None), table.c.expires_at > now),
     )
@@ -62,20 +62,20 @@ async def find(session: Session, plain: str, now: datetime) -> ApiKey | None:
     return ApiKey.model_validate(dict(found)) if found else None
 
 
-async def touch(session: Session, key: ApiKey, now: datetime) -> None:
+async def mark_key_used(session: Session, key: ApiKey, now: datetime) -> None:
     """Notes that the key is in use; writes at most once a minute."""
     stale = or_(table.c.last_used_at.is_(None), table.c.last_used_at < now - TOUCH_EVERY)
     await session.execute(update(table).where(table.c.id == key.id, stale).values(last_used_at=now))
 
 
-async def revoke(session: Session, prefix: str, now: datetime) -> bool:
+async def mark_key_revoked(session: Session, prefix: str, now: datetime) -> bool:
     """The key with this prefix stops working. False when there is none, or it had stopped before."""
     mine = (table.c.prefix == prefix, table.c.revoked_at.is_(None))
     revoked = await session.execute(update(table).where(*mine).values(revoked_at=now).returning(table.c.id))
     return revoked.first() is not None
 
 
-async def listed(session: Session) -> list[ApiKey]:
+async def load_keys(session: Session) -> list[ApiKey]:
     """All keys, newest first."""
     found = await session.execute(select(*SHOWN).order_by(table.c.created_at.desc()))
     return [ApiKey.model_validate(dict(row)) for row in found.mappings()]

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import ColumnElement, func, insert, select, text, update
 
-from core.approvals import HOLDS_FOR, Ask, Verdict, judged
+from core.approvals import APPROVAL_LIFETIME, ApprovalRequest, ApprovalStatus, approval_status
 from core.base import Value
 from core.contracts import Action, Command
 from db.models import approval as table
@@ -17,7 +17,7 @@ EXPIRED: Final = "expired"
 _TURN: Final = text("SELECT pg_advisory_xact_lock(hashtextextended('approval ' || :name, 0))")
 
 
-class Approval(Ask):
+class Approval(ApprovalRequest):
     """A row: the wish and what became of it."""
 
     id: UUID
@@ -29,34 +29,37 @@ class Approval(Ask):
     outcome: str | None = None
 
 
-class Judgement(Value):
+class ApprovalJudgement(Value):
     """What becomes of a wish, and the row that says so."""
 
-    verdict: Verdict
+    verdict: ApprovalStatus
     approval: Approval
-    again: bool = False
+    was_granted_before: bool = False
     """Whether it was granted before, to the same request."""
 
 
 SHOWN: Final = [table.c[name] for name in Approval.model_fields]
 
 
-async def judge(session: Session, recovery_id: str, wish: Command, now: datetime) -> Judgement:
+async def judge_command(session: Session, recovery_id: str, command: Command, now: datetime) -> ApprovalJudgement:
     """Keep the first person's wish, leave it waiting, or take it up as the second person's.
 
     A request that was granted before, sent again under its id, stays granted.
     """
     await session.execute(_TURN, {"name": recovery_id})
-    if again := await _granted(session, recovery_id, wish):
-        return Judgement(verdict=Verdict.GRANTED, approval=again, again=True)
-    found = await _open(session, recovery_id, wish)
-    match verdict := judged(found, wish.actor, now):
-        case Verdict.GRANTED if found:
-            return Judgement(verdict=verdict, approval=await _grant(session, found, wish, now))
-        case Verdict.WAITS if found:
-            return Judgement(verdict=verdict, approval=found)
+    if again := await _find_granted(session, recovery_id, command):
+        return ApprovalJudgement(verdict=ApprovalStatus.GRANTED, approval=again, was_granted_before=True)
+    found = await _find_open(session, recovery_id, command)
+    match verdict := approval_status(found, command.actor, now):
+        case ApprovalStatus.GRANTED if found:
+            return ApprovalJudgement(verdict=verdict, approval=await _grant_request(session, found, command, now))
+        case ApprovalStatus.PENDING if found:
+            return ApprovalJudgement(verdict=verdict, approval=found)
         case _:
-            return Judgement(verdict=Verdict.ASKS, approval=await _ask(session, recovery_id, wish, found, now))
+            return ApprovalJudgement(
+                verdict=ApprovalStatus.REQUESTED,
+                approval=await _insert_request(session, recovery_id, command, found, now),
+            )
 
 
 async def is_granted(
@@ -64,10 +67,10 @@ async def is_granted(
 ) -> bool:
     """Whether two people, both known to the API, asked for what this request wants."""
     wish = Command(action=action, decision=decision, request_id=request_id)
-    return await _granted(session, recovery_id, wish) is not None
+    return await _find_granted(session, recovery_id, wish) is not None
 
 
-async def release(session: Session, id: UUID) -> None:
+async def release_approval(session: Session, id: UUID) -> None:
     """A granted wish that had no effect waits again, as long as it would have."""
     # Somebody may have asked anew meanwhile: then that one waits, and this one stays ended.
     again = table.alias()
@@ -80,58 +83,62 @@ async def release(session: Session, id: UUID) -> None:
     await session.execute(update(table).where(*mine).values(opened))
 
 
-async def waiting(session: Session, recovery_id: str, now: datetime) -> list[Approval]:
+async def waiting_approvals(session: Session, recovery_id: str, now: datetime) -> list[Approval]:
     """The wishes of a recovery that wait for a second person, oldest first."""
-    query = select(*SHOWN).where(table.c.recovery_id == recovery_id, *_waits(now)).order_by(table.c.asked_at)
+    query = select(*SHOWN).where(table.c.recovery_id == recovery_id, *_is_waiting(now)).order_by(table.c.asked_at)
     return [Approval.model_validate(dict(row)) for row in (await session.execute(query)).mappings()]
 
 
-async def all_waiting(session: Session, now: datetime, limit: int = 200) -> list[Approval]:
+async def all_waiting_approvals(session: Session, now: datetime, limit: int = 200) -> list[Approval]:
     """Those of all recoveries, oldest first."""
-    query = select(*SHOWN).where(*_waits(now)).order_by(table.c.asked_at).limit(limit)
+    query = select(*SHOWN).where(*_is_waiting(now)).order_by(table.c.asked_at).limit(limit)
     return [Approval.model_validate(dict(row)) for row in (await session.execute(query)).mappings()]
 
 
-def _waits(now: datetime) -> tuple[ColumnElement[bool], ...]:
+def _is_waiting(now: datetime) -> tuple[ColumnElement[bool], ...]:
     return table.c.ended_at.is_(None), table.c.expires_at > now
 
 
-async def _open(session: Session, recovery_id: str, wish: Command) -> Approval | None:
+async def _find_open(session: Session, recovery_id: str, command: Command) -> Approval | None:
     same = (
         table.c.recovery_id == recovery_id,
-        table.c.action == wish.action.value,
-        func.coalesce(table.c.decision, "") == (wish.decision or ""),
+        table.c.action == command.action.value,
+        func.coalesce(table.c.decision, "") == (command.decision or ""),
         table.c.ended_at.is_(None),
     )
     found = (await session.execute(select(*SHOWN).where(*same))).mappings().one_or_none()
     return Approval.model_validate(dict(found)) if found else None
 
 
-async def _granted(session: Session, recovery_id: str, wish: Command) -> Approval | None:
-    if wish.request_id is None:
+async def _find_granted(session: Session, recovery_id: str, command: Command) -> Approval | None:
+    if command.request_id is None:
         return None
     same = (
         table.c.recovery_id == recovery_id,
-        table.c.request_id == wish.request_id,
-        table.c.action == wish.action.value,
-        table.c.decision.is_not_distinct_from(wish.decision),
+        table.c.request_id == command.request_id,
+        table.c.action == command.action.value,
+        table.c.decision.is_not_distinct_from(command.decision),
     )
     found = (await session.execute(select(*SHOWN).where(*same).limit(1))).mappings().one_or_none()
     return Approval.model_validate(dict(found)) if found else None
 
 
-async def _ask(session: Session, recovery_id: str, wish: Command, stale: Approval | None, now: datetime) -> Approval:
+async def _insert_request(
+    session: Session, recovery_id: str, command: Command, stale: Approval | None, now: datetime
+) -> Approval:
     if stale:
         await session.execute(update(table).where(table.c.id == stale.id).values(ended_at=now, outcome=EXPIRED))
     asked = Approval(
-        id=uuid4(), recovery_id=recovery_id, action=wish.action.value, decision=wish.decision, reason=wish.reason,
-        asked_by=wish.actor, asked_at=now, expires_at=now + HOLDS_FOR,
+        id=uuid4(), recovery_id=recovery_id, action=command.action.value, decision=command.decision, reason=command.reason,
+        asked_by=command.actor, asked_at=now, expires_at=now + APPROVAL_LIFETIME,
     )  # fmt: skip
     await session.execute(insert(table).values(asked.model_dump()))
     return asked
 
 
-async def _grant(session: Session, asked: Approval, wish: Command, now: datetime) -> Approval:
-    ended = {"ended_at": now, "ended_by": wish.actor, "outcome": GRANTED}
-    await session.execute(update(table).where(table.c.id == asked.id).values(ended | {"request_id": wish.request_id}))
+async def _grant_request(session: Session, asked: Approval, command: Command, now: datetime) -> Approval:
+    ended = {"ended_at": now, "ended_by": command.actor, "outcome": GRANTED}
+    await session.execute(
+        update(table).where(table.c.id == asked.id).values(ended | {"request_id": command.request_id})
+    )
     return asked.model_copy(update=ended)

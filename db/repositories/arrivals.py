@@ -10,7 +10,7 @@ from db.models import webhook_inbox as table
 from db.session import Session
 
 
-async def without_log(session: Session, provider: str, customer_id: str, since: datetime) -> list[ProviderEvent]:
+async def events_without_log(session: Session, provider: str, customer_id: str, since: datetime) -> list[ProviderEvent]:
     """Events about invoices of this customer that no recovery has written about yet, oldest first."""
     written = exists().where(recovery.c.provider == table.c.provider, recovery.c.invoice_id == table.c.invoice_id)
     mine = (table.c.provider == provider, table.c.customer_id == customer_id, table.c.received_at > since)

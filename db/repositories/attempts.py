@@ -5,14 +5,14 @@ from typing import Final
 
 from sqlalchemy import text
 
-from core.retry.strategies.experience import Cell
+from core.retry.strategies.experience import RetryCell
 from db.session import Session
 
-PATIENCE_SECONDS: Final = 60
+COUNT_SECONDS: Final = 60
 """A count over months may take longer than other statements; nobody waits for it."""
 
 # One row of the log per retry, joined with what stands beside it in the same recovery; all by the unique index.
-COUNT: Final = text("""
+RETRIES_QUERY: Final = text("""
     SELECT cause, retry, hour_of_week, delay_hours, count(*) AS tried, count(*) FILTER (WHERE won) AS won
     FROM (
         SELECT failed.data->>'cause' AS cause,
@@ -50,8 +50,8 @@ COUNT: Final = text("""
 """)
 
 
-async def count_retries(session: Session, since: date) -> list[Cell]:
+async def count_retries(session: Session, since: date) -> list[RetryCell]:
     """Every kind of scheduled retry with a definite answer, of recoveries opened on or after that day."""
-    await session.execute(text(f"SET LOCAL statement_timeout = '{PATIENCE_SECONDS}s'"))
-    found = await session.execute(COUNT, {"since": since})
-    return [Cell(*row) for row in found.all()]
+    await session.execute(text(f"SET LOCAL statement_timeout = '{COUNT_SECONDS}s'"))
+    found = await session.execute(RETRIES_QUERY, {"since": since})
+    return [RetryCell(*row) for row in found.all()]

@@ -10,7 +10,7 @@ from db import cursors
 from db.models import network_attempt as table
 from db.session import Session
 
-PLACE: Final = (table.c.at, table.c.recovery_id, table.c.key)
+CARD_ORDER: Final = (table.c.at, table.c.recovery_id, table.c.key)
 
 
 class CardTry(Value):
@@ -36,7 +36,7 @@ class CardPage(Value):
     next_cursor: str | None
 
 
-async def find(
+async def search_cards(
     session: Session,
     q: str | None = None,
     provider: str | None = None,
@@ -44,23 +44,23 @@ async def find(
     cursor: str | None = None,
 ) -> CardPage:
     """One page; `q` is the beginning of a fingerprint. Raises InvalidInput for a cursor that this never gave."""
-    query = select(*(table.c[name] for name in CardTry.model_fields)).where(*_newest())
+    query = select(*(table.c[name] for name in CardTry.model_fields)).where(*_newest_of_card())
     if q:
         query = query.where(table.c.fingerprint.startswith(q, autoescape=True))
     if provider:
         query = query.where(table.c.provider == provider)
     if cursor:
-        query = query.where(cursors.behind(cursor, *PLACE))
-    found = await session.execute(query.order_by(*(one.desc() for one in PLACE)).limit(limit + 1))
+        query = query.where(cursors.behind_cursor(cursor, *CARD_ORDER))
+    found = await session.execute(query.order_by(*(one.desc() for one in CARD_ORDER)).limit(limit + 1))
     cards = [CardTry.model_validate(dict(row)) for row in found.mappings()]
     last = cards[limit - 1] if len(cards) > limit else None
-    following = cursors.cursor(last.at, last.recovery_id, last.key) if last else None
+    following = cursors.encode_cursor(last.at, last.recovery_id, last.key) if last else None
     return CardPage(items=tuple(cards[:limit]), next_cursor=following)
 
 
-def _newest() -> tuple[ColumnElement[bool], ...]:
+def _newest_of_card() -> tuple[ColumnElement[bool], ...]:
     """Tries that no later one of the same card follows: a walk along the newest, with a look aside for each."""
     later = table.alias("later")
     same = (later.c.provider == table.c.provider, later.c.fingerprint == table.c.fingerprint)
-    after = tuple_(later.c.at, later.c.recovery_id, later.c.key) > tuple_(*PLACE)
+    after = tuple_(later.c.at, later.c.recovery_id, later.c.key) > tuple_(*CARD_ORDER)
     return table.c.fingerprint.is_not(None), ~exists().where(*same, later.c.at >= table.c.at, after)

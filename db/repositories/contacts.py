@@ -7,20 +7,20 @@ from typing import Final
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from core.messages.contact import Contact, Told
+from core.messages.contact import Contact, ContactUpdate
 from db import chain
 from db.models import contact as table
 from db.models import recovery
 from db.session import Session
 
-PERSONAL: Final = ("email", "name", "phone", "language", "country", "time_zone")
+PERSONAL_COLUMNS: Final = ("email", "name", "phone", "language", "country", "time_zone")
 
 
-async def save(
+async def save_contact(
     session: Session, provider: str, customer_id: str, invoice_id: str, contact: Contact, now: datetime
 ) -> None:
     """What the provider says now, with the link of this invoice. An erased customer stays erased."""
-    said = _said(contact)
+    said = _contact_values(contact)
     links = {invoice_id: contact.link} if contact.link else {}
     fresh = insert(table).values(provider=provider, customer_id=customer_id, links=links, read_at=now, **said)
     merged = {"links": table.c.links.op("||")(fresh.excluded.links), "read_at": now, **said}
@@ -30,13 +30,13 @@ async def save(
     )
 
 
-async def learn(session: Session, provider: str, people: Iterable[Told], now: datetime) -> None:
+async def learn_contacts(session: Session, provider: str, people: Iterable[ContactUpdate], now: datetime) -> None:
     """What a webhook says of customers: added to what is known, never in its place where it says nothing.
 
     In one order whoever writes them, so that two batches about the same customers don't wait for each other in a ring.
     """
     for told in sorted(people, key=lambda one: one.customer_id):
-        said = {name: text for name, text in _said(told.contact).items() if text}
+        said = {name: text for name, text in _contact_values(told.contact).items() if text}
         row = {"provider": provider, "customer_id": told.customer_id, "links": {}, "read_at": now, **said}
         known = [table.c.provider, table.c.customer_id]
         await session.execute(
@@ -48,26 +48,30 @@ async def learn(session: Session, provider: str, people: Iterable[Told], now: da
         )
 
 
-def _said(contact: Contact) -> dict[str, str | None]:
+def _contact_values(contact: Contact) -> dict[str, str | None]:
     """Somebody else's texts, without what PostgreSQL can't hold."""
-    told = contact.model_dump(include=set(PERSONAL), exclude_none=True)
-    return dict.fromkeys(PERSONAL) | {name: chain.clean(text) for name, text in told.items()}
+    told = contact.model_dump(include=set(PERSONAL_COLUMNS), exclude_none=True)
+    return dict.fromkeys(PERSONAL_COLUMNS) | {name: chain.replace_unstorable(text) for name, text in told.items()}
 
 
-async def load(session: Session, provider: str, customer_id: str, invoice_id: str) -> Contact | None:
+async def load_contact(session: Session, provider: str, customer_id: str, invoice_id: str) -> Contact | None:
     """Whom to write to about this invoice; None where nobody is known, or once they were erased."""
     link = table.c.links[invoice_id].astext.label("link")
     mine = (table.c.provider == provider, table.c.customer_id == customer_id, table.c.erased_at.is_(None))
-    found = (await session.execute(select(*(table.c[name] for name in PERSONAL), link).where(*mine))).mappings().first()
+    found = (
+        (await session.execute(select(*(table.c[name] for name in PERSONAL_COLUMNS), link).where(*mine)))
+        .mappings()
+        .first()
+    )
     return Contact.model_validate(dict(found)) if found else None
 
 
-async def erase_customer(session: Session, customer_id: str, now: datetime) -> int:
+async def erase_contact(session: Session, customer_id: str, now: datetime) -> int:
     """Blanks the contact, and keeps a mark so that it is never read again. Returns how many were blanked.
 
     A customer with open recoveries whose contact was never read gets the mark too.
     """
-    blank = dict.fromkeys(PERSONAL) | {"links": {}, "erased_at": now}
+    blank = dict.fromkeys(PERSONAL_COLUMNS) | {"links": {}, "erased_at": now}
     mine = (table.c.customer_id == customer_id, table.c.erased_at.is_(None))
     done = await session.execute(update(table).where(*mine).values(blank))
     theirs = select(recovery.c.provider, recovery.c.customer_id, func.now(), func.now()).distinct()

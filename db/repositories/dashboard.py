@@ -14,22 +14,22 @@ from core.base import Value
 from db.models import message
 from db.repositories import figures
 from db.repositories.figures import Basis, Dimension, Figure, bucket_end
-from db.repositories.network_attempts import Fees, fees
+from db.repositories.network_attempts import Fees, sum_fees
 from db.repositories.summary import Sums
 from db.session import Session
 
-EVER: Final = (datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
-STEPS: Final = ("failed", "classified", "planned", "charged")
+ALL_TIME: Final = (datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
+FUNNEL_STEPS: Final = ("failed", "classified", "planned", "charged")
 """How far a recovery can come before it ends, as REACHED names it; each one has come past those before."""
-BUCKETS: Final = (1, 6, 24, 72, 168, 336, 504)
+HOUR_BARS: Final = (1, 6, 24, 72, 168, 336, 504)
 """Ends, in hours, of the bars of time to recovery; the last bar has no end."""
-SHOWN: Final = (
+SHOWN_DIMENSIONS: Final = (
     Dimension.ALL, Dimension.CAUSE, Dimension.SEGMENT, Dimension.STRATEGY, Dimension.PROVIDER, Dimension.ARM,
     Dimension.ATTEMPT, Dimension.REACHED, Dimension.HOURS,
 )  # fmt: skip
 
 
-class Part(Value):
+class NamedSums(Value):
     """The sums of those that share a name; None: not known yet."""
 
     name: str | None
@@ -44,7 +44,7 @@ class Arm(Value):
     sums: Sums
 
 
-class Ended(Value):
+class DayOutcome(Value):
     """What ended on one day (UTC): amounts in minor units."""
 
     day: date
@@ -54,7 +54,7 @@ class Ended(Value):
     lost_count: int
 
 
-class Bar(Value):
+class HoursBar(Value):
     """How many came back in [since, until) hours after they opened; until None: or later."""
 
     since_hours: int
@@ -70,18 +70,18 @@ class Dashboard(Value):
     """Of recoveries that opened in the time: what `/v1/summary` says."""
     ever: Sums
     """Of all recoveries there are; its `at_risk` is what is at risk now."""
-    by_cause: tuple[Part, ...]
-    by_segment: tuple[Part, ...]
-    by_strategy: tuple[Part, ...]
-    by_provider: tuple[Part, ...]
-    by_attempt: tuple[Part, ...]
+    by_cause: tuple[NamedSums, ...]
+    by_segment: tuple[NamedSums, ...]
+    by_strategy: tuple[NamedSums, ...]
+    by_provider: tuple[NamedSums, ...]
+    by_attempt: tuple[NamedSums, ...]
     """Recovered ones only: the attempt of ours that won, or `elsewhere`."""
     arms: tuple[Arm, ...]
-    funnel: tuple[Part, ...]
+    funnel: tuple[NamedSums, ...]
     """`failed`, `classified`, `planned`, `charged`: all that came at least so far; then `recovered`."""
-    ended_by_day: tuple[Ended, ...]
+    ended_by_day: tuple[DayOutcome, ...]
     """Each day of the time on which something ended, oldest first, whenever that had opened."""
-    hours_to_recovery: tuple[Bar, ...]
+    hours_to_recovery: tuple[HoursBar, ...]
     mean_hours: float | None
     """From opening to the money; None where none came."""
     median_hours: float | None
@@ -101,98 +101,101 @@ class Overview(Value):
     """Of card networks, in the time, in the currencies in which they publish them."""
 
 
-async def overview(session: Session, since: datetime, until: datetime, currency: str | None = None) -> Overview:
+async def load_overview(session: Session, since: datetime, until: datetime, currency: str | None = None) -> Overview:
     """The figures of [since, until), in every currency or one."""
-    opened = await figures.read(session, since, until, SHOWN, currency=currency)
-    ended = await figures.read(session, since, until, basis=Basis.CLOSED, currency=currency, daily=True)
-    ever = await figures.read(session, *EVER, currency=currency)
+    opened = await figures.read_figures(session, since, until, SHOWN_DIMENSIONS, currency=currency)
+    ended = await figures.read_figures(session, since, until, basis=Basis.CLOSED, currency=currency, daily=True)
+    ever = await figures.read_figures(session, *ALL_TIME, currency=currency)
     return Overview(
         since=since,
         until=until,
-        currencies=tuple(_currency(one, opened, ended, ever) for one in _currencies(opened, ended)),
-        messages_sent=await messages_sent(session, since, until),
-        fees=await fees(session, since, until),
+        currencies=tuple(_build_dashboard(one, opened, ended, ever) for one in _order_currencies(opened, ended)),
+        messages_sent=await count_messages_sent(session, since, until),
+        fees=await sum_fees(session, since, until),
     )
 
 
-async def messages_sent(session: Session, since: datetime, until: datetime) -> int:
+async def count_messages_sent(session: Session, since: datetime, until: datetime) -> int:
     """How many messages went out to customers in [since, until)."""
     sent = (message.c.state == "sent", message.c.ended_at >= since, message.c.ended_at < until)
     return await session.scalar(select(func.count()).select_from(message).where(*sent)) or 0
 
 
-def _currencies(opened: Iterable[Figure], ended: Iterable[Figure]) -> list[str]:
+def _order_currencies(opened: Iterable[Figure], ended: Iterable[Figure]) -> list[str]:
     counts: dict[str, int] = {}
     for one in (*(one for one in opened if one.dimension is Dimension.ALL), *ended):
-        counts[one.currency] = counts.get(one.currency, 0) + _count(one)
+        counts[one.currency] = counts.get(one.currency, 0) + _figure_count(one)
     return sorted(counts, key=lambda name: (-counts[name], name))
 
 
-def _count(figure: Figure) -> int:
+def _figure_count(figure: Figure) -> int:
     return figure.open_count + figure.recovered_count + figure.lost_count
 
 
-def _currency(name: str, opened: Sequence[Figure], ended: Sequence[Figure], ever: Sequence[Figure]) -> Dashboard:
-    def by(dimension: Dimension) -> list[Figure]:
+def _build_dashboard(name: str, opened: Sequence[Figure], ended: Sequence[Figure], ever: Sequence[Figure]) -> Dashboard:
+    def figures_by(dimension: Dimension) -> list[Figure]:
         return [one for one in opened if one.dimension is dimension and one.currency == name]
 
-    hours = sorted((int(one.name or 0), one.recovered_count) for one in by(Dimension.HOURS))
+    hours = sorted((int(one.name or 0), one.recovered_count) for one in figures_by(Dimension.HOURS))
     return Dashboard(
         currency=name,
-        opened=summed(by(Dimension.ALL)),
-        ever=summed(one for one in ever if one.currency == name),
-        by_cause=_parts(by(Dimension.CAUSE)),
-        by_segment=_parts(by(Dimension.SEGMENT)),
-        by_strategy=_parts(by(Dimension.STRATEGY)),
-        by_provider=_parts(by(Dimension.PROVIDER)),
-        by_attempt=tuple(sorted(_parts(by(Dimension.ATTEMPT)), key=_attempt)),
-        arms=tuple(_arm(one) for one in by(Dimension.ARM)),
-        funnel=_funnel(by(Dimension.REACHED)),
-        ended_by_day=tuple(_ended(one) for one in ended if one.currency == name and one.day),
-        hours_to_recovery=_bars(hours),
-        mean_hours=_mean(by(Dimension.ALL)),
-        median_hours=_median(hours),
+        opened=sum_figures(figures_by(Dimension.ALL)),
+        ever=sum_figures(one for one in ever if one.currency == name),
+        by_cause=_named_sums(figures_by(Dimension.CAUSE)),
+        by_segment=_named_sums(figures_by(Dimension.SEGMENT)),
+        by_strategy=_named_sums(figures_by(Dimension.STRATEGY)),
+        by_provider=_named_sums(figures_by(Dimension.PROVIDER)),
+        by_attempt=tuple(sorted(_named_sums(figures_by(Dimension.ATTEMPT)), key=_attempt_order)),
+        arms=tuple(_build_arm(one) for one in figures_by(Dimension.ARM)),
+        funnel=_build_funnel(figures_by(Dimension.REACHED)),
+        ended_by_day=tuple(_day_outcome(one) for one in ended if one.currency == name and one.day),
+        hours_to_recovery=_hour_bars(hours),
+        mean_hours=_mean_hours(figures_by(Dimension.ALL)),
+        median_hours=_median_hours(hours),
     )
 
 
-def summed(found: Iterable[Figure]) -> Sums:
+def sum_figures(found: Iterable[Figure]) -> Sums:
     """All of them together."""
     every = list(found)
-    return Sums(**{name: figures.total(every, name) for name in Sums.model_fields})
+    return Sums(**{name: figures.total_of(every, name) for name in Sums.model_fields})
 
 
-def _parts(found: Iterable[Figure]) -> tuple[Part, ...]:
-    return tuple(Part(name=one.name, sums=summed([one])) for one in found)
+def _named_sums(found: Iterable[Figure]) -> tuple[NamedSums, ...]:
+    return tuple(NamedSums(name=one.name, sums=sum_figures([one])) for one in found)
 
 
-def _attempt(part: Part) -> tuple[bool, int]:
+def _attempt_order(part: NamedSums) -> tuple[bool, int]:
     """By number, what came from elsewhere last."""
     number = part.name if part.name and part.name.isdigit() else None
     return number is None, int(number or 0)
 
 
-def _arm(figure: Figure) -> Arm:
-    return Arm(experiment=figure.name or "", arm=figure.part or "", sums=summed([figure]))
+def _build_arm(figure: Figure) -> Arm:
+    return Arm(experiment=figure.name or "", arm=figure.part or "", sums=sum_figures([figure]))
 
 
-def _funnel(found: Sequence[Figure]) -> tuple[Part, ...]:
+def _build_funnel(found: Sequence[Figure]) -> tuple[NamedSums, ...]:
     """Each step holds all that came further."""
     steps = [
-        Part(name=step, sums=summed(one for one in found if one.name in STEPS[place:]))
-        for place, step in enumerate(STEPS)
+        NamedSums(name=step, sums=sum_figures(one for one in found if one.name in FUNNEL_STEPS[place:]))
+        for place, step in enumerate(FUNNEL_STEPS)
     ]
-    won = summed(found)
-    return (*steps, Part(name="recovered", sums=Sums(recovered=won.recovered, recovered_count=won.recovered_count)))
+    won = sum_figures(found)
+    return (
+        *steps,
+        NamedSums(name="recovered", sums=Sums(recovered=won.recovered, recovered_count=won.recovered_count)),
+    )
 
 
-def _ended(figure: Figure) -> Ended:
-    return Ended.model_validate({name: getattr(figure, name) for name in Ended.model_fields})
+def _day_outcome(figure: Figure) -> DayOutcome:
+    return DayOutcome.model_validate({name: getattr(figure, name) for name in DayOutcome.model_fields})
 
 
-def _bars(hours: Sequence[tuple[int, int]]) -> tuple[Bar, ...]:
-    begins, ends = (0, *BUCKETS), (*BUCKETS, None)
+def _hour_bars(hours: Sequence[tuple[int, int]]) -> tuple[HoursBar, ...]:
+    begins, ends = (0, *HOUR_BARS), (*HOUR_BARS, None)
     return tuple(
-        Bar(
+        HoursBar(
             since_hours=since,
             until_hours=until,
             count=sum(count for hour, count in hours if hour >= since and (until is None or hour < until)),
@@ -201,13 +204,13 @@ def _bars(hours: Sequence[tuple[int, int]]) -> tuple[Bar, ...]:
     )
 
 
-def _mean(found: Iterable[Figure]) -> float | None:
+def _mean_hours(found: Iterable[Figure]) -> float | None:
     every = list(found)
-    count = figures.total(every, "recovered_count")
-    return round(figures.total(every, "seconds") / count / 3600, 2) if count else None
+    count = figures.total_of(every, "recovered_count")
+    return round(figures.total_of(every, "seconds") / count / 3600, 2) if count else None
 
 
-def _median(hours: Sequence[tuple[int, int]]) -> float | None:
+def _median_hours(hours: Sequence[tuple[int, int]]) -> float | None:
     """The middle one of all, placed inside of its bucket as if those in it were spread evenly."""
     before, middle = 0, sum(count for _, count in hours) / 2
     for hour, count in hours:

@@ -13,13 +13,13 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 from sqlalchemy import select, text
 
 from core.errors import InvalidInput, RecoveryError
-from core.events import Event, Record, modern
+from core.events import Event, Record, upgrade_record
 from core.ids import recovery_id as name_of
 from core.retry import machine
 from core.retry.recovery import Recovery
 from db import chain
 from db.models import event_log as table
-from db.partitions import ensure_month
+from db.partitions import ensure_month_partition
 from db.repositories import network_attempts, recoveries
 from db.session import Session
 
@@ -52,18 +52,20 @@ PER_ROW: Final = (
 SHARED: Final = ("recovery_id", "recorded_at", "provider", "invoice_id", "customer_id", "opened_on")
 
 
-async def append(session: Session, before: Recovery, events: Sequence[Event], now: datetime) -> tuple[Record, ...]:
+async def append_to_log(
+    session: Session, before: Recovery, events: Sequence[Event], now: datetime
+) -> tuple[Record, ...]:
     """These events behind `before`, or, when something already stands there, all of that and nothing written.
 
     The closing row comes with them where they end the recovery. Repeating a call is safe; data comes back as it is
     stored. Raises InvalidInput for data that can't be stored, RecoveryError when the log ends before `before` does.
     """
-    await take_turn(session, before.recovery_id)
-    stored = await _read(session, before.recovery_id, max(before.sequence, 1))
+    await lock_recovery(session, before.recovery_id)
+    stored = await _read_rows(session, before.recovery_id, max(before.sequence, 1))
     written = [row for row in stored if row["sequence"] > before.sequence]
     if written:
         return tuple(map(record_of, written))
-    return await _write(session, before, _last(before, stored), map(_storable, events), now)
+    return await _write_rows(session, before, _last_row(before, stored), map(_storable_event, events), now)
 
 
 async def append_late(
@@ -79,33 +81,33 @@ async def append_late(
     it has not ended: then its workflow must be told instead.
     """
     recovery_id = name_of(provider, invoice_id)
-    await take_turn(session, recovery_id)
-    stored = await _read(session, recovery_id, 1)
-    recovery = _folded(stored)
-    if recovery is None or not recovery.stage.final:
+    await lock_recovery(session, recovery_id)
+    stored = await _read_rows(session, recovery_id, 1)
+    recovery = _fold_stored(stored)
+    if recovery is None or not recovery.stage.is_final:
         return None
-    if known := _carrying(stored, late.data.get("event_id")):
+    if known := _row_of_event(stored, late.data.get("event_id")):
         return record_of(known)
-    return (await _write(session, recovery, stored[-1], [_storable(late)], now))[-1]
+    return (await _write_rows(session, recovery, stored[-1], [_storable_event(late)], now))[-1]
 
 
-async def load(session: Session, recovery_id: str, first: int = 1) -> tuple[Record, ...]:
+async def load_records(session: Session, recovery_id: str, first: int = 1) -> tuple[Record, ...]:
     """The records of a recovery from the sequence `first` on, in order; empty when there is none."""
-    return tuple(map(record_of, await _read(session, recovery_id, first)))
+    return tuple(map(record_of, await _read_rows(session, recovery_id, first)))
 
 
-async def recovery(session: Session, recovery_id: str) -> Recovery | None:
+async def load_recovery(session: Session, recovery_id: str) -> Recovery | None:
     """The recovery as its log says; None when there is none."""
-    return _folded(await _read(session, recovery_id, 1))
+    return _fold_stored(await _read_rows(session, recovery_id, 1))
 
 
-async def rows(session: Session, recovery_id: str) -> list[dict[str, Any]]:
+async def load_rows(session: Session, recovery_id: str) -> list[dict[str, Any]]:
     """All rows of a recovery for people: the contract's columns, hashes in hex."""
-    found = await _read(session, recovery_id, 1)
+    found = await _read_rows(session, recovery_id, 1)
     return [dict(row) | {"previous_hash": row["previous_hash"].hex(), "hash": row["hash"].hex()} for row in found]
 
 
-async def histories(session: Session, recovery_id: str | None = None) -> AsyncIterator[list[Row]]:
+async def stream_histories(session: Session, recovery_id: str | None = None) -> AsyncIterator[list[Row]]:
     """All rows of each recovery in turn (or of one), in sequence order; one recovery is in memory at a time.
 
     Looks at every partition, so that a row is found wherever it lies.
@@ -126,12 +128,12 @@ async def histories(session: Session, recovery_id: str | None = None) -> AsyncIt
 
 def record_of(row: Row) -> Record:
     """The record that a row holds."""
-    return modern(Record.model_validate({name: row[name] for name in Record.model_fields}), row["provider"])
+    return upgrade_record(Record.model_validate({name: row[name] for name in Record.model_fields}), row["provider"])
 
 
 def fold_rows(found: Sequence[Row]) -> Recovery:
     """The recovery that these rows, all of its rows, amount to."""
-    return machine.fold(blank_of(found), map(record_of, found))
+    return machine.fold_records(blank_of(found), map(record_of, found))
 
 
 def blank_of(found: Sequence[Row]) -> Recovery:
@@ -144,7 +146,7 @@ def event_id_of(recovery_id: str, sequence: int) -> UUID:
     return uuid5(NAMESPACE_URL, f"pri:{recovery_id}:{sequence}")
 
 
-async def take_turn(session: Session, recovery_id: str) -> None:
+async def lock_recovery(session: Session, recovery_id: str) -> None:
     """Be the only one who writes to this recovery until the transaction ends.
 
     A statement of its own: the next one must see what was committed while this one waited.
@@ -152,23 +154,23 @@ async def take_turn(session: Session, recovery_id: str) -> None:
     await session.execute(LOCK, {"recovery_id": recovery_id})
 
 
-async def _read(session: Session, recovery_id: str, first: int) -> list[Row]:
+async def _read_rows(session: Session, recovery_id: str, first: int) -> list[Row]:
     found = await session.execute(READ, {"recovery_id": recovery_id, "first": first})
     return [*found.mappings()]
 
 
-def _folded(stored: Sequence[Row]) -> Recovery | None:
+def _fold_stored(stored: Sequence[Row]) -> Recovery | None:
     return fold_rows(stored) if stored else None
 
 
-def _carrying(stored: Sequence[Row], event_id: Any) -> Row | None:
+def _row_of_event(stored: Sequence[Row], event_id: Any) -> Row | None:
     """The row that already tells of this provider event."""
     if event_id is None:
         return None
     return next((row for row in stored if row["data"].get("event_id") == event_id), None)
 
 
-def _last(before: Recovery, stored: Sequence[Row]) -> Row | None:
+def _last_row(before: Recovery, stored: Sequence[Row]) -> Row | None:
     """The row that the next one follows; None at the beginning."""
     if before.sequence == 0:
         return None
@@ -177,48 +179,48 @@ def _last(before: Recovery, stored: Sequence[Row]) -> Row | None:
     return stored[0]
 
 
-def _storable(event: Event) -> Event:
+def _storable_event(event: Event) -> Event:
     """The event as it will be read back. Raises InvalidInput."""
     if event.occurred_at.tzinfo is None:
         raise InvalidInput(f"An event of type {event.type} has a time without a time zone.")
     at = event.occurred_at.astimezone(UTC)
-    return event.holding(event.type, chain.plain(event.data.stored)).model_copy(update={"occurred_at": at})
+    return event.holding(event.type, chain.to_json_value(event.data.stored)).model_copy(update={"occurred_at": at})
 
 
-async def _write(
+async def _write_rows(
     session: Session, before: Recovery, last: Row | None, events: Iterable[Event], now: datetime
 ) -> tuple[Record, ...]:
-    after, records = machine.place_all(before, events, now)
+    after, records = machine.append_events(before, events, now)
     if not records:
         return ()
-    opened_on = last["opened_on"] if last else await _open(session, after, records[0])
-    new = _chained(after, records, last["hash"] if last else chain.GENESIS, opened_on, now)
-    await session.execute(WRITE, _columnwise(new))
-    await network_attempts.note(session, before, records)
-    await recoveries.save(session, [recoveries.project(after, opened_on, now)])
+    opened_on = last["opened_on"] if last else await _open_partition(session, after, records[0])
+    new = _chain_rows(after, records, last["hash"] if last else chain.GENESIS, opened_on, now)
+    await session.execute(WRITE, _column_arrays(new))
+    await network_attempts.save_attempts(session, before, records)
+    await recoveries.save_recoveries(session, [recoveries.project_recovery(after, opened_on, now)])
     return records
 
 
-async def _open(session: Session, after: Recovery, first: Record) -> date:
+async def _open_partition(session: Session, after: Recovery, first: Record) -> date:
     """The day that all rows of this recovery carry, with a partition to hold it."""
     opened_on = (after.opened_at or first.occurred_at).astimezone(UTC).date()
-    await ensure_month(session, opened_on)
+    await ensure_month_partition(session, opened_on)
     return opened_on
 
 
-def _chained(
+def _chain_rows(
     after: Recovery, records: Iterable[Record], previous: bytes, opened_on: date, now: datetime
 ) -> list[dict[str, Any]]:
     """The rows to store, each with the hash of the one before it."""
     new = []
     for record in records:
-        row = _row(after, record) | {"opened_on": opened_on, "recorded_at": now, "previous_hash": previous}
-        previous = row["hash"] = chain.link(previous, row)
+        row = _row_values(after, record) | {"opened_on": opened_on, "recorded_at": now, "previous_hash": previous}
+        previous = row["hash"] = chain.link_hash(previous, row)
         new.append(row)
     return new
 
 
-def _row(after: Recovery, record: Record) -> dict[str, Any]:
+def _row_values(after: Recovery, record: Record) -> dict[str, Any]:
     return {
         **dict(record),
         "data": dict(record.data.stored),
@@ -233,7 +235,7 @@ def _row(after: Recovery, record: Record) -> dict[str, Any]:
     }
 
 
-def _columnwise(new: Sequence[Row]) -> dict[str, Any]:
+def _column_arrays(new: Sequence[Row]) -> dict[str, Any]:
     """The parameters of WRITE: what all rows share once, the rest as one array per column."""
     shared = {name: new[0][name] for name in SHARED}
     arrays = {name: [row[name] for row in new] for name in PER_ROW}

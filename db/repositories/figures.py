@@ -30,7 +30,7 @@ from core.events import State
 from core.retry.recovery import OUT_OF_SCOPE
 from db.session import Session
 
-LOST: Final = (State.EXHAUSTED.value, State.BLOCKED.value, State.CANCELED.value)
+LOST_STATES: Final = (State.EXHAUSTED.value, State.BLOCKED.value, State.CANCELED.value)
 ELSEWHERE: Final = "elsewhere"
 """The name under ATTEMPT of money that no charge of ours brought."""
 DAY: Final = timedelta(days=1)
@@ -84,7 +84,7 @@ class Figure(Value):
     returned: int
 
 
-SUMMED: Final = (
+SUMMED_COLUMNS: Final = (
     "at_risk", "recovered", "lost", "open_count", "recovered_count", "lost_count", "seconds", "paid_late", "returned",
 )  # fmt: skip
 NAMES: Final = {
@@ -98,11 +98,13 @@ NAMES: Final = {
     Dimension.HOURS: ("hours",),
 }
 MOMENTS: Final = {Basis.OPENED: "opened_at", Basis.CLOSED: "closed_at"}
-KEPT: Final = {Basis.OPENED: tuple(Dimension), Basis.CLOSED: (Dimension.ALL,)}
+KEPT_DIMENSIONS: Final = {Basis.OPENED: tuple(Dimension), Basis.CLOSED: (Dimension.ALL,)}
 """What each basis is kept by."""
 
 _WON: Final = f"state = '{State.RECOVERED.value}'"
-_LOST: Final = f"(state IN ({', '.join(repr(one) for one in LOST)}) AND close_reason IS DISTINCT FROM '{OUT_OF_SCOPE}')"
+_LOST: Final = (
+    f"(state IN ({', '.join(repr(one) for one in LOST_STATES)}) AND close_reason IS DISTINCT FROM '{OUT_OF_SCOPE}')"
+)
 _OPEN: Final = "closed_at IS NULL"
 _HOURS: Final = "floor(extract(epoch FROM closed_at - opened_at) / 3600)::int"
 _COLUMNS: Final = f"""
@@ -132,7 +134,7 @@ def bucket_end(hours: int) -> int:
     return hours + (1 if hours < 48 else 6 if hours < 336 else 24)
 
 
-def _summed(basis: Basis, dimensions: Sequence[Dimension], rows: str) -> str:
+def _sums_sql(basis: Basis, dimensions: Sequence[Dimension], rows: str) -> str:
     """Sums over `rows`, recoveries with a `day`, by day and currency and each of the dimensions."""
     columns = [column for one in dimensions for column in NAMES.get(one, ())]
     sets = ", ".join(f"({', '.join(('day', 'currency', *NAMES.get(one, ())))})" for one in dimensions)
@@ -148,7 +150,7 @@ def _summed(basis: Basis, dimensions: Sequence[Dimension], rows: str) -> str:
     """
 
 
-def _rows(basis: Basis, spans: str) -> str:
+def _rows_sql(basis: Basis, spans: str) -> str:
     # OFFSET 0 keeps each span a walk along the index: joined freely, a few spans made PostgreSQL read every recovery.
     moment = MOMENTS[basis]
     return f"""
@@ -160,9 +162,9 @@ def _rows(basis: Basis, spans: str) -> str:
     """
 
 
-def _read(basis: Basis, dimensions: Sequence[Dimension], daily: bool) -> TextClause:
+def _read_statement(basis: Basis, dimensions: Sequence[Dimension], daily: bool) -> TextClause:
     by = "day, currency, dimension, name, part" if daily else "currency, dimension, name, part"
-    sums = ", ".join(f"sum({one}) AS {one}" for one in SUMMED)
+    sums = ", ".join(f"sum({one}) AS {one}" for one in SUMMED_COLUMNS)
     return text(f"""
         WITH touched AS MATERIALIZED (
             SELECT DISTINCT day FROM recovery_touched WHERE basis = '{basis}' AND day >= :first AND day < :last
@@ -171,14 +173,14 @@ def _read(basis: Basis, dimensions: Sequence[Dimension], daily: bool) -> TextCla
             FROM touched
             UNION ALL SELECT begins, ends FROM unnest(CAST(:begins AS timestamptz[]), CAST(:ends AS timestamptz[]))
                 AS edge (begins, ends)
-        ), live AS ({_summed(basis, dimensions, _rows(basis, "spans"))})
+        ), live AS ({_sums_sql(basis, dimensions, _rows_sql(basis, "spans"))})
         SELECT {by}, {sums}
         FROM (
             SELECT {by}, {sums} FROM recovery_figure
             WHERE basis = '{basis}' AND dimension = ANY(:dimensions) AND day >= :first AND day < :last
               AND day NOT IN (SELECT day FROM touched)
             GROUP BY {by}
-            UNION ALL SELECT {by}, {", ".join(SUMMED)} FROM live
+            UNION ALL SELECT {by}, {", ".join(SUMMED_COLUMNS)} FROM live
         ) AS known
         WHERE CAST(:currency AS text) IS NULL OR currency = :currency
         GROUP BY {by}
@@ -186,7 +188,7 @@ def _read(basis: Basis, dimensions: Sequence[Dimension], daily: bool) -> TextCla
     """)
 
 
-async def read(
+async def read_figures(
     session: Session,
     since: datetime,
     until: datetime,
@@ -205,68 +207,70 @@ async def read(
         "dimensions": [one.value for one in dimensions],
         "currency": currency.upper() if currency else None,
     }
-    rows = (await session.execute(_read(basis, dimensions, daily), asked)).mappings()
-    return [_figure(row) for row in rows if _meant(row)]
+    rows = (await session.execute(_read_statement(basis, dimensions, daily), asked)).mappings()
+    return [_to_figure(row) for row in rows if _has_dimension(row)]
 
 
 def _whole_days(since: datetime, until: datetime) -> tuple[date, date, list[tuple[datetime, datetime]]]:
     """The first whole day, the day behind the last whole one, and the spans that are left beside them."""
-    first = _midnight(since) if since == _midnight(since) else _midnight(since) + DAY
-    last = _midnight(until)
+    first = _midnight_of(since) if since == _midnight_of(since) else _midnight_of(since) + DAY
+    last = _midnight_of(until)
     if first >= last:
         return first.date(), first.date(), [(since, until)]
     edges = [(since, first), (last, until)]
     return first.date(), last.date(), [(begins, ends) for begins, ends in edges if begins < ends]
 
 
-def _midnight(moment: datetime) -> datetime:
+def _midnight_of(moment: datetime) -> datetime:
     return datetime.combine(moment.date(), time(), UTC)
 
 
-def _meant(row: Mapping[Any, Any]) -> bool:
+def _has_dimension(row: Mapping[Any, Any]) -> bool:
     """Dimensions that only some recoveries have leave the others out."""
     partial = {Dimension.ARM: "part", Dimension.ATTEMPT: "name", Dimension.HOURS: "name"}
     needed = partial.get(Dimension(row["dimension"]))
     return needed is None or row[needed] is not None
 
 
-def _figure(row: Mapping[Any, Any]) -> Figure:
-    return Figure.model_validate(dict(row) | {name: int(row[name]) for name in SUMMED})
+def _to_figure(row: Mapping[Any, Any]) -> Figure:
+    return Figure.model_validate(dict(row) | {name: int(row[name]) for name in SUMMED_COLUMNS})
 
 
-PATIENCE: Final = text("SET LOCAL statement_timeout = '30s'")
-CLAIM: Final = text("SELECT pg_try_advisory_xact_lock(hashtextextended('recovery figures', 2))")
-TAKE: Final = text("""
+REFRESH_TIMEOUT: Final = text("SET LOCAL statement_timeout = '30s'")
+REFRESH_LOCK: Final = text("SELECT pg_try_advisory_xact_lock(hashtextextended('recovery figures', 2))")
+TAKE_TOUCHED: Final = text("""
     WITH chosen AS (SELECT DISTINCT basis, day FROM recovery_touched ORDER BY day LIMIT :most),
          taken AS (DELETE FROM recovery_touched USING chosen
                    WHERE recovery_touched.basis = chosen.basis AND recovery_touched.day = chosen.day)
     SELECT basis, array_agg(day) AS days FROM chosen GROUP BY basis
 """)
-FORGET: Final = text("DELETE FROM recovery_figure WHERE basis = :basis AND day = ANY(CAST(:days AS date[]))")
+DELETE_FIGURES: Final = text("DELETE FROM recovery_figure WHERE basis = :basis AND day = ANY(CAST(:days AS date[]))")
 
 
-def _keep(basis: Basis) -> TextClause:
+def _keep_statement(basis: Basis) -> TextClause:
     spans = """(SELECT day::timestamp AT TIME ZONE 'UTC' AS begins, (day + 1)::timestamp AT TIME ZONE 'UTC' AS ends
                 FROM unnest(CAST(:days AS date[])) AS day)"""
-    columns = f"basis, day, currency, dimension, name, part, {', '.join(SUMMED)}"
-    return text(f"INSERT INTO recovery_figure ({columns}) {_summed(basis, KEPT[basis], _rows(basis, spans))}")
+    columns = f"basis, day, currency, dimension, name, part, {', '.join(SUMMED_COLUMNS)}"
+    return text(
+        f"INSERT INTO recovery_figure ({columns}) {_sums_sql(basis, KEPT_DIMENSIONS[basis], _rows_sql(basis, spans))}"
+    )
 
 
-async def refresh(session: Session, most: int = BATCH) -> int:
+async def refresh_figures(session: Session, most: int = BATCH) -> int:
     """Sums touched days anew, so many at most; returns how many: none while somebody else is at it.
 
     Needs READ COMMITTED, the usual level: marks go first, and the sums that follow see at least what made them.
     """
-    if not (await session.execute(CLAIM)).scalar_one():
+    if not (await session.execute(REFRESH_LOCK)).scalar_one():
         return 0
-    await session.execute(PATIENCE)
-    taken = {Basis(row.basis): row.days for row in await session.execute(TAKE, {"most": most})}
+    await session.execute(REFRESH_TIMEOUT)
+    taken = {Basis(row.basis): row.days for row in await session.execute(TAKE_TOUCHED, {"most": most})}
     for basis, days in taken.items():
-        await session.execute(FORGET, {"basis": basis.value, "days": days})
-        await session.execute(_keep(basis), {"days": days})
+        await session.execute(DELETE_FIGURES, {"basis": basis.value, "days": days})
+        await session.execute(_keep_statement(basis), {"days": days})
     return sum(len(days) for days in taken.values())
 
 
-def total(figures: Iterable[Figure], column: str) -> int:
+def total_of(figures: Iterable[Figure], column: str) -> int:
     """The sum of one of SUMMED over these figures."""
     return sum(getattr(one, column) for one in figures)

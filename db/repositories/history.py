@@ -9,11 +9,11 @@ from sqlalchemy import RowMapping, Select, func, select
 from core.base import Value
 from core.classifier.taxonomy import Cause
 from core.events import State
-from core.segmentation.segment import Tally
+from core.segmentation.segment import PaymentTally
 from db.models import recovery as table
 from db.session import Session
 
-LOST: Final = (State.EXHAUSTED.value, State.BLOCKED.value)
+LOST_STATES: Final = (State.EXHAUSTED.value, State.BLOCKED.value)
 """Endings without the money. A canceled recovery says nothing about the customer."""
 
 
@@ -25,7 +25,7 @@ class CustomerHistory(Value):
     failures: int = 0
     """Ended `exhausted` or `blocked`; what was canceled, out of scope among it, is no failure."""
     open_recoveries: int = 0
-    by_cause: Mapping[Cause, Tally] = {}
+    by_cause: Mapping[Cause, PaymentTally] = {}
     """Successes and failures by the cause that a recovery was last classified as."""
     recovered_amounts: Mapping[str, int] = {}
     """What came of them and stayed, parts and late payments among it: minor units per currency, as the provider
@@ -40,31 +40,31 @@ async def customer_history(
     """All recoveries of this customer but the named one, summed up. Nothing is known of a customer without an id."""
     if customer_id is None:
         return CustomerHistory()
-    rows = (await session.execute(_counted(provider, customer_id, before_recovery_id))).mappings().all()
+    rows = (await session.execute(_history_query(provider, customer_id, before_recovery_id))).mappings().all()
     return CustomerHistory(
         successes=sum(row["won"] for row in rows),
         failures=sum(row["lost"] for row in rows),
         open_recoveries=sum(row["open"] for row in rows),
-        by_cause={cause: _tally(rows, cause) for cause in Cause if any(row["cause"] == cause for row in rows)},
-        recovered_amounts=_recovered(rows),
+        by_cause={cause: _tally_cause(rows, cause) for cause in Cause if any(row["cause"] == cause for row in rows)},
+        recovered_amounts=_recovered_amounts(rows),
         first_seen_at=min((row["first"] for row in rows), default=None),
     )
 
 
-def _tally(rows: Sequence[RowMapping], cause: Cause) -> Tally:
+def _tally_cause(rows: Sequence[RowMapping], cause: Cause) -> PaymentTally:
     mine = [row for row in rows if row["cause"] == cause]
-    return Tally(successes=sum(row["won"] for row in mine), failures=sum(row["lost"] for row in mine))
+    return PaymentTally(successes=sum(row["won"] for row in mine), failures=sum(row["lost"] for row in mine))
 
 
-def _recovered(rows: Sequence[RowMapping]) -> dict[str, int]:
+def _recovered_amounts(rows: Sequence[RowMapping]) -> dict[str, int]:
     amounts: dict[str, int] = {}
     for row in rows:
         amounts[row["currency"]] = amounts.get(row["currency"], 0) + int(row["amount"])
     return {currency: amount for currency, amount in amounts.items() if amount > 0}
 
 
-def _counted(provider: str, customer_id: str, besides: str) -> Select[Any]:
-    won, lost = table.c.state == State.RECOVERED.value, table.c.state.in_(LOST)
+def _history_query(provider: str, customer_id: str, besides: str) -> Select[Any]:
+    won, lost = table.c.state == State.RECOVERED.value, table.c.state.in_(LOST_STATES)
     stayed = func.sum(table.c.paid + table.c.paid_late - table.c.returned)
     return (
         select(

@@ -21,7 +21,7 @@ FIRST_WAIT: Final = timedelta(seconds=5)
 LONGEST_WAIT: Final = timedelta(minutes=5)
 
 
-class Outcome(StrEnum):
+class WebhookOutcome(StrEnum):
     """What became of a webhook."""
 
     ACCEPTED = "accepted"
@@ -29,14 +29,14 @@ class Outcome(StrEnum):
     DUPLICATE = "duplicate"
 
 
-class Stored(Value):
+class StoredWebhook(Value):
     """A row of the inbox, but for its body."""
 
     provider: str
     event_id: str
     event_type: str
     received_at: datetime
-    outcome: Outcome | None = None
+    outcome: WebhookOutcome | None = None
     reason: str | None = None
     recovery_id: str | None = None
     customer_id: str | None = None
@@ -48,10 +48,10 @@ class Stored(Value):
     next_try_at: datetime
 
 
-SHOWN: Final = [table.c[name] for name in Stored.model_fields]
+SHOWN: Final = [table.c[name] for name in StoredWebhook.model_fields]
 
 
-async def insert(
+async def insert_webhook(
     session: Session,
     *,
     provider: str,
@@ -62,11 +62,11 @@ async def insert(
     event: ProviderEvent | None = None,
 ) -> bool:
     """Keeps a verified webhook. False, and nothing written, when this event is here already."""
-    normalised = chain.plain(event.model_dump(mode="json", exclude_none=True)) if event else {}
+    normalised = chain.to_json_value(event.model_dump(mode="json", exclude_none=True)) if event else {}
     row = {
         "provider": provider,
-        "event_id": chain.clean(event_id),
-        "event_type": chain.clean(event_type),
+        "event_id": chain.replace_unstorable(event_id),
+        "event_type": chain.replace_unstorable(event_type),
         "received_at": received_at,
         "body": body,
         "next_try_at": received_at + HEAD_START,
@@ -78,19 +78,19 @@ async def insert(
     return (await session.execute(kept)).first() is not None
 
 
-async def get(session: Session, provider: str, event_id: str) -> Stored | None:
+async def load_webhook(session: Session, provider: str, event_id: str) -> StoredWebhook | None:
     """One row; None when this event never came."""
-    found = (await session.execute(select(*SHOWN).where(*_named(provider, event_id)))).mappings().one_or_none()
-    return Stored.model_validate(dict(found)) if found else None
+    found = (await session.execute(select(*SHOWN).where(*_webhook_key(provider, event_id)))).mappings().one_or_none()
+    return StoredWebhook.model_validate(dict(found)) if found else None
 
 
-async def body(session: Session, provider: str, event_id: str) -> bytes | None:
+async def load_body(session: Session, provider: str, event_id: str) -> bytes | None:
     """The bytes as they came, empty once erased; None when this event never came."""
-    found = await session.execute(select(table.c.body).where(*_named(provider, event_id)))
+    found = await session.execute(select(table.c.body).where(*_webhook_key(provider, event_id)))
     return found.scalar_one_or_none()
 
 
-async def undelivered(session: Session, limit: int, now: datetime) -> list[Stored]:
+async def lock_undelivered(session: Session, limit: int, now: datetime) -> list[StoredWebhook]:
     """Rows that wait to be delivered and are due, oldest due first.
 
     They are locked until the transaction ends and passed over by everybody else meanwhile: settle each of them, or
@@ -98,20 +98,20 @@ async def undelivered(session: Session, limit: int, now: datetime) -> list[Store
     """
     due = (table.c.delivered_at.is_(None), table.c.next_try_at <= now)
     query = select(*SHOWN).where(*due).order_by(table.c.next_try_at).limit(limit).with_for_update(skip_locked=True)
-    return [Stored.model_validate(dict(row)) for row in (await session.execute(query)).mappings()]
+    return [StoredWebhook.model_validate(dict(row)) for row in (await session.execute(query)).mappings()]
 
 
-async def waiting(session: Session) -> int:
+async def count_undelivered(session: Session) -> int:
     """How many rows are not delivered yet."""
     query = select(func.count()).select_from(table).where(table.c.delivered_at.is_(None))
     return (await session.execute(query)).scalar_one()
 
 
-async def settle(
+async def conclude_delivery(
     session: Session,
     provider: str,
     event_id: str,
-    outcome: Outcome,
+    outcome: WebhookOutcome,
     now: datetime,
     *,
     reason: str | None = None,
@@ -125,21 +125,21 @@ async def settle(
         "delivered_at": now,
         "event": case((table.c.erased_at.is_(None), table.c.event)),
     }
-    await session.execute(_one(provider, event_id).where(table.c.delivered_at.is_(None)).values(verdict))
+    await session.execute(_update_webhook(provider, event_id).where(table.c.delivered_at.is_(None)).values(verdict))
 
 
 async def retry_later(session: Session, provider: str, event_id: str, tries: int, now: datetime, error: str) -> None:
     """Puts an undelivered row off: 5 s after the first try, doubling up to 5 min. `tries` as read with the row."""
     wait = min(FIRST_WAIT * 2 ** min(tries, 10), LONGEST_WAIT)
-    later = {"tries": tries + 1, "next_try_at": now + wait, "last_error": chain.clean(error)[:500]}
-    await session.execute(_one(provider, event_id).where(table.c.delivered_at.is_(None)).values(later))
+    later = {"tries": tries + 1, "next_try_at": now + wait, "last_error": chain.replace_unstorable(error)[:500]}
+    await session.execute(_update_webhook(provider, event_id).where(table.c.delivered_at.is_(None)).values(later))
 
 
-async def settle_again(
+async def conclude_redelivery(
     session: Session,
     provider: str,
     event_id: str,
-    outcome: Outcome,
+    outcome: WebhookOutcome,
     now: datetime,
     *,
     reason: str | None = None,
@@ -147,33 +147,35 @@ async def settle_again(
 ) -> None:
     """A person had it delivered once more: what came of that is the verdict now."""
     verdict = {"outcome": outcome.value, "reason": reason, "recovery_id": recovery_id, "delivered_at": now}
-    await session.execute(_one(provider, event_id).values(verdict | {"last_error": None}))
+    await session.execute(_update_webhook(provider, event_id).values(verdict | {"last_error": None}))
 
 
-async def requeue(session: Session, provider: str, event_id: str, now: datetime, why: str) -> None:
+async def requeue_webhook(session: Session, provider: str, event_id: str, now: datetime, why: str) -> None:
     """Undelivered again and due at once, whatever the verdict was; nothing where its content was erased."""
     verdict = {"outcome": None, "reason": None, "delivered_at": None}
-    again = {"tries": 0, "next_try_at": now, "last_error": chain.clean(why)[:500]}
-    await session.execute(_one(provider, event_id).where(table.c.erased_at.is_(None)).values(verdict | again))
+    again = {"tries": 0, "next_try_at": now, "last_error": chain.replace_unstorable(why)[:500]}
+    await session.execute(
+        _update_webhook(provider, event_id).where(table.c.erased_at.is_(None)).values(verdict | again)
+    )
 
 
-async def of_invoice(session: Session, provider: str, invoice_id: str) -> list[Stored]:
+async def webhooks_of_invoice(session: Session, provider: str, invoice_id: str) -> list[StoredWebhook]:
     """Every webhook that names this invoice, oldest first: what is known before its recovery has a log."""
-    return await _oldest_first(session, table.c.provider == provider, table.c.invoice_id == invoice_id)
+    return await _load_oldest_first(session, table.c.provider == provider, table.c.invoice_id == invoice_id)
 
 
-async def of_customer(session: Session, provider: str, customer_id: str) -> list[Stored]:
+async def webhooks_of_customer(session: Session, provider: str, customer_id: str) -> list[StoredWebhook]:
     """Every webhook that concerns this customer and names no invoice, oldest first."""
     mine = (table.c.customer_id == customer_id, table.c.provider == provider, table.c.invoice_id.is_(None))
-    return await _oldest_first(session, *mine)
+    return await _load_oldest_first(session, *mine)
 
 
-async def _oldest_first(session: Session, *which: ColumnElement[bool]) -> list[Stored]:
+async def _load_oldest_first(session: Session, *which: ColumnElement[bool]) -> list[StoredWebhook]:
     query = select(*SHOWN).where(*which).order_by(table.c.received_at)
-    return [Stored.model_validate(dict(row)) for row in (await session.execute(query)).mappings()]
+    return [StoredWebhook.model_validate(dict(row)) for row in (await session.execute(query)).mappings()]
 
 
-async def erase_customer(session: Session, customer_id: str, now: datetime) -> int:
+async def erase_bodies(session: Session, customer_id: str, now: datetime) -> int:
     """Blanks the bodies of a customer's webhooks; the rows stay, since they say what was received.
 
     The normalised event holds ids and codes only and goes as soon as it isn't needed for delivery any more. Returns
@@ -187,9 +189,9 @@ async def erase_customer(session: Session, customer_id: str, now: datetime) -> i
     return done.rowcount
 
 
-def _named(provider: str, event_id: str) -> Sequence[Any]:
-    return (table.c.provider == provider, table.c.event_id == chain.clean(event_id))
+def _webhook_key(provider: str, event_id: str) -> Sequence[Any]:
+    return (table.c.provider == provider, table.c.event_id == chain.replace_unstorable(event_id))
 
 
-def _one(provider: str, event_id: str) -> Update:
-    return update(table).where(*_named(provider, event_id))
+def _update_webhook(provider: str, event_id: str) -> Update:
+    return update(table).where(*_webhook_key(provider, event_id))

@@ -36,13 +36,13 @@ class MessageName(Value):
 class Claim(Value):
     """Whether the message is ours to send, else what was there before."""
 
-    ours: bool
+    is_ours: bool
     state: MessageState
     tries: int
     reason: str | None = None
 
 
-async def claim(session: Session, name: MessageName, kind: str, now: datetime) -> Claim:
+async def claim_message(session: Session, name: MessageName, kind: str, now: datetime) -> Claim:
     """Take the right to send it: a new one, or one whose last try surely did not reach the channel."""
     fresh = insert(table).values(**name.model_dump(), kind=kind, state="sending", tries=1, claimed_at=now)
     again = {"state": "sending", "tries": table.c.tries + 1, "claimed_at": now, "reason": None}
@@ -50,21 +50,21 @@ async def claim(session: Session, name: MessageName, kind: str, now: datetime) -
     taken = fresh.on_conflict_do_update(index_elements=key, set_=again, where=table.c.state == "unsent")
     row = (await session.execute(taken.returning(table.c.tries))).first()
     if row:
-        return Claim(ours=True, state=MessageState.SENDING, tries=row.tries)
-    shown = select(table.c.state, table.c.tries, table.c.reason).where(*_named(name))
+        return Claim(is_ours=True, state=MessageState.SENDING, tries=row.tries)
+    shown = select(table.c.state, table.c.tries, table.c.reason).where(*_message_key(name))
     found = (await session.execute(shown)).mappings().one()
-    return Claim.model_validate({"ours": False, **found})
+    return Claim.model_validate({"is_ours": False, **found})
 
 
-async def conclude(
+async def conclude_message(
     session: Session, name: MessageName, state: MessageState, now: datetime, reason: str | None, language: str | None
 ) -> None:
     """How the try that we claimed ended."""
     done = {"state": state.value, "ended_at": now, "reason": reason, "language": language}
-    await session.execute(update(table).where(*_named(name), table.c.state == "sending").values(done))
+    await session.execute(update(table).where(*_message_key(name), table.c.state == "sending").values(done))
 
 
-class Sent(Value):
+class SentMessage(Value):
     """A message that a channel took, and whose it is. No address: none is kept."""
 
     recovery_id: str
@@ -79,34 +79,34 @@ class Sent(Value):
     customer_id: str | None
 
 
-class SentPage(Value):
+class SentMessagePage(Value):
     """Some of them, newest first, and how to ask for the ones behind (None: there are none)."""
 
-    items: tuple[Sent, ...]
+    items: tuple[SentMessage, ...]
     next_cursor: str | None
 
 
-PLACE: Final = (table.c.ended_at, table.c.recovery_id, table.c.step, table.c.channel)
+SENT_ORDER: Final = (table.c.ended_at, table.c.recovery_id, table.c.step, table.c.channel)
 
 
-async def sent(session: Session, limit: int = 50, cursor: str | None = None) -> SentPage:
+async def load_sent_messages(session: Session, limit: int = 50, cursor: str | None = None) -> SentMessagePage:
     """One page. Raises InvalidInput for a cursor that this never gave."""
-    columns = [(recovery if name in _OWNER else table).c[name] for name in Sent.model_fields]
+    columns = [(recovery if name in _OWNER else table).c[name] for name in SentMessage.model_fields]
     joined = table.outerjoin(recovery, recovery.c.recovery_id == table.c.recovery_id)
     query = select(*columns).select_from(joined).where(table.c.state == MessageState.SENT.value)
     if cursor:
-        query = query.where(cursors.behind(cursor, *PLACE))
-    rows = await session.execute(query.order_by(*(one.desc() for one in PLACE)).limit(limit + 1))
-    found = [Sent.model_validate(dict(row)) for row in rows.mappings()]
+        query = query.where(cursors.behind_cursor(cursor, *SENT_ORDER))
+    rows = await session.execute(query.order_by(*(one.desc() for one in SENT_ORDER)).limit(limit + 1))
+    found = [SentMessage.model_validate(dict(row)) for row in rows.mappings()]
     last = found[limit - 1] if len(found) > limit else None
-    following = cursors.cursor(last.ended_at, last.recovery_id, last.step, last.channel) if last else None
-    return SentPage(items=tuple(found[:limit]), next_cursor=following)
+    following = cursors.encode_cursor(last.ended_at, last.recovery_id, last.step, last.channel) if last else None
+    return SentMessagePage(items=tuple(found[:limit]), next_cursor=following)
 
 
 _OWNER: Final = frozenset({"provider", "invoice_id", "customer_id"})
 
 
-def _named(name: MessageName) -> tuple[ColumnElement[bool], ...]:
+def _message_key(name: MessageName) -> tuple[ColumnElement[bool], ...]:
     return (
         table.c.recovery_id == name.recovery_id,
         table.c.step == name.step,

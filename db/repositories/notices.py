@@ -13,45 +13,45 @@ from db import chain
 from db.models import notice as table
 from db.session import Session
 
-KEPT: Final = timedelta(days=30)
+KEPT_FOR: Final = timedelta(days=30)
 
 
-async def add(session: Session, notices: Iterable[Notice]) -> None:
+async def add_notices(session: Session, notices: Iterable[Notice]) -> None:
     """Keep them to be told. One of the same id is there already when a write is repeated."""
     rows = [{**one.model_dump(mode="json"), "id": one.id, "occurred_at": one.occurred_at} for one in notices]
     for row in rows:
-        row["data"] = chain.plain(row["data"])
+        row["data"] = chain.to_json_value(row["data"])
     if rows:
         await session.execute(insert(table).values(rows).on_conflict_do_nothing())
 
 
-async def waiting(session: Session, audience: Audience, limit: int) -> list[Notice]:
+async def waiting_notices(session: Session, audience: Audience, limit: int) -> list[Notice]:
     """Those not handed over yet, oldest first. One pass at a time: the schedule sees to that."""
     mine = (table.c.audience == audience.value, table.c.handed_at.is_(None))
     query = select(table).where(*mine).order_by(table.c.occurred_at).limit(limit)
     return [Notice.model_validate(dict(row)) for row in (await session.execute(query)).mappings()]
 
 
-async def get(session: Session, notice_id: UUID) -> Notice | None:
+async def load_notice(session: Session, notice_id: UUID) -> Notice | None:
     """One of them; None once it is forgotten."""
     found = (await session.execute(select(table).where(table.c.id == notice_id))).mappings().first()
     return Notice.model_validate(dict(found)) if found else None
 
 
-async def last_told(session: Session, audience: Audience) -> dict[str, datetime]:
+async def last_sent(session: Session, audience: Audience) -> dict[str, datetime]:
     """When each topic was told of for the last time."""
     told = (table.c.audience == audience.value, table.c.outcome == "told")
     query = select(table.c.topic, func.max(table.c.handed_at).label("at")).where(*told).group_by(table.c.topic)
     return {row["topic"]: row["at"] for row in (await session.execute(query)).mappings()}
 
 
-async def handed(session: Session, ids: Sequence[UUID], now: datetime, outcome: str) -> None:
+async def mark_handled(session: Session, ids: Sequence[UUID], now: datetime, outcome: str) -> None:
     """They are done with: told, started, or let go."""
     if ids:
         done = update(table).where(table.c.id.in_(ids)).values(handed_at=now, outcome=outcome)
         await session.execute(done)
 
 
-async def forget(session: Session, now: datetime) -> None:
+async def delete_old(session: Session, now: datetime) -> None:
     """Drops what is long past, told or not; the log still has it."""
-    await session.execute(delete(table).where(table.c.occurred_at < now - KEPT))
+    await session.execute(delete(table).where(table.c.occurred_at < now - KEPT_FOR))

@@ -9,12 +9,12 @@ from uuid import UUID, uuid4
 from sqlalchemy import Text, cast, func, insert, select
 
 from core.base import Value
-from db.cursors import behind, cursor
+from db.cursors import behind_cursor, encode_cursor
 from db.models import operator_action as table
 from db.session import Session
 
 
-class Kind(StrEnum):
+class AuditAction(StrEnum):
     """What was done."""
 
     LOGIN = "login"
@@ -33,19 +33,19 @@ class Kind(StrEnum):
     CUSTOMER_ERASED = "customer_erased"
 
 
-class Done(Value):
+class AuditEntry(Value):
     """Something that somebody did. Hashes are keyed: they count, and name nobody."""
 
     actor: str
     role: str | None = None
-    action: Kind
+    action: AuditAction
     subject: str | None = None
     detail: Mapping[str, Any] = {}
     name_hash: bytes | None = None
     address_hash: bytes | None = None
 
 
-class Entry(Value):
+class StoredAuditEntry(Value):
     """A row as it is shown. `action` is text: an older release may read what a newer one wrote."""
 
     id: UUID
@@ -57,14 +57,14 @@ class Entry(Value):
     detail: Mapping[str, Any]
 
 
-class Page(Value):
+class AuditPage(Value):
     """Some of them, newest first, and how to ask for the ones behind (None: there are none)."""
 
-    items: tuple[Entry, ...]
+    items: tuple[StoredAuditEntry, ...]
     next_cursor: str | None
 
 
-class Failures(Value):
+class FailedLogins(Value):
     """How many, and when the first of them was; None: there was none."""
 
     count: int
@@ -72,18 +72,18 @@ class Failures(Value):
 
 
 NAME: Final = cast(table.c.id, Text)
-SHOWN: Final = [table.c[name] for name in Entry.model_fields]
+SHOWN: Final = [table.c[name] for name in StoredAuditEntry.model_fields]
 
 
-async def record(session: Session, done: Done, now: datetime) -> None:
+async def record_entry(session: Session, done: AuditEntry, now: datetime) -> None:
     """One more row."""
     row = done.model_dump() | {"id": uuid4(), "at": now, "action": done.action.value, "detail": dict(done.detail)}
     await session.execute(insert(table).values(row))
 
 
-async def listed(
+async def load_entries(
     session: Session, limit: int = 50, after: str | None = None, actor: str | None = None, action: str | None = None
-) -> Page:
+) -> AuditPage:
     """Newest first, narrowed to an actor, an action or both. Raises InvalidInput for a cursor that isn't ours."""
     query = select(*SHOWN).order_by(table.c.at.desc(), NAME.desc()).limit(limit + 1)
     if actor:
@@ -91,23 +91,23 @@ async def listed(
     if action:
         query = query.where(table.c.action == action)
     if after:
-        query = query.where(behind(after, table.c.at, NAME))
-    rows = [Entry.model_validate(dict(row)) for row in (await session.execute(query)).mappings()]
+        query = query.where(behind_cursor(after, table.c.at, NAME))
+    rows = [StoredAuditEntry.model_validate(dict(row)) for row in (await session.execute(query)).mappings()]
     last = rows[limit - 1] if len(rows) > limit else None
-    return Page(items=tuple(rows[:limit]), next_cursor=cursor(last.at, str(last.id)) if last else None)
+    return AuditPage(items=tuple(rows[:limit]), next_cursor=encode_cursor(last.at, str(last.id)) if last else None)
 
 
-async def failed_logins(
+async def count_failed_logins(
     session: Session, since: datetime, name_hash: bytes | None = None, address_hash: bytes | None = None
-) -> Failures:
+) -> FailedLogins:
     """Failed logins with this name, or from this address, since a moment; one of the two is given."""
     whose = table.c.name_hash == name_hash if name_hash is not None else table.c.address_hash == address_hash
-    mine = (table.c.action == Kind.LOGIN_FAILED.value, table.c.at > since, whose)
+    mine = (table.c.action == AuditAction.LOGIN_FAILED.value, table.c.at > since, whose)
     query = select(func.count().label("count"), func.min(table.c.at).label("first_at")).where(*mine)
-    return Failures.model_validate(dict((await session.execute(query)).mappings().one()))
+    return FailedLogins.model_validate(dict((await session.execute(query)).mappings().one()))
 
 
-async def alone(session: Session, *marks: bytes) -> bool:
+async def try_locks(session: Session, *marks: bytes) -> bool:
     """Whether nobody else holds one of these until the end of their transaction; waits for nobody."""
     for mark in marks:
         key = int.from_bytes(mark[:8], "big", signed=True)

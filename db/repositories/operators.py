@@ -12,14 +12,14 @@ from db.models import event_log as table
 from db.session import Session
 
 
-class Requests(Value):
+class RetryRequests(Value):
     """How often somebody asked for something since a moment, and when first; None: not once."""
 
     count: int
     first_at: datetime | None
 
 
-async def retries_asked(session: Session, actor: str, since: datetime) -> Requests:
+async def count_retry_requests(session: Session, actor: str, since: datetime) -> RetryRequests:
     """The retries that this actor asked for and got."""
     theirs = (
         table.c.type == EventType.RETRY_REQUESTED.value,
@@ -28,16 +28,16 @@ async def retries_asked(session: Session, actor: str, since: datetime) -> Reques
         table.c.data["refused"].is_(None),
     )
     query = select(func.count().label("count"), func.min(table.c.recorded_at).label("first_at")).where(*theirs)
-    return Requests.model_validate(dict((await session.execute(query)).mappings().one()))
+    return RetryRequests.model_validate(dict((await session.execute(query)).mappings().one()))
 
 
-THEIRS: Final = text("type LIKE 'operator.%'")
+OPERATOR_ROWS: Final = text("type LIKE 'operator.%'")
 """Spelled as in the indexes of such rows, which are few beside the others."""
 _actor: Final[ColumnElement[str]] = literal_column("data->>'actor'")
-PLACE: Final = (table.c.recorded_at, table.c.recovery_id, table.c.sequence)
+EVENT_ORDER: Final = (table.c.recorded_at, table.c.recovery_id, table.c.sequence)
 
 
-class ActionPage(Value):
+class OperatorEventPage(Value):
     """Some rows `operator.*` of all recoveries, newest first, and how to ask for the ones behind them."""
 
     items: tuple[dict[str, Any], ...]
@@ -45,7 +45,7 @@ class ActionPage(Value):
     next_cursor: str | None
 
 
-async def actions(
+async def load_operator_events(
     session: Session,
     actor: str | None = None,
     kind: EventType | None = None,
@@ -53,10 +53,10 @@ async def actions(
     until: datetime | None = None,
     limit: int = 50,
     cursor: str | None = None,
-) -> ActionPage:
+) -> OperatorEventPage:
     """Who did what, written in [since, until). Raises InvalidInput for a cursor that this never gave."""
     columns = [column for column in table.columns if column.name not in {"previous_hash", "hash"}]
-    query = select(*columns).where(THEIRS).order_by(*(one.desc() for one in PLACE)).limit(limit + 1)
+    query = select(*columns).where(OPERATOR_ROWS).order_by(*(one.desc() for one in EVENT_ORDER)).limit(limit + 1)
     if actor is not None:
         query = query.where(_actor == actor)
     if kind is not None:
@@ -66,8 +66,8 @@ async def actions(
     if until is not None:
         query = query.where(table.c.recorded_at < until)
     if cursor:
-        query = query.where(cursors.behind(cursor, *PLACE))
+        query = query.where(cursors.behind_cursor(cursor, *EVENT_ORDER))
     rows = [dict(row) for row in (await session.execute(query)).mappings()]
     last = rows[limit - 1] if len(rows) > limit else None
-    following = cursors.cursor(*(last[column.name] for column in PLACE)) if last else None
-    return ActionPage(items=tuple(rows[:limit]), next_cursor=following)
+    following = cursors.encode_cursor(*(last[column.name] for column in EVENT_ORDER)) if last else None
+    return OperatorEventPage(items=tuple(rows[:limit]), next_cursor=following)

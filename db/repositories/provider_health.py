@@ -9,7 +9,7 @@ from core.base import Value
 from db.session import Session
 
 # The request stands in the same recovery, a row or two before its answer; recoveries are found by the day they opened.
-COUNT: Final = text("""
+ANSWERS_QUERY: Final = text("""
     SELECT answer.provider,
            count(*) FILTER (WHERE answer.type = 'charge.succeeded') AS succeeded,
            count(*) FILTER (WHERE answer.type = 'charge.declined') AS declined,
@@ -47,9 +47,9 @@ class ProviderHealth(Value):
         return self.unknown / (self.succeeded + self.declined + self.unknown)
 
 
-async def provider_health(session: Session, since: datetime, until: datetime) -> list[ProviderHealth]:
+async def load_provider_health(session: Session, since: datetime, until: datetime) -> list[ProviderHealth]:
     """Answers written in [since, until), by provider; one without any is left out."""
-    rows = (await session.execute(COUNT, {"since": since, "until": until})).mappings()
+    rows = (await session.execute(ANSWERS_QUERY, {"since": since, "until": until})).mappings()
     return [
         ProviderHealth(
             **{name: row[name] for name in ("provider", "succeeded", "declined", "unknown")},

@@ -19,7 +19,7 @@ PATIENCE_SECONDS: Final = 300
 """For one batch: the first may have to wait until the rows are sorted."""
 
 
-class Line(NamedTuple):
+class RecordedLine(NamedTuple):
     """One row of the log. What `one` to `five` hold depends on the type; see `SELECT`."""
 
     opens: bool
@@ -34,14 +34,14 @@ class Line(NamedTuple):
     five: str | None
 
 
-class Provided(NamedTuple):
+class ProviderCount(NamedTuple):
     """How many recoveries the log has of a provider."""
 
     provider: str
     recoveries: int
 
 
-READ: Final = tuple(
+READ_TYPES: Final = tuple(
     kind.value
     for kind in (
         EventType.PAYMENT_FAILED,
@@ -62,7 +62,7 @@ READ: Final = tuple(
 """All types that matter; plans are left out, since what became of them stands in the charges."""
 
 # Ids of charges and methods, last digits and fingerprints would make every text another one.
-SELECT: Final = text("""
+LINES_QUERY: Final = text("""
     SELECT sequence = 1 AS opens, type, CAST(floor(extract(epoch FROM occurred_at)) AS bigint) AS at,
         CASE type WHEN 'payment.failed' THEN invoice_id
                   WHEN 'failure.classified' THEN data->>'cause'
@@ -93,23 +93,23 @@ SELECT: Final = text("""
     WHERE opened_on >= :since AND provider = :provider AND type = ANY(:types)
     ORDER BY opened_on, recovery_id, sequence
 """)
-PATIENT: Final = text(f"SET LOCAL statement_timeout = '{PATIENCE_SECONDS}s'")
-COUNT: Final = text("""
+BATCH_TIMEOUT: Final = text(f"SET LOCAL statement_timeout = '{PATIENCE_SECONDS}s'")
+PROVIDERS_QUERY: Final = text("""
     SELECT provider, count(*) AS recoveries FROM event_log
     WHERE sequence = 1 AND opened_on >= :since GROUP BY provider ORDER BY count(*) DESC, provider
 """)
 
 
-async def providers(session: Session, since: date) -> list[Provided]:
+async def count_by_provider(session: Session, since: date) -> list[ProviderCount]:
     """The providers of recoveries that opened on or after that day, the most frequent first."""
-    await session.execute(PATIENT)
-    return [Provided(*row) for row in (await session.execute(COUNT, {"since": since})).all()]
+    await session.execute(BATCH_TIMEOUT)
+    return [ProviderCount(*row) for row in (await session.execute(PROVIDERS_QUERY, {"since": since})).all()]
 
 
-async def lines(session: Session, provider: str, since: date) -> AsyncIterator[Sequence[Line]]:
+async def stream_lines(session: Session, provider: str, since: date) -> AsyncIterator[Sequence[RecordedLine]]:
     """All that matters of one provider's recoveries that opened on or after that day, in batches."""
-    await session.execute(PATIENT)
-    asked = {"since": since, "provider": provider, "types": list(READ)}
-    async with session.stream(SELECT, asked, execution_options={"yield_per": BATCH}) as found:
+    await session.execute(BATCH_TIMEOUT)
+    asked = {"since": since, "provider": provider, "types": list(READ_TYPES)}
+    async with session.stream(LINES_QUERY, asked, execution_options={"yield_per": BATCH}) as found:
         async for batch in found.partitions(BATCH):
             yield batch  # type: ignore[misc]  # rows name the same fields

@@ -19,7 +19,7 @@ DERIVED: Final = tuple(column.name for column in table.columns if column.name !=
 OWN_COLUMNS: Final = [column for column in table.columns if column.name != "opened_on"]
 
 
-class Filters(Value):
+class ListFilters(Value):
     """What a list of recoveries is narrowed to; None: not by this. `q` is part of an invoice or customer id."""
 
     state: str | None = None
@@ -30,14 +30,14 @@ class Filters(Value):
     q: str | None = None
 
 
-class Page(Value):
+class ListPage(Value):
     """Some recoveries, newest first, and how to ask for the ones behind them (None: there are none)."""
 
     items: tuple[dict[str, Any], ...]
     next_cursor: str | None
 
 
-def view(recovery: Recovery) -> dict[str, Any]:
+def view_recovery(recovery: Recovery) -> dict[str, Any]:
     """The recovery as the API shows it: names of the contract, times as datetimes."""
     own = (*recovery.charge_ids, recovery.failure.charge_id)
     return {
@@ -58,9 +58,9 @@ _AS_THEY_ARE: Final = {
 }  # fmt: skip
 
 
-def project(recovery: Recovery, opened_on: date, recorded_at: datetime) -> dict[str, Any]:
+def project_recovery(recovery: Recovery, opened_on: date, recorded_at: datetime) -> dict[str, Any]:
     """The row of the read model, out of the folded log and two columns of its last row."""
-    row = view(recovery)
+    row = view_recovery(recovery)
     del row["workflow_id"]
     return row | {
         "opened_at": recovery.opened_at or datetime.combine(opened_on, time(), UTC),
@@ -73,19 +73,19 @@ def project(recovery: Recovery, opened_on: date, recorded_at: datetime) -> dict[
 def due_at(recovery: Recovery, now: datetime) -> datetime | None:
     """When something should happen by itself; None: nothing will before somebody says something."""
     # Without its messages: a mail server that is away must not make recoveries look as if they were behind.
-    step = machine.next_step(recovery.having(messages=None), now)
+    step = machine.next_step(recovery.with_changes(messages=None), now)
     if isinstance(step, machine.Wait):
         return step.until
     return None if isinstance(step, machine.Done) else now
 
 
-async def save(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+async def save_recoveries(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
     """Writes rows that `project` made, over older ones of the same recovery."""
     if rows:
         await session.execute(UPSERT, list(rows))
 
 
-def _upsert() -> Insert:
+def _build_upsert() -> Insert:
     fresh = insert(table)
     return fresh.on_conflict_do_update(
         index_elements=[table.c.recovery_id],
@@ -93,20 +93,24 @@ def _upsert() -> Insert:
     )
 
 
-UPSERT: Final = _upsert()
+UPSERT: Final = _build_upsert()
 """Built once: building it costs more than running it."""
 
 
-async def get(session: Session, recovery_id: str) -> dict[str, Any] | None:
+async def load_recovery_row(session: Session, recovery_id: str) -> dict[str, Any] | None:
     """One recovery with the contract's fields; None when there is none."""
-    found = (await session.execute(shown().where(table.c.recovery_id == recovery_id))).mappings().one_or_none()
+    found = (
+        (await session.execute(select_recoveries().where(table.c.recovery_id == recovery_id))).mappings().one_or_none()
+    )
     return dict(found) if found else None
 
 
-async def several(session: Session, recovery_ids: Sequence[str]) -> list[dict[str, Any]]:
+async def load_recovery_rows(session: Session, recovery_ids: Sequence[str]) -> list[dict[str, Any]]:
     """Those of these names that there are, newest first."""
     mine = table.c.recovery_id == func.any(literal(list(recovery_ids), ARRAY(TEXT)))
-    return await listed(session, shown().where(mine).order_by(table.c.opened_at.desc(), table.c.recovery_id.desc()))
+    return await fetch_rows(
+        session, select_recoveries().where(mine).order_by(table.c.opened_at.desc(), table.c.recovery_id.desc())
+    )
 
 
 async def sequence_of(session: Session, recovery_id: str) -> int:
@@ -115,25 +119,27 @@ async def sequence_of(session: Session, recovery_id: str) -> int:
     return await session.scalar(query) or 0
 
 
-def shown() -> Select[Any]:
+def select_recoveries() -> Select[Any]:
     """What the API shows of recoveries, to be narrowed and ordered."""
     return select(*OWN_COLUMNS, table.c.recovery_id.label("workflow_id"))
 
 
-async def find(session: Session, filters: Filters, limit: int = 50, cursor: str | None = None) -> Page:
+async def find_recovery_page(
+    session: Session, filters: ListFilters, limit: int = 50, cursor: str | None = None
+) -> ListPage:
     """One page of recoveries, newest first. Raises InvalidInput for a cursor that this never gave."""
-    query = shown().order_by(table.c.opened_at.desc(), table.c.recovery_id.desc()).limit(limit + 1)
-    for condition in _conditions(filters):
+    query = select_recoveries().order_by(table.c.opened_at.desc(), table.c.recovery_id.desc()).limit(limit + 1)
+    for condition in _filter_conditions(filters):
         query = query.where(condition)
     if cursor:
-        query = query.where(cursors.behind(cursor, table.c.opened_at, table.c.recovery_id))
-    rows = await listed(session, query)
+        query = query.where(cursors.behind_cursor(cursor, table.c.opened_at, table.c.recovery_id))
+    rows = await fetch_rows(session, query)
     last = rows[limit - 1] if len(rows) > limit else None
-    following = cursors.cursor(last["opened_at"], last["recovery_id"]) if last else None
-    return Page(items=tuple(rows[:limit]), next_cursor=following)
+    following = cursors.encode_cursor(last["opened_at"], last["recovery_id"]) if last else None
+    return ListPage(items=tuple(rows[:limit]), next_cursor=following)
 
 
-def _conditions(filters: Filters) -> Iterable[Any]:
+def _filter_conditions(filters: ListFilters) -> Iterable[Any]:
     for name, wanted in filters.model_dump(exclude={"q"}, exclude_none=True).items():
         yield table.c[name] == wanted
     if filters.q:
@@ -144,34 +150,36 @@ def _conditions(filters: Filters) -> Iterable[Any]:
         )
 
 
-async def listed(session: Session, query: Select[Any]) -> list[dict[str, Any]]:
+async def fetch_rows(session: Session, query: Select[Any]) -> list[dict[str, Any]]:
     """The rows of a query."""
     return [dict(row) for row in (await session.execute(query)).mappings()]
 
 
-async def open_of_customer(session: Session, provider: str, customer_id: str) -> list[dict[str, Any]]:
+async def open_recoveries_of(session: Session, provider: str, customer_id: str) -> list[dict[str, Any]]:
     """The recoveries of a customer that go on, oldest first."""
     mine = (table.c.provider == provider, table.c.customer_id == customer_id, table.c.closed_at.is_(None))
-    return await listed(session, shown().where(*mine).order_by(table.c.opened_at))
+    return await fetch_rows(session, select_recoveries().where(*mine).order_by(table.c.opened_at))
 
 
-async def by_charge(session: Session, provider: str, charge_ids: Sequence[str]) -> list[dict[str, Any]]:
+async def recoveries_by_charge(session: Session, provider: str, charge_ids: Sequence[str]) -> list[dict[str, Any]]:
     """The recoveries that one of these charges belongs to, open or closed."""
     wanted = literal(list(charge_ids), ARRAY(TEXT))
     mine = (table.c.provider == provider, table.c.charge_ids.op("&&")(wanted))
-    return await listed(session, shown().where(*mine).order_by(table.c.opened_at))
+    return await fetch_rows(session, select_recoveries().where(*mine).order_by(table.c.opened_at))
 
 
-async def overdue(session: Session, now: datetime, grace: timedelta, limit: int) -> list[dict[str, Any]]:
+async def overdue_recoveries(session: Session, now: datetime, grace: timedelta, limit: int) -> list[dict[str, Any]]:
     """Open recoveries in which something should have happened more than `grace` ago, the longest due first."""
     late = table.c.due_at < now - grace
-    return await listed(session, shown().where(late).order_by(table.c.due_at).limit(limit))
+    return await fetch_rows(session, select_recoveries().where(late).order_by(table.c.due_at).limit(limit))
 
 
 async def least_recently_checked(session: Session, limit: int) -> list[dict[str, Any]]:
     """Open recoveries whose run nobody has looked after for the longest time, never checked ones first."""
     order = table.c.checked_at.asc().nulls_first()
-    return await listed(session, shown().where(table.c.closed_at.is_(None)).order_by(order).limit(limit))
+    return await fetch_rows(
+        session, select_recoveries().where(table.c.closed_at.is_(None)).order_by(order).limit(limit)
+    )
 
 
 async def mark_checked(session: Session, recovery_ids: Sequence[str], now: datetime) -> None:

@@ -9,7 +9,7 @@ from core.base import Value
 from core.events import State
 from db import cursors
 from db.models import recovery as table
-from db.repositories.recoveries import listed, shown
+from db.repositories.recoveries import fetch_rows, select_recoveries
 from db.session import Session
 
 NEVER: Final = datetime(9999, 12, 31, tzinfo=UTC)
@@ -17,7 +17,7 @@ NEVER: Final = datetime(9999, 12, 31, tzinfo=UTC)
 _DEADLINE: Final = func.coalesce(
     table.c["until"], literal_column("'9999-12-31 00:00:00+00'::timestamptz", DateTime(timezone=True))
 )
-WHY: Final = text("""
+REASONS_QUERY: Final = text("""
     SELECT asked.recovery_id, assessed.data AS assessment, skipped.data AS decision
     FROM unnest(CAST(:names AS text[]), CAST(:days AS date[])) AS asked (recovery_id, opened_on)
     LEFT JOIN LATERAL (
@@ -38,26 +38,26 @@ class ReviewPage(Value):
     next_cursor: str | None
 
 
-async def queue(session: Session, limit: int = 50, cursor: str | None = None) -> ReviewPage:
+async def load_review_queue(session: Session, limit: int = 50, cursor: str | None = None) -> ReviewPage:
     """One page. `until` is when a recovery is blocked if nobody decides. Raises InvalidInput for a foreign cursor."""
     waiting = table.c.state == State.IN_REVIEW.value
-    query = shown().add_columns(table.c.opened_on).where(waiting).order_by(_DEADLINE, table.c.recovery_id)
+    query = select_recoveries().add_columns(table.c.opened_on).where(waiting).order_by(_DEADLINE, table.c.recovery_id)
     if cursor:
         columns = (_DEADLINE, table.c.recovery_id)
-        query = query.where(cursors.beyond(cursors.read(cursor, *columns), columns, descending=False))
-    rows = await listed(session, query.limit(limit + 1))
+        query = query.where(cursors.beyond_place(cursors.decode_cursor(cursor, *columns), columns, descending=False))
+    rows = await fetch_rows(session, query.limit(limit + 1))
     last = rows[limit - 1] if len(rows) > limit else None
-    following = cursors.cursor(last["until"] or NEVER, last["recovery_id"]) if last else None
-    return ReviewPage(items=tuple(await _explained(session, rows[:limit])), next_cursor=following)
+    following = cursors.encode_cursor(last["until"] or NEVER, last["recovery_id"]) if last else None
+    return ReviewPage(items=tuple(await _add_reasons(session, rows[:limit])), next_cursor=following)
 
 
-async def waiting(session: Session) -> int:
+async def count_reviews(session: Session) -> int:
     """How many there are."""
     return await session.scalar(func.count().select().where(table.c.state == State.IN_REVIEW.value)) or 0
 
 
-async def _explained(session: Session, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+async def _add_reasons(session: Session, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     asked = {"names": [row["recovery_id"] for row in rows], "days": [row["opened_on"] for row in rows]}
-    why = {row["recovery_id"]: row for row in (await session.execute(WHY, asked)).mappings()}
+    why = {row["recovery_id"]: row for row in (await session.execute(REASONS_QUERY, asked)).mappings()}
     words = ("assessment", "decision")
     return [row | {word: why[row["recovery_id"]][word] for word in words} for row in rows]

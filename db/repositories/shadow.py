@@ -8,7 +8,7 @@ from sqlalchemy import text
 from core.base import Value
 from db.session import Session
 
-COUNT: Final = text("""
+COMPARISON_QUERY: Final = text("""
     SELECT shadow.data->>'policy_version' AS version,
            CASE decision.type WHEN 'retry.planned' THEN 'retry' ELSE decision.data->>'action' END AS active,
            shadow.data->>'action' AS shadow,
@@ -28,14 +28,14 @@ COUNT: Final = text("""
     GROUP BY 1, 2, 3
     ORDER BY 1, 4 DESC, 2, 3
 """)
-ALONE: Final = text("""
+DECISIONS_QUERY: Final = text("""
     SELECT count(*) FROM event_log
     WHERE type IN ('retry.planned', 'retry.skipped') AND data ? 'policy_version'
       AND NOT COALESCE(data->'inputs' ? 'kept_at', false) AND recorded_at >= :since AND recorded_at < :until
 """)
 
 
-PATIENT: Final = text("SET LOCAL statement_timeout = 0")
+NO_TIMEOUT: Final = text("SET LOCAL statement_timeout = 0")
 """A month of the log is read; somebody sits before it and waits."""
 
 
@@ -63,12 +63,12 @@ class ShadowReport(Value):
     comparisons: tuple[Comparison, ...]
 
 
-async def compared(session: Session, since: datetime, until: datetime) -> ShadowReport:
+async def compare_shadow(session: Session, since: datetime, until: datetime) -> ShadowReport:
     """Decisions written in [since, until)."""
-    await session.execute(PATIENT)
+    await session.execute(NO_TIMEOUT)
     span = {"since": since, "until": until}
-    rows = (await session.execute(COUNT, span)).mappings().all()
-    decisions = (await session.execute(ALONE, span)).scalar_one()
+    rows = (await session.execute(COMPARISON_QUERY, span)).mappings().all()
+    decisions = (await session.execute(DECISIONS_QUERY, span)).scalar_one()
     return ShadowReport(
         decisions=decisions,
         comparisons=tuple(
@@ -89,14 +89,14 @@ class ShadowTotal(Value):
     agreeing: int
 
 
-TOTALS: Final = text("""
+TOTALS_QUERY: Final = text("""
     SELECT data->>'policy_version' AS version, count(*) AS plans,
            count(*) FILTER (WHERE (data->>'agrees')::boolean) AS agreeing
     FROM event_log
     WHERE type = 'shadow.planned' AND recorded_at >= :since AND recorded_at < :until
     GROUP BY 1 ORDER BY 2 DESC, 1
 """)
-OF_RECOVERY: Final = text("""
+RECOVERY_QUERY: Final = text("""
     SELECT shadow.sequence, shadow.occurred_at, shadow.data AS shadow, decision.type, decision.data AS decision
     FROM event_log AS shadow
     JOIN event_log AS decision
@@ -108,13 +108,13 @@ OF_RECOVERY: Final = text("""
 """)
 
 
-async def totals(session: Session, since: datetime, until: datetime) -> list[ShadowTotal]:
+async def shadow_totals(session: Session, since: datetime, until: datetime) -> list[ShadowTotal]:
     """Plans written in [since, until), by version; quick where `compared` reads every decision."""
-    rows = (await session.execute(TOTALS, {"since": since, "until": until})).mappings()
+    rows = (await session.execute(TOTALS_QUERY, {"since": since, "until": until})).mappings()
     return [ShadowTotal.model_validate(dict(row)) for row in rows]
 
 
-async def of_recovery(session: Session, recovery_id: str) -> list[dict[str, Any]]:
+async def shadow_plans_of(session: Session, recovery_id: str) -> list[dict[str, Any]]:
     """A recovery's shadow plans in order: `sequence`, `occurred_at`, `shadow` (data), `type` and `decision` (data)."""
-    rows = (await session.execute(OF_RECOVERY, {"recovery_id": recovery_id})).mappings()
+    rows = (await session.execute(RECOVERY_QUERY, {"recovery_id": recovery_id})).mappings()
     return [dict(row) for row in rows]

@@ -8,11 +8,11 @@ from uuid import UUID
 from sqlalchemy import Text, cast, func, insert, select, update
 
 from core.simulations import SimulationOrder, SimulationOutcome, SimulationState
-from db.cursors import behind, cursor
+from db.cursors import behind_cursor, encode_cursor
 from db.models import simulation as table
 from db.session import Session
 
-OPEN: Final = (SimulationState.QUEUED.value, SimulationState.RUNNING.value)
+OPEN_STATES: Final = (SimulationState.QUEUED.value, SimulationState.RUNNING.value)
 WHOLE: Final = func.coalesce(table.c.total, table.c.done)
 ORDER: Final = [table.c[name] for name in SimulationOrder.model_fields]
 NAME: Final = cast(table.c.id, Text)
@@ -20,75 +20,77 @@ TEXTS: Final = frozenset({"result", "report", "policy", "baseline", "assumptions
 LISTED: Final = [column for column in table.columns if column.name not in TEXTS]
 
 
-class Page(NamedTuple):
+class SimulationPage(NamedTuple):
     """Some of them, newest first."""
 
     items: Sequence[Mapping[Any, Any]]
     next_cursor: str | None
 
 
-async def create(session: Session, id: UUID, order: SimulationOrder, by: str, now: datetime) -> None:
+async def insert_simulation(session: Session, id: UUID, order: SimulationOrder, by: str, now: datetime) -> None:
     """A new one, waiting for a worker."""
     row = order.model_dump() | {"id": id, "state": SimulationState.QUEUED.value, "created_at": now, "created_by": by}
     await session.execute(insert(table).values(row | {"source": order.source.value, "done": 0}))
 
 
-async def begin(session: Session, id: UUID, now: datetime) -> SimulationOrder | None:
+async def begin_simulation(session: Session, id: UUID, now: datetime) -> SimulationOrder | None:
     """The order, for whoever works on it from now on, be it anew; None where it has ended or isn't there."""
     values = {"state": SimulationState.RUNNING.value, "started_at": now, "done": 0, "total": None}
-    begun = await session.execute(update(table).where(*_open(id)).values(values).returning(*ORDER))
+    begun = await session.execute(update(table).where(*_is_open(id)).values(values).returning(*ORDER))
     row = begun.mappings().one_or_none()
     return SimulationOrder.model_validate(dict(row)) if row else None
 
 
-async def progress(session: Session, id: UUID, done: int, total: int) -> None:
+async def save_progress(session: Session, id: UUID, done: int, total: int) -> None:
     """How many of how many cases are done."""
-    await session.execute(update(table).where(*_open(id)).values(done=done, total=total))
+    await session.execute(update(table).where(*_is_open(id)).values(done=done, total=total))
 
 
-async def finish(session: Session, id: UUID, outcome: SimulationOutcome, now: datetime) -> bool:
+async def finish_simulation(session: Session, id: UUID, outcome: SimulationOutcome, now: datetime) -> bool:
     """Its result, or the problem it failed with. False where it had ended before: then nothing changes."""
     if outcome.problem is not None:
-        return await _end(session, id, now, SimulationState.FAILED, problem=outcome.problem)
-    return await _end(session, id, now, SimulationState.DONE, result=outcome.result, report=outcome.report, done=WHOLE)
+        return await _end_simulation(session, id, now, SimulationState.FAILED, problem=outcome.problem)
+    return await _end_simulation(
+        session, id, now, SimulationState.DONE, result=outcome.result, report=outcome.report, done=WHOLE
+    )
 
 
-async def cancel(session: Session, id: UUID, now: datetime) -> bool:
+async def mark_canceled(session: Session, id: UUID, now: datetime) -> bool:
     """Nobody wants it any more. False where it had ended before."""
-    return await _end(session, id, now, SimulationState.CANCELED)
+    return await _end_simulation(session, id, now, SimulationState.CANCELED)
 
 
-async def remove(session: Session, id: UUID) -> None:
+async def remove_queued(session: Session, id: UUID) -> None:
     """As if it had never been asked for."""
     await session.execute(table.delete().where(table.c.id == id, table.c.state == SimulationState.QUEUED.value))
 
 
-async def get(session: Session, id: UUID) -> Mapping[Any, Any] | None:
+async def load_simulation(session: Session, id: UUID) -> Mapping[Any, Any] | None:
     """All but the report; None where there is none."""
     columns = [column for column in table.columns if column.name != "report"]
     return (await session.execute(select(*columns).where(table.c.id == id))).mappings().one_or_none()
 
 
-async def report(session: Session, id: UUID) -> tuple[SimulationState, str | None] | None:
+async def load_report(session: Session, id: UUID) -> tuple[SimulationState, str | None] | None:
     """Its state and its report, which is there once it is done."""
     row = (await session.execute(select(table.c.state, table.c.report).where(table.c.id == id))).one_or_none()
     return (SimulationState(row[0]), row[1]) if row else None
 
 
-async def listed(session: Session, limit: int, after: str | None = None) -> Page:
+async def load_simulation_page(session: Session, limit: int, after: str | None = None) -> SimulationPage:
     """Newest first, without texts. Raises InvalidInput for a cursor that isn't ours."""
     query = select(*LISTED).order_by(table.c.created_at.desc(), NAME.desc()).limit(limit + 1)
     if after:
-        query = query.where(behind(after, table.c.created_at, NAME))
+        query = query.where(behind_cursor(after, table.c.created_at, NAME))
     rows = list((await session.execute(query)).mappings())
     last = rows[limit - 1] if len(rows) > limit else None
-    return Page(rows[:limit], cursor(last["created_at"], str(last["id"])) if last else None)
+    return SimulationPage(rows[:limit], encode_cursor(last["created_at"], str(last["id"])) if last else None)
 
 
-async def _end(session: Session, id: UUID, now: datetime, state: SimulationState, **values: Any) -> bool:
-    ended = update(table).where(*_open(id)).values(values | {"state": state.value, "ended_at": now})
+async def _end_simulation(session: Session, id: UUID, now: datetime, state: SimulationState, **values: Any) -> bool:
+    ended = update(table).where(*_is_open(id)).values(values | {"state": state.value, "ended_at": now})
     return (await session.execute(ended.returning(table.c.id))).first() is not None
 
 
-def _open(id: UUID) -> tuple[Any, ...]:
-    return table.c.id == id, table.c.state.in_(OPEN)
+def _is_open(id: UUID) -> tuple[Any, ...]:
+    return table.c.id == id, table.c.state.in_(OPEN_STATES)

@@ -8,8 +8,8 @@ from db.repositories import figures
 from db.repositories.figures import Dimension, Figure
 from db.session import Session
 
-LOST: Final = figures.LOST
-GROUPS: Final = ("cause", "segment", "strategy")
+LOST_STATES: Final = figures.LOST_STATES
+SUMMARY_GROUPS: Final = ("cause", "segment", "strategy")
 DIMENSIONS: Final = {
     ("currency",): Dimension.ALL,
     ("cause",): Dimension.CAUSE,
@@ -49,31 +49,31 @@ class Group(Value):
     sums: Sums
 
 
-async def sums(
+async def load_sums(
     session: Session, columns: tuple[str, ...], since: datetime, until: datetime, currency: str | None = None
 ) -> list[Group]:
     """Recoveries that opened in [since, until), grouped by these columns (a key of DIMENSIONS).
 
     Currencies are compared without case; by anything but the currency, they are not told apart.
     """
-    found = await figures.read(session, since, until, (DIMENSIONS[columns],), currency=currency)
+    found = await figures.read_figures(session, since, until, (DIMENSIONS[columns],), currency=currency)
     groups: dict[tuple[str | None, ...], Sums] = {}
     for one in found:
-        keys = _keys(one, columns)
-        groups[keys] = _added(groups.get(keys, Sums()), one)
-    return [Group(keys=keys, sums=groups[keys]) for keys in sorted(groups, key=_order)]
+        keys = _group_keys(one, columns)
+        groups[keys] = _add_figure(groups.get(keys, Sums()), one)
+    return [Group(keys=keys, sums=groups[keys]) for keys in sorted(groups, key=_key_order)]
 
 
-def _keys(figure: Figure, columns: tuple[str, ...]) -> tuple[str | None, ...]:
+def _group_keys(figure: Figure, columns: tuple[str, ...]) -> tuple[str | None, ...]:
     if columns == ("currency",):
         return (figure.currency,)
     return (figure.name, figure.part)[: len(columns)]
 
 
-def _added(known: Sums, figure: Figure) -> Sums:
+def _add_figure(known: Sums, figure: Figure) -> Sums:
     return Sums(**{name: getattr(known, name) + getattr(figure, name) for name in Sums.model_fields})
 
 
-def _order(keys: tuple[str | None, ...]) -> tuple[tuple[bool, str], ...]:
+def _key_order(keys: tuple[str | None, ...]) -> tuple[tuple[bool, str], ...]:
     """What isn't known comes last."""
     return tuple((key is None, key or "") for key in keys)

@@ -11,9 +11,9 @@ from db.models import suppression as table
 from db.session import Session
 
 
-async def suppress(session: Session, wish: Subscription, source: str, now: datetime) -> bool:
+async def add_suppression(session: Session, subscription: Subscription, source: str, now: datetime) -> bool:
     """Send no more of this. Returns whether that is news; the first wish keeps its moment."""
-    row = wish.model_dump(mode="json") | {"source": source, "created_at": now}
+    row = subscription.model_dump(mode="json") | {"source": source, "created_at": now}
     done = await session.execute(insert(table).values(row).on_conflict_do_nothing())
     return bool(done.rowcount)
 

@@ -10,7 +10,7 @@ from db.session import Session
 
 OPEN_BEFORE: Final = timedelta(days=62)
 """Recoveries that opened earlier than this before the window are not looked at: few partitions, a quick answer."""
-MOST: Final = 1000
+MOST_ROWS: Final = 1000
 """Rows looked at per card and customer; beyond it every threshold is passed anyway."""
 
 _FAILURES: Final = """
@@ -22,7 +22,7 @@ _FAILURES: Final = """
       AND recovery_id <> :recovery_id
     ORDER BY recorded_at DESC LIMIT :most
 """
-COUNT: Final = text(f"""
+VELOCITY_QUERY: Final = text(f"""
     WITH of_customer AS ({_FAILURES.format(whose="customer_id = :customer_id")}),
          of_card AS ({_FAILURES.format(whose="data->'card'->>'fingerprint' = :card")})
     SELECT (SELECT count(DISTINCT card) FROM of_customer WHERE card <> :card) AS cards,
@@ -34,7 +34,7 @@ COUNT: Final = text(f"""
 """)
 
 
-async def velocity(
+async def count_velocity(
     session: Session,
     provider: str,
     recovery_id: str,
@@ -54,9 +54,9 @@ async def velocity(
         "since": now - max(window, burst_window),
         "burst_since": now - burst_window,
         "open_before": OPEN_BEFORE.days,
-        "most": MOST,
+        "most": MOST_ROWS,
     }
-    found = (await session.execute(COUNT, asked)).mappings().one()
+    found = (await session.execute(VELOCITY_QUERY, asked)).mappings().one()
     return Velocity(
         cards_of_customer=found["cards"] + 1 if customer_id and fingerprint else None,
         customers_on_card=found["customers"] + 1 if customer_id and fingerprint else None,

@@ -6,6 +6,6 @@ from providers.adyen.config import AdyenConfig
 from providers.adyen.plugin import AdyenProvider
 
 
-def provider(environment: Mapping[str, str]) -> AdyenProvider:
+def create(environment: Mapping[str, str]) -> AdyenProvider:
     """The entry point: Adyen as this environment configures it."""
     return AdyenProvider(AdyenConfig.from_environment(environment))

@@ -14,7 +14,7 @@ from typing import Any, Final
 import Adyen
 
 from providers.adyen.config import AdyenConfig
-from providers.adyen.transport import Transport
+from providers.adyen.transport import AdyenTransport
 from providers.fields import Fields
 from providers.transport import CallFailed
 
@@ -33,7 +33,7 @@ class Answer:
     retry_after: timedelta | None = None
 
     @property
-    def ok(self) -> bool:
+    def is_success(self) -> bool:
         """Whether it is a 2xx."""
         return 200 <= self.status < 300
 
@@ -48,12 +48,12 @@ class AdyenApi:
 
     def __init__(self, config: AdyenConfig, call_seconds: float = CALL_SECONDS) -> None:
         self._seconds = call_seconds
-        self._transport = Transport(config.api_base, call_seconds)
+        self._transport = AdyenTransport(config.api_base, call_seconds)
         self._client = Adyen.Adyen(xapikey=config.api_key, platform="test")
         self._client.client.http_client, self._client.client.http_init = self._transport, True
         self._threads = ThreadPoolExecutor(_THREADS, "adyen")
 
-    async def pay(self, request: Mapping[str, Any], key: str) -> Answer:
+    async def send_payment(self, request: Mapping[str, Any], key: str) -> Answer:
         """Send a payment under this idempotency key. Raises CallFailed."""
         call = partial(self._client.checkout.payments_api.payments, dict(request), idempotency_key=key)
         try:
@@ -62,12 +62,12 @@ class AdyenApi:
         except TimeoutError:
             raise CallFailed("timeout", sent=True) from None
         except Adyen.AdyenError as error:
-            return _answer(int(error.status_code or 0), error.message, error.headers)
+            return _to_answer(int(error.status_code or 0), error.message, error.headers)
         except CallFailed:
             raise
         except Exception:  # the library trips over answers that are no objects
             raise CallFailed("unfit_answer", sent=True) from None
-        return _answer(found.status_code, found.message, {})
+        return _to_answer(found.status_code, found.message, {})
 
     async def close(self) -> None:
         """Let go of connections."""
@@ -75,7 +75,7 @@ class AdyenApi:
         self._transport.close()
 
 
-def _answer(status: int, body: object, headers: object) -> Answer:
+def _to_answer(status: int, body: object, headers: object) -> Answer:
     return Answer(status, body if isinstance(body, dict) else {}, _retry_after(headers))
 
 

@@ -20,7 +20,7 @@ class AdyenConfig:
     """Hexadecimal, newest first: while keys are rolled over, webhooks signed by both arrive."""
     api_base: str = ""
     """Base address of the Checkout API without its version and a slash at its end; empty: Adyen's test environment."""
-    unfit_keys: int = 0
+    invalid_key_count: int = 0
     """How many keys were given that are not hexadecimal, and are not used."""
 
     @classmethod
@@ -33,11 +33,11 @@ class AdyenConfig:
             merchant_account=environment.get("ADYEN_MERCHANT_ACCOUNT", "").strip(),
             hmac_keys=usable,
             api_base=environment.get("ADYEN_API_BASE", "").strip().rstrip("/"),
-            unfit_keys=len(given) - len(usable),
+            invalid_key_count=len(given) - len(usable),
         )
 
     @property
-    def charges(self) -> bool:
+    def can_charge(self) -> bool:
         """Whether payments can be made."""
         return bool(self.api_key and self.merchant_account)
 
@@ -49,13 +49,13 @@ class AdyenConfig:
     @property
     def expected_livemode(self) -> bool | None:
         """The `live` that webhooks must have; None while no key says which world this is."""
-        return self.livemode if self.charges else None
+        return self.livemode if self.can_charge else None
 
-    def notes(self) -> tuple[str, ...]:
+    def startup_notes(self) -> tuple[str, ...]:
         """What is off, and what is unusual."""
         off = (
             (not self.hmac_keys, "Adyen webhooks are off: ADYEN_HMAC_KEYS is not set."),
-            (bool(self.unfit_keys), "ADYEN_HMAC_KEYS holds a key that is not hexadecimal; it is not used."),
+            (bool(self.invalid_key_count), "ADYEN_HMAC_KEYS holds a key that is not hexadecimal; it is not used."),
             (not self.api_key, "Adyen charges are off: ADYEN_API_KEY is not set."),
             (
                 bool(self.api_key and not self.merchant_account),

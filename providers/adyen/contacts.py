@@ -8,48 +8,48 @@ with the payment.
 import re
 from typing import Any, Final
 
-from core.messages.contact import Contact, Told
-from providers.adyen.failures import SHOPPER, first
-from providers.adyen.item import Item
+from core.messages.contact import Contact, ContactUpdate
+from providers.adyen.failures import SHOPPER, first_reference
+from providers.adyen.item import NotificationItem
 
 _LONGEST: Final = 320
 """Characters of an e-mail address at most."""
-_NAMED: Final = re.compile(r"\[first name=(?P<first>[^,\]]*),.*?last name=(?P<last>[^,\]]*)")
+_NAME_PARTS: Final = re.compile(r"\[first name=(?P<first>[^,\]]*),.*?last name=(?P<last>[^,\]]*)")
 """How a name is written where the merchant sent it in parts; `null` for a part that is missing."""
 
 
-def told_of(item: Item) -> Told | None:
+def contact_of_item(item: NotificationItem) -> ContactUpdate | None:
     """None where the item names no shopper, no reference, or nothing of the person."""
-    shopper, reference = first(item.additional.fields, SHOPPER), item.reference
-    contact = _contact(item.additional.fields.raw)
+    shopper, reference = first_reference(item.additional.fields, SHOPPER), item.reference
+    contact = _build_contact(item.additional.fields.raw)
     if not shopper or not reference or contact == Contact():
         return None
-    return Told(customer_id=shopper, invoice_id=reference, contact=contact)
+    return ContactUpdate(customer_id=shopper, invoice_id=reference, contact=contact)
 
 
-def _contact(told: Any) -> Contact:
+def _build_contact(told: Any) -> Contact:
     return Contact(
-        email=_text(told.get("shopperEmail")),
-        name=_name(_text(told.get("shopperName"))) or _text(told.get("cardHolderName")),
-        phone=_text(told.get("shopperTelephone")) or _text(told.get("telephoneNumber")),
-        language=_text(told.get("shopperLocale")),
-        country=_country(told.get("shopperCountry")) or _country(told.get("billingAddress.country")),
+        email=_bounded_text(told.get("shopperEmail")),
+        name=_parse_name(_bounded_text(told.get("shopperName"))) or _bounded_text(told.get("cardHolderName")),
+        phone=_bounded_text(told.get("shopperTelephone")) or _bounded_text(told.get("telephoneNumber")),
+        language=_bounded_text(told.get("shopperLocale")),
+        country=_country_code(told.get("shopperCountry")) or _country_code(told.get("billingAddress.country")),
     )
 
 
-def _name(told: str | None) -> str | None:
+def _parse_name(told: str | None) -> str | None:
     """A name in one piece, or put together of its parts."""
-    parts = _NAMED.match(told or "")
+    parts = _NAME_PARTS.match(told or "")
     if told is None or parts is None:
         return None if told and told.startswith("[") else told
     known = [part.strip() for part in parts.groups() if part.strip() not in ("", "null")]
     return " ".join(known) or None
 
 
-def _country(told: object) -> str | None:
+def _country_code(told: object) -> str | None:
     return told.upper() if isinstance(told, str) and re.fullmatch(r"[A-Za-z]{2}", told) else None
 
 
-def _text(value: object) -> str | None:
+def _bounded_text(value: object) -> str | None:
     """Somebody else's free text, if it is one of a sensible length."""
     return value if isinstance(value, str) and 0 < len(value) <= _LONGEST else None

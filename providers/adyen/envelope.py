@@ -10,17 +10,17 @@ from typing import Any, Final
 
 from core.errors import InvalidInput
 from providers.adyen.signature import MOST_ITEMS
-from providers.bodies import json_object
+from providers.bodies import parse_json_object
 from providers.fields import Fields
 
 _METHOD: Final = "Customer Area, Developers, Webhooks, the webhook's settings: set its method to JSON."
 _TERMINAL: Final = ("SaleToPOIRequest", "SaleToPOIResponse")
 
 
-def adyen_object(body: bytes) -> Mapping[str, Any]:
+def parse_webhook_body(body: bytes) -> Mapping[str, Any]:
     """The JSON object. Raises InvalidInput, with what to set where Adyen sends another format."""
     try:
-        return json_object(body)
+        return parse_json_object(body)
     except InvalidInput:
         if body.lstrip().startswith(b"<"):
             raise InvalidInput(f"This is Adyen's SOAP format. {_METHOD}") from None
@@ -41,7 +41,7 @@ def notification_items(found: Mapping[str, Any]) -> list[Fields]:
     return read
 
 
-def other_kind(found: Mapping[str, Any]) -> str:
+def other_webhook_type(found: Mapping[str, Any]) -> str:
     """The type of a webhook without notification items. Raises InvalidInput where it has none."""
     fields = Fields(found, lenient=True)
     terminal = next((name for name in _TERMINAL if name in found), None)
@@ -51,7 +51,7 @@ def other_kind(found: Mapping[str, Any]) -> str:
     return kind
 
 
-def other_id(found: Mapping[str, Any], kind: str, body: bytes) -> str:
+def other_webhook_id(found: Mapping[str, Any], kind: str, body: bytes) -> str:
     """Its own id; most have none, and then the whole body names it, which repeats come with unchanged."""
     told = Fields(found, lenient=True).id("eventId")
     return told or f"{kind}:{hashlib.sha256(body).hexdigest()}"

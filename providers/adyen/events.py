@@ -14,15 +14,23 @@ from dataclasses import dataclass
 from typing import Final
 
 from core.payments import EventKind
-from providers.adyen.extractors import Taken, authorisation, captured, contract, dispute, rescue_canceled, rescue_ended
-from providers.adyen.item import Item
+from providers.adyen.extractors import (
+    EventFields,
+    extract_authorisation,
+    extract_capture,
+    extract_dispute_notice,
+    extract_rescue_cancel,
+    extract_rescue_end,
+    extract_stored_method,
+)
+from providers.adyen.item import NotificationItem
 from providers.adyen.returns import (
-    chargeback,
-    coming_chargeback,
-    failed_capture,
-    refund,
-    refund_of_cancel,
-    restored,
+    extract_cancel_or_refund,
+    extract_chargeback,
+    extract_chargeback_notice,
+    extract_failed_capture,
+    extract_restored_money,
+    extract_returned_payment,
 )
 
 
@@ -31,42 +39,42 @@ class Row:
     """An event code: what it means, by whether it says success, and what is taken of it."""
 
     kind: EventKind = EventKind.OTHER
-    take: Callable[[Item], Taken] = lambda item: item.named()
+    extract: Callable[[NotificationItem], EventFields] = lambda item: item.reference_fields()
     detail: str | None = None
-    otherwise: str | None = None
+    failure_detail: str | None = None
     """What `success=false` means, where it means nothing to a recovery; None: it makes no difference."""
 
 
-def meaning(item: Item) -> Taken:
+def interpret_item(item: NotificationItem) -> EventFields:
     """The fields of the normalised event. Raises Unfit."""
-    row = EVENTS.get(item.code)
+    row = EVENTS.get(item.event_code)
     if row is None:
         return {"kind": EventKind.OTHER, "detail": "event code not used"}
-    if row.otherwise and not item.success:
-        return {"kind": EventKind.OTHER, "detail": row.otherwise}
-    return {"kind": row.kind, "detail": row.detail} | row.take(item)
+    if row.failure_detail and not item.is_success:
+        return {"kind": EventKind.OTHER, "detail": row.failure_detail}
+    return {"kind": row.kind, "detail": row.detail} | row.extract(item)
 
 
-_CHARGEBACK: Final = Row(take=chargeback)
+_CHARGEBACK: Final = Row(extract=extract_chargeback)
 _NO_REFUND: Final = "the refund failed: the money stayed"
 EVENTS: Final[Mapping[str, Row]] = {
-    "AUTHORISATION": Row(take=authorisation),
-    "AUTORESCUE": Row(take=rescue_ended),
-    "CANCEL_AUTORESCUE": Row(take=rescue_canceled, otherwise="Auto Rescue was not canceled"),
+    "AUTHORISATION": Row(extract=extract_authorisation),
+    "AUTORESCUE": Row(extract=extract_rescue_end),
+    "CANCEL_AUTORESCUE": Row(extract=extract_rescue_cancel, failure_detail="Auto Rescue was not canceled"),
     "AUTORESCUE_NEXT_ATTEMPT": Row(EventKind.RETRY_SCHEDULED, detail="Adyen's own next try; AUTORESCUE tells its end"),
     "PROCESS_RETRY": Row(detail="Adyen tries again by itself; the result comes as AUTHORISATION"),
-    "CAPTURE": Row(take=captured),
-    "CAPTURE_FAILED": Row(take=failed_capture),
-    "EXPIRE": Row(take=failed_capture),
-    "NOTIFICATION_OF_CHARGEBACK": Row(take=coming_chargeback),
+    "CAPTURE": Row(extract=extract_capture),
+    "CAPTURE_FAILED": Row(extract=extract_failed_capture),
+    "EXPIRE": Row(extract=extract_failed_capture),
+    "NOTIFICATION_OF_CHARGEBACK": Row(extract=extract_chargeback_notice),
     "CHARGEBACK": _CHARGEBACK,
     "SECOND_CHARGEBACK": _CHARGEBACK,
     "DISPUTE_OPENED_WITH_CHARGEBACK": _CHARGEBACK,
-    "NOTIFICATION_OF_FRAUD": Row(EventKind.FRAUD_WARNING, dispute),
-    "REQUEST_FOR_INFORMATION": Row(EventKind.DISPUTE_INQUIRY, dispute),
-    "CHARGEBACK_REVERSED": Row(take=restored),
-    "PREARBITRATION_WON": Row(take=restored),
-    "SCHEME_ARBITRATION_WON": Row(take=restored),
+    "NOTIFICATION_OF_FRAUD": Row(EventKind.FRAUD_WARNING, extract_dispute_notice),
+    "REQUEST_FOR_INFORMATION": Row(EventKind.DISPUTE_INQUIRY, extract_dispute_notice),
+    "CHARGEBACK_REVERSED": Row(extract=extract_restored_money),
+    "PREARBITRATION_WON": Row(extract=extract_restored_money),
+    "SCHEME_ARBITRATION_WON": Row(extract=extract_restored_money),
     "PREARBITRATION_OPEN": Row(detail="the bank goes on with a dispute"),
     "PREARBITRATION_LOST": Row(detail="the dispute was lost"),
     "SCHEME_ARBITRATION_LOST": Row(detail="the dispute was lost"),
@@ -74,16 +82,22 @@ EVENTS: Final[Mapping[str, Row]] = {
     "ISSUER_RESPONSE_TIMEFRAME_EXPIRED": Row(detail="the bank let its time to answer in a dispute go by"),
     "INFORMATION_SUPPLIED": Row(detail="a dispute was answered"),
     "DISPUTE_DEFENSE_PERIOD_ENDED": Row(detail="the time to defend a dispute is over"),
-    "RECURRING_CONTRACT": Row(EventKind.METHOD_UPDATED, contract, otherwise="the payment method was not stored"),
+    "RECURRING_CONTRACT": Row(
+        EventKind.METHOD_UPDATED, extract_stored_method, failure_detail="the payment method was not stored"
+    ),
     "DISABLE_RECURRING": Row(detail="a payment method was removed"),
-    "CANCELLATION": Row(EventKind.PAYMENT_REFUNDED, refund, otherwise="the payment was not canceled"),
-    "TECHNICAL_CANCEL": Row(EventKind.PAYMENT_REFUNDED, refund, otherwise="the payment was not canceled"),
-    "CANCEL_OR_REFUND": Row(EventKind.PAYMENT_REFUNDED, refund_of_cancel, otherwise=_NO_REFUND),
-    "REFUND": Row(EventKind.PAYMENT_REFUNDED, refund, otherwise=_NO_REFUND),
-    "REFUND_WITH_DATA": Row(EventKind.PAYMENT_REFUNDED, refund, otherwise=_NO_REFUND),
+    "CANCELLATION": Row(
+        EventKind.PAYMENT_REFUNDED, extract_returned_payment, failure_detail="the payment was not canceled"
+    ),
+    "TECHNICAL_CANCEL": Row(
+        EventKind.PAYMENT_REFUNDED, extract_returned_payment, failure_detail="the payment was not canceled"
+    ),
+    "CANCEL_OR_REFUND": Row(EventKind.PAYMENT_REFUNDED, extract_cancel_or_refund, failure_detail=_NO_REFUND),
+    "REFUND": Row(EventKind.PAYMENT_REFUNDED, extract_returned_payment, failure_detail=_NO_REFUND),
+    "REFUND_WITH_DATA": Row(EventKind.PAYMENT_REFUNDED, extract_returned_payment, failure_detail=_NO_REFUND),
     # After a REFUND that said success (docs.adyen.com/online-payments/capture/failure-reasons): the scheme rejected it.
-    "REFUND_FAILED": Row(take=restored),
-    "REFUNDED_REVERSED": Row(take=restored),
+    "REFUND_FAILED": Row(extract=extract_restored_money),
+    "REFUNDED_REVERSED": Row(extract=extract_restored_money),
     "POSTPONED_REFUND": Row(detail="a refund waits for the capture; its result comes as REFUND"),
     "VOID_PENDING_REFUND": Row(detail="a refund at a terminal was called off"),
     "AUTHORISATION_ADJUSTMENT": Row(detail="the authorised amount was adjusted: nothing was paid by that"),
@@ -95,7 +109,7 @@ EVENTS: Final[Mapping[str, Row]] = {
     "ORDER_OPENED": Row(detail="an order of several payments: each of them comes as AUTHORISATION"),
     "ORDER_CLOSED": Row(
         detail="an order of several payments is paid: each of them came as AUTHORISATION",
-        otherwise="an order of several payments was not paid in full: Adyen gives its payments back",
+        failure_detail="an order of several payments was not paid in full: Adyen gives its payments back",
     ),
     "HANDLED_EXTERNALLY": Row(detail="a payment that goes on outside Adyen"),
     "DONATION": Row(detail="a donation: no invoice"),

@@ -8,13 +8,13 @@ import re
 from typing import Final
 
 from core.payments import Card, Failure, MethodKind
-from providers.adyen.methods import kind_of, network_of
+from providers.adyen.methods import kind_of_method, network_of_method
 from providers.fields import Fields
 
 TOKEN: Final = ("tokenization.storedPaymentMethodId", "recurring.recurringDetailReference")
 SHOPPER: Final = ("tokenization.shopperReference", "recurring.shopperReference", "shopperReference")
 _COUNTRY: Final = ("cardIssuingCountry", "issuerCountry")
-_OF_CARDS: Final = ("cardSummary", "cardBin", "expiryDate", "fundingSource")
+_CARD_FIELDS: Final = ("cardSummary", "cardBin", "expiryDate", "fundingSource")
 _RAW: Final = re.compile(r"([0-9A-Za-z]{2,3})(\s*:.*)?")
 """`51 : Insufficient funds`: the network's code comes first; a text alone has no code."""
 _ADVICE: Final = re.compile(r"([0-9]{1,2})\b.*")
@@ -27,32 +27,34 @@ _BANK_CODE: Final = re.compile(r"\W*([A-Z]{2}[0-9]{2}|R[0-9]{2})(?![0-9A-Z])")
 _SHORT: Final = re.compile(r"[0-9A-Z]{1,2}")
 _PROCESS_WORD: Final = re.compile(r"[a-z]+([A-Z][a-z]+)+")
 FRAUD_DECLINE: Final = "fraudDecline"
-_ENDS: Final = frozenset({"retrywindowhaselapsed", "maxretryattemptsreached", "internalerror"})
+_RESCUE_ENDS: Final = frozenset({"retrywindowhaselapsed", "maxretryattemptsreached", "internalerror"})
 """Why a rescue ended: docs.adyen.com/online-payments/auto-rescue/cards, "Rescue process ended"."""
-_KEPT: Final = frozenset({"fraud", "not submitted", "transaction blocked by adyen to prevent excessive retry fees"})
+_REFUSED_BY_ADYEN: Final = frozenset(
+    {"fraud", "not submitted", "transaction blocked by adyen to prevent excessive retry fees"}
+)
 """Refusals by Adyen itself: no network has seen them."""
 
 
 def failure_of(reason: str | None, additional: Fields, method: str | None, charge_id: str | None) -> Failure:
     """The refusal in raw codes. `reason` is Adyen's text, or its code where it gave no text."""
-    bank = _bank_code(additional, reason) if kind_of(method) is MethodKind.DIRECT_DEBIT else None
+    bank = _bank_code(additional, reason) if kind_of_method(method) is MethodKind.DIRECT_DEBIT else None
     return Failure(
-        code=bank or code_of(reason),
-        network=network_of(method),
-        network_code=network_code(additional.words("refusalReasonRaw")),
-        network_advice=_matched(_ADVICE, additional.words("merchantAdviceCode")),
-        network_status="not_sent_to_network" if (reason or "").lower() in _KEPT else None,
-        method_id=first(additional, TOKEN),
+        code=bank or refusal_code(reason),
+        network=network_of_method(method),
+        network_code=network_code(additional.text("refusalReasonRaw")),
+        network_advice=_match_code(_ADVICE, additional.text("merchantAdviceCode")),
+        network_status="not_sent_to_network" if (reason or "").lower() in _REFUSED_BY_ADYEN else None,
+        method_id=first_reference(additional, TOKEN),
         charge_id=charge_id,
     )
 
 
-def code_of(reason: str | None) -> str | None:
+def refusal_code(reason: str | None) -> str | None:
     """What a table can be asked for: the number in front of words, else the text; None for what is no refusal."""
     text = (reason or "").strip()
     if text.lower() in ("", "null") or _is_process_word(text):
         return None
-    return _matched(_NUMBERED, text) or _matched(_COUNTED, text) or text
+    return _match_code(_NUMBERED, text) or _match_code(_COUNTED, text) or text
 
 
 def _is_process_word(reason: str) -> bool:
@@ -63,21 +65,25 @@ def _is_process_word(reason: str) -> bool:
     squeezed = re.sub(r"[\W_]", "", reason).lower()
     if squeezed == FRAUD_DECLINE.lower():
         return False
-    return squeezed in _ENDS or _PROCESS_WORD.fullmatch(reason.strip()) is not None
+    return squeezed in _RESCUE_ENDS or _PROCESS_WORD.fullmatch(reason.strip()) is not None
 
 
-def returned_debit(additional: Fields, reason: str | None, method: str | None, charge_id: str | None) -> Failure:
+def failure_of_returned_debit(
+    additional: Fields, reason: str | None, method: str | None, charge_id: str | None
+) -> Failure:
     """Why a bank gave a debit back: the code of the scheme, or the reason in words."""
     told = str(additional.raw.get("chargebackReasonCode") or "").strip()
     code = (
         _bank_code(additional, reason)
         or (told if told.isascii() and told.isprintable() else "")[:100]
-        or code_of(reason)
+        or refusal_code(reason)
     )
     if code and _SHORT.fullmatch(code.upper()):
         # Bacs counts its returns from 0 on; the same numbers mean other things among Adyen's refusals.
-        code = f"{network_of(method) or 'debit'} {code.upper()}"
-    return Failure(code=code, network=network_of(method), method_id=first(additional, TOKEN), charge_id=charge_id)
+        code = f"{network_of_method(method) or 'debit'} {code.upper()}"
+    return Failure(
+        code=code, network=network_of_method(method), method_id=first_reference(additional, TOKEN), charge_id=charge_id
+    )
 
 
 def _bank_code(additional: Fields, reason: str | None) -> str | None:
@@ -87,38 +93,38 @@ def _bank_code(additional: Fields, reason: str | None) -> str | None:
     return next((match[1] for match in matches if match), None)
 
 
-def card_of(additional: Fields, method: str | None) -> Card:
+def card_of_payment(additional: Fields, method: str | None) -> Card:
     """What may be known of the card. The token names it: every event and every call has that, aliases come and go."""
-    seen = any(additional.raw.get(name) for name in _OF_CARDS)
+    seen = any(additional.raw.get(name) for name in _CARD_FIELDS)
     return Card(
-        kind=kind_of(method, card_seen=seen),
-        fingerprint=first(additional, TOKEN),
-        network=network_of(method),
-        last4=_four(additional.code("cardSummary")),
-        country=_two(first(additional, _COUNTRY)),
+        kind=kind_of_method(method, card_seen=seen),
+        fingerprint=first_reference(additional, TOKEN),
+        network=network_of_method(method),
+        last4=_last_four(additional.code("cardSummary")),
+        country=_country_code(first_reference(additional, _COUNTRY)),
         funding=(additional.code("fundingSource") or "").lower() or None,
     )
 
 
-def first(fields: Fields, names: tuple[str, ...]) -> str | None:
+def first_reference(fields: Fields, names: tuple[str, ...]) -> str | None:
     """The first of these fields that is there; a merchant's own names are among them."""
     return next((found for name in names if (found := fields.reference(name))), None)
 
 
 def network_code(raw: str | None) -> str | None:
     """The response code in the issuer's raw words; None where they hold none."""
-    code = _matched(_RAW, raw)
+    code = _match_code(_RAW, raw)
     return code.upper() if code and (any(map(str.isdigit, code)) or ":" in (raw or "")) else None
 
 
-def _matched(shape: re.Pattern[str], text: str | None) -> str | None:
+def _match_code(shape: re.Pattern[str], text: str | None) -> str | None:
     found = shape.fullmatch(text or "")
     return found[1] if found else None
 
 
-def _four(text: str | None) -> str | None:
+def _last_four(text: str | None) -> str | None:
     return text if text and re.fullmatch(r"[0-9]{4}", text) else None
 
 
-def _two(text: str | None) -> str | None:
+def _country_code(text: str | None) -> str | None:
     return text.upper() if text and re.fullmatch(r"[A-Za-z]{2}", text) else None

@@ -7,7 +7,7 @@ from core.payments import Card, ChargeOrder, ChargeResult, FailureFacts, Invoice
 from providers.adyen import charging
 from providers.adyen.api import CALL_SECONDS, AdyenApi
 from providers.adyen.config import AdyenConfig
-from providers.results import unknown
+from providers.results import unknown_result
 
 
 class AdyenGateway:
@@ -34,13 +34,13 @@ class AdyenGateway:
 
     async def charge(self, order: ChargeOrder) -> ChargeResult:
         """Pay with the stored method under the order's key. Raises ProviderUnavailable where surely not executed."""
-        return await charging.pay(self._api, self._account, order)
+        return await charging.make_payment(self._api, self._account, order)
 
-    async def settle(self, order: ChargeOrder) -> ChargeResult:  # noqa: ARG002
+    async def reconcile(self, order: ChargeOrder) -> ChargeResult:  # noqa: ARG002
         """UNKNOWN: there is nothing to read."""
-        return unknown("not_readable")
+        return unknown_result("not_readable")
 
-    async def resolve(self, event: ProviderEvent) -> ProviderEvent:
+    async def resolve_event(self, event: ProviderEvent) -> ProviderEvent:
         """The event as it is: it names its invoice, or nobody can."""
         return event
 

@@ -21,45 +21,45 @@ _CARD_WALLETS: Final = frozenset(
     {"scheme", "card", "networktoken", "applepay", "googlepay", "paywithgoogle", "samsungpay", "clicktopay"}
 )
 """Cards of any network; a wallet of a phone is charged as the card in it."""
-_APPS: Final = (
+_APP_NAMES: Final = (
     r"paypal|alipay|wechatpay|venmo|cashapp|amazonpay|vipps|mobilepay|swish|twint|mbway|bizum|payconiq|bcmc_mobile"
     r"|momo|gcash|dana|grabpay|gopay|kakaopay|naverpay|kcp_payco|kcp_naverpay|linepay|paypay|shopeepay|touchngo"
     r"|molpay_boost|mercadopago|picpay|qiwiwallet|moneybookers|paytm|satispay|wero|rabbitlinepay|truemoney"
 )
-_BANKS: Final = (
+_BANK_NAMES: Final = (
     r"ideal|sofort|directebanking|giropay|eps|trustly|banktransfer|kcp_banktransfer|sepacredittransfer|boleto"
     r"|primeiropay_boleto|multibanco|oxxo|pix|blik|dotpay|przelewy24|p24|onlinebanking|ebanking|molpay|fpx|doku"
     r"|econtext|dragonpay|paybybank|openbanking|open_banking|konbini|interac|paynow|promptpay|upi|duitnow|payto"
     r"|paysafecard|payshop|pse|efecty|baloto|spei|rapipago|pagofacil|7eleven|seveneleven|euteller|paytrail|poli"
 )
-_LATER: Final = (
+_CREDIT_NAMES: Final = (
     r"klarna|afterpay|clearpay|affirm|atome|zip|oney|facilypay|ratepay|walley|scalapay|alma|riverty|billie|sezzle"
     r"|givex|svs|valuelink|genericgiftcard|giftcard"
 )
 """Credit of a third party, and gift cards."""
 _KINDS: Final = (
     (re.compile(r".*directdebit.*|ach(_.*)?|elv|eft(_.*)?|bacs|becs|paybybank_ais_dd"), MethodKind.DIRECT_DEBIT),
-    (re.compile(rf"({_APPS}).*"), MethodKind.WALLET),
-    (re.compile(rf"({_LATER}).*"), MethodKind.OTHER),
-    (re.compile(rf"({_BANKS}).*"), MethodKind.BANK_TRANSFER),
+    (re.compile(rf"({_APP_NAMES}).*"), MethodKind.WALLET),
+    (re.compile(rf"({_CREDIT_NAMES}).*"), MethodKind.OTHER),
+    (re.compile(rf"({_BANK_NAMES}).*"), MethodKind.BANK_TRANSFER),
 )
 """In this order: an app comes before the bank whose name it begins with."""
 _NO_CARDS: Final = frozenset({"bcmc_mobile", "bcmc_mobile_qr"})
 
 
-def network_of(method: str | None) -> str | None:
+def network_of_method(method: str | None) -> str | None:
     """The card network of a method such as `mc` or `visa_applepay`; what is no card keeps its own name."""
-    name = _plain(method)
-    brand = _brand(name)
+    name = _normalise_name(method)
+    brand = _card_brand(name)
     if brand:
         return _NETWORKS.get(brand, brand)
-    return None if says_little(name) else name
+    return None if is_generic_method(name) else name
 
 
-def kind_of(method: str | None, *, card_seen: bool = False) -> MethodKind | None:
+def kind_of_method(method: str | None, *, card_seen: bool = False) -> MethodKind | None:
     """What the method is; `card_seen`: the item shows a card, which tells of a name that nobody knows."""
-    name = _plain(method)
-    if _brand(name) or name in _CARD_WALLETS:
+    name = _normalise_name(method)
+    if _card_brand(name) or name in _CARD_WALLETS:
         return MethodKind.CARD
     known = next((kind for shape, kind in _KINDS if shape.fullmatch(name)), None)
     if known or not (card_seen or name):
@@ -67,23 +67,23 @@ def kind_of(method: str | None, *, card_seen: bool = False) -> MethodKind | None
     return MethodKind.CARD if card_seen else MethodKind.OTHER
 
 
-def by_own_hand(method: str | None) -> bool:
+def is_paid_by_shopper(method: str | None) -> bool:
     """Whether nobody but the shopper pays by this method, in an app, at a bank or with a voucher, if none is stored."""
-    kind = kind_of(method)
+    kind = kind_of_method(method)
     if kind is MethodKind.OTHER:
-        return re.fullmatch(rf"({_LATER}).*", _plain(method)) is not None
+        return re.fullmatch(rf"({_CREDIT_NAMES}).*", _normalise_name(method)) is not None
     return kind in {MethodKind.BANK_TRANSFER, MethodKind.WALLET}
 
 
-def says_little(method: str | None) -> bool:
+def is_generic_method(method: str | None) -> bool:
     """Whether the name leaves open which network it is."""
-    return _plain(method) in _CARD_WALLETS | {""}
+    return _normalise_name(method) in _CARD_WALLETS | {""}
 
 
-def _plain(method: str | None) -> str:
+def _normalise_name(method: str | None) -> str:
     return (method or "").strip().lower()
 
 
-def _brand(name: str) -> str | None:
+def _card_brand(name: str) -> str | None:
     found = None if name in _NO_CARDS else _BRANDS.fullmatch(name)
     return found[1] or found[2] if found else None

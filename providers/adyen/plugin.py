@@ -16,14 +16,14 @@ class AdyenProvider:
         self.decline_codes = files("providers.adyen").joinpath("decline_codes.csv").read_text("utf-8")
         self._config = config
 
-    def webhooks(self) -> AdyenWebhooks | None:
+    def create_webhooks(self) -> AdyenWebhooks | None:
         """The webhook side; None without an HMAC key."""
         return AdyenWebhooks(self._config) if self._config.hmac_keys else None
 
-    def gateway(self) -> AdyenGateway | None:
+    def create_gateway(self) -> AdyenGateway | None:
         """The charging side, a new one each time; None without API key and merchant account."""
-        return AdyenGateway(self._config) if self._config.charges else None
+        return AdyenGateway(self._config) if self._config.can_charge else None
 
-    def notes(self) -> tuple[str, ...]:
+    def startup_notes(self) -> tuple[str, ...]:
         """What is off, and what is unusual."""
-        return self._config.notes()
+        return self._config.startup_notes()

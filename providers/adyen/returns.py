@@ -8,77 +8,82 @@ AUTHORISED first; that its bank did not pay comes as CHARGEBACK with the scheme'
 from typing import Any, Final
 
 from core.payments import EventKind, MethodKind
-from providers.adyen.failures import SHOPPER, card_of, first, returned_debit
-from providers.adyen.item import Item
-from providers.adyen.methods import kind_of
+from providers.adyen.failures import SHOPPER, card_of_payment, failure_of_returned_debit, first_reference
+from providers.adyen.item import NotificationItem
+from providers.adyen.methods import kind_of_method
 from providers.adyen.terms import LONGEST_RESCUE
-from providers.fields import Unfit
+from providers.fields import InvalidField
 
 _LONGEST_DETAIL: Final = 200
 
 
-def refund(item: Item) -> dict[str, Any]:
+def extract_returned_payment(item: NotificationItem) -> dict[str, Any]:
     """The merchant gave it back, or let go of an authorisation that counted as money."""
-    return _back(item, "refund")
+    return _returned_money(item, "refund")
 
 
-def refund_of_cancel(item: Item) -> dict[str, Any]:
+def extract_cancel_or_refund(item: NotificationItem) -> dict[str, Any]:
     """Adyen chose between the two; `modification.action` says which."""
-    action = item.additional.plain("modification.action")
-    return refund(item) | {"detail": f"the payment was {'canceled' if action == 'cancel' else 'refunded'}"}
+    action = item.additional.lower_text("modification.action")
+    return extract_returned_payment(item) | {
+        "detail": f"the payment was {'canceled' if action == 'cancel' else 'refunded'}"
+    }
 
 
-def failed_capture(item: Item) -> dict[str, Any]:
+def extract_failed_capture(item: NotificationItem) -> dict[str, Any]:
     """What counted as money since AUTHORISATION never came."""
-    detail = item.reason or ("the authorisation expired" if item.code == "EXPIRE" else "the capture failed")
-    return _back(item, "failed_capture") | {"kind": EventKind.PAYMENT_REVERSED, "detail": detail[:_LONGEST_DETAIL]}
+    detail = item.reason or ("the authorisation expired" if item.event_code == "EXPIRE" else "the capture failed")
+    return _returned_money(item, "failed_capture") | {
+        "kind": EventKind.PAYMENT_REVERSED,
+        "detail": detail[:_LONGEST_DETAIL],
+    }
 
 
-def restored(item: Item) -> dict[str, Any]:
+def extract_restored_money(item: NotificationItem) -> dict[str, Any]:
     """A dispute was won, or a refund came back from the bank: the merchant has the money again."""
-    return _back(item, "restored") | {"kind": EventKind.PAYMENT_RESTORED, "detail": item.reason}
+    return _returned_money(item, "restored") | {"kind": EventKind.PAYMENT_RESTORED, "detail": item.reason}
 
 
-def coming_chargeback(item: Item) -> dict[str, Any]:
+def extract_chargeback_notice(item: NotificationItem) -> dict[str, Any]:
     """A dispute whose money is still here. Nobody disputes a debit: there it is the bank's question."""
     kind = EventKind.DISPUTE_INQUIRY if _is_debit(item) else EventKind.DISPUTE_OPENED
-    return item.named() | {"kind": kind, "detail": item.reason}
+    return item.reference_fields() | {"kind": kind, "detail": item.reason}
 
 
-def chargeback(item: Item) -> dict[str, Any]:
+def extract_chargeback(item: NotificationItem) -> dict[str, Any]:
     """The money was withdrawn: by a cardholder's dispute, or since a bank did not pay a debit."""
     if _is_debit(item):
-        return _returned_debit(item)
-    return _back(item, "chargeback") | {"kind": EventKind.DISPUTE_OPENED, "detail": item.reason}
+        return _returned_debit_fields(item)
+    return _returned_money(item, "chargeback") | {"kind": EventKind.DISPUTE_OPENED, "detail": item.reason}
 
 
-def _returned_debit(item: Item) -> dict[str, Any]:
+def _returned_debit_fields(item: NotificationItem) -> dict[str, Any]:
     """A failed payment that looked like a success for some days."""
     additional, at = item.additional, item.occurred_at
-    payment = item.original or item.psp_reference
-    rescued = additional.flagged("retry.rescueScheduled")
-    return _back(item, "returned_debit") | {
+    payment = item.original_reference or item.psp_reference
+    rescued = additional.is_true("retry.rescueScheduled")
+    return _returned_money(item, "returned_debit") | {
         "kind": EventKind.PAYMENT_REVERSED,
         "provider_attempt": int(at.timestamp()),
         "next_provider_attempt": at + LONGEST_RESCUE if rescued else None,
-        "failure": returned_debit(additional.fields, item.reason, item.method, payment),
-        "card": card_of(additional.fields, item.method),
+        "failure": failure_of_returned_debit(additional.fields, item.reason, item.method, payment),
+        "card": card_of_payment(additional.fields, item.method),
         "detail": item.reason,
     }
 
 
-def _is_debit(item: Item) -> bool:
-    return kind_of(item.method) is MethodKind.DIRECT_DEBIT
+def _is_debit(item: NotificationItem) -> bool:
+    return kind_of_method(item.method) is MethodKind.DIRECT_DEBIT
 
 
-def _back(item: Item, kind: str) -> dict[str, Any]:
+def _returned_money(item: NotificationItem, kind: str) -> dict[str, Any]:
     """Which payment, and how much of it where the item says it; nothing at all is no amount."""
     try:
-        amount, currency = item.money()
-    except Unfit:
+        amount, currency = item.amount_and_currency()
+    except InvalidField:
         amount, currency = 0, ""
-    return item.named() | {
-        "customer_id": first(item.additional.fields, SHOPPER),
+    return item.reference_fields() | {
+        "customer_id": first_reference(item.additional.fields, SHOPPER),
         "amount": amount or None,
         "currency": currency or None,
         "returned_amount": amount or None,

@@ -18,7 +18,9 @@ MOST_ITEMS: Final = 1000
 _LONGEST: Final = 100
 
 
-def verify(headers: Mapping[str, str], body: bytes, found: Mapping[str, Any], keys: Iterable[str]) -> None:
+def verify_hmac_signature(
+    headers: Mapping[str, str], body: bytes, found: Mapping[str, Any], keys: Iterable[str]
+) -> None:
     """Return where our keys signed every item, or the body as a whole. Raises InvalidSignature."""
     keys = tuple(keys)
     if "notificationItems" not in found:
@@ -37,35 +39,35 @@ def _verify_item(wrapped: object, at: int, keys: tuple[str, ...]) -> None:
         raise InvalidSignature(f"Item {at} is no NotificationRequestItem with an amount.")
     additional = item.get("additionalData")
     signature = additional.get("hmacSignature") if isinstance(additional, dict) else None
-    if not _plausible(signature):
+    if not _is_plausible_signature(signature):
         raise InvalidSignature(f"Item {at} has no hmacSignature: switch HMAC on for this webhook.")
-    if not any(_signed(item, key) for key in keys):
+    if not any(_is_signed(item, key) for key in keys):
         raise InvalidSignature(
             f"Item {at} is not signed with a key we know: it was changed, or the key is another one."
         )
 
 
-def _signed(item: dict[str, Any], key: str) -> bool:
+def _is_signed(item: dict[str, Any], key: str) -> bool:
     """An absent field and an empty one sign alike; `null` would be signed as a word, and so would Python's True."""
-    told = {name: _written(value) for name, value in item.items() if value is not None}
+    told = {name: _as_signed_text(value) for name, value in item.items() if value is not None}
     try:
         return bool(util.is_valid_hmac_notification(told, key))
     except (KeyError, TypeError, ValueError):
         return False
 
 
-def _written(value: Any) -> Any:
+def _as_signed_text(value: Any) -> Any:
     return str(value).lower() if isinstance(value, bool) else value
 
 
 def _verify_body(signature: str | None, body: bytes, keys: tuple[str, ...]) -> None:
-    if signature is None or not _plausible(signature):
+    if signature is None or not _is_plausible_signature(signature):
         raise InvalidSignature("Neither notification items nor a fitting HmacSignature header: nothing is signed.")
     if not any(util.is_valid_hmac_payload(signature, key, body) for key in keys):
         raise InvalidSignature("The body is not signed with a key we know: it was changed, or the key is another one.")
 
 
-def _plausible(signature: object) -> bool:
+def _is_plausible_signature(signature: object) -> bool:
     """Base64 of 32 bytes; anything else could make the comparison raise."""
     if not isinstance(signature, str) or len(signature) > _LONGEST or not signature.isascii():
         return False

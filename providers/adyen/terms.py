@@ -11,9 +11,9 @@ from typing import Final
 
 from core.payments import MethodKind
 from core.terms import CollectionTerms
-from providers.adyen.failures import TOKEN, first
-from providers.adyen.item import Item
-from providers.adyen.methods import by_own_hand, kind_of
+from providers.adyen.failures import TOKEN, first_reference
+from providers.adyen.item import NotificationItem
+from providers.adyen.methods import is_paid_by_shopper, kind_of_method
 
 LONGEST_RESCUE: Final = timedelta(days=48)
 """`maxDaysToRescue` goes no further; Adyen doesn't tell when its next try is, but tells when it has stopped."""
@@ -23,42 +23,46 @@ _MODELS: Final[Mapping[str, bool]] = {"subscription": False, "unscheduledcardonf
 _CVC_GIVEN: Final = ("1", "2")
 """`1 Matches`, `2 Doesn't match`: nobody may store a CVC, so somebody has just typed it."""
 
-_RESCUES: Final = frozenset({"AUTORESCUE", "CANCEL_AUTORESCUE"})
+_RESCUE_CODES: Final = frozenset({"AUTORESCUE", "CANCEL_AUTORESCUE"})
 
 
-def terms_of(item: Item) -> CollectionTerms | None:
+def shopper_terms(item: NotificationItem) -> CollectionTerms | None:
     """What an item says of whose payment it was; None where it says nothing."""
-    present = _present(item)
+    present = _is_shopper_present(item)
     return None if present is None else CollectionTerms(shopper_present=present)
 
 
-def _present(item: Item) -> bool | None:
+def _is_shopper_present(item: NotificationItem) -> bool | None:
     """The fields that say it go before the ones that show it; our own payments say nothing else."""
     additional = item.additional
     if additional.own_key:
         return False
-    told = (_INTERACTIONS.get(additional.plain("shopperInteraction")), _MODELS.get(_model(item)), _rescued(item))
+    told = (
+        _INTERACTIONS.get(additional.lower_text("shopperInteraction")),
+        _MODELS.get(_processing_model(item)),
+        _presence_by_rescue(item),
+    )
     found = next((one for one in told if one is not None), None)
-    return found if found is not None else _shown(item)
+    return found if found is not None else _presence_by_signs(item)
 
 
-def _rescued(item: Item) -> bool | None:
+def _presence_by_rescue(item: NotificationItem) -> bool | None:
     """Auto Rescue takes ContAuth alone (docs.adyen.com/online-payments/auto-rescue/cards, "Enable Auto Rescue")."""
-    return False if item.code in _RESCUES or item.additional.flagged("retry.rescueScheduled") else None
+    return False if item.event_code in _RESCUE_CODES or item.additional.is_true("retry.rescueScheduled") else None
 
 
-def _model(item: Item) -> str:
-    return item.additional.plain("recurringProcessingModel").replace(" ", "")
+def _processing_model(item: NotificationItem) -> str:
+    return item.additional.lower_text("recurringProcessingModel").replace(" ", "")
 
 
-def _shown(item: Item) -> bool | None:
+def _presence_by_signs(item: NotificationItem) -> bool | None:
     """Signs of a person: a typed CVC, a challenge, a terminal, or a method that only a person pays by."""
     additional, method = item.additional, item.method
     signs = (
-        additional.plain("cvcResult").startswith(_CVC_GIVEN),
-        additional.flagged("threeDAuthenticated"),
-        bool(additional.plain("terminalId") or additional.plain("tenderReference")),
-        kind_of(method) is MethodKind.BANK_TRANSFER,
-        by_own_hand(method) and first(additional.fields, TOKEN) is None,
+        additional.lower_text("cvcResult").startswith(_CVC_GIVEN),
+        additional.is_true("threeDAuthenticated"),
+        bool(additional.lower_text("terminalId") or additional.lower_text("tenderReference")),
+        kind_of_method(method) is MethodKind.BANK_TRANSFER,
+        is_paid_by_shopper(method) and first_reference(additional.fields, TOKEN) is None,
     )
     return True if any(signs) else None

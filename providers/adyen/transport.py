@@ -5,15 +5,15 @@ from typing import Any, Final
 
 from providers.transport import BlockingTransport
 
-_LIBRARYS_BASE: Final = "https://checkout-test.adyen.com"
+_LIBRARY_BASE: Final = "https://checkout-test.adyen.com"
 
 
-class Transport:
+class AdyenTransport:
     """In the place of the library's HTTP client. Blocks: to be called in a thread."""
 
     def __init__(self, base: str, seconds: float) -> None:
         self.user_agent = "payments-risk-intelligence"
-        self._base = base or _LIBRARYS_BASE
+        self._base = base or _LIBRARY_BASE
         self._transport = BlockingTransport(seconds)
 
     def request(
@@ -21,7 +21,7 @@ class Transport:
     ) -> tuple[str, Any, int, Mapping[str, str]]:
         """Body, request, status and headers, as the library wants them. Raises CallFailed."""
         sent = {**(headers or {}), "x-api-key": xapikey}
-        where = self._base + url.removeprefix(_LIBRARYS_BASE)
+        where = self._base + url.removeprefix(_LIBRARY_BASE)
         answer, body = self._transport.send(method, where, json=json, headers=sent)
         return body.decode("utf-8", "replace"), json, answer.status_code, answer.headers
 

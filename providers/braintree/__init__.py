@@ -6,6 +6,6 @@ from providers.braintree.config import BraintreeConfig
 from providers.braintree.plugin import BraintreeProvider
 
 
-def provider(environment: Mapping[str, str]) -> BraintreeProvider:
+def create(environment: Mapping[str, str]) -> BraintreeProvider:
     """The entry point: Braintree as this environment configures it."""
     return BraintreeProvider(BraintreeConfig.from_environment(environment))

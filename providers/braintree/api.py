@@ -11,7 +11,7 @@ from braintree.exceptions.not_found_error import NotFoundError
 
 from core.errors import NotAllowed, ProviderUnavailable
 from providers.braintree.config import BraintreeConfig
-from providers.braintree.transport import Transport
+from providers.braintree.transport import BraintreeTransport
 from providers.transport import CallFailed
 
 T = TypeVar("T")
@@ -26,7 +26,7 @@ REFUSALS: Final[Mapping[int, str]] = MappingProxyType(
     }
 )
 """Source: exceptions of the official client: AuthenticationError for 401, AuthorizationError for 403."""
-_PLACE: Final = braintree.Environment("pri", "braintree.invalid", "443", "", True, None)
+_ENVIRONMENT: Final = braintree.Environment("pri", "braintree.invalid", "443", "", True, None)
 """Where the client believes to send its requests; our transport knows better."""
 
 
@@ -35,13 +35,13 @@ class BraintreeApi:
 
     def __init__(self, config: BraintreeConfig, call_seconds: float = CALL_SECONDS) -> None:
         base = config.api_base or braintree.Environment.Sandbox.base_url
-        place = f"{_PLACE.protocol}{_PLACE.server_and_port}"
-        self._transport = Transport(base, place, call_seconds)
+        place = f"{_ENVIRONMENT.protocol}{_ENVIRONMENT.server_and_port}"
+        self._transport = BraintreeTransport(base, place, call_seconds)
         self._seconds = call_seconds
         self._threads = ThreadPoolExecutor(_THREADS, "braintree")
         self._client = braintree.BraintreeGateway(
             braintree.Configuration(
-                _PLACE,
+                _ENVIRONMENT,
                 config.merchant_id,
                 config.public_key,
                 config.private_key,
@@ -49,39 +49,39 @@ class BraintreeApi:
             )
         )
 
-    async def sale(self, params: Mapping[str, Any]) -> Any:
+    async def create_sale(self, params: Mapping[str, Any]) -> Any:
         """A new transaction. Raises CallFailed."""
-        return await self._call(lambda: self._client.transaction.sale(dict(params)))
+        return await self._run_in_thread(lambda: self._client.transaction.sale(dict(params)))
 
-    async def retry(self, subscription_id: str, amount: str) -> Any:
+    async def retry_charge(self, subscription_id: str, amount: str) -> Any:
         """The client's own way to charge a past due subscription again. Raises CallFailed."""
-        return await self._call(lambda: self._client.subscription.retry_charge(subscription_id, amount, True))
+        return await self._run_in_thread(lambda: self._client.subscription.retry_charge(subscription_id, amount, True))
 
-    async def use_method(self, subscription_id: str, token: str) -> Any:
+    async def change_method(self, subscription_id: str, token: str) -> Any:
         """Charge a subscription to another stored method from now on. Raises CallFailed."""
         change = {"payment_method_token": token}
-        return await self._call(lambda: self._client.subscription.update(subscription_id, change))
+        return await self._run_in_thread(lambda: self._client.subscription.update(subscription_id, change))
 
-    async def subscription(self, subscription_id: str) -> Any:
+    async def find_subscription(self, subscription_id: str) -> Any:
         """The subscription with its newest transactions, or None. Raises ProviderUnavailable, NotAllowed."""
-        return await self._read(lambda: self._client.subscription.find(subscription_id))
+        return await self._read_or_none(lambda: self._client.subscription.find(subscription_id))
 
-    async def transaction(self, transaction_id: str) -> Any:
+    async def find_transaction(self, transaction_id: str) -> Any:
         """The transaction, or None. Raises ProviderUnavailable."""
-        return await self._read(lambda: self._client.transaction.find(transaction_id))
+        return await self._read_or_none(lambda: self._client.transaction.find(transaction_id))
 
-    async def transactions(self, order_id: str) -> list[Any]:
+    async def search_transactions(self, order_id: str) -> list[Any]:
         """All transactions with this order id. Raises ProviderUnavailable."""
         wanted = braintree.TransactionSearch.order_id == order_id
-        return await self._read(lambda: list(self._client.transaction.search([wanted]).items)) or []
+        return await self._read_or_none(lambda: list(self._client.transaction.search([wanted]).items)) or []
 
-    async def method(self, token: str) -> Any:
+    async def find_method(self, token: str) -> Any:
         """The stored payment method, or None. Raises ProviderUnavailable."""
-        return await self._read(lambda: self._client.payment_method.find(token))
+        return await self._read_or_none(lambda: self._client.payment_method.find(token))
 
-    async def customer(self, customer_id: str) -> Any:
+    async def find_customer(self, customer_id: str) -> Any:
         """The customer with methods and addresses, or None. Raises ProviderUnavailable."""
-        return await self._read(lambda: self._client.customer.find(customer_id))
+        return await self._read_or_none(lambda: self._client.customer.find(customer_id))
 
     async def has_no_customer(self, customer_id: str) -> bool:
         """Whether a search answers and finds nobody: that is said outright, while a 404 may be of the way there.
@@ -89,16 +89,16 @@ class BraintreeApi:
         Raises ProviderUnavailable.
         """
         wanted = braintree.CustomerSearch.id == customer_id
-        return await self._read(lambda: self._client.customer.search([wanted]).ids) == []
+        return await self._read_or_none(lambda: self._client.customer.search([wanted]).ids) == []
 
     async def close(self) -> None:
         """Let go of connections."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._transport.close()
 
-    async def _read(self, call: Callable[[], T]) -> T | None:
+    async def _read_or_none(self, call: Callable[[], T]) -> T | None:
         try:
-            return await self._call(call)
+            return await self._run_in_thread(call)
         except NotFoundError:
             return None
         except CallFailed as failed:
@@ -106,7 +106,7 @@ class BraintreeApi:
                 raise NotAllowed(f"Braintree refuses to answer: {REFUSALS[failed.status]}.") from None
             raise ProviderUnavailable(f"Braintree could not be read: {failed.reason}.", failed.retry_after) from None
 
-    async def _call(self, call: Callable[[], T]) -> T:
+    async def _run_in_thread(self, call: Callable[[], T]) -> T:
         try:
             async with asyncio.timeout(self._seconds):
                 return await asyncio.get_running_loop().run_in_executor(self._threads, call)

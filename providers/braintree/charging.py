@@ -11,75 +11,75 @@ from braintree.exceptions.not_found_error import NotFoundError
 from core.errors import ProviderUnavailable
 from core.payments import NO_METHOD, UNFIT_METHOD, ChargeOrder, ChargeResult, Failure, InvoiceStatus
 from providers.braintree.api import BraintreeApi
-from providers.braintree.invoices import Billing, Invoice, find
-from providers.braintree.minor import to_text
-from providers.braintree.tries import Try, tried
-from providers.fields import Unfit
-from providers.results import declined, not_charged, succeeded, unknown
+from providers.braintree.invoices import Billing, Invoice, find_invoice
+from providers.braintree.minor import to_amount_text
+from providers.braintree.tries import TransactionView, parse_transaction
+from providers.fields import InvalidField
+from providers.results import declined_result, not_charged_result, succeeded_result, unknown_result
 from providers.transport import CallFailed
 
 CLOCK_SKEW: Final = timedelta(seconds=5)
 """How far Braintree's clock, which counts whole seconds, may be behind ours."""
 NOT_PAST_DUE: Final = "91531"
 """Validation: only a past due subscription can be charged again (ErrorCodes.Transaction of the official client)."""
-NOT_THEIRS: Final = frozenset({"91518", "91903", "91905", "91516", "91527"})
+FOREIGN_METHOD_ERRORS: Final = frozenset({"91518", "91903", "91905", "91516", "91527"})
 """Validation: there is no such token, or it is another customer's (ErrorCodes.Transaction and .Subscription)."""
-_OWN_WORDS: Final = {401: "authentication_error", 403: "authorization_error"}
-_OURS: Final = frozenset({None, "api"})
+_AUTH_ERRORS: Final = {401: "authentication_error", 403: "authorization_error"}
+_API_SOURCES: Final = frozenset({None, "api"})
 
 
-async def pay(api: BraintreeApi, order: ChargeOrder) -> ChargeResult:
+async def charge_invoice(api: BraintreeApi, order: ChargeOrder) -> ChargeResult:
     """Send the order, once. Raises ProviderUnavailable where it was surely not executed, Unfit before it was sent."""
-    found = await find(api, order.invoice_id)
+    found = await find_invoice(api, order.invoice_id)
     if found is None:
-        return not_charged("invoice_missing")
-    invoice = found.without(order.charge_before)
+        return not_charged_result("invoice_missing")
+    invoice = found.without_transaction(order.charge_before)
     if invoice.status is not InvoiceStatus.OPEN:
-        return not_charged("invoice_paid" if invoice.status is InvoiceStatus.PAID else "invoice_not_payable")
-    if invoice.newest and invoice.newest.currency not in {None, order.currency}:
-        return declined(Failure(code="currency_mismatch", method_id=order.method_id))
+        return not_charged_result("invoice_paid" if invoice.status is InvoiceStatus.PAID else "invoice_not_payable")
+    if invoice.newest_transaction and invoice.newest_transaction.currency not in {None, order.currency}:
+        return declined_result(Failure(code="currency_mismatch", method_id=order.method_id))
     if invoice.billing:
-        return await _retry(api, order, invoice.billing)
-    return await _sell(api, order, invoice)
+        return await _retry_subscription(api, order, invoice.billing)
+    return await _charge_by_sale(api, order, invoice)
 
 
-async def _retry(api: BraintreeApi, order: ChargeOrder, billing: Billing) -> ChargeResult:
+async def _retry_subscription(api: BraintreeApi, order: ChargeOrder, billing: Billing) -> ChargeResult:
     """A subscription is charged by Braintree's own retry; a new method must be the subscription's first."""
     if order.method_id and order.method_id != billing.method_id:
-        refused = await _switched(api, billing.id, order.method_id)
+        refused = await _switch_method(api, billing.id, order.method_id)
         if refused:
             return refused
     try:
-        return judged(order, await api.retry(billing.id, to_text(order.amount, order.currency)))
+        return interpret_result(order, await api.retry_charge(billing.id, to_amount_text(order.amount, order.currency)))
     except CallFailed as failed:
-        return _not_answered(failed)
+        return _interpret_failed_call(failed)
 
 
-async def _switched(api: BraintreeApi, subscription_id: str, token: str) -> ChargeResult | None:
+async def _switch_method(api: BraintreeApi, subscription_id: str, token: str) -> ChargeResult | None:
     """None once the method is the subscription's. Nothing is charged by this: ProviderUnavailable is safe."""
     try:
-        answer = await api.use_method(subscription_id, token)
+        answer = await api.change_method(subscription_id, token)
     except CallFailed as failed:
-        if failed.status in _OWN_WORDS:
-            return declined(Failure(code=_OWN_WORDS[failed.status]))
+        if failed.status in _AUTH_ERRORS:
+            return declined_result(Failure(code=_AUTH_ERRORS[failed.status]))
         raise ProviderUnavailable("The subscription's method could not be changed.", failed.retry_after) from None
     except NotFoundError:
-        return not_charged("invoice_missing")
+        return not_charged_result("invoice_missing")
     if getattr(answer, "is_success", False):
         return None
-    code = _first_error(answer)
-    if code in NOT_THEIRS:
-        return not_charged(UNFIT_METHOD)
-    return declined(Failure(code=code or "method_not_taken", method_id=token))
+    code = _first_error_code(answer)
+    if code in FOREIGN_METHOD_ERRORS:
+        return not_charged_result(UNFIT_METHOD)
+    return declined_result(Failure(code=code or "method_not_taken", method_id=token))
 
 
-async def _sell(api: BraintreeApi, order: ChargeOrder, invoice: Invoice) -> ChargeResult:
+async def _charge_by_sale(api: BraintreeApi, order: ChargeOrder, invoice: Invoice) -> ChargeResult:
     """A single order is sold again on the stored method, by the merchant account of the try before."""
-    before, token = invoice.newest, order.method_id or invoice.token or order.last_method_id
+    before, token = invoice.newest_transaction, order.method_id or invoice.method_token or order.last_method_id
     if not token:
-        return not_charged(NO_METHOD)
+        return not_charged_result(NO_METHOD)
     params = {
-        "amount": to_text(order.amount, order.currency),
+        "amount": to_amount_text(order.amount, order.currency),
         "order_id": order.invoice_id,
         "payment_method_token": token,
         "transaction_source": "unscheduled",
@@ -88,86 +88,86 @@ async def _sell(api: BraintreeApi, order: ChargeOrder, invoice: Invoice) -> Char
     # The currency is that of the merchant account: the default one might charge another.
     account = {"merchant_account_id": before.merchant_account} if before and before.merchant_account else {}
     try:
-        return judged(order, await api.sale(params | account))
+        return interpret_result(order, await api.create_sale(params | account))
     except CallFailed as failed:
-        return _not_answered(failed)
+        return _interpret_failed_call(failed)
 
 
-def _not_answered(failed: CallFailed) -> ChargeResult:
+def _interpret_failed_call(failed: CallFailed) -> ChargeResult:
     """Raises ProviderUnavailable where Braintree surely did nothing."""
-    if failed.status in _OWN_WORDS:
-        return declined(Failure(code=_OWN_WORDS[failed.status]))
+    if failed.status in _AUTH_ERRORS:
+        return declined_result(Failure(code=_AUTH_ERRORS[failed.status]))
     if failed.sent:
-        return unknown(failed.reason)
+        return unknown_result(failed.reason)
     raise ProviderUnavailable(f"Braintree did not take the charge: {failed.reason}.", failed.retry_after)
 
 
-def judged(order: ChargeOrder, answer: Any) -> ChargeResult:
+def interpret_result(order: ChargeOrder, answer: Any) -> ChargeResult:
     """What the client's result means."""
     if answer is None:
-        return unknown("unfit_answer")
+        return unknown_result("unfit_answer")
     if getattr(answer, "transaction", None) is None:
-        return _not_taken(order, answer)
+        return _interpret_validation(order, answer)
     try:
-        return _by_status(order, tried(answer.transaction))
-    except Unfit:
-        return unknown("unfit_answer")
+        return _interpret_status(order, parse_transaction(answer.transaction))
+    except InvalidField:
+        return unknown_result("unfit_answer")
 
 
-def _not_taken(order: ChargeOrder, answer: Any) -> ChargeResult:
+def _interpret_validation(order: ChargeOrder, answer: Any) -> ChargeResult:
     """Validation errors: no transaction was made."""
-    code = _first_error(answer)
+    code = _first_error_code(answer)
     if code is None:
-        return unknown("unfit_answer")
+        return unknown_result("unfit_answer")
     if code == NOT_PAST_DUE:
-        return not_charged("not_past_due")
-    if code in NOT_THEIRS:
-        return not_charged(UNFIT_METHOD if order.method_id else NO_METHOD)
-    return declined(Failure(code=code, method_id=order.method_id or order.last_method_id))
+        return not_charged_result("not_past_due")
+    if code in FOREIGN_METHOD_ERRORS:
+        return not_charged_result(UNFIT_METHOD if order.method_id else NO_METHOD)
+    return declined_result(Failure(code=code, method_id=order.method_id or order.last_method_id))
 
 
-def _first_error(answer: Any) -> str | None:
+def _first_error_code(answer: Any) -> str | None:
     errors = getattr(getattr(answer, "errors", None), "deep_errors", None) or ()
     return next((str(error.code) for error in errors), None)
 
 
-def _by_status(order: ChargeOrder, ours: Try) -> ChargeResult:
+def _interpret_status(order: ChargeOrder, ours: TransactionView) -> ChargeResult:
     """A success for less than ordered (1004: the bank authorised a part) says how much came."""
-    if ours.paid:
-        return _came(order, ours)
-    return declined(ours.failure, ours.card) if ours.failed else unknown("processing")
+    if ours.is_paid:
+        return _paid_result(order, ours)
+    return declined_result(ours.failure, ours.card) if ours.has_failed else unknown_result("processing")
 
 
-def _came(order: ChargeOrder, ours: Try) -> ChargeResult:
+def _paid_result(order: ChargeOrder, ours: TransactionView) -> ChargeResult:
     """How much came is said where it is less; nobody knows it of a success without an amount."""
     if ours.amount is None:
-        return unknown("no_amount")
+        return unknown_result("no_amount")
     less = ours.amount < order.amount
-    return succeeded(ours.id).model_copy(update={"amount": ours.amount if less else None})
+    return succeeded_result(ours.id).model_copy(update={"amount": ours.amount if less else None})
 
 
-def settled(order: ChargeOrder, invoice: Invoice | None) -> ChargeResult:
+def reconcile_by_search(order: ChargeOrder, invoice: Invoice | None) -> ChargeResult:
     """What searching tells of an order whose answer was lost: UNKNOWN until its transaction is found.
 
     A success since the order is the money, whoever asked for it; one for less is ours only where it was asked for as
     much. A failure counts only where the API was the source: Braintree's own retry may have failed beside ours.
     """
-    fresh = [one for one in (invoice.tries if invoice else ()) if is_fresh(order, one)]
-    if paid := next((one for one in fresh if one.paid and _answers(order, one)), None):
-        return _came(order, paid)
-    if any(one.paid or one.under_way for one in fresh):
-        return unknown("processing")
-    ours = next((one for one in fresh if one.failed and one.source in _OURS), None)
-    return declined(ours.failure, ours.card) if ours else unknown("not_found")
+    fresh = [one for one in (invoice.transactions if invoice else ()) if is_newer_transaction(order, one)]
+    if paid := next((one for one in fresh if one.is_paid and _is_answer_to(order, one)), None):
+        return _paid_result(order, paid)
+    if any(one.is_paid or one.is_under_way for one in fresh):
+        return unknown_result("processing")
+    ours = next((one for one in fresh if one.has_failed and one.source in _API_SOURCES), None)
+    return declined_result(ours.failure, ours.card) if ours else unknown_result("not_found")
 
 
-def _answers(order: ChargeOrder, one: Try) -> bool:
+def _is_answer_to(order: ChargeOrder, one: TransactionView) -> bool:
     """Whether this success can be the end of that order."""
     enough = (one.amount or 0) >= order.amount
-    return enough or (one.requested == order.amount and one.source in _OURS)
+    return enough or (one.requested == order.amount and one.source in _API_SOURCES)
 
 
-def is_fresh(order: ChargeOrder, one: Try) -> bool:
+def is_newer_transaction(order: ChargeOrder, one: TransactionView) -> bool:
     """Whether a try came after the order: one that the invoice didn't have yet, made since."""
     if one.id == order.charge_before or one.created_at is None:
         return False

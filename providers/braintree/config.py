@@ -31,27 +31,27 @@ class BraintreeConfig:
         )
 
     @property
-    def hears(self) -> bool:
+    def can_verify(self) -> bool:
         """Whether webhooks can be verified."""
         return bool(self.public_key and self.private_key)
 
     @property
-    def charges(self) -> bool:
+    def can_charge(self) -> bool:
         """Whether the API can be called."""
-        return self.hears and bool(self.merchant_id)
+        return self.can_verify and bool(self.merchant_id)
 
     @property
     def livemode(self) -> bool:
         """Whether the API moves real money: the address says so, keys and webhooks don't."""
         return urlsplit(self.api_base).hostname == _PRODUCTION_HOST
 
-    def notes(self) -> tuple[str, ...]:
+    def startup_notes(self) -> tuple[str, ...]:
         """What is off, and what is unusual."""
         names = ("merchant_id", "public_key", "private_key")
         missing = ", ".join(f"BRAINTREE_{name.upper()}" for name in names if not getattr(self, name))
         off = (
-            (not self.hears, f"Braintree webhooks are off, not set: {missing}."),
-            (not self.charges, f"Braintree charges are off, not set: {missing}."),
+            (not self.can_verify, f"Braintree webhooks are off, not set: {missing}."),
+            (not self.can_charge, f"Braintree charges are off, not set: {missing}."),
             (bool(self.api_base), f"Braintree is called at {urlsplit(self.api_base).hostname} (BRAINTREE_API_BASE)."),
         )
         return tuple(sentence for applies, sentence in off if applies)

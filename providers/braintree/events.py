@@ -9,54 +9,54 @@ from typing import Final
 
 from core.payments import EventKind
 from providers.braintree import readers as read
-from providers.braintree.notice import Notice, Row, Taken
+from providers.braintree.notice import EventFields, Notification, Row
 
 
-def meaning(notice: Notice) -> Taken:
+def interpret_notification(notice: Notification) -> EventFields:
     """The fields of the normalised event. Raises Unfit."""
     row = KINDS.get(notice.kind, Row(detail="kind not used"))
-    if row.take is None:
+    if row.extract is None:
         return {"kind": EventKind.OTHER, "detail": row.detail}
-    return row.take(notice)
+    return row.extract(notice)
 
 
-_BILLED: Final = Row(read.billed)
-_ENDED: Final = Row(read.ended)
-_DISPUTED: Final = Row(read.disputed)
+_BILLING: Final = Row(read.extract_billing)
+_SUBSCRIPTION_END: Final = Row(read.extract_subscription_end)
+_DISPUTE_STATE: Final = Row(read.extract_dispute_state)
 
 KINDS: Final[Mapping[str, Row]] = MappingProxyType(
     {
-        "subscription_charged_unsuccessfully": Row(read.billed_in_vain),
-        "subscription_went_past_due": Row(read.past_due),
-        "subscription_charged_successfully": _BILLED,
-        "subscription_went_active": _BILLED,
-        "subscription_canceled": _ENDED,
-        "subscription_expired": _ENDED,
+        "subscription_charged_unsuccessfully": Row(read.extract_failed_billing),
+        "subscription_went_past_due": Row(read.extract_past_due),
+        "subscription_charged_successfully": _BILLING,
+        "subscription_went_active": _BILLING,
+        "subscription_canceled": _SUBSCRIPTION_END,
+        "subscription_expired": _SUBSCRIPTION_END,
         "subscription_trial_ended": Row(detail="a trial ended: its first charge tells for itself"),
         "subscription_billing_skipped": Row(detail="Braintree skipped a billing: nothing was tried"),
-        "transaction_settled": Row(read.sold),
-        "transaction_settlement_declined": Row(read.settlement_declined),
-        "transaction_retried": Row(read.sold),
-        "transaction_disbursed": Row(read.disbursed),
-        "transaction_reviewed": Row(read.reviewed),
+        "transaction_settled": Row(read.extract_transaction),
+        "transaction_settlement_declined": Row(read.extract_settlement_decline),
+        "transaction_retried": Row(read.extract_transaction),
+        "transaction_disbursed": Row(read.extract_disbursement),
+        "transaction_reviewed": Row(read.extract_review),
         "refund_failed": Row(detail="a refund failed: the money stays with the merchant"),
         "disbursement": Row(detail="a payout to the merchant's bank: it moves no customer's money"),
         "disbursement_exception": Row(detail="a payout to the merchant's bank failed: it moves no customer's money"),
-        "dispute_opened": Row(read.dispute_opened),
-        "dispute_accepted": _DISPUTED,
-        "dispute_auto_accepted": _DISPUTED,
-        "dispute_disputed": _DISPUTED,
-        "dispute_expired": _DISPUTED,
-        "dispute_lost": _DISPUTED,
-        "dispute_under_review": _DISPUTED,
-        "dispute_won": Row(read.dispute_won),
-        "local_payment_completed": Row(read.local_payment),
-        "local_payment_funded": Row(read.local_payment),
+        "dispute_opened": Row(read.extract_opened_dispute),
+        "dispute_accepted": _DISPUTE_STATE,
+        "dispute_auto_accepted": _DISPUTE_STATE,
+        "dispute_disputed": _DISPUTE_STATE,
+        "dispute_expired": _DISPUTE_STATE,
+        "dispute_lost": _DISPUTE_STATE,
+        "dispute_under_review": _DISPUTE_STATE,
+        "dispute_won": Row(read.extract_won_dispute),
+        "local_payment_completed": Row(read.extract_local_payment),
+        "local_payment_funded": Row(read.extract_local_payment),
         "local_payment_expired": Row(detail="a shopper let a local payment expire: no transaction was made of it"),
         "local_payment_reversed": Row(
             detail="a local payment went back to its shopper: Braintree names no transaction and no order"
         ),
-        "payment_method_customer_data_updated": Row(read.method_updated),
+        "payment_method_customer_data_updated": Row(read.extract_updated_method),
         "payment_method_revoked_by_customer": Row(
             detail="a customer took the consent to a method back: its next charge would say so (2070)"
         ),

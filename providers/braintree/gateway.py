@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Final, TypeVar
 
 from core.errors import ProviderUnavailable
-from core.messages.contact import Reached
+from core.messages.contact import MessageRecipient
 from core.payments import (
     Card,
     ChargeOrder,
@@ -22,12 +22,12 @@ from core.payments import (
 from providers.braintree import charging, contacts
 from providers.braintree.api import CALL_SECONDS, BraintreeApi
 from providers.braintree.config import BraintreeConfig
-from providers.braintree.invoices import Invoice, find, of_subscription
-from providers.braintree.methods import card_of
-from providers.braintree.reading import day, listed, part
-from providers.braintree.tries import DECLINED, Try, tried
-from providers.braintree.vault import look_if_allowed
-from providers.fields import Unfit
+from providers.braintree.invoices import Invoice, find_invoice, invoice_of_subscription
+from providers.braintree.methods import card_of_instrument
+from providers.braintree.reading import attribute, list_attribute, to_date
+from providers.braintree.tries import DECLINED_STATUS, TransactionView, parse_transaction
+from providers.braintree.vault import read_vault_if_allowed
+from providers.fields import InvalidField
 
 T = TypeVar("T")
 _DAY: Final = timedelta(days=1)
@@ -47,110 +47,112 @@ class BraintreeGateway:
 
         Raises ProviderUnavailable, NotAllowed; not for the vault: without it `methods_known` is False.
         """
-        found = await _fitting(find(self._api, invoice_id))
-        return await self._viewed(found) if found else _missing(invoice_id)
+        found = await _read_valid(find_invoice(self._api, invoice_id))
+        return await self._read_view(found) if found else _missing_invoice(invoice_id)
 
     async def read_failure(self, invoice_id: str, event: ProviderEvent | None) -> FailureFacts:
         """The failed transaction and its invoice. Raises ProviderUnavailable."""
-        found = await _fitting(find(self._api, invoice_id))
+        found = await _read_valid(find_invoice(self._api, invoice_id))
         if found is None:
-            return FailureFacts(invoice=_missing(invoice_id), missing=("invoice",))
-        found = _as_told(found, event)
-        view, failed = await self._viewed(found), _failed_try(found, event)
+            return FailureFacts(invoice=_missing_invoice(invoice_id), missing=("invoice",))
+        found = _apply_reported_failure(found, event)
+        view, failed = await self._read_view(found), _failed_transaction(found, event)
         if failed is None:
             return FailureFacts(invoice=view, missing=("payment",))
         return FailureFacts(
             invoice=view,
             failure=failed.failure,
             card=failed.card,
-            customer=_customer(failed),
+            customer=_customer_view(failed),
             risk=Risk(disputed=failed.disputed),
-            missing=() if failed.says_why else ("code",),
+            missing=() if failed.has_reason else ("code",),
         )
 
     async def read_card(self, invoice_id: str, method_id: str | None) -> Card | None:
         """The card of this method, or of the one that would be charged; None where nobody can tell. Never raises."""
         try:
             token = method_id or await self._default_method(invoice_id)
-            found = await self._api.method(token) if token else None
-        except (ProviderUnavailable, Unfit):
+            found = await self._api.find_method(token) if token else None
+        except (ProviderUnavailable, InvalidField):
             return None
-        return card_of(found) if found else None
+        return card_of_instrument(found) if found else None
 
-    async def read_contact(self, invoice_id: str, customer_id: str | None) -> Reached:
+    async def read_contact(self, invoice_id: str, customer_id: str | None) -> MessageRecipient:
         """The invoice as it is now, and its customer as a person. Raises ProviderUnavailable."""
-        return await _fitting(contacts.read_contact(self._api, invoice_id, customer_id))
+        return await _read_valid(contacts.read_customer_contact(self._api, invoice_id, customer_id))
 
-    async def _viewed(self, found: Invoice) -> InvoiceView:
-        return (await _fitting(look_if_allowed(self._api, found))).on(found.view())
+    async def _read_view(self, found: Invoice) -> InvoiceView:
+        return (await _read_valid(read_vault_if_allowed(self._api, found))).apply_to(found.to_view())
 
     async def _default_method(self, invoice_id: str) -> str | None:
-        found = await find(self._api, invoice_id)
-        return found.token if found else None
+        found = await find_invoice(self._api, invoice_id)
+        return found.method_token if found else None
 
     async def charge(self, order: ChargeOrder) -> ChargeResult:
         """Retry the subscription, or sell again on the stored method. Raises ProviderUnavailable."""
-        return await _fitting(charging.pay(self._api, order))
+        return await _read_valid(charging.charge_invoice(self._api, order))
 
-    async def settle(self, order: ChargeOrder) -> ChargeResult:
+    async def reconcile(self, order: ChargeOrder) -> ChargeResult:
         """What became of an order, by searching its transactions. Raises ProviderUnavailable."""
-        return charging.settled(order, await _fitting(find(self._api, order.invoice_id)))
+        return charging.reconcile_by_search(order, await _read_valid(find_invoice(self._api, order.invoice_id)))
 
-    async def resolve(self, event: ProviderEvent) -> ProviderEvent:
+    async def resolve_event(self, event: ProviderEvent) -> ProviderEvent:
         """The event with invoice and customer of its transaction. Raises ProviderUnavailable."""
         if event.invoice_id or not (event.payment_id or event.subscription_id):
             return event
-        found = await self._api.transaction(event.payment_id) if event.payment_id else None
+        found = await self._api.find_transaction(event.payment_id) if event.payment_id else None
         try:
-            one = tried(found) if found else None
+            one = parse_transaction(found) if found else None
             if one is None and event.subscription_id:
-                return await self._by_subscription(event, event.subscription_id)
+                return await self._resolve_by_subscription(event, event.subscription_id)
             if one and one.invoice_id is None and (subscription := one.subscription_id or event.subscription_id):
-                one = await self._in_subscription(subscription, one) or one
-        except Unfit:
+                one = await self._find_in_subscription(subscription, one) or one
+        except InvalidField:
             return event
         if one is None:
             return event
         known = {"invoice_id": one.invoice_id, "customer_id": event.customer_id or one.customer_id}
         return event.model_copy(update=known | {"subscription_id": one.subscription_id or event.subscription_id})
 
-    async def _by_subscription(self, event: ProviderEvent, name: str) -> ProviderEvent:
+    async def _resolve_by_subscription(self, event: ProviderEvent, name: str) -> ProviderEvent:
         """Without a transaction to ask for: the period that the subscription is in, unless that began afterwards."""
-        period = day(part(await self._api.subscription(name), "billing_period_start_date"))
+        period = to_date(attribute(await self._api.find_subscription(name), "billing_period_start_date"))
         if period is None or event.occurred_at.date() < period - _DAY:
             return event
         return event.model_copy(update={"invoice_id": f"{name}-{period.isoformat()}"})
 
-    async def _in_subscription(self, name: str, one: Try) -> Try | None:
+    async def _find_in_subscription(self, name: str, one: TransactionView) -> TransactionView | None:
         """The transaction as its subscription names it; None where it is not among its newest ones."""
-        found = await self._api.subscription(name)
-        period = day(part(found, "billing_period_start_date"))
-        if period is None or all(part(each, "id") != one.id for each in listed(found, "transactions")):
+        found = await self._api.find_subscription(name)
+        period = to_date(attribute(found, "billing_period_start_date"))
+        if period is None or all(attribute(each, "id") != one.id for each in list_attribute(found, "transactions")):
             return None
-        billing = of_subscription(found, name, period).billing
-        return billing.named(one) if billing else None
+        billing = invoice_of_subscription(found, name, period).billing
+        return billing.name_transaction(one) if billing else None
 
     async def close(self) -> None:
         """Let go of connections."""
         await self._api.close()
 
 
-def _missing(invoice_id: str) -> InvoiceView:
+def _missing_invoice(invoice_id: str) -> InvoiceView:
     return InvoiceView(invoice_id=invoice_id, status=InvoiceStatus.MISSING)
 
 
-def _customer(failed: Try) -> CustomerView | None:
+def _customer_view(failed: TransactionView) -> CustomerView | None:
     """Where the bill goes is where they live: their paydays and their quiet hours."""
     return CustomerView(customer_id=failed.customer_id, country=failed.country) if failed.customer_id else None
 
 
-def _as_told(found: Invoice, event: ProviderEvent | None) -> Invoice:
+def _apply_reported_failure(found: Invoice, event: ProviderEvent | None) -> Invoice:
     """A notification of a failure counts although its transaction still reads as before (a debit that came back)."""
     failed = event.failure if event and _money_failed(event) else None
     if failed is None or failed.charge_id is None:
         return found
-    tries = (one.as_failed(DECLINED, failed.code) if one.id == failed.charge_id else one for one in found.tries)
-    return replace(found, tries=tuple(tries))
+    tries = (
+        one.as_failed(DECLINED_STATUS, failed.code) if one.id == failed.charge_id else one for one in found.transactions
+    )
+    return replace(found, transactions=tuple(tries))
 
 
 def _money_failed(event: ProviderEvent) -> bool:
@@ -158,16 +160,16 @@ def _money_failed(event: ProviderEvent) -> bool:
     return event.kind in {EventKind.PAYMENT_FAILED, EventKind.PAYMENT_REVERSED}
 
 
-def _failed_try(found: Invoice, event: ProviderEvent | None) -> Try | None:
+def _failed_transaction(found: Invoice, event: ProviderEvent | None) -> TransactionView | None:
     """The one that the event tells of; else the newest that failed."""
     wanted = event.failure.charge_id if event and event.failure else None
-    failed = [one for one in found.tries if one.failed]
+    failed = [one for one in found.transactions if one.has_failed]
     return next((one for one in failed if one.id == wanted), failed[0] if failed else None)
 
 
-async def _fitting(read: Awaitable[T]) -> T:
+async def _read_valid(read: Awaitable[T]) -> T:
     """Raises ProviderUnavailable where the answer doesn't fit: nothing was sent on such a ground."""
     try:
         return await read
-    except Unfit as unfit:
+    except InvalidField as unfit:
         raise ProviderUnavailable(f"Braintree's answer doesn't fit: {unfit.field}.") from None

@@ -13,13 +13,13 @@ from core.payments import InvoiceStatus, InvoiceView
 from core.terms import CollectionMethod, CollectionTerms, SubscriptionStatus
 from providers.braintree.api import BraintreeApi
 from providers.braintree.minor import to_minor
-from providers.braintree.reading import day, part
-from providers.braintree.tries import DECLINED, Try, tried
-from providers.fields import Unfit
+from providers.braintree.reading import attribute, to_date
+from providers.braintree.tries import DECLINED_STATUS, TransactionView, parse_transaction
+from providers.fields import InvalidField
 
 _PERIOD: Final = re.compile(r"([A-Za-z0-9_-]+)-([0-9]{4}-[0-9]{2}-[0-9]{2})")
 _S: Final = Subscription.Status
-_OVER: Final = frozenset({_S.Canceled, _S.Expired})
+_ENDED_STATUSES: Final = frozenset({_S.Canceled, _S.Expired})
 STATUSES: Final = MappingProxyType(
     {
         _S.Active: SubscriptionStatus.ACTIVE,
@@ -43,10 +43,10 @@ class Billing:
     balance: Decimal | None
     period: date | None
     method_id: str | None
-    ends: bool | None = None
+    is_last_cycle: bool | None = None
     """Whether this is the last of its billing cycles."""
 
-    def named(self, one: Try) -> Try:
+    def name_transaction(self, one: TransactionView) -> TransactionView:
         """The try with this subscription's id and period, where it names none itself.
 
         A try from before this period is none of it: it stays without a name.
@@ -55,13 +55,13 @@ class Billing:
         period = one.period or (None if before else self.period)
         return replace(one, subscription_id=one.subscription_id or self.id, period=period)
 
-    def terms(self) -> CollectionTerms:
+    def collection_terms(self) -> CollectionTerms:
         """How it is collected: Braintree itself charges every subscription, and can't pause one."""
         return CollectionTerms(
             collection_method=CollectionMethod.AUTOMATIC,
             shopper_present=False,
             subscription_status=STATUSES.get(self.status),
-            ends_at_period_end=self.ends,
+            ends_at_period_end=self.is_last_cycle,
         )
 
 
@@ -70,188 +70,198 @@ class Invoice:
     """The tries of one invoice, newest first, and the subscription behind it."""
 
     id: str
-    tries: tuple[Try, ...]
+    transactions: tuple[TransactionView, ...]
     billing: Billing | None = None
     period: date | None = None
 
-    def without(self, try_id: str | None) -> "Invoice":
+    def without_transaction(self, try_id: str | None) -> "Invoice":
         """The invoice where this try brought no money, whatever it reads: it was known when a charge was decided on."""
-        tries = (one.as_failed(DECLINED, None) if one.id == try_id else one for one in self.tries)
-        return replace(self, tries=tuple(tries))
+        tries = (one.as_failed(DECLINED_STATUS, None) if one.id == try_id else one for one in self.transactions)
+        return replace(self, transactions=tuple(tries))
 
     @property
-    def newest(self) -> Try | None:
+    def newest_transaction(self) -> TransactionView | None:
         """The last try, if any."""
-        return self.tries[0] if self.tries else None
+        return self.transactions[0] if self.transactions else None
 
     @property
-    def token(self) -> str | None:
+    def method_token(self) -> str | None:
         """What a charge that names no method would take: the subscription's method, or that of the newest try."""
-        own = (one.method_id for one in self.tries if one.method_id)
+        own = (one.method_id for one in self.transactions if one.method_id)
         return (self.billing.method_id if self.billing else None) or next(own, None)
 
     @property
-    def lives(self) -> bool:
+    def has_live_subscription(self) -> bool:
         """Whether a subscription stands behind it that is not over."""
-        return self.billing is not None and self.billing.status not in _OVER
+        return self.billing is not None and self.billing.status not in _ENDED_STATUSES
 
     @property
     def customer_id(self) -> str | None:
         """Whose it is, as the newest try says."""
-        return self.newest.customer_id if self.newest else None
+        return self.newest_transaction.customer_id if self.newest_transaction else None
 
     @property
-    def paid(self) -> int:
+    def amount_paid(self) -> int:
         """What has come, minor units: parts add up. Refunds are the merchant's gift and open nothing again."""
-        return sum(one.amount or 0 for one in self.tries if one.paid)
+        return sum(one.amount or 0 for one in self.transactions if one.is_paid)
 
     @property
-    def whole(self) -> int:
+    def total_amount(self) -> int:
         """What it is about: Braintree keeps no total of an order, but some try was about all of it."""
-        return max((one.requested or one.amount or 0 for one in self.tries), default=0)
+        return max((one.requested or one.amount or 0 for one in self.transactions), default=0)
 
     @property
     def status(self) -> InvoiceStatus:
         """A period that is past is closed: what it left unpaid is in the balance of the next one."""
         if self._owes_more():
             return InvoiceStatus.OPEN
-        if self._all_paid():
+        if self._is_all_paid():
             return InvoiceStatus.PAID
         if self.billing:
-            return self._by_billing(self.billing)
-        voided = self.newest is not None and self.newest.status == "voided"
+            return self._status_by_billing(self.billing)
+        voided = self.newest_transaction is not None and self.newest_transaction.status == "voided"
         return InvoiceStatus.VOID if voided else InvoiceStatus.OPEN
 
-    def _all_paid(self) -> bool:
+    def _is_all_paid(self) -> bool:
         """Money whose amount or currency can't be compared counts for all of it: nothing is taken twice."""
-        came = [one for one in self.tries if one.paid]
-        alike = len({one.currency for one in self.tries}) == 1 and all(one.amount is not None for one in came)
-        return bool(came) and (not alike or self.paid >= self.whole)
+        came = [one for one in self.transactions if one.is_paid]
+        alike = len({one.currency for one in self.transactions}) == 1 and all(one.amount is not None for one in came)
+        return bool(came) and (not alike or self.amount_paid >= self.total_amount)
 
     def _owes_more(self) -> bool:
         """Whether a part of the period was paid (a proration, say) and its subscription is past due for another.
 
         The balance may lag behind a payment of a moment ago: one that covers it counts.
         """
-        billing, newest = self.billing, self.newest
+        billing, newest = self.billing, self.newest_transaction
         if billing is None or newest is None or billing.status != _S.PastDue or billing.period != self.period:
             return False
-        balance = self._balance()
-        covered = newest.paid and (newest.amount is None or newest.amount >= balance)
+        balance = self._balance_due()
+        covered = newest.is_paid and (newest.amount is None or newest.amount >= balance)
         return balance > 0 and not covered
 
-    def _balance(self) -> int:
+    def _balance_due(self) -> int:
         """What the subscription owes, minor units; 0 where it owes nothing or doesn't say."""
         known = self.billing.balance if self.billing else None
-        currency = (self.newest.currency if self.newest else None) or "USD"
+        currency = (self.newest_transaction.currency if self.newest_transaction else None) or "USD"
         return (to_minor(known, currency) or 0) if known is not None else 0
 
-    def _by_billing(self, billing: Billing) -> InvoiceStatus:
-        if billing.status in _OVER or (billing.period and self.period and billing.period > self.period):
+    def _status_by_billing(self, billing: Billing) -> InvoiceStatus:
+        if billing.status in _ENDED_STATUSES or (billing.period and self.period and billing.period > self.period):
             return InvoiceStatus.VOID
         squared = billing.status == _S.Active and (billing.balance or 0) <= 0
-        return InvoiceStatus.PAID if squared and not self._unsure() else InvoiceStatus.OPEN
+        return InvoiceStatus.PAID if squared and not self._is_undecided() else InvoiceStatus.OPEN
 
-    def _unsure(self) -> bool:
+    def _is_undecided(self) -> bool:
         """A subscription is active again once a debit is taken, before its bank has answered, and stays so after."""
-        return any(one.under_way for one in self.tries) or (self.newest is not None and self.newest.taken_back)
+        return any(one.is_under_way for one in self.transactions) or (
+            self.newest_transaction is not None and self.newest_transaction.was_taken_back
+        )
 
-    def view(self) -> InvoiceView:
+    def to_view(self) -> InvoiceView:
         """The invoice in our words, without what the vault says."""
-        newest, due, status = self.newest, self._due(), self.status
+        newest, due, status = self.newest_transaction, self._amount_due(), self.status
         return InvoiceView(
             invoice_id=self.id,
             status=status,
             amount_due=due,
             # Where nobody says what is open, a reported payment of nothing would read as "nothing is open".
-            amount_paid=self.paid if due or status is InvoiceStatus.PAID else None,
+            amount_paid=self.amount_paid if due or status is InvoiceStatus.PAID else None,
             currency=(newest.currency if newest else None) or "",
             customer_id=self.customer_id,
             subscription_id=self.billing.id if self.billing else None,
             next_provider_attempt=newest.next_try if newest else None,
             latest_charge_id=newest.id if newest else None,
             latest_charge_status=_charge_status(newest) if newest else None,
-            processing=any(one.under_way for one in self.tries),
-            disputed=any(one.disputed for one in self.tries),
-            terms=self._terms(),
+            processing=any(one.is_under_way for one in self.transactions),
+            disputed=any(one.disputed for one in self.transactions),
+            terms=self._collection_terms(),
         )
 
-    def _due(self) -> int:
+    def _amount_due(self) -> int:
         """The subscription's balance, or what the tries left open; 0 where nobody says."""
-        if self.newest is None or self.status is InvoiceStatus.PAID:
+        if self.newest_transaction is None or self.status is InvoiceStatus.PAID:
             return 0
-        if balance := self._balance():
+        if balance := self._balance_due():
             return balance
-        return max(self.whole - self.paid, 0) if self.paid else self.newest.requested or self.newest.amount or 0
+        return (
+            max(self.total_amount - self.amount_paid, 0)
+            if self.amount_paid
+            else self.newest_transaction.requested or self.newest_transaction.amount or 0
+        )
 
-    def _terms(self) -> CollectionTerms:
+    def _collection_terms(self) -> CollectionTerms:
         """Of a single sale nobody can tell afterwards whether its shopper was there, but Braintree's own billing."""
-        first = next((one.created_at for one in reversed(self.tries) if one.created_at), None)
-        own = self.billing.terms() if self.billing else CollectionTerms(shopper_present=shopper_of(self.newest))
+        first = next((one.created_at for one in reversed(self.transactions) if one.created_at), None)
+        own = (
+            self.billing.collection_terms()
+            if self.billing
+            else CollectionTerms(shopper_present=shopper_presence(self.newest_transaction))
+        )
         return own.model_copy(update={"created_at": first})
 
 
-def shopper_of(one: Try | None) -> bool | None:
+def shopper_presence(one: TransactionView | None) -> bool | None:
     """Whether the payer was there: no for what is marked as recurring, else nobody says (a transaction's `source` is
     the API for a checkout and for a merchant's charge alike)."""
     recurring = one is not None and (one.recurring or one.source == "recurring" or one.subscription_id is not None)
     return False if recurring else None
 
 
-def _charge_status(newest: Try) -> str:
-    return "succeeded" if newest.paid else "failed" if newest.failed else "pending"
+def _charge_status(newest: TransactionView) -> str:
+    return "succeeded" if newest.is_paid else "failed" if newest.has_failed else "pending"
 
 
-async def find(api: BraintreeApi, invoice_id: str) -> Invoice | None:
+async def find_invoice(api: BraintreeApi, invoice_id: str) -> Invoice | None:
     """The invoice, or None where Braintree knows none. Raises ProviderUnavailable, Unfit.
 
     A name that looks like a subscription's period may still be somebody's order id.
     """
-    if (named := subscription_in(invoice_id)) and (found := await api.subscription(named[0])):
-        return of_subscription(found, invoice_id, named[1])
-    tries = read_tries(await api.transactions(invoice_id))
+    if (named := parse_invoice_id(invoice_id)) and (found := await api.find_subscription(named[0])):
+        return invoice_of_subscription(found, invoice_id, named[1])
+    tries = read_transactions(await api.search_transactions(invoice_id))
     own = tuple(one for one in tries if one.invoice_id == invoice_id)
     return Invoice(invoice_id, own) if own else None
 
 
-def of_subscription(subscription: Any, invoice_id: str, period: date) -> Invoice:
+def invoice_of_subscription(subscription: Any, invoice_id: str, period: date) -> Invoice:
     """One period of a subscription of the client. Raises Unfit."""
     billing = billing_of(subscription)
-    tries = (billing.named(one) for one in read_tries(part(subscription, "transactions")))
+    tries = (billing.name_transaction(one) for one in read_transactions(attribute(subscription, "transactions")))
     return Invoice(invoice_id, tuple(one for one in tries if one.invoice_id == invoice_id), billing, period)
 
 
-def subscription_in(invoice_id: str) -> tuple[str, date] | None:
+def parse_invoice_id(invoice_id: str) -> tuple[str, date] | None:
     """Subscription and start of the period that an invoice id names, if it has that shape."""
     found = _PERIOD.fullmatch(invoice_id)
-    period = day(found[2]) if found else None
+    period = to_date(found[2]) if found else None
     return (found[1], period) if found and period else None
 
 
-def read_tries(transactions: Any) -> tuple[Try, ...]:
+def read_transactions(transactions: Any) -> tuple[TransactionView, ...]:
     """The sales among them, newest first; of one moment, in Braintree's order. Raises Unfit."""
-    found = [tried(one) for one in transactions or ()]
+    found = [parse_transaction(one) for one in transactions or ()]
     sales = [one for one in found if one.sale]
     return tuple(sorted(sales, key=lambda one: one.created_at or _OLDEST, reverse=True))
 
 
 def billing_of(subscription: Any) -> Billing:
     """Raises Unfit where it has no id or status."""
-    named, status = part(subscription, "id"), part(subscription, "status")
+    named, status = attribute(subscription, "id"), attribute(subscription, "status")
     if not isinstance(named, str) or not isinstance(status, str):
-        raise Unfit("subscription")
-    return billing_in(subscription, named, status)
+        raise InvalidField("subscription")
+    return build_billing(subscription, named, status)
 
 
-def billing_in(subscription: Any, named: str, status: str) -> Billing:
+def build_billing(subscription: Any, named: str, status: str) -> Billing:
     """The billing of a subscription whose id and status are known, or that has no status (status empty)."""
-    balance, last = part(subscription, "balance"), part(subscription, "number_of_billing_cycles")
-    cycle = part(subscription, "current_billing_cycle")
+    balance, last = attribute(subscription, "balance"), attribute(subscription, "number_of_billing_cycles")
+    cycle = attribute(subscription, "current_billing_cycle")
     return Billing(
         id=named,
         status=status,
         balance=balance if isinstance(balance, Decimal) and balance.is_finite() else None,
-        period=day(part(subscription, "billing_period_start_date")),
-        method_id=part(subscription, "payment_method_token") or None,
-        ends=cycle >= last if isinstance(cycle, int) and isinstance(last, int) else None,
+        period=to_date(attribute(subscription, "billing_period_start_date")),
+        method_id=attribute(subscription, "payment_method_token") or None,
+        is_last_cycle=cycle >= last if isinstance(cycle, int) and isinstance(last, int) else None,
     )

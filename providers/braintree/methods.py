@@ -18,7 +18,7 @@ from braintree.sepa_direct_debit_account import SepaDirectDebitAccount
 from braintree.visa_checkout_card import VisaCheckoutCard
 
 from core.payments import Card, MethodKind, PaymentMethod
-from providers.braintree.reading import ID, WORD, part, text
+from providers.braintree.reading import ID, WORD, attribute, text_attribute
 
 _Kind = MethodKind
 KINDS: Final[Mapping[type, MethodKind]] = MappingProxyType(
@@ -65,7 +65,7 @@ _DETAILS: Final[Mapping[str, str]] = MappingProxyType(
 )
 """Where a transaction keeps the details of each `payment_instrument_type`: payment_instrument_type.py."""
 _NETWORKS: Final[Mapping[str, str]] = {"american express": "amex", "diners": "diners", "china unionpay": "unionpay"}
-_IN_A_PHONE: Final = re.compile(r"^(apple|google|android|samsung) pay - ")
+_PHONE_WALLET: Final = re.compile(r"^(apple|google|android|samsung) pay - ")
 
 
 def instrument_of(transaction: Any) -> Any:
@@ -73,44 +73,47 @@ def instrument_of(transaction: Any) -> Any:
 
     A transaction brings the others as empty ones.
     """
-    told = _DETAILS.get(str(part(transaction, "payment_instrument_type")))
-    if told and (named := part(transaction, told)) is not None:
+    told = _DETAILS.get(str(attribute(transaction, "payment_instrument_type")))
+    if told and (named := attribute(transaction, told)) is not None:
         return named
-    found = [part(transaction, name) for name in _DETAILS.values()]
+    found = [attribute(transaction, name) for name in _DETAILS.values()]
     return next((one for one in found if _says_anything(one)), None)
 
 
 def _says_anything(instrument: Any) -> bool:
-    return any(text(instrument, name, WORD) for name in ("token", "last_4")) or bool(part(instrument, "card_type"))
+    return any(text_attribute(instrument, name, WORD) for name in ("token", "last_4")) or bool(
+        attribute(instrument, "card_type")
+    )
 
 
-def kind_of(instrument: Any) -> MethodKind | None:
+def kind_of_instrument(instrument: Any) -> MethodKind | None:
     """Of an instrument of a transaction, or of a stored one; None where nothing is known of it."""
     return None if instrument is None else KINDS.get(type(instrument))
 
 
-def card_of(instrument: Any) -> Card:
+def card_of_instrument(instrument: Any) -> Card:
     """What may be known of it. A card number's identifier is the same in every vault entry of this merchant."""
-    debit = part(instrument, "debit")
+    debit = attribute(instrument, "debit")
     return Card(
-        kind=kind_of(instrument),
-        fingerprint=text(instrument, "unique_number_identifier", WORD) or text(instrument, "token", ID),
-        network=network_of(instrument),
-        last4=text(instrument, "last_4", re.compile(r"[0-9]{4}")),
-        country=country_of(part(instrument, "country_of_issuance")),
+        kind=kind_of_instrument(instrument),
+        fingerprint=text_attribute(instrument, "unique_number_identifier", WORD)
+        or text_attribute(instrument, "token", ID),
+        network=network_of_instrument(instrument),
+        last4=text_attribute(instrument, "last_4", re.compile(r"[0-9]{4}")),
+        country=country_of(attribute(instrument, "country_of_issuance")),
         funding={"Yes": "debit", "No": "credit"}.get(str(debit)),
     )
 
 
-def stored(method: Any) -> PaymentMethod | None:
+def vault_method(method: Any) -> PaymentMethod | None:
     """A method of the vault; None for what has no token."""
-    token = text(method, "token", ID)
-    return PaymentMethod(method_id=token, card=card_of(method)) if token else None
+    token = text_attribute(method, "token", ID)
+    return PaymentMethod(method_id=token, card=card_of_instrument(method)) if token else None
 
 
-def network_of(instrument: Any) -> str | None:
+def network_of_instrument(instrument: Any) -> str | None:
     """The card network in lower case; None where it is no card. Apple says `Apple Pay - Visa`."""
-    name = _IN_A_PHONE.sub("", str(part(instrument, "card_type") or "").lower())
+    name = _PHONE_WALLET.sub("", str(attribute(instrument, "card_type") or "").lower())
     return _NETWORKS.get(name, name) or None
 
 

@@ -6,17 +6,17 @@ no table of its own. Source: developer.paypal.com/braintree/docs/reference/reque
 
 from decimal import Decimal
 
-from core.money import decimals
+from core.money import currency_decimals
 
 
 def to_minor(amount: Decimal, currency: str) -> int | None:
     """In minor units; None for what is no such amount."""
     if not amount.is_finite() or not 0 <= amount < Decimal(10) ** 15:
         return None
-    scaled = amount.scaleb(decimals(currency))
+    scaled = amount.scaleb(currency_decimals(currency))
     return int(scaled) if scaled == int(scaled) else None
 
 
-def to_text(minor: int, currency: str) -> str:
+def to_amount_text(minor: int, currency: str) -> str:
     """As Braintree's API takes it, e.g. `20.00`."""
-    return f"{Decimal(minor).scaleb(-decimals(currency)):.{decimals(currency)}f}"
+    return f"{Decimal(minor).scaleb(-currency_decimals(currency)):.{currency_decimals(currency)}f}"

@@ -5,25 +5,25 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from providers.fields import Fields, Unfit
+from providers.fields import Fields, InvalidField
 
-Taken: TypeAlias = dict[str, Any]
+EventFields: TypeAlias = dict[str, Any]
 """Fields of a ProviderEvent."""
 
 
 @dataclass(frozen=True)
-class Notice:
+class Notification:
     """One verified notification: when it was made, and its subject as the client reads XML."""
 
     kind: str
     at: datetime
     subject: Fields
 
-    def part(self, name: str) -> dict[str, Any]:
+    def subject_part(self, name: str) -> dict[str, Any]:
         """A part of the subject, as the client's classes want it. Raises Unfit."""
         found = self.subject.raw.get(name)
         if not isinstance(found, dict):
-            raise Unfit(f"subject.{name}")
+            raise InvalidField(f"subject.{name}")
         return dict(found)
 
 
@@ -31,5 +31,5 @@ class Notice:
 class Row:
     """A kind of webhook, and what is taken of it; without a reader it has no effect."""
 
-    take: Callable[[Notice], Taken] | None = None
+    extract: Callable[[Notification], EventFields] | None = None
     detail: str | None = None

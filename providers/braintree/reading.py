@@ -12,26 +12,26 @@ WORD: Final = re.compile(r"[\x21-\x7e]{1,100}")
 _CURRENCY: Final = re.compile(r"[A-Za-z]{3}")
 
 
-def part(thing: Any, name: str) -> Any:
+def attribute(thing: Any, name: str) -> Any:
     """An attribute, or None."""
     return getattr(thing, name, None)
 
 
-def text(thing: Any, name: str, shape: re.Pattern[str]) -> str | None:
+def text_attribute(thing: Any, name: str, shape: re.Pattern[str]) -> str | None:
     """An attribute that is a text of this shape, or None."""
-    value = part(thing, name)
+    value = attribute(thing, name)
     return value if isinstance(value, str) and shape.fullmatch(value) else None
 
 
-def listed(thing: Any, name: str) -> list[Any]:
+def list_attribute(thing: Any, name: str) -> list[Any]:
     """An attribute that is a list, or an empty one."""
-    value = part(thing, name)
+    value = attribute(thing, name)
     return value if isinstance(value, list) else []
 
 
-def currency(thing: Any) -> str | None:
+def currency_of(thing: Any) -> str | None:
     """Its `currency_iso_code` in upper case."""
-    found = text(thing, "currency_iso_code", _CURRENCY)
+    found = text_attribute(thing, "currency_iso_code", _CURRENCY)
     return found.upper() if found else None
 
 
@@ -44,14 +44,14 @@ def minor_units(told: Any, code: str | None) -> int | None:
     return to_minor(amount, code or "USD") if amount is not None else None
 
 
-def moment(told: Any) -> datetime | None:
+def to_utc(told: Any) -> datetime | None:
     """The client's times are in UTC and say nothing of it."""
     if not isinstance(told, datetime):
         return None
     return told.replace(tzinfo=UTC) if told.tzinfo is None else told.astimezone(UTC)
 
 
-def day(told: Any) -> date | None:
+def to_date(told: Any) -> date | None:
     """A date, or a text that is one."""
     if isinstance(told, datetime):
         return told.date()

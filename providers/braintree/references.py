@@ -2,12 +2,12 @@
 
 from typing import Final
 
-from core.ids import unusable
+from core.ids import find_id_problem
 
-_STEPS: Final = frozenset({".", ".."})
+_PATH_STEPS: Final = frozenset({".", ".."})
 """In an address they mean another page, also percent-encoded."""
 
 
-def refusal(order_id: str) -> str | None:
+def order_id_fault(order_id: str) -> str | None:
     """Why this order id can't name an invoice; None for one that can: any script, blanks at its ends included."""
-    return unusable(order_id) or ("it is a step in a path" if order_id in _STEPS else None)
+    return find_id_problem(order_id) or ("it is a step in a path" if order_id in _PATH_STEPS else None)

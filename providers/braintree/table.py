@@ -6,11 +6,11 @@ from typing import Final
 _RANGE: Final = re.compile(r"^(decline_code),(\d{4})-(\d{4}),(.*)$", re.MULTILINE)
 
 
-def ranges_spelled_out(table: str) -> str:
+def expand_code_ranges(table: str) -> str:
     """The same CSV text with a row for each code of a range."""
-    return _RANGE.sub(_rows, table)
+    return _RANGE.sub(_range_rows, table)
 
 
-def _rows(found: re.Match[str]) -> str:
+def _range_rows(found: re.Match[str]) -> str:
     kind, first, last, rest = found.groups()
     return "\n".join(f"{kind},{code},{rest}" for code in range(int(first), int(last) + 1))

@@ -12,7 +12,7 @@ _READABLE: Final = frozenset({200, 201, 204, 404, 422})
 """Statuses that the client itself understands; 422 is a decline, too."""
 
 
-class Transport:
+class BraintreeTransport:
     """In the place of the client's own HTTP. Blocks: to be called in a thread."""
 
     def __init__(self, base: str, clients_base: str, seconds: float) -> None:
@@ -26,7 +26,7 @@ class Transport:
         named = [(name.encode(), text if isinstance(text, bytes) else text.encode()) for name, text in headers.items()]
         answer, text = self._transport.send(verb, where, content=body.encode(), headers=named)
         if answer.status_code not in _READABLE:
-            raise _refusal(answer)
+            raise _to_call_failed(answer)
         return answer.status_code, text.decode("utf-8", "replace")
 
     def close(self) -> None:
@@ -34,7 +34,7 @@ class Transport:
         self._transport.close()
 
 
-def _refusal(answer: httpx.Response) -> CallFailed:
+def _to_call_failed(answer: httpx.Response) -> CallFailed:
     """Too many requests (429) is the one status that surely means: not executed, come back."""
     seconds = answer.headers.get("retry-after", "")
     known = timedelta(seconds=min(int(seconds), 86_400)) if seconds.isascii() and seconds.isdigit() else None

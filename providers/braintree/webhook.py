@@ -17,10 +17,10 @@ from braintree.util.xml_util import XmlUtil
 from core.errors import InvalidInput, InvalidSignature
 from core.payments import EventKind, ProviderEvent
 from providers.braintree.config import BraintreeConfig
-from providers.braintree.events import meaning
-from providers.braintree.notice import Notice
-from providers.braintree.reading import moment
-from providers.fields import Fields, Unfit
+from providers.braintree.events import interpret_notification
+from providers.braintree.notice import Notification
+from providers.braintree.reading import to_utc
+from providers.fields import Fields, InvalidField
 
 NAME: Final = "braintree"
 _BASE64: Final = re.compile(r"[A-Za-z0-9+=/\n]+")
@@ -42,24 +42,24 @@ class BraintreeWebhooks:
         The header of pairs names one signature for each key pair of the merchant; ours must be among them.
         """
         try:
-            signature, payload = _form(body)
+            signature, payload = _parse_form(body)
         except InvalidInput as unfit:
             raise InvalidSignature(str(unfit)) from None
         pairs = [pair.split("|") for pair in signature.split("&") if pair.count("|") == 1]
         ours = [signed for public_key, signed in pairs if public_key == self._config.public_key]
         if not ours:
             raise InvalidSignature("bt_signature holds nothing signed with the public key that we know.")
-        if not any(self._signed(payload, signed) for signed in ours):
+        if not any(self._is_signed(payload, signed) for signed in ours):
             raise InvalidSignature("bt_payload is not what was signed: it was changed, or the private key is another.")
 
-    def _signed(self, payload: str, signed: str) -> bool:
+    def _is_signed(self, payload: str, signed: str) -> bool:
         """Some frameworks take the line break at the end away: Braintree's client tries both, and so do we."""
         key = self._config.private_key
         return any(
             Crypto.secure_compare(Crypto.sha1_hmac_hash(key, text), signed) for text in (payload, payload + "\n")
         )
 
-    def prove(self, query: Mapping[str, str]) -> str:
+    def answer_challenge(self, query: Mapping[str, str]) -> str:
         """The answer to `bt_challenge`: public key and signed challenge. Raises InvalidInput.
 
         Source: the official client, which signs nothing but 20 to 32 hexadecimal digits.
@@ -74,17 +74,17 @@ class BraintreeWebhooks:
 
         Raises InvalidInput for what is not a webhook of Braintree at all.
         """
-        xml = _decoded(_form(body)[1])
-        notice = _notice(xml)
+        xml = _decode_payload(_parse_form(body)[1])
+        notice = _parse_notification(xml)
         names = {"provider": NAME, "event_type": notice.kind, "occurred_at": notice.at}
         names["event_id"] = f"{notice.kind}:{_subject_id(notice, xml)}:{int(notice.at.timestamp())}"
         try:
-            return (ProviderEvent.model_validate(names | meaning(notice)),)
-        except Unfit as unfit:
+            return (ProviderEvent.model_validate(names | interpret_notification(notice)),)
+        except InvalidField as unfit:
             return (ProviderEvent(**names, kind=EventKind.OTHER, detail=f"unfit: {unfit.field}"[:200]),)
 
 
-def _form(body: bytes) -> tuple[str, str]:
+def _parse_form(body: bytes) -> tuple[str, str]:
     """bt_signature (may be empty) and bt_payload. Raises InvalidInput."""
     try:
         form = parse_qs(body.decode("ascii"), keep_blank_values=True, max_num_fields=10)
@@ -97,21 +97,21 @@ def _form(body: bytes) -> tuple[str, str]:
     return (signature if signature.isascii() else ""), payload
 
 
-def _decoded(payload: str) -> bytes:
+def _decode_payload(payload: str) -> bytes:
     try:
         return base64.b64decode(payload.replace("\n", ""), validate=True)
     except binascii.Error:
         raise InvalidInput("bt_payload is not base64.") from None
 
 
-def _notice(xml: bytes) -> Notice:
+def _parse_notification(xml: bytes) -> Notification:
     """Raises InvalidInput without kind and time."""
     if b"<!DOCTYPE" in xml or b"<!ENTITY" in xml:
         raise InvalidInput("bt_payload holds a document type, as no notification does.")
     try:
         found: Any = XmlUtil.dict_from_xml(xml)["notification"]
         told = Fields(found, "notification.")
-        kind, at = told.code("kind"), moment(found["timestamp"])
+        kind, at = told.code("kind"), to_utc(found["timestamp"])
         subject = found.get("subject")
     except Exception:
         raise InvalidInput("bt_payload is not a notification in XML.") from None
@@ -119,20 +119,20 @@ def _notice(xml: bytes) -> Notice:
         raise InvalidInput("This is not a Braintree notification: it has no kind or no timestamp.")
     held = subject if isinstance(subject, dict) else {}
     error = held.get("api_error_response")
-    return Notice(kind, at, Fields(error if isinstance(error, dict) else held, "subject."))
+    return Notification(kind, at, Fields(error if isinstance(error, dict) else held, "subject."))
 
 
-def _subject_id(notice: Notice, xml: bytes) -> str:
+def _subject_id(notice: Notification, xml: bytes) -> str:
     """Braintree gives notifications no id. Kind, subject and second name one; a repeat has the same."""
     for name in _SUBJECT_IDS:
         part = notice.subject.raw.get(name)
         found = Fields(part, lenient=True).id("id") if isinstance(part, dict) else None
         if found:
-            return f"{found}:{_newest(part)}" if name == "subscription" else found
+            return f"{found}:{_newest_transaction_id(part)}" if name == "subscription" else found
     return hashlib.sha256(xml).hexdigest()[:32]
 
 
-def _newest(subscription: Any) -> str:
+def _newest_transaction_id(subscription: Any) -> str:
     """The first transaction of a subscription: two of them may fail in one second."""
     listed = Fields(subscription, lenient=True).items("transactions")
     return (listed[0].id("id") if listed else None) or "-"

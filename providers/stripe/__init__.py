@@ -6,6 +6,6 @@ from providers.stripe.config import StripeConfig
 from providers.stripe.plugin import StripeProvider
 
 
-def provider(environment: Mapping[str, str]) -> StripeProvider:
+def create(environment: Mapping[str, str]) -> StripeProvider:
     """The entry point: Stripe as this environment configures it."""
     return StripeProvider(StripeConfig.from_environment(environment))

@@ -8,11 +8,11 @@ from typing import Final
 
 from core.payments import MethodKind
 from providers.fields import Fields
-from providers.stripe.kinds import kind_of
+from providers.stripe.kinds import kind_of_type
 
 _AUTHENTICATIONS: Final = frozenset({"use_stripe_sdk", "redirect_to_url", "authorize_with_url"})
 """For a card these ask for 3-D Secure; for all else they are how the payer pays. The last is of before 2019."""
-_AWAITED: Final = "card_await_notification"
+_AWAIT_NOTIFICATION: Final = "card_await_notification"
 """The bank tells the cardholder of a charge that Stripe makes by itself (India's e-mandates)."""
 _KINDS: Final[Mapping[str, MethodKind]] = {
     "alipay_handle_redirect": MethodKind.WALLET,
@@ -38,7 +38,7 @@ _KINDS: Final[Mapping[str, MethodKind]] = {
 
 def needs_customer(intent: Fields) -> bool:
     """Whether a payment intent waits for the customer; the second name is of API versions before 2019."""
-    return intent.code("status") in {"requires_action", "requires_source_action"} and not charged_by_itself(intent)
+    return intent.code("status") in {"requires_action", "requires_source_action"} and not is_charged_by_stripe(intent)
 
 
 def needs_authentication(intent: Fields) -> bool:
@@ -49,24 +49,26 @@ def needs_authentication(intent: Fields) -> bool:
     return asked is None or asked in _AUTHENTICATIONS
 
 
-def charged_by_itself(intent: Fields) -> bool:
+def is_charged_by_stripe(intent: Fields) -> bool:
     """Whether Stripe will charge by itself at a moment that the cardholder was told."""
     action = intent.child("next_action")
-    return action.code("type") == _AWAITED and not action.child(_AWAITED).flag("customer_approval_required")
+    return action.code("type") == _AWAIT_NOTIFICATION and not action.child(_AWAIT_NOTIFICATION).flag(
+        "customer_approval_required"
+    )
 
 
-def under_way(intent: Fields) -> bool:
+def is_under_way(intent: Fields) -> bool:
     """Whether Stripe itself doesn't know the result yet, or holds the money without having taken it."""
-    return intent.code("status") in {"processing", "requires_capture"} or charged_by_itself(intent)
+    return intent.code("status") in {"processing", "requires_capture"} or is_charged_by_stripe(intent)
 
 
 def kind_of_intent(intent: Fields) -> MethodKind | None:
     """What the payer is to pay with: by what is asked of them, the method itself, or the only kind that is possible."""
     action = intent.child("next_action").code("type")
     if action and action not in _AUTHENTICATIONS:
-        return MethodKind.CARD if action == _AWAITED else _KINDS.get(action, MethodKind.OTHER)
-    if type_ := intent.expanded("payment_method").code("type"):
-        return kind_of(type_)
+        return MethodKind.CARD if action == _AWAIT_NOTIFICATION else _KINDS.get(action, MethodKind.OTHER)
+    if type_ := intent.expanded_object("payment_method").code("type"):
+        return kind_of_type(type_)
     types = intent.raw.get("payment_method_types")
-    kinds = {kind_of(one) for one in types if isinstance(one, str)} if isinstance(types, list) else set()
+    kinds = {kind_of_type(one) for one in types if isinstance(one, str)} if isinstance(types, list) else set()
     return None if MethodKind.CARD in kinds or len(kinds) != 1 else kinds.pop()

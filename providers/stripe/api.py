@@ -17,8 +17,8 @@ import stripe
 from core.errors import NotAllowed, ProviderUnavailable
 from providers.fields import Fields
 from providers.stripe.config import StripeConfig
-from providers.stripe.minor import in_iso
-from providers.stripe.transport import Transport
+from providers.stripe.minor import to_iso_amounts
+from providers.stripe.transport import StripeTransport
 from providers.transport import CallFailed
 
 STRIPE_VERSION: Final = "2026-10-28.endive"
@@ -29,7 +29,7 @@ _LIMITS: Final = frozenset({"rate_limit", "lock_timeout"})
 """They came with HTTP 400 once, and still do on some servers."""
 _PERMISSION: Final = re.compile(r"Enabling \W?([A-Za-z][A-Za-z ,&-]{0,60}?)\W? \('([a-z_]{1,60})'\) permissions")
 """How Stripe's message to a restricted key names what it lacks; the rest of the message names key and account."""
-_PASSING: Final = frozenset({408, 409, 425})
+_TRANSIENT: Final = frozenset({408, 409, 425})
 """Refusals of the moment (RFC 9110 and RFC 8470): too slow, beside another change, too early."""
 
 
@@ -42,19 +42,19 @@ class Answer:
     retry_after: timedelta | None = None
 
     @property
-    def ok(self) -> bool:
+    def is_success(self) -> bool:
         """Whether it is a 2xx."""
         return 200 <= self.status < 300
 
     @property
-    def limited(self) -> bool:
+    def is_rate_limited(self) -> bool:
         """Whether only the pace of our calls, or another call on the same object, was in the way."""
         return self.status == 429 or (self.status == 400 and self.error.code("code") in _LIMITS)
 
     @property
-    def refused(self) -> bool:
+    def is_refused(self) -> bool:
         """Whether Stripe understood and said no."""
-        return 400 <= self.status < 500 and not self.limited
+        return 400 <= self.status < 500 and not self.is_rate_limited
 
     @property
     def fields(self) -> Fields:
@@ -71,11 +71,11 @@ class StripeApi:
     """Calls with one key. Nothing is ever repeated in here: that is decided by whoever keeps the record."""
 
     def __init__(self, config: StripeConfig, call_seconds: float = CALL_SECONDS) -> None:
-        _quiet()
+        _silence_library()
         self.seconds = call_seconds
-        self.aside_seconds = call_seconds / 4
+        self.optional_seconds = call_seconds / 4
         """The longest to wait for what nothing depends on."""
-        self._http = Transport(call_seconds)
+        self._http = StripeTransport(call_seconds)
         self._client = stripe.StripeClient(
             config.api_key,
             stripe_version=STRIPE_VERSION,
@@ -86,51 +86,51 @@ class StripeApi:
 
     async def post(self, path: str, key: str, **params: Any) -> Answer:
         """Send a write under this idempotency key. Raises CallFailed."""
-        return await self._call("post", path, params | {"idempotency_key": key})
+        return await self._send_request("post", path, params | {"idempotency_key": key})
 
     async def get(self, path: str, **params: Any) -> Answer:
         """A read that Stripe either fulfilled or refused. Raises ProviderUnavailable for anything else."""
         try:
-            answer = await self._call("get", path, params)
+            answer = await self._send_request("get", path, params)
         except CallFailed as failed:
             raise ProviderUnavailable(f"Stripe could not be asked: {failed.reason}.") from None
-        if not (answer.refused or (answer.ok and answer.body is not None)):
-            raise unavailable(answer)
+        if not (answer.is_refused or (answer.is_success and answer.body is not None)):
+            raise unavailable_error(answer)
         return answer
 
     async def close(self) -> None:
         """Let go of connections."""
         await self._http.close_async()
 
-    async def _call(self, method: str, path: str, params: dict[str, Any]) -> Answer:
+    async def _send_request(self, method: str, path: str, params: dict[str, Any]) -> Answer:
         try:
             found = await self._client.raw_request_async(method, path, **params)
         except CallFailed:
             raise
         except stripe.StripeError as error:
-            return _answer(error.http_status or 0, error.json_body, error.headers)
+            return _to_answer(error.http_status or 0, error.json_body, error.headers)
         except Exception:  # the library trips over an `error` that is neither object nor text
             raise CallFailed("unfit_answer", sent=True) from None
-        return _answer(found.code, found.data, found.headers)
+        return _to_answer(found.code, found.data, found.headers)
 
 
-def path(*parts: str) -> str:
+def api_path(*parts: str) -> str:
     """A path of the API; ids come from outside and must not change where it leads."""
     return "/v1/" + "/".join(quote(part, safe="") for part in parts)
 
 
-def unavailable(answer: Answer) -> ProviderUnavailable:
+def unavailable_error(answer: Answer) -> ProviderUnavailable:
     """The error to raise for an answer that tells nothing, with the wait that Stripe asked for."""
-    if answer.ok:
+    if answer.is_success:
         return ProviderUnavailable("Stripe's answer is not a JSON object.")
     return ProviderUnavailable(f"Stripe answered with HTTP {answer.status}.", answer.retry_after)
 
 
-def refusal(answer: Answer, what: str) -> ProviderUnavailable:
+def refusal_error(answer: Answer, what: str) -> ProviderUnavailable:
     """The error to raise for a read that Stripe refused; with the missing permission where that is the reason."""
     if answer.status == 401:
         return NotAllowed("Stripe refuses the API key (HTTP 401): it was revoked, has expired, or is another one.")
-    if answer.status in _PASSING:
+    if answer.status in _TRANSIENT:
         return ProviderUnavailable(f"Stripe refuses to show {what}: HTTP {answer.status}.")
     if answer.status != 403:
         return NotAllowed(f"Stripe refuses to show {what}: HTTP {answer.status}; asked again it will say the same.")
@@ -139,8 +139,8 @@ def refusal(answer: Answer, what: str) -> ProviderUnavailable:
     return NotAllowed(f"Stripe refuses to show {what} (HTTP 403){lacks}.")
 
 
-def _answer(status: int, body: object, headers: Mapping[str, str] | None) -> Answer:
-    return Answer(status, in_iso(body) if isinstance(body, dict) else None, _retry_after(headers or {}))
+def _to_answer(status: int, body: object, headers: Mapping[str, str] | None) -> Answer:
+    return Answer(status, to_iso_amounts(body) if isinstance(body, dict) else None, _retry_after(headers or {}))
 
 
 def _retry_after(headers: Mapping[str, str]) -> timedelta | None:
@@ -149,7 +149,7 @@ def _retry_after(headers: Mapping[str, str]) -> timedelta | None:
     return timedelta(seconds=min(int(seconds), 86_400)) if seconds.isascii() and seconds.isdigit() else None
 
 
-def _quiet() -> None:
+def _silence_library() -> None:
     """Off: logs at INFO with Stripe's error texts, which may name people; and telemetry with its file in the home."""
     logging.getLogger("stripe").setLevel(logging.WARNING)
     stripe.enable_telemetry = False

@@ -4,58 +4,66 @@ from typing import Final
 
 from core.payments import Card, MethodKind
 from providers.fields import Fields
-from providers.stripe.kinds import kind_of
+from providers.stripe.kinds import kind_of_type
 
 _NETWORKS: Final = {"american express": "amex", "american_express": "amex", "diners club": "diners"}
 
 
 def card_of_error(error: Fields) -> Card:
     """The card that a payment error is about."""
-    return card_of_method(method_of(error))
+    return card_of_method(method_of_error(error))
 
 
 def card_of_charge(charge: Fields) -> Card:
     """The card that a charge was made on."""
     details = charge.child("payment_method_details")
-    return _of_type(details, details.code("type")) if details else card_of_method(charge.expanded("source"))
+    return _card_of_type(details, details.code("type")) if details else card_of_method(charge.expanded_object("source"))
 
 
 def card_of_method(method: Fields) -> Card:
     """The card of a payment method, or of a source of older integrations, which may be the card itself."""
     bare = method.raw.get("object")
     if bare in ("card", "bank_account"):  # a tuple: what comes from outside need not be hashable
-        return _card(method, kind_of(bare)) if bare == "card" else _account(method, MethodKind.DIRECT_DEBIT)
-    return _of_type(method, method.code("type"))
+        return (
+            _card_details(method, kind_of_type(bare))
+            if bare == "card"
+            else _account_details(method, MethodKind.DIRECT_DEBIT)
+        )
+    return _card_of_type(method, method.code("type"))
 
 
-def cards_merged(first: Card, second: Card) -> Card:
+def merge_cards(first: Card, second: Card) -> Card:
     """Each fact from the first card that has it."""
     return Card(**(second.model_dump(exclude_none=True) | first.model_dump(exclude_none=True)))
 
 
-def method_of(error: Fields) -> Fields:
+def method_of_error(error: Fields) -> Fields:
     """The payment method of an error, or the source of older integrations."""
-    return error.expanded("payment_method") or error.expanded("source")
+    return error.expanded_object("payment_method") or error.expanded_object("source")
 
 
-def _of_type(holder: Fields, type_: str | None) -> Card:
+def _card_of_type(holder: Fields, type_: str | None) -> Card:
     """Details stand under the name of their type; small fakes leave the type out."""
-    kind = kind_of(type_) or (MethodKind.CARD if holder.child("card") else None)
+    kind = kind_of_type(type_) or (MethodKind.CARD if holder.child("card") else None)
     if kind is MethodKind.CARD or kind is None:
-        return _card(holder.child("card") or holder, kind)
+        return _card_details(holder.child("card") or holder, kind)
     details = holder.child(type_ or "")
-    return _card(details, kind) if type_ in {"card_present", "interac_present"} else _account(details, kind)
+    return (
+        _card_details(details, kind)
+        if type_ in {"card_present", "interac_present"}
+        else _account_details(details, kind)
+    )
 
 
-def _account(details: Fields, kind: MethodKind) -> Card:
+def _account_details(details: Fields, kind: MethodKind) -> Card:
     """A bank account or a wallet: no card network has a say in it."""
     whatever = Fields(details.raw, details.path, lenient=True)
     known = {name: whatever.code(name) for name in ("fingerprint", "last4", "country")}
     return Card(kind=kind, **known)
 
 
-def _card(card: Fields, kind: MethodKind | None) -> Card:
-    brand = (card.code("network") or _brand(card) or "").lower()
+def _card_details(card: Fields, kind: MethodKind | None) -> Card:
+    brand = (card.code("network") or _card_brand(card) or "").lower()
     return Card(
         kind=kind,
         fingerprint=card.code("fingerprint"),
@@ -66,7 +74,7 @@ def _card(card: Fields, kind: MethodKind | None) -> Card:
     )
 
 
-def _brand(card: Fields) -> str | None:
+def _card_brand(card: Fields) -> str | None:
     """Sources spell brands as people do, with spaces."""
     brand = card.raw.get("brand")
     return brand if isinstance(brand, str) and brand.lower() in _NETWORKS else card.code("brand")

@@ -40,7 +40,7 @@ class StripeConfig:
         """The `livemode` that events must have; None while no key says which world this is."""
         return self.livemode if self.api_key else None
 
-    def notes(self) -> tuple[str, ...]:
+    def startup_notes(self) -> tuple[str, ...]:
         """What is off, and what is unusual."""
         off = (
             (not self.webhook_secrets, "Stripe webhooks are off: STRIPE_WEBHOOK_SECRETS is not set."),

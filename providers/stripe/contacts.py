@@ -3,47 +3,49 @@
 from datetime import datetime
 from typing import Final
 
-from core.messages.contact import Contact, Reached
+from core.messages.contact import Contact, MessageRecipient
 from providers.fields import Fields
-from providers.stripe.api import StripeApi, path
-from providers.stripe.asides import optional
-from providers.stripe.reading import missing_invoice, read_claim, view_of
+from providers.stripe.api import StripeApi, api_path
+from providers.stripe.asides import read_optional
+from providers.stripe.reading import missing_invoice, read_expanded_invoice, view_expanded_invoice
 
 _LONGEST: Final = 320
 """Characters of an e-mail address at most."""
 
 
-async def read_contact(api: StripeApi, invoice_id: str, customer_id: str | None, now: datetime) -> Reached:
+async def read_invoice_contact(
+    api: StripeApi, invoice_id: str, customer_id: str | None, now: datetime
+) -> MessageRecipient:
     """The claim as before a charge, and its customer. Raises ProviderUnavailable, NotAllowed or Unfit.
 
     What the customer's object doesn't say, the invoice may.
     """
-    claim = await read_claim(api, invoice_id, now)
+    claim = await read_expanded_invoice(api, invoice_id, now)
     if claim is None:
-        return Reached(invoice=missing_invoice(invoice_id))
-    found = await view_of(api, claim)
+        return MessageRecipient(invoice=missing_invoice(invoice_id))
+    found = await view_expanded_invoice(api, claim)
     if found.terms.customer_deleted:
-        return Reached(invoice=found)
+        return MessageRecipient(invoice=found)
     customer = claim.customer
     if not customer and customer_id and claim.invoice.id("customer") is None:
-        customer = await optional(api, path("customers", customer_id))
-    return Reached(invoice=found, contact=_contact(customer or Fields({}), claim.invoice))
+        customer = await read_optional(api, api_path("customers", customer_id))
+    return MessageRecipient(invoice=found, contact=_build_contact(customer or Fields({}), claim.invoice))
 
 
-def _contact(customer: Fields, invoice: Fields) -> Contact:
+def _build_contact(customer: Fields, invoice: Fields) -> Contact:
     locales = customer.raw.get("preferred_locales")
     billed = Fields(invoice.raw, lenient=True).child("customer_address")
     return Contact(
-        email=_text(customer.raw.get("email")) or _text(invoice.raw.get("customer_email")),
-        name=_text(customer.raw.get("name")) or _text(invoice.raw.get("customer_name")),
-        phone=_text(customer.raw.get("phone")),
-        language=_text(locales[0]) if isinstance(locales, list) and locales else None,
+        email=_bounded_text(customer.raw.get("email")) or _bounded_text(invoice.raw.get("customer_email")),
+        name=_bounded_text(customer.raw.get("name")) or _bounded_text(invoice.raw.get("customer_name")),
+        phone=_bounded_text(customer.raw.get("phone")),
+        language=_bounded_text(locales[0]) if isinstance(locales, list) and locales else None,
         country=customer.child("address").code("country") or billed.code("country"),
         time_zone=customer.child("metadata").code("time_zone"),
-        link=_text(invoice.raw.get("hosted_invoice_url"), 2_000),
+        link=_bounded_text(invoice.raw.get("hosted_invoice_url"), 2_000),
     )
 
 
-def _text(value: object, longest: int = _LONGEST) -> str | None:
+def _bounded_text(value: object, longest: int = _LONGEST) -> str | None:
     """Somebody else's free text, if it is one of a sensible length."""
     return value if isinstance(value, str) and 0 < len(value) <= longest else None

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from core.payments import EventKind
-from providers.fields import Fields, Unfit
+from providers.fields import Fields, InvalidField
 from providers.stripe import method_takers, money_takers, takers
-from providers.stripe.takers import Taken
+from providers.stripe.takers import EventFields
 
 
 @dataclass(frozen=True)
@@ -18,11 +18,11 @@ class Row:
     """One event type: its meaning, and the reader of its object. What a reader takes wins over the row's own."""
 
     kind: EventKind
-    take: Callable[[Fields, Fields], Taken] = takers.nothing
+    extract: Callable[[Fields, Fields], EventFields] = takers.extract_nothing
     detail: str | None = None
 
 
-def meaning(event: Fields) -> dict[str, Any] | None:
+def interpret_event(event: Fields) -> dict[str, Any] | None:
     """The fields of the normalised event; None for a type that is not used. Raises Unfit."""
     row = EVENTS.get(event.code("type") or "")
     if row is None:
@@ -30,67 +30,67 @@ def meaning(event: Fields) -> dict[str, Any] | None:
     data = event.child("data")
     subject = data.child("object")
     if not subject:
-        raise Unfit("data.object")
+        raise InvalidField("data.object")
     clock = {"simulated": subject.id("test_clock") is not None}
-    return {"kind": row.kind, "detail": row.detail} | clock | row.take(subject, data.child("previous_attributes"))
+    return {"kind": row.kind, "detail": row.detail} | clock | row.extract(subject, data.child("previous_attributes"))
 
 
 EVENTS: Final[Mapping[str, Row]] = {
-    "invoice.payment_failed": Row(EventKind.PAYMENT_FAILED, takers.failed_invoice),
-    "invoice.payment_action_required": Row(EventKind.ACTION_REQUIRED, takers.invoice_needing_action),
+    "invoice.payment_failed": Row(EventKind.PAYMENT_FAILED, takers.extract_failed_invoice),
+    "invoice.payment_action_required": Row(EventKind.ACTION_REQUIRED, takers.extract_invoice_action),
     "invoice.payment_attempt_required": Row(
-        EventKind.OTHER, takers.invoice, "must be paid outside of Stripe: no charge can help"
+        EventKind.OTHER, takers.extract_invoice, "must be paid outside of Stripe: no charge can help"
     ),
-    "invoice.updated": Row(EventKind.OTHER, takers.updated_invoice),
-    "invoice.paid": Row(EventKind.INVOICE_PAID, takers.invoice),
-    "invoice.payment_succeeded": Row(EventKind.INVOICE_PAID, takers.invoice),
+    "invoice.updated": Row(EventKind.OTHER, takers.extract_updated_invoice),
+    "invoice.paid": Row(EventKind.INVOICE_PAID, takers.extract_invoice),
+    "invoice.payment_succeeded": Row(EventKind.INVOICE_PAID, takers.extract_invoice),
     # One payment of perhaps several: the invoice is paid only when `invoice.paid` says so, or a read does.
-    "invoice_payment.paid": Row(EventKind.WAKE, takers.invoice_payment, "a payment of the invoice was made"),
-    "invoice.overpaid": Row(EventKind.OTHER, takers.invoice, "more was paid than was due: nothing to collect"),
-    "invoice.voided": Row(EventKind.INVOICE_VOIDED, takers.invoice),
-    "invoice.marked_uncollectible": Row(EventKind.INVOICE_UNCOLLECTIBLE, takers.invoice),
-    "invoice.overdue": Row(EventKind.OTHER, takers.invoice, "the invoice is overdue: nothing to do"),
-    "invoice.finalization_failed": Row(EventKind.OTHER, takers.invoice, "not finalised: nothing was charged"),
-    "credit_note.created": Row(EventKind.WAKE, takers.credit_note, "the invoice was credited"),
-    "credit_note.voided": Row(EventKind.WAKE, takers.credit_note, "a credit of the invoice was taken back"),
-    "payment_intent.processing": Row(EventKind.WAKE, money_takers.payment, "a payment is on its way"),
-    "payment_intent.partially_funded": Row(EventKind.WAKE, money_takers.payment, "a part of the money came"),
+    "invoice_payment.paid": Row(EventKind.WAKE, takers.extract_invoice_payment, "a payment of the invoice was made"),
+    "invoice.overpaid": Row(EventKind.OTHER, takers.extract_invoice, "more was paid than was due: nothing to collect"),
+    "invoice.voided": Row(EventKind.INVOICE_VOIDED, takers.extract_invoice),
+    "invoice.marked_uncollectible": Row(EventKind.INVOICE_UNCOLLECTIBLE, takers.extract_invoice),
+    "invoice.overdue": Row(EventKind.OTHER, takers.extract_invoice, "the invoice is overdue: nothing to do"),
+    "invoice.finalization_failed": Row(EventKind.OTHER, takers.extract_invoice, "not finalised: nothing was charged"),
+    "credit_note.created": Row(EventKind.WAKE, takers.extract_credit_note, "the invoice was credited"),
+    "credit_note.voided": Row(EventKind.WAKE, takers.extract_credit_note, "a credit of the invoice was taken back"),
+    "payment_intent.processing": Row(EventKind.WAKE, money_takers.extract_payment, "a payment is on its way"),
+    "payment_intent.partially_funded": Row(EventKind.WAKE, money_takers.extract_payment, "a part of the money came"),
     "payment_intent.payment_failed": Row(
-        EventKind.OTHER, money_takers.failed_payment, "told by invoice.payment_failed"
+        EventKind.OTHER, money_takers.extract_failed_payment, "told by invoice.payment_failed"
     ),
     "payment_intent.requires_action": Row(EventKind.OTHER, detail="told by invoice.payment_action_required"),
     "payment_intent.succeeded": Row(EventKind.OTHER, detail="told by invoice.paid"),
-    "payment_intent.canceled": Row(EventKind.WAKE, money_takers.payment, "a payment was given up"),
-    "charge.failed": Row(EventKind.OTHER, money_takers.failed_charge, "told by invoice.payment_failed"),
+    "payment_intent.canceled": Row(EventKind.WAKE, money_takers.extract_payment, "a payment was given up"),
+    "charge.failed": Row(EventKind.OTHER, money_takers.extract_failed_charge, "told by invoice.payment_failed"),
     "charge.pending": Row(EventKind.OTHER, detail="told by payment_intent.processing"),
-    "charge.refunded": Row(EventKind.PAYMENT_REFUNDED, money_takers.refunded_charge),
-    "charge.refund.updated": Row(EventKind.OTHER, money_takers.refund, "told by charge.refunded"),
-    "refund.created": Row(EventKind.OTHER, money_takers.refund, "told by charge.refunded"),
-    "refund.updated": Row(EventKind.OTHER, money_takers.refund, "told by charge.refunded"),
-    "refund.failed": Row(EventKind.PAYMENT_RESTORED, money_takers.failed_refund),
-    "charge.dispute.created": Row(EventKind.DISPUTE_OPENED, money_takers.dispute),
-    "charge.dispute.updated": Row(EventKind.OTHER, money_takers.updated_dispute),
+    "charge.refunded": Row(EventKind.PAYMENT_REFUNDED, money_takers.extract_refunded_charge),
+    "charge.refund.updated": Row(EventKind.OTHER, money_takers.extract_refund, "told by charge.refunded"),
+    "refund.created": Row(EventKind.OTHER, money_takers.extract_refund, "told by charge.refunded"),
+    "refund.updated": Row(EventKind.OTHER, money_takers.extract_refund, "told by charge.refunded"),
+    "refund.failed": Row(EventKind.PAYMENT_RESTORED, money_takers.extract_failed_refund),
+    "charge.dispute.created": Row(EventKind.DISPUTE_OPENED, money_takers.extract_dispute),
+    "charge.dispute.updated": Row(EventKind.OTHER, money_takers.extract_updated_dispute),
     "charge.dispute.funds_withdrawn": Row(
-        EventKind.OTHER, money_takers.dispute_funds, "told by charge.dispute.created"
+        EventKind.OTHER, money_takers.extract_dispute_funds, "told by charge.dispute.created"
     ),
-    "charge.dispute.funds_reinstated": Row(EventKind.PAYMENT_RESTORED, money_takers.reinstated_funds),
-    "charge.dispute.closed": Row(EventKind.OTHER, money_takers.closed_dispute),
-    "radar.early_fraud_warning.created": Row(EventKind.FRAUD_WARNING, money_takers.fraud_warning),
-    "radar.early_fraud_warning.updated": Row(EventKind.FRAUD_WARNING, money_takers.fraud_warning),
-    "customer.deleted": Row(EventKind.CUSTOMER_DELETED, method_takers.deleted_customer),
-    "customer.subscription.deleted": Row(EventKind.SUBSCRIPTION_ENDED, takers.subscription),
-    "customer.subscription.updated": Row(EventKind.OTHER, takers.updated_subscription),
-    "customer.subscription.paused": Row(EventKind.OTHER, takers.subscription, "the subscription is paused"),
-    "customer.subscription.resumed": Row(EventKind.OTHER, takers.subscription, "the subscription is resumed"),
-    "customer.updated": Row(EventKind.METHOD_UPDATED, method_takers.updated_customer),
-    "customer.source.created": Row(EventKind.METHOD_UPDATED, method_takers.attached_method),
-    "customer.source.updated": Row(EventKind.METHOD_UPDATED, method_takers.changed_method),
-    "payment_method.attached": Row(EventKind.METHOD_UPDATED, method_takers.attached_method),
-    "payment_method.automatically_updated": Row(EventKind.METHOD_UPDATED, method_takers.changed_method),
-    "payment_method.updated": Row(EventKind.METHOD_UPDATED, method_takers.changed_method),
+    "charge.dispute.funds_reinstated": Row(EventKind.PAYMENT_RESTORED, money_takers.extract_reinstated_funds),
+    "charge.dispute.closed": Row(EventKind.OTHER, money_takers.extract_closed_dispute),
+    "radar.early_fraud_warning.created": Row(EventKind.FRAUD_WARNING, money_takers.extract_fraud_warning),
+    "radar.early_fraud_warning.updated": Row(EventKind.FRAUD_WARNING, money_takers.extract_fraud_warning),
+    "customer.deleted": Row(EventKind.CUSTOMER_DELETED, method_takers.extract_deleted_customer),
+    "customer.subscription.deleted": Row(EventKind.SUBSCRIPTION_ENDED, takers.extract_subscription),
+    "customer.subscription.updated": Row(EventKind.OTHER, takers.extract_updated_subscription),
+    "customer.subscription.paused": Row(EventKind.OTHER, takers.extract_subscription, "the subscription is paused"),
+    "customer.subscription.resumed": Row(EventKind.OTHER, takers.extract_subscription, "the subscription is resumed"),
+    "customer.updated": Row(EventKind.METHOD_UPDATED, method_takers.extract_updated_customer),
+    "customer.source.created": Row(EventKind.METHOD_UPDATED, method_takers.extract_attached_method),
+    "customer.source.updated": Row(EventKind.METHOD_UPDATED, method_takers.extract_changed_method),
+    "payment_method.attached": Row(EventKind.METHOD_UPDATED, method_takers.extract_attached_method),
+    "payment_method.automatically_updated": Row(EventKind.METHOD_UPDATED, method_takers.extract_changed_method),
+    "payment_method.updated": Row(EventKind.METHOD_UPDATED, method_takers.extract_changed_method),
     "payment_method.detached": Row(
-        EventKind.OTHER, method_takers.detached_method, "a method was removed: nothing to do"
+        EventKind.OTHER, method_takers.extract_detached_method, "a method was removed: nothing to do"
     ),
-    "mandate.updated": Row(EventKind.OTHER, method_takers.mandate),
+    "mandate.updated": Row(EventKind.OTHER, method_takers.extract_mandate),
 }
 """One row per fact: where Stripe tells it in several events, one of them counts and the others name it."""

@@ -5,32 +5,32 @@ from typing import Final
 from core.payments import Failure, Risk
 from providers.fields import Fields
 from providers.stripe.actions import needs_authentication, needs_customer
-from providers.stripe.cards import card_of_charge, card_of_error, method_of
+from providers.stripe.cards import card_of_charge, card_of_error, method_of_error
 
 AUTHENTICATION_REQUIRED: Final = "authentication_required"
 _ASKS_FOR_AUTHENTICATION: Final = frozenset(
     {"invoice_payment_intent_requires_action", "subscription_payment_intent_requires_action"}
 )
 """Said of any payment that waits for the customer, whatever for."""
-_SAYS_LITTLE: Final = frozenset({"card_declined", "generic_decline", "payment_intent_payment_attempt_failed"})
+_GENERIC_CODES: Final = frozenset({"card_declined", "generic_decline", "payment_intent_payment_attempt_failed"})
 """Codes that give way to any other one: the reason may stand elsewhere."""
-NOT_SENT: Final = "not_sent_to_network"
+NOT_SENT_TO_NETWORK: Final = "not_sent_to_network"
 """Stripe refused it by itself: no try of the card network was used."""
-NOTHING: Final = Failure()
+NO_FAILURE: Final = Failure()
 
 
-def says_little(failure: Failure) -> bool:
+def is_generic_failure(failure: Failure) -> bool:
     """Whether the exact reason, if there is one, must stand elsewhere."""
-    return failure.code is None or failure.code in _SAYS_LITTLE
+    return failure.code is None or failure.code in _GENERIC_CODES
 
 
-def of_error(error: Fields) -> Failure:
+def failure_of_error(error: Fields) -> Failure:
     """The codes of a payment error: of a 402 answer or of `payment_intent.last_payment_error`."""
-    code, intent = error.code("decline_code") or error.code("code"), error.expanded("payment_intent")
+    code, intent = error.code("decline_code") or error.code("code"), error.expanded_object("payment_intent")
     if code in _ASKS_FOR_AUTHENTICATION:
         elsewhere = needs_customer(intent) and not needs_authentication(intent)
         code = None if elsewhere else AUTHENTICATION_REQUIRED
-    method = method_of(error)
+    method = method_of_error(error)
     return Failure(
         code=code,
         advice=error.code("advice_code"),
@@ -42,7 +42,7 @@ def of_error(error: Fields) -> Failure:
     )
 
 
-def of_charge(charge: Fields) -> Failure:
+def failure_of_charge(charge: Fields) -> Failure:
     """The codes of a failed charge; an issuer's decline is named in the outcome, more exactly than in the code."""
     outcome = charge.child("outcome")
     by_issuer = outcome.code("reason") if outcome.code("type") == "issuer_declined" else None
@@ -54,39 +54,39 @@ def of_charge(charge: Fields) -> Failure:
         network_advice=outcome.code("network_advice_code"),
         outcome=outcome.code("type"),
         outcome_reason=outcome.code("reason"),
-        network_status=NOT_SENT if outcome.code("network_status") == NOT_SENT else None,
+        network_status=NOT_SENT_TO_NETWORK if outcome.code("network_status") == NOT_SENT_TO_NETWORK else None,
         method_id=charge.id("payment_method"),
         charge_id=charge.id("id"),
     )
 
 
-def of_payment(intent: Fields, charge: Fields) -> Failure:
+def failure_of_payment(intent: Fields, charge: Fields) -> Failure:
     """What an intent and its latest charge say. One that waits for the customer has no decline of its own."""
     if needs_customer(intent):
         code = AUTHENTICATION_REQUIRED if needs_authentication(intent) else None
         return Failure(code=code, method_id=intent.id("payment_method"))
-    error = of_error(intent.child("last_payment_error"))
-    failed = of_charge(charge) if charge.code("status") == "failed" else NOTHING
+    error = failure_of_error(intent.child("last_payment_error"))
+    failed = failure_of_charge(charge) if charge.code("status") == "failed" else NO_FAILURE
     about_another = error.charge_id and failed.charge_id and error.charge_id != failed.charge_id
-    return failed if about_another else merged(error, failed)
+    return failed if about_another else merge_failures(error, failed)
 
 
-def merged(*failures: Failure | None) -> Failure:
+def merge_failures(*failures: Failure | None) -> Failure:
     """Each code from the first failure that has it; a code that says little gives way to a later exact one."""
     known: dict[str, str] = {}
     for failure in failures:
         for name, value in failure.model_dump(exclude_none=True).items() if failure else ():
-            if name not in known or (name == "code" and known[name] in _SAYS_LITTLE and value not in _SAYS_LITTLE):
+            if name not in known or (name == "code" and known[name] in _GENERIC_CODES and value not in _GENERIC_CODES):
                 known[name] = value
     return Failure(**known)
 
 
-def risk_of(charge: Fields, early_warning: bool | None, disputed: bool | None = None) -> Risk:
+def risk_of_charge(charge: Fields, early_warning: bool | None, disputed: bool | None = None) -> Risk:
     """Radar's opinion of a charge, exactly as it stands there; `disputed` where more than its mark is known."""
     outcome = charge.child("outcome")
     return Risk(
         level=outcome.code("risk_level"),
-        score=outcome.whole("risk_score"),
+        score=outcome.integer("risk_score"),
         early_warning=early_warning,
         disputed=charge.flag("disputed") if disputed is None else disputed,
     )

@@ -6,14 +6,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from core.errors import ProviderUnavailable
-from core.messages.contact import Reached
+from core.messages.contact import MessageRecipient
 from core.payments import Card, ChargeOrder, ChargeResult, FailureFacts, InvoiceView, ProviderEvent
-from providers.fields import Unfit
-from providers.results import unknown
+from providers.fields import InvalidField
+from providers.results import unknown_result
 from providers.stripe import charging, contacts, facts, methods, owners, reading
 from providers.stripe.api import CALL_SECONDS, StripeApi
 from providers.stripe.config import StripeConfig
-from providers.stripe.settling import settled
+from providers.stripe.settling import reconcile_by_payment
 
 T = TypeVar("T")
 
@@ -34,59 +34,61 @@ class StripeGateway:
 
     async def read_invoice(self, invoice_id: str) -> InvoiceView:
         """The invoice as it is now, with the state of its payments. Raises ProviderUnavailable, and NotAllowed."""
-        return await self._answered(reading.read_view(self._api, invoice_id, self._clock()))
+        return await self._read_in_time(reading.read_invoice_view(self._api, invoice_id, self._clock()))
 
     async def read_failure(self, invoice_id: str, event: ProviderEvent | None) -> FailureFacts:
         """The failed payment, its card, customer and risk; the event's codes fill what can't be read.
 
         Raises ProviderUnavailable where the invoice or its payment could not be asked for.
         """
-        return await self._answered(facts.read_failure(self._api, invoice_id, event, self._clock()))
+        return await self._read_in_time(facts.read_failure(self._api, invoice_id, event, self._clock()))
 
     async def read_card(self, invoice_id: str, method_id: str | None) -> Card | None:
         """The card of this method, or of the one that Stripe would charge by itself; never raises."""
         if method_id:
             return await methods.read_card(self._api, method_id)
         try:
-            claim = await self._answered(reading.read_claim(self._api, invoice_id, self._clock()))
+            claim = await self._read_in_time(reading.read_expanded_invoice(self._api, invoice_id, self._clock()))
         except ProviderUnavailable:
             return None
-        card = claim.methods.first.card if claim and claim.methods.first else None
+        card = claim.methods.effective_method.card if claim and claim.methods.effective_method else None
         return card if card and (card.fingerprint or card.kind) else None
 
     async def charge(self, order: ChargeOrder) -> ChargeResult:
         """Pay the invoice under the order's key. Raises ProviderUnavailable where it was surely not executed."""
-        return await charging.pay(self._api, order, self._clock())
+        return await charging.pay_invoice(self._api, order, self._clock())
 
-    async def settle(self, order: ChargeOrder) -> ChargeResult:
+    async def reconcile(self, order: ChargeOrder) -> ChargeResult:
         """What became of an order, by reading only. Raises ProviderUnavailable."""
-        return await self._answered(self._settle(order))
+        return await self._read_in_time(self._reconcile_order(order))
 
-    async def resolve(self, event: ProviderEvent) -> ProviderEvent:
+    async def resolve_event(self, event: ProviderEvent) -> ProviderEvent:
         """The event with the invoice and customer of its payment. Raises ProviderUnavailable."""
-        return await self._answered(owners.resolve(self._api, event))
+        return await self._read_in_time(owners.resolve_event_owner(self._api, event))
 
-    async def read_contact(self, invoice_id: str, customer_id: str | None) -> Reached:
+    async def read_contact(self, invoice_id: str, customer_id: str | None) -> MessageRecipient:
         """The invoice, and its customer as a person. Raises ProviderUnavailable."""
-        return await self._answered(contacts.read_contact(self._api, invoice_id, customer_id, self._clock()))
+        return await self._read_in_time(
+            contacts.read_invoice_contact(self._api, invoice_id, customer_id, self._clock())
+        )
 
     async def close(self) -> None:
         """Let go of connections."""
         await self._api.close()
 
-    async def _settle(self, order: ChargeOrder) -> ChargeResult:
+    async def _reconcile_order(self, order: ChargeOrder) -> ChargeResult:
         invoice = await reading.read_invoice(self._api, order.invoice_id)
         if invoice is None:
-            return unknown("invoice_missing")
-        payment = await reading.payment_of(self._api, invoice)
-        return settled(order, invoice, payment, self._clock())
+            return unknown_result("invoice_missing")
+        payment = await reading.read_main_payment(self._api, invoice)
+        return reconcile_by_payment(order, invoice, payment, self._clock())
 
-    async def _answered(self, read: Awaitable[T]) -> T:
+    async def _read_in_time(self, read: Awaitable[T]) -> T:
         """An answer that doesn't fit is no answer, and neither is one that takes for ever in many small steps."""
         try:
             async with asyncio.timeout(self._api.seconds):
                 return await read
-        except Unfit as unfit:
+        except InvalidField as unfit:
             raise ProviderUnavailable(f"Stripe's answer doesn't fit: {unfit.field}.") from None
         except TimeoutError:
             raise ProviderUnavailable("Stripe took too long to answer.") from None

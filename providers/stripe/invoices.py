@@ -26,16 +26,16 @@ def subscription_of(invoice: Fields) -> str | None:
     return details.id("subscription") or invoice.id("subscription")
 
 
-def shown_subscription(invoice: Fields) -> Fields:
+def expanded_subscription(invoice: Fields) -> Fields:
     """The subscription itself, where it was expanded."""
     details = invoice.child("parent").child("subscription_details")
-    return details.expanded("subscription") or invoice.expanded("subscription")
+    return details.expanded_object("subscription") or invoice.expanded_object("subscription")
 
 
-def remaining(invoice: Fields) -> int | None:
+def amount_remaining(invoice: Fields) -> int | None:
     """What is still to be paid; partial payments make it less than what was due."""
-    left = invoice.whole("amount_remaining")
-    return invoice.whole("amount_due") if left is None else left
+    left = invoice.integer("amount_remaining")
+    return invoice.integer("amount_due") if left is None else left
 
 
 def link_of(invoice: Fields, payments: tuple[Fields, ...] | None = None) -> Link:
@@ -46,7 +46,7 @@ def link_of(invoice: Fields, payments: tuple[Fields, ...] | None = None) -> Link
     Without `payments` what the invoice itself tells; empty where it tells nothing.
     """
     status, named = invoice.code("status"), Link(invoice.id("payment_intent"), invoice.id("charge"))
-    listed = _chosen(invoice.items("payments") if payments is None else payments, status)
+    listed = _choose_payment(invoice.items("payments") if payments is None else payments, status)
     return listed or named if status == "paid" else named or listed
 
 
@@ -56,34 +56,34 @@ def link_to(payment: Fields) -> Link:
     return Link(made_with.id("payment_intent"), made_with.id("charge"))
 
 
-def _chosen(payments: tuple[Fields, ...], status: str | None) -> Link:
+def _choose_payment(payments: tuple[Fields, ...], status: str | None) -> Link:
     wanted = "paid" if status == "paid" else "open"
 
-    def rank(payment: Fields) -> tuple[bool, bool, int]:
-        return payment.code("status") == wanted, bool(payment.flag("is_default")), payment.whole("created") or 0
+    def rank_payment(payment: Fields) -> tuple[bool, bool, int]:
+        return payment.code("status") == wanted, bool(payment.flag("is_default")), payment.integer("created") or 0
 
-    return link_to(max(payments, key=rank, default=Fields({})))
+    return link_to(max(payments, key=rank_payment, default=Fields({})))
 
 
 MONTH_SECONDS: Final = 30 * 86_400
 
 
-def recurring(invoice: Fields) -> int | None:
+def recurring_revenue(invoice: Fields) -> int | None:
     """What its subscription lines come to in 30 days, minor units, prorations left out; None where there are none."""
     lines = Fields(invoice.raw, lenient=True).child("lines").items("data")
-    amounts = [amount for line in lines if _repeats(line) and (amount := _monthly(line)) is not None]
+    amounts = [amount for line in lines if _is_recurring(line) and (amount := _monthly_amount(line)) is not None]
     return sum(amounts) if amounts else None
 
 
-def _repeats(line: Fields) -> bool:
+def _is_recurring(line: Fields) -> bool:
     item = line.child("parent").child("subscription_item_details")
     prorated = item.flag("proration") or line.flag("proration")
     return bool(item or line.code("type") == "subscription") and not prorated
 
 
-def _monthly(line: Fields) -> int | None:
-    amount, period = line.whole("amount"), line.child("period")
-    begins, ends = period.whole("start"), period.whole("end")
+def _monthly_amount(line: Fields) -> int | None:
+    amount, period = line.integer("amount"), line.child("period")
+    begins, ends = period.integer("start"), period.integer("end")
     if amount is None or begins is None or ends is None or ends <= begins:
         return None
     return amount * MONTH_SECONDS // (ends - begins)

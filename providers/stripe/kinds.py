@@ -30,7 +30,7 @@ KINDS: Final[Mapping[str, MethodKind]] = {
 }
 
 
-def kind_of(type_: str | None) -> MethodKind | None:
+def kind_of_type(type_: str | None) -> MethodKind | None:
     """None where Stripe names no type.
 
     All else is OTHER: buy now and pay later, Korean cards, crypto, cards that were present at a reader (which can't be

@@ -12,8 +12,8 @@ from typing import Final
 
 from core.payments import Card, PaymentMethod
 from providers.fields import Fields
-from providers.stripe.api import StripeApi, path
-from providers.stripe.asides import optional
+from providers.stripe.api import StripeApi, api_path
+from providers.stripe.asides import read_optional
 from providers.stripe.cards import card_of_method
 
 _METHOD: Final = "default_payment_method"
@@ -23,24 +23,26 @@ _LINKS: Final = frozenset({"parent", "subscription"})
 
 
 @dataclass(frozen=True)
-class Defaults:
+class DefaultMethods:
     """The default methods in Stripe's order, and whether the first of them is surely what would be charged."""
 
-    found: tuple[PaymentMethod, ...] = ()
-    known: bool = False
+    methods: tuple[PaymentMethod, ...] = ()
+    is_certain: bool = False
 
     @property
-    def first(self) -> PaymentMethod | None:
+    def effective_method(self) -> PaymentMethod | None:
         """What a pay call that names no method charges, as far as it is known."""
-        return self.found[0] if self.found and self.known else None
+        return self.methods[0] if self.methods and self.is_certain else None
 
     @property
-    def ids(self) -> tuple[str, ...]:
+    def method_ids(self) -> tuple[str, ...]:
         """Each default once."""
-        return tuple(dict.fromkeys(method.method_id for method in self.found))
+        return tuple(dict.fromkeys(method.method_id for method in self.methods))
 
 
-async def defaults(api: StripeApi, invoice: Fields, subscription: Fields | None, customer: Fields | None) -> Defaults:
+async def read_default_methods(
+    api: StripeApi, invoice: Fields, subscription: Fields | None, customer: Fields | None
+) -> DefaultMethods:
     """The defaults with their cards. None stands for what there is but could not be read; empty: there is none.
 
     That there is none at all must have been said: Stripe always shows these fields, as null where nothing is set, but
@@ -52,12 +54,12 @@ async def defaults(api: StripeApi, invoice: Fields, subscription: Fields | None,
     named = [(owner, name) for owner, name in places if owner and owner.id(name)]
     unread = next((at for at, (owner, _) in enumerate(places) if owner is None), len(places))
     before = any(owner and owner.id(name) for owner, name in places[:unread])
-    found = await asyncio.gather(*(_method(api, owner, name) for owner, name in named))
-    sure = bool(found) or _complete(invoice, subscription, customer)
-    return Defaults(tuple(found), known=before or (unread == len(places) and sure))
+    found = await asyncio.gather(*(_read_default_method(api, owner, name) for owner, name in named))
+    sure = bool(found) or _is_complete(invoice, subscription, customer)
+    return DefaultMethods(tuple(found), is_certain=before or (unread == len(places) and sure))
 
 
-def _complete(invoice: Fields, subscription: Fields | None, customer: Fields | None) -> bool:
+def _is_complete(invoice: Fields, subscription: Fields | None, customer: Fields | None) -> bool:
     """Whether every place was delivered in which a default could stand. A deleted customer has none left."""
     if customer is None or subscription is None:
         return False
@@ -67,31 +69,33 @@ def _complete(invoice: Fields, subscription: Fields | None, customer: Fields | N
     return bool(customer.flag("deleted")) or (both <= invoice.raw.keys() and linked and own)
 
 
-async def unless_stored(api: StripeApi, known: Defaults, charged_id: str | None, customer_id: str | None) -> Defaults:
+async def defaults_unless_stored(
+    api: StripeApi, known: DefaultMethods, charged_id: str | None, customer_id: str | None
+) -> DefaultMethods:
     """Nothing is known of what would be charged where the method charged last is still the customer's, and no default.
 
     Only the pay call tells then whether there is something to charge; a method that was removed is none.
     """
-    if known.found or not known.known or charged_id is None or customer_id is None:
+    if known.methods or not known.is_certain or charged_id is None or customer_id is None:
         return known
-    method = await method_by_id(api, charged_id)
+    method = await read_method(api, charged_id)
     removed = method is not None and "customer" in method.raw and method.id("customer") != customer_id
-    return known if removed else Defaults()
+    return known if removed else DefaultMethods()
 
 
-async def _method(api: StripeApi, owner: Fields, name: str) -> PaymentMethod:
-    method = owner.expanded(name)
-    read = method or await method_by_id(api, owner.need(name)) or Fields({})
-    return PaymentMethod(method_id=owner.need(name), card=card_of_method(read) if read else Card())
+async def _read_default_method(api: StripeApi, owner: Fields, name: str) -> PaymentMethod:
+    method = owner.expanded_object(name)
+    read = method or await read_method(api, owner.require_id(name)) or Fields({})
+    return PaymentMethod(method_id=owner.require_id(name), card=card_of_method(read) if read else Card())
 
 
-async def method_by_id(api: StripeApi, method_id: str) -> Fields | None:
+async def read_method(api: StripeApi, method_id: str) -> Fields | None:
     """A method, also a card of older integrations: Stripe shows those here, too."""
-    return await optional(api, path("payment_methods", method_id))
+    return await read_optional(api, api_path("payment_methods", method_id))
 
 
 async def read_card(api: StripeApi, method_id: str) -> Card | None:
     """What this method is; None where nobody can tell."""
-    method = await method_by_id(api, method_id)
+    method = await read_method(api, method_id)
     card = card_of_method(method) if method else None
     return card if card and (card.fingerprint or card.kind) else None

@@ -6,15 +6,15 @@ from typing import Final
 
 from core.errors import ProviderUnavailable
 from providers.fields import Fields
-from providers.stripe.actions import under_way
-from providers.stripe.api import StripeApi, path, refusal
+from providers.stripe.actions import is_under_way
+from providers.stripe.api import StripeApi, api_path, refusal_error
 from providers.stripe.invoices import Link, link_of, link_to
 
 EMPTY: Final = Fields({})
-_OVER: Final = frozenset({"paid", "canceled"})
+_CLOSED_STATUSES: Final = frozenset({"paid", "canceled"})
 """Statuses of an invoice payment that is through; one that a server doesn't tell is looked at."""
 _PAGE: Final = 100
-_MOST_PAGES: Final = 20
+_MAX_PAGES: Final = 20
 """Two thousand payments of one invoice are more than anybody makes."""
 
 
@@ -27,9 +27,9 @@ class Payment:
     missing: tuple[str, ...] = ()
 
     @property
-    def processing(self) -> bool:
+    def is_processing(self) -> bool:
         """Whether Stripe itself doesn't know the result yet, or holds the money."""
-        return under_way(self.intent) or self.charge.code("status") == "pending"
+        return is_under_way(self.intent) or self.charge.code("status") == "pending"
 
 
 async def read_payments(api: StripeApi, invoice: Fields) -> tuple[Fields, ...]:
@@ -41,29 +41,29 @@ async def read_payments(api: StripeApi, invoice: Fields) -> tuple[Fields, ...]:
     held = invoice.raw.get("payments")
     more = held is None or (isinstance(held, dict) and Fields(held, "payments.").flag("has_more"))
     last = found[-1].id("id") if found else None
-    for _ in range(_MOST_PAGES):
+    for _ in range(_MAX_PAGES):
         if not more:
             break
         after: dict[str, object] = {"starting_after": last, "limit": _PAGE} if last else {}
-        answer = await _listed(api, invoice, after)
+        answer = await _list_payments(api, invoice, after)
         listed = answer.items("data")
-        found += [one for one in listed if one.id("invoice") in {None, invoice.need("id")}]
+        found += [one for one in listed if one.id("invoice") in {None, invoice.require_id("id")}]
         last = listed[-1].id("id") if listed else None
         more = bool(listed) and answer.flag("has_more")
     return tuple(found)
 
 
-async def _listed(api: StripeApi, invoice: Fields, page: dict[str, object]) -> Fields:
+async def _list_payments(api: StripeApi, invoice: Fields, page: dict[str, object]) -> Fields:
     """One page. A server of the older shape may know no such list, however it says so."""
     try:
-        answer = await api.get(path("invoice_payments"), invoice=invoice.need("id"), **page)
+        answer = await api.get(api_path("invoice_payments"), invoice=invoice.require_id("id"), **page)
     except ProviderUnavailable:
         if invoice.id("payment_intent") or invoice.id("charge"):
             return EMPTY
         raise
     if answer.status in {401, 403}:
-        raise refusal(answer, "the payments of the invoice")
-    return answer.fields if answer.ok else EMPTY
+        raise refusal_error(answer, "the payments of the invoice")
+    return answer.fields if answer.is_success else EMPTY
 
 
 async def read_payment(api: StripeApi, link: Link, *, needed: bool = False) -> Payment:
@@ -75,36 +75,36 @@ async def read_payment(api: StripeApi, link: Link, *, needed: bool = False) -> P
         return Payment(missing=("payment",))
     if link.intent_id is None:
         return await _with_charge(api, EMPTY, link.charge_id)
-    answer = await api.get(where := path("payment_intents", link.intent_id), expand=["latest_charge"])
+    answer = await api.get(where := api_path("payment_intents", link.intent_id), expand=["latest_charge"])
     if answer.status == 400:  # a server that doesn't know how to expand
         answer = await api.get(where)
     if answer.status == 401 or (needed and answer.status == 403):
-        raise refusal(answer, "the payment of the invoice")
-    if answer.refused:
+        raise refusal_error(answer, "the payment of the invoice")
+    if answer.is_refused:
         return Payment(missing=("payment",))
     intent = answer.fields
-    charge = intent.expanded("latest_charge")
+    charge = intent.expanded_object("latest_charge")
     return Payment(intent, charge) if charge else await _with_charge(api, intent, intent.id("latest_charge"))
 
 
-async def others_under_way(
+async def has_others_under_way(
     api: StripeApi, invoice: Fields, payments: tuple[Fields, ...], *, needed: bool = False
 ) -> bool:
     """Whether any payment beside the one that matters is on its way. Nothing is asked for of those that are over."""
     if invoice.code("status") not in {"open", "uncollectible"}:
         return False
     chosen = link_of(invoice, payments)
-    others = [one for one in payments if one.code("status") not in _OVER and link_to(one) != chosen]
-    shown = [one.child("payment").expanded("payment_intent") for one in others]
-    if any(under_way(intent) for intent in shown):
+    others = [one for one in payments if one.code("status") not in _CLOSED_STATUSES and link_to(one) != chosen]
+    shown = [one.child("payment").expanded_object("payment_intent") for one in others]
+    if any(is_under_way(intent) for intent in shown):
         return True
     asked = [link_to(one) for one, intent in zip(others, shown, strict=True) if not intent]
     read = await asyncio.gather(*(read_payment(api, link, needed=needed) for link in asked))
-    return any(payment.processing for payment in read)
+    return any(payment.is_processing for payment in read)
 
 
 async def _with_charge(api: StripeApi, intent: Fields, charge_id: str | None) -> Payment:
     if charge_id is None:
         return Payment(intent)
-    answer = await api.get(path("charges", charge_id))
-    return Payment(intent, answer.fields) if answer.ok else Payment(intent, missing=("charge",))
+    answer = await api.get(api_path("charges", charge_id))
+    return Payment(intent, answer.fields) if answer.is_success else Payment(intent, missing=("charge",))

@@ -16,14 +16,14 @@ class StripeProvider:
         self.decline_codes = files("providers.stripe").joinpath("decline_codes.csv").read_text("utf-8")
         self._config = config
 
-    def webhooks(self) -> StripeWebhooks | None:
+    def create_webhooks(self) -> StripeWebhooks | None:
         """The webhook side; None without a webhook secret."""
         return StripeWebhooks(self._config) if self._config.webhook_secrets else None
 
-    def gateway(self) -> StripeGateway | None:
+    def create_gateway(self) -> StripeGateway | None:
         """The charging side, a new one each time; None without an API key."""
         return StripeGateway(self._config) if self._config.api_key else None
 
-    def notes(self) -> tuple[str, ...]:
+    def startup_notes(self) -> tuple[str, ...]:
         """What is off, and what is unusual."""
-        return self._config.notes()
+        return self._config.startup_notes()

@@ -12,7 +12,7 @@ from typing import Final
 from core.payments import ChargeOrder
 from providers.fields import Fields
 
-_OF_METHODS: Final = frozenset(
+_METHOD_CODES: Final = frozenset(
     {
         "invalid_source_usage",
         "missing",
@@ -31,23 +31,23 @@ _OF_METHODS: Final = frozenset(
 """The invoice was read after the refusal: so what is missing is the method."""
 _NONE_ACTIVE: Final = "missing"
 """The one card error without a card: "Cannot charge a customer that has no active card", param `card`, HTTP 402."""
-_PARAMS: Final = frozenset({"card", "payment_method", "source", "default_payment_method", "default_source"})
-_WORDS: Final = re.compile(
+_METHOD_PARAMS: Final = frozenset({"card", "payment_method", "source", "default_payment_method", "default_source"})
+_METHOD_WORDS: Final = re.compile(
     r"payment.?method|payment source|default_source|no active card|attached to (a|the|another) customer", re.IGNORECASE
 )
 
 
-def about_method(order: ChargeOrder, error: Fields) -> bool:
+def is_method_refusal(order: ChargeOrder, error: Fields) -> bool:
     """Whether it was the method: the named one, or that none is stored. A bank's decline names charge or reason."""
     code, param = error.code("code"), error.code("param")
     if error.id("charge") or error.code("decline_code"):
         return False
     if error.code("type") == "card_error":
         return code == _NONE_ACTIVE
-    if param in _PARAMS and order.method_id:
+    if param in _METHOD_PARAMS and order.method_id:
         return not (code or "").startswith("parameter_")
-    if param not in {None, "id", *_PARAMS}:
+    if param not in {None, "id", *_METHOD_PARAMS}:
         return False
-    if code in _OF_METHODS:
+    if code in _METHOD_CODES:
         return True
-    return code is None and bool(_WORDS.search(str(error.raw.get("message") or "")))
+    return code is None and bool(_METHOD_WORDS.search(str(error.raw.get("message") or "")))

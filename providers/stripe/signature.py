@@ -19,17 +19,17 @@ _TIME: Final = re.compile(r"[0-9]{1,12}")
 _SIGNATURE: Final = re.compile(r"[0-9a-f]{64}")
 
 
-def verify(header: str | None, body: bytes, secrets: Iterable[str], now: datetime) -> None:
+def verify_signature_header(header: str | None, body: bytes, secrets: Iterable[str], now: datetime) -> None:
     """Return where one of the secrets signed this body within five minutes of now. Raises InvalidSignature."""
-    seconds = _timestamp(_parts(header))
+    seconds = _signed_timestamp(_header_pairs(header))
     if abs(now.timestamp() - seconds) > TOLERANCE_SECONDS:
         raise InvalidSignature("The signature's time is more than five minutes away from now: check the clock.")
-    text = _decoded(body)
-    if not any(_signed(text, header or "", secret) for secret in secrets):
+    text = _decode_body(body)
+    if not any(_is_signed(text, header or "", secret) for secret in secrets):
         raise InvalidSignature("No signature matches: the body was changed or the endpoint's secret is another one.")
 
 
-def _parts(header: str | None) -> list[tuple[str, str]]:
+def _header_pairs(header: str | None) -> list[tuple[str, str]]:
     if not header:
         raise InvalidSignature("The Stripe-Signature header is missing.")
     if len(header) > MAX_HEADER or not header.isascii():
@@ -40,7 +40,7 @@ def _parts(header: str | None) -> list[tuple[str, str]]:
     return [(name, value) for name, _, value in pairs]
 
 
-def _timestamp(parts: list[tuple[str, str]]) -> int:
+def _signed_timestamp(parts: list[tuple[str, str]]) -> int:
     """The one time; two times would let the checked one differ from the signed one."""
     times = [value for name, value in parts if name == "t"]
     if len(times) != 1 or not _TIME.fullmatch(times[0]):
@@ -50,14 +50,14 @@ def _timestamp(parts: list[tuple[str, str]]) -> int:
     return int(times[0])
 
 
-def _decoded(body: bytes) -> str:
+def _decode_body(body: bytes) -> str:
     try:
         return body.decode("utf-8")
     except UnicodeDecodeError:
         raise InvalidSignature("The body is not UTF-8, so Stripe can't have signed it.") from None
 
 
-def _signed(text: str, header: str, secret: str) -> bool:
+def _is_signed(text: str, header: str, secret: str) -> bool:
     """The age was checked already, in both directions: hence no tolerance here."""
     try:
         return bool(WebhookSignature.verify_header(text, header, secret, tolerance=None))

@@ -11,7 +11,7 @@ import stripe
 from providers.transport import AsyncTransport
 
 
-class Transport(stripe.HTTPClient):
+class StripeTransport(stripe.HTTPClient):
     """In the place of the library's HTTP client."""
 
     name = "httpx"

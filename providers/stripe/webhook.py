@@ -6,15 +6,15 @@ from typing import Any, Final
 
 from core.errors import InvalidInput
 from core.payments import EventKind, ProviderEvent
-from providers.bodies import json_object
-from providers.fields import Fields, Unfit
+from providers.bodies import parse_json_object
+from providers.fields import Fields, InvalidField
 from providers.stripe import signature
 from providers.stripe.config import StripeConfig
-from providers.stripe.events import meaning
-from providers.stripe.minor import in_iso
+from providers.stripe.events import interpret_event
+from providers.stripe.minor import to_iso_amounts
 
 NAME: Final = "stripe"
-_UNDATED: Final = datetime.fromtimestamp(0, UTC)
+_UNKNOWN_TIME: Final = datetime.fromtimestamp(0, UTC)
 """Stands where an event has no readable time; it has the kind OTHER and never acts."""
 
 
@@ -27,40 +27,40 @@ class StripeWebhooks:
 
     def verify(self, headers: Mapping[str, str], body: bytes, now: datetime) -> None:
         """Check sender and age. Raises InvalidSignature."""
-        signature.verify(headers.get("stripe-signature"), body, self._secrets, now)
+        signature.verify_signature_header(headers.get("stripe-signature"), body, self._secrets, now)
 
     def normalise(self, body: bytes) -> tuple[ProviderEvent, ...]:
         """The one event in the body; what can't be used has the kind OTHER and a detail that says why.
 
         Raises InvalidInput for what is not an event of Stripe at all.
         """
-        event = Fields(in_iso(json_object(body)))
+        event = Fields(to_iso_amounts(parse_json_object(body)))
         if event.raw.get("object") not in ("event", "v2.core.event"):
             raise InvalidInput("This is not a Stripe event: its `object` is not `event`.")
         try:
-            return (self._understood(event),)
-        except Unfit as unfit:
-            return (_other(event, f"unfit: {unfit.field}"[:200]),)
+            return (self._parse_event(event),)
+        except InvalidField as unfit:
+            return (_ignored_event(event, f"unfit: {unfit.field}"[:200]),)
 
-    def _understood(self, event: Fields) -> ProviderEvent:
+    def _parse_event(self, event: Fields) -> ProviderEvent:
         if event.raw["object"] == "v2.core.event":
-            return _other(event, "thin event: only snapshot events are used")
+            return _ignored_event(event, "thin event: only snapshot events are used")
         livemode = event.flag("livemode")
         if livemode is not None and self._livemode not in {None, livemode}:
             worlds = ("live event for a test key", "test event for a live key")
-            return _other(event, worlds[not livemode])
-        if foreign := _foreign(event):
-            return _other(event, foreign)
-        found = meaning(event)
+            return _ignored_event(event, worlds[not livemode])
+        if foreign := _foreign_account(event):
+            return _ignored_event(event, foreign)
+        found = interpret_event(event)
         if found is None:
-            return _other(event, "event type not used")
-        occurred_at = event.moment("created")
+            return _ignored_event(event, "event type not used")
+        occurred_at = event.unix_time("created")
         if occurred_at is None:
-            raise Unfit("created")
-        return ProviderEvent.model_validate(_named(event) | {"occurred_at": occurred_at} | found)
+            raise InvalidField("created")
+        return ProviderEvent.model_validate(_event_identity(event) | {"occurred_at": occurred_at} | found)
 
 
-def _foreign(event: Fields) -> str | None:
+def _foreign_account(event: Fields) -> str | None:
     """Why an event is another account's: of Connect (`account`), or of an organisation's endpoint (`context`).
 
     Our key would be refused there, or would read another object of the same name.
@@ -72,12 +72,12 @@ def _foreign(event: Fields) -> str | None:
     return None
 
 
-def _named(event: Fields) -> dict[str, Any]:
+def _event_identity(event: Fields) -> dict[str, Any]:
     """Without an id an event could be neither stored nor told from its repeats. Raises InvalidInput."""
-    return {"provider": NAME, "event_id": event.need("id"), "event_type": event.code("type") or ""}
+    return {"provider": NAME, "event_id": event.require_id("id"), "event_type": event.code("type") or ""}
 
 
-def _other(event: Fields, detail: str) -> ProviderEvent:
+def _ignored_event(event: Fields, detail: str) -> ProviderEvent:
     whatever = Fields(event.raw, lenient=True)
-    occurred_at = whatever.moment("created") or _UNDATED
-    return ProviderEvent(**_named(whatever), kind=EventKind.OTHER, occurred_at=occurred_at, detail=detail)
+    occurred_at = whatever.unix_time("created") or _UNKNOWN_TIME
+    return ProviderEvent(**_event_identity(whatever), kind=EventKind.OTHER, occurred_at=occurred_at, detail=detail)

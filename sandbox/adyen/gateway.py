@@ -6,19 +6,19 @@ from typing import Final
 
 from sandbox import faults, log
 from sandbox.adyen import items, payments
-from sandbox.adyen.keys import LONGEST, Keys
+from sandbox.adyen.keys import MAX_KEY_LENGTH, AdyenIdempotencyKeys
 from sandbox.call import Answer, Call
-from sandbox.courier import Courier, Letter
+from sandbox.courier import WebhookFormat, WebhookSender
 from sandbox.models import Delivery, Document
 from sandbox.outcomes import Effect, Outcome, Reply
-from sandbox.pay import take
-from sandbox.running import Running
-from sandbox.world import World
+from sandbox.pay import take_outcome
+from sandbox.running import RunningCalls
+from sandbox.world import SandboxWorld
 
-PAYMENTS: Final = re.compile(r"^/adyen/(?:checkout/)?v\d+/payments$")
+PAYMENTS_PATH: Final = re.compile(r"^/adyen/(?:checkout/)?v\d+/payments$")
 
 
-class Refused(Exception):
+class AdyenError(Exception):
     """An answer with Adyen's error body."""
 
     def __init__(self, status: int, code: str, message: str, kind: str = "validation") -> None:
@@ -31,78 +31,78 @@ class Refused(Exception):
 class AdyenGateway:
     """The fake Adyen without HTTP."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: SandboxWorld) -> None:
         self._world = world
-        self._keys = Keys(world.store)
-        self._running: Running[Answer] = Running()
+        self._keys = AdyenIdempotencyKeys(world.store)
+        self._running_calls: RunningCalls[Answer] = RunningCalls()
         config = world.config
-        letter = Letter(items.seal, items.named)
-        self.courier = Courier(config, letter, config.adyen_webhook_url, config.adyen_hmac_key)
+        letter = WebhookFormat(items.sign_adyen_webhook, items.describe_adyen_webhook)
+        self.webhook_sender = WebhookSender(config, letter, config.adyen_webhook_url, config.adyen_hmac_key)
 
     async def handle(self, call: Call) -> Answer:
         """Answer a call. Once begun it runs to its end, whether or not the caller still listens."""
-        return await self._running.shielded(self._logged(call))
+        return await self._running_calls.run_to_end(self._handle_logged(call))
 
     async def close(self) -> None:
         """End what still runs; unfinished requests have changed nothing."""
-        await self._running.close()
-        await self.courier.close()
+        await self._running_calls.close()
+        await self.webhook_sender.close()
 
-    async def _logged(self, call: Call) -> Answer:
-        sequence = log.noted(self._world, call, _invoice(call))
+    async def _handle_logged(self, call: Call) -> Answer:
+        sequence = log.log_call(self._world, call, _invoice_of_call(call))
         try:
-            answer = await self._answer(call)
-        except Refused as refused:
+            answer = await self._answer_call(call)
+        except AdyenError as refused:
             answer = refused.answer
-        log.end(self._world, sequence, answer)
+        log.log_answer(self._world, sequence, answer)
         if answer.after:
             await asyncio.sleep(answer.after)
         return answer
 
-    async def _answer(self, call: Call) -> Answer:
+    async def _answer_call(self, call: Call) -> Answer:
         if not call.authorization:
-            raise Refused(401, "000", "HTTP Status Response - Unauthorized", "security")
-        if call.method != "POST" or not PAYMENTS.match(call.path):
-            raise Refused(404, "000", "Not found", "internal")
-        if scripted := await faults.strike(self._world, call):
+            raise AdyenError(401, "000", "HTTP Status Response - Unauthorized", "security")
+        if call.method != "POST" or not PAYMENTS_PATH.match(call.path):
+            raise AdyenError(404, "000", "Not found", "internal")
+        if scripted := await faults.apply_fault(self._world, call):
             return scripted
-        _check(call)
+        _check_payment(call)
         if self._world.store.get("adyen_removed", call.params["paymentMethod"]["storedPaymentMethodId"]):
-            raise Refused(422, "803", "PaymentDetail not found")
-        return await self._keyed(call, call.key) if call.key else await self._run(call)
+            raise AdyenError(422, "803", "PaymentDetail not found")
+        return await self._run_idempotently(call, call.key) if call.key else await self._run_payment(call)
 
-    async def _keyed(self, call: Call, key: str) -> Answer:
+    async def _run_idempotently(self, call: Call, key: str) -> Answer:
         try:
-            kept = self._keys.begin(key, self._world.clock.now())
+            kept = self._keys.claim(key, self._world.clock.now())
         except KeyError:
-            raise Refused(422, "704", "request already processed or in progress") from None
+            raise AdyenError(422, "704", "request already processed or in progress") from None
         if kept:
             return Answer(200, kept, {"Idempotency-Key": key}, replayed=True, outcome="replayed")
         try:
-            return await self._run(call)
+            return await self._run_payment(call)
         finally:
-            self._keys.forget(key)
+            self._keys.release(key)
 
-    async def _run(self, call: Call) -> Answer:
-        call.outcome = outcome = take(self._world, payments.control_id(call.params["reference"]))
+    async def _run_payment(self, call: Call) -> Answer:
+        call.outcome = outcome = take_outcome(self._world, payments.adyen_script_id(call.params["reference"]))
         await asyncio.sleep(outcome.before)
         if outcome.effect is Effect.NOTHING:
-            return _replied(outcome, {})
+            return _answer_as_scripted(outcome, {})
         with self._world.store.transaction():
-            body, told = payments.execute(self._world, call.params, outcome, call.key)
+            body, told = payments.execute_payment(self._world, call.params, outcome, call.key)
             if call.key:
-                self._keys.finish(call.key, body)
-        await self._tell(call.params["reference"], told)
-        return _replied(outcome, body)
+                self._keys.keep_answer(call.key, body)
+        await self._send_webhooks(call.params["reference"], told)
+        return _answer_as_scripted(outcome, body)
 
-    async def _tell(self, invoice: str, told: list[Document]) -> None:
-        control = self._world.control(payments.control_id(invoice))
+    async def _send_webhooks(self, invoice: str, events: list[Document]) -> None:
+        control = self._world.script_control(payments.adyen_script_id(invoice))
         if self._world.config.echo and control["echo"]:
             delivery = Delivery.model_validate(control["echo_delivery"] | {"wait": False})
-            await self.courier.send_bodies([items.body([one["item"]]) for one in told], delivery)
+            await self.webhook_sender.send_bodies([items.webhook_body([one["item"]]) for one in events], delivery)
 
 
-def _replied(outcome: Outcome, body: Document) -> Answer:
+def _answer_as_scripted(outcome: Outcome, body: Document) -> Answer:
     text, after = outcome.text, outcome.after
     if outcome.reply is Reply.MALFORMED:
         return Answer(200, {"nonsense": True}, after=after, outcome=text)
@@ -113,23 +113,23 @@ def _replied(outcome: Outcome, body: Document) -> Answer:
     return Answer(200, body, drop=outcome.reply is Reply.DROP, after=after, outcome=text)
 
 
-def _check(call: Call) -> None:
+def _check_payment(call: Call) -> None:
     """What Adyen insists on for a payment with a stored token."""
     order = call.params
-    if call.key and len(call.key) > LONGEST:
-        raise Refused(422, "702", "The idempotency key is longer than 64 characters")
+    if call.key and len(call.key) > MAX_KEY_LENGTH:
+        raise AdyenError(422, "702", "The idempotency key is longer than 64 characters")
     amount, method = order.get("amount"), order.get("paymentMethod")
     if not isinstance(amount, dict) or not isinstance(amount.get("value"), int) or not amount.get("currency"):
-        raise Refused(422, "100", "No amount specified")
+        raise AdyenError(422, "100", "No amount specified")
     for name, code in (("merchantAccount", "901"), ("reference", "130"), ("shopperReference", "702")):
         if not order.get(name) or not isinstance(order[name], str):
-            raise Refused(422, code, f"Required field '{name}' is not provided.")
+            raise AdyenError(422, code, f"Required field '{name}' is not provided.")
     if not isinstance(method, dict) or not method.get("storedPaymentMethodId"):
-        raise Refused(422, "803", "PaymentDetail not found")
+        raise AdyenError(422, "803", "PaymentDetail not found")
     if order.get("shopperInteraction") != "ContAuth" or not order.get("recurringProcessingModel"):
-        raise Refused(422, "702", "A stored payment method is charged with ContAuth and a processing model")
+        raise AdyenError(422, "702", "A stored payment method is charged with ContAuth and a processing model")
 
 
-def _invoice(call: Call) -> str | None:
+def _invoice_of_call(call: Call) -> str | None:
     named = call.params.get("reference")
     return named if isinstance(named, str) else None

@@ -8,85 +8,98 @@ from typing import Any
 from sandbox.adyen.signing import sign_item
 from sandbox.models import Document
 
-ACCOUNT = "SandboxMerchant"
-ALPHABET = "BCDFGHJKLMNPQRSTVWXZ23456789"
-FIRST = ("AUTHORISATION", "PENDING", "OFFER_CLOSED", "ORDER_OPENED", "ORDER_CLOSED", "EXPIRE", "REPORT_AVAILABLE")
+DEFAULT_MERCHANT_ACCOUNT = "SandboxMerchant"
+REFERENCE_ALPHABET = "BCDFGHJKLMNPQRSTVWXZ23456789"
+FIRST_EVENTS = (
+    "AUTHORISATION",
+    "PENDING",
+    "OFFER_CLOSED",
+    "ORDER_OPENED",
+    "ORDER_CLOSED",
+    "EXPIRE",
+    "REPORT_AVAILABLE",
+)
 """Events that name no earlier payment; all others have an originalReference (Adyen's OpenAPI, Webhooks v1)."""
-RESCUES = ("AUTORESCUE", "CANCEL_AUTORESCUE")
+RESCUE_EVENTS = ("AUTORESCUE", "CANCEL_AUTORESCUE")
 """Their examples have neither a payment method nor anything of card and shopper."""
-NO_CARDS = (
+NON_CARD_METHODS = (
     "sepadirectdebit", "ach", "directdebit", "eft", "ideal", "sofort", "giropay", "bankTransfer", "boleto", "paypal",
     "klarna",
 )  # fmt: skip
 """Beginnings of methods of which no card can be told; docs.adyen.com/payment-methods/payment-method-types."""
 
 
-def reference() -> str:
+def new_psp_reference() -> str:
     """A fresh pspReference: 16 characters."""
-    return "".join(secrets.choice(ALPHABET) for _ in range(16))
+    return "".join(secrets.choice(REFERENCE_ALPHABET) for _ in range(16))
 
 
-def item(payment: Document, event_code: str, success: bool, moment: int, **fields: Any) -> Document:
+def build_item(payment: Document, event_code: str, success: bool, moment: int, **fields: Any) -> Document:
     """One NotificationRequestItem about a payment, not signed yet."""
     date = datetime.fromtimestamp(moment, UTC).isoformat()
-    told = rescue_of(payment) if event_code in RESCUES else additional(payment)
+    told = rescue_data(payment) if event_code in RESCUE_EVENTS else additional_data(payment)
     made = {
         "additionalData": {**told, **fields.pop("additional", {})},
         "amount": {"currency": payment["currency"], "value": fields.pop("amount", None) or payment["amount"]},
         "eventCode": event_code,
         "eventDate": date,
-        "merchantAccountCode": payment.get("account") or ACCOUNT,
+        "merchantAccountCode": payment.get("account") or DEFAULT_MERCHANT_ACCOUNT,
         "merchantReference": fields.pop("reference", None) or payment["reference"],
         "paymentMethod": payment["brand"],
-        "pspReference": fields.pop("psp", None) or reference(),
+        "pspReference": fields.pop("psp", None) or new_psp_reference(),
         "reason": fields.pop("reason", ""),
         "success": "true" if success else "false",
     }
-    if event_code in RESCUES:
+    if event_code in RESCUE_EVENTS:
         del made["paymentMethod"]
-    if event_code not in FIRST and payment.get("psp"):
+    if event_code not in FIRST_EVENTS and payment.get("psp"):
         made["originalReference"] = payment["psp"]
     return {**made, **fields}
 
 
-def additional(payment: Document) -> Document:
+def additional_data(payment: Document) -> Document:
     """What every item says of card and shopper, with the extra settings of the webhook switched on."""
-    return {"shopperReference": payment["shopper"], **_stored(payment), **_card(payment), **_person(payment)}
+    return {
+        "shopperReference": payment["shopper"],
+        **_stored_method_data(payment),
+        **_card_data(payment),
+        **_shopper_data(payment),
+    }
 
 
-def rescue_of(payment: Document) -> Document:
+def rescue_data(payment: Document) -> Document:
     """What the end of a rescue says, and each of its tries beside that it is one."""
     rescue = payment.get("psp") or ""
     return {"retry.rescueReference": rescue, "merchantOrderReference": payment["reference"]}
 
 
-def _stored(payment: Document) -> Document:
+def _stored_method_data(payment: Document) -> Document:
     if not payment.get("stored", True):
         return {}
     names = ("recurring.shopperReference", "recurring.recurringDetailReference")
     return dict(zip(names, (payment["shopper"], payment["token"]), strict=True))
 
 
-def _card(payment: Document) -> Document:
-    if payment["brand"].startswith(NO_CARDS):
+def _card_data(payment: Document) -> Document:
+    if payment["brand"].startswith(NON_CARD_METHODS):
         return {}
     names = {"cardIssuingCountry": "country", "fundingSource": "funding", "cardSummary": "last4"}
     return {name: payment[field] for name, field in names.items()}
 
 
-def _person(payment: Document) -> Document:
+def _shopper_data(payment: Document) -> Document:
     """Who it was, and whether they were there: webhook settings "shopper details" and "shopper interaction"."""
     told = {"shopperInteraction": payment.get("interaction"), "recurringProcessingModel": payment.get("model")}
     return {**payment.get("person", {}), **{name: text for name, text in told.items() if text is not None}}
 
 
-def body(items: list[Document], *, live: bool = False) -> bytes:
+def webhook_body(items: list[Document], *, live: bool = False) -> bytes:
     """The JSON of one webhook; signatures come when it is sealed."""
     wrapped = [{"NotificationRequestItem": one} for one in items]
     return json.dumps({"live": "true" if live else "false", "notificationItems": wrapped}).encode()
 
 
-def seal(payload: bytes, secret: str, _: int) -> tuple[bytes, dict[str, str]]:
+def sign_adyen_webhook(payload: bytes, secret: str, _: int) -> tuple[bytes, dict[str, str]]:
     """The payload with each of its items signed; anything else as it is."""
     headers = {"Content-Type": "application/json; charset=utf-8"}
     try:
@@ -99,7 +112,7 @@ def seal(payload: bytes, secret: str, _: int) -> tuple[bytes, dict[str, str]]:
     return json.dumps(found).encode(), headers
 
 
-def named(payload: bytes) -> dict[str, str]:
+def describe_adyen_webhook(payload: bytes) -> dict[str, str]:
     """The name of a webhook's first item."""
     try:
         one = json.loads(payload)["notificationItems"][0]["NotificationRequestItem"]

@@ -4,10 +4,10 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from sandbox.models import Delivered, Delivery, Model
+from sandbox.models import ControlModel, Delivery, DeliveryResult
 
 
-class FailedPayment(Model):
+class FailedPayment(ControlModel):
     """A recurring payment that was refused, with the token that was tried."""
 
     invoice_id: str | None = Field(None, description="the merchantReference")
@@ -41,7 +41,7 @@ class FailedPayment(Model):
     delivery: Delivery | None = Field(None, description="send the failure webhook at once; left out: not sent")
 
 
-class Created(BaseModel):
+class FailedPaymentIds(BaseModel):
     """The names of a refused payment, and of its (recorded) webhook item."""
 
     invoice: str
@@ -49,10 +49,10 @@ class Created(BaseModel):
     payment_method: str
     psp_reference: str
     event: str
-    deliveries: list[Delivered] = Field(default_factory=list)
+    deliveries: list[DeliveryResult] = Field(default_factory=list)
 
 
-class Happening(Model):
+class PaymentEvent(ControlModel):
     """Something that Adyen tells about a payment. Money is booked where an authorisation or a rescue succeeds.
 
     What follows a payment (a capture, a refund, a chargeback) names it as `originalReference`.
@@ -68,7 +68,7 @@ class Happening(Model):
     delivery: Delivery = Delivery()
 
 
-class Rescue(Model):
+class Rescue(ControlModel):
     """How Auto Rescue goes on and ends: tries that were refused, then AUTORESCUE."""
 
     tries: int = Field(1, ge=0, le=10, description="refused tries before the end")
@@ -78,7 +78,7 @@ class Rescue(Model):
     delivery: Delivery = Delivery()
 
 
-class Batch(Model):
+class EventBatch(ControlModel):
     """Recorded items to send in one body."""
 
     events: tuple[str, ...]

@@ -1,6 +1,6 @@
 """Adyen's refusal reasons as its API answers them, by their codes."""
 
-REASONS = {
+REFUSAL_REASONS = {
     "2": "Refused", "3": "Referral", "4": "Acquirer Error", "5": "Blocked Card", "6": "Expired Card",
     "7": "Invalid Amount", "8": "Invalid Card Number", "9": "Issuer Unavailable", "10": "Not supported",
     "11": "3D Not Authenticated", "12": "Not enough balance", "14": "Acquirer Fraud", "15": "Cancelled",
@@ -15,17 +15,17 @@ REASONS = {
     "44": "Try another interface", "45": "Chip downgrade mode",
     "46": "Transaction blocked by Adyen to prevent excessive retry fees", "50": "Token Revoked",
 }  # fmt: skip
-COMMON = {
+COMMON_DECLINE_CODES = {
     "generic_decline": "2", "insufficient_funds": "12", "expired_card": "6", "lost_card": "5", "stolen_card": "5",
     "fraudulent": "20", "card_velocity_exceeded": "29", "processing_error": "4", "authentication_required": "38",
 }  # fmt: skip
 """Words that scripts and `pri trigger` use for every provider."""
 
 
-def reason_of(text: str) -> tuple[str, str]:
+def refusal_reason(text: str) -> tuple[str, str]:
     """Code and reason of what a script names: a code, a reason, or one of the common words; else as it is."""
-    known = COMMON.get(text, text)
-    if known in REASONS:
-        return known, REASONS[known]
-    code = next((code for code, reason in REASONS.items() if reason.lower() == text.lower()), "")
-    return code, REASONS.get(code, text)
+    known = COMMON_DECLINE_CODES.get(text, text)
+    if known in REFUSAL_REASONS:
+        return known, REFUSAL_REASONS[known]
+    code = next((code for code, reason in REFUSAL_REASONS.items() if reason.lower() == text.lower()), "")
+    return code, REFUSAL_REASONS.get(code, text)

@@ -1,63 +1,65 @@
 """What Braintree tells of by itself: its own tries, settlements, money that goes back, disputes, ends."""
 
 from sandbox.braintree import books, notices
-from sandbox.braintree.models import Happening
+from sandbox.braintree.models import TransactionEvent
 from sandbox.models import Decline, Document
 from sandbox.outcomes import Effect, Outcome
-from sandbox.world import World
+from sandbox.world import SandboxWorld
 
-MONEY = frozenset({"subscription_charged_successfully", "subscription_went_active", "transaction_settled"})
-FAILURES = frozenset({"subscription_charged_unsuccessfully", "transaction_retried"})
-ENDS = {"subscription_canceled": "Canceled", "subscription_expired": "Expired"}
-HELD = frozenset({books.PAID, books.PENDING, books.SETTLED})
+MONEY_KINDS = frozenset({"subscription_charged_successfully", "subscription_went_active", "transaction_settled"})
+FAILURE_KINDS = frozenset({"subscription_charged_unsuccessfully", "transaction_retried"})
+END_STATUSES = {"subscription_canceled": "Canceled", "subscription_expired": "Expired"}
+SUCCESSFUL_STATUSES = frozenset({books.SUBMITTED_FOR_SETTLEMENT, books.SETTLEMENT_PENDING, books.SETTLED})
 """A transaction that has not failed."""
 
 
-def happen(world: World, newest: Document, body: Happening) -> Document:
+def apply_event(world: SandboxWorld, newest: Document, body: TransactionEvent) -> Document:
     """It happens to the newest transaction, or to a new one; gives the recorded webhook."""
-    one = _changed(world, newest, body)
+    one = _apply_to_transaction(world, newest, body)
     if body.kind.startswith("dispute_"):
-        one = world.store.put("bt_transaction", one | {"dispute": _dispute(one, body)})
+        one = world.store.put("bt_transaction", one | {"dispute": _dispute_fields(one, body)})
     subscription = world.store.get("bt_subscription", newest["subscription"])
-    if body.kind in ENDS and subscription:
-        world.store.put("bt_subscription", subscription | {"status": ENDS[body.kind]})
-    return notices.record(world, body.kind, one)
+    if body.kind in END_STATUSES and subscription:
+        world.store.put("bt_subscription", subscription | {"status": END_STATUSES[body.kind]})
+    return notices.record_notification(world, body.kind, one)
 
 
-def _changed(world: World, newest: Document, body: Happening) -> Document:
+def _apply_to_transaction(world: SandboxWorld, newest: Document, body: TransactionEvent) -> Document:
     """The transaction that the webhook is about, after what happened to it."""
     if body.kind == "transaction_settlement_declined":
         code = body.decline_code if body.decline_code[:1] in "R4" else "4001"
-        return books.send_back(world, _held(world, newest, body), code, reads_settled=body.reads_settled)
-    if body.kind in MONEY:
-        paid = _held(world, newest, body)
-        return books.settle(world, paid) if body.kind == "transaction_settled" else paid
-    if body.kind in FAILURES:
+        return books.return_debit(
+            world, _successful_transaction(world, newest, body), code, reads_settled=body.reads_settled
+        )
+    if body.kind in MONEY_KINDS:
+        paid = _successful_transaction(world, newest, body)
+        return books.settle_transaction(world, paid) if body.kind == "transaction_settled" else paid
+    if body.kind in FAILURE_KINDS:
         decline = Decline(decline_code=body.decline_code)
-        return _tried(world, newest, body, Outcome("elsewhere", Effect.DECLINE, decline=decline))
-    if body.kind == "transaction_disbursed" and newest["status"] in HELD and body.amount is not None:
-        return books.refund(world, newest, books.decimal(body.amount, newest["currency"]))
+        return _retry_transaction(world, newest, body, Outcome("elsewhere", Effect.DECLINE, decline=decline))
+    if body.kind == "transaction_disbursed" and newest["status"] in SUCCESSFUL_STATUSES and body.amount is not None:
+        return books.refund_transaction(world, newest, books.to_decimal_text(body.amount, newest["currency"]))
     return newest
 
 
-_SUCCESS = Outcome("elsewhere", Effect.SUCCEED)
+_PROVIDER_SUCCESS = Outcome("elsewhere", Effect.SUCCEED)
 
 
-def _held(world: World, newest: Document, body: Happening) -> Document:
+def _successful_transaction(world: SandboxWorld, newest: Document, body: TransactionEvent) -> Document:
     """What was taken already, or a try that takes it; an amount asks for a try of its own."""
-    again = newest["status"] not in HELD or body.amount is not None
-    return _tried(world, newest, body, _SUCCESS) if again else newest
+    again = newest["status"] not in SUCCESSFUL_STATUSES or body.amount is not None
+    return _retry_transaction(world, newest, body, _PROVIDER_SUCCESS) if again else newest
 
 
-def _tried(world: World, before: Document, body: Happening, outcome: Outcome) -> Document:
+def _retry_transaction(world: SandboxWorld, before: Document, body: TransactionEvent, outcome: Outcome) -> Document:
     """Tries of Braintree's own are transactions of their own."""
-    amount = books.decimal(body.amount, before["currency"]) if body.amount else before["amount"]
+    amount = books.to_decimal_text(body.amount, before["currency"]) if body.amount else before["amount"]
     source = "recurring" if before["subscription"] else "api"
-    return books.execute(world, before, amount, outcome, source=source)
+    return books.execute_transaction(world, before, amount, outcome, source=source)
 
 
-def _dispute(one: Document, body: Happening) -> Document:
+def _dispute_fields(one: Document, body: TransactionEvent) -> Document:
     """A dispute's status is the word behind `dispute_`, but for one that was just opened."""
     status = body.kind.removeprefix("dispute_").replace("opened", "open")
-    amount = books.decimal(body.amount, one["currency"]) if body.amount else one["amount"]
+    amount = books.to_decimal_text(body.amount, one["currency"]) if body.amount else one["amount"]
     return {"reason": body.reason, "kind": body.dispute_kind, "status": status, "amount": amount}

@@ -22,50 +22,50 @@ class Instrument(StrEnum):
     SEPA_DEBIT = "sepa_debit_account"
 
 
-DEBITS = frozenset({Instrument.US_BANK_ACCOUNT, Instrument.SEPA_DEBIT})
+DEBIT_INSTRUMENTS = frozenset({Instrument.US_BANK_ACCOUNT, Instrument.SEPA_DEBIT})
 """Their result comes days later, and may be taken back for weeks."""
 
 
 @dataclass(frozen=True)
-class Names:
+class ElementNames:
     """Of one kind: on a transaction, as a stored method, and in a customer's list."""
 
-    paid_with: str
-    stored: str
-    listed: str
+    on_transaction: str
+    in_vault: str
+    in_customer: str
 
 
-NAMES = {
-    Instrument.CREDIT_CARD: Names("credit-card", "credit-card", "credit-cards"),
-    Instrument.APPLE_PAY: Names("apple-pay", "apple-pay-card", "apple-pay-cards"),
-    Instrument.GOOGLE_PAY: Names("android-pay-card", "android-pay-card", "android-pay-cards"),
-    Instrument.PAYPAL: Names("paypal", "paypal-account", "paypal-accounts"),
-    Instrument.VENMO: Names("venmo-account", "venmo-account", "venmo-accounts"),
-    Instrument.US_BANK_ACCOUNT: Names("us-bank-account", "us-bank-account", "us-bank-accounts"),
-    Instrument.SEPA_DEBIT: Names("sepa-debit-account-detail", "sepa-debit-account", "sepa-debit-accounts"),
+ELEMENT_NAMES = {
+    Instrument.CREDIT_CARD: ElementNames("credit-card", "credit-card", "credit-cards"),
+    Instrument.APPLE_PAY: ElementNames("apple-pay", "apple-pay-card", "apple-pay-cards"),
+    Instrument.GOOGLE_PAY: ElementNames("android-pay-card", "android-pay-card", "android-pay-cards"),
+    Instrument.PAYPAL: ElementNames("paypal", "paypal-account", "paypal-accounts"),
+    Instrument.VENMO: ElementNames("venmo-account", "venmo-account", "venmo-accounts"),
+    Instrument.US_BANK_ACCOUNT: ElementNames("us-bank-account", "us-bank-account", "us-bank-accounts"),
+    Instrument.SEPA_DEBIT: ElementNames("sepa-debit-account-detail", "sepa-debit-account", "sepa-debit-accounts"),
 }
 
 
-def instrument(one: Document) -> Instrument:
+def instrument_of(one: Document) -> Instrument:
     """With which kind a remembered transaction or method is paid; a card where nothing else is said."""
     return Instrument(one.get("instrument") or Instrument.CREDIT_CARD)
 
 
 def is_debit(one: Document) -> bool:
     """Whether it is a direct debit."""
-    return instrument(one) in DEBITS
+    return instrument_of(one) in DEBIT_INSTRUMENTS
 
 
-def details(one: Document) -> Document:
+def transaction_details(one: Document) -> Document:
     """The elements of a transaction: the credit card is always there, if only as an empty one."""
-    kind = instrument(one)
+    kind = instrument_of(one)
     empty: Document = {"credit-card": {"token": None, "bin": None, "last-4": None, "card-type": None}}
-    return empty | {NAMES[kind].paid_with: fields(one)}
+    return empty | {ELEMENT_NAMES[kind].on_transaction: instrument_fields(one)}
 
 
-def fields(one: Document) -> Document:
+def instrument_fields(one: Document) -> Document:
     """What Braintree shows of it."""
-    kind, token = instrument(one), {"token": one["token"]}
+    kind, token = instrument_of(one), {"token": one["token"]}
     card = {"bin": "411111", "expiration-month": "12", "expiration-year": "2030", "debit": "No"}
     card |= {"country-of-issuance": "USA"}
     shown: dict[Instrument, dict[str, Any]] = {

@@ -3,10 +3,10 @@
 from pydantic import BaseModel, Field
 
 from sandbox.braintree.instruments import Instrument
-from sandbox.models import Delivered, Delivery, Model
+from sandbox.models import ControlModel, Delivery, DeliveryResult
 
 
-class FailedPayment(Model):
+class FailedPayment(ControlModel):
     """A subscription's period, or a single order, whose transaction failed."""
 
     invoice_id: str | None = Field(None, description="SUBSCRIPTION-YYYY-MM-DD, or the order id of a single sale")
@@ -40,7 +40,7 @@ class FailedPayment(Model):
     delivery: Delivery | None = Field(None, description="send the failure webhook at once; left out: not sent")
 
 
-class Created(BaseModel):
+class FailedTransactionIds(BaseModel):
     """The names of a failed payment, and of its (recorded) webhook."""
 
     invoice: str
@@ -49,10 +49,10 @@ class Created(BaseModel):
     payment_method: str
     transaction: str
     event: str
-    deliveries: list[Delivered] = Field(default_factory=list)
+    deliveries: list[DeliveryResult] = Field(default_factory=list)
 
 
-class Happening(Model):
+class TransactionEvent(ControlModel):
     """Something that Braintree tells about an invoice. Money is booked where a kind says that it came."""
 
     kind: str
@@ -64,7 +64,7 @@ class Happening(Model):
     delivery: Delivery = Delivery()
 
 
-class Batch(Model):
+class WebhookBatch(ControlModel):
     """Recorded webhooks to send again, in this order."""
 
     events: tuple[str, ...]

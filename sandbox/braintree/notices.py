@@ -8,58 +8,61 @@ from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 from sandbox.braintree import books, shapes
-from sandbox.braintree.xml import document
+from sandbox.braintree.xml import dump_document
 from sandbox.models import Document
-from sandbox.world import World
+from sandbox.world import SandboxWorld
 
-KIND = re.compile(rb"<kind>([^<]*)</kind>")
-ID = re.compile(rb"<id>([^<]*)</id>")
+KIND_ELEMENT = re.compile(rb"<kind>([^<]*)</kind>")
+ID_ELEMENT = re.compile(rb"<id>([^<]*)</id>")
 
 
-def notification(kind: str, at: int, subject: Document) -> bytes:
+def notification_xml(kind: str, at: int, subject: Document) -> bytes:
     """The XML of one notification."""
     tree = {"kind": kind, "timestamp": datetime.fromtimestamp(at, UTC), "subject": subject}
-    return document("notification", tree).encode()
+    return dump_document("notification", tree).encode()
 
 
-def subject_of(world: World, kind: str, one: Document) -> Document:
+def notification_subject(world: SandboxWorld, kind: str, one: Document) -> Document:
     """What a notification of this kind about this transaction holds."""
     if kind.startswith("dispute_"):
-        return {"dispute": shapes.dispute(one, **one["dispute"])}
+        return {"dispute": shapes.dispute_tree(one, **one["dispute"])}
     if kind == "check":
         return {"check": True}
     found = world.store.get("bt_subscription", one["subscription"])
     if kind.startswith("subscription_") and found:
-        listed = [one, *(each for each in books.transactions(world, one["invoice"]) if each["id"] != one["id"])]
-        return {"subscription": shapes.subscription(found, listed)}
-    return {"transaction": shapes.told(one)}
+        listed = [
+            one,
+            *(each for each in books.transactions_of_invoice(world, one["invoice"]) if each["id"] != one["id"]),
+        ]
+        return {"subscription": shapes.subscription_tree(found, listed)}
+    return {"transaction": shapes.webhook_transaction_tree(one)}
 
 
-def record(world: World, kind: str, one: Document) -> Document:
+def record_notification(world: SandboxWorld, kind: str, one: Document) -> Document:
     """A notification that may be sent now, later, or again."""
     at = world.clock.now()
-    xml = notification(kind, at, subject_of(world, kind, one))
+    xml = notification_xml(kind, at, notification_subject(world, kind, one))
     name = f"{kind}:{one['id']}:{at}"
     event = {"id": name, "invoice": one["invoice"], "kind": kind, "xml": xml.decode()}
     return world.store.put("bt_event", event)
 
 
-def seal(payload: bytes, secret: str, _: int) -> tuple[bytes, dict[str, str]]:
+def sign_braintree_webhook(payload: bytes, secret: str, _: int) -> tuple[bytes, dict[str, str]]:
     """A form with payload and signature; `secret` is `PUBLIC_KEY|PRIVATE_KEY`, several joined by `&`."""
     encoded = base64.encodebytes(payload).decode()
-    pairs = "&".join(signed(pair, encoded) for pair in secret.split("&"))
+    pairs = "&".join(sign_with_key_pair(pair, encoded) for pair in secret.split("&"))
     form = urlencode({"bt_signature": pairs, "bt_payload": encoded})
     return form.encode(), {"Content-Type": "application/x-www-form-urlencoded"}
 
 
-def signed(pair: str, payload: str) -> str:
+def sign_with_key_pair(pair: str, payload: str) -> str:
     """`PUBLIC_KEY|SIGNATURE` of a payload, for `PUBLIC_KEY|PRIVATE_KEY`."""
     public_key, _, private_key = pair.partition("|")
     key = hashlib.sha1(private_key.encode()).digest()
     return f"{public_key}|{hmac.new(key, payload.encode(), hashlib.sha1).hexdigest()}"
 
 
-def named(payload: bytes) -> dict[str, str]:
+def describe_braintree_webhook(payload: bytes) -> dict[str, str]:
     """What a notification is about."""
-    kind, about = KIND.search(payload), ID.search(payload)
+    kind, about = KIND_ELEMENT.search(payload), ID_ELEMENT.search(payload)
     return {"event": about[1].decode() if about else "", "type": kind[1].decode() if kind else ""}

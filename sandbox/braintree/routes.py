@@ -8,40 +8,40 @@ from fastapi.responses import Response
 from sandbox import control, scenarios
 from sandbox.braintree import books, happenings, notices, xml
 from sandbox.braintree.gateway import BraintreeGateway
-from sandbox.braintree.models import Batch, Created, FailedPayment, Happening
+from sandbox.braintree.models import FailedPayment, FailedTransactionIds, TransactionEvent, WebhookBatch
 from sandbox.call import Call
-from sandbox.models import Card, Delivery, Document, Fault, Happened, LedgerEntry, LogEntry, Script
-from sandbox.world import World
+from sandbox.models import ActionResult, Card, Delivery, Document, Fault, LedgerEntry, LogEntry, Script
+from sandbox.world import SandboxWorld
 
 router = APIRouter(prefix="/_control/braintree", tags=["control of the fake Braintree"])
 
 
-def mount(app: FastAPI, gateway: BraintreeGateway) -> None:
+def mount_braintree(app: FastAPI, gateway: BraintreeGateway) -> None:
     """Serve the fake Braintree as part of this app."""
     app.state.braintree = gateway
     app.include_router(router)
     methods = ["GET", "POST", "PUT", "DELETE"]
-    app.add_api_route("/braintree/{path:path}", braintree_api, methods=methods, include_in_schema=False)
+    app.add_api_route("/braintree/{path:path}", answer_braintree_call, methods=methods, include_in_schema=False)
 
 
-async def braintree_api(request: Request) -> Response:
+async def answer_braintree_call(request: Request) -> Response:
     """Every call of the fake API."""
-    answer = await gateway_of(request).handle(_call(request, await request.body()))
+    answer = await requested_braintree_gateway(request).handle(_parse_call(request, await request.body()))
     if answer.drop:
         await request.scope["sandbox.cut"]()
     content = answer.body if isinstance(answer.body, str) else ""
     return Response(content, answer.status, answer.headers, media_type="application/xml")
 
 
-def gateway_of(request: Request) -> BraintreeGateway:
+def requested_braintree_gateway(request: Request) -> BraintreeGateway:
     """The fake Braintree that this app serves."""
     found: BraintreeGateway = request.app.state.braintree
     return found
 
 
-def _call(request: Request, body: bytes) -> Call:
+def _parse_call(request: Request, body: bytes) -> Call:
     try:
-        params = xml.load(body.decode())
+        params = xml.parse_document(body.decode())
     except ValueError:
         params = {}
     return Call(
@@ -52,27 +52,27 @@ def _call(request: Request, body: bytes) -> Call:
     )
 
 
-async def _sent(request: Request, told: list[Document], delivery: Delivery) -> Happened:
-    bodies = [one["xml"].encode() for one in told]
-    deliveries = await gateway_of(request).courier.send_bodies(bodies, delivery)
-    events = [{"id": one["id"], "type": one["kind"], "invoice": one["invoice"]} for one in told]
-    return Happened(events=events, deliveries=deliveries)
+async def _send_recorded(request: Request, events: list[Document], delivery: Delivery) -> ActionResult:
+    bodies = [one["xml"].encode() for one in events]
+    deliveries = await requested_braintree_gateway(request).webhook_sender.send_bodies(bodies, delivery)
+    events = [{"id": one["id"], "type": one["kind"], "invoice": one["invoice"]} for one in events]
+    return ActionResult(events=events, deliveries=deliveries)
 
 
 @router.post("/failed_payments")
-async def create_failed_payment(request: Request, body: FailedPayment) -> Created:
+async def create_failed_transaction(request: Request, body: FailedPayment) -> FailedTransactionIds:
     """A customer, a card, a failed transaction and its (recorded) webhook, in one call."""
-    world = control.world_of(request)
-    made = books.failed_payment(body, world.clock.now())
+    world = control.requested_world(request)
+    made = books.build_failed_transaction(body, world.clock.now())
     one = made["transaction"]
     kind = "subscription_charged_unsuccessfully" if body.subscription else "transaction_retried"
     with world.store.transaction():
-        books.keep(world, made)
-        told = notices.record(world, kind, one)
+        books.store_failed_transaction(world, made)
+        told = notices.record_notification(world, kind, one)
         options = body.model_dump(include={"default", "echo", "echo_delivery", "unguarded"}, mode="json")
-        _script(world, one["invoice"], Script(outcomes=body.script, **options))
-    sent = await _sent(request, [told], body.delivery) if body.delivery else Happened()
-    return Created(
+        _store_script(world, one["invoice"], Script(outcomes=body.script, **options))
+    sent = await _send_recorded(request, [told], body.delivery) if body.delivery else ActionResult()
+    return FailedTransactionIds(
         invoice=one["invoice"],
         subscription=one["subscription"],
         customer=one["customer"],
@@ -83,127 +83,129 @@ async def create_failed_payment(request: Request, body: FailedPayment) -> Create
     )
 
 
-def _script(world: World, invoice: str, wanted: Script) -> Document:
-    return scenarios.set_script(world, books.control_id(invoice), wanted)
+def _store_script(world: SandboxWorld, invoice: str, wanted: Script) -> Document:
+    return scenarios.store_script(world, books.braintree_script_id(invoice), wanted)
 
 
 @router.put("/invoices/{invoice_id}/script")
-async def set_script(request: Request, invoice_id: str, body: Script) -> Document:
+async def set_braintree_script(request: Request, invoice_id: str, body: Script) -> Document:
     """What the next charges of this invoice do."""
-    world = control.world_of(request)
+    world = control.requested_world(request)
     with world.store.transaction():
-        return _script(world, invoice_id, body)
+        return _store_script(world, invoice_id, body)
 
 
 @router.get("/invoices/{invoice_id}/script")
-async def get_script(request: Request, invoice_id: str) -> Document:
+async def get_braintree_script(request: Request, invoice_id: str) -> Document:
     """What is left of the script."""
-    return control.world_of(request).control(books.control_id(invoice_id))
+    return control.requested_world(request).script_control(books.braintree_script_id(invoice_id))
 
 
 @router.post("/payments/{invoice_id}/happens")
-async def happens(request: Request, invoice_id: str, body: Happening) -> Happened:
+async def report_braintree_event(request: Request, invoice_id: str, body: TransactionEvent) -> ActionResult:
     """Braintree tells something about an invoice; money that it tells of is booked."""
-    world = control.world_of(request)
-    found = books.transactions(world, invoice_id)
+    world = control.requested_world(request)
+    found = books.transactions_of_invoice(world, invoice_id)
     if not found:
         raise HTTPException(404, f"no invoice {invoice_id}")
     with world.store.transaction():
-        return await _sent(request, [happenings.happen(world, found[0], body)], body.delivery)
+        return await _send_recorded(request, [happenings.apply_event(world, found[0], body)], body.delivery)
 
 
 @router.post("/customers/{customer_id}/card")
-async def new_card(request: Request, customer_id: str, body: control.CardAction) -> dict[str, str]:
+async def add_braintree_card(request: Request, customer_id: str, body: control.CardAction) -> dict[str, str]:
     """The customer stores another card; Braintree sends no webhook for that."""
-    world, card = control.world_of(request), body.card
-    token, fingerprint = books.fresh("tok"), card.fingerprint or books.fresh("card")
-    method = {"customer": customer_id, "token": token, "card_type": _type(card), "fingerprint": fingerprint}
+    world, card = control.requested_world(request), body.card
+    token, fingerprint = books.new_braintree_id("tok"), card.fingerprint or books.new_braintree_id("card")
+    method = {"customer": customer_id, "token": token, "card_type": _card_type(card), "fingerprint": fingerprint}
     first = not world.store.find("bt_method", customer=customer_id)
     world.store.put("bt_method", {"id": token, **method, "last4": card.last4, "default": first})
     return {"payment_method": token}
 
 
 @router.delete("/payment_methods/{token}")
-async def delete_method(request: Request, token: str) -> dict[str, bool]:
+async def delete_braintree_method(request: Request, token: str) -> dict[str, bool]:
     """A stored method is deleted, by its customer or by the merchant; Braintree sends no webhook for that."""
-    return {"deleted": books.delete_method(control.world_of(request), token)}
+    return {"deleted": books.delete_vaulted_method(control.requested_world(request), token)}
 
 
 @router.delete("/customers/{customer_id}")
-async def delete_customer(request: Request, customer_id: str) -> dict[str, bool]:
+async def delete_braintree_customer(request: Request, customer_id: str) -> dict[str, bool]:
     """A customer is deleted with all that was stored; Braintree sends no webhook for that."""
-    return {"deleted": books.delete_customer(control.world_of(request), customer_id)}
+    return {"deleted": books.delete_vaulted_customer(control.requested_world(request), customer_id)}
 
 
-def _type(card: Card) -> str:
+def _card_type(card: Card) -> str:
     return {"visa": "Visa", "mastercard": "MasterCard", "amex": "American Express"}.get(card.brand, card.brand)
 
 
 @router.post("/events/send")
-async def send_events(request: Request, body: Batch) -> Happened:
+async def resend_braintree_events(request: Request, body: WebhookBatch) -> ActionResult:
     """Send recorded webhooks again."""
-    found = [control.world_of(request).store.get("bt_event", name) for name in body.events]
+    found = [control.requested_world(request).store.get("bt_event", name) for name in body.events]
     if not all(found):
         raise HTTPException(404, "no such event")
-    return await _sent(request, [one for one in found if one], body.delivery)
+    return await _send_recorded(request, [one for one in found if one], body.delivery)
 
 
 @router.get("/invoices/{invoice_id}/events")
-async def events_of(request: Request, invoice_id: str) -> list[str]:
+async def list_braintree_events(request: Request, invoice_id: str) -> list[str]:
     """The recorded webhooks of an invoice, oldest first."""
-    return [one["id"] for one in reversed(control.world_of(request).store.find("bt_event", invoice=invoice_id))]
+    return [one["id"] for one in reversed(control.requested_world(request).store.find("bt_event", invoice=invoice_id))]
 
 
 @router.get("/events/{name}")
-async def recorded(request: Request, name: str) -> dict[str, str]:
+async def read_braintree_webhook(request: Request, name: str) -> dict[str, str]:
     """One recorded webhook, as XML."""
-    found = control.world_of(request).store.get("bt_event", name)
+    found = control.requested_world(request).store.get("bt_event", name)
     if found is None:
         raise HTTPException(404, "no such event")
     return {"xml": found["xml"]}
 
 
 @router.post("/send_raw")
-async def send_raw(request: Request, body: control.Raw) -> Happened:
+async def send_raw_braintree_webhook(request: Request, body: control.RawWebhook) -> ActionResult:
     """Sign and send what is given, XML or not."""
     content = (body.payload or "").encode()
-    return Happened(deliveries=await gateway_of(request).courier.send_bodies([content], body.delivery))
+    return ActionResult(
+        deliveries=await requested_braintree_gateway(request).webhook_sender.send_bodies([content], body.delivery)
+    )
 
 
 @router.post("/webhook_endpoint")
-async def set_endpoint(request: Request, body: control.Endpoint) -> control.Endpoint:
+async def set_braintree_endpoint(request: Request, body: control.WebhookEndpoint) -> control.WebhookEndpoint:
     """Send webhooks elsewhere from now on (until the sandbox ends)."""
-    courier = gateway_of(request).courier
+    courier = requested_braintree_gateway(request).webhook_sender
     courier.url, courier.secret = body.url, body.secret
     return body
 
 
 @router.post("/idle")
-async def idle(request: Request, _: Annotated[Document, Body()]) -> dict[str, bool]:
+async def wait_until_braintree_idle(request: Request, _: Annotated[Document, Body()]) -> dict[str, bool]:
     """Answers when no webhook delivery is on its way."""
-    await gateway_of(request).courier.idle()
+    await requested_braintree_gateway(request).webhook_sender.wait_until_idle()
     return {"idle": True}
 
 
 @router.get("/log")
-async def read_log(request: Request, invoice: str | None = None) -> list[LogEntry]:
+async def read_braintree_log(request: Request, invoice: str | None = None) -> list[LogEntry]:
     """Requests in order."""
-    return await control.read_log(request, invoice)
+    return await control.read_request_log(request, invoice)
 
 
 @router.get("/ledger")
-async def read_ledger(request: Request, invoice: str | None = None) -> list[LedgerEntry]:
+async def read_braintree_ledger(request: Request, invoice: str | None = None) -> list[LedgerEntry]:
     """Successful charges in order."""
-    return await control.read_ledger(request, invoice)
+    return await control.read_charge_ledger(request, invoice)
 
 
 @router.post("/faults")
-async def add_fault(request: Request, body: Fault) -> list[Fault]:
+async def add_braintree_fault(request: Request, body: Fault) -> list[Fault]:
     """Script a fault of any call; gives all that wait, those of other providers included."""
     return await control.add_fault(request, body)
 
 
 @router.delete("/faults")
-async def clear_faults(request: Request) -> list[Fault]:
+async def clear_braintree_faults(request: Request) -> list[Fault]:
     """Forget all scripted faults."""
     return await control.clear_faults(request)

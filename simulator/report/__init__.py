@@ -5,15 +5,15 @@ from typing import Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from simulator.report.page import page
+from simulator.report.page import build_page
 from simulator.result import Result
 
 HERE: Final = Path(__file__).parent
 
 
-def rendered(result: Result) -> str:
+def render_report(result: Result) -> str:
     """The page. Same result, same bytes; whatever a policy or a name holds is text there and never markup."""
-    shown = Environment(
+    environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    return shown.get_template("page.html").render(page=page(result), result=result)
+    return environment.get_template("page.html").render(page=build_page(result), result=result)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import ceil, floor, log10
 from typing import Final, NamedTuple
 
-from simulator.wording import points
+from simulator.wording import format_points
 
 TINY: Final = 1e-9
 
@@ -44,7 +44,7 @@ class Curve(NamedTuple):
     shares: tuple[Tick, ...]
 
 
-def forest(intervals: Sequence[tuple[float, float, float]]) -> Forest:
+def build_forest(intervals: Sequence[tuple[float, float, float]]) -> Forest:
     """Each as low, estimate, high; shares of 1, in ticks of percentage points."""
     lowest, highest = min(0.0, *(one[0] for one in intervals)), max(0.0, *(one[2] for one in intervals))
     span = highest - lowest if highest - lowest > TINY else 0.01
@@ -52,11 +52,15 @@ def forest(intervals: Sequence[tuple[float, float, float]]) -> Forest:
     first, last = floor(lowest / step + 1e-9), ceil(highest / step - 1e-9)
     first, last = (first, last) if last > first else (first - 1, last + 1)
 
-    def place(value: float) -> float:
+    def to_percent(value: float) -> float:
         return round((value / step - first) / (last - first) * 100, 3)
 
-    marks = tuple(Tick(place(number * step), points(number * step)) for number in range(first, last + 1))
-    return Forest(tuple(Whisker(place(low), place(high), place(mid)) for low, mid, high in intervals), place(0), marks)
+    marks = tuple(Tick(to_percent(number * step), format_points(number * step)) for number in range(first, last + 1))
+    return Forest(
+        tuple(Whisker(to_percent(low), to_percent(high), to_percent(mid)) for low, mid, high in intervals),
+        to_percent(0),
+        marks,
+    )
 
 
 def nice_step(span: float, about: int) -> float:
@@ -65,40 +69,40 @@ def nice_step(span: float, about: int) -> float:
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power * about >= span * 0.999)
 
 
-def curve(before: Sequence[float], after: Sequence[float]) -> Curve:
+def build_curve(before: Sequence[float], after: Sequence[float]) -> Curve:
     """Shares recovered by day, both of one length; the flat end of both is cut off."""
-    last = _settled(before, after)
-    top = _top(max(before[last], after[last]))
-    paths = [_points(line[: last + 1], last, top) for line in (before, after)]
+    last = _last_moving_day(before, after)
+    top = _axis_top(max(before[last], after[last]))
+    paths = [_path_points(line[: last + 1], last, top) for line in (before, after)]
     area = f"M{' L'.join([*paths[0], *reversed(paths[1])])}Z"
     lines = [f"M{' L'.join(path)}" for path in paths]
-    return Curve(lines[0], lines[1], area, _days(last), _shares(top))
+    return Curve(lines[0], lines[1], area, _day_ticks(last), _share_ticks(top))
 
 
-def _settled(before: Sequence[float], after: Sequence[float]) -> int:
+def _last_moving_day(before: Sequence[float], after: Sequence[float]) -> int:
     """The day from which on nothing happens any more, and a little."""
     moving = [day for day in range(1, len(before)) if (before[day], after[day]) != (before[day - 1], after[day - 1])]
     seen = (moving[-1] if moving else 0) + 1
     return max(1, min(len(before) - 1, seen))
 
 
-def _top(highest: float) -> float:
+def _axis_top(highest: float) -> float:
     """The end of the axis, at a tick; a share below one of a billion counts as none."""
     highest = highest if highest > TINY else 0.01
     step = nice_step(highest * 100, 5) / 100
     return ceil(highest / step + 1e-9) * step
 
 
-def _points(line: Sequence[float], last: int, top: float) -> list[str]:
+def _path_points(line: Sequence[float], last: int, top: float) -> list[str]:
     return [f"{day / last * 100:.2f} {100 - share / top * 100:.2f}" for day, share in enumerate(line)]
 
 
-def _days(last: int) -> tuple[Tick, ...]:
+def _day_ticks(last: int) -> tuple[Tick, ...]:
     step = next((one for one in (1, 2, 7, 14, 28, 56) if last / one <= 7), 112)
     return tuple(Tick(round(day / last * 100, 3), f"{day}") for day in range(0, last + 1, step))
 
 
-def _shares(top: float) -> tuple[Tick, ...]:
+def _share_ticks(top: float) -> tuple[Tick, ...]:
     step = nice_step(top * 100, 5) / 100
     return tuple(
         Tick(round(number * step / top * 100, 3), f"{number * step * 100:.4g} %")

@@ -10,20 +10,20 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.charging import Charging
-from core.contracts import Charged, ChargeInput, SettleInput
+from core.contracts import ChargeInput, ChargeReport, ReconcileInput
 from core.events import Event, EventType, Record, Trigger
 from core.payments import Failure
-from core.retry.machine import fold
+from core.retry.machine import fold_records
 from core.retry.recovery import Recovery
 from tests.support.gateway import ScriptedGateway
 from tests.support.memory_log import MemoryLog
-from tests.support.story import Story
+from tests.support.story import RecoveryScenario
 
 Given = TypeVar("Given")
 Answer = TypeVar("Answer")
 
 
-class BreakingLog(MemoryLog):
+class FailingLog(MemoryLog):
     """Fails before or after the commit of a row of that type, once."""
 
     def __init__(self) -> None:
@@ -31,13 +31,13 @@ class BreakingLog(MemoryLog):
         self.before: EventType | None = None
         self.after: EventType | None = None
 
-    async def append(self, before: Recovery, events: Sequence[Event], now: datetime) -> tuple[Record, ...]:
+    async def append_events(self, before: Recovery, events: Sequence[Event], now: datetime) -> tuple[Record, ...]:
         """As promised, or ConnectionError."""
         types = {event.type for event in events}
         if self.before in types:
             self.before = None
             raise ConnectionError("nothing was committed")
-        records = await super().append(before, events, now)
+        records = await super().append_events(before, events, now)
         if self.after in types:
             self.after = None
             raise ConnectionError("committed, but nobody was told")
@@ -45,53 +45,59 @@ class BreakingLog(MemoryLog):
 
 
 @dataclass
-class Bench:
+class ChargeHarness:
     """A recovery whose charge is due, and everything around it."""
 
-    story: Story = field(default_factory=lambda: Story().fails().until_due())
+    scenario: RecoveryScenario = field(default_factory=lambda: RecoveryScenario().fail_payment().advance_until_due())
     gateway: ScriptedGateway = field(default_factory=lambda: ScriptedGateway(failure=Failure(code="generic_decline")))
-    log: BreakingLog = field(default_factory=BreakingLog)
+    log: FailingLog = field(default_factory=FailingLog)
 
     def __post_init__(self) -> None:
-        self.log.rows[self.story.recovery.recovery_id] = list(self.story.records)
+        self.log.rows[self.scenario.recovery.recovery_id] = list(self.scenario.records)
         self.charging = Charging({"stripe": self.gateway}, self.log)
-        self.now = self.story.now
+        self.now = self.scenario.now
 
-    async def run(self, activity: Callable[[Given], Awaitable[Answer]], given: Given) -> Answer:
+    async def run_activity(self, activity: Callable[[Given], Awaitable[Answer]], given: Given) -> Answer:
         """The activity as Temporal runs it, started now."""
         environment = ActivityEnvironment()
         environment.info = dataclasses.replace(environment.info, started_time=self.now)
         return await environment.run(activity, given)
 
-    async def charge(self, trigger: Trigger = Trigger.SCHEDULED, method_id: str | None = None) -> Charged:
+    async def run_charge(self, trigger: Trigger = Trigger.SCHEDULED, method_id: str | None = None) -> ChargeReport:
         """The charge as the workflow ordered it; a repeat gets the same order."""
-        order = ChargeInput(now=self.story.now, recovery=self.story.recovery, trigger=trigger, method_id=method_id)
+        order = ChargeInput(
+            now=self.scenario.now, recovery=self.scenario.recovery, trigger=trigger, method_id=method_id
+        )
         self.now += timedelta(seconds=1)
-        return await self.run(self.charging.charge_invoice, order)
+        return await self.run_activity(self.charging.charge_invoice, order)
 
-    async def settle(self, after: timedelta = timedelta(seconds=2)) -> Charged:
+    async def run_reconcile(self, after: timedelta = timedelta(seconds=2)) -> ChargeReport:
         """The workflow has heard what is written, and asks again."""
         self.now += after
-        return await self.run(self.charging.settle_charge, SettleInput(now=self.now, recovery=self.recovery))
+        return await self.run_activity(
+            self.charging.reconcile_charge, ReconcileInput(now=self.now, recovery=self.recovery)
+        )
 
-    def write(self, *events: Event) -> None:
+    def append_events(self, *events: Event) -> None:
         """Something else happens."""
-        heard = Story(now=self.now, recovery=self.recovery)
-        heard.write(*events)
+        heard = RecoveryScenario(now=self.now, recovery=self.recovery)
+        heard.append_events(*events)
         self.log.rows[self.recovery.recovery_id].extend(heard.records)
 
     @property
     def recovery(self) -> Recovery:
         """As the log has it."""
-        return fold(Recovery(provider="stripe", invoice_id="in_1"), self.log.rows[self.story.recovery.recovery_id])
+        return fold_records(
+            Recovery(provider="stripe", invoice_id="in_1"), self.log.rows[self.scenario.recovery.recovery_id]
+        )
 
     @property
-    def told(self) -> list[str]:
+    def written_types(self) -> list[str]:
         """The types of the rows behind the plan."""
-        return [row.type.value for row in self.log.rows[self.recovery.recovery_id][len(self.story.records) :]]
+        return [row.type.value for row in self.log.rows[self.recovery.recovery_id][len(self.scenario.records) :]]
 
 
 @pytest.fixture
-def bench() -> Bench:
+def bench() -> ChargeHarness:
     """A scheduled charge is due."""
-    return Bench()
+    return ChargeHarness()

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 import pytest
 from temporalio.testing import ActivityEnvironment
 
-from activities.contacts import Contacts, StoredAddresses
+from activities.contacts import Contacts, StoredContacts
 from activities.messaging import Messaging, StoredOutbox
 from core.contracts import ReadInput
-from core.messages.contracts import NotifyInput, Outcome
+from core.messages.contracts import DeliveryOutcome, NotifyInput
 from core.messages.kinds import MessageKind
 from core.payments import InvoiceStatus
 from core.retry.recovery import Recovery
@@ -17,13 +17,13 @@ from db.repositories import contacts
 from db.session import Database
 from notifications.email import EmailChannel, Server
 from notifications.letters import letters_of
-from providers.base import TellsContacts
+from providers.base import ExtractsContacts
 from sandbox.config import SandboxConfig
 from tests.db.conftest import addresses, cluster, database, fresh_database, migrated
 from tests.notifications.conftest import MailServer, mail
-from tests.providers.contract.subject import Says, Subject
+from tests.providers.contract.subject import Subject, WebhookKind
 from tests.providers.contract.subjects import SUBJECTS
-from tests.sandbox.harness import serving
+from tests.sandbox.harness import run_sandbox
 from tests.support.builders import THEN
 
 __all__ = ["addresses", "cluster", "database", "fresh_database", "mail", "migrated"]
@@ -34,34 +34,34 @@ PAGE = "https://acme.example/pay/{provider}/{invoice}"
 @pytest.fixture(scope="module")
 def sandbox_address() -> Iterator[str]:
     """The sandbox, sending nothing by itself."""
-    with serving(SandboxConfig(echo=False)) as address:
+    with run_sandbox(SandboxConfig(echo=False)) as address:
         yield address
 
 
-async def failed(subject: Subject, address: str, database: Database) -> Recovery:
+async def failed_recovery(subject: Subject, address: str, database: Database) -> Recovery:
     """A recovery whose customer was named by the failure's webhook, or can be asked for."""
-    webhooks: object = subject.provider().webhooks()
-    if isinstance(webhooks, TellsContacts):
-        told = webhooks.contacts(subject.webhook(Says.FAILED, "inv_1").body)
+    webhooks: object = subject.provider().create_webhooks()
+    if isinstance(webhooks, ExtractsContacts):
+        told = webhooks.extract_contacts(subject.signed_webhook(WebhookKind.FAILED, "inv_1").body)
         async with database.begin() as session:
-            await contacts.learn(session, subject.name, told, datetime.now(UTC))
+            await contacts.learn_contacts(session, subject.name, told, datetime.now(UTC))
         invoice, customer = told[0].invoice_id, told[0].customer_id
     else:
-        async with subject.books(address) as books:
-            made = await books.fails()
+        async with subject.open_control(address) as books:
+            made = await books.fail_payment()
         assert made.customer_id
         invoice, customer = made.invoice_id, made.customer_id
     known = {"customer_id": customer, "amount": 2000, "currency": "USD"}
-    return Recovery(provider=subject.name, invoice_id=invoice).having(**known)
+    return Recovery(provider=subject.name, invoice_id=invoice).with_changes(**known)
 
 
 @pytest.mark.parametrize("subject", SUBJECTS, ids=lambda subject: subject.name)
 async def test_a_failure_leads_to_a_mail_with_a_page_to_pay_on(
     subject: Subject, sandbox_address: str, database: Database, mail: MailServer
 ) -> None:
-    recovery, gateway = await failed(subject, sandbox_address, database), subject.gateway(sandbox_address, 10)
+    recovery, gateway = await failed_recovery(subject, sandbox_address, database), subject.gateway(sandbox_address, 10)
     book, channel = (
-        StoredAddresses(database),
+        StoredContacts(database),
         EmailChannel(Server("127.0.0.1", mail.port, tls=False), "Acme <a@b.test>"),
     )
     reading = Contacts({subject.name: gateway}, book)
@@ -69,11 +69,11 @@ async def test_a_failure_leads_to_a_mail_with_a_page_to_pay_on(
     order = NotifyInput(recovery=recovery, now=THEN, step="card_data-1", kind=MessageKind.CARD_DATA, channel="email")
 
     invoice = await ActivityEnvironment().run(reading.refresh_contact, ReadInput(recovery=recovery))
-    told = await ActivityEnvironment().run(messages.notify, order)
+    told = await ActivityEnvironment().run(messages.send_message, order)
     await gateway.close()
 
     assert (invoice.status if invoice else None) is (InvoiceStatus.OPEN if gateway.can_read else None)
-    assert told.outcome is Outcome.SENT
+    assert told.outcome is DeliveryOutcome.SENT
     (arrived,) = mail.mails
     assert arrived["To"] == "Jenny Rosen <jenny.rosen@example.com>"
     body = arrived.get_body(("plain",))

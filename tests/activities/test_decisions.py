@@ -6,36 +6,36 @@ from pathlib import Path
 import pytest
 
 import catalog
-from activities.decisions import Decisions, Knowledge
+from activities.decisions import Decisions, DecisionSources
 from core.classifier.taxonomy import Cause
 from core.contracts import ClassifyInput, PlanInput, SegmentInput
 from core.events import EventType
 from core.payments import Card, CustomerView, Failure, FailureFacts
-from core.retry.pace import Pace
-from core.retry.reactions import opening
+from core.retry.pace import TimeScale
+from core.retry.reactions import opening_event
 from core.segmentation.segment import Segment
 from db.repositories.history import CustomerHistory
-from providers.base import installed
+from providers.base import load_providers
 from settings import SHIPPED_POLICY
-from tests.activities.conftest import Bench
+from tests.activities.conftest import ChargeHarness
 from tests.support.builders import a_failure_event
 from tests.support.memory_log import MemoryLog
-from tests.support.story import OPEN, Story, classified
+from tests.support.story import OPEN_INVOICE, RecoveryScenario, classification_of
 
 DEFAULT = Segment(name="default", rule="", why="")
 
 
-async def a_good_customer(_: str, __: str, ___: str) -> CustomerHistory:
+async def good_customer_history(_: str, __: str, ___: str) -> CustomerHistory:
     """Years of payments."""
     return CustomerHistory(successes=40, recovered_amounts={"EUR": 500_000})
 
 
 @pytest.fixture(scope="session")
-def knowledge() -> Knowledge:
-    strategies = catalog.strategies()
-    codes = {name: provider.decline_codes for name, provider in installed({}).items()}
+def knowledge() -> DecisionSources:
+    strategies = catalog.installed_strategies()
+    codes = {name: provider.decline_codes for name, provider in load_providers({}).items()}
     policy = catalog.PolicyFile(Path(SHIPPED_POLICY), strategies)
-    return Knowledge(catalog.tables(codes), policy, strategies, Pace(time_scale=1))
+    return DecisionSources(catalog.load_decline_tables(codes), policy, strategies, TimeScale(factor=1))
 
 
 @pytest.fixture
@@ -44,48 +44,50 @@ def log() -> MemoryLog:
 
 
 @pytest.fixture
-def decisions(knowledge: Knowledge, log: MemoryLog) -> Decisions:
-    return Decisions(knowledge, a_good_customer, log)
+def decisions(knowledge: DecisionSources, log: MemoryLog) -> Decisions:
+    return Decisions(knowledge, good_customer_history, log)
 
 
-def failed(log: MemoryLog) -> Story:
+def failed_scenario(log: MemoryLog) -> RecoveryScenario:
     """A failure that waits for its decision."""
-    story = Story()
-    story.write(opening(a_failure_event()))
+    story = RecoveryScenario()
+    story.append_events(opening_event(a_failure_event()))
     log.rows[story.recovery.recovery_id] = list(story.records)
     return story
 
 
-async def test_the_network_of_the_card_counts_where_the_failure_names_none(bench: Bench, decisions: Decisions) -> None:
-    facts = FailureFacts(invoice=OPEN, failure=Failure(network_code="51"), card=Card(network="visa"))
-    found = await bench.run(decisions.classify_failure, ClassifyInput(recovery=bench.recovery, facts=facts))
+async def test_the_network_of_the_card_counts_where_the_failure_names_none(
+    bench: ChargeHarness, decisions: Decisions
+) -> None:
+    facts = FailureFacts(invoice=OPEN_INVOICE, failure=Failure(network_code="51"), card=Card(network="visa"))
+    found = await bench.run_activity(decisions.classify_failure, ClassifyInput(recovery=bench.recovery, facts=facts))
     assert found.cause is Cause.INSUFFICIENT_FUNDS
 
 
-async def test_a_segment_is_decided_once(bench: Bench, decisions: Decisions, log: MemoryLog) -> None:
-    facts = FailureFacts(invoice=OPEN, customer=CustomerView(customer_id="cus_1"))
-    new = SegmentInput(now=bench.now, recovery=failed(log).recovery, facts=facts)
-    assert (await bench.run(decisions.segment_customer, new)).name == "high_value"
-    assert (await bench.run(decisions.segment_customer, new.model_copy(update={"recovery": bench.recovery}))).name == (
-        "default"
-    )
+async def test_a_segment_is_decided_once(bench: ChargeHarness, decisions: Decisions, log: MemoryLog) -> None:
+    facts = FailureFacts(invoice=OPEN_INVOICE, customer=CustomerView(customer_id="cus_1"))
+    new = SegmentInput(now=bench.now, recovery=failed_scenario(log).recovery, facts=facts)
+    assert (await bench.run_activity(decisions.segment_customer, new)).name == "high_value"
+    assert (
+        await bench.run_activity(decisions.segment_customer, new.model_copy(update={"recovery": bench.recovery}))
+    ).name == ("default")
 
 
 async def test_a_plan_is_written_once_and_a_repeat_plans_nothing_again(
-    bench: Bench, decisions: Decisions, log: MemoryLog
+    bench: ChargeHarness, decisions: Decisions, log: MemoryLog
 ) -> None:
-    story = failed(log)
+    story = failed_scenario(log)
     given = PlanInput(
         now=story.now,
         recovery=story.recovery,
-        facts=FailureFacts(invoice=OPEN),
-        classification=classified(Cause.GENERIC),
+        facts=FailureFacts(invoice=OPEN_INVOICE),
+        classification=classification_of(Cause.GENERIC),
         segment=DEFAULT,
     )
-    first = await bench.run(decisions.plan_retry, given)
+    first = await bench.run_activity(decisions.plan_retry, given)
     later = given.model_copy(
-        update={"now": story.now + timedelta(days=1), "classification": classified(Cause.PERMANENT)}
+        update={"now": story.now + timedelta(days=1), "classification": classification_of(Cause.PERMANENT)}
     )
-    assert await bench.run(decisions.plan_retry, later) == first
+    assert await bench.run_activity(decisions.plan_retry, later) == first
     assert [row.type for row in first.records][-1] is EventType.RETRY_PLANNED
     assert {row.data["policy_version"] for row in first.records if "policy_version" in row.data} != {None}

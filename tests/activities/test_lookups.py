@@ -6,15 +6,15 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from activities import lookups
-from activities.lookups import Learnt
+from activities.lookups import StatisticsCache
 from catalog.calendars import MAIN_ZONES, calendar_for
 from core.classifier.taxonomy import Cause
 from core.errors import StoreUnavailable
-from core.retry.strategies.experience import Cell
+from core.retry.strategies.experience import RetryCell
 
 NOW = datetime(2026, 12, 20, 12, tzinfo=UTC)
 LATER = NOW + timedelta(days=21)
-CELL = Cell("GENERIC", 1, 9, 3, 10, 4)
+CELL = RetryCell("GENERIC", 1, 9, 3, 10, 4)
 
 
 def test_holidays_of_the_window_only() -> None:
@@ -51,30 +51,30 @@ def test_every_main_zone_exists() -> None:
 async def test_what_was_learnt_is_counted_once_and_again_when_it_is_old(monkeypatch: pytest.MonkeyPatch) -> None:
     counted = []
 
-    async def count() -> list[Cell]:
+    async def count() -> list[RetryCell]:
         counted.append(CELL)
         return list(counted)
 
-    learnt = Learnt(count)
-    first = [await learnt.statistics() for _ in range(3)]
+    learnt = StatisticsCache(count)
+    first = [await learnt.latest_statistics() for _ in range(3)]
     assert len(counted) == 1
-    assert first[0].about(Cause.GENERIC, 1).attempt == (10, 4)
+    assert first[0].experience_for(Cause.GENERIC, 1).attempt == (10, 4)
     monkeypatch.setattr(lookups, "FRESH_SECONDS", -1)
-    assert await learnt.statistics() is first[0], "the old snapshot serves while it is counted again"
+    assert await learnt.latest_statistics() is first[0], "the old snapshot serves while it is counted again"
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    assert (await learnt.statistics()).about(Cause.GENERIC, 1).attempt == (20, 8)
+    assert (await learnt.latest_statistics()).experience_for(Cause.GENERIC, 1).attempt == (20, 8)
 
 
 async def test_a_count_that_takes_long_or_fails_leaves_nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lookups, "PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr(lookups, "FIRST_COUNT_SECONDS", 0.01)
     released = asyncio.Event()
 
-    async def slow() -> list[Cell]:
+    async def slow() -> list[RetryCell]:
         await released.wait()
         raise StoreUnavailable("gone")
 
-    learnt = Learnt(slow)
-    assert (await learnt.statistics()).about(Cause.GENERIC, 1).attempt == (0, 0)
+    learnt = StatisticsCache(slow)
+    assert (await learnt.latest_statistics()).experience_for(Cause.GENERIC, 1).attempt == (0, 0)
     released.set()
-    assert (await learnt.statistics()).about(Cause.GENERIC, 1).attempt == (0, 0)
+    assert (await learnt.latest_statistics()).experience_for(Cause.GENERIC, 1).attempt == (0, 0)

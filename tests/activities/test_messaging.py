@@ -4,10 +4,10 @@ import pytest
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities.contacts import StoredAddresses
+from activities.contacts import StoredContacts
 from activities.messaging import MOST_TRIES, Messaging, StoredOutbox
 from core.errors import StoreUnavailable
-from core.messages.contracts import NotifyInput, Outcome, Told
+from core.messages.contracts import DeliveryOutcome, DeliveryResult, NotifyInput
 from core.messages.kinds import MessageKind
 from core.retry.recovery import Recovery
 from db.repositories.messages import MessageName, MessageState
@@ -25,7 +25,7 @@ __all__ = ["addresses", "cluster", "database", "fresh_database", "mail", "migrat
 class DyingOutbox(StoredOutbox):
     """The worker dies after the message went out, before that is written down."""
 
-    async def conclude(self, _: MessageName, __: MessageState, ___: str | None, ____: str | None) -> None:
+    async def conclude_message(self, _: MessageName, __: MessageState, ___: str | None, ____: str | None) -> None:
         """Not any more."""
         raise StoreUnavailable("the worker dies here")
 
@@ -33,28 +33,28 @@ class DyingOutbox(StoredOutbox):
 @pytest.fixture
 async def written(database: Database) -> Database:
     """A table that knows Jenny, and no message yet."""
-    await StoredAddresses(database).save("stripe", "cus_1", "in_1", JENNY)
+    await StoredContacts(database).save_contact("stripe", "cus_1", "in_1", JENNY)
     async with database.begin() as session:
         await session.exec_driver_sql("DELETE FROM message")
     return database
 
 
-def messaging(database: Database, mail: MailServer, outbox: StoredOutbox | None = None) -> Messaging:
+def messaging_activities(database: Database, mail: MailServer, outbox: StoredOutbox | None = None) -> Messaging:
     channel = EmailChannel(Server("127.0.0.1", mail.port, tls=False), "Acme <billing@acme.example>", seconds=5)
-    return Messaging({"email": channel}, Letters("Acme"), StoredAddresses(database), outbox or StoredOutbox(database))
+    return Messaging({"email": channel}, Letters("Acme"), StoredContacts(database), outbox or StoredOutbox(database))
 
 
-async def notify(messages: Messaging, **changes: object) -> Told:
+async def notify_customer(messages: Messaging, **changes: object) -> DeliveryResult:
     known = {"customer_id": "cus_1", "amount": 4900, "currency": "EUR"} | changes
-    recovery = Recovery(provider="stripe", invoice_id="in_1").having(**known)
+    recovery = Recovery(provider="stripe", invoice_id="in_1").with_changes(**known)
     order = NotifyInput(recovery=recovery, now=THEN, step="card_data-1", kind=MessageKind.CARD_DATA, channel="email")
-    return await ActivityEnvironment().run(messages.notify, order)
+    return await ActivityEnvironment().run(messages.send_message, order)
 
 
 async def test_a_message_arrives_once_however_often_the_activity_runs(written: Database, mail: MailServer) -> None:
-    messages = messaging(written, mail)
-    assert await notify(messages) == Told(outcome=Outcome.SENT, language="en")
-    assert (await notify(messages)).outcome is Outcome.SENT
+    messages = messaging_activities(written, mail)
+    assert await notify_customer(messages) == DeliveryResult(outcome=DeliveryOutcome.SENT, language="en")
+    assert (await notify_customer(messages)).outcome is DeliveryOutcome.SENT
     (arrived,) = mail.mails
     assert arrived["Subject"] == "Please check your card: €49.00 could not be paid"
 
@@ -63,37 +63,41 @@ async def test_a_crash_between_sending_and_saying_so_is_maybe_sent_and_never_sen
     written: Database, mail: MailServer
 ) -> None:
     with pytest.raises(StoreUnavailable):
-        await notify(messaging(written, mail, DyingOutbox(written)))
+        await notify_customer(messaging_activities(written, mail, DyingOutbox(written)))
     assert len(mail.mails) == 1
-    assert await notify(messaging(written, mail)) == Told(outcome=Outcome.MAYBE_SENT, reason="worker_lost")
+    assert await notify_customer(messaging_activities(written, mail)) == DeliveryResult(
+        outcome=DeliveryOutcome.MAYBE_SENT, reason="worker_lost"
+    )
     assert len(mail.mails) == 1
 
 
 async def test_a_connection_lost_after_the_last_byte_is_maybe_sent(written: Database, mail: MailServer) -> None:
-    mail.drops = True
-    assert (await notify(messaging(written, mail))).outcome is Outcome.MAYBE_SENT
-    mail.drops = False
-    assert (await notify(messaging(written, mail))).outcome is Outcome.MAYBE_SENT
+    mail.drops_connection = True
+    assert (await notify_customer(messaging_activities(written, mail))).outcome is DeliveryOutcome.MAYBE_SENT
+    mail.drops_connection = False
+    assert (await notify_customer(messaging_activities(written, mail))).outcome is DeliveryOutcome.MAYBE_SENT
     assert len(mail.mails) == 1
 
 
 async def test_a_refusal_for_now_is_tried_again_and_then_given_up(written: Database, mail: MailServer) -> None:
-    mail.refuses["DATA"] = "451 try later"
+    mail.refusals["DATA"] = "451 try later"
     for _ in range(MOST_TRIES - 1):
         with pytest.raises(ApplicationError):
-            await notify(messaging(written, mail))
-    assert await notify(messaging(written, mail)) == Told(outcome=Outcome.FAILED, reason="smtp_451")
-    mail.refuses.clear()
-    assert (await notify(messaging(written, mail))).outcome is Outcome.FAILED
+            await notify_customer(messaging_activities(written, mail))
+    assert await notify_customer(messaging_activities(written, mail)) == DeliveryResult(
+        outcome=DeliveryOutcome.FAILED, reason="smtp_451"
+    )
+    mail.refusals.clear()
+    assert (await notify_customer(messaging_activities(written, mail))).outcome is DeliveryOutcome.FAILED
     assert mail.mails == []
 
 
 async def test_a_refusal_for_now_may_be_followed_by_success(written: Database, mail: MailServer) -> None:
-    mail.refuses["RCPT"] = "450 try later"
+    mail.refusals["RCPT"] = "450 try later"
     with pytest.raises(ApplicationError):
-        await notify(messaging(written, mail))
-    mail.refuses.clear()
-    assert (await notify(messaging(written, mail))).outcome is Outcome.SENT
+        await notify_customer(messaging_activities(written, mail))
+    mail.refusals.clear()
+    assert (await notify_customer(messaging_activities(written, mail))).outcome is DeliveryOutcome.SENT
     assert len(mail.mails) == 1
 
 
@@ -103,7 +107,9 @@ async def test_a_refusal_for_now_may_be_followed_by_success(written: Database, m
 async def test_without_anybody_to_write_to_it_fails_at_once(
     written: Database, mail: MailServer, changes: dict[str, object], reason: str
 ) -> None:
-    assert await notify(messaging(written, mail), **changes) == Told(outcome=Outcome.FAILED, reason=reason)
+    assert await notify_customer(messaging_activities(written, mail), **changes) == DeliveryResult(
+        outcome=DeliveryOutcome.FAILED, reason=reason
+    )
 
 
 @pytest.mark.parametrize(
@@ -112,12 +118,12 @@ async def test_without_anybody_to_write_to_it_fails_at_once(
 async def test_an_address_that_can_not_be_written_to_is_no_maybe(
     written: Database, mail: MailServer, address: str
 ) -> None:
-    await StoredAddresses(written).save("stripe", "cus_1", "in_1", JENNY.model_copy(update={"email": address}))
-    assert (await notify(messaging(written, mail))).outcome is Outcome.FAILED
+    await StoredContacts(written).save_contact("stripe", "cus_1", "in_1", JENNY.model_copy(update={"email": address}))
+    assert (await notify_customer(messaging_activities(written, mail))).outcome is DeliveryOutcome.FAILED
     assert mail.mails == []
 
 
-class BrokenWords(Letters):
+class BrokenComposer(Letters):
     """Something nobody thought of is wrong with the words."""
 
     def write(self, about: Subject, language: str | None = None) -> Letter:
@@ -127,10 +133,10 @@ class BrokenWords(Letters):
 
 async def test_words_that_can_not_be_written_are_no_maybe(written: Database, mail: MailServer) -> None:
     channel = EmailChannel(Server("127.0.0.1", mail.port, tls=False), "billing@acme.example", seconds=5)
-    broken = Messaging({"email": channel}, BrokenWords(), StoredAddresses(written), StoredOutbox(written))
-    assert await notify(broken) == Told(outcome=Outcome.FAILED, reason="template_OSError")
+    broken = Messaging({"email": channel}, BrokenComposer(), StoredContacts(written), StoredOutbox(written))
+    assert await notify_customer(broken) == DeliveryResult(outcome=DeliveryOutcome.FAILED, reason="template_OSError")
 
 
 async def test_a_channel_that_is_not_there_any_more_fails_at_once(written: Database) -> None:
-    nothing = Messaging({}, Letters(), StoredAddresses(written), StoredOutbox(written))
-    assert (await notify(nothing)).reason == "channel_not_set_up"
+    nothing = Messaging({}, Letters(), StoredContacts(written), StoredOutbox(written))
+    assert (await notify_customer(nothing)).reason == "channel_not_set_up"

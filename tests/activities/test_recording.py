@@ -5,51 +5,53 @@ import pytest
 from activities.recording import Recording
 from core.contracts import Action, Command, OpenInput, RecordInput
 from core.payments import EventKind, ProviderEvent
-from core.retry.reactions import obey, opening
-from tests.activities.conftest import Bench
+from core.retry.reactions import accept_command, opening_event
+from tests.activities.conftest import ChargeHarness
 from tests.support.builders import HOUR, THEN, a_failure_event, an_event
 from tests.support.memory_log import MemoryLog
 
 OPEN = OpenInput(now=THEN, provider="stripe", invoice_id="in_1", event=a_failure_event(subscription_id="sub_1"))
 
 
-async def searchable() -> tuple[str, ...]:
+async def searchable_attributes() -> tuple[str, ...]:
     return ("RecoveryState",)
 
 
-async def test_a_recovery_is_opened_once(bench: Bench) -> None:
-    recording = Recording(MemoryLog(), searchable)
-    first = await bench.run(recording.open_recovery, OPEN)
-    second = await bench.run(recording.open_recovery, OPEN)
+async def test_a_recovery_is_opened_once(bench: ChargeHarness) -> None:
+    recording = Recording(MemoryLog(), searchable_attributes)
+    first = await bench.run_activity(recording.open_recovery, OPEN)
+    second = await bench.run_activity(recording.open_recovery, OPEN)
     assert first == second
     assert [row.type.value for row in first.records] == ["payment.failed"]
     assert first.search_attributes == ("RecoveryState",)
 
 
-async def test_without_a_failure_nothing_is_begun(bench: Bench) -> None:
-    nothing = await bench.run(Recording(MemoryLog(), searchable).open_recovery, OPEN.model_copy(update={"event": None}))
+async def test_without_a_failure_nothing_is_begun(bench: ChargeHarness) -> None:
+    nothing = await bench.run_activity(
+        Recording(MemoryLog(), searchable_attributes).open_recovery, OPEN.model_copy(update={"event": None})
+    )
     assert nothing.records == ()
 
 
-async def test_a_log_that_is_there_is_found_whatever_comes(bench: Bench) -> None:
-    found = await bench.run(Recording(bench.log, searchable).open_recovery, OPEN)
-    assert list(found.records) == bench.story.records
+async def test_a_log_that_is_there_is_found_whatever_comes(bench: ChargeHarness) -> None:
+    found = await bench.run_activity(Recording(bench.log, searchable_attributes).open_recovery, OPEN)
+    assert list(found.records) == bench.scenario.records
 
 
-async def test_a_repeat_returns_what_is_written_and_writes_nothing(bench: Bench) -> None:
-    recording = Recording(bench.log, searchable)
+async def test_a_repeat_returns_what_is_written_and_writes_nothing(bench: ChargeHarness) -> None:
+    recording = Recording(bench.log, searchable_attributes)
     cancel = RecordInput(
         now=bench.now,
         recovery=bench.recovery,
-        events=obey(bench.recovery, Command(action=Action.CANCEL), bench.now),
+        events=accept_command(bench.recovery, Command(action=Action.CANCEL), bench.now),
     )
-    first = await bench.run(recording.record_events, cancel)
-    other = cancel.model_copy(update={"events": (opening(a_failure_event()),)})
-    assert await bench.run(recording.record_events, other) == first
-    assert bench.told == ["operator.cancel_requested", "recovery.closed"]
+    first = await bench.run_activity(recording.record_events, cancel)
+    other = cancel.model_copy(update={"events": (opening_event(a_failure_event()),)})
+    assert await bench.run_activity(recording.record_events, other) == first
+    assert bench.written_types == ["operator.cancel_requested", "recovery.closed"]
 
 
-EARLIER = [
+EARLIER_EVENTS = [
     (
         an_event(EventKind.INVOICE_PAID, occurred_at=THEN + HOUR),
         ["payment.failed", "invoice.paid_elsewhere", "recovery.closed"],
@@ -76,15 +78,15 @@ EARLIER = [
 ]
 
 
-@pytest.mark.parametrize(("earlier", "rows"), EARLIER, ids=lambda one: getattr(one, "event_id", ""))
+@pytest.mark.parametrize(("earlier", "rows"), EARLIER_EVENTS, ids=lambda one: getattr(one, "event_id", ""))
 async def test_what_the_inbox_knew_counts_when_a_recovery_opens(
-    bench: Bench, earlier: ProviderEvent, rows: list[str]
+    bench: ChargeHarness, earlier: ProviderEvent, rows: list[str]
 ) -> None:
     """A success before its older refusal, a part, a dispute: told when there was no recovery to tell."""
 
-    async def memory(_: ProviderEvent) -> list[ProviderEvent]:
+    async def remembered_events(_: ProviderEvent) -> list[ProviderEvent]:
         return [earlier]
 
-    recording = Recording(MemoryLog(), searchable, memory)
-    opened = await bench.run(recording.open_recovery, OPEN)
+    recording = Recording(MemoryLog(), searchable_attributes, remembered_events)
+    opened = await bench.run_activity(recording.open_recovery, OPEN)
     assert [row.type.value for row in opened.records] == rows

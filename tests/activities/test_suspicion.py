@@ -6,7 +6,7 @@ from collections.abc import Awaitable
 
 import pytest
 
-from activities.suspicion import Suspicion
+from activities.suspicion import FraudSignalLookup
 from core.classifier.taxonomy import Cause
 from core.contracts import PlanInput
 from core.errors import StoreUnavailable
@@ -16,29 +16,29 @@ from core.payments import FailureFacts, InvoiceStatus, InvoiceView
 from core.retry.recovery import Recovery
 from core.segmentation.segment import Segment
 from tests.support.builders import THEN
-from tests.support.story import classified
+from tests.support.story import classification_of
 
 RULES = FraudRules(scorer="acme", scorer_timeout_ms=50)
-GIVEN = PlanInput(
+PLAN_INPUT = PlanInput(
     now=THEN,
     recovery=Recovery(provider="stripe", invoice_id="in_1", customer_id="cus_1"),
     facts=FailureFacts(invoice=InvoiceView(invoice_id="in_1", status=InvoiceStatus.OPEN)),
-    classification=classified(Cause.GENERIC),
+    classification=classification_of(Cause.GENERIC),
     segment=Segment(name="default", rule="default", why="the test"),
 )
 
 
-class Prompt:
+class AsyncScorer:
     async def score(self, question: ScorerQuestion) -> ScorerAnswer:
         return ScorerAnswer(score=7, reasons=(f"{question.customer_id}\nis fine",))
 
 
-class Plain:
+class SyncScorer:
     def score(self, _: ScorerQuestion) -> ScorerAnswer:
         return ScorerAnswer(score=8)
 
 
-class Sleepy:
+class SlowScorer:
     async def score(self, _: ScorerQuestion) -> ScorerAnswer:
         try:
             await asyncio.sleep(60)
@@ -47,23 +47,23 @@ class Sleepy:
         return ScorerAnswer(score=1)
 
 
-class Blocking:
+class BlockingScorer:
     def score(self, _: ScorerQuestion) -> ScorerAnswer:
         time.sleep(0.3)
         return ScorerAnswer(score=1)
 
 
-class Broken:
+class FailingScorer:
     def score(self, _: ScorerQuestion) -> ScorerAnswer:
         raise RuntimeError("boom")
 
 
-class Nonsense:
+class MalformedScorer:
     async def score(self, _: ScorerQuestion) -> ScorerAnswer:
         return ScorerAnswer(score=900)
 
 
-class Unmade:
+class UnconstructibleScorer:
     def __init__(self) -> None:
         raise RuntimeError("no settings")
 
@@ -71,14 +71,14 @@ class Unmade:
         raise AssertionError
 
 
-async def asked(scorer: type | None) -> FraudSignals:
-    suspicion = Suspicion(scorers={"acme": scorer} if scorer else {})
-    return await suspicion.signals(GIVEN, RULES)
+async def signals_with_scorer(scorer: type | None) -> FraudSignals:
+    suspicion = FraudSignalLookup(scorers={"acme": scorer} if scorer else {})
+    return await suspicion.look_up_signals(PLAN_INPUT, RULES)
 
 
-@pytest.mark.parametrize(("scorer", "score"), [(Prompt, 7), (Plain, 8)])
+@pytest.mark.parametrize(("scorer", "score"), [(AsyncScorer, 7), (SyncScorer, 8)])
 async def test_a_scorer_is_heard(scorer: type, score: int) -> None:
-    signals = await asked(scorer)
+    signals = await signals_with_scorer(scorer)
     assert signals.answer
     assert (signals.scorer, signals.answer.score, signals.missing) == ("acme", score, ())
     assert "\n" not in "".join(signals.answer.reasons)
@@ -88,34 +88,37 @@ async def test_a_scorer_is_heard(scorer: type, score: int) -> None:
     ("scorer", "why"),
     [
         (None, "scorer acme: not installed"),
-        (Sleepy, "scorer acme: no answer within 50 ms"),
-        (Blocking, "scorer acme: no answer within 50 ms"),
-        (Broken, "scorer acme: RuntimeError"),
-        (Nonsense, "scorer acme: ValueError"),
-        (Unmade, "scorer acme: RuntimeError"),
+        (SlowScorer, "scorer acme: no answer within 50 ms"),
+        (BlockingScorer, "scorer acme: no answer within 50 ms"),
+        (FailingScorer, "scorer acme: RuntimeError"),
+        (MalformedScorer, "scorer acme: ValueError"),
+        (UnconstructibleScorer, "scorer acme: RuntimeError"),
     ],
 )
 @pytest.mark.quiet
 async def test_one_that_is_missing_slow_or_broken_is_left_out_and_named(scorer: type | None, why: str) -> None:
     began = time.monotonic()
-    signals = await asked(scorer)
+    signals = await signals_with_scorer(scorer)
     assert time.monotonic() - began < 2
     assert (signals.answer, signals.missing) == (None, (why,))
 
 
 async def test_without_a_scorer_in_the_policy_nobody_is_asked() -> None:
-    assert await Suspicion(scorers={"acme": Broken}).signals(GIVEN, FraudRules()) == FraudSignals()
+    assert (
+        await FraudSignalLookup(scorers={"acme": FailingScorer}).look_up_signals(PLAN_INPUT, FraudRules())
+        == FraudSignals()
+    )
 
 
 async def test_counts_that_fail_or_hang_are_left_out_and_named() -> None:
-    async def fails(_: PlanInput, __: FraudRules) -> Velocity:
+    async def fail_count(_: PlanInput, __: FraudRules) -> Velocity:
         raise StoreUnavailable("away")
 
-    async def hangs(_: PlanInput, __: FraudRules) -> Velocity:
+    async def hang_count(_: PlanInput, __: FraudRules) -> Velocity:
         await asyncio.sleep(60)
         return Velocity()
 
-    failed = await Suspicion(fails).signals(GIVEN, FraudRules())
+    failed = await FraudSignalLookup(fail_count).look_up_signals(PLAN_INPUT, FraudRules())
     assert failed == FraudSignals(missing=("velocity: StoreUnavailable",))
-    hung = await Suspicion(hangs).signals(GIVEN, FraudRules())
+    hung = await FraudSignalLookup(hang_count).look_up_signals(PLAN_INPUT, FraudRules())
     assert hung == FraudSignals(missing=("velocity: not counted in time",))

@@ -7,7 +7,7 @@ import pytest
 
 from db.session import Database
 from settings import SHIPPED_POLICY
-from tests.api.house import House, application, opened
+from tests.api.house import ApiHarness, build_app, open_harness
 from tests.db.conftest import addresses, cluster, database, fresh_database, migrated
 from tests.intake.conftest import log_lines, recoveries
 from tests.intake.fakes import FakeRecoveries
@@ -16,17 +16,17 @@ __all__ = ["addresses", "cluster", "database", "fresh_database", "log_lines", "m
 
 
 @pytest.fixture
-async def house(database: Database, recoveries: FakeRecoveries) -> AsyncIterator[House]:
+async def house(database: Database, recoveries: FakeRecoveries) -> AsyncIterator[ApiHarness]:
     """The application, reached without a socket."""
-    async with opened(application(database, recoveries), database, recoveries) as found:
+    async with open_harness(build_app(database, recoveries), database, recoveries) as found:
         yield found
 
 
 @pytest.fixture
-async def strict(database: Database, recoveries: FakeRecoveries, tmp_path: Path) -> AsyncIterator[House]:
+async def strict(database: Database, recoveries: FakeRecoveries, tmp_path: Path) -> AsyncIterator[ApiHarness]:
     """The application under a policy that trusts its operators less: 3 retries an hour, 10.00 EUR on one's own."""
     policy = tmp_path / "policies.toml"
     rules = "[operators]\nretries_per_hour = 3\nsecond_approver_above = { EUR = 1000 }\n"
     policy.write_text(f"{SHIPPED_POLICY.read_text()}\n{rules}")
-    async with opened(application(database, recoveries, policy_file=policy), database, recoveries) as found:
+    async with open_harness(build_app(database, recoveries, policy_file=policy), database, recoveries) as found:
         yield found

@@ -23,26 +23,26 @@ from core.errors import NotFound
 from db.repositories import api_keys
 from db.session import Database
 from providers.base import Provider
-from providers.stripe import provider
+from providers.stripe import create
 from sandbox.models import FailedInvoice
 from sandbox.samples import failed_invoice_event
-from sandbox.signing import sign
+from sandbox.signing import sign_stripe_payload
 from settings import Settings
-from tests.intake.fakes import FakeRecoveries, unique
+from tests.intake.fakes import FakeRecoveries, unique_id
 
 SECRET = "whsec_of_these_tests"
 BRAINTREE = {"BRAINTREE_PUBLIC_KEY": "our_public", "BRAINTREE_PRIVATE_KEY": "our_private"}
 ADYEN = {"ADYEN_HMAC_KEYS": "AB" * 32}
 BOOTSTRAP = "bootstrap-of-these-tests"
-ALL = {"Authorization": f"Bearer {BOOTSTRAP}"}
+ALL_SCOPES = {"Authorization": f"Bearer {BOOTSTRAP}"}
 
 
-def now() -> datetime:
+def app_now() -> datetime:
     """The clock of the application."""
     return datetime.now(UTC)
 
 
-def settings(**changes: Any) -> Settings:
+def test_free_settings(**changes: Any) -> Settings:
     """Nothing of the machine's own environment in it."""
     basics: dict[str, Any] = {
         "_env_file": None,
@@ -52,13 +52,13 @@ def settings(**changes: Any) -> Settings:
     return Settings(**basics | changes)
 
 
-def application(db: Database, recoveries: FakeRecoveries, checks: Sequence[Check] = (), **changes: Any) -> FastAPI:
+def build_app(db: Database, recoveries: FakeRecoveries, checks: Sequence[Check] = (), **changes: Any) -> FastAPI:
     """The application with all three providers in test mode."""
-    stripe = provider({"STRIPE_WEBHOOK_SECRETS": SECRET, "STRIPE_API_KEY": "sk_test_x"})
-    off = provider({})
+    stripe = create({"STRIPE_WEBHOOK_SECRETS": SECRET, "STRIPE_API_KEY": "sk_test_x"})
+    off = create({})
     known: dict[str, Provider] = {"stripe": stripe, "off": off}
-    known |= {"braintree": providers.braintree.provider(BRAINTREE), "adyen": providers.adyen.provider(ADYEN)}
-    return create_app(settings(**changes), db, recoveries, FakeSimulations(), known, now, checks)
+    known |= {"braintree": providers.braintree.create(BRAINTREE), "adyen": providers.adyen.create(ADYEN)}
+    return create_app(test_free_settings(**changes), db, recoveries, FakeSimulations(), known, app_now, checks)
 
 
 class FakeSimulations:
@@ -70,13 +70,13 @@ class FakeSimulations:
         self.failing: Exception | None = None
         """What every call raises."""
 
-    async def begin(self, simulation_id: str) -> None:
+    async def start_simulation(self, simulation_id: str) -> None:
         """Noted."""
         if self.failing:
             raise self.failing
         self.begun.append(simulation_id)
 
-    async def cancel(self, simulation_id: str) -> None:
+    async def cancel_simulation(self, simulation_id: str) -> None:
         """Only those that were begun."""
         if self.failing:
             raise self.failing
@@ -86,7 +86,7 @@ class FakeSimulations:
 
 
 @dataclass(frozen=True)
-class House:
+class ApiHarness:
     """A running application and its surroundings."""
 
     client: httpx.AsyncClient
@@ -94,39 +94,39 @@ class House:
     db: Database
     recoveries: FakeRecoveries
 
-    async def post(self, body: bytes, headers: Mapping[str, str] | None = None) -> httpx.Response:
+    async def post_webhook(self, body: bytes, headers: Mapping[str, str] | None = None) -> httpx.Response:
         """A webhook; signed, unless other headers are given."""
         return await self.client.post(
-            "/webhooks/stripe", content=body, headers=signed(body) if headers is None else headers
+            "/webhooks/stripe", content=body, headers=sign_headers(body) if headers is None else headers
         )
 
-    async def send(self, event: Mapping[str, Any]) -> httpx.Response:
+    async def send_event(self, event: Mapping[str, Any]) -> httpx.Response:
         """A signed webhook."""
-        return await self.post(json.dumps(event).encode())
+        return await self.post_webhook(json.dumps(event).encode())
 
-    async def key(self, *scopes: str, name: str = "ann", expires_at: datetime | None = None) -> dict[str, str]:
+    async def create_key(self, *scopes: str, name: str = "ann", expires_at: datetime | None = None) -> dict[str, str]:
         """Headers with a new key of these scopes."""
         async with self.db.begin() as session:
-            _, plain = await api_keys.create(session, name, scopes, now(), expires_at)
+            _, plain = await api_keys.insert_key(session, name, scopes, app_now(), expires_at)
         return {"Authorization": f"Bearer {plain}"}
 
-    async def settled(self) -> None:
+    async def wait_until_idle(self) -> None:
         """Returns when nothing goes on behind an answer any more."""
         await self.app.state.parts.background.close()
 
 
 @asynccontextmanager
-async def opened(app: FastAPI, db: Database, recoveries: FakeRecoveries) -> AsyncIterator[House]:
+async def open_harness(app: FastAPI, db: Database, recoveries: FakeRecoveries) -> AsyncIterator[ApiHarness]:
     """Without a socket: requests go straight into the application."""
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://api.test") as client:
-        house = House(client, app, db, recoveries)
+        house = ApiHarness(client, app, db, recoveries)
         yield house
-        await house.settled()
+        await house.wait_until_idle()
 
 
 @asynccontextmanager
-async def served(app: FastAPI) -> AsyncIterator[str]:
+async def run_server(app: FastAPI) -> AsyncIterator[str]:
     """With a real server on a free port; its address."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         config = uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1)
@@ -139,21 +139,21 @@ async def served(app: FastAPI) -> AsyncIterator[str]:
         await running
 
 
-def signed(body: bytes, secret: str = SECRET, at: float | None = None) -> dict[str, str]:
+def sign_headers(body: bytes, secret: str = SECRET, at: float | None = None) -> dict[str, str]:
     """The headers that Stripe would send with it."""
-    return {"Stripe-Signature": sign(body, secret, int(time.time() if at is None else at))}
+    return {"Stripe-Signature": sign_stripe_payload(body, secret, int(time.time() if at is None else at))}
 
 
-def failed(invoice: str, **changes: Any) -> dict[str, Any]:
+def failed_event(invoice: str, **changes: Any) -> dict[str, Any]:
     """`invoice.payment_failed` as Stripe sends it."""
     given = {name: changes.pop(name) for name in ("event_id", "event_type", "shape") if name in changes}
     return failed_invoice_event(FailedInvoice(invoice_id=invoice, **changes), **given)
 
 
-def about(type_: str, **subject: Any) -> dict[str, Any]:
+def stripe_event(type_: str, **subject: Any) -> dict[str, Any]:
     """Any other Stripe event."""
     return {
-        "id": unique("evt_api"),
+        "id": unique_id("evt_api"),
         "object": "event",
         "created": int(time.time()),
         "livemode": False,

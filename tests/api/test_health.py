@@ -8,40 +8,40 @@ import pytest
 from api.health import Check, Counts
 from core.errors import EngineUnavailable
 from db.session import Database
-from tests.api.house import House, application, failed, opened
-from tests.intake.fakes import AWAY, FakeRecoveries, canceled, failure, stored, unique
+from tests.api.house import ApiHarness, build_app, failed_event, open_harness
+from tests.intake.fakes import TEMPORAL_AWAY, FakeRecoveries, canceled_event, failure_event, store_recovery, unique_id
 
 
-async def fine() -> str | None:
+async def passing_check() -> str | None:
     """Nothing is wrong."""
     return None
 
 
-async def hanging() -> str | None:
+async def hanging_check() -> str | None:
     """Never answers."""
     await asyncio.sleep(60)
     return None
 
 
-async def lacking() -> str | None:
+async def failing_check() -> str | None:
     """Something is missing."""
     return "missing: Segment"
 
 
-async def raising() -> str | None:
+async def raising_check() -> str | None:
     """Can't be reached."""
     raise EngineUnavailable("Temporal cannot be reached")
 
 
-async def test_ready_with_everything_there(house: House, database: Database, recoveries: FakeRecoveries) -> None:
+async def test_ready_with_everything_there(house: ApiHarness, database: Database, recoveries: FakeRecoveries) -> None:
     answer = await house.client.get("/readyz")
     assert answer.status_code == 200
     assert answer.json()["checks"] == {
         "database": {"ok": True, "detail": None},
         "migrations": {"ok": True, "detail": None},
     }
-    checks = [Check("temporal", fine), Check("search_attributes", lacking, required=False)]
-    async with opened(application(database, recoveries, checks), database, recoveries) as other:
+    checks = [Check("temporal", passing_check), Check("search_attributes", failing_check, required=False)]
+    async with open_harness(build_app(database, recoveries, checks), database, recoveries) as other:
         answer = await other.client.get("/readyz")
     assert (answer.status_code, answer.json()["status"]) == (200, "ready")
     assert answer.json()["checks"]["search_attributes"] == {"ok": False, "detail": "missing: Segment"}
@@ -50,8 +50,8 @@ async def test_ready_with_everything_there(house: House, database: Database, rec
 @pytest.mark.quiet
 async def test_not_ready_says_why_and_soon(recoveries: FakeRecoveries) -> None:
     database = Database("postgresql://nobody@127.0.0.1:1/none")
-    checks = [Check("slow", hanging), Check("temporal", raising)]
-    async with opened(application(database, recoveries, checks), database, recoveries) as house:
+    checks = [Check("slow", hanging_check), Check("temporal", raising_check)]
+    async with open_harness(build_app(database, recoveries, checks), database, recoveries) as house:
         started = time.perf_counter()
         answer = await house.client.get("/readyz")
         seconds = time.perf_counter() - started
@@ -65,12 +65,12 @@ async def test_not_ready_says_why_and_soon(recoveries: FakeRecoveries) -> None:
     assert seconds < 2
 
 
-async def test_metrics_tell_what_was_counted(house: House) -> None:
-    await stored(house.db, failure(unique("in")), canceled())
-    await house.send(failed(unique("in")))
-    house.recoveries.failing = AWAY
-    await house.send(failed(unique("in")))
-    await house.post(b"{}", {})
+async def test_metrics_tell_what_was_counted(house: ApiHarness) -> None:
+    await store_recovery(house.db, failure_event(unique_id("in")), canceled_event())
+    await house.send_event(failed_event(unique_id("in")))
+    house.recoveries.error = TEMPORAL_AWAY
+    await house.send_event(failed_event(unique_id("in")))
+    await house.post_webhook(b"{}", {})
     await house.client.post("/webhooks/nobody", content=b"{}")
     text = (await house.client.get("/metrics")).text
     assert 'pri_webhooks_total{provider="stripe",status="accepted"} 2.0' in text
@@ -82,7 +82,7 @@ async def test_metrics_tell_what_was_counted(house: House) -> None:
     assert 'route="/webhooks/{provider}",status="202"' in text
 
 
-async def test_ids_never_become_metrics(house: House) -> None:
+async def test_ids_never_become_metrics(house: ApiHarness) -> None:
     await house.client.get("/v1/recoveries/stripe/in_secret_17")
     await house.client.get("/no/such/path/in_secret_17")
     await house.client.request("BREW", "/healthz")
@@ -94,16 +94,16 @@ async def test_ids_never_become_metrics(house: House) -> None:
 
 async def test_gauges_without_a_database_say_so(recoveries: FakeRecoveries) -> None:
     database = Database("postgresql://nobody@127.0.0.1:1/none")
-    async with opened(application(database, recoveries), database, recoveries) as house:
+    async with open_harness(build_app(database, recoveries), database, recoveries) as house:
         text = (await house.client.get("/metrics")).text
     await database.close()
     assert "pri_inbox_undelivered NaN" in text
 
 
-async def test_scrapes_in_a_row_ask_the_database_once(house: House) -> None:
+async def test_scrapes_in_a_row_ask_the_database_once(house: ApiHarness) -> None:
     counts = Counts()
     await counts.refresh(house.app.state.parts)
-    await house.send(failed(unique("in")))
+    await house.send_event(failed_event(unique_id("in")))
     house.app.state.parts.metrics.undelivered.set(77)
     await counts.refresh(house.app.state.parts)
     assert b"pri_inbox_undelivered 77.0" in house.app.state.parts.metrics.render()

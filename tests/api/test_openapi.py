@@ -10,7 +10,7 @@ from openapi_spec_validator import validate
 from api.app import description
 
 COMMITTED = Path(__file__).parents[2] / "docs" / "openapi.json"
-CLOSED = {
+CLOSED_ENUMS = {
     ("RecoveryView", "state"), ("RecoveryView", "category"), ("RecoveryView", "cause"), ("EventView", "type"),
     ("EventView", "from_state"), ("EventView", "to_state"), ("AttemptView", "outcome"), ("AttemptView", "trigger"),
     ("Problem", "code"), ("Receipt", "status"), ("SimulationView", "state"), ("SimulationView", "source"),
@@ -26,15 +26,15 @@ def test_it_is_openapi() -> None:
     validate(description())
 
 
-@pytest.mark.parametrize(("schema", "field"), sorted(CLOSED))
+@pytest.mark.parametrize(("schema", "field"), sorted(CLOSED_ENUMS))
 def test_words_that_programs_tell_apart_are_closed(schema: str, field: str) -> None:
     schemas = description()["components"]["schemas"]
-    assert len(_words(schemas, schemas[schema]["properties"][field])) > 1
+    assert len(_enum_values(schemas, schemas[schema]["properties"][field])) > 1
 
 
-def _words(schemas: dict[str, Any], found: dict[str, Any]) -> list[str]:
+def _enum_values(schemas: dict[str, Any], found: dict[str, Any]) -> list[str]:
     """The enum of a field, which may be referred to or be one of several."""
     if "$ref" in found:
-        return _words(schemas, schemas[found["$ref"].rpartition("/")[2]])
-    parts = [word for one in found.get("anyOf", ()) for word in _words(schemas, one)]
+        return _enum_values(schemas, schemas[found["$ref"].rpartition("/")[2]])
+    parts = [word for one in found.get("anyOf", ()) for word in _enum_values(schemas, one)]
     return [*found.get("enum", ()), *parts]

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 NOWHERE = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none", "TEMPORAL_ADDRESS": "127.0.0.1:1"}
 
 
-def started(tmp_path: Path, **environment: str) -> subprocess.Popen[str]:
+def start_api(tmp_path: Path, **environment: str) -> subprocess.Popen[str]:
     """`python -m api.main` in an empty folder."""
     known = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"} | environment
     return subprocess.Popen(
@@ -27,7 +27,7 @@ def started(tmp_path: Path, **environment: str) -> subprocess.Popen[str]:
     )
 
 
-def answered(address: str, process: subprocess.Popen[str]) -> httpx.Response:
+def first_answer(address: str, process: subprocess.Popen[str]) -> httpx.Response:
     """The first answer of `/readyz`."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
@@ -43,9 +43,9 @@ def test_it_starts_alone_says_what_is_missing_and_ends_cleanly(number: signal.Si
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     secret = "whsec_never_to_be_shown"
-    process = started(tmp_path, **NOWHERE, API_PORT=str(port), STRIPE_WEBHOOK_SECRETS=secret)
+    process = start_api(tmp_path, **NOWHERE, API_PORT=str(port), STRIPE_WEBHOOK_SECRETS=secret)
     try:
-        answer = answered(f"http://127.0.0.1:{port}", process)
+        answer = first_answer(f"http://127.0.0.1:{port}", process)
         assert answer.status_code == 503
         assert not any(check["ok"] for check in answer.json()["checks"].values())
         process.send_signal(number)

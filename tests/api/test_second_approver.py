@@ -5,138 +5,142 @@ from typing import Any
 import pytest
 
 from core.contracts import RecoveryStatus
-from core.errors import EngineUnavailable, Refused
+from core.errors import CommandRefused, EngineUnavailable
 from core.events import Event, EventType, State
 from core.ids import recovery_id
 from db.repositories import approvals, event_log, operator_actions
-from db.repositories.operator_actions import Kind
-from tests.api.house import ALL, House, now
-from tests.intake.fakes import canceled, failure, stored, unique
+from db.repositories.operator_actions import AuditAction
+from tests.api.house import ALL_SCOPES, ApiHarness, app_now
+from tests.intake.fakes import canceled_event, failure_event, store_recovery, unique_id
 
-DONE = RecoveryStatus(recovery_id="any", state=State.WAITING, sequence=3)
+ACCEPTED_STATUS = RecoveryStatus(recovery_id="any", state=State.WAITING, sequence=3)
 WRITE = ("recoveries:read", "recoveries:write")
 
 
 @pytest.fixture
-def desk(strict: House) -> House:
+def desk(strict: ApiHarness) -> ApiHarness:
     """Its recoveries answer."""
-    strict.recoveries.answer = DONE
+    strict.recoveries.answer = ACCEPTED_STATUS
     return strict
 
 
-async def running(desk: House, amount: int = 1001) -> str:
+async def start_recovery(desk: ApiHarness, amount: int = 1001) -> str:
     """The invoice of a recovery that runs."""
-    invoice = unique("in")
-    desk.recoveries.running.add((await stored(desk.db, failure(invoice, amount=amount))).recovery_id)
+    invoice = unique_id("in")
+    desk.recoveries.running.add((await store_recovery(desk.db, failure_event(invoice, amount=amount))).recovery_id)
     return invoice
 
 
-async def in_review(desk: House) -> str:
+async def start_reviewed_recovery(desk: ApiHarness) -> str:
     """One that waits for a review."""
-    invoice = await running(desk)
+    invoice = await start_recovery(desk)
     async with desk.db.begin() as session:
-        before = await event_log.recovery(session, recovery_id("stripe", invoice))
+        before = await event_log.load_recovery(session, recovery_id("stripe", invoice))
         assert before
         data = {"action": "review", "reason": "configuration", "why": "x", "until": None}
-        await event_log.append(
-            session, before, [Event(type=EventType.RETRY_SKIPPED, occurred_at=now(), data=data)], now()
+        await event_log.append_to_log(
+            session, before, [Event(type=EventType.RETRY_SKIPPED, occurred_at=app_now(), data=data)], app_now()
         )
     return invoice
 
 
-async def ask(desk: House, invoice: str, key: dict[str, str], action: str = "retry", **more: Any) -> Any:
+async def submit_command(
+    desk: ApiHarness, invoice: str, key: dict[str, str], action: str = "retry", **more: Any
+) -> Any:
     """The response."""
     body = {"reason": f"because of {invoice}"} | more
     return await desk.client.post(f"/v1/recoveries/stripe/{invoice}/{action}", json=body, headers=key)
 
 
-async def refused(answer: Any, by: str) -> None:
+async def assert_refused(answer: Any, by: str) -> None:
     """Answered with 403, and a sentence that says what is missing."""
     problem = answer.json()
     assert (answer.status_code, problem["code"]) == (403, "second_approver")
     assert f"{by} asked for it; another operator must ask for the same" in problem["detail"]
 
 
-async def test_a_retry_above_the_limit_takes_two(desk: House) -> None:
-    ann, bob = await desk.key(*WRITE, name="ann"), await desk.key(*WRITE, name="bob")
-    invoice = await running(desk)
-    await refused(await ask(desk, invoice, ann), "ann")
-    await refused(await ask(desk, invoice, ann), "ann")
-    assert desk.recoveries.asked == []
-    assert (await ask(desk, invoice, bob, reason="I looked at it")).status_code == 200
-    ((_, wish),) = desk.recoveries.asked
+async def test_a_retry_above_the_limit_takes_two(desk: ApiHarness) -> None:
+    ann, bob = await desk.create_key(*WRITE, name="ann"), await desk.create_key(*WRITE, name="bob")
+    invoice = await start_recovery(desk)
+    await assert_refused(await submit_command(desk, invoice, ann), "ann")
+    await assert_refused(await submit_command(desk, invoice, ann), "ann")
+    assert desk.recoveries.submitted_commands == []
+    assert (await submit_command(desk, invoice, bob, reason="I looked at it")).status_code == 200
+    ((_, wish),) = desk.recoveries.submitted_commands
     assert (wish.actor, wish.reason) == ("bob", "I looked at it")
     assert (wish.asked_by, wish.asked_reason) == ("ann", f"because of {invoice}")
-    await refused(await ask(desk, invoice, bob), "bob")
+    await assert_refused(await submit_command(desk, invoice, bob), "bob")
 
 
-async def test_up_to_the_limit_one_is_enough(desk: House) -> None:
-    ann = await desk.key(*WRITE, name="ann")
-    assert (await ask(desk, await running(desk, 1000), ann)).status_code == 200
-    ((_, wish),) = desk.recoveries.asked
+async def test_up_to_the_limit_one_is_enough(desk: ApiHarness) -> None:
+    ann = await desk.create_key(*WRITE, name="ann")
+    assert (await submit_command(desk, await start_recovery(desk, 1000), ann)).status_code == 200
+    ((_, wish),) = desk.recoveries.submitted_commands
     assert wish.asked_by is None
 
 
 @pytest.mark.parametrize("action", ["cancel", "pause", "resume"])
-async def test_what_charges_nothing_takes_one(action: str, desk: House) -> None:
-    assert (await ask(desk, await running(desk), await desk.key(*WRITE), action)).status_code == 200
+async def test_what_charges_nothing_takes_one(action: str, desk: ApiHarness) -> None:
+    assert (
+        await submit_command(desk, await start_recovery(desk), await desk.create_key(*WRITE), action)
+    ).status_code == 200
 
 
-async def test_the_bootstrap_key_needs_a_second_person_too(desk: House) -> None:
-    invoice = await running(desk)
-    await refused(await ask(desk, invoice, ALL), "bootstrap")
-    assert (await ask(desk, invoice, await desk.key(*WRITE, name="ann"))).status_code == 200
+async def test_the_bootstrap_key_needs_a_second_person_too(desk: ApiHarness) -> None:
+    invoice = await start_recovery(desk)
+    await assert_refused(await submit_command(desk, invoice, ALL_SCOPES), "bootstrap")
+    assert (await submit_command(desk, invoice, await desk.create_key(*WRITE, name="ann"))).status_code == 200
 
 
-async def test_an_approval_takes_two_and_a_rejection_one(desk: House) -> None:
-    ann, bob = await desk.key(*WRITE, name="ann"), await desk.key(*WRITE, name="bob")
-    invoice = await in_review(desk)
-    await refused(await ask(desk, invoice, ann, "review", decision="approve"), "ann")
-    assert (await ask(desk, invoice, bob, "review", decision="approve")).status_code == 200
-    assert (await ask(desk, invoice, ann, "review", decision="reject")).status_code == 200
-    assert [wish.asked_by for _, wish in desk.recoveries.asked] == ["ann", None]
+async def test_an_approval_takes_two_and_a_rejection_one(desk: ApiHarness) -> None:
+    ann, bob = await desk.create_key(*WRITE, name="ann"), await desk.create_key(*WRITE, name="bob")
+    invoice = await start_reviewed_recovery(desk)
+    await assert_refused(await submit_command(desk, invoice, ann, "review", decision="approve"), "ann")
+    assert (await submit_command(desk, invoice, bob, "review", decision="approve")).status_code == 200
+    assert (await submit_command(desk, invoice, ann, "review", decision="reject")).status_code == 200
+    assert [wish.asked_by for _, wish in desk.recoveries.submitted_commands] == ["ann", None]
 
 
-async def test_what_is_refused_anyway_waits_for_nobody(desk: House) -> None:
-    ann = await desk.key(*WRITE, name="ann")
-    invoice = unique("in")
-    await stored(desk.db, failure(invoice, amount=5000), canceled())
-    assert (await ask(desk, invoice, ann)).json()["code"] == "closed"
-    assert (await ask(desk, unique("in"), ann)).status_code == 404
-    review = await ask(desk, await running(desk), ann, "review", decision="approve")
+async def test_what_is_refused_anyway_waits_for_nobody(desk: ApiHarness) -> None:
+    ann = await desk.create_key(*WRITE, name="ann")
+    invoice = unique_id("in")
+    await store_recovery(desk.db, failure_event(invoice, amount=5000), canceled_event())
+    assert (await submit_command(desk, invoice, ann)).json()["code"] == "closed"
+    assert (await submit_command(desk, unique_id("in"), ann)).status_code == 404
+    review = await submit_command(desk, await start_recovery(desk), ann, "review", decision="approve")
     assert (review.status_code, review.json()["code"]) == (422, "not_in_review")
     async with desk.db.begin() as session:
-        assert await approvals.waiting(session, recovery_id("stripe", invoice), now()) == []
+        assert await approvals.waiting_approvals(session, recovery_id("stripe", invoice), app_now()) == []
 
 
-@pytest.mark.parametrize("error", [Refused("network_limit", "Not now."), EngineUnavailable("Away.")])
-async def test_without_effect_the_first_ones_wish_goes_on_waiting(error: Exception, desk: House) -> None:
-    ann, bob = await desk.key(*WRITE, name="ann"), await desk.key(*WRITE, name="bob")
-    invoice = await running(desk)
-    await refused(await ask(desk, invoice, ann), "ann")
+@pytest.mark.parametrize("error", [CommandRefused("network_limit", "Not now."), EngineUnavailable("Away.")])
+async def test_without_effect_the_first_ones_command_goes_on_waiting(error: Exception, desk: ApiHarness) -> None:
+    ann, bob = await desk.create_key(*WRITE, name="ann"), await desk.create_key(*WRITE, name="bob")
+    invoice = await start_recovery(desk)
+    await assert_refused(await submit_command(desk, invoice, ann), "ann")
     desk.recoveries.answer = error
-    assert (await ask(desk, invoice, bob)).status_code in {409, 503}
-    desk.recoveries.answer = DONE
-    assert (await ask(desk, invoice, bob)).status_code == 200
-    assert desk.recoveries.asked[-1][1].asked_by == "ann"
+    assert (await submit_command(desk, invoice, bob)).status_code in {409, 503}
+    desk.recoveries.answer = ACCEPTED_STATUS
+    assert (await submit_command(desk, invoice, bob)).status_code == 200
+    assert desk.recoveries.submitted_commands[-1][1].asked_by == "ann"
 
 
-async def test_the_same_request_sent_again_stays_approved(desk: House) -> None:
-    ann, bob = await desk.key(*WRITE, name="ann"), await desk.key(*WRITE, name="bob")
-    invoice = await running(desk)
-    await ask(desk, invoice, ann)
+async def test_the_same_request_sent_again_stays_approved(desk: ApiHarness) -> None:
+    ann, bob = await desk.create_key(*WRITE, name="ann"), await desk.create_key(*WRITE, name="bob")
+    invoice = await start_recovery(desk)
+    await submit_command(desk, invoice, ann)
     for _ in range(2):
-        assert (await ask(desk, invoice, bob | {"Idempotency-Key": "one"})).status_code == 200
-    first, second = (wish for _, wish in desk.recoveries.asked)
+        assert (await submit_command(desk, invoice, bob | {"Idempotency-Key": "one"})).status_code == 200
+    first, second = (wish for _, wish in desk.recoveries.submitted_commands)
     assert first == second
 
 
-async def test_the_first_ones_wish_is_in_the_audit(desk: House) -> None:
-    who = unique("ann")
-    invoice = await running(desk)
+async def test_the_first_ones_command_is_in_the_audit(desk: ApiHarness) -> None:
+    who = unique_id("ann")
+    invoice = await start_recovery(desk)
     for _ in range(2):
-        await ask(desk, invoice, await desk.key(*WRITE, name=who))
+        await submit_command(desk, invoice, await desk.create_key(*WRITE, name=who))
     async with desk.db.begin() as session:
-        (entry,) = (await operator_actions.listed(session, actor=who)).items
-    assert (entry.action, entry.subject) == (Kind.SECOND_ASKED, recovery_id("stripe", invoice))
+        (entry,) = (await operator_actions.load_entries(session, actor=who)).items
+    assert (entry.action, entry.subject) == (AuditAction.SECOND_ASKED, recovery_id("stripe", invoice))
     assert entry.detail["reason"] == f"because of {invoice}"

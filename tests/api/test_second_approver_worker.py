@@ -4,96 +4,104 @@ from datetime import timedelta
 
 import pytest
 
-from activities.approvals import Approvals, granted_in
-from core.approvals import OperatorRules, unapproved
+from activities.approvals import ApprovalCheck, stored_approval_lookup
+from core.approvals import OperatorRules, second_approver_refusal
 from core.contracts import Command, RecoveryStatus
-from core.errors import Refused
+from core.errors import CommandRefused
 from core.events import State
-from core.retry.reactions import commanded
+from core.retry.reactions import command_event
 from db.repositories import approvals, event_log
-from tests.api.house import House, now
-from tests.api.test_second_approver import WRITE, ask, in_review, refused, running
+from tests.api.house import ApiHarness, app_now
+from tests.api.test_second_approver import (
+    WRITE,
+    assert_refused,
+    start_recovery,
+    start_reviewed_recovery,
+    submit_command,
+)
 
-DONE = RecoveryStatus(recovery_id="any", state=State.WAITING, sequence=3)
+ACCEPTED_STATUS = RecoveryStatus(recovery_id="any", state=State.WAITING, sequence=3)
 LIMITS = OperatorRules(second_approver_above={"EUR": 1000})
 
 
-class WorkersPolicy:
+class ApprovalWorker:
     """Answers as a recovery does whose worker holds every command against the table of approvals."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: ApiHarness) -> None:
         self._house = house
-        self._approvals = Approvals(lambda: LIMITS, granted_in(house.db))
-        self._answers: dict[str | None, Refused | None] = {}
+        self._approvals = ApprovalCheck(lambda: LIMITS, stored_approval_lookup(house.db))
+        self._answers: dict[str | None, CommandRefused | None] = {}
         self.followed: list[Command] = []
 
-    async def ask(self, recovery_id: str, command: Command, _: timedelta) -> RecoveryStatus:
+    async def submit_command(self, recovery_id: str, command: Command, _: timedelta) -> RecoveryStatus:
         """Temporal answers an update that it knows as it did before."""
         if command.request_id not in self._answers:
             self._answers[command.request_id] = await self._refusal(recovery_id, command)
         if refusal := self._answers[command.request_id]:
             raise refusal
         self.followed.append(command)
-        return DONE
+        return ACCEPTED_STATUS
 
-    async def _refusal(self, recovery_id: str, command: Command) -> Refused | None:
+    async def _refusal(self, recovery_id: str, command: Command) -> CommandRefused | None:
         async with self._house.db.begin() as session:
-            recovery = await event_log.recovery(session, recovery_id)
+            recovery = await event_log.load_recovery(session, recovery_id)
         assert recovery
-        return await self._approvals.refusal(recovery, (commanded(command, now()),))
+        return await self._approvals.find_refusal(recovery, (command_event(command, app_now()),))
 
 
 @pytest.fixture
-def worker(house: House, monkeypatch: pytest.MonkeyPatch) -> WorkersPolicy:
+def worker(house: ApiHarness, monkeypatch: pytest.MonkeyPatch) -> ApprovalWorker:
     """In the place of the house's recoveries, whose own policy asks for one person."""
-    known = WorkersPolicy(house)
-    monkeypatch.setattr(house.recoveries, "ask", known.ask)
+    known = ApprovalWorker(house)
+    monkeypatch.setattr(house.recoveries, "submit_command", known.submit_command)
     return known
 
 
-async def test_a_retry_takes_two(house: House, worker: WorkersPolicy) -> None:
-    ann, bob = await house.key(*WRITE, name="ann"), await house.key(*WRITE, name="bob")
-    invoice = await running(house)
-    await refused(await ask(house, invoice, ann), "ann")
-    await refused(await ask(house, invoice, ann), "ann")
+async def test_a_retry_takes_two(house: ApiHarness, worker: ApprovalWorker) -> None:
+    ann, bob = await house.create_key(*WRITE, name="ann"), await house.create_key(*WRITE, name="bob")
+    invoice = await start_recovery(house)
+    await assert_refused(await submit_command(house, invoice, ann), "ann")
+    await assert_refused(await submit_command(house, invoice, ann), "ann")
     assert worker.followed == []
-    assert (await ask(house, invoice, bob, reason="I looked at it")).status_code == 200
+    assert (await submit_command(house, invoice, bob, reason="I looked at it")).status_code == 200
     (wish,) = worker.followed
     assert (wish.actor, wish.reason, wish.asked_by) == ("bob", "I looked at it", "ann")
     assert wish.asked_reason == f"because of {invoice}"
 
 
-async def test_an_approval_takes_two_and_a_rejection_one(house: House, worker: WorkersPolicy) -> None:
-    ann, bob = await house.key(*WRITE, name="ann"), await house.key(*WRITE, name="bob")
-    invoice = await in_review(house)
-    assert (await ask(house, invoice, ann, "review", decision="reject")).status_code == 200
-    await refused(await ask(house, invoice, ann, "review", decision="approve"), "ann")
-    assert (await ask(house, invoice, bob, "review", decision="approve")).status_code == 200
+async def test_an_approval_takes_two_and_a_rejection_one(house: ApiHarness, worker: ApprovalWorker) -> None:
+    ann, bob = await house.create_key(*WRITE, name="ann"), await house.create_key(*WRITE, name="bob")
+    invoice = await start_reviewed_recovery(house)
+    assert (await submit_command(house, invoice, ann, "review", decision="reject")).status_code == 200
+    await assert_refused(await submit_command(house, invoice, ann, "review", decision="approve"), "ann")
+    assert (await submit_command(house, invoice, bob, "review", decision="approve")).status_code == 200
     assert [wish.decision for wish in worker.followed] == ["reject", "approve"]
 
 
-async def test_up_to_the_limit_one_is_enough(house: House, worker: WorkersPolicy) -> None:
-    assert (await ask(house, await running(house, 1000), await house.key(*WRITE, name="ann"))).status_code == 200
+async def test_up_to_the_limit_one_is_enough(house: ApiHarness, worker: ApprovalWorker) -> None:
+    assert (
+        await submit_command(house, await start_recovery(house, 1000), await house.create_key(*WRITE, name="ann"))
+    ).status_code == 200
     assert worker.followed[0].asked_by is None
 
 
-async def test_the_same_request_sent_again_stays_as_it_was(house: House, worker: WorkersPolicy) -> None:
-    ann, bob = await house.key(*WRITE, name="ann"), await house.key(*WRITE, name="bob")
-    invoice = await running(house)
+async def test_the_same_request_sent_again_stays_as_it_was(house: ApiHarness, worker: ApprovalWorker) -> None:
+    ann, bob = await house.create_key(*WRITE, name="ann"), await house.create_key(*WRITE, name="bob")
+    invoice = await start_recovery(house)
     for _ in range(2):
-        await refused(await ask(house, invoice, ann | {"Idempotency-Key": "one"}), "ann")
+        await assert_refused(await submit_command(house, invoice, ann | {"Idempotency-Key": "one"}), "ann")
     for _ in range(2):
-        assert (await ask(house, invoice, bob | {"Idempotency-Key": "one"})).status_code == 200
+        assert (await submit_command(house, invoice, bob | {"Idempotency-Key": "one"})).status_code == 200
     first, second = worker.followed
     assert first == second
 
 
-async def test_nobody_is_approved_by_saying_so(house: House, worker: WorkersPolicy) -> None:
+async def test_nobody_is_approved_by_saying_so(house: ApiHarness, worker: ApprovalWorker) -> None:
     """As an update by Temporal's own command line, with names that anybody can type."""
-    invoice = await running(house)
+    invoice = await start_recovery(house)
     forged = Command(action="retry", actor="bob", asked_by="ann", asked_reason="both of us", request_id="made-up")
-    with pytest.raises(Refused) as caught:
-        await worker.ask(f"recovery-stripe-{invoice}", forged, timedelta(seconds=5))
-    assert (caught.value.code, str(caught.value)) == (unapproved().code, str(unapproved()))
+    with pytest.raises(CommandRefused) as caught:
+        await worker.submit_command(f"recovery-stripe-{invoice}", forged, timedelta(seconds=5))
+    assert (caught.value.code, str(caught.value)) == (second_approver_refusal().code, str(second_approver_refusal()))
     async with house.db.begin() as session:
-        assert await approvals.waiting(session, f"recovery-stripe-{invoice}", now()) == []
+        assert await approvals.waiting_approvals(session, f"recovery-stripe-{invoice}", app_now()) == []

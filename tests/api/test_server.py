@@ -12,8 +12,8 @@ import pytest
 from api import middleware
 from core.ids import recovery_id
 from db.session import Database
-from tests.api.house import application, failed, served, signed
-from tests.intake.fakes import FakeRecoveries, unique
+from tests.api.house import build_app, failed_event, run_server, sign_headers
+from tests.intake.fakes import FakeRecoveries, unique_id
 
 MIB = 1024 * 1024
 
@@ -21,28 +21,28 @@ MIB = 1024 * 1024
 @pytest.fixture
 async def address(database: Database, recoveries: FakeRecoveries) -> AsyncIterator[str]:
     """A server on a free port."""
-    async with served(application(database, recoveries)) as found:
+    async with run_server(build_app(database, recoveries)) as found:
         yield found
 
 
 async def test_a_hundred_copies_over_http(address: str, recoveries: FakeRecoveries) -> None:
-    event = failed(unique("in"))
+    event = failed_event(unique_id("in"))
     body = json.dumps(event).encode()
     limits = httpx.Limits(max_connections=50)
     async with httpx.AsyncClient(base_url=address, limits=limits, timeout=30) as client:
-        posts = (client.post("/webhooks/stripe", content=body, headers=signed(body)) for _ in range(100))
+        posts = (client.post("/webhooks/stripe", content=body, headers=sign_headers(body)) for _ in range(100))
         answers = await asyncio.gather(*posts)
     assert {answer.status_code for answer in answers} == {202}
     assert sorted(answer.json()["status"] for answer in answers) == ["accepted"] + ["duplicate"] * 99
     name = recovery_id("stripe", event["data"]["object"]["id"])
     assert {answer.json()["recovery_id"] for answer in answers} == {name}
-    assert len(recoveries.begun) == 1
+    assert len(recoveries.begun_events) == 1
 
 
 @pytest.mark.parametrize(("size", "status"), [(MIB, 400), (MIB + 1, 413), (20 * MIB, 413)])
 async def test_the_limit_is_one_mebibyte_as_announced(size: int, status: int, address: str) -> None:
     """At the limit it is read, and then refused for want of a signature."""
-    answer = await raw(address, [f"Content-Length: {size}"], [b"x" * min(size, MIB + 1)])
+    answer = await send_raw(address, [f"Content-Length: {size}"], [b"x" * min(size, MIB + 1)])
     assert answer.startswith(f"HTTP/1.1 {status} ")
     assert "application/problem+json" in answer
 
@@ -50,12 +50,12 @@ async def test_the_limit_is_one_mebibyte_as_announced(size: int, status: int, ad
 async def test_the_limit_holds_while_a_body_streams(address: str) -> None:
     """Nothing is announced; the answer comes before the sender is through."""
     chunk = b"10000\r\n" + b"x" * 65536 + b"\r\n"
-    answer = await raw(address, ["Transfer-Encoding: chunked"], [chunk] * 400)
+    answer = await send_raw(address, ["Transfer-Encoding: chunked"], [chunk] * 400)
     assert answer.startswith("HTTP/1.1 413 ")
 
 
 async def test_a_length_that_is_no_number_is_refused(address: str) -> None:
-    assert (await raw(address, ["Content-Length: many"], [b"x"])).startswith("HTTP/1.1 400 ")
+    assert (await send_raw(address, ["Content-Length: many"], [b"x"])).startswith("HTTP/1.1 400 ")
 
 
 @pytest.mark.quiet
@@ -63,20 +63,20 @@ async def test_a_body_that_dribbles_is_ended(
     database: Database, recoveries: FakeRecoveries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(middleware.BodyLimit.__init__, "__defaults__", (MIB, 0.5))
-    async with served(application(database, recoveries)) as quick:
+    async with run_server(build_app(database, recoveries)) as quick:
         started = time.perf_counter()
-        answer = await raw(quick, ["Content-Length: 100"], [b"x"])
+        answer = await send_raw(quick, ["Content-Length: 100"], [b"x"])
     assert answer.startswith("HTTP/1.1 408 ")
     assert time.perf_counter() - started < 3
 
 
-async def raw(address: str, headers: list[str], chunks: list[bytes]) -> str:
+async def send_raw(address: str, headers: list[str], chunks: list[bytes]) -> str:
     """The start of the answer to a request that httpx would not send."""
     target = urlsplit(address)
     reader, writer = await asyncio.open_connection(target.hostname, target.port)
     head = ["POST /webhooks/stripe HTTP/1.1", f"Host: {target.netloc}", *headers, "", ""]
     writer.write("\r\n".join(head).encode())
-    sending = asyncio.create_task(_send(writer, chunks))
+    sending = asyncio.create_task(_send_chunks(writer, chunks))
     try:
         async with asyncio.timeout(10):
             return (await reader.read(4096)).decode()
@@ -85,7 +85,7 @@ async def raw(address: str, headers: list[str], chunks: list[bytes]) -> str:
         writer.close()
 
 
-async def _send(writer: asyncio.StreamWriter, chunks: list[bytes]) -> None:
+async def _send_chunks(writer: asyncio.StreamWriter, chunks: list[bytes]) -> None:
     try:
         for chunk in chunks:
             writer.write(chunk)

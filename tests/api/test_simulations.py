@@ -9,43 +9,43 @@ from core.errors import EngineUnavailable
 from core.simulations import SimulationOutcome
 from db.repositories import operator_actions, simulations
 from settings import SHIPPED_POLICY
-from tests.api.house import ALL, FakeSimulations, House, now
+from tests.api.house import ALL_SCOPES, ApiHarness, FakeSimulations, app_now
 
 SHIPPED = SHIPPED_POLICY.read_text()
 WRONG = SHIPPED.replace("attempts_allowed = 4", 'attempts_allowed = "many"')
 REPORT = "<!DOCTYPE html><title>£ a report</title>"
 
 
-def engine(house: House) -> FakeSimulations:
+def fake_simulations(house: ApiHarness) -> FakeSimulations:
     """Who is asked to compute."""
     found = house.app.state.parts.simulations
     assert isinstance(found, FakeSimulations)
     return found
 
 
-async def start(house: House, **body: Any) -> Any:
+async def post_simulation(house: ApiHarness, **body: Any) -> Any:
     """The answer to a new one."""
-    return await house.client.post("/v1/simulations", headers=ALL, json={"policy": SHIPPED} | body)
+    return await house.client.post("/v1/simulations", headers=ALL_SCOPES, json={"policy": SHIPPED} | body)
 
 
-async def started(house: House, **body: Any) -> str:
+async def start_simulation(house: ApiHarness, **body: Any) -> str:
     """The id of a new one."""
-    answer = await start(house, **body)
+    answer = await post_simulation(house, **body)
     assert answer.status_code == 202, answer.text
     return str(answer.json()["id"])
 
 
-async def look(house: House, id: str, rest: str = "") -> Any:
+async def get_simulation(house: ApiHarness, id: str, rest: str = "") -> Any:
     """The answer to a look at it."""
-    return await house.client.get(f"/v1/simulations/{id}{rest}", headers=ALL)
+    return await house.client.get(f"/v1/simulations/{id}{rest}", headers=ALL_SCOPES)
 
 
-async def test_a_new_one_is_queued_and_begun(house: House) -> None:
-    answer = await start(house, seed=7, recoveries=1000, source="history")
+async def test_a_new_one_is_queued_and_begun(house: ApiHarness) -> None:
+    answer = await post_simulation(house, seed=7, recoveries=1000, source="history")
     assert answer.status_code == 202
     body = answer.json()
     assert answer.headers["location"] == f"/v1/simulations/{body['id']}"
-    assert engine(house).begun == [body["id"]]
+    assert fake_simulations(house).begun == [body["id"]]
     asked = {key: body[key] for key in ("state", "seed", "recoveries", "source", "created_by", "result", "problem")}
     assert asked == {
         "state": "queued",
@@ -57,27 +57,27 @@ async def test_a_new_one_is_queued_and_begun(house: House) -> None:
         "problem": None,
     }
     assert body["progress"] == {"done": 0, "total": None}
-    assert (await look(house, body["id"])).json() == body
+    assert (await get_simulation(house, body["id"])).json() == body
 
 
-async def test_the_baseline_is_the_active_policy_unless_another_is_given(house: House) -> None:
-    ids = [await started(house), await started(house, baseline=SHIPPED + "\n# mine\n")]
+async def test_the_baseline_is_the_active_policy_unless_another_is_given(house: ApiHarness) -> None:
+    ids = [await start_simulation(house), await start_simulation(house, baseline=SHIPPED + "\n# mine\n")]
     async with house.db.begin() as session:
-        rows = [await simulations.get(session, UUID(id)) for id in ids]
+        rows = [await simulations.load_simulation(session, UUID(id)) for id in ids]
     assert [row["baseline"] for row in rows if row] == [SHIPPED, SHIPPED + "\n# mine\n"]
 
 
 @pytest.mark.parametrize("field", ["policy", "baseline"])
-async def test_a_wrong_policy_is_refused_at_the_door_with_line_and_key(house: House, field: str) -> None:
-    answer = await start(house, **{field: WRONG})
+async def test_a_wrong_policy_is_refused_at_the_door_with_line_and_key(house: ApiHarness, field: str) -> None:
+    answer = await post_simulation(house, **{field: WRONG})
     assert (answer.status_code, answer.json()["code"]) == (422, "policy_invalid")
     line = 1 + WRONG[: WRONG.index('"many"')].count("\n")
     assert answer.json()["detail"].startswith(f"{field}:{line}: ")
     assert "attempts_allowed" in answer.json()["detail"]
-    assert engine(house).begun == []
+    assert fake_simulations(house).begun == []
 
 
-BAD: list[dict[str, Any]] = [
+BAD_ORDERS: list[dict[str, Any]] = [
     {"policy": None},
     {"policy": "x" * 300_001},
     {"recoveries": 0},
@@ -90,82 +90,84 @@ BAD: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("body", BAD, ids=lambda body: next(iter(body)))
-async def test_what_does_not_fit_is_422(house: House, body: dict[str, Any]) -> None:
-    answer = await start(house, **body)
+@pytest.mark.parametrize("body", BAD_ORDERS, ids=lambda body: next(iter(body)))
+async def test_what_does_not_fit_is_422(house: ApiHarness, body: dict[str, Any]) -> None:
+    answer = await post_simulation(house, **body)
     assert answer.status_code == 422, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-async def test_without_temporal_nothing_is_left_behind(house: House) -> None:
-    engine(house).failing = EngineUnavailable("away")
-    before = (await house.client.get("/v1/simulations", headers=ALL)).json()
-    answer = await start(house)
+async def test_without_temporal_nothing_is_left_behind(house: ApiHarness) -> None:
+    fake_simulations(house).failing = EngineUnavailable("away")
+    before = (await house.client.get("/v1/simulations", headers=ALL_SCOPES)).json()
+    answer = await post_simulation(house)
     assert (answer.status_code, answer.json()["code"]) == (503, "temporal_unavailable")
-    assert (await house.client.get("/v1/simulations", headers=ALL)).json() == before
+    assert (await house.client.get("/v1/simulations", headers=ALL_SCOPES)).json() == before
 
 
-async def test_progress_shows_while_it_runs_and_the_result_when_it_is_done(house: House) -> None:
-    id = await started(house)
+async def test_progress_shows_while_it_runs_and_the_result_when_it_is_done(house: ApiHarness) -> None:
+    id = await start_simulation(house)
     async with house.db.begin() as session:
-        await simulations.begin(session, UUID(id), now())
-        await simulations.progress(session, UUID(id), 40, 100)
-    running = (await look(house, id)).json()
+        await simulations.begin_simulation(session, UUID(id), app_now())
+        await simulations.save_progress(session, UUID(id), 40, 100)
+    running = (await get_simulation(house, id)).json()
     assert (running["state"], running["progress"]) == ("running", {"done": 40, "total": 100})
-    assert (await look(house, id, "/report")).status_code == 404
+    assert (await get_simulation(house, id, "/report")).status_code == 404
     async with house.db.begin() as session:
-        await simulations.finish(session, UUID(id), SimulationOutcome(result='{"seed": 1}', report=REPORT), now())
-    done = (await look(house, id)).json()
+        await simulations.finish_simulation(
+            session, UUID(id), SimulationOutcome(result='{"seed": 1}', report=REPORT), app_now()
+        )
+    done = (await get_simulation(house, id)).json()
     assert (done["state"], done["result"]) == ("done", {"seed": 1})
 
 
-async def test_the_report_is_a_page_that_may_load_nothing(house: House) -> None:
-    id = await started(house)
+async def test_the_report_is_a_page_that_may_load_nothing(house: ApiHarness) -> None:
+    id = await start_simulation(house)
     async with house.db.begin() as session:
-        await simulations.finish(session, UUID(id), SimulationOutcome(result="{}", report=REPORT), now())
-    page = await look(house, id, "/report")
+        await simulations.finish_simulation(session, UUID(id), SimulationOutcome(result="{}", report=REPORT), app_now())
+    page = await get_simulation(house, id, "/report")
     assert (page.status_code, page.text) == (200, REPORT)
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert page.headers["content-security-policy"].startswith("default-src 'none'; style-src 'unsafe-inline'")
 
 
-async def test_cancel_asks_the_run_once_it_was_begun(house: House) -> None:
-    id = await started(house)
-    answer = await house.client.post(f"/v1/simulations/{id}/cancel", headers=ALL)
+async def test_cancel_asks_the_run_once_it_was_begun(house: ApiHarness) -> None:
+    id = await start_simulation(house)
+    answer = await house.client.post(f"/v1/simulations/{id}/cancel", headers=ALL_SCOPES)
     assert answer.status_code == 200
-    assert engine(house).canceled == [id]
+    assert fake_simulations(house).canceled == [id]
     assert answer.json()["state"] == "queued"  # its run writes the end
 
 
-async def test_cancel_of_one_without_a_run_ends_it(house: House) -> None:
-    id = await started(house)
-    engine(house).begun.clear()
-    answer = await house.client.post(f"/v1/simulations/{id}/cancel", headers=ALL)
+async def test_cancel_of_one_without_a_run_ends_it(house: ApiHarness) -> None:
+    id = await start_simulation(house)
+    fake_simulations(house).begun.clear()
+    answer = await house.client.post(f"/v1/simulations/{id}/cancel", headers=ALL_SCOPES)
     assert (answer.status_code, answer.json()["state"]) == (200, "canceled")
-    again = await house.client.post(f"/v1/simulations/{id}/cancel", headers=ALL)
+    again = await house.client.post(f"/v1/simulations/{id}/cancel", headers=ALL_SCOPES)
     assert (again.status_code, again.json()["code"]) == (409, "closed")
 
 
 @pytest.mark.parametrize("id", [str(uuid4()), "nothing", "%00"], ids=["unknown", "no id", "nul"])
-async def test_what_is_not_there_is_404(house: House, id: str) -> None:
-    assert (await look(house, id)).status_code == 404
-    assert (await look(house, id, "/report")).status_code == 404
-    assert (await house.client.post(f"/v1/simulations/{id}/cancel", headers=ALL)).status_code == 404
+async def test_what_is_not_there_is_404(house: ApiHarness, id: str) -> None:
+    assert (await get_simulation(house, id)).status_code == 404
+    assert (await get_simulation(house, id, "/report")).status_code == 404
+    assert (await house.client.post(f"/v1/simulations/{id}/cancel", headers=ALL_SCOPES)).status_code == 404
 
 
-async def test_the_list_has_no_results_in_it(house: House) -> None:
-    id = await started(house)
-    page = (await house.client.get("/v1/simulations?limit=1", headers=ALL)).json()
+async def test_the_list_has_no_results_in_it(house: ApiHarness) -> None:
+    id = await start_simulation(house)
+    page = (await house.client.get("/v1/simulations?limit=1", headers=ALL_SCOPES)).json()
     assert [one["id"] for one in page["items"]] == [id]
     assert "result" not in page["items"][0]
-    following = (await house.client.get(f"/v1/simulations?cursor={page['next_cursor']}", headers=ALL)).json()
+    following = (await house.client.get(f"/v1/simulations?cursor={page['next_cursor']}", headers=ALL_SCOPES)).json()
     assert id not in [one["id"] for one in following["items"]]
 
 
-async def test_a_reader_may_look_and_not_start(house: House) -> None:
-    id = await started(house)
+async def test_a_reader_may_look_and_not_start(house: ApiHarness) -> None:
+    id = await start_simulation(house)
     reader, simulator, writer = [
-        await house.key(f"{one}") for one in ("recoveries:read", "simulations:write", "recoveries:write")
+        await house.create_key(f"{one}") for one in ("recoveries:read", "simulations:write", "recoveries:write")
     ]
     looks = [
         (await house.client.get(f"/v1/simulations/{id}", headers=key)).status_code
@@ -179,11 +181,11 @@ async def test_a_reader_may_look_and_not_start(house: House) -> None:
     assert starts == [403, 202, 403]
 
 
-async def test_who_started_and_who_canceled_is_kept(house: House) -> None:
-    id = await started(house, recoveries=500)
-    await house.client.post(f"/v1/simulations/{id}/cancel", headers=ALL)
+async def test_who_started_and_who_canceled_is_kept(house: ApiHarness) -> None:
+    id = await start_simulation(house, recoveries=500)
+    await house.client.post(f"/v1/simulations/{id}/cancel", headers=ALL_SCOPES)
     async with house.db.begin() as session:
-        entries = (await operator_actions.listed(session, actor="bootstrap")).items
+        entries = (await operator_actions.load_entries(session, actor="bootstrap")).items
     first, second = sorted((one for one in entries if one.subject == id), key=lambda one: one.at)
     assert (first.action, second.action) == ("simulation_started", "simulation_canceled")
     assert first.detail == {"source": "synthetic", "recoveries": 500, "seed": 1}

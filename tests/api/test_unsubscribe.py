@@ -8,19 +8,19 @@ import pytest
 from pydantic import SecretStr
 from temporalio.testing import ActivityEnvironment
 
-from activities.contacts import StoredAddresses
+from activities.contacts import StoredContacts
 from activities.messaging import Messaging, StoredOutbox
 from activities.suppressions import StoredSuppressions
-from core.messages.contracts import NotifyInput, Outcome, Told
+from core.messages.contracts import DeliveryOutcome, DeliveryResult, NotifyInput
 from core.messages.kinds import MessageKind
-from core.messages.unsubscribe import Subscription, token_for
+from core.messages.unsubscribe import Subscription, create_unsubscribe_token
 from core.retry.recovery import Recovery
 from db.repositories import suppressions
 from db.session import Database
 from notifications.email import EmailChannel, Server
 from notifications.letters import Letters
 from notifications.unsubscribe import UnsubscribeLinks
-from tests.api.house import House, application, opened
+from tests.api.house import ApiHarness, build_app, open_harness
 from tests.intake.fakes import FakeRecoveries
 from tests.notifications.conftest import JENNY, MailServer, mail
 from tests.support.builders import THEN
@@ -29,64 +29,64 @@ __all__ = ["mail"]
 
 SECRET = "a secret of thirty-two characters"
 JENNYS = Subscription(provider="stripe", customer_id="cus_jenny", channel="email")
-CLICK = {"List-Unsubscribe": "One-Click"}
+ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 
 
 @pytest.fixture
-async def signed(database: Database) -> AsyncIterator[House]:
+async def signed(database: Database) -> AsyncIterator[ApiHarness]:
     """The API with secrets of its own, the newest first; nobody has unsubscribed."""
     async with database.begin() as session:
         await session.exec_driver_sql("DELETE FROM suppression")
-    app = application(database, FakeRecoveries(), unsubscribe_secrets=(SecretStr(SECRET), SecretStr(SECRET[::-1])))
-    async with opened(app, database, FakeRecoveries()) as house:
+    app = build_app(database, FakeRecoveries(), unsubscribe_secrets=(SecretStr(SECRET), SecretStr(SECRET[::-1])))
+    async with open_harness(app, database, FakeRecoveries()) as house:
         yield house
 
 
-async def held(db: Database, wish: Subscription = JENNYS) -> bool:
+async def is_unsubscribed(db: Database, subscription: Subscription = JENNYS) -> bool:
     async with db.begin() as session:
-        return await suppressions.is_suppressed(session, wish)
+        return await suppressions.is_suppressed(session, subscription)
 
 
-async def test_looking_changes_nothing_and_a_click_does(signed: House) -> None:
-    address = f"/unsubscribe/{token_for(JENNYS, SECRET.encode())}"
+async def test_looking_changes_nothing_and_a_click_does(signed: ApiHarness) -> None:
+    address = f"/unsubscribe/{create_unsubscribe_token(JENNYS, SECRET.encode())}"
     looked = await signed.client.get(address)
     assert (looked.status_code, '<form method="post">' in looked.text) == (200, True)
-    assert not await held(signed.db)
-    clicked = await signed.client.post(address, data=CLICK)
+    assert not await is_unsubscribed(signed.db)
+    clicked = await signed.client.post(address, data=ONE_CLICK)
     assert (clicked.status_code, "<form" in clicked.text) == (200, False)
-    assert await held(signed.db)
-    assert not await held(signed.db, JENNYS.model_copy(update={"customer_id": "cus_kim"}))
-    assert not await held(signed.db, JENNYS.model_copy(update={"channel": "sms"}))
-    assert (await signed.client.post(address, data=CLICK)).status_code == 200
+    assert await is_unsubscribed(signed.db)
+    assert not await is_unsubscribed(signed.db, JENNYS.model_copy(update={"customer_id": "cus_kim"}))
+    assert not await is_unsubscribed(signed.db, JENNYS.model_copy(update={"channel": "sms"}))
+    assert (await signed.client.post(address, data=ONE_CLICK)).status_code == 200
 
 
 @pytest.mark.parametrize("way", ["multipart", "empty", "query", "older", "stored"])
-async def test_every_way_of_the_standard_and_every_key(signed: House, way: str) -> None:
+async def test_every_way_of_the_standard_and_every_key(signed: ApiHarness, way: str) -> None:
     key = SECRET[::-1].encode() if way == "older" else SECRET.encode()
     if way == "stored":
         async with signed.db.begin() as session:
             key = (await suppressions.signing_keys(session))[0]
-    token = token_for(JENNYS, key)
+    token = create_unsubscribe_token(JENNYS, key)
     address = f"/unsubscribe?token={token}" if way == "query" else f"/unsubscribe/{token}"
     more: Any = {"files": {"List-Unsubscribe": (None, "One-Click")}} if way == "multipart" else {}
     assert (await signed.client.get(address)).status_code == 200
     assert (await signed.client.post(address, **more)).status_code == 200
-    assert await held(signed.db)
+    assert await is_unsubscribed(signed.db)
 
 
 @pytest.mark.parametrize(
-    "token", ["", "x", "a.b", token_for(JENNYS, b"somebody else's key"), "%00", "x" * 3000, "%C3%A9.x"]
+    "token", ["", "x", "a.b", create_unsubscribe_token(JENNYS, b"somebody else's key"), "%00", "x" * 3000, "%C3%A9.x"]
 )
-async def test_anything_else_is_a_page_that_says_so(signed: House, token: str) -> None:
+async def test_anything_else_is_a_page_that_says_so(signed: ApiHarness, token: str) -> None:
     for address in (f"/unsubscribe/{token}" if token else "/unsubscribe", f"/unsubscribe?token={token}"):
         for answer in (await signed.client.get(address), await signed.client.post(address)):
             assert answer.status_code == 404
             assert "not complete" in answer.text
-    assert not await held(signed.db)
+    assert not await is_unsubscribed(signed.db)
 
 
-async def test_the_page_speaks_the_readers_language_and_runs_nothing(signed: House) -> None:
-    address = f"/unsubscribe/{token_for(JENNYS, SECRET.encode())}"
+async def test_the_page_speaks_the_readers_language_and_runs_nothing(signed: ApiHarness) -> None:
+    address = f"/unsubscribe/{create_unsubscribe_token(JENNYS, SECRET.encode())}"
     german = await signed.client.get(address, headers={"Accept-Language": "nl, de-AT;q=0.8, en;q=0.5"})
     assert '<html lang="de">' in german.text
     assert "bleibt offen" in german.text
@@ -96,27 +96,29 @@ async def test_the_page_speaks_the_readers_language_and_runs_nothing(signed: Hou
     assert other.headers["cache-control"] == "no-store"
 
 
-def notified(house: House, mail: MailServer, customer: str, step: str) -> tuple[Messaging, NotifyInput]:
+def prepare_notification(
+    house: ApiHarness, mail: MailServer, customer: str, step: str
+) -> tuple[Messaging, NotifyInput]:
     links = UnsubscribeLinks("", "https://pri.example")
     channel = EmailChannel(Server("127.0.0.1", mail.port, tls=False), "Acme, Inc. <billing@acme.example>", seconds=5)
     wishes = StoredSuppressions(house.db, links, (SECRET.encode(),))
-    messages = Messaging({"email": channel}, Letters("Acme"), StoredAddresses(house.db), StoredOutbox(house.db), wishes)
-    recovery = Recovery(provider="stripe", invoice_id=f"in_{customer}").having(
+    messages = Messaging({"email": channel}, Letters("Acme"), StoredContacts(house.db), StoredOutbox(house.db), wishes)
+    recovery = Recovery(provider="stripe", invoice_id=f"in_{customer}").with_changes(
         customer_id=customer, amount=1, currency="EUR"
     )
     order = NotifyInput(recovery=recovery, now=THEN, step=step, kind=MessageKind.CARD_DATA, channel="email")
     return messages, order
 
 
-async def told(house: House, mail: MailServer, customer: str, step: str) -> Told:
-    messages, order = notified(house, mail, customer, step)
-    return await ActivityEnvironment().run(messages.notify, order)
+async def notify_customer(house: ApiHarness, mail: MailServer, customer: str, step: str) -> DeliveryResult:
+    messages, order = prepare_notification(house, mail, customer, step)
+    return await ActivityEnvironment().run(messages.send_message, order)
 
 
-async def test_each_customer_has_a_link_of_their_own_and_it_is_honoured(signed: House, mail: MailServer) -> None:
+async def test_each_customer_has_a_link_of_their_own_and_it_is_honoured(signed: ApiHarness, mail: MailServer) -> None:
     for customer in ("cus_jenny", "cus_kim"):
-        await StoredAddresses(signed.db).save("stripe", customer, f"in_{customer}", JENNY)
-        assert (await told(signed, mail, customer, "unsubscribing-1")).outcome is Outcome.SENT
+        await StoredContacts(signed.db).save_contact("stripe", customer, f"in_{customer}", JENNY)
+        assert (await notify_customer(signed, mail, customer, "unsubscribing-1")).outcome is DeliveryOutcome.SENT
     jennys, kims = (str(one["List-Unsubscribe"]).strip("<>") for one in mail.mails)
     assert jennys != kims
     assert mail.mails[0]["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
@@ -125,9 +127,9 @@ async def test_each_customer_has_a_link_of_their_own_and_it_is_honoured(signed: 
     assert jennys in body.get_content()
     assert "example.com" not in jennys
 
-    assert (await signed.client.post(urlsplit(jennys).path, data=CLICK)).status_code == 200
-    assert await told(signed, mail, "cus_jenny", "unsubscribing-2") == Told(
-        outcome=Outcome.FAILED, reason="unsubscribed"
+    assert (await signed.client.post(urlsplit(jennys).path, data=ONE_CLICK)).status_code == 200
+    assert await notify_customer(signed, mail, "cus_jenny", "unsubscribing-2") == DeliveryResult(
+        outcome=DeliveryOutcome.FAILED, reason="unsubscribed"
     )
-    assert (await told(signed, mail, "cus_kim", "unsubscribing-2")).outcome is Outcome.SENT
+    assert (await notify_customer(signed, mail, "cus_kim", "unsubscribing-2")).outcome is DeliveryOutcome.SENT
     assert len(mail.mails) == 3

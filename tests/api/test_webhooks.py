@@ -15,75 +15,88 @@ from core.ids import recovery_id
 from core.payments import EventKind, ProviderEvent
 from db.repositories import inbox
 from db.session import Database
-from intake.relay import relay
+from intake.relay import run_relay
 from sandbox.models import Shape
-from tests.api.house import ALL, House, about, application, failed, now, opened, signed
-from tests.intake.fakes import AWAY, FakeRecoveries, failure, stored, unique
+from tests.api.house import (
+    ALL_SCOPES,
+    ApiHarness,
+    app_now,
+    build_app,
+    failed_event,
+    open_harness,
+    sign_headers,
+    stripe_event,
+)
+from tests.intake.fakes import TEMPORAL_AWAY, FakeRecoveries, failure_event, store_recovery, unique_id
 
 
-async def kept(house: House, event: dict[str, Any]) -> inbox.Stored:
+async def inbox_row(house: ApiHarness, event: dict[str, Any]) -> inbox.StoredWebhook:
     """Its row of the inbox."""
     async with house.db.begin() as session:
-        row = await inbox.get(session, "stripe", event["id"])
+        row = await inbox.load_webhook(session, "stripe", event["id"])
     assert row
     return row
 
 
 @pytest.mark.parametrize("shape", list(Shape))
-async def test_a_failure_starts_a_recovery(shape: Shape, house: House) -> None:
-    invoice = unique("in")
-    event = failed(invoice, shape=shape)
-    answer = await house.send(event)
+async def test_a_failure_starts_a_recovery(shape: Shape, house: ApiHarness) -> None:
+    invoice = unique_id("in")
+    event = failed_event(invoice, shape=shape)
+    answer = await house.send_event(event)
     name = recovery_id("stripe", invoice)
     assert (answer.status_code, answer.json()) == (202, {"status": "accepted", "recovery_id": name, "reason": None})
-    assert [begun.invoice_id for begun in house.recoveries.begun] == [invoice]
-    row = await kept(house, event)
+    assert [begun.invoice_id for begun in house.recoveries.begun_events] == [invoice]
+    row = await inbox_row(house, event)
     assert (row.outcome, row.recovery_id) == ("accepted", name)
 
 
-async def test_a_hundred_copies_start_one_recovery(house: House) -> None:
-    event = failed(unique("in"))
+async def test_a_hundred_copies_start_one_recovery(house: ApiHarness) -> None:
+    event = failed_event(unique_id("in"))
     turns = asyncio.Semaphore(50)
 
-    async def send() -> str:
+    async def send_copy() -> str:
         async with turns:
-            answer = await house.send(event)
+            answer = await house.send_event(event)
         assert answer.status_code == 202
         assert answer.json()["recovery_id"] == recovery_id("stripe", event["data"]["object"]["id"])
         return str(answer.json()["status"])
 
-    statuses = await asyncio.gather(*(send() for _ in range(100)))
+    statuses = await asyncio.gather(*(send_copy() for _ in range(100)))
     assert sorted(statuses) == ["accepted"] + ["duplicate"] * 99
-    assert len(house.recoveries.begun) == 1
+    assert len(house.recoveries.begun_events) == 1
 
 
-async def test_an_event_for_a_running_recovery_is_told_to_it(house: House) -> None:
-    opened_by = failure(unique("in"))
-    name = (await stored(house.db, opened_by)).recovery_id
+async def test_an_event_for_a_running_recovery_is_signalled_to_it(house: ApiHarness) -> None:
+    opened_by = failure_event(unique_id("in"))
+    name = (await store_recovery(house.db, opened_by)).recovery_id
     house.recoveries.running.add(name)
-    answer = await house.send(about("invoice.paid", id=opened_by.invoice_id, object="invoice", currency="eur"))
+    answer = await house.send_event(
+        stripe_event("invoice.paid", id=opened_by.invoice_id, object="invoice", currency="eur")
+    )
     assert answer.json() == {"status": "accepted", "recovery_id": name, "reason": None}
-    assert [(told, event.kind) for told, event in house.recoveries.told] == [(name, EventKind.INVOICE_PAID)]
+    assert [(told, event.kind) for told, event in house.recoveries.told_events] == [(name, EventKind.INVOICE_PAID)]
 
 
 @pytest.mark.parametrize(
     ("event", "reason"),
     [
-        (about("customer.created", id="cus_1", object="customer"), "event type not used"),
-        (about("invoice.paid", id="in_unknown", object="invoice"), "no recovery for this invoice"),
-        (about("invoice.paid", id=17, object="invoice"), "unfit: data.object.id"),
-        (about("invoice.paid"), "unfit: data.object"),
-        (about("never.heard.of", id="x"), "event type not used"),
-        (failed("in_live", livemode=True), "live event for a test key"),
+        (stripe_event("customer.created", id="cus_1", object="customer"), "event type not used"),
+        (stripe_event("invoice.paid", id="in_unknown", object="invoice"), "no recovery for this invoice"),
+        (stripe_event("invoice.paid", id=17, object="invoice"), "unfit: data.object.id"),
+        (stripe_event("invoice.paid"), "unfit: data.object"),
+        (stripe_event("never.heard.of", id="x"), "event type not used"),
+        (failed_event("in_live", livemode=True), "live event for a test key"),
     ],
 )
-async def test_what_has_no_effect_is_kept_with_the_reason(event: dict[str, Any], reason: str, house: House) -> None:
-    event = event | {"id": unique("evt")}
-    answer = await house.send(event)
+async def test_what_has_no_effect_is_kept_with_the_reason(
+    event: dict[str, Any], reason: str, house: ApiHarness
+) -> None:
+    event = event | {"id": unique_id("evt")}
+    answer = await house.send_event(event)
     assert (answer.status_code, answer.json()) == (202, {"status": "ignored", "recovery_id": None, "reason": reason})
-    row = await kept(house, event)
+    row = await inbox_row(house, event)
     assert (row.outcome, row.reason) == ("ignored", reason)
-    repeated = await house.send(event)
+    repeated = await house.send_event(event)
     assert repeated.json() == {"status": "duplicate", "recovery_id": None, "reason": reason}
 
 
@@ -100,20 +113,20 @@ HOSTILE = {
     "a huge number": b'{"object": "event", "id": ' + b"9" * 5000 + b"}",
     "NaN": b'{"object": "event", "id": NaN}',
     "no UTF-8": b'{"object": "event", "id": "\xff\xfe"}',
-    "a huge id": json.dumps(about("invoice.paid", id="in_1") | {"id": "evt_" + "x" * 3000}).encode(),
+    "a huge id": json.dumps(stripe_event("invoice.paid", id="in_1") | {"id": "evt_" + "x" * 3000}).encode(),
 }
 
 
 @pytest.mark.parametrize("name", list(HOSTILE))
-async def test_a_body_that_is_no_event_is_the_senders_mistake(name: str, house: House) -> None:
-    answer = await house.post(HOSTILE[name])
+async def test_a_body_that_is_no_event_is_the_senders_mistake(name: str, house: ApiHarness) -> None:
+    answer = await house.post_webhook(HOSTILE[name])
     assert answer.status_code == 400, answer.text
     problem = answer.json()
     assert answer.headers["content-type"] == "application/problem+json"
     assert (problem["code"], problem["status"], problem["instance"]) == ("invalid_webhook", 400, "/webhooks/stripe")
 
 
-ODD: dict[str, Callable[[dict[str, Any]], Any]] = {
+ODD_EVENTS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "NUL in the type": lambda e: e | {"type": "a\x00b"},
     "half a surrogate in the type": lambda e: e | {"type": "a\ud800b"},
     "NUL in the invoice's id": lambda e: e["data"]["object"].update(id="in\x00_1"),
@@ -129,14 +142,14 @@ ODD: dict[str, Callable[[dict[str, Any]], Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", list(ODD))
-async def test_an_odd_event_is_kept_or_refused_and_breaks_nothing(name: str, house: House) -> None:
-    event = failed(unique("in"))
-    event = ODD[name](event) or event
-    answer = await house.post(json.dumps(event).encode())
+@pytest.mark.parametrize("name", list(ODD_EVENTS))
+async def test_an_odd_event_is_kept_or_refused_and_breaks_nothing(name: str, house: ApiHarness) -> None:
+    event = failed_event(unique_id("in"))
+    event = ODD_EVENTS[name](event) or event
+    answer = await house.post_webhook(json.dumps(event).encode())
     assert answer.status_code in {202, 400}, answer.text
     if answer.status_code == 202:
-        row = await kept(house, event)
+        row = await inbox_row(house, event)
         assert row.outcome == "accepted" or row.reason
 
 
@@ -147,56 +160,56 @@ async def test_an_odd_event_is_kept_or_refused_and_breaks_nothing(name: str, hou
         ({"Stripe-Signature": ""}, "header is missing"),
         ({"Stripe-Signature": "nonsense"}, "not of the form"),
         ({"Stripe-Signature": "t=1,v1=\u00fc".encode("latin-1")}, "ASCII"),
-        (lambda body: signed(body, "whsec_other"), "No signature matches"),
-        (lambda body: signed(body, at=time.time() - 301), "five minutes"),
-        (lambda body: signed(body, at=time.time() + 400), "five minutes"),
-        (lambda body: signed(body + b" "), "No signature matches"),
+        (lambda body: sign_headers(body, "whsec_other"), "No signature matches"),
+        (lambda body: sign_headers(body, at=time.time() - 301), "five minutes"),
+        (lambda body: sign_headers(body, at=time.time() + 400), "five minutes"),
+        (lambda body: sign_headers(body + b" "), "No signature matches"),
     ],
 )
-async def test_who_cannot_be_verified_is_refused(headers: Any, told: str, house: House) -> None:
-    event = failed(unique("in"))
+async def test_who_cannot_be_verified_is_refused(headers: Any, told: str, house: ApiHarness) -> None:
+    event = failed_event(unique_id("in"))
     body = json.dumps(event).encode()
-    answer = await house.post(body, headers(body) if callable(headers) else headers)
+    answer = await house.post_webhook(body, headers(body) if callable(headers) else headers)
     assert answer.status_code == 400
     assert told in answer.json()["detail"]
     assert "whsec" not in answer.text
     async with house.db.begin() as session:
-        assert await inbox.get(session, "stripe", event["id"]) is None
+        assert await inbox.load_webhook(session, "stripe", event["id"]) is None
 
 
 @pytest.mark.parametrize(
     "path", ["/webhooks/off", "/webhooks/unknown", "/webhooks/", "/webhooks/%00", "/webhooks/a%2Fb"]
 )
-async def test_a_provider_that_is_off_is_not_there(path: str, house: House) -> None:
+async def test_a_provider_that_is_off_is_not_there(path: str, house: ApiHarness) -> None:
     answer = await house.client.post(path, content=b"{}")
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-async def test_a_batch_has_an_item_for_each_event(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_batch_has_an_item_for_each_event(house: ApiHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """No provider of today sends one; Adyen's do."""
-    old = failure(unique("in"))
+    old = failure_event(unique_id("in"))
     news = (
         old,
-        failure(unique("in")),
-        ProviderEvent(**dict(old) | {"event_id": unique("evt"), "kind": EventKind.OTHER}),
+        failure_event(unique_id("in")),
+        ProviderEvent(**dict(old) | {"event_id": unique_id("evt"), "kind": EventKind.OTHER}),
     )
     hooks = house.app.state.parts.webhooks["stripe"]
     monkeypatch.setattr(hooks, "normalise", lambda _: (old,))
-    await house.post(b"{}")
+    await house.post_webhook(b"{}")
     monkeypatch.setattr(hooks, "normalise", lambda _: news)
-    answer = (await house.post(b"{}")).json()
+    answer = (await house.post_webhook(b"{}")).json()
     assert answer["status"] == "accepted"
     assert [item["status"] for item in answer["items"]] == ["duplicate", "accepted", "ignored"]
 
 
-async def test_an_event_we_fail_to_read_is_kept(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(_: bytes) -> None:
+async def test_an_event_we_fail_to_read_is_kept(house: ApiHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    def raise_bug(_: bytes) -> None:
         raise KeyError("a bug of ours")
 
-    monkeypatch.setattr(house.app.state.parts.webhooks["stripe"], "normalise", broken)
-    body = json.dumps(failed(unique("in"))).encode()
-    first, second = await house.post(body), await house.post(body)
+    monkeypatch.setattr(house.app.state.parts.webhooks["stripe"], "normalise", raise_bug)
+    body = json.dumps(failed_event(unique_id("in"))).encode()
+    first, second = await house.post_webhook(body), await house.post_webhook(body)
     assert first.json() == {"status": "ignored", "recovery_id": None, "reason": "it could not be read: KeyError"}
     assert second.json()["status"] == "duplicate"
 
@@ -204,22 +217,22 @@ async def test_an_event_we_fail_to_read_is_kept(house: House, monkeypatch: pytes
 class TestTemporalAway:
     """Stored is accepted; the rest is ours to worry about."""
 
-    async def test_it_is_accepted_and_delivered_later(self, house: House) -> None:
-        house.recoveries.failing = AWAY
-        invoice = unique("in")
-        event = failed(invoice)
+    async def test_it_is_accepted_and_delivered_later(self, house: ApiHarness) -> None:
+        house.recoveries.error = TEMPORAL_AWAY
+        invoice = unique_id("in")
+        event = failed_event(invoice)
         name = recovery_id("stripe", invoice)
-        assert (await house.send(event)).json() == {"status": "accepted", "recovery_id": name, "reason": None}
-        assert (await kept(house, event)).delivered_at is None
-        house.recoveries.failing = None
-        await relay(house.db, house.recoveries, {}, now() + timedelta(minutes=1), 50)
-        assert (await kept(house, event)).outcome == "accepted"
+        assert (await house.send_event(event)).json() == {"status": "accepted", "recovery_id": name, "reason": None}
+        assert (await inbox_row(house, event)).delivered_at is None
+        house.recoveries.error = None
+        await run_relay(house.db, house.recoveries, {}, app_now() + timedelta(minutes=1), 50)
+        assert (await inbox_row(house, event)).outcome == "accepted"
 
-    async def test_its_recovery_can_be_seen_at_once(self, house: House) -> None:
-        house.recoveries.failing = AWAY
-        invoice = unique("in")
-        await house.send(failed(invoice, amount=4900))
-        seen = await house.client.get(f"/v1/recoveries/stripe/{invoice}", headers=ALL)
+    async def test_its_recovery_can_be_seen_at_once(self, house: ApiHarness) -> None:
+        house.recoveries.error = TEMPORAL_AWAY
+        invoice = unique_id("in")
+        await house.send_event(failed_event(invoice, amount=4900))
+        seen = await house.client.get(f"/v1/recoveries/stripe/{invoice}", headers=ALL_SCOPES)
         assert seen.status_code == 200
         assert {key: seen.json()[key] for key in ("state", "amount", "currency", "invoice_id", "category")} == {
             "state": "received",
@@ -228,45 +241,47 @@ class TestTemporalAway:
             "invoice_id": invoice,
             "category": None,
         }
-        log = await house.client.get(f"/v1/recoveries/stripe/{invoice}/events", headers=ALL)
+        log = await house.client.get(f"/v1/recoveries/stripe/{invoice}/events", headers=ALL_SCOPES)
         assert (log.status_code, log.json()) == (200, {"items": []})
 
     @pytest.mark.quiet
     async def test_a_slow_temporal_is_not_waited_for(self, database: Database) -> None:
         class Slow(FakeRecoveries):
-            async def begin(self, event: ProviderEvent) -> None:
+            async def start_recovery(self, event: ProviderEvent) -> None:
                 await asyncio.sleep(0.6)
-                await super().begin(event)
+                await super().start_recovery(event)
 
         recoveries = Slow()
-        async with opened(application(database, recoveries), database, recoveries) as house:
-            event = failed(unique("in"))
+        async with open_harness(build_app(database, recoveries), database, recoveries) as house:
+            event = failed_event(unique_id("in"))
             started = time.perf_counter()
-            answer = await house.send(event)
+            answer = await house.send_event(event)
             assert time.perf_counter() - started < 0.55
             assert answer.json()["status"] == "accepted"
-            await house.settled()
-            assert (await kept(house, event)).outcome == "accepted"
+            await house.wait_until_idle()
+            assert (await inbox_row(house, event)).outcome == "accepted"
 
-    async def test_a_bug_in_the_delivery_is_not_the_senders_concern(self, house: House) -> None:
-        house.recoveries.failing = ZeroDivisionError()
-        event = failed(unique("in"))
-        assert (await house.send(event)).status_code == 202
-        house.recoveries.failing = RecoveryError("any other")
-        assert (await house.send(failed(unique("in")))).status_code == 202
-        assert (await kept(house, event)).delivered_at is None
+    async def test_a_bug_in_the_delivery_is_not_the_senders_concern(self, house: ApiHarness) -> None:
+        house.recoveries.error = ZeroDivisionError()
+        event = failed_event(unique_id("in"))
+        assert (await house.send_event(event)).status_code == 202
+        house.recoveries.error = RecoveryError("any other")
+        assert (await house.send_event(failed_event(unique_id("in")))).status_code == 202
+        assert (await inbox_row(house, event)).delivered_at is None
 
 
-async def test_a_dispute_is_left_to_the_relay_which_is_woken(house: House) -> None:
-    event = about("charge.dispute.created", id="dp_1", object="dispute", charge=unique("ch"), reason="fraudulent")
-    answer = await house.send(event)
+async def test_a_dispute_is_left_to_the_relay_which_is_woken(house: ApiHarness) -> None:
+    event = stripe_event(
+        "charge.dispute.created", id="dp_1", object="dispute", charge=unique_id("ch"), reason="fraudulent"
+    )
+    answer = await house.send_event(event)
     assert answer.json() == {"status": "accepted", "recovery_id": None, "reason": None}
-    await house.settled()
-    assert house.recoveries.hurried == 1
-    assert (await kept(house, event)).delivered_at is None
+    await house.wait_until_idle()
+    assert house.recoveries.relay_calls == 1
+    assert (await inbox_row(house, event)).delivered_at is None
 
 
-async def gone(work: Callable[[], Awaitable[Any]]) -> Any:
+async def time_call(work: Callable[[], Awaitable[Any]]) -> Any:
     """The answer and how long it took."""
     started = time.perf_counter()
     return await work(), time.perf_counter() - started
@@ -286,11 +301,11 @@ async def test_without_a_database_the_sender_hears_soon(
 ) -> None:
     """A closed port, and a server that never answers."""
     database = Database(f"postgresql://nobody@127.0.0.1:{silent_port if silent else 1}/none")
-    async with opened(application(database, recoveries), database, recoveries) as house:
-        answer, seconds = await gone(lambda: house.send(failed(unique("in"))))
+    async with open_harness(build_app(database, recoveries), database, recoveries) as house:
+        answer, seconds = await time_call(lambda: house.send_event(failed_event(unique_id("in"))))
     await database.close()
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) > 0
     assert answer.json()["code"] == "database_unavailable"
     assert seconds < 2.5
-    assert not recoveries.begun
+    assert not recoveries.begun_events

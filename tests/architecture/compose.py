@@ -11,25 +11,25 @@ from settings import Settings
 from tests.architecture.source import ROOT
 
 Service = dict[str, Any]
-OURS: Final = "payments-risk-intelligence:"
+OUR_IMAGE: Final = "payments-risk-intelligence:"
 SETTINGS: Final = {name.upper() for name in Settings.model_fields}
 NOT_FOR_CONTAINERS: Final = {"TEMPORAL_TEST_SERVER", "DATABASE_OWNER_URL"}
 """For the tests; for the migration alone."""
-EVERYWHERE: Final = {"DATABASE_URL", "TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE"}
+COMMON_SETTINGS: Final = {"DATABASE_URL", "TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE"}
 STRIPE: Final = {"STRIPE_API_KEY", "STRIPE_API_BASE"}
 ADYEN: Final = {"ADYEN_API_KEY", "ADYEN_MERCHANT_ACCOUNT", "ADYEN_API_BASE"}
 BRAINTREE: Final = {f"BRAINTREE_{name}" for name in ("MERCHANT_ID", "PUBLIC_KEY", "PRIVATE_KEY", "API_BASE")}
-NEEDED: Final = {
-    "migrate": EVERYWHERE | {"DATABASE_OWNER_URL"},
-    "api": EVERYWHERE
+NEEDED_SETTINGS: Final = {
+    "migrate": COMMON_SETTINGS | {"DATABASE_OWNER_URL"},
+    "api": COMMON_SETTINGS
     | STRIPE
     | ADYEN
     | BRAINTREE
     | {"API_HOST", "API_PORT", "STRIPE_WEBHOOK_SECRETS", "ADYEN_HMAC_KEYS"},
-    "worker": EVERYWHERE | STRIPE | ADYEN | BRAINTREE | {"METRICS_PORT"},
+    "worker": COMMON_SETTINGS | STRIPE | ADYEN | BRAINTREE | {"METRICS_PORT"},
 }
 """What each command of ours can't do its work without."""
-THEIRS: Final = {
+FOREIGN_SETTINGS: Final = {
     "postgres": {"POSTGRES_USER", "POSTGRES_PASSWORD", "OWNER_PASSWORD", "WRITER_PASSWORD", "TEMPORAL_DB_PASSWORD"},
     "temporalio/admin-tools": {"SQL_PLUGIN", "SQL_HOST", "SQL_PORT", "SQL_USER", "SQL_PASSWORD"}
     | {"TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE"},
@@ -40,27 +40,29 @@ THEIRS: Final = {
     "grafana/grafana": {"GF_SECURITY_ADMIN_PASSWORD", "GF_ANALYTICS_REPORTING_ENABLED"},
 }
 """The variables that each image understands, as far as we use them."""
-LISTENS: Final = {"postgres": 5432, "temporalio/server": 7233, "temporalio/ui": 8080, "grafana/grafana": 3000}
-LISTENS_TOO: Final = {"prom/prometheus": 9090}
+PORTS: Final = {"postgres": 5432, "temporalio/server": 7233, "temporalio/ui": 8080, "grafana/grafana": 3000}
+EXTRA_PORTS: Final = {"prom/prometheus": 9090}
 VERSION: Final = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?$")
 SHAPE: Final = json.loads((ROOT / "tests" / "architecture" / "compose_shape.json").read_text())
 
 
-def problems(compose: dict[str, Any], example: set[str], others: frozenset[str] = frozenset()) -> list[str]:
+def find_compose_problems(
+    compose: dict[str, Any], example: set[str], others: frozenset[str] = frozenset()
+) -> list[str]:
     """Everything that is wrong. `example`: the names in .env.example; `others`: services of a file this one joins."""
     found = [f"shape: {error.message}" for error in jsonschema.Draft202012Validator(SHAPE).iter_errors(compose)]
     if found:
         return found
     services: dict[str, Service] = compose["services"]
     for name, service in services.items():
-        checks = (_image, _environment, _ports, _health)
+        checks = (_check_image, _check_environment, _check_ports, _check_health)
         found += [f"{name}: {what}" for check in checks for what in check(service)]
-        found += [f"{name}: {what}" for what in _dependencies(service, services, others)]
-        found += [f"{name}: {what}" for what in _volumes(service, compose)]
-        found += [f"{name}: {what}" for what in _hosts(service, {*services, *others})]
-        if service["image"].startswith(OURS):
-            found += [f"{name}: {what}" for what in _hardening(service)]
-    return found + list(_variables(compose, example))
+        found += [f"{name}: {what}" for what in _check_dependencies(service, services, others)]
+        found += [f"{name}: {what}" for what in _check_volumes(service, compose)]
+        found += [f"{name}: {what}" for what in _check_hosts(service, {*services, *others})]
+        if service["image"].startswith(OUR_IMAGE):
+            found += [f"{name}: {what}" for what in _check_hardening(service)]
+    return found + list(_check_variables(compose, example))
 
 
 def missing_settings(compose: dict[str, Any]) -> set[str]:
@@ -69,26 +71,26 @@ def missing_settings(compose: dict[str, Any]) -> set[str]:
     return SETTINGS - NOT_FOR_CONTAINERS - given
 
 
-def _image(service: Service) -> Iterator[str]:
+def _check_image(service: Service) -> Iterator[str]:
     repository, _, tag = service["image"].partition(":")
     if not VERSION.match(tag):
         yield f"the image {service['image']} is not pinned to a version"
-    elif repository in {"temporalio/server", "temporalio/admin-tools"} and vulnerable(tag):
+    elif repository in {"temporalio/server", "temporalio/admin-tools"} and is_vulnerable(tag):
         yield f"Temporal {tag} is in a range with a known vulnerability"
-    if repository not in THEIRS and not service["image"].startswith(OURS):
+    if repository not in FOREIGN_SETTINGS and not service["image"].startswith(OUR_IMAGE):
         yield f"the image {repository} is not one we know"
 
 
-def vulnerable(version: str) -> bool:
+def is_vulnerable(version: str) -> bool:
     """Below 1.29.5, or 1.30.0 to 1.30.2 (CVE-2026-5199, CVE-2025-14986, CVE-2025-14987)."""
     found = VERSION.match(version)
     numbers = tuple(int(part or 0) for part in found.groups()) if found else (0, 0, 0)
     return numbers < (1, 29, 5) or (1, 30, 0) <= numbers < (1, 30, 3)
 
 
-def _environment(service: Service) -> Iterator[str]:
+def _check_environment(service: Service) -> Iterator[str]:
     repository = service["image"].partition(":")[0]
-    known = SETTINGS if service["image"].startswith(OURS) else THEIRS.get(repository, set())
+    known = SETTINGS if service["image"].startswith(OUR_IMAGE) else FOREIGN_SETTINGS.get(repository, set())
     given: dict[str, str] = service.get("environment", {})
     yield from (f"{name} is not a variable that {repository} knows" for name in given.keys() - known)
     for name, value in given.items():
@@ -97,51 +99,51 @@ def _environment(service: Service) -> Iterator[str]:
             yield f"{name} must come from a variable without which nothing starts"
 
 
-def _ports(service: Service) -> Iterator[str]:
+def _check_ports(service: Service) -> Iterator[str]:
     for published in service.get("ports", ()):
         address, _, inside = published.rpartition(":")
         if not address.startswith("127.0.0.1:"):
             yield f"port {published} is open to the world"
-        if int(inside) != _listening(service):
-            yield f"port {published} leads to {inside}, but it listens on {_listening(service)}"
+        if int(inside) != _container_port(service):
+            yield f"port {published} leads to {inside}, but it listens on {_container_port(service)}"
 
 
-def _listening(service: Service) -> int:
+def _container_port(service: Service) -> int:
     """The port that the program in the container uses."""
     repository = service["image"].partition(":")[0]
     own = service.get("environment", {}).get("API_PORT") or Settings.model_fields["api_port"].default
-    return {**LISTENS, **LISTENS_TOO}.get(repository, int(own))
+    return {**PORTS, **EXTRA_PORTS}.get(repository, int(own))
 
 
-def _health(service: Service) -> Iterator[str]:
+def _check_health(service: Service) -> Iterator[str]:
     test = " ".join(service.get("healthcheck", {}).get("test", ()))
     for path, variable in (("/healthz", "API_PORT"), ("/metrics", "METRICS_PORT")):
         wanted = f"127.0.0.1:{service.get('environment', {}).get(variable, '?')}{path}"
         if path in test and wanted not in test:
             yield f"the health check must ask {wanted}"
-    if service["image"].startswith(OURS) and not test and "healthcheck" not in service:
+    if service["image"].startswith(OUR_IMAGE) and not test and "healthcheck" not in service:
         yield "there is no health check"
-    if service["image"].startswith("temporalio/server") and str(LISTENS["temporalio/server"]) not in test:
+    if service["image"].startswith("temporalio/server") and str(PORTS["temporalio/server"]) not in test:
         yield "the health check doesn't ask the port it listens on"
 
 
-def _dependencies(service: Service, services: dict[str, Service], others: frozenset[str]) -> Iterator[str]:
+def _check_dependencies(service: Service, services: dict[str, Service], others: frozenset[str]) -> Iterator[str]:
     for name, how in service.get("depends_on", {}).items():
         if name not in services:
             if name not in others:
                 yield f"depends on {name}, which is no service"
         elif how["condition"] == "service_healthy" and not services[name].get("healthcheck", {}).get("test"):
             yield f"waits for the health of {name}, which has no health check"
-        elif (how["condition"] == "service_completed_successfully") != _ends(services[name]):
+        elif (how["condition"] == "service_completed_successfully") != _is_one_shot(services[name]):
             yield f"waits for {name} in the wrong way"
 
 
-def _ends(service: Service) -> bool:
+def _is_one_shot(service: Service) -> bool:
     """Whether it does its work and exits."""
     return str(service["restart"]).startswith("on-failure")
 
 
-def _volumes(service: Service, compose: dict[str, Any]) -> Iterator[str]:
+def _check_volumes(service: Service, compose: dict[str, Any]) -> Iterator[str]:
     for volume in service.get("volumes", ()):
         source = volume.split(":")[0]
         if source.startswith(".") and not (ROOT / source).exists():
@@ -150,7 +152,7 @@ def _volumes(service: Service, compose: dict[str, Any]) -> Iterator[str]:
             yield f"the volume {source} is not declared"
 
 
-def _hosts(service: Service, services: set[str]) -> Iterator[str]:
+def _check_hosts(service: Service, services: set[str]) -> Iterator[str]:
     """Addresses of other services name one, with the port it listens on."""
     given: dict[str, str] = service.get("environment", {})
     for name in ("SQL_HOST", "POSTGRES_SEEDS"):
@@ -165,7 +167,7 @@ def _hosts(service: Service, services: set[str]) -> Iterator[str]:
             yield f"{name} does not lead to the database pri of the service postgres on 5432"
 
 
-def _hardening(service: Service) -> Iterator[str]:
+def _check_hardening(service: Service) -> Iterator[str]:
     wanted = {"init": True, "read_only": True, "cap_drop": ["ALL"], "security_opt": ["no-new-privileges:true"]}
     yield from (f"{key} should be {value}" for key, value in wanted.items() if service.get(key) != value)
     if "user" in service or service.get("privileged"):
@@ -173,11 +175,11 @@ def _hardening(service: Service) -> Iterator[str]:
     given = service["environment"]
     if "DATABASE_OWNER_URL" in given and "migrate" not in service["command"]:
         yield "only the migration may have the owner's address"
-    yield from (f"{name} is missing" for name in sorted(NEEDED[service["command"][-1]] - given.keys()))
+    yield from (f"{name} is missing" for name in sorted(NEEDED_SETTINGS[service["command"][-1]] - given.keys()))
     if given.get("API_HOST", "0.0.0.0") != "0.0.0.0":
         yield "nothing outside the container reaches API_HOST"
 
 
-def _variables(compose: dict[str, Any], example: set[str]) -> Iterator[str]:
+def _check_variables(compose: dict[str, Any], example: set[str]) -> Iterator[str]:
     used = set(re.findall(r"\$\{([A-Z_]+)", json.dumps(compose)))
     yield from (f"{name} is used but not in .env.example" for name in sorted(used - example))

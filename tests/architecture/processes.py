@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Final
 
 from settings import Settings
-from tests.architecture.source import ROOT, files, imported, imports, name, names_used, tree
+from tests.architecture.source import (
+    ROOT,
+    does_import,
+    imported_names,
+    iter_names_used,
+    module_name,
+    parse_file,
+    source_files,
+)
 
 ROOTS: Final = {"api": "api.main", "worker": "worker"}
 FIELDS: Final = frozenset(Settings.model_fields)
@@ -22,66 +30,70 @@ UNUSED: Final = {"api": frozenset({"SMTP_URL"})}
 
 
 @cache
-def read_by(process: str) -> frozenset[str]:
+def settings_read_by(process: str) -> frozenset[str]:
     """The environment variables of ours that the process reads, as a field of the settings or by their name."""
-    found = frozenset(found for path in _reached(ROOTS[process]) for found in _read_in(path))
+    found = frozenset(found for path in _reachable_files(ROOTS[process]) for found in _settings_named_in(path))
     return found - UNUSED.get(process, frozenset())
 
 
 @cache
-def _modules() -> dict[str, Path]:
-    return {name(path): path for path in files()}
+def _module_paths() -> dict[str, Path]:
+    return {module_name(path): path for path in source_files()}
 
 
-def _reached(root: str) -> set[Path]:
+def _reachable_files(root: str) -> set[Path]:
     """Every file of ours that runs in the process; plug-ins where something loads them. Settings tell nothing."""
-    found = _closed({root})
-    while plugins := _plugins(found) - {name(path) for path in found}:
-        found = _closed({name(path) for path in found} | plugins)
+    found = _import_closure({root})
+    while plugins := _loaded_plugins(found) - {module_name(path) for path in found}:
+        found = _import_closure({module_name(path) for path in found} | plugins)
     return found
 
 
-def _closed(roots: set[str]) -> set[Path]:
+def _import_closure(roots: set[str]) -> set[Path]:
     waiting, found = list(roots), set[Path]()
     while waiting:
-        path = _modules()[waiting.pop()]
+        path = _module_paths()[waiting.pop()]
         if path not in found and path != ROOT / "settings.py":
             found.add(path)
-            waiting += (one for dotted in imported(path) for one in _modules_in(dotted))
+            waiting += (one for dotted in imported_names(path) for one in _modules_in(dotted))
     return found
 
 
 def _modules_in(dotted: str) -> Iterator[str]:
     parts = dotted.split(".")
-    yield from (one for end in range(1, len(parts) + 1) if (one := ".".join(parts[:end])) in _modules())
+    yield from (one for end in range(1, len(parts) + 1) if (one := ".".join(parts[:end])) in _module_paths())
 
 
-def _plugins(reached: set[Path]) -> set[str]:
+def _loaded_plugins(reached: set[Path]) -> set[str]:
     """The modules of each group whose loader is called from another file than its own."""
-    loaders = ((group, path, function) for path in reached for group, function in _loaders(path))
-    called = {group for group, path, function in loaders if any(_calls(one, path, function) for one in reached)}
+    loaders = ((group, path, function) for path in reached for group, function in _plugin_loaders(path))
+    called = {
+        group for group, path, function in loaders if any(_calls_function(one, path, function) for one in reached)
+    }
     return {target.partition(":")[0] for group in called for target in PLUGINS[group].values()}
 
 
-def _loaders(path: Path) -> Iterator[tuple[str, str]]:
-    for function in ast.walk(tree(path)):
+def _plugin_loaders(path: Path) -> Iterator[tuple[str, str]]:
+    for function in ast.walk(parse_file(path)):
         if isinstance(function, ast.FunctionDef):
             texts = {node.value for node in ast.walk(function) if isinstance(node, ast.Constant)}
             yield from ((group, function.name) for group in PLUGINS if group in texts)
 
 
-def _calls(path: Path, home: Path, function: str) -> bool:
-    module = name(home)
-    by_module = imports(path, module) and f"{module.rpartition('.')[2]}.{function}" in names_used(tree(path))
-    return by_module or f"{module}.{function}" in imported(path)
+def _calls_function(path: Path, home: Path, function: str) -> bool:
+    module = module_name(home)
+    by_module = does_import(path, module) and f"{module.rpartition('.')[2]}.{function}" in iter_names_used(
+        parse_file(path)
+    )
+    return by_module or f"{module}.{function}" in imported_names(path)
 
 
-def _read_in(path: Path) -> Iterator[str]:
-    yield from (one.upper() for used in names_used(tree(path)) if (one := used.rpartition(".")[2]) in FIELDS)
-    yield from (text for text in _texts(path) if text.lower() in FIELDS and text.isupper())
+def _settings_named_in(path: Path) -> Iterator[str]:
+    yield from (one.upper() for used in iter_names_used(parse_file(path)) if (one := used.rpartition(".")[2]) in FIELDS)
+    yield from (text for text in _string_literals(path) if text.lower() in FIELDS and text.isupper())
 
 
 @cache
-def _texts(path: Path) -> frozenset[str]:
-    constants = (node.value for node in ast.walk(tree(path)) if isinstance(node, ast.Constant))
+def _string_literals(path: Path) -> frozenset[str]:
+    constants = (node.value for node in ast.walk(parse_file(path)) if isinstance(node, ast.Constant))
     return frozenset(value for value in constants if isinstance(value, str))

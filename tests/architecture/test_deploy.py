@@ -15,7 +15,7 @@ import yaml
 from devstack.children import WORKER_GRACE_SECONDS
 from observability.metrics import create_metrics
 from settings import Settings
-from tests.architecture.compose import NOT_FOR_CONTAINERS, missing_settings, problems, vulnerable
+from tests.architecture.compose import NOT_FOR_CONTAINERS, find_compose_problems, is_vulnerable, missing_settings
 from tests.architecture.source import ROOT
 from workflows import options
 
@@ -30,8 +30,8 @@ Change = Callable[[dict[str, Any]], object]
 
 
 def test_the_compose_files_are_right() -> None:
-    assert problems(COMPOSE, set(EXAMPLE)) == []
-    assert problems(OBSERVABILITY, set(EXAMPLE), frozenset(COMPOSE["services"])) == []
+    assert find_compose_problems(COMPOSE, set(EXAMPLE)) == []
+    assert find_compose_problems(OBSERVABILITY, set(EXAMPLE), frozenset(COMPOSE["services"])) == []
 
 
 def test_every_setting_reaches_a_container() -> None:
@@ -39,19 +39,19 @@ def test_every_setting_reaches_a_container() -> None:
     assert {name.upper() for name in Settings.model_fields} >= NOT_FOR_CONTAINERS
 
 
-CLOSING = timedelta(seconds=15)
+CLOSING_TIME = timedelta(seconds=15)
 """Beside its grace a worker takes some seconds to end: the last rows, its connections."""
 
 
 def test_whoever_kills_a_worker_waits_for_its_longest_charge() -> None:
-    longest = options.provider("stripe", "charge")["start_to_close_timeout"]
-    message = options.message("tell the customer")["start_to_close_timeout"]
+    longest = options.provider_call_options("stripe", "charge")["start_to_close_timeout"]
+    message = options.message_options("tell the customer")["start_to_close_timeout"]
     assert longest is not None
     assert message is not None
     assert max(longest, message) <= options.GRACE
     limit = timedelta(seconds=int(COMPOSE["services"]["worker"]["stop_grace_period"].removesuffix("s")))
     for patience in (limit, timedelta(seconds=WORKER_GRACE_SECONDS)):
-        assert patience >= options.GRACE + CLOSING
+        assert patience >= options.GRACE + CLOSING_TIME
 
 
 def test_every_worker_has_the_grace_but_the_one_for_dry_runs() -> None:
@@ -65,7 +65,7 @@ def test_the_docs_name_the_limit() -> None:
     assert f"give it {COMPOSE['services']['worker']['stop_grace_period'].removesuffix('s')} before the" in told
 
 
-PLANTED: dict[str, tuple[Change, str]] = {
+PLANTED_MISTAKES: dict[str, tuple[Change, str]] = {
     "published port": (lambda s: s["api"].update(ports=["127.0.0.1:8000:8080"]), "it listens on 8000"),
     "port of the API": (lambda s: s["api"]["environment"].update(API_PORT="9000"), "it listens on 9000"),
     "port of the check": (lambda s: s["worker"]["environment"].update(METRICS_PORT="9000"), "must ask 127.0.0.1:9000"),
@@ -119,11 +119,11 @@ PLANTED: dict[str, tuple[Change, str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("change", "told"), PLANTED.values(), ids=PLANTED)
+@pytest.mark.parametrize(("change", "told"), PLANTED_MISTAKES.values(), ids=PLANTED_MISTAKES)
 def test_a_planted_mistake_is_caught(change: Change, told: str) -> None:
     wrong = copy.deepcopy(COMPOSE)
     change(wrong["services"])
-    assert [problem for problem in problems(wrong, set(EXAMPLE)) if told in problem]
+    assert [problem for problem in find_compose_problems(wrong, set(EXAMPLE)) if told in problem]
 
 
 def test_a_setting_that_no_container_gets_is_caught() -> None:
@@ -135,12 +135,12 @@ def test_a_setting_that_no_container_gets_is_caught() -> None:
 
 @pytest.mark.parametrize("version", ["1.28.9", "1.29.0", "1.29.4", "1.30.0", "1.30.2", "latest"])
 def test_known_vulnerable_versions(version: str) -> None:
-    assert vulnerable(version)
+    assert is_vulnerable(version)
 
 
 @pytest.mark.parametrize("version", ["1.29.5", "1.29.6", "1.30.3", "1.31.0", "2.0.0"])
 def test_mended_versions(version: str) -> None:
-    assert not vulnerable(version)
+    assert not is_vulnerable(version)
 
 
 def test_server_and_tools_are_one_release() -> None:

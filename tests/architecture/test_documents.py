@@ -33,20 +33,20 @@ ROUTERS = (
     "api.unsubscribe",
 )
 READ_BY_TEMPORAL = {"TEMPORAL_API_KEY", "TEMPORAL_"}
-ADR = ["## Status", "## Context", "## Decision", "## Consequences"]
+ADR_SECTIONS = ["## Status", "## Context", "## Decision", "## Consequences"]
 
 
-def everything() -> str:
+def all_text() -> str:
     return "\n".join(TEXTS.values())
 
 
-def code(text: str) -> str:
+def code_in(text: str) -> str:
     """What stands between backticks, in blocks and in lines."""
     blocks = re.findall(r"```\w*\n(.*?)```", text, re.DOTALL)
     return "\n".join([*blocks, *re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))])
 
 
-def anchors(text: str) -> set[str]:
+def anchors_in(text: str) -> set[str]:
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
@@ -57,52 +57,52 @@ def test_links_lead_somewhere(name: str) -> None:
     for target, _, anchor in (link.partition("#") for link in links if "://" not in link):
         path = (ROOT / name).parent / target if target else ROOT / name
         assert path.exists(), target
-        assert not anchor or anchor in anchors(path.read_text(encoding="utf-8"))
+        assert not anchor or anchor in anchors_in(path.read_text(encoding="utf-8"))
 
 
 def test_named_files_exist() -> None:
-    named = set(re.findall(r"`(\.?[\w][\w./-]*/[\w./-]*|[\w-]+\.(?:py|toml|yml|md|lock))`", everything()))
+    named = set(re.findall(r"`(\.?[\w][\w./-]*/[\w./-]*|[\w-]+\.(?:py|toml|yml|md|lock))`", all_text()))
     gone = {name for name in named if not (ROOT / name).exists() and not (ROOT / "docs" / name).exists()}
     assert not gone - {"providers/NAME/"}
 
 
 def test_make_targets_exist() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert set(re.findall(r"^(?:#\s*)?make ([a-z]+)", code(everything()), re.MULTILINE)) <= targets
+    assert set(re.findall(r"^(?:#\s*)?make ([a-z]+)", code_in(all_text()), re.MULTILINE)) <= targets
 
 
-def commands(group: typer.Typer) -> dict[str, Any]:
+def command_tree(group: typer.Typer) -> dict[str, Any]:
     """Names of commands, and of groups with theirs."""
     single: dict[str, Any] = {
         str(one.name or getattr(one.callback, "__name__", "")): None for one in group.registered_commands
     }
-    nested = {str(one.name): commands(one.typer_instance) for one in group.registered_groups if one.typer_instance}
+    nested = {str(one.name): command_tree(one.typer_instance) for one in group.registered_groups if one.typer_instance}
     return single | nested
 
 
 def test_pri_commands_exist() -> None:
-    known = commands(app)
-    used = set(re.findall(r"\bpri ([a-z]+)(?: ([a-z]+))?", code(everything())))
+    known = command_tree(app)
+    used = set(re.findall(r"\bpri ([a-z]+)(?: ([a-z]+))?", code_in(all_text())))
     assert used
     assert not {pair for pair in used if pair[0] not in known}
     assert not {pair for pair in used if known.get(pair[0]) and pair[1] not in known[pair[0]]}
 
 
 def test_variables_exist() -> None:
-    used = set(re.findall(r"`([A-Z][A-Z0-9]*_[A-Z0-9_]*)`", everything()))
+    used = set(re.findall(r"`([A-Z][A-Z0-9]*_[A-Z0-9_]*)`", all_text()))
     assert used - NOT_VARIABLES <= {name.upper() for name in Settings.model_fields} | READ_BY_TEMPORAL
 
 
-def routes() -> set[tuple[str, str]]:
+def service_routes() -> set[tuple[str, str]]:
     routers: list[APIRouter] = [importlib.import_module(name).router for name in ROUTERS]
     found = [route for router in routers for route in router.routes]
     return {(method, getattr(route, "path", "")) for route in found for method in getattr(route, "methods", ())}
 
 
 def test_routes_exist() -> None:
-    told = set(re.findall(r"\b(GET|POST) (/[\w/{}]*)", everything()))
+    told = set(re.findall(r"\b(GET|POST) (/[\w/{}]*)", all_text()))
     assert told
-    assert told <= routes()
+    assert told <= service_routes()
 
 
 def test_every_type_of_event_is_explained() -> None:
@@ -115,19 +115,19 @@ def test_the_fields_of_events_are_written_somewhere() -> None:
     """Each name stands as a text in the rooms that make events."""
     rows = re.findall(r"^\| `.+ \| .+ \| (.+) \|$", TEXTS["docs/events.md"].partition("## Types")[2], re.MULTILINE)
     told = {field for cells in rows for field in re.findall(r"`(\w+)`", cells)}
-    rooms = [path for path in source.files() if source.room(path) in {"core", "activities", "intake"}]
+    rooms = [path for path in source.source_files() if source.package_of(path) in {"core", "activities", "intake"}]
     written = {
         node.value
         for path in rooms
-        for node in ast.walk(source.tree(path))
+        for node in ast.walk(source.parse_file(path))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
-    fields = {name for path in rooms for node in ast.walk(source.tree(path)) for name in _field(node)}
+    fields = {name for path in rooms for node in ast.walk(source.parse_file(path)) for name in _field_names(node)}
     assert told
     assert told <= written | fields
 
 
-def _field(node: ast.AST) -> tuple[str, ...]:
+def _field_names(node: ast.AST) -> tuple[str, ...]:
     """A field of a model that may be dumped into a row, as those of a plan are."""
     if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
         return (node.target.id,)
@@ -154,15 +154,15 @@ def test_the_metrics_exist() -> None:
     assert not [name for name in told if name not in metrics.render().decode()]
 
 
-def test_every_room_is_told() -> None:
+def test_every_package_is_described() -> None:
     for name in ("README.md", "docs/architecture.md"):
-        assert not [room for room in source.rooms() if f"`{room}/`" not in TEXTS[name]]
+        assert not [room for room in source.top_packages() if f"`{room}/`" not in TEXTS[name]]
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "docs" / "adr").glob("0*.md")), ids=lambda path: path.stem)
 def test_a_decision_fits_on_a_page_of_one_shape(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    assert re.findall(r"^## .+$", text, re.MULTILINE) == ADR
+    assert re.findall(r"^## .+$", text, re.MULTILINE) == ADR_SECTIONS
     assert text.startswith(f"# {int(path.stem[:4])}. ")
     assert len(text.splitlines()) <= 45
     assert path.name in TEXTS["docs/adr/README.md"]

@@ -28,38 +28,38 @@ MAY_IMPORT: dict[str, set[str]] = {
 ROOTS = {"worker", "cli", "commands"}
 
 
-def of_ours(path: Path) -> set[str]:
-    known = {*source.rooms(), *source.SINGLE_FILES}
-    return {one.partition(".")[0] for one in source.imported(path)} & known - {source.room(path)}
+def our_imports(path: Path) -> set[str]:
+    known = {*source.top_packages(), *source.SINGLE_FILES}
+    return {one.partition(".")[0] for one in source.imported_names(path)} & known - {source.package_of(path)}
 
 
-def test_rooms_import_only_what_they_may() -> None:
-    ruled = [path for path in source.files() if source.room(path) not in ROOTS]
-    found = {source.name(path): of_ours(path) - MAY_IMPORT[source.room(path)] for path in ruled}
+def test_packages_import_only_what_they_may() -> None:
+    ruled = [path for path in source.source_files() if source.package_of(path) not in ROOTS]
+    found = {source.module_name(path): our_imports(path) - MAY_IMPORT[source.package_of(path)] for path in ruled}
     assert not {name: more for name, more in found.items() if more}
 
 
 def test_only_the_command_line_composes_the_worker() -> None:
-    users = {source.name(path) for path in source.files() if {"cli", "worker"} & of_ours(path)}
+    users = {source.module_name(path) for path in source.source_files() if {"cli", "worker"} & our_imports(path)}
     assert users <= {"cli", "commands"}
 
 
-def test_every_room_has_a_rule_in_both_places() -> None:
+def test_every_package_has_a_rule_in_both_places() -> None:
     linted = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["root_packages"])
-    assert linted == set(source.rooms())
-    assert set(source.rooms()) <= MAY_IMPORT.keys() | ROOTS
+    assert linted == set(source.top_packages())
+    assert set(source.top_packages()) <= MAY_IMPORT.keys() | ROOTS
 
 
-def test_every_room_is_installed() -> None:
+def test_every_package_is_installed() -> None:
     included = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]["find"]["include"]
-    assert {f"{room}*" for room in source.rooms()} <= set(included)
+    assert {f"{room}*" for room in source.top_packages()} <= set(included)
 
 
 @pytest.mark.parametrize(
     ("module", "room"), [("temporalio.workflow", "workflows"), ("temporalio.activity", "activities")]
 )
-def test_temporals_two_sides_stay_in_their_rooms(module: str, room: str) -> None:
-    assert {source.room(path) for path in source.files() if source.imports(path, module)} == {room}
+def test_temporals_two_sides_stay_in_their_packages(module: str, room: str) -> None:
+    assert {source.package_of(path) for path in source.source_files() if source.does_import(path, module)} == {room}
 
 
 @pytest.mark.parametrize(
@@ -67,15 +67,23 @@ def test_temporals_two_sides_stay_in_their_rooms(module: str, room: str) -> None
     [("stripe", "providers/stripe"), ("Adyen", "providers/adyen"), ("braintree", "providers/braintree")],
 )
 def test_a_providers_library_stays_with_it(library: str, room: str) -> None:
-    users = {str(path.relative_to(ROOT).parent) for path in source.files() if source.imports(path, library)}
+    users = {str(path.relative_to(ROOT).parent) for path in source.source_files() if source.does_import(path, library)}
     assert users == {room}
 
 
 def test_only_settings_reads_the_environment() -> None:
     reads = {"os.environ", "os.getenv", "os.environb", "environ", "getenv"}
-    readers = {source.name(path) for path in source.files() if reads & set(source.names_used(source.tree(path)))}
+    readers = {
+        source.module_name(path)
+        for path in source.source_files()
+        if reads & set(source.iter_names_used(source.parse_file(path)))
+    }
     assert readers == {"settings"}
 
 
 def test_imports_are_absolute() -> None:
-    assert not [source.name(path) for path in source.files() if any(one[0] == "." for one in source.imported(path))]
+    assert not [
+        source.module_name(path)
+        for path in source.source_files()
+        if any(one[0] == "." for one in source.imported_names(path))
+    ]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.lanes import LONGEST, STACK, TOGETHER, lane_of, turn
+from tests.support.lanes import LONGEST_GROUPS, SHARED_STACK_TESTS, STACK, group_of, hold_turn
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,23 +22,23 @@ ROOT = Path(__file__).parents[2]
     ],
 )
 def test_what_stays_together(nodeid: str, lane: str) -> None:
-    assert lane_of(nodeid) == lane
+    assert group_of(nodeid) == lane
 
 
-def test_every_path_with_a_lane_is_there() -> None:
-    named = [path for path, _ in TOGETHER] + [name for name in LONGEST if "/" in name]
+def test_every_path_with_a_group_is_there() -> None:
+    named = [path for path, _ in SHARED_STACK_TESTS] + [name for name in LONGEST_GROUPS if "/" in name]
     assert [path for path in named if not (ROOT / path).exists()] == []
 
 
-def test_every_module_with_a_shared_stack_has_a_lane() -> None:
+def test_every_module_with_a_shared_stack_has_a_group() -> None:
     users = {path.parent for path in ROOT.glob("tests/**/conftest.py") if "shared import stack" in path.read_text()}
     modules = [path for folder in users for path in folder.glob("test_*.py") if "world: World" in path.read_text()]
     assert len(modules) > 10
     names = [path.relative_to(ROOT).as_posix() for path in modules]
-    assert [name for name in names if not any(name.startswith(start) for start, _ in TOGETHER)] == []
+    assert [name for name in names if not any(name.startswith(start) for start, _ in SHARED_STACK_TESTS)] == []
 
 
-class House:
+class LockRecorder:
     """A room, and who went in when."""
 
     def __init__(self, folder: Path) -> None:
@@ -47,27 +47,27 @@ class House:
         self.room.touch()
         self.inside: list[str] = []
 
-    def comes(self, name: str, leaves: threading.Event, *, quiet: bool = False) -> threading.Thread:
+    def start_holder(self, name: str, leaves: threading.Event, *, quiet: bool = False) -> threading.Thread:
         """Somebody who stays until told to leave."""
 
-        def stay() -> None:
-            with turn(self.gate, self.room, quiet=quiet):
+        def hold_lock() -> None:
+            with hold_turn(self.gate, self.room, quiet=quiet):
                 self.inside.append(name)
                 leaves.wait(10)
                 self.inside.remove(name)
 
-        thread = threading.Thread(target=stay, daemon=True)
+        thread = threading.Thread(target=hold_lock, daemon=True)
         thread.start()
         thread.join(0.2)
         return thread
 
 
 def test_who_measures_time_is_alone_and_not_starved(tmp_path: Path) -> None:
-    house = House(tmp_path)
+    house = LockRecorder(tmp_path)
     first, second, third = (threading.Event() for _ in range(3))
-    one, two = house.comes("one", first), house.comes("two", first)
+    one, two = house.start_holder("one", first), house.start_holder("two", first)
     assert sorted(house.inside) == ["one", "two"]
-    quiet, late = house.comes("quiet", second, quiet=True), house.comes("late", third)
+    quiet, late = house.start_holder("quiet", second, quiet=True), house.start_holder("late", third)
     assert sorted(house.inside) == ["one", "two"], "nobody else comes in while somebody waits to be alone"
     first.set()
     for thread in (one, two):

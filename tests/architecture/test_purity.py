@@ -21,54 +21,56 @@ WORKFLOWS = ("workflows.recovery", "workflows.maintenance", "workflows.telling")
 
 
 def core_files() -> list[Path]:
-    return [path for path in source.files() if source.room(path) == "core"]
+    return [path for path in source.source_files() if source.package_of(path) == "core"]
 
 
-def impurities(module: ast.AST, names: set[str] = IMPURE_NAMES) -> set[str]:
-    return names & set(source.names_used(module))
+def find_impurities(module: ast.AST, names: set[str] = IMPURE_NAMES) -> set[str]:
+    return names & set(source.iter_names_used(module))
 
 
-def offenders(paths: list[Path], modules: set[str], names: set[str]) -> dict[str, set[str]]:
+def find_offenders(paths: list[Path], modules: set[str], names: set[str]) -> dict[str, set[str]]:
     """What a file imports or uses and must not, by the file's name."""
-    found = {path: {one for one in modules if source.imports(path, one)} for path in paths}
-    found = {path: used | impurities(source.tree(path), names) for path, used in found.items()}
-    return {source.name(path): used for path, used in found.items() if used}
+    found = {path: {one for one in modules if source.does_import(path, one)} for path in paths}
+    found = {path: used | find_impurities(source.parse_file(path), names) for path, used in found.items()}
+    return {source.module_name(path): used for path, used in found.items() if used}
 
 
-def inside_workflows() -> list[Path]:
+def workflow_files() -> list[Path]:
     """The workflow files and everything of `workflows` that they import."""
-    by_name = {source.name(path): path for path in source.files() if source.room(path) == "workflows"}
+    by_name = {
+        source.module_name(path): path for path in source.source_files() if source.package_of(path) == "workflows"
+    }
     found, todo = set(), [by_name[name] for name in WORKFLOWS]
     while todo:
         path = todo.pop()
         if path not in found:
             found.add(path)
-            todo += [by_name[name] for name in by_name.keys() - {"workflows"} if source.imports(path, name)]
+            todo += [by_name[name] for name in by_name.keys() - {"workflows"} if source.does_import(path, name)]
     return sorted(found)
 
 
 def test_the_core_needs_only_the_standard_library_and_pydantic() -> None:
-    roots = {one.partition(".")[0] for path in core_files() for one in source.imported(path)}
+    roots = {one.partition(".")[0] for path in core_files() for one in source.imported_names(path)}
     assert roots <= sys.stdlib_module_names | {"pydantic", "core"}
 
 
 def test_the_core_is_pure() -> None:
-    assert not offenders(core_files(), IMPURE_MODULES, IMPURE_NAMES)
+    assert not find_offenders(core_files(), IMPURE_MODULES, IMPURE_NAMES)
 
 
 def test_the_core_keeps_no_state() -> None:
-    nodes = [(source.name(path), node) for path in core_files() for node in ast.walk(source.tree(path))]
+    nodes = [(source.module_name(path), node) for path in core_files() for node in ast.walk(source.parse_file(path))]
     assert not [name for name, node in nodes if isinstance(node, ast.Global | ast.Nonlocal)]
 
 
 def test_what_runs_inside_a_workflow_replays() -> None:
     """Temporal makes asyncio deterministic, but for real time."""
     names = IMPURE_NAMES | {"asyncio.sleep", "asyncio.wait_for", "asyncio.timeout", "asyncio.to_thread"}
-    assert not offenders(inside_workflows(), IMPURE_MODULES - {"asyncio"}, names)
+    assert not find_offenders(workflow_files(), IMPURE_MODULES - {"asyncio"}, names)
 
 
 def test_the_files_inside_workflows_are_found() -> None:
-    names = {source.name(path) for path in inside_workflows()}
+    names = {source.module_name(path) for path in workflow_files()}
     assert {"workflows.recovery", "workflows.steps", "workflows.options", "workflows.names"} <= names
     assert not {"workflows.client", "workflows.registry", "workflows.handles"} & names
 
@@ -76,7 +78,7 @@ def test_the_files_inside_workflows_are_found() -> None:
 def test_the_workflow_takes_no_decision() -> None:
     """Classifier, segmentation, fraud rules and planner are reached through activities alone."""
     deciding = ("core.classifier.classify", "core.retry.planner", "core.retry.decide", "core.fraud", "catalog")
-    used = [name for path in inside_workflows() for name in deciding if source.imports(path, name)]
+    used = [name for path in workflow_files() for name in deciding if source.does_import(path, name)]
     assert not used
 
 
@@ -85,4 +87,4 @@ def test_the_workflow_takes_no_decision() -> None:
     ["from datetime import datetime\nx = datetime.now()", "import uuid\nx = uuid.uuid4()", "x = open('a')"],
 )
 def test_an_impure_line_would_be_seen(planted: str) -> None:
-    assert impurities(ast.parse(planted))
+    assert find_impurities(ast.parse(planted))

@@ -8,24 +8,26 @@ import yaml
 from pydantic import SecretStr
 
 from settings import Settings
-from tests.architecture.processes import ROOTS, read_by
+from tests.architecture.processes import ROOTS, settings_read_by
 from tests.architecture.source import ROOT
 
 SERVICES: Final[dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 SECRETS: Final = {name.upper() for name, field in Settings.model_fields.items() if field.annotation is SecretStr}
 
 
-def problems(services: dict[str, Any]) -> set[str]:
+def find_settings_problems(services: dict[str, Any]) -> set[str]:
     """What is missing somewhere, differs, or is a secret that its process has no use for."""
     given = {process: services[process]["environment"] for process in ROOTS}
-    missing = {f"{process} reads {name}" for process in ROOTS for name in read_by(process) - given[process].keys()}
+    missing = {
+        f"{process} reads {name}" for process in ROOTS for name in settings_read_by(process) - given[process].keys()
+    }
     both = given["api"].keys() & given["worker"].keys()
     differing = {f"{name} differs" for name in both if given["api"][name] != given["worker"][name]}
-    idle = {f"{one} needs no {name}" for one in ROOTS for name in (SECRETS & given[one].keys()) - read_by(one)}
-    return missing | differing | idle | _mounts(services)
+    idle = {f"{one} needs no {name}" for one in ROOTS for name in (SECRETS & given[one].keys()) - settings_read_by(one)}
+    return missing | differing | idle | _check_mounts(services)
 
 
-def _mounts(services: dict[str, Any]) -> set[str]:
+def _check_mounts(services: dict[str, Any]) -> set[str]:
     """Both see the same files, and change none."""
     mounted = {process: services[process].get("volumes", []) for process in ROOTS}
     same = mounted["api"] == mounted["worker"] != []
@@ -38,22 +40,22 @@ def _mounts(services: dict[str, Any]) -> set[str]:
 
 
 def test_each_process_gets_what_it_reads() -> None:
-    assert problems(SERVICES) == set()
+    assert find_settings_problems(SERVICES) == set()
 
 
 @pytest.mark.parametrize("process", ROOTS)
-@pytest.mark.parametrize("name", sorted(read_by("api") & read_by("worker")))
+@pytest.mark.parametrize("name", sorted(settings_read_by("api") & settings_read_by("worker")))
 def test_a_setting_that_reaches_only_one_of_them_is_caught(process: str, name: str) -> None:
     wrong = copy.deepcopy(SERVICES)
     del wrong[process]["environment"][name]
-    assert problems(wrong) == {f"{process} reads {name}"}
+    assert find_settings_problems(wrong) == {f"{process} reads {name}"}
 
 
 def test_other_mistakes_are_caught() -> None:
     wrong = copy.deepcopy(SERVICES)
     wrong["api"]["environment"] |= {"SMTP_URL": "${SMTP_URL:-}", "POLICY_FILE": "/config/another.toml"}
     wrong["worker"]["volumes"] = ["./deploy/config:/config"]
-    assert problems(wrong) == {
+    assert find_settings_problems(wrong) == {
         "api needs no SMTP_URL",
         "POLICY_FILE differs",
         "files differ",
@@ -64,7 +66,9 @@ def test_other_mistakes_are_caught() -> None:
 def test_what_is_read_is_found() -> None:
     """The derivation itself: through attributes, names in the providers' own settings, and plug-ins."""
     both = {"DATABASE_URL", "POLICY_FILE", "SHADOW_POLICY_FILE", "MESSAGE_DIR", "MAIL_FROM", "CUSTOMER_PAGE_URL"}
-    assert both | {"STRIPE_API_KEY", "ADYEN_MERCHANT_ACCOUNT"} <= read_by("api") & read_by("worker")
-    assert {"SMTP_URL", "CUSTOMER_NOTIFY_URLS", "OPERATOR_NOTIFY_URLS"} <= read_by("worker") - read_by("api")
-    assert {"API_PORT", "SESSION_SECRET", "OIDC_ISSUER"} <= read_by("api") - read_by("worker")
-    assert "DATABASE_OWNER_URL" not in read_by("api") | read_by("worker")
+    assert both | {"STRIPE_API_KEY", "ADYEN_MERCHANT_ACCOUNT"} <= settings_read_by("api") & settings_read_by("worker")
+    assert {"SMTP_URL", "CUSTOMER_NOTIFY_URLS", "OPERATOR_NOTIFY_URLS"} <= settings_read_by(
+        "worker"
+    ) - settings_read_by("api")
+    assert {"API_PORT", "SESSION_SECRET", "OIDC_ISSUER"} <= settings_read_by("api") - settings_read_by("worker")
+    assert "DATABASE_OWNER_URL" not in settings_read_by("api") | settings_read_by("worker")

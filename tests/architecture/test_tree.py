@@ -8,25 +8,25 @@ from typing import Final
 
 import pytest
 
-from tests.architecture.source import ROOT, SINGLE_FILES, rooms
+from tests.architecture.source import ROOT, SINGLE_FILES, top_packages
 
-FILES: Final = {
+ROOT_FILES: Final = {
     ".dockerignore", ".env.example", ".gitignore", "CHANGELOG.md", "CONTRIBUTING.md", "Dockerfile", "LICENSE",
     "Makefile", "README.md", "SECURITY.md", "docker-compose.yml", "pyproject.toml",
     "requirements-dev.lock", "requirements.lock",
 } | {f"{name}.py" for name in SINGLE_FILES}  # fmt: skip
-FOLDERS: Final = {".ci", "benchmarks", "deploy", "docs", "tests"} | set(rooms())
+ROOT_FOLDERS: Final = {".ci", "benchmarks", "deploy", "docs", "tests"} | set(top_packages())
 PICTURES: Final = "docs/images/"
 """The only files that are no text."""
 
 
-def strays(names: Iterable[str]) -> list[str]:
+def find_strays(names: Iterable[str]) -> list[str]:
     """Files and folders at the root that nobody listed."""
     found = {name.partition("/") for name in names}
-    return sorted({first for first, slash, _ in found if first not in (FOLDERS if slash else FILES)})
+    return sorted({first for first, slash, _ in found if first not in (ROOT_FOLDERS if slash else ROOT_FILES)})
 
 
-def binaries(names: Iterable[str], root: Path = ROOT) -> list[str]:
+def find_binaries(names: Iterable[str], root: Path = ROOT) -> list[str]:
     """Files that are no text, but for pictures of the docs."""
     others = (name for name in names if not (name.startswith(PICTURES) and name.endswith(".png")))
     return sorted(name for name in others if b"\0" in (root / name).read_bytes()[:8192])
@@ -35,40 +35,40 @@ def binaries(names: Iterable[str], root: Path = ROOT) -> list[str]:
 @pytest.fixture(scope="module")
 def names() -> list[str]:
     """Every file that git keeps here; in a copy without git every file that it would not ignore."""
-    return [name for name in _listed() or _found() if (ROOT / name).exists()]
+    return [name for name in _files_in_git() or _files_on_disk() if (ROOT / name).exists()]
 
 
-def _listed() -> list[str]:
+def _files_in_git() -> list[str]:
     if not (ROOT / ".git").exists():
         return []
     done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
     return [name for name in done.stdout.split("\0") if name]
 
 
-def _found() -> list[str]:
+def _files_on_disk() -> list[str]:
     patterns = [line.rstrip("/") for line in (ROOT / ".gitignore").read_text().split()]
     paths = (path.relative_to(ROOT) for path in ROOT.rglob("*") if path.is_file())
     return [str(path) for path in paths if not any(fnmatch(part, one) for part in path.parts for one in patterns)]
 
 
 def test_a_copy_without_git_is_looked_at_too() -> None:
-    assert "core/__init__.py" in _found()
-    assert not [name for name in _found() if ".venv" in name]
+    assert "core/__init__.py" in _files_on_disk()
+    assert not [name for name in _files_on_disk() if ".venv" in name]
 
 
 def test_the_root_holds_what_is_listed(names: list[str]) -> None:
-    assert strays(names) == []
-    assert {name for name in names if "/" not in name} == FILES
+    assert find_strays(names) == []
+    assert {name for name in names if "/" not in name} == ROOT_FILES
 
 
 def test_nothing_is_a_program_or_an_archive(names: list[str]) -> None:
-    assert binaries(names) == []
+    assert find_binaries(names) == []
 
 
 def test_what_does_not_belong_here_is_caught(tmp_path: Path) -> None:
     left = ["py_spy-0.4.3-py2.py3-none-any.whl", "notes.txt", "scratch/x.py", "core/__init__.py", "README.md"]
-    assert strays(left) == ["notes.txt", "py_spy-0.4.3-py2.py3-none-any.whl", "scratch"]
+    assert find_strays(left) == ["notes.txt", "py_spy-0.4.3-py2.py3-none-any.whl", "scratch"]
     (tmp_path / "core").mkdir()
     (tmp_path / "core" / "tool").write_bytes(b"\x7fELF\0\0")
     (tmp_path / "core" / "text.py").write_bytes(b"x = 1\n")
-    assert binaries(["core/tool", "core/text.py"], tmp_path) == ["core/tool"]
+    assert find_binaries(["core/tool", "core/text.py"], tmp_path) == ["core/tool"]

@@ -9,10 +9,10 @@ from playwright.async_api import Browser, async_playwright
 
 from devstack import browser as chromium
 from devstack.errors import DevstackError
-from tests.browser.window import FLAGS, Window, opened
+from tests.browser.window import FLAGS, Window, open_browser_window
 from tests.support import stacks
 from tests.support.shared import stack, world
-from tests.support.world import World
+from tests.support.world import RunningService
 
 __all__ = ["stack", "world"]
 Open = Callable[..., AbstractAsyncContextManager[Window]]
@@ -22,7 +22,7 @@ Open = Callable[..., AbstractAsyncContextManager[Window]]
 async def browser() -> AsyncIterator[Browser]:
     """Chromium, with a profile that is gone afterwards."""
     try:
-        path = chromium.ensure()
+        path = chromium.ensure_browser()
     except DevstackError as error:
         pytest.skip(str(error))
     async with async_playwright() as playwright:
@@ -32,9 +32,9 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest.fixture
-def open_window(browser: Browser, world: World) -> Open:
+def open_window(browser: Browser, world: RunningService) -> Open:
     """Opens windows in which nobody has signed in."""
-    return partial(opened, browser, world.place.api)
+    return partial(open_browser_window, browser, world.place.api)
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ async def window(open_window: Open) -> AsyncIterator[Window]:
 
 
 @pytest.fixture
-async def desk(window: Window, world: World) -> Window:
+async def desk(window: Window, world: RunningService) -> Window:
     """One in which the administrator has."""
     await window.sign_in("admin", world.place.key)
     return window

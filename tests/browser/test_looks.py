@@ -4,43 +4,43 @@ import pytest
 from playwright.async_api import Browser
 
 from api.admin.pages import MENU
-from tests.browser.window import Scheme, Window, opened
-from tests.support.world import World
+from tests.browser.window import Scheme, Window, open_browser_window
+from tests.support.world import RunningService
 
-PLACES = ["/" + place for place, _, _ in MENU]
+PATHS = ["/" + place for place, _, _ in MENU]
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (360, "light")])
-async def test_nothing_bars_anybody(browser: Browser, world: World, width: int, scheme: Scheme) -> None:
-    recovery = await world.fails("insufficient_funds", invoice_id=f"in_{width}{scheme}" + "long" * 20)
-    await recovery.until_event("retry.planned")
-    async with opened(browser, world.place.api, width, scheme) as window:
-        await window.go("/login")
-        found = {"/login": [*await window.faults(), *await _too_wide(window)]}
+async def test_nothing_bars_anybody(browser: Browser, world: RunningService, width: int, scheme: Scheme) -> None:
+    recovery = await world.create_failure("insufficient_funds", invoice_id=f"in_{width}{scheme}" + "long" * 20)
+    await recovery.wait_for_event("retry.planned")
+    async with open_browser_window(browser, world.place.api, width, scheme) as window:
+        await window.open_page("/login")
+        found = {"/login": [*await window.accessibility_faults(), *await _overflowing_elements(window)]}
         await window.sign_in("admin", world.place.key)
-        for place in [*PLACES, f"/recoveries/stripe/{recovery.invoice}", "/policies/candidate"]:
-            answer = await window.go(place)
+        for place in [*PATHS, f"/recoveries/stripe/{recovery.invoice}", "/policies/candidate"]:
+            answer = await window.open_page(place)
             assert answer.status == 200, place
-            found[place] = [*await window.faults(), *await _too_wide(window)]
+            found[place] = [*await window.accessibility_faults(), *await _overflowing_elements(window)]
     assert not {place: faults for place, faults in found.items() if faults}
 
 
-async def _too_wide(window: Window) -> list[str]:
-    over = await window.overflow()
+async def _overflowing_elements(window: Window) -> list[str]:
+    over = await window.overflow_pixels()
     return [f"{over} px wider than the window"] if over > 0 else []
 
 
-async def test_a_keyboard_is_enough(operator: Window, world: World) -> None:
-    recovery = await world.fails("card_velocity_exceeded")
-    await recovery.until_event("retry.planned")
-    await operator.go(f"/recoveries/stripe/{recovery.invoice}")
+async def test_a_keyboard_is_enough(operator: Window, world: RunningService) -> None:
+    recovery = await world.create_failure("card_velocity_exceeded")
+    await recovery.wait_for_event("retry.planned")
+    await operator.open_page(f"/recoveries/stripe/{recovery.invoice}")
     keyboard = operator.page.keyboard
     await keyboard.press("Tab")
-    assert await _focused(operator) == "Skip to the content"
+    assert await _focused_element(operator) == "Skip to the content"
     await keyboard.press("Enter")
     for _ in range(60):
         await keyboard.press("Tab")
-        if await _focused(operator) == "Pause":
+        if await _focused_element(operator) == "Pause":
             break
     await keyboard.press("Enter")
     # The panel is told of its opening in a task of its own; whoever types sooner than that is no person.
@@ -48,19 +48,19 @@ async def test_a_keyboard_is_enough(operator: Window, world: World) -> None:
     await keyboard.type("by keyboard")
     await keyboard.press("Enter")
     await operator.page.wait_for_load_state()
-    await recovery.until_event("operator.paused")
+    await recovery.wait_for_event("operator.paused")
 
 
-async def _focused(window: Window) -> str:
+async def _focused_element(window: Window) -> str:
     return str(await window.page.evaluate("document.activeElement.textContent.trim()"))
 
 
-async def test_an_escape_folds_a_panel_and_keeps_the_place(operator: Window, world: World) -> None:
-    recovery = await world.fails("card_velocity_exceeded")
-    await recovery.until_event("retry.planned")
-    await operator.go(f"/recoveries/stripe/{recovery.invoice}")
+async def test_an_escape_folds_a_panel_and_keeps_the_place(operator: Window, world: RunningService) -> None:
+    recovery = await world.create_failure("card_velocity_exceeded")
+    await recovery.wait_for_event("retry.planned")
+    await operator.open_page(f"/recoveries/stripe/{recovery.invoice}")
     cancel = operator.page.locator("details.act summary", has_text="Cancel")
     await cancel.click()
     await operator.page.keyboard.press("Escape")
-    assert await _focused(operator) == (await cancel.inner_text()).strip()
+    assert await _focused_element(operator) == (await cancel.inner_text()).strip()
     assert not await operator.page.locator("details.act[open]").count()

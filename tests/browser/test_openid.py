@@ -8,8 +8,8 @@ from playwright.async_api import Browser, Page
 from pydantic import SecretStr
 
 from db.session import Database
-from tests.api.admin.issuer import CLIENT, SECRET, Issuer, issuing
-from tests.api.house import application, served
+from tests.api.admin.issuer import CLIENT, SECRET, Issuer, running_issuer
+from tests.api.house import build_app, run_server
 from tests.db.conftest import addresses, cluster, database, fresh_database, migrated
 from tests.intake.fakes import FakeRecoveries
 
@@ -19,7 +19,7 @@ __all__ = ["addresses", "cluster", "database", "fresh_database", "migrated"]
 @pytest.fixture
 async def issuer() -> AsyncIterator[Issuer]:
     """A provider on another site than the desk's: `localhost` is one, 127.0.0.1 another."""
-    async with issuing() as found:
+    async with running_issuer() as found:
         found.address = found.address.replace("127.0.0.1", "localhost")
         yield found
 
@@ -28,8 +28,8 @@ async def issuer() -> AsyncIterator[Issuer]:
 async def address(database: Database, issuer: Issuer) -> AsyncIterator[str]:
     """Where the desk is."""
     front = FastAPI(docs_url=None, openapi_url=None, redoc_url=None)
-    async with served(front) as found:
-        app = application(
+    async with run_server(front) as found:
+        app = build_app(
             database,
             FakeRecoveries(),
             public_url=found,

@@ -1,103 +1,103 @@
 """The other pages of the desk, as they are used."""
 
 from tests.browser.window import Window
-from tests.support.world import World
+from tests.support.world import RunningService
 
 
-async def test_a_review_is_approved_and_another_rejected(operator: Window, world: World) -> None:
-    good, bad = await world.fails("fraudulent"), await world.fails("fraudulent")
+async def test_a_review_is_approved_and_another_rejected(operator: Window, world: RunningService) -> None:
+    good, bad = await world.create_failure("fraudulent"), await world.create_failure("fraudulent")
     for one in (good, bad):
-        await one.until("in_review")
+        await one.wait_for_state("in_review")
     for one, button, confirm in ((good, "Approve", "Approve"), (bad, "Reject", "Reject")):
-        await operator.go("/reviews")
+        await operator.open_page("/reviews")
         review = operator.page.locator("li.review", has_text=one.invoice)
         panel = review.locator("details.act", has=operator.page.locator("summary", has_text=button))
         await panel.locator("summary").click()
         await panel.get_by_label("Reason").fill(f"looked at it: {button}")
-        await operator.press(confirm, panel)
-        await operator.reads(one.invoice)
-    await good.until("awaiting_customer")
-    await bad.until("blocked")
-    reviewed = await bad.only("operator.reviewed")
+        await operator.press_button(confirm, panel)
+        await operator.wait_for_words(one.invoice)
+    await good.wait_for_state("awaiting_customer")
+    await bad.wait_for_state("blocked")
+    reviewed = await bad.fetch_only_event("operator.reviewed")
     assert (reviewed["data"]["actor"], reviewed["data"]["decision"]) == ("oscar", "reject")
 
 
 async def test_a_policy_is_checked_and_simulated(operator: Window) -> None:
-    await operator.go("/policies")
+    await operator.open_page("/policies")
     text = await operator.page.locator("pre").last.text_content() or ""
     await operator.page.get_by_role("link", name="Check a candidate").click()
     too_many, fewer = (text.replace("attempts_allowed = 4", f"attempts_allowed = {count}") for count in (99, 2))
     await operator.page.get_by_label("Policy (TOML)").fill(too_many)
-    operator.forgive("422 (Unprocessable")
-    await operator.press("Check")
-    await operator.reads("attempts_allowed", "less than or equal to 20")
+    operator.expect_complaints("422 (Unprocessable")
+    await operator.press_button("Check")
+    await operator.wait_for_words("attempts_allowed", "less than or equal to 20")
     await operator.page.get_by_label("Policy (TOML)").fill(fewer)
-    await operator.press("Check")
-    await operator.reads("It can be used", "+attempts_allowed = 2", "-attempts_allowed = 4")
-    await operator.press("Simulate this candidate")
-    await operator.reads("Side by side", "The candidate recovers less")
+    await operator.press_button("Check")
+    await operator.wait_for_words("It can be used", "+attempts_allowed = 2", "-attempts_allowed = 4")
+    await operator.press_button("Simulate this candidate")
+    await operator.wait_for_words("Side by side", "The candidate recovers less")
     report = operator.page.frame_locator("iframe")
     assert "Candidate" in await report.locator("h1").inner_text()
 
 
 async def test_a_dry_run_shows_how_far_it_is_and_can_be_canceled(operator: Window) -> None:
-    await operator.go("/policies")
+    await operator.open_page("/policies")
     text = await operator.page.locator("pre").last.text_content() or ""
-    await operator.go("/simulations")
+    await operator.open_page("/simulations")
     if not await operator.page.locator("details[open]").count():
         await operator.page.get_by_text("New dry run").click()
     await operator.page.get_by_label("Candidate (TOML)").fill(text)
     await operator.page.get_by_label("Recoveries").fill("1000000")
-    await operator.press("Start")
-    await operator.reads("Running")
+    await operator.press_button("Start")
+    await operator.wait_for_words("Running")
     assert await operator.page.locator("progress").count() == 1
-    await operator.press("Cancel")
-    await operator.reads("Canceled")
+    await operator.press_button("Cancel")
+    await operator.wait_for_words("Canceled")
 
 
-async def test_a_webhook_is_read_and_replayed(desk: Window, world: World) -> None:
-    recovery = await world.fails("card_velocity_exceeded")
-    await recovery.until_event("retry.planned")
-    await desk.go(f"/webhooks?q={recovery.invoice}")
+async def test_a_webhook_is_read_and_replayed(desk: Window, world: RunningService) -> None:
+    recovery = await world.create_failure("card_velocity_exceeded")
+    await recovery.wait_for_event("retry.planned")
+    await desk.open_page(f"/webhooks?q={recovery.invoice}")
     await desk.page.locator("tbody th a, tbody td a").first.click()
-    await desk.reads("invoice.payment_failed", recovery.invoice)
-    before = await recovery.story()
-    await desk.act("Deliver again", "to see that nothing happens")
+    await desk.wait_for_words("invoice.payment_failed", recovery.invoice)
+    before = await recovery.fetch_event_types()
+    await desk.submit_command("Deliver again", "to see that nothing happens")
     await desk.page.wait_for_load_state()
-    assert await recovery.story() == before
+    assert await recovery.fetch_event_types() == before
 
 
-async def test_a_chain_is_verified_and_the_deed_noted(desk: Window, world: World) -> None:
-    recovery = await world.fails("card_velocity_exceeded")
-    await recovery.until_event("retry.planned")
-    await recovery.ask("pause", "seen in the audit")
-    await desk.go("/audit")
-    await desk.reads("seen in the audit")
+async def test_a_chain_is_verified_and_the_audit_entry_written(desk: Window, world: RunningService) -> None:
+    recovery = await world.create_failure("card_velocity_exceeded")
+    await recovery.wait_for_event("retry.planned")
+    await recovery.submit_command("pause", "seen in the audit")
+    await desk.open_page("/audit")
+    await desk.wait_for_words("seen in the audit")
     await desk.page.get_by_label("Recovery", exact=False).last.fill(f"recovery-stripe-{recovery.invoice}")
-    await desk.press("Verify")
-    await desk.reads("intact")
+    await desk.press_button("Verify")
+    await desk.wait_for_words("intact")
 
 
-async def test_a_card_shows_what_its_network_still_allows(viewer: Window, world: World) -> None:
-    recovery = await world.fails("insufficient_funds")
-    await recovery.recovered_once()
-    await viewer.go(f"/recoveries/stripe/{recovery.invoice}")
+async def test_a_card_shows_what_its_network_still_allows(viewer: Window, world: RunningService) -> None:
+    recovery = await world.create_failure("insufficient_funds")
+    await recovery.wait_for_one_payment()
+    await viewer.open_page(f"/recoveries/stripe/{recovery.invoice}")
     await viewer.page.get_by_role("link", name="All tries of this card").click()
-    await viewer.reads("tries", recovery.invoice)
+    await viewer.wait_for_words("tries", recovery.invoice)
 
 
-async def test_a_letter_is_previewed_in_another_language(viewer: Window) -> None:
-    await viewer.go("/messages")
+async def test_a_message_is_previewed_in_another_language(viewer: Window) -> None:
+    await viewer.open_page("/messages")
     await viewer.page.get_by_label("Language").select_option("de")
-    await viewer.press("Show")
-    await viewer.reads("Guten Tag Jenny Rosen")
+    await viewer.press_button("Show")
+    await viewer.wait_for_words("Guten Tag Jenny Rosen")
 
 
-async def test_the_dashboard_agrees_with_the_summary(viewer: Window, world: World) -> None:
-    recovery = await world.fails("insufficient_funds", amount=1234567, currency="nok")
-    await recovery.recovered_once()
-    await viewer.go("/?days=7&currency=NOK")
-    await viewer.reads("NOK", "At risk")
+async def test_the_dashboard_agrees_with_the_summary(viewer: Window, world: RunningService) -> None:
+    recovery = await world.create_failure("insufficient_funds", amount=1234567, currency="nok")
+    await recovery.wait_for_one_payment()
+    await viewer.open_page("/?days=7&currency=NOK")
+    await viewer.wait_for_words("NOK", "At risk")
     summary = (await world.api.get("/v1/summary", params={"currency": "NOK"})).json()["currencies"][0]
     assert summary["recovered"] % 100 == 67
     rows = await viewer.page.locator("section", has_text="By cause").locator("tbody").inner_text()

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser
 
-from tests.browser.window import Scheme, Window, opened
-from tests.support.world import Recovery, World
+from tests.browser.window import Scheme, Window, open_browser_window
+from tests.support.world import Recovery, RunningService
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "admin.md"
@@ -29,56 +29,60 @@ CODES = (
 )  # fmt: skip
 
 
-async def test_pictures(browser: Browser, world: World, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+async def test_pictures(
+    browser: Browser, world: RunningService, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     folder = Path(request.config.getoption("--pictures") or tmp_path)
-    shown = await _played(world)
-    await _page(browser, world, shown, folder, "", 1280, "light")
-    await _page(browser, world, shown, folder, "-dark", 1280, "dark")
-    await _page(browser, world, shown, folder, "-small", 360, "light")
-    assert named() <= taken(folder)
+    shown = await _prepare_recoveries(world)
+    await _take_pictures(browser, world, shown, folder, "", 1280, "light")
+    await _take_pictures(browser, world, shown, folder, "-dark", 1280, "dark")
+    await _take_pictures(browser, world, shown, folder, "-small", 360, "light")
+    assert pictures_in_document() <= finished_pictures(folder)
 
 
-def taken(folder: Path) -> set[str]:
+def finished_pictures(folder: Path) -> set[str]:
     """Pictures that are more than an empty page."""
     return {path.name for path in folder.glob("*.png") if path.stat().st_size > 5_000}
 
 
-def named() -> set[str]:
+def pictures_in_document() -> set[str]:
     """The pictures of the document."""
     return set(re.findall(r"\(images/([\w-]+\.png)\)", DOCUMENT.read_text()))
 
 
 def test_the_document_shows_every_page() -> None:
-    assert {f"{name}.png" for name in PAGES} <= named()
+    assert {f"{name}.png" for name in PAGES} <= pictures_in_document()
 
 
-async def _played(world: World) -> Recovery:
+async def _prepare_recoveries(world: RunningService) -> Recovery:
     """Something of everything; the one that a picture is made of has been declined once and waits."""
     for place, code in enumerate(CODES):
-        await world.fails(code, amount=1900 + 1300 * place)
-    shown = await world.fails("insufficient_funds", amount=12900, script=("decline:insufficient_funds", "succeed"))
-    await shown.until_event("charge.declined")
+        await world.create_failure(code, amount=1900 + 1300 * place)
+    shown = await world.create_failure(
+        "insufficient_funds", amount=12900, script=("decline:insufficient_funds", "succeed")
+    )
+    await shown.wait_for_event("charge.declined")
     await asyncio.sleep(1)
     return shown
 
 
-async def _page(
-    browser: Browser, world: World, shown: Recovery, folder: Path, ending: str, width: int, scheme: Scheme
+async def _take_pictures(
+    browser: Browser, world: RunningService, shown: Recovery, folder: Path, ending: str, width: int, scheme: Scheme
 ) -> None:
-    async with opened(browser, world.place.api, width, scheme) as window:
+    async with open_browser_window(browser, world.place.api, width, scheme) as window:
         await window.sign_in("admin", world.place.key)
-        for name, path in _wanted(shown)[ending].items():
-            await _take(window, path, folder / f"{name}{ending}.png")
+        for name, path in _pages_to_picture(shown)[ending].items():
+            await _take_picture(window, path, folder / f"{name}{ending}.png")
 
 
-def _wanted(shown: Recovery) -> dict[str, dict[str, str]]:
+def _pages_to_picture(shown: Recovery) -> dict[str, dict[str, str]]:
     """Pages by the ending of their pictures' names."""
     one = {"recovery": f"/recoveries/stripe/{shown.invoice}"}
     return {"": PAGES | one, "-dark": {"dashboard": PAGES["dashboard"]}, "-small": one}
 
 
-async def _take(window: Window, path: str, picture: Path) -> None:
+async def _take_picture(window: Window, path: str, picture: Path) -> None:
     """What fits the window."""
-    await window.go(path)
+    await window.open_page(path)
     await asyncio.sleep(0.3)
     await window.page.screenshot(path=picture)

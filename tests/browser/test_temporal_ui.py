@@ -5,35 +5,35 @@ import time
 
 from playwright.async_api import Browser, Page
 
-from tests.support.world import PATIENCE, World
+from tests.support.world import WAIT_SECONDS, RunningService
 
 
-async def test_a_recovery_reads_well_in_temporals_ui(browser: Browser, world: World) -> None:
-    recovery = await world.fails("card_velocity_exceeded")
-    await recovery.until_event("retry.planned")
+async def test_a_recovery_reads_well_in_temporals_ui(browser: Browser, world: RunningService) -> None:
+    recovery = await world.create_failure("card_velocity_exceeded")
+    await recovery.wait_for_event("retry.planned")
     context = await browser.new_context(viewport={"width": 1400, "height": 1000})
     page = await context.new_page()
-    await page.goto((await recovery.view())["temporal_url"])
-    await _reads(page, "next charge", "Timer Started", "read invoice and decline")
+    await page.goto((await recovery.fetch_view())["temporal_url"])
+    await _wait_for_words(page, "next charge", "Timer Started", "read invoice and decline")
     await page.get_by_text("User Metadata").click()
-    await _reads(page, f"Recovery of stripe invoice {recovery.invoice}", "RATE_LIMITED / VELOCITY", "waiting")
-    await _signal(page, "cancel")
-    await recovery.ended_unpaid("canceled")
-    asked = await recovery.only("operator.cancel_requested")
+    await _wait_for_words(page, f"Recovery of stripe invoice {recovery.invoice}", "RATE_LIMITED / VELOCITY", "waiting")
+    await _send_signal(page, "cancel")
+    await recovery.wait_for_unpaid_end("canceled")
+    asked = await recovery.fetch_only_event("operator.cancel_requested")
     assert asked["data"]["actor"] == "temporal"
     await context.close()
 
 
-async def _reads(page: Page, *words: str) -> None:
+async def _wait_for_words(page: Page, *words: str) -> None:
     """Until all of these can be read, also in the frames that show what we wrote."""
-    deadline, text = time.monotonic() + PATIENCE, ""
+    deadline, text = time.monotonic() + WAIT_SECONDS, ""
     while not all(word in text for word in words):
         assert time.monotonic() < deadline, f"Temporal's UI never said {words}: {text[:2000]}"
         await asyncio.sleep(0.2)
         text = " ".join([await frame.locator("body").inner_text() for frame in page.frames])
 
 
-async def _signal(page: Page, name: str) -> None:
+async def _send_signal(page: Page, name: str) -> None:
     """Chosen from those that the workflow knows, sent with no input."""
     await page.get_by_role("button", name="More Actions").click()
     await page.get_by_role("menuitem", name="Send a Signal").click()

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, ConsoleMessage, Locator, Page, Request, Response
 
-from tests.support.world import PATIENCE
+from tests.support.world import WAIT_SECONDS
 
 FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -29,9 +29,9 @@ class Window:
     page: Page
     base: str
     complaints: list[str] = field(default_factory=list)
-    expected: list[str] = field(default_factory=list)
+    expected_complaints: list[str] = field(default_factory=list)
 
-    async def go(self, path: str) -> Response:
+    async def open_page(self, path: str) -> Response:
         """To a page below /admin."""
         answer = await self.page.goto(f"{self.base}/admin{path}")
         assert answer is not None
@@ -39,22 +39,22 @@ class Window:
 
     async def sign_in(self, name: str, password: str, path: str = "/") -> None:
         """Through the form, to a page."""
-        await self.go(path)
+        await self.open_page(path)
         await self.page.get_by_label("User name").fill(name)
         await self.page.get_by_label("Password").fill(password)
-        await self.press("Sign in")
+        await self.press_button("Sign in")
 
-    async def press(self, name: str, within: Locator | None = None) -> None:
+    async def press_button(self, name: str, within: Locator | None = None) -> None:
         """A button, and what follows."""
         await (within or self.page.locator("main")).get_by_role("button", name=name, exact=True).click()
         await self.page.wait_for_load_state()
 
-    async def act(self, name: str, reason: str, button: str = "") -> None:
+    async def submit_command(self, name: str, reason: str, button: str = "") -> None:
         """Unfold what can be done, say why, and do it."""
         panel = self.page.locator("details.act", has=self.page.locator("summary", has_text=re.compile(f"^{name}$")))
         await panel.locator("summary").click()
         await panel.get_by_label("Reason").fill(reason)
-        await self.press(button or name, panel)
+        await self.press_button(button or name, panel)
 
     @property
     def path(self) -> str:
@@ -62,26 +62,26 @@ class Window:
         parts = urlsplit(self.page.url)
         return parts.path + (f"?{parts.query}" if parts.query else "")
 
-    async def text(self) -> str:
+    async def read_text(self) -> str:
         """All that can be read on the page."""
         return await self.page.locator("body").inner_text()
 
-    async def reads(self, *words: str) -> None:
+    async def wait_for_words(self, *words: str) -> None:
         """Until all of these can be read, without loading the page again."""
-        await self.until(lambda: self._has(words), f"the page never said {words}")
+        await self.wait_until(lambda: self._shows_words(words), f"the page never said {words}")
 
-    async def _has(self, words: tuple[str, ...]) -> bool:
-        text = (await self.text()).lower()
+    async def _shows_words(self, words: tuple[str, ...]) -> bool:
+        text = (await self.read_text()).lower()
         return all(word.lower() in text for word in words)
 
-    async def until(self, condition: Callable[[], Awaitable[bool]], otherwise: str) -> None:
+    async def wait_until(self, condition: Callable[[], Awaitable[bool]], otherwise: str) -> None:
         """Until it holds."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + WAIT_SECONDS
         while not await condition():
-            assert time.monotonic() < deadline, f"{otherwise}; it says: {(await self.text())[:3000]}"
+            assert time.monotonic() < deadline, f"{otherwise}; it says: {(await self.read_text())[:3000]}"
             await asyncio.sleep(0.1)
 
-    async def faults(self) -> list[str]:
+    async def accessibility_faults(self) -> list[str]:
         """What the accessibility checker finds on the page, AA and its best practices."""
         options = {"runOnly": {"type": "tag", "values": list(AXE_TAGS)}, "resultTypes": ["violations"]}
         found = await Axe().run(self.page, options=options)
@@ -90,41 +90,43 @@ class Window:
             for one in found.response["violations"]
         ]
 
-    async def overflow(self) -> int:
+    async def overflow_pixels(self) -> int:
         """Pixels that the page is wider than the window."""
         return int(await self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth"))
 
-    def forgive(self, *parts: str) -> None:
+    def expect_complaints(self, *parts: str) -> None:
         """Complaints with these words are meant to be."""
-        self.expected += parts
+        self.expected_complaints += parts
 
-    def unexpected(self) -> list[str]:
+    def unexpected_complaints(self) -> list[str]:
         """What the browser complained of."""
-        return [one for one in self.complaints if not any(part in one for part in self.expected)]
+        return [one for one in self.complaints if not any(part in one for part in self.expected_complaints)]
 
 
 @asynccontextmanager
-async def opened(browser: Browser, base: str, width: int = 1280, scheme: Scheme = "light") -> AsyncIterator[Window]:
+async def open_browser_window(
+    browser: Browser, base: str, width: int = 1280, scheme: Scheme = "light"
+) -> AsyncIterator[Window]:
     """A window with cookies of its own. Its end fails where the browser complained of something."""
     context = await browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
     window = Window(await context.new_page(), base)
-    _listen(window)
+    _listen_for_complaints(window)
     try:
         yield window
     finally:
         await context.close()
-    assert window.unexpected() == []
+    assert window.unexpected_complaints() == []
 
 
-def _listen(window: Window) -> None:
-    def said(message: ConsoleMessage) -> None:
+def _listen_for_complaints(window: Window) -> None:
+    def note_console(message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"}:
             window.complaints.append(f"{message.type}: {message.text}")
 
-    def asked(request: Request) -> None:
+    def note_request(request: Request) -> None:
         if not request.url.startswith((window.base, "data:", "blob:")):
             window.complaints.append(f"left the origin: {request.url}")
 
-    window.page.on("console", said)
-    window.page.on("request", asked)
+    window.page.on("console", note_console)
+    window.page.on("request", note_request)
     window.page.on("pageerror", lambda error: window.complaints.append(f"script: {error}"))

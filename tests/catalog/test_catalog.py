@@ -13,7 +13,7 @@ from core.classifier.classify import classify
 from core.classifier.taxonomy import Cause
 from core.errors import InvalidInput, InvalidPolicy
 from core.payments import Failure
-from core.retry.policy import StrategyFactory, parse
+from core.retry.policy import StrategyFactory, parse_policy
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "core/retry/policies.toml"
@@ -22,13 +22,13 @@ SHIPPED = ROOT / "core/retry/policies.toml"
 @pytest.fixture
 def strategies() -> Mapping[str, StrategyFactory]:
     """The strategies as pyproject.toml registers them, installed or not."""
-    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"][plugins.GROUP]
-    return {name: EntryPoint(name, value, plugins.GROUP).load() for name, value in declared.items()}
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"][plugins.STRATEGY_GROUP]
+    return {name: EntryPoint(name, value, plugins.STRATEGY_GROUP).load() for name, value in declared.items()}
 
 
 def test_packaged_tables_with_a_providers_own() -> None:
     own = "kind,code,cause,meaning,source\ndecline_code,99,FRAUD,a test,here\n"
-    tables = catalog.tables({"acme": own})
+    tables = catalog.load_decline_tables({"acme": own})
     assert classify(Failure(code="99"), tables, provider="acme").cause is Cause.FRAUD
     assert classify(Failure(code="99"), tables, provider="other").cause is Cause.UNKNOWN
     assert classify(Failure(network_code="51"), tables, provider="acme").cause is Cause.INSUFFICIENT_FUNDS
@@ -36,12 +36,12 @@ def test_packaged_tables_with_a_providers_own() -> None:
 
 def test_a_providers_wrong_table_is_named() -> None:
     with pytest.raises(InvalidInput, match=r"^acme decline codes:1: the columns must be"):
-        catalog.tables({"acme": "nonsense"})
+        catalog.load_decline_tables({"acme": "nonsense"})
 
 
 def test_the_shipped_policy_loads_with_the_declared_strategies(strategies: Mapping[str, StrategyFactory]) -> None:
     file = catalog.PolicyFile(SHIPPED, strategies)
-    assert file.current() == parse(SHIPPED.read_text(), str(SHIPPED), strategies)
+    assert file.current_policy() == parse_policy(SHIPPED.read_text(), str(SHIPPED), strategies)
     assert file.problem is None
 
 
@@ -49,18 +49,18 @@ def test_an_unchanged_file_is_not_read_again(tmp_path: Path) -> None:
     path = tmp_path / "p.toml"
     path.write_text(SHIPPED.read_text())
     file = catalog.PolicyFile(path)
-    assert file.current() is file.current()
+    assert file.current_policy() is file.current_policy()
 
 
 def test_a_changed_file_counts_at_once(tmp_path: Path) -> None:
     path = tmp_path / "p.toml"
     path.write_text(SHIPPED.read_text())
     file = catalog.PolicyFile(path)
-    before = file.current()
+    before = file.current_policy()
     path.write_text(SHIPPED.read_text().replace("attempts_allowed = 6", "attempts_allowed = 7"))
-    assert file.current().version != before.version
+    assert file.current_policy().version != before.version
     path.write_text(SHIPPED.read_text())
-    assert file.current().version == before.version
+    assert file.current_policy().version == before.version
 
 
 @pytest.mark.parametrize("broken", [b"format = ", b"\xff\xfe", b"format = 1", None])
@@ -68,14 +68,14 @@ def test_a_broken_file_leaves_the_last_good_one(tmp_path: Path, broken: bytes | 
     path = tmp_path / "p.toml"
     path.write_text(SHIPPED.read_text())
     file = catalog.PolicyFile(path)
-    good = file.current()
+    good = file.current_policy()
     path.write_bytes(broken) if broken is not None else path.unlink()
     for _ in range(2):
-        assert file.current() is good
+        assert file.current_policy() is good
         assert file.problem is not None
         assert str(path) in file.problem
     path.write_text(SHIPPED.read_text())
-    assert file.current().version == good.version
+    assert file.current_policy().version == good.version
     assert file.problem is None
 
 
@@ -87,18 +87,18 @@ def test_without_any_good_version_it_says_why(tmp_path: Path, text: str | None) 
     file = catalog.PolicyFile(path)
     for _ in range(2):
         with pytest.raises(InvalidPolicy, match=r"p\.toml"):
-            file.current()
+            file.current_policy()
 
 
 def test_a_strategy_that_is_not_installed_makes_a_version_wrong(tmp_path: Path) -> None:
     path = tmp_path / "p.toml"
     path.write_text(SHIPPED.read_text())
     with pytest.raises(InvalidPolicy, match=r"p\.toml:\d+: strategies\.standard_ladder: no strategy is installed"):
-        catalog.PolicyFile(path, {}).current()
+        catalog.PolicyFile(path, {}).current_policy()
 
 
 def test_a_broken_plug_in_says_so_when_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    points = (EntryPoint("gone", "no.such.module:Strategy", plugins.GROUP),)
+    points = (EntryPoint("gone", "no.such.module:Strategy", plugins.STRATEGY_GROUP),)
     monkeypatch.setattr(plugins, "entry_points", lambda **_: points)
     with pytest.raises(InvalidPolicy, match=r"^strategy 'gone' can't be loaded from no\.such"):
-        catalog.strategies()["gone"](delays=["3h"])
+        catalog.installed_strategies()["gone"](delays=["3h"])

@@ -8,7 +8,7 @@ from babel.core import get_global
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog.calendars import MAIN_ZONES, clock_of, zone_of, zones_for_dates
+from catalog.calendars import MAIN_ZONES, clock_for, zone_of, zones_for_dates
 from core.classifier.taxonomy import Cause
 from core.messages.campaign import QuietHours
 from core.messages.kinds import MessageKind
@@ -20,7 +20,7 @@ COUNTRIES = sorted(code for code in get_global("territory_zones") if len(code) =
 QUIET = QuietHours(begins=21 * 60, ends=8 * 60)
 
 
-def said(deadline: datetime, country: str | None, zone: str | None = None, language: str = "en") -> str:
+def render_deadline(deadline: datetime, country: str | None, zone: str | None = None, language: str = "en") -> str:
     """A letter's text that asks for something until then."""
     known = {"contact": JENNY, "deadline": deadline, "retry_at": None, "cause": Cause.CARD_DATA}
     about = a_subject(MessageKind.CARD_DATA, **known, zones=zones_for_dates(country, zone))
@@ -56,7 +56,7 @@ def said(deadline: datetime, country: str | None, zone: str | None = None, langu
 def test_a_deadline_is_the_date_on_which_it_ends_for_everybody_it_may_be(
     country: str | None, zone: str | None, deadline: str, date: str
 ) -> None:
-    assert f"by {date}, 2026" in said(datetime.fromisoformat(deadline).replace(tzinfo=UTC), country, zone)
+    assert f"by {date}, 2026" in render_deadline(datetime.fromisoformat(deadline).replace(tzinfo=UTC), country, zone)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_deadline_is_the_date_on_which_it_ends_for_everybody_it_may_be(
     ],
 )  # fmt: skip
 def test_the_date_in_every_language(language: str, date: str) -> None:
-    assert date in said(DEADLINE, "US", None, language)
+    assert date in render_deadline(DEADLINE, "US", None, language)
 
 
 @given(st.sampled_from(COUNTRIES), st.integers(0, 2 * 365 * 24 * 60))
@@ -96,12 +96,12 @@ def test_a_country_with_several_clocks_has_a_main_one() -> None:
 )  # fmt: skip
 def test_quiet_hours_end_by_the_same_rule(country: str | None, zone: str | None, morning: str) -> None:
     at = datetime.fromisoformat(f"2026-12-02T{morning}").replace(tzinfo=UTC)
-    clock = clock_of(country, zone, at - timedelta(days=2))
-    assert QUIET.over(at - timedelta(minutes=1), clock) == at
-    assert QUIET.over(at, clock) == at
+    clock = clock_for(country, zone, at - timedelta(days=2))
+    assert QUIET.next_allowed_time(at - timedelta(minutes=1), clock) == at
+    assert QUIET.next_allowed_time(at, clock) == at
 
 
 def test_clocks_that_change_in_the_middle_of_an_hour() -> None:
     before = datetime(2026, 10, 3, tzinfo=UTC)
-    clock = clock_of("AU", "Australia/Adelaide", before)
+    clock = clock_for("AU", "Australia/Adelaide", before)
     assert clock.offsets[1].since == datetime(2026, 10, 3, 16, 30, tzinfo=UTC)

@@ -14,7 +14,7 @@ import pytest
 import cli
 from settings import Settings
 from tests.db.conftest import addresses, cluster, database, fresh_database, migrated
-from tests.support.stacks import surroundings
+from tests.support.stacks import clean_environment
 
 __all__ = ["Answer", "Pri", "addresses", "cluster", "database", "fresh_database", "migrated"]
 
@@ -28,7 +28,7 @@ class Answer(NamedTuple):
     out: str
     err: str
 
-    def complaint(self) -> str:
+    def error_line(self) -> str:
         """The one line on stderr of a command that failed in good order."""
         lines = self.err.strip().splitlines()
         assert (self.code, self.out, len(lines)) == (1, "", 1), self
@@ -39,10 +39,10 @@ class Answer(NamedTuple):
 Pri = Callable[..., Answer]
 
 
-def run(folder: Path, *words: str, **settings: str) -> Answer:
+def run_command(folder: Path, *words: str, **settings: str) -> Answer:
     """One command, waited for."""
     command = [sys.executable, str(ROOT / "cli.py"), *words]
-    env = surroundings() | {"TERM": "dumb"} | settings
+    env = clean_environment() | {"TERM": "dumb"} | settings
     done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False)
     return Answer(done.returncode, done.stdout, done.stderr)
 
@@ -50,14 +50,14 @@ def run(folder: Path, *words: str, **settings: str) -> Answer:
 @pytest.fixture
 def pri_process(tmp_path: Path) -> Pri:
     """The real command."""
-    return lambda *words, **settings: run(tmp_path, *words, **settings)
+    return lambda *words, **settings: run_command(tmp_path, *words, **settings)
 
 
 @pytest.fixture
 def pri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Pri:
     """`pri("explain", "--json", DATABASE_URL=...)`, without a process of its own."""
 
-    def call(*words: str, **settings: str) -> Answer:
+    def run_in_process(*words: str, **settings: str) -> Answer:
         with monkeypatch.context() as patch:
             patch.chdir(tmp_path)
             patch.setattr(sys, "argv", ["pri", *words])
@@ -68,10 +68,10 @@ def pri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
             capsys.readouterr()
             with pytest.raises(SystemExit) as ended:
                 cli.main()
-        return Answer(_code(ended.value), *capsys.readouterr())
+        return Answer(_exit_code(ended.value), *capsys.readouterr())
 
-    return call
+    return run_in_process
 
 
-def _code(ended: SystemExit) -> int:
+def _exit_code(ended: SystemExit) -> int:
     return ended.code if isinstance(ended.code, int) else 0 if ended.code is None else 1

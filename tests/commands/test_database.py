@@ -13,28 +13,28 @@ from db.repositories import event_log
 from db.session import Database
 from tests.commands.conftest import Answer, Pri
 from tests.db.conftest import Addresses
-from tests.db.stories import NOW, blank, canceled, failed
+from tests.db.stories import NOW, blank_recovery, canceled_event, failed_event
 
-AWAY = {"TEMPORAL_ADDRESS": "127.0.0.1:1"}
+TEMPORAL_AWAY = {"TEMPORAL_ADDRESS": "127.0.0.1:1"}
 
 
-def plain(address: str) -> str:
+def psycopg_address(address: str) -> str:
     return address.replace("+psycopg", "")
 
 
-def recorded(address: str, invoice_id: str) -> str:
+def record_canceled_recovery(address: str, invoice_id: str) -> str:
     """A recovery that failed and was canceled, three rows; answers with its name."""
 
-    async def write() -> str:
+    async def write_rows() -> str:
         database = Database(address)
-        recovery = blank(invoice_id)
+        recovery = blank_recovery(invoice_id)
         async with database.begin() as session:
-            records = await event_log.append(session, recovery, [failed(), canceled()], NOW)
+            records = await event_log.append_to_log(session, recovery, [failed_event(), canceled_event()], NOW)
         await database.close()
         assert records
         return f"recovery-stripe-{invoice_id}"
 
-    return asyncio.run(write())
+    return asyncio.run(write_rows())
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_migrate_builds_the_tables_and_does_nothing_the_second_time(
 ) -> None:
     made = fresh_database()
     for _ in range(2):
-        answer = pri("migrate", DATABASE_URL=made.writer, DATABASE_OWNER_URL=made.owner, **AWAY)
+        answer = pri("migrate", DATABASE_URL=made.writer, DATABASE_OWNER_URL=made.owner, **TEMPORAL_AWAY)
         assert (answer.code, answer.out) == (0, "")
         assert "at the newest migration" in answer.err
         assert "search attributes were not registered" in answer.err
@@ -56,16 +56,16 @@ def test_migrate_builds_the_tables_and_does_nothing_the_second_time(
 
 
 def test_audit_verify_counts_what_is_intact(pri: Pri, fresh: Addresses) -> None:
-    names = [recorded(fresh.writer, f"in_{number}") for number in range(3)]
+    names = [record_canceled_recovery(fresh.writer, f"in_{number}") for number in range(3)]
     assert pri("audit", "verify", DATABASE_URL=fresh.writer).out == "3 recoveries, 9 rows, 0 problems\n"
     one = pri("audit", "verify", names[1], DATABASE_URL=fresh.writer)
     assert (one.code, one.out) == (0, "1 recoveries, 3 rows, 0 problems\n")
-    assert "no recovery" in pri("audit", "verify", "recovery-stripe-none", DATABASE_URL=fresh.writer).complaint()
+    assert "no recovery" in pri("audit", "verify", "recovery-stripe-none", DATABASE_URL=fresh.writer).error_line()
 
 
 def test_audit_verify_finds_a_forged_row(pri: Pri, fresh: Addresses) -> None:
-    name, other = recorded(fresh.writer, "in_forged"), recorded(fresh.writer, "in_true")
-    with psycopg.connect(plain(fresh.superuser), autocommit=True) as root:
+    name, other = record_canceled_recovery(fresh.writer, "in_forged"), record_canceled_recovery(fresh.writer, "in_true")
+    with psycopg.connect(psycopg_address(fresh.superuser), autocommit=True) as root:
         root.execute("SET session_replication_role = replica")
         root.execute("UPDATE event_log SET data = '{}' WHERE recovery_id = %s AND sequence = 1", (name,))
     found: Answer = pri("audit", "verify", DATABASE_URL=fresh.writer)
@@ -83,7 +83,7 @@ def test_a_key_is_shown_once_and_stored_as_a_hash(pri: Pri, fresh: Addresses) ->
     assert (answer.code, answer.err) == (0, "")
     key = answer.out.strip()
     assert len(key) > 20
-    with psycopg.connect(plain(fresh.superuser)) as root:
+    with psycopg.connect(psycopg_address(fresh.superuser)) as root:
         cursor = root.execute("SELECT row_to_json(api_key)::text, expires_at FROM api_key")
         [(row, expires)] = cursor.fetchall()
     assert key not in row
@@ -109,15 +109,15 @@ def test_keys_are_listed_and_revoked_and_both_is_kept(pri: Pri, fresh: Addresses
     assert (prefix in listed, "ann" in listed, "works" in listed, secret in listed) == (True, True, True, False)
     assert pri("keys", "revoke", prefix, DATABASE_URL=fresh.writer).out == f"{prefix} does not work any more\n"
     assert f"revoked {datetime.now(UTC):%Y-}" in pri("keys", "list", DATABASE_URL=fresh.writer).out
-    assert "revoked before" in pri("keys", "revoke", prefix, DATABASE_URL=fresh.writer).complaint()
-    assert secret not in pri("keys", "revoke", secret, DATABASE_URL=fresh.writer).complaint()
-    with psycopg.connect(plain(fresh.superuser)) as root:
+    assert "revoked before" in pri("keys", "revoke", prefix, DATABASE_URL=fresh.writer).error_line()
+    assert secret not in pri("keys", "revoke", secret, DATABASE_URL=fresh.writer).error_line()
+    with psycopg.connect(psycopg_address(fresh.superuser)) as root:
         kept = root.execute("SELECT actor, action, subject FROM operator_action ORDER BY at").fetchall()
     assert kept == [("pri", "key_created", prefix), ("pri", "key_revoked", prefix)]
 
 
 def test_erase_blanks_the_webhooks_of_one_customer(pri: Pri, fresh: Addresses) -> None:
-    with psycopg.connect(plain(fresh.superuser), autocommit=True) as root:
+    with psycopg.connect(psycopg_address(fresh.superuser), autocommit=True) as root:
         for number, customer in enumerate(("cus_gone", "cus_gone", "cus_stays")):
             root.execute(
                 "INSERT INTO webhook_inbox"
@@ -128,7 +128,7 @@ def test_erase_blanks_the_webhooks_of_one_customer(pri: Pri, fresh: Addresses) -
     for expected in (2, 0):
         answer = pri("erase", "cus_gone", DATABASE_URL=fresh.writer)
         assert (answer.code, answer.out) == (0, f"{expected} webhooks of cus_gone blanked\n")
-    with psycopg.connect(plain(fresh.superuser)) as root:
+    with psycopg.connect(psycopg_address(fresh.superuser)) as root:
         left = [bytes(body) for (body,) in root.execute("SELECT body FROM webhook_inbox") if body]
         kept = root.execute("SELECT actor, action, subject FROM operator_action").fetchall()
     assert left == [b"mail of cus_stays"]

@@ -8,11 +8,11 @@ import pytest
 
 from devstack.postgres import OWNER, WRITER, Cluster
 from tests.commands.conftest import Pri
-from tests.db.conftest import Addresses, admin
-from tests.support.pooler import pooled
+from tests.db.conftest import Addresses, run_as_superuser
+from tests.support.pooler import run_pooler
 
 LOCKED = "locked"
-AWAY = {"TEMPORAL_ADDRESS": "127.0.0.1:1"}
+TEMPORAL_AWAY = {"TEMPORAL_ADDRESS": "127.0.0.1:1"}
 Fresh = Callable[..., Addresses]
 
 
@@ -21,35 +21,37 @@ def locked(cluster: Cluster) -> Iterator[str]:
     """A role that needs a password, on a server that trusts all others."""
     rules = Path(cluster.folder) / "pg_hba.conf"
     before = rules.read_text()
-    admin(cluster, f"CREATE ROLE {LOCKED} LOGIN PASSWORD 'hunter2'")
+    run_as_superuser(cluster, f"CREATE ROLE {LOCKED} LOGIN PASSWORD 'hunter2'")
     rules.write_text(f"local all {LOCKED} scram-sha-256\n{before}")
-    admin(cluster, "SELECT pg_reload_conf()")
+    run_as_superuser(cluster, "SELECT pg_reload_conf()")
     yield LOCKED
     rules.write_text(before)
-    admin(cluster, "SELECT pg_reload_conf()")
+    run_as_superuser(cluster, "SELECT pg_reload_conf()")
 
 
-def at(cluster: Cluster, role: str, database: str = "pri", query: str = "") -> str:
+def address_at(cluster: Cluster, role: str, database: str = "pri", query: str = "") -> str:
     return f"postgresql://{role}@/{database}?host={cluster.sockets}{query}"
 
 
 def test_the_servers_own_words(pri: Pri, cluster: Cluster, locked: str, fresh_database: Fresh) -> None:
     full = fresh_database(name="full")
-    admin(cluster, "ALTER DATABASE {name} CONNECTION LIMIT 0", name="full")
+    run_as_superuser(cluster, "ALTER DATABASE {name} CONNECTION LIMIT 0", name="full")
     expected = {
-        at(cluster, f"{locked}:swordfish"): f'password authentication failed for user "{locked}"',
-        at(cluster, "nobody_known"): 'role "nobody_known" does not exist',
-        at(cluster, WRITER, "no_such"): 'database "no_such" does not exist',
+        address_at(cluster, f"{locked}:swordfish"): f'password authentication failed for user "{locked}"',
+        address_at(cluster, "nobody_known"): 'role "nobody_known" does not exist',
+        address_at(cluster, WRITER, "no_such"): 'database "no_such" does not exist',
         full.writer: 'too many connections for database "full"',
-        at(cluster, WRITER, query="&options=-c no.such%3D1 -c nonsense%3D1"): '"nonsense"',
+        address_at(cluster, WRITER, query="&options=-c no.such%3D1 -c nonsense%3D1"): '"nonsense"',
         "postgresql://u:swordfish@127.0.0.1:1/n": "Connection refused",
         "postgresql://u:swordfish@no-such-host.invalid/n": "no-such-host.invalid",
         f"postgresql://u:swordfish@{'x' * 70}/n": "label",
     }  # fmt: skip
     for address, words in expected.items():
         for complaint in (
-            pri("audit", "verify", DATABASE_URL=address).complaint(),
-            pri("migrate", DATABASE_URL=at(cluster, WRITER), DATABASE_OWNER_URL=address, **AWAY).complaint(),
+            pri("audit", "verify", DATABASE_URL=address).error_line(),
+            pri(
+                "migrate", DATABASE_URL=address_at(cluster, WRITER), DATABASE_OWNER_URL=address, **TEMPORAL_AWAY
+            ).error_line(),
         ):
             assert words.lower() in complaint.lower()
             assert "swordfish" not in complaint
@@ -59,14 +61,14 @@ def test_the_servers_own_words(pri: Pri, cluster: Cluster, locked: str, fresh_da
 @pytest.mark.parametrize("address", ["postgresql://u:swordfish@h:port/n", "mysql://u:swordfish@h/n"])
 def test_an_address_that_is_none_names_its_setting(setting: str, command: str, address: str, pri: Pri) -> None:
     given = {"DATABASE_URL": "postgresql://u@h/n"} | {setting: address}
-    complaint = pri(command, **given, **AWAY).complaint()
+    complaint = pri(command, **given, **TEMPORAL_AWAY).error_line()
     assert complaint.startswith(f"pri: {setting}: ")
     assert "swordfish" not in complaint
 
 
 def test_api_and_worker_refuse_it_too(pri_process: Pri) -> None:
     for command in ("api", "worker"):
-        answer = pri_process(command, DATABASE_URL="postgresql://u:swordfish@h:port/n", **AWAY)
+        answer = pri_process(command, DATABASE_URL="postgresql://u:swordfish@h:port/n", **TEMPORAL_AWAY)
         assert "DATABASE_URL: the port of h is no number" in answer.err if command == "api" else answer.code == 1
         assert "Traceback" not in answer.err
         assert "swordfish" not in answer.err
@@ -74,29 +76,29 @@ def test_api_and_worker_refuse_it_too(pri_process: Pri) -> None:
 
 def test_a_database_of_another_release_is_one_line(pri: Pri, fresh_database: Fresh) -> None:
     empty = fresh_database()
-    assert "run `pri migrate`" in pri("audit", "verify", DATABASE_URL=empty.writer).complaint()
+    assert "run `pri migrate`" in pri("audit", "verify", DATABASE_URL=empty.writer).error_line()
 
 
 def test_a_schema_of_ones_own(pri: Pri, cluster: Cluster, fresh_database: Fresh) -> None:
     made = fresh_database()
     name = made.owner.partition("@/")[2].partition("?")[0]
     given = {
-        "DATABASE_URL": at(cluster, WRITER, name, "&options=-c search_path=billing"),
-        "DATABASE_OWNER_URL": at(cluster, OWNER, name, "&options=-c search_path=billing"),
+        "DATABASE_URL": address_at(cluster, WRITER, name, "&options=-c search_path=billing"),
+        "DATABASE_OWNER_URL": address_at(cluster, OWNER, name, "&options=-c search_path=billing"),
     }
-    assert "no schema has been selected" in pri("migrate", **given, **AWAY).complaint()
-    admin(cluster, f"CREATE SCHEMA billing AUTHORIZATION {OWNER}", name)
-    assert pri("migrate", **given, **AWAY).code == 0
+    assert "no schema has been selected" in pri("migrate", **given, **TEMPORAL_AWAY).error_line()
+    run_as_superuser(cluster, f"CREATE SCHEMA billing AUTHORIZATION {OWNER}", name)
+    assert pri("migrate", **given, **TEMPORAL_AWAY).code == 0
     assert "0 recoveries" in pri("audit", "verify", DATABASE_URL=given["DATABASE_URL"]).out
-    [[tables]] = admin(cluster, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'", name)
+    [[tables]] = run_as_superuser(cluster, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'", name)
     assert tables == 0
-    assert "run `pri migrate`" in pri("audit", "verify", DATABASE_URL=made.writer).complaint()
+    assert "run `pri migrate`" in pri("audit", "verify", DATABASE_URL=made.writer).error_line()
 
 
 def test_a_pooler_that_does_not_know_the_database(pri: Pri, cluster: Cluster) -> None:
-    with pooled(cluster, {}) as port:
-        complaint = pri("audit", "verify", DATABASE_URL=f"postgresql://{WRITER}@127.0.0.1:{port}/no_such").complaint()
-        stranger = pri("audit", "verify", DATABASE_URL=f"postgresql://who:x@127.0.0.1:{port}/pri").complaint()
+    with run_pooler(cluster, {}) as port:
+        complaint = pri("audit", "verify", DATABASE_URL=f"postgresql://{WRITER}@127.0.0.1:{port}/no_such").error_line()
+        stranger = pri("audit", "verify", DATABASE_URL=f"postgresql://who:x@127.0.0.1:{port}/pri").error_line()
     assert "no_such" in complaint
     assert "authentication failed" in stranger
 
@@ -105,5 +107,5 @@ def test_a_pooler_that_does_not_know_the_database(pri: Pri, cluster: Cluster) ->
 def test_a_server_that_never_answers(pri: Pri) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"postgresql://u:swordfish@127.0.0.1:{silent.getsockname()[1]}/n"
-        complaint = pri("audit", "verify", DATABASE_URL=address).complaint()
+        complaint = pri("audit", "verify", DATABASE_URL=address).error_line()
     assert "timeout" in complaint

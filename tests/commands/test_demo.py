@@ -12,74 +12,74 @@ from pathlib import Path
 import httpx
 import pytest
 
-from commands.demo_stories import STORIES
+from commands.demo_stories import SCENARIOS
 from devstack import cache
 from devstack.postgres import Cluster
-from devstack.processes import started
-from tests.commands.conftest import ROOT, Answer, run
+from devstack.processes import start_mark
+from tests.commands.conftest import ROOT, Answer, run_command
 from tests.support import stacks
 
 PATIENCE = 240.0
-KEPT = "it all runs until Ctrl-C"
+KEPT_MESSAGE = "it all runs until Ctrl-C"
 STEPS = (
     "starting PostgreSQL and Temporal",
     "migrating the database",
     "starting the services",
     "playing 9 stories",
-    KEPT,
+    KEPT_MESSAGE,
 )
-NOT_LOOKED_AT = {"DATABASE_URL": "postgresql://real", "TEMPORAL_ADDRESS": "real:1", "STRIPE_API_KEY": "sk_live_real"}
+IGNORED_SETTINGS = {"DATABASE_URL": "postgresql://real", "TEMPORAL_ADDRESS": "real:1", "STRIPE_API_KEY": "sk_live_real"}
 
 pytestmark = pytest.mark.skipif(
     not cache.is_program(cache.bin_dir() / "temporal"), reason="no Temporal server is cached: `make tools`"
 )
 
 
-class Demo:
+class DemoProcess:
     """`pri demo --keep` in a process of its own, and what it wrote so far."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        env = stacks.surroundings() | NOT_LOOKED_AT | {"TMPDIR": str(folder)}
+        env = stacks.clean_environment() | IGNORED_SETTINGS | {"TMPDIR": str(folder)}
         with (folder / "out").open("w") as out, (folder / "err").open("w") as err:
             command = [sys.executable, str(ROOT / "cli.py"), "demo", "--keep"]
             self.process = subprocess.Popen(command, cwd=folder, env=env, stdout=out, stderr=err)
 
     @property
-    def out(self) -> str:
+    def stdout_text(self) -> str:
         return (self.folder / "out").read_text()
 
     @property
-    def err(self) -> str:
+    def stderr_text(self) -> str:
         return (self.folder / "err").read_text()
 
     @property
-    def data(self) -> Path:
+    def data_folder(self) -> Path:
         """Its temporary data directory."""
         return next(self.folder.glob("pri-demo-*"))
 
     @property
-    def api(self) -> str:
-        found = re.search(r"API docs +(\S+)/docs", self.out)
+    def api_address(self) -> str:
+        found = re.search(r"API docs +(\S+)/docs", self.stdout_text)
         assert found
         return found[1]
 
-    def play(self) -> None:
+    def wait_until_played(self) -> None:
         deadline = time.monotonic() + PATIENCE
-        while KEPT not in self.err and time.monotonic() < deadline and self.process.poll() is None:
+        while KEPT_MESSAGE not in self.stderr_text and time.monotonic() < deadline and self.process.poll() is None:
             time.sleep(0.2)
-        assert KEPT in self.err, self.err
+        assert KEPT_MESSAGE in self.stderr_text, self.stderr_text
 
-    def end(self) -> Answer:
+    def stop(self) -> Answer:
         self.process.send_signal(signal.SIGINT)
         code = self.process.wait(90)
-        return Answer(code, self.out, self.err)
+        return Answer(code, self.stdout_text, self.stderr_text)
 
 
 @pytest.fixture(scope="module")
-def demo() -> Iterator[Demo]:
-    with stacks.folder() as folder:
-        running = Demo(folder)
+def demo() -> Iterator[DemoProcess]:
+    with stacks.short_folder() as folder:
+        running = DemoProcess(folder)
         try:
             yield running
         finally:
@@ -87,25 +87,25 @@ def demo() -> Iterator[Demo]:
             running.process.wait()
 
 
-def test_the_demo(demo: Demo) -> None:
-    demo.play()
-    notes = [json.loads(note.read_text()) for note in (demo.data / "run").glob("*.json")]
+def test_the_demo(demo: DemoProcess) -> None:
+    demo.wait_until_played()
+    notes = [json.loads(note.read_text()) for note in (demo.data_folder / "run").glob("*.json")]
     assert len(notes) == 5
-    _others_work_meanwhile(demo)
-    answer = demo.end()
+    _assert_other_commands_work(demo)
+    answer = demo.stop()
     assert answer.code == 0, answer.err
-    _tells_every_story(answer.out)
-    _is_plain(answer.out)
+    _assert_every_scenario_is_shown(answer.out)
+    _assert_plain_text(answer.out)
     assert [step for step in STEPS if step not in answer.err] == []
-    assert [note["argv"] for note in notes if started(note["pid"])] == []
+    assert [note["argv"] for note in notes if start_mark(note["pid"])] == []
     assert [path.name for path in demo.folder.glob("pri-demo-*")] == []
 
 
-def _tells_every_story(out: str) -> None:
+def _assert_every_scenario_is_shown(out: str) -> None:
     timelines, summary = out[: out.index("+--")], out[out.index("+--") :]
-    for number, story in enumerate(STORIES, start=1):
-        told = timelines[timelines.index(f"{number}. {story.plot}") :].partition("\n\n")[0]
-        assert [event for event in story.shows if f"  {event.value} " not in told] == []
+    for number, story in enumerate(SCENARIOS, start=1):
+        told = timelines[timelines.index(f"{number}. {story.description}") :].partition("\n\n")[0]
+        assert [event for event in story.expected_rows if f"  {event.value} " not in told] == []
         assert told.count("payment.failed") == 1
         [row] = [line for line in summary.splitlines() if line.startswith(f"| {story.name} ")]
         assert f"| {story.ending.value} " in row
@@ -120,23 +120,23 @@ def _tells_every_story(out: str) -> None:
     assert re.search(r"Temporal UI +http://127\.0\.0\.1:\d+", summary)
 
 
-def _is_plain(out: str) -> None:
+def _assert_plain_text(out: str) -> None:
     assert out.isascii()
     assert "\x1b" not in out
     assert not [line for line in out.splitlines() if line != line.rstrip()]
 
 
-def _others_work_meanwhile(demo: Demo) -> None:
+def _assert_other_commands_work(demo: DemoProcess) -> None:
     """The other commands, against the stack that is kept running."""
-    to, settings = ("--data-dir", str(demo.data)), {"DATABASE_URL": Cluster(demo.data).writer_url}
-    made = run(demo.folder, "trigger", "stripe", "--invoice", "in_by_hand", "--decline-code", "lost_card", *to)
+    to, settings = ("--data-dir", str(demo.data_folder)), {"DATABASE_URL": Cluster(demo.data_folder).writer_url}
+    made = run_command(demo.folder, "trigger", "stripe", "--invoice", "in_by_hand", "--decline-code", "lost_card", *to)
     assert (made.code, made.err) == (0, "")
     assert made.out.startswith("in_by_hand failed in the sandbox; the webhook got 202")
-    assert "nonsense" in run(demo.folder, "trigger", "stripe", "--outcome", "nonsense", *to).complaint()
-    key = run(demo.folder, "keys", "create", "--scope", "recoveries:read", **settings).out.strip()
+    assert "nonsense" in run_command(demo.folder, "trigger", "stripe", "--outcome", "nonsense", *to).error_line()
+    key = run_command(demo.folder, "keys", "create", "--scope", "recoveries:read", **settings).out.strip()
     found = httpx.get(
-        f"{demo.api}/v1/recoveries/stripe/in_by_hand", headers={"Authorization": f"Bearer {key}"}, timeout=30
+        f"{demo.api_address}/v1/recoveries/stripe/in_by_hand", headers={"Authorization": f"Bearer {key}"}, timeout=30
     )
     assert (found.status_code, found.json()["invoice_id"]) == (200, "in_by_hand")
-    assert ", 0 problems\n" in run(demo.folder, "audit", "verify", **settings).out
-    assert "another `pri dev` uses" in run(demo.folder, "demo", *to).err
+    assert ", 0 problems\n" in run_command(demo.folder, "audit", "verify", **settings).out
+    assert "another `pri dev` uses" in run_command(demo.folder, "demo", *to).err

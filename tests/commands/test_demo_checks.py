@@ -9,21 +9,21 @@ import pytest
 from rich.console import Console
 
 from commands import demo_paper
-from commands.demo import _judge
-from commands.demo_clock import StoryClock, spoken
-from commands.demo_played import Played, complaints
-from commands.demo_stage import Row, Unexpected
-from commands.demo_stories import STORIES
-from commands.demo_words import told
-from core.events import EventType, State, stamp
+from commands.demo import _check_results
+from commands.demo_clock import ScenarioClock, format_duration
+from commands.demo_played import ScenarioResult, find_complaints
+from commands.demo_stage import Row, UnexpectedOutcome
+from commands.demo_stories import SCENARIOS
+from commands.demo_words import describe_row
+from core.events import EventType, State, format_timestamp
 
-BEGAN = datetime(2026, 9, 1, 12, tzinfo=UTC)
+STARTED_AT = datetime(2026, 9, 1, 12, tzinfo=UTC)
 SCALE = 3600
-SOFT = STORIES[0]
+SOFT = SCENARIOS[0]
 
 
-def row(second: float, kind: EventType, before: State | None, after: State, **data: Any) -> Row:
-    at = stamp(BEGAN + timedelta(seconds=second))
+def log_row(second: float, kind: EventType, before: State | None, after: State, **data: Any) -> Row:
+    at = format_timestamp(STARTED_AT + timedelta(seconds=second))
     attempt = 1 if kind.value.startswith("charge.") else None
     return {
         "recovery_id": "recovery-stripe-in_1",
@@ -36,33 +36,35 @@ def row(second: float, kind: EventType, before: State | None, after: State, **da
     }
 
 
-def good() -> Played:
+def good_run() -> ScenarioResult:
     """The first story as it should go: three hours are three seconds."""
-    due = stamp(BEGAN + timedelta(seconds=3))
+    due = format_timestamp(STARTED_AT + timedelta(seconds=3))
     rows = [
-        row(0, EventType.PAYMENT_FAILED, None, State.RECEIVED, amount=4900, currency="EUR"),
-        row(
+        log_row(0, EventType.PAYMENT_FAILED, None, State.RECEIVED, amount=4900, currency="EUR"),
+        log_row(
             0.5, EventType.FAILURE_CLASSIFIED, State.RECEIVED, State.CLASSIFIED, category="C", cause="D", decided_by="E"
         ),
-        row(0.5, EventType.CUSTOMER_SEGMENTED, State.CLASSIFIED, State.SEGMENTED, segment="default", why="none"),
-        row(0.5, EventType.FRAUD_ASSESSED, State.SEGMENTED, State.SEGMENTED, level="clear", score=20),
-        row(0.5, EventType.RETRY_PLANNED, State.SEGMENTED, State.WAITING, at=due, delay_seconds=10_800, why="so"),
-        row(4, EventType.CHARGE_REQUESTED, State.WAITING, State.CHARGING, trigger="scheduled", idempotency_key="key-1"),
-        row(5, EventType.CHARGE_SUCCEEDED, State.CHARGING, State.CHARGING, charge_id="ch_1"),
-        row(5, EventType.RECOVERY_CLOSED, State.CHARGING, State.RECOVERED, state="recovered", reason="charged"),
+        log_row(0.5, EventType.CUSTOMER_SEGMENTED, State.CLASSIFIED, State.SEGMENTED, segment="default", why="none"),
+        log_row(0.5, EventType.FRAUD_ASSESSED, State.SEGMENTED, State.SEGMENTED, level="clear", score=20),
+        log_row(0.5, EventType.RETRY_PLANNED, State.SEGMENTED, State.WAITING, at=due, delay_seconds=10_800, why="so"),
+        log_row(
+            4, EventType.CHARGE_REQUESTED, State.WAITING, State.CHARGING, trigger="scheduled", idempotency_key="key-1"
+        ),
+        log_row(5, EventType.CHARGE_SUCCEEDED, State.CHARGING, State.CHARGING, charge_id="ch_1"),
+        log_row(5, EventType.RECOVERY_CLOSED, State.CHARGING, State.RECOVERED, state="recovered", reason="charged"),
     ]
-    return Played(SOFT, rows, webhooks=6, charges=["key-1"], recoveries=1)
+    return ScenarioResult(SOFT, rows, webhooks=6, charges=["key-1"], recoveries=1)
 
 
-def changed(position: int, **fields: Any) -> list[Row]:
-    rows = list(good().rows)
+def rows_with_change(position: int, **fields: Any) -> list[Row]:
+    rows = list(good_run().rows)
     rows[position] = rows[position] | fields
     return rows
 
 
-def test_a_good_story_has_no_complaint() -> None:
-    assert list(complaints(good())) == []
-    _judge([good()], intact=True)
+def test_a_good_scenario_has_no_complaint() -> None:
+    assert list(find_complaints(good_run())) == []
+    _check_results([good_run()], intact=True)
 
 
 @pytest.mark.parametrize(
@@ -72,42 +74,49 @@ def test_a_good_story_has_no_complaint() -> None:
         ({"charges": ["key-1", "key-1"]}, "2 charges instead of 1"),
         ({"charges": ["other"]}, "a key that the log does not know"),
         ({"recoveries": 2}, "2 recoveries instead of one"),
-        ({"rows": changed(7, to_state=State.EXHAUSTED)}, "ended exhausted instead of recovered"),
-        ({"rows": good().rows[:-1]}, "does not hold"),
-        ({"rows": [*good().rows[:1], *reversed(good().rows[1:-1]), good().rows[-1]]}, "in this order"),
-        ({"rows": changed(4, data={"at": None, "delay_seconds": 60})}, "after 60 s instead of 3 h"),
-        ({"rows": changed(5, data={"trigger": "manual", "idempotency_key": "key-1"})}, "charged for ['manual']"),
-        ({"rows": [*good().rows[:6], *good().rows[5:]]}, "the same key"),
+        ({"rows": rows_with_change(7, to_state=State.EXHAUSTED)}, "ended exhausted instead of recovered"),
+        ({"rows": good_run().rows[:-1]}, "does not hold"),
+        ({"rows": [*good_run().rows[:1], *reversed(good_run().rows[1:-1]), good_run().rows[-1]]}, "in this order"),
+        ({"rows": rows_with_change(4, data={"at": None, "delay_seconds": 60})}, "after 60 s instead of 3 h"),
+        (
+            {"rows": rows_with_change(5, data={"trigger": "manual", "idempotency_key": "key-1"})},
+            "charged for ['manual']",
+        ),
+        ({"rows": [*good_run().rows[:6], *good_run().rows[5:]]}, "the same key"),
     ],
 )
 def test_every_difference_is_a_complaint_and_ends_the_demo_badly(fields: dict[str, Any], said: str) -> None:
-    played = replace(good(), **fields)
-    found = "; ".join(complaints(played))
+    played = replace(good_run(), **fields)
+    found = "; ".join(find_complaints(played))
     assert said in found
-    with pytest.raises(Unexpected, match="1 of 2 stories did not end as expected: soft decline: "):
-        _judge([good(), replace(played, complaint=found)], intact=True)
+    with pytest.raises(UnexpectedOutcome, match="1 of 2 stories did not end as expected: soft decline: "):
+        _check_results([good_run(), replace(played, complaint=found)], intact=True)
 
 
 def test_a_broken_chain_ends_the_demo_badly() -> None:
-    with pytest.raises(Unexpected, match="hash chain"):
-        _judge([good()], intact=False)
+    with pytest.raises(UnexpectedOutcome, match="hash chain"):
+        _check_results([good_run()], intact=False)
 
 
 def test_the_clock_counts_planned_waits_as_planned_and_work_as_it_was() -> None:
-    times = [since.total_seconds() for since, _ in StoryClock(SCALE).read(good().rows)]
+    times = [since.total_seconds() for since, _ in ScenarioClock(SCALE).follow_rows(good_run().rows)]
     assert times == [0, 0.5, 0.5, 0.5, 0.5, 10_801, 10_802, 10_802]
 
 
 def test_the_clock_scales_a_wait_that_somebody_ends() -> None:
-    asked = row(1.5, EventType.RETRY_REQUESTED, State.WAITING, State.WAITING, actor="ann", reason="now")
-    manual = row(1.7, EventType.CHARGE_REQUESTED, State.WAITING, State.CHARGING, trigger="manual", idempotency_key="k")
-    times = [since.total_seconds() for since, _ in StoryClock(SCALE).read([*good().rows[:5], asked, manual])]
+    asked = log_row(1.5, EventType.RETRY_REQUESTED, State.WAITING, State.WAITING, actor="ann", reason="now")
+    manual = log_row(
+        1.7, EventType.CHARGE_REQUESTED, State.WAITING, State.CHARGING, trigger="manual", idempotency_key="k"
+    )
+    times = [
+        since.total_seconds() for since, _ in ScenarioClock(SCALE).follow_rows([*good_run().rows[:5], asked, manual])
+    ]
     assert times[-2:] == [3600.5, pytest.approx(3600.7)]
 
 
 def test_the_clock_never_goes_back() -> None:
-    early = row(-3, EventType.PAID_ELSEWHERE, State.WAITING, State.WAITING, event_type="invoice.paid")
-    times = [since for since, _ in StoryClock(SCALE).read([*good().rows[:5], early])]
+    early = log_row(-3, EventType.PAID_ELSEWHERE, State.WAITING, State.WAITING, event_type="invoice.paid")
+    times = [since for since, _ in ScenarioClock(SCALE).follow_rows([*good_run().rows[:5], early])]
     assert times == sorted(times)
 
 
@@ -117,15 +126,15 @@ def test_the_clock_never_goes_back() -> None:
      (86_400, "1 d"), (97_200, "1 d 3 h"), (86_460, "1 d"), (40 * 86_400, "40 d")],
 )  # fmt: skip
 def test_times_are_spoken_in_two_units(seconds: float, text: str) -> None:
-    assert spoken(timedelta(seconds=seconds)) == text
+    assert format_duration(timedelta(seconds=seconds)) == text
 
 
 @pytest.mark.parametrize("width", [80, 160])
 def test_it_fits_on_any_terminal(width: int) -> None:
     out = Console(width=width, file=io.StringIO())
     with out.capture() as captured:
-        demo_paper.timelines(out, [good()], SCALE)
-        demo_paper.summary(out, [good(), replace(good(), complaint="it is [bold] wrong")])
+        demo_paper.print_timelines(out, [good_run()], SCALE)
+        demo_paper.print_summary(out, [good_run(), replace(good_run(), complaint="it is [bold] wrong")])
     lines = captured.get().splitlines()
     assert max(map(len, lines)) <= width
     [requested] = [number for number, line in enumerate(lines) if "charge.requested" in line]
@@ -133,12 +142,12 @@ def test_it_fits_on_any_terminal(width: int) -> None:
     assert "[bold]" in captured.get()
 
 
-def test_every_type_of_row_can_be_told() -> None:
+def test_every_type_of_row_can_be_described() -> None:
     fields: dict[str, Any] = {
         "amount": 4900, "currency": "EUR", "category": "A", "cause": "B", "decided_by": "C", "segment": "D", "why": "E",
         "level": "clear", "delay_seconds": 60, "action": "ask_customer", "trigger": "manual", "idempotency_key": "F",
         "method_id": "G", "event_type": "H", "state": "I", "reason": "J_K",
     }  # fmt: skip
     for kind in EventType:
-        assert told(row(0, kind, None, State.RECEIVED, **fields))
-    assert told(good().rows[5]) == "attempt 1, scheduled, key key-1"
+        assert describe_row(log_row(0, kind, None, State.RECEIVED, **fields))
+    assert describe_row(good_run().rows[5]) == "attempt 1, scheduled, key key-1"

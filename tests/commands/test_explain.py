@@ -59,6 +59,6 @@ def test_the_real_command_says_the_same(pri: Pri, pri_process: Pri) -> None:
 
 
 def test_a_provider_that_is_not_installed_is_named(pri: Pri) -> None:
-    complaint = pri("explain", "--provider", "nobody", "--code", "x", "--json").complaint()
+    complaint = pri("explain", "--provider", "nobody", "--code", "x", "--json").error_line()
     assert "'nobody'" in complaint
     assert "stripe" in complaint

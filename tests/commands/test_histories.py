@@ -5,22 +5,22 @@ from pathlib import Path
 
 import pytest
 
-from commands.histories import loaded
+from commands.histories import load_history
 from core.errors import InvalidInput, NotFound
 from settings import Settings
-from simulator.assumptions import shipped
+from simulator.assumptions import load_shipped_assumptions
 from tests.commands.conftest import ROOT, Pri
 from tests.db.conftest import Addresses
 from tests.simulator.made import a_world
-from tests.simulator.test_files import an_attempt, an_invoice, write
+from tests.simulator.test_files import an_attempt, an_invoice, write_history
 
 WORLD = a_world(name="baseline")
 
 
 def test_a_file_is_loaded_fitted_and_checked(tmp_path: Path) -> None:
     invoices = [an_invoice(an_attempt(0), an_attempt(3), invoice_id=f"in_{number}") for number in range(150)]
-    path = write(tmp_path / "past.jsonl", *invoices)
-    found = loaded(Settings(), str(path), WORLD, shipped(), recoveries=None, seed=1)
+    path = write_history(tmp_path / "past.jsonl", *invoices)
+    found = load_history(Settings(), str(path), WORLD, load_shipped_assumptions(), recoveries=None, seed=1)
     assert (found.source.name, len(found.source)) == ("past.jsonl", 150)
     assert found.calibration
     assert (found.calibration.recoveries, found.calibration.real_rate) == (150, 0.0)
@@ -31,11 +31,15 @@ def test_too_little_and_nothing_are_told(pri: Pri, tmp_path: Path, addresses: Ad
     shutil.copy(ROOT / "docs/samples/attempts.csv", tmp_path / "attempts.csv")
     assert pri("import", "csv", "attempts.csv", "--out", "past.jsonl").code == 0
     with pytest.raises(InvalidInput, match=r"past\.jsonl: too few attempts: 3 recorded retries"):
-        loaded(Settings(), str(tmp_path / "past.jsonl"), WORLD, shipped(), recoveries=None, seed=1)
+        load_history(
+            Settings(), str(tmp_path / "past.jsonl"), WORLD, load_shipped_assumptions(), recoveries=None, seed=1
+        )
     with pytest.raises(NotFound, match="there is no such file"):
-        loaded(Settings(), str(tmp_path / "none"), WORLD, shipped(), recoveries=None, seed=1)
+        load_history(Settings(), str(tmp_path / "none"), WORLD, load_shipped_assumptions(), recoveries=None, seed=1)
     with pytest.raises(InvalidInput, match="this is no history file"):
-        loaded(Settings(), str(tmp_path / "attempts.csv"), WORLD, shipped(), recoveries=None, seed=1)
+        load_history(
+            Settings(), str(tmp_path / "attempts.csv"), WORLD, load_shipped_assumptions(), recoveries=None, seed=1
+        )
     empty = Settings.model_validate({"database_url": addresses.writer})
     with pytest.raises(InvalidInput, match="The event log holds no recoveries to learn from"):
-        loaded(empty, "history", WORLD, shipped(), recoveries=None, seed=1)
+        load_history(empty, "history", WORLD, load_shipped_assumptions(), recoveries=None, seed=1)

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from commands.imports import Progressed, Unfinished
+from commands.imports import ImportProgress, UnfinishedImport
 from core.classifier.taxonomy import Cause
 from sandbox.client import SandboxClient
 from sandbox.config import SandboxConfig
 from simulator import files
 from simulator.past import CHARGED, LOST, PAID, History
 from tests.commands.conftest import ROOT, Answer, Pri
-from tests.sandbox.harness import serving
+from tests.sandbox.harness import run_sandbox
 
 SAMPLE = ROOT / "docs/samples/attempts.csv"
 HEADER = "invoice,attempted_at,outcome,amount,currency"
@@ -23,19 +23,19 @@ ROW = "in_1,2026-03-02T09:30:00Z,declined,4900,EUR"
 THEN, DAY = 1_772_445_600, 86_400
 
 
-def history(path: Path) -> History:
-    return files.read(path, lambda *_: Cause.GENERIC)
+def load_history(path: Path) -> History:
+    return files.read_history_file(path, lambda *_: Cause.GENERIC)
 
 
 def test_the_sample_of_the_docs_is_a_history(pri: Pri, tmp_path: Path) -> None:
     shutil.copy(SAMPLE, tmp_path / "attempts.csv")
     answer = pri("import", "csv", "attempts.csv", "--out", "past.jsonl.gz")
     assert (answer.code, answer.out) == (0, "past.jsonl.gz: 4 failed invoices\n")
-    found = history(tmp_path / "past.jsonl.gz")
+    found = load_history(tmp_path / "past.jsonl.gz")
     assert found.book.names == ("in_1002", "in_1001", "in_1003", "in_1004")
     assert found.end.tolist() == [CHARGED, CHARGED, PAID, LOST]
-    assert found.tried.fresh.tolist() == [True, False, False, False]
-    assert (len(found.tried), found.watched) == (4, True)
+    assert found.charges.fresh.tolist() == [True, False, False, False]
+    assert (len(found.charges), found.watched) == (4, True)
     assert found.book.payers[1].profile.tenure_days == 670
 
 
@@ -46,8 +46,8 @@ def test_a_table_needs_little(pri: Pri, tmp_path: Path) -> None:
     assert answer.out == "past.jsonl: 1 failed invoices\n"
     assert "1 invoices were left out: their first attempt went through" in answer.err
     assert "without a column paid_at nothing is learnt of customers who pay by themselves" in answer.err
-    found = history(tmp_path / "past.jsonl")
-    assert ((found.tried.waited // 3_600).tolist(), found.watched) == ([3], False)
+    found = load_history(tmp_path / "past.jsonl")
+    assert ((found.charges.waited // 3_600).tolist(), found.watched) == ([3], False)
 
 
 WRONG = {
@@ -76,7 +76,7 @@ WRONG = {
 @pytest.mark.parametrize(("text", "said"), WRONG.values(), ids=WRONG)
 def test_what_is_wrong_is_told_with_line_and_column(pri: Pri, tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "mine.csv").write_text(text)
-    assert pri("import", "csv", "mine.csv", "--out", "past.jsonl").complaint().startswith(f"pri: {said}")
+    assert pri("import", "csv", "mine.csv", "--out", "past.jsonl").error_line().startswith(f"pri: {said}")
     assert [one.name for one in tmp_path.iterdir()] == ["mine.csv"]
 
 
@@ -92,88 +92,88 @@ def test_what_is_wrong_is_told_with_line_and_column(pri: Pri, tmp_path: Path, te
     ],
 )
 def test_other_mistakes_are_one_clear_line(pri: Pri, words: tuple[str, ...], said: str) -> None:
-    assert said in pri("import", *words).complaint()
+    assert said in pri("import", *words).error_line()
 
 
 @pytest.fixture
 def sandbox() -> Iterator[str]:
-    with serving(SandboxConfig(echo=False)) as address:
+    with run_sandbox(SandboxConfig(echo=False)) as address:
         yield address
 
 
-def fill(address: str, *, count: int = 1, **fields: Any) -> None:
-    async def made() -> None:
+def create_failures(address: str, *, count: int = 1, **fields: Any) -> None:
+    async def create_invoices() -> None:
         async with SandboxClient(address) as box:
             for _ in range(count):
                 await box.create_failed_invoice(**fields)
 
-    asyncio.run(made())
+    asyncio.run(create_invoices())
 
 
-def fault(address: str, path: str, times: int) -> None:
-    async def set_up() -> None:
+def script_fault(address: str, path: str, times: int) -> None:
+    async def set_fault() -> None:
         async with SandboxClient(address) as box:
             await box.clear_faults()
             if times:
-                await box.fault(path, "error:401", times=times)
+                await box.add_fault(path, "error:401", times=times)
 
-    asyncio.run(set_up())
+    asyncio.run(set_fault())
 
 
-def stripe_import(pri: Pri, address: str, *words: str) -> Answer:
+def import_from_stripe(pri: Pri, address: str, *words: str) -> Answer:
     return pri("import", "stripe", "--out", "past.jsonl", *words, STRIPE_API_KEY="rk_test_1", STRIPE_API_BASE=address)
 
 
 def test_failed_invoices_are_read_from_stripe(pri: Pri, tmp_path: Path, sandbox: str) -> None:
-    fill(sandbox, count=3, created=THEN)
-    fill(sandbox, created=THEN + 9 * DAY)
-    answer = stripe_import(pri, sandbox, "--until", "2026-03-10")
+    create_failures(sandbox, count=3, created=THEN)
+    create_failures(sandbox, created=THEN + 9 * DAY)
+    answer = import_from_stripe(pri, sandbox, "--until", "2026-03-10")
     assert (answer.code, answer.out) == (0, "past.jsonl: 3 failed invoices of 3\n")
     assert [one.name for one in tmp_path.iterdir()] == ["past.jsonl"]
-    assert len(history(tmp_path / "past.jsonl")) == 3
+    assert len(load_history(tmp_path / "past.jsonl")) == 3
 
 
 def test_an_import_that_was_broken_off_goes_on(
     pri: Pri, tmp_path: Path, sandbox: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("providers.stripe.past.PAGE", 2)
+    monkeypatch.setattr("providers.stripe.past.PAGE_SIZE", 2)
     for day in range(6):
-        fill(sandbox, created=THEN + day * DAY)
-    kept: list[Progressed] = []
-    keep = Unfinished.keep
+        create_failures(sandbox, created=THEN + day * DAY)
+    kept: list[ImportProgress] = []
+    keep = UnfinishedImport.save_progress
 
-    def and_break_off(unfinished: Unfinished, progressed: Progressed) -> None:
+    def write_and_break_off(unfinished: UnfinishedImport, progressed: ImportProgress) -> None:
         keep(unfinished, progressed)
         kept.append(progressed)
         if len(kept) == 2:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Unfinished, "keep", and_break_off)
-        assert stripe_import(pri, sandbox).code != 0
+        patch.setattr(UnfinishedImport, "keep", write_and_break_off)
+        assert import_from_stripe(pri, sandbox).code != 0
     assert sorted(one.name for one in tmp_path.iterdir()) == ["past.jsonl.part", "past.jsonl.state"]
     with (tmp_path / "past.jsonl.part").open("a") as file:
         file.write('{"half a li' * 1_000)
-    answer = stripe_import(pri, sandbox)
+    answer = import_from_stripe(pri, sandbox)
     assert answer.out == "past.jsonl: 6 failed invoices of 6\n"
     assert [one.name for one in tmp_path.iterdir()] == ["past.jsonl"]
-    names = history(tmp_path / "past.jsonl").book.names
+    names = load_history(tmp_path / "past.jsonl").book.names
     assert len(set(names)) == 6
 
 
 def test_an_unfinished_import_of_other_days_is_not_mixed_in(pri: Pri, tmp_path: Path, sandbox: str) -> None:
-    fill(sandbox, created=THEN)
+    create_failures(sandbox, created=THEN)
     (tmp_path / "past.jsonl.state").write_text('{"since": null, "until": "2026-04-01T00:00:00Z"}')
-    said = stripe_import(pri, sandbox, "--since", "2026-01-01").complaint()
+    said = import_from_stripe(pri, sandbox, "--since", "2026-01-01").error_line()
     assert "past.jsonl.state: an unfinished import of other days lies here" in said
     (tmp_path / "past.jsonl.state").write_text("nonsense")
-    assert "remove it to begin anew" in stripe_import(pri, sandbox).complaint()
+    assert "remove it to begin anew" in import_from_stripe(pri, sandbox).error_line()
 
 
 def test_nothing_found_is_told(pri: Pri, sandbox: str) -> None:
-    assert "Stripe has 0 invoices of these days, and none" in stripe_import(pri, sandbox).complaint()
+    assert "Stripe has 0 invoices of these days, and none" in import_from_stripe(pri, sandbox).error_line()
 
 
 def test_a_key_that_is_refused_is_told(pri: Pri, sandbox: str) -> None:
-    fault(sandbox, "/v1/invoices", 1)
-    assert "Stripe refuses to show invoices: HTTP 401. The key needs" in stripe_import(pri, sandbox).complaint()
+    script_fault(sandbox, "/v1/invoices", 1)
+    assert "Stripe refuses to show invoices: HTTP 401. The key needs" in import_from_stripe(pri, sandbox).error_line()

@@ -6,24 +6,32 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from core.classifier.taxonomy import Cause
-from core.events import Event, EventType, stamp
+from core.events import Event, EventType, format_timestamp
 from db.repositories import event_log
 from db.session import Database
 from settings import SHIPPED_POLICY
 from tests.commands.conftest import Pri
 from tests.db.conftest import Addresses
-from tests.db.stories import NOW, blank, event, failed
-from tests.support.story import NEW, Story
+from tests.db.stories import NOW, blank_recovery, event_of, failed_event
+from tests.support.story import NEW_RECOVERY, RecoveryScenario
 
 
-async def shadowed(addresses: Addresses) -> None:
+async def write_shadow_plan(addresses: Addresses) -> None:
     """A decision with a shadow's plan beside it, now."""
     database, now = Database(addresses.writer), datetime.now(UTC)
-    plan = event(EventType.RETRY_PLANNED, at=stamp(now), policy_version="active")
-    other = {"at": stamp(now - timedelta(hours=2)), "policy_version": "other", "agrees": False, "action": "retry"}
+    plan = event_of(EventType.RETRY_PLANNED, at=format_timestamp(now), policy_version="active")
+    other = {
+        "at": format_timestamp(now - timedelta(hours=2)),
+        "policy_version": "other",
+        "agrees": False,
+        "action": "retry",
+    }
     async with database.begin() as session:
-        await event_log.append(
-            session, blank("in_shadow"), [failed(), plan, event(EventType.SHADOW_PLANNED, **other)], now
+        await event_log.append_to_log(
+            session,
+            blank_recovery("in_shadow"),
+            [failed_event(), plan, event_of(EventType.SHADOW_PLANNED, **other)],
+            now,
         )
     await database.close()
 
@@ -31,7 +39,7 @@ async def shadowed(addresses: Addresses) -> None:
 def test_the_shadow_is_compared_with_what_was_decided(pri: Pri, addresses: Addresses) -> None:
     settings = {"DATABASE_URL": addresses.writer}
     assert "SHADOW_POLICY_FILE" in pri("policy", "shadow", **settings).out
-    asyncio.run(shadowed(addresses))
+    asyncio.run(write_shadow_plan(addresses))
     said = pri("policy", "shadow", **settings)
     assert "other: agrees with 0.0 % of 1 decisions" in said.out
     assert "2:00:00" in said.out
@@ -48,9 +56,9 @@ def test_the_shipped_policy_is_right(pri: Pri) -> None:
 def test_a_mistake_is_one_line_with_its_place(pri: Pri, tmp_path: Path) -> None:
     file = tmp_path / "p.toml"
     file.write_text(SHIPPED_POLICY.read_text().replace("review_at = 40", "review_at = 400"))
-    assert "p.toml:" in (complaint := pri("policy", "check", str(file)).complaint())
+    assert "p.toml:" in (complaint := pri("policy", "check", str(file)).error_line())
     assert "fraud.review_at" in complaint
-    assert "nowhere.toml" in pri("policy", "check", str(tmp_path / "nowhere.toml")).complaint()
+    assert "nowhere.toml" in pri("policy", "check", str(tmp_path / "nowhere.toml")).error_line()
 
 
 def test_what_is_merely_strange_is_a_warning(pri: Pri, tmp_path: Path) -> None:
@@ -74,18 +82,21 @@ def test_show_prints_what_is_understood(pri: Pri) -> None:
 
 
 def test_a_decision_is_derived_again_from_its_row(pri: Pri, addresses: Addresses) -> None:
-    story = Story().fails(Cause.GENERIC)
+    story = RecoveryScenario().fail_payment(Cause.GENERIC)
 
-    async def write() -> None:
+    async def write_decision() -> None:
         database = Database(addresses.writer)
         async with database.begin() as session:
-            await event_log.append(
-                session, NEW, [Event(**row.model_dump(include=set(Event.model_fields))) for row in story.records], NOW
+            await event_log.append_to_log(
+                session,
+                NEW_RECOVERY,
+                [Event(**row.model_dump(include=set(Event.model_fields))) for row in story.records],
+                NOW,
             )
         await database.close()
 
-    asyncio.run(write())
-    name, given = NEW.recovery_id, {"DATABASE_URL": addresses.writer}
+    asyncio.run(write_decision())
+    name, given = NEW_RECOVERY.recovery_id, {"DATABASE_URL": addresses.writer}
     told = {
         row.type: json.loads(pri("explain", name, str(row.sequence), "--json", **given).out) for row in story.records
     }
@@ -93,7 +104,7 @@ def test_a_decision_is_derived_again_from_its_row(pri: Pri, addresses: Addresses
     assert told[EventType.FRAUD_ASSESSED]["agrees"] is True
     assert told[EventType.PAYMENT_FAILED]["agrees"] is None
     assert "agrees" in pri("explain", name, "5", **given).out
-    assert "no row 99" in pri("explain", name, "99", **given).complaint()
+    assert "no row 99" in pri("explain", name, "99", **given).error_line()
 
 
 def test_wrong_usage_is_told_as_such(pri: Pri) -> None:
@@ -105,16 +116,16 @@ def test_experiments_side_by_side(pri: Pri, addresses: Addresses) -> None:
     given = {"DATABASE_URL": addresses.writer}
     assert "no recovery is part" in pri("experiments", **given).out
 
-    async def write() -> None:
+    async def write_recoveries() -> None:
         database = Database(addresses.writer)
         for number, arm in enumerate(("holdout", "patient")):
-            rows = [event(EventType.CUSTOMER_SEGMENTED, experiment="p", arm=arm), event(EventType.PAID_ELSEWHERE)]
-            opened = [failed(event_id=f"evt_exp_{number}")]
+            rows = [event_of(EventType.CUSTOMER_SEGMENTED, experiment="p", arm=arm), event_of(EventType.PAID_ELSEWHERE)]
+            opened = [failed_event(event_id=f"evt_exp_{number}")]
             async with database.begin() as session:
-                await event_log.append(session, blank(f"in_exp_{number}"), [*opened, *rows], NOW)
+                await event_log.append_to_log(session, blank_recovery(f"in_exp_{number}"), [*opened, *rows], NOW)
         await database.close()
 
-    asyncio.run(write())
+    asyncio.run(write_recoveries())
     told = json.loads(pri("experiments", "--days", "3650", "--json", **given).out)
     assert [one["arm"] for one in told["EUR"]] == ["holdout", "patient"]
     assert "patient" in pri("experiments", "--days", "3650", **given).out

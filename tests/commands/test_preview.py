@@ -39,9 +39,9 @@ def test_what_is_unusual_can_be_looked_at_too(pri: Pri) -> None:
     ],
 )
 def test_what_does_not_exist_is_one_clear_error(pri: Pri, words: tuple[str, ...], said: str) -> None:
-    assert said in pri("notify", "preview", *words).complaint()
+    assert said in pri("notify", "preview", *words).error_line()
 
 
 def test_webhooks_without_a_secret_are_refused_at_start(pri: Pri) -> None:
     answer = pri("notify", "preview", "ended", OUTGOING_WEBHOOK_URLS="https://example.com/hook")
-    assert "OUTGOING_WEBHOOK_URLS needs OUTGOING_WEBHOOK_SECRET" in answer.complaint()
+    assert "OUTGOING_WEBHOOK_URLS needs OUTGOING_WEBHOOK_SECRET" in answer.error_line()

@@ -14,13 +14,13 @@ from devstack.ports import free_port
 from providers.braintree.config import BraintreeConfig
 from providers.braintree.webhook import BraintreeWebhooks
 from sandbox.adyen.signing import sign_item
-from sandbox.signing import sign
+from sandbox.signing import sign_stripe_payload
 from tests.commands.conftest import Pri
 
 SECRET = "whsec_for_this_test"
 
 
-class Received:
+class WebhookRecorder:
     """What came in, and where to send it."""
 
     def __init__(self, url: str) -> None:
@@ -29,7 +29,7 @@ class Received:
 
 
 @contextmanager
-def listening() -> Iterator[Received]:
+def run_recorder() -> Iterator[WebhookRecorder]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -42,7 +42,7 @@ def listening() -> Iterator[Received]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    received = Received(f"http://127.0.0.1:{server.server_port}")
+    received = WebhookRecorder(f"http://127.0.0.1:{server.server_port}")
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield received
@@ -52,12 +52,12 @@ def listening() -> Iterator[Received]:
 
 
 @pytest.fixture
-def receiver() -> Iterator[Received]:
-    with listening() as found:
+def receiver() -> Iterator[WebhookRecorder]:
+    with run_recorder() as found:
         yield found
 
 
-def test_it_posts_a_signed_failure(pri: Pri, receiver: Received) -> None:
+def test_it_posts_a_signed_failure(pri: Pri, receiver: WebhookRecorder) -> None:
     words = ("--invoice", "in_mine", "--amount", "1234", "--currency", "CHF", "--decline-code", "expired_card")
     answer = pri("trigger", "stripe", *words, "--url", receiver.url, STRIPE_WEBHOOK_SECRETS=f"{SECRET},old")
     assert (answer.code, answer.err) == (0, "")
@@ -65,14 +65,14 @@ def test_it_posts_a_signed_failure(pri: Pri, receiver: Received) -> None:
     [(path, signature, body)] = receiver.posts
     assert path == "/webhooks/stripe"
     signed_at = int(signature.partition(",")[0].removeprefix("t="))
-    assert signature == sign(body, SECRET, signed_at)
+    assert signature == sign_stripe_payload(body, SECRET, signed_at)
     event = json.loads(body)
     invoice = event["data"]["object"]
     assert event["type"] == "invoice.payment_failed"
     assert (invoice["id"], invoice["amount_due"], invoice["currency"]) == ("in_mine", 1234, "chf")
 
 
-def test_it_knows_the_secret_of_the_data_directory(pri: Pri, receiver: Received, tmp_path: Path) -> None:
+def test_it_knows_the_secret_of_the_data_directory(pri: Pri, receiver: WebhookRecorder, tmp_path: Path) -> None:
     known = {"webhook_secret": SECRET, "bootstrap_key": "k", "stripe_key": "s", "sandbox_port": free_port()}
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "dev.json").write_text(json.dumps(known))
@@ -80,30 +80,31 @@ def test_it_knows_the_secret_of_the_data_directory(pri: Pri, receiver: Received,
         assert pri("trigger", "stripe", "--data-dir", "data", "--url", receiver.url).code == 0
     bodies = [json.loads(body) for _, _, body in receiver.posts]
     assert [signature for _, signature, body in receiver.posts] == [
-        sign(body, SECRET, int(signature.partition(",")[0].removeprefix("t="))) for _, signature, body in receiver.posts
+        sign_stripe_payload(body, SECRET, int(signature.partition(",")[0].removeprefix("t=")))
+        for _, signature, body in receiver.posts
     ]
     assert len({body["data"]["object"]["id"] for body in bodies}) == 2, "an invoice that is not named is a new one"
 
 
 def test_where_nobody_listens_it_says_what_to_do(pri: Pri) -> None:
     url = f"http://127.0.0.1:{free_port()}"
-    complaint = pri("trigger", "stripe", "--url", url, STRIPE_WEBHOOK_SECRETS=SECRET).complaint()
+    complaint = pri("trigger", "stripe", "--url", url, STRIPE_WEBHOOK_SECRETS=SECRET).error_line()
     assert url in complaint
     assert "pri dev" in complaint
 
 
 def test_without_a_secret_it_says_what_to_set(pri: Pri) -> None:
-    assert "STRIPE_WEBHOOK_SECRETS" in pri("trigger", "stripe").complaint()
+    assert "STRIPE_WEBHOOK_SECRETS" in pri("trigger", "stripe").error_line()
 
 
 def test_a_currency_that_is_none_is_refused(pri: Pri) -> None:
-    assert "CURRENCY" in pri("trigger", "stripe", "--currency", "euros", STRIPE_WEBHOOK_SECRETS=SECRET).complaint()
+    assert "CURRENCY" in pri("trigger", "stripe", "--currency", "euros", STRIPE_WEBHOOK_SECRETS=SECRET).error_line()
 
 
 HMAC_KEY = "ab" * 32
 
 
-def test_it_posts_a_signed_refusal_of_adyen(pri: Pri, receiver: Received) -> None:
+def test_it_posts_a_signed_refusal_of_adyen(pri: Pri, receiver: WebhookRecorder) -> None:
     words = ("--invoice", "order 7", "--amount", "1234", "--currency", "CHF", "--decline-code", "expired_card")
     answer = pri("trigger", "adyen", *words, "--url", receiver.url, ADYEN_HMAC_KEYS=f"{HMAC_KEY},{'cd' * 32}")
     assert (answer.code, answer.err) == (0, "")
@@ -117,7 +118,9 @@ def test_it_posts_a_signed_refusal_of_adyen(pri: Pri, receiver: Received) -> Non
     assert item["amount"] == {"value": 1234, "currency": "CHF"}
 
 
-def test_a_data_directory_of_an_older_release_gets_keys_for_adyen(pri: Pri, receiver: Received, tmp_path: Path) -> None:
+def test_a_data_directory_of_an_older_release_gets_keys_for_adyen(
+    pri: Pri, receiver: WebhookRecorder, tmp_path: Path
+) -> None:
     known = {"webhook_secret": SECRET, "bootstrap_key": "k", "stripe_key": "s", "sandbox_port": free_port()}
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "dev.json").write_text(json.dumps(known))
@@ -131,7 +134,7 @@ def test_a_data_directory_of_an_older_release_gets_keys_for_adyen(pri: Pri, rece
 
 
 def test_without_a_key_for_adyen_it_says_what_to_set(pri: Pri) -> None:
-    assert "ADYEN_HMAC_KEYS" in pri("trigger", "adyen").complaint()
+    assert "ADYEN_HMAC_KEYS" in pri("trigger", "adyen").error_line()
 
 
 BRAINTREE = {"BRAINTREE_PUBLIC_KEY": "public", "BRAINTREE_PRIVATE_KEY": "private"}
@@ -141,7 +144,7 @@ BRAINTREE = {"BRAINTREE_PUBLIC_KEY": "public", "BRAINTREE_PRIVATE_KEY": "private
     ("invoice", "kind"),
     [("sub7-2026-11-01", "subscription_charged_unsuccessfully"), ("order7", "transaction_retried")],
 )
-def test_it_posts_a_signed_failure_of_braintree(pri: Pri, receiver: Received, invoice: str, kind: str) -> None:
+def test_it_posts_a_signed_failure_of_braintree(pri: Pri, receiver: WebhookRecorder, invoice: str, kind: str) -> None:
     words = ("--invoice", invoice, "--amount", "1234", "--currency", "CHF", "--decline-code", "expired_card")
     answer = pri("trigger", "braintree", *words, "--url", receiver.url, **BRAINTREE)
     assert (answer.code, answer.err) == (0, "")
@@ -157,4 +160,4 @@ def test_it_posts_a_signed_failure_of_braintree(pri: Pri, receiver: Received, in
 
 
 def test_without_keys_for_braintree_it_says_what_to_set(pri: Pri) -> None:
-    assert "BRAINTREE_PRIVATE_KEY" in pri("trigger", "braintree", BRAINTREE_PUBLIC_KEY="public").complaint()
+    assert "BRAINTREE_PRIVATE_KEY" in pri("trigger", "braintree", BRAINTREE_PUBLIC_KEY="public").error_line()

@@ -15,18 +15,18 @@ NOWHERE = {"DATABASE_URL": "postgresql+psycopg://nobody:s3cr3t@127.0.0.1:1/none"
 WRONG = {"TIME_SCALE": "fast", "BOOTSTRAP_API_KEY": "hunter2"}
 
 
-def paths(command: object, *before: str) -> set[tuple[str, ...]]:
+def command_paths(command: object, *before: str) -> set[tuple[str, ...]]:
     """Every command below this one, by the words that lead to it."""
     below: dict[str, object] = getattr(command, "commands", {})
-    return set().union(*(paths(one, *before, name) for name, one in below.items())) if below else {before}
+    return set().union(*(command_paths(one, *before, name) for name, one in below.items())) if below else {before}
 
 
 def test_all_commands_are_tested_here() -> None:
-    assert paths(typer.main.get_command(cli.app)) >= set(COMMANDS)
+    assert command_paths(typer.main.get_command(cli.app)) >= set(COMMANDS)
 
 
 @pytest.mark.parametrize(
-    "words", sorted(paths(typer.main.get_command(cli.app)) | {(), ("audit",), ("keys",), ("users",)})
+    "words", sorted(command_paths(typer.main.get_command(cli.app)) | {(), ("audit",), ("keys",), ("users",)})
 )
 def test_help_is_printed(words: tuple[str, ...]) -> None:
     answer = CliRunner().invoke(cli.app, [*words, "--help"])
@@ -64,40 +64,40 @@ def test_wrong_usage_of_the_real_command_leaves_stdout_alone(pri_process: Pri) -
     assert "customer_id" in answer.err.lower()
 
 
-STORED = [("migrate",), ("audit", "verify"), ("keys", "create", "--scope", "admin"), ("erase", "cus_1")]
+DATABASE_COMMANDS = [("migrate",), ("audit", "verify"), ("keys", "create", "--scope", "admin"), ("erase", "cus_1")]
 
 
-@pytest.mark.parametrize("words", STORED)
+@pytest.mark.parametrize("words", DATABASE_COMMANDS)
 def test_a_database_that_is_not_set_is_one_line(pri: Pri, words: tuple[str, ...]) -> None:
-    assert "DATABASE_URL is " in pri(*words).complaint()
+    assert "DATABASE_URL is " in pri(*words).error_line()
 
 
-@pytest.mark.parametrize("words", STORED)
+@pytest.mark.parametrize("words", DATABASE_COMMANDS)
 def test_a_database_that_is_away_is_one_line_without_its_password(pri: Pri, words: tuple[str, ...]) -> None:
-    assert "s3cr3t" not in pri(*words, **NOWHERE).complaint()
+    assert "s3cr3t" not in pri(*words, **NOWHERE).error_line()
 
 
-@pytest.mark.parametrize("words", STORED)
+@pytest.mark.parametrize("words", DATABASE_COMMANDS)
 def test_a_wrong_setting_is_named_and_a_secret_is_not_shown(pri: Pri, words: tuple[str, ...]) -> None:
-    _names_settings(pri(*words, **WRONG))
+    _assert_settings_named(pri(*words, **WRONG))
 
 
 @pytest.mark.parametrize("command", ["dev", "api", "worker"])
 def test_what_runs_on_and_on_ends_at_once_with_a_wrong_setting(pri_process: Pri, command: str) -> None:
-    _names_settings(pri_process(command, **WRONG))
+    _assert_settings_named(pri_process(command, **WRONG))
 
 
-def _names_settings(answer: Answer) -> None:
-    complaint = answer.complaint()
+def _assert_settings_named(answer: Answer) -> None:
+    complaint = answer.error_line()
     assert "TIME_SCALE: " in complaint
     assert "BOOTSTRAP_API_KEY: " in complaint
     assert "hunter2" not in complaint
 
 
 def test_a_worker_without_temporal_is_one_line(pri_process: Pri) -> None:
-    assert "Temporal cannot be reached at 127.0.0.1:1" in pri_process("worker", **NOWHERE).complaint()
+    assert "Temporal cannot be reached at 127.0.0.1:1" in pri_process("worker", **NOWHERE).error_line()
 
 
 def test_a_data_directory_that_cannot_be_used_is_one_line(pri_process: Pri) -> None:
     for command in ("dev", "demo"):
-        assert "/dev/null/data" in pri_process(command, "--data-dir", "/dev/null/data").complaint()
+        assert "/dev/null/data" in pri_process(command, "--data-dir", "/dev/null/data").error_line()

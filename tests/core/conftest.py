@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 import catalog
-from core.classifier.tables import Tables
-from core.retry.policy import Policy, StrategyFactory, parse
+from core.classifier.tables import DeclineTables
+from core.retry.policy import Policy, StrategyFactory, parse_policy
 from core.retry.strategies.exponential_backoff import ExponentialBackoff
 from core.retry.strategies.fixed_ladder import FixedLadder
 
@@ -15,8 +15,8 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
-def tables() -> Tables:
-    return catalog.tables({"stripe": (ROOT / "providers/stripe/decline_codes.csv").read_text()})
+def tables() -> DeclineTables:
+    return catalog.load_decline_tables({"stripe": (ROOT / "providers/stripe/decline_codes.csv").read_text()})
 
 
 @pytest.fixture(scope="session")
@@ -31,4 +31,4 @@ def shipped_text() -> str:
 
 @pytest.fixture(scope="session")
 def shipped(shipped_text: str, strategies: Mapping[str, StrategyFactory]) -> Policy:
-    return parse(shipped_text, "policies.toml", strategies)
+    return parse_policy(shipped_text, "policies.toml", strategies)

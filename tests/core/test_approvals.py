@@ -4,7 +4,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from core.approvals import HOLDS_FOR, Ask, OperatorRules, Verdict, judged, needs_second, sentence
+from core.approvals import (
+    APPROVAL_LIFETIME,
+    ApprovalRequest,
+    ApprovalStatus,
+    OperatorRules,
+    approval_status,
+    describe_approval_request,
+    needs_second_approver,
+)
 from core.contracts import Action
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
@@ -31,36 +39,36 @@ CASES: list[tuple[tuple[Action, str | None], int, str, bool]] = [
 
 @pytest.mark.parametrize(("wish", "amount", "currency", "needed"), CASES)
 def test_what_takes_two(wish: tuple[Action, str | None], amount: int, currency: str, needed: bool) -> None:
-    assert needs_second(RULES, *wish, amount, currency) is needed
+    assert needs_second_approver(RULES, *wish, amount, currency) is needed
 
 
 @pytest.mark.parametrize("currency", ["EUR", "JPY", ""])
 def test_as_shipped_nothing_does(currency: str) -> None:
-    assert not needs_second(OperatorRules(), *RETRY, 10**12, currency)
+    assert not needs_second_approver(OperatorRules(), *RETRY, 10**12, currency)
 
 
-def asked(by: str = "ann", at: datetime = NOW) -> Ask:
+def waiting_ask(by: str = "ann", at: datetime = NOW) -> ApprovalRequest:
     """A wish that waits."""
-    return Ask(asked_by=by, asked_at=at, expires_at=at + HOLDS_FOR, reason="she called")
+    return ApprovalRequest(asked_by=by, asked_at=at, expires_at=at + APPROVAL_LIFETIME, reason="she called")
 
 
 @pytest.mark.parametrize(
     ("ask", "actor", "verdict"),
     [
-        (None, "ann", Verdict.ASKS),
-        (asked(), "ann", Verdict.WAITS),
-        (asked(), "bob", Verdict.GRANTED),
-        (asked(at=NOW - timedelta(hours=24) + timedelta(seconds=1)), "bob", Verdict.GRANTED),
-        (asked(at=NOW - timedelta(hours=24)), "bob", Verdict.ASKS),
-        (asked(at=NOW - timedelta(hours=24)), "ann", Verdict.ASKS),
+        (None, "ann", ApprovalStatus.REQUESTED),
+        (waiting_ask(), "ann", ApprovalStatus.PENDING),
+        (waiting_ask(), "bob", ApprovalStatus.GRANTED),
+        (waiting_ask(at=NOW - timedelta(hours=24) + timedelta(seconds=1)), "bob", ApprovalStatus.GRANTED),
+        (waiting_ask(at=NOW - timedelta(hours=24)), "bob", ApprovalStatus.REQUESTED),
+        (waiting_ask(at=NOW - timedelta(hours=24)), "ann", ApprovalStatus.REQUESTED),
     ],
 )
-def test_the_second_person_carries_it_out(ask: Ask | None, actor: str, verdict: Verdict) -> None:
-    assert judged(ask, actor, NOW) is verdict
+def test_the_second_person_carries_it_out(ask: ApprovalRequest | None, actor: str, verdict: ApprovalStatus) -> None:
+    assert approval_status(ask, actor, NOW) is verdict
 
 
 def test_whoever_asks_first_is_told_who_must_do_what_until_when() -> None:
-    told = sentence(asked("ann"))
+    told = describe_approval_request(waiting_ask("ann"))
     assert "ann asked for it" in told
     assert "another operator" in told
     assert "2026-11-24 08:00 UTC (24 hours)" in told

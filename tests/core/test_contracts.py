@@ -12,44 +12,67 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from core import contracts
 from core.base import Value
 from core.classifier.taxonomy import Cause
-from core.contracts import Action, Charged, ChargeInput, Command, PlanInput, RecordInput, RecoveryStatus, read_command
+from core.contracts import (
+    Action,
+    ChargeInput,
+    ChargeReport,
+    Command,
+    PlanInput,
+    RecordInput,
+    RecoveryStatus,
+    parse_command,
+)
 from core.events import Record, State, Trigger
 from core.payments import FailureFacts
 from core.retry.recovery import Recovery
 from core.segmentation.segment import Segment
 from tests.support.builders import THEN, a_failure_event
-from tests.support.story import OPEN, SOFT, Story, classified, in_flight, reviewed
+from tests.support.story import (
+    OPEN_INVOICE,
+    SOFT_DECLINE,
+    RecoveryScenario,
+    classification_of,
+    scenario_in_flight,
+    scenario_in_review,
+)
 
-FACTS = FailureFacts(invoice=OPEN)
+FACTS = FailureFacts(invoice=OPEN_INVOICE)
 SEGMENT = Segment(name="default", rule="", why="")
 
 
-def stories() -> list[Story]:
+def recovery_scenarios() -> list[RecoveryScenario]:
     """Recoveries of every shape."""
-    declined = in_flight()
-    declined.answered(SOFT)
-    ended = Story().fails(Cause.STOP_INSTRUCTION)
-    return [Story().fails(), in_flight(), declined, reviewed(), Story().fails(Cause.PERMANENT), ended]
+    declined = scenario_in_flight()
+    declined.record_answer(SOFT_DECLINE)
+    ended = RecoveryScenario().fail_payment(Cause.STOP_INSTRUCTION)
+    return [
+        RecoveryScenario().fail_payment(),
+        scenario_in_flight(),
+        declined,
+        scenario_in_review(),
+        RecoveryScenario().fail_payment(Cause.PERMANENT),
+        ended,
+    ]
 
 
-def messages() -> list[Value]:
+def contract_messages() -> list[Value]:
     """One of each kind that holds something."""
-    recovery, records = in_flight().recovery, tuple(in_flight().records)
-    found = classified(Cause.GENERIC)
+    recovery, records = scenario_in_flight().recovery, tuple(scenario_in_flight().records)
+    found = classification_of(Cause.GENERIC)
     return [
         a_failure_event(),
         Command(action=Action.REVIEW, decision="approve"),
         RecordInput(now=THEN, recovery=recovery, events=records),
         ChargeInput(now=THEN, recovery=recovery, trigger=Trigger.SCHEDULED),
         PlanInput(now=THEN, recovery=recovery, facts=FACTS, classification=found, segment=SEGMENT),
-        Charged(records=records, facts=FACTS),
+        ChargeReport(records=records, facts=FACTS),
         RecoveryStatus(recovery_id="recovery-stripe-in_1", state=State.WAITING, sequence=5),
         *records,
-        *(story.recovery for story in stories()),
+        *(story.recovery for story in recovery_scenarios()),
     ]
 
 
-@pytest.mark.parametrize("message", messages(), ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize("message", contract_messages(), ids=lambda one: type(one).__name__)
 def test_a_message_survives_json_without_a_warning(message: Value) -> None:
     kind = type(message)
     again = kind.model_validate_json(message.model_dump_json())
@@ -58,21 +81,21 @@ def test_a_message_survives_json_without_a_warning(message: Value) -> None:
         assert again == message
 
 
-@pytest.mark.parametrize("message", messages(), ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize("message", contract_messages(), ids=lambda one: type(one).__name__)
 async def test_a_message_survives_temporals_converter(message: Value) -> None:
     payloads = await pydantic_data_converter.encode([message])
     (again,) = await pydantic_data_converter.decode(payloads, [type(message)])
     assert again.model_dump_json() == message.model_dump_json()
 
 
-@pytest.mark.parametrize("message", messages(), ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize("message", contract_messages(), ids=lambda one: type(one).__name__)
 def test_what_a_newer_release_adds_is_ignored(message: Value) -> None:
     sent = json.loads(message.model_dump_json()) | {"added_later": {"x": 1}}
     assert type(message).model_validate(sent).model_dump_json() == message.model_dump_json()
 
 
 def test_a_fold_goes_on_from_json_as_if_nothing_had_happened() -> None:
-    for story in stories():
+    for story in recovery_scenarios():
         assert Recovery.model_validate_json(story.recovery.model_dump_json()) == story.recovery
         rows = TypeAdapter(tuple[Record, ...])
         assert rows.validate_json(rows.dump_json(tuple(story.records))) == tuple(story.records)
@@ -80,7 +103,7 @@ def test_a_fold_goes_on_from_json_as_if_nothing_had_happened() -> None:
 
 def test_new_fields_have_defaults_so_that_deploys_may_overlap() -> None:
     """These are required since the first release; whatever comes later must not be."""
-    shapes = {name: one for name, one in vars(contracts).items() if _is_message(one)}
+    shapes = {name: one for name, one in vars(contracts).items() if _is_contract_message(one)}
     required = {name: {f for f, info in one.model_fields.items() if info.is_required()} for name, one in shapes.items()}
     assert required == {
         "Command": {"action"},
@@ -102,7 +125,7 @@ def test_new_fields_have_defaults_so_that_deploys_may_overlap() -> None:
     } | {name: set() for name in shapes if name.startswith("Relay")}
 
 
-def _is_message(one: Any) -> bool:
+def _is_contract_message(one: Any) -> bool:
     return isinstance(one, type) and issubclass(one, BaseModel) and one.__module__ == contracts.__name__
 
 
@@ -118,7 +141,7 @@ COMMANDS = st.fixed_dictionaries(
 
 @given(st.sampled_from(Action), ANYTHING | COMMANDS)
 def test_whatever_is_typed_is_a_command(action: Action, given_: Any) -> None:
-    command = read_command(action, given_)
+    command = parse_command(action, given_)
     assert command.action is action
     assert command.actor
 
@@ -135,5 +158,5 @@ def test_whatever_is_typed_is_a_command(action: Action, given_: Any) -> None:
     ],
 )
 def test_what_is_read_of_it(typed: Any, actor: str, reason: str) -> None:
-    command = read_command(Action.CANCEL, typed)
+    command = parse_command(Action.CANCEL, typed)
     assert (command.actor, command.reason) == (actor, reason)

@@ -3,7 +3,15 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.ids import LONGEST_NAME, MAX_KEY, idempotency_key, recovery_id, spread, spread_seed, unusable
+from core.ids import (
+    MAX_ID_LENGTH,
+    MAX_KEY_LENGTH,
+    find_id_problem,
+    idempotency_key,
+    recovery_id,
+    spread_attempt,
+    spread_seed,
+)
 
 ANY_NAME = st.text(min_size=1, max_size=90)
 ATTEMPTS = st.integers(1, 60)
@@ -18,7 +26,7 @@ def test_names_are_what_the_contract_says() -> None:
 def test_a_key_is_short_safe_in_a_header_and_the_same_in_every_repeat(invoice_id: str, attempt: int) -> None:
     key = idempotency_key("adyen", invoice_id, attempt)
     assert key == idempotency_key("adyen", invoice_id, attempt)
-    assert len(key) <= MAX_KEY
+    assert len(key) <= MAX_KEY_LENGTH
     assert key.isascii()
     assert key.isprintable()
     assert " " not in key
@@ -31,8 +39,8 @@ def test_two_attempts_never_share_a_key(one: str, other: str, first: int, second
 
 
 def test_spread_is_even_and_always_the_same() -> None:
-    assert spread("in_1", 1) == spread("in_1", 1)
-    values = [spread(f"in_{n}", 1) for n in range(2000)]
+    assert spread_attempt("in_1", 1) == spread_attempt("in_1", 1)
+    values = [spread_attempt(f"in_{n}", 1) for n in range(2000)]
     assert all(0 <= value < 2**32 for value in values)
     quarters = [sum(value >> 30 == quarter for value in values) for quarter in range(4)]
     assert all(400 < quarter < 600 for quarter in quarters)
@@ -40,8 +48,8 @@ def test_spread_is_even_and_always_the_same() -> None:
 
 @given(st.text(max_size=300))
 def test_a_name_that_is_taken_fits_wherever_it_travels(name: str) -> None:
-    if unusable(name) is None:
-        assert 0 < len(name) <= LONGEST_NAME
+    if find_id_problem(name) is None:
+        assert 0 < len(name) <= MAX_ID_LENGTH
         assert len(recovery_id("braintree", name).encode()) <= 1000, "Temporal's limit of a workflow id"
         assert "\x00" not in name, "PostgreSQL can't hold it"
         assert name.splitlines() in ([name], [])

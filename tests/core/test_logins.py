@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from core.logins import WINDOW, wait
+from core.logins import LOGIN_WINDOW, login_delay
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 
@@ -23,4 +23,4 @@ NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 )
 def test_until_the_first_of_them_is_fifteen_minutes_ago(count: int, ago: int | None, waits: int) -> None:
     first = None if ago is None else NOW - timedelta(seconds=ago)
-    assert wait(count, first, 5, NOW) == timedelta(seconds=waits) <= WINDOW
+    assert login_delay(count, first, 5, NOW) == timedelta(seconds=waits) <= LOGIN_WINDOW

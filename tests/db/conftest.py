@@ -12,7 +12,7 @@ from psycopg import sql
 
 from db import migrate
 from db.session import Database
-from devstack.postgres import OWNER, WRITER, Cluster, running
+from devstack.postgres import OWNER, WRITER, Cluster, running_cluster
 
 TEMPLATE = "template_pri"
 
@@ -30,18 +30,20 @@ def cluster() -> Iterator[Cluster]:
     """A server of its own in a short-lived folder; durability is not what these tests are about."""
     folder = Path(tempfile.mkdtemp(prefix="pri-db-"))
     try:
-        with running(folder) as server:
-            admin(server, "ALTER SYSTEM SET fsync = off")
-            admin(server, "SELECT pg_reload_conf()")
+        with running_cluster(folder) as server:
+            run_as_superuser(server, "ALTER SYSTEM SET fsync = off")
+            run_as_superuser(server, "SELECT pg_reload_conf()")
             yield server
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def admin(server: Cluster, statement: str, database: str = "postgres", **names: str) -> list[tuple[Any, ...]]:
+def run_as_superuser(
+    server: Cluster, statement: str, database: str = "postgres", **names: str
+) -> list[tuple[Any, ...]]:
     """Runs one statement as the superuser; `{name}` in it is replaced by a quoted identifier."""
     quoted = sql.SQL(statement).format(**{key: sql.Identifier(name) for key, name in names.items()})
-    address = server.url("postgres", database).replace("+psycopg", "")
+    address = server.role_url("postgres", database).replace("+psycopg", "")
     with psycopg.connect(address, autocommit=True) as connection:
         done = connection.execute(quoted)
         return done.fetchall() if done.description else []
@@ -52,20 +54,20 @@ def fresh_database(cluster: Cluster) -> Callable[..., Addresses]:
     """Makes an empty database, or a copy of another one."""
     made: list[str] = []
 
-    def make(template: str = "template0", name: str | None = None) -> Addresses:
+    def make_database(template: str = "template0", name: str | None = None) -> Addresses:
         name = name or f"test_{len(made)}"
         made.append(name)
-        admin(cluster, "CREATE DATABASE {name} OWNER {owner} TEMPLATE {template}", name=name, owner=OWNER,
+        run_as_superuser(cluster, "CREATE DATABASE {name} OWNER {owner} TEMPLATE {template}", name=name, owner=OWNER,
               template=template)  # fmt: skip
-        return Addresses(*(cluster.url(role, name) for role in (WRITER, OWNER, "postgres")))
+        return Addresses(*(cluster.role_url(role, name) for role in (WRITER, OWNER, "postgres")))
 
-    return make
+    return make_database
 
 
 @pytest.fixture(scope="session")
 def migrated(fresh_database: Callable[..., Addresses]) -> str:
     """The name of a migrated database to copy."""
-    migrate.upgrade(fresh_database(name=TEMPLATE).owner, WRITER)
+    migrate.upgrade_schema(fresh_database(name=TEMPLATE).owner, WRITER)
     return TEMPLATE
 
 

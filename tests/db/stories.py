@@ -5,11 +5,11 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from core.events import Event, EventType, stamp
+from core.events import Event, EventType, format_timestamp
 from core.retry.recovery import Recovery
 
 NOW = datetime(2026, 9, 1, 12, 0, 0, 123456, tzinfo=UTC)
-LATER = stamp(NOW + timedelta(hours=3))
+LATER = format_timestamp(NOW + timedelta(hours=3))
 TEXTS = st.text(st.characters(), max_size=12)
 """Any unicode, NUL and lone surrogates among it."""
 
@@ -33,12 +33,12 @@ DATA: dict[EventType, dict[str, Any]] = {
 }
 
 
-def blank(invoice_id: str, provider: str = "stripe") -> Recovery:
+def blank_recovery(invoice_id: str, provider: str = "stripe") -> Recovery:
     """A recovery before its first row."""
     return Recovery(provider=provider, invoice_id=invoice_id)
 
 
-def failed(at: datetime = NOW, **data: Any) -> Event:
+def failed_event(at: datetime = NOW, **data: Any) -> Event:
     """A failed payment of 5.00 EUR by cus_1."""
     return Event(
         type=EventType.PAYMENT_FAILED,
@@ -47,27 +47,27 @@ def failed(at: datetime = NOW, **data: Any) -> Event:
     )
 
 
-def event(kind: EventType, /, **data: Any) -> Event:
+def event_of(kind: EventType, /, **data: Any) -> Event:
     """An event of this kind, now, with data that fits it."""
     return Event(type=kind, occurred_at=NOW, data=DATA.get(kind, {}) | data)
 
 
-def part(amount: int, remaining: int) -> Event:
+def part_payment(amount: int, remaining: int) -> Event:
     """A part comes from elsewhere, and so much stays open."""
-    return event(EventType.PAID_ELSEWHERE, amount=amount, remaining=remaining)
+    return event_of(EventType.PAID_ELSEWHERE, amount=amount, remaining=remaining)
 
 
-def canceled() -> Event:
+def canceled_event() -> Event:
     """What ends a recovery at once."""
     return Event(type=EventType.CANCEL_REQUESTED, occurred_at=NOW, data={"actor": "ann", "reason": "enough"})
 
 
 @st.composite
-def batches(draw: st.DrawFn) -> list[list[Event]]:
+def transition_batches(draw: st.DrawFn) -> list[list[Event]]:
     """What a workflow appends, transition by transition: an opening and then anything in any order."""
-    noted = st.builds(lambda kind, note: event(kind, note=note), st.sampled_from(sorted(DATA)), TEXTS)
+    noted = st.builds(lambda kind, note: event_of(kind, note=note), st.sampled_from(sorted(DATA)), TEXTS)
     following = st.lists(st.lists(noted, min_size=1, max_size=4), max_size=4)
-    return [[failed()], *draw(following)]
+    return [[failed_event()], *draw(following)]
 
 
 JSON = st.recursive(

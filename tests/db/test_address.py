@@ -3,9 +3,9 @@
 import pytest
 
 from core.errors import InvalidInput
-from db.address import parse, settings_of
+from db.address import parse_address, settings_of
 
-UNDERSTOOD = {
+VALID_ADDRESSES = {
     "postgres://u@h/n": {"user": "u", "host": "h", "dbname": "n"},
     "postgresql://u@h/n": {"user": "u", "host": "h", "dbname": "n"},
     "postgresql+asyncpg://u@h/n": {"user": "u", "host": "h", "dbname": "n"},
@@ -40,22 +40,22 @@ UNDERSTOOD = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("given", "parameters"), UNDERSTOOD.items())
+@pytest.mark.parametrize(("given", "parameters"), VALID_ADDRESSES.items())
 def test_understood(given: str, parameters: dict[str, str]) -> None:
-    found = parse(given)
+    found = parse_address(given)
     assert found.parameters == parameters
     assert found.role == parameters.get("user")
-    assert found.hosts == parameters.get("host", "").count(",") + 1
+    assert found.host_count == parameters.get("host", "").count(",") + 1
 
 
 @pytest.mark.parametrize("raw", ["p@w", "p/w", "p?w", "p:w", "p#w", "p w", "p%w", "p@w@x", "p+w", "p&w", "5/w", "p%zz"])
 def test_a_password_that_nobody_encoded_is_understood_while_it_can_be(raw: str) -> None:
-    assert parse(f"postgresql://u:{raw}@h:5432/n").parameters == {
+    assert parse_address(f"postgresql://u:{raw}@h:5432/n").parameters == {
         "user": "u", "password": raw, "host": "h", "port": "5432", "dbname": "n",
     }  # fmt: skip
 
 
-OPTIONS = {
+OPTION_ADDRESSES = {
     "?options=-c search_path=billing": "-c search_path=billing",
     "?options=-c%20search_path%3Dbilling": "-c search_path=billing",
     "?options=-c+search_path%3Dbilling": "-c search_path=billing",
@@ -64,9 +64,9 @@ OPTIONS = {
 }
 
 
-@pytest.mark.parametrize(("query", "options"), OPTIONS.items())
+@pytest.mark.parametrize(("query", "options"), OPTION_ADDRESSES.items())
 def test_options_however_they_are_written(query: str, options: str) -> None:
-    assert parse(f"postgresql://u@h/n{query}").options == options
+    assert parse_address(f"postgresql://u@h/n{query}").options == options
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_options_as_settings(options: str, settings: dict[str, str] | None) -> N
 )
 def test_refused_by_name(given: str, told: str) -> None:
     with pytest.raises(InvalidInput) as refused:
-        parse(given, "DATABASE_OWNER_URL")
+        parse_address(given, "DATABASE_OWNER_URL")
     assert str(refused.value).startswith("DATABASE_OWNER_URL: ")
     assert told in str(refused.value)
     assert "\n" not in str(refused.value)
@@ -135,10 +135,10 @@ def test_refused_by_name(given: str, told: str) -> None:
 )
 def test_no_error_shows_a_password(given: str) -> None:
     with pytest.raises(InvalidInput) as refused:
-        parse(given)
+        parse_address(given)
     assert "hunter2" not in str(refused.value)
     assert refused.value.__cause__ is None
 
 
 def test_an_address_is_printed_without_its_password() -> None:
-    assert "hunter2" not in repr(parse("postgresql://u:hunter2@h/n"))
+    assert "hunter2" not in repr(parse_address("postgresql://u:hunter2@h/n"))

@@ -14,24 +14,24 @@ DAY = timedelta(days=1)
 
 async def test_a_key_opens_until_it_is_revoked(database: Database) -> None:
     async with database.begin() as session:
-        key, plain = await api_keys.create(session, "ops", ["recoveries:read"], NOW)
-        assert await api_keys.find(session, plain, NOW) == key
-        assert key in await api_keys.listed(session)
-        assert await api_keys.revoke(session, key.prefix, NOW)
-        assert not await api_keys.revoke(session, key.prefix, NOW)
-        assert await api_keys.find(session, plain, NOW) is None
+        key, plain = await api_keys.insert_key(session, "ops", ["recoveries:read"], NOW)
+        assert await api_keys.find_key(session, plain, NOW) == key
+        assert key in await api_keys.load_keys(session)
+        assert await api_keys.mark_key_revoked(session, key.prefix, NOW)
+        assert not await api_keys.mark_key_revoked(session, key.prefix, NOW)
+        assert await api_keys.find_key(session, plain, NOW) is None
 
 
 async def test_a_key_ends_with_its_time(database: Database) -> None:
     async with database.begin() as session:
-        _, plain = await api_keys.create(session, "short", [], NOW, NOW + DAY)
-        assert await api_keys.find(session, plain, NOW + DAY - timedelta(seconds=1)) is not None
-        assert await api_keys.find(session, plain, NOW + DAY) is None
+        _, plain = await api_keys.insert_key(session, "short", [], NOW, NOW + DAY)
+        assert await api_keys.find_key(session, plain, NOW + DAY - timedelta(seconds=1)) is not None
+        assert await api_keys.find_key(session, plain, NOW + DAY) is None
 
 
 async def test_the_key_itself_is_nowhere_in_the_table(database: Database) -> None:
     async with database.begin() as session:
-        key, plain = await api_keys.create(session, "hidden", [], NOW)
+        key, plain = await api_keys.insert_key(session, "hidden", [], NOW)
         stored = (await session.execute(text("SELECT api_key::text FROM api_key"))).scalars().all()
     secret = plain.removeprefix(f"{key.prefix}_")
     assert len(secret) == 43
@@ -41,14 +41,14 @@ async def test_the_key_itself_is_nowhere_in_the_table(database: Database) -> Non
 @pytest.mark.parametrize("sent", ["", "pri_", "\x00", "\ud800", "ü" * 10_000])
 async def test_anything_else_is_no_key(database: Database, sent: str) -> None:
     async with database.begin() as session:
-        assert await api_keys.find(session, sent, NOW) is None
+        assert await api_keys.find_key(session, sent, NOW) is None
 
 
 async def test_use_is_noted_once_a_minute(database: Database) -> None:
     async with database.begin() as session:
-        key, plain = await api_keys.create(session, "busy", [], NOW)
+        key, plain = await api_keys.insert_key(session, "busy", [], NOW)
         for seconds, noted in ((0, 0), (30, 0), (61, 61)):
-            await api_keys.touch(session, key, NOW + timedelta(seconds=seconds))
-            found = await api_keys.find(session, plain, NOW)
+            await api_keys.mark_key_used(session, key, NOW + timedelta(seconds=seconds))
+            found = await api_keys.find_key(session, plain, NOW)
             assert found is not None
             assert found.last_used_at == NOW + timedelta(seconds=noted)

@@ -11,7 +11,7 @@ from db import partitions
 from db.repositories import event_log
 from db.session import Database
 from tests.db.conftest import Addresses
-from tests.db.stories import NOW, blank, failed
+from tests.db.stories import NOW, blank_recovery, failed_event
 
 CHANGES = ("UPDATE {} SET type = 'forged'", "DELETE FROM {}", "TRUNCATE {}", "TRUNCATE {} CASCADE",
            "UPDATE {} SET type = 'x' WHERE false", "DELETE FROM {} WHERE false")  # fmt: skip
@@ -22,62 +22,62 @@ Connection = psycopg.Connection[Any]
 async def filled(database: Database) -> str:
     """The partition that holds a row."""
     async with database.begin() as session:
-        await event_log.append(session, blank("in_1"), [failed()], NOW)
+        await event_log.append_to_log(session, blank_recovery("in_1"), [failed_event()], NOW)
     return "event_log_2026_09"
 
 
-def connected(address: str) -> Iterator[Connection]:
+def open_connection(address: str) -> Iterator[Connection]:
     with psycopg.connect(address.replace("+psycopg", ""), autocommit=True) as connection:
         yield connection
 
 
 @pytest.fixture
 def owner(addresses: Addresses) -> Iterator[Connection]:
-    yield from connected(addresses.owner)
+    yield from open_connection(addresses.owner)
 
 
 @pytest.fixture
 def superuser(addresses: Addresses) -> Iterator[Connection]:
-    yield from connected(addresses.superuser)
+    yield from open_connection(addresses.superuser)
 
 
 @pytest.fixture
 def writer(addresses: Addresses) -> Iterator[Connection]:
-    yield from connected(addresses.writer)
+    yield from open_connection(addresses.writer)
 
 
-def run(connection: Connection, statement: str) -> list[Any]:
+def run_statement(connection: Connection, statement: str) -> list[Any]:
     done = connection.execute(statement)
     return done.fetchall() if done.description else []
 
 
-def tables(connection: Connection) -> list[str]:
+def log_tables(connection: Connection) -> list[str]:
     """The log and every partition of it."""
-    return [row[0] for row in run(connection, "SELECT relid::text FROM pg_partition_tree('event_log')")]
+    return [row[0] for row in run_statement(connection, "SELECT relid::text FROM pg_partition_tree('event_log')")]
 
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_owner_and_superuser_are_refused_everywhere(
     owner: Connection, superuser: Connection, filled: str, change: str
 ) -> None:
-    assert filled in tables(owner)
+    assert filled in log_tables(owner)
     for connection in (owner, superuser):
-        for table in tables(owner):
+        for table in log_tables(owner):
             with pytest.raises(psycopg.errors.RestrictViolation, match="append-only"):
-                run(connection, change.format(table))
+                run_statement(connection, change.format(table))
 
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_the_writer_has_not_even_the_right(writer: Connection, owner: Connection, filled: str, change: str) -> None:
-    assert filled in tables(owner)
-    for table in tables(owner):
+    assert filled in log_tables(owner)
+    for table in log_tables(owner):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            run(writer, change.format(table))
+            run_statement(writer, change.format(table))
 
 
 def test_an_upsert_is_a_change_too(owner: Connection, filled: str) -> None:
     with pytest.raises(psycopg.errors.RestrictViolation):
-        run(owner, f"INSERT INTO event_log SELECT * FROM {filled} ON CONFLICT (opened_on, recovery_id, sequence)"
+        run_statement(owner, f"INSERT INTO event_log SELECT * FROM {filled} ON CONFLICT (opened_on, recovery_id, sequence)"
             " DO UPDATE SET type = 'forged'")  # fmt: skip
 
 
@@ -96,43 +96,43 @@ def test_an_upsert_is_a_change_too(owner: Connection, filled: str) -> None:
 )
 def test_the_writer_cannot_take_the_guards_away(writer: Connection, statement: str) -> None:
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        run(writer, statement)
+        run_statement(writer, statement)
 
 
 def test_the_writer_does_its_work_on_the_other_tables(writer: Connection) -> None:
     for table in ("recovery", "webhook_inbox", "api_key"):
-        run(writer, f"DELETE FROM {table} WHERE false")
-        run(writer, f"SELECT * FROM {table} LIMIT 1")
+        run_statement(writer, f"DELETE FROM {table} WHERE false")
+        run_statement(writer, f"SELECT * FROM {table} LIMIT 1")
 
 
 def test_a_search_path_cannot_trick_the_partition_function(writer: Connection) -> None:
-    run(writer, "CREATE TEMP TABLE pg_class (relname text)")
-    run(writer, "SET search_path = pg_temp, public")
-    assert run(writer, "SELECT public.ensure_event_log_partition('2031-05-17')") == [(True,)]
-    assert run(writer, "SELECT public.ensure_event_log_partition('2031-05-01')") == [(False,)]
+    run_statement(writer, "CREATE TEMP TABLE pg_class (relname text)")
+    run_statement(writer, "SET search_path = pg_temp, public")
+    assert run_statement(writer, "SELECT public.ensure_event_log_partition('2031-05-17')") == [(True,)]
+    assert run_statement(writer, "SELECT public.ensure_event_log_partition('2031-05-01')") == [(False,)]
 
 
 async def test_maintenance_makes_what_is_missing_once(database: Database, owner: Connection) -> None:
     async with database.begin() as session:
-        assert await partitions.ensure(session, date(2040, 11, 30), months_ahead=3) == 4
-        assert await partitions.ensure(session, date(2040, 11, 1), months_ahead=4) == 1
-    assert {"event_log_2040_11", "event_log_2040_12", "event_log_2041_03"} <= set(tables(owner))
+        assert await partitions.ensure_partitions(session, date(2040, 11, 30), months_ahead=3) == 4
+        assert await partitions.ensure_partitions(session, date(2040, 11, 1), months_ahead=4) == 1
+    assert {"event_log_2040_11", "event_log_2040_12", "event_log_2041_03"} <= set(log_tables(owner))
     with pytest.raises(psycopg.errors.RestrictViolation):
-        run(owner, "TRUNCATE event_log_2041_03")
+        run_statement(owner, "TRUNCATE event_log_2041_03")
 
 
 def test_a_new_partition_has_the_indexes_and_guards_of_the_first(owner: Connection, writer: Connection) -> None:
-    run(writer, "SELECT ensure_event_log_partition('2050-01-01')")
+    run_statement(writer, "SELECT ensure_event_log_partition('2050-01-01')")
     query = """SELECT (SELECT count(*) FROM pg_index WHERE indrelid = t.relid),
                       (SELECT count(*) FROM pg_trigger WHERE tgrelid = t.relid),
                       (SELECT count(*) FROM pg_constraint WHERE conrelid = t.relid),
                       pg_get_userbyid((SELECT relowner FROM pg_class WHERE oid = t.relid))
                FROM pg_partition_tree('event_log') t WHERE isleaf"""
-    assert len(set(run(owner, query))) == 1
+    assert len(set(run_statement(owner, query))) == 1
 
 
 def test_one_row_is_read_from_one_partition(writer: Connection) -> None:
-    plan = str(run(writer, "EXPLAIN (COSTS off) SELECT 1 FROM event_log WHERE opened_on = '2026-09-01'"
+    plan = str(run_statement(writer, "EXPLAIN (COSTS off) SELECT 1 FROM event_log WHERE opened_on = '2026-09-01'"
                            " AND recovery_id = 'x'"))  # fmt: skip
     assert "event_log_2026_09" in plan
     assert "event_log_2026_10" not in plan

@@ -5,43 +5,43 @@ from typing import Any
 
 from core.events import Event, EventType
 from core.retry import machine
-from core.retry.strategies.experience import Cell
+from core.retry.strategies.experience import RetryCell
 from db.repositories import event_log
 from db.repositories.attempts import count_retries
 from db.session import Database
-from tests.db.stories import NOW, blank, event, failed
+from tests.db.stories import NOW, blank_recovery, event_of, failed_event
 
 HOUR = timedelta(hours=1)
-OPENING = (failed(), event(EventType.FAILURE_CLASSIFIED), event(EventType.RETRY_PLANNED, retry=2))
+OPENING = (failed_event(), event_of(EventType.FAILURE_CLASSIFIED), event_of(EventType.RETRY_PLANNED, retry=2))
 
 
-def charged(trigger: str = "scheduled") -> Event:
+def charge_event(trigger: str = "scheduled") -> Event:
     """Three and a half hours after the failure of Tuesday 12:00: the 39th hour of the week."""
-    asked = event(EventType.CHARGE_REQUESTED, trigger=trigger)
+    asked = event_of(EventType.CHARGE_REQUESTED, trigger=trigger)
     return asked.model_copy(update={"attempt": 1, "occurred_at": NOW + 3.5 * HOUR})
 
 
-def ended(kind: EventType, **data: Any) -> Event:
-    return event(kind, **data).model_copy(update={"attempt": 1})
+def ending_event(kind: EventType, **data: Any) -> Event:
+    return event_of(kind, **data).model_copy(update={"attempt": 1})
 
 
 async def test_retries_are_counted_by_cause_number_hour_and_delay(database: Database) -> None:
     stories = {
-        "won": (charged(), ended(EventType.CHARGE_SUCCEEDED)),
-        "lost": (charged(), ended(EventType.CHARGE_DECLINED)),
+        "won": (charge_event(), ending_event(EventType.CHARGE_SUCCEEDED)),
+        "lost": (charge_event(), ending_event(EventType.CHARGE_DECLINED)),
         "settled": (
-            charged(),
-            ended(EventType.CHARGE_UNKNOWN),
-            ended(EventType.CHARGE_RECONCILED, outcome="succeeded"),
+            charge_event(),
+            ending_event(EventType.CHARGE_UNKNOWN),
+            ending_event(EventType.CHARGE_RECONCILED, outcome="succeeded"),
         ),
-        "never": (charged(), ended(EventType.CHARGE_RECONCILED, outcome="not_charged")),
-        "open": (charged(),),
-        "by_hand": (charged("manual"), ended(EventType.CHARGE_SUCCEEDED)),
+        "never": (charge_event(), ending_event(EventType.CHARGE_RECONCILED, outcome="not_charged")),
+        "open": (charge_event(),),
+        "by_hand": (charge_event("manual"), ending_event(EventType.CHARGE_SUCCEEDED)),
     }
     async with database.begin() as session:
         for name, events in stories.items():
-            recovery = blank(name)
+            recovery = blank_recovery(name)
             for one in (*OPENING, *events):
-                recovery = machine.fold(recovery, await event_log.append(session, recovery, [one], NOW))
-        assert await count_retries(session, date(2026, 8, 1)) == [Cell("GENERIC", 2, 39, 3, 3, 2)]
+                recovery = machine.fold_records(recovery, await event_log.append_to_log(session, recovery, [one], NOW))
+        assert await count_retries(session, date(2026, 8, 1)) == [RetryCell("GENERIC", 2, 39, 3, 3, 2)]
         assert await count_retries(session, date(2026, 9, 2)) == []

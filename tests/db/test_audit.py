@@ -13,11 +13,11 @@ from core.events import Event, EventType
 from core.retry import machine
 from core.retry.recovery import Recovery
 from db import audit
-from db.rebuild import differences, rebuild
+from db.rebuild import find_differences, rebuild_read_model
 from db.repositories import event_log
 from db.session import Database
 from tests.db.conftest import Addresses
-from tests.db.stories import NOW, batches, blank, canceled, event, failed
+from tests.db.stories import NOW, blank_recovery, canceled_event, event_of, failed_event, transition_batches
 
 NUMBERS = count()
 
@@ -31,81 +31,85 @@ async def mine(fresh_database: Callable[..., Addresses], migrated: str) -> Async
     await database.close()
 
 
-async def write(database: Database, invoice_id: str, transitions: list[list[Event]]) -> Recovery:
+async def write_recovery(database: Database, invoice_id: str, transitions: list[list[Event]]) -> Recovery:
     """A recovery whose workflow appended these transitions."""
-    recovery = blank(invoice_id)
+    recovery = blank_recovery(invoice_id)
     for events in transitions:
         async with database.begin() as session:
-            recovery = machine.fold(recovery, await event_log.append(session, recovery, events, NOW))
+            recovery = machine.fold_records(recovery, await event_log.append_to_log(session, recovery, events, NOW))
     return recovery
 
 
-async def agree(database: Database) -> bool:
+async def is_rebuild_equal(database: Database) -> bool:
     async with database.begin() as session:
-        return await differences(session) == []
+        return await find_differences(session) == []
 
 
-@given(transitions=batches())
+@given(transitions=transition_batches())
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_whatever_happens_the_log_alone_gives_the_live_row(
     database: Database, transitions: list[list[Event]]
 ) -> None:
     name = f"in_any_{next(NUMBERS)}"
-    recovery = await write(database, name, transitions)
+    recovery = await write_recovery(database, name, transitions)
     async with database.begin() as session:
-        assert await event_log.recovery(session, recovery.recovery_id) == recovery
-    assert (await audit.verify(database, recovery.recovery_id)).clean
+        assert await event_log.load_recovery(session, recovery.recovery_id) == recovery
+    assert (await audit.verify_log(database, recovery.recovery_id)).is_clean
 
 
 async def test_a_lost_read_model_is_made_again_from_the_log(mine: tuple[Database, Addresses]) -> None:
     database, _ = mine
     for n in range(7):
-        await write(database, f"in_{n}", [[failed()], [event(EventType.PAUSED)], [canceled()]][: n % 3 + 1])
-    before = await _table(database)
+        await write_recovery(
+            database, f"in_{n}", [[failed_event()], [event_of(EventType.PAUSED)], [canceled_event()]][: n % 3 + 1]
+        )
+    before = await _read_table(database)
     async with database.begin() as session:
         await session.execute(text("DELETE FROM recovery WHERE invoice_id <> 'in_3'"))
         await session.execute(text("UPDATE recovery SET state = 'recovered', invoice_id = 'in_x', checked_at = now()"))
         await session.execute(text("INSERT INTO recovery SELECT (r).* FROM (SELECT jsonb_populate_record(recovery,"
             " '{\"recovery_id\": \"ghost\", \"invoice_id\": \"ghost\"}') AS r FROM recovery) AS made"))  # fmt: skip
-    assert not await agree(database)
+    assert not await is_rebuild_equal(database)
     told: list[int] = []
     async with database.begin() as session:
-        assert await rebuild(session, told.append) == 7
+        assert await rebuild_read_model(session, told.append) == 7
     assert told[-1] == 7
-    assert await agree(database)
-    assert await _table(database) == before
+    assert await is_rebuild_equal(database)
+    assert await _read_table(database) == before
 
 
 async def test_a_lost_ledger_is_made_again_from_the_log(mine: tuple[Database, Addresses]) -> None:
     """Also for recoveries that are older than the ledger."""
     database, _ = mine
     card = {"fingerprint": "fp_1", "network": "visa"}
-    asked = event(EventType.CHARGE_REQUESTED, trigger="scheduled", **card)
-    told = event(EventType.FAILURE_CLASSIFIED, card=card, failure={"code": "do_not_honor", "network_code": "05"})
+    asked = event_of(EventType.CHARGE_REQUESTED, trigger="scheduled", **card)
+    told = event_of(EventType.FAILURE_CLASSIFIED, card=card, failure={"code": "do_not_honor", "network_code": "05"})
     for n in range(3):
-        await write(database, f"in_{n}", [[failed()], [told], [asked], [event(EventType.CHARGE_DECLINED)]][: n + 2])
-    before = await _ledger(database)
+        await write_recovery(
+            database, f"in_{n}", [[failed_event()], [told], [asked], [event_of(EventType.CHARGE_DECLINED)]][: n + 2]
+        )
+    before = await _read_ledger(database)
     assert len(before) == 5
     async with database.begin() as session:
         await session.execute(text("DELETE FROM network_attempt WHERE recovery_id LIKE '%in_2'"))
         await session.execute(text("UPDATE network_attempt SET outcome = 'approved', key = key || '-forged'"))
-        await rebuild(session)
-    assert await _ledger(database) == before
+        await rebuild_read_model(session)
+    assert await _read_ledger(database) == before
 
 
-async def _ledger(database: Database) -> list[Any]:
+async def _read_ledger(database: Database) -> list[Any]:
     async with database.begin() as session:
         found = await session.execute(text("SELECT * FROM network_attempt ORDER BY recovery_id, key"))
         return [dict(row) for row in found.mappings()]
 
 
-async def _table(database: Database) -> list[Any]:
+async def _read_table(database: Database) -> list[Any]:
     async with database.begin() as session:
         query = text("SELECT to_jsonb(r) - 'checked_at' FROM recovery r ORDER BY recovery_id")
         return list((await session.execute(query)).scalars())
 
 
-def forge(addresses: Addresses, *statements: str) -> None:
+def run_forgery(addresses: Addresses, *statements: str) -> None:
     """What somebody with all power over the database could do."""
     with psycopg.connect(addresses.superuser.replace("+psycopg", "")) as connection:
         connection.execute("ALTER TABLE event_log DISABLE TRIGGER ALL")
@@ -134,20 +138,24 @@ FORGERIES = {
 @pytest.mark.parametrize(("forgery", "complaint"), FORGERIES.items())
 async def test_a_forgery_is_found(mine: tuple[Database, Addresses], forgery: str, complaint: str) -> None:
     database, addresses = mine
-    recovery = await write(database, "in_1", [[failed()], [event(EventType.PAUSED)], [event(EventType.RESUMED)]])
-    honest = await write(database, "in_2", [[failed()]])
-    assert await audit.verify(database) == audit.AuditReport(recoveries=2, rows=4)
-    forge(addresses, f"{forgery} {'AND' if 'WHERE' in forgery else 'WHERE'} recovery_id = '{recovery.recovery_id}'")
-    report = await audit.verify(database)
+    recovery = await write_recovery(
+        database, "in_1", [[failed_event()], [event_of(EventType.PAUSED)], [event_of(EventType.RESUMED)]]
+    )
+    honest = await write_recovery(database, "in_2", [[failed_event()]])
+    assert await audit.verify_log(database) == audit.AuditReport(recoveries=2, rows=4)
+    run_forgery(
+        addresses, f"{forgery} {'AND' if 'WHERE' in forgery else 'WHERE'} recovery_id = '{recovery.recovery_id}'"
+    )
+    report = await audit.verify_log(database)
     assert any(complaint in problem.what for problem in report.problems), report
     assert {problem.recovery_id for problem in report.problems} == {recovery.recovery_id}
-    assert (await audit.verify(database, honest.recovery_id)).clean
-    assert not (await audit.verify(database, recovery.recovery_id)).clean
+    assert (await audit.verify_log(database, honest.recovery_id)).is_clean
+    assert not (await audit.verify_log(database, recovery.recovery_id)).is_clean
 
 
 async def test_progress_is_told_and_writers_go_on_meanwhile(database: Database) -> None:
-    await write(database, f"in_any_{next(NUMBERS)}", [[failed()]])
+    await write_recovery(database, f"in_any_{next(NUMBERS)}", [[failed_event()]])
     told: list[int] = []
-    report = await audit.verify(database, progress=told.append)
+    report = await audit.verify_log(database, progress=told.append)
     assert told == list(range(1, report.recoveries + 1))
-    assert (await audit.verify(database, "recovery-stripe-unknown")) == audit.AuditReport()
+    assert (await audit.verify_log(database, "recovery-stripe-unknown")) == audit.AuditReport()

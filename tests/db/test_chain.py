@@ -14,7 +14,7 @@ from tests.db.conftest import Addresses
 from tests.db.stories import JSON, NOW
 
 
-def row(sequence: int = 1, previous: bytes = chain.GENESIS, **changes: Any) -> dict[str, Any]:
+def chain_row(sequence: int = 1, previous: bytes = chain.GENESIS, **changes: Any) -> dict[str, Any]:
     """A row as it would be stored."""
     fields: dict[str, Any] = {
         "recovery_id": "recovery-stripe-in_1", "sequence": sequence, "event_id": UUID(int=sequence),
@@ -23,25 +23,27 @@ def row(sequence: int = 1, previous: bytes = chain.GENESIS, **changes: Any) -> d
         "opened_on": date(2026, 9, 1),
     }  # fmt: skip
     fields |= changes
-    return fields | {"previous_hash": previous, "hash": chain.link(previous, fields)}
+    return fields | {"previous_hash": previous, "hash": chain.link_hash(previous, fields)}
 
 
-def chained(length: int) -> list[dict[str, Any]]:
+def chain_of(length: int) -> list[dict[str, Any]]:
     """That many rows in a chain."""
-    rows = [row()]
+    rows = [chain_row()]
     for sequence in range(2, length + 1):
-        rows.append(row(sequence, rows[-1]["hash"]))
+        rows.append(chain_row(sequence, rows[-1]["hash"]))
     return rows
 
 
 @given(JSON)
 @settings(deadline=None, max_examples=300)
 def test_plain_data_comes_back_from_jsonb_as_it_went_in(stored: "psycopg.Connection[Any]", value: Any) -> None:
-    value = chain.plain(value)
+    value = chain.to_json_value(value)
     answer = stored.execute("SELECT %s::jsonb", [psycopg.types.json.Jsonb(value)]).fetchone()
     assert answer is not None
     assert answer[0] == value
-    assert chain.link(chain.GENESIS, row(data=answer[0])) == chain.link(chain.GENESIS, row(data=value))
+    assert chain.link_hash(chain.GENESIS, chain_row(data=answer[0])) == chain.link_hash(
+        chain.GENESIS, chain_row(data=value)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +58,7 @@ def stored(addresses: Addresses) -> Any:
 )
 def test_what_cannot_be_hashed_for_ever_is_refused(bad: Any) -> None:
     with pytest.raises(InvalidInput):
-        chain.plain(bad)
+        chain.to_json_value(bad)
 
 
 def test_endless_depth_is_refused() -> None:
@@ -64,47 +66,47 @@ def test_endless_depth_is_refused() -> None:
     for _ in range(1000):
         deep = [deep]
     with pytest.raises(InvalidInput):
-        chain.plain(deep)
+        chain.to_json_value(deep)
 
 
 def test_characters_that_cannot_be_stored_are_replaced() -> None:
-    assert chain.plain({"a\x00": "b\ud800c", "t": ("x",)}) == {"a\ufffd": "b\ufffdc", "t": ["x"]}
+    assert chain.to_json_value({"a\x00": "b\ud800c", "t": ("x",)}) == {"a\ufffd": "b\ufffdc", "t": ["x"]}
 
 
 def test_a_moment_has_one_spelling() -> None:
     elsewhere = NOW.astimezone(timezone(timedelta(hours=5, minutes=30)))
-    assert chain.canonical(row(occurred_at=elsewhere)) == chain.canonical(row())
+    assert chain.canonical_bytes(chain_row(occurred_at=elsewhere)) == chain.canonical_bytes(chain_row())
 
 
 def test_canonical_form_is_what_the_docstring_says() -> None:
-    text = chain.canonical(row(data={"b": 1, "a": "ü"}, occurred_at=NOW.replace(microsecond=0))).decode()
+    text = chain.canonical_bytes(chain_row(data={"b": 1, "a": "ü"}, occurred_at=NOW.replace(microsecond=0))).decode()
     assert '"data":{"a":"ü","b":1},"event_id"' in text
     assert '"occurred_at":"2026-09-01T12:00:00.000000Z"' in text
 
 
 def test_an_untouched_chain_has_no_problem() -> None:
-    assert chain.verify(chained(5)) == []
-    assert chain.verify([]) == []
+    assert chain.verify_chain(chain_of(5)) == []
+    assert chain.verify_chain([]) == []
 
 
-@pytest.mark.parametrize("column", chain.HASHED)
+@pytest.mark.parametrize("column", chain.HASHED_COLUMNS)
 def test_a_change_of_any_column_is_found(column: str) -> None:
-    rows = chained(3)
+    rows = chain_of(3)
     changed = {"data": {"n": 9}, "sequence": 7, "opened_on": date(2020, 1, 1), "event_id": UUID(int=99)}
     rows[1][column] = changed.get(column, NOW + timedelta(days=1) if column.endswith("_at") else "forged")
-    assert 2 in {problem.sequence for problem in chain.verify(rows)} or column == "sequence"
-    assert chain.verify(rows)
+    assert 2 in {problem.sequence for problem in chain.verify_chain(rows)} or column == "sequence"
+    assert chain.verify_chain(rows)
 
 
 def test_one_forged_row_is_one_problem_and_a_missing_one_too() -> None:
-    forged, gap = chained(5), chained(5)
+    forged, gap = chain_of(5), chain_of(5)
     forged[2]["data"] = {"n": 0}
     del gap[2]
-    assert [(p.sequence, p.what) for p in chain.verify(forged)] == [(3, "its content is not what was hashed")]
-    assert [(p.sequence, p.what) for p in chain.verify(gap)] == [(4, "row 3 is missing")]
+    assert [(p.sequence, p.what) for p in chain.verify_chain(forged)] == [(3, "its content is not what was hashed")]
+    assert [(p.sequence, p.what) for p in chain.verify_chain(gap)] == [(4, "row 3 is missing")]
 
 
 def test_a_row_hashed_anew_no_longer_fits_its_neighbour() -> None:
-    rows = chained(4)
-    rows[1] = row(2, rows[0]["hash"], data={"n": "forged"})
-    assert [(p.sequence, p.what) for p in chain.verify(rows)] == [(3, "does not follow from the row before it")]
+    rows = chain_of(4)
+    rows[1] = chain_row(2, rows[0]["hash"], data={"n": "forged"})
+    assert [(p.sequence, p.what) for p in chain.verify_chain(rows)] == [(3, "does not follow from the row before it")]

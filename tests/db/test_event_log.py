@@ -14,30 +14,32 @@ from core.retry.recovery import Recovery
 from db import chain
 from db.repositories import event_log, recoveries
 from db.session import Database
-from tests.db.stories import DATA, NOW, blank, canceled, event, failed
+from tests.db.stories import DATA, NOW, blank_recovery, canceled_event, event_of, failed_event
 
 
-async def append(database: Database, before: Recovery, *events: Any, now: datetime = NOW) -> tuple[Record, ...]:
+async def append_events(database: Database, before: Recovery, *events: Any, now: datetime = NOW) -> tuple[Record, ...]:
     """One append in a transaction of its own."""
     async with database.begin() as session:
-        return await event_log.append(session, before, events, now)
+        return await event_log.append_to_log(session, before, events, now)
 
 
-async def whole(database: Database, recovery_id: str) -> list[event_log.Row]:
+async def read_whole_log(database: Database, recovery_id: str) -> list[event_log.Row]:
     """Every row of one recovery, wherever it lies."""
     async with database.begin() as session:
-        return [row async for history in event_log.histories(session, recovery_id) for row in history]
+        return [row async for history in event_log.stream_histories(session, recovery_id) for row in history]
 
 
 async def test_what_is_appended_comes_back_as_it_was_returned(database: Database) -> None:
-    opened = blank("in_back")
-    first = await append(database, opened, failed(note="a\x00b", nested={"list": (1, None, True, 2**70)}))
-    second = await append(database, machine.fold(opened, first), *(event(kind) for kind in DATA))
+    opened = blank_recovery("in_back")
+    first = await append_events(database, opened, failed_event(note="a\x00b", nested={"list": (1, None, True, 2**70)}))
+    second = await append_events(database, machine.fold_records(opened, first), *(event_of(kind) for kind in DATA))
     async with database.begin() as session:
-        assert await event_log.load(session, opened.recovery_id) == first + second
-        assert await event_log.recovery(session, opened.recovery_id) == machine.fold(opened, first + second)
-    rows = await whole(database, opened.recovery_id)
-    assert chain.verify(rows) == []
+        assert await event_log.load_records(session, opened.recovery_id) == first + second
+        assert await event_log.load_recovery(session, opened.recovery_id) == machine.fold_records(
+            opened, first + second
+        )
+    rows = await read_whole_log(database, opened.recovery_id)
+    assert chain.verify_chain(rows) == []
     assert {row["opened_on"] for row in rows} == {NOW.date()}
     assert [row["event_id"] for row in rows] == [
         event_log.event_id_of(opened.recovery_id, n + 1) for n in range(len(rows))
@@ -45,73 +47,82 @@ async def test_what_is_appended_comes_back_as_it_was_returned(database: Database
 
 
 async def test_a_repeat_returns_what_is_stored_and_writes_nothing(database: Database) -> None:
-    opened = blank("in_repeat")
-    first = await append(database, opened, failed())
-    again = await append(database, opened, failed(amount=999), now=NOW + timedelta(days=1))
+    opened = blank_recovery("in_repeat")
+    first = await append_events(database, opened, failed_event())
+    again = await append_events(database, opened, failed_event(amount=999), now=NOW + timedelta(days=1))
     assert again == first
-    assert len(await whole(database, opened.recovery_id)) == 1
+    assert len(await read_whole_log(database, opened.recovery_id)) == 1
 
 
 async def test_a_run_that_is_behind_catches_up_with_all_that_is_written(database: Database) -> None:
-    opened = blank("in_behind")
-    first = await append(database, opened, failed())
-    rest = await append(database, machine.fold(opened, first), event(EventType.PAUSED), event(EventType.RESUMED))
-    assert await append(database, opened, failed()) == first + rest
-    assert await append(database, machine.fold(opened, first + rest[:1]), event(EventType.PAUSED)) == rest[1:]
+    opened = blank_recovery("in_behind")
+    first = await append_events(database, opened, failed_event())
+    rest = await append_events(
+        database, machine.fold_records(opened, first), event_of(EventType.PAUSED), event_of(EventType.RESUMED)
+    )
+    assert await append_events(database, opened, failed_event()) == first + rest
+    assert (
+        await append_events(database, machine.fold_records(opened, first + rest[:1]), event_of(EventType.PAUSED))
+        == rest[1:]
+    )
 
 
 async def test_the_closing_row_comes_with_what_ends_the_recovery(database: Database) -> None:
-    opened = blank("in_end")
-    records = await append(database, opened, failed(), canceled())
+    opened = blank_recovery("in_end")
+    records = await append_events(database, opened, failed_event(), canceled_event())
     assert [record.type for record in records][-1] is EventType.RECOVERY_CLOSED
     assert records[-1].to_state is State.CANCELED
     async with database.begin() as session:
-        row = await recoveries.get(session, opened.recovery_id)
+        row = await recoveries.load_recovery_row(session, opened.recovery_id)
     assert row is not None
     assert (row["state"], row["close_reason"], row["sequence"]) == ("canceled", "operator", 3)
 
 
 async def test_fifty_at_once_make_one_chain_and_one_row(database: Database) -> None:
-    opened = blank("in_race")
-    written = await asyncio.gather(*(append(database, opened, failed(racer=n)) for n in range(50)))
+    opened = blank_recovery("in_race")
+    written = await asyncio.gather(*(append_events(database, opened, failed_event(racer=n)) for n in range(50)))
     assert len({records[0].data["racer"] for records in written}) == 1
-    assert len(await whole(database, opened.recovery_id)) == 1
+    assert len(await read_whole_log(database, opened.recovery_id)) == 1
 
 
 async def test_fifty_that_go_on_at_once_leave_no_gap(database: Database) -> None:
-    opened = blank("in_long_race")
+    opened = blank_recovery("in_long_race")
 
-    async def run(racer: int) -> None:
+    async def append_one(racer: int) -> None:
         recovery = opened
         while recovery.sequence < 4:
-            recovery = machine.fold(recovery, await append(database, recovery, failed(racer=racer)))
+            recovery = machine.fold_records(
+                recovery, await append_events(database, recovery, failed_event(racer=racer))
+            )
 
-    await asyncio.gather(*(run(racer) for racer in range(50)))
-    rows = await whole(database, opened.recovery_id)
+    await asyncio.gather(*(append_one(racer) for racer in range(50)))
+    rows = await read_whole_log(database, opened.recovery_id)
     assert [row["sequence"] for row in rows] == list(range(1, len(rows) + 1))
     assert len(rows) == 4
-    assert chain.verify(rows) == []
+    assert chain.verify_chain(rows) == []
 
 
 async def test_nothing_is_written_behind_the_end_of_the_log(database: Database) -> None:
     with pytest.raises(RecoveryError, match="ends before row 3"):
-        await append(database, blank("in_unknown").having(sequence=3), failed())
+        await append_events(database, blank_recovery("in_unknown").with_changes(sequence=3), failed_event())
 
 
 @pytest.mark.parametrize("bad", [{"amount": 1.5}, {"amount": 2**63}])
 async def test_data_that_cannot_be_stored_is_refused_whole(database: Database, bad: dict[str, Any]) -> None:
-    opened = blank("in_refused")
+    opened = blank_recovery("in_refused")
     with pytest.raises(InvalidInput):
-        await append(database, opened, failed(**bad))
+        await append_events(database, opened, failed_event(**bad))
     with pytest.raises(InvalidInput):
-        await append(database, opened, failed(at=datetime(2026, 9, 1)))  # noqa: DTZ001
-    assert await whole(database, opened.recovery_id) == []
+        await append_events(database, opened, failed_event(at=datetime(2026, 9, 1)))  # noqa: DTZ001
+    assert await read_whole_log(database, opened.recovery_id) == []
 
 
 async def test_an_import_of_years_ago_gets_its_partition(database: Database) -> None:
     long_ago = datetime(2019, 2, 28, 23, 59, tzinfo=UTC)
-    await asyncio.gather(*(append(database, blank(f"in_old_{n}"), failed(at=long_ago)) for n in range(5)))
-    rows = await whole(database, "recovery-stripe-in_old_3")
+    await asyncio.gather(
+        *(append_events(database, blank_recovery(f"in_old_{n}"), failed_event(at=long_ago)) for n in range(5))
+    )
+    rows = await read_whole_log(database, "recovery-stripe-in_old_3")
     async with database.begin() as session:
         lies_in = await session.execute(
             text("SELECT tableoid::regclass::text FROM event_log WHERE opened_on < '2020-01-01'")
@@ -121,32 +132,32 @@ async def test_an_import_of_years_ago_gets_its_partition(database: Database) -> 
 
 
 async def test_a_rolled_back_append_leaves_nothing(database: Database) -> None:
-    opened = blank("in_rollback")
+    opened = blank_recovery("in_rollback")
 
-    async def broken_off() -> None:
+    async def append_and_fail() -> None:
         async with database.begin() as session:
-            await event_log.append(session, opened, [failed()], NOW)
+            await event_log.append_to_log(session, opened, [failed_event()], NOW)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await broken_off()
-    assert await whole(database, opened.recovery_id) == []
+        await append_and_fail()
+    assert await read_whole_log(database, opened.recovery_id) == []
     async with database.begin() as session:
-        assert await recoveries.get(session, opened.recovery_id) is None
+        assert await recoveries.load_recovery_row(session, opened.recovery_id) is None
 
 
 async def test_an_invoice_id_may_hold_anything_printable(database: Database) -> None:
-    opened = blank("in/ü %_'\"\\ 1")
-    records = await append(database, opened, failed())
+    opened = blank_recovery("in/ü %_'\"\\ 1")
+    records = await append_events(database, opened, failed_event())
     async with database.begin() as session:
-        assert await event_log.load(session, opened.recovery_id) == records
+        assert await event_log.load_records(session, opened.recovery_id) == records
 
 
 async def test_rows_are_the_columns_of_the_contract_with_hashes_in_hex(database: Database) -> None:
-    opened = blank("in_rows")
-    await append(database, opened, failed(), event(EventType.PAUSED))
+    opened = blank_recovery("in_rows")
+    await append_events(database, opened, failed_event(), event_of(EventType.PAUSED))
     async with database.begin() as session:
-        rows = await event_log.rows(session, opened.recovery_id)
+        rows = await event_log.load_rows(session, opened.recovery_id)
     assert list(rows[0]) == [
         "recovery_id", "sequence", "event_id", "type", "occurred_at", "recorded_at", "provider", "invoice_id",
         "customer_id", "attempt", "from_state", "to_state", "data", "previous_hash", "hash", "opened_on",
@@ -156,7 +167,7 @@ async def test_rows_are_the_columns_of_the_contract_with_hashes_in_hex(database:
     assert rows[0]["occurred_at"] == NOW
 
 
-async def late(database: Database, invoice_id: str, event_id: str) -> Record | None:
+async def append_late_event(database: Database, invoice_id: str, event_id: str) -> Record | None:
     """One late event in a transaction of its own."""
     async with database.begin() as session:
         late = Event(type=EventType.EVENT_LATE, occurred_at=NOW, data={"event_id": event_id})
@@ -164,17 +175,17 @@ async def late(database: Database, invoice_id: str, event_id: str) -> Record | N
 
 
 async def test_late_events_come_after_the_end_only_and_once(database: Database) -> None:
-    opened = blank("in_late")
-    assert await late(database, "in_late", "evt_2") is None
-    first = await append(database, opened, failed())
-    assert await late(database, "in_late", "evt_2") is None
-    await append(database, machine.fold(opened, first), canceled())
-    written = await asyncio.gather(*(late(database, "in_late", f"evt_{n % 5 + 2}") for n in range(20)))
+    opened = blank_recovery("in_late")
+    assert await append_late_event(database, "in_late", "evt_2") is None
+    first = await append_events(database, opened, failed_event())
+    assert await append_late_event(database, "in_late", "evt_2") is None
+    await append_events(database, machine.fold_records(opened, first), canceled_event())
+    written = await asyncio.gather(*(append_late_event(database, "in_late", f"evt_{n % 5 + 2}") for n in range(20)))
     assert sorted({record.sequence for record in written if record}) == [4, 5, 6, 7, 8]
-    rows = await whole(database, opened.recovery_id)
+    rows = await read_whole_log(database, opened.recovery_id)
     assert [row["type"] for row in rows[3:]] == ["event.late"] * 5
-    assert chain.verify(rows) == []
+    assert chain.verify_chain(rows) == []
     async with database.begin() as session:
-        row = await recoveries.get(session, opened.recovery_id)
+        row = await recoveries.load_recovery_row(session, opened.recovery_id)
     assert row is not None
     assert (row["state"], row["sequence"]) == ("canceled", 8)

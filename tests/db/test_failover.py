@@ -19,13 +19,13 @@ from db import readiness
 from db.connecting import YOUNG_SECONDS
 from db.session import Database
 from devstack import _postgres_files as files
-from devstack.postgres import DATABASE, WRITER, Cluster, running
-from tests.db.conftest import admin
+from devstack.postgres import DATABASE, WRITER, Cluster, running_cluster
+from tests.db.conftest import run_as_superuser
 
 WRITE = "INSERT INTO note VALUES (1)"
 
 
-class Pair(NamedTuple):
+class ServerPair(NamedTuple):
     """Two servers, each with its own writes."""
 
     primary: Cluster
@@ -38,15 +38,15 @@ class Pair(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def pair() -> Iterator[Pair]:
+def pair() -> Iterator[ServerPair]:
     folder = Path(tempfile.mkdtemp(prefix="pri-ha-"))
-    with running(folder / "a") as primary:
-        admin(primary, "ALTER SYSTEM SET fsync = off")
-        admin(primary, "SELECT pg_reload_conf()")
-        admin(primary, "CREATE TABLE note (number int)", DATABASE)
-        admin(primary, f"GRANT INSERT ON note TO {WRITER}", DATABASE)
+    with running_cluster(folder / "a") as primary:
+        run_as_superuser(primary, "ALTER SYSTEM SET fsync = off")
+        run_as_superuser(primary, "SELECT pg_reload_conf()")
+        run_as_superuser(primary, "CREATE TABLE note (number int)", DATABASE)
+        run_as_superuser(primary, f"GRANT INSERT ON note TO {WRITER}", DATABASE)
         with standby_of(primary, folder / "b") as standby:
-            yield Pair(primary, standby)
+            yield ServerPair(primary, standby)
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -55,23 +55,31 @@ def standby_of(primary: Cluster, folder: Path) -> Iterator[Cluster]:
     target = Cluster(folder).folder
     target.parent.mkdir(parents=True)
     if primary.user:
-        files.open_way_to(target)
+        files.open_parents(target)
         os.chown(target.parent, *primary.user)
-    copying = [str(files.programs() / "pg_basebackup"), "-h", str(primary.sockets), "-U", "postgres", "-D", str(target)]
+    copying = [
+        str(files.program_folder() / "pg_basebackup"),
+        "-h",
+        str(primary.sockets),
+        "-U",
+        "postgres",
+        "-D",
+        str(target),
+    ]
     user = dict(zip(("user", "group"), primary.user, strict=True)) if primary.user else {}
     subprocess.run([*copying, "-R", "-c", "fast", "--no-sync"], check=True, cwd="/", **user)  # type: ignore[call-overload]
-    with running(folder) as standby:
+    with running_cluster(folder) as standby:
         yield standby
 
 
 @pytest.fixture
-async def database(pair: Pair) -> AsyncIterator[Database]:
+async def database(pair: ServerPair) -> AsyncIterator[Database]:
     opened = Database(pair.address, pool_size=3)
     yield opened
     await opened.close()
 
 
-async def do(database: Database, statement: str) -> object:
+async def run_statement(database: Database, statement: str) -> object:
     async with database.begin() as session:
         answer = await session.execute(text(statement))
         return answer.scalar_one() if answer.returns_rows else None
@@ -81,7 +89,7 @@ async def seconds_until_written(database: Database) -> float:
     began = time.monotonic()
     while time.monotonic() - began < 15:
         try:
-            await do(database, WRITE)
+            await run_statement(database, WRITE)
         except StoreUnavailable:
             await asyncio.sleep(0.1)
         else:
@@ -90,63 +98,66 @@ async def seconds_until_written(database: Database) -> float:
 
 
 @contextmanager
-def demoted(server: Cluster) -> Iterator[None]:
+def demoted_server(server: Cluster) -> Iterator[None]:
     """What sessions of a demoted primary meet, without the minutes that making a standby of it takes."""
-    _configure(server, "SET default_transaction_read_only = on", "on")
+    _change_setting(server, "SET default_transaction_read_only = on", "on")
     yield
-    _configure(server, "RESET default_transaction_read_only", "off")
+    _change_setting(server, "RESET default_transaction_read_only", "off")
 
 
-def _configure(server: Cluster, change: str, value: str) -> None:
+def _change_setting(server: Cluster, change: str, value: str) -> None:
     """The reload only sends a signal: whoever connects anew sees when the server has heeded it and passed it on."""
-    admin(server, f"ALTER SYSTEM {change}")
-    admin(server, "SELECT pg_reload_conf()")
-    while admin(server, "SHOW default_transaction_read_only") != [(value,)]:
+    run_as_superuser(server, f"ALTER SYSTEM {change}")
+    run_as_superuser(server, "SELECT pg_reload_conf()")
+    while run_as_superuser(server, "SHOW default_transaction_read_only") != [(value,)]:
         time.sleep(0.02)
 
 
-async def pids(database: Database) -> set[object]:
+async def server_pids(database: Database) -> set[object]:
     """The server's processes behind all connections of the pool."""
     question = "SELECT pg_backend_pid() FROM pg_sleep(0.3)"
-    return set(await asyncio.gather(*(do(database, question) for _ in range(3))))
+    return set(await asyncio.gather(*(run_statement(database, question) for _ in range(3))))
 
 
-async def test_of_several_hosts_the_one_that_takes_writes_is_used(pair: Pair, database: Database) -> None:
-    await do(database, WRITE)
-    assert admin(pair.primary, "SELECT count(*) FROM note", DATABASE) == [(1,)]
+async def test_of_several_hosts_the_one_that_takes_writes_is_used(pair: ServerPair, database: Database) -> None:
+    await run_statement(database, WRITE)
+    assert run_as_superuser(pair.primary, "SELECT count(*) FROM note", DATABASE) == [(1,)]
 
 
-async def test_what_cannot_be_written_can_still_be_read_and_says_why(pair: Pair) -> None:
+async def test_what_cannot_be_written_can_still_be_read_and_says_why(pair: ServerPair) -> None:
     database = Database(f"postgresql://{WRITER}@/{DATABASE}?host={pair.standby.sockets}")
-    assert await do(database, "SELECT 1") == 1
+    assert await run_statement(database, "SELECT 1") == 1
     with pytest.raises(StoreUnavailable, match="cannot execute INSERT in a read-only transaction"):
-        await do(database, WRITE)
+        await run_statement(database, WRITE)
     async with database.begin() as session:
-        assert "standby" in (await readiness.obstacle(session) or "")
+        assert "standby" in (await readiness.find_write_obstacle(session) or "")
     await database.close()
 
 
-async def test_the_first_refused_write_lets_go_of_all_sessions(pair: Pair, database: Database) -> None:
-    before = await pids(database)
-    with demoted(pair.primary), pytest.raises(StoreUnavailable, match="read-only"):
-        await do(database, WRITE)
+async def test_the_first_refused_write_lets_go_of_all_sessions(pair: ServerPair, database: Database) -> None:
+    before = await server_pids(database)
+    with demoted_server(pair.primary), pytest.raises(StoreUnavailable, match="read-only"):
+        await run_statement(database, WRITE)
     assert len(before) == 3
-    assert not before & await pids(database)
+    assert not before & await server_pids(database)
 
 
 @pytest.mark.quiet
-async def test_sessions_are_let_go_also_where_nobody_writes(pair: Pair, database: Database) -> None:
-    before = await pids(database)
+async def test_sessions_are_let_go_also_where_nobody_writes(pair: ServerPair, database: Database) -> None:
+    before = await server_pids(database)
     await asyncio.sleep(YOUNG_SECONDS)
-    with demoted(pair.primary):
-        await do(database, "SELECT 1")
-    assert not before & await pids(database)
+    with demoted_server(pair.primary):
+        await run_statement(database, "SELECT 1")
+    assert not before & await server_pids(database)
 
 
 @pytest.mark.quiet
-async def test_the_new_primary_is_found_within_seconds(pair: Pair, database: Database) -> None:
-    await pids(database)
-    with demoted(pair.primary):
-        admin(pair.standby, "SELECT pg_promote(true, 30)")
+async def test_the_new_primary_is_found_within_seconds(pair: ServerPair, database: Database) -> None:
+    await server_pids(database)
+    with demoted_server(pair.primary):
+        run_as_superuser(pair.standby, "SELECT pg_promote(true, 30)")
         assert await seconds_until_written(database) < 3
-        assert await asyncio.gather(*(do(database, "SHOW transaction_read_only") for _ in range(3))) == ["off"] * 3
+        assert (
+            await asyncio.gather(*(run_statement(database, "SHOW transaction_read_only") for _ in range(3)))
+            == ["off"] * 3
+        )

@@ -11,24 +11,24 @@ from hypothesis import strategies as st
 
 from core.events import Event, EventType
 from core.retry import machine
-from db.rebuild import rebuild
+from db.rebuild import rebuild_read_model
 from db.repositories import event_log, figures, summary
-from db.repositories.dashboard import overview
+from db.repositories.dashboard import load_overview
 from db.repositories.figures import Basis, Dimension, Figure
 from db.session import Database
 from tests.db.conftest import Addresses
-from tests.db.stories import NOW, blank, canceled, event, failed
+from tests.db.stories import NOW, blank_recovery, canceled_event, event_of, failed_event
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 SINCE, UNTIL = datetime(2026, 8, 1, tzinfo=UTC), datetime(2026, 10, 1, tzinfo=UTC)
 PAID = Event(type=EventType.PAID_ELSEWHERE, occurred_at=NOW, data={"source": "read"})
 DECIDED = (
-    event(EventType.FAILURE_CLASSIFIED),
-    event(EventType.CUSTOMER_SEGMENTED),
-    event(EventType.FRAUD_ASSESSED),
-    event(EventType.RETRY_PLANNED),
+    event_of(EventType.FAILURE_CLASSIFIED),
+    event_of(EventType.CUSTOMER_SEGMENTED),
+    event_of(EventType.FRAUD_ASSESSED),
+    event_of(EventType.RETRY_PLANNED),
 )
-CHARGED = (*DECIDED, event(EventType.CHARGE_REQUESTED), event(EventType.CHARGE_SUCCEEDED))
+CHARGED = (*DECIDED, event_of(EventType.CHARGE_REQUESTED), event_of(EventType.CHARGE_SUCCEEDED))
 
 
 @pytest.fixture(autouse=True)
@@ -38,40 +38,47 @@ async def empty(addresses: Addresses) -> None:
         owner.execute("TRUNCATE recovery, network_attempt, recovery_figure, recovery_touched")
 
 
-async def put(database: Database, name: str, *events: Event, now: datetime = NOW) -> None:
+async def put_recovery(database: Database, name: str, *events: Event, now: datetime = NOW) -> None:
     """A recovery with these events in its log, written at that moment."""
-    recovery = blank(name)
+    recovery = blank_recovery(name)
     async with database.begin() as session:
         for one in events:
-            recovery = machine.fold(recovery, await event_log.append(session, recovery, [one], now))
+            recovery = machine.fold_records(recovery, await event_log.append_to_log(session, recovery, [one], now))
 
 
-async def refreshed(database: Database) -> int:
+async def refresh_figures(database: Database) -> int:
     """How many days were summed anew."""
     async with database.begin() as session:
-        return await figures.refresh(session, 1000)
+        return await figures.refresh_figures(session, 1000)
 
 
-async def read(database: Database, since: datetime = SINCE, until: datetime = UNTIL, **how: Any) -> list[Figure]:
+async def read_figures(
+    database: Database, since: datetime = SINCE, until: datetime = UNTIL, **how: Any
+) -> list[Figure]:
     async with database.begin() as session:
-        return await figures.read(session, since, until, **how)
+        return await figures.read_figures(session, since, until, **how)
 
 
-async def touched(database: Database) -> int:
+async def touched_days(database: Database) -> int:
     async with database.begin() as session:
         return int((await session.exec_driver_sql("SELECT count(*) FROM recovery_touched")).scalar_one())
 
 
 async def test_sums_are_the_same_before_and_after_they_are_kept(database: Database) -> None:
-    await put(database, "fig_open", failed())
-    await put(database, "fig_won", failed(at=NOW - 30 * HOUR), *CHARGED)
-    await put(database, "fig_elsewhere", failed(at=NOW - 3 * DAY, currency="eur", amount=90), *DECIDED, PAID)
-    await put(database, "fig_lost", failed(currency="USD", amount=40), canceled())
+    await put_recovery(database, "fig_open", failed_event())
+    await put_recovery(database, "fig_won", failed_event(at=NOW - 30 * HOUR), *CHARGED)
+    await put_recovery(
+        database, "fig_elsewhere", failed_event(at=NOW - 3 * DAY, currency="eur", amount=90), *DECIDED, PAID
+    )
+    await put_recovery(database, "fig_lost", failed_event(currency="USD", amount=40), canceled_event())
     asked: dict[str, Any] = {"dimensions": tuple(Dimension)}
-    fresh = await read(database, **asked), await read(database, basis=Basis.CLOSED, daily=True)
-    assert await refreshed(database) > 0
-    assert await refreshed(database) == 0
-    assert (await read(database, **asked), await read(database, basis=Basis.CLOSED, daily=True)) == fresh
+    fresh = await read_figures(database, **asked), await read_figures(database, basis=Basis.CLOSED, daily=True)
+    assert await refresh_figures(database) > 0
+    assert await refresh_figures(database) == 0
+    assert (
+        await read_figures(database, **asked),
+        await read_figures(database, basis=Basis.CLOSED, daily=True),
+    ) == fresh
     total = {one.currency: one for one in fresh[0] if one.dimension is Dimension.ALL}
     assert (total["EUR"].at_risk, total["EUR"].recovered, total["EUR"].recovered_count) == (500, 590, 2)
     assert (total["USD"].lost, total["USD"].lost_count) == (40, 1)
@@ -82,58 +89,58 @@ async def test_sums_are_the_same_before_and_after_they_are_kept(database: Databa
 
 
 async def test_a_change_shows_at_once_and_only_its_days_are_summed_anew(database: Database) -> None:
-    await put(database, "fig_day1", failed(at=NOW - 5 * DAY))
-    await put(database, "fig_day2", failed(at=NOW - 4 * DAY))
-    await refreshed(database)
-    recovery = blank("fig_day1")
+    await put_recovery(database, "fig_day1", failed_event(at=NOW - 5 * DAY))
+    await put_recovery(database, "fig_day2", failed_event(at=NOW - 4 * DAY))
+    await refresh_figures(database)
+    recovery = blank_recovery("fig_day1")
     async with database.begin() as session:
-        recovery = machine.fold(recovery, await event_log.load(session, recovery.recovery_id))
-        await event_log.append(session, recovery, [PAID], NOW)
-    assert figures.total(await read(database), "recovered") == 500
-    assert await refreshed(database) == 2  # the day it opened, and the day it ended
-    assert figures.total(await read(database), "recovered") == 500
-    assert figures.total(await read(database), "at_risk") == 500
+        recovery = machine.fold_records(recovery, await event_log.load_records(session, recovery.recovery_id))
+        await event_log.append_to_log(session, recovery, [PAID], NOW)
+    assert figures.total_of(await read_figures(database), "recovered") == 500
+    assert await refresh_figures(database) == 2  # the day it opened, and the day it ended
+    assert figures.total_of(await read_figures(database), "recovered") == 500
+    assert figures.total_of(await read_figures(database), "at_risk") == 500
 
 
 async def test_what_changes_no_sum_leaves_no_mark(database: Database) -> None:
-    await put(database, "fig_still", failed())
-    await refreshed(database)
+    await put_recovery(database, "fig_still", failed_event())
+    await refresh_figures(database)
     async with database.begin() as session:
         await session.exec_driver_sql("UPDATE recovery SET checked_at = now(), updated_at = now()")
-    assert await touched(database) == 0
+    assert await touched_days(database) == 0
 
 
 async def test_removal_by_hand_and_rebuild_are_seen(database: Database, addresses: Addresses) -> None:
-    await put(database, "fig_gone", failed())
-    await refreshed(database)
+    await put_recovery(database, "fig_gone", failed_event())
+    await refresh_figures(database)
     async with database.begin() as session:
         await session.exec_driver_sql("DELETE FROM recovery")
-    assert await read(database) == []
+    assert await read_figures(database) == []
     async with database.begin() as session:
-        await rebuild(session)
-    assert figures.total([one for one in await read(database)], "open_count") >= 1
-    await refreshed(database)
+        await rebuild_read_model(session)
+    assert figures.total_of([one for one in await read_figures(database)], "open_count") >= 1
+    await refresh_figures(database)
     with psycopg.connect(addresses.owner.replace("+psycopg", ""), autocommit=True) as owner:
         owner.execute("TRUNCATE recovery")
-    assert await read(database) == []
-    await refreshed(database)
-    assert await read(database) == []
+    assert await read_figures(database) == []
+    await refresh_figures(database)
+    assert await read_figures(database) == []
 
 
 async def test_writers_of_one_day_do_not_wait_for_each_other_nor_for_a_refresh(database: Database) -> None:
-    await put(database, "fig_first", failed())
+    await put_recovery(database, "fig_first", failed_event())
     async with database.begin() as one:
-        await event_log.append(one, blank("fig_one"), [failed()], NOW)
-        await asyncio.wait_for(put(database, "fig_two", failed()), 5)
+        await event_log.append_to_log(one, blank_recovery("fig_one"), [failed_event()], NOW)
+        await asyncio.wait_for(put_recovery(database, "fig_two", failed_event()), 5)
         async with database.begin() as keeper:
-            assert await asyncio.wait_for(figures.refresh(keeper, 1000), 5) == 1
-            await asyncio.wait_for(put(database, "fig_three", failed()), 5)
+            assert await asyncio.wait_for(figures.refresh_figures(keeper, 1000), 5) == 1
+            await asyncio.wait_for(put_recovery(database, "fig_three", failed_event()), 5)
             async with database.begin() as second:
-                assert await figures.refresh(second, 1000) == 0  # somebody is at it
-        assert figures.total(await read(database), "open_count") == 3
-    assert figures.total(await read(database), "open_count") == 4
-    await refreshed(database)
-    assert figures.total(await read(database), "open_count") == 4
+                assert await figures.refresh_figures(second, 1000) == 0  # somebody is at it
+        assert figures.total_of(await read_figures(database), "open_count") == 3
+    assert figures.total_of(await read_figures(database), "open_count") == 4
+    await refresh_figures(database)
+    assert figures.total_of(await read_figures(database), "open_count") == 4
 
 
 @pytest.fixture(scope="module")
@@ -146,14 +153,14 @@ def opened() -> list[datetime]:
 
 async def test_any_span_holds_just_what_opened_in_it(database: Database, opened: list[datetime]) -> None:
     for number, at in enumerate(opened):
-        await put(database, f"fig_span{number}", failed(at=at))
-    await refreshed(database)
-    await put(database, "fig_span_late", failed(at=opened[6]))  # one day is touched, the others are kept
+        await put_recovery(database, f"fig_span{number}", failed_event(at=at))
+    await refresh_figures(database)
+    await put_recovery(database, "fig_span_late", failed_event(at=opened[6]))  # one day is touched, the others are kept
     every = [*opened, opened[6]]
     edges = sorted({*opened, *(at + HOUR for at in opened)})
     for since in edges:
         for until in edges:
-            found = figures.total(await read(database, since, until), "open_count")
+            found = figures.total_of(await read_figures(database, since, until), "open_count")
             assert found == sum(since <= at < until for at in every), (since, until)
 
 
@@ -165,15 +172,15 @@ def test_buckets_lie_side_by_side(hours: int) -> None:
 
 
 async def test_the_dashboard_says_what_the_summary_says(database: Database) -> None:
-    await put(database, "fig_a", failed(), *CHARGED)
-    await put(database, "fig_b", failed(amount=20, at=NOW - 2 * DAY), *DECIDED, canceled())
-    await put(database, "fig_c", failed(amount=3), *DECIDED)
-    await put(database, "fig_before", failed(amount=70_000, at=SINCE - DAY), *DECIDED, PAID)
-    await refreshed(database)
+    await put_recovery(database, "fig_a", failed_event(), *CHARGED)
+    await put_recovery(database, "fig_b", failed_event(amount=20, at=NOW - 2 * DAY), *DECIDED, canceled_event())
+    await put_recovery(database, "fig_c", failed_event(amount=3), *DECIDED)
+    await put_recovery(database, "fig_before", failed_event(amount=70_000, at=SINCE - DAY), *DECIDED, PAID)
+    await refresh_figures(database)
     async with database.begin() as session:
-        shown = (await overview(session, SINCE, UNTIL)).currencies[0]
-        total = (await summary.sums(session, ("currency",), SINCE, UNTIL))[0]
-        causes = await summary.sums(session, ("cause",), SINCE, UNTIL, "eur")
+        shown = (await load_overview(session, SINCE, UNTIL)).currencies[0]
+        total = (await summary.load_sums(session, ("currency",), SINCE, UNTIL))[0]
+        causes = await summary.load_sums(session, ("cause",), SINCE, UNTIL, "eur")
     assert shown.opened == total.sums
     assert [(one.name, one.sums) for one in shown.by_cause] == [(one.keys[0], one.sums) for one in causes]
     assert (shown.opened.recovered, shown.ever.recovered) == (500, 70_500)

@@ -4,62 +4,64 @@ import asyncio
 from datetime import timedelta
 
 from core.messages.contact import Contact
-from core.messages.notices import Audience, Topic, dead_letter
+from core.messages.notices import Audience, NoticeTopic, dead_letter_notice
 from db.repositories import contacts, event_log, messages, notices
 from db.repositories.messages import MessageName, MessageState
 from db.session import Database
-from tests.db.stories import NOW, blank, failed
+from tests.db.stories import NOW, blank_recovery, failed_event
 
 NAME = MessageName(recovery_id="recovery-stripe-in_1", step="card_data-1", channel="email")
 JENNY = Contact(email="jenny@example.com", name="Jenny", language="de", link="https://pay.example.com/1")
 
 
-async def claimed(database: Database, name: MessageName = NAME) -> messages.Claim:
+async def claim_message(database: Database, name: MessageName = NAME) -> messages.Claim:
     async with database.begin() as session:
-        return await messages.claim(session, name, "card_data", NOW)
+        return await messages.claim_message(session, name, "card_data", NOW)
 
 
-async def concluded(database: Database, name: MessageName, state: MessageState, reason: str | None = None) -> None:
+async def conclude_message(
+    database: Database, name: MessageName, state: MessageState, reason: str | None = None
+) -> None:
     async with database.begin() as session:
-        await messages.conclude(session, name, state, NOW, reason, "de")
+        await messages.conclude_message(session, name, state, NOW, reason, "de")
 
 
 async def test_of_many_at_once_one_may_send(database: Database) -> None:
-    found = await asyncio.gather(*(claimed(database) for _ in range(8)))
-    assert sorted(one.ours for one in found) == [False] * 7 + [True]
+    found = await asyncio.gather(*(claim_message(database) for _ in range(8)))
+    assert sorted(one.is_ours for one in found) == [False] * 7 + [True]
     assert {one.state for one in found} == {MessageState.SENDING}
 
 
 async def test_what_surely_was_not_sent_may_be_tried_again_and_nothing_else(database: Database) -> None:
     name = NAME.model_copy(update={"step": "card_data-2"})
-    assert (await claimed(database, name)).ours
-    await concluded(database, name, MessageState.UNSENT, "smtp_421")
-    again = await claimed(database, name)
-    assert (again.ours, again.tries) == (True, 2)
-    await concluded(database, name, MessageState.SENT)
-    assert (await claimed(database, name)).state is MessageState.SENT
-    await concluded(database, name, MessageState.FAILED)
-    last = await claimed(database, name)
-    assert (last.ours, last.state) == (False, MessageState.SENT)
+    assert (await claim_message(database, name)).is_ours
+    await conclude_message(database, name, MessageState.UNSENT, "smtp_421")
+    again = await claim_message(database, name)
+    assert (again.is_ours, again.tries) == (True, 2)
+    await conclude_message(database, name, MessageState.SENT)
+    assert (await claim_message(database, name)).state is MessageState.SENT
+    await conclude_message(database, name, MessageState.FAILED)
+    last = await claim_message(database, name)
+    assert (last.is_ours, last.state) == (False, MessageState.SENT)
 
 
 async def test_a_contact_is_renewed_and_keeps_the_links_of_other_invoices(database: Database) -> None:
     async with database.begin() as session:
-        await contacts.save(session, "stripe", "cus_1", "in_1", JENNY, NOW)
+        await contacts.save_contact(session, "stripe", "cus_1", "in_1", JENNY, NOW)
         other = JENNY.model_copy(update={"link": "https://pay.example.com/2", "language": "fr"})
-        await contacts.save(session, "stripe", "cus_1", "in_2", other, NOW)
-        first, second = [await contacts.load(session, "stripe", "cus_1", name) for name in ("in_1", "in_2")]
+        await contacts.save_contact(session, "stripe", "cus_1", "in_2", other, NOW)
+        first, second = [await contacts.load_contact(session, "stripe", "cus_1", name) for name in ("in_1", "in_2")]
     assert first == JENNY.model_copy(update={"language": "fr"})
     assert second == other
 
 
 async def test_who_is_erased_stays_erased(database: Database) -> None:
     async with database.begin() as session:
-        await contacts.save(session, "stripe", "cus_gone", "in_1", JENNY, NOW)
-        assert await contacts.erase_customer(session, "cus_gone", NOW) == 1
-        assert await contacts.load(session, "stripe", "cus_gone", "in_1") is None
-        await contacts.save(session, "stripe", "cus_gone", "in_1", JENNY, NOW)
-        assert await contacts.load(session, "stripe", "cus_gone", "in_1") is None
+        await contacts.save_contact(session, "stripe", "cus_gone", "in_1", JENNY, NOW)
+        assert await contacts.erase_contact(session, "cus_gone", NOW) == 1
+        assert await contacts.load_contact(session, "stripe", "cus_gone", "in_1") is None
+        await contacts.save_contact(session, "stripe", "cus_gone", "in_1", JENNY, NOW)
+        assert await contacts.load_contact(session, "stripe", "cus_gone", "in_1") is None
         kept = "SELECT email, name, phone, links::text FROM contact WHERE customer_id = 'cus_gone'"
         row = await session.exec_driver_sql(kept)
         assert row.one() == (None, None, None, "{}")
@@ -67,25 +69,25 @@ async def test_who_is_erased_stays_erased(database: Database) -> None:
 
 async def test_who_is_erased_before_they_were_ever_read_stays_so(database: Database) -> None:
     async with database.begin() as session:
-        await event_log.append(session, blank("in_erased"), [failed()], NOW)
-        customer = (await event_log.recovery(session, "recovery-stripe-in_erased")).customer_id  # type: ignore[union-attr]
+        await event_log.append_to_log(session, blank_recovery("in_erased"), [failed_event()], NOW)
+        customer = (await event_log.load_recovery(session, "recovery-stripe-in_erased")).customer_id  # type: ignore[union-attr]
         assert customer
-        await contacts.erase_customer(session, customer, NOW)
-        await contacts.save(session, "stripe", customer, "in_erased", JENNY, NOW)
-        assert await contacts.load(session, "stripe", customer, "in_erased") is None
+        await contacts.erase_contact(session, customer, NOW)
+        await contacts.save_contact(session, "stripe", customer, "in_erased", JENNY, NOW)
+        assert await contacts.load_contact(session, "stripe", customer, "in_erased") is None
 
 
 async def test_a_notice_is_kept_once_and_handed_over_once(database: Database) -> None:
-    one = dead_letter("webhook evt_1", NOW, why="because")
+    one = dead_letter_notice("webhook evt_1", NOW, why="because")
     async with database.begin() as session:
-        await notices.add(session, [one])
-        await notices.add(session, [one])
+        await notices.add_notices(session, [one])
+        await notices.add_notices(session, [one])
     async with database.begin() as session:
-        waiting = await notices.waiting(session, Audience.OPERATORS, 10)
+        waiting = await notices.waiting_notices(session, Audience.OPERATORS, 10)
         assert waiting == [one]
-        await notices.handed(session, [one.id], NOW, "told")
+        await notices.mark_handled(session, [one.id], NOW, "told")
     async with database.begin() as session:
-        assert await notices.waiting(session, Audience.OPERATORS, 10) == []
-        assert await notices.last_told(session, Audience.OPERATORS) == {Topic.DEAD_LETTER: NOW}
-        await notices.forget(session, NOW + timedelta(days=31))
-        assert await notices.get(session, one.id) is None
+        assert await notices.waiting_notices(session, Audience.OPERATORS, 10) == []
+        assert await notices.last_sent(session, Audience.OPERATORS) == {NoticeTopic.DEAD_LETTER: NOW}
+        await notices.delete_old(session, NOW + timedelta(days=31))
+        assert await notices.load_notice(session, one.id) is None

@@ -11,13 +11,13 @@ from sqlalchemy import Connection, inspect, make_url
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine
 
-from core.errors import Refused, StoreUnavailable
+from core.errors import CommandRefused, StoreUnavailable
 from db import migrate, models
 from db.repositories import event_log
 from db.session import Database
 from devstack.postgres import WRITER
 from tests.db.conftest import Addresses
-from tests.db.stories import NOW, blank, failed
+from tests.db.stories import NOW, blank_recovery, failed_event
 
 TABLES = {
     "event_log", "recovery", "webhook_inbox", "api_key", "network_attempt", "contact", "message", "notice",
@@ -27,14 +27,14 @@ TABLES = {
 Fresh = Callable[..., Addresses]
 
 
-def plain(address: str) -> str:
+def psycopg_address(address: str) -> str:
     """The address as psycopg itself takes it."""
     return address.replace("+psycopg", "")
 
 
-def names(address: str) -> set[str]:
+def object_names(address: str) -> set[str]:
     """Everything of ours in the database: tables, partitions, indexes, functions."""
-    with psycopg.connect(plain(address)) as connection:
+    with psycopg.connect(psycopg_address(address)) as connection:
         found = connection.execute(
             "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname !~ '^alembic'"
             " UNION SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
@@ -42,10 +42,10 @@ def names(address: str) -> set[str]:
         return {row[0] for row in found}
 
 
-async def at_head(address: str) -> bool:
+async def is_at_head(address: str) -> bool:
     database = Database(address)
     try:
-        return await migrate.at_head(database.engine)
+        return await migrate.is_at_head(database.engine)
     finally:
         await database.close()
 
@@ -56,9 +56,9 @@ OLD_AMOUNTS = {"UGX": (500_000, 5_000), "ISK": (27_950, 280), "MGA": (500, 50_00
 def test_amounts_in_stripes_own_units_are_put_right(fresh_database: Fresh) -> None:
     """What is made of the log says the same as the log, which is read as what it meant."""
     made = fresh_database()
-    migrate.upgrade(made.owner, WRITER)
-    migrate.downgrade(made.owner, "0011")
-    with psycopg.connect(plain(made.owner)) as connection:
+    migrate.upgrade_schema(made.owner, WRITER)
+    migrate.downgrade_schema(made.owner, "0011")
+    with psycopg.connect(psycopg_address(made.owner)) as connection:
         for currency, (old, _) in OLD_AMOUNTS.items():
             for provider in ("stripe", "adyen"):
                 connection.execute(
@@ -67,8 +67,8 @@ def test_amounts_in_stripes_own_units_are_put_right(fresh_database: Fresh) -> No
                     " VALUES (%s, %s, %s, %s, %s, 'waiting', 0, 0, now(), now(), 1, current_date, array[]::text[])",
                     (f"{provider}-{currency}", provider, currency, old, currency),
                 )
-    migrate.upgrade(made.owner, WRITER)
-    with psycopg.connect(plain(made.owner)) as connection:
+    migrate.upgrade_schema(made.owner, WRITER)
+    with psycopg.connect(psycopg_address(made.owner)) as connection:
         found: dict[str, int] = dict(connection.execute("SELECT recovery_id, amount FROM recovery").fetchall())
     assert found == {
         f"{provider}-{currency}": new if provider == "stripe" else old
@@ -79,80 +79,80 @@ def test_amounts_in_stripes_own_units_are_put_right(fresh_database: Fresh) -> No
 
 async def test_up_down_and_up_again(fresh_database: Fresh) -> None:
     made = fresh_database()
-    assert not await at_head(made.owner)
-    migrate.upgrade(made.owner, WRITER)
-    first = names(made.owner)
+    assert not await is_at_head(made.owner)
+    migrate.upgrade_schema(made.owner, WRITER)
+    first = object_names(made.owner)
     assert first >= TABLES
-    assert await at_head(made.writer)
-    migrate.downgrade(made.owner, "base")
-    assert names(made.owner) == set()
-    assert not await at_head(made.owner)
-    migrate.upgrade(made.owner, WRITER)
-    assert names(made.owner) == first
-    assert await at_head(made.writer)
+    assert await is_at_head(made.writer)
+    migrate.downgrade_schema(made.owner, "base")
+    assert object_names(made.owner) == set()
+    assert not await is_at_head(made.owner)
+    migrate.upgrade_schema(made.owner, WRITER)
+    assert object_names(made.owner) == first
+    assert await is_at_head(made.writer)
 
 
 def test_each_step_goes_down_and_up(fresh_database: Fresh) -> None:
     owner = fresh_database().owner
-    migrate.upgrade(owner, None)
-    whole = names(owner)
+    migrate.upgrade_schema(owner, None)
+    whole = object_names(owner)
     for revision in ("0011", "0010", "0009", "0008", "0007", "0006", "0005", "0004", "0003", "0002", "0001"):
-        migrate.downgrade(owner, revision)
-        migrate.upgrade(owner, None)
-        assert names(owner) == whole
+        migrate.downgrade_schema(owner, revision)
+        migrate.upgrade_schema(owner, None)
+        assert object_names(owner) == whole
 
 
 def test_migrators_take_turns(fresh_database: Fresh) -> None:
     owner = fresh_database().owner
     with ThreadPoolExecutor() as pool:
-        list(pool.map(lambda _: migrate.upgrade(owner, WRITER), range(4)))
-    assert names(owner) >= TABLES
+        list(pool.map(lambda _: migrate.upgrade_schema(owner, WRITER), range(4)))
+    assert object_names(owner) >= TABLES
 
 
 async def test_a_log_with_rows_is_not_dropped_by_accident(fresh_database: Fresh) -> None:
     made = fresh_database()
-    migrate.upgrade(made.owner, WRITER)
+    migrate.upgrade_schema(made.owner, WRITER)
     database = Database(made.writer)
     async with database.begin() as session:
-        await event_log.append(session, blank("in_kept"), [failed()], NOW)
+        await event_log.append_to_log(session, blank_recovery("in_kept"), [failed_event()], NOW)
     await database.close()
-    with pytest.raises(Refused):
-        migrate.downgrade(made.owner, "base")
-    assert names(made.owner) >= TABLES
-    migrate.downgrade(made.owner, "base", discard=True)
-    assert names(made.owner) == set()
+    with pytest.raises(CommandRefused):
+        migrate.downgrade_schema(made.owner, "base")
+    assert object_names(made.owner) >= TABLES
+    migrate.downgrade_schema(made.owner, "base", discard=True)
+    assert object_names(made.owner) == set()
 
 
 async def test_the_models_are_what_the_migrations_make(database: Database) -> None:
     async with database.engine.connect() as connection:
         for table in models.METADATA.sorted_tables:
-            made = await connection.run_sync(_columns, table.name)
-            assert made == [(column.name, _spelled(column.type), column.nullable) for column in table.columns]
+            made = await connection.run_sync(_column_types, table.name)
+            assert made == [(column.name, _type_name(column.type), column.nullable) for column in table.columns]
 
 
-def _columns(connection: Connection, table: str) -> list[tuple[str, str, bool]]:
+def _column_types(connection: Connection, table: str) -> list[tuple[str, str, bool]]:
     """Name, type and nullability of each column as the database has them."""
-    return [(one["name"], _spelled(one["type"]), one["nullable"]) for one in inspect(connection).get_columns(table)]
+    return [(one["name"], _type_name(one["type"]), one["nullable"]) for one in inspect(connection).get_columns(table)]
 
 
-def _spelled(kind: TypeEngine[Any]) -> str:
+def _type_name(kind: TypeEngine[Any]) -> str:
     return str(kind.compile(postgresql.dialect()))  # type: ignore[no-untyped-call]
 
 
 def test_one_role_for_both_needs_no_grants(fresh_database: Fresh) -> None:
     made = fresh_database()
-    migrate.upgrade(made.owner, make_url(made.owner).username)
-    with psycopg.connect(plain(made.owner)) as connection:
+    migrate.upgrade_schema(made.owner, make_url(made.owner).username)
+    with psycopg.connect(psycopg_address(made.owner)) as connection:
         assert connection.execute("SELECT count(*) FROM event_log").fetchone() == (0,)
 
 
 def test_a_later_run_puts_rights_right(fresh_database: Fresh) -> None:
     made = fresh_database()
-    migrate.upgrade(made.owner, WRITER)
-    with psycopg.connect(plain(made.owner), autocommit=True) as owner:
+    migrate.upgrade_schema(made.owner, WRITER)
+    with psycopg.connect(psycopg_address(made.owner), autocommit=True) as owner:
         owner.execute(f"GRANT ALL ON event_log TO {WRITER}")
-    migrate.upgrade(made.owner, WRITER)
-    with psycopg.connect(plain(made.writer)) as writer:
+    migrate.upgrade_schema(made.owner, WRITER)
+    with psycopg.connect(psycopg_address(made.writer)) as writer:
         rights = writer.execute(
             "SELECT string_agg(privilege_type, ',' ORDER BY privilege_type) FROM information_schema.role_table_grants"
             " WHERE table_name = 'event_log' AND grantee = current_user"
@@ -162,11 +162,11 @@ def test_a_later_run_puts_rights_right(fresh_database: Fresh) -> None:
 
 def test_no_server_is_one_clear_error() -> None:
     with pytest.raises(StoreUnavailable):
-        migrate.upgrade("postgresql://nobody@127.0.0.1:1/none", None)
+        migrate.upgrade_schema("postgresql://nobody@127.0.0.1:1/none", None)
 
 
 async def test_readiness_without_a_server_is_one_clear_error() -> None:
     database = Database("postgresql://nobody@127.0.0.1:1/none")
     with pytest.raises(StoreUnavailable):
-        await asyncio.wait_for(migrate.at_head(database.engine), 5)
+        await asyncio.wait_for(migrate.is_at_head(database.engine), 5)
     await database.close()

@@ -13,29 +13,31 @@ from hypothesis import strategies as st
 from core.events import Event, EventType
 from db import audit
 from db.repositories import event_log, figures, summary
-from db.repositories.dashboard import overview
+from db.repositories.dashboard import load_overview
 from db.repositories.figures import Basis, Dimension, Figure
 from db.repositories.history import customer_history
 from db.session import Database
 from tests.db.conftest import Addresses
-from tests.db.stories import NOW, blank, canceled, event, failed, part
+from tests.db.stories import NOW, blank_recovery, canceled_event, event_of, failed_event, part_payment
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 SINCE, UNTIL = datetime(2026, 8, 1, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC)
 NUMBERS = count()
 MONEY = ("at_risk", "recovered", "lost", "paid_late", "returned")
-PAID = event(EventType.PAID_ELSEWHERE, source="read")
-OUT_OF_SCOPE = event(EventType.RETRY_SKIPPED, action="out_of_scope", reason="send_invoice", why="it is sent to be paid")
+PAID = event_of(EventType.PAID_ELSEWHERE, source="read")
+OUT_OF_SCOPE = event_of(
+    EventType.RETRY_SKIPPED, action="out_of_scope", reason="send_invoice", why="it is sent to be paid"
+)
 ENDS: Mapping[str, Event] = {
     "paid": PAID,
-    "canceled": canceled(),
-    "stopped": event(EventType.RETRY_SKIPPED, action="stop", reason="stop_instruction"),
-    "voided": event(EventType.CLOSED_ELSEWHERE, why="voided"),
+    "canceled": canceled_event(),
+    "stopped": event_of(EventType.RETRY_SKIPPED, action="stop", reason="stop_instruction"),
+    "voided": event_of(EventType.CLOSED_ELSEWHERE, why="voided"),
     "out of scope": OUT_OF_SCOPE,
 }
 
 
-class Story(NamedTuple):
+class MoneyCase(NamedTuple):
     """One recovery: what happens before it ends, how it ends, and what comes behind that."""
 
     currency: str
@@ -49,17 +51,17 @@ class Story(NamedTuple):
 
 def part_charged(amount: int, asked: int) -> tuple[Event, Event]:
     """A charge that brings less than it asked for."""
-    requested = event(EventType.CHARGE_REQUESTED, amount=asked, idempotency_key=f"k{next(NUMBERS)}")
-    return requested, event(EventType.CHARGE_SUCCEEDED, amount=amount)
+    requested = event_of(EventType.CHARGE_REQUESTED, amount=asked, idempotency_key=f"k{next(NUMBERS)}")
+    return requested, event_of(EventType.CHARGE_SUCCEEDED, amount=amount)
 
 
-def late(kind: EventType, amount: int) -> Event:
+def late_money_event(kind: EventType, amount: int) -> Event:
     """Money behind the end."""
-    return event(kind, amount=amount, currency="EUR", kind="refund", event_id=f"evt_late_{next(NUMBERS)}")
+    return event_of(kind, amount=amount, currency="EUR", kind="refund", event_id=f"evt_late_{next(NUMBERS)}")
 
 
 @st.composite
-def stories(draw: st.DrawFn) -> Story:
+def money_cases(draw: st.DrawFn) -> MoneyCase:
     """Sums that fit each other, as providers tell them; nothing behind the end where there is none."""
     amount = owed = draw(st.integers(2, 10_000))
     rows: list[Event] = []
@@ -68,106 +70,106 @@ def stories(draw: st.DrawFn) -> Story:
         move = draw(st.sampled_from(["part", "charge", "refund", "reversal"]))
         if move in {"part", "charge"} and owed > 1:
             brought = draw(st.integers(1, owed - 1))
-            rows += part_charged(brought, owed) if move == "charge" else [part(brought, owed - brought)]
+            rows += part_charged(brought, owed) if move == "charge" else [part_payment(brought, owed - brought)]
             owed, came = owed - brought, came + brought
         elif move in {"refund", "reversal"} and came:
             back = draw(st.integers(1, came))
             rows.append(
-                event(EventType.PAYMENT_REFUNDED if move == "refund" else EventType.PAYMENT_REVERSED, amount=back)
+                event_of(EventType.PAYMENT_REFUNDED if move == "refund" else EventType.PAYMENT_REVERSED, amount=back)
             )
             owed, came = owed + (back if move == "reversal" else 0), came - back
     end = draw(st.sampled_from([None, "charged", *ENDS]))
     behind = [EventType.PAYMENT_REFUNDED, EventType.PAYMENT_REVERSED, EventType.PAYMENT_LATE]
     some = draw(st.lists(st.tuples(st.sampled_from(behind), st.integers(1, 500)), max_size=3)) if end else []
     opened_at = SINCE + draw(st.integers(0, 100)) * HOUR
-    return Story(
+    return MoneyCase(
         currency=draw(st.sampled_from(["EUR", "usd"])),
         amount=amount,
         opened_at=opened_at,
         rows=rows,
         end=end,
         ended_at=opened_at + draw(st.integers(0, 100)) * HOUR,
-        late=[late(kind, sum_) for kind, sum_ in some],
+        late=[late_money_event(kind, sum_) for kind, sum_ in some],
     )
 
 
-async def begin(database: Database, story: Story) -> str:
+async def write_until_end(database: Database, case: MoneyCase) -> str:
     """Its rows up to the end; the name of its log."""
-    recovery = blank(f"in_money_{next(NUMBERS)}")
-    opening = failed(story.opened_at, amount=story.amount, currency=story.currency, event_id=recovery.invoice_id)
-    charged = (event(EventType.CHARGE_REQUESTED, idempotency_key="last"), event(EventType.CHARGE_SUCCEEDED))
-    end = charged if story.end == "charged" else (ENDS[story.end],) if story.end else ()
+    recovery = blank_recovery(f"in_money_{next(NUMBERS)}")
+    opening = failed_event(case.opened_at, amount=case.amount, currency=case.currency, event_id=recovery.invoice_id)
+    charged = (event_of(EventType.CHARGE_REQUESTED, idempotency_key="last"), event_of(EventType.CHARGE_SUCCEEDED))
+    end = charged if case.end == "charged" else (ENDS[case.end],) if case.end else ()
     async with database.begin() as session:
-        await event_log.append(session, recovery, [opening], story.opened_at)
-        opened = await event_log.recovery(session, recovery.recovery_id)
+        await event_log.append_to_log(session, recovery, [opening], case.opened_at)
+        opened = await event_log.load_recovery(session, recovery.recovery_id)
         assert opened
-        rows = [*story.rows, *end]
-        rows = [one.having(**_whole(story, one)) for one in rows]
+        rows = [*case.rows, *end]
+        rows = [one.having(**_row_data(case, one)) for one in rows]
         if rows:
-            await event_log.append(session, opened, rows, story.ended_at)
+            await event_log.append_to_log(session, opened, rows, case.ended_at)
     return recovery.invoice_id
 
 
-def _whole(story: Story, row: Event) -> dict[str, Any]:
+def _row_data(case: MoneyCase, row: Event) -> dict[str, Any]:
     """The last charge asks for what is open then."""
     if row.data.get("idempotency_key") != "last":
         return {}
-    return {"amount": _plain([(str(one.type), one.data.stored) for one in story.rows], story.amount).owed}
+    return {"amount": _sum_log([(str(one.type), one.data.stored) for one in case.rows], case.amount).owed}
 
 
-class Plain(NamedTuple):
+class LogSums(NamedTuple):
     """What one log says of money, added up row by row."""
 
     owed: int
-    came: int = 0
-    late: int = 0
-    back: int = 0
+    received: int = 0
+    received_late: int = 0
+    returned: int = 0
     refunded: int = 0
     """Before the end, of what had come."""
     state: str | None = None
     reason: str | None = None
 
-    def figures(self) -> dict[str, int]:
+    def to_figures(self) -> dict[str, int]:
         """As the sums name it."""
         lost = self.state not in {None, "recovered"} and self.reason != "out_of_scope"
         return {
             "at_risk": self.owed if self.state is None else 0,
-            "recovered": self.came + (self.owed if self.state == "recovered" else 0),
+            "recovered": self.received + (self.owed if self.state == "recovered" else 0),
             "lost": self.owed if lost else 0,
-            "paid_late": self.late,
-            "returned": self.back,
+            "paid_late": self.received_late,
+            "returned": self.returned,
         }
 
 
-def _plain(rows: list[tuple[str, Mapping[str, Any]]], amount: int) -> Plain:
+def _sum_log(rows: list[tuple[str, Mapping[str, Any]]], amount: int) -> LogSums:
     """Without the machine: arithmetic over types and sums."""
-    sums = Plain(owed=amount)
+    sums = LogSums(owed=amount)
     for kind, data in rows:
         moved = data.get("amount") or 0
         match kind:
             case "recovery.closed":
                 sums = sums._replace(state=data["state"], reason=data["reason"])
             case "payment.late":
-                sums = sums._replace(late=sums.late + moved)
+                sums = sums._replace(received_late=sums.received_late + moved)
             case "payment.refunded" | "payment.reversed" if sums.state:
-                sums = sums._replace(back=sums.back + moved)
+                sums = sums._replace(returned=sums.returned + moved)
             case "payment.refunded":
-                sums = sums._replace(came=sums.came - moved, refunded=sums.refunded + moved)
+                sums = sums._replace(received=sums.received - moved, refunded=sums.refunded + moved)
             case "payment.reversed":
-                sums = sums._replace(came=sums.came - moved, owed=sums.owed + moved)
+                sums = sums._replace(received=sums.received - moved, owed=sums.owed + moved)
             case "invoice.paid_elsewhere" | "charge.succeeded" if moved:
-                sums = sums._replace(came=sums.came + moved, owed=sums.owed - moved)
+                sums = sums._replace(received=sums.received + moved, owed=sums.owed - moved)
     return sums
 
 
-async def expected(database: Database, told: Mapping[str, Story]) -> dict[str, dict[str, int]]:
+async def expected_figures(database: Database, cases: Mapping[str, MoneyCase]) -> dict[str, dict[str, int]]:
     """The sums per currency, out of the rows as they are stored; every cent of each invoice is somewhere."""
     total: dict[str, dict[str, int]] = {}
-    for invoice, story in told.items():
+    for invoice, story in cases.items():
         async with database.begin() as session:
-            rows = await event_log.rows(session, blank(invoice).recovery_id)
-        plain = _plain([(row["type"], row["data"]) for row in rows], story.amount)
-        mine = plain.figures()
+            rows = await event_log.load_rows(session, blank_recovery(invoice).recovery_id)
+        plain = _sum_log([(row["type"], row["data"]) for row in rows], story.amount)
+        mine = plain.to_figures()
         elsewhere = plain.refunded + (plain.owed if plain.reason == "out_of_scope" else 0)
         assert mine["at_risk"] + mine["recovered"] + mine["lost"] + elsewhere == story.amount
         known = total.setdefault(story.currency.upper(), dict.fromkeys(MONEY, 0))
@@ -176,25 +178,25 @@ async def expected(database: Database, told: Mapping[str, Story]) -> dict[str, d
     return total
 
 
-async def read(database: Database, **how: Any) -> list[Figure]:
+async def read_figures(database: Database, **how: Any) -> list[Figure]:
     async with database.begin() as session:
-        return await figures.read(session, SINCE, UNTIL, **how)
+        return await figures.read_figures(session, SINCE, UNTIL, **how)
 
 
-async def refresh(database: Database) -> int:
+async def refresh_figures(database: Database) -> int:
     async with database.begin() as session:
-        return await figures.refresh(session, 1000)
+        return await figures.refresh_figures(session, 1000)
 
 
-def by_currency(found: list[Figure]) -> dict[str, dict[str, int]]:
+def figures_by_currency(found: list[Figure]) -> dict[str, dict[str, int]]:
     names = sorted({one.currency for one in found})
     return {
-        name: {column: figures.total([one for one in found if one.currency == name], column) for column in MONEY}
+        name: {column: figures.total_of([one for one in found if one.currency == name], column) for column in MONEY}
         for name in names
     }
 
 
-def emptied(addresses: Addresses) -> None:
+def empty_tables(addresses: Addresses) -> None:
     with psycopg.connect(addresses.owner.replace("+psycopg", ""), autocommit=True) as owner:
         owner.execute("TRUNCATE recovery, network_attempt, recovery_figure, recovery_touched")
 
@@ -202,58 +204,58 @@ def emptied(addresses: Addresses) -> None:
 @pytest.fixture(autouse=True)
 def empty(addresses: Addresses) -> None:
     """No recovery and no figure."""
-    emptied(addresses)
+    empty_tables(addresses)
 
 
-@given(told=st.lists(stories(), min_size=1, max_size=4), kept=st.booleans())
+@given(told=st.lists(money_cases(), min_size=1, max_size=4), kept=st.booleans())
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_the_sums_are_what_the_logs_add_up_to(
-    database: Database, addresses: Addresses, told: list[Story], kept: bool
+    database: Database, addresses: Addresses, told: list[MoneyCase], kept: bool
 ) -> None:
-    emptied(addresses)
-    names = {await begin(database, story): story for story in told}
+    empty_tables(addresses)
+    names = {await write_until_end(database, story): story for story in told}
     if kept:
-        await refresh(database)  # days are closed before the late money comes
+        await refresh_figures(database)  # days are closed before the late money comes
     for invoice, story in names.items():
         for row in story.late:
             async with database.begin() as session:
                 assert await event_log.append_late(session, "stripe", invoice, row, story.ended_at + DAY)
-    wanted = await expected(database, names)
-    assert by_currency(await read(database)) == wanted
-    assert by_currency(await read(database, dimensions=(Dimension.CAUSE,))) == wanted
-    await refresh(database)
-    assert by_currency(await read(database)) == wanted
+    wanted = await expected_figures(database, names)
+    assert figures_by_currency(await read_figures(database)) == wanted
+    assert figures_by_currency(await read_figures(database, dimensions=(Dimension.CAUSE,))) == wanted
+    await refresh_figures(database)
+    assert figures_by_currency(await read_figures(database)) == wanted
     async with database.begin() as session:
-        for group in await summary.sums(session, ("currency",), SINCE, UNTIL):
+        for group in await summary.load_sums(session, ("currency",), SINCE, UNTIL):
             sums = wanted[str(group.keys[0])]
             assert group.sums.net == sums["recovered"] + sums["paid_late"] - sums["returned"]
     for invoice in names:
-        assert (await audit.verify(database, blank(invoice).recovery_id)).clean
+        assert (await audit.verify_log(database, blank_recovery(invoice).recovery_id)).is_clean
 
 
 async def test_late_money_touches_the_days_of_opening_and_end_and_no_other(database: Database) -> None:
-    story = Story("EUR", 500, SINCE + DAY, [], "paid", SINCE + 9 * DAY, [])
-    invoice = await begin(database, story)
-    await begin(database, story._replace(opened_at=SINCE + 5 * DAY, ended_at=SINCE + 6 * DAY))
-    await refresh(database)
+    story = MoneyCase("EUR", 500, SINCE + DAY, [], "paid", SINCE + 9 * DAY, [])
+    invoice = await write_until_end(database, story)
+    await write_until_end(database, story._replace(opened_at=SINCE + 5 * DAY, ended_at=SINCE + 6 * DAY))
+    await refresh_figures(database)
     async with database.begin() as session:
-        row = late(EventType.PAYMENT_REVERSED, 200)
+        row = late_money_event(EventType.PAYMENT_REVERSED, 200)
         await event_log.append_late(session, "stripe", invoice, row, SINCE + 40 * DAY)
         touched = (await session.exec_driver_sql("SELECT basis, day FROM recovery_touched")).all()
     days = {("opened", (SINCE + DAY).date()), ("closed", (SINCE + 9 * DAY).date())}
     assert {tuple(one) for one in touched} == days
-    ended = await read(database, basis=Basis.CLOSED, daily=True)
+    ended = await read_figures(database, basis=Basis.CLOSED, daily=True)
     assert [(one.day, one.recovered, one.returned) for one in ended] == [
         ((SINCE + 6 * DAY).date(), 500, 0), ((SINCE + 9 * DAY).date(), 500, 200),
     ]  # fmt: skip
-    assert await refresh(database) == 2
+    assert await refresh_figures(database) == 2
 
 
 async def test_what_is_not_ours_is_neither_lost_nor_at_risk_but_every_other_cancel_is(database: Database) -> None:
     for end in ("out of scope", "canceled", "voided"):
-        await begin(database, Story("EUR", 500, SINCE, [part(100, 400)], end, SINCE + HOUR, []))
+        await write_until_end(database, MoneyCase("EUR", 500, SINCE, [part_payment(100, 400)], end, SINCE + HOUR, []))
     async with database.begin() as session:
-        shown = (await overview(session, SINCE, UNTIL)).currencies[0]
+        shown = (await load_overview(session, SINCE, UNTIL)).currencies[0]
     assert (shown.opened.at_risk, shown.opened.lost, shown.opened.lost_count) == (0, 800, 2)
     assert (shown.opened.recovered, shown.opened.recovered_count) == (300, 0)
     assert [(one.lost, one.lost_count) for one in shown.ended_by_day] == [(800, 2)]
@@ -261,11 +263,11 @@ async def test_what_is_not_ours_is_neither_lost_nor_at_risk_but_every_other_canc
 
 async def test_a_customers_history_knows_net_money_and_no_failure_out_of_scope(database: Database) -> None:
     names = [
-        await begin(database, Story("EUR", 500, SINCE, [part(100, 400)], end, SINCE + HOUR, []))
+        await write_until_end(database, MoneyCase("EUR", 500, SINCE, [part_payment(100, 400)], end, SINCE + HOUR, []))
         for end in ("paid", "out of scope", "stopped")
     ]
     async with database.begin() as session:
-        row = late(EventType.PAYMENT_REFUNDED, 150)
+        row = late_money_event(EventType.PAYMENT_REFUNDED, 150)
         await event_log.append_late(session, "stripe", names[0], row, NOW)
         past = await customer_history(session, "stripe", "cus_1", "recovery-stripe-none")
     assert (past.successes, past.failures, past.open_recoveries) == (1, 1, 0)
@@ -275,13 +277,13 @@ async def test_a_customers_history_knows_net_money_and_no_failure_out_of_scope(d
 async def test_a_refund_between_the_payment_and_the_end_is_money_that_went_back(database: Database) -> None:
     """The end waits while a charge is in flight; what was paid meanwhile and goes back must not get lost."""
     rows = [
-        event(EventType.CHARGE_REQUESTED),
+        event_of(EventType.CHARGE_REQUESTED),
         PAID,
-        event(EventType.PAYMENT_REFUNDED, amount=80),
-        event(EventType.PAYMENT_REVERSED, amount=20, kind="chargeback"),
-        event(EventType.CHARGE_RECONCILED, outcome="not_charged", reason="no_trace"),
+        event_of(EventType.PAYMENT_REFUNDED, amount=80),
+        event_of(EventType.PAYMENT_REVERSED, amount=20, kind="chargeback"),
+        event_of(EventType.CHARGE_RECONCILED, outcome="not_charged", reason="no_trace"),
     ]
-    await begin(database, Story("EUR", 500, SINCE, rows, None, SINCE + HOUR, []))
-    assert by_currency(await read(database))["EUR"] == {
+    await write_until_end(database, MoneyCase("EUR", 500, SINCE, rows, None, SINCE + HOUR, []))
+    assert figures_by_currency(await read_figures(database))["EUR"] == {
         "at_risk": 0, "recovered": 500, "lost": 0, "paid_late": 0, "returned": 100,
     }  # fmt: skip

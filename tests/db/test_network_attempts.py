@@ -11,18 +11,18 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from activities.attempt import Attempt
-from activities.log import StoredLog
+from activities.attempt import ChargeAttempt
+from activities.log import StoredRecoveryLog
 from catalog import network_rules
 from core.contracts import ChargeInput
-from core.events import EventType, Record, Trigger, moment
+from core.events import EventType, Record, Trigger, parse_timestamp
 from core.payments import Card, Failure, InvoiceStatus, InvoiceView
-from core.retry.machine import fold
-from core.retry.network_rules import Credential, LedgerEntry, Spent, judge
+from core.retry.machine import fold_records
+from core.retry.network_rules import AttemptOutcome, Credential, LedgerEntry, check_attempt
 from core.retry.recovery import Recovery
 from db.repositories import network_attempts
 from db.session import Database
-from tests.db.stories import NOW, blank, event, failed
+from tests.db.stories import NOW, blank_recovery, event_of, failed_event
 from tests.support.gateway import ScriptedGateway
 
 RULES = network_rules()
@@ -32,17 +32,17 @@ LONG_AGO = NOW - 300 * DAY
 
 
 @dataclass(frozen=True)
-class At:
+class FixedClock:
     """A clock that stands."""
 
-    at: datetime
+    moment: datetime
 
     def now(self) -> datetime:
         """Always the same."""
-        return self.at
+        return self.moment
 
 
-class Provider(ScriptedGateway):
+class OneCardProvider(ScriptedGateway):
     """Every invoice is open and of this card, whatever method is charged."""
 
     card = Card(fingerprint="fp_1", network="mastercard")
@@ -52,43 +52,43 @@ class Provider(ScriptedGateway):
         return self.card
 
 
-def provider(amount: int = 500) -> Provider:
+def provider_with_amount(amount: int = 500) -> OneCardProvider:
     invoice = InvoiceView(invoice_id="in_1", status=InvoiceStatus.OPEN, amount_due=amount, currency="EUR")
-    return Provider(failure=Failure(code="generic_decline"), invoice=invoice)
+    return OneCardProvider(failure=Failure(code="generic_decline"), invoice=invoice)
 
 
-async def declined(
+async def declined_recovery(
     db: Database, invoice: str, card: str, at: datetime, network: str = "mastercard", **failure: Any
 ) -> Recovery:
     """A recovery whose opening failure was a try of that card at that moment."""
     told = {"code": "generic_decline", "network_code": "51"} | failure
     ends = (NOW + 90 * DAY).isoformat()
     events = [
-        failed(at, event_id=f"evt_{invoice}"),
-        event(EventType.FAILURE_CLASSIFIED, card={"fingerprint": card, "network": network}, failure=told),
-        event(EventType.CUSTOMER_SEGMENTED, window_ends_at=ends),
-        event(EventType.RETRY_PLANNED, at=NOW.isoformat()),
+        failed_event(at, event_id=f"evt_{invoice}"),
+        event_of(EventType.FAILURE_CLASSIFIED, card={"fingerprint": card, "network": network}, failure=told),
+        event_of(EventType.CUSTOMER_SEGMENTED, window_ends_at=ends),
+        event_of(EventType.RETRY_PLANNED, at=NOW.isoformat()),
     ]
-    before = blank(invoice)
-    return fold(before, await StoredLog(db).append(before, events, at))
+    before = blank_recovery(invoice)
+    return fold_records(before, await StoredRecoveryLog(db).append_events(before, events, at))
 
 
-async def charge(
+async def request_charge(
     db: Database, recovery: Recovery, at: datetime, trigger: Trigger = Trigger.SCHEDULED, amount: int = 500
 ) -> Record:
     """The row that this request comes to: `charge.requested`, or why not."""
-    attempt = Attempt(recovery, provider(amount), StoredLog(db), At(at))  # type: ignore[arg-type]
-    await attempt.request(ChargeInput(now=at, recovery=recovery, trigger=trigger, method_id=None))
-    return attempt.so_far().records[0]
+    attempt = ChargeAttempt(recovery, provider_with_amount(amount), StoredRecoveryLog(db), FixedClock(at))  # type: ignore[arg-type]
+    await attempt.request_charge(ChargeInput(now=at, recovery=recovery, trigger=trigger, method_id=None))
+    return attempt.result_so_far().records[0]
 
 
-async def tries(db: Database, card: str, now: datetime = NOW, **more: Any) -> tuple[LedgerEntry, ...]:
+async def fetch_tries(db: Database, card: str, now: datetime = NOW, **more: Any) -> tuple[LedgerEntry, ...]:
     known: dict[str, Any] = {"provider": "stripe", "recovery_id": "r", "fingerprint": card, "network": "mastercard"}
     async with db.begin() as session:
-        return await network_attempts.tries(session, Credential(**known | more), RULES, now)
+        return await network_attempts.load_attempts(session, Credential(**known | more), RULES, now)
 
 
-async def in_the_log(db: Database, card: str) -> list[datetime]:
+async def tries_in_log(db: Database, card: str) -> list[datetime]:
     """The moments of all tries of a card as the log alone tells them: what opened recoveries, what was requested."""
     opened = "type = 'failure.classified' AND data->'card'->>'fingerprint' = :card"
     query = text(f"""
@@ -102,7 +102,7 @@ async def in_the_log(db: Database, card: str) -> list[datetime]:
         return sorted((await session.execute(query, {"card": card})).scalars())
 
 
-def fullest(moments: list[datetime], length: timedelta) -> int:
+def fullest_window(moments: list[datetime], length: timedelta) -> int:
     """The most tries in any window of this length that ends with one of them."""
     return max(sum(last - length < at <= last for at in moments) for last in moments)
 
@@ -113,8 +113,8 @@ def fullest(moments: list[datetime], length: timedelta) -> int:
 @pytest.mark.parametrize("round", range(5))
 async def test_two_recoveries_race_for_the_last_try_and_one_gets_it(database: Database, round: int) -> None:
     card = f"fp_race_{round}"
-    rivals = [await declined(database, f"in_race_{round}_{n}", card, NOW - HOUR) for n in range(9)]
-    rows = await asyncio.gather(*(charge(database, one, NOW) for one in rivals[:2]))
+    rivals = [await declined_recovery(database, f"in_race_{round}_{n}", card, NOW - HOUR) for n in range(9)]
+    rows = await asyncio.gather(*(request_charge(database, one, NOW) for one in rivals[:2]))
     assert sorted(row.type for row in rows) == [EventType.CHARGE_REQUESTED, EventType.RETRY_SKIPPED]
     (held,) = (row for row in rows if row.type is EventType.RETRY_SKIPPED)
     assert (held.data["reason"], held.data["rule"], held.data["action"]) == (
@@ -122,44 +122,44 @@ async def test_two_recoveries_race_for_the_last_try_and_one_gets_it(database: Da
         "mastercard_24h",
         "postpone",
     )
-    assert moment(held.data["at"]) == NOW + 23 * HOUR, "when the first of the nine is a day old"
+    assert parse_timestamp(held.data["at"]) == NOW + 23 * HOUR, "when the first of the nine is a day old"
     assert (held.data["used"], held.data["allowed"]) == (10, 10)
     assert held.data["network"]["fee"] == {"amount": 50, "currency": "USD", "source": "S42 TPE fee US 0.50 USD"}
-    assert len(await in_the_log(database, card)) == 10
+    assert len(await tries_in_log(database, card)) == 10
 
 
-def arrivals(count: int) -> Iterator[datetime]:
+def arrival_times(count: int) -> Iterator[datetime]:
     """Moments over twenty days, most of them in crowds."""
     dice = random.Random(7)
     for _ in range(count):
         yield NOW + dice.randrange(20) * DAY + timedelta(seconds=dice.randrange(600))
 
 
-async def twenty_at_a_time(work: Iterable[Callable[[], Awaitable[Any]]]) -> list[Any]:
+async def run_twenty_at_a_time(work: Iterable[Callable[[], Awaitable[Any]]]) -> list[Any]:
     """All of it, as many at once as a worker's connections allow."""
     gate = asyncio.Semaphore(20)
 
-    async def one(job: Callable[[], Awaitable[Any]]) -> Any:
+    async def run_job(job: Callable[[], Awaitable[Any]]) -> Any:
         async with gate:
             return await job()
 
-    return await asyncio.gather(*map(one, work))
+    return await asyncio.gather(*map(run_job, work))
 
 
 @pytest.mark.timeout(120)
 async def test_a_thousand_recoveries_of_one_card_never_exceed_what_its_network_allows(database: Database) -> None:
     openings = [NOW - HOUR, NOW - 2 * HOUR, *[LONG_AGO] * 998]
-    told = (partial(declined, database, f"in_many_{n}", "fp_many", at) for n, at in enumerate(openings))
-    recoveries = await twenty_at_a_time(told)
-    turns = zip(recoveries, sorted(arrivals(1000)), strict=True)
+    told = (partial(declined_recovery, database, f"in_many_{n}", "fp_many", at) for n, at in enumerate(openings))
+    recoveries = await run_twenty_at_a_time(told)
+    turns = zip(recoveries, sorted(arrival_times(1000)), strict=True)
 
-    rows = await twenty_at_a_time(partial(charge, database, recovery, at) for recovery, at in turns)
+    rows = await run_twenty_at_a_time(partial(request_charge, database, recovery, at) for recovery, at in turns)
 
     assert {row.type for row in rows} == {EventType.CHARGE_REQUESTED, EventType.RETRY_SKIPPED}
-    moments = [at for at in await in_the_log(database, "fp_many") if at > LONG_AGO]
+    moments = [at for at in await tries_in_log(database, "fp_many") if at > LONG_AGO]
     assert len(moments) == 2 + sum(row.type is EventType.CHARGE_REQUESTED for row in rows)
-    assert fullest(moments, DAY) == 10, "a day is used up, and never exceeded"
-    assert fullest(moments, 30 * DAY) == 35, "and so is the month"
+    assert fullest_window(moments, DAY) == 10, "a day is used up, and never exceeded"
+    assert fullest_window(moments, 30 * DAY) == 35, "and so is the month"
 
 
 # --- what is counted ---------------------------------------------------------------------------------------------
@@ -167,57 +167,60 @@ async def test_a_thousand_recoveries_of_one_card_never_exceed_what_its_network_a
 
 async def test_a_repeat_of_a_request_takes_no_second_try(database: Database) -> None:
     """Of two executions of one charge, the second finds the row of the first and no try less."""
-    recovery = await declined(database, "in_twice", "fp_twice", NOW - HOUR)
-    first, again = await asyncio.gather(*(charge(database, recovery, NOW) for _ in range(2)))
+    recovery = await declined_recovery(database, "in_twice", "fp_twice", NOW - HOUR)
+    first, again = await asyncio.gather(*(request_charge(database, recovery, NOW) for _ in range(2)))
     assert first == again
-    assert [one.key for one in await tries(database, "fp_twice")] == ["failure-0", "attempt-1"]
+    assert [one.key for one in await fetch_tries(database, "fp_twice")] == ["failure-0", "attempt-1"]
 
 
-async def test_what_is_held_back_spends_nothing_and_keeps_the_fee_it_avoided(database: Database) -> None:
-    full = [await declined(database, f"in_held_{n}", "fp_held", NOW - HOUR) for n in range(10)]
+async def test_what_is_withheld_spends_nothing_and_keeps_the_fee_it_avoided(database: Database) -> None:
+    full = [await declined_recovery(database, f"in_held_{n}", "fp_held", NOW - HOUR) for n in range(10)]
     for recovery in full:
-        assert (await charge(database, recovery, NOW)).type is EventType.RETRY_SKIPPED
-    known = await tries(database, "fp_held")
+        assert (await request_charge(database, recovery, NOW)).type is EventType.RETRY_SKIPPED
+    known = await fetch_tries(database, "fp_held")
     assert len(known) == 10
-    assert {one.outcome for one in known} == {Spent.DECLINED}
+    assert {one.outcome for one in known} == {AttemptOutcome.DECLINED}
     async with database.begin() as session:
-        (fees,) = await network_attempts.fees_of(session, "stripe", "fp_held")
+        (fees,) = await network_attempts.sum_card_fees(session, "stripe", "fp_held")
     assert (fees.currency, fees.caused, fees.avoided) == ("USD", 0, 500)
 
 
 @pytest.mark.parametrize("trigger", [Trigger.MANUAL, Trigger.METHOD_CHANGE])
 async def test_a_charge_that_was_asked_for_is_refused_and_not_moved(database: Database, trigger: Trigger) -> None:
     card = f"fp_{trigger}"
-    full = [await declined(database, f"in_{trigger}_{n}", card, NOW - HOUR) for n in range(10)]
-    row = await charge(database, full[0], NOW, trigger)
+    full = [await declined_recovery(database, f"in_{trigger}_{n}", card, NOW - HOUR) for n in range(10)]
+    row = await request_charge(database, full[0], NOW, trigger)
     assert (row.data["action"], row.data["trigger"], row.data["reason"]) == ("refuse", trigger.value, "network_limit")
-    assert moment(row.data["free_at"]) == NOW + 23 * HOUR
+    assert parse_timestamp(row.data["free_at"]) == NOW + 23 * HOUR
 
 
 async def test_what_was_refused_before_the_network_or_surely_not_executed_is_no_try(database: Database) -> None:
-    kept = await declined(database, "in_kept", "fp_kept", NOW - HOUR, outcome="blocked")
-    await charge(database, kept, NOW)
-    (opening, asked) = await tries(database, "fp_kept")
-    assert (opening.outcome, asked.outcome) == (Spent.NOT_SENT, Spent.REQUESTED)
-    log = StoredLog(database)
-    requested = fold(kept, await log.since(kept))
-    undone = event(EventType.CHARGE_RECONCILED, outcome="not_charged").model_copy(update={"attempt": 1})
-    await log.append(requested, [undone], NOW + HOUR)
-    assert [one.outcome for one in await tries(database, "fp_kept")] == [Spent.NOT_SENT, Spent.RELEASED]
-    verdict = judge(RULES, Credential(provider="stripe", recovery_id="r", fingerprint="fp_kept", network="visa"),
-                    await tries(database, "fp_kept"), NOW)  # fmt: skip
+    kept = await declined_recovery(database, "in_kept", "fp_kept", NOW - HOUR, outcome="blocked")
+    await request_charge(database, kept, NOW)
+    (opening, asked) = await fetch_tries(database, "fp_kept")
+    assert (opening.outcome, asked.outcome) == (AttemptOutcome.NOT_SENT, AttemptOutcome.REQUESTED)
+    log = StoredRecoveryLog(database)
+    requested = fold_records(kept, await log.load_since(kept))
+    undone = event_of(EventType.CHARGE_RECONCILED, outcome="not_charged").model_copy(update={"attempt": 1})
+    await log.append_events(requested, [undone], NOW + HOUR)
+    assert [one.outcome for one in await fetch_tries(database, "fp_kept")] == [
+        AttemptOutcome.NOT_SENT,
+        AttemptOutcome.RELEASED,
+    ]
+    verdict = check_attempt(RULES, Credential(provider="stripe", recovery_id="r", fingerprint="fp_kept", network="visa"),
+                    await fetch_tries(database, "fp_kept"), NOW)  # fmt: skip
     assert [window.used for window in verdict.windows] == [0]
 
 
 async def test_an_approval_begins_visas_count_anew(database: Database) -> None:
-    won = [await declined(database, f"in_won_{n}", "fp_won", NOW - HOUR, network="visa") for n in range(19)]
-    assert (await charge(database, won[0], NOW)).type is EventType.CHARGE_REQUESTED
-    assert (await charge(database, won[1], NOW)).type is EventType.RETRY_SKIPPED
-    log = StoredLog(database)
-    requested = fold(won[0], await log.since(won[0]))
-    paid = event(EventType.CHARGE_SUCCEEDED).model_copy(update={"attempt": 1})
-    await log.append(requested, [paid], NOW + timedelta(seconds=2))
-    row = await charge(database, won[2], NOW + HOUR)
+    won = [await declined_recovery(database, f"in_won_{n}", "fp_won", NOW - HOUR, network="visa") for n in range(19)]
+    assert (await request_charge(database, won[0], NOW)).type is EventType.CHARGE_REQUESTED
+    assert (await request_charge(database, won[1], NOW)).type is EventType.RETRY_SKIPPED
+    log = StoredRecoveryLog(database)
+    requested = fold_records(won[0], await log.load_since(won[0]))
+    paid = event_of(EventType.CHARGE_SUCCEEDED).model_copy(update={"attempt": 1})
+    await log.append_events(requested, [paid], NOW + timedelta(seconds=2))
+    row = await request_charge(database, won[2], NOW + HOUR)
     assert row.type is EventType.CHARGE_REQUESTED
 
 
@@ -236,30 +239,30 @@ async def test_an_answer_that_forbids_every_further_try_is_never_forgotten(
 ) -> None:
     """Years later, when no window looks back so far, and from a recovery of another invoice."""
     card = f"fp_stop_{'_'.join(codes.values())}"
-    await declined(database, f"in_old_{card}", card, NOW - 900 * DAY, **codes)
-    row = await charge(database, await declined(database, f"in_new_{card}", card, NOW - HOUR), NOW)
+    await declined_recovery(database, f"in_old_{card}", card, NOW - 900 * DAY, **codes)
+    row = await request_charge(database, await declined_recovery(database, f"in_new_{card}", card, NOW - HOUR), NOW)
     assert (row.type, row.data["rule"], row.data["action"]) == (EventType.RETRY_SKIPPED, "never_again", "give_up")
     assert row.data["network"]["never"]
 
 
 async def test_other_cards_and_other_providers_are_others(database: Database) -> None:
     for number in range(10):
-        await declined(database, f"in_mine_{number}", "fp_mine", NOW - HOUR)
-    assert len(await tries(database, "fp_mine")) == 10
-    assert await tries(database, "fp_mine", provider="adyen") == ()
-    assert await tries(database, "fp_yours") == ()
+        await declined_recovery(database, f"in_mine_{number}", "fp_mine", NOW - HOUR)
+    assert len(await fetch_tries(database, "fp_mine")) == 10
+    assert await fetch_tries(database, "fp_mine", provider="adyen") == ()
+    assert await fetch_tries(database, "fp_yours") == ()
 
 
 async def test_without_a_fingerprint_a_recovery_counts_its_own_tries(database: Database) -> None:
-    before = blank("in_unknown")
-    events = [failed(NOW - HOUR), event(EventType.FAILURE_CLASSIFIED, failure={"network_code": "51"})]
-    await StoredLog(database).append(before, events, NOW)
-    found = await tries(database, "", fingerprint=None, recovery_id=before.recovery_id)
+    before = blank_recovery("in_unknown")
+    events = [failed_event(NOW - HOUR), event_of(EventType.FAILURE_CLASSIFIED, failure={"network_code": "51"})]
+    await StoredRecoveryLog(database).append_events(before, events, NOW)
+    found = await fetch_tries(database, "", fingerprint=None, recovery_id=before.recovery_id)
     assert [one.key for one in found] == ["failure-0"]
-    assert await tries(database, "", fingerprint=None, recovery_id="recovery-stripe-in_other") == ()
+    assert await fetch_tries(database, "", fingerprint=None, recovery_id="recovery-stripe-in_other") == ()
 
 
 async def test_only_the_longest_window_is_looked_back_to(database: Database) -> None:
     assert max(limit.length for limit in RULES.limits) < network_attempts.LOOK_BACK
-    await declined(database, "in_ancient", "fp_ancient", NOW - network_attempts.LOOK_BACK - HOUR)
-    assert await tries(database, "fp_ancient") == ()
+    await declined_recovery(database, "in_ancient", "fp_ancient", NOW - network_attempts.LOOK_BACK - HOUR)
+    assert await fetch_tries(database, "fp_ancient") == ()

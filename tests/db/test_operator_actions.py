@@ -7,38 +7,46 @@ import pytest
 
 from core.errors import InvalidInput
 from db.repositories import operator_actions
-from db.repositories.operator_actions import Done, Entry, Failures, Kind
+from db.repositories.operator_actions import AuditAction, AuditEntry, FailedLogins, StoredAuditEntry
 from db.session import Database
 from tests.db.conftest import Addresses
 from tests.db.stories import NOW
-from tests.intake.fakes import unique
+from tests.intake.fakes import unique_id
 
 MINUTE = timedelta(minutes=1)
 CHANGES = ("UPDATE operator_action SET actor = 'x'", "DELETE FROM operator_action", "TRUNCATE operator_action",
            "DELETE FROM operator_action WHERE false")  # fmt: skip
 
 
-async def did(db: Database, actor: str, action: Kind, after: timedelta = timedelta(), **more: object) -> None:
+async def record_action(
+    db: Database, actor: str, action: AuditAction, after: timedelta = timedelta(), **more: object
+) -> None:
     """One more row."""
     async with db.begin() as session:
-        await operator_actions.record(
-            session, Done.model_validate({"actor": actor, "action": action, **more}), NOW + after
+        await operator_actions.record_entry(
+            session, AuditEntry.model_validate({"actor": actor, "action": action, **more}), NOW + after
         )
 
 
 async def test_rows_come_back_newest_first_in_pages(database: Database) -> None:
-    ann = unique("ann")
-    kinds = [Kind.LOGIN, Kind.KEY_CREATED, Kind.EXPORTED, Kind.LOGOUT, Kind.KEY_REVOKED]
+    ann = unique_id("ann")
+    kinds = [
+        AuditAction.LOGIN,
+        AuditAction.KEY_CREATED,
+        AuditAction.EXPORTED,
+        AuditAction.LOGOUT,
+        AuditAction.KEY_REVOKED,
+    ]
     for minutes, kind in enumerate(kinds):
         # Two at the same moment: the cursor must tell them apart.
-        await did(
+        await record_action(
             database, ann, kind, (minutes // 2) * MINUTE, role="admin", subject=f"s{minutes}", detail={"n": minutes}
         )
-    seen: list[Entry] = []
+    seen: list[StoredAuditEntry] = []
     after = None
     async with database.begin() as session:
         while True:
-            page = await operator_actions.listed(session, 2, after, actor=ann)
+            page = await operator_actions.load_entries(session, 2, after, actor=ann)
             seen += page.items
             if (after := page.next_cursor) is None:
                 break
@@ -49,12 +57,12 @@ async def test_rows_come_back_newest_first_in_pages(database: Database) -> None:
 
 
 async def test_narrowed_by_actor_and_action(database: Database) -> None:
-    ann, bob = unique("ann"), unique("bob")
-    for actor, kind in ((ann, Kind.LOGIN), (ann, Kind.EXPORTED), (bob, Kind.EXPORTED)):
-        await did(database, actor, kind)
+    ann, bob = unique_id("ann"), unique_id("bob")
+    for actor, kind in ((ann, AuditAction.LOGIN), (ann, AuditAction.EXPORTED), (bob, AuditAction.EXPORTED)):
+        await record_action(database, actor, kind)
     async with database.begin() as session:
-        both = await operator_actions.listed(session, actor=ann, action=Kind.EXPORTED)
-        theirs = await operator_actions.listed(session, action=Kind.EXPORTED)
+        both = await operator_actions.load_entries(session, actor=ann, action=AuditAction.EXPORTED)
+        theirs = await operator_actions.load_entries(session, action=AuditAction.EXPORTED)
     assert [(one.actor, one.action) for one in both.items] == [(ann, "exported")]
     assert {ann, bob} <= {one.actor for one in theirs.items}
     assert {one.action for one in theirs.items} == {"exported"}
@@ -63,22 +71,26 @@ async def test_narrowed_by_actor_and_action(database: Database) -> None:
 async def test_a_cursor_of_somebody_else_is_refused(database: Database) -> None:
     async with database.begin() as session:
         with pytest.raises(InvalidInput):
-            await operator_actions.listed(session, after="nonsense")
+            await operator_actions.load_entries(session, after="nonsense")
 
 
 async def test_failed_logins_are_counted_by_name_and_by_address(database: Database) -> None:
     name, address, other = b"n" * 32, b"a" * 32, b"b" * 32
     for minutes, where in ((0, address), (5, address), (6, other)):
-        await did(database, "?", Kind.LOGIN_FAILED, minutes * MINUTE, name_hash=name, address_hash=where)
-    await did(database, "?", Kind.LOGIN, 7 * MINUTE, name_hash=name, address_hash=address)
+        await record_action(
+            database, "?", AuditAction.LOGIN_FAILED, minutes * MINUTE, name_hash=name, address_hash=where
+        )
+    await record_action(database, "?", AuditAction.LOGIN, 7 * MINUTE, name_hash=name, address_hash=address)
     async with database.begin() as session:
         since = NOW - MINUTE
-        assert await operator_actions.failed_logins(session, since, name_hash=name) == Failures(count=3, first_at=NOW)
-        assert (await operator_actions.failed_logins(session, since, address_hash=address)).count == 2
-        later = await operator_actions.failed_logins(session, NOW, name_hash=name)
-        assert later == Failures(count=2, first_at=NOW + 5 * MINUTE)
-        nobody = await operator_actions.failed_logins(session, since, name_hash=b"x" * 32)
-        assert nobody == Failures(count=0, first_at=None)
+        assert await operator_actions.count_failed_logins(session, since, name_hash=name) == FailedLogins(
+            count=3, first_at=NOW
+        )
+        assert (await operator_actions.count_failed_logins(session, since, address_hash=address)).count == 2
+        later = await operator_actions.count_failed_logins(session, NOW, name_hash=name)
+        assert later == FailedLogins(count=2, first_at=NOW + 5 * MINUTE)
+        nobody = await operator_actions.count_failed_logins(session, since, name_hash=b"x" * 32)
+        assert nobody == FailedLogins(count=0, first_at=None)
 
 
 @pytest.mark.parametrize("change", CHANGES)

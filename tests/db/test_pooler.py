@@ -10,14 +10,14 @@ from sqlalchemy import text
 
 from core.errors import StoreUnavailable
 from db import migrate
-from db.address import parse
-from db.audit import verify
+from db.address import parse_address
+from db.audit import verify_log
 from db.repositories import event_log
 from db.session import Database
 from devstack.postgres import OWNER, WRITER, Cluster
 from tests.db.conftest import Addresses
-from tests.db.stories import NOW, blank, canceled, failed
-from tests.support.pooler import pooled
+from tests.db.stories import NOW, blank_recovery, canceled_event, failed_event
+from tests.support.pooler import run_pooler
 
 Fresh = Callable[..., Addresses]
 MODES: dict[str, dict[str, str]] = {
@@ -29,88 +29,92 @@ MODES: dict[str, dict[str, str]] = {
 
 @pytest.fixture(scope="module", params=list(MODES.values()), ids=list(MODES))
 def port(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator[int]:
-    with pooled(cluster, request.param) as listening:
+    with run_pooler(cluster, request.param) as listening:
         yield listening
 
 
 @pytest.fixture(scope="module")
 def transactions(cluster: Cluster) -> Iterator[int]:
-    with pooled(cluster, MODES["transactions"]) as listening:
+    with run_pooler(cluster, MODES["transactions"]) as listening:
         yield listening
 
 
-def through(port: int, role: str, made: Addresses, query: str = "") -> str:
-    return f"postgresql://{role}@127.0.0.1:{port}/{parse(made.writer).parameters['dbname']}{query}"
+def address_through(port: int, role: str, made: Addresses, query: str = "") -> str:
+    return f"postgresql://{role}@127.0.0.1:{port}/{parse_address(made.writer).parameters['dbname']}{query}"
 
 
-async def shown(database: Database, *names: str) -> list[str]:
+async def show_settings(database: Database, *names: str) -> list[str]:
     async with database.begin() as session:
         return [str((await session.execute(text(f"SHOW {name}"))).scalar_one()) for name in names]
 
 
 async def test_migrated_written_and_read(port: int, fresh_database: Fresh) -> None:
     made = fresh_database()
-    await asyncio.to_thread(migrate.upgrade, through(port, OWNER, made), WRITER)
-    database = Database(through(port, WRITER, made))
-    assert await migrate.at_head(database.engine)
+    await asyncio.to_thread(migrate.upgrade_schema, address_through(port, OWNER, made), WRITER)
+    database = Database(address_through(port, WRITER, made))
+    assert await migrate.is_at_head(database.engine)
 
-    async def written(number: int) -> None:
+    async def write_recovery(number: int) -> None:
         async with database.begin() as session:
-            await event_log.append(session, blank(f"in_{number}"), [failed(), canceled()], NOW)
+            await event_log.append_to_log(
+                session, blank_recovery(f"in_{number}"), [failed_event(), canceled_event()], NOW
+            )
 
-    await written(0)  # makes the month's partition, which others might not see yet while it is being made
-    await asyncio.gather(*(written(number) for number in range(1, 40)))  # prepared statements would be missed by now
+    await write_recovery(0)  # makes the month's partition, which others might not see yet while it is being made
+    await asyncio.gather(
+        *(write_recovery(number) for number in range(1, 40))
+    )  # prepared statements would be missed by now
     async with database.begin() as session:
         assert (await session.execute(text("SELECT count(*) FROM event_log"))).scalar_one() == 120
     await database.close()
 
 
 async def test_limits_hold_and_what_the_address_sets(port: int, addresses: Addresses) -> None:
-    database = Database(through(port, WRITER, addresses, "?options=-c work_mem=7MB"))
+    database = Database(address_through(port, WRITER, addresses, "?options=-c work_mem=7MB"))
     names = ("statement_timeout", "idle_in_transaction_session_timeout", "timezone", "work_mem")
-    for found in await asyncio.gather(*(shown(database, *names) for _ in range(8))):
+    for found in await asyncio.gather(*(show_settings(database, *names) for _ in range(8))):
         assert found == ["5s", "30s", "UTC", "7MB"]
     await database.close()
 
 
 async def test_lists_and_odd_values_of_the_address(port: int, addresses: Addresses) -> None:
     query = r"?options=-c search_path=%22$user%22,\ public -c pri.odd=it's\ 100%25\\"
-    database = Database(through(port, WRITER, addresses, query))
-    assert await shown(database, "search_path", "pri.odd") == ['"$user", public', "it's 100%\\"]
+    database = Database(address_through(port, WRITER, addresses, query))
+    assert await show_settings(database, "search_path", "pri.odd") == ['"$user", public', "it's 100%\\"]
     await database.close()
 
 
 async def test_a_transaction_can_still_choose_its_isolation(port: int, addresses: Addresses) -> None:
-    database = Database(through(port, WRITER, addresses))
-    assert (await verify(database)).clean
+    database = Database(address_through(port, WRITER, addresses))
+    assert (await verify_log(database)).is_clean
     await database.close()
 
 
 async def test_nothing_stays_in_the_servers_session(transactions: int, addresses: Addresses) -> None:
-    database = Database(through(transactions, WRITER, addresses))
-    await shown(database, "statement_timeout")
+    database = Database(address_through(transactions, WRITER, addresses))
+    await show_settings(database, "statement_timeout")
     await database.close()
-    with psycopg.connect(through(transactions, WRITER, addresses), autocommit=True) as next_one:
+    with psycopg.connect(address_through(transactions, WRITER, addresses), autocommit=True) as next_one:
         assert next_one.execute("SHOW statement_timeout").fetchone() == ("0",)
         assert next_one.execute("SELECT count(*) FROM pg_prepared_statements").fetchone() == (0,)
 
 
 def test_migrators_leave_no_lock_and_take_turns(transactions: int, fresh_database: Fresh) -> None:
     made = fresh_database()
-    address = through(transactions, OWNER, made)
+    address = address_through(transactions, OWNER, made)
     with ThreadPoolExecutor() as pool:
-        list(pool.map(lambda _: migrate.upgrade(address, WRITER), range(3)))
+        list(pool.map(lambda _: migrate.upgrade_schema(address, WRITER), range(3)))
     with psycopg.connect(made.superuser.replace("+psycopg", ""), autocommit=True) as root:
         left = root.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").fetchone()
     assert left == (0,)
     with psycopg.connect(address, autocommit=True) as next_one:
         assert next_one.execute("SHOW lock_timeout").fetchone() == ("0",)
-    migrate.upgrade(made.owner, WRITER)  # directly: no lock is in the way
+    migrate.upgrade_schema(made.owner, WRITER)  # directly: no lock is in the way
 
 
 async def test_one_that_takes_no_transactions_says_so_itself(cluster: Cluster, addresses: Addresses) -> None:
-    with pooled(cluster, {"pool_mode": "statement"}) as port:
-        database = Database(through(port, WRITER, addresses))
+    with run_pooler(cluster, {"pool_mode": "statement"}) as port:
+        database = Database(address_through(port, WRITER, addresses))
         with pytest.raises(StoreUnavailable, match="transaction blocks not allowed in statement pooling mode"):
-            await shown(database, "timezone")
+            await show_settings(database, "timezone")
         await database.close()

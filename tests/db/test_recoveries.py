@@ -6,48 +6,54 @@ from typing import Any
 import pytest
 
 from core.errors import InvalidInput
-from core.events import Event, EventType, State, stamp
+from core.events import Event, EventType, State, format_timestamp
 from core.retry import machine
 from core.retry.recovery import Recovery
 from db.repositories import event_log, recoveries
 from db.repositories.history import customer_history
-from db.repositories.recoveries import Filters
+from db.repositories.recoveries import ListFilters
 from db.session import Database
-from tests.db.stories import LATER, NOW, blank, canceled, event, failed
+from tests.db.stories import LATER, NOW, blank_recovery, canceled_event, event_of, failed_event
 
 SECOND = timedelta(seconds=1)
 
 
-async def put(database: Database, invoice_id: str, *events: Event, provider: str = "stripe") -> Recovery:
+async def put_recovery(database: Database, invoice_id: str, *events: Event, provider: str = "stripe") -> Recovery:
     """A recovery with these events in its log, each appended by itself."""
-    recovery = blank(invoice_id, provider)
+    recovery = blank_recovery(invoice_id, provider)
     async with database.begin() as session:
         for one in events:
-            recovery = machine.fold(recovery, await event_log.append(session, recovery, [one], NOW))
+            recovery = machine.fold_records(recovery, await event_log.append_to_log(session, recovery, [one], NOW))
     return recovery
 
 
-async def found(database: Database, limit: int = 50, cursor: str | None = None, **filters: Any) -> recoveries.Page:
+async def find_recoveries(
+    database: Database, limit: int = 50, cursor: str | None = None, **filters: Any
+) -> recoveries.ListPage:
     async with database.begin() as session:
-        return await recoveries.find(session, Filters(**filters), limit, cursor)
+        return await recoveries.find_recovery_page(session, ListFilters(**filters), limit, cursor)
 
 
-def invoices(rows: Any) -> list[str]:
+def invoice_ids(rows: Any) -> list[str]:
     return [row["invoice_id"] for row in rows]
 
 
-def planned(at: datetime) -> Event:
-    return event(EventType.RETRY_PLANNED, at=stamp(at))
+def planned_event(at: datetime) -> Event:
+    return event_of(EventType.RETRY_PLANNED, at=format_timestamp(at))
 
 
-DECIDED = (event(EventType.FAILURE_CLASSIFIED), event(EventType.CUSTOMER_SEGMENTED), event(EventType.FRAUD_ASSESSED))
+DECIDED = (
+    event_of(EventType.FAILURE_CLASSIFIED),
+    event_of(EventType.CUSTOMER_SEGMENTED),
+    event_of(EventType.FRAUD_ASSESSED),
+)
 
 
 async def test_a_row_has_the_fields_of_the_contract(database: Database) -> None:
-    recovery = await put(database, "in_fields", failed(), *DECIDED, event(EventType.RETRY_PLANNED))
+    recovery = await put_recovery(database, "in_fields", failed_event(), *DECIDED, event_of(EventType.RETRY_PLANNED))
     async with database.begin() as session:
-        row = await recoveries.get(session, recovery.recovery_id)
-        assert await recoveries.get(session, "recovery-stripe-in_unknown") is None
+        row = await recoveries.load_recovery_row(session, recovery.recovery_id)
+        assert await recoveries.load_recovery_row(session, "recovery-stripe-in_unknown") is None
     assert row is not None
     expected = {
         "recovery_id": "recovery-stripe-in_fields", "workflow_id": "recovery-stripe-in_fields", "provider": "stripe",
@@ -57,17 +63,17 @@ async def test_a_row_has_the_fields_of_the_contract(database: Database) -> None:
         "closed_at": None,
     }  # fmt: skip
     assert {name: row[name] for name in expected} == expected
-    assert {name: row[name] for name in recoveries.view(recovery)} == recoveries.view(recovery)
+    assert {name: row[name] for name in recoveries.view_recovery(recovery)} == recoveries.view_recovery(recovery)
 
 
 async def test_pages_hold_every_row_once_newest_first(database: Database) -> None:
     for n in range(23):
         at = NOW - SECOND * (n // 3)  # several share one moment
-        await put(database, f"in_page_{n:02}", failed(at=at, customer_id="cus_page"))
+        await put_recovery(database, f"in_page_{n:02}", failed_event(at=at, customer_id="cus_page"))
     seen: list[dict[str, Any]] = []
     cursor: str | None = None
     while True:
-        page = await found(database, 5, cursor, customer_id="cus_page")
+        page = await find_recoveries(database, 5, cursor, customer_id="cus_page")
         seen += page.items
         if (cursor := page.next_cursor) is None:
             break
@@ -78,13 +84,13 @@ async def test_pages_hold_every_row_once_newest_first(database: Database) -> Non
 @pytest.mark.parametrize("cursor", ["x", "ü", "aGVsbG8", "MjAyNi0wOS0wMQ", "MjAyNi0wOS0wMVQwMDowMDowMFogYQBi"])
 async def test_a_cursor_of_somebody_else_is_refused(database: Database, cursor: str) -> None:
     with pytest.raises(InvalidInput):
-        await found(database, 5, cursor)
+        await find_recoveries(database, 5, cursor)
 
 
 async def test_filters_narrow_together(database: Database) -> None:
-    await put(database, "in_50%_off", failed(customer_id="cus_Filter"), *DECIDED)
-    await put(database, "in_500", failed(customer_id="cus_Filter"), provider="adyen")
-    await put(database, "in_ended", failed(customer_id="cus_Filter"), canceled())
+    await put_recovery(database, "in_50%_off", failed_event(customer_id="cus_Filter"), *DECIDED)
+    await put_recovery(database, "in_500", failed_event(customer_id="cus_Filter"), provider="adyen")
+    await put_recovery(database, "in_ended", failed_event(customer_id="cus_Filter"), canceled_event())
     cases: list[tuple[dict[str, Any], list[str]]] = [
         ({}, ["in_ended", "in_50%_off", "in_500"]),
         ({"state": "canceled"}, ["in_ended"]),
@@ -97,44 +103,44 @@ async def test_filters_narrow_together(database: Database) -> None:
         ({"q": "' OR 1=1 --"}, []),
     ]
     for filters, expected in cases:
-        page = await found(database, customer_id="cus_Filter", **filters)
-        assert sorted(invoices(page.items)) == sorted(expected), filters
+        page = await find_recoveries(database, customer_id="cus_Filter", **filters)
+        assert sorted(invoice_ids(page.items)) == sorted(expected), filters
 
 
 async def test_open_ones_of_a_customer_and_the_one_of_a_charge(database: Database) -> None:
     theirs: dict[str, Any] = {"customer_id": "cus_charge"}
-    await put(database, "in_c1", failed(**theirs), event(EventType.CHARGE_DECLINED, charge_id="ch_a"))
-    await put(database, "in_c2", failed(**theirs, failure={"charge_id": "ch_b"}))
-    await put(database, "in_c3", failed(**theirs), canceled())
+    await put_recovery(database, "in_c1", failed_event(**theirs), event_of(EventType.CHARGE_DECLINED, charge_id="ch_a"))
+    await put_recovery(database, "in_c2", failed_event(**theirs, failure={"charge_id": "ch_b"}))
+    await put_recovery(database, "in_c3", failed_event(**theirs), canceled_event())
     async with database.begin() as session:
-        assert invoices(await recoveries.open_of_customer(session, "stripe", "cus_charge")) == ["in_c1", "in_c2"]
-        assert await recoveries.open_of_customer(session, "adyen", "cus_charge") == []
-        assert invoices(await recoveries.by_charge(session, "stripe", ["ch_b", "ch_z"])) == ["in_c2"]
-        assert invoices(await recoveries.by_charge(session, "stripe", ["ch_a"])) == ["in_c1"]
-        assert await recoveries.by_charge(session, "stripe", []) == []
+        assert invoice_ids(await recoveries.open_recoveries_of(session, "stripe", "cus_charge")) == ["in_c1", "in_c2"]
+        assert await recoveries.open_recoveries_of(session, "adyen", "cus_charge") == []
+        assert invoice_ids(await recoveries.recoveries_by_charge(session, "stripe", ["ch_b", "ch_z"])) == ["in_c2"]
+        assert invoice_ids(await recoveries.recoveries_by_charge(session, "stripe", ["ch_a"])) == ["in_c1"]
+        assert await recoveries.recoveries_by_charge(session, "stripe", []) == []
 
 
 async def test_overdue_is_what_should_have_happened_and_did_not(database: Database) -> None:
     due, hour = NOW + timedelta(hours=3), timedelta(hours=1)
-    await put(database, "in_due", failed(provider_attempt=1), *DECIDED, planned(due))
-    await put(database, "in_far", failed(), *DECIDED, planned(due + 9 * hour))
-    await put(database, "in_paused", failed(), *DECIDED, planned(due), event(EventType.PAUSED))
-    await put(database, "in_asked", failed(), *DECIDED, event(EventType.RETRY_SKIPPED, until=LATER))
-    await put(database, "in_stuck", failed())
-    await put(database, "in_over", failed(), canceled())
+    await put_recovery(database, "in_due", failed_event(provider_attempt=1), *DECIDED, planned_event(due))
+    await put_recovery(database, "in_far", failed_event(), *DECIDED, planned_event(due + 9 * hour))
+    await put_recovery(database, "in_paused", failed_event(), *DECIDED, planned_event(due), event_of(EventType.PAUSED))
+    await put_recovery(database, "in_asked", failed_event(), *DECIDED, event_of(EventType.RETRY_SKIPPED, until=LATER))
+    await put_recovery(database, "in_stuck", failed_event())
+    await put_recovery(database, "in_over", failed_event(), canceled_event())
 
-    async def late(now: datetime) -> set[str]:
+    async def overdue_ids(now: datetime) -> set[str]:
         async with database.begin() as session:
-            rows = await recoveries.overdue(session, now, hour, 1000)
-        return set(invoices(rows)) & {"in_due", "in_far", "in_paused", "in_asked", "in_stuck", "in_over"}
+            rows = await recoveries.overdue_recoveries(session, now, hour, 1000)
+        return set(invoice_ids(rows)) & {"in_due", "in_far", "in_paused", "in_asked", "in_stuck", "in_over"}
 
-    assert await late(NOW + hour) == set()
-    assert await late(NOW + hour + SECOND) == {"in_stuck"}
-    assert await late(due + hour + SECOND) == {"in_stuck", "in_due", "in_asked"}
+    assert await overdue_ids(NOW + hour) == set()
+    assert await overdue_ids(NOW + hour + SECOND) == {"in_stuck"}
+    assert await overdue_ids(due + hour + SECOND) == {"in_stuck", "in_due", "in_asked"}
 
 
 async def test_the_least_recently_checked_open_ones_come_first(database: Database) -> None:
-    names = [(await put(database, f"in_check_{n}", failed())).recovery_id for n in range(3)]
+    names = [(await put_recovery(database, f"in_check_{n}", failed_event())).recovery_id for n in range(3)]
     async with database.begin() as session:
         everybody = [row["recovery_id"] for row in await recoveries.least_recently_checked(session, 1000)]
         await recoveries.mark_checked(session, everybody, NOW)
@@ -142,13 +148,13 @@ async def test_the_least_recently_checked_open_ones_come_first(database: Databas
         first = (await recoveries.least_recently_checked(session, 1))[0]
     assert set(names) <= set(everybody)
     assert first["recovery_id"] == names[0]
-    assert not any(State(row["state"]).final for row in (await found(database, q="in_check")).items)
+    assert not any(State(row["state"]).is_final for row in (await find_recoveries(database, q="in_check")).items)
 
 
 async def test_states_are_counted(database: Database) -> None:
     async with database.begin() as session:
         before = await recoveries.counts_by_state(session)
-    await put(database, "in_count", failed(), canceled())
+    await put_recovery(database, "in_count", failed_event(), canceled_event())
     async with database.begin() as session:
         assert (await recoveries.counts_by_state(session))["canceled"] == before.get("canceled", 0) + 1
 
@@ -157,12 +163,14 @@ async def test_history_sums_up_the_other_recoveries_of_a_customer(database: Data
     paid = Event(type=EventType.PAID_ELSEWHERE, occurred_at=NOW, data={"source": "read"})
     first = datetime(2026, 5, 1, tzinfo=UTC)
     theirs: dict[str, Any] = {"customer_id": "cus_hist"}
-    await put(database, "in_h1", failed(at=first, **theirs), paid)
-    await put(database, "in_h2", failed(**theirs, currency="USD", amount=70), paid)
-    await put(database, "in_h3", failed(**theirs), event(EventType.RETRY_SKIPPED, action="stop", reason="stop"))
-    await put(database, "in_h4", failed(**theirs), canceled())
-    await put(database, "in_h5", failed(**theirs))
-    mine = await put(database, "in_h6", failed(**theirs))
+    await put_recovery(database, "in_h1", failed_event(at=first, **theirs), paid)
+    await put_recovery(database, "in_h2", failed_event(**theirs, currency="USD", amount=70), paid)
+    await put_recovery(
+        database, "in_h3", failed_event(**theirs), event_of(EventType.RETRY_SKIPPED, action="stop", reason="stop")
+    )
+    await put_recovery(database, "in_h4", failed_event(**theirs), canceled_event())
+    await put_recovery(database, "in_h5", failed_event(**theirs))
+    mine = await put_recovery(database, "in_h6", failed_event(**theirs))
     async with database.begin() as session:
         history = await customer_history(session, "stripe", "cus_hist", mine.recovery_id)
         nobody = await customer_history(session, "stripe", None, mine.recovery_id)

@@ -22,10 +22,10 @@ WORDS = [
 
 
 @asynccontextmanager
-async def refusing(words: str, heard: list[dict[str, str]]) -> AsyncIterator[int]:
+async def refusing_server(words: str, heard: list[dict[str, str]]) -> AsyncIterator[int]:
     """A server that refuses options with these words, and all else with others. It notes what it was told."""
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def answer_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # https://www.postgresql.org/docs/current/protocol-message-formats.html: StartupMessage, ErrorResponse
         (length,) = struct.unpack("!I", await reader.readexactly(4))
         texts = (await reader.readexactly(length - 4))[4:].decode().split("\0")
@@ -36,15 +36,15 @@ async def refusing(words: str, heard: list[dict[str, str]]) -> AsyncIterator[int
         await writer.drain()
         writer.close()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    server = await asyncio.start_server(answer_connection, "127.0.0.1", 0)
     async with server:
         yield server.sockets[0].getsockname()[1]
 
 
-async def tried(words: str, query: str) -> tuple[str, list[dict[str, str]]]:
+async def connect_error(words: str, query: str) -> tuple[str, list[dict[str, str]]]:
     """The error in the end, and what the server was told."""
     heard: list[dict[str, str]] = []
-    async with refusing(words, heard) as port:
+    async with refusing_server(words, heard) as port:
         address = f"postgresql://u@127.0.0.1:{port}/n?sslmode=disable&gssencmode=disable{query}"
         database = Database(address)
         with pytest.raises(StoreUnavailable) as refused:
@@ -56,7 +56,7 @@ async def tried(words: str, query: str) -> tuple[str, list[dict[str, str]]]:
 
 @pytest.mark.parametrize("words", WORDS)
 async def test_we_try_again_without_options(words: str) -> None:
-    error, heard = await tried(words, "&options=-c work_mem=7MB")
+    error, heard = await connect_error(words, "&options=-c work_mem=7MB")
     assert "nothing is served here" in error
     first, second = heard
     assert "-c work_mem=7MB" in first["options"]
@@ -65,7 +65,7 @@ async def test_we_try_again_without_options(words: str) -> None:
 
 
 async def test_what_is_meant_for_the_pooler_stays() -> None:
-    error, heard = await tried(WORDS[0], "&options=endpoint=ep-1")
+    error, heard = await connect_error(WORDS[0], "&options=endpoint=ep-1")
     assert "endpoint=ep-1" in heard[0]["options"]
     assert heard[1]["options"] == "endpoint=ep-1"
     assert WORDS[0] in error

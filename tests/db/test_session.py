@@ -15,16 +15,16 @@ from db.session import Database
 from tests.db.conftest import Addresses
 
 
-async def ask(database: Database, question: str = "SELECT 1") -> object:
+async def run_query(database: Database, question: str = "SELECT 1") -> object:
     async with database.begin() as session:
         return (await session.execute(text(question))).scalar_one_or_none()
 
 
-async def unreachable(address: str) -> float:
+async def seconds_to_outage(address: str) -> float:
     """Seconds until the one error comes."""
     database, began = Database(address), time.monotonic()
     with pytest.raises(StoreUnavailable):
-        await ask(database)
+        await run_query(database)
     await database.close()
     return time.monotonic() - began
 
@@ -39,17 +39,17 @@ async def mine(addresses: Addresses) -> AsyncIterator[Database]:
 @pytest.mark.parametrize("address", ["postgresql://a@127.0.0.1:1/b", "postgresql://a@/b?host=/nowhere"])
 @pytest.mark.quiet
 async def test_no_server_is_known_at_once(address: str) -> None:
-    assert await unreachable(address) < 1.5
+    assert await seconds_to_outage(address) < 1.5
 
 
 @pytest.mark.quiet
 async def test_a_server_that_never_answers_is_given_up_in_seconds() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        assert await unreachable(f"postgresql://a@127.0.0.1:{silent.getsockname()[1]}/b") < 4
+        assert await seconds_to_outage(f"postgresql://a@127.0.0.1:{silent.getsockname()[1]}/b") < 4
 
 
 async def test_a_killed_connection_is_an_outage_and_the_next_one_works(mine: Database, addresses: Addresses) -> None:
-    async def killed() -> None:
+    async def kill_connection() -> None:
         async with mine.begin() as session:
             pid = (await session.execute(text("SELECT pg_backend_pid()"))).scalar_one()
             with psycopg.connect(addresses.superuser.replace("+psycopg", ""), autocommit=True) as admin:
@@ -57,20 +57,20 @@ async def test_a_killed_connection_is_an_outage_and_the_next_one_works(mine: Dat
             await session.execute(text("SELECT 1"))
 
     with pytest.raises(StoreUnavailable):
-        await killed()
-    assert await ask(mine) == 1
+        await kill_connection()
+    assert await run_query(mine) == 1
 
 
 async def test_a_connection_that_died_while_unused_is_replaced(mine: Database, addresses: Addresses) -> None:
-    pid = await ask(mine, "SELECT pg_backend_pid()")
+    pid = await run_query(mine, "SELECT pg_backend_pid()")
     with psycopg.connect(addresses.superuser.replace("+psycopg", ""), autocommit=True) as admin:
         admin.execute("SELECT pg_terminate_backend(%s, 1000)", [pid])
-    assert await ask(mine) == 1
+    assert await run_query(mine) == 1
 
 
 @pytest.mark.quiet
 async def test_a_full_pool_and_a_slow_statement_are_outages(mine: Database) -> None:
-    slow = asyncio.create_task(ask(mine, "SELECT pg_sleep(30)"))
+    slow = asyncio.create_task(run_query(mine, "SELECT pg_sleep(30)"))
     await asyncio.sleep(0)
     began = time.monotonic()
     with pytest.raises(StoreUnavailable):
@@ -78,21 +78,21 @@ async def test_a_full_pool_and_a_slow_statement_are_outages(mine: Database) -> N
     assert time.monotonic() - began < 2.5
     async with mine.begin():
         with pytest.raises(StoreUnavailable):
-            await ask(mine)
+            await run_query(mine)
 
 
 async def test_bugs_stay_visible_and_bad_values_are_named(mine: Database) -> None:
     with pytest.raises(exc.ProgrammingError):
-        await ask(mine, "SELECT nonsense")
+        await run_query(mine, "SELECT nonsense")
     for bad in ("a\x00b", "a\ud800b"):
         with pytest.raises(InvalidInput):
-            await _echo(mine, bad)
+            await _echo_value(mine, bad)
 
 
-async def _echo(database: Database, value: str) -> None:
+async def _echo_value(database: Database, value: str) -> None:
     async with database.begin() as session:
         await session.execute(text("SELECT CAST(:value AS text)"), {"value": value})
 
 
 async def test_times_come_back_in_utc(mine: Database) -> None:
-    assert await ask(mine, "SHOW timezone") == "UTC"
+    assert await run_query(mine, "SHOW timezone") == "UTC"

@@ -3,47 +3,55 @@
 from datetime import timedelta
 from typing import Any
 
-from core.events import Event, EventType, stamp
-from core.retry.machine import fold
+from core.events import Event, EventType, format_timestamp
+from core.retry.machine import fold_records
 from db.repositories import event_log
-from db.repositories.shadow import Comparison, compared
+from db.repositories.shadow import Comparison, compare_shadow
 from db.session import Database, Session
-from tests.db.stories import NOW, blank, event, failed
+from tests.db.stories import NOW, blank_recovery, event_of, failed_event
 
 HOUR = timedelta(hours=1)
 
 
-def at(hours: int) -> str:
+def stamp_after(hours: int) -> str:
     """So many hours later."""
-    return stamp(NOW + hours * HOUR)
+    return format_timestamp(NOW + hours * HOUR)
 
 
-def planned(hours: int) -> Event:
+def planned_event(hours: int) -> Event:
     """A decision to try again."""
-    return event(EventType.RETRY_PLANNED, at=at(hours), policy_version="active")
+    return event_of(EventType.RETRY_PLANNED, at=stamp_after(hours), policy_version="active")
 
 
-def shadow(agrees: bool, **data: Any) -> Event:
+def shadow_event(agrees: bool, **data: Any) -> Event:
     """What the other one would do."""
-    return event(EventType.SHADOW_PLANNED, **{"policy_version": "other", "agrees": agrees} | data)
+    return event_of(EventType.SHADOW_PLANNED, **{"policy_version": "other", "agrees": agrees} | data)
 
 
-async def told(session: Session, invoice: str, *events: Event) -> None:
+async def write_recovery(session: Session, invoice: str, *events: Event) -> None:
     """A recovery with these rows behind its failure."""
-    written = await event_log.append(session, blank(invoice), [failed()], NOW)
-    await event_log.append(session, fold(blank(invoice), written), events, NOW)
+    written = await event_log.append_to_log(session, blank_recovery(invoice), [failed_event()], NOW)
+    await event_log.append_to_log(session, fold_records(blank_recovery(invoice), written), events, NOW)
 
 
 async def test_plans_are_counted_by_what_both_do_and_by_how_much_they_move(database: Database) -> None:
     async with database.begin() as session:
-        await told(session, "in_same", planned(3), shadow(True, action="retry", at=at(3)))
-        await told(session, "in_early", planned(3), shadow(False, action="retry", at=at(1)))
-        await told(session, "in_late", planned(3), shadow(False, action="retry", at=at(7)))
-        await told(session, "in_later", planned(3), shadow(False, action="retry", at=at(9)))
-        await told(session, "in_none", planned(3), shadow(False, action="give_up"))
-        await told(session, "in_alone", planned(3))
-        found = await compared(session, NOW - HOUR, NOW + HOUR)
-        nothing = await compared(session, NOW + HOUR, NOW + 2 * HOUR)
+        await write_recovery(
+            session, "in_same", planned_event(3), shadow_event(True, action="retry", at=stamp_after(3))
+        )
+        await write_recovery(
+            session, "in_early", planned_event(3), shadow_event(False, action="retry", at=stamp_after(1))
+        )
+        await write_recovery(
+            session, "in_late", planned_event(3), shadow_event(False, action="retry", at=stamp_after(7))
+        )
+        await write_recovery(
+            session, "in_later", planned_event(3), shadow_event(False, action="retry", at=stamp_after(9))
+        )
+        await write_recovery(session, "in_none", planned_event(3), shadow_event(False, action="give_up"))
+        await write_recovery(session, "in_alone", planned_event(3))
+        found = await compare_shadow(session, NOW - HOUR, NOW + HOUR)
+        nothing = await compare_shadow(session, NOW + HOUR, NOW + 2 * HOUR)
     assert found.decisions == 6
     retried = Comparison(
         version="other",

@@ -25,31 +25,31 @@ async def session(database: Database) -> AsyncIterator[Session]:
         yield opened
 
 
-async def asked(session: Session, order: SimulationOrder = ORDER, after: timedelta = timedelta()) -> UUID:
+async def create_simulation(session: Session, order: SimulationOrder = ORDER, after: timedelta = timedelta()) -> UUID:
     """A new one."""
     id = uuid4()
-    await simulations.create(session, id, order, "ann", NOW + after)
+    await simulations.insert_simulation(session, id, order, "ann", NOW + after)
     return id
 
 
-async def state(session: Session, id: UUID) -> SimulationState:
+async def simulation_state(session: Session, id: UUID) -> SimulationState:
     """Where it stands."""
-    row = await simulations.get(session, id)
+    row = await simulations.load_simulation(session, id)
     assert row is not None
     return SimulationState(row["state"])
 
 
 async def test_from_the_order_to_the_result(session: Session) -> None:
-    id = await asked(session)
-    assert await state(session, id) is SimulationState.QUEUED
-    assert await simulations.begin(session, id, NOW) == ORDER
-    await simulations.progress(session, id, 7, 500)
-    row = await simulations.get(session, id)
+    id = await create_simulation(session)
+    assert await simulation_state(session, id) is SimulationState.QUEUED
+    assert await simulations.begin_simulation(session, id, NOW) == ORDER
+    await simulations.save_progress(session, id, 7, 500)
+    row = await simulations.load_simulation(session, id)
     assert row is not None
     assert (row["state"], row["done"], row["total"], row["started_at"]) == ("running", 7, 500, NOW)
-    assert await simulations.report(session, id) == (SimulationState.RUNNING, None)
-    assert await simulations.finish(session, id, RESULT, LATER)
-    done = await simulations.get(session, id)
+    assert await simulations.load_report(session, id) == (SimulationState.RUNNING, None)
+    assert await simulations.finish_simulation(session, id, RESULT, LATER)
+    done = await simulations.load_simulation(session, id)
     assert done is not None
     assert (done["state"], done["result"], done["ended_at"], done["created_by"]) == (
         "done",
@@ -57,51 +57,51 @@ async def test_from_the_order_to_the_result(session: Session) -> None:
         LATER,
         "ann",
     )
-    assert await simulations.report(session, id) == (SimulationState.DONE, RESULT.report)
+    assert await simulations.load_report(session, id) == (SimulationState.DONE, RESULT.report)
 
 
 async def test_a_worker_that_takes_over_begins_anew(session: Session) -> None:
-    id = await asked(session)
-    await simulations.begin(session, id, NOW)
-    await simulations.progress(session, id, 7, 500)
-    assert await simulations.begin(session, id, LATER) == ORDER
-    row = await simulations.get(session, id)
+    id = await create_simulation(session)
+    await simulations.begin_simulation(session, id, NOW)
+    await simulations.save_progress(session, id, 7, 500)
+    assert await simulations.begin_simulation(session, id, LATER) == ORDER
+    row = await simulations.load_simulation(session, id)
     assert row is not None
     assert (row["done"], row["total"]) == (0, None)
 
 
 @pytest.mark.parametrize("end", [SimulationState.DONE, SimulationState.FAILED, SimulationState.CANCELED])
 async def test_what_has_ended_stays_as_it_ended(session: Session, end: SimulationState) -> None:
-    id = await asked(session)
+    id = await create_simulation(session)
     if end is SimulationState.CANCELED:
-        assert await simulations.cancel(session, id, NOW)
+        assert await simulations.mark_canceled(session, id, NOW)
     else:
-        await simulations.finish(
+        await simulations.finish_simulation(
             session, id, RESULT if end is SimulationState.DONE else SimulationOutcome(problem="no"), NOW
         )
-    ended = await simulations.get(session, id)
-    assert await simulations.begin(session, id, LATER) is None
-    assert not await simulations.cancel(session, id, LATER)
-    assert not await simulations.finish(session, id, SimulationOutcome(problem="later"), LATER)
-    await simulations.progress(session, id, 9, 9)
-    await simulations.remove(session, id)
-    assert await simulations.get(session, id) == ended
-    assert await state(session, id) is end
+    ended = await simulations.load_simulation(session, id)
+    assert await simulations.begin_simulation(session, id, LATER) is None
+    assert not await simulations.mark_canceled(session, id, LATER)
+    assert not await simulations.finish_simulation(session, id, SimulationOutcome(problem="later"), LATER)
+    await simulations.save_progress(session, id, 9, 9)
+    await simulations.remove_queued(session, id)
+    assert await simulations.load_simulation(session, id) == ended
+    assert await simulation_state(session, id) is end
 
 
 async def test_one_that_nobody_took_can_be_removed(session: Session) -> None:
-    id = await asked(session)
-    await simulations.remove(session, id)
-    assert await simulations.get(session, id) is None
-    assert await simulations.report(session, id) is None
+    id = await create_simulation(session)
+    await simulations.remove_queued(session, id)
+    assert await simulations.load_simulation(session, id) is None
+    assert await simulations.load_report(session, id) is None
 
 
 async def test_pages_lead_through_all_of_them_newest_first(session: Session) -> None:
-    made = [await asked(session, after=timedelta(days=400, seconds=number // 2)) for number in range(7)]
+    made = [await create_simulation(session, after=timedelta(days=400, seconds=number // 2)) for number in range(7)]
     seen: list[UUID] = []
     cursor = None
     while len(seen) < 7:
-        page = await simulations.listed(session, 3, cursor)
+        page = await simulations.load_simulation_page(session, 3, cursor)
         seen += [row["id"] for row in page.items if row["id"] in made]
         cursor = page.next_cursor
     assert len(set(seen)) == 7
@@ -112,4 +112,4 @@ async def test_pages_lead_through_all_of_them_newest_first(session: Session) -> 
 
 async def test_a_cursor_of_somebody_else_is_refused(session: Session) -> None:
     with pytest.raises(InvalidInput):
-        await simulations.listed(session, 3, "no-cursor")
+        await simulations.load_simulation_page(session, 3, "no-cursor")

@@ -8,43 +8,43 @@ from sqlalchemy import text
 from core.events import EventType
 from core.fraud.signals import Velocity
 from db.repositories import event_log, history, summary
-from db.repositories.velocity import velocity
+from db.repositories.velocity import count_velocity
 from db.session import Database
-from tests.db.stories import NOW, blank, canceled, event, failed
+from tests.db.stories import NOW, blank_recovery, canceled_event, event_of, failed_event
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
-async def fails(db: Database, invoice: str, customer: str, card: str, ago: timedelta, **more: Any) -> None:
+async def write_failure(db: Database, invoice: str, customer: str, card: str, ago: timedelta, **more: Any) -> None:
     """A recovery whose failure was classified so long ago."""
     at = NOW - ago
     rows = [
-        failed(at, customer_id=customer, event_id=f"evt_{invoice}"),
-        event(EventType.FAILURE_CLASSIFIED, card={"fingerprint": card}),
-        event(EventType.CUSTOMER_SEGMENTED, **more),
-        canceled(),
+        failed_event(at, customer_id=customer, event_id=f"evt_{invoice}"),
+        event_of(EventType.FAILURE_CLASSIFIED, card={"fingerprint": card}),
+        event_of(EventType.CUSTOMER_SEGMENTED, **more),
+        canceled_event(),
     ]
     async with db.begin() as session:
-        await event_log.append(session, blank(invoice), rows, at)
+        await event_log.append_to_log(session, blank_recovery(invoice), rows, at)
 
 
-async def counted(db: Database, customer: str | None, card: str | None) -> Velocity:
+async def fetch_velocity(db: Database, customer: str | None, card: str | None) -> Velocity:
     async with db.begin() as session:
-        return await velocity(session, "stripe", "recovery-stripe-in_now", customer, card, NOW, 7 * DAY, HOUR)
+        return await count_velocity(session, "stripe", "recovery-stripe-in_now", customer, card, NOW, 7 * DAY, HOUR)
 
 
 async def test_others_are_counted_with_this_failure_in_the_window(database: Database) -> None:
-    assert await counted(database, "cus_v", "fp_1") == Velocity(
+    assert await fetch_velocity(database, "cus_v", "fp_1") == Velocity(
         cards_of_customer=1, customers_on_card=1, failures_in_burst=1
     )
-    await fails(database, "in_v1", "cus_v", "fp_2", 2 * DAY)
-    await fails(database, "in_v2", "cus_v", "fp_3", HOUR / 2)
-    await fails(database, "in_v3", "cus_v", "fp_4", 9 * DAY)
-    await fails(database, "in_v4", "cus_w", "fp_1", DAY)
-    assert await counted(database, "cus_v", "fp_1") == Velocity(
+    await write_failure(database, "in_v1", "cus_v", "fp_2", 2 * DAY)
+    await write_failure(database, "in_v2", "cus_v", "fp_3", HOUR / 2)
+    await write_failure(database, "in_v3", "cus_v", "fp_4", 9 * DAY)
+    await write_failure(database, "in_v4", "cus_w", "fp_1", DAY)
+    assert await fetch_velocity(database, "cus_v", "fp_1") == Velocity(
         cards_of_customer=3, customers_on_card=2, failures_in_burst=2
     )
-    assert (await counted(database, None, None)).cards_of_customer is None
+    assert (await fetch_velocity(database, None, None)).cards_of_customer is None
 
 
 async def test_the_indexes_are_on_every_partition(database: Database) -> None:
@@ -55,10 +55,10 @@ async def test_the_indexes_are_on_every_partition(database: Database) -> None:
 
 
 async def test_the_past_by_cause_and_the_sums_by_arm(database: Database) -> None:
-    await fails(database, "in_a1", "cus_a", "fp_a", DAY, experiment="patience", arm="patient")
+    await write_failure(database, "in_a1", "cus_a", "fp_a", DAY, experiment="patience", arm="patient")
     async with database.begin() as session:
         past = await history.customer_history(session, "stripe", "cus_a", "recovery-stripe-other")
-        groups = await summary.sums(session, ("experiment", "arm"), NOW - 2 * DAY, NOW, "eur")
+        groups = await summary.load_sums(session, ("experiment", "arm"), NOW - 2 * DAY, NOW, "eur")
     assert past.failures == 0
     (group,) = groups
     assert (group.keys, group.sums.lost, group.sums.lost_count) == (("patience", "patient"), 500, 1)

@@ -14,7 +14,14 @@ import sys
 from pathlib import Path
 
 FOLDER = Path(os.environ["STANDIN_DIR"])  # noqa: TID251
-TOLD = ("DATABASE_URL", "DATABASE_OWNER_URL", "TEMPORAL_ADDRESS", "STRIPE_API_BASE", "STRIPE_API_KEY", "API_PORT")
+RECORDED_SETTINGS = (
+    "DATABASE_URL",
+    "DATABASE_OWNER_URL",
+    "TEMPORAL_ADDRESS",
+    "STRIPE_API_BASE",
+    "STRIPE_API_KEY",
+    "API_PORT",
+)
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -28,28 +35,28 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """Nothing."""
 
 
-def note(role: str) -> None:
+def note_call(role: str) -> None:
     """What this role was called with."""
-    told = {name: os.environ.get(name) for name in TOLD}  # noqa: TID251
+    told = {name: os.environ.get(name) for name in RECORDED_SETTINGS}  # noqa: TID251
     with (FOLDER / "calls").open("a") as calls:
         calls.write(json.dumps({"role": role, "pid": os.getpid(), "argv": sys.argv[2:], **told}) + "\n")
 
 
-def serve(port: int) -> None:
+def serve_until_stopped(port: int) -> None:
     """Until SIGTERM."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
         server.serve_forever()
 
 
-async def work() -> None:
+async def run_worker() -> None:
     """Polls every queue until SIGTERM."""
     from temporalio import activity
     from temporalio.client import Client
     from temporalio.worker import Worker
 
     @activity.defn
-    async def nothing() -> None:
+    async def noop_activity() -> None:
         """Never called."""
 
     ended = asyncio.Event()
@@ -61,27 +68,27 @@ async def work() -> None:
             client,
             task_queue="recovery",
             workflows=workflows,
-            activities=[nothing],
+            activities=[noop_activity],
         ),
-        Worker(client, task_queue="charges-stripe", activities=[nothing]),
-        Worker(client, task_queue="simulations", activities=[nothing]),
-        Worker(client, task_queue="charges-adyen", activities=[nothing]),
-        Worker(client, task_queue="charges-braintree", activities=[nothing]),
+        Worker(client, task_queue="charges-stripe", activities=[noop_activity]),
+        Worker(client, task_queue="simulations", activities=[noop_activity]),
+        Worker(client, task_queue="charges-adyen", activities=[noop_activity]),
+        Worker(client, task_queue="charges-braintree", activities=[noop_activity]),
     ):
         await ended.wait()
 
 
 def main(role: str) -> None:
     """Plays the role."""
-    note(role)
+    note_call(role)
     if role == "fail":
         sys.exit("it cannot be done")
     if role == "api":
-        serve(int(os.environ["API_PORT"]))  # noqa: TID251
+        serve_until_stopped(int(os.environ["API_PORT"]))  # noqa: TID251
     if role == "sandbox":
-        serve(int(sys.argv[sys.argv.index("--port") + 1]))
+        serve_until_stopped(int(sys.argv[sys.argv.index("--port") + 1]))
     if role == "worker":
-        asyncio.run(work())
+        asyncio.run(run_worker())
         os._exit(0)
 
 

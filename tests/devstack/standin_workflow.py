@@ -4,7 +4,7 @@ from temporalio import workflow
 
 
 @workflow.defn
-class Nothing:
+class IdleWorkflow:
     """Gives the stand-in worker something to poll for."""
 
     @workflow.run

@@ -22,50 +22,54 @@ def machine(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Callable[[str, str
     for name in ("sh", "mkdir", "touch", "dirname"):
         (bin_dir / name).symlink_to(next(p for d in ("/bin", "/usr/bin") if (p := Path(d) / name).exists()))
 
-    def add(name: str, script: str) -> Path:
+    def add_program(name: str, script: str) -> Path:
         (bin_dir / name).write_text(f"#!/bin/sh\n{script}\n")
         (bin_dir / name).chmod(0o755)
         return bin_dir / name
 
-    return add
+    return add_program
 
 
 def test_a_tool_is_built_once_under_its_own_name(machine: Callable[[str, str], Path], folder: Path) -> None:
     machine("go", f'echo "$@" >> {folder}/builds; echo "#!/bin/sh" > $GOBIN/server; /bin/chmod 755 $GOBIN/server')
-    assert tools.ensure("toxiproxy") == tools.ensure("toxiproxy") == folder / "cache/pri/bin/toxiproxy-server"
+    assert (
+        tools.ensure_go_tool("toxiproxy")
+        == tools.ensure_go_tool("toxiproxy")
+        == folder / "cache/pri/bin/toxiproxy-server"
+    )
     assert (folder / "builds").read_text() == "install github.com/Shopify/toxiproxy/v2/cmd/server@v2.5.0\n"
 
 
 def test_a_failed_build_leaves_nothing_and_says_why(machine: Callable[[str, str], Path], folder: Path) -> None:
     machine("go", "echo 'no space left on device' >&2; exit 1")
     with pytest.raises(DevstackError, match="no space left on device"):
-        tools.ensure("stripe-mock")
+        tools.ensure_go_tool("stripe-mock")
     assert [path for path in (folder / "cache" / "pri").iterdir() if path.is_dir()] == []
 
 
 def test_without_go_the_message_says_so(machine: Callable[[str, str], Path]) -> None:
     assert callable(machine)
     with pytest.raises(DevstackError, match="no Go to build it"):
-        tools.ensure("stripe-mock")
+        tools.ensure_go_tool("stripe-mock")
 
 
 def test_the_test_server_falls_back_to_maven(
     machine: Callable[[str, str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def offline(_kind: str, _folder: Path) -> Path:
+    def fail_download(_kind: str, _folder: Path) -> Path:
         raise DevstackError("offline")
 
-    monkeypatch.setattr(_sdk, "fetch", offline)
+    monkeypatch.setattr(_sdk, "fetch_sdk_server", fail_download)
     with pytest.raises(DevstackError, match="Maven and Java"):
-        testserver.executable("")
+        testserver.find_test_server("")
     machine("java", 'echo "$@"')
     machine("mvn", 'for word in "$@"; do case $word in -DoutputDirectory=*) mkdir -p "${word#*=}";; esac; done')
-    made = testserver.executable("")
+    made = testserver.find_test_server("")
     assert cache.is_program(made)
     assert (made.parent / "lib").is_dir()
-    assert testserver.executable(str(made)) == made
+    assert testserver.find_test_server(str(made)) == made
     with pytest.raises(DevstackError, match="TEMPORAL_TEST_SERVER"):
-        testserver.executable("/no/such/file")
+        testserver.find_test_server("/no/such/file")
 
 
 def test_a_download_that_stalls_is_ended(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
@@ -74,6 +78,6 @@ def test_a_download_that_stalls_is_ended(monkeypatch: pytest.MonkeyPatch, folder
     watched.mkdir()
     command = [sys.executable, "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(60)"]
     with pytest.raises(DevstackError):
-        cache.run(command, Progress("x", terminal=False), folder / "log", watched=watched)
+        cache.run_helper(command, Progress("x", terminal=False), folder / "log", watched=watched)
     with pytest.raises(ProcessLookupError):
         os.kill(int((folder / "log").read_text()), 0)

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from devstack import ports
-from devstack.errors import DevstackError, Interrupted
-from devstack.locks import only_one
-from devstack.processes import Identity, Program, end, is_alive, spawn, started, wait_until
+from devstack.errors import DevstackError, StackInterrupted
+from devstack.locks import exclusive_lock
+from devstack.processes import Identity, Program, end_process, is_alive, spawn, start_mark, wait_until
 
 SLEEP = (sys.executable, "-c", "import time; time.sleep(60)")
 STUBBORN = (
@@ -23,18 +23,18 @@ STUBBORN = (
 WITH_GRANDCHILD = (sys.executable, "-c", "import subprocess, time; print(subprocess.Popen(['sleep', '60']).pid, flush=True); time.sleep(60)")  # fmt: skip # noqa: E501
 
 
-def program(folder: Path, argv: tuple[str, ...], grace: float = 5.0) -> Program:
+def program_with(folder: Path, argv: tuple[str, ...], grace: float = 5.0) -> Program:
     return Program("thing", argv, folder / "logs" / "thing.log", grace_seconds=grace)
 
 
-def printed(folder: Path) -> str:
+def read_output(folder: Path) -> str:
     log = folder / "logs" / "thing.log"
     assert wait_until(lambda: log.exists() and log.read_text().strip() != "", 10)
     return log.read_text().strip()
 
 
 def test_a_process_is_itself_until_it_ends(folder: Path) -> None:
-    child = spawn(program(folder, SLEEP))
+    child = spawn(program_with(folder, SLEEP))
     assert wait_until(lambda: is_alive(child.identity), 5)
     child.stop()
     assert not is_alive(child.identity)
@@ -42,27 +42,27 @@ def test_a_process_is_itself_until_it_ends(folder: Path) -> None:
 
 @pytest.mark.parametrize("wrong", [{"started": "another boot/1"}, {"argv": ("python", "something", "else")}])
 def test_another_process_of_the_same_number_is_left_alone(folder: Path, wrong: dict[str, object]) -> None:
-    child = spawn(program(folder, SLEEP))
+    child = spawn(program_with(folder, SLEEP))
     try:
-        end(replace(child.identity, **wrong), grace_seconds=0.1)  # type: ignore[arg-type]
+        end_process(replace(child.identity, **wrong), grace_seconds=0.1)  # type: ignore[arg-type]
         assert child.exit_code() is None
     finally:
         child.kill()
 
 
 def test_who_ignores_the_request_is_killed_after_the_grace(folder: Path) -> None:
-    child = spawn(program(folder, STUBBORN, grace=0.3))
-    printed(folder)
+    child = spawn(program_with(folder, STUBBORN, grace=0.3))
+    read_output(folder)
     child.stop()
     assert child.exit_code() == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("how", ["stop", "kill"])
 def test_the_whole_group_ends(folder: Path, how: str) -> None:
-    child = spawn(program(folder, WITH_GRANDCHILD))
-    grandchild = int(printed(folder))
+    child = spawn(program_with(folder, WITH_GRANDCHILD))
+    grandchild = int(read_output(folder))
     getattr(child, how)()
-    assert wait_until(lambda: started(grandchild) is None, 5)
+    assert wait_until(lambda: start_mark(grandchild) is None, 5)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="an extra of Linux")
@@ -76,17 +76,17 @@ def test_children_end_with_a_killed_starter(folder: Path) -> None:
         pid = int(starter.stdout.readline())
         time.sleep(0.3)
         starter.kill()
-    assert wait_until(lambda: started(pid) is None, 5)
+    assert wait_until(lambda: start_mark(pid) is None, 5)
 
 
 def test_a_program_that_is_not_there_says_so_in_its_log(folder: Path) -> None:
-    child = spawn(program(folder, ("/no/such/program",)))
+    child = spawn(program_with(folder, ("/no/such/program",)))
     assert wait_until(lambda: child.exit_code() is not None, 5)
-    assert "No such file" in printed(folder)
+    assert "No such file" in read_output(folder)
 
 
 def test_waiting_ends_when_somebody_asks_for_the_end() -> None:
-    with pytest.raises(Interrupted):
+    with pytest.raises(StackInterrupted):
         wait_until(lambda: False, 5, stopping=lambda: True)
 
 
@@ -98,19 +98,19 @@ def test_a_port_in_use_is_named_with_its_option() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(DevstackError, match=rf"port {port} is in use.*--api-port"):
-            ports.chosen(port, "--api-port")
-    assert ports.chosen(port, "--api-port") == port
-    assert ports.chosen(0, "--api-port") > 0
+            ports.choose_port(port, "--api-port")
+    assert ports.choose_port(port, "--api-port") == port
+    assert ports.choose_port(0, "--api-port") > 0
 
 
 def test_a_lock_is_held_once_and_given_back(folder: Path) -> None:
     with (
-        only_one(folder / "lock", "busy"),
+        exclusive_lock(folder / "lock", "busy"),
         pytest.raises(DevstackError, match="busy"),
-        only_one(folder / "lock", "busy"),
+        exclusive_lock(folder / "lock", "busy"),
     ):
         pytest.fail("two had the lock")
-    with only_one(folder / "lock", "busy"):
+    with exclusive_lock(folder / "lock", "busy"):
         pass
 
 

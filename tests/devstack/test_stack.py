@@ -14,9 +14,9 @@ import pytest
 from devstack import cache, ports, temporal
 from devstack.children import Commands, Options
 from devstack.errors import DevstackError
-from devstack.processes import command_line, started, wait_until
-from devstack.stack import DevStack, status_of
-from settings import Settings, environment
+from devstack.processes import command_line, start_mark, wait_until
+from devstack.stack import DevStack, http_status
+from settings import Settings, read_environment
 
 ROOT = Path(__file__).parents[2]
 STANDIN = Path(__file__).with_name("standin.py")
@@ -27,23 +27,25 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def play(role: str) -> tuple[str, ...]:
+def standin_command(role: str) -> tuple[str, ...]:
     return (sys.executable, str(STANDIN), role)
 
 
-COMMANDS = Commands(play("migrate"), play("sandbox"), play("api"), play("worker"))
+COMMANDS = Commands(
+    standin_command("migrate"), standin_command("sandbox"), standin_command("api"), standin_command("worker")
+)
 
 
-def options(folder: Path, commands: Commands = COMMANDS, ready_seconds: float = 60.0) -> Options:
+def stack_options(folder: Path, commands: Commands = COMMANDS, ready_seconds: float = 60.0) -> Options:
     env = {"STANDIN_DIR": str(folder)}
     return Options(folder / "data", 0, 0, 0, commands=commands, environment=env, ready_seconds=ready_seconds)
 
 
-def calls(folder: Path) -> list[dict[str, str]]:
+def recorded_calls(folder: Path) -> list[dict[str, str]]:
     return [json.loads(line) for line in (folder / "calls").read_text().splitlines()]
 
 
-def notes(folder: Path) -> dict[str, int]:
+def recorded_pids(folder: Path) -> dict[str, int]:
     return {note.stem: json.loads(note.read_text())["pid"] for note in (folder / "data" / "run").glob("*.json")}
 
 
@@ -57,11 +59,11 @@ def settings(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Settings:
 
 
 def test_the_stack_starts_heals_and_ends(folder: Path, settings: Settings) -> None:
-    with DevStack(options(folder), settings) as stack:
+    with DevStack(stack_options(folder), settings) as stack:
         pids = {name: stack.pid(name) for name in PARTS}
-        assert status_of(stack.addresses.api, "/readyz") == 200
-        told = {call["role"]: call for call in calls(folder)}
-        assert calls(folder)[0]["role"] == "migrate"
+        assert http_status(stack.addresses.api, "/readyz") == 200
+        told = {call["role"]: call for call in recorded_calls(folder)}
+        assert recorded_calls(folder)[0]["role"] == "migrate"
         assert told["migrate"]["DATABASE_OWNER_URL"] == stack.addresses.owner_url
         assert told["worker"]["DATABASE_URL"] == stack.addresses.writer_url
         assert not told["worker"]["DATABASE_OWNER_URL"]
@@ -73,13 +75,13 @@ def test_the_stack_starts_heals_and_ends(folder: Path, settings: Settings) -> No
         stack.wait_ready()
         assert stack.pid("worker") != pids["worker"]
         pids["second worker"] = stack.pid("worker")
-    assert [name for name, pid in pids.items() if started(pid)] == []
+    assert [name for name, pid in pids.items() if start_mark(pid)] == []
     assert stat.S_IMODE((folder / "data" / "dev.json").stat().st_mode) == 0o600
 
 
 def test_a_live_key_is_never_given_to_the_sandbox(folder: Path, settings: Settings) -> None:
     live = settings.model_copy(update={"stripe_api_key": type(settings.stripe_api_key)("sk_live_real")})
-    stack = DevStack(options(folder), live)
+    stack = DevStack(stack_options(folder), live)
     assert stack.environment["STRIPE_API_KEY"] == stack.secrets.stripe_key
 
 
@@ -87,7 +89,7 @@ def test_no_key_of_adyen_but_our_own_is_given_to_the_sandbox(folder: Path, setti
     """It doesn't say whether it is live."""
     secret = type(settings.adyen_api_key)
     given = {"adyen_api_key": secret("AQE_real"), "adyen_merchant_account": "Real", "adyen_hmac_keys": (secret("ab"),)}
-    stack = DevStack(options(folder), settings.model_copy(update=given))
+    stack = DevStack(stack_options(folder), settings.model_copy(update=given))
     env, sandbox = stack.environment, stack.addresses.sandbox
     assert (env["ADYEN_API_KEY"], env["ADYEN_API_BASE"]) == (stack.secrets.adyen_key, f"{sandbox}/adyen")
     assert env["ADYEN_MERCHANT_ACCOUNT"] == "SandboxMerchant"
@@ -95,21 +97,23 @@ def test_no_key_of_adyen_but_our_own_is_given_to_the_sandbox(folder: Path, setti
 
 
 def test_secrets_and_the_sandbox_port_stay(folder: Path, settings: Settings) -> None:
-    first, second = (DevStack(options(folder), settings).secrets for _ in range(2))
+    first, second = (DevStack(stack_options(folder), settings).secrets for _ in range(2))
     assert first == second
 
 
 def test_a_failed_start_leaves_nothing_behind(folder: Path, settings: Settings) -> None:
-    commands = Commands(play("migrate"), play("sandbox"), play("api"), play("fail"))
+    commands = Commands(
+        standin_command("migrate"), standin_command("sandbox"), standin_command("api"), standin_command("fail")
+    )
     with pytest.raises(DevstackError, match=r"worker ended .*it cannot be done"):
-        DevStack(options(folder, commands), settings).start()
-    assert notes(folder) == {}
-    assert [call["role"] for call in calls(folder) if started(int(call["pid"]))] == []
+        DevStack(stack_options(folder, commands), settings).start()
+    assert recorded_pids(folder) == {}
+    assert [call["role"] for call in recorded_calls(folder) if start_mark(int(call["pid"]))] == []
 
 
 def test_given_servers_are_used_and_none_is_started(folder: Path, settings: Settings) -> None:
     given = {"database_url": type(settings.database_url)("postgresql+psycopg://a/b"), "temporal_address": "t:1"}
-    stack = DevStack(options(folder), settings.model_copy(update=given))
+    stack = DevStack(stack_options(folder), settings.model_copy(update=given))
     assert (stack.addresses.writer_url, stack.addresses.temporal) == ("postgresql+psycopg://a/b", "t:1")
     assert stack.addresses.owner_url == stack.addresses.writer_url
 
@@ -132,19 +136,19 @@ def dev(folder: Path, settings: Settings) -> Iterator[Callable[[], "subprocess.P
 
     assert settings.temporal_address == ""
 
-    def start() -> "subprocess.Popen[str]":
+    def start_dev() -> "subprocess.Popen[str]":
         process = subprocess.Popen(
             [sys.executable, "-c", code],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=environment(),
+            env=read_environment(),
             cwd=folder,
         )
         running.append(process)
         return process
 
-    yield start
+    yield start_dev
     for process in running:
         process.kill()
         process.communicate()
@@ -160,31 +164,31 @@ def test_after_kill_9_the_same_command_starts_again(folder: Path, dev: Callable[
     current = dev()
     assert first_line(current).startswith("ready http://127.0.0.1:")
     for whole_tree in (False, True):
-        left = notes(folder)
+        left = recorded_pids(folder)
         assert set(left) == set(PARTS)
         for pid in [current.pid, *(left.values() if whole_tree else ())]:
             os.kill(pid, signal.SIGKILL)
         current = dev()
         assert first_line(current).startswith("ready http://127.0.0.1:")
-        assert [name for name, pid in left.items() if started(pid)] == []
+        assert [name for name, pid in left.items() if start_mark(pid)] == []
 
     _, complaint = dev().communicate(timeout=30)
     assert "another `pri dev` uses" in complaint
-    now = notes(folder)
+    now = recorded_pids(folder)
     current.send_signal(signal.SIGTERM)
     rest, _ = current.communicate(timeout=60)
     assert (current.returncode, rest) == (0, "")
-    assert [name for name, pid in now.items() if started(pid)] == []
+    assert [name for name, pid in now.items() if start_mark(pid)] == []
 
 
 def test_a_signal_while_starting_ends_it_too(folder: Path, dev: Callable[[], "subprocess.Popen[str]"]) -> None:
     (folder / "unready").touch()
     process = dev()
-    assert wait_until(lambda: (folder / "calls").exists() and len(calls(folder)) == 4, 60)
+    assert wait_until(lambda: (folder / "calls").exists() and len(recorded_calls(folder)) == 4, 60)
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=30)
     assert (process.returncode, out) == (0, "")
-    assert notes(folder) == {}
+    assert recorded_pids(folder) == {}
 
 
 def test_temporal_is_found_in_the_promised_order(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
@@ -192,25 +196,25 @@ def test_temporal_is_found_in_the_promised_order(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("PATH", str(folder / "path"))
     tried: list[str] = []
 
-    def failing(way: str) -> Callable[..., Path]:
-        def fail(*_: object) -> Path:
+    def failing_source(way: str) -> Callable[..., Path]:
+        def raise_failure(*_: object) -> Path:
             tried.append(way)
             raise DevstackError("not here")
 
-        return fail
+        return raise_failure
 
-    monkeypatch.setattr(temporal, "_downloaded", failing("download"))
-    monkeypatch.setattr(cache, "go_install", failing("go"))
+    monkeypatch.setattr(temporal, "_download_server", failing_source("download"))
+    monkeypatch.setattr(cache, "install_with_go", failing_source("go"))
     with pytest.raises(DevstackError, match="TEMPORAL_ADDRESS"):
-        temporal.executable()
+        temporal.find_temporal_server()
     assert tried == ["download", "go"]
     for place in (cache.bin_dir(), folder / "path"):
         place.mkdir(parents=True)
         (place / "temporal").write_text("#!/bin/sh\n")
         (place / "temporal").chmod(0o755)
-        assert temporal.executable() == place / "temporal"
+        assert temporal.find_temporal_server() == place / "temporal"
 
 
 def test_loopback_only(folder: Path, settings: Settings) -> None:
-    addresses = DevStack(options(folder), settings).addresses
+    addresses = DevStack(stack_options(folder), settings).addresses
     assert {addresses.api[7:16], addresses.temporal[:9], addresses.sandbox[7:16]} == {ports.LOOPBACK}

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from devstack.errors import DevstackError
-from devstack.processes import Program, spawn, started, wait_until
-from devstack.supervisor import Supervisor, outcome
+from devstack.processes import Program, spawn, start_mark, wait_until
+from devstack.supervisor import Supervisor, describe_exit
 
 SLEEP = (sys.executable, "-c", "import time; time.sleep(60)")
 
 
-class Bench:
+class SupervisorHarness:
     """A supervisor and what it reported."""
 
     def __init__(self, folder: Path) -> None:
@@ -23,19 +23,19 @@ class Bench:
         self.supervisor = Supervisor(folder / "run", self.reports.append)
         self.supervisor.end_left_overs()
 
-    def program(self, name: str, argv: tuple[str, ...] = SLEEP) -> Program:
+    def sleeping_program(self, name: str, argv: tuple[str, ...] = SLEEP) -> Program:
         return Program(name, argv, self.folder / "logs" / f"{name}.log")
 
 
 @pytest.fixture
-def bench(folder: Path) -> Iterator[Bench]:
-    made = Bench(folder)
+def bench(folder: Path) -> Iterator[SupervisorHarness]:
+    made = SupervisorHarness(folder)
     yield made
     made.supervisor.close()
 
 
-def test_a_killed_child_is_reported_and_started_again(bench: Bench) -> None:
-    first = bench.supervisor.start(bench.program("worker"))
+def test_a_killed_child_is_reported_and_started_again(bench: SupervisorHarness) -> None:
+    first = bench.supervisor.start(bench.sleeping_program("worker"))
     bench.supervisor.watch()
     bench.supervisor.kill("worker")
     assert wait_until(lambda: bench.supervisor.child("worker").pid != first.pid, 5)
@@ -43,8 +43,8 @@ def test_a_killed_child_is_reported_and_started_again(bench: Bench) -> None:
     assert bench.reports == [f"worker was killed by SIGKILL; starting it again in 0.5 s (log: {first.program.log})"]
 
 
-def test_each_death_doubles_the_wait(bench: Bench) -> None:
-    bench.supervisor.start(bench.program("api", (sys.executable, "-c", "raise SystemExit(3)")))
+def test_each_death_doubles_the_wait(bench: SupervisorHarness) -> None:
+    bench.supervisor.start(bench.sleeping_program("api", (sys.executable, "-c", "raise SystemExit(3)")))
     bench.supervisor.watch()
     assert wait_until(lambda: len(bench.reports) >= 3, 10)
     assert [f"in {delay} s" in text for delay, text in zip(("0.5", "1", "2"), bench.reports, strict=False)] == [
@@ -53,40 +53,42 @@ def test_each_death_doubles_the_wait(bench: Bench) -> None:
     assert "ended with exit code 3" in bench.reports[0]
 
 
-def test_a_stopped_child_stays_away(bench: Bench) -> None:
-    child = bench.supervisor.start(bench.program("worker"))
+def test_a_stopped_child_stays_away(bench: SupervisorHarness) -> None:
+    child = bench.supervisor.start(bench.sleeping_program("worker"))
     bench.supervisor.watch()
     bench.supervisor.stop("worker")
     assert not wait_until(lambda: bench.reports != [], 0.5)
-    assert started(child.pid) is None
+    assert start_mark(child.pid) is None
     assert list((bench.folder / "run").iterdir()) == []
 
 
-def test_before_the_watch_a_death_ends_the_start(bench: Bench) -> None:
-    child = bench.supervisor.start(bench.program("api", (sys.executable, "-c", "raise SystemExit('no such table')")))
+def test_before_the_watch_a_death_ends_the_start(bench: SupervisorHarness) -> None:
+    child = bench.supervisor.start(
+        bench.sleeping_program("api", (sys.executable, "-c", "raise SystemExit('no such table')"))
+    )
     assert wait_until(lambda: child.exit_code() is not None, 5)
     with pytest.raises(DevstackError, match="api ended with exit code 1: no such table"):
-        bench.supervisor.check()
+        bench.supervisor.check_children()
 
 
-def test_a_program_run_to_its_end_says_why_it_failed(bench: Bench) -> None:
+def test_a_program_run_to_its_end_says_why_it_failed(bench: SupervisorHarness) -> None:
     bench.supervisor.watch()
-    bench.supervisor.run(bench.program("good", (sys.executable, "-c", "")), 10, lambda: False)
+    bench.supervisor.run_to_end(bench.sleeping_program("good", (sys.executable, "-c", "")), 10, lambda: False)
     with pytest.raises(DevstackError, match="bad ended with exit code 1: wrong password"):
-        bench.supervisor.run(
-            bench.program("bad", (sys.executable, "-c", "raise SystemExit('wrong password')")), 10, bool
+        bench.supervisor.run_to_end(
+            bench.sleeping_program("bad", (sys.executable, "-c", "raise SystemExit('wrong password')")), 10, bool
         )
     with pytest.raises(DevstackError, match="slow took more than 0 s"):
-        bench.supervisor.run(bench.program("slow"), 0.2, bool)
+        bench.supervisor.run_to_end(bench.sleeping_program("slow"), 0.2, bool)
     assert bench.reports == []
 
 
-def test_the_end_is_in_reverse_order(bench: Bench) -> None:
+def test_the_end_is_in_reverse_order(bench: SupervisorHarness) -> None:
     code = "import signal, sys, pathlib\nfile = pathlib.Path(sys.argv[1]); print(1, flush=True)\n"
     code += "signal.sigwait([signal.SIGTERM]); file.open('a').write(sys.argv[2])"
     masked = "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])\n" + code
     for name in ("a", "b", "c"):
-        program = bench.program(name, (sys.executable, "-c", masked, str(bench.folder / "order"), name))
+        program = bench.sleeping_program(name, (sys.executable, "-c", masked, str(bench.folder / "order"), name))
         bench.supervisor.start(program)
         assert wait_until(lambda log=program.log: log.read_text() != "", 5)  # type: ignore[misc]
     bench.supervisor.watch()
@@ -94,8 +96,8 @@ def test_the_end_is_in_reverse_order(bench: Bench) -> None:
     assert (bench.folder / "order").read_text() == "cba"
 
 
-def test_what_a_crash_left_is_ended_and_nothing_else(bench: Bench) -> None:
-    left, other = spawn(bench.program("worker")), spawn(bench.program("other", (*SLEEP, "other")))
+def test_what_a_crash_left_is_ended_and_nothing_else(bench: SupervisorHarness) -> None:
+    left, other = spawn(bench.sleeping_program("worker")), spawn(bench.sleeping_program("other", (*SLEEP, "other")))
     notes = bench.folder / "run"
     assert left.identity.started
     known = {"pid": left.pid, "started": left.identity.started, "argv": left.identity.argv}
@@ -103,7 +105,7 @@ def test_what_a_crash_left_is_ended_and_nothing_else(bench: Bench) -> None:
     (notes / "api.json").write_text(json.dumps({**known, "pid": other.pid}))
     (notes / "torn.json").write_text("{")
     try:
-        assert wait_until(lambda: started(left.pid) is not None, 5)
+        assert wait_until(lambda: start_mark(left.pid) is not None, 5)
         Supervisor(notes, bench.reports.append).end_left_overs()
         assert wait_until(lambda: left.exit_code() is not None, 5)
         assert other.exit_code() is None
@@ -114,5 +116,5 @@ def test_what_a_crash_left_is_ended_and_nothing_else(bench: Bench) -> None:
 
 
 def test_outcomes_in_words() -> None:
-    assert outcome(-9) == "was killed by SIGKILL"
-    assert outcome(0) == "ended with exit code 0"
+    assert describe_exit(-9) == "was killed by SIGKILL"
+    assert describe_exit(0) == "ended with exit code 0"

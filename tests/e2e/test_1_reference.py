@@ -6,28 +6,35 @@ from datetime import datetime, timedelta
 
 from sandbox.models import Delivery, Shape
 from tests.support.stacks import TIME_SCALE
-from tests.support.together import Together
-from tests.support.world import OPENING, World
+from tests.support.together import ConcurrentTests
+from tests.support.world import OPENING_EVENTS, RunningService
 
-together = Together()
+together = ConcurrentTests()
 JITTER = 1.1
 
 
-async def test_the_opening_rows_are_there_within_two_seconds(world: World) -> None:
-    await (await world.fails("card_velocity_exceeded")).until_event("retry.planned")  # everything is warm now
-    recovery = await world.fails("insufficient_funds")
+async def test_the_opening_rows_are_there_within_two_seconds(world: RunningService) -> None:
+    await (await world.create_failure("card_velocity_exceeded")).wait_for_event(
+        "retry.planned"
+    )  # everything is warm now
+    recovery = await world.create_failure("insufficient_funds")
     answered = time.monotonic()
-    while await recovery.story() != OPENING:
-        assert time.monotonic() - answered < 2, await recovery.told()
+    while await recovery.fetch_event_types() != OPENING_EVENTS:
+        assert time.monotonic() - answered < 2, await recovery.describe_state()
         await asyncio.sleep(0.02)
 
 
 @together
-async def test_the_reference_story(world: World) -> None:
-    recovery = await world.fails("insufficient_funds", amount=4900, currency="eur")
-    view = await recovery.recovered_once()
-    assert await recovery.story() == [*OPENING, "charge.requested", "charge.succeeded", "recovery.closed"]
-    states = [row["to_state"] for row in await recovery.events()]
+async def test_the_reference_story(world: RunningService) -> None:
+    recovery = await world.create_failure("insufficient_funds", amount=4900, currency="eur")
+    view = await recovery.wait_for_one_payment()
+    assert await recovery.fetch_event_types() == [
+        *OPENING_EVENTS,
+        "charge.requested",
+        "charge.succeeded",
+        "recovery.closed",
+    ]
+    states = [row["to_state"] for row in await recovery.fetch_events()]
     assert states == [
         "received",
         "classified",
@@ -39,7 +46,7 @@ async def test_the_reference_story(world: World) -> None:
         "recovered",
     ]
 
-    failed, classified, segmented, _, planned, requested, *_ = await recovery.events()
+    failed, classified, segmented, _, planned, requested, *_ = await recovery.fetch_events()
     assert classified["data"].items() >= {"category": "SOFT_DECLINE", "cause": "INSUFFICIENT_FUNDS"}.items()
     assert classified["data"]["code"] == "insufficient_funds"
     assert segmented["data"]["segment"] == view["segment"]
@@ -50,7 +57,7 @@ async def test_the_reference_story(world: World) -> None:
     assert timedelta(hours=3) <= waited <= timedelta(hours=3 * JITTER) + timedelta(hours=1)
     assert datetime.fromisoformat(requested["occurred_at"]) >= due
 
-    (call,) = await recovery.pay_calls()
+    (call,) = await recovery.fetch_pay_calls()
     assert call.path == f"/v1/invoices/{recovery.invoice}/pay"
     assert call.idempotency_key == requested["data"]["idempotency_key"]
     assert requested["data"]["trigger"] == "scheduled"
@@ -60,27 +67,27 @@ async def test_the_reference_story(world: World) -> None:
 
 
 @together
-async def test_a_payment_that_failed_on_the_old_api(world: World) -> None:
-    recovery = await world.fails("insufficient_funds", delivery=Delivery(wait=True, shape=Shape.LEGACY))
-    await recovery.recovered_once()
-    assert (await recovery.story())[:5] == OPENING
-    assert (await recovery.events())[0]["data"]["provider_attempt"] == 1
+async def test_a_payment_that_failed_on_the_old_api(world: RunningService) -> None:
+    recovery = await world.create_failure("insufficient_funds", delivery=Delivery(wait=True, shape=Shape.LEGACY))
+    await recovery.wait_for_one_payment()
+    assert (await recovery.fetch_event_types())[:5] == OPENING_EVENTS
+    assert (await recovery.fetch_events())[0]["data"]["provider_attempt"] == 1
 
 
 @together
-async def test_what_is_shown_while_it_waits(world: World) -> None:
-    recovery = await world.fails("card_velocity_exceeded", amount=1234)
-    await recovery.until_event("retry.planned")
-    view = await recovery.view()
+async def test_what_is_shown_while_it_waits(world: RunningService) -> None:
+    recovery = await world.create_failure("card_velocity_exceeded", amount=1234)
+    await recovery.wait_for_event("retry.planned")
+    view = await recovery.fetch_view()
     assert view["workflow_id"] == view["recovery_id"] == recovery.id
     assert (view["state"], view["category"], view["cause"]) == ("waiting", "RATE_LIMITED", "VELOCITY")
     assert (view["amount"], view["currency"], view["customer_id"]) == (1234, "USD", recovery.customer)
-    assert view["next_attempt_at"] == (await recovery.only("retry.planned"))["data"]["at"]
+    assert view["next_attempt_at"] == (await recovery.fetch_only_event("retry.planned"))["data"]["at"]
     assert recovery.id in view["temporal_url"]
     listed = await world.api.get("/v1/recoveries", params={"customer_id": recovery.customer, "state": "waiting"})
     assert [item["invoice_id"] for item in listed.json()["items"]] == [recovery.invoice]
-    described = await world.description(recovery.id)
+    described = await world.describe_workflow(recovery.id)
     attributes = described["searchAttributes"]["indexedFields"]
     assert {"RecoveryState", "DeclineCategory", "Segment", "Provider", "NextAttemptAt"} <= attributes.keys()
-    assert (await recovery.ask("cancel")).status_code == 200
-    await recovery.ended_unpaid("canceled")
+    assert (await recovery.submit_command("cancel")).status_code == 200
+    await recovery.wait_for_unpaid_end("canceled")

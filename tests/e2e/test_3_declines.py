@@ -3,157 +3,161 @@
 import asyncio
 
 from sandbox.models import Card, Delivery
-from tests.support.together import Together
-from tests.support.world import Recovery, World
+from tests.support.together import ConcurrentTests
+from tests.support.world import Recovery, RunningService
 
-together = Together()
-WAIT = Delivery(wait=True)
-SLOW = "card_velocity_exceeded"
+together = ConcurrentTests()
+WAIT_FOR_DELIVERY = Delivery(wait=True)
+SLOW_CODE = "card_velocity_exceeded"
 
 
-async def awaiting(world: World, code: str) -> Recovery:
+async def create_awaiting_recovery(world: RunningService, code: str) -> Recovery:
     """A recovery that waits for its customer and charges nothing."""
-    recovery = await world.fails(code)
-    await recovery.until("awaiting_customer")
-    assert (await recovery.events())[-1]["type"] == "retry.skipped"
+    recovery = await world.create_failure(code)
+    await recovery.wait_for_state("awaiting_customer")
+    assert (await recovery.fetch_events())[-1]["type"] == "retry.skipped"
     return recovery
 
 
 @together
-async def test_a_card_refused_for_good_waits_for_another(world: World) -> None:
-    recovery = await awaiting(world, "lost_card")
+async def test_a_card_refused_for_good_waits_for_another(world: RunningService) -> None:
+    recovery = await create_awaiting_recovery(world, "lost_card")
     await asyncio.sleep(5)  # longer than any first retry
-    assert await recovery.pay_calls() == []
-    await world.sandbox.new_card(recovery.customer, Card(last4="5556"), delivery=WAIT)
-    await recovery.recovered_once()
-    updated = await recovery.only("payment_method.updated")
-    (call,) = await recovery.pay_calls()
+    assert await recovery.fetch_pay_calls() == []
+    await world.sandbox.add_card(recovery.customer, Card(last4="5556"), delivery=WAIT_FOR_DELIVERY)
+    await recovery.wait_for_one_payment()
+    updated = await recovery.fetch_only_event("payment_method.updated")
+    (call,) = await recovery.fetch_pay_calls()
     assert call.params["payment_method"] == updated["data"]["method_id"] != recovery.made.payment_method
-    assert (await recovery.only("charge.requested"))["data"]["trigger"] == "payment_method_change"
-    assert (await recovery.view())["attempts_used"] == 0
+    assert (await recovery.fetch_only_event("charge.requested"))["data"]["trigger"] == "payment_method_change"
+    assert (await recovery.fetch_view())["attempts_used"] == 0
 
 
 @together
-async def test_a_new_card_that_fails_too_waits_for_yet_another(world: World) -> None:
-    recovery = await awaiting(world, "pickup_card")
-    await world.sandbox.script(recovery.invoice, "decline:lost_card")
-    await world.sandbox.new_card(recovery.customer, Card(last4="1111"), delivery=WAIT)
-    await recovery.until_event("charge.declined")
-    await recovery.until_event("retry.skipped", 2)
-    await recovery.until("awaiting_customer")
-    await world.sandbox.new_card(recovery.customer, Card(last4="2222"), delivery=WAIT)
-    await recovery.recovered_once()
-    named = [call.params["payment_method"] for call in await recovery.pay_calls()]
+async def test_a_new_card_that_fails_too_waits_for_yet_another(world: RunningService) -> None:
+    recovery = await create_awaiting_recovery(world, "pickup_card")
+    await world.sandbox.set_script(recovery.invoice, "decline:lost_card")
+    await world.sandbox.add_card(recovery.customer, Card(last4="1111"), delivery=WAIT_FOR_DELIVERY)
+    await recovery.wait_for_event("charge.declined")
+    await recovery.wait_for_event("retry.skipped", 2)
+    await recovery.wait_for_state("awaiting_customer")
+    await world.sandbox.add_card(recovery.customer, Card(last4="2222"), delivery=WAIT_FOR_DELIVERY)
+    await recovery.wait_for_one_payment()
+    named = [call.params["payment_method"] for call in await recovery.fetch_pay_calls()]
     assert len(set(named)) == 2
 
 
 @together
-async def test_wrong_card_data_is_mended_by_the_card_updater(world: World) -> None:
-    recovery = await awaiting(world, "expired_card")
-    await world.sandbox.card_update(recovery.made.payment_method, exp_year=2035, delivery=WAIT)
-    await recovery.recovered_once()
+async def test_wrong_card_data_is_mended_by_the_card_updater(world: RunningService) -> None:
+    recovery = await create_awaiting_recovery(world, "expired_card")
+    await world.sandbox.update_card(recovery.made.payment_method, exp_year=2035, delivery=WAIT_FOR_DELIVERY)
+    await recovery.wait_for_one_payment()
 
 
 @together
-async def test_a_stop_instruction_ends_it_at_once(world: World) -> None:
-    recovery = await world.fails("revocation_of_all_authorizations")
-    view = await recovery.ended_unpaid("blocked")
+async def test_a_stop_instruction_ends_it_at_once(world: RunningService) -> None:
+    recovery = await world.create_failure("revocation_of_all_authorizations")
+    view = await recovery.wait_for_unpaid_end("blocked")
     assert (view["category"], view["cause"]) == ("HARD_DECLINE", "STOP_INSTRUCTION")
-    assert await recovery.pay_calls() == []
+    assert await recovery.fetch_pay_calls() == []
 
 
 @together
-async def test_advice_not_to_try_again_wins_over_a_soft_code(world: World) -> None:
-    recovery = await world.fails("insufficient_funds", advice_code="do_not_try_again")
-    await recovery.until("awaiting_customer", "blocked")
-    assert (await recovery.view())["category"] == "HARD_DECLINE"
-    assert await recovery.pay_calls() == []
+async def test_advice_not_to_try_again_wins_over_a_soft_code(world: RunningService) -> None:
+    recovery = await world.create_failure("insufficient_funds", advice_code="do_not_try_again")
+    await recovery.wait_for_state("awaiting_customer", "blocked")
+    assert (await recovery.fetch_view())["category"] == "HARD_DECLINE"
+    assert await recovery.fetch_pay_calls() == []
 
 
 @together
-async def test_the_customer_authenticates_on_the_hosted_page(world: World) -> None:
-    recovery = await awaiting(world, "authentication_required")
-    assert (await recovery.view())["until"]
-    await world.sandbox.pay_hosted(recovery.invoice, delivery=WAIT)
-    view = await recovery.recovered_once()
+async def test_the_customer_authenticates_on_the_hosted_page(world: RunningService) -> None:
+    recovery = await create_awaiting_recovery(world, "authentication_required")
+    assert (await recovery.fetch_view())["until"]
+    await world.sandbox.pay_hosted(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
+    view = await recovery.wait_for_one_payment()
     assert (view["cause"], view["close_reason"]) == ("AUTHENTICATION_REQUIRED", "paid_elsewhere")
-    assert await recovery.pay_calls() == []
+    assert await recovery.fetch_pay_calls() == []
 
 
 @together
-async def test_a_payment_that_waits_for_its_customer_from_the_start(world: World) -> None:
-    recovery = await world.fails("authentication_required", requires_action=True)
-    await recovery.until("awaiting_customer")
-    await world.sandbox.pay_hosted(recovery.invoice, delivery=WAIT)
-    await recovery.recovered_once()
+async def test_a_payment_that_waits_for_its_customer_from_the_start(world: RunningService) -> None:
+    recovery = await world.create_failure("authentication_required", requires_action=True)
+    await recovery.wait_for_state("awaiting_customer")
+    await world.sandbox.pay_hosted(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
+    await recovery.wait_for_one_payment()
 
 
 @together
-async def test_a_code_that_nobody_knows_is_visible_and_slow(world: World) -> None:
-    recovery = await world.fails("brand_new_code")
-    await recovery.until_event("retry.planned")
-    view = await recovery.view()
+async def test_a_code_that_nobody_knows_is_visible_and_slow(world: RunningService) -> None:
+    recovery = await world.create_failure("brand_new_code")
+    await recovery.wait_for_event("retry.planned")
+    view = await recovery.fetch_view()
     assert (view["category"], view["cause"]) == ("REVIEW", "UNKNOWN")
-    assert (await recovery.only("retry.planned"))["data"]["delay_seconds"] >= 24 * 3600
-    await world.sandbox.pay_hosted(recovery.invoice, delivery=WAIT)
-    await recovery.recovered_once()
+    assert (await recovery.fetch_only_event("retry.planned"))["data"]["delay_seconds"] >= 24 * 3600
+    await world.sandbox.pay_hosted(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
+    await recovery.wait_for_one_payment()
 
 
 @together
-async def test_an_invoice_closed_at_the_provider_is_canceled(world: World) -> None:
-    async def closed(close: str, reason: str) -> None:
-        recovery = await world.fails(SLOW)
-        await recovery.until_event("retry.planned")
-        await getattr(world.sandbox, close)(recovery.invoice, delivery=WAIT)
-        view = await recovery.ended_unpaid("canceled")
+async def test_an_invoice_closed_at_the_provider_is_canceled(world: RunningService) -> None:
+    async def close_invoice(close: str, reason: str) -> None:
+        recovery = await world.create_failure(SLOW_CODE)
+        await recovery.wait_for_event("retry.planned")
+        await getattr(world.sandbox, close)(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
+        view = await recovery.wait_for_unpaid_end("canceled")
         assert view["close_reason"] == reason
-        assert (await recovery.only("invoice.closed_elsewhere"))["data"]["why"] == reason
-        assert await recovery.pay_calls() == []
+        assert (await recovery.fetch_only_event("invoice.closed_elsewhere"))["data"]["why"] == reason
+        assert await recovery.fetch_pay_calls() == []
 
     await asyncio.gather(
-        closed("void", "voided"),
-        closed("mark_uncollectible", "uncollectible"),
-        closed("end_subscription", "subscription_ended"),
+        close_invoice("void", "voided"),
+        close_invoice("mark_uncollectible", "uncollectible"),
+        close_invoice("end_subscription", "subscription_ended"),
     )
 
 
 @together
-async def test_an_invoice_voided_without_a_word_is_never_charged(world: World) -> None:
-    recovery = await world.fails("insufficient_funds", echo=False)
-    await world.sandbox.void(recovery.invoice, delivery=Delivery(url="http://127.0.0.1:9/", retry=False))
-    await recovery.ended_unpaid("canceled")
-    assert await recovery.pay_calls() == []
+async def test_an_invoice_voided_without_a_word_is_never_charged(world: RunningService) -> None:
+    recovery = await world.create_failure("insufficient_funds", echo=False)
+    await world.sandbox.void_invoice(recovery.invoice, delivery=Delivery(url="http://127.0.0.1:9/", retry=False))
+    await recovery.wait_for_unpaid_end("canceled")
+    assert await recovery.fetch_pay_calls() == []
 
 
 @together
-async def test_disputes_and_fraud_warnings_block(world: World) -> None:
-    async def blocked(happening: str, kind: str) -> None:
-        recovery = await world.fails(SLOW)
-        await recovery.until_event("retry.planned")
-        await getattr(world.sandbox, happening)(recovery.invoice, delivery=WAIT)
-        view = await recovery.ended_unpaid("blocked")
+async def test_disputes_and_fraud_warnings_block(world: RunningService) -> None:
+    async def block_recovery(happening: str, kind: str) -> None:
+        recovery = await world.create_failure(SLOW_CODE)
+        await recovery.wait_for_event("retry.planned")
+        await getattr(world.sandbox, happening)(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
+        view = await recovery.wait_for_unpaid_end("blocked")
         assert view["close_reason"] == kind
-        assert (await recovery.only("dispute.opened"))["data"]["kind"] == kind
-        assert await recovery.pay_calls() == []
+        assert (await recovery.fetch_only_event("dispute.opened"))["data"]["kind"] == kind
+        assert await recovery.fetch_pay_calls() == []
 
-    await asyncio.gather(blocked("dispute", "dispute"), blocked("early_fraud_warning", "early_fraud_warning"))
+    await asyncio.gather(
+        block_recovery("dispute", "dispute"), block_recovery("early_fraud_warning", "early_fraud_warning")
+    )
 
 
 @together
-async def test_a_suspicion_of_fraud_is_reviewed(world: World) -> None:
-    approved, rejected = await asyncio.gather(world.fails("merchant_blacklist"), world.fails("fraudulent"))
+async def test_a_suspicion_of_fraud_is_reviewed(world: RunningService) -> None:
+    approved, rejected = await asyncio.gather(
+        world.create_failure("merchant_blacklist"), world.create_failure("fraudulent")
+    )
     for recovery in (approved, rejected):
-        await recovery.until("in_review")
-        assert (await recovery.view())["cause"] == "FRAUD"
-        await recovery.refused("retry", "fraud_hold")
-    assert (await rejected.ask("review", decision="reject")).status_code == 200
-    view = await rejected.ended_unpaid("blocked")
+        await recovery.wait_for_state("in_review")
+        assert (await recovery.fetch_view())["cause"] == "FRAUD"
+        await recovery.assert_refused("retry", "fraud_hold")
+    assert (await rejected.submit_command("review", decision="reject")).status_code == 200
+    view = await rejected.wait_for_unpaid_end("blocked")
     assert view["close_reason"] == "rejected"
-    answer = await approved.ask("review", decision="approve", reason="known customer")
+    answer = await approved.submit_command("review", decision="approve", reason="known customer")
     assert answer.status_code == 200, answer.text
-    reviewed = await approved.only("operator.reviewed")
+    reviewed = await approved.fetch_only_event("operator.reviewed")
     assert reviewed["data"].items() >= {"decision": "approve", "reason": "known customer"}.items()
-    await approved.until("awaiting_customer")
-    assert await approved.pay_calls() == []
-    await world.sandbox.new_card(approved.customer, delivery=WAIT)
-    await approved.recovered_once()
+    await approved.wait_for_state("awaiting_customer")
+    assert await approved.fetch_pay_calls() == []
+    await world.sandbox.add_card(approved.customer, delivery=WAIT_FOR_DELIVERY)
+    await approved.wait_for_one_payment()

@@ -9,15 +9,15 @@ import httpx
 import pytest
 
 from sandbox.models import Delivery
-from sandbox.samples import sign
-from tests.support.together import Together
-from tests.support.world import World
+from sandbox.samples import sign_stripe_payload
+from tests.support.together import ConcurrentTests
+from tests.support.world import RunningService
 
-together = Together()
-WAIT = Delivery(wait=True, retry=False)
+together = ConcurrentTests()
+WAIT_FOR_DELIVERY = Delivery(wait=True, retry=False)
 
 
-def is_problem(answer: httpx.Response, status: int) -> None:
+def assert_problem(answer: httpx.Response, status: int) -> None:
     """RFC 9457, with a sentence and no insides."""
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json"), answer.text
     problem = answer.json()
@@ -26,7 +26,7 @@ def is_problem(answer: httpx.Response, status: int) -> None:
     assert "Traceback" not in answer.text
 
 
-def event(**changes: Any) -> dict[str, Any]:
+def stripe_event(**changes: Any) -> dict[str, Any]:
     """An event of Stripe, about nothing."""
     known = {"object": "event", "id": f"evt_bad_{time.monotonic_ns()}", "type": "invoice.payment_failed"}
     return known | {"created": int(time.time()), "livemode": False, "data": {"object": {}}} | changes
@@ -37,77 +37,77 @@ def event(**changes: Any) -> dict[str, Any]:
     [b"", b"{", b"[]", b'"text"', b"null", b"\xff\xfe", b'{"object": "charge"}', b'{"a": NaN}', b"[" * 100_000],
     ids=["empty", "broken", "list", "text", "null", "no utf-8", "no event", "NaN", "deep"],
 )
-async def test_a_body_that_is_no_event(world: World, body: bytes) -> None:
-    is_problem(await world.post(body), 400)
+async def test_a_body_that_is_no_event(world: RunningService, body: bytes) -> None:
+    assert_problem(await world.post_webhook(body), 400)
 
 
-async def test_signatures(world: World) -> None:
-    body = json.dumps(event()).encode()
+async def test_signatures(world: RunningService) -> None:
+    body = json.dumps(stripe_event()).encode()
     secret, now = world.place.secret, int(time.time())
     wrong: list[str | bytes] = [
-        "", "nonsense", "t=1,v1=é".encode(), sign(body, "whsec_other", now), sign(b"{}", secret, now),
-        sign(body, secret, now - 3600), sign(body, secret, now + 3600),
+        "", "nonsense", "t=1,v1=é".encode(), sign_stripe_payload(body, "whsec_other", now), sign_stripe_payload(b"{}", secret, now),
+        sign_stripe_payload(body, secret, now - 3600), sign_stripe_payload(body, secret, now + 3600),
     ]  # fmt: skip
     for signature in wrong:
-        is_problem(await world.post(body, signature), 400)
+        assert_problem(await world.post_webhook(body, signature), 400)
 
 
-async def test_what_is_too_large_or_goes_nowhere(world: World) -> None:
-    is_problem(await world.post(b'{"a": "' + b"x" * (1 << 20) + b'"}'), 413)
-    is_problem(await world.api.post("/webhooks/nobody", content=b"{}"), 404)
-    is_problem(await world.api.get("/webhooks/stripe"), 405)
-    is_problem(await world.api.get("/v1/nowhere"), 404)
-    is_problem(await world.api.get("/v1/recoveries/stripe/in_unknown"), 404)
-    is_problem(await world.api.get("/v1/recoveries/stripe/in_unknown/events"), 404)
+async def test_what_is_too_large_or_goes_nowhere(world: RunningService) -> None:
+    assert_problem(await world.post_webhook(b'{"a": "' + b"x" * (1 << 20) + b'"}'), 413)
+    assert_problem(await world.api.post("/webhooks/nobody", content=b"{}"), 404)
+    assert_problem(await world.api.get("/webhooks/stripe"), 405)
+    assert_problem(await world.api.get("/v1/nowhere"), 404)
+    assert_problem(await world.api.get("/v1/recoveries/stripe/in_unknown"), 404)
+    assert_problem(await world.api.get("/v1/recoveries/stripe/in_unknown/events"), 404)
     for action in ("retry", "cancel", "pause", "resume"):
-        is_problem(await world.api.post(f"/v1/recoveries/stripe/in_unknown/{action}", json={"reason": "x"}), 404)
+        assert_problem(await world.api.post(f"/v1/recoveries/stripe/in_unknown/{action}", json={"reason": "x"}), 404)
 
 
 @together
-async def test_wishes_that_do_not_fit(world: World) -> None:
-    recovery = await world.fails("card_velocity_exceeded")
-    await recovery.until_event("retry.planned")
-    before = await recovery.story()
+async def test_commands_that_do_not_fit(world: RunningService) -> None:
+    recovery = await world.create_failure("card_velocity_exceeded")
+    await recovery.wait_for_event("retry.planned")
+    before = await recovery.fetch_event_types()
     bodies: list[Any] = [None, [], "x", {}, {"reason": ""}, {"reason": 5}, {"reason": "x", "more": 1},
                          {"reason": "x" * 501}]  # fmt: skip
     for body in bodies:
-        is_problem(await world.api.post(f"{recovery.path}/retry", json=body), 422)
-    is_problem(await world.api.post(f"{recovery.path}/retry", content=b"{"), 422)
-    is_problem(await world.api.post(f"{recovery.path}/review", json={"decision": "maybe"}), 422)
-    is_problem(await world.api.get("/v1/recoveries", params={"limit": 201}), 422)
-    is_problem(await world.api.get("/v1/recoveries", params={"cursor": "nonsense"}), 422)
-    assert await recovery.story() == before
-    await recovery.ask("cancel")
-    await recovery.ended_unpaid("canceled")
+        assert_problem(await world.api.post(f"{recovery.path}/retry", json=body), 422)
+    assert_problem(await world.api.post(f"{recovery.path}/retry", content=b"{"), 422)
+    assert_problem(await world.api.post(f"{recovery.path}/review", json={"decision": "maybe"}), 422)
+    assert_problem(await world.api.get("/v1/recoveries", params={"limit": 201}), 422)
+    assert_problem(await world.api.get("/v1/recoveries", params={"cursor": "nonsense"}), 422)
+    assert await recovery.fetch_event_types() == before
+    await recovery.submit_command("cancel")
+    await recovery.wait_for_unpaid_end("canceled")
 
 
-async def test_events_of_unknown_type_or_shape_are_kept_with_a_reason(world: World) -> None:
+async def test_events_of_unknown_type_or_shape_are_kept_with_a_reason(world: RunningService) -> None:
     strange = [
-        event(type="invoice.invented"),
-        event(type="charge.failed"),
-        event(data={"object": {"id": "in_1", "object": "invoice", "attempt_count": "many"}}),
-        event(data={"object": {"id": 17, "object": "invoice"}}),
-        event(data={"object": {"id": "in_" + "x" * 300, "object": "invoice", "attempt_count": 1}}),
-        event(data={"object": None}),
-        event(data=[]),
-        event(created="yesterday"),
-        event(livemode=True),
+        stripe_event(type="invoice.invented"),
+        stripe_event(type="charge.failed"),
+        stripe_event(data={"object": {"id": "in_1", "object": "invoice", "attempt_count": "many"}}),
+        stripe_event(data={"object": {"id": 17, "object": "invoice"}}),
+        stripe_event(data={"object": {"id": "in_" + "x" * 300, "object": "invoice", "attempt_count": 1}}),
+        stripe_event(data={"object": None}),
+        stripe_event(data=[]),
+        stripe_event(created="yesterday"),
+        stripe_event(livemode=True),
     ]
     for one in strange:
-        first = await world.post(one)
+        first = await world.post_webhook(one)
         assert (first.status_code, first.json()["status"]) == (202, "ignored"), (one, first.text)
         assert first.json()["reason"], one
-        again = await world.post(one)
+        again = await world.post_webhook(one)
         assert (again.status_code, again.json()["status"]) == (202, "duplicate"), again.text
         assert again.json()["reason"] == first.json()["reason"]
 
 
 @together
-async def test_an_event_about_an_invoice_that_never_failed_is_kept_with_a_reason(world: World) -> None:
-    paid = event(type="invoice.paid", data={"object": {"id": "in_nobody", "object": "invoice"}})
-    assert (await world.post(paid)).status_code == 202
+async def test_an_event_about_an_invoice_that_never_failed_is_kept_with_a_reason(world: RunningService) -> None:
+    paid = stripe_event(type="invoice.paid", data={"object": {"id": "in_nobody", "object": "invoice"}})
+    assert (await world.post_webhook(paid)).status_code == 202
     for _ in range(30):
-        if (told := (await world.post(paid)).json())["reason"]:
+        if (told := (await world.post_webhook(paid)).json())["reason"]:
             break
         await asyncio.sleep(1)
     assert (told["status"], told["reason"]) == ("duplicate", "no recovery for this invoice")
@@ -115,48 +115,48 @@ async def test_an_event_about_an_invoice_that_never_failed_is_kept_with_a_reason
 
 
 @together
-async def test_an_invoice_that_the_provider_does_not_know(world: World) -> None:
+async def test_an_invoice_that_the_provider_does_not_know(world: RunningService) -> None:
     invoice = f"in_missing_{time.monotonic_ns()}"
     lost = {"id": invoice, "object": "invoice", "customer": "cus_x", "attempt_count": 1, "amount_due": 500,
             "amount_remaining": 500, "currency": "usd", "status": "open"}  # fmt: skip
-    answer = await world.post(event(data={"object": lost}))
+    answer = await world.post_webhook(stripe_event(data={"object": lost}))
     assert (answer.status_code, answer.json()["recovery_id"]) == (202, f"recovery-stripe-{invoice}")
     view = await world.api.get(f"/v1/recoveries/stripe/{invoice}")
     assert (view.status_code, view.json()["invoice_id"]) == (200, invoice)
-    recovery = world.known(invoice)
-    await recovery.until_event("failure.classified")
-    assert (await recovery.view())["category"] == "REVIEW"
-    await recovery.ask("retry")
-    (skipped,) = await recovery.until_event("retry.skipped")
+    recovery = world.recovery_of(invoice)
+    await recovery.wait_for_event("failure.classified")
+    assert (await recovery.fetch_view())["category"] == "REVIEW"
+    await recovery.submit_command("retry")
+    (skipped,) = await recovery.wait_for_event("retry.skipped")
     assert skipped["data"]["reason"] == "invoice_missing"
-    assert (await recovery.view())["state"] == "in_review"
-    assert await recovery.pay_calls() == []
-    assert (await recovery.ask("cancel")).status_code == 200
-    await recovery.ended_unpaid("canceled")
+    assert (await recovery.fetch_view())["state"] == "in_review"
+    assert await recovery.fetch_pay_calls() == []
+    assert (await recovery.submit_command("cancel")).status_code == 200
+    await recovery.wait_for_unpaid_end("canceled")
 
 
 @together
-async def test_provider_answers_that_do_not_fit(world: World) -> None:
-    recovery = await world.failed("insufficient_funds")
-    await world.sandbox.fault(f"/v1/invoices/{recovery.invoice}", "malformed", times=1)
-    await world.sandbox.script(recovery.invoice, "malformed")
-    await recovery.send("invoice.payment_failed", delivery=WAIT)
-    await recovery.recovered_once()
+async def test_provider_answers_that_do_not_fit(world: RunningService) -> None:
+    recovery = await world.create_untold_failure("insufficient_funds")
+    await world.sandbox.add_fault(f"/v1/invoices/{recovery.invoice}", "malformed", times=1)
+    await world.sandbox.set_script(recovery.invoice, "malformed")
+    await recovery.send_event("invoice.payment_failed", delivery=WAIT_FOR_DELIVERY)
+    await recovery.wait_for_one_payment()
 
 
-async def test_a_recovery_is_never_unknown_once_its_webhook_was_answered(world: World) -> None:
+async def test_a_recovery_is_never_unknown_once_its_webhook_was_answered(world: RunningService) -> None:
     for _ in range(5):
-        recovery = await world.fails("card_velocity_exceeded")
+        recovery = await world.create_failure("card_velocity_exceeded")
         assert (await world.api.get(recovery.path)).status_code == 200
         assert (await world.api.get(f"{recovery.path}/events")).status_code == 200
-        assert (await recovery.ask("cancel")).status_code in (200, 202)
-        await recovery.ended_unpaid("canceled")
+        assert (await recovery.submit_command("cancel")).status_code in (200, 202)
+        await recovery.wait_for_unpaid_end("canceled")
 
 
-async def test_nobody_reads_or_writes_without_a_key(world: World) -> None:
-    recovery = await world.fails("card_velocity_exceeded")
+async def test_nobody_reads_or_writes_without_a_key(world: RunningService) -> None:
+    recovery = await world.create_failure("card_velocity_exceeded")
     async with httpx.AsyncClient(base_url=world.place.api, trust_env=False) as stranger:
-        is_problem(await stranger.get(recovery.path), 401)
-        is_problem(await stranger.post(f"{recovery.path}/cancel", json={"reason": "x"}), 401)
-    await recovery.ask("cancel")
-    await recovery.ended_unpaid("canceled")
+        assert_problem(await stranger.get(recovery.path), 401)
+        assert_problem(await stranger.post(f"{recovery.path}/cancel", json={"reason": "x"}), 401)
+    await recovery.submit_command("cancel")
+    await recovery.wait_for_unpaid_end("canceled")

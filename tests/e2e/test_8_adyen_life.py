@@ -3,17 +3,17 @@
 from typing import Any
 
 from sandbox.models import Delivery
-from tests.support.together import Together
-from tests.support.world import World
+from tests.support.together import ConcurrentTests
+from tests.support.world import RunningService
 
-together = Together()
-WAIT = Delivery(wait=True)
+together = ConcurrentTests()
+WAIT_FOR_DELIVERY = Delivery(wait=True)
 
 
 @together
-async def test_a_checkout_that_was_refused_is_not_collected(world: World) -> None:
+async def test_a_checkout_that_was_refused_is_not_collected(world: RunningService) -> None:
     for stored in (True, False):
-        fields: dict[str, Any] = {"shopper_interaction": "Ecommerce", "stored": stored, "delivery": WAIT}
+        fields: dict[str, Any] = {"shopper_interaction": "Ecommerce", "stored": stored, "delivery": WAIT_FOR_DELIVERY}
         made = await world.adyen.create_failed_payment(decline_code="Not enough balance", **fields)
         (delivery,) = made.deliveries
         assert (delivery.status, delivery.body["status"]) == (202, "ignored")
@@ -22,49 +22,51 @@ async def test_a_checkout_that_was_refused_is_not_collected(world: World) -> Non
 
 
 @together
-async def test_a_refused_debit_waits_for_the_customer(world: World) -> None:
-    recovery = await world.fails_at_adyen("Not enough balance", payment_method="sepadirectdebit")
-    await recovery.until("awaiting_customer")
-    assert await recovery.pay_calls() == []
+async def test_a_refused_debit_waits_for_the_customer(world: RunningService) -> None:
+    recovery = await world.create_adyen_failure("Not enough balance", payment_method="sepadirectdebit")
+    await recovery.wait_for_state("awaiting_customer")
+    assert await recovery.fetch_pay_calls() == []
 
 
 @together
-async def test_how_a_rescue_ended_is_no_cause(world: World) -> None:
-    recovery = await world.fails_at_adyen("Not enough balance", rescue_scheduled=True)
-    await recovery.until_event("retry.skipped")
-    await world.adyen.rescue(recovery.invoice, tries=0, reason="retryWindowHasElapsed", delivery=WAIT)
-    await recovery.recovered_once()
-    causes = {row["data"]["cause"] for row in await recovery.events("failure.classified")}
+async def test_how_a_rescue_ended_is_no_cause(world: RunningService) -> None:
+    recovery = await world.create_adyen_failure("Not enough balance", rescue_scheduled=True)
+    await recovery.wait_for_event("retry.skipped")
+    await world.adyen.run_rescue(recovery.invoice, tries=0, reason="retryWindowHasElapsed", delivery=WAIT_FOR_DELIVERY)
+    await recovery.wait_for_one_payment()
+    causes = {row["data"]["cause"] for row in await recovery.fetch_events("failure.classified")}
     assert causes == {"INSUFFICIENT_FUNDS"}
 
 
 @together
-async def test_a_debit_that_comes_back_is_a_failure(world: World) -> None:
+async def test_a_debit_that_comes_back_is_a_failure(world: RunningService) -> None:
     made = await world.adyen.create_failed_payment(payment_method="sepadirectdebit")
     code = {"chargebackReasonCode": "AM04"}
-    await world.adyen.happens(made.invoice, "CHARGEBACK", additional=code, delivery=WAIT)
-    recovery = world.known(made.invoice, "adyen")
-    classified = (await recovery.until_event("failure.classified"))[0]["data"]
+    await world.adyen.report_event(made.invoice, "CHARGEBACK", additional=code, delivery=WAIT_FOR_DELIVERY)
+    recovery = world.recovery_of(made.invoice, "adyen")
+    classified = (await recovery.wait_for_event("failure.classified"))[0]["data"]
     assert (classified["cause"], classified["code"]) == ("INSUFFICIENT_FUNDS", "am04")
-    await recovery.until("awaiting_customer")
-    assert await recovery.pay_calls() == []
+    await recovery.wait_for_state("awaiting_customer")
+    assert await recovery.fetch_pay_calls() == []
 
 
 @together
-async def test_a_reference_of_any_script_is_charged_as_it_is(world: World) -> None:
-    recovery = await world.fails_at_adyen("Not enough balance", invoice_id="Bestellung-Müller-17 ")
-    await recovery.recovered_once()
-    (call,) = await recovery.pay_calls()
+async def test_a_reference_of_any_script_is_charged_as_it_is(world: RunningService) -> None:
+    recovery = await world.create_adyen_failure("Not enough balance", invoice_id="Bestellung-Müller-17 ")
+    await recovery.wait_for_one_payment()
+    (call,) = await recovery.fetch_pay_calls()
     assert call.params["reference"] == "Bestellung-Müller-17 "
     assert call.idempotency_key
     assert call.idempotency_key.isascii()
 
 
 @together
-async def test_a_token_that_is_gone_waits_for_another(world: World) -> None:
-    recovery = await world.fails_at_adyen("Not enough balance", payment_method_id="GONETOKEN0000001", default="succeed")
+async def test_a_token_that_is_gone_waits_for_another(world: RunningService) -> None:
+    recovery = await world.create_adyen_failure(
+        "Not enough balance", payment_method_id="GONETOKEN0000001", default="succeed"
+    )
     await world.adyen.remove_token("GONETOKEN0000001")
-    await recovery.until("awaiting_customer")
+    await recovery.wait_for_state("awaiting_customer")
     token = {"recurring.recurringDetailReference": "FRESHTOKEN000001"}
-    await world.adyen.happens(recovery.invoice, "RECURRING_CONTRACT", additional=token, delivery=WAIT)
-    await recovery.recovered_once()
+    await world.adyen.report_event(recovery.invoice, "RECURRING_CONTRACT", additional=token, delivery=WAIT_FOR_DELIVERY)
+    await recovery.wait_for_one_payment()

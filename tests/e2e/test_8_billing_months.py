@@ -8,11 +8,11 @@ import pytest
 import stripe
 
 from sandbox.client import SandboxClient
-from tests.sandbox.harness import calling
-from tests.support.world import Recovery, World
+from tests.sandbox.harness import stripe_client
+from tests.support.world import Recovery, RunningService
 
-STARTED = (2026, 1, 15, 12)
-VELOCITY = "decline:card_velocity_exceeded"
+STARTED_ON = (2026, 1, 15, 12)
+VELOCITY_DECLINE = "decline:card_velocity_exceeded"
 """Cools down for a day: long enough for the customer to cancel before the first retry."""
 
 
@@ -22,16 +22,16 @@ class Subscriber:
     def __init__(self, api: stripe.StripeClient, box: SandboxClient, clock: str, customer: str, plan: str) -> None:
         self.api, self.box, self.clock, self.customer, self.plan = api, box, clock, customer, plan
 
-    async def goes_on_to(self, *when: int) -> None:
+    async def advance_clock(self, *when: int) -> None:
         """The clock reaches this moment, and every webhook of what happened by then was delivered."""
-        await self.api.v1.test_helpers.test_clocks.advance_async(self.clock, {"frozen_time": _seconds(*when)})
-        await self.box.idle()
+        await self.api.v1.test_helpers.test_clocks.advance_async(self.clock, {"frozen_time": _to_timestamp(*when)})
+        await self.box.wait_until_idle()
 
-    async def changes(self, **fields: Any) -> None:
+    async def change_subscription(self, **fields: Any) -> None:
         """The subscription is changed."""
         wanted: Any = fields
         await self.api.v1.subscriptions.update_async(self.plan, wanted)
-        await self.box.idle()
+        await self.box.wait_until_idle()
 
     async def newest_invoice(self) -> stripe.Invoice:
         """The invoice that the subscription made last."""
@@ -40,87 +40,87 @@ class Subscriber:
 
 
 @pytest.fixture
-async def api(world: World) -> AsyncIterator[stripe.StripeClient]:
+async def api(world: RunningService) -> AsyncIterator[stripe.StripeClient]:
     """Stripe's own library before the sandbox."""
-    async with calling(world.place.sandbox, key=world.stack.environment["STRIPE_API_KEY"]) as client:
+    async with stripe_client(world.place.sandbox, key=world.stack.environment["STRIPE_API_KEY"]) as client:
         yield client
 
 
 @pytest.fixture
-async def subscriber(world: World, api: stripe.StripeClient) -> Subscriber:
+async def subscriber(world: RunningService, api: stripe.StripeClient) -> Subscriber:
     """The first month is paid at the checkout."""
-    clock = await api.v1.test_helpers.test_clocks.create_async({"frozen_time": _seconds(*STARTED)})
+    clock = await api.v1.test_helpers.test_clocks.create_async({"frozen_time": _to_timestamp(*STARTED_ON)})
     customer = await api.v1.customers.create_async({"test_clock": clock.id})
     card = await api.v1.payment_methods.create_async({"type": "card", "card": {"token": "tok_visa"}})
     await api.v1.payment_methods.attach_async(card.id, {"customer": customer.id})
     settings: Any = {"default_payment_method": card.id}
     await api.v1.customers.update_async(customer.id, {"invoice_settings": settings})
-    wanted: Any = {"customer": customer.id, "items": [_item(3000)]}
+    wanted: Any = {"customer": customer.id, "items": [_invoice_item(3000)]}
     plan = await api.v1.subscriptions.create_async(wanted)
-    await world.sandbox.idle()
+    await world.sandbox.wait_until_idle()
     return Subscriber(api, world.sandbox, clock.id, customer.id, plan.id)
 
 
-async def test_three_billing_months(world: World, subscriber: Subscriber) -> None:
-    await _a_renewal_that_is_paid_opens_nothing(world, subscriber)
-    first = await _a_renewal_that_fails_is_recovered_with_another_card(world, subscriber)
-    second = await _an_upgrade_that_fails_is_owed_until_the_subscription_ends(world, subscriber)
+async def test_three_billing_months(world: RunningService, subscriber: Subscriber) -> None:
+    await _check_paid_renewal(world, subscriber)
+    first = await _check_failed_renewal(world, subscriber)
+    second = await _check_failed_upgrade(world, subscriber)
     assert await _recoveries_of(world, subscriber) == {first.invoice, second.invoice}
-    assert [charge.amount for charge in await first.charges()] == [3000]
-    assert await second.charges() == []
+    assert [charge.amount for charge in await first.fetch_charges()] == [3000]
+    assert await second.fetch_charges() == []
 
 
-async def _a_renewal_that_is_paid_opens_nothing(world: World, subscriber: Subscriber) -> None:
-    await subscriber.goes_on_to(2026, 2, 15, 14)
+async def _check_paid_renewal(world: RunningService, subscriber: Subscriber) -> None:
+    await subscriber.advance_clock(2026, 2, 15, 14)
     assert (await subscriber.newest_invoice()).status == "paid"
     assert await _recoveries_of(world, subscriber) == set()
 
 
-async def _a_renewal_that_fails_is_recovered_with_another_card(world: World, subscriber: Subscriber) -> Recovery:
+async def _check_failed_renewal(world: RunningService, subscriber: Subscriber) -> Recovery:
     await world.sandbox.script_renewals(subscriber.plan, "decline:insufficient_funds")
-    await subscriber.goes_on_to(2026, 3, 15, 14)
-    recovery = world.known(str((await subscriber.newest_invoice()).id))
-    await world.sandbox.script(recovery.invoice, "decline:insufficient_funds")
-    (planned, *_) = await recovery.until_event("retry.planned")
+    await subscriber.advance_clock(2026, 3, 15, 14)
+    recovery = world.recovery_of(str((await subscriber.newest_invoice()).id))
+    await world.sandbox.set_script(recovery.invoice, "decline:insufficient_funds")
+    (planned, *_) = await recovery.wait_for_event("retry.planned")
     assert 3 * 3600 <= planned["data"]["delay_seconds"] <= 3.3 * 3600
-    await recovery.until_event("charge.declined")
-    (_, again, *_) = await recovery.until_event("retry.planned", count=2)
+    await recovery.wait_for_event("charge.declined")
+    (_, again, *_) = await recovery.wait_for_event("retry.planned", count=2)
     assert again["data"]["delay_seconds"] >= 24 * 3600
-    await world.sandbox.new_card(subscriber.customer)
-    view = await recovery.until("recovered")
+    await world.sandbox.add_card(subscriber.customer)
+    view = await recovery.wait_for_state("recovered")
     assert view["close_reason"] == "charged"
-    requested = await recovery.events("charge.requested")
+    requested = await recovery.fetch_events("charge.requested")
     assert [row["data"]["trigger"] for row in requested] == ["scheduled", "payment_method_change"]
-    changed = await recovery.only("payment_method.updated")
+    changed = await recovery.fetch_only_event("payment_method.updated")
     assert requested[-1]["data"]["method_id"] == changed["data"]["method_id"]
     return recovery
 
 
-async def _an_upgrade_that_fails_is_owed_until_the_subscription_ends(world: World, subscriber: Subscriber) -> Recovery:
-    await subscriber.goes_on_to(2026, 3, 30, 12)
-    await world.sandbox.script_renewals(subscriber.plan, VELOCITY)
-    await subscriber.changes(items=[_item(9000)], proration_behavior="always_invoice")
+async def _check_failed_upgrade(world: RunningService, subscriber: Subscriber) -> Recovery:
+    await subscriber.advance_clock(2026, 3, 30, 12)
+    await world.sandbox.script_renewals(subscriber.plan, VELOCITY_DECLINE)
+    await subscriber.change_subscription(items=[_invoice_item(9000)], proration_behavior="always_invoice")
     invoice = await subscriber.newest_invoice()
-    recovery = world.known(str(invoice.id))
-    await recovery.until_event("retry.planned")
-    assert (await recovery.view())["amount"] == invoice.amount_remaining != 9000
-    await subscriber.changes(cancel_at_period_end=True)
-    assert (await recovery.view())["state"] == "waiting", "what is owed for the running period stays owed"
-    await subscriber.goes_on_to(2026, 4, 15, 14)
-    assert (await recovery.ended_unpaid("canceled"))["close_reason"] == "subscription_ended"
-    assert await recovery.pay_calls() == []
+    recovery = world.recovery_of(str(invoice.id))
+    await recovery.wait_for_event("retry.planned")
+    assert (await recovery.fetch_view())["amount"] == invoice.amount_remaining != 9000
+    await subscriber.change_subscription(cancel_at_period_end=True)
+    assert (await recovery.fetch_view())["state"] == "waiting", "what is owed for the running period stays owed"
+    await subscriber.advance_clock(2026, 4, 15, 14)
+    assert (await recovery.wait_for_unpaid_end("canceled"))["close_reason"] == "subscription_ended"
+    assert await recovery.fetch_pay_calls() == []
     return recovery
 
 
-async def _recoveries_of(world: World, subscriber: Subscriber) -> set[str]:
+async def _recoveries_of(world: RunningService, subscriber: Subscriber) -> set[str]:
     found = await world.api.get("/v1/recoveries", params={"customer_id": subscriber.customer})
     return {item["invoice_id"] for item in found.json()["items"]}
 
 
-def _seconds(*when: int) -> int:
+def _to_timestamp(*when: int) -> int:
     return int(datetime(*when, tzinfo=UTC).timestamp())  # type: ignore[arg-type,misc]
 
 
-def _item(amount: int) -> dict[str, Any]:
+def _invoice_item(amount: int) -> dict[str, Any]:
     price = {"currency": "usd", "product": "prod_1", "unit_amount": amount, "recurring": {"interval": "month"}}
     return {"price_data": price}

@@ -6,31 +6,31 @@ import re
 from pathlib import Path
 from typing import Any
 
-from tests.support.stacks import surroundings
-from tests.support.world import World
+from tests.support.stacks import clean_environment
+from tests.support.world import RunningService
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "admin.md"
 KEYS = ("items", "state", "items", "state", "state", "state", "currencies")
 """What each answer holds, in order."""
 
 
-def examples() -> list[str]:
+def curl_examples() -> list[str]:
     """The commands of the document."""
     return re.findall(r"^curl .*$", DOCUMENT.read_text(), re.MULTILINE)
 
 
-async def test_the_examples_work(world: World) -> None:
-    recovery = await world.fails("card_velocity_exceeded")
-    await recovery.until_event("retry.planned")
-    known = surroundings() | {"API": world.place.api, "KEY": world.place.key, "INVOICE": recovery.invoice}
-    answers = [await _run(command, known) for command in examples()]
+async def test_the_examples_work(world: RunningService) -> None:
+    recovery = await world.create_failure("card_velocity_exceeded")
+    await recovery.wait_for_event("retry.planned")
+    known = clean_environment() | {"API": world.place.api, "KEY": world.place.key, "INVOICE": recovery.invoice}
+    answers = [await _run_command(command, known) for command in curl_examples()]
     assert [key in answer for key, answer in zip(KEYS, answers, strict=True)] == [True] * len(KEYS)
     assert [answer["state"] for answer in answers if "state" in answer][:2] == ["waiting", "paused"]
-    await recovery.recovered_once()
-    assert (await recovery.only("operator.retry_requested"))["data"]["reason"] == "the customer called"
+    await recovery.wait_for_one_payment()
+    assert (await recovery.fetch_only_event("operator.retry_requested"))["data"]["reason"] == "the customer called"
 
 
-async def _run(command: str, known: dict[str, str]) -> dict[str, Any]:
+async def _run_command(command: str, known: dict[str, str]) -> dict[str, Any]:
     process = await asyncio.create_subprocess_shell(
         f"{command} --fail-with-body", env=known, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )

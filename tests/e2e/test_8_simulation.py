@@ -4,16 +4,16 @@ import asyncio
 from typing import Any
 
 from settings import SHIPPED_POLICY
-from tests.support.together import Together
-from tests.support.world import World
+from tests.support.together import ConcurrentTests
+from tests.support.world import RunningService
 
-together = Together()
+together = ConcurrentTests()
 SHIPPED = SHIPPED_POLICY.read_text()
 CANDIDATE = SHIPPED.replace("attempts_allowed = 4", "attempts_allowed = 2")
-WITHIN = 90
+WAIT_SECONDS = 90
 
 
-async def asked(world: World, **body: Any) -> dict[str, Any]:
+async def create_simulation(world: RunningService, **body: Any) -> dict[str, Any]:
     """A new one."""
     answer = await world.api.post("/v1/simulations", json={"policy": CANDIDATE} | body)
     assert answer.status_code == 202, answer.text
@@ -21,9 +21,9 @@ async def asked(world: World, **body: Any) -> dict[str, Any]:
     return made
 
 
-async def until(world: World, id: str, *states: str) -> dict[str, Any]:
+async def wait_for_state(world: RunningService, id: str, *states: str) -> dict[str, Any]:
     """Waits for one of these states."""
-    async with asyncio.timeout(WITHIN):
+    async with asyncio.timeout(WAIT_SECONDS):
         while (found := (await world.api.get(f"/v1/simulations/{id}")).json())["state"] not in states:  # noqa: ASYNC110
             await asyncio.sleep(0.2)
     view: dict[str, Any] = found
@@ -31,9 +31,9 @@ async def until(world: World, id: str, *states: str) -> dict[str, Any]:
 
 
 @together
-async def test_a_dry_run_from_the_order_to_its_report(world: World) -> None:
-    made = await asked(world, recoveries=2_000, seed=11)
-    done = await until(world, made["id"], "done", "failed")
+async def test_a_dry_run_from_the_order_to_its_report(world: RunningService) -> None:
+    made = await create_simulation(world, recoveries=2_000, seed=11)
+    done = await wait_for_state(world, made["id"], "done", "failed")
     assert done["problem"] is None
     assert done["progress"]["done"] == done["progress"]["total"]
     result = done["result"]
@@ -48,10 +48,10 @@ async def test_a_dry_run_from_the_order_to_its_report(world: World) -> None:
 
 
 @together
-async def test_a_long_one_is_canceled(world: World) -> None:
-    made = await asked(world, recoveries=1_000_000)
-    await until(world, made["id"], "running")
+async def test_a_long_one_is_canceled(world: RunningService) -> None:
+    made = await create_simulation(world, recoveries=1_000_000)
+    await wait_for_state(world, made["id"], "running")
     assert (await world.api.post(f"/v1/simulations/{made['id']}/cancel")).status_code == 200
-    ended = await until(world, made["id"], "canceled", "done", "failed")
+    ended = await wait_for_state(world, made["id"], "canceled", "done", "failed")
     assert (ended["state"], ended["result"]) == ("canceled", None)
     assert (await world.api.post(f"/v1/simulations/{made['id']}/cancel")).json()["code"] == "closed"

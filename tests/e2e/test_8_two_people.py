@@ -10,37 +10,37 @@ from typing import Any
 import httpx
 import pytest
 
-from devstack.children import CLI, Commands, Options
+from devstack.children import CLI_COMMAND, Commands, Options
 from devstack.stack import DevStack
 from settings import SHIPPED_POLICY
-from tests.support.stacks import FASTER, folder, newcomer
-from tests.support.world import Recovery, World, opened, place_of
+from tests.support.stacks import FAST_SETTINGS, default_settings, short_folder
+from tests.support.world import Recovery, RunningService, endpoints_of, open_service
 
-LIMITED = "\n[operators]\nsecond_approver_above = { EUR = 1000, USD = 1000 }\n"
-SLOW = "card_velocity_exceeded"
+LIMITED_POLICY = "\n[operators]\nsecond_approver_above = { EUR = 1000, USD = 1000 }\n"
+SLOW_CODE = "card_velocity_exceeded"
 
 
-class Office:
+class LimitedService:
     """A stack, and the people who act in it."""
 
-    def __init__(self, world: World, limited: str) -> None:
+    def __init__(self, world: RunningService, limited: str) -> None:
         self.world, self.limited = world, limited
 
-    async def key(self, name: str) -> dict[str, str]:
+    async def create_key(self, name: str) -> dict[str, str]:
         """A key of this name."""
         argv = ("keys", "create", "--scope", "recoveries:write", "--scope", "recoveries:read", "--name", name)
         pipes: dict[str, Any] = {"stdout": asyncio.subprocess.PIPE, "env": self.world.stack.environment}
-        process = await asyncio.create_subprocess_exec(*CLI, *argv, **pipes)
+        process = await asyncio.create_subprocess_exec(*CLI_COMMAND, *argv, **pipes)
         said, _ = await process.communicate()
         return {"Authorization": f"Bearer {next(w for w in said.decode().split() if w.startswith('pri_'))}"}
 
-    async def retry(self, recovery: Recovery, key: dict[str, str]) -> httpx.Response:
+    async def request_retry(self, recovery: Recovery, key: dict[str, str]) -> httpx.Response:
         """What somebody hears who asks for a charge."""
         body = {"reason": "the customer called"}
         return await self.world.api.post(f"{recovery.path}/retry", json=body, headers=key)
 
 
-def commands(who: str, policy: Path) -> Commands:
+def stack_commands(who: str, policy: Path) -> Commands:
     """Those of a stack in which one process has this policy."""
     plain = Commands()
     argv = (*("env", f"POLICY_FILE={policy}"), *getattr(plain, who))
@@ -48,50 +48,50 @@ def commands(who: str, policy: Path) -> Commands:
 
 
 @pytest.fixture(scope="module", params=["api", "worker"])
-async def office(request: pytest.FixtureRequest) -> AsyncIterator[Office]:
+async def office(request: pytest.FixtureRequest) -> AsyncIterator[LimitedService]:
     """One where only the API has the policy, and one where only the worker has it."""
     async with AsyncExitStack() as exits:
-        data = exits.enter_context(folder())
+        data = exits.enter_context(short_folder())
         policy = data / "policies.toml"
-        policy.write_text(SHIPPED_POLICY.read_text() + LIMITED)
-        options = Options(data, 0, 0, 0, commands=commands(request.param, policy), environment=FASTER)
-        stack = exits.enter_context(DevStack(options, newcomer()))
-        yield Office(await exits.enter_async_context(opened(place_of(stack), stack)), request.param)
+        policy.write_text(SHIPPED_POLICY.read_text() + LIMITED_POLICY)
+        options = Options(data, 0, 0, 0, commands=stack_commands(request.param, policy), environment=FAST_SETTINGS)
+        stack = exits.enter_context(DevStack(options, default_settings()))
+        yield LimitedService(await exits.enter_async_context(open_service(endpoints_of(stack), stack)), request.param)
 
 
-async def test_a_retry_takes_two(office: Office) -> None:
-    ann, bob = await office.key("ann"), await office.key("bob")
-    recovery = await office.world.fails(SLOW, amount=2000)
-    await recovery.until_event("retry.planned")
+async def test_a_retry_takes_two(office: LimitedService) -> None:
+    ann, bob = await office.create_key("ann"), await office.create_key("bob")
+    recovery = await office.world.create_failure(SLOW_CODE, amount=2000)
+    await recovery.wait_for_event("retry.planned")
     for _ in range(2):
-        answer = await office.retry(recovery, ann)
+        answer = await office.request_retry(recovery, ann)
         assert (answer.status_code, answer.json()["code"]) == (403, "second_approver"), answer.text
         assert "ann asked for it" in answer.json()["detail"]
-    assert await recovery.pay_calls() == []
-    assert (await office.retry(recovery, bob)).status_code == 200
-    await recovery.recovered_once()
-    told = (await recovery.only("operator.retry_requested"))["data"]
+    assert await recovery.fetch_pay_calls() == []
+    assert (await office.request_retry(recovery, bob)).status_code == 200
+    await recovery.wait_for_one_payment()
+    told = (await recovery.fetch_only_event("operator.retry_requested"))["data"]
     assert (told["actor"], told["asked_by"]) == ("bob", "ann")
 
 
-async def test_up_to_the_amount_one_is_enough(office: Office) -> None:
-    recovery = await office.world.fails(SLOW, amount=1000)
-    await recovery.until_event("retry.planned")
-    assert (await office.retry(recovery, await office.key("ann"))).status_code == 200
-    await recovery.recovered_once()
+async def test_up_to_the_amount_one_is_enough(office: LimitedService) -> None:
+    recovery = await office.world.create_failure(SLOW_CODE, amount=1000)
+    await recovery.wait_for_event("retry.planned")
+    assert (await office.request_retry(recovery, await office.create_key("ann"))).status_code == 200
+    await recovery.wait_for_one_payment()
 
 
-async def test_a_signal_that_says_so_is_nobodys_approval(office: Office) -> None:
+async def test_a_signal_that_says_so_is_nobodys_approval(office: LimitedService) -> None:
     """Signals reach the worker only: where that has no limit, they pass, as docs/operations.md says."""
-    recovery = await office.world.fails(SLOW, amount=2000)
-    await recovery.until_event("retry.planned")
-    await recovery.signal("retry_now", "--input", '{"actor": "bob", "asked_by": "ann", "request_id": "made-up"}')
-    (row,) = await recovery.until_event("operator.retry_requested")
+    recovery = await office.world.create_failure(SLOW_CODE, amount=2000)
+    await recovery.wait_for_event("retry.planned")
+    await recovery.send_signal("retry_now", "--input", '{"actor": "bob", "asked_by": "ann", "request_id": "made-up"}')
+    (row,) = await recovery.wait_for_event("operator.retry_requested")
     if office.limited == "api":
         assert "refused" not in row["data"]
-        await recovery.recovered_once()
+        await recovery.wait_for_one_payment()
         return
     assert row["data"]["refused"] == "second_approver"
-    assert await recovery.pay_calls() == []
-    await recovery.ask("cancel")
-    await recovery.ended_unpaid("canceled")
+    assert await recovery.fetch_pay_calls() == []
+    await recovery.submit_command("cancel")
+    await recovery.wait_for_unpaid_end("canceled")

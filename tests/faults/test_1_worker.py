@@ -4,71 +4,71 @@ import asyncio
 import os
 import signal
 
-from tests.support.world import Recovery, World
+from tests.support.world import Recovery, RunningService
 
-SLOW = "card_velocity_exceeded"
+SLOW_CODE = "card_velocity_exceeded"
 
 
-async def asked_to_charge(world: World, script: str) -> Recovery:
+async def start_charge(world: RunningService, script: str) -> Recovery:
     """A recovery whose pay call is being answered by the provider right now."""
-    recovery = await world.fails(SLOW, script=(script,))
-    await recovery.until_event("retry.planned")
-    asked = asyncio.create_task(recovery.ask("retry"))
-    await recovery.until_asked()
+    recovery = await world.create_failure(SLOW_CODE, script=(script,))
+    await recovery.wait_for_event("retry.planned")
+    asked = asyncio.create_task(recovery.submit_command("retry"))
+    await recovery.wait_for_pay_calls()
     assert (await asked).status_code in (200, 202)
     return recovery
 
 
-async def test_kill_9_between_the_success_and_the_recorded_result(world: World) -> None:
-    sleeping = await world.fails(SLOW)
-    await sleeping.until_event("retry.planned")
+async def test_kill_9_between_the_success_and_the_recorded_result(world: RunningService) -> None:
+    sleeping = await world.create_failure(SLOW_CODE)
+    await sleeping.wait_for_event("retry.planned")
     scripts = ("succeed_then_hang:6", "hang:5", "hang:5:decline:insufficient_funds", "succeed_then_hang:6")
-    paid, pending, declined, canceled = await asyncio.gather(*(asked_to_charge(world, script) for script in scripts))
-    due = await world.fails("insufficient_funds")  # falls due while nobody works
+    paid, pending, declined, canceled = await asyncio.gather(*(start_charge(world, script) for script in scripts))
+    due = await world.create_failure("insufficient_funds")  # falls due while nobody works
     for recovery in (paid, canceled):
-        assert len(await recovery.charges()) == 1
+        assert len(await recovery.fetch_charges()) == 1
     for recovery in (paid, pending, declined, canceled):
-        assert (await recovery.story())[-1] == "charge.requested"
+        assert (await recovery.fetch_event_types())[-1] == "charge.requested"
     killed = world.stack.pid("worker")
     os.kill(killed, signal.SIGKILL)
-    assert (await canceled.ask("cancel")).status_code == 202  # nobody answers: kept as a signal
+    assert (await canceled.submit_command("cancel")).status_code == 202  # nobody answers: kept as a signal
     world.stack.wait_ready()
     assert world.stack.pid("worker") != killed
 
     for recovery in (paid, pending, canceled):
-        await recovery.recovered_once(within=60)
-        assert (await recovery.events("charge.succeeded", "charge.reconciled"))[0]["attempt"] == 1
-        await under_one_key(recovery)
-    await declined.until_event("retry.planned", 2, within=60)
-    await under_one_key(declined)
-    assert (await declined.ask("cancel")).status_code == 200
-    await declined.ended_unpaid("canceled")
-    await due.recovered_once(within=60)
-    assert (await sleeping.ask("retry")).status_code == 200
-    await sleeping.recovered_once()
+        await recovery.wait_for_one_payment(within=60)
+        assert (await recovery.fetch_events("charge.succeeded", "charge.reconciled"))[0]["attempt"] == 1
+        await assert_one_key(recovery)
+    await declined.wait_for_event("retry.planned", 2, within=60)
+    await assert_one_key(declined)
+    assert (await declined.submit_command("cancel")).status_code == 200
+    await declined.wait_for_unpaid_end("canceled")
+    await due.wait_for_one_payment(within=60)
+    assert (await sleeping.submit_command("retry")).status_code == 200
+    await sleeping.wait_for_one_payment()
 
 
-async def under_one_key(recovery: Recovery) -> None:
+async def assert_one_key(recovery: Recovery) -> None:
     """One attempt was asked for, however often it was sent."""
-    requested = await recovery.only("charge.requested")
-    keys = {call.idempotency_key for call in await recovery.pay_calls()}
+    requested = await recovery.fetch_only_event("charge.requested")
+    keys = {call.idempotency_key for call in await recovery.fetch_pay_calls()}
     assert keys == {requested["data"]["idempotency_key"]}
 
 
-async def test_a_worker_that_is_asked_to_end_finishes_its_charge(world: World) -> None:
-    recovery = await asked_to_charge(world, "hang:3")
+async def test_a_worker_that_is_asked_to_end_finishes_its_charge(world: RunningService) -> None:
+    recovery = await start_charge(world, "hang:3")
     world.stack.restart("worker")
     world.stack.wait_ready()
-    await recovery.recovered_once(within=60)
-    assert len(await recovery.pay_calls()) == 1
-    assert "charge.unknown" not in await recovery.story()
+    await recovery.wait_for_one_payment(within=60)
+    assert len(await recovery.fetch_pay_calls()) == 1
+    assert "charge.unknown" not in await recovery.fetch_event_types()
 
 
-async def test_the_provider_dies_while_it_charges(world: World) -> None:
-    recovery = await asked_to_charge(world, "hang:2")
-    due = await world.fails("insufficient_funds")
+async def test_the_provider_dies_while_it_charges(world: RunningService) -> None:
+    recovery = await start_charge(world, "hang:2")
+    due = await world.create_failure("insufficient_funds")
     world.stack.kill("sandbox")
     world.stack.wait_ready()
-    await recovery.recovered_once(within=60)
-    await under_one_key(recovery)
-    await due.recovered_once(within=60)
+    await recovery.wait_for_one_payment(within=60)
+    await assert_one_key(recovery)
+    await due.wait_for_one_payment(within=60)

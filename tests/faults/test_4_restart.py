@@ -15,18 +15,21 @@ from pathlib import Path
 import pytest
 
 from devstack.ports import free_port
-from devstack.processes import started
+from devstack.processes import start_mark
 from tests.support import laws, stacks
-from tests.support.world import OPENING, Place, World, opened
+from tests.support.world import OPENING_EVENTS, RunningService, ServiceEndpoints, open_service
 
 CLI = Path(__file__).parents[2] / "cli.py"
 
 
-class Dev:
+class DevProcess:
     """`pri dev` from a shell."""
 
     def __init__(self, folder: Path, *options: str, **settings: str) -> None:
-        self.data, self.settings = folder / "data", {"BOOTSTRAP_API_KEY": "test-key-1", **stacks.FASTER, **settings}
+        self.data, self.settings = (
+            folder / "data",
+            {"BOOTSTRAP_API_KEY": "test-key-1", **stacks.FAST_SETTINGS, **settings},
+        )
         self._temporal_port = free_port()
         ports = ("--api-port", str(free_port()), "--temporal-port", str(self._temporal_port), "--temporal-ui-port", "0")
         self._argv = (sys.executable, str(CLI), "dev", "--data-dir", str(self.data), *ports, *options)
@@ -39,9 +42,9 @@ class Dev:
         assert self._process, "not started"
         return self._process
 
-    def start(self) -> Place:
+    def start_stack(self) -> ServiceEndpoints:
         """Returns when it says that it is ready."""
-        env = stacks.surroundings() | self.settings
+        env = stacks.clean_environment() | self.settings
         with (self._folder / "dev.log").open("ab") as log:
             self._process = subprocess.Popen(
                 self._argv, stdout=subprocess.PIPE, stderr=log, text=True, cwd=self._folder, env=env
@@ -50,7 +53,7 @@ class Dev:
         with self._process.stdout as out:
             line = out.readline()
         assert line.startswith("ready http://127.0.0.1:"), (self._folder / "dev.log").read_text()
-        self.place = Place(
+        self.place = ServiceEndpoints(
             api=line.split()[1],
             sandbox=self.settings["STRIPE_API_BASE"],
             temporal=f"127.0.0.1:{self._temporal_port}",
@@ -59,21 +62,21 @@ class Dev:
         )
         return self.place
 
-    def children(self) -> dict[str, int]:
+    def child_pids(self) -> dict[str, int]:
         """The parts by name."""
         return {note.stem: json.loads(note.read_text())["pid"] for note in (self.data / "run").glob("*.json")}
 
-    def end(self) -> int:
+    def terminate(self) -> int:
         """SIGTERM, as a service manager would; answers with the exit code."""
-        left = self.children()
+        left = self.child_pids()
         self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(60)
-        assert [name for name, pid in left.items() if started(pid)] == []
+        assert [name for name, pid in left.items() if start_mark(pid)] == []
         return code
 
-    def kill(self) -> None:
+    def kill_tree(self) -> None:
         """SIGKILL to it and to all that it started."""
-        for pid in [self.process.pid, *self.children().values()]:
+        for pid in [self.process.pid, *self.child_pids().values()]:
             os.kill(pid, signal.SIGKILL)
         self.process.wait(10)
 
@@ -86,11 +89,11 @@ class Dev:
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(60)
         if self._process.poll() is None:
-            self.kill()
+            self.kill_tree()
 
 
 @contextmanager
-def provider(port: int) -> Iterator[str]:
+def run_provider(port: int) -> Iterator[str]:
     """A Stripe-compatible server somewhere else; its address."""
     argv = (sys.executable, "-m", "sandbox", "--port", str(port))
     process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, cwd=CLI.parent)
@@ -102,56 +105,56 @@ def provider(port: int) -> Iterator[str]:
 
 
 @pytest.fixture
-def dev() -> Iterator[Dev]:
+def dev() -> Iterator[DevProcess]:
     """`pri dev --no-sandbox` against a provider that runs elsewhere, not started yet."""
-    with stacks.folder() as folder, provider(free_port()) as elsewhere:
+    with stacks.short_folder() as folder, run_provider(free_port()) as elsewhere:
         account = {"STRIPE_API_KEY": "sk_test_elsewhere", "STRIPE_WEBHOOK_SECRETS": "whsec_newer,whsec_older"}
-        made = Dev(folder, "--no-sandbox", STRIPE_API_BASE=elsewhere, **account)
+        made = DevProcess(folder, "--no-sandbox", STRIPE_API_BASE=elsewhere, **account)
         try:
             yield made
         finally:
             made.close()
 
 
-async def test_recoveries_outlive_every_end_of_pri_dev(dev: Dev) -> None:
-    sleeping, ended = await first_start(dev)
-    assert dev.end() == 0
-    killed = await goes_on(dev, ended)
-    dev.kill()
-    await goes_on(dev, killed)
-    async with opened(dev.place) as world:
-        asleep = world.known(sleeping)
-        if (await asleep.view())["state"] == "waiting":
-            await asleep.ask("retry")
-        await asleep.recovered_once(within=60)
-        assert (await asleep.story())[:5] == OPENING
-        await laws.check_all(world)
-    assert dev.end() == 0
+async def test_recoveries_outlive_every_end_of_pri_dev(dev: DevProcess) -> None:
+    sleeping, ended = await prepare_invoices(dev)
+    assert dev.terminate() == 0
+    killed = await check_goes_on(dev, ended)
+    dev.kill_tree()
+    await check_goes_on(dev, killed)
+    async with open_service(dev.place) as world:
+        asleep = world.recovery_of(sleeping)
+        if (await asleep.fetch_view())["state"] == "waiting":
+            await asleep.submit_command("retry")
+        await asleep.wait_for_one_payment(within=60)
+        assert (await asleep.fetch_event_types())[:5] == OPENING_EVENTS
+        await laws.check_all_recoveries(world)
+    assert dev.terminate() == 0
 
 
-async def first_start(dev: Dev) -> tuple[str, str]:
+async def prepare_invoices(dev: DevProcess) -> tuple[str, str]:
     """An invoice that sleeps for long, and one that falls due while nobody is there."""
-    place = dev.start()
-    assert "sandbox" not in dev.children()
-    async with opened(place) as world:
-        await world.sandbox.webhook_endpoint(f"{place.api}/webhooks/stripe", "whsec_older")
-        sleeping = await world.fails("card_velocity_exceeded")
-        await sleeping.until_event("retry.planned")
-        return sleeping.invoice, await due_soon(world)
+    place = dev.start_stack()
+    assert "sandbox" not in dev.child_pids()
+    async with open_service(place) as world:
+        await world.sandbox.set_webhook_endpoint(f"{place.api}/webhooks/stripe", "whsec_older")
+        sleeping = await world.create_failure("card_velocity_exceeded")
+        await sleeping.wait_for_event("retry.planned")
+        return sleeping.invoice, await create_due_invoice(world)
 
 
-async def goes_on(dev: Dev, invoice: str) -> str:
+async def check_goes_on(dev: DevProcess, invoice: str) -> str:
     """Started again it charges what fell due meanwhile; answers with the next invoice to fall due."""
-    async with opened(dev.start()) as world:
-        recovery = world.known(invoice)
-        await recovery.recovered_once(within=60)
-        (call,) = await recovery.pay_calls()
+    async with open_service(dev.start_stack()) as world:
+        recovery = world.recovery_of(invoice)
+        await recovery.wait_for_one_payment(within=60)
+        (call,) = await recovery.fetch_pay_calls()
         assert call.path == f"/v1/invoices/{invoice}/pay"
-        return await due_soon(world)
+        return await create_due_invoice(world)
 
 
-async def due_soon(world: World) -> str:
+async def create_due_invoice(world: RunningService) -> str:
     """An invoice whose recovery sleeps for three more seconds."""
-    recovery = await world.fails("insufficient_funds")
-    await recovery.until_event("retry.planned")
+    recovery = await world.create_failure("insufficient_funds")
+    await recovery.wait_for_event("retry.planned")
     return recovery.invoice

@@ -6,30 +6,30 @@ import json
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowHandle
 
-from tests.support.world import World
+from tests.support.world import RunningService
 
 PAIRS = 150
-RUN = WorkflowHandle[object, object]
+Run = WorkflowHandle[object, object]
 
 
-async def test_one_row_per_signal(world: World) -> None:
-    recovery = await world.fails("card_velocity_exceeded")
-    await recovery.until_event("retry.planned")
+async def test_one_row_per_signal(world: RunningService) -> None:
+    recovery = await world.create_failure("card_velocity_exceeded")
+    await recovery.wait_for_event("retry.planned")
     client = await Client.connect(world.place.temporal)
-    run: RUN = client.get_workflow_handle(recovery.id)
+    run: Run = client.get_workflow_handle(recovery.id)
     sent = [(word, f"{word} {number}") for number in range(PAIRS) for word in ("pause", "resume")]
     await asyncio.gather(*(run.signal(word, {"actor": "ann", "reason": reason}) for word, reason in sent))
-    assert (await recovery.ask("cancel")).status_code in {200, 202}
-    await recovery.ended_unpaid("canceled")
+    assert (await recovery.submit_command("cancel")).status_code in {200, 202}
+    await recovery.wait_for_unpaid_end("canceled")
 
-    assert await failed_tasks(run), "the burst was too small to lose a task"
-    heard = await signals(run)
+    assert await count_failed_tasks(run), "the burst was too small to lose a task"
+    heard = await signals_in_history(run)
     assert sorted(heard) == sorted(sent)
-    rows = await recovery.events("operator.paused", "operator.resumed")
+    rows = await recovery.fetch_events("operator.paused", "operator.resumed")
     assert [row["data"]["reason"] for row in rows] == [reason for _, reason in heard], "in the order of the history"
 
 
-async def signals(run: RUN) -> list[tuple[str, str]]:
+async def signals_in_history(run: Run) -> list[tuple[str, str]]:
     """The pauses and resumes in the workflow's history: name and reason."""
     found = []
     async for event in run.fetch_history_events():
@@ -40,7 +40,7 @@ async def signals(run: RUN) -> list[tuple[str, str]]:
     return found
 
 
-async def failed_tasks(run: RUN) -> int:
+async def count_failed_tasks(run: Run) -> int:
     """Workflow tasks that came to nothing."""
     lost = {EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED, EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT}
     return len([event async for event in run.fetch_history_events() if event.event_type in lost])

@@ -6,27 +6,27 @@ import time
 import pytest
 
 from devstack.children import WORKER_GRACE_SECONDS
-from tests.support.world import Recovery, World
+from tests.support.world import Recovery, RunningService
 
 
-async def charging(recovery: Recovery) -> None:
+async def start_charge(recovery: Recovery) -> None:
     """Somebody asks for the charge; the provider has the request and does not answer yet."""
-    assert (await recovery.ask("retry")).status_code in {200, 202}
+    assert (await recovery.submit_command("retry")).status_code in {200, 202}
 
 
 @pytest.mark.quiet
-async def test_slow_calls_on_three_queues_are_all_written_down(world: World) -> None:
+async def test_slow_calls_on_three_queues_are_all_written_down(world: RunningService) -> None:
     """Longer together than a worker used to wait: a read of 15 seconds and a charge of 18."""
-    stripe = await world.fails("card_velocity_exceeded", script=("hang:18",))
-    adyen = await world.fails_at_adyen("Not enough balance", script=("hang:18",))
-    braintree = await world.fails_at_braintree("2001", script=("hang:18",))
+    stripe = await world.create_failure("card_velocity_exceeded", script=("hang:18",))
+    adyen = await world.create_adyen_failure("Not enough balance", script=("hang:18",))
+    braintree = await world.create_braintree_failure("2001", script=("hang:18",))
     recoveries = (stripe, adyen, braintree)
     for recovery in recoveries:
-        await recovery.until_event("retry.planned")
-    await world.sandbox.fault(f"/v1/invoices/{stripe.invoice}", "hang:15")
-    asked = [asyncio.create_task(charging(recovery)) for recovery in recoveries]
-    await asyncio.gather(adyen.until_asked(), braintree.until_asked())
-    assert await stripe.pay_calls() == [], "its invoice is still being read"
+        await recovery.wait_for_event("retry.planned")
+    await world.sandbox.add_fault(f"/v1/invoices/{stripe.invoice}", "hang:15")
+    asked = [asyncio.create_task(start_charge(recovery)) for recovery in recoveries]
+    await asyncio.gather(adyen.wait_for_pay_calls(), braintree.wait_for_pay_calls())
+    assert await stripe.fetch_pay_calls() == [], "its invoice is still being read"
 
     worker, began = world.stack.supervisor.child("worker"), time.monotonic()
     program = await asyncio.to_thread(world.stack.stop, "worker")
@@ -34,12 +34,14 @@ async def test_slow_calls_on_three_queues_are_all_written_down(world: World) -> 
     assert worker.exit_code() == 0
     assert took < WORKER_GRACE_SECONDS
     for recovery in recoveries:
-        charged = await recovery.events("charge.requested", "charge.succeeded", "charge.unknown", "charge.reconciled")
+        charged = await recovery.fetch_events(
+            "charge.requested", "charge.succeeded", "charge.unknown", "charge.reconciled"
+        )
         assert [row["type"] for row in charged] == ["charge.requested", "charge.succeeded"]
 
-    world.stack.resume(program)
+    world.stack.start_program(program)
     world.stack.wait_ready()
     await asyncio.gather(*asked)
     for recovery in recoveries:
-        await recovery.recovered_once(within=60)
-        assert len(await recovery.pay_calls()) == 1
+        await recovery.wait_for_one_payment(within=60)
+        assert len(await recovery.fetch_pay_calls()) == 1

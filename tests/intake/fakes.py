@@ -11,7 +11,7 @@ from core.errors import EngineUnavailable, NotFound, ProviderUnavailable, Recove
 from core.events import Event, EventType
 from core.ids import recovery_id
 from core.payments import EventKind, ProviderEvent
-from core.retry.reactions import opening
+from core.retry.reactions import opening_event
 from core.retry.recovery import Recovery
 from db.repositories import event_log, inbox
 from db.session import Database
@@ -21,21 +21,21 @@ NOW = datetime(2026, 9, 1, 12, 0, tzinfo=UTC)
 _numbers = count(1)
 
 
-def unique(prefix: str) -> str:
+def unique_id(prefix: str) -> str:
     """An id that no other test uses: they share one database."""
     return f"{prefix}_{next(_numbers)}"
 
 
-def word(kind: EventKind, **known: Any) -> ProviderEvent:
+def provider_event(kind: EventKind, **known: Any) -> ProviderEvent:
     """A provider's event with an id of its own."""
-    names = {"provider": "stripe", "event_id": unique("evt"), "event_type": f"test.{kind.value}", "occurred_at": NOW}
+    names = {"provider": "stripe", "event_id": unique_id("evt"), "event_type": f"test.{kind.value}", "occurred_at": NOW}
     return ProviderEvent(**names | {"kind": kind} | known)
 
 
-def failure(invoice: str, **known: Any) -> ProviderEvent:
+def failure_event(invoice: str, **known: Any) -> ProviderEvent:
     """The failure that opens a recovery."""
     basics = {"invoice_id": invoice, "provider_attempt": 1, "amount": 500, "currency": "EUR"}
-    return word(EventKind.PAYMENT_FAILED, **basics | known)
+    return provider_event(EventKind.PAYMENT_FAILED, **basics | known)
 
 
 @dataclass
@@ -45,73 +45,73 @@ class FakeRecoveries:
     running: set[str] = field(default_factory=set)
     completed: set[str] = field(default_factory=set)
     """Runs that Temporal remembers as completed."""
-    begun: list[ProviderEvent] = field(default_factory=list)
-    told: list[tuple[str, ProviderEvent]] = field(default_factory=list)
-    resumed: list[str] = field(default_factory=list)
-    asked: list[tuple[str, Command]] = field(default_factory=list)
+    begun_events: list[ProviderEvent] = field(default_factory=list)
+    told_events: list[tuple[str, ProviderEvent]] = field(default_factory=list)
+    ensured_runs: list[str] = field(default_factory=list)
+    submitted_commands: list[tuple[str, Command]] = field(default_factory=list)
     patience: timedelta | None = None
-    hurried: int = 0
+    relay_calls: int = 0
     idle: set[str] = field(default_factory=set)
     """Providers whose queue nobody polls."""
-    failing: Exception | None = None
+    error: Exception | None = None
     """What every call raises."""
     answer: RecoveryStatus | Exception | None = None
     """What `ask` gives or raises."""
 
-    async def begin(self, event: ProviderEvent) -> None:
+    async def start_recovery(self, event: ProviderEvent) -> None:
         """Start or join."""
-        self._reach()
+        self._raise_error()
         name = recovery_id(event.provider, event.invoice_id or "")
         if name in self.completed:
             raise RunClosed(name)
         self.running.add(name)
-        self.begun.append(event)
+        self.begun_events.append(event)
 
-    async def resume(self, provider: str, invoice_id: str) -> bool:
+    async def ensure_running(self, provider: str, invoice_id: str) -> bool:
         """A run, if there is none."""
-        self._reach()
+        self._raise_error()
         name = recovery_id(provider, invoice_id)
         if name in self.completed:
             raise RunClosed(name)
         new = name not in self.running
         self.running.add(name)
-        self.resumed.append(name)
+        self.ensured_runs.append(name)
         return new
 
-    async def tell(self, recovery_id: str, event: ProviderEvent) -> None:
+    async def send_event(self, recovery_id: str, event: ProviderEvent) -> None:
         """Only the running can be told."""
-        self._reach()
+        self._raise_error()
         if recovery_id not in self.running:
             raise NotFound(recovery_id)
-        self.told.append((recovery_id, event))
+        self.told_events.append((recovery_id, event))
 
-    async def ask(self, recovery_id: str, command: Command, patience: timedelta) -> RecoveryStatus | None:
+    async def submit_command(self, recovery_id: str, command: Command, patience: timedelta) -> RecoveryStatus | None:
         """The scripted answer of a running one."""
         self.patience = patience
-        self._reach()
+        self._raise_error()
         if recovery_id not in self.running:
             raise NotFound(recovery_id)
-        self.asked.append((recovery_id, command))
+        self.submitted_commands.append((recovery_id, command))
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
 
     async def is_polled(self, provider: str) -> bool:
         """Unless it is idle."""
-        self._reach()
+        self._raise_error()
         return provider not in self.idle
 
-    async def relay_soon(self) -> None:
+    async def trigger_relay(self) -> None:
         """Counted."""
-        self._reach()
-        self.hurried += 1
+        self._raise_error()
+        self.relay_calls += 1
 
-    def _reach(self) -> None:
-        if self.failing:
-            raise self.failing
+    def _raise_error(self) -> None:
+        if self.error:
+            raise self.error
 
 
-AWAY = EngineUnavailable("Temporal cannot be reached")
+TEMPORAL_AWAY = EngineUnavailable("Temporal cannot be reached")
 
 
 @dataclass
@@ -119,18 +119,18 @@ class FakeGateway:
     """The one method that the relay uses."""
 
     owner: dict[str, str | None] = field(default_factory=dict)
-    failing: RecoveryError | None = None
-    asked: int = 0
+    error: RecoveryError | None = None
+    call_count: int = 0
 
-    async def resolve(self, event: ProviderEvent) -> ProviderEvent:
+    async def resolve_event(self, event: ProviderEvent) -> ProviderEvent:
         """The event with the scripted owner."""
-        self.asked += 1
-        if self.failing:
-            raise self.failing
+        self.call_count += 1
+        if self.error:
+            raise self.error
         return event.model_copy(update=self.owner)
 
 
-def as_stripe(gateway: FakeGateway) -> dict[str, Gateway]:
+def gateways_with(gateway: FakeGateway) -> dict[str, Gateway]:
     """What the relay is given; it uses no other method."""
     return {"stripe": cast(Gateway, gateway)}
 
@@ -138,42 +138,42 @@ def as_stripe(gateway: FakeGateway) -> dict[str, Gateway]:
 PROVIDER_AWAY = ProviderUnavailable("Stripe cannot be reached")
 
 
-async def stored(db: Database, opened_by: ProviderEvent, *more: Event) -> Recovery:
+async def store_recovery(db: Database, opened_by: ProviderEvent, *more: Event) -> Recovery:
     """A recovery with a log: opened by this event, then these rows; a closing one ends it."""
     blank = Recovery(provider=opened_by.provider, invoice_id=opened_by.invoice_id or "")
     async with db.begin() as session:
-        await event_log.append(session, blank, [opening(opened_by), *more], NOW)
-        found = await event_log.recovery(session, blank.recovery_id)
+        await event_log.append_to_log(session, blank, [opening_event(opened_by), *more], NOW)
+        found = await event_log.load_recovery(session, blank.recovery_id)
     assert found
     return found
 
 
-def paid() -> Event:
+def paid_event() -> Event:
     """What ends a recovery `recovered`."""
-    return Event(type=EventType.PAID_ELSEWHERE, occurred_at=NOW, data={"event_id": unique("evt_paid")})
+    return Event(type=EventType.PAID_ELSEWHERE, occurred_at=NOW, data={"event_id": unique_id("evt_paid")})
 
 
-def canceled() -> Event:
+def canceled_event() -> Event:
     """What ends a recovery `canceled`."""
     return Event(type=EventType.CANCEL_REQUESTED, occurred_at=NOW, data={"actor": "ann", "reason": "enough"})
 
 
-async def arrived(db: Database, *events: ProviderEvent, at: datetime = NOW) -> None:
+async def store_in_inbox(db: Database, *events: ProviderEvent, at: datetime = NOW) -> None:
     """Rows of the inbox that nobody has delivered."""
     async with db.begin() as session:
         for event in events:
             names = {"provider": event.provider, "event_id": event.event_id, "event_type": event.event_type}
-            assert await inbox.insert(session, **names, received_at=at, body=b"{}", event=event)
+            assert await inbox.insert_webhook(session, **names, received_at=at, body=b"{}", event=event)
 
 
-async def rows_of(db: Database, name: str) -> list[str]:
+async def log_types(db: Database, name: str) -> list[str]:
     """The types of a recovery's rows."""
     async with db.begin() as session:
-        return [row["type"] for row in await event_log.rows(session, name)]
+        return [row["type"] for row in await event_log.load_rows(session, name)]
 
 
-async def inbox_rows(db: Database, events: Iterable[ProviderEvent]) -> list[inbox.Stored]:
+async def inbox_rows(db: Database, events: Iterable[ProviderEvent]) -> list[inbox.StoredWebhook]:
     """What the inbox says of these events."""
     async with db.begin() as session:
-        found = [await inbox.get(session, event.provider, event.event_id) for event in events]
+        found = [await inbox.load_webhook(session, event.provider, event.event_id) for event in events]
     return [row for row in found if row]

@@ -8,40 +8,49 @@ from sqlalchemy import select
 
 from core.events import Event, EventType
 from core.ids import recovery_id
-from core.messages.notices import Audience, Topic
+from core.messages.notices import Audience, NoticeTopic
 from core.payments import EventKind, Failure, ProviderEvent
 from core.retry.recovery import Recovery
 from db.models import notice
 from db.repositories import event_log, recoveries
 from db.session import Database
-from intake.deliver import deliver
-from tests.intake.fakes import NOW, FakeRecoveries, canceled, failure, paid, stored, unique, word
+from intake.deliver import deliver_event
+from tests.intake.fakes import (
+    NOW,
+    FakeRecoveries,
+    canceled_event,
+    failure_event,
+    paid_event,
+    provider_event,
+    store_recovery,
+    unique_id,
+)
 
 REFUND = {"returned_amount": 120, "returned_kind": "refund", "currency": "EUR", "payment_id": "ch_1"}
 CHARGEBACK = {"returned_amount": 500, "returned_kind": "chargeback", "currency": "EUR"}
 
 
-async def ended(db: Database, *rows: Event) -> str:
+async def ended_invoice(db: Database, *rows: Event) -> str:
     """The invoice of a recovery of 5.00 EUR that these rows have ended."""
-    about = failure(unique("in"))
-    await stored(db, about, *rows)
+    about = failure_event(unique_id("in"))
+    await store_recovery(db, about, *rows)
     return about.invoice_id or ""
 
 
-async def hear(db: Database, runs: FakeRecoveries, invoice: str, *events: ProviderEvent) -> Recovery:
+async def receive_events(db: Database, runs: FakeRecoveries, invoice: str, *events: ProviderEvent) -> Recovery:
     """The recovery after these events; the read model and the log say the same of its money."""
     for event in events:
-        await deliver(event.model_copy(update={"invoice_id": invoice}), db, runs, NOW)
+        await deliver_event(event.model_copy(update={"invoice_id": invoice}), db, runs, NOW)
     async with db.begin() as session:
-        found = await event_log.recovery(session, recovery_id("stripe", invoice))
-        row = await recoveries.get(session, recovery_id("stripe", invoice))
+        found = await event_log.load_recovery(session, recovery_id("stripe", invoice))
+        row = await recoveries.load_recovery_row(session, recovery_id("stripe", invoice))
     assert found
     assert row
     assert (row["paid"], row["paid_late"], row["returned"]) == (found.paid, found.paid_late, found.returned)
     return found
 
 
-async def heard(db: Database, invoice: str) -> list[tuple[str, str, dict[str, Any]]]:
+async def waiting_notices(db: Database, invoice: str) -> list[tuple[str, str, dict[str, Any]]]:
     """What waits to be told of it: audience, topic, data."""
     mine = select(notice).where(notice.c.recovery_id == recovery_id("stripe", invoice)).order_by(notice.c.topic)
     async with db.begin() as session:
@@ -51,11 +60,13 @@ async def heard(db: Database, invoice: str) -> list[tuple[str, str, dict[str, An
 @pytest.mark.parametrize(
     ("event", "name", "kind", "amount"),
     [
-        (word(EventKind.PAYMENT_REFUNDED, **REFUND), "recovery.payment_refunded", "refund", 120),
-        (word(EventKind.PAYMENT_REVERSED, **CHARGEBACK), "recovery.payment_reversed", "chargeback", 500),
-        (word(EventKind.DISPUTE_OPENED, **CHARGEBACK), "recovery.payment_reversed", "chargeback", 500),
+        (provider_event(EventKind.PAYMENT_REFUNDED, **REFUND), "recovery.payment_refunded", "refund", 120),
+        (provider_event(EventKind.PAYMENT_REVERSED, **CHARGEBACK), "recovery.payment_reversed", "chargeback", 500),
+        (provider_event(EventKind.DISPUTE_OPENED, **CHARGEBACK), "recovery.payment_reversed", "chargeback", 500),
         (
-            word(EventKind.PAYMENT_REVERSED, **CHARGEBACK | {"returned_kind": "returned_debit"}, failure=Failure()),
+            provider_event(
+                EventKind.PAYMENT_REVERSED, **CHARGEBACK | {"returned_kind": "returned_debit"}, failure=Failure()
+            ),
             "recovery.payment_reversed",
             "returned_debit",
             500,
@@ -65,11 +76,11 @@ async def heard(db: Database, invoice: str) -> list[tuple[str, str, dict[str, An
 async def test_money_that_goes_back_is_told_to_both(
     event: ProviderEvent, name: str, kind: str, amount: int, database: Database, recoveries: FakeRecoveries
 ) -> None:
-    invoice = await ended(database, paid())
-    found = await hear(database, recoveries, invoice, event, event)
+    invoice = await ended_invoice(database, paid_event())
+    found = await receive_events(database, recoveries, invoice, event, event)
     assert (found.returned, found.state) == (amount, "recovered")
-    operators, systems = await heard(database, invoice)
-    assert operators[:2] == (Audience.OPERATORS, Topic.MONEY_BACK)
+    operators, systems = await waiting_notices(database, invoice)
+    assert operators[:2] == (Audience.OPERATORS, NoticeTopic.MONEY_BACK)
     assert (operators[2]["amount"], operators[2]["currency"], operators[2]["why"]) == (amount, "EUR", kind)
     assert systems[:2] == (Audience.WEBHOOK, name)
     body = systems[2]
@@ -79,10 +90,14 @@ async def test_money_that_goes_back_is_told_to_both(
 
 
 async def test_each_notice_holds_the_sums_of_its_own_row(database: Database, recoveries: FakeRecoveries) -> None:
-    invoice = await ended(database, paid())
-    refunds = [word(EventKind.PAYMENT_REFUNDED, **REFUND) for _ in range(3)]
-    await hear(database, recoveries, invoice, *refunds)
-    told = [data["data"]["returned"] for audience, _, data in await heard(database, invoice) if audience == "webhook"]
+    invoice = await ended_invoice(database, paid_event())
+    refunds = [provider_event(EventKind.PAYMENT_REFUNDED, **REFUND) for _ in range(3)]
+    await receive_events(database, recoveries, invoice, *refunds)
+    told = [
+        data["data"]["returned"]
+        for audience, _, data in await waiting_notices(database, invoice)
+        if audience == "webhook"
+    ]
     assert sorted(told) == [120, 240, 360]
 
 
@@ -90,11 +105,14 @@ async def test_one_payment_after_the_end_counts_once_however_often_it_is_told(
     database: Database, recoveries: FakeRecoveries
 ) -> None:
     """Stripe sends invoice.paid and invoice.payment_succeeded for the same money; the invoice's amount is no sum."""
-    invoice = await ended(database, canceled())
-    twice = [word(EventKind.INVOICE_PAID, amount=900, currency="EUR") for _ in range(2)]
-    found = await hear(database, recoveries, invoice, *twice)
+    invoice = await ended_invoice(database, canceled_event())
+    twice = [provider_event(EventKind.INVOICE_PAID, amount=900, currency="EUR") for _ in range(2)]
+    found = await receive_events(database, recoveries, invoice, *twice)
     assert (found.paid_late, found.state) == (500, "canceled")
-    assert sorted(topic for _, topic, _ in await heard(database, invoice)) == ["money_back", "recovery.paid_late"]
+    assert sorted(topic for _, topic, _ in await waiting_notices(database, invoice)) == [
+        "money_back",
+        "recovery.paid_late",
+    ]
 
 
 async def test_one_payment_that_is_told_twice_at_once_counts_once(
@@ -102,15 +120,18 @@ async def test_one_payment_that_is_told_twice_at_once_counts_once(
 ) -> None:
     """Stripe sends both in the same second, and each is delivered by itself."""
     for _ in range(5):
-        invoice = await ended(database, canceled())
-        twice = [word(EventKind.INVOICE_PAID, invoice_id=invoice, currency="EUR") for _ in range(4)]
-        await asyncio.gather(*(deliver(event, database, recoveries, NOW) for event in twice))
-        assert (await hear(database, recoveries, invoice)).paid_late == 500
+        invoice = await ended_invoice(database, canceled_event())
+        twice = [provider_event(EventKind.INVOICE_PAID, invoice_id=invoice, currency="EUR") for _ in range(4)]
+        await asyncio.gather(*(deliver_event(event, database, recoveries, NOW) for event in twice))
+        assert (await receive_events(database, recoveries, invoice)).paid_late == 500
 
 
 async def test_a_part_before_the_end_is_not_paid_again_after_it(database: Database, recoveries: FakeRecoveries) -> None:
     part = Event(type=EventType.PAID_ELSEWHERE, occurred_at=NOW, data={"amount": 200, "remaining": 300})
-    invoice = await ended(database, part, canceled())
-    later = [word(EventKind.INVOICE_PAID, paid_amount=100, amount=500), word(EventKind.INVOICE_PAID, amount=500)]
-    found = await hear(database, recoveries, invoice, *later)
+    invoice = await ended_invoice(database, part, canceled_event())
+    later = [
+        provider_event(EventKind.INVOICE_PAID, paid_amount=100, amount=500),
+        provider_event(EventKind.INVOICE_PAID, amount=500),
+    ]
+    found = await receive_events(database, recoveries, invoice, *later)
     assert (found.amount, found.paid, found.paid_late) == (300, 200, 300)

@@ -5,30 +5,30 @@ from datetime import timedelta
 from sqlalchemy import select
 
 from core.errors import EngineUnavailable
-from core.messages.notices import Topic
+from core.messages.notices import NoticeTopic
 from db.models import notice
 from db.session import Database
 from intake.pollers import report_idle_queues
 from tests.intake.fakes import NOW, FakeRecoveries
 
 
-async def told(database: Database, provider: str) -> list[str]:
+async def waiting_topics(database: Database, provider: str) -> list[str]:
     """The topics that operators hear of about this provider."""
     async with database.begin() as session:
         found = await session.execute(select(notice.c.topic).where(notice.c.data["provider"].astext == provider))
         return list(found.scalars())
 
 
-async def test_an_idle_queue_is_told_once(database: Database, recoveries: FakeRecoveries) -> None:
+async def test_an_idle_queue_is_reported_once(database: Database, recoveries: FakeRecoveries) -> None:
     recoveries.idle = {"idle_one"}
     for minute in range(3):
         now = NOW + timedelta(minutes=minute)
         await report_idle_queues(database, recoveries, ["idle_one", "busy_one", "idle_one"], now)
-    assert await told(database, "idle_one") == [Topic.CONFIGURATION]
-    assert await told(database, "busy_one") == []
+    assert await waiting_topics(database, "idle_one") == [NoticeTopic.CONFIGURATION]
+    assert await waiting_topics(database, "busy_one") == []
 
 
 async def test_of_a_temporal_that_is_away_nothing_is_concluded(database: Database, recoveries: FakeRecoveries) -> None:
-    recoveries.failing = EngineUnavailable("away")
+    recoveries.error = EngineUnavailable("away")
     await report_idle_queues(database, recoveries, ["unasked_one"], NOW)
-    assert await told(database, "unasked_one") == []
+    assert await waiting_topics(database, "unasked_one") == []

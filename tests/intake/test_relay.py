@@ -12,21 +12,21 @@ from core.ids import recovery_id
 from core.payments import EventKind, ProviderEvent
 from db.session import Database
 from intake import relay as module
-from intake.relay import MOST_TRIES, MOST_TRIES_OF_AN_OUTAGE, relay, revive
+from intake.relay import MOST_TRIES, MOST_TRIES_OF_AN_OUTAGE, ensure_runs, run_relay
 from tests.intake.fakes import (
-    AWAY,
     NOW,
     PROVIDER_AWAY,
+    TEMPORAL_AWAY,
     FakeGateway,
     FakeRecoveries,
-    arrived,
-    as_stripe,
-    canceled,
-    failure,
+    canceled_event,
+    failure_event,
+    gateways_with,
     inbox_rows,
-    stored,
-    unique,
-    word,
+    provider_event,
+    store_in_inbox,
+    store_recovery,
+    unique_id,
 )
 
 LATER = NOW + timedelta(minutes=1)
@@ -42,18 +42,18 @@ async def quiet(database: Database) -> Database:
 
 
 async def test_rows_are_delivered_in_their_order(quiet: Database, recoveries: FakeRecoveries) -> None:
-    invoice = unique("in")
+    invoice = unique_id("in")
     events = [
-        failure(invoice),
-        word(EventKind.INVOICE_PAID, invoice_id=invoice),
-        word(EventKind.OTHER, detail="no use"),
+        failure_event(invoice),
+        provider_event(EventKind.INVOICE_PAID, invoice_id=invoice),
+        provider_event(EventKind.OTHER, detail="no use"),
     ]
     for second, event in enumerate(events):
-        await arrived(quiet, event, at=NOW + timedelta(seconds=second))
-    report = await relay(quiet, recoveries, {}, LATER, 200)
+        await store_in_inbox(quiet, event, at=NOW + timedelta(seconds=second))
+    report = await run_relay(quiet, recoveries, {}, LATER, 200)
     assert (report.delivered, report.waiting) == (3, 0)
-    assert [event.event_id for event in recoveries.begun] == [events[0].event_id]
-    assert [event.event_id for _, event in recoveries.told] == [events[1].event_id]
+    assert [event.event_id for event in recoveries.begun_events] == [events[0].event_id]
+    assert [event.event_id for _, event in recoveries.told_events] == [events[1].event_id]
     rows = await inbox_rows(quiet, events)
     assert [row.outcome for row in rows] == ["accepted", "accepted", "ignored"]
     assert rows[0].recovery_id == recovery_id("stripe", invoice)
@@ -61,43 +61,46 @@ async def test_rows_are_delivered_in_their_order(quiet: Database, recoveries: Fa
 
 
 async def test_a_new_row_is_left_to_whoever_took_it_in(quiet: Database, recoveries: FakeRecoveries) -> None:
-    await arrived(quiet, failure(unique("in")))
-    report = await relay(quiet, recoveries, {}, NOW, 200)
+    await store_in_inbox(quiet, failure_event(unique_id("in")))
+    report = await run_relay(quiet, recoveries, {}, NOW, 200)
     assert (report.delivered, report.waiting) == (0, 1)
 
 
 async def test_two_passes_at_once_deliver_each_row_once(quiet: Database, recoveries: FakeRecoveries) -> None:
-    await arrived(quiet, *(failure(unique("in")) for _ in range(12)))
-    reports = await asyncio.gather(*(relay(quiet, recoveries, {}, LATER, 200) for _ in range(3)))
+    await store_in_inbox(quiet, *(failure_event(unique_id("in")) for _ in range(12)))
+    reports = await asyncio.gather(*(run_relay(quiet, recoveries, {}, LATER, 200) for _ in range(3)))
     assert sum(report.delivered for report in reports) == 12
-    assert len({event.event_id for event in recoveries.begun}) == len(recoveries.begun) == 12
+    assert len({event.event_id for event in recoveries.begun_events}) == len(recoveries.begun_events) == 12
 
 
 async def test_the_limit_holds(quiet: Database, recoveries: FakeRecoveries) -> None:
-    await arrived(quiet, *(failure(unique("in")) for _ in range(4)))
-    report = await relay(quiet, recoveries, {}, LATER, 3)
+    await store_in_inbox(quiet, *(failure_event(unique_id("in")) for _ in range(4)))
+    report = await run_relay(quiet, recoveries, {}, LATER, 3)
     assert (report.delivered, report.waiting) == (3, 1)
 
 
 async def test_temporal_away_ends_the_pass_and_loses_nothing(quiet: Database, recoveries: FakeRecoveries) -> None:
-    events = [failure(unique("in")) for _ in range(3)]
-    await arrived(quiet, *events)
-    recoveries.failing = AWAY
-    report = await relay(quiet, recoveries, {}, LATER, 200)
+    events = [failure_event(unique_id("in")) for _ in range(3)]
+    await store_in_inbox(quiet, *events)
+    recoveries.error = TEMPORAL_AWAY
+    report = await run_relay(quiet, recoveries, {}, LATER, 200)
     assert (report.delivered, report.waiting) == (0, 3)
     assert sorted(row.tries for row in await inbox_rows(quiet, events)) == [0, 0, 1]
-    recoveries.failing = None
-    report = await relay(quiet, recoveries, {}, LATER + timedelta(minutes=1), 200)
+    recoveries.error = None
+    report = await run_relay(quiet, recoveries, {}, LATER + timedelta(minutes=1), 200)
     assert (report.delivered, report.waiting) == (3, 0)
 
 
 async def test_a_provider_that_is_away_is_not_the_rows_fault(quiet: Database, recoveries: FakeRecoveries) -> None:
-    dispute, other = word(EventKind.DISPUTE_OPENED, payment_id=unique("pi")), failure(unique("in"))
-    await arrived(quiet, dispute, other)
-    gateways = as_stripe(FakeGateway(failing=PROVIDER_AWAY))
+    dispute, other = (
+        provider_event(EventKind.DISPUTE_OPENED, payment_id=unique_id("pi")),
+        failure_event(unique_id("in")),
+    )
+    await store_in_inbox(quiet, dispute, other)
+    gateways = gateways_with(FakeGateway(error=PROVIDER_AWAY))
     moment = LATER
     for _ in range(MOST_TRIES + 2):
-        await relay(quiet, recoveries, gateways, moment, 200)
+        await run_relay(quiet, recoveries, gateways, moment, 200)
         moment += timedelta(minutes=10)
     rows = await inbox_rows(quiet, [dispute, other])
     assert rows[0].outcome is None
@@ -106,12 +109,12 @@ async def test_a_provider_that_is_away_is_not_the_rows_fault(quiet: Database, re
 
 
 async def test_the_relay_asks_the_provider_whose_payment_it_is(quiet: Database, recoveries: FakeRecoveries) -> None:
-    about = failure(unique("in"), customer_id=unique("cus"))
-    recoveries.running.add((await stored(quiet, about)).recovery_id)
-    dispute = word(EventKind.DISPUTE_OPENED, payment_id=unique("pi"))
-    await arrived(quiet, dispute)
+    about = failure_event(unique_id("in"), customer_id=unique_id("cus"))
+    recoveries.running.add((await store_recovery(quiet, about)).recovery_id)
+    dispute = provider_event(EventKind.DISPUTE_OPENED, payment_id=unique_id("pi"))
+    await store_in_inbox(quiet, dispute)
     gateway = FakeGateway(owner={"invoice_id": about.invoice_id})
-    await relay(quiet, recoveries, as_stripe(gateway), LATER, 200)
+    await run_relay(quiet, recoveries, gateways_with(gateway), LATER, 200)
     (row,) = await inbox_rows(quiet, [dispute])
     assert (row.outcome, row.recovery_id) == ("accepted", recovery_id("stripe", about.invoice_id or ""))
 
@@ -123,12 +126,12 @@ async def test_the_relay_asks_the_provider_whose_payment_it_is(quiet: Database, 
 async def test_a_poison_row_ends_in_plain_sight(
     broken: Exception, reason: str, quiet: Database, recoveries: FakeRecoveries
 ) -> None:
-    poison, other = failure(unique("in")), word(EventKind.OTHER, detail="fine")
-    await arrived(quiet, poison, other)
-    recoveries.failing = broken
+    poison, other = failure_event(unique_id("in")), provider_event(EventKind.OTHER, detail="fine")
+    await store_in_inbox(quiet, poison, other)
+    recoveries.error = broken
     moment = LATER
     for _ in range(MOST_TRIES):
-        await relay(quiet, recoveries, {}, moment, 200)
+        await run_relay(quiet, recoveries, {}, moment, 200)
         moment += timedelta(minutes=10)
     rows = await inbox_rows(quiet, [poison, other])
     assert (rows[0].outcome, rows[0].reason) == ("ignored", f"given up after {MOST_TRIES} tries: {reason}")
@@ -138,10 +141,10 @@ async def test_a_poison_row_ends_in_plain_sight(
 async def test_without_a_gateway_a_dispute_is_given_up_with_the_reason(
     quiet: Database, recoveries: FakeRecoveries
 ) -> None:
-    dispute = word(EventKind.DISPUTE_OPENED, payment_id=unique("pi"))
-    await arrived(quiet, dispute)
+    dispute = provider_event(EventKind.DISPUTE_OPENED, payment_id=unique_id("pi"))
+    await store_in_inbox(quiet, dispute)
     for minutes in range(0, 10 * MOST_TRIES, 10):
-        await relay(quiet, recoveries, {}, LATER + timedelta(minutes=minutes), 200)
+        await run_relay(quiet, recoveries, {}, LATER + timedelta(minutes=minutes), 200)
     (row,) = await inbox_rows(quiet, [dispute])
     assert row.outcome == "ignored"
     assert "only the provider knows whose payment this is" in (row.reason or "")
@@ -151,15 +154,18 @@ async def test_one_slow_delivery_does_not_hold_the_others(
     quiet: Database, recoveries: FakeRecoveries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "ROW_SECONDS", 0.05)
-    dispute, other = word(EventKind.DISPUTE_OPENED, payment_id=unique("pi")), failure(unique("in"))
-    await arrived(quiet, dispute, other)
+    dispute, other = (
+        provider_event(EventKind.DISPUTE_OPENED, payment_id=unique_id("pi")),
+        failure_event(unique_id("in")),
+    )
+    await store_in_inbox(quiet, dispute, other)
 
-    class Slow(FakeGateway):
-        async def resolve(self, event: ProviderEvent) -> ProviderEvent:
+    class SlowGateway(FakeGateway):
+        async def resolve_event(self, event: ProviderEvent) -> ProviderEvent:
             await asyncio.sleep(60)
             return event
 
-    report = await relay(quiet, recoveries, as_stripe(Slow()), LATER, 200)
+    report = await run_relay(quiet, recoveries, gateways_with(SlowGateway()), LATER, 200)
     assert (report.delivered, report.waiting) == (1, 1)
 
 
@@ -167,36 +173,36 @@ class TestRevive:
     """Open recoveries always have a run."""
 
     async def test_a_lost_run_is_started_again(self, quiet: Database, recoveries: FakeRecoveries) -> None:
-        lost, well = failure(unique("in")), failure(unique("in"))
-        await stored(quiet, lost)
-        recoveries.running.add((await stored(quiet, well)).recovery_id)
-        await stored(quiet, failure(unique("in")), canceled())
-        assert await revive(quiet, recoveries, LATER, 20) == 1
-        assert len(recoveries.resumed) == 2
+        lost, well = failure_event(unique_id("in")), failure_event(unique_id("in"))
+        await store_recovery(quiet, lost)
+        recoveries.running.add((await store_recovery(quiet, well)).recovery_id)
+        await store_recovery(quiet, failure_event(unique_id("in")), canceled_event())
+        assert await ensure_runs(quiet, recoveries, LATER, 20) == 1
+        assert len(recoveries.ensured_runs) == 2
         assert recovery_id("stripe", lost.invoice_id or "") in recoveries.running
 
     async def test_everybody_gets_a_turn(self, quiet: Database, recoveries: FakeRecoveries) -> None:
         for _ in range(6):
-            await stored(quiet, failure(unique("in")), _planned())
+            await store_recovery(quiet, failure_event(unique_id("in")), _planned_event())
         for minute in range(3):
-            await revive(quiet, recoveries, NOW + timedelta(minutes=minute), 2)
-        assert len(recoveries.resumed) == len(set(recoveries.resumed)) == 6
+            await ensure_runs(quiet, recoveries, NOW + timedelta(minutes=minute), 2)
+        assert len(recoveries.ensured_runs) == len(set(recoveries.ensured_runs)) == 6
 
     async def test_a_run_that_has_completed_is_no_reason_to_stop(
         self, quiet: Database, recoveries: FakeRecoveries
     ) -> None:
         for _ in range(3):
-            recoveries.completed.add((await stored(quiet, failure(unique("in")))).recovery_id)
-        await stored(quiet, failure(unique("in")))
-        assert await revive(quiet, recoveries, LATER, 20) == 1
+            recoveries.completed.add((await store_recovery(quiet, failure_event(unique_id("in")))).recovery_id)
+        await store_recovery(quiet, failure_event(unique_id("in")))
+        assert await ensure_runs(quiet, recoveries, LATER, 20) == 1
 
     async def test_temporal_away_is_quiet(self, quiet: Database, recoveries: FakeRecoveries) -> None:
-        await stored(quiet, failure(unique("in")))
-        recoveries.failing = AWAY
-        assert await revive(quiet, recoveries, LATER, 20) == 0
+        await store_recovery(quiet, failure_event(unique_id("in")))
+        recoveries.error = TEMPORAL_AWAY
+        assert await ensure_runs(quiet, recoveries, LATER, 20) == 0
 
 
-def _planned() -> Event:
+def _planned_event() -> Event:
     """Waits for tomorrow, so that it isn't behind its time."""
     data = {"at": "2026-09-02T12:00:00Z", "strategy": "s", "policy_version": "v"}
     return Event(type=EventType.RETRY_PLANNED, occurred_at=NOW, data=data)

@@ -31,24 +31,26 @@ class MailServer:
     port: int = 0
     mails: list[EmailMessage] = field(default_factory=list)
     recipients: list[str] = field(default_factory=list)
-    refuses: dict[str, str] = field(default_factory=dict)
+    refusals: dict[str, str] = field(default_factory=dict)
     """By command (RCPT, DATA): the answer in place of 250."""
-    drops: bool = False
+    drops_connection: bool = False
     """Keeps the mail and closes the connection without a word."""
     international: bool = False
     """Offers SMTPUTF8."""
-    limit: int = DATA_SIZE_DEFAULT
+    size_limit: int = DATA_SIZE_DEFAULT
     """Bytes of a mail that it takes."""
     options: list[str] = field(default_factory=list)
     """What came with the last MAIL, without sizes."""
     raw: bytes = b""
     """The last mail as it came."""
-    spelt: list[str] = field(default_factory=list)
+    recipient_spellings: list[str] = field(default_factory=list)
     """The recipients as RCPT spelt them: aiosmtpd takes quotes away."""
 
-    def conversation(self) -> SMTP:
+    def start_conversation(self) -> SMTP:
         """One connection, by the settings of the moment."""
-        return Talk(self, hostname="localhost", enable_SMTPUTF8=self.international, data_size_limit=self.limit)
+        return SpellingSMTP(
+            self, hostname="localhost", enable_SMTPUTF8=self.international, data_size_limit=self.size_limit
+        )
 
     async def handle_MAIL(self, _: SMTP, __: Session, envelope: Envelope, address: str, options: list[str]) -> str:
         """aiosmtpd's hook."""
@@ -58,14 +60,14 @@ class MailServer:
 
     async def handle_RCPT(self, _: SMTP, __: Session, envelope: Envelope, address: str, ___: list[str]) -> str:
         """aiosmtpd's hook."""
-        if answer := self.refuses.get("RCPT"):
+        if answer := self.refusals.get("RCPT"):
             return answer
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
     async def handle_DATA(self, server: SMTP, _: Session, envelope: Envelope) -> str:
         """aiosmtpd's hook."""
-        if answer := self.refuses.get("DATA"):
+        if answer := self.refusals.get("DATA"):
             return answer
         content = envelope.content
         assert isinstance(content, bytes)
@@ -74,19 +76,19 @@ class MailServer:
         assert isinstance(mail, EmailMessage)
         self.mails.append(mail)
         self.recipients += envelope.rcpt_tos
-        if self.drops:
+        if self.drops_connection:
             assert isinstance(server.transport, asyncio.WriteTransport)
             server.transport.abort()
         return "250 taken"
 
 
-class Talk(SMTP):
+class SpellingSMTP(SMTP):
     """One connection to a `MailServer`."""
 
     async def smtp_RCPT(self, arg: str | None) -> None:
         """Keeps how the address was spelt."""
         assert isinstance(self.event_handler, MailServer)
-        self.event_handler.spelt.append((arg or "").removeprefix("TO:<").removesuffix(">"))
+        self.event_handler.recipient_spellings.append((arg or "").removeprefix("TO:<").removesuffix(">"))
         await super().smtp_RCPT(arg)
 
 
@@ -95,7 +97,7 @@ async def mail_server() -> AsyncIterator[MailServer]:
     """A server for as long as the block runs."""
     found = MailServer()
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(found.conversation, "127.0.0.1", 0)
+    server = await loop.create_server(found.start_conversation, "127.0.0.1", 0)
     found.port = server.sockets[0].getsockname()[1]
     try:
         yield found
@@ -110,7 +112,7 @@ async def mail() -> AsyncIterator[MailServer]:
         yield server
 
 
-def a_letter(kind: MessageKind = MessageKind.PAYMENT_FAILED, **changes: Any) -> Letter:
+def a_message(kind: MessageKind = MessageKind.PAYMENT_FAILED, **changes: Any) -> Letter:
     """A letter to Jenny."""
     return Letters("Acme").write(a_subject(kind, **changes))
 

@@ -12,17 +12,17 @@ class Receiver:
 
     url: str = ""
     status: int = 200
-    first: list[int] = field(default_factory=list)
+    first_statuses: list[int] = field(default_factory=list)
     """What it answers before that, one to each post."""
     posts: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
 
-    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def answer_request(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One request a connection."""
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
         body = await reader.readexactly(int(headers.get("content-length", 0)))
         self.posts.append((headers, body))
-        status = self.first.pop(0) if self.first else self.status
+        status = self.first_statuses.pop(0) if self.first_statuses else self.status
         writer.write(f"HTTP/1.1 {status} X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".encode())
         await writer.drain()
         writer.close()
@@ -32,7 +32,7 @@ class Receiver:
 async def receiver() -> AsyncIterator[Receiver]:
     """A receiver for as long as the block runs."""
     found = Receiver()
-    server = await asyncio.start_server(found.answer, "127.0.0.1", 0)
+    server = await asyncio.start_server(found.answer_request, "127.0.0.1", 0)
     found.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
     try:
         yield found

@@ -7,7 +7,7 @@ import pytest
 from core.errors import InvalidInput, NotDelivered
 from core.messages.contact import Contact
 from notifications.email import EmailChannel, Server, channel, read_url, sender_name
-from tests.notifications.conftest import JENNY, MailServer, a_letter
+from tests.notifications.conftest import JENNY, MailServer, a_message
 
 SENDER = "Acme Billing <billing@acme.example>"
 UNSUBSCRIBE = f"https://acme.example/unsubscribe?token={'x' * 200}"
@@ -21,12 +21,12 @@ UNFIT = [
 ]
 
 
-def to(mail: MailServer, seconds: float = 5) -> EmailChannel:
+def channel_to(mail: MailServer, seconds: float = 5) -> EmailChannel:
     return EmailChannel(Server("127.0.0.1", mail.port, tls=False), SENDER, seconds)
 
 
 async def test_what_arrives_is_a_decent_mail(mail: MailServer) -> None:
-    await to(mail).send(a_letter(unsubscribe=UNSUBSCRIBE))
+    await channel_to(mail).send(a_message(unsubscribe=UNSUBSCRIBE))
     (arrived,) = mail.mails
     assert mail.recipients == ["jenny@example.com"]
     assert arrived["From"] == "Acme Billing <billing@acme.example>"
@@ -45,7 +45,7 @@ async def test_what_arrives_is_a_decent_mail(mail: MailServer) -> None:
 
 
 async def test_without_a_page_to_unsubscribe_a_mail_does_it(mail: MailServer) -> None:
-    await to(mail).send(a_letter())
+    await channel_to(mail).send(a_message())
     assert mail.mails[0]["List-Unsubscribe"] == "<mailto:billing@acme.example?subject=unsubscribe>"
     assert mail.mails[0]["List-Unsubscribe-Post"] is None
 
@@ -62,18 +62,18 @@ async def test_without_a_page_to_unsubscribe_a_mail_does_it(mail: MailServer) ->
 async def test_a_refusal_surely_did_not_go_out(
     mail: MailServer, command: str, answer: str, reason: str, permanent: bool
 ) -> None:
-    mail.refuses[command] = answer
+    mail.refusals[command] = answer
     with pytest.raises(NotDelivered) as refused:
-        await to(mail).send(a_letter())
+        await channel_to(mail).send(a_message())
     assert (refused.value.reason, refused.value.permanent) == (reason, permanent)
     assert mail.mails == []
 
 
 async def test_a_silence_after_the_last_byte_is_no_refusal(mail: MailServer) -> None:
     """The server took it and died: it must count as maybe sent, so this is any error but NotDelivered."""
-    mail.drops = True
+    mail.drops_connection = True
     with pytest.raises(Exception) as lost:  # noqa: PT011
-        await to(mail).send(a_letter())
+        await channel_to(mail).send(a_message())
     assert not isinstance(lost.value, NotDelivered)
     assert len(mail.mails) == 1
 
@@ -83,21 +83,21 @@ async def test_nobody_there_is_surely_not_sent() -> None:
         taken.bind(("127.0.0.1", 0))
         closed = EmailChannel(Server("127.0.0.1", taken.getsockname()[1], tls=False), SENDER)
         with pytest.raises(NotDelivered) as refused:
-            await closed.send(a_letter())
+            await closed.send(a_message())
     assert not refused.value.permanent
 
 
 @pytest.mark.parametrize("address", [None, "", "jenny", "jenny@", "@example.com", *UNFIT])
 async def test_without_a_usable_address_nothing_is_tried(mail: MailServer, address: str | None) -> None:
     with pytest.raises(NotDelivered) as refused:
-        await to(mail).send(a_letter(contact=JENNY.model_copy(update={"email": address})))
+        await channel_to(mail).send(a_message(contact=JENNY.model_copy(update={"email": address})))
     assert refused.value.permanent
     assert address is None or address not in str(refused.value) or not address
 
 
 async def test_a_name_adds_no_header(mail: MailServer) -> None:
     mean = Contact(email="jenny@example.com", name='Jenny"\r\nBcc: victim@example.com')
-    await to(mail).send(a_letter(contact=mean))
+    await channel_to(mail).send(a_message(contact=mean))
     assert mail.recipients == ["jenny@example.com"]
     assert mail.mails[0]["Bcc"] is None
 

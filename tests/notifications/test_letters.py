@@ -11,13 +11,13 @@ import pytest
 from core.classifier.taxonomy import Cause
 from core.errors import InvalidInput, NotDelivered
 from core.messages.contact import Contact
-from core.messages.kinds import FITS, MessageKind
-from core.money import decimals, major
+from core.messages.kinds import CAUSES_BY_KIND, MessageKind
+from core.money import currency_decimals, to_major_units
 from notifications.letters import Letters, letters_of
 from notifications.locales import LANGUAGES, locale_for, money
-from tests.notifications.conftest import JENNY, a_letter, a_subject
+from tests.notifications.conftest import JENNY, a_message, a_subject
 
-KINDS = [(kind, cause) for kind in MessageKind for cause in sorted(FITS.get(kind, set(Cause)))]
+KINDS = [(kind, cause) for kind in MessageKind for cause in sorted(CAUSES_BY_KIND.get(kind, set(Cause)))]
 EDGES: dict[str, dict[str, Any]] = {
     "everything known": {},
     "no name": {"contact": JENNY.model_copy(update={"name": None})},
@@ -67,7 +67,7 @@ def test_each_language_says_the_same_things(language: str) -> None:
 
 
 def test_names_are_text_and_never_markup() -> None:
-    letter = a_letter(contact=JENNY.model_copy(update={"name": "<script>{{ 7*7 }}</script>"}))
+    letter = a_message(contact=JENNY.model_copy(update={"name": "<script>{{ 7*7 }}</script>"}))
     assert "<script>" not in letter.html
     assert "49</script>" not in letter.text
     assert "{{ 7*7 }}" in letter.text
@@ -75,7 +75,7 @@ def test_names_are_text_and_never_markup() -> None:
 
 @pytest.mark.parametrize("link", ["javascript:alert(1)", "http://example.com", "data:text/html,x"])
 def test_only_safe_links_are_passed_on(link: str) -> None:
-    letter = a_letter(contact=JENNY.model_copy(update={"link": link}))
+    letter = a_message(contact=JENNY.model_copy(update={"link": link}))
     assert link not in letter.html + letter.text
 
 
@@ -132,7 +132,7 @@ def test_money_as_people_write_it() -> None:
     assert money(4900, "ISK", english) == "ISK\u00a04,900"
     assert money(5000, "UGX", english) == "UGX\u00a05,000"
     assert money(1_000_000, "IDR", english) == "IDR\u00a010,000.00"
-    assert (decimals("eur"), str(major(1, "EUR"))) == (2, "0.01")
+    assert (currency_decimals("eur"), str(to_major_units(1, "EUR"))) == (2, "0.01")
 
 
 def test_a_merchants_own_words_take_the_place_of_ours(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_a_merchants_own_words_take_the_place_of_ours(tmp_path: Path) -> None:
     assert letters.write(a_subject(), "de").text.startswith("Guten Tag")
 
 
-def words(greeting: str) -> str:
+def greeting_words(greeting: str) -> str:
     """A file of words with this greeting, as TOML."""
     rest = "regards = ''\nfooter = ''\n[payment_failed]\nsubject = 'x'\nbody = []\nbutton = ''\n"
     return f"greeting = {greeting}\n{rest}"
@@ -154,20 +154,20 @@ def test_broken_words_are_told_at_start_and_never_sent(tmp_path: Path) -> None:
     (tmp_path / "en.toml").write_text("greeting = ")
     with pytest.raises(InvalidInput, match=r"en\.toml"):
         Letters("", tmp_path).check()
-    (tmp_path / "en.toml").write_text(words('"{{ nobody_knows }}"'))
+    (tmp_path / "en.toml").write_text(greeting_words('"{{ nobody_knows }}"'))
     with pytest.raises(NotDelivered) as refused:
         Letters("", tmp_path).write(a_subject(), "en")
     assert refused.value.permanent
 
 
 def test_a_template_cannot_reach_out_of_its_box(tmp_path: Path) -> None:
-    (tmp_path / "en.toml").write_text(words('"{{ amount.__class__.__mro__ }}"'))
+    (tmp_path / "en.toml").write_text(greeting_words('"{{ amount.__class__.__mro__ }}"'))
     with pytest.raises(NotDelivered):
         Letters("", tmp_path).write(a_subject(), "en")
 
 
-def test_a_letter_shows_nothing_personal_when_it_is_printed() -> None:
-    assert "jenny" not in f"{a_letter()!r} {a_letter()} {JENNY!r} {JENNY}".lower()
+def test_a_message_shows_nothing_personal_when_it_is_printed() -> None:
+    assert "jenny" not in f"{a_message()!r} {a_message()} {JENNY!r} {JENNY}".lower()
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -181,11 +181,11 @@ def test_the_foot_says_where_messages_end(language: str) -> None:
 
 @pytest.mark.parametrize("where", ["", "mailto:stop@acme.example", "javascript:alert(1)"])
 def test_without_a_page_the_foot_says_nothing_of_it(where: str) -> None:
-    letter = a_letter(unsubscribe=where)
+    letter = a_message(unsubscribe=where)
     assert "No more messages" not in letter.text + letter.html
 
 
 def test_words_of_an_older_release_go_on_working(tmp_path: Path) -> None:
-    (tmp_path / "en.toml").write_text(words('"Hello"'))
+    (tmp_path / "en.toml").write_text(greeting_words('"Hello"'))
     letter = Letters("", tmp_path).write(a_subject(unsubscribe="https://pri.example/unsubscribe/TOKEN"), "en")
     assert "unsubscribe" not in letter.text

@@ -14,17 +14,17 @@ from hypothesis import strategies as st
 from core.errors import InvalidInput, NotDelivered
 from notifications.email import EmailChannel, Server, channel, sender_name
 from notifications.mailboxes import LONGEST_NAME, one_line, read_address, read_recipient, read_sender
-from tests.notifications.conftest import JENNY, MailServer, a_letter
+from tests.notifications.conftest import JENNY, MailServer, a_message
 
 SENDER = "Acme Billing <billing@acme.example>"
 
 
-def to(mail: MailServer, sender: str = SENDER) -> EmailChannel:
+def channel_to(mail: MailServer, sender: str = SENDER) -> EmailChannel:
     return EmailChannel(Server("127.0.0.1", mail.port, tls=False), sender, seconds=2)
 
 
-def addressed(**changes: Any) -> Any:
-    return a_letter(contact=JENNY.model_copy(update=changes))
+def message_to(**changes: Any) -> Any:
+    return a_message(contact=JENNY.model_copy(update=changes))
 
 
 @pytest.mark.parametrize(
@@ -45,8 +45,8 @@ def addressed(**changes: Any) -> Any:
     ],
 )
 async def test_real_addresses_are_sent_as_the_standards_want_them(mail: MailServer, known: str, sent: str) -> None:
-    await to(mail).send(addressed(email=known))
-    assert mail.spelt == [sent]
+    await channel_to(mail).send(message_to(email=known))
+    assert mail.recipient_spellings == [sent]
     assert f"<{sent}>\r\n".encode() in mail.raw.partition(b"\r\nSubject")[0] + b"\r\n"
 
 
@@ -62,7 +62,7 @@ async def test_real_addresses_are_sent_as_the_standards_want_them(mail: MailServ
 )  # fmt: skip
 async def test_what_is_no_single_address_is_refused_before_anything_is_sent(mail: MailServer, known: str) -> None:
     with pytest.raises(NotDelivered) as refused:
-        await to(mail).send(addressed(email=known))
+        await channel_to(mail).send(message_to(email=known))
     assert (refused.value.reason, refused.value.permanent) == ("address_unfit", True)
     assert mail.mails == []
 
@@ -79,7 +79,7 @@ def test_an_address_never_ends_the_line_it_stands_in(local: str, domain: str) ->
 @given(st.text(max_size=300))
 def test_a_name_stays_a_name(name: str) -> None:
     mail = EmailChannel(Server("h", 1, tls=False), SENDER)
-    raw = mail._written(addressed(email="abc..d@example.com", name=name), _known("abc..d@example.com", name), False)
+    raw = mail._written(message_to(email="abc..d@example.com", name=name), _contact("abc..d@example.com", name), False)
     read = email.message_from_bytes(raw, policy=email.policy.default)["To"]
     assert raw.isascii()
     assert max(len(line) for line in raw.split(b"\r\n")) <= 998
@@ -88,7 +88,7 @@ def test_a_name_stays_a_name(name: str) -> None:
     assert len(one_line(name)) <= LONGEST_NAME
 
 
-def _known(address: str, name: str) -> Any:
+def _contact(address: str, name: str) -> Any:
     found = read_address(address, name)
     assert found
     return found
@@ -111,7 +111,7 @@ def _known(address: str, name: str) -> Any:
 )
 async def test_the_sender_is_quoted_as_it_must_be(mail: MailServer, setting: str, name: str, header: str) -> None:
     assert sender_name(setting) == name
-    await to(mail, setting).send(a_letter())
+    await channel_to(mail, setting).send(a_message())
     assert str(mail.mails[0]["From"]) == header
 
 
@@ -131,33 +131,33 @@ def test_a_sender_that_can_be_none_is_refused_at_start_in_one_line(setting: str)
 
 async def test_letters_beyond_ascii_before_the_at_need_a_server_that_offers_them(mail: MailServer) -> None:
     with pytest.raises(NotDelivered) as refused:
-        await to(mail).send(addressed(email="jörg@münchen.example"))
+        await channel_to(mail).send(message_to(email="jörg@münchen.example"))
     assert (refused.value.reason, refused.value.permanent) == ("smtputf8_not_offered", True)
     mail.international = True
-    await to(mail).send(addressed(email="jörg@münchen.example", name="Jörg"))
+    await channel_to(mail).send(message_to(email="jörg@münchen.example", name="Jörg"))
     assert mail.recipients == ["jörg@xn--mnchen-3ya.example"]
     assert mail.options == ["BODY=8BITMIME", "SIZE", "SMTPUTF8"]
 
 
 async def test_a_mail_is_seven_bits_and_says_how_long_it_is(mail: MailServer) -> None:
-    await to(mail).send(a_letter())
+    await channel_to(mail).send(a_message())
     assert mail.options == ["SIZE"]
     assert mail.raw.isascii()
 
 
 async def test_a_mail_that_is_too_long_for_the_server_is_refused_before_it_is_sent(mail: MailServer) -> None:
-    mail.limit = 100
+    mail.size_limit = 100
     with pytest.raises(NotDelivered) as refused:
-        await to(mail).send(a_letter())
+        await channel_to(mail).send(a_message())
     assert (refused.value.reason, refused.value.permanent) == ("smtp_552", True)
 
 
 @pytest.mark.parametrize("silent_at", ["", "EHLO", "MAIL", "RCPT", "DATA"])
 async def test_a_connection_lost_before_the_message_is_surely_not_sent(silent_at: str) -> None:
-    async with _dropping(silent_at) as port:
+    async with _DroppingServer(silent_at) as port:
         lost = EmailChannel(Server("127.0.0.1", port, tls=False), SENDER, seconds=2)
         with pytest.raises(NotDelivered) as refused:
-            await lost.send(a_letter())
+            await lost.send(a_message())
     assert not refused.value.permanent
 
 
@@ -165,24 +165,24 @@ async def test_a_server_that_says_nothing_is_surely_not_sent() -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         waiting = EmailChannel(Server("127.0.0.1", mute.getsockname()[1], tls=False), SENDER, seconds=0.2)
         with pytest.raises(NotDelivered):
-            await waiting.send(a_letter())
+            await waiting.send(a_message())
 
 
-class _dropping:
+class _DroppingServer:
     """A server that closes the connection at a command ("": at once); DATA before it asks for the message."""
 
     def __init__(self, command: str) -> None:
         self._command = command
 
     async def __aenter__(self) -> int:
-        self._server = await asyncio.start_server(self._talk, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._answer_connection, "127.0.0.1", 0)
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
 
-    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _answer_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._command:
             writer.write(b"220 hello\r\n")
             while (line := await reader.readline()) and not line.startswith(self._command.encode()):

@@ -10,13 +10,13 @@ import pytest
 from core.errors import InvalidInput, NotDelivered
 from notifications import channels
 from notifications.apprise_urls import CustomerUrls, Operators
-from tests.notifications.conftest import JENNY, a_letter
+from tests.notifications.conftest import JENNY, a_message
 from tests.notifications.receiver import receiver
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "notifications.md"
 
 
-def example() -> ModuleType:
+def load_example() -> ModuleType:
     """The channel that the document shows, imported."""
     found = re.search(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
     assert found
@@ -33,21 +33,21 @@ def test_the_example_is_about_thirty_lines() -> None:
 
 async def test_the_example_of_the_document_works() -> None:
     async with receiver() as listening:
-        push = example().channel({"ACME_PUSH_URL": listening.url})
-        await push.send(a_letter())
+        push = load_example().channel({"ACME_PUSH_URL": listening.url})
+        await push.send(a_message())
         ((_, body),) = listening.posts
         assert b'"user":"jenny@example.com"' in body
         assert b"https://pay.example.com/in_1" in body
         listening.status = 422
         with pytest.raises(NotDelivered) as refused:
-            await push.send(a_letter())
+            await push.send(a_message())
         assert refused.value.permanent
-    assert example().channel({}) is None
+    assert load_example().channel({}) is None
     with pytest.raises(NotDelivered):
-        await example().channel({"ACME_PUSH_URL": "http://127.0.0.1:1"}).send(a_letter())
+        await load_example().channel({"ACME_PUSH_URL": "http://127.0.0.1:1"}).send(a_message())
 
 
-class Point:
+class FakeEntryPoint:
     """An entry point as importlib.metadata gives it."""
 
     def __init__(self, name: str, plugin: Any) -> None:
@@ -59,7 +59,7 @@ class Point:
 
 
 def test_a_plug_in_is_found_by_its_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
-    points = [Point("push", example().channel), Point("off", lambda _: None)]
+    points = [FakeEntryPoint("push", load_example().channel), FakeEntryPoint("off", lambda _: None)]
     monkeypatch.setattr(channels, "entry_points", lambda group: points if group == "pri.channels" else [])
     assert list(channels.installed({"ACME_PUSH_URL": "http://127.0.0.1:1"})) == ["push"]
 
@@ -73,19 +73,19 @@ def test_ours_are_installed_and_off_without_their_settings() -> None:
 async def test_a_text_message_reaches_the_customers_number() -> None:
     async with receiver() as listening:
         url = listening.url.replace("http://", "json://").replace("/hook", "/{phone}")
-        await CustomerUrls([url]).send(a_letter())
+        await CustomerUrls([url]).send(a_message())
         ((_, body),) = listening.posts
         assert b"Your payment of" in body
         assert b"https://pay.example.com/in_1" in body
         listening.status = 500
         with pytest.raises(RuntimeError):
-            await CustomerUrls([url]).send(a_letter())
+            await CustomerUrls([url]).send(a_message())
 
 
 async def test_without_a_number_nothing_is_sent() -> None:
     with pytest.raises(NotDelivered) as refused:
         await CustomerUrls(["json://127.0.0.1:1/{phone}"]).send(
-            a_letter(contact=JENNY.model_copy(update={"phone": None}))
+            a_message(contact=JENNY.model_copy(update={"phone": None}))
         )
     assert refused.value.permanent
 
@@ -93,10 +93,10 @@ async def test_without_a_number_nothing_is_sent() -> None:
 async def test_operators_are_told_over_whatever_apprise_reaches() -> None:
     async with receiver() as listening:
         operators = Operators([listening.url.replace("http://", "json://")])
-        assert await operators.tell("a recovery waits for review", "in_1")
+        assert await operators.send_notice("a recovery waits for review", "in_1")
         assert b"a recovery waits for review" in listening.posts[0][1]
         listening.status = 500
-        assert not await operators.tell("a title", "a body")
+        assert not await operators.send_notice("a title", "a body")
 
 
 @pytest.mark.parametrize("url", ["json://127.0.0.1/", "json://127.0.0.1/{iban}", "json://127.0.0.1/{phone"])

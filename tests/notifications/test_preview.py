@@ -6,19 +6,19 @@ import pytest
 
 from core.classifier.taxonomy import Cause
 from core.errors import InvalidInput
-from core.messages.kinds import FITS, MessageKind
+from core.messages.kinds import CAUSES_BY_KIND, MessageKind
 from notifications.letters import Letters
 from notifications.locales import LANGUAGES
 from notifications.preview import Edge, Example, causes_of, preview
 from tests.support.builders import THEN
 
-LETTERS = Letters("Acme")
+COMPOSER = Letters("Acme")
 
 
 @pytest.mark.parametrize(("kind", "language"), list(product(MessageKind, LANGUAGES)))
 def test_each_kind_in_each_language_with_each_edge_and_all_of_them(kind: MessageKind, language: str) -> None:
     for edges in (frozenset[Edge](), *(frozenset({edge}) for edge in Edge), frozenset(Edge)):
-        letter = preview(LETTERS, Example(kind=kind, language=language, edges=edges), THEN)
+        letter = preview(COMPOSER, Example(kind=kind, language=language, edges=edges), THEN)
         assert (letter.kind, letter.language) == (kind, language)
         assert ("Jenny" in letter.text) is (Edge.NO_NAME not in edges)
         assert ("https://pay.example.com/" in letter.html) is (Edge.NO_LINK not in edges)
@@ -29,17 +29,17 @@ def test_each_kind_in_each_language_with_each_edge_and_all_of_them(kind: Message
 @pytest.mark.parametrize("kind", list(MessageKind))
 def test_each_kind_can_be_shown_for_each_of_its_causes_and_for_no_other(kind: MessageKind) -> None:
     for cause in Cause:
-        if cause in FITS.get(kind, frozenset(Cause)):
-            assert preview(LETTERS, Example(kind=kind, cause=cause), THEN).subject
+        if cause in CAUSES_BY_KIND.get(kind, frozenset(Cause)):
+            assert preview(COMPOSER, Example(kind=kind, cause=cause), THEN).subject
         else:
             with pytest.raises(InvalidInput, match=f"'{cause.value}' is no cause for {kind.value}; there are"):
-                preview(LETTERS, Example(kind=kind, cause=cause), THEN)
+                preview(COMPOSER, Example(kind=kind, cause=cause), THEN)
 
 
 def test_the_usual_cause_comes_first() -> None:
     assert causes_of(MessageKind.PAYMENT_FAILED)[0] is Cause.INSUFFICIENT_FUNDS
     assert causes_of(MessageKind.CARD_DATA) == (Cause.CARD_DATA,)
-    assert "not enough money" in preview(LETTERS, Example(kind=MessageKind.PAYMENT_FAILED), THEN).text
+    assert "not enough money" in preview(COMPOSER, Example(kind=MessageKind.PAYMENT_FAILED), THEN).text
 
 
 def test_it_shows_the_merchants_own_page_where_the_provider_has_none() -> None:

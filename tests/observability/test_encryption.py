@@ -16,50 +16,50 @@ OLD = f"old:{base64.b64encode(b'o' * 32).decode()}"
 NEW = f"new:{base64.b64encode(b'n' * 32).decode()}"
 
 
-def codec(*keys: str) -> EncryptionCodec:
+def codec_of(*keys: str) -> EncryptionCodec:
     """The codec of these keys."""
     found = encryption_codec(map(SecretStr, keys))
     assert found
     return found
 
 
-def converter(*keys: str) -> DataConverter:
+def converter_of(*keys: str) -> DataConverter:
     """A Temporal converter with that codec."""
-    return dataclasses.replace(DataConverter.default, payload_codec=codec(*keys))
+    return dataclasses.replace(DataConverter.default, payload_codec=codec_of(*keys))
 
 
 async def test_a_value_comes_back_and_is_nowhere_in_between() -> None:
     value: dict[str, Any] = {"customer": "cus_1", "amount": 4900}
-    (payload,) = await converter(NEW).encode([value])
+    (payload,) = await converter_of(NEW).encode([value])
     assert payload.metadata["encoding"] == b"binary/encrypted"
     assert payload.metadata["encryption-key-id"] == b"new"
     assert b"cus_1" not in payload.SerializeToString()
-    assert await converter(NEW).decode([payload]) == [value]
+    assert await converter_of(NEW).decode([payload]) == [value]
 
 
 async def test_the_same_value_never_looks_the_same() -> None:
-    first, second = await converter(NEW).encode(["x", "x"])
+    first, second = await converter_of(NEW).encode(["x", "x"])
     assert first.data != second.data
 
 
 async def test_keys_rotate() -> None:
     """First everybody gets the new key behind the old one, then before it, then the old one goes."""
-    written_before = await converter(OLD).encode(["before"])
-    assert await converter(OLD, NEW).decode(written_before) == ["before"]
-    assert await converter(NEW, OLD).decode(written_before) == ["before"]
-    assert (await converter(NEW, OLD).encode(["x"]))[0].metadata["encryption-key-id"] == b"new"
+    written_before = await converter_of(OLD).encode(["before"])
+    assert await converter_of(OLD, NEW).decode(written_before) == ["before"]
+    assert await converter_of(NEW, OLD).decode(written_before) == ["before"]
+    assert (await converter_of(NEW, OLD).encode(["x"]))[0].metadata["encryption-key-id"] == b"new"
     with pytest.raises(RecoveryError, match="'old', which PAYLOAD_ENCRYPTION_KEYS lacks"):
-        await converter(NEW).decode(written_before)
+        await converter_of(NEW).decode(written_before)
 
 
 async def test_what_was_never_encrypted_is_still_read() -> None:
     plain = await DataConverter.default.encode(["x"])
-    assert await converter(NEW).decode(plain) == ["x"]
+    assert await converter_of(NEW).decode(plain) == ["x"]
 
 
 @pytest.mark.parametrize("change", ["data", "key id", "short", "empty"])
 async def test_an_altered_payload_is_noticed(change: str) -> None:
-    (payload,) = await codec(NEW, OLD).encode([Payload(data=b"x")])
+    (payload,) = await codec_of(NEW, OLD).encode([Payload(data=b"x")])
     altered = {
         "data": payload.data[:-1] + bytes([payload.data[-1] ^ 1]),
         "short": payload.data[:20],
@@ -68,7 +68,7 @@ async def test_an_altered_payload_is_noticed(change: str) -> None:
     key_id = b"old" if change == "key id" else b"new"
     metadata = {"encoding": b"binary/encrypted", "encryption-key-id": key_id}
     with pytest.raises(RecoveryError, match="was altered"):
-        await codec(NEW, OLD).decode([Payload(metadata=metadata, data=altered)])
+        await codec_of(NEW, OLD).decode([Payload(metadata=metadata, data=altered)])
 
 
 @pytest.mark.parametrize(

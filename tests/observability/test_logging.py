@@ -24,7 +24,7 @@ def lines() -> Iterator[io.StringIO]:
     root.handlers, root.level = handlers, level
 
 
-def read(lines: io.StringIO) -> list[dict[str, Any]]:
+def read_lines(lines: io.StringIO) -> list[dict[str, Any]]:
     """The objects, one of each line."""
     return [json.loads(line) for line in lines.getvalue().splitlines()]
 
@@ -33,7 +33,7 @@ def test_a_line_names_its_recovery(lines: io.StringIO) -> None:
     with logging.about("recovery-stripe-in_1", invoice="in_1", provider="stripe"):
         structlog.get_logger("api").info("planned", attempt=2)
     structlog.get_logger("api").info("outside")
-    inside, outside = read(lines)
+    inside, outside = read_lines(lines)
     assert {
         key: inside[key] for key in ("event", "recovery_id", "invoice", "provider", "attempt", "level", "logger")
     } == {
@@ -51,7 +51,7 @@ def test_a_line_names_its_recovery(lines: io.StringIO) -> None:
 
 def test_libraries_write_the_same_way_and_are_scrubbed(lines: io.StringIO) -> None:
     stdlib.getLogger("some.library").warning("sent to %s with %s", "jenny@example.com", "sk_live_51HabcDEF")
-    (line,) = read(lines)
+    (line,) = read_lines(lines)
     assert line["event"] == "sent to [redacted] with [redacted]"
     assert (line["logger"], line["level"]) == ("some.library", "warning")
 
@@ -62,7 +62,7 @@ def test_tracebacks_are_scrubbed_and_on_one_line(lines: io.StringIO) -> None:
     except ValueError:
         structlog.get_logger().exception("failed", headers={"Authorization": "Bearer abcdef"})
         stdlib.getLogger("lib").exception("failed too")
-    ours, theirs = read(lines)
+    ours, theirs = read_lines(lines)
     assert "ValueError" in ours["exception"]
     assert "ValueError" in theirs["exception"]
     for secret in ("4242", "jenny", "abcdef"):
@@ -72,10 +72,10 @@ def test_tracebacks_are_scrubbed_and_on_one_line(lines: io.StringIO) -> None:
 def test_the_level_holds_and_chatter_is_quiet(lines: io.StringIO) -> None:
     structlog.get_logger("api").debug("unseen")
     stdlib.getLogger("httpx").info("unseen")
-    assert not read(lines)
+    assert not read_lines(lines)
 
 
 @pytest.mark.parametrize("odd", [b"\xff", "\ud800", {"a": {1, 2}}, object(), float("nan"), "a\nb"])
 def test_anything_can_be_logged(odd: Any, lines: io.StringIO) -> None:
     structlog.get_logger("api").info("odd", value=odd)
-    assert read(lines)[0]["event"] == "odd"
+    assert read_lines(lines)[0]["event"] == "odd"

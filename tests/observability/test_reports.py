@@ -18,7 +18,7 @@ SECRETS = ("jenny@example.com", "4242424242424242", "51HabcDEF")
 DSN = SecretStr("https://key@errors.test/1")
 
 
-class Kept(Transport):
+class RecordingTransport(Transport):
     """Sends nothing and keeps it."""
 
     def __init__(self) -> None:
@@ -31,16 +31,16 @@ class Kept(Transport):
 
 
 @pytest.fixture
-def kept() -> Iterator[Kept]:
+def kept() -> Iterator[RecordingTransport]:
     """Sentry with a transport of ours; switched off afterwards."""
-    transport = Kept()
+    transport = RecordingTransport()
     assert errors.initialise(DSN, "test", transport=transport, auto_enabling_integrations=False)
     yield transport
     sentry_sdk.get_client().close()
     sentry_sdk.init()
 
 
-def test_a_report_holds_no_secret_and_no_input(kept: Kept) -> None:
+def test_a_report_holds_no_secret_and_no_input(kept: RecordingTransport) -> None:
     inputs = {"email": "jenny@example.com"}
     with sentry_sdk.new_scope() as scope:
         scope.set_context("temporal.activity", {"input": inputs, "workflow_id": "recovery-stripe-in_1"})

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from core.money import decimals, major, rescaled, text
+from core.money import currency_decimals, format_amount, rescale_amount, to_major_units
 from core.payments import ChargeOrder, Outcome
 from providers.adyen import minor as adyen
 from providers.braintree import minor as braintree
@@ -19,7 +19,7 @@ from providers.stripe import minor as stripe
 from providers.stripe.config import StripeConfig
 from providers.stripe.gateway import StripeGateway
 from tests.providers.stripe.canned import canned_server
-from tests.providers.stripe.events import event, invoice, understood
+from tests.providers.stripe.events import normalise_event, open_invoice, stripe_event
 
 STRIPE = {
     0: "BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF",
@@ -39,35 +39,38 @@ ISO = {
 }
 
 
-def each(table: dict[int, str]) -> list[tuple[str, int]]:
+def currency_exponents(table: dict[int, str]) -> list[tuple[str, int]]:
     return [(code, count) for count, codes in table.items() for code in codes.split()]
 
 
-@pytest.mark.parametrize(("currency", "count"), each(ISO))
+@pytest.mark.parametrize(("currency", "count"), currency_exponents(ISO))
 def test_our_own_are_those_of_iso(currency: str, count: int) -> None:
-    assert decimals(currency) == decimals(currency.lower()) == count
+    assert currency_decimals(currency) == currency_decimals(currency.lower()) == count
 
 
-@pytest.mark.parametrize(("currency", "count"), each(STRIPE))
+@pytest.mark.parametrize(("currency", "count"), currency_exponents(STRIPE))
 def test_stripes(currency: str, count: int) -> None:
-    assert stripe.digits(currency) == count
+    assert stripe.stripe_decimals(currency) == count
     shown = Decimal(20000).scaleb(-count)
-    assert major(stripe.in_iso({"currency": currency.lower(), "amount": 20000})["amount"], currency) == shown
+    assert (
+        to_major_units(stripe.to_iso_amounts({"currency": currency.lower(), "amount": 20000})["amount"], currency)
+        == shown
+    )
 
 
-@pytest.mark.parametrize(("currency", "count"), each(ADYEN))
+@pytest.mark.parametrize(("currency", "count"), currency_exponents(ADYEN))
 def test_adyens(currency: str, count: int) -> None:
-    assert adyen.digits(currency) == count
+    assert adyen.adyen_decimals(currency) == count
     ours = adyen.to_iso(20000, currency)
     assert ours is not None
-    assert major(ours, currency) == Decimal(20000).scaleb(-count)
+    assert to_major_units(ours, currency) == Decimal(20000).scaleb(-count)
     assert adyen.from_iso(ours, currency) == 20000
 
 
-@pytest.mark.parametrize(("currency", "count"), each(ISO))
+@pytest.mark.parametrize(("currency", "count"), currency_exponents(ISO))
 def test_braintrees(currency: str, count: int) -> None:
-    assert braintree.to_text(20000, currency) == f"{Decimal(20000).scaleb(-count):.{count}f}"
-    assert braintree.to_minor(Decimal(braintree.to_text(20000, currency)), currency) == 20000
+    assert braintree.to_amount_text(20000, currency) == f"{Decimal(20000).scaleb(-count):.{count}f}"
+    assert braintree.to_minor(Decimal(braintree.to_amount_text(20000, currency)), currency) == 20000
 
 
 @pytest.mark.parametrize(
@@ -78,33 +81,33 @@ def test_braintrees(currency: str, count: int) -> None:
     ],
 )  # fmt: skip
 def test_amounts_as_plain_text(amount: int, currency: str, said: str) -> None:
-    assert text(amount, currency) == said
+    assert format_amount(amount, currency) == said
 
 
 def test_what_is_open_never_becomes_nothing() -> None:
-    assert [rescaled(amount, 2, 0) for amount in (0, 1, 99, 100, 101)] == [0, 1, 1, 1, 2]
+    assert [rescale_amount(amount, 2, 0) for amount in (0, 1, 99, 100, 101)] == [0, 1, 1, 1, 2]
 
 
 UGX: dict[str, Any] = {"currency": "ugx", "amount_due": 500000, "amount_remaining": 500000, "amount_paid": 0}
 
 
 def test_an_event_of_stripe_counts_in_iso_whatever_field_it_is() -> None:
-    found = understood(event("invoice.payment_failed", invoice(**UGX)))
+    found = normalise_event(stripe_event("invoice.payment_failed", open_invoice(**UGX)))
     assert (found.amount, found.currency) == (5000, "UGX")
     lines = {"data": [{"amount": 500000, "quantity": 100, "period": {"start": 1700000000}}], "total_count": 100}
     inner = {"currency": "eur", "amount": 700}
-    seen = stripe.in_iso(UGX | {"lines": lines, "charge": inner, "attempt_count": 100, "total": -500000})
+    seen = stripe.to_iso_amounts(UGX | {"lines": lines, "charge": inner, "attempt_count": 100, "total": -500000})
     assert seen["lines"] == {"data": [{**lines["data"][0], "amount": 5000}], "total_count": 100}  # type: ignore[index]
     assert (seen["charge"], seen["attempt_count"], seen["total"]) == (inner, 100, -5000)
 
 
 def test_what_has_nothing_special_stays_the_same_object() -> None:
-    body = invoice(currency="eur")
-    assert stripe.in_iso(body) is body
+    body = open_invoice(currency="eur")
+    assert stripe.to_iso_amounts(body) is body
     deep: Any = {}
     for _ in range(5000):
         deep = {"currency": "ugx", "inner": deep}
-    assert stripe.in_iso(deep) is not None
+    assert stripe.to_iso_amounts(deep) is not None
 
 
 @pytest.mark.parametrize(("amount", "outcome"), [(300000, Outcome.UNKNOWN), (500000, Outcome.SUCCEEDED)])
@@ -116,9 +119,11 @@ async def test_an_order_and_its_charge_are_compared_in_the_same_unit(amount: int
     order = ChargeOrder(**asked, amount=5000, currency="UGX", requested_at=now)
     with canned_server() as server:
         gateway = StripeGateway(StripeConfig(api_key="sk_test_x", api_base=server.address))
-        server.says("GET /v1/invoices/in_1", invoice(**UGX, payment_intent="pi_1"))
-        server.says("GET /v1/payment_intents/pi_1", {"id": "pi_1", "status": "succeeded", "latest_charge": charge})
-        read, found = await gateway.read_invoice("in_1"), await gateway.settle(order)
+        server.set_answer("GET /v1/invoices/in_1", open_invoice(**UGX, payment_intent="pi_1"))
+        server.set_answer(
+            "GET /v1/payment_intents/pi_1", {"id": "pi_1", "status": "succeeded", "latest_charge": charge}
+        )
+        read, found = await gateway.read_invoice("in_1"), await gateway.reconcile(order)
         await gateway.close()
     assert (read.amount_due, read.currency) == (5000, "UGX")
     assert found.outcome is outcome

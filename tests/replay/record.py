@@ -15,25 +15,27 @@ from temporalio.testing import WorkflowEnvironment
 from devstack import testserver
 from settings import Settings
 from tests.replay.paths import PATHS
-from tests.workflows.conftest import Campaigns, shipped_knowledge
-from workflows.registry import plugin
+from tests.workflows.conftest import RecoveryRuns, shipped_knowledge
+from workflows.registry import temporal_plugin
 
 HISTORIES = Path(__file__).parent / "histories"
 
 
 async def record(release: str) -> None:
     """Play every path that has no history of this release yet, and store it."""
-    program = str(testserver.executable(Settings().temporal_test_server))
+    program = str(testserver.find_test_server(Settings().temporal_test_server))
     async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=program, plugins=[plugin()], test_server_startup_timeout=timedelta(seconds=60)
+        test_server_existing_path=program,
+        plugins=[temporal_plugin()],
+        test_server_startup_timeout=timedelta(seconds=60),
     ) as environment:
         for name, path in PATHS.items():
             target = HISTORIES / f"{name}.{release}.json"
             if not target.exists():
                 async with AsyncExitStack() as stack:
-                    campaign = await path(Campaigns(environment, shipped_knowledge(), stack))
-                    await campaign.end()
-                    history = await campaign.run.fetch_history()
+                    campaign = await path(RecoveryRuns(environment, shipped_knowledge(), stack))
+                    await campaign.wait_for_end()
+                    history = await campaign.running_handle.fetch_history()
                 target.write_text(history.to_json() + "\n")
                 sys.stderr.write(f"{target.name}: {len(history.events)} events\n")
 

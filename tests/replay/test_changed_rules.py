@@ -11,12 +11,12 @@ from catalog import PolicyFile
 from core.classifier import classify, tables
 from core.retry import decide, held, network_rules, network_tables, planner
 from tests.replay.test_histories import STORED, history
-from workflows.registry import WORKFLOWS, plugin
+from workflows.registry import WORKFLOWS, temporal_plugin
 
 __all__ = ["history"]
 
 
-def _gone(*_: Any, **__: Any) -> NoReturn:
+def _raise_missing(*_: Any, **__: Any) -> NoReturn:
     raise AssertionError("a replay decided something")
 
 
@@ -25,16 +25,16 @@ async def test_no_row_of_a_table_or_policy_matters_to_a_replay(
     history: WorkflowHistory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module, names in {
-        decisions: ("classify", "segment", "assess", "decide", "within_network", "network_rules"),
+        decisions: ("classify", "find_segment", "assess_fraud", "decide_on_failure", "apply_network_rules", "network_rules"),
         classify: ("classify",),
-        decide: ("decide", "plan"),
-        planner: ("plan",),
-        tables: ("parse",),
-        network_rules: ("judge", "stopped", "first_free", "fee_of"),
-        network_tables: ("parse",),
-        held: ("within",),
-        PolicyFile: ("current",),
+        decide: ("decide_on_failure", "plan_next_retry"),
+        planner: ("plan_next_retry",),
+        tables: ("parse_decline_tables",),
+        network_rules: ("check_attempt", "find_stop_reason", "find_free_moment", "fee_of"),
+        network_tables: ("parse_network_rules",),
+        held: ("check_network_limits",),
+        PolicyFile: ("current_policy",),
     }.items():
         for name in names:
-            monkeypatch.setattr(module, name, _gone)
-    await Replayer(workflows=WORKFLOWS, plugins=[plugin()]).replay_workflow(history)
+            monkeypatch.setattr(module, name, _raise_missing)
+    await Replayer(workflows=WORKFLOWS, plugins=[temporal_plugin()]).replay_workflow(history)

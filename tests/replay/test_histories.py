@@ -8,7 +8,7 @@ from temporalio.worker import Replayer
 
 from tests.replay.paths import PATHS
 from tests.replay.record import HISTORIES
-from workflows.registry import WORKFLOWS, plugin
+from workflows.registry import WORKFLOWS, temporal_plugin
 
 STORED = sorted(HISTORIES.glob("*.json"))
 
@@ -26,7 +26,7 @@ def history(request: pytest.FixtureRequest) -> WorkflowHistory:
 
 @pytest.mark.parametrize("history", STORED, ids=lambda file: file.stem, indirect=True)
 async def test_a_stored_history_replays(history: WorkflowHistory) -> None:
-    await Replayer(workflows=WORKFLOWS, plugins=[plugin()]).replay_workflow(history)
+    await Replayer(workflows=WORKFLOWS, plugins=[temporal_plugin()]).replay_workflow(history)
 
 
 def test_the_fallback_to_the_server_is_in_the_stored_histories() -> None:

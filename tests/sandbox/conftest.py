@@ -7,7 +7,7 @@ import stripe
 
 from sandbox.client import SandboxClient
 from sandbox.config import SandboxConfig
-from tests.sandbox.harness import SECRET, Receiver, calling, receiving, serving
+from tests.sandbox.harness import SECRET, Receiver, run_receiver, run_sandbox, stripe_client
 
 STRIPE_ON_HTTPX = "ignore:Use 'content=:DeprecationWarning"
 """The official library hands httpx its request bodies in a way that httpx calls deprecated."""
@@ -21,14 +21,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def receiver() -> Iterator[Receiver]:
-    with receiving() as found:
+    with run_receiver() as found:
         yield found
 
 
 @pytest.fixture(scope="session")
 def address(receiver: Receiver) -> Iterator[str]:
     config = SandboxConfig(webhook_url=receiver.url, webhook_secret=SECRET, retry_delays=(0.01, 0.02))
-    with serving(config) as found:
+    with run_sandbox(config) as found:
         yield found
 
 
@@ -40,11 +40,11 @@ async def box(address: str) -> AsyncIterator[SandboxClient]:
 
 @pytest.fixture(scope="session")
 async def api(address: str) -> AsyncIterator[stripe.StripeClient]:
-    async with calling(address) as client:
+    async with stripe_client(address) as client:
         yield client
 
 
 @pytest.fixture(scope="session")
 async def old_api(address: str) -> AsyncIterator[stripe.StripeClient]:
-    async with calling(address, "2024-06-20") as client:
+    async with stripe_client(address, "2024-06-20") as client:
         yield client

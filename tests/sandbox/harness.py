@@ -11,7 +11,7 @@ from typing import Any
 import stripe
 import uvicorn
 
-from sandbox.app import create_app
+from sandbox.app import create_sandbox_app
 from sandbox.config import SandboxConfig
 
 SECRET = "whsec_tests"
@@ -29,12 +29,12 @@ class Receiver:
     def events(self) -> list[dict[str, Any]]:
         return [json.loads(body) for body, _ in self.got]
 
-    def about(self, invoice: str) -> list[dict[str, Any]]:
+    def events_about(self, invoice: str) -> list[dict[str, Any]]:
         return [event for event in self.events if event["data"]["object"].get("id") == invoice]
 
 
 @contextmanager
-def receiving() -> Iterator[Receiver]:
+def run_receiver() -> Iterator[Receiver]:
     receiver = Receiver()
 
     class Handler(BaseHTTPRequestHandler):
@@ -57,9 +57,9 @@ def receiving() -> Iterator[Receiver]:
 
 
 @contextmanager
-def serving(config: SandboxConfig) -> Iterator[str]:
+def run_sandbox(config: SandboxConfig) -> Iterator[str]:
     """The sandbox in a thread of its own, as a separate process would be: on a free port, over HTTP."""
-    server = uvicorn.Server(uvicorn.Config(create_app(config), port=0, log_level="error"))
+    server = uvicorn.Server(uvicorn.Config(create_sandbox_app(config), port=0, log_level="error"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:
@@ -70,7 +70,7 @@ def serving(config: SandboxConfig) -> Iterator[str]:
 
 
 @asynccontextmanager
-async def calling(
+async def stripe_client(
     address: str, version: str | None = None, patience: float = 10, key: str = "sk_test_sandbox"
 ) -> AsyncIterator[stripe.StripeClient]:
     """The unmodified library, without retries of its own."""

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import braintree
 
 
-def client(address: str) -> Any:
+def braintree_client(address: str) -> Any:
     """The official client with its own transport; nothing of it is changed but where Braintree is."""
     place = urlsplit(address)
     there = braintree.Environment("sandbox", place.hostname, f"{place.port}/braintree", "", False, None)

@@ -5,10 +5,10 @@ import stripe
 
 from sandbox.client import SandboxClient
 from sandbox.models import Delivery
-from tests.sandbox.harness import Receiver, calling
+from tests.sandbox.harness import Receiver, stripe_client
 
 ACCOUNT = "acct_1Connected"
-NAMED = r"Enabling .* \('(customer_read|invoice_write)'\) permissions"
+PERMISSION_ERROR = r"Enabling .* \('(customer_read|invoice_write)'\) permissions"
 
 
 async def test_an_invoice_of_a_connected_account(box: SandboxClient, api: stripe.StripeClient) -> None:
@@ -31,26 +31,26 @@ async def test_an_account_that_nobody_connected(api: stripe.StripeClient) -> Non
 async def test_events_name_their_account(box: SandboxClient, receiver: Receiver) -> None:
     theirs = await box.create_failed_invoice(account=ACCOUNT, delivery=Delivery(wait=True))
     ours = await box.create_failed_invoice(delivery=Delivery(wait=True))
-    assert [event.get("account") for event in receiver.about(theirs.invoice)] == [ACCOUNT]
-    assert ["account" in event for event in receiver.about(ours.invoice)] == [False]
+    assert [event.get("account") for event in receiver.events_about(theirs.invoice)] == [ACCOUNT]
+    assert ["account" in event for event in receiver.events_about(ours.invoice)] == [False]
 
 
 async def test_a_revoked_key(box: SandboxClient, address: str) -> None:
     made = await box.create_failed_invoice()
-    await box.key_rights("sk_test_gone", revoked=True)
-    async with calling(address, key="sk_test_gone") as api:
+    await box.set_key_rights("sk_test_gone", revoked=True)
+    async with stripe_client(address, key="sk_test_gone") as api:
         with pytest.raises(stripe.AuthenticationError) as refused:
             await api.v1.invoices.retrieve_async(made.invoice)
         assert refused.value.http_status == 401
         assert "api_key_expired" in str(refused.value.json_body)
-        await box.key_rights("sk_test_gone")
+        await box.set_key_rights("sk_test_gone")
         assert (await api.v1.invoices.retrieve_async(made.invoice)).id == made.invoice
 
 
 async def test_a_restricted_key(box: SandboxClient, address: str) -> None:
     made = await box.create_failed_invoice()
-    await box.key_rights("rk_test_few", lacks=("customer_read", "invoice_write"))
-    async with calling(address, key="rk_test_few") as api:
+    await box.set_key_rights("rk_test_few", lacks=("customer_read", "invoice_write"))
+    async with stripe_client(address, key="rk_test_few") as api:
         assert (await api.v1.invoices.retrieve_async(made.invoice)).id == made.invoice
         for refused in (
             api.v1.customers.retrieve_async(made.customer),
@@ -61,4 +61,4 @@ async def test_a_restricted_key(box: SandboxClient, address: str) -> None:
                 stripe.PermissionError, match=r"Enabling .* \('(customer_read|invoice_write)'\) permissions"
             ):
                 await refused
-    assert await box.ledger(made.invoice) == []
+    assert await box.read_ledger(made.invoice) == []

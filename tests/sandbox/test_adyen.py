@@ -11,11 +11,11 @@ import Adyen
 import pytest
 from Adyen import util
 
-from sandbox.adyen.client import AdyenSandbox
-from sandbox.adyen.items import ACCOUNT
+from sandbox.adyen.client import AdyenSandboxClient
+from sandbox.adyen.items import DEFAULT_MERCHANT_ACCOUNT
 from sandbox.config import SandboxConfig
 from sandbox.models import Delivery
-from tests.sandbox.harness import serving
+from tests.sandbox.harness import run_sandbox
 
 KEY = "ab" * 32
 WAIT = Delivery(wait=True)
@@ -29,13 +29,13 @@ class Receiver:
         self.answers: list[int] = []
 
     @property
-    def items(self) -> list[dict[str, Any]]:
+    def received_items(self) -> list[dict[str, Any]]:
         wrapped = [one for body in self.bodies for one in json.loads(body)["notificationItems"]]
         return [one["NotificationRequestItem"] for one in wrapped]
 
 
 @contextmanager
-def receiving() -> Iterator[tuple[Receiver, str]]:
+def run_receiver() -> Iterator[tuple[Receiver, str]]:
     receiver = Receiver()
 
     class Handler(BaseHTTPRequestHandler):
@@ -57,30 +57,30 @@ def receiving() -> Iterator[tuple[Receiver, str]]:
 
 @pytest.fixture
 def receiver() -> Iterator[tuple[Receiver, str]]:
-    with receiving() as found:
+    with run_receiver() as found:
         yield found
 
 
 @pytest.fixture
 def address(receiver: tuple[Receiver, str]) -> Iterator[str]:
     config = SandboxConfig(adyen_webhook_url=receiver[1], adyen_hmac_key=KEY, retry_delays=(0.05, 0.05))
-    with serving(config) as found:
+    with run_sandbox(config) as found:
         yield found
 
 
 @pytest.fixture
-async def box(address: str) -> AsyncIterator[AdyenSandbox]:
-    async with AdyenSandbox(address) as client:
+async def box(address: str) -> AsyncIterator[AdyenSandboxClient]:
+    async with AdyenSandboxClient(address) as client:
         yield client
 
 
-def pay(address: str, invoice: str, key: str | None = "k1", **changes: Any) -> Any:
+def make_payment(address: str, invoice: str, key: str | None = "k1", **changes: Any) -> Any:
     """A payment by the official library, as it comes out of the box."""
     client = Adyen.Adyen(xapikey="AQE", platform="test")
     api = client.checkout.payments_api
     api.baseUrl = f"{address}/adyen/v72"
     request = {
-        "merchantAccount": ACCOUNT,
+        "merchantAccount": DEFAULT_MERCHANT_ACCOUNT,
         "reference": invoice,
         "amount": {"value": 2000, "currency": "USD"},
         "paymentMethod": {"type": "scheme", "storedPaymentMethodId": "TOKEN1"},
@@ -92,39 +92,42 @@ def pay(address: str, invoice: str, key: str | None = "k1", **changes: Any) -> A
     return api.payments(request | changes, idempotency_key=key).message
 
 
-async def test_a_payment_is_made_once_under_a_key(address: str, box: AdyenSandbox) -> None:
+async def test_a_payment_is_made_once_under_a_key(address: str, box: AdyenSandboxClient) -> None:
     made = await box.create_failed_payment()
-    first, again = pay(address, made.invoice), pay(address, made.invoice)
+    first, again = make_payment(address, made.invoice), make_payment(address, made.invoice)
     assert first == again
     assert first["resultCode"] == "Authorised"
-    other = pay(address, made.invoice, key="k2")
+    other = make_payment(address, made.invoice, key="k2")
     assert other["pspReference"] != first["pspReference"], "Adyen knows no invoices: another key is another payment"
-    assert [line.charge for line in await box.ledger(made.invoice)] == [first["pspReference"], other["pspReference"]]
+    assert [line.charge for line in await box.read_ledger(made.invoice)] == [
+        first["pspReference"],
+        other["pspReference"],
+    ]
     assert [call.replayed for call in await box.pay_calls(made.invoice)] == [False, True, False]
 
 
-async def test_keys_are_kept_for_seven_days(address: str, box: AdyenSandbox) -> None:
+async def test_keys_are_kept_for_seven_days(address: str, box: AdyenSandboxClient) -> None:
     made = await box.create_failed_payment()
-    first = pay(address, made.invoice)
+    first = make_payment(address, made.invoice)
     await box._http.post("/_control/clock", json={"advance": 7 * 86_400 - 60})
-    assert pay(address, made.invoice) == first
+    assert make_payment(address, made.invoice) == first
     await box._http.post("/_control/clock", json={"advance": 120})
-    assert pay(address, made.invoice) != first
+    assert make_payment(address, made.invoice) != first
 
 
-async def test_what_failed_may_be_tried_again_under_the_same_key(address: str, box: AdyenSandbox) -> None:
+async def test_what_failed_may_be_tried_again_under_the_same_key(address: str, box: AdyenSandboxClient) -> None:
     made = await box.create_failed_payment(script=("error:500", "succeed_then_error:500"))
     for _ in range(2):
         with pytest.raises(Adyen.AdyenAPICommunicationError):
-            pay(address, made.invoice)
-    assert pay(address, made.invoice)["resultCode"] == "Authorised"
-    assert len(await box.ledger(made.invoice)) == 1
+            make_payment(address, made.invoice)
+    assert make_payment(address, made.invoice)["resultCode"] == "Authorised"
+    assert len(await box.read_ledger(made.invoice)) == 1
 
 
-async def test_a_refusal_by_code_or_in_words(address: str, box: AdyenSandbox) -> None:
+async def test_a_refusal_by_code_or_in_words(address: str, box: AdyenSandboxClient) -> None:
     for number, text in enumerate(("decline:12;network=51;mac=24", "decline:Not enough balance;network=51;mac=24")):
         made = await box.create_failed_payment(script=(text,))
-        told = pay(address, made.invoice, key=f"r{number}")
+        told = make_payment(address, made.invoice, key=f"r{number}")
         assert (told["resultCode"], told["refusalReason"]) == ("Refused", "Not enough balance")
         assert told["refusalReasonCode"] == "12"
         assert told["additionalData"]["refusalReasonRaw"] == "51 : Insufficient funds"
@@ -143,24 +146,24 @@ async def test_a_refusal_by_code_or_in_words(address: str, box: AdyenSandbox) ->
 )
 def test_what_adyen_would_refuse_is_refused(address: str, changes: dict[str, Any], code: str) -> None:
     with pytest.raises(Adyen.AdyenAPIUnprocessableEntity) as refused:
-        pay(address, "inv", **changes)
+        make_payment(address, "inv", **changes)
     assert refused.value.error_code == code
 
 
 def test_a_key_may_have_64_characters(address: str) -> None:
-    assert pay(address, "inv", key="k" * 64)
+    assert make_payment(address, "inv", key="k" * 64)
     with pytest.raises(Adyen.AdyenAPIUnprocessableEntity):
-        pay(address, "inv", key="k" * 65)
+        make_payment(address, "inv", key="k" * 65)
 
 
 async def test_a_payment_is_told_with_its_metadata_and_signed(
-    address: str, box: AdyenSandbox, receiver: tuple[Receiver, str]
+    address: str, box: AdyenSandboxClient, receiver: tuple[Receiver, str]
 ) -> None:
     made = await box.create_failed_payment(script=("decline:6", "succeed"))
     for key in ("k1", "k2"):
-        pay(address, made.invoice, key=key)
-    await box.idle()
-    refused, paid = sorted(receiver[0].items, key=lambda item: item["success"])
+        make_payment(address, made.invoice, key=key)
+    await box.wait_until_idle()
+    refused, paid = sorted(receiver[0].received_items, key=lambda item: item["success"])
     assert (refused["success"], refused["reason"], paid["success"]) == ("false", "Expired Card", "true")
     for item in (refused, paid):
         assert (item["eventCode"], item["merchantReference"]) == ("AUTHORISATION", made.invoice)
@@ -168,27 +171,27 @@ async def test_a_payment_is_told_with_its_metadata_and_signed(
         assert util.is_valid_hmac_notification(item, KEY)
 
 
-async def test_batches_copies_order_and_delay(box: AdyenSandbox, receiver: tuple[Receiver, str]) -> None:
+async def test_batches_copies_order_and_delay(box: AdyenSandboxClient, receiver: tuple[Receiver, str]) -> None:
     made = await box.create_failed_payment()
-    await box.happens(made.invoice, "CANCEL_AUTORESCUE", delivery=WAIT)
-    first, second = await box.events(made.invoice)
+    await box.report_event(made.invoice, "CANCEL_AUTORESCUE", delivery=WAIT)
+    first, second = await box.list_events(made.invoice)
     receiver[0].bodies.clear()
     await box.send_batch(first, second, delivery=Delivery(wait=True, copies=2))
     assert [len(json.loads(body)["notificationItems"]) for body in receiver[0].bodies] == [2, 2]
     receiver[0].bodies.clear()
     await box.send_events(first, second, delivery=Delivery(wait=True, reverse=True))
-    assert [item["eventCode"] for item in receiver[0].items] == ["CANCEL_AUTORESCUE", "AUTHORISATION"]
+    assert [item["eventCode"] for item in receiver[0].received_items] == ["CANCEL_AUTORESCUE", "AUTHORISATION"]
 
 
-async def test_what_is_not_taken_is_sent_again(box: AdyenSandbox, receiver: tuple[Receiver, str]) -> None:
+async def test_what_is_not_taken_is_sent_again(box: AdyenSandboxClient, receiver: tuple[Receiver, str]) -> None:
     receiver[0].answers = [503, 500]
     made = await box.create_failed_payment(delivery=WAIT)
     assert [(one.status, one.tries) for one in made.deliveries] == [(202, 3)]
 
 
-async def test_money_that_adyen_tells_of_is_booked(box: AdyenSandbox) -> None:
+async def test_money_that_adyen_tells_of_is_booked(box: AdyenSandboxClient) -> None:
     made = await box.create_failed_payment()
-    await box.happens(made.invoice, "AUTORESCUE", success=False, delivery=WAIT)
-    assert await box.ledger(made.invoice) == []
-    await box.happens(made.invoice, "AUTORESCUE", delivery=WAIT)
-    assert [line.origin for line in await box.ledger(made.invoice)] == ["elsewhere"]
+    await box.report_event(made.invoice, "AUTORESCUE", success=False, delivery=WAIT)
+    assert await box.read_ledger(made.invoice) == []
+    await box.report_event(made.invoice, "AUTORESCUE", delivery=WAIT)
+    assert [line.origin for line in await box.read_ledger(made.invoice)] == ["elsewhere"]

@@ -5,89 +5,99 @@ from collections.abc import AsyncIterator, Iterator
 import Adyen
 import pytest
 
-from sandbox.adyen.client import AdyenSandbox
+from sandbox.adyen.client import AdyenSandboxClient
 from sandbox.config import SandboxConfig
-from tests.sandbox.harness import serving
-from tests.sandbox.test_adyen import KEY, WAIT, Receiver, pay, receiving
+from tests.sandbox.harness import run_sandbox
+from tests.sandbox.test_adyen import KEY, WAIT, Receiver, make_payment, run_receiver
 
 
 @pytest.fixture
 def receiver() -> Iterator[tuple[Receiver, str]]:
-    with receiving() as found:
+    with run_receiver() as found:
         yield found
 
 
 @pytest.fixture
 def address(receiver: tuple[Receiver, str]) -> Iterator[str]:
-    with serving(SandboxConfig(adyen_webhook_url=receiver[1], adyen_hmac_key=KEY)) as found:
+    with run_sandbox(SandboxConfig(adyen_webhook_url=receiver[1], adyen_hmac_key=KEY)) as found:
         yield found
 
 
 @pytest.fixture
-async def box(address: str) -> AsyncIterator[AdyenSandbox]:
-    async with AdyenSandbox(address) as client:
+async def box(address: str) -> AsyncIterator[AdyenSandboxClient]:
+    async with AdyenSandboxClient(address) as client:
         yield client
 
 
-async def test_a_checkout_says_that_the_shopper_was_there(box: AdyenSandbox, receiver: tuple[Receiver, str]) -> None:
+async def test_a_checkout_says_that_the_shopper_was_there(
+    box: AdyenSandboxClient, receiver: tuple[Receiver, str]
+) -> None:
     await box.create_failed_payment(shopper_interaction="Ecommerce", stored=False, delivery=WAIT)
-    (item,) = receiver[0].items
+    (item,) = receiver[0].received_items
     assert item["additionalData"]["shopperInteraction"] == "Ecommerce"
     assert "recurring.recurringDetailReference" not in item["additionalData"]
 
 
-async def test_a_debit_shows_no_card(box: AdyenSandbox, receiver: tuple[Receiver, str]) -> None:
+async def test_a_debit_shows_no_card(box: AdyenSandboxClient, receiver: tuple[Receiver, str]) -> None:
     await box.create_failed_payment(payment_method="sepadirectdebit", delivery=WAIT)
-    (item,) = receiver[0].items
+    (item,) = receiver[0].received_items
     assert item["paymentMethod"] == "sepadirectdebit"
     assert not {"cardSummary", "fundingSource", "cardIssuingCountry"} & set(item["additionalData"])
 
 
-async def test_a_rescue_tries_and_ends_with_a_reason(box: AdyenSandbox, receiver: tuple[Receiver, str]) -> None:
+async def test_a_rescue_tries_and_ends_with_a_reason(box: AdyenSandboxClient, receiver: tuple[Receiver, str]) -> None:
     made = await box.create_failed_payment(rescue_scheduled=True)
-    await box.rescue(made.invoice, tries=2, reason="maxRetryAttemptsReached", delivery=WAIT)
-    *tries, end = receiver[0].items
+    await box.run_rescue(made.invoice, tries=2, reason="maxRetryAttemptsReached", delivery=WAIT)
+    *tries, end = receiver[0].received_items
     assert [one["additionalData"]["retry.orderAttemptNumber"] for one in tries] == ["2", "3"]
     assert [one["additionalData"]["retry.rescueScheduled"] for one in tries] == ["true", "false"]
     assert (end["eventCode"], end["success"], end["reason"]) == ("AUTORESCUE", "false", "maxRetryAttemptsReached")
     assert end["originalReference"] == made.psp_reference
     assert "paymentMethod" not in end
-    assert {one["additionalData"]["retry.rescueReference"] for one in receiver[0].items} == {made.psp_reference}
+    assert {one["additionalData"]["retry.rescueReference"] for one in receiver[0].received_items} == {
+        made.psp_reference
+    }
 
 
-async def test_a_rescue_that_brings_the_money_books_it_once(box: AdyenSandbox, receiver: tuple[Receiver, str]) -> None:
+async def test_a_rescue_that_brings_the_money_books_it_once(
+    box: AdyenSandboxClient, receiver: tuple[Receiver, str]
+) -> None:
     made = await box.create_failed_payment(rescue_scheduled=True)
-    await box.rescue(made.invoice, success=True, delivery=WAIT)
-    told = [(one["eventCode"], one["success"]) for one in receiver[0].items]
+    await box.run_rescue(made.invoice, success=True, delivery=WAIT)
+    told = [(one["eventCode"], one["success"]) for one in receiver[0].received_items]
     assert told == [("AUTHORISATION", "false"), ("AUTHORISATION", "true"), ("AUTORESCUE", "true")]
-    assert len(await box.ledger(made.invoice)) == 1
+    assert len(await box.read_ledger(made.invoice)) == 1
 
 
-async def test_a_card_may_authorise_a_part(address: str, box: AdyenSandbox, receiver: tuple[Receiver, str]) -> None:
+async def test_a_card_may_authorise_a_part(
+    address: str, box: AdyenSandboxClient, receiver: tuple[Receiver, str]
+) -> None:
     made = await box.create_failed_payment(authorises=500)
-    answer = pay(address, made.invoice)
+    answer = make_payment(address, made.invoice)
     assert (answer["resultCode"], answer["amount"]) == ("PartiallyAuthorised", {"value": 500, "currency": "USD"})
-    assert [line.amount for line in await box.ledger(made.invoice)] == [500]
-    await box.idle()
-    assert receiver[0].items[-1]["amount"]["value"] == 500
+    assert [line.amount for line in await box.read_ledger(made.invoice)] == [500]
+    await box.wait_until_idle()
+    assert receiver[0].received_items[-1]["amount"]["value"] == 500
 
 
-async def test_a_token_that_was_removed_is_not_found(address: str, box: AdyenSandbox) -> None:
+async def test_a_token_that_was_removed_is_not_found(address: str, box: AdyenSandboxClient) -> None:
     made = await box.create_failed_payment()
     await box.remove_token("TOKEN1")
     with pytest.raises(Adyen.AdyenAPIUnprocessableEntity) as refused:
-        pay(address, made.invoice)
+        make_payment(address, made.invoice)
     assert '"803"' in str(refused.value) or "803" in str(refused.value.error_code)
-    assert await box.ledger(made.invoice) == []
+    assert await box.read_ledger(made.invoice) == []
 
 
 @pytest.mark.parametrize("invoice", ["Bestellung-Müller-17", "order 17 ", "a/b 👩‍💻"])
-async def test_what_follows_a_payment_names_it(invoice: str, box: AdyenSandbox, receiver: tuple[Receiver, str]) -> None:
+async def test_what_follows_a_payment_names_it(
+    invoice: str, box: AdyenSandboxClient, receiver: tuple[Receiver, str]
+) -> None:
     made = await box.create_failed_payment(invoice_id=invoice)
     returned = {"chargebackReasonCode": "AM04"}
-    await box.happens(invoice, "CHARGEBACK", amount=700, additional=returned, reference="mine", delivery=WAIT)
-    await box.happens(invoice, "CAPTURE", success=False, reason="no", delivery=WAIT)
-    chargeback, capture = receiver[0].items
+    await box.report_event(invoice, "CHARGEBACK", amount=700, additional=returned, reference="mine", delivery=WAIT)
+    await box.report_event(invoice, "CAPTURE", success=False, reason="no", delivery=WAIT)
+    chargeback, capture = receiver[0].received_items
     assert chargeback["additionalData"]["chargebackReasonCode"] == "AM04"
     assert (chargeback["amount"]["value"], chargeback["merchantReference"]) == (700, "mine")
     assert {one["originalReference"] for one in (chargeback, capture)} == {made.psp_reference}

@@ -14,13 +14,13 @@ from braintree.exceptions.not_found_error import NotFoundError
 from braintree.exceptions.server_error import ServerError
 from braintree.sepa_direct_debit_account import SepaDirectDebitAccount
 
-from sandbox.braintree.client import BraintreeSandbox
+from sandbox.braintree.client import BraintreeSandboxClient
 from sandbox.braintree.instruments import Instrument
-from sandbox.braintree.models import Created
+from sandbox.braintree.models import FailedTransactionIds
 from sandbox.config import SandboxConfig
 from sandbox.models import Delivery
-from tests.sandbox.harness import serving
-from tests.sandbox.official_braintree import client
+from tests.sandbox.harness import run_sandbox
+from tests.sandbox.official_braintree import braintree_client
 
 KEYS = "public|private"
 WAIT = Delivery(wait=True)
@@ -35,13 +35,13 @@ class Receiver:
 
 
 @contextmanager
-def receiving() -> Iterator[tuple[Receiver, str]]:
+def run_receiver() -> Iterator[tuple[Receiver, str]]:
     receiver = Receiver()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
-            parse = client("http://127.0.0.1:9").webhook_notification.parse
+            parse = braintree_client("http://127.0.0.1:9").webhook_notification.parse
             receiver.got.append(parse(form["bt_signature"][0], form["bt_payload"][0]))
             self.send_response(receiver.answers.pop(0) if receiver.answers else 202)
             self.send_header("Content-Length", "0")
@@ -59,25 +59,25 @@ def receiving() -> Iterator[tuple[Receiver, str]]:
 
 @pytest.fixture
 def receiver() -> Iterator[tuple[Receiver, str]]:
-    with receiving() as found:
+    with run_receiver() as found:
         yield found
 
 
 @pytest.fixture
 def address(receiver: tuple[Receiver, str]) -> Iterator[str]:
     config = SandboxConfig(braintree_webhook_url=receiver[1], braintree_keys=KEYS, retry_delays=(0.05, 0.05))
-    with serving(config) as found:
+    with run_sandbox(config) as found:
         yield found
 
 
 @pytest.fixture
-async def box(address: str) -> AsyncIterator[BraintreeSandbox]:
-    async with BraintreeSandbox(address) as found:
+async def box(address: str) -> AsyncIterator[BraintreeSandboxClient]:
+    async with BraintreeSandboxClient(address) as found:
         yield found
 
 
-async def test_the_official_client_reads_retries_and_searches(box: BraintreeSandbox, address: str) -> None:
-    made, theirs = await box.create_failed_payment(), client(address)
+async def test_the_official_client_reads_retries_and_searches(box: BraintreeSandboxClient, address: str) -> None:
+    made, theirs = await box.create_failed_payment(), braintree_client(address)
     before = theirs.subscription.find(made.subscription)
     assert (before.status, str(before.balance), before.transactions[0].id) == ("Past Due", "20.00", made.transaction)
     answer = theirs.subscription.retry_charge(made.subscription, "20.00", True)
@@ -88,45 +88,45 @@ async def test_the_official_client_reads_retries_and_searches(box: BraintreeSand
     assert theirs.payment_method.find(made.payment_method).last_4 == "1111"
 
 
-def a_sale(made: Created, **more: Any) -> dict[str, Any]:
+def resale_of(made: FailedTransactionIds, **more: Any) -> dict[str, Any]:
     """The order once more, submitted for settlement."""
     params = {"amount": "20.00", "order_id": made.invoice, "payment_method_token": made.payment_method}
     return {**params, "options": {"submit_for_settlement": True}, **more}
 
 
-async def test_an_authorisation_is_captured_in_parts(box: BraintreeSandbox, address: str) -> None:
-    made, theirs = await box.create_failed_payment(subscription=False), client(address)
-    parent = theirs.transaction.sale(a_sale(made, options={})).transaction
-    assert (parent.status, await box.ledger(made.invoice)) == ("authorized", [])
+async def test_an_authorisation_is_captured_in_parts(box: BraintreeSandboxClient, address: str) -> None:
+    made, theirs = await box.create_failed_payment(subscription=False), braintree_client(address)
+    parent = theirs.transaction.sale(resale_of(made, options={})).transaction
+    assert (parent.status, await box.read_ledger(made.invoice)) == ("authorized", [])
     part = theirs.transaction.submit_for_partial_settlement(parent.id, "7.00", {"order_id": made.invoice}).transaction
     assert (part.status, part.authorized_transaction_id) == ("submitted_for_settlement", parent.id)
     assert theirs.transaction.find(parent.id).partial_settlement_transaction_ids == [part.id]
-    assert [line.amount for line in await box.ledger(made.invoice)] == [700]
+    assert [line.amount for line in await box.read_ledger(made.invoice)] == [700]
     (error,) = theirs.transaction.submit_for_partial_settlement(part.id, "1.00").errors.deep_errors
     assert error.code == "915103"
 
 
-async def test_orders_are_found_by_their_id(box: BraintreeSandbox, address: str) -> None:
-    made, theirs = await box.create_failed_payment(subscription=False), client(address)
+async def test_orders_are_found_by_their_id(box: BraintreeSandboxClient, address: str) -> None:
+    made, theirs = await box.create_failed_payment(subscription=False), braintree_client(address)
     await box.create_failed_payment(subscription=False)
-    params = a_sale(made)
+    params = resale_of(made)
     assert theirs.transaction.sale(params).is_success
     found = list(theirs.transaction.search(braintree.TransactionSearch.order_id == made.invoice).items)
     assert [one.status for one in found] == ["submitted_for_settlement", "processor_declined"]
     assert list(theirs.transaction.search(braintree.TransactionSearch.order_id == "nothing").items) == []
 
 
-async def test_a_decline_is_an_error_result_with_its_transaction(box: BraintreeSandbox, address: str) -> None:
+async def test_a_decline_is_an_error_result_with_its_transaction(box: BraintreeSandboxClient, address: str) -> None:
     made = await box.create_failed_payment(script=("decline:2051;network=14;mac=03", "decline:cvv"))
-    theirs = client(address)
+    theirs = braintree_client(address)
     declined = theirs.subscription.retry_charge(made.subscription, "20.00", True).transaction
     assert (declined.processor_response_code, declined.merchant_advice_code) == ("2051", "03")
     rejected = theirs.subscription.retry_charge(made.subscription, "20.00", True).transaction
     assert (rejected.status, rejected.gateway_rejection_reason) == ("gateway_rejected", "cvv")
 
 
-async def test_what_braintree_would_refuse_is_refused(box: BraintreeSandbox, address: str) -> None:
-    made, theirs = await box.create_failed_payment(), client(address)
+async def test_what_braintree_would_refuse_is_refused(box: BraintreeSandboxClient, address: str) -> None:
+    made, theirs = await box.create_failed_payment(), braintree_client(address)
     codes = [
         error.code
         for answer in (
@@ -144,24 +144,27 @@ async def test_what_braintree_would_refuse_is_refused(box: BraintreeSandbox, add
         theirs.subscription.find("nowhere")
 
 
-async def test_the_same_request_twice_takes_the_money_twice(box: BraintreeSandbox, address: str) -> None:
-    made, theirs = await box.create_failed_payment(subscription=False), client(address)
-    params = a_sale(made)
+async def test_the_same_request_twice_takes_the_money_twice(box: BraintreeSandboxClient, address: str) -> None:
+    made, theirs = await box.create_failed_payment(subscription=False), braintree_client(address)
+    params = resale_of(made)
     assert [theirs.transaction.sale(dict(params)).is_success for _ in range(2)] == [True, True]
-    assert len(await box.ledger(made.invoice)) == 2, "or our tests could not see a repeat"
+    assert len(await box.read_ledger(made.invoice)) == 2, "or our tests could not see a repeat"
 
 
-async def test_faults_and_scripts_are_those_of_every_fake(box: BraintreeSandbox, address: str) -> None:
-    made, theirs = await box.create_failed_payment(script=("error:500", "succeed_then_error:500")), client(address)
+async def test_faults_and_scripts_are_those_of_every_fake(box: BraintreeSandboxClient, address: str) -> None:
+    made, theirs = (
+        await box.create_failed_payment(script=("error:500", "succeed_then_error:500")),
+        braintree_client(address),
+    )
     for _ in range(2):
         with pytest.raises(ServerError):
             theirs.subscription.retry_charge(made.subscription, "20.00", True)
-    assert [line.origin for line in await box.ledger(made.invoice)] == ["pay_call"]
-    assert await box.remaining(made.invoice) == []
+    assert [line.origin for line in await box.read_ledger(made.invoice)] == ["pay_call"]
+    assert await box.read_script(made.invoice) == []
     assert [call.status for call in await box.pay_calls(made.invoice)] == [500, 500]
 
 
-async def test_a_failure_is_told_signed(box: BraintreeSandbox, receiver: tuple[Receiver, str]) -> None:
+async def test_a_failure_is_told_signed(box: BraintreeSandboxClient, receiver: tuple[Receiver, str]) -> None:
     made = await box.create_failed_payment(delivery=WAIT)
     (told,) = receiver[0].got
     assert (told.kind, told.subscription.id) == ("subscription_charged_unsuccessfully", made.subscription)
@@ -169,34 +172,36 @@ async def test_a_failure_is_told_signed(box: BraintreeSandbox, receiver: tuple[R
     assert [delivered.status for delivered in made.deliveries] == [202]
 
 
-async def test_our_own_charges_are_echoed(box: BraintreeSandbox, address: str, receiver: tuple[Receiver, str]) -> None:
+async def test_our_own_charges_are_echoed(
+    box: BraintreeSandboxClient, address: str, receiver: tuple[Receiver, str]
+) -> None:
     made = await box.create_failed_payment(script=("decline:2000", "succeed"))
     for _ in range(2):
-        client(address).subscription.retry_charge(made.subscription, "20.00", True)
-    await box.idle()
+        braintree_client(address).subscription.retry_charge(made.subscription, "20.00", True)
+    await box.wait_until_idle()
     kinds = [told.kind for told in receiver[0].got]
     assert kinds == ["subscription_charged_unsuccessfully", "subscription_charged_successfully"]
 
 
 async def test_webhooks_come_twice_late_out_of_order_and_again(
-    box: BraintreeSandbox, receiver: tuple[Receiver, str]
+    box: BraintreeSandboxClient, receiver: tuple[Receiver, str]
 ) -> None:
     made = await box.create_failed_payment()
-    await box.happens(made.invoice, "dispute_opened", delivery=Delivery(wait=True, copies=2))
+    await box.report_event(made.invoice, "dispute_opened", delivery=Delivery(wait=True, copies=2))
     assert [told.kind for told in receiver[0].got] == ["dispute_opened"] * 2
     receiver[0].got.clear()
     receiver[0].answers.append(503)
     backwards = Delivery(wait=True, reverse=True)
-    await box.send_events(*await box.events(made.invoice), delivery=backwards)
+    await box.send_events(*await box.list_events(made.invoice), delivery=backwards)
     kinds = [told.kind for told in receiver[0].got]
     assert sorted(kinds) == ["dispute_opened", "dispute_opened", "subscription_charged_unsuccessfully"]
     assert kinds[0] == "dispute_opened"
 
 
 def test_the_payload_is_base64_with_line_breaks() -> None:
-    from sandbox.braintree.notices import seal
+    from sandbox.braintree.notices import sign_braintree_webhook
 
-    body, headers = seal(b"x" * 100, KEYS, 0)
+    body, headers = sign_braintree_webhook(b"x" * 100, KEYS, 0)
     form = parse_qs(body.decode())
     assert headers["Content-Type"] == "application/x-www-form-urlencoded"
     assert base64.decodebytes(form["bt_payload"][0].encode()) == b"x" * 100
@@ -216,31 +221,31 @@ KINDS = {
 
 @pytest.mark.parametrize("instrument", Instrument)
 async def test_the_official_client_reads_each_kind_of_method(
-    box: BraintreeSandbox, address: str, instrument: Instrument
+    box: BraintreeSandboxClient, address: str, instrument: Instrument
 ) -> None:
-    made, theirs = await box.create_failed_payment(instrument=instrument), client(address)
+    made, theirs = await box.create_failed_payment(instrument=instrument), braintree_client(address)
     assert type(theirs.payment_method.find(made.payment_method)) is KINDS[instrument]
     (method,) = theirs.customer.find(made.customer).payment_methods
     assert (type(method), method.token) == (KINDS[instrument], made.payment_method)
     assert theirs.transaction.find(made.transaction).payment_instrument_type == instrument.value
 
 
-async def test_a_debit_waits_for_its_bank_and_may_come_back(box: BraintreeSandbox, address: str) -> None:
-    made, theirs = await box.create_failed_payment(instrument=Instrument.US_BANK_ACCOUNT), client(address)
+async def test_a_debit_waits_for_its_bank_and_may_come_back(box: BraintreeSandboxClient, address: str) -> None:
+    made, theirs = await box.create_failed_payment(instrument=Instrument.US_BANK_ACCOUNT), braintree_client(address)
     taken = theirs.subscription.retry_charge(made.subscription, "20.00", True).transaction
     assert (taken.status, taken.processor_settlement_response_code) == ("settlement_pending", "4002")
-    await box.happens(made.invoice, "transaction_settled")
+    await box.report_event(made.invoice, "transaction_settled")
     assert theirs.transaction.find(taken.id).status == "settled"
-    await box.happens(made.invoice, "transaction_settlement_declined", decline_code="R02")
+    await box.report_event(made.invoice, "transaction_settlement_declined", decline_code="R02")
     back = theirs.transaction.find(taken.id)
     assert (back.status, back.ach_return_responses[0]["reason_code"]) == ("settlement_declined", "R02")
     assert [event.status for event in back.status_history] == ["settlement_pending", "settled"]
 
 
 async def test_what_is_deleted_is_not_found_and_what_it_paid_for_is_canceled(
-    box: BraintreeSandbox, address: str
+    box: BraintreeSandboxClient, address: str
 ) -> None:
-    made, theirs = await box.create_failed_payment(), client(address)
+    made, theirs = await box.create_failed_payment(), braintree_client(address)
     assert theirs.payment_method.delete(made.payment_method).is_success
     with pytest.raises(NotFoundError):
         theirs.payment_method.find(made.payment_method)
@@ -252,32 +257,34 @@ async def test_what_is_deleted_is_not_found_and_what_it_paid_for_is_canceled(
         theirs.customer.delete(made.customer)
 
 
-async def test_a_debits_webhook_says_why_it_came_back(box: BraintreeSandbox, receiver: tuple[Receiver, str]) -> None:
+async def test_a_debits_webhook_says_why_it_came_back(
+    box: BraintreeSandboxClient, receiver: tuple[Receiver, str]
+) -> None:
     made = await box.create_failed_payment(instrument=Instrument.US_BANK_ACCOUNT, subscription=False)
     back = "transaction_settlement_declined"
-    await box.happens(made.invoice, back, decline_code="R10", reads_settled=True, delivery=WAIT)
+    await box.report_event(made.invoice, back, decline_code="R10", reads_settled=True, delivery=WAIT)
     (told,) = receiver[0].got
     assert (told.kind, told.transaction.status, told.transaction.ach_return_code) == (back, "settled", "R10")
 
 
-async def test_a_refund_names_its_sale(box: BraintreeSandbox, receiver: tuple[Receiver, str]) -> None:
+async def test_a_refund_names_its_sale(box: BraintreeSandboxClient, receiver: tuple[Receiver, str]) -> None:
     made = await box.create_failed_payment(subscription=False)
-    await box.happens(made.invoice, "transaction_settled")
-    await box.idle()
+    await box.report_event(made.invoice, "transaction_settled")
+    await box.wait_until_idle()
     receiver[0].got.clear()
-    await box.happens(made.invoice, "transaction_disbursed", amount=500, delivery=WAIT)
+    await box.report_event(made.invoice, "transaction_disbursed", amount=500, delivery=WAIT)
     (told,) = receiver[0].got
-    (sale,) = await box.ledger(made.invoice)
+    (sale,) = await box.read_ledger(made.invoice)
     credit = told.transaction
     assert (credit.type, credit.refunded_transaction_id, str(credit.amount)) == ("credit", sale.charge, "5.00")
 
 
 async def test_a_dispute_is_told_with_its_kind_and_amount(
-    box: BraintreeSandbox, address: str, receiver: tuple[Receiver, str]
+    box: BraintreeSandboxClient, address: str, receiver: tuple[Receiver, str]
 ) -> None:
     made = await box.create_failed_payment()
-    await box.happens(made.invoice, "dispute_opened", dispute_kind="retrieval", amount=700, delivery=WAIT)
+    await box.report_event(made.invoice, "dispute_opened", dispute_kind="retrieval", amount=700, delivery=WAIT)
     (told,) = receiver[0].got
     assert (told.dispute.kind, str(told.dispute.amount), told.dispute.status) == ("retrieval", "7.00", "open")
-    (held,) = client(address).transaction.find(made.transaction).disputes
+    (held,) = braintree_client(address).transaction.find(made.transaction).disputes
     assert (held.kind, held.status) == ("retrieval", "open")

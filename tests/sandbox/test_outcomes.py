@@ -7,8 +7,8 @@ import pytest
 import stripe
 
 from sandbox.client import SandboxClient, SandboxError
-from sandbox.outcomes import parse
-from tests.sandbox.harness import calling
+from sandbox.outcomes import parse_outcome
+from tests.sandbox.harness import stripe_client
 
 CASES = [
     # script, error class (None: paid), HTTP status, charges in the ledger, status of the invoice
@@ -46,7 +46,7 @@ async def test_an_outcome_does_what_it_says(
         with pytest.raises(error) as caught:
             await api.v1.invoices.pay_async(made.invoice)
         assert caught.value.http_status == status
-    assert len(await box.ledger(made.invoice)) == charges
+    assert len(await box.read_ledger(made.invoice)) == charges
     assert (await api.v1.invoices.retrieve_async(made.invoice)).status == state
     (call,) = await box.pay_calls(made.invoice)
     assert (call.outcome, call.status) == (script, status or 0)
@@ -81,7 +81,7 @@ async def test_a_malformed_answer_hides_a_real_charge(box: SandboxClient, api: s
     made = await box.create_failed_invoice(script=("malformed",))
     odd = await api.v1.invoices.pay_async(made.invoice)
     assert odd.to_dict() == {"object": "nonsense", "amount": "many"}
-    assert len(await box.ledger(made.invoice)) == 1
+    assert len(await box.read_ledger(made.invoice)) == 1
 
 
 async def test_a_retry_after_is_passed_on(box: SandboxClient, api: stripe.StripeClient) -> None:
@@ -98,8 +98,8 @@ async def test_outcomes_are_consumed_in_order_then_the_default(box: SandboxClien
         with pytest.raises(stripe.CardError) as caught:
             await api.v1.invoices.pay_async(made.invoice)
         assert caught.value.json_body["error"]["decline_code"] == expected  # type: ignore[index]
-    await box.script(made.invoice, "succeed")
-    assert await box.remaining(made.invoice) == ["succeed"]
+    await box.set_script(made.invoice, "succeed")
+    assert await box.read_script(made.invoice) == ["succeed"]
     assert (await api.v1.invoices.pay_async(made.invoice)).amount_remaining == 0
 
 
@@ -108,7 +108,7 @@ async def test_our_pay_calls_leave_the_attempt_count_alone(box: SandboxClient, a
     with pytest.raises(stripe.CardError):
         await api.v1.invoices.pay_async(made.invoice)
     assert (await api.v1.invoices.retrieve_async(made.invoice)).attempt_count == 1
-    await box.provider_retry(made.invoice, "decline:do_not_honor", next_payment_attempt=2_000_000_000)
+    await box.run_provider_retry(made.invoice, "decline:do_not_honor", next_payment_attempt=2_000_000_000)
     seen = await api.v1.invoices.retrieve_async(made.invoice)
     assert (seen.attempt_count, seen.next_payment_attempt) == (2, 2_000_000_000)
 
@@ -118,7 +118,7 @@ async def test_a_paid_invoice_is_not_paid_again(box: SandboxClient, api: stripe.
     await api.v1.invoices.pay_async(made.invoice)
     with pytest.raises(stripe.InvalidRequestError, match="already paid"):
         await api.v1.invoices.pay_async(made.invoice)
-    assert len(await box.ledger(made.invoice)) == 1
+    assert len(await box.read_ledger(made.invoice)) == 1
 
 
 async def test_a_void_invoice_is_not_paid_but_an_uncollectible_one_is(
@@ -135,17 +135,17 @@ async def test_a_void_invoice_is_not_paid_but_an_uncollectible_one_is(
 async def test_paid_out_of_band_takes_no_money(box: SandboxClient, api: stripe.StripeClient) -> None:
     made = await box.create_failed_invoice(script=("decline:lost_card",))
     paid = await api.v1.invoices.pay_async(made.invoice, {"paid_out_of_band": True})
-    assert (paid.status, await box.ledger(made.invoice)) == ("paid", [])
-    assert await box.remaining(made.invoice) == ["decline:lost_card"]
+    assert (paid.status, await box.read_ledger(made.invoice)) == ("paid", [])
+    assert await box.read_script(made.invoice) == ["decline:lost_card"]
 
 
 async def test_the_named_method_is_charged(box: SandboxClient, api: stripe.StripeClient) -> None:
     made = await box.create_failed_invoice()
-    await box.new_card(made.customer, set_default=False)
+    await box.add_card(made.customer, set_default=False)
     methods = await api.v1.payment_methods.list_async({"customer": made.customer})
     other = next(found.id for found in methods.data if found.id != made.payment_method)
     await api.v1.invoices.pay_async(made.invoice, {"payment_method": other, "off_session": True})
-    assert [entry.payment_method for entry in await box.ledger(made.invoice)] == [other]
+    assert [entry.payment_method for entry in await box.read_ledger(made.invoice)] == [other]
 
 
 async def test_another_customers_method_is_refused(box: SandboxClient, api: stripe.StripeClient) -> None:
@@ -159,33 +159,33 @@ async def test_two_calls_at_once_meet_a_lock(box: SandboxClient, api: stripe.Str
     calls = [api.v1.invoices.pay_async(made.invoice) for _ in range(2)]
     done = await asyncio.gather(*calls, return_exceptions=True)
     assert sum(isinstance(answer, stripe.RateLimitError) for answer in done) == 1
-    assert len(await box.ledger(made.invoice)) == 1
+    assert len(await box.read_ledger(made.invoice)) == 1
 
 
 async def test_an_unguarded_invoice_shows_a_double_charge(box: SandboxClient, api: stripe.StripeClient) -> None:
     made = await box.create_failed_invoice(default="hang:0.1", unguarded=True)
     await asyncio.gather(*(api.v1.invoices.pay_async(made.invoice) for _ in range(2)))
-    assert len(await box.ledger(made.invoice)) == 2
+    assert len(await box.read_ledger(made.invoice)) == 2
     assert (await api.v1.invoices.retrieve_async(made.invoice)).amount_overpaid == 2000
 
 
 async def test_a_caller_that_gives_up_does_not_stop_the_charge(box: SandboxClient, address: str) -> None:
     made = await box.create_failed_invoice(script=("hang:0.3",))
-    async with calling(address, patience=0.1) as hasty:
+    async with stripe_client(address, patience=0.1) as hasty:
         with pytest.raises(stripe.APIConnectionError):
             await hasty.v1.invoices.pay_async(made.invoice)
-    assert await box.ledger(made.invoice) == []
+    assert await box.read_ledger(made.invoice) == []
     await asyncio.sleep(0.5)
-    assert len(await box.ledger(made.invoice)) == 1
+    assert len(await box.read_ledger(made.invoice)) == 1
 
 
 @pytest.mark.parametrize("text", ["", "sucseed", "decline:x;colour=red", "hang:soon", "succeed:now"])
 def test_an_unknown_outcome_is_refused(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - float() words its own message
-        parse(text)
+        parse_outcome(text)
 
 
 async def test_a_bad_script_is_refused_when_it_is_set(box: SandboxClient) -> None:
     made = await box.create_failed_invoice()
     with pytest.raises(SandboxError, match="unknown outcome"):
-        await box.script(made.invoice, "sucseed")
+        await box.set_script(made.invoice, "sucseed")

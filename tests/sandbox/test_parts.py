@@ -8,20 +8,20 @@ from sandbox.client import SandboxClient, SandboxError
 
 async def test_a_part_leaves_the_rest_open(box: SandboxClient, api: stripe.StripeClient) -> None:
     made = await box.create_failed_invoice(amount=4200)
-    events = (await box.part(made.invoice, 3000)).events
+    events = (await box.add_partial_payment(made.invoice, 3000)).events
     assert [one["type"] for one in events][-2:] == ["invoice_payment.paid", "invoice.updated"]
     found = await api.v1.invoices.retrieve_async(made.invoice, {"expand": ["payments"]})
     assert (found.status, found.amount_paid, found.amount_remaining) == ("open", 3000, 1200)
     assert found.payments is not None
     assert sorted(one.status for one in found.payments.data) == ["open", "paid"]
     paid = await api.v1.invoices.pay_async(made.invoice)
-    assert (paid.status, [line.amount for line in await box.ledger(made.invoice)]) == ("paid", [3000, 1200])
+    assert (paid.status, [line.amount for line in await box.read_ledger(made.invoice)]) == ("paid", [3000, 1200])
 
 
 async def test_more_than_remains_is_refused(box: SandboxClient) -> None:
     made = await box.create_failed_invoice(amount=500)
     with pytest.raises(SandboxError, match="remains"):
-        await box.part(made.invoice, 501)
+        await box.add_partial_payment(made.invoice, 501)
 
 
 async def test_a_credit_note_of_all_pays_the_invoice(box: SandboxClient, api: stripe.StripeClient) -> None:
@@ -29,16 +29,16 @@ async def test_a_credit_note_of_all_pays_the_invoice(box: SandboxClient, api: st
     note = await api.v1.credit_notes.create_async({"invoice": made.invoice, "amount": 500})
     assert (note.amount, note.invoice) == (500, made.invoice)
     assert (await api.v1.invoices.retrieve_async(made.invoice)).amount_remaining == 1500
-    await box.credit(made.invoice)
+    await box.credit_invoice(made.invoice)
     found = await api.v1.invoices.retrieve_async(made.invoice)
-    assert (found.status, found.amount_remaining, await box.ledger(made.invoice)) == ("paid", 0, [])
+    assert (found.status, found.amount_remaining, await box.read_ledger(made.invoice)) == ("paid", 0, [])
 
 
 @pytest.mark.parametrize("type_", ["us_bank_account", "sepa_debit"])
 async def test_a_debit_takes_its_time(box: SandboxClient, api: stripe.StripeClient, type_: str) -> None:
     made = await box.create_failed_invoice(method_type=type_)
     sent = await api.v1.invoices.pay_async(made.invoice, {"expand": ["payments.data.payment.payment_intent"]})
-    assert (sent.status, await box.ledger(made.invoice)) == ("open", [])
+    assert (sent.status, await box.read_ledger(made.invoice)) == ("open", [])
     assert sent.payments is not None
     intent = sent.payments.data[0].payment.payment_intent
     assert isinstance(intent, stripe.PaymentIntent)
@@ -48,7 +48,7 @@ async def test_a_debit_takes_its_time(box: SandboxClient, api: stripe.StripeClie
     assert (charge.status, charge.payment_method_details.type) == ("pending", type_)
     events = (await box.finish_debit(made.invoice)).events
     assert [one["type"] for one in events][-2:] == ["invoice.paid", "invoice.payment_succeeded"]
-    assert [line.amount for line in await box.ledger(made.invoice)] == [2000]
+    assert [line.amount for line in await box.read_ledger(made.invoice)] == [2000]
 
 
 async def test_a_debit_comes_back(box: SandboxClient, api: stripe.StripeClient) -> None:
@@ -72,9 +72,9 @@ async def test_a_refund_in_two_parts(box: SandboxClient) -> None:
     await box.pay_hosted(made.invoice)
     seen = []
     for amount in (500, None):
-        told = (await box.refund(made.invoice, amount)).events
+        told = (await box.refund_payment(made.invoice, amount)).events
         assert [one["type"] for one in told] == ["refund.created", "charge.refunded"]
-        data = (await box.event(told[1]["id"]))["data"]
+        data = (await box.read_event(told[1]["id"]))["data"]
         seen.append((data["previous_attributes"]["amount_refunded"], data["object"]["amount_refunded"]))
     assert seen == [(0, 500), (500, 2000)]
 

@@ -14,13 +14,13 @@ import pytest
 import stripe
 
 from sandbox.client import SandboxClient
-from tests.sandbox.harness import calling
+from tests.sandbox.harness import stripe_client
 
 ROOT = Path(__file__).parents[2]
 
 
 @contextmanager
-def process(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def run_process(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     command = [sys.executable, "-m", "sandbox", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as started:
         assert started.stdout is not None
@@ -33,45 +33,45 @@ def process(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
 async def test_everything_survives_a_kill(tmp_path: Path) -> None:
     state = ("--state", str(tmp_path / "sandbox.db"))
     options = {"idempotency_key": "before-the-kill"}
-    with process(*state) as (first, address):
-        async with SandboxClient(address) as box, calling(address) as api:
+    with run_process(*state) as (first, address):
+        async with SandboxClient(address) as box, stripe_client(address) as api:
             made = await box.create_failed_invoice(script=("succeed_then_drop", "decline:lost_card"))
             with pytest.raises(stripe.APIConnectionError):
                 await api.v1.invoices.pay_async(made.invoice, options=options)  # type: ignore[arg-type]
             await box.advance_clock(3600)
         os.kill(first.pid, signal.SIGKILL)
-    with process(*state) as (_, address):
-        async with SandboxClient(address) as box, calling(address) as api:
+    with run_process(*state) as (_, address):
+        async with SandboxClient(address) as box, stripe_client(address) as api:
             paid = await api.v1.invoices.pay_async(made.invoice, options=options)  # type: ignore[arg-type]
             assert paid.status == "paid"
             assert [call.replayed for call in await box.pay_calls(made.invoice)] == [False, True]
-            assert len(await box.ledger(made.invoice)) == 1
-            assert await box.remaining(made.invoice) == ["decline:lost_card"]
-            seconds = await box.advance_clock() - (await box.log())[0].wall
+            assert len(await box.read_ledger(made.invoice)) == 1
+            assert await box.read_script(made.invoice) == ["decline:lost_card"]
+            seconds = await box.advance_clock() - (await box.read_log())[0].wall
             assert seconds > 3599  # the clock counts whole seconds
 
 
 async def test_a_call_cut_by_a_kill_has_done_nothing_and_may_be_repeated(tmp_path: Path) -> None:
     state = ("--state", str(tmp_path / "sandbox.db"))
     options = {"idempotency_key": "cut"}
-    with process(*state) as (first, address):
-        async with SandboxClient(address) as box, calling(address) as api:
+    with run_process(*state) as (first, address):
+        async with SandboxClient(address) as box, stripe_client(address) as api:
             made = await box.create_failed_invoice(script=("hang:30",))
             call = asyncio.create_task(api.v1.invoices.pay_async(made.invoice, options=options))  # type: ignore[arg-type]
             await asyncio.sleep(0.3)
             os.kill(first.pid, signal.SIGKILL)
             with pytest.raises(stripe.APIConnectionError):
                 await call
-    with process(*state) as (_, address):
-        async with SandboxClient(address) as box, calling(address) as api:
-            assert await box.ledger(made.invoice) == []
+    with run_process(*state) as (_, address):
+        async with SandboxClient(address) as box, stripe_client(address) as api:
+            assert await box.read_ledger(made.invoice) == []
             assert (await api.v1.invoices.pay_async(made.invoice, options=options)).status == "paid"  # type: ignore[arg-type]
-            assert len(await box.ledger(made.invoice)) == 1
+            assert len(await box.read_ledger(made.invoice)) == 1
 
 
 async def test_the_ledger_refuses_changes(tmp_path: Path) -> None:
-    with process("--state", str(tmp_path / "sandbox.db")) as (_, address):
-        async with SandboxClient(address) as box, calling(address) as api:
+    with run_process("--state", str(tmp_path / "sandbox.db")) as (_, address):
+        async with SandboxClient(address) as box, stripe_client(address) as api:
             made = await box.create_failed_invoice()
             await api.v1.invoices.pay_async(made.invoice)
     database = sqlite3.connect(tmp_path / "sandbox.db")
@@ -89,7 +89,7 @@ def test_it_explains_itself() -> None:
 
 
 def test_a_taken_port_is_one_clear_line() -> None:
-    with process("--port", "0") as (_, address):
+    with run_process("--port", "0") as (_, address):
         port = address.rsplit(":", 1)[1]
         command = [sys.executable, "-m", "sandbox", "--port", port]
         second = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)

@@ -84,7 +84,7 @@ async def test_customers_and_cards_through_the_api(api: stripe.StripeClient) -> 
 
 async def test_a_scripted_read_fault_strikes_as_often_as_asked(box: SandboxClient, api: stripe.StripeClient) -> None:
     made = await box.create_failed_invoice()
-    await box.fault(f"/v1/invoices/{made.invoice}", "error:500", times=2)
+    await box.add_fault(f"/v1/invoices/{made.invoice}", "error:500", times=2)
     for _ in range(2):
         with pytest.raises(stripe.APIError):
             await api.v1.invoices.retrieve_async(made.invoice)

@@ -8,13 +8,13 @@ import stripe
 
 from sandbox.client import SandboxClient
 from sandbox.models import Delivery, Shape
-from sandbox.samples import sign
+from sandbox.samples import sign_stripe_payload
 from tests.sandbox.harness import SECRET, Receiver
 
 WAIT = Delivery(wait=True)
 
 
-def verified(body: bytes, header: str, secret: str = SECRET, tolerance: int | None = 300) -> bool:
+def is_verified(body: bytes, header: str, secret: str = SECRET, tolerance: int | None = 300) -> bool:
     return bool(stripe.WebhookSignature.verify_header(body.decode(), header, secret, tolerance))
 
 
@@ -22,16 +22,16 @@ async def test_the_official_library_accepts_the_signature(box: SandboxClient, re
     made = await box.create_failed_invoice(delivery=WAIT)
     assert [(d.status, d.tries) for d in made.deliveries] == [(202, 1)]
     body, header = receiver.got[-1]
-    assert verified(body, header)
+    assert is_verified(body, header)
     event = stripe.Webhook.construct_event(body, header, SECRET)
     assert (event.id, event.type) == (made.event, "invoice.payment_failed")
     assert event.data.object["id"] == made.invoice
     with pytest.raises(stripe.SignatureVerificationError):
-        verified(body, header, "whsec_other")
+        is_verified(body, header, "whsec_other")
 
 
 def test_the_signing_function_fits_too() -> None:
-    assert verified(b"{}", sign(b"{}", "s", int(time.time())), "s")
+    assert is_verified(b"{}", sign_stripe_payload(b"{}", "s", int(time.time())), "s")
 
 
 async def test_a_failed_pay_call_is_echoed(box: SandboxClient, api: stripe.StripeClient, receiver: Receiver) -> None:
@@ -39,13 +39,13 @@ async def test_a_failed_pay_call_is_echoed(box: SandboxClient, api: stripe.Strip
     receiver.got.clear()
     with pytest.raises(stripe.CardError):
         await api.v1.invoices.pay_async(made.invoice, options={"idempotency_key": f"key-{made.invoice}"})
-    await box.idle()
+    await box.wait_until_idle()
     assert {e["type"] for e in receiver.events} == {
         "charge.failed",
         "payment_intent.payment_failed",
         "invoice.payment_failed",
     }
-    (event,) = receiver.about(made.invoice)
+    (event,) = receiver.events_about(made.invoice)
     assert event["data"]["object"]["attempt_count"] == 1
     assert event["request"]["idempotency_key"] == f"key-{made.invoice}"
 
@@ -54,7 +54,7 @@ async def test_a_paid_invoice_is_announced(box: SandboxClient, api: stripe.Strip
     made = await box.create_failed_invoice()
     receiver.got.clear()
     await api.v1.invoices.pay_async(made.invoice)
-    await box.idle()
+    await box.wait_until_idle()
     types = {event["type"] for event in receiver.events}
     wanted = {"invoice.paid", "invoice.payment_succeeded", "invoice_payment.paid", "payment_intent.succeeded"}
     assert wanted <= types
@@ -64,24 +64,24 @@ async def test_echoes_can_be_off(box: SandboxClient, api: stripe.StripeClient, r
     made = await box.create_failed_invoice(echo=False)
     receiver.got.clear()
     await api.v1.invoices.pay_async(made.invoice)
-    await box.idle()
+    await box.wait_until_idle()
     assert receiver.got == []
 
 
 async def test_copies_are_one_event(box: SandboxClient, receiver: Receiver) -> None:
     made = await box.create_failed_invoice()
     receiver.got.clear()
-    sent = await box.send(made.invoice, delivery=Delivery(copies=7, concurrency=3, wait=True))
+    sent = await box.send_invoice_event(made.invoice, delivery=Delivery(copies=7, concurrency=3, wait=True))
     assert len(sent.deliveries) == 7
     assert {event["id"] for event in receiver.events} == {made.event}
-    again = await box.send(made.invoice, fresh=True, delivery=WAIT)
+    again = await box.send_invoice_event(made.invoice, fresh=True, delivery=WAIT)
     assert again.events[0]["id"] != made.event
 
 
 async def test_either_shape_can_be_sent(box: SandboxClient, receiver: Receiver) -> None:
     made = await box.create_failed_invoice()
     for shape in Shape:
-        await box.send(made.invoice, delivery=Delivery(shape=shape, wait=True))
+        await box.send_invoice_event(made.invoice, delivery=Delivery(shape=shape, wait=True))
     old, new = (event for event in receiver.events[-2:])
     assert old["data"]["object"]["payment_intent"] == made.payment_intent
     assert "payment_intent" not in new["data"]["object"]
@@ -90,37 +90,37 @@ async def test_either_shape_can_be_sent(box: SandboxClient, receiver: Receiver) 
 
 async def test_skew_and_a_wrong_secret_are_possible(box: SandboxClient, receiver: Receiver) -> None:
     made = await box.create_failed_invoice()
-    await box.send(made.invoice, delivery=Delivery(skew=-600, wait=True))
+    await box.send_invoice_event(made.invoice, delivery=Delivery(skew=-600, wait=True))
     with pytest.raises(stripe.SignatureVerificationError, match="tolerance"):
-        verified(*receiver.got[-1])
-    await box.send(made.invoice, delivery=Delivery(secret="whsec_wrong", wait=True))
-    assert verified(*receiver.got[-1], secret="whsec_wrong")
+        is_verified(*receiver.got[-1])
+    await box.send_invoice_event(made.invoice, delivery=Delivery(secret="whsec_wrong", wait=True))
+    assert is_verified(*receiver.got[-1], secret="whsec_wrong")
 
 
 async def test_order_can_be_reversed(box: SandboxClient, receiver: Receiver) -> None:
     made = await box.create_failed_invoice()
     receiver.got.clear()
-    await box.new_card(made.customer, delivery=Delivery(reverse=True, wait=True))
+    await box.add_card(made.customer, delivery=Delivery(reverse=True, wait=True))
     assert [event["type"] for event in receiver.events] == ["customer.updated", "payment_method.attached"]
 
 
 async def test_a_refused_delivery_is_repeated_and_then_given_up(box: SandboxClient, receiver: Receiver) -> None:
     made = await box.create_failed_invoice()
     receiver.answers[:] = [503, 202]
-    (taken,) = (await box.send(made.invoice, delivery=WAIT)).deliveries
+    (taken,) = (await box.send_invoice_event(made.invoice, delivery=WAIT)).deliveries
     assert (taken.status, taken.tries) == (202, 2)
     receiver.answers[:] = [500] * 3
-    (lost,) = (await box.send(made.invoice, delivery=WAIT)).deliveries
+    (lost,) = (await box.send_invoice_event(made.invoice, delivery=WAIT)).deliveries
     assert (lost.status, lost.tries) == (500, 3)
     receiver.answers[:] = [500]
-    (once,) = (await box.send(made.invoice, delivery=Delivery(retry=False, wait=True))).deliveries
+    (once,) = (await box.send_invoice_event(made.invoice, delivery=Delivery(retry=False, wait=True))).deliveries
     assert (once.status, once.tries) == (500, 1)
 
 
 async def test_nobody_listening_is_an_error_in_the_result(box: SandboxClient) -> None:
     made = await box.create_failed_invoice()
     nowhere = Delivery(url="http://127.0.0.1:9/", wait=True)
-    (lost,) = (await box.send(made.invoice, delivery=nowhere)).deliveries
+    (lost,) = (await box.send_invoice_event(made.invoice, delivery=nowhere)).deliveries
     assert lost.status is None
     assert lost.error is not None
 
@@ -153,12 +153,12 @@ async def test_what_happens_outside_is_announced(
     happened = await getattr(box, action)(made.invoice, delivery=WAIT, **options)
     assert set(types) <= {event["type"] for event in happened.events}
     assert {event["id"] for event in receiver.events} == {event["id"] for event in happened.events}
-    assert all(verified(body, header) for body, header in receiver.got)
+    assert all(is_verified(body, header) for body, header in receiver.got)
 
 
 async def test_a_card_update_changes_the_card(box: SandboxClient, api: stripe.StripeClient, receiver: Receiver) -> None:
     made = await box.create_failed_invoice()
-    await box.card_update(made.payment_method, last4="9999", exp_year=2035, delivery=WAIT)
+    await box.update_card(made.payment_method, last4="9999", exp_year=2035, delivery=WAIT)
     assert receiver.events[-1]["type"] == "payment_method.automatically_updated"
     card = (await api.v1.payment_methods.retrieve_async(made.payment_method)).card
     assert card is not None
@@ -179,8 +179,8 @@ async def test_events_can_be_read_and_sent_again(
 
 async def test_warnings_and_disputes_can_be_read(box: SandboxClient, api: stripe.StripeClient) -> None:
     made = await box.create_failed_invoice()
-    await box.early_fraud_warning(made.invoice)
-    await box.dispute(made.invoice)
+    await box.warn_of_fraud(made.invoice)
+    await box.open_dispute(made.invoice)
     warnings = await api.v1.radar.early_fraud_warnings.list_async({"payment_intent": made.payment_intent})
     assert [warning.charge for warning in warnings.data] == [made.charge]
     (dispute,) = (await api.v1.disputes.list_async({"payment_intent": made.payment_intent})).data
@@ -193,10 +193,10 @@ async def test_an_undelivered_event_can_be_swept_up(
 ) -> None:
     made = await box.create_failed_invoice()
     receiver.answers[:] = [500]
-    await box.send(made.invoice, delivery=Delivery(retry=False, wait=True))
+    await box.send_invoice_event(made.invoice, delivery=Delivery(retry=False, wait=True))
     lost = await api.v1.events.list_async({"delivery_success": False, "limit": 1})
     assert lost.data[0].id == made.event
-    await box.send(made.invoice, delivery=WAIT)
+    await box.send_invoice_event(made.invoice, delivery=WAIT)
     found = await api.v1.events.list_async({"delivery_success": True, "limit": 100})
     assert made.event in [event.id for event in found.data]
 
@@ -217,5 +217,5 @@ async def test_any_event_of_an_invoice_can_be_sent(
     box: SandboxClient, receiver: Receiver, event_type: str, kind: str
 ) -> None:
     made = await box.create_failed_invoice()
-    await box.send(made.invoice, event_type, delivery=WAIT)
+    await box.send_invoice_event(made.invoice, event_type, delivery=WAIT)
     assert (receiver.events[-1]["type"], receiver.events[-1]["data"]["object"]["object"]) == (event_type, kind)

@@ -5,31 +5,31 @@ from collections.abc import Iterator
 from core.classifier.taxonomy import Cause
 from core.events import State, Trigger
 from simulator.cases import NEVER, Cases
-from simulator.fate import Fates
-from simulator.journeys import Journeys
-from simulator.outcomes import CAUSES, Outcomes
-from simulator.past import Growing, History
-from simulator.recorded import Attempt, Recorded
-from simulator.runner import engine
+from simulator.fate import OutcomeModels
+from simulator.journeys import RecoveryResults
+from simulator.outcomes import CAUSES, OutcomeChances
+from simulator.past import History, HistoryBuilder
+from simulator.recorded import RecordedAttempt, RecordedRecovery
+from simulator.runner import choose_engine
 from simulator.world import World
 
 
-def lived(cases: Cases, outcomes: Outcomes, world: World, seed: int = 5) -> History:
+def simulated_history(cases: Cases, outcomes: OutcomeChances, decision_world: World, seed: int = 5) -> History:
     """What the event log would tell of these cases under this policy."""
-    journeys = engine(world, Fates(outcomes, seed)).run(cases)
-    growing = Growing("history", cases.book.provider)
-    growing.extend(told(cases, journeys, world.policy.version))
-    return growing.finished()
+    journeys = choose_engine(decision_world, OutcomeModels(outcomes, seed)).run(cases)
+    growing = HistoryBuilder("history", cases.book.provider)
+    growing.extend(recorded_recoveries(cases, journeys, decision_world.policy.version))
+    return growing.build_history()
 
 
-def told(cases: Cases, journeys: Journeys, version: str) -> Iterator[Recorded]:
+def recorded_recoveries(cases: Cases, journeys: RecoveryResults, version: str) -> Iterator[RecordedRecovery]:
     for row in range(len(cases)):
-        case, (state, reason, closed_at, charges) = cases.one(row), journeys.one(row)
+        case, (state, reason, closed_at, charges) = cases.case_at(row), journeys.summary_at(row)
         cause = CAUSES[int(journeys.cause[row])]
-        attempts = tuple(_attempts(case.failed_at, case.method_at, charges, reason == "charged", cause))
+        attempts = tuple(_past_attempts(case.failed_at, case.method_at, charges, reason == "charged", cause))
         paid = reason == "paid_elsewhere" or (state is not State.RECOVERED and case.paid_at != NEVER)
         given = case.method_at <= closed_at or state is not State.RECOVERED
-        yield Recorded(
+        yield RecordedRecovery(
             invoice_id=f"in_{case.number}",
             customer_id=case.customer_id,
             kind=case.kind,
@@ -48,10 +48,12 @@ def told(cases: Cases, journeys: Journeys, version: str) -> Iterator[Recorded]:
         )
 
 
-def _attempts(failed_at: int, method_at: int, charges: tuple[int, ...], won: bool, cause: Cause) -> Iterator[Attempt]:
+def _past_attempts(
+    failed_at: int, method_at: int, charges: tuple[int, ...], won: bool, cause: Cause
+) -> Iterator[RecordedAttempt]:
     before, used, fresh = failed_at, 0, method_at != NEVER
     for number, at in enumerate(charges, 1):
         first = fresh and at >= method_at
         trigger = Trigger.METHOD_CHANGE if first else Trigger.SCHEDULED
-        yield Attempt(at, trigger, won and number == len(charges), cause, used + 1, at - before, first)
+        yield RecordedAttempt(at, trigger, won and number == len(charges), cause, used + 1, at - before, first)
         before, used, fresh = at, used + int(not first), fresh and not first

@@ -9,12 +9,12 @@ import numpy as np
 
 import catalog
 from core.payments import Card, Failure, Risk
-from core.retry.policy import StrategyFactory, parse
+from core.retry.policy import StrategyFactory, parse_policy
 from core.segmentation.segment import CustomerProfile
-from providers.base import installed
+from providers.base import load_providers
 from settings import SHIPPED_POLICY
-from simulator.cases import NEVER, Book, Cases, FailureKind, Integers, Payer
-from simulator.outcomes import CAUSES, DELAY_CLASSES, LAST_ATTEMPT, Outcomes
+from simulator.cases import NEVER, Cases, Codebook, FailureKind, Integers, Payer
+from simulator.outcomes import CAUSES, DELAY_CLASSES, LAST_ATTEMPT, OutcomeChances
 from simulator.result import Assumption
 from simulator.world import World
 
@@ -22,7 +22,7 @@ DAY = 86_400
 BEGIN = 1_772_445_600
 """2026-03-02 10:00 UTC, a Monday; clocks change within the month."""
 Strategies = Mapping[str, StrategyFactory]
-STRATEGIES = catalog.strategies()
+STRATEGIES = catalog.installed_strategies()
 CODES: tuple[tuple[str, str, str | None], ...] = (
     ("insufficient_funds", "51", None),
     ("generic_decline", "05", None),
@@ -47,7 +47,7 @@ NETWORKS = ("visa", "mastercard", "amex", "unionpay")
 HOMES = (("US", "America/New_York", "USD"), ("DE", "Europe/Berlin", "EUR"), ("AU", None, "AUD"), (None, None, "CHF"))
 
 
-def kinds() -> tuple[FailureKind, ...]:
+def failure_kinds() -> tuple[FailureKind, ...]:
     """Every code on every network; one risky."""
     plain = [
         FailureKind(
@@ -61,7 +61,7 @@ def kinds() -> tuple[FailureKind, ...]:
     return (*plain, risky)
 
 
-def payers() -> tuple[Payer, ...]:
+def payer_list() -> tuple[Payer, ...]:
     """Every home, in every shipped segment."""
     profiles = (
         CustomerProfile(lifetime_value=200_000, tenure_days=900),
@@ -76,18 +76,18 @@ def payers() -> tuple[Payer, ...]:
     )
 
 
-def a_book(names: int = 512) -> Book:
+def a_book(names: int = 512) -> Codebook:
     """What cases are made of here."""
-    return Book(
+    return Codebook(
         provider="stripe",
-        failures=kinds(),
-        payers=payers(),
+        failures=failure_kinds(),
+        payers=payer_list(),
         names=tuple(f"in_{number}" for number in range(names)),
         customers=tuple(f"cus_{number}" for number in range(names)),
     )
 
 
-def some_cases(count: int, seed: int = 1, book: Book | None = None, busy_cards: float = 0.1) -> Cases:
+def some_cases(count: int, seed: int = 1, book: Codebook | None = None, busy_cards: float = 0.1) -> Cases:
     """A mix in which every kind of thing happens often."""
     book, dice = book or a_book(), np.random.default_rng(seed)
     failed_at = BEGIN + dice.integers(0, 40 * DAY, count)
@@ -118,7 +118,7 @@ def some_of(cases: Cases, rows: Integers) -> Cases:
     return Cases(book=cases.book, earlier=earlier, **columns)
 
 
-def outcomes(base: float = 0.2, **changes: object) -> Outcomes:
+def outcomes_with(base: float = 0.2, **changes: object) -> OutcomeChances:
     """The same chance for everything, unless something else is said."""
     known: dict[str, object] = {
         "base": np.full(len(CAUSES), base),
@@ -131,30 +131,30 @@ def outcomes(base: float = 0.2, **changes: object) -> Outcomes:
         "new_method": 0.5,
         "new_method_code": "generic_decline",
     }
-    return Outcomes(**(known | changes))  # type: ignore[arg-type]
+    return OutcomeChances(**(known | changes))  # type: ignore[arg-type]
 
 
 def a_world(text: str | None = None, name: str = "candidate", strategies: Strategies = STRATEGIES) -> World:
     """The shipped policy, or this one, with everything shipped beside it."""
-    codes = {one: provider.decline_codes for one, provider in installed({}).items()}
+    codes = {one: provider.decline_codes for one, provider in load_providers({}).items()}
     return World(
         name=name,
-        policy=parse(text or shipped(), "policies.toml", strategies),
-        text=text or shipped(),
+        policy=parse_policy(text or shipped_policy_text(), "policies.toml", strategies),
+        text=text or shipped_policy_text(),
         strategies=strategies,
         codes=codes,
         rules=catalog.network_rules(),
     )
 
 
-def shipped() -> str:
+def shipped_policy_text() -> str:
     """The text of the shipped policy."""
     return Path(SHIPPED_POLICY).read_text(encoding="utf-8")
 
 
-def loyal_by(table: str) -> str:
+def policy_with_strategy(table: str) -> str:
     """The shipped policy with another strategy behind `standard_ladder`."""
-    text = shipped()
+    text = shipped_policy_text()
     before, _, rest = text.partition("[strategies.standard_ladder]")
     return f"{before}[strategies.standard_ladder]\n{table}\n\n{rest[rest.index('[strategies.patient_ladder]') :]}"
 
@@ -166,7 +166,7 @@ class MadeSource:
     count: int = 400
     name: str = "made"
     currency: str = "USD"
-    outcomes: Outcomes = field(default_factory=outcomes)
+    outcomes: OutcomeChances = field(default_factory=outcomes_with)
     notes: tuple[str, ...] = ("Made up for a test.",)
     rests_on: tuple[Assumption, ...] = ()
 
@@ -175,10 +175,10 @@ class MadeSource:
 
     def cases(self, first: int, count: int) -> Cases:
         """That part of them."""
-        return some_of(self._all, np.arange(first, first + count))
+        return some_of(self._all_cases, np.arange(first, first + count))
 
     @cached_property
-    def _all(self) -> Cases:
+    def _all_cases(self) -> Cases:
         return some_cases(self.count)
 
     def with_baseline(self, *_: float) -> "MadeSource":

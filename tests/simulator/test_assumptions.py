@@ -14,29 +14,29 @@ from core.classifier.classify import classify
 from core.classifier.taxonomy import Category, Cause
 from core.errors import InvalidInput
 from core.payments import Failure
-from core.retry.duration import seconds
-from simulator.assumptions import YOURS, Assumptions, load, shipped
-from simulator.beliefs import Line
-from simulator.outcomes import CAUSE_INDEX, CAUSES, delay_classes
+from core.retry.duration import parse_duration
+from simulator.assumptions import REPLACED_WEAKNESS, Assumptions, load_assumptions, load_shipped_assumptions
+from simulator.beliefs import DeclinePattern
+from simulator.outcomes import CAUSE_INDEX, CAUSES, classify_delays
 
 ROOT = Path(__file__).parents[2]
 SHIPPED_TEXT = files("simulator").joinpath("assumptions.toml").read_text(encoding="utf-8")
-BELIEVED = shipped()
+SHIPPED_ASSUMPTIONS = load_shipped_assumptions()
 
 
-def own(folder: Path, text: str) -> Path:
+def write_file(folder: Path, text: str) -> Path:
     path = folder / "mine.toml"
     path.write_text(text, encoding="utf-8")
     return path
 
 
-def replaced(folder: Path, text: str) -> Assumptions:
-    return load(own(folder, text))
+def load_replaced(folder: Path, text: str) -> Assumptions:
+    return load_assumptions(write_file(folder, text))
 
 
-def shipped_ladder() -> list[int]:
+def shipped_delays() -> list[int]:
     policy = tomllib.loads((ROOT / "core/retry/policies.toml").read_text(encoding="utf-8"))
-    return [seconds(text) for text in policy["strategies"]["standard_ladder"]["delays"]]
+    return [parse_duration(text) for text in policy["strategies"]["standard_ladder"]["delays"]]
 
 
 # Traps that others recorded
@@ -44,36 +44,38 @@ def shipped_ladder() -> list[int]:
 
 def test_shares_that_come_to_more_than_everybody_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"mine\.toml:1: reason_mix\.shares: the shares add up to 1\.1, not 1"):
-        replaced(tmp_path, "[reason_mix.shares]\ninsufficient_funds = 0.5056\n")
+        load_replaced(tmp_path, "[reason_mix.shares]\ninsufficient_funds = 0.5056\n")
 
 
 def test_a_share_is_not_rounded_away(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="add up to"):
-        replaced(tmp_path, "[networks.shares]\nvisa = 0.55000001\n")
+        load_replaced(tmp_path, "[networks.shares]\nvisa = 0.55000001\n")
 
 
 def test_a_share_of_recoveries_is_not_taken_for_an_effectiveness() -> None:
     published_shares_of_recoveries = {"0.281", "0.084", "0.035", "0.006"}
-    numbers = {text for one in BELIEVED.listed() for text in re.findall(r"[\d.]+", one.value)}
+    numbers = {text for one in SHIPPED_ASSUMPTIONS.list_numbers() for text in re.findall(r"[\d.]+", one.value)}
     assert not numbers & published_shares_of_recoveries
 
 
 def test_messages_come_to_what_each_adds_and_not_to_what_happened_after_them() -> None:
-    mean = sum(share * BELIEVED.answering(cause) for cause, share in BELIEVED.by_cause.items())
+    mean = sum(
+        share * SHIPPED_ASSUMPTIONS.answering_share(cause) for cause, share in SHIPPED_ASSUMPTIONS.by_cause.items()
+    )
     assert mean == pytest.approx(0.028 + 0.019 + 0.017 + 0.015 + 0.015)
-    assert mean < sum(BELIEVED.messages.rates) / 4
+    assert mean < sum(SHIPPED_ASSUMPTIONS.messages.rates) / 4
 
 
 def test_days_and_attempts_do_not_count_the_same_decay_twice() -> None:
-    waits = delay_classes(np.array(shipped_ladder(), dtype=np.int64))
-    factors = [BELIEVED.delays.factors[one] for one in waits]
+    waits = classify_delays(np.array(shipped_delays(), dtype=np.int64))
+    factors = [SHIPPED_ASSUMPTIONS.delays.factors[one] for one in waits]
     assert sum(factors) / len(factors) == pytest.approx(1)
     assert factors[-1] > factors[0], "the ladder's waits grow: a falling curve would repeat the decay of the attempts"
-    assert list(BELIEVED.attempts.factors) == sorted(BELIEVED.attempts.factors, reverse=True)
+    assert list(SHIPPED_ASSUMPTIONS.attempts.factors) == sorted(SHIPPED_ASSUMPTIONS.attempts.factors, reverse=True)
 
 
 def test_the_baseline_that_everybody_invents_is_named_so_and_swept() -> None:
-    believed, points = BELIEVED.self_recovery, BELIEVED.sweep.points
+    believed, points = SHIPPED_ASSUMPTIONS.self_recovery, SHIPPED_ASSUMPTIONS.sweep.points
     assert believed.source.startswith("assumption")
     assert "not published" in believed.weakness
     assert (points[0].soft, points[0].hard) == (0.05, 0.0)
@@ -82,9 +84,9 @@ def test_the_baseline_that_everybody_invents_is_named_so_and_swept() -> None:
 
 
 def test_curves_are_kept_as_they_were_published() -> None:
-    assert BELIEVED.messages.rates == (0.1325, 0.1146, 0.1151, 0.0422, 0.0383, 0.042)
-    assert BELIEVED.weekdays.factors == (1.05, 1.18, 1.15, 1.12, 0.98, 0.82, 0.78)
-    assert BELIEVED.hours.factors[6:] == (
+    assert SHIPPED_ASSUMPTIONS.messages.rates == (0.1325, 0.1146, 0.1151, 0.0422, 0.0383, 0.042)
+    assert SHIPPED_ASSUMPTIONS.weekdays.factors == (1.05, 1.18, 1.15, 1.12, 0.98, 0.82, 0.78)
+    assert SHIPPED_ASSUMPTIONS.hours.factors[6:] == (
         *[1.15] * 3,
         *[1.185] * 3,
         *[1.10] * 3,
@@ -95,101 +97,107 @@ def test_curves_are_kept_as_they_were_published() -> None:
 
 
 def test_hours_are_relative_to_the_mean_as_the_source_says() -> None:
-    assert sum(BELIEVED.hours.factors) / 24 == pytest.approx(1)
+    assert sum(SHIPPED_ASSUMPTIONS.hours.factors) / 24 == pytest.approx(1)
 
 
 # What the shipped numbers promise
 
 
 def test_every_number_has_a_source_and_a_weakness() -> None:
-    listed = BELIEVED.listed()
+    listed = SHIPPED_ASSUMPTIONS.list_numbers()
     assert len({one.name for one in listed}) == len(listed) > 150
     assert not [one.name for one in listed if not re.search(r"assumption|\bS\d+\b", one.source)]
     assert not [one.name for one in listed if len(one.weakness) < 20]
 
 
 def test_nothing_of_the_file_is_left_out_of_the_list() -> None:
-    sections = {one.name.partition(".")[0] for one in BELIEVED.listed()}
+    sections = {one.name.partition(".")[0] for one in SHIPPED_ASSUMPTIONS.list_numbers()}
     assert sections == set(tomllib.loads(SHIPPED_TEXT))
 
 
 def test_the_mix_is_the_published_one() -> None:
-    assert BELIEVED.reason_mix.shares["insufficient_funds"] == 0.4056
-    assert BELIEVED.by_cause[Cause.INSUFFICIENT_FUNDS] == pytest.approx(0.4056 + 0.0368)
-    assert sum(BELIEVED.by_cause.values()) == pytest.approx(1)
+    assert SHIPPED_ASSUMPTIONS.reason_mix.shares["insufficient_funds"] == 0.4056
+    assert SHIPPED_ASSUMPTIONS.by_cause[Cause.INSUFFICIENT_FUNDS] == pytest.approx(0.4056 + 0.0368)
+    assert sum(SHIPPED_ASSUMPTIONS.by_cause.values()) == pytest.approx(1)
 
 
-@pytest.mark.parametrize(("line", "network"), [(line, network) for line, network, _ in BELIEVED.kinds])
-def test_codes_are_classified_as_what_is_really_the_matter(line: Line, network: str | None) -> None:
-    tables = catalog.tables({"stripe": (ROOT / "providers/stripe/decline_codes.csv").read_text(encoding="utf-8")})
+@pytest.mark.parametrize(
+    ("line", "network"), [(line, network) for line, network, _ in SHIPPED_ASSUMPTIONS.failure_kinds]
+)
+def test_codes_are_classified_as_what_is_really_the_matter(line: DeclinePattern, network: str | None) -> None:
+    tables = catalog.load_decline_tables(
+        {"stripe": (ROOT / "providers/stripe/decline_codes.csv").read_text(encoding="utf-8")}
+    )
     raw = line.model_dump(include=set(Failure.model_fields))
     assert classify(Failure(network=network, **raw), tables, provider="stripe").cause is line.cause
 
 
-def test_what_radar_stopped_never_reached_a_network() -> None:
-    stopped = [line for line in BELIEVED.failures.lines if line.outcome == "blocked"]
+def test_what_the_provider_stopped_never_reached_a_network() -> None:
+    stopped = [line for line in SHIPPED_ASSUMPTIONS.failures.lines if line.outcome == "blocked"]
     assert {line.network_status for line in stopped} == {"not_sent_to_network"}
     assert "highest" in {line.risk_level for line in stopped}
 
 
 def test_hard_declines_are_hopeless_to_charge_again() -> None:
-    hard = [BELIEVED.base.chances[cause] for cause in Cause if cause.category is Category.HARD_DECLINE]
-    soft = [BELIEVED.base.chances[cause] for cause in (Cause.GENERIC, Cause.INSUFFICIENT_FUNDS, Cause.TECHNICAL)]
+    hard = [SHIPPED_ASSUMPTIONS.base.chances[cause] for cause in Cause if cause.category is Category.HARD_DECLINE]
+    soft = [
+        SHIPPED_ASSUMPTIONS.base.chances[cause] for cause in (Cause.GENERIC, Cause.INSUFFICIENT_FUNDS, Cause.TECHNICAL)
+    ]
     assert max(hard) < 0.05 < min(soft)
 
 
 def test_the_table_of_chances_is_in_the_order_of_the_causes() -> None:
-    outcomes = BELIEVED.outcomes()
-    assert outcomes.base[CAUSE_INDEX[Cause.TECHNICAL]] == BELIEVED.base.chances[Cause.TECHNICAL]
+    outcomes = SHIPPED_ASSUMPTIONS.to_outcome_chances()
+    assert outcomes.base[CAUSE_INDEX[Cause.TECHNICAL]] == SHIPPED_ASSUMPTIONS.base.chances[Cause.TECHNICAL]
     assert [len(one) for one in (outcomes.base, outcomes.attempts, outcomes.delays)] == [len(CAUSES), 8, 8]
     assert (outcomes.cap, outcomes.payday, outcomes.new_method) == (0.95, 1.4, 0.8)
 
 
 def test_they_cannot_be_changed_by_accident() -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        BELIEVED.self_recovery.soft = 1.0  # type: ignore[misc]
+        SHIPPED_ASSUMPTIONS.self_recovery.soft = 1.0  # type: ignore[misc]
 
 
 # Replacing them
 
 
 def test_a_file_replaces_what_it_names_and_nothing_else(tmp_path: Path) -> None:
-    mine = replaced(tmp_path, "[self_recovery]\nsoft = 0.1\n[base.chances]\nGENERIC = 0.4\n")
-    assert (mine.self_recovery.soft, mine.self_recovery.hard) == (0.1, BELIEVED.self_recovery.hard)
-    assert mine.base.chances == {**BELIEVED.base.chances, Cause.GENERIC: 0.4}
+    mine = load_replaced(tmp_path, "[self_recovery]\nsoft = 0.1\n[base.chances]\nGENERIC = 0.4\n")
+    assert (mine.self_recovery.soft, mine.self_recovery.hard) == (0.1, SHIPPED_ASSUMPTIONS.self_recovery.hard)
+    assert mine.base.chances == {**SHIPPED_ASSUMPTIONS.base.chances, Cause.GENERIC: 0.4}
     assert set(mine.replaced) == {"self_recovery.soft", "base.chances.GENERIC"}
 
 
 def test_a_replaced_number_says_whose_it_is(tmp_path: Path) -> None:
-    listed = {one.name: one for one in replaced(tmp_path, "[payday]\nfactor = 2\n").listed()}
-    assert (listed["payday.factor"].value, listed["payday.factor"].weakness) == ("2", YOURS)
+    listed = {one.name: one for one in load_replaced(tmp_path, "[payday]\nfactor = 2\n").list_numbers()}
+    assert (listed["payday.factor"].value, listed["payday.factor"].weakness) == ("2", REPLACED_WEAKNESS)
     assert listed["payday.factor"].source == str(tmp_path / "mine.toml")
-    assert listed["cap.chance"].source == BELIEVED.cap.source
+    assert listed["cap.chance"].source == SHIPPED_ASSUMPTIONS.cap.source
 
 
 def test_a_file_may_name_its_own_source(tmp_path: Path) -> None:
-    listed = replaced(tmp_path, '[payday]\nfactor = 2\nsource = "our own books of 2025"\n').listed()
+    listed = load_replaced(tmp_path, '[payday]\nfactor = 2\nsource = "our own books of 2025"\n').list_numbers()
     source = next(one.source for one in listed if one.name == "payday.factor")
     assert source == f"{tmp_path / 'mine.toml'}: our own books of 2025"
 
 
 def test_a_copy_of_the_shipped_file_replaces_nothing(tmp_path: Path) -> None:
-    assert replaced(tmp_path, SHIPPED_TEXT) == BELIEVED
+    assert load_replaced(tmp_path, SHIPPED_TEXT) == SHIPPED_ASSUMPTIONS
 
 
 def test_an_empty_file_replaces_nothing(tmp_path: Path) -> None:
-    assert replaced(tmp_path, "") == BELIEVED
+    assert load_replaced(tmp_path, "") == SHIPPED_ASSUMPTIONS
 
 
 def test_lists_are_replaced_as_a_whole(tmp_path: Path) -> None:
-    mine = replaced(tmp_path, "[amounts]\npoints = [{ amount = 700, share = 1.0 }]\n")
+    mine = load_replaced(tmp_path, "[amounts]\npoints = [{ amount = 700, share = 1.0 }]\n")
     assert [one.amount for one in mine.amounts.points] == [700]
 
 
 def test_a_reason_of_ones_own_needs_a_line_of_its_own(tmp_path: Path) -> None:
     shares = "[reason_mix.shares]\nother = 0.0444\nmoon = 0.01\n"
     with pytest.raises(InvalidInput, match=r"reason_mix\.shares\.moon: no line of failures\.lines"):
-        replaced(tmp_path, shares)
+        load_replaced(tmp_path, shares)
 
 
 WRONG = {
@@ -222,18 +230,18 @@ WRONG = {
 @pytest.mark.parametrize(("text", "said"), WRONG.items(), ids=range(len(WRONG)))
 def test_a_wrong_file_is_refused_with_file_and_key(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(InvalidInput, match=said) as caught:
-        replaced(tmp_path, text)
+        load_replaced(tmp_path, text)
     assert str(caught.value).startswith(str(tmp_path / "mine.toml"))
 
 
 def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"cap\.chance.*; .*self_recovery\.soft"):
-        replaced(tmp_path, "[self_recovery]\nsoft = 2.0\n[cap]\nchance = 2.0\n")
+        load_replaced(tmp_path, "[self_recovery]\nsoft = 2.0\n[cap]\nchance = 2.0\n")
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="nowhere"):
-        load(tmp_path / "nowhere.toml")
+        load_assumptions(tmp_path / "nowhere.toml")
     (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(InvalidInput, match="bytes"):
-        load(tmp_path / "bytes.toml")
+        load_assumptions(tmp_path / "bytes.toml")

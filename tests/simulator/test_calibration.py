@@ -6,47 +6,47 @@ import numpy as np
 import pytest
 
 from core.errors import InvalidInput
-from simulator.assumptions import shipped
-from simulator.calibration import Run, calibrated
+from simulator.assumptions import load_shipped_assumptions
+from simulator.calibration import SimulateCases, calibrate_model
 from simulator.cases import Booleans, Cases
-from simulator.fate import Fates
+from simulator.fate import OutcomeModels
 from simulator.past import CHARGED, OPEN, History
 from simulator.population import SyntheticSource
-from simulator.recorded import Recorded
-from simulator.recorded_source import HistorySource, source_of
-from simulator.runner import engine
-from tests.simulator.lived import lived
+from simulator.recorded import RecordedRecovery
+from simulator.recorded_source import HistorySource, build_history_source
+from simulator.runner import choose_engine
+from tests.simulator.lived import simulated_history
 from tests.simulator.made import DAY, a_world
-from tests.simulator.test_fit import NOON, a_history, different, tries
+from tests.simulator.test_fit import NOON, a_history, different_outcomes, recoveries_with_tries
 
-BELIEVED = shipped()
+SHIPPED_ASSUMPTIONS = load_shipped_assumptions()
 WORLD = a_world()
-MANY = 12_000
+MANY_CASES = 12_000
 
 
 @pytest.fixture(scope="module")
 def history() -> History:
     """Of a world unlike the believed one."""
-    cases = SyntheticSource(BELIEVED, MANY, 3).cases(0, MANY)
-    return lived(cases, different(BELIEVED.outcomes()), WORLD)
+    cases = SyntheticSource(SHIPPED_ASSUMPTIONS, MANY_CASES, 3).cases(0, MANY_CASES)
+    return simulated_history(cases, different_outcomes(SHIPPED_ASSUMPTIONS.to_outcome_chances()), WORLD)
 
 
-def running(source: HistorySource, seed: int = 9) -> Run:
-    def run(cases: Cases) -> Booleans:
-        return engine(WORLD, Fates(source.outcomes, seed)).run(cases).recovered
+def start_run(source: HistorySource, seed: int = 9) -> SimulateCases:
+    def run_cases(cases: Cases) -> Booleans:
+        return choose_engine(WORLD, OutcomeModels(source.outcomes, seed)).run(cases).is_recovered
 
-    return run
+    return run_cases
 
 
-def of(history: History) -> HistorySource:
-    return source_of(history, BELIEVED, recoveries=None, seed=1)
+def history_source(history: History) -> HistorySource:
+    return build_history_source(history, SHIPPED_ASSUMPTIONS, recoveries=None, seed=1)
 
 
 def test_a_fitted_model_tells_again_what_happened(history: History) -> None:
-    source = of(history)
-    found = calibrated(source, running(source), WORLD.policy.version)
-    assert found.recoveries == MANY
-    assert found.real_rate == pytest.approx(float(history.recovered.mean()))
+    source = history_source(history)
+    found = calibrate_model(source, start_run(source), WORLD.policy.version)
+    assert found.recoveries == MANY_CASES
+    assert found.real_rate == pytest.approx(float(history.is_recovered.mean()))
     assert found.ci_low < 0 < found.ci_high
     assert abs(found.gap) < 0.015
     assert found.version_share == 1
@@ -55,73 +55,82 @@ def test_a_fitted_model_tells_again_what_happened(history: History) -> None:
 
 def test_a_wrong_model_is_told(history: History) -> None:
     """The same cases with chances that nobody fitted."""
-    source = of(history)
+    source = history_source(history)
     wrong = replace(source, fitted=replace(source.fitted, outcomes=replace(source.outcomes, base=np.full(13, 0.9))))
-    found = calibrated(wrong, running(wrong), WORLD.policy.version)
+    found = calibrate_model(wrong, start_run(wrong), WORLD.policy.version)
     assert found.gap > found.ci_low > 0
     assert "wins back" in found.warnings[0]
     assert "more of the recoveries than the policy really did" in found.warnings[0]
 
 
 def test_the_gap_is_the_mean_difference_with_its_interval() -> None:
-    source = of(a_history(tries(50, 200)))
-    found = calibrated(source, lambda cases: np.arange(len(cases)) % 2 == 0, "v1")
-    real = source.history.recovered
+    source = history_source(a_history(recoveries_with_tries(50, 200)))
+    found = calibrate_model(source, lambda cases: np.arange(len(cases)) % 2 == 0, "v1")
+    real = source.history.is_recovered
     gaps = (np.arange(200) % 2 == 0).astype(float) - real
     assert found.gap == pytest.approx(0.25)
     assert found.ci_high - found.gap == pytest.approx(1.96 * gaps.std() / np.sqrt(200), rel=1e-3)
 
 
 def test_few_attempts_and_other_policies_are_told(history: History) -> None:
-    few = of(a_history(tries(50, 200)))
-    said = calibrated(few, running(few), "v1").warnings
+    few = history_source(a_history(recoveries_with_tries(50, 200)))
+    said = calibrate_model(few, start_run(few), "v1").warnings
     assert any(one.startswith("Only 200 recorded retries stand behind the model") for one in said)
     assert any("doesn't say which policy ran" in one for one in said)
-    mixed = of(replace(history, decisions={WORLD.policy.version: 60, "older": 40}))
-    found = calibrated(mixed, running(mixed), WORLD.policy.version)
+    mixed = history_source(replace(history, decisions={WORLD.policy.version: 60, "older": 40}))
+    found = calibrate_model(mixed, start_run(mixed), WORLD.policy.version)
     assert found.version_share == 0.6
     assert any("made only 60% of the recorded decisions" in one for one in found.warnings)
 
 
 def test_only_what_has_ended_is_compared(history: History) -> None:
     end = np.where(history.end == CHARGED, OPEN, history.end)
-    source = of(replace(history, end=end))
-    found = calibrated(source, running(source), WORLD.policy.version)
+    source = history_source(replace(history, end=end))
+    found = calibrate_model(source, start_run(source), WORLD.policy.version)
     assert found.recoveries == int((history.end != CHARGED).sum())
-    nothing = of(replace(history, end=np.full(len(history), OPEN)))
+    nothing = history_source(replace(history, end=np.full(len(history), OPEN)))
     with pytest.raises(InvalidInput, match="no recovery has ended yet"):
-        calibrated(nothing, running(nothing), WORLD.policy.version)
+        calibrate_model(nothing, start_run(nothing), WORLD.policy.version)
 
 
 def test_recoveries_whose_window_still_runs_are_not_held_against_the_model() -> None:
     """Of these the won have ended and the lost still wait: together they would look as if all were won."""
-    young = [with_window(one, ends=NOON + 60 * DAY) for one in tries(50, 100) if one.charged]
-    old = [with_window(one, ends=one.failed_at) for one in tries(30, 150)]
-    source = of(a_history([*young, *old]))
-    found = calibrated(source, running(source), WORLD.policy.version)
+    young = [
+        recovery_with_window(one, ends=NOON + 60 * DAY) for one in recoveries_with_tries(50, 100) if one.has_won_charge
+    ]
+    old = [recovery_with_window(one, ends=one.failed_at) for one in recoveries_with_tries(30, 150)]
+    source = history_source(a_history([*young, *old]))
+    found = calibrate_model(source, start_run(source), WORLD.policy.version)
     assert (found.recoveries, found.real_rate) == (150, 30 / 150)
 
 
 def test_where_no_window_is_over_what_has_ended_is_all_there_is() -> None:
-    source = of(a_history([with_window(one, ends=NOON + 60 * DAY) for one in tries(30, 150)]))
-    assert calibrated(source, running(source), WORLD.policy.version).recoveries == 150
+    source = history_source(
+        a_history([recovery_with_window(one, ends=NOON + 60 * DAY) for one in recoveries_with_tries(30, 150)])
+    )
+    assert calibrate_model(source, start_run(source), WORLD.policy.version).recoveries == 150
 
 
 def test_cards_that_an_older_release_did_not_wait_for_are_named() -> None:
     early = [
-        one._replace(window_ends_at=NOON + DAY, method_at=NOON + 60) if not one.charged else one
-        for one in tries(30, 150)
+        one._replace(window_ends_at=NOON + DAY, method_at=NOON + 60) if not one.has_won_charge else one
+        for one in recoveries_with_tries(30, 150)
     ]
-    source = of(a_history(early))
-    assert any(one.startswith("120 recoveries were closed with their last retry") for one in warnings_of(source))
-    assert not any("with their last retry" in one for one in warnings_of(of(a_history(tries(30, 150)))))
+    source = history_source(a_history(early))
+    assert any(
+        one.startswith("120 recoveries were closed with their last retry") for one in calibration_warnings(source)
+    )
+    assert not any(
+        "with their last retry" in one
+        for one in calibration_warnings(history_source(a_history(recoveries_with_tries(30, 150))))
+    )
 
 
-def with_window(one: Recorded, ends: int) -> Recorded:
+def recovery_with_window(one: RecordedRecovery, ends: int) -> RecordedRecovery:
     """The same recovery with another end of its window."""
     return one._replace(window_ends_at=ends)
 
 
-def warnings_of(source: HistorySource) -> tuple[str, ...]:
+def calibration_warnings(source: HistorySource) -> tuple[str, ...]:
     """What the calibration warns of."""
-    return calibrated(source, running(source), WORLD.policy.version).warnings
+    return calibrate_model(source, start_run(source), WORLD.policy.version).warnings

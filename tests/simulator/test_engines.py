@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from simulator.exact import Exact
-from simulator.fast import Fast
-from simulator.fate import Fates
-from simulator.journeys import Journeys
-from tests.simulator.made import a_world, loyal_by, outcomes, shipped, some_cases, some_of
+from simulator.exact import EventEngine
+from simulator.fast import ArrayEngine
+from simulator.fate import OutcomeModels
+from simulator.journeys import RecoveryResults
+from tests.simulator.made import a_world, outcomes_with, policy_with_strategy, shipped_policy_text, some_cases, some_of
 
 LADDER = 'delays = ["3h", "24h", "72h", "168h"]'
 EXPERIMENT = """
@@ -30,43 +30,49 @@ OVERRIDES = """[overrides]
 "stripe.testmode_decline" = "GENERIC"
 """
 POLICIES = {
-    "shipped": shipped(),
-    "lower limits of our own": shipped() + "visa_30d = 3\nany_24h = 2\nmastercard_24h = 3\namex_30d = 6\n",
-    "paydays": loyal_by(f'use = "payday"\n{LADDER}\njitter_percent = 10'),
-    "paydays, far ahead": loyal_by('use = "payday"\npreset = "polar"\nlongest = "30d"'),
-    "own paydays": loyal_by(f'use = "payday"\n{LADDER}\npaydays = ["mon", "15"]\nfrom_hour = 0\nto_hour = 24'),
-    "backoff beyond the window": loyal_by(
+    "shipped": shipped_policy_text(),
+    "lower limits of our own": shipped_policy_text() + "visa_30d = 3\nany_24h = 2\nmastercard_24h = 3\namex_30d = 6\n",
+    "paydays": policy_with_strategy(f'use = "payday"\n{LADDER}\njitter_percent = 10'),
+    "paydays, far ahead": policy_with_strategy('use = "payday"\npreset = "polar"\nlongest = "30d"'),
+    "own paydays": policy_with_strategy(
+        f'use = "payday"\n{LADDER}\npaydays = ["mon", "15"]\nfrom_hour = 0\nto_hour = 24'
+    ),
+    "backoff beyond the window": policy_with_strategy(
         'use = "exponential_backoff"\nbase = "30m"\ncap = "40d"\nfactor_percent = 1000\njitter_percent = 20'
     ),
-    "another card only": loyal_by('use = "new_method_only"'),
-    "nothing learnt yet": loyal_by(f'use = "adaptive"\n{LADDER}'),
-    "advice": loyal_by('use = "advice"\ndelays = ["1h", "1h", "1h"]'),
-    "customers who may take longer than the window": shipped().replace("_deadline_days = 21", "_deadline_days = 60"),
-    "an experiment": shipped() + EXPERIMENT,
-    "other names for codes": shipped().replace("[overrides]", OVERRIDES),
+    "another card only": policy_with_strategy('use = "new_method_only"'),
+    "nothing learnt yet": policy_with_strategy(f'use = "adaptive"\n{LADDER}'),
+    "advice": policy_with_strategy('use = "advice"\ndelays = ["1h", "1h", "1h"]'),
+    "customers who may take longer than the window": shipped_policy_text().replace(
+        "_deadline_days = 21", "_deadline_days = 60"
+    ),
+    "an experiment": shipped_policy_text() + EXPERIMENT,
+    "other names for codes": shipped_policy_text().replace("[overrides]", OVERRIDES),
 }
 COLUMNS = ("state", "closed_at", "cause", "charges", "charged_at", "blocked", "fees", "fees_avoided", "untried")
 
 
-def differing(exact: Journeys, fast: Journeys) -> list[str]:
+def find_differences(by_event: RecoveryResults, by_array: RecoveryResults) -> list[str]:
     """What the two don't agree about."""
-    names = [name for name in COLUMNS if (getattr(exact, name) != getattr(fast, name)).any()]
-    wordings = [one for one in range(len(exact)) if exact.one(one) != fast.one(one)]
-    segments = [exact.segments[one] for one in exact.segment] != [fast.segments[one] for one in fast.segment]
+    names = [name for name in COLUMNS if (getattr(by_event, name) != getattr(by_array, name)).any()]
+    wordings = [one for one in range(len(by_event)) if by_event.summary_at(one) != by_array.summary_at(one)]
+    segments = [by_event.segments[one] for one in by_event.segment] != [
+        by_array.segments[one] for one in by_array.segment
+    ]
     return names + ["reasons"] * bool(wordings) + ["segments"] * segments
 
 
 @pytest.mark.parametrize("name", POLICIES)
 def test_both_engines_tell_the_same_of_every_case(name: str) -> None:
-    world, fates = a_world(POLICIES[name]), Fates(outcomes(), seed=7)
+    world, fates = a_world(POLICIES[name]), OutcomeModels(outcomes_with(), seed=7)
     cases = some_cases(300, seed=len(name))
-    exact, fast = Exact(world, fates).run(cases), Fast(world, fates).run(cases)
-    assert differing(exact, fast) == []
-    assert len({exact.one(one)[:2] for one in range(len(cases))}) > 5, "the cases must be of many kinds"
+    exact, fast = EventEngine(world, fates).run(cases), ArrayEngine(world, fates).run(cases)
+    assert find_differences(exact, fast) == []
+    assert len({exact.summary_at(one)[:2] for one in range(len(cases))}) > 5, "the cases must be of many kinds"
 
 
 def test_the_networks_rules_bind_in_these_cases() -> None:
-    told = Fast(a_world(), Fates(outcomes(), seed=7)).run(some_cases(3_000, busy_cards=0.5))
+    told = ArrayEngine(a_world(), OutcomeModels(outcomes_with(), seed=7)).run(some_cases(3_000, busy_cards=0.5))
     assert told.blocked.sum() > 50
     assert told.fees.sum() > 0
     assert told.fees_avoided.sum() > 0
@@ -75,24 +81,24 @@ def test_the_networks_rules_bind_in_these_cases() -> None:
 def test_what_nobody_tried_is_counted_by_both() -> None:
     tried = np.zeros((13, 8, 8), dtype=np.int64)
     tried[:, 0, 0] = 5
-    fates, cases = Fates(outcomes(base=0.4, tried=tried), seed=3), some_cases(200)
-    exact, fast = Exact(a_world(), fates).run(cases), Fast(a_world(), fates).run(cases)
-    assert differing(exact, fast) == []
+    fates, cases = OutcomeModels(outcomes_with(base=0.4, tried=tried), seed=3), some_cases(200)
+    exact, fast = EventEngine(a_world(), fates).run(cases), ArrayEngine(a_world(), fates).run(cases)
+    assert find_differences(exact, fast) == []
     assert 0 < fast.untried.sum() < fast.charges.sum()
     assert (exact.won_untried == fast.won_untried).all()
 
 
-def test_a_case_has_one_fate_in_whatever_company() -> None:
-    world, fates, cases = a_world(), Fates(outcomes(), seed=7), some_cases(500)
-    whole, odd = Fast(world, fates).run(cases), np.arange(1, 500, 2)
-    part = Fast(world, fates).run(some_of(cases, odd))
-    assert [whole.one(row) for row in odd.tolist()] == [part.one(row) for row in range(len(odd))]
+def test_a_case_has_one_outcome_in_whatever_company() -> None:
+    world, fates, cases = a_world(), OutcomeModels(outcomes_with(), seed=7), some_cases(500)
+    whole, odd = ArrayEngine(world, fates).run(cases), np.arange(1, 500, 2)
+    part = ArrayEngine(world, fates).run(some_of(cases, odd))
+    assert [whole.summary_at(row) for row in odd.tolist()] == [part.summary_at(row) for row in range(len(odd))]
 
 
 def test_a_bank_means_what_it_means_whatever_a_policy_calls_it() -> None:
     """Another name for a code changes what is done about it, never how likely a charge is to succeed."""
-    named = a_world(shipped().replace("[overrides]", OVERRIDES)), a_world()
+    named = a_world(shipped_policy_text().replace("[overrides]", OVERRIDES)), a_world()
     cases = some_cases(2_000)
-    told = [Fast(world, Fates(outcomes(), seed=7)).run(cases) for world in named]
+    told = [ArrayEngine(world, OutcomeModels(outcomes_with(), seed=7)).run(cases) for world in named]
     assert (told[0].cause == told[1].cause).all()
     assert (told[0].charged_at != told[1].charged_at).any()

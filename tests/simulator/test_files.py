@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from core.classifier.taxonomy import Cause
 from core.errors import InvalidInput, NotFound
 from core.events import Trigger
-from core.past import PastAttempt, PastEnd, PastInvoice
+from core.past import InvoiceEnding, PastAttempt, PastInvoice
 from core.payments import Card, Failure, Outcome
 from core.segmentation.segment import CustomerProfile
 from simulator import files
@@ -29,8 +29,8 @@ WORLD = a_world()
 DECLINED, SUCCEEDED = Outcome.DECLINED, Outcome.SUCCEEDED
 
 
-def classify(provider: str, failure: Failure, card: Card) -> Cause:
-    return WORLD.classified(provider, failure, card).cause
+def classify_failure(provider: str, failure: Failure, card: Card) -> Cause:
+    return WORLD.classify_failure(provider, failure, card).cause
 
 
 def an_attempt(hours: float, outcome: Outcome = DECLINED, code: str = "insufficient_funds", **more: Any) -> PastAttempt:
@@ -46,30 +46,32 @@ def an_invoice(*attempts: PastAttempt, **changes: Any) -> PastInvoice:
         "currency": "EUR",
         "card": Card(network="visa", country="DE", fingerprint="card_a"),
         "attempts": attempts or (an_attempt(0),),
-        "end": PastEnd.LOST,
+        "end": InvoiceEnding.LOST,
     }
     return PastInvoice(**(known | changes))
 
 
-def write(path: Path, *invoices: PastInvoice, **header: Any) -> Path:
-    files.write(path, files.header("stripe", "a test", **header), map(files.written, invoices))
+def write_history(path: Path, *invoices: PastInvoice, **header: Any) -> Path:
+    files.write_history_file(
+        path, files.build_history_header("stripe", "a test", **header), map(files.format_history_line, invoices)
+    )
     return path
 
 
-def read(path: Path) -> History:
-    return files.read(path, classify)
+def read_history(path: Path) -> History:
+    return files.read_history_file(path, classify_failure)
 
 
 @pytest.mark.parametrize("name", ["past.jsonl", "past.jsonl.gz"])
 def test_what_is_written_is_read_back(tmp_path: Path, name: str) -> None:
     attempts = (an_attempt(0), an_attempt(3, code="do_not_honor"), an_attempt(75, SUCCEEDED))
-    path = write(tmp_path / name, an_invoice(*attempts, time_zone="Europe/Berlin", end=PastEnd.PAID))
-    history = read(path)
+    path = write_history(tmp_path / name, an_invoice(*attempts, time_zone="Europe/Berlin", end=InvoiceEnding.PAID))
+    history = read_history(path)
     assert (history.name, history.book.provider, len(history)) == (name, "stripe", 1)
     assert (history.book.names, history.book.customers) == (("in_1",), ("cus_1",))
     payer = history.book.payers[0]
     assert (payer.amount, payer.currency, payer.time_zone) == (4_900, "EUR", "Europe/Berlin")
-    tried = history.tried
+    tried = history.charges
     assert tried.cause.tolist() == [CAUSE_INDEX[Cause.INSUFFICIENT_FUNDS], CAUSE_INDEX[Cause.GENERIC]]
     assert (tried.waited // 3_600).tolist() == [3, 72]
     assert (tried.retry.tolist(), tried.won.tolist()) == ([1, 2], [False, True])
@@ -83,22 +85,22 @@ def test_only_tries_that_the_networks_counted_are_tries_of_a_card(tmp_path: Path
     first = an_invoice(an_attempt(0), blocked, an_attempt(2))
     second = an_invoice(an_attempt(48), invoice_id="in_2")
     dearer = an_invoice(an_attempt(49), invoice_id="in_3", amount=5_000)
-    history = read(write(tmp_path / "past.jsonl", first, second, dearer))
+    history = read_history(write_history(tmp_path / "past.jsonl", first, second, dearer))
     began = int(THEN.timestamp())
     assert history.earlier == {1: (began, began + 2 * 3_600)}
 
 
 ENDS: list[tuple[dict[str, Any], int]] = [
-    ({"end": PastEnd.PAID, "paid_at": THEN + HOUR}, PAID),
-    ({"end": PastEnd.LOST}, LOST),
-    ({"end": PastEnd.OPEN}, OPEN),
-    ({"end": PastEnd.CANCELED}, STOPPED),
+    ({"end": InvoiceEnding.PAID, "paid_at": THEN + HOUR}, PAID),
+    ({"end": InvoiceEnding.LOST}, LOST),
+    ({"end": InvoiceEnding.OPEN}, OPEN),
+    ({"end": InvoiceEnding.CANCELED}, STOPPED),
 ]
 
 
 @pytest.mark.parametrize(("changes", "end"), ENDS, ids=[one["end"] for one, _ in ENDS])
 def test_every_end_is_known(tmp_path: Path, changes: dict[str, Any], end: int) -> None:
-    history = read(write(tmp_path / "past.jsonl", an_invoice(**changes)))
+    history = read_history(write_history(tmp_path / "past.jsonl", an_invoice(**changes)))
     assert history.end.tolist() == [end]
     assert (history.paid_at != NEVER).tolist() == [end == PAID]
 
@@ -106,30 +108,43 @@ def test_every_end_is_known(tmp_path: Path, changes: dict[str, Any], end: int) -
 def test_another_card_is_a_new_method(tmp_path: Path) -> None:
     change = Trigger.METHOD_CHANGE
     attempts = (an_attempt(0), an_attempt(5, trigger=change), an_attempt(29), an_attempt(53, SUCCEEDED))
-    history = read(write(tmp_path / "past.jsonl", an_invoice(*attempts, method_at=THEN + 5 * HOUR, end=PastEnd.PAID)))
-    assert history.tried.fresh.tolist() == [True, False, False]
-    assert history.tried.scheduled.tolist() == [False, True, True]
-    assert history.tried.retry.tolist() == [1, 1, 2]
+    history = read_history(
+        write_history(tmp_path / "past.jsonl", an_invoice(*attempts, method_at=THEN + 5 * HOUR, end=InvoiceEnding.PAID))
+    )
+    assert history.charges.fresh.tolist() == [True, False, False]
+    assert history.charges.scheduled.tolist() == [False, True, True]
+    assert history.charges.retry.tolist() == [1, 1, 2]
 
 
 def test_where_payments_are_not_told_of_nobody_was_watched(tmp_path: Path) -> None:
-    history = read(write(tmp_path / "past.jsonl", an_invoice(an_attempt(0), an_attempt(9)), watched=False))
+    history = read_history(
+        write_history(tmp_path / "past.jsonl", an_invoice(an_attempt(0), an_attempt(9)), watched=False)
+    )
     assert (history.watched_until == history.failed_at).all()
 
 
-GOOD = '{"format":"pri-history","version":1,"provider":"stripe"}'
-LINE = files.written(an_invoice())
+GOOD_HEADER = '{"format":"pri-history","version":1,"provider":"stripe"}'
+LINE = files.format_history_line(an_invoice())
 WRONG = {
     "empty": ("", ":1: this is no history file"),
     "a table": ("invoice,amount\nin_1,3\n", ":1: this is no history file"),
     "another format": ('{"format":"x","version":1,"provider":"stripe"}\n', ":1: this is no history file"),
-    "a later version": (GOOD.replace("1,", "2,") + "\n", ":1: version 2 of the format isn't known here, only 1."),
-    "no recoveries": (GOOD + "\n", "there are no recoveries in this history"),
-    "half a line": (f"{GOOD}\n{LINE}\n{LINE[:50]}", ":3: Invalid JSON"),
-    "no amount": (f"{GOOD}\n{LINE.replace('4900', '0')}\n", ":2: amount: Input should be greater than 0"),
-    "no time zone": (f"{GOOD}\n{LINE.replace('30:00Z', '30:00')}\n", ":2: attempts.0.at: Input should have timezone"),
-    "never failed": (f"{GOOD}\n{LINE.replace('declined', 'succeeded')}\n", ":2: the first attempt must be declined"),
-    "an endless line": (f"{GOOD}\n{'x' * 1_000_001}\n", ":2: the line is too long"),
+    "a later version": (
+        GOOD_HEADER.replace("1,", "2,") + "\n",
+        ":1: version 2 of the format isn't known here, only 1.",
+    ),
+    "no recoveries": (GOOD_HEADER + "\n", "there are no recoveries in this history"),
+    "half a line": (f"{GOOD_HEADER}\n{LINE}\n{LINE[:50]}", ":3: Invalid JSON"),
+    "no amount": (f"{GOOD_HEADER}\n{LINE.replace('4900', '0')}\n", ":2: amount: Input should be greater than 0"),
+    "no time zone": (
+        f"{GOOD_HEADER}\n{LINE.replace('30:00Z', '30:00')}\n",
+        ":2: attempts.0.at: Input should have timezone",
+    ),
+    "never failed": (
+        f"{GOOD_HEADER}\n{LINE.replace('declined', 'succeeded')}\n",
+        ":2: the first attempt must be declined",
+    ),
+    "an endless line": (f"{GOOD_HEADER}\n{'x' * 1_000_001}\n", ":2: the line is too long"),
 }
 
 
@@ -138,14 +153,14 @@ def test_what_is_wrong_is_told_with_its_line(tmp_path: Path, text: str, said: st
     path = tmp_path / "past.jsonl"
     path.write_text(text)
     with pytest.raises(InvalidInput) as caught:
-        read(path)
+        read_history(path)
     assert str(caught.value).startswith(str(path))
     assert said in str(caught.value)
 
 
 def test_a_file_that_is_none_is_told() -> None:
     with pytest.raises(NotFound, match="there is no such file"):
-        read(Path("/nowhere/past.jsonl"))
+        read_history(Path("/nowhere/past.jsonl"))
 
 
 NO_FILES = {"not gzip": b"not gzip", "cut off": gzip.compress(b"x" * 9_000)[:40], "no text": b"\xff\xfe\x00"}
@@ -156,19 +171,19 @@ def test_what_cannot_be_read_is_told(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / ("past.jsonl" if content.startswith(b"\xff") else "past.jsonl.gz")
     path.write_bytes(content)
     with pytest.raises(InvalidInput):
-        read(path)
+        read_history(path)
 
 
 def test_an_interrupted_write_leaves_what_was_there(tmp_path: Path) -> None:
-    path = write(tmp_path / "past.jsonl", an_invoice())
+    path = write_history(tmp_path / "past.jsonl", an_invoice())
     before = path.read_bytes()
 
-    def broken_off() -> Iterator[str]:
+    def lines_broken_off() -> Iterator[str]:
         yield LINE
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        files.write(path, files.header("stripe", "a test"), broken_off())
+        files.write_history_file(path, files.build_history_header("stripe", "a test"), lines_broken_off())
     assert (path.read_bytes(), list(tmp_path.iterdir())) == (before, [path])
 
 
@@ -181,8 +196,8 @@ def test_lines_hold_only_what_is_known() -> None:
         CustomerProfile, tenure_days=st.none() | st.integers(0, 9_999), country=st.none() | st.just("DE")
     ),
     hours=st.lists(st.integers(0, 2_000), min_size=1, max_size=6).map(sorted),
-    end=st.sampled_from(PastEnd),
+    end=st.sampled_from(InvoiceEnding),
 )
-def test_every_invoice_survives_its_line(profile: CustomerProfile, hours: list[int], end: PastEnd) -> None:
+def test_every_invoice_survives_its_line(profile: CustomerProfile, hours: list[int], end: InvoiceEnding) -> None:
     invoice = an_invoice(*(an_attempt(one) for one in hours), profile=profile, end=end)
-    assert PastInvoice.model_validate_json(files.written(invoice)) == invoice
+    assert PastInvoice.model_validate_json(files.format_history_line(invoice)) == invoice

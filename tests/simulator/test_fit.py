@@ -9,26 +9,26 @@ import pytest
 from core.classifier.taxonomy import Cause
 from core.events import State, Trigger
 from core.payments import Failure
-from simulator.assumptions import shipped
-from simulator.behaviour import ENDS, believed
+from simulator.assumptions import load_shipped_assumptions
+from simulator.behaviour import ENDS, behaviour_from_assumptions
 from simulator.cases import FailureKind, Payer
-from simulator.fit import CHANCE_STRENGTH, HABIT_STRENGTH, Fitted, Prior, fit
-from simulator.listing import listed
-from simulator.outcomes import CAUSE_INDEX, CAUSES, Outcomes
-from simulator.past import Growing, History
+from simulator.fit import CHANCE_STRENGTH, HAZARD_STRENGTH, FittedModel, Prior, fit_history
+from simulator.listing import list_fitted_assumptions
+from simulator.outcomes import CAUSE_INDEX, CAUSES, OutcomeChances
+from simulator.past import History, HistoryBuilder
 from simulator.population import SyntheticSource
-from simulator.recorded import Attempt, Recorded
-from tests.simulator.lived import lived
+from simulator.recorded import RecordedAttempt, RecordedRecovery
+from tests.simulator.lived import simulated_history
 from tests.simulator.made import BEGIN, DAY, a_world
 
-FUNDS = CAUSE_INDEX[Cause.INSUFFICIENT_FUNDS]
-GENERIC = CAUSE_INDEX[Cause.GENERIC]
-PRIOR = Prior(shipped().outcomes(), believed(shipped()))
+FUNDS_INDEX = CAUSE_INDEX[Cause.INSUFFICIENT_FUNDS]
+GENERIC_INDEX = CAUSE_INDEX[Cause.GENERIC]
+PRIOR = Prior(load_shipped_assumptions().to_outcome_chances(), behaviour_from_assumptions(load_shipped_assumptions()))
 NOON = BEGIN + 2 * 3_600
 """Monday 12:00 UTC, no payday."""
 
 
-def flat(base: float = 0.3) -> Prior:
+def flat_prior(base: float = 0.3) -> Prior:
     """Every factor is 1, so that only chances by cause are left."""
     outcomes = replace(
         PRIOR.outcomes,
@@ -42,7 +42,7 @@ def flat(base: float = 0.3) -> Prior:
     return Prior(outcomes, PRIOR.behaviour)
 
 
-def a_recovery(number: int, *attempts: Attempt, **changes: object) -> Recorded:
+def a_recovery(number: int, *attempts: RecordedAttempt, **changes: object) -> RecordedRecovery:
     won = any(one.won for one in attempts)
     known: dict[str, object] = {
         "invoice_id": f"in_{number}",
@@ -60,48 +60,48 @@ def a_recovery(number: int, *attempts: Attempt, **changes: object) -> Recorded:
         "state": State.RECOVERED if won else State.EXHAUSTED,
         "reason": "charged" if won else "budget",
     }
-    return Recorded(**(known | changes))  # type: ignore[arg-type]
+    return RecordedRecovery(**(known | changes))  # type: ignore[arg-type]
 
 
-def a_try(won: bool, cause: Cause = Cause.GENERIC, **changes: object) -> Attempt:
+def a_try(won: bool, cause: Cause = Cause.GENERIC, **changes: object) -> RecordedAttempt:
     known: dict[str, object] = {"at": NOON, "trigger": Trigger.SCHEDULED, "won": won, "cause": cause, "retry": 1}
-    return Attempt(**(known | {"waited": 30 * 3_600, "fresh": False} | changes))  # type: ignore[arg-type]
+    return RecordedAttempt(**(known | {"waited": 30 * 3_600, "fresh": False} | changes))  # type: ignore[arg-type]
 
 
-def a_history(recoveries: Iterable[Recorded]) -> History:
-    growing = Growing("history", "stripe")
+def a_history(recoveries: Iterable[RecordedRecovery]) -> History:
+    growing = HistoryBuilder("history", "stripe")
     growing.extend(recoveries)
-    return growing.finished()
+    return growing.build_history()
 
 
-def tries(won: int, of: int) -> Iterator[Recorded]:
+def recoveries_with_tries(won: int, of: int) -> Iterator[RecordedRecovery]:
     return (a_recovery(number, a_try(number < won)) for number in range(of))
 
 
 def test_without_a_charge_everything_is_as_believed() -> None:
-    fitted = fit(a_history([a_recovery(1, closed_at=NOON - 30 * 3_600)]), PRIOR)
+    fitted = fit_history(a_history([a_recovery(1, closed_at=NOON - 30 * 3_600)]), PRIOR)
     for name in ("base", "attempts", "delays", "hours", "weekdays"):
         assert (getattr(fitted.outcomes, name) == getattr(PRIOR.outcomes, name)).all()
     assert (fitted.outcomes.payday, fitted.outcomes.new_method) == (1.4, 0.8)
-    assert fitted.outcomes.tried is not None
-    assert fitted.outcomes.tried.sum() == 0
+    assert fitted.outcomes.recorded_attempts is not None
+    assert fitted.outcomes.recorded_attempts.sum() == 0
 
 
 @pytest.mark.parametrize(("won", "of"), [(0, 1), (1, 1), (30, 50), (400, 1000)])
 def test_a_chance_is_pooled_as_if_so_many_attempts_had_gone_as_believed(won: int, of: int) -> None:
-    fitted = fit(a_history(tries(won, of)), flat())
-    assert fitted.outcomes.base[GENERIC] == pytest.approx((won + CHANCE_STRENGTH * 0.3) / (of + CHANCE_STRENGTH))
-    assert (np.delete(fitted.outcomes.base, GENERIC) == 0.3).all()
-    assert (fitted.counts.base[GENERIC], fitted.counts.base.sum()) == (of, of)
+    fitted = fit_history(a_history(recoveries_with_tries(won, of)), flat_prior())
+    assert fitted.outcomes.base[GENERIC_INDEX] == pytest.approx((won + CHANCE_STRENGTH * 0.3) / (of + CHANCE_STRENGTH))
+    assert (np.delete(fitted.outcomes.base, GENERIC_INDEX) == 0.3).all()
+    assert (fitted.counts.base[GENERIC_INDEX], fitted.counts.base.sum()) == (of, of)
 
 
 def test_what_all_attempts_have_in_common_moves_no_factor() -> None:
     """They were all first retries on a Monday noon: nothing is learnt of how hours, days and attempts differ."""
-    found = fit(a_history(tries(6_000, 10_000)), PRIOR).outcomes
+    found = fit_history(a_history(recoveries_with_tries(6_000, 10_000)), PRIOR).outcomes
     for name in ("attempts", "delays", "hours", "weekdays"):
         assert getattr(found, name) == pytest.approx(getattr(PRIOR.outcomes, name), rel=1e-3)
     believed_here = PRIOR.outcomes.attempts[0] * PRIOR.outcomes.delays[3] * PRIOR.outcomes.hours[12]
-    assert found.base[GENERIC] * believed_here * PRIOR.outcomes.weekdays[0] == pytest.approx(0.6, abs=0.01)
+    assert found.base[GENERIC_INDEX] * believed_here * PRIOR.outcomes.weekdays[0] == pytest.approx(0.6, abs=0.01)
 
 
 def test_only_scheduled_retries_of_the_same_card_count() -> None:
@@ -110,23 +110,23 @@ def test_only_scheduled_retries_of_the_same_card_count() -> None:
         a_recovery(2, a_try(True, trigger=Trigger.METHOD_CHANGE, fresh=True), method_at=NOON - 1),
         a_recovery(3, a_try(False, trigger=Trigger.METHOD_CHANGE, fresh=True), method_at=NOON - 1),
     ]
-    fitted = fit(a_history(others), PRIOR)
+    fitted = fit_history(a_history(others), PRIOR)
     assert (fitted.outcomes.base == PRIOR.outcomes.base).all()
     assert fitted.counts.new_method == 2
     assert fitted.outcomes.new_method == pytest.approx((1 + 0.8 * CHANCE_STRENGTH) / (2 + CHANCE_STRENGTH))
 
 
 def test_untried_delays_are_known_as_such() -> None:
-    outcomes = fit(a_history(tries(1, 3)), PRIOR).outcomes
-    cause, first = np.array([GENERIC] * 2), np.ones(2, dtype=np.int64)
-    assert outcomes.untried(cause, first, np.array([30, 200]) * 3_600).tolist() == [False, True]
-    assert outcomes.untried(cause, first + 1, np.array([30, 200]) * 3_600).tolist() == [True, True]
+    outcomes = fit_history(a_history(recoveries_with_tries(1, 3)), PRIOR).outcomes
+    cause, first = np.array([GENERIC_INDEX] * 2), np.ones(2, dtype=np.int64)
+    assert outcomes.is_extrapolated(cause, first, np.array([30, 200]) * 3_600).tolist() == [False, True]
+    assert outcomes.is_extrapolated(cause, first + 1, np.array([30, 200]) * 3_600).tolist() == [True, True]
 
 
-def different(truth: Outcomes) -> Outcomes:
+def different_outcomes(truth: OutcomeChances) -> OutcomeChances:
     """A world unlike the believed one in every way."""
     base = truth.base.copy()
-    base[FUNDS], base[GENERIC] = 0.20, 0.40
+    base[FUNDS_INDEX], base[GENERIC_INDEX] = 0.20, 0.40
     hours = np.where(np.arange(24) < 12, 0.7, 1.3)
     return replace(
         truth, base=base, attempts=np.linspace(1.0, 0.6, 8), delays=np.linspace(1.3, 0.7, 8), hours=hours, payday=2.0
@@ -134,16 +134,19 @@ def different(truth: Outcomes) -> Outcomes:
 
 
 @pytest.fixture(scope="module")
-def learnt() -> tuple[Outcomes, Fitted]:
+def learnt() -> tuple[OutcomeChances, FittedModel]:
     """What 60,000 recoveries of a world unlike the believed one teach."""
-    truth = different(PRIOR.outcomes)
-    return truth, fit(lived(SyntheticSource(shipped(), 60_000, 3).cases(0, 60_000), truth, a_world()), PRIOR)
+    truth = different_outcomes(PRIOR.outcomes)
+    return truth, fit_history(
+        simulated_history(SyntheticSource(load_shipped_assumptions(), 60_000, 3).cases(0, 60_000), truth, a_world()),
+        PRIOR,
+    )
 
 
-def test_known_chances_are_found_again(learnt: tuple[Outcomes, Fitted]) -> None:
+def test_known_chances_are_found_again(learnt: tuple[OutcomeChances, FittedModel]) -> None:
     """Of whole charges: how a chance is split into factors is a matter of scale."""
     truth, fitted = learnt
-    tried = fitted.outcomes.tried
+    tried = fitted.outcomes.recorded_attempts
     assert tried is not None
     cells = np.argwhere(tried > 1_500)
     assert len(cells) > 5
@@ -152,7 +155,7 @@ def test_known_chances_are_found_again(learnt: tuple[Outcomes, Fitted]) -> None:
         assert found == pytest.approx(true, rel=0.12)
 
 
-def test_known_factors_are_found_again(learnt: tuple[Outcomes, Fitted]) -> None:
+def test_known_factors_are_found_again(learnt: tuple[OutcomeChances, FittedModel]) -> None:
     truth, fitted = learnt
     found, before = fitted.outcomes, PRIOR.outcomes
     night_to_day = [one.hours[:12].mean() / one.hours[12:].mean() for one in (truth, found, before)]
@@ -163,14 +166,14 @@ def test_known_factors_are_found_again(learnt: tuple[Outcomes, Fitted]) -> None:
 
 def test_customers_who_pay_are_found_again_although_most_are_lost_sight_of() -> None:
     """A charge wins first in many cases: counting only who was seen to pay would find far too few."""
-    world = shipped().with_baseline(0.35, 0.02)
+    world = load_shipped_assumptions().with_baseline(0.35, 0.02)
     cases = SyntheticSource(world, 60_000, 4).cases(0, 60_000)
-    history = lived(cases, world.outcomes(), a_world())
-    found = fit(history, PRIOR).behaviour.paid.shares[:, -1]
-    true = believed(world).paid.shares[:, -1]
-    seen = float(np.mean(history.paid_at[history.cause == FUNDS] < 2**62))
-    assert found[FUNDS] == pytest.approx(true[FUNDS], abs=0.03)
-    assert seen < true[FUNDS] - 0.06
+    history = simulated_history(cases, world.to_outcome_chances(), a_world())
+    found = fit_history(history, PRIOR).behaviour.paid.cumulative_shares[:, -1]
+    true = behaviour_from_assumptions(world).paid.cumulative_shares[:, -1]
+    seen = float(np.mean(history.paid_at[history.cause == FUNDS_INDEX] < 2**62))
+    assert found[FUNDS_INDEX] == pytest.approx(true[FUNDS_INDEX], abs=0.03)
+    assert seen < true[FUNDS_INDEX] - 0.06
     permanent = CAUSE_INDEX[Cause.PERMANENT]
     assert found[permanent] == pytest.approx(true[permanent], abs=0.03)
 
@@ -181,47 +184,51 @@ def test_customers_in_a_step_are_pooled() -> None:
         a_recovery(number, failed_at=BEGIN, paid_at=BEGIN + 3_600, state=State.RECOVERED, reason="paid_elsewhere")
         for number in range(20, 30)
     ]
-    found = fit(a_history([*closed, *paid]), PRIOR).behaviour.paid.chances[GENERIC, 0]
-    prior = PRIOR.behaviour.paid.chances[GENERIC, 0]
-    assert found == pytest.approx((10 + HABIT_STRENGTH * prior) / (30 + HABIT_STRENGTH))
+    found = fit_history(a_history([*closed, *paid]), PRIOR).behaviour.paid.chances[GENERIC_INDEX, 0]
+    prior = PRIOR.behaviour.paid.chances[GENERIC_INDEX, 0]
+    assert found == pytest.approx((10 + HAZARD_STRENGTH * prior) / (30 + HAZARD_STRENGTH))
 
 
 def test_who_is_lost_sight_of_counts_half_in_that_step_and_not_after_it() -> None:
     won = [a_recovery(number, a_try(True, at=BEGIN + 3_600), failed_at=BEGIN) for number in range(20)]
     later = [a_recovery(20, failed_at=BEGIN, closed_at=BEGIN + 40 * DAY)]
-    found = fit(a_history([*won, *later]), PRIOR).behaviour.paid.chances[GENERIC]
-    prior = PRIOR.behaviour.paid.chances[GENERIC]
-    assert found[0] == pytest.approx(HABIT_STRENGTH * prior[0] / (20 / 2 + 1 + HABIT_STRENGTH))
-    assert found[1] == pytest.approx(HABIT_STRENGTH * prior[1] / (1 + HABIT_STRENGTH))
+    found = fit_history(a_history([*won, *later]), PRIOR).behaviour.paid.chances[GENERIC_INDEX]
+    prior = PRIOR.behaviour.paid.chances[GENERIC_INDEX]
+    assert found[0] == pytest.approx(HAZARD_STRENGTH * prior[0] / (20 / 2 + 1 + HAZARD_STRENGTH))
+    assert found[1] == pytest.approx(HAZARD_STRENGTH * prior[1] / (1 + HAZARD_STRENGTH))
 
 
 def test_what_is_drawn_is_what_is_believed() -> None:
     habit, size = PRIOR.behaviour.paid, 40_000
     luck = (np.arange(size) + 0.5) / size
-    cause = np.full(size, GENERIC)
-    drawn = habit.drawn(luck, cause, np.zeros(size, dtype=np.int64))
+    cause = np.full(size, GENERIC_INDEX)
+    drawn = habit.draw_times(luck, cause, np.zeros(size, dtype=np.int64))
     for step, end in enumerate(ENDS):
-        assert np.mean(drawn <= end) == pytest.approx(habit.shares[GENERIC, step], abs=1e-3)
-    later = habit.drawn(luck, cause, np.full(size, 72 * 3_600))
-    left = 1 - habit.shares[GENERIC, 4]
+        assert np.mean(drawn <= end) == pytest.approx(habit.cumulative_shares[GENERIC_INDEX, step], abs=1e-3)
+    later = habit.draw_times(luck, cause, np.full(size, 72 * 3_600))
+    left = 1 - habit.cumulative_shares[GENERIC_INDEX, 4]
     assert (later > 72 * 3_600).all()
-    assert np.mean(later <= ENDS[-1]) == pytest.approx((habit.shares[GENERIC, -1] - (1 - left)) / left, abs=1e-3)
+    assert np.mean(later <= ENDS[-1]) == pytest.approx(
+        (habit.cumulative_shares[GENERIC_INDEX, -1] - (1 - left)) / left, abs=1e-3
+    )
 
 
 def test_another_baseline_changes_who_pays_and_not_when() -> None:
-    changed = PRIOR.behaviour.with_baseline(0.35, 0.10).paid.shares
-    assert changed[GENERIC, -1] == pytest.approx(0.35)
+    changed = PRIOR.behaviour.with_baseline(0.35, 0.10).paid.cumulative_shares
+    assert changed[GENERIC_INDEX, -1] == pytest.approx(0.35)
     assert changed[CAUSE_INDEX[Cause.PERMANENT], -1] == pytest.approx(0.10)
-    same = PRIOR.behaviour.paid.shares[GENERIC]
-    assert changed[GENERIC] / changed[GENERIC, -1] == pytest.approx(same / same[-1])
+    same = PRIOR.behaviour.paid.cumulative_shares[GENERIC_INDEX]
+    assert changed[GENERIC_INDEX] / changed[GENERIC_INDEX, -1] == pytest.approx(same / same[-1])
 
 
 def test_every_number_says_how_many_attempts_stand_behind_it() -> None:
-    rows = {one.name: one for one in listed(fit(a_history(tries(3, 7)), PRIOR))}
+    rows = {
+        one.name: one for one in list_fitted_assumptions(fit_history(a_history(recoveries_with_tries(3, 7)), PRIOR))
+    }
     chance, untouched = rows["base.chances.GENERIC"], rows["base.chances.TECHNICAL"]
     assert (chance.attempts, chance.source) == (
         7,
-        f"fitted to 7 recorded attempts, with {PRIOR.outcomes.base[GENERIC]:.4g} believed before as if by 50 attempts",
+        f"fitted to 7 recorded attempts, with {PRIOR.outcomes.base[GENERIC_INDEX]:.4g} believed before as if by 50 attempts",
     )
     assert (untouched.attempts, untouched.value) == (0, f"{PRIOR.outcomes.base[CAUSE_INDEX[Cause.TECHNICAL]]:.4g}")
     assert rows["delays.factors.24-48 h"].attempts == 7

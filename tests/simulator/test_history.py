@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 
 from core.errors import InvalidInput
-from core.events import Event, EventType, stamp
+from core.events import Event, EventType, format_timestamp
 from core.payments import UNFIT_METHOD, Card, EventKind, Failure, Risk
 from core.retry import machine
 from core.retry.recovery import Recovery
 from db.repositories import event_log
 from db.session import Database
-from simulator.assumptions import shipped
+from simulator.assumptions import load_shipped_assumptions
 from simulator.cases import NEVER
-from simulator.exact import Run
-from simulator.fate import Fates
-from simulator.history import read
+from simulator.exact import RecoverySimulation
+from simulator.fate import OutcomeModels
+from simulator.history import read_event_log
 from simulator.outcomes import CAUSES
 from simulator.past import CHARGED, LOST, OPEN, PAID, STOPPED, History
 from simulator.population import SyntheticSource
@@ -25,7 +25,7 @@ from tests.db.conftest import Addresses
 from tests.simulator.made import a_world
 
 THEN = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
-BEGAN = int(THEN.timestamp())
+STARTED_AT = int(THEN.timestamp())
 HOUR = timedelta(hours=1)
 FAILURE = {
     "code": "insufficient_funds",
@@ -45,18 +45,20 @@ async def database(fresh_database: Callable[..., Addresses], migrated: str) -> A
     await opened.close()
 
 
-def happened(what: EventType, hours: float, attempt: int | None = None, **data: Any) -> Event:
+def event_at(what: EventType, hours: float, attempt: int | None = None, **data: Any) -> Event:
     return Event(type=what, occurred_at=THEN + hours * HOUR, attempt=attempt, data=data)
 
 
-def failed(hours: float = 0, **more: Any) -> Event:
+def failed_event(hours: float = 0, **more: Any) -> Event:
     known: dict[str, Any] = {"amount": 4_900, "currency": "EUR", "customer_id": "cus_1", "provider_attempt": 1}
-    return happened(EventType.PAYMENT_FAILED, hours, **(known | more))
+    return event_at(EventType.PAYMENT_FAILED, hours, **(known | more))
 
 
-def decided(hours: float, cause: str = "INSUFFICIENT_FUNDS", card: str = "card_a", version: str = "v1") -> list[Event]:
+def decision_events(
+    hours: float, cause: str = "INSUFFICIENT_FUNDS", card: str = "card_a", version: str = "v1"
+) -> list[Event]:
     plan: dict[str, Any] = {
-        "at": stamp(THEN + (hours + 3) * HOUR),
+        "at": format_timestamp(THEN + (hours + 3) * HOUR),
         "strategy": "fixed_ladder",
         "policy_version": version,
     }
@@ -67,37 +69,37 @@ def decided(hours: float, cause: str = "INSUFFICIENT_FUNDS", card: str = "card_a
     category = "HARD_DECLINE" if cause == "PERMANENT" else "SOFT_DECLINE"
     made_by: dict[str, Any] = {"policy_version": version}
     return [
-        happened(EventType.FAILURE_CLASSIFIED, hours, category=category, cause=cause, **facts, **made_by),
-        happened(
+        event_at(EventType.FAILURE_CLASSIFIED, hours, category=category, cause=cause, **facts, **made_by),
+        event_at(
             EventType.CUSTOMER_SEGMENTED, hours, segment="default", profile=PROFILE, customer_id="cus_1", **made_by
         ),
-        happened(EventType.FRAUD_ASSESSED, hours, level="clear", radar_level="normal", radar_score=12, **made_by),
-        happened(EventType.RETRY_PLANNED, hours, **plan),
+        event_at(EventType.FRAUD_ASSESSED, hours, level="clear", radar_level="normal", radar_score=12, **made_by),
+        event_at(EventType.RETRY_PLANNED, hours, **plan),
     ]
 
 
-def charged(hours: float, attempt: int, end: EventType = EventType.CHARGE_DECLINED, **more: Any) -> list[Event]:
+def charge_events(hours: float, attempt: int, end: EventType = EventType.CHARGE_DECLINED, **more: Any) -> list[Event]:
     asked: dict[str, Any] = {"trigger": "scheduled", "idempotency_key": "k", "amount": 4_900, "currency": "EUR"}
     trigger = {"trigger": more.pop("trigger", "scheduled")}
     return [
-        happened(EventType.CHARGE_REQUESTED, hours, attempt, **(asked | trigger)),
-        happened(end, hours, attempt, **more),
+        event_at(EventType.CHARGE_REQUESTED, hours, attempt, **(asked | trigger)),
+        event_at(end, hours, attempt, **more),
     ]
 
 
-WON = EventType.CHARGE_SUCCEEDED
+CHARGE_WON = EventType.CHARGE_SUCCEEDED
 
 
-async def write(database: Database, invoice: str, *events: Event, provider: str = "stripe") -> Recovery:
+async def write_recovery(database: Database, invoice: str, *events: Event, provider: str = "stripe") -> Recovery:
     recovery = Recovery(provider=provider, invoice_id=invoice)
     async with database.begin() as session:
         for one in events:
-            records = await event_log.append(session, recovery, [one], THEN)
-            recovery = machine.fold(recovery, records)
+            records = await event_log.append_to_log(session, recovery, [one], THEN)
+            recovery = machine.fold_records(recovery, records)
     return recovery
 
 
-async def late(database: Database, invoice: str, kind: EventKind, hours: float) -> None:
+async def write_late_event(database: Database, invoice: str, kind: EventKind, hours: float) -> None:
     data = {"event_id": "evt_late", "event_type": "test", "kind": kind.value}
     async with database.begin() as session:
         late = Event(type=EventType.EVENT_LATE, occurred_at=THEN + hours * HOUR, data=data)
@@ -106,9 +108,9 @@ async def late(database: Database, invoice: str, kind: EventKind, hours: float) 
 
 
 async def test_a_recovery_is_told_with_its_charges(database: Database) -> None:
-    charges = [*charged(3, 1), *decided(3, "GENERIC")[:1], *charged(27, 2, WON)]
-    await write(database, "in_1", failed(), *decided(0), *charges)
-    history = await read(database)
+    charges = [*charge_events(3, 1), *decision_events(3, "GENERIC")[:1], *charge_events(27, 2, CHARGE_WON)]
+    await write_recovery(database, "in_1", failed_event(), *decision_events(0), *charges)
+    history = await read_event_log(database)
     assert (history.name, len(history), history.book.names) == ("history", 1, ("in_1",))
     kind, payer = history.book.failures[0], history.book.payers[0]
     assert kind.failure == Failure(code="insufficient_funds", network="visa", network_code="51")
@@ -120,56 +122,79 @@ async def test_a_recovery_is_told_with_its_charges(database: Database) -> None:
         "Europe/Berlin",
         90,
     )
-    tried = history.tried
-    assert (tried.at - BEGAN).tolist() == [3 * 3_600, 27 * 3_600]
+    tried = history.charges
+    assert (tried.at - STARTED_AT).tolist() == [3 * 3_600, 27 * 3_600]
     assert (tried.waited // 3_600).tolist() == [3, 24]
     assert [CAUSES[one].value for one in tried.cause] == ["INSUFFICIENT_FUNDS", "GENERIC"]
     assert (tried.retry.tolist(), tried.won.tolist(), tried.scheduled.tolist()) == ([1, 2], [False, True], [True, True])
     assert (history.end.tolist(), history.decisions) == ([CHARGED], {"v1": 2})
-    assert history.closed_at.tolist() == [BEGAN + 27 * 3_600]
+    assert history.closed_at.tolist() == [STARTED_AT + 27 * 3_600]
 
 
 async def test_a_charge_without_an_answer_is_none_and_one_found_out_later_is_one(database: Database) -> None:
     reconciled = EventType.CHARGE_RECONCILED
-    unknown = happened(EventType.CHARGE_UNKNOWN, 3, 1, reason="timeout")
-    asked, found = charged(3, 1, reconciled, outcome="declined")
-    await write(database, "in_found", failed(), *decided(0), asked, unknown, found)
-    await write(database, "in_none", failed(), *decided(0), *charged(3, 1, reconciled, outcome="not_charged"))
-    await write(database, "in_open", failed(), *decided(0), charged(3, 1)[0])
-    history = await read(database)
-    assert [history.book.names[row] for row in history.tried.recovery] == ["in_found"]
+    unknown = event_at(EventType.CHARGE_UNKNOWN, 3, 1, reason="timeout")
+    asked, found = charge_events(3, 1, reconciled, outcome="declined")
+    await write_recovery(database, "in_found", failed_event(), *decision_events(0), asked, unknown, found)
+    await write_recovery(
+        database,
+        "in_none",
+        failed_event(),
+        *decision_events(0),
+        *charge_events(3, 1, reconciled, outcome="not_charged"),
+    )
+    await write_recovery(database, "in_open", failed_event(), *decision_events(0), charge_events(3, 1)[0])
+    history = await read_event_log(database)
+    assert [history.book.names[row] for row in history.charges.recovery] == ["in_found"]
     assert history.end.tolist() == [OPEN] * 3
 
 
 async def test_operators_and_another_card_use_no_budget(database: Database) -> None:
-    by_hand = [*charged(1, 1, trigger="manual"), *decided(1)[:1]]
-    update = happened(EventType.METHOD_UPDATED, 2, method_id="pm_2", method_version="pm_2:1")
-    other = [*charged(2, 2, trigger="payment_method_change"), *decided(2, card="card_b")[:1]]
-    await write(database, "in_1", failed(), *decided(0), *by_hand, update, *other, *charged(26, 3, WON))
-    history = await read(database)
-    assert history.tried.retry.tolist() == [1, 1, 1]
-    assert history.tried.scheduled.tolist() == [False, False, True]
-    assert history.tried.fresh.tolist() == [False, True, False]
-    assert history.method_at.tolist() == [BEGAN + 2 * 3_600]
+    by_hand = [*charge_events(1, 1, trigger="manual"), *decision_events(1)[:1]]
+    update = event_at(EventType.METHOD_UPDATED, 2, method_id="pm_2", method_version="pm_2:1")
+    other = [*charge_events(2, 2, trigger="payment_method_change"), *decision_events(2, card="card_b")[:1]]
+    await write_recovery(
+        database,
+        "in_1",
+        failed_event(),
+        *decision_events(0),
+        *by_hand,
+        update,
+        *other,
+        *charge_events(26, 3, CHARGE_WON),
+    )
+    history = await read_event_log(database)
+    assert history.charges.retry.tolist() == [1, 1, 1]
+    assert history.charges.scheduled.tolist() == [False, False, True]
+    assert history.charges.fresh.tolist() == [False, True, False]
+    assert history.method_at.tolist() == [STARTED_AT + 2 * 3_600]
 
 
 async def test_what_customers_did_after_the_end_is_known(database: Database) -> None:
-    closing = happened(EventType.RETRY_SKIPPED, 3, action="give_up", reason="budget")
+    closing = event_at(EventType.RETRY_SKIPPED, 3, action="give_up", reason="budget")
     for invoice in ("in_paid", "in_card", "in_nothing"):
-        ended = await write(database, invoice, failed(), *decided(0), *charged(3, 1), *decided(3)[:1], closing)
+        ended = await write_recovery(
+            database,
+            invoice,
+            failed_event(),
+            *decision_events(0),
+            *charge_events(3, 1),
+            *decision_events(3)[:1],
+            closing,
+        )
         assert ended.stage.value == "exhausted"
-    await late(database, "in_paid", EventKind.INVOICE_PAID, 50)
-    await late(database, "in_card", EventKind.METHOD_UPDATED, 60)
-    history = await read(database)
+    await write_late_event(database, "in_paid", EventKind.INVOICE_PAID, 50)
+    await write_late_event(database, "in_card", EventKind.METHOD_UPDATED, 60)
+    history = await read_event_log(database)
     rows = {name: row for row, name in enumerate(history.book.names)}
     assert (history.end == LOST).all()
-    assert history.paid_at[rows["in_paid"]] == BEGAN + 50 * 3_600
-    assert history.method_at[rows["in_card"]] == BEGAN + 60 * 3_600
+    assert history.paid_at[rows["in_paid"]] == STARTED_AT + 50 * 3_600
+    assert history.method_at[rows["in_card"]] == STARTED_AT + 60 * 3_600
     assert history.paid_at[rows["in_nothing"]] == NEVER
-    assert history.watched_until.tolist() == [BEGAN + 60 * 3_600] * 3
+    assert history.watched_until.tolist() == [STARTED_AT + 60 * 3_600] * 3
 
 
-async def late_money(database: Database, invoice: str, hours: float, amount: int) -> None:
+async def write_late_money(database: Database, invoice: str, hours: float, amount: int) -> None:
     data = {"event_id": f"evt_{hours}", "event_type": "test", "amount": amount, "currency": "EUR"}
     async with database.begin() as session:
         money = Event(type=EventType.PAYMENT_LATE, occurred_at=THEN + hours * HOUR, data=data)
@@ -177,110 +202,121 @@ async def late_money(database: Database, invoice: str, hours: float, amount: int
 
 
 async def test_money_behind_the_end_is_a_payment_when_all_of_it_is_there(database: Database) -> None:
-    over = [*decided(0), happened(EventType.RETRY_SKIPPED, 3, action="give_up", reason="budget")]
+    over = [*decision_events(0), event_at(EventType.RETRY_SKIPPED, 3, action="give_up", reason="budget")]
     for invoice in ("in_whole", "in_part", "in_parts"):
-        await write(database, invoice, failed(), *over)
-    await late_money(database, "in_whole", 50, 4_900)
-    await late_money(database, "in_part", 50, 4_800)
+        await write_recovery(database, invoice, failed_event(), *over)
+    await write_late_money(database, "in_whole", 50, 4_900)
+    await write_late_money(database, "in_part", 50, 4_800)
     for hours in (50, 60):
-        await late_money(database, "in_parts", hours, 2_450)
-    assert _paid_after(await read(database)) == {"in_whole": 50, "in_part": None, "in_parts": 60}
+        await write_late_money(database, "in_parts", hours, 2_450)
+    assert _hours_to_payment(await read_event_log(database)) == {"in_whole": 50, "in_part": None, "in_parts": 60}
 
 
 async def test_a_part_is_no_payment_and_the_rest_is_one(database: Database) -> None:
-    part = happened(EventType.PAID_ELSEWHERE, 2, amount=4_000, remaining=900)
-    over = happened(EventType.RETRY_SKIPPED, 3, action="give_up", reason="budget")
-    await write(database, "in_open", failed(), *decided(0), part)
-    await write(database, "in_paid", failed(), *decided(0), part, happened(EventType.PAID_ELSEWHERE, 9))
-    await write(database, "in_late", failed(), *decided(0), part, over)
-    await late_money(database, "in_late", 50, 900)
-    history = await read(database)
-    assert _paid_after(history) == {"in_open": None, "in_paid": 9, "in_late": 50}
+    part = event_at(EventType.PAID_ELSEWHERE, 2, amount=4_000, remaining=900)
+    over = event_at(EventType.RETRY_SKIPPED, 3, action="give_up", reason="budget")
+    await write_recovery(database, "in_open", failed_event(), *decision_events(0), part)
+    await write_recovery(
+        database, "in_paid", failed_event(), *decision_events(0), part, event_at(EventType.PAID_ELSEWHERE, 9)
+    )
+    await write_recovery(database, "in_late", failed_event(), *decision_events(0), part, over)
+    await write_late_money(database, "in_late", 50, 900)
+    history = await read_event_log(database)
+    assert _hours_to_payment(history) == {"in_open": None, "in_paid": 9, "in_late": 50}
     assert {payer.amount for payer in history.book.payers} == {4_900}
 
 
-def _paid_after(history: History) -> dict[str, int | None]:
+def _hours_to_payment(history: History) -> dict[str, int | None]:
     """Hours after the failure at which each invoice was paid without a charge."""
-    hours = [None if at == NEVER else (at - BEGAN) // 3_600 for at in history.paid_at.tolist()]
+    hours = [None if at == NEVER else (at - STARTED_AT) // 3_600 for at in history.paid_at.tolist()]
     return dict(zip(history.book.names, hours, strict=True))
 
 
-def windowed(hours: float) -> list[Event]:
+def decision_with_window(hours: float) -> list[Event]:
     """A decision with a window that ends then."""
-    ends = {"window_ends_at": stamp(THEN + hours * HOUR)}
-    rows = decided(0)
+    ends = {"window_ends_at": format_timestamp(THEN + hours * HOUR)}
+    rows = decision_events(0)
     return [one.having(**ends) if "profile" in one.data else one for one in rows]
 
 
 async def test_a_payment_in_the_window_counts_whichever_release_closed_before_it(database: Database) -> None:
-    over = happened(EventType.RETRY_SKIPPED, 3, action="give_up", reason="budget")
+    over = event_at(EventType.RETRY_SKIPPED, 3, action="give_up", reason="budget")
     for invoice in ("in_window", "in_card", "behind"):
-        ended = await write(database, invoice, failed(), *windowed(100), over)
+        ended = await write_recovery(database, invoice, failed_event(), *decision_with_window(100), over)
         assert ended.stage.value == "exhausted"
-    await late_money(database, "in_window", 100, 4_900)
-    await late(database, "in_card", EventKind.METHOD_UPDATED, 60)
-    await late_money(database, "behind", 101, 4_900)
-    history = await read(database)
+    await write_late_money(database, "in_window", 100, 4_900)
+    await write_late_event(database, "in_card", EventKind.METHOD_UPDATED, 60)
+    await write_late_money(database, "behind", 101, 4_900)
+    history = await read_event_log(database)
     ends = dict(zip(history.book.names, history.end.tolist(), strict=True))
     assert ends == {"in_window": PAID, "in_card": LOST, "behind": LOST}
     assert history.cards_not_charged == 1
-    assert history.window_ends.tolist() == [BEGAN + 100 * 3_600] * 3
+    assert history.window_ends.tolist() == [STARTED_AT + 100 * 3_600] * 3
 
 
 async def test_what_comes_while_the_window_runs_out_is_read_like_everything(database: Database) -> None:
     """As the log is written today: the recovery waits, is paid or given a card, and ends."""
-    over = happened(EventType.RETRY_SKIPPED, 3, action="give_up", reason="budget", until=stamp(THEN + 100 * HOUR))
-    card = happened(EventType.METHOD_UPDATED, 60, method_id="pm_2", method_version="pm_2:1")
-    own = charged(60, 1, WON, trigger="payment_method_change")
-    waits = await write(database, "in_open", failed(), *windowed(100), over)
-    await write(database, "in_paid", failed(), *windowed(100), over, happened(EventType.PAID_ELSEWHERE, 50))
-    await write(database, "in_card", failed(), *windowed(100), over, card, *own)
+    over = event_at(
+        EventType.RETRY_SKIPPED, 3, action="give_up", reason="budget", until=format_timestamp(THEN + 100 * HOUR)
+    )
+    card = event_at(EventType.METHOD_UPDATED, 60, method_id="pm_2", method_version="pm_2:1")
+    own = charge_events(60, 1, CHARGE_WON, trigger="payment_method_change")
+    waits = await write_recovery(database, "in_open", failed_event(), *decision_with_window(100), over)
+    await write_recovery(
+        database, "in_paid", failed_event(), *decision_with_window(100), over, event_at(EventType.PAID_ELSEWHERE, 50)
+    )
+    await write_recovery(database, "in_card", failed_event(), *decision_with_window(100), over, card, *own)
     assert waits.stage.value == "awaiting_customer"
-    history = await read(database)
+    history = await read_event_log(database)
     assert dict(zip(history.book.names, history.end.tolist(), strict=True)) == {
         "in_open": OPEN,
         "in_paid": PAID,
         "in_card": CHARGED,
     }
-    assert history.tried.fresh.tolist() == [True]
+    assert history.charges.fresh.tolist() == [True]
 
 
 async def test_an_unfit_method_moves_no_wait(database: Database) -> None:
-    unfit = charged(1, 1, EventType.CHARGE_RECONCILED, outcome="not_charged", reason=UNFIT_METHOD)
-    await write(database, "in_1", failed(), *decided(0), *unfit, *charged(3, 2))
-    assert (await read(database)).tried.waited.tolist() == [3 * 3_600]
+    unfit = charge_events(1, 1, EventType.CHARGE_RECONCILED, outcome="not_charged", reason=UNFIT_METHOD)
+    await write_recovery(database, "in_1", failed_event(), *decision_events(0), *unfit, *charge_events(3, 2))
+    assert (await read_event_log(database)).charges.waited.tolist() == [3 * 3_600]
 
 
 ENDS = [
-    (happened(EventType.PAID_ELSEWHERE, 9, source="webhook"), PAID),
-    (happened(EventType.CLOSED_ELSEWHERE, 9, why="voided"), STOPPED),
-    (happened(EventType.CANCEL_REQUESTED, 9, actor="ann", reason="enough"), STOPPED),
-    (happened(EventType.DISPUTE_OPENED, 9, kind="dispute"), STOPPED),
-    (happened(EventType.RETRY_SKIPPED, 9, action="stop", reason="stop_instruction"), LOST),
+    (event_at(EventType.PAID_ELSEWHERE, 9, source="webhook"), PAID),
+    (event_at(EventType.CLOSED_ELSEWHERE, 9, why="voided"), STOPPED),
+    (event_at(EventType.CANCEL_REQUESTED, 9, actor="ann", reason="enough"), STOPPED),
+    (event_at(EventType.DISPUTE_OPENED, 9, kind="dispute"), STOPPED),
+    (event_at(EventType.RETRY_SKIPPED, 9, action="stop", reason="stop_instruction"), LOST),
 ]
 
 
 @pytest.mark.parametrize(("event", "end"), ENDS, ids=[one.type.value for one, _ in ENDS])
 async def test_every_end_is_known(database: Database, event: Event, end: int) -> None:
-    await write(database, "in_1", failed(), *decided(0), event)
-    history = await read(database)
+    await write_recovery(database, "in_1", failed_event(), *decision_events(0), event)
+    history = await read_event_log(database)
     assert history.end.tolist() == [end]
     assert (history.paid_at != NEVER).tolist() == [end == PAID]
 
 
 async def test_tries_of_a_card_in_recoveries_before_are_known(database: Database) -> None:
-    later = [one.model_copy(update={"occurred_at": one.occurred_at + 200 * HOUR}) for one in decided(0)]
-    other = [one.model_copy(update={"occurred_at": one.occurred_at + 200 * HOUR}) for one in decided(0, card="card_b")]
-    await write(database, "in_1", failed(), *decided(0), *charged(3, 1), *decided(3)[:1])
-    await write(database, "in_2", failed(200), *later)
-    await write(database, "in_3", failed(200), *other)
-    await write(database, "in_4", failed(200, amount=100), *[_worth(one, 100) for one in later])
-    history = await read(database)
+    later = [one.model_copy(update={"occurred_at": one.occurred_at + 200 * HOUR}) for one in decision_events(0)]
+    other = [
+        one.model_copy(update={"occurred_at": one.occurred_at + 200 * HOUR})
+        for one in decision_events(0, card="card_b")
+    ]
+    await write_recovery(
+        database, "in_1", failed_event(), *decision_events(0), *charge_events(3, 1), *decision_events(3)[:1]
+    )
+    await write_recovery(database, "in_2", failed_event(200), *later)
+    await write_recovery(database, "in_3", failed_event(200), *other)
+    await write_recovery(database, "in_4", failed_event(200, amount=100), *[_with_amount(one, 100) for one in later])
+    history = await read_event_log(database)
     row = history.book.names.index("in_2")
-    assert history.earlier == {row: (BEGAN, BEGAN + 3 * 3_600)}
+    assert history.earlier == {row: (STARTED_AT, STARTED_AT + 3 * 3_600)}
 
 
-def _worth(event: Event, amount: int) -> Event:
+def _with_amount(event: Event, amount: int) -> Event:
     profile = event.data.get("profile")
     if profile is None:
         return event
@@ -288,51 +324,51 @@ def _worth(event: Event, amount: int) -> Event:
 
 
 async def test_what_is_asked_for_is_read(database: Database) -> None:
-    await write(database, "in_old", failed(), *decided(0))
-    await write(database, "in_new", failed(24 * 40), *decided(24 * 40))
+    await write_recovery(database, "in_old", failed_event(), *decision_events(0))
+    await write_recovery(database, "in_new", failed_event(24 * 40), *decision_events(24 * 40))
     for number in range(3):
-        await write(database, f"in_other_{number}", failed(), *decided(0), provider="elsewhere")
-    since = await read(database, since=date(2026, 4, 1), provider="stripe")
+        await write_recovery(database, f"in_other_{number}", failed_event(), *decision_events(0), provider="elsewhere")
+    since = await read_event_log(database, since=date(2026, 4, 1), provider="stripe")
     assert (since.book.names, since.left_out) == (("in_new",), 0)
-    most = await read(database)
+    most = await read_event_log(database)
     assert (most.book.provider, len(most), most.left_out) == ("elsewhere", 3, 2)
 
 
 async def test_an_empty_log_says_what_to_do_instead(database: Database) -> None:
     with pytest.raises(InvalidInput, match=r"holds no recoveries to learn from\. Try --source synthetic"):
-        await read(database)
-    await write(database, "in_1", failed(), *decided(0))
+        await read_event_log(database)
+    await write_recovery(database, "in_1", failed_event(), *decision_events(0))
     with pytest.raises(InvalidInput, match="no recoveries of adyen that opened since 2026-01-01 to learn from"):
-        await read(database, since=date(2026, 1, 1), provider="adyen")
+        await read_event_log(database, since=date(2026, 1, 1), provider="adyen")
 
 
 async def test_what_the_engine_lives_through_is_what_the_log_tells(database: Database) -> None:
     """Every kind of synthetic recovery, written as the live service writes it, and read back."""
-    source = SyntheticSource(shipped(), 60, 7)
+    source = SyntheticSource(load_shipped_assumptions(), 60, 7)
     cases, world = source.cases(0, 60), a_world()
-    fate = Fates(source.outcomes, 7).of(cases)
+    fate = OutcomeModels(source.outcomes, 7).for_cases(cases)
     journeys = {}
     for row in range(len(cases)):
-        run = Run(world, fate, cases, row)
-        journeys[cases.one(row).invoice_id] = run.finished()
-        await _written(database, run)
-    history = await read(database)
-    assert {name: _seen(history, row) for row, name in enumerate(history.book.names)} == {
+        run = RecoverySimulation(world, fate, cases, row)
+        journeys[cases.case_at(row).invoice_id] = run.run_to_end()
+        await _write_run(database, run)
+    history = await read_event_log(database)
+    assert {name: _charges_in(history, row) for row, name in enumerate(history.book.names)} == {
         name: tuple((made.at, made.won) for made in journey.charges) for name, journey in journeys.items()
     }
     assert history.decisions.keys() == {world.policy.version}
 
 
-async def _written(database: Database, run: Run) -> None:
+async def _write_run(database: Database, run: RecoverySimulation) -> None:
     recovery = Recovery(provider="stripe", invoice_id=run.recovery.invoice_id)
     events = [Event.model_validate(dict(one)) for one in run.records if one.type is not EventType.RECOVERY_CLOSED]
     async with database.begin() as session:
         for one in events:
-            recovery = machine.fold(recovery, await event_log.append(session, recovery, [one], THEN))
-        if not recovery.stage.final:
-            await event_log.append(session, recovery, [Event.model_validate(dict(run.records[-1]))], THEN)
+            recovery = machine.fold_records(recovery, await event_log.append_to_log(session, recovery, [one], THEN))
+        if not recovery.stage.is_final:
+            await event_log.append_to_log(session, recovery, [Event.model_validate(dict(run.records[-1]))], THEN)
 
 
-def _seen(history: History, row: int) -> tuple[tuple[int, bool], ...]:
-    mine = history.tried.recovery == row
-    return tuple(zip(history.tried.at[mine].tolist(), history.tried.won[mine].tolist(), strict=True))
+def _charges_in(history: History, row: int) -> tuple[tuple[int, bool], ...]:
+    mine = history.charges.recovery == row
+    return tuple(zip(history.charges.at[mine].tolist(), history.charges.won[mine].tolist(), strict=True))

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from simulator.assumptions import load
+from simulator.assumptions import load_assumptions
 from simulator.population import SyntheticSource
-from simulator.runner import simulate
+from simulator.runner import simulate_policies
 from tests.simulator.made import a_world
 
 NO_MESSAGES = "[messages]\nadded = []\n"
@@ -15,24 +15,24 @@ POLAR, CHURNKEY, FULL_STACK = 0.41, 0.51, 0.70
 """S66 and S40: retries; S86: with messages and card updates."""
 
 
-def recovered(folder: Path, text: str) -> float:
+def recovery_rate(folder: Path, text: str) -> float:
     file = folder / "mine.toml"
     file.write_text(text, encoding="utf-8")
-    source = SyntheticSource(load(file), 40_000, 11)
-    return simulate(source, a_world(), a_world(), seed=11).arms[0].recovery_rate
+    source = SyntheticSource(load_assumptions(file), 40_000, 11)
+    return simulate_policies(source, a_world(), a_world(), seed=11).arms[0].recovery_rate
 
 
 @pytest.mark.parametrize(
     "text", [NO_MESSAGES + NO_SELF_RECOVERY, NO_MESSAGES], ids=["charges alone", "self-payers too"]
 )
 def test_retries_win_back_what_was_published(tmp_path: Path, text: str) -> None:
-    assert POLAR < recovered(tmp_path, text) < CHURNKEY
+    assert POLAR < recovery_rate(tmp_path, text) < CHURNKEY
 
 
 def test_messages_add_to_that_without_reaching_those_who_also_update_cards(tmp_path: Path) -> None:
-    assert recovered(tmp_path, NO_MESSAGES) < recovered(tmp_path, "") < FULL_STACK
+    assert recovery_rate(tmp_path, NO_MESSAGES) < recovery_rate(tmp_path, "") < FULL_STACK
 
 
 def test_nothing_comes_of_nothing(tmp_path: Path) -> None:
     hopeless = "[attempts]\nfactors = [0, 0, 0, 0, 0, 0, 0, 0]\n"
-    assert recovered(tmp_path, NO_MESSAGES + NO_SELF_RECOVERY + hopeless) == 0
+    assert recovery_rate(tmp_path, NO_MESSAGES + NO_SELF_RECOVERY + hopeless) == 0

@@ -11,40 +11,42 @@ from core.events import EventType, State
 from core.payments import Card, Failure
 from core.retry.policy import SegmentPolicy
 from simulator import assumptions
-from simulator.cases import NEVER, Book, Cases, FailureKind, Payer
-from simulator.exact import Exact, Run
-from simulator.fast import Fast
-from simulator.fate import Fates
-from simulator.outcomes import Outcomes
+from simulator.cases import NEVER, Cases, Codebook, FailureKind, Payer
+from simulator.exact import EventEngine, RecoverySimulation
+from simulator.fast import ArrayEngine
+from simulator.fate import OutcomeModels
+from simulator.outcomes import OutcomeChances
 from simulator.population import SyntheticSource
-from simulator.runner import simulate
-from simulator.tally import BIN, tallied
-from simulator.verdict import Finding, verdict
+from simulator.runner import simulate_policies
+from simulator.tally import WAIT_STEP, tally_results
+from simulator.verdict import Conclusion, build_verdict
 from simulator.world import World
-from tests.simulator.made import BEGIN, DAY, a_world, outcomes, shipped, some_cases
+from tests.simulator.made import BEGIN, DAY, a_world, outcomes_with, shipped_policy_text, some_cases
 
 WINDOW: Final = 21 * DAY
 """Of the shipped `default` segment, whose last retry is due half a day after day 11."""
 LAST_RETRY: Final = 12 * DAY
-PATIENT: Final = shipped().replace("customer_deadline_days = 21", "customer_deadline_days = 60")
+LONG_DEADLINE_POLICY: Final = shipped_policy_text().replace(
+    "customer_deadline_days = 21", "customer_deadline_days = 60"
+)
 """Customers may take longer than the window."""
-HOPELESS: Final = outcomes(base=0.0, new_method=0.0)
-CARDS: Final = outcomes(base=0.0, new_method=1.0, cap=1.0)
+NO_CHANCES: Final = outcomes_with(base=0.0, new_method=0.0)
+NEW_CARD_CHANCES: Final = outcomes_with(base=0.0, new_method=1.0, cap=1.0)
 """Nothing but another card helps."""
 
 
-class End(NamedTuple):
+class CaseEnd(NamedTuple):
     """How a case ended, and after how long."""
 
     state: State
     reason: str
-    after: int
+    after_seconds: int
     charges: int
 
 
 def a_case(code: str = "generic_decline", tried: int = 0, **acts: int) -> Cases:
     """A customer of the default segment; `acts` says after how long they pay or give a card."""
-    book = Book(
+    book = Codebook(
         provider="stripe",
         failures=(FailureKind(failure=Failure(code=code), card=Card(network="visa", country="US")),),
         payers=(Payer(amount=4_900, currency="USD", country="US", time_zone="America/New_York"),),
@@ -66,61 +68,71 @@ def a_case(code: str = "generic_decline", tried: int = 0, **acts: int) -> Cases:
     )
 
 
-def ended(cases: Cases, world: World, believed: Outcomes = HOPELESS) -> End:
+def end_of_case(cases: Cases, world: World, chances: OutcomeChances = NO_CHANCES) -> CaseEnd:
     """By both engines, which must agree."""
-    fates = Fates(believed, seed=7)
-    told = [engine(world, fates).run(cases).one(0) for engine in (Exact, Fast)]
+    fates = OutcomeModels(chances, seed=7)
+    told = [engine(world, fates).run(cases).summary_at(0) for engine in (EventEngine, ArrayEngine)]
     assert told[0] == told[1]
     state, reason, closed_at, charges = told[0]
-    return End(state, reason, closed_at - BEGIN, len(charges))
+    return CaseEnd(state, reason, closed_at - BEGIN, len(charges))
 
 
 def test_without_a_word_it_ends_with_its_window() -> None:
-    assert ended(a_case(), a_world()) == (State.EXHAUSTED, "budget", WINDOW, 4)
+    assert end_of_case(a_case(), a_world()) == (State.EXHAUSTED, "budget", WINDOW, 4)
 
 
 @pytest.mark.parametrize("after", [LAST_RETRY, WINDOW - 1, WINDOW])
 def test_a_payment_before_the_window_is_over_counts_from_its_moment_on(after: int) -> None:
-    assert ended(a_case(paid_at=after), a_world()) == (State.RECOVERED, "paid_elsewhere", after, 4)
+    assert end_of_case(a_case(paid_at=after), a_world()) == (State.RECOVERED, "paid_elsewhere", after, 4)
 
 
 def test_a_payment_behind_the_window_comes_too_late() -> None:
-    assert ended(a_case(paid_at=WINDOW + 1), a_world()) == (State.EXHAUSTED, "budget", WINDOW, 4)
+    assert end_of_case(a_case(paid_at=WINDOW + 1), a_world()) == (State.EXHAUSTED, "budget", WINDOW, 4)
 
 
 @pytest.mark.parametrize("after", [LAST_RETRY, WINDOW])
 def test_another_card_before_the_window_is_over_is_charged_at_once(after: int) -> None:
-    assert ended(a_case(method_at=after), a_world(), CARDS) == (State.RECOVERED, "charged", after, 5)
+    assert end_of_case(a_case(method_at=after), a_world(), NEW_CARD_CHANCES) == (State.RECOVERED, "charged", after, 5)
 
 
 def test_another_card_that_is_declined_too_leaves_the_window_as_it_was() -> None:
-    assert ended(a_case(method_at=LAST_RETRY), a_world()) == (State.EXHAUSTED, "budget", WINDOW, 5)
-    assert ended(a_case(method_at=LAST_RETRY, paid_at=WINDOW), a_world()).reason == "paid_elsewhere"
+    assert end_of_case(a_case(method_at=LAST_RETRY), a_world()) == (State.EXHAUSTED, "budget", WINDOW, 5)
+    assert end_of_case(a_case(method_at=LAST_RETRY, paid_at=WINDOW), a_world()).reason == "paid_elsewhere"
 
 
 def test_another_card_behind_the_window_is_no_matter() -> None:
-    assert ended(a_case(method_at=WINDOW + 1), a_world(), CARDS) == (State.EXHAUSTED, "budget", WINDOW, 4)
+    assert end_of_case(a_case(method_at=WINDOW + 1), a_world(), NEW_CARD_CHANCES) == (
+        State.EXHAUSTED,
+        "budget",
+        WINDOW,
+        4,
+    )
 
 
 def test_a_window_that_is_over_when_the_last_try_fails_ends_it_there() -> None:
     """An expired card waits for another one for 60 days; that one fails on day 40, behind the window of 21."""
-    found = ended(a_case("expired_card", method_at=40 * DAY), a_world(PATIENT))
+    found = end_of_case(a_case("expired_card", method_at=40 * DAY), a_world(LONG_DEADLINE_POLICY))
     assert found == (State.EXHAUSTED, "window", 40 * DAY, 1)
 
 
 def test_a_limit_of_the_network_ends_the_retries_and_not_the_recovery() -> None:
-    world = a_world(shipped() + "visa_30d = 3\n")
-    assert ended(a_case(tried=5), world)[:3] == (State.EXHAUSTED, "network_limit", WINDOW)
-    assert ended(a_case(tried=5, paid_at=WINDOW - 1), world)[:2] == (State.RECOVERED, "paid_elsewhere")
-    assert ended(a_case(tried=5, method_at=WINDOW - 1), world, CARDS) == (State.RECOVERED, "charged", WINDOW - 1, 1)
+    world = a_world(shipped_policy_text() + "visa_30d = 3\n")
+    assert end_of_case(a_case(tried=5), world)[:3] == (State.EXHAUSTED, "network_limit", WINDOW)
+    assert end_of_case(a_case(tried=5, paid_at=WINDOW - 1), world)[:2] == (State.RECOVERED, "paid_elsewhere")
+    assert end_of_case(a_case(tried=5, method_at=WINDOW - 1), world, NEW_CARD_CHANCES) == (
+        State.RECOVERED,
+        "charged",
+        WINDOW - 1,
+        1,
+    )
 
 
 def test_a_cause_that_is_never_retried_waits_as_well() -> None:
     world = a_world()
     quiet = world.policy.model_copy(update={"segments": tuple(map(_without_strategies, world.policy.segments))})
     never = replace(world, policy=quiet)
-    assert ended(a_case(), never) == (State.EXHAUSTED, "no_retry", WINDOW, 0)
-    assert ended(a_case(paid_at=WINDOW), never) == (State.RECOVERED, "paid_elsewhere", WINDOW, 0)
+    assert end_of_case(a_case(), never) == (State.EXHAUSTED, "no_retry", WINDOW, 0)
+    assert end_of_case(a_case(paid_at=WINDOW), never) == (State.RECOVERED, "paid_elsewhere", WINDOW, 0)
 
 
 def _without_strategies(segment: SegmentPolicy) -> SegmentPolicy:
@@ -129,8 +141,8 @@ def _without_strategies(segment: SegmentPolicy) -> SegmentPolicy:
 
 def test_the_end_is_written_after_the_last_look_alone() -> None:
     """The rows: the give-up says until when, and the closing stands there, with nothing between."""
-    run = Run(a_world(), Fates(HOPELESS, 7).of(a_case()), a_case(), 0)
-    run.finished()
+    run = RecoverySimulation(a_world(), OutcomeModels(NO_CHANCES, 7).for_cases(a_case()), a_case(), 0)
+    run.run_to_end()
     given_up, closed = run.records[-2:]
     assert (given_up.type, given_up.data["action"]) == (EventType.RETRY_SKIPPED, "give_up")
     assert given_up.to_state is State.AWAITING_CUSTOMER
@@ -140,15 +152,15 @@ def test_the_end_is_written_after_the_last_look_alone() -> None:
 
 def test_the_time_to_the_money_counts_to_such_a_payment() -> None:
     cases = a_case(paid_at=20 * DAY)
-    told = Fast(a_world(), Fates(HOPELESS, 7)).run(cases)
-    sums = tallied(cases, told, np.array([4_900]))
-    assert (sums.whole.recovered, sums.waits) == (1, {20 * DAY // BIN: 1})
+    told = ArrayEngine(a_world(), OutcomeModels(NO_CHANCES, 7)).run(cases)
+    sums = tally_results(cases, told, np.array([4_900]))
+    assert (sums.whole.recovered, sums.waits) == (1, {20 * DAY // WAIT_STEP: 1})
     assert sums.ends == {"recovered: paid_elsewhere": 1}
 
 
 def test_nothing_that_is_used_up_ends_before_its_window() -> None:
     world, cases = a_world(), some_cases(3_000)
-    told = Fast(world, Fates(outcomes(), 7)).run(cases)
+    told = ArrayEngine(world, OutcomeModels(outcomes_with(), 7)).run(cases)
     windows: Mapping[str, int] = {one.name: int(one.window.total_seconds()) for one in world.policy.segments}
     ends = cases.failed_at + np.array([windows[name] for name in told.segments])[told.segment]
     used_up = np.isin(np.array(told.reasons)[told.reason], ["budget", "window", "no_retry", "network_limit"])
@@ -158,11 +170,15 @@ def test_nothing_that_is_used_up_ends_before_its_window() -> None:
 
 def test_a_longer_window_wins_by_waiting_and_the_verdict_says_so() -> None:
     """Hardly a retry is added: what is won is what customers do by themselves."""
-    source, baseline = SyntheticSource(assumptions.shipped(), 20_000, 5), a_world(None, "baseline")
-    text = shipped().replace("window_days = 28", "window_days = 60").replace("window_days = 21", "window_days = 60")
-    longer = verdict(simulate(source, baseline, a_world(text), seed=5))
-    assert longer.finding is Finding.BETTER
+    source, baseline = SyntheticSource(assumptions.load_shipped_assumptions(), 20_000, 5), a_world(None, "baseline")
+    text = (
+        shipped_policy_text()
+        .replace("window_days = 28", "window_days = 60")
+        .replace("window_days = 21", "window_days = 60")
+    )
+    longer = build_verdict(simulate_policies(source, baseline, a_world(text), seed=5))
+    assert longer.conclusion is Conclusion.BETTER
     assert any("paid by themselves while the candidate kept" in one for one in longer.cautions)
-    shorter = verdict(simulate(source, a_world(text, "baseline"), a_world(), seed=5))
-    assert shorter.finding is Finding.WORSE
+    shorter = build_verdict(simulate_policies(source, a_world(text, "baseline"), a_world(), seed=5))
+    assert shorter.conclusion is Conclusion.WORSE
     assert not any("paid by themselves while" in one for one in shorter.cautions)

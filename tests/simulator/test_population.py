@@ -11,32 +11,34 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.classifier.taxonomy import Category, Cause
-from simulator.assumptions import Assumptions, load, shipped
+from simulator.assumptions import Assumptions, load_assumptions, load_shipped_assumptions
 from simulator.cases import NEVER, Booleans, Cases, Integers
-from simulator.population import NAMES, SyntheticSource
+from simulator.population import DISTINCT_NAMES, SyntheticSource
 from simulator.source import Source
 
-BELIEVED = shipped()
-PLACES = len(BELIEVED.countries.places)
+SHIPPED_ASSUMPTIONS = load_shipped_assumptions()
+PLACES = len(SHIPPED_ASSUMPTIONS.countries.places)
 DAY = 86_400
-MANY = 300_000
+MANY_CASES = 300_000
 COLUMNS = ("number", "name", "failure", "payer", "failed_at", "paid_at", "method_at")
 
 
-def a_source(recoveries: int = MANY, seed: int = 7, believed: Assumptions = BELIEVED) -> SyntheticSource:
-    return SyntheticSource(believed, recoveries, seed)
+def a_source(
+    recoveries: int = MANY_CASES, seed: int = 7, assumptions: Assumptions = SHIPPED_ASSUMPTIONS
+) -> SyntheticSource:
+    return SyntheticSource(assumptions, recoveries, seed)
 
 
 SOURCE = a_source()
-CASES = SOURCE.cases(0, MANY)
+CASES = SOURCE.cases(0, MANY_CASES)
 
 
-def rows(cases: Cases) -> list[tuple[object, ...]]:
+def case_rows(cases: Cases) -> list[tuple[object, ...]]:
     columns = [getattr(cases, name).tolist() for name in COLUMNS]
     return list(zip(*columns, [cases.earlier.get(row, ()) for row in range(len(cases))], strict=True))
 
 
-def about(found: Booleans, share: float, of: int | None = None) -> bool:
+def is_about(found: Booleans, share: float, of: int | None = None) -> bool:
     """Whether so many were found as such a share would bring, give or take five standard deviations."""
     count = len(found) if of is None else of
     deviation = float((count * share * (1 - share)) ** 0.5)
@@ -48,15 +50,17 @@ def kind_of(cases: Cases) -> Integers:
     return cases.failure // PLACES
 
 
-def of_category(hard: bool) -> Booleans:
-    wanted = [(line.cause.category is Category.HARD_DECLINE) is hard for line, _, _ in BELIEVED.kinds]
+def kinds_of_category(hard: bool) -> Booleans:
+    wanted = [
+        (line.cause.category is Category.HARD_DECLINE) is hard for line, _, _ in SHIPPED_ASSUMPTIONS.failure_kinds
+    ]
     return np.array(wanted)[kind_of(CASES)]
 
 
-def changed(folder: Path, text: str) -> Assumptions:
+def load_changed(folder: Path, text: str) -> Assumptions:
     path = folder / "mine.toml"
     path.write_text(text, encoding="utf-8")
-    return load(path)
+    return load_assumptions(path)
 
 
 NO_SELF_RECOVERY = "[self_recovery]\nsoft = 0.0\nhard = 0.0\n"
@@ -72,11 +76,11 @@ def test_chunks_do_not_matter(seed: int, cuts: list[int]) -> None:
     source, ends = a_source(700, seed), sorted([0, *cuts, 700])
     source.book = SOURCE.book
     parts = [source.cases(begin, end - begin) for begin, end in pairwise(ends)]
-    assert [row for part in parts for row in rows(part)] == rows(source.cases(0, 700))
+    assert [row for part in parts for row in case_rows(part)] == case_rows(source.cases(0, 700))
 
 
 def test_a_case_does_not_depend_on_how_many_there_are() -> None:
-    assert rows(a_source(100).cases(0, 100)) == rows(a_source(10**9).cases(0, 100))
+    assert case_rows(a_source(100).cases(0, 100)) == case_rows(a_source(10**9).cases(0, 100))
 
 
 def test_there_are_as_many_as_were_wanted_and_no_more() -> None:
@@ -85,26 +89,26 @@ def test_there_are_as_many_as_were_wanted_and_no_more() -> None:
 
 
 def test_another_seed_is_another_population() -> None:
-    assert rows(a_source(50, 1).cases(0, 50)) != rows(a_source(50, 2).cases(0, 50))
+    assert case_rows(a_source(50, 1).cases(0, 50)) != case_rows(a_source(50, 2).cases(0, 50))
 
 
 def test_a_process_that_is_handed_the_source_draws_the_same() -> None:
     sent = pickle.dumps(SOURCE)
     assert len(sent) < 60_000, "only the assumptions are sent, not what is made of them"
-    assert rows(pickle.loads(sent).cases(5_000, 200)) == rows(SOURCE.cases(5_000, 200))
+    assert case_rows(pickle.loads(sent).cases(5_000, 200)) == case_rows(SOURCE.cases(5_000, 200))
 
 
 def test_names_come_back_after_65536_cases() -> None:
-    names = [a_source(10**6).cases(number, 1).one(0) for number in (0, NAMES - 1, NAMES)]
+    names = [a_source(10**6).cases(number, 1).case_at(0) for number in (0, DISTINCT_NAMES - 1, DISTINCT_NAMES)]
     assert [one.invoice_id for one in names] == ["in_sim_00000", "in_sim_65535", "in_sim_00000"]
     assert [one.customer_id for one in names] == ["cus_sim_00000", "cus_sim_65535", "cus_sim_00000"]
-    assert [one.number for one in names] == [0, NAMES - 1, NAMES]
+    assert [one.number for one in names] == [0, DISTINCT_NAMES - 1, DISTINCT_NAMES]
 
 
 def test_it_is_a_source() -> None:
     source: Source = SOURCE
     assert (source.name, source.currency) == ("synthetic", "USD")
-    assert source.outcomes.tried is None
+    assert source.outcomes.recorded_attempts is None
     assert any("Nobody has published" in note for note in source.notes)
 
 
@@ -113,15 +117,17 @@ def test_it_is_a_source() -> None:
 
 def test_reasons_and_networks_are_spread_as_published() -> None:
     kinds = kind_of(CASES)
-    assert all(about(kinds == number, share) for number, (_, _, share) in enumerate(BELIEVED.kinds))
-    funds = np.array([line.reason == "insufficient_funds" for line, _, _ in BELIEVED.kinds])[kinds]
-    assert about(funds, 0.4056)
+    assert all(
+        is_about(kinds == number, share) for number, (_, _, share) in enumerate(SHIPPED_ASSUMPTIONS.failure_kinds)
+    )
+    funds = np.array([line.reason == "insufficient_funds" for line, _, _ in SHIPPED_ASSUMPTIONS.failure_kinds])[kinds]
+    assert is_about(funds, 0.4056)
 
 
-@pytest.mark.parametrize(("network", "share"), BELIEVED.networks.shares.items())
+@pytest.mark.parametrize(("network", "share"), SHIPPED_ASSUMPTIONS.networks.shares.items())
 def test_networks_are_spread_over_all_cards(network: str, share: float) -> None:
     used = np.array([one.card.network or "" for one in SOURCE.book.failures])[CASES.failure]
-    assert about(used == network, share, of=int((used != "").sum()))
+    assert is_about(used == network, share, of=int((used != "").sum()))
 
 
 def test_places_amounts_and_pasts_are_spread_independently() -> None:
@@ -129,22 +135,24 @@ def test_places_amounts_and_pasts_are_spread_independently() -> None:
     amount = np.array([one.amount for one in payers])[CASES.payer]
     tenure = np.array([one.profile.tenure_days for one in payers])[CASES.payer]
     zone = np.array([one.time_zone for one in payers])[CASES.payer]
-    assert all(about(amount == point.amount, point.share) for point in BELIEVED.amounts.points)
-    assert all(about(zone == place.time_zone, place.share) for place in BELIEVED.countries.places)
-    assert about(tenure == 240, 0.19)
-    assert about((tenure == 240) & (amount == 1_900) & (zone == "Europe/Berlin"), 0.19 * 0.24 * 0.10)
+    assert all(is_about(amount == point.amount, point.share) for point in SHIPPED_ASSUMPTIONS.amounts.points)
+    assert all(is_about(zone == place.time_zone, place.share) for place in SHIPPED_ASSUMPTIONS.countries.places)
+    assert is_about(tenure == 240, 0.19)
+    assert is_about((tenure == 240) & (amount == 1_900) & (zone == "Europe/Berlin"), 0.19 * 0.24 * 0.10)
 
 
 def test_failures_arrive_over_the_days_and_hours() -> None:
     since = CASES.failed_at - 1_788_220_800  # 2026-09-01T00:00:00Z
     assert (since.min() >= 0, since.max() < 30 * DAY) == (True, True)
-    assert all(about(since // DAY == day, 1 / 30) for day in range(30))
-    assert all(about(since // 3_600 % 24 == hour, share) for hour, share in enumerate(BELIEVED.arrivals.hours))
-    assert all(about(since % 60 == second, 1 / 60) for second in range(60))
+    assert all(is_about(since // DAY == day, 1 / 30) for day in range(30))
+    assert all(
+        is_about(since // 3_600 % 24 == hour, share) for hour, share in enumerate(SHIPPED_ASSUMPTIONS.arrivals.hours)
+    )
+    assert all(is_about(since % 60 == second, 1 / 60) for second in range(60))
 
 
 def test_cards_were_tried_before_as_assumed() -> None:
-    assert all(about(CASES.priors == one.tries, one.share) for one in BELIEVED.priors.classes)
+    assert all(is_about(CASES.earlier_counts == one.tries, one.share) for one in SHIPPED_ASSUMPTIONS.priors.classes)
     for row, times in CASES.earlier.items():
         ago = [int(CASES.failed_at[row]) - at for at in times]
         assert ago == sorted(ago, reverse=True)
@@ -153,75 +161,75 @@ def test_cards_were_tried_before_as_assumed() -> None:
 
 def test_tries_before_are_spread_over_the_whole_time() -> None:
     ago = np.array([CASES.failed_at[row] - at for row, times in CASES.earlier.items() for at in times])
-    assert all(about(ago // (3 * DAY) == part, 0.1) for part in range(10))
+    assert all(is_about(ago // (3 * DAY) == part, 0.1) for part in range(10))
 
 
 # What customers do
 
 
-def own_payers(folder: Path) -> Cases:
-    return a_source(believed=changed(folder, NO_MESSAGES)).cases(0, MANY)
+def self_paying_cases(folder: Path) -> Cases:
+    return a_source(assumptions=load_changed(folder, NO_MESSAGES)).cases(0, MANY_CASES)
 
 
-def answerers(folder: Path) -> Cases:
-    return a_source(believed=changed(folder, NO_SELF_RECOVERY)).cases(0, MANY)
+def answering_cases(folder: Path) -> Cases:
+    return a_source(assumptions=load_changed(folder, NO_SELF_RECOVERY)).cases(0, MANY_CASES)
 
 
 def test_so_many_pay_by_themselves(tmp_path: Path) -> None:
-    cases = own_payers(tmp_path)
+    cases = self_paying_cases(tmp_path)
     paid = cases.paid_at != NEVER
-    assert about(paid & of_category(hard=False), 0.20, of=int(of_category(hard=False).sum()))
-    assert about(paid & of_category(hard=True), 0.05, of=int(of_category(hard=True).sum()))
+    assert is_about(paid & kinds_of_category(hard=False), 0.20, of=int(kinds_of_category(hard=False).sum()))
+    assert is_about(paid & kinds_of_category(hard=True), 0.05, of=int(kinds_of_category(hard=True).sum()))
     assert (cases.method_at == NEVER).all()
 
 
 def test_nine_of_ten_who_pay_by_themselves_do_so_within_ten_days(tmp_path: Path) -> None:
-    cases = own_payers(tmp_path)
+    cases = self_paying_cases(tmp_path)
     after = (cases.paid_at - cases.failed_at)[cases.paid_at != NEVER]
     assert after.min() >= 1
     assert after.max() <= 27 * DAY
-    assert about(after <= 10 * DAY, 0.9)
-    assert about(after <= DAY, 0.2)
+    assert is_about(after <= 10 * DAY, 0.9)
+    assert is_about(after <= DAY, 0.2)
 
 
 def test_so_many_answer_a_message_after_each_cause(tmp_path: Path) -> None:
-    cases = answerers(tmp_path)
+    cases = answering_cases(tmp_path)
     answered = (cases.paid_at != NEVER) | (cases.method_at != NEVER)
-    causes = np.array([line.cause.value for line, _, _ in BELIEVED.kinds])[kind_of(cases)]
+    causes = np.array([line.cause.value for line, _, _ in SHIPPED_ASSUMPTIONS.failure_kinds])[kind_of(cases)]
     for cause in Cause:
         mine = causes == cause.value
-        assert about(answered[mine], BELIEVED.answering(cause)), cause
+        assert is_about(answered[mine], SHIPPED_ASSUMPTIONS.answering_share(cause)), cause
         other = (cases.method_at != NEVER)[mine & answered]
-        assert about(other, BELIEVED.answers.causes[cause].another_card), cause
-    assert about(answered, BELIEVED.messages.total)
+        assert is_about(other, SHIPPED_ASSUMPTIONS.answers.causes[cause].another_card), cause
+    assert is_about(answered, SHIPPED_ASSUMPTIONS.messages.total_share)
 
 
 def test_nobody_answers_twice(tmp_path: Path) -> None:
-    cases = answerers(tmp_path)
+    cases = answering_cases(tmp_path)
     assert not ((cases.paid_at != NEVER) & (cases.method_at != NEVER)).any()
 
 
 def test_answers_follow_the_days_of_the_messages(tmp_path: Path) -> None:
-    cases = answerers(tmp_path)
+    cases = answering_cases(tmp_path)
     after = np.minimum(cases.paid_at, cases.method_at) - cases.failed_at
     after = after[after < 10**9]
-    weights = np.array(BELIEVED.messages.rates) / sum(BELIEVED.messages.rates)
-    sent = np.array(BELIEVED.messages.days)
+    weights = np.array(SHIPPED_ASSUMPTIONS.messages.rates) / sum(SHIPPED_ASSUMPTIONS.messages.rates)
+    sent = np.array(SHIPPED_ASSUMPTIONS.messages.days)
     soon = [(after > day * DAY) & (after <= day * DAY + 6 * 3_600) for day in sent]
-    assert all(about(found, weight * 0.45) for found, weight in zip(soon[2:], weights[2:], strict=True))
-    assert about(soon[0], weights[0] * 0.45)
+    assert all(is_about(found, weight * 0.45) for found, weight in zip(soon[2:], weights[2:], strict=True))
+    assert is_about(soon[0], weights[0] * 0.45)
     assert after.max() <= (30 + 7) * DAY
 
 
 def test_whoever_pays_twice_pays_at_the_earlier_moment(tmp_path: Path) -> None:
-    either = np.minimum(own_payers(tmp_path).paid_at, answerers(tmp_path).paid_at)
+    either = np.minimum(self_paying_cases(tmp_path).paid_at, answering_cases(tmp_path).paid_at)
     assert np.array_equal(either, CASES.paid_at)
 
 
 # The sweep
 
 
-def paid(soft: float, hard: float) -> Integers:
+def paid_at_baseline(soft: float, hard: float) -> Integers:
     return SOURCE.with_baseline(soft, hard).cases(0, 50_000).paid_at
 
 
@@ -234,12 +242,12 @@ def test_another_baseline_changes_only_who_pays_by_themselves() -> None:
 
 
 def test_whoever_pays_at_a_smaller_baseline_pays_at_a_larger_one_and_no_later() -> None:
-    assert (paid(0.35, 0.10) <= paid(0.05, 0.0)).all()
-    assert (paid(0.35, 0.10) != NEVER).sum() > (paid(0.05, 0.0) != NEVER).sum()
+    assert (paid_at_baseline(0.35, 0.10) <= paid_at_baseline(0.05, 0.0)).all()
+    assert (paid_at_baseline(0.35, 0.10) != NEVER).sum() > (paid_at_baseline(0.05, 0.0) != NEVER).sum()
 
 
 def test_the_believed_baseline_is_the_source_itself() -> None:
-    assert np.array_equal(paid(0.20, 0.05), CASES.paid_at[:50_000])
+    assert np.array_equal(paid_at_baseline(0.20, 0.05), CASES.paid_at[:50_000])
 
 
 # What a case says
@@ -260,12 +268,12 @@ def test_a_payer_is_told_as_the_service_would_know_them() -> None:
 
 
 def test_a_card_is_from_where_its_holder_lives() -> None:
-    found = [CASES.one(row) for row in range(2_000)]
+    found = [CASES.case_at(row) for row in range(2_000)]
     assert all(one.kind.card.country in {one.payer.country, None} for one in found)
     assert all((one.kind.card.country is None) == (one.kind.card.network is None) for one in found)
 
 
-def test_radar_says_how_high_the_risk_is() -> None:
+def test_the_provider_says_how_high_the_risk_is() -> None:
     levels = Counter((one.risk.level, one.failure.outcome_reason) for one in SOURCE.book.failures)
     assert {reason for level, reason in levels if level == "highest"} == {"highest_risk_level"}
     assert ("normal", "insufficient_funds") in levels
@@ -278,11 +286,11 @@ def test_only_payments_without_a_card_have_no_network() -> None:
 
 def test_what_has_no_share_never_happens(tmp_path: Path) -> None:
     text = "[networks.shares]\nvisa = 0.0\nmastercard = 1.0\namex = 0.0\ndiscover = 0.0\n"
-    source = a_source(20_000, believed=changed(tmp_path, text))
+    source = a_source(20_000, assumptions=load_changed(tmp_path, text))
     networks = {source.book.failures[one].card.network for one in source.cases(0, 20_000).failure.tolist()}
     assert networks == {"mastercard", None}
 
 
 def test_numbers_of_ones_own_are_announced(tmp_path: Path) -> None:
-    own = a_source(1, believed=changed(tmp_path, "[payday]\nfactor = 2.0\n"))
+    own = a_source(1, assumptions=load_changed(tmp_path, "[payday]\nfactor = 2.0\n"))
     assert own.notes == (*SOURCE.notes, "Replaced by you: payday.factor.")

@@ -9,46 +9,50 @@ import pytest
 
 from core.classifier.taxonomy import Cause
 from core.errors import InvalidInput
-from simulator.assumptions import shipped
+from simulator.assumptions import load_shipped_assumptions
 from simulator.cases import NEVER, Cases, Payer
 from simulator.outcomes import CAUSE_INDEX
 from simulator.past import CHARGED, STOPPED, History
 from simulator.population import SyntheticSource
-from simulator.recorded_source import HistorySource, source_of
-from simulator.runner import simulate
-from tests.simulator.lived import lived
+from simulator.recorded_source import HistorySource, build_history_source
+from simulator.runner import simulate_policies
+from tests.simulator.lived import simulated_history
 from tests.simulator.made import BEGIN, COLUMNS, DAY, a_world
-from tests.simulator.test_fit import a_history, a_recovery, a_try, tries
+from tests.simulator.test_fit import a_history, a_recovery, a_try, recoveries_with_tries
 
-BELIEVED = shipped()
+SHIPPED_ASSUMPTIONS = load_shipped_assumptions()
 WORLD = a_world(name="baseline")
 
 
 @pytest.fixture(scope="module")
 def history() -> History:
-    return lived(SyntheticSource(BELIEVED, 4_000, 3).cases(0, 4_000), BELIEVED.outcomes(), a_world())
+    return simulated_history(
+        SyntheticSource(SHIPPED_ASSUMPTIONS, 4_000, 3).cases(0, 4_000),
+        SHIPPED_ASSUMPTIONS.to_outcome_chances(),
+        a_world(),
+    )
 
 
-def of(history: History, recoveries: int | None = None, seed: int = 1) -> HistorySource:
-    return source_of(history, BELIEVED, recoveries=recoveries, seed=seed)
+def history_source(history: History, recoveries: int | None = None, seed: int = 1) -> HistorySource:
+    return build_history_source(history, SHIPPED_ASSUMPTIONS, recoveries=recoveries, seed=seed)
 
 
-def same(one: Cases, other: Cases) -> bool:
+def are_same(one: Cases, other: Cases) -> bool:
     columns = all((getattr(one, name) == getattr(other, name)).all() for name in COLUMNS)
     return columns and one.earlier == other.earlier
 
 
 def test_every_recovery_is_a_case_once(history: History) -> None:
-    source = of(history)
+    source = history_source(history)
     cases = source.cases(0, len(source))
     assert len(source) == len(history) == len(cases)
-    assert [cases.one(row).invoice_id for row in range(len(cases))] == list(history.book.names)
+    assert [cases.case_at(row).invoice_id for row in range(len(cases))] == list(history.book.names)
     for name in ("failure", "payer", "failed_at"):
         assert (getattr(cases, name) == getattr(history, name)).all()
 
 
 def test_what_was_seen_stays_and_what_was_not_comes_later(history: History) -> None:
-    cases = of(history).cases(0, len(history))
+    cases = history_source(history).cases(0, len(history))
     for seen, drawn in ((history.paid_at, cases.paid_at), (history.method_at, cases.method_at)):
         known = seen != NEVER
         assert (drawn[known] == seen[known]).all()
@@ -57,7 +61,7 @@ def test_what_was_seen_stays_and_what_was_not_comes_later(history: History) -> N
 
 
 def test_chunks_do_not_matter(history: History) -> None:
-    source = of(history, 9_000)
+    source = history_source(history, 9_000)
     whole = source.cases(0, 9_000)
     for first, count in ((0, 100), (3_950, 100), (8_990, 100)):
         part = source.cases(first, count)
@@ -67,51 +71,51 @@ def test_chunks_do_not_matter(history: History) -> None:
 
 
 def test_it_is_the_same_in_another_process(history: History) -> None:
-    source = of(history, 500)
+    source = history_source(history, 500)
     copy = pickle.loads(pickle.dumps(source))
-    assert same(copy.cases(0, 500), source.cases(0, 500))
+    assert are_same(copy.cases(0, 500), source.cases(0, 500))
     assert (copy.name, copy.currency, copy.notes, copy.rests_on) == (
-        source.name, source.currency, source.notes, source.rests_on,
+        source.name, source.currency, source.notes, source.assumption_list,
     )  # fmt: skip
 
 
 def test_fewer_are_the_newest_and_more_are_drawn_again(history: History) -> None:
-    newest = of(history, 50).cases(0, 50)
+    newest = history_source(history, 50).cases(0, 50)
     assert newest.failed_at.min() >= np.sort(history.failed_at)[-50]
-    more = of(history, 12_000).cases(0, 12_000)
+    more = history_source(history, 12_000).cases(0, 12_000)
     again = more.name[len(history) :]
     assert len(set(again.tolist())) > 0.8 * len(history) * (1 - np.exp(-2))
     assert len(set(more.number.tolist())) == 12_000
-    other = of(history, 12_000, seed=2).cases(0, 12_000)
+    other = history_source(history, 12_000, seed=2).cases(0, 12_000)
     assert (other.name[len(history) :] != again).mean() > 0.9
 
 
 def test_what_was_taken_from_us_is_left_out_and_told(history: History) -> None:
     end = history.end.copy()
     end[:7] = STOPPED
-    source = of(replace(history, end=end))
+    source = history_source(replace(history, end=end))
     assert len(source) == len(history) - 7
     assert any(one.startswith("7 recoveries that ended since the invoice was voided") for one in source.notes)
 
 
 def test_amounts_of_other_currencies_are_told() -> None:
     francs = [a_recovery(number, a_try(True), payer=Payer(amount=10, currency="CHF")) for number in range(120)]
-    source = of(a_history([*tries(10, 200), *francs]))
+    source = history_source(a_history([*recoveries_with_tries(10, 200), *francs]))
     assert source.currency == "EUR"
     assert "Amounts are of EUR only; recoveries in CHF (120) count in rates and not in amounts." in source.notes
 
 
 def test_too_few_attempts_are_told() -> None:
     with pytest.raises(InvalidInput, match=r"too few attempts: 99 recorded retries .* and 100 are needed, since"):
-        of(a_history(tries(9, 99)))
-    assert len(of(a_history(tries(9, 100)))) == 100
+        history_source(a_history(recoveries_with_tries(9, 99)))
+    assert len(history_source(a_history(recoveries_with_tries(9, 100)))) == 100
     empty = [a_recovery(number, reason="canceled", state="canceled") for number in range(3)]
     with pytest.raises(InvalidInput, match="too few attempts: 0"):
-        of(a_history(empty))
+        history_source(a_history(empty))
 
 
 def test_the_sweep_moves_only_what_was_not_seen(history: History) -> None:
-    source = of(history)
+    source = history_source(history)
     few, many = (source.with_baseline(*shares).cases(0, len(history)).paid_at for shares in ((0.0, 0.0), (0.9, 0.9)))
     seen = history.paid_at != NEVER
     assert (few[seen] == many[seen]).all()
@@ -122,7 +126,9 @@ def test_the_sweep_moves_only_what_was_not_seen(history: History) -> None:
 
 
 def test_a_run_over_a_history_is_the_same_for_every_number_of_jobs(history: History) -> None:
-    results = [simulate(of(history, 6_000), WORLD, a_world(), seed=1, jobs=jobs) for jobs in (1, 2)]
+    results = [
+        simulate_policies(history_source(history, 6_000), WORLD, a_world(), seed=1, jobs=jobs) for jobs in (1, 2)
+    ]
     assert results[0] == results[1]
     found = results[0]
     assert (found.source, found.recoveries, found.difference.recovery_rate) == ("history", 6_000, 0.0)
@@ -133,7 +139,7 @@ def test_days_that_nobody_ever_tried_are_extrapolated() -> None:
     """Only one delay was ever tried: whatever the policy does at another time is marked."""
     began: dict[str, Any] = {"failed_at": BEGIN, "closed_at": BEGIN + DAY}
     at: dict[str, Any] = {"at": BEGIN + 3 * 3_600, "waited": 3 * 3_600}
-    source = of(a_history(a_recovery(number, a_try(number < 30, **at), **began) for number in range(150)))
-    arm = simulate(source, a_world(name="baseline"), a_world(), seed=1).arms[0]
+    source = history_source(a_history(a_recovery(number, a_try(number < 30, **at), **began) for number in range(150)))
+    arm = simulate_policies(source, a_world(name="baseline"), a_world(), seed=1).arms[0]
     assert 0 < arm.extrapolated_attempts < arm.charge_attempts
     assert arm.extrapolated_recoveries > 0

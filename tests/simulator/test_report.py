@@ -12,16 +12,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from simulator.report import rendered
-from simulator.report.charts import curve, forest
+from simulator.report import render_report
+from simulator.report.charts import build_curve, build_forest
 from simulator.result import ArmResult, Assumption, Result
-from simulator.table import comparison
-from simulator.verdict import Finding, verdict
-from simulator.wording import money, percent, points
+from simulator.table import render_comparison
+from simulator.verdict import Conclusion, build_verdict
+from simulator.wording import format_money, format_percent, format_points
 from tests.simulator.results import CANDIDATE, a_difference, a_result, an_arm
 
-VOID = {"meta", "br", "hr", "img", "input", "link", "line", "path"}
-LOADING = {"src", "href", "srcset", "action", "poster", "data", "background", "formaction", "xlink:href", "ping"}
+VOID_TAGS = {"meta", "br", "hr", "img", "input", "link", "line", "path"}
+LOADING_ATTRIBUTES = {
+    "src",
+    "href",
+    "srcset",
+    "action",
+    "poster",
+    "data",
+    "background",
+    "formaction",
+    "xlink:href",
+    "ping",
+}
 MARKUP = "<script>alert(1)</script> & \"'</style></pre><img src=x onerror=y> {{ 7*7 }}"
 
 
@@ -42,7 +53,7 @@ class Page(HTMLParser):
         """Every tag is closed again."""
         self.tags.add(tag)
         self.attributes += attrs
-        if tag not in VOID:
+        if tag not in VOID_TAGS:
             self.open.append(tag)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -67,7 +78,7 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def page() -> Page:
     """Of a result that has everything."""
-    return Page(rendered(a_result()))
+    return Page(render_report(a_result()))
 
 
 def test_it_is_whole(page: Page) -> None:
@@ -77,7 +88,7 @@ def test_it_is_whole(page: Page) -> None:
 
 def test_it_asks_for_nothing(page: Page) -> None:
     names = {name for name, _ in page.attributes}
-    assert not names & LOADING
+    assert not names & LOADING_ATTRIBUTES
     assert not [name for name in names if name.startswith("on")]
     assert not page.tags & {"script", "link", "img", "iframe", "object", "embed", "base", "form", "use", "image"}
     assert not [style for style in page.styles if re.search(r"url\(|@import|expression|image-set", style)]
@@ -94,10 +105,10 @@ def test_the_same_result_gives_the_same_bytes_in_any_process() -> None:
         )
         for seed, lang in (("1", "C"), ("2", "de_DE.UTF-8"))
     ]
-    assert {one.stdout for one in pages} == {rendered(a_result()).encode()}
+    assert {one.stdout for one in pages} == {render_report(a_result()).encode()}
 
 
-def figures_of(arm: ArmResult, currency: str) -> list[str]:
+def expected_arm_figures(arm: ArmResult, currency: str) -> list[str]:
     """Everything that is known of an arm, as it should be read."""
     numbers = (
         arm.recovered, arm.charge_attempts, arm.blocked_by_network_rules, arm.extrapolated_attempts,
@@ -106,10 +117,10 @@ def figures_of(arm: ArmResult, currency: str) -> list[str]:
     groups = (*arm.by_cause, *arm.by_segment)
     return [
         arm.policy_version,
-        *(percent(one) for one in (arm.recovery_rate, arm.ci_low, arm.ci_high)),
-        money(arm.amount_recovered, currency),
-        money(arm.network_fees, "USD"),
-        money(arm.network_fees_avoided, "USD"),
+        *(format_percent(one) for one in (arm.recovery_rate, arm.ci_low, arm.ci_high)),
+        format_money(arm.amount_recovered, currency),
+        format_money(arm.network_fees, "USD"),
+        format_money(arm.network_fees_avoided, "USD"),
         f"{arm.attempts_per_recovery:.2f}",
         f"{arm.median_hours_to_recovery:.1f} h",
         *(f"{number:,}" for number in numbers),
@@ -117,24 +128,24 @@ def figures_of(arm: ArmResult, currency: str) -> list[str]:
         *(one.name for one in groups),
         *(f"{one.recoveries:,}" for one in groups),
         *(f"{one.recovered:,}" for one in groups),
-        *(percent(one.recovery_rate) for one in groups),
-        *(money(one.amount_recovered, currency) for one in groups),
+        *(format_percent(one.recovery_rate) for one in groups),
+        *(format_money(one.amount_recovered, currency) for one in groups),
     ]
 
 
-def figures(result: Result) -> list[str]:
+def expected_figures(result: Result) -> list[str]:
     """Every number and text of a result, as it should be read."""
     gap, found = result.difference, result.calibration
     assert found is not None
     return [
-        *(text for arm in result.arms for text in figures_of(arm, result.currency)),
-        *(points(one) for one in (gap.recovery_rate, gap.ci_low, gap.ci_high)),
-        *(money(one, result.currency) for one in (gap.amount_recovered, gap.amount_ci_low, gap.amount_ci_high)),
-        *(percent(share) for one in result.sensitivity for share in (one.soft, one.hard)),
+        *(text for arm in result.arms for text in expected_arm_figures(arm, result.currency)),
+        *(format_points(one) for one in (gap.recovery_rate, gap.ci_low, gap.ci_high)),
+        *(format_money(one, result.currency) for one in (gap.amount_recovered, gap.amount_ci_low, gap.amount_ci_high)),
+        *(format_percent(share) for one in result.sensitivity for share in (one.soft, one.hard)),
         *(f"{one.recoveries:,} recoveries" for one in result.sensitivity),
-        *(points(n) for one in result.sensitivity for n in (one.recovery_rate, one.ci_low, one.ci_high)),
-        *(percent(one) for one in (found.real_rate, found.simulated_rate, found.version_share)),
-        *(points(one) for one in (found.gap, found.ci_low, found.ci_high)),
+        *(format_points(n) for one in result.sensitivity for n in (one.recovery_rate, one.ci_low, one.ci_high)),
+        *(format_percent(one) for one in (found.real_rate, found.simulated_rate, found.version_share)),
+        *(format_points(one) for one in (found.gap, found.ci_low, found.ci_high)),
         f"{found.recoveries:,}",
         *found.warnings,
         *result.notes,
@@ -151,7 +162,9 @@ def figures(result: Result) -> list[str]:
 
 def test_every_number_of_the_result_is_on_it(page: Page) -> None:
     missing = [
-        text for text in figures(a_result()) if not re.search(rf"(?<![\d,.]){re.escape(text)}(?![\d])", page.text)
+        text
+        for text in expected_figures(a_result())
+        if not re.search(rf"(?<![\d,.]){re.escape(text)}(?![\d])", page.text)
     ]
     assert missing == []
 
@@ -166,7 +179,7 @@ def test_untrusted_text_stays_text() -> None:
         policy_diff=f"+{MARKUP}\n",
         assumptions=(Assumption(name=MARKUP, value=MARKUP, source=MARKUP, weakness=MARKUP),),
     )
-    plain, strange = Page(rendered(a_result())), Page(rendered(result))
+    plain, strange = Page(render_report(a_result())), Page(render_report(result))
     assert strange.tags == plain.tags
     assert {name for name, _ in strange.attributes} == {name for name, _ in plain.attributes}
     assert strange.open == []
@@ -174,46 +187,48 @@ def test_untrusted_text_stays_text() -> None:
 
 
 VERDICTS = [
-    (a_difference(0.01, 0.02, 0.03), Finding.BETTER, "wins back 2.00 more of every 100", "1.00 to 3.00"),
-    (a_difference(-0.03, -0.02, -0.01), Finding.WORSE, "wins back 2.00 fewer of every 100", "1.00 to 3.00"),
-    (a_difference(-0.01, 0.002, 0.014), Finding.UNDECIDED, "can't be told", "between −1.00 and 1.40"),
-    (a_difference(0.0, 0.01, 0.02), Finding.UNDECIDED, "can't be told", "between 0.00 and 2.00"),
-    (a_difference(0, 0, 0), Finding.SAME, "exactly zero", ""),
+    (a_difference(0.01, 0.02, 0.03), Conclusion.BETTER, "wins back 2.00 more of every 100", "1.00 to 3.00"),
+    (a_difference(-0.03, -0.02, -0.01), Conclusion.WORSE, "wins back 2.00 fewer of every 100", "1.00 to 3.00"),
+    (a_difference(-0.01, 0.002, 0.014), Conclusion.UNDECIDED, "can't be told", "between −1.00 and 1.40"),
+    (a_difference(0.0, 0.01, 0.02), Conclusion.UNDECIDED, "can't be told", "between 0.00 and 2.00"),
+    (a_difference(0, 0, 0), Conclusion.SAME, "exactly zero", ""),
 ]
 
 
 @pytest.mark.parametrize(("gap", "finding", "says", "interval"), VERDICTS)
-def test_the_verdict_is_one_sentence_with_its_interval(gap: object, finding: Finding, says: str, interval: str) -> None:
+def test_the_verdict_is_one_sentence_with_its_interval(
+    gap: object, finding: Conclusion, says: str, interval: str
+) -> None:
     result = a_result(difference=gap, sensitivity=())
-    said = verdict(result)
-    assert said.finding is finding
+    said = build_verdict(result)
+    assert said.conclusion is finding
     assert says in said.sentence
     assert interval in said.sentence
     assert said.sentence.endswith(".")
-    assert said.sentence.replace("'", "&#39;") in rendered(result)
+    assert said.sentence.replace("'", "&#39;") in render_report(result)
 
 
 def test_the_terminal_says_the_same() -> None:
     result = a_result()
     console = Console(width=200, record=True, file=StringIO())
-    console.print(comparison(result))
+    console.print(render_comparison(result))
     said = console.export_text()
-    assert verdict(result).sentence in said
+    assert build_verdict(result).sentence in said
     for arm in result.arms:
-        assert all(text in said for text in figures_of(arm, "EUR")[:8])
+        assert all(text in said for text in expected_arm_figures(arm, "EUR")[:8])
     assert "Caution: Only 88 percent" in said
 
 
 def test_what_speaks_against_it_is_said_beside_the_verdict() -> None:
     turned = a_result(sensitivity=(a_result().sensitivity[0].model_copy(update={"ci_low": -0.01}),))
-    assert any("of customers who pay by themselves" in one for one in verdict(turned).cautions)
+    assert any("of customers who pay by themselves" in one for one in build_verdict(turned).cautions)
     guessed = a_result(arms=(an_arm("baseline"), CANDIDATE.model_copy(update={"extrapolated_recoveries": 100})))
-    assert any("nobody ever tried" in one for one in verdict(guessed).cautions)
+    assert any("nobody ever tried" in one for one in build_verdict(guessed).cautions)
     paying = {"recovered: charged": 501, "recovered: paid_elsewhere": 60}
     waiting = a_result(arms=(an_arm("baseline"), CANDIDATE.model_copy(update={"ends": paying})))
-    assert any(one.startswith("43 more customers paid by themselves") for one in verdict(waiting).cautions)
+    assert any(one.startswith("43 more customers paid by themselves") for one in build_verdict(waiting).cautions)
     calm = a_result(calibration=None)
-    assert verdict(calm).cautions == ()
+    assert build_verdict(calm).cautions == ()
 
 
 def test_what_is_missing_is_said() -> None:
@@ -222,7 +237,7 @@ def test_what_is_missing_is_said() -> None:
         calibration=None, sensitivity=(), assumptions=(), notes=(), policy_diff="", currency="JPY",
         arms=(empty, empty),
     )  # fmt: skip
-    page = Page(rendered(bare))
+    page = Page(render_report(bare))
     assert page.open == []
     assert "nothing was recorded that the model could be held against" in page.text
     assert "The two policy files are the same." in page.text
@@ -234,7 +249,7 @@ MONEY = [(0, "EUR", "0.00 EUR"), (-5, "usd", "−0.05 USD"), (123_456, "JPY", "1
 
 @pytest.mark.parametrize(("amount", "currency", "text"), MONEY)
 def test_money_is_written_as_its_currency_is(amount: int, currency: str, text: str) -> None:
-    assert money(amount, currency) == text
+    assert format_money(amount, currency) == text
 
 
 shares = st.floats(-1, 1, allow_nan=False)
@@ -242,7 +257,7 @@ shares = st.floats(-1, 1, allow_nan=False)
 
 @given(st.lists(st.tuples(shares, shares, shares).map(lambda one: tuple(sorted(one))), min_size=1, max_size=6))
 def test_intervals_lie_on_their_axis(intervals: list[tuple[float, float, float]]) -> None:
-    drawn = forest(intervals)
+    drawn = build_forest(intervals)
     for whisker in drawn.whiskers:
         assert -0.01 <= whisker.low <= whisker.dot <= whisker.high <= 100.01
     assert 0 <= drawn.zero <= 100
@@ -255,7 +270,7 @@ growing = st.lists(st.floats(0, 1, allow_nan=False), min_size=2, max_size=80).ma
 
 @given(growing)
 def test_a_curve_stays_in_its_box_and_only_rises(line: list[float]) -> None:
-    drawn = curve(line, line)
+    drawn = build_curve(line, line)
     assert drawn.before == drawn.after
     heights = [float(one.split()[1]) for one in drawn.before[1:].split(" L")]
     assert all(-0.01 <= one <= 100.01 for one in heights)

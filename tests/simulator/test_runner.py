@@ -8,23 +8,23 @@ import pytest
 
 from core.errors import InvalidInput
 from core.retry.strategies.base import Proposal, Situation
-from simulator.processes import Failed, spread_over
+from simulator.processes import ProcessFailed, run_in_processes
 from simulator.result import Result
-from simulator.runner import CHUNK, Canceled, Watch, simulate
+from simulator.runner import CHUNK, DryRunCanceled, RunObserver, simulate_policies
 from simulator.world import World
-from tests.simulator.made import MadeSource, a_world, loyal_by, shipped
+from tests.simulator.made import MadeSource, a_world, policy_with_strategy, shipped_policy_text
 
-QUICK = shipped().replace("attempts_allowed = 4", "attempts_allowed = 1")
+QUICK = shipped_policy_text().replace("attempts_allowed = 4", "attempts_allowed = 1")
 
 
-def run(candidate: World | None = None, count: int = 400, **more: object) -> Result:
+def run_simulation(candidate: World | None = None, count: int = 400, **more: object) -> Result:
     """The shipped policy against that one."""
     source, baseline = MadeSource(count), a_world(name="baseline")
-    return simulate(source, baseline, candidate or a_world(QUICK), **({"seed": 5} | more))  # type: ignore[arg-type]
+    return simulate_policies(source, baseline, candidate or a_world(QUICK), **({"seed": 5} | more))  # type: ignore[arg-type]
 
 
 def test_a_candidate_like_the_baseline_differs_by_nothing_at_all() -> None:
-    told = run(a_world())
+    told = run_simulation(a_world())
     assert told.difference.model_dump() == dict.fromkeys(told.difference.model_dump(), 0)
     assert told.arms[0].model_copy(update={"name": "candidate"}) == told.arms[1]
     assert told.policy_diff == ""
@@ -32,21 +32,25 @@ def test_a_candidate_like_the_baseline_differs_by_nothing_at_all() -> None:
 
 def test_the_number_of_processes_changes_no_byte(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("simulator.runner.CHUNK", 70)
-    assert run(jobs=2).model_dump_json() == run(jobs=1).model_dump_json() == run(jobs=5).model_dump_json()
+    assert (
+        run_simulation(jobs=2).model_dump_json()
+        == run_simulation(jobs=1).model_dump_json()
+        == run_simulation(jobs=5).model_dump_json()
+    )
 
 
 def test_the_size_of_chunks_changes_no_byte(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = run()
+    whole = run_simulation()
     monkeypatch.setattr("simulator.runner.CHUNK", 33)
-    assert run().model_dump_json() == whole.model_dump_json()
+    assert run_simulation().model_dump_json() == whole.model_dump_json()
 
 
-def test_another_seed_is_another_luck() -> None:
-    assert run(seed=6).arms != run(seed=5).arms
+def test_another_seed_draws_other_numbers() -> None:
+    assert run_simulation(seed=6).arms != run_simulation(seed=5).arms
 
 
 def test_fewer_tries_win_less_and_the_interval_says_so() -> None:
-    told = run(count=4_000)
+    told = run_simulation(count=4_000)
     baseline, candidate = told.arms
     assert candidate.charge_attempts < baseline.charge_attempts
     assert candidate.recovered < baseline.recovered
@@ -55,7 +59,7 @@ def test_fewer_tries_win_less_and_the_interval_says_so() -> None:
 
 
 def test_parts_add_up_to_the_whole() -> None:
-    for arm in run().arms:
+    for arm in run_simulation().arms:
         for parts in (arm.by_cause, arm.by_segment):
             assert sum(one.recoveries for one in parts) == arm.recoveries
             assert sum(one.recovered for one in parts) == arm.recovered
@@ -67,26 +71,26 @@ def test_parts_add_up_to_the_whole() -> None:
 
 def test_progress_ends_where_the_work_does() -> None:
     seen: list[tuple[int, int]] = []
-    run(sweep=((0.1, 0.0), (0.3, 0.1)), watch=Watch(progress=lambda done, of: seen.append((done, of))))
+    run_simulation(sweep=((0.1, 0.0), (0.3, 0.1)), watch=RunObserver(progress=lambda done, of: seen.append((done, of))))
     assert seen == [(400, 1_200), (800, 1_200), (1_200, 1_200)]
 
 
 def test_the_sweep_asks_again_for_every_share() -> None:
-    told = run(sweep=((0.1, 0.0), (0.3, 0.1)))
+    told = run_simulation(sweep=((0.1, 0.0), (0.3, 0.1)))
     assert [(one.soft, one.hard, one.recoveries) for one in told.sensitivity] == [(0.1, 0.0, 400), (0.3, 0.1, 400)]
 
 
 def test_a_canceled_run_says_so() -> None:
-    with pytest.raises(Canceled):
-        run(watch=Watch(canceled=lambda: True))
+    with pytest.raises(DryRunCanceled):
+        run_simulation(watch=RunObserver(is_canceled=lambda: True))
 
 
 def test_nothing_to_simulate_is_told() -> None:
     with pytest.raises(InvalidInput, match="no recoveries"):
-        run(count=0)
+        run_simulation(count=0)
 
 
-class Odd:
+class OddInvoiceStrategy:
     """A plug-in: looks at the invoice itself."""
 
     def propose(self, situation: Situation) -> Proposal | None:
@@ -97,25 +101,25 @@ class Odd:
 
 def test_a_strategy_that_must_be_asked_each_time_still_runs_and_that_is_told() -> None:
     known = a_world()
-    strategies = {**known.strategies, "odd": Odd}
-    policy = a_world(loyal_by('use = "odd"'), strategies=strategies)
-    told = run(policy, count=60)
+    strategies = {**known.strategies, "odd": OddInvoiceStrategy}
+    policy = a_world(policy_with_strategy('use = "odd"'), strategies=strategies)
+    told = run_simulation(policy, count=60)
     assert told.arms[1].event_by_event
     assert not told.arms[0].event_by_event
     assert any("standard_ladder" in note and "event by event" in note for note in told.notes)
 
 
-def _dies(first: int, _: int) -> int:
+def _kill_process(first: int, _: int) -> int:
     if first == 1:
         os.kill(os.getpid(), signal.SIGKILL)
     return first
 
 
-def _fails(first: int, _: int) -> int:
+def _raise_error(first: int, _: int) -> int:
     return 1 // first
 
 
-def built(worker: Callable[[int, int], int]) -> "Builder":
+def builder_of(worker: Callable[[int, int], int]) -> "Builder":
     """What builds this worker."""
     return Builder(worker)
 
@@ -130,9 +134,11 @@ class Builder:
         return self._worker
 
 
-@pytest.mark.parametrize(("worker", "words"), [(_dies, "before its work was done"), (_fails, "ZeroDivisionError")])
+@pytest.mark.parametrize(
+    ("worker", "words"), [(_kill_process, "before its work was done"), (_raise_error, "ZeroDivisionError")]
+)
 def test_a_process_that_dies_is_noticed(worker: Callable[[int, int], int], words: str) -> None:
-    with pytest.raises(Failed, match=words), spread_over(built(worker), [(0, 1), (1, 1)], 2) as parts:
+    with pytest.raises(ProcessFailed, match=words), run_in_processes(builder_of(worker), [(0, 1), (1, 1)], 2) as parts:
         list(parts)
 
 

@@ -5,51 +5,56 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core.rates import rate
+from core.rates import wilson_interval
 from simulator.cases import NEVER, Cases
-from simulator.exact import Exact
-from simulator.fast import Fast
-from simulator.fate import Fates
-from simulator.outcomes import DELAY_CLASSES, LAST_ATTEMPT, Outcomes
+from simulator.exact import EventEngine
+from simulator.fast import ArrayEngine
+from simulator.fate import OutcomeModels
+from simulator.outcomes import DELAY_CLASSES, LAST_ATTEMPT, OutcomeChances
 from simulator.runner import Engine
-from tests.simulator.made import a_book, a_world, outcomes, shipped, some_cases
+from tests.simulator.made import a_book, a_world, outcomes_with, shipped_policy_text, some_cases
 
-FUNDS_ON_VISA = 0
-OF_NO_SEGMENT = 3
+FUNDS_ON_VISA_KIND = 0
+NO_SEGMENT_PAYER = 3
 
 
-def constant(chance: float) -> Outcomes:
+def constant_outcomes(chance: float) -> OutcomeChances:
     """Nothing but the chance matters."""
     flat = {"attempts": LAST_ATTEMPT, "delays": DELAY_CLASSES, "hours": 24, "weekdays": 7}
-    return outcomes(base=chance, payday=1.0, cap=1.0, **{name: np.ones(length) for name, length in flat.items()})
+    return outcomes_with(base=chance, payday=1.0, cap=1.0, **{name: np.ones(length) for name, length in flat.items()})
 
 
 def plain_cases(count: int) -> Cases:
     """Missing funds, a customer of no particular segment who does nothing, and a card that was never tried before."""
     book, cases = a_book(), some_cases(count, busy_cards=0)
-    assert book.failures[FUNDS_ON_VISA].failure.code == "insufficient_funds"
-    never, kind, payer = (np.full(count, value) for value in (NEVER, FUNDS_ON_VISA, OF_NO_SEGMENT))
+    assert book.failures[FUNDS_ON_VISA_KIND].failure.code == "insufficient_funds"
+    never, kind, payer = (np.full(count, value) for value in (NEVER, FUNDS_ON_VISA_KIND, NO_SEGMENT_PAYER))
     return replace(cases, paid_at=never, method_at=never, failure=kind, payer=payer)
 
 
-def tries(count: int) -> str:
+def policy_with_retries(count: int) -> str:
     """The shipped policy with so many retries."""
-    return shipped().replace("attempts_allowed = 4", f"attempts_allowed = {count}")
+    return shipped_policy_text().replace("attempts_allowed = 4", f"attempts_allowed = {count}")
 
 
 @pytest.mark.parametrize("count", [1, 2, 4])
 @pytest.mark.parametrize("chance", [0.05, 0.2, 0.6])
 def test_fixed_tries_with_a_constant_chance(chance: float, count: int) -> None:
-    known = rate(
-        int(Fast(a_world(tries(count)), Fates(constant(chance), 3)).run(plain_cases(20_000)).recovered.sum()), 20_000
+    known = wilson_interval(
+        int(
+            ArrayEngine(a_world(policy_with_retries(count)), OutcomeModels(constant_outcomes(chance), 3))
+            .run(plain_cases(20_000))
+            .is_recovered.sum()
+        ),
+        20_000,
     )
     assert known
     assert known.low <= 1 - (1 - chance) ** count <= known.high
 
 
 @pytest.mark.parametrize(("chance", "charges"), [(0.0, 4), (1.0, 1)])
-@pytest.mark.parametrize("engine", [Fast, Exact])
+@pytest.mark.parametrize("engine", [ArrayEngine, EventEngine])
 def test_hopeless_and_certain(engine: type[Engine], chance: float, charges: int) -> None:
-    told = engine(a_world(), Fates(constant(chance), 3)).run(plain_cases(50))  # type: ignore[call-arg]
+    told = engine(a_world(), OutcomeModels(constant_outcomes(chance), 3)).run(plain_cases(50))  # type: ignore[call-arg]
     assert set(told.charges.tolist()) == {charges}
-    assert set(told.recovered.tolist()) == {bool(chance)}
+    assert set(told.is_recovered.tolist()) == {bool(chance)}

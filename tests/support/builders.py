@@ -42,7 +42,7 @@ def an_event(kind: EventKind, **changes: Any) -> ProviderEvent:
     return ProviderEvent(**known | changes)
 
 
-def said(record: Record) -> dict[str, Any]:
+def data_without_policy(record: Record) -> dict[str, Any]:
     """What a row says beside the policy and the arm that it happened under, and the name of a command."""
     beside = {"policy_version", "experiment", "arm", "request_id", "signal"}
     return {key: value for key, value in record.data.stored.items() if key not in beside}

@@ -4,24 +4,24 @@ from datetime import date, datetime, timedelta
 
 from hypothesis.stateful import RuleBasedStateMachine
 
-from activities.attempt import Attempt
+from activities.attempt import ChargeAttempt
 from core.classifier.taxonomy import Cause
-from core.contracts import Charged, ChargeInput
+from core.contracts import ChargeInput, ChargeReport
 from core.events import Event, Record
-from core.fraud.assess import NOTHING, assess
+from core.fraud.assess import NO_SIGNALS, assess_fraud
 from core.fraud.signals import FraudSignals
 from core.payments import Card, CustomerView, FailureFacts, ProviderEvent, Risk
-from core.retry.decide import Findings, decide
-from core.retry.machine import Charge, Settle, fold
-from core.retry.network_plan import found_card, within_network
-from core.retry.network_rules import Limit, NetworkRules
-from core.retry.reactions import react
+from core.retry.decide import DecisionInput, decide_on_failure
+from core.retry.machine import Charge, Reconcile, fold_records
+from core.retry.network_plan import apply_network_rules, failed_credential
+from core.retry.network_rules import NetworkLimit, NetworkRules
+from core.retry.reactions import react_to_event
 from core.retry.recovery import Recovery
 from core.segmentation.segment import Segment
 from tests.support.builders import THEN
 from tests.support.memory_log import MemoryLog
-from tests.support.story import NEW, POLICY_FILE, classified, shipped_means
-from tests.support.till import Execution, Till
+from tests.support.story import NEW_RECOVERY, POLICY_FILE, classification_of, shipped_decision_config
+from tests.support.till import Execution, InterruptibleProvider
 
 ARMS = """
 [experiments.sooner]
@@ -32,18 +32,18 @@ share = 50
 attempts_allowed = 2
 window_days = 9
 """
-MEANS = shipped_means(POLICY_FILE.read_text() + ARMS)
+DECISION_CONFIG = shipped_decision_config(POLICY_FILE.read_text() + ARMS)
 CARD = Card(fingerprint="fp_1", network="visa")
 
 
-def _limit(window: str, days: int, allowed: int) -> Limit:
+def _count_limit(window: str, days: int, allowed: int) -> NetworkLimit:
     known = {"per_amount": False, "approval_resets": False, "effective": date(2020, 1, 1), "source": "the test"}
-    return Limit(network="visa", window=window, length=timedelta(days=days), allowed=allowed, **known)
+    return NetworkLimit(network="visa", window=window, length=timedelta(days=days), allowed=allowed, **known)
 
 
-def network_rules(day: int, month: int) -> NetworkRules:
+def limited_network_rules(day: int, month: int) -> NetworkRules:
     """A network that allows so many tries of one card in a day and in 30."""
-    return NetworkRules(limits=(_limit("24h", 1, day), _limit("30d", 30, month)))
+    return NetworkRules(limits=(_count_limit("24h", 1, day), _count_limit("30d", 30, month)))
 
 
 class Driver(RuleBasedStateMachine):
@@ -53,9 +53,9 @@ class Driver(RuleBasedStateMachine):
         super().__init__()
         self.time = THEN
         self.log = MemoryLog()
-        self.till = Till()
-        self.recovery: Recovery = NEW
-        self.frozen: list[Execution[Charged]] = []
+        self.provider = InterruptibleProvider()
+        self.recovery: Recovery = NEW_RECOVERY
+        self.frozen: list[Execution[ChargeReport]] = []
         self.events = 0
         self.cause = Cause.INSUFFICIENT_FUNDS
         self.customer = "cus_1"
@@ -66,59 +66,65 @@ class Driver(RuleBasedStateMachine):
         self.time += timedelta(microseconds=1)
         return self.time
 
-    def write(self, *events: Event) -> None:
-        written = Execution(self.log.append(self.recovery, events, self.time)).finish() if events else ()
-        self.recovery = fold(self.recovery, written)
+    def append_events(self, *events: Event) -> None:
+        written = Execution(self.log.append_events(self.recovery, events, self.time)).finish() if events else ()
+        self.recovery = fold_records(self.recovery, written)
 
-    def hear(self, event: ProviderEvent) -> None:
+    def receive_event(self, event: ProviderEvent) -> None:
         for _ in range(3):
-            if not (events := react(self.recovery, event)):
+            if not (events := react_to_event(self.recovery, event)):
                 return
-            self.write(*events)
+            self.append_events(*events)
         raise AssertionError("it is heard again and again")
 
-    def facts(self, risk: Risk) -> FailureFacts:
+    def failure_facts(self, risk: Risk) -> FailureFacts:
         customer = CustomerView(customer_id=self.customer)
         return FailureFacts(
-            invoice=self.till.invoice, failure=self.recovery.failure, risk=risk, card=CARD, customer=customer
+            invoice=self.provider.invoice, failure=self.recovery.failure, risk=risk, card=CARD, customer=customer
         )
 
-    def decide(self, risk: Risk, signals: FraudSignals = NOTHING) -> None:
-        found, facts = classified(self.cause), self.facts(risk)
+    def decide_failure(self, risk: Risk, signals: FraudSignals = NO_SIGNALS) -> None:
+        found, facts = classification_of(self.cause), self.failure_facts(risk)
         segment = Segment(name=self.recovery.segment or "default", rule="", why="")
-        findings = Findings(
+        findings = DecisionInput(
             recovery=self.recovery,
             facts=facts,
             classification=found,
             segment=segment,
-            assessment=assess(risk, found, signals),
+            assessment=assess_fraud(risk, found, signals),
             now=self.time,
         )
-        card = found_card(findings)
-        tries = Execution(self.log.tries(card, self.network, self.time)).finish()
-        self.write(*within_network(self.recovery, decide(findings, MEANS), card, self.network, tries))
+        card = failed_credential(findings)
+        tries = Execution(self.log.load_attempts(card, self.network_rules, self.time)).finish()
+        self.append_events(
+            *apply_network_rules(
+                self.recovery, decide_on_failure(findings, DECISION_CONFIG), card, self.network_rules, tries
+            )
+        )
 
-    def attempt(self, step: Charge | Settle) -> Execution[Charged]:
-        trying = Attempt(self.recovery, self.till, self.log, self, lambda: self.network)  # type: ignore[arg-type]
-        self.till.now = self.time
-        return Execution(_charged(trying, self.recovery, step, self.time))
+    def start_charge(self, step: Charge | Reconcile) -> Execution[ChargeReport]:
+        trying = ChargeAttempt(self.recovery, self.provider, self.log, self, lambda: self.network_rules)  # type: ignore[arg-type]
+        self.provider.now = self.time
+        return Execution(_execute_charge(trying, self.recovery, step, self.time))
 
     @property
-    def network(self) -> NetworkRules:
+    def network_rules(self) -> NetworkRules:
         """What the card's network allows."""
-        return network_rules(*self.allowed)
+        return limited_network_rules(*self.allowed)
 
     @property
-    def rows(self) -> list[Record]:
-        return self.log.rows.get(NEW.recovery_id, [])
+    def all_records(self) -> list[Record]:
+        return self.log.rows.get(NEW_RECOVERY.recovery_id, [])
 
 
-async def _charged(attempt: Attempt, recovery: Recovery, step: Charge | Settle, now: datetime) -> Charged:
+async def _execute_charge(
+    attempt: ChargeAttempt, recovery: Recovery, step: Charge | Reconcile, now: datetime
+) -> ChargeReport:
     """The order of `activities.charging`."""
     known = await attempt.catch_up()
     if isinstance(step, Charge) and known.sequence == recovery.sequence:
         order = ChargeInput(now=now, recovery=recovery, trigger=step.trigger, method_id=step.method_id)
-        known = await attempt.request(order)
-        if known.in_flight and attempt.just_requested:
-            return await attempt.send(known)
-    return await attempt.find_out(known) if known.in_flight else attempt.so_far()
+        known = await attempt.request_charge(order)
+        if known.in_flight and attempt.is_own_request:
+            return await attempt.send_charge(known)
+    return await attempt.reconcile_charge(known) if known.in_flight else attempt.result_so_far()

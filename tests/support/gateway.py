@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from core.errors import NotAllowed, ProviderUnavailable
-from core.messages.contact import Contact, Reached
+from core.messages.contact import Contact, MessageRecipient
 from core.payments import (
     Card,
     ChargeOrder,
@@ -29,7 +29,7 @@ JENNY = Contact(email="jenny@example.com", name="Jenny", language="en", link="ht
 UNKNOWN = ChargeResult(outcome=Outcome.UNKNOWN, reason="timeout")
 
 
-def declined(code: str) -> ChargeResult:
+def decline_result(code: str) -> ChargeResult:
     """A decline with this code."""
     return ChargeResult(outcome=Outcome.DECLINED, failure=Failure(code=code))
 
@@ -47,7 +47,7 @@ class ScriptedGateway:
     can_read: bool = True
     orders: list[ChargeOrder] = field(default_factory=list)
     answers: dict[str, ChargeResult] = field(default_factory=dict)
-    settlements: list[ChargeResult] = field(default_factory=list)
+    reconciliations: list[ChargeResult] = field(default_factory=list)
     cards: dict[str, Card] = field(default_factory=dict)
     """By method; "" for the default."""
     contact: Contact = JENNY
@@ -61,11 +61,11 @@ class ScriptedGateway:
     """The next charges are surely not executed: each with the wait that is asked for."""
 
     @property
-    def charged(self) -> int:
+    def success_count(self) -> int:
         """Successful charges."""
         return sum(answer.outcome is Outcome.SUCCEEDED for answer in self.answers.values())
 
-    def becomes(self, status: InvoiceStatus) -> None:
+    def set_status(self, status: InvoiceStatus) -> None:
         """The invoice changes at the provider."""
         self.invoice = self.invoice.model_copy(update={"status": status})
 
@@ -92,9 +92,9 @@ class ScriptedGateway:
             risk=self.risk,
         )
 
-    async def read_contact(self, invoice_id: str, _: str | None) -> Reached:
+    async def read_contact(self, invoice_id: str, _: str | None) -> MessageRecipient:
         """The invoice as it stands, and its customer."""
-        return Reached(invoice=await self.read_invoice(invoice_id), contact=self.contact)
+        return MessageRecipient(invoice=await self.read_invoice(invoice_id), contact=self.contact)
 
     async def read_card(self, _: str, method_id: str | None) -> Card | None:
         """Nothing is known of another card than the first."""
@@ -109,14 +109,14 @@ class ScriptedGateway:
             self.answers[order.idempotency_key] = self.script.pop(0) if self.script else SUCCEED
         answer = self.answers[order.idempotency_key]
         if answer.outcome is Outcome.SUCCEEDED:
-            self.becomes(InvoiceStatus.PAID)
+            self.set_status(InvoiceStatus.PAID)
         return answer
 
-    async def settle(self, _: ChargeOrder) -> ChargeResult:
+    async def reconcile(self, _: ChargeOrder) -> ChargeResult:
         """The next scripted settlement; unknown without one."""
-        return self.settlements.pop(0) if self.settlements else UNKNOWN
+        return self.reconciliations.pop(0) if self.reconciliations else UNKNOWN
 
-    async def resolve(self, event: ProviderEvent) -> ProviderEvent:
+    async def resolve_event(self, event: ProviderEvent) -> ProviderEvent:
         """Nothing to add."""
         return event
 
@@ -124,6 +124,6 @@ class ScriptedGateway:
         """Nothing to let go of."""
 
 
-def keys(orders: Iterable[ChargeOrder]) -> list[str]:
+def idempotency_keys(orders: Iterable[ChargeOrder]) -> list[str]:
     """The idempotency keys in the order they were sent."""
     return [order.idempotency_key for order in orders]

@@ -15,7 +15,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 STACK = "stack"
 BROWSER = "browser"
-TOGETHER: Final = (
+SHARED_STACK_TESTS: Final = (
     ("tests/e2e/test_8_telling.py", ""),
     ("tests/e2e/test_8_two_people.py", ""),
     ("tests/e2e/", STACK),
@@ -25,7 +25,7 @@ TOGETHER: Final = (
     ("tests/browser/", BROWSER),
 )
 """Paths whose tests share one stack; without a name, the module stays alone."""
-LONGEST: Final = (
+LONGEST_GROUPS: Final = (
     STACK,
     BROWSER,
     "tests/workflows/test_simulator.py",
@@ -39,26 +39,26 @@ LONGEST: Final = (
 )
 """Lanes of half a minute and more begin first, so that none of them is left over in the end."""
 
-GATE, ROOM = Path(__file__), Path(__file__).with_name("__init__.py")
+QUEUE_LOCK, TEST_LOCK = Path(__file__), Path(__file__).with_name("__init__.py")
 """Two files of ours to lock: what is in them doesn't matter."""
 
 
-def lane_of(nodeid: str) -> str:
+def group_of(nodeid: str) -> str:
     """What runs in one process, in order: a module, or all modules that share a stack."""
     path = nodeid.partition("::")[0]
-    return next((name or path for start, name in TOGETHER if path.startswith(start)), path)
+    return next((name or path for start, name in SHARED_STACK_TESTS if path.startswith(start)), path)
 
 
-def in_order(items: list[pytest.Item]) -> None:
+def sort_longest_first(items: list[pytest.Item]) -> None:
     """Long lanes first; within a lane nothing changes."""
-    items.sort(key=lambda item: _rank(lane_of(item.nodeid)))
+    items.sort(key=lambda item: _group_rank(group_of(item.nodeid)))
 
 
-def _rank(lane: str) -> int:
-    return next((place for place, name in enumerate(LONGEST) if lane.startswith(name)), len(LONGEST))
+def _group_rank(group: str) -> int:
+    return next((place for place, name in enumerate(LONGEST_GROUPS) if group.startswith(name)), len(LONGEST_GROUPS))
 
 
-class Lanes(LoadScopeScheduling):  # type: ignore[misc]
+class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]
     """Hands out whole lanes, in the order of the collection."""
 
     def __init__(self, config: pytest.Config, log: Any = None) -> None:
@@ -66,28 +66,28 @@ class Lanes(LoadScopeScheduling):  # type: ignore[misc]
         config.option.loadscopereorder = False
 
     def _split_scope(self, nodeid: str) -> str:
-        return lane_of(nodeid)
+        return group_of(nodeid)
 
 
 @contextmanager
-def undisturbed(item: pytest.Item) -> Iterator[None]:
+def quiet_turn(item: pytest.Item) -> Iterator[None]:
     """Around one test: marked `quiet` it begins when the others have ended theirs, and they wait for it.
 
     Stories and faults wait for nobody, and nobody for them: they go on by the clock between their tests, too.
     """
     quiet = item.get_closest_marker("quiet") is not None
     alone = not hasattr(item.config, "workerinput")
-    if alone or lane_of(item.nodeid) == STACK:
+    if alone or group_of(item.nodeid) == STACK:
         yield
         return
-    with turn(GATE, ROOM, quiet=quiet):
+    with hold_turn(QUEUE_LOCK, TEST_LOCK, quiet=quiet):
         yield
 
 
 @contextmanager
-def turn(gate: Path, room: Path, *, quiet: bool) -> Iterator[None]:
+def hold_turn(queue_lock: Path, test_lock: Path, *, quiet: bool) -> Iterator[None]:
     """In the room, with others or `quiet` alone; who waits to be alone is waited for by all who come later."""
-    with gate.open() as entrance, room.open() as inside:
+    with queue_lock.open() as entrance, test_lock.open() as inside:
         fcntl.flock(entrance, fcntl.LOCK_EX)
         fcntl.flock(inside, fcntl.LOCK_EX if quiet else fcntl.LOCK_SH)
         fcntl.flock(entrance, fcntl.LOCK_UN)

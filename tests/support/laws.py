@@ -11,73 +11,73 @@ from sqlalchemy import func, select
 
 from db.models import webhook_inbox
 from db.session import Database
-from tests.support.world import FINAL, Recovery, Row, World
+from tests.support.world import FINAL_STATES, Recovery, Row, RunningService
 
 ROOT = Path(__file__).parents[2]
-ANSWERS = ("charge.succeeded", "charge.declined", "charge.reconciled")
-BEHIND_THE_END = frozenset({"event.late", "payment.late", "payment.refunded", "payment.reversed"})
+ANSWER_EVENTS = ("charge.succeeded", "charge.declined", "charge.reconciled")
+LATE_EVENTS = frozenset({"event.late", "payment.late", "payment.refunded", "payment.reversed"})
 """What the intake writes after the end, and nothing else."""
 KEYLESS = frozenset({"braintree"})
 """Providers that know no idempotency keys."""
 
 
-async def check_all(world: World) -> int:
+async def check_all_recoveries(world: RunningService) -> int:
     """Every recovery that this installation knows; answers with their number."""
-    recoveries = [recovery async for recovery in everything(world)]
-    await asyncio.gather(*(check(recovery) for recovery in recoveries))
+    recoveries = [recovery async for recovery in each_recovery(world)]
+    await asyncio.gather(*(check_recovery(recovery) for recovery in recoveries))
     return len(recoveries)
 
 
-async def everything(world: World) -> AsyncIterator[Recovery]:
+async def each_recovery(world: RunningService) -> AsyncIterator[Recovery]:
     """All recoveries, page by page."""
     cursor: dict[str, str] = {}
     while True:
         page = (await world.api.get("/v1/recoveries", params={"limit": 200, **cursor})).json()
         for item in page["items"]:
-            yield world.known(item["invoice_id"], item["provider"])
+            yield world.recovery_of(item["invoice_id"], item["provider"])
         if not page["next_cursor"]:
             return
         cursor = {"cursor": page["next_cursor"]}
 
 
-async def check(recovery: Recovery) -> None:
+async def check_recovery(recovery: Recovery) -> None:
     """The laws about money and data, for one recovery."""
-    rows = await recovery.events()
-    _sequence(rows)
-    _one_failure_an_attempt(rows)
-    await _money(recovery, rows)
+    rows = await recovery.fetch_events()
+    _check_sequence(rows)
+    _check_one_failure_per_attempt(rows)
+    await _check_money(recovery, rows)
 
 
-def _sequence(rows: list[Row]) -> None:
+def _check_sequence(rows: list[Row]) -> None:
     assert [row["sequence"] for row in rows] == list(range(1, len(rows) + 1))
     assert [row["from_state"] for row in rows] == [None, *(row["to_state"] for row in rows[:-1])]
     assert [row["previous_hash"] for row in rows[1:]] == [row["hash"] for row in rows[:-1]]
     closed = [row for row in rows if row["type"] == "recovery.closed"]
-    assert len(closed) == int(rows[-1]["to_state"] in FINAL)
+    assert len(closed) == int(rows[-1]["to_state"] in FINAL_STATES)
     after = rows[rows.index(closed[0]) + 1 :] if closed else []
-    assert {row["type"] for row in after} <= BEHIND_THE_END
+    assert {row["type"] for row in after} <= LATE_EVENTS
 
 
-def _one_failure_an_attempt(rows: list[Row]) -> None:
+def _check_one_failure_per_attempt(rows: list[Row]) -> None:
     told = Counter(row["data"].get("provider_attempt") for row in rows if row["type"] == "payment.failed")
     assert all(count == 1 for count in told.values()), told
 
 
-async def _money(recovery: Recovery, rows: list[Row]) -> None:
+async def _check_money(recovery: Recovery, rows: list[Row]) -> None:
     """At most one success beside parts that others paid; each attempt asked for once, under one key, answered once."""
-    charges = [charge for charge in await recovery.charges() if charge.origin not in {"part", "debit"}]
+    charges = [charge for charge in await recovery.fetch_charges() if charge.origin not in {"part", "debit"}]
     assert len(charges) <= 1, [charge.model_dump() for charge in charges]
     requested = [row for row in rows if row["type"] == "charge.requested"]
     assert [row["attempt"] for row in requested] == list(range(1, len(requested) + 1))
     keys = [row["data"]["idempotency_key"] for row in requested]
     assert len(set(keys)) == len(keys)
-    answered = Counter(row["attempt"] for row in rows if row["type"] in ANSWERS)
+    answered = Counter(row["attempt"] for row in rows if row["type"] in ANSWER_EVENTS)
     unanswered = {row["attempt"] for row in requested} - set(answered)
     assert all(count == 1 for count in answered.values())
     assert unanswered <= {len(requested)}, "a new attempt began before the old one was answered"
     handed = {row["attempt"] for row in rows if row["data"].get("reason") == "charge_unknown"}
-    assert not (unanswered - handed and rows[-1]["to_state"] in FINAL), "it ended with a charge in flight"
-    sent = [call.idempotency_key for call in await recovery.pay_calls()]
+    assert not (unanswered - handed and rows[-1]["to_state"] in FINAL_STATES), "it ended with a charge in flight"
+    sent = [call.idempotency_key for call in await recovery.fetch_pay_calls()]
     if recovery.provider in KEYLESS:
         assert len(sent) <= len(requested), "without keys an attempt is sent once or not at all"
         assert set(sent) <= {None}
@@ -85,16 +85,16 @@ async def _money(recovery: Recovery, rows: list[Row]) -> None:
         assert set(sent) <= set(keys)
 
 
-async def drained(world: World, within: float = 30.0) -> None:
+async def wait_until_inbox_drained(world: RunningService, within: float = 30.0) -> None:
     """Every stored webhook has come to something: handed over, or ignored with a reason."""
     database = Database(world.stack.addresses.writer_url)
     table = webhook_inbox
     try:
         for _ in range(int(within)):
             async with database.begin() as session:
-                waiting = (await session.execute(_count(table.c.outcome.is_(None)))).scalar_one()
+                waiting = (await session.execute(_count_rows(table.c.outcome.is_(None)))).scalar_one()
                 mute = (table.c.outcome == "ignored") & table.c.reason.is_(None)
-                without_reason = (await session.execute(_count(mute))).scalar_one()
+                without_reason = (await session.execute(_count_rows(mute))).scalar_one()
             if not waiting:
                 break
             await asyncio.sleep(1)
@@ -103,11 +103,11 @@ async def drained(world: World, within: float = 30.0) -> None:
         await database.close()
 
 
-def _count(what: Any) -> Any:
+def _count_rows(what: Any) -> Any:
     return select(func.count()).select_from(webhook_inbox).where(what)
 
 
-async def audited(environment: dict[str, str]) -> str:
+async def verify_audit(environment: dict[str, str]) -> str:
     """`pri audit verify` finds nothing; what it says."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, str(ROOT / "cli.py"), "audit", "verify", env=environment, stdout=asyncio.subprocess.PIPE
@@ -117,8 +117,8 @@ async def audited(environment: dict[str, str]) -> str:
     return said.decode()
 
 
-async def hold(world: World) -> None:
+async def check_service(world: RunningService) -> None:
     """All of it, at the end of everything."""
-    await drained(world)
-    count = await check_all(world)
-    assert f"{count} recoveries" in await audited(world.stack.environment)
+    await wait_until_inbox_drained(world)
+    count = await check_all_recoveries(world)
+    assert f"{count} recoveries" in await verify_audit(world.stack.environment)

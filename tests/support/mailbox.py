@@ -12,13 +12,13 @@ from notifications.channels import Channel, Letter
 
 
 @dataclass
-class Postbox:
+class MemoryChannel:
     """A channel that keeps what it is given. `trouble` is consumed first: an error a message."""
 
     name: str = "email"
-    letters: list[Letter] = field(default_factory=list)
-    trouble: list[Exception] = field(default_factory=list)
-    tries: int = 0
+    messages: list[Letter] = field(default_factory=list)
+    errors: list[Exception] = field(default_factory=list)
+    send_count: int = 0
     hangs: bool = False
     released: asyncio.Event = field(default_factory=asyncio.Event)
     """Ends the hanging."""
@@ -29,33 +29,33 @@ class Postbox:
         return {self.name: self}
 
     @property
-    def kinds(self) -> list[str]:
+    def message_kinds(self) -> list[str]:
         """What the customer was told, in order."""
-        return [letter.kind.value for letter in self.letters]
+        return [letter.kind.value for letter in self.messages]
 
     async def send(self, letter: Letter) -> None:
         """Keep it, or fail."""
-        self.tries += 1
+        self.send_count += 1
         if self.hangs:
             await self.released.wait()
-        if self.trouble:
-            raise self.trouble.pop(0)
-        self.letters.append(letter)
+        if self.errors:
+            raise self.errors.pop(0)
+        self.messages.append(letter)
 
 
 @dataclass
-class MemoryAddresses:
+class MemoryContacts:
     """The table `contact` for one customer."""
 
-    known: dict[str, Contact] = field(default_factory=dict)
+    contacts: dict[str, Contact] = field(default_factory=dict)
 
-    async def save(self, _: str, customer_id: str, __: str, contact: Contact) -> None:
+    async def save_contact(self, _: str, customer_id: str, __: str, contact: Contact) -> None:
         """What the provider says now."""
-        self.known[customer_id] = contact
+        self.contacts[customer_id] = contact
 
-    async def load(self, _: str, customer_id: str, __: str) -> Contact | None:
+    async def load_contact(self, _: str, customer_id: str, __: str) -> Contact | None:
         """Whom to write to."""
-        return self.known.get(customer_id)
+        return self.contacts.get(customer_id)
 
 
 @dataclass
@@ -63,20 +63,20 @@ class MemoryOutbox:
     """The table `message`. `crash` loses the next conclusion, as a worker does that dies after sending."""
 
     rows: dict[MessageName, Claim] = field(default_factory=dict)
-    crash: bool = False
+    crash_on_conclude: bool = False
 
-    async def claim(self, name: MessageName, _: MessageKind) -> Claim:
+    async def claim_message(self, name: MessageName, _: MessageKind) -> Claim:
         """The right to send, once."""
         known = self.rows.get(name)
         if known and known.state is not MessageState.UNSENT:
             return known
         tries = known.tries + 1 if known else 1
-        self.rows[name] = Claim(ours=False, state=MessageState.SENDING, tries=tries)
-        return Claim(ours=True, state=MessageState.SENDING, tries=tries)
+        self.rows[name] = Claim(is_ours=False, state=MessageState.SENDING, tries=tries)
+        return Claim(is_ours=True, state=MessageState.SENDING, tries=tries)
 
-    async def conclude(self, name: MessageName, state: MessageState, reason: str | None, _: str | None) -> None:
+    async def conclude_message(self, name: MessageName, state: MessageState, reason: str | None, _: str | None) -> None:
         """How it ended."""
-        if self.crash:
-            self.crash = False
+        if self.crash_on_conclude:
+            self.crash_on_conclude = False
             raise StoreUnavailable("scripted: the worker dies here")
         self.rows[name] = self.rows[name].model_copy(update={"state": state, "reason": reason})

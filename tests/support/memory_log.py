@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 
-from activities.log import Judgement
+from activities.log import ReservationRule
 from core.errors import StoreUnavailable
 from core.events import Event, Record
-from core.retry.ledger import entries
-from core.retry.machine import place_all
-from core.retry.network_rules import Credential, LedgerEntry, NetworkRules, Spent
+from core.retry.ledger import build_ledger_entries
+from core.retry.machine import append_events
+from core.retry.network_rules import AttemptOutcome, Credential, LedgerEntry, NetworkRules
 from core.retry.recovery import Recovery
 
 
@@ -24,35 +24,37 @@ class MemoryLog:
         self.hangs = 0
         """How many of the next appends hang for longer than a local activity may take."""
 
-    async def append(self, before: Recovery, events: Sequence[Event], now: datetime) -> tuple[Record, ...]:
+    async def append_events(self, before: Recovery, events: Sequence[Event], now: datetime) -> tuple[Record, ...]:
         """These events behind `before`, or what is there already."""
-        await self._trouble()
-        if written := await self.since(before):
+        await self._fail_if_told()
+        if written := await self.load_since(before):
             return written
-        _, records = place_all(before, events, now)
+        _, records = append_events(before, events, now)
         self.rows.setdefault(before.recovery_id, []).extend(records)
-        self._note(before, records)
+        self._record_attempts(before, records)
         return records
 
-    def _note(self, before: Recovery, records: Sequence[Record]) -> None:
-        for entry in entries(before, records):
+    def _record_attempts(self, before: Recovery, records: Sequence[Record]) -> None:
+        for entry in build_ledger_entries(before, records):
             known = self.ledger.get((entry.recovery_id, entry.key))
             kept = {"fingerprint": entry.fingerprint or (known and known.fingerprint) or None}
             kept |= {"network": entry.network or (known and known.network) or None}
             self.ledger[entry.recovery_id, entry.key] = entry.model_copy(update=kept)
 
-    async def reserve(
-        self, before: Recovery, card: Credential, rules: NetworkRules, verdict: Judgement, now: datetime
+    async def reserve_attempt(
+        self, before: Recovery, card: Credential, rules: NetworkRules, verdict: ReservationRule, now: datetime
     ) -> tuple[Record, ...]:
         """What the verdict says to the tries so far, as append."""
-        return await self.append(before, (verdict(await self.tries(card, rules, now)),), now)
+        return await self.append_events(before, (verdict(await self.load_attempts(card, rules, now)),), now)
 
-    async def tries(self, card: Credential, _: NetworkRules, __: datetime) -> tuple[LedgerEntry, ...]:
+    async def load_attempts(self, card: Credential, _: NetworkRules, __: datetime) -> tuple[LedgerEntry, ...]:
         """The tries of this card, oldest first."""
-        mine = [one for one in self.ledger.values() if _is_of(one, card) and one.outcome is not Spent.HELD]
+        mine = [
+            one for one in self.ledger.values() if _is_same_card(one, card) and one.outcome is not AttemptOutcome.HELD
+        ]
         return tuple(sorted(mine, key=lambda one: one.at))
 
-    async def _trouble(self) -> None:
+    async def _fail_if_told(self) -> None:
         if self.hangs:
             self.hangs -= 1
             await asyncio.sleep(5)
@@ -60,16 +62,16 @@ class MemoryLog:
             self.failures -= 1
             raise StoreUnavailable("scripted: away")
 
-    async def since(self, before: Recovery) -> tuple[Record, ...]:
+    async def load_since(self, before: Recovery) -> tuple[Record, ...]:
         """What is written behind `before`."""
         return tuple(r for r in self.rows.get(before.recovery_id, []) if r.sequence > before.sequence)
 
-    async def all(self, recovery_id: str) -> tuple[Record, ...]:
+    async def load_all(self, recovery_id: str) -> tuple[Record, ...]:
         """The whole log of one recovery."""
         return tuple(self.rows.get(recovery_id, []))
 
 
-def _is_of(one: LedgerEntry, card: Credential) -> bool:
+def _is_same_card(one: LedgerEntry, card: Credential) -> bool:
     if card.fingerprint is None:
         return one.recovery_id == card.recovery_id and one.fingerprint is None
     return (one.provider, one.fingerprint) == (card.provider, card.fingerprint)

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from devstack import pgbouncer
-from devstack._postgres_files import open_way_to
+from devstack._postgres_files import open_parents
 from devstack.errors import DevstackError
 from devstack.ports import free_port
 from devstack.postgres import OWNER, WRITER, Cluster
@@ -18,25 +18,25 @@ from devstack.processes import Program, spawn, wait_until
 
 
 @contextmanager
-def pooled(cluster: Cluster, settings: Mapping[str, str]) -> Iterator[int]:
+def run_pooler(cluster: Cluster, settings: Mapping[str, str]) -> Iterator[int]:
     """The port of one that has these settings and else its defaults."""
     try:
-        program = pgbouncer.ensure()
+        program = pgbouncer.ensure_pgbouncer()
     except DevstackError as error:
         pytest.skip(str(error))
     with tempfile.TemporaryDirectory(prefix="pri-pooler-") as name:
         folder, port = Path(name), free_port()
-        _configure(folder, cluster, {"listen_port": str(port), **settings})
+        _write_config(folder, cluster, {"listen_port": str(port), **settings})
         argv = (str(program), "-q", str(folder / "pgbouncer.ini"))
         child = spawn(Program("pgbouncer", argv, folder / "log", cwd=folder, user=cluster.user))
         try:
-            assert wait_until(lambda: _answers(port), 10), (folder / "log").read_text()
+            assert wait_until(lambda: _is_answering(port), 10), (folder / "log").read_text()
             yield port
         finally:
             child.stop()
 
 
-def _configure(folder: Path, cluster: Cluster, settings: Mapping[str, str]) -> None:
+def _write_config(folder: Path, cluster: Cluster, settings: Mapping[str, str]) -> None:
     """Readable for the account that runs the server, as PgBouncer doesn't run as root either."""
     known = {
         "listen_addr": "127.0.0.1",
@@ -48,12 +48,12 @@ def _configure(folder: Path, cluster: Cluster, settings: Mapping[str, str]) -> N
     (folder / "pgbouncer.ini").write_text(f"[databases]\n* = host={cluster.sockets}\n[pgbouncer]\n{lines}\n")
     (folder / "users").write_text(f'"{WRITER}" ""\n"{OWNER}" ""\n')
     if cluster.user:
-        open_way_to(folder)
+        open_parents(folder)
         for path in (folder, *folder.iterdir()):
             os.chown(path, *cluster.user)
 
 
-def _answers(port: int) -> bool:
+def _is_answering(port: int) -> bool:
     """A database that isn't there is refused by PgBouncer or PostgreSQL, but both have answered."""
     try:
         psycopg.connect(f"postgresql://{WRITER}@127.0.0.1:{port}/postgres", connect_timeout=3).close()

@@ -6,20 +6,20 @@ import pytest
 
 from devstack.stack import DevStack
 from tests.support import laws, stacks
-from tests.support.world import World, opened, place_of
+from tests.support.world import RunningService, endpoints_of, open_service
 
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[DevStack]:
     """The whole service, time compressed; the same one for stories and faults."""
-    with stacks.SHARED.entered() as running:
+    with stacks.SHARED_STACK.enter_stack() as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-async def world(stack: DevStack) -> AsyncIterator[World]:
+async def world(stack: DevStack) -> AsyncIterator[RunningService]:
     """The service as a stranger sees it. In the end every law holds for every recovery."""
-    async with opened(place_of(stack), stack) as found:
+    async with open_service(endpoints_of(stack), stack) as found:
         yield found
-        if stacks.SHARED.last:
-            await laws.hold(found)
+        if stacks.SHARED_STACK.is_unused:
+            await laws.check_service(found)

@@ -10,14 +10,14 @@ from api.admin.local_people import entry
 from api.admin.people import Role
 from devstack.children import Options
 from devstack.stack import DevStack
-from settings import Settings, environment
+from settings import Settings, read_environment
 
 TIME_SCALE = 3600
 """An hour is a second: the first retry follows a failure after three."""
 PASSWORD = "password-of-these-tests"
 PEOPLE = {"vera": Role.VIEWER, "oscar": Role.OPERATOR, "ottilie": Role.OPERATOR}
 """Who may sign in at the desk besides `admin`, all with PASSWORD."""
-FASTER = {
+FAST_SETTINGS = {
     "TIME_SCALE": str(TIME_SCALE),
     "LOG_LEVEL": "WARNING",
     "LOCAL_USERS": " ".join(entry(name, role, PASSWORD) for name, role in PEOPLE.items()),
@@ -25,7 +25,7 @@ FASTER = {
 
 
 @contextmanager
-def folder() -> Iterator[Path]:
+def short_folder() -> Iterator[Path]:
     """An empty folder with a path short enough for sockets, gone afterwards."""
     made = Path(tempfile.mkdtemp(prefix="pri-"))
     try:
@@ -34,27 +34,27 @@ def folder() -> Iterator[Path]:
         shutil.rmtree(made, ignore_errors=True)
 
 
-def newcomer() -> Settings:
+def default_settings() -> Settings:
     """The settings of somebody who has set nothing."""
     return Settings.model_construct(**{name: field.get_default() for name, field in Settings.model_fields.items()})
 
 
-def surroundings() -> dict[str, str]:
+def clean_environment() -> dict[str, str]:
     """The environment without any setting of ours, for programs that a test starts itself."""
     ours = {name.upper() for name in Settings.model_fields}
-    return {name: text for name, text in environment().items() if name not in ours}
+    return {name: text for name, text in read_environment().items() if name not in ours}
 
 
 @contextmanager
-def running(extra: Mapping[str, str] | None = None) -> Iterator[DevStack]:
+def running_stack(extra: Mapping[str, str] | None = None) -> Iterator[DevStack]:
     """A stack for as long as the block runs; nothing of it is left afterwards."""
-    with folder() as data:
-        options = Options(data, 0, 0, 0, environment={**FASTER, **(extra or {})})
-        with DevStack(options, newcomer()) as stack:
+    with short_folder() as data:
+        options = Options(data, 0, 0, 0, environment={**FAST_SETTINGS, **(extra or {})})
+        with DevStack(options, default_settings()) as stack:
             yield stack
 
 
-class Shared:
+class SharedStack:
     """One stack for the whole session, whoever uses it."""
 
     def __init__(self) -> None:
@@ -63,9 +63,9 @@ class Shared:
         self._stack: DevStack | None = None
 
     @contextmanager
-    def entered(self) -> Iterator[DevStack]:
+    def enter_stack(self) -> Iterator[DevStack]:
         """Started by the first, ended after the last."""
-        self._stack = self._stack or self._exit.enter_context(running())
+        self._stack = self._stack or self._exit.enter_context(running_stack())
         self.users += 1
         try:
             yield self._stack
@@ -75,9 +75,9 @@ class Shared:
                 self._exit.close()
 
     @property
-    def last(self) -> bool:
+    def is_unused(self) -> bool:
         """Whether nobody else uses it any more."""
         return self.users == 1
 
 
-SHARED = Shared()
+SHARED_STACK = SharedStack()

@@ -23,64 +23,72 @@ from core.payments import (
 )
 from db.repositories.history import CustomerHistory
 from simulator.cases import Case
-from simulator.outcomes import Outcomes
-from simulator.telling import FIRST_CARD, OTHER_CARD, declined, earlier_tries, invoice_of, moment, words_about
+from simulator.outcomes import OutcomeChances
+from simulator.telling import (
+    FIRST_CARD,
+    SECOND_CARD,
+    decline_charge,
+    list_earlier_entries,
+    list_provider_events,
+    to_invoice_view,
+    to_utc_datetime,
+)
 from tests.support.memory_log import MemoryLog
-from workflows.names import QUEUE
+from workflows.names import RECOVERY_QUEUE
 
 PROVIDER = "stripe"
 
 
 @dataclass
-class Scene:
+class InvoiceScenario:
     """What the provider knows of one invoice, and how its charges will end."""
 
     case: Case
-    outcomes: Outcomes
+    outcomes: OutcomeChances
     script: list[bool]
     card: Card = field(default_factory=Card)
-    paid: bool = False
+    is_paid: bool = False
     answers: dict[str, ChargeResult] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.card = self.case.kind.card.model_copy(update={"fingerprint": FIRST_CARD})
 
-    def invoice(self) -> InvoiceView:
+    def invoice_view(self) -> InvoiceView:
         """As it stands."""
-        status = InvoiceStatus.PAID if self.paid else InvoiceStatus.OPEN
-        return invoice_of(self.case).model_copy(update={"status": status})
+        status = InvoiceStatus.PAID if self.is_paid else InvoiceStatus.OPEN
+        return to_invoice_view(self.case).model_copy(update={"status": status})
 
-    def charge(self, order: ChargeOrder) -> ChargeResult:
+    def answer_charge(self, order: ChargeOrder) -> ChargeResult:
         """The next of the script for a new key."""
         if order.idempotency_key not in self.answers:
-            self.answers[order.idempotency_key] = self._answer(self.script.pop(0))
+            self.answers[order.idempotency_key] = self._charge_result(self.script.pop(0))
         return self.answers[order.idempotency_key]
 
-    def _answer(self, won: bool) -> ChargeResult:
-        self.paid = self.paid or won
+    def _charge_result(self, won: bool) -> ChargeResult:
+        self.is_paid = self.is_paid or won
         if won:
             return ChargeResult(outcome=Outcome.SUCCEEDED, card=self.card)
-        failure = declined(self.case, self.card, self.outcomes)
+        failure = decline_charge(self.case, self.card, self.outcomes)
         return ChargeResult(outcome=Outcome.DECLINED, failure=failure, card=self.card)
 
 
-class Theatre:
+class ScenarioProvider:
     """A provider for all scenes, and the log that they are written to."""
 
     def __init__(self) -> None:
         self.idempotency: timedelta | None = timedelta(hours=23)
         self.can_read = True
-        self.scenes: dict[str, Scene] = {}
+        self.scenes: dict[str, InvoiceScenario] = {}
         self.log = MemoryLog()
 
-    def begin(self, scene: Scene) -> None:
+    def add_scenario(self, scenario: InvoiceScenario) -> None:
         """A new one, with a card of its own."""
         self.log.ledger.clear()
-        self.scenes[scene.case.invoice_id] = scene
-        for entry in earlier_tries(scene.case, PROVIDER, scene.card):
+        self.scenes[scenario.case.invoice_id] = scenario
+        for entry in list_earlier_entries(scenario.case, PROVIDER, scenario.card):
             self.log.ledger[entry.recovery_id, entry.key] = entry
 
-    async def history(self, _: str, customer_id: str, __: str) -> CustomerHistory:
+    async def read_history(self, _: str, customer_id: str, __: str) -> CustomerHistory:
         """What our own log would say of the customer."""
         payer = next(one.case.payer for one in self.scenes.values() if one.case.customer_id == customer_id)
         known = payer.profile
@@ -93,7 +101,7 @@ class Theatre:
 
     async def read_invoice(self, invoice_id: str) -> InvoiceView:
         """The invoice as it stands."""
-        return self.scenes[invoice_id].invoice()
+        return self.scenes[invoice_id].invoice_view()
 
     async def read_failure(self, invoice_id: str, _: ProviderEvent | None) -> FailureFacts:
         """All there is to know."""
@@ -101,12 +109,16 @@ class Theatre:
         case, tenure = scene.case, timedelta(days=scene.case.payer.profile.tenure_days or 0)
         customer = CustomerView(
             customer_id=case.customer_id,
-            created_at=moment(case.failed_at) - tenure,
+            created_at=to_utc_datetime(case.failed_at) - tenure,
             country=case.payer.country,
             time_zone=case.payer.time_zone,
         )
         return FailureFacts(
-            invoice=scene.invoice(), failure=case.kind.failure, card=scene.card, customer=customer, risk=case.kind.risk
+            invoice=scene.invoice_view(),
+            failure=case.kind.failure,
+            card=scene.card,
+            customer=customer,
+            risk=case.kind.risk,
         )
 
     async def read_card(self, invoice_id: str, _: str | None) -> Card | None:
@@ -115,13 +127,13 @@ class Theatre:
 
     async def charge(self, order: ChargeOrder) -> ChargeResult:
         """As the simulator's luck had it."""
-        return self.scenes[order.invoice_id].charge(order)
+        return self.scenes[order.invoice_id].answer_charge(order)
 
-    async def settle(self, _: ChargeOrder) -> ChargeResult:
+    async def reconcile(self, _: ChargeOrder) -> ChargeResult:
         """Nothing is ever in doubt here."""
         raise AssertionError("every charge has a definite answer")
 
-    async def resolve(self, event: ProviderEvent) -> ProviderEvent:
+    async def resolve_event(self, event: ProviderEvent) -> ProviderEvent:
         """Nothing to add."""
         return event
 
@@ -129,47 +141,49 @@ class Theatre:
         """Nothing to let go of."""
 
 
-class Stage:
+class WorkflowRunner:
     """Plays cases on the real workflow, one after another."""
 
-    def __init__(self, environment: WorkflowEnvironment, theatre: Theatre) -> None:
-        self._environment, self._theatre = environment, theatre
+    def __init__(self, environment: WorkflowEnvironment, provider: ScenarioProvider) -> None:
+        self._environment, self._theatre = environment, provider
 
-    async def now(self) -> int:
+    async def server_time(self) -> int:
         """By the server's clock, in whole seconds."""
         return int((await self._environment.get_current_time()).timestamp())
 
-    async def play(self, scene: Scene, closes_at: int) -> list[Record]:
+    async def run_scenario(self, scenario: InvoiceScenario, closes_at: int) -> list[Record]:
         """The case to its end by the real workflow, and the rows that were written. Nothing is said after the end."""
-        self._theatre.begin(scene)
-        failed, *others = words_about(scene.case, PROVIDER)
-        await self._until(failed)
-        handle = await self._start(failed)
+        self._theatre.add_scenario(scenario)
+        failed, *others = list_provider_events(scenario.case, PROVIDER)
+        await self._sleep_until(failed)
+        handle = await self._start_workflow(failed)
         for word in others:
             if word.occurred_at.timestamp() <= closes_at:
-                await self._say(handle, scene, word)
+                await self._deliver_event(handle, scenario, word)
         await handle.result()
         return self._theatre.log.rows[handle.id]
 
-    async def _start(self, event: ProviderEvent) -> WorkflowHandle[Any, RecoveryStatus]:
+    async def _start_workflow(self, event: ProviderEvent) -> WorkflowHandle[Any, RecoveryStatus]:
         return await self._environment.client.start_workflow(
             "PaymentRecovery",
             RecoveryInput(provider=PROVIDER, invoice_id=str(event.invoice_id)),
             id=f"recovery-{PROVIDER}-{event.invoice_id}",
-            task_queue=QUEUE,
+            task_queue=RECOVERY_QUEUE,
             result_type=RecoveryStatus,
             start_signal="provider_event",
             start_signal_args=[event],
         )
 
-    async def _say(self, handle: WorkflowHandle[Any, RecoveryStatus], scene: Scene, word: ProviderEvent) -> None:
+    async def _deliver_event(
+        self, handle: WorkflowHandle[Any, RecoveryStatus], scenario: InvoiceScenario, event: ProviderEvent
+    ) -> None:
         """When its time has come."""
-        await self._until(word)
-        if word.kind is EventKind.INVOICE_PAID:
-            scene.paid = True
+        await self._sleep_until(event)
+        if event.kind is EventKind.INVOICE_PAID:
+            scenario.is_paid = True
         else:
-            scene.card = scene.card.model_copy(update={"fingerprint": OTHER_CARD})
-        await handle.signal("provider_event", word)
+            scenario.card = scenario.card.model_copy(update={"fingerprint": SECOND_CARD})
+        await handle.signal("provider_event", event)
 
-    async def _until(self, word: ProviderEvent) -> None:
-        await self._environment.sleep(word.occurred_at - await self._environment.get_current_time())
+    async def _sleep_until(self, event: ProviderEvent) -> None:
+        await self._environment.sleep(event.occurred_at - await self._environment.get_current_time())

@@ -6,18 +6,18 @@ from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from core.payments import Card, ChargeOrder, ChargeResult, Failure, InvoiceStatus, InvoiceView, Outcome
-from tests.support.story import OPEN
+from tests.support.story import OPEN_INVOICE
 
 T = TypeVar("T")
-FORGETS: timedelta = timedelta(hours=24)
+KEY_MEMORY: timedelta = timedelta(hours=24)
 """An order of this age that left no trace never will leave one."""
 
 
-class Lost(Exception):
+class ConnectionLost(Exception):
     """The worker dies here, or the connection does."""
 
 
-class Pause:
+class PausePoint:
     """A place where an execution can be held: before and after everything that a provider does."""
 
     def __await__(self) -> Generator[None, None, None]:
@@ -49,35 +49,35 @@ class Execution(Generic[T]):
 
 
 @dataclass
-class Till:
+class InterruptibleProvider:
     """The provider's side of invoice in_1. `next` is what the next new key comes to."""
 
     idempotency: timedelta | None = timedelta(hours=23)
     can_read: bool = True
-    invoice: InvoiceView = OPEN
+    invoice: InvoiceView = OPEN_INVOICE
     now: datetime | None = None
-    next: Outcome = Outcome.SUCCEEDED
-    executed: dict[str, ChargeResult] = field(default_factory=dict)
-    sent: list[ChargeOrder] = field(default_factory=list)
-    loses: int = 0
+    next_outcome: Outcome = Outcome.SUCCEEDED
+    results_by_key: dict[str, ChargeResult] = field(default_factory=dict)
+    sent_orders: list[ChargeOrder] = field(default_factory=list)
+    answers_to_lose: int = 0
     """How many of the next answers get lost."""
     paid_elsewhere: int = 0
     guard: Callable[[ChargeOrder], None] = lambda _: None
     """Looks at each order that comes in."""
 
     @property
-    def successes(self) -> int:
+    def success_count(self) -> int:
         """How often the customer paid."""
-        return self.paid_elsewhere + sum(one.outcome is Outcome.SUCCEEDED for one in self.executed.values())
+        return self.paid_elsewhere + sum(one.outcome is Outcome.SUCCEEDED for one in self.results_by_key.values())
 
-    def becomes(self, status: InvoiceStatus) -> None:
+    def set_status(self, status: InvoiceStatus) -> None:
         """The invoice changes."""
         self.invoice = self.invoice.model_copy(update={"status": status})
 
     async def read_invoice(self, _: str) -> InvoiceView:
         """The invoice, a moment ago."""
         seen = self.invoice
-        await Pause()
+        await PausePoint()
         return seen
 
     async def read_card(self, _: str, method_id: str | None) -> Card | None:
@@ -86,37 +86,37 @@ class Till:
 
     async def charge(self, order: ChargeOrder) -> ChargeResult:
         """Execute a new key, replay a known one; a key without memory is executed whenever it comes."""
-        await Pause()
+        await PausePoint()
         self.guard(order)
-        self.sent.append(order)
-        known = self.executed.get(order.idempotency_key) if self.idempotency else None
-        answer = known or self._execute(order)
-        await Pause()
-        if self.loses:
-            self.loses -= 1
+        self.sent_orders.append(order)
+        known = self.results_by_key.get(order.idempotency_key) if self.idempotency else None
+        answer = known or self._execute_order(order)
+        await PausePoint()
+        if self.answers_to_lose:
+            self.answers_to_lose -= 1
             return ChargeResult(outcome=Outcome.UNKNOWN, reason="timeout")
         return answer
 
-    def _execute(self, order: ChargeOrder) -> ChargeResult:
+    def _execute_order(self, order: ChargeOrder) -> ChargeResult:
         if self.invoice.status is not InvoiceStatus.OPEN:
             return ChargeResult(outcome=Outcome.NOT_CHARGED, reason="invoice_not_payable")
-        if self.next is Outcome.SUCCEEDED:
-            answer = ChargeResult(outcome=Outcome.SUCCEEDED, charge_id=f"ch_{len(self.executed)}")
-            self.becomes(InvoiceStatus.PAID)
+        if self.next_outcome is Outcome.SUCCEEDED:
+            answer = ChargeResult(outcome=Outcome.SUCCEEDED, charge_id=f"ch_{len(self.results_by_key)}")
+            self.set_status(InvoiceStatus.PAID)
         else:
-            failure = Failure(code="insufficient_funds", charge_id=f"ch_{len(self.executed)}")
+            failure = Failure(code="insufficient_funds", charge_id=f"ch_{len(self.results_by_key)}")
             answer = ChargeResult(outcome=Outcome.DECLINED, failure=failure, charge_id=failure.charge_id)
-        assert order.idempotency_key not in self.executed, "executed twice"
-        self.executed[order.idempotency_key] = answer
+        assert order.idempotency_key not in self.results_by_key, "executed twice"
+        self.results_by_key[order.idempotency_key] = answer
         return answer
 
-    async def settle(self, order: ChargeOrder) -> ChargeResult:
+    async def reconcile(self, order: ChargeOrder) -> ChargeResult:
         """What reading tells."""
-        await Pause()
-        if found := self.executed.get(order.idempotency_key):
+        await PausePoint()
+        if found := self.results_by_key.get(order.idempotency_key):
             return found
         assert self.now
         if self.idempotency is None:
             return ChargeResult(outcome=Outcome.UNKNOWN, reason="not_found")  # who searches may find it tomorrow
-        surely = self.now - order.requested_at >= FORGETS or self.invoice.status is not InvoiceStatus.OPEN
+        surely = self.now - order.requested_at >= KEY_MEMORY or self.invoice.status is not InvoiceStatus.OPEN
         return ChargeResult(outcome=Outcome.NOT_CHARGED if surely else Outcome.UNKNOWN, reason="no_trace")

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.world import World
+from tests.support.world import RunningService
 
-Story = Callable[[World], Awaitable[None]]
-Test = Callable[[World, pytest.FixtureRequest], Awaitable[None]]
-
-
-EARLY: list["Together"] = []
+Scenario = Callable[[RunningService], Awaitable[None]]
+Test = Callable[[RunningService, pytest.FixtureRequest], Awaitable[None]]
 
 
-class Together:
+EARLY_GROUPS: list["ConcurrentTests"] = []
+
+
+class ConcurrentTests:
     """Decorates the independent stories of one module; only those that were selected are begun.
 
     `early` ones begin with the first story of any module, because they take long.
@@ -24,27 +24,27 @@ class Together:
 
     def __init__(self, *, early: bool = False) -> None:
         if early:
-            EARLY.append(self)
-        self._stories: dict[str, Story] = {}
+            EARLY_GROUPS.append(self)
+        self._stories: dict[str, Scenario] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
 
-    def __call__(self, story: Story) -> Test:
-        name = story.__name__
-        self._stories[name] = story
+    def __call__(self, scenario: Scenario) -> Test:
+        name = scenario.__name__
+        self._stories[name] = scenario
 
-        async def test(world: World, request: pytest.FixtureRequest) -> None:
-            for group in (self, *EARLY):
-                group._begin(world, request)
+        async def test(world: RunningService, request: pytest.FixtureRequest) -> None:
+            for group in (self, *EARLY_GROUPS):
+                group._start_all(world, request)
             await self._running[name]
 
-        test.__name__, test.__doc__, test.__module__ = name, story.__doc__, story.__module__
+        test.__name__, test.__doc__, test.__module__ = name, scenario.__doc__, scenario.__module__
         return test
 
-    def _begin(self, world: World, request: pytest.FixtureRequest) -> None:
+    def _start_all(self, world: RunningService, request: pytest.FixtureRequest) -> None:
         chosen = {(item.path, item.name) for item in request.session.items}
         for name, story in self._stories.items() if not self._running else ():
             if (Path(inspect.getfile(story)), name) in chosen:
-                self._running[name] = asyncio.create_task(self._told(story, world))
+                self._running[name] = asyncio.create_task(self._run_scenario(story, world))
 
-    async def _told(self, story: Story, world: World) -> None:
-        await story(world)
+    async def _run_scenario(self, scenario: Scenario, world: RunningService) -> None:
+        await scenario(world)

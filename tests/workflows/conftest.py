@@ -17,30 +17,30 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Interceptor, Worker
 
 import catalog
-from activities.approvals import WITHOUT, Approvals
+from activities.approvals import NO_APPROVAL_NEEDED, ApprovalCheck
 from activities.charging import Charging
 from activities.contacts import Contacts
-from activities.decisions import Decisions, Knowledge
+from activities.decisions import Decisions, DecisionSources
 from activities.messaging import Messaging
 from activities.recording import Recording
-from activities.shadow import Shadow
-from activities.suspicion import Suspicion
+from activities.shadow import ShadowPlanner
+from activities.suspicion import FraudSignalLookup
 from core.contracts import Command, RecoveryInput, RecoveryStatus
 from core.events import EventType, Record
 from core.payments import Failure, ProviderEvent
-from core.retry.pace import Pace
+from core.retry.pace import TimeScale
 from db.repositories.history import CustomerHistory
 from devstack import testserver
 from notifications.letters import Letters
-from providers.base import installed
+from providers.base import load_providers
 from settings import SHIPPED_POLICY, Settings
 from tests.db.conftest import addresses, cluster, database, fresh_database, migrated
 from tests.support.builders import a_failure_event
 from tests.support.gateway import ScriptedGateway
-from tests.support.mailbox import MemoryAddresses, MemoryOutbox, Postbox
+from tests.support.mailbox import MemoryChannel, MemoryContacts, MemoryOutbox
 from tests.support.memory_log import MemoryLog
-from workflows.names import QUEUE, charges
-from workflows.registry import WORKFLOWS, plugin
+from workflows.names import RECOVERY_QUEUE, charge_queue
+from workflows.registry import WORKFLOWS, temporal_plugin
 
 __all__ = ["addresses", "cluster", "database", "fresh_database", "migrated"]
 
@@ -55,58 +55,62 @@ async def time_server() -> AsyncIterator[WorkflowEnvironment]:
 @asynccontextmanager
 async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
     """A server whose clock is its own."""
-    program = str(testserver.executable(Settings().temporal_test_server))
+    program = str(testserver.find_test_server(Settings().temporal_test_server))
     async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=program, plugins=[plugin()], test_server_startup_timeout=timedelta(seconds=60)
+        test_server_existing_path=program,
+        plugins=[temporal_plugin()],
+        test_server_startup_timeout=timedelta(seconds=60),
     ) as environment:
         yield environment
 
 
 @pytest.fixture(scope="session")
-def knowledge() -> Knowledge:
+def knowledge() -> DecisionSources:
     """What recoveries are decided with."""
     return shipped_knowledge()
 
 
-def shipped_knowledge() -> Knowledge:
+def shipped_knowledge() -> DecisionSources:
     """The shipped tables, policy and strategies at real speed."""
-    strategies = catalog.strategies()
-    codes = {name: provider.decline_codes for name, provider in installed({}).items()}
-    return Knowledge(catalog.tables(codes), catalog.PolicyFile(SHIPPED_POLICY, strategies), strategies, Pace())
+    strategies = catalog.installed_strategies()
+    codes = {name: provider.decline_codes for name, provider in load_providers({}).items()}
+    return DecisionSources(
+        catalog.load_decline_tables(codes), catalog.PolicyFile(SHIPPED_POLICY, strategies), strategies, TimeScale()
+    )
 
 
-async def nobody_knows(_: str, __: str, ___: str) -> CustomerHistory:
+async def unknown_history(_: str, __: str, ___: str) -> CustomerHistory:
     """A customer without a past."""
     return CustomerHistory()
 
 
 @dataclass
-class Campaign:
+class RecoveryRun:
     """One recovery under test: what is said to it, and what came of it."""
 
     environment: WorkflowEnvironment
     gateway: ScriptedGateway
     log: MemoryLog = field(default_factory=MemoryLog)
-    post: Postbox | None = None
+    message_channel: MemoryChannel | None = None
     """What the customer gets; None where no channel is set up."""
     outbox: MemoryOutbox = field(default_factory=MemoryOutbox)
-    approvals: Approvals = WITHOUT
+    approvals: ApprovalCheck = NO_APPROVAL_NEEDED
     invoice_id: str = field(default_factory=lambda: f"in_{uuid.uuid4().hex[:8]}")
     handle: WorkflowHandle[Any, RecoveryStatus] | None = None
 
-    async def begin(self, event: ProviderEvent | None = None, history_limit: int = 10_000) -> datetime:
+    async def begin_with_failure(self, event: ProviderEvent | None = None, history_limit: int = 10_000) -> datetime:
         """The failure arrives; answers with the moment it happened."""
         now = await self.environment.get_current_time()
-        await self.say(event or a_failure_event(occurred_at=now), history_limit=history_limit)
+        await self.send_event(event or a_failure_event(occurred_at=now), history_limit=history_limit)
         return now
 
-    async def say(self, event: ProviderEvent, history_limit: int = 10_000) -> None:
+    async def send_event(self, event: ProviderEvent, history_limit: int = 10_000) -> None:
         """A provider event, by signal with start as the intake does it."""
         self.handle = await self.environment.client.start_workflow(
             "PaymentRecovery",
             RecoveryInput(provider="stripe", invoice_id=self.invoice_id, history_limit=history_limit),
             id=f"recovery-stripe-{self.invoice_id}",
-            task_queue=QUEUE,
+            task_queue=RECOVERY_QUEUE,
             result_type=RecoveryStatus,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
@@ -115,24 +119,24 @@ class Campaign:
         )
 
     @property
-    def run(self) -> WorkflowHandle[Any, RecoveryStatus]:
+    def running_handle(self) -> WorkflowHandle[Any, RecoveryStatus]:
         """The running recovery."""
         assert self.handle is not None, "begin first"
         return self.handle
 
-    async def ask(self, update: str, command: Command) -> RecoveryStatus:
+    async def submit_update(self, update: str, command: Command) -> RecoveryStatus:
         """An operator's wish as an update."""
-        answer = await self.run.execute_update(update, command, result_type=RecoveryStatus)
+        answer = await self.running_handle.execute_update(update, command, result_type=RecoveryStatus)
         return RecoveryStatus.model_validate(answer)
 
-    async def after(self, span: timedelta) -> datetime:
+    async def advance_clock(self, span: timedelta) -> datetime:
         """Let time pass."""
         await self.environment.sleep(span)
         return await self.environment.get_current_time()
 
-    async def end(self) -> RecoveryStatus:
+    async def wait_for_end(self) -> RecoveryStatus:
         """Time passes until it is over."""
-        return await self.run.result()
+        return await self.running_handle.result()
 
     @property
     def records(self) -> list[Record]:
@@ -140,53 +144,53 @@ class Campaign:
         return self.log.rows.get(f"recovery-stripe-{self.invoice_id}", [])
 
     @property
-    def story(self) -> list[str]:
+    def event_types(self) -> list[str]:
         """The types of all rows."""
         return [record.type.value for record in self.records]
 
-    def first(self, kind: EventType) -> Record:
+    def first_record(self, kind: EventType) -> Record:
         """The first row of that type."""
         return next(record for record in self.records if record.type is kind)
 
-    def every(self, kind: EventType) -> list[Record]:
+    def all_records_of(self, kind: EventType) -> list[Record]:
         """All rows of that type."""
         return [record for record in self.records if record.type is kind]
 
 
-class Campaigns:
+class RecoveryRuns:
     """Makes campaigns; workers run while one is under way."""
 
-    def __init__(self, environment: WorkflowEnvironment, knowledge: Knowledge, stack: AsyncExitStack) -> None:
+    def __init__(self, environment: WorkflowEnvironment, knowledge: DecisionSources, stack: AsyncExitStack) -> None:
         self._environment, self._knowledge, self._stack = environment, knowledge, stack
 
-    async def __call__(self, code: str = "insufficient_funds", **gateway: Any) -> Campaign:
+    async def __call__(self, code: str = "insufficient_funds", **gateway: Any) -> RecoveryRun:
         """A campaign against a provider whose invoice failed with this code."""
         shadow, post = gateway.pop("shadow", None), gateway.pop("post", None)
         suspicion, between = gateway.pop("suspicion", None), gateway.pop("interceptors", ())
-        approvals = gateway.pop("approvals", WITHOUT)
+        approvals = gateway.pop("approvals", NO_APPROVAL_NEEDED)
         scripted = ScriptedGateway(failure=gateway.pop("failure", Failure(code=code)), **gateway)
-        campaign = Campaign(self._environment, scripted, post=post, approvals=approvals)
-        await self.work(campaign, shadow, suspicion, between)
+        campaign = RecoveryRun(self._environment, scripted, message_channel=post, approvals=approvals)
+        await self.start_workers(campaign, shadow, suspicion, between)
         return campaign
 
-    async def work(
+    async def start_workers(
         self,
-        campaign: Campaign,
-        shadow: Shadow | None = None,
-        suspicion: Suspicion | None = None,
+        campaign: RecoveryRun,
+        shadow: ShadowPlanner | None = None,
+        suspicion: FraudSignalLookup | None = None,
         between: Sequence[Interceptor] = (),
     ) -> None:
         """Workers for it."""
-        channels = campaign.post.channels if campaign.post else {}
+        channels = campaign.message_channel.channels if campaign.message_channel else {}
         decisions = Decisions(
             self._knowledge,
-            nobody_knows,
+            unknown_history,
             campaign.log,
             suspicion=suspicion,
             shadow=shadow,
             channels=frozenset(channels),
         )
-        recording = Recording(campaign.log, _nothing_searchable, approvals=campaign.approvals)
+        recording = Recording(campaign.log, _no_search_attributes, approvals=campaign.approvals)
         charging = Charging({"stripe": campaign.gateway}, campaign.log)
         client = self._environment.client
         quick: list[Callable[..., Any]] = [
@@ -196,30 +200,30 @@ class Campaigns:
             decisions.segment_customer,
             decisions.plan_retry,
         ]
-        calls: list[Callable[..., Any]] = [charging.read_failure, charging.charge_invoice, charging.settle_charge]
-        addresses = MemoryAddresses()
-        quick.append(Messaging(channels, Letters(), addresses, campaign.outbox).notify)
+        calls: list[Callable[..., Any]] = [charging.read_failure, charging.charge_invoice, charging.reconcile_charge]
+        addresses = MemoryContacts()
+        quick.append(Messaging(channels, Letters(), addresses, campaign.outbox).send_message)
         calls.append(Contacts({"stripe": campaign.gateway}, addresses).refresh_contact)
         for worker in (
             Worker(
                 client,
-                task_queue=QUEUE,
+                task_queue=RECOVERY_QUEUE,
                 workflows=WORKFLOWS,
                 activities=quick,
                 max_cached_workflows=0,
                 interceptors=between,
             ),
-            Worker(client, task_queue=charges("stripe"), activities=calls),
+            Worker(client, task_queue=charge_queue("stripe"), activities=calls),
         ):
             await self._stack.enter_async_context(worker)
 
 
-async def _nothing_searchable() -> tuple[str, ...]:
+async def _no_search_attributes() -> tuple[str, ...]:
     return ()
 
 
 @pytest.fixture
-async def campaigns(time_server: WorkflowEnvironment, knowledge: Knowledge) -> AsyncIterator[Campaigns]:
+async def campaigns(time_server: WorkflowEnvironment, knowledge: DecisionSources) -> AsyncIterator[RecoveryRuns]:
     """Campaigns one after another on the session's server."""
     async with AsyncExitStack() as stack:
-        yield Campaigns(time_server, knowledge, stack)
+        yield RecoveryRuns(time_server, knowledge, stack)

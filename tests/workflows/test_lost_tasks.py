@@ -16,13 +16,13 @@ from temporalio.worker import (
 from core.contracts import Action, Command
 from core.events import State
 from core.payments import Failure
-from core.retry.command_identity import COMMANDS
+from core.retry.command_identity import COMMAND_EVENT_TYPES
 from tests.support.builders import HOUR
 from tests.support.gateway import ScriptedGateway
-from tests.workflows.conftest import Campaign, Campaigns
+from tests.workflows.conftest import RecoveryRun, RecoveryRuns
 
 
-class Losses(Interceptor):
+class TaskLosses(Interceptor):
     """Loses the workflow task that comes to these writes (counted from 1): the rows before are committed by then."""
 
     def __init__(self, *of: int) -> None:
@@ -30,7 +30,7 @@ class Losses(Interceptor):
 
     def workflow_interceptor_class(self, _: WorkflowInterceptorClassInput) -> type[WorkflowInboundInterceptor]:
         """One that counts here."""
-        begun = self.begun
+        begun = self.count_write
 
         class Outbound(WorkflowOutboundInterceptor):
             def start_local_activity(self, input: StartLocalActivityInput) -> workflow.ActivityHandle[Any]:
@@ -44,7 +44,7 @@ class Losses(Interceptor):
 
         return Inbound
 
-    def begun(self) -> None:
+    def count_write(self) -> None:
         """Another write. An error that is none of Temporal's own fails the task, with all that it did."""
         if not workflow.unsafe.is_replaying():
             self._writes += 1
@@ -52,70 +52,74 @@ class Losses(Interceptor):
                 raise RuntimeError("scripted: this workflow task is lost")
 
     @property
-    def happened(self) -> bool:
+    def all_happened(self) -> bool:
         """Whether all of them did."""
         return self._writes > max(self._of)
 
 
-def told(campaign: Campaign) -> list[str]:
+def operator_reasons(campaign: RecoveryRun) -> list[str]:
     """The reasons in operators' rows."""
-    return [str(record.data["reason"]) for record in campaign.records if record.type in COMMANDS]
+    return [str(record.data["reason"]) for record in campaign.records if record.type in COMMAND_EVENT_TYPES]
 
 
-async def test_each_signal_has_one_row(campaigns: Campaigns, time_server: WorkflowEnvironment) -> None:
+async def test_each_signal_has_one_row(campaigns: RecoveryRuns, time_server: WorkflowEnvironment) -> None:
     """All of them wait in the history before anybody works, as in a burst."""
-    losses = Losses(3, 25)
-    campaign = Campaign(time_server, ScriptedGateway(failure=Failure(code="insufficient_funds")))
-    await campaign.begin()
+    losses = TaskLosses(3, 25)
+    campaign = RecoveryRun(time_server, ScriptedGateway(failure=Failure(code="insufficient_funds")))
+    await campaign.begin_with_failure()
     sent = [f"{word} {number}" for number in range(15) for word in ("pause", "resume")]
     for reason in sent:
-        await campaign.run.signal(reason.split()[0], {"actor": "ann", "reason": reason})
-    await campaigns.work(campaign, between=[losses])
-    assert (await campaign.end()).state is State.RECOVERED
-    assert losses.happened
-    assert told(campaign) == sent
+        await campaign.running_handle.signal(reason.split()[0], {"actor": "ann", "reason": reason})
+    await campaigns.start_workers(campaign, between=[losses])
+    assert (await campaign.wait_for_end()).state is State.RECOVERED
+    assert losses.all_happened
+    assert operator_reasons(campaign) == sent
 
 
 async def test_refused_and_idle_signals_come_to_the_same(
-    campaigns: Campaigns, time_server: WorkflowEnvironment
+    campaigns: RecoveryRuns, time_server: WorkflowEnvironment
 ) -> None:
-    losses = Losses(4)
-    campaign = Campaign(time_server, ScriptedGateway(failure=Failure(code="insufficient_funds")))
-    await campaign.begin()
+    losses = TaskLosses(4)
+    campaign = RecoveryRun(time_server, ScriptedGateway(failure=Failure(code="insufficient_funds")))
+    await campaign.begin_with_failure()
     for word, reason in (
         ("pause", "1"), ("retry_now", "2 refused"), ("pause", "3 idle"), ("resume", "4"), ("review", "5 refused"),
     ):  # fmt: skip
-        await campaign.run.signal(word, {"actor": "ann", "reason": reason})
-    await campaigns.work(campaign, between=[losses])
-    assert (await campaign.end()).state is State.RECOVERED, "the idle pause must not pause anew behind the resume"
-    assert losses.happened
-    assert told(campaign) == ["1", "2 refused", "3 idle", "4", "5 refused"]
-    assert [record.data.get("refused") for record in campaign.records if record.type in COMMANDS] == [
+        await campaign.running_handle.signal(word, {"actor": "ann", "reason": reason})
+    await campaigns.start_workers(campaign, between=[losses])
+    assert (await campaign.wait_for_end()).state is State.RECOVERED, (
+        "the idle pause must not pause anew behind the resume"
+    )
+    assert losses.all_happened
+    assert operator_reasons(campaign) == ["1", "2 refused", "3 idle", "4", "5 refused"]
+    assert [record.data.get("refused") for record in campaign.records if record.type in COMMAND_EVENT_TYPES] == [
         None, "paused", None, None, "not_in_review",
     ]  # fmt: skip
 
 
-async def test_updates_and_signals_among_each_other(campaigns: Campaigns) -> None:
-    campaign = await campaigns(interceptors=[Losses(2, 6)])
-    await campaign.begin()
-    await campaign.after(HOUR)
+async def test_updates_and_signals_among_each_other(campaigns: RecoveryRuns) -> None:
+    campaign = await campaigns(interceptors=[TaskLosses(2, 6)])
+    await campaign.begin_with_failure()
+    await campaign.advance_clock(HOUR)
     for number in range(4):
         ann = {"actor": "ann", "reason": f"u{number}"}
-        await campaign.run.signal("pause", {"actor": "bob", "reason": f"s{number}"})
-        status = await campaign.ask("resume", Command(action=Action.RESUME, **ann))
+        await campaign.running_handle.signal("pause", {"actor": "bob", "reason": f"s{number}"})
+        status = await campaign.submit_update("resume", Command(action=Action.RESUME, **ann))
         assert status.state is State.WAITING
-    assert told(campaign) == [f"{kind}{number}" for number in range(4) for kind in "su"]
-    assert (await campaign.end()).state is State.RECOVERED
+    assert operator_reasons(campaign) == [f"{kind}{number}" for number in range(4) for kind in "su"]
+    assert (await campaign.wait_for_end()).state is State.RECOVERED
 
 
-async def test_names_live_through_continue_as_new(campaigns: Campaigns) -> None:
-    campaign = await campaigns(interceptors=[Losses(4)])
-    await campaign.begin(history_limit=30)
+async def test_names_live_through_continue_as_new(campaigns: RecoveryRuns) -> None:
+    campaign = await campaigns(interceptors=[TaskLosses(4)])
+    await campaign.begin_with_failure(history_limit=30)
     sent = [f"{word} {number}" for number in range(6) for word in ("pause", "resume")]
     for reason in sent:
-        await campaign.run.signal(reason.split()[0], {"actor": "ann", "reason": reason})
-        await campaign.after(timedelta(minutes=1))
-    assert (await campaign.end()).state is State.RECOVERED
-    assert told(campaign) == sent
-    runs = {str(record.data["signal"]).split(":")[0] for record in campaign.records if record.type in COMMANDS}
+        await campaign.running_handle.signal(reason.split()[0], {"actor": "ann", "reason": reason})
+        await campaign.advance_clock(timedelta(minutes=1))
+    assert (await campaign.wait_for_end()).state is State.RECOVERED
+    assert operator_reasons(campaign) == sent
+    runs = {
+        str(record.data["signal"]).split(":")[0] for record in campaign.records if record.type in COMMAND_EVENT_TYPES
+    }
     assert len(runs) > 1, "the run was to begin anew among the signals"

@@ -14,7 +14,7 @@ from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from activities.simulating import PROGRAM, Simulating
+from activities.simulating import PROGRAM, DryRuns
 from core.contracts import SimulationInput
 from core.simulations import SimulationOrder
 from db.repositories import simulations
@@ -23,45 +23,46 @@ from settings import SHIPPED_POLICY
 from simulator.result import Result
 from tests.db.conftest import Addresses
 from tests.workflows.conftest import time_skipping
-from workflows.names import QUEUE, SIMULATIONS
+from workflows.names import RECOVERY_QUEUE, SIMULATION_QUEUE
 from workflows.registry import WORKFLOWS
 
 SHIPPED = SHIPPED_POLICY.read_text()
 ORDER = SimulationOrder(recoveries=500, seed=5, policy=SHIPPED.replace('"72h"', '"48h"'), baseline=SHIPPED)
-WITHIN = 60.0
+WAIT_SECONDS = 60.0
 
-TELLS = 'import sys, time; sys.stdin.readline(); print(\'{"done": 3, "total": 9}\', flush=True); '
-HANGS = TELLS + "open(sys.argv[1], 'w').write(str(__import__('os').getpid())); time.sleep(120)"
-CRASHES_ONCE = (
-    TELLS + "import os, pathlib; there = pathlib.Path(sys.argv[1]); first = not there.exists(); there.touch(); "
+REPORTING_PROGRAM = 'import sys, time; sys.stdin.readline(); print(\'{"done": 3, "total": 9}\', flush=True); '
+HANGING_PROGRAM = REPORTING_PROGRAM + "open(sys.argv[1], 'w').write(str(__import__('os').getpid())); time.sleep(120)"
+CRASHING_PROGRAM = (
+    REPORTING_PROGRAM
+    + "import os, pathlib; there = pathlib.Path(sys.argv[1]); first = not there.exists(); there.touch(); "
     'first and os._exit(9); print(\'{"outcome": {"result": "{}", "report": "again"}}\', flush=True)'
 )
 
 
-class House:
+class SimulationWorker:
     """A worker with a database, and what became of the orders given to it."""
 
     def __init__(self, environment: WorkflowEnvironment, database: Database) -> None:
         self._environment, self.database = environment, database
 
-    async def asked(self, order: SimulationOrder = ORDER) -> UUID:
+    async def start_simulation(self, order: SimulationOrder = ORDER) -> UUID:
         """An order with its run begun."""
         id = uuid4()
         async with self.database.begin() as session:
-            await simulations.create(session, id, order, "ann", datetime.now(UTC))
+            await simulations.insert_simulation(session, id, order, "ann", datetime.now(UTC))
         await self._environment.client.start_workflow(
-            "Simulation", SimulationInput(simulation_id=str(id)), id=f"simulation-{id}", task_queue=QUEUE
+            "Simulation", SimulationInput(simulation_id=str(id)), id=f"simulation-{id}", task_queue=RECOVERY_QUEUE
         )
         return id
 
-    def run(self, id: UUID) -> WorkflowHandle[Any, Any]:
+    def run_handle(self, id: UUID) -> WorkflowHandle[Any, Any]:
         """Its run."""
         return self._environment.client.get_workflow_handle(f"simulation-{id}")
 
-    async def row(self, id: UUID) -> Any:
+    async def fetch_row(self, id: UUID) -> Any:
         """Its row, with its report."""
         async with self.database.begin() as session:
-            row, report = await simulations.get(session, id), await simulations.report(session, id)
+            row, report = await simulations.load_simulation(session, id), await simulations.load_report(session, id)
         assert row is not None
         assert report is not None
         return {**row, "report": report[1]}
@@ -75,26 +76,26 @@ async def server() -> AsyncIterator[WorkflowEnvironment]:
 
 
 @pytest.fixture
-async def house(server: WorkflowEnvironment, database: Database) -> House:
-    return House(server, database)
+async def house(server: WorkflowEnvironment, database: Database) -> SimulationWorker:
+    return SimulationWorker(server, database)
 
 
-Working = Callable[..., Any]
+StartWorkers = Callable[..., Any]
 
 
 @pytest.fixture
-def working(server: WorkflowEnvironment, database: Database, addresses: Addresses) -> Working:
+def working(server: WorkflowEnvironment, database: Database, addresses: Addresses) -> StartWorkers:
     """Workers for as long as the block runs; `program` takes the place of the real computation."""
 
     @asynccontextmanager
-    async def work(*program: str) -> AsyncIterator[None]:
-        simulating = Simulating(database, addresses.writer, program or PROGRAM)
+    async def run_workers(*program: str) -> AsyncIterator[None]:
+        simulating = DryRuns(database, addresses.writer, program or PROGRAM)
         client = server.client
         async with (
-            Worker(client, task_queue=QUEUE, workflows=WORKFLOWS, activities=[simulating.end_simulation]),
+            Worker(client, task_queue=RECOVERY_QUEUE, workflows=WORKFLOWS, activities=[simulating.end_simulation]),
             Worker(
                 client,
-                task_queue=SIMULATIONS,
+                task_queue=SIMULATION_QUEUE,
                 activities=[simulating.run_simulation],
                 max_concurrent_activities=1,
                 max_heartbeat_throttle_interval=timedelta(seconds=1),
@@ -102,31 +103,33 @@ def working(server: WorkflowEnvironment, database: Database, addresses: Addresse
         ):
             yield
 
-    return work
+    return run_workers
 
 
-async def until(true: Callable[[], Awaitable[bool]]) -> None:
+async def wait_until(true: Callable[[], Awaitable[bool]]) -> None:
     """Waits for it, within limits."""
-    async with asyncio.timeout(WITHIN):
+    async with asyncio.timeout(WAIT_SECONDS):
         while not await true():  # noqa: ASYNC110 (rows can't wake us)
             await asyncio.sleep(0.1)
 
 
-def gone(file: Path) -> Callable[[], Awaitable[bool]]:
+def is_process_gone(file: Path) -> Callable[[], Awaitable[bool]]:
     """Whether the process that wrote its number there is no more."""
 
-    def look() -> bool:
+    def is_gone() -> bool:
         return not Path(f"/proc/{file.read_text()}").exists()
 
-    return lambda: asyncio.to_thread(look)
+    return lambda: asyncio.to_thread(is_gone)
 
 
-async def test_an_order_becomes_a_result_and_a_report_and_again_the_same(house: House, working: Working) -> None:
+async def test_an_order_becomes_a_result_and_a_report_and_again_the_same(
+    house: SimulationWorker, working: StartWorkers
+) -> None:
     async with working():
-        ids = [await house.asked(), await house.asked()]
+        ids = [await house.start_simulation(), await house.start_simulation()]
         for id in ids:
-            await house.run(id).result()
-    first, second = [await house.row(id) for id in ids]
+            await house.run_handle(id).result()
+    first, second = [await house.fetch_row(id) for id in ids]
     assert first["state"] == "done"
     result = Result.model_validate_json(first["result"])
     assert (result.recoveries, result.seed, len(result.arms)) == (500, 5, 2)
@@ -135,64 +138,74 @@ async def test_an_order_becomes_a_result_and_a_report_and_again_the_same(house: 
     assert (second["result"], second["report"]) == (first["result"], first["report"])
 
 
-async def test_numbers_that_make_no_sense_fail_it_with_a_sentence(house: House, working: Working) -> None:
+async def test_numbers_that_make_no_sense_fail_it_with_a_sentence(
+    house: SimulationWorker, working: StartWorkers
+) -> None:
     async with working():
-        id = await house.asked(ORDER.model_copy(update={"assumptions": "[self_recovery]\nnonsense = 1\n"}))
+        id = await house.start_simulation(ORDER.model_copy(update={"assumptions": "[self_recovery]\nnonsense = 1\n"}))
         with pytest.raises(WorkflowFailureError):
-            await house.run(id).result()
-    row = await house.row(id)
+            await house.run_handle(id).result()
+    row = await house.fetch_row(id)
     assert row["state"] == "failed"
     assert row["problem"].startswith("assumptions.toml")
     assert (row["result"], row["report"]) == (None, None)
 
 
-async def test_it_can_be_canceled_while_it_is_computed(house: House, working: Working, tmp_path: Path) -> None:
+async def test_it_can_be_canceled_while_it_is_computed(
+    house: SimulationWorker, working: StartWorkers, tmp_path: Path
+) -> None:
     file = tmp_path / "pid"
-    async with working("-c", HANGS, str(file)):
-        id = await house.asked()
+    async with working("-c", HANGING_PROGRAM, str(file)):
+        id = await house.start_simulation()
 
-        async def runs() -> bool:
-            return await asyncio.to_thread(file.exists) and str((await house.row(id))["state"]) == "running"
+        async def is_running() -> bool:
+            return await asyncio.to_thread(file.exists) and str((await house.fetch_row(id))["state"]) == "running"
 
-        await until(runs)
-        await house.run(id).cancel()
+        await wait_until(is_running)
+        await house.run_handle(id).cancel()
         with pytest.raises(WorkflowFailureError):
-            await house.run(id).result()
-        await until(gone(file))
-    row = await house.row(id)
+            await house.run_handle(id).result()
+        await wait_until(is_process_gone(file))
+    row = await house.fetch_row(id)
     assert (row["state"], row["problem"], row["ended_at"] is not None) == ("canceled", None, True)
 
 
-async def test_it_can_be_canceled_while_it_waits_for_another(house: House, working: Working, tmp_path: Path) -> None:
+async def test_it_can_be_canceled_while_it_waits_for_another(
+    house: SimulationWorker, working: StartWorkers, tmp_path: Path
+) -> None:
     file = tmp_path / "pid"
-    async with working("-c", HANGS, str(file)):
-        first = await house.asked()
-        await until(lambda: asyncio.to_thread(file.exists))
-        second = await house.asked()
-        await house.run(second).cancel()
+    async with working("-c", HANGING_PROGRAM, str(file)):
+        first = await house.start_simulation()
+        await wait_until(lambda: asyncio.to_thread(file.exists))
+        second = await house.start_simulation()
+        await house.run_handle(second).cancel()
         with pytest.raises(WorkflowFailureError):
-            await house.run(second).result()
-        assert (await house.row(second))["state"] == "canceled"
-        assert (await house.row(first))["state"] == "running"
-        await house.run(first).cancel()
+            await house.run_handle(second).result()
+        assert (await house.fetch_row(second))["state"] == "canceled"
+        assert (await house.fetch_row(first))["state"] == "running"
+        await house.run_handle(first).cancel()
         with pytest.raises(WorkflowFailureError):
-            await house.run(first).result()
+            await house.run_handle(first).result()
 
 
-async def test_a_process_that_is_lost_is_begun_anew(house: House, working: Working, tmp_path: Path) -> None:
-    async with working("-c", CRASHES_ONCE, str(tmp_path / "marker")):
-        id = await house.asked()
-        await house.run(id).result()
-    row = await house.row(id)
+async def test_a_process_that_is_lost_is_begun_anew(
+    house: SimulationWorker, working: StartWorkers, tmp_path: Path
+) -> None:
+    async with working("-c", CRASHING_PROGRAM, str(tmp_path / "marker")):
+        id = await house.start_simulation()
+        await house.run_handle(id).result()
+    row = await house.fetch_row(id)
     assert (row["state"], row["report"]) == ("done", "again")
 
 
-async def test_a_process_that_is_always_lost_fails_it_in_the_end(house: House, working: Working) -> None:
+async def test_a_process_that_is_always_lost_fails_it_in_the_end(
+    house: SimulationWorker, working: StartWorkers
+) -> None:
     async with working("-c", "import os; os._exit(9)"):
-        id = await house.asked()
+        id = await house.start_simulation()
         with pytest.raises(WorkflowFailureError):
-            await house.run(id).result()
-    row = await house.row(id)
+            await house.run_handle(id).result()
+    row = await house.fetch_row(id)
     assert (row["state"], row["problem"]) == ("failed", "the process that computed it ended with 9")
 
 
@@ -208,5 +221,5 @@ async def test_the_process_ends_with_whoever_wanted_its_result(tmp_path: Path) -
     await child.stdin.drain()
     assert b"total" in await child.stdout.readline()
     child.stdin.close()
-    async with asyncio.timeout(WITHIN):
+    async with asyncio.timeout(WAIT_SECONDS):
         assert await child.wait() == 1

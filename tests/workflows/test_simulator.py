@@ -16,52 +16,52 @@ from temporalio.worker import Worker
 
 import catalog
 from activities.charging import Charging
-from activities.decisions import Decisions, Knowledge
-from activities.lookups import Learnt, Lookups
+from activities.decisions import Decisions, DecisionSources
+from activities.lookups import PlanLookups, StatisticsCache
 from activities.recording import Recording
 from core.events import EventType, Record, State, Trigger
 from core.retry.machine import apply
-from core.retry.pace import Pace
+from core.retry.pace import TimeScale
 from core.retry.recovery import Recovery
-from core.retry.strategies.experience import Cell
+from core.retry.strategies.experience import RetryCell
 from simulator import assumptions
 from simulator.cases import NEVER, Cases
-from simulator.exact import Run
-from simulator.fast import Fast
-from simulator.fate import Fates
+from simulator.exact import RecoverySimulation
+from simulator.fast import ArrayEngine
+from simulator.fate import OutcomeModels
 from simulator.population import SyntheticSource
 from simulator.world import World
-from tests.simulator.made import a_world, loyal_by
-from tests.support.theatre import Scene, Stage, Theatre
-from workflows.names import QUEUE, charges
+from tests.simulator.made import a_world, policy_with_strategy
+from tests.support.theatre import InvoiceScenario, ScenarioProvider, WorkflowRunner
+from workflows.names import RECOVERY_QUEUE, charge_queue
 from workflows.registry import WORKFLOWS
 
 SEED: Final = 11
-AHEAD: Final = 600
+LEAD_SECONDS: Final = 600
 """Seconds until a case fails: the server's clock runs on while it is simulated, and then skips there."""
-A_MOMENT: Final = 10
+TOLERANCE_SECONDS: Final = 10
 """Seconds that a real step may take on a busy machine; what it was planned for is compared to the second."""
-NONE: Final = -1
-BLANK: Final = Recovery(provider="stripe", invoice_id="in_any")
-POLICY: Final = loyal_by('use = "payday"\ndelays = ["3h", "24h", "72h", "168h"]\njitter_percent = 10')
+NO_MOMENT: Final = -1
+BLANK_RECOVERY: Final = Recovery(provider="stripe", invoice_id="in_any")
+POLICY: Final = policy_with_strategy('use = "payday"\ndelays = ["3h", "24h", "72h", "168h"]\njitter_percent = 10')
 """Ladders for most, paydays for some."""
 
 
-class Charged(NamedTuple):
+class ChargeFact(NamedTuple):
     """One charge, as far as a policy decides about it."""
 
     trigger: str
-    waited: int
+    waited_seconds: int
     """Seconds from the failure before to the moment that it was planned for."""
 
 
-class Lived(NamedTuple):
+class CaseResult(NamedTuple):
     """What became of one case, whoever lived it."""
 
     state: State
     reason: str
-    charges: tuple[Charged, ...]
-    patience: tuple[int, ...]
+    charges: tuple[ChargeFact, ...]
+    deadlines: tuple[int, ...]
     """Seconds that people were given, each time that it was up to them; from the failure on where the window says."""
     rows: tuple[str, ...]
     """The types of all rows."""
@@ -69,24 +69,25 @@ class Lived(NamedTuple):
     """How much later than planned each charge was requested: nought for the simulator."""
 
 
-class File:
+class FixedPolicySource:
     """A policy that doesn't change."""
 
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def current(self) -> Any:
+    def current_policy(self) -> Any:
         """It."""
         return self._world.policy
 
 
 @pytest.fixture
-async def stage(time_server: WorkflowEnvironment) -> AsyncIterator[Stage]:
+async def stage(time_server: WorkflowEnvironment) -> AsyncIterator[WorkflowRunner]:
     """Workers for everything, and a provider that knows its scenes."""
-    theatre, world = Theatre(), a_world(POLICY)
-    knowledge = Knowledge(world.tables, File(world), dict(catalog.strategies()), Pace())  # type: ignore[arg-type]
-    decisions = Decisions(knowledge, theatre.history, theatre.log, Lookups(Learnt(nothing_learnt)))
-    recording, charging = Recording(theatre.log, nothing_searchable), Charging({"stripe": theatre}, theatre.log)
+    theatre, world = ScenarioProvider(), a_world(POLICY)
+    policy: Any = FixedPolicySource(world)
+    knowledge = DecisionSources(world.tables, policy, dict(catalog.installed_strategies()), TimeScale())
+    decisions = Decisions(knowledge, theatre.read_history, theatre.log, PlanLookups(StatisticsCache(no_cells)))
+    recording, charging = Recording(theatre.log, no_search_attributes), Charging({"stripe": theatre}, theatre.log)
     quick: list[Callable[..., Any]] = [
         recording.open_recovery,
         recording.record_events,
@@ -94,80 +95,82 @@ async def stage(time_server: WorkflowEnvironment) -> AsyncIterator[Stage]:
         decisions.segment_customer,
         decisions.plan_retry,
     ]
-    calls: list[Callable[..., Any]] = [charging.read_failure, charging.charge_invoice, charging.settle_charge]
+    calls: list[Callable[..., Any]] = [charging.read_failure, charging.charge_invoice, charging.reconcile_charge]
     client = time_server.client
     async with (
-        Worker(client, task_queue=QUEUE, workflows=WORKFLOWS, activities=quick),
-        Worker(client, task_queue=charges("stripe"), activities=calls),
+        Worker(client, task_queue=RECOVERY_QUEUE, workflows=WORKFLOWS, activities=quick),
+        Worker(client, task_queue=charge_queue("stripe"), activities=calls),
     ):
-        yield Stage(time_server, theatre)
+        yield WorkflowRunner(time_server, theatre)
 
 
-async def nothing_learnt() -> list[Cell]:
+async def no_cells() -> list[RetryCell]:
     """No retry was ever recorded."""
     return []
 
 
-async def nothing_searchable() -> tuple[str, ...]:
+async def no_search_attributes() -> tuple[str, ...]:
     """No search attribute is registered."""
     return ()
 
 
-def begun_at(cases: Cases, row: int, at: int) -> Cases:
+def case_beginning_at(cases: Cases, row: int, at: int) -> Cases:
     """That case alone, failing at that moment."""
     shift = at - int(cases.failed_at[row])
     here = np.array([row])
 
-    def moved(times: Any) -> Any:
+    def shift_times(times: Any) -> Any:
         return np.where(times[here] == NEVER, NEVER, times[here] + shift)
 
     earlier = {0: tuple(at + shift for at in cases.earlier.get(row, ()))}
     columns = {name: getattr(cases, name)[here] for name in ("number", "name", "failure", "payer")}
-    times = {name: moved(getattr(cases, name)) for name in ("failed_at", "paid_at", "method_at")}
+    times = {name: shift_times(getattr(cases, name)) for name in ("failed_at", "paid_at", "method_at")}
     return replace(cases, earlier=earlier, **columns, **times)
 
 
-def lived(rows: Sequence[Record]) -> Lived:
+def case_result(rows: Sequence[Record]) -> CaseResult:
     """What a log tells."""
-    recovery, charges, patience, delays = BLANK, [], [], []
+    recovery, charges, patience, delays = BLANK_RECOVERY, [], [], []
     for row in rows:
         if row.type is EventType.CHARGE_REQUESTED:
             planned = recovery.next_attempt_at if row.data["trigger"] == Trigger.SCHEDULED else None
-            waited = seconds(recovery.failed_at, planned or row.occurred_at)
-            charges.append(Charged(row.data["trigger"], round(waited) if planned else NONE))
-            delays.append(seconds(planned, row.occurred_at) if planned else 0.0)
+            waited = seconds_between(recovery.failed_at, planned or row.occurred_at)
+            charges.append(ChargeFact(row.data["trigger"], round(waited) if planned else NO_MOMENT))
+            delays.append(seconds_between(planned, row.occurred_at) if planned else 0.0)
         recovery = apply(recovery, row)
         if row.type is EventType.RETRY_SKIPPED and recovery.until:
             begin = recovery.opened_at if recovery.used_up else row.occurred_at
-            patience.append(round(seconds(begin, recovery.until)))
+            patience.append(round(seconds_between(begin, recovery.until)))
     end = rows[-1]
     assert end.type is EventType.RECOVERY_CLOSED
     types = tuple(row.type.value for row in rows)
-    return Lived(end.to_state, end.data["reason"], tuple(charges), tuple(patience), types, tuple(delays))
+    return CaseResult(end.to_state, end.data["reason"], tuple(charges), tuple(patience), types, tuple(delays))
 
 
-def seconds(begin: datetime | None, end: datetime) -> float:
+def seconds_between(begin: datetime | None, end: datetime) -> float:
     """From then to then."""
     assert begin is not None
     return (end - begin).total_seconds()
 
 
 @pytest.mark.timeout(3_600)
-async def test_recoveries_are_lived_alike(stage: Stage, pytestconfig: pytest.Config) -> None:
+async def test_recoveries_are_lived_alike(stage: WorkflowRunner, pytestconfig: pytest.Config) -> None:
     recoveries: int = pytestconfig.getoption("--recoveries")
-    believed, world = assumptions.shipped(), a_world(POLICY)
-    source, fates = SyntheticSource(believed, recoveries, SEED), Fates(believed.outcomes(), SEED)
+    believed, world = assumptions.load_shipped_assumptions(), a_world(POLICY)
+    source, fates = SyntheticSource(believed, recoveries, SEED), OutcomeModels(believed.to_outcome_chances(), SEED)
     every, ends, waited = source.cases(0, recoveries), set(), set()
     for row in range(recoveries):
-        case = begun_at(every, row, await stage.now() + AHEAD)
-        run = Run(world, fates.of(case), case, 0)
-        journey, fast = run.finished(), Fast(world, fates).run(case).one(0)
+        case = case_beginning_at(every, row, await stage.server_time() + LEAD_SECONDS)
+        run = RecoverySimulation(world, fates.for_cases(case), case, 0)
+        journey, fast = run.run_to_end(), ArrayEngine(world, fates).run(case).summary_at(0)
         assert fast == (journey.state, journey.reason, journey.closed_at, tuple(one.at for one in journey.charges))
-        scene = Scene(case.one(0), believed.outcomes(), [charge.won for charge in journey.charges])
-        real, told = lived(await stage.play(scene, journey.closed_at)), lived(run.records)
-        assert real._replace(delays=told.delays) == told, (real, told, case.one(0))
+        scene = InvoiceScenario(
+            case.case_at(0), believed.to_outcome_chances(), [charge.won for charge in journey.charges]
+        )
+        real, told = case_result(await stage.run_scenario(scene, journey.closed_at)), case_result(run.records)
+        assert real._replace(delays=told.delays) == told, (real, told, case.case_at(0))
         assert set(told.delays) <= {0.0}
-        assert all(0 <= delay < A_MOMENT for delay in real.delays)
+        assert all(0 <= delay < TOLERANCE_SECONDS for delay in real.delays)
         ends.add((real.state, real.reason))
         waited |= {real.state} if any(row.data.get("action") == "give_up" for row in run.records) else set()
     assert len(ends) > 5, "the cases must be of many kinds"

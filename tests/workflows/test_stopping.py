@@ -6,17 +6,17 @@ from typing import cast
 import pytest
 from temporalio.worker import Worker
 
-from worker import polling
+from worker import poll_together
 
 
-class Slow:
+class SlowWorker:
     """A worker that has stopped when all have begun to stop; `began` in the order of the beginnings."""
 
     def __init__(self, all_of_them: asyncio.Barrier, began: list[str]) -> None:
         self._all, self._began = all_of_them, began
         self._stopped = False
 
-    async def __aenter__(self) -> "Slow":
+    async def __aenter__(self) -> "SlowWorker":
         self._began.append("poll")
         return self
 
@@ -35,11 +35,11 @@ class Slow:
 async def test_all_queues_stop_at_the_same_moment(failure: RuntimeError | None) -> None:
     """One after the other, the first would wait for ever for the second to begin."""
     barrier, began = asyncio.Barrier(3), list[str]()
-    workers = [cast("Worker", Slow(barrier, began)) for _ in range(3)]
+    workers = [cast("Worker", SlowWorker(barrier, began)) for _ in range(3)]
     told = None
     async with asyncio.timeout(5):
         try:
-            async with polling(*workers):
+            async with poll_together(*workers):
                 assert began == ["poll"] * 3
                 if failure:
                     raise failure

@@ -2,35 +2,35 @@
 
 from datetime import timedelta
 
-from activities.suspicion import Suspicion
+from activities.suspicion import FraudSignalLookup
 from core.contracts import PlanInput
 from core.events import EventType, State
 from core.fraud.rules import FraudRules
 from core.fraud.signals import Velocity
 from core.payments import Risk
-from tests.workflows.conftest import Campaigns
+from tests.workflows.conftest import RecoveryRuns
 
 
-async def a_burst(_: PlanInput, __: FraudRules) -> Velocity:
+async def burst_velocity(_: PlanInput, __: FraudRules) -> Velocity:
     """What card testing looks like."""
     return Velocity(cards_of_customer=9, customers_on_card=8, failures_in_burst=30)
 
 
-async def test_many_failures_alone_hold_nobody(campaigns: Campaigns) -> None:
-    campaign = await campaigns(suspicion=Suspicion(a_burst))
-    await campaign.begin()
-    assert (await campaign.end()).state is State.RECOVERED
-    found = campaign.first(EventType.FRAUD_ASSESSED).data
+async def test_many_failures_alone_hold_nobody(campaigns: RecoveryRuns) -> None:
+    campaign = await campaigns(suspicion=FraudSignalLookup(burst_velocity))
+    await campaign.begin_with_failure()
+    assert (await campaign.wait_for_end()).state is State.RECOVERED
+    found = campaign.first_record(EventType.FRAUD_ASSESSED).data
     assert (found["level"], found["score"], len(found["reasons"])) == ("clear", 30, 3)
 
 
-async def test_with_an_elevated_risk_a_person_looks_first_and_without_one_it_ends(campaigns: Campaigns) -> None:
-    campaign = await campaigns(suspicion=Suspicion(a_burst), risk=Risk(level="elevated"))
-    begun = await campaign.begin()
-    status = await campaign.end()
+async def test_with_an_elevated_risk_a_person_looks_first_and_without_one_it_ends(campaigns: RecoveryRuns) -> None:
+    campaign = await campaigns(suspicion=FraudSignalLookup(burst_velocity), risk=Risk(level="elevated"))
+    begun = await campaign.begin_with_failure()
+    status = await campaign.wait_for_end()
     assert campaign.gateway.orders == [], "nothing is charged"
     assert status.state is State.BLOCKED
     assert campaign.records[-1].data["reason"] == "review_overdue"
     assert "in_review" in {record.to_state.value for record in campaign.records}
     assert timedelta(days=5) <= campaign.records[-1].occurred_at - begun < timedelta(days=6)
-    assert campaign.first(EventType.FRAUD_ASSESSED).data["level"] == "review"
+    assert campaign.first_record(EventType.FRAUD_ASSESSED).data["level"] == "review"

@@ -5,16 +5,16 @@ from datetime import timedelta
 from typing import Final, NamedTuple
 
 from core.errors import InvalidPolicy
-from core.ids import spread
-from core.retry.duration import seconds
+from core.ids import spread_attempt
+from core.retry.duration import parse_duration
 from core.retry.strategies.base import Need, Proposal, Situation
-from core.retry.strategies.draws import MILLION, Draws
-from core.retry.strategies.experience import BLOCK, Experience, Tally, block_of, delay_class
+from core.retry.strategies.draws import MILLION, RandomDraws
+from core.retry.strategies.experience import BLOCK_HOURS, Experience, RetryTally, block_of, delay_class
 from core.retry.strategies.fixed_ladder import FixedLadder
 
-STRENGTH: Final = 20
+PRIOR_STRENGTH: Final = 20
 """How many retries what is known of a wider group is worth against what is known of a narrower one."""
-LONGEST: Final = 14 * 86_400
+LONGEST_DELAY: Final = 14 * 86_400
 
 
 class Option(NamedTuple):
@@ -47,89 +47,96 @@ class Adaptive:
         least_trials: int = 200,
     ) -> None:
         self._ladder = FixedLadder(delays=delays, jitter_percent=jitter_percent, preset=preset)
-        self._shortest, self._longest = _range(shortest, longest)
-        self._explore = _whole("explore_percent", explore_percent, 1, 100)
-        self._least = _whole("least_trials", least_trials, 1, 1_000_000)
+        self._shortest, self._longest = _parse_delay_range(shortest, longest)
+        self._explore_percent = _check_whole_number("explore_percent", explore_percent, 1, 100)
+        self._least_trials = _check_whole_number("least_trials", least_trials, 1, 1_000_000)
 
     def propose(self, situation: Situation) -> Proposal | None:
         """The block whose draw is best, or one by lot; the ladder's rung where data is thin."""
         known = situation.experience
         tried = known.attempt[0] if known else 0
-        options = self._options(situation)
-        if known is None or tried < self._least:
-            return self._rung(situation, f"{tried} recorded retries of this kind, {self._least} are needed")
+        options = self._list_options(situation)
+        if known is None or tried < self._least_trials:
+            return self._ladder_proposal(
+                situation, f"{tried} recorded retries of this kind, {self._least_trials} are needed"
+            )
         if not options:
-            return self._rung(situation, "no moment to choose is left in the window")
-        draws = Draws(_seed(situation, known))
-        if draws.below(100) < self._explore:
-            return _proposal(options[draws.below(len(options))], known, "by lot, to go on learning")
-        scored = [(_drawn(draws, option, known), -option.delay_seconds, option) for option in options]
+            return self._ladder_proposal(situation, "no moment to choose is left in the window")
+        draws = RandomDraws(_draw_seed(situation, known))
+        if draws.draw_below(100) < self._explore_percent:
+            return _to_proposal(options[draws.draw_below(len(options))], known, "by lot, to go on learning")
+        scored = [(_draw_success(draws, option, known), -option.delay_seconds, option) for option in options]
         best, _, option = max(scored)
-        return _proposal(option, known, f"drawn {best * 100 // MILLION} % from what {tried} such retries came to")
+        return _to_proposal(option, known, f"drawn {best * 100 // MILLION} % from what {tried} such retries came to")
 
-    def _rung(self, situation: Situation, why: str) -> Proposal | None:
+    def _ladder_proposal(self, situation: Situation, why: str) -> Proposal | None:
         rung = self._ladder.propose(situation)
         return rung.model_copy(update={"why": f"{why}; {rung.why}"}) if rung else None
 
-    def _options(self, situation: Situation) -> list[Option]:
+    def _list_options(self, situation: Situation) -> list[Option]:
         """One moment in each block between the bounds, at this invoice's own place in the block."""
         least = max(self._shortest, situation.earliest_seconds)
         most = self._longest if situation.window_seconds is None else min(self._longest, situation.window_seconds)
-        width = BLOCK * 3_600
+        width = BLOCK_HOURS * 3_600
         begin = situation.failed_at.replace(minute=0, second=0, microsecond=0)
-        begin -= timedelta(hours=begin.hour % BLOCK)
-        place = begin + timedelta(seconds=spread(situation.invoice_id, situation.attempt) * width >> 32)
+        begin -= timedelta(hours=begin.hour % BLOCK_HOURS)
+        place = begin + timedelta(seconds=spread_attempt(situation.invoice_id, situation.attempt) * width >> 32)
         first = -((situation.failed_at - place) // timedelta(seconds=1))
         delays = range(first + max(0, -((first - least) // width)) * width, most + 1, width)
-        return [_option(situation, delay) for delay in delays]
+        return [_option_at(situation, delay) for delay in delays]
 
 
-def _option(situation: Situation, delay: int) -> Option:
+def _option_at(situation: Situation, delay: int) -> Option:
     moment = situation.failed_at + timedelta(seconds=delay)
     return Option(delay, delay_class(delay // 3_600), block_of(moment))
 
 
-def _seed(situation: Situation, known: Experience) -> int:
+def _draw_seed(situation: Situation, known: Experience) -> int:
     """Another snapshot is another throw, another invoice too; the same of both is the same throw."""
-    return (int(known.snapshot, 16) << 32) ^ spread(situation.invoice_id, situation.attempt)
+    return (int(known.snapshot, 16) << 32) ^ spread_attempt(situation.invoice_id, situation.attempt)
 
 
-def _drawn(draws: Draws, option: Option, known: Experience) -> int:
+def _draw_success(draws: RandomDraws, option: Option, known: Experience) -> int:
     """A draw of this option's success, in millionths.
 
     What is known of the cause is the prior of the attempt, that one's of delay and hour, and these together of the
     combination: a spot that was seldom tried is thought of as its delay and its hour are.
     """
-    attempt = _blend(known.attempt, _blend(known.cause, 0.5))
-    delay, block = _blend(known.delays[option.delay], attempt), _blend(known.blocks[option.block], attempt)
+    attempt = _smoothed_rate(known.attempt, _smoothed_rate(known.cause, 0.5))
+    delay, block = (
+        _smoothed_rate(known.delays[option.delay], attempt),
+        _smoothed_rate(known.blocks[option.block], attempt),
+    )
     mean = min(max(delay * block / attempt, 0.001), 0.999)
     tried, won = next(
         ((one.tried, one.won) for one in known.spots if (one.delay, one.block) == (option.delay, option.block)), (0, 0)
     )
-    return draws.beta(STRENGTH * mean + won, STRENGTH * (1 - mean) + tried - won)
+    return draws.draw_beta(PRIOR_STRENGTH * mean + won, PRIOR_STRENGTH * (1 - mean) + tried - won)
 
 
-def _blend(tally: Tally, prior: float) -> float:
+def _smoothed_rate(tally: RetryTally, prior: float) -> float:
     """The rate, drawn towards what was thought before."""
     tried, won = tally
-    return (won + STRENGTH * prior) / (tried + STRENGTH)
+    return (won + PRIOR_STRENGTH * prior) / (tried + PRIOR_STRENGTH)
 
 
-def _proposal(option: Option, known: Experience, how: str) -> Proposal:
-    day, hour = divmod(option.block * BLOCK, 24)
+def _to_proposal(option: Option, known: Experience, how: str) -> Proposal:
+    day, hour = divmod(option.block * BLOCK_HOURS, 24)
     name = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")[day]
-    where = f"{name} {hour:02}-{hour + BLOCK:02} UTC, {option.delay_seconds // 3_600} h after the failure"
+    where = f"{name} {hour:02}-{hour + BLOCK_HOURS:02} UTC, {option.delay_seconds // 3_600} h after the failure"
     return Proposal(delay_seconds=option.delay_seconds, why=f"{where}, {how} (snapshot {known.snapshot})")
 
 
-def _range(shortest: str, longest: str) -> tuple[int, int]:
-    least, most = seconds(shortest), seconds(longest)
-    if most - least < BLOCK * 3_600 or most > LONGEST:
-        raise InvalidPolicy(f"longest {longest!r} must be {BLOCK}h or more above shortest {shortest!r}, 14d at most")
+def _parse_delay_range(shortest: str, longest: str) -> tuple[int, int]:
+    least, most = parse_duration(shortest), parse_duration(longest)
+    if most - least < BLOCK_HOURS * 3_600 or most > LONGEST_DELAY:
+        raise InvalidPolicy(
+            f"longest {longest!r} must be {BLOCK_HOURS}h or more above shortest {shortest!r}, 14d at most"
+        )
     return least, most
 
 
-def _whole(name: str, number: object, least: int, most: int) -> int:
+def _check_whole_number(name: str, number: object, least: int, most: int) -> int:
     if type(number) is not int or not least <= number <= most:
         raise InvalidPolicy(f"{name} is {number!r}; it must be a whole number from {least} to {most}")
     return number

@@ -8,7 +8,7 @@ from core.base import Value
 SATURDAY = 5
 
 
-class Offset(Value):
+class ClockOffset(Value):
     """From this moment on clocks show so many seconds more than UTC."""
 
     since: datetime
@@ -23,29 +23,29 @@ class Calendar(Value):
     zone: str = "UTC"
     """Name of the time zone, for people."""
     holidays: tuple[date, ...] = ()
-    offsets: tuple[Offset, ...] = ()
+    offsets: tuple[ClockOffset, ...] = ()
     """In the order of time; the first one also counts before it. None at all: UTC."""
 
-    def local(self, moment: datetime) -> datetime:
+    def to_local_time(self, moment: datetime) -> datetime:
         """What clocks there show at this moment, without a zone."""
         known = [one for one in self.offsets if one.since <= moment] or list(self.offsets[:1])
         shown = moment.astimezone(UTC).replace(tzinfo=None)
         return shown + timedelta(seconds=known[-1].seconds) if known else shown
 
-    def moment(self, local: datetime) -> datetime:
+    def to_utc(self, local: datetime) -> datetime:
         """The moment when clocks there show this; the first one of two, the nearest where they never do. In UTC."""
         if not self.offsets:
             return local.replace(tzinfo=UTC)
         for one, following in pairwise(self.offsets):
-            found = _less(local, one)
+            found = _subtract_offset(local, one)
             if found < following.since:
                 return found
-        return _less(local, self.offsets[-1])
+        return _subtract_offset(local, self.offsets[-1])
 
-    def works(self, day: date) -> bool:
+    def is_business_day(self, day: date) -> bool:
         """Whether banks work on this day: not at weekends, not on holidays."""
         return day.weekday() < SATURDAY and day not in self.holidays
 
 
-def _less(local: datetime, offset: Offset) -> datetime:
+def _subtract_offset(local: datetime, offset: ClockOffset) -> datetime:
     return local.replace(tzinfo=UTC) - timedelta(seconds=offset.seconds)

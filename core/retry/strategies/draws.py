@@ -13,48 +13,48 @@ _DENOMINATOR: Final = 1 << 53
 MILLION: Final = 1_000_000
 
 
-class Draws:
+class RandomDraws:
     """SplitMix64: the same seed gives the same numbers for ever."""
 
     def __init__(self, seed: int) -> None:
         self._state = seed & _MASK
 
-    def below(self, bound: int) -> int:
+    def draw_below(self, bound: int) -> int:
         """A whole number from 0 to bound - 1."""
-        return self._next() * bound >> 64
+        return self._next_integer() * bound >> 64
 
-    def beta(self, alpha: float, beta: float) -> int:
+    def draw_beta(self, alpha: float, beta: float) -> int:
         """A draw from the Beta distribution, in millionths; both parameters above 0."""
-        first, second = self._gamma(alpha), self._gamma(beta)
+        first, second = self._draw_gamma(alpha), self._draw_gamma(beta)
         return round(first / (first + second) * MILLION) if first + second > 0 else MILLION // 2
 
-    def _next(self) -> int:
+    def _next_integer(self) -> int:
         self._state = (self._state + 0x9E3779B97F4A7C15) & _MASK
         mixed = self._state
         mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
         mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & _MASK
         return mixed ^ (mixed >> 31)
 
-    def _uniform(self) -> float:
+    def _draw_uniform(self) -> float:
         """Between 0 and 1, both excluded."""
-        return ((self._next() >> 11) + 0.5) / _DENOMINATOR
+        return ((self._next_integer() >> 11) + 0.5) / _DENOMINATOR
 
-    def _normal(self) -> float:
+    def _draw_normal(self) -> float:
         """Marsaglia's polar method; its second value is thrown away, so that no draw depends on the one before."""
         while True:
-            first, second = 2 * self._uniform() - 1, 2 * self._uniform() - 1
+            first, second = 2 * self._draw_uniform() - 1, 2 * self._draw_uniform() - 1
             radius = first * first + second * second
             if 0 < radius < 1:
                 return first * math.sqrt(-2 * math.log(radius) / radius)
 
-    def _gamma(self, shape: float) -> float:
+    def _draw_gamma(self, shape: float) -> float:
         """Marsaglia and Tsang, 2000; a shape below 1 is drawn one higher and brought down."""
         if shape < 1:
-            return float(self._gamma(shape + 1) * self._uniform() ** (1 / shape))
+            return float(self._draw_gamma(shape + 1) * self._draw_uniform() ** (1 / shape))
         base = shape - 1 / 3
         factor = 1 / math.sqrt(9 * base)
         while True:
-            normal = self._normal()
+            normal = self._draw_normal()
             cube = (1 + factor * normal) ** 3
-            if cube > 0 and math.log(self._uniform()) < 0.5 * normal * normal + base * (1 - cube + math.log(cube)):
+            if cube > 0 and math.log(self._draw_uniform()) < 0.5 * normal * normal + base * (1 - cube + math.log(cube)):
                 return base * cube

@@ -1,9 +1,9 @@
 """Retries at delays that grow by a factor up to a cap."""
 
 from core.errors import InvalidPolicy
-from core.retry.duration import seconds
+from core.retry.duration import parse_duration
 from core.retry.strategies.base import Proposal, Situation
-from core.retry.strategies.jitter import checked, jittered
+from core.retry.strategies.jitter import check_jitter_percent, propose_with_jitter
 
 
 class ExponentialBackoff:
@@ -12,9 +12,9 @@ class ExponentialBackoff:
     shared = True
 
     def __init__(self, base: str, cap: str, factor_percent: int = 200, jitter_percent: int = 0) -> None:
-        self._base, self._cap = seconds(base), seconds(cap)
-        self._factor = _factor(factor_percent)
-        self._jitter = checked(jitter_percent)
+        self._base, self._cap = parse_duration(base), parse_duration(cap)
+        self._factor = _check_factor(factor_percent)
+        self._jitter = check_jitter_percent(jitter_percent)
         if self._cap < self._base:
             raise InvalidPolicy(f"cap {cap!r} is shorter than base {base!r}")
 
@@ -22,11 +22,11 @@ class ExponentialBackoff:
         """The delay of this retry; it never runs out, the policy's budget and window end it."""
         if situation.attempt < 1:
             return None
-        plain = self._plain(situation.attempt)
+        plain = self._delay_without_jitter(situation.attempt)
         why = f"backs off: {plain} s after failure {situation.attempt}"
-        return jittered(plain, self._jitter, situation.invoice_id, situation.attempt, why)
+        return propose_with_jitter(plain, self._jitter, situation.invoice_id, situation.attempt, why)
 
-    def _plain(self, attempt: int) -> int:
+    def _delay_without_jitter(self, attempt: int) -> int:
         """Step by step in integers, so that it is the same on every machine; ends at the cap after few steps."""
         delay = self._base
         for _ in range(attempt - 1):
@@ -37,7 +37,7 @@ class ExponentialBackoff:
         return min(delay, self._cap)
 
 
-def _factor(percent: object) -> int:
+def _check_factor(percent: object) -> int:
     if type(percent) is not int or not 100 <= percent <= 1_000:
         raise InvalidPolicy(f"factor_percent is {percent!r}; it must be a whole number from 100 to 1000")
     return percent

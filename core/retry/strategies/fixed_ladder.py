@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from core.errors import InvalidPolicy
-from core.retry.duration import seconds
+from core.retry.duration import parse_duration
 from core.retry.strategies.base import Proposal, Situation
-from core.retry.strategies.jitter import checked, jittered
+from core.retry.strategies.jitter import check_jitter_percent, propose_with_jitter
 from core.retry.strategies.presets import preset_delays
 
 
@@ -20,9 +20,9 @@ class FixedLadder:
         rungs = delays if preset is None else preset_delays(preset)
         if isinstance(rungs, str) or not isinstance(rungs, Sequence) or not rungs:
             raise InvalidPolicy("delays must be a list of at least one length of time")
-        self._delays = tuple(seconds(delay) for delay in rungs)
-        self._jitter = checked(jitter_percent)
-        self._of = f" of {preset}" if preset else ""
+        self._delays = tuple(parse_duration(delay) for delay in rungs)
+        self._jitter = check_jitter_percent(jitter_percent)
+        self._preset_suffix = f" of {preset}" if preset else ""
 
     def propose(self, situation: Situation) -> Proposal | None:
         """The rung of this retry; None above the last one."""
@@ -30,9 +30,9 @@ class FixedLadder:
         if not 1 <= attempt <= len(self._delays):
             return None
         plain = self._delays[attempt - 1]
-        why = f"rung {attempt} of {len(self._delays)}{self._of}: {_words(plain)} after the last failure"
-        return jittered(plain, self._jitter, situation.invoice_id, attempt, why, late_ends=True)
+        why = f"rung {attempt} of {len(self._delays)}{self._preset_suffix}: {_duration_words(plain)} after the last failure"
+        return propose_with_jitter(plain, self._jitter, situation.invoice_id, attempt, why, late_ends=True)
 
 
-def _words(length: int) -> str:
+def _duration_words(length: int) -> str:
     return f"{length // 3_600} h" if length % 3_600 == 0 else f"{length // 60} min" if length >= 60 else f"{length} s"

@@ -16,22 +16,40 @@ from typing import Final
 from core.errors import InvalidPolicy
 from core.retry.strategies.calendar import Calendar
 
-EURO: Final = ("AT", "BE", "DE", "ES", "FI", "FR", "GR", "IE", "IT", "LU", "NL", "PT", "SI", "SK", "EE", "LV", "LT")
-PATTERNS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+EURO_COUNTRIES: Final = (
+    "AT",
+    "BE",
+    "DE",
+    "ES",
+    "FI",
+    "FR",
+    "GR",
+    "IE",
+    "IT",
+    "LU",
+    "NL",
+    "PT",
+    "SI",
+    "SK",
+    "EE",
+    "LV",
+    "LT",
+)
+PAYDAY_PATTERNS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "US": ("1", "15", "fri"),
         "GB": ("last",),
         "AU": ("fortnight:2026-01-01",),
-        **dict.fromkeys((*EURO, "HR", "CY", "MT"), ("last",)),
+        **dict.fromkeys((*EURO_COUNTRIES, "HR", "CY", "MT"), ("last",)),
     }
 )
 """By country; the weak claim of one vendor. Britain's last working day is `last` moved before free days; which of two
 Thursdays is Australia's is our guess.
 """
-CURRENCIES: Final[Mapping[str, str]] = MappingProxyType({"USD": "US", "GBP": "GB", "AUD": "AU", "EUR": "DE"})
+CURRENCY_COUNTRIES: Final[Mapping[str, str]] = MappingProxyType({"USD": "US", "GBP": "GB", "AUD": "AU", "EUR": "DE"})
 """Whose patterns count where only the currency is known."""
 
-Pattern = Callable[[date], bool]
+PaydayPattern = Callable[[date], bool]
 """Whether a day is one of the pattern, before weekends and holidays are looked at."""
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _FORTNIGHT = re.compile(r"fortnight:([0-9]{4}-[0-9]{2}-[0-9]{2})", re.ASCII)
@@ -39,17 +57,17 @@ _FORTNIGHT = re.compile(r"fortnight:([0-9]{4}-[0-9]{2}-[0-9]{2})", re.ASCII)
 
 def patterns_for(country: str | None, currency: str) -> tuple[str, ...]:
     """The patterns of the country, else of the currency's; empty where neither is known."""
-    known = PATTERNS.get((country or "").upper())
-    return known or PATTERNS.get(CURRENCIES.get(currency.upper(), ""), ())
+    known = PAYDAY_PATTERNS.get((country or "").upper())
+    return known or PAYDAY_PATTERNS.get(CURRENCY_COUNTRIES.get(currency.upper(), ""), ())
 
 
-def checked_patterns(texts: object) -> tuple[str, ...]:
+def check_patterns(texts: object) -> tuple[str, ...]:
     """A merchant's own patterns. Raises InvalidPolicy for what is none."""
     if not isinstance(texts, Iterable) or isinstance(texts, str):
         raise InvalidPolicy("paydays must be a list of patterns")
     found = tuple(texts)
     for text in found:
-        _pattern(text)
+        _parse_pattern(text)
     if not found:
         raise InvalidPolicy("paydays must name at least one pattern")
     return found
@@ -57,19 +75,19 @@ def checked_patterns(texts: object) -> tuple[str, ...]:
 
 def is_payday(day: date, patterns: Iterable[str], calendar: Calendar) -> bool:
     """Whether money arrives on this day: it is one of the pattern's, or stands in for free days that follow it."""
-    if not calendar.works(day):
+    if not calendar.is_business_day(day):
         return False
-    wanted = [_pattern(text) for text in patterns]
-    return any(fits(one) for one in (day, *_free_after(day, calendar)) for fits in wanted)
+    wanted = [_parse_pattern(text) for text in patterns]
+    return any(fits(one) for one in (day, *_free_days_after(day, calendar)) for fits in wanted)
 
 
-def _free_after(day: date, calendar: Calendar) -> list[date]:
+def _free_days_after(day: date, calendar: Calendar) -> list[date]:
     """The free days that follow without a gap, two weeks of them at most."""
     following = (day + timedelta(days=count) for count in range(1, 15))
-    return list(takewhile(lambda one: not calendar.works(one), following))
+    return list(takewhile(lambda one: not calendar.is_business_day(one), following))
 
 
-def _pattern(text: object) -> Pattern:
+def _parse_pattern(text: object) -> PaydayPattern:
     """Raises InvalidPolicy."""
     if text == "last":
         return lambda day: (day + timedelta(days=1)).day == 1
@@ -77,10 +95,10 @@ def _pattern(text: object) -> Pattern:
         return lambda day: _WEEKDAYS[day.weekday()] == text
     if isinstance(text, str) and text.isascii() and text.isdigit() and 1 <= int(text) <= 31:
         return lambda day: day.day == int(text)
-    return _fortnight(text)
+    return _parse_fortnight(text)
 
 
-def _fortnight(text: object) -> Pattern:
+def _parse_fortnight(text: object) -> PaydayPattern:
     found = _FORTNIGHT.fullmatch(text) if isinstance(text, str) else None
     try:
         anchor = date.fromisoformat(found[1]) if found else None

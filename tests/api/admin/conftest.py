@@ -2,11 +2,11 @@
 
 import pytest
 
-from tests.api.admin.desk import Desk
-from tests.api.house import House
+from tests.api.admin.desk import AdminBrowser
+from tests.api.house import ApiHarness
 
 
 @pytest.fixture
-def desk(house: House) -> Desk:
+def desk(house: ApiHarness) -> AdminBrowser:
     """Nobody has signed in."""
-    return Desk(house)
+    return AdminBrowser(house)

@@ -17,13 +17,13 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from joserfc import jwt
 from joserfc.jwk import KeySet, OctKey, RSAKey
 
-from tests.api.house import served
+from tests.api.house import run_server
 
 CLIENT, SECRET = "desk", "the-desk's-secret"
 
 
 @cache
-def usual_key() -> RSAKey:
+def default_key() -> RSAKey:
     """Made once: it takes a while."""
     return RSAKey.generate_key(2048, {"kid": "one"})
 
@@ -36,27 +36,27 @@ class Issuer:
     claims: dict[str, Any] = field(default_factory=dict)
     error: str = ""
     """What the authorize page answers instead of a code."""
-    signed_by: RSAKey | None = None
+    signing_key: RSAKey | None = None
     """A key of somebody else, under our key's name."""
     algorithm: str = "RS256"
     """HS256 signs with the client's secret, none not at all."""
     with_token: bool = True
-    seen: dict[str, str] = field(default_factory=dict)
+    authorize_query: dict[str, str] = field(default_factory=dict)
     """The query of the last visit to the authorize page."""
     metadata: dict[str, Any] = field(default_factory=dict)
-    key: RSAKey = field(default_factory=usual_key)
+    key: RSAKey = field(default_factory=default_key)
     _codes: dict[str, dict[str, str]] = field(default_factory=dict)
 
-    def app(self) -> FastAPI:
+    def build_app(self) -> FastAPI:
         """Its four routes."""
         app = FastAPI()
-        app.add_api_route("/.well-known/openid-configuration", self.discovery)
-        app.add_api_route("/jwks", self.jwks)
-        app.add_api_route("/authorize", self.authorize, response_model=None)
-        app.add_api_route("/token", self.token, methods=["POST"], response_model=None)
+        app.add_api_route("/.well-known/openid-configuration", self.get_discovery)
+        app.add_api_route("/jwks", self.get_jwks)
+        app.add_api_route("/authorize", self.authorize_user, response_model=None)
+        app.add_api_route("/token", self.issue_token, methods=["POST"], response_model=None)
         return app
 
-    def discovery(self) -> dict[str, Any]:
+    def get_discovery(self) -> dict[str, Any]:
         """What it offers where."""
         ends = {"authorization_endpoint": "authorize", "token_endpoint": "token", "jwks_uri": "jwks"}
         return {
@@ -66,14 +66,14 @@ class Issuer:
             **self.metadata,
         }
 
-    def jwks(self) -> dict[str, Any]:
+    def get_jwks(self) -> dict[str, Any]:
         """Its public key."""
         return dict(KeySet([self.key]).as_dict(private=False))
 
-    def authorize(self, request: Request) -> Response:
+    def authorize_user(self, request: Request) -> Response:
         """Everybody is who `claims` says, and goes straight back."""
         asked = dict(request.query_params)
-        self.seen = asked
+        self.authorize_query = asked
         if self.error:
             return RedirectResponse(
                 f"{asked['redirect_uri']}?{urlencode({'error': self.error, 'state': asked['state']})}"
@@ -82,7 +82,7 @@ class Issuer:
         self._codes[code] = asked
         return RedirectResponse(f"{asked['redirect_uri']}?{urlencode({'code': code, 'state': asked['state']})}")
 
-    async def token(self, request: Request) -> Response:
+    async def issue_token(self, request: Request) -> Response:
         """The tokens of a code: once, to the client with its secret, and to whoever knows what the challenge was of."""
         sent = {name: values[0] for name, values in parse_qs((await request.body()).decode()).items()}
         asked = self._codes.pop(sent.get("code", ""), None)
@@ -106,7 +106,7 @@ class Issuer:
             "preferred_username": "ann", "roles": ["payments"],
         }  # fmt: skip
         claims = {name: value for name, value in (usual | self.claims).items() if value is not None}
-        key: RSAKey | OctKey = OctKey.import_key(SECRET) if self.algorithm == "HS256" else self.signed_by or self.key
+        key: RSAKey | OctKey = OctKey.import_key(SECRET) if self.algorithm == "HS256" else self.signing_key or self.key
         if self.algorithm == "none":
             parts = (json.dumps(part).encode() for part in ({"alg": "none"}, claims))
             return ".".join([*(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts), ""])
@@ -114,9 +114,9 @@ class Issuer:
 
 
 @asynccontextmanager
-async def issuing() -> AsyncIterator[Issuer]:
+async def running_issuer() -> AsyncIterator[Issuer]:
     """A provider on a free port of this machine."""
     issuer = Issuer()
-    async with served(issuer.app()) as address:
+    async with run_server(issuer.build_app()) as address:
         issuer.address = address
         yield issuer

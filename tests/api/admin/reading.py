@@ -6,8 +6,8 @@ from html.parser import HTMLParser
 
 import httpx
 
-SILENT = {"script", "style", "head", "template"}
-BREAKS = {"p", "div", "section", "li", "tr", "td", "th", "dt", "dd", "h1", "h2", "h3", "small", "option", "summary"}
+HIDDEN_TAGS = {"script", "style", "head", "template"}
+BLOCK_TAGS = {"p", "div", "section", "li", "tr", "td", "th", "dt", "dd", "h1", "h2", "h3", "small", "option", "summary"}
 
 
 @dataclass
@@ -24,7 +24,7 @@ class Form:
     buttons: list[str] = field(default_factory=list)
 
 
-class Reader(HTMLParser):
+class PageParser(HTMLParser):
     """Reads a whole page once."""
 
     def __init__(self, html: str) -> None:
@@ -44,9 +44,9 @@ class Reader(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Where something begins that ends with a word of its own."""
         known = {name: value or "" for name, value in attrs}
-        self._silent += tag in SILENT
+        self._silent += tag in HIDDEN_TAGS
         self.ids.add(known.get("id", ""))
-        if tag in BREAKS:
+        if tag in BLOCK_TAGS:
             self.words.append("\n")
         if tag == "tr":
             self.rows.append([])
@@ -54,9 +54,9 @@ class Reader(HTMLParser):
             self._open.append((tag, len(self.words)))
         if tag == "a":
             self._href = known.get("href", "")
-        self._in_form(tag, known)
+        self._read_form_field(tag, known)
 
-    def _in_form(self, tag: str, known: Mapping[str, str]) -> None:
+    def _read_form_field(self, tag: str, known: Mapping[str, str]) -> None:
         if tag == "form":
             self._form = Form(known.get("action", ""), known.get("method", "get").lower())
             self.forms.append(self._form)
@@ -77,16 +77,16 @@ class Reader(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         """Whatever began last with this name is told."""
-        self._silent -= tag in SILENT
-        if tag in BREAKS:
+        self._silent -= tag in HIDDEN_TAGS
+        if tag in BLOCK_TAGS:
             self.words.append("\n")
         if tag == "form":
             self._form = None
         if self._open and self._open[-1][0] == tag:
             _, start = self._open.pop()
-            self._told(tag, plain("".join(self.words[start:])))
+            self._end_element(tag, collapse_spaces("".join(self.words[start:])))
 
-    def _told(self, tag: str, text: str) -> None:
+    def _end_element(self, tag: str, text: str) -> None:
         if tag == "a":
             self.links[text] = self._href
         elif tag == "button" and self._form:
@@ -102,7 +102,7 @@ class Reader(HTMLParser):
             self.words.append(data)
 
 
-def plain(text: str) -> str:
+def collapse_spaces(text: str) -> str:
     """One space between words."""
     return " ".join(text.split())
 
@@ -126,35 +126,35 @@ class Page:
     @property
     def text(self) -> str:
         """All that can be read on it, one space between words."""
-        return plain("".join(self.read.words))
+        return collapse_spaces("".join(self.parsed.words))
 
     @property
-    def read(self) -> Reader:
+    def parsed(self) -> PageParser:
         """Its parts."""
-        return Reader(self.html)
+        return PageParser(self.html)
 
     @property
     def links(self) -> dict[str, str]:
         """Address by text."""
-        return self.read.links
+        return self.parsed.links
 
     @property
-    def sayings(self) -> list[str]:
+    def flash_messages(self) -> list[str]:
         """What the desk says at the top."""
-        return self.read.said
+        return self.parsed.said
 
     @property
     def rows(self) -> list[list[str]]:
         """Of all tables, those of heads among them."""
-        return self.read.rows
+        return self.parsed.rows
 
     @property
     def buttons(self) -> list[str]:
         """Of all forms but the one that signs out."""
-        return [one for form in self.read.forms for one in form.buttons if one != "Sign out"]
+        return [one for form in self.parsed.forms for one in form.buttons if one != "Sign out"]
 
-    def form(self, ending: str) -> Form:
+    def form_to(self, ending: str) -> Form:
         """The one that is sent to an address with this ending. Fails where there is none."""
-        found = [form for form in self.read.forms if form.action.endswith(ending)]
-        assert found, f"no form for …{ending} in {[form.action for form in self.read.forms]}"
+        found = [form for form in self.parsed.forms if form.action.endswith(ending)]
+        assert found, f"no form for …{ending} in {[form.action for form in self.parsed.forms]}"
         return found[0]

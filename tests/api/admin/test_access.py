@@ -14,8 +14,8 @@ from api.admin.people import Role
 from core.errors import InvalidInput
 from db.session import Database
 from tests.api.admin.test_oidc import ACCESS
-from tests.api.admin.visitor import HASH, PASSWORD, local_users, visiting
-from tests.api.house import application, settings
+from tests.api.admin.visitor import HASH, PASSWORD, local_users, open_visitor
+from tests.api.house import build_app, test_free_settings
 from tests.intake.fakes import FakeRecoveries
 
 LIVE: dict[str, dict[str, Any]] = {
@@ -27,72 +27,75 @@ OPENID: dict[str, Any] = ACCESS | {"oidc_issuer": "https://id.example.com"}
 
 
 def test_on_a_development_machine_passwords_are_open_without_a_word() -> None:
-    found = access(settings())
+    found = access(test_free_settings())
     assert (bool(found.local), found.openid, found.notes, found.secure) == (True, None, (), False)
 
 
 @pytest.mark.parametrize("provider", LIVE)
 def test_where_real_money_moves_nobody_signs_in_by_password(provider: str) -> None:
-    found = access(settings(**LIVE[provider], local_users=SecretStr(local_users(ann=Role.ADMIN))))
+    found = access(test_free_settings(**LIVE[provider], local_users=SecretStr(local_users(ann=Role.ADMIN))))
     assert not found.local
     assert found.notes == (f"the desk's sign-in by password is off: {provider} is live; set OIDC_ISSUER",)
 
 
 def test_with_openid_nobody_signs_in_by_password() -> None:
-    found = access(settings(**OPENID))
+    found = access(test_free_settings(**OPENID))
     assert (bool(found.local), found.openid is not None, found.secure) == (False, True, True)
     assert found.notes == ("the desk's sign-in by password is off: OIDC_ISSUER is set",)
-    assert access(settings(**OPENID, bootstrap_api_key=SecretStr(""))).notes == ()
+    assert access(test_free_settings(**OPENID, bootstrap_api_key=SecretStr(""))).notes == ()
 
 
 async def test_a_closed_way_is_closed_at_the_door_and_on_the_page(
     database: Database, recoveries: FakeRecoveries
 ) -> None:
-    app = application(database, recoveries, **LIVE["Stripe"])
+    app = build_app(database, recoveries, **LIVE["Stripe"])
     assert app.state.notes
-    async with visiting(app) as visitor:
-        page = await visitor.get("/admin/login")
+    async with open_visitor(app) as visitor:
+        page = await visitor.get_page("/admin/login")
         assert 'type="password"' not in page.text
         assert "OIDC_ISSUER" in page.text
-        assert (await visitor.get("/admin/login/start")).status_code == 404
-        assert (await visitor.get("/admin/login/callback")).status_code == 404
+        assert (await visitor.get_page("/admin/login/start")).status_code == 404
+        assert (await visitor.get_page("/admin/login/callback")).status_code == 404
 
 
 def test_sessions_are_signed_by_what_every_process_has() -> None:
-    own = settings(session_secret=SecretStr("x" * 32))
+    own = test_free_settings(session_secret=SecretStr("x" * 32))
     assert access(own).secret == access(own).secret
-    assert access(settings()).secret == access(settings()).secret != access(own).secret
+    assert access(test_free_settings()).secret == access(test_free_settings()).secret != access(own).secret
     assert "xxx" not in access(own).secret
-    assert "bootstrap" not in access(settings()).secret
-    other = settings(bootstrap_api_key=SecretStr("another-key"))
-    assert access(other).secret != access(settings()).secret
+    assert "bootstrap" not in access(test_free_settings()).secret
+    other = test_free_settings(bootstrap_api_key=SecretStr("another-key"))
+    assert access(other).secret != access(test_free_settings()).secret
 
 
 def test_another_issuer_means_other_sessions() -> None:
-    here, there = settings(**OPENID), settings(**OPENID | {"oidc_issuer": "https://id2.example.com"})
+    here, there = (
+        test_free_settings(**OPENID),
+        test_free_settings(**OPENID | {"oidc_issuer": "https://id2.example.com"}),
+    )
     assert access(here).secret != access(there).secret
-    assert access(here).secret != access(settings(session_secret=ACCESS["session_secret"])).secret
+    assert access(here).secret != access(test_free_settings(session_secret=ACCESS["session_secret"])).secret
 
 
 def test_a_key_that_opens_nothing_signs_nothing() -> None:
     """It may be short: whoever sees what it signs could find it by trying."""
-    live = settings(**LIVE["Stripe"])
+    live = test_free_settings(**LIVE["Stripe"])
     assert access(live).secret != access(live).secret
 
 
 @pytest.mark.parametrize("name", ["public_url", "oidc_issuer"])
 def test_with_real_money_every_address_is_https(name: str) -> None:
     plain = OPENID | {name: "http://somewhere.example.com"}
-    assert access(settings(**plain)).openid
+    assert access(test_free_settings(**plain)).openid
     with pytest.raises(InvalidInput, match=f"{name.upper()} must begin with https: Stripe is live"):
-        access(settings(**plain, **LIVE["Stripe"]))
+        access(test_free_settings(**plain, **LIVE["Stripe"]))
 
 
 def test_without_anything_to_sign_by_sessions_end_with_the_process() -> None:
-    alone = settings(bootstrap_api_key=SecretStr(""), local_users=SecretStr(local_users(ann=Role.ADMIN)))
+    alone = test_free_settings(bootstrap_api_key=SecretStr(""), local_users=SecretStr(local_users(ann=Role.ADMIN)))
     assert access(alone).secret != access(alone).secret
     assert "sessions end with this process" in access(alone).notes[0]
-    closed = access(settings(bootstrap_api_key=SecretStr("")))
+    closed = access(test_free_settings(bootstrap_api_key=SecretStr("")))
     assert (bool(closed.local), closed.notes) == (False, ())
 
 
@@ -103,7 +106,7 @@ def test_without_anything_to_sign_by_sessions_end_with_the_process() -> None:
 )  # fmt: skip
 def test_an_address_that_is_none_is_refused_at_the_start(name: str, wrong: str) -> None:
     with pytest.raises(InvalidInput, match=name.upper()):
-        access(settings(**OPENID | {name: wrong}))
+        access(test_free_settings(**OPENID | {name: wrong}))
 
 
 @pytest.mark.parametrize(

@@ -13,46 +13,46 @@ from pydantic import SecretStr
 from starlette.routing import Mount
 
 from api.admin.people import Role
-from core.logins import BY_ADDRESS, BY_NAME
+from core.logins import MAX_FAILURES_PER_ADDRESS, MAX_FAILURES_PER_NAME
 from db.repositories import operator_actions
-from db.repositories.operator_actions import Entry
+from db.repositories.operator_actions import StoredAuditEntry
 from db.session import Database
-from tests.api.admin.visitor import PASSWORD, Visitor, local_users, visiting
-from tests.api.house import BOOTSTRAP, application, now
+from tests.api.admin.visitor import PASSWORD, Visitor, local_users, open_visitor
+from tests.api.house import BOOTSTRAP, app_now, build_app
 from tests.intake.fakes import FakeRecoveries
 
 _numbers: Iterator[int] = count(1)
 
 
-def elsewhere() -> str:
+def new_address() -> str:
     """An address that no other test comes from: they share one database."""
     number = next(_numbers)
     return f"10.1.{number // 200}.{number % 200 + 1}"
 
 
-def desk(db: Database, recoveries: FakeRecoveries, **changes: Any) -> FastAPI:
+def app_with_users(db: Database, recoveries: FakeRecoveries, **changes: Any) -> FastAPI:
     """A desk with Vera, Otto and Ada besides the bootstrap key's admin."""
     people = local_users(vera=Role.VIEWER, otto=Role.OPERATOR, ada=Role.ADMIN)
-    return application(db, recoveries, **{"local_users": SecretStr(people)} | changes)
+    return build_app(db, recoveries, **{"local_users": SecretStr(people)} | changes)
 
 
 @pytest.fixture
 def app(database: Database, recoveries: FakeRecoveries) -> FastAPI:
     """The application."""
-    return desk(database, recoveries)
+    return app_with_users(database, recoveries)
 
 
 @pytest.fixture
 async def visitor(app: FastAPI) -> AsyncIterator[Visitor]:
     """Somebody who is not signed in."""
-    async with visiting(app, address=elsewhere()) as found:
+    async with open_visitor(app, address=new_address()) as found:
         yield found
 
 
-async def entries(db: Database, actor: str | None = None, action: str | None = None) -> list[Entry]:
+async def audit_entries(db: Database, actor: str | None = None, action: str | None = None) -> list[StoredAuditEntry]:
     """What was kept of it, newest first."""
     async with db.begin() as session:
-        return list((await operator_actions.listed(session, actor=actor, action=action)).items)
+        return list((await operator_actions.load_entries(session, actor=actor, action=action)).items)
 
 
 @pytest.mark.parametrize(
@@ -64,14 +64,14 @@ async def entries(db: Database, actor: str | None = None, action: str | None = N
         ("ada", PASSWORD, "admin"),
     ],
 )
-async def test_name_and_password_open_the_desk(
+async def test_name_and_password_open_the_console(
     name: str, password: str, role: str, visitor: Visitor, database: Database
 ) -> None:
     answer = await visitor.sign_in(name, password)
     assert (answer.status_code, answer.headers["location"]) == (303, "/admin/")
-    page = await visitor.get("/admin/recoveries")
+    page = await visitor.get_page("/admin/recoveries")
     assert (page.status_code, f'<span class="role">{role}</span>' in page.text) == (200, True)
-    newest = (await entries(database, actor=name))[0]
+    newest = (await audit_entries(database, actor=name))[0]
     assert (newest.action, newest.role, newest.detail) == ("login", role, {"how": "password"})
 
 
@@ -83,23 +83,23 @@ WRONG = [("admin", "wrong"), ("admin", ""), ("", BOOTSTRAP), ("otto", BOOTSTRAP)
 async def test_anything_else_does_not(name: str, password: str, visitor: Visitor) -> None:
     answer = await visitor.sign_in(name, password.encode(errors="replace").decode())
     assert (answer.status_code, "fit" in answer.text) == (401, True)
-    assert not await visitor.signed_in()
+    assert not await visitor.is_signed_in()
 
 
 async def test_what_was_typed_is_not_kept(visitor: Visitor, database: Database) -> None:
     await visitor.sign_in("my-password-in-the-wrong-field", "x")
-    newest = (await entries(database, action="login_failed"))[0]
+    newest = (await audit_entries(database, action="login_failed"))[0]
     assert (newest.actor, newest.detail) == ("unknown", {"how": "password"})
 
 
 async def test_somebody_listed_as_admin_takes_the_place_of_the_bootstrap_key(
     database: Database, recoveries: FakeRecoveries
 ) -> None:
-    app = desk(database, recoveries, local_users=SecretStr(local_users(admin=Role.VIEWER)))
-    async with visiting(app, address=elsewhere()) as visitor:
+    app = app_with_users(database, recoveries, local_users=SecretStr(local_users(admin=Role.VIEWER)))
+    async with open_visitor(app, address=new_address()) as visitor:
         assert (await visitor.sign_in("admin", BOOTSTRAP)).status_code == 401
         await visitor.sign_in("admin", PASSWORD)
-        assert '<span class="role">viewer</span>' in (await visitor.get("/admin/recoveries")).text
+        assert '<span class="role">viewer</span>' in (await visitor.get_page("/admin/recoveries")).text
 
 
 @pytest.mark.parametrize(
@@ -116,56 +116,56 @@ async def test_it_leads_to_where_one_wanted_to_go_and_nowhere_else(wanted: str, 
 
 
 async def test_a_page_leads_to_the_sign_in_and_back(visitor: Visitor) -> None:
-    answer = await visitor.get("/admin/recoveries", q="x y")
+    answer = await visitor.get_page("/admin/recoveries", q="x y")
     assert answer.status_code == 303
     assert answer.headers["location"] == "/admin/login?next=%2Fadmin%2Frecoveries%3Fq%3Dx%2By"
 
 
 async def test_signing_out_ends_it_and_is_kept(visitor: Visitor, database: Database) -> None:
     await visitor.sign_in("ada", PASSWORD)
-    assert (await visitor.post("/admin/logout")).headers["location"] == "/admin/login"
-    assert not await visitor.signed_in()
-    assert [one.action for one in await entries(database, actor="ada")][:2] == ["logout", "login"]
+    assert (await visitor.post_form("/admin/logout")).headers["location"] == "/admin/login"
+    assert not await visitor.is_signed_in()
+    assert [one.action for one in await audit_entries(database, actor="ada")][:2] == ["logout", "login"]
 
 
 async def test_a_session_ends_after_its_hours(database: Database, recoveries: FakeRecoveries) -> None:
-    app = desk(database, recoveries, session_hours=2)
-    async with visiting(app, address=elsewhere()) as visitor:
+    app = app_with_users(database, recoveries, session_hours=2)
+    async with open_visitor(app, address=new_address()) as visitor:
         answer = await visitor.sign_in()
         assert "max-age=7200" in answer.headers["set-cookie"].lower()
         for after, open_still in ((timedelta(hours=2, seconds=-30), True), (timedelta(hours=2), False)):
-            _later(app, after)
-            assert await visitor.signed_in() is open_still
+            _advance_clock(app, after)
+            assert await visitor.is_signed_in() is open_still
         await visitor.sign_in()
-        _later(app, timedelta(hours=5))
-        answer = await visitor.get("/admin/recoveries")
+        _advance_clock(app, timedelta(hours=5))
+        answer = await visitor.get_page("/admin/recoveries")
         assert answer.headers["location"] == "/admin/login?next=%2Fadmin%2Frecoveries&expired=1"
-        assert "Your session has ended" in (await visitor.get(answer.headers["location"])).text
+        assert "Your session has ended" in (await visitor.get_page(answer.headers["location"])).text
 
 
-def _later(app: FastAPI, after: timedelta) -> None:
+def _advance_clock(app: FastAPI, after: timedelta) -> None:
     """The application's clock goes ahead of the machine's."""
-    parts = dataclasses.replace(app.state.parts, clock=lambda: now() + after)
-    app.state.parts = _mounted(app).state.parts = parts
+    parts = dataclasses.replace(app.state.parts, clock=lambda: app_now() + after)
+    app.state.parts = _admin_app(app).state.parts = parts
 
 
-def _mounted(app: FastAPI) -> FastAPI:
+def _admin_app(app: FastAPI) -> FastAPI:
     found = next(route.app for route in app.routes if isinstance(route, Mount) and route.path == "/admin")
     assert isinstance(found, FastAPI)
     return found
 
 
-async def test_the_cookie_is_for_the_desk_and_no_script(visitor: Visitor) -> None:
+async def test_the_cookie_is_for_the_console_and_no_script(visitor: Visitor) -> None:
     cookie = (await visitor.sign_in()).headers["set-cookie"].lower()
     assert {"httponly", "samesite=lax", "path=/admin"} <= {part.strip() for part in cookie.split(";")}
     assert "secure" not in cookie
 
 
 async def test_behind_https_it_goes_over_https_only(database: Database, recoveries: FakeRecoveries) -> None:
-    app = desk(database, recoveries, public_url="https://desk.example.com")
-    async with visiting(app, "https://desk.example.com", elsewhere()) as visitor:
+    app = app_with_users(database, recoveries, public_url="https://desk.example.com")
+    async with open_visitor(app, "https://desk.example.com", new_address()) as visitor:
         assert "secure" in (await visitor.sign_in()).headers["set-cookie"].lower()
-        assert await visitor.signed_in()
+        assert await visitor.is_signed_in()
 
 
 @pytest.mark.parametrize("change", ["cut", "other", "forged"])
@@ -176,13 +176,13 @@ async def test_a_cookie_that_was_changed_opens_nothing(change: str, visitor: Vis
                "forged": "eyJwZXJzb24iOnt9fQ==.aaaa.bbbb"}[change]  # fmt: skip
     visitor.client.cookies.clear()
     visitor.client.cookies.set("pri_session", changed, path="/admin")
-    assert not await visitor.signed_in()
+    assert not await visitor.is_signed_in()
 
 
 async def test_one_name_fails_five_times_from_wherever(app: FastAPI, visitor: Visitor) -> None:
-    name = elsewhere()
-    for _ in range(BY_NAME):
-        async with visiting(app, address=elsewhere()) as other:
+    name = new_address()
+    for _ in range(MAX_FAILURES_PER_NAME):
+        async with open_visitor(app, address=new_address()) as other:
             assert (await other.sign_in(name, "wrong")).status_code == 401
     for spelled in (name, name.upper()):
         refused = await visitor.sign_in(spelled, "wrong")
@@ -195,36 +195,38 @@ async def test_one_name_fails_five_times_from_wherever(app: FastAPI, visitor: Vi
 async def test_a_name_that_failed_too_often_is_refused_with_the_right_password_too(
     database: Database, recoveries: FakeRecoveries
 ) -> None:
-    app = desk(database, recoveries, local_users=SecretStr(local_users(locked=Role.VIEWER)))
-    async with visiting(app, address=elsewhere()) as visitor:
-        for _ in range(BY_NAME):
+    app = app_with_users(database, recoveries, local_users=SecretStr(local_users(locked=Role.VIEWER)))
+    async with open_visitor(app, address=new_address()) as visitor:
+        for _ in range(MAX_FAILURES_PER_NAME):
             await visitor.sign_in("locked", "wrong")
         assert (await visitor.sign_in("locked", PASSWORD)).status_code == 429
-        _later(app, timedelta(minutes=15))
+        _advance_clock(app, timedelta(minutes=15))
         assert (await visitor.sign_in("locked", PASSWORD)).status_code == 303
 
 
 async def test_one_address_fails_twenty_times_with_whatever_name(app: FastAPI) -> None:
-    async with visiting(app, address=elsewhere()) as visitor:
-        for number in range(BY_ADDRESS):
-            assert (await visitor.sign_in(f"{elsewhere()}-{number}", "wrong")).status_code == 401
+    async with open_visitor(app, address=new_address()) as visitor:
+        for number in range(MAX_FAILURES_PER_ADDRESS):
+            assert (await visitor.sign_in(f"{new_address()}-{number}", "wrong")).status_code == 401
         assert (await visitor.sign_in("ada", PASSWORD)).status_code == 429
-    async with visiting(app, address=elsewhere()) as other:
+    async with open_visitor(app, address=new_address()) as other:
         assert (await other.sign_in("ada", PASSWORD)).status_code == 303
 
 
 async def test_the_count_holds_over_processes_and_parallel_tries(
     database: Database, recoveries: FakeRecoveries
 ) -> None:
-    name, apps = elsewhere(), [desk(database, recoveries) for _ in range(2)]
+    name, apps = new_address(), [app_with_users(database, recoveries) for _ in range(2)]
 
-    async def one_try(number: int) -> int:
-        async with visiting(apps[number % 2], address=elsewhere()) as visitor:
+    async def try_sign_in(number: int) -> int:
+        async with open_visitor(apps[number % 2], address=new_address()) as visitor:
             return (await visitor.sign_in(name, "wrong")).status_code
 
-    tried = await asyncio.gather(*(one_try(number) for number in range(16)))
+    tried = await asyncio.gather(*(try_sign_in(number) for number in range(16)))
     assert set(tried) == {401, 429}
     async with database.begin() as session:
-        mark = _mounted(apps[0]).state.access.mark("name", name)
-        found = await operator_actions.failed_logins(session, datetime.min.replace(tzinfo=now().tzinfo), name_hash=mark)
-    assert found.count == tried.count(401) <= BY_NAME
+        mark = _admin_app(apps[0]).state.access.mark("name", name)
+        found = await operator_actions.count_failed_logins(
+            session, datetime.min.replace(tzinfo=app_now().tzinfo), name_hash=mark
+        )
+    assert found.count == tried.count(401) <= MAX_FAILURES_PER_NAME

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.admin.masking import HIDDEN, masked, shown
-from tests.api.house import failed
+from tests.api.house import failed_event
 
-SHOWN = [
+VISIBLE_FIELDS = [
     ("id", "evt_1ABCdef"),
     ("type", "invoice.payment_failed"),
     ("status", "open"),
@@ -33,7 +33,7 @@ SHOWN = [
     ("unknown_count", 12),
     ("processor-response-code", "2001"),
 ]
-HIDES = [
+HIDDEN_FIELDS = [
     ("customer_email", "jenny.rosen@example.com"),
     ("customer_name", "Jenny Rosen"),
     ("name", "Jenny"),
@@ -71,12 +71,12 @@ SHAPES = [
 KEYS = ("id", "status", "type", "code", "unknown", "metadata", "reason", "customer", "value")
 
 
-@pytest.mark.parametrize(("key", "value"), SHOWN)
+@pytest.mark.parametrize(("key", "value"), VISIBLE_FIELDS)
 def test_what_names_nobody_is_shown(key: str, value: Any) -> None:
     assert masked({key: value}) == {key: value}
 
 
-@pytest.mark.parametrize(("key", "value"), HIDES)
+@pytest.mark.parametrize(("key", "value"), HIDDEN_FIELDS)
 def test_persons_and_secrets_are_hidden_by_their_key(key: str, value: Any) -> None:
     assert masked({key: value}) == {key: HIDDEN}
 
@@ -117,7 +117,7 @@ def test_keys_can_be_personal_too() -> None:
 
 
 def test_a_stripe_event_stays_readable() -> None:
-    event = failed("in_1", customer_id="cus_1")
+    event = failed_event("in_1", customer_id="cus_1")
     body = shown(json.dumps(event).encode())
     assert body.kind == "JSON"
     found = json.loads(body.text)
@@ -141,7 +141,7 @@ def test_a_form_of_braintree_is_decoded() -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"\xff\xfe", b"hello", b"{", b"<a>", b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>']
 )
-def test_of_anything_else_only_the_length_is_told(body: bytes) -> None:
+def test_of_anything_else_only_the_length_is_shown(body: bytes) -> None:
     found = shown(body)
     assert (found.text, f"{len(body)} bytes" in found.kind) == ("", True)
 
@@ -160,21 +160,21 @@ TREES = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=4) | st.dict
 SENTINEL = "Zweigelt-Ö"
 
 
-def planted(tree: Any, value: Any) -> Any:
+def plant_value(tree: Any, value: Any) -> Any:
     """The same tree with this value at every leaf."""
     if isinstance(tree, dict):
-        return {name: planted(inner, value) for name, inner in tree.items()}
-    return [planted(inner, value) for inner in tree] if isinstance(tree, list) else value
+        return {name: plant_value(inner, value) for name, inner in tree.items()}
+    return [plant_value(inner, value) for inner in tree] if isinstance(tree, list) else value
 
 
 @given(TREES, st.sampled_from(SHAPES))
 def test_wherever_a_personal_value_stands_it_is_hidden(tree: Any, value: str) -> None:
-    assert value not in json.dumps(masked(planted(tree, value)), ensure_ascii=False)
+    assert value not in json.dumps(masked(plant_value(tree, value)), ensure_ascii=False)
 
 
-@given(TREES, st.sampled_from([key for key, _ in HIDES]))
+@given(TREES, st.sampled_from([key for key, _ in HIDDEN_FIELDS]))
 def test_whatever_stands_below_a_personal_key_is_hidden(tree: Any, key: str) -> None:
-    assert SENTINEL not in json.dumps(masked({key: planted(tree, SENTINEL)}), ensure_ascii=False)
+    assert SENTINEL not in json.dumps(masked({key: plant_value(tree, SENTINEL)}), ensure_ascii=False)
 
 
 @given(TREES)

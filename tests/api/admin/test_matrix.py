@@ -16,51 +16,51 @@ from api.admin.people import ROOT, Role
 from api.auth import Scope
 from db.session import Database
 from settings import SHIPPED_POLICY
-from tests.api.admin.test_login import elsewhere
-from tests.api.admin.visitor import PASSWORD, Visitor, local_users, visiting
-from tests.api.house import ALL, House, application
+from tests.api.admin.test_login import new_address
+from tests.api.admin.visitor import PASSWORD, Visitor, local_users, open_visitor
+from tests.api.house import ALL_SCOPES, ApiHarness, build_app
 from tests.intake.fakes import FakeRecoveries
 
 READ, WRITE, SIMULATE = Scope.READ, Scope.WRITE, Scope.SIMULATE
-ONE: Final = "/v1/recoveries/{provider}/{invoice_id}"
-DRY_RUN: Final = "/v1/simulations/{simulation_id}"
-OPEN: Final = None
+RECOVERY_PATH: Final = "/v1/recoveries/{provider}/{invoice_id}"
+SIMULATION_PATH: Final = "/v1/simulations/{simulation_id}"
+NO_SCOPE: Final = None
 """For everybody, signed in or not."""
 
-API: dict[str, set[Scope] | None] = {
+API_SCOPES: dict[str, set[Scope] | None] = {
     # Providers sign; probes and scrapers know nothing.
-    "GET /healthz": OPEN,
-    "GET /readyz": OPEN,
-    "GET /metrics": OPEN,
-    "POST /webhooks/{provider}": OPEN,
-    "GET /webhooks/{provider}": OPEN,
+    "GET /healthz": NO_SCOPE,
+    "GET /readyz": NO_SCOPE,
+    "GET /metrics": NO_SCOPE,
+    "POST /webhooks/{provider}": NO_SCOPE,
+    "GET /webhooks/{provider}": NO_SCOPE,
     "GET /v1/recoveries": {READ},
-    f"GET {ONE}": {READ},
-    f"GET {ONE}/events": {READ},
-    f"POST {ONE}/retry": {WRITE},
-    f"POST {ONE}/cancel": {WRITE},
-    f"POST {ONE}/pause": {WRITE},
-    f"POST {ONE}/resume": {WRITE},
-    f"POST {ONE}/review": {WRITE},
+    f"GET {RECOVERY_PATH}": {READ},
+    f"GET {RECOVERY_PATH}/events": {READ},
+    f"POST {RECOVERY_PATH}/retry": {WRITE},
+    f"POST {RECOVERY_PATH}/cancel": {WRITE},
+    f"POST {RECOVERY_PATH}/pause": {WRITE},
+    f"POST {RECOVERY_PATH}/resume": {WRITE},
+    f"POST {RECOVERY_PATH}/review": {WRITE},
     "GET /v1/credentials/{fingerprint}": {READ},
     "GET /v1/summary": {READ},
     "GET /v1/events/schema": {READ},
     "GET /v1/simulations": {READ, SIMULATE},
     "POST /v1/simulations": {SIMULATE},
-    f"GET {DRY_RUN}": {READ, SIMULATE},
-    f"GET {DRY_RUN}/report": {READ, SIMULATE},
-    f"POST {DRY_RUN}/cancel": {SIMULATE},
+    f"GET {SIMULATION_PATH}": {READ, SIMULATE},
+    f"GET {SIMULATION_PATH}/report": {READ, SIMULATE},
+    f"POST {SIMULATION_PATH}/cancel": {SIMULATE},
 }
 """Of a set of scopes, one is enough."""
 
 VIEWER, OPERATOR, ADMIN = Role.VIEWER, Role.OPERATOR, Role.ADMIN
 
-DESK: dict[str, Role | None] = {
-    "GET /login": OPEN,
-    "POST /login": OPEN,
-    "GET /login/start": OPEN,
-    "GET /login/callback": OPEN,
-    "POST /logout": OPEN,
+CONSOLE_ROLES: dict[str, Role | None] = {
+    "GET /login": NO_SCOPE,
+    "POST /login": NO_SCOPE,
+    "GET /login/start": NO_SCOPE,
+    "GET /login/callback": NO_SCOPE,
+    "POST /logout": NO_SCOPE,
     "GET /": VIEWER,
     "GET /recoveries": VIEWER,
     "GET /recoveries.csv": VIEWER,
@@ -102,23 +102,23 @@ FORM: Final = {"reason": "x", "decision": "reject", "policy": SHIPPED_POLICY.rea
 PEOPLE: Final = {"vera": VIEWER, "otto": OPERATOR, "ada": ADMIN}
 
 
-def split(line: str) -> tuple[str, str]:
+def method_and_path(line: str) -> tuple[str, str]:
     """Method, and path with ids in it."""
     method, _, path = line.partition(" ")
     return method, path.format(**IDS)
 
 
-def served(routes: list[BaseRoute], before: str = "") -> Iterator[str]:
+def iter_routes(routes: list[BaseRoute], before: str = "") -> Iterator[str]:
     """Every method and path, also of routers within."""
     for route in routes:
         if included := getattr(route, "original_router", None):
-            yield from served(included.routes, before + route.include_context.prefix)  # type: ignore[attr-defined]
+            yield from iter_routes(included.routes, before + route.include_context.prefix)  # type: ignore[attr-defined]
         elif not isinstance(route, Mount):
             path: str = before + route.path  # type: ignore[attr-defined]
             yield from (f"{method} {path}" for method in route.methods if method != "HEAD")  # type: ignore[attr-defined]
 
 
-def desk_of(app: FastAPI) -> FastAPI:
+def admin_app_of(app: FastAPI) -> FastAPI:
     """The application below /admin."""
     found = next(route.app for route in app.routes if isinstance(route, Mount) and route.path == ROOT)
     assert isinstance(found, FastAPI)
@@ -128,7 +128,7 @@ def desk_of(app: FastAPI) -> FastAPI:
 @pytest.fixture
 def app(database: Database, recoveries: FakeRecoveries) -> FastAPI:
     """A desk with one person of each role. It is about to stop, so that streams end after their first look."""
-    made = application(database, recoveries, local_users=SecretStr(local_users(**PEOPLE)))
+    made = build_app(database, recoveries, local_users=SecretStr(local_users(**PEOPLE)))
     made.state.parts.leaving.set()
     return made
 
@@ -136,108 +136,116 @@ def app(database: Database, recoveries: FakeRecoveries) -> FastAPI:
 # --- the API ---------------------------------------------------------------------------------------------------------
 
 
-def test_every_route_of_the_api_has_a_line(house: House) -> None:
+def test_every_route_of_the_api_has_a_line(house: ApiHarness) -> None:
     described: dict[str, Any] = house.app.openapi()["paths"]
-    assert {f"{method.upper()} {path}" for path, methods in described.items() for method in methods} == API.keys()
+    assert {
+        f"{method.upper()} {path}" for path, methods in described.items() for method in methods
+    } == API_SCOPES.keys()
 
 
-def test_what_the_description_leaves_out_is_not_for_programs(house: House) -> None:
+def test_what_the_description_leaves_out_is_not_for_programs(house: ApiHarness) -> None:
     """For browsers; and for customers, who have a token in the place of a login (tests/api/test_unsubscribe.py)."""
-    hidden = set(served(house.app.routes)) - API.keys()
+    hidden = set(iter_routes(house.app.routes)) - API_SCOPES.keys()
     assert hidden == {
         "GET /admin", "GET /docs", "GET /docs/oauth2-redirect", "GET /openapi.json",
         "GET /unsubscribe", "POST /unsubscribe", "GET /unsubscribe/{token}", "POST /unsubscribe/{token}",
     }  # fmt: skip
 
 
-async def call(house: House, line: str, headers: dict[str, str]) -> httpx.Response:
+async def call_api(house: ApiHarness, line: str, headers: dict[str, str]) -> httpx.Response:
     """The answer of a route of the API."""
-    method, path = split(line)
+    method, path = method_and_path(line)
     sent: dict[str, str] = {"reason": "x"} | ({"decision": "reject"} if path.endswith("review") else {})
     sent = {"policy": FORM["policy"]} if path == "/v1/simulations" else sent
     return await house.client.request(method, path, headers=headers, json=sent if method == "POST" else None)
 
 
-@pytest.mark.parametrize("line", [line for line, needed in API.items() if needed is not OPEN])
-async def test_a_scope_opens_its_routes_and_no_other(line: str, house: House) -> None:
-    needed = API[line] or set()
+@pytest.mark.parametrize("line", [line for line, needed in API_SCOPES.items() if needed is not NO_SCOPE])
+async def test_a_scope_opens_its_routes_and_no_other(line: str, house: ApiHarness) -> None:
+    needed = API_SCOPES[line] or set()
     for scope in Scope:
-        answer = await call(house, line, await house.key(scope.value))
+        answer = await call_api(house, line, await house.create_key(scope.value))
         assert (answer.status_code == 403) is (scope not in needed), (scope, answer.text)
         assert scope in needed or answer.json()["code"] == "forbidden"
-    assert (await call(house, line, ALL)).status_code in {200, 202, 404}
-    nobody = await call(house, line, {})
+    assert (await call_api(house, line, ALL_SCOPES)).status_code in {200, 202, 404}
+    nobody = await call_api(house, line, {})
     assert (nobody.status_code, nobody.json()["code"]) == (401, "unauthorized")
 
 
-@pytest.mark.parametrize("line", [line for line, needed in API.items() if needed is OPEN])
-async def test_an_open_route_needs_no_key(line: str, house: House) -> None:
-    assert (await call(house, line, {})).status_code not in {401, 403}
+@pytest.mark.parametrize("line", [line for line, needed in API_SCOPES.items() if needed is NO_SCOPE])
+async def test_an_open_route_needs_no_key(line: str, house: ApiHarness) -> None:
+    assert (await call_api(house, line, {})).status_code not in {401, 403}
 
 
 # --- the desk --------------------------------------------------------------------------------------------------------
 
 
-def test_every_route_of_the_desk_has_a_line(app: FastAPI) -> None:
-    assert set(served(desk_of(app).routes)) == DESK.keys()
+def test_every_route_of_the_console_has_a_line(app: FastAPI) -> None:
+    assert set(iter_routes(admin_app_of(app).routes)) == CONSOLE_ROLES.keys()
 
 
-async def reach(visitor: Visitor, line: str) -> httpx.Response:
+async def request_page(visitor: Visitor, line: str) -> httpx.Response:
     """The answer of a route of the desk, with the token of the session."""
-    method, path = split(line)
+    method, path = method_and_path(line)
     if method == "GET":
-        return await visitor.get(f"{ROOT}{path}")
-    return await visitor.post(f"{ROOT}{path}", **FORM)
+        return await visitor.get_page(f"{ROOT}{path}")
+    return await visitor.post_form(f"{ROOT}{path}", **FORM)
 
 
-def sent_to_sign_in(answer: httpx.Response) -> bool:
+def is_redirected_to_sign_in(answer: httpx.Response) -> bool:
     """Whether the answer is: sign in first."""
     return answer.status_code == 303 and answer.headers["location"].startswith(f"{ROOT}/login?")
 
 
-@pytest.mark.parametrize("line", [line for line, role in DESK.items() if role is not OPEN])
+@pytest.mark.parametrize("line", [line for line, role in CONSOLE_ROLES.items() if role is not NO_SCOPE])
 async def test_a_role_opens_its_pages_and_no_other(line: str, app: FastAPI) -> None:
-    lowest = DESK[line]
+    lowest = CONSOLE_ROLES[line]
     assert lowest
-    async with visiting(app, address=elsewhere()) as nobody:
-        assert sent_to_sign_in(await reach(nobody, line))
+    async with open_visitor(app, address=new_address()) as nobody:
+        assert is_redirected_to_sign_in(await request_page(nobody, line))
     for name, role in PEOPLE.items():
-        async with visiting(app, address=elsewhere()) as visitor:
+        async with open_visitor(app, address=new_address()) as visitor:
             await visitor.sign_in(name, PASSWORD)
-            answer = await reach(visitor, line)
+            answer = await request_page(visitor, line)
         assert (answer.status_code == 403) is (role.rank < lowest.rank), (role, answer.text)
-        assert not sent_to_sign_in(answer)
+        assert not is_redirected_to_sign_in(answer)
         assert answer.status_code < 500, answer.text
         assert answer.status_code != 403 or f"needs the role {lowest.value}" in answer.text
 
 
-@pytest.mark.parametrize("line", [line for line, role in DESK.items() if role is OPEN])
+@pytest.mark.parametrize("line", [line for line, role in CONSOLE_ROLES.items() if role is NO_SCOPE])
 async def test_an_open_page_sends_nobody_away(line: str, app: FastAPI) -> None:
-    async with visiting(app, address=elsewhere()) as nobody:
-        assert not sent_to_sign_in(await reach(nobody, line))
+    async with open_visitor(app, address=new_address()) as nobody:
+        assert not is_redirected_to_sign_in(await request_page(nobody, line))
 
 
-FORMS: Final = [line for line in DESK if line.startswith("POST ")]
+FORMS: Final = [line for line in CONSOLE_ROLES if line.startswith("POST ")]
 
 
 @pytest.mark.parametrize("line", FORMS)
 async def test_a_form_without_the_token_of_its_session_is_refused(line: str, app: FastAPI) -> None:
-    _, path = split(line)
-    async with visiting(app, address=elsewhere()) as visitor, visiting(app, address=elsewhere()) as other:
+    _, path = method_and_path(line)
+    async with open_visitor(app, address=new_address()) as visitor, open_visitor(app, address=new_address()) as other:
         await visitor.sign_in("ada", PASSWORD)
         await other.sign_in("ada", PASSWORD)
-        known = await visitor.token()
-        for token in ({}, {"token": ""}, {"token": "wrong"}, {"token": await other.token()}, {"token": known[:-1]}):
+        known = await visitor.read_form_token()
+        for token in (
+            {},
+            {"token": ""},
+            {"token": "wrong"},
+            {"token": await other.read_form_token()},
+            {"token": known[:-1]},
+        ):
             answer = await visitor.client.post(f"{ROOT}{path}", data=FORM | token)
             assert (answer.status_code, "out of date" in answer.text) == (403, True), token
-        assert await visitor.signed_in()
+        assert await visitor.is_signed_in()
         assert (await visitor.client.post(f"{ROOT}{path}", data=FORM | {"token": known})).status_code != 403
 
 
 async def test_a_token_from_before_the_sign_in_is_of_no_use_after_it(app: FastAPI) -> None:
-    async with visiting(app, address=elsewhere()) as visitor:
-        before = await visitor.token()
+    async with open_visitor(app, address=new_address()) as visitor:
+        before = await visitor.read_form_token()
         await visitor.sign_in("ada", PASSWORD)
         answer = await visitor.client.post(f"{ROOT}/logout", data={"token": before})
         assert answer.status_code == 403
-        assert await visitor.signed_in()
+        assert await visitor.is_signed_in()

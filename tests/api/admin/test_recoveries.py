@@ -10,53 +10,59 @@ import pytest
 from api.admin import bulk
 from api.admin.people import Role
 from core.contracts import Action, RecoveryStatus
-from core.errors import EngineUnavailable, Refused
+from core.errors import CommandRefused, EngineUnavailable
 from core.events import Event, EventType, State
-from tests.api.admin.desk import Desk
+from tests.api.admin.desk import AdminBrowser
 from tests.api.admin.reading import Page
-from tests.api.house import now
-from tests.intake.fakes import canceled, failure, stored, unique
+from tests.api.house import app_now
+from tests.intake.fakes import canceled_event, failure_event, store_recovery, unique_id
 
-DONE = RecoveryStatus(recovery_id="any", state=State.PAUSED, sequence=3)
+ACCEPTED_STATUS = RecoveryStatus(recovery_id="any", state=State.PAUSED, sequence=3)
 
 
-async def opened(desk: Desk, customer: str, *more: Event, **known: object) -> str:
+async def open_recovery(desk: AdminBrowser, customer: str, *more: Event, **known: object) -> str:
     """The invoice of a recovery that runs; the newer the later it is called."""
-    invoice = str(known.pop("invoice", "")) or unique("in_list")
-    told = failure(invoice, **{"customer_id": customer, "occurred_at": now()} | known)
-    desk.recoveries.running.add((await stored(desk.house.db, told, *more)).recovery_id)
+    invoice = str(known.pop("invoice", "")) or unique_id("in_list")
+    told = failure_event(invoice, **{"customer_id": customer, "occurred_at": app_now()} | known)
+    desk.recoveries.running.add((await store_recovery(desk.harness.db, told, *more)).recovery_id)
     return invoice
 
 
-def invoices(page: Page) -> list[str]:
+def invoices_on(page: Page) -> list[str]:
     """Those in the list, in their order."""
     return [text for text, address in page.links.items() if "/recoveries/" in address and "/live" not in address]
 
 
-def because(cause: str, **data: object) -> Event:
+def classified_event(cause: str, **data: object) -> Event:
     """It failed for this."""
     known = {"category": "SOFT_DECLINE", "cause": cause}
-    return Event(type=EventType.FAILURE_CLASSIFIED, occurred_at=now(), data=known | data)
+    return Event(type=EventType.FAILURE_CLASSIFIED, occurred_at=app_now(), data=known | data)
 
 
-def segmented(name: str) -> Event:
+def segmented_event(name: str) -> Event:
     """In this group."""
-    return Event(type=EventType.CUSTOMER_SEGMENTED, occurred_at=now(), data={"segment": name})
+    return Event(type=EventType.CUSTOMER_SEGMENTED, occurred_at=app_now(), data={"segment": name})
 
 
-def planned(hours: float, strategy: str = "ladder_x") -> Event:
+def planned_event(hours: float, strategy: str = "ladder_x") -> Event:
     """A retry in so many hours."""
-    data = {"at": (now() + timedelta(hours=hours)).isoformat(), "strategy": strategy, "policy_version": "v"}
-    return Event(type=EventType.RETRY_PLANNED, occurred_at=now(), data=data)
+    data = {"at": (app_now() + timedelta(hours=hours)).isoformat(), "strategy": strategy, "policy_version": "v"}
+    return Event(type=EventType.RETRY_PLANNED, occurred_at=app_now(), data=data)
 
 
-async def test_each_filter_narrows_and_all_of_them_do(desk: Desk) -> None:
-    customer, here = unique("cus_filters"), desk.signed_in(Role.VIEWER)
-    plain = await opened(desk, customer)
-    rich = await opened(
-        desk, customer, because("INSUFFICIENT_FUNDS"), segmented("grp"), planned(5), amount=500_000, currency="USD"
+async def test_each_filter_narrows_and_all_of_them_do(desk: AdminBrowser) -> None:
+    customer, here = unique_id("cus_filters"), desk.sign_in_as(Role.VIEWER)
+    plain = await open_recovery(desk, customer)
+    rich = await open_recovery(
+        desk,
+        customer,
+        classified_event("INSUFFICIENT_FUNDS"),
+        segmented_event("grp"),
+        planned_event(5),
+        amount=500_000,
+        currency="USD",
     )
-    over = await opened(desk, customer, canceled(), amount=90_000)
+    over = await open_recovery(desk, customer, canceled_event(), amount=90_000)
     for narrowed, wanted in (
         ({}, [over, rich, plain]),
         ({"state": "waiting"}, [rich]),
@@ -74,27 +80,27 @@ async def test_each_filter_narrows_and_all_of_them_do(desk: Desk) -> None:
         ({"within": "1h"}, []),
         ({"state": "waiting", "from": "1", "currency": "USD", "within": "24h"}, [rich]),
     ):
-        page = await here.get("/recoveries", q=customer, **narrowed)
-        assert (page.status, invoices(page)) == (200, wanted), narrowed
+        page = await here.get_page("/recoveries", q=customer, **narrowed)
+        assert (page.status, invoices_on(page)) == (200, wanted), narrowed
 
 
-async def test_what_makes_no_sense_in_the_address_is_told_and_left_out(desk: Desk) -> None:
-    customer, here = unique("cus_odd"), desk.signed_in(Role.VIEWER)
-    invoice = await opened(desk, customer)
+async def test_what_makes_no_sense_in_the_address_is_told_and_left_out(desk: AdminBrowser) -> None:
+    customer, here = unique_id("cus_odd"), desk.sign_in_as(Role.VIEWER)
+    invoice = await open_recovery(desk, customer)
     for narrowed in ({"from": "many"}, {"state": "dancing"}, {"cause": "BAD_LUCK"}, {"to": "-5"}, {"to": "1e99"}):
-        page = await here.get("/recoveries", q=customer, **narrowed)
-        assert invoices(page) == [invoice]
-        assert any(said.endswith("It was left out.") for said in page.sayings)
+        page = await here.get_page("/recoveries", q=customer, **narrowed)
+        assert invoices_on(page) == [invoice]
+        assert any(said.endswith("It was left out.") for said in page.flash_messages)
     for harmless in ({"within": "x"}, {"sort": "x"}, {"way": "x"}, {"cursor": "x"}, {"currency": "€€"}):
-        assert (await here.get("/recoveries", q=customer, **harmless)).status == 200
+        assert (await here.get_page("/recoveries", q=customer, **harmless)).status == 200
 
 
-async def test_the_column_heads_order_and_turn(desk: Desk) -> None:
-    customer, here = unique("cus_order"), desk.signed_in(Role.VIEWER)
-    cheap = await opened(desk, customer, planned(9), amount=100)
-    dear = await opened(desk, customer, planned(2), amount=900)
-    page = await here.get("/recoveries", q=customer)
-    assert invoices(page) == [dear, cheap]
+async def test_the_column_heads_order_and_turn(desk: AdminBrowser) -> None:
+    customer, here = unique_id("cus_order"), desk.sign_in_as(Role.VIEWER)
+    cheap = await open_recovery(desk, customer, planned_event(9), amount=100)
+    dear = await open_recovery(desk, customer, planned_event(2), amount=900)
+    page = await here.get_page("/recoveries", q=customer)
+    assert invoices_on(page) == [dear, cheap]
     for head, orders in {
         "Amount": ([dear, cheap], [cheap, dear]),
         "Next attempt": ([dear, cheap], [cheap, dear]),
@@ -104,27 +110,27 @@ async def test_the_column_heads_order_and_turn(desk: Desk) -> None:
         found = page
         for wanted in orders:
             address = next(link for text, link in found.links.items() if text.rstrip("↑↓ ") == head)
-            found = await here.get(address)
-            assert invoices(found) == wanted, head
+            found = await here.get_page(address)
+            assert invoices_on(found) == wanted, head
         assert 'aria-sort="ascending"' in found.html or 'aria-sort="descending"' in found.html
 
 
-async def test_pages_follow_each_other_there_and_back(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_pages_follow_each_other_there_and_back(desk: AdminBrowser, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("api.admin.recoveries.PAGE", 2)
-    customer, here = unique("cus_pages"), desk.signed_in(Role.VIEWER)
-    known = [await opened(desk, customer) for _ in range(5)][::-1]
-    first = await here.get("/recoveries", q=customer)
-    second = await here.get(first.links["Next →"])
-    third = await here.get(second.links["Next →"])
-    assert invoices(first) + invoices(second) + invoices(third) == known
+    customer, here = unique_id("cus_pages"), desk.sign_in_as(Role.VIEWER)
+    known = [await open_recovery(desk, customer) for _ in range(5)][::-1]
+    first = await here.get_page("/recoveries", q=customer)
+    second = await here.get_page(first.links["Next →"])
+    third = await here.get_page(second.links["Next →"])
+    assert invoices_on(first) + invoices_on(second) + invoices_on(third) == known
     assert "Next →" not in third.links
-    assert invoices(await here.get(third.links["← Previous"])) == known[2:4]
-    assert invoices(await here.get(third.links["First page"])) == known[:2]
+    assert invoices_on(await here.get_page(third.links["← Previous"])) == known[2:4]
+    assert invoices_on(await here.get_page(third.links["First page"])) == known[:2]
     assert "5 recoveries fit" in first.text
 
 
-async def test_an_empty_list_says_what_to_do(desk: Desk) -> None:
-    page = await desk.signed_in(Role.VIEWER).get("/recoveries", q=unique("nobody"))
+async def test_an_empty_list_says_what_to_do(desk: AdminBrowser) -> None:
+    page = await desk.sign_in_as(Role.VIEWER).get_page("/recoveries", q=unique_id("nobody"))
     assert "No recovery fits" in page.text
     assert page.links["Clear the filter"] == "/admin/recoveries"
 
@@ -132,12 +138,12 @@ async def test_an_empty_list_says_what_to_do(desk: Desk) -> None:
 HOSTILE = ("=1+1", "+1", "-1", "@SUM(A1)", " =1", "<script>alert(1)</script>", 'a"b', "a,b", "ä\nö")
 
 
-async def test_the_export_holds_what_fits_and_nothing_that_calculates(desk: Desk) -> None:
-    customer, here = unique("cus_csv"), desk.signed_in(Role.VIEWER)
+async def test_the_export_holds_what_fits_and_nothing_that_calculates(desk: AdminBrowser) -> None:
+    customer, here = unique_id("cus_csv"), desk.sign_in_as(Role.VIEWER)
     for odd in HOSTILE:
-        await opened(desk, customer, invoice=f"{odd}{unique('in')}", amount=123_456, currency="JPY")
-    await opened(desk, unique("cus_other"))
-    answer = (await here.get("/recoveries.csv", q=customer, sort="opened")).response
+        await open_recovery(desk, customer, invoice=f"{odd}{unique_id('in')}", amount=123_456, currency="JPY")
+    await open_recovery(desk, unique_id("cus_other"))
+    answer = (await here.get_page("/recoveries.csv", q=customer, sort="opened")).response
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     assert "attachment" in answer.headers["content-disposition"]
     rows = list(csv.DictReader(io.StringIO(answer.content.decode(), newline="")))
@@ -148,96 +154,99 @@ async def test_the_export_holds_what_fits_and_nothing_that_calculates(desk: Desk
     assert rows[0]["invoice_id"].startswith("ä\nö")
 
 
-async def chosen(here: Desk, wish: str, *known: str) -> Page:
+async def preview_bulk_command(here: AdminBrowser, command: str, *known: str) -> Page:
     """The preview for these invoices."""
-    return await here.send("/recoveries/bulk", wish=wish, chosen=[f"stripe/{one}" for one in known])
+    return await here.submit_form("/recoveries/bulk", wish=command, chosen=[f"stripe/{one}" for one in known])
 
 
-async def run(here: Desk, preview: Page, reason: str = "asked by the bank") -> Page:
+async def confirm_bulk_command(here: AdminBrowser, preview: Page, reason: str = "asked by the bank") -> Page:
     """The preview's form, sent."""
-    form = preview.form("/bulk/run")
+    form = preview.form_to("/bulk/run")
     every = [one.partition('"')[0] for one in preview.html.split('name="chosen" value="')[1:]]
     sent: dict[str, Any] = form.fields | {"chosen": every, "reason": reason}
-    return await here.send(form.action, **sent)
+    return await here.submit_form(form.action, **sent)
 
 
 @pytest.mark.parametrize("wish", ["retry", "pause", "resume", "cancel"])
-async def test_many_are_looked_at_first_and_asked_one_by_one(wish: str, desk: Desk) -> None:
-    desk.recoveries.answer = DONE
-    here, customer = desk.signed_in(Role.OPERATOR, name="olga"), unique("cus_many")
-    known = [await opened(desk, customer) for _ in range(3)]
-    preview = await chosen(here, wish, *known)
-    assert (preview.status, desk.recoveries.asked) == (200, [])
+async def test_many_are_looked_at_first_and_asked_one_by_one(wish: str, desk: AdminBrowser) -> None:
+    desk.recoveries.answer = ACCEPTED_STATUS
+    here, customer = desk.sign_in_as(Role.OPERATOR, name="olga"), unique_id("cus_many")
+    known = [await open_recovery(desk, customer) for _ in range(3)]
+    preview = await preview_bulk_command(here, wish, *known)
+    assert (preview.status, desk.recoveries.submitted_commands) == (200, [])
     assert f"{wish.capitalize()} 3 recoveries?" in preview.text
-    done = await run(here, preview)
+    done = await confirm_bulk_command(here, preview)
     assert sorted(row[1] for row in done.rows[1:]) == ["Done"] * 3
-    asked = [(wished.action, wished.actor, wished.reason) for _, wished in desk.recoveries.asked]
+    asked = [(wished.action, wished.actor, wished.reason) for _, wished in desk.recoveries.submitted_commands]
     assert asked == [(Action(wish), "olga", "asked by the bank")] * 3
 
 
-async def test_all_that_fit_are_as_many_as_may_be(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_all_that_fit_are_as_many_as_may_be(desk: AdminBrowser, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk, "MOST", 2)
-    desk.recoveries.answer = DONE
-    here, customer = desk.signed_in(Role.OPERATOR), unique("cus_all")
-    known = [await opened(desk, customer) for _ in range(3)]
-    other = await opened(desk, unique("cus_else"))
-    preview = await here.send("/recoveries/bulk", wish="pause", every="1", narrowed=f"q={customer}")
+    desk.recoveries.answer = ACCEPTED_STATUS
+    here, customer = desk.sign_in_as(Role.OPERATOR), unique_id("cus_all")
+    known = [await open_recovery(desk, customer) for _ in range(3)]
+    other = await open_recovery(desk, unique_id("cus_else"))
+    preview = await here.submit_form("/recoveries/bulk", wish="pause", every="1", narrowed=f"q={customer}")
     assert "Pause 2 recoveries?" in preview.text
     assert "More than 2 fit" in preview.text
     told = preview.text.split()
     assert [one for one in (*known, other) if one in told] == known[1:]
-    assert len((await run(here, preview)).rows) == 1 + 2
+    assert len((await confirm_bulk_command(here, preview)).rows) == 1 + 2
 
 
-async def test_each_one_tells_what_came_of_it(desk: Desk) -> None:
-    here, customer = desk.signed_in(Role.OPERATOR), unique("cus_each")
-    ended = await opened(desk, customer, canceled())
-    going = await opened(desk, customer)
+async def test_each_one_tells_what_came_of_it(desk: AdminBrowser) -> None:
+    here, customer = desk.sign_in_as(Role.OPERATOR), unique_id("cus_each")
+    ended = await open_recovery(desk, customer, canceled_event())
+    going = await open_recovery(desk, customer)
     desk.recoveries.running.discard(f"recovery-stripe-{ended}")
-    results = {row[0]: row[1:] for row in (await run(here, await chosen(here, "pause", ended, going))).rows[1:]}
+    results = {
+        row[0]: row[1:]
+        for row in (await confirm_bulk_command(here, await preview_bulk_command(here, "pause", ended, going))).rows[1:]
+    }
     assert results[f"{ended} Stripe"] == ["Refused", "This recovery has ended canceled: operator."]
     assert results[f"{going} Stripe"][0] == "Stored"
-    desk.recoveries.answer = Refused("paused", "This recovery is paused; resume it first.")
-    (row,) = (await run(here, await chosen(here, "retry", going))).rows[1:]
+    desk.recoveries.answer = CommandRefused("paused", "This recovery is paused; resume it first.")
+    (row,) = (await confirm_bulk_command(here, await preview_bulk_command(here, "retry", going))).rows[1:]
     assert row[1:] == ["Refused", "This recovery is paused; resume it first."]
 
 
-async def test_where_nobody_answers_the_rest_is_left_alone(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_where_nobody_answers_the_rest_is_left_alone(desk: AdminBrowser, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk, "AT_ONCE", 1)
-    here, customer = desk.signed_in(Role.OPERATOR), unique("cus_away")
-    known = [await opened(desk, customer) for _ in range(6)]
-    preview = await chosen(here, "cancel", *known)
-    desk.recoveries.failing = EngineUnavailable("Temporal cannot be reached.")
-    sentences = [row[2] for row in (await run(here, preview)).rows[1:]]
+    here, customer = desk.sign_in_as(Role.OPERATOR), unique_id("cus_away")
+    known = [await open_recovery(desk, customer) for _ in range(6)]
+    preview = await preview_bulk_command(here, "cancel", *known)
+    desk.recoveries.error = EngineUnavailable("Temporal cannot be reached.")
+    sentences = [row[2] for row in (await confirm_bulk_command(here, preview)).rows[1:]]
     assert sentences == ["Temporal cannot be reached."] * 3 + ["Not tried: Temporal does not answer."] * 3
 
 
-async def test_nothing_is_done_without_a_reason_a_choice_a_token_or_the_role(desk: Desk) -> None:
-    here, customer = desk.signed_in(Role.OPERATOR), unique("cus_none")
-    invoice = await opened(desk, customer)
-    assert (await chosen(here, "pause")).status == 303
-    assert "Choose at least one" in (await here.get("/recoveries")).text
-    preview = await chosen(here, "pause", invoice)
-    assert (await run(here, preview, reason=" ")).status == 303
-    assert "Nothing was done" in (await here.get("/recoveries")).text
-    assert (await here.send("/recoveries/bulk/run", token=None, wish="pause", reason="x")).status == 403
-    viewer = desk.signed_in(Role.VIEWER)
-    assert (await chosen(viewer, "pause", invoice)).status == 403
-    assert (await run(viewer, preview)).status == 403
-    assert "Pause…" not in (await viewer.get("/recoveries")).text
-    assert desk.recoveries.asked == []
+async def test_nothing_is_done_without_a_reason_a_choice_a_token_or_the_role(desk: AdminBrowser) -> None:
+    here, customer = desk.sign_in_as(Role.OPERATOR), unique_id("cus_none")
+    invoice = await open_recovery(desk, customer)
+    assert (await preview_bulk_command(here, "pause")).status == 303
+    assert "Choose at least one" in (await here.get_page("/recoveries")).text
+    preview = await preview_bulk_command(here, "pause", invoice)
+    assert (await confirm_bulk_command(here, preview, reason=" ")).status == 303
+    assert "Nothing was done" in (await here.get_page("/recoveries")).text
+    assert (await here.submit_form("/recoveries/bulk/run", token=None, wish="pause", reason="x")).status == 403
+    viewer = desk.sign_in_as(Role.VIEWER)
+    assert (await preview_bulk_command(viewer, "pause", invoice)).status == 403
+    assert (await confirm_bulk_command(viewer, preview)).status == 403
+    assert "Pause…" not in (await viewer.get_page("/recoveries")).text
+    assert desk.recoveries.submitted_commands == []
 
 
-async def test_hostile_ids_are_shown_as_they_are_and_can_be_chosen(desk: Desk) -> None:
-    desk.recoveries.answer = DONE
-    here, customer = desk.signed_in(Role.OPERATOR), unique("cus_odd")
-    odd = '"><script>alert(1)</script>/%2F' + unique("in")
-    await opened(desk, customer, invoice=odd)
-    page = await here.get("/recoveries", q=customer)
+async def test_hostile_ids_are_shown_as_they_are_and_can_be_chosen(desk: AdminBrowser) -> None:
+    desk.recoveries.answer = ACCEPTED_STATUS
+    here, customer = desk.sign_in_as(Role.OPERATOR), unique_id("cus_odd")
+    odd = '"><script>alert(1)</script>/%2F' + unique_id("in")
+    await open_recovery(desk, customer, invoice=odd)
+    page = await here.get_page("/recoveries", q=customer)
     assert "<script>alert" not in page.html
     box = page.html.partition('name="chosen" value="')[2].partition('"')[0]
-    preview = await here.send("/recoveries/bulk", wish="pause", chosen=[box])
+    preview = await here.submit_form("/recoveries/bulk", wish="pause", chosen=[box])
     assert odd in preview.text
     assert "<script>alert" not in preview.html
-    assert [row[1] for row in (await run(here, preview)).rows[1:]] == ["Done"]
-    assert desk.recoveries.asked[0][0] == f"recovery-stripe-{odd}"
+    assert [row[1] for row in (await confirm_bulk_command(here, preview)).rows[1:]] == ["Done"]
+    assert desk.recoveries.submitted_commands[0][0] == f"recovery-stripe-{odd}"

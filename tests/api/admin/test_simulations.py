@@ -9,30 +9,30 @@ from core.errors import EngineUnavailable
 from core.simulations import SimulationOutcome
 from db.repositories import simulations
 from settings import SHIPPED_POLICY
-from tests.api.admin.desk import Desk
+from tests.api.admin.desk import AdminBrowser
 from tests.api.admin.reading import Page
-from tests.api.house import FakeSimulations, now
+from tests.api.house import FakeSimulations, app_now
 
 SHIPPED = SHIPPED_POLICY.read_text()
 
 
-def engine(desk: Desk) -> FakeSimulations:
+def fake_simulations(desk: AdminBrowser) -> FakeSimulations:
     """Who is asked to compute."""
-    found = desk.house.app.state.parts.simulations
+    found = desk.harness.app.state.parts.simulations
     assert isinstance(found, FakeSimulations)
     return found
 
 
-async def started(desk: Desk, **fields: str) -> Page:
+async def start_simulation(desk: AdminBrowser, **fields: str) -> Page:
     """The page of a new one."""
-    return await desk.done("/simulations", policy=SHIPPED, **fields)
+    return await desk.submit_and_follow("/simulations", policy=SHIPPED, **fields)
 
 
-async def test_an_operator_starts_one(desk: Desk) -> None:
-    page = await started(desk.signed_in(Role.OPERATOR, "ottilie"), recoveries="1,000", seed="7")
+async def test_an_operator_starts_one(desk: AdminBrowser) -> None:
+    page = await start_simulation(desk.sign_in_as(Role.OPERATOR, "ottilie"), recoveries="1,000", seed="7")
     assert "Started by ottilie" in page.text
     assert "Waiting for a worker" in page.text
-    assert len(engine(desk).begun) == 1
+    assert len(fake_simulations(desk).begun) == 1
 
 
 @pytest.mark.parametrize(
@@ -46,53 +46,53 @@ async def test_an_operator_starts_one(desk: Desk) -> None:
     ],
 )
 async def test_what_cannot_be_simulated_is_told_and_the_form_kept(
-    desk: Desk, fields: dict[str, str], words: str
+    desk: AdminBrowser, fields: dict[str, str], words: str
 ) -> None:
-    page = await desk.signed_in().send("/simulations", **fields)
+    page = await desk.sign_in_as().submit_form("/simulations", **fields)
     assert page.status == 422
     assert words in page.text
-    assert engine(desk).begun == []
+    assert fake_simulations(desk).begun == []
 
 
-async def test_without_temporal_nothing_is_left_behind(desk: Desk) -> None:
-    here = desk.signed_in()
-    engine(desk).failing = EngineUnavailable("Temporal cannot be reached.")
-    page = await here.send("/simulations", policy=SHIPPED, seed="4711")
+async def test_without_temporal_nothing_is_left_behind(desk: AdminBrowser) -> None:
+    here = desk.sign_in_as()
+    fake_simulations(desk).failing = EngineUnavailable("Temporal cannot be reached.")
+    page = await here.submit_form("/simulations", policy=SHIPPED, seed="4711")
     assert page.status == 503
     assert "Temporal cannot be reached." in page.text
-    engine(desk).failing = None
-    assert "4711" not in (await here.get("/simulations")).text
+    fake_simulations(desk).failing = None
+    assert "4711" not in (await here.get_page("/simulations")).text
 
 
-async def test_one_is_canceled_once(desk: Desk) -> None:
-    here = desk.signed_in(Role.OPERATOR)
-    page = await started(here)
+async def test_one_is_canceled_once(desk: AdminBrowser) -> None:
+    here = desk.sign_in_as(Role.OPERATOR)
+    page = await start_simulation(here)
     address = page.response.url.path
-    assert "being canceled" in (await here.done(f"{address}/cancel")).text
-    assert len(engine(desk).canceled) == 1
+    assert "being canceled" in (await here.submit_and_follow(f"{address}/cancel")).text
+    assert len(fake_simulations(desk).canceled) == 1
 
 
-async def test_one_that_failed_says_why_and_has_no_report(desk: Desk) -> None:
-    here = desk.signed_in(Role.OPERATOR)
-    address = (await started(here)).response.url.path
-    async with here.house.db.begin() as session:
-        id = engine(desk).begun[-1]
+async def test_one_that_failed_says_why_and_has_no_report(desk: AdminBrowser) -> None:
+    here = desk.sign_in_as(Role.OPERATOR)
+    address = (await start_simulation(here)).response.url.path
+    async with here.harness.db.begin() as session:
+        id = fake_simulations(desk).begun[-1]
         problem = SimulationOutcome(problem="There is no history yet.")
-        await simulations.finish(session, UUID(id), problem, now())
-    assert "There is no history yet." in (await here.get(address)).text
-    assert (await here.get(f"{address}/report")).status == 404
-    assert "is failed already" in (await here.done(f"{address}/cancel")).text
+        await simulations.finish_simulation(session, UUID(id), problem, app_now())
+    assert "There is no history yet." in (await here.get_page(address)).text
+    assert (await here.get_page(f"{address}/report")).status == 404
+    assert "is failed already" in (await here.submit_and_follow(f"{address}/cancel")).text
 
 
-async def test_the_report_may_be_framed_by_its_page_alone(desk: Desk) -> None:
-    here = desk.signed_in(Role.OPERATOR)
-    address = (await started(here)).response.url.path
-    async with here.house.db.begin() as session:
+async def test_the_report_may_be_framed_by_its_page_alone(desk: AdminBrowser) -> None:
+    here = desk.sign_in_as(Role.OPERATOR)
+    address = (await start_simulation(here)).response.url.path
+    async with here.harness.db.begin() as session:
         done = SimulationOutcome(
             result='{"arms": [], "difference": null}', report="<!DOCTYPE html><title>a report</title>"
         )
-        await simulations.finish(session, UUID(engine(desk).begun[-1]), done, now())
-    report = await here.get(f"{address}/report")
+        await simulations.finish_simulation(session, UUID(fake_simulations(desk).begun[-1]), done, app_now())
+    report = await here.get_page(f"{address}/report")
     assert report.status == 200
     assert "frame-ancestors 'self'" in report.response.headers["content-security-policy"]
     assert "script-src" not in report.response.headers["content-security-policy"]

@@ -5,39 +5,39 @@ from datetime import timedelta
 import pytest
 
 from api.admin.people import Role
-from core.events import Event, EventType, stamp
+from core.events import Event, EventType, format_timestamp
 from core.ids import recovery_id
-from tests.api.admin.desk import Desk
-from tests.api.house import failed, now
-from tests.intake.fakes import canceled, failure, stored, unique
+from tests.api.admin.desk import AdminBrowser
+from tests.api.house import app_now, failed_event
+from tests.intake.fakes import canceled_event, failure_event, store_recovery, unique_id
 
-OPENED = timedelta(hours=1)
+SINCE_OPENING = timedelta(hours=1)
 
 
-def happened(type_: EventType, /, **data: object) -> Event:
+def event_now(type_: EventType, /, **data: object) -> Event:
     """Now."""
-    return Event(type=type_, occurred_at=now(), data=data)
+    return Event(type=type_, occurred_at=app_now(), data=data)
 
 
-def decision(fingerprint: str = "fp_story", **plan: object) -> tuple[Event, ...]:
+def decision_events(fingerprint: str = "fp_story", **plan: object) -> tuple[Event, ...]:
     """Not enough money; a retry in three hours."""
-    at = now() + timedelta(hours=3)
+    at = app_now() + timedelta(hours=3)
     return (
-        happened(
+        event_now(
             EventType.FAILURE_CLASSIFIED,
             category="SOFT_DECLINE", cause="INSUFFICIENT_FUNDS", decided_by="stripe decline_code=insufficient_funds",
             failure={"code": "insufficient_funds", "network_code": "51"},
             card={"fingerprint": fingerprint, "network": "visa", "last4": "4242"},
         ),
-        happened(
+        event_now(
             EventType.CUSTOMER_SEGMENTED, segment="standard", why="no other rule fits", attempts_allowed=4,
-            window_ends_at=stamp(at + timedelta(days=20)),
+            window_ends_at=format_timestamp(at + timedelta(days=20)),
         ),
-        happened(EventType.FRAUD_ASSESSED, level="clear", score=0, reasons=[]),
-        happened(
+        event_now(EventType.FRAUD_ASSESSED, level="clear", score=0, reasons=[]),
+        event_now(
             EventType.RETRY_PLANNED,
             **{
-                "at": stamp(at), "delay_seconds": 10800, "strategy": "fixed_ladder", "policy_version": "abc123",
+                "at": format_timestamp(at), "delay_seconds": 10800, "strategy": "fixed_ladder", "policy_version": "abc123",
                 "why": "rung 1 of 4: 3 hours after the last failure", "rejected": ["adaptive: too few examples"],
                 "attempts_allowed": 4, "retry": 1, "experiment": "paydays", "arm": "control",
             } | plan,
@@ -45,16 +45,16 @@ def decision(fingerprint: str = "fp_story", **plan: object) -> tuple[Event, ...]
     )  # fmt: skip
 
 
-async def a_recovery(desk: Desk, *more: Event, invoice: str = "", customer: str | None = "cus_story") -> str:
+async def open_recovery(desk: AdminBrowser, *more: Event, invoice: str = "", customer: str | None = "cus_story") -> str:
     """Its page."""
-    invoice = invoice or unique("in_story")
-    told = failure(invoice, customer_id=customer, amount=4900, occurred_at=now() - OPENED)
-    desk.recoveries.running.add((await stored(desk.house.db, told, *more)).recovery_id)
+    invoice = invoice or unique_id("in_story")
+    told = failure_event(invoice, customer_id=customer, amount=4900, occurred_at=app_now() - SINCE_OPENING)
+    desk.recoveries.running.add((await store_recovery(desk.harness.db, told, *more)).recovery_id)
     return f"/recoveries/stripe/{invoice}"
 
 
-async def test_it_tells_what_happened_why_and_what_was_not_taken(desk: Desk) -> None:
-    page = await desk.signed_in(Role.VIEWER).get(await a_recovery(desk, *decision()))
+async def test_it_tells_what_happened_why_and_what_was_not_taken(desk: AdminBrowser) -> None:
+    page = await desk.sign_in_as(Role.VIEWER).get_page(await open_recovery(desk, *decision_events()))
     assert page.status == 200
     for words in (
         "€49.00", "Waiting to retry", "Why it failed: not enough money in the account",
@@ -65,78 +65,78 @@ async def test_it_tells_what_happened_why_and_what_was_not_taken(desk: Desk) -> 
         assert words in page.text, words
 
 
-async def test_the_newest_comes_first_and_what_comes_next_before_it(desk: Desk) -> None:
-    text = (await desk.signed_in().get(await a_recovery(desk, *decision()))).text
+async def test_the_newest_comes_first_and_what_comes_next_before_it(desk: AdminBrowser) -> None:
+    text = (await desk.sign_in_as().get_page(await open_recovery(desk, *decision_events()))).text
     order = ["What comes next", "The provider is asked to charge", "it is given up", "What happened",
              "Retry 1 of 4 is planned", "The payment failed"]  # fmt: skip
     places = [text.index(words) for words in order]
     assert places == sorted(places)
 
 
-async def test_each_attempt_shows_codes_and_its_key(desk: Desk) -> None:
-    asked = happened(
+async def test_each_attempt_shows_codes_and_its_key(desk: AdminBrowser) -> None:
+    asked = event_now(
         EventType.CHARGE_REQUESTED, trigger="scheduled", idempotency_key="pri-key-1", amount=4900, currency="EUR"
     ).model_copy(update={"attempt": 1})
-    no = happened(
+    no = event_now(
         EventType.CHARGE_DECLINED, charge_id="ch_1",
         failure={"code": "generic_decline", "network_code": "05", "network_advice": "02", "advice": "try_again_later"},
     ).model_copy(update={"attempt": 1})  # fmt: skip
-    text = (await desk.signed_in().get(await a_recovery(desk, *decision(), asked, no))).text
+    text = (await desk.sign_in_as().get_page(await open_recovery(desk, *decision_events(), asked, no))).text
     for words in ("Attempt 1 was declined", "pri-key-1", "generic_decline", "05", "02", "try_again_later", "ch_1"):
         assert words in text, words
 
 
-async def test_what_the_card_network_still_allows_stands_beside_it(desk: Desk) -> None:
-    text = (await desk.signed_in().get(await a_recovery(desk, *decision("fp_fresh")))).text
+async def test_what_the_card_network_still_allows_stands_beside_it(desk: AdminBrowser) -> None:
+    text = (await desk.sign_in_as().get_page(await open_recovery(desk, *decision_events("fp_fresh")))).text
     assert "fp_fresh" in text
     assert "19 of 20 tries left" in text
 
 
-async def test_a_recovery_that_is_only_announced_is_just_received(desk: Desk) -> None:
-    invoice = unique("in_new")
-    assert (await desk.house.send(failed(invoice))).status_code == 202
-    page = await desk.signed_in().get(f"/recoveries/stripe/{invoice}")
+async def test_a_recovery_that_is_only_announced_is_just_received(desk: AdminBrowser) -> None:
+    invoice = unique_id("in_new")
+    assert (await desk.harness.send_event(failed_event(invoice))).status_code == 202
+    page = await desk.sign_in_as().get_page(f"/recoveries/stripe/{invoice}")
     assert (page.status, "Just received" in page.text) == (200, True)
     assert f"/admin/recoveries/stripe/{invoice}/live?after=0" in page.html
 
 
-async def test_what_came_after_the_end_is_kept_and_told(desk: Desk) -> None:
-    late = happened(EventType.EVENT_LATE, event_id="evt_late", event_type="charge.refunded", kind="other", detail="x")
-    path = await a_recovery(desk, canceled(), late)
-    page = await desk.signed_in().get(path)
+async def test_what_came_after_the_end_is_kept_and_told(desk: AdminBrowser) -> None:
+    late = event_now(EventType.EVENT_LATE, event_id="evt_late", event_type="charge.refunded", kind="other", detail="x")
+    path = await open_recovery(desk, canceled_event(), late)
+    page = await desk.sign_in_as().get_page(path)
     assert "Came after the end" in page.text
     assert "Nothing: it is over." in page.text
     assert "/live" not in page.html
     assert page.buttons == []
 
 
-async def test_money_in_parts_and_behind_the_end_is_shown(desk: Desk) -> None:
-    part = happened(EventType.PAID_ELSEWHERE, amount=1_100, remaining=3_800, currency="EUR")
-    back = happened(EventType.PAYMENT_REVERSED, amount=777, currency="EUR", kind="chargeback")
-    path = await a_recovery(desk, part, happened(EventType.PAID_ELSEWHERE), back)
-    text = (await desk.signed_in().get(path)).text
+async def test_money_in_parts_and_behind_the_end_is_shown(desk: AdminBrowser) -> None:
+    part = event_now(EventType.PAID_ELSEWHERE, amount=1_100, remaining=3_800, currency="EUR")
+    back = event_now(EventType.PAYMENT_REVERSED, amount=777, currency="EUR", kind="chargeback")
+    path = await open_recovery(desk, part, event_now(EventType.PAID_ELSEWHERE), back)
+    text = (await desk.sign_in_as().get_page(path)).text
     for words in ("Paid in parts €11.00", "Went back after the end €7.77"):
         assert words in text
     assert "Paid after the end" not in text
 
 
-async def test_unknown_recoveries_are_told_so(desk: Desk) -> None:
+async def test_unknown_recoveries_are_told_so(desk: AdminBrowser) -> None:
     for path in ("/recoveries/stripe/in_none", "/recoveries/nobody/in_1", "/recoveries/stripe/%00"):
-        assert (await desk.signed_in().get(path)).status == 404
+        assert (await desk.sign_in_as().get_page(path)).status == 404
 
 
 ODD = ("a/b", "a%2Fb", "ä ö", "a?b#c", "a+b", "'; DROP TABLE", "<script>alert(1)</script>", '"><img src=x onerror=y>')
 
 
 @pytest.mark.parametrize("odd", ODD)
-async def test_ids_may_hold_anything(odd: str, desk: Desk) -> None:
-    invoice = unique("in") + odd
-    await a_recovery(desk, invoice=invoice)
-    here = desk.signed_in()
-    row = (await here.get("/recoveries", q=invoice)).links
-    page = await here.get(row[" ".join(invoice.split())])
+async def test_ids_may_hold_anything(odd: str, desk: AdminBrowser) -> None:
+    invoice = unique_id("in") + odd
+    await open_recovery(desk, invoice=invoice)
+    here = desk.sign_in_as()
+    row = (await here.get_page("/recoveries", q=invoice)).links
+    page = await here.get_page(row[" ".join(invoice.split())])
     assert (page.status, " ".join(invoice.split()) in page.text) == (200, True)
-    assert (await here.done(page.form("/pause").action, reason="x")).status == 200
+    assert (await here.submit_and_follow(page.form_to("/pause").action, reason="x")).status == 200
 
 
 @pytest.mark.parametrize(
@@ -147,21 +147,27 @@ async def test_ids_may_hold_anything(odd: str, desk: Desk) -> None:
         (Role.ADMIN, {"Retry now", "Pause it", "Cancel the recovery"}),
     ],
 )
-async def test_who_may_act_has_buttons(role: Role, offered: set[str], desk: Desk) -> None:
-    page = await desk.signed_in(role).get(await a_recovery(desk, *decision()))
+async def test_who_may_act_has_buttons(role: Role, offered: set[str], desk: AdminBrowser) -> None:
+    page = await desk.sign_in_as(role).get_page(await open_recovery(desk, *decision_events()))
     assert set(page.buttons) == offered
 
 
-async def test_only_buttons_that_make_sense_in_the_state(desk: Desk) -> None:
-    here = desk.signed_in()
-    paused = await a_recovery(desk, *decision(), happened(EventType.PAUSED, actor="bob", reason="holiday"))
-    assert set((await here.get(paused)).buttons) == {"Resume it", "Cancel the recovery"}
-    review = happened(EventType.RETRY_SKIPPED, action="review", reason="fraud", why="odd", until=stamp(now() + OPENED))
-    held = await a_recovery(desk, *decision()[:3], review)
-    assert set((await here.get(held)).buttons) == {"Approve", "Reject it", "Pause it", "Cancel the recovery"}
+async def test_only_buttons_that_make_sense_in_the_state(desk: AdminBrowser) -> None:
+    here = desk.sign_in_as()
+    paused = await open_recovery(desk, *decision_events(), event_now(EventType.PAUSED, actor="bob", reason="holiday"))
+    assert set((await here.get_page(paused)).buttons) == {"Resume it", "Cancel the recovery"}
+    review = event_now(
+        EventType.RETRY_SKIPPED,
+        action="review",
+        reason="fraud",
+        why="odd",
+        until=format_timestamp(app_now() + SINCE_OPENING),
+    )
+    held = await open_recovery(desk, *decision_events()[:3], review)
+    assert set((await here.get_page(held)).buttons) == {"Approve", "Reject it", "Pause it", "Cancel the recovery"}
 
 
-async def test_the_id_of_a_recovery_is_its_own(desk: Desk) -> None:
-    path = await a_recovery(desk)
-    text = (await desk.signed_in().get(path)).text
+async def test_the_id_of_a_recovery_is_its_own(desk: AdminBrowser) -> None:
+    path = await open_recovery(desk)
+    text = (await desk.sign_in_as().get_page(path)).text
     assert recovery_id("stripe", path.rpartition("/")[2]) in text

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from api.admin.pages import Pages
 from api.admin.shown import shown
 from core.events import EventType, Record, State
-from core.telling.tell import story
+from core.telling.tell import build_timeline
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 HOSTILE = "<script>alert(1)</script>"
@@ -25,14 +25,14 @@ NAMES = (
 )  # fmt: skip
 
 
-def rendered(*records: Record) -> str:
+def render_timeline(*records: Record) -> str:
     """The timeline of these rows, as the page holds it."""
     template = PAGES._templates.get_template("story_timeline.html")
     show = partial(shown, now=NOW)
-    return template.render(chapters=story(records)[::-1], shown=show, now=NOW)
+    return template.render(chapters=build_timeline(records)[::-1], shown=show, now=NOW)
 
 
-def row(type_: EventType, data: dict[str, Any], sequence: int = 2) -> Record:
+def log_record(type_: EventType, data: dict[str, Any], sequence: int = 2) -> Record:
     """A row of the log."""
     return Record(type=type_, occurred_at=NOW, sequence=sequence, attempt=1, to_state=State.WAITING, data=data)
 
@@ -43,7 +43,7 @@ def test_no_text_of_a_row_is_markup(type_: EventType) -> None:
     inner = {"failure": texts, "card": texts, "network": texts, "network_fee": texts, "fee": texts}
     lists = {"rejected": [HOSTILE], "reasons": [HOSTILE], "missing": [HOSTILE]}
     for data in (texts | lists, texts | inner, texts | inner | lists):
-        html = rendered(row(type_, data), row(EventType.RETRY_PLANNED, data, 3))
+        html = render_timeline(log_record(type_, data), log_record(EventType.RETRY_PLANNED, data, 3))
         assert "alert(1)" in html
         assert "<script" not in html
 
@@ -61,6 +61,6 @@ DATA = st.dictionaries(
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=60)
 @given(st.lists(st.tuples(st.sampled_from(EventType), DATA), max_size=6))
 def test_no_data_breaks_the_page(rows: list[tuple[EventType, dict[str, Any]]]) -> None:
-    html = rendered(*(row(type_, data, at) for at, (type_, data) in enumerate(rows, start=1)))
+    html = render_timeline(*(log_record(type_, data, at) for at, (type_, data) in enumerate(rows, start=1)))
     assert html.encode()
     assert ("Just received" in html) is (not rows)

@@ -28,31 +28,33 @@ class Visitor:
 
     client: httpx.AsyncClient
 
-    async def get(self, path: str, **query: str) -> httpx.Response:
+    async def get_page(self, path: str, **query: str) -> httpx.Response:
         """A page."""
         return await self.client.get(path, params=query or None)
 
-    async def token(self, path: str = "/admin/login") -> str:
+    async def read_form_token(self, path: str = "/admin/login") -> str:
         """What the forms of this session carry."""
-        found = re.search(r'name="token" value="([^"]+)"', (await self.get(path)).text)
+        found = re.search(r'name="token" value="([^"]+)"', (await self.get_page(path)).text)
         assert found, path
         return found[1]
 
-    async def post(self, path: str, **form: Any) -> httpx.Response:
+    async def post_form(self, path: str, **form: Any) -> httpx.Response:
         """A form with its token."""
-        return await self.client.post(path, data={"token": await self.token(), **form})
+        return await self.client.post(path, data={"token": await self.read_form_token(), **form})
 
     async def sign_in(self, name: str = "admin", password: str = BOOTSTRAP, **form: str) -> httpx.Response:
         """The answer to name and password."""
-        return await self.post("/admin/login", username=name, password=password, **form)
+        return await self.post_form("/admin/login", username=name, password=password, **form)
 
-    async def signed_in(self) -> bool:
+    async def is_signed_in(self) -> bool:
         """Whether pages open."""
-        return (await self.get("/admin/recoveries")).status_code == 200
+        return (await self.get_page("/admin/recoveries")).status_code == 200
 
 
 @asynccontextmanager
-async def visiting(app: FastAPI, base: str = "http://api.test", address: str = "127.0.0.1") -> AsyncIterator[Visitor]:
+async def open_visitor(
+    app: FastAPI, base: str = "http://api.test", address: str = "127.0.0.1"
+) -> AsyncIterator[Visitor]:
     """A browser that goes straight into the application, from this address."""
     transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=(address, 4711))
     async with httpx.AsyncClient(transport=transport, base_url=base) as client:

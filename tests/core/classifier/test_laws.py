@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.classifier.classify import classify
-from core.classifier.tables import Tables
+from core.classifier.tables import DeclineTables
 from core.classifier.taxonomy import Category, Cause
 from core.payments import Failure
 
@@ -14,24 +14,24 @@ ADVICE = st.sampled_from(["do_not_try_again", "try_again_later", "confirm_card_d
 NETWORKS = st.sampled_from(["visa", "mc", "American Express", "discover"])
 
 
-def maybe(known: st.SearchStrategy[str]) -> st.SearchStrategy[str | None]:
+def optional_code(known: st.SearchStrategy[str]) -> st.SearchStrategy[str | None]:
     return st.none() | known | st.text(max_size=80)
 
 
 failures = st.builds(
     Failure,
-    code=maybe(CODES),
-    advice=maybe(ADVICE),
-    network=maybe(NETWORKS),
-    network_code=maybe(NUMBERS),
-    network_advice=maybe(NUMBERS),
-    outcome=maybe(st.just("blocked")),
-    outcome_reason=maybe(CODES),
+    code=optional_code(CODES),
+    advice=optional_code(ADVICE),
+    network=optional_code(NETWORKS),
+    network_code=optional_code(NUMBERS),
+    network_advice=optional_code(NUMBERS),
+    outcome=optional_code(st.just("blocked")),
+    outcome_reason=optional_code(CODES),
 )
 
 
 @given(failure=failures, provider=st.just("stripe") | st.text(max_size=20))
-def test_any_failure_has_one_storable_answer(tables: Tables, failure: Failure, provider: str) -> None:
+def test_any_failure_has_one_storable_answer(tables: DeclineTables, failure: Failure, provider: str) -> None:
     answer = classify(failure, tables, provider=provider)
     assert answer == classify(failure, tables, provider=provider)
     assert answer.category is answer.cause.category
@@ -42,19 +42,19 @@ def test_any_failure_has_one_storable_answer(tables: Tables, failure: Failure, p
 
 
 @given(failure=failures)
-def test_a_hard_code_is_softened_by_advice_only(tables: Tables, failure: Failure) -> None:
+def test_a_hard_code_is_softened_by_advice_only(tables: DeclineTables, failure: Failure) -> None:
     hard = failure.model_copy(update={"code": "lost_card"})
     answer = classify(hard, tables, provider="stripe")
     assert answer.category is Category.HARD_DECLINE or "advice_code" in answer.decided_by
 
 
 @given(failure=failures)
-def test_nothing_softens_a_stop(tables: Tables, failure: Failure) -> None:
+def test_nothing_softens_a_stop(tables: DeclineTables, failure: Failure) -> None:
     stopped = failure.model_copy(update={"network": "visa", "network_code": "R1"})
     assert classify(stopped, tables, provider="stripe").cause is Cause.STOP_INSTRUCTION
 
 
 @given(failure=failures)
-def test_a_wait_is_never_lost(tables: Tables, failure: Failure) -> None:
+def test_a_wait_is_never_lost(tables: DeclineTables, failure: Failure) -> None:
     told = failure.model_copy(update={"network": "mastercard", "network_advice": "27"})
     assert classify(told, tables, provider="stripe").wait_seconds == 4 * 86_400

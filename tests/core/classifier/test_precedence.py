@@ -3,8 +3,8 @@
 import pytest
 
 from core.classifier.classify import classify
-from core.classifier.explain import explain
-from core.classifier.tables import Tables
+from core.classifier.explain import summarize_classification
+from core.classifier.tables import DeclineTables
 from core.classifier.taxonomy import Category, Cause
 from core.payments import Failure
 
@@ -135,7 +135,7 @@ RULES = {
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_precedence(tables: Tables, rule: str) -> None:
+def test_precedence(tables: DeclineTables, rule: str) -> None:
     failure, cause, decided_by = RULES[rule]
     answer = classify(failure, tables, provider="stripe")
     assert (answer.cause, answer.decided_by) == (Cause(cause), decided_by)
@@ -144,13 +144,13 @@ def test_precedence(tables: Tables, rule: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["mc", "MC", " Master ", "MasterCard", "maestro"])
-def test_names_of_networks_are_one(tables: Tables, name: str) -> None:
+def test_names_of_networks_are_one(tables: DeclineTables, name: str) -> None:
     answer = classify(Failure(network=name, network_advice="24"), tables, provider="stripe")
     assert answer.decided_by == "mastercard advice_code=24"
 
 
 @pytest.mark.parametrize("name", ["amex", "American Express", "american-express", "AMERICAN_EXPRESS"])
-def test_names_of_american_express(tables: Tables, name: str) -> None:
+def test_names_of_american_express(tables: DeclineTables, name: str) -> None:
     answer = classify(Failure(network=name, network_code="116"), tables, provider="stripe")
     assert answer.cause is Cause.INSUFFICIENT_FUNDS
 
@@ -163,44 +163,46 @@ def test_names_of_american_express(tables: Tables, name: str) -> None:
         Failure(network="mastercard", network_advice=" 24"),
     ],
 )
-def test_codes_are_trimmed_and_folded(tables: Tables, failure: Failure) -> None:
+def test_codes_are_trimmed_and_folded(tables: DeclineTables, failure: Failure) -> None:
     assert classify(failure, tables, provider="stripe").cause is Cause.INSUFFICIENT_FUNDS
 
 
-def test_a_lone_digit_gets_its_zero(tables: Tables) -> None:
+def test_a_lone_digit_gets_its_zero(tables: DeclineTables) -> None:
     assert classify(Failure(network="mc", network_advice="3"), tables, provider="stripe").code == "03"
 
 
-def test_a_wait_outlives_another_answer(tables: Tables) -> None:
+def test_a_wait_outlives_another_answer(tables: DeclineTables) -> None:
     failure = Failure(network="mc", network_advice="30", code="stop_payment_order")
     answer = classify(failure, tables, provider="stripe")
     assert (answer.cause, answer.wait_seconds) == (Cause.STOP_INSTRUCTION, 10 * 86_400)
 
 
-def test_what_no_table_knows_is_reviewed_and_shown(tables: Tables) -> None:
+def test_what_no_table_knows_is_reviewed_and_shown(tables: DeclineTables) -> None:
     answer = classify(Failure(code="brand_new", outcome="issuer_declined"), tables, provider="stripe")
     assert (answer.category, answer.cause, answer.code) == (Category.REVIEW, Cause.UNKNOWN, None)
     assert "code='brand_new'" in answer.decided_by
     assert "no code" in classify(Failure(), tables, provider="stripe").decided_by
 
 
-def test_an_approval_is_no_reason(tables: Tables) -> None:
+def test_an_approval_is_no_reason(tables: DeclineTables) -> None:
     answer = classify(Failure(network="visa", network_code="00"), tables, provider="stripe")
     assert (answer.cause, answer.code) == (Cause.UNKNOWN, "00")
     assert answer.decided_by.startswith("any network_code=00 (approved)")
 
 
-def test_a_merchant_overrides_rows_but_neither_advice_nor_a_stop(tables: Tables) -> None:
-    def cause(failure: Failure, key: str) -> Cause:
+def test_a_merchant_overrides_rows_but_neither_advice_nor_a_stop(tables: DeclineTables) -> None:
+    def cause_with_override(failure: Failure, key: str) -> Cause:
         return classify(failure, tables, {key: Cause.GENERIC}, provider="stripe").cause
 
     hard = classify(Failure(code="do_not_honor"), tables, {"stripe.do_not_honor": Cause.PERMANENT}, provider="stripe")
     assert (hard.cause, hard.source) == (Cause.PERMANENT, "overrides of the policy file")
-    assert cause(Failure(code="transaction_not_allowed"), "stripe.transaction_not_allowed") is Cause.GENERIC
-    assert cause(Failure(network="amex", network_code="200"), "amex.200") is Cause.GENERIC
-    assert cause(Failure(advice="do_not_try_again"), "stripe.do_not_try_again") is Cause.PERMANENT
-    assert cause(Failure(network="mc", network_advice="21"), "mastercard.21") is Cause.STOP_INSTRUCTION
-    assert cause(Failure(network="visa", network_code="R1"), "visa.r1") is Cause.STOP_INSTRUCTION
+    assert (
+        cause_with_override(Failure(code="transaction_not_allowed"), "stripe.transaction_not_allowed") is Cause.GENERIC
+    )
+    assert cause_with_override(Failure(network="amex", network_code="200"), "amex.200") is Cause.GENERIC
+    assert cause_with_override(Failure(advice="do_not_try_again"), "stripe.do_not_try_again") is Cause.PERMANENT
+    assert cause_with_override(Failure(network="mc", network_advice="21"), "mastercard.21") is Cause.STOP_INSTRUCTION
+    assert cause_with_override(Failure(network="visa", network_code="R1"), "visa.r1") is Cause.STOP_INSTRUCTION
 
 
 @pytest.mark.parametrize(
@@ -217,7 +219,7 @@ def test_a_merchant_overrides_rows_but_neither_advice_nor_a_stop(tables: Tables)
         ("never_heard_of", "retry"),
     ],
 )
-def test_explained_in_four_words(tables: Tables, code: str, what_next: str) -> None:
-    words = explain(classify(Failure(code=code), tables, provider="stripe"))
+def test_explained_in_four_words(tables: DeclineTables, code: str, what_next: str) -> None:
+    words = summarize_classification(classify(Failure(code=code), tables, provider="stripe"))
     assert set(words) == {"category", "cause", "decided_by", "next"}
     assert words["next"] == what_next

@@ -5,7 +5,13 @@ from collections import Counter
 import pytest
 
 from core.classifier.classify import classify
-from core.classifier.tables import ADVICE_COLUMNS, NETWORK_COLUMNS, PROVIDER_COLUMNS, Tables, parse
+from core.classifier.tables import (
+    ADVICE_COLUMNS,
+    NETWORK_COLUMNS,
+    PROVIDER_COLUMNS,
+    DeclineTables,
+    parse_decline_tables,
+)
 from core.classifier.taxonomy import Cause
 from core.errors import InvalidInput
 from core.payments import Failure
@@ -49,30 +55,30 @@ ADVICE = """
 """
 
 
-def pairs(text: str) -> list[list[str]]:
+def parse_pairs(text: str) -> list[list[str]]:
     return [pair.split("=") for pair in text.split()]
 
 
-@pytest.mark.parametrize(("code", "cause"), pairs(STRIPE))
-def test_stripe_codes(tables: Tables, code: str, cause: str) -> None:
+@pytest.mark.parametrize(("code", "cause"), parse_pairs(STRIPE))
+def test_stripe_codes(tables: DeclineTables, code: str, cause: str) -> None:
     assert classify(Failure(code=code), tables, provider="stripe").cause == cause
 
 
-@pytest.mark.parametrize(("code", "cause"), pairs(NETWORKS))
-def test_network_codes(tables: Tables, code: str, cause: str) -> None:
+@pytest.mark.parametrize(("code", "cause"), parse_pairs(NETWORKS))
+def test_network_codes(tables: DeclineTables, code: str, cause: str) -> None:
     network, _, response = code.partition("/")
     failure = Failure(network=None if network == "-" else network, network_code=response)
     assert classify(failure, tables, provider="stripe").cause == cause
 
 
-@pytest.mark.parametrize(("code", "cause"), pairs(ADVICE))
-def test_mastercard_advice_and_its_waits(tables: Tables, code: str, cause: str) -> None:
+@pytest.mark.parametrize(("code", "cause"), parse_pairs(ADVICE))
+def test_mastercard_advice_and_its_waits(tables: DeclineTables, code: str, cause: str) -> None:
     answer = classify(Failure(network="mastercard", network_advice=code), tables, provider="stripe")
     assert answer.cause == cause
     assert answer.wait_seconds == (WAITS[code] * 3_600 if code in WAITS else None)
 
 
-def test_every_row_of_every_table_decides_alone(tables: Tables) -> None:
+def test_every_row_of_every_table_decides_alone(tables: DeclineTables) -> None:
     for row in tables.providers.values():
         advice = row.kind == "advice_code"
         reason = row.code if row.kind == "outcome_reason" else None
@@ -87,7 +93,7 @@ def test_every_row_of_every_table_decides_alone(tables: Tables) -> None:
         assert classify(failure, tables, provider="x").cause == row.cause, row.name
 
 
-def test_the_tables_are_complete(tables: Tables) -> None:
+def test_the_tables_are_complete(tables: DeclineTables) -> None:
     kinds = Counter(row.kind for row in tables.providers.values())
     local = [row for row in tables.providers.values() if row.source.endswith("local methods")]
     assert kinds["decline_code"] == 50 + 12 + 8, "six local codes are card codes too, eight are of debits"
@@ -98,12 +104,12 @@ def test_the_tables_are_complete(tables: Tables) -> None:
     assert len(tables.advice) == 19 + 1 + 3
 
 
-def test_every_row_has_its_source_and_its_reason(tables: Tables) -> None:
+def test_every_row_has_its_source_and_its_reason(tables: DeclineTables) -> None:
     rows = [*tables.providers.values(), *tables.networks.values(), *tables.advice.values()]
     assert all(row.source.strip() and row.meaning.strip() for row in rows)
 
 
-def test_every_cause_is_reached_by_some_row(tables: Tables) -> None:
+def test_every_cause_is_reached_by_some_row(tables: DeclineTables) -> None:
     rows = [*tables.providers.values(), *tables.networks.values(), *tables.advice.values()]
     assert {row.cause for row in rows} == set(Cause)
 
@@ -129,11 +135,11 @@ HEAD = ",".join(PROVIDER_COLUMNS)
 def test_a_wrong_table_names_file_and_line(text: str, complaint: str) -> None:
     empty = ("n", ",".join(NETWORK_COLUMNS)), ("a", ",".join(ADVICE_COLUMNS))
     with pytest.raises(InvalidInput) as caught:
-        parse({"p": ("codes.csv", text)}, *empty)
+        parse_decline_tables({"p": ("codes.csv", text)}, *empty)
     assert str(caught.value) == complaint
 
 
 def test_a_wait_must_be_whole_seconds() -> None:
     advice = f"{','.join(ADVICE_COLUMNS)}\nmastercard,24,,GENERIC,1.5,m,s\n"
     with pytest.raises(InvalidInput, match=r"^a:2: wait_seconds must be a whole number"):
-        parse({}, ("n", ",".join(NETWORK_COLUMNS)), ("a", advice))
+        parse_decline_tables({}, ("n", ",".join(NETWORK_COLUMNS)), ("a", advice))

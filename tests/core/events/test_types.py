@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.contracts import Action, Command
-from core.events import EventType, State, Trigger, moment, stamp
+from core.events import EventType, State, Trigger, format_timestamp, parse_timestamp
 from core.retry.folds import FOLDS
 from core.retry.machine import Done, next_step
-from core.retry.reactions import commanded
+from core.retry.reactions import command_event
 from tests.support.builders import THEN
-from tests.support.story import NEW
+from tests.support.story import NEW_RECOVERY
 
 TOLD_ONLY = {EventType.SHADOW_PLANNED}
 """Rows that change nothing in the recovery."""
@@ -26,8 +26,8 @@ def test_every_state_has_a_next_step_and_only_final_ones_are_done() -> None:
     for state in State:
         if state is State.PAUSED:
             continue  # seen from outside only; the stage beneath it stays
-        step = next_step(NEW.having(stage=state, sequence=1), THEN)
-        assert isinstance(step, Done) is state.final
+        step = next_step(NEW_RECOVERY.with_changes(stage=state, sequence=1), THEN)
+        assert isinstance(step, Done) is state.is_final
 
 
 def test_only_scheduled_charges_use_the_budget() -> None:
@@ -35,16 +35,16 @@ def test_only_scheduled_charges_use_the_budget() -> None:
 
 
 def test_every_wish_has_its_row() -> None:
-    rows = {commanded(Command(action=action), THEN).type for action in Action}
+    rows = {command_event(Command(action=action), THEN).type for action in Action}
     assert len(rows) == len(Action)
     assert all(row.value.startswith("operator.") for row in rows)
 
 
 @given(st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=45))])))
 def test_a_time_survives_its_stamp(time: datetime) -> None:
-    assert moment(stamp(time)) == time
-    assert stamp(time).endswith("Z")
+    assert parse_timestamp(format_timestamp(time)) == time
+    assert format_timestamp(time).endswith("Z")
 
 
 def test_no_time_is_no_time() -> None:
-    assert moment(None) is None
+    assert parse_timestamp(None) is None

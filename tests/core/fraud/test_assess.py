@@ -3,11 +3,11 @@
 import pytest
 
 from core.classifier.taxonomy import Cause, Classification
-from core.fraud.assess import assess
+from core.fraud.assess import assess_fraud
 from core.payments import Risk
 
 
-def declined(cause: Cause) -> Classification:
+def classification_of(cause: Cause) -> Classification:
     return Classification(category=cause.category, cause=cause, decided_by="stripe decline_code=x", source="S1")
 
 
@@ -24,6 +24,6 @@ def declined(cause: Cause) -> Classification:
     ],
 )
 def test_levels(risk: Risk, cause: Cause, level: str, reasons: int) -> None:
-    answer = assess(risk, declined(cause))
+    answer = assess_fraud(risk, classification_of(cause))
     assert (answer.level, len(answer.reasons)) == (level, reasons)
     assert 0 <= answer.score <= 100

@@ -4,25 +4,25 @@ import pytest
 
 from core.classifier.taxonomy import Cause
 from core.errors import InvalidPolicy
-from core.fraud.assess import FraudLevel, assess
-from core.fraud.rules import FraudRules, Signal
+from core.fraud.assess import FraudLevel, assess_fraud
+from core.fraud.rules import FraudRules, SignalKind
 from core.fraud.signals import FraudSignals, ScorerAnswer, Velocity
 from core.payments import Card, CustomerView, FailureFacts, InvoiceStatus, InvoiceView, Risk
-from core.retry.policy import Policy, parse
-from tests.core.fraud.test_assess import declined
+from core.retry.policy import Policy, parse_policy
+from tests.core.fraud.test_assess import classification_of
 
-SOFT = declined(Cause.GENERIC)
+SOFT = classification_of(Cause.GENERIC)
 INVOICE = InvoiceView(invoice_id="in_1", status=InvoiceStatus.OPEN)
-BLIND = FraudRules(scores=dict.fromkeys(Signal, 0))
+ZERO_SCORES = FraudRules(scores=dict.fromkeys(SignalKind, 0))
 
 
-def facts(card: str | None, home: str | None) -> FailureFacts:
+def failure_facts(card: str | None, home: str | None) -> FailureFacts:
     return FailureFacts(
         invoice=INVOICE, card=Card(country=card), customer=CustomerView(customer_id="cus_1", country=home)
     )
 
 
-STRICT = FraudRules(scores=dict.fromkeys((Signal.MANY_CARDS, Signal.MANY_CUSTOMERS, Signal.BURST), 40))
+STRICT = FraudRules(scores=dict.fromkeys((SignalKind.MANY_CARDS, SignalKind.MANY_CUSTOMERS, SignalKind.BURST), 40))
 
 
 @pytest.mark.parametrize(
@@ -39,39 +39,39 @@ STRICT = FraudRules(scores=dict.fromkeys((Signal.MANY_CARDS, Signal.MANY_CUSTOME
 )
 def test_velocity(velocity: Velocity, shipped: int, strict: str) -> None:
     """As shipped it is noted and holds nobody by itself: a customer may have many small invoices."""
-    noted = assess(Risk(), SOFT, FraudSignals(velocity=velocity))
+    noted = assess_fraud(Risk(), SOFT, FraudSignals(velocity=velocity))
     assert (noted.level, noted.score) == ("clear", shipped)
-    assert assess(Risk(), SOFT, FraudSignals(velocity=velocity), STRICT).level == strict
+    assert assess_fraud(Risk(), SOFT, FraudSignals(velocity=velocity), STRICT).level == strict
 
 
 def test_velocity_together_with_another_signal_holds() -> None:
     fast = FraudSignals(velocity=Velocity(cards_of_customer=5, customers_on_card=4, failures_in_burst=6))
-    assert assess(Risk(level="elevated"), SOFT, fast).level is FraudLevel.REVIEW
+    assert assess_fraud(Risk(level="elevated"), SOFT, fast).level is FraudLevel.REVIEW
 
 
 def test_a_card_from_abroad_is_noted_and_does_not_hold_anybody() -> None:
-    answer = assess(facts("US", "de"), SOFT)
+    answer = assess_fraud(failure_facts("US", "de"), SOFT)
     assert (answer.level, answer.score, answer.reasons) == ("clear", 10, ("the card is from US, the customer from DE",))
-    for same in (facts("DE", "de"), facts(None, "DE"), facts("DE", None)):
-        assert assess(same, SOFT).score == 0
+    for same in (failure_facts("DE", "de"), failure_facts(None, "DE"), failure_facts("DE", None)):
+        assert assess_fraud(same, SOFT).score == 0
 
 
 def test_no_rules_lift_a_dispute_a_warning_or_a_decline_as_fraud() -> None:
-    assert assess(Risk(disputed=True), SOFT, rules=BLIND).level is FraudLevel.BLOCK
-    assert assess(Risk(early_warning=True), SOFT, rules=BLIND).level is FraudLevel.BLOCK
-    assert assess(Risk(), declined(Cause.FRAUD), rules=BLIND).level is FraudLevel.REVIEW
-    assert assess(Risk(level="highest"), SOFT, rules=BLIND).level is FraudLevel.CLEAR
+    assert assess_fraud(Risk(disputed=True), SOFT, rules=ZERO_SCORES).level is FraudLevel.BLOCK
+    assert assess_fraud(Risk(early_warning=True), SOFT, rules=ZERO_SCORES).level is FraudLevel.BLOCK
+    assert assess_fraud(Risk(), classification_of(Cause.FRAUD), rules=ZERO_SCORES).level is FraudLevel.REVIEW
+    assert assess_fraud(Risk(level="highest"), SOFT, rules=ZERO_SCORES).level is FraudLevel.CLEAR
 
 
 def test_a_scorer_adds_its_points_and_its_words() -> None:
     signals = FraudSignals(scorer="acme", answer=ScorerAnswer(score=55, reasons=("odd hours",)))
-    answer = assess(Risk(), SOFT, signals)
+    answer = assess_fraud(Risk(), SOFT, signals)
     assert (answer.level, answer.score, answer.reasons) == ("review", 55, ("acme gives 55: odd hours",))
 
 
 def test_the_providers_score_counts_only_where_the_policy_says_so() -> None:
-    assert assess(Risk(score=99), SOFT).level is FraudLevel.CLEAR
-    assert assess(Risk(score=80), SOFT, rules=FraudRules(provider_score_min=80)).level is FraudLevel.REVIEW
+    assert assess_fraud(Risk(score=99), SOFT).level is FraudLevel.CLEAR
+    assert assess_fraud(Risk(score=80), SOFT, rules=FraudRules(provider_score_min=80)).level is FraudLevel.REVIEW
 
 
 def test_the_shipped_file_says_what_the_defaults_are(shipped: Policy) -> None:
@@ -95,6 +95,6 @@ def test_a_mistake_names_its_line(shipped_text: str, line: str, complaint: str) 
     text = f"{before}[fraud]\n{line}\n[overrides]{rest.split('[overrides]')[1]}"
     number = before.count("\n") + 1
     with pytest.raises(InvalidPolicy) as caught:
-        parse(text, "p.toml")
+        parse_policy(text, "p.toml")
     said, _, what = complaint[1:].partition(": ")
     assert str(caught.value).startswith(f"p.toml:{number + int(said)}: {what}"), caught.value

@@ -5,8 +5,8 @@ import pytest
 from core.classifier.taxonomy import Cause
 from core.errors import InvalidPolicy
 from core.messages.campaign import QuietHours
-from core.messages.kinds import FITS, MessageKind
-from core.retry.policy import Policy, parse
+from core.messages.kinds import CAUSES_BY_KIND, MessageKind
+from core.retry.policy import Policy, parse_policy
 
 CAMPAIGN = """
 [campaigns.brief]
@@ -23,7 +23,7 @@ INSUFFICIENT_FUNDS = [
 
 
 def test_a_campaign_is_read_as_it_is_written(shipped_text: str) -> None:
-    found = parse(shipped_text + CAMPAIGN, "p.toml").campaigns["brief"]
+    found = parse_policy(shipped_text + CAMPAIGN, "p.toml").campaigns["brief"]
     first, last = found.messages[Cause.INSUFFICIENT_FUNDS]
     assert (found.quiet, found.recovered, found.ended) == (QuietHours(begins=22 * 60, ends=7 * 60 + 30), True, False)
     assert (first.kind, first.after_seconds, first.channels) == (MessageKind.PAYMENT_FAILED, 7200, ("sms", "email"))
@@ -53,27 +53,27 @@ def test_a_mistake_is_told_with_file_line_and_key(
 ) -> None:
     at = len(shipped_text.splitlines()) + 1 + line
     with pytest.raises(InvalidPolicy, match=said.replace("(", r"\(")) as wrong:
-        parse(shipped_text + CAMPAIGN.replace(before, after, 1), "p.toml")
+        parse_policy(shipped_text + CAMPAIGN.replace(before, after, 1), "p.toml")
     assert f"p.toml:{at}: campaigns.brief" in str(wrong.value)
 
 
 def test_a_segment_needs_a_campaign_that_is_there(shipped_text: str) -> None:
     text = shipped_text.replace("tenure_days_max = 30 }", 'tenure_days_max = 30 }\ncampaign = "gone"')
     with pytest.raises(InvalidPolicy, match=r"segments\.1\.campaign: there is no \[campaigns\.gone\]"):
-        parse(text, "p.toml")
+        parse_policy(text, "p.toml")
 
 
 def test_a_file_without_campaigns_sends_nothing_and_may_name_any(shipped_text: str) -> None:
     without = (
         shipped_text[: shipped_text.index("[campaigns.default]")] + shipped_text[shipped_text.index("[overrides]") :]
     )
-    assert parse(without.replace("important = true", 'campaign = "theirs"'), "p.toml").campaigns == {}
+    assert parse_policy(without.replace("important = true", 'campaign = "theirs"'), "p.toml").campaigns == {}
 
 
 def test_the_shipped_campaign_speaks_of_cards_only_where_cards_are_the_matter(shipped: Policy) -> None:
     campaign = shipped.campaigns["default"]
     for cause, steps in campaign.messages.items():
-        assert all(cause in FITS[step.kind] for step in steps)
+        assert all(cause in CAUSES_BY_KIND[step.kind] for step in steps)
         assert not [step for step in steps if step.kind is MessageKind.CARD_DATA and cause is not Cause.CARD_DATA]
     assert {Cause.STOP_INSTRUCTION, Cause.CONFIGURATION}.isdisjoint(campaign.messages)
 
@@ -83,8 +83,8 @@ def test_the_shipped_campaign_speaks_of_cards_only_where_cards_are_the_matter(sh
 def test_no_campaign_can_choose_words_that_do_not_fit(shipped_text: str, kind: MessageKind, cause: Cause) -> None:
     when = 'before_end = "1d"' if kind is MessageKind.LAST_WARNING else 'after = "1d"'
     text = f'{shipped_text}\n[campaigns.x.messages]\n{cause} = [{{ kind = "{kind}", {when} }}]\n'
-    if cause in FITS.get(kind, frozenset()):
-        assert parse(text, "p.toml").campaigns["x"].messages[cause]
+    if cause in CAUSES_BY_KIND.get(kind, frozenset()):
+        assert parse_policy(text, "p.toml").campaigns["x"].messages[cause]
     else:
         with pytest.raises(InvalidPolicy, match="does not fit"):
-            parse(text, "p.toml")
+            parse_policy(text, "p.toml")

@@ -7,55 +7,55 @@ import pytest
 
 from core.classifier.taxonomy import Cause
 from core.events import Event, EventType, State
-from core.messages.digest import LISTED, PAUSE, TROUBLE_AFTER, TROUBLE_WITHIN, digests
-from core.messages.notices import Audience, Notice, Topic, dead_letter, notices
+from core.messages.digest import DIGEST_PAUSE, MAX_LISTED, TROUBLE_THRESHOLD, TROUBLE_WINDOW, build_digests
+from core.messages.notices import Audience, Notice, NoticeTopic, build_notices, dead_letter_notice
 from core.payments import EventKind, Risk
-from core.retry.machine import place_all
+from core.retry.machine import append_events
 from core.retry.recovery import Recovery
 from tests.support.builders import HOUR, THEN
-from tests.support.story import NEW, Story
+from tests.support.story import NEW_RECOVERY, RecoveryScenario
 
 BOTH = frozenset(Audience)
 
 
-def topics(found: Sequence[Notice], audience: Audience) -> list[str]:
+def topics_for(found: Sequence[Notice], audience: Audience) -> list[str]:
     return [one.topic for one in found if one.audience is audience]
 
 
 def test_a_recovery_in_webhooks() -> None:
-    story = Story().fails()
-    before, records = NEW, story.records
-    found = notices(before, records, BOTH)
-    assert topics(found, Audience.WEBHOOK) == ["recovery.opened", "recovery.planned"]
+    story = RecoveryScenario().fail_payment()
+    before, records = NEW_RECOVERY, story.records
+    found = build_notices(before, records, BOTH)
+    assert topics_for(found, Audience.WEBHOOK) == ["recovery.opened", "recovery.planned"]
     body = found[-1].data
     assert body["type"] == "recovery.planned"
     assert body["data"]["state"] == "waiting"
     assert body["data"]["next_attempt_at"]
-    assert notices(before, records, frozenset()) == ()
-    assert notices(before, records, BOTH) == found
+    assert build_notices(before, records, frozenset()) == ()
+    assert build_notices(before, records, BOTH) == found
 
 
 @pytest.mark.parametrize(
     ("cause", "risk", "topic"),
     [
-        (Cause.FRAUD, Risk(level="highest"), Topic.REVIEW),
-        (Cause.CONFIGURATION, Risk(), Topic.CONFIGURATION),
-        (Cause.UNKNOWN, Risk(), Topic.UNKNOWN_CODE),
-        (Cause.TECHNICAL, Risk(), Topic.TROUBLE),
+        (Cause.FRAUD, Risk(level="highest"), NoticeTopic.REVIEW),
+        (Cause.CONFIGURATION, Risk(), NoticeTopic.CONFIGURATION),
+        (Cause.UNKNOWN, Risk(), NoticeTopic.UNKNOWN_CODE),
+        (Cause.TECHNICAL, Risk(), NoticeTopic.TROUBLE),
         (Cause.INSUFFICIENT_FUNDS, Risk(), None),
         (Cause.INSUFFICIENT_FUNDS, Risk(early_warning=True), None),
     ],
 )
-def test_what_operators_hear_of(cause: Cause, risk: Risk, topic: Topic | None) -> None:
-    found = notices(NEW, Story().fails(cause, risk=risk).records, BOTH)
-    assert topics(found, Audience.OPERATORS) == ([topic] if topic else [])
+def test_what_operators_hear_of(cause: Cause, risk: Risk, topic: NoticeTopic | None) -> None:
+    found = build_notices(NEW_RECOVERY, RecoveryScenario().fail_payment(cause, risk=risk).records, BOTH)
+    assert topics_for(found, Audience.OPERATORS) == ([topic] if topic else [])
 
 
 def test_operators_hear_of_a_dispute() -> None:
-    story = Story().fails()
+    story = RecoveryScenario().fail_payment()
     before, known = story.recovery, len(story.records)
-    story.hears(EventKind.DISPUTE_OPENED)
-    assert topics(notices(before, story.records[known:], BOTH), Audience.OPERATORS) == [Topic.DISPUTE]
+    story.receive_event(EventKind.DISPUTE_OPENED)
+    assert topics_for(build_notices(before, story.records[known:], BOTH), Audience.OPERATORS) == [NoticeTopic.DISPUTE]
 
 
 @pytest.mark.parametrize(
@@ -66,12 +66,12 @@ def test_operators_hear_of_a_dispute() -> None:
     ],
 )
 def test_money_that_goes_back_before_the_end_is_told_with_its_own_amount(kind: EventKind, name: str) -> None:
-    story = Story().fails()
-    story.hears(EventKind.INVOICE_PAID, paid_amount=900, currency="EUR")
+    story = RecoveryScenario().fail_payment()
+    story.receive_event(EventKind.INVOICE_PAID, paid_amount=900, currency="EUR")
     before, known = story.recovery, len(story.records)
-    story.hears(kind, returned_amount=300, returned_kind="refund", payment_id="ch_9", currency="EUR")
-    operators, systems = notices(before, story.records[known:], BOTH)
-    assert (operators.topic, operators.data["amount"]) == (Topic.MONEY_BACK, 300)
+    story.receive_event(kind, returned_amount=300, returned_kind="refund", payment_id="ch_9", currency="EUR")
+    operators, systems = build_notices(before, story.records[known:], BOTH)
+    assert (operators.topic, operators.data["amount"]) == (NoticeTopic.MONEY_BACK, 300)
     assert (systems.topic, systems.data["type"]) == (name, name)
     told = systems.data["data"]
     assert (told["paid"], told["returned"], told["state"]) == (600, 0, "waiting")
@@ -81,35 +81,36 @@ def test_money_that_goes_back_before_the_end_is_told_with_its_own_amount(kind: E
 
 
 def test_a_part_is_no_news_to_systems_but_in_the_sums_of_what_follows() -> None:
-    story = Story().fails()
+    story = RecoveryScenario().fail_payment()
     before, known = story.recovery, len(story.records)
-    story.hears(EventKind.INVOICE_PAID, paid_amount=900, currency="EUR")
-    assert notices(before, story.records[known:], BOTH) == ()
+    story.receive_event(EventKind.INVOICE_PAID, paid_amount=900, currency="EUR")
+    assert build_notices(before, story.records[known:], BOTH) == ()
 
 
 def test_only_an_important_recovery_is_missed() -> None:
     closed = Event(type=EventType.RECOVERY_CLOSED, occurred_at=THEN, data={"reason": "budget", "state": "exhausted"})
     for important in (True, False):
         before = Recovery(provider="stripe", invoice_id="in_1", sequence=9, stage=State.WAITING, important=important)
-        _, records = place_all(before, [closed], THEN)
-        found = notices(before, records, BOTH)
-        assert topics(found, Audience.OPERATORS) == ([Topic.LOST] if important else [])
-        assert topics(found, Audience.WEBHOOK) == ["recovery.ended"]
+        _, records = append_events(before, [closed], THEN)
+        found = build_notices(before, records, BOTH)
+        assert topics_for(found, Audience.OPERATORS) == ([NoticeTopic.LOST] if important else [])
+        assert topics_for(found, Audience.WEBHOOK) == ["recovery.ended"]
 
 
 @pytest.mark.parametrize(
-    ("reason", "topic"), [("login_refused", Topic.CONFIGURATION), ("no_address", None), ("template_KeyError", "any")]
+    ("reason", "topic"),
+    [("login_refused", NoticeTopic.CONFIGURATION), ("no_address", None), ("template_KeyError", "any")],
 )
 def test_operators_hear_of_messages_that_only_they_can_mend(reason: str, topic: str | None) -> None:
     data = {"step": "x-1", "channel": "email", "outcome": "failed", "reason": reason}
-    story = Story().fails()
+    story = RecoveryScenario().fail_payment()
     before, known = story.recovery, len(story.records)
-    story.write(Event(type=EventType.NOTIFICATION_FAILED, occurred_at=THEN, data=data))
-    assert bool(topics(notices(before, story.records[known:], BOTH), Audience.OPERATORS)) is bool(topic)
+    story.append_events(Event(type=EventType.NOTIFICATION_FAILED, occurred_at=THEN, data=data))
+    assert bool(topics_for(build_notices(before, story.records[known:], BOTH), Audience.OPERATORS)) is bool(topic)
 
 
-def many(topic: Topic, count: int, provider: str = "stripe") -> list[Notice]:
-    one = dead_letter("x", THEN)
+def repeat_notice(topic: NoticeTopic, count: int, provider: str = "stripe") -> list[Notice]:
+    one = dead_letter_notice("x", THEN)
     data = {"provider": provider, "invoice_id": "in_1", "amount": 4900, "currency": "EUR", "why": "because"}
     return [
         one.model_copy(update={"id": uuid5(one.id, str(number)), "topic": topic, "data": data})
@@ -118,29 +119,32 @@ def many(topic: Topic, count: int, provider: str = "stripe") -> list[Notice]:
 
 
 def test_a_thousand_of_a_topic_are_one_message() -> None:
-    (digest,) = digests(many(Topic.REVIEW, 1000), {}, THEN)
+    (digest,) = build_digests(repeat_notice(NoticeTopic.REVIEW, 1000), {}, THEN)
     assert digest.title == "a recovery waits for review (1000 times)"
-    assert len(digest.body.splitlines()) == LISTED + 1
+    assert len(digest.body.splitlines()) == MAX_LISTED + 1
     assert digest.body.splitlines()[0] == "in_1, 49.00 EUR, because"
     assert len(digest.notices) == 1000
 
 
 def test_after_a_message_its_topic_rests_a_while() -> None:
-    waiting = many(Topic.REVIEW, 3)
-    assert list(digests(waiting, {Topic.REVIEW: THEN}, THEN + PAUSE / 2)) == []
-    assert len(list(digests(waiting, {Topic.REVIEW: THEN}, THEN + PAUSE))) == 1
-    assert len(list(digests(waiting, {Topic.DISPUTE: THEN}, THEN))) == 1
+    waiting = repeat_notice(NoticeTopic.REVIEW, 3)
+    assert list(build_digests(waiting, {NoticeTopic.REVIEW: THEN}, THEN + DIGEST_PAUSE / 2)) == []
+    assert len(list(build_digests(waiting, {NoticeTopic.REVIEW: THEN}, THEN + DIGEST_PAUSE))) == 1
+    assert len(list(build_digests(waiting, {NoticeTopic.DISPUTE: THEN}, THEN))) == 1
 
 
 def test_single_technical_failures_are_everyday_life() -> None:
-    few = many(Topic.TROUBLE, TROUBLE_AFTER - 1)
-    assert list(digests(few, {}, THEN)) == []
-    (gone,) = digests(few, {}, THEN + TROUBLE_WITHIN + HOUR)
+    few = repeat_notice(NoticeTopic.TROUBLE, TROUBLE_THRESHOLD - 1)
+    assert list(build_digests(few, {}, THEN)) == []
+    (gone,) = build_digests(few, {}, THEN + TROUBLE_WINDOW + HOUR)
     assert gone.title == ""
 
 
 def test_many_technical_failures_of_one_provider_are_its_trouble() -> None:
-    found = [*many(Topic.TROUBLE, 500), *many(Topic.TROUBLE, TROUBLE_AFTER - 1, provider="adyen")]
-    (digest,) = digests(found, {}, THEN)
+    found = [
+        *repeat_notice(NoticeTopic.TROUBLE, 500),
+        *repeat_notice(NoticeTopic.TROUBLE, TROUBLE_THRESHOLD - 1, provider="adyen"),
+    ]
+    (digest,) = build_digests(found, {}, THEN)
     assert digest.title == "stripe: a provider has trouble"
     assert digest.body.startswith("500 payments failed")

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog.calendars import calendar_for
-from core.classifier.taxonomy import Ability, Cause
+from core.classifier.taxonomy import Cause, Chargeability
 from core.events import EventType, Record, State
 from core.messages.campaign import Campaign, CampaignStep, QuietHours
-from core.messages.due import Open, key, next_message
+from core.messages.due import DueMessage, message_key, next_message
 from core.messages.kinds import MessageKind
-from core.messages.plan import MessagePlan, agrees, occasion, plan_messages
+from core.messages.plan import MessagePlan, build_occasion, is_reproducible, plan_messages
 from core.retry.machine import Charge, Done, Notify, Wait, apply, next_step
 from core.retry.recovery import Recovery
 from core.retry.strategies.calendar import Calendar
@@ -24,15 +24,15 @@ NIGHT = QuietHours(begins=21 * 60, ends=8 * 60)
 KINDS = (MessageKind.PAYMENT_FAILED, MessageKind.PAYMENT_FAILED, MessageKind.LAST_WARNING)
 
 
-def step(kind: MessageKind, **offset: int) -> CampaignStep:
+def campaign_step(kind: MessageKind, **offset: int) -> CampaignStep:
     return CampaignStep(kind=kind, channels=("email", "sms"), **offset)
 
 
 def a_campaign(**changes: Any) -> Campaign:
     steps = (
-        step(MessageKind.PAYMENT_FAILED, after_seconds=0),
-        step(MessageKind.PAYMENT_FAILED, after_seconds=3 * 86_400),
-        step(MessageKind.LAST_WARNING, before_end_seconds=86_400),
+        campaign_step(MessageKind.PAYMENT_FAILED, after_seconds=0),
+        campaign_step(MessageKind.PAYMENT_FAILED, after_seconds=3 * 86_400),
+        campaign_step(MessageKind.LAST_WARNING, before_end_seconds=86_400),
     )
     known: dict[str, Any] = {"name": "x", "channels": ("email",), "messages": {Cause.INSUFFICIENT_FUNDS: steps}}
     return Campaign(**known | changes)
@@ -41,16 +41,20 @@ def a_campaign(**changes: Any) -> Campaign:
 def a_plan(campaign: Campaign | None = None, offered: frozenset[str] = EMAIL, **known: Any) -> MessagePlan:
     facts: dict[str, Any] = {"since": THEN, "now": THEN, "ends_at": THEN + 7 * DAY}
     return plan_messages(
-        occasion(campaign or a_campaign(), Cause.INSUFFICIENT_FUNDS, Ability.CHARGEABLE, offered, **facts | known)
+        build_occasion(
+            campaign or a_campaign(), Cause.INSUFFICIENT_FUNDS, Chargeability.CHARGEABLE, offered, **facts | known
+        )
     )
 
 
 def a_recovery(plan: MessagePlan, **changes: Any) -> Recovery:
     known: dict[str, Any] = {"stage": State.WAITING, "sequence": 5, "opened_at": THEN, "messages": plan}
-    return Recovery(provider="stripe", invoice_id="in_1", next_attempt_at=THEN + 5 * DAY).having(**known | changes)
+    return Recovery(provider="stripe", invoice_id="in_1", next_attempt_at=THEN + 5 * DAY).with_changes(
+        **known | changes
+    )
 
 
-def told(recovery: Recovery, what: str, outcome: str = "sent") -> Recovery:
+def with_message_sent(recovery: Recovery, what: str, outcome: str = "sent") -> Recovery:
     name, channel = what.split("/")
     row = Record(
         type=EventType.NOTIFICATION_SENT, occurred_at=THEN, sequence=recovery.sequence + 1, to_state=recovery.stage,
@@ -91,7 +95,7 @@ def test_nothing_is_due_in_the_customers_night(moment: datetime, zone: str, begi
         return
     at = moment.replace(tzinfo=ZoneInfo("UTC"))
     calendar = calendar_for(None, zone, at, at + 3 * DAY)
-    moved = QuietHours(begins=begins, ends=ends).over(at, calendar)
+    moved = QuietHours(begins=begins, ends=ends).next_allowed_time(at, calendar)
     local = moved.astimezone(ZoneInfo(zone))
     minute = local.hour * 60 + local.minute
     quiet = begins <= minute < ends if begins < ends else minute >= begins or minute < ends
@@ -104,12 +108,12 @@ def test_nothing_is_due_in_the_customers_night(moment: datetime, zone: str, begi
 def test_nothing_is_told_twice_and_nothing_before_its_time(done: set[str], hours: int) -> None:
     recovery = a_recovery(a_plan())
     for one in sorted(done):
-        recovery = told(recovery, one)
+        recovery = with_message_sent(recovery, one)
     now = THEN + hours * HOUR
     match next_message(recovery, now):
-        case Open(message, channel):
+        case DueMessage(message, channel):
             assert message.at <= now
-            assert key(message.step, channel) not in done
+            assert message_key(message.step, channel) not in done
         case datetime() as at:
             assert at > now
 
@@ -120,7 +124,7 @@ def test_of_what_is_overdue_only_the_latest_is_sent() -> None:
     found = next_step(recovery, late)
     assert isinstance(found, Notify)
     assert found.message.kind is MessageKind.LAST_WARNING
-    assert isinstance(next_step(told(recovery, f"{found.message.step}/email"), late), Wait)
+    assert isinstance(next_step(with_message_sent(recovery, f"{found.message.step}/email"), late), Wait)
 
 
 def test_money_comes_first() -> None:
@@ -129,9 +133,9 @@ def test_money_comes_first() -> None:
 
 
 def test_it_sleeps_to_the_earlier_of_charge_and_message() -> None:
-    recovery = told(a_recovery(a_plan()), "insufficient_funds-1/email")
+    recovery = with_message_sent(a_recovery(a_plan()), "insufficient_funds-1/email")
     assert next_step(recovery, THEN) == Wait(until=THEN + 3 * DAY, why="next message to the customer")
-    recovery = recovery.having(next_attempt_at=THEN + 2 * DAY)
+    recovery = recovery.with_changes(next_attempt_at=THEN + 2 * DAY)
     assert next_step(recovery, THEN) == Wait(until=THEN + 2 * DAY, why="next charge")
 
 
@@ -141,15 +145,15 @@ def test_a_pause_and_a_review_are_silent() -> None:
 
 
 def test_endings() -> None:
-    def ended(stage: State, heard: bool = True) -> object:
+    def ending_message(stage: State, heard: bool = True) -> object:
         found = next_step(a_recovery(a_plan(), stage=stage, closed_at=THEN, heard=heard), THEN)
         return found.message.kind if isinstance(found, Notify) else type(found)
 
-    assert ended(State.RECOVERED) is MessageKind.RECOVERED
-    assert ended(State.RECOVERED, heard=False) is Done
-    assert ended(State.EXHAUSTED, heard=False) is MessageKind.ENDED
-    assert ended(State.CANCELED) is Done
-    assert ended(State.BLOCKED) is Done
+    assert ending_message(State.RECOVERED) is MessageKind.RECOVERED
+    assert ending_message(State.RECOVERED, heard=False) is Done
+    assert ending_message(State.EXHAUSTED, heard=False) is MessageKind.ENDED
+    assert ending_message(State.CANCELED) is Done
+    assert ending_message(State.BLOCKED) is Done
 
 
 def test_the_ending_keeps_quiet_hours_too() -> None:
@@ -160,11 +164,11 @@ def test_the_ending_keeps_quiet_hours_too() -> None:
 
 def test_a_row_holds_all_that_the_plan_was_made_of() -> None:
     plan = a_plan(a_campaign(quiet=NIGHT), calendar=Calendar(zone="UTC"))
-    recorded = plan.recorded()
-    assert agrees(recorded)
+    recorded = plan.to_record()
+    assert is_reproducible(recorded)
     assert MessagePlan.model_validate(recorded) == plan
     recorded["messages"][1]["at"] = "2026-03-06T09:30:00Z"
-    assert not agrees(recorded)
+    assert not is_reproducible(recorded)
     assert not [value for value in _leaves(recorded) if isinstance(value, float)]
 
 

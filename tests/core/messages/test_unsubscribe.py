@@ -12,7 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.messages.unsubscribe import LONGEST_TOKEN, Subscription, read_token, token_for
+from core.messages.unsubscribe import (
+    LONGEST_TOKEN_CHARS,
+    Subscription,
+    create_unsubscribe_token,
+    read_unsubscribe_token,
+)
 
 KEY, OLDER, FOREIGN = b"k" * 32, b"o" * 32, b"f" * 32
 JENNYS = Subscription(provider="stripe", customer_id="cus_1", channel="email")
@@ -21,35 +26,35 @@ JENNYS = Subscription(provider="stripe", customer_id="cus_1", channel="email")
 @given(st.text(min_size=1, max_size=200), st.text(min_size=1, max_size=40))
 def test_what_is_signed_is_read_again(customer: str, provider: str) -> None:
     wish = Subscription(provider=provider, customer_id=customer, channel="email")
-    token = token_for(wish, KEY)
-    assert read_token(token, [KEY]) == wish
-    assert read_token(token, [FOREIGN]) is None
-    assert read_token(token, []) is None
+    token = create_unsubscribe_token(wish, KEY)
+    assert read_unsubscribe_token(token, [KEY]) == wish
+    assert read_unsubscribe_token(token, [FOREIGN]) is None
+    assert read_unsubscribe_token(token, []) is None
     assert token.replace("-", "").replace("_", "").replace(".", "").isalnum()
 
 
 def test_old_links_work_behind_a_new_key() -> None:
-    assert read_token(token_for(JENNYS, OLDER), [KEY, OLDER]) == JENNYS
-    assert read_token(token_for(JENNYS, OLDER), [KEY]) is None
+    assert read_unsubscribe_token(create_unsubscribe_token(JENNYS, OLDER), [KEY, OLDER]) == JENNYS
+    assert read_unsubscribe_token(create_unsubscribe_token(JENNYS, OLDER), [KEY]) is None
 
 
 @given(st.integers(0, 200), st.characters(codec="ascii"))
 def test_a_changed_letter_is_no_token(at: int, letter: str) -> None:
-    token = token_for(JENNYS, KEY)
+    token = create_unsubscribe_token(JENNYS, KEY)
     at = at % len(token)
     changed = token[:at] + letter + token[at + 1 :]
-    assert read_token(changed, [KEY]) == (JENNYS if changed == token else None)
+    assert read_unsubscribe_token(changed, [KEY]) == (JENNYS if changed == token else None)
 
 
 def test_a_payload_of_somebody_else_has_no_signature_of_ours() -> None:
     other = JENNYS.model_copy(update={"customer_id": "cus_2"})
-    mixed = f"{token_for(other, KEY).partition('.')[0]}.{token_for(JENNYS, KEY).partition('.')[2]}"
-    assert read_token(mixed, [KEY]) is None
+    mixed = f"{create_unsubscribe_token(other, KEY).partition('.')[0]}.{create_unsubscribe_token(JENNYS, KEY).partition('.')[2]}"
+    assert read_unsubscribe_token(mixed, [KEY]) is None
 
 
-@pytest.mark.parametrize("text", ["", ".", "a.b", "é.ü", "." * 50, "x" * (LONGEST_TOKEN + 1), "\0", "a" * 5])
+@pytest.mark.parametrize("text", ["", ".", "a.b", "é.ü", "." * 50, "x" * (LONGEST_TOKEN_CHARS + 1), "\0", "a" * 5])
 def test_any_other_text_is_none(text: str) -> None:
-    assert read_token(text, [KEY]) is None
+    assert read_unsubscribe_token(text, [KEY]) is None
 
 
 def test_a_merchant_can_verify_it_as_documented() -> None:
@@ -58,7 +63,7 @@ def test_a_merchant_can_verify_it_as_documented() -> None:
     lines = re.search(r"```py\n(payload, signature.*?)```", document, re.DOTALL)
     assert lines
     for secret, genuine in (("k" * 32, True), ("another", False)):
-        known: dict[str, Any] = {"token": token_for(JENNYS, KEY), "secret": secret}
+        known: dict[str, Any] = {"token": create_unsubscribe_token(JENNYS, KEY), "secret": secret}
         known |= {"hmac": hmac, "hashlib": hashlib, "base64": base64, "json": json}
         exec(lines[1], known)
         assert known["genuine"] is genuine

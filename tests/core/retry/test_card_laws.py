@@ -10,39 +10,37 @@ from hypothesis import strategies as st
 from core.classifier.taxonomy import Cause
 from core.contracts import Action
 from core.events import EventType
-from core.fraud.assess import NOTHING
+from core.fraud.assess import NO_SIGNALS
 from core.payments import EventKind, Outcome, Risk
-from tests.core.retry.test_money_laws import QUIET, Money
+from tests.core.retry.test_money_laws import QUIET_SETTINGS, MoneyMachine
 
 SPANS: Final = {"an hour": timedelta(hours=1), "a day": timedelta(days=1), "a week": timedelta(days=7)}
 CUSTOMERS: Final = ("cus_1", "cus_2", "cus_3")
-HAPPENINGS: Final = ("insisted", "insisted", "due", "another card", "crash", *SPANS)
+EVENTS: Final = ("insisted", "insisted", "due", "another card", "crash", *SPANS)
 
 
-def happen(money: Money, what: str) -> None:
+def apply_event(money: MoneyMachine, what: str) -> None:
     """One thing, and whatever the machine makes of it; every charge is declined."""
     if what in SPANS:
         money.time += SPANS[what]
     elif what == "crash":
-        money.crash()
+        money.crash_driver()
     elif what == "another card":
-        money.provider_says(EventKind.METHOD_UPDATED, True, True, False)
+        money.provider_sends_event(EventKind.METHOD_UPDATED, True, True, False)
     elif what == "insisted":
-        money.operator_wants(Action.RETRY, None)
+        money.operator_submits_command(Action.RETRY, None)
     for _ in range(4):
-        money.work(Cause.INSUFFICIENT_FUNDS, Risk(), NOTHING, Outcome.DECLINED, 9, 0, due=what == "due")
+        money.run_next_step(Cause.INSUFFICIENT_FUNDS, Risk(), NO_SIGNALS, Outcome.DECLINED, 9, 0, due=what == "due")
 
 
 @pytest.mark.parametrize("allowed", [(1, 2), (2, 3), (3, 5)])
-@settings(max_examples=60, deadline=None, derandomize=True, **QUIET)
-@given(
-    whats=st.lists(st.sampled_from(HAPPENINGS), min_size=6, max_size=16), customer=st.sampled_from(["cus_1", "cus_2"])
-)
+@settings(max_examples=60, deadline=None, derandomize=True, **QUIET_SETTINGS)
+@given(whats=st.lists(st.sampled_from(EVENTS), min_size=6, max_size=16), customer=st.sampled_from(["cus_1", "cus_2"]))
 def test_no_window_is_overfilled(allowed: tuple[int, int], whats: list[str], customer: str) -> None:
-    money = Money()
-    money.begin(True, True, 1, customer, allowed)
+    money = MoneyMachine()
+    money.start_recovery(True, True, 1, customer, allowed)
     for what in whats:
-        happen(money, what)
+        apply_event(money, what)
         money.no_card_is_tried_more_often_than_its_network_allows()
         money.charges_are_requested_only_when_allowed()
     money.plans_lie_ahead_and_inside_the_window()
@@ -50,10 +48,10 @@ def test_no_window_is_overfilled(allowed: tuple[int, int], whats: list[str], cus
 
 def test_the_windows_are_filled_and_then_somebody_is_refused() -> None:
     """So that the law above is about something."""
-    money = Money()
-    money.begin(True, True, 1, "cus_1", (2, 3))
+    money = MoneyMachine()
+    money.start_recovery(True, True, 1, "cus_1", (2, 3))
     for what in ("insisted", "insisted", "insisted", "a day", "insisted"):
-        happen(money, what)
-    types = [row.type for row in money.rows]
+        apply_event(money, what)
+    types = [row.type for row in money.all_records]
     assert types.count(EventType.CHARGE_REQUESTED) >= 1
-    assert any(row.data.get("reason") == "network_limit" for row in money.rows)
+    assert any(row.data.get("reason") == "network_limit" for row in money.all_records)

@@ -8,14 +8,14 @@ import pytest
 from core.classifier.taxonomy import Cause
 from core.errors import InvalidPolicy
 from core.events import EventType
-from core.rates import Interval, difference, rate
-from core.retry.arms import armed
-from core.retry.decide import Means
-from core.retry.experiments import HOLDOUT, Assignment, assign, bucket
-from core.retry.policy import Policy, StrategyFactory, parse
+from core.rates import Interval, newcombe_difference, wilson_interval
+from core.retry.arms import apply_arm
+from core.retry.decide import DecisionConfig
+from core.retry.experiments import HOLDOUT, Assignment, assign_arm, bucket_of
+from core.retry.policy import Policy, StrategyFactory, parse_policy
 from tests.support.builders import HOUR
-from tests.support.gateway import declined
-from tests.support.story import STRATEGIES, Story
+from tests.support.gateway import decline_result
+from tests.support.story import STRATEGIES, RecoveryScenario
 
 EXPERIMENT = """
 [experiments.patience]
@@ -35,53 +35,57 @@ campaign = "brief"
 
 @pytest.fixture(scope="module")
 def policy(shipped_text: str, strategies: Mapping[str, StrategyFactory]) -> Policy:
-    return parse(shipped_text + EXPERIMENT, "p.toml", strategies)
+    return parse_policy(shipped_text + EXPERIMENT, "p.toml", strategies)
 
 
 def test_shares_are_kept_and_the_same_customer_is_always_dealt_the_same(policy: Policy) -> None:
     keys = [f"stripe\ncus_{number}" for number in range(10_000)]
-    dealt = [assign(policy.experiments, key) for key in keys]
-    assert dealt == [assign(policy.experiments, key) for key in keys]
+    dealt = [assign_arm(policy.experiments, key) for key in keys]
+    assert dealt == [assign_arm(policy.experiments, key) for key in keys]
     counts = Counter(one.arm if one else None for one in dealt)
     shares = {name: round(count / 100) for name, count in counts.items()}
     assert shares == pytest.approx({HOLDOUT: 20, "patient": 40, "short": 20, None: 20}, abs=2)
 
 
 def test_a_hash_that_can_be_computed_anywhere() -> None:
-    assert bucket("patience", "stripe\ncus_1") == bucket("patience", "stripe\ncus_1")
-    assert 0 <= bucket("patience", "") < 10_000
+    assert bucket_of("patience", "stripe\ncus_1") == bucket_of("patience", "stripe\ncus_1")
+    assert 0 <= bucket_of("patience", "") < 10_000
 
 
 def test_an_arm_changes_what_it_says_and_nothing_else(policy: Policy) -> None:
-    patient = armed(policy, Assignment(experiment="patience", arm="patient"))
+    patient = apply_arm(policy, Assignment(experiment="patience", arm="patient"))
     assert patient.segment_named("default").attempts_allowed == 6
     spec = patient.strategy_for("default", Cause.GENERIC)
     assert spec
     assert spec.name == "patient_ladder"
     assert patient.version == policy.version
-    short = armed(policy, Assignment(experiment="patience", arm="short"))
+    short = apply_arm(policy, Assignment(experiment="patience", arm="short"))
     assert (short.segment_named("loyal").window_days, short.segment_named("loyal").campaign) == (5, "brief")
     assert short.segment_named("default") == policy.segment_named("default")
     for gone in (HOLDOUT, "no such arm"):
-        assert armed(policy, Assignment(experiment="patience", arm=gone)) is policy
+        assert apply_arm(policy, Assignment(experiment="patience", arm=gone)) is policy
 
 
 def test_every_row_of_a_decision_names_policy_and_arm_and_the_arm_stays(policy: Policy) -> None:
     only = policy.experiments[0].model_copy(update={"holdout": 0, "arms": policy.experiments[0].arms[:1]})
     everybody = only.model_copy(update={"arms": (only.arms[0].model_copy(update={"share": 100}),)})
-    story = Story(means=Means(policy=policy.model_copy(update={"experiments": (everybody,)}), strategies=STRATEGIES))
-    story.fails(Cause.GENERIC)
+    story = RecoveryScenario(
+        decision_config=DecisionConfig(
+            policy=policy.model_copy(update={"experiments": (everybody,)}), strategies=STRATEGIES
+        )
+    )
+    story.fail_payment(Cause.GENERIC)
     decided = [row for row in story.records if row.type is not EventType.PAYMENT_FAILED]
     assert len(decided) == 4
     for row in decided:
         said = [row.data[key] for key in ("experiment", "arm", "policy_version")]
         assert said == ["patience", "patient", policy.version]
     assert (story.recovery.experiment, story.recovery.arm) == ("patience", "patient")
-    story.means = Means(policy=policy.model_copy(update={"experiments": ()}), strategies=STRATEGIES)
-    story.until_due().charges()
-    story.answered(declined("generic_decline"))
-    story.later(HOUR).decides(Cause.GENERIC)
-    assert story.last(EventType.RETRY_PLANNED).data["arm"] == "patient"
+    story.decision_config = DecisionConfig(policy=policy.model_copy(update={"experiments": ()}), strategies=STRATEGIES)
+    story.advance_until_due().request_charge()
+    story.record_answer(decline_result("generic_decline"))
+    story.advance_clock(HOUR).decide_failure(Cause.GENERIC)
+    assert story.last_record(EventType.RETRY_PLANNED).data["arm"] == "patient"
 
 
 @pytest.mark.parametrize(
@@ -98,22 +102,22 @@ def test_every_row_of_a_decision_names_policy_and_arm_and_the_arm_stays(policy: 
 def test_a_mistake_is_named(shipped_text: str, old: str, new: str, complaint: str) -> None:
     assert old in EXPERIMENT
     with pytest.raises(InvalidPolicy) as caught:
-        parse(shipped_text + EXPERIMENT.replace(old, new), "p.toml")
+        parse_policy(shipped_text + EXPERIMENT.replace(old, new), "p.toml")
     assert complaint in str(caught.value)
     assert str(caught.value).startswith("p.toml:")
 
 
 def test_newcombes_published_example() -> None:
     """56 of 70 against 48 of 80: Newcombe 1998, table II, method 10, first column: 0.0524 to 0.3339."""
-    gap = difference(rate(56, 70), rate(48, 80))
+    gap = newcombe_difference(wilson_interval(56, 70), wilson_interval(48, 80))
     assert gap
     assert (round(gap.estimate, 4), round(gap.low, 4), round(gap.high, 4)) == (0.2, 0.0524, 0.3339)
 
 
 def test_rates_of_little(shipped: Policy) -> None:
     assert shipped.experiments == ()
-    assert rate(0, 0) is None
-    assert difference(None, rate(1, 2)) is None
-    nothing = rate(0, 10)
+    assert wilson_interval(0, 0) is None
+    assert newcombe_difference(None, wilson_interval(1, 2)) is None
+    nothing = wilson_interval(0, 10)
     assert nothing
     assert nothing == Interval(estimate=0, low=0, high=nothing.high)

@@ -7,7 +7,7 @@ import pytest
 
 from core.classifier.taxonomy import Cause
 from core.contracts import Action
-from core.errors import Refused
+from core.errors import CommandRefused
 from core.events import EventType, State, Trigger
 from core.payments import (
     Card,
@@ -20,16 +20,23 @@ from core.payments import (
     Outcome,
     PaymentMethod,
 )
-from core.retry.fresh_look import FIRST_LOOK, LATEST_LOOK, announced, observe, provider_refuses, unheard
-from core.retry.machine import LONGEST_STAND, Charge, Close, Read, Settle, Wait
-from core.retry.reactions import opening
+from core.retry.fresh_look import (
+    FIRST_READ_DELAY,
+    MAX_READ_DELAY,
+    announced_facts,
+    check_invoice,
+    provider_refusal_event,
+    reopen_returned_payment,
+)
+from core.retry.machine import MAX_STAND_BACK, Charge, Close, Read, Reconcile, Wait
+from core.retry.reactions import opening_event
 from core.retry.recovery import PAYMENT_UNDER_WAY
 from core.terms import CollectionTerms, SubscriptionStatus
 from tests.support.builders import DAY, HOUR, a_failure_event
 from tests.support.gateway import SUCCEED
-from tests.support.story import OPEN, Story, in_flight, reviewed
+from tests.support.story import OPEN_INVOICE, RecoveryScenario, scenario_in_flight, scenario_in_review
 
-SETTLED = OPEN.model_copy(
+PAID_INVOICE = OPEN_INVOICE.model_copy(
     update={
         "status": InvoiceStatus.PAID,
         "amount_due": 0,
@@ -38,340 +45,353 @@ SETTLED = OPEN.model_copy(
     }
 )
 """As a bank's return leaves it: the transaction still reads as through."""
-PROCESSING = OPEN.model_copy(update={"processing": True})
+PROCESSING = OPEN_INVOICE.model_copy(update={"processing": True})
 CARD = PaymentMethod(method_id="pm_card", card=Card(kind=MethodKind.CARD, fingerprint="fp_default"))
 
 
-def invoice(**changes: Any) -> InvoiceView:
+def invoice_with(**changes: Any) -> InvoiceView:
     """The invoice as it reads now."""
-    return OPEN.model_copy(update=changes)
+    return OPEN_INVOICE.model_copy(update=changes)
 
 
 # --- money on its way -----------------------------------------------------------------------------
 
 
 def test_while_money_is_on_its_way_nothing_happens_until_the_next_look() -> None:
-    story = Story().fails().until_due()
-    assert story.charges(PROCESSING) == ["retry.skipped"]
-    assert story.step() == Wait(until=story.now + FIRST_LOOK, why="a payment of this invoice is on its way")
-    assert story.later(FIRST_LOOK).step() == Read()
+    story = RecoveryScenario().fail_payment().advance_until_due()
+    assert story.request_charge(PROCESSING) == ["retry.skipped"]
+    assert story.next_step() == Wait(until=story.now + FIRST_READ_DELAY, why="a payment of this invoice is on its way")
+    assert story.advance_clock(FIRST_READ_DELAY).next_step() == Read()
 
 
 def test_looks_come_later_and_later() -> None:
-    story, waits = Story().fails(), []
+    story, waits = RecoveryScenario().fail_payment(), []
     for _ in range(8):
-        story.reads(PROCESSING)
-        step = story.step()
+        story.read_invoice(PROCESSING)
+        step = story.next_step()
         assert isinstance(step, Wait)
         assert step.until
         waits.append(step.until - story.now)
         story.now = step.until
     assert waits == sorted(waits)
-    assert waits[-1] == LATEST_LOOK
+    assert waits[-1] == MAX_READ_DELAY
 
 
 def test_money_that_never_arrives_does_not_keep_it_open_for_ever() -> None:
-    story = Story().fails()
-    story.reads(PROCESSING)
-    assert isinstance(story.later(LONGEST_STAND).step(), Close)
+    story = RecoveryScenario().fail_payment()
+    story.read_invoice(PROCESSING)
+    assert isinstance(story.advance_clock(MAX_STAND_BACK).next_step(), Close)
 
 
 @pytest.mark.parametrize("cause", [Cause.INSUFFICIENT_FUNDS, Cause.CARD_DATA])
 def test_money_on_its_way_stops_the_clock(cause: Cause) -> None:
-    story = Story().fails(cause)
+    story = RecoveryScenario().fail_payment(cause)
     ends = story.recovery.window_ends_at
     assert ends
-    story.later(20 * DAY).reads(PROCESSING)
-    story.later(6 * DAY).decides(cause)
+    story.advance_clock(20 * DAY).read_invoice(PROCESSING)
+    story.advance_clock(6 * DAY).decide_failure(cause)
     assert story.recovery.window_ends_at == ends + 6 * DAY
-    assert not story.recovery.stage.final
+    assert not story.recovery.stage.is_final
 
 
 def test_a_debit_that_comes_back_gives_its_time_back() -> None:
-    story = Story().fails()
+    story = RecoveryScenario().fail_payment()
     ends = story.recovery.window_ends_at
     assert ends
-    story.reads(PROCESSING)
-    story.later(40 * DAY).hears(EventKind.PAYMENT_REVERSED, returned_kind="returned_debit", currency="EUR")
+    story.read_invoice(PROCESSING)
+    story.advance_clock(40 * DAY).receive_event(
+        EventKind.PAYMENT_REVERSED, returned_kind="returned_debit", currency="EUR"
+    )
     assert story.recovery.window_ends_at == ends + 40 * DAY
-    story.decides(Cause.INSUFFICIENT_FUNDS)
-    assert not story.recovery.stage.final
+    story.decide_failure(Cause.INSUFFICIENT_FUNDS)
+    assert not story.recovery.stage.is_final
 
 
 @pytest.mark.parametrize("after", ["paused", "refused"])
 def test_the_time_is_given_back_where_something_else_is_in_the_way_by_then(after: str) -> None:
-    story = Story().fails()
+    story = RecoveryScenario().fail_payment()
     ends = story.recovery.window_ends_at
     assert ends
-    story.reads(PROCESSING)
-    story.later(40 * DAY)
+    story.read_invoice(PROCESSING)
+    story.advance_clock(40 * DAY)
     if after == "paused":
-        story.reads(invoice(terms=CollectionTerms(collection_paused=True)))
+        story.read_invoice(invoice_with(terms=CollectionTerms(collection_paused=True)))
     else:
-        story.write(provider_refuses(story.recovery, "HTTP 401.", story.now))
+        story.append_events(provider_refusal_event(story.recovery, "HTTP 401.", story.now))
     assert story.recovery.window_ends_at == ends + 40 * DAY
-    assert isinstance(story.step(), Wait)
+    assert isinstance(story.next_step(), Wait)
 
 
 def test_the_customers_deadline_is_moved_too() -> None:
-    story = Story().fails(Cause.CARD_DATA)
-    story.reads(PROCESSING)
-    story.later(40 * DAY).reads(invoice(terms=CollectionTerms(collection_paused=True)))
-    assert isinstance(story.step(), Wait)
+    story = RecoveryScenario().fail_payment(Cause.CARD_DATA)
+    story.read_invoice(PROCESSING)
+    story.advance_clock(40 * DAY).read_invoice(invoice_with(terms=CollectionTerms(collection_paused=True)))
+    assert isinstance(story.next_step(), Wait)
 
 
 def test_the_last_look_finds_money_on_its_way() -> None:
-    story = Story().fails(Cause.CARD_DATA).later(21 * DAY)
-    assert story.looks(PROCESSING) == ["retry.skipped"]
+    story = RecoveryScenario().fail_payment(Cause.CARD_DATA).advance_clock(21 * DAY)
+    assert story.take_last_look(PROCESSING) == ["retry.skipped"]
     assert story.recovery.standing_back
     assert story.recovery.standing_back.reason == PAYMENT_UNDER_WAY
-    assert story.hears(EventKind.INVOICE_PAID)[-1] == "recovery.closed"
-    assert story.ended == (State.RECOVERED, "paid_elsewhere")
+    assert story.receive_event(EventKind.INVOICE_PAID)[-1] == "recovery.closed"
+    assert story.ending == (State.RECOVERED, "paid_elsewhere")
 
 
 def test_the_last_look_finds_the_payment_that_nobody_told_of() -> None:
-    story = Story().fails(Cause.CARD_DATA).later(21 * DAY)
-    story.looks(invoice(status=InvoiceStatus.PAID))
-    assert story.ended == (State.RECOVERED, "paid_elsewhere")
+    story = RecoveryScenario().fail_payment(Cause.CARD_DATA).advance_clock(21 * DAY)
+    story.take_last_look(invoice_with(status=InvoiceStatus.PAID))
+    assert story.ending == (State.RECOVERED, "paid_elsewhere")
 
 
 def test_nobody_charges_beside_money_on_its_way() -> None:
-    story = Story().fails()
-    story.reads(PROCESSING)
-    with pytest.raises(Refused) as refused:
-        story.asked(Action.RETRY)
+    story = RecoveryScenario().fail_payment()
+    story.read_invoice(PROCESSING)
+    with pytest.raises(CommandRefused) as refused:
+        story.submit_command(Action.RETRY)
     assert refused.value.code == "in_flight"
 
 
 def test_a_new_method_waits_for_its_turn_behind_money_on_its_way() -> None:
-    story = Story().fails(Cause.CARD_DATA)
-    story.hears(EventKind.METHOD_UPDATED, method_id="pm_2")
-    assert story.charges(PROCESSING) == ["retry.skipped"]
-    story.later(HOUR).decides(Cause.CARD_DATA)
-    assert story.step() == Charge(trigger=Trigger.METHOD_CHANGE, method_id="pm_2")
+    story = RecoveryScenario().fail_payment(Cause.CARD_DATA)
+    story.receive_event(EventKind.METHOD_UPDATED, method_id="pm_2")
+    assert story.request_charge(PROCESSING) == ["retry.skipped"]
+    story.advance_clock(HOUR).decide_failure(Cause.CARD_DATA)
+    assert story.next_step() == Charge(trigger=Trigger.METHOD_CHANGE, method_id="pm_2")
 
 
-def test_our_own_charge_on_its_way_is_settled_and_nothing_else() -> None:
-    assert in_flight().reads(PROCESSING) == []
+def test_our_own_charge_on_its_way_is_reconciled_and_nothing_else() -> None:
+    assert scenario_in_flight().read_invoice(PROCESSING) == []
 
 
 # --- parts ----------------------------------------------------------------------------------------
 
 
 def test_a_part_leaves_the_rest_open() -> None:
-    story = Story().fails()
-    assert story.hears(EventKind.INVOICE_PAID, paid_amount=1900, currency="EUR") == ["invoice.paid_elsewhere"]
-    assert (story.recovery.amount, story.recovery.paid, story.state()) == (3000, 1900, State.WAITING)
-    story.hears(EventKind.INVOICE_PAID, event_id="evt_rest", paid_amount=3000, currency="EUR")
-    assert story.ended == (State.RECOVERED, "paid_elsewhere")
+    story = RecoveryScenario().fail_payment()
+    assert story.receive_event(EventKind.INVOICE_PAID, paid_amount=1900, currency="EUR") == ["invoice.paid_elsewhere"]
+    assert (story.recovery.amount, story.recovery.paid, story.current_state()) == (3000, 1900, State.WAITING)
+    story.receive_event(EventKind.INVOICE_PAID, event_id="evt_rest", paid_amount=3000, currency="EUR")
+    assert story.ending == (State.RECOVERED, "paid_elsewhere")
 
 
 @pytest.mark.parametrize("kind", [EventKind.PAYMENT_FAILED, EventKind.PROVIDER_STOPPED])
 def test_a_later_failure_of_the_whole_does_not_open_the_part_again(kind: EventKind) -> None:
     """Adyen's own rescue goes on with the sum of the first try; who can't be read is charged by what we know."""
-    story = Story().fails()
-    story.hears(EventKind.INVOICE_PAID, paid_amount=1900, currency="EUR")
-    story.later(HOUR).hears(kind, event_id="evt_2", provider_attempt=2, amount=4900, currency="EUR")
+    story = RecoveryScenario().fail_payment()
+    story.receive_event(EventKind.INVOICE_PAID, paid_amount=1900, currency="EUR")
+    story.advance_clock(HOUR).receive_event(kind, event_id="evt_2", provider_attempt=2, amount=4900, currency="EUR")
     assert story.recovery.amount == 3000
-    story.decides(Cause.INSUFFICIENT_FUNDS)
-    story.until_due().charges(announced(story.recovery).invoice)
-    assert story.last(EventType.CHARGE_REQUESTED).data["amount"] == 3000
+    story.decide_failure(Cause.INSUFFICIENT_FUNDS)
+    story.advance_until_due().request_charge(announced_facts(story.recovery).invoice)
+    assert story.last_record(EventType.CHARGE_REQUESTED).data["amount"] == 3000
 
 
 def test_a_part_in_another_currency_is_taken_for_what_it_says() -> None:
-    story = Story().fails()
-    story.hears(EventKind.INVOICE_PAID, paid_amount=1, currency="USD")
-    assert story.ended == (State.RECOVERED, "paid_elsewhere"), "no sum can be made of two currencies"
+    story = RecoveryScenario().fail_payment()
+    story.receive_event(EventKind.INVOICE_PAID, paid_amount=1, currency="USD")
+    assert story.ending == (State.RECOVERED, "paid_elsewhere"), "no sum can be made of two currencies"
 
 
 @pytest.mark.parametrize("due", [1, 2500])
 def test_only_what_is_open_is_charged(due: int) -> None:
-    story = Story().fails().until_due()
-    assert story.charges(invoice(amount_due=due)) == ["invoice.paid_elsewhere"]
-    assert story.charges(invoice(amount_due=due)) == ["charge.requested"]
-    assert story.last(EventType.CHARGE_REQUESTED).data["amount"] == due
+    story = RecoveryScenario().fail_payment().advance_until_due()
+    assert story.request_charge(invoice_with(amount_due=due)) == ["invoice.paid_elsewhere"]
+    assert story.request_charge(invoice_with(amount_due=due)) == ["charge.requested"]
+    assert story.last_record(EventType.CHARGE_REQUESTED).data["amount"] == due
 
 
 def test_an_invoice_that_was_credited_to_nothing_is_not_charged() -> None:
-    story = Story().fails().until_due()
-    story.charges(invoice(amount_due=0, amount_paid=0))
-    assert story.ended == (State.RECOVERED, "paid_elsewhere")
+    story = RecoveryScenario().fail_payment().advance_until_due()
+    story.request_charge(invoice_with(amount_due=0, amount_paid=0))
+    assert story.ending == (State.RECOVERED, "paid_elsewhere")
 
 
 def test_a_charge_that_brought_a_part_leaves_the_rest_open() -> None:
-    story = in_flight()
-    story.answered(ChargeResult(outcome=Outcome.SUCCEEDED, charge_id="ch_part", amount=1000))
-    assert (story.recovery.amount, story.recovery.paid, story.step()) == (3900, 1000, Read())
+    story = scenario_in_flight()
+    story.record_answer(ChargeResult(outcome=Outcome.SUCCEEDED, charge_id="ch_part", amount=1000))
+    assert (story.recovery.amount, story.recovery.paid, story.next_step()) == (3900, 1000, Read())
 
 
 def test_a_returned_part_is_owed_again() -> None:
-    story = Story().fails()
-    story.hears(EventKind.INVOICE_PAID, paid_amount=1900, currency="EUR")
+    story = RecoveryScenario().fail_payment()
+    story.receive_event(EventKind.INVOICE_PAID, paid_amount=1900, currency="EUR")
     word = {"returned_amount": 1900, "returned_kind": "returned_debit", "currency": "EUR"}
-    assert story.hears(EventKind.PAYMENT_REVERSED, **word) == ["payment.reversed"]
-    assert (story.recovery.amount, story.recovery.paid, story.step()) == (4900, 0, Read())
+    assert story.receive_event(EventKind.PAYMENT_REVERSED, **word) == ["payment.reversed"]
+    assert (story.recovery.amount, story.recovery.paid, story.next_step()) == (4900, 0, Read())
 
 
 # --- money after the end --------------------------------------------------------------------------
 
 
 def test_what_goes_back_after_the_win_is_a_row_with_its_amount() -> None:
-    story = in_flight()
-    story.answered(SUCCEED)
+    story = scenario_in_flight()
+    story.record_answer(SUCCEED)
     rows = [
         (EventKind.PAYMENT_REFUNDED, "refund", "payment.refunded"),
         (EventKind.PAYMENT_REVERSED, "failed_capture", "payment.reversed"),
         (EventKind.DISPUTE_OPENED, "chargeback", "payment.reversed"),
     ]
     for number, (kind, what, row) in enumerate(rows, start=1):
-        assert story.hears(kind, event_id=f"e{number}", returned_amount=100, returned_kind=what) == [row]
+        assert story.receive_event(kind, event_id=f"e{number}", returned_amount=100, returned_kind=what) == [row]
         assert story.recovery.returned == 100 * number
-    assert story.ended == (State.RECOVERED, "charged")
+    assert story.ending == (State.RECOVERED, "charged")
 
 
 def test_a_dispute_counts_once_and_what_is_won_back_counts_no_more() -> None:
-    story = in_flight()
-    story.answered(SUCCEED)
+    story = scenario_in_flight()
+    story.record_answer(SUCCEED)
     money = {"returned_amount": 4900, "returned_kind": "chargeback", "payment_id": "pay_1"}
-    story.hears(EventKind.DISPUTE_OPENED, event_id="first", **money)
-    assert story.hears(EventKind.DISPUTE_OPENED, event_id="second", **money) == ["event.late"]
+    story.receive_event(EventKind.DISPUTE_OPENED, event_id="first", **money)
+    assert story.receive_event(EventKind.DISPUTE_OPENED, event_id="second", **money) == ["event.late"]
     assert story.recovery.returned == 4900
-    assert story.hears(EventKind.PAYMENT_RESTORED, **money | {"returned_kind": "restored"}) == ["payment.late"]
+    assert story.receive_event(EventKind.PAYMENT_RESTORED, **money | {"returned_kind": "restored"}) == ["payment.late"]
     assert (story.recovery.returned, story.recovery.paid_late) == (0, 0)
-    assert story.hears(EventKind.DISPUTE_OPENED, event_id="again", **money) == ["payment.reversed"]
+    assert story.receive_event(EventKind.DISPUTE_OPENED, event_id="again", **money) == ["payment.reversed"]
     assert story.recovery.returned == 4900, "after a won dispute another one takes the money anew"
 
 
 def test_a_debit_that_came_back_opens_a_recovery() -> None:
     failure = Failure(code="AM04", method_id="pm_bank")
     event = a_failure_event(kind=EventKind.PAYMENT_REVERSED, failure=failure, returned_amount=4900)
-    story = Story()
-    assert story.hears(event) == ["payment.failed"]
+    story = RecoveryScenario()
+    assert story.receive_event(event) == ["payment.failed"]
     assert story.recovery.amount == 4900
-    assert opening(event.model_copy(update={"amount": None})).data["amount"] == 4900, "what came back is owed again"
+    assert opening_event(event.model_copy(update={"amount": None})).data["amount"] == 4900, (
+        "what came back is owed again"
+    )
 
 
 def test_money_that_went_back_without_a_banks_reason_opens_nothing() -> None:
-    assert Story().hears(EventKind.PAYMENT_REVERSED, returned_amount=4900, returned_kind="failed_capture") == []
+    assert (
+        RecoveryScenario().receive_event(
+            EventKind.PAYMENT_REVERSED, returned_amount=4900, returned_kind="failed_capture"
+        )
+        == []
+    )
 
 
 def test_a_bank_that_only_asks_blocks_nothing() -> None:
-    story = Story().fails()
-    assert story.hears(EventKind.DISPUTE_INQUIRY) == ["dispute.opened"]
-    assert story.state() is State.WAITING
+    story = RecoveryScenario().fail_payment()
+    assert story.receive_event(EventKind.DISPUTE_INQUIRY) == ["dispute.opened"]
+    assert story.current_state() is State.WAITING
 
 
 # --- whose claim ----------------------------------------------------------------------------------
 
 
-TERMS = [
+TERM_CASES = [
     ({"subscription_status": SubscriptionStatus.CANCELED}, (State.CANCELED, "subscription_ended")),
     ({"customer_deleted": True}, (State.CANCELED, "customer_deleted")),
 ]
 
 
-@pytest.mark.parametrize(("terms", "end"), TERMS)
+@pytest.mark.parametrize(("terms", "end"), TERM_CASES)
 def test_what_an_event_that_never_came_would_have_told_is_read(terms: dict[str, Any], end: tuple[State, str]) -> None:
-    story = Story().fails().until_due()
-    assert "charge.requested" not in story.charges(invoice(terms=CollectionTerms(**terms)))
-    assert story.ended == end
+    story = RecoveryScenario().fail_payment().advance_until_due()
+    assert "charge.requested" not in story.request_charge(invoice_with(terms=CollectionTerms(**terms)))
+    assert story.ending == end
 
 
 def test_what_is_out_of_scope_ends_with_the_rule() -> None:
-    story = Story().fails().until_due()
-    story.charges(invoice(out_of_scope="send_invoice"))
-    assert story.ended == (State.CANCELED, "out_of_scope")
-    assert story.last(EventType.RETRY_SKIPPED).data["reason"] == "send_invoice"
+    story = RecoveryScenario().fail_payment().advance_until_due()
+    story.request_charge(invoice_with(out_of_scope="send_invoice"))
+    assert story.ending == (State.CANCELED, "out_of_scope")
+    assert story.last_record(EventType.RETRY_SKIPPED).data["reason"] == "send_invoice"
 
 
 def test_while_collection_is_paused_nothing_is_charged_and_the_window_goes_on() -> None:
-    paused = invoice(terms=CollectionTerms(collection_paused=True))
-    story = Story().fails().until_due()
-    assert story.charges(paused) == ["retry.skipped"]
-    assert story.later(HOUR).step() == Read()
-    story.reads(paused)
+    paused = invoice_with(terms=CollectionTerms(collection_paused=True))
+    story = RecoveryScenario().fail_payment().advance_until_due()
+    assert story.request_charge(paused) == ["retry.skipped"]
+    assert story.advance_clock(HOUR).next_step() == Read()
+    story.read_invoice(paused)
     story.now = story.recovery.window_ends_at or story.now
-    story.looks(paused)
-    assert story.ended == (State.EXHAUSTED, "window")
+    story.take_last_look(paused)
+    assert story.ending == (State.EXHAUSTED, "window")
 
 
-RESTS = [{"terms": CollectionTerms(collection_paused=True)}, {"written_off": True}]
+REST_CASES = [{"terms": CollectionTerms(collection_paused=True)}, {"written_off": True}]
 
 
-@pytest.mark.parametrize("rests", RESTS)
+@pytest.mark.parametrize("rests", REST_CASES)
 def test_an_operator_hears_that_collection_rests(rests: dict[str, Any]) -> None:
     """Whether it is known before or found right at the charge: the wish isn't kept for some later day."""
-    story = Story().fails()
-    story.asked(Action.RETRY)
-    story.charges(invoice(**rests))
-    assert story.last(EventType.RETRY_SKIPPED).data["action"] == "refuse"
+    story = RecoveryScenario().fail_payment()
+    story.submit_command(Action.RETRY)
+    story.request_charge(invoice_with(**rests))
+    assert story.last_record(EventType.RETRY_SKIPPED).data["action"] == "refuse"
     assert story.recovery.trigger is None
-    story.reads(invoice(**rests))
-    with pytest.raises(Refused) as refused:
-        story.asked(Action.RETRY)
+    story.read_invoice(invoice_with(**rests))
+    with pytest.raises(CommandRefused) as refused:
+        story.submit_command(Action.RETRY)
     assert refused.value.code == "paused"
 
 
 def test_under_the_old_rules_a_payment_on_its_way_is_no_reason_to_stand_back() -> None:
-    old = Story().fails().recovery.having(rules=1)
-    assert observe(old, PROCESSING, old.opened_at or Story().now) == ()
+    old = RecoveryScenario().fail_payment().recovery.with_changes(rules=1)
+    assert check_invoice(old, PROCESSING, old.opened_at or RecoveryScenario().now) == ()
 
 
 # --- a provider that refuses ----------------------------------------------------------------------
 
 
 def test_a_refused_key_is_told_once_and_mends_itself() -> None:
-    story = Story()
-    story.write(opening(a_failure_event()))
-    story.write(provider_refuses(story.recovery, "Stripe refuses this key: HTTP 401.", story.now))
-    assert story.state() is State.IN_REVIEW
-    assert isinstance(story.step(), Wait)
-    assert story.later(FIRST_LOOK).step() == Read()
-    story.write(provider_refuses(story.recovery, "still", story.now))
-    assert story.last(EventType.RETRY_SKIPPED).data["again"]
-    story.later(LATEST_LOOK).decides(Cause.INSUFFICIENT_FUNDS)
-    assert story.state() is State.WAITING
+    story = RecoveryScenario()
+    story.append_events(opening_event(a_failure_event()))
+    story.append_events(provider_refusal_event(story.recovery, "Stripe refuses this key: HTTP 401.", story.now))
+    assert story.current_state() is State.IN_REVIEW
+    assert isinstance(story.next_step(), Wait)
+    assert story.advance_clock(FIRST_READ_DELAY).next_step() == Read()
+    story.append_events(provider_refusal_event(story.recovery, "still", story.now))
+    assert story.last_record(EventType.RETRY_SKIPPED).data["again"]
+    story.advance_clock(MAX_READ_DELAY).decide_failure(Cause.INSUFFICIENT_FUNDS)
+    assert story.current_state() is State.WAITING
 
 
 def test_a_key_that_is_refused_in_mid_charge_is_told_and_the_charge_is_still_found_out() -> None:
-    story = in_flight()
-    story.answered(ChargeResult(outcome=Outcome.UNKNOWN, reason="timeout"))
-    story.write(provider_refuses(story.recovery, "Stripe refuses this key: HTTP 401.", story.now))
-    assert (story.state(), story.step(), story.recovery.refusal_known) == (State.CHARGING, Settle(), True)
-    story.answered(SUCCEED, by_reading=True)
-    assert story.ended == (State.RECOVERED, "charged")
+    story = scenario_in_flight()
+    story.record_answer(ChargeResult(outcome=Outcome.UNKNOWN, reason="timeout"))
+    story.append_events(provider_refusal_event(story.recovery, "Stripe refuses this key: HTTP 401.", story.now))
+    assert (story.current_state(), story.next_step(), story.recovery.refusal_known) == (
+        State.CHARGING,
+        Reconcile(),
+        True,
+    )
+    story.record_answer(SUCCEED, by_reading=True)
+    assert story.ending == (State.RECOVERED, "charged")
 
 
 def test_an_approval_asks_the_provider_again_at_once() -> None:
-    story = Story()
-    story.write(opening(a_failure_event()))
-    story.write(provider_refuses(story.recovery, "Stripe refuses this key: HTTP 401.", story.now))
-    story.asked(Action.REVIEW, decision="approve")
-    assert story.step() == Read()
+    story = RecoveryScenario()
+    story.append_events(opening_event(a_failure_event()))
+    story.append_events(provider_refusal_event(story.recovery, "Stripe refuses this key: HTTP 401.", story.now))
+    story.submit_command(Action.REVIEW, decision="approve")
+    assert story.next_step() == Read()
 
 
 def test_an_approval_counts_also_while_money_is_on_its_way() -> None:
     """The hold is lifted, and what is on its way is waited for all the same."""
-    story = reviewed()
-    story.reads(PROCESSING)
-    story.asked(Action.REVIEW, decision="approve")
-    assert (story.recovery.fraud_hold, story.state()) == (False, State.AWAITING_CUSTOMER)
-    assert isinstance(story.step(), Wait)
+    story = scenario_in_review()
+    story.read_invoice(PROCESSING)
+    story.submit_command(Action.REVIEW, decision="approve")
+    assert (story.recovery.fraud_hold, story.current_state()) == (False, State.AWAITING_CUSTOMER)
+    assert isinstance(story.next_step(), Wait)
 
 
 def test_a_key_that_is_never_mended_ends_with_the_review() -> None:
-    story = Story()
-    story.write(opening(a_failure_event()))
-    story.write(provider_refuses(story.recovery, "Stripe refuses this key: HTTP 401.", story.now))
-    step = story.later(timedelta(days=7)).step()
-    assert step == Close(state=State.EXHAUSTED, reason="review_overdue", look=True)
+    story = RecoveryScenario()
+    story.append_events(opening_event(a_failure_event()))
+    story.append_events(provider_refusal_event(story.recovery, "Stripe refuses this key: HTTP 401.", story.now))
+    step = story.advance_clock(timedelta(days=7)).next_step()
+    assert step == Close(state=State.EXHAUSTED, reason="review_overdue", read_first=True)
 
 
 def test_the_payment_whose_failure_was_told_is_no_payment_of_it() -> None:
-    recovery = Story().fails().recovery.having(failure=Failure(code="R01", charge_id="t1"))
-    view = unheard(recovery, SETTLED)
+    recovery = RecoveryScenario().fail_payment().recovery.with_changes(failure=Failure(code="R01", charge_id="t1"))
+    view = reopen_returned_payment(recovery, PAID_INVOICE)
     assert (view.status, view.amount_due) == (InvoiceStatus.OPEN, recovery.amount)
-    assert observe(recovery, view, Story().now) == ()
+    assert check_invoice(recovery, view, RecoveryScenario().now) == ()
 
 
 @pytest.mark.parametrize(
@@ -379,6 +399,6 @@ def test_the_payment_whose_failure_was_told_is_no_payment_of_it() -> None:
 )
 def test_any_other_payment_still_counts(charge: str | None, status: str | None) -> None:
     """Also one outside of the provider: there the newest charge is the failed one, and reads so."""
-    recovery = Story().fails().recovery.having(failure=Failure(charge_id="t1"))
-    paid = SETTLED.model_copy(update={"latest_charge_id": charge, "latest_charge_status": status})
-    assert unheard(recovery, paid) == paid
+    recovery = RecoveryScenario().fail_payment().recovery.with_changes(failure=Failure(charge_id="t1"))
+    paid = PAID_INVOICE.model_copy(update={"latest_charge_id": charge, "latest_charge_status": status})
+    assert reopen_returned_payment(recovery, paid) == paid

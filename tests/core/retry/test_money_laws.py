@@ -21,44 +21,44 @@ from hypothesis.stateful import (
 )
 
 from core.classifier.taxonomy import Category, Cause
-from core.contracts import Action, Charged, Command
-from core.errors import Refused
-from core.events import EventType, Record, State, Trigger, moment
-from core.fraud.assess import NOTHING
+from core.contracts import Action, ChargeReport, Command
+from core.errors import CommandRefused
+from core.events import EventType, Record, State, Trigger, parse_timestamp
+from core.fraud.assess import NO_SIGNALS
 from core.fraud.signals import FraudSignals, ScorerAnswer, Velocity
 from core.payments import ChargeOrder, EventKind, InvoiceStatus, Outcome, Risk
-from core.retry.fresh_look import last_word, observe
-from core.retry.machine import Charge, Close, Decide, Done, Read, Settle, Wait, fold, next_step
-from core.retry.reactions import obey, opening
+from core.retry.fresh_look import check_invoice, final_check_events
+from core.retry.machine import Charge, Close, Decide, Done, Read, Reconcile, Wait, fold_records, next_step
+from core.retry.reactions import accept_command, opening_event
 from core.retry.recovery import Recovery
 from tests.support.builders import DAY, HOUR, a_failure_event, an_event
 from tests.support.driver import Driver
-from tests.support.story import NEW
+from tests.support.story import NEW_RECOVERY
 from tests.support.till import Execution
 
 SPANS = [timedelta(seconds=1), HOUR, 4 * HOUR, DAY, 4 * DAY, 12 * DAY]
-QUIET: dict[str, Any] = {"suppress_health_check": list(HealthCheck)}
-WORDS = [kind for kind in EventKind if kind not in {EventKind.PAYMENT_FAILED, EventKind.ACTION_REQUIRED}]
-WORDS += [EventKind.METHOD_UPDATED, EventKind.RETRY_SCHEDULED] * 25  # most of the others end it
-WISHES = [*Action, *[Action.RETRY, Action.RESUME, Action.REVIEW] * 6]
+QUIET_SETTINGS: dict[str, Any] = {"suppress_health_check": list(HealthCheck)}
+PROVIDER_EVENTS = [kind for kind in EventKind if kind not in {EventKind.PAYMENT_FAILED, EventKind.ACTION_REQUIRED}]
+PROVIDER_EVENTS += [EventKind.METHOD_UPDATED, EventKind.RETRY_SCHEDULED] * 25  # most of the others end it
+ACTIONS = [*Action, *[Action.RETRY, Action.RESUME, Action.REVIEW] * 6]
 CAUSES = [*Cause, *[Cause.INSUFFICIENT_FUNDS] * 60]
 RISKS = [Risk(level="highest"), Risk(disputed=True), *[Risk()] * 60]
 SIGNALS = [
     FraudSignals(scorer="other", answer=ScorerAnswer(score=50)),
     FraudSignals(scorer="other", answer=ScorerAnswer(score=100)),
     FraudSignals(velocity=Velocity(cards_of_customer=9, customers_on_card=9, failures_in_burst=9)),
-    *[NOTHING] * 60,
+    *[NO_SIGNALS] * 60,
 ]
-BEHIND_THE_END = {
+AFTER_THE_END = {
     EventType.EVENT_LATE,
     EventType.PAYMENT_LATE,
     EventType.PAYMENT_REFUNDED,
     EventType.PAYMENT_REVERSED,
 }
-LANDED = {EventType.CHARGE_SUCCEEDED, EventType.CHARGE_DECLINED, EventType.CHARGE_RECONCILED}
+ANSWER_TYPES = {EventType.CHARGE_SUCCEEDED, EventType.CHARGE_DECLINED, EventType.CHARGE_RECONCILED}
 
 
-class Money(Driver):
+class MoneyMachine(Driver):
     """One recovery, its driver, its provider, and the executions that froze."""
 
     @initialize(
@@ -68,15 +68,17 @@ class Money(Driver):
         customer=st.sampled_from([f"cus_{number}" for number in range(8)]),
         allowed=st.sampled_from([(1, 2), (1, 2), (2, 3), (3, 5)]),
     )
-    def begin(self, keys: bool, readable: bool, attempt: int | None, customer: str, allowed: tuple[int, int]) -> None:
+    def start_recovery(
+        self, keys: bool, readable: bool, attempt: int | None, customer: str, allowed: tuple[int, int]
+    ) -> None:
         """Stripe has both, Braintree is readable, Adyen has keys; one with neither would still be safe.
 
         Customers are dealt to the arms of an experiment; networks allow few tries of a card in a day and a month.
         """
         self.customer, self.allowed = customer, allowed
-        self.till.idempotency = timedelta(hours=23) if keys else None
-        self.till.can_read = readable
-        self.write(opening(a_failure_event(provider_attempt=attempt)))
+        self.provider.idempotency = timedelta(hours=23) if keys else None
+        self.provider.can_read = readable
+        self.append_events(opening_event(a_failure_event(provider_attempt=attempt)))
 
     # --- what may happen -----------------------------------------------------------------------------------
 
@@ -89,11 +91,18 @@ class Money(Driver):
         loses=st.sampled_from([0, 0, 1, 3]),
         due=st.sampled_from([True, True, False]),
     )
-    def work(
-        self, cause: Cause, risk: Risk, signals: FraudSignals, outcome: Outcome, pauses: int, loses: int, due: bool
+    def run_next_step(
+        self,
+        cause: Cause,
+        risk: Risk,
+        signals: FraudSignals,
+        outcome: Outcome,
+        pauses: int,
+        answers_to_lose: int,
+        due: bool,
     ) -> None:
         """Do what the machine says; a charge may freeze after some pauses, or its answer be lost."""
-        self.cause, self.till.next, self.till.loses = cause, outcome, loses
+        self.cause, self.provider.next_outcome, self.provider.answers_to_lose = cause, outcome, answers_to_lose
         step = next_step(self.recovery, self.time)
         if due and isinstance(step, Wait) and step.until:
             self.time = max(self.time, step.until)
@@ -101,21 +110,21 @@ class Money(Driver):
             assert not isinstance(step, Wait) or self.recovery.paused or step.until is None or step.until > self.time
         before = self.recovery.sequence
         match step:
-            case Read() if events := observe(self.recovery, self.till.invoice, self.time):
-                self.write(*events)
+            case Read() if events := check_invoice(self.recovery, self.provider.invoice, self.time):
+                self.append_events(*events)
             case Read() | Decide():
-                self.decide(risk, signals)
+                self.decide_failure(risk, signals)
             case Close():
-                self.write(*last_word(self.recovery, step, self.till.invoice, self.time))
-            case Charge() | Settle():
-                return self.run(self.attempt(step), pauses, certain=isinstance(step, Charge))
+                self.append_events(*final_check_events(self.recovery, step, self.provider.invoice, self.time))
+            case Charge() | Reconcile():
+                return self.run_execution(self.start_charge(step), pauses, certain=isinstance(step, Charge))
             case Wait() | Done():
                 return None
         assert self.recovery.sequence > before, f"{step!r} would be done again and again"
         return None
 
-    def run(self, execution: Execution[Charged], pauses: int, certain: bool) -> None:
-        self.till.guard = self.may_be_sent
+    def run_execution(self, execution: Execution[ChargeReport], pauses: int, certain: bool) -> None:
+        self.provider.guard = self.check_may_be_sent
         for _ in range(pauses):
             if execution.step():
                 break
@@ -123,19 +132,19 @@ class Money(Driver):
             self.frozen.append(execution)
             return
         assert execution.result.records or not certain
-        self.recovery = fold(self.recovery, execution.result.records)
+        self.recovery = fold_records(self.recovery, execution.result.records)
 
     @rule(turns=st.lists(st.booleans(), min_size=4, max_size=9))
     def one_overtakes_another(self, turns: list[bool]) -> None:
         """Temporal takes a slow execution for dead and starts a second one; they go on in turns."""
         now = max(self.time, self.recovery.next_attempt_at or self.time)
         step = next_step(self.recovery, now)
-        if isinstance(step, Charge | Settle):
+        if isinstance(step, Charge | Reconcile):
             self.time = now
-            self._take_turns([self.attempt(step), self.attempt(step)], turns)
+            self._take_turns([self.start_charge(step), self.start_charge(step)], turns)
 
-    def _take_turns(self, both: list[Execution[Charged]], turns: list[bool]) -> None:
-        self.till.guard = _anything
+    def _take_turns(self, both: list[Execution[ChargeReport]], turns: list[bool]) -> None:
+        self.provider.guard = _allow_any_order
         for turn in (False, True, *turns):
             if both[turn].result is None:
                 both[turn].step()
@@ -143,10 +152,10 @@ class Money(Driver):
 
     @precondition(lambda self: self.frozen)
     @rule(which=st.integers(0, 9), steps=st.integers(1, 4))
-    def thaw(self, which: int, steps: int) -> None:
+    def thaw_execution(self, which: int, steps: int) -> None:
         """A frozen execution goes on; what it answers is heard by nobody."""
         execution = self.frozen.pop(which % len(self.frozen))
-        self.till.guard = _anything
+        self.provider.guard = _allow_any_order
         if not any(execution.step() for _ in range(steps)):
             self.frozen.append(execution)
 
@@ -160,10 +169,10 @@ class Money(Driver):
             self.frozen.clear()
 
     @rule()
-    def crash(self) -> None:
+    def crash_driver(self) -> None:
         """The driver begins anew from the log."""
-        records = Execution(self.log.all(self.recovery.recovery_id)).finish()
-        self.recovery = fold(NEW, records)
+        records = Execution(self.log.load_all(self.recovery.recovery_id)).finish()
+        self.recovery = fold_records(NEW_RECOVERY, records)
 
     @rule(
         attempt=st.sampled_from([None, 0, 1, 2, 3]),
@@ -174,84 +183,86 @@ class Money(Driver):
     def provider_fails(self, attempt: int | None, same: bool, ago: timedelta, kind: EventKind) -> None:
         self.events += not same
         known = {"event_id": f"evt_{self.events}", "provider_attempt": attempt, "occurred_at": self.time - ago}
-        self.hear(a_failure_event().model_copy(update=known | {"kind": kind}))
+        self.receive_event(a_failure_event().model_copy(update=known | {"kind": kind}))
 
-    @rule(kind=st.sampled_from(WORDS), true=st.booleans(), fresh=st.booleans(), late=st.booleans())
-    def provider_says(self, kind: EventKind, true: bool, fresh: bool, late: bool) -> None:
+    @rule(kind=st.sampled_from(PROVIDER_EVENTS), true=st.booleans(), fresh=st.booleans(), late=st.booleans())
+    def provider_sends_event(self, kind: EventKind, true: bool, fresh: bool, late: bool) -> None:
         """Something that is so at the provider, too, unless the event is about the past."""
         self.events += fresh
         if true:
-            self.happens(kind)
+            self.apply_at_provider(kind)
         if not (true and late):
             known: dict[str, Any] = {"method_id": f"pm_{self.events % 3}", "occurred_at": self.time}
-            self.hear(an_event(kind, event_id=f"evt_{self.events}", **known))
+            self.receive_event(an_event(kind, event_id=f"evt_{self.events}", **known))
 
     @precondition(lambda self: self.till.executed)
     @rule(which=st.integers(0, 9), fresh=st.booleans())
-    def provider_says_what_became_of_a_charge(self, which: int, fresh: bool) -> None:
+    def provider_sends_charge_result(self, which: int, fresh: bool) -> None:
         """The webhook of a charge of ours, whenever it comes, however often."""
         self.events += fresh
-        key, answer = list(self.till.executed.items())[which % len(self.till.executed)]
+        key, answer = list(self.provider.results_by_key.items())[which % len(self.provider.results_by_key)]
         paid = answer.outcome is Outcome.SUCCEEDED
         kind = EventKind.INVOICE_PAID if paid else EventKind.PAYMENT_FAILED
         known: dict[str, Any] = {"occurred_at": self.time, "provider_attempt": self.events, "failure": answer.failure}
         word = an_event(kind, event_id=f"evt_{key}_{self.events}", idempotency_key=key, **known)
-        failures = [row for row in self.rows if row.type is EventType.PAYMENT_FAILED]
-        self.hear(word)
-        assert [row for row in self.rows if row.type is EventType.PAYMENT_FAILED] == failures, "our own is no news"
+        failures = [row for row in self.all_records if row.type is EventType.PAYMENT_FAILED]
+        self.receive_event(word)
+        assert [row for row in self.all_records if row.type is EventType.PAYMENT_FAILED] == failures, (
+            "our own is no news"
+        )
         flying = self.recovery.in_flight
         assert flying is None or flying.idempotency_key != key, "its own word settles it"
 
-    def happens(self, kind: EventKind) -> None:
+    def apply_at_provider(self, kind: EventKind) -> None:
         match kind:
-            case _ if self.till.invoice.status is not InvoiceStatus.OPEN:
+            case _ if self.provider.invoice.status is not InvoiceStatus.OPEN:
                 return
             case EventKind.INVOICE_PAID:
-                self.till.paid_elsewhere += 1
-                self.till.becomes(InvoiceStatus.PAID)
+                self.provider.paid_elsewhere += 1
+                self.provider.set_status(InvoiceStatus.PAID)
             case EventKind.INVOICE_VOIDED:
-                self.till.becomes(InvoiceStatus.VOID)
+                self.provider.set_status(InvoiceStatus.VOID)
             case EventKind.INVOICE_UNCOLLECTIBLE:
-                self.till.becomes(InvoiceStatus.UNCOLLECTIBLE)
+                self.provider.set_status(InvoiceStatus.UNCOLLECTIBLE)
             case EventKind.RETRY_SCHEDULED:
                 plans = {"next_provider_attempt": self.time + DAY}
-                self.till.invoice = self.till.invoice.model_copy(update=plans)
+                self.provider.invoice = self.provider.invoice.model_copy(update=plans)
             case EventKind.DISPUTE_OPENED:
-                self.till.invoice = self.till.invoice.model_copy(update={"disputed": True})
+                self.provider.invoice = self.provider.invoice.model_copy(update={"disputed": True})
 
-    @rule(action=st.sampled_from(WISHES), decision=st.sampled_from(["approve", "reject", "approve", None, "x"]))
-    def operator_wants(self, action: Action, decision: str | None) -> None:
+    @rule(action=st.sampled_from(ACTIONS), decision=st.sampled_from(["approve", "reject", "approve", None, "x"]))
+    def operator_submits_command(self, action: Action, decision: str | None) -> None:
         """Who says that an unknown charge never happened has looked it up."""
         flying = self.recovery.in_flight
-        if action is Action.REVIEW and flying and flying.idempotency_key in self.till.executed:
+        if action is Action.REVIEW and flying and flying.idempotency_key in self.provider.results_by_key:
             return
-        with contextlib.suppress(Refused):
-            self.write(*obey(self.recovery, Command(action=action, decision=decision), self.time))
+        with contextlib.suppress(CommandRefused):
+            self.append_events(*accept_command(self.recovery, Command(action=action, decision=decision), self.time))
 
     @rule(due=st.booleans())
     def one_more_try_is_declined(self, due: bool) -> None:
         """Somebody insists, or the schedule does; nothing else happens meanwhile."""
         if not due:
-            self.operator_wants(Action.RETRY, None)
+            self.operator_submits_command(Action.RETRY, None)
         for _ in range(4):
-            self.work(Cause.INSUFFICIENT_FUNDS, Risk(), NOTHING, Outcome.DECLINED, 9, 0, due=due)
+            self.run_next_step(Cause.INSUFFICIENT_FUNDS, Risk(), NO_SIGNALS, Outcome.DECLINED, 9, 0, due=due)
 
     # --- the laws ------------------------------------------------------------------------------------------
 
-    def may_be_sent(self, order: ChargeOrder) -> None:
+    def check_may_be_sent(self, order: ChargeOrder) -> None:
         """Nothing is sent, or sent again, that the log speaks against."""
-        known = fold(NEW, self.rows)
+        known = fold_records(NEW_RECOVERY, self.all_records)
         assert known.in_flight == order, "committed before it is sent"
         assert known.ending is None
 
     @invariant()
     def at_most_one_success(self) -> None:
-        assert self.till.successes <= 1
+        assert self.provider.success_count <= 1
 
     @invariant()
     def every_attempt_has_one_order(self) -> None:
-        requested = [row for row in self.rows if row.type is EventType.CHARGE_REQUESTED]
-        orders = {(order.idempotency_key, order.model_dump_json()) for order in self.till.sent}
+        requested = [row for row in self.all_records if row.type is EventType.CHARGE_REQUESTED]
+        orders = {(order.idempotency_key, order.model_dump_json()) for order in self.provider.sent_orders}
         assert len({row.data["idempotency_key"] for row in requested}) == len(requested)
         assert len({key for key, _ in orders}) == len(orders), "a repeat with other parameters"
         assert {key for key, _ in orders} <= {row.data["idempotency_key"] for row in requested}
@@ -259,28 +270,34 @@ class Money(Driver):
 
     @invariant()
     def charges_are_requested_only_when_allowed(self) -> None:
-        known = NEW
-        for row in self.rows:
+        known = NEW_RECOVERY
+        for row in self.all_records:
             if row.type is EventType.CHARGE_REQUESTED:
-                _may_charge(known, row)
-            known = fold(known, [row])
+                _check_may_charge(known, row)
+            known = fold_records(known, [row])
 
     @invariant()
     def only_scheduled_charges_use_the_budget(self) -> None:
-        triggers = [row.data["trigger"] for row in self.rows if row.type is EventType.CHARGE_REQUESTED]
-        known = fold(NEW, self.rows)
+        triggers = [row.data["trigger"] for row in self.all_records if row.type is EventType.CHARGE_REQUESTED]
+        known = fold_records(NEW_RECOVERY, self.all_records)
         assert known.attempts_used == triggers.count(Trigger.SCHEDULED.value)
         assert known.attempts_used <= (2 if known.arm == "quick" else 4)
 
     @invariant()
     def the_arm_is_dealt_once(self) -> None:
-        arms = {(row.data.get("experiment"), row.data.get("arm")) for row in self.rows if "policy_version" in row.data}
+        arms = {
+            (row.data.get("experiment"), row.data.get("arm"))
+            for row in self.all_records
+            if "policy_version" in row.data
+        }
         assert len(arms) <= 1
 
     @invariant()
     def no_card_is_tried_more_often_than_its_network_allows(self) -> None:
-        asked = [row for row in self.rows if row.type is EventType.CHARGE_REQUESTED and row.data.get("fingerprint")]
-        counted = [row for row in asked if _counts(self.rows, row)]
+        asked = [
+            row for row in self.all_records if row.type is EventType.CHARGE_REQUESTED and row.data.get("fingerprint")
+        ]
+        counted = [row for row in asked if _counts_for_network(self.all_records, row)]
         for row in asked:
             same = [one for one in counted if one.data["fingerprint"] == row.data["fingerprint"]]
             for allowed, window in zip(self.allowed, (DAY, 30 * DAY), strict=True):
@@ -289,24 +306,24 @@ class Money(Driver):
 
     @invariant()
     def plans_lie_ahead_and_inside_the_window(self) -> None:
-        known = NEW
-        for row in self.rows:
-            known = fold(known, [row])
+        known = NEW_RECOVERY
+        for row in self.all_records:
+            known = fold_records(known, [row])
             if row.type is EventType.RETRY_PLANNED:
-                at = moment(row.data["at"])
+                at = parse_timestamp(row.data["at"])
                 assert at
                 assert known.window_ends_at
                 assert row.occurred_at <= at <= known.window_ends_at
 
     @invariant()
     def the_log_is_one_chain(self) -> None:
-        assert [row.sequence for row in self.rows] == list(range(1, len(self.rows) + 1))
-        assert all(after.from_state is before.to_state for before, after in pairwise(self.rows))
+        assert [row.sequence for row in self.all_records] == list(range(1, len(self.all_records) + 1))
+        assert all(after.from_state is before.to_state for before, after in pairwise(self.all_records))
 
     @invariant()
     def the_end_is_written_once_and_last(self) -> None:
-        types = [row.type for row in self.rows if row.type not in BEHIND_THE_END]
-        finals = [row for row in self.rows if row.to_state.final]
+        types = [row.type for row in self.all_records if row.type not in AFTER_THE_END]
+        finals = [row for row in self.all_records if row.to_state.is_final]
         if finals:
             assert finals[0].type is EventType.RECOVERY_CLOSED
             assert types.count(EventType.RECOVERY_CLOSED) == 1
@@ -315,10 +332,10 @@ class Money(Driver):
 
     @invariant()
     def the_state_is_its_log(self) -> None:
-        known = [row for row in self.rows if row.sequence <= self.recovery.sequence]
-        assert fold(NEW, known) == self.recovery
-        again = Execution(self.log.append(NEW, [opening(a_failure_event())], self.time)).finish()
-        assert list(again) == self.rows, "a repeat finds what is written"
+        known = [row for row in self.all_records if row.sequence <= self.recovery.sequence]
+        assert fold_records(NEW_RECOVERY, known) == self.recovery
+        again = Execution(self.log.append_events(NEW_RECOVERY, [opening_event(a_failure_event())], self.time)).finish()
+        assert list(again) == self.all_records, "a repeat finds what is written"
 
     @invariant()
     def there_is_always_a_next_step(self) -> None:
@@ -329,38 +346,38 @@ class Money(Driver):
         """From wherever it stands it comes to an end by itself, with nobody but the clock to help."""
         if self.recovery.sequence:
             self.frozen.clear()
-            self.crash()
-            self._resumed()
+            self.crash_driver()
+            self._resume_if_paused()
             for _ in range(100):
                 if isinstance(next_step(self.recovery, self.time), Done):
                     break
-                self.work(Cause.GENERIC, Risk(), NOTHING, Outcome.DECLINED, 99, 0, due=True)
+                self.run_next_step(Cause.GENERIC, Risk(), NO_SIGNALS, Outcome.DECLINED, 99, 0, due=True)
                 self.time += HOUR
-            assert self.recovery.stage.final
+            assert self.recovery.stage.is_final
         self.the_end_is_written_once_and_last()
         self.at_most_one_success()
 
-    def _resumed(self) -> None:
-        if self.recovery.paused and not self.recovery.ending and not self.recovery.stage.final:
-            self.operator_wants(Action.RESUME, None)
+    def _resume_if_paused(self) -> None:
+        if self.recovery.paused and not self.recovery.ending and not self.recovery.stage.is_final:
+            self.operator_submits_command(Action.RESUME, None)
 
 
-def _counts(rows: list[Record], request: Record) -> bool:
+def _counts_for_network(rows: list[Record], request: Record) -> bool:
     """Whether the networks count this charge: not when it went through, nor when it surely never happened."""
-    landed = next((row for row in rows if row.type in LANDED and row.attempt == request.attempt), None)
+    landed = next((row for row in rows if row.type in ANSWER_TYPES and row.attempt == request.attempt), None)
     if landed is None or landed.type is EventType.CHARGE_DECLINED:
         return True
     return bool(landed.data.get("outcome") == Outcome.DECLINED)
 
 
-def _anything(_: ChargeOrder) -> None:
+def _allow_any_order(_: ChargeOrder) -> None:
     """Who slept may act on what it knew."""
 
 
-def _may_charge(known: Recovery, row: Record) -> None:
+def _check_may_charge(known: Recovery, row: Record) -> None:
     """Laws 1, 5 and 6, at the moment when a charge is requested."""
     assert known.in_flight is None, "one at a time, after a definite answer"
-    assert not known.stage.final
+    assert not known.stage.is_final
     assert known.ending is None
     assert not known.fraud_hold
     assert not known.paused
@@ -373,6 +390,6 @@ def _may_charge(known: Recovery, row: Record) -> None:
 @pytest.mark.timeout(120)
 def test_money_laws() -> None:
     run_state_machine_as_test(
-        Money,
-        settings=settings(max_examples=150, stateful_step_count=40, deadline=None, derandomize=True, **QUIET),
+        MoneyMachine,
+        settings=settings(max_examples=150, stateful_step_count=40, deadline=None, derandomize=True, **QUIET_SETTINGS),
     )

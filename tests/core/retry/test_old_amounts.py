@@ -4,15 +4,15 @@ from typing import Any
 
 import pytest
 
-from core.events import Event, EventType, Record, State, modern
-from core.retry.machine import apply, place
+from core.events import Event, EventType, Record, State, upgrade_record
+from core.retry.machine import append_event, apply
 from core.retry.recovery import Recovery
-from core.telling.tell import tell
+from core.telling.tell import describe_record
 from core.telling.telling import Amount
 from db.repositories.event_log import record_of
 from tests.support.builders import THEN
 
-BLANK = Recovery(provider="stripe", invoice_id="in_1")
+BLANK_RECOVERY = Recovery(provider="stripe", invoice_id="in_1")
 
 
 def a_row(data: dict[str, Any], type_: EventType = EventType.PAYMENT_FAILED) -> dict[str, Any]:
@@ -29,17 +29,17 @@ def a_row(data: dict[str, Any], type_: EventType = EventType.PAYMENT_FAILED) -> 
 def test_an_old_row_is_read_in_iso_and_only_once(amount: int, currency: str, means: int) -> None:
     record = record_of(a_row({"amount": amount, "currency": currency}))
     assert record.data["amount"] == means
-    assert modern(record, "stripe") == record
-    assert apply(BLANK, record).amount == means
-    assert Amount(minor=means, currency=currency) in [fact.shown for fact in tell(record).facts]
-    adyens = modern(record_of(a_row({"amount": amount, "currency": currency}) | {"provider": "adyen"}), "adyen")
+    assert upgrade_record(record, "stripe") == record
+    assert apply(BLANK_RECOVERY, record).amount == means
+    assert Amount(minor=means, currency=currency) in [fact.value for fact in describe_record(record).facts]
+    adyens = upgrade_record(record_of(a_row({"amount": amount, "currency": currency}) | {"provider": "adyen"}), "adyen")
     assert adyens.data["amount"] == amount
 
 
 @pytest.mark.parametrize("currency", ["UGX", "ISK", "MGA", "EUR"])
 def test_a_new_row_says_that_it_needs_no_reading(currency: str) -> None:
     event = Event(type=EventType.PAYMENT_FAILED, occurred_at=THEN, data={"amount": 5000, "currency": currency})
-    after, record = place(BLANK, event)
+    after, record = append_event(BLANK_RECOVERY, event)
     assert after.amount == record.data["amount"] == 5000
     assert record_of(a_row(dict(record.data))).data["amount"] == 5000
     assert ("units" in record.data) == (currency != "EUR")
@@ -48,4 +48,4 @@ def test_a_new_row_says_that_it_needs_no_reading(currency: str) -> None:
 def test_other_rows_are_left_alone() -> None:
     told = {"amount": 100, "currency": "UGX"}
     part = Record(type=EventType.PAID_ELSEWHERE, occurred_at=THEN, data=told, sequence=2, to_state=State.WAITING)
-    assert modern(part, "stripe") is part
+    assert upgrade_record(part, "stripe") is part

@@ -6,77 +6,87 @@ from core.classifier.taxonomy import Cause
 from core.payments import Card, ChargeResult, CustomerView, Failure, FailureFacts, MethodKind
 from core.retry import pay
 from tests.support.gateway import SUCCEED, UNKNOWN
-from tests.support.story import NOT_CHARGED, OPEN, SOFT, Story, in_flight
+from tests.support.story import NOT_CHARGED, OPEN_INVOICE, SOFT_DECLINE, RecoveryScenario, scenario_in_flight
 
 
-def read(**codes: str) -> FailureFacts:
+def facts_read(**codes: str) -> FailureFacts:
     """What the provider says now."""
-    return FailureFacts(invoice=OPEN, failure=Failure(**codes))
+    return FailureFacts(invoice=OPEN_INVOICE, failure=Failure(**codes))
 
 
 def test_what_reading_leaves_open_the_event_fills() -> None:
-    recovery = Story().fails().recovery.having(failure=Failure(code="a", network_code="51"))
-    assert pay.completed(read(code="b"), recovery).failure == Failure(code="b", network_code="51")
+    recovery = RecoveryScenario().fail_payment().recovery.with_changes(failure=Failure(code="a", network_code="51"))
+    assert pay.complete_facts(facts_read(code="b"), recovery).failure == Failure(code="b", network_code="51")
 
 
 @pytest.mark.parametrize(
     ("known", "now", "mixed"), [("ch_1", "ch_1", True), (None, "ch_2", True), ("ch_1", "ch_2", False)]
 )
 def test_codes_of_another_charge_are_not_mixed_in(known: str | None, now: str, mixed: bool) -> None:
-    recovery = Story().fails().recovery.having(failure=Failure(network_advice="03", charge_id=known))
-    advice = pay.completed(read(code="insufficient_funds", charge_id=now), recovery).failure.network_advice
+    recovery = (
+        RecoveryScenario().fail_payment().recovery.with_changes(failure=Failure(network_advice="03", charge_id=known))
+    )
+    advice = pay.complete_facts(facts_read(code="insufficient_funds", charge_id=now), recovery).failure.network_advice
     assert advice == ("03" if mixed else None)
 
 
 def test_a_status_that_was_read_is_no_reason_beside_the_banks_own() -> None:
-    recovery = Story().fails().recovery.having(failure=Failure(code="R01", charge_id="t1"))
-    vague = read(code="settlement_declined", charge_id="t1").model_copy(update={"missing": (pay.CODE,)})
-    assert pay.completed(vague, recovery).failure.code == "R01"
-    other = read(code="settlement_declined", charge_id="t2").model_copy(update={"missing": (pay.CODE,)})
-    assert pay.completed(other, recovery).failure.code == "settlement_declined"
+    recovery = RecoveryScenario().fail_payment().recovery.with_changes(failure=Failure(code="R01", charge_id="t1"))
+    vague = facts_read(code="settlement_declined", charge_id="t1").model_copy(update={"missing": (pay.MISSING_CODE,)})
+    assert pay.complete_facts(vague, recovery).failure.code == "R01"
+    other = facts_read(code="settlement_declined", charge_id="t2").model_copy(update={"missing": (pay.MISSING_CODE,)})
+    assert pay.complete_facts(other, recovery).failure.code == "settlement_declined"
 
 
 def test_the_card_that_the_event_told_stays_known_where_reading_shows_none() -> None:
     debit = Card(kind=MethodKind.DIRECT_DEBIT)
-    recovery = Story().fails().recovery.having(failure=Failure(code="R01", charge_id="t1"), card=debit)
-    assert pay.completed(read(), recovery).card == debit
-    assert pay.completed(read(charge_id="t2"), recovery).card == Card()
+    recovery = (
+        RecoveryScenario().fail_payment().recovery.with_changes(failure=Failure(code="R01", charge_id="t1"), card=debit)
+    )
+    assert pay.complete_facts(facts_read(), recovery).card == debit
+    assert pay.complete_facts(facts_read(charge_id="t2"), recovery).card == Card()
 
 
 def test_a_customer_is_at_least_an_id() -> None:
-    assert pay.completed(read(), Story().fails().recovery).customer == CustomerView(customer_id="cus_1")
+    assert pay.complete_facts(facts_read(), RecoveryScenario().fail_payment().recovery).customer == CustomerView(
+        customer_id="cus_1"
+    )
 
 
 def test_only_the_newest_decline_is_learned_from() -> None:
-    story = in_flight()
-    assert pay.learned(story.recovery, story.records) is None
-    story.answered(SOFT)
-    facts = pay.learned(story.recovery, story.records)
+    story = scenario_in_flight()
+    assert pay.facts_from_decline(story.recovery, story.records) is None
+    story.record_answer(SOFT_DECLINE)
+    facts = pay.facts_from_decline(story.recovery, story.records)
     assert facts
     assert facts.failure.code == "insufficient_funds"
-    story.decides(Cause.GENERIC)
-    in_flight(story).answered(NOT_CHARGED)
-    assert pay.learned(story.recovery, story.records) is None, "what was not charged says nothing of the card"
+    story.decide_failure(Cause.GENERIC)
+    scenario_in_flight(story).record_answer(NOT_CHARGED)
+    assert pay.facts_from_decline(story.recovery, story.records) is None, (
+        "what was not charged says nothing of the card"
+    )
 
 
 def test_a_reconciled_decline_is_learned_from_too() -> None:
-    story = in_flight()
-    story.answered(UNKNOWN)
-    refused = SOFT.model_copy(update={"card": Card(network="visa")})
-    story.answered(refused, by_reading=True)
-    facts = pay.learned(story.recovery, story.records)
+    story = scenario_in_flight()
+    story.record_answer(UNKNOWN)
+    refused = SOFT_DECLINE.model_copy(update={"card": Card(network="visa")})
+    story.record_answer(refused, by_reading=True)
+    facts = pay.facts_from_decline(story.recovery, story.records)
     assert facts
     assert (facts.failure.code, facts.failure.network) == ("insufficient_funds", "visa")
 
 
-@pytest.mark.parametrize("result", [SUCCEED, UNKNOWN, SOFT, NOT_CHARGED])
+@pytest.mark.parametrize("result", [SUCCEED, UNKNOWN, SOFT_DECLINE, NOT_CHARGED])
 @pytest.mark.parametrize("by_reading", [True, False])
 def test_every_result_has_its_row(result: ChargeResult, by_reading: bool) -> None:
-    event = pay.concluded(in_flight().recovery, result, Story().now, repeated=False, by_reading=by_reading)
+    event = pay.charge_result_event(
+        scenario_in_flight().recovery, result, RecoveryScenario().now, repeated=False, by_reading=by_reading
+    )
     assert event
     assert event.attempt == 1
 
 
 def test_without_a_charge_in_flight_there_is_no_order() -> None:
     with pytest.raises(ValueError, match="no charge"):
-        pay.in_flight(Story().recovery)
+        pay.order_in_flight(RecoveryScenario().recovery)

@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.approvals import OperatorRules
-from core.classifier.taxonomy import Cause, Next
+from core.classifier.taxonomy import Cause, NextAction
 from core.errors import InvalidPolicy
-from core.retry.policy import Policy, StrategyFactory, parse
+from core.retry.policy import Policy, StrategyFactory, parse_policy
 from core.retry.strategies.base import Situation
 
 EVERY_SEGMENT = ["high_value", "new_customer", "loyal", "default"]
-RETRIED = {Next.RETRY, Next.COOL_DOWN, Next.RECONCILE}
+RETRIED_STEPS = {NextAction.RETRY, NextAction.COOL_DOWN, NextAction.RECONCILE}
 
-SMALL = """\
+SMALL_POLICY = """\
 format = 1
 [fallback]
 delays = ["3h"]
@@ -41,7 +41,9 @@ visa.57 = "GENERIC"
 """
 
 
-def proposed(policy: Policy, strategies: Mapping[str, StrategyFactory], attempt: int, cause: Cause, name: str) -> int:
+def proposed_delay(
+    policy: Policy, strategies: Mapping[str, StrategyFactory], attempt: int, cause: Cause, name: str
+) -> int:
     now = datetime(2026, 3, 1, tzinfo=UTC)
     spec = policy.strategy_for(name, cause)
     assert spec
@@ -56,7 +58,7 @@ def proposed(policy: Policy, strategies: Mapping[str, StrategyFactory], attempt:
         failed_at=now,
         now=now,
     )
-    answer = spec.build(strategies).propose(asked)
+    answer = spec.build_strategy(strategies).propose(asked)
     assert answer
     return answer.delay_seconds
 
@@ -67,24 +69,26 @@ def test_three_hours_then_a_day_in_every_segment(
     shipped: Policy, strategies: Mapping[str, StrategyFactory], name: str, cause: Cause
 ) -> None:
     hour = 3_600
-    assert 3 * hour <= proposed(shipped, strategies, 1, cause, name) <= 3.3 * hour
-    assert 24 * hour <= proposed(shipped, strategies, 2, cause, name) <= 26.4 * hour
+    assert 3 * hour <= proposed_delay(shipped, strategies, 1, cause, name) <= 3.3 * hour
+    assert 24 * hour <= proposed_delay(shipped, strategies, 2, cause, name) <= 26.4 * hour
 
 
 @pytest.mark.parametrize("name", EVERY_SEGMENT)
 def test_limits_cool_down_and_the_unknown_is_not_hurried(
     shipped: Policy, strategies: Mapping[str, StrategyFactory], name: str
 ) -> None:
-    assert proposed(shipped, strategies, 1, Cause.VELOCITY, name) >= 86_400
-    assert 900 <= proposed(shipped, strategies, 1, Cause.API_LIMIT, name) < 86_400
-    generic = proposed(shipped, strategies, 1, Cause.GENERIC, name)
-    assert all(proposed(shipped, strategies, 1, cause, name) > generic for cause in (Cause.UNKNOWN, Cause.DUPLICATE))
+    assert proposed_delay(shipped, strategies, 1, Cause.VELOCITY, name) >= 86_400
+    assert 900 <= proposed_delay(shipped, strategies, 1, Cause.API_LIMIT, name) < 86_400
+    generic = proposed_delay(shipped, strategies, 1, Cause.GENERIC, name)
+    assert all(
+        proposed_delay(shipped, strategies, 1, cause, name) > generic for cause in (Cause.UNKNOWN, Cause.DUPLICATE)
+    )
 
 
 @pytest.mark.parametrize("cause", Cause)
 def test_exactly_the_causes_that_may_be_retried_have_a_strategy(shipped: Policy, cause: Cause) -> None:
     for name in EVERY_SEGMENT:
-        assert (shipped.strategy_for(name, cause) is not None) == (cause.next in RETRIED)
+        assert (shipped.strategy_for(name, cause) is not None) == (cause.next_action in RETRIED_STEPS)
 
 
 def test_what_follows_differs_by_segment(shipped: Policy) -> None:
@@ -105,31 +109,31 @@ def test_a_whole_ladder_fits_into_its_window(shipped: Policy) -> None:
 
 def test_the_version_is_the_content(shipped: Policy, shipped_text: str) -> None:
     assert len(shipped.version) == 12
-    assert parse(shipped_text, "copy.toml").version == shipped.version
-    assert parse(shipped_text + "\n", "copy.toml").version != shipped.version
+    assert parse_policy(shipped_text, "copy.toml").version == shipped.version
+    assert parse_policy(shipped_text + "\n", "copy.toml").version != shipped.version
 
 
 def test_a_segment_takes_from_the_default_what_it_leaves_out() -> None:
-    europe = parse(SMALL, "small.toml").segment_named("europe")
+    europe = parse_policy(SMALL_POLICY, "small.toml").segment_named("europe")
     assert (europe.attempts_allowed, europe.window_days) == (1, 7)
     assert europe.strategies == {Cause.GENERIC: "ladder"}
-    assert parse(SMALL, "small.toml").segment_named("gone").name == "default"
+    assert parse_policy(SMALL_POLICY, "small.toml").segment_named("gone").name == "default"
 
 
 def test_overrides_are_quoted_or_not() -> None:
-    overrides = parse(SMALL, "small.toml").overrides
+    overrides = parse_policy(SMALL_POLICY, "small.toml").overrides
     assert overrides == {"stripe.do_not_honor": Cause.PERMANENT, "visa.57": Cause.GENERIC}
 
 
-def changed(old: str, new: str) -> str:
-    assert old in SMALL
-    return SMALL.replace(old, new, 1)
+def policy_with(old: str, new: str) -> str:
+    assert old in SMALL_POLICY
+    return SMALL_POLICY.replace(old, new, 1)
 
 
 def test_what_operators_may_do_is_as_shipped_where_the_file_is_silent(shipped: Policy) -> None:
-    assert shipped.operators == parse(SMALL, "small").operators == OperatorRules()
-    text = f"{SMALL}[operators]\nretries_per_hour = 5\nsecond_approver_above = {{ EUR = 500_000, JPY = 0 }}\n"
-    rules = parse(text, "small").operators
+    assert shipped.operators == parse_policy(SMALL_POLICY, "small").operators == OperatorRules()
+    text = f"{SMALL_POLICY}[operators]\nretries_per_hour = 5\nsecond_approver_above = {{ EUR = 500_000, JPY = 0 }}\n"
+    rules = parse_policy(text, "small").operators
     assert rules == OperatorRules(retries_per_hour=5, second_approver_above={"EUR": 500_000, "JPY": 0})
 
 
@@ -147,42 +151,57 @@ def test_what_operators_may_do_is_as_shipped_where_the_file_is_silent(shipped: P
 )
 def test_wrong_rules_for_operators_are_errors(table: str, complaint: str) -> None:
     with pytest.raises(InvalidPolicy, match=rf"small:\d+: operators\.{complaint}"):
-        parse(f"{SMALL}[operators]\n{table}\n", "small")
+        parse_policy(f"{SMALL_POLICY}[operators]\n{table}\n", "small")
 
 
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
         ("format = \n", "p.toml: Invalid value (at line 1, column 10)"),
-        (changed("format = 1", "format = 2"), "p.toml:1: format: Input should be 1"),
-        (changed("window_days = 7", "window_days = 0"), "p.toml:14: segments.1.window_days: "),
-        (changed("window_days = 7", 'window_days = "7"'), "p.toml:14: segments.1.window_days: "),
-        (changed("window_days = 7\n", ""), "p.toml:11: segments.1.window_days: the default segment must say it"),
-        (changed("attempts_allowed = 1", "atempts = 1"), "p.toml:10: segments.0.atempts: Extra inputs"),
-        (changed('GENERIC = "ladder"', 'GENERIC = "rope"'), "p.toml:17: segments.1.strategies.GENERIC: there is no"),
-        (changed('GENERIC = "ladder"', 'FRAUD = "ladder"'), "p.toml:17: segments.1.strategies.FRAUD: a failure of"),
-        (changed('GENERIC = "ladder"', 'GENERICK = "ladder"'), "p.toml:17: segments.1.strategies.GENERICK"),
-        (changed("country_in", "country_min"), "p.toml:9: segments.0.when.country_min: no such condition"),
-        (changed("country_in", "shoe_size_in"), "p.toml:9: segments.0.when.shoe_size_in: no such condition"),
-        (changed('["de", "FR"]', "7"), "p.toml:9: segments.0.when.country_in: a list of texts"),
-        (changed('name = "europe"', 'name = "default"'), "p.toml:12: segments.1.name: 'default' is there twice"),
-        (changed('name = "default"', 'name = "other"'), "p.toml:11: segments.1: the last segment must be `default`"),
-        (changed('when = { country_in = ["de", "FR"] }\n', ""), "p.toml:7: segments.0.when: only `default`"),
-        (changed('"PERMANENT"', '"NEVER"'), "p.toml:19: overrides.stripe.Do_Not_Honor: 'NEVER' is no cause"),
-        (changed('"stripe.Do_Not_Honor"', "honor"), "p.toml:19: overrides.honor: write the key as"),
-        (changed('delays = ["3h"]', "delays = []"), "p.toml:2: fallback: delays must be a list"),
-        (changed('delays = ["3h"]\n', ""), "p.toml:2: fallback.delays: Field required"),
-        (changed('use = "fixed_ladder"', 'use = "magic"'), "p.toml:4: strategies.ladder: no strategy is installed as"),
-        (changed('"3h", "24h"', '"3 hours"'), "p.toml:4: strategies.ladder: '3 hours' is no length of time"),
-        (changed('delays = ["3h", "24h"]', 'delay = "3h"'), "p.toml:4: strategies.ladder: fixed_ladder does not take"),
-        (changed("[overrides]", '[cool_down]\nGENERIC = "soon"\n[overrides]'), "p.toml:19: cool_down.GENERIC: 'soon'"),
-        (changed('"PERMANENT"', "[]"), "p.toml:19: overrides.stripe.Do_Not_Honor: [] is no cause"),
-        (changed("[overrides]", "[overides]"), "p.toml:18: overides: Extra inputs"),
+        (policy_with("format = 1", "format = 2"), "p.toml:1: format: Input should be 1"),
+        (policy_with("window_days = 7", "window_days = 0"), "p.toml:14: segments.1.window_days: "),
+        (policy_with("window_days = 7", 'window_days = "7"'), "p.toml:14: segments.1.window_days: "),
+        (policy_with("window_days = 7\n", ""), "p.toml:11: segments.1.window_days: the default segment must say it"),
+        (policy_with("attempts_allowed = 1", "atempts = 1"), "p.toml:10: segments.0.atempts: Extra inputs"),
+        (
+            policy_with('GENERIC = "ladder"', 'GENERIC = "rope"'),
+            "p.toml:17: segments.1.strategies.GENERIC: there is no",
+        ),
+        (policy_with('GENERIC = "ladder"', 'FRAUD = "ladder"'), "p.toml:17: segments.1.strategies.FRAUD: a failure of"),
+        (policy_with('GENERIC = "ladder"', 'GENERICK = "ladder"'), "p.toml:17: segments.1.strategies.GENERICK"),
+        (policy_with("country_in", "country_min"), "p.toml:9: segments.0.when.country_min: no such condition"),
+        (policy_with("country_in", "shoe_size_in"), "p.toml:9: segments.0.when.shoe_size_in: no such condition"),
+        (policy_with('["de", "FR"]', "7"), "p.toml:9: segments.0.when.country_in: a list of texts"),
+        (policy_with('name = "europe"', 'name = "default"'), "p.toml:12: segments.1.name: 'default' is there twice"),
+        (
+            policy_with('name = "default"', 'name = "other"'),
+            "p.toml:11: segments.1: the last segment must be `default`",
+        ),
+        (policy_with('when = { country_in = ["de", "FR"] }\n', ""), "p.toml:7: segments.0.when: only `default`"),
+        (policy_with('"PERMANENT"', '"NEVER"'), "p.toml:19: overrides.stripe.Do_Not_Honor: 'NEVER' is no cause"),
+        (policy_with('"stripe.Do_Not_Honor"', "honor"), "p.toml:19: overrides.honor: write the key as"),
+        (policy_with('delays = ["3h"]', "delays = []"), "p.toml:2: fallback: delays must be a list"),
+        (policy_with('delays = ["3h"]\n', ""), "p.toml:2: fallback.delays: Field required"),
+        (
+            policy_with('use = "fixed_ladder"', 'use = "magic"'),
+            "p.toml:4: strategies.ladder: no strategy is installed as",
+        ),
+        (policy_with('"3h", "24h"', '"3 hours"'), "p.toml:4: strategies.ladder: '3 hours' is no length of time"),
+        (
+            policy_with('delays = ["3h", "24h"]', 'delay = "3h"'),
+            "p.toml:4: strategies.ladder: fixed_ladder does not take",
+        ),
+        (
+            policy_with("[overrides]", '[cool_down]\nGENERIC = "soon"\n[overrides]'),
+            "p.toml:19: cool_down.GENERIC: 'soon'",
+        ),
+        (policy_with('"PERMANENT"', "[]"), "p.toml:19: overrides.stripe.Do_Not_Honor: [] is no cause"),
+        (policy_with("[overrides]", "[overides]"), "p.toml:18: overides: Extra inputs"),
     ],
 )
 def test_an_error_names_file_line_and_key(strategies: Mapping[str, StrategyFactory], text: str, complaint: str) -> None:
     with pytest.raises(InvalidPolicy) as caught:
-        parse(text, "p.toml", strategies)
+        parse_policy(text, "p.toml", strategies)
     assert str(caught.value).startswith(complaint)
     assert "\n" not in str(caught.value)
 
@@ -201,10 +220,10 @@ def test_a_wrong_value_anywhere_is_an_error_or_a_policy(
     number = data.draw(st.sampled_from(keys))
     lines[number] = f"{lines[number].partition('=')[0]}= {data.draw(VALUES)}"
     with suppress(InvalidPolicy):  # anything else is a mistake of ours
-        parse("\n".join(lines), "p.toml", strategies)
+        parse_policy("\n".join(lines), "p.toml", strategies)
 
 
 @given(text=st.text(max_size=200))
 def test_any_text_is_an_error_or_a_policy(text: str) -> None:
     with pytest.raises(InvalidPolicy, match=r"^p\.toml"):
-        parse(text, "p.toml")
+        parse_policy(text, "p.toml")

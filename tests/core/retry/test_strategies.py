@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from core.classifier.taxonomy import Cause
 from core.errors import InvalidPolicy
-from core.retry.duration import seconds
+from core.retry.duration import parse_duration
 from core.retry.strategies.base import RetryStrategy, Situation
 from core.retry.strategies.exponential_backoff import ExponentialBackoff
 from core.retry.strategies.fixed_ladder import FixedLadder
@@ -17,7 +17,7 @@ from core.retry.strategies.fixed_ladder import FixedLadder
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-def situation(attempt: int, invoice_id: str = "in_1") -> Situation:
+def situation_at(attempt: int, invoice_id: str = "in_1") -> Situation:
     return Situation(
         provider="stripe",
         invoice_id=invoice_id,
@@ -31,37 +31,41 @@ def situation(attempt: int, invoice_id: str = "in_1") -> Situation:
     )
 
 
-def delays(strategy: RetryStrategy, attempts: range) -> list[int | None]:
-    answers = (strategy.propose(situation(attempt)) for attempt in attempts)
+def proposed_delays(strategy: RetryStrategy, attempts: range) -> list[int | None]:
+    answers = (strategy.propose(situation_at(attempt)) for attempt in attempts)
     return [answer.delay_seconds if answer else None for answer in answers]
 
 
 def test_a_ladder_has_its_rungs_and_an_end() -> None:
-    assert delays(FixedLadder(["90s", "3h", "2d"]), range(5)) == [None, 90, 10_800, 172_800, None]
+    assert proposed_delays(FixedLadder(["90s", "3h", "2d"]), range(5)) == [None, 90, 10_800, 172_800, None]
 
 
 def test_backoff_doubles_up_to_its_cap() -> None:
     backoff = ExponentialBackoff(base="30m", cap="3h")
-    assert delays(backoff, range(6)) == [None, 1_800, 3_600, 7_200, 10_800, 10_800]
+    assert proposed_delays(backoff, range(6)) == [None, 1_800, 3_600, 7_200, 10_800, 10_800]
 
 
 def test_backoff_without_growth_ends_its_search() -> None:
-    assert delays(ExponentialBackoff(base="1h", cap="2h", factor_percent=100), range(10**9, 10**9 + 1)) == [3_600]
+    assert proposed_delays(ExponentialBackoff(base="1h", cap="2h", factor_percent=100), range(10**9, 10**9 + 1)) == [
+        3_600
+    ]
 
 
 @given(invoice_id=st.text(min_size=1, max_size=30), attempt=st.integers(1, 3), percent=st.integers(0, 50))
 def test_jitter_only_adds_and_is_always_the_same(invoice_id: str, attempt: int, percent: int) -> None:
     ladder = FixedLadder(["3h", "24h", "72h"], jitter_percent=percent)
-    answer = ladder.propose(situation(attempt, invoice_id))
+    answer = ladder.propose(situation_at(attempt, invoice_id))
     plain = (10_800, 86_400, 259_200)[attempt - 1]
     assert answer is not None
     assert plain <= answer.delay_seconds <= plain + plain * percent // 100
-    assert answer == FixedLadder(["3h", "24h", "72h"], jitter_percent=percent).propose(situation(attempt, invoice_id))
+    assert answer == FixedLadder(["3h", "24h", "72h"], jitter_percent=percent).propose(
+        situation_at(attempt, invoice_id)
+    )
 
 
 def test_jitter_spreads_a_herd() -> None:
     ladder = FixedLadder(["3h"], jitter_percent=10)
-    answers = [ladder.propose(situation(1, f"in_{number}")) for number in range(1_000)]
+    answers = [ladder.propose(situation_at(1, f"in_{number}")) for number in range(1_000)]
     added = sorted(answer.delay_seconds - 10_800 for answer in answers if answer)
     assert added[0] < 20
     assert added[-1] > 1_060
@@ -102,4 +106,4 @@ def test_backoff_refuses(settings: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(("text", "length"), [("90s", 90), ("15m", 900), ("3h", 10_800), ("7d", 604_800)])
 def test_lengths_of_time(text: str, length: int) -> None:
-    assert seconds(text) == length
+    assert parse_duration(text) == length

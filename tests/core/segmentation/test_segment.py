@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.retry.policy import Policy
-from core.segmentation.segment import Condition, CustomerProfile, Operator, SegmentRule, segment
+from core.segmentation.segment import Condition, ConditionOperator, CustomerProfile, SegmentRule, find_segment
 
 
 @pytest.mark.parametrize(
@@ -22,25 +22,27 @@ from core.segmentation.segment import Condition, CustomerProfile, Operator, Segm
     ],
 )
 def test_shipped_segments(shipped: Policy, profile: CustomerProfile, name: str) -> None:
-    assert segment(profile, shipped.segments).name == name
+    assert find_segment(profile, shipped.segments).name == name
 
 
 def test_it_says_which_rule_and_why(shipped: Policy) -> None:
-    answer = segment(CustomerProfile(tenure_days=3), shipped.segments)
+    answer = find_segment(CustomerProfile(tenure_days=3), shipped.segments)
     assert (answer.rule, answer.why) == ("tenure_days_max=30", "tenure_days is 3")
 
 
 def test_without_a_profile_it_says_so(shipped: Policy) -> None:
-    answer = segment(None, shipped.segments)
+    answer = find_segment(None, shipped.segments)
     assert (answer.name, answer.why) == ("default", "the profile could not be loaded")
 
 
 def test_lists_are_compared_without_case() -> None:
     rules = (
-        SegmentRule(name="dach", when=(Condition(field="country", operator=Operator.ONE_OF, bound=("DE", "AT")),)),
+        SegmentRule(
+            name="dach", when=(Condition(field="country", operator=ConditionOperator.ONE_OF, bound=("DE", "AT")),)
+        ),
     )
-    assert segment(CustomerProfile(country="at"), rules).name == "dach"
-    assert segment(CustomerProfile(country="FR"), rules).name == "default"
+    assert find_segment(CustomerProfile(country="at"), rules).name == "dach"
+    assert find_segment(CustomerProfile(country="FR"), rules).name == "default"
 
 
 def test_one_lucky_payment_proves_nothing() -> None:
@@ -55,6 +57,6 @@ profiles = st.builds(CustomerProfile, lifetime_value=numbers, successes=numbers,
 
 @given(profile=profiles)
 def test_everybody_is_in_one_segment_of_the_policy(shipped: Policy, profile: CustomerProfile) -> None:
-    answer = segment(profile, shipped.segments)
-    assert answer == segment(profile, shipped.segments)
+    answer = find_segment(profile, shipped.segments)
+    assert answer == find_segment(profile, shipped.segments)
     assert answer.name in {one.name for one in shipped.segments}

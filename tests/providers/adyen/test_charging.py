@@ -26,19 +26,19 @@ from core.payments import (
 )
 from providers.adyen.config import AdyenConfig
 from providers.adyen.gateway import AdyenGateway
-from sandbox.adyen.client import AdyenSandbox
-from sandbox.adyen.items import ACCOUNT
+from sandbox.adyen.client import AdyenSandboxClient
+from sandbox.adyen.items import DEFAULT_MERCHANT_ACCOUNT
 from sandbox.config import SandboxConfig
-from tests.providers.contract.bench import due
-from tests.providers.contract.of_adyen import AdyenBooks
+from tests.providers.contract.bench import due_charge
+from tests.providers.contract.of_adyen import AdyenControl
 from tests.providers.contract.subjects import ADYEN
-from tests.providers.stripe.canned import Canned, canned_server
-from tests.sandbox.harness import serving
+from tests.providers.stripe.canned import CannedServer, canned_server
+from tests.sandbox.harness import run_sandbox
 
 PSP = "PSP0000000000009"
 
 
-def order(**changes: Any) -> ChargeOrder:
+def order_with(**changes: Any) -> ChargeOrder:
     plain = {
         "provider": "adyen",
         "invoice_id": "inv 1",
@@ -54,37 +54,37 @@ def order(**changes: Any) -> ChargeOrder:
 
 
 def gateway_at(address: str, seconds: float = 5) -> AdyenGateway:
-    return AdyenGateway(AdyenConfig("AQEsecret", ACCOUNT, (), address), call_seconds=seconds)
+    return AdyenGateway(AdyenConfig("AQEsecret", DEFAULT_MERCHANT_ACCOUNT, (), address), call_seconds=seconds)
 
 
 @pytest.fixture
-def canned() -> Iterator[Canned]:
+def canned() -> Iterator[CannedServer]:
     with canned_server() as server:
         yield server
 
 
 @pytest.fixture
-async def gateway(canned: Canned) -> AsyncIterator[AdyenGateway]:
+async def gateway(canned: CannedServer) -> AsyncIterator[AdyenGateway]:
     made = gateway_at(canned.address)
     yield made
     await made.close()
 
 
-async def answered(canned: Canned, gateway: AdyenGateway, body: Any, status: int = 200) -> ChargeResult:
-    canned.says("POST /v72/payments", body, status)
-    return await gateway.charge(order())
+async def charge_with_answer(canned: CannedServer, gateway: AdyenGateway, body: Any, status: int = 200) -> ChargeResult:
+    canned.set_answer("POST /v72/payments", body, status)
+    return await gateway.charge(order_with())
 
 
 async def test_what_is_sent(sandbox_address: str) -> None:
     gateway = gateway_at(f"{sandbox_address}/adyen")
-    async with AdyenSandbox(sandbox_address) as box:
-        result = await gateway.charge(order(invoice_id="inv sent", method_id="TOKEN2"))
+    async with AdyenSandboxClient(sandbox_address) as box:
+        result = await gateway.charge(order_with(invoice_id="inv sent", method_id="TOKEN2"))
         (call,) = await box.pay_calls("inv sent")
     await gateway.close()
     assert result.outcome is Outcome.SUCCEEDED
     assert (call.path, call.idempotency_key) == ("/adyen/v72/payments", "pri-adyen-inv-1")
     assert call.params == {
-        "merchantAccount": ACCOUNT,
+        "merchantAccount": DEFAULT_MERCHANT_ACCOUNT,
         "reference": "inv sent",
         "amount": {"value": 4900, "currency": "EUR"},
         "paymentMethod": {"type": "scheme", "storedPaymentMethodId": "TOKEN2"},
@@ -95,17 +95,19 @@ async def test_what_is_sent(sandbox_address: str) -> None:
     }
 
 
-async def test_the_key_travels_in_its_header_and_the_secret_in_its_own(canned: Canned, gateway: AdyenGateway) -> None:
-    await answered(canned, gateway, {"resultCode": "Authorised", "pspReference": PSP})
-    (asked,) = canned.asked
+async def test_the_key_travels_in_its_header_and_the_secret_in_its_own(
+    canned: CannedServer, gateway: AdyenGateway
+) -> None:
+    await charge_with_answer(canned, gateway, {"resultCode": "Authorised", "pspReference": PSP})
+    (asked,) = canned.requests
     assert (asked.headers["idempotency-key"], asked.headers["x-api-key"]) == ("pri-adyen-inv-1", "AQEsecret")
     assert "authorization" not in asked.headers
 
 
 async def test_adyens_own_minor_units_are_sent(sandbox_address: str) -> None:
     gateway = gateway_at(f"{sandbox_address}/adyen")
-    async with AdyenSandbox(sandbox_address) as box:
-        await gateway.charge(order(invoice_id="inv clp", amount=1500, currency="CLP"))
+    async with AdyenSandboxClient(sandbox_address) as box:
+        await gateway.charge(order_with(invoice_id="inv clp", amount=1500, currency="CLP"))
         (call,) = await box.pay_calls("inv clp")
     await gateway.close()
     assert call.params["amount"] == {"value": 150_000, "currency": "CLP"}
@@ -134,9 +136,9 @@ ANSWERS = [
 
 @pytest.mark.parametrize(("body", "status", "outcome", "reason"), ANSWERS)
 async def test_an_answer_without_a_refusal(
-    canned: Canned, gateway: AdyenGateway, body: Any, status: int, outcome: Outcome, reason: str | None
+    canned: CannedServer, gateway: AdyenGateway, body: Any, status: int, outcome: Outcome, reason: str | None
 ) -> None:
-    result = await answered(canned, gateway, body, status)
+    result = await charge_with_answer(canned, gateway, body, status)
     assert (result.outcome, result.reason) == (outcome, reason)
     assert result.charge_id == (PSP if outcome is Outcome.SUCCEEDED else None)
 
@@ -158,14 +160,14 @@ REFUSALS = [
 
 @pytest.mark.parametrize(("body", "status", "code"), REFUSALS)
 async def test_a_refusal_is_a_result_with_its_code(
-    canned: Canned, gateway: AdyenGateway, body: dict[str, Any], status: int, code: str | None
+    canned: CannedServer, gateway: AdyenGateway, body: dict[str, Any], status: int, code: str | None
 ) -> None:
-    result = await answered(canned, gateway, body | {"pspReference": PSP}, status)
+    result = await charge_with_answer(canned, gateway, body | {"pspReference": PSP}, status)
     assert (result.outcome, result.failure.code) == (Outcome.DECLINED, code)
     assert result.charge_id == (PSP if status == 200 else None), "what was not executed made no charge"
 
 
-async def test_a_refusal_in_full(canned: Canned, gateway: AdyenGateway) -> None:
+async def test_a_refusal_in_full(canned: CannedServer, gateway: AdyenGateway) -> None:
     additional = {
         "refusalReasonRaw": "51 : Insufficient funds",
         "merchantAdviceCode": "02 : Try again later",
@@ -175,7 +177,7 @@ async def test_a_refusal_in_full(canned: Canned, gateway: AdyenGateway) -> None:
         "fundingSource": "DEBIT",
     }
     body = {"resultCode": "Refused", "refusalReason": "Not enough balance", "pspReference": PSP}
-    result = await answered(canned, gateway, body | {"additionalData": additional})
+    result = await charge_with_answer(canned, gateway, body | {"additionalData": additional})
     assert result.failure == Failure(
         code="Not enough balance",
         network="mastercard",
@@ -189,14 +191,14 @@ async def test_a_refusal_in_full(canned: Canned, gateway: AdyenGateway) -> None:
     )
 
 
-async def test_a_rate_limit_waits_as_asked(canned: Canned, gateway: AdyenGateway) -> None:
-    canned.says("POST /v72/payments", {}, 429, Retry_After="30")
+async def test_a_rate_limit_waits_as_asked(canned: CannedServer, gateway: AdyenGateway) -> None:
+    canned.set_answer("POST /v72/payments", {}, 429, Retry_After="30")
     with pytest.raises(ProviderUnavailable) as away:
-        await gateway.charge(order())
+        await gateway.charge(order_with())
     assert away.value.retry_after == timedelta(seconds=30)
 
 
-HINDRANCES = [
+MISSING_DATA = [
     ({"last_method_id": None}, NO_METHOD),
     ({"customer_id": None}, NO_METHOD),
     ({"amount": 0}, "amount_unfit"),
@@ -205,24 +207,24 @@ HINDRANCES = [
 ]
 
 
-@pytest.mark.parametrize(("changes", "reason"), HINDRANCES)
+@pytest.mark.parametrize(("changes", "reason"), MISSING_DATA)
 async def test_what_cannot_be_asked_for_is_no_refusal(
-    canned: Canned, gateway: AdyenGateway, changes: dict[str, Any], reason: str
+    canned: CannedServer, gateway: AdyenGateway, changes: dict[str, Any], reason: str
 ) -> None:
-    result = await gateway.charge(order(**changes))
+    result = await gateway.charge(order_with(**changes))
     assert (result.outcome, result.reason, result.failure) == (Outcome.NOT_CHARGED, reason, Failure())
-    assert canned.asked == []
+    assert canned.requests == []
 
 
 @pytest.mark.parametrize("code", ["800", "802", "803", "805"])
 async def test_a_stored_method_that_is_gone_is_no_refusal_of_a_bank(
-    canned: Canned, gateway: AdyenGateway, code: str
+    canned: CannedServer, gateway: AdyenGateway, code: str
 ) -> None:
-    result = await answered(canned, gateway, {"errorCode": code, "pspReference": PSP}, 422)
+    result = await charge_with_answer(canned, gateway, {"errorCode": code, "pspReference": PSP}, 422)
     assert (result.outcome, result.reason, result.failure.code) == (Outcome.NOT_CHARGED, UNFIT_METHOD, None)
 
 
-PARTS = [
+PART_CASES = [
     ({"resultCode": "Authorised"}, Outcome.SUCCEEDED, None),
     ({"resultCode": "Authorised", "amount": {"value": 4900, "currency": "EUR"}}, Outcome.SUCCEEDED, None),
     ({"resultCode": "Authorised", "amount": {"value": 3000, "currency": "EUR"}}, Outcome.SUCCEEDED, 3000),
@@ -232,40 +234,42 @@ PARTS = [
 ]
 
 
-@pytest.mark.parametrize(("body", "outcome", "amount"), PARTS)
+@pytest.mark.parametrize(("body", "outcome", "amount"), PART_CASES)
 async def test_less_than_was_asked_for_is_a_part(
-    canned: Canned, gateway: AdyenGateway, body: dict[str, Any], outcome: Outcome, amount: int | None
+    canned: CannedServer, gateway: AdyenGateway, body: dict[str, Any], outcome: Outcome, amount: int | None
 ) -> None:
-    result = await answered(canned, gateway, body | {"pspReference": PSP})
+    result = await charge_with_answer(canned, gateway, body | {"pspReference": PSP})
     assert (result.outcome, result.amount) == (outcome, amount)
 
 
 @pytest.mark.parametrize("reference", ["Bestellung-Müller-17", "trailing ", "两 — 👩‍💻", "#1042"])
-async def test_a_reference_is_sent_exactly_as_it_came(canned: Canned, gateway: AdyenGateway, reference: str) -> None:
+async def test_a_reference_is_sent_exactly_as_it_came(
+    canned: CannedServer, gateway: AdyenGateway, reference: str
+) -> None:
     for told in (reference, reference.strip()):
         body = {"resultCode": "Authorised", "pspReference": PSP, "merchantReference": told}
-        canned.says("POST /v72/payments", body)
+        canned.set_answer("POST /v72/payments", body)
         key = idempotency_key("adyen", reference, 1)
-        result = await gateway.charge(order(invoice_id=reference, idempotency_key=key))
+        result = await gateway.charge(order_with(invoice_id=reference, idempotency_key=key))
         assert result.outcome is Outcome.SUCCEEDED
-        assert canned.asked[-1].headers["idempotency-key"] == key
+        assert canned.requests[-1].headers["idempotency-key"] == key
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:9", "ftp://x", "http://[", "http://\ud800"])
 async def test_what_cannot_be_reached_was_not_sent(address: str) -> None:
     gateway = gateway_at(address, seconds=1)
     with pytest.raises(ProviderUnavailable):
-        await gateway.charge(order())
+        await gateway.charge(order_with())
     await gateway.close()
 
 
 async def test_many_at_once_do_not_wait_for_each_other(sandbox_address: str) -> None:
     gateway = gateway_at(f"{sandbox_address}/adyen", seconds=8)
-    async with AdyenSandbox(sandbox_address) as box:
+    async with AdyenSandboxClient(sandbox_address) as box:
         made = [await box.create_failed_payment(script=("hang:2",)) for _ in range(20)]
         began = asyncio.get_running_loop().time()
         results = await asyncio.gather(
-            *(gateway.charge(order(invoice_id=one.invoice, idempotency_key=f"k-{one.invoice}")) for one in made)
+            *(gateway.charge(order_with(invoice_id=one.invoice, idempotency_key=f"k-{one.invoice}")) for one in made)
         )
     await gateway.close()
     assert {result.outcome for result in results} == {Outcome.SUCCEEDED}
@@ -275,21 +279,21 @@ async def test_many_at_once_do_not_wait_for_each_other(sandbox_address: str) -> 
 async def test_a_repeat_that_is_refused_tells_nothing_of_the_first_time(sandbox_address: str) -> None:
     """The API key was taken back after a payment whose answer was lost: a new attempt might charge twice."""
     gateway = gateway_at(f"{sandbox_address}/adyen")
-    async with AdyenSandbox(sandbox_address) as box:
-        bench = await due(ADYEN, AdyenBooks(box), gateway, "succeed_then_drop")
-        await bench.charge()
-        await box.fault("/adyen/v72/payments", "error:401", method="POST")
-        await bench.settle()
-        assert bench.told == [EventType.CHARGE_REQUESTED, EventType.CHARGE_UNKNOWN]
-        await bench.settle()
-        assert bench.told[-2:] == [EventType.CHARGE_RECONCILED, EventType.RECOVERY_CLOSED]
-        assert len(await bench.money()) == 1
+    async with AdyenSandboxClient(sandbox_address) as box:
+        bench = await due_charge(ADYEN, AdyenControl(box), gateway, "succeed_then_drop")
+        await bench.run_charge()
+        await box.add_fault("/adyen/v72/payments", "error:401", method="POST")
+        await bench.run_reconcile()
+        assert bench.written_types == [EventType.CHARGE_REQUESTED, EventType.CHARGE_UNKNOWN]
+        await bench.run_reconcile()
+        assert bench.written_types[-2:] == [EventType.CHARGE_RECONCILED, EventType.RECOVERY_CLOSED]
+        assert len(await bench.charged_amounts()) == 1
     await gateway.close()
 
 
 async def test_nothing_can_be_read(gateway: AdyenGateway) -> None:
     assert (gateway.can_read, gateway.idempotency) == (False, timedelta(days=6, hours=23))
-    assert (await gateway.settle(order())).outcome is Outcome.UNKNOWN
+    assert (await gateway.reconcile(order_with())).outcome is Outcome.UNKNOWN
     for reading in (gateway.read_invoice("inv 1"), gateway.read_failure("inv 1", None)):
         with pytest.raises(ProviderUnavailable):
             await reading
@@ -299,15 +303,15 @@ async def test_nothing_can_be_read(gateway: AdyenGateway) -> None:
 
 @pytest.fixture(scope="module")
 def sandbox_address() -> Iterator[str]:
-    with serving(SandboxConfig(echo=False)) as address:
+    with run_sandbox(SandboxConfig(echo=False)) as address:
         yield address
 
 
 async def test_an_answer_that_drips_in_is_none() -> None:
     """Each byte comes in time, the whole never does; and no thread is left behind."""
-    with dripping() as address:
+    with dripping_server() as address:
         hasty = gateway_at(address, seconds=1)
-        result = await hasty.charge(order())
+        result = await hasty.charge(order_with())
         await hasty.close()
     assert (result.outcome, result.reason) == (Outcome.UNKNOWN, "timeout")
     for _ in range(50):
@@ -318,7 +322,7 @@ async def test_an_answer_that_drips_in_is_none() -> None:
 
 
 @contextmanager
-def dripping() -> Iterator[str]:
+def dripping_server() -> Iterator[str]:
     """A server whose answer has no end."""
     over = threading.Event()
 

@@ -6,13 +6,13 @@ import catalog
 from core.classifier.classify import classify
 from core.classifier.taxonomy import Cause
 from core.payments import Failure
-from providers.adyen import provider
+from providers.adyen import create
 from providers.adyen.failures import failure_of, network_code
-from providers.adyen.methods import network_of
+from providers.adyen.methods import network_of_method
 from providers.fields import Fields
-from sandbox.adyen.reasons import REASONS
+from sandbox.adyen.reasons import REFUSAL_REASONS
 
-TABLES = catalog.tables({"adyen": provider({}).decline_codes})
+TABLES = catalog.load_decline_tables({"adyen": create({}).decline_codes})
 CAUSES = {
     Cause.GENERIC: "2 3 27",
     Cause.TECHNICAL: "4 9 21 39",
@@ -29,17 +29,17 @@ CAUSES = {
 ROWS = [(code, cause) for cause, codes in CAUSES.items() for code in codes.split()]
 
 
-def of(code: str | None, **more: str | None) -> Cause:
+def cause_of(code: str | None, **more: str | None) -> Cause:
     return classify(Failure(code=code, **more), TABLES, provider="adyen").cause
 
 
 def test_the_table_is_complete() -> None:
-    assert {code for code, _ in ROWS} == set(REASONS)
+    assert {code for code, _ in ROWS} == set(REFUSAL_REASONS)
 
 
 @pytest.mark.parametrize(("code", "cause"), ROWS)
 def test_a_refusal_means_the_same_by_number_and_in_words(code: str, cause: Cause) -> None:
-    assert of(code) is of(REASONS[code]) is of(REASONS[code].upper()) is cause
+    assert cause_of(code) is cause_of(REFUSAL_REASONS[code]) is cause_of(REFUSAL_REASONS[code].upper()) is cause
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_the_issuers_raw_words(raw: str | None, code: str | None) -> None:
     ],
 )
 def test_payment_methods_are_networks(method: str | None, network: str | None) -> None:
-    assert network_of(method) == network
+    assert network_of_method(method) == network
 
 
 def test_the_issuers_code_says_more_than_a_plain_refusal() -> None:
@@ -89,7 +89,7 @@ def test_mastercards_advice_goes_first() -> None:
     assert classify(failure, TABLES, provider="adyen").cause is Cause.PERMANENT
 
 
-@pytest.mark.parametrize("reason", [REASONS["20"], REASONS["21"], REASONS["46"]])
+@pytest.mark.parametrize("reason", [REFUSAL_REASONS["20"], REFUSAL_REASONS["21"], REFUSAL_REASONS["46"]])
 def test_what_adyen_kept_back_is_no_try_for_the_network(reason: str) -> None:
     assert failure_of(reason, Fields({}), "visa", None).network_status == "not_sent_to_network"
     assert failure_of("Refused", Fields({}), "visa", None).network_status is None

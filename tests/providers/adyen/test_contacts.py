@@ -5,37 +5,37 @@ from typing import Any
 import pytest
 
 from core.errors import InvalidInput
-from core.messages.contact import Contact, Told
+from core.messages.contact import Contact, ContactUpdate
 from providers.adyen.config import AdyenConfig
 from providers.adyen.webhook import AdyenWebhooks
-from providers.base import KnowsContacts, TellsContacts
+from providers.base import ExtractsContacts, ReadsContacts
 from sandbox.adyen import items, payments
 from sandbox.adyen.models import FailedPayment
 from tests.providers.contract.of_adyen import KEYS, THEN, a_payment
 from tests.providers.contract.subject import Key
 from tests.providers.contract.subjects import ADYEN
 
-OURS = AdyenWebhooks(AdyenConfig("AQE", items.ACCOUNT, (KEYS[Key.NEWEST],)))
+WEBHOOKS = AdyenWebhooks(AdyenConfig("AQE", items.DEFAULT_MERCHANT_ACCOUNT, (KEYS[Key.NEWEST],)))
 JENNY = {"shopperEmail": "jenny@example.com"}
 
 
 def an_item(code: str = "AUTHORISATION", success: bool = False, invoice: str = "inv_1", **more: Any) -> dict[str, Any]:
     additional = more.pop("additional", {})
-    return items.item(
+    return items.build_item(
         a_payment(invoice, **{"person": {}} | more), code, success, THEN, reason="Refused", additional=additional
     )
 
 
-def told(*given: dict[str, Any], live: bool = False) -> tuple[Told, ...]:
-    return OURS.contacts(items.body(list(given), live=live))
+def contacts_in(*given: dict[str, Any], live: bool = False) -> tuple[ContactUpdate, ...]:
+    return WEBHOOKS.extract_contacts(items.webhook_body(list(given), live=live))
 
 
 def test_the_shopper_as_the_sandbox_tells_it() -> None:
     spec = FailedPayment(
         email="kim@example.com", name="Kim", phone="+4930555010", locale="de_DE", shopper_country="DE", invoice_id="i"
     )
-    payment = payments.of_spec(spec)
-    (found,) = told(items.item(payment, "AUTHORISATION", False, THEN, reason="Refused"))
+    payment = payments.payment_from_spec(spec)
+    (found,) = contacts_in(items.build_item(payment, "AUTHORISATION", False, THEN, reason="Refused"))
     assert (found.customer_id, found.invoice_id) == (payment["shopper"], "i")
     assert found.contact == Contact(
         email="kim@example.com", name="Kim", phone="+4930555010", language="de_DE", country="DE"
@@ -58,7 +58,7 @@ def test_the_shopper_as_the_sandbox_tells_it() -> None:
     ],
 )
 def test_a_name_in_whichever_way_it_is_told(said: dict[str, Any], name: str | None) -> None:
-    (found,) = told(an_item(additional=JENNY | said))
+    (found,) = contacts_in(an_item(additional=JENNY | said))
     assert found.contact.name == name
 
 
@@ -77,15 +77,17 @@ def test_a_name_in_whichever_way_it_is_told(said: dict[str, Any], name: str | No
     ids=["paid", "captured", "warned", "foreign", "a check", "nothing said", "no data", "no shopper"],
 )
 def test_only_those_whose_payment_was_refused_are_named(item: dict[str, Any]) -> None:
-    assert told(item) == ()
+    assert contacts_in(item) == ()
 
 
 def test_a_rescue_that_gave_up_names_them_too() -> None:
-    assert len(told(an_item("AUTORESCUE", False, additional=JENNY | {"shopperReference": "shopper_contract"}))) == 1
+    assert (
+        len(contacts_in(an_item("AUTORESCUE", False, additional=JENNY | {"shopperReference": "shopper_contract"}))) == 1
+    )
 
 
 def test_each_item_of_a_batch_names_its_own() -> None:
-    found = told(an_item(additional=JENNY), an_item(invoice="inv_2", additional={"shopperTelephone": "+1"}))
+    found = contacts_in(an_item(additional=JENNY), an_item(invoice="inv_2", additional={"shopperTelephone": "+1"}))
     assert [(one.invoice_id, one.contact.email, one.contact.phone) for one in found] == [
         ("inv_1", "jenny@example.com", None),
         ("inv_2", None, "+1"),
@@ -93,16 +95,16 @@ def test_each_item_of_a_batch_names_its_own() -> None:
 
 
 def test_the_event_itself_names_nobody() -> None:
-    events = OURS.normalise(items.body([an_item(additional=JENNY | {"cardHolderName": "Jenny Rosen"})]))
+    events = WEBHOOKS.normalise(items.webhook_body([an_item(additional=JENNY | {"cardHolderName": "Jenny Rosen"})]))
     assert "jenny" not in events[0].model_dump_json().lower()
 
 
 def test_what_is_no_webhook_names_nobody() -> None:
-    assert OURS.contacts(b'{"eventId": "e", "type": "recurring.token.created"}') == ()
+    assert WEBHOOKS.extract_contacts(b'{"eventId": "e", "type": "recurring.token.created"}') == ()
     with pytest.raises(InvalidInput):
-        OURS.contacts(b"{")
+        WEBHOOKS.extract_contacts(b"{")
 
 
 def test_which_side_can_tell() -> None:
-    assert isinstance(OURS, TellsContacts)
-    assert not isinstance(ADYEN.provider().gateway(), KnowsContacts)
+    assert isinstance(WEBHOOKS, ExtractsContacts)
+    assert not isinstance(ADYEN.provider().create_gateway(), ReadsContacts)

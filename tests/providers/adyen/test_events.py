@@ -18,17 +18,17 @@ AT = datetime.fromtimestamp(THEN, UTC)
 ORIGINAL = "ORIGINAL00000001"
 
 
-def item(code: str, success: bool = True, **fields: Any) -> dict[str, Any]:
+def webhook_item(code: str, success: bool = True, **fields: Any) -> dict[str, Any]:
     payment = a_payment("inv 1/2026", **fields.pop("payment", {}))
-    return items.item(payment, code, success, THEN, psp="PSP0000000000001", **fields)
+    return items.build_item(payment, code, success, THEN, psp="PSP0000000000001", **fields)
 
 
-def read(*told: dict[str, Any], live: bool = False) -> tuple[ProviderEvent, ...]:
-    return WEBHOOKS.normalise(items.body(list(told), live=live))
+def read_items(*webhook_items: dict[str, Any], live: bool = False) -> tuple[ProviderEvent, ...]:
+    return WEBHOOKS.normalise(items.webhook_body(list(webhook_items), live=live))
 
 
-def only(told: dict[str, Any]) -> ProviderEvent:
-    (event,) = read(told)
+def read_one(webhook_item: dict[str, Any]) -> ProviderEvent:
+    (event,) = read_items(webhook_item)
     return event
 
 
@@ -62,7 +62,7 @@ KINDS = [
 
 @pytest.mark.parametrize(("code", "success", "kind"), KINDS)
 def test_each_event_code_has_a_meaning(code: str, success: bool, kind: EventKind) -> None:
-    event = only(item(code, success, originalReference=ORIGINAL, reason="" if success else "Refused"))
+    event = read_one(webhook_item(code, success, originalReference=ORIGINAL, reason="" if success else "Refused"))
     assert (event.kind, event.event_type, event.occurred_at) == (kind, code, AT)
     assert event.event_id == f"PSP0000000000001:{code}:{'true' if success else 'false'}"
     if kind is EventKind.OTHER:
@@ -73,7 +73,9 @@ def test_each_event_code_has_a_meaning(code: str, success: bool, kind: EventKind
 
 def test_a_refusal_in_full() -> None:
     extra = {"refusalReasonRaw": "51 : Insufficient funds", "merchantAdviceCode": "24 : Retry after 1 hour"}
-    event = only(item("AUTHORISATION", False, reason="Not enough balance", additional=extra, payment={"brand": "mc"}))
+    event = read_one(
+        webhook_item("AUTHORISATION", False, reason="Not enough balance", additional=extra, payment={"brand": "mc"})
+    )
     assert event.failure == Failure(
         code="Not enough balance",
         network="mastercard",
@@ -95,53 +97,60 @@ def test_a_refusal_in_full() -> None:
 
 
 def test_a_scheduled_rescue_is_the_providers_own_next_try() -> None:
-    event = only(item("AUTHORISATION", False, reason="Refused", additional={"retry.rescueScheduled": "true"}))
+    event = read_one(
+        webhook_item("AUTHORISATION", False, reason="Refused", additional={"retry.rescueScheduled": "true"})
+    )
     assert event.next_provider_attempt == AT + LONGEST_RESCUE
     assert timedelta(days=48) == LONGEST_RESCUE
     assert (
-        only(item("AUTHORISATION", False, additional={"retry.rescueScheduled": "false"})).next_provider_attempt is None
+        read_one(
+            webhook_item("AUTHORISATION", False, additional={"retry.rescueScheduled": "false"})
+        ).next_provider_attempt
+        is None
     )
 
 
 def test_our_own_payment_is_known_by_its_key() -> None:
-    event = only(item("AUTHORISATION", False, additional={"metadata.priCharge": "pri-adyen-inv-1"}))
+    event = read_one(webhook_item("AUTHORISATION", False, additional={"metadata.priCharge": "pri-adyen-inv-1"}))
     assert event.idempotency_key == "pri-adyen-inv-1"
 
 
 def test_newer_names_of_token_and_shopper_go_first() -> None:
     extra = {"tokenization.storedPaymentMethodId": "NEWER", "tokenization.shopperReference": "shopper 2"}
-    event = only(item("AUTHORISATION", False, additional=extra))
+    event = read_one(webhook_item("AUTHORISATION", False, additional=extra))
     assert event.failure
     assert (event.failure.method_id, event.customer_id) == ("NEWER", "shopper 2")
 
 
 def test_a_rescue_that_ended_without_a_reason_keeps_the_known_one() -> None:
-    ended = only(item("AUTORESCUE", False, reason="retryWindowHasElapsed"))
+    ended = read_one(webhook_item("AUTORESCUE", False, reason="retryWindowHasElapsed"))
     assert ended.failure
     assert (ended.failure.code, ended.detail) == (None, "retryWindowHasElapsed")
-    told = only(item("AUTORESCUE", False, reason="Expired Card"))
+    told = read_one(webhook_item("AUTORESCUE", False, reason="Expired Card"))
     assert told.failure
     assert told.failure.code == "Expired Card"
 
 
 def test_a_dispute_names_its_payment_and_why() -> None:
-    event = only(item("NOTIFICATION_OF_CHARGEBACK", originalReference=ORIGINAL, reason="Fraudulent Transaction"))
+    event = read_one(
+        webhook_item("NOTIFICATION_OF_CHARGEBACK", originalReference=ORIGINAL, reason="Fraudulent Transaction")
+    )
     assert (event.payment_id, event.detail) == (ORIGINAL, "Fraudulent Transaction")
 
 
 def test_a_stored_method_belongs_to_a_shopper() -> None:
-    told = item("RECURRING_CONTRACT")
-    event = only(told)
+    told = webhook_item("RECURRING_CONTRACT")
+    event = read_one(told)
     assert (event.customer_id, event.method_id) == ("shopper_contract", "M5N7TQ4TG5PFWR50")
     told["additionalData"] = {"shopperReference": "shopper 3"}
-    assert only(told).method_id == "PSP0000000000001", "the token is the event's own reference"
+    assert read_one(told).method_id == "PSP0000000000001", "the token is the event's own reference"
     told["additionalData"] = {}
-    assert only(told).detail == "a stored method without its shopper can't be charged"
+    assert read_one(told).detail == "a stored method without its shopper can't be charged"
 
 
 def test_a_check_of_a_card_is_no_payment() -> None:
     for success in (True, False):
-        event = only(item("AUTHORISATION", success, payment={"amount": 0}))
+        event = read_one(webhook_item("AUTHORISATION", success, payment={"amount": 0}))
         assert event.kind is EventKind.OTHER
 
 
@@ -150,13 +159,14 @@ def test_a_check_of_a_card_is_no_payment() -> None:
     [("CLP", 150_000, 1500), ("ISK", 279_000, 2790), ("CVE", 25, 2500), ("IDR", 10_000, 1_000_000), ("JPY", 500, 500)],
 )
 def test_amounts_are_in_minor_units_of_iso_4217(currency: str, told: int, amount: int) -> None:
-    event = only(item("AUTHORISATION", False, payment={"currency": currency, "amount": told}))
+    event = read_one(webhook_item("AUTHORISATION", False, payment={"currency": currency, "amount": told}))
     assert (event.amount, event.currency) == (amount, currency)
 
 
 def test_half_a_chilean_peso_is_no_amount() -> None:
     assert (
-        only(item("AUTHORISATION", False, payment={"currency": "CLP", "amount": 150})).detail == "unfit: amount.value"
+        read_one(webhook_item("AUTHORISATION", False, payment={"currency": "CLP", "amount": 150})).detail
+        == "unfit: amount.value"
     )
 
 
@@ -175,26 +185,26 @@ def test_half_a_chilean_peso_is_no_amount() -> None:
     ],
 )
 def test_what_cannot_be_used_is_kept_with_a_reason(field: str, value: Any, detail: str) -> None:
-    event = only(item("AUTHORISATION", False) | {field: value})
+    event = read_one(webhook_item("AUTHORISATION", False) | {field: value})
     assert (event.kind, event.detail) == (EventKind.OTHER, detail)
 
 
 def test_without_a_reference_of_its_own_it_is_no_event() -> None:
     with pytest.raises(InvalidInput):
-        read(item("AUTHORISATION") | {"pspReference": ""})
+        read_items(webhook_item("AUTHORISATION") | {"pspReference": ""})
 
 
 def test_a_live_event_for_a_test_account_is_kept_without_effect() -> None:
-    (event,) = read(item("AUTHORISATION", False), live=True)
+    (event,) = read_items(webhook_item("AUTHORISATION", False), live=True)
     assert (event.kind, event.detail) == (EventKind.OTHER, "live event for a test account")
 
 
 def test_times_of_every_zone_are_in_utc() -> None:
-    told = item("AUTHORISATION", False) | {"eventDate": "2026-11-23T10:00:00+02:00"}
-    assert only(told).occurred_at == datetime(2026, 11, 23, 8, tzinfo=UTC)
+    told = webhook_item("AUTHORISATION", False) | {"eventDate": "2026-11-23T10:00:00+02:00"}
+    assert read_one(told).occurred_at == datetime(2026, 11, 23, 8, tzinfo=UTC)
 
 
 def test_a_batch_keeps_its_order_and_one_bad_item_harms_no_other() -> None:
-    bad = item("AUTHORISATION", False) | {"eventDate": "?"}
-    events = read(item("AUTHORISATION", False), bad, item("CAPTURE"))
+    bad = webhook_item("AUTHORISATION", False) | {"eventDate": "?"}
+    events = read_items(webhook_item("AUTHORISATION", False), bad, webhook_item("CAPTURE"))
     assert [event.kind for event in events] == [EventKind.PAYMENT_FAILED, EventKind.OTHER, EventKind.INVOICE_PAID]

@@ -3,8 +3,8 @@
 import pytest
 
 from core.payments import EventKind, MethodKind
-from providers.adyen.methods import kind_of, network_of
-from tests.providers.adyen.test_events import item, only
+from providers.adyen.methods import kind_of_method, network_of_method
+from tests.providers.adyen.test_events import read_one, webhook_item
 
 KINDS = {
     MethodKind.CARD: (
@@ -34,13 +34,13 @@ KINDS = {
 
 @pytest.mark.parametrize(("kind", "method"), [(kind, name) for kind, names in KINDS.items() for name in names.split()])
 def test_the_kind_of_a_method(kind: MethodKind, method: str) -> None:
-    assert kind_of(method) is kind
+    assert kind_of_method(method) is kind
 
 
 def test_a_name_that_nobody_knows_is_a_card_where_a_card_is_shown() -> None:
-    assert kind_of("something_new", card_seen=True) is MethodKind.CARD
-    assert kind_of("ideal", card_seen=True) is MethodKind.BANK_TRANSFER
-    assert (kind_of(None), kind_of("", card_seen=True)) == (None, MethodKind.CARD)
+    assert kind_of_method("something_new", card_seen=True) is MethodKind.CARD
+    assert kind_of_method("ideal", card_seen=True) is MethodKind.BANK_TRANSFER
+    assert (kind_of_method(None), kind_of_method("", card_seen=True)) == (None, MethodKind.CARD)
 
 
 @pytest.mark.parametrize(
@@ -59,20 +59,20 @@ def test_a_name_that_nobody_knows_is_a_card_where_a_card_is_shown() -> None:
     ],
 )
 def test_the_network_behind_a_variant(method: str, network: str | None) -> None:
-    assert network_of(method) == network
+    assert network_of_method(method) == network
 
 
 def test_a_wallet_is_the_card_in_it() -> None:
-    told = item(
+    told = webhook_item(
         "AUTHORISATION", False, payment={"brand": "applepay"}, additional={"paymentMethodVariant": "mc_applepay"}
     )
-    card = only(told).card
+    card = read_one(told).card
     assert card
     assert (card.kind, card.network) == (MethodKind.CARD, "mastercard")
 
 
 def test_a_refused_debit_is_no_card() -> None:
-    event = only(item("AUTHORISATION", False, reason="Refused", payment={"brand": "sepadirectdebit"}))
+    event = read_one(webhook_item("AUTHORISATION", False, reason="Refused", payment={"brand": "sepadirectdebit"}))
     assert event.kind is EventKind.PAYMENT_FAILED
     assert event.card
     assert event.card.kind is MethodKind.DIRECT_DEBIT

@@ -2,8 +2,8 @@
 
 import pytest
 
-from providers.adyen import provider
-from providers.base import installed
+from providers.adyen import create
+from providers.base import load_providers
 from settings import Settings
 
 FULL = {"ADYEN_API_KEY": "AQE", "ADYEN_MERCHANT_ACCOUNT": "Shop", "ADYEN_HMAC_KEYS": "ab" * 32}
@@ -11,7 +11,7 @@ LIVE = "https://1797a841fbb37ca7-AdyenDemo-checkout-live.adyenpayments.com/check
 
 
 def test_it_is_installed() -> None:
-    assert installed({})["adyen"].name == "adyen"
+    assert load_providers({})["adyen"].name == "adyen"
 
 
 @pytest.mark.parametrize(
@@ -24,11 +24,11 @@ def test_it_is_installed() -> None:
     ],
 )
 async def test_a_side_without_its_secret_is_off_and_says_so(without: str, webhooks: bool, gateway: bool) -> None:
-    made = provider({name: "" if name == without else text for name, text in FULL.items()})
-    assert (made.webhooks() is not None) is webhooks
-    found = made.gateway()
+    made = create({name: "" if name == without else text for name, text in FULL.items()})
+    assert (made.create_webhooks() is not None) is webhooks
+    found = made.create_gateway()
     assert (found is not None) is gateway
-    assert any(without in note for note in made.notes()) or not without
+    assert any(without in note for note in made.startup_notes()) or not without
     if found:
         await found.close()
 
@@ -44,14 +44,14 @@ async def test_a_side_without_its_secret_is_off_and_says_so(without: str, webhoo
     ],
 )
 def test_its_address_says_whether_money_is_real(base: str, live: bool) -> None:
-    assert provider(FULL | {"ADYEN_API_BASE": base}).livemode is live
+    assert create(FULL | {"ADYEN_API_BASE": base}).livemode is live
 
 
 def test_no_secret_shows() -> None:
-    made = provider(FULL | {"ADYEN_API_BASE": LIVE})
+    made = create(FULL | {"ADYEN_API_BASE": LIVE})
     assert "AQE" not in repr(made._config)
     assert "abab" not in repr(made._config)
-    assert not [note for note in made.notes() if "AQE" in note or "abab" in note]
+    assert not [note for note in made.startup_notes() if "AQE" in note or "abab" in note]
 
 
 def test_compressed_time_and_real_money_do_not_go_together() -> None:

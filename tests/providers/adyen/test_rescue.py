@@ -6,14 +6,14 @@ import catalog
 from core.classifier.classify import classify
 from core.classifier.taxonomy import Cause
 from core.payments import EventKind, Failure, MethodKind
-from providers.adyen import provider
-from providers.adyen.failures import code_of
-from tests.providers.adyen.test_events import item, only
+from providers.adyen import create
+from providers.adyen.failures import refusal_code
+from tests.providers.adyen.test_events import read_one, webhook_item
 
-TABLES = catalog.tables({"adyen": provider({}).decline_codes})
+TABLES = catalog.load_decline_tables({"adyen": create({}).decline_codes})
 
 
-def cause(failure: Failure | None) -> Cause:
+def cause_of(failure: Failure | None) -> Cause:
     assert failure
     return classify(failure, TABLES, provider="adyen").cause
 
@@ -33,7 +33,7 @@ ENDS = [
 
 @pytest.mark.parametrize("reason", ENDS)
 def test_the_end_of_a_rescue_keeps_what_the_bank_said(reason: str) -> None:
-    event = only(item("AUTORESCUE", False, reason=reason))
+    event = read_one(webhook_item("AUTORESCUE", False, reason=reason))
     assert event.failure
     assert (event.kind, event.failure.code, event.card) == (EventKind.PROVIDER_STOPPED, None, None)
     assert event.detail in (reason, None)
@@ -42,29 +42,29 @@ def test_the_end_of_a_rescue_keeps_what_the_bank_said(reason: str) -> None:
 def test_the_end_of_a_rescue_names_the_stored_method_all_the_same() -> None:
     """It may be the first that is heard of this payment."""
     stored = {"recurring.recurringDetailReference": "TOKEN", "recurring.shopperReference": "shopper 1"}
-    event = only(item("AUTORESCUE", False, reason="maxRetryAttemptsReached", additional=stored))
+    event = read_one(webhook_item("AUTORESCUE", False, reason="maxRetryAttemptsReached", additional=stored))
     assert event.failure
     assert (event.failure.code, event.failure.method_id, event.customer_id) == (None, "TOKEN", "shopper 1")
 
 
 @pytest.mark.parametrize("reason", ["fraudDecline", "FraudDecline"])
 def test_a_rescue_that_ended_as_fraud_is_fraud(reason: str) -> None:
-    event = only(item("AUTORESCUE", False, reason=reason))
+    event = read_one(webhook_item("AUTORESCUE", False, reason=reason))
     assert event.kind is EventKind.PROVIDER_STOPPED
-    assert cause(event.failure) is Cause.FRAUD
+    assert cause_of(event.failure) is Cause.FRAUD
 
 
 def test_a_rescue_that_ended_with_a_refusal_tells_it() -> None:
-    assert cause(only(item("AUTORESCUE", False, reason="Expired Card")).failure) is Cause.CARD_DATA
+    assert cause_of(read_one(webhook_item("AUTORESCUE", False, reason="Expired Card")).failure) is Cause.CARD_DATA
 
 
 def test_a_process_word_is_no_code_of_a_refusal_either() -> None:
-    assert only(item("AUTHORISATION", False, reason="retryWindowHasElapsed")).failure == Failure(
+    assert read_one(webhook_item("AUTHORISATION", False, reason="retryWindowHasElapsed")).failure == Failure(
         network="visa", method_id="M5N7TQ4TG5PFWR50", charge_id="PSP0000000000001"
     )
 
 
-NUMBERED = [
+NUMBERED_REASONS = [
     ("800 Contract not found", "800", Cause.CARD_DATA),
     ("803 PaymentDetail not found", "803", Cause.CARD_DATA),
     ("803: PaymentDetail not found", "803", Cause.CARD_DATA),
@@ -81,21 +81,21 @@ NUMBERED = [
 ]
 
 
-@pytest.mark.parametrize(("reason", "code", "said"), NUMBERED)
+@pytest.mark.parametrize(("reason", "code", "said"), NUMBERED_REASONS)
 def test_a_number_and_its_words_are_read_as_the_number(reason: str, code: str, said: Cause) -> None:
-    assert code_of(reason) == code
-    assert cause(Failure(code=code)) is said
+    assert refusal_code(reason) == code
+    assert cause_of(Failure(code=code)) is said
 
 
 def test_a_refusal_without_a_stored_method_keeps_its_cause() -> None:
     bare = {"recurring.recurringDetailReference": None, "shopperReference": None, "recurring.shopperReference": None}
-    event = only(item("AUTHORISATION", False, reason="Not enough balance", additional=bare))
+    event = read_one(webhook_item("AUTHORISATION", False, reason="Not enough balance", additional=bare))
     assert event.failure
     assert (event.failure.code, event.failure.method_id, event.customer_id) == ("Not enough balance", None, None)
-    assert cause(event.failure) is Cause.INSUFFICIENT_FUNDS
+    assert cause_of(event.failure) is Cause.INSUFFICIENT_FUNDS
     assert event.card
     assert (event.card.kind, event.card.fingerprint) == (MethodKind.CARD, None)
 
 
 def test_the_next_try_of_adyen_is_no_news() -> None:
-    assert only(item("AUTORESCUE_NEXT_ATTEMPT")).kind is EventKind.RETRY_SCHEDULED
+    assert read_one(webhook_item("AUTORESCUE_NEXT_ATTEMPT")).kind is EventKind.RETRY_SCHEDULED

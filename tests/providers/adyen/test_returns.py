@@ -8,31 +8,31 @@ import catalog
 from core.classifier.classify import classify
 from core.classifier.taxonomy import Cause
 from core.payments import EventKind, MethodKind, ProviderEvent
-from providers.adyen import provider
+from providers.adyen import create
 from providers.adyen.terms import LONGEST_RESCUE
-from tests.providers.adyen.test_events import AT, ORIGINAL, item, only
+from tests.providers.adyen.test_events import AT, ORIGINAL, read_one, webhook_item
 from tests.providers.contract.of_adyen import THEN
 
-TABLES = catalog.tables({"adyen": provider({}).decline_codes})
+TABLES = catalog.load_decline_tables({"adyen": create({}).decline_codes})
 
 
-def follows(code: str, success: bool = True, **fields: Any) -> ProviderEvent:
-    return only(item(code, success, originalReference=ORIGINAL, **fields))
+def event_after_payment(code: str, success: bool = True, **fields: Any) -> ProviderEvent:
+    return read_one(webhook_item(code, success, originalReference=ORIGINAL, **fields))
 
 
 def test_an_authorisation_and_its_capture_are_the_same_money() -> None:
-    paid = only(item("AUTHORISATION", payment={"amount": 3000}) | {"pspReference": ORIGINAL})
-    captured = follows("CAPTURE", payment={"amount": 2500})
+    paid = read_one(webhook_item("AUTHORISATION", payment={"amount": 3000}) | {"pspReference": ORIGINAL})
+    captured = event_after_payment("CAPTURE", payment={"amount": 2500})
     assert (paid.kind, paid.payment_id, paid.paid_amount) == (EventKind.INVOICE_PAID, ORIGINAL, 3000)
     assert (captured.kind, captured.payment_id, captured.paid_amount) == (EventKind.INVOICE_PAID, ORIGINAL, 2500)
 
 
 def test_a_rescued_payment_tells_what_came() -> None:
-    event = follows("AUTORESCUE", payment={"amount": 3000})
+    event = event_after_payment("AUTORESCUE", payment={"amount": 3000})
     assert (event.kind, event.paid_amount) == (EventKind.INVOICE_PAID, 3000)
 
 
-BACK = [
+RETURN_CASES = [
     ("REFUND", True, EventKind.PAYMENT_REFUNDED, "refund"),
     ("REFUND_WITH_DATA", True, EventKind.PAYMENT_REFUNDED, "refund"),
     ("CANCEL_OR_REFUND", True, EventKind.PAYMENT_REFUNDED, "refund"),
@@ -50,11 +50,11 @@ BACK = [
 ]
 
 
-@pytest.mark.parametrize(("code", "success", "kind", "what"), BACK)
+@pytest.mark.parametrize(("code", "success", "kind", "what"), RETURN_CASES)
 def test_money_that_goes_back_says_how_much_of_which_payment(
     code: str, success: bool, kind: EventKind, what: str
 ) -> None:
-    event = follows(code, success, payment={"amount": 1500, "currency": "EUR"})
+    event = event_after_payment(code, success, payment={"amount": 1500, "currency": "EUR"})
     assert (event.kind, event.returned_kind, event.failure) == (kind, what, None)
     assert (event.returned_amount, event.currency) == (1500, "EUR")
     assert (event.payment_id, event.invoice_id) == (ORIGINAL, "inv 1/2026")
@@ -75,7 +75,7 @@ def test_money_that_goes_back_says_how_much_of_which_payment(
     ],
 )
 def test_where_no_money_of_a_payment_moves_it_says_why(code: str, success: bool) -> None:
-    event = follows(code, success)
+    event = event_after_payment(code, success)
     assert event.kind is EventKind.OTHER
     assert event.detail
     assert (event.returned_amount, event.returned_kind) == (None, None)
@@ -83,7 +83,7 @@ def test_where_no_money_of_a_payment_moves_it_says_why(code: str, success: bool)
 
 def test_a_refund_that_the_scheme_rejected_is_the_merchants_money_again() -> None:
     """Adyen says REFUND, success, before the scheme has answered: what counted as returned is back."""
-    event = follows("REFUND_FAILED", payment={"amount": 1500, "currency": "EUR"})
+    event = event_after_payment("REFUND_FAILED", payment={"amount": 1500, "currency": "EUR"})
     assert (event.kind, event.returned_kind) == (EventKind.PAYMENT_RESTORED, "restored")
     assert (event.returned_amount, event.payment_id) == (1500, ORIGINAL)
 
@@ -91,34 +91,36 @@ def test_a_refund_that_the_scheme_rejected_is_the_merchants_money_again() -> Non
 @pytest.mark.parametrize("reason", ["Transaction Recaptured", "Transaction Auto-recaptured"])
 def test_a_capture_that_adyen_mended_is_the_merchants_money_again(reason: str) -> None:
     """Its payment has counted before, and CAPTURE_FAILED has taken it back: counted once, it would stay lost."""
-    event = follows("CAPTURE", reason=reason, payment={"amount": 1500, "currency": "EUR"})
+    event = event_after_payment("CAPTURE", reason=reason, payment={"amount": 1500, "currency": "EUR"})
     assert (event.kind, event.returned_amount, event.payment_id) == (EventKind.PAYMENT_RESTORED, 1500, ORIGINAL)
-    assert follows("CAPTURE").kind is EventKind.INVOICE_PAID
+    assert event_after_payment("CAPTURE").kind is EventKind.INVOICE_PAID
 
 
 def test_a_dispute_that_has_only_begun_took_nothing_yet() -> None:
-    event = follows("NOTIFICATION_OF_CHARGEBACK", reason="Fraudulent Transaction")
+    event = event_after_payment("NOTIFICATION_OF_CHARGEBACK", reason="Fraudulent Transaction")
     assert (event.kind, event.returned_amount) == (EventKind.DISPUTE_OPENED, None)
-    assert follows("REQUEST_FOR_INFORMATION").kind is EventKind.DISPUTE_INQUIRY
+    assert event_after_payment("REQUEST_FOR_INFORMATION").kind is EventKind.DISPUTE_INQUIRY
 
 
 def test_an_amount_that_cannot_be_read_is_not_told() -> None:
-    event = only(item("CHARGEBACK", originalReference=ORIGINAL) | {"amount": {}})
+    event = read_one(webhook_item("CHARGEBACK", originalReference=ORIGINAL) | {"amount": {}})
     assert (event.kind, event.returned_amount) == (EventKind.DISPUTE_OPENED, None)
 
 
 def test_a_reference_of_the_refund_itself_needs_no_invoice() -> None:
-    event = only(item("REFUND", originalReference=ORIGINAL) | {"merchantReference": ""})
+    event = read_one(webhook_item("REFUND", originalReference=ORIGINAL) | {"merchantReference": ""})
     assert (event.kind, event.invoice_id, event.payment_id) == (EventKind.PAYMENT_REFUNDED, None, ORIGINAL)
 
 
-def returned(code: str | None, reason: str = "", brand: str = "sepadirectdebit", **more: Any) -> ProviderEvent:
+def returned_debit(code: str | None, reason: str = "", brand: str = "sepadirectdebit", **more: Any) -> ProviderEvent:
     payment = {"brand": brand, "amount": 4900, "currency": "EUR"}
-    return follows("CHARGEBACK", reason=reason, payment=payment, additional={"chargebackReasonCode": code} | more)
+    return event_after_payment(
+        "CHARGEBACK", reason=reason, payment=payment, additional={"chargebackReasonCode": code} | more
+    )
 
 
 def test_a_debit_that_its_bank_did_not_pay_is_a_failure() -> None:
-    event = returned("AM04", "AM04:InsufficientFunds")
+    event = returned_debit("AM04", "AM04:InsufficientFunds")
     assert (event.kind, event.returned_kind, event.returned_amount) == (
         EventKind.PAYMENT_REVERSED,
         "returned_debit",
@@ -131,7 +133,7 @@ def test_a_debit_that_its_bank_did_not_pay_is_a_failure() -> None:
     assert event.card.kind is MethodKind.DIRECT_DEBIT
 
 
-RETURNS = [
+RETURN_REASONS = [
     ("AM04", "", "sepadirectdebit", Cause.INSUFFICIENT_FUNDS),
     (" ms03 ", "", "sepadirectdebit", Cause.GENERIC),
     (None, "MS03: Not specified reason agent generated", "sepadirectdebit", Cause.GENERIC),
@@ -150,25 +152,27 @@ RETURNS = [
 ]
 
 
-@pytest.mark.parametrize(("code", "reason", "brand", "cause"), RETURNS)
+@pytest.mark.parametrize(("code", "reason", "brand", "cause"), RETURN_REASONS)
 def test_the_schemes_reason_decides(code: str | None, reason: str, brand: str, cause: Cause) -> None:
-    failure = returned(code, reason, brand).failure
+    failure = returned_debit(code, reason, brand).failure
     assert failure
     assert classify(failure, TABLES, provider="adyen").cause is cause
 
 
 def test_a_refused_debit_may_tell_the_banks_code_as_well() -> None:
-    told = item("AUTHORISATION", False, reason="AM04 : Insufficient funds", payment={"brand": "sepadirectdebit"})
-    failure = only(told).failure
+    told = webhook_item(
+        "AUTHORISATION", False, reason="AM04 : Insufficient funds", payment={"brand": "sepadirectdebit"}
+    )
+    failure = read_one(told).failure
     assert failure
     assert failure.code == "AM04"
 
 
 def test_a_returned_debit_that_adyen_rescues_is_adyens_for_now() -> None:
-    event = returned("AM04", **{"retry.rescueScheduled": "true"})
+    event = returned_debit("AM04", **{"retry.rescueScheduled": "true"})
     assert event.next_provider_attempt == AT + LONGEST_RESCUE
 
 
 def test_nobody_disputes_a_debit_before_it_is_gone() -> None:
-    assert follows("NOTIFICATION_OF_CHARGEBACK", payment={"brand": "ach"}).kind is EventKind.DISPUTE_INQUIRY
-    assert returned("10.4", brand="visa").kind is EventKind.DISPUTE_OPENED
+    assert event_after_payment("NOTIFICATION_OF_CHARGEBACK", payment={"brand": "ach"}).kind is EventKind.DISPUTE_INQUIRY
+    assert returned_debit("10.4", brand="visa").kind is EventKind.DISPUTE_OPENED

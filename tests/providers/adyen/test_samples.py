@@ -30,8 +30,8 @@ PLAIN = {
     "reason": "",
     "success": "true",
 }
-FOLLOWS = {"originalReference": "9913140798220028"}
-DISPUTED = {
+FOLLOWING_FIELDS = {"originalReference": "9913140798220028"}
+DISPUTE_FIELDS = {
     "chargebackReasonCode": " 4853",
     "chargebackSchemeCode": "mc",
     "disputeStatus": "Lost",
@@ -48,41 +48,53 @@ SAMPLES: list[tuple[str, dict[str, Any], EventKind]] = [
     ),
     ("AUTHORISATION", {"amount": {"currency": "EUR", "value": 0}, "eventDate": None, "success": True}, EventKind.OTHER),
     ("AUTHORISATION", {"success": "false", "reason": "Refused", "paymentMethod": None}, EventKind.PAYMENT_FAILED),
-    ("AUTHORISATION_ADJUSTMENT", FOLLOWS, EventKind.OTHER),
-    ("AUTORESCUE", FOLLOWS | {"paymentMethod": None}, EventKind.INVOICE_PAID),
-    ("CANCEL_AUTORESCUE", FOLLOWS | {"success": "false", "reason": "No AutoRescue process"}, EventKind.OTHER),
-    ("CANCELLATION", FOLLOWS | {"merchantReference": None, "additionalData": None}, EventKind.PAYMENT_REFUNDED),
-    ("CANCEL_OR_REFUND", FOLLOWS | {"additionalData": {"modification.action": "cancel"}}, EventKind.PAYMENT_REFUNDED),
-    ("CAPTURE", FOLLOWS, EventKind.INVOICE_PAID),
+    ("AUTHORISATION_ADJUSTMENT", FOLLOWING_FIELDS, EventKind.OTHER),
+    ("AUTORESCUE", FOLLOWING_FIELDS | {"paymentMethod": None}, EventKind.INVOICE_PAID),
+    ("CANCEL_AUTORESCUE", FOLLOWING_FIELDS | {"success": "false", "reason": "No AutoRescue process"}, EventKind.OTHER),
+    (
+        "CANCELLATION",
+        FOLLOWING_FIELDS | {"merchantReference": None, "additionalData": None},
+        EventKind.PAYMENT_REFUNDED,
+    ),
+    (
+        "CANCEL_OR_REFUND",
+        FOLLOWING_FIELDS | {"additionalData": {"modification.action": "cancel"}},
+        EventKind.PAYMENT_REFUNDED,
+    ),
+    ("CAPTURE", FOLLOWING_FIELDS, EventKind.INVOICE_PAID),
     (
         "CAPTURE",
-        FOLLOWS | {"success": "false", "reason": "Insufficient balance on payment"},
+        FOLLOWING_FIELDS | {"success": "false", "reason": "Insufficient balance on payment"},
         EventKind.PAYMENT_REVERSED,
     ),
     (
         "CAPTURE_FAILED",
-        FOLLOWS | {"paymentMethod": "facilypay_3x", "reason": "Capture Failed"},
+        FOLLOWING_FIELDS | {"paymentMethod": "facilypay_3x", "reason": "Capture Failed"},
         EventKind.PAYMENT_REVERSED,
     ),
-    ("CHARGEBACK", FOLLOWS | {"paymentMethod": "mc", "additionalData": DISPUTED}, EventKind.DISPUTE_OPENED),
+    (
+        "CHARGEBACK",
+        FOLLOWING_FIELDS | {"paymentMethod": "mc", "additionalData": DISPUTE_FIELDS},
+        EventKind.DISPUTE_OPENED,
+    ),
     ("CHARGEBACK_REVERSED", {"paymentMethod": "mc"}, EventKind.PAYMENT_RESTORED),
-    ("DISPUTE_DEFENSE_PERIOD_ENDED", FOLLOWS | {"additionalData": DISPUTED}, EventKind.OTHER),
+    ("DISPUTE_DEFENSE_PERIOD_ENDED", FOLLOWING_FIELDS | {"additionalData": DISPUTE_FIELDS}, EventKind.OTHER),
     ("EXPIRE", {}, EventKind.PAYMENT_REVERSED),
-    ("INFORMATION_SUPPLIED", FOLLOWS | {"additionalData": DISPUTED}, EventKind.OTHER),
-    ("ISSUER_COMMENTS", FOLLOWS | {"additionalData": {"issuerComments.type": "chargeback"}}, EventKind.OTHER),
-    ("ISSUER_RESPONSE_TIMEFRAME_EXPIRED", FOLLOWS, EventKind.OTHER),
-    ("MANUAL_REVIEW_ACCEPT", FOLLOWS | {"paymentMethod": None, "reason": "expire"}, EventKind.OTHER),
-    ("MANUAL_REVIEW_REJECT", FOLLOWS | {"reason": "expire"}, EventKind.OTHER),
-    ("NOTIFICATION_OF_CHARGEBACK", FOLLOWS | {"additionalData": DISPUTED}, EventKind.DISPUTE_OPENED),
-    ("NOTIFICATION_OF_FRAUD", FOLLOWS | {"additionalData": {"nofReasonCode": "6"}}, EventKind.FRAUD_WARNING),
+    ("INFORMATION_SUPPLIED", FOLLOWING_FIELDS | {"additionalData": DISPUTE_FIELDS}, EventKind.OTHER),
+    ("ISSUER_COMMENTS", FOLLOWING_FIELDS | {"additionalData": {"issuerComments.type": "chargeback"}}, EventKind.OTHER),
+    ("ISSUER_RESPONSE_TIMEFRAME_EXPIRED", FOLLOWING_FIELDS, EventKind.OTHER),
+    ("MANUAL_REVIEW_ACCEPT", FOLLOWING_FIELDS | {"paymentMethod": None, "reason": "expire"}, EventKind.OTHER),
+    ("MANUAL_REVIEW_REJECT", FOLLOWING_FIELDS | {"reason": "expire"}, EventKind.OTHER),
+    ("NOTIFICATION_OF_CHARGEBACK", FOLLOWING_FIELDS | {"additionalData": DISPUTE_FIELDS}, EventKind.DISPUTE_OPENED),
+    ("NOTIFICATION_OF_FRAUD", FOLLOWING_FIELDS | {"additionalData": {"nofReasonCode": "6"}}, EventKind.FRAUD_WARNING),
     ("OFFER_CLOSED", {"paymentMethod": "ideal", "eventDate": "2019-04-29T14:17:30+02:12"}, EventKind.OTHER),
     ("ORDER_CLOSED", {"success": "false", "additionalData": {"order-1-success": "true"}}, EventKind.OTHER),
     ("ORDER_OPENED", {}, EventKind.OTHER),
-    ("PAIDOUT_REVERSED", FOLLOWS, EventKind.OTHER),
-    ("PAYOUT_DECLINE", FOLLOWS | {"paymentMethod": "bankTransfer_IBAN"}, EventKind.OTHER),
-    ("PAYOUT_EXPIRE", FOLLOWS, EventKind.OTHER),
+    ("PAIDOUT_REVERSED", FOLLOWING_FIELDS, EventKind.OTHER),
+    ("PAYOUT_DECLINE", FOLLOWING_FIELDS | {"paymentMethod": "bankTransfer_IBAN"}, EventKind.OTHER),
+    ("PAYOUT_EXPIRE", FOLLOWING_FIELDS, EventKind.OTHER),
     ("PAYOUT_THIRDPARTY", {"reason": "Approved"}, EventKind.OTHER),
-    ("POSTPONED_REFUND", FOLLOWS | {"paymentMethod": "directdebit_NL"}, EventKind.OTHER),
+    ("POSTPONED_REFUND", FOLLOWING_FIELDS | {"paymentMethod": "directdebit_NL"}, EventKind.OTHER),
     ("PREARBITRATION_LOST", {"additionalData": {"metadata.type": "web_pay"}}, EventKind.OTHER),
     ("PREARBITRATION_WON", {"paymentMethod": "bankTransfer_IBAN"}, EventKind.PAYMENT_RESTORED),
     (
@@ -90,26 +102,30 @@ SAMPLES: list[tuple[str, dict[str, Any], EventKind]] = [
         {"additionalData": {"shopperReference": "s 1"}, "originalPsp": "x"},
         EventKind.METHOD_UPDATED,
     ),
-    ("REFUND", FOLLOWS | {"merchantReference": "order 1 refund"}, EventKind.PAYMENT_REFUNDED),
-    ("REFUND", FOLLOWS | {"success": "false", "reason": "Insufficient balance on payment"}, EventKind.OTHER),
-    ("REFUNDED_REVERSED", FOLLOWS | {"reason": "test_AUTHORISATION_1"}, EventKind.PAYMENT_RESTORED),
-    ("REFUND_FAILED", FOLLOWS | {"paymentMethod": "blik", "reason": "Refund Failed"}, EventKind.PAYMENT_RESTORED),
-    ("REFUND_WITH_DATA", FOLLOWS | {"merchantReference": "a modification"}, EventKind.PAYMENT_REFUNDED),
+    ("REFUND", FOLLOWING_FIELDS | {"merchantReference": "order 1 refund"}, EventKind.PAYMENT_REFUNDED),
+    ("REFUND", FOLLOWING_FIELDS | {"success": "false", "reason": "Insufficient balance on payment"}, EventKind.OTHER),
+    ("REFUNDED_REVERSED", FOLLOWING_FIELDS | {"reason": "test_AUTHORISATION_1"}, EventKind.PAYMENT_RESTORED),
+    (
+        "REFUND_FAILED",
+        FOLLOWING_FIELDS | {"paymentMethod": "blik", "reason": "Refund Failed"},
+        EventKind.PAYMENT_RESTORED,
+    ),
+    ("REFUND_WITH_DATA", FOLLOWING_FIELDS | {"merchantReference": "a modification"}, EventKind.PAYMENT_REFUNDED),
     ("REPORT_AVAILABLE", {"merchantReference": "", "pspReference": "a report of May.csv"}, EventKind.OTHER),
-    ("REQUEST_FOR_INFORMATION", FOLLOWS, EventKind.DISPUTE_INQUIRY),
+    ("REQUEST_FOR_INFORMATION", FOLLOWING_FIELDS, EventKind.DISPUTE_INQUIRY),
     ("SECOND_CHARGEBACK", {"paymentMethod": "jcb", "reason": "502:Cardmember Dispute"}, EventKind.DISPUTE_OPENED),
-    ("TECHNICAL_CANCEL", FOLLOWS, EventKind.PAYMENT_REFUNDED),
-    ("VOID_PENDING_REFUND", FOLLOWS | {"paymentMethod": "mc"}, EventKind.OTHER),
+    ("TECHNICAL_CANCEL", FOLLOWING_FIELDS, EventKind.PAYMENT_REFUNDED),
+    ("VOID_PENDING_REFUND", FOLLOWING_FIELDS | {"paymentMethod": "mc"}, EventKind.OTHER),
 ]
 
 
-def received(body: bytes, headers: dict[str, str] | None = None) -> ProviderEvent:
+def ingest_body(body: bytes, headers: dict[str, str] | None = None) -> ProviderEvent:
     WEBHOOKS.verify(headers or {}, body, AT)
     (event,) = WEBHOOKS.normalise(body)
     return event
 
 
-def sealed(told: dict[str, Any]) -> bytes:
+def signed_item_body(told: dict[str, Any]) -> bytes:
     """As Adyen signs it: what is absent is empty, and truth is a word, however the JSON has it."""
     item = {name: value for name, value in told.items() if value is not None}
     words = item | {"success": str(item["success"]).lower()}
@@ -119,16 +135,16 @@ def sealed(told: dict[str, Any]) -> bytes:
 
 @pytest.mark.parametrize(("code", "fields", "kind"), SAMPLES)
 def test_a_standard_webhook(code: str, fields: dict[str, Any], kind: EventKind) -> None:
-    event = received(sealed(PLAIN | {"eventCode": code} | fields))
+    event = ingest_body(signed_item_body(PLAIN | {"eventCode": code} | fields))
     assert event.kind is kind
-    _has_a_true_reason(event)
+    _assert_true_reason(event)
 
 
 def test_no_event_code_of_adyens_is_forgotten() -> None:
     told = {code for code, _, _ in SAMPLES}
     assert told <= set(EVENTS)
     for code in set(EVENTS) - told:
-        _has_a_true_reason(received(sealed(PLAIN | FOLLOWS | {"eventCode": code})))
+        _assert_true_reason(ingest_body(signed_item_body(PLAIN | FOLLOWING_FIELDS | {"eventCode": code})))
 
 
 OTHERS: list[dict[str, Any]] = [
@@ -156,16 +172,16 @@ OTHERS: list[dict[str, Any]] = [
 @pytest.mark.parametrize("told", OTHERS)
 def test_a_webhook_of_another_kind(told: dict[str, Any]) -> None:
     body = json.dumps(told).encode()
-    event = received(body, {"hmacsignature": sign_body(body, KEY)})
+    event = ingest_body(body, {"hmacsignature": sign_body(body, KEY)})
     assert event.kind is EventKind.OTHER
-    _has_a_true_reason(event)
+    _assert_true_reason(event)
     again = json.dumps(told | {"more": 1}).encode()
-    other = received(again, {"hmacsignature": sign_body(again, KEY)})
-    assert (event == received(body, {"hmacsignature": sign_body(body, KEY)})) is True
+    other = ingest_body(again, {"hmacsignature": sign_body(again, KEY)})
+    assert (event == ingest_body(body, {"hmacsignature": sign_body(body, KEY)})) is True
     assert (other.event_id == event.event_id) is bool(told.get("eventId")), "the body names what has no id"
 
 
-def _has_a_true_reason(event: ProviderEvent) -> None:
+def _assert_true_reason(event: ProviderEvent) -> None:
     assert event.kind is not EventKind.OTHER or event.detail
     assert not (event.detail or "").startswith(("unfit", "reference can't be taken"))
     assert event.detail != "event code not used"

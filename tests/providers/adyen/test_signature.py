@@ -16,28 +16,28 @@ from providers.adyen.webhook import AdyenWebhooks
 from sandbox.adyen import items
 from sandbox.adyen.signing import sign_body, sign_item
 from tests.providers.contract.of_adyen import KEYS, an_item
-from tests.providers.contract.subject import Key, Says
+from tests.providers.contract.subject import Key, WebhookKind
 
 NEW, OLD, FOREIGN = KEYS[Key.NEWEST], KEYS[Key.OLDER], KEYS[Key.FOREIGN]
 WEBHOOKS = AdyenWebhooks(AdyenConfig(hmac_keys=(NEW, OLD)))
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
 
-def batch(*keys: str) -> bytes:
+def signed_batch(*keys: str) -> bytes:
     """One item a key, each signed by its own."""
-    made = [an_item(Says.FAILED, f"inv_{number}") for number, _ in enumerate(keys)]
+    made = [an_item(WebhookKind.FAILED, f"inv_{number}") for number, _ in enumerate(keys)]
     for item, key in zip(made, keys, strict=True):
         item["additionalData"]["hmacSignature"] = sign_item(item, key)
-    return items.body(made)
+    return items.webhook_body(made)
 
 
-def verify(body: bytes, headers: dict[str, str] | None = None) -> None:
+def verify_body(body: bytes, headers: dict[str, str] | None = None) -> None:
     WEBHOOKS.verify(headers or {}, body, NOW)
 
 
-def changed(path: tuple[Any, ...], value: Any) -> bytes:
+def changed_webhook(path: tuple[Any, ...], value: Any) -> bytes:
     """A rightly signed webhook with one thing changed; `...` removes it."""
-    told = json.loads(batch(NEW))
+    told = json.loads(signed_batch(NEW))
     place = told
     for step in path[:-1]:
         place = place[step]
@@ -53,17 +53,17 @@ ITEM = ("notificationItems", 0, "NotificationRequestItem")
 
 @pytest.mark.parametrize("keys", [(NEW,), (OLD,), (NEW, OLD, NEW), (NEW.lower(), NEW.upper())])
 def test_each_item_may_be_signed_by_any_key_of_ours(keys: tuple[str, ...]) -> None:
-    verify(batch(*keys))
+    verify_body(signed_batch(*keys))
 
 
 @pytest.mark.parametrize("keys", [(FOREIGN,), (NEW, FOREIGN), (FOREIGN, NEW), (NEW, NEW, FOREIGN)])
 def test_one_item_that_we_cannot_trust_spoils_the_batch(keys: tuple[str, ...]) -> None:
     with pytest.raises(InvalidSignature, match=rf"Item {keys.index(FOREIGN)} "):
-        verify(batch(*keys))
+        verify_body(signed_batch(*keys))
 
 
 def test_the_fake_and_the_official_library_sign_alike() -> None:
-    item = an_item(Says.FAILED, "inv_1") | {"originalReference": "ORIG"}
+    item = an_item(WebhookKind.FAILED, "inv_1") | {"originalReference": "ORIG"}
     assert util.generate_notification_sig(item, NEW).decode() == sign_item(item, NEW)
     assert util.generate_payload_sig(b"body", NEW).decode() == sign_body(b"body", NEW)
 
@@ -72,19 +72,19 @@ def test_the_fake_and_the_official_library_sign_alike() -> None:
 def test_every_signed_field_counts(field: str) -> None:
     for value in ("other", ...):
         with pytest.raises(InvalidSignature):
-            verify(changed((*ITEM, field), value))
+            verify_body(changed_webhook((*ITEM, field), value))
 
 
 @pytest.mark.parametrize(("field", "value"), [("value", 1), ("currency", "EUR"), ("value", ...), ("currency", ...)])
 def test_the_amount_counts(field: str, value: Any) -> None:
     with pytest.raises(InvalidSignature):
-        verify(changed((*ITEM, "amount", field), value))
+        verify_body(changed_webhook((*ITEM, "amount", field), value))
 
 
 def test_an_added_original_reference_counts_and_null_is_none() -> None:
-    verify(changed((*ITEM, "originalReference"), None))
+    verify_body(changed_webhook((*ITEM, "originalReference"), None))
     with pytest.raises(InvalidSignature):
-        verify(changed((*ITEM, "originalReference"), "X"))
+        verify_body(changed_webhook((*ITEM, "originalReference"), "X"))
 
 
 HASH = base64.b64encode(b"x" * 32).decode()
@@ -93,7 +93,7 @@ HASH = base64.b64encode(b"x" * 32).decode()
 @pytest.mark.parametrize("signature", [None, "", 1, [], {}, "é", "x" * 1000, "====", HASH, HASH[:-4], "\ud800"])
 def test_a_signature_may_be_anything(signature: Any) -> None:
     with pytest.raises(InvalidSignature):
-        verify(changed((*ITEM, "additionalData", "hmacSignature"), signature))
+        verify_body(changed_webhook((*ITEM, "additionalData", "hmacSignature"), signature))
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_a_signature_may_be_anything(signature: Any) -> None:
 )
 def test_a_body_may_be_anything(path: tuple[Any, ...], value: Any) -> None:
     with pytest.raises(InvalidSignature):
-        verify(changed(path, value))
+        verify_body(changed_webhook(path, value))
 
 
 @given(
@@ -134,24 +134,24 @@ def test_a_body_may_be_anything(path: tuple[Any, ...], value: Any) -> None:
 )
 def test_whatever_comes_nothing_else_is_raised(found: Any) -> None:
     with pytest.raises(InvalidSignature):
-        verify(json.dumps(found).encode())
+        verify_body(json.dumps(found).encode())
 
 
 def test_too_many_items_are_refused_before_they_are_looked_at() -> None:
     with pytest.raises(InvalidSignature, match="too many"):
-        verify(json.dumps({"notificationItems": [{}] * 1001}).encode())
+        verify_body(json.dumps({"notificationItems": [{}] * 1001}).encode())
 
 
 @pytest.mark.parametrize("key", [NEW, OLD])
 def test_a_token_webhook_is_signed_in_its_header(key: str) -> None:
     body = b'{"type": "recurring.token.created", "eventId": "E1"}'
-    verify(body, {"hmacsignature": sign_body(body, key)})
+    verify_body(body, {"hmacsignature": sign_body(body, key)})
     for bad in ({}, {"hmacsignature": sign_body(body, FOREIGN)}, {"hmacsignature": sign_body(body + b" ", key)}):
         with pytest.raises(InvalidSignature):
-            verify(body, bad)
+            verify_body(body, bad)
 
 
 def test_a_key_that_is_not_hexadecimal_is_told_and_not_used() -> None:
     config = AdyenConfig.from_environment({"ADYEN_HMAC_KEYS": f" {NEW} ,nonsense,,{OLD}"})
     assert config.hmac_keys == (NEW, OLD)
-    assert any("not hexadecimal" in note for note in config.notes())
+    assert any("not hexadecimal" in note for note in config.startup_notes())

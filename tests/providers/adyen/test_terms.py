@@ -6,13 +6,13 @@ import pytest
 
 from core.payments import EventKind
 from core.terms import CollectionTerms
-from tests.providers.adyen.test_events import item, only
+from tests.providers.adyen.test_events import read_one, webhook_item
 
 NO_TOKEN: dict[str, Any] = {"recurring.recurringDetailReference": None}
 
 
-def present(brand: str = "visa", code: str = "AUTHORISATION", **additional: Any) -> bool | None:
-    event = only(item(code, False, reason="Refused", payment={"brand": brand}, additional=additional))
+def shopper_present(brand: str = "visa", code: str = "AUTHORISATION", **additional: Any) -> bool | None:
+    event = read_one(webhook_item(code, False, reason="Refused", payment={"brand": brand}, additional=additional))
     assert event.kind in {EventKind.PAYMENT_FAILED, EventKind.PROVIDER_STOPPED}
     assert event.terms is None or event.terms == CollectionTerms(shopper_present=event.terms.shopper_present)
     return event.terms.shopper_present if event.terms else None
@@ -26,7 +26,7 @@ def present(brand: str = "visa", code: str = "AUTHORISATION", **additional: Any)
 def test_the_interaction_says_it_with_and_without_a_stored_method(
     interaction: str, there: bool | None, token: dict[str, Any]
 ) -> None:
-    assert present(shopperInteraction=interaction, **token) is there
+    assert shopper_present(shopperInteraction=interaction, **token) is there
 
 
 @pytest.mark.parametrize(
@@ -34,8 +34,8 @@ def test_the_interaction_says_it_with_and_without_a_stored_method(
     [("Subscription", False), ("UnscheduledCardOnFile", False), ("CardOnFile", None), ("", None)],
 )
 def test_without_it_the_model_says_it(model: str, there: bool | None) -> None:
-    assert present(recurringProcessingModel=model) is there
-    assert present(recurringProcessingModel=model, shopperInteraction="Ecommerce") is True
+    assert shopper_present(recurringProcessingModel=model) is there
+    assert shopper_present(recurringProcessingModel=model, shopperInteraction="Ecommerce") is True
 
 
 SIGNS = [
@@ -49,33 +49,33 @@ SIGNS = [
 
 @pytest.mark.parametrize("sign", SIGNS)
 def test_a_typed_cvc_a_challenge_or_a_terminal_show_a_person(sign: dict[str, str]) -> None:
-    assert present(**sign) is True
-    assert present(**sign, shopperInteraction="ContAuth") is False
+    assert shopper_present(**sign) is True
+    assert shopper_present(**sign, shopperInteraction="ContAuth") is False
 
 
 @pytest.mark.parametrize("sign", [{"cvcResult": "6 No CVC/CVV provided"}, {"threeDAuthenticated": "false"}])
 def test_other_words_show_nobody(sign: dict[str, str]) -> None:
-    assert present(**sign) is None
+    assert shopper_present(**sign) is None
 
 
 @pytest.mark.parametrize("brand", ["ideal", "sofort", "giropay", "bankTransfer_IBAN", "boleto", "multibanco", "oxxo"])
 def test_nobody_but_the_shopper_pays_at_a_bank(brand: str) -> None:
-    assert present(brand) is True
-    assert present(brand, **NO_TOKEN) is True
+    assert shopper_present(brand) is True
+    assert shopper_present(brand, **NO_TOKEN) is True
 
 
 @pytest.mark.parametrize("brand", ["paypal", "klarna", "alipay", "wechatpayWeb", "afterpaytouch"])
 def test_a_wallet_may_be_stored(brand: str) -> None:
-    assert present(brand, **NO_TOKEN) is True
-    assert present(brand) is None
+    assert shopper_present(brand, **NO_TOKEN) is True
+    assert shopper_present(brand) is None
 
 
 @pytest.mark.parametrize("brand", ["visa", "interac_card", "something_new", "sepadirectdebit"])
 def test_a_card_a_debit_or_an_unknown_name_says_nothing(brand: str) -> None:
-    assert present(brand, **NO_TOKEN) is None
+    assert shopper_present(brand, **NO_TOKEN) is None
 
 
 def test_our_own_charges_and_rescues_are_the_merchants() -> None:
-    assert present(**{"metadata.priCharge": "pri-adyen-1", "cvcResult": "1 Matches"}) is False
-    assert present(**{"retry.rescueScheduled": "true"}) is False
-    assert present(code="AUTORESCUE") is False
+    assert shopper_present(**{"metadata.priCharge": "pri-adyen-1", "cvcResult": "1 Matches"}) is False
+    assert shopper_present(**{"retry.rescueScheduled": "true"}) is False
+    assert shopper_present(code="AUTORESCUE") is False

@@ -8,15 +8,20 @@ import pytest
 from core.payments import Card, EventKind, MethodKind, MethodRole, ProviderEvent
 from providers.adyen.config import AdyenConfig
 from providers.adyen.webhook import AdyenWebhooks
-from tests.providers.adyen.test_events import WEBHOOKS, item, only
+from tests.providers.adyen.test_events import WEBHOOKS, read_one, webhook_item
 from tests.providers.contract.of_adyen import ACCOUNT
 
 DATA = {"merchantAccount": ACCOUNT, "storedPaymentMethodId": "TOKEN1", "shopperReference": "shopper 1"}
-TOLD = {"type": "recurring.token.created", "eventId": "E1", "createdAt": "2026-11-23T10:00:00+01:00", "data": DATA}
+TOKEN_WEBHOOK = {
+    "type": "recurring.token.created",
+    "eventId": "E1",
+    "createdAt": "2026-11-23T10:00:00+01:00",
+    "data": DATA,
+}
 
 
-def read(told: dict[str, Any], webhooks: AdyenWebhooks = WEBHOOKS) -> ProviderEvent:
-    (event,) = webhooks.normalise(json.dumps(told).encode())
+def read_token_event(webhook: dict[str, Any], webhooks: AdyenWebhooks = WEBHOOKS) -> ProviderEvent:
+    (event,) = webhooks.normalise(json.dumps(webhook).encode())
     return event
 
 
@@ -31,39 +36,42 @@ TOKENS = [
 
 @pytest.mark.parametrize(("kind", "meaning", "version", "role"), TOKENS)
 def test_the_life_of_a_token(kind: str, meaning: EventKind, version: str | None, role: MethodRole | None) -> None:
-    event = read(TOLD | {"type": kind})
+    event = read_token_event(TOKEN_WEBHOOK | {"type": kind})
     assert (event.kind, event.method_version, event.event_id, event.method_role) == (meaning, version, "E1", role)
     assert (event.customer_id, event.method_id) == (("shopper 1", "TOKEN1") if version else (None, None))
     assert version or event.detail
 
 
 def test_tokens_of_others_have_no_effect() -> None:
-    assert read(TOLD | {"data": DATA | {"merchantAccount": "Other"}}).detail == "another merchant account"
-    assert read(TOLD | {"environment": "live"}).detail == "live event for a test account"
-    assert read(TOLD | {"environment": "test"}).kind is EventKind.METHOD_UPDATED
+    assert (
+        read_token_event(TOKEN_WEBHOOK | {"data": DATA | {"merchantAccount": "Other"}}).detail
+        == "another merchant account"
+    )
+    assert read_token_event(TOKEN_WEBHOOK | {"environment": "live"}).detail == "live event for a test account"
+    assert read_token_event(TOKEN_WEBHOOK | {"environment": "test"}).kind is EventKind.METHOD_UPDATED
     live = AdyenWebhooks(AdyenConfig("AQE", ACCOUNT, ("00",), "https://x-checkout-live.adyenpayments.com/checkout"))
-    assert read(TOLD | {"environment": "test"}, live).detail == "test event for a live account"
-    assert read(TOLD, live).kind is EventKind.METHOD_UPDATED
+    assert read_token_event(TOKEN_WEBHOOK | {"environment": "test"}, live).detail == "test event for a live account"
+    assert read_token_event(TOKEN_WEBHOOK, live).kind is EventKind.METHOD_UPDATED
 
 
 @pytest.mark.parametrize("missing", ["storedPaymentMethodId", "shopperReference"])
 def test_a_token_without_its_names_says_which(missing: str) -> None:
-    assert read(TOLD | {"data": DATA | {missing: None}}).detail == f"unfit: data.{missing}"
+    assert read_token_event(TOKEN_WEBHOOK | {"data": DATA | {missing: None}}).detail == f"unfit: data.{missing}"
 
 
 def test_the_method_behind_a_token_is_known() -> None:
-    card = read(TOLD | {"data": DATA | {"type": "visastandarddebit"}}).card
+    card = read_token_event(TOKEN_WEBHOOK | {"data": DATA | {"type": "visastandarddebit"}}).card
     assert card == Card(kind=MethodKind.CARD, network="visa", fingerprint="TOKEN1")
-    debit = read(TOLD | {"data": DATA | {"type": "sepadirectdebit"}}).card
+    debit = read_token_event(TOKEN_WEBHOOK | {"data": DATA | {"type": "sepadirectdebit"}}).card
     assert debit
     assert debit.kind is MethodKind.DIRECT_DEBIT
 
 
 def test_the_newest_method_stands_in_where_adyen_knows_no_default() -> None:
-    event = only(item("RECURRING_CONTRACT"))
+    event = read_one(webhook_item("RECURRING_CONTRACT"))
     assert (event.method_role, event.card and event.card.kind) == (MethodRole.DEFAULT, MethodKind.CARD)
 
 
 def test_a_card_that_was_stored_for_the_shoppers_own_clicks_does_not() -> None:
-    event = only(item("RECURRING_CONTRACT", additional={"recurringProcessingModel": "CardOnFile"}))
+    event = read_one(webhook_item("RECURRING_CONTRACT", additional={"recurringProcessingModel": "CardOnFile"}))
     assert (event.kind, event.method_role) == (EventKind.METHOD_UPDATED, MethodRole.ATTACHED)

@@ -5,29 +5,29 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from providers.braintree.gateway import BraintreeGateway
-from sandbox.braintree.client import BraintreeSandbox
+from sandbox.braintree.client import BraintreeSandboxClient
 from sandbox.config import SandboxConfig
-from tests.providers.contract.of_braintree import config
-from tests.sandbox.harness import serving
+from tests.providers.contract.of_braintree import sandbox_config
+from tests.sandbox.harness import run_sandbox
 
 
 @pytest.fixture(scope="session")
 def address() -> Iterator[str]:
     """A sandbox that sends nothing by itself."""
-    with serving(SandboxConfig(echo=False)) as found:
+    with run_sandbox(SandboxConfig(echo=False)) as found:
         yield found
 
 
 @pytest.fixture
-async def box(address: str) -> AsyncIterator[BraintreeSandbox]:
+async def box(address: str) -> AsyncIterator[BraintreeSandboxClient]:
     """Its control side."""
-    async with BraintreeSandbox(address) as found:
+    async with BraintreeSandboxClient(address) as found:
         yield found
 
 
 @pytest.fixture
 async def gateway(address: str) -> AsyncIterator[BraintreeGateway]:
     """Ours."""
-    made = BraintreeGateway(config(address), call_seconds=10)
+    made = BraintreeGateway(sandbox_config(address), call_seconds=10)
     yield made
     await made.close()

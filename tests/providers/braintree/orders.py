@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from core.payments import ChargeOrder
-from sandbox.braintree.models import Created
+from sandbox.braintree.models import FailedTransactionIds
 
 
-def order_for(made: Created, **changes: Any) -> ChargeOrder:
+def order_for(made: FailedTransactionIds, **changes: Any) -> ChargeOrder:
     """The first charge of a failed payment, asked for now."""
     plain: dict[str, Any] = {
         "provider": "braintree",

@@ -9,20 +9,20 @@ from braintree import Transaction
 
 import catalog
 from core.classifier.classify import classify
-from core.classifier.tables import Tables
+from core.classifier.tables import DeclineTables
 from core.classifier.taxonomy import Cause
 from core.payments import Failure, Outcome
-from providers.braintree import provider
+from providers.braintree import create
 from providers.braintree.gateway import BraintreeGateway
-from sandbox.braintree.client import BraintreeSandbox
-from sandbox.braintree.codes import by_amount
+from sandbox.braintree.client import BraintreeSandboxClient
+from sandbox.braintree.codes import code_for_amount
 from tests.providers.braintree.orders import order_for
 
-ROWS = {row["code"]: row for row in csv.DictReader(StringIO(provider({}).decline_codes))}
+ROWS = {row["code"]: row for row in csv.DictReader(StringIO(create({}).decline_codes))}
 REJECTIONS = {text for name, text in vars(Transaction.GatewayRejectionReason).items() if not name.startswith("_")} - {
     "unrecognized"
 }
-SPOT = {
+SPOT_CHECKS = {
     "2000": Cause.GENERIC,
     "2001": Cause.INSUFFICIENT_FUNDS,
     "2003": Cause.VELOCITY,
@@ -61,15 +61,15 @@ DOCUMENTED = [*range(2000, 2110), 2500, 2999, 3000]
 
 
 @cache
-def tables() -> Tables:
-    return catalog.tables({"braintree": provider({}).decline_codes})
+def decline_tables() -> DeclineTables:
+    return catalog.load_decline_tables({"braintree": create({}).decline_codes})
 
 
 def cause_of(failure: Failure) -> Cause:
-    return classify(failure, tables(), provider="braintree").cause
+    return classify(failure, decline_tables(), provider="braintree").cause
 
 
-@pytest.mark.parametrize(("code", "cause"), SPOT.items())
+@pytest.mark.parametrize(("code", "cause"), SPOT_CHECKS.items())
 def test_what_a_code_means(code: str, cause: Cause) -> None:
     assert cause_of(Failure(code=code)) is cause
 
@@ -95,39 +95,43 @@ def test_every_gateway_rejection_of_the_library_is_known() -> None:
 
 
 def test_the_file_itself_stays_readable() -> None:
-    assert "2109-2999" not in provider({}).decline_codes
+    assert "2109-2999" not in create({}).decline_codes
     assert all(len(row["source"]) > 5 for row in ROWS.values())
 
 
 @pytest.mark.parametrize("code", DOCUMENTED)
 async def test_an_amount_of_the_sandbox_is_answered_with_its_code(
-    box: BraintreeSandbox, gateway: BraintreeGateway, code: int
+    box: BraintreeSandboxClient, gateway: BraintreeGateway, code: int
 ) -> None:
     made = await box.create_failed_payment(amount=code * 100)
     result = await gateway.charge(order_for(made, amount=code * 100))
     assert result.outcome is Outcome.DECLINED
     assert result.failure.code == str(code)
     assert cause_of(result.failure).value == ROWS[str(code)]["cause"]
-    assert await box.ledger(made.invoice) == []
+    assert await box.read_ledger(made.invoice) == []
 
 
 def test_each_amount_of_the_sandbox_asks_for_a_code_that_the_table_knows() -> None:
     """All of them, without the way over HTTP: 2000.00 to 3000.99."""
-    asked = {f"{code}.{cents}": by_amount(f"{code}.{cents}") for code in range(2000, 3001) for cents in ("00", "99")}
+    asked = {
+        f"{code}.{cents}": code_for_amount(f"{code}.{cents}") for code in range(2000, 3001) for cents in ("00", "99")
+    }
     assert all(code == amount[:4] and code in ROWS for amount, code in asked.items())
     assert all(cause_of(Failure(code=code)).value == ROWS[str(code)]["cause"] for code in asked.values())
-    assert [by_amount(amount) for amount in ("1999.99", "3001.00", "20.00")] == [None] * 3
+    assert [code_for_amount(amount) for amount in ("1999.99", "3001.00", "20.00")] == [None] * 3
 
 
 @pytest.mark.parametrize("amount", [199_999, 300_100])
-async def test_other_amounts_are_just_money(box: BraintreeSandbox, gateway: BraintreeGateway, amount: int) -> None:
+async def test_other_amounts_are_just_money(
+    box: BraintreeSandboxClient, gateway: BraintreeGateway, amount: int
+) -> None:
     made = await box.create_failed_payment(amount=amount)
     assert (await gateway.charge(order_for(made, amount=amount))).outcome is Outcome.SUCCEEDED
 
 
 @pytest.mark.parametrize("reason", sorted(REJECTIONS))
 async def test_a_gateway_rejection_is_a_decline_that_no_network_saw(
-    box: BraintreeSandbox, gateway: BraintreeGateway, reason: str
+    box: BraintreeSandboxClient, gateway: BraintreeGateway, reason: str
 ) -> None:
     made = await box.create_failed_payment(script=(f"decline:{reason}",))
     result = await gateway.charge(order_for(made))

@@ -7,19 +7,21 @@ import pytest
 from core.errors import ProviderUnavailable
 from core.messages.contact import Contact
 from core.payments import InvoiceStatus
-from providers.base import KnowsContacts
-from providers.braintree.contacts import contact_of
+from providers.base import ReadsContacts
+from providers.braintree.contacts import contact_of_customer
 from providers.braintree.gateway import BraintreeGateway
-from sandbox.braintree.client import BraintreeSandbox
+from sandbox.braintree.client import BraintreeSandboxClient
 
 
 @pytest.mark.parametrize("subscription", [True, False])
-async def test_the_customer_as_a_person(gateway: BraintreeGateway, box: BraintreeSandbox, subscription: bool) -> None:
+async def test_the_customer_as_a_person(
+    gateway: BraintreeGateway, box: BraintreeSandboxClient, subscription: bool
+) -> None:
     more = {"language": "de", "time_zone": "Europe/Berlin"}
     made = await box.create_failed_payment(
         subscription=subscription, name="Kim van Dam", phone="+4930555010", country="DE", custom_fields=more
     )
-    assert isinstance(gateway, KnowsContacts)
+    assert isinstance(gateway, ReadsContacts)
     found = await gateway.read_contact(made.invoice, None)
     assert (found.invoice.status, found.invoice.customer_id) == (InvoiceStatus.OPEN, made.customer)
     assert found.contact == Contact(
@@ -28,35 +30,37 @@ async def test_the_customer_as_a_person(gateway: BraintreeGateway, box: Braintre
     assert "jenny" not in repr(found).lower()
 
 
-async def test_what_braintree_does_not_know_stays_unknown(gateway: BraintreeGateway, box: BraintreeSandbox) -> None:
+async def test_what_braintree_does_not_know_stays_unknown(
+    gateway: BraintreeGateway, box: BraintreeSandboxClient
+) -> None:
     made = await box.create_failed_payment(email=None, name=None, country=None)
     assert (await gateway.read_contact(made.invoice, None)).contact == Contact()
 
 
 async def test_another_card_changes_nothing_about_where_they_live(
-    gateway: BraintreeGateway, box: BraintreeSandbox
+    gateway: BraintreeGateway, box: BraintreeSandboxClient
 ) -> None:
     made = await box.create_failed_payment(country="AT")
-    await box.stored_card(made.customer)
+    await box.store_card(made.customer)
     contact = (await gateway.read_contact(made.invoice, None)).contact
     assert contact
     assert contact.country == "AT"
 
 
 def test_they_live_where_the_default_method_is_billed() -> None:
-    def card(country: str, *, default: bool) -> SimpleNamespace:
+    def card_in(country: str, *, default: bool) -> SimpleNamespace:
         return SimpleNamespace(default=default, billing_address=SimpleNamespace(country_code_alpha2=country))
 
     addresses = [SimpleNamespace(country_code_alpha2="PT")]
-    cards = [card("FR", default=False), card("ES", default=True), SimpleNamespace(default=False)]
-    assert contact_of(SimpleNamespace(payment_methods=cards, addresses=addresses)).country == "ES"
-    assert contact_of(SimpleNamespace(payment_methods=[], addresses=addresses)).country == "PT"
-    assert contact_of(SimpleNamespace()) == Contact()
+    cards = [card_in("FR", default=False), card_in("ES", default=True), SimpleNamespace(default=False)]
+    assert contact_of_customer(SimpleNamespace(payment_methods=cards, addresses=addresses)).country == "ES"
+    assert contact_of_customer(SimpleNamespace(payment_methods=[], addresses=addresses)).country == "PT"
+    assert contact_of_customer(SimpleNamespace()) == Contact()
 
 
-async def test_an_invoice_that_was_paid_meanwhile(gateway: BraintreeGateway, box: BraintreeSandbox) -> None:
+async def test_an_invoice_that_was_paid_meanwhile(gateway: BraintreeGateway, box: BraintreeSandboxClient) -> None:
     made = await box.create_failed_payment()
-    await box.happens(made.invoice, "subscription_charged_successfully")
+    await box.report_event(made.invoice, "subscription_charged_successfully")
     assert (await gateway.read_contact(made.invoice, None)).invoice.status is InvoiceStatus.PAID
 
 
@@ -65,14 +69,18 @@ async def test_nobody_is_known_of_an_invoice_that_is_not_there(gateway: Braintre
     assert (found.invoice.status, found.contact) == (InvoiceStatus.MISSING, None)
 
 
-async def test_an_outage_is_said_and_not_taken_for_nobody(gateway: BraintreeGateway, box: BraintreeSandbox) -> None:
+async def test_an_outage_is_said_and_not_taken_for_nobody(
+    gateway: BraintreeGateway, box: BraintreeSandboxClient
+) -> None:
     made = await box.create_failed_payment()
-    await box.fault(f"/braintree/merchants/*/customers/{made.customer}", "error:500")
+    await box.add_fault(f"/braintree/merchants/*/customers/{made.customer}", "error:500")
     with pytest.raises(ProviderUnavailable):
         await gateway.read_contact(made.invoice, None)
 
 
-async def test_a_customer_who_is_gone_is_said_to_be_deleted(gateway: BraintreeGateway, box: BraintreeSandbox) -> None:
+async def test_a_customer_who_is_gone_is_said_to_be_deleted(
+    gateway: BraintreeGateway, box: BraintreeSandboxClient
+) -> None:
     made = await box.create_failed_payment()
     assert not (await gateway.read_contact(made.invoice, None)).invoice.terms.customer_deleted
     await box.remove_customer(made.customer)

@@ -10,32 +10,32 @@ from core.terms import CollectionMethod, SubscriptionStatus
 from providers.braintree.events import KINDS
 from providers.braintree.webhook import BraintreeWebhooks
 from sandbox.braintree import notices, shapes
-from tests.providers.contract.of_braintree import THEN, a_transaction, config, sealed
+from tests.providers.contract.of_braintree import THEN, a_transaction, sandbox_config, sign_notification
 
-OURS = BraintreeWebhooks(config("http://127.0.0.1:9"))
+WEBHOOKS = BraintreeWebhooks(sandbox_config("http://127.0.0.1:9"))
 LATER = THEN + 90
 PERIOD = {"subscription": "sub1", "order_id": None, "start": "2026-11-01", "end": "2026-11-30"}
 SUBSCRIPTION = {
     "id": "sub1", "status": "Past Due", "balance": "20.00", "price": "20.00", "token": "tok_contract",
     "start": "2026-11-01", "end": "2026-11-30",
 }  # fmt: skip
-PAID = {"status": "submitted_for_settlement", "code": "1000"}
+PAID_FIELDS = {"status": "submitted_for_settlement", "code": "1000"}
 
 
-def told(kind: str, subject: dict[str, Any], at: int = LATER) -> ProviderEvent:
-    (event,) = OURS.normalise(sealed(notices.notification(kind, at, subject)).body)
+def read_notification(kind: str, subject: dict[str, Any], at: int = LATER) -> ProviderEvent:
+    (event,) = WEBHOOKS.normalise(sign_notification(notices.notification_xml(kind, at, subject)).body)
     return event
 
 
-def billed(kind: str, *transactions: dict[str, Any]) -> ProviderEvent:
-    return told(kind, {"subscription": shapes.subscription(SUBSCRIPTION, list(transactions))})
+def subscription_event(kind: str, *transactions: dict[str, Any]) -> ProviderEvent:
+    return read_notification(kind, {"subscription": shapes.subscription_tree(SUBSCRIPTION, list(transactions))})
 
 
-def sold(kind: str, **fields: Any) -> ProviderEvent:
-    return told(kind, {"transaction": shapes.transaction(a_transaction("order_1", **fields))})
+def transaction_event(kind: str, **fields: Any) -> ProviderEvent:
+    return read_notification(kind, {"transaction": shapes.transaction_tree(a_transaction("order_1", **fields))})
 
 
-def of_period(**fields: Any) -> dict[str, Any]:
+def period_fields(**fields: Any) -> dict[str, Any]:
     return a_transaction("sub1-2026-11-01", **PERIOD, **fields)
 
 
@@ -44,15 +44,15 @@ def of_period(**fields: Any) -> dict[str, Any]:
     [
         ("subscription_charged_unsuccessfully", {}, EventKind.PAYMENT_FAILED),
         ("subscription_went_past_due", {}, EventKind.PAYMENT_FAILED),
-        ("subscription_charged_successfully", PAID, EventKind.INVOICE_PAID),
-        ("subscription_went_active", PAID, EventKind.INVOICE_PAID),
+        ("subscription_charged_successfully", PAID_FIELDS, EventKind.INVOICE_PAID),
+        ("subscription_went_active", PAID_FIELDS, EventKind.INVOICE_PAID),
         ("subscription_went_past_due", {"status": "authorizing"}, EventKind.WAKE),
     ],
 )
 def test_a_subscription_says_what_became_of_its_newest_transaction(
     kind: str, fields: dict[str, Any], means: EventKind
 ) -> None:
-    event = billed(kind, of_period(**fields))
+    event = subscription_event(kind, period_fields(**fields))
     assert event.kind is means
     assert (event.invoice_id, event.subscription_id) == ("sub1-2026-11-01", "sub1")
     assert (event.amount, event.currency, event.customer_id) == (2000, "USD", "cus_contract")
@@ -64,32 +64,34 @@ def test_a_subscription_says_what_became_of_its_newest_transaction(
         ("transaction_settled", {"status": "settled"}, EventKind.INVOICE_PAID),
         ("transaction_settlement_declined", {"status": "settlement_declined"}, EventKind.PAYMENT_REVERSED),
         ("transaction_retried", {}, EventKind.PAYMENT_FAILED),
-        ("transaction_retried", PAID, EventKind.INVOICE_PAID),
+        ("transaction_retried", PAID_FIELDS, EventKind.INVOICE_PAID),
         ("transaction_retried", {"status": "voided"}, EventKind.WAKE),
     ],
 )
 def test_a_single_transaction_is_named_by_its_order(kind: str, fields: dict[str, Any], means: EventKind) -> None:
-    event = sold(kind, **fields)
+    event = transaction_event(kind, **fields)
     assert (event.kind, event.invoice_id) == (means, "order_1")
 
 
 def test_the_kind_of_a_failure_counts_against_a_transaction_that_reads_as_paid() -> None:
-    event = billed("subscription_charged_unsuccessfully", of_period(**PAID))
+    event = subscription_event("subscription_charged_unsuccessfully", period_fields(**PAID_FIELDS))
     assert event.kind is EventKind.PAYMENT_FAILED
     assert event.failure
     assert event.failure.code is None, "the kind of a notice is no cause"
-    older = of_period(id="older", created=THEN - 60)
-    event = billed("subscription_charged_unsuccessfully", of_period(**PAID), older)
+    older = period_fields(id="older", created=THEN - 60)
+    event = subscription_event("subscription_charged_unsuccessfully", period_fields(**PAID_FIELDS), older)
     assert event.failure
     assert (event.failure.charge_id, event.failure.code) == ("older", "2001")
 
 
 def test_past_due_is_never_paid() -> None:
-    assert billed("subscription_went_past_due", of_period(**PAID)).kind is EventKind.WAKE
+    assert subscription_event("subscription_went_past_due", period_fields(**PAID_FIELDS)).kind is EventKind.WAKE
 
 
 def test_a_subscriptions_failure_says_how_it_is_collected_and_since_when() -> None:
-    event = billed("subscription_charged_unsuccessfully", of_period(id="old", created=THEN - 60), of_period())
+    event = subscription_event(
+        "subscription_charged_unsuccessfully", period_fields(id="old", created=THEN - 60), period_fields()
+    )
     terms = event.terms
     assert terms
     assert (terms.shopper_present, terms.collection_method) == (False, CollectionMethod.AUTOMATIC)
@@ -99,15 +101,17 @@ def test_a_subscriptions_failure_says_how_it_is_collected_and_since_when() -> No
 
 @pytest.mark.parametrize("kind", ["subscription_canceled", "subscription_expired"])
 def test_an_end_names_the_subscription(kind: str) -> None:
-    event = billed(kind)
+    event = subscription_event(kind)
     named = (event.kind, event.subscription_id, event.invoice_id)
     assert named == (EventKind.SUBSCRIPTION_ENDED, "sub1", "sub1-2026-11-01")
-    assert billed(kind, of_period()).customer_id == "cus_contract", "every recovery of the customer hears of it"
+    assert subscription_event(kind, period_fields()).customer_id == "cus_contract", (
+        "every recovery of the customer hears of it"
+    )
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.startswith("dispute_") and kind != "dispute_won"])
 def test_a_dispute_names_its_transaction_and_a_reason(kind: str) -> None:
-    event = told(kind, {"dispute": shapes.dispute(of_period(id="tx9"), "fraud")})
+    event = read_notification(kind, {"dispute": shapes.dispute_tree(period_fields(id="tx9"), "fraud")})
     assert (event.kind, event.payment_id, event.detail) == (EventKind.DISPUTE_OPENED, "tx9", "fraud")
 
 
@@ -116,7 +120,7 @@ def test_a_dispute_names_its_transaction_and_a_reason(kind: str) -> None:
 )
 def test_only_a_rejecting_review_is_a_warning(decision: str, means: EventKind) -> None:
     review = {"transaction-id": "tx9", "decision": decision, "reviewer-email": "ann@example.com"}
-    event = told("transaction_reviewed", {"transaction-review": review})
+    event = read_notification("transaction_reviewed", {"transaction-review": review})
     assert event.kind is means
     assert "example.com" not in event.model_dump_json()
 
@@ -128,14 +132,16 @@ def test_new_data_of_a_method_names_it() -> None:
         "datetime-updated": datetime.fromtimestamp(THEN, UTC),
         "enriched-customer-data": None,
     }
-    event = told("payment_method_customer_data_updated", {"payment-method-customer-data-updated-metadata": metadata})
+    event = read_notification(
+        "payment_method_customer_data_updated", {"payment-method-customer-data-updated-metadata": metadata}
+    )
     assert (event.kind, event.method_id, event.customer_id) == (EventKind.METHOD_UPDATED, "tok7", "cus7")
     assert event.method_version == str(LATER)
 
 
 @pytest.mark.parametrize("kind", ["check", "account_updater_daily_report", "never_heard_of"])
 def test_what_has_no_effect_says_why(kind: str) -> None:
-    event = told(kind, {"check": True})
+    event = read_notification(kind, {"check": True})
     assert event.kind is EventKind.OTHER
     assert event.detail
 
@@ -153,14 +159,14 @@ def test_what_has_no_effect_says_why(kind: str) -> None:
     ],
 )
 def test_an_unfit_subject_is_kept_as_such(kind: str, subject: dict[str, Any]) -> None:
-    event = told(kind, subject)
+    event = read_notification(kind, subject)
     assert event.kind is EventKind.OTHER
     assert event.detail
 
 
 def test_a_failure_brings_codes_card_and_the_moment_of_the_try() -> None:
     fields = {"code": "2051", "network_code": "14", "mac": "03", "card_type": "MasterCard", "id": "tx5"}
-    event = billed("subscription_charged_unsuccessfully", of_period(**fields))
+    event = subscription_event("subscription_charged_unsuccessfully", period_fields(**fields))
     failure, card = event.failure, event.card
     assert failure
     assert card
@@ -183,13 +189,13 @@ def test_a_failure_brings_codes_card_and_the_moment_of_the_try() -> None:
     ],
 )
 def test_each_way_to_fail_has_a_code(fields: dict[str, Any], code: str, status: str | None) -> None:
-    failure = sold("transaction_retried", **fields).failure
+    failure = transaction_event("transaction_retried", **fields).failure
     assert failure
     assert (failure.code, failure.network_status) == (code, status)
 
 
 def test_braintrees_own_next_try_is_heard_of_until_the_end_of_its_day() -> None:
-    event = sold("transaction_retried", upcoming_retry_date="2026-11-25")
+    event = transaction_event("transaction_retried", upcoming_retry_date="2026-11-25")
     assert event.next_provider_attempt == datetime(2026, 11, 26, tzinfo=UTC)
 
 
@@ -197,32 +203,32 @@ def test_braintrees_own_next_try_is_heard_of_until_the_end_of_its_day() -> None:
     ("brand", "network"), [("Visa", "visa"), ("MasterCard", "mastercard"), ("American Express", "amex"), ("", None)]
 )
 def test_networks_have_one_name(brand: str, network: str | None) -> None:
-    failure = sold("transaction_retried", card_type=brand).failure
+    failure = transaction_event("transaction_retried", card_type=brand).failure
     assert failure
     assert failure.network == network
 
 
 def test_two_webhooks_about_one_failed_try_are_one_failure() -> None:
-    charged = billed("subscription_charged_unsuccessfully", of_period())
-    overdue = billed("subscription_went_past_due", of_period())
+    charged = subscription_event("subscription_charged_unsuccessfully", period_fields())
+    overdue = subscription_event("subscription_went_past_due", period_fields())
     assert charged.event_id != overdue.event_id
     assert charged.provider_attempt == overdue.provider_attempt
 
 
 def test_the_newest_transaction_counts_in_whatever_order_they_are_listed() -> None:
-    old, new = of_period(id="old", created=THEN - 60), of_period(id="new", created=THEN)
+    old, new = period_fields(id="old", created=THEN - 60), period_fields(id="new", created=THEN)
     for listed in ((old, new), (new, old)):
-        failure = billed("subscription_charged_unsuccessfully", *listed).failure
+        failure = subscription_event("subscription_charged_unsuccessfully", *listed).failure
         assert failure
         assert failure.charge_id == "new"
 
 
 def test_without_order_or_period_there_is_no_invoice() -> None:
-    event = sold("transaction_settled", status="settled", order_id=None)
+    event = transaction_event("transaction_settled", status="settled", order_id=None)
     assert event.kind is EventKind.OTHER
     assert "order id" in (event.detail or "")
 
 
 @pytest.mark.parametrize(("currency", "amount", "minor"), [("JPY", "1500", 1500), ("USD", "15.00", 1500)])
 def test_amounts_become_minor_units(currency: str, amount: str, minor: int) -> None:
-    assert sold("transaction_retried", currency=currency, amount=amount).amount == minor
+    assert transaction_event("transaction_retried", currency=currency, amount=amount).amount == minor

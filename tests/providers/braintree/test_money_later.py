@@ -8,38 +8,38 @@ import pytest
 from core.payments import EventKind, Failure, InvoiceStatus, Outcome, ProviderEvent
 from providers.braintree.gateway import BraintreeGateway
 from providers.braintree.webhook import BraintreeWebhooks
-from sandbox.braintree.client import BraintreeSandbox
+from sandbox.braintree.client import BraintreeSandboxClient
 from sandbox.braintree.instruments import Instrument
 from tests.providers.braintree.orders import order_for
-from tests.providers.contract.of_braintree import config, sealed
-from tests.sandbox.official_braintree import client
+from tests.providers.contract.of_braintree import sandbox_config, sign_notification
+from tests.sandbox.official_braintree import braintree_client
 
-Box: TypeAlias = BraintreeSandbox
-Ours: TypeAlias = BraintreeGateway
+Sandbox: TypeAlias = BraintreeSandboxClient
+Gateway: TypeAlias = BraintreeGateway
 DEBITS = [Instrument.US_BANK_ACCOUNT, Instrument.SEPA_DEBIT]
-RETRIED = "subscription_charged_successfully"
+RETRIED_KIND = "subscription_charged_successfully"
 """Braintree's own retry took the debit; the kind says so, and nobody's bank has."""
 
 
-async def heard(box: Box, invoice: str) -> ProviderEvent:
+async def newest_event(box: Sandbox, invoice: str) -> ProviderEvent:
     """The newest recorded webhook of an invoice, in our words."""
-    webhooks = BraintreeWebhooks(config("http://127.0.0.1:9"))
-    name = (await box.events(invoice))[-1]
-    xml = (await box.recorded(name)).encode()
-    (event,) = webhooks.normalise(sealed(xml).body)
+    webhooks = BraintreeWebhooks(sandbox_config("http://127.0.0.1:9"))
+    name = (await box.list_events(invoice))[-1]
+    xml = (await box.read_webhook_xml(name)).encode()
+    (event,) = webhooks.normalise(sign_notification(xml).body)
     return event
 
 
 @pytest.mark.parametrize("instrument", DEBITS)
-async def test_a_debit_is_on_its_way_until_it_settles(box: Box, gateway: Ours, instrument: Instrument) -> None:
+async def test_a_debit_is_on_its_way_until_it_settles(box: Sandbox, gateway: Gateway, instrument: Instrument) -> None:
     made = await box.create_failed_payment(instrument=instrument, decline_code="R01")
-    await box.happens(made.invoice, RETRIED)
-    assert (await heard(box, made.invoice)).kind is EventKind.WAKE
+    await box.report_event(made.invoice, RETRIED_KIND)
+    assert (await newest_event(box, made.invoice)).kind is EventKind.WAKE
     view = await gateway.read_invoice(made.invoice)
     assert (view.status, view.processing, view.amount_due) == (InvoiceStatus.OPEN, True, 2000)
-    assert await box.ledger(made.invoice) == []
-    await box.happens(made.invoice, "transaction_settled")
-    assert (await heard(box, made.invoice)).kind is EventKind.INVOICE_PAID
+    assert await box.read_ledger(made.invoice) == []
+    await box.report_event(made.invoice, "transaction_settled")
+    assert (await newest_event(box, made.invoice)).kind is EventKind.INVOICE_PAID
     view = await gateway.read_invoice(made.invoice)
     assert (view.status, view.processing, view.amount_due) == (InvoiceStatus.PAID, False, 0)
 
@@ -47,14 +47,14 @@ async def test_a_debit_is_on_its_way_until_it_settles(box: Box, gateway: Ours, i
 @pytest.mark.parametrize("subscription", [True, False])
 @pytest.mark.parametrize("reads_settled", [True, False])
 async def test_a_debit_that_comes_back_is_open_again(
-    box: Box, gateway: Ours, reads_settled: bool, subscription: bool
+    box: Sandbox, gateway: Gateway, reads_settled: bool, subscription: bool
 ) -> None:
     made = await box.create_failed_payment(instrument=Instrument.US_BANK_ACCOUNT, subscription=subscription)
-    await box.happens(made.invoice, "transaction_settled")
+    await box.report_event(made.invoice, "transaction_settled")
     assert (await gateway.read_invoice(made.invoice)).status is InvoiceStatus.PAID
     back = "transaction_settlement_declined"
-    await box.happens(made.invoice, back, decline_code="R01", reads_settled=reads_settled)
-    event = await heard(box, made.invoice)
+    await box.report_event(made.invoice, back, decline_code="R01", reads_settled=reads_settled)
+    event = await newest_event(box, made.invoice)
     assert (event.kind, event.returned_kind, event.returned_amount) == (
         EventKind.PAYMENT_REVERSED, "returned_debit", 2000,
     )  # fmt: skip
@@ -64,10 +64,12 @@ async def test_a_debit_that_comes_back_is_open_again(
     assert (await gateway.read_invoice(made.invoice)).status is InvoiceStatus.OPEN
 
 
-async def test_the_word_of_a_notification_counts_where_its_transaction_has_not_heard(box: Box, gateway: Ours) -> None:
+async def test_the_word_of_a_notification_counts_where_its_transaction_has_not_heard(
+    box: Sandbox, gateway: Gateway
+) -> None:
     made = await box.create_failed_payment(instrument=Instrument.US_BANK_ACCOUNT, subscription=False)
-    await box.happens(made.invoice, "transaction_settled")
-    paid = await heard(box, made.invoice)
+    await box.report_event(made.invoice, "transaction_settled")
+    paid = await newest_event(box, made.invoice)
     back = paid.model_copy(update={"kind": EventKind.PAYMENT_REVERSED, "failure": None})
     assert (await gateway.read_failure(made.invoice, back)).invoice.status is InvoiceStatus.PAID
     facts = await gateway.read_failure(made.invoice, back.model_copy(update={"failure": failure_of(paid)}))
@@ -78,21 +80,21 @@ def failure_of(event: ProviderEvent) -> Failure:
     return Failure(code="R09", charge_id=event.payment_id)
 
 
-async def test_a_capture_that_fails_behind_a_success_is_money_taken_back(box: Box, gateway: Ours) -> None:
+async def test_a_capture_that_fails_behind_a_success_is_money_taken_back(box: Sandbox, gateway: Gateway) -> None:
     made = await box.create_failed_payment(subscription=False)
     assert (await gateway.charge(order_for(made))).outcome is Outcome.SUCCEEDED
-    await box.happens(made.invoice, "transaction_settlement_declined", decline_code="4001")
-    event = await heard(box, made.invoice)
+    await box.report_event(made.invoice, "transaction_settlement_declined", decline_code="4001")
+    event = await newest_event(box, made.invoice)
     assert (event.kind, event.returned_kind) == (EventKind.PAYMENT_REVERSED, "failed_capture")
     assert (event.failure and event.failure.code, event.returned_amount) == ("4001", 2000)
     assert event.occurred_at > datetime(2026, 1, 1, tzinfo=UTC)
     assert (await gateway.read_invoice(made.invoice)).status is InvoiceStatus.OPEN
 
 
-async def test_a_part_leaves_the_rest_open(box: Box, gateway: Ours) -> None:
+async def test_a_part_leaves_the_rest_open(box: Sandbox, gateway: Gateway) -> None:
     made = await box.create_failed_payment(subscription=False, amount=10_000)
-    await box.happens(made.invoice, "transaction_settled", amount=3_000)
-    event = await heard(box, made.invoice)
+    await box.report_event(made.invoice, "transaction_settled", amount=3_000)
+    event = await newest_event(box, made.invoice)
     assert (event.kind, event.paid_amount) == (EventKind.INVOICE_PAID, 3_000)
     view = await gateway.read_invoice(made.invoice)
     assert (view.status, view.amount_due, view.amount_paid) == (InvoiceStatus.OPEN, 7_000, 3_000)
@@ -102,9 +104,9 @@ async def test_a_part_leaves_the_rest_open(box: Box, gateway: Ours) -> None:
 
 
 async def test_an_authorisation_that_is_captured_in_parts_is_under_way_for_the_rest(
-    box: Box, gateway: Ours, address: str
+    box: Sandbox, gateway: Gateway, address: str
 ) -> None:
-    made, theirs = await box.create_failed_payment(subscription=False), client(address)
+    made, theirs = await box.create_failed_payment(subscription=False), braintree_client(address)
     token = {"payment_method_token": made.payment_method}
     parent = theirs.transaction.sale({"amount": "20.00", "order_id": made.invoice} | token).transaction
     part = theirs.transaction.submit_for_partial_settlement(parent.id, "7.00", {"order_id": made.invoice})
@@ -114,32 +116,32 @@ async def test_an_authorisation_that_is_captured_in_parts_is_under_way_for_the_r
     assert (view.amount_due, view.amount_paid) == (1_300, 700)
 
 
-async def test_a_part_of_a_subscription_leaves_its_balance(box: Box, gateway: Ours) -> None:
+async def test_a_part_of_a_subscription_leaves_its_balance(box: Sandbox, gateway: Gateway) -> None:
     made = await box.create_failed_payment(amount=10_000)
-    await box.happens(made.invoice, RETRIED, amount=3_000)
-    event = await heard(box, made.invoice)
+    await box.report_event(made.invoice, RETRIED_KIND, amount=3_000)
+    event = await newest_event(box, made.invoice)
     assert (event.kind, event.paid_amount) == (EventKind.INVOICE_PAID, 3_000)
     view = await gateway.read_invoice(made.invoice)
     assert (view.status, view.amount_due, view.amount_paid) == (InvoiceStatus.OPEN, 7_000, 3_000)
 
 
-async def test_the_whole_of_a_subscription_is_no_part(box: Box, gateway: Ours) -> None:
+async def test_the_whole_of_a_subscription_is_no_part(box: Sandbox, gateway: Gateway) -> None:
     made = await box.create_failed_payment()
-    await box.happens(made.invoice, RETRIED)
-    assert (await heard(box, made.invoice)).paid_amount is None
+    await box.report_event(made.invoice, RETRIED_KIND)
+    assert (await newest_event(box, made.invoice)).paid_amount is None
     assert (await gateway.read_invoice(made.invoice)).status is InvoiceStatus.PAID
 
 
 @pytest.mark.parametrize("instrument", [Instrument.CREDIT_CARD, Instrument.PAYPAL])
-async def test_a_refund_names_the_sale_and_how_much(box: Box, gateway: Ours, instrument: Instrument) -> None:
+async def test_a_refund_names_the_sale_and_how_much(box: Sandbox, gateway: Gateway, instrument: Instrument) -> None:
     made = await box.create_failed_payment(instrument=instrument, subscription=False)
-    await box.happens(made.invoice, "transaction_settled")
-    await box.happens(made.invoice, "transaction_disbursed", amount=500)
-    (paid,) = await box.ledger(made.invoice)
-    refund = await heard(box, f"refund-of-{paid.charge}")
+    await box.report_event(made.invoice, "transaction_settled")
+    await box.report_event(made.invoice, "transaction_disbursed", amount=500)
+    (paid,) = await box.read_ledger(made.invoice)
+    refund = await newest_event(box, f"refund-of-{paid.charge}")
     assert (refund.kind, refund.returned_kind, refund.returned_amount) == (EventKind.PAYMENT_REFUNDED, "refund", 500)
     assert (refund.payment_id, refund.currency) == (paid.charge, "USD")
-    assert (await gateway.resolve(refund)).invoice_id == made.invoice
+    assert (await gateway.resolve_event(refund)).invoice_id == made.invoice
 
 
 @pytest.mark.parametrize(
@@ -151,25 +153,27 @@ async def test_a_refund_names_the_sale_and_how_much(box: Box, gateway: Ours, ins
     ],
 )
 async def test_a_dispute_by_its_kind(
-    box: Box, gateway: Ours, kind: str, means: EventKind, amount: int | None, blocks: bool
+    box: Sandbox, gateway: Gateway, kind: str, means: EventKind, amount: int | None, blocks: bool
 ) -> None:
     made = await box.create_failed_payment()
-    await box.happens(made.invoice, "dispute_opened", amount=700, dispute_kind=kind)
-    event = await heard(box, made.invoice)
+    await box.report_event(made.invoice, "dispute_opened", amount=700, dispute_kind=kind)
+    event = await newest_event(box, made.invoice)
     assert (event.kind, event.returned_amount) == (means, amount)
     assert (await gateway.read_invoice(made.invoice)).disputed is blocks
-    await box.happens(made.invoice, "dispute_won", dispute_kind=kind)
+    await box.report_event(made.invoice, "dispute_won", dispute_kind=kind)
     assert not (await gateway.read_invoice(made.invoice)).disputed
 
 
-async def test_a_failure_whose_period_only_the_subscription_knows_is_brought_home(box: Box, gateway: Ours) -> None:
+async def test_a_failure_whose_period_only_the_subscription_knows_is_brought_home(
+    box: Sandbox, gateway: Gateway
+) -> None:
     made = await box.create_failed_payment()
-    told = await heard(box, made.invoice)
+    told = await newest_event(box, made.invoice)
     nameless = told.model_copy(update={"invoice_id": None})
-    assert (await gateway.resolve(nameless)).invoice_id == made.invoice
+    assert (await gateway.resolve_event(nameless)).invoice_id == made.invoice
     stranger = nameless.model_copy(update={"payment_id": "nowhere"})
-    assert (await gateway.resolve(stranger)).invoice_id == made.invoice, (
+    assert (await gateway.resolve_event(stranger)).invoice_id == made.invoice, (
         "Braintree signed that this subscription failed"
     )
     nobodys = stranger.model_copy(update={"subscription_id": None})
-    assert (await gateway.resolve(nobodys)).invoice_id is None
+    assert (await gateway.resolve_event(nobodys)).invoice_id is None

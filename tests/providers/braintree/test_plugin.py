@@ -5,8 +5,8 @@ from urllib.parse import urlsplit
 import braintree
 import pytest
 
-from providers.base import installed
-from providers.braintree import provider
+from providers.base import load_providers
+from providers.braintree import create
 from settings import Settings
 
 FULL = {"BRAINTREE_MERCHANT_ID": "merchant", "BRAINTREE_PUBLIC_KEY": "public", "BRAINTREE_PRIVATE_KEY": "s3cret"}
@@ -14,7 +14,7 @@ LIVE = "https://api.braintreegateway.com:443"
 
 
 def test_it_is_installed() -> None:
-    assert installed({})["braintree"].name == "braintree"
+    assert load_providers({})["braintree"].name == "braintree"
 
 
 @pytest.mark.parametrize(
@@ -27,11 +27,11 @@ def test_it_is_installed() -> None:
     ],
 )
 async def test_a_side_without_its_secret_is_off_and_says_so(without: str, webhooks: bool, gateway: bool) -> None:
-    made = provider({name: " " if name == without else text for name, text in FULL.items()})
-    assert (made.webhooks() is not None) is webhooks
-    found = made.gateway()
+    made = create({name: " " if name == without else text for name, text in FULL.items()})
+    assert (made.create_webhooks() is not None) is webhooks
+    found = made.create_gateway()
     assert (found is not None) is gateway
-    assert any(without in note for note in made.notes()) or not without
+    assert any(without in note for note in made.startup_notes()) or not without
     if found:
         await found.close()
 
@@ -48,13 +48,13 @@ async def test_a_side_without_its_secret_is_off_and_says_so(without: str, webhoo
     ],
 )
 def test_its_address_says_whether_money_is_real(base: str, live: bool) -> None:
-    assert provider(FULL | {"BRAINTREE_API_BASE": base}).livemode is live
+    assert create(FULL | {"BRAINTREE_API_BASE": base}).livemode is live
 
 
 def test_no_secret_shows() -> None:
-    made = provider(FULL | {"BRAINTREE_API_BASE": LIVE})
+    made = create(FULL | {"BRAINTREE_API_BASE": LIVE})
     assert "s3cret" not in repr(made._config)
-    assert not [note for note in made.notes() if "s3cret" in note]
+    assert not [note for note in made.startup_notes() if "s3cret" in note]
 
 
 def test_compressed_time_and_real_money_exclude_each_other() -> None:

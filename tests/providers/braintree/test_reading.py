@@ -9,11 +9,11 @@ from core.errors import ProviderUnavailable
 from core.payments import EventKind, InvoiceStatus, ProviderEvent
 from providers.braintree.gateway import BraintreeGateway
 from providers.braintree.methods import country_of
-from sandbox.braintree.client import BraintreeSandbox
+from sandbox.braintree.client import BraintreeSandboxClient
 from sandbox.models import Card
 
-Box: TypeAlias = BraintreeSandbox
-Ours: TypeAlias = BraintreeGateway
+Sandbox: TypeAlias = BraintreeSandboxClient
+Gateway: TypeAlias = BraintreeGateway
 
 
 def an_event(**fields: str) -> ProviderEvent:
@@ -23,7 +23,7 @@ def an_event(**fields: str) -> ProviderEvent:
 
 
 @pytest.mark.parametrize("subscription", [True, False])
-async def test_an_unpaid_invoice_is_open_with_its_amount(box: Box, gateway: Ours, subscription: bool) -> None:
+async def test_an_unpaid_invoice_is_open_with_its_amount(box: Sandbox, gateway: Gateway, subscription: bool) -> None:
     made = await box.create_failed_payment(subscription=subscription, amount=4900, currency="EUR")
     found = await gateway.read_invoice(made.invoice)
     assert (found.status, found.amount_due, found.currency) == (InvoiceStatus.OPEN, 4900, "EUR")
@@ -43,47 +43,47 @@ async def test_an_unpaid_invoice_is_open_with_its_amount(box: Box, gateway: Ours
     ],
 )
 async def test_what_braintree_does_changes_the_invoice(
-    box: Box, gateway: Ours, kind: str, status: InvoiceStatus
+    box: Sandbox, gateway: Gateway, kind: str, status: InvoiceStatus
 ) -> None:
     made = await box.create_failed_payment()
-    await box.happens(made.invoice, kind)
+    await box.report_event(made.invoice, kind)
     assert (await gateway.read_invoice(made.invoice)).status is status
 
 
-async def test_a_period_that_is_past_is_closed(box: Box, gateway: Ours) -> None:
+async def test_a_period_that_is_past_is_closed(box: Sandbox, gateway: Gateway) -> None:
     now = await box.create_failed_payment(invoice_id="subpast-2026-11-01")
     assert (await gateway.read_invoice("subpast-2026-10-01")).status is InvoiceStatus.VOID, "its balance moved on"
     assert (await gateway.read_invoice(now.invoice)).status is InvoiceStatus.OPEN
 
 
-async def test_a_dispute_shows(box: Box, gateway: Ours) -> None:
+async def test_a_dispute_shows(box: Sandbox, gateway: Gateway) -> None:
     made = await box.create_failed_payment()
-    await box.happens(made.invoice, "dispute_opened")
+    await box.report_event(made.invoice, "dispute_opened")
     assert (await gateway.read_invoice(made.invoice)).disputed
 
 
-async def test_braintrees_own_next_try_shows(box: Box, gateway: Ours) -> None:
+async def test_braintrees_own_next_try_shows(box: Sandbox, gateway: Gateway) -> None:
     made = await box.create_failed_payment(upcoming_retry_date="2026-12-01")
     found = await gateway.read_invoice(made.invoice)
     assert found.next_provider_attempt == datetime(2026, 12, 2, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("name", ["nothing", "nosub-2026-11-01", "a/../b", "with blank"])
-async def test_what_braintree_does_not_know_is_missing(gateway: Ours, name: str) -> None:
+async def test_what_braintree_does_not_know_is_missing(gateway: Gateway, name: str) -> None:
     assert (await gateway.read_invoice(name)).status is InvoiceStatus.MISSING
     facts = await gateway.read_failure(name, None)
     assert (facts.invoice.status, facts.missing) == (InvoiceStatus.MISSING, ("invoice",))
 
 
 @pytest.mark.parametrize("outcome", ["error:500", "error:401", "drop", "malformed", "error:429:3"])
-async def test_an_outage_is_no_answer(box: Box, gateway: Ours, outcome: str) -> None:
+async def test_an_outage_is_no_answer(box: Sandbox, gateway: Gateway, outcome: str) -> None:
     made = await box.create_failed_payment()
-    await box.fault(f"/braintree/merchants/*/subscriptions/{made.subscription}", outcome)
+    await box.add_fault(f"/braintree/merchants/*/subscriptions/{made.subscription}", outcome)
     with pytest.raises(ProviderUnavailable):
         await gateway.read_failure(made.invoice, None)
 
 
-async def test_a_failure_is_read_with_codes_card_and_customer(box: Box, gateway: Ours) -> None:
+async def test_a_failure_is_read_with_codes_card_and_customer(box: Sandbox, gateway: Gateway) -> None:
     made = await box.create_failed_payment(decline_code="2010", network_code="N7", mac="01", card_type="MasterCard")
     facts = await gateway.read_failure(made.invoice, None)
     assert (facts.failure.code, facts.failure.network_code, facts.failure.network_advice) == ("2010", "N7", "01")
@@ -94,9 +94,9 @@ async def test_a_failure_is_read_with_codes_card_and_customer(box: Box, gateway:
     assert facts.missing == ()
 
 
-async def test_the_try_that_the_event_tells_of_is_the_one_that_is_read(box: Box, gateway: Ours) -> None:
+async def test_the_try_that_the_event_tells_of_is_the_one_that_is_read(box: Sandbox, gateway: Gateway) -> None:
     made = await box.create_failed_payment(decline_code="2010", created=1_790_000_000)
-    await box.happens(made.invoice, "subscription_charged_unsuccessfully", decline_code="2001")
+    await box.report_event(made.invoice, "subscription_charged_unsuccessfully", decline_code="2001")
     assert (await gateway.read_failure(made.invoice, None)).failure.code == "2001"
     told = an_event()
     told = told.model_copy(update={"failure": (await gateway.read_failure(made.invoice, None)).failure})
@@ -105,51 +105,51 @@ async def test_the_try_that_the_event_tells_of_is_the_one_that_is_read(box: Box,
     assert facts.failure.code == "2010"
 
 
-async def test_a_card_is_known_by_its_number_not_by_its_token(box: Box, gateway: Ours) -> None:
+async def test_a_card_is_known_by_its_number_not_by_its_token(box: Sandbox, gateway: Gateway) -> None:
     made = await box.create_failed_payment(fingerprint="same-number")
-    again = await box.stored_card(made.customer, Card(fingerprint="same-number"))
+    again = await box.store_card(made.customer, Card(fingerprint="same-number"))
     default, named = await gateway.read_card(made.invoice, None), await gateway.read_card(made.invoice, again)
     assert default
     assert named
     assert default.fingerprint == named.fingerprint == "same-number"
 
 
-async def test_no_card_is_better_than_an_error(box: Box, gateway: Ours) -> None:
+async def test_no_card_is_better_than_an_error(box: Sandbox, gateway: Gateway) -> None:
     made = await box.create_failed_payment()
     assert await gateway.read_card(made.invoice, "gone") is None
     assert await gateway.read_card("nothing", None) is None
-    await box.fault(f"/braintree/merchants/*/subscriptions/{made.subscription}", "error:500")
+    await box.add_fault(f"/braintree/merchants/*/subscriptions/{made.subscription}", "error:500")
     assert await gateway.read_card(made.invoice, None) is None
 
 
 @pytest.mark.parametrize("subscription", [True, False])
-async def test_a_dispute_is_brought_home_by_its_transaction(box: Box, gateway: Ours, subscription: bool) -> None:
+async def test_a_dispute_is_brought_home_by_its_transaction(box: Sandbox, gateway: Gateway, subscription: bool) -> None:
     made = await box.create_failed_payment(subscription=subscription)
-    found = await gateway.resolve(an_event(payment_id=made.transaction))
+    found = await gateway.resolve_event(an_event(payment_id=made.transaction))
     assert (found.invoice_id, found.customer_id) == (made.invoice, made.customer)
     unknown = an_event(payment_id="nowhere")
-    assert await gateway.resolve(unknown) == unknown
+    assert await gateway.resolve_event(unknown) == unknown
     named = an_event(payment_id=made.transaction, invoice_id="other")
-    assert await gateway.resolve(named) == named
+    assert await gateway.resolve_event(named) == named
 
 
-async def test_a_subscription_names_what_its_own_notification_did_not(box: Box, gateway: Ours) -> None:
+async def test_a_subscription_names_what_its_own_notification_did_not(box: Sandbox, gateway: Gateway) -> None:
     """As in the official client's samples: no period, no status, and a transaction that nobody knows."""
     made = await box.create_failed_payment()
     at = datetime.combine(date.fromisoformat(made.invoice[-10:]), time(), UTC)
     failed = an_event(payment_id="nowhere").model_copy(
         update={"subscription_id": made.subscription, "occurred_at": at + timedelta(days=3)}
     )
-    assert (await gateway.resolve(failed)).invoice_id == made.invoice
+    assert (await gateway.resolve_event(failed)).invoice_id == made.invoice
     ended = failed.model_copy(update={"payment_id": None, "kind": EventKind.SUBSCRIPTION_ENDED})
-    assert (await gateway.resolve(ended)).invoice_id == made.invoice
+    assert (await gateway.resolve_event(ended)).invoice_id == made.invoice
     before = failed.model_copy(update={"occurred_at": at - timedelta(days=3)})
-    assert await gateway.resolve(before) == before, "of an earlier period"
+    assert await gateway.resolve_event(before) == before, "of an earlier period"
     unknown = failed.model_copy(update={"subscription_id": "nowhere"})
-    assert await gateway.resolve(unknown) == unknown
+    assert await gateway.resolve_event(unknown) == unknown
 
 
-async def test_where_they_live_decides_on_their_quiet_hours(box: Box, gateway: Ours) -> None:
+async def test_where_they_live_decides_on_their_quiet_hours(box: Sandbox, gateway: Gateway) -> None:
     made = await box.create_failed_payment(country="NZ")
     found = await gateway.read_failure(made.invoice, None)
     assert found.customer

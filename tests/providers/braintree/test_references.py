@@ -4,12 +4,12 @@ import pytest
 
 from core.payments import EventKind, InvoiceStatus, Outcome, ProviderEvent
 from providers.braintree.gateway import BraintreeGateway
-from providers.braintree.references import refusal
+from providers.braintree.references import order_id_fault
 from providers.braintree.webhook import BraintreeWebhooks
 from sandbox.braintree import notices, shapes
-from sandbox.braintree.client import BraintreeSandbox
+from sandbox.braintree.client import BraintreeSandboxClient
 from tests.providers.braintree.orders import order_for
-from tests.providers.contract.of_braintree import THEN, a_transaction, config, sealed
+from tests.providers.contract.of_braintree import THEN, a_transaction, sandbox_config, sign_notification
 
 NAMES = [
     "#1042", "Order 1042", "Order 1042 ", " 1042", "Bestellung-Müller-17", "注文-17", "заказ №5", "a\u00a0b", "🧾 7",
@@ -18,35 +18,39 @@ NAMES = [
 UNFIT = ["   ", ".", "..", "a\nb", "tab\there", "x" * 256, "\u2028", "注" * 301, "a\u202eb"]
 
 
-def failed(order_id: str) -> ProviderEvent:
-    subject = {"transaction": shapes.transaction(a_transaction(id="tx1", order_id=order_id))}
-    webhooks = BraintreeWebhooks(config("http://127.0.0.1:9"))
-    (event,) = webhooks.normalise(sealed(notices.notification("transaction_retried", THEN, subject)).body)
+def failed_event(order_id: str) -> ProviderEvent:
+    subject = {"transaction": shapes.transaction_tree(a_transaction(id="tx1", order_id=order_id))}
+    webhooks = BraintreeWebhooks(sandbox_config("http://127.0.0.1:9"))
+    (event,) = webhooks.normalise(
+        sign_notification(notices.notification_xml("transaction_retried", THEN, subject)).body
+    )
     return event
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_webhook_names_the_invoice_as_the_merchant_does(name: str) -> None:
-    assert (failed(name).kind, failed(name).invoice_id) == (EventKind.PAYMENT_FAILED, name)
+    assert (failed_event(name).kind, failed_event(name).invoice_id) == (EventKind.PAYMENT_FAILED, name)
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_the_next_sale_carries_the_same_name(box: BraintreeSandbox, gateway: BraintreeGateway, name: str) -> None:
+async def test_the_next_sale_carries_the_same_name(
+    box: BraintreeSandboxClient, gateway: BraintreeGateway, name: str
+) -> None:
     made = await box.create_failed_payment(subscription=False, invoice_id=name)
     assert (await gateway.read_invoice(name)).status is InvoiceStatus.OPEN
     assert (await gateway.charge(order_for(made))).outcome is Outcome.SUCCEEDED
-    (call,) = [one for one in await box.log() if one.path.endswith("/transactions") and one.invoice == name]
+    (call,) = [one for one in await box.read_log() if one.path.endswith("/transactions") and one.invoice == name]
     assert call.params["order_id"] == name
     assert (await gateway.read_invoice(name)).status is InvoiceStatus.PAID
 
 
 @pytest.mark.parametrize("name", ["a\nb", "tab\there", "x" * 256, "..", "a\u2028b"])
 def test_what_cannot_be_a_name_is_told_to_operators(name: str) -> None:
-    event = failed(name)
+    event = failed_event(name)
     assert event.kind is EventKind.OTHER
     assert (event.detail or "").startswith("reference can't be taken: it ")
 
 
 @pytest.mark.parametrize("name", UNFIT)
 def test_each_refusal_has_a_reason(name: str) -> None:
-    assert refusal(name)
+    assert order_id_fault(name)

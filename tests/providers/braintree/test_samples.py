@@ -13,9 +13,9 @@ from braintree.webhook_notification import WebhookNotification
 from core.payments import EventKind, MethodKind, ProviderEvent
 from providers.braintree.events import KINDS
 from providers.braintree.webhook import BraintreeWebhooks
-from tests.providers.contract.of_braintree import OURS, config, sealed
+from tests.providers.contract.of_braintree import OUR_KEYS, sandbox_config, sign_notification
 
-WEBHOOKS = BraintreeWebhooks(config("http://127.0.0.1:9"))
+WEBHOOKS = BraintreeWebhooks(sandbox_config("http://127.0.0.1:9"))
 SAMPLES: dict[str, EventKind | str] = {
     "account_updater_daily_report": "the report names no method",
     "check": "a test of the endpoint",
@@ -65,21 +65,21 @@ def known_kinds() -> Iterator[str]:
     return (kind for name, kind in vars(WebhookNotification.Kind).items() if not name.startswith("_"))
 
 
-def sample(kind: str, name: str, *replaced: tuple[str, str]) -> ProviderEvent:
+def sample_event(kind: str, name: str, *replaced: tuple[str, str]) -> ProviderEvent:
     """The client's own sample, changed where a test says so, signed and sent as Braintree does."""
-    made = theirs().webhook_testing.sample_notification(kind, name)
+    made = official_gateway().webhook_testing.sample_notification(kind, name)
     xml = b64decode(made["bt_payload"]).decode()
     for old, new in replaced:
         assert old in xml, f"the sample of {kind} holds {old}"
         xml = xml.replace(old, new)
-    body = sealed(xml.encode()).body if replaced else urlencode(made).encode()
+    body = sign_notification(xml.encode()).body if replaced else urlencode(made).encode()
     WEBHOOKS.verify({}, body, datetime.now(UTC))
     (event,) = WEBHOOKS.normalise(body)
     return event
 
 
-def theirs() -> Any:
-    public_key, _, private_key = OURS.partition("|")
+def official_gateway() -> Any:
+    public_key, _, private_key = OUR_KEYS.partition("|")
     keys = braintree.Configuration(braintree.Environment.Sandbox, "any", public_key, private_key)
     return braintree.BraintreeGateway(keys)
 
@@ -92,7 +92,7 @@ def test_the_table_says_what_becomes_of_each_kind_that_the_client_knows() -> Non
 @pytest.mark.parametrize("kind", sorted(SAMPLES))
 @pytest.mark.parametrize("name", ["my_id", "legacy_dispute_id", "blik_one_click_id"])
 def test_each_sample_is_taken_or_ignored_with_a_true_reason(kind: str, name: str) -> None:
-    event, expected = sample(kind, name), SAMPLES[kind]
+    event, expected = sample_event(kind, name), SAMPLES[kind]
     assert not (event.detail or "").startswith("unfit")
     if isinstance(expected, EventKind):
         assert event.kind is expected
@@ -102,7 +102,7 @@ def test_each_sample_is_taken_or_ignored_with_a_true_reason(kind: str, name: str
 
 
 def test_the_sample_of_a_failed_billing_is_brought_home_by_its_subscription_and_transaction() -> None:
-    event = sample("subscription_charged_unsuccessfully", "my_id")
+    event = sample_event("subscription_charged_unsuccessfully", "my_id")
     assert (event.invoice_id, event.subscription_id, event.payment_id) == (None, "my_id", "my_id")
     assert event.failure
     assert event.failure.code == "failed"
@@ -113,7 +113,7 @@ PERIOD = ("<add_ons", "<billing-period-start-date type='date'>2026-11-01</billin
 
 @pytest.mark.parametrize("kind", ["subscription_charged_unsuccessfully", "subscription_charged_successfully"])
 def test_where_only_the_subscription_knows_its_period_that_names_the_invoice(kind: str) -> None:
-    event = sample(kind, "sub_1", PERIOD)
+    event = sample_event(kind, "sub_1", PERIOD)
     assert (event.invoice_id, event.subscription_id, event.amount) == ("sub_1-2026-11-01", "sub_1", 4999)
 
 
@@ -123,7 +123,7 @@ ORDER = ("<tax-amount>0", "<order-id>order 9</order-id><tax-amount>0")
 @pytest.mark.parametrize("code", ["", "R01", "R02", "R10"])
 def test_a_settlement_declined_that_still_reads_settled_is_a_failure(code: str) -> None:
     reads = ("<status>settlement_declined", f"<ach-return-code>{code}</ach-return-code><status>settled")
-    event = sample("transaction_settlement_declined", "tx1", ORDER, reads)
+    event = sample_event("transaction_settlement_declined", "tx1", ORDER, reads)
     assert (event.kind, event.invoice_id) == (EventKind.PAYMENT_REVERSED, "order 9")
     assert (event.returned_kind, event.returned_amount, event.currency) == ("returned_debit", 10000, "USD")
     assert event.failure
@@ -133,22 +133,22 @@ def test_a_settlement_declined_that_still_reads_settled_is_a_failure(code: str) 
 
 
 def test_a_debit_that_never_settled_has_failed_and_nothing_is_taken_back() -> None:
-    event = sample("transaction_settlement_declined", "tx1", ORDER)
+    event = sample_event("transaction_settlement_declined", "tx1", ORDER)
     assert (event.kind, event.returned_amount) == (EventKind.PAYMENT_FAILED, None)
 
 
 def test_a_failure_without_any_name_is_asked_for_by_its_transaction() -> None:
-    event = sample("transaction_settlement_declined", "tx1")
+    event = sample_event("transaction_settlement_declined", "tx1")
     assert (event.invoice_id, event.payment_id, event.kind) == (None, "tx1", EventKind.PAYMENT_FAILED)
 
 
 def test_a_settled_debit_is_paid() -> None:
-    event = sample("transaction_settled", "tx1", ORDER)
+    event = sample_event("transaction_settled", "tx1", ORDER)
     assert (event.kind, event.paid_amount, event.currency) == (EventKind.INVOICE_PAID, 10000, "USD")
 
 
 def test_the_money_of_a_dispute_counts_when_it_is_opened_and_never_again() -> None:
-    opened, lost = sample("dispute_opened", "tx1"), sample("dispute_lost", "tx1")
+    opened, lost = sample_event("dispute_opened", "tx1"), sample_event("dispute_lost", "tx1")
     money = (opened.returned_kind, opened.returned_amount, opened.currency, opened.payment_id)
     assert money == ("chargeback", 10000, "USD", "tx1")
     assert (lost.kind, lost.returned_amount) == (EventKind.DISPUTE_OPENED, None)
@@ -159,5 +159,5 @@ def test_the_money_of_a_dispute_counts_when_it_is_opened_and_never_again() -> No
     [("retrieval", EventKind.DISPUTE_INQUIRY, None), ("pre_arbitration", EventKind.DISPUTE_OPENED, None)],
 )
 def test_a_retrieval_only_asks_and_a_pre_arbitration_goes_on(kind: str, means: EventKind, amount: int | None) -> None:
-    event = sample("dispute_opened", "tx1", ("<kind>chargeback", f"<kind>{kind}"))
+    event = sample_event("dispute_opened", "tx1", ("<kind>chargeback", f"<kind>{kind}"))
     assert (event.kind, event.returned_amount, event.payment_id) == (means, amount, "tx1")

@@ -8,10 +8,10 @@ import pytest
 from braintree import Subscription
 
 from core.payments import Card, ChargeOrder, Failure, InvoiceStatus, MethodKind, Outcome
-from providers.braintree.charging import judged, settled
-from providers.braintree.invoices import Billing, Invoice, find
-from providers.braintree.minor import to_minor, to_text
-from providers.braintree.tries import Try
+from providers.braintree.charging import interpret_result, reconcile_by_search
+from providers.braintree.invoices import Billing, Invoice, find_invoice
+from providers.braintree.minor import to_amount_text, to_minor
+from providers.braintree.tries import TransactionView
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ORDER = ChargeOrder(
@@ -22,7 +22,7 @@ ORDER = ChargeOrder(
 DEBIT, WALLET = Card(kind=MethodKind.DIRECT_DEBIT), Card(kind=MethodKind.WALLET)
 
 
-def a_try(status: str = "processor_declined", **fields: Any) -> Try:
+def a_try(status: str = "processor_declined", **fields: Any) -> TransactionView:
     plain: dict[str, Any] = {
         "id": "tx1", "status": status, "created_at": NOW + timedelta(seconds=1), "amount": 2000, "currency": "USD",
         "order_id": None, "subscription_id": "sub1", "period": date(2026, 11, 1), "method_id": "tok",
@@ -30,10 +30,10 @@ def a_try(status: str = "processor_declined", **fields: Any) -> Try:
         "country": None,
         "card": Card(), "disputed": False, "next_try": None, "source": "api", "sale": True,
     }  # fmt: skip
-    return Try(**plain | fields)
+    return TransactionView(**plain | fields)
 
 
-def an_invoice(*tries: Try) -> Invoice:
+def an_invoice(*tries: TransactionView) -> Invoice:
     billing = Billing("sub1", "Past Due", Decimal("20.00"), date(2026, 11, 1), "tok")
     return Invoice(ORDER.invoice_id, tries, billing, date(2026, 11, 1))
 
@@ -67,16 +67,16 @@ def an_invoice(*tries: Try) -> Invoice:
         ((a_try("settled", created_at=NOW - timedelta(seconds=5)),), Outcome.SUCCEEDED, None),
     ],
 )
-def test_what_a_search_tells(tries: tuple[Try, ...], outcome: Outcome, reason: str | None) -> None:
-    found = settled(ORDER, an_invoice(*tries))
+def test_what_a_search_tells(tries: tuple[TransactionView, ...], outcome: Outcome, reason: str | None) -> None:
+    found = reconcile_by_search(ORDER, an_invoice(*tries))
     assert (found.outcome, found.reason) == (outcome, reason)
 
 
-def test_an_invoice_that_is_gone_settles_nothing() -> None:
-    assert settled(ORDER, None).outcome is Outcome.UNKNOWN
+def test_an_invoice_that_is_gone_decides_nothing() -> None:
+    assert reconcile_by_search(ORDER, None).outcome is Outcome.UNKNOWN
 
 
-class Answered:
+class FakeResult:
     """A result of the client with a transaction."""
 
     def __init__(self, **fields: Any) -> None:
@@ -98,13 +98,13 @@ class Answered:
     ],
 )
 def test_an_answer_is_definite_only_where_braintree_said_so(fields: dict[str, Any], outcome: Outcome) -> None:
-    assert judged(ORDER, Answered(**fields)).outcome is outcome
+    assert interpret_result(ORDER, FakeResult(**fields)).outcome is outcome
 
 
 def test_a_part_is_a_success_that_says_how_much_came() -> None:
-    assert judged(ORDER, Answered(amount=Decimal("7.00"), amount_requested=Decimal("20.00"))).amount == 700
-    assert judged(ORDER, Answered()).amount is None
-    assert settled(ORDER, an_invoice(a_try("settled", amount=700, requested=2000))).amount == 700
+    assert interpret_result(ORDER, FakeResult(amount=Decimal("7.00"), amount_requested=Decimal("20.00"))).amount == 700
+    assert interpret_result(ORDER, FakeResult()).amount is None
+    assert reconcile_by_search(ORDER, an_invoice(a_try("settled", amount=700, requested=2000))).amount == 700
 
 
 @pytest.mark.parametrize(
@@ -142,10 +142,10 @@ def test_a_subscription_says_where_its_period_stands(
     ],
 )
 def test_a_past_due_subscription_says_what_is_open_of_its_period(
-    tries: tuple[Try, ...], balance: str, means: InvoiceStatus, due: int
+    tries: tuple[TransactionView, ...], balance: str, means: InvoiceStatus, due: int
 ) -> None:
     billing = Billing("sub1", "Past Due", Decimal(balance), date(2026, 11, 1), "tok")
-    view = Invoice(ORDER.invoice_id, tries, billing, date(2026, 11, 1)).view()
+    view = Invoice(ORDER.invoice_id, tries, billing, date(2026, 11, 1)).to_view()
     assert (view.status, view.amount_due) == (means, due)
 
 
@@ -160,8 +160,10 @@ def test_a_past_due_subscription_says_what_is_open_of_its_period(
         ((a_try("settlement_failed"),), InvoiceStatus.OPEN, 2000, 0),
     ],
 )
-def test_the_parts_of_an_order_add_up(tries: tuple[Try, ...], means: InvoiceStatus, due: int, paid: int) -> None:
-    view = Invoice("order", tries).view()
+def test_the_parts_of_an_order_add_up(
+    tries: tuple[TransactionView, ...], means: InvoiceStatus, due: int, paid: int
+) -> None:
+    view = Invoice("order", tries).to_view()
     assert (view.status, view.amount_due, view.amount_paid) == (means, due, paid)
 
 
@@ -179,10 +181,10 @@ class OneSubscription:
 async def test_the_payment_of_another_period_is_not_ours() -> None:
     told = {"subscription_id": "sub1", "created_at": NOW.replace(tzinfo=None)}
     period = type("D", (), {"billing_period_start_date": date(2026, 10, 1)})()
-    older = Answered(**told, subscription_details=period).transaction
-    found = await find(OneSubscription(older), "sub1-2026-11-01")  # type: ignore[arg-type]
+    older = FakeResult(**told, subscription_details=period).transaction
+    found = await find_invoice(OneSubscription(older), "sub1-2026-11-01")  # type: ignore[arg-type]
     assert found
-    assert (found.tries, found.status) == ((), InvoiceStatus.OPEN)
+    assert (found.transactions, found.status) == ((), InvoiceStatus.OPEN)
 
 
 @pytest.mark.parametrize(
@@ -195,4 +197,4 @@ async def test_the_payment_of_another_period_is_not_ours() -> None:
 def test_amounts_are_exact_or_none(amount: str, currency: str, minor: int | None) -> None:
     assert to_minor(Decimal(amount), currency) == minor
     if minor is not None:
-        assert Decimal(to_text(minor, currency)) == Decimal(amount)
+        assert Decimal(to_amount_text(minor, currency)) == Decimal(amount)

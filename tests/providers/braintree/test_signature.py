@@ -12,20 +12,20 @@ from core.errors import InvalidInput, InvalidSignature
 from core.payments import EventKind, ProviderEvent
 from providers.braintree.config import BraintreeConfig
 from providers.braintree.webhook import BraintreeWebhooks
-from tests.providers.contract.of_braintree import a_notification, config, form_of, sealed
-from tests.providers.contract.subject import Says
+from tests.providers.contract.of_braintree import a_notification, form_fields, sandbox_config, sign_notification
+from tests.providers.contract.subject import WebhookKind
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 KINDS = sorted(text for name, text in vars(braintree.WebhookNotification.Kind).items() if not name.startswith("_"))
-OURS = BraintreeWebhooks(config("http://127.0.0.1:9"))
-GOOD = sealed(a_notification(Says.FAILED, "inv_1"))
+WEBHOOKS = BraintreeWebhooks(sandbox_config("http://127.0.0.1:9"))
+SIGNED_WEBHOOK = sign_notification(a_notification(WebhookKind.FAILED, "inv_1"))
 
 
-def verify(body: bytes) -> None:
-    OURS.verify({}, body, NOW)
+def verify_body(body: bytes) -> None:
+    WEBHOOKS.verify({}, body, NOW)
 
 
-def of_the_client(kind: str) -> bytes:
+def official_sample(kind: str) -> bytes:
     """A sample webhook, made and signed by the official client."""
     keys = ("sandbox_merchant", "our_public", "our_private")
     client = braintree.BraintreeGateway(braintree.Configuration(braintree.Environment.Sandbox, *keys))
@@ -34,9 +34,9 @@ def of_the_client(kind: str) -> bytes:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_the_official_client_signs_is_taken_and_said_in_our_words(kind: str) -> None:
-    body = of_the_client(kind)
-    verify(body)
-    (event,) = OURS.normalise(body)
+    body = official_sample(kind)
+    verify_body(body)
+    (event,) = WEBHOOKS.normalise(body)
     assert (event.provider, event.event_type) == ("braintree", kind)
     assert event.kind is not EventKind.OTHER or event.detail
     ProviderEvent.model_validate(event.model_dump())
@@ -45,15 +45,15 @@ def test_what_the_official_client_signs_is_taken_and_said_in_our_words(kind: str
 def test_the_official_client_takes_what_our_fake_signs() -> None:
     keys = ("sandbox_merchant", "our_public", "our_private")
     client = braintree.BraintreeGateway(braintree.Configuration(braintree.Environment.Sandbox, *keys))
-    form = form_of(GOOD)
+    form = form_fields(SIGNED_WEBHOOK)
     found = client.webhook_notification.parse(form["bt_signature"], form["bt_payload"])
     assert (found.kind, found.transaction.order_id) == ("transaction_retried", "inv_1")
 
 
 def test_a_line_break_that_a_framework_took_away_does_not_matter() -> None:
-    form = form_of(GOOD)
+    form = form_fields(SIGNED_WEBHOOK)
     assert form["bt_payload"].endswith("\n")
-    verify(urlencode(form | {"bt_payload": form["bt_payload"].rstrip("\n")}).encode())
+    verify_body(urlencode(form | {"bt_payload": form["bt_payload"].rstrip("\n")}).encode())
 
 
 @pytest.mark.parametrize(
@@ -62,22 +62,22 @@ def test_a_line_break_that_a_framework_took_away_does_not_matter() -> None:
 )
 def test_a_signature_that_is_none_is_refused(signature: str) -> None:
     with pytest.raises(InvalidSignature) as refused:
-        verify(urlencode(form_of(GOOD) | {"bt_signature": signature}).encode())
+        verify_body(urlencode(form_fields(SIGNED_WEBHOOK) | {"bt_signature": signature}).encode())
     assert "our_private" not in str(refused.value)
 
 
 def test_any_of_several_signatures_under_our_key_will_do() -> None:
-    form = form_of(GOOD)
-    verify(urlencode(form | {"bt_signature": "our_public|bad&" + form["bt_signature"]}).encode())
+    form = form_fields(SIGNED_WEBHOOK)
+    verify_body(urlencode(form | {"bt_signature": "our_public|bad&" + form["bt_signature"]}).encode())
 
 
 @pytest.mark.parametrize("payload", ["", "a b", "<xml/>", "YQ==\x00", "ü"])
 def test_a_payload_that_is_not_base64_is_refused(payload: str) -> None:
-    body = urlencode(form_of(GOOD) | {"bt_payload": payload}).encode()
+    body = urlencode(form_fields(SIGNED_WEBHOOK) | {"bt_payload": payload}).encode()
     with pytest.raises(InvalidSignature):
-        verify(body)
+        verify_body(body)
     with pytest.raises(InvalidInput):
-        OURS.normalise(body)
+        WEBHOOKS.normalise(body)
 
 
 @pytest.mark.parametrize(
@@ -95,30 +95,30 @@ def test_a_payload_that_is_not_base64_is_refused(payload: str) -> None:
 )
 def test_signed_nonsense_is_no_webhook(xml: bytes) -> None:
     with pytest.raises(InvalidInput):
-        OURS.normalise(sealed(xml or b" ").body)
+        WEBHOOKS.normalise(sign_notification(xml or b" ").body)
 
 
 @given(st.binary(max_size=300))
 def test_nothing_unsigned_ever_passes_nor_trips(body: bytes) -> None:
     with pytest.raises(InvalidSignature):
-        verify(body)
+        verify_body(body)
     with pytest.raises(InvalidInput):
-        OURS.normalise(body)
+        WEBHOOKS.normalise(body)
 
 
 @given(st.integers(min_value=0), st.integers(min_value=0, max_value=255))
 def test_no_signed_byte_can_be_changed(at: int, byte: int) -> None:
-    form = form_of(GOOD)
+    form = form_fields(SIGNED_WEBHOOK)
     payload = bytearray(form["bt_payload"].encode())
     payload[at % len(payload)] = byte
     changed = payload.decode("latin-1")
     if changed.rstrip("\n") == form["bt_payload"].rstrip("\n"):
         return
     with pytest.raises(InvalidSignature):
-        verify(urlencode({**form, "bt_payload": changed}).encode())
+        verify_body(urlencode({**form, "bt_payload": changed}).encode())
 
 
 def test_another_private_key_signs_nothing_for_us() -> None:
     other = BraintreeWebhooks(BraintreeConfig("m", "our_public", "another"))
     with pytest.raises(InvalidSignature):
-        other.verify({}, GOOD.body, NOW)
+        other.verify({}, SIGNED_WEBHOOK.body, NOW)

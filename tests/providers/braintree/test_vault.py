@@ -8,12 +8,12 @@ from core.errors import NotAllowed, ProviderUnavailable
 from core.payments import InvoiceStatus, MethodKind
 from core.terms import CollectionMethod, SubscriptionStatus
 from providers.braintree.gateway import BraintreeGateway
-from sandbox.braintree.client import BraintreeSandbox
+from sandbox.braintree.client import BraintreeSandboxClient
 from sandbox.braintree.instruments import Instrument
 from sandbox.models import Card
 
-Box: TypeAlias = BraintreeSandbox
-Ours: TypeAlias = BraintreeGateway
+Sandbox: TypeAlias = BraintreeSandboxClient
+Gateway: TypeAlias = BraintreeGateway
 KINDS = {
     Instrument.CREDIT_CARD: MethodKind.CARD,
     Instrument.APPLE_PAY: MethodKind.CARD,
@@ -28,7 +28,7 @@ KINDS = {
 @pytest.mark.parametrize("subscription", [True, False])
 @pytest.mark.parametrize("instrument", Instrument)
 async def test_the_method_is_known_by_its_kind(
-    box: Box, gateway: Ours, instrument: Instrument, subscription: bool
+    box: Sandbox, gateway: Gateway, instrument: Instrument, subscription: bool
 ) -> None:
     made = await box.create_failed_payment(instrument=instrument, subscription=subscription)
     view, facts = await gateway.read_invoice(made.invoice), await gateway.read_failure(made.invoice, None)
@@ -41,15 +41,15 @@ async def test_the_method_is_known_by_its_kind(
     assert view.method.card.network == facts.card.network == network, "also of Apple Pay's and Google Pay's cards"
 
 
-async def test_the_customers_default_is_a_default_of_the_invoice_too(box: Box, gateway: Ours) -> None:
+async def test_the_customers_default_is_a_default_of_the_invoice_too(box: Sandbox, gateway: Gateway) -> None:
     made = await box.create_failed_payment(subscription=False)
-    other = await box.stored_card(made.customer, Card(last4="4242"))
+    other = await box.store_card(made.customer, Card(last4="4242"))
     view = await gateway.read_invoice(made.invoice)
     assert view.default_methods == (made.payment_method,)
     assert other not in view.default_methods
 
 
-async def test_a_deleted_method_of_an_order_leaves_none(box: Box, gateway: Ours) -> None:
+async def test_a_deleted_method_of_an_order_leaves_none(box: Sandbox, gateway: Gateway) -> None:
     made = await box.create_failed_payment(subscription=False)
     await box.delete_method(made.payment_method)
     view = await gateway.read_invoice(made.invoice)
@@ -57,7 +57,7 @@ async def test_a_deleted_method_of_an_order_leaves_none(box: Box, gateway: Ours)
     assert view.status is InvoiceStatus.OPEN
 
 
-async def test_a_subscription_whose_method_is_deleted_is_over(box: Box, gateway: Ours) -> None:
+async def test_a_subscription_whose_method_is_deleted_is_over(box: Sandbox, gateway: Gateway) -> None:
     made = await box.create_failed_payment()
     await box.delete_method(made.payment_method)
     view = await gateway.read_invoice(made.invoice)
@@ -65,7 +65,7 @@ async def test_a_subscription_whose_method_is_deleted_is_over(box: Box, gateway:
 
 
 @pytest.mark.parametrize("subscription", [True, False])
-async def test_a_deleted_customer_is_told(box: Box, gateway: Ours, subscription: bool) -> None:
+async def test_a_deleted_customer_is_told(box: Sandbox, gateway: Gateway, subscription: bool) -> None:
     made = await box.create_failed_payment(subscription=subscription)
     assert await box.remove_customer(made.customer)
     assert (await gateway.read_invoice(made.invoice)).terms.customer_deleted is True
@@ -73,61 +73,63 @@ async def test_a_deleted_customer_is_told(box: Box, gateway: Ours, subscription:
     assert (reached.contact, reached.invoice.terms.customer_deleted) == (None, True)
 
 
-async def test_a_vault_that_knows_nobody_speaks_against_no_living_subscription(box: Box, gateway: Ours) -> None:
+async def test_a_vault_that_knows_nobody_speaks_against_no_living_subscription(box: Sandbox, gateway: Gateway) -> None:
     """Deleting a method or a customer ends their subscriptions: both missing beside one that lives is no answer."""
     made = await box.create_failed_payment()
     for place in (f"customers/{made.customer}", f"payment_methods/any/{made.payment_method}"):
-        await box.fault(f"/braintree/merchants/*/{place}", "error:404")
+        await box.add_fault(f"/braintree/merchants/*/{place}", "error:404")
     view = await gateway.read_invoice(made.invoice)
     assert (view.status, view.methods_known, view.terms.customer_deleted) == (InvoiceStatus.OPEN, False, None)
 
 
-async def test_a_vault_that_cannot_be_searched_either_says_nothing_of_an_order(box: Box, gateway: Ours) -> None:
+async def test_a_vault_that_cannot_be_searched_either_says_nothing_of_an_order(box: Sandbox, gateway: Gateway) -> None:
     made = await box.create_failed_payment(subscription=False)
     for place in (f"customers/{made.customer}", f"payment_methods/any/{made.payment_method}"):
-        await box.fault(f"/braintree/merchants/*/{place}", "error:404")
+        await box.add_fault(f"/braintree/merchants/*/{place}", "error:404")
     view = await gateway.read_invoice(made.invoice)
     assert (view.methods_known, view.terms.customer_deleted) == (False, None), "a search still finds its customer"
     await box.remove_customer(made.customer)
-    await box.fault("/braintree/merchants/*/customers/advanced_search_ids", "error:404", method="POST")
+    await box.add_fault("/braintree/merchants/*/customers/advanced_search_ids", "error:404", method="POST")
     assert (await gateway.read_invoice(made.invoice)).terms.customer_deleted is None
     assert (await gateway.read_invoice(made.invoice)).terms.customer_deleted is True
 
 
-async def test_what_was_paid_with_a_nonce_has_no_method(box: Box, gateway: Ours) -> None:
+async def test_what_was_paid_with_a_nonce_has_no_method(box: Sandbox, gateway: Gateway) -> None:
     made = await box.create_failed_payment(subscription=False, vaulted=False)
     view = await gateway.read_invoice(made.invoice)
     assert (view.methods_known, view.method, view.default_methods) == (True, None, ())
 
 
 @pytest.mark.parametrize(("outcome", "status"), [("error:500", 500), ("error:403", 403)])
-async def test_an_invoice_can_be_read_without_its_vault(box: Box, gateway: Ours, outcome: str, status: int) -> None:
+async def test_an_invoice_can_be_read_without_its_vault(
+    box: Sandbox, gateway: Gateway, outcome: str, status: int
+) -> None:
     made = await box.create_failed_payment()
-    await box.fault(f"/braintree/merchants/*/customers/{made.customer}", outcome)
+    await box.add_fault(f"/braintree/merchants/*/customers/{made.customer}", outcome)
     view = await gateway.read_invoice(made.invoice)
     assert (view.status, view.methods_known, view.terms.customer_deleted) == (InvoiceStatus.OPEN, False, None), status
 
 
 @pytest.mark.parametrize("status", [401, 403])
-async def test_refused_keys_are_said_to_be_refused(box: Box, gateway: Ours, status: int) -> None:
+async def test_refused_keys_are_said_to_be_refused(box: Sandbox, gateway: Gateway, status: int) -> None:
     made = await box.create_failed_payment()
     for read in (gateway.read_invoice, lambda name: gateway.read_failure(name, None)):
-        await box.fault(f"/braintree/merchants/*/subscriptions/{made.subscription}", f"error:{status}")
+        await box.add_fault(f"/braintree/merchants/*/subscriptions/{made.subscription}", f"error:{status}")
         with pytest.raises(NotAllowed, match=str(status)):
             await read(made.invoice)
 
 
-async def test_an_outage_is_no_refusal(box: Box, gateway: Ours) -> None:
+async def test_an_outage_is_no_refusal(box: Sandbox, gateway: Gateway) -> None:
     made = await box.create_failed_payment()
-    await box.fault(f"/braintree/merchants/*/subscriptions/{made.subscription}", "error:503")
+    await box.add_fault(f"/braintree/merchants/*/subscriptions/{made.subscription}", "error:503")
     with pytest.raises(ProviderUnavailable) as raised:
         await gateway.read_invoice(made.invoice)
     assert not isinstance(raised.value, NotAllowed)
 
 
-async def test_how_a_subscription_is_collected(box: Box, gateway: Ours) -> None:
+async def test_how_a_subscription_is_collected(box: Sandbox, gateway: Gateway) -> None:
     made = await box.create_failed_payment(created=1_790_000_000)
-    await box.happens(made.invoice, "subscription_charged_unsuccessfully")
+    await box.report_event(made.invoice, "subscription_charged_unsuccessfully")
     terms = (await gateway.read_invoice(made.invoice)).terms
     assert terms.collection_method is CollectionMethod.AUTOMATIC
     assert terms.subscription_status is SubscriptionStatus.PAST_DUE
@@ -136,7 +138,7 @@ async def test_how_a_subscription_is_collected(box: Box, gateway: Ours) -> None:
     assert int(terms.created_at.timestamp()) == 1_790_000_000, "when it first became due"
 
 
-async def test_of_an_order_nobody_says_who_was_there(box: Box, gateway: Ours) -> None:
+async def test_of_an_order_nobody_says_who_was_there(box: Sandbox, gateway: Gateway) -> None:
     made = await box.create_failed_payment(subscription=False)
     terms = (await gateway.read_invoice(made.invoice)).terms
     assert (terms.shopper_present, terms.collection_method) == (None, None)

@@ -6,9 +6,9 @@ import pytest
 
 from providers.base import Gateway
 from sandbox.config import SandboxConfig
-from tests.providers.contract.subject import Books, Subject
+from tests.providers.contract.subject import ProviderControl, Subject
 from tests.providers.contract.subjects import SUBJECTS
-from tests.sandbox.harness import serving
+from tests.sandbox.harness import run_sandbox
 from tests.support.shared import stack, world
 
 __all__ = ["stack", "world"]
@@ -24,14 +24,14 @@ def subject(request: pytest.FixtureRequest) -> Subject:
 @pytest.fixture(scope="session")
 def sandbox_address() -> Iterator[str]:
     """The sandbox, sending nothing by itself."""
-    with serving(SandboxConfig(echo=False)) as address:
+    with run_sandbox(SandboxConfig(echo=False)) as address:
         yield address
 
 
 @pytest.fixture
-async def books(subject: Subject, sandbox_address: str) -> AsyncIterator[Books]:
+async def books(subject: Subject, sandbox_address: str) -> AsyncIterator[ProviderControl]:
     """The control side of its fake gateway."""
-    async with subject.books(sandbox_address) as found:
+    async with subject.open_control(sandbox_address) as found:
         yield found
 
 

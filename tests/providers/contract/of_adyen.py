@@ -12,13 +12,13 @@ from providers.adyen.gateway import AdyenGateway
 from providers.adyen.plugin import AdyenProvider
 from providers.base import Provider
 from sandbox.adyen import items
-from sandbox.adyen.client import AdyenSandbox
+from sandbox.adyen.client import AdyenSandboxClient
 from sandbox.models import Delivery, LedgerEntry, LogEntry
-from tests.providers.contract.subject import Books, Failed, Key, Says, Signed
+from tests.providers.contract.subject import FailedPayment, Key, ProviderControl, SignedWebhook, WebhookKind
 
 KEYS = {Key.NEWEST: "AB" * 32, Key.OLDER: "cd" * 32, Key.FOREIGN: "EF" * 32}
 THEN = 1_780_000_000
-ACCOUNT = items.ACCOUNT
+ACCOUNT = items.DEFAULT_MERCHANT_ACCOUNT
 CAUSES = {
     Cause.INSUFFICIENT_FUNDS: "Not enough balance",
     Cause.GENERIC: "Refused",
@@ -32,31 +32,33 @@ CAUSES = {
     Cause.CONFIGURATION: "Invalid Amount",
 }
 CODES = {
-    Says.FAILED: ("AUTHORISATION", False),
-    Says.FAILED_AGAIN: ("AUTHORISATION", False),
-    Says.PAID: ("AUTHORISATION", True),
-    Says.DISPUTED: ("NOTIFICATION_OF_CHARGEBACK", True),
-    Says.UNUSED: ("REPORT_AVAILABLE", True),
+    WebhookKind.FAILED: ("AUTHORISATION", False),
+    WebhookKind.FAILED_AGAIN: ("AUTHORISATION", False),
+    WebhookKind.PAID: ("AUTHORISATION", True),
+    WebhookKind.DISPUTED: ("NOTIFICATION_OF_CHARGEBACK", True),
+    WebhookKind.UNUSED: ("REPORT_AVAILABLE", True),
 }
 
 
-class AdyenBooks:
+class AdyenControl:
     """The sandbox's Adyen."""
 
-    def __init__(self, box: AdyenSandbox) -> None:
+    def __init__(self, box: AdyenSandboxClient) -> None:
         self._box = box
 
-    async def fails(self, *script: str, cause: Cause = Cause.INSUFFICIENT_FUNDS, deliver: bool = False) -> Failed:
+    async def fail_payment(
+        self, *script: str, cause: Cause = Cause.INSUFFICIENT_FUNDS, deliver: bool = False
+    ) -> FailedPayment:
         made = await self._box.create_failed_payment(
             script=script,
             decline_code=CAUSES[cause],
             delivery=Delivery(wait=True) if deliver else None,
             echo=deliver,
         )
-        return Failed(made.invoice, 2000, "USD", made.customer, made.payment_method)
+        return FailedPayment(made.invoice, 2000, "USD", made.customer, made.payment_method)
 
     async def ledger(self, invoice: str | None = None) -> list[LedgerEntry]:
-        return await self._box.ledger(invoice)
+        return await self._box.read_ledger(invoice)
 
     async def pay_calls(self, invoice: str) -> list[LogEntry]:
         return await self._box.pay_calls(invoice)
@@ -74,27 +76,29 @@ class AdyenSubject:
     def gateway(self, address: str, seconds: float) -> AdyenGateway:
         return AdyenGateway(_config(address), call_seconds=seconds)
 
-    def webhook(self, says: Says, invoice: str, *, key: Key = Key.NEWEST, cause: Cause | None = None) -> Signed:
-        body, headers = items.seal(items.body([an_item(says, invoice, cause)]), KEYS[key], 0)
-        return Signed({name.lower(): text for name, text in headers.items()}, body)
+    def signed_webhook(
+        self, kind: WebhookKind, invoice: str, *, key: Key = Key.NEWEST, cause: Cause | None = None
+    ) -> SignedWebhook:
+        body, headers = items.sign_adyen_webhook(items.webhook_body([an_item(kind, invoice, cause)]), KEYS[key], 0)
+        return SignedWebhook({name.lower(): text for name, text in headers.items()}, body)
 
-    def changed(self, signed: Signed) -> Signed:
-        return Signed(signed.headers, signed.body.replace(b"2000", b"1"))
+    def tamper_amount(self, signed: SignedWebhook) -> SignedWebhook:
+        return SignedWebhook(signed.headers, signed.body.replace(b"2000", b"1"))
 
-    def unsigned(self, signed: Signed) -> Signed:
+    def strip_signature(self, signed: SignedWebhook) -> SignedWebhook:
         told = json.loads(signed.body)
         for wrapped in told["notificationItems"]:
             del wrapped["NotificationRequestItem"]["additionalData"]["hmacSignature"]
-        return Signed(signed.headers, json.dumps(told).encode())
+        return SignedWebhook(signed.headers, json.dumps(told).encode())
 
-    def books(self, address: str) -> AbstractAsyncContextManager[Books]:
-        return _books(address)
+    def open_control(self, address: str) -> AbstractAsyncContextManager[ProviderControl]:
+        return _open_control(address)
 
 
 @asynccontextmanager
-async def _books(address: str) -> AsyncIterator[AdyenBooks]:
-    async with AdyenSandbox(address) as box:
-        yield AdyenBooks(box)
+async def _open_control(address: str) -> AsyncIterator[AdyenControl]:
+    async with AdyenSandboxClient(address) as box:
+        yield AdyenControl(box)
 
 
 def _config(address: str) -> AdyenConfig:
@@ -118,9 +122,9 @@ def a_payment(invoice: str, **fields: Any) -> dict[str, Any]:
     return plain | fields
 
 
-def an_item(says: Says, invoice: str, cause: Cause | None = None) -> dict[str, Any]:
+def an_item(kind: WebhookKind, invoice: str, cause: Cause | None = None) -> dict[str, Any]:
     """One item, unsigned."""
-    code, success = CODES[says]
-    moment, psp = THEN + 60 * (says is Says.FAILED_AGAIN), f"PSP{says}{invoice}".upper().replace("_", "")
+    code, success = CODES[kind]
+    moment, psp = THEN + 60 * (kind is WebhookKind.FAILED_AGAIN), f"PSP{kind}{invoice}".upper().replace("_", "")
     reason = "" if success else CAUSES[cause or Cause.INSUFFICIENT_FUNDS]
-    return items.item(a_payment(invoice), code, success, moment, psp=psp, reason=reason)
+    return items.build_item(a_payment(invoice), code, success, moment, psp=psp, reason=reason)

@@ -13,12 +13,12 @@ from providers.braintree.config import BraintreeConfig
 from providers.braintree.gateway import BraintreeGateway
 from providers.braintree.plugin import BraintreeProvider
 from sandbox.braintree import notices, shapes
-from sandbox.braintree.client import BraintreeSandbox
+from sandbox.braintree.client import BraintreeSandboxClient
 from sandbox.models import Delivery, LedgerEntry, LogEntry
-from tests.providers.contract.subject import Books, Failed, Key, Says, Signed
+from tests.providers.contract.subject import FailedPayment, Key, ProviderControl, SignedWebhook, WebhookKind
 
-OURS, OTHER, FOREIGN = "our_public|our_private", "new_public|new_private", "our_public|stolen"
-KEYS = {Key.NEWEST: OURS, Key.OLDER: f"{OTHER}&{OURS}", Key.FOREIGN: FOREIGN}
+OUR_KEYS, OTHER_KEYS, FOREIGN = "our_public|our_private", "new_public|new_private", "our_public|stolen"
+KEYS = {Key.NEWEST: OUR_KEYS, Key.OLDER: f"{OTHER_KEYS}&{OUR_KEYS}", Key.FOREIGN: FOREIGN}
 """Braintree signs with every key pair of the merchant at once: while keys are rolled over, ours is one of several."""
 THEN = 1_780_000_000
 CAUSES = {
@@ -35,31 +35,33 @@ CAUSES = {
     Cause.CONFIGURATION: "2025",
 }
 KINDS = {
-    Says.FAILED: "transaction_retried",
-    Says.FAILED_AGAIN: "transaction_retried",
-    Says.PAID: "transaction_settled",
-    Says.DISPUTED: "dispute_opened",
-    Says.UNUSED: "transaction_disbursed",
+    WebhookKind.FAILED: "transaction_retried",
+    WebhookKind.FAILED_AGAIN: "transaction_retried",
+    WebhookKind.PAID: "transaction_settled",
+    WebhookKind.DISPUTED: "dispute_opened",
+    WebhookKind.UNUSED: "transaction_disbursed",
 }
 
 
-class BraintreeBooks:
+class BraintreeControl:
     """The sandbox's Braintree."""
 
-    def __init__(self, box: BraintreeSandbox) -> None:
+    def __init__(self, box: BraintreeSandboxClient) -> None:
         self._box = box
 
-    async def fails(self, *script: str, cause: Cause = Cause.INSUFFICIENT_FUNDS, deliver: bool = False) -> Failed:
+    async def fail_payment(
+        self, *script: str, cause: Cause = Cause.INSUFFICIENT_FUNDS, deliver: bool = False
+    ) -> FailedPayment:
         made = await self._box.create_failed_payment(
             script=script,
             decline_code=CAUSES[cause],
             delivery=Delivery(wait=True) if deliver else None,
             echo=deliver,
         )
-        return Failed(made.invoice, 2000, "USD", made.customer, made.payment_method, made.transaction)
+        return FailedPayment(made.invoice, 2000, "USD", made.customer, made.payment_method, made.transaction)
 
     async def ledger(self, invoice: str | None = None) -> list[LedgerEntry]:
-        return await self._box.ledger(invoice)
+        return await self._box.read_ledger(invoice)
 
     async def pay_calls(self, invoice: str) -> list[LogEntry]:
         return await self._box.pay_calls(invoice)
@@ -72,45 +74,49 @@ class BraintreeSubject:
     causes: Mapping[Cause, str] = MappingProxyType(CAUSES)
 
     def provider(self, address: str = "http://127.0.0.1:9") -> Provider:
-        return BraintreeProvider(config(address))
+        return BraintreeProvider(sandbox_config(address))
 
     def gateway(self, address: str, seconds: float) -> BraintreeGateway:
-        return BraintreeGateway(config(address), call_seconds=seconds)
+        return BraintreeGateway(sandbox_config(address), call_seconds=seconds)
 
-    def webhook(self, says: Says, invoice: str, *, key: Key = Key.NEWEST, cause: Cause | None = None) -> Signed:
-        return sealed(a_notification(says, invoice, cause), KEYS[key])
+    def signed_webhook(
+        self, kind: WebhookKind, invoice: str, *, key: Key = Key.NEWEST, cause: Cause | None = None
+    ) -> SignedWebhook:
+        return sign_notification(a_notification(kind, invoice, cause), KEYS[key])
 
-    def changed(self, signed: Signed) -> Signed:
-        form = form_of(signed)
+    def tamper_amount(self, signed: SignedWebhook) -> SignedWebhook:
+        form = form_fields(signed)
         told = base64.b64decode(form["bt_payload"]).replace(b"20.00", b"0.01")
-        return Signed(signed.headers, urlencode(form | {"bt_payload": base64.encodebytes(told).decode()}).encode())
+        return SignedWebhook(
+            signed.headers, urlencode(form | {"bt_payload": base64.encodebytes(told).decode()}).encode()
+        )
 
-    def unsigned(self, signed: Signed) -> Signed:
-        return Signed(signed.headers, urlencode({"bt_payload": form_of(signed)["bt_payload"]}).encode())
+    def strip_signature(self, signed: SignedWebhook) -> SignedWebhook:
+        return SignedWebhook(signed.headers, urlencode({"bt_payload": form_fields(signed)["bt_payload"]}).encode())
 
-    def books(self, address: str) -> AbstractAsyncContextManager[Books]:
-        return _books(address)
+    def open_control(self, address: str) -> AbstractAsyncContextManager[ProviderControl]:
+        return _open_control(address)
 
 
 @asynccontextmanager
-async def _books(address: str) -> AsyncIterator[BraintreeBooks]:
-    async with BraintreeSandbox(address) as box:
-        yield BraintreeBooks(box)
+async def _open_control(address: str) -> AsyncIterator[BraintreeControl]:
+    async with BraintreeSandboxClient(address) as box:
+        yield BraintreeControl(box)
 
 
-def config(address: str) -> BraintreeConfig:
+def sandbox_config(address: str) -> BraintreeConfig:
     """Ours, at the sandbox."""
-    public_key, _, private_key = OURS.partition("|")
+    public_key, _, private_key = OUR_KEYS.partition("|")
     return BraintreeConfig("sandbox_merchant", public_key, private_key, f"{address}/braintree")
 
 
-def sealed(xml: bytes, keys: str = OURS) -> Signed:
+def sign_notification(xml: bytes, keys: str = OUR_KEYS) -> SignedWebhook:
     """A notification as it goes over the wire."""
-    body, headers = notices.seal(xml, keys, 0)
-    return Signed({name.lower(): text for name, text in headers.items()}, body)
+    body, headers = notices.sign_braintree_webhook(xml, keys, 0)
+    return SignedWebhook({name.lower(): text for name, text in headers.items()}, body)
 
 
-def form_of(signed: Signed) -> dict[str, str]:
+def form_fields(signed: SignedWebhook) -> dict[str, str]:
     """The fields of the body."""
     return {name: texts[0] for name, texts in parse_qs(signed.body.decode()).items()}
 
@@ -135,13 +141,15 @@ def a_transaction(invoice: str = "inv_1", **fields: Any) -> dict[str, Any]:
     return plain | fields
 
 
-def a_notification(says: Says, invoice: str, cause: Cause | None = None) -> bytes:
+def a_notification(kind: WebhookKind, invoice: str, cause: Cause | None = None) -> bytes:
     """Its XML."""
-    again = says is Says.FAILED_AGAIN
+    again = kind is WebhookKind.FAILED_AGAIN
     one = a_transaction(invoice, code=CAUSES[cause or Cause.INSUFFICIENT_FUNDS], created=THEN + 60 * again)
     if again:
         one["id"] += "again"
-    if says is Says.PAID:
+    if kind is WebhookKind.PAID:
         one |= {"status": "settled", "code": "1000"}
-    about = {"dispute": shapes.dispute(one, "fraud")} if says is Says.DISPUTED else None
-    return notices.notification(KINDS[says], THEN + 60 * again, about or {"transaction": shapes.transaction(one)})
+    about = {"dispute": shapes.dispute_tree(one, "fraud")} if kind is WebhookKind.DISPUTED else None
+    return notices.notification_xml(
+        KINDS[kind], THEN + 60 * again, about or {"transaction": shapes.transaction_tree(one)}
+    )

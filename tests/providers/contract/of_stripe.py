@@ -14,17 +14,17 @@ from providers.stripe.gateway import StripeGateway
 from providers.stripe.plugin import StripeProvider
 from sandbox.client import SandboxClient
 from sandbox.models import Delivery, FailedInvoice, LedgerEntry, LogEntry
-from sandbox.samples import failed_invoice_event, sign
-from tests.providers.contract.subject import Books, Failed, Key, Says, Signed
+from sandbox.samples import failed_invoice_event, sign_stripe_payload
+from tests.providers.contract.subject import FailedPayment, Key, ProviderControl, SignedWebhook, WebhookKind
 
 SECRETS = {Key.NEWEST: "whsec_newest", Key.OLDER: "whsec_older", Key.FOREIGN: "whsec_foreign"}
 THEN = 1_780_000_000
 TYPES = {
-    Says.FAILED: "invoice.payment_failed",
-    Says.FAILED_AGAIN: "invoice.payment_failed",
-    Says.PAID: "invoice.paid",
-    Says.DISPUTED: "charge.dispute.created",
-    Says.UNUSED: "plan.created",
+    WebhookKind.FAILED: "invoice.payment_failed",
+    WebhookKind.FAILED_AGAIN: "invoice.payment_failed",
+    WebhookKind.PAID: "invoice.paid",
+    WebhookKind.DISPUTED: "charge.dispute.created",
+    WebhookKind.UNUSED: "plan.created",
 }
 
 
@@ -41,23 +41,25 @@ _CAUSES = {
 }
 
 
-class StripeBooks:
+class StripeControl:
     """The sandbox's Stripe."""
 
     def __init__(self, box: SandboxClient) -> None:
         self._box = box
 
-    async def fails(self, *script: str, cause: Cause = Cause.INSUFFICIENT_FUNDS, deliver: bool = False) -> Failed:
+    async def fail_payment(
+        self, *script: str, cause: Cause = Cause.INSUFFICIENT_FUNDS, deliver: bool = False
+    ) -> FailedPayment:
         made = await self._box.create_failed_invoice(
             script=script,
             decline_code=StripeSubject.causes[cause],
             delivery=Delivery(wait=True) if deliver else None,
             echo=deliver,
         )
-        return Failed(made.invoice, 2000, "USD", made.customer, made.payment_method, made.charge)
+        return FailedPayment(made.invoice, 2000, "USD", made.customer, made.payment_method, made.charge)
 
     async def ledger(self, invoice: str | None = None) -> list[LedgerEntry]:
-        return await self._box.ledger(invoice)
+        return await self._box.read_ledger(invoice)
 
     async def pay_calls(self, invoice: str) -> list[LogEntry]:
         return await self._box.pay_calls(invoice)
@@ -75,35 +77,37 @@ class StripeSubject:
     def gateway(self, address: str, seconds: float) -> StripeGateway:
         return StripeGateway(_config(address), call_seconds=seconds)
 
-    def webhook(self, says: Says, invoice: str, *, key: Key = Key.NEWEST, cause: Cause | None = None) -> Signed:
-        body = json.dumps(_event(says, invoice, cause)).encode()
-        return Signed({"stripe-signature": sign(body, SECRETS[key], int(time.time()))}, body)
+    def signed_webhook(
+        self, kind: WebhookKind, invoice: str, *, key: Key = Key.NEWEST, cause: Cause | None = None
+    ) -> SignedWebhook:
+        body = json.dumps(_event(kind, invoice, cause)).encode()
+        return SignedWebhook({"stripe-signature": sign_stripe_payload(body, SECRETS[key], int(time.time()))}, body)
 
-    def changed(self, signed: Signed) -> Signed:
-        return Signed(signed.headers, signed.body.replace(b"2000", b"1"))
+    def tamper_amount(self, signed: SignedWebhook) -> SignedWebhook:
+        return SignedWebhook(signed.headers, signed.body.replace(b"2000", b"1"))
 
-    def unsigned(self, signed: Signed) -> Signed:
-        return Signed({}, signed.body)
+    def strip_signature(self, signed: SignedWebhook) -> SignedWebhook:
+        return SignedWebhook({}, signed.body)
 
-    def books(self, address: str) -> AbstractAsyncContextManager[Books]:
-        return _books(address)
+    def open_control(self, address: str) -> AbstractAsyncContextManager[ProviderControl]:
+        return _open_control(address)
 
 
 @asynccontextmanager
-async def _books(address: str) -> AsyncIterator[StripeBooks]:
+async def _open_control(address: str) -> AsyncIterator[StripeControl]:
     async with SandboxClient(address) as box:
-        yield StripeBooks(box)
+        yield StripeControl(box)
 
 
 def _config(address: str) -> StripeConfig:
     return StripeConfig("sk_test_contract", address, (SECRETS[Key.NEWEST], SECRETS[Key.OLDER]))
 
 
-def _event(says: Says, invoice: str, cause: Cause | None) -> dict[str, Any]:
+def _event(kind: WebhookKind, invoice: str, cause: Cause | None) -> dict[str, Any]:
     code = StripeSubject.causes[cause or Cause.INSUFFICIENT_FUNDS]
-    again = says is Says.FAILED_AGAIN
+    again = kind is WebhookKind.FAILED_AGAIN
     spec = FailedInvoice(invoice_id=invoice, customer_id="cus_contract", decline_code=code, attempt_count=1 + again)
-    event = failed_invoice_event(spec, event_type=TYPES[says], event_id=f"evt_{says}_{invoice}", now=THEN + 60 * again)
-    if says is Says.DISPUTED:
+    event = failed_invoice_event(spec, event_type=TYPES[kind], event_id=f"evt_{kind}_{invoice}", now=THEN + 60 * again)
+    if kind is WebhookKind.DISPUTED:
         event["data"]["object"] = {"object": "dispute", "id": "dp_1", "charge": "ch_1", "payment_intent": "pi_1"}
     return event

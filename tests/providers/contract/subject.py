@@ -23,7 +23,7 @@ class Key(StrEnum):
     FOREIGN = "foreign"
 
 
-class Says(StrEnum):
+class WebhookKind(StrEnum):
     """What a webhook tells; every provider has each of these."""
 
     FAILED = "failed"
@@ -36,7 +36,7 @@ class Says(StrEnum):
 
 
 @dataclass(frozen=True)
-class Signed:
+class SignedWebhook:
     """A webhook as it goes over the wire; header names are lower case."""
 
     headers: dict[str, str]
@@ -44,7 +44,7 @@ class Signed:
 
 
 @dataclass(frozen=True)
-class Failed:
+class FailedPayment:
     """A payment that failed in the fake gateway."""
 
     invoice_id: str
@@ -55,24 +55,24 @@ class Failed:
     charge_before: str | None = None
 
 
-class Line(Protocol):
+class BookedCharge(Protocol):
     """A successful charge in the provider's books."""
 
     @property
     def amount(self) -> int: ...
 
 
-class Call(Protocol):
+class PayCall(Protocol):
     """A pay call as the fake gateway saw it."""
 
     @property
     def idempotency_key(self) -> str | None: ...
 
 
-class Books(Protocol):
+class ProviderControl(Protocol):
     """The control side of the fake gateway: scripts what pay calls do, and reads the provider's books."""
 
-    async def fails(self, *script: str, cause: Cause = ..., deliver: bool = False) -> Failed:
+    async def fail_payment(self, *script: str, cause: Cause = ..., deliver: bool = False) -> FailedPayment:
         """A payment fails for this cause; `script` is what the next pay calls do, in the words of sandbox/outcomes.py.
 
         `deliver`: its webhook is sent to the endpoint, and answered, before this returns. Echoes of pay calls are off
@@ -99,20 +99,22 @@ class Subject(Protocol):
     def gateway(self, address: str, seconds: float) -> Gateway:
         """Its gateway at the sandbox, which gives up on a call after so many seconds."""
 
-    def webhook(self, says: Says, invoice: str, *, key: Key = Key.NEWEST, cause: Cause | None = None) -> Signed:
+    def signed_webhook(
+        self, kind: WebhookKind, invoice: str, *, key: Key = Key.NEWEST, cause: Cause | None = None
+    ) -> SignedWebhook:
         """A webhook about this invoice, signed. The same arguments give the same event."""
 
-    def changed(self, signed: Signed) -> Signed:
+    def tamper_amount(self, signed: SignedWebhook) -> SignedWebhook:
         """The same webhook with its amount changed behind the signature."""
 
-    def unsigned(self, signed: Signed) -> Signed:
+    def strip_signature(self, signed: SignedWebhook) -> SignedWebhook:
         """The same webhook without any signature."""
 
-    def books(self, address: str) -> AbstractAsyncContextManager[Books]:
+    def open_control(self, address: str) -> AbstractAsyncContextManager[ProviderControl]:
         """The control side of the fake gateway in the sandbox at this address."""
 
 
-def order_of(subject: Subject, failed: Failed, **changes: Any) -> ChargeOrder:
+def order_for_failed(subject: Subject, failed: FailedPayment, **changes: Any) -> ChargeOrder:
     """The first charge order for a failed payment, made now."""
     plain: dict[str, Any] = {
         "provider": subject.name,

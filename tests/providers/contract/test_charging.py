@@ -5,27 +5,29 @@ import pytest
 from core.errors import ProviderUnavailable
 from core.payments import Outcome
 from providers.base import Gateway
-from tests.providers.contract.subject import Books, Failed, Subject, order_of
+from tests.providers.contract.subject import FailedPayment, ProviderControl, Subject, order_for_failed
 
 
-async def money(books: Books, failed: Failed) -> list[int]:
+async def charged_amounts(books: ProviderControl, failed: FailedPayment) -> list[int]:
     return [line.amount for line in await books.ledger(failed.invoice_id)]
 
 
-async def test_a_success_takes_the_ordered_amount_once(subject: Subject, books: Books, gateway: Gateway) -> None:
-    failed = await books.fails("succeed")
-    result = await gateway.charge(order_of(subject, failed))
+async def test_a_success_takes_the_ordered_amount_once(
+    subject: Subject, books: ProviderControl, gateway: Gateway
+) -> None:
+    failed = await books.fail_payment("succeed")
+    result = await gateway.charge(order_for_failed(subject, failed))
     assert result.outcome is Outcome.SUCCEEDED
     assert result.charge_id
-    assert await money(books, failed) == [failed.amount]
+    assert await charged_amounts(books, failed) == [failed.amount]
 
 
-async def test_a_decline_is_a_result(subject: Subject, books: Books, gateway: Gateway) -> None:
-    failed = await books.fails("decline")
-    result = await gateway.charge(order_of(subject, failed))
+async def test_a_decline_is_a_result(subject: Subject, books: ProviderControl, gateway: Gateway) -> None:
+    failed = await books.fail_payment("decline")
+    result = await gateway.charge(order_for_failed(subject, failed))
     assert result.outcome is Outcome.DECLINED
     assert result.failure.code
-    assert await money(books, failed) == []
+    assert await charged_amounts(books, failed) == []
 
 
 @pytest.mark.parametrize(
@@ -41,52 +43,52 @@ async def test_a_decline_is_a_result(subject: Subject, books: Books, gateway: Ga
     ],
 )
 async def test_without_a_definite_answer_nobody_knows(
-    subject: Subject, books: Books, gateway: Gateway, script: str, taken: bool
+    subject: Subject, books: ProviderControl, gateway: Gateway, script: str, taken: bool
 ) -> None:
-    failed = await books.fails(script)
-    result = await gateway.charge(order_of(subject, failed))
+    failed = await books.fail_payment(script)
+    result = await gateway.charge(order_for_failed(subject, failed))
     assert result.outcome is Outcome.UNKNOWN
     assert result.reason
-    assert len(await money(books, failed)) == taken
+    assert len(await charged_amounts(books, failed)) == taken
     assert len(await books.pay_calls(failed.invoice_id)) == 1, "repeating is for whoever keeps the record"
 
 
-async def test_who_waits_too_long_does_not_know(subject: Subject, books: Books, hasty: Gateway) -> None:
-    failed = await books.fails("hang:3")
-    result = await hasty.charge(order_of(subject, failed))
+async def test_who_waits_too_long_does_not_know(subject: Subject, books: ProviderControl, hasty: Gateway) -> None:
+    failed = await books.fail_payment("hang:3")
+    result = await hasty.charge(order_for_failed(subject, failed))
     assert (result.outcome, result.reason) == (Outcome.UNKNOWN, "timeout")
 
 
 async def test_a_rate_limit_is_no_outcome_and_says_when_to_come_back(
-    subject: Subject, books: Books, gateway: Gateway
+    subject: Subject, books: ProviderControl, gateway: Gateway
 ) -> None:
-    failed = await books.fails("error:429:7")
+    failed = await books.fail_payment("error:429:7")
     with pytest.raises(ProviderUnavailable) as away:
-        await gateway.charge(order_of(subject, failed))
+        await gateway.charge(order_for_failed(subject, failed))
     assert away.value.retry_after
     assert away.value.retry_after.total_seconds() == 7
-    assert await money(books, failed) == []
+    assert await charged_amounts(books, failed) == []
 
 
 async def test_a_refused_connection_is_no_outcome(subject: Subject) -> None:
     gateway = subject.gateway("http://127.0.0.1:9", 5)
     try:
         with pytest.raises(ProviderUnavailable):
-            await gateway.charge(order_of(subject, Failed("inv_1", 2000, "USD", "customer", "method")))
+            await gateway.charge(order_for_failed(subject, FailedPayment("inv_1", 2000, "USD", "customer", "method")))
     finally:
         await gateway.close()
 
 
 async def test_the_same_key_charges_once_where_keys_are_honoured(
-    subject: Subject, books: Books, gateway: Gateway
+    subject: Subject, books: ProviderControl, gateway: Gateway
 ) -> None:
-    failed = await books.fails("succeed")
-    order = order_of(subject, failed)
+    failed = await books.fail_payment("succeed")
+    order = order_for_failed(subject, failed)
     first = await gateway.charge(order)
     if gateway.idempotency is None:
         return
     assert gateway.idempotency.total_seconds() > 3600
     assert await gateway.charge(order) == first
-    assert await money(books, failed) == [failed.amount]
+    assert await charged_amounts(books, failed) == [failed.amount]
     assert [call.idempotency_key for call in await books.pay_calls(failed.invoice_id)] == [order.idempotency_key] * 2
     assert len(order.idempotency_key) <= 64

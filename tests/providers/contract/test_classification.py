@@ -7,23 +7,23 @@ import pytest
 
 import catalog
 from core.classifier.classify import classify
-from core.classifier.tables import Tables
+from core.classifier.tables import DeclineTables
 from core.classifier.taxonomy import Cause
 from core.payments import Failure, Outcome
 from providers.base import Gateway
-from tests.providers.contract.subject import Books, Says, Subject, order_of
+from tests.providers.contract.subject import ProviderControl, Subject, WebhookKind, order_for_failed
 from tests.providers.contract.subjects import SUBJECTS
 
 CODES = [(subject, cause) for subject in SUBJECTS for cause in subject.causes]
 
 
-def tables(subject: Subject) -> Tables:
-    return catalog.tables({subject.name: subject.provider().decline_codes})
+def provider_tables(subject: Subject) -> DeclineTables:
+    return catalog.load_decline_tables({subject.name: subject.provider().decline_codes})
 
 
 @pytest.mark.parametrize(("subject", "cause"), CODES, ids=[f"{who.name}-{cause}" for who, cause in CODES])
 def test_a_code_is_classified_by_the_providers_own_table(subject: Subject, cause: Cause) -> None:
-    found = classify(Failure(code=subject.causes[cause]), tables(subject), provider=subject.name)
+    found = classify(Failure(code=subject.causes[cause]), provider_tables(subject), provider=subject.name)
     assert found.cause is cause
     assert found.source
 
@@ -40,27 +40,27 @@ def test_each_row_has_a_source_of_its_own(subject: Subject) -> None:
 
 
 def test_an_unknown_code_is_for_review(subject: Subject) -> None:
-    found = classify(Failure(code="never_heard_of"), tables(subject), provider=subject.name)
+    found = classify(Failure(code="never_heard_of"), provider_tables(subject), provider=subject.name)
     assert found.cause is Cause.UNKNOWN
 
 
 @pytest.mark.parametrize("cause", [Cause.INSUFFICIENT_FUNDS, Cause.CARD_DATA, Cause.PERMANENT, Cause.FRAUD])
 async def test_the_answer_to_a_charge_is_classified_alike(
-    subject: Subject, books: Books, gateway: Gateway, cause: Cause
+    subject: Subject, books: ProviderControl, gateway: Gateway, cause: Cause
 ) -> None:
-    failed = await books.fails(f"decline:{subject.causes[cause]}")
-    result = await gateway.charge(order_of(subject, failed))
+    failed = await books.fail_payment(f"decline:{subject.causes[cause]}")
+    result = await gateway.charge(order_for_failed(subject, failed))
     assert result.outcome is Outcome.DECLINED
-    assert classify(result.failure, tables(subject), provider=subject.name).cause is cause
+    assert classify(result.failure, provider_tables(subject), provider=subject.name).cause is cause
 
 
 @pytest.mark.parametrize(("subject", "cause"), CODES, ids=[f"{who.name}-{cause}" for who, cause in CODES])
 def test_what_a_webhook_says_of_a_failure_is_classified_alike(subject: Subject, cause: Cause) -> None:
     """Where its webhooks say it at all; else the payment is read."""
-    webhooks = subject.provider().webhooks()
+    webhooks = subject.provider().create_webhooks()
     assert webhooks
-    (event,) = webhooks.normalise(subject.webhook(Says.FAILED, "inv_1", cause=cause).body)
+    (event,) = webhooks.normalise(subject.signed_webhook(WebhookKind.FAILED, "inv_1", cause=cause).body)
     gateway = subject.gateway("http://127.0.0.1:9", 1)
     assert event.failure or gateway.can_read
     if event.failure:
-        assert classify(event.failure, tables(subject), provider=subject.name).cause is cause
+        assert classify(event.failure, provider_tables(subject), provider=subject.name).cause is cause

@@ -2,27 +2,27 @@
 
 from core.messages.contact import Contact
 from core.payments import InvoiceStatus
-from providers.base import Gateway, KnowsContacts, TellsContacts
-from tests.providers.contract.subject import Books, Says, Subject
+from providers.base import ExtractsContacts, Gateway, ReadsContacts
+from tests.providers.contract.subject import ProviderControl, Subject, WebhookKind
 
 EMAIL = "jenny.rosen@example.com"
 """Of every customer in the sandbox."""
 
 
-async def contact_of(subject: Subject, books: Books, gateway: Gateway) -> tuple[str | None, Contact | None]:
+async def contact_of(subject: Subject, books: ProviderControl, gateway: Gateway) -> tuple[str | None, Contact | None]:
     """Customer and contact behind a failure, by the one way or the other."""
-    webhooks: object = subject.provider().webhooks()
-    if isinstance(gateway, KnowsContacts):
-        failed = await books.fails()
+    webhooks: object = subject.provider().create_webhooks()
+    if isinstance(gateway, ReadsContacts):
+        failed = await books.fail_payment()
         found = await gateway.read_contact(failed.invoice_id, None)
         assert (found.invoice.status, found.invoice.customer_id) == (InvoiceStatus.OPEN, failed.customer_id)
         return found.invoice.customer_id, found.contact
-    assert isinstance(webhooks, TellsContacts), f"customers of {subject.name} get no messages"
-    (told,) = webhooks.contacts(subject.webhook(Says.FAILED, "inv_1").body)
+    assert isinstance(webhooks, ExtractsContacts), f"customers of {subject.name} get no messages"
+    (told,) = webhooks.extract_contacts(subject.signed_webhook(WebhookKind.FAILED, "inv_1").body)
     return told.customer_id, told.contact
 
 
-async def test_a_failure_leads_to_a_person(subject: Subject, books: Books, gateway: Gateway) -> None:
+async def test_a_failure_leads_to_a_person(subject: Subject, books: ProviderControl, gateway: Gateway) -> None:
     customer, contact = await contact_of(subject, books, gateway)
     assert customer
     assert contact
@@ -30,12 +30,14 @@ async def test_a_failure_leads_to_a_person(subject: Subject, books: Books, gatew
     assert EMAIL not in repr(contact)
 
 
-async def test_events_and_facts_hold_nothing_of_them(subject: Subject, books: Books, gateway: Gateway) -> None:
+async def test_events_and_facts_hold_nothing_of_them(
+    subject: Subject, books: ProviderControl, gateway: Gateway
+) -> None:
     """These go into the history and the log."""
-    webhooks = subject.provider().webhooks()
+    webhooks = subject.provider().create_webhooks()
     assert webhooks
-    events = [event for says in Says for event in webhooks.normalise(subject.webhook(says, "inv_1").body)]
+    events = [event for says in WebhookKind for event in webhooks.normalise(subject.signed_webhook(says, "inv_1").body)]
     told = [event.model_dump_json() for event in events]
     if gateway.can_read:
-        told.append((await gateway.read_failure((await books.fails()).invoice_id, None)).model_dump_json())
+        told.append((await gateway.read_failure((await books.fail_payment()).invoice_id, None)).model_dump_json())
     assert not [text for text in told if "jenny" in text.lower() or "rosen" in text.lower()]

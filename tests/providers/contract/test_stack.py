@@ -5,45 +5,45 @@ import asyncio
 import pytest
 
 from core.classifier.taxonomy import Cause
-from tests.providers.contract.subject import Books, Subject
+from tests.providers.contract.subject import ProviderControl, Subject
 from tests.providers.contract.subjects import SUBJECTS
-from tests.support.world import Recovery, World
+from tests.support.world import Recovery, RunningService
 
 
-async def asked_to_charge(world: World, subject: Subject, books: Books, script: str) -> Recovery:
+async def start_charge(world: RunningService, subject: Subject, books: ProviderControl, script: str) -> Recovery:
     """A recovery whose pay call is being answered by the provider right now; nothing is due for a (compressed) day."""
-    failed = await books.fails(script, cause=Cause.VELOCITY, deliver=True)
-    recovery = world.known(failed.invoice_id, subject.name)
-    await recovery.until_event("retry.planned")
-    asked = asyncio.create_task(recovery.ask("retry"))
-    await recovery.until_asked()
+    failed = await books.fail_payment(script, cause=Cause.VELOCITY, deliver=True)
+    recovery = world.recovery_of(failed.invoice_id, subject.name)
+    await recovery.wait_for_event("retry.planned")
+    asked = asyncio.create_task(recovery.submit_command("retry"))
+    await recovery.wait_for_pay_calls()
     assert (await asked).status_code in (200, 202)
     return recovery
 
 
-async def one_attempt(recovery: Recovery, *, keys: bool) -> None:
+async def assert_one_attempt(recovery: Recovery, *, keys: bool) -> None:
     """One attempt was asked for: sent under its one key, or, without keys, sent once."""
-    requested = await recovery.only("charge.requested")
-    sent = [call.idempotency_key for call in await recovery.pay_calls()]
+    requested = await recovery.fetch_only_event("charge.requested")
+    sent = [call.idempotency_key for call in await recovery.fetch_pay_calls()]
     assert set(sent) == ({requested["data"]["idempotency_key"]} if keys else {None}), sent
     assert keys or len(sent) == 1
 
 
-async def scripted(world: World, subject: Subject) -> list[Recovery]:
+async def start_scripted_charges(world: RunningService, subject: Subject) -> list[Recovery]:
     """Three charges under way: one that has moved the money, one that will, one that will be declined."""
     scripts = ("succeed_then_hang:6", "hang:5", f"hang:5:decline:{subject.causes[Cause.VELOCITY]}")
-    async with subject.books(world.place.sandbox) as books:
-        return await asyncio.gather(*(asked_to_charge(world, subject, books, script) for script in scripts))
+    async with subject.open_control(world.place.sandbox) as books:
+        return await asyncio.gather(*(start_charge(world, subject, books, script) for script in scripts))
 
 
 @pytest.fixture(scope="module")
-async def cut_off(world: World) -> dict[str, list[Recovery]]:
+async def cut_off(world: RunningService) -> dict[str, list[Recovery]]:
     """The charges of every provider that were under way when the worker was killed; it works again."""
-    found = await asyncio.gather(*(scripted(world, subject) for subject in SUBJECTS))
+    found = await asyncio.gather(*(start_scripted_charges(world, subject) for subject in SUBJECTS))
     for paid, pending, declined in found:
-        assert len(await paid.charges()) == 1
+        assert len(await paid.fetch_charges()) == 1
         for recovery in (paid, pending, declined):
-            assert (await recovery.story())[-1] == "charge.requested"
+            assert (await recovery.fetch_event_types())[-1] == "charge.requested"
     world.stack.kill("worker")
     world.stack.wait_ready()
     return {subject.name: recoveries for subject, recoveries in zip(SUBJECTS, found, strict=True)}
@@ -55,9 +55,9 @@ async def test_kill_9_in_mid_charge_charges_once(subject: Subject, cut_off: dict
     await gateway.close()
     paid, pending, declined = cut_off[subject.name]
     for recovery in (paid, pending):
-        await recovery.recovered_once(within=90)
-        await one_attempt(recovery, keys=keys)
-    await declined.until_event("retry.planned", 2, within=90)
-    await one_attempt(declined, keys=keys)
-    assert (await declined.ask("cancel")).status_code == 200
-    await declined.ended_unpaid("canceled")
+        await recovery.wait_for_one_payment(within=90)
+        await assert_one_attempt(recovery, keys=keys)
+    await declined.wait_for_event("retry.planned", 2, within=90)
+    await assert_one_attempt(declined, keys=keys)
+    assert (await declined.submit_command("cancel")).status_code == 200
+    await declined.wait_for_unpaid_end("canceled")

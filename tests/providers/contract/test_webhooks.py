@@ -7,47 +7,47 @@ import pytest
 from core.errors import InvalidInput, InvalidSignature
 from core.payments import EventKind, ProviderEvent
 from providers.base import Webhooks
-from tests.providers.contract.subject import Key, Says, Signed, Subject
+from tests.providers.contract.subject import Key, SignedWebhook, Subject, WebhookKind
 
 KINDS = {
-    Says.FAILED: EventKind.PAYMENT_FAILED,
-    Says.FAILED_AGAIN: EventKind.PAYMENT_FAILED,
-    Says.PAID: EventKind.INVOICE_PAID,
-    Says.DISPUTED: EventKind.DISPUTE_OPENED,
-    Says.UNUSED: EventKind.OTHER,
+    WebhookKind.FAILED: EventKind.PAYMENT_FAILED,
+    WebhookKind.FAILED_AGAIN: EventKind.PAYMENT_FAILED,
+    WebhookKind.PAID: EventKind.INVOICE_PAID,
+    WebhookKind.DISPUTED: EventKind.DISPUTE_OPENED,
+    WebhookKind.UNUSED: EventKind.OTHER,
 }
 
 
 @pytest.fixture
 def webhooks(subject: Subject) -> Webhooks:
     """Its webhook side."""
-    made = subject.provider().webhooks()
+    made = subject.provider().create_webhooks()
     assert made
     return made
 
 
-def verify(webhooks: Webhooks, signed: Signed) -> None:
+def verify_signed(webhooks: Webhooks, signed: SignedWebhook) -> None:
     webhooks.verify(signed.headers, signed.body, datetime.now(UTC))
 
 
-def only(webhooks: Webhooks, signed: Signed) -> ProviderEvent:
+def only_event(webhooks: Webhooks, signed: SignedWebhook) -> ProviderEvent:
     (event,) = webhooks.normalise(signed.body)
     return event
 
 
 @pytest.mark.parametrize("key", [Key.NEWEST, Key.OLDER])
-@pytest.mark.parametrize("says", list(Says))
-def test_what_either_secret_signed_is_taken(subject: Subject, webhooks: Webhooks, key: Key, says: Says) -> None:
-    verify(webhooks, subject.webhook(says, "inv_1", key=key))
+@pytest.mark.parametrize("says", list(WebhookKind))
+def test_what_either_secret_signed_is_taken(subject: Subject, webhooks: Webhooks, key: Key, says: WebhookKind) -> None:
+    verify_signed(webhooks, subject.signed_webhook(says, "inv_1", key=key))
 
 
 def test_what_nobody_we_know_signed_is_refused(subject: Subject, webhooks: Webhooks) -> None:
-    good = subject.webhook(Says.FAILED, "inv_1")
-    foreign = subject.webhook(Says.FAILED, "inv_1", key=Key.FOREIGN)
-    for bad in (foreign, subject.changed(good), subject.unsigned(good), Signed(good.headers, b"")):
+    good = subject.signed_webhook(WebhookKind.FAILED, "inv_1")
+    foreign = subject.signed_webhook(WebhookKind.FAILED, "inv_1", key=Key.FOREIGN)
+    for bad in (foreign, subject.tamper_amount(good), subject.strip_signature(good), SignedWebhook(good.headers, b"")):
         assert bad != good
         with pytest.raises(InvalidSignature) as refused:
-            verify(webhooks, bad)
+            verify_signed(webhooks, bad)
         assert str(refused.value).endswith(".")
 
 
@@ -56,24 +56,24 @@ def test_what_is_no_webhook_is_refused_as_such(subject: Subject, webhooks: Webho
     with pytest.raises(InvalidInput):
         webhooks.normalise(body)
     with pytest.raises(InvalidInput):
-        verify(webhooks, Signed(subject.webhook(Says.FAILED, "inv_1").headers, body))
+        verify_signed(webhooks, SignedWebhook(subject.signed_webhook(WebhookKind.FAILED, "inv_1").headers, body))
 
 
-@pytest.mark.parametrize("says", list(Says))
-def test_each_webhook_is_said_in_our_words(subject: Subject, webhooks: Webhooks, says: Says) -> None:
-    event = only(webhooks, subject.webhook(says, "inv_1"))
+@pytest.mark.parametrize("says", list(WebhookKind))
+def test_each_webhook_is_said_in_our_words(subject: Subject, webhooks: Webhooks, says: WebhookKind) -> None:
+    event = only_event(webhooks, subject.signed_webhook(says, "inv_1"))
     assert (event.provider, event.kind) == (subject.name, KINDS[says])
     assert event.occurred_at.tzinfo
-    if says in (Says.FAILED, Says.FAILED_AGAIN, Says.PAID):
+    if says in (WebhookKind.FAILED, WebhookKind.FAILED_AGAIN, WebhookKind.PAID):
         assert event.invoice_id == "inv_1"
-    if says is Says.DISPUTED:
+    if says is WebhookKind.DISPUTED:
         assert event.invoice_id or event.payment_id or event.customer_id
-    if says is Says.UNUSED:
+    if says is WebhookKind.UNUSED:
         assert event.detail
 
 
 def test_a_failure_names_what_a_recovery_needs(subject: Subject, webhooks: Webhooks) -> None:
-    event = only(webhooks, subject.webhook(Says.FAILED, "inv_1"))
+    event = only_event(webhooks, subject.signed_webhook(WebhookKind.FAILED, "inv_1"))
     assert event.amount == 2000
     assert (event.currency or "").isupper()
     assert event.customer_id
@@ -81,13 +81,15 @@ def test_a_failure_names_what_a_recovery_needs(subject: Subject, webhooks: Webho
 
 
 def test_the_same_event_twice_has_one_name(subject: Subject, webhooks: Webhooks) -> None:
-    first, again = (only(webhooks, subject.webhook(Says.FAILED, "inv_1")) for _ in range(2))
+    first, again = (only_event(webhooks, subject.signed_webhook(WebhookKind.FAILED, "inv_1")) for _ in range(2))
     assert first.event_id == again.event_id
     assert (first.kind, first.provider_attempt) == (again.kind, again.provider_attempt)
 
 
 def test_two_events_have_two_names(subject: Subject, webhooks: Webhooks) -> None:
-    found = [only(webhooks, subject.webhook(says, name)) for says in Says for name in ("inv_1", "inv_2")]
+    found = [
+        only_event(webhooks, subject.signed_webhook(says, name)) for says in WebhookKind for name in ("inv_1", "inv_2")
+    ]
     assert len({event.event_id for event in found}) == len(found)
     assert all(0 < len(event.event_id) <= 255 for event in found)
 
@@ -95,7 +97,7 @@ def test_two_events_have_two_names(subject: Subject, webhooks: Webhooks) -> None
 def test_of_two_failures_the_later_one_is_newer_in_whatever_order_they_come(
     subject: Subject, webhooks: Webhooks
 ) -> None:
-    later = only(webhooks, subject.webhook(Says.FAILED_AGAIN, "inv_1"))
-    first = only(webhooks, subject.webhook(Says.FAILED, "inv_1"))
+    later = only_event(webhooks, subject.signed_webhook(WebhookKind.FAILED_AGAIN, "inv_1"))
+    first = only_event(webhooks, subject.signed_webhook(WebhookKind.FAILED, "inv_1"))
     assert (later.provider_attempt or 0) > (first.provider_attempt or 0)
     assert later.occurred_at >= first.occurred_at

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 
 @dataclass(frozen=True)
-class Asked:
+class RecordedRequest:
     """One request as it came in."""
 
     method: str
@@ -21,27 +21,27 @@ class Asked:
 
 
 @dataclass
-class Canned:
+class CannedServer:
     """Answers by method and path; a path without one is a 404 with Stripe's error body."""
 
     address: str = ""
     answers: dict[str, tuple[int, bytes, dict[str, str]]] = field(default_factory=dict)
-    asked: list[Asked] = field(default_factory=list)
+    requests: list[RecordedRequest] = field(default_factory=list)
 
-    def says(self, line: str, body: Any, status: int = 200, **headers: str) -> None:
+    def set_answer(self, line: str, body: Any, status: int = 200, **headers: str) -> None:
         """`line` is like `GET /v1/invoices/in_1`; bytes go out as they are, all else as JSON."""
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.answers[line] = (status, content, {name.replace("_", "-"): value for name, value in headers.items()})
 
-    def answer(self, asked: Asked) -> tuple[int, bytes, dict[str, str]]:
-        self.asked.append(asked)
+    def answer_request(self, asked: RecordedRequest) -> tuple[int, bytes, dict[str, str]]:
+        self.requests.append(asked)
         missing = b'{"error": {"type": "invalid_request_error", "code": "resource_missing"}}'
         return self.answers.get(f"{asked.method} {asked.path}", (404, missing, {}))
 
 
 @contextmanager
-def canned_server() -> Iterator[Canned]:
-    canned = Canned()
+def canned_server() -> Iterator[CannedServer]:
+    canned = CannedServer()
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(canned))
     server.daemon_threads = True
     canned.address = f"http://127.0.0.1:{server.server_port}"
@@ -51,18 +51,20 @@ def canned_server() -> Iterator[Canned]:
     server.server_close()
 
 
-def _handler(canned: Canned) -> type[BaseHTTPRequestHandler]:
+def _handler(canned: CannedServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
-            self._reply(Asked("GET", parts.path, parse_qs(parts.query), _lower(self.headers.items())))
+            self._reply(
+                RecordedRequest("GET", parts.path, parse_qs(parts.query), _lowercase_names(self.headers.items()))
+            )
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
-            self._reply(Asked("POST", self.path, parse_qs(body), _lower(self.headers.items())))
+            self._reply(RecordedRequest("POST", self.path, parse_qs(body), _lowercase_names(self.headers.items())))
 
-        def _reply(self, asked: Asked) -> None:
-            status, content, headers = canned.answer(asked)
+        def _reply(self, asked: RecordedRequest) -> None:
+            status, content, headers = canned.answer_request(asked)
             self.send_response(status)
             for name, value in (headers | {"Content-Length": str(len(content))}).items():
                 self.send_header(name, value)
@@ -75,5 +77,5 @@ def _handler(canned: Canned) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-def _lower(headers: list[tuple[str, str]]) -> dict[str, str]:
+def _lowercase_names(headers: list[tuple[str, str]]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers}

@@ -10,13 +10,13 @@ from contextlib import closing
 import httpx
 import pytest
 
-from devstack.tools import ensure
+from devstack.tools import ensure_go_tool
 from providers.stripe.config import StripeConfig
 from providers.stripe.gateway import StripeGateway
 from sandbox.client import SandboxClient
 from sandbox.config import SandboxConfig
-from tests.providers.stripe.canned import Canned, canned_server
-from tests.sandbox.harness import serving
+from tests.providers.stripe.canned import CannedServer, canned_server
+from tests.sandbox.harness import run_sandbox
 
 KEY = "sk_test_provider"
 
@@ -27,7 +27,7 @@ def gateway_at(address: str, seconds: float = 10, key: str = KEY) -> StripeGatew
 
 @pytest.fixture(scope="session")
 def sandbox_address() -> Iterator[str]:
-    with serving(SandboxConfig(echo=False)) as address:
+    with run_sandbox(SandboxConfig(echo=False)) as address:
         yield address
 
 
@@ -54,13 +54,13 @@ async def hasty(sandbox_address: str) -> AsyncIterator[StripeGateway]:
 
 
 @pytest.fixture
-def canned() -> Iterator[Canned]:
+def canned() -> Iterator[CannedServer]:
     with canned_server() as server:
         yield server
 
 
 @pytest.fixture
-async def foreign(canned: Canned) -> AsyncIterator[StripeGateway]:
+async def foreign(canned: CannedServer) -> AsyncIterator[StripeGateway]:
     """The gateway at a server that only claims to be compatible with Stripe."""
     made = gateway_at(canned.address, seconds=2)
     yield made
@@ -71,9 +71,9 @@ async def foreign(canned: Canned) -> AsyncIterator[StripeGateway]:
 def mock_address() -> Iterator[str]:
     """Checks requests against Stripe's published description and answers with Stripe's own fixtures."""
     for _ in range(5):  # between our finding a port and its taking it, somebody else may have
-        address, process = _stripe_mock()
+        address, process = _start_stripe_mock()
         try:
-            if _is_up(address, process):
+            if _is_answering(address, process):
                 yield f"http://{address}"
                 return
         finally:
@@ -82,16 +82,16 @@ def mock_address() -> Iterator[str]:
     raise AssertionError("stripe-mock did not start")
 
 
-def _stripe_mock() -> tuple[str, subprocess.Popen[bytes]]:
+def _start_stripe_mock() -> tuple[str, subprocess.Popen[bytes]]:
     with closing(socket.socket()) as found:
         found.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{found.getsockname()[1]}"
     # Without an address of its own, each listens for HTTPS at one and the same port (its main.go).
-    command = [str(ensure("stripe-mock")), "-http-addr", address, "-https-addr", "127.0.0.1:0"]
+    command = [str(ensure_go_tool("stripe-mock")), "-http-addr", address, "-https-addr", "127.0.0.1:0"]
     return address, subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def _is_up(address: str, process: subprocess.Popen[bytes]) -> bool:
+def _is_answering(address: str, process: subprocess.Popen[bytes]) -> bool:
     """Whether it answers: a mere connection may be one of the probe with itself, while the port is free."""
     for _ in range(300):
         if process.poll() is not None:

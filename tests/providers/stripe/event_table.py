@@ -5,7 +5,7 @@ from typing import Any
 
 from core.payments import Card, EventKind, Failure, MethodKind, MethodRole
 from core.terms import CollectionMethod, CollectionTerms
-from tests.providers.stripe.events import CREATED, invoice, method
+from tests.providers.stripe.events import CREATED, card_method, open_invoice
 
 NEXT = CREATED + 86_400
 TERMS = CollectionTerms(
@@ -33,14 +33,14 @@ DISPUTE = {
 INQUIRY = DISPUTE | {"status": "warning_needs_response"}
 WARNING = {"id": "issfr_1", "charge": "ch_1", "payment_intent": None, "fraud_type": "misc", "actionable": True}
 SUBSCRIPTION = {"id": "sub_1", "customer": "cus_1", "status": "canceled"}
-CHANGED = {"card": {"exp_month": 3, "exp_year": 2026}}
-RENEWED = {"method_id": "pm_1", "method_version": "pm_1:2031-4:fp_1", "customer_id": "cus_1"}
+CHANGED_CARD = {"card": {"exp_month": 3, "exp_year": 2026}}
+RENEWED_CARD = {"method_id": "pm_1", "method_version": "pm_1:2031-4:fp_1", "customer_id": "cus_1"}
 TRANSFER = {"type": "display_bank_transfer_instructions"}
-REFUNDED = {"id": "ch_1", "payment_intent": "pi_1", "amount": 2000, "amount_refunded": 700, "currency": "usd"}
-RETURNED = {"payment_id": "pi_1", "returned_kind": "refund", "currency": "USD"}
+REFUNDED_CHARGE = {"id": "ch_1", "payment_intent": "pi_1", "amount": 2000, "amount_refunded": 700, "currency": "usd"}
+RETURNED_MONEY = {"payment_id": "pi_1", "returned_kind": "refund", "currency": "USD"}
 CHARGEBACK = {"returned_amount": 2000, "returned_kind": "chargeback", "currency": "USD"}
 NOTE = {"id": "cn_1", "invoice": "in_1", "customer": "cus_1"}
-BACK = {
+RETURNED_TRANSFER = {
     "id": "py_1",
     "amount": 2000,
     "currency": "usd",
@@ -53,68 +53,88 @@ BACK = {
 DEFAULT = {"method_id": "pm_1", "customer_id": "cus_1", "method_role": MethodRole.DEFAULT}
 PLAIN = {"method_id": "pm_1", "method_version": "pm_1", "customer_id": "cus_1"}
 SEPA = {"id": "pm_1", "type": "sepa_debit", "customer": "cus_1"}
-REMOVED = {"method_id": None, "detail": "the default method was removed"}
+REMOVED_DEFAULT = {"method_id": None, "detail": "the default method was removed"}
 SAME_CARD = {"method_id": None, "detail": "the card did not change"}
 
 
-def customer(default: str | None, source: str | None = None) -> dict[str, Any]:
+def customer_with(default: str | None, source: str | None = None) -> dict[str, Any]:
     return {"id": "cus_1", "default_source": source, "invoice_settings": {"default_payment_method": default}}
 
 
-def default_was(value: str | None) -> dict[str, Any]:
+def previous_default(value: str | None) -> dict[str, Any]:
     return {"invoice_settings": {"default_payment_method": value}}
 
 
 TABLE: list[tuple[str, Any, Any, EventKind, dict[str, Any]]] = [
-    ("invoice.payment_failed", invoice(), None, EventKind.PAYMENT_FAILED, INVOICE | {"failure": None}),
-    ("invoice.payment_failed", invoice(amount_remaining=None), None, EventKind.PAYMENT_FAILED, {"amount": 2000}),
-    ("invoice.payment_failed", invoice(amount_remaining=500), None, EventKind.PAYMENT_FAILED, {"amount": 500}),
+    ("invoice.payment_failed", open_invoice(), None, EventKind.PAYMENT_FAILED, INVOICE | {"failure": None}),
+    ("invoice.payment_failed", open_invoice(amount_remaining=None), None, EventKind.PAYMENT_FAILED, {"amount": 2000}),
+    ("invoice.payment_failed", open_invoice(amount_remaining=500), None, EventKind.PAYMENT_FAILED, {"amount": 500}),
     (
         "invoice.payment_action_required",
-        invoice(),
+        open_invoice(),
         None,
         EventKind.ACTION_REQUIRED,
         INVOICE | {"failure": None},
     ),
     (
         "invoice.payment_action_required",
-        invoice(payment_intent={"id": "pi_1", "status": "requires_action", "next_action": {"type": "use_stripe_sdk"}}),
+        open_invoice(
+            payment_intent={"id": "pi_1", "status": "requires_action", "next_action": {"type": "use_stripe_sdk"}}
+        ),
         None,
         EventKind.ACTION_REQUIRED,
         {"failure": Failure(code="authentication_required")},
     ),
     (
         "invoice.payment_action_required",
-        invoice(payment_intent={"id": "pi_1", "status": "requires_action", "next_action": TRANSFER}),
+        open_invoice(payment_intent={"id": "pi_1", "status": "requires_action", "next_action": TRANSFER}),
         None,
         EventKind.ACTION_REQUIRED,
         {"failure": None},
     ),
-    ("invoice.payment_attempt_required", invoice(), None, EventKind.OTHER, {"invoice_id": "in_1"}),
-    ("invoice.paid", invoice(status="paid"), None, EventKind.INVOICE_PAID, INVOICE),
-    ("invoice.payment_succeeded", invoice(status="paid"), None, EventKind.INVOICE_PAID, INVOICE),
-    ("invoice.voided", invoice(status="void"), None, EventKind.INVOICE_VOIDED, INVOICE),
-    ("invoice.marked_uncollectible", invoice(), None, EventKind.INVOICE_UNCOLLECTIBLE, INVOICE),
-    ("invoice.updated", invoice(next_payment_attempt=NEXT), {}, EventKind.RETRY_SCHEDULED, INVOICE),
-    ("invoice.updated", invoice(status="draft", next_payment_attempt=NEXT), {}, EventKind.OTHER, {}),
-    ("invoice.updated", invoice(), {"metadata": {}}, EventKind.OTHER, {"detail": "nothing changed that matters here"}),
-    ("invoice.updated", invoice(status="paid"), {}, EventKind.INVOICE_PAID, INVOICE),
-    ("invoice.updated", invoice(status="void"), {}, EventKind.INVOICE_VOIDED, INVOICE),
-    ("invoice.updated", invoice(status="uncollectible"), {}, EventKind.INVOICE_UNCOLLECTIBLE, INVOICE),
-    ("invoice.updated", invoice(amount_remaining=500), {"amount_remaining": 2000}, EventKind.WAKE, {"amount": 500}),
-    ("invoice.updated", invoice(), {"collection_method": "send_invoice"}, EventKind.WAKE, {}),
-    ("invoice.overpaid", invoice(status="paid"), None, EventKind.OTHER, {}),
-    ("invoice.overdue", invoice(), None, EventKind.OTHER, {}),
+    ("invoice.payment_attempt_required", open_invoice(), None, EventKind.OTHER, {"invoice_id": "in_1"}),
+    ("invoice.paid", open_invoice(status="paid"), None, EventKind.INVOICE_PAID, INVOICE),
+    ("invoice.payment_succeeded", open_invoice(status="paid"), None, EventKind.INVOICE_PAID, INVOICE),
+    ("invoice.voided", open_invoice(status="void"), None, EventKind.INVOICE_VOIDED, INVOICE),
+    ("invoice.marked_uncollectible", open_invoice(), None, EventKind.INVOICE_UNCOLLECTIBLE, INVOICE),
+    ("invoice.updated", open_invoice(next_payment_attempt=NEXT), {}, EventKind.RETRY_SCHEDULED, INVOICE),
+    ("invoice.updated", open_invoice(status="draft", next_payment_attempt=NEXT), {}, EventKind.OTHER, {}),
+    (
+        "invoice.updated",
+        open_invoice(),
+        {"metadata": {}},
+        EventKind.OTHER,
+        {"detail": "nothing changed that matters here"},
+    ),
+    ("invoice.updated", open_invoice(status="paid"), {}, EventKind.INVOICE_PAID, INVOICE),
+    ("invoice.updated", open_invoice(status="void"), {}, EventKind.INVOICE_VOIDED, INVOICE),
+    ("invoice.updated", open_invoice(status="uncollectible"), {}, EventKind.INVOICE_UNCOLLECTIBLE, INVOICE),
+    (
+        "invoice.updated",
+        open_invoice(amount_remaining=500),
+        {"amount_remaining": 2000},
+        EventKind.WAKE,
+        {"amount": 500},
+    ),
+    ("invoice.updated", open_invoice(), {"collection_method": "send_invoice"}, EventKind.WAKE, {}),
+    ("invoice.overpaid", open_invoice(status="paid"), None, EventKind.OTHER, {}),
+    ("invoice.overdue", open_invoice(), None, EventKind.OTHER, {}),
     ("credit_note.created", NOTE, None, EventKind.WAKE, {"invoice_id": "in_1"}),
     ("credit_note.voided", NOTE, None, EventKind.WAKE, {"invoice_id": "in_1"}),
     ("payment_intent.processing", {"id": "pi_1", "customer": "cus_1"}, None, EventKind.WAKE, {"payment_id": "pi_1"}),
     ("payment_intent.partially_funded", {"id": "pi_1"}, None, EventKind.WAKE, {"payment_id": "pi_1"}),
     ("payment_intent.canceled", {"id": "pi_1"}, None, EventKind.WAKE, {"payment_id": "pi_1"}),
     ("charge.pending", {"id": "py_1"}, None, EventKind.OTHER, {}),
-    ("charge.failed", BACK | {"failure_balance_transaction": None}, None, EventKind.OTHER, {"returned_amount": None}),
     (
         "charge.failed",
-        BACK,
+        RETURNED_TRANSFER | {"failure_balance_transaction": None},
+        None,
+        EventKind.OTHER,
+        {"returned_amount": None},
+    ),
+    (
+        "charge.failed",
+        RETURNED_TRANSFER,
         None,
         EventKind.PAYMENT_REVERSED,
         {
@@ -127,12 +147,12 @@ TABLE: list[tuple[str, Any, Any, EventKind, dict[str, Any]]] = [
     ),
     (
         "charge.refunded",
-        REFUNDED,
+        REFUNDED_CHARGE,
         {"amount_refunded": 200},
         EventKind.PAYMENT_REFUNDED,
-        RETURNED | {"returned_amount": 500},
+        RETURNED_MONEY | {"returned_amount": 500},
     ),
-    ("charge.refunded", REFUNDED, None, EventKind.PAYMENT_REFUNDED, RETURNED | {"returned_amount": 700}),
+    ("charge.refunded", REFUNDED_CHARGE, None, EventKind.PAYMENT_REFUNDED, RETURNED_MONEY | {"returned_amount": 700}),
     ("charge.refund.updated", {"id": "re_1", "charge": "ch_1"}, {}, EventKind.OTHER, {"payment_id": "ch_1"}),
     ("refund.created", {"id": "re_1", "payment_intent": "pi_1"}, None, EventKind.OTHER, {"payment_id": "pi_1"}),
     ("refund.updated", {"id": "re_1", "charge": "ch_1"}, {}, EventKind.OTHER, {"returned_amount": None}),
@@ -143,7 +163,7 @@ TABLE: list[tuple[str, Any, Any, EventKind, dict[str, Any]]] = [
         EventKind.PAYMENT_RESTORED,
         {"detail": "a refund failed: lost_or_stolen_card", "returned_amount": 300, "returned_kind": "restored"},
     ),
-    ("invoice.finalization_failed", invoice(status="draft"), None, EventKind.OTHER, {}),
+    ("invoice.finalization_failed", open_invoice(status="draft"), None, EventKind.OTHER, {}),
     (
         "invoice_payment.paid",
         {"id": "inpay_1", "invoice": "in_1", "payment": {"type": "payment_intent", "payment_intent": "pi_1"}},
@@ -284,7 +304,7 @@ TABLE: list[tuple[str, Any, Any, EventKind, dict[str, Any]]] = [
         EventKind.CUSTOMER_DELETED,
         {"customer_id": "cus_1"},
     ),
-    ("customer.source.created", method(object="card"), None, EventKind.METHOD_UPDATED, PLAIN),
+    ("customer.source.created", card_method(object="card"), None, EventKind.METHOD_UPDATED, PLAIN),
     (
         "customer.source.updated",
         {"id": "card_1", "object": "card", "customer": "cus_1", "exp_month": 4, "exp_year": 2031},
@@ -302,12 +322,12 @@ TABLE: list[tuple[str, Any, Any, EventKind, dict[str, Any]]] = [
     ("customer.subscription.paused", SUBSCRIPTION, None, EventKind.OTHER, {"subscription_id": "sub_1"}),
     (
         "payment_method.attached",
-        method(),
+        card_method(),
         None,
         EventKind.METHOD_UPDATED,
         PLAIN | {"method_role": MethodRole.ATTACHED},
     ),
-    ("payment_method.attached", method(customer=None), None, EventKind.OTHER, {"method_id": "pm_1"}),
+    ("payment_method.attached", card_method(customer=None), None, EventKind.OTHER, {"method_id": "pm_1"}),
     (
         "payment_method.attached",
         {"id": "pm_1", "type": "sepa_debit", "customer": "cus_1"},
@@ -315,35 +335,41 @@ TABLE: list[tuple[str, Any, Any, EventKind, dict[str, Any]]] = [
         EventKind.METHOD_UPDATED,
         PLAIN | {"card": Card(kind=MethodKind.DIRECT_DEBIT)},
     ),
-    ("customer.updated", customer("pm_1"), default_was("pm_0"), EventKind.METHOD_UPDATED, DEFAULT),
-    ("customer.updated", customer(None, "pm_1"), {"default_source": None}, EventKind.METHOD_UPDATED, PLAIN),
-    ("customer.updated", customer("pm_1", "card_1"), {"default_source": None}, EventKind.OTHER, {"method_id": None}),
+    ("customer.updated", customer_with("pm_1"), previous_default("pm_0"), EventKind.METHOD_UPDATED, DEFAULT),
+    ("customer.updated", customer_with(None, "pm_1"), {"default_source": None}, EventKind.METHOD_UPDATED, PLAIN),
     (
         "customer.updated",
-        customer(None),
-        default_was("pm_0"),
+        customer_with("pm_1", "card_1"),
+        {"default_source": None},
         EventKind.OTHER,
-        REMOVED,
+        {"method_id": None},
     ),
-    ("customer.updated", customer("pm_1"), {"balance": 1}, EventKind.OTHER, {"method_id": None}),
-    ("customer.updated", customer("pm_1"), {"invoice_settings": {"footer": None}}, EventKind.OTHER, {}),
+    (
+        "customer.updated",
+        customer_with(None),
+        previous_default("pm_0"),
+        EventKind.OTHER,
+        REMOVED_DEFAULT,
+    ),
+    ("customer.updated", customer_with("pm_1"), {"balance": 1}, EventKind.OTHER, {"method_id": None}),
+    ("customer.updated", customer_with("pm_1"), {"invoice_settings": {"footer": None}}, EventKind.OTHER, {}),
     (
         "payment_method.updated",
-        method(),
-        CHANGED,
+        card_method(),
+        CHANGED_CARD,
         EventKind.METHOD_UPDATED,
-        RENEWED | {"method_role": MethodRole.UPDATED},
+        RENEWED_CARD | {"method_role": MethodRole.UPDATED},
     ),
     (
         "payment_method.updated",
-        method(),
+        card_method(),
         {"card": {"checks": {}}},
         EventKind.OTHER,
         SAME_CARD,
     ),
-    ("payment_method.updated", method(), {"metadata": {}}, EventKind.OTHER, {}),
-    ("payment_method.automatically_updated", method(), CHANGED, EventKind.METHOD_UPDATED, RENEWED),
-    ("payment_method.automatically_updated", method(), None, EventKind.METHOD_UPDATED, RENEWED),
-    ("payment_method.detached", method(customer=None), {"customer": "cus_1"}, EventKind.OTHER, {}),
+    ("payment_method.updated", card_method(), {"metadata": {}}, EventKind.OTHER, {}),
+    ("payment_method.automatically_updated", card_method(), CHANGED_CARD, EventKind.METHOD_UPDATED, RENEWED_CARD),
+    ("payment_method.automatically_updated", card_method(), None, EventKind.METHOD_UPDATED, RENEWED_CARD),
+    ("payment_method.detached", card_method(customer=None), {"customer": "cus_1"}, EventKind.OTHER, {}),
     ("product.created", {"id": "prod_1"}, None, EventKind.OTHER, {"detail": "event type not used"}),
 ]

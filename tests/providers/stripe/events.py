@@ -9,10 +9,10 @@ from providers.stripe.config import StripeConfig
 from providers.stripe.webhook import StripeWebhooks
 
 CREATED = 1795348800
-HOOKS = StripeWebhooks(StripeConfig(api_key="sk_test_x", webhook_secrets=("whsec_x",)))
+WEBHOOKS = StripeWebhooks(StripeConfig(api_key="sk_test_x", webhook_secrets=("whsec_x",)))
 
 
-def invoice(**fields: Any) -> dict[str, Any]:
+def open_invoice(**fields: Any) -> dict[str, Any]:
     """An open invoice of the newer shape."""
     return {
         "id": "in_1",
@@ -28,13 +28,13 @@ def invoice(**fields: Any) -> dict[str, Any]:
     } | fields
 
 
-def method(**fields: Any) -> dict[str, Any]:
+def card_method(**fields: Any) -> dict[str, Any]:
     """A card on a customer."""
     card = {"brand": "visa", "exp_month": 4, "exp_year": 2031, "fingerprint": "fp_1", "last4": "4242"}
     return {"id": "pm_1", "object": "payment_method", "customer": "cus_1", "card": card} | fields
 
 
-def event(type_: str, subject: Any, before: Any = None, **fields: Any) -> dict[str, Any]:
+def stripe_event(type_: str, subject: Any, before: Any = None, **fields: Any) -> dict[str, Any]:
     """An event about an object; `before` is what its changed attributes were."""
     data = {"object": subject} | ({} if before is None else {"previous_attributes": before})
     return {
@@ -47,9 +47,9 @@ def event(type_: str, subject: Any, before: Any = None, **fields: Any) -> dict[s
     } | fields
 
 
-def understood(raw: Any) -> ProviderEvent:
+def normalise_event(raw: Any) -> ProviderEvent:
     """What the webhook side makes of it."""
-    (found,) = HOOKS.normalise(json.dumps(raw).encode())
+    (found,) = WEBHOOKS.normalise(json.dumps(raw).encode())
     return found
 
 

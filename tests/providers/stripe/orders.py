@@ -7,7 +7,7 @@ from uuid import uuid4
 from core.payments import ChargeOrder
 
 
-def order(invoice_id: str, **fields: Any) -> ChargeOrder:
+def order_for(invoice_id: str, **fields: Any) -> ChargeOrder:
     """An order made now, under a key of its own."""
     plain = {
         "provider": "stripe",

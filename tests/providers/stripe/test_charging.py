@@ -9,17 +9,17 @@ from core.errors import ProviderUnavailable
 from core.payments import NO_METHOD, UNFIT_METHOD, Failure, MethodKind, Outcome
 from providers.stripe.gateway import StripeGateway
 from sandbox.client import SandboxClient
-from tests.providers.stripe.canned import Canned
+from tests.providers.stripe.canned import CannedServer
 from tests.providers.stripe.conftest import gateway_at
-from tests.providers.stripe.events import invoice
-from tests.providers.stripe.orders import order
+from tests.providers.stripe.events import open_invoice
+from tests.providers.stripe.orders import order_for
 
 
 async def test_a_success_names_its_charge_and_moves_money_once(box: SandboxClient, gateway: StripeGateway) -> None:
     made = await box.create_failed_invoice(script=("succeed",))
-    wanted = order(made.invoice, charge_before=made.charge)
+    wanted = order_for(made.invoice, charge_before=made.charge)
     first, again = await gateway.charge(wanted), await gateway.charge(wanted)
-    (line,) = await box.ledger(made.invoice)
+    (line,) = await box.read_ledger(made.invoice)
     assert first.outcome is Outcome.SUCCEEDED
     assert first.charge_id == line.charge
     assert again == first
@@ -33,7 +33,7 @@ async def test_a_success_names_its_charge_and_moves_money_once(box: SandboxClien
 async def test_a_decline_is_a_result_with_all_its_codes(box: SandboxClient, gateway: StripeGateway) -> None:
     script = "decline:insufficient_funds;advice=try_again_later;network=51;mac=24"
     made = await box.create_failed_invoice(script=(script,), card={"brand": "mastercard", "country": "DE"})
-    result = await gateway.charge(order(made.invoice))
+    result = await gateway.charge(order_for(made.invoice))
     assert result.outcome is Outcome.DECLINED
     assert result.failure == Failure(
         code="insufficient_funds",
@@ -49,10 +49,12 @@ async def test_a_decline_is_a_result_with_all_its_codes(box: SandboxClient, gate
     assert "insufficient funds" not in result.model_dump_json()
 
 
-async def test_a_block_by_radar_is_told_from_a_generic_decline(box: SandboxClient, gateway: StripeGateway) -> None:
+async def test_a_block_by_stripes_fraud_rules_is_told_from_a_generic_decline(
+    box: SandboxClient, gateway: StripeGateway
+) -> None:
     script = "decline:generic_decline;type=blocked;reason=highest_risk_level;status=not_sent_to_network"
     made = await box.create_failed_invoice(script=(script,))
-    failure = (await gateway.charge(order(made.invoice))).failure
+    failure = (await gateway.charge(order_for(made.invoice))).failure
     assert (failure.code, failure.outcome, failure.outcome_reason) == (
         "generic_decline",
         "blocked",
@@ -62,15 +64,15 @@ async def test_a_block_by_radar_is_told_from_a_generic_decline(box: SandboxClien
 
 async def test_a_payment_that_needs_the_customer_is_a_decline(box: SandboxClient, gateway: StripeGateway) -> None:
     made = await box.create_failed_invoice(script=("requires_action",))
-    result = await gateway.charge(order(made.invoice))
+    result = await gateway.charge(order_for(made.invoice))
     assert (result.outcome, result.failure.code) == (Outcome.DECLINED, "authentication_required")
 
 
 async def test_the_ordered_method_is_the_one_that_is_charged(box: SandboxClient, gateway: StripeGateway) -> None:
     made = await box.create_failed_invoice(script=("succeed",))
-    await box.new_card(made.customer)
-    await gateway.charge(order(made.invoice, method_id=made.payment_method))
-    (line,) = await box.ledger(made.invoice)
+    await box.add_card(made.customer)
+    await gateway.charge(order_for(made.invoice, method_id=made.payment_method))
+    (line,) = await box.read_ledger(made.invoice)
     assert line.payment_method == made.payment_method
 
 
@@ -90,16 +92,16 @@ async def test_what_tells_nothing_is_unknown(
     box: SandboxClient, gateway: StripeGateway, script: str, reason: str, money: int
 ) -> None:
     made = await box.create_failed_invoice(script=(script,))
-    result = await gateway.charge(order(made.invoice))
+    result = await gateway.charge(order_for(made.invoice))
     assert (result.outcome, result.reason) == (Outcome.UNKNOWN, reason)
-    assert len(await box.ledger(made.invoice)) == money
+    assert len(await box.read_ledger(made.invoice)) == money
 
 
 async def test_a_hanging_call_is_unknown_and_its_repeat_is_told_that_it_runs(
     box: SandboxClient, hasty: StripeGateway
 ) -> None:
     made = await box.create_failed_invoice(script=("hang:3",))
-    wanted = order(made.invoice)
+    wanted = order_for(made.invoice)
     first, repeat = await hasty.charge(wanted), await hasty.charge(wanted)
     assert (first.outcome, first.reason) == (Outcome.UNKNOWN, "timeout")
     assert (repeat.outcome, repeat.reason) == (Outcome.UNKNOWN, "in_progress")
@@ -107,7 +109,7 @@ async def test_a_hanging_call_is_unknown_and_its_repeat_is_told_that_it_runs(
 
 async def test_other_parameters_under_the_same_key_are_unknown(box: SandboxClient, gateway: StripeGateway) -> None:
     made = await box.create_failed_invoice(script=("decline:do_not_honor",))
-    wanted = order(made.invoice)
+    wanted = order_for(made.invoice)
     await gateway.charge(wanted)
     result = await gateway.charge(wanted.model_copy(update={"method_id": made.payment_method}))
     assert (result.outcome, result.reason) == (Outcome.UNKNOWN, "idempotency_mismatch")
@@ -116,33 +118,33 @@ async def test_other_parameters_under_the_same_key_are_unknown(box: SandboxClien
 async def test_a_limit_of_the_api_is_unavailable_with_its_wait(box: SandboxClient, gateway: StripeGateway) -> None:
     made = await box.create_failed_invoice(script=("error:429:7",))
     with pytest.raises(ProviderUnavailable) as limited:
-        await gateway.charge(order(made.invoice))
+        await gateway.charge(order_for(made.invoice))
     assert limited.value.retry_after == timedelta(seconds=7)
-    assert await box.ledger(made.invoice) == []
+    assert await box.read_ledger(made.invoice) == []
 
 
 async def test_a_paid_invoice_is_not_charged(box: SandboxClient, gateway: StripeGateway) -> None:
     made = await box.create_failed_invoice()
     await box.pay_hosted(made.invoice)
-    late = order(made.invoice)
+    late = order_for(made.invoice)
     late = late.model_copy(update={"requested_at": late.requested_at + timedelta(minutes=1)})
     result = await gateway.charge(late)
     assert (result.outcome, result.reason) == (Outcome.NOT_CHARGED, "invoice_paid")
-    assert len(await box.ledger(made.invoice)) == 1
+    assert len(await box.read_ledger(made.invoice)) == 1
 
 
 @pytest.mark.parametrize("how", ["void", "mark_uncollectible"])
 async def test_a_closed_invoice(box: SandboxClient, gateway: StripeGateway, how: str) -> None:
     made = await box.create_failed_invoice(script=("decline:do_not_honor",))
     await getattr(box, how)(made.invoice)
-    result = await gateway.charge(order(made.invoice, charge_before=made.charge))
+    result = await gateway.charge(order_for(made.invoice, charge_before=made.charge))
     expected = Outcome.NOT_CHARGED if how == "void" else Outcome.DECLINED
     assert result.outcome is expected
-    assert await box.ledger(made.invoice) == []
+    assert await box.read_ledger(made.invoice) == []
 
 
 async def test_an_unknown_invoice_is_not_charged(gateway: StripeGateway) -> None:
-    result = await gateway.charge(order("in_nobody_knows"))
+    result = await gateway.charge(order_for("in_nobody_knows"))
     assert (result.outcome, result.reason) == (Outcome.NOT_CHARGED, "invoice_missing")
 
 
@@ -153,23 +155,23 @@ async def test_a_method_that_cannot_be_charged_is_unfit(box: SandboxClient, gate
     if kind == "detached":
         await box.delete_customer(other.customer)
     method = "pm_gone" if kind == "gone" else other.payment_method
-    result = await gateway.charge(order(made.invoice, charge_before=made.charge, method_id=method))
+    result = await gateway.charge(order_for(made.invoice, charge_before=made.charge, method_id=method))
     assert (result.outcome, result.reason, result.failure) == (Outcome.NOT_CHARGED, UNFIT_METHOD, Failure())
-    assert await box.ledger(made.invoice) == []
+    assert await box.read_ledger(made.invoice) == []
 
 
 async def test_without_any_method_nothing_is_charged(box: SandboxClient, gateway: StripeGateway) -> None:
     made = await box.create_failed_invoice(no_method=True)
     facts = await gateway.read_failure(made.invoice, None)
     assert (facts.failure, facts.invoice.methods_known, facts.invoice.method) == (Failure(), True, None)
-    result = await gateway.charge(order(made.invoice))
+    result = await gateway.charge(order_for(made.invoice))
     assert (result.outcome, result.reason) == (Outcome.NOT_CHARGED, NO_METHOD)
 
 
 async def test_a_refused_key_is_a_decline(sandbox_address: str, box: SandboxClient) -> None:
     made = await box.create_failed_invoice()
     wrong = gateway_at(sandbox_address, key="sk_wrong")
-    result = await wrong.charge(order(made.invoice))
+    result = await wrong.charge(order_for(made.invoice))
     await wrong.close()
     assert (result.outcome, result.failure.code) == (Outcome.DECLINED, "authentication_error")
 
@@ -177,7 +179,7 @@ async def test_a_refused_key_is_a_decline(sandbox_address: str, box: SandboxClie
 async def test_a_closed_port_is_unavailable() -> None:
     nowhere = gateway_at("http://127.0.0.1:9")
     with pytest.raises(ProviderUnavailable, match="nothing was sent"):
-        await nowhere.charge(order("in_1"))
+        await nowhere.charge(order_for("in_1"))
     with pytest.raises(ProviderUnavailable):
         await nowhere.read_invoice("in_1")
     await nowhere.close()
@@ -185,12 +187,12 @@ async def test_a_closed_port_is_unavailable() -> None:
 
 async def test_a_debit_is_on_its_way_until_the_bank_answers(box: SandboxClient, gateway: StripeGateway) -> None:
     made = await box.create_failed_invoice(method_type="us_bank_account", network_decline_code="R01")
-    wanted = order(made.invoice, charge_before=made.charge)
+    wanted = order_for(made.invoice, charge_before=made.charge)
     result = await gateway.charge(wanted)
     assert (result.outcome, result.reason) == (Outcome.UNKNOWN, "processing")
     assert (await gateway.read_invoice(made.invoice)).processing
     await box.finish_debit(made.invoice, "decline:bank_account_closed;network=R02")
-    failed = await gateway.settle(wanted)
+    failed = await gateway.reconcile(wanted)
     assert (failed.outcome, failed.failure.code, failed.failure.network_code) == (
         Outcome.DECLINED,
         "bank_account_closed",
@@ -213,11 +215,11 @@ async def test_a_debit_is_on_its_way_until_the_bank_answers(box: SandboxClient, 
     ],
 )
 async def test_the_words_of_a_refusal_for_the_method(
-    canned: Canned, foreign: StripeGateway, status: int, method_id: str | None, error: Any, reason: str
+    canned: CannedServer, foreign: StripeGateway, status: int, method_id: str | None, error: Any, reason: str
 ) -> None:
-    canned.says("POST /v1/invoices/in_1/pay", {"error": {"type": "invalid_request_error"} | error}, status)
-    canned.says("GET /v1/invoices/in_1", invoice())
-    result = await foreign.charge(order("in_1", method_id=method_id))
+    canned.set_answer("POST /v1/invoices/in_1/pay", {"error": {"type": "invalid_request_error"} | error}, status)
+    canned.set_answer("GET /v1/invoices/in_1", open_invoice())
+    result = await foreign.charge(order_for("in_1", method_id=method_id))
     assert (result.outcome, result.reason) == (Outcome.NOT_CHARGED, reason)
 
 
@@ -225,11 +227,11 @@ async def test_the_words_of_a_refusal_for_the_method(
     "error", [{"code": "invoice_not_editable"}, {"code": "parameter_unknown", "param": "payment_method"}, {}]
 )
 async def test_a_refusal_for_the_invoice_is_none_for_the_method(
-    canned: Canned, foreign: StripeGateway, error: Any
+    canned: CannedServer, foreign: StripeGateway, error: Any
 ) -> None:
-    canned.says("POST /v1/invoices/in_1/pay", {"error": {"type": "invalid_request_error"} | error}, 400)
-    canned.says("GET /v1/invoices/in_1", invoice())
-    result = await foreign.charge(order("in_1"))
+    canned.set_answer("POST /v1/invoices/in_1/pay", {"error": {"type": "invalid_request_error"} | error}, 400)
+    canned.set_answer("GET /v1/invoices/in_1", open_invoice())
+    result = await foreign.charge(order_for("in_1"))
     assert (result.outcome, result.failure.code) == (Outcome.DECLINED, error.get("code", "invalid_request_error"))
 
 
@@ -241,12 +243,12 @@ async def test_a_refusal_for_the_invoice_is_none_for_the_method(
     ],
 )
 async def test_what_a_refused_payment_waits_for(
-    canned: Canned, foreign: StripeGateway, action: str, code: str | None, kind: MethodKind | None
+    canned: CannedServer, foreign: StripeGateway, action: str, code: str | None, kind: MethodKind | None
 ) -> None:
     intent = {"id": "pi_1", "status": "requires_action", "payment_method": "pm_1", "next_action": {"type": action}}
     error = {"type": "card_error", "code": "invoice_payment_intent_requires_action", "payment_intent": intent}
-    canned.says("POST /v1/invoices/in_1/pay", {"error": error}, 402)
-    result = await foreign.charge(order("in_1"))
+    canned.set_answer("POST /v1/invoices/in_1/pay", {"error": error}, 402)
+    result = await foreign.charge(order_for("in_1"))
     assert (result.outcome, result.failure, result.card.kind) == (
         Outcome.DECLINED,
         Failure(code=code, method_id="pm_1"),
@@ -254,14 +256,16 @@ async def test_what_a_refused_payment_waits_for(
     )
 
 
-async def test_a_call_that_brought_a_part_says_how_much(canned: Canned, foreign: StripeGateway) -> None:
+async def test_a_call_that_brought_a_part_says_how_much(canned: CannedServer, foreign: StripeGateway) -> None:
     """The default payment asks for less than the invoice owes: a part comes, and the rest stays open."""
-    wanted = order("in_1")
+    wanted = order_for("in_1")
     when = {"paid_at": int(wanted.requested_at.timestamp()) + 1}
     made_with = {"type": "payment_intent", "payment_intent": "pi_1"}
     part = {"id": "inpay_1", "status": "paid", "amount_paid": 500, "status_transitions": when, "payment": made_with}
     older = part | {"id": "inpay_0", "amount_paid": 100, "status_transitions": {"paid_at": 1_790_000_000}}
-    canned.says("POST /v1/invoices/in_1/pay", invoice(amount_remaining=1500, payments={"data": [part, older]}))
-    canned.says("GET /v1/payment_intents/pi_1", {"id": "pi_1", "status": "succeeded"})
+    canned.set_answer(
+        "POST /v1/invoices/in_1/pay", open_invoice(amount_remaining=1500, payments={"data": [part, older]})
+    )
+    canned.set_answer("GET /v1/payment_intents/pi_1", {"id": "pi_1", "status": "succeeded"})
     result = await foreign.charge(wanted)
     assert (result.outcome, result.amount) == (Outcome.SUCCEEDED, 500)

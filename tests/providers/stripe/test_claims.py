@@ -10,12 +10,12 @@ from core.payments import MethodKind
 from core.terms import CollectionMethod, SubscriptionStatus
 from providers.stripe.gateway import StripeGateway
 from sandbox.client import SandboxClient
-from tests.providers.stripe.canned import Canned
+from tests.providers.stripe.canned import CannedServer
 from tests.providers.stripe.conftest import gateway_at
-from tests.providers.stripe.events import dispute_of, invoice
+from tests.providers.stripe.events import dispute_of, open_invoice
 
 CARD = {"id": "pm_1", "object": "payment_method", "type": "card", "card": {"brand": "visa", "fingerprint": "fp_1"}}
-PLACES = ["invoice method", "invoice source", "subscription method", "subscription source", "customer"]
+METHOD_PLACES = ["invoice method", "invoice source", "subscription method", "subscription source", "customer"]
 
 
 async def test_the_terms_are_those_of_the_subscription_now(box: SandboxClient, gateway: StripeGateway) -> None:
@@ -29,7 +29,9 @@ async def test_the_terms_are_those_of_the_subscription_now(box: SandboxClient, g
     assert (before.application, before.billing_reason) == ("ca_other", "subscription_cycle")
     assert (before.created_at, before.customer_deleted) == (datetime.fromtimestamp(1_790_000_000, UTC), False)
     changes: dict[str, Any] = {"collection_method": "send_invoice", "pause_collection": {"behavior": "void"}}
-    await box.change("subscriptions", made.subscription or "", **changes, cancel_at_period_end=True, status="unpaid")
+    await box.change_object(
+        "subscriptions", made.subscription or "", **changes, cancel_at_period_end=True, status="unpaid"
+    )
     after = (await gateway.read_invoice(made.invoice)).terms
     assert (after.collection_method, after.collection_paused, after.ends_at_period_end, after.subscription_status) == (
         CollectionMethod.SENT,
@@ -50,30 +52,30 @@ async def test_the_end_of_a_subscription_and_of_a_customer(box: SandboxClient, g
     assert contact.invoice.terms.customer_deleted
 
 
-async def new_method(box: SandboxClient, customer: str) -> str:
-    events = (await box.new_card(customer, set_default=False)).events
-    return str((await box.event(events[0]["id"]))["data"]["object"]["id"])
+async def attach_method(box: SandboxClient, customer: str) -> str:
+    events = (await box.add_card(customer, set_default=False)).events
+    return str((await box.read_event(events[0]["id"]))["data"]["object"]["id"])
 
 
-@pytest.mark.parametrize("owner", PLACES)
+@pytest.mark.parametrize("owner", METHOD_PLACES)
 async def test_the_order_of_the_defaults(box: SandboxClient, gateway: StripeGateway, owner: str) -> None:
     """What we take for the default is what the provider charges when nothing is named."""
     made = await box.create_failed_invoice()
-    kept = {place: await new_method(box, made.customer) for place in PLACES[PLACES.index(owner) :]}
+    kept = {place: await attach_method(box, made.customer) for place in METHOD_PLACES[METHOD_PLACES.index(owner) :]}
     for place, name in kept.items():
         field = "default_source" if place.endswith("source") else "default_payment_method"
         if place == "customer":
-            await box.change("customers", made.customer, invoice_settings={field: name})
+            await box.change_object("customers", made.customer, invoice_settings={field: name})
         else:
             kind = "invoices" if place.startswith("invoice") else "subscriptions"
             owned: dict[str, Any] = {field: name}
-            await box.change(kind, (made.invoice if kind == "invoices" else made.subscription) or "", **owned)
+            await box.change_object(kind, (made.invoice if kind == "invoices" else made.subscription) or "", **owned)
     view = await gateway.read_invoice(made.invoice)
     assert view.method is not None
     assert view.method.method_id == kept[owner]
     assert view.default_methods == tuple(kept.values())
     await box.pay_hosted(made.invoice)
-    assert [line.payment_method for line in await box.ledger(made.invoice)] == [kept[owner]]
+    assert [line.payment_method for line in await box.read_ledger(made.invoice)] == [kept[owner]]
 
 
 @pytest.mark.parametrize(
@@ -131,55 +133,57 @@ async def test_any_payment_of_the_invoice_may_be_on_its_way(
 ) -> None:
     made = await box.create_failed_invoice()
     assert not (await gateway.read_invoice(made.invoice)).processing
-    await box.part(made.invoice, 500, "requires_payment_method")
+    await box.add_partial_payment(made.invoice, 500, "requires_payment_method")
     assert not (await gateway.read_invoice(made.invoice)).processing
-    await box.part(made.invoice, 500, status)
+    await box.add_partial_payment(made.invoice, 500, status)
     view = await gateway.read_invoice(made.invoice)
     assert (view.processing, view.latest_charge_id) == (True, made.charge)
     assert (await gateway.read_failure(made.invoice, None)).invoice.processing
     assert (await gateway.read_contact(made.invoice, made.customer)).invoice.processing
 
 
-def payment(number: int) -> dict[str, Any]:
+def payment_numbered(number: int) -> dict[str, Any]:
     made_with = {"type": "payment_intent", "payment_intent": f"pi_{number}"}
     return {"id": f"inpay_{number}", "status": "open", "is_default": number == 0, "payment": made_with}
 
 
-async def test_a_payment_on_a_further_page_is_seen(canned: Canned, foreign: StripeGateway) -> None:
-    canned.says("GET /v1/invoices/in_1", invoice(payments={"data": [payment(0)], "has_more": True}))
-    canned.says("GET /v1/invoice_payments", {"data": [payment(1)], "has_more": False})
-    canned.says("GET /v1/payment_intents/pi_0", {"id": "pi_0", "status": "requires_payment_method"})
-    canned.says("GET /v1/payment_intents/pi_1", {"id": "pi_1", "status": "processing"})
+async def test_a_payment_on_a_further_page_is_seen(canned: CannedServer, foreign: StripeGateway) -> None:
+    canned.set_answer("GET /v1/invoices/in_1", open_invoice(payments={"data": [payment_numbered(0)], "has_more": True}))
+    canned.set_answer("GET /v1/invoice_payments", {"data": [payment_numbered(1)], "has_more": False})
+    canned.set_answer("GET /v1/payment_intents/pi_0", {"id": "pi_0", "status": "requires_payment_method"})
+    canned.set_answer("GET /v1/payment_intents/pi_1", {"id": "pi_1", "status": "processing"})
     assert (await foreign.read_invoice("in_1")).processing
-    asked = next(one for one in canned.asked if one.path == "/v1/invoice_payments")
+    asked = next(one for one in canned.requests if one.path == "/v1/invoice_payments")
     assert asked.params == {"invoice": ["in_1"], "starting_after": ["inpay_0"], "limit": ["100"]}
 
 
-async def test_a_charge_that_the_bank_announced_is_on_its_way(canned: Canned, foreign: StripeGateway) -> None:
+async def test_a_charge_that_the_bank_announced_is_on_its_way(canned: CannedServer, foreign: StripeGateway) -> None:
     """India's e-mandates: nobody has to act, and Stripe charges by itself."""
     action = {"type": "card_await_notification", "card_await_notification": {"customer_approval_required": False}}
-    canned.says("GET /v1/invoices/in_1", invoice(payments={"data": [payment(0)]}))
-    canned.says("GET /v1/payment_intents/pi_0", {"id": "pi_0", "status": "requires_action", "next_action": action})
+    canned.set_answer("GET /v1/invoices/in_1", open_invoice(payments={"data": [payment_numbered(0)]}))
+    canned.set_answer(
+        "GET /v1/payment_intents/pi_0", {"id": "pi_0", "status": "requires_action", "next_action": action}
+    )
     assert (await foreign.read_invoice("in_1")).processing
     assert (await foreign.read_failure("in_1", None)).failure.code is None
 
 
 async def test_parts_and_credits_leave_less_open(box: SandboxClient, gateway: StripeGateway) -> None:
     made = await box.create_failed_invoice(amount=4200)
-    await box.part(made.invoice, 3000)
+    await box.add_partial_payment(made.invoice, 3000)
     view = await gateway.read_invoice(made.invoice)
     assert (view.amount_due, view.amount_paid, view.processing) == (1200, 3000, False)
-    await box.credit(made.invoice, 200)
+    await box.credit_invoice(made.invoice, 200)
     assert (await gateway.read_invoice(made.invoice)).amount_due == 1000
 
 
 async def test_an_inquiry_is_no_dispute(box: SandboxClient, gateway: StripeGateway) -> None:
     made = await box.create_failed_invoice()
     await box.pay_hosted(made.invoice)
-    await box.dispute(made.invoice, status="warning_needs_response")
+    await box.open_dispute(made.invoice, status="warning_needs_response")
     assert not (await gateway.read_invoice(made.invoice)).disputed
     assert (await gateway.read_failure(made.invoice, None)).risk.disputed is False
-    await box.dispute(made.invoice)
+    await box.open_dispute(made.invoice)
     assert (await gateway.read_invoice(made.invoice)).disputed
 
 
@@ -187,7 +191,9 @@ async def test_a_test_clock_ahead_of_us(box: SandboxClient, gateway: StripeGatew
     now = datetime.now(UTC)
     ahead = int((now + timedelta(days=120)).timestamp())
     made = await box.create_failed_invoice(
-        test_clock=await box.test_clock(ahead), next_payment_attempt=ahead + 86_400, customer_created=ahead - 864_000
+        test_clock=await box.create_test_clock(ahead),
+        next_payment_attempt=ahead + 86_400,
+        customer_created=ahead - 864_000,
     )
     facts = await gateway.read_failure(made.invoice, None)
     minute = timedelta(minutes=1)
@@ -201,11 +207,13 @@ async def test_a_test_clock_ahead_of_us(box: SandboxClient, gateway: StripeGatew
 
 
 async def test_a_clock_that_cannot_be_read_stands_where_the_invoice_began(
-    canned: Canned, foreign: StripeGateway
+    canned: CannedServer, foreign: StripeGateway
 ) -> None:
     now = datetime.now(UTC)
     ahead = int((now + timedelta(days=120)).timestamp())
-    canned.says("GET /v1/invoices/in_1", invoice(test_clock="clock_1", created=ahead, next_payment_attempt=ahead + 60))
+    canned.set_answer(
+        "GET /v1/invoices/in_1", open_invoice(test_clock="clock_1", created=ahead, next_payment_attempt=ahead + 60)
+    )
     view = await foreign.read_invoice("in_1")
     assert view.next_provider_attempt is not None
     assert view.next_provider_attempt - now < timedelta(minutes=5)
@@ -214,7 +222,7 @@ async def test_a_clock_that_cannot_be_read_stands_where_the_invoice_began(
 @pytest.mark.parametrize("permission", ["invoice_read", "payment_intent_read"])
 async def test_a_missing_permission_is_named(box: SandboxClient, sandbox_address: str, permission: str) -> None:
     made, key = await box.create_failed_invoice(), f"rk_test_{permission}"
-    await box.key_rights(key, lacks=(permission,))
+    await box.set_key_rights(key, lacks=(permission,))
     restricted = gateway_at(sandbox_address, key=key)
     with pytest.raises(NotAllowed, match=permission) as refused:
         await restricted.read_invoice(made.invoice)
@@ -225,7 +233,7 @@ async def test_a_missing_permission_is_named(box: SandboxClient, sandbox_address
 
 async def test_a_revoked_key_is_a_matter_of_rights(box: SandboxClient, sandbox_address: str) -> None:
     made, key = await box.create_failed_invoice(), "sk_test_revoked"
-    await box.key_rights(key, revoked=True)
+    await box.set_key_rights(key, revoked=True)
     revoked = gateway_at(sandbox_address, key=key)
     for read in (revoked.read_invoice(made.invoice), revoked.read_failure(made.invoice, None)):
         with pytest.raises(NotAllowed, match="API key"):
@@ -237,7 +245,7 @@ async def test_a_revoked_key_is_a_matter_of_rights(box: SandboxClient, sandbox_a
 async def test_a_right_that_a_charge_does_not_need(box: SandboxClient, sandbox_address: str, permission: str) -> None:
     """What stays unknown is said to be unknown, and nothing is guessed in its place."""
     made, key = await box.create_failed_invoice(), f"rk_test_{permission}"
-    await box.key_rights(key, lacks=(permission,))
+    await box.set_key_rights(key, lacks=(permission,))
     restricted = gateway_at(sandbox_address, key=key)
     view = await restricted.read_invoice(made.invoice)
     await restricted.close()
@@ -247,13 +255,15 @@ async def test_a_right_that_a_charge_does_not_need(box: SandboxClient, sandbox_a
     assert (view.terms.subscription_status is None) is (permission == "subscription_read")
 
 
-async def test_the_older_shape_is_read_in_more_calls(canned: Canned, foreign: StripeGateway) -> None:
-    older = {name: value for name, value in invoice().items() if name != "parent"}
-    canned.says("GET /v1/invoices/in_1", older | {"subscription": "sub_1", "payment_intent": "pi_1"})
-    canned.says("GET /v1/payment_intents/pi_1", {"id": "pi_1", "status": "requires_payment_method"})
-    canned.says("GET /v1/subscriptions/sub_1", {"id": "sub_1", "status": "past_due", "default_payment_method": "pm_1"})
-    canned.says("GET /v1/customers/cus_1", {"id": "cus_1", "default_source": "card_1"})
-    canned.says("GET /v1/payment_methods/pm_1", CARD)
+async def test_the_older_shape_is_read_in_more_calls(canned: CannedServer, foreign: StripeGateway) -> None:
+    older = {name: value for name, value in open_invoice().items() if name != "parent"}
+    canned.set_answer("GET /v1/invoices/in_1", older | {"subscription": "sub_1", "payment_intent": "pi_1"})
+    canned.set_answer("GET /v1/payment_intents/pi_1", {"id": "pi_1", "status": "requires_payment_method"})
+    canned.set_answer(
+        "GET /v1/subscriptions/sub_1", {"id": "sub_1", "status": "past_due", "default_payment_method": "pm_1"}
+    )
+    canned.set_answer("GET /v1/customers/cus_1", {"id": "cus_1", "default_source": "card_1"})
+    canned.set_answer("GET /v1/payment_methods/pm_1", CARD)
     view = await foreign.read_invoice("in_1")
     assert view.terms.subscription_status is SubscriptionStatus.PAST_DUE
     assert view.method is not None
@@ -261,15 +271,15 @@ async def test_the_older_shape_is_read_in_more_calls(canned: Canned, foreign: St
     assert view.default_methods == ("pm_1", "card_1")
 
 
-async def test_a_server_that_cannot_expand_is_asked_plainly(canned: Canned, foreign: StripeGateway) -> None:
-    answer = canned.answer
+async def test_a_server_that_cannot_expand_is_asked_plainly(canned: CannedServer, foreign: StripeGateway) -> None:
+    answer = canned.answer_request
 
-    def strict(asked: Any) -> Any:
+    def refuse_expansion(asked: Any) -> Any:
         refused = b'{"error": {"type": "invalid_request_error", "param": "expand"}}'
         return (400, refused, {}) if "expand[1]" in asked.params else answer(asked)
 
-    canned.answer = strict  # type: ignore[method-assign]
-    canned.says("GET /v1/invoices/in_1", invoice())
+    canned.answer_request = refuse_expansion  # type: ignore[method-assign]
+    canned.set_answer("GET /v1/invoices/in_1", open_invoice())
     assert (await foreign.read_invoice("in_1")).amount_due == 2000
 
 
@@ -279,10 +289,10 @@ async def test_an_owner_that_may_not_be_read_is_not_nobody(
 ) -> None:
     """A refund or a dispute would be lost for good if it were taken for somebody else's."""
     made, key = await box.create_failed_invoice(), f"rk_test_no_{permission}"
-    await box.key_rights(key, lacks=(permission,))
+    await box.set_key_rights(key, lacks=(permission,))
     restricted = gateway_at(sandbox_address, key=key)
     with pytest.raises(NotAllowed, match=permission):
-        await restricted.resolve(dispute_of(made.charge))
+        await restricted.resolve_event(dispute_of(made.charge))
     await restricted.close()
 
 

@@ -6,14 +6,14 @@ from inspect import getsource
 import pytest
 from stripe import _payment_intent
 
-from catalog import tables
+from catalog import load_decline_tables
 from core.classifier.classify import classify
-from core.classifier.taxonomy import Cause, Next
+from core.classifier.taxonomy import Cause, NextAction
 from core.payments import Failure
 from providers.stripe.config import StripeConfig
 from providers.stripe.plugin import StripeProvider
 
-TABLES = tables({"stripe": StripeProvider(StripeConfig()).decline_codes})
+TABLES = load_decline_tables({"stripe": StripeProvider(StripeConfig()).decline_codes})
 NEVER_BY_ITSELF = [
     "bank_account_closed",
     "bank_account_frozen",
@@ -27,8 +27,8 @@ NEVER_BY_ITSELF = [
     "refer_to_customer",
     "tokenized_account_number_deactivated",
 ]
-OF_PAYMENTS = re.compile(r"(bank_account|payment_method|payment_intent|three_d_secure|card|debit|sepa|acss)_")
-NOT_OF_A_PAYMENT = {
+PAYMENT_CODE_PATTERN = re.compile(r"(bank_account|payment_method|payment_intent|three_d_secure|card|debit|sepa|acss)_")
+OTHER_CODES = {
     "bank_account_exists",
     "payment_method_bank_account_already_verified",
     "payment_method_configuration_failures",
@@ -45,27 +45,27 @@ def codes_of_the_library() -> set[str]:
     return set(re.findall(r'"([a-z0-9_]+)"', source[begin : source.index("]", source.index("Literal[", begin))]))
 
 
-def cause(code: str) -> Cause:
+def cause_of(code: str) -> Cause:
     return classify(Failure(code=code), TABLES, provider="stripe").cause
 
 
 @pytest.mark.parametrize("code", NEVER_BY_ITSELF)
 def test_a_bank_account_that_is_gone_is_not_debited_again(code: str) -> None:
-    assert cause(code).next in {Next.WAIT_FOR_METHOD, Next.STOP}
+    assert cause_of(code).next_action in {NextAction.WAIT_FOR_METHOD, NextAction.STOP}
 
 
 def test_every_code_that_a_payment_can_fail_with_is_known() -> None:
-    asked = {code for code in codes_of_the_library() if OF_PAYMENTS.match(code)} - NOT_OF_A_PAYMENT
+    asked = {code for code in codes_of_the_library() if PAYMENT_CODE_PATTERN.match(code)} - OTHER_CODES
     assert len(asked) > 40
-    assert {code for code in asked if cause(code) is Cause.UNKNOWN} == set()
+    assert {code for code in asked if cause_of(code) is Cause.UNKNOWN} == set()
 
 
 def test_a_return_code_of_the_network_changes_nothing_of_it() -> None:
     for code, returned in {"insufficient_funds": "R01", "bank_account_closed": "R02"}.items():
         found = classify(Failure(code=code, network_code=returned), TABLES, provider="stripe")
-        assert found.cause is cause(code)
+        assert found.cause is cause_of(code)
 
 
 @pytest.mark.parametrize("code", ["payment_intent_mandate_invalid", "billing_invalid_mandate"])
 def test_a_mandate_that_is_gone_asks_for_another_method(code: str) -> None:
-    assert cause(code) is Cause.PERMANENT
+    assert cause_of(code) is Cause.PERMANENT

@@ -1,16 +1,16 @@
 """Whom to write to, read from the sandbox over HTTP."""
 
-from providers.base import KnowsContacts
+from providers.base import ReadsContacts
 from providers.stripe.config import StripeConfig
 from providers.stripe.gateway import StripeGateway
 from sandbox.client import SandboxClient
 from tests.providers.stripe.canned import canned_server
-from tests.providers.stripe.events import invoice
+from tests.providers.stripe.events import open_invoice
 
 
 async def test_the_customer_as_a_person(gateway: StripeGateway, box: SandboxClient) -> None:
     made = await box.create_failed_invoice(country="DE", customer_metadata={"time_zone": "Europe/Berlin"})
-    assert isinstance(gateway, KnowsContacts)
+    assert isinstance(gateway, ReadsContacts)
     found = await gateway.read_contact(made.invoice, None)
     assert (found.invoice.status, found.invoice.customer_id) == ("open", made.customer)
     assert found.contact
@@ -35,8 +35,8 @@ async def test_a_deleted_customer_is_said_and_nobody_is_written_to() -> None:
     """Not even at the address that the invoice still has."""
     with canned_server() as server:
         gateway = StripeGateway(StripeConfig(api_key="sk_test_x", api_base=server.address))
-        server.says("GET /v1/invoices/in_1", invoice(customer_email="jenny@example.com"))
-        server.says("GET /v1/customers/cus_1", {"id": "cus_1", "object": "customer", "deleted": True})
+        server.set_answer("GET /v1/invoices/in_1", open_invoice(customer_email="jenny@example.com"))
+        server.set_answer("GET /v1/customers/cus_1", {"id": "cus_1", "object": "customer", "deleted": True})
         found = await gateway.read_contact("in_1", None)
         await gateway.close()
     assert (found.invoice.terms.customer_deleted, found.contact) == (True, None)

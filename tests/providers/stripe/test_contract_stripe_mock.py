@@ -12,33 +12,33 @@ import pytest
 
 from providers.stripe.gateway import StripeGateway
 from sandbox.client import SandboxClient
-from sandbox.models import Created
-from tests.providers.stripe.canned import Canned
-from tests.providers.stripe.events import dispute_of, invoice
-from tests.providers.stripe.orders import order
+from sandbox.models import FailedInvoiceIds
+from tests.providers.stripe.canned import CannedServer
+from tests.providers.stripe.events import dispute_of, open_invoice
+from tests.providers.stripe.orders import order_for
 
 PAYMENT = {"type": "payment_intent", "payment_intent": "pi_1"}
 
 
-class Mock:
+class RequestChecker:
     """Collects what gateways send, and asks stripe-mock about it."""
 
     def __init__(self, http: httpx.AsyncClient) -> None:
         self._http = http
         self.requests: list[httpx.Request] = []
 
-    def listen(self, gateway: StripeGateway) -> None:
-        gateway._api._http._transport._http.event_hooks = {"request": [self._keep]}
+    def record_requests(self, gateway: StripeGateway) -> None:
+        gateway._api._http._transport._http.event_hooks = {"request": [self._record_request]}
 
-    async def _keep(self, request: httpx.Request) -> None:
+    async def _record_request(self, request: httpx.Request) -> None:
         self.requests.append(request)
 
     @property
-    def made(self) -> set[str]:
+    def request_kinds(self) -> set[str]:
         """The kinds of requests, each id by its prefix."""
-        return {f"{one.method} {_shape(one.url.path)}" for one in self.requests}
+        return {f"{one.method} {_request_kind(one.url.path)}" for one in self.requests}
 
-    async def complaints(self) -> list[str]:
+    async def find_complaints(self) -> list[str]:
         """What stripe-mock refuses, in its words."""
         refused = []
         for one in self.requests:
@@ -49,36 +49,36 @@ class Mock:
         return refused
 
 
-def _shape(where: str) -> str:
+def _request_kind(where: str) -> str:
     return re.sub(r"/(in|pi|ch|cus|pm|sub|clock)_[^/]+", r"/\1", where)
 
 
-async def on_a_clock(box: SandboxClient) -> Created:
+async def failed_on_test_clock(box: SandboxClient) -> FailedInvoiceIds:
     """A failed invoice of a customer who lives on a test clock."""
-    clock = await box.test_clock(1_900_000_000)
+    clock = await box.create_test_clock(1_900_000_000)
     return await box.create_failed_invoice(test_clock=clock)
 
 
 @pytest.fixture
-async def mock(mock_address: str) -> AsyncIterator[Mock]:
+async def mock(mock_address: str) -> AsyncIterator[RequestChecker]:
     async with httpx.AsyncClient(base_url=mock_address, trust_env=False) as http:
-        yield Mock(http)
+        yield RequestChecker(http)
 
 
-async def test_the_requests_of_a_recovery(mock: Mock, box: SandboxClient, gateway: StripeGateway) -> None:
-    mock.listen(gateway)
+async def test_the_requests_of_a_recovery(mock: RequestChecker, box: SandboxClient, gateway: StripeGateway) -> None:
+    mock.record_requests(gateway)
     made = await box.create_failed_invoice(script=("decline:generic_decline", "succeed"))
     await gateway.read_failure(made.invoice, None)
-    await gateway.charge(order(made.invoice))
-    await gateway.charge(order(made.invoice, method_id=made.payment_method))
-    await gateway.settle(order(made.invoice))
+    await gateway.charge(order_for(made.invoice))
+    await gateway.charge(order_for(made.invoice, method_id=made.payment_method))
+    await gateway.reconcile(order_for(made.invoice))
     await gateway.read_card(made.invoice, made.payment_method)
-    await box.dispute(made.invoice)
+    await box.open_dispute(made.invoice)
     await gateway.read_contact(made.invoice, made.customer)
-    await gateway.read_invoice((await on_a_clock(box)).invoice)
-    await gateway.resolve(dispute_of(made.payment_intent))
-    await gateway.resolve(dispute_of(made.charge))
-    assert mock.made == {
+    await gateway.read_invoice((await failed_on_test_clock(box)).invoice)
+    await gateway.resolve_event(dispute_of(made.payment_intent))
+    await gateway.resolve_event(dispute_of(made.charge))
+    assert mock.request_kinds == {
         "GET /v1/invoices/in",
         "POST /v1/invoices/in/pay",
         "GET /v1/payment_intents/pi",
@@ -89,25 +89,27 @@ async def test_the_requests_of_a_recovery(mock: Mock, box: SandboxClient, gatewa
         "GET /v1/radar/early_fraud_warnings",
         "GET /v1/invoice_payments",
     }
-    assert await mock.complaints() == []
+    assert await mock.find_complaints() == []
 
 
-async def test_the_requests_where_less_is_known(mock: Mock, canned: Canned, foreign: StripeGateway) -> None:
-    mock.listen(foreign)
-    canned.says("GET /v1/invoices/in_1", invoice())
-    canned.says("GET /v1/invoice_payments", {"data": [{"status": "open", "invoice": "in_1", "payment": PAYMENT}]})
-    canned.says("GET /v1/payment_intents/pi_1", {"id": "pi_1", "latest_charge": "ch_1"})
-    canned.says("GET /v1/invoices/in_2", invoice(id="in_2", charge="ch_1"))
+async def test_the_requests_where_less_is_known(
+    mock: RequestChecker, canned: CannedServer, foreign: StripeGateway
+) -> None:
+    mock.record_requests(foreign)
+    canned.set_answer("GET /v1/invoices/in_1", open_invoice())
+    canned.set_answer("GET /v1/invoice_payments", {"data": [{"status": "open", "invoice": "in_1", "payment": PAYMENT}]})
+    canned.set_answer("GET /v1/payment_intents/pi_1", {"id": "pi_1", "latest_charge": "ch_1"})
+    canned.set_answer("GET /v1/invoices/in_2", open_invoice(id="in_2", charge="ch_1"))
     await foreign.read_failure("in_1", None)
     await foreign.read_failure("in_2", None)
     await foreign.read_contact("in_2", "cus_1")
     asked = {request.url.raw_path.decode() for request in mock.requests}
     assert {"/v1/invoice_payments?invoice=in_1", "/v1/radar/early_fraud_warnings?charge=ch_1"} <= asked
     assert {"/v1/customers/cus_1", "/v1/subscriptions/sub_1"} <= asked
-    assert await mock.complaints() == []
+    assert await mock.find_complaints() == []
 
 
-async def test_a_wrong_request_would_be_noticed(mock: Mock) -> None:
+async def test_a_wrong_request_would_be_noticed(mock: RequestChecker) -> None:
     headers = {"Authorization": "Bearer sk_test_1"}
     mock.requests.append(httpx.Request("GET", "http://x/v1/invoice_payments?invioce=in_1", headers=headers))
-    assert len(await mock.complaints()) == 1
+    assert len(await mock.find_complaints()) == 1

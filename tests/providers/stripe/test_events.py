@@ -13,15 +13,15 @@ from core.payments import (
     ProviderEvent,
 )
 from providers.stripe.events import EVENTS
-from tests.providers.stripe.event_table import CHANGED, TABLE, TERMS, customer, default_was
-from tests.providers.stripe.events import CREATED, event, invoice, method, understood
+from tests.providers.stripe.event_table import CHANGED_CARD, TABLE, TERMS, customer_with, previous_default
+from tests.providers.stripe.events import CREATED, card_method, normalise_event, open_invoice, stripe_event
 
 FIXTURES = Path(__file__).parent / "fixtures"
 
 
 @pytest.mark.parametrize(("type_", "subject", "before", "kind", "fields"), TABLE)
 def test_what_an_event_means(type_: str, subject: Any, before: Any, kind: EventKind, fields: dict[str, Any]) -> None:
-    found = understood(event(type_, subject, before))
+    found = normalise_event(stripe_event(type_, subject, before))
     assert (found.kind, found.event_type, found.event_id) == (kind, type_, "evt_1")
     assert found.occurred_at == datetime.fromtimestamp(CREATED, UTC)
     assert {name: getattr(found, name) for name in fields} == fields
@@ -32,12 +32,12 @@ def test_every_known_type_is_in_the_table() -> None:
     assert EVENTS.keys() <= {row[0] for row in TABLE}
 
 
-def golden(name: str) -> ProviderEvent:
-    return understood(json.loads((FIXTURES / f"invoice_payment_failed_{name}.json").read_text()))
+def read_fixture(name: str) -> ProviderEvent:
+    return normalise_event(json.loads((FIXTURES / f"invoice_payment_failed_{name}.json").read_text()))
 
 
 def test_the_older_invoice_shape() -> None:
-    assert golden("legacy") == ProviderEvent(
+    assert read_fixture("legacy") == ProviderEvent(
         provider="stripe",
         event_id="evt_legacy_1",
         event_type="invoice.payment_failed",
@@ -57,7 +57,7 @@ def test_the_older_invoice_shape() -> None:
 
 
 def test_the_newer_invoice_shape() -> None:
-    assert golden("basil") == ProviderEvent(
+    assert read_fixture("basil") == ProviderEvent(
         provider="stripe",
         event_id="evt_basil_1",
         event_type="invoice.payment_failed",
@@ -74,7 +74,7 @@ def test_the_newer_invoice_shape() -> None:
 
 
 def test_an_expanded_payment_intent_tells_the_decline_and_no_text() -> None:
-    found = golden("expanded")
+    found = read_fixture("expanded")
     assert found.customer_id == "cus_expanded_1"
     assert found.failure == Failure(
         code="insufficient_funds",
@@ -92,55 +92,55 @@ def test_an_expanded_payment_of_the_newer_shape_gives_its_intent() -> None:
         {"status": "canceled", "is_default": False, "payment": {"type": "payment_intent", "payment_intent": "pi_0"}},
         {"status": "open", "is_default": True, "payment": {"type": "payment_intent", "payment_intent": "pi_1"}},
     ]
-    found = understood(event("invoice.payment_failed", invoice(payments={"data": payments})))
+    found = normalise_event(stripe_event("invoice.payment_failed", open_invoice(payments={"data": payments})))
     assert found.payment_id == "pi_1"
 
 
-UNFIT = {
-    "no invoice id": (invoice(id=None), "id"),
-    "invoice id with a slash at its front": (invoice(id="/../customers"), "id"),
-    "invoice id with a null character": (invoice(id="in_1\x00"), "id"),
-    "endless invoice id": (invoice(id="i" * 300), "id"),
-    "amount as text": (invoice(amount_remaining="2000"), "amount_remaining"),
-    "amount as float": (invoice(amount_remaining=20.5), "amount_remaining"),
-    "negative amount": (invoice(amount_remaining=-1), "amount_remaining"),
-    "amount beyond any column": (invoice(amount_remaining=2**70), "amount_remaining"),
-    "currency of four letters": (invoice(currency="euro"), "currency"),
-    "customer as a list": (invoice(customer=[]), "customer"),
-    "attempts as truth": (invoice(attempt_count=True), "attempt_count"),
-    "parent as text": (invoice(parent="sub_1"), "parent"),
-    "next attempt beyond the calendar": (invoice(next_payment_attempt=10**15), "next_payment_attempt"),
+UNFIT_SHAPES = {
+    "no invoice id": (open_invoice(id=None), "id"),
+    "invoice id with a slash at its front": (open_invoice(id="/../customers"), "id"),
+    "invoice id with a null character": (open_invoice(id="in_1\x00"), "id"),
+    "endless invoice id": (open_invoice(id="i" * 300), "id"),
+    "amount as text": (open_invoice(amount_remaining="2000"), "amount_remaining"),
+    "amount as float": (open_invoice(amount_remaining=20.5), "amount_remaining"),
+    "negative amount": (open_invoice(amount_remaining=-1), "amount_remaining"),
+    "amount beyond any column": (open_invoice(amount_remaining=2**70), "amount_remaining"),
+    "currency of four letters": (open_invoice(currency="euro"), "currency"),
+    "customer as a list": (open_invoice(customer=[]), "customer"),
+    "attempts as truth": (open_invoice(attempt_count=True), "attempt_count"),
+    "parent as text": (open_invoice(parent="sub_1"), "parent"),
+    "next attempt beyond the calendar": (open_invoice(next_payment_attempt=10**15), "next_payment_attempt"),
 }
 
 
-@pytest.mark.parametrize(("subject", "field"), UNFIT.values(), ids=UNFIT)
+@pytest.mark.parametrize(("subject", "field"), UNFIT_SHAPES.values(), ids=UNFIT_SHAPES)
 def test_a_shape_that_does_not_fit_is_kept_and_named(subject: Any, field: str) -> None:
-    found = understood(event("invoice.payment_failed", subject))
+    found = normalise_event(stripe_event("invoice.payment_failed", subject))
     assert (found.kind, found.detail) == (EventKind.OTHER, f"unfit: data.object.{field}")
 
 
 @pytest.mark.parametrize(
     ("raw", "field"),
     [
-        (event("invoice.paid", None), "data.object"),
-        (event("invoice.paid", []), "data.object"),
-        (event("invoice.paid", invoice(), data="x"), "data"),
-        (event("invoice.paid", invoice(), created="yesterday"), "created"),
-        (event("invoice.paid", invoice(), created=None), "created"),
-        (event("invoice.paid", invoice(), type=7), "type"),
-        (event("invoice.paid", invoice(), livemode="no"), "livemode"),
-        (event("radar.early_fraud_warning.created", {"actionable": True}), "data.object.charge"),
+        (stripe_event("invoice.paid", None), "data.object"),
+        (stripe_event("invoice.paid", []), "data.object"),
+        (stripe_event("invoice.paid", open_invoice(), data="x"), "data"),
+        (stripe_event("invoice.paid", open_invoice(), created="yesterday"), "created"),
+        (stripe_event("invoice.paid", open_invoice(), created=None), "created"),
+        (stripe_event("invoice.paid", open_invoice(), type=7), "type"),
+        (stripe_event("invoice.paid", open_invoice(), livemode="no"), "livemode"),
+        (stripe_event("radar.early_fraud_warning.created", {"actionable": True}), "data.object.charge"),
     ],
 )
 def test_an_envelope_that_does_not_fit_is_kept_and_named(raw: Any, field: str) -> None:
-    found = understood(raw)
+    found = normalise_event(raw)
     assert (found.kind, found.detail, found.event_id) == (EventKind.OTHER, f"unfit: {field}", "evt_1")
 
 
 def test_a_method_attached_and_made_the_default_is_one_change() -> None:
-    attached = understood(event("payment_method.attached", method()))
-    chosen = understood(event("customer.updated", customer("pm_1"), default_was(None)))
-    renewed = understood(event("payment_method.automatically_updated", method(), CHANGED))
-    again = understood(event("payment_method.updated", method(), CHANGED))
+    attached = normalise_event(stripe_event("payment_method.attached", card_method()))
+    chosen = normalise_event(stripe_event("customer.updated", customer_with("pm_1"), previous_default(None)))
+    renewed = normalise_event(stripe_event("payment_method.automatically_updated", card_method(), CHANGED_CARD))
+    again = normalise_event(stripe_event("payment_method.updated", card_method(), CHANGED_CARD))
     assert attached.method_version == chosen.method_version
     assert renewed.method_version == again.method_version != attached.method_version

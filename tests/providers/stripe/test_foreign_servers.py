@@ -8,9 +8,9 @@ import pytest
 from core.errors import ProviderUnavailable
 from core.payments import InvoiceStatus, Outcome
 from providers.stripe.gateway import StripeGateway
-from tests.providers.stripe.canned import Canned
-from tests.providers.stripe.events import dispute_of, invoice
-from tests.providers.stripe.orders import order
+from tests.providers.stripe.canned import CannedServer
+from tests.providers.stripe.events import dispute_of, open_invoice
+from tests.providers.stripe.orders import order_for
 
 SOON = int(datetime.now(UTC).timestamp()) + 3600
 """Later than every order that these tests make."""
@@ -27,23 +27,23 @@ CHARGE = {
     "status": "failed",
 }
 INTENT = {"id": "pi_1", "object": "payment_intent", "status": "requires_payment_method", "latest_charge": "ch_1"}
-PAY = "POST /v1/invoices/in_1/pay"
+PAY_REQUEST = "POST /v1/invoices/in_1/pay"
 
 
-def legacy(**fields: Any) -> dict[str, Any]:
+def legacy_invoice(**fields: Any) -> dict[str, Any]:
     """An open invoice of the older shape, without `amount_remaining`, as a small fake may send it."""
-    kept = {name: value for name, value in invoice().items() if name not in {"parent", "amount_remaining"}}
+    kept = {name: value for name, value in open_invoice().items() if name not in {"parent", "amount_remaining"}}
     return kept | {"subscription": "sub_1", "payment_intent": "pi_1", "charge": "ch_1"} | fields
 
 
-def serve(canned: Canned, **documents: dict[str, Any]) -> None:
+def serve_documents(canned: CannedServer, **documents: dict[str, Any]) -> None:
     paths = {"invoice": "invoices/in_1", "intent": "payment_intents/pi_1", "charge": "charges/ch_1"}
     for name, document in documents.items():
-        canned.says(f"GET /v1/{paths[name]}", document)
+        canned.set_answer(f"GET /v1/{paths[name]}", document)
 
 
-async def test_the_older_shape_without_expansion(canned: Canned, foreign: StripeGateway) -> None:
-    serve(canned, invoice=legacy(), intent=INTENT, charge=CHARGE)
+async def test_the_older_shape_without_expansion(canned: CannedServer, foreign: StripeGateway) -> None:
+    serve_documents(canned, invoice=legacy_invoice(), intent=INTENT, charge=CHARGE)
     facts = await foreign.read_failure("in_1", None)
     assert (facts.invoice.amount_due, facts.invoice.subscription_id) == (2000, "sub_1")
     assert (facts.invoice.latest_charge_id, facts.invoice.latest_charge_status) == ("ch_1", "failed")
@@ -52,24 +52,24 @@ async def test_the_older_shape_without_expansion(canned: Canned, foreign: Stripe
     assert facts.missing == ("customer", "early_warnings")
 
 
-async def test_an_older_invoice_with_a_bare_charge(canned: Canned, foreign: StripeGateway) -> None:
-    serve(canned, invoice=legacy(payment_intent=None), charge=CHARGE)
-    canned.says("GET /v1/radar/early_fraud_warnings", {"data": [{"actionable": True}]})
+async def test_an_older_invoice_with_a_bare_charge(canned: CannedServer, foreign: StripeGateway) -> None:
+    serve_documents(canned, invoice=legacy_invoice(payment_intent=None), charge=CHARGE)
+    canned.set_answer("GET /v1/radar/early_fraud_warnings", {"data": [{"actionable": True}]})
     facts = await foreign.read_failure("in_1", None)
     assert (facts.failure.code, facts.risk.early_warning) == ("lost_card", True)
-    assert {"charge": ["ch_1"]} in [one.params for one in canned.asked if one.path.endswith("early_fraud_warnings")]
+    assert {"charge": ["ch_1"]} in [one.params for one in canned.requests if one.path.endswith("early_fraud_warnings")]
 
 
-async def test_payments_left_out_are_asked_for(canned: Canned, foreign: StripeGateway) -> None:
+async def test_payments_left_out_are_asked_for(canned: CannedServer, foreign: StripeGateway) -> None:
     payment = {"type": "payment_intent", "payment_intent": "pi_1"}
-    serve(canned, invoice=invoice(), intent=INTENT | {"latest_charge": CHARGE})
-    canned.says("GET /v1/invoice_payments", {"data": [{"status": "open", "invoice": "in_1", "payment": payment}]})
+    serve_documents(canned, invoice=open_invoice(), intent=INTENT | {"latest_charge": CHARGE})
+    canned.set_answer("GET /v1/invoice_payments", {"data": [{"status": "open", "invoice": "in_1", "payment": payment}]})
     assert (await foreign.read_invoice("in_1")).latest_charge_id == "ch_1"
-    assert {"invoice": ["in_1"]} in [one.params for one in canned.asked if one.path == "/v1/invoice_payments"]
+    assert {"invoice": ["in_1"]} in [one.params for one in canned.requests if one.path == "/v1/invoice_payments"]
 
 
-async def test_an_invoice_alone_is_enough(canned: Canned, foreign: StripeGateway) -> None:
-    serve(canned, invoice=invoice())
+async def test_an_invoice_alone_is_enough(canned: CannedServer, foreign: StripeGateway) -> None:
+    serve_documents(canned, invoice=open_invoice())
     facts = await foreign.read_failure("in_1", None)
     assert facts.invoice.status is InvoiceStatus.OPEN
     assert facts.missing == ("payment", "customer", "early_warnings")
@@ -77,46 +77,46 @@ async def test_an_invoice_alone_is_enough(canned: Canned, foreign: StripeGateway
 
 
 @pytest.mark.parametrize("status", ["processing", "pending"])
-async def test_a_payment_under_way(canned: Canned, foreign: StripeGateway, status: str) -> None:
+async def test_a_payment_under_way(canned: CannedServer, foreign: StripeGateway, status: str) -> None:
     intent = INTENT | ({"status": "processing"} if status == "processing" else {})
-    serve(canned, invoice=legacy(), intent=intent, charge=CHARGE | {"status": status})
+    serve_documents(canned, invoice=legacy_invoice(), intent=intent, charge=CHARGE | {"status": status})
     assert (await foreign.read_invoice("in_1")).processing
-    result = await foreign.settle(order("in_1", requested_at=datetime.now(UTC) - timedelta(days=3)))
+    result = await foreign.reconcile(order_for("in_1", requested_at=datetime.now(UTC) - timedelta(days=3)))
     assert (result.outcome, result.reason) == (Outcome.UNKNOWN, "processing")
 
 
 @pytest.mark.parametrize(("gone", "status"), [({"deleted": True}, 200), ({}, 404)])
-async def test_an_invoice_that_is_gone(canned: Canned, foreign: StripeGateway, gone: Any, status: int) -> None:
-    canned.says("GET /v1/invoices/in_1", {"id": "in_1"} | gone, status)
+async def test_an_invoice_that_is_gone(canned: CannedServer, foreign: StripeGateway, gone: Any, status: int) -> None:
+    canned.set_answer("GET /v1/invoices/in_1", {"id": "in_1"} | gone, status)
     assert (await foreign.read_invoice("in_1")).status is InvoiceStatus.MISSING
 
 
-UNFIT: dict[str, Any] = {
+UNFIT_ANSWERS: dict[str, Any] = {
     "a list": [],
     "nothing": b"",
     "HTML": b"<html>",
     "bad UTF-8": b"\xff{}",
     "too deep": b"[" * 100_000,
     "no id": {"object": "invoice", "status": "open"},
-    "another invoice": invoice(id="in_2"),
-    "a new status": invoice(status="frozen"),
-    "status as a number": invoice(status=3),
+    "another invoice": open_invoice(id="in_2"),
+    "a new status": open_invoice(status="frozen"),
+    "status as a number": open_invoice(status=3),
 }
 
 
-@pytest.mark.parametrize("body", UNFIT.values(), ids=UNFIT)
-async def test_an_answer_that_does_not_fit(canned: Canned, foreign: StripeGateway, body: Any) -> None:
-    canned.says("GET /v1/invoices/in_1", body)
-    canned.says(PAY, body)
+@pytest.mark.parametrize("body", UNFIT_ANSWERS.values(), ids=UNFIT_ANSWERS)
+async def test_an_answer_that_does_not_fit(canned: CannedServer, foreign: StripeGateway, body: Any) -> None:
+    canned.set_answer("GET /v1/invoices/in_1", body)
+    canned.set_answer(PAY_REQUEST, body)
     with pytest.raises(ProviderUnavailable) as unavailable:
         await foreign.read_invoice("in_1")
-    result = await foreign.charge(order("in_1"))
+    result = await foreign.charge(order_for("in_1"))
     assert (result.outcome, result.reason) == (Outcome.UNKNOWN, "unfit_answer")
     assert unavailable.value.__cause__ is None
 
 
-async def test_an_amount_that_does_not_fit_is_no_invoice(canned: Canned, foreign: StripeGateway) -> None:
-    serve(canned, invoice=invoice(amount_remaining="many"))
+async def test_an_amount_that_does_not_fit_is_no_invoice(canned: CannedServer, foreign: StripeGateway) -> None:
+    serve_documents(canned, invoice=open_invoice(amount_remaining="many"))
     with pytest.raises(ProviderUnavailable, match="amount_remaining"):
         await foreign.read_invoice("in_1")
 
@@ -136,27 +136,29 @@ async def test_an_amount_that_does_not_fit_is_no_invoice(canned: Canned, foreign
     ],
 )
 async def test_odd_answers_to_a_charge_are_unknown(
-    canned: Canned, foreign: StripeGateway, status: int, body: Any, reason: str
+    canned: CannedServer, foreign: StripeGateway, status: int, body: Any, reason: str
 ) -> None:
-    canned.says(PAY, body, status)
-    canned.says("GET /v1/invoices/in_1", {}, 500)
-    result = await foreign.charge(order("in_1"))
+    canned.set_answer(PAY_REQUEST, body, status)
+    canned.set_answer("GET /v1/invoices/in_1", {}, 500)
+    result = await foreign.charge(order_for("in_1"))
     assert (result.outcome, result.reason) == (Outcome.UNKNOWN, reason)
 
 
-async def test_a_decline_is_taken_also_where_its_details_do_not_fit(canned: Canned, foreign: StripeGateway) -> None:
+async def test_a_decline_is_taken_also_where_its_details_do_not_fit(
+    canned: CannedServer, foreign: StripeGateway
+) -> None:
     error = {"code": "card_declined", "decline_code": "lost_card", "charge": 7, "advice_code": ["x"], "message": "M"}
-    canned.says(PAY, {"error": error}, 402)
-    result = await foreign.charge(order("in_1"))
+    canned.set_answer(PAY_REQUEST, {"error": error}, 402)
+    result = await foreign.charge(order_for("in_1"))
     assert (result.outcome, result.failure.code, result.charge_id) == (Outcome.DECLINED, "lost_card", None)
 
 
 @pytest.mark.parametrize(
     ("status", "code"), [(401, "authentication_error"), (403, "permission_error")], ids=["401", "403"]
 )
-async def test_a_key_that_may_not_charge(canned: Canned, foreign: StripeGateway, status: int, code: str) -> None:
-    canned.says(PAY, {"error": {"type": "invalid_request_error", "message": "No."}}, status)
-    result = await foreign.charge(order("in_1"))
+async def test_a_key_that_may_not_charge(canned: CannedServer, foreign: StripeGateway, status: int, code: str) -> None:
+    canned.set_answer(PAY_REQUEST, {"error": {"type": "invalid_request_error", "message": "No."}}, status)
+    result = await foreign.charge(order_for("in_1"))
     assert (result.outcome, result.failure.code) == (Outcome.DECLINED, code)
 
 
@@ -168,17 +170,21 @@ async def test_a_key_that_may_not_charge(canned: Canned, foreign: StripeGateway,
         (400, {"error": {"code": "rate_limit"}}, timedelta(seconds=30)),
     ],
 )
-async def test_limits_of_the_api(canned: Canned, foreign: StripeGateway, status: int, body: Any, wait: Any) -> None:
-    canned.says(PAY, body, status, **({"Retry_After": "30"} if wait else {"Retry_After": "soon"}))
+async def test_limits_of_the_api(
+    canned: CannedServer, foreign: StripeGateway, status: int, body: Any, wait: Any
+) -> None:
+    canned.set_answer(PAY_REQUEST, body, status, **({"Retry_After": "30"} if wait else {"Retry_After": "soon"}))
     with pytest.raises(ProviderUnavailable) as limited:
-        await foreign.charge(order("in_1"))
+        await foreign.charge(order_for("in_1"))
     assert limited.value.retry_after == wait
 
 
-async def test_a_success_is_one_even_where_its_charge_cannot_be_read(canned: Canned, foreign: StripeGateway) -> None:
-    canned.says(PAY, legacy(status="paid", amount_due=0))
-    canned.says("GET /v1/payment_intents/pi_1", b"", 500)
-    result = await foreign.charge(order("in_1"))
+async def test_a_success_is_one_even_where_its_charge_cannot_be_read(
+    canned: CannedServer, foreign: StripeGateway
+) -> None:
+    canned.set_answer(PAY_REQUEST, legacy_invoice(status="paid", amount_due=0))
+    canned.set_answer("GET /v1/payment_intents/pi_1", b"", 500)
+    result = await foreign.charge(order_for("in_1"))
     assert (result.outcome, result.charge_id) == (Outcome.SUCCEEDED, None)
 
 
@@ -193,39 +199,43 @@ async def test_a_success_is_one_even_where_its_charge_cannot_be_read(canned: Can
     ids=["processing", "requires action", "failed", "only the charge from before"],
 )
 async def test_a_call_that_was_taken_but_did_not_pay(
-    canned: Canned, foreign: StripeGateway, intent: Any, charge: Any, outcome: Outcome, told: str
+    canned: CannedServer, foreign: StripeGateway, intent: Any, charge: Any, outcome: Outcome, told: str
 ) -> None:
-    canned.says(PAY, legacy())
-    serve(canned, intent=INTENT | {"latest_charge": CHARGE | charge} | intent)
-    result = await foreign.charge(order("in_1", charge_before="ch_0"))
+    canned.set_answer(PAY_REQUEST, legacy_invoice())
+    serve_documents(canned, intent=INTENT | {"latest_charge": CHARGE | charge} | intent)
+    result = await foreign.charge(order_for("in_1", charge_before="ch_0"))
     assert result.outcome is outcome
     assert told in {result.reason, result.failure.code}
 
 
-async def test_a_refused_repeat_of_a_charge_that_went_through(canned: Canned, foreign: StripeGateway) -> None:
+async def test_a_refused_repeat_of_a_charge_that_went_through(canned: CannedServer, foreign: StripeGateway) -> None:
     """A server that forgets keys says that the invoice is paid; it is, by us."""
-    canned.says(PAY, {"error": {"message": "Invoice is already paid"}}, 400)
-    serve(canned, invoice=legacy(status="paid"), intent=INTENT, charge=CHARGE | {"status": "succeeded"})
-    result = await foreign.charge(order("in_1", charge_before="ch_0"))
+    canned.set_answer(PAY_REQUEST, {"error": {"message": "Invoice is already paid"}}, 400)
+    serve_documents(
+        canned, invoice=legacy_invoice(status="paid"), intent=INTENT, charge=CHARGE | {"status": "succeeded"}
+    )
+    result = await foreign.charge(order_for("in_1", charge_before="ch_0"))
     assert (result.outcome, result.charge_id) == (Outcome.SUCCEEDED, "ch_1")
 
 
-async def test_a_part_payment_by_somebody_else_settles_nothing(canned: Canned, foreign: StripeGateway) -> None:
-    serve(canned, invoice=legacy(), intent=INTENT, charge=CHARGE | {"status": "succeeded", "amount": 500})
-    result = await foreign.settle(order("in_1"))
+async def test_a_part_payment_by_somebody_else_decides_nothing(canned: CannedServer, foreign: StripeGateway) -> None:
+    serve_documents(
+        canned, invoice=legacy_invoice(), intent=INTENT, charge=CHARGE | {"status": "succeeded", "amount": 500}
+    )
+    result = await foreign.reconcile(order_for("in_1"))
     assert (result.outcome, result.reason) == (Outcome.UNKNOWN, "not_settled")
 
 
-async def test_only_what_is_needed_is_sent(canned: Canned, foreign: StripeGateway) -> None:
-    await foreign.charge(order("in_1", method_id="pm_1", idempotency_key="pri-key"))
-    (pay, *_) = canned.asked
+async def test_only_what_is_needed_is_sent(canned: CannedServer, foreign: StripeGateway) -> None:
+    await foreign.charge(order_for("in_1", method_id="pm_1", idempotency_key="pri-key"))
+    (pay, *_) = canned.requests
     assert pay.params == {"expand[0]": ["payments"], "payment_method": ["pm_1"]}
     assert pay.headers["idempotency-key"] == "pri-key"
     assert pay.headers["stripe-version"] == "2026-10-28.endive"
     assert "x-stripe-client-telemetry" not in pay.headers
 
 
-async def test_the_older_shape_names_the_invoice_of_a_payment(canned: Canned, foreign: StripeGateway) -> None:
-    serve(canned, charge=CHARGE | {"invoice": "in_1", "customer": "cus_1", "payment_intent": "pi_1"})
-    found = await foreign.resolve(dispute_of("ch_1"))
+async def test_the_older_shape_names_the_invoice_of_a_payment(canned: CannedServer, foreign: StripeGateway) -> None:
+    serve_documents(canned, charge=CHARGE | {"invoice": "in_1", "customer": "cus_1", "payment_intent": "pi_1"})
+    found = await foreign.resolve_event(dispute_of("ch_1"))
     assert (found.invoice_id, found.customer_id) == ("in_1", "cus_1")

@@ -4,8 +4,8 @@ import csv
 
 import pytest
 
-from providers.base import Gateway, Provider, Webhooks, installed
-from providers.stripe import provider
+from providers.base import Gateway, Provider, Webhooks, load_providers
+from providers.stripe import create
 from providers.stripe.config import StripeConfig
 
 FULL = {
@@ -16,23 +16,26 @@ FULL = {
 
 
 async def test_everything_on() -> None:
-    stripe: Provider = provider(FULL)
-    hooks: Webhooks | None = stripe.webhooks()
-    gateway: Gateway | None = stripe.gateway()
+    stripe: Provider = create(FULL)
+    hooks: Webhooks | None = stripe.create_webhooks()
+    gateway: Gateway | None = stripe.create_gateway()
     assert hooks
     assert gateway
     assert gateway.can_read
     assert (stripe.name, stripe.livemode) == ("stripe", False)
-    assert stripe.notes() == ("Stripe is called at 127.0.0.1 (STRIPE_API_BASE).",)
+    assert stripe.startup_notes() == ("Stripe is called at 127.0.0.1 (STRIPE_API_BASE).",)
     await gateway.close()
 
 
 @pytest.mark.parametrize("secrets", ["", " ", ",", " , ,"])
 def test_everything_off(secrets: str) -> None:
-    stripe = provider({"STRIPE_WEBHOOK_SECRETS": secrets, "STRIPE_API_KEY": " "})
-    assert stripe.webhooks() is None
-    assert stripe.gateway() is None
-    assert [note.split(":")[0] for note in stripe.notes()] == ["Stripe webhooks are off", "Stripe charges are off"]
+    stripe = create({"STRIPE_WEBHOOK_SECRETS": secrets, "STRIPE_API_KEY": " "})
+    assert stripe.create_webhooks() is None
+    assert stripe.create_gateway() is None
+    assert [note.split(":")[0] for note in stripe.startup_notes()] == [
+        "Stripe webhooks are off",
+        "Stripe charges are off",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -40,7 +43,7 @@ def test_everything_off(secrets: str) -> None:
     [("sk_live_1", True), ("rk_live_1", True), ("sk_test_1", False), ("rk_test_1", False), ("", False)],
 )
 def test_livemode_is_the_keys(key: str, live: bool) -> None:
-    assert provider({"STRIPE_API_KEY": key}).livemode is live
+    assert create({"STRIPE_API_KEY": key}).livemode is live
 
 
 def test_secrets_are_a_list_and_never_shown() -> None:
@@ -52,10 +55,10 @@ def test_secrets_are_a_list_and_never_shown() -> None:
 
 
 def test_the_decline_table_is_csv() -> None:
-    rows = list(csv.DictReader(provider({}).decline_codes.splitlines()))
+    rows = list(csv.DictReader(create({}).decline_codes.splitlines()))
     assert len(rows) > 50
     assert {"insufficient_funds", "lost_card"} <= {row["code"] for row in rows}
 
 
 def test_it_is_installed_as_a_plug_in() -> None:
-    assert installed({})["stripe"].name == "stripe"
+    assert load_providers({})["stripe"].name == "stripe"

@@ -24,10 +24,10 @@ async def test_an_open_invoice(box: SandboxClient, gateway: StripeGateway) -> No
 
 async def test_an_invoice_takes_two_calls_and_a_failure_three(box: SandboxClient, gateway: StripeGateway) -> None:
     made = await box.create_failed_invoice()
-    before = len(await box.log())
+    before = len(await box.read_log())
     await gateway.read_invoice(made.invoice)
     await gateway.read_failure(made.invoice, None)
-    asked = [entry.path.split("/")[2] for entry in (await box.log())[before:]]
+    asked = [entry.path.split("/")[2] for entry in (await box.read_log())[before:]]
     assert asked[:2] == ["invoices", "payment_intents"]
     assert sorted(asked[2:]) == ["invoices", "payment_intents", "radar"]
 
@@ -100,9 +100,9 @@ async def test_a_payment_that_waits_for_the_customer(box: SandboxClient, gateway
 async def test_warning_and_dispute_are_read(box: SandboxClient, gateway: StripeGateway) -> None:
     made = await box.create_failed_invoice()
     await box.pay_hosted(made.invoice)
-    await box.early_fraud_warning(made.invoice)
+    await box.warn_of_fraud(made.invoice)
     assert (await gateway.read_failure(made.invoice, None)).risk.early_warning is True
-    await box.dispute(made.invoice)
+    await box.open_dispute(made.invoice)
     facts = await gateway.read_failure(made.invoice, None)
     assert facts.risk.disputed is True
     assert facts.invoice.disputed
@@ -119,7 +119,7 @@ async def test_what_is_beside_the_point_may_be_missing(
     box: SandboxClient, gateway: StripeGateway, path: str, missing: tuple[str, ...], fault: str
 ) -> None:
     made = await box.create_failed_invoice(decline_code="expired_card")
-    await box.fault(path, fault)
+    await box.add_fault(path, fault)
     facts = await gateway.read_failure(made.invoice, None)
     assert facts.failure.code == "expired_card"
     if fault != "malformed":
@@ -128,13 +128,13 @@ async def test_what_is_beside_the_point_may_be_missing(
 
 async def test_nothing_waits_long_for_what_is_beside_the_point(box: SandboxClient, hasty: StripeGateway) -> None:
     made = await box.create_failed_invoice()
-    await box.fault("/v1/radar/*", "hang:2")
+    await box.add_fault("/v1/radar/*", "hang:2")
     assert (await hasty.read_failure(made.invoice, None)).missing == ("early_warnings",)
 
 
 async def test_an_invoice_that_does_not_come_is_unavailable(box: SandboxClient, hasty: StripeGateway) -> None:
     made = await box.create_failed_invoice()
-    await box.fault("/v1/invoices/*", "hang:2")
+    await box.add_fault("/v1/invoices/*", "hang:2")
     with pytest.raises(ProviderUnavailable):
         await hasty.read_invoice(made.invoice)
 
@@ -143,7 +143,7 @@ async def test_a_payment_that_may_not_be_read_is_filled_from_the_event(
     box: SandboxClient, gateway: StripeGateway
 ) -> None:
     made = await box.create_failed_invoice()
-    await box.fault("/v1/payment_intents/*", "error:403")
+    await box.add_fault("/v1/payment_intents/*", "error:403")
     facts = await gateway.read_failure(
         made.invoice, dispute_of(None, failure=Failure(code="stolen_card", network_code="43"))
     )
@@ -156,7 +156,7 @@ async def test_an_invoice_that_cannot_be_asked_for_is_unavailable(
     box: SandboxClient, gateway: StripeGateway, fault: str
 ) -> None:
     made = await box.create_failed_invoice()
-    await box.fault("/v1/invoices/*", fault)
+    await box.add_fault("/v1/invoices/*", fault)
     with pytest.raises(ProviderUnavailable):
         await gateway.read_failure(made.invoice, None)
 
@@ -164,9 +164,9 @@ async def test_an_invoice_that_cannot_be_asked_for_is_unavailable(
 async def test_whose_payment_it_is(box: SandboxClient, gateway: StripeGateway) -> None:
     made = await box.create_failed_invoice()
     for payment_id in (made.payment_intent, made.charge):
-        found = await gateway.resolve(dispute_of(payment_id))
+        found = await gateway.resolve_event(dispute_of(payment_id))
         assert (found.invoice_id, found.customer_id) == (made.invoice, made.customer)
     stranger = dispute_of("ch_nobody")
-    assert await gateway.resolve(stranger) == stranger
+    assert await gateway.resolve_event(stranger) == stranger
     nothing = dispute_of(None)
-    assert await gateway.resolve(nothing) is nothing
+    assert await gateway.resolve_event(nothing) is nothing

@@ -8,42 +8,42 @@ import pytest
 from core.errors import NotAllowed, ProviderUnavailable
 from core.payments import NO_METHOD, EventKind, Failure, MethodKind, Outcome, ProviderEvent
 from providers.stripe.gateway import StripeGateway
-from tests.providers.stripe.canned import Canned
-from tests.providers.stripe.events import invoice
-from tests.providers.stripe.orders import order
-from tests.providers.stripe.test_foreign_servers import CHARGE, INTENT, PAY, legacy, serve
+from tests.providers.stripe.canned import CannedServer
+from tests.providers.stripe.events import open_invoice
+from tests.providers.stripe.orders import order_for
+from tests.providers.stripe.test_foreign_servers import CHARGE, INTENT, PAY_REQUEST, legacy_invoice, serve_documents
 
-LINKED = {"default_payment_method": None, "default_source": None}
-OWNED = {"id": "cus_1", "default_source": None, "invoice_settings": {"default_payment_method": None}}
+LINKED_INVOICE = {"default_payment_method": None, "default_source": None}
+OWNED_CUSTOMER = {"id": "cus_1", "default_source": None, "invoice_settings": {"default_payment_method": None}}
 
 
-def answers_of_a_small_server(canned: Canned, left_out: str, customer: dict[str, Any] | None) -> None:
+def serve_small_account(canned: CannedServer, left_out: str, customer: dict[str, Any] | None) -> None:
     """An invoice, its subscription and its customer, each with null for every default; but for what is left out."""
-    whole = invoice(**LINKED, payment_intent="pi_1")
-    canned.says("GET /v1/invoices/in_1", {name: value for name, value in whole.items() if name != left_out})
-    canned.says("GET /v1/payment_intents/pi_1", {"id": "pi_1", "status": "requires_payment_method"})
-    canned.says("GET /v1/subscriptions/sub_1", {"id": "sub_1", "status": "past_due"} | LINKED)
+    whole = open_invoice(**LINKED_INVOICE, payment_intent="pi_1")
+    canned.set_answer("GET /v1/invoices/in_1", {name: value for name, value in whole.items() if name != left_out})
+    canned.set_answer("GET /v1/payment_intents/pi_1", {"id": "pi_1", "status": "requires_payment_method"})
+    canned.set_answer("GET /v1/subscriptions/sub_1", {"id": "sub_1", "status": "past_due"} | LINKED_INVOICE)
     if customer is not None:
-        canned.says("GET /v1/customers/cus_1", customer)
+        canned.set_answer("GET /v1/customers/cus_1", customer)
 
 
 @pytest.mark.parametrize(
     ("left_out", "customer", "known"),
     [
-        ("nothing", OWNED, True),
-        ("parent", OWNED, False),
-        ("customer", OWNED, False),
-        ("default_payment_method", OWNED, False),
+        ("nothing", OWNED_CUSTOMER, True),
+        ("parent", OWNED_CUSTOMER, False),
+        ("customer", OWNED_CUSTOMER, False),
+        ("default_payment_method", OWNED_CUSTOMER, False),
         ("nothing", {"id": "cus_1", "email": "ann@example.com"}, False),
         ("nothing", {"id": "cus_1", "invoice_settings": {}, "default_source": None}, False),
         ("nothing", None, False),
     ],
 )
 async def test_a_default_that_was_not_delivered_is_not_none(
-    canned: Canned, foreign: StripeGateway, left_out: str, customer: dict[str, Any] | None, known: bool
+    canned: CannedServer, foreign: StripeGateway, left_out: str, customer: dict[str, Any] | None, known: bool
 ) -> None:
     """Nothing would ever be charged at a server that leaves these fields out."""
-    answers_of_a_small_server(canned, left_out, customer)
+    serve_small_account(canned, left_out, customer)
     view = await foreign.read_invoice("in_1")
     assert (view.methods_known, view.method) == (known, None)
 
@@ -59,31 +59,31 @@ async def test_a_default_that_was_not_delivered_is_not_none(
     ],
 )
 async def test_a_stored_method_without_a_default_leaves_it_to_the_pay_call(
-    canned: Canned, foreign: StripeGateway, method: dict[str, Any] | None, known: bool
+    canned: CannedServer, foreign: StripeGateway, method: dict[str, Any] | None, known: bool
 ) -> None:
-    answers_of_a_small_server(canned, "nothing", OWNED)
+    serve_small_account(canned, "nothing", OWNED_CUSTOMER)
     error = {"type": "card_error", "decline_code": "insufficient_funds", "payment_method": {"id": "pm_1"}}
     intent = {"id": "pi_1", "status": "requires_payment_method", "last_payment_error": error}
-    canned.says("GET /v1/payment_intents/pi_1", intent)
+    canned.set_answer("GET /v1/payment_intents/pi_1", intent)
     if method:
-        canned.says("GET /v1/payment_methods/pm_1", method)
+        canned.set_answer("GET /v1/payment_methods/pm_1", method)
     assert (await foreign.read_invoice("in_1")).methods_known is known
     assert (await foreign.read_failure("in_1", None)).invoice.methods_known is known
 
 
 async def test_a_server_that_expands_nothing_is_asked_for_the_plain_object(
-    canned: Canned, foreign: StripeGateway
+    canned: CannedServer, foreign: StripeGateway
 ) -> None:
-    answer = canned.answer
+    answer = canned.answer_request
 
-    def strict(asked: Any) -> Any:
+    def refuse_expansion(asked: Any) -> Any:
         refused = b'{"error": {"type": "invalid_request_error", "param": "expand"}}'
         return (400, refused, {}) if any(name.startswith("expand") for name in asked.params) else answer(asked)
 
-    canned.answer = strict  # type: ignore[method-assign]
-    canned.says("GET /v1/invoices/in_1", invoice(payment_intent="pi_1"))
+    canned.answer_request = refuse_expansion  # type: ignore[method-assign]
+    canned.set_answer("GET /v1/invoices/in_1", open_invoice(payment_intent="pi_1"))
     error = {"type": "card_error", "decline_code": "insufficient_funds"}
-    canned.says("GET /v1/payment_intents/pi_1", {"id": "pi_1", "last_payment_error": error})
+    canned.set_answer("GET /v1/payment_intents/pi_1", {"id": "pi_1", "last_payment_error": error})
     facts = await foreign.read_failure("in_1", None)
     assert (facts.invoice.amount_due, facts.failure.code) == (2000, "insufficient_funds")
 
@@ -103,16 +103,16 @@ TRACES = {"last_payment_error": None, "latest_charge": None}
     ],
 )
 async def test_a_payment_that_was_never_tried_had_no_method(
-    canned: Canned, foreign: StripeGateway, intent: dict[str, Any], customer: dict[str, Any], known: bool
+    canned: CannedServer, foreign: StripeGateway, intent: dict[str, Any], customer: dict[str, Any], known: bool
 ) -> None:
     """Neither charge nor error: waiting for a day, only to be refused, would be for nothing."""
-    answers_of_a_small_server(canned, "default_payment_method", customer)
-    canned.says("GET /v1/payment_intents/pi_1", {"id": "pi_1", "status": "requires_payment_method"} | intent)
+    serve_small_account(canned, "default_payment_method", customer)
+    canned.set_answer("GET /v1/payment_intents/pi_1", {"id": "pi_1", "status": "requires_payment_method"} | intent)
     found = (await foreign.read_failure("in_1", None)).invoice
     assert (found.methods_known, found.method) == (known, None)
 
 
-FAILED = ProviderEvent(
+FAILED_EVENT = ProviderEvent(
     provider="stripe",
     event_id="evt_1",
     event_type="invoice.payment_failed",
@@ -122,46 +122,48 @@ FAILED = ProviderEvent(
 )
 
 
-async def test_a_failure_that_the_event_told_was_a_try(canned: Canned, foreign: StripeGateway) -> None:
-    answers_of_a_small_server(canned, "default_payment_method", {"id": "cus_1"})
-    canned.says("GET /v1/payment_intents/pi_1", {"id": "pi_1", "status": "requires_payment_method"} | TRACES)
-    told = FAILED.model_copy(update={"failure": Failure(code="insufficient_funds")})
+async def test_a_failure_that_the_event_told_was_a_try(canned: CannedServer, foreign: StripeGateway) -> None:
+    serve_small_account(canned, "default_payment_method", {"id": "cus_1"})
+    canned.set_answer("GET /v1/payment_intents/pi_1", {"id": "pi_1", "status": "requires_payment_method"} | TRACES)
+    told = FAILED_EVENT.model_copy(update={"failure": Failure(code="insufficient_funds")})
     assert not (await foreign.read_failure("in_1", told)).invoice.methods_known
 
 
-async def test_a_customer_without_an_active_card_is_no_decline(canned: Canned, foreign: StripeGateway) -> None:
-    canned.says("GET /v1/invoices/in_1", invoice())
+async def test_a_customer_without_an_active_card_is_no_decline(canned: CannedServer, foreign: StripeGateway) -> None:
+    canned.set_answer("GET /v1/invoices/in_1", open_invoice())
     error = {"type": "card_error", "code": "missing", "param": "card"}
-    canned.says(PAY, {"error": error}, status=402)
-    result = await foreign.charge(order("in_1"))
+    canned.set_answer(PAY_REQUEST, {"error": error}, status=402)
+    result = await foreign.charge(order_for("in_1"))
     assert (result.outcome, result.reason) == (Outcome.NOT_CHARGED, NO_METHOD)
 
 
-DECLINED = {"type": "invalid_request_error", "code": "insufficient_funds"}
+DECLINED_ERROR = {"type": "invalid_request_error", "code": "insufficient_funds"}
 
 
 @pytest.mark.parametrize(
     "intent",
     [
-        {"last_payment_error": DECLINED, "payment_method_types": ["us_bank_account"]},
-        {"last_payment_error": DECLINED | {"payment_method": "pm_1"}},
+        {"last_payment_error": DECLINED_ERROR, "payment_method_types": ["us_bank_account"]},
+        {"last_payment_error": DECLINED_ERROR | {"payment_method": "pm_1"}},
     ],
 )
 async def test_the_kind_of_a_method_that_is_only_named(
-    canned: Canned, foreign: StripeGateway, intent: dict[str, Any]
+    canned: CannedServer, foreign: StripeGateway, intent: dict[str, Any]
 ) -> None:
     """A bank account that is taken for a card would be debited again."""
-    answers_of_a_small_server(canned, "default_payment_method", {"id": "cus_1"})
-    canned.says("GET /v1/payment_intents/pi_1", {"id": "pi_1", "status": "requires_payment_method"} | intent)
+    serve_small_account(canned, "default_payment_method", {"id": "cus_1"})
+    canned.set_answer("GET /v1/payment_intents/pi_1", {"id": "pi_1", "status": "requires_payment_method"} | intent)
     bank = {"id": "pm_1", "type": "us_bank_account", "us_bank_account": {"last4": "6789"}}
-    canned.says("GET /v1/payment_methods/pm_1", bank)
+    canned.set_answer("GET /v1/payment_methods/pm_1", bank)
     assert (await foreign.read_failure("in_1", None)).card.kind is MethodKind.DIRECT_DEBIT
 
 
-async def test_who_was_told_how_to_transfer_is_not_charged_by_card(canned: Canned, foreign: StripeGateway) -> None:
-    answers_of_a_small_server(canned, "nothing", OWNED | {"default_source": "card_1"})
+async def test_who_was_told_how_to_transfer_is_not_charged_by_card(
+    canned: CannedServer, foreign: StripeGateway
+) -> None:
+    serve_small_account(canned, "nothing", OWNED_CUSTOMER | {"default_source": "card_1"})
     action = {"next_action": {"type": "display_bank_transfer_instructions"}}
-    canned.says("GET /v1/payment_intents/pi_1", {"id": "pi_1", "status": "requires_action"} | action)
+    canned.set_answer("GET /v1/payment_intents/pi_1", {"id": "pi_1", "status": "requires_action"} | action)
     facts = await foreign.read_failure("in_1", None)
     assert (facts.card.kind, facts.invoice.methods_known) == (MethodKind.BANK_TRANSFER, False)
     assert facts.invoice.default_methods == ("card_1",)
@@ -169,30 +171,32 @@ async def test_who_was_told_how_to_transfer_is_not_charged_by_card(canned: Canne
 
 @pytest.mark.parametrize("owner", ["in_1", "in_2"])
 async def test_a_second_payment_is_seen_beside_the_older_shape(
-    canned: Canned, foreign: StripeGateway, owner: str
+    canned: CannedServer, foreign: StripeGateway, owner: str
 ) -> None:
     """Also where the list tells no status; not where the server lists somebody else's."""
-    serve(canned, invoice=legacy(), intent=INTENT, charge=CHARGE)
+    serve_documents(canned, invoice=legacy_invoice(), intent=INTENT, charge=CHARGE)
     second = {"invoice": owner, "payment": {"type": "payment_intent", "payment_intent": "pi_2"}}
-    canned.says("GET /v1/invoice_payments", {"data": [second]})
-    canned.says("GET /v1/payment_intents/pi_2", {"id": "pi_2", "status": "processing"})
+    canned.set_answer("GET /v1/invoice_payments", {"data": [second]})
+    canned.set_answer("GET /v1/payment_intents/pi_2", {"id": "pi_2", "status": "processing"})
     view = await foreign.read_invoice("in_1")
     assert (view.processing, view.latest_charge_id) == (owner == "in_1", "ch_1")
 
 
 @pytest.mark.parametrize("status", [404, 405, 500, 501])
-async def test_the_older_shape_needs_no_list_of_payments(canned: Canned, foreign: StripeGateway, status: int) -> None:
-    serve(canned, invoice=legacy(), intent=INTENT, charge=CHARGE)
-    canned.says("GET /v1/invoice_payments", {"detail": "Not Found"}, status)
+async def test_the_older_shape_needs_no_list_of_payments(
+    canned: CannedServer, foreign: StripeGateway, status: int
+) -> None:
+    serve_documents(canned, invoice=legacy_invoice(), intent=INTENT, charge=CHARGE)
+    canned.set_answer("GET /v1/invoice_payments", {"detail": "Not Found"}, status)
     assert (await foreign.read_invoice("in_1")).latest_charge_id == "ch_1"
 
 
 @pytest.mark.parametrize(("status", "lasts"), [(400, True), (402, True), (410, True), (408, False), (409, False)])
 async def test_an_invoice_that_is_never_shown_is_a_matter_for_operators(
-    canned: Canned, foreign: StripeGateway, status: int, lasts: bool
+    canned: CannedServer, foreign: StripeGateway, status: int, lasts: bool
 ) -> None:
     """Asked again it would say the same, so that waiting in silence is of no use."""
-    canned.says("GET /v1/invoices/in_1", {"error": {"type": "invalid_request_error"}}, status)
+    canned.set_answer("GET /v1/invoices/in_1", {"error": {"type": "invalid_request_error"}}, status)
     with pytest.raises(ProviderUnavailable, match=f"HTTP {status}") as refused:
         await foreign.read_invoice("in_1")
     assert isinstance(refused.value, NotAllowed) is lasts

@@ -7,7 +7,7 @@ import pytest
 
 from core.payments import EventKind
 from providers.stripe.events import EVENTS
-from tests.providers.stripe.events import event, understood
+from tests.providers.stripe.events import normalise_event, stripe_event
 
 PATHS = {
     "invoice_payment.": "invoice_payments/inpay_1",
@@ -41,6 +41,6 @@ def stripes(mock_address: str) -> dict[str, Any]:
 @pytest.mark.parametrize("type_", EVENTS)
 def test_a_fixture_of_stripe_fits(stripes: dict[str, Any], type_: str, before: Any) -> None:
     where = next(path for prefix, path in PATHS.items() if type_.startswith(prefix))
-    found = understood(event(type_, stripes[where], before))
+    found = normalise_event(stripe_event(type_, stripes[where], before))
     assert not (found.detail or "").startswith("unfit"), found.detail
     assert found.kind is not EventKind.OTHER or found.detail

@@ -15,7 +15,7 @@ from core.terms import CollectionMethod, CollectionTerms
 from providers.stripe.config import StripeConfig
 from providers.stripe.events import EVENTS
 from providers.stripe.webhook import StripeWebhooks
-from tests.providers.stripe.events import CREATED, HOOKS, event, invoice, understood
+from tests.providers.stripe.events import CREATED, WEBHOOKS, normalise_event, open_invoice, stripe_event
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
@@ -47,12 +47,12 @@ JSON = st.recursive(
 )
 def test_what_is_no_event_is_invalid_input(body: bytes) -> None:
     with pytest.raises(InvalidInput):
-        HOOKS.normalise(body)
+        WEBHOOKS.normalise(body)
 
 
 def test_thin_events_are_kept_but_not_used() -> None:
     thin = {"id": "evt_2", "object": "v2.core.event", "type": "v1.billing.meter.x", "created": "2026-11-22T00:00:00Z"}
-    found = understood(thin)
+    found = normalise_event(thin)
     assert (found.kind, found.event_id) == (EventKind.OTHER, "evt_2")
     assert (found.detail or "").startswith("thin event")
 
@@ -70,7 +70,7 @@ def test_thin_events_are_kept_but_not_used() -> None:
 )
 def test_an_event_of_the_other_world_never_acts(key: str, livemode: bool, kind: EventKind, detail: str | None) -> None:
     hooks = StripeWebhooks(StripeConfig(api_key=key, webhook_secrets=("whsec_x",)))
-    raw = event("invoice.payment_failed", invoice(), livemode=livemode)
+    raw = stripe_event("invoice.payment_failed", open_invoice(), livemode=livemode)
     (found,) = hooks.normalise(json.dumps(raw).encode())
     assert (found.kind, found.detail) == (kind, detail)
 
@@ -78,17 +78,17 @@ def test_an_event_of_the_other_world_never_acts(key: str, livemode: bool, kind: 
 @given(body=st.binary(max_size=300) | JSON.map(lambda value: json.dumps(value).encode()))
 def test_any_body_is_an_event_or_invalid_input(body: bytes) -> None:
     with contextlib.suppress(InvalidInput):
-        assert len(HOOKS.normalise(body)) == 1
+        assert len(WEBHOOKS.normalise(body)) == 1
 
 
 @given(
     type_=st.sampled_from(sorted(EVENTS)),
-    changes=st.dictionaries(st.sampled_from(sorted(invoice())), JSON),
+    changes=st.dictionaries(st.sampled_from(sorted(open_invoice())), JSON),
     before=JSON,
 )
 @example(type_="payment_method.attached", changes={"object": []}, before=None)
 def test_a_known_type_with_any_shape_is_one_event(type_: str, changes: dict[str, Any], before: Any) -> None:
-    found = understood(event(type_, invoice(**changes), before))
+    found = normalise_event(stripe_event(type_, open_invoice(**changes), before))
     assert found.kind is not EventKind.OTHER or found.detail
     for text in found.model_dump(exclude={"detail"}).values():
         assert not isinstance(text, str) or (text.isascii() and text.isprintable())
@@ -103,20 +103,20 @@ def test_a_known_type_with_any_shape_is_one_event(type_: str, changes: dict[str,
 )
 @pytest.mark.parametrize("type_", ["invoice.payment_failed", "invoice.paid", "customer.deleted"])
 def test_an_event_of_another_account_is_none_of_ours(type_: str, field: str, detail: str) -> None:
-    found = understood(event(type_, invoice(), None, **{field: "acct_1Other"}))
+    found = normalise_event(stripe_event(type_, open_invoice(), None, **{field: "acct_1Other"}))
     assert (found.kind, found.detail, found.invoice_id) == (EventKind.OTHER, detail, None)
 
 
 @pytest.mark.parametrize("clock", ["clock_1", {"id": "clock_1", "object": "test_helpers.test_clock"}])
 def test_an_event_of_a_test_clock_is_simulated(clock: Any) -> None:
-    assert understood(event("invoice.payment_failed", invoice(test_clock=clock))).simulated
-    assert not understood(event("invoice.payment_failed", invoice(test_clock=None))).simulated
+    assert normalise_event(stripe_event("invoice.payment_failed", open_invoice(test_clock=clock))).simulated
+    assert not normalise_event(stripe_event("invoice.payment_failed", open_invoice(test_clock=None))).simulated
 
 
 def test_the_terms_that_a_body_tells() -> None:
     told = {"collection_method": "send_invoice", "billing_reason": "subscription_create", "application": "ca_other"}
     when = {"created": CREATED - 60, "status_transitions": {"finalized_at": CREATED}}
-    terms = understood(event("invoice.payment_failed", invoice(**told, **when))).terms
+    terms = normalise_event(stripe_event("invoice.payment_failed", open_invoice(**told, **when))).terms
     assert terms == CollectionTerms(
         collection_method=CollectionMethod.SENT,
         billing_reason="subscription_create",
@@ -126,6 +126,6 @@ def test_the_terms_that_a_body_tells() -> None:
 
 
 def test_terms_that_do_not_fit_spoil_no_event() -> None:
-    odd = invoice(collection_method=7, billing_reason=["x"], status_transitions="never", created="yesterday")
-    found = understood(event("invoice.payment_failed", odd))
+    odd = open_invoice(collection_method=7, billing_reason=["x"], status_transitions="never", created="yesterday")
+    found = normalise_event(stripe_event("invoice.payment_failed", odd))
     assert (found.kind, found.terms) == (EventKind.PAYMENT_FAILED, CollectionTerms())
