@@ -31,11 +31,11 @@ $(STAMP): requirements-dev.lock pyproject.toml
 
 tools: setup ## Get what the tests use: Temporal's servers, a browser, PgBouncer, and with Go also stripe-mock and toxiproxy
 	@$(BIN)/python -m devstack.temporal
-	@$(BIN)/python -m devstack.testserver
-	@$(BIN)/python -m devstack.browser || echo "going on without a browser: its tests are skipped" >&2
-	@$(BIN)/python -m devstack.pgbouncer || echo "going on without PgBouncer: its tests are skipped" >&2
+	@$(BIN)/python -m tests.tools.time_skipping_server
+	@$(BIN)/python -m tests.tools.browser || echo "going on without a browser: its tests are skipped" >&2
+	@$(BIN)/python -m tests.tools.pgbouncer || echo "going on without PgBouncer: its tests are skipped" >&2
 	@for tool in stripe-mock toxiproxy; do \
-		$(BIN)/python -m devstack.tools $$tool || echo "going on without $$tool: its tests are skipped" >&2; done
+		$(BIN)/python -m tests.tools.go_programs $$tool || echo "going on without $$tool: its tests are skipped" >&2; done
 
 test: tools ## Every test, in some processes side by side (PROCESSES=0: in one)
 	$(BIN)/python -m pytest -n $(PROCESSES) $(PYTEST_ARGS)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from commands import access_options, dry_run, import_options, preview_options
+from commands import options
 from core.errors import RecoveryError
 from settings import Settings, describe_invalid_settings
 
@@ -24,13 +24,13 @@ imports = typer.Typer(no_args_is_help=True, help="A history from elsewhere, for 
 app.add_typer(audit, name="audit")
 app.add_typer(imports, name="import")
 app.add_typer(policy, name="policy")
-app.add_typer(access_options.keys, name="keys")
-app.add_typer(access_options.users, name="users")
+app.add_typer(options.keys, name="keys")
+app.add_typer(options.users, name="users")
 app.add_typer(notify, name="notify")
-app.command()(dry_run.simulate_policy)
-notify.command("preview")(preview_options.notify_preview)
-imports.command("stripe")(import_options.imports_stripe)
-imports.command("csv")(import_options.imports_csv)
+app.command("simulate")(options.simulate_policy)
+notify.command("preview")(options.notify_preview)
+imports.command("stripe")(options.imports_stripe)
+imports.command("csv")(options.imports_csv)
 
 
 @app.callback()
@@ -52,8 +52,8 @@ def dev(
     again what dies. DATABASE_URL and TEMPORAL_ADDRESS take the place of the embedded ones. Prints one line
     `ready http://127.0.0.1:PORT` to stdout; everything else goes to stderr and to DATA_DIR/logs.
     """
-    from devstack.children import Options
     from devstack.foreground import run_until_stopped
+    from devstack.programs import Options
 
     run_until_stopped(Options(data_dir, api_port, temporal_port, temporal_ui_port, sandbox))
 
@@ -70,7 +70,7 @@ def demo(
     recovery back over the API, and ends. Exit code 1 when a story did not end as it should. Uses nothing from
     outside: DATABASE_URL, TEMPORAL_ADDRESS and the providers' keys are not looked at.
     """
-    from commands.demo import run_demo as play
+    from commands.demo.run import run_demo as play
 
     play(data_dir, scale, keep)
 
@@ -94,9 +94,9 @@ def rebuild() -> None:
 @app.command()
 def api() -> None:
     """Serve the HTTP API until SIGINT or SIGTERM."""
-    from api.main import run
+    from api.main import run_api
 
-    run(Settings())
+    run_api(Settings())
 
 
 @app.command()
@@ -142,7 +142,7 @@ def explain(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Say how a failure is classified and what would happen, or derive a recorded decision again from its row."""
-    from commands.explain_print import print_classification, print_rederivation
+    from commands.explain import print_classification, print_rederivation
     from core.payments import Failure
 
     if recovery_id and sequence:
@@ -184,7 +184,8 @@ def policy_shadow(
     """Say how often and how the shadow policy would have done something else."""
     from rich.console import Console
 
-    from commands import console, shadow
+    from commands import console
+    from commands import policy as shadow
 
     found = shadow.read_shadow_report(Settings(), days)
     if as_json:
@@ -261,7 +262,7 @@ def _database_message(error: Exception) -> str | None:
     """What PostgreSQL says, e.g. of tables that another release made; None for what has nothing to do with it."""
     from sqlalchemy.exc import DBAPIError
 
-    from db.failures import server_message
+    from db.errors import server_message
 
     return f"The database refuses this: {server_message(error)}" if isinstance(error, DBAPIError) else None
 

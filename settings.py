@@ -14,7 +14,7 @@ from providers.adyen.config import AdyenConfig
 from providers.braintree.config import BraintreeConfig
 from providers.stripe.config import StripeConfig
 
-SHIPPED_POLICY = Path(__file__).parent / "core" / "retry" / "policies.toml"
+SHIPPED_POLICY = Path(__file__).parent / "core" / "policy" / "policies.toml"
 
 
 def _secret_list(value: object) -> object:

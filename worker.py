@@ -17,43 +17,37 @@ from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import PollerBehaviorAutoscaling, Worker
 
 import catalog
-from activities.approvals import ApprovalCheck, stored_approval_lookup
 from activities.charging import Charging
 from activities.contacts import Contacts, StoredContacts
 from activities.decisions import Decisions, DecisionSources, stored_history_lookup
-from activities.log import StoredRecoveryLog
+from activities.dry_runs import DryRuns
+from activities.interceptor import ActivityObserver, activity_seconds
 from activities.lookups import PlanLookups, StatisticsCache, stored_retry_count
 from activities.maintenance import Maintenance
-from activities.messaging import Messaging, StoredOutbox
-from activities.observed import ActivityObserver, activity_seconds
-from activities.recording import Recording, stored_inbox_lookup
-from activities.scope import InvoiceScope
+from activities.messaging import Messaging, StoredOutbox, StoredSuppressions
+from activities.notices import NoticeDelivery
+from activities.recording import ApprovalCheck, Recording, stored_approval_lookup, stored_inbox_lookup
 from activities.shadow import ShadowPlanner
-from activities.simulating import DryRuns
-from activities.suppressions import StoredSuppressions
 from activities.suspicion import FraudSignalLookup
 from activities.suspicion import stored_velocity_count as suspicion_counted_in
-from activities.telling import NoticeDelivery
+from core.durations import TimeScale
 from core.errors import InvalidPolicy, RecoveryError
-from core.messages.notices import Audience
-from core.retry.pace import TimeScale
+from core.notices import Audience
+from core.policy.scope import InvoiceScope
+from db.recovery_log import StoredRecoveryLog
 from db.session import Database
 from notifications import channels
-from notifications.apprise_urls import Operators
-from notifications.letters import letters_of
-from notifications.unsubscribe import UnsubscribeLinks
-from notifications.webhooks import Webhooks
-from observability import errors, logging, tracing
+from notifications.apprise_urls import AppriseOperators
+from notifications.composer import UnsubscribeLinks, create_composer
+from notifications.webhook_sender import WebhookSender
+from observability import error_reports, logging, tracing
 from observability.encryption import encryption_codec
 from providers.base import Gateway, Provider, load_providers
 from settings import Settings, describe_invalid_settings, read_environment, split_addresses, unsubscribe_keys
-from workflows.client import connect_temporal
+from workflows.client import WORKFLOWS, connect_temporal
 from workflows.handles import TemporalRecoveries, webhook_poster
-from workflows.names import RECOVERY_QUEUE, SIMULATION_QUEUE, charge_queue
-from workflows.options import GRACE
-from workflows.registry import WORKFLOWS
-from workflows.schedules import ensure_notice_schedule, ensure_relay_schedule
-from workflows.search import SearchableNames
+from workflows.namespace import SearchableNames, ensure_notice_schedule, ensure_relay_schedule
+from workflows.options import GRACE, RECOVERY_QUEUE, SIMULATION_QUEUE, charge_queue
 
 SIMULATION_GRACE = timedelta(seconds=2)
 """A dry run is not waited for: it begins anew elsewhere."""
@@ -74,10 +68,10 @@ class WorkerParts:
             name: gateway for name, provider in providers.items() if (gateway := provider.create_gateway())
         }
         urls = split_addresses(settings.outgoing_webhook_urls)
-        self.webhooks = Webhooks(urls, settings.outgoing_webhook_secret.get_secret_value())
+        self.webhooks = WebhookSender(urls, settings.outgoing_webhook_secret.get_secret_value())
         told = split_addresses(settings.operator_notify_urls)
-        self.operators = Operators(told) if told else None
-        self.channels = channels.installed(_channel_environment(settings))
+        self.operators = AppriseOperators(told) if told else None
+        self.channels = channels.installed_channels(_channel_environment(settings))
         self.log = StoredRecoveryLog(self.database, self.audiences)
         self.interceptors = (ActivityObserver(activity_seconds(registry)),)
 
@@ -90,7 +84,7 @@ class WorkerParts:
     def build_messaging(self) -> Messaging:
         """What sends messages to customers. Raises InvalidInput for words that can't be used."""
         known = self.settings
-        letters = letters_of(known.mail_from, known.message_dir, known.customer_page_url)
+        letters = create_composer(known.mail_from, known.message_dir, known.customer_page_url)
         links = UnsubscribeLinks(known.unsubscribe_url, known.public_url)
         wishes = StoredSuppressions(self.database, links, unsubscribe_keys(known))
         book = StoredContacts(self.database)
@@ -284,8 +278,8 @@ def main() -> None:
     """Run the worker; exit code 1 with one line where it can't begin."""
     try:
         settings = Settings()
-        logging.configure(settings.log_level)
-        errors.initialise(settings.sentry_dsn, "worker")
+        logging.configure_logging(settings.log_level)
+        error_reports.init_error_reports(settings.sentry_dsn, "worker")
         asyncio.run(serve_worker(settings))
     except ValidationError as error:
         sys.exit(f"pri: {describe_invalid_settings(error)}")

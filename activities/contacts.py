@@ -8,12 +8,12 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.heartbeat import heartbeat_in_background
-from activities.scope import SHIPPED_SCOPE, InvoiceScope
 from core.contracts import NOT_ALLOWED, ReadInput
 from core.errors import NotAllowed, ProviderUnavailable
-from core.messages.contact import Contact
+from core.messages.recipients import Contact
 from core.payments import InvoiceView
-from core.retry.fresh_look import reopen_returned_payment
+from core.policy.scope import SHIPPED_SCOPE, InvoiceScope
+from core.recovery.invoice_check import reopen_returned_payment
 from db.repositories import contacts
 from db.session import Database
 from providers.base import Gateway, ReadsContacts

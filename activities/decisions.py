@@ -8,30 +8,31 @@ from typing import Final
 import structlog
 from temporalio import activity
 
-from activities.log import RecoveryLog
 from activities.lookups import PlanLookups
 from activities.shadow import ShadowPlanner
 from activities.suspicion import FraudSignalLookup, await_within
 from catalog import PolicyFile, network_rules
 from catalog.calendars import clock_for
-from core.classifier.classify import classify
-from core.classifier.tables import DeclineTables
-from core.classifier.taxonomy import Classification
+from core.classification.classify import classify
+from core.classification.tables import DeclineTables
+from core.classification.taxonomy import Classification
 from core.contracts import ClassifyInput, PlanInput, SegmentInput, WrittenRecords
+from core.durations import TimeScale
 from core.errors import RecoveryError
 from core.events import Event
-from core.fraud.assess import assess_fraud
-from core.messages.decision import add_message_plan
-from core.retry.arms import apply_arm, find_assignment
-from core.retry.decide import DecisionConfig, DecisionInput, decide_on_failure
-from core.retry.network_plan import apply_network_rules, failed_credential
-from core.retry.pace import TimeScale
-from core.retry.policy import Policy, StrategyFactory
-from core.retry.shadow import DecisionInForce
-from core.retry.whereabouts import customer_location
+from core.fraud.assessment import assess_fraud
+from core.planning.decision import decide_on_failure
+from core.planning.decision_messages import add_message_plan
+from core.planning.decision_rows import DecisionConfig, DecisionInput
+from core.planning.experiment_arms import apply_arm, find_assignment
+from core.planning.network_limits import apply_network_rules, failed_credential
+from core.planning.shadow import DecisionInForce
+from core.policy.policy import Policy, StrategyFactory
+from core.recovery.state import customer_location
 from core.segmentation.profile import profile_of
-from core.segmentation.segment import CustomerProfile, Segment, find_segment
-from db.repositories.history import CustomerHistory, customer_history
+from core.segmentation.rules import CustomerProfile, Segment, find_segment
+from db.queries.customer_history import CustomerHistory, customer_history
+from db.recovery_log import RecoveryLog
 from db.session import Database
 
 PROFILE_SECONDS: Final = 1.2

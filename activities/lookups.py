@@ -9,14 +9,14 @@ from typing import Final
 import structlog
 
 from catalog.calendars import calendar_for
+from core.calendar import Calendar
 from core.contracts import PlanInput
-from core.retry.needs import required_lookups
-from core.retry.policy import Policy, StrategyFactory
-from core.retry.strategies.base import Need
-from core.retry.strategies.calendar import Calendar
-from core.retry.strategies.experience import Experience, RetryCell, RetryStatistics
-from core.retry.whereabouts import customer_location
-from db.repositories.attempts import count_retries
+from core.planning.planner_inputs import required_lookups
+from core.policy.policy import Policy, StrategyFactory
+from core.recovery.state import customer_location
+from core.strategies.base import Need
+from core.strategies.experience import Experience, RetryCell, RetryStatistics
+from db.queries.charge_outcomes import count_retries
 from db.session import Database
 
 FRESH_SECONDS: Final = 600

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 from temporalio import activity
 
-from activities.scope import SHIPPED_SCOPE, InvoiceScope
 from core.contracts import RelayInput, RelayReport
-from db.repositories import figures
+from core.policy.scope import SHIPPED_SCOPE, InvoiceScope
+from db.queries import figures
 from db.session import Database
 from intake.recoveries import Recoveries
 from intake.relay import run_relay

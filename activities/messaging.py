@@ -5,7 +5,7 @@ repeat, and the message counts as maybe sent.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
@@ -14,20 +14,68 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.contacts import ContactStore
-from activities.suppressions import NoSuppressions, Suppressions
 from catalog.calendars import zones_for_dates
+from core.contracts import DeliveryResult, NotifyInput
 from core.errors import NotDelivered
+from core.events.types import MessageOutcome
 from core.ids import message_name
-from core.messages.contact import Contact
-from core.messages.contracts import DeliveryOutcome, DeliveryResult, NotifyInput
 from core.messages.kinds import MessageKind
-from core.messages.unsubscribe import Subscription
-from core.retry.recovery import Recovery
-from db.repositories import messages
+from core.messages.recipients import Contact, Subscription, create_unsubscribe_token
+from core.recovery.state import Recovery
+from db.repositories import messages, suppressions
 from db.repositories.messages import Claim, MessageName, MessageState
 from db.session import Database
-from notifications.channels import Channel, Letter
-from notifications.letters import Letters, Subject
+from notifications.channels import Channel, CustomerMessage
+from notifications.composer import MessageComposer, MessageSubject, UnsubscribeLinks
+
+
+class Suppressions(Protocol):
+    """Wishes and links. Raises StoreUnavailable; then nothing may be sent."""
+
+    async def is_suppressed(self, subscription: Subscription) -> bool:
+        """Whether such messages are not wanted."""
+
+    async def unsubscribe_link(self, subscription: Subscription) -> str:
+        """Where this customer ends them; empty where there is no such place."""
+
+
+class NoSuppressions:
+    """Nobody unsubscribed, and nobody can: for tests, and for previews."""
+
+    async def is_suppressed(self, _: Subscription) -> bool:
+        """Never."""
+        return False
+
+    async def unsubscribe_link(self, _: Subscription) -> str:
+        """None."""
+        return ""
+
+
+class StoredSuppressions:
+    """The table `suppression`. Links are signed by the newest secret of the settings, else by the key in the table."""
+
+    def __init__(self, database: Database, links: UnsubscribeLinks, secrets: Sequence[bytes] = ()) -> None:
+        self._database, self._links, self._secrets = database, links, tuple(secrets)
+
+    async def is_suppressed(self, subscription: Subscription) -> bool:
+        """Whether such messages are not wanted."""
+        async with self._database.begin() as session:
+            return await suppressions.is_suppressed(session, subscription)
+
+    async def unsubscribe_link(self, subscription: Subscription) -> str:
+        """Where this customer ends them."""
+        if not self._links.is_personal:
+            return self._links.link_for("")
+        return self._links.link_for(
+            create_unsubscribe_token(
+                subscription, self._secrets[0] if self._secrets else await self._load_signing_key()
+            )
+        )
+
+    async def _load_signing_key(self) -> bytes:
+        async with self._database.begin() as session:
+            return (await suppressions.signing_keys(session))[0]
+
 
 MOST_TRIES: Final = 4
 """Of messages that surely did not go out; the last one gives up."""
@@ -72,7 +120,7 @@ class Messaging:
     def __init__(
         self,
         channels: Mapping[str, Channel],
-        composer: Letters,
+        composer: MessageComposer,
         addresses: ContactStore,
         outbox: Outbox,
         suppressions: Suppressions | None = None,
@@ -98,11 +146,11 @@ class Messaging:
             return await self._handle_not_sent(name, refused, claim.tries)
         except Exception as error:  # a channel may raise anything, and nobody knows how far it came
             structlog.get_logger("messages").warning("a message was maybe sent", error=type(error).__name__)
-            return DeliveryResult(outcome=DeliveryOutcome.MAYBE_SENT, reason=type(error).__name__, language=language)
+            return DeliveryResult(outcome=MessageOutcome.MAYBE_SENT, reason=type(error).__name__, language=language)
         await self._outbox.conclude_message(name, MessageState.SENT, None, language)
-        return DeliveryResult(outcome=DeliveryOutcome.SENT, language=language)
+        return DeliveryResult(outcome=MessageOutcome.SENT, language=language)
 
-    async def _compose_message(self, order: NotifyInput, name: MessageName) -> Letter:
+    async def _compose_message(self, order: NotifyInput, name: MessageName) -> CustomerMessage:
         """Raises NotDelivered where there is nobody to write to, or nothing to write with."""
         if order.channel not in self._channels:
             raise NotDelivered("channel_not_set_up", permanent=True)
@@ -113,7 +161,7 @@ class Messaging:
         except Exception as error:  # nothing was sent, whatever is wrong with the tables
             raise NotDelivered(type(error).__name__) from error
 
-    async def _load_subject(self, order: NotifyInput, name: MessageName) -> Subject:
+    async def _load_subject(self, order: NotifyInput, name: MessageName) -> MessageSubject:
         """What the letter is about. Raises NotDelivered where there is nobody, or nobody who wants it."""
         recovery = order.recovery
         contact = await self._load_contact(recovery)
@@ -124,10 +172,10 @@ class Messaging:
             raise NotDelivered("unsubscribed", permanent=True)
         return _build_subject(order, name, contact, await self._suppressions.unsubscribe_link(mine))
 
-    def _render_message(self, about: Subject) -> Letter:
+    def _render_message(self, about: MessageSubject) -> CustomerMessage:
         """Whatever is wrong with the words, nothing was sent."""
         try:
-            return self._composer.write(about)
+            return self._composer.compose_message(about)
         except NotDelivered:
             raise
         except Exception as error:
@@ -146,23 +194,23 @@ class Messaging:
         )
         if not over:
             raise ApplicationError(str(refused), type="NotDelivered")
-        return DeliveryResult(outcome=DeliveryOutcome.FAILED, reason=refused.reason)
+        return DeliveryResult(outcome=MessageOutcome.FAILED, reason=refused.reason)
 
 
 def _result_of_earlier_claim(claim: Claim) -> DeliveryResult:
     """What an earlier execution left: its result, or the claim of one that was never heard of again."""
     if claim.state is MessageState.SENDING:
-        return DeliveryResult(outcome=DeliveryOutcome.MAYBE_SENT, reason="worker_lost")
+        return DeliveryResult(outcome=MessageOutcome.MAYBE_SENT, reason="worker_lost")
     return DeliveryResult(
-        outcome=DeliveryOutcome.SENT if claim.state is MessageState.SENT else DeliveryOutcome.FAILED,
+        outcome=MessageOutcome.SENT if claim.state is MessageState.SENT else MessageOutcome.FAILED,
         reason=claim.reason,
     )
 
 
-def _build_subject(order: NotifyInput, name: MessageName, contact: Contact, unsubscribe: str) -> Subject:
+def _build_subject(order: NotifyInput, name: MessageName, contact: Contact, unsubscribe: str) -> MessageSubject:
     recovery = order.recovery
     plan = recovery.messages
-    return Subject(
+    return MessageSubject(
         name=message_name(name.recovery_id, name.step, name.channel),
         kind=order.kind,
         provider=recovery.provider,

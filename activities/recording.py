@@ -1,24 +1,70 @@
 """Rows that need no decision: the opening, and what somebody said."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
 from temporalio import activity
 
-from activities.approvals import NO_APPROVAL_NEEDED, ApprovalCheck
-from activities.log import RecoveryLog
-from activities.scope import SHIPPED_SCOPE, InvoiceScope
 from core.contracts import OpenedRecovery, OpenInput, RecordInput, WrittenRecords
-from core.events import Event
+from core.errors import CommandRefused
+from core.events import Event, EventType
 from core.ids import recovery_id
+from core.operators import Action, OperatorRules, needs_second_approver, second_approver_refusal
 from core.payments import EventKind, ProviderEvent
-from core.retry.machine import append_events
-from core.retry.reactions import opening_event, react_to_event
-from core.retry.recovery import Recovery
-from db.repositories import inbox
+from core.policy.scope import SHIPPED_SCOPE, InvoiceScope
+from core.recovery.machine import append_events
+from core.recovery.reactions import opening_event, react_to_event
+from core.recovery.state import Recovery
+from db.recovery_log import RecoveryLog
+from db.repositories import approvals, inbox
 from db.session import Database
-from intake.deliver import apply_write_off_rule
+from intake.delivery import apply_write_off_rule
+
+ApprovalLookup = Callable[[str, Action, str | None, str | None], Awaitable[bool]]
+"""Whether two people asked for it: recovery, action, decision, request."""
+_ACTIONS: Final[Mapping[EventType, Action]] = {
+    EventType.RETRY_REQUESTED: Action.RETRY,
+    EventType.REVIEWED: Action.REVIEW,
+}
+
+
+def stored_approval_lookup(database: Database) -> ApprovalLookup:
+    """As the table `approval` says."""
+
+    async def is_granted(recovery_id: str, action: Action, decision: str | None, request_id: str | None) -> bool:
+        async with database.begin() as session:
+            return await approvals.is_granted(session, recovery_id, action, decision, request_id)
+
+    return is_granted
+
+
+class ApprovalCheck:
+    """Says of commands that are about to be written whether one person is enough for them."""
+
+    def __init__(self, rules: Callable[[], OperatorRules], granted: ApprovalLookup) -> None:
+        self._rules, self._is_granted = rules, granted
+
+    async def find_refusal(self, recovery: Recovery, events: Sequence[Event]) -> CommandRefused | None:
+        """Why the first of these may not be written; None where it may, and for all that is no command."""
+        event = events[0] if events else None
+        action = _ACTIONS.get(event.type) if event else None
+        if event is None or action is None or event.data.get("refused"):
+            return None
+        decision = event.data.get("decision")
+        if not needs_second_approver(self._rules(), action, decision, recovery.amount, recovery.currency):
+            return None
+        granted = await self._is_granted(recovery.recovery_id, action, decision, event.data.get("request_id"))
+        return None if granted else second_approver_refusal()
+
+
+async def _never_granted(_: str, __: Action, ___: str | None, ____: str | None) -> bool:
+    return False
+
+
+NO_APPROVAL_NEEDED: Final = ApprovalCheck(OperatorRules, _never_granted)
+"""By the shipped policy, which asks for no second person."""
+
 
 InboxLookup = Callable[[ProviderEvent], Awaitable[Sequence[ProviderEvent]]]
 """What the inbox holds of the invoice of a failure, and of its customer as a whole; oldest first each."""

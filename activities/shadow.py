@@ -13,12 +13,12 @@ from activities.lookups import PlanLookups
 from activities.suspicion import await_within
 from catalog import PolicyFile
 from core.contracts import PlanInput
+from core.durations import TimeScale
 from core.events import Event
-from core.retry.arms import apply_arm, find_assignment
-from core.retry.decide import DecisionConfig, DecisionInput
-from core.retry.pace import TimeScale
-from core.retry.policy import StrategyFactory
-from core.retry.shadow import DecisionInForce, decide_shadow, without_policy_state
+from core.planning.decision_rows import DecisionConfig, DecisionInput
+from core.planning.experiment_arms import apply_arm, find_assignment
+from core.planning.shadow import DecisionInForce, decide_shadow, without_policy_state
+from core.policy.policy import StrategyFactory
 
 BUDGET_SECONDS: Final = 0.2
 """A plan takes a thousandth of a second; one that takes longer than this is left out."""

@@ -11,7 +11,7 @@ import structlog
 from core.contracts import PlanInput
 from core.fraud.rules import FraudRules
 from core.fraud.signals import FraudScorer, FraudSignals, ScorerAnswer, ScorerFactory, ScorerQuestion, Velocity
-from db.repositories import velocity
+from db.queries import velocity
 from db.session import Database
 
 COUNT_SECONDS: Final = 0.5

@@ -22,11 +22,10 @@ from api import (
     webhooks,
 )
 from api.admin.app import create_admin
-from api.admin.people import ROOT
-from api.background import Background
-from api.deps import Clock, Parts
-from api.health import Check, Counts, database_checks
-from api.middleware import BodyLimit, ExactPaths, Observed
+from api.admin.sessions import ROOT
+from api.deps import Background, Clock, Parts
+from api.health import ReadinessCheck, TableGauges, database_checks
+from api.middleware import BodyLimit, ExactPaths, ResponseObserver
 from catalog import NetworkLimits, PolicyFile
 from core.simulations import SimulationRunner
 from db.session import Database
@@ -35,7 +34,7 @@ from observability.metrics import create_metrics
 from providers.base import Provider
 from settings import Settings
 
-_FASTAPIS_OWN: Final = ("HTTPValidationError", "ValidationError")
+_FASTAPI_ERROR_SCHEMAS: Final = ("HTTPValidationError", "ValidationError")
 DESCRIPTION: Final = """
 Wins back failed payments: one durable, explainable, never-double-charging recovery per invoice.
 
@@ -51,7 +50,7 @@ def create_app(
     simulations_: SimulationRunner,
     providers: Mapping[str, Provider],
     clock: Clock,
-    checks: Sequence[Check] = (),
+    checks: Sequence[ReadinessCheck] = (),
 ) -> FastAPI:
     """The application over these parts, which stay their owner's to close. `checks` are asked by `/readyz` besides
     those of the database.
@@ -69,47 +68,49 @@ def create_app(
         network_rules=NetworkLimits(policy).current_rules,
         policy=policy.current_policy,
     )
-    app = _bare()
-    app.state.parts, app.state.counts = parts, Counts()
+    app = _create_bare_app()
+    app.state.parts, app.state.counts = parts, TableGauges()
     app.state.checks = (*database_checks(database), *checks)
-    _assemble(app, parts)
+    _assemble_app(app, parts)
     return app
 
 
-def description() -> dict[str, Any]:
+def openapi_description() -> dict[str, Any]:
     """The API in OpenAPI's words, as `/openapi.json` has it and docs/openapi.json keeps it; nothing has to run."""
-    return _openapi(_bare())
+    return _build_openapi(_create_bare_app())
 
 
-def _bare() -> FastAPI:
+def _create_bare_app() -> FastAPI:
     """The routes of the API, and nothing behind them yet."""
     app = FastAPI(
         title="Payments Risk Intelligence",
         description=DESCRIPTION,
-        version=_version(),
+        version=_package_version(),
         lifespan=_lifespan,
         redoc_url=None,
         redirect_slashes=False,
+        # Generated clients name their methods by it: `list_recoveries`, not `list_recoveries_v1_recoveries_get`.
+        generate_unique_id_function=lambda route: route.name,
     )
     for part in (webhooks, recoveries, events, operations, credentials, summary, simulations, health, unsubscribe):
         app.include_router(part.router)
     return app
 
 
-def _assemble(app: FastAPI, parts: Parts) -> None:
-    problems.install(app)
-    app.add_api_route(ROOT, _desk, include_in_schema=False)
-    desk = create_admin(parts)
-    app.state.notes = desk.state.access.notes
-    app.mount(ROOT, desk)
+def _assemble_app(app: FastAPI, parts: Parts) -> None:
+    problems.install_problem_handlers(app)
+    app.add_api_route(ROOT, _redirect_to_admin, include_in_schema=False)
+    admin = create_admin(parts)
+    app.state.notes = admin.state.access.notes
+    app.mount(ROOT, admin)
     # The last one added is the outermost: every answer is measured, and no path is routed before it is exact.
     app.add_middleware(BodyLimit)
     app.add_middleware(ExactPaths)
-    app.add_middleware(Observed, metrics=parts.metrics)
-    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    app.add_middleware(ResponseObserver, metrics=parts.metrics)
+    app.openapi = lambda: _build_openapi(app)  # type: ignore[method-assign]
 
 
-async def _desk() -> RedirectResponse:
+async def _redirect_to_admin() -> RedirectResponse:
     return RedirectResponse(f"{ROOT}/")
 
 
@@ -120,28 +121,28 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await app.state.parts.background.close()
 
 
-def _openapi(app: FastAPI) -> dict[str, Any]:
+def _build_openapi(app: FastAPI) -> dict[str, Any]:
     """The description, with our errors in the place of FastAPI's own."""
     if app.openapi_schema is None:
         schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
         known = schema["components"]["schemas"]
-        for name in _FASTAPIS_OWN:
+        for name in _FASTAPI_ERROR_SCHEMAS:
             known.pop(name, None)
         for operation in (found for methods in schema["paths"].values() for found in methods.values()):
-            _forget_fastapis_own(operation["responses"])
+            _drop_default_validation_error(operation["responses"])
         problem = problems.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         known |= problem.pop("$defs", {}) | {"Problem": problem}
         app.openapi_schema = schema
     return app.openapi_schema
 
 
-def _forget_fastapis_own(responses: dict[str, Any]) -> None:
+def _drop_default_validation_error(responses: dict[str, Any]) -> None:
     """The 422 that FastAPI adds to every route with a parameter, where the route itself describes none."""
     if "application/json" in responses.get("422", {}).get("content", {}):
         del responses["422"]
 
 
-def _version() -> str:
+def _package_version() -> str:
     try:
         return version("payments-risk-intelligence")
     except PackageNotFoundError:

@@ -40,23 +40,23 @@ BOOTSTRAP = Caller(name="bootstrap", scopes=frozenset(Scope), bootstrap=True)
 _bearer = HTTPBearer(auto_error=False, description="an API key from `pri keys create`")
 
 
-def require(*scopes: Scope) -> Callable[..., Awaitable[Caller]]:
+def require_scope(*scopes: Scope) -> Callable[..., Awaitable[Caller]]:
     """A dependency: the caller, who has one of these scopes. 401 without a usable key, 403 without a scope."""
 
-    async def caller(
+    async def authorize_caller(
         shared: PartsDep, sent: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
     ) -> Caller:
-        found = await _caller(shared, sent.credentials) if sent else None
+        found = await _find_caller(shared, sent.credentials) if sent else None
         if found is None:
             raise HTTPException(401, "A valid API key is needed.", {"WWW-Authenticate": 'Bearer realm="pri"'})
         if found.scopes.isdisjoint(scopes):
             raise HTTPException(403, f"This key lacks the scope {' or '.join(scopes)}.")
         return found
 
-    return caller
+    return authorize_caller
 
 
-async def _caller(shared: Parts, plain: str) -> Caller | None:
+async def _find_caller(shared: Parts, plain: str) -> Caller | None:
     if _is_bootstrap(shared, plain):
         return BOOTSTRAP
     if not plain or len(plain) > LONGEST_KEY:
@@ -73,14 +73,14 @@ async def _caller(shared: Parts, plain: str) -> Caller | None:
 def _is_bootstrap(shared: Parts, plain: str) -> bool:
     """Hashes are compared, so that neither content nor length shows in the time it takes."""
     known = shared.settings.bootstrap_api_key.get_secret_value()
-    same = hmac.compare_digest(_digest(plain), _digest(known))
+    same = hmac.compare_digest(_hash_key(plain), _hash_key(known))
     return same and bool(known)
 
 
-def _digest(text: str) -> bytes:
+def _hash_key(text: str) -> bytes:
     return hashlib.sha256(text.encode(errors="replace")).digest()
 
 
-Reader = Annotated[Caller, Depends(require(Scope.READ))]
-Simulator = Annotated[Caller, Depends(require(Scope.SIMULATE))]
-Writer = Annotated[Caller, Depends(require(Scope.WRITE))]
+Reader = Annotated[Caller, Depends(require_scope(Scope.READ))]
+Simulator = Annotated[Caller, Depends(require_scope(Scope.SIMULATE))]
+Writer = Annotated[Caller, Depends(require_scope(Scope.WRITE))]

@@ -6,19 +6,19 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
-from api.auth import Scope, require
+from api.auth import Scope, require_scope
 from api.deps import Fingerprint, Parts, PartsDep
-from api.problems import responses
+from api.problems import problem_responses
+from core.card_networks.rules import AttemptOutcome, Credential, LedgerEntry, LimitUsage, Verdict, check_attempt
 from core.errors import NotFound
 from core.events import Trigger
-from core.retry.network_rules import AttemptOutcome, Credential, LedgerEntry, LimitUsage, Verdict, check_attempt
 from db.repositories import network_attempts
 
 router: Final = APIRouter(
     prefix="/v1/credentials",
     tags=["credentials"],
-    dependencies=[Depends(require(Scope.READ))],
-    responses=responses(401, 403, 404, 422, 503),
+    dependencies=[Depends(require_scope(Scope.READ))],
+    responses=problem_responses(401, 403, 404, 422, 503),
 )
 Provider = Annotated[
     str | None,
@@ -78,12 +78,12 @@ class CredentialView(BaseModel):
 
 
 @router.get("/{fingerprint}", summary="The attempt ledger of one card")
-async def credential(fingerprint: Fingerprint, parts: PartsDep, provider: Provider = None) -> CredentialView:
+async def get_credential(fingerprint: Fingerprint, parts: PartsDep, provider: Provider = None) -> CredentialView:
     """What the card networks still allow, per rule, over all invoices of one provider account."""
-    return await reading(parts, fingerprint, provider)
+    return await load_credential(parts, fingerprint, provider)
 
 
-async def reading(parts: Parts, fingerprint: str, provider: str | None = None) -> CredentialView:
+async def load_credential(parts: Parts, fingerprint: str, provider: str | None = None) -> CredentialView:
     """The ledger of a card as it stands now. Raises NotFound."""
     rules, now = parts.network_rules(), parts.clock()
     async with parts.database.begin() as session:
@@ -92,14 +92,14 @@ async def reading(parts: Parts, fingerprint: str, provider: str | None = None) -
         if not newest:
             raise NotFound("There is no credential of that fingerprint.")
         network = await network_attempts.card_network(session, newest[0].provider, fingerprint)
-        card = _card(newest[0], fingerprint, network)
+        card = _to_credential(newest[0], fingerprint, network)
         tries = await network_attempts.load_attempts(session, card, rules, now)
         fees = await network_attempts.sum_card_fees(session, card.provider, fingerprint)
     costs = [FeesView(**one.model_dump()) for one in fees]
-    return _shown(card, check_attempt(rules, card, tries, now), newest, costs)
+    return _to_credential_view(card, check_attempt(rules, card, tries, now), newest, costs)
 
 
-def _card(newest: LedgerEntry, fingerprint: str, network: str | None) -> Credential:
+def _to_credential(newest: LedgerEntry, fingerprint: str, network: str | None) -> Credential:
     return Credential(
         provider=newest.provider,
         recovery_id=newest.recovery_id,
@@ -110,18 +110,20 @@ def _card(newest: LedgerEntry, fingerprint: str, network: str | None) -> Credent
     )
 
 
-def _shown(card: Credential, verdict: Verdict, newest: tuple[LedgerEntry, ...], fees: list[FeesView]) -> CredentialView:
+def _to_credential_view(
+    card: Credential, verdict: Verdict, newest: tuple[LedgerEntry, ...], fees: list[FeesView]
+) -> CredentialView:
     return CredentialView(
         **card.model_dump(include={"fingerprint", "provider", "network", "amount", "currency"}),
         allowed=verdict.is_allowed,
         never_again=verdict.never,
-        rules=[_rule(window) for window in verdict.windows],
-        attempts=[_attempt(entry) for entry in newest],
+        rules=[_to_rule_view(window) for window in verdict.windows],
+        attempts=[_to_attempt_view(entry) for entry in newest],
         fees=fees,
     )
 
 
-def _rule(window: LimitUsage) -> RuleView:
+def _to_rule_view(window: LimitUsage) -> RuleView:
     return RuleView(
         **window.model_dump(include={"allowed", "used", "left", "per_amount", "source"}),
         name=window.rule,
@@ -130,6 +132,6 @@ def _rule(window: LimitUsage) -> RuleView:
     )
 
 
-def _attempt(entry: LedgerEntry) -> AttemptView:
+def _to_attempt_view(entry: LedgerEntry) -> AttemptView:
     invoice = entry.recovery_id.removeprefix(f"recovery-{entry.provider}-")
     return AttemptView(**entry.model_dump(include=set(AttemptView.model_fields)), invoice_id=invoice)

@@ -1,24 +1,68 @@
 """What every route can ask for: the parts of this process, built once by `create_app`."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Annotated
+from datetime import datetime, timedelta
+from typing import Annotated, Any, TypeVar
 from urllib.parse import unquote
 
+import structlog
 from fastapi import Depends, Path, Request
 
-from api.background import Background
+from core.card_networks.rules import NetworkRules
 from core.errors import NotFound
-from core.retry.network_rules import NetworkRules
-from core.retry.policy import Policy
+from core.policy.policy import Policy
 from core.simulations import SimulationRunner
+from db.repositories import operator_actions
+from db.repositories.operator_actions import AuditAction, AuditEntry
 from db.session import Database
 from intake.recoveries import Recoveries
 from observability.metrics import Metrics
 from providers.base import Webhooks
 from settings import Settings
+
+Result = TypeVar("Result")
+
+
+class Background:
+    """Tasks that nobody waits for any more: kept alive, watched, ended at shutdown."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def start_work(self, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
+        """Begin the work. Its failure is logged, should nobody have waited for it."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._forget_task)
+        return task
+
+    async def run_within(self, limit: timedelta, work: Coroutine[Any, Any, Result]) -> Result:
+        """The result. Raises TimeoutError after `limit`, at once, however long the work takes to give up."""
+        task = self.start_work(work)
+        done, _ = await asyncio.wait({task}, timeout=limit.total_seconds())
+        if not done:
+            task.cancel()
+            raise TimeoutError
+        return task.result()
+
+    async def close(self, patience: timedelta = timedelta(seconds=5)) -> None:
+        """Let what is under way finish for so long, then end it."""
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=patience.total_seconds())
+        for task in set(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _forget_task(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            structlog.get_logger("api").debug("background work failed", error=type(error).__name__)
+
 
 Clock = Callable[[], datetime]
 """Now, aware and in UTC."""
@@ -41,37 +85,37 @@ class Parts:
     """Those that hold now."""
     policy: Callable[[], Policy]
     """The active one. Raises InvalidPolicy where the file was never right."""
-    leaving: asyncio.Event = field(default_factory=asyncio.Event)
+    stop_requested: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the process is asked to stop: whoever answers without end comes to one."""
 
 
-def parts(request: Request) -> Parts:
+def get_parts(request: Request) -> Parts:
     """The parts of the process that serves this request."""
     found = request.app.state.parts
     assert isinstance(found, Parts)
     return found
 
 
-PartsDep = Annotated[Parts, Depends(parts)]
+PartsDep = Annotated[Parts, Depends(get_parts)]
 
 
-def _provider(provider: Annotated[str, Path(description="name of the provider, e.g. `stripe`")]) -> str:
-    return _plain(provider)
+def _provider_name(provider: Annotated[str, Path(description="name of the provider, e.g. `stripe`")]) -> str:
+    return _decode_segment(provider)
 
 
-def _invoice(invoice_id: Annotated[str, Path(description="the provider's invoice id, percent-encoded")]) -> str:
-    return _plain(invoice_id)
+def _invoice_id(invoice_id: Annotated[str, Path(description="the provider's invoice id, percent-encoded")]) -> str:
+    return _decode_segment(invoice_id)
 
 
-def _fingerprint(fingerprint: Annotated[str, Path(description="the provider's, percent-encoded")]) -> str:
-    return _plain(fingerprint, "credential")
+def _card_fingerprint(fingerprint: Annotated[str, Path(description="the provider's, percent-encoded")]) -> str:
+    return _decode_segment(fingerprint, "credential")
 
 
-def _event(event_id: Annotated[str, Path(description="the provider's, percent-encoded")]) -> str:
-    return _plain(event_id, "webhook")
+def _event_id(event_id: Annotated[str, Path(description="the provider's, percent-encoded")]) -> str:
+    return _decode_segment(event_id, "webhook")
 
 
-def _plain(segment: str, kind: str = "recovery") -> str:
+def _decode_segment(segment: str, kind: str = "recovery") -> str:
     """A path segment decoded; see `api.middleware.ExactPaths`. Raises NotFound for what no id can be."""
     text = unquote(segment)
     if "\x00" in text or len(text) > 500:
@@ -79,7 +123,16 @@ def _plain(segment: str, kind: str = "recovery") -> str:
     return text
 
 
-ProviderName = Annotated[str, Depends(_provider)]
-InvoiceId = Annotated[str, Depends(_invoice)]
-Fingerprint = Annotated[str, Depends(_fingerprint)]
-EventId = Annotated[str, Depends(_event)]
+ProviderName = Annotated[str, Depends(_provider_name)]
+InvoiceId = Annotated[str, Depends(_invoice_id)]
+Fingerprint = Annotated[str, Depends(_card_fingerprint)]
+EventId = Annotated[str, Depends(_event_id)]
+
+
+async def record_audit_entry(
+    parts: Parts, actor: str, action: AuditAction, subject: str | None = None, role: str | None = None, **detail: Any
+) -> None:
+    """One row of `operator_action`. `detail` holds no secrets and no customer's data. Raises StoreUnavailable."""
+    done = AuditEntry(actor=actor, role=role, action=action, subject=subject, detail=detail)
+    async with parts.database.begin() as session:
+        await operator_actions.record_entry(session, done, parts.clock())

@@ -5,15 +5,15 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends
 from pydantic import Field
 
-from api.auth import Scope, require
-from api.problems import responses
+from api.auth import Scope, require_scope
+from api.problems import problem_responses
 from core.events.schema import event_schemas
 
 router: Final = APIRouter(
     prefix="/v1/events",
     tags=["events"],
-    dependencies=[Depends(require(Scope.READ))],
-    responses=responses(401, 403, 503),
+    dependencies=[Depends(require_scope(Scope.READ))],
+    responses=problem_responses(401, 403, 503),
 )
 Schemas = Annotated[dict[str, dict[str, Any]], Field(description="JSON Schema (draft 2020-12) by event type")]
 

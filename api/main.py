@@ -16,16 +16,15 @@ from pydantic import ValidationError
 from temporalio.client import Client
 
 from api.app import create_app
-from api.engine import temporal_checks
+from api.health import temporal_checks
 from core.errors import InvalidInput, RecoveryError
 from db.session import Database
-from observability import errors, logging, tracing
+from observability import error_reports, logging, tracing
 from observability.encryption import encryption_codec
 from providers.base import Provider, load_providers
 from settings import Settings, describe_invalid_settings, read_environment
 from workflows.client import connect_temporal
-from workflows.handles import TemporalRecoveries
-from workflows.simulation_handles import TemporalSimulations
+from workflows.handles import TemporalRecoveries, TemporalSimulations
 
 KEEP_ALIVE_SECONDS: Final = 75
 """Longer than clients and proxies keep idle connections, so that none is closed just as it is used again."""
@@ -33,16 +32,16 @@ SHUTDOWN_SECONDS = 8
 """For requests under way; `pri dev` waits ten."""
 
 
-def run(settings: Settings) -> None:
+def run_api(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM, finishing requests under way. Raises InvalidInput where it can't begin."""
-    logging.configure(settings.log_level)
-    errors.initialise(settings.sentry_dsn, "api")
-    asyncio.run(serve(settings))
+    logging.configure_logging(settings.log_level)
+    error_reports.init_error_reports(settings.sentry_dsn, "api")
+    asyncio.run(serve_api(settings))
 
 
-async def serve(settings: Settings) -> None:
+async def serve_api(settings: Settings) -> None:
     """Build every part, serve, and close them again."""
-    async with application(settings) as app:
+    async with open_application(settings) as app:
         config = uvicorn.Config(
             app,
             host=settings.api_host,
@@ -53,19 +52,19 @@ async def serve(settings: Settings) -> None:
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
         )
-        await Server(config, app.state.parts.leaving).serve()
+        await ApiServer(config, app.state.parts.stop_requested).serve()
 
 
-class Server(uvicorn.Server):
+class ApiServer(uvicorn.Server):
     """Uvicorn's raises the signal again once it is done, which would end the process before its parts are closed."""
 
     def __init__(self, config: uvicorn.Config, leaving: asyncio.Event) -> None:
         super().__init__(config)
-        self._leaving = leaving
+        self._stop_requested = leaving
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """As uvicorn's, and streams are told."""
-        self._leaving.set()
+        self._stop_requested.set()
         super().handle_exit(sig, frame)
 
     @contextlib.contextmanager
@@ -78,12 +77,12 @@ class Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def application(settings: Settings) -> AsyncIterator[FastAPI]:
+async def open_application(settings: Settings) -> AsyncIterator[FastAPI]:
     """The application over real parts. Temporal and the database may be away: `/readyz` says so."""
     if not settings.database_url.get_secret_value():
         raise InvalidInput("DATABASE_URL is not set.")
     database = Database(settings.database_url.get_secret_value())
-    providers = _noted(load_providers(read_environment()))
+    providers = _log_provider_notes(load_providers(read_environment()))
     tracer = tracing.tracer_provider(settings.otel_exporter_otlp_endpoint, "pri-api")
     client: Client = await connect_temporal(
         read_environment(),
@@ -94,7 +93,7 @@ async def application(settings: Settings) -> AsyncIterator[FastAPI]:
     try:
         recoveries = TemporalRecoveries(client)
         simulations = TemporalSimulations(client)
-        app = create_app(settings, database, recoveries, simulations, providers, _now, temporal_checks(client))
+        app = create_app(settings, database, recoveries, simulations, providers, _utc_now, temporal_checks(client))
         for note in app.state.notes:
             structlog.get_logger("api").warning(note)
         yield app
@@ -104,7 +103,7 @@ async def application(settings: Settings) -> AsyncIterator[FastAPI]:
             tracer.shutdown()
 
 
-def _noted(providers: dict[str, Provider]) -> dict[str, Provider]:
+def _log_provider_notes(providers: dict[str, Provider]) -> dict[str, Provider]:
     log = structlog.get_logger("api")
     for provider in providers.values():
         for note in provider.startup_notes():
@@ -112,14 +111,14 @@ def _noted(providers: dict[str, Provider]) -> dict[str, Provider]:
     return providers
 
 
-def _now() -> datetime:
+def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
 def main() -> None:
     """Serve; exit code 1 with one line where it can't begin."""
     try:
-        run(Settings())
+        run_api(Settings())
     except ValidationError as error:
         sys.exit(f"pri: {describe_invalid_settings(error)}")
     except RecoveryError as error:

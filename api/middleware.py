@@ -48,14 +48,14 @@ class ExactPaths:
         """Pass the request on with its exact path; 404 where that isn't UTF-8."""
         if scope["type"] == "http":
             try:
-                scope["path"] = _exact(scope)
+                scope["path"] = _exact_path(scope)
             except UnicodeDecodeError:
-                refusal = problems.answer(Request(scope), 404, "not_found", "The path is not UTF-8.")
+                refusal = problems.problem_response(Request(scope), 404, "not_found", "The path is not UTF-8.")
                 return await refusal(scope, receive, send)
         return await self._app(scope, receive, send)
 
 
-def _exact(scope: Scope) -> str:
+def _exact_path(scope: Scope) -> str:
     raw: bytes = (scope.get("raw_path") or scope["path"].encode()).partition(b"?")[0]
     segments = (unquote_to_bytes(segment).decode("utf-8") for segment in raw.split(b"/"))
     return "/".join(segment.replace("%", "%25").replace("/", "%2F") for segment in segments)
@@ -71,19 +71,19 @@ class BodyLimit:
         """Pass the request on with a guarded `receive`."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        body = _Body(receive, self._max_bytes, time.monotonic() + self._seconds)
-        body.expect(Headers(scope=scope).get("content-length", ""))
+        body = _GuardedBody(receive, self._max_bytes, time.monotonic() + self._seconds)
+        body.check_length(Headers(scope=scope).get("content-length", ""))
         return await self._app(scope, body.receive, send)
 
 
-class _Body:
+class _GuardedBody:
     """One request's body on its way in."""
 
     def __init__(self, receive: Receive, max_bytes: int, deadline: float) -> None:
         self._receive, self._left, self._deadline = receive, max_bytes, deadline
         self._more = True
 
-    def expect(self, length: str) -> None:
+    def check_length(self, length: str) -> None:
         """A body that says it is too large is refused before it is read."""
         if length.isdecimal() and int(length[:20]) > self._left:
             self._left = -1
@@ -92,21 +92,21 @@ class _Body:
         """The next message. Raises HTTPException 413 or 408."""
         if not self._more:
             return await self._receive()
-        await self._refuse_more_than_allowed()
-        message = await self._in_time()
+        await self._refuse_too_large()
+        message = await self._receive_in_time()
         self._left -= len(message.get("body", b""))
         self._more = bool(message.get("more_body", False))
-        await self._refuse_more_than_allowed()
+        await self._refuse_too_large()
         return message
 
-    async def _in_time(self) -> Message:
+    async def _receive_in_time(self) -> Message:
         try:
             async with asyncio.timeout(max(0.0, self._deadline - time.monotonic())):
                 return await self._receive()
         except TimeoutError:
             raise HTTPException(408, "The body did not arrive in time.", {"Connection": "close"}) from None
 
-    async def _refuse_more_than_allowed(self) -> None:
+    async def _refuse_too_large(self) -> None:
         """Refused at once, a sender that is still sending would see a lost connection instead of the answer."""
         if self._left < 0:
             with contextlib.suppress(TimeoutError):
@@ -116,7 +116,7 @@ class _Body:
             raise HTTPException(413, "The body is larger than 1 MiB.", {"Connection": "close"})
 
 
-class Observed:
+class ResponseObserver:
     """Adds the security headers and measures how long each answer took."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
@@ -128,33 +128,33 @@ class Observed:
             return await self._app(scope, receive, send)
         started, status = time.perf_counter(), 500
 
-        async def answering(message: Message) -> None:
+        async def send_observed(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                _secure(scope["path"], message)
+                _add_security_headers(scope["path"], message)
             await send(message)
 
         try:
-            return await self._app(scope, receive, answering)
+            return await self._app(scope, receive, send_observed)
         finally:
             seconds = time.perf_counter() - started
-            self._metrics.latency.labels(_method(scope), _route(scope), str(status)).observe(seconds)
+            self._metrics.latency.labels(_method_label(scope), _route_label(scope), str(status)).observe(seconds)
 
 
-def _secure(path: str, message: Message) -> None:
+def _add_security_headers(path: str, message: Message) -> None:
     headers = MutableHeaders(scope=message)
     policy: Mapping[str, str] = {"Content-Security-Policy": _DOCS_POLICY} if path == "/docs" else {}
     for name, value in {**_HEADERS, **policy}.items():
         headers.setdefault(name, value)
 
 
-def _method(scope: Scope) -> str:
+def _method_label(scope: Scope) -> str:
     """Made-up methods must not make metrics."""
     return scope["method"] if scope["method"] in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} else "other"
 
 
-def _route(scope: Scope) -> str:
+def _route_label(scope: Scope) -> str:
     """The template, not the path: ids must not make metrics either."""
     route: Any = scope.get("route")
     return getattr(route, "path", None) or "none"

@@ -27,14 +27,14 @@ from core.errors import (
 )
 
 MEDIA_TYPE: Final = "application/problem+json"
-REFUSALS: Final = frozenset({"closed", "in_flight", "paused", "fraud_hold", "network_limit", "hard_decline"})
+CONFLICT_CODES: Final = frozenset({"closed", "in_flight", "paused", "fraud_hold", "network_limit", "hard_decline"})
 """Codes that mean a conflict with the recovery's state (409); any other refusal is a request that makes no sense."""
-FORBIDDEN: Final = "second_approver"
+FORBIDDEN_CODE: Final = "second_approver"
 """The code that means: not by this person alone (403)."""
-RETRY_AFTER: Final = {"Retry-After": "5"}
+RETRY_AFTER_HEADER: Final = {"Retry-After": "5"}
 
 
-class Code(StrEnum):
+class ProblemCode(StrEnum):
     """Every word that tells errors apart."""
 
     BAD_REQUEST = "bad_request"
@@ -67,14 +67,20 @@ class Code(StrEnum):
     ERASED = "erased"
 
 
-_OF_STATUS: Final = {
-    400: Code.BAD_REQUEST, 401: Code.UNAUTHORIZED, 403: Code.FORBIDDEN, 404: Code.NOT_FOUND,
-    405: Code.METHOD_NOT_ALLOWED, 408: Code.REQUEST_TIMEOUT, 413: Code.TOO_LARGE, 422: Code.INVALID_REQUEST,
-    429: Code.TOO_MANY,
-}  # fmt: skip
+_CODE_BY_STATUS: Final = {
+    400: ProblemCode.BAD_REQUEST,
+    401: ProblemCode.UNAUTHORIZED,
+    403: ProblemCode.FORBIDDEN,
+    404: ProblemCode.NOT_FOUND,
+    405: ProblemCode.METHOD_NOT_ALLOWED,
+    408: ProblemCode.REQUEST_TIMEOUT,
+    413: ProblemCode.TOO_LARGE,
+    422: ProblemCode.INVALID_REQUEST,
+    429: ProblemCode.TOO_MANY,
+}
 
 
-class Detail(BaseModel):
+class FieldProblem(BaseModel):
     """One field that doesn't fit."""
 
     field: str
@@ -89,48 +95,55 @@ class Problem(BaseModel):
     status: int = Field(description="HTTP status code")
     detail: str = Field(description="one sentence for a person")
     instance: str = Field(description="path of the request")
-    code: Code = Field(description="a stable word for programs")
-    errors: list[Detail] | None = Field(None, description="for a request that doesn't fit: what is wrong, by field")
+    code: ProblemCode = Field(description="a stable word for programs")
+    errors: list[FieldProblem] | None = Field(
+        None, description="for a request that doesn't fit: what is wrong, by field"
+    )
 
 
-def answer(
+def problem_response(
     request: Request,
     status: int,
     code: str,
     detail: str,
     headers: Mapping[str, str] | None = None,
-    errors: list[Detail] | None = None,
+    errors: list[FieldProblem] | None = None,
 ) -> JSONResponse:
     """The error as a response."""
     title = HTTPStatus(status).phrase
     problem = Problem(
-        title=title, status=status, detail=detail, instance=_path(request), code=Code(code), errors=errors
+        title=title,
+        status=status,
+        detail=detail,
+        instance=_request_path(request),
+        code=ProblemCode(code),
+        errors=errors,
     )
     body = problem.model_dump(exclude_none=True)
     return JSONResponse(body, status, dict(headers or {}), media_type=MEDIA_TYPE)
 
 
-def _path(request: Request) -> str:
+def _request_path(request: Request) -> str:
     """As it was asked for: percent-encoded, without the query, which may hold anything."""
     raw: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
     return raw.partition(b"?")[0].decode("ascii", "replace")[:1000]
 
 
-def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """These errors of a route as OpenAPI shows them."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
 
 
-def install(app: FastAPI) -> None:
+def install_problem_handlers(app: FastAPI) -> None:
     """Answer every error with a problem."""
-    app.add_exception_handler(RecoveryError, _ours)
-    app.add_exception_handler(RequestValidationError, _unfit)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _unexpected)
+    app.add_exception_handler(RecoveryError, _handle_recovery_error)
+    app.add_exception_handler(RequestValidationError, _handle_invalid_request)
+    app.add_exception_handler(HTTPException, _handle_http_error)
+    app.add_exception_handler(Exception, _handle_unexpected)
 
 
-_STATUS: Final[tuple[tuple[type[RecoveryError], int, str], ...]] = (
+_STATUS_BY_ERROR: Final[tuple[tuple[type[RecoveryError], int, str], ...]] = (
     (NotFound, 404, "not_found"),
     (RunClosed, 409, "closed"),
     (StoreUnavailable, 503, "database_unavailable"),
@@ -141,30 +154,32 @@ _STATUS: Final[tuple[tuple[type[RecoveryError], int, str], ...]] = (
 )
 
 
-def refused_with(error: CommandRefused) -> int:
+def refusal_status(error: CommandRefused) -> int:
     """The status of a refusal."""
-    if error.code == FORBIDDEN:
+    if error.code == FORBIDDEN_CODE:
         return 403
-    return 409 if error.code in REFUSALS else 422
+    return 409 if error.code in CONFLICT_CODES else 422
 
 
-def wait_of(error: TooManyRequests) -> dict[str, str]:
+def retry_after_header(error: TooManyRequests) -> dict[str, str]:
     """Retry-After, in whole seconds, at least one."""
     return {"Retry-After": str(max(1, math.ceil(error.retry_after.total_seconds())))}
 
 
-async def _ours(request: Request, error: Exception) -> JSONResponse:
+async def _handle_recovery_error(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, CommandRefused):
-        return answer(request, refused_with(error), error.code, str(error))
+        return problem_response(request, refusal_status(error), error.code, str(error))
     if isinstance(error, TooManyRequests):
-        return answer(request, 429, "too_many_requests", str(error), wait_of(error))
-    for kind, status, code in _STATUS:
+        return problem_response(request, 429, "too_many_requests", str(error), retry_after_header(error))
+    for kind, status, code in _STATUS_BY_ERROR:
         if isinstance(error, kind):
-            return answer(request, status, code, for_strangers(error), RETRY_AFTER if status == 503 else None)
-    return await _unexpected(request, error)
+            return problem_response(
+                request, status, code, public_message(error), RETRY_AFTER_HEADER if status == 503 else None
+            )
+    return await _handle_unexpected(request, error)
 
 
-def for_strangers(error: Exception) -> str:
+def public_message(error: Exception) -> str:
     """The error's sentence. What a database says, with names of hosts and roles, is for the log: anybody may ask."""
     if isinstance(error, StoreUnavailable):
         structlog.get_logger("api").warning("the database can't be used", problem=str(error))
@@ -172,26 +187,28 @@ def for_strangers(error: Exception) -> str:
     return str(error)
 
 
-def status_of(error: Exception) -> int | None:
+def error_status(error: Exception) -> int | None:
     """The status that an error of ours is answered with; None for one that should not get as far."""
-    return next((status for kind, status, _ in _STATUS if isinstance(error, kind)), None)
+    return next((status for kind, status, _ in _STATUS_BY_ERROR if isinstance(error, kind)), None)
 
 
-async def _unfit(request: Request, error: Exception) -> JSONResponse:
+async def _handle_invalid_request(request: Request, error: Exception) -> JSONResponse:
     """What doesn't fit and why; never the value itself, which may be a secret or not even be text."""
     assert isinstance(error, RequestValidationError)
-    errors = [Detail(field=".".join(map(str, e["loc"])), message=str(e["msg"])) for e in error.errors()]
-    return answer(request, 422, "invalid_request", "The request does not fit its description.", errors=errors)
+    errors = [FieldProblem(field=".".join(map(str, e["loc"])), message=str(e["msg"])) for e in error.errors()]
+    return problem_response(request, 422, "invalid_request", "The request does not fit its description.", errors=errors)
 
 
-async def _http(request: Request, error: Exception) -> JSONResponse:
+async def _handle_http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    code = _OF_STATUS.get(error.status_code, Code.BAD_REQUEST if error.status_code < 500 else Code.INTERNAL)
-    return answer(request, error.status_code, code, str(error.detail), error.headers)
+    code = _CODE_BY_STATUS.get(
+        error.status_code, ProblemCode.BAD_REQUEST if error.status_code < 500 else ProblemCode.INTERNAL
+    )
+    return problem_response(request, error.status_code, code, str(error.detail), error.headers)
 
 
-async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    structlog.get_logger("api").error("a request failed", path=_path(request), exc_info=error)
+async def _handle_unexpected(request: Request, error: Exception) -> JSONResponse:
+    structlog.get_logger("api").error("a request failed", path=_request_path(request), exc_info=error)
     # Written outside of all middleware, so the one header that matters for any body is set here.
     headers = {"X-Content-Type-Options": "nosniff"}
-    return answer(request, 500, "internal_error", "Something went wrong here; it was logged.", headers)
+    return problem_response(request, 500, "internal_error", "Something went wrong here; it was logged.", headers)

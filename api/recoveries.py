@@ -4,29 +4,29 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query
 
-from api.auth import Scope, require
+from api.auth import Scope, require_scope
 from api.deps import InvoiceId, Parts, PartsDep, ProviderName
-from api.problems import responses
-from api.views import EventList, RecoveryPage, RecoveryView, announced, event_shown, shown
-from core.classifier.taxonomy import Category
+from api.problems import problem_responses
+from api.views import EventList, RecoveryPage, RecoveryView, to_announced_view, to_event_view, to_recovery_view
+from core.classification.taxonomy import Category
 from core.errors import NotFound
 from core.events import State
 from core.ids import recovery_id
 from db.repositories import event_log, recoveries
 from db.repositories.recoveries import ListFilters
-from intake.known import RecoveryStore
+from intake.recovery_store import RecoveryStore
 
 router: Final = APIRouter(
     prefix="/v1/recoveries",
     tags=["recoveries"],
-    dependencies=[Depends(require(Scope.READ))],
-    responses=responses(401, 403, 422, 503),
+    dependencies=[Depends(require_scope(Scope.READ))],
+    responses=problem_responses(401, 403, 422, 503),
 )
 Text = Annotated[str | None, Query(min_length=1, max_length=255, pattern=r"^[^\x00]*$")]
 
 
 @router.get("", summary="List recoveries")
-async def listed(
+async def list_recoveries(
     parts: PartsDep,
     state: State | None = None,
     provider: Text = None,
@@ -43,33 +43,33 @@ async def listed(
     )
     async with parts.database.begin() as session:
         page = await recoveries.find_recovery_page(session, filters, limit, cursor)
-    items = [shown(parts.settings, row) for row in page.items]
+    items = [to_recovery_view(parts.settings, row) for row in page.items]
     return RecoveryPage(items=items, next_cursor=page.next_cursor)
 
 
-@router.get("/{provider}/{invoice_id}", responses=responses(404), summary="One recovery")
-async def one(provider: ProviderName, invoice_id: InvoiceId, parts: PartsDep) -> RecoveryView:
+@router.get("/{provider}/{invoice_id}", responses=problem_responses(404), summary="One recovery")
+async def get_recovery(provider: ProviderName, invoice_id: InvoiceId, parts: PartsDep) -> RecoveryView:
     """Where it stands. Known from the moment its webhook was answered with 202."""
-    return await current(parts, provider, invoice_id)
+    return await load_recovery_view(parts, provider, invoice_id)
 
 
-@router.get("/{provider}/{invoice_id}/events", responses=responses(404), summary="The log of one recovery")
-async def events(provider: ProviderName, invoice_id: InvoiceId, parts: PartsDep) -> EventList:
+@router.get("/{provider}/{invoice_id}/events", responses=problem_responses(404), summary="The log of one recovery")
+async def list_recovery_events(provider: ProviderName, invoice_id: InvoiceId, parts: PartsDep) -> EventList:
     """Every row of `event_log`, in sequence order: everything that happened and why."""
     async with parts.database.begin() as session:
         rows = await event_log.load_rows(session, recovery_id(provider, invoice_id))
     if not rows:
-        await current(parts, provider, invoice_id)
-    return EventList(items=[event_shown(row) for row in rows])
+        await load_recovery_view(parts, provider, invoice_id)
+    return EventList(items=[to_event_view(row) for row in rows])
 
 
-async def current(parts: Parts, provider: str, invoice_id: str) -> RecoveryView:
+async def load_recovery_view(parts: Parts, provider: str, invoice_id: str) -> RecoveryView:
     """The recovery as it is now; out of the inbox while it has written nothing. Raises NotFound."""
     async with parts.database.begin() as session:
         row = await recoveries.load_recovery_row(session, recovery_id(provider, invoice_id))
     if row:
-        return shown(parts.settings, row)
+        return to_recovery_view(parts.settings, row)
     event = await RecoveryStore(parts.database).find_opening_failure(provider, invoice_id)
     if event is None:
         raise NotFound("There is no recovery of that name.")
-    return announced(parts.settings, event)
+    return to_announced_view(parts.settings, event)

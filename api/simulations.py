@@ -11,17 +11,16 @@ from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 import catalog
-from api.audit import keep
-from api.auth import Scope, Simulator, require
-from api.deps import Parts, PartsDep
-from api.problems import responses
+from api.auth import Scope, Simulator, require_scope
+from api.deps import Parts, PartsDep, record_audit_entry
+from api.problems import problem_responses
 from core.errors import CommandRefused, EngineUnavailable, InvalidInput, InvalidPolicy, NotFound
-from core.retry.policy import Policy, parse_policy
+from core.policy.policy import Policy, parse_policy
 from core.simulations import SimulationOrder, SimulationState, SourceKind
 from db.repositories import operator_actions, simulations
 from db.repositories.operator_actions import AuditAction, AuditEntry
 
-MOST_RECOVERIES: Final = 1_000_000
+MOST_SIMULATED_RECOVERIES: Final = 1_000_000
 LONGEST_TEXT: Final = 300_000
 LARGEST_SEED: Final = 2**63 - 1
 REPORT_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
@@ -29,8 +28,8 @@ REPORT_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; frame-anc
 router: Final = APIRouter(
     prefix="/v1/simulations",
     tags=["simulations"],
-    dependencies=[Depends(require(Scope.SIMULATE, Scope.READ))],
-    responses=responses(401, 403, 422, 503),
+    dependencies=[Depends(require_scope(Scope.SIMULATE, Scope.READ))],
+    responses=problem_responses(401, 403, 422, 503),
 )
 
 
@@ -41,14 +40,14 @@ class SimulationRequest(BaseModel):
     policy: str = Field(max_length=LONGEST_TEXT, description="text of the candidate's policy file (TOML)")
     baseline: str | None = Field(None, max_length=LONGEST_TEXT, description="the active policy when left out")
     recoveries: int | None = Field(
-        None, ge=1, le=MOST_RECOVERIES, description="100,000, or all of the history, when left out"
+        None, ge=1, le=MOST_SIMULATED_RECOVERIES, description="100,000, or all of the history, when left out"
     )
     seed: int = Field(1, ge=0, le=LARGEST_SEED, description="another seed is another luck")
     source: SourceKind = Field(SourceKind.SYNTHETIC, description="an invented population, or the recorded event log")
     assumptions: str | None = Field(None, max_length=LONGEST_TEXT, description="numbers of one's own (TOML)")
 
 
-class Progress(BaseModel):
+class SimulationProgress(BaseModel):
     """How far it is."""
 
     done: int = Field(description="cases that are computed, the sweep's among them")
@@ -67,7 +66,7 @@ class SimulationView(BaseModel):
     source: SourceKind
     recoveries: int | None
     seed: int
-    progress: Progress
+    progress: SimulationProgress
     problem: str | None = Field(description="why it failed")
 
 
@@ -84,16 +83,18 @@ class SimulationPage(BaseModel):
     next_cursor: str | None = Field(description="pass it as `cursor` for the next page; null on the last one")
 
 
-@router.post("", status_code=202, responses=responses(413), summary="Start a dry run")
-async def start(wanted: SimulationRequest, caller: Simulator, parts: PartsDep, response: Response) -> SimulationDetail:
+@router.post("", status_code=202, responses=problem_responses(413), summary="Start a dry run")
+async def start_simulation(
+    wanted: SimulationRequest, caller: Simulator, parts: PartsDep, response: Response
+) -> SimulationDetail:
     """Checked here, computed by a worker: look at it until its state is `done`, `failed` or `canceled`."""
-    id = await begun(wanted, caller.name, parts)
+    id = await submit_simulation(wanted, caller.name, parts)
     response.headers["Location"] = f"/v1/simulations/{id}"
-    return await detail(parts, id)
+    return await load_simulation_detail(parts, id)
 
 
 @router.get("", summary="List dry runs")
-async def listed(
+async def list_simulations(
     parts: PartsDep,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(max_length=1000, description="`next_cursor` of the page before")] = None,
@@ -101,32 +102,40 @@ async def listed(
     """Newest first, without their results."""
     async with parts.database.begin() as session:
         page = await simulations.load_simulation_page(session, limit, cursor)
-    return SimulationPage(items=[SimulationView(**_shown(row)) for row in page.items], next_cursor=page.next_cursor)
+    return SimulationPage(
+        items=[SimulationView(**_to_view_fields(row)) for row in page.items], next_cursor=page.next_cursor
+    )
 
 
-@router.get("/{simulation_id}", responses=responses(404), summary="One dry run")
-async def one(simulation_id: str, parts: PartsDep) -> SimulationDetail:
+@router.get("/{simulation_id}", responses=problem_responses(404), summary="One dry run")
+async def get_simulation(simulation_id: str, parts: PartsDep) -> SimulationDetail:
     """Its state, its progress and, once it is done, its result."""
-    return await detail(parts, named(simulation_id))
+    return await load_simulation_detail(parts, parse_simulation_id(simulation_id))
 
 
-@router.post("/{simulation_id}/cancel", responses=responses(404, 409), summary="Cancel a dry run")
-async def cancel(simulation_id: str, caller: Simulator, parts: PartsDep) -> SimulationDetail:
+@router.post("/{simulation_id}/cancel", responses=problem_responses(404, 409), summary="Cancel a dry run")
+async def cancel_simulation(simulation_id: str, caller: Simulator, parts: PartsDep) -> SimulationDetail:
     """It ends within seconds; `state` says when. 409 where it has ended."""
-    return await canceled(parts, named(simulation_id), caller.name)
+    return await request_cancellation(parts, parse_simulation_id(simulation_id), caller.name)
 
 
 @router.get(
-    "/{simulation_id}/report", response_class=HTMLResponse, responses=responses(404), summary="The report of a dry run"
+    "/{simulation_id}/report",
+    response_class=HTMLResponse,
+    responses=problem_responses(404),
+    summary="The report of a dry run",
 )
-async def report(simulation_id: str, parts: PartsDep) -> HTMLResponse:
+async def get_simulation_report(simulation_id: str, parts: PartsDep) -> HTMLResponse:
     """A page that needs nothing else; 404 until the simulation is done."""
-    return HTMLResponse(await page(parts, named(simulation_id)), headers={"Content-Security-Policy": REPORT_POLICY})
+    return HTMLResponse(
+        await load_report_html(parts, parse_simulation_id(simulation_id)),
+        headers={"Content-Security-Policy": REPORT_POLICY},
+    )
 
 
-async def begun(wanted: SimulationRequest, by: str, parts: Parts) -> UUID:
+async def submit_simulation(wanted: SimulationRequest, by: str, parts: Parts) -> UUID:
     """A dry run that a worker computes from now on. Raises Refused for what can't be used, EngineUnavailable."""
-    order, id = _checked(wanted, parts), uuid4()
+    order, id = _build_order(wanted, parts), uuid4()
     async with parts.database.begin() as session:
         await simulations.insert_simulation(session, id, order, by, parts.clock())
         detail = {"source": order.source.value, "recoveries": order.recoveries, "seed": order.seed}
@@ -141,22 +150,22 @@ async def begun(wanted: SimulationRequest, by: str, parts: Parts) -> UUID:
     return id
 
 
-async def canceled(parts: Parts, id: UUID, by: str) -> SimulationDetail:
+async def request_cancellation(parts: Parts, id: UUID, by: str) -> SimulationDetail:
     """The dry run, asked to end. Raises NotFound, Refused where it has ended, EngineUnavailable."""
-    found = await detail(parts, id)
+    found = await load_simulation_detail(parts, id)
     if found.state.is_final:
         raise CommandRefused("closed", f"This simulation is {found.state.value} already.")
-    await keep(parts, by, AuditAction.SIMULATION_CANCELED, str(id))
+    await record_audit_entry(parts, by, AuditAction.SIMULATION_CANCELED, str(id))
     try:
         await parts.simulations.cancel_simulation(str(found.id))
     except NotFound:
         # Its run was never begun, or ended just now: then this changes nothing.
         async with parts.database.begin() as session:
             await simulations.mark_canceled(session, found.id, parts.clock())
-    return await detail(parts, found.id)
+    return await load_simulation_detail(parts, found.id)
 
 
-async def page(parts: Parts, id: UUID) -> str:
+async def load_report_html(parts: Parts, id: UUID) -> str:
     """Its report. Raises NotFound, also until it is done."""
     async with parts.database.begin() as session:
         found = await simulations.load_report(session, id)
@@ -168,20 +177,20 @@ async def page(parts: Parts, id: UUID) -> str:
     return written
 
 
-def _checked(wanted: SimulationRequest, parts: Parts) -> SimulationOrder:
+def _build_order(wanted: SimulationRequest, parts: Parts) -> SimulationOrder:
     """The order, filled in. Raises Refused for policies that can't be used: with line and key."""
     baseline = wanted.baseline
     if baseline is None:
-        baseline = active(parts)
+        baseline = read_active_policy(parts)
     else:
-        usable("baseline", baseline)
-    usable("policy", wanted.policy)
+        parse_usable_policy("baseline", baseline)
+    parse_usable_policy("policy", wanted.policy)
     if wanted.assumptions is not None:
-        _toml("assumptions", wanted.assumptions)
+        _check_toml("assumptions", wanted.assumptions)
     return SimulationOrder(**wanted.model_dump() | {"baseline": baseline})
 
 
-def active(parts: Parts) -> str:
+def read_active_policy(parts: Parts) -> str:
     """The text of the active policy as it is now: later changes of the file don't change this run."""
     path = parts.settings.policy_file
     try:
@@ -190,7 +199,7 @@ def active(parts: Parts) -> str:
         raise InvalidPolicy(f"The active policy can't be read: {error}") from error
 
 
-def usable(name: str, text: str) -> Policy:
+def parse_usable_policy(name: str, text: str) -> Policy:
     """The policy in this text. Raises Refused with line and key."""
     try:
         return parse_policy(text, name, catalog.installed_strategies(), catalog.network_rules().limit_ceilings())
@@ -198,7 +207,7 @@ def usable(name: str, text: str) -> Policy:
         raise CommandRefused("policy_invalid", str(error)) from error
 
 
-def _toml(name: str, text: str) -> None:
+def _check_toml(name: str, text: str) -> None:
     """Its keys are checked by whoever computes."""
     try:
         tomllib.loads(text)
@@ -206,7 +215,7 @@ def _toml(name: str, text: str) -> None:
         raise InvalidInput(f"{name}: {error}") from error
 
 
-def named(text: str) -> UUID:
+def parse_simulation_id(text: str) -> UUID:
     """The id in a path. Raises NotFound."""
     try:
         return UUID(text)
@@ -214,15 +223,15 @@ def named(text: str) -> UUID:
         raise NotFound("There is no simulation of that name.") from error
 
 
-async def detail(parts: Parts, id: UUID) -> SimulationDetail:
+async def load_simulation_detail(parts: Parts, id: UUID) -> SimulationDetail:
     """The dry run as it stands. Raises NotFound."""
     async with parts.database.begin() as session:
         row = await simulations.load_simulation(session, id)
     if row is None:
         raise NotFound("There is no simulation of that name.")
-    return SimulationDetail(**_shown(row), result=json.loads(row["result"]) if row["result"] else None)
+    return SimulationDetail(**_to_view_fields(row), result=json.loads(row["result"]) if row["result"] else None)
 
 
-def _shown(row: Any) -> dict[str, Any]:
+def _to_view_fields(row: Any) -> dict[str, Any]:
     fields = {name: row[name] for name in SimulationView.model_fields if name != "progress"}
-    return fields | {"progress": Progress(done=row["done"], total=row["total"])}
+    return fields | {"progress": SimulationProgress(done=row["done"], total=row["total"])}

@@ -6,22 +6,22 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime, BaseModel, Field
 
-from api.auth import Scope, require
+from api.auth import Scope, require_scope
 from api.deps import PartsDep
-from api.problems import responses
-from core.report import ArmCounts, ArmReport, compare_arms
+from api.problems import problem_responses
+from core.experiment_report import ArmCounts, ArmReport, compare_arms
+from db.queries import summary as sums_of
+from db.queries.summary import Group, Sums
 from db.repositories import network_attempts
-from db.repositories import summary as sums_of
-from db.repositories.summary import Group, Sums
 from db.session import Session
 
 router: Final = APIRouter(
     prefix="/v1/summary",
     tags=["summary"],
-    dependencies=[Depends(require(Scope.READ))],
-    responses=responses(401, 403, 422, 503),
+    dependencies=[Depends(require_scope(Scope.READ))],
+    responses=problem_responses(401, 403, 422, 503),
 )
-SPAN: Final = timedelta(days=30)
+DEFAULT_SPAN: Final = timedelta(days=30)
 Currency = Annotated[str | None, Query(pattern=r"^[A-Za-z]{3}$", description="ISO 4217; every one when left out")]
 
 
@@ -72,7 +72,7 @@ class Summary(BaseModel):
 
 
 @router.get("", summary="Amounts at risk, won back and lost")
-async def summary(
+async def get_summary(
     parts: PartsDep,
     since: Annotated[AwareDatetime | None, Query(alias="from", description="30 days before `to` if left out")] = None,
     until: Annotated[AwareDatetime | None, Query(alias="to", description="not included; now if left out")] = None,
@@ -80,38 +80,38 @@ async def summary(
 ) -> Summary:
     """Recoveries by the day they opened, each currency for itself, and how the arms of experiments compare."""
     ends = (until or parts.clock()).astimezone(UTC)
-    begins = since.astimezone(UTC) if since else ends - SPAN
+    begins = since.astimezone(UTC) if since else ends - DEFAULT_SPAN
     async with parts.database.begin() as session:
         totals = await sums_of.load_sums(session, ("currency",), begins, ends, currency)
-        currencies = [await _currency(session, one, begins, ends) for one in totals]
+        currencies = [await _currency_summary(session, one, begins, ends) for one in totals]
         fees = [NetworkFees(**one.model_dump()) for one in await network_attempts.sum_fees(session, begins, ends)]
     return Summary(begins=begins, ends=ends, currencies=currencies, network_fees=fees)
 
 
-async def _currency(session: Session, total: Group, begins: datetime, ends: datetime) -> CurrencySummary:
+async def _currency_summary(session: Session, total: Group, begins: datetime, ends: datetime) -> CurrencySummary:
     name = total.keys[0] or ""
     grouped = {
-        f"by_{column}": _by_name(await sums_of.load_sums(session, (column,), begins, ends, name))
+        f"by_{column}": _figures_by_name(await sums_of.load_sums(session, (column,), begins, ends, name))
         for column in sums_of.SUMMARY_GROUPS
     }
     arms = await sums_of.load_sums(session, ("experiment", "arm"), begins, ends, name)
     return CurrencySummary(
-        currency=name, **figures(total.sums).model_dump(), **grouped, experiments=list(compared(arms))
+        currency=name, **to_figures(total.sums).model_dump(), **grouped, experiments=list(compare_arm_groups(arms))
     )
 
 
-def _by_name(groups: list[Group]) -> dict[str, Figures]:
+def _figures_by_name(groups: list[Group]) -> dict[str, Figures]:
     """What isn't known yet stands under `none`."""
-    return {one.keys[0] or "none": figures(one.sums) for one in groups}
+    return {one.keys[0] or "none": to_figures(one.sums) for one in groups}
 
 
-def figures(sums: Sums) -> Figures:
+def to_figures(sums: Sums) -> Figures:
     """The sums with their rate."""
     ended = sums.recovered + sums.lost
     return Figures(**sums.model_dump(), net=sums.net, recovery_rate=round(sums.recovered / ended, 6) if ended else None)
 
 
-def compared(groups: list[Group]) -> tuple[ArmReport, ...]:
+def compare_arm_groups(groups: list[Group]) -> tuple[ArmReport, ...]:
     """Groups by experiment and arm, side by side."""
     return compare_arms(
         ArmCounts(

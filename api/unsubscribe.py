@@ -14,7 +14,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, StrictUndefined, Template
 
 from api.deps import Parts, PartsDep
-from core.messages.unsubscribe import Subscription, read_unsubscribe_token
+from core.messages.recipients import Subscription, read_unsubscribe_token
 from db.repositories import suppressions
 from settings import unsubscribe_keys
 
@@ -28,60 +28,64 @@ _HEADERS: Final = {
 
 
 @lru_cache(maxsize=1)
-def _words() -> dict[str, dict[str, str]]:
+def _load_words() -> dict[str, dict[str, str]]:
     return tomllib.loads(files("api").joinpath("unsubscribe.toml").read_text(encoding="utf-8"))
 
 
 @lru_cache(maxsize=1)
-def _template() -> Template:
+def _load_template() -> Template:
     made = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     return made.from_string(files("api").joinpath("unsubscribe.html").read_text(encoding="utf-8"))
 
 
-def _page(request: Request, said: str, status: int = 200) -> HTMLResponse:
+def _render_page(request: Request, text_key: str, status: int = 200) -> HTMLResponse:
     """The page that says this (ask, done or unknown), in the language that the browser asks for."""
-    language = _language(request.headers.get("accept-language", ""))
-    words = _words()[language]
+    language = _choose_language(request.headers.get("accept-language", ""))
+    words = _load_words()[language]
     known = {"language": language, "title": words["title"], "button": words["button"]}
-    return HTMLResponse(_template().render(known, text=words[said], asks=said == "ask"), status, _HEADERS)
+    return HTMLResponse(_load_template().render(known, text=words[text_key], asks=text_key == "ask"), status, _HEADERS)
 
 
-def _language(wanted: str) -> str:
+def _choose_language(wanted: str) -> str:
     """The first of ours among those that are asked for, in their order; English where there is none."""
     asked = (part.partition(";")[0].strip()[:2].lower() for part in wanted[:500].split(","))
-    return next((one for one in asked if one in _words()), "en")
+    return next((one for one in asked if one in _load_words()), "en")
 
 
 @router.get("/{token}")
-async def page(token: str, request: Request, parts: PartsDep) -> HTMLResponse:
+async def show_unsubscribe_page(token: str, request: Request, parts: PartsDep) -> HTMLResponse:
     """Ask, with a button. Nothing is written."""
-    return _page(request, "ask") if await _named(parts, token) else _page(request, "unknown", 404)
+    return (
+        _render_page(request, "ask")
+        if await _read_subscription(parts, token)
+        else _render_page(request, "unknown", 404)
+    )
 
 
 @router.post("/{token}")
-async def unsubscribe(token: str, request: Request, parts: PartsDep) -> HTMLResponse:
+async def unsubscribe_customer(token: str, request: Request, parts: PartsDep) -> HTMLResponse:
     """The button, and the one click. Once or many times: the same answer."""
-    wish = await _named(parts, token)
-    if wish is None:
-        return _page(request, "unknown", 404)
+    subscription = await _read_subscription(parts, token)
+    if subscription is None:
+        return _render_page(request, "unknown", 404)
     async with parts.database.begin() as session:
-        await suppressions.add_suppression(session, wish, "link", parts.clock())
-    return _page(request, "done")
+        await suppressions.add_suppression(session, subscription, "link", parts.clock())
+    return _render_page(request, "done")
 
 
 @router.get("")
-async def page_by_query(request: Request, parts: PartsDep, token: str = "") -> HTMLResponse:
+async def show_unsubscribe_page_by_query(request: Request, parts: PartsDep, token: str = "") -> HTMLResponse:
     """As above, where `UNSUBSCRIBE_URL` names this address and the token comes as a parameter."""
-    return await page(token, request, parts)
+    return await show_unsubscribe_page(token, request, parts)
 
 
 @router.post("")
-async def unsubscribe_by_query(request: Request, parts: PartsDep, token: str = "") -> HTMLResponse:
+async def unsubscribe_customer_by_query(request: Request, parts: PartsDep, token: str = "") -> HTMLResponse:
     """As above."""
-    return await unsubscribe(token, request, parts)
+    return await unsubscribe_customer(token, request, parts)
 
 
-async def _named(parts: Parts, token: str) -> Subscription | None:
+async def _read_subscription(parts: Parts, token: str) -> Subscription | None:
     """By the secrets of the settings first: links that those sign need no look into the database."""
     keys = unsubscribe_keys(parts.settings)
     if found := read_unsubscribe_token(token, keys):

@@ -6,12 +6,12 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, Field
 
-from core.classifier.taxonomy import Category, Cause
+from core.classification.taxonomy import Category, Cause
 from core.events import EventType, State
 from core.payments import ProviderEvent
-from core.retry.machine import append_event
-from core.retry.reactions import opening_event
-from core.retry.recovery import Recovery
+from core.recovery.machine import append_event
+from core.recovery.reactions import opening_event
+from core.recovery.state import Recovery
 from db.repositories.recoveries import view_recovery
 from settings import Settings
 
@@ -83,19 +83,19 @@ class EventList(BaseModel):
     items: list[EventView]
 
 
-def shown(settings: Settings, row: dict[str, Any]) -> RecoveryView:
+def to_recovery_view(settings: Settings, row: dict[str, Any]) -> RecoveryView:
     """A row of the read model as the API shows it."""
     return RecoveryView.model_validate(row | {"temporal_url": _temporal_url(settings, row["workflow_id"])})
 
 
-def announced(settings: Settings, event: ProviderEvent) -> RecoveryView:
+def to_announced_view(settings: Settings, event: ProviderEvent) -> RecoveryView:
     """A recovery whose first row is not written yet, as its webhook announces it."""
     blank = Recovery(provider=event.provider, invoice_id=event.invoice_id or "")
     recovery, _ = append_event(blank, opening_event(event))
-    return shown(settings, view_recovery(recovery))
+    return to_recovery_view(settings, view_recovery(recovery))
 
 
-def event_shown(row: dict[str, Any]) -> EventView:
+def to_event_view(row: dict[str, Any]) -> EventView:
     """A row of the log as the API shows it."""
     return EventView.model_validate(row | {"event_id": str(row["event_id"]), "opened_on": str(row["opened_on"])})
 

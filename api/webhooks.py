@@ -9,27 +9,27 @@ from starlette.exceptions import HTTPException
 
 from api import problems
 from api.deps import Parts, PartsDep, ProviderName
-from api.problems import responses
-from api.reception import Receipt, receive
+from api.problems import problem_responses
+from api.webhook_ingest import WebhookReceipt, ingest_webhook
 from core.errors import InvalidInput, NotFound, StoreUnavailable
 from providers.base import AnswersChallenge, Webhooks
 
 router: Final = APIRouter(tags=["webhooks"])
 
 
-class Batch(BaseModel):
+class WebhookBatch(BaseModel):
     """The answer to a body with several events, one item for each in their order."""
 
     status: Literal["accepted", "duplicate", "ignored"]
     """accepted if any item is, else ignored if any is, else duplicate."""
-    items: list[Receipt]
+    items: list[WebhookReceipt]
 
 
 @router.post(
     "/webhooks/{provider}",
     status_code=202,
-    response_model=Receipt | Batch,
-    responses=responses(400, 404, 408, 413, 503),
+    response_model=WebhookReceipt | WebhookBatch,
+    responses=problem_responses(400, 404, 408, 413, 503),
     summary="Take in a provider's webhook",
     openapi_extra={
         "requestBody": {
@@ -39,55 +39,57 @@ class Batch(BaseModel):
         }
     },
 )
-async def webhook(provider: ProviderName, request: Request, parts: PartsDep) -> Receipt | Batch | Response:
+async def receive_webhook(
+    provider: ProviderName, request: Request, parts: PartsDep
+) -> WebhookReceipt | WebhookBatch | Response:
     """A 202 means: verified and stored. It then starts a recovery, reaches a running one, or is ignored with a reason.
 
     Signed webhooks are never rate-limited. A provider without a webhook secret is off and answers 404.
     """
-    _switched_on(parts, provider)
+    _enabled_webhooks(parts, provider)
     try:
-        receipts = await receive(parts, provider, dict(request.headers), await request.body())
+        receipts = await ingest_webhook(parts, provider, dict(request.headers), await request.body())
     except InvalidInput as unfit:
         parts.metrics.webhooks.labels(provider, "invalid").inc()
-        return problems.answer(request, 400, "invalid_webhook", str(unfit))
+        return problems.problem_response(request, 400, "invalid_webhook", str(unfit))
     except Exception as error:
-        parts.metrics.webhooks.labels(provider, _failure(error)).inc()
+        parts.metrics.webhooks.labels(provider, _failure_label(error)).inc()
         raise
     for receipt in receipts:
         parts.metrics.webhooks.labels(provider, receipt.status).inc()
-    return receipts[0] if len(receipts) == 1 else Batch(status=_together(receipts), items=receipts)
+    return receipts[0] if len(receipts) == 1 else WebhookBatch(status=_overall_status(receipts), items=receipts)
 
 
 @router.get(
     "/webhooks/{provider}",
     response_class=PlainTextResponse,
-    responses=responses(400, 404, 405),
+    responses=problem_responses(400, 404, 405),
     summary="Prove to a provider that this address is yours",
 )
-async def challenge(provider: ProviderName, request: Request, parts: PartsDep) -> Response:
+async def answer_webhook_challenge(provider: ProviderName, request: Request, parts: PartsDep) -> Response:
     """Braintree asks with `bt_challenge` before it uses an address; nothing is stored. No other provider does that."""
-    webhooks = _switched_on(parts, provider)
+    webhooks = _enabled_webhooks(parts, provider)
     if not isinstance(webhooks, AnswersChallenge):
         raise HTTPException(405, headers={"Allow": "POST"})
     try:
         return PlainTextResponse(webhooks.answer_challenge(dict(request.query_params)))
     except InvalidInput as unfit:
-        return problems.answer(request, 400, "invalid_challenge", str(unfit))
+        return problems.problem_response(request, 400, "invalid_challenge", str(unfit))
 
 
-def _switched_on(parts: Parts, provider: str) -> Webhooks:
+def _enabled_webhooks(parts: Parts, provider: str) -> Webhooks:
     if provider not in parts.webhooks:
         parts.metrics.webhooks.labels("unknown", "not_found").inc()
         raise NotFound("There is no such provider, or its webhooks are switched off.")
     return parts.webhooks[provider]
 
 
-def _failure(error: Exception) -> str:
+def _failure_label(error: Exception) -> str:
     if isinstance(error, HTTPException):
         return {408: "too_slow", 413: "too_large"}.get(error.status_code, "failed")
     return "unavailable" if isinstance(error, StoreUnavailable) else "failed"
 
 
-def _together(receipts: list[Receipt]) -> Literal["accepted", "duplicate", "ignored"]:
+def _overall_status(receipts: list[WebhookReceipt]) -> Literal["accepted", "duplicate", "ignored"]:
     found = {receipt.status for receipt in receipts}
     return "accepted" if "accepted" in found else "ignored" if "ignored" in found else "duplicate"

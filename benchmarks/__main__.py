@@ -2,14 +2,14 @@
 
 import sys
 
-from benchmarks import decide, desk, fidelity, replay, simulate
+from benchmarks import admin_queries, decisions, engine_parity, replay, simulator_speed
 
 BENCHMARKS = {
-    "decide": decide.main,
-    "simulate": simulate.main,
+    "decide": decisions.main,
+    "simulate": simulator_speed.main,
     "replay": replay.main,
-    "desk": desk.main,
-    "fidelity": fidelity.main,
+    "desk": admin_queries.main,
+    "fidelity": engine_parity.main,
 }
 
 if __name__ == "__main__":

@@ -14,16 +14,16 @@ from typing import Final
 
 import psycopg
 
-from benchmarks.scratch_log import fill_event_log, shipped_world
-from db import migrate
+from benchmarks.event_log_load import fill_event_log, shipped_world
+from db import schema
 from db.session import Database
 from devstack.postgres import WRITER, running_cluster
-from simulator.assumptions import load_shipped_assumptions
-from simulator.calibration import calibrate_model
-from simulator.fate import OutcomeModels
-from simulator.history import read_event_log
-from simulator.past import History
-from simulator.recorded_source import build_history_source
+from simulator.history.calibration import calibrate_model
+from simulator.history.columns import History
+from simulator.history.event_log import read_event_log
+from simulator.history.recorded_source import build_history_source
+from simulator.model.assumptions import load_shipped_assumptions
+from simulator.model.charge_outcomes import OutcomeModels
 from simulator.runner import choose_engine, simulate_policies
 
 EVENTS: Final = 1_000_000
@@ -35,7 +35,7 @@ def main(events: int = EVENTS) -> bool:
     folder = Path(tempfile.mkdtemp(prefix="pri-bench-"))
     try:
         with running_cluster(folder) as server:
-            migrate.upgrade_schema(server.owner_url, WRITER)
+            schema.upgrade_schema(server.owner_url, WRITER)
             written = fill_event_log(server.owner_url, events)
             return _measure_replay(server.writer_url, written)
     finally:
@@ -51,8 +51,11 @@ def _measure_replay(address: str, written: int) -> bool:
     source = build_history_source(history, load_shipped_assumptions(), recoveries=None, seed=1)
     fitted_in = time.perf_counter() - began - read_in
     world = shipped_world()
-    found = calibrate_model(source, lambda cases: choose_engine(world, OutcomeModels(source.outcomes, 1)).run(cases).is_recovered,
-                       world.policy.version)  # fmt: skip
+    found = calibrate_model(
+        source,
+        lambda cases: choose_engine(world, OutcomeModels(source.outcomes, 1)).run(cases).is_recovered,
+        world.policy.version,
+    )
     result = simulate_policies(source, world, shipped_world("candidate"), seed=1)
     took = time.perf_counter() - began
     _print_line(f"floor, the same rows counted in PostgreSQL: {floor:.1f} s")

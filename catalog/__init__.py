@@ -3,9 +3,8 @@
 The core stays pure; whoever composes (worker, command line, simulator, tests) gets its inputs here.
 """
 
-from catalog.network import NetworkLimits, network_rules
 from catalog.plugins import installed_fraud_scorers, installed_strategies
-from catalog.policy_file import PolicyFile
+from catalog.policy_file import NetworkLimits, PolicyFile, network_rules
 from catalog.tables import load_decline_tables
 
 __all__ = [

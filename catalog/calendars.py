@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import holidays
 from babel.core import get_global
 
-from core.retry.strategies.calendar import Calendar, ClockOffset
+from core.calendar import Calendar, ClockOffset
 
 AHEAD: Final = timedelta(days=60)
 """No strategy of ours looks further; a longer window only makes the plan's row longer."""

@@ -5,8 +5,8 @@ from typing import cast
 
 from core.errors import InvalidPolicy
 from core.fraud.signals import FraudScorer, ScorerFactory
-from core.retry.policy import StrategyFactory
-from core.retry.strategies.base import RetryStrategy
+from core.policy.policy import StrategyFactory
+from core.strategies.base import RetryStrategy
 
 STRATEGY_GROUP = "pri.strategies"
 SCORER_GROUP = "pri.fraud_scorers"

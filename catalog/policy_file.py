@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from catalog.network_tables import network_rules
+from catalog.tables import network_rules
+from core.card_networks.rules import NetworkRules
 from core.errors import InvalidPolicy
-from core.retry.policy import Policy, StrategyFactory, parse_policy
+from core.policy.policy import Policy, StrategyFactory, parse_policy
 
 
 class _Stamp(NamedTuple):
@@ -53,3 +54,17 @@ class PolicyFile:
         text, ceilings = self._path.read_text(encoding="utf-8"), network_rules().limit_ceilings()
         self._policy = parse_policy(text, str(self._path), self._strategies, ceilings)
         self.problem = None
+
+
+__all__ = ["NetworkLimits", "network_rules"]
+
+
+class NetworkLimits:
+    """The limits that hold now. A changed policy file counts from the next try on."""
+
+    def __init__(self, policy: PolicyFile) -> None:
+        self._policy = policy
+
+    def current_rules(self) -> NetworkRules:
+        """The networks' rules with the merchant's own limits below them. Raises InvalidPolicy as the file does."""
+        return network_rules().lower_limits(self._policy.current_policy().network_limits)

@@ -1,9 +1,12 @@
 """The packaged decline tables."""
 
 from collections.abc import Mapping
+from functools import cache
 from importlib.resources import files
 
-from core.classifier.tables import DeclineTables, parse_decline_tables
+from core.card_networks.rules import NetworkRules
+from core.card_networks.tables import FEES_FILE, LIMITS_FILE, STOPS_FILE, parse_network_rules
+from core.classification.tables import DeclineTables, parse_decline_tables
 
 
 def load_decline_tables(provider_decline_codes: Mapping[str, str]) -> DeclineTables:
@@ -16,4 +19,14 @@ def load_decline_tables(provider_decline_codes: Mapping[str, str]) -> DeclineTab
 
 
 def _read_packaged(name: str) -> tuple[str, str]:
-    return name, files("core.classifier").joinpath(name).read_text(encoding="utf-8")
+    return name, files("core.classification").joinpath(name).read_text(encoding="utf-8")
+
+
+@cache
+def network_rules() -> NetworkRules:
+    """The networks' own rules, of all dates. Raises InvalidInput naming file and line."""
+    limits, stops, fees = (files("core.card_networks").joinpath(name).read_text(encoding="utf-8") for name in _NAMES)
+    return parse_network_rules(limits, stops, fees)
+
+
+_NAMES = (LIMITS_FILE, STOPS_FILE, FEES_FILE)

@@ -11,14 +11,14 @@ from temporalio.service import RPCError
 
 from commands import console
 from core.errors import EngineUnavailable, InvalidInput, NotFound
-from db import address, audit, migrate
+from db import address, audit, schema
 from db import rebuild as rebuilding
 from db.audit import AuditReport
 from db.repositories import contacts, inbox, operator_actions
 from db.repositories.operator_actions import AuditAction, AuditEntry
 from db.session import Database
 from settings import Settings, read_environment
-from workflows import search
+from workflows import namespace
 from workflows.client import connect_temporal
 
 TEMPORAL_TIMEOUT_SECONDS = 10.0
@@ -45,7 +45,7 @@ def upgrade_database(settings: Settings) -> None:
         raise InvalidInput("Neither DATABASE_OWNER_URL nor DATABASE_URL is set.")
     given = settings.database_url.get_secret_value() or settings.owner_url
     address.parse_address(settings.owner_url, "DATABASE_URL" if settings.owner_url == given else "DATABASE_OWNER_URL")
-    migrate.upgrade_schema(settings.owner_url, address.parse_address(given).role)
+    schema.upgrade_schema(settings.owner_url, address.parse_address(given).role)
     console.print_note("database: at the newest migration")
     console.print_note(asyncio.run(_register_search_attributes()))
 
@@ -54,7 +54,7 @@ async def _register_search_attributes() -> str:
     """Optional: a Temporal that is away, or doesn't let us, costs the filters in its web UI and nothing else."""
     try:
         async with asyncio.timeout(TEMPORAL_TIMEOUT_SECONDS):
-            added = await search.register_attributes(await connect_temporal(read_environment()))
+            added = await namespace.register_attributes(await connect_temporal(read_environment()))
     except (TimeoutError, RPCError, EngineUnavailable) as error:
         return f"temporal: search attributes were not registered ({type(error).__name__}); see docs/operations.md"
     return f"temporal: search attributes registered{': ' + ', '.join(added) if added else ' before'}"

@@ -3,14 +3,14 @@
 import asyncio
 
 import catalog
+from commands import console
 from commands.database import open_database
-from core.classifier.classify import classify
-from core.classifier.taxonomy import Classification
+from core.classification.classify import classify, summarize_classification
+from core.classification.taxonomy import Classification
 from core.errors import InvalidInput, NotFound
 from core.events import Record
 from core.payments import Failure
-from core.retry.recheck import RECHECKED_EVENTS, rederive_segment_or_fraud
-from core.retry.rederive import Rederivation, rederive_decision
+from core.planning.rederivation import RECHECKED_EVENTS, Rederivation, rederive_decision, rederive_segment_or_fraud
 from db.repositories import event_log
 from providers.base import load_providers
 from settings import Settings
@@ -43,3 +43,26 @@ async def _read_decision_row(settings: Settings, recovery_id: str, sequence: int
     if found is None:
         raise NotFound(f"There is no row {sequence} of {recovery_id}.")
     return event_log.record_of(found), found["provider"]
+
+
+def print_classification(provider: str, failure: Failure, as_json: bool) -> None:
+    """How a code is classified. Raises InvalidInput for a provider that isn't installed."""
+    found = classify_code(provider, failure)
+    if as_json:
+        return console.print_json(summarize_classification(found))
+    said = f"{found.category} / {found.cause}, by {found.decided_by} ({found.source})"
+    return console.print_result(f"{said}\nnext: {found.cause.next_action.value.replace('_', ' ')}")
+
+
+def print_rederivation(settings: Settings, recovery_id: str, sequence: int, as_json: bool) -> None:
+    """Whether a recorded decision comes out the same. Raises NotFound, StoreUnavailable."""
+    record, answer = rederive_stored_decision(settings, recovery_id, sequence)
+    if as_json:
+        return console.print_json({"type": record.type.value, **answer.model_dump(mode="json")})
+    agrees = {True: "agrees", False: "DISAGREES", None: "can't be said"}[answer.agrees]
+    lines = [f"{record.type.value}, row {sequence}: {agrees}: {answer.why}"]
+    if answer.agrees is False:
+        lines += [f"recorded: {dict(answer.recorded)}", f"derived:  {dict(answer.derived)}"]
+    if answer.today:
+        lines.append(f"today: {answer.today}")
+    return console.print_result("\n".join(lines))

@@ -15,12 +15,12 @@ from catalog.calendars import is_country, is_time_zone
 from commands import console
 from core.base import Value
 from core.errors import InvalidInput
-from core.past import PastInvoice
+from core.payment_history import PastInvoice
 from providers.base import load_providers
 from providers.stripe.config import StripeConfig
-from providers.stripe.past import StripeHistory
+from providers.stripe.history import StripeHistory
 from settings import read_environment
-from simulator import attempts_table, files
+from simulator.history import attempts_table, files
 
 STRIPE_PROVIDER: Final = "stripe"
 

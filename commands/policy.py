@@ -1,7 +1,7 @@
 """`pri policy check`, `pri policy show`, `pri experiments`."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -9,14 +9,15 @@ from pathlib import Path
 from rich.table import Table
 
 import catalog
-from api.summary import compared
+from api.summary import compare_arm_groups
 from commands.database import open_database
-from core.classifier.taxonomy import Cause
+from core.classification.taxonomy import Cause
 from core.errors import InvalidPolicy
+from core.experiment_report import ArmReport
+from core.policy.policy import Policy, parse_policy
 from core.rates import Interval
-from core.report import ArmReport
-from core.retry.policy import Policy, parse_policy
-from db.repositories.summary import load_sums
+from db.queries.shadow import Comparison, ShadowReport, compare_shadow
+from db.queries.summary import load_sums
 from providers.base import load_providers
 from settings import Settings
 
@@ -60,7 +61,10 @@ async def read_experiment_arms(settings: Settings, days: int) -> dict[str, tuple
     since = now - timedelta(days=days)
     async with open_database(settings) as database, database.begin() as session:
         names = [one.keys[0] or "" for one in await load_sums(session, ("currency",), since, now)]
-        found = {name: compared(await load_sums(session, ("experiment", "arm"), since, now, name)) for name in names}
+        found = {
+            name: compare_arm_groups(await load_sums(session, ("experiment", "arm"), since, now, name))
+            for name in names
+        }
     return {name: reports for name, reports in found.items() if reports}
 
 
@@ -91,3 +95,52 @@ def _format_interval(interval: Interval | None) -> str:
         return "-"
     estimate, low, high = (f"{100 * value:.1f}" for value in (interval.estimate, interval.low, interval.high))
     return f"{estimate} % ({low} to {high})"
+
+
+def read_shadow_report(settings: Settings, days: int) -> ShadowReport:
+    """Decisions of the last days. Raises StoreUnavailable."""
+    return asyncio.run(_read_report(settings, days))
+
+
+async def _read_report(settings: Settings, days: int) -> ShadowReport:
+    now = datetime.now(UTC)
+    async with open_database(settings) as database, database.begin() as session:
+        return await compare_shadow(session, now - timedelta(days=days), now)
+
+
+def shadow_table(found: ShadowReport) -> Table:
+    """For people: one line a kind of decision and what the shadow makes of it."""
+    made = Table("shadow policy", "active policy", "shadow policy would", "decisions", "agreeing", "when")
+    for one in found.comparisons:
+        made.add_row(
+            one.version,
+            one.active,
+            one.shadow,
+            str(one.plans),
+            _format_share(one.agreeing, one.plans),
+            _format_shift(one),
+        )
+    return made
+
+
+def shadow_sentences(found: ShadowReport) -> Iterator[str]:
+    """What it comes to, by version."""
+    for version in dict.fromkeys(one.version for one in found.comparisons):
+        mine = [one for one in found.comparisons if one.version == version]
+        plans, agreeing = sum(one.plans for one in mine), sum(one.agreeing for one in mine)
+        yield f"{version}: agrees with {_format_share(agreeing, plans)} of {plans} decisions"
+    planned = sum(one.plans for one in found.comparisons)
+    if planned < found.decisions:
+        yield f"{found.decisions - planned} of {found.decisions} decisions have no shadow plan beside them"
+
+
+def _format_share(some: int, of: int) -> str:
+    return f"{100 * some / of:.1f} %" if of else "-"
+
+
+def _format_shift(one: Comparison) -> str:
+    if one.median_seconds is None:
+        return "-"
+    word = "earlier" if one.median_seconds < 0 else "later"
+    moved = f"{one.earlier} earlier, {one.later} later"
+    return f"{moved}; median {timedelta(seconds=abs(one.median_seconds))} {word}"

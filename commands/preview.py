@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from commands import console
-from core.classifier.taxonomy import Cause
+from core.classification.taxonomy import Cause
 from core.errors import InvalidInput
 from core.messages.kinds import MessageKind
 from notifications import preview as previews
-from notifications.letters import letters_of
-from notifications.preview import Edge, Example
+from notifications.composer import create_composer
+from notifications.preview import EdgeCase, MessageExample
 from settings import Settings
 
 
@@ -25,7 +25,7 @@ def print_preview(
     edges: Sequence[str] = (),
 ) -> None:
     """Print it. Raises InvalidInput for a kind or a cause that doesn't exist, and for words that can't be used."""
-    example = Example(
+    example = MessageExample(
         kind=_parse_kind(kind),
         language=language,
         cause=_parse_cause(_parse_kind(kind), cause),
@@ -33,8 +33,8 @@ def print_preview(
         currency=currency,
         edges=frozenset(map(_parse_edge, edges)),
     )
-    letters = letters_of(settings.mail_from, settings.message_dir, settings.customer_page_url)
-    letter = previews.preview(letters, example, datetime.now(UTC))
+    letters = create_composer(settings.mail_from, settings.message_dir, settings.customer_page_url)
+    letter = previews.preview_message(letters, example, datetime.now(UTC))
     console.print_result(letter.html if html else f"{letter.subject}\n\n{letter.text}")
 
 
@@ -44,13 +44,15 @@ def _parse_kind(text: str) -> MessageKind:
     return MessageKind(text)
 
 
-def _parse_edge(text: str) -> Edge:
-    if text not in set(Edge):
-        raise InvalidInput(f"{text!r} is no edge; there are {', '.join(Edge)}")
-    return Edge(text)
+def _parse_edge(text: str) -> EdgeCase:
+    if text not in set(EdgeCase):
+        raise InvalidInput(f"{text!r} is no edge; there are {', '.join(EdgeCase)}")
+    return EdgeCase(text)
 
 
 def _parse_cause(kind: MessageKind, text: str | None) -> Cause | None:
     if text is not None and text not in set(Cause):
-        raise InvalidInput(f"{text!r} is no cause for {kind.value}; there are {', '.join(previews.causes_of(kind))}")
+        raise InvalidInput(
+            f"{text!r} is no cause for {kind.value}; there are {', '.join(previews.causes_for_kind(kind))}"
+        )
     return Cause(text) if text is not None else None

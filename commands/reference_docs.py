@@ -7,11 +7,11 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from api.app import description
+from api.app import openapi_description
 from core.events.schema import event_schemas, event_table
 
 DOCS: Final = Path(__file__).parents[1] / "docs"
-BEGIN: Final = "<!-- made by `make reference`; change core/events/data.py instead -->\n"
+BEGIN: Final = "<!-- made by `make reference`; change core/events instead -->\n"
 END: Final = "<!-- end of what is made -->\n"
 
 
@@ -19,7 +19,7 @@ def reference_files(docs: Path = DOCS) -> dict[Path, str]:
     """Every reference file with the text that it should have. Raises ValueError where events.md has no marks."""
     events = docs / "events.md"
     return {
-        docs / "openapi.json": _as_json(description()),
+        docs / "openapi.json": _as_json(openapi_description()),
         docs / "events.schema.json": _as_json(event_schemas()),
         events: _with_table(events.read_text(encoding="utf-8")),
     }

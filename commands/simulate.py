@@ -1,25 +1,33 @@
 """`pri simulate`: a candidate policy and the one it would replace, over the same failures with the same luck."""
 
+import asyncio
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from commands.histories import load_history
+from commands.database import open_database
+from core.classification.taxonomy import Cause
 from core.errors import InvalidInput
+from core.payments import Card, Failure
 from providers.base import load_providers
 from settings import Settings
-from simulator import assumptions, report, table
-from simulator.checked import CalibratedSource
-from simulator.population import DEFAULT_RECOVERIES, SyntheticSource
-from simulator.result import Result
+from simulator import report
+from simulator.calibrated_source import CalibratedSource, calibrate_history
+from simulator.engines.arm import World, build_world
+from simulator.history import event_log, files
+from simulator.history.columns import History
+from simulator.model import assumptions
+from simulator.model.assumptions import Assumptions
+from simulator.population.synthetic import DEFAULT_RECOVERIES, SyntheticSource
+from simulator.report import figures
+from simulator.report.result import Result
 from simulator.runner import RunObserver, simulate_policies
-from simulator.world import World, build_world
 
 SYNTHETIC_SOURCE = "synthetic"
 
@@ -52,7 +60,7 @@ def run_simulation(settings: Settings, wanted: SimulationRequest) -> Result:
         )
     result = result.model_copy(update={"calibration": calibration})
     write_result(result, wanted.out)
-    Console().print(table.render_comparison(result))
+    Console().print(figures.render_comparison(result))
     return result
 
 
@@ -99,3 +107,47 @@ def _replace_file(file: Path, text: str) -> None:
         draft.write(text)
     Path(draft.name).chmod(0o644)
     os.replace(draft.name, file)
+
+
+EVENT_LOG_SOURCE: Final = event_log.EVENT_LOG_SOURCE
+
+
+def load_history(
+    settings: Settings, name: str, baseline: World, believed: Assumptions, *, recoveries: int | None, seed: int
+) -> CalibratedSource:
+    """The event log where it is called `history`, else the file of that name.
+
+    Raises InvalidInput for an empty or too short history and for a file that is none, NotFound for no file,
+    StoreUnavailable.
+    """
+    with _count_progress() as progress:
+        found = (
+            _read_event_log(settings, progress)
+            if name == EVENT_LOG_SOURCE
+            else _read_file(Path(name), baseline, progress)
+        )
+    return calibrate_history(found, believed, baseline, recoveries=recoveries, seed=seed)
+
+
+def _read_event_log(settings: Settings, progress: Callable[[int], None]) -> History:
+    async def read_log() -> History:
+        async with open_database(settings) as database:
+            return await event_log.read_event_log(database, progress=progress)
+
+    return asyncio.run(read_log())
+
+
+def _read_file(path: Path, baseline: World, progress: Callable[[int], None]) -> History:
+    def classify_cause(provider: str, failure: Failure, card: Card) -> Cause:
+        return baseline.classify_failure(provider, failure, card).cause
+
+    return files.read_history_file(path, classify_cause, progress)
+
+
+@contextmanager
+def _count_progress() -> Iterator[Callable[[int], None]]:
+    """How many recoveries have been read, on stderr: nobody knows beforehand how many there are."""
+    columns = (TextColumn("{task.completed:.0f} recoveries read"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda done: bar.update(task, completed=done)

@@ -14,13 +14,13 @@ from core.errors import EngineUnavailable, InvalidInput
 from devstack.secrets import DevSecrets, load_secrets
 from sandbox.adyen.client import AdyenSandboxClient
 from sandbox.adyen.models import FailedPayment
-from sandbox.adyen.samples import sample_adyen_webhook
-from sandbox.braintree import samples as braintree
+from sandbox.adyen.payments import sample_adyen_webhook
+from sandbox.braintree import webhooks as braintree
 from sandbox.braintree.client import BraintreeSandboxClient
 from sandbox.braintree.models import FailedPayment as FailedAtBraintree
 from sandbox.client import SandboxClient, SandboxError
 from sandbox.models import Delivery, DeliveryResult, FailedInvoice
-from sandbox.samples import event_payload, failed_invoice_event, sign_stripe_payload
+from sandbox.stripe.webhooks import event_payload, failed_invoice_event, sign_stripe_payload
 from settings import Settings
 
 

@@ -1,58 +1,17 @@
 """One input and one result per message that crosses Temporal. Every new field has a default: deploys overlap."""
 
 from datetime import datetime
-from enum import StrEnum
-from typing import Any
 
 from core.base import Value
-from core.classifier.taxonomy import Classification
-from core.events import Event, Record, State
+from core.classification.taxonomy import Classification
+from core.events import Event, MessageOutcome, Record, State
+from core.messages.kinds import MessageKind
 from core.payments import FailureFacts, ProviderEvent
-from core.retry.recovery import Recovery
-from core.segmentation.segment import Segment
+from core.recovery.state import Recovery
+from core.segmentation.rules import Segment
 
 NOT_ALLOWED = "NotAllowed"
 """The type of the failure of a call that the provider refuses to this key: asking again is of no use."""
-
-
-class Action(StrEnum):
-    """What an operator can ask of a recovery."""
-
-    RETRY = "retry"
-    CANCEL = "cancel"
-    PAUSE = "pause"
-    RESUME = "resume"
-    REVIEW = "review"
-
-
-class Command(Value):
-    """One wish of an operator."""
-
-    action: Action
-    actor: str = "temporal"
-    reason: str = ""
-    decision: str | None = None
-    """approve or reject, for a review."""
-    request_id: str | None = None
-    """The same wish sent twice has the same id."""
-    asked_by: str | None = None
-    """Who asked for the same before, where it takes two people, and why."""
-    asked_reason: str | None = None
-    signal: str | None = None
-    """Which signal of which run it came as; the workflow says so, nobody else."""
-
-
-_COMMAND_TEXT_FIELDS = ("actor", "reason", "decision", "request_id", "asked_by", "asked_reason")
-
-
-def parse_command(action: Action, given: Any) -> Command:
-    """A command out of whatever somebody typed: an object's known fields, anything else kept as text in `reason`."""
-    if not isinstance(given, dict):
-        return Command(action=action, reason="" if given is None else str(given))
-    texts = {key: str(given[key]) for key in _COMMAND_TEXT_FIELDS if given.get(key)}
-    if "decision" in texts:
-        texts["decision"] = texts["decision"].strip().lower()
-    return Command(action=action, **texts)
 
 
 class RecoveryInput(Value):
@@ -193,3 +152,43 @@ class RelayReport(Value):
     delivered: int = 0
     waiting: int = 0
     revived: int = 0
+
+
+class NotifyInput(ProviderInput):
+    """Send one message of a recovery over one channel."""
+
+    now: datetime
+    step: str
+    kind: MessageKind
+    channel: str
+    amount: int | None = None
+    """What is open now, minor units of `currency`, as read for this message; None: as the recovery knows it."""
+    currency: str = ""
+
+
+class DeliveryResult(Value):
+    """What became of a message. No address, no name: this is in the history."""
+
+    outcome: MessageOutcome
+    reason: str | None = None
+    language: str | None = None
+
+
+class DeliverNoticesInput(Value):
+    """One pass over what operators and other systems are to hear."""
+
+    limit: int = 200
+
+
+class DeliverNoticesReport(Value):
+    """What a pass did."""
+
+    webhooks: int = 0
+    told: int = 0
+
+
+class SendWebhookInput(Value):
+    """One outgoing webhook to one of the configured addresses."""
+
+    notice_id: str
+    target: int

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 from core.base import Value
-from core.terms import CollectionTerms
+from core.collection_terms import CollectionTerms
 
 
 class EventKind(StrEnum):

@@ -60,3 +60,19 @@ class SimulationRunner(Protocol):
 
     async def cancel_simulation(self, simulation_id: str) -> None:
         """Ask it to end. Raises NotFound where none of that name runs."""
+
+
+class DryRunTask(Value):
+    """What the process is told."""
+
+    order: SimulationOrder
+    address: str
+    """Of the database, for the history."""
+
+
+class DryRunLine(Value):
+    """What it tells: how far it is, or, at last, what came of it."""
+
+    done: int = 0
+    total: int = 0
+    outcome: SimulationOutcome | None = None

@@ -8,8 +8,8 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from db.address import parse_address
-from db.connecting import CONNECT_SECONDS, Connector, watch_connections
-from db.failures import translate_error
+from db.connections import CONNECT_SECONDS, Connector, watch_connections
+from db.errors import translate_error
 
 Session = AsyncConnection
 """An open transaction. Plain Core, no identity map: what is read is what is stored."""

@@ -5,9 +5,9 @@ import sys
 import threading
 from types import FrameType
 
-from devstack.children import Options
 from devstack.console import print_status
 from devstack.errors import DevstackError, StackInterrupted
+from devstack.programs import Options
 from devstack.stack import DevStack
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -21,13 +21,13 @@ from psycopg import sql
 
 from devstack import _postgres_files as files
 from devstack.errors import DevstackError
-from devstack.locks import exclusive_lock
 from devstack.processes import (
     Child,
     Identity,
     Program,
     command_line,
     end_process,
+    exclusive_lock,
     last_log_line,
     launch_prefix,
     pid_exists,

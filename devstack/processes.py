@@ -1,12 +1,13 @@
 """Programs as processes with a group of their own, known by more than their number."""
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -197,3 +198,24 @@ def last_log_line(log: Path) -> str:
     except OSError:
         return ""
     return next((line.strip() for line in reversed(written) if line.strip()), "")[-400:]
+
+
+@contextmanager
+def exclusive_lock(path: Path, otherwise: str) -> Iterator[None]:
+    """Holds the lock at `path` or raises DevstackError(otherwise) at once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DevstackError(otherwise) from None
+        yield
+
+
+@contextmanager
+def waiting_lock(path: Path) -> Iterator[None]:
+    """Holds the lock at `path`, waiting for whoever has it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -16,12 +16,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from devstack import children, ports, postgres, temporal
-from devstack.children import Addresses, Options
+from devstack import ports, postgres, programs, temporal
 from devstack.console import print_status
 from devstack.errors import DevstackError
-from devstack.locks import exclusive_lock
-from devstack.processes import Program, last_log_line, wait_until
+from devstack.processes import Program, exclusive_lock, last_log_line, wait_until
+from devstack.programs import Addresses, Options
 from devstack.secrets import DevSecrets, ensure_sandbox_port, load_secrets
 from devstack.supervisor import Supervisor
 from settings import Settings
@@ -116,7 +115,7 @@ class DevStack:
     @cached_property
     def environment(self) -> dict[str, str]:
         """What worker and API run with; commands of `pri` that talk to this stack need the same."""
-        return children.service_environment(self.settings, self.options, self.addresses, self.secrets)
+        return programs.service_environment(self.settings, self.options, self.addresses, self.secrets)
 
     def _take_data_dir(self) -> None:
         """One at a time; then what a crashed one left is ended, and only then the ports are looked at."""
@@ -149,14 +148,14 @@ class DevStack:
         self.supervisor.start(program)
 
     def _run_probe(self, name: str, arguments: tuple[str, ...], seconds: float) -> None:
-        env = {**children.temporal_environment(self.settings, self.addresses), **self.options.environment}
-        program = children.probe_program(name, arguments, self.data_dir, env)
+        env = {**programs.temporal_environment(self.settings, self.addresses), **self.options.environment}
+        program = programs.probe_program(name, arguments, self.data_dir, env)
         self.supervisor.run_to_end(program, seconds, self._should_give_up)
 
     def _migrate_database(self) -> None:
         print_status("migrating the database")
         env = {**self.environment, "DATABASE_OWNER_URL": self.addresses.owner_url}
-        program = children.service_program("migrate", self.options.commands.migrate, self.data_dir, env)
+        program = programs.service_program("migrate", self.options.commands.migrate, self.data_dir, env)
         self.supervisor.run_to_end(program, 300, self._should_give_up)
 
     def _start_services(self) -> None:
@@ -164,16 +163,16 @@ class DevStack:
         print_status("starting the services")
         commands, given = self.options.commands, self.settings
         signing = {
-            "stripe": children.webhook_secrets(given, self.secrets)[0],
-            "adyen": children.hmac_keys(given, self.secrets)[0],
+            "stripe": programs.webhook_secrets(given, self.secrets)[0],
+            "adyen": programs.hmac_keys(given, self.secrets)[0],
             "braintree": self.secrets.braintree_keys,
         }
         if self.options.sandbox:
             self.supervisor.start(
-                children.sandbox_program(self.options, self.data_dir, self.addresses, signing, self.environment)
+                programs.sandbox_program(self.options, self.data_dir, self.addresses, signing, self.environment)
             )
         for name, argv in (("api", commands.api), ("worker", commands.worker)):
-            self.supervisor.start(children.service_program(name, argv, self.data_dir, self.environment))
+            self.supervisor.start(programs.service_program(name, argv, self.data_dir, self.environment))
 
     def wait_ready(self) -> None:
         """Returns when every part runs, `/readyz` says 200 and the worker of now polls every queue."""

@@ -5,7 +5,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from devstack import _sdk, cache
+from devstack import program_cache
 from devstack.console import print_path, print_status
 from devstack.errors import DevstackError
 from devstack.processes import Program
@@ -16,10 +16,10 @@ SQLITE_PRAGMAS = ("journal_mode=wal", "synchronous=normal", "busy_timeout=10000"
 
 def find_temporal_server() -> Path:
     """On PATH, cached, downloaded by the SDK, built with Go, in this order; DevstackError when nothing works."""
-    on_path, cached = shutil.which("temporal"), cache.bin_dir() / "temporal"
+    on_path, cached = shutil.which("temporal"), program_cache.bin_dir() / "temporal"
     if on_path:
         return Path(on_path)
-    return cached if cache.is_program(cached) else _fetch_server(cached)
+    return cached if program_cache.is_program(cached) else _fetch_server(cached)
 
 
 def _fetch_server(target: Path) -> Path:
@@ -28,7 +28,7 @@ def _fetch_server(target: Path) -> Path:
     except DevstackError as no_download:
         print_status(f"no download of the Temporal server ({no_download})")
     try:
-        return cache.install_with_go(GO_MODULE, "temporal", "temporal")
+        return program_cache.install_with_go(GO_MODULE, "temporal", "temporal")
     except DevstackError as no_build:
         raise DevstackError(
             f"no Temporal server: {no_build}. Install the `temporal` command or set TEMPORAL_ADDRESS"
@@ -36,9 +36,9 @@ def _fetch_server(target: Path) -> Path:
 
 
 def _download_server(target: Path) -> Path:
-    with cache.build_folder("temporal-download") as folder:
-        if not cache.is_program(target):
-            found = _sdk.fetch_sdk_server("dev", folder)
+    with program_cache.build_folder("temporal-download") as folder:
+        if not program_cache.is_program(target):
+            found = program_cache.fetch_sdk_server("dev", folder)
             target.parent.mkdir(parents=True, exist_ok=True)
             found.replace(target)
     return target

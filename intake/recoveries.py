@@ -3,7 +3,8 @@
 from datetime import timedelta
 from typing import Protocol
 
-from core.contracts import Command, RecoveryStatus
+from core.contracts import RecoveryStatus
+from core.operators import Command
 from core.payments import ProviderEvent
 
 

@@ -1,25 +1,53 @@
 """The second way from the inbox to the recoveries, for what could not be delivered at once; and lost runs."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
+from uuid import NAMESPACE_URL, uuid5
 
 import structlog
 
 from core.contracts import RelayReport
 from core.errors import EngineUnavailable, ProviderUnavailable, RecoveryError, RunClosed, StoreUnavailable
-from core.messages.notices import Notice, dead_letter_notice
-from core.retry.scope import ScopeRules
+from core.notices import Audience, Notice, NoticeTopic, dead_letter_notice
+from core.policy.scope import ScopeRules
 from db.repositories import inbox, notices
 from db.repositories import recoveries as read_model
 from db.repositories.inbox import StoredWebhook, WebhookOutcome
 from db.session import Database, Session
-from intake.deliver import SHIPPED_SCOPE_RULES, Delivery, DeliveryStatus, ResolvePayment, deliver_event
-from intake.pollers import report_idle_queues
+from intake.delivery import SHIPPED_SCOPE_RULES, Delivery, DeliveryStatus, ResolvePayment, deliver_event
 from intake.recoveries import Recoveries
 from providers.base import Gateway
+
+
+async def report_idle_queues(db: Database, recoveries: Recoveries, providers: Iterable[str], now: datetime) -> None:
+    """Tell operators, once a day and queue, of these providers' queues that nobody polls."""
+    idle = [provider for provider in sorted(set(providers)) if not await _is_polled(recoveries, provider)]
+    if idle:
+        async with db.begin() as session:
+            await notices.add_notices(session, [_idle_queue_notice(provider, now) for provider in idle])
+
+
+async def _is_polled(recoveries: Recoveries, provider: str) -> bool:
+    """Of a queue that can't be asked for, nothing bad is said."""
+    try:
+        return await recoveries.is_polled(provider)
+    except EngineUnavailable:
+        return True
+
+
+def _idle_queue_notice(provider: str, now: datetime) -> Notice:
+    why = f"no worker polls the queue charges-{provider}: its recoveries wait, and nothing is read or charged"
+    return Notice(
+        id=uuid5(NAMESPACE_URL, f"pri:idle:{provider}:{now.date()}"),
+        audience=Audience.OPERATORS,
+        topic=NoticeTopic.CONFIGURATION,
+        occurred_at=now,
+        data={"provider": provider, "why": why},
+    )
+
 
 MOST_TRIES: Final = 10
 """After so many a row that is itself to blame ends as ignored, with its error as reason: about twenty minutes."""

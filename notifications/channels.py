@@ -9,11 +9,11 @@ from importlib.metadata import entry_points
 from typing import Protocol
 
 from core.base import Value
-from core.messages.contact import Contact
 from core.messages.kinds import MessageKind
+from core.messages.recipients import Contact
 
 
-class Letter(Value):
+class CustomerMessage(Value):
     """A message to one customer, ready to be sent. Holds personal data: never log it."""
 
     name: str
@@ -39,7 +39,7 @@ class Letter(Value):
 class Channel(Protocol):
     """One way to customers."""
 
-    async def send(self, letter: Letter) -> None:
+    async def send(self, message: CustomerMessage) -> None:
         """Send it, within 30 seconds, once.
 
         Raises NotDelivered where it surely did not go out; after any other error it counts as maybe sent.
@@ -49,7 +49,7 @@ class Channel(Protocol):
 ChannelPlugin = Callable[[Mapping[str, str]], Channel | None]
 
 
-def installed(environment: Mapping[str, str]) -> dict[str, Channel]:
+def installed_channels(environment: Mapping[str, str]) -> dict[str, Channel]:
     """Every channel that is installed and set up, by name."""
     made = ((point.name, point.load()(environment)) for point in entry_points(group="pri.channels"))
     return {name: channel for name, channel in made if channel is not None}

@@ -14,22 +14,22 @@ from urllib.parse import quote, unquote, urlsplit
 import aiosmtplib
 
 from core.errors import InvalidInput, NotDelivered
-from notifications.channels import Letter
-from notifications.mailboxes import Mailbox, one_line, read_recipient, read_sender
+from notifications.channels import CustomerMessage
+from notifications.mailboxes import Mailbox, parse_recipient, parse_sender, to_single_line
 
-SECONDS: Final = 10.0
+STEP_SECONDS: Final = 10.0
 """For each step of the conversation, and for the message itself with its answer."""
-NOBODY: Final = "billing@localhost"
-GOODBYE: Final = 2.0
+DEFAULT_SENDER: Final = "billing@localhost"
+QUIT_SECONDS: Final = 2.0
 """For the last word, when all is said."""
 # Bodies in seven bits pass every server, whether it offers 8BITMIME or not.
-_BODIES: Final = WIRE.clone(cte_type="7bit")
+_BODY_POLICY: Final = WIRE.clone(cte_type="7bit")
 # A header that Python folds within a long address comes out encoded, and is no address any more.
-_HEADERS: Final = WIRE.clone(cte_type="7bit", max_line_length=990)
+_HEADER_POLICY: Final = WIRE.clone(cte_type="7bit", max_line_length=990)
 
 
 @dataclass(frozen=True)
-class Server:
+class SmtpServer:
     """Where mail is handed in. `tls`: from the first byte; otherwise STARTTLS is used where it is offered."""
 
     host: str
@@ -43,7 +43,7 @@ class Server:
         return f"Server({self.host}:{self.port})"
 
 
-def read_url(address: str) -> Server:
+def parse_smtp_url(address: str) -> SmtpServer:
     """`smtp://user:password@host:587` or `smtps://…`. Raises InvalidInput, without showing the address."""
     try:
         parts = urlsplit(address)
@@ -54,7 +54,7 @@ def read_url(address: str) -> Server:
         raise InvalidInput("SMTP_URL is not an address like smtp://user:password@host:587.")
     tls = parts.scheme == "smtps"
     user, password = (unquote(one) if one else None for one in (parts.username, parts.password))
-    return Server(parts.hostname, port or (465 if tls else 587 if user else 25), tls, user, password)
+    return SmtpServer(parts.hostname, port or (465 if tls else 587 if user else 25), tls, user, password)
 
 
 class EmailChannel:
@@ -62,36 +62,38 @@ class EmailChannel:
     own answer says so.
     """
 
-    def __init__(self, server: Server, sender: str, seconds: float = SECONDS) -> None:
+    def __init__(self, server: SmtpServer, sender: str, seconds: float = STEP_SECONDS) -> None:
         self._server = server
-        self._sender = read_sender(sender or NOBODY)
+        self._sender = parse_sender(sender or DEFAULT_SENDER)
         self._seconds = seconds
 
-    async def send(self, letter: Letter) -> None:
+    async def send(self, message: CustomerMessage) -> None:
         """Raises NotDelivered where it surely did not go out."""
-        to = _mailbox(letter)
-        wide = to.international or self._sender.international
-        body = self._written(letter, to, wide)
-        client = _Client(
+        to = _recipient_mailbox(message)
+        wide = to.is_international or self._sender.is_international
+        body = self._encode_mail(message, to, wide)
+        client = _SmtpClient(
             hostname=self._server.host, port=self._server.port, use_tls=self._server.tls, timeout=self._seconds,
             username=self._server.user, password=self._server.password,
         )  # fmt: skip
         try:
-            await self._announce(client, to, len(body), wide)
-            await _hand_in(client, body)
+            await self._open_transaction(client, to, len(body), wide)
+            await _send_data(client, body)
         finally:
             with contextlib.suppress(Exception):
-                await client.quit(timeout=GOODBYE)
+                await client.quit(timeout=QUIT_SECONDS)
             client.close()
 
-    async def _announce(self, client: "_Client", to: Mailbox, size: int, wide: bool) -> None:
+    async def _open_transaction(self, client: "_SmtpClient", to: Mailbox, size: int, wide: bool) -> None:
         """Everything before the message itself: whatever goes wrong here, nothing was sent."""
         try:
             async with asyncio.timeout(2 * self._seconds):
                 await client.connect()
-                await client.mail(self._sender.address, options=_options(client, size, wide), encoding=_letters(wide))
-                await client.rcpt(to.address, encoding=_letters(wide))
-                await client.begin()
+                await client.mail(
+                    self._sender.address, options=_mail_options(client, size, wide), encoding=_address_encoding(wide)
+                )
+                await client.rcpt(to.address, encoding=_address_encoding(wide))
+                await client.begin_data()
         except NotDelivered:
             raise
         except aiosmtplib.SMTPRecipientRefused as refused:
@@ -99,50 +101,50 @@ class EmailChannel:
         except aiosmtplib.SMTPAuthenticationError:
             raise NotDelivered("login_refused") from None
         except (aiosmtplib.SMTPSenderRefused, aiosmtplib.SMTPDataError) as refused:
-            raise NotDelivered(_code(refused), permanent=refused.code >= 500) from None
+            raise NotDelivered(_error_code(refused), permanent=refused.code >= 500) from None
         except Exception as error:
-            raise NotDelivered(_code(error)) from None
+            raise NotDelivered(_error_code(error)) from None
 
-    def _written(self, letter: Letter, to: Mailbox, wide: bool) -> bytes:
+    def _encode_mail(self, message: CustomerMessage, to: Mailbox, wide: bool) -> bytes:
         """The mail as bytes. Raises NotDelivered for a letter that makes no mail."""
         try:
-            return self._mail(letter, to).as_bytes(policy=_HEADERS.clone(utf8=wide))
+            return self._build_mail(message, to).as_bytes(policy=_HEADER_POLICY.clone(utf8=wide))
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise NotDelivered(f"letter_{type(error).__name__}", permanent=True) from None
 
-    def message(self, letter: Letter) -> EmailMessage:
+    def to_mail(self, message: CustomerMessage) -> EmailMessage:
         """The mail: text and HTML, and the headers that make it a decent one. Raises NotDelivered without address."""
-        return self._mail(letter, _mailbox(letter))
+        return self._build_mail(message, _recipient_mailbox(message))
 
-    def _mail(self, letter: Letter, to: Mailbox) -> EmailMessage:
-        mail = EmailMessage(policy=_BODIES)
-        mail["From"] = _header(self._sender)
-        mail["To"] = _header(to)
-        mail["Subject"] = letter.subject
+    def _build_mail(self, message: CustomerMessage, to: Mailbox) -> EmailMessage:
+        mail = EmailMessage(policy=_BODY_POLICY)
+        mail["From"] = _header_text(self._sender)
+        mail["To"] = _header_text(to)
+        mail["Subject"] = message.subject
         mail["Date"] = format_datetime(localtime())
-        mail["Message-ID"] = f"<{letter.name}@{self._sender.domain}>"
-        mail["Content-Language"] = letter.language
+        mail["Message-ID"] = f"<{message.name}@{self._sender.domain}>"
+        mail["Content-Language"] = message.language
         mail["Auto-Submitted"] = "auto-generated"
         by_mail = f"mailto:{quote(self._sender.address, safe='@')}?subject=unsubscribe"
-        mail["List-Unsubscribe"] = f"<{letter.unsubscribe or by_mail}>"
+        mail["List-Unsubscribe"] = f"<{message.unsubscribe or by_mail}>"
         # One click (RFC 8058) is a promise: only behind an address that says who clicked.
-        if letter.unsubscribe.startswith("https:"):
+        if message.unsubscribe.startswith("https:"):
             mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
-        mail.set_content(letter.text)
-        mail.add_alternative(letter.html, subtype="html")
+        mail.set_content(message.text)
+        mail.add_alternative(message.html, subtype="html")
         return mail
 
 
-class _Client(aiosmtplib.SMTP):
+class _SmtpClient(aiosmtplib.SMTP):
     """The library's, with the two halves of DATA apart: until the server asks for the message, nothing was sent."""
 
-    async def begin(self) -> None:
+    async def begin_data(self) -> None:
         """DATA. Raises SMTPDataError where the server doesn't want the message."""
         asked = await self.execute_command(b"DATA")
         if asked.code != aiosmtplib.SMTPStatus.start_input:
             raise aiosmtplib.SMTPDataError(asked.code, asked.message)
 
-    async def finish(self, message: bytes) -> None:
+    async def finish_data(self, message: bytes) -> None:
         """The message and the server's answer to it. Raises SMTPDataError where it refuses."""
         protocol = self.protocol
         if protocol is None:
@@ -155,15 +157,15 @@ class _Client(aiosmtplib.SMTP):
             raise aiosmtplib.SMTPDataError(answer.code, answer.message)
 
 
-async def _hand_in(client: _Client, body: bytes) -> None:
+async def _send_data(client: _SmtpClient, body: bytes) -> None:
     """From here on only the server's own answer says that it was not taken."""
     try:
-        await client.finish(body)
+        await client.finish_data(body)
     except aiosmtplib.SMTPDataError as refused:
-        raise NotDelivered(_code(refused), permanent=refused.code >= 500) from None
+        raise NotDelivered(_error_code(refused), permanent=refused.code >= 500) from None
 
 
-def _options(client: aiosmtplib.SMTP, size: int, wide: bool) -> list[str]:
+def _mail_options(client: aiosmtplib.SMTP, size: int, wide: bool) -> list[str]:
     """What the server is told of the message. Raises NotDelivered where it can't take such addresses."""
     if wide and not client.supports_extension("smtputf8"):
         raise NotDelivered("smtputf8_not_offered", permanent=True)
@@ -171,38 +173,38 @@ def _options(client: aiosmtplib.SMTP, size: int, wide: bool) -> list[str]:
     return [*sized, *(["BODY=8BITMIME", "SMTPUTF8"] if wide else [])]
 
 
-def _letters(wide: bool) -> str:
+def _address_encoding(wide: bool) -> str:
     return "utf-8" if wide else "ascii"
 
 
-def _header(mailbox: Mailbox) -> str:
+def _header_text(mailbox: Mailbox) -> str:
     """As text: `headerregistry.Address` would leave `abc..def.@docomo.example` without its quotes."""
     return f'"{escape(mailbox.name)}" <{mailbox.address}>' if mailbox.name else mailbox.address
 
 
-def _mailbox(letter: Letter) -> Mailbox:
+def _recipient_mailbox(message: CustomerMessage) -> Mailbox:
     """The customer's; nothing of it is told where it is none."""
-    if not (letter.to.email or "").strip():
+    if not (message.to.email or "").strip():
         raise NotDelivered("no_address", permanent=True)
-    found = read_recipient(letter.to.email or "")
+    found = parse_recipient(message.to.email or "")
     if found is None:
         raise NotDelivered("address_unfit", permanent=True)
-    return found.model_copy(update={"name": one_line(letter.to.name or "")})
+    return found.model_copy(update={"name": to_single_line(message.to.name or "")})
 
 
-def _code(error: Exception) -> str:
+def _error_code(error: Exception) -> str:
     """A short reason: the server's number, or the kind of error; its text may name people."""
     code = getattr(error, "code", None)
     return f"smtp_{code}" if isinstance(code, int) and code > 0 else type(error).__name__
 
 
-def channel(environment: Mapping[str, str]) -> EmailChannel | None:
+def create(environment: Mapping[str, str]) -> EmailChannel | None:
     """The plug-in. Raises InvalidInput for a wrong `SMTP_URL` or `MAIL_FROM`."""
     address = environment.get("SMTP_URL", "")
     if not address:
         return None
     sender = environment.get("MAIL_FROM", "")
-    return EmailChannel(read_url(address), sender)
+    return EmailChannel(parse_smtp_url(address), sender)
 
 
 def sender_name(sender: str) -> str:
@@ -210,4 +212,4 @@ def sender_name(sender: str) -> str:
 
     Raises InvalidInput for what is no sender.
     """
-    return read_sender(sender).name if sender.strip() else ""
+    return parse_sender(sender).name if sender.strip() else ""

@@ -10,11 +10,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date
 
-from core.messages.contact import Contact
+from core.messages.recipients import Contact
 from core.money import currency_decimals, to_major_units
 
 LANGUAGES: Final = ("en", "de", "fr", "es", "pt")
-_SPOKEN: Final = {
+_LANGUAGE_BY_COUNTRY: Final = {
     "DE": "de", "AT": "de", "CH": "de", "LI": "de", "FR": "fr", "MC": "fr", "ES": "es", "MX": "es", "AR": "es",
     "CL": "es", "CO": "es", "PE": "es", "PT": "pt", "BR": "pt",
 }  # fmt: skip
@@ -28,39 +28,39 @@ def locale_for(contact: Contact) -> Locale:
     said = (contact.language or "").replace("_", "-").strip()
     language = said.partition("-")[0].lower()
     if language not in LANGUAGES:
-        language = _SPOKEN.get((contact.country or "").upper(), "en") if not said else "en"
+        language = _LANGUAGE_BY_COUNTRY.get((contact.country or "").upper(), "en") if not said else "en"
     for region in (said.partition("-")[2], contact.country):
-        if region and (found := _locale(f"{language}_{region.upper()}")):
+        if region and (found := _parse_locale(f"{language}_{region.upper()}")):
             return found
     return Locale.parse(language)
 
 
-def _locale(name: str) -> Locale | None:
+def _parse_locale(name: str) -> Locale | None:
     try:
         return Locale.parse(name)
     except (UnknownLocaleError, ValueError, TypeError):
         return None
 
 
-def money(amount: int, currency: str, locale: Locale) -> str:
+def format_customer_amount(amount: int, currency: str, locale: Locale) -> str:
     """Minor units as text: 4900 EUR is €49.00, 4900 JPY is ¥4,900. Decimals are ISO's, not CLDR's."""
     if not currency:
         return str(amount)
     pattern, places = copy.copy(locale.currency_formats["standard"]), currency_decimals(currency)
     pattern.frac_prec = (places, places)
-    said: str = pattern.apply(
+    text: str = pattern.apply(
         to_major_units(amount, currency), locale, currency=currency.upper(), currency_digits=False
     )
-    return _LETTER_BY_DIGIT.sub("\u00a0", said).replace("\u202f", "\u00a0")
+    return _LETTER_BY_DIGIT.sub("\u00a0", text).replace("\u202f", "\u00a0")
 
 
-def day(moment: datetime, locale: Locale, zones: Sequence[str]) -> str:
+def format_earliest_date(moment: datetime, locale: Locale, zones: Sequence[str]) -> str:
     """The earliest date that it is in these time zones, in words; UTC counts where none is known."""
-    known = [moment.astimezone(_zone(name)).date() for name in zones or ("UTC",)]
+    known = [moment.astimezone(_parse_zone(name)).date() for name in zones or ("UTC",)]
     return str(format_date(min(known), format="long", locale=locale))
 
 
-def _zone(name: str) -> ZoneInfo:
+def _parse_zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):

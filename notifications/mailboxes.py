@@ -44,7 +44,7 @@ class Mailbox(Value):
         return f"{local}@{self.domain}"
 
     @property
-    def international(self) -> bool:
+    def is_international(self) -> bool:
         """Whether only a server that offers SMTPUTF8 can take it."""
         return not self.local.isascii()
 
@@ -55,26 +55,26 @@ class Mailbox(Value):
     __str__ = __repr__
 
 
-def read_address(text: str, name: str = "") -> Mailbox | None:
+def parse_mailbox(text: str, name: str = "") -> Mailbox | None:
     """The mailbox of one bare address; None for what is none, or several."""
     local, at, domain = text.strip().rpartition("@")
-    read, known = _local(local), _domain(domain)
+    read, known = _parse_local_part(local), _encode_domain(domain)
     fits = bool(at) and read is not None and known is not None
     if not fits or read is None or known is None or len(read.encode()) > _LONGEST_LOCAL:
         return None
-    return Mailbox(local=read, domain=known, name=one_line(name))
+    return Mailbox(local=read, domain=known, name=to_single_line(name))
 
 
-def read_recipient(text: str) -> Mailbox | None:
+def parse_recipient(text: str) -> Mailbox | None:
     """Of what a provider knows as a customer's address: bare, or `Name <address>`, whose name doesn't count."""
     stripped = text.strip()
     named = _QUOTED_NAMED.fullmatch(stripped) or _NAMED.fullmatch(stripped)
-    found = read_address(named["address"] if named else stripped)
-    others = _addresses(named["name"]) if named and not stripped.startswith('"') else []
+    found = parse_mailbox(named["address"] if named else stripped)
+    others = _mailboxes_in_name(named["name"]) if named and not stripped.startswith('"') else []
     return found if stripped.isprintable() and all(one == found for one in others) else None
 
 
-def read_sender(text: str) -> Mailbox:
+def parse_sender(text: str) -> Mailbox:
     """`Acme, Inc. <billing@acme.example>`, with or without quotes around the name, or the address alone.
 
     Raises InvalidInput, naming MAIL_FROM, for what can't be a sender.
@@ -83,34 +83,34 @@ def read_sender(text: str) -> Mailbox:
     quoted, named = _QUOTED_NAMED.fullmatch(stripped), _NAMED.fullmatch(stripped)
     found, name = quoted or named, ""
     if found:
-        name = _unescaped(found["name"].strip()) if quoted else found["name"].strip()
-    sender = read_address(found["address"] if found else stripped, _decoded(name))
-    if sender is None or not stripped.isprintable() or (not quoted and _addresses(name)):
+        name = _unescape_quoted(found["name"].strip()) if quoted else found["name"].strip()
+    sender = parse_mailbox(found["address"] if found else stripped, _decode_name(name))
+    if sender is None or not stripped.isprintable() or (not quoted and _mailboxes_in_name(name)):
         raise InvalidInput("MAIL_FROM is not one address like Acme, Inc. <billing@acme.example>.")
     return sender
 
 
-def one_line(name: str) -> str:
+def to_single_line(name: str) -> str:
     """A name as a header may hold it: somebody else's text must not end the header and begin another."""
     kept = "".join(letter if letter.isprintable() else " " for letter in name)
     return " ".join(kept.split())[:LONGEST_NAME].strip()
 
 
-def _local(text: str) -> str | None:
+def _parse_local_part(text: str) -> str | None:
     """The local part without its quotes; None for what needs quotes and has none."""
     if not text.isprintable():
         return None
     if _QUOTED.fullmatch(text):
-        inner = _unescaped(text)
+        inner = _unescape_quoted(text)
         return inner if inner and inner.isascii() else None
     return text if _UNQUOTED.fullmatch(text) and text.strip(".") else None
 
 
-def _unescaped(quoted: str) -> str:
+def _unescape_quoted(quoted: str) -> str:
     return _ESCAPED.sub(r"\1", quoted[1:-1])
 
 
-def _domain(text: str) -> str | None:
+def _encode_domain(text: str) -> str | None:
     """In ASCII; Python's own codec follows IDNA 2003, which sends `straße.example` to somebody else."""
     try:
         known = text if text.isascii() else idna.encode(text, uts46=True).decode("ascii")
@@ -120,7 +120,7 @@ def _domain(text: str) -> str | None:
     return known if fits else None
 
 
-def _decoded(name: str) -> str:
+def _decode_name(name: str) -> str:
     """A name that was given in the form of RFC 2047, in letters."""
     try:
         return str(make_header(decode_header(name))) if "=?" in name else name
@@ -128,6 +128,6 @@ def _decoded(name: str) -> str:
         return name
 
 
-def _addresses(name: str) -> list[Mailbox]:
+def _mailboxes_in_name(name: str) -> list[Mailbox]:
     """In a name without quotes: several mailboxes in one text, of which only one would be meant."""
-    return [found for part in re.split(r"[,;]", name) if (found := read_address(part))]
+    return [found for part in re.split(r"[,;]", name) if (found := parse_mailbox(part))]

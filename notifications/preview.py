@@ -5,17 +5,17 @@ from enum import StrEnum
 from typing import Any, Final
 
 from core.base import Value
-from core.classifier.taxonomy import Cause
+from core.classification.taxonomy import Cause
 from core.errors import InvalidInput
-from core.messages.contact import Contact
 from core.messages.kinds import CAUSES_BY_KIND, MessageKind
-from notifications.channels import Letter
-from notifications.letters import Letters, Subject
+from core.messages.recipients import Contact
+from notifications.channels import CustomerMessage
+from notifications.composer import MessageComposer, MessageSubject
 
 _JENNY: Final = Contact(email="jenny@example.com", name="Jenny Rosen", link="https://pay.example.com/invoice")
 
 
-class Edge(StrEnum):
+class EdgeCase(StrEnum):
     """What is unusual about the customer or the invoice."""
 
     NO_NAME = "no_name"
@@ -27,7 +27,7 @@ class Edge(StrEnum):
     """A currency without cents, whatever currency is asked for."""
 
 
-class Example(Value):
+class MessageExample(Value):
     """What to show. Amounts are minor units; without a cause one that fits the kind is taken."""
 
     kind: MessageKind
@@ -36,45 +36,45 @@ class Example(Value):
     cause: Cause | None = None
     amount: int = 4900
     currency: str = "EUR"
-    edges: frozenset[Edge] = frozenset()
+    edges: frozenset[EdgeCase] = frozenset()
 
 
-def causes_of(kind: MessageKind) -> tuple[Cause, ...]:
+def causes_for_kind(kind: MessageKind) -> tuple[Cause, ...]:
     """The causes that a message of this kind may have, the usual one first."""
     fitting = [one for one in Cause if one in CAUSES_BY_KIND.get(kind, frozenset(Cause))]
     return tuple(sorted(fitting, key=lambda one: one is not Cause.INSUFFICIENT_FUNDS))
 
 
-def preview(letters: Letters, example: Example, now: datetime) -> Letter:
+def preview_message(composer: MessageComposer, example: MessageExample, now: datetime) -> CustomerMessage:
     """The message, as `letters` write it: subject, one line, text and HTML. Nothing is sent or kept.
 
     Raises InvalidInput for a cause that the kind never has; NotDelivered where a merchant's own template is broken.
     """
-    fitting = causes_of(example.kind)
+    fitting = causes_for_kind(example.kind)
     cause = example.cause or fitting[0]
     if cause not in fitting:
         raise InvalidInput(f"{cause.value!r} is no cause for {example.kind.value}; there are {', '.join(fitting)}")
-    return letters.write(_subject(example, cause, now), example.language)
+    return composer.compose_message(_example_subject(example, cause, now), example.language)
 
 
-def _subject(example: Example, cause: Cause, now: datetime) -> Subject:
+def _example_subject(example: MessageExample, cause: Cause, now: datetime) -> MessageSubject:
     """A retry is announced where the failure itself is told; every message has a last day."""
     dates: dict[str, Any] = {"deadline": now + timedelta(days=7)}
     if example.kind is MessageKind.PAYMENT_FAILED:
         dates["retry_at"] = now + timedelta(days=1)
-    return Subject(
+    return MessageSubject(
         name="preview",
         kind=example.kind,
         provider="stripe",
         invoice_id="in_1234567890",
         amount=example.amount,
-        currency="JPY" if Edge.ZERO_DECIMALS in example.edges else example.currency,
+        currency="JPY" if EdgeCase.ZERO_DECIMALS in example.edges else example.currency,
         cause=cause,
-        contact=_contact(example.edges),
-        **({} if Edge.NO_DATES in example.edges else dates),
+        contact=_example_contact(example.edges),
+        **({} if EdgeCase.NO_DATES in example.edges else dates),
     )
 
 
-def _contact(edges: frozenset[Edge]) -> Contact:
-    unknown = {Edge.NO_NAME: "name", Edge.NO_LINK: "link"}
+def _example_contact(edges: frozenset[EdgeCase]) -> Contact:
+    unknown = {EdgeCase.NO_NAME: "name", EdgeCase.NO_LINK: "link"}
     return _JENNY.model_copy(update={field: None for edge, field in unknown.items() if edge in edges})

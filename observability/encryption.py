@@ -1,7 +1,7 @@
 """Temporal payloads encrypted at rest: AES-256-GCM, with the key's id beside the text so that keys can be rotated.
 
 Inputs, results, signals, queries and memos are covered; error messages and stack traces only together with the failure
-converter that `workflows.registry` adds; workflow ids and search attributes never.
+converter that `workflows.client` adds; workflow ids and search attributes never.
 """
 
 import base64
@@ -33,18 +33,18 @@ class EncryptionCodec(PayloadCodec):
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
         """Each payload, whole, inside an encrypted one."""
-        return [self._encrypted(payload) for payload in payloads]
+        return [self._encrypt_payload(payload) for payload in payloads]
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
         """Each payload as it was. Raises RecoveryError for a key that isn't configured and for altered text."""
-        return [self._decrypted(payload) for payload in payloads]
+        return [self._decrypt_payload(payload) for payload in payloads]
 
-    def _encrypted(self, payload: Payload) -> Payload:
+    def _encrypt_payload(self, payload: Payload) -> Payload:
         nonce, key_id = os.urandom(NONCE_BYTES), self._current.encode()
         text = self._ciphers[self._current].encrypt(nonce, payload.SerializeToString(), key_id)
         return Payload(metadata={"encoding": ENCODING, KEY_ID: key_id}, data=nonce + text)
 
-    def _decrypted(self, payload: Payload) -> Payload:
+    def _decrypt_payload(self, payload: Payload) -> Payload:
         if payload.metadata.get("encoding") != ENCODING:
             return payload
         key_id = payload.metadata.get(KEY_ID, b"").decode(errors="replace")
@@ -65,14 +65,14 @@ def encryption_codec(keys: Iterable[SecretStr]) -> EncryptionCodec | None:
     """
     parsed: dict[str, bytes] = {}
     for position, secret in enumerate(keys, 1):
-        key_id, key = _parsed(position, secret.get_secret_value())
+        key_id, key = _parse_key(position, secret.get_secret_value())
         if key_id in parsed:
             raise InvalidInput(f"PAYLOAD_ENCRYPTION_KEYS: the id {key_id!r} is given twice.")
         parsed[key_id] = key
     return EncryptionCodec(parsed) if parsed else None
 
 
-def _parsed(position: int, text: str) -> tuple[str, bytes]:
+def _parse_key(position: int, text: str) -> tuple[str, bytes]:
     key_id, colon, encoded = text.partition(":")
     if not (key_id and colon):
         raise InvalidInput(f"PAYLOAD_ENCRYPTION_KEYS: entry {position} must be id:base64.")

@@ -9,35 +9,35 @@ from typing import Any, Final, TextIO
 import structlog
 from structlog.typing import Processor
 
-from observability.scrubbing import scrub
+from observability.scrubbing import scrub_value
 
-QUIET: Final = ("httpx", "httpx2", "httpcore", "httpcore2", "stripe", "alembic")
+QUIET_LOGGERS: Final = ("httpx", "httpx2", "httpcore", "httpcore2", "stripe", "alembic")
 """Libraries that tell every request at INFO."""
 
 
-def configure(level: str = "INFO", stream: TextIO | None = None) -> None:
+def configure_logging(level: str = "INFO", stream: TextIO | None = None) -> None:
     """Make structlog and the standard library write JSON lines. Called once by each composition root."""
     handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(_formatter())
+    handler.setFormatter(_json_formatter())
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    for name in QUIET:
+    for name in QUIET_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
     structlog.configure(
-        processors=[*_shared(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[*_shared_processors(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
 
 
-def about(recovery_id: str, *, invoice: str, provider: str) -> AbstractContextManager[Any]:
+def recovery_log_context(recovery_id: str, *, invoice: str, provider: str) -> AbstractContextManager[Any]:
     """Everything logged inside names this recovery."""
     return structlog.contextvars.bound_contextvars(recovery_id=recovery_id, invoice=invoice, provider=provider)
 
 
-def _shared() -> list[Processor]:
+def _shared_processors() -> list[Processor]:
     return [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -49,19 +49,19 @@ def _shared() -> list[Processor]:
     ]
 
 
-def _formatter() -> logging.Formatter:
+def _json_formatter() -> logging.Formatter:
     """Scrubbing is the last step before the text is made, so that nothing added on the way escapes it."""
     return structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=_shared(),
+        foreign_pre_chain=_shared_processors(),
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            scrubbed,
+            scrub_line,
             structlog.processors.JSONRenderer(),
         ],
     )
 
 
-def scrubbed(_: Any, __: str, line: MutableMapping[str, Any]) -> dict[str, Any]:
+def scrub_line(_: Any, __: str, line: MutableMapping[str, Any]) -> dict[str, Any]:
     """The log line without card numbers, e-mail addresses and secrets."""
     kept = {key: line[key] for key in ("timestamp", "level", "logger") if key in line}
-    return {**scrub(dict(line)), **kept}
+    return {**scrub_value(dict(line)), **kept}

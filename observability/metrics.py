@@ -25,18 +25,18 @@ class Metrics:
     recoveries: Gauge
     """Recoveries by state."""
 
-    def show_recoveries(self, counts: Mapping[str, int]) -> None:
+    def set_recoveries(self, counts: Mapping[str, int]) -> None:
         """Set the gauge of every state, also of those without a recovery: a missing line would read as no data."""
         for state in State:
             self.recoveries.labels(state.value).set(counts.get(state.value, 0))
 
-    def forget(self) -> None:
+    def mark_unknown(self) -> None:
         """Say that what the tables hold is not known now."""
         self.undelivered.set(math.nan)
         for state in State:
             self.recoveries.labels(state.value).set(math.nan)
 
-    def render(self) -> bytes:
+    def render_text(self) -> bytes:
         """The text that Prometheus reads."""
         return generate_latest(self.registry)
 

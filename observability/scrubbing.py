@@ -28,10 +28,10 @@ def scrub_text(text: str) -> str:
     clean = _HEADER.sub(rf"\g<1>{REDACTED}", clean)
     clean = _CREDENTIALS.sub(rf"\g<1> {REDACTED}", clean)
     clean = _SECRET.sub(REDACTED, clean)
-    return _DIGITS.sub(_without_card, _EMAIL.sub(REDACTED, clean))
+    return _DIGITS.sub(_redact_card, _EMAIL.sub(REDACTED, clean))
 
 
-def scrub(value: Any, depth: int = 0) -> Any:
+def scrub_value(value: Any, depth: int = 0) -> Any:
     """The same value, safe to write down: names that tell a secret lose their value, texts are cleaned.
 
     What is neither a plain value nor a container becomes its cleaned `repr`, since the writer would do so later
@@ -45,42 +45,42 @@ def scrub(value: Any, depth: int = 0) -> Any:
     return scrub_text(repr(value))
 
 
-def _mapping(value: Mapping[Any, Any], depth: int) -> dict[Any, Any]:
-    return {key: _field(key, item, depth) for key, item in value.items()}
+def _scrub_mapping(value: Mapping[Any, Any], depth: int) -> dict[Any, Any]:
+    return {key: _scrub_field(key, item, depth) for key, item in value.items()}
 
 
-def _field(key: Any, item: Any, depth: int) -> Any:
+def _scrub_field(key: Any, item: Any, depth: int) -> Any:
     secret = isinstance(key, str) and _SECRET_NAMES.search(key) and isinstance(item, str | bytes | list | tuple)
-    return REDACTED if secret else scrub(item, depth + 1)
+    return REDACTED if secret else scrub_value(item, depth + 1)
 
 
-def _sequence(value: Any, depth: int) -> list[Any]:
-    return [scrub(item, depth + 1) for item in value]
+def _scrub_sequence(value: Any, depth: int) -> list[Any]:
+    return [scrub_value(item, depth + 1) for item in value]
 
 
-def _number(value: int, _: int) -> Any:
+def _scrub_number(value: int, _: int) -> Any:
     return REDACTED if _is_card(str(value)) else value
 
 
 _CLEANERS: Final[tuple[tuple[Any, Callable[[Any, int], Any]], ...]] = (
     ((bool, float, type(None)), lambda value, _: value),
     (str, lambda value, _: scrub_text(value)),
-    (int, _number),
-    (Mapping, _mapping),
-    ((list, tuple, set, frozenset), _sequence),
+    (int, _scrub_number),
+    (Mapping, _scrub_mapping),
+    ((list, tuple, set, frozenset), _scrub_sequence),
 )
 
 
-def _without_card(found: re.Match[str]) -> str:
+def _redact_card(found: re.Match[str]) -> str:
     digits = re.sub(r"\D", "", found.group())
     return REDACTED if _is_card(digits) else found.group()
 
 
 def _is_card(digits: str) -> bool:
     """Whether these could be a card number: 13 to 19 digits that pass the Luhn check."""
-    return digits.isdecimal() and 13 <= len(digits) <= 19 and _luhn(digits) % 10 == 0
+    return digits.isdecimal() and 13 <= len(digits) <= 19 and _luhn_sum(digits) % 10 == 0
 
 
-def _luhn(digits: str) -> int:
+def _luhn_sum(digits: str) -> int:
     doubled = (sum(divmod(2 * int(digit), 10)) for digit in digits[-2::-2])
     return sum(doubled) + sum(map(int, digits[-1::-2]))

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from importlib.metadata import entry_points
 from typing import Protocol, runtime_checkable
 
-from core.messages.contact import ContactUpdate, MessageRecipient
-from core.payments import Card, ChargeOrder, ChargeResult, FailureFacts, InvoiceView, ProviderEvent
+from core.messages.recipients import ContactUpdate, MessageRecipient
+from core.payments import Card, ChargeOrder, ChargeResult, Failure, FailureFacts, InvoiceView, Outcome, ProviderEvent
 
 
 class Webhooks(Protocol):
@@ -118,7 +118,7 @@ class Provider(Protocol):
     livemode: bool
     """Whether its key moves real money."""
     decline_codes: str
-    """The provider's decline table: CSV text with the columns that `core.classifier.tables` names."""
+    """The provider's decline table: CSV text with the columns that `core.classification.tables` names."""
 
     def create_webhooks(self) -> Webhooks | None:
         """The webhook side; None without a webhook secret."""
@@ -137,3 +137,24 @@ def load_providers(environment: Mapping[str, str]) -> dict[str, Provider]:
     """Every provider that is installed, by name, configured from the environment."""
     found = (point.load()(environment) for point in entry_points(group="pri.providers"))
     return {provider.name: provider for provider in found}
+
+
+def unknown_result(reason: str) -> ChargeResult:
+    """Nobody knows yet."""
+    return ChargeResult(outcome=Outcome.UNKNOWN, reason=reason)
+
+
+def not_charged_result(reason: str) -> ChargeResult:
+    """Surely nothing was charged, and nothing will be under this key."""
+    return ChargeResult(outcome=Outcome.NOT_CHARGED, reason=reason)
+
+
+def declined_result(failure: Failure, card: Card | None = None) -> ChargeResult:
+    """A definite no."""
+    outcome = Outcome.DECLINED
+    return ChargeResult(outcome=outcome, failure=failure, card=card or Card(), charge_id=failure.charge_id)
+
+
+def succeeded_result(charge_id: str | None) -> ChargeResult:
+    """The money is there."""
+    return ChargeResult(outcome=Outcome.SUCCEEDED, charge_id=charge_id)

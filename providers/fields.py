@@ -4,11 +4,12 @@ Texts are kept to printable ASCII of bounded length: they end in columns, workfl
 ids and codes are never anything else. A merchant's own references are: `reference` takes them as they are.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 from core.errors import InvalidInput
 from core.ids import find_id_problem
@@ -130,3 +131,19 @@ class Fields:
         if not self.lenient:
             raise InvalidField(self.path + name)
         return None
+
+
+def parse_json_object(body: bytes) -> Mapping[str, Any]:
+    """The JSON object in it. Raises InvalidInput."""
+    try:
+        found = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        raise InvalidInput("The body is not JSON.") from None
+    if not isinstance(found, dict):
+        raise InvalidInput("The body is JSON, but not an object.")
+    return found
+
+
+def _refuse_constant(constant: str) -> NoReturn:
+    """NaN and Infinity are Python's, not JSON's."""
+    raise ValueError(constant)

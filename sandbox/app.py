@@ -9,16 +9,17 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from sandbox import control, control_money
+from sandbox import control
 from sandbox.adyen import routes as adyen
 from sandbox.adyen.gateway import AdyenGateway
 from sandbox.braintree import routes as braintree
 from sandbox.braintree.gateway import BraintreeGateway
-from sandbox.call import Answer, Call
+from sandbox.calls import Answer, Call
 from sandbox.config import SandboxConfig
-from sandbox.errors import ConnectionDroppedError, StripeError
-from sandbox.gateway import StripeGateway
-from sandbox.params import decode_form
+from sandbox.stripe import control_billing
+from sandbox.stripe.errors import ConnectionDroppedError, StripeError
+from sandbox.stripe.gateway import StripeGateway
+from sandbox.stripe.params import decode_form
 from sandbox.world import SandboxWorld
 
 CUT_SCOPE_KEY = "sandbox.cut"
@@ -60,7 +61,7 @@ def create_sandbox_app(config: SandboxConfig | None = None) -> FastAPI:
     app.state.world = world
     app.state.gateway = gateway
     app.include_router(control.router)
-    app.include_router(control_money.router)
+    app.include_router(control_billing.router)
     adyen.mount_adyen(app, others[0])
     braintree.mount_braintree(app, others[1])
     app.add_api_route("/v1/{path:path}", answer_stripe_call, methods=["GET", "POST", "DELETE"], include_in_schema=False)

@@ -6,8 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Request
 from pydantic import Field
 
-from sandbox import log, scenarios
-from sandbox.errors import resource_missing
+from sandbox import request_log
 from sandbox.models import (
     ActionResult,
     Card,
@@ -22,6 +21,8 @@ from sandbox.models import (
     Script,
 )
 from sandbox.outcomes import parse_outcome
+from sandbox.stripe import scenarios
+from sandbox.stripe.errors import resource_missing
 from sandbox.world import SandboxWorld
 
 router = APIRouter(prefix="/_control", tags=["control"])
@@ -258,7 +259,7 @@ async def clear_faults(request: Request) -> list[Fault]:
 @router.get("/log")
 async def read_request_log(request: Request, invoice: str | None = None) -> list[LogEntry]:
     """Requests in order, all or those of one invoice."""
-    return [LogEntry.model_validate(row) for row in log.read_log_entries(requested_world(request), invoice)]
+    return [LogEntry.model_validate(row) for row in request_log.read_log_entries(requested_world(request), invoice)]
 
 
 @router.get("/ledger")

@@ -3,6 +3,7 @@
 import copy
 import json
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -125,3 +126,32 @@ def _link_value(document: Document, name: str) -> str | None:
     payment = document.get("payment")
     value = document.get(name) or (payment.get(name) if isinstance(payment, dict) else None)
     return value if isinstance(value, str) else None
+
+
+class SandboxClock:
+    """Seconds since 1970; never goes back."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._offset: int = (store.get("clock", "clock") or {"offset": 0})["offset"]
+
+    def now(self) -> int:
+        """The sandbox's present moment."""
+        return int(time.time()) + self._offset
+
+    def now_for(self, store: Store, document: Document) -> int:
+        """The present of an object: that of its test clock where it has one.
+
+        A payment has none of its own: its customer's counts.
+        """
+        owner = store.get("customer", document.get("customer")) or {}
+        clock = store.get("test_clock", document.get("test_clock") or owner.get("test_clock"))
+        return int(clock["frozen_time"]) if clock else self.now()
+
+    def advance(self, seconds: int) -> int:
+        """Go forward; gives the new present."""
+        if seconds < 0:
+            raise ValueError("the clock only goes forward")
+        self._offset += seconds
+        self._store.put("clock", {"id": "clock", "offset": self._offset})
+        return self.now()

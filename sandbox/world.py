@@ -1,14 +1,18 @@
 """Everything one sandbox holds, wired together once."""
 
-from sandbox.clock import SandboxClock
+import asyncio
+from fnmatch import fnmatchcase
+
+from sandbox.calls import Answer, Call
 from sandbox.config import SandboxConfig
-from sandbox.errors import resource_missing
-from sandbox.events import EventRecorder
-from sandbox.idempotency import IdempotencyKeys
 from sandbox.models import Document, Fault
-from sandbox.payments import Payments
-from sandbox.store import Store
-from sandbox.webhooks import StripeWebhooks
+from sandbox.outcomes import Reply, parse_outcome
+from sandbox.store import SandboxClock, Store
+from sandbox.stripe.errors import error_for_status, resource_missing
+from sandbox.stripe.events import EventRecorder
+from sandbox.stripe.idempotency import IdempotencyKeys
+from sandbox.stripe.payments import Payments
+from sandbox.stripe.webhooks import StripeWebhooks
 
 DEFAULT_SCRIPT_CONTROL: Document = {
     "script": [],
@@ -60,3 +64,27 @@ class AccountWorld(SandboxWorld):
         self.store = platform.store.for_account(account)
         self.events = EventRecorder(self.store, self.clock, account)
         self.payments = Payments(self.store, self.clock, self.events)
+
+
+async def apply_fault(world: SandboxWorld, call: Call) -> Answer | None:
+    """What a matching fault answers instead of the endpoint; None when there is none, or it only delays."""
+    fault = _take_fault(world, call)
+    if fault is None:
+        return None
+    outcome = parse_outcome(fault.outcome)
+    await asyncio.sleep(outcome.before)
+    if outcome.reply is Reply.ERROR:
+        error = error_for_status(outcome.status, outcome.retry_after)
+        return Answer(error.status, error.body, error.headers, keep=False, outcome=f"fault {fault.outcome}")
+    if outcome.reply is Reply.MALFORMED:
+        return Answer(200, {"object": "nonsense"}, keep=False, outcome="fault malformed")
+    return Answer(drop=True, keep=False, outcome="fault drop") if outcome.reply is Reply.DROP else None
+
+
+def _take_fault(world: SandboxWorld, call: Call) -> Fault | None:
+    for index, fault in enumerate(world.faults):
+        if fault.method in (call.method, "*") and fnmatchcase(call.path, fault.path):
+            left = fault.model_copy(update={"times": fault.times - 1})
+            world.faults[index : index + 1] = [left] if left.times else []
+            return fault
+    return None

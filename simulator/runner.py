@@ -9,18 +9,17 @@ from typing import Final, NamedTuple, Protocol
 import numpy as np
 
 from core.errors import InvalidInput
-from simulator.cases import Cases, Integers
-from simulator.comparison import build_arm_result, estimate_difference
-from simulator.exact import EventEngine
-from simulator.fast import ArrayEngine
-from simulator.fate import OutcomeModels
-from simulator.journeys import RecoveryResults
+from simulator.engines.arm import World, event_only_features, has_learning_strategy
+from simulator.engines.array_engine import ArrayEngine
+from simulator.engines.event_engine import EventEngine
+from simulator.engines.results import RecoveryResults
+from simulator.model.cases import Cases, Integers
+from simulator.model.charge_outcomes import OutcomeModels
+from simulator.model.source import Source
 from simulator.processes import run_in_processes
-from simulator.result import ArmResult, Result, Sensitivity
-from simulator.sharing import event_only_features, has_learning_strategy
-from simulator.source import Source
-from simulator.tally import PairedSums, Tally, pair_results, tally_results
-from simulator.world import World
+from simulator.report.comparison import build_arm_result, estimate_difference
+from simulator.report.result import ArmResult, Result, Sensitivity
+from simulator.report.tally import PairedSums, Tally, pair_results, tally_results
 
 CHUNK: Final = 50_000
 """Cases that are simulated together: few enough for the processor's cache, and for 10 million to need no memory."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from settings import read_environment
-from tests.support import lanes
+from tests.support import xdist_groups
 
 _STATUS = pytest.StashKey[int]()
 
@@ -28,19 +28,19 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Where processes share the tests, the long ones come first."""
     if hasattr(config, "workerinput"):
-        lanes.sort_longest_first(items)
+        xdist_groups.sort_longest_first(items)
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> lanes.GroupScheduling:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> xdist_groups.GroupScheduling:
     """How processes share the tests."""
-    return lanes.GroupScheduling(config, log)
+    return xdist_groups.GroupScheduling(config, log)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Who measures time is left in peace; waiting for it is no part of the test."""
-    with lanes.quiet_turn(item):
+    with xdist_groups.quiet_turn(item):
         return (yield)
 
 

@@ -1,14 +1,68 @@
 """The connection to Temporal, as `TEMPORAL_*` describes it."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from temporalio.client import Client, Interceptor
-from temporalio.converter import PayloadCodec
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes, PayloadCodec
 from temporalio.envconfig import ClientConfig
+from temporalio.plugin import SimplePlugin
 from temporalio.runtime import Runtime
+from temporalio.worker import WorkflowRunner
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from core.errors import EngineUnavailable
-from workflows.registry import temporal_plugin
+from core.errors import EngineUnavailable, RecoveryError
+from workflows.maintenance import HandOverNotices, PostWebhook, Relay
+from workflows.recovery import PaymentRecovery
+from workflows.simulation import Simulation
+
+WORKFLOWS: Final = (PaymentRecovery, Relay, HandOverNotices, PostWebhook, Simulation)
+PASSTHROUGH_MODULES: Final = (
+    "activities",
+    "core",
+    "db",
+    "intake",
+    "notifications",
+    "providers",
+    "pydantic",
+    "sqlalchemy",
+    "workflows.messages",
+    "workflows.options",
+    "workflows.options",
+    "workflows.visibility",
+    "workflows.activity_calls",
+    "workflows.commands",
+)
+
+
+def temporal_plugin(codec: PayloadCodec | None = None) -> SimplePlugin:
+    """Converter, sandbox and failure types. Give it to the client only: its workers and replayers inherit it."""
+    return SimplePlugin(
+        "payments-risk-intelligence",
+        data_converter=build_data_converter(codec),
+        workflow_runner=_sandbox_runner,
+        workflow_failure_exception_types=[RecoveryError],
+    )
+
+
+def build_data_converter(codec: PayloadCodec | None) -> DataConverter:
+    """Pydantic payloads; with a codec, encrypted, failure messages and stack traces included."""
+    if codec is None:
+        return pydantic_data_converter
+    return dataclasses.replace(
+        pydantic_data_converter,
+        payload_codec=codec,
+        failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
+    )
+
+
+def _sandbox_runner(_: WorkflowRunner | None) -> WorkflowRunner:
+    """The sandbox, with everything passed through that workflow files import: it is pure or only referred to."""
+    return SandboxedWorkflowRunner(
+        restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSTHROUGH_MODULES)
+    )
 
 
 async def connect_temporal(

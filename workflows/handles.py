@@ -19,12 +19,12 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from core.contracts import Action, Command, RecoveryInput, RecoveryStatus
+from core.contracts import RecoveryInput, RecoveryStatus, SendWebhookInput, SimulationInput
 from core.errors import CommandRefused, EngineUnavailable, InvalidInput, NotFound, RunClosed
 from core.ids import recovery_id
-from core.messages.contracts import SendWebhookInput
+from core.operators import Action, Command
 from core.payments import ProviderEvent
-from workflows.names import RECOVERY_QUEUE, RELAY_SCHEDULE, charge_queue
+from workflows.options import RECOVERY_QUEUE, RELAY_SCHEDULE, charge_queue
 
 Answer = TypeVar("Answer")
 MESSAGE_NAMES = {
@@ -178,3 +178,34 @@ def _translate_error(error: RPCError) -> Exception:
     if error.status is RPCStatusCode.INVALID_ARGUMENT:
         return InvalidInput("Temporal can't take this message, now or later")
     return EngineUnavailable(f"Temporal answered {error.status.name}")
+
+
+class TemporalSimulations:
+    """Dry runs as workflows. The client may be lazy: a server that is away is an answer, not a crash."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def start_simulation(self, simulation_id: str) -> None:
+        """Have it computed; once."""
+        try:
+            await call_temporal(self._start_run(simulation_id))
+        except WorkflowAlreadyStartedError:
+            return
+
+    async def cancel_simulation(self, simulation_id: str) -> None:
+        """Ask it to end."""
+        await call_temporal(self._client.get_workflow_handle(_workflow_id(simulation_id)).cancel())
+
+    async def _start_run(self, simulation_id: str) -> None:
+        await self._client.start_workflow(
+            "Simulation",
+            SimulationInput(simulation_id=simulation_id),
+            id=_workflow_id(simulation_id),
+            task_queue=RECOVERY_QUEUE,
+            static_summary="Dry run of a retry policy",
+        )
+
+
+def _workflow_id(simulation_id: str) -> str:
+    return f"simulation-{simulation_id}"

@@ -14,23 +14,23 @@ from temporalio.exceptions import FailureError, is_cancelled_exception
 
 from activities.contacts import Contacts
 from activities.messaging import Messaging
-from core.contracts import ReadInput
+from core.contracts import DeliveryResult, NotifyInput, ReadInput
 from core.events import Event, EventType
 from core.events.data import MessageReported
-from core.messages.contracts import DeliveryOutcome, DeliveryResult, NotifyInput
+from core.events.types import MessageOutcome
 from core.payments import InvoiceStatus, InvoiceView
-from core.retry.fresh_look import check_invoice
-from core.retry.machine import Notify
-from core.retry.message_folds import record_message_key
-from core.retry.recovery import Recovery
+from core.recovery.invoice_check import check_invoice
+from core.recovery.machine import Notify
+from core.recovery.messages import record_message_key
+from core.recovery.state import Recovery
 from workflows import options
-from workflows.steps import NoAnswer, call_provider
+from workflows.activity_calls import NoAnswer, call_provider
 
-LOST_RESULT: Final = DeliveryResult(outcome=DeliveryOutcome.MAYBE_SENT, reason="no_answer")
+LOST_RESULT: Final = DeliveryResult(outcome=MessageOutcome.MAYBE_SENT, reason="no_answer")
 """Every execution ended without a word: nobody knows."""
 
 
-CUSTOMER_DELETED: Final = DeliveryResult(outcome=DeliveryOutcome.FAILED, reason="customer_deleted")
+CUSTOMER_DELETED: Final = DeliveryResult(outcome=MessageOutcome.FAILED, reason="customer_deleted")
 """The merchant removed this customer at the provider: nobody writes to them any more, not even good news."""
 
 
@@ -87,7 +87,7 @@ async def _send_if_needed(recovery: Recovery, step: Notify) -> MessageResult:
     told = CUSTOMER_DELETED if deleted else await _send_to_customer(recovery, step, invoice)
     data = told.model_dump(mode="json", exclude_none=True) | {"step": step.message.step, "channel": step.channel}
     campaign = recovery.messages.occasion.campaign if recovery.messages else ""
-    kind = EventType.NOTIFICATION_SENT if told.outcome is DeliveryOutcome.SENT else EventType.NOTIFICATION_FAILED
+    kind = EventType.NOTIFICATION_SENT if told.outcome is MessageOutcome.SENT else EventType.NOTIFICATION_FAILED
     row = data | {"kind": step.message.kind.value, "campaign": campaign}
     return MessageResult(Event(type=kind, occurred_at=workflow.now(), data=row), workflow.now())
 

@@ -3,10 +3,37 @@
 from datetime import timedelta
 from typing import Final
 
-from temporalio.common import RetryPolicy
+from temporalio.common import RetryPolicy, SearchAttributeKey
 from temporalio.workflow import ActivityCancellationType, ActivityConfig, LocalActivityConfig
 
-from workflows.names import SIMULATION_QUEUE, charge_queue
+RECOVERY_QUEUE: Final = "recovery"
+SIMULATION_QUEUE: Final = "simulations"
+"""Dry runs, one at a time in each worker, so that they never stand in the way of a recovery."""
+RELAY_SCHEDULE: Final = "relay"
+RELAY_WORKFLOW: Final = "relay"
+NOTICE_SCHEDULE: Final = "tell"
+NOTICE_WORKFLOW: Final = "tell"
+
+STATE_ATTRIBUTE: Final = SearchAttributeKey.for_keyword("RecoveryState")
+CATEGORY_ATTRIBUTE: Final = SearchAttributeKey.for_keyword("DeclineCategory")
+SEGMENT_ATTRIBUTE: Final = SearchAttributeKey.for_keyword("Segment")
+PROVIDER_ATTRIBUTE: Final = SearchAttributeKey.for_keyword("Provider")
+CUSTOMER_ATTRIBUTE: Final = SearchAttributeKey.for_keyword("CustomerId")
+NEXT_ATTEMPT_ATTRIBUTE: Final = SearchAttributeKey.for_datetime("NextAttemptAt")
+SEARCH_ATTRIBUTES: Final = (
+    STATE_ATTRIBUTE,
+    CATEGORY_ATTRIBUTE,
+    SEGMENT_ATTRIBUTE,
+    PROVIDER_ATTRIBUTE,
+    CUSTOMER_ATTRIBUTE,
+    NEXT_ATTEMPT_ATTRIBUTE,
+)
+
+
+def charge_queue(provider: str) -> str:
+    """The paced task queue of everything that calls this provider."""
+    return f"charges-{provider}"
+
 
 LOCAL: Final = LocalActivityConfig(
     start_to_close_timeout=timedelta(seconds=2),
@@ -31,7 +58,7 @@ LONGEST_MESSAGE: Final = timedelta(seconds=60)
 GRACE: Final = max(LONGEST_CALL, LONGEST_MESSAGE)
 """What a worker that is asked to stop waits for at most: nothing that may not be done twice is broken off.
 
-Whoever kills it must wait longer (`stop_grace_period` in docker-compose.yml, `devstack.children`)."""
+Whoever kills it must wait longer (`stop_grace_period` in docker-compose.yml, `devstack.programs`)."""
 
 
 def provider_call_options(name: str, summary: str) -> ActivityConfig:

@@ -1,6 +1,6 @@
 """The recovery of one failed payment, from the first failure to the end: weeks of sleep, minutes of work.
 
-The machine (`core.retry.machine`) is the law; this workflow only does what it says. Whatever happens outside is put
+The machine (`core.recovery.machine`) is the law; this workflow only does what it says. Whatever happens outside is put
 into `_inbox` by a handler and heard by the loop, one thing after another, so that nothing ever acts in between.
 """
 
@@ -18,11 +18,9 @@ from activities.charging import Charging
 from activities.decisions import Decisions
 from activities.recording import Recording
 from core.contracts import (
-    Action,
     ChargeInput,
     ChargeReport,
     ClassifyInput,
-    Command,
     OpenInput,
     PlanInput,
     ReadInput,
@@ -32,37 +30,21 @@ from core.contracts import (
     RecoveryStatus,
     SegmentInput,
     WrittenRecords,
-    parse_command,
 )
 from core.errors import CommandRefused
 from core.events import Event
+from core.operators import Action, Command, parse_command
 from core.payments import EventKind, FailureFacts, ProviderEvent
-from core.retry.fresh_look import announced_facts, check_invoice, final_check_events, provider_refusal_event
-from core.retry.machine import (
-    FAILURE_EVENT_TYPES,
-    FINAL_READ_INTERVAL,
-    MAX_FINAL_READS,
-    Charge,
-    Close,
-    Decide,
-    Done,
-    Notify,
-    Read,
-    Reconcile,
-    Step,
-    Wait,
-    begins_with_events,
-    closing_event,
-    fold_records,
-    next_step,
-    reconcile_delay,
-)
-from core.retry.reactions import check_command, find_refusal, opens_recovery, react_to_event
-from core.retry.recovery import Recovery
+from core.recovery import machine
+from core.recovery.commands import check_command, find_refusal
+from core.recovery.invoice_check import announced_facts, check_invoice, final_check_events, provider_refusal_event
+from core.recovery.machine import Charge, Close, Decide, Done, Notify, Read, Reconcile, Step, Wait  # fmt: skip
+from core.recovery.reactions import opens_recovery, react_to_event
+from core.recovery.state import Recovery
+from workflows.activity_calls import NoAnswer, Order, call_provider, requested_wait, run_local_first
+from workflows.commands import AwaitedRetries, CommandIds, PendingCommand, apply_command
 from workflows.messages import MessageResult, MessageSender
-from workflows.presence import changed_attributes, describe_step, recovery_status, render_details
-from workflows.steps import NoAnswer, Order, call_provider, requested_wait, run_local_first
-from workflows.wish import AwaitedRetries, CommandIds, PendingCommand, apply_command
+from workflows.visibility import changed_attributes, describe_step, recovery_status, render_details
 
 
 @workflow.defn(name="PaymentRecovery")
@@ -104,7 +86,7 @@ class PaymentRecovery:
         while True:
             while self._inbox:
                 await self._handle_input(self._inbox.popleft())
-            step = next_step(self._recovery, workflow.now())
+            step = machine.next_step(self._recovery, workflow.now())
             self._update_visibility(step)
             if isinstance(step, Done):
                 self._awaited_retries.answer_all()
@@ -323,12 +305,14 @@ class PaymentRecovery:
     async def _close_recovery(self, step: Close) -> None:
         """Write the end down; where money may be on its way unheard of, only after a last look."""
         if not step.read_first:
-            await self._write_events(closing_event(step, workflow.now()))
+            await self._write_events(machine.closing_event(step, workflow.now()))
             return
         answer = await self._ask_provider()
-        if isinstance(answer, NoAnswer) and self._looks < MAX_FINAL_READS:
+        if isinstance(answer, NoAnswer) and self._looks < machine.MAX_FINAL_READS:
             self._looks += 1
-            await self._sleep_until_input(FINAL_READ_INTERVAL, "the provider is asked once more before it is given up")
+            await self._sleep_until_input(
+                machine.FINAL_READ_INTERVAL, "the provider is asked once more before it is given up"
+            )
             return
         facts = announced_facts(self._recovery) if isinstance(answer, NoAnswer) else answer
         await self._write_events(*final_check_events(self._recovery, step, facts.invoice, workflow.now()))
@@ -363,7 +347,7 @@ class PaymentRecovery:
         if refusal := find_refusal(charged.records) or refused:
             self._awaited_retries.answer_all(refusal)
         if self._recovery.in_flight or not charged.records:
-            self._ask_at = workflow.now() + max(reconcile_delay(self._tries), requested_wait(answer))
+            self._ask_at = workflow.now() + max(machine.reconcile_delay(self._tries), requested_wait(answer))
             self._tries += 1
         else:
             self._ask_at, self._tries = None, 0
@@ -376,7 +360,7 @@ class PaymentRecovery:
 
     async def _write_events(self, *events: Event) -> bool:
         """Whether the rows are ours: where the log is ahead of us (a result was lost), it tells us that and no more."""
-        return begins_with_events(events, (await self._record_events(events)).records)
+        return machine.begins_with_events(events, (await self._record_events(events)).records)
 
     async def _record_events(self, events: tuple[Event, ...]) -> WrittenRecords:
         if not events:
@@ -388,8 +372,8 @@ class PaymentRecovery:
 
     def _fold_written(self, written: WrittenRecords) -> None:
         """Fold what is written. What the provider said before a new failure is no longer what it would say."""
-        self._recovery = fold_records(self._recovery, written.records)
-        if any(record.type in FAILURE_EVENT_TYPES for record in written.records):
+        self._recovery = machine.fold_records(self._recovery, written.records)
+        if any(record.type in machine.FAILURE_EVENT_TYPES for record in written.records):
             self._facts = None
 
     def _update_visibility(self, step: Step) -> None:

@@ -3,7 +3,7 @@
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
 
-from activities.simulating import DryRuns
+from activities.dry_runs import DryRuns
 from core.contracts import SimulationInput
 from workflows import options
 

@@ -8,31 +8,43 @@ from starlette.staticfiles import StaticFiles
 
 from api.admin import (
     audit,
-    bulk,
+    bulk_commands,
     cards,
+    command_forms,
     dashboard,
+    error_pages,
     export,
-    faults,
     login,
     messages,
     policies,
     recoveries,
+    recovery_page,
     reviews,
     simulations,
-    story,
     webhooks,
-    wishes,
 )
-from api.admin.access import access
-from api.admin.pages import ASSETS, Pages
-from api.admin.people import ROOT
+from api.admin.login_config import build_login_config
+from api.admin.pages import ASSETS, PageRenderer
+from api.admin.sessions import ROOT
 from api.deps import Parts
 
-COOKIE: Final = "pri_session"
-PARTS: Final = (
-    login, dashboard, recoveries, export, bulk, story, wishes, reviews, webhooks, policies, simulations, cards,
-    messages, audit,
-)  # fmt: skip
+SESSION_COOKIE: Final = "pri_session"
+PAGE_MODULES: Final = (
+    login,
+    dashboard,
+    recoveries,
+    export,
+    bulk_commands,
+    recovery_page,
+    command_forms,
+    reviews,
+    webhooks,
+    policies,
+    simulations,
+    cards,
+    messages,
+    audit,
+)
 
 
 class Assets(StaticFiles):
@@ -48,19 +60,19 @@ class Assets(StaticFiles):
 def create_admin(parts: Parts) -> FastAPI:
     """The desk over these parts. Raises InvalidInput for settings of the sign-in that are wrong."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
-    ways = access(parts.settings)
-    app.state.parts, app.state.pages, app.state.access = parts, Pages(), ways
-    for part in PARTS:
+    login_config = build_login_config(parts.settings)
+    app.state.parts, app.state.pages, app.state.access = parts, PageRenderer(), login_config
+    for part in PAGE_MODULES:
         app.include_router(part.router)
     app.mount("/assets", Assets(directory=ASSETS))
-    faults.install(app)
+    error_pages.install_error_pages(app)
     app.add_middleware(
         SessionMiddleware,
-        secret_key=ways.secret,
-        session_cookie=COOKIE,
-        max_age=int(ways.stay.total_seconds()),
+        secret_key=login_config.secret,
+        session_cookie=SESSION_COOKIE,
+        max_age=int(login_config.session_length.total_seconds()),
         path=ROOT,
         same_site="lax",
-        https_only=ways.secure,
+        https_only=login_config.secure,
     )
     return app

@@ -4,28 +4,29 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Form, Request, Response
 
-from api.admin import deeds
-from api.admin.forms import Genuine
-from api.admin.pages import show
-from api.admin.people import Operator, Viewer
-from api.admin.words import recovery_address
+from api.admin import audit_entries
+from api.admin.formatting import recovery_address
+from api.admin.forms import GenuineForm
+from api.admin.pages import show_page
+from api.admin.sessions import Operator, Viewer
 from api.deps import Parts, PartsDep
 from core.base import Value
 from core.ids import recovery_id
 from db import audit
 from db.audit import AuditReport
-from db.repositories import operator_actions, recoveries, webhooks
+from db.queries import webhooks
+from db.repositories import operator_actions, recoveries
 from db.repositories.operator_actions import AuditAction, AuditEntry
 
 router: Final = APIRouter(prefix="/audit")
-PAGE: Final = 50
-ACTIONS: Final = (*deeds.LOGGED.items(), *deeds.KINDS.items())
+PAGE_SIZE: Final = 50
+ACTION_CHOICES: Final = (*audit_entries.EVENT_LABELS.items(), *audit_entries.ACTION_LABELS.items())
 
 
-class Verified(Value):
+class LogVerification(Value):
     """What came of looking at one recovery's log."""
 
-    asked: str
+    search_text: str
     name: str | None = None
     """Its recovery_id; None where there is none."""
     address: str | None = None
@@ -33,21 +34,21 @@ class Verified(Value):
 
 
 @router.get("")
-async def listed(
+async def show_audit_page(
     request: Request, parts: PartsDep, _: Viewer, actor: str = "", action: str = "", cursor: str = ""
 ) -> Response:
     """Newest first."""
-    return await _listed(request, parts, actor.strip(), action, cursor)
+    return await _render_audit(request, parts, actor.strip(), action, cursor)
 
 
-@router.post("/verify", dependencies=[Genuine])
-async def verify(
+@router.post("/verify", dependencies=[GenuineForm])
+async def verify_recovery_log(
     request: Request, parts: PartsDep, person: Operator, recovery: Annotated[str, Form(max_length=600)] = ""
 ) -> Response:
     """The verdict on one recovery, by its id or its invoice's."""
     asked = recovery.strip()
-    found = Verified(asked=asked)
-    if known := await _named(parts, asked):
+    found = LogVerification(search_text=asked)
+    if known := await _find_recovery_id(parts, asked):
         report = await audit.verify_log(parts.database, known)
         detail = {"verdict": "clean" if report.is_clean else "problems", "rows": report.rows}
         done = AuditEntry(
@@ -57,11 +58,11 @@ async def verify(
             await operator_actions.record_entry(session, done, parts.clock())
             row = await recoveries.load_recovery_row(session, known)
         page = recovery_address(row["provider"], row["invoice_id"]) if row else None
-        found = Verified(asked=asked, name=known, address=page, report=report)
-    return await _listed(request, parts, "", "", "", found)
+        found = LogVerification(search_text=asked, name=known, address=page, report=report)
+    return await _render_audit(request, parts, "", "", "", found)
 
 
-async def _named(parts: Parts, asked: str) -> str | None:
+async def _find_recovery_id(parts: Parts, asked: str) -> str | None:
     """The recovery that is meant: by its own id, else of an invoice of any provider that we heard of."""
     async with parts.database.begin() as session:
         names = [asked, *(recovery_id(provider, asked) for provider in await webhooks.list_providers(session))]
@@ -71,17 +72,17 @@ async def _named(parts: Parts, asked: str) -> str | None:
     return asked if asked.startswith("recovery-") else None
 
 
-async def _listed(
-    request: Request, parts: Parts, actor: str, action: str, cursor: str, verified: Verified | None = None
+async def _render_audit(
+    request: Request, parts: Parts, actor: str, action: str, cursor: str, verified: LogVerification | None = None
 ) -> Response:
     async with parts.database.begin() as session:
-        page = await deeds.find(session, actor or None, action or None, PAGE, cursor or None)
-    return show(
+        page = await audit_entries.find_audit_entries(session, actor or None, action or None, PAGE_SIZE, cursor or None)
+    return show_page(
         request,
         "audit.html",
         page=page,
         chosen={"actor": actor, "action": action},
-        actions=ACTIONS,
+        actions=ACTION_CHOICES,
         first=bool(cursor),
         verified=verified,
     )

@@ -4,28 +4,28 @@ from typing import Final
 
 from fastapi import APIRouter, Request, Response
 
-from api.admin.pages import show
-from api.admin.people import Viewer
-from api.credentials import reading
+from api.admin.pages import show_page
+from api.admin.sessions import Viewer
+from api.credentials import load_credential
 from api.deps import Fingerprint, PartsDep, ProviderName
-from db.repositories import cards
+from db.queries import cards
 
 router: Final = APIRouter(prefix="/credentials")
-PAGE: Final = 50
+PAGE_SIZE: Final = 50
 
 
 @router.get("")
-async def listed(request: Request, parts: PartsDep, _: Viewer, q: str = "", cursor: str = "") -> Response:
+async def show_cards_page(request: Request, parts: PartsDep, _: Viewer, q: str = "", cursor: str = "") -> Response:
     """The ones tried last, or those whose fingerprints begin with `q`."""
     wanted = q.strip()
     async with parts.database.begin() as session:
-        page = await cards.search_cards(session, wanted or None, None, PAGE, cursor or None)
-    return show(request, "cards.html", page=page, chosen={"q": wanted}, first=bool(cursor))
+        page = await cards.search_cards(session, wanted or None, None, PAGE_SIZE, cursor or None)
+    return show_page(request, "cards.html", page=page, chosen={"q": wanted}, first=bool(cursor))
 
 
 @router.get("/{provider}/{fingerprint}")
-async def one(
+async def show_card_page(
     request: Request, parts: PartsDep, _: Viewer, provider: ProviderName, fingerprint: Fingerprint
 ) -> Response:
     """Its ledger, with the rules that bind."""
-    return show(request, "card.html", card=await reading(parts, fingerprint, provider))
+    return show_page(request, "card.html", card=await load_credential(parts, fingerprint, provider))

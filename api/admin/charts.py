@@ -13,14 +13,14 @@ NARROW: Final = 480
 HEIGHT: Final = 250
 MOST_LABELS: Final = 9
 """Of an axis of days: as many as can be read on a small screen."""
-UNWANTED: Final = frozenset({"style", "script", "defs", "comment"})
+REMOVED_TAGS: Final = frozenset({"style", "script", "defs", "comment"})
 
 
-def bars(
+def render_stacked_bars(
     title: str,
     labels: Sequence[str],
     series: Sequence[tuple[str, Sequence[int]]],
-    said: Callable[[float], str],
+    format_value: Callable[[float], str],
     width: int = WIDE,
 ) -> Markup:
     """Stacked bars; `said` writes a value. Series take the page's colours in their order."""
@@ -31,7 +31,7 @@ def bars(
         spacing=6,
         show_legend=False,
         js=(),
-        value_formatter=lambda value: said(value or 0),
+        value_formatter=lambda value: format_value(value or 0),
         min_scale=3,
         max_scale=5,
         include_x_axis=True,
@@ -46,40 +46,40 @@ def bars(
     chart.x_labels_major_every = max(1, math.ceil(len(labels) / MOST_LABELS))
     for name, values in series:
         chart.add(name, list(values))
-    chart.add_xml_filter(_plain)
+    chart.add_xml_filter(_strip_styles)
     drawn = str(chart.render(is_unicode=True))
     return Markup('<div class="chart{}" role="img" aria-label="{}"{}>{}</div>').format(
         " wide" if width == WIDE else "", title, Markup(' tabindex="0"' if width == WIDE else ""), Markup(drawn)
     )
 
 
-def _plain(root: Any) -> Any:
+def _strip_styles(root: Any) -> Any:
     """What a strict content policy allows: classes instead of styles, titles instead of a script's tooltips."""
     for parent in list(root.iter()):
         parent.attrib.pop("style", None)
         for child in list(parent):
-            if _kind(child) in UNWANTED or "overlay" in child.get("class", ""):
+            if _tag_name(child) in REMOVED_TAGS or "overlay" in child.get("class", ""):
                 parent.remove(child)
-        _titled(parent)
-    for child in [one for one in root if _kind(one) == "title"]:
+        _add_bar_title(parent)
+    for child in [one for one in root if _tag_name(one) == "title"]:
         root.remove(child)
     root.attrib.pop("id", None)
     return root
 
 
-def _titled(group: Any) -> None:
+def _add_bar_title(group: Any) -> None:
     """A bar's value and its label, as the browser shows them on hover."""
-    told = {one.get("class"): one for one in group if _kind(one) == "desc"}
-    if "value" not in told:
+    descriptions = {one.get("class"): one for one in group if _tag_name(one) == "desc"}
+    if "value" not in descriptions:
         return
-    label = told["x_label"].text if "x_label" in told else ""
-    for one in told.values():
+    label = descriptions["x_label"].text if "x_label" in descriptions else ""
+    for one in descriptions.values():
         group.remove(one)
     title = group.makeelement("title", {})
-    title.text = f"{label}: {told['value'].text}"
+    title.text = f"{label}: {descriptions['value'].text}"
     group.append(title)
 
 
-def _kind(element: Any) -> str:
+def _tag_name(element: Any) -> str:
     """The name of a tag; comments have a function in its place."""
     return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else "comment"

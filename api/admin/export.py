@@ -9,12 +9,13 @@ from typing import Any, Final
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
-from api.admin.narrowing import Narrowing, narrowing
-from api.admin.people import Viewer
+from api.admin.list_query import ListQuery, parse_list_query
+from api.admin.sessions import Viewer
 from api.deps import Parts, PartsDep
 from core.events import format_timestamp
 from core.money import to_major_units
-from db.repositories import desk, operator_actions
+from db.queries import recovery_search
+from db.repositories import operator_actions
 from db.repositories.operator_actions import AuditAction, AuditEntry
 
 router: Final = APIRouter()
@@ -23,17 +24,17 @@ COLUMNS: Final = (
     "attempts_used", "attempts_allowed", "next_attempt_at", "until", "opened_at", "updated_at", "closed_at",
     "close_reason", "policy_version", "experiment", "arm", "recovery_id", "paid", "paid_late", "returned",
 )  # fmt: skip
-MONEY: Final = {"amount", "paid", "paid_late", "returned"}
-FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
+MONEY_COLUMNS: Final = {"amount", "paid", "paid_late", "returned"}
+FORMULA_PREFIXES: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 """With these a spreadsheet begins to calculate: owasp.org/www-community/attacks/CSV_Injection."""
-LINES: Final = 500
+ROWS_PER_CHUNK: Final = 500
 """Written at once."""
 
 
 @router.get("/recoveries.csv")
-async def exported(request: Request, parts: PartsDep, person: Viewer) -> Response:
+async def export_recoveries(request: Request, parts: PartsDep, person: Viewer) -> Response:
     """All that fit the filter, in its order; amounts in major units, times in UTC. Who took it is in the audit."""
-    wanted = narrowing(request.query_params, parts.clock())
+    wanted = parse_list_query(request.query_params, parts.clock())
     kept = {name: value for name, value in wanted.chosen.items() if value}
     done = AuditEntry(
         actor=person.name, role=person.role.value, action=AuditAction.EXPORTED, subject="recoveries", detail=kept
@@ -42,38 +43,38 @@ async def exported(request: Request, parts: PartsDep, person: Viewer) -> Respons
         await operator_actions.record_entry(session, done, parts.clock())
     name = f"recoveries-{parts.clock():%Y-%m-%d-%H%M}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return StreamingResponse(_lines(parts, wanted), media_type="text/csv; charset=utf-8", headers=headers)
+    return StreamingResponse(_csv_chunks(parts, wanted), media_type="text/csv; charset=utf-8", headers=headers)
 
 
-async def _lines(parts: Parts, wanted: Narrowing) -> AsyncIterator[bytes]:
-    yield _written([COLUMNS])
+async def _csv_chunks(parts: Parts, wanted: ListQuery) -> AsyncIterator[bytes]:
+    yield _encode_rows([COLUMNS])
     kept: list[list[str]] = []
     async with parts.database.begin() as session:
-        async for row in desk.stream_matches(session, wanted.filters, wanted.sort):
-            kept.append([cell(_value(row, name)) for name in COLUMNS])
-            if len(kept) >= LINES:
-                yield _written(kept)
+        async for row in recovery_search.stream_matches(session, wanted.filters, wanted.sort):
+            kept.append([to_csv_cell(_column_value(row, name)) for name in COLUMNS])
+            if len(kept) >= ROWS_PER_CHUNK:
+                yield _encode_rows(kept)
                 kept = []
-    yield _written(kept)
+    yield _encode_rows(kept)
 
 
-def _value(row: dict[str, Any], name: str) -> Any:
-    if name in MONEY and row["currency"]:
+def _column_value(row: dict[str, Any], name: str) -> Any:
+    if name in MONEY_COLUMNS and row["currency"]:
         return to_major_units(row[name], row["currency"])
     return row[name]
 
 
-def cell(value: Any) -> str:
+def to_csv_cell(value: Any) -> str:
     """A value as text that no spreadsheet takes for a formula."""
     if value is None:
         return ""
     if isinstance(value, datetime):
         return format_timestamp(value)
     text = str(value)
-    return f"'{text}" if isinstance(value, str) and text.lstrip(" ").startswith(FORMULA) else text
+    return f"'{text}" if isinstance(value, str) and text.lstrip(" ").startswith(FORMULA_PREFIXES) else text
 
 
-def _written(rows: Iterable[Iterable[str]]) -> bytes:
+def _encode_rows(rows: Iterable[Iterable[str]]) -> bytes:
     lines = io.StringIO(newline="")
     csv.writer(lines).writerows(rows)
     return lines.getvalue().encode()

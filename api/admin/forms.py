@@ -9,9 +9,9 @@ from fastapi import Depends, Form, Request
 from fastapi.responses import RedirectResponse
 from starlette.exceptions import HTTPException
 
-TOKEN: Final = "token"
-SAYINGS: Final = "sayings"
-MOST_SAYINGS: Final = 5
+TOKEN_KEY: Final = "token"
+FLASH_MESSAGES_KEY: Final = "sayings"
+MOST_FLASH_MESSAGES: Final = 5
 
 
 class Tone(StrEnum):
@@ -22,35 +22,35 @@ class Tone(StrEnum):
     PLAIN = "plain"
 
 
-def token(request: Request) -> str:
+def session_token(request: Request) -> str:
     """The token of this session, which its forms have to carry."""
-    found = request.session.get(TOKEN)
+    found = request.session.get(TOKEN_KEY)
     if not isinstance(found, str):
-        found = request.session[TOKEN] = secrets.token_urlsafe(24)
+        found = request.session[TOKEN_KEY] = secrets.token_urlsafe(24)
     return found
 
 
-async def genuine(request: Request, sent: Annotated[str, Form(alias=TOKEN)] = "") -> None:
+async def check_form_token(request: Request, sent: Annotated[str, Form(alias=TOKEN_KEY)] = "") -> None:
     """A dependency of every form's route: it comes from a page of this session. 403 otherwise."""
-    known = request.session.get(TOKEN)
+    known = request.session.get(TOKEN_KEY)
     if not isinstance(known, str) or not hmac.compare_digest(known.encode(), sent.encode()):
         raise HTTPException(403, "This form is out of date or did not come from this page. Go back and send it again.")
 
 
-Genuine = Depends(genuine)
+GenuineForm = Depends(check_form_token)
 
 
-def say(request: Request, text: str, tone: Tone = Tone.GOOD) -> None:
+def flash_message(request: Request, text: str, tone: Tone = Tone.GOOD) -> None:
     """Shown once, on the page that comes next."""
-    said = [*request.session.get(SAYINGS, []), [tone.value, text[:500]]]
-    request.session[SAYINGS] = said[-MOST_SAYINGS:]
+    messages = [*request.session.get(FLASH_MESSAGES_KEY, []), [tone.value, text[:500]]]
+    request.session[FLASH_MESSAGES_KEY] = messages[-MOST_FLASH_MESSAGES:]
 
 
-def heard(request: Request) -> list[Any]:
+def take_flash_messages(request: Request) -> list[Any]:
     """What is to be shown now: pairs of tone and text."""
-    return list(request.session.pop(SAYINGS, []))
+    return list(request.session.pop(FLASH_MESSAGES_KEY, []))
 
 
-def go(address: str) -> RedirectResponse:
+def redirect_to(address: str) -> RedirectResponse:
     """To a page, after a form was sent: loading that page again sends nothing twice."""
     return RedirectResponse(address, 303)

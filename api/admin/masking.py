@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 from api.admin import masking_keys
 from core.base import Value
 
-HIDDEN: Final = "••••"
+MASK: Final = "••••"
 LONGEST_SHOWN: Final = 200_000
 """Characters; what is behind is left out."""
 LONGEST_ID: Final = 64
@@ -34,59 +34,59 @@ _IBAN: Final = re.compile(r"[A-Za-z]{2}\d{2}[A-Za-z0-9]{11,30}")
 _PLAIN: Final = frozenset({"true", "false", "null", "yes", "no", "none", ""})
 
 
-class Body(Value):
+class MaskedBody(Value):
     """A body as it is shown."""
 
     kind: str
     """JSON, XML, form or something else, in words."""
     text: str
     """Empty where nothing of it may be shown."""
-    cut: bool = False
+    is_truncated: bool = False
     """Whether its end is left out."""
 
 
-def shown(body: bytes) -> Body:
+def mask_body(body: bytes) -> MaskedBody:
     """The body with everything that names a person or opens a door hidden. Never raises."""
     try:
-        kind, text = _read(body)
+        kind, text = _mask_by_format(body)
     except (ValueError, RecursionError, ElementTree.ParseError):
-        return Body(kind=f"something else, {len(body):,} bytes", text="")
-    return Body(kind=kind, text=text[:LONGEST_SHOWN], cut=len(text) > LONGEST_SHOWN)
+        return MaskedBody(kind=f"something else, {len(body):,} bytes", text="")
+    return MaskedBody(kind=kind, text=text[:LONGEST_SHOWN], is_truncated=len(text) > LONGEST_SHOWN)
 
 
-def _read(body: bytes) -> tuple[str, str]:
+def _mask_by_format(body: bytes) -> tuple[str, str]:
     """Raises ValueError, ParseError or RecursionError for what can't be read."""
     text = body.decode("utf-8")
     if not text.strip():
         raise ValueError("nothing")
     if text.lstrip()[:1] in ("{", "["):
-        return "JSON", _pretty(masked(json.loads(text)))
+        return "JSON", _format_json(mask_tree(json.loads(text)))
     if text.lstrip()[:1] == "<":
-        return "XML", _xml(text)
-    return _form(text)
+        return "XML", _mask_xml(text)
+    return _mask_form(text)
 
 
-def _form(text: str) -> tuple[str, str]:
+def _mask_form(text: str) -> tuple[str, str]:
     """A form; the payload of Braintree's is XML in base64 and comes after the other fields. Raises ValueError."""
     fields = dict(parse_qsl(text, keep_blank_values=True, strict_parsing=True, max_num_fields=50))
     payload = fields.pop("bt_payload", None)
     if payload is None:
-        return "form", _pretty(masked(fields))
-    return "form with XML", f"{_pretty(masked(fields))}\n\n{_xml(_decoded(payload))}"
+        return "form", _format_json(mask_tree(fields))
+    return "form with XML", f"{_format_json(mask_tree(fields))}\n\n{_mask_xml(_decode_payload(payload))}"
 
 
-def _decoded(payload: str) -> str:
+def _decode_payload(payload: str) -> str:
     try:
         return base64.b64decode(payload, validate=False).decode("utf-8")
     except binascii.Error as error:
         raise ValueError("no base64") from error
 
 
-def _pretty(found: Any) -> str:
+def _format_json(found: Any) -> str:
     return json.dumps(found, indent=2, ensure_ascii=False)
 
 
-def _xml(text: str) -> str:
+def _mask_xml(text: str) -> str:
     """Raises ValueError where it declares entities: nobody's webhook does, and they can grow without end."""
     if "<!" in text:
         raise ValueError("declarations")
@@ -99,98 +99,100 @@ def _xml(text: str) -> str:
 def _mask_element(element: ElementTree.Element, *, hidden: bool, depth: int) -> None:
     if depth > DEEPEST:
         raise ValueError("too deep")
-    below = hidden or masking_keys.hides(element.tag)
+    below = hidden or masking_keys.is_hiding_key(element.tag)
     for name, value in element.attrib.items():
-        element.set(name, value if name in {"type", "nil"} else masked_text(name, value, hidden=below))
+        element.set(name, value if name in {"type", "nil"} else mask_text(name, value, hidden=below))
     if element.text and element.text.strip():
-        element.text = masked_text(element.tag, element.text.strip(), hidden=below)
+        element.text = mask_text(element.tag, element.text.strip(), hidden=below)
     element.tail = None
     for inner in element:
         _mask_element(inner, hidden=below, depth=depth + 1)
 
 
-def masked(found: Any, key: str = "", *, hidden: bool = False, depth: int = 0) -> Any:
+def mask_tree(found: Any, key: str = "", *, hidden: bool = False, depth: int = 0) -> Any:
     """The same tree with every text and number replaced that isn't known to be harmless. `hidden`: below such a key.
 
     Raises ValueError where it is too deep to be anybody's webhook.
     """
     if depth > DEEPEST:
         raise ValueError("too deep")
-    below = hidden or masking_keys.hides(key)
+    below = hidden or masking_keys.is_hiding_key(key)
     match found:
         case Mapping():
-            return {_key(name): masked(value, name, hidden=below, depth=depth + 1) for name, value in found.items()}
+            return {
+                _mask_key(name): mask_tree(value, name, hidden=below, depth=depth + 1) for name, value in found.items()
+            }
         case list():
-            return [masked(one, key, hidden=hidden, depth=depth + 1) for one in found]
+            return [mask_tree(one, key, hidden=hidden, depth=depth + 1) for one in found]
         case str():
-            return masked_text(key, found, hidden=below)
+            return mask_text(key, found, hidden=below)
         case bool() | None:
             return found
         case _:
-            return masked_number(key, found, hidden=below)
+            return mask_number(key, found, hidden=below)
 
 
-def _key(name: str) -> str:
+def _mask_key(name: str) -> str:
     """Some use ids or addresses as keys."""
     harmless = name.replace(".", "").replace(" ", "").replace("/", "")
-    fit = len(name) <= LONGEST_ID and (harmless == "" or _ID.fullmatch(harmless)) and not _personal(name)
-    return name if fit else _begun(name)
+    fit = len(name) <= LONGEST_ID and (harmless == "" or _ID.fullmatch(harmless)) and not _is_personal(name)
+    return name if fit else _keep_beginning(name)
 
 
-def masked_number(key: str, number: float, *, hidden: bool) -> float | str:
+def mask_number(key: str, number: float, *, hidden: bool) -> float | str:
     """Amounts, times and counts; not what could be a card, a phone or belongs to a person."""
-    if hidden and not masking_keys.shows_inside(key):
-        return HIDDEN
-    return HIDDEN if _card(str(number)) else number
+    if hidden and not masking_keys.is_shown_inside(key):
+        return MASK
+    return MASK if _has_card_number(str(number)) else number
 
 
-def masked_text(key: str, text: str, *, hidden: bool) -> str:
+def mask_text(key: str, text: str, *, hidden: bool) -> str:
     """The text, its beginning, or nothing of it."""
     if text.lower() in _PLAIN:
         return text
-    if _suspect(text):
-        return HIDDEN
+    if _is_suspect(text):
+        return MASK
     if hidden:
-        return text if masking_keys.shows_inside(key) and _one_word(text) else HIDDEN
+        return text if masking_keys.is_shown_inside(key) and _is_one_word(text) else MASK
     if "://" in text:
-        return _address(text)
-    if _MOMENT.fullmatch(text) or (_one_word(text) and (masking_keys.shows(key) or _harmless(text))):
+        return _mask_address(text)
+    if _MOMENT.fullmatch(text) or (_is_one_word(text) and (masking_keys.is_shown_key(key) or _is_harmless(text))):
         return text
-    return _begun(text)
+    return _keep_beginning(text)
 
 
-def _suspect(text: str) -> bool:
+def _is_suspect(text: str) -> bool:
     """Whether its shape says that it is about a person, or opens a door, whatever the key."""
-    return bool(_SECRET.search(text)) or _personal(text)
+    return bool(_SECRET.search(text)) or _is_personal(text)
 
 
-def _personal(text: str) -> bool:
+def _is_personal(text: str) -> bool:
     return bool(
         _MAIL.search(text)
         or _IP.fullmatch(text)
-        or _iban(text)
-        or _card(text)
-        or (_DIGITS.fullmatch(text) and _phone(text))
+        or _is_iban(text)
+        or _has_card_number(text)
+        or (_DIGITS.fullmatch(text) and _is_phone_number(text))
     )
 
 
-def _phone(text: str) -> bool:
+def _is_phone_number(text: str) -> bool:
     """Digits in groups, or behind a plus; plain ones are ids as often."""
     return not _MOMENT.fullmatch(text) and 7 <= sum(map(str.isdigit, text)) <= 15 and not text.isdigit()
 
 
-def _card(text: str) -> bool:
+def _has_card_number(text: str) -> bool:
     """Whether some run of digits in it could be a card's number (ISO/IEC 7812: 12 to 19 digits, Luhn's sum)."""
     joined = re.sub(r"(?<=\d)[ \-](?=\d)", "", text)
-    return any(_luhn(run) for run in re.findall(r"(?<![A-Za-z\d])\d{12,19}(?![A-Za-z\d])", joined))
+    return any(_passes_luhn(run) for run in re.findall(r"(?<![A-Za-z\d])\d{12,19}(?![A-Za-z\d])", joined))
 
 
-def _luhn(digits: str) -> bool:
+def _passes_luhn(digits: str) -> bool:
     doubled = (2 * int(one) - 9 * (int(one) > 4) for one in digits[-2::-2])
     return (sum(map(int, digits[-1::-2])) + sum(doubled)) % 10 == 0
 
 
-def _iban(text: str) -> bool:
+def _is_iban(text: str) -> bool:
     """Whether it is one, by its check digits (ISO 13616)."""
     joined = text.replace(" ", "")
     if not (_IBAN.fullmatch(joined) and joined.isascii()):
@@ -198,25 +200,25 @@ def _iban(text: str) -> bool:
     return int("".join(str(int(one, 36)) for one in joined[4:] + joined[:4])) % 97 == 1
 
 
-def _one_word(text: str) -> bool:
+def _is_one_word(text: str) -> bool:
     return len(text) <= LONGEST_ID and _ID.fullmatch(text) is not None
 
 
-def _harmless(text: str) -> bool:
+def _is_harmless(text: str) -> bool:
     """An id or a number under a key that nobody knows; long runs of digits could be a phone's."""
     if text.isdigit():
         return len(text) <= 6
     return _MARKED.match(text) is not None and not text.replace(".", "").replace("-", "").isalpha()
 
 
-def _address(text: str) -> str:
+def _mask_address(text: str) -> str:
     """Only where it leads: the rest of a link is often as good as a password."""
     try:
-        return f"{urlsplit(text).scheme}://{urlsplit(text).hostname or ''}/{HIDDEN}"
+        return f"{urlsplit(text).scheme}://{urlsplit(text).hostname or ''}/{MASK}"
     except ValueError:
-        return HIDDEN
+        return MASK
 
 
-def _begun(text: str) -> str:
+def _keep_beginning(text: str) -> str:
     """Its first letters, at most a quarter of it."""
-    return f"{text[: min(3, len(text) // 4)]}{HIDDEN}"
+    return f"{text[: min(3, len(text) // 4)]}{MASK}"

@@ -44,27 +44,27 @@ SHOWN_INSIDE: Final = frozenset({"country", "currency", "last4", "type", "object
 """Shown also below a key that hides; what they hold names nobody."""
 
 
-def words(key: str) -> tuple[str, ...]:
+def split_key(key: str) -> tuple[str, ...]:
     """The words of a key in lower case, however it is spelled: `shopperEmail`, `billing_details`, `holder-name`."""
     return tuple(word.lower() for word in _WORDS.findall(key))
 
 
-def plain(key: str) -> str:
+def normalise_key(key: str) -> str:
     """One spelling for all."""
-    return "_".join(words(key)).replace("last_4", "last4")
+    return "_".join(split_key(key)).replace("last_4", "last4")
 
 
-def hides(key: str) -> bool:
+def is_hiding_key(key: str) -> bool:
     """Whether the value of this key, and all below it, is a secret or about a person."""
-    found = frozenset(words(key))
-    return plain(key) not in SHOWN_KEYS and bool(found & HIDING_WORDS) and not found & AMOUNT_WORDS
+    found = frozenset(split_key(key))
+    return normalise_key(key) not in SHOWN_KEYS and bool(found & HIDING_WORDS) and not found & AMOUNT_WORDS
 
 
-def shows(key: str) -> bool:
+def is_shown_key(key: str) -> bool:
     """Whether this key's values of one word name nobody."""
-    return plain(key) in SHOWN_KEYS or plain(key).endswith("_id")
+    return normalise_key(key) in SHOWN_KEYS or normalise_key(key).endswith("_id")
 
 
-def shows_inside(key: str) -> bool:
+def is_shown_inside(key: str) -> bool:
     """Whether this key's value of one word is shown even below a key that hides."""
-    return plain(key) in SHOWN_INSIDE
+    return normalise_key(key) in SHOWN_INSIDE

@@ -11,7 +11,7 @@ from authlib.integrations.starlette_client import OAuth, OAuthError
 from fastapi import Request, Response
 from joserfc.errors import JoseError
 
-from api.admin.people import ROOT, Role
+from api.admin.sessions import ROOT, Role
 from core.base import Value
 from core.errors import InvalidInput
 from settings import Settings
@@ -27,7 +27,7 @@ LEEWAY_SECONDS: Final = 60
 LONGEST_NAME: Final = 200
 
 
-class Denied(Exception):
+class LoginDenied(Exception):
     """Nobody is signed in: the sentence for them, the status, a word for the audit, and who it was if that is known."""
 
     def __init__(self, status: int, why: str, sentence: str, name: str = "") -> None:
@@ -42,13 +42,13 @@ class Identity(Value):
     role: Role
 
 
-class OpenId:
+class OpenIdClient:
     """One issuer. Its discovery document is read at the first sign-in and kept."""
 
     def __init__(self, settings: Settings) -> None:
         self._issuer = settings.oidc_issuer
         self._name_claim, self._roles_claim = settings.oidc_name_claim, settings.oidc_roles_claim
-        self._groups = groups(settings.oidc_roles)
+        self._groups = parse_role_groups(settings.oidc_roles)
         self._redirect = settings.public_url.rstrip("/") + CALLBACK
         secret = settings.oidc_client_secret.get_secret_value()
         self._client = OAuth().register(
@@ -63,48 +63,48 @@ class OpenId:
             },
         )
 
-    async def begin(self, request: Request) -> Response:
+    async def start_login(self, request: Request) -> Response:
         """To the issuer, with state, nonce and a PKCE challenge; all three are kept in the session. Raises Denied."""
         try:
-            await self._discovered()
+            await self._discover_issuer()
             answer: Response = await self._client.authorize_redirect(request, self._redirect)
         except (httpx2.HTTPError, RuntimeError, ValueError) as error:
-            raise _away(error) from error
+            raise _issuer_unavailable(error) from error
         return answer
 
-    async def finish(self, request: Request) -> Identity:
+    async def finish_login(self, request: Request) -> Identity:
         """Who came back from the issuer. Raises Denied."""
-        claims = await self._claims(request)
-        name = _name(claims, self._name_claim)
-        theirs = set(_texts(_found(claims, self._roles_claim)))
+        claims = await self._fetch_claims(request)
+        name = _claimed_name(claims, self._name_claim)
+        theirs = set(_text_values(_find_claim(claims, self._roles_claim)))
         roles = [role for group, role in self._groups if group in theirs]
         if not roles:
             sentence = f"You are signed in as {name}, but have no role here. Ask whoever runs this service for one."
-            raise Denied(403, "no_role", sentence, name)
+            raise LoginDenied(403, "no_role", sentence, name)
         return Identity(name=name, role=max(roles, key=lambda role: role.rank))
 
-    async def _claims(self, request: Request) -> Mapping[str, Any]:
+    async def _fetch_claims(self, request: Request) -> Mapping[str, Any]:
         try:
-            issuer = await self._discovered()
+            issuer = await self._discover_issuer()
             wanted = {
                 "iss": {"essential": True, "value": issuer},
                 "aud": {"essential": True, "value": self._client.client_id},
             }
             token = await self._client.authorize_access_token(request, claims_options=wanted, leeway=LEEWAY_SECONDS)
         except OAuthError as error:
-            raise _refused(str(error.error)) from error
+            raise _issuer_refusal(str(error.error)) from error
         except JoseError as error:
-            raise _untrusted(error.error) from error
+            raise _untrusted_answer(error.error) from error
         except (httpx2.HTTPError, RuntimeError) as error:
-            raise _away(error) from error
+            raise _issuer_unavailable(error) from error
         except (ValueError, KeyError, TypeError) as error:
-            raise _untrusted(type(error).__name__) from error
+            raise _untrusted_answer(type(error).__name__) from error
         if not token.get("userinfo"):
-            raise _untrusted("no_id_token")
+            raise _untrusted_answer("no_id_token")
         claims: Mapping[str, Any] = token["userinfo"]
         return claims
 
-    async def _discovered(self) -> str:
+    async def _discover_issuer(self) -> str:
         """The issuer as its document and its tokens spell it. Raises ValueError where it is another one."""
         known = await self._client.load_server_metadata()
         issuer = str(known.get("issuer", ""))
@@ -115,7 +115,7 @@ class OpenId:
         return issuer
 
 
-def groups(text: str) -> tuple[tuple[str, Role], ...]:
+def parse_role_groups(text: str) -> tuple[tuple[str, Role], ...]:
     """OIDC_ROLES as pairs of group and role; a group may hold commas. Raises InvalidInput."""
     found = []
     for one in re.split(r",\s*(?=(?:viewer|operator|admin)\s*=)", text.strip()):
@@ -126,14 +126,14 @@ def groups(text: str) -> tuple[tuple[str, Role], ...]:
     return tuple(found)
 
 
-def check_address(name: str, text: str) -> None:
+def check_base_address(name: str, text: str) -> None:
     """Raises InvalidInput unless it is an http(s) address with nothing behind its path."""
     parts = urlsplit(text)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
         raise InvalidInput(f"{name} must be an address like https://name.example.com.")
 
 
-def _found(claims: Mapping[str, Any], path: str) -> Any:
+def _find_claim(claims: Mapping[str, Any], path: str) -> Any:
     """A claim by its name, which may hold dots itself, or by the way that the dots lead."""
     if path in claims:
         return claims[path]
@@ -143,34 +143,34 @@ def _found(claims: Mapping[str, Any], path: str) -> Any:
     return here
 
 
-def _texts(value: Any) -> list[str]:
+def _text_values(value: Any) -> list[str]:
     given = value if isinstance(value, list) else [value]
     return [one for one in given if isinstance(one, str)]
 
 
-def _name(claims: Mapping[str, Any], claim: str) -> str:
+def _claimed_name(claims: Mapping[str, Any], claim: str) -> str:
     """What the claim says, or `sub`, which every ID token has."""
-    for given in (_found(claims, claim), claims.get("sub")):
+    for given in (_find_claim(claims, claim), claims.get("sub")):
         if isinstance(given, str) and given.strip() and given.isprintable() and len(given) <= LONGEST_NAME:
             return given.strip()
-    raise _untrusted("no_name")
+    raise _untrusted_answer("no_name")
 
 
-def _refused(code: str) -> Denied:
+def _issuer_refusal(code: str) -> LoginDenied:
     """The issuer said no, or the answer belongs to no sign-in of this browser."""
     if code == "mismatching_state":
-        return Denied(400, code, "This sign-in was not begun in this browser, or took too long. Please try again.")
+        return LoginDenied(400, code, "This sign-in was not begun in this browser, or took too long. Please try again.")
     word = code if re.fullmatch(r"[a-z_]{1,40}", code) else "an error"
-    return Denied(403, word, f"The sign-in service refused: {word}. Please try again.")
+    return LoginDenied(403, word, f"The sign-in service refused: {word}. Please try again.")
 
 
-def _untrusted(why: str) -> Denied:
+def _untrusted_answer(why: str) -> LoginDenied:
     structlog.get_logger("api.admin").warning("an ID token was refused", why=why)
-    return Denied(401, why, "What the sign-in service answered can't be trusted. Please try again.")
+    return LoginDenied(401, why, "What the sign-in service answered can't be trusted. Please try again.")
 
 
-def _away(error: Exception) -> Denied:
+def _issuer_unavailable(error: Exception) -> LoginDenied:
     structlog.get_logger("api.admin").warning(
         "the OpenID provider can't be used", why=f"{type(error).__name__}: {error}"
     )
-    return Denied(503, "unavailable", "The sign-in service does not answer as it should. Please try again later.")
+    return LoginDenied(503, "unavailable", "The sign-in service does not answer as it should. Please try again later.")

@@ -9,13 +9,13 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from api.admin import forms, words
-from api.admin.people import ROOT, Person, Role, SignInNeeded, signed_in
-from api.deps import parts
+from api.admin import formatting, forms
+from api.admin.sessions import ROOT, Person, Role, SignInNeeded, signed_in_person
+from api.deps import get_parts
 
 HERE: Final = Path(__file__).parent
 ASSETS: Final = HERE / "assets"
-POLICY: Final = (
+CONTENT_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; frame-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
@@ -34,7 +34,7 @@ MENU: Final = (
 """Address below /admin/, name, and who sees it."""
 
 
-class Pages:
+class PageRenderer:
     """The templates, compiled as they are first needed."""
 
     def __init__(self) -> None:
@@ -45,52 +45,54 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.filters.update(words.FILTERS)
+        self._templates.filters.update(formatting.FILTERS)
         self._templates.globals.update(
-            root=ROOT, menu=MENU, asset=_asset_addresses().__getitem__, roles=Role, **words.GLOBALS
+            root=ROOT, menu=MENU, asset=_asset_addresses().__getitem__, roles=Role, **formatting.GLOBALS
         )
 
-    def show(self, request: Request, template: str, status: int = 200, **context: Any) -> HTMLResponse:
+    def render_page(self, request: Request, template: str, status: int = 200, **context: Any) -> HTMLResponse:
         """The page for whoever is signed in; what forms said is on it, once."""
         shared = {
-            "person": _person(request),
-            "sayings": forms.heard(request),
-            "token": forms.token(request),
-            "here": _section(request),
-            "now": parts(request).clock(),
+            "person": _find_person(request),
+            "sayings": forms.take_flash_messages(request),
+            "token": forms.session_token(request),
+            "here": _menu_section(request),
+            "now": get_parts(request).clock(),
         }
-        return HTMLResponse(self._templates.get_template(template).render(shared | context), status, _headers())
+        return HTMLResponse(
+            self._templates.get_template(template).render(shared | context), status, _security_headers()
+        )
 
-    def part(self, request: Request, template: str, **context: Any) -> str:
+    def render_part(self, request: Request, template: str, **context: Any) -> str:
         """A piece of a page, to be put into one that is open."""
-        shared = {"token": forms.token(request), "now": parts(request).clock()}
+        shared = {"token": forms.session_token(request), "now": get_parts(request).clock()}
         return self._templates.get_template(template).render(shared | context)
 
 
-def pages(request: Request) -> Pages:
+def renderer_of(request: Request) -> PageRenderer:
     """The pages of the application that serves this request."""
     found = request.app.state.pages
-    assert isinstance(found, Pages)
+    assert isinstance(found, PageRenderer)
     return found
 
 
-def show(request: Request, template: str, status: int = 200, **context: Any) -> HTMLResponse:
+def show_page(request: Request, template: str, status: int = 200, **context: Any) -> HTMLResponse:
     """See `Pages.show`."""
-    return pages(request).show(request, template, status, **context)
+    return renderer_of(request).render_page(request, template, status, **context)
 
 
-def _headers() -> Mapping[str, str]:
-    return {"Content-Security-Policy": POLICY}
+def _security_headers() -> Mapping[str, str]:
+    return {"Content-Security-Policy": CONTENT_POLICY}
 
 
-def _person(request: Request) -> Person | None:
+def _find_person(request: Request) -> Person | None:
     try:
-        return signed_in(request, parts(request).clock())
+        return signed_in_person(request, get_parts(request).clock())
     except SignInNeeded:
         return None
 
 
-def _section(request: Request) -> str:
+def _menu_section(request: Request) -> str:
     """Which entry of the menu a page belongs to."""
     return str(request.scope["path"]).removeprefix(ROOT).strip("/").partition("/")[0]
 

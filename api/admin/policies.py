@@ -6,28 +6,27 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Form, Request, Response, UploadFile
 
-from api.admin import policy_words
-from api.admin.forms import Genuine
-from api.admin.pages import show
-from api.admin.people import Viewer
-from api.audit import keep
-from api.deps import Parts, PartsDep
-from api.simulations import LONGEST_TEXT, active, usable
-from api.summary import compared
+from api.admin import policy_description
+from api.admin.forms import GenuineForm
+from api.admin.pages import show_page
+from api.admin.sessions import Viewer
+from api.deps import Parts, PartsDep, record_audit_entry
+from api.simulations import LONGEST_TEXT, parse_usable_policy, read_active_policy
+from api.summary import compare_arm_groups
 from catalog import PolicyFile
 from core.base import Value
 from core.errors import CommandRefused, InvalidInput
-from core.report import ArmReport
-from db.repositories import shadow
-from db.repositories import summary as sums_of
+from core.experiment_report import ArmReport
+from db.queries import shadow
+from db.queries import summary as sums_of
 from db.repositories.operator_actions import AuditAction
 
 router: Final = APIRouter()
-SPAN: Final = timedelta(days=90)
+COMPARISON_SPAN: Final = timedelta(days=90)
 """Of experiments and shadow plans on the page."""
 
 
-class Checked(Value):
+class CandidateCheck(Value):
     """A candidate and what is to be said of it."""
 
     text: str
@@ -38,35 +37,35 @@ class Checked(Value):
 
 
 @router.get("/policies")
-async def active_policy(request: Request, parts: PartsDep, _: Viewer) -> Response:
+async def show_policies_page(request: Request, parts: PartsDep, _: Viewer) -> Response:
     """What holds now."""
-    text = active(parts)
+    text = read_active_policy(parts)
     file = PolicyFile(parts.settings.policy_file)
     policy = file.current_policy()
     async with parts.database.begin() as session:
-        plans = await shadow.compare_shadow(session, parts.clock() - SPAN, parts.clock())
-    return show(
+        plans = await shadow.compare_shadow(session, parts.clock() - COMPARISON_SPAN, parts.clock())
+    return show_page(
         request,
         "policies.html",
         policy=policy,
         problem=file.problem,
         text=text,
-        told=policy_words.told(policy),
-        arms=await _arms(parts),
+        told=policy_description.describe_policy(policy),
+        arms=await _load_arm_reports(parts),
         plans=plans,
         shadow_file=parts.settings.shadow_policy_file,
-        days=SPAN.days,
+        days=COMPARISON_SPAN.days,
     )
 
 
 @router.get("/policies/candidate")
-async def candidate(request: Request, _: Viewer) -> Response:
+async def show_candidate_page(request: Request, _: Viewer) -> Response:
     """Where one is pasted or uploaded."""
-    return show(request, "candidate.html", checked=None)
+    return show_page(request, "candidate.html", checked=None)
 
 
-@router.post("/policies/candidate", dependencies=[Genuine])
-async def checked(
+@router.post("/policies/candidate", dependencies=[GenuineForm])
+async def check_candidate_form(
     request: Request,
     parts: PartsDep,
     person: Viewer,
@@ -74,13 +73,13 @@ async def checked(
     file: UploadFile | None = None,
 ) -> Response:
     """Whether it can be used, and what it would change."""
-    found = check(parts, await given(policy, file))
+    found = check_candidate(parts, await read_policy_form(policy, file))
     if not found.problem:
-        await keep(parts, person.name, AuditAction.POLICY_UPLOADED, found.version, person.role)
-    return show(request, "candidate.html", 422 if found.problem else 200, checked=found)
+        await record_audit_entry(parts, person.name, AuditAction.POLICY_UPLOADED, found.version, person.role)
+    return show_page(request, "candidate.html", 422 if found.problem else 200, checked=found)
 
 
-async def given(text: str, file: UploadFile | None) -> str:
+async def read_policy_form(text: str, file: UploadFile | None) -> str:
     """The text of a form, or of the file that was chosen instead. Raises InvalidInput."""
     if file is None or not file.filename:
         return text.replace("\r\n", "\n")
@@ -93,24 +92,27 @@ async def given(text: str, file: UploadFile | None) -> str:
         raise InvalidInput("The file is not text in UTF-8.") from None
 
 
-def check(parts: Parts, text: str) -> Checked:
+def check_candidate(parts: Parts, text: str) -> CandidateCheck:
     """The candidate beside the active policy."""
     if not text.strip():
-        return Checked(text=text, problem="There is nothing in it: paste a policy or choose a file.")
+        return CandidateCheck(text=text, problem="There is nothing in it: paste a policy or choose a file.")
     try:
-        policy = usable("candidate", text)
+        policy = parse_usable_policy("candidate", text)
     except CommandRefused as refusal:
-        return Checked(text=text, problem=str(refusal))
-    changes = unified_diff(active(parts).splitlines(), text.splitlines(), "active", "candidate", lineterm="", n=2)
-    return Checked(text=text, version=policy.version, changes=tuple(changes))
+        return CandidateCheck(text=text, problem=str(refusal))
+    changes = unified_diff(
+        read_active_policy(parts).splitlines(), text.splitlines(), "active", "candidate", lineterm="", n=2
+    )
+    return CandidateCheck(text=text, version=policy.version, changes=tuple(changes))
 
 
-async def _arms(parts: Parts) -> dict[str, tuple[ArmReport, ...]]:
+async def _load_arm_reports(parts: Parts) -> dict[str, tuple[ArmReport, ...]]:
     """The arms of every experiment, by currency."""
-    since, now = parts.clock() - SPAN, parts.clock()
+    since, now = parts.clock() - COMPARISON_SPAN, parts.clock()
     async with parts.database.begin() as session:
         names = [one.keys[0] or "" for one in await sums_of.load_sums(session, ("currency",), since, now)]
         found = {
-            name: compared(await sums_of.load_sums(session, ("experiment", "arm"), since, now, name)) for name in names
+            name: compare_arm_groups(await sums_of.load_sums(session, ("experiment", "arm"), since, now, name))
+            for name in names
         }
     return {name: reports for name, reports in found.items() if reports}

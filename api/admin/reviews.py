@@ -4,41 +4,49 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Form, Request, Response
 
-from api.admin.forms import Genuine, Tone, go, say
-from api.admin.pages import show
-from api.admin.people import ROOT, Operator, Person, Viewer
-from api.admin.wishes import LONGEST_REASON, OFFERS, TONES, Offer, Wish, once, put
-from api.admin.words import label
+from api.admin.command_forms import (
+    COMMAND_OFFERS,
+    LONGEST_REASON,
+    RESULT_TONES,
+    CommandKind,
+    CommandOffer,
+    new_form_key,
+    submit_from_console,
+)
+from api.admin.formatting import to_label
+from api.admin.forms import GenuineForm, Tone, flash_message, redirect_to
+from api.admin.pages import show_page
+from api.admin.sessions import ROOT, Operator, Person, Viewer
 from api.deps import InvoiceId, PartsDep, ProviderName
 from core.base import Value
-from core.contracts import Action
-from core.telling.said import EventData
-from core.telling.telling import to_sentence
-from db.repositories import approvals, recoveries, reviews
+from core.operators import Action
+from core.timeline.entries import EventData, to_sentence
+from db.queries import reviews
+from db.repositories import approvals, recoveries
 from db.repositories.approvals import Approval
 from db.session import Session
 
 router: Final = APIRouter(prefix="/reviews")
-FRAUD: Final = "fraud"
+FRAUD_REASON: Final = "fraud"
 """The reason of a decision that a suspicion led to."""
-PAGE: Final = 25
-MOST_WAITING: Final = 50
+PAGE_SIZE: Final = 25
+MOST_WAITING_APPROVALS: Final = 50
 """Wishes for a second person on one page; more of them are not usual."""
-BUTTONS: Final = tuple(one for one in OFFERS if one.wish in {Wish.APPROVE, Wish.REJECT})
+REVIEW_OFFERS: Final = tuple(one for one in COMMAND_OFFERS if one.command in {CommandKind.APPROVE, CommandKind.REJECT})
 
 
-class Waiting(Value):
+class WaitingApproval(Value):
     """A wish that takes a second person, with its recovery."""
 
     approval: Approval
     recovery: dict[str, Any]
-    offer: Offer
+    offer: CommandOffer
     """What the second person asks for."""
-    own: bool
+    is_own: bool
     """Whether whoever looks at it is the first one."""
 
 
-class Why(Value):
+class ReviewReason(Value):
     """What led to a review."""
 
     kind: str
@@ -48,71 +56,73 @@ class Why(Value):
 
 
 @router.get("")
-async def listed(request: Request, parts: PartsDep, person: Viewer, cursor: str = "") -> Response:
+async def show_reviews_page(request: Request, parts: PartsDep, person: Viewer, cursor: str = "") -> Response:
     """The queue."""
     async with parts.database.begin() as session:
-        page = await reviews.load_review_queue(session, PAGE, cursor or None)
+        page = await reviews.load_review_queue(session, PAGE_SIZE, cursor or None)
         count = await reviews.count_reviews(session)
-        second = await _second(
-            session, person, await approvals.all_waiting_approvals(session, parts.clock(), MOST_WAITING)
+        second = await _load_waiting_approvals(
+            session, person, await approvals.all_waiting_approvals(session, parts.clock(), MOST_WAITING_APPROVALS)
         )
-    return show(
+    return show_page(
         request,
         "reviews.html",
         page=page,
         count=count,
-        why=[_why(one) for one in page.items],
+        why=[_review_reason(one) for one in page.items],
         second=second,
-        buttons=BUTTONS,
-        once=once(),
+        buttons=REVIEW_OFFERS,
+        once=new_form_key(),
         first=bool(cursor),
     )
 
 
-@router.post("/{provider}/{invoice_id}/{wish}", dependencies=[Genuine])
-async def decided(
+@router.post("/{provider}/{invoice_id}/{command}", dependencies=[GenuineForm])
+async def submit_review_form(
     request: Request,
     parts: PartsDep,
     person: Operator,
     provider: ProviderName,
     invoice_id: InvoiceId,
-    wish: Wish,
+    command: CommandKind,
     reason: Annotated[str, Form(max_length=LONGEST_REASON)] = "",
     once: Annotated[str, Form(max_length=100)] = "",
 ) -> Response:
     """Done, refused with why, or left as a signal; said above the queue, where the next one waits."""
     if reason.strip():
-        found = await put(parts, provider, invoice_id, person.name, wish, reason.strip(), once or None)
-        say(request, f"{invoice_id}: {found.sentence}", TONES[found.result])
+        found = await submit_from_console(
+            parts, provider, invoice_id, person.name, command, reason.strip(), once or None
+        )
+        flash_message(request, f"{invoice_id}: {found.sentence}", RESULT_TONES[found.result])
     else:
-        say(request, "Please give a reason: it is kept in the log.", Tone.BAD)
-    return go(f"{ROOT}/reviews")
+        flash_message(request, "Please give a reason: it is kept in the log.", Tone.BAD)
+    return redirect_to(f"{ROOT}/reviews")
 
 
-async def _second(session: Session, person: Person, waiting: list[Approval]) -> list[Waiting]:
+async def _load_waiting_approvals(session: Session, person: Person, waiting: list[Approval]) -> list[WaitingApproval]:
     found = [(one, await recoveries.load_recovery_row(session, one.recovery_id)) for one in waiting]
     return [
-        Waiting(approval=one, recovery=row, offer=_offer(one), own=one.asked_by == person.name)
+        WaitingApproval(approval=one, recovery=row, offer=_offer_for(one), is_own=one.asked_by == person.name)
         for one, row in found
         if row
     ]
 
 
-def _offer(one: Approval) -> Offer:
-    wish = Wish(one.decision) if one.action == Action.REVIEW and one.decision else Wish(one.action)
-    return next(offer for offer in OFFERS if offer.wish is wish)
+def _offer_for(one: Approval) -> CommandOffer:
+    command = CommandKind(one.decision) if one.action == Action.REVIEW and one.decision else CommandKind(one.action)
+    return next(offer for offer in COMMAND_OFFERS if offer.command is command)
 
 
-def _why(row: dict[str, Any]) -> Why:
+def _review_reason(row: dict[str, Any]) -> ReviewReason:
     decision, assessment = EventData(row["decision"]), EventData(row["assessment"])
     reason, suspicions = decision.read_text("reason"), assessment.read_texts("reasons")
-    fraud = reason == FRAUD
-    told = suspicions if fraud and suspicions else (decision.read_text("why") or "a person has to look at this",)
-    return Why(
-        kind="Suspicion of fraud" if fraud else _KINDS.get(reason, label(reason or "other")),
-        reasons=tuple(map(to_sentence, told)),
+    fraud = reason == FRAUD_REASON
+    reasons = suspicions if fraud and suspicions else (decision.read_text("why") or "a person has to look at this",)
+    return ReviewReason(
+        kind="Suspicion of fraud" if fraud else _KIND_LABELS.get(reason, to_label(reason or "other")),
+        reasons=tuple(map(to_sentence, reasons)),
         score=(assessment.read_number("score") or None) if fraud else None,
     )
 
 
-_KINDS: Final = {"configuration": "Set-up has to be mended", "unknown": "Code that nobody knows"}
+_KIND_LABELS: Final = {"configuration": "Set-up has to be mended", "unknown": "Code that nobody knows"}

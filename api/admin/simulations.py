@@ -8,42 +8,42 @@ from fastapi.responses import HTMLResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import ValidationError
 
-from api.admin.forms import Genuine, Tone, go, say
-from api.admin.live import Look, updates
-from api.admin.pages import pages, show
-from api.admin.people import ROOT, Operator, Viewer
-from api.admin.policies import given
+from api.admin.forms import GenuineForm, Tone, flash_message, redirect_to
+from api.admin.live_updates import PageSnapshot, stream_updates
+from api.admin.pages import renderer_of, show_page
+from api.admin.policies import read_policy_form
+from api.admin.sessions import ROOT, Operator, Viewer
 from api.deps import PartsDep
 from api.simulations import (
     LONGEST_TEXT,
-    MOST_RECOVERIES,
+    MOST_SIMULATED_RECOVERIES,
     SimulationDetail,
     SimulationRequest,
-    begun,
-    canceled,
-    detail,
-    named,
-    page,
+    load_report_html,
+    load_simulation_detail,
+    parse_simulation_id,
+    request_cancellation,
+    submit_simulation,
 )
 from core.errors import CommandRefused, InvalidInput
 from core.simulations import SourceKind
 from db.repositories import simulations
 
 router: Final = APIRouter(prefix="/simulations")
-PAGE: Final = 25
-REPORT_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'"
+PAGE_SIZE: Final = 25
+REPORT_CONTENT_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'"
 """The report brings its style along and nothing else; the page of its dry run shows it in a frame."""
 Text = Annotated[str, Form(max_length=LONGEST_TEXT)]
 
 
 @router.get("")
-async def listed(request: Request, parts: PartsDep, _: Viewer, cursor: str = "") -> Response:
+async def show_simulations_page(request: Request, parts: PartsDep, _: Viewer, cursor: str = "") -> Response:
     """The form for a new one, and the ones before."""
-    return await _listed(request, parts, dict.fromkeys(_FIELDS, ""), cursor)
+    return await _render_simulations(request, parts, dict.fromkeys(_FORM_FIELDS, ""), cursor)
 
 
-@router.post("", dependencies=[Genuine])
-async def start(
+@router.post("", dependencies=[GenuineForm])
+async def submit_simulation_form(
     request: Request,
     parts: PartsDep,
     person: Operator,
@@ -57,56 +57,62 @@ async def start(
     """To its page; or the form again with what is wrong."""
     filled = {"policy": policy, "baseline": baseline, "source": source, "recoveries": recoveries, "seed": seed}
     try:
-        filled["policy"] = await given(policy, file)
-        id = await begun(_wanted(filled), person.name, parts)
+        filled["policy"] = await read_policy_form(policy, file)
+        id = await submit_simulation(_parse_request(filled), person.name, parts)
     except (CommandRefused, InvalidInput) as error:
-        return await _listed(request, parts, filled, problem=str(error))
-    return go(f"{ROOT}/simulations/{id}")
+        return await _render_simulations(request, parts, filled, problem=str(error))
+    return redirect_to(f"{ROOT}/simulations/{id}")
 
 
 @router.get("/{simulation_id}")
-async def one(request: Request, parts: PartsDep, _: Viewer, simulation_id: str) -> Response:
+async def show_simulation_page(request: Request, parts: PartsDep, _: Viewer, simulation_id: str) -> Response:
     """How far it is, or what came of it."""
-    return show(request, "simulation.html", one=await detail(parts, named(simulation_id)))
+    return show_page(
+        request, "simulation.html", one=await load_simulation_detail(parts, parse_simulation_id(simulation_id))
+    )
 
 
 @router.get("/{simulation_id}/live", response_class=EventSourceResponse)
-async def live(request: Request, parts: PartsDep, person: Viewer, simulation_id: str) -> AsyncIterator[ServerSentEvent]:
+async def stream_simulation(
+    request: Request, parts: PartsDep, person: Viewer, simulation_id: str
+) -> AsyncIterator[ServerSentEvent]:
     """Its progress as it grows, and its result once it is there."""
-    id = named(simulation_id)
+    id = parse_simulation_id(simulation_id)
 
-    async def look() -> Look:
-        found = await detail(parts, id)
-        return Look((found.state, found.progress), found.state.is_final, {"run": lambda: _run(request, found)})
+    async def take_snapshot() -> PageSnapshot:
+        found = await load_simulation_detail(parts, id)
+        return PageSnapshot(
+            (found.state, found.progress), found.state.is_final, {"run": lambda: _render_run(request, found)}
+        )
 
-    async for update in updates(parts, person, look):
+    async for update in stream_updates(parts, person, take_snapshot):
         yield update
 
 
-@router.post("/{simulation_id}/cancel", dependencies=[Genuine])
-async def cancel(request: Request, parts: PartsDep, person: Operator, simulation_id: str) -> Response:
+@router.post("/{simulation_id}/cancel", dependencies=[GenuineForm])
+async def submit_cancellation_form(request: Request, parts: PartsDep, person: Operator, simulation_id: str) -> Response:
     """It ends within seconds."""
-    id = named(simulation_id)
+    id = parse_simulation_id(simulation_id)
     try:
-        await canceled(parts, id, person.name)
-        say(request, "The dry run is being canceled.")
+        await request_cancellation(parts, id, person.name)
+        flash_message(request, "The dry run is being canceled.")
     except CommandRefused as refusal:
-        say(request, str(refusal), Tone.BAD)
-    return go(f"{ROOT}/simulations/{id}")
+        flash_message(request, str(refusal), Tone.BAD)
+    return redirect_to(f"{ROOT}/simulations/{id}")
 
 
 @router.get("/{simulation_id}/report")
-async def report(parts: PartsDep, _: Viewer, simulation_id: str) -> HTMLResponse:
+async def show_simulation_report(parts: PartsDep, _: Viewer, simulation_id: str) -> HTMLResponse:
     """The whole report, as the API has it."""
-    headers = {"Content-Security-Policy": REPORT_POLICY, "X-Frame-Options": "SAMEORIGIN"}
-    return HTMLResponse(await page(parts, named(simulation_id)), headers=headers)
+    headers = {"Content-Security-Policy": REPORT_CONTENT_POLICY, "X-Frame-Options": "SAMEORIGIN"}
+    return HTMLResponse(await load_report_html(parts, parse_simulation_id(simulation_id)), headers=headers)
 
 
-def _run(request: Request, found: SimulationDetail) -> str:
-    return pages(request).part(request, "simulation_run.html", one=found)
+def _render_run(request: Request, found: SimulationDetail) -> str:
+    return renderer_of(request).render_part(request, "simulation_run.html", one=found)
 
 
-def _wanted(filled: dict[str, str]) -> SimulationRequest:
+def _parse_request(filled: dict[str, str]) -> SimulationRequest:
     """The request of the API, out of a form. Raises InvalidInput."""
     numbers = {name: filled[name].replace(",", "") or None for name in ("recoveries", "seed")}
     known: dict[str, Any] = {name: text or None for name, text in filled.items()} | numbers
@@ -115,26 +121,26 @@ def _wanted(filled: dict[str, str]) -> SimulationRequest:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"]))
-        told = "Paste a policy or choose a file." if name == "policy" else f"{name}: {first['msg']}."
-        raise InvalidInput(told) from None
+        message = "Paste a policy or choose a file." if name == "policy" else f"{name}: {first['msg']}."
+        raise InvalidInput(message) from None
 
 
-async def _listed(
+async def _render_simulations(
     request: Request, parts: PartsDep, filled: dict[str, str], cursor: str = "", problem: str = ""
 ) -> Response:
     async with parts.database.begin() as session:
-        found = await simulations.load_simulation_page(session, PAGE, cursor or None)
-    return show(
+        found = await simulations.load_simulation_page(session, PAGE_SIZE, cursor or None)
+    return show_page(
         request,
         "simulations.html",
         422 if problem else 200,
         found=found,
         filled=filled,
         problem=problem,
-        most=MOST_RECOVERIES,
-        sources=[(one.value, _SOURCES[one]) for one in SourceKind],
+        most=MOST_SIMULATED_RECOVERIES,
+        sources=[(one.value, _SOURCE_LABELS[one]) for one in SourceKind],
     )
 
 
-_FIELDS: Final = ("policy", "baseline", "source", "recoveries", "seed")
-_SOURCES: Final = {SourceKind.SYNTHETIC: "Invented failures", SourceKind.HISTORY: "Our recorded history"}
+_FORM_FIELDS: Final = ("policy", "baseline", "source", "recoveries", "seed")
+_SOURCE_LABELS: Final = {SourceKind.SYNTHETIC: "Invented failures", SourceKind.HISTORY: "Our recorded history"}

@@ -5,24 +5,25 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Form, Request, Response
 from markupsafe import Markup
 
-from api.admin.forms import Genuine, Tone, go, say
-from api.admin.masking import Body, shown
-from api.admin.pages import show
-from api.admin.people import Operator, Viewer
-from api.admin.wishes import LONGEST_REASON
-from api.admin.words import webhook_address
+from api.admin.command_forms import LONGEST_REASON
+from api.admin.formatting import webhook_address
+from api.admin.forms import GenuineForm, Tone, flash_message, redirect_to
+from api.admin.masking import MaskedBody, mask_body
+from api.admin.pages import show_page
+from api.admin.sessions import Operator, Viewer
 from api.deps import EventId, PartsDep, ProviderName
-from api.replaying import replay
+from api.webhook_replay import replay_webhook
 from core.errors import CommandRefused, NotFound
-from db.repositories import recoveries, webhooks
+from db.queries import webhooks
+from db.queries.webhooks import WebhookFilters
+from db.repositories import recoveries
 from db.repositories.inbox import WebhookOutcome
-from db.repositories.webhooks import WebhookFilters
-from intake.deliver import Delivery, DeliveryStatus
+from intake.delivery import Delivery, DeliveryStatus
 
 router: Final = APIRouter(prefix="/webhooks")
-PAGE: Final = 50
+PAGE_SIZE: Final = 50
 UNDELIVERED: Final = "undelivered"
-OUTCOMES: Final = (
+OUTCOME_CHOICES: Final = (
     (WebhookOutcome.ACCEPTED.value, "Accepted"),
     (WebhookOutcome.IGNORED.value, "Ignored"),
     (UNDELIVERED, "Waiting to be delivered"),
@@ -30,7 +31,7 @@ OUTCOMES: Final = (
 
 
 @router.get("")
-async def listed(
+async def show_webhooks_page(
     request: Request,
     parts: PartsDep,
     _: Viewer,
@@ -43,43 +44,45 @@ async def listed(
     """Newest first, narrowed."""
     chosen = {"q": q.strip(), "provider": provider, "outcome": outcome, "event_type": event_type}
     async with parts.database.begin() as session:
-        page = await webhooks.search_webhooks(session, _filters(chosen), PAGE, cursor or None)
+        page = await webhooks.search_webhooks(session, _parse_filters(chosen), PAGE_SIZE, cursor or None)
         types, providers = await webhooks.list_event_types(session), await webhooks.list_providers(session)
-    return show(
+    return show_page(
         request,
         "webhooks.html",
         page=page,
         chosen=chosen,
         filtered=any(chosen.values()),
         first=bool(cursor),
-        outcomes=OUTCOMES,
+        outcomes=OUTCOME_CHOICES,
         types=[(one, one) for one in types],
         providers=[(one, one.capitalize()) for one in providers],
     )
 
 
 @router.get("/{provider}/{event_id}")
-async def one(request: Request, parts: PartsDep, _: Viewer, provider: ProviderName, event_id: EventId) -> Response:
+async def show_webhook_page(
+    request: Request, parts: PartsDep, _: Viewer, provider: ProviderName, event_id: EventId
+) -> Response:
     """What is known of it, and its body without persons and secrets."""
     async with parts.database.begin() as session:
         row = await webhooks.load_webhook_row(session, provider, event_id)
         if row is None:
             raise NotFound("There is no such webhook.")
         concerned = await recoveries.load_recovery_row(session, row["recovery_id"]) if row["recovery_id"] else None
-    return show(
+    return show_page(
         request,
         "webhook.html",
         row=row,
         concerned=concerned,
         size=len(row["body"]),
-        body=shown(row["body"]) if row["body"] else None,
-        marked=_marked,
+        body=mask_body(row["body"]) if row["body"] else None,
+        marked=_mark_hidden,
         address=webhook_address(provider, event_id),
     )
 
 
-@router.post("/{provider}/{event_id}/replay", dependencies=[Genuine])
-async def again(
+@router.post("/{provider}/{event_id}/replay", dependencies=[GenuineForm])
+async def submit_replay_form(
     request: Request,
     parts: PartsDep,
     person: Operator,
@@ -89,18 +92,18 @@ async def again(
 ) -> Response:
     """Delivered once more; what came of it is said on its page."""
     if not reason.strip():
-        say(request, "Please give a reason: it is kept in the audit.", Tone.BAD)
-        return go(webhook_address(provider, event_id))
+        flash_message(request, "Please give a reason: it is kept in the audit.", Tone.BAD)
+        return redirect_to(webhook_address(provider, event_id))
     try:
-        verdict = await replay(parts, provider, event_id, person.name, person.role.value, reason.strip())
+        verdict = await replay_webhook(parts, provider, event_id, person.name, person.role.value, reason.strip())
     except CommandRefused as refusal:
-        say(request, str(refusal), Tone.BAD)
+        flash_message(request, str(refusal), Tone.BAD)
     else:
-        say(request, *_said(verdict))
-    return go(webhook_address(provider, event_id))
+        flash_message(request, *_describe_delivery(verdict))
+    return redirect_to(webhook_address(provider, event_id))
 
 
-def _filters(chosen: dict[str, str]) -> WebhookFilters:
+def _parse_filters(chosen: dict[str, str]) -> WebhookFilters:
     """What makes no sense in an address narrows to nothing that is stored, not to an error."""
     narrowed: dict[str, Any] = {name: chosen[name] or None for name in ("q", "provider", "event_type")}
     known = chosen["outcome"] in set(WebhookOutcome)
@@ -111,7 +114,7 @@ def _filters(chosen: dict[str, str]) -> WebhookFilters:
     )
 
 
-def _said(verdict: Delivery) -> tuple[str, Tone]:
+def _describe_delivery(verdict: Delivery) -> tuple[str, Tone]:
     if verdict.status is DeliveryStatus.ACCEPTED:
         return "Delivered again: it reached its recovery.", Tone.GOOD
     if verdict.status is DeliveryStatus.IGNORED:
@@ -122,6 +125,6 @@ def _said(verdict: Delivery) -> tuple[str, Tone]:
     )
 
 
-def _marked(body: Body) -> Markup:
+def _mark_hidden(body: MaskedBody) -> Markup:
     """What is hidden stands out."""
     return Markup(Markup.escape(body.text).replace("••••", Markup("<b>••••</b>")))

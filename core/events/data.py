@@ -21,21 +21,17 @@ from pydantic import (
     model_serializer,
 )
 
-from core.classifier.taxonomy import Category, Cause, Chargeability
 from core.events.types import (
     CloseReason,
     DisputeKind,
-    EventType,
     MessageOutcome,
     ReviewDecision,
-    SkipAction,
     State,
-    Trigger,
     format_timestamp,
 )
 from core.fraud.signals import FraudSignals
-from core.payments import Card, Failure, Outcome
-from core.segmentation.segment import CustomerProfile
+from core.payments import Card, Failure
+from core.segmentation.rules import CustomerProfile
 
 JsonObject = Mapping[str, JsonValue]
 Moment = Annotated[
@@ -116,250 +112,6 @@ class FromProvider(EventData):
     event_type: str | None = None
 
 
-class Fee(StoredObject):
-    """A card network's published fee, minor units of `currency`."""
-
-    amount: int
-    currency: str
-    source: str | None = None
-
-
-class NetworkVerdict(StoredObject):
-    """Which rule of a card network moved a plan or held a charge back, and what that saved."""
-
-    rule: str | None = None
-    used: int | None = None
-    allowed: int | None = None
-    fingerprint: str | None = None
-    network: str | None = None
-    counted_by: str | None = None
-    fee: Fee | None = None
-    never: str | None = None
-    source: str | None = None
-    planned_at: Moment | None = None
-    """What the strategy had planned, before the network's rule."""
-    planned_why: str | None = None
-
-
-class WrittenStrategy(StoredObject):
-    """A strategy's name, kind and settings; the settings as JSON text, since a plug-in's may hold what a row can't."""
-
-    name: str
-    use: str
-    options: str
-
-
-class PlanInputs(StoredObject):
-    """What a plan was made of: enough to make it again from the row alone (`core.planning`)."""
-
-    situation: JsonObject | None = None
-    window_ends_at: Moment | None = None
-    time_scale: int | None = None
-    attempts_allowed: int | None = None
-    cool_down_seconds: int | None = None
-    strategy: WrittenStrategy | None = None
-    fallback: WrittenStrategy | None = None
-    kept_at: Moment | None = None
-    """Only where an attempt out of turn left the schedule as it was."""
-    earliest: Moment | None = None
-
-
-class PaymentFailed(FromProvider):
-    """A failure was announced; the first one opens the recovery."""
-
-    provider_attempt: int | None = None
-    amount: int | None = None
-    currency: str | None = None
-    units: str | None = None
-    """`iso4217` where a release before would have written the provider's own minor units."""
-    customer_id: str | None = None
-    subscription_id: str | None = None
-    next_provider_attempt: Moment | None = None
-    failure: StoredFailure | None = None
-    card: StoredCard | None = None
-    rules: int = 1
-    """The rules of folding that the recovery follows for its whole life."""
-
-
-class FailureClassified(EventData):
-    """What the failure is, and which row of which table says so."""
-
-    category: Category
-    cause: Cause
-    code: str | None = None
-    source: str | None = None
-    decided_by: str | None = None
-    wait_seconds: int | None = None
-    """A wait that an advice code asks for, seconds."""
-    failure: StoredFailure | None = None
-    card: StoredCard | None = None
-    missing: tuple[str, ...] = ()
-    """What could not be read."""
-    network_fee: Fee | None = None
-    """What the provider's own attempt beyond a network's limit cost."""
-    ability: Chargeability | None = None
-    default_methods: tuple[str, ...] = ()
-
-
-class CustomerSegmented(EventData):
-    """The customer's segment and budget; once per recovery."""
-
-    segment: str
-    rule: str | None = None
-    why: str | None = None
-    profile: StoredProfile | None = None
-    campaign: str | None = None
-    attempts_allowed: int | None = None
-    window_ends_at: Moment | None = None
-    customer_id: str | None = None
-    important: bool = False
-
-
-class Countries(StoredObject):
-    """Countries that the fraud assessment compares, ISO 3166."""
-
-    customer: str | None = None
-    card: str | None = None
-
-
-class FraudAssessed(EventData):
-    """Clear, review or block, and by what."""
-
-    level: str
-    score: int | None = None
-    """0 to 100."""
-    reasons: tuple[str, ...] = ()
-    radar_level: str | None = None
-    """The provider's risk level; the key is Stripe's product name of the first release."""
-    radar_score: int | None = None
-    early_warning: bool | None = None
-    disputed: bool | None = None
-    signals: StoredSignals | None = None
-    countries: Countries | None = None
-    cause: Cause | None = None
-    decided_by: str | None = None
-
-
-class RetryPlanned(EventData):
-    """The next charge."""
-
-    at: Moment
-    delay_seconds: int | None = None
-    """From the failure on, before `TIME_SCALE` shortens it."""
-    strategy: str | None = None
-    why: str | None = None
-    rejected: tuple[str, ...] = ()
-    retry: int | None = None
-    """Which of the policy's attempts it is, counted from 1."""
-    attempts_allowed: int | None = None
-    inputs: PlanInputs | None = None
-    network: NetworkVerdict | None = None
-    refused_method: str | None = None
-    """A new method that was refused; the schedule goes on with the one before."""
-    messages: JsonObject | None = None
-    """The plan of messages to the customer (`core.messages`)."""
-
-
-class RetrySkipped(EventData):
-    """No charge, and what happens instead."""
-
-    action: SkipAction
-    reason: str
-    why: str | None = None
-    at: Moment | None = None
-    """The next look, where the action has one."""
-    since: Moment | None = None
-    until: Moment | None = None
-    customer_until: Moment | None = None
-    free_at: Moment | None = None
-    """When the card network allows the next attempt."""
-    again: bool = False
-    method_id: str | None = None
-    trigger: Trigger | None = None
-    strategy: str | None = None
-    rejected: tuple[str, ...] = ()
-    delay_seconds: int | None = None
-    retry: int | None = None
-    attempts_allowed: int | None = None
-    inputs: PlanInputs | None = None
-    rule: str | None = None
-    used: int | None = None
-    allowed: int | None = None
-    network: NetworkVerdict | None = None
-    refused_method: str | None = None
-    messages: JsonObject | None = None
-
-
-class ShadowPlanned(EventData):
-    """What the shadow policy would have done in the place of the decision before it; changes nothing."""
-
-    action: str
-    agrees: bool | None = None
-    at: Moment | None = None
-    delay_seconds: int | None = None
-    strategy: str | None = None
-    why: str | None = None
-    rejected: tuple[str, ...] = ()
-    reason: str | None = None
-    network: NetworkVerdict | None = None
-    inputs: PlanInputs | None = None
-
-
-class ChargeRequested(EventData):
-    """Committed before the provider is called; holds the charge's key and parameters for every repeat."""
-
-    idempotency_key: str
-    trigger: Trigger
-    amount: int
-    currency: str
-    units: str | None = None
-    method_id: str | None = None
-    customer_id: str | None = None
-    last_method_id: str | None = None
-    charge_before: str | None = None
-    """The invoice's newest charge before this one."""
-    fingerprint: str | None = None
-    network: str | None = None
-    counted_by: str | None = None
-    """`card`, or `recovery` where no fingerprint is known."""
-
-
-class ChargeEnd(EventData):
-    """What every definite answer to a charge may say."""
-
-    charge_id: str | None = None
-    reason: str | None = None
-    amount: int | None = None
-    """Only where less came than was asked for."""
-    currency: str | None = None
-    failure: StoredFailure | None = None
-    card: StoredCard | None = None
-    next_provider_attempt: Moment | None = None
-
-
-class ChargeSucceeded(ChargeEnd):
-    """The money came; with `amount`, only so much of it."""
-
-
-class ChargeDeclined(ChargeEnd):
-    """A definite no."""
-
-
-class ChargeUnknown(EventData):
-    """No definite answer: it is reconciled before anything else happens."""
-
-    reason: str | None = None
-
-
-class ChargeReconciled(ChargeEnd, FromProvider):
-    """What became of a charge without a definite answer."""
-
-    outcome: Outcome
-    evidence: str | None = None
-    """`read`, `webhook` or `operator`; without it, the same request was sent again."""
-    repeated: bool = False
-
-
 class OperatorCommand(EventData):
     """What an operator asked for; with `refused`, it had no effect."""
 
@@ -404,16 +156,6 @@ class MethodUpdated(FromProvider):
     method_version: str | None = None
 
 
-class PaidElsewhere(FromProvider):
-    """Paid, and not by a charge of ours; with `remaining`, a part."""
-
-    source: str | None = None
-    amount: int | None = None
-    remaining: int | None = None
-    currency: str | None = None
-    payment_id: str | None = None
-
-
 class ClosedElsewhere(FromProvider):
     """Nobody may collect it any more."""
 
@@ -429,29 +171,6 @@ class DisputeOpened(FromProvider):
     source: str | None = None
     amount: int | None = None
     currency: str | None = None
-
-
-class MoneyMoved(FromProvider):
-    """Money that no charge of ours moved, minor units of `currency` (without it: the recovery's own)."""
-
-    kind: str | None = None
-    amount: int | None = None
-    currency: str | None = None
-    payment_id: str | None = None
-    detail: str | None = None
-    failure: StoredFailure | None = None
-
-
-class PaymentRefunded(MoneyMoved):
-    """The merchant gave money back."""
-
-
-class PaymentReversed(MoneyMoved):
-    """Money was taken back: a chargeback, a returned debit, a failed capture."""
-
-
-class PaymentLate(MoneyMoved):
-    """Money that came after an end without it; of the kind `restored`, it had gone back and is there again."""
 
 
 class EventLate(FromProvider):
@@ -486,36 +205,3 @@ class RecoveryClosed(EventData):
 
     state: State
     reason: str
-
-
-MODELS: Final[Mapping[EventType, type[EventData]]] = {
-    EventType.PAYMENT_FAILED: PaymentFailed,
-    EventType.FAILURE_CLASSIFIED: FailureClassified,
-    EventType.CUSTOMER_SEGMENTED: CustomerSegmented,
-    EventType.FRAUD_ASSESSED: FraudAssessed,
-    EventType.RETRY_PLANNED: RetryPlanned,
-    EventType.RETRY_SKIPPED: RetrySkipped,
-    EventType.CHARGE_REQUESTED: ChargeRequested,
-    EventType.CHARGE_SUCCEEDED: ChargeSucceeded,
-    EventType.CHARGE_DECLINED: ChargeDeclined,
-    EventType.CHARGE_UNKNOWN: ChargeUnknown,
-    EventType.CHARGE_RECONCILED: ChargeReconciled,
-    EventType.RETRY_REQUESTED: RetryRequested,
-    EventType.CANCEL_REQUESTED: CancelRequested,
-    EventType.PAUSED: RecoveryPaused,
-    EventType.RESUMED: RecoveryResumed,
-    EventType.REVIEWED: OperatorReviewed,
-    EventType.METHOD_UPDATED: MethodUpdated,
-    EventType.PAID_ELSEWHERE: PaidElsewhere,
-    EventType.CLOSED_ELSEWHERE: ClosedElsewhere,
-    EventType.DISPUTE_OPENED: DisputeOpened,
-    EventType.NOTIFICATION_SENT: MessageSent,
-    EventType.NOTIFICATION_FAILED: MessageFailed,
-    EventType.RECOVERY_CLOSED: RecoveryClosed,
-    EventType.PAYMENT_REFUNDED: PaymentRefunded,
-    EventType.PAYMENT_REVERSED: PaymentReversed,
-    EventType.PAYMENT_LATE: PaymentLate,
-    EventType.EVENT_LATE: EventLate,
-    EventType.SHADOW_PLANNED: ShadowPlanned,
-}
-"""The model of `data` by type of row."""

@@ -9,7 +9,8 @@ from pydantic import SerializeAsAny, ValidationError, ValidationInfo, field_vali
 
 from core import money
 from core.base import Value
-from core.events.data import MODELS, EventData, UnreadableData
+from core.events.data import EventData, UnreadableData
+from core.events.registry import MODELS
 from core.events.types import EventType, State
 
 D = TypeVar("D", bound=EventData)

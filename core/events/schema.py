@@ -2,7 +2,8 @@
 
 from typing import Any, Final
 
-from core.events.data import MODELS, EventData
+from core.events.data import EventData
+from core.events.registry import MODELS
 from core.events.types import EventType
 
 ON_EVERY_ROW: Final = frozenset(EventData.model_fields)

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from core.base import Value
-from core.classifier.taxonomy import Cause
+from core.classification.taxonomy import Cause
 from core.payments import FailureFacts
 
 

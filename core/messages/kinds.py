@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
-from core.classifier.taxonomy import Cause, Chargeability
+from core.classification.taxonomy import Cause, Chargeability
 
 
 class MessageKind(StrEnum):

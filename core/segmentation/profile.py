@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from core.payments import FailureFacts
-from core.segmentation.segment import CustomerProfile
+from core.segmentation.rules import CustomerProfile
 
 
 def profile_of(facts: FailureFacts, now: datetime) -> CustomerProfile:

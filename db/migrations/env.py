@@ -1,4 +1,4 @@
-"""Alembic's entry: runs over the connection that `db.migrate` opened and locked, never over one of its own."""
+"""Alembic's entry: runs over the connection that `db.schema` opened and locked, never over one of its own."""
 
 from alembic import context
 

@@ -6,9 +6,8 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import ColumnElement, func, insert, select, text, update
 
-from core.approvals import APPROVAL_LIFETIME, ApprovalRequest, ApprovalStatus, approval_status
 from core.base import Value
-from core.contracts import Action, Command
+from core.operators import APPROVAL_LIFETIME, Action, ApprovalRequest, ApprovalStatus, Command, approval_status
 from db.models import approval as table
 from db.session import Session
 
@@ -129,9 +128,15 @@ async def _insert_request(
     if stale:
         await session.execute(update(table).where(table.c.id == stale.id).values(ended_at=now, outcome=EXPIRED))
     asked = Approval(
-        id=uuid4(), recovery_id=recovery_id, action=command.action.value, decision=command.decision, reason=command.reason,
-        asked_by=command.actor, asked_at=now, expires_at=now + APPROVAL_LIFETIME,
-    )  # fmt: skip
+        id=uuid4(),
+        recovery_id=recovery_id,
+        action=command.action.value,
+        decision=command.decision,
+        reason=command.reason,
+        asked_by=command.actor,
+        asked_at=now,
+        expires_at=now + APPROVAL_LIFETIME,
+    )
     await session.execute(insert(table).values(asked.model_dump()))
     return asked
 

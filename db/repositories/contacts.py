@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from core.messages.contact import Contact, ContactUpdate
+from core.messages.recipients import Contact, ContactUpdate
 from db import chain
 from db.models import contact as table
 from db.models import recovery

@@ -15,13 +15,35 @@ from sqlalchemy import select, text
 from core.errors import InvalidInput, RecoveryError
 from core.events import Event, Record, upgrade_record
 from core.ids import recovery_id as name_of
-from core.retry import machine
-from core.retry.recovery import Recovery
+from core.recovery import machine
+from core.recovery.state import Recovery
 from db import chain
 from db.models import event_log as table
-from db.partitions import ensure_month_partition
 from db.repositories import network_attempts, recoveries
 from db.session import Session
+
+MONTHS_AHEAD: Final = 12
+
+
+async def ensure_partitions(session: Session, today: date, months_ahead: int = MONTHS_AHEAD) -> int:
+    """The partitions from this month to that many months ahead exist; returns how many were missing."""
+    made = 0
+    for months in range(months_ahead + 1):
+        made += await ensure_month_partition(session, _month_after(today, months))
+    return made
+
+
+async def ensure_month_partition(session: Session, day: date) -> bool:
+    """The partition of the day's month exists; True when it was missing."""
+    made = await session.execute(text("SELECT ensure_event_log_partition(:day)"), {"day": day})
+    return bool(made.scalar_one())
+
+
+def _month_after(day: date, months: int) -> date:
+    """The first day of the month that many months after the day's."""
+    years, month = divmod(day.month - 1 + months, 12)
+    return date(day.year + years, month + 1, 1)
+
 
 Row = Mapping[Any, Any]
 """A row of `event_log` by column name."""

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Update, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Update, case, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 
 from core.base import Value
@@ -195,3 +195,15 @@ def _webhook_key(provider: str, event_id: str) -> Sequence[Any]:
 
 def _update_webhook(provider: str, event_id: str) -> Update:
     return update(table).where(*_webhook_key(provider, event_id))
+
+
+async def events_without_log(session: Session, provider: str, customer_id: str, since: datetime) -> list[ProviderEvent]:
+    """Events about invoices of this customer that no recovery has written about yet, oldest first."""
+    written = exists().where(recovery.c.provider == table.c.provider, recovery.c.invoice_id == table.c.invoice_id)
+    mine = (table.c.provider == provider, table.c.customer_id == customer_id, table.c.received_at > since)
+    named = (table.c.invoice_id.is_not(None), table.c.event.is_not(None))
+    taken = table.c.outcome.is_distinct_from("ignored")
+    found = await session.execute(
+        select(table.c.event).where(*mine, *named, taken, ~written).order_by(table.c.received_at)
+    )
+    return [ProviderEvent.model_validate(event) for event in found.scalars()]

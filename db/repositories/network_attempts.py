@@ -8,10 +8,10 @@ from sqlalchemy import ColumnElement, and_, func, or_, select, text
 from sqlalchemy.dialects.postgresql import Insert, insert
 
 from core.base import Value
+from core.card_networks.rules import AttemptOutcome, Credential, LedgerEntry, NetworkRules
 from core.events import Record
-from core.retry.ledger import build_ledger_entries
-from core.retry.network_rules import AttemptOutcome, Credential, LedgerEntry, NetworkRules
-from core.retry.recovery import Recovery
+from core.recovery.network_ledger import build_ledger_entries
+from core.recovery.state import Recovery
 from db.models import network_attempt as table
 from db.session import Session
 

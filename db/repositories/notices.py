@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from core.messages.notices import Audience, Notice
+from core.notices import Audience, Notice
 from db import chain
 from db.models import notice as table
 from db.session import Session

@@ -8,8 +8,8 @@ from sqlalchemy import Select, bindparam, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import ARRAY, TEXT, Insert, insert
 
 from core.base import Value
-from core.retry import machine
-from core.retry.recovery import Recovery
+from core.recovery import machine
+from core.recovery.state import Recovery
 from db import cursors
 from db.models import recovery as table
 from db.session import Session

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
-from core.messages.unsubscribe import Subscription
+from core.messages.recipients import Subscription
 from db.models import signing_key
 from db.models import suppression as table
 from db.session import Session

@@ -1,9 +1,33 @@
 """Adyen: all that is particular to this payment provider."""
 
 from collections.abc import Mapping
+from importlib.resources import files
 
 from providers.adyen.config import AdyenConfig
-from providers.adyen.plugin import AdyenProvider
+from providers.adyen.gateway import AdyenGateway
+from providers.adyen.webhook import NAME, AdyenWebhooks
+
+
+class AdyenProvider:
+    """What is configured, and the decline table that comes with this folder."""
+
+    def __init__(self, config: AdyenConfig) -> None:
+        self.name = NAME
+        self.livemode = config.livemode
+        self.decline_codes = files("providers.adyen").joinpath("decline_codes.csv").read_text("utf-8")
+        self._config = config
+
+    def create_webhooks(self) -> AdyenWebhooks | None:
+        """The webhook side; None without an HMAC key."""
+        return AdyenWebhooks(self._config) if self._config.hmac_keys else None
+
+    def create_gateway(self) -> AdyenGateway | None:
+        """The charging side, a new one each time; None without API key and merchant account."""
+        return AdyenGateway(self._config) if self._config.can_charge else None
+
+    def startup_notes(self) -> tuple[str, ...]:
+        """What is off, and what is unusual."""
+        return self._config.startup_notes()
 
 
 def create(environment: Mapping[str, str]) -> AdyenProvider:

@@ -10,11 +10,10 @@ from core.errors import ProviderUnavailable
 from core.payments import NO_METHOD, UNFIT_METHOD, Card, ChargeOrder, ChargeResult, Failure, MethodKind
 from providers.adyen.api import AdyenApi, Answer
 from providers.adyen.failures import card_of_payment, failure_of
-from providers.adyen.item import OWN_KEY
 from providers.adyen.methods import is_generic_method
-from providers.adyen.minor import from_iso, to_iso
+from providers.adyen.notification import OWN_KEY, from_iso, to_iso
+from providers.base import declined_result, not_charged_result, succeeded_result, unknown_result
 from providers.fields import Fields
-from providers.results import declined_result, not_charged_result, succeeded_result, unknown_result
 from providers.transport import CallFailed
 
 IN_PROGRESS: Final = "704"

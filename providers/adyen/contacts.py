@@ -8,9 +8,9 @@ with the payment.
 import re
 from typing import Any, Final
 
-from core.messages.contact import Contact, ContactUpdate
+from core.messages.recipients import Contact, ContactUpdate
 from providers.adyen.failures import SHOPPER, first_reference
-from providers.adyen.item import NotificationItem
+from providers.adyen.notification import NotificationItem
 
 _LONGEST: Final = 320
 """Characters of an e-mail address at most."""

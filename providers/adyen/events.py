@@ -23,7 +23,7 @@ from providers.adyen.extractors import (
     extract_rescue_end,
     extract_stored_method,
 )
-from providers.adyen.item import NotificationItem
+from providers.adyen.notification import NotificationItem
 from providers.adyen.returns import (
     extract_cancel_or_refund,
     extract_chargeback,

@@ -6,10 +6,10 @@ from typing import Any, Final, TypeAlias
 
 from core.payments import Card, EventKind, MethodRole
 from providers.adyen.failures import SHOPPER, TOKEN, card_of_payment, failure_of, first_reference
-from providers.adyen.item import NotificationItem
 from providers.adyen.methods import kind_of_method, network_of_method
+from providers.adyen.notification import NotificationItem
 from providers.adyen.returns import extract_failed_capture, extract_restored_money
-from providers.adyen.terms import LONGEST_RESCUE, shopper_terms
+from providers.adyen.shopper_interaction import LONGEST_RESCUE, shopper_terms
 from providers.fields import Fields, InvalidField
 
 EventFields: TypeAlias = dict[str, Any]

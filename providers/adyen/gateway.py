@@ -7,7 +7,7 @@ from core.payments import Card, ChargeOrder, ChargeResult, FailureFacts, Invoice
 from providers.adyen import charging
 from providers.adyen.api import CALL_SECONDS, AdyenApi
 from providers.adyen.config import AdyenConfig
-from providers.results import unknown_result
+from providers.base import unknown_result
 
 
 class AdyenGateway:

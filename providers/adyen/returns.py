@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from core.payments import EventKind, MethodKind
 from providers.adyen.failures import SHOPPER, card_of_payment, failure_of_returned_debit, first_reference
-from providers.adyen.item import NotificationItem
 from providers.adyen.methods import kind_of_method
-from providers.adyen.terms import LONGEST_RESCUE
+from providers.adyen.notification import NotificationItem
+from providers.adyen.shopper_interaction import LONGEST_RESCUE
 from providers.fields import InvalidField
 
 _LONGEST_DETAIL: Final = 200

@@ -5,15 +5,21 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from core.errors import InvalidInput, InvalidSignature
-from core.messages.contact import ContactUpdate
+from core.messages.recipients import ContactUpdate
 from core.payments import EventKind, ProviderEvent
 from providers.adyen import signature
 from providers.adyen.config import AdyenConfig
 from providers.adyen.contacts import contact_of_item
-from providers.adyen.envelope import notification_items, other_webhook_id, other_webhook_type, parse_webhook_body
 from providers.adyen.events import interpret_item
 from providers.adyen.extractors import TOKEN_TYPES, interpret_token_event
-from providers.adyen.item import InvalidReference, NotificationItem
+from providers.adyen.notification import (
+    InvalidReference,
+    NotificationItem,
+    notification_items,
+    other_webhook_id,
+    other_webhook_type,
+    parse_webhook_body,
+)
 from providers.fields import Fields, InvalidField
 
 NAME: Final = "adyen"

@@ -10,12 +10,12 @@ from braintree.exceptions.not_found_error import NotFoundError
 
 from core.errors import ProviderUnavailable
 from core.payments import NO_METHOD, UNFIT_METHOD, ChargeOrder, ChargeResult, Failure, InvoiceStatus
+from providers.base import declined_result, not_charged_result, succeeded_result, unknown_result
 from providers.braintree.api import BraintreeApi
+from providers.braintree.client_objects import to_amount_text
 from providers.braintree.invoices import Billing, Invoice, find_invoice
-from providers.braintree.minor import to_amount_text
-from providers.braintree.tries import TransactionView, parse_transaction
+from providers.braintree.transactions import TransactionView, parse_transaction
 from providers.fields import InvalidField
-from providers.results import declined_result, not_charged_result, succeeded_result, unknown_result
 from providers.transport import CallFailed
 
 CLOCK_SKEW: Final = timedelta(seconds=5)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from core.messages.contact import Contact, MessageRecipient
+from core.messages.recipients import Contact, MessageRecipient
 from core.payments import InvoiceStatus, InvoiceView
 from providers.braintree.api import BraintreeApi
 from providers.braintree.invoices import find_invoice

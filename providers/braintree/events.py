@@ -8,8 +8,8 @@ from types import MappingProxyType
 from typing import Final
 
 from core.payments import EventKind
-from providers.braintree import readers as read
-from providers.braintree.notice import EventFields, Notification, Row
+from providers.braintree import extractors as read
+from providers.braintree.notification import EventFields, Notification, Row
 
 
 def interpret_notification(notice: Notification) -> EventFields:

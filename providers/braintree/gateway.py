@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Final, TypeVar
 
 from core.errors import ProviderUnavailable
-from core.messages.contact import MessageRecipient
+from core.messages.recipients import MessageRecipient
 from core.payments import (
     Card,
     ChargeOrder,
@@ -21,11 +21,11 @@ from core.payments import (
 )
 from providers.braintree import charging, contacts
 from providers.braintree.api import CALL_SECONDS, BraintreeApi
+from providers.braintree.client_objects import attribute, list_attribute, to_date
 from providers.braintree.config import BraintreeConfig
 from providers.braintree.invoices import Invoice, find_invoice, invoice_of_subscription
 from providers.braintree.methods import card_of_instrument
-from providers.braintree.reading import attribute, list_attribute, to_date
-from providers.braintree.tries import DECLINED_STATUS, TransactionView, parse_transaction
+from providers.braintree.transactions import DECLINED_STATUS, TransactionView, parse_transaction
 from providers.braintree.vault import read_vault_if_allowed
 from providers.fields import InvalidField
 

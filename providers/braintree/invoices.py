@@ -9,12 +9,11 @@ from typing import Any, Final
 
 from braintree import Subscription
 
+from core.collection_terms import CollectionMethod, CollectionTerms, SubscriptionStatus
 from core.payments import InvoiceStatus, InvoiceView
-from core.terms import CollectionMethod, CollectionTerms, SubscriptionStatus
 from providers.braintree.api import BraintreeApi
-from providers.braintree.minor import to_minor
-from providers.braintree.reading import attribute, to_date
-from providers.braintree.tries import DECLINED_STATUS, TransactionView, parse_transaction
+from providers.braintree.client_objects import attribute, to_date, to_minor
+from providers.braintree.transactions import DECLINED_STATUS, TransactionView, parse_transaction
 from providers.fields import InvalidField
 
 _PERIOD: Final = re.compile(r"([A-Za-z0-9_-]+)-([0-9]{4}-[0-9]{2}-[0-9]{2})")

@@ -18,7 +18,7 @@ from braintree.sepa_direct_debit_account import SepaDirectDebitAccount
 from braintree.visa_checkout_card import VisaCheckoutCard
 
 from core.payments import Card, MethodKind, PaymentMethod
-from providers.braintree.reading import ID, WORD, attribute, text_attribute
+from providers.braintree.client_objects import ID, WORD, attribute, text_attribute
 
 _Kind = MethodKind
 KINDS: Final[Mapping[type, MethodKind]] = MappingProxyType(

@@ -6,9 +6,9 @@ from typing import Any
 from core.errors import ProviderUnavailable
 from core.payments import InvoiceView, PaymentMethod
 from providers.braintree.api import BraintreeApi
+from providers.braintree.client_objects import ID, attribute, list_attribute, text_attribute
 from providers.braintree.invoices import Invoice
 from providers.braintree.methods import vault_method
-from providers.braintree.reading import ID, attribute, list_attribute, text_attribute
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ from braintree.util.xml_util import XmlUtil
 
 from core.errors import InvalidInput, InvalidSignature
 from core.payments import EventKind, ProviderEvent
+from providers.braintree.client_objects import to_utc
 from providers.braintree.config import BraintreeConfig
 from providers.braintree.events import interpret_notification
-from providers.braintree.notice import Notification
-from providers.braintree.reading import to_utc
+from providers.braintree.notification import Notification
 from providers.fields import Fields, InvalidField
 
 NAME: Final = "braintree"

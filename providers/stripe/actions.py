@@ -8,7 +8,7 @@ from typing import Final
 
 from core.payments import MethodKind
 from providers.fields import Fields
-from providers.stripe.kinds import kind_of_type
+from providers.stripe.cards import kind_of_type
 
 _AUTHENTICATIONS: Final = frozenset({"use_stripe_sdk", "redirect_to_url", "authorize_with_url"})
 """For a card these ask for 3-D Secure; for all else they are how the payer pays. The last is of before 2019."""

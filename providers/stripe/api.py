@@ -4,6 +4,7 @@ The bodies are read as plain JSON. Stripe's own object tree would be built for n
 compatible with Stripe may leave out what the tree insists on.
 """
 
+import asyncio
 import logging
 import re
 from collections.abc import Mapping
@@ -16,10 +17,31 @@ import stripe
 
 from core.errors import NotAllowed, ProviderUnavailable
 from providers.fields import Fields
+from providers.stripe.amounts import to_iso_amounts
 from providers.stripe.config import StripeConfig
-from providers.stripe.minor import to_iso_amounts
-from providers.stripe.transport import StripeTransport
-from providers.transport import CallFailed
+from providers.transport import AsyncTransport, CallFailed
+
+
+class StripeTransport(stripe.HTTPClient):
+    """In the place of the library's HTTP client."""
+
+    name = "httpx"
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self._transport = AsyncTransport(seconds)
+
+    async def request_async(
+        self, method: str, url: str, headers: Mapping[str, str], post_data: Any = None
+    ) -> tuple[bytes, int, Mapping[str, str]]:
+        """Body, status and headers of the answer. Raises CallFailed."""
+        answer, body = await self._transport.send(method, url, headers=headers, content=post_data)
+        return body, answer.status_code, answer.headers
+
+    async def close_async(self) -> None:
+        """Close all connections."""
+        await self._transport.close()
+
 
 STRIPE_VERSION: Final = "2026-10-28.endive"
 """Pinned, so that neither the account's default nor a newer library changes the shape of answers."""
@@ -153,3 +175,13 @@ def _silence_library() -> None:
     """Off: logs at INFO with Stripe's error texts, which may name people; and telemetry with its file in the home."""
     logging.getLogger("stripe").setLevel(logging.WARNING)
     stripe.enable_telemetry = False
+
+
+async def read_optional(api: StripeApi, where: str, **params: object) -> Fields | None:
+    """What was read; None, whatever went wrong with it."""
+    try:
+        async with asyncio.timeout(api.optional_seconds):
+            answer: Answer = await api.get(where, **params)
+    except (ProviderUnavailable, TimeoutError):
+        return None
+    return Fields(answer.body or {}, lenient=True) if answer.is_success else None

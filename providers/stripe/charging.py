@@ -8,16 +8,16 @@ from datetime import datetime
 
 from core.errors import ProviderUnavailable
 from core.payments import NO_METHOD, UNFIT_METHOD, Card, ChargeOrder, ChargeResult, Failure, Outcome
+from providers.base import declined_result, not_charged_result, succeeded_result, unknown_result
 from providers.fields import Fields, InvalidField
-from providers.results import declined_result, not_charged_result, succeeded_result, unknown_result
-from providers.stripe import failures, refusals
+from providers.stripe import failures
+from providers.stripe import failures as refusals
 from providers.stripe.actions import kind_of_intent, needs_customer
-from providers.stripe.api import Answer, StripeApi, api_path, unavailable_error
-from providers.stripe.asides import read_optional
+from providers.stripe.api import Answer, StripeApi, api_path, read_optional, unavailable_error
 from providers.stripe.cards import card_of_charge, card_of_error, merge_cards
+from providers.stripe.invoice_reader import read_invoice, read_main_payment, require_invoice
 from providers.stripe.payments import Payment
-from providers.stripe.reading import read_invoice, read_main_payment, require_invoice
-from providers.stripe.settling import amount_paid_since, decline_of, is_newer_charge, reconcile_by_payment
+from providers.stripe.reconciliation import amount_paid_since, decline_of, is_newer_charge, reconcile_by_payment
 from providers.transport import CallFailed
 
 

@@ -3,11 +3,10 @@
 from datetime import datetime
 from typing import Final
 
-from core.messages.contact import Contact, MessageRecipient
+from core.messages.recipients import Contact, MessageRecipient
 from providers.fields import Fields
-from providers.stripe.api import StripeApi, api_path
-from providers.stripe.asides import read_optional
-from providers.stripe.reading import missing_invoice, read_expanded_invoice, view_expanded_invoice
+from providers.stripe.api import StripeApi, api_path, read_optional
+from providers.stripe.invoice_reader import missing_invoice, read_expanded_invoice, view_expanded_invoice
 
 _LONGEST: Final = 320
 """Characters of an e-mail address at most."""

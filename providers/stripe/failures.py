@@ -1,8 +1,9 @@
 """Why a payment failed: the codes that Stripe keeps in an error, a charge or a payment intent."""
 
+import re
 from typing import Final
 
-from core.payments import Failure, Risk
+from core.payments import ChargeOrder, Failure, Risk
 from providers.fields import Fields
 from providers.stripe.actions import needs_authentication, needs_customer
 from providers.stripe.cards import card_of_charge, card_of_error, method_of_error
@@ -90,3 +91,44 @@ def risk_of_charge(charge: Fields, early_warning: bool | None, disputed: bool | 
         early_warning=early_warning,
         disputed=charge.flag("disputed") if disputed is None else disputed,
     )
+
+
+_METHOD_CODES: Final = frozenset(
+    {
+        "invalid_source_usage",
+        "missing",
+        "missing_payment_method",
+        "payment_intent_incompatible_payment_method",
+        "payment_method_currency_mismatch",
+        "payment_method_customer_mismatch",
+        "payment_method_not_available",
+        "payment_method_restricted",
+        "payment_method_unactivated",
+        "payment_method_unexpected_state",
+        "payment_method_unsupported_type",
+        "resource_missing",
+    }
+)
+"""The invoice was read after the refusal: so what is missing is the method."""
+_NONE_ACTIVE: Final = "missing"
+"""The one card error without a card: "Cannot charge a customer that has no active card", param `card`, HTTP 402."""
+_METHOD_PARAMS: Final = frozenset({"card", "payment_method", "source", "default_payment_method", "default_source"})
+_METHOD_WORDS: Final = re.compile(
+    r"payment.?method|payment source|default_source|no active card|attached to (a|the|another) customer", re.IGNORECASE
+)
+
+
+def is_method_refusal(order: ChargeOrder, error: Fields) -> bool:
+    """Whether it was the method: the named one, or that none is stored. A bank's decline names charge or reason."""
+    code, param = error.code("code"), error.code("param")
+    if error.id("charge") or error.code("decline_code"):
+        return False
+    if error.code("type") == "card_error":
+        return code == _NONE_ACTIVE
+    if param in _METHOD_PARAMS and order.method_id:
+        return not (code or "").startswith("parameter_")
+    if param not in {None, "id", *_METHOD_PARAMS}:
+        return False
+    if code in _METHOD_CODES:
+        return True
+    return code is None and bool(_METHOD_WORDS.search(str(error.raw.get("message") or "")))

@@ -6,14 +6,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from core.errors import ProviderUnavailable
-from core.messages.contact import MessageRecipient
+from core.messages.recipients import MessageRecipient
 from core.payments import Card, ChargeOrder, ChargeResult, FailureFacts, InvoiceView, ProviderEvent
+from providers.base import unknown_result
 from providers.fields import InvalidField
-from providers.results import unknown_result
-from providers.stripe import charging, contacts, facts, methods, owners, reading
+from providers.stripe import charging, contacts, failure_reader, invoice_reader, methods, payments
 from providers.stripe.api import CALL_SECONDS, StripeApi
 from providers.stripe.config import StripeConfig
-from providers.stripe.settling import reconcile_by_payment
+from providers.stripe.reconciliation import reconcile_by_payment
 
 T = TypeVar("T")
 
@@ -34,21 +34,21 @@ class StripeGateway:
 
     async def read_invoice(self, invoice_id: str) -> InvoiceView:
         """The invoice as it is now, with the state of its payments. Raises ProviderUnavailable, and NotAllowed."""
-        return await self._read_in_time(reading.read_invoice_view(self._api, invoice_id, self._clock()))
+        return await self._read_in_time(invoice_reader.read_invoice_view(self._api, invoice_id, self._clock()))
 
     async def read_failure(self, invoice_id: str, event: ProviderEvent | None) -> FailureFacts:
         """The failed payment, its card, customer and risk; the event's codes fill what can't be read.
 
         Raises ProviderUnavailable where the invoice or its payment could not be asked for.
         """
-        return await self._read_in_time(facts.read_failure(self._api, invoice_id, event, self._clock()))
+        return await self._read_in_time(failure_reader.read_failure(self._api, invoice_id, event, self._clock()))
 
     async def read_card(self, invoice_id: str, method_id: str | None) -> Card | None:
         """The card of this method, or of the one that Stripe would charge by itself; never raises."""
         if method_id:
             return await methods.read_card(self._api, method_id)
         try:
-            claim = await self._read_in_time(reading.read_expanded_invoice(self._api, invoice_id, self._clock()))
+            claim = await self._read_in_time(invoice_reader.read_expanded_invoice(self._api, invoice_id, self._clock()))
         except ProviderUnavailable:
             return None
         card = claim.methods.effective_method.card if claim and claim.methods.effective_method else None
@@ -64,7 +64,7 @@ class StripeGateway:
 
     async def resolve_event(self, event: ProviderEvent) -> ProviderEvent:
         """The event with the invoice and customer of its payment. Raises ProviderUnavailable."""
-        return await self._read_in_time(owners.resolve_event_owner(self._api, event))
+        return await self._read_in_time(payments.resolve_event_owner(self._api, event))
 
     async def read_contact(self, invoice_id: str, customer_id: str | None) -> MessageRecipient:
         """The invoice, and its customer as a person. Raises ProviderUnavailable."""
@@ -77,10 +77,10 @@ class StripeGateway:
         await self._api.close()
 
     async def _reconcile_order(self, order: ChargeOrder) -> ChargeResult:
-        invoice = await reading.read_invoice(self._api, order.invoice_id)
+        invoice = await invoice_reader.read_invoice(self._api, order.invoice_id)
         if invoice is None:
             return unknown_result("invoice_missing")
-        payment = await reading.read_main_payment(self._api, invoice)
+        payment = await invoice_reader.read_main_payment(self._api, invoice)
         return reconcile_by_payment(order, invoice, payment, self._clock())
 
     async def _read_in_time(self, read: Awaitable[T]) -> T:

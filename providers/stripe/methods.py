@@ -12,8 +12,7 @@ from typing import Final
 
 from core.payments import Card, PaymentMethod
 from providers.fields import Fields
-from providers.stripe.api import StripeApi, api_path
-from providers.stripe.asides import read_optional
+from providers.stripe.api import StripeApi, api_path, read_optional
 from providers.stripe.cards import card_of_method
 
 _METHOD: Final = "default_payment_method"

@@ -6,12 +6,11 @@ from typing import Any, Final
 
 from core.errors import InvalidInput
 from core.payments import EventKind, ProviderEvent
-from providers.bodies import parse_json_object
-from providers.fields import Fields, InvalidField
+from providers.fields import Fields, InvalidField, parse_json_object
 from providers.stripe import signature
+from providers.stripe.amounts import to_iso_amounts
 from providers.stripe.config import StripeConfig
 from providers.stripe.events import interpret_event
-from providers.stripe.minor import to_iso_amounts
 
 NAME: Final = "stripe"
 _UNKNOWN_TIME: Final = datetime.fromtimestamp(0, UTC)

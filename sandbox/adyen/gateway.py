@@ -1,19 +1,56 @@
 """How calls to the fake Adyen are answered: authenticate, check, replay or run, keep, tell."""
 
 import asyncio
+import json
 import re
 from typing import Final
 
-from sandbox import faults, log
-from sandbox.adyen import items, payments
-from sandbox.adyen.keys import MAX_KEY_LENGTH, AdyenIdempotencyKeys
-from sandbox.call import Answer, Call
-from sandbox.courier import WebhookFormat, WebhookSender
+from sandbox import request_log
+from sandbox import world as faults
+from sandbox.adyen import payments, webhooks
+from sandbox.calls import Answer, Call, RunningCalls
 from sandbox.models import Delivery, Document
 from sandbox.outcomes import Effect, Outcome, Reply
-from sandbox.pay import take_outcome
-from sandbox.running import RunningCalls
+from sandbox.store import Store
+from sandbox.stripe.pay_endpoint import take_outcome
+from sandbox.webhook_sender import WebhookFormat, WebhookSender
 from sandbox.world import SandboxWorld
+
+MAX_KEY_LENGTH = 64
+KEY_LIFETIME_SECONDS = 7 * 86_400
+KEY_PREFIX = "adyen:"
+
+
+class AdyenIdempotencyKeys:
+    """A key is new, running, or answered."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def claim(self, key: str, now: int) -> Document | None:
+        """Claim a new key (None) or give its first answer. KeyError while the first one is still running."""
+        self._store.execute(
+            "DELETE FROM idempotency WHERE key = ? AND created <= ?", KEY_PREFIX + key, now - KEY_LIFETIME_SECONDS
+        )
+        found = self._store.execute("SELECT * FROM idempotency WHERE key = ?", KEY_PREFIX + key)
+        if not found:
+            sql = "INSERT INTO idempotency (key, request, created) VALUES (?, '', ?)"
+            self._store.execute(sql, KEY_PREFIX + key, now)
+            return None
+        if found[0]["status"] is None:
+            raise KeyError(key)
+        answer: Document = json.loads(found[0]["body"])
+        return answer
+
+    def keep_answer(self, key: str, answer: Document) -> None:
+        """Keep the answer."""
+        sql = "UPDATE idempotency SET status = 200, body = ?, request_id = '' WHERE key = ?"
+        self._store.execute(sql, json.dumps(answer), KEY_PREFIX + key)
+
+    def release(self, key: str) -> None:
+        """It was not executed; the next request with this key is the first again."""
+        self._store.execute("DELETE FROM idempotency WHERE key = ? AND status IS NULL", KEY_PREFIX + key)
+
 
 PAYMENTS_PATH: Final = re.compile(r"^/adyen/(?:checkout/)?v\d+/payments$")
 
@@ -36,7 +73,7 @@ class AdyenGateway:
         self._keys = AdyenIdempotencyKeys(world.store)
         self._running_calls: RunningCalls[Answer] = RunningCalls()
         config = world.config
-        letter = WebhookFormat(items.sign_adyen_webhook, items.describe_adyen_webhook)
+        letter = WebhookFormat(webhooks.sign_adyen_webhook, webhooks.describe_adyen_webhook)
         self.webhook_sender = WebhookSender(config, letter, config.adyen_webhook_url, config.adyen_hmac_key)
 
     async def handle(self, call: Call) -> Answer:
@@ -49,12 +86,12 @@ class AdyenGateway:
         await self.webhook_sender.close()
 
     async def _handle_logged(self, call: Call) -> Answer:
-        sequence = log.log_call(self._world, call, _invoice_of_call(call))
+        sequence = request_log.log_call(self._world, call, _invoice_of_call(call))
         try:
             answer = await self._answer_call(call)
         except AdyenError as refused:
             answer = refused.answer
-        log.log_answer(self._world, sequence, answer)
+        request_log.log_answer(self._world, sequence, answer)
         if answer.after:
             await asyncio.sleep(answer.after)
         return answer
@@ -99,7 +136,7 @@ class AdyenGateway:
         control = self._world.script_control(payments.adyen_script_id(invoice))
         if self._world.config.echo and control["echo"]:
             delivery = Delivery.model_validate(control["echo_delivery"] | {"wait": False})
-            await self.webhook_sender.send_bodies([items.webhook_body([one["item"]]) for one in events], delivery)
+            await self.webhook_sender.send_bodies([webhooks.webhook_body([one["item"]]) for one in events], delivery)
 
 
 def _answer_as_scripted(outcome: Outcome, body: Document) -> Answer:

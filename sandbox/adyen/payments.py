@@ -1,15 +1,46 @@
 """`POST /payments`: what it does to the money, and what Adyen tells of it."""
 
+import time
 from typing import Any
 
-from sandbox import ids
-from sandbox.adyen import items
-from sandbox.adyen.items import build_item, new_psp_reference
+from sandbox import models
+from sandbox.adyen import webhooks
 from sandbox.adyen.models import FailedPayment, Rescue
-from sandbox.adyen.reasons import refusal_reason
+from sandbox.adyen.webhooks import build_item, new_psp_reference
 from sandbox.models import Decline, Document
 from sandbox.outcomes import Effect, Outcome
 from sandbox.world import SandboxWorld
+
+REFUSAL_REASONS = {
+    "2": "Refused", "3": "Referral", "4": "Acquirer Error", "5": "Blocked Card", "6": "Expired Card",
+    "7": "Invalid Amount", "8": "Invalid Card Number", "9": "Issuer Unavailable", "10": "Not supported",
+    "11": "3D Not Authenticated", "12": "Not enough balance", "14": "Acquirer Fraud", "15": "Cancelled",
+    "16": "Shopper Cancelled", "17": "Invalid Pin", "18": "Pin tries exceeded", "19": "Pin validation not possible",
+    "20": "FRAUD", "21": "Not Submitted", "22": "FRAUD-CANCELLED", "23": "Transaction Not Permitted",
+    "24": "CVC Declined", "25": "Restricted Card", "26": "Revocation Of Auth", "27": "Declined Non Generic",
+    "28": "Withdrawal amount exceeded", "29": "Withdrawal count exceeded", "31": "Issuer Suspected Fraud",
+    "32": "AVS Declined", "33": "Card requires online pin", "34": "No checking account available on Card",
+    "35": "No savings account available on Card", "36": "Mobile pin required", "37": "Contactless fallback",
+    "38": "Authentication required", "39": "RReq not received from DS", "40": "Current AID is in Penalty Box",
+    "41": "CVM Required Restart Payment", "42": "3DS Authentication Error", "43": "Online PIN required",
+    "44": "Try another interface", "45": "Chip downgrade mode",
+    "46": "Transaction blocked by Adyen to prevent excessive retry fees", "50": "Token Revoked",
+}  # fmt: skip
+COMMON_DECLINE_CODES = {
+    "generic_decline": "2", "insufficient_funds": "12", "expired_card": "6", "lost_card": "5", "stolen_card": "5",
+    "fraudulent": "20", "card_velocity_exceeded": "29", "processing_error": "4", "authentication_required": "38",
+}  # fmt: skip
+"""Words that scripts and `pri trigger` use for every provider."""
+
+
+def refusal_reason(text: str) -> tuple[str, str]:
+    """Code and reason of what a script names: a code, a reason, or one of the common words; else as it is."""
+    known = COMMON_DECLINE_CODES.get(text, text)
+    if known in REFUSAL_REASONS:
+        return known, REFUSAL_REASONS[known]
+    code = next((code for code, reason in REFUSAL_REASONS.items() if reason.lower() == text.lower()), "")
+    return code, REFUSAL_REASONS.get(code, text)
+
 
 RAW_REASONS = {
     "51": "Insufficient funds",
@@ -28,12 +59,12 @@ def adyen_script_id(invoice: str) -> str:
 
 def payment_from_spec(body: FailedPayment) -> Document:
     """What is remembered of a refused payment."""
-    name = body.invoice_id or ids.new_object_id("order")
+    name = body.invoice_id or models.new_object_id("order")
     return {
         "id": name,
         "invoice": name,
         "reference": name,
-        "shopper": body.customer_id or ids.new_object_id("shopper"),
+        "shopper": body.customer_id or models.new_object_id("shopper"),
         "token": body.payment_method_id or new_psp_reference(),
         "amount": body.amount,
         "currency": body.currency.upper(),
@@ -177,7 +208,7 @@ def _record_rescue_try(
     goes_on = not success and (number + 1 < wanted.tries or wanted.success)
     of = {"retry.orderAttemptNumber": str(number + 2), "retry.rescueScheduled": "true" if goes_on else "false"}
     reason = "" if success else refusal_reason(wanted.refusal)[1]
-    told = of | items.rescue_data(payment)
+    told = of | webhooks.rescue_data(payment)
     again = build_item(payment, "AUTHORISATION", success, world.clock.now(), reason=reason, additional=told)
     if success:
         book_adyen_charge(world, payment, again["pspReference"], "elsewhere", None)
@@ -199,3 +230,18 @@ def book_adyen_charge(world: SandboxWorld, payment: Document, psp: str, origin: 
         origin=origin,
         idempotency_key=key,
     )
+
+
+def sample_adyen_webhook(spec: FailedPayment, key: str, now: int | None = None) -> tuple[str, bytes, dict[str, str]]:
+    """The merchantReference, and body and headers of a refused recurring payment."""
+    payment = payment_from_spec(spec)
+    told = webhooks.build_item(
+        payment,
+        "AUTHORISATION",
+        False,
+        int(time.time()) if now is None else now,
+        reason=refusal_reason(spec.decline_code)[1],
+        additional=refusal_codes(spec.raw, spec.mac),
+    )
+    body, headers = webhooks.sign_adyen_webhook(webhooks.webhook_body([told], live=spec.live), key, 0)
+    return payment["reference"], body, headers

@@ -6,13 +6,14 @@ from typing import Annotated
 from fastapi import APIRouter, Body, FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse, Response
 
-from sandbox import control, scenarios
-from sandbox.adyen import items, payments
+from sandbox import control
+from sandbox.adyen import payments, webhooks
 from sandbox.adyen.gateway import AdyenGateway
 from sandbox.adyen.models import EventBatch, FailedPayment, FailedPaymentIds, PaymentEvent, Rescue
-from sandbox.adyen.reasons import refusal_reason
-from sandbox.call import Answer, Call
+from sandbox.adyen.payments import refusal_reason
+from sandbox.calls import Answer, Call
 from sandbox.models import ActionResult, Delivery, Document, Fault, LedgerEntry, LogEntry, Script
+from sandbox.stripe import scenarios
 from sandbox.world import SandboxWorld
 
 router = APIRouter(prefix="/_control/adyen", tags=["control of the fake Adyen"])
@@ -58,7 +59,7 @@ def _to_response(answer: Answer) -> Response:
 
 
 async def _send_items(request: Request, events: list[Document], delivery: Delivery) -> ActionResult:
-    bodies = [items.webhook_body([one["item"]]) for one in events]
+    bodies = [webhooks.webhook_body([one["item"]]) for one in events]
     deliveries = await requested_adyen_gateway(request).webhook_sender.send_bodies(bodies, delivery)
     events = [{"id": one["id"], "type": one["item"]["eventCode"], "invoice": one["invoice"]} for one in events]
     return ActionResult(events=events, deliveries=deliveries)
@@ -73,7 +74,7 @@ async def create_failed_adyen_payment(request: Request, body: FailedPayment) -> 
         world.store.put("adyen_payment", payment)
         told = _record_refusal(world, payment, body)
         _store_script(world, payment["id"], Script(outcomes=body.script, **_script_options(body)))
-    sealed = items.webhook_body([told["item"]], live=body.live)
+    sealed = webhooks.webhook_body([told["item"]], live=body.live)
     deliveries = (
         await requested_adyen_gateway(request).webhook_sender.send_bodies([sealed], body.delivery)
         if body.delivery
@@ -168,7 +169,7 @@ async def resend_adyen_events(request: Request, body: EventBatch) -> ActionResul
 async def resend_adyen_batch(request: Request, body: EventBatch) -> ActionResult:
     """Send recorded events again: all in one body."""
     told = _require_events(request, body)
-    bodies = [items.webhook_body([one["item"] for one in told])]
+    bodies = [webhooks.webhook_body([one["item"] for one in told])]
     return ActionResult(
         deliveries=await requested_adyen_gateway(request).webhook_sender.send_bodies(bodies, body.delivery)
     )

@@ -3,15 +3,15 @@
 import asyncio
 import re
 
-from sandbox import faults, log
-from sandbox.braintree import books, notices, shapes
+from sandbox import request_log
+from sandbox import world as faults
+from sandbox.braintree import transactions, webhooks, xml_trees
 from sandbox.braintree.xml import dump_document
-from sandbox.call import Answer, Call
-from sandbox.courier import WebhookFormat, WebhookSender
+from sandbox.calls import Answer, Call, RunningCalls
 from sandbox.models import Delivery, Document
 from sandbox.outcomes import Effect, Outcome, Reply
-from sandbox.pay import take_outcome
-from sandbox.running import RunningCalls
+from sandbox.stripe.pay_endpoint import take_outcome
+from sandbox.webhook_sender import WebhookFormat, WebhookSender
 from sandbox.world import SandboxWorld
 
 MERCHANT_PATH = re.compile(r"^/braintree/merchants/[^/]+/(?P<what>[a-z_]+)(?:/(?P<id>.+))?$")
@@ -25,7 +25,9 @@ NOT_FOUND = Answer(404, "", keep=False)
 CARD_FIELDS = ("token", "instrument", "card_type", "last4", "fingerprint")
 """What a transaction takes over from a stored method."""
 PARTIAL_SETTLEMENT = "submit_for_partial_settlement"
-ACCEPTED_STATUSES = frozenset({books.SUBMITTED_FOR_SETTLEMENT, books.SETTLEMENT_PENDING, books.AUTHORIZED})
+ACCEPTED_STATUSES = frozenset(
+    {transactions.SUBMITTED_FOR_SETTLEMENT, transactions.SETTLEMENT_PENDING, transactions.AUTHORIZED}
+)
 """No refusal."""
 
 
@@ -36,7 +38,7 @@ class BraintreeGateway:
         self._world = world
         self._running_calls: RunningCalls[Answer] = RunningCalls()
         config = world.config
-        letter = WebhookFormat(notices.sign_braintree_webhook, notices.describe_braintree_webhook)
+        letter = WebhookFormat(webhooks.sign_braintree_webhook, webhooks.describe_braintree_webhook)
         self.webhook_sender = WebhookSender(config, letter, config.braintree_webhook_url, config.braintree_keys)
 
     async def handle(self, call: Call) -> Answer:
@@ -49,9 +51,9 @@ class BraintreeGateway:
         await self.webhook_sender.close()
 
     async def _handle_logged(self, call: Call) -> Answer:
-        sequence = log.log_call(self._world, call, _invoice_of_call(self._world, call))
+        sequence = request_log.log_call(self._world, call, _invoice_of_call(self._world, call))
         answer = await self._answer_call(call)
-        log.log_answer(self._world, sequence, answer)
+        request_log.log_answer(self._world, sequence, answer)
         if answer.after:
             await asyncio.sleep(answer.after)
         return answer
@@ -92,26 +94,31 @@ class BraintreeGateway:
         return found if found and not found.get("deleted") else None
 
     def _delete_document(self, what: str, name: str) -> Answer:
-        delete = {"payment_methods": books.delete_vaulted_method, "customers": books.delete_vaulted_customer}.get(what)
+        delete = {
+            "payment_methods": transactions.delete_vaulted_method,
+            "customers": transactions.delete_vaulted_customer,
+        }.get(what)
         return Answer(200, "") if delete and delete(self._world, name) else NOT_FOUND
 
     def _show_document(self, kind: str, found: Document) -> Answer:
         if kind == "bt_transaction":
-            return Answer(200, dump_document("transaction", shapes.transaction_tree(found)))
+            return Answer(200, dump_document("transaction", xml_trees.transaction_tree(found)))
         if kind == "bt_method":
-            return Answer(200, dump_document(*shapes.stored_method_tree(found)))
+            return Answer(200, dump_document(*xml_trees.stored_method_tree(found)))
         if kind == "bt_customer":
             held = self._world.store.find("bt_method", customer=found["id"])
             methods = [one for one in held if not one.get("deleted")]
-            return Answer(200, dump_document("customer", shapes.customer_tree(found, methods)))
-        listed = books.transactions_of_subscription(self._world, found["id"])
-        return Answer(200, dump_document("subscription", shapes.subscription_tree(found, listed)))
+            return Answer(200, dump_document("customer", xml_trees.customer_tree(found, methods)))
+        listed = transactions.transactions_of_subscription(self._world, found["id"])
+        return Answer(200, dump_document("subscription", xml_trees.subscription_tree(found, listed)))
 
     def _search_transactions(self, call: Call, name: str) -> Answer:
         """By order id, in two steps as Braintree does: the ids, then their transactions."""
         wanted = call.params.get("order_id")
         order = wanted.get("is") if isinstance(wanted, dict) else None
-        found = [one for one in books.transactions_of_invoice(self._world, str(order)) if one["order_id"] == order]
+        found = [
+            one for one in transactions.transactions_of_invoice(self._world, str(order)) if one["order_id"] == order
+        ]
         if name == "advanced_search_ids":
             ids = [("item", one["id"]) for one in found]
             return Answer(200, dump_document("search-results", {"page-size": 50, "ids": ids}))
@@ -131,11 +138,11 @@ class BraintreeGateway:
         parent = self._world.store.get("bt_transaction", name)
         if parent is None:
             return NOT_FOUND
-        if parent["status"] != books.AUTHORIZED:
+        if parent["status"] != transactions.AUTHORIZED:
             return invalid_request_answer("transaction", "915103", "Cannot submit for partial settlement.")
         with self._world.store.transaction():
             amount, order_id = str(call.params.get("amount")), call.params.get("order_id")
-            return _transaction_answer(books.capture_part(self._world, parent, amount, order_id))
+            return _transaction_answer(transactions.capture_part(self._world, parent, amount, order_id))
 
     def _change_subscription(self, call: Call, name: str) -> Answer:
         """Another method for a subscription."""
@@ -152,7 +159,7 @@ class BraintreeGateway:
         before = self._previous_transaction(call.params)
         if isinstance(before, Answer):
             return before
-        outcome = take_outcome(self._world, books.braintree_script_id(before["invoice"]))
+        outcome = take_outcome(self._world, transactions.braintree_script_id(before["invoice"]))
         await asyncio.sleep(outcome.before)
         if outcome.effect is Effect.NOTHING:
             return _answer_as_scripted(outcome, Answer())
@@ -160,7 +167,7 @@ class BraintreeGateway:
             again = self._previous_transaction(call.params)  # it may have been paid while this one hung
             if isinstance(again, Answer):
                 return again
-            one = books.execute_transaction(
+            one = transactions.execute_transaction(
                 self._world, again, str(call.params["amount"]), outcome, submitted=_asks_for_settlement(call)
             )
             told = self._record_webhooks(one)
@@ -176,8 +183,10 @@ class BraintreeGateway:
         method = self._find_undeleted("bt_method", str(params.get("payment_method_token")))
         if method is None:
             return invalid_request_answer("transaction", "91518", "Payment method token is invalid.")
-        order = params.get("order_id") or books.new_braintree_id("order")
-        known = (books.transactions_of_invoice(self._world, order) or [{"currency": "USD", "subscription": None}])[0]
+        order = params.get("order_id") or transactions.new_braintree_id("order")
+        known = (
+            transactions.transactions_of_invoice(self._world, order) or [{"currency": "USD", "subscription": None}]
+        )[0]
         card = {key: method.get(key) for key in ("customer", *CARD_FIELDS)}
         return {**known, **card, "invoice": order, "order_id": order}
 
@@ -185,8 +194,8 @@ class BraintreeGateway:
         found = self._world.store.get("bt_subscription", name)
         if found is None:
             return invalid_request_answer("transaction", "91528", "Subscription ID is invalid.")
-        unguarded = self._world.script_control(books.braintree_script_id(found["invoice"]))["unguarded"]
-        if found["status"] != books.PAST_DUE and not unguarded:
+        unguarded = self._world.script_control(transactions.braintree_script_id(found["invoice"]))["unguarded"]
+        if found["status"] != transactions.PAST_DUE and not unguarded:
             return invalid_request_answer(
                 "transaction", "91531", "Subscription status must be Past Due in order to retry."
             )
@@ -195,17 +204,17 @@ class BraintreeGateway:
 
     def _record_webhooks(self, one: Document) -> list[Document]:
         """Of a single sale that fails, Braintree tells nobody but its caller."""
-        paid = one["status"] in {books.SUBMITTED_FOR_SETTLEMENT, books.SETTLEMENT_PENDING}
-        if one["status"] == books.AUTHORIZED:
+        paid = one["status"] in {transactions.SUBMITTED_FOR_SETTLEMENT, transactions.SETTLEMENT_PENDING}
+        if one["status"] == transactions.AUTHORIZED:
             return []
         if not one["subscription"]:
-            settled = one["status"] == books.SUBMITTED_FOR_SETTLEMENT
-            return [notices.record_notification(self._world, "transaction_settled", one)] if settled else []
+            settled = one["status"] == transactions.SUBMITTED_FOR_SETTLEMENT
+            return [webhooks.record_notification(self._world, "transaction_settled", one)] if settled else []
         how = "successfully" if paid else "unsuccessfully"
-        return [notices.record_notification(self._world, f"subscription_charged_{how}", one)]
+        return [webhooks.record_notification(self._world, f"subscription_charged_{how}", one)]
 
     async def _send_webhooks(self, invoice: str, events: list[Document]) -> None:
-        control = self._world.script_control(books.braintree_script_id(invoice))
+        control = self._world.script_control(transactions.braintree_script_id(invoice))
         if self._world.config.echo and control["echo"]:
             delivery = Delivery.model_validate(control["echo_delivery"] | {"wait": False})
             await self.webhook_sender.send_bodies([event["xml"].encode() for event in events], delivery)
@@ -213,7 +222,7 @@ class BraintreeGateway:
 
 def transaction_xml(one: Document) -> str:
     """A transaction inside of a collection."""
-    return dump_document("transaction", shapes.transaction_tree(one)).partition("\n")[2]
+    return dump_document("transaction", xml_trees.transaction_tree(one)).partition("\n")[2]
 
 
 def invalid_request_answer(about: str, code: str, message: str) -> Answer:
@@ -231,9 +240,9 @@ def _asks_for_settlement(call: Call) -> bool:
 
 def _transaction_answer(one: Document) -> Answer:
     if one["status"] in ACCEPTED_STATUSES:
-        return Answer(201, dump_document("transaction", shapes.transaction_tree(one)))
+        return Answer(201, dump_document("transaction", xml_trees.transaction_tree(one)))
     message = one.get("text") or f"Gateway Rejected: {one['rejection']}"
-    told: Document = {"errors": {"errors": []}, "message": message, "transaction": shapes.transaction_tree(one)}
+    told: Document = {"errors": {"errors": []}, "message": message, "transaction": xml_trees.transaction_tree(one)}
     return Answer(422, dump_document("api-error-response", told))
 
 

@@ -5,12 +5,13 @@ from typing import Annotated
 from fastapi import APIRouter, Body, FastAPI, HTTPException, Request
 from fastapi.responses import Response
 
-from sandbox import control, scenarios
-from sandbox.braintree import books, happenings, notices, xml
+from sandbox import control
+from sandbox.braintree import transaction_events, transactions, webhooks, xml
 from sandbox.braintree.gateway import BraintreeGateway
 from sandbox.braintree.models import FailedPayment, FailedTransactionIds, TransactionEvent, WebhookBatch
-from sandbox.call import Call
+from sandbox.calls import Call
 from sandbox.models import ActionResult, Card, Delivery, Document, Fault, LedgerEntry, LogEntry, Script
+from sandbox.stripe import scenarios
 from sandbox.world import SandboxWorld
 
 router = APIRouter(prefix="/_control/braintree", tags=["control of the fake Braintree"])
@@ -63,12 +64,12 @@ async def _send_recorded(request: Request, events: list[Document], delivery: Del
 async def create_failed_transaction(request: Request, body: FailedPayment) -> FailedTransactionIds:
     """A customer, a card, a failed transaction and its (recorded) webhook, in one call."""
     world = control.requested_world(request)
-    made = books.build_failed_transaction(body, world.clock.now())
+    made = transactions.build_failed_transaction(body, world.clock.now())
     one = made["transaction"]
     kind = "subscription_charged_unsuccessfully" if body.subscription else "transaction_retried"
     with world.store.transaction():
-        books.store_failed_transaction(world, made)
-        told = notices.record_notification(world, kind, one)
+        transactions.store_failed_transaction(world, made)
+        told = webhooks.record_notification(world, kind, one)
         options = body.model_dump(include={"default", "echo", "echo_delivery", "unguarded"}, mode="json")
         _store_script(world, one["invoice"], Script(outcomes=body.script, **options))
     sent = await _send_recorded(request, [told], body.delivery) if body.delivery else ActionResult()
@@ -84,7 +85,7 @@ async def create_failed_transaction(request: Request, body: FailedPayment) -> Fa
 
 
 def _store_script(world: SandboxWorld, invoice: str, wanted: Script) -> Document:
-    return scenarios.store_script(world, books.braintree_script_id(invoice), wanted)
+    return scenarios.store_script(world, transactions.braintree_script_id(invoice), wanted)
 
 
 @router.put("/invoices/{invoice_id}/script")
@@ -98,25 +99,25 @@ async def set_braintree_script(request: Request, invoice_id: str, body: Script) 
 @router.get("/invoices/{invoice_id}/script")
 async def get_braintree_script(request: Request, invoice_id: str) -> Document:
     """What is left of the script."""
-    return control.requested_world(request).script_control(books.braintree_script_id(invoice_id))
+    return control.requested_world(request).script_control(transactions.braintree_script_id(invoice_id))
 
 
 @router.post("/payments/{invoice_id}/happens")
 async def report_braintree_event(request: Request, invoice_id: str, body: TransactionEvent) -> ActionResult:
     """Braintree tells something about an invoice; money that it tells of is booked."""
     world = control.requested_world(request)
-    found = books.transactions_of_invoice(world, invoice_id)
+    found = transactions.transactions_of_invoice(world, invoice_id)
     if not found:
         raise HTTPException(404, f"no invoice {invoice_id}")
     with world.store.transaction():
-        return await _send_recorded(request, [happenings.apply_event(world, found[0], body)], body.delivery)
+        return await _send_recorded(request, [transaction_events.apply_event(world, found[0], body)], body.delivery)
 
 
 @router.post("/customers/{customer_id}/card")
 async def add_braintree_card(request: Request, customer_id: str, body: control.CardAction) -> dict[str, str]:
     """The customer stores another card; Braintree sends no webhook for that."""
     world, card = control.requested_world(request), body.card
-    token, fingerprint = books.new_braintree_id("tok"), card.fingerprint or books.new_braintree_id("card")
+    token, fingerprint = transactions.new_braintree_id("tok"), card.fingerprint or transactions.new_braintree_id("card")
     method = {"customer": customer_id, "token": token, "card_type": _card_type(card), "fingerprint": fingerprint}
     first = not world.store.find("bt_method", customer=customer_id)
     world.store.put("bt_method", {"id": token, **method, "last4": card.last4, "default": first})
@@ -126,13 +127,13 @@ async def add_braintree_card(request: Request, customer_id: str, body: control.C
 @router.delete("/payment_methods/{token}")
 async def delete_braintree_method(request: Request, token: str) -> dict[str, bool]:
     """A stored method is deleted, by its customer or by the merchant; Braintree sends no webhook for that."""
-    return {"deleted": books.delete_vaulted_method(control.requested_world(request), token)}
+    return {"deleted": transactions.delete_vaulted_method(control.requested_world(request), token)}
 
 
 @router.delete("/customers/{customer_id}")
 async def delete_braintree_customer(request: Request, customer_id: str) -> dict[str, bool]:
     """A customer is deleted with all that was stored; Braintree sends no webhook for that."""
-    return {"deleted": books.delete_vaulted_customer(control.requested_world(request), customer_id)}
+    return {"deleted": transactions.delete_vaulted_customer(control.requested_world(request), customer_id)}
 
 
 def _card_type(card: Card) -> str:

@@ -6,7 +6,7 @@ from typing import Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from simulator.report.page import build_page
-from simulator.result import Result
+from simulator.report.result import Result
 
 HERE: Final = Path(__file__).parent
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import ceil, floor, log10
 from typing import Final, NamedTuple
 
-from simulator.wording import format_points
+from simulator.report.wording import format_points
 
 TINY: Final = 1e-9
 

@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Final, NamedTuple
 
-from simulator.figures import ComparisonLine, both_arms, list_comparison_lines
+from simulator.model.source import Assumption
 from simulator.report.charts import Curve, Forest, build_curve, build_forest
-from simulator.result import ArmResult, Assumption, Group, Result
-from simulator.verdict import Verdict, build_verdict
-from simulator.wording import (
+from simulator.report.figures import ComparisonLine, both_arms, list_comparison_lines
+from simulator.report.result import ArmResult, Group, Result
+from simulator.report.verdict import Verdict, build_verdict
+from simulator.report.wording import (
     NO_FIGURE,
     add_sign,
     format_count,
@@ -229,7 +230,8 @@ def _calibration_facts(result: Result) -> dict[str, str]:
     return {
         "What really happened": format_percent(found.real_rate),
         "What the model tells": format_percent(found.simulated_rate),
-        "Gap": f"{format_points(found.gap)} points ({format_interval(format_points(found.ci_low), format_points(found.ci_high))})",
+        "Gap": f"{format_points(found.gap)} points "
+        f"({format_interval(format_points(found.ci_low), format_points(found.ci_high))})",
         "Recoveries compared": format_count(found.recoveries),
         "Decisions by this version of the policy": format_percent(found.version_share),
     }

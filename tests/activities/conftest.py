@@ -13,11 +13,11 @@ from activities.charging import Charging
 from core.contracts import ChargeInput, ChargeReport, ReconcileInput
 from core.events import Event, EventType, Record, Trigger
 from core.payments import Failure
-from core.retry.machine import fold_records
-from core.retry.recovery import Recovery
+from core.recovery.machine import fold_records
+from core.recovery.state import Recovery
 from tests.support.gateway import ScriptedGateway
 from tests.support.memory_log import MemoryLog
-from tests.support.story import RecoveryScenario
+from tests.support.recovery_scenario import RecoveryScenario
 
 Given = TypeVar("Given")
 Answer = TypeVar("Answer")
@@ -98,6 +98,6 @@ class ChargeHarness:
 
 
 @pytest.fixture
-def bench() -> ChargeHarness:
+def harness() -> ChargeHarness:
     """A scheduled charge is due."""
     return ChargeHarness()

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from activities.attempt import PROCESSING_RETRY_AFTER
+from activities.charging import PROCESSING_RETRY_AFTER
+from core.collection_terms import CollectionMethod, CollectionTerms, SubscriptionStatus
 from core.contracts import ChargeInput, ReadInput
 from core.errors import ProviderUnavailable
 from core.events import EventType, State, Trigger
 from core.payments import ChargeOrder, ChargeResult, EventKind, InvoiceStatus, InvoiceView, Outcome
-from core.retry.reactions import react_to_event
-from core.terms import CollectionMethod, CollectionTerms, SubscriptionStatus
+from core.recovery.reactions import react_to_event
 from tests.activities.conftest import ChargeHarness
 from tests.support.builders import HOUR, an_event
 from tests.support.gateway import UNKNOWN, decline_result, idempotency_keys
@@ -26,168 +26,172 @@ class WorkerKilled(BaseException):
     """The worker's process is gone."""
 
 
-def kill_before_answer(bench: ChargeHarness) -> None:
+def kill_before_answer(harness: ChargeHarness) -> None:
     """The provider executes, but the worker dies before it hears."""
-    charge = bench.gateway.charge
+    charge = harness.gateway.charge
 
     async def charge_then_die(order: ChargeOrder) -> ChargeResult:
-        bench.gateway.charge = charge  # type: ignore[method-assign]
+        harness.gateway.charge = charge  # type: ignore[method-assign]
         await charge(order)
         raise WorkerKilled
 
-    bench.gateway.charge = charge_then_die  # type: ignore[method-assign]
+    harness.gateway.charge = charge_then_die  # type: ignore[method-assign]
 
 
-def rate_limit_next_call(bench: ChargeHarness, retry_after: timedelta | None = None) -> None:
+def rate_limit_next_call(harness: ChargeHarness, retry_after: timedelta | None = None) -> None:
     """The provider surely doesn't execute the next call."""
-    charge = bench.gateway.charge
+    charge = harness.gateway.charge
 
     async def raise_rate_limit(order: ChargeOrder) -> ChargeResult:
-        bench.gateway.charge = charge  # type: ignore[method-assign]
+        harness.gateway.charge = charge  # type: ignore[method-assign]
         raise ProviderUnavailable(f"429 for {order.idempotency_key}", retry_after=retry_after)
 
-    bench.gateway.charge = raise_rate_limit  # type: ignore[method-assign]
+    harness.gateway.charge = raise_rate_limit  # type: ignore[method-assign]
 
 
 # --- the main road -----------------------------------------------------------------------------------------
 
 
-async def test_requested_sent_recorded(bench: ChargeHarness) -> None:
-    charged = await bench.run_charge()
-    assert bench.written_types == ["charge.requested", "charge.succeeded", "recovery.closed"]
-    assert [row.type.value for row in charged.records] == bench.written_types
+async def test_requested_sent_recorded(harness: ChargeHarness) -> None:
+    charged = await harness.run_charge()
+    assert harness.written_types == ["charge.requested", "charge.succeeded", "recovery.closed"]
+    assert [row.type.value for row in charged.records] == harness.written_types
     assert charged.facts is None
 
 
-async def test_a_decline_is_a_result_and_says_enough_to_decide_on(bench: ChargeHarness) -> None:
-    bench.gateway.script = [HARD_DECLINE]
-    charged = await bench.run_charge()
-    assert bench.written_types == ["charge.requested", "charge.declined"]
+async def test_a_decline_is_a_result_and_says_enough_to_decide_on(harness: ChargeHarness) -> None:
+    harness.gateway.script = [HARD_DECLINE]
+    charged = await harness.run_charge()
+    assert harness.written_types == ["charge.requested", "charge.declined"]
     assert charged.facts
     assert charged.facts.failure.code == "stolen_card"
 
 
-async def test_what_is_not_committed_is_not_charged(bench: ChargeHarness) -> None:
-    bench.log.before = EventType.CHARGE_REQUESTED
+async def test_what_is_not_committed_is_not_charged(harness: ChargeHarness) -> None:
+    harness.log.before = EventType.CHARGE_REQUESTED
     with pytest.raises(ConnectionError):
-        await bench.run_charge()
-    assert bench.gateway.orders == []
-    await bench.run_charge()
-    assert idempotency_keys(bench.gateway.orders) == ["pri-stripe-in_1-1"]
+        await harness.run_charge()
+    assert harness.gateway.orders == []
+    await harness.run_charge()
+    assert idempotency_keys(harness.gateway.orders) == ["pri-stripe-in_1-1"]
 
 
-async def test_the_order_in_the_log_is_the_order_that_is_sent(bench: ChargeHarness) -> None:
-    bench.gateway.script = [UNKNOWN]
-    await bench.run_charge(Trigger.METHOD_CHANGE, "pm_2")
-    assert bench.gateway.orders == [bench.recovery.in_flight]
-    assert bench.gateway.orders[0].method_id == "pm_2"
+async def test_the_order_in_the_log_is_the_order_that_is_sent(harness: ChargeHarness) -> None:
+    harness.gateway.script = [UNKNOWN]
+    await harness.run_charge(Trigger.METHOD_CHANGE, "pm_2")
+    assert harness.gateway.orders == [harness.recovery.in_flight]
+    assert harness.gateway.orders[0].method_id == "pm_2"
 
 
 # --- the worker dies ---------------------------------------------------------------------------------------
 
 
-async def test_killed_after_the_success_it_reads_first(bench: ChargeHarness) -> None:
-    kill_before_answer(bench)
+async def test_killed_after_the_success_it_reads_first(harness: ChargeHarness) -> None:
+    kill_before_answer(harness)
     with pytest.raises(WorkerKilled):
-        await bench.run_charge()
-    bench.gateway.reconciliations = [FOUND_CHARGE]
-    await bench.run_charge()
-    assert bench.written_types == ["charge.requested", "charge.reconciled", "recovery.closed"]
-    assert len(bench.gateway.orders) == bench.gateway.success_count == 1
+        await harness.run_charge()
+    harness.gateway.reconciliations = [FOUND_CHARGE]
+    await harness.run_charge()
+    assert harness.written_types == ["charge.requested", "charge.reconciled", "recovery.closed"]
+    assert len(harness.gateway.orders) == harness.gateway.success_count == 1
 
 
 async def test_killed_after_the_success_it_repeats_key_and_parameters_where_reading_does_not_tell(
-    bench: ChargeHarness,
+    harness: ChargeHarness,
 ) -> None:
-    kill_before_answer(bench)
+    kill_before_answer(harness)
     with pytest.raises(WorkerKilled):
-        await bench.run_charge()
-    bench.gateway.invoice = bench.gateway.invoice.model_copy(update={"amount_due": 1, "latest_charge_id": "ch_9"})
-    await bench.run_charge()
-    first, second = bench.gateway.orders
+        await harness.run_charge()
+    harness.gateway.invoice = harness.gateway.invoice.model_copy(update={"amount_due": 1, "latest_charge_id": "ch_9"})
+    await harness.run_charge()
+    first, second = harness.gateway.orders
     assert first == second, "not the invoice as it is now"
-    assert bench.written_types == ["charge.requested", "charge.succeeded", "recovery.closed"]
-    assert bench.recovery.state is State.RECOVERED
+    assert harness.written_types == ["charge.requested", "charge.succeeded", "recovery.closed"]
+    assert harness.recovery.state is State.RECOVERED
 
 
 @pytest.mark.parametrize("result", [EventType.CHARGE_SUCCEEDED, EventType.CHARGE_DECLINED])
 async def test_killed_after_the_result_was_written_it_finds_everything_and_decides_nothing_again(
-    bench: ChargeHarness, result: EventType
+    harness: ChargeHarness, result: EventType
 ) -> None:
-    bench.gateway.script = [HARD_DECLINE] if result is EventType.CHARGE_DECLINED else []
-    bench.log.after = result
+    harness.gateway.script = [HARD_DECLINE] if result is EventType.CHARGE_DECLINED else []
+    harness.log.after = result
     with pytest.raises(ConnectionError):
-        await bench.run_charge()
-    told = bench.written_types
-    charged = await bench.run_charge()
-    assert [row.type.value for row in charged.records] == bench.written_types == told
-    assert len(bench.gateway.orders) == 1
+        await harness.run_charge()
+    told = harness.written_types
+    charged = await harness.run_charge()
+    assert [row.type.value for row in charged.records] == harness.written_types == told
+    assert len(harness.gateway.orders) == 1
     if result is EventType.CHARGE_DECLINED:
         assert charged.facts, "or the old failure would be decided on again"
         assert charged.facts.failure.code == "stolen_card"
 
 
-async def test_two_executions_at_once_send_one_order_to_a_provider_without_keys(bench: ChargeHarness) -> None:
-    bench.gateway.idempotency = None
-    read, both = bench.gateway.read_invoice, asyncio.Barrier(2)
+async def test_two_executions_at_once_send_one_order_to_a_provider_without_keys(harness: ChargeHarness) -> None:
+    harness.gateway.idempotency = None
+    read, both = harness.gateway.read_invoice, asyncio.Barrier(2)
 
     async def read_slowly(invoice_id: str) -> InvoiceView:
         await both.wait()
         return await read(invoice_id)
 
-    bench.gateway.read_invoice = read_slowly  # type: ignore[method-assign]
-    await asyncio.gather(bench.run_charge(), bench.run_charge())
-    assert len(bench.gateway.orders) == 1
-    assert bench.written_types.count("charge.requested") == 1
+    harness.gateway.read_invoice = read_slowly  # type: ignore[method-assign]
+    await asyncio.gather(harness.run_charge(), harness.run_charge())
+    assert len(harness.gateway.orders) == 1
+    assert harness.written_types.count("charge.requested") == 1
 
 
 # --- unknown -----------------------------------------------------------------------------------------------
 
 
-async def test_an_answer_that_got_lost_is_written_down_once_and_then_reconciled(bench: ChargeHarness) -> None:
-    bench.gateway.script = [UNKNOWN]
-    await bench.run_charge()
-    assert (await bench.run_reconcile()).records == ()
-    bench.gateway.reconciliations = [FOUND_CHARGE]
-    await bench.run_reconcile()
-    assert bench.written_types == ["charge.requested", "charge.unknown", "charge.reconciled", "recovery.closed"]
+async def test_an_answer_that_got_lost_is_written_down_once_and_then_reconciled(harness: ChargeHarness) -> None:
+    harness.gateway.script = [UNKNOWN]
+    await harness.run_charge()
+    assert (await harness.run_reconcile()).records == ()
+    harness.gateway.reconciliations = [FOUND_CHARGE]
+    await harness.run_reconcile()
+    assert harness.written_types == ["charge.requested", "charge.unknown", "charge.reconciled", "recovery.closed"]
 
 
 @pytest.mark.parametrize(
     ("age", "sent"), [(23 * HOUR - timedelta(seconds=5), 2), (23 * HOUR + timedelta(seconds=1), 1), (30 * HOUR, 1)]
 )
-async def test_a_key_is_used_while_it_is_younger_than_23_hours(bench: ChargeHarness, age: timedelta, sent: int) -> None:
-    bench.gateway.script = [UNKNOWN]
-    await bench.run_charge()
-    await bench.run_reconcile(age)
-    assert len(bench.gateway.orders) == sent
-    assert len(set(idempotency_keys(bench.gateway.orders))) == 1
+async def test_a_key_is_used_while_it_is_younger_than_23_hours(
+    harness: ChargeHarness, age: timedelta, sent: int
+) -> None:
+    harness.gateway.script = [UNKNOWN]
+    await harness.run_charge()
+    await harness.run_reconcile(age)
+    assert len(harness.gateway.orders) == sent
+    assert len(set(idempotency_keys(harness.gateway.orders))) == 1
 
 
-async def test_a_provider_without_keys_is_never_asked_twice(bench: ChargeHarness) -> None:
-    bench.gateway.idempotency, bench.gateway.script = None, [UNKNOWN]
-    await bench.run_charge()
+async def test_a_provider_without_keys_is_never_asked_twice(harness: ChargeHarness) -> None:
+    harness.gateway.idempotency, harness.gateway.script = None, [UNKNOWN]
+    await harness.run_charge()
     for _ in range(3):
-        await bench.run_reconcile()
-    assert len(bench.gateway.orders) == 1
+        await harness.run_reconcile()
+    assert len(harness.gateway.orders) == 1
 
 
-async def test_a_provider_that_cannot_be_read_is_asked_again_with_its_key(bench: ChargeHarness) -> None:
-    bench.gateway.can_read, bench.gateway.away, bench.gateway.script = False, 9, [UNKNOWN]
-    await bench.run_charge()
-    bench.gateway.answers["pri-stripe-in_1-1"] = FOUND_CHARGE
-    await bench.run_reconcile()
-    assert bench.gateway.away == 9, "never read"
-    assert bench.written_types == ["charge.requested", "charge.unknown", "charge.reconciled", "recovery.closed"]
+async def test_a_provider_that_cannot_be_read_is_asked_again_with_its_key(harness: ChargeHarness) -> None:
+    harness.gateway.can_read, harness.gateway.away, harness.gateway.script = False, 9, [UNKNOWN]
+    await harness.run_charge()
+    harness.gateway.answers["pri-stripe-in_1-1"] = FOUND_CHARGE
+    await harness.run_reconcile()
+    assert harness.gateway.away == 9, "never read"
+    assert harness.written_types == ["charge.requested", "charge.unknown", "charge.reconciled", "recovery.closed"]
 
 
 @pytest.mark.parametrize("kind", [EventKind.DISPUTE_OPENED, EventKind.INVOICE_UNCOLLECTIBLE, EventKind.INVOICE_PAID])
-async def test_nothing_is_repeated_that_something_speaks_against_by_now(bench: ChargeHarness, kind: EventKind) -> None:
-    bench.gateway.script = [UNKNOWN]
-    await bench.run_charge()
-    bench.append_events(*react_to_event(bench.recovery, an_event(kind)))
-    await bench.run_reconcile()
-    assert len(bench.gateway.orders) == 1, "the repeat may be the one that charges"
+async def test_nothing_is_repeated_that_something_speaks_against_by_now(
+    harness: ChargeHarness, kind: EventKind
+) -> None:
+    harness.gateway.script = [UNKNOWN]
+    await harness.run_charge()
+    harness.append_events(*react_to_event(harness.recovery, an_event(kind)))
+    await harness.run_reconcile()
+    assert len(harness.gateway.orders) == 1, "the repeat may be the one that charges"
 
 
 BLOCKING_CHANGES = [
@@ -202,25 +206,25 @@ BLOCKING_CHANGES = [
 
 @pytest.mark.parametrize("found", BLOCKING_CHANGES, ids=str)
 async def test_nothing_is_repeated_that_a_fresh_read_speaks_against(
-    bench: ChargeHarness, found: dict[str, Any]
+    harness: ChargeHarness, found: dict[str, Any]
 ) -> None:
     """Nobody told of it; the first sending may never have arrived, so that the repeat is a charge like any other."""
-    bench.gateway.script = [UNKNOWN]
-    await bench.run_charge()
-    bench.gateway.invoice = bench.gateway.invoice.model_copy(update=found)
-    await bench.run_reconcile()
-    assert len(bench.gateway.orders) == 1
-    assert bench.recovery.in_flight, "reading goes on until it is settled"
+    harness.gateway.script = [UNKNOWN]
+    await harness.run_charge()
+    harness.gateway.invoice = harness.gateway.invoice.model_copy(update=found)
+    await harness.run_reconcile()
+    assert len(harness.gateway.orders) == 1
+    assert harness.recovery.in_flight, "reading goes on until it is settled"
 
 
-async def test_an_order_for_the_whole_is_not_repeated_once_a_part_has_come(bench: ChargeHarness) -> None:
-    bench.gateway.can_read, bench.gateway.script = False, [UNKNOWN]
-    await bench.run_charge()
-    bench.append_events(
-        *react_to_event(bench.recovery, an_event(EventKind.INVOICE_PAID, paid_amount=1900, currency="EUR"))
+async def test_an_order_for_the_whole_is_not_repeated_once_a_part_has_come(harness: ChargeHarness) -> None:
+    harness.gateway.can_read, harness.gateway.script = False, [UNKNOWN]
+    await harness.run_charge()
+    harness.append_events(
+        *react_to_event(harness.recovery, an_event(EventKind.INVOICE_PAID, paid_amount=1900, currency="EUR"))
     )
-    await bench.run_reconcile()
-    assert len(bench.gateway.orders) == 1, "it would take 4900 where 3000 are open"
+    await harness.run_reconcile()
+    assert len(harness.gateway.orders) == 1, "it would take 4900 where 3000 are open"
 
 
 DAY, SOON = 24 * HOUR, timedelta(minutes=1)
@@ -237,129 +241,131 @@ HANDOVER_CASES = [
 
 @pytest.mark.parametrize(("readable", "honoured", "age", "handed"), HANDOVER_CASES)
 async def test_what_can_be_found_out_no_more_is_handed_to_a_person(
-    bench: ChargeHarness, readable: bool, honoured: timedelta | None, age: timedelta, handed: bool
+    harness: ChargeHarness, readable: bool, honoured: timedelta | None, age: timedelta, handed: bool
 ) -> None:
-    bench.gateway.can_read, bench.gateway.idempotency, bench.gateway.script = readable, honoured, [UNKNOWN]
-    await bench.run_charge()
-    sent = len(bench.gateway.orders)
-    await bench.run_reconcile(age)
-    assert (bench.recovery.state is State.IN_REVIEW) is handed
-    assert len(bench.gateway.orders) == sent + (not readable and not handed), "only a key that is honoured is repeated"
+    harness.gateway.can_read, harness.gateway.idempotency, harness.gateway.script = readable, honoured, [UNKNOWN]
+    await harness.run_charge()
+    sent = len(harness.gateway.orders)
+    await harness.run_reconcile(age)
+    assert (harness.recovery.state is State.IN_REVIEW) is handed
+    assert len(harness.gateway.orders) == sent + (not readable and not handed), (
+        "only a key that is honoured is repeated"
+    )
     if handed:
-        assert bench.written_types == ["charge.requested", "charge.unknown", "retry.skipped"]
-        assert bench.recovery.in_flight
+        assert harness.written_types == ["charge.requested", "charge.unknown", "retry.skipped"]
+        assert harness.recovery.in_flight
 
 
-async def test_after_an_ending_it_is_a_day_until_it_ends_unanswered(bench: ChargeHarness) -> None:
-    bench.gateway.can_read, bench.gateway.idempotency, bench.gateway.script = False, 7 * DAY, [UNKNOWN]
-    await bench.run_charge()
-    bench.append_events(*react_to_event(bench.recovery, an_event(EventKind.DISPUTE_OPENED)))
-    await bench.run_reconcile(23 * HOUR)
-    assert bench.recovery.state is State.CHARGING
-    await bench.run_reconcile(HOUR + SOON)
-    assert (len(bench.gateway.orders), bench.recovery.state) == (1, State.BLOCKED)
+async def test_after_an_ending_it_is_a_day_until_it_ends_unanswered(harness: ChargeHarness) -> None:
+    harness.gateway.can_read, harness.gateway.idempotency, harness.gateway.script = False, 7 * DAY, [UNKNOWN]
+    await harness.run_charge()
+    harness.append_events(*react_to_event(harness.recovery, an_event(EventKind.DISPUTE_OPENED)))
+    await harness.run_reconcile(23 * HOUR)
+    assert harness.recovery.state is State.CHARGING
+    await harness.run_reconcile(HOUR + SOON)
+    assert (len(harness.gateway.orders), harness.recovery.state) == (1, State.BLOCKED)
 
 
 @pytest.mark.parametrize("result", [decline_result("authentication_error"), ChargeResult(outcome=Outcome.NOT_CHARGED)])
 async def test_a_repeat_that_was_refused_before_anything_happened_is_no_answer(
-    bench: ChargeHarness, result: ChargeResult
+    harness: ChargeHarness, result: ChargeResult
 ) -> None:
-    bench.gateway.can_read, bench.gateway.script = False, [UNKNOWN]
-    await bench.run_charge()
-    bench.gateway.answers["pri-stripe-in_1-1"] = result
-    await bench.run_reconcile()
-    assert bench.written_types == ["charge.requested", "charge.unknown"]
-    bench.gateway.answers["pri-stripe-in_1-1"] = result.model_copy(update={"charge_id": "ch_1"})
-    await bench.run_reconcile()
-    assert bench.written_types[-1] == "charge.reconciled"
+    harness.gateway.can_read, harness.gateway.script = False, [UNKNOWN]
+    await harness.run_charge()
+    harness.gateway.answers["pri-stripe-in_1-1"] = result
+    await harness.run_reconcile()
+    assert harness.written_types == ["charge.requested", "charge.unknown"]
+    harness.gateway.answers["pri-stripe-in_1-1"] = result.model_copy(update={"charge_id": "ch_1"})
+    await harness.run_reconcile()
+    assert harness.written_types[-1] == "charge.reconciled"
 
 
-async def test_the_last_known_state_stands_for_a_read_that_is_not_possible(bench: ChargeHarness) -> None:
-    told = an_event(EventKind.PAYMENT_FAILED, event_id="evt_2", provider_attempt=2, occurred_at=bench.now)
-    bench.append_events(
-        *react_to_event(bench.recovery, told.model_copy(update={"next_provider_attempt": bench.now + 48 * DAY}))
+async def test_the_last_known_state_stands_for_a_read_that_is_not_possible(harness: ChargeHarness) -> None:
+    told = an_event(EventKind.PAYMENT_FAILED, event_id="evt_2", provider_attempt=2, occurred_at=harness.now)
+    harness.append_events(
+        *react_to_event(harness.recovery, told.model_copy(update={"next_provider_attempt": harness.now + 48 * DAY}))
     )
-    bench.gateway.can_read = False
-    bench.scenario.recovery = bench.recovery
-    bench.scenario.records = list(bench.log.rows[bench.recovery.recovery_id])
-    await bench.run_charge()
-    assert bench.written_types == ["retry.skipped"]
-    assert bench.gateway.orders == []
+    harness.gateway.can_read = False
+    harness.scenario.recovery = harness.recovery
+    harness.scenario.records = list(harness.log.rows[harness.recovery.recovery_id])
+    await harness.run_charge()
+    assert harness.written_types == ["retry.skipped"]
+    assert harness.gateway.orders == []
 
 
 # --- away --------------------------------------------------------------------------------------------------
 
 
-async def test_a_provider_that_is_away_is_asked_again_when_it_said_so(bench: ChargeHarness) -> None:
-    rate_limit_next_call(bench, retry_after=timedelta(seconds=40))
+async def test_a_provider_that_is_away_is_asked_again_when_it_said_so(harness: ChargeHarness) -> None:
+    rate_limit_next_call(harness, retry_after=timedelta(seconds=40))
     with pytest.raises(ApplicationError) as caught:
-        await bench.run_charge()
+        await harness.run_charge()
     assert caught.value.next_retry_delay == timedelta(seconds=40)
     assert caught.value.type == "ProviderUnavailable"
     assert not caught.value.non_retryable
-    await bench.run_charge()
-    assert bench.written_types == ["charge.requested", "charge.succeeded", "recovery.closed"]
+    await harness.run_charge()
+    assert harness.written_types == ["charge.requested", "charge.succeeded", "recovery.closed"]
 
 
-async def test_a_provider_that_cannot_be_read_before_costs_no_attempt(bench: ChargeHarness) -> None:
-    bench.gateway.away = 1
+async def test_a_provider_that_cannot_be_read_before_costs_no_attempt(harness: ChargeHarness) -> None:
+    harness.gateway.away = 1
     with pytest.raises(ApplicationError):
-        await bench.run_charge()
-    assert bench.written_types == []
+        await harness.run_charge()
+    assert harness.written_types == []
 
 
-async def test_without_keys_a_call_that_was_surely_not_executed_is_over(bench: ChargeHarness) -> None:
+async def test_without_keys_a_call_that_was_surely_not_executed_is_over(harness: ChargeHarness) -> None:
     """It is never sent again, and nobody would ever find it: it must not stay in flight."""
-    bench.gateway.idempotency = None
-    rate_limit_next_call(bench)
-    await bench.run_charge()
-    assert bench.written_types == ["charge.requested", "charge.reconciled"]
-    assert bench.recovery.in_flight is None
+    harness.gateway.idempotency = None
+    rate_limit_next_call(harness)
+    await harness.run_charge()
+    assert harness.written_types == ["charge.requested", "charge.reconciled"]
+    assert harness.recovery.in_flight is None
 
 
-async def test_a_provider_that_is_off_is_an_error_that_operators_see(bench: ChargeHarness) -> None:
+async def test_a_provider_that_is_off_is_an_error_that_operators_see(harness: ChargeHarness) -> None:
     order = ChargeInput(
-        now=bench.now, recovery=bench.recovery.with_changes(provider="elsewhere"), trigger=Trigger.SCHEDULED
+        now=harness.now, recovery=harness.recovery.with_changes(provider="elsewhere"), trigger=Trigger.SCHEDULED
     )
     with pytest.raises(ApplicationError, match="no API key"):
-        await bench.run_activity(bench.charging.charge_invoice, order)
+        await harness.run_activity(harness.charging.charge_invoice, order)
 
 
 # --- before ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", [InvoiceStatus.PAID, InvoiceStatus.VOID, InvoiceStatus.UNCOLLECTIBLE])
-async def test_an_invoice_that_needs_nothing_is_not_charged(bench: ChargeHarness, status: InvoiceStatus) -> None:
-    bench.gateway.set_status(status)
-    await bench.run_charge()
-    assert bench.gateway.orders == []
-    assert bench.written_types[-1] == "recovery.closed"
+async def test_an_invoice_that_needs_nothing_is_not_charged(harness: ChargeHarness, status: InvoiceStatus) -> None:
+    harness.gateway.set_status(status)
+    await harness.run_charge()
+    assert harness.gateway.orders == []
+    assert harness.written_types[-1] == "recovery.closed"
 
 
 @pytest.mark.parametrize(
     ("trigger", "action"), [(Trigger.MANUAL, "refuse"), (Trigger.METHOD_CHANGE, "stand_back")], ids=str
 )
 async def test_a_payment_under_way_comes_first_also_out_of_turn(
-    bench: ChargeHarness, trigger: Trigger, action: str
+    harness: ChargeHarness, trigger: Trigger, action: str
 ) -> None:
     """Who asked for a charge is told so; a new method has its turn when that payment is over."""
-    bench.gateway.invoice = bench.gateway.invoice.model_copy(update={"processing": True})
-    charged = await bench.run_charge(trigger)
-    assert (bench.written_types, bench.gateway.orders) == (["retry.skipped"], [])
+    harness.gateway.invoice = harness.gateway.invoice.model_copy(update={"processing": True})
+    charged = await harness.run_charge(trigger)
+    assert (harness.written_types, harness.gateway.orders) == (["retry.skipped"], [])
     assert charged.records[0].data["action"] == action
 
 
-async def test_recoveries_of_the_old_rules_ask_again_while_a_payment_is_under_way(bench: ChargeHarness) -> None:
-    bench.scenario.recovery = bench.scenario.recovery.with_changes(rules=1)
-    bench.gateway.invoice = bench.gateway.invoice.model_copy(update={"processing": True})
+async def test_recoveries_of_the_old_rules_ask_again_while_a_payment_is_under_way(harness: ChargeHarness) -> None:
+    harness.scenario.recovery = harness.scenario.recovery.with_changes(rules=1)
+    harness.gateway.invoice = harness.gateway.invoice.model_copy(update={"processing": True})
     with pytest.raises(ApplicationError) as caught:
-        await bench.run_charge(Trigger.MANUAL)
+        await harness.run_charge(Trigger.MANUAL)
     assert caught.value.next_retry_delay == PROCESSING_RETRY_AFTER
-    assert (bench.written_types, bench.gateway.orders) == ([], [])
+    assert (harness.written_types, harness.gateway.orders) == ([], [])
 
 
-async def test_what_cannot_be_read_is_as_announced(bench: ChargeHarness) -> None:
-    bench.gateway.can_read = False
-    facts = await bench.run_activity(bench.charging.read_failure, ReadInput(recovery=bench.recovery))
+async def test_what_cannot_be_read_is_as_announced(harness: ChargeHarness) -> None:
+    harness.gateway.can_read = False
+    facts = await harness.run_activity(harness.charging.read_failure, ReadInput(recovery=harness.recovery))
     assert facts.invoice.amount_due == 4900
     assert facts.missing == ("no_invoices",), "nothing that could be had"

@@ -8,15 +8,15 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.contacts import Contacts, StoredContacts
 from activities.messaging import Messaging, StoredOutbox
-from core.contracts import ReadInput
-from core.messages.contracts import DeliveryOutcome, NotifyInput
+from core.contracts import NotifyInput, ReadInput
+from core.events.types import MessageOutcome
 from core.messages.kinds import MessageKind
 from core.payments import InvoiceStatus
-from core.retry.recovery import Recovery
+from core.recovery.state import Recovery
 from db.repositories import contacts
 from db.session import Database
-from notifications.email import EmailChannel, Server
-from notifications.letters import letters_of
+from notifications.composer import create_composer
+from notifications.email import EmailChannel, SmtpServer
 from providers.base import ExtractsContacts
 from sandbox.config import SandboxConfig
 from tests.db.conftest import addresses, cluster, database, fresh_database, migrated
@@ -62,10 +62,10 @@ async def test_a_failure_leads_to_a_mail_with_a_page_to_pay_on(
     recovery, gateway = await failed_recovery(subject, sandbox_address, database), subject.gateway(sandbox_address, 10)
     book, channel = (
         StoredContacts(database),
-        EmailChannel(Server("127.0.0.1", mail.port, tls=False), "Acme <a@b.test>"),
+        EmailChannel(SmtpServer("127.0.0.1", mail.port, tls=False), "Acme <a@b.test>"),
     )
     reading = Contacts({subject.name: gateway}, book)
-    messages = Messaging({"email": channel}, letters_of("Acme <a@b.test>", "", PAGE), book, StoredOutbox(database))
+    messages = Messaging({"email": channel}, create_composer("Acme <a@b.test>", "", PAGE), book, StoredOutbox(database))
     order = NotifyInput(recovery=recovery, now=THEN, step="card_data-1", kind=MessageKind.CARD_DATA, channel="email")
 
     invoice = await ActivityEnvironment().run(reading.refresh_contact, ReadInput(recovery=recovery))
@@ -73,7 +73,7 @@ async def test_a_failure_leads_to_a_mail_with_a_page_to_pay_on(
     await gateway.close()
 
     assert (invoice.status if invoice else None) is (InvoiceStatus.OPEN if gateway.can_read else None)
-    assert told.outcome is DeliveryOutcome.SENT
+    assert told.outcome is MessageOutcome.SENT
     (arrived,) = mail.mails
     assert arrived["To"] == "Jenny Rosen <jenny.rosen@example.com>"
     body = arrived.get_body(("plain",))

@@ -7,20 +7,20 @@ import pytest
 
 import catalog
 from activities.decisions import Decisions, DecisionSources
-from core.classifier.taxonomy import Cause
+from core.classification.taxonomy import Cause
 from core.contracts import ClassifyInput, PlanInput, SegmentInput
+from core.durations import TimeScale
 from core.events import EventType
 from core.payments import Card, CustomerView, Failure, FailureFacts
-from core.retry.pace import TimeScale
-from core.retry.reactions import opening_event
-from core.segmentation.segment import Segment
-from db.repositories.history import CustomerHistory
+from core.recovery.reactions import opening_event
+from core.segmentation.rules import Segment
+from db.queries.customer_history import CustomerHistory
 from providers.base import load_providers
 from settings import SHIPPED_POLICY
 from tests.activities.conftest import ChargeHarness
 from tests.support.builders import a_failure_event
 from tests.support.memory_log import MemoryLog
-from tests.support.story import OPEN_INVOICE, RecoveryScenario, classification_of
+from tests.support.recovery_scenario import OPEN_INVOICE, RecoveryScenario, classification_of
 
 DEFAULT = Segment(name="default", rule="", why="")
 
@@ -57,24 +57,26 @@ def failed_scenario(log: MemoryLog) -> RecoveryScenario:
 
 
 async def test_the_network_of_the_card_counts_where_the_failure_names_none(
-    bench: ChargeHarness, decisions: Decisions
+    harness: ChargeHarness, decisions: Decisions
 ) -> None:
     facts = FailureFacts(invoice=OPEN_INVOICE, failure=Failure(network_code="51"), card=Card(network="visa"))
-    found = await bench.run_activity(decisions.classify_failure, ClassifyInput(recovery=bench.recovery, facts=facts))
+    found = await harness.run_activity(
+        decisions.classify_failure, ClassifyInput(recovery=harness.recovery, facts=facts)
+    )
     assert found.cause is Cause.INSUFFICIENT_FUNDS
 
 
-async def test_a_segment_is_decided_once(bench: ChargeHarness, decisions: Decisions, log: MemoryLog) -> None:
+async def test_a_segment_is_decided_once(harness: ChargeHarness, decisions: Decisions, log: MemoryLog) -> None:
     facts = FailureFacts(invoice=OPEN_INVOICE, customer=CustomerView(customer_id="cus_1"))
-    new = SegmentInput(now=bench.now, recovery=failed_scenario(log).recovery, facts=facts)
-    assert (await bench.run_activity(decisions.segment_customer, new)).name == "high_value"
+    new = SegmentInput(now=harness.now, recovery=failed_scenario(log).recovery, facts=facts)
+    assert (await harness.run_activity(decisions.segment_customer, new)).name == "high_value"
     assert (
-        await bench.run_activity(decisions.segment_customer, new.model_copy(update={"recovery": bench.recovery}))
+        await harness.run_activity(decisions.segment_customer, new.model_copy(update={"recovery": harness.recovery}))
     ).name == ("default")
 
 
 async def test_a_plan_is_written_once_and_a_repeat_plans_nothing_again(
-    bench: ChargeHarness, decisions: Decisions, log: MemoryLog
+    harness: ChargeHarness, decisions: Decisions, log: MemoryLog
 ) -> None:
     story = failed_scenario(log)
     given = PlanInput(
@@ -84,10 +86,10 @@ async def test_a_plan_is_written_once_and_a_repeat_plans_nothing_again(
         classification=classification_of(Cause.GENERIC),
         segment=DEFAULT,
     )
-    first = await bench.run_activity(decisions.plan_retry, given)
+    first = await harness.run_activity(decisions.plan_retry, given)
     later = given.model_copy(
         update={"now": story.now + timedelta(days=1), "classification": classification_of(Cause.PERMANENT)}
     )
-    assert await bench.run_activity(decisions.plan_retry, later) == first
+    assert await harness.run_activity(decisions.plan_retry, later) == first
     assert [row.type for row in first.records][-1] is EventType.RETRY_PLANNED
     assert {row.data["policy_version"] for row in first.records if "policy_version" in row.data} != {None}

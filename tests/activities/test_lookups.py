@@ -8,9 +8,9 @@ import pytest
 from activities import lookups
 from activities.lookups import StatisticsCache
 from catalog.calendars import MAIN_ZONES, calendar_for
-from core.classifier.taxonomy import Cause
+from core.classification.taxonomy import Cause
 from core.errors import StoreUnavailable
-from core.retry.strategies.experience import RetryCell
+from core.strategies.experience import RetryCell
 
 NOW = datetime(2026, 12, 20, 12, tzinfo=UTC)
 LATER = NOW + timedelta(days=21)

@@ -6,15 +6,16 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.contacts import StoredContacts
 from activities.messaging import MOST_TRIES, Messaging, StoredOutbox
+from core.contracts import DeliveryResult, NotifyInput
 from core.errors import StoreUnavailable
-from core.messages.contracts import DeliveryOutcome, DeliveryResult, NotifyInput
+from core.events.types import MessageOutcome
 from core.messages.kinds import MessageKind
-from core.retry.recovery import Recovery
+from core.recovery.state import Recovery
 from db.repositories.messages import MessageName, MessageState
 from db.session import Database
-from notifications.channels import Letter
-from notifications.email import EmailChannel, Server
-from notifications.letters import Letters, Subject
+from notifications.channels import CustomerMessage
+from notifications.composer import MessageComposer, MessageSubject
+from notifications.email import EmailChannel, SmtpServer
 from tests.db.conftest import addresses, cluster, database, fresh_database, migrated
 from tests.notifications.conftest import JENNY, MailServer, mail
 from tests.support.builders import THEN
@@ -31,7 +32,7 @@ class DyingOutbox(StoredOutbox):
 
 
 @pytest.fixture
-async def written(database: Database) -> Database:
+async def database_with_contact(database: Database) -> Database:
     """A table that knows Jenny, and no message yet."""
     await StoredContacts(database).save_contact("stripe", "cus_1", "in_1", JENNY)
     async with database.begin() as session:
@@ -40,8 +41,10 @@ async def written(database: Database) -> Database:
 
 
 def messaging_activities(database: Database, mail: MailServer, outbox: StoredOutbox | None = None) -> Messaging:
-    channel = EmailChannel(Server("127.0.0.1", mail.port, tls=False), "Acme <billing@acme.example>", seconds=5)
-    return Messaging({"email": channel}, Letters("Acme"), StoredContacts(database), outbox or StoredOutbox(database))
+    channel = EmailChannel(SmtpServer("127.0.0.1", mail.port, tls=False), "Acme <billing@acme.example>", seconds=5)
+    return Messaging(
+        {"email": channel}, MessageComposer("Acme"), StoredContacts(database), outbox or StoredOutbox(database)
+    )
 
 
 async def notify_customer(messages: Messaging, **changes: object) -> DeliveryResult:
@@ -51,53 +54,63 @@ async def notify_customer(messages: Messaging, **changes: object) -> DeliveryRes
     return await ActivityEnvironment().run(messages.send_message, order)
 
 
-async def test_a_message_arrives_once_however_often_the_activity_runs(written: Database, mail: MailServer) -> None:
-    messages = messaging_activities(written, mail)
-    assert await notify_customer(messages) == DeliveryResult(outcome=DeliveryOutcome.SENT, language="en")
-    assert (await notify_customer(messages)).outcome is DeliveryOutcome.SENT
+async def test_a_message_arrives_once_however_often_the_activity_runs(
+    database_with_contact: Database, mail: MailServer
+) -> None:
+    messages = messaging_activities(database_with_contact, mail)
+    assert await notify_customer(messages) == DeliveryResult(outcome=MessageOutcome.SENT, language="en")
+    assert (await notify_customer(messages)).outcome is MessageOutcome.SENT
     (arrived,) = mail.mails
     assert arrived["Subject"] == "Please check your card: €49.00 could not be paid"
 
 
 async def test_a_crash_between_sending_and_saying_so_is_maybe_sent_and_never_sent_twice(
-    written: Database, mail: MailServer
+    database_with_contact: Database, mail: MailServer
 ) -> None:
     with pytest.raises(StoreUnavailable):
-        await notify_customer(messaging_activities(written, mail, DyingOutbox(written)))
+        await notify_customer(messaging_activities(database_with_contact, mail, DyingOutbox(database_with_contact)))
     assert len(mail.mails) == 1
-    assert await notify_customer(messaging_activities(written, mail)) == DeliveryResult(
-        outcome=DeliveryOutcome.MAYBE_SENT, reason="worker_lost"
+    assert await notify_customer(messaging_activities(database_with_contact, mail)) == DeliveryResult(
+        outcome=MessageOutcome.MAYBE_SENT, reason="worker_lost"
     )
     assert len(mail.mails) == 1
 
 
-async def test_a_connection_lost_after_the_last_byte_is_maybe_sent(written: Database, mail: MailServer) -> None:
+async def test_a_connection_lost_after_the_last_byte_is_maybe_sent(
+    database_with_contact: Database, mail: MailServer
+) -> None:
     mail.drops_connection = True
-    assert (await notify_customer(messaging_activities(written, mail))).outcome is DeliveryOutcome.MAYBE_SENT
+    assert (
+        await notify_customer(messaging_activities(database_with_contact, mail))
+    ).outcome is MessageOutcome.MAYBE_SENT
     mail.drops_connection = False
-    assert (await notify_customer(messaging_activities(written, mail))).outcome is DeliveryOutcome.MAYBE_SENT
+    assert (
+        await notify_customer(messaging_activities(database_with_contact, mail))
+    ).outcome is MessageOutcome.MAYBE_SENT
     assert len(mail.mails) == 1
 
 
-async def test_a_refusal_for_now_is_tried_again_and_then_given_up(written: Database, mail: MailServer) -> None:
+async def test_a_refusal_for_now_is_tried_again_and_then_given_up(
+    database_with_contact: Database, mail: MailServer
+) -> None:
     mail.refusals["DATA"] = "451 try later"
     for _ in range(MOST_TRIES - 1):
         with pytest.raises(ApplicationError):
-            await notify_customer(messaging_activities(written, mail))
-    assert await notify_customer(messaging_activities(written, mail)) == DeliveryResult(
-        outcome=DeliveryOutcome.FAILED, reason="smtp_451"
+            await notify_customer(messaging_activities(database_with_contact, mail))
+    assert await notify_customer(messaging_activities(database_with_contact, mail)) == DeliveryResult(
+        outcome=MessageOutcome.FAILED, reason="smtp_451"
     )
     mail.refusals.clear()
-    assert (await notify_customer(messaging_activities(written, mail))).outcome is DeliveryOutcome.FAILED
+    assert (await notify_customer(messaging_activities(database_with_contact, mail))).outcome is MessageOutcome.FAILED
     assert mail.mails == []
 
 
-async def test_a_refusal_for_now_may_be_followed_by_success(written: Database, mail: MailServer) -> None:
+async def test_a_refusal_for_now_may_be_followed_by_success(database_with_contact: Database, mail: MailServer) -> None:
     mail.refusals["RCPT"] = "450 try later"
     with pytest.raises(ApplicationError):
-        await notify_customer(messaging_activities(written, mail))
+        await notify_customer(messaging_activities(database_with_contact, mail))
     mail.refusals.clear()
-    assert (await notify_customer(messaging_activities(written, mail))).outcome is DeliveryOutcome.SENT
+    assert (await notify_customer(messaging_activities(database_with_contact, mail))).outcome is MessageOutcome.SENT
     assert len(mail.mails) == 1
 
 
@@ -105,10 +118,10 @@ async def test_a_refusal_for_now_may_be_followed_by_success(written: Database, m
     ("changes", "reason"), [({"customer_id": None}, "no_contact"), ({"customer_id": "cus_nobody"}, "no_contact")]
 )
 async def test_without_anybody_to_write_to_it_fails_at_once(
-    written: Database, mail: MailServer, changes: dict[str, object], reason: str
+    database_with_contact: Database, mail: MailServer, changes: dict[str, object], reason: str
 ) -> None:
-    assert await notify_customer(messaging_activities(written, mail), **changes) == DeliveryResult(
-        outcome=DeliveryOutcome.FAILED, reason=reason
+    assert await notify_customer(messaging_activities(database_with_contact, mail), **changes) == DeliveryResult(
+        outcome=MessageOutcome.FAILED, reason=reason
     )
 
 
@@ -116,27 +129,33 @@ async def test_without_anybody_to_write_to_it_fails_at_once(
     "address", ["a@example.com, b@example.com", "jenny@", "jörg@example.com", "jenny@example..com"]
 )
 async def test_an_address_that_can_not_be_written_to_is_no_maybe(
-    written: Database, mail: MailServer, address: str
+    database_with_contact: Database, mail: MailServer, address: str
 ) -> None:
-    await StoredContacts(written).save_contact("stripe", "cus_1", "in_1", JENNY.model_copy(update={"email": address}))
-    assert (await notify_customer(messaging_activities(written, mail))).outcome is DeliveryOutcome.FAILED
+    await StoredContacts(database_with_contact).save_contact(
+        "stripe", "cus_1", "in_1", JENNY.model_copy(update={"email": address})
+    )
+    assert (await notify_customer(messaging_activities(database_with_contact, mail))).outcome is MessageOutcome.FAILED
     assert mail.mails == []
 
 
-class BrokenComposer(Letters):
+class BrokenComposer(MessageComposer):
     """Something nobody thought of is wrong with the words."""
 
-    def write(self, about: Subject, language: str | None = None) -> Letter:
+    def write(self, about: MessageSubject, language: str | None = None) -> CustomerMessage:
         """Not this time."""
         raise OSError(f"the folder of {about.kind} and {language} is gone")
 
 
-async def test_words_that_can_not_be_written_are_no_maybe(written: Database, mail: MailServer) -> None:
-    channel = EmailChannel(Server("127.0.0.1", mail.port, tls=False), "billing@acme.example", seconds=5)
-    broken = Messaging({"email": channel}, BrokenComposer(), StoredContacts(written), StoredOutbox(written))
-    assert await notify_customer(broken) == DeliveryResult(outcome=DeliveryOutcome.FAILED, reason="template_OSError")
+async def test_words_that_can_not_be_written_are_no_maybe(database_with_contact: Database, mail: MailServer) -> None:
+    channel = EmailChannel(SmtpServer("127.0.0.1", mail.port, tls=False), "billing@acme.example", seconds=5)
+    broken = Messaging(
+        {"email": channel}, BrokenComposer(), StoredContacts(database_with_contact), StoredOutbox(database_with_contact)
+    )
+    assert await notify_customer(broken) == DeliveryResult(outcome=MessageOutcome.FAILED, reason="template_OSError")
 
 
-async def test_a_channel_that_is_not_there_any_more_fails_at_once(written: Database) -> None:
-    nothing = Messaging({}, Letters(), StoredContacts(written), StoredOutbox(written))
+async def test_a_channel_that_is_not_there_any_more_fails_at_once(database_with_contact: Database) -> None:
+    nothing = Messaging(
+        {}, MessageComposer(), StoredContacts(database_with_contact), StoredOutbox(database_with_contact)
+    )
     assert (await notify_customer(nothing)).reason == "channel_not_set_up"

@@ -3,9 +3,11 @@
 import pytest
 
 from activities.recording import Recording
-from core.contracts import Action, Command, OpenInput, RecordInput
+from core.contracts import OpenInput, RecordInput
+from core.operators import Action, Command
 from core.payments import EventKind, ProviderEvent
-from core.retry.reactions import accept_command, opening_event
+from core.recovery.commands import accept_command
+from core.recovery.reactions import opening_event
 from tests.activities.conftest import ChargeHarness
 from tests.support.builders import HOUR, THEN, a_failure_event, an_event
 from tests.support.memory_log import MemoryLog
@@ -17,38 +19,38 @@ async def searchable_attributes() -> tuple[str, ...]:
     return ("RecoveryState",)
 
 
-async def test_a_recovery_is_opened_once(bench: ChargeHarness) -> None:
+async def test_a_recovery_is_opened_once(harness: ChargeHarness) -> None:
     recording = Recording(MemoryLog(), searchable_attributes)
-    first = await bench.run_activity(recording.open_recovery, OPEN)
-    second = await bench.run_activity(recording.open_recovery, OPEN)
+    first = await harness.run_activity(recording.open_recovery, OPEN)
+    second = await harness.run_activity(recording.open_recovery, OPEN)
     assert first == second
     assert [row.type.value for row in first.records] == ["payment.failed"]
     assert first.search_attributes == ("RecoveryState",)
 
 
-async def test_without_a_failure_nothing_is_begun(bench: ChargeHarness) -> None:
-    nothing = await bench.run_activity(
+async def test_without_a_failure_nothing_is_begun(harness: ChargeHarness) -> None:
+    nothing = await harness.run_activity(
         Recording(MemoryLog(), searchable_attributes).open_recovery, OPEN.model_copy(update={"event": None})
     )
     assert nothing.records == ()
 
 
-async def test_a_log_that_is_there_is_found_whatever_comes(bench: ChargeHarness) -> None:
-    found = await bench.run_activity(Recording(bench.log, searchable_attributes).open_recovery, OPEN)
-    assert list(found.records) == bench.scenario.records
+async def test_a_log_that_is_there_is_found_whatever_comes(harness: ChargeHarness) -> None:
+    found = await harness.run_activity(Recording(harness.log, searchable_attributes).open_recovery, OPEN)
+    assert list(found.records) == harness.scenario.records
 
 
-async def test_a_repeat_returns_what_is_written_and_writes_nothing(bench: ChargeHarness) -> None:
-    recording = Recording(bench.log, searchable_attributes)
+async def test_a_repeat_returns_what_is_written_and_writes_nothing(harness: ChargeHarness) -> None:
+    recording = Recording(harness.log, searchable_attributes)
     cancel = RecordInput(
-        now=bench.now,
-        recovery=bench.recovery,
-        events=accept_command(bench.recovery, Command(action=Action.CANCEL), bench.now),
+        now=harness.now,
+        recovery=harness.recovery,
+        events=accept_command(harness.recovery, Command(action=Action.CANCEL), harness.now),
     )
-    first = await bench.run_activity(recording.record_events, cancel)
+    first = await harness.run_activity(recording.record_events, cancel)
     other = cancel.model_copy(update={"events": (opening_event(a_failure_event()),)})
-    assert await bench.run_activity(recording.record_events, other) == first
-    assert bench.written_types == ["operator.cancel_requested", "recovery.closed"]
+    assert await harness.run_activity(recording.record_events, other) == first
+    assert harness.written_types == ["operator.cancel_requested", "recovery.closed"]
 
 
 EARLIER_EVENTS = [
@@ -80,7 +82,7 @@ EARLIER_EVENTS = [
 
 @pytest.mark.parametrize(("earlier", "rows"), EARLIER_EVENTS, ids=lambda one: getattr(one, "event_id", ""))
 async def test_what_the_inbox_knew_counts_when_a_recovery_opens(
-    bench: ChargeHarness, earlier: ProviderEvent, rows: list[str]
+    harness: ChargeHarness, earlier: ProviderEvent, rows: list[str]
 ) -> None:
     """A success before its older refusal, a part, a dispute: told when there was no recovery to tell."""
 
@@ -88,5 +90,5 @@ async def test_what_the_inbox_knew_counts_when_a_recovery_opens(
         return [earlier]
 
     recording = Recording(MemoryLog(), searchable_attributes, remembered_events)
-    opened = await bench.run_activity(recording.open_recovery, OPEN)
+    opened = await harness.run_activity(recording.open_recovery, OPEN)
     assert [row.type.value for row in opened.records] == rows

@@ -5,18 +5,24 @@ from typing import Any
 
 import pytest
 
-from activities.scope import SHIPPED_SCOPE, InvoiceScope
+from core.collection_terms import CollectionMethod, CollectionTerms, SubscriptionStatus
+from core.durations import TimeScale
 from core.errors import InvalidPolicy
 from core.events import State, format_timestamp
 from core.payments import InvoiceStatus
-from core.retry.fresh_look import check_invoice
-from core.retry.machine import Read, Wait
-from core.retry.pace import TimeScale
-from core.retry.policy import parse_policy
-from core.retry.scope import CollectionHandling, ScopeRule, ScopeRules, UncollectibleHandling
-from core.terms import CollectionMethod, CollectionTerms, SubscriptionStatus
+from core.policy.policy import parse_policy
+from core.policy.scope import (
+    SHIPPED_SCOPE,
+    CollectionHandling,
+    InvoiceScope,
+    ScopeRule,
+    ScopeRules,
+    UncollectibleHandling,
+)
+from core.recovery.invoice_check import check_invoice
+from core.recovery.machine import Read, Wait
 from tests.support.builders import DAY, THEN
-from tests.support.story import OPEN_INVOICE, POLICY_FILE, STRATEGIES, RecoveryScenario
+from tests.support.recovery_scenario import OPEN_INVOICE, POLICY_FILE, STRATEGIES, RecoveryScenario
 
 SCOPE_CASES: list[tuple[dict[str, Any], ScopeRule | None]] = [
     ({}, None),

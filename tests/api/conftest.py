@@ -7,7 +7,7 @@ import pytest
 
 from db.session import Database
 from settings import SHIPPED_POLICY
-from tests.api.house import ApiHarness, build_app, open_harness
+from tests.api.harness import ApiHarness, build_app, open_harness
 from tests.db.conftest import addresses, cluster, database, fresh_database, migrated
 from tests.intake.conftest import log_lines, recoveries
 from tests.intake.fakes import FakeRecoveries
@@ -16,7 +16,7 @@ __all__ = ["addresses", "cluster", "database", "fresh_database", "log_lines", "m
 
 
 @pytest.fixture
-async def house(database: Database, recoveries: FakeRecoveries) -> AsyncIterator[ApiHarness]:
+async def harness(database: Database, recoveries: FakeRecoveries) -> AsyncIterator[ApiHarness]:
     """The application, reached without a socket."""
     async with open_harness(build_app(database, recoveries), database, recoveries) as found:
         yield found

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from db.repositories import api_keys
 from settings import SHIPPED_POLICY
-from tests.api.house import ALL_SCOPES, ApiHarness, app_now, build_app, open_harness
+from tests.api.harness import ALL_SCOPES, ApiHarness, app_now, build_app, open_harness
 from tests.intake.fakes import unique_id
 
 OPEN = {"/healthz", "/readyz", "/metrics", "/webhooks/{provider}"}
@@ -16,19 +16,19 @@ OPEN = {"/healthz", "/readyz", "/metrics", "/webhooks/{provider}"}
 POLICY = SHIPPED_POLICY.read_text()
 
 
-def keyed_routes(house: ApiHarness) -> list[tuple[str, str]]:
+def keyed_routes(harness: ApiHarness) -> list[tuple[str, str]]:
     """Every method and path of the description that needs a key."""
-    described: dict[str, Any] = house.app.openapi()["paths"]
+    described: dict[str, Any] = harness.app.openapi()["paths"]
     return [(method.upper(), path) for path, methods in described.items() if path not in OPEN for method in methods]
 
 
-async def request_route(house: ApiHarness, method: str, path: str, headers: dict[str, str]) -> Any:
+async def request_route(harness: ApiHarness, method: str, path: str, headers: dict[str, str]) -> Any:
     """The response of a route with ids that don't exist."""
     filled = path.replace("{provider}", "stripe").replace("{invoice_id}", "in_none")
     filled = filled.replace("{simulation_id}", "none")
     sent = {"reason": "x"} | ({"decision": "reject"} if path.endswith("review") else {})
     sent = {"policy": POLICY} if path == "/v1/simulations" else sent
-    return await house.client.request(method, filled, headers=headers, json=sent if method == "POST" else None)
+    return await harness.client.request(method, filled, headers=headers, json=sent if method == "POST" else None)
 
 
 BAD_HEADERS: list[dict[str, str]] = [
@@ -45,40 +45,40 @@ BAD_HEADERS: list[dict[str, str]] = [
 
 
 @pytest.mark.parametrize("headers", BAD_HEADERS)
-async def test_without_a_usable_key_it_is_401(headers: dict[str, str], house: ApiHarness) -> None:
-    for method, path in keyed_routes(house):
-        answer = await request_route(house, method, path, headers)
+async def test_without_a_usable_key_it_is_401(headers: dict[str, str], harness: ApiHarness) -> None:
+    for method, path in keyed_routes(harness):
+        answer = await request_route(harness, method, path, headers)
         assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
         assert answer.headers["www-authenticate"].startswith("Bearer")
         assert answer.headers["content-type"] == "application/problem+json"
 
 
-async def test_a_key_beyond_ascii_is_just_wrong(house: ApiHarness) -> None:
+async def test_a_key_beyond_ascii_is_just_wrong(harness: ApiHarness) -> None:
     headers = {b"Authorization": "Bearer schlüssel".encode()}
-    answer = await house.client.get("/v1/recoveries", headers=headers)
+    answer = await harness.client.get("/v1/recoveries", headers=headers)
     assert answer.status_code == 401
 
 
-async def test_keys_expire_and_are_revoked(house: ApiHarness) -> None:
-    expired = await house.create_key("recoveries:read", expires_at=app_now() - timedelta(seconds=1))
-    assert (await house.client.get("/v1/recoveries", headers=expired)).status_code == 401
+async def test_keys_expire_and_are_revoked(harness: ApiHarness) -> None:
+    expired = await harness.create_key("recoveries:read", expires_at=app_now() - timedelta(seconds=1))
+    assert (await harness.client.get("/v1/recoveries", headers=expired)).status_code == 401
     name = unique_id("key")
-    key = await house.create_key("recoveries:read", name=name)
-    assert (await house.client.get("/v1/recoveries", headers=key)).status_code == 200
-    async with house.db.begin() as session:
+    key = await harness.create_key("recoveries:read", name=name)
+    assert (await harness.client.get("/v1/recoveries", headers=key)).status_code == 200
+    async with harness.db.begin() as session:
         (known,) = [k for k in await api_keys.load_keys(session) if k.name == name]
         assert known.last_used_at
         await api_keys.mark_key_revoked(session, known.prefix, app_now())
-    assert (await house.client.get("/v1/recoveries", headers=key)).status_code == 401
+    assert (await harness.client.get("/v1/recoveries", headers=key)).status_code == 401
 
 
-async def test_an_unset_bootstrap_key_opens_nothing(house: ApiHarness) -> None:
-    app = build_app(house.db, house.recoveries, bootstrap_api_key=SecretStr(""))
-    async with open_harness(app, house.db, house.recoveries) as closed:
+async def test_an_unset_bootstrap_key_opens_nothing(harness: ApiHarness) -> None:
+    app = build_app(harness.db, harness.recoveries, bootstrap_api_key=SecretStr(""))
+    async with open_harness(app, harness.db, harness.recoveries) as closed:
         for headers in ({"Authorization": "Bearer "}, {"Authorization": "Bearer"}, ALL_SCOPES):
             assert (await closed.client.get("/v1/recoveries", headers=headers)).status_code == 401
 
 
-async def test_a_body_is_not_validated_before_its_sender(house: ApiHarness) -> None:
-    answer = await house.client.post("/v1/recoveries/stripe/in_1/retry", json={"nonsense": 1})
+async def test_a_body_is_not_validated_before_its_sender(harness: ApiHarness) -> None:
+    answer = await harness.client.post("/v1/recoveries/stripe/in_1/retry", json={"nonsense": 1})
     assert answer.status_code == 401

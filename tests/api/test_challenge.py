@@ -9,8 +9,8 @@ import braintree
 import pytest
 
 from sandbox.braintree.models import FailedPayment
-from sandbox.braintree.samples import sample_braintree_webhook
-from tests.api.house import BRAINTREE, ApiHarness, failed_event
+from sandbox.braintree.webhooks import sample_braintree_webhook
+from tests.api.harness import BRAINTREE, ApiHarness, failed_event
 from tests.intake.fakes import unique_id
 
 CHALLENGE = "20f9f8ed05f77439fe955c977e4c8a53"
@@ -18,8 +18,10 @@ KEYS = (BRAINTREE["BRAINTREE_PUBLIC_KEY"], BRAINTREE["BRAINTREE_PRIVATE_KEY"])
 
 
 @pytest.mark.parametrize("challenge", [CHALLENGE, CHALLENGE[:20]])
-async def test_braintrees_challenge_is_answered_as_its_own_client_answers_it(house: ApiHarness, challenge: str) -> None:
-    answer = await house.client.get("/webhooks/braintree", params={"bt_challenge": challenge})
+async def test_braintrees_challenge_is_answered_as_its_own_client_answers_it(
+    harness: ApiHarness, challenge: str
+) -> None:
+    answer = await harness.client.get("/webhooks/braintree", params={"bt_challenge": challenge})
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/plain; charset=utf-8")
     client = braintree.BraintreeGateway(braintree.Configuration(braintree.Environment.Sandbox, "merchant", *KEYS))
     assert answer.text == client.webhook_notification.verify(challenge)
@@ -41,36 +43,36 @@ async def test_braintrees_challenge_is_answered_as_its_own_client_answers_it(hou
     ],
     ids=str,
 )
-async def test_nothing_else_is_ever_signed(house: ApiHarness, query: dict[str, str]) -> None:
-    answer = await house.client.get("/webhooks/braintree", params=query)
+async def test_nothing_else_is_ever_signed(harness: ApiHarness, query: dict[str, str]) -> None:
+    answer = await harness.client.get("/webhooks/braintree", params=query)
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_challenge")
     assert KEYS[0] not in answer.text
 
 
 @pytest.mark.parametrize("provider", ["off", "nobody"])
-async def test_a_provider_that_is_off_proves_nothing(house: ApiHarness, provider: str) -> None:
-    answer = await house.client.get(f"/webhooks/{provider}", params={"bt_challenge": CHALLENGE})
+async def test_a_provider_that_is_off_proves_nothing(harness: ApiHarness, provider: str) -> None:
+    answer = await harness.client.get(f"/webhooks/{provider}", params={"bt_challenge": CHALLENGE})
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
 @pytest.mark.parametrize("provider", ["stripe", "adyen"])
-async def test_who_asks_no_such_question_gets_no_answer(house: ApiHarness, provider: str) -> None:
-    answer = await house.client.get(f"/webhooks/{provider}", params={"bt_challenge": CHALLENGE})
+async def test_who_asks_no_such_question_gets_no_answer(harness: ApiHarness, provider: str) -> None:
+    answer = await harness.client.get(f"/webhooks/{provider}", params={"bt_challenge": CHALLENGE})
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
 
 
-async def test_webhooks_are_posted_as_before(house: ApiHarness) -> None:
+async def test_webhooks_are_posted_as_before(harness: ApiHarness) -> None:
     invoice = f"{unique_id('sub')}-2026-11-01"
     _, body, headers = sample_braintree_webhook(FailedPayment(invoice_id=invoice), "|".join(KEYS))
-    answer = await house.client.post("/webhooks/braintree", content=body, headers=headers)
+    answer = await harness.client.post("/webhooks/braintree", content=body, headers=headers)
     assert (answer.status_code, answer.json()["recovery_id"]) == (202, f"recovery-braintree-{invoice}")
     stripes: dict[str, Any] = failed_event(unique_id("in"))
-    assert (await house.post_webhook(json.dumps(stripes).encode())).status_code == 202
+    assert (await harness.post_webhook(json.dumps(stripes).encode())).status_code == 202
 
 
-async def test_a_signed_challenge_is_no_webhook(house: ApiHarness) -> None:
+async def test_a_signed_challenge_is_no_webhook(harness: ApiHarness) -> None:
     """The two are signed with one key: whoever learns a signature from a GET must not be able to post anything."""
-    signed = (await house.client.get("/webhooks/braintree", params={"bt_challenge": CHALLENGE})).text
+    signed = (await harness.client.get("/webhooks/braintree", params={"bt_challenge": CHALLENGE})).text
     form = {"bt_signature": signed, "bt_payload": CHALLENGE}
-    answer = await house.client.post("/webhooks/braintree", data=form)
+    answer = await harness.client.post("/webhooks/braintree", data=form)
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_webhook")

@@ -6,97 +6,97 @@ from typing import Any
 import httpx
 import pytest
 
-from core.messages.contact import Contact
+from core.messages.recipients import Contact
 from db.repositories import contacts, inbox
 from sandbox.adyen.models import FailedPayment
-from sandbox.adyen.samples import sample_adyen_webhook
-from tests.api.house import ADYEN, ApiHarness, app_now
+from sandbox.adyen.payments import sample_adyen_webhook
+from tests.api.harness import ADYEN, ApiHarness, app_now
 from tests.intake.fakes import unique_id
 
 
 async def send_refusal(
-    house: ApiHarness, customer: str, moment: int = 1_780_000_000, **spec: Any
+    harness: ApiHarness, customer: str, moment: int = 1_780_000_000, **spec: Any
 ) -> tuple[str, httpx.Response]:
     """A refused payment of this shopper; its invoice and the answer."""
     wanted = FailedPayment(customer_id=customer, **spec)
     invoice, body, headers = sample_adyen_webhook(wanted, ADYEN["ADYEN_HMAC_KEYS"], moment)
-    return invoice, await house.client.post("/webhooks/adyen", content=body, headers=headers)
+    return invoice, await harness.client.post("/webhooks/adyen", content=body, headers=headers)
 
 
-async def stored_contact(house: ApiHarness, customer: str) -> Contact | None:
-    async with house.db.begin() as session:
+async def stored_contact(harness: ApiHarness, customer: str) -> Contact | None:
+    async with harness.db.begin() as session:
         return await contacts.load_contact(session, "adyen", customer, "any")
 
 
-async def test_whom_a_refusal_names_can_be_written_to(house: ApiHarness) -> None:
+async def test_whom_a_refusal_names_can_be_written_to(harness: ApiHarness) -> None:
     customer = unique_id("shopper")
-    _, answer = await send_refusal(house, customer, email="kim@example.com", name="Kim", locale="de_DE")
+    _, answer = await send_refusal(harness, customer, email="kim@example.com", name="Kim", locale="de_DE")
     assert answer.status_code == 202
-    assert await stored_contact(house, customer) == Contact(email="kim@example.com", name="Kim", language="de_DE")
+    assert await stored_contact(harness, customer) == Contact(email="kim@example.com", name="Kim", language="de_DE")
 
 
 async def test_nothing_of_them_is_kept_with_the_event_or_logged(
-    house: ApiHarness, log_lines: list[dict[str, Any]]
+    harness: ApiHarness, log_lines: list[dict[str, Any]]
 ) -> None:
     customer = unique_id("shopper")
-    invoice, _ = await send_refusal(house, customer, email="kim@example.com", name="Kim Secret")
-    async with house.db.begin() as session:
+    invoice, _ = await send_refusal(harness, customer, email="kim@example.com", name="Kim Secret")
+    async with harness.db.begin() as session:
         (row,) = await inbox.webhooks_of_invoice(session, "adyen", invoice)
-    for text in (row.model_dump_json(), json.dumps(log_lines, default=str), repr(house.recoveries.begun_events)):
+    for text in (row.model_dump_json(), json.dumps(log_lines, default=str), repr(harness.recoveries.begun_events)):
         assert "kim" not in text.lower()
 
 
-async def test_what_a_later_webhook_leaves_out_stays_as_it_was(house: ApiHarness) -> None:
+async def test_what_a_later_webhook_leaves_out_stays_as_it_was(harness: ApiHarness) -> None:
     customer = unique_id("shopper")
-    await send_refusal(house, customer, email="kim@example.com", name="Kim", phone="+1")
-    await send_refusal(house, customer, email="new@example.com", name=None)
-    await send_refusal(house, customer, email=None, name=None)
-    assert await stored_contact(house, customer) == Contact(email="new@example.com", name="Kim", phone="+1")
+    await send_refusal(harness, customer, email="kim@example.com", name="Kim", phone="+1")
+    await send_refusal(harness, customer, email="new@example.com", name=None)
+    await send_refusal(harness, customer, email=None, name=None)
+    assert await stored_contact(harness, customer) == Contact(email="new@example.com", name="Kim", phone="+1")
 
 
-async def test_an_old_webhook_that_comes_again_undoes_nothing(house: ApiHarness) -> None:
+async def test_an_old_webhook_that_comes_again_undoes_nothing(harness: ApiHarness) -> None:
     customer = unique_id("shopper")
     wanted = FailedPayment(customer_id=customer, email="old@example.com")
     _, body, headers = sample_adyen_webhook(wanted, ADYEN["ADYEN_HMAC_KEYS"])
     for again in (False, True):
-        answer = await house.client.post("/webhooks/adyen", content=body, headers=headers)
+        answer = await harness.client.post("/webhooks/adyen", content=body, headers=headers)
         assert answer.json()["status"] == ("duplicate" if again else "accepted")
         if not again:
-            await send_refusal(house, customer, email="new@example.com")
-    found = await stored_contact(house, customer)
+            await send_refusal(harness, customer, email="new@example.com")
+    found = await stored_contact(harness, customer)
     assert found
     assert found.email == "new@example.com"
 
 
-async def test_who_was_erased_stays_so(house: ApiHarness) -> None:
+async def test_who_was_erased_stays_so(harness: ApiHarness) -> None:
     customer = unique_id("shopper")
-    await send_refusal(house, customer)
-    async with house.db.begin() as session:
+    await send_refusal(harness, customer)
+    async with harness.db.begin() as session:
         await contacts.erase_contact(session, customer, app_now())
-    await send_refusal(house, customer)
-    assert await stored_contact(house, customer) is None
-    async with house.db.begin() as session:
+    await send_refusal(harness, customer)
+    assert await stored_contact(harness, customer) is None
+    async with harness.db.begin() as session:
         query = "SELECT email, name FROM contact WHERE customer_id = %s"
         assert (await session.exec_driver_sql(query, (customer,))).one() == (None, None)
 
 
-async def test_what_postgresql_can_not_hold_does_not_lose_the_webhook(house: ApiHarness) -> None:
+async def test_what_postgresql_can_not_hold_does_not_lose_the_webhook(harness: ApiHarness) -> None:
     customer = unique_id("shopper")
-    _, answer = await send_refusal(house, customer, name="Kim\x00Dam")
+    _, answer = await send_refusal(harness, customer, name="Kim\x00Dam")
     assert answer.status_code == 202
-    found = await stored_contact(house, customer)
+    found = await stored_contact(harness, customer)
     assert found
     assert found.name == "Kim\N{REPLACEMENT CHARACTER}Dam"
 
 
 async def test_a_bug_in_reading_them_costs_a_message_and_no_recovery(
-    house: ApiHarness, monkeypatch: pytest.MonkeyPatch
+    harness: ApiHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def raise_bug(_: bytes) -> None:
         raise ZeroDivisionError("kim@example.com")
 
-    monkeypatch.setattr(house.app.state.parts.webhooks["adyen"], "extract_contacts", raise_bug)
+    monkeypatch.setattr(harness.app.state.parts.webhooks["adyen"], "extract_contacts", raise_bug)
     customer = unique_id("shopper")
-    invoice, answer = await send_refusal(house, customer)
+    invoice, answer = await send_refusal(harness, customer)
     assert (answer.status_code, answer.json()["recovery_id"]) == (202, f"recovery-adyen-{invoice}")
-    assert await stored_contact(house, customer) is None
+    assert await stored_contact(harness, customer) is None

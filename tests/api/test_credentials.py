@@ -6,12 +6,12 @@ from typing import Any
 from urllib.parse import quote
 
 from core.events import Event, EventType
-from core.retry.machine import fold_records
-from core.retry.recovery import Recovery
+from core.recovery.machine import fold_records
+from core.recovery.state import Recovery
 from db.repositories import event_log
 from db.session import Database
-from tests.api.house import ALL_SCOPES, ApiHarness, app_now, build_app, open_harness
-from tests.db.stories import LATER, blank_recovery, event_of, failed_event
+from tests.api.harness import ALL_SCOPES, ApiHarness, app_now, build_app, open_harness
+from tests.db.recovery_events import LATER, blank_recovery, event_of, failed_event
 from tests.intake.fakes import FakeRecoveries
 
 
@@ -20,7 +20,7 @@ def credential_path(fingerprint: str) -> str:
 
 
 async def add_declined_recovery(
-    house: ApiHarness, invoice: str, fingerprint: str, at: datetime, **failure: Any
+    harness: ApiHarness, invoice: str, fingerprint: str, at: datetime, **failure: Any
 ) -> None:
     """A recovery that the provider's own declined try opened."""
     card = {"fingerprint": fingerprint, "network": "mastercard"}
@@ -29,15 +29,15 @@ async def add_declined_recovery(
         failed_event(at, event_id=f"evt_{invoice}"),
         event_of(EventType.FAILURE_CLASSIFIED, card=card, failure=told, network_fee={"amount": 50, "currency": "usd"}),
     ]
-    async with house.db.begin() as session:
+    async with harness.db.begin() as session:
         await event_log.append_to_log(session, blank_recovery(invoice), rows, at)
 
 
-async def test_used_and_left_add_up_over_invoices(house: ApiHarness) -> None:
+async def test_used_and_left_add_up_over_invoices(harness: ApiHarness) -> None:
     start = app_now() - timedelta(hours=2)
     for number in range(3):
-        await add_declined_recovery(house, f"in_cred_{number}", "fp_three", start + timedelta(minutes=number))
-    found = (await house.client.get(credential_path("fp_three"), headers=ALL_SCOPES)).json()
+        await add_declined_recovery(harness, f"in_cred_{number}", "fp_three", start + timedelta(minutes=number))
+    found = (await harness.client.get(credential_path("fp_three"), headers=ALL_SCOPES)).json()
     day = next(rule for rule in found["rules"] if rule["name"] == "mastercard_24h")
     assert (day["allowed"], day["used"], day["left"]) == (10, 3, 7)
     assert (day["window_seconds"], day["frees_up_at"]) == (86400, None)
@@ -49,67 +49,67 @@ async def test_used_and_left_add_up_over_invoices(house: ApiHarness) -> None:
     assert found["fees"] == [{"currency": "USD", "caused": 150, "avoided": 0}]
 
 
-async def test_a_full_window_says_when_it_frees_up(house: ApiHarness) -> None:
+async def test_a_full_window_says_when_it_frees_up(harness: ApiHarness) -> None:
     start = app_now() - timedelta(hours=2)
     for number in range(10):
-        await add_declined_recovery(house, f"in_full_{number}", "fp_full", start + timedelta(minutes=number))
-    found = (await house.client.get(credential_path("fp_full"), headers=ALL_SCOPES)).json()
+        await add_declined_recovery(harness, f"in_full_{number}", "fp_full", start + timedelta(minutes=number))
+    found = (await harness.client.get(credential_path("fp_full"), headers=ALL_SCOPES)).json()
     day = next(rule for rule in found["rules"] if rule["name"] == "mastercard_24h")
     assert (found["allowed"], day["used"], day["left"]) == (False, 10, 0)
     assert datetime.fromisoformat(day["frees_up_at"]) == start + timedelta(days=1)
 
 
-async def test_an_answer_can_forbid_every_further_try(house: ApiHarness) -> None:
-    await add_declined_recovery(house, "in_never", "fp_never", app_now() - timedelta(days=3), network_advice="03")
-    found = (await house.client.get(credential_path("fp_never"), headers=ALL_SCOPES)).json()
+async def test_an_answer_can_forbid_every_further_try(harness: ApiHarness) -> None:
+    await add_declined_recovery(harness, "in_never", "fp_never", app_now() - timedelta(days=3), network_advice="03")
+    found = (await harness.client.get(credential_path("fp_never"), headers=ALL_SCOPES)).json()
     assert found["never_again"]
     assert not found["allowed"]
 
 
-async def test_a_fingerprint_may_hold_anything(house: ApiHarness) -> None:
-    await add_declined_recovery(house, "in_odd", "fp/a b%2F+é", app_now() - timedelta(hours=1))
-    answer = await house.client.get(credential_path("fp/a b%2F+é"), headers=ALL_SCOPES)
+async def test_a_fingerprint_may_hold_anything(harness: ApiHarness) -> None:
+    await add_declined_recovery(harness, "in_odd", "fp/a b%2F+é", app_now() - timedelta(hours=1))
+    answer = await harness.client.get(credential_path("fp/a b%2F+é"), headers=ALL_SCOPES)
     assert answer.status_code == 200
     assert answer.json()["fingerprint"] == "fp/a b%2F+é"
 
 
-async def test_what_nobody_tried_is_unknown(house: ApiHarness) -> None:
-    await add_declined_recovery(house, "in_known", "fp_known", app_now() - timedelta(hours=1))
+async def test_what_nobody_tried_is_unknown(harness: ApiHarness) -> None:
+    await add_declined_recovery(harness, "in_known", "fp_known", app_now() - timedelta(hours=1))
     for unknown in (
         credential_path("fp_nobody"),
         f"{credential_path('fp_known')}?provider=other",
         "/v1/credentials/a%00b",
     ):
-        answer = await house.client.get(unknown, headers=ALL_SCOPES)
+        answer = await harness.client.get(unknown, headers=ALL_SCOPES)
         assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
         assert answer.headers["content-type"] == "application/problem+json"
     assert (
-        await house.client.get(f"{credential_path('fp_known')}?provider=stripe", headers=ALL_SCOPES)
+        await harness.client.get(f"{credential_path('fp_known')}?provider=stripe", headers=ALL_SCOPES)
     ).status_code == 200
 
 
-async def test_it_needs_a_key_that_may_read(house: ApiHarness) -> None:
-    assert (await house.client.get(credential_path("fp_known"))).status_code == 401
-    writer = await house.create_key("recoveries:write")
-    assert (await house.client.get(credential_path("fp_known"), headers=writer)).status_code == 403
+async def test_it_needs_a_key_that_may_read(harness: ApiHarness) -> None:
+    assert (await harness.client.get(credential_path("fp_known"))).status_code == 401
+    writer = await harness.create_key("recoveries:write")
+    assert (await harness.client.get(credential_path("fp_known"), headers=writer)).status_code == 403
 
 
-async def test_it_is_described(house: ApiHarness) -> None:
-    described = (await house.client.get("/openapi.json")).json()["paths"]["/v1/credentials/{fingerprint}"]["get"]
+async def test_it_is_described(harness: ApiHarness) -> None:
+    described = (await harness.client.get("/openapi.json")).json()["paths"]["/v1/credentials/{fingerprint}"]["get"]
     assert {"200", "401", "403", "404"} <= described["responses"].keys()
     assert {one["name"] for one in described["parameters"]} == {"fingerprint", "provider"}
 
 
-async def append_events(house: ApiHarness, recovery: Recovery, *events: Event) -> Recovery:
-    async with house.db.begin() as session:
+async def append_events(harness: ApiHarness, recovery: Recovery, *events: Event) -> Recovery:
+    async with harness.db.begin() as session:
         return fold_records(recovery, await event_log.append_to_log(session, recovery, events, app_now()))
 
 
-async def test_our_own_charges_and_what_was_withheld_are_shown(house: ApiHarness) -> None:
+async def test_our_own_charges_and_what_was_withheld_are_shown(harness: ApiHarness) -> None:
     card = {"fingerprint": "fp_own", "network": "visa"}
     start = app_now() - timedelta(hours=3)
     recovery = await append_events(
-        house,
+        harness,
         blank_recovery("in_own"),
         failed_event(start),
         event_of(EventType.FAILURE_CLASSIFIED, card=card),
@@ -123,9 +123,9 @@ async def test_our_own_charges_and_what_was_withheld_are_shown(house: ApiHarness
     held = event_of(
         EventType.RETRY_SKIPPED, action="postpone", reason="network_limit", at=LATER, network=card | {"fee": fee}
     ).model_copy(update={"occurred_at": start + timedelta(hours=2)})
-    await append_events(house, await append_events(house, recovery, asked), refused, held)
+    await append_events(harness, await append_events(harness, recovery, asked), refused, held)
 
-    found = (await house.client.get(credential_path("fp_own"), headers=ALL_SCOPES)).json()
+    found = (await harness.client.get(credential_path("fp_own"), headers=ALL_SCOPES)).json()
     shown = [(one["trigger"], one["outcome"], one["network_code"]) for one in found["attempts"]]
     assert shown == [("scheduled", "held", None), ("scheduled", "declined", "51"), ("provider", "declined", None)]
     (month,) = found["rules"]
@@ -133,7 +133,7 @@ async def test_our_own_charges_and_what_was_withheld_are_shown(house: ApiHarness
     assert found["fees"] == [{"currency": "USD", "caused": 0, "avoided": 10}]
 
 
-async def test_a_limit_per_amount_counts_the_newest_amount(house: ApiHarness) -> None:
+async def test_a_limit_per_amount_counts_the_newest_amount(harness: ApiHarness) -> None:
     """Mastercard's day counts every amount, its month one."""
     start = app_now() - timedelta(hours=2)
     for number, amount in enumerate((700, 700, 500)):
@@ -141,8 +141,8 @@ async def test_a_limit_per_amount_counts_the_newest_amount(house: ApiHarness) ->
             failed_event(start + timedelta(minutes=number), amount=amount),
             event_of(EventType.FAILURE_CLASSIFIED, card={"fingerprint": "fp_sums", "network": "mastercard"}),
         ]
-        await append_events(house, blank_recovery(f"in_sums_{number}"), *events)
-    found = (await house.client.get(credential_path("fp_sums"), headers=ALL_SCOPES)).json()
+        await append_events(harness, blank_recovery(f"in_sums_{number}"), *events)
+    found = (await harness.client.get(credential_path("fp_sums"), headers=ALL_SCOPES)).json()
     assert (found["amount"], found["currency"]) == (500, "EUR")
     used = {rule["name"]: (rule["used"], rule["left"], rule["per_amount"]) for rule in found["rules"]}
     assert used == {"mastercard_24h": (3, 7, False), "mastercard_30d": (1, 34, True)}
@@ -154,9 +154,9 @@ async def test_without_a_valid_policy_there_is_a_problem_that_says_so(
     """A merchant may have lowered the limits: to show the network's own instead would promise too much."""
     broken = tmp_path / "policies.toml"
     broken.write_text("format = 2\n")
-    async with open_harness(build_app(database, recoveries, policy_file=broken), database, recoveries) as house:
-        await add_declined_recovery(house, "in_policy", "fp_policy", app_now() - timedelta(hours=1))
-        answer = await house.client.get(credential_path("fp_policy"), headers=ALL_SCOPES)
+    async with open_harness(build_app(database, recoveries, policy_file=broken), database, recoveries) as harness:
+        await add_declined_recovery(harness, "in_policy", "fp_policy", app_now() - timedelta(hours=1))
+        answer = await harness.client.get(credential_path("fp_policy"), headers=ALL_SCOPES)
     assert (answer.status_code, answer.json()["code"]) == (503, "policy_invalid")
     assert answer.headers["content-type"] == "application/problem+json"
     assert "policies.toml" in answer.json()["detail"]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from openapi_spec_validator import validate
 
-from tests.api.house import ALL_SCOPES, ApiHarness
+from tests.api.harness import ALL_SCOPES, ApiHarness
 
 
 @pytest.mark.parametrize(
@@ -19,8 +19,8 @@ from tests.api.house import ALL_SCOPES, ApiHarness
         ("GET", "/v1/recoveries?limit=x", 422, "invalid_request"),
     ],
 )
-async def test_an_error_is_a_problem(method: str, path: str, status: int, code: str, house: ApiHarness) -> None:
-    answer = await house.client.request(method, path, headers=ALL_SCOPES)
+async def test_an_error_is_a_problem(method: str, path: str, status: int, code: str, harness: ApiHarness) -> None:
+    answer = await harness.client.request(method, path, headers=ALL_SCOPES)
     problem = answer.json()
     assert answer.headers["content-type"] == "application/problem+json"
     assert (answer.status_code, problem["status"], problem["code"]) == (status, status, code)
@@ -28,19 +28,19 @@ async def test_an_error_is_a_problem(method: str, path: str, status: int, code: 
     assert problem["instance"] == path.partition("?")[0]
 
 
-async def test_a_bug_shows_nothing_of_itself(house: ApiHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_bug_shows_nothing_of_itself(harness: ApiHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     def raise_bug() -> None:
         raise ZeroDivisionError("inner workings")
 
-    monkeypatch.setattr(house.app.state.parts.database, "begin", raise_bug)
-    answer = await house.client.get("/v1/recoveries", headers=ALL_SCOPES)
+    monkeypatch.setattr(harness.app.state.parts.database, "begin", raise_bug)
+    answer = await harness.client.get("/v1/recoveries", headers=ALL_SCOPES)
     assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
     assert "inner workings" not in answer.text
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/nowhere", "/v1/recoveries", "/docs", "/metrics"])
-async def test_every_answer_carries_the_security_headers(path: str, house: ApiHarness) -> None:
-    headers = (await house.client.get(path)).headers
+async def test_every_answer_carries_the_security_headers(path: str, harness: ApiHarness) -> None:
+    headers = (await harness.client.get(path)).headers
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["x-frame-options"] == "DENY"
     assert headers["cache-control"] == "no-store"
@@ -48,8 +48,8 @@ async def test_every_answer_carries_the_security_headers(path: str, house: ApiHa
     assert "server" not in headers
 
 
-async def test_the_docs_may_load_what_they_need(house: ApiHarness) -> None:
-    answer = await house.client.get("/docs")
+async def test_the_docs_may_load_what_they_need(harness: ApiHarness) -> None:
+    answer = await harness.client.get("/docs")
     assert answer.status_code == 200
     assert "cdn.jsdelivr.net" in answer.headers["content-security-policy"]
 
@@ -59,8 +59,8 @@ def operations_of(schema: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     return [(path, found) for path, methods in schema["paths"].items() for found in methods.values()]
 
 
-async def test_the_description_is_valid_and_complete(house: ApiHarness) -> None:
-    schema = (await house.client.get("/openapi.json")).json()
+async def test_the_description_is_valid_and_complete(harness: ApiHarness) -> None:
+    schema = (await harness.client.get("/openapi.json")).json()
     validate(schema)
     assert schema["components"]["securitySchemes"]
     assert "HTTPValidationError" not in schema["components"]["schemas"]

@@ -5,10 +5,10 @@ import time
 
 import pytest
 
-from api.health import Check, Counts
+from api.health import ReadinessCheck, TableGauges
 from core.errors import EngineUnavailable
 from db.session import Database
-from tests.api.house import ApiHarness, build_app, failed_event, open_harness
+from tests.api.harness import ApiHarness, build_app, failed_event, open_harness
 from tests.intake.fakes import TEMPORAL_AWAY, FakeRecoveries, canceled_event, failure_event, store_recovery, unique_id
 
 
@@ -33,14 +33,17 @@ async def raising_check() -> str | None:
     raise EngineUnavailable("Temporal cannot be reached")
 
 
-async def test_ready_with_everything_there(house: ApiHarness, database: Database, recoveries: FakeRecoveries) -> None:
-    answer = await house.client.get("/readyz")
+async def test_ready_with_everything_there(harness: ApiHarness, database: Database, recoveries: FakeRecoveries) -> None:
+    answer = await harness.client.get("/readyz")
     assert answer.status_code == 200
     assert answer.json()["checks"] == {
         "database": {"ok": True, "detail": None},
         "migrations": {"ok": True, "detail": None},
     }
-    checks = [Check("temporal", passing_check), Check("search_attributes", failing_check, required=False)]
+    checks = [
+        ReadinessCheck("temporal", passing_check),
+        ReadinessCheck("search_attributes", failing_check, required=False),
+    ]
     async with open_harness(build_app(database, recoveries, checks), database, recoveries) as other:
         answer = await other.client.get("/readyz")
     assert (answer.status_code, answer.json()["status"]) == (200, "ready")
@@ -50,12 +53,12 @@ async def test_ready_with_everything_there(house: ApiHarness, database: Database
 @pytest.mark.quiet
 async def test_not_ready_says_why_and_soon(recoveries: FakeRecoveries) -> None:
     database = Database("postgresql://nobody@127.0.0.1:1/none")
-    checks = [Check("slow", hanging_check), Check("temporal", raising_check)]
-    async with open_harness(build_app(database, recoveries, checks), database, recoveries) as house:
+    checks = [ReadinessCheck("slow", hanging_check), ReadinessCheck("temporal", raising_check)]
+    async with open_harness(build_app(database, recoveries, checks), database, recoveries) as harness:
         started = time.perf_counter()
-        answer = await house.client.get("/readyz")
+        answer = await harness.client.get("/readyz")
         seconds = time.perf_counter() - started
-        assert (await house.client.get("/healthz")).status_code == 200
+        assert (await harness.client.get("/healthz")).status_code == 200
     await database.close()
     found = answer.json()["checks"]
     assert (answer.status_code, answer.json()["status"]) == (503, "not_ready")
@@ -65,14 +68,14 @@ async def test_not_ready_says_why_and_soon(recoveries: FakeRecoveries) -> None:
     assert seconds < 2
 
 
-async def test_metrics_tell_what_was_counted(house: ApiHarness) -> None:
-    await store_recovery(house.db, failure_event(unique_id("in")), canceled_event())
-    await house.send_event(failed_event(unique_id("in")))
-    house.recoveries.error = TEMPORAL_AWAY
-    await house.send_event(failed_event(unique_id("in")))
-    await house.post_webhook(b"{}", {})
-    await house.client.post("/webhooks/nobody", content=b"{}")
-    text = (await house.client.get("/metrics")).text
+async def test_metrics_tell_what_was_counted(harness: ApiHarness) -> None:
+    await store_recovery(harness.db, failure_event(unique_id("in")), canceled_event())
+    await harness.send_event(failed_event(unique_id("in")))
+    harness.recoveries.error = TEMPORAL_AWAY
+    await harness.send_event(failed_event(unique_id("in")))
+    await harness.post_webhook(b"{}", {})
+    await harness.client.post("/webhooks/nobody", content=b"{}")
+    text = (await harness.client.get("/metrics")).text
     assert 'pri_webhooks_total{provider="stripe",status="accepted"} 2.0' in text
     assert 'pri_webhooks_total{provider="stripe",status="invalid"} 1.0' in text
     assert 'pri_webhooks_total{provider="unknown",status="not_found"} 1.0' in text
@@ -82,11 +85,11 @@ async def test_metrics_tell_what_was_counted(house: ApiHarness) -> None:
     assert 'route="/webhooks/{provider}",status="202"' in text
 
 
-async def test_ids_never_become_metrics(house: ApiHarness) -> None:
-    await house.client.get("/v1/recoveries/stripe/in_secret_17")
-    await house.client.get("/no/such/path/in_secret_17")
-    await house.client.request("BREW", "/healthz")
-    text = (await house.client.get("/metrics")).text
+async def test_ids_never_become_metrics(harness: ApiHarness) -> None:
+    await harness.client.get("/v1/recoveries/stripe/in_secret_17")
+    await harness.client.get("/no/such/path/in_secret_17")
+    await harness.client.request("BREW", "/healthz")
+    text = (await harness.client.get("/metrics")).text
     assert "in_secret_17" not in text
     assert "BREW" not in text
     assert 'route="/v1/recoveries/{provider}/{invoice_id}"' in text
@@ -94,16 +97,16 @@ async def test_ids_never_become_metrics(house: ApiHarness) -> None:
 
 async def test_gauges_without_a_database_say_so(recoveries: FakeRecoveries) -> None:
     database = Database("postgresql://nobody@127.0.0.1:1/none")
-    async with open_harness(build_app(database, recoveries), database, recoveries) as house:
-        text = (await house.client.get("/metrics")).text
+    async with open_harness(build_app(database, recoveries), database, recoveries) as harness:
+        text = (await harness.client.get("/metrics")).text
     await database.close()
     assert "pri_inbox_undelivered NaN" in text
 
 
-async def test_scrapes_in_a_row_ask_the_database_once(house: ApiHarness) -> None:
-    counts = Counts()
-    await counts.refresh(house.app.state.parts)
-    await house.send_event(failed_event(unique_id("in")))
-    house.app.state.parts.metrics.undelivered.set(77)
-    await counts.refresh(house.app.state.parts)
-    assert b"pri_inbox_undelivered 77.0" in house.app.state.parts.metrics.render()
+async def test_scrapes_in_a_row_ask_the_database_once(harness: ApiHarness) -> None:
+    counts = TableGauges()
+    await counts.refresh_gauges(harness.app.state.parts)
+    await harness.send_event(failed_event(unique_id("in")))
+    harness.app.state.parts.metrics.undelivered.set(77)
+    await counts.refresh_gauges(harness.app.state.parts)
+    assert b"pri_inbox_undelivered 77.0" in harness.app.state.parts.metrics.render()

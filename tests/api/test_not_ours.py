@@ -2,42 +2,42 @@
 
 from typing import Any
 
-from sandbox.adyen import items, payments
+from sandbox.adyen import payments, webhooks
 from sandbox.adyen.models import FailedPayment
-from tests.api.house import ADYEN, ALL_SCOPES, ApiHarness
+from tests.api.harness import ADYEN, ALL_SCOPES, ApiHarness
 from tests.intake.fakes import unique_id
 
 KEY = ADYEN["ADYEN_HMAC_KEYS"]
 
 
 async def ingest_result(
-    house: ApiHarness, payment: dict[str, Any], code: str, success: bool = True, **fields: Any
+    harness: ApiHarness, payment: dict[str, Any], code: str, success: bool = True, **fields: Any
 ) -> dict[str, Any]:
-    item = items.build_item(payment, code, success, 1_780_000_000, **fields)
-    body, headers = items.sign_adyen_webhook(items.webhook_body([item]), KEY, 0)
-    answer = await house.client.post("/webhooks/adyen", content=body, headers=headers)
+    item = webhooks.build_item(payment, code, success, 1_780_000_000, **fields)
+    body, headers = webhooks.sign_adyen_webhook(webhooks.webhook_body([item]), KEY, 0)
+    answer = await harness.client.post("/webhooks/adyen", content=body, headers=headers)
     found: dict[str, Any] = answer.json()
     return found
 
 
-async def test_a_refused_checkout_and_all_that_follows_it(house: ApiHarness) -> None:
+async def test_a_refused_checkout_and_all_that_follows_it(harness: ApiHarness) -> None:
     spec = FailedPayment(
         invoice_id=unique_id("order"), customer_id=unique_id("shopper"), shopper_interaction="Ecommerce"
     )
     payment = payments.payment_from_spec(spec)
-    refused = await ingest_result(house, payment, "AUTHORISATION", False, reason="Expired Card")
+    refused = await ingest_result(harness, payment, "AUTHORISATION", False, reason="Expired Card")
     assert refused["status"] == "ignored"
     assert "shopper" in refused["reason"]
     for code in ("NOTIFICATION_OF_FRAUD", "RECURRING_CONTRACT", "AUTHORISATION"):
-        later = await ingest_result(house, payment, code)
+        later = await ingest_result(harness, payment, code)
         assert later["status"] == "ignored", (code, later)
-    assert (house.recoveries.begun_events, house.recoveries.told_events) == ([], [])
-    answer = await house.client.get(f"/v1/recoveries/adyen/{payment['reference']}", headers=ALL_SCOPES)
+    assert (harness.recoveries.begun_events, harness.recoveries.told_events) == ([], [])
+    answer = await harness.client.get(f"/v1/recoveries/adyen/{payment['reference']}", headers=ALL_SCOPES)
     assert answer.status_code == 404
 
 
-async def test_the_merchants_own_charge_is_taken(house: ApiHarness) -> None:
+async def test_the_merchants_own_charge_is_taken(harness: ApiHarness) -> None:
     payment = payments.payment_from_spec(FailedPayment(invoice_id=unique_id("order"), shopper_interaction="ContAuth"))
-    refused = await ingest_result(house, payment, "AUTHORISATION", False, reason="Expired Card")
+    refused = await ingest_result(harness, payment, "AUTHORISATION", False, reason="Expired Card")
     assert refused["status"] == "accepted"
-    assert [one.invoice_id for one in house.recoveries.begun_events] == [payment["reference"]]
+    assert [one.invoice_id for one in harness.recoveries.begun_events] == [payment["reference"]]

@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from api import acting
-from core.contracts import Action, Command, RecoveryStatus
+from api import operator_commands
+from core.contracts import RecoveryStatus
 from core.errors import CommandRefused
 from core.events import Event, EventType, State
 from core.ids import recovery_id
+from core.operators import Action, Command
 from db.repositories import event_log
-from tests.api.house import ALL_SCOPES, ApiHarness, app_now, failed_event
+from tests.api.harness import ALL_SCOPES, ApiHarness, app_now, failed_event
 from tests.intake.fakes import TEMPORAL_AWAY, canceled_event, failure_event, store_recovery, unique_id
 
 ACCEPTED_STATUS = RecoveryStatus(recovery_id="any", state=State.WAITING, sequence=3)
@@ -24,101 +25,101 @@ def command_body(action: str, **more: Any) -> dict[str, Any]:
     return {"reason": "asked by the customer"} | ({"decision": "approve"} if action == "review" else {}) | more
 
 
-async def start_recovery(house: ApiHarness) -> str:
+async def start_recovery(harness: ApiHarness) -> str:
     """The invoice of a recovery that runs."""
     invoice = unique_id("in")
-    house.recoveries.running.add((await store_recovery(house.db, failure_event(invoice))).recovery_id)
+    harness.recoveries.running.add((await store_recovery(harness.db, failure_event(invoice))).recovery_id)
     return invoice
 
 
-async def submit_command(house: ApiHarness, invoice: str, action: str, sent: Any = None, headers: Any = None) -> Any:
+async def submit_command(harness: ApiHarness, invoice: str, action: str, sent: Any = None, headers: Any = None) -> Any:
     """The response."""
     path = f"/v1/recoveries/stripe/{invoice}/{action}"
-    return await house.client.post(
+    return await harness.client.post(
         path, json=command_body(action) if sent is None else sent, headers=headers or ALL_SCOPES
     )
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-async def test_a_command_reaches_its_recovery_with_actor_and_reason(action: str, house: ApiHarness) -> None:
-    house.recoveries.answer = ACCEPTED_STATUS
-    invoice = await start_recovery(house)
-    key = await house.create_key("recoveries:read", "recoveries:write", name="ann@desk")
-    answer = await submit_command(house, invoice, action, headers=key)
+async def test_a_command_reaches_its_recovery_with_actor_and_reason(action: str, harness: ApiHarness) -> None:
+    harness.recoveries.answer = ACCEPTED_STATUS
+    invoice = await start_recovery(harness)
+    key = await harness.create_key("recoveries:read", "recoveries:write", name="ann@desk")
+    answer = await submit_command(harness, invoice, action, headers=key)
     assert (answer.status_code, answer.json()["invoice_id"]) == (200, invoice)
-    ((name, wish),) = house.recoveries.submitted_commands
+    ((name, wish),) = harness.recoveries.submitted_commands
     assert name == recovery_id("stripe", invoice)
     assert (wish.action, wish.actor, wish.reason) == (Action(action), "ann@desk", "asked by the customer")
     assert wish.decision == ("approve" if action == "review" else None)
     assert wish.request_id
-    assert house.recoveries.patience == timedelta(seconds=5)
+    assert harness.recoveries.patience == timedelta(seconds=5)
 
 
-async def test_without_a_worker_the_command_is_stored(house: ApiHarness) -> None:
-    answer = await submit_command(house, await start_recovery(house), "pause")
+async def test_without_a_worker_the_command_is_stored(harness: ApiHarness) -> None:
+    answer = await submit_command(harness, await start_recovery(harness), "pause")
     assert answer.status_code == 202
     assert answer.json()["state"] == "received"
 
 
 @pytest.mark.parametrize("code", ["closed", "in_flight", "paused", "fraud_hold", "network_limit", "hard_decline"])
-async def test_a_refusal_is_a_conflict_with_its_code(code: str, house: ApiHarness) -> None:
-    house.recoveries.answer = CommandRefused(code, "Not now.")
-    answer = await submit_command(house, await start_recovery(house), "retry")
+async def test_a_refusal_is_a_conflict_with_its_code(code: str, harness: ApiHarness) -> None:
+    harness.recoveries.answer = CommandRefused(code, "Not now.")
+    answer = await submit_command(harness, await start_recovery(harness), "retry")
     assert answer.status_code == 409
     assert answer.headers["content-type"] == "application/problem+json"
     assert (answer.json()["code"], answer.json()["detail"]) == (code, "Not now.")
 
 
-async def test_any_other_refusal_makes_no_sense_as_a_request(house: ApiHarness) -> None:
-    house.recoveries.answer = CommandRefused("not_in_review", "There is nothing to review here.")
-    answer = await submit_command(house, await start_recovery(house), "review")
+async def test_any_other_refusal_makes_no_sense_as_a_request(harness: ApiHarness) -> None:
+    harness.recoveries.answer = CommandRefused("not_in_review", "There is nothing to review here.")
+    answer = await submit_command(harness, await start_recovery(harness), "review")
     assert (answer.status_code, answer.json()["code"]) == (422, "not_in_review")
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-async def test_a_closed_recovery_refuses(action: str, house: ApiHarness) -> None:
+async def test_a_closed_recovery_refuses(action: str, harness: ApiHarness) -> None:
     invoice = unique_id("in")
-    await store_recovery(house.db, failure_event(invoice), canceled_event())
-    answer = await submit_command(house, invoice, action)
+    await store_recovery(harness.db, failure_event(invoice), canceled_event())
+    answer = await submit_command(harness, invoice, action)
     assert (answer.status_code, answer.json()["code"]) == (409, "closed")
     assert "canceled: operator" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-async def test_an_unknown_recovery_is_404(action: str, house: ApiHarness) -> None:
-    answer = await submit_command(house, unique_id("in"), action)
+async def test_an_unknown_recovery_is_404(action: str, harness: ApiHarness) -> None:
+    answer = await submit_command(harness, unique_id("in"), action)
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
-async def test_a_lost_run_is_started_again_and_asked(house: ApiHarness) -> None:
-    house.recoveries.answer = ACCEPTED_STATUS
+async def test_a_lost_run_is_started_again_and_asked(harness: ApiHarness) -> None:
+    harness.recoveries.answer = ACCEPTED_STATUS
     invoice = unique_id("in")
-    name = (await store_recovery(house.db, failure_event(invoice))).recovery_id
-    assert (await submit_command(house, invoice, "cancel")).status_code == 200
-    assert house.recoveries.ensured_runs == [name]
-    assert len(house.recoveries.submitted_commands) == 1
+    name = (await store_recovery(harness.db, failure_event(invoice))).recovery_id
+    assert (await submit_command(harness, invoice, "cancel")).status_code == 200
+    assert harness.recoveries.ensured_runs == [name]
+    assert len(harness.recoveries.submitted_commands) == 1
 
 
-async def test_a_recovery_that_waits_in_the_inbox_is_started_and_asked(house: ApiHarness) -> None:
-    house.recoveries.error = TEMPORAL_AWAY
+async def test_a_recovery_that_waits_in_the_inbox_is_started_and_asked(harness: ApiHarness) -> None:
+    harness.recoveries.error = TEMPORAL_AWAY
     invoice = unique_id("in")
-    await house.send_event(failed_event(invoice))
-    house.recoveries.error, house.recoveries.answer = None, ACCEPTED_STATUS
-    assert (await submit_command(house, invoice, "pause")).status_code == 200
-    assert [event.invoice_id for event in house.recoveries.begun_events] == [invoice]
+    await harness.send_event(failed_event(invoice))
+    harness.recoveries.error, harness.recoveries.answer = None, ACCEPTED_STATUS
+    assert (await submit_command(harness, invoice, "pause")).status_code == 200
+    assert [event.invoice_id for event in harness.recoveries.begun_events] == [invoice]
 
 
-async def test_a_completed_run_with_an_open_log_is_closed_to_commands(house: ApiHarness) -> None:
+async def test_a_completed_run_with_an_open_log_is_closed_to_commands(harness: ApiHarness) -> None:
     invoice = unique_id("in")
-    house.recoveries.completed.add((await store_recovery(house.db, failure_event(invoice))).recovery_id)
-    answer = await submit_command(house, invoice, "cancel")
+    harness.recoveries.completed.add((await store_recovery(harness.db, failure_event(invoice))).recovery_id)
+    answer = await submit_command(harness, invoice, "cancel")
     assert (answer.status_code, answer.json()["code"]) == (409, "closed")
 
 
-async def test_temporal_away_is_503(house: ApiHarness) -> None:
-    invoice = await start_recovery(house)
-    house.recoveries.error = TEMPORAL_AWAY
-    answer = await submit_command(house, invoice, "cancel")
+async def test_temporal_away_is_503(harness: ApiHarness) -> None:
+    invoice = await start_recovery(harness)
+    harness.recoveries.error = TEMPORAL_AWAY
+    answer = await submit_command(harness, invoice, "cancel")
     assert (answer.status_code, answer.json()["code"]) == (503, "temporal_unavailable")
     assert answer.headers["retry-after"]
 
@@ -140,29 +141,29 @@ UNFIT: list[tuple[str, Any]] = [
 
 
 @pytest.mark.parametrize(("action", "sent"), UNFIT)
-async def test_a_body_that_does_not_fit_is_explained(action: str, sent: Any, house: ApiHarness) -> None:
-    answer = await submit_command(house, await start_recovery(house), action, sent)
+async def test_a_body_that_does_not_fit_is_explained(action: str, sent: Any, harness: ApiHarness) -> None:
+    answer = await submit_command(harness, await start_recovery(harness), action, sent)
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
     assert answer.json()["errors"]
-    assert not house.recoveries.submitted_commands
+    assert not harness.recoveries.submitted_commands
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b'{"reason": "\xff"}', b"[" * 50_000, b'{"reason": "\\ud800"}', b"\x00"])
-async def test_a_body_that_is_no_json_is_explained(raw: bytes, house: ApiHarness) -> None:
-    path = f"/v1/recoveries/stripe/{await start_recovery(house)}/cancel"
-    answer = await house.client.post(path, content=raw, headers=ALL_SCOPES | {"Content-Type": "application/json"})
+async def test_a_body_that_is_no_json_is_explained(raw: bytes, harness: ApiHarness) -> None:
+    path = f"/v1/recoveries/stripe/{await start_recovery(harness)}/cancel"
+    answer = await harness.client.post(path, content=raw, headers=ALL_SCOPES | {"Content-Type": "application/json"})
     assert answer.status_code in {400, 422}, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
-    assert not house.recoveries.submitted_commands
+    assert not harness.recoveries.submitted_commands
 
 
-async def test_the_same_command_sent_twice_has_the_same_name(house: ApiHarness) -> None:
-    house.recoveries.answer = ACCEPTED_STATUS
-    invoice = await start_recovery(house)
-    other = await house.create_key("recoveries:read", "recoveries:write", name="bob")
+async def test_the_same_command_sent_twice_has_the_same_name(harness: ApiHarness) -> None:
+    harness.recoveries.answer = ACCEPTED_STATUS
+    invoice = await start_recovery(harness)
+    other = await harness.create_key("recoveries:read", "recoveries:write", name="bob")
     for headers in (ALL_SCOPES, ALL_SCOPES, other):
-        await submit_command(house, invoice, "cancel", headers=headers | {"Idempotency-Key": "one"})
-    first, second, third = (wish.request_id for _, wish in house.recoveries.submitted_commands)
+        await submit_command(harness, invoice, "cancel", headers=headers | {"Idempotency-Key": "one"})
+    first, second, third = (wish.request_id for _, wish in harness.recoveries.submitted_commands)
     assert first == second != third
 
 
@@ -173,30 +174,32 @@ def granted_retry(actor: str, request: int) -> Event:
 
 
 async def test_retries_of_one_key_are_capped_by_the_log(strict: ApiHarness) -> None:
-    house = strict
-    house.recoveries.answer = ACCEPTED_STATUS
-    invoice = await start_recovery(house)
-    async with house.db.begin() as session:
+    harness = strict
+    harness.recoveries.answer = ACCEPTED_STATUS
+    invoice = await start_recovery(harness)
+    async with harness.db.begin() as session:
         before = await event_log.load_recovery(session, recovery_id("stripe", invoice))
         assert before
         await event_log.append_to_log(session, before, [granted_retry("carl", n) for n in range(3)], app_now())
-    carl = await house.create_key("recoveries:read", "recoveries:write", name="carl")
-    dora = await house.create_key("recoveries:read", "recoveries:write", name="dora")
-    refused = await submit_command(house, invoice, "retry", headers=carl)
+    carl = await harness.create_key("recoveries:read", "recoveries:write", name="carl")
+    dora = await harness.create_key("recoveries:read", "recoveries:write", name="dora")
+    refused = await submit_command(harness, invoice, "retry", headers=carl)
     assert (refused.status_code, refused.json()["code"]) == (429, "too_many_requests")
     assert 0 < int(refused.headers["retry-after"]) <= 3600
-    assert (await submit_command(house, invoice, "cancel", headers=carl)).status_code == 200
-    assert (await submit_command(house, invoice, "retry", headers=dora)).status_code == 200
-    assert (await submit_command(house, invoice, "retry")).status_code == 200
+    assert (await submit_command(harness, invoice, "cancel", headers=carl)).status_code == 200
+    assert (await submit_command(harness, invoice, "retry", headers=dora)).status_code == 200
+    assert (await submit_command(harness, invoice, "retry")).status_code == 200
 
 
-async def test_a_temporal_that_hangs_is_not_waited_for_ever(house: ApiHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_temporal_that_hangs_is_not_waited_for_ever(
+    harness: ApiHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def hang(*_: object) -> None:
         await asyncio.sleep(60)
 
-    monkeypatch.setattr(acting, "PATIENCE", timedelta(0))
-    monkeypatch.setattr(acting, "LEAVE_SIGNAL_WITHIN", timedelta(seconds=0.1))
-    invoice = await start_recovery(house)
-    monkeypatch.setattr(house.recoveries, "submit_command", hang)
-    answer = await submit_command(house, invoice, "cancel")
+    monkeypatch.setattr(operator_commands, "ANSWER_TIMEOUT", timedelta(0))
+    monkeypatch.setattr(operator_commands, "LEAVE_SIGNAL_WITHIN", timedelta(seconds=0.1))
+    invoice = await start_recovery(harness)
+    monkeypatch.setattr(harness.recoveries, "submit_command", hang)
+    answer = await submit_command(harness, invoice, "cancel")
     assert (answer.status_code, answer.json()["code"]) == (503, "temporal_unavailable")

@@ -8,7 +8,7 @@ import pytest
 
 from db.session import Database
 from devstack.postgres import Cluster
-from tests.api.house import ALL_SCOPES, ApiHarness, build_app, failed_event, open_harness
+from tests.api.harness import ALL_SCOPES, ApiHarness, build_app, failed_event, open_harness
 from tests.db.conftest import Addresses, run_as_superuser
 from tests.intake.fakes import FakeRecoveries, unique_id
 
@@ -25,14 +25,14 @@ def read_only(cluster: Cluster) -> Iterator[None]:
         run_as_superuser(cluster, "SELECT pg_reload_conf()")
 
 
-async def readiness_of_database(house: ApiHarness) -> tuple[int, str | None]:
-    answer = await house.client.get("/readyz")
+async def readiness_of_database(harness: ApiHarness) -> tuple[int, str | None]:
+    answer = await harness.client.get("/readyz")
     detail: str | None = answer.json()["checks"]["database"]["detail"]
     return answer.status_code, detail
 
 
 @pytest.fixture
-async def other(
+async def disposable_harness(
     fresh_database: Callable[..., Addresses], migrated: str, recoveries: FakeRecoveries
 ) -> AsyncIterator[tuple[Addresses, ApiHarness]]:
     """A house over a database that one test may spoil."""
@@ -43,45 +43,45 @@ async def other(
     await database.close()
 
 
-async def test_not_ready_with_the_reason_and_ready_again(house: ApiHarness, cluster: Cluster) -> None:
-    assert (await readiness_of_database(house)) == (200, None)
+async def test_not_ready_with_the_reason_and_ready_again(harness: ApiHarness, cluster: Cluster) -> None:
+    assert (await readiness_of_database(harness)) == (200, None)
     with read_only(cluster):
-        status, detail = await readiness_of_database(house)
+        status, detail = await readiness_of_database(harness)
         assert status == 503
         assert "read-only" in (detail or "")
-        assert (await house.client.get("/healthz")).status_code == 200
-    assert (await readiness_of_database(house)) == (200, None)
+        assert (await harness.client.get("/healthz")).status_code == 200
+    assert (await readiness_of_database(harness)) == (200, None)
 
 
-async def test_a_webhook_is_sent_again_later(house: ApiHarness, cluster: Cluster) -> None:
+async def test_a_webhook_is_sent_again_later(harness: ApiHarness, cluster: Cluster) -> None:
     event = failed_event(unique_id("in"))
     with read_only(cluster):
-        answer = await house.send_event(event)
+        answer = await harness.send_event(event)
         assert answer.status_code == 503
         assert int(answer.headers["retry-after"]) > 0
         assert answer.json()["code"] == "database_unavailable"
         assert answer.json()["detail"] == "The database cannot be used now."
-        assert (await house.client.get("/v1/recoveries", headers=ALL_SCOPES)).status_code == 200
-    assert (await house.send_event(event)).json()["status"] == "accepted"
+        assert (await harness.client.get("/v1/recoveries", headers=ALL_SCOPES)).status_code == 200
+    assert (await harness.send_event(event)).json()["status"] == "accepted"
 
 
-async def test_a_role_that_may_not_write_is_not_ready(other: tuple[Addresses, ApiHarness]) -> None:
-    made, house = other
+async def test_a_role_that_may_not_write_is_not_ready(disposable_harness: tuple[Addresses, ApiHarness]) -> None:
+    made, harness = disposable_harness
     with psycopg.connect(made.owner.replace("+psycopg", ""), autocommit=True) as owner:
         owner.execute("REVOKE INSERT ON event_log FROM pri_writer")
-    assert await readiness_of_database(house) == (503, "the role pri_writer may not write: run `pri migrate`")
+    assert await readiness_of_database(harness) == (503, "the role pri_writer may not write: run `pri migrate`")
 
 
-async def test_without_its_tables_a_webhook_comes_again_too(other: tuple[Addresses, ApiHarness]) -> None:
-    made, house = other
+async def test_without_its_tables_a_webhook_comes_again_too(disposable_harness: tuple[Addresses, ApiHarness]) -> None:
+    made, harness = disposable_harness
     with psycopg.connect(made.owner.replace("+psycopg", ""), autocommit=True) as owner:
         owner.execute("DROP TABLE webhook_inbox")
-    assert (await house.send_event(failed_event(unique_id("in")))).status_code == 503
+    assert (await harness.send_event(failed_event(unique_id("in")))).status_code == 503
 
 
 async def test_readiness_has_the_servers_own_words_and_not_where_it_stands(recoveries: FakeRecoveries) -> None:
     database = Database("postgresql://u:swordfish@127.0.0.1:1/n")
-    async with open_harness(build_app(database, recoveries), database, recoveries) as house:
-        status, detail = await readiness_of_database(house)
+    async with open_harness(build_app(database, recoveries), database, recoveries) as harness:
+        status, detail = await readiness_of_database(harness)
     await database.close()
     assert (status, detail) == (503, "The database cannot be used now: Connection refused")

@@ -6,7 +6,7 @@ from urllib.parse import quote
 import pytest
 
 from core.events import Event, EventType
-from tests.api.house import ALL_SCOPES, ApiHarness
+from tests.api.harness import ALL_SCOPES, ApiHarness
 from tests.intake.fakes import NOW, canceled_event, failure_event, store_recovery, unique_id
 
 FIELDS = {
@@ -18,20 +18,20 @@ FIELDS = {
 """Of the contract."""
 
 
-async def get_json(house: ApiHarness, path: str, **query: Any) -> Any:
+async def get_json(harness: ApiHarness, path: str, **query: Any) -> Any:
     """The JSON of a route that answers with 200."""
-    answer = await house.client.get(f"/v1/recoveries{path}", headers=ALL_SCOPES, params=query)
+    answer = await harness.client.get(f"/v1/recoveries{path}", headers=ALL_SCOPES, params=query)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
-async def test_one_recovery_has_the_fields_of_the_contract(house: ApiHarness) -> None:
+async def test_one_recovery_has_the_fields_of_the_contract(harness: ApiHarness) -> None:
     invoice, customer = unique_id("in"), unique_id("cus")
     classified = Event(
         type=EventType.FAILURE_CLASSIFIED, occurred_at=NOW, data={"category": "SOFT_DECLINE", "cause": "GENERIC"}
     )
-    await store_recovery(house.db, failure_event(invoice, customer_id=customer), classified)
-    found = await get_json(house, f"/stripe/{invoice}")
+    await store_recovery(harness.db, failure_event(invoice, customer_id=customer), classified)
+    found = await get_json(harness, f"/stripe/{invoice}")
     assert set(found) >= FIELDS
     assert found["recovery_id"] == found["workflow_id"] == f"recovery-stripe-{invoice}"
     assert (found["state"], found["category"], found["cause"]) == ("classified", "SOFT_DECLINE", "GENERIC")
@@ -40,10 +40,10 @@ async def test_one_recovery_has_the_fields_of_the_contract(house: ApiHarness) ->
     assert found["temporal_url"] == f"http://temporal.test/namespaces/default/workflows/recovery-stripe-{invoice}"
 
 
-async def test_the_log_comes_in_order_with_its_hashes(house: ApiHarness) -> None:
+async def test_the_log_comes_in_order_with_its_hashes(harness: ApiHarness) -> None:
     invoice = unique_id("in")
-    await store_recovery(house.db, failure_event(invoice), canceled_event())
-    items = (await get_json(house, f"/stripe/{invoice}/events"))["items"]
+    await store_recovery(harness.db, failure_event(invoice), canceled_event())
+    items = (await get_json(harness, f"/stripe/{invoice}/events"))["items"]
     assert [(row["sequence"], row["type"]) for row in items] == [
         (1, "payment.failed"),
         (2, "operator.cancel_requested"),
@@ -59,30 +59,30 @@ ODD_IDS = ("a/b", "a%2Fb", "SUB-2026-09-01", "ä ö", "a?b#c", "events", "x/even
 
 
 @pytest.mark.parametrize("odd", ODD_IDS)
-async def test_an_id_may_hold_anything(odd: str, house: ApiHarness) -> None:
+async def test_an_id_may_hold_anything(odd: str, harness: ApiHarness) -> None:
     invoice = f"{unique_id('in')}{odd}" if odd not in {"..", "events"} else odd
-    await store_recovery(house.db, failure_event(invoice))
+    await store_recovery(harness.db, failure_event(invoice))
     encoded = quote(invoice, safe="").replace(".", "%2E")
-    assert (await get_json(house, f"/stripe/{encoded}"))["invoice_id"] == invoice
-    assert (await get_json(house, f"/stripe/{encoded}/events"))["items"][0]["invoice_id"] == invoice
+    assert (await get_json(harness, f"/stripe/{encoded}"))["invoice_id"] == invoice
+    assert (await get_json(harness, f"/stripe/{encoded}/events"))["items"][0]["invoice_id"] == invoice
 
 
 @pytest.mark.parametrize(
     "path", ["/stripe/in_none", "/stripe/in_none/events", "/nobody/in_1", "/stripe/%00", "/stripe/%FF"]
 )
-async def test_what_is_unknown_is_404(path: str, house: ApiHarness) -> None:
-    answer = await house.client.get(f"/v1/recoveries{path}", headers=ALL_SCOPES)
+async def test_what_is_unknown_is_404(path: str, harness: ApiHarness) -> None:
+    answer = await harness.client.get(f"/v1/recoveries{path}", headers=ALL_SCOPES)
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
-async def test_filters_narrow_and_combine(house: ApiHarness) -> None:
+async def test_filters_narrow_and_combine(harness: ApiHarness) -> None:
     customer = unique_id("cus")
     first, second = unique_id("in"), unique_id("in")
-    await store_recovery(house.db, failure_event(first, customer_id=customer))
-    await store_recovery(house.db, failure_event(second, customer_id=customer), canceled_event())
+    await store_recovery(harness.db, failure_event(first, customer_id=customer))
+    await store_recovery(harness.db, failure_event(second, customer_id=customer), canceled_event())
 
     async def matching_invoices(**query: Any) -> list[str]:
-        return sorted(item["invoice_id"] for item in (await get_json(house, "", **query))["items"])
+        return sorted(item["invoice_id"] for item in (await get_json(harness, "", **query))["items"])
 
     assert await matching_invoices(customer_id=customer) == sorted([first, second])
     assert await matching_invoices(customer_id=customer, state="canceled") == [second]
@@ -94,15 +94,15 @@ async def test_filters_narrow_and_combine(house: ApiHarness) -> None:
     assert await matching_invoices(q="%", customer_id=customer) == []
 
 
-async def test_pages_hold_everything_once(house: ApiHarness) -> None:
+async def test_pages_hold_everything_once(harness: ApiHarness) -> None:
     customer = unique_id("cus")
     invoices = [unique_id("in") for _ in range(7)]
     for invoice in invoices:
-        await store_recovery(house.db, failure_event(invoice, customer_id=customer))
+        await store_recovery(harness.db, failure_event(invoice, customer_id=customer))
     seen, cursor = [], None
     while True:
         query = {"customer_id": customer, "limit": 3} | ({"cursor": cursor} if cursor else {})
-        page = await get_json(house, "", **query)
+        page = await get_json(harness, "", **query)
         seen += [item["invoice_id"] for item in page["items"]]
         cursor = page["next_cursor"]
         if cursor is None:
@@ -118,8 +118,8 @@ async def test_pages_hold_everything_once(house: ApiHarness) -> None:
         {"cursor": "x" * 2000}, {"q": "a\x00b"}, {"q": "x" * 300}, {"q": ""},
     ],
 )  # fmt: skip
-async def test_a_query_that_does_not_fit_is_explained(query: dict[str, Any], house: ApiHarness) -> None:
-    answer = await house.client.get("/v1/recoveries", headers=ALL_SCOPES, params=query)
+async def test_a_query_that_does_not_fit_is_explained(query: dict[str, Any], harness: ApiHarness) -> None:
+    answer = await harness.client.get("/v1/recoveries", headers=ALL_SCOPES, params=query)
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["code"] in {"invalid_request", "invalid_input"}

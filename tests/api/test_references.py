@@ -8,9 +8,9 @@ import pytest
 
 from core.ids import recovery_id
 from db.repositories import inbox
-from sandbox.adyen import items, payments
+from sandbox.adyen import payments, webhooks
 from sandbox.adyen.models import FailedPayment
-from tests.api.house import ADYEN, ALL_SCOPES, ApiHarness
+from tests.api.harness import ADYEN, ALL_SCOPES, ApiHarness
 from tests.intake.fakes import unique_id
 
 KEY = ADYEN["ADYEN_HMAC_KEYS"]
@@ -29,24 +29,26 @@ REFERENCES = [
 ]
 
 
-async def send_refusal(house: ApiHarness, reference: Any, **fields: Any) -> Any:
+async def send_refusal(harness: ApiHarness, reference: Any, **fields: Any) -> Any:
     payment = payments.payment_from_spec(FailedPayment(invoice_id="unused"))
-    item = items.build_item(payment, "AUTHORISATION", False, 1_780_000_000, reason="Refused") | fields
-    body, headers = items.sign_adyen_webhook(items.webhook_body([item | {"merchantReference": reference}]), KEY, 0)
-    return await house.client.post("/webhooks/adyen", content=body, headers=headers)
+    item = webhooks.build_item(payment, "AUTHORISATION", False, 1_780_000_000, reason="Refused") | fields
+    body, headers = webhooks.sign_adyen_webhook(
+        webhooks.webhook_body([item | {"merchantReference": reference}]), KEY, 0
+    )
+    return await harness.client.post("/webhooks/adyen", content=body, headers=headers)
 
 
 @pytest.mark.parametrize("shape", REFERENCES)
-async def test_it_is_taken_exactly_as_it_is(shape: str, house: ApiHarness) -> None:
+async def test_it_is_taken_exactly_as_it_is(shape: str, harness: ApiHarness) -> None:
     reference = shape.format(unique_id("r"))
-    answer = await send_refusal(house, reference)
+    answer = await send_refusal(harness, reference)
     assert answer.json() == {
         "status": "accepted",
         "recovery_id": recovery_id("adyen", reference),
         "reason": None,
     }
-    assert [begun.invoice_id for begun in house.recoveries.begun_events] == [reference]
-    async with house.db.begin() as session:
+    assert [begun.invoice_id for begun in harness.recoveries.begun_events] == [reference]
+    async with harness.db.begin() as session:
         (row,) = await inbox.webhooks_of_invoice(session, "adyen", reference)
     assert row.event
     assert row.event.invoice_id == reference
@@ -66,17 +68,17 @@ async def test_it_is_taken_exactly_as_it_is(shape: str, house: ApiHarness) -> No
         ("漢" * 255 + "字", "it is longer than 255 characters or 900 bytes"),
     ],
 )
-async def test_what_cannot_be_taken_says_so(reference: Any, why: str, house: ApiHarness) -> None:
-    answer = await send_refusal(house, reference, pspReference=unique_id("PSP").upper().replace("_", ""))
+async def test_what_cannot_be_taken_says_so(reference: Any, why: str, harness: ApiHarness) -> None:
+    answer = await send_refusal(harness, reference, pspReference=unique_id("PSP").upper().replace("_", ""))
     assert answer.json()["status"] == "ignored"
     assert answer.json()["reason"] == f"reference can't be taken: {why}"
 
 
-async def test_its_address_finds_it(house: ApiHarness) -> None:
+async def test_its_address_finds_it(harness: ApiHarness) -> None:
     """Stored, and about to begin: never 404, however the name is written."""
     reference = f"Bestellung Müller/{unique_id('r')} "
-    await send_refusal(house, reference)
+    await send_refusal(harness, reference)
     path = f"/v1/recoveries/adyen/{quote(reference, safe='')}"
-    answer = await house.client.get(path, headers=ALL_SCOPES)
+    answer = await harness.client.get(path, headers=ALL_SCOPES)
     assert answer.status_code == 200
     assert json.loads(answer.content)["invoice_id"] == reference

@@ -4,14 +4,14 @@ from datetime import timedelta
 
 import pytest
 
-from activities.approvals import ApprovalCheck, stored_approval_lookup
-from core.approvals import OperatorRules, second_approver_refusal
-from core.contracts import Command, RecoveryStatus
+from activities.recording import ApprovalCheck, stored_approval_lookup
+from core.contracts import RecoveryStatus
 from core.errors import CommandRefused
 from core.events import State
-from core.retry.reactions import command_event
+from core.operators import Command, OperatorRules, second_approver_refusal
+from core.recovery.commands import command_event
 from db.repositories import approvals, event_log
-from tests.api.house import ApiHarness, app_now
+from tests.api.harness import ApiHarness, app_now
 from tests.api.test_second_approver import (
     WRITE,
     assert_refused,
@@ -27,9 +27,9 @@ LIMITS = OperatorRules(second_approver_above={"EUR": 1000})
 class ApprovalWorker:
     """Answers as a recovery does whose worker holds every command against the table of approvals."""
 
-    def __init__(self, house: ApiHarness) -> None:
-        self._house = house
-        self._approvals = ApprovalCheck(lambda: LIMITS, stored_approval_lookup(house.db))
+    def __init__(self, harness: ApiHarness) -> None:
+        self._house = harness
+        self._approvals = ApprovalCheck(lambda: LIMITS, stored_approval_lookup(harness.db))
         self._answers: dict[str | None, CommandRefused | None] = {}
         self.followed: list[Command] = []
 
@@ -50,58 +50,58 @@ class ApprovalWorker:
 
 
 @pytest.fixture
-def worker(house: ApiHarness, monkeypatch: pytest.MonkeyPatch) -> ApprovalWorker:
+def worker(harness: ApiHarness, monkeypatch: pytest.MonkeyPatch) -> ApprovalWorker:
     """In the place of the house's recoveries, whose own policy asks for one person."""
-    known = ApprovalWorker(house)
-    monkeypatch.setattr(house.recoveries, "submit_command", known.submit_command)
+    known = ApprovalWorker(harness)
+    monkeypatch.setattr(harness.recoveries, "submit_command", known.submit_command)
     return known
 
 
-async def test_a_retry_takes_two(house: ApiHarness, worker: ApprovalWorker) -> None:
-    ann, bob = await house.create_key(*WRITE, name="ann"), await house.create_key(*WRITE, name="bob")
-    invoice = await start_recovery(house)
-    await assert_refused(await submit_command(house, invoice, ann), "ann")
-    await assert_refused(await submit_command(house, invoice, ann), "ann")
+async def test_a_retry_takes_two(harness: ApiHarness, worker: ApprovalWorker) -> None:
+    ann, bob = await harness.create_key(*WRITE, name="ann"), await harness.create_key(*WRITE, name="bob")
+    invoice = await start_recovery(harness)
+    await assert_refused(await submit_command(harness, invoice, ann), "ann")
+    await assert_refused(await submit_command(harness, invoice, ann), "ann")
     assert worker.followed == []
-    assert (await submit_command(house, invoice, bob, reason="I looked at it")).status_code == 200
+    assert (await submit_command(harness, invoice, bob, reason="I looked at it")).status_code == 200
     (wish,) = worker.followed
     assert (wish.actor, wish.reason, wish.asked_by) == ("bob", "I looked at it", "ann")
     assert wish.asked_reason == f"because of {invoice}"
 
 
-async def test_an_approval_takes_two_and_a_rejection_one(house: ApiHarness, worker: ApprovalWorker) -> None:
-    ann, bob = await house.create_key(*WRITE, name="ann"), await house.create_key(*WRITE, name="bob")
-    invoice = await start_reviewed_recovery(house)
-    assert (await submit_command(house, invoice, ann, "review", decision="reject")).status_code == 200
-    await assert_refused(await submit_command(house, invoice, ann, "review", decision="approve"), "ann")
-    assert (await submit_command(house, invoice, bob, "review", decision="approve")).status_code == 200
+async def test_an_approval_takes_two_and_a_rejection_one(harness: ApiHarness, worker: ApprovalWorker) -> None:
+    ann, bob = await harness.create_key(*WRITE, name="ann"), await harness.create_key(*WRITE, name="bob")
+    invoice = await start_reviewed_recovery(harness)
+    assert (await submit_command(harness, invoice, ann, "review", decision="reject")).status_code == 200
+    await assert_refused(await submit_command(harness, invoice, ann, "review", decision="approve"), "ann")
+    assert (await submit_command(harness, invoice, bob, "review", decision="approve")).status_code == 200
     assert [wish.decision for wish in worker.followed] == ["reject", "approve"]
 
 
-async def test_up_to_the_limit_one_is_enough(house: ApiHarness, worker: ApprovalWorker) -> None:
+async def test_up_to_the_limit_one_is_enough(harness: ApiHarness, worker: ApprovalWorker) -> None:
     assert (
-        await submit_command(house, await start_recovery(house, 1000), await house.create_key(*WRITE, name="ann"))
+        await submit_command(harness, await start_recovery(harness, 1000), await harness.create_key(*WRITE, name="ann"))
     ).status_code == 200
     assert worker.followed[0].asked_by is None
 
 
-async def test_the_same_request_sent_again_stays_as_it_was(house: ApiHarness, worker: ApprovalWorker) -> None:
-    ann, bob = await house.create_key(*WRITE, name="ann"), await house.create_key(*WRITE, name="bob")
-    invoice = await start_recovery(house)
+async def test_the_same_request_sent_again_stays_as_it_was(harness: ApiHarness, worker: ApprovalWorker) -> None:
+    ann, bob = await harness.create_key(*WRITE, name="ann"), await harness.create_key(*WRITE, name="bob")
+    invoice = await start_recovery(harness)
     for _ in range(2):
-        await assert_refused(await submit_command(house, invoice, ann | {"Idempotency-Key": "one"}), "ann")
+        await assert_refused(await submit_command(harness, invoice, ann | {"Idempotency-Key": "one"}), "ann")
     for _ in range(2):
-        assert (await submit_command(house, invoice, bob | {"Idempotency-Key": "one"})).status_code == 200
+        assert (await submit_command(harness, invoice, bob | {"Idempotency-Key": "one"})).status_code == 200
     first, second = worker.followed
     assert first == second
 
 
-async def test_nobody_is_approved_by_saying_so(house: ApiHarness, worker: ApprovalWorker) -> None:
+async def test_nobody_is_approved_by_saying_so(harness: ApiHarness, worker: ApprovalWorker) -> None:
     """As an update by Temporal's own command line, with names that anybody can type."""
-    invoice = await start_recovery(house)
+    invoice = await start_recovery(harness)
     forged = Command(action="retry", actor="bob", asked_by="ann", asked_reason="both of us", request_id="made-up")
     with pytest.raises(CommandRefused) as caught:
         await worker.submit_command(f"recovery-stripe-{invoice}", forged, timedelta(seconds=5))
     assert (caught.value.code, str(caught.value)) == (second_approver_refusal().code, str(second_approver_refusal()))
-    async with house.db.begin() as session:
+    async with harness.db.begin() as session:
         assert await approvals.waiting_approvals(session, f"recovery-stripe-{invoice}", app_now()) == []

@@ -12,7 +12,7 @@ import pytest
 from api import middleware
 from core.ids import recovery_id
 from db.session import Database
-from tests.api.house import build_app, failed_event, run_server, sign_headers
+from tests.api.harness import build_app, failed_event, run_server, sign_headers
 from tests.intake.fakes import FakeRecoveries, unique_id
 
 MIB = 1024 * 1024

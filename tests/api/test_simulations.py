@@ -9,43 +9,43 @@ from core.errors import EngineUnavailable
 from core.simulations import SimulationOutcome
 from db.repositories import operator_actions, simulations
 from settings import SHIPPED_POLICY
-from tests.api.house import ALL_SCOPES, ApiHarness, FakeSimulations, app_now
+from tests.api.harness import ALL_SCOPES, ApiHarness, FakeSimulations, app_now
 
 SHIPPED = SHIPPED_POLICY.read_text()
 WRONG = SHIPPED.replace("attempts_allowed = 4", 'attempts_allowed = "many"')
 REPORT = "<!DOCTYPE html><title>£ a report</title>"
 
 
-def fake_simulations(house: ApiHarness) -> FakeSimulations:
+def fake_simulations(harness: ApiHarness) -> FakeSimulations:
     """Who is asked to compute."""
-    found = house.app.state.parts.simulations
+    found = harness.app.state.parts.simulations
     assert isinstance(found, FakeSimulations)
     return found
 
 
-async def post_simulation(house: ApiHarness, **body: Any) -> Any:
+async def post_simulation(harness: ApiHarness, **body: Any) -> Any:
     """The answer to a new one."""
-    return await house.client.post("/v1/simulations", headers=ALL_SCOPES, json={"policy": SHIPPED} | body)
+    return await harness.client.post("/v1/simulations", headers=ALL_SCOPES, json={"policy": SHIPPED} | body)
 
 
-async def start_simulation(house: ApiHarness, **body: Any) -> str:
+async def start_simulation(harness: ApiHarness, **body: Any) -> str:
     """The id of a new one."""
-    answer = await post_simulation(house, **body)
+    answer = await post_simulation(harness, **body)
     assert answer.status_code == 202, answer.text
     return str(answer.json()["id"])
 
 
-async def get_simulation(house: ApiHarness, id: str, rest: str = "") -> Any:
+async def get_simulation(harness: ApiHarness, id: str, rest: str = "") -> Any:
     """The answer to a look at it."""
-    return await house.client.get(f"/v1/simulations/{id}{rest}", headers=ALL_SCOPES)
+    return await harness.client.get(f"/v1/simulations/{id}{rest}", headers=ALL_SCOPES)
 
 
-async def test_a_new_one_is_queued_and_begun(house: ApiHarness) -> None:
-    answer = await post_simulation(house, seed=7, recoveries=1000, source="history")
+async def test_a_new_one_is_queued_and_begun(harness: ApiHarness) -> None:
+    answer = await post_simulation(harness, seed=7, recoveries=1000, source="history")
     assert answer.status_code == 202
     body = answer.json()
     assert answer.headers["location"] == f"/v1/simulations/{body['id']}"
-    assert fake_simulations(house).begun == [body["id"]]
+    assert fake_simulations(harness).begun == [body["id"]]
     asked = {key: body[key] for key in ("state", "seed", "recoveries", "source", "created_by", "result", "problem")}
     assert asked == {
         "state": "queued",
@@ -57,24 +57,24 @@ async def test_a_new_one_is_queued_and_begun(house: ApiHarness) -> None:
         "problem": None,
     }
     assert body["progress"] == {"done": 0, "total": None}
-    assert (await get_simulation(house, body["id"])).json() == body
+    assert (await get_simulation(harness, body["id"])).json() == body
 
 
-async def test_the_baseline_is_the_active_policy_unless_another_is_given(house: ApiHarness) -> None:
-    ids = [await start_simulation(house), await start_simulation(house, baseline=SHIPPED + "\n# mine\n")]
-    async with house.db.begin() as session:
+async def test_the_baseline_is_the_active_policy_unless_another_is_given(harness: ApiHarness) -> None:
+    ids = [await start_simulation(harness), await start_simulation(harness, baseline=SHIPPED + "\n# mine\n")]
+    async with harness.db.begin() as session:
         rows = [await simulations.load_simulation(session, UUID(id)) for id in ids]
     assert [row["baseline"] for row in rows if row] == [SHIPPED, SHIPPED + "\n# mine\n"]
 
 
 @pytest.mark.parametrize("field", ["policy", "baseline"])
-async def test_a_wrong_policy_is_refused_at_the_door_with_line_and_key(house: ApiHarness, field: str) -> None:
-    answer = await post_simulation(house, **{field: WRONG})
+async def test_a_wrong_policy_is_refused_at_the_door_with_line_and_key(harness: ApiHarness, field: str) -> None:
+    answer = await post_simulation(harness, **{field: WRONG})
     assert (answer.status_code, answer.json()["code"]) == (422, "policy_invalid")
     line = 1 + WRONG[: WRONG.index('"many"')].count("\n")
     assert answer.json()["detail"].startswith(f"{field}:{line}: ")
     assert "attempts_allowed" in answer.json()["detail"]
-    assert fake_simulations(house).begun == []
+    assert fake_simulations(harness).begun == []
 
 
 BAD_ORDERS: list[dict[str, Any]] = [
@@ -91,100 +91,100 @@ BAD_ORDERS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("body", BAD_ORDERS, ids=lambda body: next(iter(body)))
-async def test_what_does_not_fit_is_422(house: ApiHarness, body: dict[str, Any]) -> None:
-    answer = await post_simulation(house, **body)
+async def test_what_does_not_fit_is_422(harness: ApiHarness, body: dict[str, Any]) -> None:
+    answer = await post_simulation(harness, **body)
     assert answer.status_code == 422, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-async def test_without_temporal_nothing_is_left_behind(house: ApiHarness) -> None:
-    fake_simulations(house).failing = EngineUnavailable("away")
-    before = (await house.client.get("/v1/simulations", headers=ALL_SCOPES)).json()
-    answer = await post_simulation(house)
+async def test_without_temporal_nothing_is_left_behind(harness: ApiHarness) -> None:
+    fake_simulations(harness).failing = EngineUnavailable("away")
+    before = (await harness.client.get("/v1/simulations", headers=ALL_SCOPES)).json()
+    answer = await post_simulation(harness)
     assert (answer.status_code, answer.json()["code"]) == (503, "temporal_unavailable")
-    assert (await house.client.get("/v1/simulations", headers=ALL_SCOPES)).json() == before
+    assert (await harness.client.get("/v1/simulations", headers=ALL_SCOPES)).json() == before
 
 
-async def test_progress_shows_while_it_runs_and_the_result_when_it_is_done(house: ApiHarness) -> None:
-    id = await start_simulation(house)
-    async with house.db.begin() as session:
+async def test_progress_shows_while_it_runs_and_the_result_when_it_is_done(harness: ApiHarness) -> None:
+    id = await start_simulation(harness)
+    async with harness.db.begin() as session:
         await simulations.begin_simulation(session, UUID(id), app_now())
         await simulations.save_progress(session, UUID(id), 40, 100)
-    running = (await get_simulation(house, id)).json()
+    running = (await get_simulation(harness, id)).json()
     assert (running["state"], running["progress"]) == ("running", {"done": 40, "total": 100})
-    assert (await get_simulation(house, id, "/report")).status_code == 404
-    async with house.db.begin() as session:
+    assert (await get_simulation(harness, id, "/report")).status_code == 404
+    async with harness.db.begin() as session:
         await simulations.finish_simulation(
             session, UUID(id), SimulationOutcome(result='{"seed": 1}', report=REPORT), app_now()
         )
-    done = (await get_simulation(house, id)).json()
+    done = (await get_simulation(harness, id)).json()
     assert (done["state"], done["result"]) == ("done", {"seed": 1})
 
 
-async def test_the_report_is_a_page_that_may_load_nothing(house: ApiHarness) -> None:
-    id = await start_simulation(house)
-    async with house.db.begin() as session:
+async def test_the_report_is_a_page_that_may_load_nothing(harness: ApiHarness) -> None:
+    id = await start_simulation(harness)
+    async with harness.db.begin() as session:
         await simulations.finish_simulation(session, UUID(id), SimulationOutcome(result="{}", report=REPORT), app_now())
-    page = await get_simulation(house, id, "/report")
+    page = await get_simulation(harness, id, "/report")
     assert (page.status_code, page.text) == (200, REPORT)
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert page.headers["content-security-policy"].startswith("default-src 'none'; style-src 'unsafe-inline'")
 
 
-async def test_cancel_asks_the_run_once_it_was_begun(house: ApiHarness) -> None:
-    id = await start_simulation(house)
-    answer = await house.client.post(f"/v1/simulations/{id}/cancel", headers=ALL_SCOPES)
+async def test_cancel_asks_the_run_once_it_was_begun(harness: ApiHarness) -> None:
+    id = await start_simulation(harness)
+    answer = await harness.client.post(f"/v1/simulations/{id}/cancel", headers=ALL_SCOPES)
     assert answer.status_code == 200
-    assert fake_simulations(house).canceled == [id]
+    assert fake_simulations(harness).canceled == [id]
     assert answer.json()["state"] == "queued"  # its run writes the end
 
 
-async def test_cancel_of_one_without_a_run_ends_it(house: ApiHarness) -> None:
-    id = await start_simulation(house)
-    fake_simulations(house).begun.clear()
-    answer = await house.client.post(f"/v1/simulations/{id}/cancel", headers=ALL_SCOPES)
+async def test_cancel_of_one_without_a_run_ends_it(harness: ApiHarness) -> None:
+    id = await start_simulation(harness)
+    fake_simulations(harness).begun.clear()
+    answer = await harness.client.post(f"/v1/simulations/{id}/cancel", headers=ALL_SCOPES)
     assert (answer.status_code, answer.json()["state"]) == (200, "canceled")
-    again = await house.client.post(f"/v1/simulations/{id}/cancel", headers=ALL_SCOPES)
+    again = await harness.client.post(f"/v1/simulations/{id}/cancel", headers=ALL_SCOPES)
     assert (again.status_code, again.json()["code"]) == (409, "closed")
 
 
 @pytest.mark.parametrize("id", [str(uuid4()), "nothing", "%00"], ids=["unknown", "no id", "nul"])
-async def test_what_is_not_there_is_404(house: ApiHarness, id: str) -> None:
-    assert (await get_simulation(house, id)).status_code == 404
-    assert (await get_simulation(house, id, "/report")).status_code == 404
-    assert (await house.client.post(f"/v1/simulations/{id}/cancel", headers=ALL_SCOPES)).status_code == 404
+async def test_what_is_not_there_is_404(harness: ApiHarness, id: str) -> None:
+    assert (await get_simulation(harness, id)).status_code == 404
+    assert (await get_simulation(harness, id, "/report")).status_code == 404
+    assert (await harness.client.post(f"/v1/simulations/{id}/cancel", headers=ALL_SCOPES)).status_code == 404
 
 
-async def test_the_list_has_no_results_in_it(house: ApiHarness) -> None:
-    id = await start_simulation(house)
-    page = (await house.client.get("/v1/simulations?limit=1", headers=ALL_SCOPES)).json()
+async def test_the_list_has_no_results_in_it(harness: ApiHarness) -> None:
+    id = await start_simulation(harness)
+    page = (await harness.client.get("/v1/simulations?limit=1", headers=ALL_SCOPES)).json()
     assert [one["id"] for one in page["items"]] == [id]
     assert "result" not in page["items"][0]
-    following = (await house.client.get(f"/v1/simulations?cursor={page['next_cursor']}", headers=ALL_SCOPES)).json()
+    following = (await harness.client.get(f"/v1/simulations?cursor={page['next_cursor']}", headers=ALL_SCOPES)).json()
     assert id not in [one["id"] for one in following["items"]]
 
 
-async def test_a_reader_may_look_and_not_start(house: ApiHarness) -> None:
-    id = await start_simulation(house)
+async def test_a_reader_may_look_and_not_start(harness: ApiHarness) -> None:
+    id = await start_simulation(harness)
     reader, simulator, writer = [
-        await house.create_key(f"{one}") for one in ("recoveries:read", "simulations:write", "recoveries:write")
+        await harness.create_key(f"{one}") for one in ("recoveries:read", "simulations:write", "recoveries:write")
     ]
     looks = [
-        (await house.client.get(f"/v1/simulations/{id}", headers=key)).status_code
+        (await harness.client.get(f"/v1/simulations/{id}", headers=key)).status_code
         for key in (reader, simulator, writer)
     ]
     assert looks == [200, 200, 403]
     starts = [
-        (await house.client.post("/v1/simulations", headers=key, json={"policy": SHIPPED})).status_code
+        (await harness.client.post("/v1/simulations", headers=key, json={"policy": SHIPPED})).status_code
         for key in (reader, simulator, writer)
     ]
     assert starts == [403, 202, 403]
 
 
-async def test_who_started_and_who_canceled_is_kept(house: ApiHarness) -> None:
-    id = await start_simulation(house, recoveries=500)
-    await house.client.post(f"/v1/simulations/{id}/cancel", headers=ALL_SCOPES)
-    async with house.db.begin() as session:
+async def test_who_started_and_who_canceled_is_kept(harness: ApiHarness) -> None:
+    id = await start_simulation(harness, recoveries=500)
+    await harness.client.post(f"/v1/simulations/{id}/cancel", headers=ALL_SCOPES)
+    async with harness.db.begin() as session:
         entries = (await operator_actions.load_entries(session, actor="bootstrap")).items
     first, second = sorted((one for one in entries if one.subject == id), key=lambda one: one.at)
     assert (first.action, second.action) == ("simulation_started", "simulation_canceled")

@@ -7,13 +7,15 @@ import pytest
 
 from core.events import EventType, format_timestamp
 from db.repositories import event_log
-from tests.api.house import ALL_SCOPES, ApiHarness
-from tests.db.stories import NOW, blank_recovery, canceled_event, event_of, failed_event, part_payment
+from tests.api.harness import ALL_SCOPES, ApiHarness
+from tests.db.recovery_events import NOW, blank_recovery, canceled_event, event_of, failed_event, part_payment
 
 LAST_DAY = {"from": format_timestamp(NOW - timedelta(days=1)), "to": format_timestamp(NOW)}
 
 
-async def add_recovery(house: ApiHarness, invoice: str, arm: str, *, paid: bool | None, currency: str = "EUR") -> None:
+async def add_recovery(
+    harness: ApiHarness, invoice: str, arm: str, *, paid: bool | None, currency: str = "EUR"
+) -> None:
     """One that was won, lost, or goes on."""
     at = NOW - timedelta(hours=1)
     end = {True: [event_of(EventType.PAID_ELSEWHERE)], False: [canceled_event()], None: []}[paid]
@@ -24,16 +26,16 @@ async def add_recovery(house: ApiHarness, invoice: str, arm: str, *, paid: bool 
         event_of(EventType.RETRY_PLANNED),
         *end,
     ]
-    async with house.db.begin() as session:
+    async with harness.db.begin() as session:
         await event_log.append_to_log(session, blank_recovery(invoice), rows, at)
 
 
-async def test_the_sums_and_the_arms(house: ApiHarness) -> None:
+async def test_the_sums_and_the_arms(harness: ApiHarness) -> None:
     for number, (arm, paid) in enumerate([("holdout", True), ("holdout", False), ("quick", True), ("quick", None)]):
-        await add_recovery(house, f"in_sum_{number}", arm, paid=paid)
-    await add_recovery(house, "in_sum_jpy", "quick", paid=False, currency="JPY")
+        await add_recovery(harness, f"in_sum_{number}", arm, paid=paid)
+    await add_recovery(harness, "in_sum_jpy", "quick", paid=False, currency="JPY")
 
-    answer = (await house.client.get(f"/v1/summary?{urlencode(LAST_DAY)}", headers=ALL_SCOPES)).json()
+    answer = (await harness.client.get(f"/v1/summary?{urlencode(LAST_DAY)}", headers=ALL_SCOPES)).json()
     assert answer["from"] < answer["to"]
     euro, yen = answer["currencies"]
     assert (euro["currency"], yen["currency"]) == ("EUR", "JPY")
@@ -50,7 +52,7 @@ async def test_the_sums_and_the_arms(house: ApiHarness) -> None:
     assert quick["difference"]["low"] < quick["difference"]["estimate"] == 0.5 < quick["difference"]["high"]
 
 
-async def test_money_in_parts_late_and_back_stands_apart(house: ApiHarness) -> None:
+async def test_money_in_parts_late_and_back_stands_apart(harness: ApiHarness) -> None:
     """In a currency that no other test here uses."""
     at, paid = NOW - timedelta(hours=1), event_of(EventType.PAID_ELSEWHERE)
     behind = [event_of(EventType.PAYMENT_REFUNDED, amount=120), event_of(EventType.PAYMENT_LATE, amount=400)]
@@ -61,11 +63,11 @@ async def test_money_in_parts_late_and_back_stands_apart(house: ApiHarness) -> N
         invoice = f"in_parts_{number}"
         opening = failed_event(at, event_id=f"evt_{invoice}", currency="NOK", customer_id=f"cus_{invoice}")
         rows = [opening, event_of(EventType.CUSTOMER_SEGMENTED, experiment="parts", arm="only"), part_payment(100, 400)]
-        async with house.db.begin() as session:
+        async with harness.db.begin() as session:
             await event_log.append_to_log(session, blank_recovery(invoice), [*rows, *([end] if end else [])], at)
             if late:
                 await event_log.append_late(session, "stripe", invoice, late, at)
-    answer = (await house.client.get(f"/v1/summary?currency=NOK&{urlencode(LAST_DAY)}", headers=ALL_SCOPES)).json()
+    answer = (await harness.client.get(f"/v1/summary?currency=NOK&{urlencode(LAST_DAY)}", headers=ALL_SCOPES)).json()
     (crowns,) = answer["currencies"]
     sums = {name: crowns[name] for name in ("recovered", "at_risk", "lost", "paid_late", "returned", "net")}
     assert sums == {"recovered": 800, "at_risk": 400, "lost": 400, "paid_late": 400, "returned": 120, "net": 1080}
@@ -73,38 +75,38 @@ async def test_money_in_parts_late_and_back_stands_apart(house: ApiHarness) -> N
     assert crowns["recovery_rate"] == pytest.approx(800 / 1200, abs=1e-6)
     (arm,) = crowns["experiments"]
     assert (arm["recovered_amount"], arm["returned_amount"], arm["net_amount"]) == (800, 120, 1080)
-    shown = (await house.client.get("/v1/recoveries/stripe/in_parts_1", headers=ALL_SCOPES)).json()
+    shown = (await harness.client.get("/v1/recoveries/stripe/in_parts_1", headers=ALL_SCOPES)).json()
     assert (shown["amount"], shown["paid"], shown["paid_late"], shown["returned"]) == (400, 100, 400, 0)
 
 
-async def test_it_is_narrowed_by_currency_and_time(house: ApiHarness) -> None:
-    only = (await house.client.get(f"/v1/summary?currency=jpy&{urlencode(LAST_DAY)}", headers=ALL_SCOPES)).json()
+async def test_it_is_narrowed_by_currency_and_time(harness: ApiHarness) -> None:
+    only = (await harness.client.get(f"/v1/summary?currency=jpy&{urlencode(LAST_DAY)}", headers=ALL_SCOPES)).json()
     assert [one["currency"] for one in only["currencies"]] == ["JPY"]
     before = {"from": "2020-01-01T00:00:00Z", "to": "2020-02-01T00:00:00Z"}
-    assert (await house.client.get(f"/v1/summary?{urlencode(before)}", headers=ALL_SCOPES)).json() == before | {
+    assert (await harness.client.get(f"/v1/summary?{urlencode(before)}", headers=ALL_SCOPES)).json() == before | {
         "currencies": [],
         "network_fees": [],
     }
 
 
-async def test_fees_of_the_networks_are_in_their_own_currency(house: ApiHarness) -> None:
+async def test_fees_of_the_networks_are_in_their_own_currency(harness: ApiHarness) -> None:
     at, card = NOW - timedelta(hours=2), {"fingerprint": "fp_sum", "network": "mastercard"}
     costing = event_of(EventType.FAILURE_CLASSIFIED, card=card, network_fee={"amount": 50, "currency": "usd"})
     held = {"action": "refuse", "trigger": "manual", "network": card | {"fee": {"amount": 30, "currency": "USD"}}}
     rows = [failed_event(at, event_id="evt_fee"), costing, event_of(EventType.RETRY_SKIPPED, **held)]
-    async with house.db.begin() as session:
+    async with harness.db.begin() as session:
         await event_log.append_to_log(session, blank_recovery("in_fee"), rows, at)
     around = urlencode(
         {"from": format_timestamp(at - timedelta(minutes=1)), "to": format_timestamp(NOW + timedelta(minutes=1))}
     )
-    answer = (await house.client.get(f"/v1/summary?{around}", headers=ALL_SCOPES)).json()
+    answer = (await harness.client.get(f"/v1/summary?{around}", headers=ALL_SCOPES)).json()
     assert answer["network_fees"] == [{"currency": "USD", "caused": 50, "avoided": 30}]
 
 
 @pytest.mark.parametrize("query", ["currency=euros", "from=yesterday", "to=2026-01-01T00:00:00"])
-async def test_nonsense_is_refused(house: ApiHarness, query: str) -> None:
-    assert (await house.client.get(f"/v1/summary?{query}", headers=ALL_SCOPES)).status_code == 422
+async def test_nonsense_is_refused(harness: ApiHarness, query: str) -> None:
+    assert (await harness.client.get(f"/v1/summary?{query}", headers=ALL_SCOPES)).status_code == 422
 
 
-async def test_it_needs_a_key(house: ApiHarness) -> None:
-    assert (await house.client.get("/v1/summary")).status_code == 401
+async def test_it_needs_a_key(harness: ApiHarness) -> None:
+    assert (await harness.client.get("/v1/summary")).status_code == 401

@@ -9,18 +9,17 @@ from pydantic import SecretStr
 from temporalio.testing import ActivityEnvironment
 
 from activities.contacts import StoredContacts
-from activities.messaging import Messaging, StoredOutbox
-from activities.suppressions import StoredSuppressions
-from core.messages.contracts import DeliveryOutcome, DeliveryResult, NotifyInput
+from activities.messaging import Messaging, StoredOutbox, StoredSuppressions
+from core.contracts import DeliveryResult, NotifyInput
+from core.events.types import MessageOutcome
 from core.messages.kinds import MessageKind
-from core.messages.unsubscribe import Subscription, create_unsubscribe_token
-from core.retry.recovery import Recovery
+from core.messages.recipients import Subscription, create_unsubscribe_token
+from core.recovery.state import Recovery
 from db.repositories import suppressions
 from db.session import Database
-from notifications.email import EmailChannel, Server
-from notifications.letters import Letters
-from notifications.unsubscribe import UnsubscribeLinks
-from tests.api.house import ApiHarness, build_app, open_harness
+from notifications.composer import MessageComposer, UnsubscribeLinks
+from notifications.email import EmailChannel, SmtpServer
+from tests.api.harness import ApiHarness, build_app, open_harness
 from tests.intake.fakes import FakeRecoveries
 from tests.notifications.conftest import JENNY, MailServer, mail
 from tests.support.builders import THEN
@@ -38,8 +37,8 @@ async def signed(database: Database) -> AsyncIterator[ApiHarness]:
     async with database.begin() as session:
         await session.exec_driver_sql("DELETE FROM suppression")
     app = build_app(database, FakeRecoveries(), unsubscribe_secrets=(SecretStr(SECRET), SecretStr(SECRET[::-1])))
-    async with open_harness(app, database, FakeRecoveries()) as house:
-        yield house
+    async with open_harness(app, database, FakeRecoveries()) as harness:
+        yield harness
 
 
 async def is_unsubscribed(db: Database, subscription: Subscription = JENNYS) -> bool:
@@ -97,12 +96,16 @@ async def test_the_page_speaks_the_readers_language_and_runs_nothing(signed: Api
 
 
 def prepare_notification(
-    house: ApiHarness, mail: MailServer, customer: str, step: str
+    harness: ApiHarness, mail: MailServer, customer: str, step: str
 ) -> tuple[Messaging, NotifyInput]:
     links = UnsubscribeLinks("", "https://pri.example")
-    channel = EmailChannel(Server("127.0.0.1", mail.port, tls=False), "Acme, Inc. <billing@acme.example>", seconds=5)
-    wishes = StoredSuppressions(house.db, links, (SECRET.encode(),))
-    messages = Messaging({"email": channel}, Letters("Acme"), StoredContacts(house.db), StoredOutbox(house.db), wishes)
+    channel = EmailChannel(
+        SmtpServer("127.0.0.1", mail.port, tls=False), "Acme, Inc. <billing@acme.example>", seconds=5
+    )
+    wishes = StoredSuppressions(harness.db, links, (SECRET.encode(),))
+    messages = Messaging(
+        {"email": channel}, MessageComposer("Acme"), StoredContacts(harness.db), StoredOutbox(harness.db), wishes
+    )
     recovery = Recovery(provider="stripe", invoice_id=f"in_{customer}").with_changes(
         customer_id=customer, amount=1, currency="EUR"
     )
@@ -110,15 +113,15 @@ def prepare_notification(
     return messages, order
 
 
-async def notify_customer(house: ApiHarness, mail: MailServer, customer: str, step: str) -> DeliveryResult:
-    messages, order = prepare_notification(house, mail, customer, step)
+async def notify_customer(harness: ApiHarness, mail: MailServer, customer: str, step: str) -> DeliveryResult:
+    messages, order = prepare_notification(harness, mail, customer, step)
     return await ActivityEnvironment().run(messages.send_message, order)
 
 
 async def test_each_customer_has_a_link_of_their_own_and_it_is_honoured(signed: ApiHarness, mail: MailServer) -> None:
     for customer in ("cus_jenny", "cus_kim"):
         await StoredContacts(signed.db).save_contact("stripe", customer, f"in_{customer}", JENNY)
-        assert (await notify_customer(signed, mail, customer, "unsubscribing-1")).outcome is DeliveryOutcome.SENT
+        assert (await notify_customer(signed, mail, customer, "unsubscribing-1")).outcome is MessageOutcome.SENT
     jennys, kims = (str(one["List-Unsubscribe"]).strip("<>") for one in mail.mails)
     assert jennys != kims
     assert mail.mails[0]["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
@@ -129,7 +132,7 @@ async def test_each_customer_has_a_link_of_their_own_and_it_is_honoured(signed: 
 
     assert (await signed.client.post(urlsplit(jennys).path, data=ONE_CLICK)).status_code == 200
     assert await notify_customer(signed, mail, "cus_jenny", "unsubscribing-2") == DeliveryResult(
-        outcome=DeliveryOutcome.FAILED, reason="unsubscribed"
+        outcome=MessageOutcome.FAILED, reason="unsubscribed"
     )
-    assert (await notify_customer(signed, mail, "cus_kim", "unsubscribing-2")).outcome is DeliveryOutcome.SENT
+    assert (await notify_customer(signed, mail, "cus_kim", "unsubscribing-2")).outcome is MessageOutcome.SENT
     assert len(mail.mails) == 3

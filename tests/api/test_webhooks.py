@@ -17,7 +17,7 @@ from db.repositories import inbox
 from db.session import Database
 from intake.relay import run_relay
 from sandbox.models import Shape
-from tests.api.house import (
+from tests.api.harness import (
     ALL_SCOPES,
     ApiHarness,
     app_now,
@@ -30,51 +30,51 @@ from tests.api.house import (
 from tests.intake.fakes import TEMPORAL_AWAY, FakeRecoveries, failure_event, store_recovery, unique_id
 
 
-async def inbox_row(house: ApiHarness, event: dict[str, Any]) -> inbox.StoredWebhook:
+async def inbox_row(harness: ApiHarness, event: dict[str, Any]) -> inbox.StoredWebhook:
     """Its row of the inbox."""
-    async with house.db.begin() as session:
+    async with harness.db.begin() as session:
         row = await inbox.load_webhook(session, "stripe", event["id"])
     assert row
     return row
 
 
 @pytest.mark.parametrize("shape", list(Shape))
-async def test_a_failure_starts_a_recovery(shape: Shape, house: ApiHarness) -> None:
+async def test_a_failure_starts_a_recovery(shape: Shape, harness: ApiHarness) -> None:
     invoice = unique_id("in")
     event = failed_event(invoice, shape=shape)
-    answer = await house.send_event(event)
+    answer = await harness.send_event(event)
     name = recovery_id("stripe", invoice)
     assert (answer.status_code, answer.json()) == (202, {"status": "accepted", "recovery_id": name, "reason": None})
-    assert [begun.invoice_id for begun in house.recoveries.begun_events] == [invoice]
-    row = await inbox_row(house, event)
+    assert [begun.invoice_id for begun in harness.recoveries.begun_events] == [invoice]
+    row = await inbox_row(harness, event)
     assert (row.outcome, row.recovery_id) == ("accepted", name)
 
 
-async def test_a_hundred_copies_start_one_recovery(house: ApiHarness) -> None:
+async def test_a_hundred_copies_start_one_recovery(harness: ApiHarness) -> None:
     event = failed_event(unique_id("in"))
     turns = asyncio.Semaphore(50)
 
     async def send_copy() -> str:
         async with turns:
-            answer = await house.send_event(event)
+            answer = await harness.send_event(event)
         assert answer.status_code == 202
         assert answer.json()["recovery_id"] == recovery_id("stripe", event["data"]["object"]["id"])
         return str(answer.json()["status"])
 
     statuses = await asyncio.gather(*(send_copy() for _ in range(100)))
     assert sorted(statuses) == ["accepted"] + ["duplicate"] * 99
-    assert len(house.recoveries.begun_events) == 1
+    assert len(harness.recoveries.begun_events) == 1
 
 
-async def test_an_event_for_a_running_recovery_is_signalled_to_it(house: ApiHarness) -> None:
+async def test_an_event_for_a_running_recovery_is_signalled_to_it(harness: ApiHarness) -> None:
     opened_by = failure_event(unique_id("in"))
-    name = (await store_recovery(house.db, opened_by)).recovery_id
-    house.recoveries.running.add(name)
-    answer = await house.send_event(
+    name = (await store_recovery(harness.db, opened_by)).recovery_id
+    harness.recoveries.running.add(name)
+    answer = await harness.send_event(
         stripe_event("invoice.paid", id=opened_by.invoice_id, object="invoice", currency="eur")
     )
     assert answer.json() == {"status": "accepted", "recovery_id": name, "reason": None}
-    assert [(told, event.kind) for told, event in house.recoveries.told_events] == [(name, EventKind.INVOICE_PAID)]
+    assert [(told, event.kind) for told, event in harness.recoveries.told_events] == [(name, EventKind.INVOICE_PAID)]
 
 
 @pytest.mark.parametrize(
@@ -89,14 +89,14 @@ async def test_an_event_for_a_running_recovery_is_signalled_to_it(house: ApiHarn
     ],
 )
 async def test_what_has_no_effect_is_kept_with_the_reason(
-    event: dict[str, Any], reason: str, house: ApiHarness
+    event: dict[str, Any], reason: str, harness: ApiHarness
 ) -> None:
     event = event | {"id": unique_id("evt")}
-    answer = await house.send_event(event)
+    answer = await harness.send_event(event)
     assert (answer.status_code, answer.json()) == (202, {"status": "ignored", "recovery_id": None, "reason": reason})
-    row = await inbox_row(house, event)
+    row = await inbox_row(harness, event)
     assert (row.outcome, row.reason) == ("ignored", reason)
-    repeated = await house.send_event(event)
+    repeated = await harness.send_event(event)
     assert repeated.json() == {"status": "duplicate", "recovery_id": None, "reason": reason}
 
 
@@ -118,8 +118,8 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", list(HOSTILE))
-async def test_a_body_that_is_no_event_is_the_senders_mistake(name: str, house: ApiHarness) -> None:
-    answer = await house.post_webhook(HOSTILE[name])
+async def test_a_body_that_is_no_event_is_the_senders_mistake(name: str, harness: ApiHarness) -> None:
+    answer = await harness.post_webhook(HOSTILE[name])
     assert answer.status_code == 400, answer.text
     problem = answer.json()
     assert answer.headers["content-type"] == "application/problem+json"
@@ -143,13 +143,13 @@ ODD_EVENTS: dict[str, Callable[[dict[str, Any]], Any]] = {
 
 
 @pytest.mark.parametrize("name", list(ODD_EVENTS))
-async def test_an_odd_event_is_kept_or_refused_and_breaks_nothing(name: str, house: ApiHarness) -> None:
+async def test_an_odd_event_is_kept_or_refused_and_breaks_nothing(name: str, harness: ApiHarness) -> None:
     event = failed_event(unique_id("in"))
     event = ODD_EVENTS[name](event) or event
-    answer = await house.post_webhook(json.dumps(event).encode())
+    answer = await harness.post_webhook(json.dumps(event).encode())
     assert answer.status_code in {202, 400}, answer.text
     if answer.status_code == 202:
-        row = await inbox_row(house, event)
+        row = await inbox_row(harness, event)
         assert row.outcome == "accepted" or row.reason
 
 
@@ -166,27 +166,27 @@ async def test_an_odd_event_is_kept_or_refused_and_breaks_nothing(name: str, hou
         (lambda body: sign_headers(body + b" "), "No signature matches"),
     ],
 )
-async def test_who_cannot_be_verified_is_refused(headers: Any, told: str, house: ApiHarness) -> None:
+async def test_who_cannot_be_verified_is_refused(headers: Any, told: str, harness: ApiHarness) -> None:
     event = failed_event(unique_id("in"))
     body = json.dumps(event).encode()
-    answer = await house.post_webhook(body, headers(body) if callable(headers) else headers)
+    answer = await harness.post_webhook(body, headers(body) if callable(headers) else headers)
     assert answer.status_code == 400
     assert told in answer.json()["detail"]
     assert "whsec" not in answer.text
-    async with house.db.begin() as session:
+    async with harness.db.begin() as session:
         assert await inbox.load_webhook(session, "stripe", event["id"]) is None
 
 
 @pytest.mark.parametrize(
     "path", ["/webhooks/off", "/webhooks/unknown", "/webhooks/", "/webhooks/%00", "/webhooks/a%2Fb"]
 )
-async def test_a_provider_that_is_off_is_not_there(path: str, house: ApiHarness) -> None:
-    answer = await house.client.post(path, content=b"{}")
+async def test_a_provider_that_is_off_is_not_there(path: str, harness: ApiHarness) -> None:
+    answer = await harness.client.post(path, content=b"{}")
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-async def test_a_batch_has_an_item_for_each_event(house: ApiHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_batch_has_an_item_for_each_event(harness: ApiHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """No provider of today sends one; Adyen's do."""
     old = failure_event(unique_id("in"))
     news = (
@@ -194,22 +194,22 @@ async def test_a_batch_has_an_item_for_each_event(house: ApiHarness, monkeypatch
         failure_event(unique_id("in")),
         ProviderEvent(**dict(old) | {"event_id": unique_id("evt"), "kind": EventKind.OTHER}),
     )
-    hooks = house.app.state.parts.webhooks["stripe"]
+    hooks = harness.app.state.parts.webhooks["stripe"]
     monkeypatch.setattr(hooks, "normalise", lambda _: (old,))
-    await house.post_webhook(b"{}")
+    await harness.post_webhook(b"{}")
     monkeypatch.setattr(hooks, "normalise", lambda _: news)
-    answer = (await house.post_webhook(b"{}")).json()
+    answer = (await harness.post_webhook(b"{}")).json()
     assert answer["status"] == "accepted"
     assert [item["status"] for item in answer["items"]] == ["duplicate", "accepted", "ignored"]
 
 
-async def test_an_event_we_fail_to_read_is_kept(house: ApiHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_event_we_fail_to_read_is_kept(harness: ApiHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     def raise_bug(_: bytes) -> None:
         raise KeyError("a bug of ours")
 
-    monkeypatch.setattr(house.app.state.parts.webhooks["stripe"], "normalise", raise_bug)
+    monkeypatch.setattr(harness.app.state.parts.webhooks["stripe"], "normalise", raise_bug)
     body = json.dumps(failed_event(unique_id("in"))).encode()
-    first, second = await house.post_webhook(body), await house.post_webhook(body)
+    first, second = await harness.post_webhook(body), await harness.post_webhook(body)
     assert first.json() == {"status": "ignored", "recovery_id": None, "reason": "it could not be read: KeyError"}
     assert second.json()["status"] == "duplicate"
 
@@ -217,22 +217,22 @@ async def test_an_event_we_fail_to_read_is_kept(house: ApiHarness, monkeypatch: 
 class TestTemporalAway:
     """Stored is accepted; the rest is ours to worry about."""
 
-    async def test_it_is_accepted_and_delivered_later(self, house: ApiHarness) -> None:
-        house.recoveries.error = TEMPORAL_AWAY
+    async def test_it_is_accepted_and_delivered_later(self, harness: ApiHarness) -> None:
+        harness.recoveries.error = TEMPORAL_AWAY
         invoice = unique_id("in")
         event = failed_event(invoice)
         name = recovery_id("stripe", invoice)
-        assert (await house.send_event(event)).json() == {"status": "accepted", "recovery_id": name, "reason": None}
-        assert (await inbox_row(house, event)).delivered_at is None
-        house.recoveries.error = None
-        await run_relay(house.db, house.recoveries, {}, app_now() + timedelta(minutes=1), 50)
-        assert (await inbox_row(house, event)).outcome == "accepted"
+        assert (await harness.send_event(event)).json() == {"status": "accepted", "recovery_id": name, "reason": None}
+        assert (await inbox_row(harness, event)).delivered_at is None
+        harness.recoveries.error = None
+        await run_relay(harness.db, harness.recoveries, {}, app_now() + timedelta(minutes=1), 50)
+        assert (await inbox_row(harness, event)).outcome == "accepted"
 
-    async def test_its_recovery_can_be_seen_at_once(self, house: ApiHarness) -> None:
-        house.recoveries.error = TEMPORAL_AWAY
+    async def test_its_recovery_can_be_seen_at_once(self, harness: ApiHarness) -> None:
+        harness.recoveries.error = TEMPORAL_AWAY
         invoice = unique_id("in")
-        await house.send_event(failed_event(invoice, amount=4900))
-        seen = await house.client.get(f"/v1/recoveries/stripe/{invoice}", headers=ALL_SCOPES)
+        await harness.send_event(failed_event(invoice, amount=4900))
+        seen = await harness.client.get(f"/v1/recoveries/stripe/{invoice}", headers=ALL_SCOPES)
         assert seen.status_code == 200
         assert {key: seen.json()[key] for key in ("state", "amount", "currency", "invoice_id", "category")} == {
             "state": "received",
@@ -241,7 +241,7 @@ class TestTemporalAway:
             "invoice_id": invoice,
             "category": None,
         }
-        log = await house.client.get(f"/v1/recoveries/stripe/{invoice}/events", headers=ALL_SCOPES)
+        log = await harness.client.get(f"/v1/recoveries/stripe/{invoice}/events", headers=ALL_SCOPES)
         assert (log.status_code, log.json()) == (200, {"items": []})
 
     @pytest.mark.quiet
@@ -252,33 +252,33 @@ class TestTemporalAway:
                 await super().start_recovery(event)
 
         recoveries = Slow()
-        async with open_harness(build_app(database, recoveries), database, recoveries) as house:
+        async with open_harness(build_app(database, recoveries), database, recoveries) as harness:
             event = failed_event(unique_id("in"))
             started = time.perf_counter()
-            answer = await house.send_event(event)
+            answer = await harness.send_event(event)
             assert time.perf_counter() - started < 0.55
             assert answer.json()["status"] == "accepted"
-            await house.wait_until_idle()
-            assert (await inbox_row(house, event)).outcome == "accepted"
+            await harness.wait_until_idle()
+            assert (await inbox_row(harness, event)).outcome == "accepted"
 
-    async def test_a_bug_in_the_delivery_is_not_the_senders_concern(self, house: ApiHarness) -> None:
-        house.recoveries.error = ZeroDivisionError()
+    async def test_a_bug_in_the_delivery_is_not_the_senders_concern(self, harness: ApiHarness) -> None:
+        harness.recoveries.error = ZeroDivisionError()
         event = failed_event(unique_id("in"))
-        assert (await house.send_event(event)).status_code == 202
-        house.recoveries.error = RecoveryError("any other")
-        assert (await house.send_event(failed_event(unique_id("in")))).status_code == 202
-        assert (await inbox_row(house, event)).delivered_at is None
+        assert (await harness.send_event(event)).status_code == 202
+        harness.recoveries.error = RecoveryError("any other")
+        assert (await harness.send_event(failed_event(unique_id("in")))).status_code == 202
+        assert (await inbox_row(harness, event)).delivered_at is None
 
 
-async def test_a_dispute_is_left_to_the_relay_which_is_woken(house: ApiHarness) -> None:
+async def test_a_dispute_is_left_to_the_relay_which_is_woken(harness: ApiHarness) -> None:
     event = stripe_event(
         "charge.dispute.created", id="dp_1", object="dispute", charge=unique_id("ch"), reason="fraudulent"
     )
-    answer = await house.send_event(event)
+    answer = await harness.send_event(event)
     assert answer.json() == {"status": "accepted", "recovery_id": None, "reason": None}
-    await house.wait_until_idle()
-    assert house.recoveries.relay_calls == 1
-    assert (await inbox_row(house, event)).delivered_at is None
+    await harness.wait_until_idle()
+    assert harness.recoveries.relay_calls == 1
+    assert (await inbox_row(harness, event)).delivered_at is None
 
 
 async def time_call(work: Callable[[], Awaitable[Any]]) -> Any:
@@ -301,8 +301,8 @@ async def test_without_a_database_the_sender_hears_soon(
 ) -> None:
     """A closed port, and a server that never answers."""
     database = Database(f"postgresql://nobody@127.0.0.1:{silent_port if silent else 1}/none")
-    async with open_harness(build_app(database, recoveries), database, recoveries) as house:
-        answer, seconds = await time_call(lambda: house.send_event(failed_event(unique_id("in"))))
+    async with open_harness(build_app(database, recoveries), database, recoveries) as harness:
+        answer, seconds = await time_call(lambda: harness.send_event(failed_event(unique_id("in"))))
     await database.close()
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) > 0

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from devstack.children import WORKER_GRACE_SECONDS
+from devstack.programs import WORKER_GRACE_SECONDS
 from observability.metrics import create_metrics
 from settings import Settings
 from tests.architecture.compose import NOT_FOR_CONTAINERS, find_compose_problems, is_vulnerable, missing_settings
@@ -203,8 +203,8 @@ def test_dashboard_and_alerts_ask_for_metrics_that_exist() -> None:
     metrics = create_metrics()
     metrics.webhooks.labels("stripe", "accepted").inc()
     metrics.latency.labels("GET", "/healthz", "200").observe(0.1)
-    metrics.show_recoveries({})
-    exported = set(re.findall(r"^(pri_\w+)", metrics.render().decode(), re.MULTILINE))
+    metrics.set_recoveries({})
+    exported = set(re.findall(r"^(pri_\w+)", metrics.render_text().decode(), re.MULTILINE))
     dashboard = json.loads((ROOT / "deploy" / "grafana" / "dashboards" / "overview.json").read_text())
     asked = json.dumps(dashboard["panels"]) + (ROOT / "deploy" / "prometheus" / "alerts.yml").read_text()
     assert set(re.findall(r"\bpri_\w+", asked)) <= exported

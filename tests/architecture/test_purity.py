@@ -17,7 +17,7 @@ IMPURE_NAMES = {
     "uuid.uuid1", "uuid.uuid4", "uuid1", "uuid4", "open", "io.open", "print", "input", "exec", "eval", "__import__",
     "globals",
 }  # fmt: skip
-WORKFLOWS = ("workflows.recovery", "workflows.maintenance", "workflows.telling")
+WORKFLOWS = ("workflows.recovery", "workflows.maintenance", "workflows.maintenance")
 
 
 def core_files() -> list[Path]:
@@ -71,13 +71,19 @@ def test_what_runs_inside_a_workflow_replays() -> None:
 
 def test_the_files_inside_workflows_are_found() -> None:
     names = {source.module_name(path) for path in workflow_files()}
-    assert {"workflows.recovery", "workflows.steps", "workflows.options", "workflows.names"} <= names
-    assert not {"workflows.client", "workflows.registry", "workflows.handles"} & names
+    assert {"workflows.recovery", "workflows.activity_calls", "workflows.options"} <= names
+    assert not {"workflows.client", "workflows.handles"} & names
 
 
 def test_the_workflow_takes_no_decision() -> None:
     """Classifier, segmentation, fraud rules and planner are reached through activities alone."""
-    deciding = ("core.classifier.classify", "core.retry.planner", "core.retry.decide", "core.fraud", "catalog")
+    deciding = (
+        "core.classification.classify",
+        "core.planning.planner",
+        "core.planning.decision",
+        "core.fraud",
+        "catalog",
+    )
     used = [name for path in workflow_files() for name in deciding if source.does_import(path, name)]
     assert not used
 

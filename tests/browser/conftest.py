@@ -7,14 +7,14 @@ from functools import partial
 import pytest
 from playwright.async_api import Browser, async_playwright
 
-from devstack import browser as chromium
 from devstack.errors import DevstackError
 from tests.browser.window import FLAGS, Window, open_browser_window
 from tests.support import stacks
-from tests.support.shared import stack, world
-from tests.support.world import RunningService
+from tests.support.service import RunningService
+from tests.support.stack_fixtures import service, stack
+from tests.tools import browser as chromium
 
-__all__ = ["stack", "world"]
+__all__ = ["service", "stack"]
 Open = Callable[..., AbstractAsyncContextManager[Window]]
 
 
@@ -32,9 +32,9 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest.fixture
-def open_window(browser: Browser, world: RunningService) -> Open:
+def open_window(browser: Browser, service: RunningService) -> Open:
     """Opens windows in which nobody has signed in."""
-    return partial(open_browser_window, browser, world.place.api)
+    return partial(open_browser_window, browser, service.place.api)
 
 
 @pytest.fixture
@@ -45,9 +45,9 @@ async def window(open_window: Open) -> AsyncIterator[Window]:
 
 
 @pytest.fixture
-async def desk(window: Window, world: RunningService) -> Window:
+async def console(window: Window, service: RunningService) -> Window:
     """One in which the administrator has."""
-    await window.sign_in("admin", world.place.key)
+    await window.sign_in("admin", service.place.key)
     return window
 
 

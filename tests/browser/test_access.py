@@ -2,19 +2,19 @@
 
 import pytest
 
-from api.admin.app import COOKIE
+from api.admin.app import SESSION_COOKIE
 from tests.browser.window import Window
 from tests.support import stacks
-from tests.support.world import RunningService
+from tests.support.service import RunningService
 
 FORBIDDEN = "403 (Forbidden)"
 
 
-async def test_a_page_without_sign_in_leads_there_and_back(window: Window, world: RunningService) -> None:
+async def test_a_page_without_sign_in_leads_there_and_back(window: Window, service: RunningService) -> None:
     await window.open_page("/recoveries?q=in_1")
     assert window.path.startswith("/admin/login?next=")
     await window.page.get_by_label("User name").fill("admin")
-    await window.page.get_by_label("Password").fill(world.place.key)
+    await window.page.get_by_label("Password").fill(service.place.key)
     await window.press_button("Sign in")
     assert window.path == "/admin/recoveries?q=in_1"
 
@@ -28,7 +28,7 @@ async def test_a_wrong_password_is_told_and_changes_nothing(window: Window) -> N
 
 
 async def test_a_session_that_ended_leads_to_the_sign_in(operator: Window) -> None:
-    await operator.page.context.clear_cookies(name=COOKIE)
+    await operator.page.context.clear_cookies(name=SESSION_COOKIE)
     await operator.page.get_by_role("link", name="Recoveries").click()
     await operator.page.wait_for_url("**/admin/login**")
     await operator.wait_for_words("Sign in")
@@ -40,8 +40,8 @@ async def test_signing_out_ends_it(operator: Window) -> None:
     assert operator.path.startswith("/admin/login")
 
 
-async def test_whoever_may_only_look_sees_no_buttons(viewer: Window, world: RunningService) -> None:
-    recovery = await world.create_failure("card_velocity_exceeded")
+async def test_whoever_may_only_look_sees_no_buttons(viewer: Window, service: RunningService) -> None:
+    recovery = await service.create_failure("card_velocity_exceeded")
     await recovery.wait_for_event("retry.planned")
     await viewer.open_page(f"/recoveries/stripe/{recovery.invoice}")
     await viewer.wait_for_words(recovery.invoice)
@@ -55,20 +55,20 @@ async def test_whoever_may_only_look_sees_no_buttons(viewer: Window, world: Runn
 
 
 @pytest.mark.parametrize("token", [None, "made up"])
-async def test_a_form_from_elsewhere_does_nothing(desk: Window, world: RunningService, token: str | None) -> None:
-    recovery = await world.create_failure("card_velocity_exceeded")
+async def test_a_form_from_elsewhere_does_nothing(console: Window, service: RunningService, token: str | None) -> None:
+    recovery = await service.create_failure("card_velocity_exceeded")
     await recovery.wait_for_event("retry.planned")
-    address = f"{desk.base}/admin/recoveries/stripe/{recovery.invoice}/cancel"
+    address = f"{console.base}/admin/recoveries/stripe/{recovery.invoice}/cancel"
     fields: dict[str, str | float | bool] = {"reason": "forged"}
     if token:
         fields["token"] = token
-    answer = await desk.page.request.post(address, form=fields)
+    answer = await console.page.request.post(address, form=fields)
     assert answer.status == 403
     assert "out of date" in await answer.text()
     assert (await recovery.fetch_view())["state"] == "waiting"
 
 
 async def test_the_cookie_is_for_the_console_alone(operator: Window) -> None:
-    cookies = [one for one in await operator.page.context.cookies() if one.get("name") == COOKIE]
+    cookies = [one for one in await operator.page.context.cookies() if one.get("name") == SESSION_COOKIE]
     assert [(one.get("path"), one.get("httpOnly"), one.get("sameSite")) for one in cookies] == [("/admin", True, "Lax")]
     assert stacks.PASSWORD not in str(cookies)

@@ -5,19 +5,19 @@ from playwright.async_api import Browser
 
 from api.admin.pages import MENU
 from tests.browser.window import Scheme, Window, open_browser_window
-from tests.support.world import RunningService
+from tests.support.service import RunningService
 
 PATHS = ["/" + place for place, _, _ in MENU]
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (360, "light")])
-async def test_nothing_bars_anybody(browser: Browser, world: RunningService, width: int, scheme: Scheme) -> None:
-    recovery = await world.create_failure("insufficient_funds", invoice_id=f"in_{width}{scheme}" + "long" * 20)
+async def test_nothing_bars_anybody(browser: Browser, service: RunningService, width: int, scheme: Scheme) -> None:
+    recovery = await service.create_failure("insufficient_funds", invoice_id=f"in_{width}{scheme}" + "long" * 20)
     await recovery.wait_for_event("retry.planned")
-    async with open_browser_window(browser, world.place.api, width, scheme) as window:
+    async with open_browser_window(browser, service.place.api, width, scheme) as window:
         await window.open_page("/login")
         found = {"/login": [*await window.accessibility_faults(), *await _overflowing_elements(window)]}
-        await window.sign_in("admin", world.place.key)
+        await window.sign_in("admin", service.place.key)
         for place in [*PATHS, f"/recoveries/stripe/{recovery.invoice}", "/policies/candidate"]:
             answer = await window.open_page(place)
             assert answer.status == 200, place
@@ -30,8 +30,8 @@ async def _overflowing_elements(window: Window) -> list[str]:
     return [f"{over} px wider than the window"] if over > 0 else []
 
 
-async def test_a_keyboard_is_enough(operator: Window, world: RunningService) -> None:
-    recovery = await world.create_failure("card_velocity_exceeded")
+async def test_a_keyboard_is_enough(operator: Window, service: RunningService) -> None:
+    recovery = await service.create_failure("card_velocity_exceeded")
     await recovery.wait_for_event("retry.planned")
     await operator.open_page(f"/recoveries/stripe/{recovery.invoice}")
     keyboard = operator.page.keyboard
@@ -55,8 +55,8 @@ async def _focused_element(window: Window) -> str:
     return str(await window.page.evaluate("document.activeElement.textContent.trim()"))
 
 
-async def test_an_escape_folds_a_panel_and_keeps_the_place(operator: Window, world: RunningService) -> None:
-    recovery = await world.create_failure("card_velocity_exceeded")
+async def test_an_escape_folds_a_panel_and_keeps_the_place(operator: Window, service: RunningService) -> None:
+    recovery = await service.create_failure("card_velocity_exceeded")
     await recovery.wait_for_event("retry.planned")
     await operator.open_page(f"/recoveries/stripe/{recovery.invoice}")
     cancel = operator.page.locator("details.act summary", has_text="Cancel")

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from db.session import Database
 from tests.api.admin.issuer import CLIENT, SECRET, Issuer, running_issuer
-from tests.api.house import build_app, run_server
+from tests.api.harness import build_app, run_server
 from tests.db.conftest import addresses, cluster, database, fresh_database, migrated
 from tests.intake.fakes import FakeRecoveries
 

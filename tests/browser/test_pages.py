@@ -1,11 +1,11 @@
 """The other pages of the desk, as they are used."""
 
 from tests.browser.window import Window
-from tests.support.world import RunningService
+from tests.support.service import RunningService
 
 
-async def test_a_review_is_approved_and_another_rejected(operator: Window, world: RunningService) -> None:
-    good, bad = await world.create_failure("fraudulent"), await world.create_failure("fraudulent")
+async def test_a_review_is_approved_and_another_rejected(operator: Window, service: RunningService) -> None:
+    good, bad = await service.create_failure("fraudulent"), await service.create_failure("fraudulent")
     for one in (good, bad):
         await one.wait_for_state("in_review")
     for one, button, confirm in ((good, "Approve", "Approve"), (bad, "Reject", "Reject")):
@@ -55,31 +55,31 @@ async def test_a_dry_run_shows_how_far_it_is_and_can_be_canceled(operator: Windo
     await operator.wait_for_words("Canceled")
 
 
-async def test_a_webhook_is_read_and_replayed(desk: Window, world: RunningService) -> None:
-    recovery = await world.create_failure("card_velocity_exceeded")
+async def test_a_webhook_is_read_and_replayed(console: Window, service: RunningService) -> None:
+    recovery = await service.create_failure("card_velocity_exceeded")
     await recovery.wait_for_event("retry.planned")
-    await desk.open_page(f"/webhooks?q={recovery.invoice}")
-    await desk.page.locator("tbody th a, tbody td a").first.click()
-    await desk.wait_for_words("invoice.payment_failed", recovery.invoice)
+    await console.open_page(f"/webhooks?q={recovery.invoice}")
+    await console.page.locator("tbody th a, tbody td a").first.click()
+    await console.wait_for_words("invoice.payment_failed", recovery.invoice)
     before = await recovery.fetch_event_types()
-    await desk.submit_command("Deliver again", "to see that nothing happens")
-    await desk.page.wait_for_load_state()
+    await console.submit_command("Deliver again", "to see that nothing happens")
+    await console.page.wait_for_load_state()
     assert await recovery.fetch_event_types() == before
 
 
-async def test_a_chain_is_verified_and_the_audit_entry_written(desk: Window, world: RunningService) -> None:
-    recovery = await world.create_failure("card_velocity_exceeded")
+async def test_a_chain_is_verified_and_the_audit_entry_written(console: Window, service: RunningService) -> None:
+    recovery = await service.create_failure("card_velocity_exceeded")
     await recovery.wait_for_event("retry.planned")
     await recovery.submit_command("pause", "seen in the audit")
-    await desk.open_page("/audit")
-    await desk.wait_for_words("seen in the audit")
-    await desk.page.get_by_label("Recovery", exact=False).last.fill(f"recovery-stripe-{recovery.invoice}")
-    await desk.press_button("Verify")
-    await desk.wait_for_words("intact")
+    await console.open_page("/audit")
+    await console.wait_for_words("seen in the audit")
+    await console.page.get_by_label("Recovery", exact=False).last.fill(f"recovery-stripe-{recovery.invoice}")
+    await console.press_button("Verify")
+    await console.wait_for_words("intact")
 
 
-async def test_a_card_shows_what_its_network_still_allows(viewer: Window, world: RunningService) -> None:
-    recovery = await world.create_failure("insufficient_funds")
+async def test_a_card_shows_what_its_network_still_allows(viewer: Window, service: RunningService) -> None:
+    recovery = await service.create_failure("insufficient_funds")
     await recovery.wait_for_one_payment()
     await viewer.open_page(f"/recoveries/stripe/{recovery.invoice}")
     await viewer.page.get_by_role("link", name="All tries of this card").click()
@@ -93,12 +93,12 @@ async def test_a_message_is_previewed_in_another_language(viewer: Window) -> Non
     await viewer.wait_for_words("Guten Tag Jenny Rosen")
 
 
-async def test_the_dashboard_agrees_with_the_summary(viewer: Window, world: RunningService) -> None:
-    recovery = await world.create_failure("insufficient_funds", amount=1234567, currency="nok")
+async def test_the_dashboard_agrees_with_the_summary(viewer: Window, service: RunningService) -> None:
+    recovery = await service.create_failure("insufficient_funds", amount=1234567, currency="nok")
     await recovery.wait_for_one_payment()
     await viewer.open_page("/?days=7&currency=NOK")
     await viewer.wait_for_words("NOK", "At risk")
-    summary = (await world.api.get("/v1/summary", params={"currency": "NOK"})).json()["currencies"][0]
+    summary = (await service.api.get("/v1/summary", params={"currency": "NOK"})).json()["currencies"][0]
     assert summary["recovered"] % 100 == 67
     rows = await viewer.page.locator("section", has_text="By cause").locator("tbody").inner_text()
     assert f"NOK{summary['recovered'] / 100:,.2f}" in rows.replace("\xa0", "")

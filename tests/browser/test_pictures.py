@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import Browser
 
 from tests.browser.window import Scheme, Window, open_browser_window
-from tests.support.world import Recovery, RunningService
+from tests.support.service import Recovery, RunningService
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "admin.md"
@@ -30,13 +30,13 @@ CODES = (
 
 
 async def test_pictures(
-    browser: Browser, world: RunningService, tmp_path: Path, request: pytest.FixtureRequest
+    browser: Browser, service: RunningService, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     folder = Path(request.config.getoption("--pictures") or tmp_path)
-    shown = await _prepare_recoveries(world)
-    await _take_pictures(browser, world, shown, folder, "", 1280, "light")
-    await _take_pictures(browser, world, shown, folder, "-dark", 1280, "dark")
-    await _take_pictures(browser, world, shown, folder, "-small", 360, "light")
+    shown = await _prepare_recoveries(service)
+    await _take_pictures(browser, service, shown, folder, "", 1280, "light")
+    await _take_pictures(browser, service, shown, folder, "-dark", 1280, "dark")
+    await _take_pictures(browser, service, shown, folder, "-small", 360, "light")
     assert pictures_in_document() <= finished_pictures(folder)
 
 
@@ -54,11 +54,11 @@ def test_the_document_shows_every_page() -> None:
     assert {f"{name}.png" for name in PAGES} <= pictures_in_document()
 
 
-async def _prepare_recoveries(world: RunningService) -> Recovery:
+async def _prepare_recoveries(service: RunningService) -> Recovery:
     """Something of everything; the one that a picture is made of has been declined once and waits."""
     for place, code in enumerate(CODES):
-        await world.create_failure(code, amount=1900 + 1300 * place)
-    shown = await world.create_failure(
+        await service.create_failure(code, amount=1900 + 1300 * place)
+    shown = await service.create_failure(
         "insufficient_funds", amount=12900, script=("decline:insufficient_funds", "succeed")
     )
     await shown.wait_for_event("charge.declined")
@@ -67,10 +67,10 @@ async def _prepare_recoveries(world: RunningService) -> Recovery:
 
 
 async def _take_pictures(
-    browser: Browser, world: RunningService, shown: Recovery, folder: Path, ending: str, width: int, scheme: Scheme
+    browser: Browser, service: RunningService, shown: Recovery, folder: Path, ending: str, width: int, scheme: Scheme
 ) -> None:
-    async with open_browser_window(browser, world.place.api, width, scheme) as window:
-        await window.sign_in("admin", world.place.key)
+    async with open_browser_window(browser, service.place.api, width, scheme) as window:
+        await window.sign_in("admin", service.place.key)
         for name, path in _pages_to_picture(shown)[ending].items():
             await _take_picture(window, path, folder / f"{name}{ending}.png")
 

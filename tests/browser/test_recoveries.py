@@ -1,19 +1,19 @@
 """An operator's day: find a recovery, watch it, act on it, and on many at once."""
 
 from tests.browser.window import Window
-from tests.support.world import Recovery, RunningService
+from tests.support.service import Recovery, RunningService
 
 SLOW_CODE = "card_velocity_exceeded"
 
 
-async def create_waiting_recovery(world: RunningService, code: str = SLOW_CODE) -> Recovery:
-    recovery = await world.create_failure(code)
+async def create_waiting_recovery(service: RunningService, code: str = SLOW_CODE) -> Recovery:
+    recovery = await service.create_failure(code)
     await recovery.wait_for_event("retry.planned")
     return recovery
 
 
-async def test_a_filter_finds_it_and_stays_in_the_address(operator: Window, world: RunningService) -> None:
-    wanted, other = await create_waiting_recovery(world), await create_waiting_recovery(world)
+async def test_a_filter_finds_it_and_stays_in_the_address(operator: Window, service: RunningService) -> None:
+    wanted, other = await create_waiting_recovery(service), await create_waiting_recovery(service)
     await operator.page.get_by_role("link", name="Recoveries").click()
     await operator.page.get_by_label("Invoice or customer").fill(wanted.invoice)
     await operator.page.get_by_label("State", exact=True).select_option("waiting")
@@ -27,8 +27,8 @@ async def test_a_filter_finds_it_and_stays_in_the_address(operator: Window, worl
     assert operator.path == f"/admin/recoveries/stripe/{wanted.invoice}"
 
 
-async def test_a_page_changes_while_it_is_looked_at(operator: Window, world: RunningService) -> None:
-    recovery = await create_waiting_recovery(world, "insufficient_funds")
+async def test_a_page_changes_while_it_is_looked_at(operator: Window, service: RunningService) -> None:
+    recovery = await create_waiting_recovery(service, "insufficient_funds")
     await operator.open_page(f"/recoveries/stripe/{recovery.invoice}")
     await operator.page.evaluate("window.sameDocument = true")
     await operator.wait_for_words("Recovered")
@@ -37,8 +37,8 @@ async def test_a_page_changes_while_it_is_looked_at(operator: Window, world: Run
     assert not await operator.page.get_by_text("Retry now", exact=True).count()
 
 
-async def test_retry_now(operator: Window, world: RunningService) -> None:
-    recovery = await create_waiting_recovery(world)
+async def test_retry_now(operator: Window, service: RunningService) -> None:
+    recovery = await create_waiting_recovery(service)
     await operator.open_page(f"/recoveries/stripe/{recovery.invoice}")
     await operator.submit_command("Retry now", "the customer called")
     await operator.wait_for_words("the customer called", "Recovered")
@@ -47,16 +47,16 @@ async def test_retry_now(operator: Window, world: RunningService) -> None:
     assert (asked["data"]["actor"], asked["data"]["reason"]) == ("oscar", "the customer called")
 
 
-async def test_cancel(operator: Window, world: RunningService) -> None:
-    recovery = await create_waiting_recovery(world)
+async def test_cancel(operator: Window, service: RunningService) -> None:
+    recovery = await create_waiting_recovery(service)
     await operator.open_page(f"/recoveries/stripe/{recovery.invoice}")
     await operator.submit_command("Cancel", "we forgive it", "Cancel the recovery")
     await operator.wait_for_words("Canceled. Nothing is charged any more.", "we forgive it")
     await recovery.wait_for_unpaid_end("canceled")
 
 
-async def test_a_refusal_says_what_the_workflow_says(operator: Window, world: RunningService) -> None:
-    recovery = await create_waiting_recovery(world)
+async def test_a_refusal_says_what_the_workflow_says(operator: Window, service: RunningService) -> None:
+    recovery = await create_waiting_recovery(service)
     await operator.open_page(f"/recoveries/stripe/{recovery.invoice}")
     panel = operator.page.locator("details.act", has_text="Retry now")
     await panel.locator("summary").click()
@@ -67,8 +67,8 @@ async def test_a_refusal_says_what_the_workflow_says(operator: Window, world: Ru
     assert await recovery.fetch_pay_calls() == []
 
 
-async def test_many_are_paused_at_once(operator: Window, world: RunningService) -> None:
-    some = [await create_waiting_recovery(world) for _ in range(3)]
+async def test_many_are_paused_at_once(operator: Window, service: RunningService) -> None:
+    some = [await create_waiting_recovery(service) for _ in range(3)]
     await operator.open_page("/recoveries?state=waiting")
     for one in some[:2]:
         row = operator.page.locator("tr", has_text=one.invoice)
@@ -85,8 +85,8 @@ async def test_many_are_paused_at_once(operator: Window, world: RunningService) 
     assert (paused["data"]["actor"], paused["data"]["reason"]) == ("oscar", "the bank has trouble")
 
 
-async def test_the_list_goes_into_a_spreadsheet(operator: Window, world: RunningService) -> None:
-    recovery = await create_waiting_recovery(world)
+async def test_the_list_goes_into_a_spreadsheet(operator: Window, service: RunningService) -> None:
+    recovery = await create_waiting_recovery(service)
     await operator.open_page(f"/recoveries?q={recovery.invoice}")
     async with operator.page.expect_download() as begun:
         await operator.page.get_by_role("link", name="Export as CSV").click()

@@ -5,11 +5,11 @@ import time
 
 from playwright.async_api import Browser, Page
 
-from tests.support.world import WAIT_SECONDS, RunningService
+from tests.support.service import WAIT_SECONDS, RunningService
 
 
-async def test_a_recovery_reads_well_in_temporals_ui(browser: Browser, world: RunningService) -> None:
-    recovery = await world.create_failure("card_velocity_exceeded")
+async def test_a_recovery_reads_well_in_temporals_ui(browser: Browser, service: RunningService) -> None:
+    recovery = await service.create_failure("card_velocity_exceeded")
     await recovery.wait_for_event("retry.planned")
     context = await browser.new_context(viewport={"width": 1400, "height": 1000})
     page = await context.new_page()

@@ -9,14 +9,14 @@ import pytest
 
 import catalog
 from catalog import plugins
-from core.classifier.classify import classify
-from core.classifier.taxonomy import Cause
+from core.classification.classify import classify
+from core.classification.taxonomy import Cause
 from core.errors import InvalidInput, InvalidPolicy
 from core.payments import Failure
-from core.retry.policy import StrategyFactory, parse_policy
+from core.policy.policy import StrategyFactory, parse_policy
 
 ROOT = Path(__file__).parents[2]
-SHIPPED = ROOT / "core/retry/policies.toml"
+SHIPPED = ROOT / "core/policy/policies.toml"
 
 
 @pytest.fixture

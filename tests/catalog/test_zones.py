@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog.calendars import MAIN_ZONES, clock_for, zone_of, zones_for_dates
-from core.classifier.taxonomy import Cause
-from core.messages.campaign import QuietHours
+from core.classification.taxonomy import Cause
+from core.messages.campaigns import QuietHours
 from core.messages.kinds import MessageKind
-from notifications.letters import Letters
+from notifications.composer import MessageComposer
 from tests.notifications.conftest import JENNY, a_subject
 
 DEADLINE = datetime(2026, 12, 1, 2, tzinfo=UTC)
@@ -24,7 +24,7 @@ def render_deadline(deadline: datetime, country: str | None, zone: str | None = 
     """A letter's text that asks for something until then."""
     known = {"contact": JENNY, "deadline": deadline, "retry_at": None, "cause": Cause.CARD_DATA}
     about = a_subject(MessageKind.CARD_DATA, **known, zones=zones_for_dates(country, zone))
-    return Letters("Acme").write(about, language).text
+    return MessageComposer("Acme").compose_message(about, language).text
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from db.repositories import event_log
 from db.session import Database
 from tests.commands.conftest import Answer, Pri
 from tests.db.conftest import Addresses
-from tests.db.stories import NOW, blank_recovery, canceled_event, failed_event
+from tests.db.recovery_events import NOW, blank_recovery, canceled_event, failed_event
 
 TEMPORAL_AWAY = {"TEMPORAL_ADDRESS": "127.0.0.1:1"}
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from commands.demo_stories import SCENARIOS
-from devstack import cache
+from commands.demo.scenarios import SCENARIOS
+from devstack import program_cache
 from devstack.postgres import Cluster
 from devstack.processes import start_mark
 from tests.commands.conftest import ROOT, Answer, run_command
@@ -31,7 +31,8 @@ STEPS = (
 IGNORED_SETTINGS = {"DATABASE_URL": "postgresql://real", "TEMPORAL_ADDRESS": "real:1", "STRIPE_API_KEY": "sk_live_real"}
 
 pytestmark = pytest.mark.skipif(
-    not cache.is_program(cache.bin_dir() / "temporal"), reason="no Temporal server is cached: `make tools`"
+    not program_cache.is_program(program_cache.bin_dir() / "temporal"),
+    reason="no Temporal server is cached: `make tools`",
 )
 
 

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from commands import demo_paper
-from commands.demo import _check_results
-from commands.demo_clock import ScenarioClock, format_duration
-from commands.demo_played import ScenarioResult, find_complaints
-from commands.demo_stage import Row, UnexpectedOutcome
-from commands.demo_stories import SCENARIOS
-from commands.demo_words import describe_row
+from commands.demo import printing
+from commands.demo.driver import Row, UnexpectedOutcome
+from commands.demo.results import ScenarioResult, find_complaints
+from commands.demo.row_text import describe_row
+from commands.demo.run import _check_results
+from commands.demo.scenario_clock import ScenarioClock, format_duration
+from commands.demo.scenarios import SCENARIOS
 from core.events import EventType, State, format_timestamp
 
 STARTED_AT = datetime(2026, 9, 1, 12, tzinfo=UTC)
@@ -133,8 +133,8 @@ def test_times_are_spoken_in_two_units(seconds: float, text: str) -> None:
 def test_it_fits_on_any_terminal(width: int) -> None:
     out = Console(width=width, file=io.StringIO())
     with out.capture() as captured:
-        demo_paper.print_timelines(out, [good_run()], SCALE)
-        demo_paper.print_summary(out, [good_run(), replace(good_run(), complaint="it is [bold] wrong")])
+        printing.print_timelines(out, [good_run()], SCALE)
+        printing.print_summary(out, [good_run(), replace(good_run(), complaint="it is [bold] wrong")])
     lines = captured.get().splitlines()
     assert max(map(len, lines)) <= width
     [requested] = [number for number, line in enumerate(lines) if "charge.requested" in line]

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from commands.histories import load_history
+from commands.simulate import load_history
 from core.errors import InvalidInput, NotFound
 from settings import Settings
-from simulator.assumptions import load_shipped_assumptions
+from simulator.model.assumptions import load_shipped_assumptions
 from tests.commands.conftest import ROOT, Pri
 from tests.db.conftest import Addresses
-from tests.simulator.made import a_world
+from tests.simulator.made_cases import a_world
 from tests.simulator.test_files import an_attempt, an_invoice, write_history
 
 WORLD = a_world(name="baseline")

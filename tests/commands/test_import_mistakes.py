@@ -9,11 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.classifier.taxonomy import Cause
+from core.classification.taxonomy import Cause
 from core.errors import RecoveryError
-from core.past import MAX_AMOUNT
+from core.payment_history import MAX_AMOUNT
 from settings import SHIPPED_POLICY
-from simulator import attempts_table, files
+from simulator.history import attempts_table, files
 from tests.commands.conftest import Pri
 
 HEADER = "invoice,attempted_at,outcome,amount,currency"

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from commands.imports import ImportProgress, UnfinishedImport
-from core.classifier.taxonomy import Cause
+from core.classification.taxonomy import Cause
 from sandbox.client import SandboxClient
 from sandbox.config import SandboxConfig
-from simulator import files
-from simulator.past import CHARGED, LOST, PAID, History
+from simulator.history import files
+from simulator.history.columns import CHARGED, LOST, PAID, History
 from tests.commands.conftest import ROOT, Answer, Pri
 from tests.sandbox.harness import run_sandbox
 
@@ -136,7 +136,7 @@ def test_failed_invoices_are_read_from_stripe(pri: Pri, tmp_path: Path, sandbox:
 def test_an_import_that_was_broken_off_goes_on(
     pri: Pri, tmp_path: Path, sandbox: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("providers.stripe.past.PAGE_SIZE", 2)
+    monkeypatch.setattr("providers.stripe.history.PAGE_SIZE", 2)
     for day in range(6):
         create_failures(sandbox, created=THEN + day * DAY)
     kept: list[ImportProgress] = []
@@ -149,7 +149,7 @@ def test_an_import_that_was_broken_off_goes_on(
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(UnfinishedImport, "keep", write_and_break_off)
+        patch.setattr(UnfinishedImport, "save_progress", write_and_break_off)
         assert import_from_stripe(pri, sandbox).code != 0
     assert sorted(one.name for one in tmp_path.iterdir()) == ["past.jsonl.part", "past.jsonl.state"]
     with (tmp_path / "past.jsonl.part").open("a") as file:

@@ -5,15 +5,15 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from core.classifier.taxonomy import Cause
+from core.classification.taxonomy import Cause
 from core.events import Event, EventType, format_timestamp
 from db.repositories import event_log
 from db.session import Database
 from settings import SHIPPED_POLICY
 from tests.commands.conftest import Pri
 from tests.db.conftest import Addresses
-from tests.db.stories import NOW, blank_recovery, event_of, failed_event
-from tests.support.story import NEW_RECOVERY, RecoveryScenario
+from tests.db.recovery_events import NOW, blank_recovery, event_of, failed_event
+from tests.support.recovery_scenario import NEW_RECOVERY, RecoveryScenario
 
 
 async def write_shadow_plan(addresses: Addresses) -> None:

@@ -13,8 +13,8 @@ import pytest
 from devstack.ports import free_port
 from providers.braintree.config import BraintreeConfig
 from providers.braintree.webhook import BraintreeWebhooks
-from sandbox.adyen.signing import sign_item
-from sandbox.signing import sign_stripe_payload
+from sandbox.adyen.webhooks import sign_item
+from sandbox.stripe.webhooks import sign_stripe_payload
 from tests.commands.conftest import Pri
 
 SECRET = "whsec_for_this_test"

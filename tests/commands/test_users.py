@@ -4,8 +4,8 @@ import pytest
 from typer.testing import CliRunner
 
 import cli
-from api.admin.local_people import LocalPeople, parse
-from api.admin.people import Role
+from api.admin.local_users import LocalUsers, parse_local_users
+from api.admin.sessions import Role
 
 PASSWORD = "correct horse battery"
 WORDS = ["users", "hash", "ann", "--role", "operator"]
@@ -15,7 +15,7 @@ def test_the_entry_lets_that_person_in() -> None:
     answer = CliRunner().invoke(cli.app, WORDS, input=f"{PASSWORD}\n{PASSWORD}\n")
     assert answer.exit_code == 0, answer.output
     (entry,) = answer.stdout.split()
-    assert LocalPeople(parse(entry), "").role_of("ann", PASSWORD) is Role.OPERATOR
+    assert LocalUsers(parse_local_users(entry), "").role_of("ann", PASSWORD) is Role.OPERATOR
     assert PASSWORD not in answer.output
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 import catalog
-from core.classifier.tables import DeclineTables
-from core.retry.policy import Policy, StrategyFactory, parse_policy
-from core.retry.strategies.exponential_backoff import ExponentialBackoff
-from core.retry.strategies.fixed_ladder import FixedLadder
+from core.classification.tables import DeclineTables
+from core.policy.policy import Policy, StrategyFactory, parse_policy
+from core.strategies.exponential_backoff import ExponentialBackoff
+from core.strategies.fixed_ladder import FixedLadder
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,7 +26,7 @@ def strategies() -> Mapping[str, StrategyFactory]:
 
 @pytest.fixture(scope="session")
 def shipped_text() -> str:
-    return (ROOT / "core/retry/policies.toml").read_text()
+    return (ROOT / "core/policy/policies.toml").read_text()
 
 
 @pytest.fixture(scope="session")

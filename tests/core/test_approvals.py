@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from core.approvals import (
+from core.operators import (
     APPROVAL_LIFETIME,
+    Action,
     ApprovalRequest,
     ApprovalStatus,
     OperatorRules,
@@ -13,7 +14,6 @@ from core.approvals import (
     describe_approval_request,
     needs_second_approver,
 )
-from core.contracts import Action
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 RULES = OperatorRules(second_approver_above={"EUR": 500_000, "JPY": 0})

@@ -11,23 +11,15 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 
 from core import contracts
 from core.base import Value
-from core.classifier.taxonomy import Cause
-from core.contracts import (
-    Action,
-    ChargeInput,
-    ChargeReport,
-    Command,
-    PlanInput,
-    RecordInput,
-    RecoveryStatus,
-    parse_command,
-)
+from core.classification.taxonomy import Cause
+from core.contracts import ChargeInput, ChargeReport, PlanInput, RecordInput, RecoveryStatus
 from core.events import Record, State, Trigger
+from core.operators import Action, Command, parse_command
 from core.payments import FailureFacts
-from core.retry.recovery import Recovery
-from core.segmentation.segment import Segment
+from core.recovery.state import Recovery
+from core.segmentation.rules import Segment
 from tests.support.builders import THEN, a_failure_event
-from tests.support.story import (
+from tests.support.recovery_scenario import (
     OPEN_INVOICE,
     SOFT_DECLINE,
     RecoveryScenario,
@@ -106,22 +98,26 @@ def test_new_fields_have_defaults_so_that_deploys_may_overlap() -> None:
     shapes = {name: one for name, one in vars(contracts).items() if _is_contract_message(one)}
     required = {name: {f for f, info in one.model_fields.items() if info.is_required()} for name, one in shapes.items()}
     assert required == {
-        "Command": {"action"},
         "SimulationInput": {"simulation_id"},
         "RecoveryInput": {"provider", "invoice_id"},
         "RecoveryStatus": {"recovery_id", "state", "sequence"},
         "OpenInput": {"now", "provider", "invoice_id"},
-        "Written": set(),
-        "Opened": set(),
+        "WrittenRecords": set(),
+        "OpenedRecovery": set(),
         "RecordInput": {"now", "recovery", "events"},
-        "ProviderOrder": {"recovery"},
+        "ProviderInput": {"recovery"},
         "ReadInput": {"recovery"},
         "ClassifyInput": {"recovery", "facts"},
         "SegmentInput": {"now", "recovery", "facts"},
         "PlanInput": {"now", "recovery", "facts", "classification", "segment"},
         "ChargeInput": {"now", "recovery", "trigger"},
-        "SettleInput": {"now", "recovery"},
-        "Charged": set(),
+        "ReconcileInput": {"now", "recovery"},
+        "ChargeReport": set(),
+        "NotifyInput": {"recovery", "now", "step", "kind", "channel"},
+        "DeliveryResult": {"outcome"},
+        "DeliverNoticesInput": set(),
+        "DeliverNoticesReport": set(),
+        "SendWebhookInput": {"notice_id", "target"},
     } | {name: set() for name in shapes if name.startswith("Relay")}
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from core.logins import LOGIN_WINDOW, login_delay
+from core.operators import LOGIN_WINDOW, login_delay
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 

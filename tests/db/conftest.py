@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from db import migrate
+from db import schema
 from db.session import Database
 from devstack.postgres import OWNER, WRITER, Cluster, running_cluster
 
@@ -67,7 +67,7 @@ def fresh_database(cluster: Cluster) -> Callable[..., Addresses]:
 @pytest.fixture(scope="session")
 def migrated(fresh_database: Callable[..., Addresses]) -> str:
     """The name of a migrated database to copy."""
-    migrate.upgrade_schema(fresh_database(name=TEMPLATE).owner, WRITER)
+    schema.upgrade_schema(fresh_database(name=TEMPLATE).owner, WRITER)
     return TEMPLATE
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from db.repositories import api_keys
 from db.session import Database
-from tests.db.stories import NOW
+from tests.db.recovery_events import NOW
 
 DAY = timedelta(days=1)
 

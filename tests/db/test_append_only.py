@@ -7,11 +7,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from db import partitions
 from db.repositories import event_log
+from db.repositories import event_log as partitions
 from db.session import Database
 from tests.db.conftest import Addresses
-from tests.db.stories import NOW, blank_recovery, failed_event
+from tests.db.recovery_events import NOW, blank_recovery, failed_event
 
 CHANGES = ("UPDATE {} SET type = 'forged'", "DELETE FROM {}", "TRUNCATE {}", "TRUNCATE {} CASCADE",
            "UPDATE {} SET type = 'x' WHERE false", "DELETE FROM {} WHERE false")  # fmt: skip
@@ -77,8 +77,11 @@ def test_the_writer_has_not_even_the_right(writer: Connection, owner: Connection
 
 def test_an_upsert_is_a_change_too(owner: Connection, filled: str) -> None:
     with pytest.raises(psycopg.errors.RestrictViolation):
-        run_statement(owner, f"INSERT INTO event_log SELECT * FROM {filled} ON CONFLICT (opened_on, recovery_id, sequence)"
-            " DO UPDATE SET type = 'forged'")  # fmt: skip
+        run_statement(
+            owner,
+            f"INSERT INTO event_log SELECT * FROM {filled} ON CONFLICT (opened_on, recovery_id, sequence)"
+            " DO UPDATE SET type = 'forged'",
+        )
 
 
 @pytest.mark.parametrize(

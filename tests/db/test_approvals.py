@@ -3,12 +3,11 @@
 import asyncio
 from datetime import timedelta
 
-from core.approvals import APPROVAL_LIFETIME, ApprovalStatus
-from core.contracts import Action, Command
+from core.operators import APPROVAL_LIFETIME, Action, ApprovalStatus, Command
 from db.repositories import approvals
 from db.repositories.approvals import ApprovalJudgement
 from db.session import Database
-from tests.db.stories import NOW
+from tests.db.recovery_events import NOW
 from tests.intake.fakes import unique_id
 
 SECOND = timedelta(seconds=1)

@@ -4,12 +4,12 @@ from datetime import date, timedelta
 from typing import Any
 
 from core.events import Event, EventType
-from core.retry import machine
-from core.retry.strategies.experience import RetryCell
+from core.recovery import machine
+from core.strategies.experience import RetryCell
+from db.queries.charge_outcomes import count_retries
 from db.repositories import event_log
-from db.repositories.attempts import count_retries
 from db.session import Database
-from tests.db.stories import NOW, blank_recovery, event_of, failed_event
+from tests.db.recovery_events import NOW, blank_recovery, event_of, failed_event
 
 HOUR = timedelta(hours=1)
 OPENING = (failed_event(), event_of(EventType.FAILURE_CLASSIFIED), event_of(EventType.RETRY_PLANNED, retry=2))

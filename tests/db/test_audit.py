@@ -10,20 +10,22 @@ from hypothesis import HealthCheck, given, settings
 from sqlalchemy import text
 
 from core.events import Event, EventType
-from core.retry import machine
-from core.retry.recovery import Recovery
+from core.recovery import machine
+from core.recovery.state import Recovery
 from db import audit
 from db.rebuild import find_differences, rebuild_read_model
 from db.repositories import event_log
 from db.session import Database
 from tests.db.conftest import Addresses
-from tests.db.stories import NOW, blank_recovery, canceled_event, event_of, failed_event, transition_batches
+from tests.db.recovery_events import NOW, blank_recovery, canceled_event, event_of, failed_event, transition_batches
 
 NUMBERS = count()
 
 
 @pytest.fixture
-async def mine(fresh_database: Callable[..., Addresses], migrated: str) -> AsyncIterator[tuple[Database, Addresses]]:
+async def own_database(
+    fresh_database: Callable[..., Addresses], migrated: str
+) -> AsyncIterator[tuple[Database, Addresses]]:
     """A database for one test, since what is forged stays forged."""
     made = fresh_database(migrated)
     database = Database(made.writer)
@@ -57,8 +59,8 @@ async def test_whatever_happens_the_log_alone_gives_the_live_row(
     assert (await audit.verify_log(database, recovery.recovery_id)).is_clean
 
 
-async def test_a_lost_read_model_is_made_again_from_the_log(mine: tuple[Database, Addresses]) -> None:
-    database, _ = mine
+async def test_a_lost_read_model_is_made_again_from_the_log(own_database: tuple[Database, Addresses]) -> None:
+    database, _ = own_database
     for n in range(7):
         await write_recovery(
             database, f"in_{n}", [[failed_event()], [event_of(EventType.PAUSED)], [canceled_event()]][: n % 3 + 1]
@@ -78,9 +80,9 @@ async def test_a_lost_read_model_is_made_again_from_the_log(mine: tuple[Database
     assert await _read_table(database) == before
 
 
-async def test_a_lost_ledger_is_made_again_from_the_log(mine: tuple[Database, Addresses]) -> None:
+async def test_a_lost_ledger_is_made_again_from_the_log(own_database: tuple[Database, Addresses]) -> None:
     """Also for recoveries that are older than the ledger."""
-    database, _ = mine
+    database, _ = own_database
     card = {"fingerprint": "fp_1", "network": "visa"}
     asked = event_of(EventType.CHARGE_REQUESTED, trigger="scheduled", **card)
     told = event_of(EventType.FAILURE_CLASSIFIED, card=card, failure={"code": "do_not_honor", "network_code": "05"})
@@ -136,8 +138,8 @@ FORGERIES = {
 
 
 @pytest.mark.parametrize(("forgery", "complaint"), FORGERIES.items())
-async def test_a_forgery_is_found(mine: tuple[Database, Addresses], forgery: str, complaint: str) -> None:
-    database, addresses = mine
+async def test_a_forgery_is_found(own_database: tuple[Database, Addresses], forgery: str, complaint: str) -> None:
+    database, addresses = own_database
     recovery = await write_recovery(
         database, "in_1", [[failed_event()], [event_of(EventType.PAUSED)], [event_of(EventType.RESUMED)]]
     )

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from core.errors import InvalidInput
 from db import chain
 from tests.db.conftest import Addresses
-from tests.db.stories import JSON, NOW
+from tests.db.recovery_events import JSON, NOW
 
 
 def chain_row(sequence: int = 1, previous: bytes = chain.GENESIS, **changes: Any) -> dict[str, Any]:

@@ -9,12 +9,12 @@ from sqlalchemy import text
 
 from core.errors import InvalidInput, RecoveryError
 from core.events import Event, EventType, Record, State
-from core.retry import machine
-from core.retry.recovery import Recovery
+from core.recovery import machine
+from core.recovery.state import Recovery
 from db import chain
 from db.repositories import event_log, recoveries
 from db.session import Database
-from tests.db.stories import DATA, NOW, blank_recovery, canceled_event, event_of, failed_event
+from tests.db.recovery_events import DATA, NOW, blank_recovery, canceled_event, event_of, failed_event
 
 
 async def append_events(database: Database, before: Recovery, *events: Any, now: datetime = NOW) -> tuple[Record, ...]:

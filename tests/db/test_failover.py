@@ -15,8 +15,8 @@ import pytest
 from sqlalchemy import text
 
 from core.errors import StoreUnavailable
-from db import readiness
-from db.connecting import YOUNG_SECONDS
+from db import schema
+from db.connections import YOUNG_SECONDS
 from db.session import Database
 from devstack import _postgres_files as files
 from devstack.postgres import DATABASE, WRITER, Cluster, running_cluster
@@ -130,7 +130,7 @@ async def test_what_cannot_be_written_can_still_be_read_and_says_why(pair: Serve
     with pytest.raises(StoreUnavailable, match="cannot execute INSERT in a read-only transaction"):
         await run_statement(database, WRITE)
     async with database.begin() as session:
-        assert "standby" in (await readiness.find_write_obstacle(session) or "")
+        assert "standby" in (await schema.find_write_obstacle(session) or "")
     await database.close()
 
 

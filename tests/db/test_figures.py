@@ -10,14 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.events import Event, EventType
-from core.retry import machine
+from core.recovery import machine
+from db.queries import figures, summary
+from db.queries.dashboard import load_overview
+from db.queries.figures import Basis, Dimension, Figure
 from db.rebuild import rebuild_read_model
-from db.repositories import event_log, figures, summary
-from db.repositories.dashboard import load_overview
-from db.repositories.figures import Basis, Dimension, Figure
+from db.repositories import event_log
 from db.session import Database
 from tests.db.conftest import Addresses
-from tests.db.stories import NOW, blank_recovery, canceled_event, event_of, failed_event
+from tests.db.recovery_events import NOW, blank_recovery, canceled_event, event_of, failed_event
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 SINCE, UNTIL = datetime(2026, 8, 1, tzinfo=UTC), datetime(2026, 10, 1, tzinfo=UTC)

@@ -10,7 +10,7 @@ from core.payments import EventKind, ProviderEvent
 from db.repositories import event_log, inbox
 from db.repositories.inbox import WebhookOutcome
 from db.session import Database
-from tests.db.stories import NOW, blank_recovery, failed_event
+from tests.db.recovery_events import NOW, blank_recovery, failed_event
 
 AFTER_HEAD_START = NOW + inbox.HEAD_START
 

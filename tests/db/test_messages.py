@@ -3,12 +3,12 @@
 import asyncio
 from datetime import timedelta
 
-from core.messages.contact import Contact
-from core.messages.notices import Audience, NoticeTopic, dead_letter_notice
+from core.messages.recipients import Contact
+from core.notices import Audience, NoticeTopic, dead_letter_notice
 from db.repositories import contacts, event_log, messages, notices
 from db.repositories.messages import MessageName, MessageState
 from db.session import Database
-from tests.db.stories import NOW, blank_recovery, failed_event
+from tests.db.recovery_events import NOW, blank_recovery, failed_event
 
 NAME = MessageName(recovery_id="recovery-stripe-in_1", step="card_data-1", channel="email")
 JENNY = Contact(email="jenny@example.com", name="Jenny", language="de", link="https://pay.example.com/1")

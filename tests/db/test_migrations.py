@@ -12,12 +12,12 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine
 
 from core.errors import CommandRefused, StoreUnavailable
-from db import migrate, models
+from db import models, schema
 from db.repositories import event_log
 from db.session import Database
 from devstack.postgres import WRITER
 from tests.db.conftest import Addresses
-from tests.db.stories import NOW, blank_recovery, failed_event
+from tests.db.recovery_events import NOW, blank_recovery, failed_event
 
 TABLES = {
     "event_log", "recovery", "webhook_inbox", "api_key", "network_attempt", "contact", "message", "notice",
@@ -45,7 +45,7 @@ def object_names(address: str) -> set[str]:
 async def is_at_head(address: str) -> bool:
     database = Database(address)
     try:
-        return await migrate.is_at_head(database.engine)
+        return await schema.is_at_head(database.engine)
     finally:
         await database.close()
 
@@ -56,8 +56,8 @@ OLD_AMOUNTS = {"UGX": (500_000, 5_000), "ISK": (27_950, 280), "MGA": (500, 50_00
 def test_amounts_in_stripes_own_units_are_put_right(fresh_database: Fresh) -> None:
     """What is made of the log says the same as the log, which is read as what it meant."""
     made = fresh_database()
-    migrate.upgrade_schema(made.owner, WRITER)
-    migrate.downgrade_schema(made.owner, "0011")
+    schema.upgrade_schema(made.owner, WRITER)
+    schema.downgrade_schema(made.owner, "0011")
     with psycopg.connect(psycopg_address(made.owner)) as connection:
         for currency, (old, _) in OLD_AMOUNTS.items():
             for provider in ("stripe", "adyen"):
@@ -67,7 +67,7 @@ def test_amounts_in_stripes_own_units_are_put_right(fresh_database: Fresh) -> No
                     " VALUES (%s, %s, %s, %s, %s, 'waiting', 0, 0, now(), now(), 1, current_date, array[]::text[])",
                     (f"{provider}-{currency}", provider, currency, old, currency),
                 )
-    migrate.upgrade_schema(made.owner, WRITER)
+    schema.upgrade_schema(made.owner, WRITER)
     with psycopg.connect(psycopg_address(made.owner)) as connection:
         found: dict[str, int] = dict(connection.execute("SELECT recovery_id, amount FROM recovery").fetchall())
     assert found == {
@@ -80,46 +80,46 @@ def test_amounts_in_stripes_own_units_are_put_right(fresh_database: Fresh) -> No
 async def test_up_down_and_up_again(fresh_database: Fresh) -> None:
     made = fresh_database()
     assert not await is_at_head(made.owner)
-    migrate.upgrade_schema(made.owner, WRITER)
+    schema.upgrade_schema(made.owner, WRITER)
     first = object_names(made.owner)
     assert first >= TABLES
     assert await is_at_head(made.writer)
-    migrate.downgrade_schema(made.owner, "base")
+    schema.downgrade_schema(made.owner, "base")
     assert object_names(made.owner) == set()
     assert not await is_at_head(made.owner)
-    migrate.upgrade_schema(made.owner, WRITER)
+    schema.upgrade_schema(made.owner, WRITER)
     assert object_names(made.owner) == first
     assert await is_at_head(made.writer)
 
 
 def test_each_step_goes_down_and_up(fresh_database: Fresh) -> None:
     owner = fresh_database().owner
-    migrate.upgrade_schema(owner, None)
+    schema.upgrade_schema(owner, None)
     whole = object_names(owner)
     for revision in ("0011", "0010", "0009", "0008", "0007", "0006", "0005", "0004", "0003", "0002", "0001"):
-        migrate.downgrade_schema(owner, revision)
-        migrate.upgrade_schema(owner, None)
+        schema.downgrade_schema(owner, revision)
+        schema.upgrade_schema(owner, None)
         assert object_names(owner) == whole
 
 
 def test_migrators_take_turns(fresh_database: Fresh) -> None:
     owner = fresh_database().owner
     with ThreadPoolExecutor() as pool:
-        list(pool.map(lambda _: migrate.upgrade_schema(owner, WRITER), range(4)))
+        list(pool.map(lambda _: schema.upgrade_schema(owner, WRITER), range(4)))
     assert object_names(owner) >= TABLES
 
 
 async def test_a_log_with_rows_is_not_dropped_by_accident(fresh_database: Fresh) -> None:
     made = fresh_database()
-    migrate.upgrade_schema(made.owner, WRITER)
+    schema.upgrade_schema(made.owner, WRITER)
     database = Database(made.writer)
     async with database.begin() as session:
         await event_log.append_to_log(session, blank_recovery("in_kept"), [failed_event()], NOW)
     await database.close()
     with pytest.raises(CommandRefused):
-        migrate.downgrade_schema(made.owner, "base")
+        schema.downgrade_schema(made.owner, "base")
     assert object_names(made.owner) >= TABLES
-    migrate.downgrade_schema(made.owner, "base", discard=True)
+    schema.downgrade_schema(made.owner, "base", discard=True)
     assert object_names(made.owner) == set()
 
 
@@ -141,17 +141,17 @@ def _type_name(kind: TypeEngine[Any]) -> str:
 
 def test_one_role_for_both_needs_no_grants(fresh_database: Fresh) -> None:
     made = fresh_database()
-    migrate.upgrade_schema(made.owner, make_url(made.owner).username)
+    schema.upgrade_schema(made.owner, make_url(made.owner).username)
     with psycopg.connect(psycopg_address(made.owner)) as connection:
         assert connection.execute("SELECT count(*) FROM event_log").fetchone() == (0,)
 
 
 def test_a_later_run_puts_rights_right(fresh_database: Fresh) -> None:
     made = fresh_database()
-    migrate.upgrade_schema(made.owner, WRITER)
+    schema.upgrade_schema(made.owner, WRITER)
     with psycopg.connect(psycopg_address(made.owner), autocommit=True) as owner:
         owner.execute(f"GRANT ALL ON event_log TO {WRITER}")
-    migrate.upgrade_schema(made.owner, WRITER)
+    schema.upgrade_schema(made.owner, WRITER)
     with psycopg.connect(psycopg_address(made.writer)) as writer:
         rights = writer.execute(
             "SELECT string_agg(privilege_type, ',' ORDER BY privilege_type) FROM information_schema.role_table_grants"
@@ -162,11 +162,11 @@ def test_a_later_run_puts_rights_right(fresh_database: Fresh) -> None:
 
 def test_no_server_is_one_clear_error() -> None:
     with pytest.raises(StoreUnavailable):
-        migrate.upgrade_schema("postgresql://nobody@127.0.0.1:1/none", None)
+        schema.upgrade_schema("postgresql://nobody@127.0.0.1:1/none", None)
 
 
 async def test_readiness_without_a_server_is_one_clear_error() -> None:
     database = Database("postgresql://nobody@127.0.0.1:1/none")
     with pytest.raises(StoreUnavailable):
-        await asyncio.wait_for(migrate.is_at_head(database.engine), 5)
+        await asyncio.wait_for(schema.is_at_head(database.engine), 5)
     await database.close()

@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 from core.events import Event, EventType
 from db import audit
-from db.repositories import event_log, figures, summary
-from db.repositories.dashboard import load_overview
-from db.repositories.figures import Basis, Dimension, Figure
-from db.repositories.history import customer_history
+from db.queries import figures, summary
+from db.queries.customer_history import customer_history
+from db.queries.dashboard import load_overview
+from db.queries.figures import Basis, Dimension, Figure
+from db.repositories import event_log
 from db.session import Database
 from tests.db.conftest import Addresses
-from tests.db.stories import NOW, blank_recovery, canceled_event, event_of, failed_event, part_payment
+from tests.db.recovery_events import NOW, blank_recovery, canceled_event, event_of, failed_event, part_payment
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 SINCE, UNTIL = datetime(2026, 8, 1, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC)

@@ -11,18 +11,18 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from activities.attempt import ChargeAttempt
-from activities.log import StoredRecoveryLog
+from activities.charging import ChargeAttempt
 from catalog import network_rules
+from core.card_networks.rules import AttemptOutcome, Credential, LedgerEntry, check_attempt
 from core.contracts import ChargeInput
 from core.events import EventType, Record, Trigger, parse_timestamp
 from core.payments import Card, Failure, InvoiceStatus, InvoiceView
-from core.retry.machine import fold_records
-from core.retry.network_rules import AttemptOutcome, Credential, LedgerEntry, check_attempt
-from core.retry.recovery import Recovery
+from core.recovery.machine import fold_records
+from core.recovery.state import Recovery
+from db.recovery_log import StoredRecoveryLog
 from db.repositories import network_attempts
 from db.session import Database
-from tests.db.stories import NOW, blank_recovery, event_of, failed_event
+from tests.db.recovery_events import NOW, blank_recovery, event_of, failed_event
 from tests.support.gateway import ScriptedGateway
 
 RULES = network_rules()
@@ -207,8 +207,12 @@ async def test_what_was_refused_before_the_network_or_surely_not_executed_is_no_
         AttemptOutcome.NOT_SENT,
         AttemptOutcome.RELEASED,
     ]
-    verdict = check_attempt(RULES, Credential(provider="stripe", recovery_id="r", fingerprint="fp_kept", network="visa"),
-                    await fetch_tries(database, "fp_kept"), NOW)  # fmt: skip
+    verdict = check_attempt(
+        RULES,
+        Credential(provider="stripe", recovery_id="r", fingerprint="fp_kept", network="visa"),
+        await fetch_tries(database, "fp_kept"),
+        NOW,
+    )
     assert [window.used for window in verdict.windows] == [0]
 
 

@@ -10,7 +10,7 @@ from db.repositories import operator_actions
 from db.repositories.operator_actions import AuditAction, AuditEntry, FailedLogins, StoredAuditEntry
 from db.session import Database
 from tests.db.conftest import Addresses
-from tests.db.stories import NOW
+from tests.db.recovery_events import NOW
 from tests.intake.fakes import unique_id
 
 MINUTE = timedelta(minutes=1)

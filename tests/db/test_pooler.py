@@ -9,14 +9,14 @@ import pytest
 from sqlalchemy import text
 
 from core.errors import StoreUnavailable
-from db import migrate
+from db import schema
 from db.address import parse_address
 from db.audit import verify_log
 from db.repositories import event_log
 from db.session import Database
 from devstack.postgres import OWNER, WRITER, Cluster
 from tests.db.conftest import Addresses
-from tests.db.stories import NOW, blank_recovery, canceled_event, failed_event
+from tests.db.recovery_events import NOW, blank_recovery, canceled_event, failed_event
 from tests.support.pooler import run_pooler
 
 Fresh = Callable[..., Addresses]
@@ -50,9 +50,9 @@ async def show_settings(database: Database, *names: str) -> list[str]:
 
 async def test_migrated_written_and_read(port: int, fresh_database: Fresh) -> None:
     made = fresh_database()
-    await asyncio.to_thread(migrate.upgrade_schema, address_through(port, OWNER, made), WRITER)
+    await asyncio.to_thread(schema.upgrade_schema, address_through(port, OWNER, made), WRITER)
     database = Database(address_through(port, WRITER, made))
-    assert await migrate.is_at_head(database.engine)
+    assert await schema.is_at_head(database.engine)
 
     async def write_recovery(number: int) -> None:
         async with database.begin() as session:
@@ -103,13 +103,13 @@ def test_migrators_leave_no_lock_and_take_turns(transactions: int, fresh_databas
     made = fresh_database()
     address = address_through(transactions, OWNER, made)
     with ThreadPoolExecutor() as pool:
-        list(pool.map(lambda _: migrate.upgrade_schema(address, WRITER), range(3)))
+        list(pool.map(lambda _: schema.upgrade_schema(address, WRITER), range(3)))
     with psycopg.connect(made.superuser.replace("+psycopg", ""), autocommit=True) as root:
         left = root.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").fetchone()
     assert left == (0,)
     with psycopg.connect(address, autocommit=True) as next_one:
         assert next_one.execute("SHOW lock_timeout").fetchone() == ("0",)
-    migrate.upgrade_schema(made.owner, WRITER)  # directly: no lock is in the way
+    schema.upgrade_schema(made.owner, WRITER)  # directly: no lock is in the way
 
 
 async def test_one_that_takes_no_transactions_says_so_itself(cluster: Cluster, addresses: Addresses) -> None:

@@ -7,13 +7,13 @@ import pytest
 
 from core.errors import InvalidInput
 from core.events import Event, EventType, State, format_timestamp
-from core.retry import machine
-from core.retry.recovery import Recovery
+from core.recovery import machine
+from core.recovery.state import Recovery
+from db.queries.customer_history import customer_history
 from db.repositories import event_log, recoveries
-from db.repositories.history import customer_history
 from db.repositories.recoveries import ListFilters
 from db.session import Database
-from tests.db.stories import LATER, NOW, blank_recovery, canceled_event, event_of, failed_event
+from tests.db.recovery_events import LATER, NOW, blank_recovery, canceled_event, event_of, failed_event
 
 SECOND = timedelta(seconds=1)
 

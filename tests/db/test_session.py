@@ -30,7 +30,7 @@ async def seconds_to_outage(address: str) -> float:
 
 
 @pytest.fixture
-async def mine(addresses: Addresses) -> AsyncIterator[Database]:
+async def own_database(addresses: Addresses) -> AsyncIterator[Database]:
     database = Database(addresses.writer, statement_timeout=timedelta(seconds=1), pool_size=1, max_overflow=0)
     yield database
     await database.close()
@@ -48,9 +48,11 @@ async def test_a_server_that_never_answers_is_given_up_in_seconds() -> None:
         assert await seconds_to_outage(f"postgresql://a@127.0.0.1:{silent.getsockname()[1]}/b") < 4
 
 
-async def test_a_killed_connection_is_an_outage_and_the_next_one_works(mine: Database, addresses: Addresses) -> None:
+async def test_a_killed_connection_is_an_outage_and_the_next_one_works(
+    own_database: Database, addresses: Addresses
+) -> None:
     async def kill_connection() -> None:
-        async with mine.begin() as session:
+        async with own_database.begin() as session:
             pid = (await session.execute(text("SELECT pg_backend_pid()"))).scalar_one()
             with psycopg.connect(addresses.superuser.replace("+psycopg", ""), autocommit=True) as admin:
                 admin.execute("SELECT pg_terminate_backend(%s, 1000)", [pid])
@@ -58,35 +60,35 @@ async def test_a_killed_connection_is_an_outage_and_the_next_one_works(mine: Dat
 
     with pytest.raises(StoreUnavailable):
         await kill_connection()
-    assert await run_query(mine) == 1
+    assert await run_query(own_database) == 1
 
 
-async def test_a_connection_that_died_while_unused_is_replaced(mine: Database, addresses: Addresses) -> None:
-    pid = await run_query(mine, "SELECT pg_backend_pid()")
+async def test_a_connection_that_died_while_unused_is_replaced(own_database: Database, addresses: Addresses) -> None:
+    pid = await run_query(own_database, "SELECT pg_backend_pid()")
     with psycopg.connect(addresses.superuser.replace("+psycopg", ""), autocommit=True) as admin:
         admin.execute("SELECT pg_terminate_backend(%s, 1000)", [pid])
-    assert await run_query(mine) == 1
+    assert await run_query(own_database) == 1
 
 
 @pytest.mark.quiet
-async def test_a_full_pool_and_a_slow_statement_are_outages(mine: Database) -> None:
-    slow = asyncio.create_task(run_query(mine, "SELECT pg_sleep(30)"))
+async def test_a_full_pool_and_a_slow_statement_are_outages(own_database: Database) -> None:
+    slow = asyncio.create_task(run_query(own_database, "SELECT pg_sleep(30)"))
     await asyncio.sleep(0)
     began = time.monotonic()
     with pytest.raises(StoreUnavailable):
         await slow
     assert time.monotonic() - began < 2.5
-    async with mine.begin():
+    async with own_database.begin():
         with pytest.raises(StoreUnavailable):
-            await run_query(mine)
+            await run_query(own_database)
 
 
-async def test_bugs_stay_visible_and_bad_values_are_named(mine: Database) -> None:
+async def test_bugs_stay_visible_and_bad_values_are_named(own_database: Database) -> None:
     with pytest.raises(exc.ProgrammingError):
-        await run_query(mine, "SELECT nonsense")
+        await run_query(own_database, "SELECT nonsense")
     for bad in ("a\x00b", "a\ud800b"):
         with pytest.raises(InvalidInput):
-            await _echo_value(mine, bad)
+            await _echo_value(own_database, bad)
 
 
 async def _echo_value(database: Database, value: str) -> None:
@@ -94,5 +96,5 @@ async def _echo_value(database: Database, value: str) -> None:
         await session.execute(text("SELECT CAST(:value AS text)"), {"value": value})
 
 
-async def test_times_come_back_in_utc(mine: Database) -> None:
-    assert await run_query(mine, "SHOW timezone") == "UTC"
+async def test_times_come_back_in_utc(own_database: Database) -> None:
+    assert await run_query(own_database, "SHOW timezone") == "UTC"

@@ -4,11 +4,11 @@ from datetime import timedelta
 from typing import Any
 
 from core.events import Event, EventType, format_timestamp
-from core.retry.machine import fold_records
+from core.recovery.machine import fold_records
+from db.queries.shadow import Comparison, compare_shadow
 from db.repositories import event_log
-from db.repositories.shadow import Comparison, compare_shadow
 from db.session import Database, Session
-from tests.db.stories import NOW, blank_recovery, event_of, failed_event
+from tests.db.recovery_events import NOW, blank_recovery, event_of, failed_event
 
 HOUR = timedelta(hours=1)
 

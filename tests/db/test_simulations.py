@@ -10,7 +10,7 @@ from core.errors import InvalidInput
 from core.simulations import SimulationOrder, SimulationOutcome, SimulationState, SourceKind
 from db.repositories import simulations
 from db.session import Database, Session
-from tests.db.stories import NOW
+from tests.db.recovery_events import NOW
 
 ORDER = SimulationOrder(
     source=SourceKind.HISTORY, recoveries=500, seed=2**63 - 1, policy="a = 1", baseline="a = 2", assumptions="b = 3"

@@ -7,10 +7,11 @@ from sqlalchemy import text
 
 from core.events import EventType
 from core.fraud.signals import Velocity
-from db.repositories import event_log, history, summary
-from db.repositories.velocity import count_velocity
+from db.queries import customer_history, summary
+from db.queries.velocity import count_velocity
+from db.repositories import event_log
 from db.session import Database
-from tests.db.stories import NOW, blank_recovery, canceled_event, event_of, failed_event
+from tests.db.recovery_events import NOW, blank_recovery, canceled_event, event_of, failed_event
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -57,7 +58,7 @@ async def test_the_indexes_are_on_every_partition(database: Database) -> None:
 async def test_the_past_by_cause_and_the_sums_by_arm(database: Database) -> None:
     await write_failure(database, "in_a1", "cus_a", "fp_a", DAY, experiment="patience", arm="patient")
     async with database.begin() as session:
-        past = await history.customer_history(session, "stripe", "cus_a", "recovery-stripe-other")
+        past = await customer_history.customer_history(session, "stripe", "cus_a", "recovery-stripe-other")
         groups = await summary.load_sums(session, ("experiment", "arm"), NOW - 2 * DAY, NOW, "eur")
     assert past.failures == 0
     (group,) = groups

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from devstack import _sdk, cache, testserver, tools
+from devstack import program_cache
 from devstack.console import Progress
 from devstack.errors import DevstackError
+from tests.tools import go_programs, time_skipping_server
 
 
 @pytest.fixture
@@ -33,8 +34,8 @@ def machine(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Callable[[str, str
 def test_a_tool_is_built_once_under_its_own_name(machine: Callable[[str, str], Path], folder: Path) -> None:
     machine("go", f'echo "$@" >> {folder}/builds; echo "#!/bin/sh" > $GOBIN/server; /bin/chmod 755 $GOBIN/server')
     assert (
-        tools.ensure_go_tool("toxiproxy")
-        == tools.ensure_go_tool("toxiproxy")
+        go_programs.ensure_go_tool("toxiproxy")
+        == go_programs.ensure_go_tool("toxiproxy")
         == folder / "cache/pri/bin/toxiproxy-server"
     )
     assert (folder / "builds").read_text() == "install github.com/Shopify/toxiproxy/v2/cmd/server@v2.5.0\n"
@@ -43,14 +44,14 @@ def test_a_tool_is_built_once_under_its_own_name(machine: Callable[[str, str], P
 def test_a_failed_build_leaves_nothing_and_says_why(machine: Callable[[str, str], Path], folder: Path) -> None:
     machine("go", "echo 'no space left on device' >&2; exit 1")
     with pytest.raises(DevstackError, match="no space left on device"):
-        tools.ensure_go_tool("stripe-mock")
+        go_programs.ensure_go_tool("stripe-mock")
     assert [path for path in (folder / "cache" / "pri").iterdir() if path.is_dir()] == []
 
 
 def test_without_go_the_message_says_so(machine: Callable[[str, str], Path]) -> None:
     assert callable(machine)
     with pytest.raises(DevstackError, match="no Go to build it"):
-        tools.ensure_go_tool("stripe-mock")
+        go_programs.ensure_go_tool("stripe-mock")
 
 
 def test_the_test_server_falls_back_to_maven(
@@ -59,25 +60,25 @@ def test_the_test_server_falls_back_to_maven(
     def fail_download(_kind: str, _folder: Path) -> Path:
         raise DevstackError("offline")
 
-    monkeypatch.setattr(_sdk, "fetch_sdk_server", fail_download)
+    monkeypatch.setattr(program_cache, "fetch_sdk_server", fail_download)
     with pytest.raises(DevstackError, match="Maven and Java"):
-        testserver.find_test_server("")
+        time_skipping_server.find_test_server("")
     machine("java", 'echo "$@"')
     machine("mvn", 'for word in "$@"; do case $word in -DoutputDirectory=*) mkdir -p "${word#*=}";; esac; done')
-    made = testserver.find_test_server("")
-    assert cache.is_program(made)
+    made = time_skipping_server.find_test_server("")
+    assert program_cache.is_program(made)
     assert (made.parent / "lib").is_dir()
-    assert testserver.find_test_server(str(made)) == made
+    assert time_skipping_server.find_test_server(str(made)) == made
     with pytest.raises(DevstackError, match="TEMPORAL_TEST_SERVER"):
-        testserver.find_test_server("/no/such/file")
+        time_skipping_server.find_test_server("/no/such/file")
 
 
 def test_a_download_that_stalls_is_ended(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    monkeypatch.setattr(cache, "STALL_SECONDS", 0.3)
+    monkeypatch.setattr(program_cache, "STALL_SECONDS", 0.3)
     watched = folder / "watched"
     watched.mkdir()
     command = [sys.executable, "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(60)"]
     with pytest.raises(DevstackError):
-        cache.run_helper(command, Progress("x", terminal=False), folder / "log", watched=watched)
+        program_cache.run_helper(command, Progress("x", terminal=False), folder / "log", watched=watched)
     with pytest.raises(ProcessLookupError):
         os.kill(int((folder / "log").read_text()), 0)

@@ -12,8 +12,7 @@ import pytest
 
 from devstack import ports
 from devstack.errors import DevstackError, StackInterrupted
-from devstack.locks import exclusive_lock
-from devstack.processes import Identity, Program, end_process, is_alive, spawn, start_mark, wait_until
+from devstack.processes import Identity, Program, end_process, exclusive_lock, is_alive, spawn, start_mark, wait_until
 
 SLEEP = (sys.executable, "-c", "import time; time.sleep(60)")
 STUBBORN = (

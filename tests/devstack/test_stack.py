@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from devstack import cache, ports, temporal
-from devstack.children import Commands, Options
+from devstack import ports, program_cache, temporal
 from devstack.errors import DevstackError
 from devstack.processes import command_line, start_mark, wait_until
+from devstack.programs import Commands, Options
 from devstack.stack import DevStack, http_status
 from settings import Settings, read_environment
 
@@ -23,7 +23,8 @@ STANDIN = Path(__file__).with_name("standin.py")
 PARTS = ("postgres", "temporal", "sandbox", "api", "worker")
 
 pytestmark = pytest.mark.skipif(
-    not cache.is_program(cache.bin_dir() / "temporal"), reason="no Temporal server is cached: `make tools`"
+    not program_cache.is_program(program_cache.bin_dir() / "temporal"),
+    reason="no Temporal server is cached: `make tools`",
 )
 
 
@@ -204,11 +205,11 @@ def test_temporal_is_found_in_the_promised_order(monkeypatch: pytest.MonkeyPatch
         return raise_failure
 
     monkeypatch.setattr(temporal, "_download_server", failing_source("download"))
-    monkeypatch.setattr(cache, "install_with_go", failing_source("go"))
+    monkeypatch.setattr(program_cache, "install_with_go", failing_source("go"))
     with pytest.raises(DevstackError, match="TEMPORAL_ADDRESS"):
         temporal.find_temporal_server()
     assert tried == ["download", "go"]
-    for place in (cache.bin_dir(), folder / "path"):
+    for place in (program_cache.bin_dir(), folder / "path"):
         place.mkdir(parents=True)
         (place / "temporal").write_text("#!/bin/sh\n")
         (place / "temporal").chmod(0o755)

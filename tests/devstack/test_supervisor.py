@@ -28,77 +28,77 @@ class SupervisorHarness:
 
 
 @pytest.fixture
-def bench(folder: Path) -> Iterator[SupervisorHarness]:
+def harness(folder: Path) -> Iterator[SupervisorHarness]:
     made = SupervisorHarness(folder)
     yield made
     made.supervisor.close()
 
 
-def test_a_killed_child_is_reported_and_started_again(bench: SupervisorHarness) -> None:
-    first = bench.supervisor.start(bench.sleeping_program("worker"))
-    bench.supervisor.watch()
-    bench.supervisor.kill("worker")
-    assert wait_until(lambda: bench.supervisor.child("worker").pid != first.pid, 5)
-    assert bench.supervisor.child("worker").exit_code() is None
-    assert bench.reports == [f"worker was killed by SIGKILL; starting it again in 0.5 s (log: {first.program.log})"]
+def test_a_killed_child_is_reported_and_started_again(harness: SupervisorHarness) -> None:
+    first = harness.supervisor.start(harness.sleeping_program("worker"))
+    harness.supervisor.watch()
+    harness.supervisor.kill("worker")
+    assert wait_until(lambda: harness.supervisor.child("worker").pid != first.pid, 5)
+    assert harness.supervisor.child("worker").exit_code() is None
+    assert harness.reports == [f"worker was killed by SIGKILL; starting it again in 0.5 s (log: {first.program.log})"]
 
 
-def test_each_death_doubles_the_wait(bench: SupervisorHarness) -> None:
-    bench.supervisor.start(bench.sleeping_program("api", (sys.executable, "-c", "raise SystemExit(3)")))
-    bench.supervisor.watch()
-    assert wait_until(lambda: len(bench.reports) >= 3, 10)
-    assert [f"in {delay} s" in text for delay, text in zip(("0.5", "1", "2"), bench.reports, strict=False)] == [
+def test_each_death_doubles_the_wait(harness: SupervisorHarness) -> None:
+    harness.supervisor.start(harness.sleeping_program("api", (sys.executable, "-c", "raise SystemExit(3)")))
+    harness.supervisor.watch()
+    assert wait_until(lambda: len(harness.reports) >= 3, 10)
+    assert [f"in {delay} s" in text for delay, text in zip(("0.5", "1", "2"), harness.reports, strict=False)] == [
         True
     ] * 3
-    assert "ended with exit code 3" in bench.reports[0]
+    assert "ended with exit code 3" in harness.reports[0]
 
 
-def test_a_stopped_child_stays_away(bench: SupervisorHarness) -> None:
-    child = bench.supervisor.start(bench.sleeping_program("worker"))
-    bench.supervisor.watch()
-    bench.supervisor.stop("worker")
-    assert not wait_until(lambda: bench.reports != [], 0.5)
+def test_a_stopped_child_stays_away(harness: SupervisorHarness) -> None:
+    child = harness.supervisor.start(harness.sleeping_program("worker"))
+    harness.supervisor.watch()
+    harness.supervisor.stop("worker")
+    assert not wait_until(lambda: harness.reports != [], 0.5)
     assert start_mark(child.pid) is None
-    assert list((bench.folder / "run").iterdir()) == []
+    assert list((harness.folder / "run").iterdir()) == []
 
 
-def test_before_the_watch_a_death_ends_the_start(bench: SupervisorHarness) -> None:
-    child = bench.supervisor.start(
-        bench.sleeping_program("api", (sys.executable, "-c", "raise SystemExit('no such table')"))
+def test_before_the_watch_a_death_ends_the_start(harness: SupervisorHarness) -> None:
+    child = harness.supervisor.start(
+        harness.sleeping_program("api", (sys.executable, "-c", "raise SystemExit('no such table')"))
     )
     assert wait_until(lambda: child.exit_code() is not None, 5)
     with pytest.raises(DevstackError, match="api ended with exit code 1: no such table"):
-        bench.supervisor.check_children()
+        harness.supervisor.check_children()
 
 
-def test_a_program_run_to_its_end_says_why_it_failed(bench: SupervisorHarness) -> None:
-    bench.supervisor.watch()
-    bench.supervisor.run_to_end(bench.sleeping_program("good", (sys.executable, "-c", "")), 10, lambda: False)
+def test_a_program_run_to_its_end_says_why_it_failed(harness: SupervisorHarness) -> None:
+    harness.supervisor.watch()
+    harness.supervisor.run_to_end(harness.sleeping_program("good", (sys.executable, "-c", "")), 10, lambda: False)
     with pytest.raises(DevstackError, match="bad ended with exit code 1: wrong password"):
-        bench.supervisor.run_to_end(
-            bench.sleeping_program("bad", (sys.executable, "-c", "raise SystemExit('wrong password')")), 10, bool
+        harness.supervisor.run_to_end(
+            harness.sleeping_program("bad", (sys.executable, "-c", "raise SystemExit('wrong password')")), 10, bool
         )
     with pytest.raises(DevstackError, match="slow took more than 0 s"):
-        bench.supervisor.run_to_end(bench.sleeping_program("slow"), 0.2, bool)
-    assert bench.reports == []
+        harness.supervisor.run_to_end(harness.sleeping_program("slow"), 0.2, bool)
+    assert harness.reports == []
 
 
-def test_the_end_is_in_reverse_order(bench: SupervisorHarness) -> None:
+def test_the_end_is_in_reverse_order(harness: SupervisorHarness) -> None:
     code = "import signal, sys, pathlib\nfile = pathlib.Path(sys.argv[1]); print(1, flush=True)\n"
     code += "signal.sigwait([signal.SIGTERM]); file.open('a').write(sys.argv[2])"
     masked = "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])\n" + code
     for name in ("a", "b", "c"):
-        program = bench.sleeping_program(name, (sys.executable, "-c", masked, str(bench.folder / "order"), name))
-        bench.supervisor.start(program)
+        program = harness.sleeping_program(name, (sys.executable, "-c", masked, str(harness.folder / "order"), name))
+        harness.supervisor.start(program)
         assert wait_until(lambda log=program.log: log.read_text() != "", 5)  # type: ignore[misc]
-    bench.supervisor.watch()
-    bench.supervisor.close()
-    assert (bench.folder / "order").read_text() == "cba"
+    harness.supervisor.watch()
+    harness.supervisor.close()
+    assert (harness.folder / "order").read_text() == "cba"
 
 
-def test_what_a_crash_left_is_ended_and_nothing_else(bench: SupervisorHarness) -> None:
-    left, other = spawn(bench.sleeping_program("worker")), spawn(bench.sleeping_program("other", (*SLEEP, "other")))
-    notes = bench.folder / "run"
+def test_what_a_crash_left_is_ended_and_nothing_else(harness: SupervisorHarness) -> None:
+    left, other = spawn(harness.sleeping_program("worker")), spawn(harness.sleeping_program("other", (*SLEEP, "other")))
+    notes = harness.folder / "run"
     assert left.identity.started
     known = {"pid": left.pid, "started": left.identity.started, "argv": left.identity.argv}
     (notes / "worker.json").write_text(json.dumps(known))
@@ -106,7 +106,7 @@ def test_what_a_crash_left_is_ended_and_nothing_else(bench: SupervisorHarness) -
     (notes / "torn.json").write_text("{")
     try:
         assert wait_until(lambda: start_mark(left.pid) is not None, 5)
-        Supervisor(notes, bench.reports.append).end_left_overs()
+        Supervisor(notes, harness.reports.append).end_left_overs()
         assert wait_until(lambda: left.exit_code() is not None, 5)
         assert other.exit_code() is None
         assert list(notes.iterdir()) == []

@@ -1,5 +1,5 @@
 """One stack for all stories; its log and the provider's books are checked when everything has been told."""
 
-from tests.support.shared import stack, world
+from tests.support.stack_fixtures import service, stack
 
-__all__ = ["stack", "world"]
+__all__ = ["service", "stack"]

@@ -5,19 +5,19 @@ import time
 from datetime import datetime, timedelta
 
 from sandbox.models import Delivery, Shape
+from tests.support.concurrent_tests import ConcurrentTests
+from tests.support.service import OPENING_EVENTS, RunningService
 from tests.support.stacks import TIME_SCALE
-from tests.support.together import ConcurrentTests
-from tests.support.world import OPENING_EVENTS, RunningService
 
 together = ConcurrentTests()
 JITTER = 1.1
 
 
-async def test_the_opening_rows_are_there_within_two_seconds(world: RunningService) -> None:
-    await (await world.create_failure("card_velocity_exceeded")).wait_for_event(
+async def test_the_opening_rows_are_there_within_two_seconds(service: RunningService) -> None:
+    await (await service.create_failure("card_velocity_exceeded")).wait_for_event(
         "retry.planned"
     )  # everything is warm now
-    recovery = await world.create_failure("insufficient_funds")
+    recovery = await service.create_failure("insufficient_funds")
     answered = time.monotonic()
     while await recovery.fetch_event_types() != OPENING_EVENTS:
         assert time.monotonic() - answered < 2, await recovery.describe_state()
@@ -25,8 +25,8 @@ async def test_the_opening_rows_are_there_within_two_seconds(world: RunningServi
 
 
 @together
-async def test_the_reference_story(world: RunningService) -> None:
-    recovery = await world.create_failure("insufficient_funds", amount=4900, currency="eur")
+async def test_the_reference_story(service: RunningService) -> None:
+    recovery = await service.create_failure("insufficient_funds", amount=4900, currency="eur")
     view = await recovery.wait_for_one_payment()
     assert await recovery.fetch_event_types() == [
         *OPENING_EVENTS,
@@ -67,16 +67,16 @@ async def test_the_reference_story(world: RunningService) -> None:
 
 
 @together
-async def test_a_payment_that_failed_on_the_old_api(world: RunningService) -> None:
-    recovery = await world.create_failure("insufficient_funds", delivery=Delivery(wait=True, shape=Shape.LEGACY))
+async def test_a_payment_that_failed_on_the_old_api(service: RunningService) -> None:
+    recovery = await service.create_failure("insufficient_funds", delivery=Delivery(wait=True, shape=Shape.LEGACY))
     await recovery.wait_for_one_payment()
     assert (await recovery.fetch_event_types())[:5] == OPENING_EVENTS
     assert (await recovery.fetch_events())[0]["data"]["provider_attempt"] == 1
 
 
 @together
-async def test_what_is_shown_while_it_waits(world: RunningService) -> None:
-    recovery = await world.create_failure("card_velocity_exceeded", amount=1234)
+async def test_what_is_shown_while_it_waits(service: RunningService) -> None:
+    recovery = await service.create_failure("card_velocity_exceeded", amount=1234)
     await recovery.wait_for_event("retry.planned")
     view = await recovery.fetch_view()
     assert view["workflow_id"] == view["recovery_id"] == recovery.id
@@ -84,9 +84,9 @@ async def test_what_is_shown_while_it_waits(world: RunningService) -> None:
     assert (view["amount"], view["currency"], view["customer_id"]) == (1234, "USD", recovery.customer)
     assert view["next_attempt_at"] == (await recovery.fetch_only_event("retry.planned"))["data"]["at"]
     assert recovery.id in view["temporal_url"]
-    listed = await world.api.get("/v1/recoveries", params={"customer_id": recovery.customer, "state": "waiting"})
+    listed = await service.api.get("/v1/recoveries", params={"customer_id": recovery.customer, "state": "waiting"})
     assert [item["invoice_id"] for item in listed.json()["items"]] == [recovery.invoice]
-    described = await world.describe_workflow(recovery.id)
+    described = await service.describe_workflow(recovery.id)
     attributes = described["searchAttributes"]["indexedFields"]
     assert {"RecoveryState", "DeclineCategory", "Segment", "Provider", "NextAttemptAt"} <= attributes.keys()
     assert (await recovery.submit_command("cancel")).status_code == 200

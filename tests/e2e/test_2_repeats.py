@@ -5,8 +5,8 @@ import json
 import time
 
 from sandbox.models import Delivery, Shape
-from tests.support.together import ConcurrentTests
-from tests.support.world import OPENING_EVENTS, Recovery, RunningService
+from tests.support.concurrent_tests import ConcurrentTests
+from tests.support.service import OPENING_EVENTS, Recovery, RunningService
 
 together = ConcurrentTests()
 FAILED_TYPE = "invoice.payment_failed"
@@ -15,10 +15,10 @@ SLOW_CODE = "card_velocity_exceeded"
 """Waits for a (compressed) day, so that there is time to say something."""
 
 
-async def send_hundred_copies(world: RunningService, shape: Shape) -> Recovery:
+async def send_hundred_copies(service: RunningService, shape: Shape) -> Recovery:
     """One event, a hundred times, fifty at once."""
     hammering = Delivery(wait=True, shape=shape, copies=100, concurrency=50, retry=False)
-    recovery = await world.create_failure(delivery=hammering)
+    recovery = await service.create_failure(delivery=hammering)
     answers = [(delivery.status, delivery.body["status"]) for delivery in recovery.made.deliveries]
     assert sorted(answers) == [(202, "accepted"), *[(202, "duplicate")] * 99]
     assert {delivery.body["recovery_id"] for delivery in recovery.made.deliveries} == {recovery.id}
@@ -35,18 +35,20 @@ async def assert_happened_once(recovery: Recovery) -> None:
         "recovery.closed",
     ]
     query = f"WorkflowId='{recovery.id}'"
-    listed = json.loads(await recovery.world.run_temporal_cli("workflow", "list", "--query", query, "--output", "json"))
+    listed = json.loads(
+        await recovery.service.run_temporal_cli("workflow", "list", "--query", query, "--output", "json")
+    )
     assert len(listed) == 1
 
 
-async def test_a_hundred_copies_of_one_event_are_one_recovery(world: RunningService) -> None:
-    for recovery in [await send_hundred_copies(world, Shape.BASIL), await send_hundred_copies(world, Shape.LEGACY)]:
+async def test_a_hundred_copies_of_one_event_are_one_recovery(service: RunningService) -> None:
+    for recovery in [await send_hundred_copies(service, Shape.BASIL), await send_hundred_copies(service, Shape.LEGACY)]:
         await assert_happened_once(recovery)
 
 
 @together
-async def test_other_events_about_the_same_attempt_change_nothing(world: RunningService) -> None:
-    recovery = await world.create_failure(SLOW_CODE)
+async def test_other_events_about_the_same_attempt_change_nothing(service: RunningService) -> None:
+    recovery = await service.create_failure(SLOW_CODE)
     await recovery.wait_for_event("retry.planned")
     for shape in (Shape.LEGACY, Shape.BASIL):
         again = Delivery(wait=True, shape=shape, copies=3, concurrency=3)
@@ -58,13 +60,13 @@ async def test_other_events_about_the_same_attempt_change_nothing(world: Running
 
 
 @together
-async def test_the_echo_of_our_own_failed_charge_changes_nothing(world: RunningService) -> None:
+async def test_the_echo_of_our_own_failed_charge_changes_nothing(service: RunningService) -> None:
     echo = Delivery(copies=3, concurrency=3)
-    recovery = await world.create_failure(SLOW_CODE, script=("decline:card_velocity_exceeded",), echo_delivery=echo)
+    recovery = await service.create_failure(SLOW_CODE, script=("decline:card_velocity_exceeded",), echo_delivery=echo)
     await recovery.wait_for_event("retry.planned")
     assert (await recovery.submit_command("retry")).status_code == 200
     await recovery.wait_for_event("charge.declined")
-    await world.sandbox.wait_until_idle()
+    await service.sandbox.wait_until_idle()
     await recovery.wait_for_event("retry.planned", 2)
     await recovery.send_event(FAILED_TYPE, fresh=True, delivery=WAIT_FOR_DELIVERY)
     story = await recovery.fetch_event_types()
@@ -75,11 +77,11 @@ async def test_the_echo_of_our_own_failed_charge_changes_nothing(world: RunningS
 
 
 @together
-async def test_paid_before_the_failure_was_told(world: RunningService) -> None:
-    recovery = await world.create_untold_failure(SLOW_CODE)
-    paid = await world.sandbox.pay_hosted(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
+async def test_paid_before_the_failure_was_told(service: RunningService) -> None:
+    recovery = await service.create_untold_failure(SLOW_CODE)
+    paid = await service.sandbox.pay_hosted(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
     assert {delivery.status for delivery in paid.deliveries} == {202}
-    assert (await world.api.get(recovery.path)).status_code == 404  # nothing has failed, as far as we know
+    assert (await service.api.get(recovery.path)).status_code == 404  # nothing has failed, as far as we know
     (told,) = (await recovery.send_event(FAILED_TYPE, delivery=WAIT_FOR_DELIVERY)).deliveries
     assert told.body["status"] == "accepted"
     await recovery.wait_for_one_payment()
@@ -88,23 +90,23 @@ async def test_paid_before_the_failure_was_told(world: RunningService) -> None:
 
 
 @together
-async def test_events_in_reverse_order(world: RunningService) -> None:
-    recovery = await world.create_failure(SLOW_CODE)
-    await world.sandbox.pay_hosted(recovery.invoice, delivery=Delivery(wait=True, reverse=True, copies=2))
+async def test_events_in_reverse_order(service: RunningService) -> None:
+    recovery = await service.create_failure(SLOW_CODE)
+    await service.sandbox.pay_hosted(recovery.invoice, delivery=Delivery(wait=True, reverse=True, copies=2))
     view = await recovery.wait_for_one_payment()
     assert view["close_reason"] == "paid_elsewhere"
     assert await recovery.fetch_pay_calls() == []
 
 
 @together
-async def test_a_failure_told_after_the_success_is_late(world: RunningService) -> None:
-    recovery = await world.create_failure("insufficient_funds")
+async def test_a_failure_told_after_the_success_is_late(service: RunningService) -> None:
+    recovery = await service.create_failure("insufficient_funds")
     await recovery.wait_for_one_payment()
-    await world.sandbox.wait_until_idle()
+    await service.sandbox.wait_until_idle()
     assert "event.late" not in await recovery.fetch_event_types()
     later = await send_later_failure(recovery)
     for _ in range(2):
-        (told,) = (await world.sandbox.send_raw(later, delivery=WAIT_FOR_DELIVERY)).deliveries
+        (told,) = (await service.sandbox.send_raw(later, delivery=WAIT_FOR_DELIVERY)).deliveries
         assert told.status == 202
     row = await recovery.fetch_only_event("event.late")
     assert row["data"]["event_id"] == later["id"]
@@ -128,11 +130,11 @@ async def send_later_failure(recovery: Recovery) -> dict[str, object]:
 
 
 @together
-async def test_the_provider_tries_again_by_itself_and_fails(world: RunningService) -> None:
-    recovery = await world.create_failure(SLOW_CODE)
+async def test_the_provider_tries_again_by_itself_and_fails(service: RunningService) -> None:
+    recovery = await service.create_failure(SLOW_CODE)
     await recovery.wait_for_event("retry.planned")
     await asyncio.sleep(1.1)  # a provider counts in whole seconds
-    await world.sandbox.run_provider_retry(recovery.invoice, "decline:insufficient_funds", delivery=WAIT_FOR_DELIVERY)
+    await service.sandbox.run_provider_retry(recovery.invoice, "decline:insufficient_funds", delivery=WAIT_FOR_DELIVERY)
     _, second = await recovery.wait_for_event("payment.failed", 2)
     assert second["data"]["provider_attempt"] == 2
     await recovery.wait_for_event("retry.planned", 2)
@@ -142,10 +144,10 @@ async def test_the_provider_tries_again_by_itself_and_fails(world: RunningServic
 
 
 @together
-async def test_the_provider_tries_again_by_itself_and_succeeds(world: RunningService) -> None:
-    recovery = await world.create_failure(SLOW_CODE)
+async def test_the_provider_tries_again_by_itself_and_succeeds(service: RunningService) -> None:
+    recovery = await service.create_failure(SLOW_CODE)
     await recovery.wait_for_event("retry.planned")
-    await world.sandbox.run_provider_retry(recovery.invoice, "succeed", delivery=WAIT_FOR_DELIVERY)
+    await service.sandbox.run_provider_retry(recovery.invoice, "succeed", delivery=WAIT_FOR_DELIVERY)
     view = await recovery.wait_for_one_payment()
     assert view["close_reason"] == "paid_elsewhere"
     assert [charge.origin for charge in await recovery.fetch_charges()] == ["provider_retry"]
@@ -153,11 +155,11 @@ async def test_the_provider_tries_again_by_itself_and_succeeds(world: RunningSer
 
 
 @together
-async def test_we_stand_back_while_the_provider_means_to_try(world: RunningService) -> None:
+async def test_we_stand_back_while_the_provider_means_to_try(service: RunningService) -> None:
     soon = int(time.time()) + 3600
-    recovery = await world.create_failure("insufficient_funds", next_payment_attempt=soon, auto_advance=True)
+    recovery = await service.create_failure("insufficient_funds", next_payment_attempt=soon, auto_advance=True)
     (skipped,) = await recovery.wait_for_event("retry.skipped")
     assert skipped["data"]["reason"] == "provider_retry"
     assert await recovery.fetch_pay_calls() == []
-    await world.sandbox.run_provider_retry(recovery.invoice, "succeed", delivery=WAIT_FOR_DELIVERY)
+    await service.sandbox.run_provider_retry(recovery.invoice, "succeed", delivery=WAIT_FOR_DELIVERY)
     await recovery.wait_for_one_payment()

@@ -3,28 +3,28 @@
 import asyncio
 
 from sandbox.models import Card, Delivery
-from tests.support.together import ConcurrentTests
-from tests.support.world import Recovery, RunningService
+from tests.support.concurrent_tests import ConcurrentTests
+from tests.support.service import Recovery, RunningService
 
 together = ConcurrentTests()
 WAIT_FOR_DELIVERY = Delivery(wait=True)
 SLOW_CODE = "card_velocity_exceeded"
 
 
-async def create_awaiting_recovery(world: RunningService, code: str) -> Recovery:
+async def create_awaiting_recovery(service: RunningService, code: str) -> Recovery:
     """A recovery that waits for its customer and charges nothing."""
-    recovery = await world.create_failure(code)
+    recovery = await service.create_failure(code)
     await recovery.wait_for_state("awaiting_customer")
     assert (await recovery.fetch_events())[-1]["type"] == "retry.skipped"
     return recovery
 
 
 @together
-async def test_a_card_refused_for_good_waits_for_another(world: RunningService) -> None:
-    recovery = await create_awaiting_recovery(world, "lost_card")
+async def test_a_card_refused_for_good_waits_for_another(service: RunningService) -> None:
+    recovery = await create_awaiting_recovery(service, "lost_card")
     await asyncio.sleep(5)  # longer than any first retry
     assert await recovery.fetch_pay_calls() == []
-    await world.sandbox.add_card(recovery.customer, Card(last4="5556"), delivery=WAIT_FOR_DELIVERY)
+    await service.sandbox.add_card(recovery.customer, Card(last4="5556"), delivery=WAIT_FOR_DELIVERY)
     await recovery.wait_for_one_payment()
     updated = await recovery.fetch_only_event("payment_method.updated")
     (call,) = await recovery.fetch_pay_calls()
@@ -34,117 +34,117 @@ async def test_a_card_refused_for_good_waits_for_another(world: RunningService) 
 
 
 @together
-async def test_a_new_card_that_fails_too_waits_for_yet_another(world: RunningService) -> None:
-    recovery = await create_awaiting_recovery(world, "pickup_card")
-    await world.sandbox.set_script(recovery.invoice, "decline:lost_card")
-    await world.sandbox.add_card(recovery.customer, Card(last4="1111"), delivery=WAIT_FOR_DELIVERY)
+async def test_a_new_card_that_fails_too_waits_for_yet_another(service: RunningService) -> None:
+    recovery = await create_awaiting_recovery(service, "pickup_card")
+    await service.sandbox.set_script(recovery.invoice, "decline:lost_card")
+    await service.sandbox.add_card(recovery.customer, Card(last4="1111"), delivery=WAIT_FOR_DELIVERY)
     await recovery.wait_for_event("charge.declined")
     await recovery.wait_for_event("retry.skipped", 2)
     await recovery.wait_for_state("awaiting_customer")
-    await world.sandbox.add_card(recovery.customer, Card(last4="2222"), delivery=WAIT_FOR_DELIVERY)
+    await service.sandbox.add_card(recovery.customer, Card(last4="2222"), delivery=WAIT_FOR_DELIVERY)
     await recovery.wait_for_one_payment()
     named = [call.params["payment_method"] for call in await recovery.fetch_pay_calls()]
     assert len(set(named)) == 2
 
 
 @together
-async def test_wrong_card_data_is_mended_by_the_card_updater(world: RunningService) -> None:
-    recovery = await create_awaiting_recovery(world, "expired_card")
-    await world.sandbox.update_card(recovery.made.payment_method, exp_year=2035, delivery=WAIT_FOR_DELIVERY)
+async def test_wrong_card_data_is_mended_by_the_card_updater(service: RunningService) -> None:
+    recovery = await create_awaiting_recovery(service, "expired_card")
+    await service.sandbox.update_card(recovery.made.payment_method, exp_year=2035, delivery=WAIT_FOR_DELIVERY)
     await recovery.wait_for_one_payment()
 
 
 @together
-async def test_a_stop_instruction_ends_it_at_once(world: RunningService) -> None:
-    recovery = await world.create_failure("revocation_of_all_authorizations")
+async def test_a_stop_instruction_ends_it_at_once(service: RunningService) -> None:
+    recovery = await service.create_failure("revocation_of_all_authorizations")
     view = await recovery.wait_for_unpaid_end("blocked")
     assert (view["category"], view["cause"]) == ("HARD_DECLINE", "STOP_INSTRUCTION")
     assert await recovery.fetch_pay_calls() == []
 
 
 @together
-async def test_advice_not_to_try_again_wins_over_a_soft_code(world: RunningService) -> None:
-    recovery = await world.create_failure("insufficient_funds", advice_code="do_not_try_again")
+async def test_advice_not_to_try_again_wins_over_a_soft_code(service: RunningService) -> None:
+    recovery = await service.create_failure("insufficient_funds", advice_code="do_not_try_again")
     await recovery.wait_for_state("awaiting_customer", "blocked")
     assert (await recovery.fetch_view())["category"] == "HARD_DECLINE"
     assert await recovery.fetch_pay_calls() == []
 
 
 @together
-async def test_the_customer_authenticates_on_the_hosted_page(world: RunningService) -> None:
-    recovery = await create_awaiting_recovery(world, "authentication_required")
+async def test_the_customer_authenticates_on_the_hosted_page(service: RunningService) -> None:
+    recovery = await create_awaiting_recovery(service, "authentication_required")
     assert (await recovery.fetch_view())["until"]
-    await world.sandbox.pay_hosted(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
+    await service.sandbox.pay_hosted(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
     view = await recovery.wait_for_one_payment()
     assert (view["cause"], view["close_reason"]) == ("AUTHENTICATION_REQUIRED", "paid_elsewhere")
     assert await recovery.fetch_pay_calls() == []
 
 
 @together
-async def test_a_payment_that_waits_for_its_customer_from_the_start(world: RunningService) -> None:
-    recovery = await world.create_failure("authentication_required", requires_action=True)
+async def test_a_payment_that_waits_for_its_customer_from_the_start(service: RunningService) -> None:
+    recovery = await service.create_failure("authentication_required", requires_action=True)
     await recovery.wait_for_state("awaiting_customer")
-    await world.sandbox.pay_hosted(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
+    await service.sandbox.pay_hosted(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
     await recovery.wait_for_one_payment()
 
 
 @together
-async def test_a_code_that_nobody_knows_is_visible_and_slow(world: RunningService) -> None:
-    recovery = await world.create_failure("brand_new_code")
+async def test_a_code_that_nobody_knows_is_visible_and_slow(service: RunningService) -> None:
+    recovery = await service.create_failure("brand_new_code")
     await recovery.wait_for_event("retry.planned")
     view = await recovery.fetch_view()
     assert (view["category"], view["cause"]) == ("REVIEW", "UNKNOWN")
     assert (await recovery.fetch_only_event("retry.planned"))["data"]["delay_seconds"] >= 24 * 3600
-    await world.sandbox.pay_hosted(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
+    await service.sandbox.pay_hosted(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
     await recovery.wait_for_one_payment()
 
 
 @together
-async def test_an_invoice_closed_at_the_provider_is_canceled(world: RunningService) -> None:
+async def test_an_invoice_closed_at_the_provider_is_canceled(service: RunningService) -> None:
     async def close_invoice(close: str, reason: str) -> None:
-        recovery = await world.create_failure(SLOW_CODE)
+        recovery = await service.create_failure(SLOW_CODE)
         await recovery.wait_for_event("retry.planned")
-        await getattr(world.sandbox, close)(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
+        await getattr(service.sandbox, close)(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
         view = await recovery.wait_for_unpaid_end("canceled")
         assert view["close_reason"] == reason
         assert (await recovery.fetch_only_event("invoice.closed_elsewhere"))["data"]["why"] == reason
         assert await recovery.fetch_pay_calls() == []
 
     await asyncio.gather(
-        close_invoice("void", "voided"),
+        close_invoice("void_invoice", "voided"),
         close_invoice("mark_uncollectible", "uncollectible"),
         close_invoice("end_subscription", "subscription_ended"),
     )
 
 
 @together
-async def test_an_invoice_voided_without_a_word_is_never_charged(world: RunningService) -> None:
-    recovery = await world.create_failure("insufficient_funds", echo=False)
-    await world.sandbox.void_invoice(recovery.invoice, delivery=Delivery(url="http://127.0.0.1:9/", retry=False))
+async def test_an_invoice_voided_without_a_word_is_never_charged(service: RunningService) -> None:
+    recovery = await service.create_failure("insufficient_funds", echo=False)
+    await service.sandbox.void_invoice(recovery.invoice, delivery=Delivery(url="http://127.0.0.1:9/", retry=False))
     await recovery.wait_for_unpaid_end("canceled")
     assert await recovery.fetch_pay_calls() == []
 
 
 @together
-async def test_disputes_and_fraud_warnings_block(world: RunningService) -> None:
+async def test_disputes_and_fraud_warnings_block(service: RunningService) -> None:
     async def block_recovery(happening: str, kind: str) -> None:
-        recovery = await world.create_failure(SLOW_CODE)
+        recovery = await service.create_failure(SLOW_CODE)
         await recovery.wait_for_event("retry.planned")
-        await getattr(world.sandbox, happening)(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
+        await getattr(service.sandbox, happening)(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
         view = await recovery.wait_for_unpaid_end("blocked")
         assert view["close_reason"] == kind
         assert (await recovery.fetch_only_event("dispute.opened"))["data"]["kind"] == kind
         assert await recovery.fetch_pay_calls() == []
 
     await asyncio.gather(
-        block_recovery("dispute", "dispute"), block_recovery("early_fraud_warning", "early_fraud_warning")
+        block_recovery("open_dispute", "dispute"), block_recovery("warn_of_fraud", "early_fraud_warning")
     )
 
 
 @together
-async def test_a_suspicion_of_fraud_is_reviewed(world: RunningService) -> None:
+async def test_a_suspicion_of_fraud_is_reviewed(service: RunningService) -> None:
     approved, rejected = await asyncio.gather(
-        world.create_failure("merchant_blacklist"), world.create_failure("fraudulent")
+        service.create_failure("merchant_blacklist"), service.create_failure("fraudulent")
     )
     for recovery in (approved, rejected):
         await recovery.wait_for_state("in_review")
@@ -159,5 +159,5 @@ async def test_a_suspicion_of_fraud_is_reviewed(world: RunningService) -> None:
     assert reviewed["data"].items() >= {"decision": "approve", "reason": "known customer"}.items()
     await approved.wait_for_state("awaiting_customer")
     assert await approved.fetch_pay_calls() == []
-    await world.sandbox.add_card(approved.customer, delivery=WAIT_FOR_DELIVERY)
+    await service.sandbox.add_card(approved.customer, delivery=WAIT_FOR_DELIVERY)
     await approved.wait_for_one_payment()

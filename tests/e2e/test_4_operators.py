@@ -5,24 +5,24 @@ import time
 from typing import Any
 
 from sandbox.models import Delivery
-from tests.support.together import ConcurrentTests
-from tests.support.world import Recovery, RunningService
+from tests.support.concurrent_tests import ConcurrentTests
+from tests.support.service import Recovery, RunningService
 
 together = ConcurrentTests()
 WAIT_FOR_DELIVERY = Delivery(wait=True)
 SLOW_CODE = "card_velocity_exceeded"
 
 
-async def create_waiting_recovery(world: RunningService, code: str = SLOW_CODE, **spec: Any) -> Recovery:
+async def create_waiting_recovery(service: RunningService, code: str = SLOW_CODE, **spec: Any) -> Recovery:
     """A recovery that sleeps until its next charge, a (compressed) day away."""
-    recovery = await world.create_failure(code, **spec)
+    recovery = await service.create_failure(code, **spec)
     await recovery.wait_for_event("retry.planned")
     return recovery
 
 
 @together
-async def test_retry_now(world: RunningService) -> None:
-    recovery = await create_waiting_recovery(world)
+async def test_retry_now(service: RunningService) -> None:
+    recovery = await create_waiting_recovery(service)
     answer = await recovery.submit_command("retry", "the customer called")
     assert answer.status_code == 200, answer.text
     assert answer.json()["state"] in ("charging", "recovered")
@@ -38,8 +38,8 @@ async def test_retry_now(world: RunningService) -> None:
 
 
 @together
-async def test_cancel(world: RunningService) -> None:
-    recovery = await create_waiting_recovery(world)
+async def test_cancel(service: RunningService) -> None:
+    recovery = await create_waiting_recovery(service)
     answer = await recovery.submit_command("cancel", "we forgive it")
     assert (answer.status_code, answer.json()["state"]) == (200, "canceled")
     assert (await recovery.fetch_only_event("operator.cancel_requested"))["data"]["reason"] == "we forgive it"
@@ -50,8 +50,8 @@ async def test_cancel(world: RunningService) -> None:
 
 
 @together
-async def test_a_pause_over_the_due_time_delays_the_charge(world: RunningService) -> None:
-    recovery = await world.create_failure("insufficient_funds")
+async def test_a_pause_over_the_due_time_delays_the_charge(service: RunningService) -> None:
+    recovery = await service.create_failure("insufficient_funds")
     answer = await recovery.submit_command("pause", "the bank has trouble")
     assert (answer.status_code, answer.json()["state"]) == (200, "paused")
     assert (await recovery.submit_command("pause")).status_code == 200  # again changes nothing
@@ -68,17 +68,17 @@ async def test_a_pause_over_the_due_time_delays_the_charge(world: RunningService
 
 
 @together
-async def test_what_a_pause_does_not_hold_up(world: RunningService) -> None:
-    recovery = await create_waiting_recovery(world)
+async def test_what_a_pause_does_not_hold_up(service: RunningService) -> None:
+    recovery = await create_waiting_recovery(service)
     await recovery.submit_command("pause")
-    await world.sandbox.pay_hosted(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
+    await service.sandbox.pay_hosted(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
     view = await recovery.wait_for_one_payment()
     assert view["close_reason"] == "paid_elsewhere"
 
 
 @together
-async def test_a_retry_in_flight_refuses_another(world: RunningService) -> None:
-    recovery = await create_waiting_recovery(world, script=("hang:4:decline:card_velocity_exceeded",))
+async def test_a_retry_in_flight_refuses_another(service: RunningService) -> None:
+    recovery = await create_waiting_recovery(service, script=("hang:4:decline:card_velocity_exceeded",))
     asked = time.monotonic()
     answer = await recovery.submit_command("retry")
     assert (answer.status_code, answer.json()["state"]) == (200, "charging")  # begun, not over
@@ -87,13 +87,13 @@ async def test_a_retry_in_flight_refuses_another(world: RunningService) -> None:
     assert (await recovery.submit_command("pause")).status_code in (200, 202)
     await recovery.wait_for_state("paused")
     assert len(await recovery.fetch_pay_calls()) == 1
-    await world.sandbox.pay_hosted(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
+    await service.sandbox.pay_hosted(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
     await recovery.wait_for_one_payment()
 
 
 @together
-async def test_a_cancel_that_races_a_charge_reconciles_it_first(world: RunningService) -> None:
-    recovery = await create_waiting_recovery(world, script=("hang:3:decline:insufficient_funds",))
+async def test_a_cancel_that_races_a_charge_reconciles_it_first(service: RunningService) -> None:
+    recovery = await create_waiting_recovery(service, script=("hang:3:decline:insufficient_funds",))
     asking = asyncio.create_task(recovery.submit_command("retry"))
     await recovery.wait_for_pay_calls()
     answer = await recovery.submit_command("cancel")
@@ -109,8 +109,8 @@ async def test_a_cancel_that_races_a_charge_reconciles_it_first(world: RunningSe
 
 
 @together
-async def test_a_charge_that_wins_against_a_cancel_is_kept(world: RunningService) -> None:
-    recovery = await create_waiting_recovery(world, script=("hang:3",))
+async def test_a_charge_that_wins_against_a_cancel_is_kept(service: RunningService) -> None:
+    recovery = await create_waiting_recovery(service, script=("hang:3",))
     asking = asyncio.create_task(recovery.submit_command("retry"))
     await recovery.wait_for_pay_calls()
     canceling = await recovery.submit_command("cancel")
@@ -120,8 +120,8 @@ async def test_a_charge_that_wins_against_a_cancel_is_kept(world: RunningService
 
 
 @together
-async def test_hard_declines_are_not_retried_by_hand(world: RunningService) -> None:
-    recovery = await world.create_failure("lost_card")
+async def test_hard_declines_are_not_retried_by_hand(service: RunningService) -> None:
+    recovery = await service.create_failure("lost_card")
     await recovery.wait_for_state("awaiting_customer")
     await recovery.assert_refused("retry", "hard_decline")
     review = await recovery.submit_command("review", decision="approve")
@@ -130,8 +130,8 @@ async def test_hard_declines_are_not_retried_by_hand(world: RunningService) -> N
     await recovery.wait_for_unpaid_end("canceled")
 
 
-async def test_fifty_operators_at_once_are_one_charge(world: RunningService) -> None:
-    recovery = await create_waiting_recovery(world, script=("hang:1",))
+async def test_fifty_operators_at_once_are_one_charge(service: RunningService) -> None:
+    recovery = await create_waiting_recovery(service, script=("hang:1",))
     answers = await asyncio.gather(*(recovery.submit_command("retry", f"operator {n}") for n in range(50)))
     statuses = [answer.status_code for answer in answers]
     assert set(statuses) <= {200, 202, 409}, statuses
@@ -144,11 +144,11 @@ async def test_fifty_operators_at_once_are_one_charge(world: RunningService) -> 
 
 
 @together
-async def test_the_same_command_sent_twice_acts_once(world: RunningService) -> None:
-    recovery = await create_waiting_recovery(world, script=("decline:card_velocity_exceeded",))
+async def test_the_same_command_sent_twice_acts_once(service: RunningService) -> None:
+    recovery = await create_waiting_recovery(service, script=("decline:card_velocity_exceeded",))
     keyed = {"Idempotency-Key": f"wish-{recovery.invoice}"}
     for _ in range(2):
-        answer = await world.api.post(f"{recovery.path}/retry", json={"reason": "once"}, headers=keyed)
+        answer = await service.api.post(f"{recovery.path}/retry", json={"reason": "once"}, headers=keyed)
         assert answer.status_code == 200, answer.text
         await recovery.wait_for_event("charge.declined")
     await asyncio.sleep(1)
@@ -159,9 +159,9 @@ async def test_the_same_command_sent_twice_acts_once(world: RunningService) -> N
 
 
 @together
-async def test_retry_now_from_the_command_line(world: RunningService) -> None:
+async def test_retry_now_from_the_command_line(service: RunningService) -> None:
     async def retry_by_cli(*arguments: str, actor: str = "temporal", reason: str = "") -> None:
-        recovery = await create_waiting_recovery(world)
+        recovery = await create_waiting_recovery(service)
         await recovery.send_signal("retry_now", *arguments)
         await recovery.wait_for_one_payment()
         data = (await recovery.fetch_only_event("operator.retry_requested"))["data"]
@@ -176,9 +176,9 @@ async def test_retry_now_from_the_command_line(world: RunningService) -> None:
 
 
 @together
-async def test_cancel_from_the_command_line(world: RunningService) -> None:
+async def test_cancel_from_the_command_line(service: RunningService) -> None:
     async def cancel_by_cli(*arguments: str, reason: str = "") -> None:
-        recovery = await create_waiting_recovery(world)
+        recovery = await create_waiting_recovery(service)
         await recovery.send_signal("cancel", *arguments)
         await recovery.wait_for_unpaid_end("canceled")
         data = (await recovery.fetch_only_event("operator.cancel_requested"))["data"]
@@ -194,18 +194,18 @@ async def test_cancel_from_the_command_line(world: RunningService) -> None:
 
 
 @together
-async def test_temporals_own_cancel_request_means_cancel(world: RunningService) -> None:
-    recovery = await create_waiting_recovery(world)
-    await world.run_temporal_cli("workflow", "cancel", "--workflow-id", recovery.id)
+async def test_temporals_own_cancel_request_means_cancel(service: RunningService) -> None:
+    recovery = await create_waiting_recovery(service)
+    await service.run_temporal_cli("workflow", "cancel", "--workflow-id", recovery.id)
     view = await recovery.wait_for_unpaid_end("canceled")
     assert view["close_reason"] == "operator"
     assert (await recovery.fetch_only_event("operator.cancel_requested"))["data"]["actor"] == "temporal"
-    assert (await world.describe_workflow(recovery.id))["status"] == "WORKFLOW_EXECUTION_STATUS_COMPLETED"
+    assert (await service.describe_workflow(recovery.id))["status"] == "WORKFLOW_EXECUTION_STATUS_COMPLETED"
 
 
 @together
-async def test_pause_review_and_nonsense_from_the_command_line(world: RunningService) -> None:
-    recovery = await world.create_failure("fraudulent")
+async def test_pause_review_and_nonsense_from_the_command_line(service: RunningService) -> None:
+    recovery = await service.create_failure("fraudulent")
     await recovery.wait_for_state("in_review")
     await recovery.send_signal("retry_now")  # refused: written down, without effect
     row = (await recovery.wait_for_event("operator.retry_requested"))[0]
@@ -214,7 +214,7 @@ async def test_pause_review_and_nonsense_from_the_command_line(world: RunningSer
     await recovery.wait_for_unpaid_end("blocked")
     assert (await recovery.fetch_only_event("operator.reviewed"))["data"]["actor"] == "bob"
 
-    other = await create_waiting_recovery(world)
+    other = await create_waiting_recovery(service)
     await other.send_signal("provider_event", "--input", '"nonsense"')
     await other.send_signal("pause")
     await other.wait_for_state("paused")

@@ -1,17 +1,17 @@
 """Every way in which a pay call can end: one charge at most, one key an attempt, and the log tells what is known."""
 
 from sandbox.models import Delivery
-from tests.support.together import ConcurrentTests
-from tests.support.world import Recovery, RunningService
+from tests.support.concurrent_tests import ConcurrentTests
+from tests.support.service import Recovery, RunningService
 
 together = ConcurrentTests()
 WAIT_FOR_DELIVERY = Delivery(wait=True)
 SLOW_CODE = "card_velocity_exceeded"
 
 
-async def start_manual_charge(world: RunningService, *script: str) -> Recovery:
+async def start_manual_charge(service: RunningService, *script: str) -> Recovery:
     """A recovery whose first charge has been asked for; nothing is planned for a (compressed) day."""
-    recovery = await world.create_failure(SLOW_CODE, script=script, echo=False)
+    recovery = await service.create_failure(SLOW_CODE, script=script, echo=False)
     await recovery.wait_for_event("retry.planned")
     assert (await recovery.submit_command("retry")).status_code in (200, 202)
     return recovery
@@ -25,8 +25,8 @@ async def assert_one_key(recovery: Recovery, calls: int) -> None:
 
 
 @together
-async def test_succeeded_but_the_answer_was_lost(world: RunningService) -> None:
-    recovery = await start_manual_charge(world, "succeed_then_drop")
+async def test_succeeded_but_the_answer_was_lost(service: RunningService) -> None:
+    recovery = await start_manual_charge(service, "succeed_then_drop")
     await recovery.wait_for_one_payment()
     story = await recovery.fetch_event_types()
     assert story[-4:] == ["charge.requested", "charge.unknown", "charge.reconciled", "recovery.closed"]
@@ -34,45 +34,45 @@ async def test_succeeded_but_the_answer_was_lost(world: RunningService) -> None:
 
 
 @together
-async def test_succeeded_but_the_answer_was_an_error(world: RunningService) -> None:
-    recovery = await start_manual_charge(world, "succeed_then_error:500")
+async def test_succeeded_but_the_answer_was_an_error(service: RunningService) -> None:
+    recovery = await start_manual_charge(service, "succeed_then_error:500")
     await recovery.wait_for_one_payment()
     assert (await recovery.fetch_only_event("charge.reconciled"))["data"]["outcome"] == "succeeded"
 
 
 @together
-async def test_succeeded_but_the_answer_made_no_sense(world: RunningService) -> None:
-    recovery = await start_manual_charge(world, "malformed")
+async def test_succeeded_but_the_answer_made_no_sense(service: RunningService) -> None:
+    recovery = await start_manual_charge(service, "malformed")
     await recovery.wait_for_one_payment()
     assert (await recovery.fetch_event_types())[-3:] == ["charge.unknown", "charge.reconciled", "recovery.closed"]
 
 
 @together
-async def test_the_connection_was_lost_and_nothing_was_charged(world: RunningService) -> None:
-    recovery = await start_manual_charge(world, "drop")
+async def test_the_connection_was_lost_and_nothing_was_charged(service: RunningService) -> None:
+    recovery = await start_manual_charge(service, "drop")
     await recovery.wait_for_one_payment()
     await assert_one_key(recovery, calls=2)
     assert (await recovery.fetch_only_event("charge.unknown"))["data"]["reason"]
 
 
 @together
-async def test_a_conflict_is_asked_about_again(world: RunningService) -> None:
-    recovery = await start_manual_charge(world, "error:409")
+async def test_a_conflict_is_asked_about_again(service: RunningService) -> None:
+    recovery = await start_manual_charge(service, "error:409")
     await recovery.wait_for_one_payment()
     await assert_one_key(recovery, calls=2)
 
 
 @together
-async def test_a_rate_limit_is_waited_for_and_is_no_attempt(world: RunningService) -> None:
-    recovery = await start_manual_charge(world, "error:429:1")
+async def test_a_rate_limit_is_waited_for_and_is_no_attempt(service: RunningService) -> None:
+    recovery = await start_manual_charge(service, "error:429:1")
     await recovery.wait_for_one_payment()
     await assert_one_key(recovery, calls=2)
     assert (await recovery.fetch_event_types())[-3:] == ["charge.requested", "charge.succeeded", "recovery.closed"]
 
 
 @together
-async def test_an_error_of_the_provider_stays_unknown_until_something_is_known(world: RunningService) -> None:
-    recovery = await start_manual_charge(world, "error:500")
+async def test_an_error_of_the_provider_stays_unknown_until_something_is_known(service: RunningService) -> None:
+    recovery = await start_manual_charge(service, "error:500")
     await recovery.wait_for_pay_calls(2)
     assert (await recovery.fetch_view())["state"] == "charging"
     assert (await recovery.fetch_event_types())[-1] == "charge.unknown"
@@ -80,46 +80,46 @@ async def test_an_error_of_the_provider_stays_unknown_until_something_is_known(w
     keys = {call.idempotency_key for call in await recovery.fetch_pay_calls()}
     assert len(keys) == 1
     assert await recovery.fetch_charges() == []
-    await world.sandbox.pay_hosted(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
+    await service.sandbox.pay_hosted(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
     await recovery.wait_for_one_payment()
     assert len(await recovery.fetch_events("charge.requested")) == 1
 
 
 @together
-async def test_a_bank_that_wants_the_customer(world: RunningService) -> None:
-    recovery = await start_manual_charge(world, "requires_action")
+async def test_a_bank_that_wants_the_customer(service: RunningService) -> None:
+    recovery = await start_manual_charge(service, "requires_action")
     await recovery.wait_for_event("charge.declined")
     await recovery.wait_for_state("awaiting_customer")
     assert (await recovery.fetch_view())["cause"] == "AUTHENTICATION_REQUIRED"
-    await world.sandbox.pay_hosted(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
+    await service.sandbox.pay_hosted(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
     await recovery.wait_for_one_payment()
 
 
 @together
-async def test_a_decline_for_good_ends_the_ladder(world: RunningService) -> None:
-    recovery = await start_manual_charge(world, "decline:lost_card")
+async def test_a_decline_for_good_ends_the_ladder(service: RunningService) -> None:
+    recovery = await start_manual_charge(service, "decline:lost_card")
     await recovery.wait_for_state("awaiting_customer")
     await recovery.assert_refused("retry", "hard_decline")
     assert len(await recovery.fetch_pay_calls()) == 1
-    await world.sandbox.add_card(recovery.customer, delivery=WAIT_FOR_DELIVERY)
+    await service.sandbox.add_card(recovery.customer, delivery=WAIT_FOR_DELIVERY)
     await recovery.wait_for_one_payment()
 
 
 @together
-async def test_paid_by_the_customer_just_before_we_charge(world: RunningService) -> None:
-    recovery = await world.create_failure("insufficient_funds")
+async def test_paid_by_the_customer_just_before_we_charge(service: RunningService) -> None:
+    recovery = await service.create_failure("insufficient_funds")
     silent = Delivery(url="http://127.0.0.1:9/", retry=False)
-    await world.sandbox.pay_hosted(recovery.invoice, delivery=silent)
+    await service.sandbox.pay_hosted(recovery.invoice, delivery=silent)
     await recovery.wait_for_one_payment()
     assert await recovery.fetch_pay_calls() == []
     assert (await recovery.fetch_only_event("invoice.paid_elsewhere"))["data"]["source"] == "read"
 
 
 @together
-async def test_a_provider_that_cannot_be_read_for_a_while(world: RunningService) -> None:
-    recovery = await world.create_untold_failure("insufficient_funds")
-    await world.sandbox.add_fault(f"/v1/invoices/{recovery.invoice}", "error:500", times=2)
-    await world.sandbox.add_fault(f"/v1/invoices/{recovery.invoice}", "malformed", times=1)
+async def test_a_provider_that_cannot_be_read_for_a_while(service: RunningService) -> None:
+    recovery = await service.create_untold_failure("insufficient_funds")
+    await service.sandbox.add_fault(f"/v1/invoices/{recovery.invoice}", "error:500", times=2)
+    await service.sandbox.add_fault(f"/v1/invoices/{recovery.invoice}", "malformed", times=1)
     await recovery.send_event("invoice.payment_failed", delivery=WAIT_FOR_DELIVERY)
     await recovery.wait_for_one_payment()
     assert (await recovery.fetch_only_event("failure.classified"))["data"]["cause"] == "INSUFFICIENT_FUNDS"

@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from sandbox.models import Delivery
-from sandbox.samples import sign_stripe_payload
-from tests.support.together import ConcurrentTests
-from tests.support.world import RunningService
+from sandbox.stripe.webhooks import sign_stripe_payload
+from tests.support.concurrent_tests import ConcurrentTests
+from tests.support.service import RunningService
 
 together = ConcurrentTests()
 WAIT_FOR_DELIVERY = Delivery(wait=True, retry=False)
@@ -37,51 +37,56 @@ def stripe_event(**changes: Any) -> dict[str, Any]:
     [b"", b"{", b"[]", b'"text"', b"null", b"\xff\xfe", b'{"object": "charge"}', b'{"a": NaN}', b"[" * 100_000],
     ids=["empty", "broken", "list", "text", "null", "no utf-8", "no event", "NaN", "deep"],
 )
-async def test_a_body_that_is_no_event(world: RunningService, body: bytes) -> None:
-    assert_problem(await world.post_webhook(body), 400)
+async def test_a_body_that_is_no_event(service: RunningService, body: bytes) -> None:
+    assert_problem(await service.post_webhook(body), 400)
 
 
-async def test_signatures(world: RunningService) -> None:
+async def test_signatures(service: RunningService) -> None:
     body = json.dumps(stripe_event()).encode()
-    secret, now = world.place.secret, int(time.time())
+    secret, now = service.place.secret, int(time.time())
     wrong: list[str | bytes] = [
-        "", "nonsense", "t=1,v1=é".encode(), sign_stripe_payload(body, "whsec_other", now), sign_stripe_payload(b"{}", secret, now),
-        sign_stripe_payload(body, secret, now - 3600), sign_stripe_payload(body, secret, now + 3600),
-    ]  # fmt: skip
+        "",
+        "nonsense",
+        "t=1,v1=é".encode(),
+        sign_stripe_payload(body, "whsec_other", now),
+        sign_stripe_payload(b"{}", secret, now),
+        sign_stripe_payload(body, secret, now - 3600),
+        sign_stripe_payload(body, secret, now + 3600),
+    ]
     for signature in wrong:
-        assert_problem(await world.post_webhook(body, signature), 400)
+        assert_problem(await service.post_webhook(body, signature), 400)
 
 
-async def test_what_is_too_large_or_goes_nowhere(world: RunningService) -> None:
-    assert_problem(await world.post_webhook(b'{"a": "' + b"x" * (1 << 20) + b'"}'), 413)
-    assert_problem(await world.api.post("/webhooks/nobody", content=b"{}"), 404)
-    assert_problem(await world.api.get("/webhooks/stripe"), 405)
-    assert_problem(await world.api.get("/v1/nowhere"), 404)
-    assert_problem(await world.api.get("/v1/recoveries/stripe/in_unknown"), 404)
-    assert_problem(await world.api.get("/v1/recoveries/stripe/in_unknown/events"), 404)
+async def test_what_is_too_large_or_goes_nowhere(service: RunningService) -> None:
+    assert_problem(await service.post_webhook(b'{"a": "' + b"x" * (1 << 20) + b'"}'), 413)
+    assert_problem(await service.api.post("/webhooks/nobody", content=b"{}"), 404)
+    assert_problem(await service.api.get("/webhooks/stripe"), 405)
+    assert_problem(await service.api.get("/v1/nowhere"), 404)
+    assert_problem(await service.api.get("/v1/recoveries/stripe/in_unknown"), 404)
+    assert_problem(await service.api.get("/v1/recoveries/stripe/in_unknown/events"), 404)
     for action in ("retry", "cancel", "pause", "resume"):
-        assert_problem(await world.api.post(f"/v1/recoveries/stripe/in_unknown/{action}", json={"reason": "x"}), 404)
+        assert_problem(await service.api.post(f"/v1/recoveries/stripe/in_unknown/{action}", json={"reason": "x"}), 404)
 
 
 @together
-async def test_commands_that_do_not_fit(world: RunningService) -> None:
-    recovery = await world.create_failure("card_velocity_exceeded")
+async def test_commands_that_do_not_fit(service: RunningService) -> None:
+    recovery = await service.create_failure("card_velocity_exceeded")
     await recovery.wait_for_event("retry.planned")
     before = await recovery.fetch_event_types()
     bodies: list[Any] = [None, [], "x", {}, {"reason": ""}, {"reason": 5}, {"reason": "x", "more": 1},
                          {"reason": "x" * 501}]  # fmt: skip
     for body in bodies:
-        assert_problem(await world.api.post(f"{recovery.path}/retry", json=body), 422)
-    assert_problem(await world.api.post(f"{recovery.path}/retry", content=b"{"), 422)
-    assert_problem(await world.api.post(f"{recovery.path}/review", json={"decision": "maybe"}), 422)
-    assert_problem(await world.api.get("/v1/recoveries", params={"limit": 201}), 422)
-    assert_problem(await world.api.get("/v1/recoveries", params={"cursor": "nonsense"}), 422)
+        assert_problem(await service.api.post(f"{recovery.path}/retry", json=body), 422)
+    assert_problem(await service.api.post(f"{recovery.path}/retry", content=b"{"), 422)
+    assert_problem(await service.api.post(f"{recovery.path}/review", json={"decision": "maybe"}), 422)
+    assert_problem(await service.api.get("/v1/recoveries", params={"limit": 201}), 422)
+    assert_problem(await service.api.get("/v1/recoveries", params={"cursor": "nonsense"}), 422)
     assert await recovery.fetch_event_types() == before
     await recovery.submit_command("cancel")
     await recovery.wait_for_unpaid_end("canceled")
 
 
-async def test_events_of_unknown_type_or_shape_are_kept_with_a_reason(world: RunningService) -> None:
+async def test_events_of_unknown_type_or_shape_are_kept_with_a_reason(service: RunningService) -> None:
     strange = [
         stripe_event(type="invoice.invented"),
         stripe_event(type="charge.failed"),
@@ -94,36 +99,36 @@ async def test_events_of_unknown_type_or_shape_are_kept_with_a_reason(world: Run
         stripe_event(livemode=True),
     ]
     for one in strange:
-        first = await world.post_webhook(one)
+        first = await service.post_webhook(one)
         assert (first.status_code, first.json()["status"]) == (202, "ignored"), (one, first.text)
         assert first.json()["reason"], one
-        again = await world.post_webhook(one)
+        again = await service.post_webhook(one)
         assert (again.status_code, again.json()["status"]) == (202, "duplicate"), again.text
         assert again.json()["reason"] == first.json()["reason"]
 
 
 @together
-async def test_an_event_about_an_invoice_that_never_failed_is_kept_with_a_reason(world: RunningService) -> None:
+async def test_an_event_about_an_invoice_that_never_failed_is_kept_with_a_reason(service: RunningService) -> None:
     paid = stripe_event(type="invoice.paid", data={"object": {"id": "in_nobody", "object": "invoice"}})
-    assert (await world.post_webhook(paid)).status_code == 202
+    assert (await service.post_webhook(paid)).status_code == 202
     for _ in range(30):
-        if (told := (await world.post_webhook(paid)).json())["reason"]:
+        if (told := (await service.post_webhook(paid)).json())["reason"]:
             break
         await asyncio.sleep(1)
     assert (told["status"], told["reason"]) == ("duplicate", "no recovery for this invoice")
-    assert (await world.api.get("/v1/recoveries/stripe/in_nobody")).status_code == 404
+    assert (await service.api.get("/v1/recoveries/stripe/in_nobody")).status_code == 404
 
 
 @together
-async def test_an_invoice_that_the_provider_does_not_know(world: RunningService) -> None:
+async def test_an_invoice_that_the_provider_does_not_know(service: RunningService) -> None:
     invoice = f"in_missing_{time.monotonic_ns()}"
     lost = {"id": invoice, "object": "invoice", "customer": "cus_x", "attempt_count": 1, "amount_due": 500,
             "amount_remaining": 500, "currency": "usd", "status": "open"}  # fmt: skip
-    answer = await world.post_webhook(stripe_event(data={"object": lost}))
+    answer = await service.post_webhook(stripe_event(data={"object": lost}))
     assert (answer.status_code, answer.json()["recovery_id"]) == (202, f"recovery-stripe-{invoice}")
-    view = await world.api.get(f"/v1/recoveries/stripe/{invoice}")
+    view = await service.api.get(f"/v1/recoveries/stripe/{invoice}")
     assert (view.status_code, view.json()["invoice_id"]) == (200, invoice)
-    recovery = world.recovery_of(invoice)
+    recovery = service.recovery_of(invoice)
     await recovery.wait_for_event("failure.classified")
     assert (await recovery.fetch_view())["category"] == "REVIEW"
     await recovery.submit_command("retry")
@@ -136,26 +141,26 @@ async def test_an_invoice_that_the_provider_does_not_know(world: RunningService)
 
 
 @together
-async def test_provider_answers_that_do_not_fit(world: RunningService) -> None:
-    recovery = await world.create_untold_failure("insufficient_funds")
-    await world.sandbox.add_fault(f"/v1/invoices/{recovery.invoice}", "malformed", times=1)
-    await world.sandbox.set_script(recovery.invoice, "malformed")
+async def test_provider_answers_that_do_not_fit(service: RunningService) -> None:
+    recovery = await service.create_untold_failure("insufficient_funds")
+    await service.sandbox.add_fault(f"/v1/invoices/{recovery.invoice}", "malformed", times=1)
+    await service.sandbox.set_script(recovery.invoice, "malformed")
     await recovery.send_event("invoice.payment_failed", delivery=WAIT_FOR_DELIVERY)
     await recovery.wait_for_one_payment()
 
 
-async def test_a_recovery_is_never_unknown_once_its_webhook_was_answered(world: RunningService) -> None:
+async def test_a_recovery_is_never_unknown_once_its_webhook_was_answered(service: RunningService) -> None:
     for _ in range(5):
-        recovery = await world.create_failure("card_velocity_exceeded")
-        assert (await world.api.get(recovery.path)).status_code == 200
-        assert (await world.api.get(f"{recovery.path}/events")).status_code == 200
+        recovery = await service.create_failure("card_velocity_exceeded")
+        assert (await service.api.get(recovery.path)).status_code == 200
+        assert (await service.api.get(f"{recovery.path}/events")).status_code == 200
         assert (await recovery.submit_command("cancel")).status_code in (200, 202)
         await recovery.wait_for_unpaid_end("canceled")
 
 
-async def test_nobody_reads_or_writes_without_a_key(world: RunningService) -> None:
-    recovery = await world.create_failure("card_velocity_exceeded")
-    async with httpx.AsyncClient(base_url=world.place.api, trust_env=False) as stranger:
+async def test_nobody_reads_or_writes_without_a_key(service: RunningService) -> None:
+    recovery = await service.create_failure("card_velocity_exceeded")
+    async with httpx.AsyncClient(base_url=service.place.api, trust_env=False) as stranger:
         assert_problem(await stranger.get(recovery.path), 401)
         assert_problem(await stranger.post(f"{recovery.path}/cancel", json={"reason": "x"}), 401)
     await recovery.submit_command("cancel")

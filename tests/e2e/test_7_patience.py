@@ -1,15 +1,15 @@
 """What takes a (compressed) day; begun with the first story and awaited after the others."""
 
-from tests.support.together import ConcurrentTests
-from tests.support.world import OPENING_EVENTS, RunningService
+from tests.support.concurrent_tests import ConcurrentTests
+from tests.support.service import OPENING_EVENTS, RunningService
 
 together = ConcurrentTests(early=True)
 JITTER = 1.1
 
 
 @together
-async def test_a_decline_leads_to_the_next_step_of_the_ladder(world: RunningService) -> None:
-    recovery = await world.create_failure("do_not_honor", script=("decline:insufficient_funds",))
+async def test_a_decline_leads_to_the_next_step_of_the_ladder(service: RunningService) -> None:
+    recovery = await service.create_failure("do_not_honor", script=("decline:insufficient_funds",))
     view = await recovery.wait_for_one_payment(within=60)
     first, second = await recovery.fetch_events("retry.planned")
     assert 24 * 3600 <= second["data"]["delay_seconds"] <= 24 * 3600 * JITTER
@@ -23,9 +23,9 @@ async def test_a_decline_leads_to_the_next_step_of_the_ladder(world: RunningServ
 
 
 @together
-async def test_a_provider_that_answers_after_we_have_given_up(world: RunningService) -> None:
+async def test_a_provider_that_answers_after_we_have_given_up(service: RunningService) -> None:
     """Nothing is known while the call still runs there; the repeat carries the same key, and the money moves once."""
-    recovery = await world.create_failure("card_velocity_exceeded", script=("hang:24",), echo=False)
+    recovery = await service.create_failure("card_velocity_exceeded", script=("hang:24",), echo=False)
     await recovery.wait_for_event("retry.planned")
     assert (await recovery.submit_command("retry")).status_code == 200
     (unknown,) = await recovery.wait_for_event("charge.unknown")

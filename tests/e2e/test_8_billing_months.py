@@ -9,7 +9,7 @@ import stripe
 
 from sandbox.client import SandboxClient
 from tests.sandbox.harness import stripe_client
-from tests.support.world import Recovery, RunningService
+from tests.support.service import Recovery, RunningService
 
 STARTED_ON = (2026, 1, 15, 12)
 VELOCITY_DECLINE = "decline:card_velocity_exceeded"
@@ -40,14 +40,14 @@ class Subscriber:
 
 
 @pytest.fixture
-async def api(world: RunningService) -> AsyncIterator[stripe.StripeClient]:
+async def api(service: RunningService) -> AsyncIterator[stripe.StripeClient]:
     """Stripe's own library before the sandbox."""
-    async with stripe_client(world.place.sandbox, key=world.stack.environment["STRIPE_API_KEY"]) as client:
+    async with stripe_client(service.place.sandbox, key=service.stack.environment["STRIPE_API_KEY"]) as client:
         yield client
 
 
 @pytest.fixture
-async def subscriber(world: RunningService, api: stripe.StripeClient) -> Subscriber:
+async def subscriber(service: RunningService, api: stripe.StripeClient) -> Subscriber:
     """The first month is paid at the checkout."""
     clock = await api.v1.test_helpers.test_clocks.create_async({"frozen_time": _to_timestamp(*STARTED_ON)})
     customer = await api.v1.customers.create_async({"test_clock": clock.id})
@@ -57,36 +57,36 @@ async def subscriber(world: RunningService, api: stripe.StripeClient) -> Subscri
     await api.v1.customers.update_async(customer.id, {"invoice_settings": settings})
     wanted: Any = {"customer": customer.id, "items": [_invoice_item(3000)]}
     plan = await api.v1.subscriptions.create_async(wanted)
-    await world.sandbox.wait_until_idle()
-    return Subscriber(api, world.sandbox, clock.id, customer.id, plan.id)
+    await service.sandbox.wait_until_idle()
+    return Subscriber(api, service.sandbox, clock.id, customer.id, plan.id)
 
 
-async def test_three_billing_months(world: RunningService, subscriber: Subscriber) -> None:
-    await _check_paid_renewal(world, subscriber)
-    first = await _check_failed_renewal(world, subscriber)
-    second = await _check_failed_upgrade(world, subscriber)
-    assert await _recoveries_of(world, subscriber) == {first.invoice, second.invoice}
+async def test_three_billing_months(service: RunningService, subscriber: Subscriber) -> None:
+    await _check_paid_renewal(service, subscriber)
+    first = await _check_failed_renewal(service, subscriber)
+    second = await _check_failed_upgrade(service, subscriber)
+    assert await _recoveries_of(service, subscriber) == {first.invoice, second.invoice}
     assert [charge.amount for charge in await first.fetch_charges()] == [3000]
     assert await second.fetch_charges() == []
 
 
-async def _check_paid_renewal(world: RunningService, subscriber: Subscriber) -> None:
+async def _check_paid_renewal(service: RunningService, subscriber: Subscriber) -> None:
     await subscriber.advance_clock(2026, 2, 15, 14)
     assert (await subscriber.newest_invoice()).status == "paid"
-    assert await _recoveries_of(world, subscriber) == set()
+    assert await _recoveries_of(service, subscriber) == set()
 
 
-async def _check_failed_renewal(world: RunningService, subscriber: Subscriber) -> Recovery:
-    await world.sandbox.script_renewals(subscriber.plan, "decline:insufficient_funds")
+async def _check_failed_renewal(service: RunningService, subscriber: Subscriber) -> Recovery:
+    await service.sandbox.script_renewals(subscriber.plan, "decline:insufficient_funds")
     await subscriber.advance_clock(2026, 3, 15, 14)
-    recovery = world.recovery_of(str((await subscriber.newest_invoice()).id))
-    await world.sandbox.set_script(recovery.invoice, "decline:insufficient_funds")
+    recovery = service.recovery_of(str((await subscriber.newest_invoice()).id))
+    await service.sandbox.set_script(recovery.invoice, "decline:insufficient_funds")
     (planned, *_) = await recovery.wait_for_event("retry.planned")
     assert 3 * 3600 <= planned["data"]["delay_seconds"] <= 3.3 * 3600
     await recovery.wait_for_event("charge.declined")
     (_, again, *_) = await recovery.wait_for_event("retry.planned", count=2)
     assert again["data"]["delay_seconds"] >= 24 * 3600
-    await world.sandbox.add_card(subscriber.customer)
+    await service.sandbox.add_card(subscriber.customer)
     view = await recovery.wait_for_state("recovered")
     assert view["close_reason"] == "charged"
     requested = await recovery.fetch_events("charge.requested")
@@ -96,12 +96,12 @@ async def _check_failed_renewal(world: RunningService, subscriber: Subscriber) -
     return recovery
 
 
-async def _check_failed_upgrade(world: RunningService, subscriber: Subscriber) -> Recovery:
+async def _check_failed_upgrade(service: RunningService, subscriber: Subscriber) -> Recovery:
     await subscriber.advance_clock(2026, 3, 30, 12)
-    await world.sandbox.script_renewals(subscriber.plan, VELOCITY_DECLINE)
+    await service.sandbox.script_renewals(subscriber.plan, VELOCITY_DECLINE)
     await subscriber.change_subscription(items=[_invoice_item(9000)], proration_behavior="always_invoice")
     invoice = await subscriber.newest_invoice()
-    recovery = world.recovery_of(str(invoice.id))
+    recovery = service.recovery_of(str(invoice.id))
     await recovery.wait_for_event("retry.planned")
     assert (await recovery.fetch_view())["amount"] == invoice.amount_remaining != 9000
     await subscriber.change_subscription(cancel_at_period_end=True)
@@ -112,8 +112,8 @@ async def _check_failed_upgrade(world: RunningService, subscriber: Subscriber) -
     return recovery
 
 
-async def _recoveries_of(world: RunningService, subscriber: Subscriber) -> set[str]:
-    found = await world.api.get("/v1/recoveries", params={"customer_id": subscriber.customer})
+async def _recoveries_of(service: RunningService, subscriber: Subscriber) -> set[str]:
+    found = await service.api.get("/v1/recoveries", params={"customer_id": subscriber.customer})
     return {item["invoice_id"] for item in found.json()["items"]}
 
 

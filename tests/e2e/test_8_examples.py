@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from tests.support.service import RunningService
 from tests.support.stacks import clean_environment
-from tests.support.world import RunningService
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "admin.md"
 KEYS = ("items", "state", "items", "state", "state", "state", "currencies")
@@ -19,10 +19,10 @@ def curl_examples() -> list[str]:
     return re.findall(r"^curl .*$", DOCUMENT.read_text(), re.MULTILINE)
 
 
-async def test_the_examples_work(world: RunningService) -> None:
-    recovery = await world.create_failure("card_velocity_exceeded")
+async def test_the_examples_work(service: RunningService) -> None:
+    recovery = await service.create_failure("card_velocity_exceeded")
     await recovery.wait_for_event("retry.planned")
-    known = clean_environment() | {"API": world.place.api, "KEY": world.place.key, "INVOICE": recovery.invoice}
+    known = clean_environment() | {"API": service.place.api, "KEY": service.place.key, "INVOICE": recovery.invoice}
     answers = [await _run_command(command, known) for command in curl_examples()]
     assert [key in answer for key, answer in zip(KEYS, answers, strict=True)] == [True] * len(KEYS)
     assert [answer["state"] for answer in answers if "state" in answer][:2] == ["waiting", "paused"]

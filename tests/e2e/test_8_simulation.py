@@ -4,8 +4,8 @@ import asyncio
 from typing import Any
 
 from settings import SHIPPED_POLICY
-from tests.support.together import ConcurrentTests
-from tests.support.world import RunningService
+from tests.support.concurrent_tests import ConcurrentTests
+from tests.support.service import RunningService
 
 together = ConcurrentTests()
 SHIPPED = SHIPPED_POLICY.read_text()
@@ -13,27 +13,27 @@ CANDIDATE = SHIPPED.replace("attempts_allowed = 4", "attempts_allowed = 2")
 WAIT_SECONDS = 90
 
 
-async def create_simulation(world: RunningService, **body: Any) -> dict[str, Any]:
+async def create_simulation(service: RunningService, **body: Any) -> dict[str, Any]:
     """A new one."""
-    answer = await world.api.post("/v1/simulations", json={"policy": CANDIDATE} | body)
+    answer = await service.api.post("/v1/simulations", json={"policy": CANDIDATE} | body)
     assert answer.status_code == 202, answer.text
     made: dict[str, Any] = answer.json()
     return made
 
 
-async def wait_for_state(world: RunningService, id: str, *states: str) -> dict[str, Any]:
+async def wait_for_state(service: RunningService, id: str, *states: str) -> dict[str, Any]:
     """Waits for one of these states."""
     async with asyncio.timeout(WAIT_SECONDS):
-        while (found := (await world.api.get(f"/v1/simulations/{id}")).json())["state"] not in states:  # noqa: ASYNC110
+        while (found := (await service.api.get(f"/v1/simulations/{id}")).json())["state"] not in states:  # noqa: ASYNC110
             await asyncio.sleep(0.2)
     view: dict[str, Any] = found
     return view
 
 
 @together
-async def test_a_dry_run_from_the_order_to_its_report(world: RunningService) -> None:
-    made = await create_simulation(world, recoveries=2_000, seed=11)
-    done = await wait_for_state(world, made["id"], "done", "failed")
+async def test_a_dry_run_from_the_order_to_its_report(service: RunningService) -> None:
+    made = await create_simulation(service, recoveries=2_000, seed=11)
+    done = await wait_for_state(service, made["id"], "done", "failed")
     assert done["problem"] is None
     assert done["progress"]["done"] == done["progress"]["total"]
     result = done["result"]
@@ -41,17 +41,17 @@ async def test_a_dry_run_from_the_order_to_its_report(world: RunningService) -> 
     baseline, candidate = result["arms"]
     assert candidate["charge_attempts"] < baseline["charge_attempts"]
     assert result["difference"]["ci_high"] < 0
-    page = await world.api.get(f"/v1/simulations/{made['id']}/report")
+    page = await service.api.get(f"/v1/simulations/{made['id']}/report")
     assert page.headers["content-type"].startswith("text/html")
     assert "wins back" in page.text
     assert candidate["policy_version"] in page.text
 
 
 @together
-async def test_a_long_one_is_canceled(world: RunningService) -> None:
-    made = await create_simulation(world, recoveries=1_000_000)
-    await wait_for_state(world, made["id"], "running")
-    assert (await world.api.post(f"/v1/simulations/{made['id']}/cancel")).status_code == 200
-    ended = await wait_for_state(world, made["id"], "canceled", "done", "failed")
+async def test_a_long_one_is_canceled(service: RunningService) -> None:
+    made = await create_simulation(service, recoveries=1_000_000)
+    await wait_for_state(service, made["id"], "running")
+    assert (await service.api.post(f"/v1/simulations/{made['id']}/cancel")).status_code == 200
+    ended = await wait_for_state(service, made["id"], "canceled", "done", "failed")
     assert (ended["state"], ended["result"]) == ("canceled", None)
-    assert (await world.api.post(f"/v1/simulations/{made['id']}/cancel")).json()["code"] == "closed"
+    assert (await service.api.post(f"/v1/simulations/{made['id']}/cancel")).json()["code"] == "closed"

@@ -3,8 +3,8 @@
 from typing import Any
 
 from sandbox.models import Delivery, FailedInvoiceIds
-from tests.support.together import ConcurrentTests
-from tests.support.world import Recovery, RunningService
+from tests.support.concurrent_tests import ConcurrentTests
+from tests.support.service import Recovery, RunningService
 
 together = ConcurrentTests()
 WAIT_FOR_DELIVERY = Delivery(wait=True)
@@ -13,12 +13,12 @@ SLOW_CODE = "card_velocity_exceeded"
 """Cools down for a day: long enough to change things before the first charge."""
 
 
-async def ignore_reason(world: RunningService, **spec: Any) -> str:
+async def ignore_reason(service: RunningService, **spec: Any) -> str:
     """Why the failure of such an invoice is not taken."""
-    made: FailedInvoiceIds = await world.sandbox.create_failed_invoice(delivery=WAIT_FOR_DELIVERY, **spec)
+    made: FailedInvoiceIds = await service.sandbox.create_failed_invoice(delivery=WAIT_FOR_DELIVERY, **spec)
     (delivery,) = made.deliveries
     assert (delivery.status, delivery.body["status"]) == (202, "ignored"), delivery.body
-    assert await world.sandbox.pay_calls(made.invoice) == []
+    assert await service.sandbox.pay_calls(made.invoice) == []
     return str(delivery.body["reason"])
 
 
@@ -30,141 +30,141 @@ async def assert_waits(recovery: Recovery) -> Recovery:
 
 
 @together
-async def test_what_a_body_says_is_not_ours(world: RunningService) -> None:
-    assert "send_invoice" in await ignore_reason(world, invoice_fields={"collection_method": "send_invoice"})
-    assert "other_application" in await ignore_reason(world, invoice_fields={"application": "ca_other"})
-    assert "acct_1Connected" in await ignore_reason(world, account="acct_1Connected")
+async def test_what_a_body_says_is_not_ours(service: RunningService) -> None:
+    assert "send_invoice" in await ignore_reason(service, invoice_fields={"collection_method": "send_invoice"})
+    assert "other_application" in await ignore_reason(service, invoice_fields={"application": "ca_other"})
+    assert "acct_1Connected" in await ignore_reason(service, account="acct_1Connected")
 
 
 @together
-async def test_a_checkout_that_is_still_incomplete_is_left_alone(world: RunningService) -> None:
+async def test_a_checkout_that_is_still_incomplete_is_left_alone(service: RunningService) -> None:
     first = {"billing_reason": "subscription_create"}
-    recovery = await world.create_failure(invoice_fields=first, subscription_fields={"status": "incomplete"})
+    recovery = await service.create_failure(invoice_fields=first, subscription_fields={"status": "incomplete"})
     assert (await recovery.wait_for_unpaid_end("canceled"))["state"] == "canceled"
     assert (await recovery.fetch_only_event("recovery.closed"))["data"]["reason"] == "out_of_scope"
     assert await recovery.fetch_pay_calls() == []
 
 
 @together
-async def test_a_subscription_that_was_over_before_is_not_charged(world: RunningService) -> None:
-    recovery = await world.create_failure(subscription_fields={"status": "canceled"})
+async def test_a_subscription_that_was_over_before_is_not_charged(service: RunningService) -> None:
+    recovery = await service.create_failure(subscription_fields={"status": "canceled"})
     await recovery.wait_for_unpaid_end("canceled")
     assert (await recovery.fetch_only_event("recovery.closed"))["data"]["reason"] == "subscription_ended"
     assert await recovery.fetch_pay_calls() == []
 
 
 @together
-async def test_a_switch_to_sent_invoices_ends_it_before_the_charge(world: RunningService) -> None:
-    recovery = await world.create_failure(SLOW_CODE)
+async def test_a_switch_to_sent_invoices_ends_it_before_the_charge(service: RunningService) -> None:
+    recovery = await service.create_failure(SLOW_CODE)
     await recovery.wait_for_event("retry.planned")
     change: Any = {"collection_method": "send_invoice"}
-    await world.sandbox.change_object("subscriptions", recovery.made.subscription or "", tell=False, **change)
+    await service.sandbox.change_object("subscriptions", recovery.made.subscription or "", tell=False, **change)
     await recovery.wait_for_unpaid_end("canceled")
     assert await recovery.fetch_pay_calls() == []
 
 
 @together
-async def test_without_any_method_it_waits_for_one(world: RunningService) -> None:
-    recovery = await assert_waits(await world.create_failure(no_method=True))
-    await world.sandbox.add_card(recovery.customer, delivery=WAIT_FOR_DELIVERY)
+async def test_without_any_method_it_waits_for_one(service: RunningService) -> None:
+    recovery = await assert_waits(await service.create_failure(no_method=True))
+    await service.sandbox.add_card(recovery.customer, delivery=WAIT_FOR_DELIVERY)
     await recovery.wait_for_one_payment()
 
 
 @together
-async def test_a_debit_is_not_ours_to_try(world: RunningService) -> None:
-    await assert_waits(await world.create_failure(method_type="us_bank_account", network_decline_code="R01"))
+async def test_a_debit_is_not_ours_to_try(service: RunningService) -> None:
+    await assert_waits(await service.create_failure(method_type="us_bank_account", network_decline_code="R01"))
 
 
 @together
-async def test_a_transfer_needs_no_authentication(world: RunningService) -> None:
+async def test_a_transfer_needs_no_authentication(service: RunningService) -> None:
     how = {"method_type": "customer_balance", "next_action": "display_bank_transfer_instructions"}
-    recovery = await assert_waits(await world.create_failure(requires_action=True, **how))
+    recovery = await assert_waits(await service.create_failure(requires_action=True, **how))
     causes = {row["data"]["cause"] for row in await recovery.fetch_events("failure.classified")}
     assert "AUTHENTICATION_REQUIRED" not in causes
 
 
 @together
-async def test_a_method_that_cannot_be_charged_leaves_the_schedule(world: RunningService) -> None:
-    recovery = await world.create_failure(SLOW_CODE)
+async def test_a_method_that_cannot_be_charged_leaves_the_schedule(service: RunningService) -> None:
+    recovery = await service.create_failure(SLOW_CODE)
     await recovery.wait_for_event("retry.planned")
     gone = {"id": "pm_gone", "object": "payment_method", "type": "card", "customer": recovery.customer}
     body = {"id": f"evt_{recovery.invoice}", "object": "event", "type": "payment_method.attached", "livemode": False}
-    created = await world.sandbox.advance_clock()
-    assert (await world.post_webhook(body | {"created": created, "data": {"object": gone}})).status_code == 202
+    created = await service.sandbox.advance_clock()
+    assert (await service.post_webhook(body | {"created": created, "data": {"object": gone}})).status_code == 202
     await recovery.wait_for_one_payment()
     named = [call.params.get("payment_method") for call in await recovery.fetch_pay_calls()]
     assert named == ["pm_gone", None]
 
 
 @together
-async def test_a_second_payment_on_its_way_is_waited_for(world: RunningService) -> None:
-    recovery = await world.create_untold_failure()
-    events = (await world.sandbox.add_card(recovery.customer, type="us_bank_account", set_default=False)).events
-    debit = (await world.sandbox.read_event(events[0]["id"]))["data"]["object"]["id"]
-    await world.sandbox.add_partial_payment(recovery.invoice, 500, "processing", payment_method=debit)
+async def test_a_second_payment_on_its_way_is_waited_for(service: RunningService) -> None:
+    recovery = await service.create_untold_failure()
+    events = (await service.sandbox.add_card(recovery.customer, type="us_bank_account", set_default=False)).events
+    debit = (await service.sandbox.read_event(events[0]["id"]))["data"]["object"]["id"]
+    await service.sandbox.add_partial_payment(recovery.invoice, 500, "processing", payment_method=debit)
     await recovery.send_event("invoice.payment_failed", delivery=WAIT_FOR_DELIVERY)
     stood_back = (await recovery.wait_for_event("retry.skipped"))[0]["data"]
     assert (stood_back["action"], stood_back["reason"]) == ("stand_back", "payment_under_way")
     assert await recovery.fetch_pay_calls() == []
-    await world.sandbox.finish_debit(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
+    await service.sandbox.finish_debit(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
     part = (await recovery.wait_for_event("invoice.paid_elsewhere"))[0]["data"]
     assert (part["amount"], part["remaining"]) == (500, 1500)
     assert await recovery.fetch_pay_calls() == []
 
 
 @together
-async def test_a_part_leaves_the_rest_to_be_charged(world: RunningService) -> None:
-    recovery = await world.create_failure(SLOW_CODE, amount=10_000)
+async def test_a_part_leaves_the_rest_to_be_charged(service: RunningService) -> None:
+    recovery = await service.create_failure(SLOW_CODE, amount=10_000)
     await recovery.wait_for_event("retry.planned")
-    await world.sandbox.add_partial_payment(recovery.invoice, 3_000, delivery=WAIT_FOR_DELIVERY)
+    await service.sandbox.add_partial_payment(recovery.invoice, 3_000, delivery=WAIT_FOR_DELIVERY)
     await recovery.wait_for_state("recovered")
     assert [line.amount for line in await recovery.fetch_charges()] == [3_000, 7_000]
 
 
 @together
-async def test_a_key_that_is_refused_is_a_matter_for_people(world: RunningService) -> None:
-    made = await world.sandbox.create_failed_invoice()
-    await world.sandbox.add_fault(f"/v1/invoices/{made.invoice}", "error:401", times=10_000)
-    recovery = Recovery(world, made)
+async def test_a_key_that_is_refused_is_a_matter_for_people(service: RunningService) -> None:
+    made = await service.sandbox.create_failed_invoice()
+    await service.sandbox.add_fault(f"/v1/invoices/{made.invoice}", "error:401", times=10_000)
+    recovery = Recovery(service, made)
     await recovery.send_event("invoice.payment_failed", delivery=WAIT_FOR_DELIVERY)
     await recovery.wait_for_state("in_review")
     assert await recovery.fetch_pay_calls() == []
 
 
 @together
-async def test_a_test_clock_ahead_is_no_reason_to_sleep(world: RunningService) -> None:
-    ahead = await world.sandbox.advance_clock() + 120 * DAY
-    recovery = await world.create_failure(test_clock=await world.sandbox.create_test_clock(ahead))
+async def test_a_test_clock_ahead_is_no_reason_to_sleep(service: RunningService) -> None:
+    ahead = await service.sandbox.advance_clock() + 120 * DAY
+    recovery = await service.create_failure(test_clock=await service.sandbox.create_test_clock(ahead))
     await recovery.wait_for_one_payment()
 
 
 @together
-async def test_money_that_goes_back_after_the_win(world: RunningService) -> None:
-    recovery = await world.create_failure()
+async def test_money_that_goes_back_after_the_win(service: RunningService) -> None:
+    recovery = await service.create_failure()
     await recovery.wait_for_one_payment()
-    await world.sandbox.refund_payment(recovery.invoice, 700, delivery=WAIT_FOR_DELIVERY)
+    await service.sandbox.refund_payment(recovery.invoice, 700, delivery=WAIT_FOR_DELIVERY)
     refunded = (await recovery.wait_for_event("payment.refunded"))[0]["data"]
     assert (refunded["amount"], refunded["kind"], refunded["currency"]) == (700, "refund", "USD")
-    await world.sandbox.open_dispute(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
+    await service.sandbox.open_dispute(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
     reversed_ = (await recovery.wait_for_event("payment.reversed"))[0]["data"]
     assert (reversed_["amount"], reversed_["kind"]) == (2000, "chargeback")
     assert (await recovery.fetch_view())["state"] == "recovered"
 
 
 @together
-async def test_a_customer_pays_what_was_written_off(world: RunningService) -> None:
-    recovery = await world.create_failure("lost_card")
+async def test_a_customer_pays_what_was_written_off(service: RunningService) -> None:
+    recovery = await service.create_failure("lost_card")
     await recovery.wait_for_state("awaiting_customer")
-    await world.sandbox.mark_uncollectible(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
+    await service.sandbox.mark_uncollectible(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
     await recovery.wait_for_unpaid_end("canceled")
-    await world.sandbox.pay_hosted(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
+    await service.sandbox.pay_hosted(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
     assert (await recovery.wait_for_event("payment.late"))[0]["data"]["amount"] == 2000
 
 
 @together
-async def test_a_customer_who_is_deleted_is_left_alone(world: RunningService) -> None:
-    recovery = await world.create_failure(SLOW_CODE)
+async def test_a_customer_who_is_deleted_is_left_alone(service: RunningService) -> None:
+    recovery = await service.create_failure(SLOW_CODE)
     await recovery.wait_for_event("retry.planned")
-    await world.sandbox.delete_customer(recovery.customer, delivery=WAIT_FOR_DELIVERY)
+    await service.sandbox.delete_customer(recovery.customer, delivery=WAIT_FOR_DELIVERY)
     await recovery.wait_for_state("canceled")
     assert await recovery.fetch_pay_calls() == []

@@ -10,11 +10,11 @@ from typing import Any
 import httpx
 import pytest
 
-from devstack.children import CLI_COMMAND, Commands, Options
+from devstack.programs import CLI_COMMAND, Commands, Options
 from devstack.stack import DevStack
 from settings import SHIPPED_POLICY
+from tests.support.service import Recovery, RunningService, endpoints_of, open_service
 from tests.support.stacks import FAST_SETTINGS, default_settings, short_folder
-from tests.support.world import Recovery, RunningService, endpoints_of, open_service
 
 LIMITED_POLICY = "\n[operators]\nsecond_approver_above = { EUR = 1000, USD = 1000 }\n"
 SLOW_CODE = "card_velocity_exceeded"
@@ -23,13 +23,13 @@ SLOW_CODE = "card_velocity_exceeded"
 class LimitedService:
     """A stack, and the people who act in it."""
 
-    def __init__(self, world: RunningService, limited: str) -> None:
-        self.world, self.limited = world, limited
+    def __init__(self, service: RunningService, limited: str) -> None:
+        self.service, self.limited = service, limited
 
     async def create_key(self, name: str) -> dict[str, str]:
         """A key of this name."""
         argv = ("keys", "create", "--scope", "recoveries:write", "--scope", "recoveries:read", "--name", name)
-        pipes: dict[str, Any] = {"stdout": asyncio.subprocess.PIPE, "env": self.world.stack.environment}
+        pipes: dict[str, Any] = {"stdout": asyncio.subprocess.PIPE, "env": self.service.stack.environment}
         process = await asyncio.create_subprocess_exec(*CLI_COMMAND, *argv, **pipes)
         said, _ = await process.communicate()
         return {"Authorization": f"Bearer {next(w for w in said.decode().split() if w.startswith('pri_'))}"}
@@ -37,7 +37,7 @@ class LimitedService:
     async def request_retry(self, recovery: Recovery, key: dict[str, str]) -> httpx.Response:
         """What somebody hears who asks for a charge."""
         body = {"reason": "the customer called"}
-        return await self.world.api.post(f"{recovery.path}/retry", json=body, headers=key)
+        return await self.service.api.post(f"{recovery.path}/retry", json=body, headers=key)
 
 
 def stack_commands(who: str, policy: Path) -> Commands:
@@ -48,7 +48,7 @@ def stack_commands(who: str, policy: Path) -> Commands:
 
 
 @pytest.fixture(scope="module", params=["api", "worker"])
-async def office(request: pytest.FixtureRequest) -> AsyncIterator[LimitedService]:
+async def limited_service(request: pytest.FixtureRequest) -> AsyncIterator[LimitedService]:
     """One where only the API has the policy, and one where only the worker has it."""
     async with AsyncExitStack() as exits:
         data = exits.enter_context(short_folder())
@@ -59,35 +59,35 @@ async def office(request: pytest.FixtureRequest) -> AsyncIterator[LimitedService
         yield LimitedService(await exits.enter_async_context(open_service(endpoints_of(stack), stack)), request.param)
 
 
-async def test_a_retry_takes_two(office: LimitedService) -> None:
-    ann, bob = await office.create_key("ann"), await office.create_key("bob")
-    recovery = await office.world.create_failure(SLOW_CODE, amount=2000)
+async def test_a_retry_takes_two(limited_service: LimitedService) -> None:
+    ann, bob = await limited_service.create_key("ann"), await limited_service.create_key("bob")
+    recovery = await limited_service.service.create_failure(SLOW_CODE, amount=2000)
     await recovery.wait_for_event("retry.planned")
     for _ in range(2):
-        answer = await office.request_retry(recovery, ann)
+        answer = await limited_service.request_retry(recovery, ann)
         assert (answer.status_code, answer.json()["code"]) == (403, "second_approver"), answer.text
         assert "ann asked for it" in answer.json()["detail"]
     assert await recovery.fetch_pay_calls() == []
-    assert (await office.request_retry(recovery, bob)).status_code == 200
+    assert (await limited_service.request_retry(recovery, bob)).status_code == 200
     await recovery.wait_for_one_payment()
     told = (await recovery.fetch_only_event("operator.retry_requested"))["data"]
     assert (told["actor"], told["asked_by"]) == ("bob", "ann")
 
 
-async def test_up_to_the_amount_one_is_enough(office: LimitedService) -> None:
-    recovery = await office.world.create_failure(SLOW_CODE, amount=1000)
+async def test_up_to_the_amount_one_is_enough(limited_service: LimitedService) -> None:
+    recovery = await limited_service.service.create_failure(SLOW_CODE, amount=1000)
     await recovery.wait_for_event("retry.planned")
-    assert (await office.request_retry(recovery, await office.create_key("ann"))).status_code == 200
+    assert (await limited_service.request_retry(recovery, await limited_service.create_key("ann"))).status_code == 200
     await recovery.wait_for_one_payment()
 
 
-async def test_a_signal_that_says_so_is_nobodys_approval(office: LimitedService) -> None:
+async def test_a_signal_that_says_so_is_nobodys_approval(limited_service: LimitedService) -> None:
     """Signals reach the worker only: where that has no limit, they pass, as docs/operations.md says."""
-    recovery = await office.world.create_failure(SLOW_CODE, amount=2000)
+    recovery = await limited_service.service.create_failure(SLOW_CODE, amount=2000)
     await recovery.wait_for_event("retry.planned")
     await recovery.send_signal("retry_now", "--input", '{"actor": "bob", "asked_by": "ann", "request_id": "made-up"}')
     (row,) = await recovery.wait_for_event("operator.retry_requested")
-    if office.limited == "api":
+    if limited_service.limited == "api":
         assert "refused" not in row["data"]
         await recovery.wait_for_one_payment()
         return

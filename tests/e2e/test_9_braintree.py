@@ -4,8 +4,8 @@ import asyncio
 
 from sandbox.braintree.instruments import Instrument
 from sandbox.models import Delivery
-from tests.support.together import ConcurrentTests
-from tests.support.world import OPENING_EVENTS, Recovery, RunningService
+from tests.support.concurrent_tests import ConcurrentTests
+from tests.support.service import OPENING_EVENTS, Recovery, RunningService
 
 together, a_day = ConcurrentTests(), ConcurrentTests(early=True)
 """A (compressed) day is long: those stories begin with the first one of all."""
@@ -13,17 +13,17 @@ WAIT_FOR_DELIVERY = Delivery(wait=True)
 SLOW_CODE = "2002"
 
 
-async def start_manual_charge(world: RunningService, *script: str, **spec: object) -> Recovery:
+async def start_manual_charge(service: RunningService, *script: str, **spec: object) -> Recovery:
     """A recovery whose first charge has been asked for; nothing is planned for a (compressed) day."""
-    recovery = await world.create_braintree_failure(SLOW_CODE, script=script, **spec)
+    recovery = await service.create_braintree_failure(SLOW_CODE, script=script, **spec)
     await recovery.wait_for_event("retry.planned")
     assert (await recovery.submit_command("retry")).status_code in (200, 202)
     return recovery
 
 
 @together
-async def test_a_past_due_subscription_is_charged_again_and_paid(world: RunningService) -> None:
-    recovery = await world.create_braintree_failure("2001", network_code="51", card_type="MasterCard")
+async def test_a_past_due_subscription_is_charged_again_and_paid(service: RunningService) -> None:
+    recovery = await service.create_braintree_failure("2001", network_code="51", card_type="MasterCard")
     await recovery.wait_for_one_payment()
     assert await recovery.fetch_event_types() == [
         *OPENING_EVENTS,
@@ -40,8 +40,8 @@ async def test_a_past_due_subscription_is_charged_again_and_paid(world: RunningS
 
 
 @together
-async def test_a_single_order_is_sold_again_on_the_stored_method(world: RunningService) -> None:
-    recovery = await world.create_braintree_failure("2001", subscription=False)
+async def test_a_single_order_is_sold_again_on_the_stored_method(service: RunningService) -> None:
+    recovery = await service.create_braintree_failure("2001", subscription=False)
     await recovery.wait_for_one_payment()
     (call,) = await recovery.fetch_pay_calls()
     assert call.params["order_id"] == recovery.invoice
@@ -49,36 +49,36 @@ async def test_a_single_order_is_sold_again_on_the_stored_method(world: RunningS
 
 
 @together
-async def test_an_answer_that_was_lost_is_found_by_searching_and_never_asked_for_again(world: RunningService) -> None:
-    recovery = await start_manual_charge(world, "succeed_then_drop", echo=False)
+async def test_an_answer_that_was_lost_is_found_by_searching_and_never_asked_for_again(service: RunningService) -> None:
+    recovery = await start_manual_charge(service, "succeed_then_drop", echo=False)
     await recovery.wait_for_one_payment()
     assert (await recovery.fetch_event_types())[-3:] == ["charge.unknown", "charge.reconciled", "recovery.closed"]
     assert len(await recovery.fetch_pay_calls()) == 1
 
 
 @a_day
-async def test_a_decline_goes_on_with_the_ladder_and_its_echo_changes_nothing(world: RunningService) -> None:
-    recovery = await start_manual_charge(world, "decline:2001;network=51")
+async def test_a_decline_goes_on_with_the_ladder_and_its_echo_changes_nothing(service: RunningService) -> None:
+    recovery = await start_manual_charge(service, "decline:2001;network=51")
     await recovery.wait_for_event("charge.declined")
-    await world.braintree.wait_until_idle()
+    await service.braintree.wait_until_idle()
     assert await recovery.fetch_events("payment.failed") == [(await recovery.fetch_events())[0]]
     await recovery.wait_for_one_payment()
 
 
 @together
-async def test_a_dispute_ends_it(world: RunningService) -> None:
-    recovery = await world.create_braintree_failure(SLOW_CODE)
+async def test_a_dispute_ends_it(service: RunningService) -> None:
+    recovery = await service.create_braintree_failure(SLOW_CODE)
     await recovery.wait_for_event("retry.planned")
-    await world.braintree.report_event(recovery.invoice, "dispute_opened", delivery=WAIT_FOR_DELIVERY)
+    await service.braintree.report_event(recovery.invoice, "dispute_opened", delivery=WAIT_FOR_DELIVERY)
     await recovery.wait_for_unpaid_end("blocked")
     assert await recovery.fetch_pay_calls() == []
 
 
 @together
-async def test_money_that_braintree_gets_by_itself_ends_it(world: RunningService) -> None:
-    recovery = await world.create_braintree_failure(SLOW_CODE)
+async def test_money_that_braintree_gets_by_itself_ends_it(service: RunningService) -> None:
+    recovery = await service.create_braintree_failure(SLOW_CODE)
     await recovery.wait_for_event("retry.planned")
-    await world.braintree.report_event(
+    await service.braintree.report_event(
         recovery.invoice, "subscription_charged_successfully", delivery=WAIT_FOR_DELIVERY
     )
     assert (await recovery.wait_for_state("recovered"))["state"] == "recovered"
@@ -86,14 +86,14 @@ async def test_money_that_braintree_gets_by_itself_ends_it(world: RunningService
 
 
 @together
-async def test_a_debit_that_comes_back_opens_a_recovery_and_is_left_to_the_customer(world: RunningService) -> None:
-    box, debit = world.braintree, Instrument.US_BANK_ACCOUNT
+async def test_a_debit_that_comes_back_opens_a_recovery_and_is_left_to_the_customer(service: RunningService) -> None:
+    box, debit = service.braintree, Instrument.US_BANK_ACCOUNT
     made = await box.create_failed_payment(instrument=debit, subscription=False, invoice_id="Order 1042 ")
     await box.report_event(made.invoice, "transaction_settled", delivery=WAIT_FOR_DELIVERY)
     await asyncio.sleep(1.1)  # Braintree's times are whole seconds, and what is paid later is old news
     back = "transaction_settlement_declined"
     await box.report_event(made.invoice, back, decline_code="R01", delivery=WAIT_FOR_DELIVERY)
-    recovery = world.recovery_of(made.invoice, "braintree")
+    recovery = service.recovery_of(made.invoice, "braintree")
     await recovery.wait_for_state("awaiting_customer")
     classified = (await recovery.fetch_only_event("failure.classified"))["data"]
     assert (classified["cause"], classified["failure"]["code"]) == ("INSUFFICIENT_FUNDS", "R01")
@@ -101,9 +101,9 @@ async def test_a_debit_that_comes_back_opens_a_recovery_and_is_left_to_the_custo
 
 
 @together
-async def test_a_chargeback_behind_the_win_leaves_a_row_with_its_amount(world: RunningService) -> None:
-    recovery = await world.create_braintree_failure("2001", subscription=False)
+async def test_a_chargeback_behind_the_win_leaves_a_row_with_its_amount(service: RunningService) -> None:
+    recovery = await service.create_braintree_failure("2001", subscription=False)
     await recovery.wait_for_one_payment()
-    await world.braintree.report_event(recovery.invoice, "dispute_opened", amount=700, delivery=WAIT_FOR_DELIVERY)
+    await service.braintree.report_event(recovery.invoice, "dispute_opened", amount=700, delivery=WAIT_FOR_DELIVERY)
     row = (await recovery.wait_for_event("payment.reversed"))[0]["data"]
     assert (row["kind"], row["amount"], row["currency"]) == ("chargeback", 700, "USD")

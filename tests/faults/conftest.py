@@ -1,5 +1,5 @@
 """The stack of the stories; every test here breaks something and leaves it whole again."""
 
-from tests.support.shared import stack, world
+from tests.support.stack_fixtures import service, stack
 
-__all__ = ["stack", "world"]
+__all__ = ["service", "stack"]

@@ -4,14 +4,14 @@ import asyncio
 import os
 import signal
 
-from tests.support.world import Recovery, RunningService
+from tests.support.service import Recovery, RunningService
 
 SLOW_CODE = "card_velocity_exceeded"
 
 
-async def start_charge(world: RunningService, script: str) -> Recovery:
+async def start_charge(service: RunningService, script: str) -> Recovery:
     """A recovery whose pay call is being answered by the provider right now."""
-    recovery = await world.create_failure(SLOW_CODE, script=(script,))
+    recovery = await service.create_failure(SLOW_CODE, script=(script,))
     await recovery.wait_for_event("retry.planned")
     asked = asyncio.create_task(recovery.submit_command("retry"))
     await recovery.wait_for_pay_calls()
@@ -19,21 +19,21 @@ async def start_charge(world: RunningService, script: str) -> Recovery:
     return recovery
 
 
-async def test_kill_9_between_the_success_and_the_recorded_result(world: RunningService) -> None:
-    sleeping = await world.create_failure(SLOW_CODE)
+async def test_kill_9_between_the_success_and_the_recorded_result(service: RunningService) -> None:
+    sleeping = await service.create_failure(SLOW_CODE)
     await sleeping.wait_for_event("retry.planned")
     scripts = ("succeed_then_hang:6", "hang:5", "hang:5:decline:insufficient_funds", "succeed_then_hang:6")
-    paid, pending, declined, canceled = await asyncio.gather(*(start_charge(world, script) for script in scripts))
-    due = await world.create_failure("insufficient_funds")  # falls due while nobody works
+    paid, pending, declined, canceled = await asyncio.gather(*(start_charge(service, script) for script in scripts))
+    due = await service.create_failure("insufficient_funds")  # falls due while nobody works
     for recovery in (paid, canceled):
         assert len(await recovery.fetch_charges()) == 1
     for recovery in (paid, pending, declined, canceled):
         assert (await recovery.fetch_event_types())[-1] == "charge.requested"
-    killed = world.stack.pid("worker")
+    killed = service.stack.pid("worker")
     os.kill(killed, signal.SIGKILL)
     assert (await canceled.submit_command("cancel")).status_code == 202  # nobody answers: kept as a signal
-    world.stack.wait_ready()
-    assert world.stack.pid("worker") != killed
+    service.stack.wait_ready()
+    assert service.stack.pid("worker") != killed
 
     for recovery in (paid, pending, canceled):
         await recovery.wait_for_one_payment(within=60)
@@ -55,20 +55,20 @@ async def assert_one_key(recovery: Recovery) -> None:
     assert keys == {requested["data"]["idempotency_key"]}
 
 
-async def test_a_worker_that_is_asked_to_end_finishes_its_charge(world: RunningService) -> None:
-    recovery = await start_charge(world, "hang:3")
-    world.stack.restart("worker")
-    world.stack.wait_ready()
+async def test_a_worker_that_is_asked_to_end_finishes_its_charge(service: RunningService) -> None:
+    recovery = await start_charge(service, "hang:3")
+    service.stack.restart("worker")
+    service.stack.wait_ready()
     await recovery.wait_for_one_payment(within=60)
     assert len(await recovery.fetch_pay_calls()) == 1
     assert "charge.unknown" not in await recovery.fetch_event_types()
 
 
-async def test_the_provider_dies_while_it_charges(world: RunningService) -> None:
-    recovery = await start_charge(world, "hang:2")
-    due = await world.create_failure("insufficient_funds")
-    world.stack.kill("sandbox")
-    world.stack.wait_ready()
+async def test_the_provider_dies_while_it_charges(service: RunningService) -> None:
+    recovery = await start_charge(service, "hang:2")
+    due = await service.create_failure("insufficient_funds")
+    service.stack.kill("sandbox")
+    service.stack.wait_ready()
     await recovery.wait_for_one_payment(within=60)
     await assert_one_key(recovery)
     await due.wait_for_one_payment(within=60)

@@ -6,29 +6,31 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from sandbox.models import Delivery
-from tests.support.world import OPENING_EVENTS, RunningService
+from tests.support.service import OPENING_EVENTS, RunningService
 
 SLOW_CODE = "card_velocity_exceeded"
 
 
 @asynccontextmanager
-async def part_away(world: RunningService, part: str) -> AsyncIterator[None]:
+async def part_away(service: RunningService, part: str) -> AsyncIterator[None]:
     """A part of the stack crashes and is gone for as long as the block runs; afterwards everything is ready again."""
-    world.stack.kill(part)
-    program = world.stack.stop(part)
+    service.stack.kill(part)
+    program = service.stack.stop(part)
     try:
         yield
     finally:
-        world.stack.start_program(program)
-        world.stack.wait_ready()
+        service.stack.start_program(program)
+        service.stack.wait_ready()
 
 
-async def test_temporal_is_away(world: RunningService) -> None:
-    sleeping, due = await asyncio.gather(world.create_failure(SLOW_CODE), world.create_failure("insufficient_funds"))
+async def test_temporal_is_away(service: RunningService) -> None:
+    sleeping, due = await asyncio.gather(
+        service.create_failure(SLOW_CODE), service.create_failure("insufficient_funds")
+    )
     await asyncio.gather(sleeping.wait_for_event("retry.planned"), due.wait_for_event("retry.planned"))
-    async with part_away(world, "temporal"):
+    async with part_away(service, "temporal"):
         began = time.monotonic()
-        recoveries = await asyncio.gather(*(world.create_failure("insufficient_funds") for _ in range(20)))
+        recoveries = await asyncio.gather(*(service.create_failure("insufficient_funds") for _ in range(20)))
         assert time.monotonic() - began < 5
         told = [recovery.made.deliveries[0] for recovery in recoveries]
         assert {(one.status, one.tries, one.body["status"]) for one in told} == {(202, 1, "accepted")}
@@ -36,42 +38,44 @@ async def test_temporal_is_away(world: RunningService) -> None:
         again = await recoveries[0].send_event("invoice.payment_failed", delivery=Delivery(wait=True))
         assert again.deliveries[0].body["status"] == "duplicate"
         assert {(await recovery.fetch_view())["state"] for recovery in recoveries} == {"received"}
-        ready = await world.api.get("/readyz")
+        ready = await service.api.get("/readyz")
         assert ready.status_code == 503
         refused = await sleeping.submit_command("retry")
         assert (refused.status_code, refused.json()["code"]) == (503, "temporal_unavailable")
         assert refused.headers["retry-after"]
-        await world.sandbox.pay_hosted(sleeping.invoice, delivery=Delivery(wait=True))
+        await service.sandbox.pay_hosted(sleeping.invoice, delivery=Delivery(wait=True))
     await asyncio.gather(*(recovery.wait_for_one_payment(within=90) for recovery in (*recoveries, due, sleeping)))
     for recovery in recoveries:
         assert (await recovery.fetch_event_types())[:5] == OPENING_EVENTS
     assert (await sleeping.fetch_view())["close_reason"] == "paid_elsewhere"
 
 
-async def test_postgresql_is_away(world: RunningService) -> None:
-    sleeping, due = await asyncio.gather(world.create_failure(SLOW_CODE), world.create_failure("insufficient_funds"))
-    charging = await world.create_failure(SLOW_CODE, script=("hang:2",))
+async def test_postgresql_is_away(service: RunningService) -> None:
+    sleeping, due = await asyncio.gather(
+        service.create_failure(SLOW_CODE), service.create_failure("insufficient_funds")
+    )
+    charging = await service.create_failure(SLOW_CODE, script=("hang:2",))
     for recovery in (sleeping, due, charging):
         await recovery.wait_for_event("retry.planned")
     assert (await charging.submit_command("retry")).status_code == 200
     await charging.wait_for_pay_calls()
-    refused = await world.create_untold_failure("insufficient_funds")
-    async with part_away(world, "postgres"):
+    refused = await service.create_untold_failure("insufficient_funds")
+    async with part_away(service, "postgres"):
         event = {"id": "evt_nowhere", "object": "event", "type": "x", "created": int(time.time()), "data": {}}
         for _ in range(3):
             began = time.monotonic()
-            answer = await world.post_webhook(event)
+            answer = await service.post_webhook(event)
             assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")
             assert answer.headers["retry-after"]
             assert answer.headers["content-type"] == "application/problem+json"
             assert time.monotonic() - began < 3
         told = await refused.send_event("invoice.payment_failed", delivery=Delivery(wait=True, retry=False))
         assert told.deliveries[0].status == 503
-        assert (await world.api.get("/readyz")).status_code == 503
-        listed = await world.api.get("/v1/recoveries")
+        assert (await service.api.get("/readyz")).status_code == 503
+        listed = await service.api.get("/v1/recoveries")
         assert (listed.status_code, listed.json()["code"]) == (503, "database_unavailable")
         await asyncio.sleep(4)  # a charge falls due, and another has its answer, which nobody can write down
-    assert (await world.api.get(refused.path)).status_code == 404
+    assert (await service.api.get(refused.path)).status_code == 404
     told = await refused.send_event("invoice.payment_failed", delivery=Delivery(wait=True))
     assert told.deliveries[0].body["status"] == "accepted"
     for recovery in (due, charging, refused):
@@ -83,12 +87,12 @@ async def test_postgresql_is_away(world: RunningService) -> None:
     await sleeping.wait_for_one_payment()
 
 
-async def test_the_api_crashes(world: RunningService) -> None:
+async def test_the_api_crashes(service: RunningService) -> None:
     sending = Delivery(wait=True, copies=40, concurrency=20)
-    failing = asyncio.create_task(world.create_failure("insufficient_funds", delivery=sending))
+    failing = asyncio.create_task(service.create_failure("insufficient_funds", delivery=sending))
     await asyncio.sleep(0.1)
-    world.stack.kill("api")
+    service.stack.kill("api")
     recovery = await failing
     assert {one.status for one in recovery.made.deliveries} == {202}
-    world.stack.wait_ready()
+    service.stack.wait_ready()
     await recovery.wait_for_one_payment(within=90)

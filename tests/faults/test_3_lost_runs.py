@@ -5,7 +5,7 @@ import json
 import time
 
 from sandbox.models import Delivery
-from tests.support.world import Recovery, RunningService
+from tests.support.service import Recovery, RunningService
 
 SLOW_CODE = "card_velocity_exceeded"
 WAIT_FOR_DELIVERY = Delivery(wait=True)
@@ -13,9 +13,9 @@ RELAY_SECONDS = 60.0
 """The relay looks every ten seconds."""
 
 
-async def create_terminated_recovery(world: RunningService) -> Recovery:
+async def create_terminated_recovery(service: RunningService) -> Recovery:
     """A recovery whose first attempt was declined, and whose run was then terminated."""
-    recovery = await world.create_failure(SLOW_CODE, script=("decline:card_velocity_exceeded",), echo=False)
+    recovery = await service.create_failure(SLOW_CODE, script=("decline:card_velocity_exceeded",), echo=False)
     await recovery.wait_for_event("retry.planned")
     assert (await recovery.submit_command("retry")).status_code == 200
     await recovery.wait_for_event("retry.planned", 2)
@@ -25,7 +25,7 @@ async def create_terminated_recovery(world: RunningService) -> Recovery:
 
 async def terminate_run(recovery: Recovery) -> None:
     """Somebody terminates the run."""
-    await recovery.world.run_temporal_cli("workflow", "terminate", "--workflow-id", recovery.id, "--reason", "a test")
+    await recovery.service.run_temporal_cli("workflow", "terminate", "--workflow-id", recovery.id, "--reason", "a test")
 
 
 async def assert_went_on(recovery: Recovery) -> None:
@@ -38,39 +38,41 @@ async def assert_went_on(recovery: Recovery) -> None:
     assert len(await recovery.fetch_events("payment.failed")) == 1
 
 
-async def test_terminated_runs_go_on_and_closed_ones_do_not(world: RunningService) -> None:
+async def test_terminated_runs_go_on_and_closed_ones_do_not(service: RunningService) -> None:
     async def by_the_relay() -> None:
-        recovery = await world.create_failure("insufficient_funds", script=("decline:insufficient_funds",), echo=False)
+        recovery = await service.create_failure(
+            "insufficient_funds", script=("decline:insufficient_funds",), echo=False
+        )
         await recovery.wait_for_event("retry.planned", 2)
         await terminate_run(recovery)
         await assert_went_on(recovery)  # nobody says anything: the relay finds it, and the next charge falls due
 
     async def by_the_next_event() -> None:
-        recovery = await create_terminated_recovery(world)
-        await world.sandbox.add_card(recovery.customer, delivery=WAIT_FOR_DELIVERY)
+        recovery = await create_terminated_recovery(service)
+        await service.sandbox.add_card(recovery.customer, delivery=WAIT_FOR_DELIVERY)
         await assert_went_on(recovery)
 
     async def by_the_payment() -> None:
-        recovery = await create_terminated_recovery(world)
-        await world.sandbox.pay_hosted(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
+        recovery = await create_terminated_recovery(service)
+        await service.sandbox.pay_hosted(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
         await recovery.wait_for_one_payment(within=RELAY_SECONDS)
 
     async def by_an_operator() -> None:
-        recovery = await create_terminated_recovery(world)
+        recovery = await create_terminated_recovery(service)
         answer = await recovery.submit_command("retry")
         assert answer.status_code == 200, answer.text
         await assert_went_on(recovery)
 
     async def by_a_repeated_webhook() -> None:
-        recovery = await create_terminated_recovery(world)
+        recovery = await create_terminated_recovery(service)
         await recovery.send_event("invoice.payment_failed", fresh=True, delivery=WAIT_FOR_DELIVERY)
         await asyncio.sleep(1)
-        assert (await world.describe_workflow(recovery.id))["status"] == "WORKFLOW_EXECUTION_STATUS_RUNNING"
+        assert (await service.describe_workflow(recovery.id))["status"] == "WORKFLOW_EXECUTION_STATUS_RUNNING"
         assert (await recovery.submit_command("retry")).status_code == 200
         await assert_went_on(recovery)
 
     async def in_the_middle_of_a_charge() -> None:
-        recovery = await world.create_failure(SLOW_CODE, script=("succeed_then_hang:4",))
+        recovery = await service.create_failure(SLOW_CODE, script=("succeed_then_hang:4",))
         await recovery.wait_for_event("retry.planned")
         asking = asyncio.create_task(recovery.submit_command("retry"))
         await recovery.wait_for_pay_calls()
@@ -81,12 +83,12 @@ async def test_terminated_runs_go_on_and_closed_ones_do_not(world: RunningServic
 
     stories = (by_the_relay, by_the_next_event, by_the_payment, by_an_operator, by_a_repeated_webhook,
                in_the_middle_of_a_charge)  # fmt: skip
-    await asyncio.gather(assert_not_reopened(world), *(story() for story in stories))
+    await asyncio.gather(assert_not_reopened(service), *(story() for story in stories))
 
 
-async def assert_not_reopened(world: RunningService) -> None:
+async def assert_not_reopened(service: RunningService) -> None:
     """Neither by a repeated webhook nor by a new event, whether or not Temporal still knows it."""
-    paid, canceled = await asyncio.gather(world.create_failure(SLOW_CODE), world.create_failure(SLOW_CODE))
+    paid, canceled = await asyncio.gather(service.create_failure(SLOW_CODE), service.create_failure(SLOW_CODE))
     for recovery in (paid, canceled):
         await recovery.wait_for_event("retry.planned")
     assert (await paid.submit_command("retry")).status_code == 200
@@ -113,7 +115,7 @@ async def delete_run(recovery: Recovery) -> None:
     """Temporal knows nothing of it any more."""
     if not await count_runs(recovery):
         return
-    await recovery.world.run_temporal_cli("workflow", "delete", "--workflow-id", recovery.id)
+    await recovery.service.run_temporal_cli("workflow", "delete", "--workflow-id", recovery.id)
     deadline = time.monotonic() + 60
     while await count_runs(recovery):
         assert time.monotonic() < deadline
@@ -124,5 +126,5 @@ async def count_runs(recovery: Recovery) -> int:
     """How many runs of it Temporal knows."""
     query = f"WorkflowId='{recovery.id}'"
     return len(
-        json.loads(await recovery.world.run_temporal_cli("workflow", "list", "--query", query, "--output", "json"))
+        json.loads(await recovery.service.run_temporal_cli("workflow", "list", "--query", query, "--output", "json"))
     )

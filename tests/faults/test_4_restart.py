@@ -17,7 +17,7 @@ import pytest
 from devstack.ports import free_port
 from devstack.processes import start_mark
 from tests.support import laws, stacks
-from tests.support.world import OPENING_EVENTS, RunningService, ServiceEndpoints, open_service
+from tests.support.service import OPENING_EVENTS, RunningService, ServiceEndpoints, open_service
 
 CLI = Path(__file__).parents[2] / "cli.py"
 
@@ -122,13 +122,13 @@ async def test_recoveries_outlive_every_end_of_pri_dev(dev: DevProcess) -> None:
     killed = await check_goes_on(dev, ended)
     dev.kill_tree()
     await check_goes_on(dev, killed)
-    async with open_service(dev.place) as world:
-        asleep = world.recovery_of(sleeping)
+    async with open_service(dev.place) as service:
+        asleep = service.recovery_of(sleeping)
         if (await asleep.fetch_view())["state"] == "waiting":
             await asleep.submit_command("retry")
         await asleep.wait_for_one_payment(within=60)
         assert (await asleep.fetch_event_types())[:5] == OPENING_EVENTS
-        await laws.check_all_recoveries(world)
+        await laws.check_all_recoveries(service)
     assert dev.terminate() == 0
 
 
@@ -136,25 +136,25 @@ async def prepare_invoices(dev: DevProcess) -> tuple[str, str]:
     """An invoice that sleeps for long, and one that falls due while nobody is there."""
     place = dev.start_stack()
     assert "sandbox" not in dev.child_pids()
-    async with open_service(place) as world:
-        await world.sandbox.set_webhook_endpoint(f"{place.api}/webhooks/stripe", "whsec_older")
-        sleeping = await world.create_failure("card_velocity_exceeded")
+    async with open_service(place) as service:
+        await service.sandbox.set_webhook_endpoint(f"{place.api}/webhooks/stripe", "whsec_older")
+        sleeping = await service.create_failure("card_velocity_exceeded")
         await sleeping.wait_for_event("retry.planned")
-        return sleeping.invoice, await create_due_invoice(world)
+        return sleeping.invoice, await create_due_invoice(service)
 
 
 async def check_goes_on(dev: DevProcess, invoice: str) -> str:
     """Started again it charges what fell due meanwhile; answers with the next invoice to fall due."""
-    async with open_service(dev.start_stack()) as world:
-        recovery = world.recovery_of(invoice)
+    async with open_service(dev.start_stack()) as service:
+        recovery = service.recovery_of(invoice)
         await recovery.wait_for_one_payment(within=60)
         (call,) = await recovery.fetch_pay_calls()
         assert call.path == f"/v1/invoices/{invoice}/pay"
-        return await create_due_invoice(world)
+        return await create_due_invoice(service)
 
 
-async def create_due_invoice(world: RunningService) -> str:
+async def create_due_invoice(service: RunningService) -> str:
     """An invoice whose recovery sleeps for three more seconds."""
-    recovery = await world.create_failure("insufficient_funds")
+    recovery = await service.create_failure("insufficient_funds")
     await recovery.wait_for_event("retry.planned")
     return recovery.invoice

@@ -6,16 +6,16 @@ import json
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowHandle
 
-from tests.support.world import RunningService
+from tests.support.service import RunningService
 
 PAIRS = 150
 Run = WorkflowHandle[object, object]
 
 
-async def test_one_row_per_signal(world: RunningService) -> None:
-    recovery = await world.create_failure("card_velocity_exceeded")
+async def test_one_row_per_signal(service: RunningService) -> None:
+    recovery = await service.create_failure("card_velocity_exceeded")
     await recovery.wait_for_event("retry.planned")
-    client = await Client.connect(world.place.temporal)
+    client = await Client.connect(service.place.temporal)
     run: Run = client.get_workflow_handle(recovery.id)
     sent = [(word, f"{word} {number}") for number in range(PAIRS) for word in ("pause", "resume")]
     await asyncio.gather(*(run.signal(word, {"actor": "ann", "reason": reason}) for word, reason in sent))

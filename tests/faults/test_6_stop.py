@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from devstack.children import WORKER_GRACE_SECONDS
-from tests.support.world import Recovery, RunningService
+from devstack.programs import WORKER_GRACE_SECONDS
+from tests.support.service import Recovery, RunningService
 
 
 async def start_charge(recovery: Recovery) -> None:
@@ -15,21 +15,21 @@ async def start_charge(recovery: Recovery) -> None:
 
 
 @pytest.mark.quiet
-async def test_slow_calls_on_three_queues_are_all_written_down(world: RunningService) -> None:
+async def test_slow_calls_on_three_queues_are_all_written_down(service: RunningService) -> None:
     """Longer together than a worker used to wait: a read of 15 seconds and a charge of 18."""
-    stripe = await world.create_failure("card_velocity_exceeded", script=("hang:18",))
-    adyen = await world.create_adyen_failure("Not enough balance", script=("hang:18",))
-    braintree = await world.create_braintree_failure("2001", script=("hang:18",))
+    stripe = await service.create_failure("card_velocity_exceeded", script=("hang:18",))
+    adyen = await service.create_adyen_failure("Not enough balance", script=("hang:18",))
+    braintree = await service.create_braintree_failure("2001", script=("hang:18",))
     recoveries = (stripe, adyen, braintree)
     for recovery in recoveries:
         await recovery.wait_for_event("retry.planned")
-    await world.sandbox.add_fault(f"/v1/invoices/{stripe.invoice}", "hang:15")
+    await service.sandbox.add_fault(f"/v1/invoices/{stripe.invoice}", "hang:15")
     asked = [asyncio.create_task(start_charge(recovery)) for recovery in recoveries]
     await asyncio.gather(adyen.wait_for_pay_calls(), braintree.wait_for_pay_calls())
     assert await stripe.fetch_pay_calls() == [], "its invoice is still being read"
 
-    worker, began = world.stack.supervisor.child("worker"), time.monotonic()
-    program = await asyncio.to_thread(world.stack.stop, "worker")
+    worker, began = service.stack.supervisor.child("worker"), time.monotonic()
+    program = await asyncio.to_thread(service.stack.stop, "worker")
     took = time.monotonic() - began
     assert worker.exit_code() == 0
     assert took < WORKER_GRACE_SECONDS
@@ -39,8 +39,8 @@ async def test_slow_calls_on_three_queues_are_all_written_down(world: RunningSer
         )
         assert [row["type"] for row in charged] == ["charge.requested", "charge.succeeded"]
 
-    world.stack.start_program(program)
-    world.stack.wait_ready()
+    service.stack.start_program(program)
+    service.stack.wait_ready()
     await asyncio.gather(*asked)
     for recovery in recoveries:
         await recovery.wait_for_one_payment(within=60)

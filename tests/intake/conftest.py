@@ -26,7 +26,7 @@ def log_lines() -> Iterator[io.StringIO]:
     root = stdlib.getLogger()
     handlers, level = root.handlers, root.level
     lines = io.StringIO()
-    logging.configure("INFO", lines)
+    logging.configure_logging("INFO", lines)
     yield lines
     structlog.reset_defaults()
     root.handlers, root.level = handlers, level

@@ -6,13 +6,14 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any, cast
 
-from core.contracts import Command, RecoveryStatus
+from core.contracts import RecoveryStatus
 from core.errors import EngineUnavailable, NotFound, ProviderUnavailable, RecoveryError, RunClosed
 from core.events import Event, EventType
 from core.ids import recovery_id
+from core.operators import Command
 from core.payments import EventKind, ProviderEvent
-from core.retry.reactions import opening_event
-from core.retry.recovery import Recovery
+from core.recovery.reactions import opening_event
+from core.recovery.state import Recovery
 from db.repositories import event_log, inbox
 from db.session import Database
 from providers.base import Gateway

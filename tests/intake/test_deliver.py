@@ -9,7 +9,7 @@ from core.ids import recovery_id
 from core.payments import EventKind, ProviderEvent
 from db.repositories import event_log
 from db.session import Database
-from intake.deliver import (
+from intake.delivery import (
     CUSTOMER_KINDS,
     INVOICE_AND_CUSTOMER_KINDS,
     INVOICE_KINDS,

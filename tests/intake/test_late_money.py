@@ -8,13 +8,13 @@ from sqlalchemy import select
 
 from core.events import Event, EventType
 from core.ids import recovery_id
-from core.messages.notices import Audience, NoticeTopic
+from core.notices import Audience, NoticeTopic
 from core.payments import EventKind, Failure, ProviderEvent
-from core.retry.recovery import Recovery
+from core.recovery.state import Recovery
 from db.models import notice
 from db.repositories import event_log, recoveries
 from db.session import Database
-from intake.deliver import deliver_event
+from intake.delivery import deliver_event
 from tests.intake.fakes import (
     NOW,
     FakeRecoveries,

@@ -5,9 +5,8 @@ from typing import Any
 import pytest
 
 from activities.recording import stored_inbox_lookup
-from activities.scope import InvoiceScope
 from core.payments import EventKind, ProviderEvent
-from core.retry.scope import ScopeRules, UncollectibleHandling
+from core.policy.scope import InvoiceScope, ScopeRules, UncollectibleHandling
 from db.session import Database
 from tests.intake.fakes import provider_event, store_in_inbox, unique_id
 

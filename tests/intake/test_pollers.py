@@ -5,10 +5,10 @@ from datetime import timedelta
 from sqlalchemy import select
 
 from core.errors import EngineUnavailable
-from core.messages.notices import NoticeTopic
+from core.notices import NoticeTopic
 from db.models import notice
 from db.session import Database
-from intake.pollers import report_idle_queues
+from intake.relay import report_idle_queues
 from tests.intake.fakes import NOW, FakeRecoveries
 
 

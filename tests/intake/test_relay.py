@@ -33,7 +33,7 @@ LATER = NOW + timedelta(minutes=1)
 
 
 @pytest.fixture
-async def quiet(database: Database) -> Database:
+async def empty_inbox(database: Database) -> Database:
     """The inbox without what other tests left in it."""
     async with database.begin() as session:
         await session.execute(text("DELETE FROM webhook_inbox"))
@@ -41,7 +41,7 @@ async def quiet(database: Database) -> Database:
     return database
 
 
-async def test_rows_are_delivered_in_their_order(quiet: Database, recoveries: FakeRecoveries) -> None:
+async def test_rows_are_delivered_in_their_order(empty_inbox: Database, recoveries: FakeRecoveries) -> None:
     invoice = unique_id("in")
     events = [
         failure_event(invoice),
@@ -49,73 +49,75 @@ async def test_rows_are_delivered_in_their_order(quiet: Database, recoveries: Fa
         provider_event(EventKind.OTHER, detail="no use"),
     ]
     for second, event in enumerate(events):
-        await store_in_inbox(quiet, event, at=NOW + timedelta(seconds=second))
-    report = await run_relay(quiet, recoveries, {}, LATER, 200)
+        await store_in_inbox(empty_inbox, event, at=NOW + timedelta(seconds=second))
+    report = await run_relay(empty_inbox, recoveries, {}, LATER, 200)
     assert (report.delivered, report.waiting) == (3, 0)
     assert [event.event_id for event in recoveries.begun_events] == [events[0].event_id]
     assert [event.event_id for _, event in recoveries.told_events] == [events[1].event_id]
-    rows = await inbox_rows(quiet, events)
+    rows = await inbox_rows(empty_inbox, events)
     assert [row.outcome for row in rows] == ["accepted", "accepted", "ignored"]
     assert rows[0].recovery_id == recovery_id("stripe", invoice)
     assert rows[2].reason == "no use"
 
 
-async def test_a_new_row_is_left_to_whoever_took_it_in(quiet: Database, recoveries: FakeRecoveries) -> None:
-    await store_in_inbox(quiet, failure_event(unique_id("in")))
-    report = await run_relay(quiet, recoveries, {}, NOW, 200)
+async def test_a_new_row_is_left_to_whoever_took_it_in(empty_inbox: Database, recoveries: FakeRecoveries) -> None:
+    await store_in_inbox(empty_inbox, failure_event(unique_id("in")))
+    report = await run_relay(empty_inbox, recoveries, {}, NOW, 200)
     assert (report.delivered, report.waiting) == (0, 1)
 
 
-async def test_two_passes_at_once_deliver_each_row_once(quiet: Database, recoveries: FakeRecoveries) -> None:
-    await store_in_inbox(quiet, *(failure_event(unique_id("in")) for _ in range(12)))
-    reports = await asyncio.gather(*(run_relay(quiet, recoveries, {}, LATER, 200) for _ in range(3)))
+async def test_two_passes_at_once_deliver_each_row_once(empty_inbox: Database, recoveries: FakeRecoveries) -> None:
+    await store_in_inbox(empty_inbox, *(failure_event(unique_id("in")) for _ in range(12)))
+    reports = await asyncio.gather(*(run_relay(empty_inbox, recoveries, {}, LATER, 200) for _ in range(3)))
     assert sum(report.delivered for report in reports) == 12
     assert len({event.event_id for event in recoveries.begun_events}) == len(recoveries.begun_events) == 12
 
 
-async def test_the_limit_holds(quiet: Database, recoveries: FakeRecoveries) -> None:
-    await store_in_inbox(quiet, *(failure_event(unique_id("in")) for _ in range(4)))
-    report = await run_relay(quiet, recoveries, {}, LATER, 3)
+async def test_the_limit_holds(empty_inbox: Database, recoveries: FakeRecoveries) -> None:
+    await store_in_inbox(empty_inbox, *(failure_event(unique_id("in")) for _ in range(4)))
+    report = await run_relay(empty_inbox, recoveries, {}, LATER, 3)
     assert (report.delivered, report.waiting) == (3, 1)
 
 
-async def test_temporal_away_ends_the_pass_and_loses_nothing(quiet: Database, recoveries: FakeRecoveries) -> None:
+async def test_temporal_away_ends_the_pass_and_loses_nothing(empty_inbox: Database, recoveries: FakeRecoveries) -> None:
     events = [failure_event(unique_id("in")) for _ in range(3)]
-    await store_in_inbox(quiet, *events)
+    await store_in_inbox(empty_inbox, *events)
     recoveries.error = TEMPORAL_AWAY
-    report = await run_relay(quiet, recoveries, {}, LATER, 200)
+    report = await run_relay(empty_inbox, recoveries, {}, LATER, 200)
     assert (report.delivered, report.waiting) == (0, 3)
-    assert sorted(row.tries for row in await inbox_rows(quiet, events)) == [0, 0, 1]
+    assert sorted(row.tries for row in await inbox_rows(empty_inbox, events)) == [0, 0, 1]
     recoveries.error = None
-    report = await run_relay(quiet, recoveries, {}, LATER + timedelta(minutes=1), 200)
+    report = await run_relay(empty_inbox, recoveries, {}, LATER + timedelta(minutes=1), 200)
     assert (report.delivered, report.waiting) == (3, 0)
 
 
-async def test_a_provider_that_is_away_is_not_the_rows_fault(quiet: Database, recoveries: FakeRecoveries) -> None:
+async def test_a_provider_that_is_away_is_not_the_rows_fault(empty_inbox: Database, recoveries: FakeRecoveries) -> None:
     dispute, other = (
         provider_event(EventKind.DISPUTE_OPENED, payment_id=unique_id("pi")),
         failure_event(unique_id("in")),
     )
-    await store_in_inbox(quiet, dispute, other)
+    await store_in_inbox(empty_inbox, dispute, other)
     gateways = gateways_with(FakeGateway(error=PROVIDER_AWAY))
     moment = LATER
     for _ in range(MOST_TRIES + 2):
-        await run_relay(quiet, recoveries, gateways, moment, 200)
+        await run_relay(empty_inbox, recoveries, gateways, moment, 200)
         moment += timedelta(minutes=10)
-    rows = await inbox_rows(quiet, [dispute, other])
+    rows = await inbox_rows(empty_inbox, [dispute, other])
     assert rows[0].outcome is None
     assert rows[0].tries == MOST_TRIES + 2 < MOST_TRIES_OF_AN_OUTAGE
     assert rows[1].outcome == "accepted"
 
 
-async def test_the_relay_asks_the_provider_whose_payment_it_is(quiet: Database, recoveries: FakeRecoveries) -> None:
+async def test_the_relay_asks_the_provider_whose_payment_it_is(
+    empty_inbox: Database, recoveries: FakeRecoveries
+) -> None:
     about = failure_event(unique_id("in"), customer_id=unique_id("cus"))
-    recoveries.running.add((await store_recovery(quiet, about)).recovery_id)
+    recoveries.running.add((await store_recovery(empty_inbox, about)).recovery_id)
     dispute = provider_event(EventKind.DISPUTE_OPENED, payment_id=unique_id("pi"))
-    await store_in_inbox(quiet, dispute)
+    await store_in_inbox(empty_inbox, dispute)
     gateway = FakeGateway(owner={"invoice_id": about.invoice_id})
-    await run_relay(quiet, recoveries, gateways_with(gateway), LATER, 200)
-    (row,) = await inbox_rows(quiet, [dispute])
+    await run_relay(empty_inbox, recoveries, gateways_with(gateway), LATER, 200)
+    (row,) = await inbox_rows(empty_inbox, [dispute])
     assert (row.outcome, row.recovery_id) == ("accepted", recovery_id("stripe", about.invoice_id or ""))
 
 
@@ -124,82 +126,82 @@ async def test_the_relay_asks_the_provider_whose_payment_it_is(quiet: Database, 
     [(ValueError("4242424242424242"), "ValueError"), (RecoveryError("a sentence of ours"), "a sentence of ours")],
 )
 async def test_a_poison_row_ends_in_plain_sight(
-    broken: Exception, reason: str, quiet: Database, recoveries: FakeRecoveries
+    broken: Exception, reason: str, empty_inbox: Database, recoveries: FakeRecoveries
 ) -> None:
     poison, other = failure_event(unique_id("in")), provider_event(EventKind.OTHER, detail="fine")
-    await store_in_inbox(quiet, poison, other)
+    await store_in_inbox(empty_inbox, poison, other)
     recoveries.error = broken
     moment = LATER
     for _ in range(MOST_TRIES):
-        await run_relay(quiet, recoveries, {}, moment, 200)
+        await run_relay(empty_inbox, recoveries, {}, moment, 200)
         moment += timedelta(minutes=10)
-    rows = await inbox_rows(quiet, [poison, other])
+    rows = await inbox_rows(empty_inbox, [poison, other])
     assert (rows[0].outcome, rows[0].reason) == ("ignored", f"given up after {MOST_TRIES} tries: {reason}")
     assert rows[1].outcome == "ignored"
 
 
 async def test_without_a_gateway_a_dispute_is_given_up_with_the_reason(
-    quiet: Database, recoveries: FakeRecoveries
+    empty_inbox: Database, recoveries: FakeRecoveries
 ) -> None:
     dispute = provider_event(EventKind.DISPUTE_OPENED, payment_id=unique_id("pi"))
-    await store_in_inbox(quiet, dispute)
+    await store_in_inbox(empty_inbox, dispute)
     for minutes in range(0, 10 * MOST_TRIES, 10):
-        await run_relay(quiet, recoveries, {}, LATER + timedelta(minutes=minutes), 200)
-    (row,) = await inbox_rows(quiet, [dispute])
+        await run_relay(empty_inbox, recoveries, {}, LATER + timedelta(minutes=minutes), 200)
+    (row,) = await inbox_rows(empty_inbox, [dispute])
     assert row.outcome == "ignored"
     assert "only the provider knows whose payment this is" in (row.reason or "")
 
 
 async def test_one_slow_delivery_does_not_hold_the_others(
-    quiet: Database, recoveries: FakeRecoveries, monkeypatch: pytest.MonkeyPatch
+    empty_inbox: Database, recoveries: FakeRecoveries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "ROW_SECONDS", 0.05)
     dispute, other = (
         provider_event(EventKind.DISPUTE_OPENED, payment_id=unique_id("pi")),
         failure_event(unique_id("in")),
     )
-    await store_in_inbox(quiet, dispute, other)
+    await store_in_inbox(empty_inbox, dispute, other)
 
     class SlowGateway(FakeGateway):
         async def resolve_event(self, event: ProviderEvent) -> ProviderEvent:
             await asyncio.sleep(60)
             return event
 
-    report = await run_relay(quiet, recoveries, gateways_with(SlowGateway()), LATER, 200)
+    report = await run_relay(empty_inbox, recoveries, gateways_with(SlowGateway()), LATER, 200)
     assert (report.delivered, report.waiting) == (1, 1)
 
 
 class TestRevive:
     """Open recoveries always have a run."""
 
-    async def test_a_lost_run_is_started_again(self, quiet: Database, recoveries: FakeRecoveries) -> None:
+    async def test_a_lost_run_is_started_again(self, empty_inbox: Database, recoveries: FakeRecoveries) -> None:
         lost, well = failure_event(unique_id("in")), failure_event(unique_id("in"))
-        await store_recovery(quiet, lost)
-        recoveries.running.add((await store_recovery(quiet, well)).recovery_id)
-        await store_recovery(quiet, failure_event(unique_id("in")), canceled_event())
-        assert await ensure_runs(quiet, recoveries, LATER, 20) == 1
+        await store_recovery(empty_inbox, lost)
+        recoveries.running.add((await store_recovery(empty_inbox, well)).recovery_id)
+        await store_recovery(empty_inbox, failure_event(unique_id("in")), canceled_event())
+        assert await ensure_runs(empty_inbox, recoveries, LATER, 20) == 1
         assert len(recoveries.ensured_runs) == 2
         assert recovery_id("stripe", lost.invoice_id or "") in recoveries.running
 
-    async def test_everybody_gets_a_turn(self, quiet: Database, recoveries: FakeRecoveries) -> None:
+    async def test_everybody_gets_a_turn(self, empty_inbox: Database, recoveries: FakeRecoveries) -> None:
         for _ in range(6):
-            await store_recovery(quiet, failure_event(unique_id("in")), _planned_event())
+            await store_recovery(empty_inbox, failure_event(unique_id("in")), _planned_event())
         for minute in range(3):
-            await ensure_runs(quiet, recoveries, NOW + timedelta(minutes=minute), 2)
+            await ensure_runs(empty_inbox, recoveries, NOW + timedelta(minutes=minute), 2)
         assert len(recoveries.ensured_runs) == len(set(recoveries.ensured_runs)) == 6
 
     async def test_a_run_that_has_completed_is_no_reason_to_stop(
-        self, quiet: Database, recoveries: FakeRecoveries
+        self, empty_inbox: Database, recoveries: FakeRecoveries
     ) -> None:
         for _ in range(3):
-            recoveries.completed.add((await store_recovery(quiet, failure_event(unique_id("in")))).recovery_id)
-        await store_recovery(quiet, failure_event(unique_id("in")))
-        assert await ensure_runs(quiet, recoveries, LATER, 20) == 1
+            recoveries.completed.add((await store_recovery(empty_inbox, failure_event(unique_id("in")))).recovery_id)
+        await store_recovery(empty_inbox, failure_event(unique_id("in")))
+        assert await ensure_runs(empty_inbox, recoveries, LATER, 20) == 1
 
-    async def test_temporal_away_is_quiet(self, quiet: Database, recoveries: FakeRecoveries) -> None:
-        await store_recovery(quiet, failure_event(unique_id("in")))
+    async def test_temporal_away_is_quiet(self, empty_inbox: Database, recoveries: FakeRecoveries) -> None:
+        await store_recovery(empty_inbox, failure_event(unique_id("in")))
         recoveries.error = TEMPORAL_AWAY
-        assert await ensure_runs(quiet, recoveries, LATER, 20) == 0
+        assert await ensure_runs(empty_inbox, recoveries, LATER, 20) == 0
 
 
 def _planned_event() -> Event:

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from aiosmtpd.smtp import DATA_SIZE_DEFAULT, SMTP, Envelope, Session
 
-from core.classifier.taxonomy import Cause
-from core.messages.contact import Contact
+from core.classification.taxonomy import Cause
 from core.messages.kinds import MessageKind
-from notifications.channels import Letter
-from notifications.letters import Letters, Subject
+from core.messages.recipients import Contact
+from notifications.channels import CustomerMessage
+from notifications.composer import MessageComposer, MessageSubject
 from tests.support.builders import DAY, THEN
 
 JENNY = Contact(
@@ -112,12 +112,12 @@ async def mail() -> AsyncIterator[MailServer]:
         yield server
 
 
-def a_message(kind: MessageKind = MessageKind.PAYMENT_FAILED, **changes: Any) -> Letter:
+def a_message(kind: MessageKind = MessageKind.PAYMENT_FAILED, **changes: Any) -> CustomerMessage:
     """A letter to Jenny."""
-    return Letters("Acme").write(a_subject(kind, **changes))
+    return MessageComposer("Acme").compose_message(a_subject(kind, **changes))
 
 
-def a_subject(kind: MessageKind = MessageKind.PAYMENT_FAILED, **changes: Any) -> Subject:
+def a_subject(kind: MessageKind = MessageKind.PAYMENT_FAILED, **changes: Any) -> MessageSubject:
     """What it is about: 49 euros that were not there."""
     known: dict[str, Any] = {
         "name": "abc123",
@@ -131,4 +131,4 @@ def a_subject(kind: MessageKind = MessageKind.PAYMENT_FAILED, **changes: Any) ->
         "deadline": THEN + 7 * DAY,
         "contact": JENNY,
     }
-    return Subject(**known | changes)
+    return MessageSubject(**known | changes)

@@ -5,8 +5,8 @@ import socket
 import pytest
 
 from core.errors import InvalidInput, NotDelivered
-from core.messages.contact import Contact
-from notifications.email import EmailChannel, Server, channel, read_url, sender_name
+from core.messages.recipients import Contact
+from notifications.email import EmailChannel, SmtpServer, create, parse_smtp_url, sender_name
 from tests.notifications.conftest import JENNY, MailServer, a_message
 
 SENDER = "Acme Billing <billing@acme.example>"
@@ -22,7 +22,7 @@ UNFIT = [
 
 
 def channel_to(mail: MailServer, seconds: float = 5) -> EmailChannel:
-    return EmailChannel(Server("127.0.0.1", mail.port, tls=False), SENDER, seconds)
+    return EmailChannel(SmtpServer("127.0.0.1", mail.port, tls=False), SENDER, seconds)
 
 
 async def test_what_arrives_is_a_decent_mail(mail: MailServer) -> None:
@@ -81,7 +81,7 @@ async def test_a_silence_after_the_last_byte_is_no_refusal(mail: MailServer) -> 
 async def test_nobody_there_is_surely_not_sent() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        closed = EmailChannel(Server("127.0.0.1", taken.getsockname()[1], tls=False), SENDER)
+        closed = EmailChannel(SmtpServer("127.0.0.1", taken.getsockname()[1], tls=False), SENDER)
         with pytest.raises(NotDelivered) as refused:
             await closed.send(a_message())
     assert not refused.value.permanent
@@ -103,18 +103,20 @@ async def test_a_name_adds_no_header(mail: MailServer) -> None:
 
 
 def test_addresses_of_servers() -> None:
-    assert read_url("smtp://127.0.0.1:2525") == Server("127.0.0.1", 2525, tls=False)
-    assert read_url("smtps://mail.example.com") == Server("mail.example.com", 465, tls=True)
-    assert read_url("smtp://ann:p%40ss@mail.example.com") == Server("mail.example.com", 587, False, "ann", "p@ss")
-    assert "p@ss" not in repr(read_url("smtp://ann:p%40ss@mail.example.com"))
+    assert parse_smtp_url("smtp://127.0.0.1:2525") == SmtpServer("127.0.0.1", 2525, tls=False)
+    assert parse_smtp_url("smtps://mail.example.com") == SmtpServer("mail.example.com", 465, tls=True)
+    assert parse_smtp_url("smtp://ann:p%40ss@mail.example.com") == SmtpServer(
+        "mail.example.com", 587, False, "ann", "p@ss"
+    )
+    assert "p@ss" not in repr(parse_smtp_url("smtp://ann:p%40ss@mail.example.com"))
     for wrong in ("mail.example.com", "http://mail.example.com", "smtp://", "smtp://h:x"):
         with pytest.raises(InvalidInput):
-            read_url(wrong)
+            parse_smtp_url(wrong)
 
 
 def test_without_a_server_the_channel_is_off() -> None:
-    assert channel({}) is None
-    assert channel({"SMTP_URL": ""}) is None
-    assert isinstance(channel({"SMTP_URL": "smtp://127.0.0.1"}), EmailChannel)
+    assert create({}) is None
+    assert create({"SMTP_URL": ""}) is None
+    assert isinstance(create({"SMTP_URL": "smtp://127.0.0.1"}), EmailChannel)
     assert sender_name("Acme <a@acme.example>") == "Acme"
     assert sender_name("a@acme.example") == ""

@@ -12,15 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import InvalidInput, NotDelivered
-from notifications.email import EmailChannel, Server, channel, sender_name
-from notifications.mailboxes import LONGEST_NAME, one_line, read_address, read_recipient, read_sender
+from notifications.email import EmailChannel, SmtpServer, create, sender_name
+from notifications.mailboxes import LONGEST_NAME, parse_mailbox, parse_recipient, parse_sender, to_single_line
 from tests.notifications.conftest import JENNY, MailServer, a_message
 
 SENDER = "Acme Billing <billing@acme.example>"
 
 
 def channel_to(mail: MailServer, sender: str = SENDER) -> EmailChannel:
-    return EmailChannel(Server("127.0.0.1", mail.port, tls=False), sender, seconds=2)
+    return EmailChannel(SmtpServer("127.0.0.1", mail.port, tls=False), sender, seconds=2)
 
 
 def message_to(**changes: Any) -> Any:
@@ -69,27 +69,29 @@ async def test_what_is_no_single_address_is_refused_before_anything_is_sent(mail
 
 @given(st.text(max_size=80), st.sampled_from(["example.com", "münchen.example", "@", ""]))
 def test_an_address_never_ends_the_line_it_stands_in(local: str, domain: str) -> None:
-    found = read_recipient(f"{local}@{domain}")
+    found = parse_recipient(f"{local}@{domain}")
     if found:
         assert found.address.isprintable()
         assert quote_address(found.address) == f"<{found.address}>"
-        assert read_address(found.address) == found.model_copy(update={"name": ""})
+        assert parse_mailbox(found.address) == found.model_copy(update={"name": ""})
 
 
 @given(st.text(max_size=300))
 def test_a_name_stays_a_name(name: str) -> None:
-    mail = EmailChannel(Server("h", 1, tls=False), SENDER)
-    raw = mail._written(message_to(email="abc..d@example.com", name=name), _contact("abc..d@example.com", name), False)
+    mail = EmailChannel(SmtpServer("h", 1, tls=False), SENDER)
+    raw = mail._encode_mail(
+        message_to(email="abc..d@example.com", name=name), _contact("abc..d@example.com", name), False
+    )
     read = email.message_from_bytes(raw, policy=email.policy.default)["To"]
     assert raw.isascii()
     assert max(len(line) for line in raw.split(b"\r\n")) <= 998
     assert [(one.username, one.domain) for one in read.addresses] == [("abc..d", "example.com")]
-    assert " ".join(read.addresses[0].display_name.split()) == one_line(name)
-    assert len(one_line(name)) <= LONGEST_NAME
+    assert " ".join(read.addresses[0].display_name.split()) == to_single_line(name)
+    assert len(to_single_line(name)) <= LONGEST_NAME
 
 
 def _contact(address: str, name: str) -> Any:
-    found = read_address(address, name)
+    found = parse_mailbox(address, name)
     assert found
     return found
 
@@ -124,7 +126,7 @@ async def test_the_sender_is_quoted_as_it_must_be(mail: MailServer, setting: str
     ],
 )  # fmt: skip
 def test_a_sender_that_can_be_none_is_refused_at_start_in_one_line(setting: str) -> None:
-    for refuse in (sender_name, read_sender, lambda one: channel({"SMTP_URL": "smtp://h", "MAIL_FROM": one})):
+    for refuse in (sender_name, parse_sender, lambda one: create({"SMTP_URL": "smtp://h", "MAIL_FROM": one})):
         with pytest.raises(InvalidInput, match=r"^MAIL_FROM is not one address like [^\n]+$"):
             refuse(setting)
 
@@ -155,7 +157,7 @@ async def test_a_mail_that_is_too_long_for_the_server_is_refused_before_it_is_se
 @pytest.mark.parametrize("silent_at", ["", "EHLO", "MAIL", "RCPT", "DATA"])
 async def test_a_connection_lost_before_the_message_is_surely_not_sent(silent_at: str) -> None:
     async with _DroppingServer(silent_at) as port:
-        lost = EmailChannel(Server("127.0.0.1", port, tls=False), SENDER, seconds=2)
+        lost = EmailChannel(SmtpServer("127.0.0.1", port, tls=False), SENDER, seconds=2)
         with pytest.raises(NotDelivered) as refused:
             await lost.send(a_message())
     assert not refused.value.permanent
@@ -163,7 +165,7 @@ async def test_a_connection_lost_before_the_message_is_surely_not_sent(silent_at
 
 async def test_a_server_that_says_nothing_is_surely_not_sent() -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
-        waiting = EmailChannel(Server("127.0.0.1", mute.getsockname()[1], tls=False), SENDER, seconds=0.2)
+        waiting = EmailChannel(SmtpServer("127.0.0.1", mute.getsockname()[1], tls=False), SENDER, seconds=0.2)
         with pytest.raises(NotDelivered):
             await waiting.send(a_message())
 

@@ -9,7 +9,7 @@ import pytest
 
 from core.errors import InvalidInput, NotDelivered
 from notifications import channels
-from notifications.apprise_urls import CustomerUrls, Operators
+from notifications.apprise_urls import AppriseChannel, AppriseOperators
 from tests.notifications.conftest import JENNY, a_message
 from tests.notifications.receiver import receiver
 
@@ -61,30 +61,30 @@ class FakeEntryPoint:
 def test_a_plug_in_is_found_by_its_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
     points = [FakeEntryPoint("push", load_example().channel), FakeEntryPoint("off", lambda _: None)]
     monkeypatch.setattr(channels, "entry_points", lambda group: points if group == "pri.channels" else [])
-    assert list(channels.installed({"ACME_PUSH_URL": "http://127.0.0.1:1"})) == ["push"]
+    assert list(channels.installed_channels({"ACME_PUSH_URL": "http://127.0.0.1:1"})) == ["push"]
 
 
 def test_ours_are_installed_and_off_without_their_settings() -> None:
-    assert channels.installed({}) == {}
+    assert channels.installed_channels({}) == {}
     both = {"SMTP_URL": "smtp://127.0.0.1", "CUSTOMER_NOTIFY_URLS": "json://127.0.0.1/{phone}"}
-    assert sorted(channels.installed(both)) == ["email", "sms"]
+    assert sorted(channels.installed_channels(both)) == ["email", "sms"]
 
 
 async def test_a_text_message_reaches_the_customers_number() -> None:
     async with receiver() as listening:
         url = listening.url.replace("http://", "json://").replace("/hook", "/{phone}")
-        await CustomerUrls([url]).send(a_message())
+        await AppriseChannel([url]).send(a_message())
         ((_, body),) = listening.posts
         assert b"Your payment of" in body
         assert b"https://pay.example.com/in_1" in body
         listening.status = 500
         with pytest.raises(RuntimeError):
-            await CustomerUrls([url]).send(a_message())
+            await AppriseChannel([url]).send(a_message())
 
 
 async def test_without_a_number_nothing_is_sent() -> None:
     with pytest.raises(NotDelivered) as refused:
-        await CustomerUrls(["json://127.0.0.1:1/{phone}"]).send(
+        await AppriseChannel(["json://127.0.0.1:1/{phone}"]).send(
             a_message(contact=JENNY.model_copy(update={"phone": None}))
         )
     assert refused.value.permanent
@@ -92,7 +92,7 @@ async def test_without_a_number_nothing_is_sent() -> None:
 
 async def test_operators_are_told_over_whatever_apprise_reaches() -> None:
     async with receiver() as listening:
-        operators = Operators([listening.url.replace("http://", "json://")])
+        operators = AppriseOperators([listening.url.replace("http://", "json://")])
         assert await operators.send_notice("a recovery waits for review", "in_1")
         assert b"a recovery waits for review" in listening.posts[0][1]
         listening.status = 500
@@ -102,9 +102,9 @@ async def test_operators_are_told_over_whatever_apprise_reaches() -> None:
 @pytest.mark.parametrize("url", ["json://127.0.0.1/", "json://127.0.0.1/{iban}", "json://127.0.0.1/{phone"])
 def test_an_address_needs_a_place_for_the_customers_own(url: str) -> None:
     with pytest.raises(InvalidInput):
-        CustomerUrls([url])
+        AppriseChannel([url])
 
 
 def test_an_address_that_nobody_knows_is_told_by_its_number() -> None:
     with pytest.raises(InvalidInput, match="Address 2 "):
-        Operators(["json://127.0.0.1/", "nonsense-secret"])
+        AppriseOperators(["json://127.0.0.1/", "nonsense-secret"])

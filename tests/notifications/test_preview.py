@@ -4,45 +4,45 @@ from itertools import product
 
 import pytest
 
-from core.classifier.taxonomy import Cause
+from core.classification.taxonomy import Cause
 from core.errors import InvalidInput
 from core.messages.kinds import CAUSES_BY_KIND, MessageKind
-from notifications.letters import Letters
+from notifications.composer import MessageComposer
 from notifications.locales import LANGUAGES
-from notifications.preview import Edge, Example, causes_of, preview
+from notifications.preview import EdgeCase, MessageExample, causes_for_kind, preview_message
 from tests.support.builders import THEN
 
-COMPOSER = Letters("Acme")
+COMPOSER = MessageComposer("Acme")
 
 
 @pytest.mark.parametrize(("kind", "language"), list(product(MessageKind, LANGUAGES)))
 def test_each_kind_in_each_language_with_each_edge_and_all_of_them(kind: MessageKind, language: str) -> None:
-    for edges in (frozenset[Edge](), *(frozenset({edge}) for edge in Edge), frozenset(Edge)):
-        letter = preview(COMPOSER, Example(kind=kind, language=language, edges=edges), THEN)
+    for edges in (frozenset[EdgeCase](), *(frozenset({edge}) for edge in EdgeCase), frozenset(EdgeCase)):
+        letter = preview_message(COMPOSER, MessageExample(kind=kind, language=language, edges=edges), THEN)
         assert (letter.kind, letter.language) == (kind, language)
-        assert ("Jenny" in letter.text) is (Edge.NO_NAME not in edges)
-        assert ("https://pay.example.com/" in letter.html) is (Edge.NO_LINK not in edges)
-        assert ("49,00" in letter.subject or "49.00" in letter.subject) is (Edge.ZERO_DECIMALS not in edges)
-        assert "2026" not in letter.text or Edge.NO_DATES not in edges
+        assert ("Jenny" in letter.text) is (EdgeCase.NO_NAME not in edges)
+        assert ("https://pay.example.com/" in letter.html) is (EdgeCase.NO_LINK not in edges)
+        assert ("49,00" in letter.subject or "49.00" in letter.subject) is (EdgeCase.ZERO_DECIMALS not in edges)
+        assert "2026" not in letter.text or EdgeCase.NO_DATES not in edges
 
 
 @pytest.mark.parametrize("kind", list(MessageKind))
 def test_each_kind_can_be_shown_for_each_of_its_causes_and_for_no_other(kind: MessageKind) -> None:
     for cause in Cause:
         if cause in CAUSES_BY_KIND.get(kind, frozenset(Cause)):
-            assert preview(COMPOSER, Example(kind=kind, cause=cause), THEN).subject
+            assert preview_message(COMPOSER, MessageExample(kind=kind, cause=cause), THEN).subject
         else:
             with pytest.raises(InvalidInput, match=f"'{cause.value}' is no cause for {kind.value}; there are"):
-                preview(COMPOSER, Example(kind=kind, cause=cause), THEN)
+                preview_message(COMPOSER, MessageExample(kind=kind, cause=cause), THEN)
 
 
 def test_the_usual_cause_comes_first() -> None:
-    assert causes_of(MessageKind.PAYMENT_FAILED)[0] is Cause.INSUFFICIENT_FUNDS
-    assert causes_of(MessageKind.CARD_DATA) == (Cause.CARD_DATA,)
-    assert "not enough money" in preview(COMPOSER, Example(kind=MessageKind.PAYMENT_FAILED), THEN).text
+    assert causes_for_kind(MessageKind.PAYMENT_FAILED)[0] is Cause.INSUFFICIENT_FUNDS
+    assert causes_for_kind(MessageKind.CARD_DATA) == (Cause.CARD_DATA,)
+    assert "not enough money" in preview_message(COMPOSER, MessageExample(kind=MessageKind.PAYMENT_FAILED), THEN).text
 
 
 def test_it_shows_the_merchants_own_page_where_the_provider_has_none() -> None:
-    example = Example(kind=MessageKind.CARD_DATA, edges=frozenset({Edge.NO_LINK}))
-    letter = preview(Letters(page="https://acme.example/pay/{provider}/{invoice}"), example, THEN)
+    example = MessageExample(kind=MessageKind.CARD_DATA, edges=frozenset({EdgeCase.NO_LINK}))
+    letter = preview_message(MessageComposer(page="https://acme.example/pay/{provider}/{invoice}"), example, THEN)
     assert "https://acme.example/pay/stripe/in_1234567890" in letter.text

@@ -3,7 +3,7 @@
 import pytest
 
 from core.errors import InvalidInput
-from notifications.unsubscribe import UnsubscribeLinks
+from notifications.composer import UnsubscribeLinks
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from notifications.unsubscribe import UnsubscribeLinks
     ],
 )
 def test_the_link_of_one_customer(own: str, public: str, link: str) -> None:
-    assert UnsubscribeLinks(own, public).link("T") == link
+    assert UnsubscribeLinks(own, public).link_for("T") == link
 
 
 @pytest.mark.parametrize(

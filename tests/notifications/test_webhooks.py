@@ -9,7 +9,7 @@ import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from core.errors import InvalidInput, NotDelivered
-from notifications.webhooks import Webhooks
+from notifications.webhook_sender import WebhookSender
 from tests.notifications.receiver import Receiver, receiver
 
 SECRET = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -23,7 +23,7 @@ async def listening() -> AsyncIterator[Receiver]:
 
 
 async def test_what_arrives_is_signed_by_the_standard(listening: Receiver) -> None:
-    await Webhooks([listening.url], SECRET).post(0, "msg_1", BODY, datetime.now(UTC))
+    await WebhookSender([listening.url], SECRET).send_webhook(0, "msg_1", BODY, datetime.now(UTC))
     ((headers, body),) = listening.posts
     assert headers["webhook-id"] == "msg_1"
     assert Webhook(SECRET).verify(body, headers) == BODY
@@ -36,24 +36,24 @@ async def test_what_arrives_is_signed_by_the_standard(listening: Receiver) -> No
 async def test_anything_but_a_2xx_is_no_delivery(listening: Receiver, status: int, permanent: bool) -> None:
     listening.status = status
     with pytest.raises(NotDelivered) as refused:
-        await Webhooks([listening.url], SECRET).post(0, "msg_1", BODY, datetime.now(UTC))
+        await WebhookSender([listening.url], SECRET).send_webhook(0, "msg_1", BODY, datetime.now(UTC))
     assert (refused.value.reason, refused.value.permanent) == (f"http_{status}", permanent)
 
 
 async def test_nobody_there_is_tried_again() -> None:
     with pytest.raises(NotDelivered) as refused:
-        await Webhooks(["http://127.0.0.1:1/hook"], SECRET).post(0, "msg_1", BODY, datetime.now(UTC))
+        await WebhookSender(["http://127.0.0.1:1/hook"], SECRET).send_webhook(0, "msg_1", BODY, datetime.now(UTC))
     assert not refused.value.permanent
 
 
 async def test_an_address_that_is_gone_from_the_settings_is_given_up() -> None:
     with pytest.raises(NotDelivered) as refused:
-        await Webhooks([], "").post(0, "msg_1", BODY, datetime.now(UTC))
+        await WebhookSender([], "").send_webhook(0, "msg_1", BODY, datetime.now(UTC))
     assert refused.value.permanent
 
 
 def test_wrong_settings_are_told_without_showing_them() -> None:
     for addresses, secret in ((["ftp://x"], SECRET), (["https://x.example"], "whsec_not base64!")):
         with pytest.raises(InvalidInput) as wrong:
-            Webhooks(addresses, secret)
+            WebhookSender(addresses, secret)
         assert secret not in str(wrong.value)

@@ -18,7 +18,7 @@ def lines() -> Iterator[io.StringIO]:
     root = stdlib.getLogger()
     handlers, level = root.handlers, root.level
     written = io.StringIO()
-    logging.configure("INFO", written)
+    logging.configure_logging("INFO", written)
     yield written
     structlog.reset_defaults()
     root.handlers, root.level = handlers, level
@@ -30,7 +30,7 @@ def read_lines(lines: io.StringIO) -> list[dict[str, Any]]:
 
 
 def test_a_line_names_its_recovery(lines: io.StringIO) -> None:
-    with logging.about("recovery-stripe-in_1", invoice="in_1", provider="stripe"):
+    with logging.recovery_log_context("recovery-stripe-in_1", invoice="in_1", provider="stripe"):
         structlog.get_logger("api").info("planned", attempt=2)
     structlog.get_logger("api").info("outside")
     inside, outside = read_lines(lines)

@@ -10,7 +10,7 @@ from sentry_sdk.envelope import Envelope
 from sentry_sdk.transport import Transport
 
 from core.events import State
-from observability import errors, tracing
+from observability import error_reports, tracing
 from observability.metrics import create_metrics
 
 SECRETS = ("jenny@example.com", "4242424242424242", "51HabcDEF")
@@ -31,16 +31,16 @@ class RecordingTransport(Transport):
 
 
 @pytest.fixture
-def kept() -> Iterator[RecordingTransport]:
+def sentry_transport() -> Iterator[RecordingTransport]:
     """Sentry with a transport of ours; switched off afterwards."""
     transport = RecordingTransport()
-    assert errors.initialise(DSN, "test", transport=transport, auto_enabling_integrations=False)
+    assert error_reports.init_error_reports(DSN, "test", transport=transport, auto_enabling_integrations=False)
     yield transport
     sentry_sdk.get_client().close()
     sentry_sdk.init()
 
 
-def test_a_report_holds_no_secret_and_no_input(kept: RecordingTransport) -> None:
+def test_a_report_holds_no_secret_and_no_input(sentry_transport: RecordingTransport) -> None:
     inputs = {"email": "jenny@example.com"}
     with sentry_sdk.new_scope() as scope:
         scope.set_context("temporal.activity", {"input": inputs, "workflow_id": "recovery-stripe-in_1"})
@@ -51,7 +51,7 @@ def test_a_report_holds_no_secret_and_no_input(kept: RecordingTransport) -> None
             raise ValueError(f"declined {number} of jenny@example.com")
         except ValueError as error:
             sentry_sdk.capture_exception(error)
-    (report,) = kept.events
+    (report,) = sentry_transport.events
     text = str(report)
     assert not [secret for secret in SECRETS if secret in text]
     assert report["contexts"]["temporal.activity"] == {"workflow_id": "recovery-stripe-in_1"}
@@ -71,11 +71,14 @@ def test_a_request_keeps_only_where_it_went() -> None:
             "query_string": "q=jenny",
         }
     }
-    assert errors.before_send(event, {})["request"] == {"url": "https://api.test/webhooks/stripe", "method": "POST"}
+    assert error_reports.before_send(event, {})["request"] == {
+        "url": "https://api.test/webhooks/stripe",
+        "method": "POST",
+    }
 
 
 def test_without_a_dsn_nothing_happens() -> None:
-    assert not errors.initialise(SecretStr(""), "test")
+    assert not error_reports.init_error_reports(SecretStr(""), "test")
 
 
 def test_traces_go_where_the_setting_says() -> None:
@@ -90,8 +93,8 @@ def test_traces_go_where_the_setting_says() -> None:
 
 def test_every_state_has_a_line() -> None:
     metrics = create_metrics()
-    metrics.show_recoveries({"waiting": 3})
-    text = metrics.render().decode()
+    metrics.set_recoveries({"waiting": 3})
+    text = metrics.render_text().decode()
     assert 'pri_recoveries{state="waiting"} 3.0' in text
     assert all(f'state="{state.value}"' in text for state in State)
 
@@ -99,4 +102,4 @@ def test_every_state_has_a_line() -> None:
 def test_two_registries_do_not_meet() -> None:
     first, second = create_metrics(), create_metrics()
     first.webhooks.labels("stripe", "accepted").inc()
-    assert b'status="accepted"' not in second.render()
+    assert b'status="accepted"' not in second.render_text()

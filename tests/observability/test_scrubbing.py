@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from observability.scrubbing import LONGEST, REDACTED, scrub, scrub_text
+from observability.scrubbing import LONGEST, REDACTED, scrub_text, scrub_value
 
 SECRETS = [
     ("mail to jenny.rosen+x@example.co.uk now", "jenny"),
@@ -30,8 +30,8 @@ SECRETS = [
 @pytest.mark.parametrize(("text", "secret"), SECRETS)
 def test_a_secret_is_taken_out_of_any_text(text: str, secret: str) -> None:
     for value in (text, {"a": [text]}, (text,), ValueError(text)):
-        assert secret not in str(scrub(value))
-        assert REDACTED in str(scrub(value))
+        assert secret not in str(scrub_value(value))
+        assert REDACTED in str(scrub_value(value))
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,9 @@ def test_what_is_harmless_stays(text: str) -> None:
 
 
 def test_names_that_tell_a_secret_lose_their_value() -> None:
-    found = scrub({"api_key": "x", "Stripe-Signature": "t=1", "password": b"x", "keys": 3, "token_count": 7, "ok": "y"})
+    found = scrub_value(
+        {"api_key": "x", "Stripe-Signature": "t=1", "password": b"x", "keys": 3, "token_count": 7, "ok": "y"}
+    )
     assert found == {
         "api_key": REDACTED,
         "Stripe-Signature": REDACTED,
@@ -61,7 +63,7 @@ def test_names_that_tell_a_secret_lose_their_value() -> None:
 
 
 def test_numbers_that_are_cards_go_and_others_stay() -> None:
-    assert scrub([4242424242424242, 4242424242424241, 17, True, None, 1.5]) == [
+    assert scrub_value([4242424242424242, 4242424242424241, 17, True, None, 1.5]) == [
         REDACTED,
         4242424242424241,
         17,
@@ -76,7 +78,7 @@ def test_an_object_is_cleaned_as_it_would_be_written() -> None:
         def __repr__(self) -> str:
             return "<jenny@example.com>"
 
-    assert scrub({"who": Customer()}) == {"who": f"<{REDACTED}>"}
+    assert scrub_value({"who": Customer()}) == {"who": f"<{REDACTED}>"}
 
 
 @given(
@@ -85,7 +87,7 @@ def test_an_object_is_cleaned_as_it_would_be_written() -> None:
     )
 )
 def test_nothing_breaks_it_and_twice_is_once(value: object) -> None:
-    assert scrub(scrub(value)) == scrub(value)
+    assert scrub_value(scrub_value(value)) == scrub_value(value)
 
 
 @pytest.mark.parametrize("text", ["a" * 500_000, "1 " * 250_000, "a." * 250_000, "a@" * 250_000, "sk_" * 170_000])
@@ -100,4 +102,4 @@ def test_endless_depth_ends() -> None:
     deep: list[object] = []
     for _ in range(5000):
         deep = [deep]
-    assert "…" in str(scrub(deep))
+    assert "…" in str(scrub_value(deep))

@@ -13,13 +13,13 @@ import pytest
 
 from core.money import currency_decimals, format_amount, rescale_amount, to_major_units
 from core.payments import ChargeOrder, Outcome
-from providers.adyen import minor as adyen
-from providers.braintree import minor as braintree
-from providers.stripe import minor as stripe
+from providers.adyen import notification as adyen
+from providers.braintree import client_objects as braintree
+from providers.stripe import amounts as stripe
 from providers.stripe.config import StripeConfig
 from providers.stripe.gateway import StripeGateway
-from tests.providers.stripe.canned import canned_server
-from tests.providers.stripe.events import normalise_event, open_invoice, stripe_event
+from tests.providers.stripe.builders import normalise_event, open_invoice, stripe_event
+from tests.providers.stripe.canned_server import canned_server
 
 STRIPE = {
     0: "BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF",

@@ -2,9 +2,9 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from core.contracts import Action, Command
+from core.collection_terms import CollectionMethod, CollectionTerms
+from core.operators import Action, Command
 from core.payments import UNFIT_METHOD, ChargeResult, EventKind, InvoiceStatus, Outcome
-from core.terms import CollectionMethod, CollectionTerms
 from tests.support.builders import DAY, HOUR, a_failure_event, an_event
 from tests.support.gateway import UNKNOWN, decline_result
 from tests.workflows.conftest import RecoveryRun, RecoveryRuns
@@ -13,214 +13,214 @@ Path = Callable[[RecoveryRuns], Awaitable[RecoveryRun]]
 ANN = {"actor": "ann", "reason": "test"}
 
 
-async def soft_decline_recovered(campaigns: RecoveryRuns) -> RecoveryRun:
+async def soft_decline_recovered(recovery_runs: RecoveryRuns) -> RecoveryRun:
     """The reference story."""
-    campaign = await campaigns("generic_decline")
-    await campaign.begin_with_failure()
-    return campaign
+    recovery_run = await recovery_runs("generic_decline")
+    await recovery_run.begin_with_failure()
+    return recovery_run
 
 
-async def ladder_exhausted(campaigns: RecoveryRuns) -> RecoveryRun:
+async def ladder_exhausted(recovery_runs: RecoveryRuns) -> RecoveryRun:
     """Every scheduled attempt declined."""
-    campaign = await campaigns(script=[decline_result("insufficient_funds")] * 9)
-    await campaign.begin_with_failure()
-    return campaign
+    recovery_run = await recovery_runs(script=[decline_result("insufficient_funds")] * 9)
+    await recovery_run.begin_with_failure()
+    return recovery_run
 
 
-async def hard_decline_new_method(campaigns: RecoveryRuns) -> RecoveryRun:
+async def hard_decline_new_method(recovery_runs: RecoveryRuns) -> RecoveryRun:
     """A dead card, then another one."""
-    campaign = await campaigns("lost_card")
-    await campaign.begin_with_failure()
-    now = await campaign.advance_clock(DAY)
-    await campaign.send_event(an_event(EventKind.METHOD_UPDATED, occurred_at=now, method_id="pm_2"))
-    return campaign
+    recovery_run = await recovery_runs("lost_card")
+    await recovery_run.begin_with_failure()
+    now = await recovery_run.advance_clock(DAY)
+    await recovery_run.send_event(an_event(EventKind.METHOD_UPDATED, occurred_at=now, method_id="pm_2"))
+    return recovery_run
 
 
-async def retry_now(campaigns: RecoveryRuns) -> RecoveryRun:
+async def retry_now(recovery_runs: RecoveryRuns) -> RecoveryRun:
     """An operator charges out of turn, by update."""
-    campaign = await campaigns(script=[decline_result("generic_decline")])
-    await campaign.begin_with_failure()
-    await campaign.advance_clock(HOUR)
-    await campaign.submit_update("retry_now", Command(action=Action.RETRY, **ANN))
-    return campaign
+    recovery_run = await recovery_runs(script=[decline_result("generic_decline")])
+    await recovery_run.begin_with_failure()
+    await recovery_run.advance_clock(HOUR)
+    await recovery_run.submit_update("retry_now", Command(action=Action.RETRY, **ANN))
+    return recovery_run
 
 
-async def pause_resume_cancel(campaigns: RecoveryRuns) -> RecoveryRun:
+async def pause_resume_cancel(recovery_runs: RecoveryRuns) -> RecoveryRun:
     """The other operator words, by signal and update."""
-    campaign = await campaigns()
-    await campaign.begin_with_failure()
-    await campaign.advance_clock(HOUR)
-    await campaign.running_handle.signal("pause")
-    await campaign.advance_clock(DAY)
-    await campaign.running_handle.signal("retry_now")
-    await campaign.advance_clock(HOUR)
-    await campaign.submit_update("cancel", Command(action=Action.CANCEL, **ANN))
-    return campaign
+    recovery_run = await recovery_runs()
+    await recovery_run.begin_with_failure()
+    await recovery_run.advance_clock(HOUR)
+    await recovery_run.running_handle.signal("pause")
+    await recovery_run.advance_clock(DAY)
+    await recovery_run.running_handle.signal("retry_now")
+    await recovery_run.advance_clock(HOUR)
+    await recovery_run.submit_update("cancel", Command(action=Action.CANCEL, **ANN))
+    return recovery_run
 
 
-async def temporal_cancel(campaigns: RecoveryRuns) -> RecoveryRun:
+async def temporal_cancel(recovery_runs: RecoveryRuns) -> RecoveryRun:
     """Temporal's own cancel request."""
-    campaign = await campaigns()
-    await campaign.begin_with_failure()
-    await campaign.advance_clock(HOUR)
-    await campaign.running_handle.cancel()
-    return campaign
+    recovery_run = await recovery_runs()
+    await recovery_run.begin_with_failure()
+    await recovery_run.advance_clock(HOUR)
+    await recovery_run.running_handle.cancel()
+    return recovery_run
 
 
-async def fraud_reviewed(campaigns: RecoveryRuns) -> RecoveryRun:
+async def fraud_reviewed(recovery_runs: RecoveryRuns) -> RecoveryRun:
     """Held, approved, and charged with another method."""
-    campaign = await campaigns("fraudulent")
-    await campaign.begin_with_failure()
-    now = await campaign.advance_clock(HOUR)
-    await campaign.submit_update("review", Command(action=Action.REVIEW, decision="approve", **ANN))
-    await campaign.send_event(an_event(EventKind.METHOD_UPDATED, occurred_at=now, method_id="pm_2"))
-    return campaign
+    recovery_run = await recovery_runs("fraudulent")
+    await recovery_run.begin_with_failure()
+    now = await recovery_run.advance_clock(HOUR)
+    await recovery_run.submit_update("review", Command(action=Action.REVIEW, decision="approve", **ANN))
+    await recovery_run.send_event(an_event(EventKind.METHOD_UPDATED, occurred_at=now, method_id="pm_2"))
+    return recovery_run
 
 
-async def unknown_reconciled(campaigns: RecoveryRuns) -> RecoveryRun:
+async def unknown_reconciled(recovery_runs: RecoveryRuns) -> RecoveryRun:
     """A charge without an answer, settled by reading."""
-    campaign = await campaigns(script=[UNKNOWN])
-    campaign.gateway.reconciliations = [UNKNOWN, UNKNOWN, ChargeResult(outcome=Outcome.SUCCEEDED, charge_id="ch_1")]
-    await campaign.begin_with_failure()
-    return campaign
+    recovery_run = await recovery_runs(script=[UNKNOWN])
+    recovery_run.gateway.reconciliations = [UNKNOWN, UNKNOWN, ChargeResult(outcome=Outcome.SUCCEEDED, charge_id="ch_1")]
+    await recovery_run.begin_with_failure()
+    return recovery_run
 
 
-async def paid_elsewhere(campaigns: RecoveryRuns) -> RecoveryRun:
+async def paid_elsewhere(recovery_runs: RecoveryRuns) -> RecoveryRun:
     """Paid while asleep, then a late failure."""
-    campaign = await campaigns()
-    await campaign.begin_with_failure()
-    now = await campaign.advance_clock(HOUR)
-    await campaign.send_event(an_event(EventKind.INVOICE_PAID, occurred_at=now))
-    return campaign
+    recovery_run = await recovery_runs()
+    await recovery_run.begin_with_failure()
+    now = await recovery_run.advance_clock(HOUR)
+    await recovery_run.send_event(an_event(EventKind.INVOICE_PAID, occurred_at=now))
+    return recovery_run
 
 
-async def paid_before_it_began(campaigns: RecoveryRuns) -> RecoveryRun:
+async def paid_before_it_began(recovery_runs: RecoveryRuns) -> RecoveryRun:
     """The failure comes after the payment."""
-    campaign = await campaigns()
-    campaign.gateway.set_status(InvoiceStatus.PAID)
-    await campaign.begin_with_failure()
-    return campaign
+    recovery_run = await recovery_runs()
+    recovery_run.gateway.set_status(InvoiceStatus.PAID)
+    await recovery_run.begin_with_failure()
+    return recovery_run
 
 
-async def provider_retries(campaigns: RecoveryRuns) -> RecoveryRun:
+async def provider_retries(recovery_runs: RecoveryRuns) -> RecoveryRun:
     """The provider tries by itself; several events about it."""
-    campaign = await campaigns("generic_decline")
-    await campaign.begin_with_failure()
-    now = await campaign.advance_clock(HOUR)
+    recovery_run = await recovery_runs("generic_decline")
+    await recovery_run.begin_with_failure()
+    now = await recovery_run.advance_clock(HOUR)
     for event_id in ("evt_2a", "evt_2b"):
-        await campaign.send_event(a_failure_event(occurred_at=now, event_id=event_id, provider_attempt=2))
-    return campaign
+        await recovery_run.send_event(a_failure_event(occurred_at=now, event_id=event_id, provider_attempt=2))
+    return recovery_run
 
 
-async def provider_away(campaigns: RecoveryRuns) -> RecoveryRun:
+async def provider_away(recovery_runs: RecoveryRuns) -> RecoveryRun:
     """Nobody answers for a while when the charge is due."""
-    campaign = await campaigns()
-    await campaign.begin_with_failure()
-    await campaign.advance_clock(HOUR)
-    campaign.gateway.away = 25
-    return campaign
+    recovery_run = await recovery_runs()
+    await recovery_run.begin_with_failure()
+    await recovery_run.advance_clock(HOUR)
+    recovery_run.gateway.away = 25
+    return recovery_run
 
 
-async def database_away(campaigns: RecoveryRuns) -> RecoveryRun:
+async def database_away(recovery_runs: RecoveryRuns) -> RecoveryRun:
     """The log can't be reached for a while: local activities fall back to normal ones."""
-    campaign = await campaigns("generic_decline")
-    campaign.log.failures = 5
-    await campaign.begin_with_failure()
-    return campaign
+    recovery_run = await recovery_runs("generic_decline")
+    recovery_run.log.failures = 5
+    await recovery_run.begin_with_failure()
+    return recovery_run
 
 
-async def database_slow(campaigns: RecoveryRuns) -> RecoveryRun:
+async def database_slow(recovery_runs: RecoveryRuns) -> RecoveryRun:
     """The log hangs: a local activity times out and a normal one takes over."""
-    campaign = await campaigns("generic_decline")
-    campaign.log.hangs = 1
-    await campaign.begin_with_failure()
-    return campaign
+    recovery_run = await recovery_runs("generic_decline")
+    recovery_run.log.hangs = 1
+    await recovery_run.begin_with_failure()
+    return recovery_run
 
 
-async def disputed(campaigns: RecoveryRuns) -> RecoveryRun:
+async def disputed(recovery_runs: RecoveryRuns) -> RecoveryRun:
     """A dispute ends the sleep."""
-    campaign = await campaigns()
-    await campaign.begin_with_failure()
-    now = await campaign.advance_clock(HOUR)
-    await campaign.send_event(an_event(EventKind.DISPUTE_OPENED, occurred_at=now))
-    return campaign
+    recovery_run = await recovery_runs()
+    await recovery_run.begin_with_failure()
+    now = await recovery_run.advance_clock(HOUR)
+    await recovery_run.send_event(an_event(EventKind.DISPUTE_OPENED, occurred_at=now))
+    return recovery_run
 
 
-async def woken(campaigns: RecoveryRuns) -> RecoveryRun:
+async def woken(recovery_runs: RecoveryRuns) -> RecoveryRun:
     """Something changed at the provider: the invoice is read, and goes on."""
-    campaign = await campaigns()
-    await campaign.begin_with_failure()
-    now = await campaign.advance_clock(HOUR)
-    await campaign.send_event(an_event(EventKind.WAKE, occurred_at=now))
-    return campaign
+    recovery_run = await recovery_runs()
+    await recovery_run.begin_with_failure()
+    now = await recovery_run.advance_clock(HOUR)
+    await recovery_run.send_event(an_event(EventKind.WAKE, occurred_at=now))
+    return recovery_run
 
 
-async def late_method(campaigns: RecoveryRuns) -> RecoveryRun:
+async def late_method(recovery_runs: RecoveryRuns) -> RecoveryRun:
     """All retries are used; a card given while the window is open is charged at once."""
-    campaign = await campaigns(script=[decline_result("insufficient_funds")] * 4)
-    await campaign.begin_with_failure()
-    now = await campaign.advance_clock(15 * DAY)
-    await campaign.send_event(an_event(EventKind.METHOD_UPDATED, occurred_at=now, method_id="pm_2"))
-    return campaign
+    recovery_run = await recovery_runs(script=[decline_result("insufficient_funds")] * 4)
+    await recovery_run.begin_with_failure()
+    now = await recovery_run.advance_clock(15 * DAY)
+    await recovery_run.send_event(an_event(EventKind.METHOD_UPDATED, occurred_at=now, method_id="pm_2"))
+    return recovery_run
 
 
-async def last_look(campaigns: RecoveryRuns) -> RecoveryRun:
+async def last_look(recovery_runs: RecoveryRuns) -> RecoveryRun:
     """At the end of the window a payment is found that no event told of."""
-    campaign = await campaigns("lost_card")
-    await campaign.begin_with_failure()
-    await campaign.advance_clock(20 * DAY)
-    campaign.gateway.set_status(InvoiceStatus.PAID)
-    return campaign
+    recovery_run = await recovery_runs("lost_card")
+    await recovery_run.begin_with_failure()
+    await recovery_run.advance_clock(20 * DAY)
+    recovery_run.gateway.set_status(InvoiceStatus.PAID)
+    return recovery_run
 
 
-async def money_on_its_way(campaigns: RecoveryRuns) -> RecoveryRun:
+async def money_on_its_way(recovery_runs: RecoveryRuns) -> RecoveryRun:
     """A payment of the customer's own takes days, and arrives."""
-    campaign = await campaigns()
-    await campaign.begin_with_failure()
-    await campaign.advance_clock(HOUR)
-    campaign.gateway.invoice = campaign.gateway.invoice.model_copy(update={"processing": True})
-    await campaign.advance_clock(3 * DAY)
-    campaign.gateway.set_status(InvoiceStatus.PAID)
-    return campaign
+    recovery_run = await recovery_runs()
+    await recovery_run.begin_with_failure()
+    await recovery_run.advance_clock(HOUR)
+    recovery_run.gateway.invoice = recovery_run.gateway.invoice.model_copy(update={"processing": True})
+    await recovery_run.advance_clock(3 * DAY)
+    recovery_run.gateway.set_status(InvoiceStatus.PAID)
+    return recovery_run
 
 
-async def money_that_failed(campaigns: RecoveryRuns) -> RecoveryRun:
+async def money_that_failed(recovery_runs: RecoveryRuns) -> RecoveryRun:
     """A payment of the customer's own takes days, and fails: it is decided anew."""
-    campaign = await campaigns()
-    await campaign.begin_with_failure()
-    campaign.gateway.invoice = campaign.gateway.invoice.model_copy(update={"processing": True})
-    await campaign.advance_clock(3 * DAY)
-    campaign.gateway.invoice = campaign.gateway.invoice.model_copy(update={"processing": False})
-    return campaign
+    recovery_run = await recovery_runs()
+    await recovery_run.begin_with_failure()
+    recovery_run.gateway.invoice = recovery_run.gateway.invoice.model_copy(update={"processing": True})
+    await recovery_run.advance_clock(3 * DAY)
+    recovery_run.gateway.invoice = recovery_run.gateway.invoice.model_copy(update={"processing": False})
+    return recovery_run
 
 
-async def key_revoked_and_mended(campaigns: RecoveryRuns) -> RecoveryRun:
+async def key_revoked_and_mended(recovery_runs: RecoveryRuns) -> RecoveryRun:
     """The provider refuses to be read, at the beginning and right before a charge."""
-    campaign = await campaigns("generic_decline")
-    campaign.gateway.refuses = 2
-    await campaign.begin_with_failure()
-    await campaign.advance_clock(HOUR)
-    campaign.gateway.refuses = 1
-    return campaign
+    recovery_run = await recovery_runs("generic_decline")
+    recovery_run.gateway.refuses = 2
+    await recovery_run.begin_with_failure()
+    await recovery_run.advance_clock(HOUR)
+    recovery_run.gateway.refuses = 1
+    return recovery_run
 
 
-async def out_of_scope(campaigns: RecoveryRuns) -> RecoveryRun:
+async def out_of_scope(recovery_runs: RecoveryRuns) -> RecoveryRun:
     """The subscription is switched to invoices that are sent, and nobody tells."""
-    campaign = await campaigns()
-    await campaign.begin_with_failure()
-    await campaign.advance_clock(HOUR)
+    recovery_run = await recovery_runs()
+    await recovery_run.begin_with_failure()
+    await recovery_run.advance_clock(HOUR)
     terms = CollectionTerms(collection_method=CollectionMethod.SENT)
-    campaign.gateway.invoice = campaign.gateway.invoice.model_copy(update={"terms": terms})
-    return campaign
+    recovery_run.gateway.invoice = recovery_run.gateway.invoice.model_copy(update={"terms": terms})
+    return recovery_run
 
 
-async def unfit_method(campaigns: RecoveryRuns) -> RecoveryRun:
+async def unfit_method(recovery_runs: RecoveryRuns) -> RecoveryRun:
     """A new method can't be charged; the schedule goes on."""
-    campaign = await campaigns(script=[ChargeResult(outcome=Outcome.NOT_CHARGED, reason=UNFIT_METHOD)])
-    await campaign.begin_with_failure()
-    now = await campaign.advance_clock(HOUR)
-    await campaign.send_event(an_event(EventKind.METHOD_UPDATED, occurred_at=now, method_id="pm_2"))
-    return campaign
+    recovery_run = await recovery_runs(script=[ChargeResult(outcome=Outcome.NOT_CHARGED, reason=UNFIT_METHOD)])
+    await recovery_run.begin_with_failure()
+    now = await recovery_run.advance_clock(HOUR)
+    await recovery_run.send_event(an_event(EventKind.METHOD_UPDATED, occurred_at=now, method_id="pm_2"))
+    return recovery_run
 
 
 PATHS: Mapping[str, Path] = {

@@ -12,18 +12,18 @@ from pathlib import Path
 
 from temporalio.testing import WorkflowEnvironment
 
-from devstack import testserver
 from settings import Settings
 from tests.replay.paths import PATHS
+from tests.tools import time_skipping_server
 from tests.workflows.conftest import RecoveryRuns, shipped_knowledge
-from workflows.registry import temporal_plugin
+from workflows.client import temporal_plugin
 
 HISTORIES = Path(__file__).parent / "histories"
 
 
 async def record(release: str) -> None:
     """Play every path that has no history of this release yet, and store it."""
-    program = str(testserver.find_test_server(Settings().temporal_test_server))
+    program = str(time_skipping_server.find_test_server(Settings().temporal_test_server))
     async with await WorkflowEnvironment.start_time_skipping(
         test_server_existing_path=program,
         plugins=[temporal_plugin()],
@@ -33,9 +33,9 @@ async def record(release: str) -> None:
             target = HISTORIES / f"{name}.{release}.json"
             if not target.exists():
                 async with AsyncExitStack() as stack:
-                    campaign = await path(RecoveryRuns(environment, shipped_knowledge(), stack))
-                    await campaign.wait_for_end()
-                    history = await campaign.running_handle.fetch_history()
+                    recovery_run = await path(RecoveryRuns(environment, shipped_knowledge(), stack))
+                    await recovery_run.wait_for_end()
+                    history = await recovery_run.running_handle.fetch_history()
                 target.write_text(history.to_json() + "\n")
                 sys.stderr.write(f"{target.name}: {len(history.events)} events\n")
 

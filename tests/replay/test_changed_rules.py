@@ -8,10 +8,13 @@ from temporalio.worker import Replayer
 
 import activities.decisions as decisions
 from catalog import PolicyFile
-from core.classifier import classify, tables
-from core.retry import decide, held, network_rules, network_tables, planner
+from core.card_networks import rules
+from core.card_networks import tables as network_tables
+from core.classification import classify, tables
+from core.planning import decision, planner
+from core.recovery import network_check
 from tests.replay.test_histories import STORED, history
-from workflows.registry import WORKFLOWS, temporal_plugin
+from workflows.client import WORKFLOWS, temporal_plugin
 
 __all__ = ["history"]
 
@@ -25,14 +28,21 @@ async def test_no_row_of_a_table_or_policy_matters_to_a_replay(
     history: WorkflowHistory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module, names in {
-        decisions: ("classify", "find_segment", "assess_fraud", "decide_on_failure", "apply_network_rules", "network_rules"),
+        decisions: (
+            "classify",
+            "find_segment",
+            "assess_fraud",
+            "decide_on_failure",
+            "apply_network_rules",
+            "network_rules",
+        ),
         classify: ("classify",),
-        decide: ("decide_on_failure", "plan_next_retry"),
+        decision: ("decide_on_failure", "plan_next_retry"),
         planner: ("plan_next_retry",),
         tables: ("parse_decline_tables",),
-        network_rules: ("check_attempt", "find_stop_reason", "find_free_moment", "fee_of"),
+        rules: ("check_attempt", "find_stop_reason", "find_free_moment", "fee_of"),
         network_tables: ("parse_network_rules",),
-        held: ("check_network_limits",),
+        network_check: ("check_network_limits",),
         PolicyFile: ("current_policy",),
     }.items():
         for name in names:

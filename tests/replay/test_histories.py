@@ -8,7 +8,7 @@ from temporalio.worker import Replayer
 
 from tests.replay.paths import PATHS
 from tests.replay.record import HISTORIES
-from workflows.registry import WORKFLOWS, temporal_plugin
+from workflows.client import WORKFLOWS, temporal_plugin
 
 STORED = sorted(HISTORIES.glob("*.json"))
 

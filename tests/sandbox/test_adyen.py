@@ -12,7 +12,7 @@ import pytest
 from Adyen import util
 
 from sandbox.adyen.client import AdyenSandboxClient
-from sandbox.adyen.items import DEFAULT_MERCHANT_ACCOUNT
+from sandbox.adyen.webhooks import DEFAULT_MERCHANT_ACCOUNT
 from sandbox.config import SandboxConfig
 from sandbox.models import Delivery
 from tests.sandbox.harness import run_sandbox

@@ -199,7 +199,7 @@ async def test_webhooks_come_twice_late_out_of_order_and_again(
 
 
 def test_the_payload_is_base64_with_line_breaks() -> None:
-    from sandbox.braintree.notices import sign_braintree_webhook
+    from sandbox.braintree.webhooks import sign_braintree_webhook
 
     body, headers = sign_braintree_webhook(b"x" * 100, KEYS, 0)
     form = parse_qs(body.decode())

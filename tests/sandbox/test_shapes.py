@@ -5,7 +5,7 @@ import stripe
 
 from sandbox.client import SandboxClient
 from sandbox.models import FailedInvoice, Shape
-from sandbox.samples import failed_invoice_event
+from sandbox.stripe.webhooks import failed_invoice_event
 
 EXPANDED = {"expand": ["payments.data.payment.payment_intent", "confirmation_secret", "customer"]}
 

@@ -8,7 +8,7 @@ import stripe
 
 from sandbox.client import SandboxClient
 from sandbox.models import Delivery, Shape
-from sandbox.samples import sign_stripe_payload
+from sandbox.stripe.webhooks import sign_stripe_payload
 from tests.sandbox.harness import SECRET, Receiver
 
 WAIT = Delivery(wait=True)
@@ -134,13 +134,13 @@ async def test_anything_can_be_sent_raw(box: SandboxClient, receiver: Receiver) 
 
 ACTIONS: list[tuple[str, dict[str, Any], list[str]]] = [
     ("pay_hosted", {}, ["invoice.paid", "invoice.payment_succeeded"]),
-    ("void", {}, ["invoice.voided"]),
+    ("void_invoice", {}, ["invoice.voided"]),
     ("mark_uncollectible", {}, ["invoice.marked_uncollectible"]),
     ("end_subscription", {}, ["customer.subscription.deleted"]),
-    ("dispute", {}, ["charge.dispute.created"]),
-    ("early_fraud_warning", {}, ["radar.early_fraud_warning.created"]),
-    ("provider_retry", {"outcome": "decline:lost_card"}, ["invoice.payment_failed", "charge.failed"]),
-    ("provider_retry", {"outcome": "succeed"}, ["invoice.paid"]),
+    ("open_dispute", {}, ["charge.dispute.created"]),
+    ("warn_of_fraud", {}, ["radar.early_fraud_warning.created"]),
+    ("run_provider_retry", {"outcome": "decline:lost_card"}, ["invoice.payment_failed", "charge.failed"]),
+    ("run_provider_retry", {"outcome": "succeed"}, ["invoice.paid"]),
 ]
 
 

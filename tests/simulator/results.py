@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from simulator.result import ArmResult, Assumption, Calibration, Difference, Group, Result, Sensitivity
+from simulator.model.source import Assumption
+from simulator.report.result import ArmResult, Calibration, Difference, Group, Result, Sensitivity
 
 
 def an_arm(name: str, **changes: Any) -> ArmResult:

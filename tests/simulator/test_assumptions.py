@@ -10,17 +10,17 @@ import pytest
 from pydantic import ValidationError
 
 import catalog
-from core.classifier.classify import classify
-from core.classifier.taxonomy import Category, Cause
+from core.classification.classify import classify
+from core.classification.taxonomy import Category, Cause
+from core.durations import parse_duration
 from core.errors import InvalidInput
 from core.payments import Failure
-from core.retry.duration import parse_duration
-from simulator.assumptions import REPLACED_WEAKNESS, Assumptions, load_assumptions, load_shipped_assumptions
-from simulator.beliefs import DeclinePattern
-from simulator.outcomes import CAUSE_INDEX, CAUSES, classify_delays
+from simulator.model.assumption_schema import DeclinePattern
+from simulator.model.assumptions import REPLACED_WEAKNESS, Assumptions, load_assumptions, load_shipped_assumptions
+from simulator.model.outcomes import CAUSE_INDEX, CAUSES, classify_delays
 
 ROOT = Path(__file__).parents[2]
-SHIPPED_TEXT = files("simulator").joinpath("assumptions.toml").read_text(encoding="utf-8")
+SHIPPED_TEXT = files("simulator.model").joinpath("assumptions.toml").read_text(encoding="utf-8")
 SHIPPED_ASSUMPTIONS = load_shipped_assumptions()
 
 
@@ -35,7 +35,7 @@ def load_replaced(folder: Path, text: str) -> Assumptions:
 
 
 def shipped_delays() -> list[int]:
-    policy = tomllib.loads((ROOT / "core/retry/policies.toml").read_text(encoding="utf-8"))
+    policy = tomllib.loads((ROOT / "core/policy/policies.toml").read_text(encoding="utf-8"))
     return [parse_duration(text) for text in policy["strategies"]["standard_ladder"]["delays"]]
 
 

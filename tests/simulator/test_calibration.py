@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 
 from core.errors import InvalidInput
-from simulator.assumptions import load_shipped_assumptions
-from simulator.calibration import SimulateCases, calibrate_model
-from simulator.cases import Booleans, Cases
-from simulator.fate import OutcomeModels
-from simulator.past import CHARGED, OPEN, History
-from simulator.population import SyntheticSource
-from simulator.recorded import RecordedRecovery
-from simulator.recorded_source import HistorySource, build_history_source
+from simulator.history.calibration import SimulateCases, calibrate_model
+from simulator.history.columns import CHARGED, OPEN, History
+from simulator.history.recorded import RecordedRecovery
+from simulator.history.recorded_source import HistorySource, build_history_source
+from simulator.model.assumptions import load_shipped_assumptions
+from simulator.model.cases import Booleans, Cases
+from simulator.model.charge_outcomes import OutcomeModels
+from simulator.population.synthetic import SyntheticSource
 from simulator.runner import choose_engine
-from tests.simulator.lived import simulated_history
-from tests.simulator.made import DAY, a_world
+from tests.simulator.made_cases import DAY, a_world
+from tests.simulator.simulated_history import simulated_history
 from tests.simulator.test_fit import NOON, a_history, different_outcomes, recoveries_with_tries
 
 SHIPPED_ASSUMPTIONS = load_shipped_assumptions()

@@ -3,11 +3,18 @@
 import numpy as np
 import pytest
 
-from simulator.exact import EventEngine
-from simulator.fast import ArrayEngine
-from simulator.fate import OutcomeModels
-from simulator.journeys import RecoveryResults
-from tests.simulator.made import a_world, outcomes_with, policy_with_strategy, shipped_policy_text, some_cases, some_of
+from simulator.engines.array_engine import ArrayEngine
+from simulator.engines.event_engine import EventEngine
+from simulator.engines.results import RecoveryResults
+from simulator.model.charge_outcomes import OutcomeModels
+from tests.simulator.made_cases import (
+    a_world,
+    outcomes_with,
+    policy_with_strategy,
+    shipped_policy_text,
+    some_cases,
+    some_of,
+)
 
 LADDER = 'delays = ["3h", "24h", "72h", "168h"]'
 EXPERIMENT = """

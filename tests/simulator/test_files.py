@@ -11,17 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.classifier.taxonomy import Cause
+from core.classification.taxonomy import Cause
 from core.errors import InvalidInput, NotFound
 from core.events import Trigger
-from core.past import InvoiceEnding, PastAttempt, PastInvoice
+from core.payment_history import InvoiceEnding, PastAttempt, PastInvoice
 from core.payments import Card, Failure, Outcome
-from core.segmentation.segment import CustomerProfile
-from simulator import files
-from simulator.cases import NEVER
-from simulator.outcomes import CAUSE_INDEX
-from simulator.past import CHARGED, LOST, OPEN, PAID, STOPPED, History
-from tests.simulator.made import a_world
+from core.segmentation.rules import CustomerProfile
+from simulator.history import files
+from simulator.history.columns import CHARGED, LOST, OPEN, PAID, STOPPED, History
+from simulator.model.cases import NEVER
+from simulator.model.outcomes import CAUSE_INDEX
+from tests.simulator.made_cases import a_world
 
 THEN = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 HOUR = timedelta(hours=1)

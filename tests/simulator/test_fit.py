@@ -6,20 +6,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core.classifier.taxonomy import Cause
+from core.classification.taxonomy import Cause
 from core.events import State, Trigger
 from core.payments import Failure
-from simulator.assumptions import load_shipped_assumptions
-from simulator.behaviour import ENDS, behaviour_from_assumptions
-from simulator.cases import FailureKind, Payer
-from simulator.fit import CHANCE_STRENGTH, HAZARD_STRENGTH, FittedModel, Prior, fit_history
-from simulator.listing import list_fitted_assumptions
-from simulator.outcomes import CAUSE_INDEX, CAUSES, OutcomeChances
-from simulator.past import History, HistoryBuilder
-from simulator.population import SyntheticSource
-from simulator.recorded import RecordedAttempt, RecordedRecovery
-from tests.simulator.lived import simulated_history
-from tests.simulator.made import BEGIN, DAY, a_world
+from simulator.history.columns import History, HistoryBuilder
+from simulator.history.fit import CHANCE_STRENGTH, HAZARD_STRENGTH, FittedModel, Prior, fit_history
+from simulator.history.fitted_numbers import list_fitted_assumptions
+from simulator.history.recorded import RecordedAttempt, RecordedRecovery
+from simulator.model.assumptions import load_shipped_assumptions
+from simulator.model.behaviour import ENDS, behaviour_from_assumptions
+from simulator.model.cases import FailureKind, Payer
+from simulator.model.outcomes import CAUSE_INDEX, CAUSES, OutcomeChances
+from simulator.population.synthetic import SyntheticSource
+from tests.simulator.made_cases import BEGIN, DAY, a_world
+from tests.simulator.simulated_history import simulated_history
 
 FUNDS_INDEX = CAUSE_INDEX[Cause.INSUFFICIENT_FUNDS]
 GENERIC_INDEX = CAUSE_INDEX[Cause.GENERIC]
@@ -134,7 +134,7 @@ def different_outcomes(truth: OutcomeChances) -> OutcomeChances:
 
 
 @pytest.fixture(scope="module")
-def learnt() -> tuple[OutcomeChances, FittedModel]:
+def fitted_model() -> tuple[OutcomeChances, FittedModel]:
     """What 60,000 recoveries of a world unlike the believed one teach."""
     truth = different_outcomes(PRIOR.outcomes)
     return truth, fit_history(
@@ -143,9 +143,9 @@ def learnt() -> tuple[OutcomeChances, FittedModel]:
     )
 
 
-def test_known_chances_are_found_again(learnt: tuple[OutcomeChances, FittedModel]) -> None:
+def test_known_chances_are_found_again(fitted_model: tuple[OutcomeChances, FittedModel]) -> None:
     """Of whole charges: how a chance is split into factors is a matter of scale."""
-    truth, fitted = learnt
+    truth, fitted = fitted_model
     tried = fitted.outcomes.recorded_attempts
     assert tried is not None
     cells = np.argwhere(tried > 1_500)
@@ -155,8 +155,8 @@ def test_known_chances_are_found_again(learnt: tuple[OutcomeChances, FittedModel
         assert found == pytest.approx(true, rel=0.12)
 
 
-def test_known_factors_are_found_again(learnt: tuple[OutcomeChances, FittedModel]) -> None:
-    truth, fitted = learnt
+def test_known_factors_are_found_again(fitted_model: tuple[OutcomeChances, FittedModel]) -> None:
+    truth, fitted = fitted_model
     found, before = fitted.outcomes, PRIOR.outcomes
     night_to_day = [one.hours[:12].mean() / one.hours[12:].mean() for one in (truth, found, before)]
     assert night_to_day[1] == pytest.approx(night_to_day[0], rel=0.1)
@@ -228,7 +228,8 @@ def test_every_number_says_how_many_attempts_stand_behind_it() -> None:
     chance, untouched = rows["base.chances.GENERIC"], rows["base.chances.TECHNICAL"]
     assert (chance.attempts, chance.source) == (
         7,
-        f"fitted to 7 recorded attempts, with {PRIOR.outcomes.base[GENERIC_INDEX]:.4g} believed before as if by 50 attempts",
+        f"fitted to 7 recorded attempts, with {PRIOR.outcomes.base[GENERIC_INDEX]:.4g} believed before "
+        "as if by 50 attempts",
     )
     assert (untouched.attempts, untouched.value) == (0, f"{PRIOR.outcomes.base[CAUSE_INDEX[Cause.TECHNICAL]]:.4g}")
     assert rows["delays.factors.24-48 h"].attempts == 7

@@ -9,20 +9,20 @@ import pytest
 from core.errors import InvalidInput
 from core.events import Event, EventType, format_timestamp
 from core.payments import UNFIT_METHOD, Card, EventKind, Failure, Risk
-from core.retry import machine
-from core.retry.recovery import Recovery
+from core.recovery import machine
+from core.recovery.state import Recovery
 from db.repositories import event_log
 from db.session import Database
-from simulator.assumptions import load_shipped_assumptions
-from simulator.cases import NEVER
-from simulator.exact import RecoverySimulation
-from simulator.fate import OutcomeModels
-from simulator.history import read_event_log
-from simulator.outcomes import CAUSES
-from simulator.past import CHARGED, LOST, OPEN, PAID, STOPPED, History
-from simulator.population import SyntheticSource
+from simulator.engines.event_engine import RecoverySimulation
+from simulator.history.columns import CHARGED, LOST, OPEN, PAID, STOPPED, History
+from simulator.history.event_log import read_event_log
+from simulator.model.assumptions import load_shipped_assumptions
+from simulator.model.cases import NEVER
+from simulator.model.charge_outcomes import OutcomeModels
+from simulator.model.outcomes import CAUSES
+from simulator.population.synthetic import SyntheticSource
 from tests.db.conftest import Addresses
-from tests.simulator.made import a_world
+from tests.simulator.made_cases import a_world
 
 THEN = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 STARTED_AT = int(THEN.timestamp())

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from simulator.assumptions import load_assumptions
-from simulator.population import SyntheticSource
+from simulator.model.assumptions import load_assumptions
+from simulator.population.synthetic import SyntheticSource
 from simulator.runner import simulate_policies
-from tests.simulator.made import a_world
+from tests.simulator.made_cases import a_world
 
 NO_MESSAGES = "[messages]\nadded = []\n"
 NO_SELF_RECOVERY = "[self_recovery]\nsoft = 0.0\nhard = 0.0\n"

@@ -9,19 +9,19 @@ import pytest
 
 from core.events import EventType, State
 from core.payments import Card, Failure
-from core.retry.policy import SegmentPolicy
-from simulator import assumptions
-from simulator.cases import NEVER, Cases, Codebook, FailureKind, Payer
-from simulator.exact import EventEngine, RecoverySimulation
-from simulator.fast import ArrayEngine
-from simulator.fate import OutcomeModels
-from simulator.outcomes import OutcomeChances
-from simulator.population import SyntheticSource
+from core.policy.policy import SegmentPolicy
+from simulator.engines.arm import World
+from simulator.engines.array_engine import ArrayEngine
+from simulator.engines.event_engine import EventEngine, RecoverySimulation
+from simulator.model import assumptions
+from simulator.model.cases import NEVER, Cases, Codebook, FailureKind, Payer
+from simulator.model.charge_outcomes import OutcomeModels
+from simulator.model.outcomes import OutcomeChances
+from simulator.population.synthetic import SyntheticSource
+from simulator.report.tally import WAIT_STEP, tally_results
+from simulator.report.verdict import Conclusion, build_verdict
 from simulator.runner import simulate_policies
-from simulator.tally import WAIT_STEP, tally_results
-from simulator.verdict import Conclusion, build_verdict
-from simulator.world import World
-from tests.simulator.made import BEGIN, DAY, a_world, outcomes_with, shipped_policy_text, some_cases
+from tests.simulator.made_cases import BEGIN, DAY, a_world, outcomes_with, shipped_policy_text, some_cases
 
 WINDOW: Final = 21 * DAY
 """Of the shipped `default` segment, whose last retry is due half a day after day 11."""

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.classifier.taxonomy import Category, Cause
-from simulator.assumptions import Assumptions, load_assumptions, load_shipped_assumptions
-from simulator.cases import NEVER, Booleans, Cases, Integers
-from simulator.population import DISTINCT_NAMES, SyntheticSource
-from simulator.source import Source
+from core.classification.taxonomy import Category, Cause
+from simulator.model.assumptions import Assumptions, load_assumptions, load_shipped_assumptions
+from simulator.model.cases import NEVER, Booleans, Cases, Integers
+from simulator.model.source import Source
+from simulator.population.synthetic import DISTINCT_NAMES, SyntheticSource
 
 SHIPPED_ASSUMPTIONS = load_shipped_assumptions()
 PLACES = len(SHIPPED_ASSUMPTIONS.countries.places)

@@ -7,17 +7,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.classifier.taxonomy import Cause
+from core.classification.taxonomy import Cause
 from core.errors import InvalidInput
-from simulator.assumptions import load_shipped_assumptions
-from simulator.cases import NEVER, Cases, Payer
-from simulator.outcomes import CAUSE_INDEX
-from simulator.past import CHARGED, STOPPED, History
-from simulator.population import SyntheticSource
-from simulator.recorded_source import HistorySource, build_history_source
+from simulator.history.columns import CHARGED, STOPPED, History
+from simulator.history.recorded_source import HistorySource, build_history_source
+from simulator.model.assumptions import load_shipped_assumptions
+from simulator.model.cases import NEVER, Cases, Payer
+from simulator.model.outcomes import CAUSE_INDEX
+from simulator.population.synthetic import SyntheticSource
 from simulator.runner import simulate_policies
-from tests.simulator.lived import simulated_history
-from tests.simulator.made import BEGIN, COLUMNS, DAY, a_world
+from tests.simulator.made_cases import BEGIN, COLUMNS, DAY, a_world
+from tests.simulator.simulated_history import simulated_history
 from tests.simulator.test_fit import a_history, a_recovery, a_try, recoveries_with_tries
 
 SHIPPED_ASSUMPTIONS = load_shipped_assumptions()

@@ -12,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from simulator.model.source import Assumption
 from simulator.report import render_report
 from simulator.report.charts import build_curve, build_forest
-from simulator.result import ArmResult, Assumption, Result
-from simulator.table import render_comparison
-from simulator.verdict import Conclusion, build_verdict
-from simulator.wording import format_money, format_percent, format_points
+from simulator.report.figures import render_comparison
+from simulator.report.result import ArmResult, Result
+from simulator.report.verdict import Conclusion, build_verdict
+from simulator.report.wording import format_money, format_percent, format_points
 from tests.simulator.results import CANDIDATE, a_difference, a_result, an_arm
 
 VOID_TAGS = {"meta", "br", "hr", "img", "input", "link", "line", "path"}
@@ -97,8 +98,8 @@ def test_it_asks_for_nothing(page: Page) -> None:
 
 
 def test_the_same_result_gives_the_same_bytes_in_any_process() -> None:
-    program = "from tests.simulator.results import a_result; from simulator.report import rendered; import sys; "
-    argv = [sys.executable, "-c", program + "sys.stdout.buffer.write(rendered(a_result()).encode())"]
+    program = "from tests.simulator.results import a_result; from simulator.report import render_report; import sys; "
+    argv = [sys.executable, "-c", program + "sys.stdout.buffer.write(render_report(a_result()).encode())"]
     pages = [
         subprocess.run(
             argv, env={"PYTHONHASHSEED": seed, "PYTHONPATH": ".", "LANG": lang}, capture_output=True, check=True

@@ -7,12 +7,12 @@ from collections.abc import Callable
 import pytest
 
 from core.errors import InvalidInput
-from core.retry.strategies.base import Proposal, Situation
+from core.strategies.base import Proposal, Situation
+from simulator.engines.arm import World
 from simulator.processes import ProcessFailed, run_in_processes
-from simulator.result import Result
+from simulator.report.result import Result
 from simulator.runner import CHUNK, DryRunCanceled, RunObserver, simulate_policies
-from simulator.world import World
-from tests.simulator.made import MadeSource, a_world, policy_with_strategy, shipped_policy_text
+from tests.simulator.made_cases import MadeSource, a_world, policy_with_strategy, shipped_policy_text
 
 QUICK = shipped_policy_text().replace("attempts_allowed = 4", "attempts_allowed = 1")
 

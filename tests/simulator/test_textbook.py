@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from core.rates import wilson_interval
-from simulator.cases import NEVER, Cases
-from simulator.exact import EventEngine
-from simulator.fast import ArrayEngine
-from simulator.fate import OutcomeModels
-from simulator.outcomes import DELAY_CLASSES, LAST_ATTEMPT, OutcomeChances
+from simulator.engines.array_engine import ArrayEngine
+from simulator.engines.event_engine import EventEngine
+from simulator.model.cases import NEVER, Cases
+from simulator.model.charge_outcomes import OutcomeModels
+from simulator.model.outcomes import DELAY_CLASSES, LAST_ATTEMPT, OutcomeChances
 from simulator.runner import Engine
-from tests.simulator.made import a_book, a_world, outcomes_with, shipped_policy_text, some_cases
+from tests.simulator.made_cases import a_book, a_world, outcomes_with, shipped_policy_text, some_cases
 
 FUNDS_ON_VISA_KIND = 0
 NO_SEGMENT_PAYER = 3

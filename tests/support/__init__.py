@@ -2,4 +2,4 @@
 
 import pytest
 
-pytest.register_assert_rewrite("tests.support.world", "tests.support.laws")
+pytest.register_assert_rewrite("tests.support.service", "tests.support.laws")

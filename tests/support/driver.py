@@ -4,24 +4,25 @@ from datetime import date, datetime, timedelta
 
 from hypothesis.stateful import RuleBasedStateMachine
 
-from activities.attempt import ChargeAttempt
-from core.classifier.taxonomy import Cause
+from activities.charging import ChargeAttempt
+from core.card_networks.rules import NetworkLimit, NetworkRules
+from core.classification.taxonomy import Cause
 from core.contracts import ChargeInput, ChargeReport
 from core.events import Event, Record
-from core.fraud.assess import NO_SIGNALS, assess_fraud
+from core.fraud.assessment import NO_SIGNALS, assess_fraud
 from core.fraud.signals import FraudSignals
 from core.payments import Card, CustomerView, FailureFacts, ProviderEvent, Risk
-from core.retry.decide import DecisionInput, decide_on_failure
-from core.retry.machine import Charge, Reconcile, fold_records
-from core.retry.network_plan import apply_network_rules, failed_credential
-from core.retry.network_rules import NetworkLimit, NetworkRules
-from core.retry.reactions import react_to_event
-from core.retry.recovery import Recovery
-from core.segmentation.segment import Segment
+from core.planning.decision import decide_on_failure
+from core.planning.decision_rows import DecisionInput
+from core.planning.network_limits import apply_network_rules, failed_credential
+from core.recovery.machine import Charge, Reconcile, fold_records
+from core.recovery.reactions import react_to_event
+from core.recovery.state import Recovery
+from core.segmentation.rules import Segment
 from tests.support.builders import THEN
+from tests.support.interruptible_provider import Execution, InterruptibleProvider
 from tests.support.memory_log import MemoryLog
-from tests.support.story import NEW_RECOVERY, POLICY_FILE, classification_of, shipped_decision_config
-from tests.support.till import Execution, InterruptibleProvider
+from tests.support.recovery_scenario import NEW_RECOVERY, POLICY_FILE, classification_of, shipped_decision_config
 
 ARMS = """
 [experiments.sooner]

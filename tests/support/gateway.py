@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from core.errors import NotAllowed, ProviderUnavailable
-from core.messages.contact import Contact, MessageRecipient
+from core.messages.recipients import Contact, MessageRecipient
 from core.payments import (
     Card,
     ChargeOrder,

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from db.models import webhook_inbox
 from db.session import Database
-from tests.support.world import FINAL_STATES, Recovery, Row, RunningService
+from tests.support.service import FINAL_STATES, Recovery, Row, RunningService
 
 ROOT = Path(__file__).parents[2]
 ANSWER_EVENTS = ("charge.succeeded", "charge.declined", "charge.reconciled")
@@ -21,20 +21,20 @@ KEYLESS = frozenset({"braintree"})
 """Providers that know no idempotency keys."""
 
 
-async def check_all_recoveries(world: RunningService) -> int:
+async def check_all_recoveries(service: RunningService) -> int:
     """Every recovery that this installation knows; answers with their number."""
-    recoveries = [recovery async for recovery in each_recovery(world)]
+    recoveries = [recovery async for recovery in each_recovery(service)]
     await asyncio.gather(*(check_recovery(recovery) for recovery in recoveries))
     return len(recoveries)
 
 
-async def each_recovery(world: RunningService) -> AsyncIterator[Recovery]:
+async def each_recovery(service: RunningService) -> AsyncIterator[Recovery]:
     """All recoveries, page by page."""
     cursor: dict[str, str] = {}
     while True:
-        page = (await world.api.get("/v1/recoveries", params={"limit": 200, **cursor})).json()
+        page = (await service.api.get("/v1/recoveries", params={"limit": 200, **cursor})).json()
         for item in page["items"]:
-            yield world.recovery_of(item["invoice_id"], item["provider"])
+            yield service.recovery_of(item["invoice_id"], item["provider"])
         if not page["next_cursor"]:
             return
         cursor = {"cursor": page["next_cursor"]}
@@ -85,9 +85,9 @@ async def _check_money(recovery: Recovery, rows: list[Row]) -> None:
         assert set(sent) <= set(keys)
 
 
-async def wait_until_inbox_drained(world: RunningService, within: float = 30.0) -> None:
+async def wait_until_inbox_drained(service: RunningService, within: float = 30.0) -> None:
     """Every stored webhook has come to something: handed over, or ignored with a reason."""
-    database = Database(world.stack.addresses.writer_url)
+    database = Database(service.stack.addresses.writer_url)
     table = webhook_inbox
     try:
         for _ in range(int(within)):
@@ -117,8 +117,8 @@ async def verify_audit(environment: dict[str, str]) -> str:
     return said.decode()
 
 
-async def check_service(world: RunningService) -> None:
+async def check_service(service: RunningService) -> None:
     """All of it, at the end of everything."""
-    await wait_until_inbox_drained(world)
-    count = await check_all_recoveries(world)
-    assert f"{count} recoveries" in await verify_audit(world.stack.environment)
+    await wait_until_inbox_drained(service)
+    count = await check_all_recoveries(service)
+    assert f"{count} recoveries" in await verify_audit(service.stack.environment)

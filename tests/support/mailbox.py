@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from core.errors import StoreUnavailable
-from core.messages.contact import Contact
 from core.messages.kinds import MessageKind
+from core.messages.recipients import Contact
 from db.repositories.messages import Claim, MessageName, MessageState
-from notifications.channels import Channel, Letter
+from notifications.channels import Channel, CustomerMessage
 
 
 @dataclass
@@ -16,7 +16,7 @@ class MemoryChannel:
     """A channel that keeps what it is given. `trouble` is consumed first: an error a message."""
 
     name: str = "email"
-    messages: list[Letter] = field(default_factory=list)
+    messages: list[CustomerMessage] = field(default_factory=list)
     errors: list[Exception] = field(default_factory=list)
     send_count: int = 0
     hangs: bool = False
@@ -33,7 +33,7 @@ class MemoryChannel:
         """What the customer was told, in order."""
         return [letter.kind.value for letter in self.messages]
 
-    async def send(self, letter: Letter) -> None:
+    async def send(self, letter: CustomerMessage) -> None:
         """Keep it, or fail."""
         self.send_count += 1
         if self.hangs:

@@ -1,16 +1,16 @@
-"""The log without a database: same promises as `activities.log.Log`, for tests of what happens above it."""
+"""The log without a database: same promises as `db.recovery_log.Log`, for tests of what happens above it."""
 
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 
-from activities.log import ReservationRule
+from core.card_networks.rules import AttemptOutcome, Credential, LedgerEntry, NetworkRules
 from core.errors import StoreUnavailable
 from core.events import Event, Record
-from core.retry.ledger import build_ledger_entries
-from core.retry.machine import append_events
-from core.retry.network_rules import AttemptOutcome, Credential, LedgerEntry, NetworkRules
-from core.retry.recovery import Recovery
+from core.recovery.machine import append_events
+from core.recovery.network_ledger import build_ledger_entries
+from core.recovery.state import Recovery
+from db.recovery_log import ReservationRule
 
 
 class MemoryLog:

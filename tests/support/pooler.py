@@ -9,12 +9,12 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from devstack import pgbouncer
 from devstack._postgres_files import open_parents
 from devstack.errors import DevstackError
 from devstack.ports import free_port
 from devstack.postgres import OWNER, WRITER, Cluster
 from devstack.processes import Program, spawn, wait_until
+from tests.tools import pgbouncer
 
 
 @contextmanager

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from api.admin.local_people import entry
-from api.admin.people import Role
-from devstack.children import Options
+from api.admin.local_users import format_local_user
+from api.admin.sessions import Role
+from devstack.programs import Options
 from devstack.stack import DevStack
 from settings import Settings, read_environment
 
@@ -20,7 +20,7 @@ PEOPLE = {"vera": Role.VIEWER, "oscar": Role.OPERATOR, "ottilie": Role.OPERATOR}
 FAST_SETTINGS = {
     "TIME_SCALE": str(TIME_SCALE),
     "LOG_LEVEL": "WARNING",
-    "LOCAL_USERS": " ".join(entry(name, role, PASSWORD) for name, role in PEOPLE.items()),
+    "LOCAL_USERS": " ".join(format_local_user(name, role, PASSWORD) for name, role in PEOPLE.items()),
 }
 
 

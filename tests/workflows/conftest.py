@@ -17,21 +17,20 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Interceptor, Worker
 
 import catalog
-from activities.approvals import NO_APPROVAL_NEEDED, ApprovalCheck
 from activities.charging import Charging
 from activities.contacts import Contacts
 from activities.decisions import Decisions, DecisionSources
 from activities.messaging import Messaging
-from activities.recording import Recording
+from activities.recording import NO_APPROVAL_NEEDED, ApprovalCheck, Recording
 from activities.shadow import ShadowPlanner
 from activities.suspicion import FraudSignalLookup
-from core.contracts import Command, RecoveryInput, RecoveryStatus
+from core.contracts import RecoveryInput, RecoveryStatus
+from core.durations import TimeScale
 from core.events import EventType, Record
+from core.operators import Command
 from core.payments import Failure, ProviderEvent
-from core.retry.pace import TimeScale
-from db.repositories.history import CustomerHistory
-from devstack import testserver
-from notifications.letters import Letters
+from db.queries.customer_history import CustomerHistory
+from notifications.composer import MessageComposer
 from providers.base import load_providers
 from settings import SHIPPED_POLICY, Settings
 from tests.db.conftest import addresses, cluster, database, fresh_database, migrated
@@ -39,8 +38,9 @@ from tests.support.builders import a_failure_event
 from tests.support.gateway import ScriptedGateway
 from tests.support.mailbox import MemoryChannel, MemoryContacts, MemoryOutbox
 from tests.support.memory_log import MemoryLog
-from workflows.names import RECOVERY_QUEUE, charge_queue
-from workflows.registry import WORKFLOWS, temporal_plugin
+from tests.tools import time_skipping_server
+from workflows.client import WORKFLOWS, temporal_plugin
+from workflows.options import RECOVERY_QUEUE, charge_queue
 
 __all__ = ["addresses", "cluster", "database", "fresh_database", "migrated"]
 
@@ -55,7 +55,7 @@ async def time_server() -> AsyncIterator[WorkflowEnvironment]:
 @asynccontextmanager
 async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
     """A server whose clock is its own."""
-    program = str(testserver.find_test_server(Settings().temporal_test_server))
+    program = str(time_skipping_server.find_test_server(Settings().temporal_test_server))
     async with await WorkflowEnvironment.start_time_skipping(
         test_server_existing_path=program,
         plugins=[temporal_plugin()],
@@ -169,29 +169,29 @@ class RecoveryRuns:
         suspicion, between = gateway.pop("suspicion", None), gateway.pop("interceptors", ())
         approvals = gateway.pop("approvals", NO_APPROVAL_NEEDED)
         scripted = ScriptedGateway(failure=gateway.pop("failure", Failure(code=code)), **gateway)
-        campaign = RecoveryRun(self._environment, scripted, message_channel=post, approvals=approvals)
-        await self.start_workers(campaign, shadow, suspicion, between)
-        return campaign
+        recovery_run = RecoveryRun(self._environment, scripted, message_channel=post, approvals=approvals)
+        await self.start_workers(recovery_run, shadow, suspicion, between)
+        return recovery_run
 
     async def start_workers(
         self,
-        campaign: RecoveryRun,
+        recovery_run: RecoveryRun,
         shadow: ShadowPlanner | None = None,
         suspicion: FraudSignalLookup | None = None,
         between: Sequence[Interceptor] = (),
     ) -> None:
         """Workers for it."""
-        channels = campaign.message_channel.channels if campaign.message_channel else {}
+        channels = recovery_run.message_channel.channels if recovery_run.message_channel else {}
         decisions = Decisions(
             self._knowledge,
             unknown_history,
-            campaign.log,
+            recovery_run.log,
             suspicion=suspicion,
             shadow=shadow,
             channels=frozenset(channels),
         )
-        recording = Recording(campaign.log, _no_search_attributes, approvals=campaign.approvals)
-        charging = Charging({"stripe": campaign.gateway}, campaign.log)
+        recording = Recording(recovery_run.log, _no_search_attributes, approvals=recovery_run.approvals)
+        charging = Charging({"stripe": recovery_run.gateway}, recovery_run.log)
         client = self._environment.client
         quick: list[Callable[..., Any]] = [
             recording.open_recovery,
@@ -202,8 +202,8 @@ class RecoveryRuns:
         ]
         calls: list[Callable[..., Any]] = [charging.read_failure, charging.charge_invoice, charging.reconcile_charge]
         addresses = MemoryContacts()
-        quick.append(Messaging(channels, Letters(), addresses, campaign.outbox).send_message)
-        calls.append(Contacts({"stripe": campaign.gateway}, addresses).refresh_contact)
+        quick.append(Messaging(channels, MessageComposer(), addresses, recovery_run.outbox).send_message)
+        calls.append(Contacts({"stripe": recovery_run.gateway}, addresses).refresh_contact)
         for worker in (
             Worker(
                 client,
@@ -223,7 +223,7 @@ async def _no_search_attributes() -> tuple[str, ...]:
 
 
 @pytest.fixture
-async def campaigns(time_server: WorkflowEnvironment, knowledge: DecisionSources) -> AsyncIterator[RecoveryRuns]:
+async def recovery_runs(time_server: WorkflowEnvironment, knowledge: DecisionSources) -> AsyncIterator[RecoveryRuns]:
     """Campaigns one after another on the session's server."""
     async with AsyncExitStack() as stack:
         yield RecoveryRuns(time_server, knowledge, stack)

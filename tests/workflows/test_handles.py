@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from core.contracts import Action, Command
 from core.errors import NotFound
 from core.events import State
+from core.operators import Action, Command
 from tests.support.builders import HOUR
 from tests.workflows.conftest import RecoveryRun, RecoveryRuns
 from workflows.handles import TemporalRecoveries
@@ -14,32 +14,32 @@ from workflows.handles import TemporalRecoveries
 NO_PATIENCE = timedelta(0)
 
 
-async def canceled_run(campaigns: RecoveryRuns, command: Command) -> RecoveryRun:
+async def canceled_run(recovery_runs: RecoveryRuns, command: Command) -> RecoveryRun:
     """A recovery that ended by this wish."""
-    campaign = await campaigns()
-    await campaign.begin_with_failure()
-    await campaign.advance_clock(HOUR)
-    await TemporalRecoveries(campaign.environment.client).submit_command(
-        campaign.running_handle.id, command, timedelta(seconds=20)
+    recovery_run = await recovery_runs()
+    await recovery_run.begin_with_failure()
+    await recovery_run.advance_clock(HOUR)
+    await TemporalRecoveries(recovery_run.environment.client).submit_command(
+        recovery_run.running_handle.id, command, timedelta(seconds=20)
     )
-    await campaign.wait_for_end()
-    return campaign
+    await recovery_run.wait_for_end()
+    return recovery_run
 
 
-async def test_a_command_that_ended_its_recovery_is_answered_by_its_effect(campaigns: RecoveryRuns) -> None:
+async def test_a_command_that_ended_its_recovery_is_answered_by_its_effect(recovery_runs: RecoveryRuns) -> None:
     """The caller's patience ended a moment too early: the signal left behind finds nobody any more."""
     wish = Command(action=Action.CANCEL, actor="ann", request_id="req_1")
-    campaign = await canceled_run(campaigns, wish)
-    recoveries = TemporalRecoveries(campaign.environment.client)
-    status = await recoveries.submit_command(campaign.running_handle.id, wish, NO_PATIENCE)
+    recovery_run = await canceled_run(recovery_runs, wish)
+    recoveries = TemporalRecoveries(recovery_run.environment.client)
+    status = await recoveries.submit_command(recovery_run.running_handle.id, wish, NO_PATIENCE)
     assert status
     assert status.state is State.CANCELED
 
 
-async def test_another_command_finds_nobody(campaigns: RecoveryRuns) -> None:
-    campaign = await canceled_run(campaigns, Command(action=Action.CANCEL, actor="ann"))
-    recoveries = TemporalRecoveries(campaign.environment.client)
+async def test_another_command_finds_nobody(recovery_runs: RecoveryRuns) -> None:
+    recovery_run = await canceled_run(recovery_runs, Command(action=Action.CANCEL, actor="ann"))
+    recoveries = TemporalRecoveries(recovery_run.environment.client)
     with pytest.raises(NotFound):
         await recoveries.submit_command(
-            campaign.running_handle.id, Command(action=Action.PAUSE, actor="ann"), NO_PATIENCE
+            recovery_run.running_handle.id, Command(action=Action.PAUSE, actor="ann"), NO_PATIENCE
         )

@@ -5,10 +5,10 @@ from datetime import timedelta
 import pytest
 from temporalio.client import WorkflowUpdateFailedError
 
-from core.contracts import Action, Command
 from core.events import EventType, Record, State, format_timestamp
+from core.operators import Action, Command
 from core.payments import EventKind, InvoiceStatus
-from core.retry.fresh_look import FIRST_READ_DELAY
+from core.recovery.invoice_check import FIRST_READ_DELAY
 from tests.replay import paths
 from tests.support.builders import DAY, HOUR, an_event
 from tests.support.gateway import decline_result
@@ -29,164 +29,166 @@ ENDS = [
 
 @pytest.mark.parametrize(("path", "state", "reason"), ENDS, ids=lambda one: getattr(one, "__name__", ""))
 async def test_each_path_ends_as_it_should(
-    campaigns: RecoveryRuns, path: paths.Path, state: State, reason: str
+    recovery_runs: RecoveryRuns, path: paths.Path, state: State, reason: str
 ) -> None:
-    campaign = await path(campaigns)
-    assert (await campaign.wait_for_end()).state is state
-    assert campaign.first_record(EventType.RECOVERY_CLOSED).data["reason"] == reason
+    recovery_run = await path(recovery_runs)
+    assert (await recovery_run.wait_for_end()).state is state
+    assert recovery_run.first_record(EventType.RECOVERY_CLOSED).data["reason"] == reason
 
 
-async def test_a_card_given_when_all_retries_are_used_is_charged_at_once(campaigns: RecoveryRuns) -> None:
-    campaign = await paths.late_method(campaigns)
-    await campaign.wait_for_end()
+async def test_a_card_given_when_all_retries_are_used_is_charged_at_once(recovery_runs: RecoveryRuns) -> None:
+    recovery_run = await paths.late_method(recovery_runs)
+    await recovery_run.wait_for_end()
     given, asked = (
-        campaign.first_record(EventType.METHOD_UPDATED),
-        campaign.all_records_of(EventType.CHARGE_REQUESTED)[-1],
+        recovery_run.first_record(EventType.METHOD_UPDATED),
+        recovery_run.all_records_of(EventType.CHARGE_REQUESTED)[-1],
     )
     assert asked.data["method_id"] == "pm_2"
     assert (asked.occurred_at - given.occurred_at).total_seconds() < 10
 
 
-async def test_a_payment_when_all_retries_are_used_counts(campaigns: RecoveryRuns) -> None:
-    campaign = await campaigns(script=[decline_result("insufficient_funds")] * 4)
-    await campaign.begin_with_failure()
-    now = await campaign.advance_clock(16 * DAY)
-    await campaign.send_event(an_event(EventKind.INVOICE_PAID, occurred_at=now))
-    assert (await campaign.wait_for_end()).state is State.RECOVERED
+async def test_a_payment_when_all_retries_are_used_counts(recovery_runs: RecoveryRuns) -> None:
+    recovery_run = await recovery_runs(script=[decline_result("insufficient_funds")] * 4)
+    await recovery_run.begin_with_failure()
+    now = await recovery_run.advance_clock(16 * DAY)
+    await recovery_run.send_event(an_event(EventKind.INVOICE_PAID, occurred_at=now))
+    assert (await recovery_run.wait_for_end()).state is State.RECOVERED
 
 
-async def test_the_window_is_the_end_of_waiting(campaigns: RecoveryRuns) -> None:
-    campaign = await campaigns(script=[decline_result("insufficient_funds")] * 4)
-    begun = await campaign.begin_with_failure()
-    assert (await campaign.wait_for_end()).state is State.EXHAUSTED
-    closed = campaign.first_record(EventType.RECOVERY_CLOSED)
+async def test_the_window_is_the_end_of_waiting(recovery_runs: RecoveryRuns) -> None:
+    recovery_run = await recovery_runs(script=[decline_result("insufficient_funds")] * 4)
+    begun = await recovery_run.begin_with_failure()
+    assert (await recovery_run.wait_for_end()).state is State.EXHAUSTED
+    closed = recovery_run.first_record(EventType.RECOVERY_CLOSED)
     assert closed.data["reason"] == "budget"
     assert abs(closed.occurred_at - begun - 21 * DAY) < HOUR
 
 
-async def test_no_charge_is_made_beside_money_on_its_way(campaigns: RecoveryRuns) -> None:
-    campaign = await paths.money_on_its_way(campaigns)
-    await campaign.wait_for_end()
-    assert campaign.gateway.orders == []
-    looks = [row for row in campaign.all_records_of(EventType.RETRY_SKIPPED) if row.data["action"] == "stand_back"]
+async def test_no_charge_is_made_beside_money_on_its_way(recovery_runs: RecoveryRuns) -> None:
+    recovery_run = await paths.money_on_its_way(recovery_runs)
+    await recovery_run.wait_for_end()
+    assert recovery_run.gateway.orders == []
+    looks = [row for row in recovery_run.all_records_of(EventType.RETRY_SKIPPED) if row.data["action"] == "stand_back"]
     assert 2 <= len(looks) <= 12, "looks come seldom after a while"
 
 
-async def test_a_reason_to_look_decides_nothing_where_the_provider_refuses_to_be_read(campaigns: RecoveryRuns) -> None:
-    campaign = await campaigns()
-    campaign.gateway.invoice = campaign.gateway.invoice.model_copy(update={"processing": True})
-    await campaign.begin_with_failure()
-    now = await campaign.advance_clock(3 * DAY + HOUR)
-    campaign.gateway.refuses = 1
-    before = len(campaign.records)
-    await campaign.send_event(an_event(EventKind.WAKE, occurred_at=now))
-    await campaign.advance_clock(timedelta(minutes=1))
-    assert [row.data.get("reason") for row in campaign.records[before:]] == ["provider_refused"]
-    campaign.gateway.invoice = campaign.gateway.invoice.model_copy(update={"processing": False})
-    assert (await campaign.wait_for_end()).state is State.RECOVERED
+async def test_a_reason_to_look_decides_nothing_where_the_provider_refuses_to_be_read(
+    recovery_runs: RecoveryRuns,
+) -> None:
+    recovery_run = await recovery_runs()
+    recovery_run.gateway.invoice = recovery_run.gateway.invoice.model_copy(update={"processing": True})
+    await recovery_run.begin_with_failure()
+    now = await recovery_run.advance_clock(3 * DAY + HOUR)
+    recovery_run.gateway.refuses = 1
+    before = len(recovery_run.records)
+    await recovery_run.send_event(an_event(EventKind.WAKE, occurred_at=now))
+    await recovery_run.advance_clock(timedelta(minutes=1))
+    assert [row.data.get("reason") for row in recovery_run.records[before:]] == ["provider_refused"]
+    recovery_run.gateway.invoice = recovery_run.gateway.invoice.model_copy(update={"processing": False})
+    assert (await recovery_run.wait_for_end()).state is State.RECOVERED
 
 
-async def test_what_the_provider_says_of_money_on_its_way_is_looked_into_at_once(campaigns: RecoveryRuns) -> None:
+async def test_what_the_provider_says_of_money_on_its_way_is_looked_into_at_once(recovery_runs: RecoveryRuns) -> None:
     """A debit that failed is told of as a reason to look; by then looks come only twice a day."""
-    campaign = await campaigns()
-    campaign.gateway.invoice = campaign.gateway.invoice.model_copy(update={"processing": True})
-    await campaign.begin_with_failure()
-    now = await campaign.advance_clock(3 * DAY + HOUR)
-    looked = campaign.all_records_of(EventType.RETRY_SKIPPED)[-1].data["at"]
-    campaign.gateway.invoice = campaign.gateway.invoice.model_copy(update={"processing": False})
-    await campaign.send_event(an_event(EventKind.WAKE, occurred_at=now))
-    assert (await campaign.wait_for_end()).state is State.RECOVERED
-    decided = campaign.all_records_of(EventType.FAILURE_CLASSIFIED)[-1].occurred_at
+    recovery_run = await recovery_runs()
+    recovery_run.gateway.invoice = recovery_run.gateway.invoice.model_copy(update={"processing": True})
+    await recovery_run.begin_with_failure()
+    now = await recovery_run.advance_clock(3 * DAY + HOUR)
+    looked = recovery_run.all_records_of(EventType.RETRY_SKIPPED)[-1].data["at"]
+    recovery_run.gateway.invoice = recovery_run.gateway.invoice.model_copy(update={"processing": False})
+    await recovery_run.send_event(an_event(EventKind.WAKE, occurred_at=now))
+    assert (await recovery_run.wait_for_end()).state is State.RECOVERED
+    decided = recovery_run.all_records_of(EventType.FAILURE_CLASSIFIED)[-1].occurred_at
     assert decided - now < HOUR / 60
     assert format_timestamp(decided) < looked
 
 
-async def test_a_refused_key_shows_at_once_and_is_told_once(campaigns: RecoveryRuns) -> None:
-    campaign = await campaigns()
-    campaign.gateway.refuses = 2
-    await campaign.begin_with_failure()
-    with campaign.environment.auto_time_skipping_disabled():
-        assert (await _wait_for_record(campaign, EventType.RETRY_SKIPPED)).to_state is State.IN_REVIEW
-    await campaign.advance_clock(3 * FIRST_READ_DELAY)
-    refused = [row for row in campaign.records if row.data.get("reason") == "provider_refused"]
+async def test_a_refused_key_shows_at_once_and_is_told_once(recovery_runs: RecoveryRuns) -> None:
+    recovery_run = await recovery_runs()
+    recovery_run.gateway.refuses = 2
+    await recovery_run.begin_with_failure()
+    with recovery_run.environment.auto_time_skipping_disabled():
+        assert (await _wait_for_record(recovery_run, EventType.RETRY_SKIPPED)).to_state is State.IN_REVIEW
+    await recovery_run.advance_clock(3 * FIRST_READ_DELAY)
+    refused = [row for row in recovery_run.records if row.data.get("reason") == "provider_refused"]
     assert [bool(row.data.get("again")) for row in refused] == [False, True]
-    assert (await campaign.wait_for_end()).state is State.RECOVERED
+    assert (await recovery_run.wait_for_end()).state is State.RECOVERED
 
 
-async def test_an_unfit_method_does_not_move_the_schedule(campaigns: RecoveryRuns) -> None:
-    campaign = await paths.unfit_method(campaigns)
-    await campaign.wait_for_end()
-    planned = campaign.all_records_of(EventType.RETRY_PLANNED)
+async def test_an_unfit_method_does_not_move_the_schedule(recovery_runs: RecoveryRuns) -> None:
+    recovery_run = await paths.unfit_method(recovery_runs)
+    await recovery_run.wait_for_end()
+    planned = recovery_run.all_records_of(EventType.RETRY_PLANNED)
     assert len(planned) == 1
-    assert [order.method_id for order in campaign.gateway.orders] == ["pm_2", None]
+    assert [order.method_id for order in recovery_run.gateway.orders] == ["pm_2", None]
 
 
-async def test_a_lost_event_changes_nothing(campaigns: RecoveryRuns) -> None:
-    campaign = await campaigns()
-    await campaign.begin_with_failure()
-    campaign.gateway.set_status(InvoiceStatus.VOID)
-    assert (await campaign.wait_for_end()).state is State.CANCELED
-    assert campaign.gateway.orders == []
+async def test_a_lost_event_changes_nothing(recovery_runs: RecoveryRuns) -> None:
+    recovery_run = await recovery_runs()
+    await recovery_run.begin_with_failure()
+    recovery_run.gateway.set_status(InvoiceStatus.VOID)
+    assert (await recovery_run.wait_for_end()).state is State.CANCELED
+    assert recovery_run.gateway.orders == []
 
 
-async def _wait_for_record(campaign: RecoveryRun, kind: EventType) -> Record:
+async def _wait_for_record(recovery_run: RecoveryRun, kind: EventType) -> Record:
     for _ in range(100):
-        if found := campaign.all_records_of(kind):
+        if found := recovery_run.all_records_of(kind):
             return found[0]
-        await campaign.environment.sleep(0.1)
-    raise AssertionError(f"no {kind} in {campaign.event_types}")
+        await recovery_run.environment.sleep(0.1)
+    raise AssertionError(f"no {kind} in {recovery_run.event_types}")
 
 
-async def test_when_the_provider_says_something_the_look_is_at_once(campaigns: RecoveryRuns) -> None:
+async def test_when_the_provider_says_something_the_look_is_at_once(recovery_runs: RecoveryRuns) -> None:
     """A payment that was on its way failed: it is decided on now, and not when the next look was due."""
-    campaign = await campaigns()
-    await campaign.begin_with_failure()
-    await campaign.advance_clock(HOUR)
-    campaign.gateway.invoice = campaign.gateway.invoice.model_copy(update={"processing": True})
-    await campaign.advance_clock(2 * DAY)
-    campaign.gateway.invoice = campaign.gateway.invoice.model_copy(update={"processing": False})
-    with campaign.environment.auto_time_skipping_disabled():
-        now = await campaign.environment.get_current_time()
-        await campaign.send_event(an_event(EventKind.WAKE, event_id="evt_failed", occurred_at=now))
+    recovery_run = await recovery_runs()
+    await recovery_run.begin_with_failure()
+    await recovery_run.advance_clock(HOUR)
+    recovery_run.gateway.invoice = recovery_run.gateway.invoice.model_copy(update={"processing": True})
+    await recovery_run.advance_clock(2 * DAY)
+    recovery_run.gateway.invoice = recovery_run.gateway.invoice.model_copy(update={"processing": False})
+    with recovery_run.environment.auto_time_skipping_disabled():
+        now = await recovery_run.environment.get_current_time()
+        await recovery_run.send_event(an_event(EventKind.WAKE, event_id="evt_failed", occurred_at=now))
         for _ in range(100):
-            if len(campaign.all_records_of(EventType.RETRY_PLANNED)) == 2:
+            if len(recovery_run.all_records_of(EventType.RETRY_PLANNED)) == 2:
                 break
-            await campaign.environment.sleep(0.1)
-    assert len(campaign.all_records_of(EventType.RETRY_PLANNED)) == 2
-    assert (await campaign.wait_for_end()).state is State.RECOVERED
+            await recovery_run.environment.sleep(0.1)
+    assert len(recovery_run.all_records_of(EventType.RETRY_PLANNED)) == 2
+    assert (await recovery_run.wait_for_end()).state is State.RECOVERED
 
 
-async def test_while_money_is_on_its_way_the_customer_hears_nothing(campaigns: RecoveryRuns) -> None:
+async def test_while_money_is_on_its_way_the_customer_hears_nothing(recovery_runs: RecoveryRuns) -> None:
     """The first letter is out when the customer's payment begins: no second one, however long it takes."""
     post = MemoryChannel()
-    campaign = await campaigns("expired_card", post=post)
-    await begin_at_ten(campaign)
-    await campaign.advance_clock(DAY)
+    recovery_run = await recovery_runs("expired_card", post=post)
+    await begin_at_ten(recovery_run)
+    await recovery_run.advance_clock(DAY)
     assert post.message_kinds == ["card_data"]
-    campaign.gateway.invoice = campaign.gateway.invoice.model_copy(update={"processing": True})
-    await campaign.advance_clock(12 * DAY)
+    recovery_run.gateway.invoice = recovery_run.gateway.invoice.model_copy(update={"processing": True})
+    await recovery_run.advance_clock(12 * DAY)
     assert post.message_kinds == ["card_data"]
-    campaign.gateway.set_status(InvoiceStatus.PAID)
-    assert (await campaign.wait_for_end()).state is State.RECOVERED
+    recovery_run.gateway.set_status(InvoiceStatus.PAID)
+    assert (await recovery_run.wait_for_end()).state is State.RECOVERED
 
 
-async def test_a_provider_that_is_away_is_asked_again_before_it_is_given_up(campaigns: RecoveryRuns) -> None:
-    campaign = await campaigns("lost_card")
-    await campaign.begin_with_failure()
-    await campaign.advance_clock(20 * DAY)
-    campaign.gateway.set_status(InvoiceStatus.PAID)
-    campaign.gateway.away = 30
-    assert (await campaign.wait_for_end()).state is State.RECOVERED
-    assert campaign.gateway.away == 0
+async def test_a_provider_that_is_away_is_asked_again_before_it_is_given_up(recovery_runs: RecoveryRuns) -> None:
+    recovery_run = await recovery_runs("lost_card")
+    await recovery_run.begin_with_failure()
+    await recovery_run.advance_clock(20 * DAY)
+    recovery_run.gateway.set_status(InvoiceStatus.PAID)
+    recovery_run.gateway.away = 30
+    assert (await recovery_run.wait_for_end()).state is State.RECOVERED
+    assert recovery_run.gateway.away == 0
 
 
-async def test_who_asks_for_a_charge_hears_that_the_key_is_refused(campaigns: RecoveryRuns) -> None:
-    campaign = await campaigns()
-    await campaign.begin_with_failure()
-    await campaign.advance_clock(HOUR)
-    campaign.gateway.refuses = 1
+async def test_who_asks_for_a_charge_hears_that_the_key_is_refused(recovery_runs: RecoveryRuns) -> None:
+    recovery_run = await recovery_runs()
+    await recovery_run.begin_with_failure()
+    await recovery_run.advance_clock(HOUR)
+    recovery_run.gateway.refuses = 1
     with pytest.raises(WorkflowUpdateFailedError) as refused:
-        await campaign.submit_update("retry_now", Command(action=Action.RETRY, actor="ann"))
+        await recovery_run.submit_update("retry_now", Command(action=Action.RETRY, actor="ann"))
     assert "revoked" in str(refused.value.cause)
-    assert campaign.gateway.orders == []
-    assert (await campaign.wait_for_end()).state is State.RECOVERED
+    assert recovery_run.gateway.orders == []
+    assert (await recovery_run.wait_for_end()).state is State.RECOVERED

@@ -13,10 +13,10 @@ from temporalio.worker import (
     WorkflowOutboundInterceptor,
 )
 
-from core.contracts import Action, Command
 from core.events import State
+from core.operators import Action, Command
 from core.payments import Failure
-from core.retry.command_identity import COMMAND_EVENT_TYPES
+from core.recovery.command_ids import COMMAND_EVENT_TYPES
 from tests.support.builders import HOUR
 from tests.support.gateway import ScriptedGateway
 from tests.workflows.conftest import RecoveryRun, RecoveryRuns
@@ -57,69 +57,71 @@ class TaskLosses(Interceptor):
         return self._writes > max(self._of)
 
 
-def operator_reasons(campaign: RecoveryRun) -> list[str]:
+def operator_reasons(recovery_run: RecoveryRun) -> list[str]:
     """The reasons in operators' rows."""
-    return [str(record.data["reason"]) for record in campaign.records if record.type in COMMAND_EVENT_TYPES]
+    return [str(record.data["reason"]) for record in recovery_run.records if record.type in COMMAND_EVENT_TYPES]
 
 
-async def test_each_signal_has_one_row(campaigns: RecoveryRuns, time_server: WorkflowEnvironment) -> None:
+async def test_each_signal_has_one_row(recovery_runs: RecoveryRuns, time_server: WorkflowEnvironment) -> None:
     """All of them wait in the history before anybody works, as in a burst."""
     losses = TaskLosses(3, 25)
-    campaign = RecoveryRun(time_server, ScriptedGateway(failure=Failure(code="insufficient_funds")))
-    await campaign.begin_with_failure()
+    recovery_run = RecoveryRun(time_server, ScriptedGateway(failure=Failure(code="insufficient_funds")))
+    await recovery_run.begin_with_failure()
     sent = [f"{word} {number}" for number in range(15) for word in ("pause", "resume")]
     for reason in sent:
-        await campaign.running_handle.signal(reason.split()[0], {"actor": "ann", "reason": reason})
-    await campaigns.start_workers(campaign, between=[losses])
-    assert (await campaign.wait_for_end()).state is State.RECOVERED
+        await recovery_run.running_handle.signal(reason.split()[0], {"actor": "ann", "reason": reason})
+    await recovery_runs.start_workers(recovery_run, between=[losses])
+    assert (await recovery_run.wait_for_end()).state is State.RECOVERED
     assert losses.all_happened
-    assert operator_reasons(campaign) == sent
+    assert operator_reasons(recovery_run) == sent
 
 
 async def test_refused_and_idle_signals_come_to_the_same(
-    campaigns: RecoveryRuns, time_server: WorkflowEnvironment
+    recovery_runs: RecoveryRuns, time_server: WorkflowEnvironment
 ) -> None:
     losses = TaskLosses(4)
-    campaign = RecoveryRun(time_server, ScriptedGateway(failure=Failure(code="insufficient_funds")))
-    await campaign.begin_with_failure()
+    recovery_run = RecoveryRun(time_server, ScriptedGateway(failure=Failure(code="insufficient_funds")))
+    await recovery_run.begin_with_failure()
     for word, reason in (
         ("pause", "1"), ("retry_now", "2 refused"), ("pause", "3 idle"), ("resume", "4"), ("review", "5 refused"),
     ):  # fmt: skip
-        await campaign.running_handle.signal(word, {"actor": "ann", "reason": reason})
-    await campaigns.start_workers(campaign, between=[losses])
-    assert (await campaign.wait_for_end()).state is State.RECOVERED, (
+        await recovery_run.running_handle.signal(word, {"actor": "ann", "reason": reason})
+    await recovery_runs.start_workers(recovery_run, between=[losses])
+    assert (await recovery_run.wait_for_end()).state is State.RECOVERED, (
         "the idle pause must not pause anew behind the resume"
     )
     assert losses.all_happened
-    assert operator_reasons(campaign) == ["1", "2 refused", "3 idle", "4", "5 refused"]
-    assert [record.data.get("refused") for record in campaign.records if record.type in COMMAND_EVENT_TYPES] == [
+    assert operator_reasons(recovery_run) == ["1", "2 refused", "3 idle", "4", "5 refused"]
+    assert [record.data.get("refused") for record in recovery_run.records if record.type in COMMAND_EVENT_TYPES] == [
         None, "paused", None, None, "not_in_review",
     ]  # fmt: skip
 
 
-async def test_updates_and_signals_among_each_other(campaigns: RecoveryRuns) -> None:
-    campaign = await campaigns(interceptors=[TaskLosses(2, 6)])
-    await campaign.begin_with_failure()
-    await campaign.advance_clock(HOUR)
+async def test_updates_and_signals_among_each_other(recovery_runs: RecoveryRuns) -> None:
+    recovery_run = await recovery_runs(interceptors=[TaskLosses(2, 6)])
+    await recovery_run.begin_with_failure()
+    await recovery_run.advance_clock(HOUR)
     for number in range(4):
         ann = {"actor": "ann", "reason": f"u{number}"}
-        await campaign.running_handle.signal("pause", {"actor": "bob", "reason": f"s{number}"})
-        status = await campaign.submit_update("resume", Command(action=Action.RESUME, **ann))
+        await recovery_run.running_handle.signal("pause", {"actor": "bob", "reason": f"s{number}"})
+        status = await recovery_run.submit_update("resume", Command(action=Action.RESUME, **ann))
         assert status.state is State.WAITING
-    assert operator_reasons(campaign) == [f"{kind}{number}" for number in range(4) for kind in "su"]
-    assert (await campaign.wait_for_end()).state is State.RECOVERED
+    assert operator_reasons(recovery_run) == [f"{kind}{number}" for number in range(4) for kind in "su"]
+    assert (await recovery_run.wait_for_end()).state is State.RECOVERED
 
 
-async def test_names_live_through_continue_as_new(campaigns: RecoveryRuns) -> None:
-    campaign = await campaigns(interceptors=[TaskLosses(4)])
-    await campaign.begin_with_failure(history_limit=30)
+async def test_names_live_through_continue_as_new(recovery_runs: RecoveryRuns) -> None:
+    recovery_run = await recovery_runs(interceptors=[TaskLosses(4)])
+    await recovery_run.begin_with_failure(history_limit=30)
     sent = [f"{word} {number}" for number in range(6) for word in ("pause", "resume")]
     for reason in sent:
-        await campaign.running_handle.signal(reason.split()[0], {"actor": "ann", "reason": reason})
-        await campaign.advance_clock(timedelta(minutes=1))
-    assert (await campaign.wait_for_end()).state is State.RECOVERED
-    assert operator_reasons(campaign) == sent
+        await recovery_run.running_handle.signal(reason.split()[0], {"actor": "ann", "reason": reason})
+        await recovery_run.advance_clock(timedelta(minutes=1))
+    assert (await recovery_run.wait_for_end()).state is State.RECOVERED
+    assert operator_reasons(recovery_run) == sent
     runs = {
-        str(record.data["signal"]).split(":")[0] for record in campaign.records if record.type in COMMAND_EVENT_TYPES
+        str(record.data["signal"]).split(":")[0]
+        for record in recovery_run.records
+        if record.type in COMMAND_EVENT_TYPES
     }
     assert len(runs) > 1, "the run was to begin anew among the signals"

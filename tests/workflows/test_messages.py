@@ -5,9 +5,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from core.contracts import Action, Command, RecoveryStatus
+from core.contracts import RecoveryStatus
 from core.errors import NotDelivered
 from core.events import EventType, Record, State, parse_timestamp
+from core.operators import Action, Command
 from core.payments import EventKind, InvoiceStatus, Risk
 from tests.support.builders import DAY, HOUR, an_event
 from tests.support.gateway import decline_result
@@ -18,58 +19,58 @@ MESSAGE_TYPES = (EventType.NOTIFICATION_SENT, EventType.NOTIFICATION_FAILED)
 NEVER_FUNDS = [decline_result("insufficient_funds")] * 9
 
 
-async def begin_at_ten(campaign: RecoveryRun) -> datetime:
+async def begin_at_ten(recovery_run: RecoveryRun) -> datetime:
     """The failure comes at ten in the morning (UTC), so that no quiet hours are near."""
-    now = await campaign.environment.get_current_time()
+    now = await recovery_run.environment.get_current_time()
     ten = now.replace(hour=10, minute=0, second=0, microsecond=0)
-    await campaign.advance_clock(ten - now if now < ten else ten + DAY - now)
-    return await campaign.begin_with_failure()
+    await recovery_run.advance_clock(ten - now if now < ten else ten + DAY - now)
+    return await recovery_run.begin_with_failure()
 
 
-def message_records(campaign: RecoveryRun) -> list[Record]:
-    return [row for row in campaign.records if row.type in MESSAGE_TYPES]
+def message_records(recovery_run: RecoveryRun) -> list[Record]:
+    return [row for row in recovery_run.records if row.type in MESSAGE_TYPES]
 
 
-def hours_to_messages(campaign: RecoveryRun) -> list[int]:
+def hours_to_messages(recovery_run: RecoveryRun) -> list[int]:
     """Whole hours from the failure to each message."""
-    failed_at = campaign.first_record(EventType.PAYMENT_FAILED).occurred_at
-    return [round((row.occurred_at - failed_at) / HOUR) for row in message_records(campaign)]
+    failed_at = recovery_run.first_record(EventType.PAYMENT_FAILED).occurred_at
+    return [round((row.occurred_at - failed_at) / HOUR) for row in message_records(recovery_run)]
 
 
 async def test_without_money_the_customer_hears_at_once_again_before_the_last_retry_and_at_the_end(
-    campaigns: RecoveryRuns,
+    recovery_runs: RecoveryRuns,
 ) -> None:
     post = MemoryChannel()
-    campaign = await campaigns(script=NEVER_FUNDS, post=post, time_zone="UTC")
-    await begin_at_ten(campaign)
-    status = await campaign.wait_for_end()
+    recovery_run = await recovery_runs(script=NEVER_FUNDS, post=post, time_zone="UTC")
+    await begin_at_ten(recovery_run)
+    status = await recovery_run.wait_for_end()
 
     assert status.state is State.EXHAUSTED
     assert post.message_kinds == ["payment_failed", "payment_failed", "last_warning", "ended"]
-    assert len(campaign.gateway.orders) == 4
-    last_try = campaign.all_records_of(EventType.CHARGE_REQUESTED)[-1].occurred_at
-    warning = message_records(campaign)[2].occurred_at
+    assert len(recovery_run.gateway.orders) == 4
+    last_try = recovery_run.all_records_of(EventType.CHARGE_REQUESTED)[-1].occurred_at
+    warning = message_records(recovery_run)[2].occurred_at
     assert timedelta(hours=12) <= last_try - warning <= timedelta(hours=36)
     assert all("card" not in letter.text.lower().replace("card numbers", "") for letter in post.messages)
-    assert [row.data["outcome"] for row in message_records(campaign)] == ["sent"] * 4
-    assert campaign.records[-2].type is EventType.RECOVERY_CLOSED
+    assert [row.data["outcome"] for row in message_records(recovery_run)] == ["sent"] * 4
+    assert recovery_run.records[-2].type is EventType.RECOVERY_CLOSED
 
 
-async def test_who_was_told_of_the_failure_hears_that_it_is_mended(campaigns: RecoveryRuns) -> None:
+async def test_who_was_told_of_the_failure_hears_that_it_is_mended(recovery_runs: RecoveryRuns) -> None:
     post = MemoryChannel()
-    campaign = await campaigns(post=post)
-    await begin_at_ten(campaign)
-    assert (await campaign.wait_for_end()).state is State.RECOVERED
+    recovery_run = await recovery_runs(post=post)
+    await begin_at_ten(recovery_run)
+    assert (await recovery_run.wait_for_end()).state is State.RECOVERED
     assert post.message_kinds == ["payment_failed", "recovered"]
 
 
-async def test_who_was_told_nothing_hears_nothing(campaigns: RecoveryRuns) -> None:
+async def test_who_was_told_nothing_hears_nothing(recovery_runs: RecoveryRuns) -> None:
     post = MemoryChannel()
-    campaign = await campaigns("generic_decline", post=post)
-    await begin_at_ten(campaign)
-    assert (await campaign.wait_for_end()).state is State.RECOVERED
+    recovery_run = await recovery_runs("generic_decline", post=post)
+    await begin_at_ten(recovery_run)
+    assert (await recovery_run.wait_for_end()).state is State.RECOVERED
     assert post.message_kinds == []
-    assert campaign.records[-1].type is EventType.RECOVERY_CLOSED
+    assert recovery_run.records[-1].type is EventType.RECOVERY_CLOSED
 
 
 @pytest.mark.parametrize(
@@ -77,133 +78,136 @@ async def test_who_was_told_nothing_hears_nothing(campaigns: RecoveryRuns) -> No
     [("expired_card", "card_data"), ("authentication_required", "authentication"), ("lost_card", "no_method")],
 )
 async def test_what_only_the_customer_can_mend_is_asked_for_until_the_deadline(
-    campaigns: RecoveryRuns, code: str, kind: str
+    recovery_runs: RecoveryRuns, code: str, kind: str
 ) -> None:
     post = MemoryChannel()
-    campaign = await campaigns(code, post=post)
-    await begin_at_ten(campaign)
-    assert (await campaign.wait_for_end()).state is State.EXHAUSTED
+    recovery_run = await recovery_runs(code, post=post)
+    await begin_at_ten(recovery_run)
+    assert (await recovery_run.wait_for_end()).state is State.EXHAUSTED
     assert post.message_kinds == [kind, kind, kind, "last_warning", "ended"]
-    assert campaign.gateway.orders == []
+    assert recovery_run.gateway.orders == []
 
 
-async def test_nobody_hears_of_a_recovery_that_ended_meanwhile(campaigns: RecoveryRuns) -> None:
+async def test_nobody_hears_of_a_recovery_that_ended_meanwhile(recovery_runs: RecoveryRuns) -> None:
     post = MemoryChannel()
-    campaign = await campaigns("expired_card", post=post)
-    now = await begin_at_ten(campaign)
-    await campaign.advance_clock(DAY)
-    await campaign.send_event(an_event(EventKind.INVOICE_VOIDED, occurred_at=now))
-    assert (await campaign.wait_for_end()).state is State.CANCELED
-    await campaign.advance_clock(30 * DAY)
+    recovery_run = await recovery_runs("expired_card", post=post)
+    now = await begin_at_ten(recovery_run)
+    await recovery_run.advance_clock(DAY)
+    await recovery_run.send_event(an_event(EventKind.INVOICE_VOIDED, occurred_at=now))
+    assert (await recovery_run.wait_for_end()).state is State.CANCELED
+    await recovery_run.advance_clock(30 * DAY)
     assert post.message_kinds == ["card_data"]
 
 
 async def test_an_invoice_that_was_paid_unnoticed_ends_the_recovery_instead_of_a_message(
-    campaigns: RecoveryRuns,
+    recovery_runs: RecoveryRuns,
 ) -> None:
     post = MemoryChannel()
-    campaign = await campaigns("expired_card", post=post)
-    await begin_at_ten(campaign)
-    await campaign.advance_clock(DAY)
-    campaign.gateway.set_status(InvoiceStatus.PAID)
-    status = await campaign.wait_for_end()
-    assert (status.state, campaign.first_record(EventType.RECOVERY_CLOSED).data["reason"]) == (
+    recovery_run = await recovery_runs("expired_card", post=post)
+    await begin_at_ten(recovery_run)
+    await recovery_run.advance_clock(DAY)
+    recovery_run.gateway.set_status(InvoiceStatus.PAID)
+    status = await recovery_run.wait_for_end()
+    assert (status.state, recovery_run.first_record(EventType.RECOVERY_CLOSED).data["reason"]) == (
         State.RECOVERED,
         "paid_elsewhere",
     )
     assert post.message_kinds == ["card_data", "recovered"]
 
 
-async def test_a_message_asks_for_what_is_open_now(campaigns: RecoveryRuns) -> None:
+async def test_a_message_asks_for_what_is_open_now(recovery_runs: RecoveryRuns) -> None:
     """Half of it was credited behind the first letter, and no event told of it."""
     post = MemoryChannel()
-    campaign = await campaigns("expired_card", post=post)
-    await begin_at_ten(campaign)
-    await campaign.advance_clock(HOUR)
-    campaign.gateway.invoice = campaign.gateway.invoice.model_copy(update={"amount_due": 1200})
-    await campaign.wait_for_end()
+    recovery_run = await recovery_runs("expired_card", post=post)
+    await begin_at_ten(recovery_run)
+    await recovery_run.advance_clock(HOUR)
+    recovery_run.gateway.invoice = recovery_run.gateway.invoice.model_copy(update={"amount_due": 1200})
+    await recovery_run.wait_for_end()
     assert "49.00" in post.messages[0].text
     assert all("12.00" in letter.text and "49.00" not in letter.text for letter in post.messages[1:])
     assert len(post.messages) == 5
 
 
-async def test_a_deleted_customer_hears_nothing_more(campaigns: RecoveryRuns) -> None:
+async def test_a_deleted_customer_hears_nothing_more(recovery_runs: RecoveryRuns) -> None:
     post = MemoryChannel()
-    campaign = await campaigns("expired_card", post=post)
-    await begin_at_ten(campaign)
-    await campaign.advance_clock(HOUR)
-    gone = campaign.gateway.invoice.terms.model_copy(update={"customer_deleted": True})
-    campaign.gateway.invoice = campaign.gateway.invoice.model_copy(update={"terms": gone})
-    status = await campaign.wait_for_end()
-    assert (status.state, campaign.first_record(EventType.RECOVERY_CLOSED).data["reason"]) == (
+    recovery_run = await recovery_runs("expired_card", post=post)
+    await begin_at_ten(recovery_run)
+    await recovery_run.advance_clock(HOUR)
+    gone = recovery_run.gateway.invoice.terms.model_copy(update={"customer_deleted": True})
+    recovery_run.gateway.invoice = recovery_run.gateway.invoice.model_copy(update={"terms": gone})
+    status = await recovery_run.wait_for_end()
+    assert (status.state, recovery_run.first_record(EventType.RECOVERY_CLOSED).data["reason"]) == (
         State.CANCELED,
         "customer_deleted",
     )
-    await campaign.advance_clock(30 * DAY)
+    await recovery_run.advance_clock(30 * DAY)
     assert post.message_kinds == ["card_data"]
 
 
-async def test_not_even_good_news_goes_to_a_deleted_customer(campaigns: RecoveryRuns) -> None:
+async def test_not_even_good_news_goes_to_a_deleted_customer(recovery_runs: RecoveryRuns) -> None:
     post = MemoryChannel()
-    campaign = await campaigns("expired_card", post=post)
-    now = await begin_at_ten(campaign)
-    await campaign.advance_clock(HOUR)
-    gone = campaign.gateway.invoice.terms.model_copy(update={"customer_deleted": True})
-    campaign.gateway.invoice = campaign.gateway.invoice.model_copy(update={"terms": gone})
-    await campaign.send_event(an_event(EventKind.INVOICE_PAID, occurred_at=now))
-    assert (await campaign.wait_for_end()).state is State.RECOVERED
+    recovery_run = await recovery_runs("expired_card", post=post)
+    now = await begin_at_ten(recovery_run)
+    await recovery_run.advance_clock(HOUR)
+    gone = recovery_run.gateway.invoice.terms.model_copy(update={"customer_deleted": True})
+    recovery_run.gateway.invoice = recovery_run.gateway.invoice.model_copy(update={"terms": gone})
+    await recovery_run.send_event(an_event(EventKind.INVOICE_PAID, occurred_at=now))
+    assert (await recovery_run.wait_for_end()).state is State.RECOVERED
     assert post.message_kinds == ["card_data"]
-    assert message_records(campaign)[-1].data["reason"] == "customer_deleted"
+    assert message_records(recovery_run)[-1].data["reason"] == "customer_deleted"
 
 
-async def test_quiet_hours_are_the_customers_own(campaigns: RecoveryRuns) -> None:
+async def test_quiet_hours_are_the_customers_own(recovery_runs: RecoveryRuns) -> None:
     """By the clocks in Auckland, whatever time the tests' server has, nothing comes between 21 and 8."""
     post = MemoryChannel()
-    campaign = await campaigns("expired_card", post=post, time_zone="Pacific/Auckland")
-    await begin_at_ten(campaign)
-    await campaign.wait_for_end()
-    local = [row.occurred_at.astimezone(ZoneInfo("Pacific/Auckland")).hour for row in message_records(campaign)]
+    recovery_run = await recovery_runs("expired_card", post=post, time_zone="Pacific/Auckland")
+    await begin_at_ten(recovery_run)
+    await recovery_run.wait_for_end()
+    local = [row.occurred_at.astimezone(ZoneInfo("Pacific/Auckland")).hour for row in message_records(recovery_run)]
     assert len(local) == 5
     assert all(8 <= hour < 21 for hour in local), local
 
 
-async def test_a_pause_silences_messages_too(campaigns: RecoveryRuns) -> None:
+async def test_a_pause_silences_messages_too(recovery_runs: RecoveryRuns) -> None:
     post = MemoryChannel()
-    campaign = await campaigns("expired_card", post=post)
-    await begin_at_ten(campaign)
-    await campaign.advance_clock(DAY)
-    await campaign.submit_update("pause", Command(action=Action.PAUSE, actor="ann", reason="they called"))
-    await campaign.advance_clock(5 * DAY)
+    recovery_run = await recovery_runs("expired_card", post=post)
+    await begin_at_ten(recovery_run)
+    await recovery_run.advance_clock(DAY)
+    await recovery_run.submit_update("pause", Command(action=Action.PAUSE, actor="ann", reason="they called"))
+    await recovery_run.advance_clock(5 * DAY)
     assert post.message_kinds == ["card_data"]
-    await campaign.submit_update("resume", Command(action=Action.RESUME, actor="ann"))
-    await campaign.advance_clock(DAY)
+    await recovery_run.submit_update("resume", Command(action=Action.RESUME, actor="ann"))
+    await recovery_run.advance_clock(DAY)
     assert post.message_kinds == ["card_data", "card_data"]
-    await campaign.submit_update("cancel", Command(action=Action.CANCEL, actor="ann"))
-    await campaign.wait_for_end()
+    await recovery_run.submit_update("cancel", Command(action=Action.CANCEL, actor="ann"))
+    await recovery_run.wait_for_end()
 
 
-async def test_while_a_person_reviews_the_customer_hears_nothing(campaigns: RecoveryRuns) -> None:
+async def test_while_a_person_reviews_the_customer_hears_nothing(recovery_runs: RecoveryRuns) -> None:
     post = MemoryChannel()
-    campaign = await campaigns("fraudulent", risk=Risk(level="highest"), post=post)
-    await begin_at_ten(campaign)
-    await campaign.advance_clock(3 * DAY)
+    recovery_run = await recovery_runs("fraudulent", risk=Risk(level="highest"), post=post)
+    await begin_at_ten(recovery_run)
+    await recovery_run.advance_clock(3 * DAY)
     assert post.message_kinds == []
-    await campaign.submit_update("review", Command(action=Action.REVIEW, actor="ann", decision="approve"))
-    await campaign.advance_clock(DAY)
+    await recovery_run.submit_update("review", Command(action=Action.REVIEW, actor="ann", decision="approve"))
+    await recovery_run.advance_clock(DAY)
     assert post.message_kinds == ["no_method"]
-    await campaign.submit_update("cancel", Command(action=Action.CANCEL, actor="ann"))
-    await campaign.wait_for_end()
+    await recovery_run.submit_update("cancel", Command(action=Action.CANCEL, actor="ann"))
+    await recovery_run.wait_for_end()
 
 
-async def test_a_broken_channel_never_delays_money(campaigns: RecoveryRuns) -> None:
+async def test_a_broken_channel_never_delays_money(recovery_runs: RecoveryRuns) -> None:
     """The first message can't be handed in, for minutes; the charge comes when it was planned to come."""
     post = MemoryChannel(errors=[NotDelivered("smtp_421")] * 99)
-    campaign = await campaigns("insufficient_funds", post=post)
-    await begin_at_ten(campaign)
-    assert (await campaign.wait_for_end()).state is State.RECOVERED
-    charged, planned = campaign.first_record(EventType.CHARGE_REQUESTED), campaign.first_record(EventType.RETRY_PLANNED)
+    recovery_run = await recovery_runs("insufficient_funds", post=post)
+    await begin_at_ten(recovery_run)
+    assert (await recovery_run.wait_for_end()).state is State.RECOVERED
+    charged, planned = (
+        recovery_run.first_record(EventType.CHARGE_REQUESTED),
+        recovery_run.first_record(EventType.RETRY_PLANNED),
+    )
     assert abs(charged.occurred_at.timestamp() - _planned_hour(planned)) < 60
-    (failed,) = message_records(campaign)
+    (failed,) = message_records(recovery_run)
     assert (failed.type, failed.data["outcome"], failed.data["reason"]) == (
         EventType.NOTIFICATION_FAILED,
         "failed",
@@ -218,69 +222,71 @@ def _planned_hour(planned: Record) -> float:
     return at.timestamp()
 
 
-async def test_a_channel_that_hangs_keeps_nobody_from_charging(campaigns: RecoveryRuns) -> None:
+async def test_a_channel_that_hangs_keeps_nobody_from_charging(recovery_runs: RecoveryRuns) -> None:
     post = MemoryChannel(hangs=True)
-    campaign = await campaigns("insufficient_funds", post=post)
-    await begin_at_ten(campaign)
+    recovery_run = await recovery_runs("insufficient_funds", post=post)
+    await begin_at_ten(recovery_run)
     while not post.send_count:
-        await campaign.environment.sleep(1)
-    status = await campaign.submit_update("retry_now", Command(action=Action.RETRY, actor="ann", reason="they called"))
-    assert campaign.gateway.success_count == 1
+        await recovery_run.environment.sleep(1)
+    status = await recovery_run.submit_update(
+        "retry_now", Command(action=Action.RETRY, actor="ann", reason="they called")
+    )
+    assert recovery_run.gateway.success_count == 1
     assert status.attempt == 1
     post.hangs = False
     post.released.set()
-    assert (await campaign.wait_for_end()).state is State.RECOVERED
+    assert (await recovery_run.wait_for_end()).state is State.RECOVERED
     assert post.message_kinds[0] == "payment_failed"
 
 
-async def test_a_worker_that_dies_between_sending_and_saying_so_never_sends_twice(campaigns: RecoveryRuns) -> None:
+async def test_a_worker_that_dies_between_sending_and_saying_so_never_sends_twice(recovery_runs: RecoveryRuns) -> None:
     post = MemoryChannel()
-    campaign = await campaigns(post=post)
-    campaign.outbox.crash_on_conclude = True
-    await begin_at_ten(campaign)
-    assert (await campaign.wait_for_end()).state is State.RECOVERED
+    recovery_run = await recovery_runs(post=post)
+    recovery_run.outbox.crash_on_conclude = True
+    await begin_at_ten(recovery_run)
+    assert (await recovery_run.wait_for_end()).state is State.RECOVERED
     assert post.message_kinds == ["payment_failed", "recovered"]
-    first, second = message_records(campaign)
+    first, second = message_records(recovery_run)
     assert (first.type, first.data["outcome"]) == (EventType.NOTIFICATION_FAILED, "maybe_sent")
     assert (second.type, second.data["outcome"]) == (EventType.NOTIFICATION_SENT, "sent")
 
 
-async def test_an_unknown_error_of_a_channel_counts_as_maybe_sent(campaigns: RecoveryRuns) -> None:
+async def test_an_unknown_error_of_a_channel_counts_as_maybe_sent(recovery_runs: RecoveryRuns) -> None:
     post = MemoryChannel(errors=[ConnectionResetError("after the last byte")])
-    campaign = await campaigns(post=post)
-    await begin_at_ten(campaign)
-    await campaign.wait_for_end()
-    assert message_records(campaign)[0].data["outcome"] == "maybe_sent"
+    recovery_run = await recovery_runs(post=post)
+    await begin_at_ten(recovery_run)
+    await recovery_run.wait_for_end()
+    assert message_records(recovery_run)[0].data["outcome"] == "maybe_sent"
     assert post.send_count == 2
 
 
-async def test_nothing_personal_is_in_the_history_or_in_the_log(campaigns: RecoveryRuns) -> None:
+async def test_nothing_personal_is_in_the_history_or_in_the_log(recovery_runs: RecoveryRuns) -> None:
     post = MemoryChannel()
-    campaign = await campaigns(post=post)
-    await begin_at_ten(campaign)
-    await campaign.wait_for_end()
+    recovery_run = await recovery_runs(post=post)
+    await begin_at_ten(recovery_run)
+    await recovery_run.wait_for_end()
     assert post.messages[0].to.email == "jenny@example.com"
-    kept = (await campaign.running_handle.fetch_history()).to_json() + "".join(
-        row.model_dump_json() for row in campaign.records
+    kept = (await recovery_run.running_handle.fetch_history()).to_json() + "".join(
+        row.model_dump_json() for row in recovery_run.records
     )
     assert "example.com" not in kept
     assert "Jenny" not in kept
 
 
-async def test_where_no_channel_is_set_up_rows_and_steps_are_as_they_were(campaigns: RecoveryRuns) -> None:
-    campaign = await campaigns()
-    await begin_at_ten(campaign)
-    assert (await campaign.wait_for_end()).state is State.RECOVERED
-    assert message_records(campaign) == []
-    assert all("messages" not in row.data for row in campaign.records)
+async def test_where_no_channel_is_set_up_rows_and_steps_are_as_they_were(recovery_runs: RecoveryRuns) -> None:
+    recovery_run = await recovery_runs()
+    await begin_at_ten(recovery_run)
+    assert (await recovery_run.wait_for_end()).state is State.RECOVERED
+    assert message_records(recovery_run) == []
+    assert all("messages" not in row.data for row in recovery_run.records)
 
 
-async def test_the_status_says_whom_it_waits_for(campaigns: RecoveryRuns) -> None:
+async def test_the_status_says_whom_it_waits_for(recovery_runs: RecoveryRuns) -> None:
     post = MemoryChannel()
-    campaign = await campaigns("expired_card", post=post)
-    await begin_at_ten(campaign)
-    await campaign.advance_clock(DAY)
-    status = await campaign.running_handle.query("status", result_type=RecoveryStatus)
+    recovery_run = await recovery_runs("expired_card", post=post)
+    await begin_at_ten(recovery_run)
+    await recovery_run.advance_clock(DAY)
+    status = await recovery_run.running_handle.query("status", result_type=RecoveryStatus)
     assert status.doing.startswith("next message to the customer, until")
-    await campaign.submit_update("cancel", Command(action=Action.CANCEL, actor="ann"))
-    await campaign.wait_for_end()
+    await recovery_run.submit_update("cancel", Command(action=Action.CANCEL, actor="ann"))
+    await recovery_run.wait_for_end()

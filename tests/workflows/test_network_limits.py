@@ -7,20 +7,21 @@ import pytest
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
-from core.contracts import Action, Command, RecoveryStatus
+from core.card_networks.rules import AttemptOutcome, LedgerEntry
+from core.contracts import RecoveryStatus
 from core.events import EventType, State, format_timestamp, parse_timestamp
+from core.operators import Action, Command
 from core.payments import Card, EventKind, Failure
-from core.retry.network_rules import AttemptOutcome, LedgerEntry
 from tests.support.builders import DAY, HOUR, an_event
 from tests.support.gateway import decline_result
 from tests.workflows.conftest import RecoveryRun, RecoveryRuns
-from tests.workflows.test_campaigns import assert_ended, charge_times
+from tests.workflows.test_recoveries import assert_ended, charge_times
 
 ALLOWED_TRIES = 20
 """Visa, per card and amount in thirty days."""
 
 
-def add_used_tries(campaign: RecoveryRun, at: datetime, count: int = ALLOWED_TRIES, **more: Any) -> None:
+def add_used_tries(recovery_run: RecoveryRun, at: datetime, count: int = ALLOWED_TRIES, **more: Any) -> None:
     """So many tries of this card by recoveries of other invoices, at that moment."""
     known: dict[str, Any] = {"fingerprint": "fp_1", "network": "visa", "amount": 4900, "currency": "EUR"}
     for number in range(count):
@@ -28,142 +29,142 @@ def add_used_tries(campaign: RecoveryRun, at: datetime, count: int = ALLOWED_TRI
             recovery_id=f"recovery-stripe-in_other_{format_timestamp(at)}_{number}", key="failure-1", provider="stripe",
             at=at, trigger="provider", outcome=AttemptOutcome.DECLINED, **known | more,
         )  # fmt: skip
-        campaign.log.ledger[entry.recovery_id, entry.key] = entry
+        recovery_run.log.ledger[entry.recovery_id, entry.key] = entry
 
 
-async def test_a_plan_moves_to_the_moment_when_the_window_frees_up(campaigns: RecoveryRuns) -> None:
-    campaign = await campaigns("generic_decline")
-    freed = await campaign.environment.get_current_time() + 5 * DAY
-    add_used_tries(campaign, freed - 30 * DAY)
-    await campaign.begin_with_failure()
+async def test_a_plan_moves_to_the_moment_when_the_window_frees_up(recovery_runs: RecoveryRuns) -> None:
+    recovery_run = await recovery_runs("generic_decline")
+    freed = await recovery_run.environment.get_current_time() + 5 * DAY
+    add_used_tries(recovery_run, freed - 30 * DAY)
+    await recovery_run.begin_with_failure()
 
-    await assert_ended(campaign, State.RECOVERED, "charged")
-    plan = campaign.first_record(EventType.RETRY_PLANNED)
+    await assert_ended(recovery_run, State.RECOVERED, "charged")
+    plan = recovery_run.first_record(EventType.RETRY_PLANNED)
     assert parse_timestamp(plan.data["at"]) == freed
     said = plan.data["network"]
     assert (said["rule"], said["used"], said["allowed"]) == ("visa_30d", 21, 20)
     assert (parse_timestamp(said["planned_at"]) or freed) < freed - 4 * DAY
-    (charge,) = campaign.all_records_of(EventType.CHARGE_REQUESTED)
+    (charge,) = recovery_run.all_records_of(EventType.CHARGE_REQUESTED)
     assert freed <= charge.occurred_at < freed + HOUR / 60
-    assert EventType.RETRY_SKIPPED.value not in campaign.event_types, "nothing was due that had to be skipped"
+    assert EventType.RETRY_SKIPPED.value not in recovery_run.event_types, "nothing was due that had to be skipped"
 
 
-async def test_a_charge_that_finds_the_tries_used_up_is_skipped_and_made_later(campaigns: RecoveryRuns) -> None:
+async def test_a_charge_that_finds_the_tries_used_up_is_skipped_and_made_later(recovery_runs: RecoveryRuns) -> None:
     """When it was planned there was room; other invoices of the card took it."""
-    campaign = await campaigns("generic_decline")
-    start = await campaign.begin_with_failure()
-    await campaign.advance_clock(HOUR)
+    recovery_run = await recovery_runs("generic_decline")
+    start = await recovery_run.begin_with_failure()
+    await recovery_run.advance_clock(HOUR)
     freed = start + 4 * DAY
-    add_used_tries(campaign, freed - 30 * DAY)
+    add_used_tries(recovery_run, freed - 30 * DAY)
 
-    await assert_ended(campaign, State.RECOVERED, "charged")
-    skipped = campaign.first_record(EventType.RETRY_SKIPPED)
+    await assert_ended(recovery_run, State.RECOVERED, "charged")
+    skipped = recovery_run.first_record(EventType.RETRY_SKIPPED)
     assert (skipped.data["reason"], skipped.data["action"]) == ("network_limit", "postpone")
     assert skipped.data["rule"] == "visa_30d"
     assert parse_timestamp(skipped.data["at"]) == freed
     assert skipped.data["why"].startswith("The card network allows 20 tries of one card and amount in 30 days")
-    (charge,) = campaign.all_records_of(EventType.CHARGE_REQUESTED)
+    (charge,) = recovery_run.all_records_of(EventType.CHARGE_REQUESTED)
     assert freed <= charge.occurred_at < freed + HOUR / 60
     assert charge.attempt == 1, "what was skipped used no attempt"
-    assert len(campaign.gateway.orders) == 1
+    assert len(recovery_run.gateway.orders) == 1
 
 
-async def test_a_window_that_never_frees_up_in_time_ends_it_with_the_reason(campaigns: RecoveryRuns) -> None:
-    campaign = await campaigns("generic_decline")
-    now = await campaign.environment.get_current_time()
-    add_used_tries(campaign, now - HOUR)
-    await campaign.begin_with_failure()
+async def test_a_window_that_never_frees_up_in_time_ends_it_with_the_reason(recovery_runs: RecoveryRuns) -> None:
+    recovery_run = await recovery_runs("generic_decline")
+    now = await recovery_run.environment.get_current_time()
+    add_used_tries(recovery_run, now - HOUR)
+    await recovery_run.begin_with_failure()
 
-    await assert_ended(campaign, State.EXHAUSTED, "network_limit")
-    skipped = campaign.first_record(EventType.RETRY_SKIPPED)
+    await assert_ended(recovery_run, State.EXHAUSTED, "network_limit")
+    skipped = recovery_run.first_record(EventType.RETRY_SKIPPED)
     assert (skipped.data["reason"], skipped.data["action"], skipped.data["rule"]) == (
         "network_limit",
         "give_up",
         "visa_30d",
     )
     assert "the next one is possible at" in skipped.data["why"]
-    assert campaign.gateway.orders == []
+    assert recovery_run.gateway.orders == []
 
 
-async def test_it_ends_too_when_that_turns_out_at_the_charge(campaigns: RecoveryRuns) -> None:
-    campaign = await campaigns("generic_decline")
-    await campaign.begin_with_failure()
-    add_used_tries(campaign, await campaign.advance_clock(HOUR))
-    await assert_ended(campaign, State.EXHAUSTED, "network_limit")
-    assert campaign.first_record(EventType.RETRY_SKIPPED).data["action"] == "give_up"
-    assert campaign.gateway.orders == []
+async def test_it_ends_too_when_that_turns_out_at_the_charge(recovery_runs: RecoveryRuns) -> None:
+    recovery_run = await recovery_runs("generic_decline")
+    await recovery_run.begin_with_failure()
+    add_used_tries(recovery_run, await recovery_run.advance_clock(HOUR))
+    await assert_ended(recovery_run, State.EXHAUSTED, "network_limit")
+    assert recovery_run.first_record(EventType.RETRY_SKIPPED).data["action"] == "give_up"
+    assert recovery_run.gateway.orders == []
 
 
-async def test_a_stop_of_another_invoice_s_try_ends_it_for_this_card(campaigns: RecoveryRuns) -> None:
-    campaign = await campaigns("generic_decline")
-    start = await campaign.begin_with_failure()
-    add_used_tries(campaign, start - 300 * DAY, 1, network_code="R1")
-    await assert_ended(campaign, State.EXHAUSTED, "network_limit")
-    skipped = campaign.first_record(EventType.RETRY_SKIPPED)
+async def test_a_stop_of_another_invoice_s_try_ends_it_for_this_card(recovery_runs: RecoveryRuns) -> None:
+    recovery_run = await recovery_runs("generic_decline")
+    start = await recovery_run.begin_with_failure()
+    add_used_tries(recovery_run, start - 300 * DAY, 1, network_code="R1")
+    await assert_ended(recovery_run, State.EXHAUSTED, "network_limit")
+    skipped = recovery_run.first_record(EventType.RETRY_SKIPPED)
     assert (skipped.data["rule"], skipped.data["network"]["never"]) == ("never_again", "stop_instruction")
     assert skipped.data["why"] == "The card network forbids any further try of this card: stop instruction."
-    assert campaign.gateway.orders == []
+    assert recovery_run.gateway.orders == []
 
 
-async def test_its_own_retries_count_too(campaigns: RecoveryRuns) -> None:
+async def test_its_own_retries_count_too(recovery_runs: RecoveryRuns) -> None:
     """Eighteen used: the opening failure and one retry fill the window, the next plan moves."""
-    campaign = await campaigns("generic_decline", script=[decline_result("generic_decline")])
-    now = await campaign.environment.get_current_time()
+    recovery_run = await recovery_runs("generic_decline", script=[decline_result("generic_decline")])
+    now = await recovery_run.environment.get_current_time()
     freed = now + 6 * DAY
-    add_used_tries(campaign, freed - 30 * DAY, ALLOWED_TRIES - 2)
-    await campaign.begin_with_failure()
-    await assert_ended(campaign, State.RECOVERED, "charged")
-    first, second = campaign.all_records_of(EventType.CHARGE_REQUESTED)
-    assert charge_times(campaign)[0] < 4
+    add_used_tries(recovery_run, freed - 30 * DAY, ALLOWED_TRIES - 2)
+    await recovery_run.begin_with_failure()
+    await assert_ended(recovery_run, State.RECOVERED, "charged")
+    first, second = recovery_run.all_records_of(EventType.CHARGE_REQUESTED)
+    assert charge_times(recovery_run)[0] < 4
     assert first.occurred_at < freed <= second.occurred_at < freed + HOUR / 60
 
 
-async def test_a_manual_retry_is_refused_with_the_sentence_and_the_plan_stays(campaigns: RecoveryRuns) -> None:
-    campaign = await campaigns("generic_decline")
-    start = await campaign.begin_with_failure()
-    await campaign.advance_clock(HOUR)
+async def test_a_manual_retry_is_refused_with_the_sentence_and_the_plan_stays(recovery_runs: RecoveryRuns) -> None:
+    recovery_run = await recovery_runs("generic_decline")
+    start = await recovery_run.begin_with_failure()
+    await recovery_run.advance_clock(HOUR)
     freed = start + 4 * DAY
-    add_used_tries(campaign, freed - 30 * DAY)
-    planned = campaign.first_record(EventType.RETRY_PLANNED).data["at"]
+    add_used_tries(recovery_run, freed - 30 * DAY)
+    planned = recovery_run.first_record(EventType.RETRY_PLANNED).data["at"]
 
     with pytest.raises(WorkflowUpdateFailedError) as refusal:
-        await campaign.submit_update("retry_now", Command(action=Action.RETRY, actor="ann", reason="she called"))
+        await recovery_run.submit_update("retry_now", Command(action=Action.RETRY, actor="ann", reason="she called"))
 
     cause = refusal.value.cause
     assert isinstance(cause, ApplicationError)
     assert (cause.type, cause.details[0]) == ("Refused", "network_limit")
     assert str(cause.message).startswith("The card network allows 20 tries of one card and amount in 30 days")
     assert format_timestamp(freed) in str(cause.message)
-    assert campaign.gateway.orders == []
-    skipped = campaign.first_record(EventType.RETRY_SKIPPED)
+    assert recovery_run.gateway.orders == []
+    skipped = recovery_run.first_record(EventType.RETRY_SKIPPED)
     assert (skipped.data["action"], skipped.data["trigger"]) == ("refuse", "manual")
-    status = await campaign.running_handle.query("status", result_type=RecoveryStatus)
+    status = await recovery_run.running_handle.query("status", result_type=RecoveryStatus)
     assert (status.state, status.next_attempt_at) == (State.WAITING, parse_timestamp(planned))
-    await assert_ended(campaign, State.RECOVERED, "charged")
+    await assert_ended(recovery_run, State.RECOVERED, "charged")
 
 
-async def test_another_card_has_tries_of_its_own(campaigns: RecoveryRuns) -> None:
-    campaign = await campaigns("lost_card", failure=Failure(code="lost_card"))
-    campaign.gateway.cards["pm_new"] = Card(fingerprint="fp_2", network="visa")
-    start = await campaign.begin_with_failure()
-    add_used_tries(campaign, start)
-    now = await campaign.advance_clock(DAY)
-    await campaign.send_event(an_event(EventKind.METHOD_UPDATED, occurred_at=now, method_id="pm_new"))
-    await assert_ended(campaign, State.RECOVERED, "charged")
-    assert campaign.first_record(EventType.CHARGE_REQUESTED).data["fingerprint"] == "fp_2"
+async def test_another_card_has_tries_of_its_own(recovery_runs: RecoveryRuns) -> None:
+    recovery_run = await recovery_runs("lost_card", failure=Failure(code="lost_card"))
+    recovery_run.gateway.cards["pm_new"] = Card(fingerprint="fp_2", network="visa")
+    start = await recovery_run.begin_with_failure()
+    add_used_tries(recovery_run, start)
+    now = await recovery_run.advance_clock(DAY)
+    await recovery_run.send_event(an_event(EventKind.METHOD_UPDATED, occurred_at=now, method_id="pm_new"))
+    await assert_ended(recovery_run, State.RECOVERED, "charged")
+    assert recovery_run.first_record(EventType.CHARGE_REQUESTED).data["fingerprint"] == "fp_2"
 
 
-async def test_the_same_card_under_another_name_has_not(campaigns: RecoveryRuns) -> None:
+async def test_the_same_card_under_another_name_has_not(recovery_runs: RecoveryRuns) -> None:
     """A method that turns out to be the card that is used up is refused, and the customer is waited for."""
-    campaign = await campaigns("lost_card", failure=Failure(code="lost_card"))
-    campaign.gateway.cards["pm_same"] = Card(fingerprint="fp_1", network="visa")
-    start = await campaign.begin_with_failure()
-    add_used_tries(campaign, start)
-    now = await campaign.advance_clock(DAY)
-    await campaign.send_event(an_event(EventKind.METHOD_UPDATED, occurred_at=now, method_id="pm_same"))
-    await assert_ended(campaign, State.EXHAUSTED, "customer_deadline")
-    assert [row.data["action"] for row in campaign.all_records_of(EventType.RETRY_SKIPPED)] == [
+    recovery_run = await recovery_runs("lost_card", failure=Failure(code="lost_card"))
+    recovery_run.gateway.cards["pm_same"] = Card(fingerprint="fp_1", network="visa")
+    start = await recovery_run.begin_with_failure()
+    add_used_tries(recovery_run, start)
+    now = await recovery_run.advance_clock(DAY)
+    await recovery_run.send_event(an_event(EventKind.METHOD_UPDATED, occurred_at=now, method_id="pm_same"))
+    await assert_ended(recovery_run, State.EXHAUSTED, "customer_deadline")
+    assert [row.data["action"] for row in recovery_run.all_records_of(EventType.RETRY_SKIPPED)] == [
         "wait_for_method",
         "refuse",
     ]
-    assert campaign.gateway.orders == []
+    assert recovery_run.gateway.orders == []

@@ -2,7 +2,7 @@
 
 from core.events import EventType
 from core.payments import EventKind
-from tests.support.story import OPEN_INVOICE, RecoveryScenario, scenario_in_flight
+from tests.support.recovery_scenario import OPEN_INVOICE, RecoveryScenario, scenario_in_flight
 from workflows.messages import MessageResult
 
 PROCESSING = OPEN_INVOICE.model_copy(update={"processing": True})

@@ -9,9 +9,9 @@ import pytest
 
 import catalog
 from activities.shadow import ShadowPlanner
+from core.durations import TimeScale
 from core.events import EventType, State
-from core.retry.pace import TimeScale
-from core.retry.strategies.base import Proposal, Situation
+from core.strategies.base import Proposal, Situation
 from settings import SHIPPED_POLICY
 from tests.support.gateway import SUCCEED, decline_result
 from tests.workflows.conftest import RecoveryRun, RecoveryRuns
@@ -37,7 +37,7 @@ WriteShadow = Callable[[str | None], Path]
 
 
 @pytest.fixture
-def written(tmp_path: Path) -> WriteShadow:
+def write_shadow(tmp_path: Path) -> WriteShadow:
     """The shadow's file with this text; without one it isn't there."""
 
     def write_shadow_file(text: str | None) -> Path:
@@ -61,17 +61,19 @@ def shadow_of(file: Path, **more: Any) -> ShadowPlanner:
     return ShadowPlanner(catalog.PolicyFile(file), strategies, TimeScale(), **more)
 
 
-async def play_decline_and_payment(campaigns: RecoveryRuns, beside: ShadowPlanner | None) -> RecoveryRun:
+async def play_decline_and_payment(recovery_runs: RecoveryRuns, beside: ShadowPlanner | None) -> RecoveryRun:
     """One decline, then the money."""
-    campaign = await campaigns("generic_decline", shadow=beside, script=[decline_result("generic_decline"), SUCCEED])
-    await campaign.begin_with_failure()
-    assert (await campaign.wait_for_end()).state is State.RECOVERED
-    return campaign
+    recovery_run = await recovery_runs(
+        "generic_decline", shadow=beside, script=[decline_result("generic_decline"), SUCCEED]
+    )
+    await recovery_run.begin_with_failure()
+    assert (await recovery_run.wait_for_end()).state is State.RECOVERED
+    return recovery_run
 
 
-def rows_without_shadow(campaign: RecoveryRun) -> list[str]:
+def rows_without_shadow(recovery_run: RecoveryRun) -> list[str]:
     """Its rows, but for the shadow's."""
-    return [one for one in campaign.event_types if one != "shadow.planned"]
+    return [one for one in recovery_run.event_types if one != "shadow.planned"]
 
 
 USUAL_TYPES = [
@@ -81,40 +83,47 @@ USUAL_TYPES = [
 
 
 async def test_a_shadow_that_disagrees_is_written_beside_every_decision_and_charges_nothing(
-    campaigns: RecoveryRuns, written: WriteShadow
+    recovery_runs: RecoveryRuns, write_shadow: WriteShadow
 ) -> None:
-    campaign = await play_decline_and_payment(campaigns, shadow_of(written(QUICKER_POLICY)))
+    recovery_run = await play_decline_and_payment(recovery_runs, shadow_of(write_shadow(QUICKER_POLICY)))
 
-    assert rows_without_shadow(campaign) == USUAL_TYPES
-    plans, rows = campaign.all_records_of(EventType.RETRY_PLANNED), campaign.all_records_of(EventType.SHADOW_PLANNED)
+    assert rows_without_shadow(recovery_run) == USUAL_TYPES
+    plans, rows = (
+        recovery_run.all_records_of(EventType.RETRY_PLANNED),
+        recovery_run.all_records_of(EventType.SHADOW_PLANNED),
+    )
     assert [row.sequence for row in rows] == [plan.sequence + 1 for plan in plans]
     assert [row.data["agrees"] for row in rows] == [False, True]
     assert rows[0].data["at"] < plans[0].data["at"]
     assert [row.data["retry"] for row in plans] == [1, 2]
-    assert campaign.gateway.success_count == 1
-    charged = [row.occurred_at.isoformat() for row in campaign.all_records_of(EventType.CHARGE_REQUESTED)]
+    assert recovery_run.gateway.success_count == 1
+    charged = [row.occurred_at.isoformat() for row in recovery_run.all_records_of(EventType.CHARGE_REQUESTED)]
     assert all(at[:16] >= plan.data["at"][:16] for at, plan in zip(charged, plans, strict=True))
 
 
 @pytest.mark.parametrize("text", ["this is no policy", "", None], ids=["broken", "empty", "missing"])
 async def test_a_shadow_that_cannot_be_read_costs_the_recovery_nothing(
-    campaigns: RecoveryRuns, written: WriteShadow, text: str | None
+    recovery_runs: RecoveryRuns, write_shadow: WriteShadow, text: str | None
 ) -> None:
-    assert (await play_decline_and_payment(campaigns, shadow_of(written(text)))).event_types == USUAL_TYPES
+    assert (await play_decline_and_payment(recovery_runs, shadow_of(write_shadow(text)))).event_types == USUAL_TYPES
 
 
-async def test_a_shadow_that_hangs_is_left_out(campaigns: RecoveryRuns, written: WriteShadow, released: None) -> None:
+async def test_a_shadow_that_hangs_is_left_out(
+    recovery_runs: RecoveryRuns, write_shadow: WriteShadow, released: None
+) -> None:
     del released
     head, _, tail = SHIPPED.partition("[strategies.standard_ladder]\n")
-    file = written(head + OTHER_STRATEGY.format(use="hangs") + "\n[" + tail.partition("\n[")[2])
-    assert (await play_decline_and_payment(campaigns, shadow_of(file, budget=0.1))).event_types == USUAL_TYPES
+    file = write_shadow(head + OTHER_STRATEGY.format(use="hangs") + "\n[" + tail.partition("\n[")[2])
+    assert (await play_decline_and_payment(recovery_runs, shadow_of(file, budget=0.1))).event_types == USUAL_TYPES
 
 
 async def test_a_shadow_that_raises_is_left_out(
-    campaigns: RecoveryRuns, written: WriteShadow, monkeypatch: pytest.MonkeyPatch
+    recovery_runs: RecoveryRuns, write_shadow: WriteShadow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def raise_error(*_: object) -> None:
         raise ZeroDivisionError("a mistake of ours")
 
     monkeypatch.setattr("activities.shadow.decide_shadow", raise_error)
-    assert (await play_decline_and_payment(campaigns, shadow_of(written(QUICKER_POLICY)))).event_types == USUAL_TYPES
+    assert (
+        await play_decline_and_payment(recovery_runs, shadow_of(write_shadow(QUICKER_POLICY)))
+    ).event_types == USUAL_TYPES

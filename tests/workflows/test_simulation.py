@@ -14,17 +14,17 @@ from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from activities.simulating import PROGRAM, DryRuns
+from activities.dry_runs import PROGRAM, DryRuns
 from core.contracts import SimulationInput
 from core.simulations import SimulationOrder
 from db.repositories import simulations
 from db.session import Database
 from settings import SHIPPED_POLICY
-from simulator.result import Result
+from simulator.report.result import Result
 from tests.db.conftest import Addresses
 from tests.workflows.conftest import time_skipping
-from workflows.names import RECOVERY_QUEUE, SIMULATION_QUEUE
-from workflows.registry import WORKFLOWS
+from workflows.client import WORKFLOWS
+from workflows.options import RECOVERY_QUEUE, SIMULATION_QUEUE
 
 SHIPPED = SHIPPED_POLICY.read_text()
 ORDER = SimulationOrder(recoveries=500, seed=5, policy=SHIPPED.replace('"72h"', '"48h"'), baseline=SHIPPED)
@@ -76,7 +76,7 @@ async def server() -> AsyncIterator[WorkflowEnvironment]:
 
 
 @pytest.fixture
-async def house(server: WorkflowEnvironment, database: Database) -> SimulationWorker:
+async def simulation_worker(server: WorkflowEnvironment, database: Database) -> SimulationWorker:
     return SimulationWorker(server, database)
 
 
@@ -84,7 +84,7 @@ StartWorkers = Callable[..., Any]
 
 
 @pytest.fixture
-def working(server: WorkflowEnvironment, database: Database, addresses: Addresses) -> StartWorkers:
+def start_workers(server: WorkflowEnvironment, database: Database, addresses: Addresses) -> StartWorkers:
     """Workers for as long as the block runs; `program` takes the place of the real computation."""
 
     @asynccontextmanager
@@ -123,13 +123,13 @@ def is_process_gone(file: Path) -> Callable[[], Awaitable[bool]]:
 
 
 async def test_an_order_becomes_a_result_and_a_report_and_again_the_same(
-    house: SimulationWorker, working: StartWorkers
+    simulation_worker: SimulationWorker, start_workers: StartWorkers
 ) -> None:
-    async with working():
-        ids = [await house.start_simulation(), await house.start_simulation()]
+    async with start_workers():
+        ids = [await simulation_worker.start_simulation(), await simulation_worker.start_simulation()]
         for id in ids:
-            await house.run_handle(id).result()
-    first, second = [await house.fetch_row(id) for id in ids]
+            await simulation_worker.run_handle(id).result()
+    first, second = [await simulation_worker.fetch_row(id) for id in ids]
     assert first["state"] == "done"
     result = Result.model_validate_json(first["result"])
     assert (result.recoveries, result.seed, len(result.arms)) == (500, 5, 2)
@@ -139,73 +139,78 @@ async def test_an_order_becomes_a_result_and_a_report_and_again_the_same(
 
 
 async def test_numbers_that_make_no_sense_fail_it_with_a_sentence(
-    house: SimulationWorker, working: StartWorkers
+    simulation_worker: SimulationWorker, start_workers: StartWorkers
 ) -> None:
-    async with working():
-        id = await house.start_simulation(ORDER.model_copy(update={"assumptions": "[self_recovery]\nnonsense = 1\n"}))
+    async with start_workers():
+        id = await simulation_worker.start_simulation(
+            ORDER.model_copy(update={"assumptions": "[self_recovery]\nnonsense = 1\n"})
+        )
         with pytest.raises(WorkflowFailureError):
-            await house.run_handle(id).result()
-    row = await house.fetch_row(id)
+            await simulation_worker.run_handle(id).result()
+    row = await simulation_worker.fetch_row(id)
     assert row["state"] == "failed"
     assert row["problem"].startswith("assumptions.toml")
     assert (row["result"], row["report"]) == (None, None)
 
 
 async def test_it_can_be_canceled_while_it_is_computed(
-    house: SimulationWorker, working: StartWorkers, tmp_path: Path
+    simulation_worker: SimulationWorker, start_workers: StartWorkers, tmp_path: Path
 ) -> None:
     file = tmp_path / "pid"
-    async with working("-c", HANGING_PROGRAM, str(file)):
-        id = await house.start_simulation()
+    async with start_workers("-c", HANGING_PROGRAM, str(file)):
+        id = await simulation_worker.start_simulation()
 
         async def is_running() -> bool:
-            return await asyncio.to_thread(file.exists) and str((await house.fetch_row(id))["state"]) == "running"
+            return (
+                await asyncio.to_thread(file.exists)
+                and str((await simulation_worker.fetch_row(id))["state"]) == "running"
+            )
 
         await wait_until(is_running)
-        await house.run_handle(id).cancel()
+        await simulation_worker.run_handle(id).cancel()
         with pytest.raises(WorkflowFailureError):
-            await house.run_handle(id).result()
+            await simulation_worker.run_handle(id).result()
         await wait_until(is_process_gone(file))
-    row = await house.fetch_row(id)
+    row = await simulation_worker.fetch_row(id)
     assert (row["state"], row["problem"], row["ended_at"] is not None) == ("canceled", None, True)
 
 
 async def test_it_can_be_canceled_while_it_waits_for_another(
-    house: SimulationWorker, working: StartWorkers, tmp_path: Path
+    simulation_worker: SimulationWorker, start_workers: StartWorkers, tmp_path: Path
 ) -> None:
     file = tmp_path / "pid"
-    async with working("-c", HANGING_PROGRAM, str(file)):
-        first = await house.start_simulation()
+    async with start_workers("-c", HANGING_PROGRAM, str(file)):
+        first = await simulation_worker.start_simulation()
         await wait_until(lambda: asyncio.to_thread(file.exists))
-        second = await house.start_simulation()
-        await house.run_handle(second).cancel()
+        second = await simulation_worker.start_simulation()
+        await simulation_worker.run_handle(second).cancel()
         with pytest.raises(WorkflowFailureError):
-            await house.run_handle(second).result()
-        assert (await house.fetch_row(second))["state"] == "canceled"
-        assert (await house.fetch_row(first))["state"] == "running"
-        await house.run_handle(first).cancel()
+            await simulation_worker.run_handle(second).result()
+        assert (await simulation_worker.fetch_row(second))["state"] == "canceled"
+        assert (await simulation_worker.fetch_row(first))["state"] == "running"
+        await simulation_worker.run_handle(first).cancel()
         with pytest.raises(WorkflowFailureError):
-            await house.run_handle(first).result()
+            await simulation_worker.run_handle(first).result()
 
 
 async def test_a_process_that_is_lost_is_begun_anew(
-    house: SimulationWorker, working: StartWorkers, tmp_path: Path
+    simulation_worker: SimulationWorker, start_workers: StartWorkers, tmp_path: Path
 ) -> None:
-    async with working("-c", CRASHING_PROGRAM, str(tmp_path / "marker")):
-        id = await house.start_simulation()
-        await house.run_handle(id).result()
-    row = await house.fetch_row(id)
+    async with start_workers("-c", CRASHING_PROGRAM, str(tmp_path / "marker")):
+        id = await simulation_worker.start_simulation()
+        await simulation_worker.run_handle(id).result()
+    row = await simulation_worker.fetch_row(id)
     assert (row["state"], row["report"]) == ("done", "again")
 
 
 async def test_a_process_that_is_always_lost_fails_it_in_the_end(
-    house: SimulationWorker, working: StartWorkers
+    simulation_worker: SimulationWorker, start_workers: StartWorkers
 ) -> None:
-    async with working("-c", "import os; os._exit(9)"):
-        id = await house.start_simulation()
+    async with start_workers("-c", "import os; os._exit(9)"):
+        id = await simulation_worker.start_simulation()
         with pytest.raises(WorkflowFailureError):
-            await house.run_handle(id).result()
-    row = await house.fetch_row(id)
+            await simulation_worker.run_handle(id).result()
+    row = await simulation_worker.fetch_row(id)
     assert (row["state"], row["problem"]) == ("failed", "the process that computed it ended with 9")
 
 

@@ -19,22 +19,22 @@ from activities.charging import Charging
 from activities.decisions import Decisions, DecisionSources
 from activities.lookups import PlanLookups, StatisticsCache
 from activities.recording import Recording
+from core.durations import TimeScale
 from core.events import EventType, Record, State, Trigger
-from core.retry.machine import apply
-from core.retry.pace import TimeScale
-from core.retry.recovery import Recovery
-from core.retry.strategies.experience import RetryCell
-from simulator import assumptions
-from simulator.cases import NEVER, Cases
-from simulator.exact import RecoverySimulation
-from simulator.fast import ArrayEngine
-from simulator.fate import OutcomeModels
-from simulator.population import SyntheticSource
-from simulator.world import World
-from tests.simulator.made import a_world, policy_with_strategy
-from tests.support.theatre import InvoiceScenario, ScenarioProvider, WorkflowRunner
-from workflows.names import RECOVERY_QUEUE, charge_queue
-from workflows.registry import WORKFLOWS
+from core.recovery.machine import apply
+from core.recovery.state import Recovery
+from core.strategies.experience import RetryCell
+from simulator.engines.arm import World
+from simulator.engines.array_engine import ArrayEngine
+from simulator.engines.event_engine import RecoverySimulation
+from simulator.model import assumptions
+from simulator.model.cases import NEVER, Cases
+from simulator.model.charge_outcomes import OutcomeModels
+from simulator.population.synthetic import SyntheticSource
+from tests.simulator.made_cases import a_world, policy_with_strategy
+from tests.support.scenario_provider import InvoiceScenario, ScenarioProvider, WorkflowRunner
+from workflows.client import WORKFLOWS
+from workflows.options import RECOVERY_QUEUE, charge_queue
 
 SEED: Final = 11
 LEAD_SECONDS: Final = 600
@@ -81,7 +81,7 @@ class FixedPolicySource:
 
 
 @pytest.fixture
-async def stage(time_server: WorkflowEnvironment) -> AsyncIterator[WorkflowRunner]:
+async def workflow_runner(time_server: WorkflowEnvironment) -> AsyncIterator[WorkflowRunner]:
     """Workers for everything, and a provider that knows its scenes."""
     theatre, world = ScenarioProvider(), a_world(POLICY)
     policy: Any = FixedPolicySource(world)
@@ -154,20 +154,20 @@ def seconds_between(begin: datetime | None, end: datetime) -> float:
 
 
 @pytest.mark.timeout(3_600)
-async def test_recoveries_are_lived_alike(stage: WorkflowRunner, pytestconfig: pytest.Config) -> None:
+async def test_recoveries_are_lived_alike(workflow_runner: WorkflowRunner, pytestconfig: pytest.Config) -> None:
     recoveries: int = pytestconfig.getoption("--recoveries")
     believed, world = assumptions.load_shipped_assumptions(), a_world(POLICY)
     source, fates = SyntheticSource(believed, recoveries, SEED), OutcomeModels(believed.to_outcome_chances(), SEED)
     every, ends, waited = source.cases(0, recoveries), set(), set()
     for row in range(recoveries):
-        case = case_beginning_at(every, row, await stage.server_time() + LEAD_SECONDS)
+        case = case_beginning_at(every, row, await workflow_runner.server_time() + LEAD_SECONDS)
         run = RecoverySimulation(world, fates.for_cases(case), case, 0)
         journey, fast = run.run_to_end(), ArrayEngine(world, fates).run(case).summary_at(0)
         assert fast == (journey.state, journey.reason, journey.closed_at, tuple(one.at for one in journey.charges))
         scene = InvoiceScenario(
             case.case_at(0), believed.to_outcome_chances(), [charge.won for charge in journey.charges]
         )
-        real, told = case_result(await stage.run_scenario(scene, journey.closed_at)), case_result(run.records)
+        real, told = case_result(await workflow_runner.run_scenario(scene, journey.closed_at)), case_result(run.records)
         assert real._replace(delays=told.delays) == told, (real, told, case.case_at(0))
         assert set(told.delays) <= {0.0}
         assert all(0 <= delay < TOLERANCE_SECONDS for delay in real.delays)

@@ -110,7 +110,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Everything away, rows included: `db.migrate.downgrade` asks before it comes to this."""
+    """Everything away, rows included: `db.schema.downgrade` asks before it comes to this."""
     op.execute("DROP TABLE event_log")
     op.execute("DROP FUNCTION ensure_event_log_partition(date)")
     op.execute("DROP FUNCTION refuse_event_log_change()")

@@ -1,7 +1,7 @@
 """Figures by day that are kept ready, for the dashboard and `/v1/summary`.
 
 Whatever changes a recovery leaves a mark of the days (UTC) of its opening and its end, in the same transaction. A
-marked day is summed from the recoveries themselves until `db.repositories.figures.refresh` sums it anew and takes the
+marked day is summed from the recoveries themselves until `db.queries.figures.refresh` sums it anew and takes the
 marks away. Marks are only ever added by writers, so that no two of them wait for each other. A figure is only ever a
 copy of what `recovery` says, so it holds also after a rebuild, an import or a correction by hand.
 """

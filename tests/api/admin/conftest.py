@@ -2,11 +2,11 @@
 
 import pytest
 
-from tests.api.admin.desk import AdminBrowser
-from tests.api.house import ApiHarness
+from tests.api.admin.console import AdminBrowser
+from tests.api.harness import ApiHarness
 
 
 @pytest.fixture
-def desk(house: ApiHarness) -> AdminBrowser:
+def console(harness: ApiHarness) -> AdminBrowser:
     """Nobody has signed in."""
-    return AdminBrowser(house)
+    return AdminBrowser(harness)

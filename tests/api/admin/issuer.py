@@ -17,7 +17,7 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from joserfc import jwt
 from joserfc.jwk import KeySet, OctKey, RSAKey
 
-from tests.api.house import run_server
+from tests.api.harness import run_server
 
 CLIENT, SECRET = "desk", "the-desk's-secret"
 

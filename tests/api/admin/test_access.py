@@ -7,15 +7,15 @@ import pytest
 from fastapi import Request
 from pydantic import SecretStr
 
-from api.admin import local_people
-from api.admin.access import access, address
-from api.admin.local_people import LocalPeople, LocalPerson, entry
-from api.admin.people import Role
+from api.admin import local_users as local_people
+from api.admin.local_users import LocalUser, LocalUsers, format_local_user
+from api.admin.login_config import build_login_config, client_address
+from api.admin.sessions import Role
 from core.errors import InvalidInput
 from db.session import Database
 from tests.api.admin.test_oidc import ACCESS
 from tests.api.admin.visitor import HASH, PASSWORD, local_users, open_visitor
-from tests.api.house import build_app, test_free_settings
+from tests.api.harness import build_app, test_free_settings
 from tests.intake.fakes import FakeRecoveries
 
 LIVE: dict[str, dict[str, Any]] = {
@@ -27,22 +27,22 @@ OPENID: dict[str, Any] = ACCESS | {"oidc_issuer": "https://id.example.com"}
 
 
 def test_on_a_development_machine_passwords_are_open_without_a_word() -> None:
-    found = access(test_free_settings())
+    found = build_login_config(test_free_settings())
     assert (bool(found.local), found.openid, found.notes, found.secure) == (True, None, (), False)
 
 
 @pytest.mark.parametrize("provider", LIVE)
 def test_where_real_money_moves_nobody_signs_in_by_password(provider: str) -> None:
-    found = access(test_free_settings(**LIVE[provider], local_users=SecretStr(local_users(ann=Role.ADMIN))))
+    found = build_login_config(test_free_settings(**LIVE[provider], local_users=SecretStr(local_users(ann=Role.ADMIN))))
     assert not found.local
     assert found.notes == (f"the desk's sign-in by password is off: {provider} is live; set OIDC_ISSUER",)
 
 
 def test_with_openid_nobody_signs_in_by_password() -> None:
-    found = access(test_free_settings(**OPENID))
+    found = build_login_config(test_free_settings(**OPENID))
     assert (bool(found.local), found.openid is not None, found.secure) == (False, True, True)
     assert found.notes == ("the desk's sign-in by password is off: OIDC_ISSUER is set",)
-    assert access(test_free_settings(**OPENID, bootstrap_api_key=SecretStr(""))).notes == ()
+    assert build_login_config(test_free_settings(**OPENID, bootstrap_api_key=SecretStr(""))).notes == ()
 
 
 async def test_a_closed_way_is_closed_at_the_door_and_on_the_page(
@@ -60,12 +60,16 @@ async def test_a_closed_way_is_closed_at_the_door_and_on_the_page(
 
 def test_sessions_are_signed_by_what_every_process_has() -> None:
     own = test_free_settings(session_secret=SecretStr("x" * 32))
-    assert access(own).secret == access(own).secret
-    assert access(test_free_settings()).secret == access(test_free_settings()).secret != access(own).secret
-    assert "xxx" not in access(own).secret
-    assert "bootstrap" not in access(test_free_settings()).secret
+    assert build_login_config(own).secret == build_login_config(own).secret
+    assert (
+        build_login_config(test_free_settings()).secret
+        == build_login_config(test_free_settings()).secret
+        != build_login_config(own).secret
+    )
+    assert "xxx" not in build_login_config(own).secret
+    assert "bootstrap" not in build_login_config(test_free_settings()).secret
     other = test_free_settings(bootstrap_api_key=SecretStr("another-key"))
-    assert access(other).secret != access(test_free_settings()).secret
+    assert build_login_config(other).secret != build_login_config(test_free_settings()).secret
 
 
 def test_another_issuer_means_other_sessions() -> None:
@@ -73,29 +77,32 @@ def test_another_issuer_means_other_sessions() -> None:
         test_free_settings(**OPENID),
         test_free_settings(**OPENID | {"oidc_issuer": "https://id2.example.com"}),
     )
-    assert access(here).secret != access(there).secret
-    assert access(here).secret != access(test_free_settings(session_secret=ACCESS["session_secret"])).secret
+    assert build_login_config(here).secret != build_login_config(there).secret
+    assert (
+        build_login_config(here).secret
+        != build_login_config(test_free_settings(session_secret=ACCESS["session_secret"])).secret
+    )
 
 
 def test_a_key_that_opens_nothing_signs_nothing() -> None:
     """It may be short: whoever sees what it signs could find it by trying."""
     live = test_free_settings(**LIVE["Stripe"])
-    assert access(live).secret != access(live).secret
+    assert build_login_config(live).secret != build_login_config(live).secret
 
 
 @pytest.mark.parametrize("name", ["public_url", "oidc_issuer"])
 def test_with_real_money_every_address_is_https(name: str) -> None:
     plain = OPENID | {name: "http://somewhere.example.com"}
-    assert access(test_free_settings(**plain)).openid
+    assert build_login_config(test_free_settings(**plain)).openid
     with pytest.raises(InvalidInput, match=f"{name.upper()} must begin with https: Stripe is live"):
-        access(test_free_settings(**plain, **LIVE["Stripe"]))
+        build_login_config(test_free_settings(**plain, **LIVE["Stripe"]))
 
 
 def test_without_anything_to_sign_by_sessions_end_with_the_process() -> None:
     alone = test_free_settings(bootstrap_api_key=SecretStr(""), local_users=SecretStr(local_users(ann=Role.ADMIN)))
-    assert access(alone).secret != access(alone).secret
-    assert "sessions end with this process" in access(alone).notes[0]
-    closed = access(test_free_settings(bootstrap_api_key=SecretStr("")))
+    assert build_login_config(alone).secret != build_login_config(alone).secret
+    assert "sessions end with this process" in build_login_config(alone).notes[0]
+    closed = build_login_config(test_free_settings(bootstrap_api_key=SecretStr("")))
     assert (bool(closed.local), closed.notes) == (False, ())
 
 
@@ -106,7 +113,7 @@ def test_without_anything_to_sign_by_sessions_end_with_the_process() -> None:
 )  # fmt: skip
 def test_an_address_that_is_none_is_refused_at_the_start(name: str, wrong: str) -> None:
     with pytest.raises(InvalidInput, match=name.upper()):
-        access(test_free_settings(**OPENID | {name: wrong}))
+        build_login_config(test_free_settings(**OPENID | {name: wrong}))
 
 
 @pytest.mark.parametrize(
@@ -116,15 +123,17 @@ def test_an_address_that_is_none_is_refused_at_the_start(name: str, wrong: str) 
 )  # fmt: skip
 def test_people_that_are_not_as_they_should_be_are_refused_without_their_hashes(text: str) -> None:
     with pytest.raises(InvalidInput, match="LOCAL_USERS") as told:
-        local_people.parse(text)
+        local_people.parse_local_users(text)
     assert "argon2" not in str(told.value)
 
 
 def test_an_entry_is_read_back_and_fits_its_password_alone() -> None:
-    text = entry("ann@example.com", Role.OPERATOR, PASSWORD)
+    text = format_local_user("ann@example.com", Role.OPERATOR, PASSWORD)
     assert re.fullmatch(r"ann@example\.com:operator:\$argon2id\$\S+", text)
     assert PASSWORD not in text
-    people = LocalPeople(local_people.parse(f"{text}\n {entry('bob', Role.VIEWER, 'another password')}"), "")
+    people = LocalUsers(
+        local_people.parse_local_users(f"{text}\n {format_local_user('bob', Role.VIEWER, 'another password')}"), ""
+    )
     assert people.role_of("ann@example.com", PASSWORD) is Role.OPERATOR
     assert people.role_of("bob", PASSWORD) is None
 
@@ -132,13 +141,13 @@ def test_an_entry_is_read_back_and_fits_its_password_alone() -> None:
 @pytest.mark.parametrize(("name", "password"), [("ann", "short"), ("a b", PASSWORD), ("", PASSWORD), ("a:b", PASSWORD)])
 def test_an_entry_needs_a_name_and_a_password(name: str, password: str) -> None:
     with pytest.raises(InvalidInput):
-        entry(name, Role.VIEWER, password)
+        format_local_user(name, Role.VIEWER, password)
 
 
 def test_nobody_is_nobody() -> None:
-    assert not LocalPeople({}, "")
-    assert LocalPeople({}, "").role_of("admin", "") is None
-    assert LocalPeople({"ann": LocalPerson(role=Role.VIEWER, hash=HASH)}, "").role_of("admin", "") is None
+    assert not LocalUsers({}, "")
+    assert LocalUsers({}, "").role_of("admin", "") is None
+    assert LocalUsers({"ann": LocalUser(role=Role.VIEWER, hash=HASH)}, "").role_of("admin", "") is None
 
 
 @pytest.mark.parametrize(
@@ -153,4 +162,4 @@ def test_nobody_is_nobody() -> None:
 )
 def test_where_a_request_comes_from(host: str | None, place: str) -> None:
     client = (host, 1) if host is not None else None
-    assert address(Request({"type": "http", "client": client, "headers": []})) == place
+    assert client_address(Request({"type": "http", "client": client, "headers": []})) == place

@@ -7,9 +7,9 @@ import pytest
 
 from core.events import EventType
 from db.repositories import event_log
-from tests.api.admin.desk import AdminBrowser
-from tests.api.house import ALL_SCOPES
-from tests.db.stories import NOW, blank_recovery, canceled_event, event_of, failed_event
+from tests.api.admin.console import AdminBrowser
+from tests.api.harness import ALL_SCOPES
+from tests.db.recovery_events import NOW, blank_recovery, canceled_event, event_of, failed_event
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,7 @@ def currency() -> str:
     return "SEK"
 
 
-async def add_recovery(desk: AdminBrowser, invoice: str, currency: str, amount: int, paid: bool | None) -> None:
+async def add_recovery(console: AdminBrowser, invoice: str, currency: str, amount: int, paid: bool | None) -> None:
     """One of the last hours, that was won, lost, or goes on."""
     at = NOW - timedelta(hours=5)
     end = {True: [event_of(EventType.PAID_ELSEWHERE)], False: [canceled_event()], None: []}[paid]
@@ -29,17 +29,17 @@ async def add_recovery(desk: AdminBrowser, invoice: str, currency: str, amount: 
         event_of(EventType.RETRY_PLANNED),
         *end,
     ]
-    async with desk.harness.db.begin() as session:
+    async with console.harness.db.begin() as session:
         await event_log.append_to_log(session, blank_recovery(invoice), rows, at)
 
 
-async def test_it_says_what_the_summary_says(desk: AdminBrowser, currency: str) -> None:
+async def test_it_says_what_the_summary_says(console: AdminBrowser, currency: str) -> None:
     for number, (amount, paid) in enumerate([(123_456, True), (10_001, False), (5_000, None), (70_000, True)]):
-        await add_recovery(desk, f"in_board_{number}", currency, amount, paid)
-    page = await desk.sign_in_as().get_page("/", **_query_for(currency))
+        await add_recovery(console, f"in_board_{number}", currency, amount, paid)
+    page = await console.sign_in_as().get_page("/", **_query_for(currency))
     assert page.status == 200
     query = urlencode({"currency": currency, "from": "2020-01-01T00:00:00Z"})
-    summary = (await desk.harness.client.get(f"/v1/summary?{query}", headers=ALL_SCOPES)).json()["currencies"][0]
+    summary = (await console.harness.client.get(f"/v1/summary?{query}", headers=ALL_SCOPES)).json()["currencies"][0]
     assert (summary["recovered"], summary["lost"], summary["at_risk"]) == (193_456, 10_001, 5_000)
     for words in ("SEK1,934.56", "SEK100.01", "SEK50.00"):
         assert words in page.text.replace("\xa0", "")
@@ -47,26 +47,26 @@ async def test_it_says_what_the_summary_says(desk: AdminBrowser, currency: str) 
     assert "66.7% by count" in page.text
 
 
-async def test_money_that_went_back_leaves_net(desk: AdminBrowser) -> None:
+async def test_money_that_went_back_leaves_net(console: AdminBrowser) -> None:
     currency, at = "PLN", NOW - timedelta(hours=5)
     paid, back = event_of(EventType.PAID_ELSEWHERE), event_of(EventType.PAYMENT_REFUNDED, amount=30_000)
-    async with desk.harness.db.begin() as session:
+    async with console.harness.db.begin() as session:
         opening = failed_event(at, event_id="evt_board_net", currency=currency, amount=100_000)
         await event_log.append_to_log(session, blank_recovery("in_board_net"), [opening, paid], at)
         await event_log.append_late(session, "stripe", "in_board_net", back, at)
-    text = (await desk.sign_in_as().get_page("/", **_query_for(currency))).text.replace("\xa0", "")
+    text = (await console.sign_in_as().get_page("/", **_query_for(currency))).text.replace("\xa0", "")
     for words in ("PLN1,000.00", "PLN700.00", "PLN0.00 came late, PLN300.00 went back", "PLN700.00 net"):
         assert words in text
 
 
-async def test_every_tile_says_how_it_is_counted(desk: AdminBrowser, currency: str) -> None:
-    page = await desk.sign_in_as().get_page("/", **_query_for(currency))
+async def test_every_tile_says_how_it_is_counted(console: AdminBrowser, currency: str) -> None:
+    page = await console.sign_in_as().get_page("/", **_query_for(currency))
     for words in ("it may still come in", "Recovered ÷ (recovered + lost)", "exhausted, blocked or canceled"):
         assert words in page.text
 
 
-async def test_parts_funnel_and_arms_are_there(desk: AdminBrowser, currency: str) -> None:
-    page = await desk.sign_in_as().get_page("/", **_query_for(currency))
+async def test_parts_funnel_and_arms_are_there(console: AdminBrowser, currency: str) -> None:
+    page = await console.sign_in_as().get_page("/", **_query_for(currency))
     for words in (
         "By cause",
         "By segment",
@@ -79,16 +79,16 @@ async def test_parts_funnel_and_arms_are_there(desk: AdminBrowser, currency: str
     assert "From failed to recovered" in page.text
 
 
-async def test_days_without_anything_say_so(desk: AdminBrowser) -> None:
-    page = await desk.sign_in_as().get_page("/", **{"from": "2020-01-01", "to": "2020-01-31"})
+async def test_days_without_anything_say_so(console: AdminBrowser) -> None:
+    page = await console.sign_in_as().get_page("/", **{"from": "2020-01-01", "to": "2020-01-31"})
     assert "Nothing failed in these days" in page.text
 
 
 @pytest.mark.parametrize(
     "days", [{"from": "yesterday"}, {"from": "2026-02-01", "to": "2026-01-01"}, {"from": "1990-01-01"}]
 )
-async def test_days_that_make_no_sense_are_refused(desk: AdminBrowser, days: dict[str, str]) -> None:
-    page = await desk.sign_in_as().get_page("/", **days)
+async def test_days_that_make_no_sense_are_refused(console: AdminBrowser, days: dict[str, str]) -> None:
+    page = await console.sign_in_as().get_page("/", **days)
     assert page.status == 422
 
 

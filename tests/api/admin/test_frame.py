@@ -4,44 +4,44 @@ from datetime import timedelta
 
 import pytest
 
-from api.admin.people import Role
-from tests.api.admin.desk import AdminBrowser
-from tests.api.house import BOOTSTRAP
+from api.admin.sessions import Role
+from tests.api.admin.console import AdminBrowser
+from tests.api.harness import BOOTSTRAP
 
 
 @pytest.mark.parametrize("path", ["/", "/recoveries", "/recoveries?q=%C3%A4"])
-async def test_a_page_without_login_leads_to_it_and_back(path: str, desk: AdminBrowser) -> None:
-    answer = await desk.get_page(path)
+async def test_a_page_without_login_leads_to_it_and_back(path: str, console: AdminBrowser) -> None:
+    answer = await console.get_page(path)
     assert answer.status == 303
-    signing = await desk.get_page(answer.response.headers["location"])
+    signing = await console.get_page(answer.response.headers["location"])
     assert signing.form_to("/login").fields["next"] == f"/admin{path}"
 
 
-async def test_an_ended_session_says_so(desk: AdminBrowser) -> None:
-    answer = await desk.sign_in_as(stay=timedelta(seconds=-1)).get_page("/recoveries")
+async def test_an_ended_session_says_so(console: AdminBrowser) -> None:
+    answer = await console.sign_in_as(stay=timedelta(seconds=-1)).get_page("/recoveries")
     assert answer.status == 303
-    assert "Your session has ended" in (await desk.get_page(answer.response.headers["location"])).text
+    assert "Your session has ended" in (await console.get_page(answer.response.headers["location"])).text
 
 
-async def test_signing_in_with_name_and_password(desk: AdminBrowser) -> None:
-    form = (await desk.get_page("/login", next="/admin/recoveries")).form_to("/login")
-    wrong = await desk.submit_form("/login", **form.fields | {"username": "admin", "password": "no"})
+async def test_signing_in_with_name_and_password(console: AdminBrowser) -> None:
+    form = (await console.get_page("/login", next="/admin/recoveries")).form_to("/login")
+    wrong = await console.submit_form("/login", **form.fields | {"username": "admin", "password": "no"})
     assert (wrong.status, "don't fit" in wrong.text) == (401, True)
-    right = await desk.submit_form("/login", **form.fields | {"username": "admin", "password": BOOTSTRAP})
+    right = await console.submit_form("/login", **form.fields | {"username": "admin", "password": BOOTSTRAP})
     assert (right.status, right.response.headers["location"]) == (303, "/admin/recoveries")
-    assert "admin" in (await desk.get_page("/recoveries")).text
+    assert "admin" in (await console.get_page("/recoveries")).text
 
 
-async def test_a_form_needs_the_token_of_its_session(desk: AdminBrowser) -> None:
-    here = desk.sign_in_as(Role.VIEWER)
+async def test_a_form_needs_the_token_of_its_session(console: AdminBrowser) -> None:
+    here = console.sign_in_as(Role.VIEWER)
     for token in (None, "", "another"):
         answer = await here.submit_form("/logout", token=token)
         assert (answer.status, "Go back and send it again" in answer.text) == (403, True)
     assert (await here.submit_form("/logout")).status == 303
 
 
-async def test_pages_hold_to_the_strict_policy(desk: AdminBrowser) -> None:
-    answer = await desk.sign_in_as(Role.VIEWER).get_page("/recoveries")
+async def test_pages_hold_to_the_strict_policy(console: AdminBrowser) -> None:
+    answer = await console.sign_in_as(Role.VIEWER).get_page("/recoveries")
     policy = answer.response.headers["content-security-policy"]
     assert "unsafe" not in policy
     assert policy.startswith("default-src 'none'")

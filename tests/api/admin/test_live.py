@@ -10,31 +10,31 @@ from typing import Any
 import httpx
 import pytest
 
-from api.admin import live
-from api.admin.people import Role
+from api.admin import live_updates
+from api.admin.sessions import Role
 from core.events import Event, EventType
-from core.retry.recovery import Recovery
+from core.recovery.state import Recovery
 from db.repositories import event_log
-from tests.api.admin.desk import AdminBrowser
-from tests.api.house import ApiHarness, app_now, run_server
+from tests.api.admin.console import AdminBrowser
+from tests.api.harness import ApiHarness, app_now, run_server
 from tests.intake.fakes import canceled_event, failure_event, store_recovery, unique_id
 
 PATIENCE = 20.0
 
 
 @pytest.fixture(autouse=True)
-def often(monkeypatch: pytest.MonkeyPatch) -> None:
+def fast_polling(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looks ten times as often."""
-    monkeypatch.setattr(live, "EVERY", timedelta(seconds=0.1))
+    monkeypatch.setattr(live_updates, "LOOK_INTERVAL", timedelta(seconds=0.1))
 
 
 @asynccontextmanager
 async def follow_stream(
-    desk: AdminBrowser, invoice: str, after: int = 1
+    console: AdminBrowser, invoice: str, after: int = 1
 ) -> AsyncIterator[AsyncIterator[tuple[str, Any]]]:
     """The events of its page's stream, each with its data."""
-    async with run_server(desk.harness.app) as address, httpx.AsyncClient(timeout=PATIENCE) as client:
-        cookie = "; ".join(f"{name}={value}" for name, value in desk.cookies.items())
+    async with run_server(console.harness.app) as address, httpx.AsyncClient(timeout=PATIENCE) as client:
+        cookie = "; ".join(f"{name}={value}" for name, value in console.cookies.items())
         path = f"{address}/admin/recoveries/stripe/{invoice}/live"
         async with client.stream("GET", path, params={"after": after}, headers={"Cookie": cookie}) as answer:
             assert answer.headers["content-type"].startswith("text/event-stream")
@@ -52,14 +52,14 @@ async def parse_events(answer: httpx.Response) -> AsyncIterator[tuple[str, Any]]
             yield kind, json.loads(rest)
 
 
-async def open_recovery(house: ApiHarness) -> Recovery:
+async def open_recovery(harness: ApiHarness) -> Recovery:
     """With one row."""
-    return await store_recovery(house.db, failure_event(unique_id("in_live")))
+    return await store_recovery(harness.db, failure_event(unique_id("in_live")))
 
 
-async def append_events(house: ApiHarness, recovery: Recovery, *more: Event) -> Recovery:
+async def append_events(harness: ApiHarness, recovery: Recovery, *more: Event) -> Recovery:
     """The log grows."""
-    async with house.db.begin() as session:
+    async with harness.db.begin() as session:
         await event_log.append_to_log(session, recovery, list(more), app_now())
         found = await event_log.load_recovery(session, recovery.recovery_id)
     assert found
@@ -82,64 +82,64 @@ async def next_parts(stream: AsyncIterator[tuple[str, Any]], count: int = 6) -> 
     return found
 
 
-async def test_what_happens_appears_on_the_open_page(desk: AdminBrowser) -> None:
-    recovery = await open_recovery(desk.harness)
-    async with follow_stream(desk.sign_in_as(Role.OPERATOR), recovery.invoice_id) as stream:
-        recovery = await append_events(desk.harness, recovery, pause_event())
+async def test_what_happens_appears_on_the_open_page(console: AdminBrowser) -> None:
+    recovery = await open_recovery(console.harness)
+    async with follow_stream(console.sign_in_as(Role.OPERATOR), recovery.invoice_id) as stream:
+        recovery = await append_events(console.harness, recovery, pause_event())
         parts = await next_parts(stream)
         assert "bob paused the recovery" in parts["timeline"]
         assert "&lt;b&gt;holiday&lt;/b&gt;" in parts["timeline"]
         assert "Paused" in parts["standing"]
         assert "Resume it" in parts["acts"]
-        await append_events(desk.harness, recovery, canceled_event())
+        await append_events(console.harness, recovery, canceled_event())
         assert "Canceled" in (await next_parts(stream))["standing"]
         async with asyncio.timeout(PATIENCE):
             assert (await anext(stream))[0] == "end"
 
 
-async def test_every_part_is_an_element_of_the_page(desk: AdminBrowser) -> None:
-    recovery = await open_recovery(desk.harness)
-    here = desk.sign_in_as()
+async def test_every_part_is_an_element_of_the_page(console: AdminBrowser) -> None:
+    recovery = await open_recovery(console.harness)
+    here = console.sign_in_as()
     page = await here.get_page(f"/recoveries/stripe/{recovery.invoice_id}")
     async with follow_stream(here, recovery.invoice_id, after=0) as stream:
         assert set(await next_parts(stream)) <= page.parsed.ids
 
 
-async def test_a_page_that_shows_all_is_told_nothing_and_holds_no_connection(desk: AdminBrowser) -> None:
-    recovery = await open_recovery(desk.harness)
-    async with follow_stream(desk.sign_in_as(), recovery.invoice_id) as stream:
+async def test_a_page_that_shows_all_is_told_nothing_and_holds_no_connection(console: AdminBrowser) -> None:
+    recovery = await open_recovery(console.harness)
+    async with follow_stream(console.sign_in_as(), recovery.invoice_id) as stream:
         waiting = asyncio.ensure_future(anext(stream))
         held = []
         for _ in range(20):
             await asyncio.sleep(0.03)
-            held.append(desk.harness.db.engine.pool.checkedout())  # type: ignore[attr-defined]
+            held.append(console.harness.db.engine.pool.checkedout())  # type: ignore[attr-defined]
         assert not waiting.done()
         assert min(held) == 0
         waiting.cancel()
 
 
-async def test_a_recovery_that_has_ended_ends_the_stream_at_once(desk: AdminBrowser) -> None:
-    ended = await store_recovery(desk.harness.db, failure_event(unique_id("in_live")), canceled_event())
-    async with follow_stream(desk.sign_in_as(), ended.invoice_id, after=ended.sequence) as stream:
+async def test_a_recovery_that_has_ended_ends_the_stream_at_once(console: AdminBrowser) -> None:
+    ended = await store_recovery(console.harness.db, failure_event(unique_id("in_live")), canceled_event())
+    async with follow_stream(console.sign_in_as(), ended.invoice_id, after=ended.sequence) as stream:
         async with asyncio.timeout(PATIENCE):
             assert [kind async for kind, _ in stream] == ["end"]
 
 
-async def test_the_stream_ends_with_the_session(desk: AdminBrowser) -> None:
-    recovery = await open_recovery(desk.harness)
-    here = desk.sign_in_as(stay=timedelta(seconds=2))
+async def test_the_stream_ends_with_the_session(console: AdminBrowser) -> None:
+    recovery = await open_recovery(console.harness)
+    here = console.sign_in_as(stay=timedelta(seconds=2))
     async with follow_stream(here, recovery.invoice_id) as stream, asyncio.timeout(PATIENCE):
         assert [kind async for kind, _ in stream] == []
     assert (await here.get_page(f"/recoveries/stripe/{recovery.invoice_id}/live")).status == 303
 
 
-async def test_the_stream_ends_when_the_service_stops(desk: AdminBrowser) -> None:
-    recovery = await open_recovery(desk.harness)
-    async with follow_stream(desk.sign_in_as(), recovery.invoice_id) as stream, asyncio.timeout(PATIENCE):
-        desk.harness.app.state.parts.leaving.set()
+async def test_the_stream_ends_when_the_service_stops(console: AdminBrowser) -> None:
+    recovery = await open_recovery(console.harness)
+    async with follow_stream(console.sign_in_as(), recovery.invoice_id) as stream, asyncio.timeout(PATIENCE):
+        console.harness.app.state.parts.stop_requested.set()
         assert [kind async for kind, _ in stream] == []
 
 
-async def test_nobody_follows_without_login_or_what_is_not_there(desk: AdminBrowser) -> None:
-    assert (await desk.get_page("/recoveries/stripe/in_x/live")).status == 303
-    assert (await desk.sign_in_as().get_page("/recoveries/stripe/in_x/live")).status == 404
+async def test_nobody_follows_without_login_or_what_is_not_there(console: AdminBrowser) -> None:
+    assert (await console.get_page("/recoveries/stripe/in_x/live")).status == 303
+    assert (await console.sign_in_as().get_page("/recoveries/stripe/in_x/live")).status == 404

@@ -12,13 +12,13 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 from starlette.routing import Mount
 
-from api.admin.people import Role
-from core.logins import MAX_FAILURES_PER_ADDRESS, MAX_FAILURES_PER_NAME
+from api.admin.sessions import Role
+from core.operators import MAX_FAILURES_PER_ADDRESS, MAX_FAILURES_PER_NAME
 from db.repositories import operator_actions
 from db.repositories.operator_actions import StoredAuditEntry
 from db.session import Database
 from tests.api.admin.visitor import PASSWORD, Visitor, local_users, open_visitor
-from tests.api.house import BOOTSTRAP, app_now, build_app
+from tests.api.harness import BOOTSTRAP, app_now, build_app
 from tests.intake.fakes import FakeRecoveries
 
 _numbers: Iterator[int] = count(1)
@@ -225,7 +225,7 @@ async def test_the_count_holds_over_processes_and_parallel_tries(
     tried = await asyncio.gather(*(try_sign_in(number) for number in range(16)))
     assert set(tried) == {401, 429}
     async with database.begin() as session:
-        mark = _admin_app(apps[0]).state.access.mark("name", name)
+        mark = _admin_app(apps[0]).state.access.keyed_hash("name", name)
         found = await operator_actions.count_failed_logins(
             session, datetime.min.replace(tzinfo=app_now().tzinfo), name_hash=mark
         )

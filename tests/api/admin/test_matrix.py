@@ -12,13 +12,13 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 from starlette.routing import BaseRoute, Mount
 
-from api.admin.people import ROOT, Role
+from api.admin.sessions import ROOT, Role
 from api.auth import Scope
 from db.session import Database
 from settings import SHIPPED_POLICY
 from tests.api.admin.test_login import new_address
 from tests.api.admin.visitor import PASSWORD, Visitor, local_users, open_visitor
-from tests.api.house import ALL_SCOPES, ApiHarness, build_app
+from tests.api.harness import ALL_SCOPES, ApiHarness, build_app
 from tests.intake.fakes import FakeRecoveries
 
 READ, WRITE, SIMULATE = Scope.READ, Scope.WRITE, Scope.SIMULATE
@@ -68,9 +68,9 @@ CONSOLE_ROLES: dict[str, Role | None] = {
     "POST /recoveries/bulk/run": OPERATOR,
     "GET /recoveries/{provider}/{invoice_id}": VIEWER,
     "GET /recoveries/{provider}/{invoice_id}/live": VIEWER,
-    "POST /recoveries/{provider}/{invoice_id}/{wish}": OPERATOR,
+    "POST /recoveries/{provider}/{invoice_id}/{command}": OPERATOR,
     "GET /reviews": VIEWER,
-    "POST /reviews/{provider}/{invoice_id}/{wish}": OPERATOR,
+    "POST /reviews/{provider}/{invoice_id}/{command}": OPERATOR,
     "GET /webhooks": VIEWER,
     "GET /webhooks/{provider}/{event_id}": VIEWER,
     "POST /webhooks/{provider}/{event_id}/replay": OPERATOR,
@@ -93,7 +93,7 @@ CONSOLE_ROLES: dict[str, Role | None] = {
 """The lowest role that may, by the address below /admin."""
 
 IDS: Final = {
-    "provider": "stripe", "invoice_id": "in_none", "simulation_id": "none", "fingerprint": "none", "wish": "cancel",
+    "provider": "stripe", "invoice_id": "in_none", "simulation_id": "none", "fingerprint": "none", "command": "cancel",
     "event_id": "evt_none",
 }  # fmt: skip
 """Of things that don't exist; a path with another name in braces needs a line here."""
@@ -129,52 +129,52 @@ def admin_app_of(app: FastAPI) -> FastAPI:
 def app(database: Database, recoveries: FakeRecoveries) -> FastAPI:
     """A desk with one person of each role. It is about to stop, so that streams end after their first look."""
     made = build_app(database, recoveries, local_users=SecretStr(local_users(**PEOPLE)))
-    made.state.parts.leaving.set()
+    made.state.parts.stop_requested.set()
     return made
 
 
 # --- the API ---------------------------------------------------------------------------------------------------------
 
 
-def test_every_route_of_the_api_has_a_line(house: ApiHarness) -> None:
-    described: dict[str, Any] = house.app.openapi()["paths"]
+def test_every_route_of_the_api_has_a_line(harness: ApiHarness) -> None:
+    described: dict[str, Any] = harness.app.openapi()["paths"]
     assert {
         f"{method.upper()} {path}" for path, methods in described.items() for method in methods
     } == API_SCOPES.keys()
 
 
-def test_what_the_description_leaves_out_is_not_for_programs(house: ApiHarness) -> None:
+def test_what_the_description_leaves_out_is_not_for_programs(harness: ApiHarness) -> None:
     """For browsers; and for customers, who have a token in the place of a login (tests/api/test_unsubscribe.py)."""
-    hidden = set(iter_routes(house.app.routes)) - API_SCOPES.keys()
+    hidden = set(iter_routes(harness.app.routes)) - API_SCOPES.keys()
     assert hidden == {
         "GET /admin", "GET /docs", "GET /docs/oauth2-redirect", "GET /openapi.json",
         "GET /unsubscribe", "POST /unsubscribe", "GET /unsubscribe/{token}", "POST /unsubscribe/{token}",
     }  # fmt: skip
 
 
-async def call_api(house: ApiHarness, line: str, headers: dict[str, str]) -> httpx.Response:
+async def call_api(harness: ApiHarness, line: str, headers: dict[str, str]) -> httpx.Response:
     """The answer of a route of the API."""
     method, path = method_and_path(line)
     sent: dict[str, str] = {"reason": "x"} | ({"decision": "reject"} if path.endswith("review") else {})
     sent = {"policy": FORM["policy"]} if path == "/v1/simulations" else sent
-    return await house.client.request(method, path, headers=headers, json=sent if method == "POST" else None)
+    return await harness.client.request(method, path, headers=headers, json=sent if method == "POST" else None)
 
 
 @pytest.mark.parametrize("line", [line for line, needed in API_SCOPES.items() if needed is not NO_SCOPE])
-async def test_a_scope_opens_its_routes_and_no_other(line: str, house: ApiHarness) -> None:
+async def test_a_scope_opens_its_routes_and_no_other(line: str, harness: ApiHarness) -> None:
     needed = API_SCOPES[line] or set()
     for scope in Scope:
-        answer = await call_api(house, line, await house.create_key(scope.value))
+        answer = await call_api(harness, line, await harness.create_key(scope.value))
         assert (answer.status_code == 403) is (scope not in needed), (scope, answer.text)
         assert scope in needed or answer.json()["code"] == "forbidden"
-    assert (await call_api(house, line, ALL_SCOPES)).status_code in {200, 202, 404}
-    nobody = await call_api(house, line, {})
+    assert (await call_api(harness, line, ALL_SCOPES)).status_code in {200, 202, 404}
+    nobody = await call_api(harness, line, {})
     assert (nobody.status_code, nobody.json()["code"]) == (401, "unauthorized")
 
 
 @pytest.mark.parametrize("line", [line for line, needed in API_SCOPES.items() if needed is NO_SCOPE])
-async def test_an_open_route_needs_no_key(line: str, house: ApiHarness) -> None:
-    assert (await call_api(house, line, {})).status_code not in {401, 403}
+async def test_an_open_route_needs_no_key(line: str, harness: ApiHarness) -> None:
+    assert (await call_api(harness, line, {})).status_code not in {401, 403}
 
 
 # --- the desk --------------------------------------------------------------------------------------------------------

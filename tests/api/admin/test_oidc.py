@@ -11,17 +11,17 @@ from fastapi import FastAPI
 from joserfc.jwk import RSAKey
 from pydantic import SecretStr, ValidationError
 
-from api.admin.oidc import groups
-from api.admin.people import Role
+from api.admin.oidc import parse_role_groups
+from api.admin.sessions import Role
 from core.errors import InvalidInput
-from core.logins import MAX_FAILURES_PER_ADDRESS
+from core.operators import MAX_FAILURES_PER_ADDRESS
 from db.repositories import operator_actions
 from db.repositories.operator_actions import StoredAuditEntry
 from db.session import Database
 from tests.api.admin.issuer import CLIENT, SECRET, Issuer, running_issuer
 from tests.api.admin.test_login import new_address
 from tests.api.admin.visitor import Visitor, open_visitor
-from tests.api.house import build_app, test_free_settings
+from tests.api.harness import build_app, test_free_settings
 from tests.intake.fakes import FakeRecoveries, unique_id
 
 PUBLIC = "https://desk.example.com"
@@ -314,7 +314,7 @@ def test_a_short_session_secret_is_refused() -> None:
 
 
 def test_groups_may_hold_commas() -> None:
-    admin, operator, care, support = groups(ROLES)
+    admin, operator, care, support = parse_role_groups(ROLES)
     assert (admin, operator) == (("desk-admins", Role.ADMIN), ("payments", Role.OPERATOR))
     assert (care, support) == (("Customer care, Berlin", Role.VIEWER), ("support", Role.VIEWER))
 
@@ -322,4 +322,4 @@ def test_groups_may_hold_commas() -> None:
 @pytest.mark.parametrize("text", ["", "admin", "admin=", "root=x", "=x", "x=admin"])
 def test_other_roles_are_refused(text: str) -> None:
     with pytest.raises(InvalidInput, match="OIDC_ROLES"):
-        groups(text)
+        parse_role_groups(text)

@@ -7,26 +7,26 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from api.admin.people import Role
+from api.admin.sessions import Role
 from core.contracts import RecoveryStatus
 from core.errors import CommandRefused
 from core.events import Event, EventType, State, format_timestamp
 from core.ids import recovery_id
 from sandbox.models import FailedInvoice
-from sandbox.samples import failed_invoice_event
-from tests.api.admin.desk import AdminBrowser
-from tests.api.house import app_now
-from tests.db.stories import event_of
+from sandbox.stripe.webhooks import failed_invoice_event
+from tests.api.admin.console import AdminBrowser
+from tests.api.harness import app_now
+from tests.db.recovery_events import event_of
 from tests.intake.fakes import failure_event, store_recovery, unique_id
 
 ACCEPTED_STATUS = RecoveryStatus(recovery_id="any", state=State.WAITING, sequence=3)
 
 
-async def open_recovery(desk: AdminBrowser, *more: Event, amount: int = 500) -> str:
+async def open_recovery(console: AdminBrowser, *more: Event, amount: int = 500) -> str:
     """The invoice of a recovery that runs."""
     invoice = unique_id("in_page")
-    recovery = await store_recovery(desk.harness.db, failure_event(invoice, amount=amount), *more)
-    desk.recoveries.running.add(recovery.recovery_id)
+    recovery = await store_recovery(console.harness.db, failure_event(invoice, amount=amount), *more)
+    console.recoveries.running.add(recovery.recovery_id)
     return invoice
 
 
@@ -44,50 +44,50 @@ def fraud_events() -> tuple[Event, ...]:
     )
 
 
-async def ingest_failure(desk: AdminBrowser, **spec: Any) -> tuple[str, str]:
+async def ingest_failure(console: AdminBrowser, **spec: Any) -> tuple[str, str]:
     """Event id and invoice of a failed payment that Stripe told us of."""
     invoice = unique_id("in_hook")
     sent = failed_invoice_event(FailedInvoice(invoice_id=invoice, **spec))
-    assert (await desk.harness.send_event(sent)).status_code == 202
-    await desk.harness.wait_until_idle()
+    assert (await console.harness.send_event(sent)).status_code == 202
+    await console.harness.wait_until_idle()
     return str(sent["id"]), invoice
 
 
-async def test_the_queue_says_why_and_takes_the_verdict(desk: AdminBrowser) -> None:
-    invoice = await open_recovery(desk, *fraud_events(), amount=99_900)
-    here = desk.sign_in_as(Role.OPERATOR, "olga")
+async def test_the_queue_says_why_and_takes_the_verdict(console: AdminBrowser) -> None:
+    invoice = await open_recovery(console, *fraud_events(), amount=99_900)
+    here = console.sign_in_as(Role.OPERATOR, "olga")
     page = await here.get_page("/reviews")
     for words in (invoice, "€999.00", "Suspicion of fraud", "Risk score 55 of 100"):
         assert words in page.text
-    desk.recoveries.answer = ACCEPTED_STATUS
+    console.recoveries.answer = ACCEPTED_STATUS
     after = await here.submit_and_follow(f"/reviews/stripe/{invoice}/reject", reason="not them")
     assert after.flash_messages[0].startswith(f"{invoice}: Rejected")
-    name, asked = desk.recoveries.submitted_commands[-1]
+    name, asked = console.recoveries.submitted_commands[-1]
     assert (name, asked.decision, asked.actor) == (recovery_id("stripe", invoice), "reject", "olga")
 
 
-async def test_a_verdict_needs_a_reason_and_may_be_refused(desk: AdminBrowser) -> None:
-    invoice = await open_recovery(desk, *fraud_events())
-    here = desk.sign_in_as(Role.OPERATOR)
+async def test_a_verdict_needs_a_reason_and_may_be_refused(console: AdminBrowser) -> None:
+    invoice = await open_recovery(console, *fraud_events())
+    here = console.sign_in_as(Role.OPERATOR)
     assert (
         "give a reason"
         in (await here.submit_and_follow(f"/reviews/stripe/{invoice}/approve", reason=" ")).flash_messages[0]
     )
-    desk.recoveries.answer = CommandRefused("not_in_review", "Somebody has decided it already.")
+    console.recoveries.answer = CommandRefused("not_in_review", "Somebody has decided it already.")
     after = await here.submit_and_follow(f"/reviews/stripe/{invoice}/approve", reason="fine")
     assert "Somebody has decided it already." in after.flash_messages[0]
 
 
-async def test_viewers_see_the_queue_without_its_buttons(desk: AdminBrowser) -> None:
-    await open_recovery(desk, *fraud_events())
-    page = await desk.sign_in_as(Role.VIEWER).get_page("/reviews")
+async def test_viewers_see_the_queue_without_its_buttons(console: AdminBrowser) -> None:
+    await open_recovery(console, *fraud_events())
+    page = await console.sign_in_as(Role.VIEWER).get_page("/reviews")
     assert "Approve" not in page.text
 
 
-async def test_the_inbox_is_narrowed_and_leads_to_one(desk: AdminBrowser) -> None:
-    id, invoice = await ingest_failure(desk)
-    other, _ = await ingest_failure(desk)
-    here = desk.sign_in_as(Role.VIEWER)
+async def test_the_inbox_is_narrowed_and_leads_to_one(console: AdminBrowser) -> None:
+    id, invoice = await ingest_failure(console)
+    other, _ = await ingest_failure(console)
+    here = console.sign_in_as(Role.VIEWER)
     page = await here.get_page("/webhooks", q=id, outcome="accepted")
     assert id in page.text
     assert other not in page.text
@@ -97,25 +97,25 @@ async def test_the_inbox_is_narrowed_and_leads_to_one(desk: AdminBrowser) -> Non
     assert "Deliver again" not in one.text
 
 
-async def test_bodies_are_shown_without_persons(desk: AdminBrowser) -> None:
-    id, _ = await ingest_failure(desk, email="jenny.rosen@example.com", name="Jenny Rosen")
-    page = await desk.sign_in_as(Role.ADMIN).get_page(f"/webhooks/stripe/{id}")
+async def test_bodies_are_shown_without_persons(console: AdminBrowser) -> None:
+    id, _ = await ingest_failure(console, email="jenny.rosen@example.com", name="Jenny Rosen")
+    page = await console.sign_in_as(Role.ADMIN).get_page(f"/webhooks/stripe/{id}")
     assert "••••" in page.text
     for secret in ("jenny.rosen", "Jenny", "Rosen"):
         assert secret not in page.text
 
 
-async def test_one_is_delivered_again_and_the_audit_entry_is_kept(desk: AdminBrowser) -> None:
-    id, _ = await ingest_failure(desk)
-    here = desk.sign_in_as(Role.OPERATOR, unique_id("otto"))
+async def test_one_is_delivered_again_and_the_audit_entry_is_kept(console: AdminBrowser) -> None:
+    id, _ = await ingest_failure(console)
+    here = console.sign_in_as(Role.OPERATOR, unique_id("otto"))
     after = await here.submit_and_follow(f"/webhooks/stripe/{id}/replay", reason="to be sure")
     assert "Delivered again" in after.flash_messages[0]
     assert id in (await here.get_page("/audit", action="webhook_replayed")).text
 
 
-async def test_a_replay_needs_a_reason_and_something_to_replay(desk: AdminBrowser) -> None:
-    id, _ = await ingest_failure(desk)
-    here = desk.sign_in_as(Role.OPERATOR)
+async def test_a_replay_needs_a_reason_and_something_to_replay(console: AdminBrowser) -> None:
+    id, _ = await ingest_failure(console)
+    here = console.sign_in_as(Role.OPERATOR)
     assert (
         "give a reason" in (await here.submit_and_follow(f"/webhooks/stripe/{id}/replay", reason="")).flash_messages[0]
     )
@@ -123,12 +123,12 @@ async def test_a_replay_needs_a_reason_and_something_to_replay(desk: AdminBrowse
     assert (await here.get_page("/webhooks/stripe/evt_nothing")).status == 404
 
 
-async def test_a_card_shows_its_ledger_and_the_rules(desk: AdminBrowser) -> None:
+async def test_a_card_shows_its_ledger_and_the_rules(console: AdminBrowser) -> None:
     card = {"fingerprint": unique_id("fp_"), "network": "visa"}
     invoice = await open_recovery(
-        desk, event_of(EventType.FAILURE_CLASSIFIED, card=card, failure={"code": "do_not_honor"})
+        console, event_of(EventType.FAILURE_CLASSIFIED, card=card, failure={"code": "do_not_honor"})
     )
-    here = desk.sign_in_as(Role.VIEWER)
+    here = console.sign_in_as(Role.VIEWER)
     assert card["fingerprint"] in (await here.get_page("/credentials", q=card["fingerprint"][:6])).text
     page = await here.get_page(f"/credentials/stripe/{card['fingerprint']}")
     for words in (invoice, "Visa", "left"):
@@ -146,46 +146,46 @@ async def test_a_card_shows_its_ledger_and_the_rules(desk: AdminBrowser) -> None
         ({"amount": "lots"}, "whole number of minor units"),
     ],
 )
-async def test_messages_are_previewed(desk: AdminBrowser, query: dict[str, str], words: str) -> None:
-    page = await desk.sign_in_as(Role.VIEWER).get_page("/messages", **query)
+async def test_messages_are_previewed(console: AdminBrowser, query: dict[str, str], words: str) -> None:
+    page = await console.sign_in_as(Role.VIEWER).get_page("/messages", **query)
     assert page.status == 200
     assert words in page.text
 
 
-async def test_a_message_stands_in_a_frame_that_may_do_nothing(desk: AdminBrowser) -> None:
-    answer = (await desk.sign_in_as(Role.VIEWER).get_page("/messages/letter", language="es")).response
+async def test_a_message_stands_in_a_frame_that_may_do_nothing(console: AdminBrowser) -> None:
+    answer = (await console.sign_in_as(Role.VIEWER).get_page("/messages/letter", language="es")).response
     policy = answer.headers["content-security-policy"]
     assert "sandbox" in policy
     assert "script-src" not in policy
     assert "Jenny Rosen" in answer.text
 
 
-async def test_the_audit_says_who_did_what(desk: AdminBrowser) -> None:
+async def test_the_audit_says_who_did_what(console: AdminBrowser) -> None:
     actor = unique_id("ann")
     asked = {"actor": actor, "reason": "the bank has trouble"}
-    invoice = await open_recovery(desk, event_of(EventType.PAUSED, **asked))
-    page = await desk.sign_in_as(Role.VIEWER).get_page("/audit", actor=actor)
+    invoice = await open_recovery(console, event_of(EventType.PAUSED, **asked))
+    page = await console.sign_in_as(Role.VIEWER).get_page("/audit", actor=actor)
     for words in (actor, invoice, "the bank has trouble"):
         assert words in page.text
-    assert "the bank has trouble" not in (await desk.sign_in_as().get_page("/audit", actor="nobody")).text
+    assert "the bank has trouble" not in (await console.sign_in_as().get_page("/audit", actor="nobody")).text
 
 
-async def test_a_log_is_verified_by_its_invoice(desk: AdminBrowser) -> None:
-    await ingest_failure(desk)
-    invoice = await open_recovery(desk)
-    here = desk.sign_in_as(Role.OPERATOR)
+async def test_a_log_is_verified_by_its_invoice(console: AdminBrowser) -> None:
+    await ingest_failure(console)
+    invoice = await open_recovery(console)
+    here = console.sign_in_as(Role.OPERATOR)
     good = await here.submit_form("/audit/verify", recovery=invoice)
     assert "intact" in good.text.lower()
     nothing = await here.submit_form("/audit/verify", recovery="in_nobody_knows")
     assert "intact" not in nothing.text.lower()
 
 
-async def test_a_log_that_was_touched_is_found_out(desk: AdminBrowser) -> None:
-    invoice = await open_recovery(desk)
+async def test_a_log_that_was_touched_is_found_out(console: AdminBrowser) -> None:
+    invoice = await open_recovery(console)
     name = recovery_id("stripe", invoice)
-    async with desk.harness.db.begin() as session:
+    async with console.harness.db.begin() as session:
         changed = text("UPDATE recovery SET amount = amount + 1 WHERE recovery_id = :name")
         await session.execute(changed, {"name": name})
-    page = await desk.sign_in_as(Role.OPERATOR).submit_form("/audit/verify", recovery=name)
+    page = await console.sign_in_as(Role.OPERATOR).submit_form("/audit/verify", recovery=name)
     assert "amount" in page.text
     assert json.dumps(name)[1:-1] in page.text

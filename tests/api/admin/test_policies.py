@@ -1,21 +1,21 @@
 """A candidate policy that somebody checks in the desk."""
 
-from api.admin.people import Role
-from core.retry.policy import parse_policy
+from api.admin.sessions import Role
+from core.policy.policy import parse_policy
 from db.repositories import operator_actions
 from settings import SHIPPED_POLICY
-from tests.api.admin.desk import AdminBrowser
+from tests.api.admin.console import AdminBrowser
 from tests.intake.fakes import unique_id
 
 SHIPPED = SHIPPED_POLICY.read_text()
 
 
-async def test_who_checked_which_candidate_is_kept_if_it_is_one(desk: AdminBrowser) -> None:
+async def test_who_checked_which_candidate_is_kept_if_it_is_one(console: AdminBrowser) -> None:
     who = unique_id("vera")
-    here = desk.sign_in_as(Role.VIEWER, who)
+    here = console.sign_in_as(Role.VIEWER, who)
     for text in ("", "format = 1", SHIPPED):
         await here.submit_form("/policies/candidate", policy=text)
-    async with desk.harness.db.begin() as session:
+    async with console.harness.db.begin() as session:
         (entry,) = (await operator_actions.load_entries(session, actor=who)).items
     version = parse_policy(SHIPPED, "shipped").version
     assert (entry.action, entry.subject, entry.role) == ("policy_uploaded", version, "viewer")

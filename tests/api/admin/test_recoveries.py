@@ -7,24 +7,25 @@ from typing import Any
 
 import pytest
 
-from api.admin import bulk
-from api.admin.people import Role
-from core.contracts import Action, RecoveryStatus
+from api.admin import bulk_commands
+from api.admin.sessions import Role
+from core.contracts import RecoveryStatus
 from core.errors import CommandRefused, EngineUnavailable
 from core.events import Event, EventType, State
-from tests.api.admin.desk import AdminBrowser
-from tests.api.admin.reading import Page
-from tests.api.house import app_now
+from core.operators import Action
+from tests.api.admin.console import AdminBrowser
+from tests.api.admin.page_reader import Page
+from tests.api.harness import app_now
 from tests.intake.fakes import canceled_event, failure_event, store_recovery, unique_id
 
 ACCEPTED_STATUS = RecoveryStatus(recovery_id="any", state=State.PAUSED, sequence=3)
 
 
-async def open_recovery(desk: AdminBrowser, customer: str, *more: Event, **known: object) -> str:
+async def open_recovery(console: AdminBrowser, customer: str, *more: Event, **known: object) -> str:
     """The invoice of a recovery that runs; the newer the later it is called."""
     invoice = str(known.pop("invoice", "")) or unique_id("in_list")
     told = failure_event(invoice, **{"customer_id": customer, "occurred_at": app_now()} | known)
-    desk.recoveries.running.add((await store_recovery(desk.harness.db, told, *more)).recovery_id)
+    console.recoveries.running.add((await store_recovery(console.harness.db, told, *more)).recovery_id)
     return invoice
 
 
@@ -50,11 +51,11 @@ def planned_event(hours: float, strategy: str = "ladder_x") -> Event:
     return Event(type=EventType.RETRY_PLANNED, occurred_at=app_now(), data=data)
 
 
-async def test_each_filter_narrows_and_all_of_them_do(desk: AdminBrowser) -> None:
-    customer, here = unique_id("cus_filters"), desk.sign_in_as(Role.VIEWER)
-    plain = await open_recovery(desk, customer)
+async def test_each_filter_narrows_and_all_of_them_do(console: AdminBrowser) -> None:
+    customer, here = unique_id("cus_filters"), console.sign_in_as(Role.VIEWER)
+    plain = await open_recovery(console, customer)
     rich = await open_recovery(
-        desk,
+        console,
         customer,
         classified_event("INSUFFICIENT_FUNDS"),
         segmented_event("grp"),
@@ -62,7 +63,7 @@ async def test_each_filter_narrows_and_all_of_them_do(desk: AdminBrowser) -> Non
         amount=500_000,
         currency="USD",
     )
-    over = await open_recovery(desk, customer, canceled_event(), amount=90_000)
+    over = await open_recovery(console, customer, canceled_event(), amount=90_000)
     for narrowed, wanted in (
         ({}, [over, rich, plain]),
         ({"state": "waiting"}, [rich]),
@@ -84,9 +85,9 @@ async def test_each_filter_narrows_and_all_of_them_do(desk: AdminBrowser) -> Non
         assert (page.status, invoices_on(page)) == (200, wanted), narrowed
 
 
-async def test_what_makes_no_sense_in_the_address_is_told_and_left_out(desk: AdminBrowser) -> None:
-    customer, here = unique_id("cus_odd"), desk.sign_in_as(Role.VIEWER)
-    invoice = await open_recovery(desk, customer)
+async def test_what_makes_no_sense_in_the_address_is_told_and_left_out(console: AdminBrowser) -> None:
+    customer, here = unique_id("cus_odd"), console.sign_in_as(Role.VIEWER)
+    invoice = await open_recovery(console, customer)
     for narrowed in ({"from": "many"}, {"state": "dancing"}, {"cause": "BAD_LUCK"}, {"to": "-5"}, {"to": "1e99"}):
         page = await here.get_page("/recoveries", q=customer, **narrowed)
         assert invoices_on(page) == [invoice]
@@ -95,10 +96,10 @@ async def test_what_makes_no_sense_in_the_address_is_told_and_left_out(desk: Adm
         assert (await here.get_page("/recoveries", q=customer, **harmless)).status == 200
 
 
-async def test_the_column_heads_order_and_turn(desk: AdminBrowser) -> None:
-    customer, here = unique_id("cus_order"), desk.sign_in_as(Role.VIEWER)
-    cheap = await open_recovery(desk, customer, planned_event(9), amount=100)
-    dear = await open_recovery(desk, customer, planned_event(2), amount=900)
+async def test_the_column_heads_order_and_turn(console: AdminBrowser) -> None:
+    customer, here = unique_id("cus_order"), console.sign_in_as(Role.VIEWER)
+    cheap = await open_recovery(console, customer, planned_event(9), amount=100)
+    dear = await open_recovery(console, customer, planned_event(2), amount=900)
     page = await here.get_page("/recoveries", q=customer)
     assert invoices_on(page) == [dear, cheap]
     for head, orders in {
@@ -115,10 +116,10 @@ async def test_the_column_heads_order_and_turn(desk: AdminBrowser) -> None:
         assert 'aria-sort="ascending"' in found.html or 'aria-sort="descending"' in found.html
 
 
-async def test_pages_follow_each_other_there_and_back(desk: AdminBrowser, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.admin.recoveries.PAGE", 2)
-    customer, here = unique_id("cus_pages"), desk.sign_in_as(Role.VIEWER)
-    known = [await open_recovery(desk, customer) for _ in range(5)][::-1]
+async def test_pages_follow_each_other_there_and_back(console: AdminBrowser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.admin.recoveries.PAGE_SIZE", 2)
+    customer, here = unique_id("cus_pages"), console.sign_in_as(Role.VIEWER)
+    known = [await open_recovery(console, customer) for _ in range(5)][::-1]
     first = await here.get_page("/recoveries", q=customer)
     second = await here.get_page(first.links["Next →"])
     third = await here.get_page(second.links["Next →"])
@@ -129,8 +130,8 @@ async def test_pages_follow_each_other_there_and_back(desk: AdminBrowser, monkey
     assert "5 recoveries fit" in first.text
 
 
-async def test_an_empty_list_says_what_to_do(desk: AdminBrowser) -> None:
-    page = await desk.sign_in_as(Role.VIEWER).get_page("/recoveries", q=unique_id("nobody"))
+async def test_an_empty_list_says_what_to_do(console: AdminBrowser) -> None:
+    page = await console.sign_in_as(Role.VIEWER).get_page("/recoveries", q=unique_id("nobody"))
     assert "No recovery fits" in page.text
     assert page.links["Clear the filter"] == "/admin/recoveries"
 
@@ -138,11 +139,11 @@ async def test_an_empty_list_says_what_to_do(desk: AdminBrowser) -> None:
 HOSTILE = ("=1+1", "+1", "-1", "@SUM(A1)", " =1", "<script>alert(1)</script>", 'a"b', "a,b", "ä\nö")
 
 
-async def test_the_export_holds_what_fits_and_nothing_that_calculates(desk: AdminBrowser) -> None:
-    customer, here = unique_id("cus_csv"), desk.sign_in_as(Role.VIEWER)
+async def test_the_export_holds_what_fits_and_nothing_that_calculates(console: AdminBrowser) -> None:
+    customer, here = unique_id("cus_csv"), console.sign_in_as(Role.VIEWER)
     for odd in HOSTILE:
-        await open_recovery(desk, customer, invoice=f"{odd}{unique_id('in')}", amount=123_456, currency="JPY")
-    await open_recovery(desk, unique_id("cus_other"))
+        await open_recovery(console, customer, invoice=f"{odd}{unique_id('in')}", amount=123_456, currency="JPY")
+    await open_recovery(console, unique_id("cus_other"))
     answer = (await here.get_page("/recoveries.csv", q=customer, sort="opened")).response
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     assert "attachment" in answer.headers["content-disposition"]
@@ -156,7 +157,7 @@ async def test_the_export_holds_what_fits_and_nothing_that_calculates(desk: Admi
 
 async def preview_bulk_command(here: AdminBrowser, command: str, *known: str) -> Page:
     """The preview for these invoices."""
-    return await here.submit_form("/recoveries/bulk", wish=command, chosen=[f"stripe/{one}" for one in known])
+    return await here.submit_form("/recoveries/bulk", command=command, chosen=[f"stripe/{one}" for one in known])
 
 
 async def confirm_bulk_command(here: AdminBrowser, preview: Page, reason: str = "asked by the bank") -> Page:
@@ -168,26 +169,26 @@ async def confirm_bulk_command(here: AdminBrowser, preview: Page, reason: str = 
 
 
 @pytest.mark.parametrize("wish", ["retry", "pause", "resume", "cancel"])
-async def test_many_are_looked_at_first_and_asked_one_by_one(wish: str, desk: AdminBrowser) -> None:
-    desk.recoveries.answer = ACCEPTED_STATUS
-    here, customer = desk.sign_in_as(Role.OPERATOR, name="olga"), unique_id("cus_many")
-    known = [await open_recovery(desk, customer) for _ in range(3)]
+async def test_many_are_looked_at_first_and_asked_one_by_one(wish: str, console: AdminBrowser) -> None:
+    console.recoveries.answer = ACCEPTED_STATUS
+    here, customer = console.sign_in_as(Role.OPERATOR, name="olga"), unique_id("cus_many")
+    known = [await open_recovery(console, customer) for _ in range(3)]
     preview = await preview_bulk_command(here, wish, *known)
-    assert (preview.status, desk.recoveries.submitted_commands) == (200, [])
+    assert (preview.status, console.recoveries.submitted_commands) == (200, [])
     assert f"{wish.capitalize()} 3 recoveries?" in preview.text
     done = await confirm_bulk_command(here, preview)
     assert sorted(row[1] for row in done.rows[1:]) == ["Done"] * 3
-    asked = [(wished.action, wished.actor, wished.reason) for _, wished in desk.recoveries.submitted_commands]
+    asked = [(wished.action, wished.actor, wished.reason) for _, wished in console.recoveries.submitted_commands]
     assert asked == [(Action(wish), "olga", "asked by the bank")] * 3
 
 
-async def test_all_that_fit_are_as_many_as_may_be(desk: AdminBrowser, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk, "MOST", 2)
-    desk.recoveries.answer = ACCEPTED_STATUS
-    here, customer = desk.sign_in_as(Role.OPERATOR), unique_id("cus_all")
-    known = [await open_recovery(desk, customer) for _ in range(3)]
-    other = await open_recovery(desk, unique_id("cus_else"))
-    preview = await here.submit_form("/recoveries/bulk", wish="pause", every="1", narrowed=f"q={customer}")
+async def test_all_that_fit_are_as_many_as_may_be(console: AdminBrowser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk_commands, "MOST_BULK_RECOVERIES", 2)
+    console.recoveries.answer = ACCEPTED_STATUS
+    here, customer = console.sign_in_as(Role.OPERATOR), unique_id("cus_all")
+    known = [await open_recovery(console, customer) for _ in range(3)]
+    other = await open_recovery(console, unique_id("cus_else"))
+    preview = await here.submit_form("/recoveries/bulk", command="pause", every="1", narrowed=f"q={customer}")
     assert "Pause 2 recoveries?" in preview.text
     assert "More than 2 fit" in preview.text
     told = preview.text.split()
@@ -195,58 +196,60 @@ async def test_all_that_fit_are_as_many_as_may_be(desk: AdminBrowser, monkeypatc
     assert len((await confirm_bulk_command(here, preview)).rows) == 1 + 2
 
 
-async def test_each_one_tells_what_came_of_it(desk: AdminBrowser) -> None:
-    here, customer = desk.sign_in_as(Role.OPERATOR), unique_id("cus_each")
-    ended = await open_recovery(desk, customer, canceled_event())
-    going = await open_recovery(desk, customer)
-    desk.recoveries.running.discard(f"recovery-stripe-{ended}")
+async def test_each_one_tells_what_came_of_it(console: AdminBrowser) -> None:
+    here, customer = console.sign_in_as(Role.OPERATOR), unique_id("cus_each")
+    ended = await open_recovery(console, customer, canceled_event())
+    going = await open_recovery(console, customer)
+    console.recoveries.running.discard(f"recovery-stripe-{ended}")
     results = {
         row[0]: row[1:]
         for row in (await confirm_bulk_command(here, await preview_bulk_command(here, "pause", ended, going))).rows[1:]
     }
     assert results[f"{ended} Stripe"] == ["Refused", "This recovery has ended canceled: operator."]
     assert results[f"{going} Stripe"][0] == "Stored"
-    desk.recoveries.answer = CommandRefused("paused", "This recovery is paused; resume it first.")
+    console.recoveries.answer = CommandRefused("paused", "This recovery is paused; resume it first.")
     (row,) = (await confirm_bulk_command(here, await preview_bulk_command(here, "retry", going))).rows[1:]
     assert row[1:] == ["Refused", "This recovery is paused; resume it first."]
 
 
-async def test_where_nobody_answers_the_rest_is_left_alone(desk: AdminBrowser, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk, "AT_ONCE", 1)
-    here, customer = desk.sign_in_as(Role.OPERATOR), unique_id("cus_away")
-    known = [await open_recovery(desk, customer) for _ in range(6)]
+async def test_where_nobody_answers_the_rest_is_left_alone(
+    console: AdminBrowser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk_commands, "PARALLEL_COMMANDS", 1)
+    here, customer = console.sign_in_as(Role.OPERATOR), unique_id("cus_away")
+    known = [await open_recovery(console, customer) for _ in range(6)]
     preview = await preview_bulk_command(here, "cancel", *known)
-    desk.recoveries.error = EngineUnavailable("Temporal cannot be reached.")
+    console.recoveries.error = EngineUnavailable("Temporal cannot be reached.")
     sentences = [row[2] for row in (await confirm_bulk_command(here, preview)).rows[1:]]
     assert sentences == ["Temporal cannot be reached."] * 3 + ["Not tried: Temporal does not answer."] * 3
 
 
-async def test_nothing_is_done_without_a_reason_a_choice_a_token_or_the_role(desk: AdminBrowser) -> None:
-    here, customer = desk.sign_in_as(Role.OPERATOR), unique_id("cus_none")
-    invoice = await open_recovery(desk, customer)
+async def test_nothing_is_done_without_a_reason_a_choice_a_token_or_the_role(console: AdminBrowser) -> None:
+    here, customer = console.sign_in_as(Role.OPERATOR), unique_id("cus_none")
+    invoice = await open_recovery(console, customer)
     assert (await preview_bulk_command(here, "pause")).status == 303
     assert "Choose at least one" in (await here.get_page("/recoveries")).text
     preview = await preview_bulk_command(here, "pause", invoice)
     assert (await confirm_bulk_command(here, preview, reason=" ")).status == 303
     assert "Nothing was done" in (await here.get_page("/recoveries")).text
-    assert (await here.submit_form("/recoveries/bulk/run", token=None, wish="pause", reason="x")).status == 403
-    viewer = desk.sign_in_as(Role.VIEWER)
+    assert (await here.submit_form("/recoveries/bulk/run", token=None, command="pause", reason="x")).status == 403
+    viewer = console.sign_in_as(Role.VIEWER)
     assert (await preview_bulk_command(viewer, "pause", invoice)).status == 403
     assert (await confirm_bulk_command(viewer, preview)).status == 403
     assert "Pause…" not in (await viewer.get_page("/recoveries")).text
-    assert desk.recoveries.submitted_commands == []
+    assert console.recoveries.submitted_commands == []
 
 
-async def test_hostile_ids_are_shown_as_they_are_and_can_be_chosen(desk: AdminBrowser) -> None:
-    desk.recoveries.answer = ACCEPTED_STATUS
-    here, customer = desk.sign_in_as(Role.OPERATOR), unique_id("cus_odd")
+async def test_hostile_ids_are_shown_as_they_are_and_can_be_chosen(console: AdminBrowser) -> None:
+    console.recoveries.answer = ACCEPTED_STATUS
+    here, customer = console.sign_in_as(Role.OPERATOR), unique_id("cus_odd")
     odd = '"><script>alert(1)</script>/%2F' + unique_id("in")
-    await open_recovery(desk, customer, invoice=odd)
+    await open_recovery(console, customer, invoice=odd)
     page = await here.get_page("/recoveries", q=customer)
     assert "<script>alert" not in page.html
     box = page.html.partition('name="chosen" value="')[2].partition('"')[0]
-    preview = await here.submit_form("/recoveries/bulk", wish="pause", chosen=[box])
+    preview = await here.submit_form("/recoveries/bulk", command="pause", chosen=[box])
     assert odd in preview.text
     assert "<script>alert" not in preview.html
     assert [row[1] for row in (await confirm_bulk_command(here, preview)).rows[1:]] == ["Done"]
-    assert desk.recoveries.submitted_commands[0][0] == f"recovery-stripe-{odd}"
+    assert console.recoveries.submitted_commands[0][0] == f"recovery-stripe-{odd}"

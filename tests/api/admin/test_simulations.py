@@ -4,35 +4,35 @@ from uuid import UUID
 
 import pytest
 
-from api.admin.people import Role
+from api.admin.sessions import Role
 from core.errors import EngineUnavailable
 from core.simulations import SimulationOutcome
 from db.repositories import simulations
 from settings import SHIPPED_POLICY
-from tests.api.admin.desk import AdminBrowser
-from tests.api.admin.reading import Page
-from tests.api.house import FakeSimulations, app_now
+from tests.api.admin.console import AdminBrowser
+from tests.api.admin.page_reader import Page
+from tests.api.harness import FakeSimulations, app_now
 
 SHIPPED = SHIPPED_POLICY.read_text()
 
 
-def fake_simulations(desk: AdminBrowser) -> FakeSimulations:
+def fake_simulations(console: AdminBrowser) -> FakeSimulations:
     """Who is asked to compute."""
-    found = desk.harness.app.state.parts.simulations
+    found = console.harness.app.state.parts.simulations
     assert isinstance(found, FakeSimulations)
     return found
 
 
-async def start_simulation(desk: AdminBrowser, **fields: str) -> Page:
+async def start_simulation(console: AdminBrowser, **fields: str) -> Page:
     """The page of a new one."""
-    return await desk.submit_and_follow("/simulations", policy=SHIPPED, **fields)
+    return await console.submit_and_follow("/simulations", policy=SHIPPED, **fields)
 
 
-async def test_an_operator_starts_one(desk: AdminBrowser) -> None:
-    page = await start_simulation(desk.sign_in_as(Role.OPERATOR, "ottilie"), recoveries="1,000", seed="7")
+async def test_an_operator_starts_one(console: AdminBrowser) -> None:
+    page = await start_simulation(console.sign_in_as(Role.OPERATOR, "ottilie"), recoveries="1,000", seed="7")
     assert "Started by ottilie" in page.text
     assert "Waiting for a worker" in page.text
-    assert len(fake_simulations(desk).begun) == 1
+    assert len(fake_simulations(console).begun) == 1
 
 
 @pytest.mark.parametrize(
@@ -46,37 +46,37 @@ async def test_an_operator_starts_one(desk: AdminBrowser) -> None:
     ],
 )
 async def test_what_cannot_be_simulated_is_told_and_the_form_kept(
-    desk: AdminBrowser, fields: dict[str, str], words: str
+    console: AdminBrowser, fields: dict[str, str], words: str
 ) -> None:
-    page = await desk.sign_in_as().submit_form("/simulations", **fields)
+    page = await console.sign_in_as().submit_form("/simulations", **fields)
     assert page.status == 422
     assert words in page.text
-    assert fake_simulations(desk).begun == []
+    assert fake_simulations(console).begun == []
 
 
-async def test_without_temporal_nothing_is_left_behind(desk: AdminBrowser) -> None:
-    here = desk.sign_in_as()
-    fake_simulations(desk).failing = EngineUnavailable("Temporal cannot be reached.")
+async def test_without_temporal_nothing_is_left_behind(console: AdminBrowser) -> None:
+    here = console.sign_in_as()
+    fake_simulations(console).failing = EngineUnavailable("Temporal cannot be reached.")
     page = await here.submit_form("/simulations", policy=SHIPPED, seed="4711")
     assert page.status == 503
     assert "Temporal cannot be reached." in page.text
-    fake_simulations(desk).failing = None
+    fake_simulations(console).failing = None
     assert "4711" not in (await here.get_page("/simulations")).text
 
 
-async def test_one_is_canceled_once(desk: AdminBrowser) -> None:
-    here = desk.sign_in_as(Role.OPERATOR)
+async def test_one_is_canceled_once(console: AdminBrowser) -> None:
+    here = console.sign_in_as(Role.OPERATOR)
     page = await start_simulation(here)
     address = page.response.url.path
     assert "being canceled" in (await here.submit_and_follow(f"{address}/cancel")).text
-    assert len(fake_simulations(desk).canceled) == 1
+    assert len(fake_simulations(console).canceled) == 1
 
 
-async def test_one_that_failed_says_why_and_has_no_report(desk: AdminBrowser) -> None:
-    here = desk.sign_in_as(Role.OPERATOR)
+async def test_one_that_failed_says_why_and_has_no_report(console: AdminBrowser) -> None:
+    here = console.sign_in_as(Role.OPERATOR)
     address = (await start_simulation(here)).response.url.path
     async with here.harness.db.begin() as session:
-        id = fake_simulations(desk).begun[-1]
+        id = fake_simulations(console).begun[-1]
         problem = SimulationOutcome(problem="There is no history yet.")
         await simulations.finish_simulation(session, UUID(id), problem, app_now())
     assert "There is no history yet." in (await here.get_page(address)).text
@@ -84,14 +84,14 @@ async def test_one_that_failed_says_why_and_has_no_report(desk: AdminBrowser) ->
     assert "is failed already" in (await here.submit_and_follow(f"{address}/cancel")).text
 
 
-async def test_the_report_may_be_framed_by_its_page_alone(desk: AdminBrowser) -> None:
-    here = desk.sign_in_as(Role.OPERATOR)
+async def test_the_report_may_be_framed_by_its_page_alone(console: AdminBrowser) -> None:
+    here = console.sign_in_as(Role.OPERATOR)
     address = (await start_simulation(here)).response.url.path
     async with here.harness.db.begin() as session:
         done = SimulationOutcome(
             result='{"arms": [], "difference": null}', report="<!DOCTYPE html><title>a report</title>"
         )
-        await simulations.finish_simulation(session, UUID(fake_simulations(desk).begun[-1]), done, app_now())
+        await simulations.finish_simulation(session, UUID(fake_simulations(console).begun[-1]), done, app_now())
     report = await here.get_page(f"{address}/report")
     assert report.status == 200
     assert "frame-ancestors 'self'" in report.response.headers["content-security-policy"]

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from api.admin.people import Role
-from tests.api.house import BOOTSTRAP
+from api.admin.sessions import Role
+from tests.api.harness import BOOTSTRAP
 
 PASSWORD = "correct horse battery"
 HASH = "$argon2id$v=19$m=8,t=1,p=1$H7SUa5ubc9F3Jp86SyrifQ$4aUV9EKPu9IQaE9exvc1eitoLEHOtfyxRdYRIhOj34I"

@@ -9,16 +9,10 @@ from typing import Any
 import pytest
 
 from core.events import Event, EventType, ReviewDecision, SkipAction, read_data
-from core.events.data import (
-    MODELS,
-    ChargeRequested,
-    MethodUpdated,
-    OperatorReviewed,
-    PaymentFailed,
-    RetryPlanned,
-    RetrySkipped,
-    UnreadableData,
-)
+from core.events.data import MethodUpdated, OperatorReviewed, UnreadableData
+from core.events.decision_data import RetryPlanned, RetrySkipped
+from core.events.money_data import ChargeRequested, PaymentFailed
+from core.events.registry import MODELS
 from core.payments import Failure
 from tests.support.builders import THEN
 

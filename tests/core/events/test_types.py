@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta, timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.contracts import Action, Command
 from core.events import EventType, State, Trigger, format_timestamp, parse_timestamp
-from core.retry.folds import FOLDS
-from core.retry.machine import Done, next_step
-from core.retry.reactions import command_event
+from core.operators import Action, Command
+from core.recovery.commands import command_event
+from core.recovery.folds import FOLDS
+from core.recovery.machine import Done, next_step
 from tests.support.builders import THEN
-from tests.support.story import NEW_RECOVERY
+from tests.support.recovery_scenario import NEW_RECOVERY
 
 TOLD_ONLY = {EventType.SHADOW_PLANNED}
 """Rows that change nothing in the recovery."""

@@ -2,8 +2,8 @@
 
 import pytest
 
-from core.classifier.taxonomy import Cause, Classification
-from core.fraud.assess import assess_fraud
+from core.classification.taxonomy import Cause, Classification
+from core.fraud.assessment import assess_fraud
 from core.payments import Risk
 
 

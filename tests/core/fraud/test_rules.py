@@ -2,13 +2,13 @@
 
 import pytest
 
-from core.classifier.taxonomy import Cause
+from core.classification.taxonomy import Cause
 from core.errors import InvalidPolicy
-from core.fraud.assess import FraudLevel, assess_fraud
+from core.fraud.assessment import FraudLevel, assess_fraud
 from core.fraud.rules import FraudRules, SignalKind
 from core.fraud.signals import FraudSignals, ScorerAnswer, Velocity
 from core.payments import Card, CustomerView, FailureFacts, InvoiceStatus, InvoiceView, Risk
-from core.retry.policy import Policy, parse_policy
+from core.policy.policy import Policy, parse_policy
 from tests.core.fraud.test_assess import classification_of
 
 SOFT = classification_of(Cause.GENERIC)

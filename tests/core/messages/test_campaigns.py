@@ -2,11 +2,11 @@
 
 import pytest
 
-from core.classifier.taxonomy import Cause
+from core.classification.taxonomy import Cause
 from core.errors import InvalidPolicy
-from core.messages.campaign import QuietHours
+from core.messages.campaigns import QuietHours
 from core.messages.kinds import CAUSES_BY_KIND, MessageKind
-from core.retry.policy import Policy, parse_policy
+from core.policy.policy import Policy, parse_policy
 
 CAMPAIGN = """
 [campaigns.brief]

@@ -5,15 +5,25 @@ from uuid import uuid5
 
 import pytest
 
-from core.classifier.taxonomy import Cause
+from core.classification.taxonomy import Cause
 from core.events import Event, EventType, State
-from core.messages.digest import DIGEST_PAUSE, MAX_LISTED, TROUBLE_THRESHOLD, TROUBLE_WINDOW, build_digests
-from core.messages.notices import Audience, Notice, NoticeTopic, build_notices, dead_letter_notice
+from core.notices import (
+    DIGEST_PAUSE,
+    MAX_LISTED,
+    TROUBLE_THRESHOLD,
+    TROUBLE_WINDOW,
+    Audience,
+    Notice,
+    NoticeTopic,
+    build_digests,
+    build_notices,
+    dead_letter_notice,
+)
 from core.payments import EventKind, Risk
-from core.retry.machine import append_events
-from core.retry.recovery import Recovery
+from core.recovery.machine import append_events
+from core.recovery.state import Recovery
 from tests.support.builders import HOUR, THEN
-from tests.support.story import NEW_RECOVERY, RecoveryScenario
+from tests.support.recovery_scenario import NEW_RECOVERY, RecoveryScenario
 
 BOTH = frozenset(Audience)
 

@@ -8,15 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog.calendars import calendar_for
-from core.classifier.taxonomy import Cause, Chargeability
+from core.calendar import Calendar
+from core.classification.taxonomy import Cause, Chargeability
 from core.events import EventType, Record, State
-from core.messages.campaign import Campaign, CampaignStep, QuietHours
-from core.messages.due import DueMessage, message_key, next_message
+from core.messages.campaigns import Campaign, CampaignStep, QuietHours
 from core.messages.kinds import MessageKind
-from core.messages.plan import MessagePlan, build_occasion, is_reproducible, plan_messages
-from core.retry.machine import Charge, Done, Notify, Wait, apply, next_step
-from core.retry.recovery import Recovery
-from core.retry.strategies.calendar import Calendar
+from core.messages.plans import MessagePlan, build_occasion, is_reproducible, plan_messages
+from core.recovery.machine import Charge, Done, Notify, Wait, apply, next_step
+from core.recovery.messages import DueMessage, message_key, next_message
+from core.recovery.state import Recovery
 from tests.support.builders import DAY, HOUR, THEN
 
 EMAIL = frozenset({"email"})

@@ -12,12 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.messages.unsubscribe import (
-    LONGEST_TOKEN_CHARS,
-    Subscription,
-    create_unsubscribe_token,
-    read_unsubscribe_token,
-)
+from core.messages.recipients import LONGEST_TOKEN_CHARS, Subscription, create_unsubscribe_token, read_unsubscribe_token
 
 KEY, OLDER, FOREIGN = b"k" * 32, b"o" * 32, b"f" * 32
 JENNYS = Subscription(provider="stripe", customer_id="cus_1", channel="email")
@@ -48,7 +43,8 @@ def test_a_changed_letter_is_no_token(at: int, letter: str) -> None:
 
 def test_a_payload_of_somebody_else_has_no_signature_of_ours() -> None:
     other = JENNYS.model_copy(update={"customer_id": "cus_2"})
-    mixed = f"{create_unsubscribe_token(other, KEY).partition('.')[0]}.{create_unsubscribe_token(JENNYS, KEY).partition('.')[2]}"
+    names, signature = create_unsubscribe_token(other, KEY), create_unsubscribe_token(JENNYS, KEY)
+    mixed = f"{names.partition('.')[0]}.{signature.partition('.')[2]}"
     assert read_unsubscribe_token(mixed, [KEY]) is None
 
 

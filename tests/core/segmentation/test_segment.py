@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.retry.policy import Policy
-from core.segmentation.segment import Condition, ConditionOperator, CustomerProfile, SegmentRule, find_segment
+from core.policy.policy import Policy
+from core.segmentation.rules import Condition, ConditionOperator, CustomerProfile, SegmentRule, find_segment
 
 
 @pytest.mark.parametrize(

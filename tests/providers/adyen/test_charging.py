@@ -27,12 +27,12 @@ from core.payments import (
 from providers.adyen.config import AdyenConfig
 from providers.adyen.gateway import AdyenGateway
 from sandbox.adyen.client import AdyenSandboxClient
-from sandbox.adyen.items import DEFAULT_MERCHANT_ACCOUNT
+from sandbox.adyen.webhooks import DEFAULT_MERCHANT_ACCOUNT
 from sandbox.config import SandboxConfig
-from tests.providers.contract.bench import due_charge
-from tests.providers.contract.of_adyen import AdyenControl
+from tests.providers.contract.adyen_subject import AdyenControl
+from tests.providers.contract.harness import due_charge
 from tests.providers.contract.subjects import ADYEN
-from tests.providers.stripe.canned import CannedServer, canned_server
+from tests.providers.stripe.canned_server import CannedServer, canned_server
 from tests.sandbox.harness import run_sandbox
 
 PSP = "PSP0000000000009"

@@ -3,14 +3,14 @@
 import pytest
 
 import catalog
-from core.classifier.classify import classify
-from core.classifier.taxonomy import Cause
+from core.classification.classify import classify
+from core.classification.taxonomy import Cause
 from core.payments import Failure
 from providers.adyen import create
 from providers.adyen.failures import failure_of, network_code
 from providers.adyen.methods import network_of_method
 from providers.fields import Fields
-from sandbox.adyen.reasons import REFUSAL_REASONS
+from sandbox.adyen.payments import REFUSAL_REASONS
 
 TABLES = catalog.load_decline_tables({"adyen": create({}).decline_codes})
 CAUSES = {

@@ -5,29 +5,29 @@ from typing import Any
 import pytest
 
 from core.errors import InvalidInput
-from core.messages.contact import Contact, ContactUpdate
+from core.messages.recipients import Contact, ContactUpdate
 from providers.adyen.config import AdyenConfig
 from providers.adyen.webhook import AdyenWebhooks
 from providers.base import ExtractsContacts, ReadsContacts
-from sandbox.adyen import items, payments
+from sandbox.adyen import payments, webhooks
 from sandbox.adyen.models import FailedPayment
-from tests.providers.contract.of_adyen import KEYS, THEN, a_payment
+from tests.providers.contract.adyen_subject import KEYS, THEN, a_payment
 from tests.providers.contract.subject import Key
 from tests.providers.contract.subjects import ADYEN
 
-WEBHOOKS = AdyenWebhooks(AdyenConfig("AQE", items.DEFAULT_MERCHANT_ACCOUNT, (KEYS[Key.NEWEST],)))
+WEBHOOKS = AdyenWebhooks(AdyenConfig("AQE", webhooks.DEFAULT_MERCHANT_ACCOUNT, (KEYS[Key.NEWEST],)))
 JENNY = {"shopperEmail": "jenny@example.com"}
 
 
 def an_item(code: str = "AUTHORISATION", success: bool = False, invoice: str = "inv_1", **more: Any) -> dict[str, Any]:
     additional = more.pop("additional", {})
-    return items.build_item(
+    return webhooks.build_item(
         a_payment(invoice, **{"person": {}} | more), code, success, THEN, reason="Refused", additional=additional
     )
 
 
 def contacts_in(*given: dict[str, Any], live: bool = False) -> tuple[ContactUpdate, ...]:
-    return WEBHOOKS.extract_contacts(items.webhook_body(list(given), live=live))
+    return WEBHOOKS.extract_contacts(webhooks.webhook_body(list(given), live=live))
 
 
 def test_the_shopper_as_the_sandbox_tells_it() -> None:
@@ -35,7 +35,7 @@ def test_the_shopper_as_the_sandbox_tells_it() -> None:
         email="kim@example.com", name="Kim", phone="+4930555010", locale="de_DE", shopper_country="DE", invoice_id="i"
     )
     payment = payments.payment_from_spec(spec)
-    (found,) = contacts_in(items.build_item(payment, "AUTHORISATION", False, THEN, reason="Refused"))
+    (found,) = contacts_in(webhooks.build_item(payment, "AUTHORISATION", False, THEN, reason="Refused"))
     assert (found.customer_id, found.invoice_id) == (payment["shopper"], "i")
     assert found.contact == Contact(
         email="kim@example.com", name="Kim", phone="+4930555010", language="de_DE", country="DE"
@@ -95,7 +95,7 @@ def test_each_item_of_a_batch_names_its_own() -> None:
 
 
 def test_the_event_itself_names_nobody() -> None:
-    events = WEBHOOKS.normalise(items.webhook_body([an_item(additional=JENNY | {"cardHolderName": "Jenny Rosen"})]))
+    events = WEBHOOKS.normalise(webhooks.webhook_body([an_item(additional=JENNY | {"cardHolderName": "Jenny Rosen"})]))
     assert "jenny" not in events[0].model_dump_json().lower()
 
 

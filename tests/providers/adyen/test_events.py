@@ -8,10 +8,10 @@ import pytest
 from core.errors import InvalidInput
 from core.payments import Card, EventKind, Failure, MethodKind, ProviderEvent
 from providers.adyen.config import AdyenConfig
-from providers.adyen.terms import LONGEST_RESCUE
+from providers.adyen.shopper_interaction import LONGEST_RESCUE
 from providers.adyen.webhook import AdyenWebhooks
-from sandbox.adyen import items
-from tests.providers.contract.of_adyen import ACCOUNT, THEN, a_payment
+from sandbox.adyen import webhooks
+from tests.providers.contract.adyen_subject import ACCOUNT, THEN, a_payment
 
 WEBHOOKS = AdyenWebhooks(AdyenConfig(api_key="AQE", merchant_account=ACCOUNT, hmac_keys=("00",)))
 AT = datetime.fromtimestamp(THEN, UTC)
@@ -20,11 +20,11 @@ ORIGINAL = "ORIGINAL00000001"
 
 def webhook_item(code: str, success: bool = True, **fields: Any) -> dict[str, Any]:
     payment = a_payment("inv 1/2026", **fields.pop("payment", {}))
-    return items.build_item(payment, code, success, THEN, psp="PSP0000000000001", **fields)
+    return webhooks.build_item(payment, code, success, THEN, psp="PSP0000000000001", **fields)
 
 
 def read_items(*webhook_items: dict[str, Any], live: bool = False) -> tuple[ProviderEvent, ...]:
-    return WEBHOOKS.normalise(items.webhook_body(list(webhook_items), live=live))
+    return WEBHOOKS.normalise(webhooks.webhook_body(list(webhook_items), live=live))
 
 
 def read_one(webhook_item: dict[str, Any]) -> ProviderEvent:

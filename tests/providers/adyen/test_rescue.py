@@ -3,8 +3,8 @@
 import pytest
 
 import catalog
-from core.classifier.classify import classify
-from core.classifier.taxonomy import Cause
+from core.classification.classify import classify
+from core.classification.taxonomy import Cause
 from core.payments import EventKind, Failure, MethodKind
 from providers.adyen import create
 from providers.adyen.failures import refusal_code

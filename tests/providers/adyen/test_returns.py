@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 
 import catalog
-from core.classifier.classify import classify
-from core.classifier.taxonomy import Cause
+from core.classification.classify import classify
+from core.classification.taxonomy import Cause
 from core.payments import EventKind, MethodKind, ProviderEvent
 from providers.adyen import create
-from providers.adyen.terms import LONGEST_RESCUE
+from providers.adyen.shopper_interaction import LONGEST_RESCUE
 from tests.providers.adyen.test_events import AT, ORIGINAL, read_one, webhook_item
-from tests.providers.contract.of_adyen import THEN
+from tests.providers.contract.adyen_subject import THEN
 
 TABLES = catalog.load_decline_tables({"adyen": create({}).decline_codes})
 

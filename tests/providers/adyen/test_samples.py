@@ -15,7 +15,7 @@ from core.payments import EventKind, ProviderEvent
 from providers.adyen.config import AdyenConfig
 from providers.adyen.events import EVENTS
 from providers.adyen.webhook import AdyenWebhooks
-from sandbox.adyen.signing import sign_body, sign_item
+from sandbox.adyen.webhooks import sign_body, sign_item
 
 KEY = "ab" * 32
 AT = datetime(2026, 11, 23, tzinfo=UTC)

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from core.errors import InvalidSignature
 from providers.adyen.config import AdyenConfig
 from providers.adyen.webhook import AdyenWebhooks
-from sandbox.adyen import items
-from sandbox.adyen.signing import sign_body, sign_item
-from tests.providers.contract.of_adyen import KEYS, an_item
+from sandbox.adyen import webhooks
+from sandbox.adyen.webhooks import sign_body, sign_item
+from tests.providers.contract.adyen_subject import KEYS, an_item
 from tests.providers.contract.subject import Key, WebhookKind
 
 NEW, OLD, FOREIGN = KEYS[Key.NEWEST], KEYS[Key.OLDER], KEYS[Key.FOREIGN]
@@ -28,7 +28,7 @@ def signed_batch(*keys: str) -> bytes:
     made = [an_item(WebhookKind.FAILED, f"inv_{number}") for number, _ in enumerate(keys)]
     for item, key in zip(made, keys, strict=True):
         item["additionalData"]["hmacSignature"] = sign_item(item, key)
-    return items.webhook_body(made)
+    return webhooks.webhook_body(made)
 
 
 def verify_body(body: bytes, headers: dict[str, str] | None = None) -> None:

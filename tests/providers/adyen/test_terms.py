@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from core.collection_terms import CollectionTerms
 from core.payments import EventKind
-from core.terms import CollectionTerms
 from tests.providers.adyen.test_events import read_one, webhook_item
 
 NO_TOKEN: dict[str, Any] = {"recurring.recurringDetailReference": None}

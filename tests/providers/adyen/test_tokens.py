@@ -9,7 +9,7 @@ from core.payments import Card, EventKind, MethodKind, MethodRole, ProviderEvent
 from providers.adyen.config import AdyenConfig
 from providers.adyen.webhook import AdyenWebhooks
 from tests.providers.adyen.test_events import WEBHOOKS, read_one, webhook_item
-from tests.providers.contract.of_adyen import ACCOUNT
+from tests.providers.contract.adyen_subject import ACCOUNT
 
 DATA = {"merchantAccount": ACCOUNT, "storedPaymentMethodId": "TOKEN1", "shopperReference": "shopper 1"}
 TOKEN_WEBHOOK = {

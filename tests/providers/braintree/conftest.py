@@ -7,7 +7,7 @@ import pytest
 from providers.braintree.gateway import BraintreeGateway
 from sandbox.braintree.client import BraintreeSandboxClient
 from sandbox.config import SandboxConfig
-from tests.providers.contract.of_braintree import sandbox_config
+from tests.providers.contract.braintree_subject import sandbox_config
 from tests.sandbox.harness import run_sandbox
 
 

@@ -14,7 +14,7 @@ from providers.braintree.gateway import BraintreeGateway
 from sandbox.braintree.client import BraintreeSandboxClient
 from sandbox.models import Card
 from tests.providers.braintree.orders import order_for
-from tests.providers.contract.of_braintree import sandbox_config
+from tests.providers.contract.braintree_subject import sandbox_config
 
 Sandbox: TypeAlias = BraintreeSandboxClient
 Gateway: TypeAlias = BraintreeGateway

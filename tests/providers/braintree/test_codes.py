@@ -8,14 +8,14 @@ import pytest
 from braintree import Transaction
 
 import catalog
-from core.classifier.classify import classify
-from core.classifier.tables import DeclineTables
-from core.classifier.taxonomy import Cause
+from core.classification.classify import classify
+from core.classification.tables import DeclineTables
+from core.classification.taxonomy import Cause
 from core.payments import Failure, Outcome
 from providers.braintree import create
 from providers.braintree.gateway import BraintreeGateway
 from sandbox.braintree.client import BraintreeSandboxClient
-from sandbox.braintree.codes import code_for_amount
+from sandbox.braintree.processor_responses import code_for_amount
 from tests.providers.braintree.orders import order_for
 
 ROWS = {row["code"]: row for row in csv.DictReader(StringIO(create({}).decline_codes))}

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from core.errors import ProviderUnavailable
-from core.messages.contact import Contact
+from core.messages.recipients import Contact
 from core.payments import InvoiceStatus
 from providers.base import ReadsContacts
 from providers.braintree.contacts import contact_of_customer

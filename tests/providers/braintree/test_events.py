@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
+from core.collection_terms import CollectionMethod, SubscriptionStatus
 from core.payments import EventKind, ProviderEvent
-from core.terms import CollectionMethod, SubscriptionStatus
 from providers.braintree.events import KINDS
 from providers.braintree.webhook import BraintreeWebhooks
-from sandbox.braintree import notices, shapes
-from tests.providers.contract.of_braintree import THEN, a_transaction, sandbox_config, sign_notification
+from sandbox.braintree import webhooks, xml_trees
+from tests.providers.contract.braintree_subject import THEN, a_transaction, sandbox_config, sign_notification
 
 WEBHOOKS = BraintreeWebhooks(sandbox_config("http://127.0.0.1:9"))
 LATER = THEN + 90
@@ -23,16 +23,16 @@ PAID_FIELDS = {"status": "submitted_for_settlement", "code": "1000"}
 
 
 def read_notification(kind: str, subject: dict[str, Any], at: int = LATER) -> ProviderEvent:
-    (event,) = WEBHOOKS.normalise(sign_notification(notices.notification_xml(kind, at, subject)).body)
+    (event,) = WEBHOOKS.normalise(sign_notification(webhooks.notification_xml(kind, at, subject)).body)
     return event
 
 
 def subscription_event(kind: str, *transactions: dict[str, Any]) -> ProviderEvent:
-    return read_notification(kind, {"subscription": shapes.subscription_tree(SUBSCRIPTION, list(transactions))})
+    return read_notification(kind, {"subscription": xml_trees.subscription_tree(SUBSCRIPTION, list(transactions))})
 
 
 def transaction_event(kind: str, **fields: Any) -> ProviderEvent:
-    return read_notification(kind, {"transaction": shapes.transaction_tree(a_transaction("order_1", **fields))})
+    return read_notification(kind, {"transaction": xml_trees.transaction_tree(a_transaction("order_1", **fields))})
 
 
 def period_fields(**fields: Any) -> dict[str, Any]:
@@ -111,7 +111,7 @@ def test_an_end_names_the_subscription(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.startswith("dispute_") and kind != "dispute_won"])
 def test_a_dispute_names_its_transaction_and_a_reason(kind: str) -> None:
-    event = read_notification(kind, {"dispute": shapes.dispute_tree(period_fields(id="tx9"), "fraud")})
+    event = read_notification(kind, {"dispute": xml_trees.dispute_tree(period_fields(id="tx9"), "fraud")})
     assert (event.kind, event.payment_id, event.detail) == (EventKind.DISPUTE_OPENED, "tx9", "fraud")
 
 

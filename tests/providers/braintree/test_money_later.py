@@ -11,7 +11,7 @@ from providers.braintree.webhook import BraintreeWebhooks
 from sandbox.braintree.client import BraintreeSandboxClient
 from sandbox.braintree.instruments import Instrument
 from tests.providers.braintree.orders import order_for
-from tests.providers.contract.of_braintree import sandbox_config, sign_notification
+from tests.providers.contract.braintree_subject import sandbox_config, sign_notification
 from tests.sandbox.official_braintree import braintree_client
 
 Sandbox: TypeAlias = BraintreeSandboxClient

@@ -3,13 +3,14 @@
 import pytest
 
 from core.payments import EventKind, InvoiceStatus, Outcome, ProviderEvent
+from providers.braintree.client_objects import order_id_fault
 from providers.braintree.gateway import BraintreeGateway
-from providers.braintree.references import order_id_fault
 from providers.braintree.webhook import BraintreeWebhooks
-from sandbox.braintree import notices, shapes
+from sandbox.braintree import webhooks as notices
+from sandbox.braintree import xml_trees
 from sandbox.braintree.client import BraintreeSandboxClient
 from tests.providers.braintree.orders import order_for
-from tests.providers.contract.of_braintree import THEN, a_transaction, sandbox_config, sign_notification
+from tests.providers.contract.braintree_subject import THEN, a_transaction, sandbox_config, sign_notification
 
 NAMES = [
     "#1042", "Order 1042", "Order 1042 ", " 1042", "Bestellung-Müller-17", "注文-17", "заказ №5", "a\u00a0b", "🧾 7",
@@ -19,7 +20,7 @@ UNFIT = ["   ", ".", "..", "a\nb", "tab\there", "x" * 256, "\u2028", "注" * 301
 
 
 def failed_event(order_id: str) -> ProviderEvent:
-    subject = {"transaction": shapes.transaction_tree(a_transaction(id="tx1", order_id=order_id))}
+    subject = {"transaction": xml_trees.transaction_tree(a_transaction(id="tx1", order_id=order_id))}
     webhooks = BraintreeWebhooks(sandbox_config("http://127.0.0.1:9"))
     (event,) = webhooks.normalise(
         sign_notification(notices.notification_xml("transaction_retried", THEN, subject)).body

@@ -13,7 +13,7 @@ from braintree.webhook_notification import WebhookNotification
 from core.payments import EventKind, MethodKind, ProviderEvent
 from providers.braintree.events import KINDS
 from providers.braintree.webhook import BraintreeWebhooks
-from tests.providers.contract.of_braintree import OUR_KEYS, sandbox_config, sign_notification
+from tests.providers.contract.braintree_subject import OUR_KEYS, sandbox_config, sign_notification
 
 WEBHOOKS = BraintreeWebhooks(sandbox_config("http://127.0.0.1:9"))
 SAMPLES: dict[str, EventKind | str] = {

@@ -12,7 +12,7 @@ from core.errors import InvalidInput, InvalidSignature
 from core.payments import EventKind, ProviderEvent
 from providers.braintree.config import BraintreeConfig
 from providers.braintree.webhook import BraintreeWebhooks
-from tests.providers.contract.of_braintree import a_notification, form_fields, sandbox_config, sign_notification
+from tests.providers.contract.braintree_subject import a_notification, form_fields, sandbox_config, sign_notification
 from tests.providers.contract.subject import WebhookKind
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)

@@ -4,9 +4,9 @@ from typing import TypeAlias
 
 import pytest
 
+from core.collection_terms import CollectionMethod, SubscriptionStatus
 from core.errors import NotAllowed, ProviderUnavailable
 from core.payments import InvoiceStatus, MethodKind
-from core.terms import CollectionMethod, SubscriptionStatus
 from providers.braintree.gateway import BraintreeGateway
 from sandbox.braintree.client import BraintreeSandboxClient
 from sandbox.braintree.instruments import Instrument

@@ -9,9 +9,9 @@ from sandbox.config import SandboxConfig
 from tests.providers.contract.subject import ProviderControl, Subject
 from tests.providers.contract.subjects import SUBJECTS
 from tests.sandbox.harness import run_sandbox
-from tests.support.shared import stack, world
+from tests.support.stack_fixtures import service, stack
 
-__all__ = ["stack", "world"]
+__all__ = ["service", "stack"]
 
 
 @pytest.fixture(params=SUBJECTS, ids=[subject.name for subject in SUBJECTS])
@@ -44,7 +44,7 @@ async def gateway(subject: Subject, sandbox_address: str) -> AsyncIterator[Gatew
 
 
 @pytest.fixture
-async def hasty(subject: Subject, sandbox_address: str) -> AsyncIterator[Gateway]:
+async def impatient_gateway(subject: Subject, sandbox_address: str) -> AsyncIterator[Gateway]:
     """Its gateway, which gives up on a call after a second."""
     made = subject.gateway(sandbox_address, 1)
     yield made

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
-from core.classifier.taxonomy import Cause
+from core.classification.taxonomy import Cause
 from core.payments import ChargeOrder
 from providers.base import Gateway, Provider
 

@@ -1,8 +1,8 @@
 """Every provider under contract; a new one is a line here."""
 
-from tests.providers.contract.of_adyen import AdyenSubject
-from tests.providers.contract.of_braintree import BraintreeSubject
-from tests.providers.contract.of_stripe import StripeSubject
+from tests.providers.contract.adyen_subject import AdyenSubject
+from tests.providers.contract.braintree_subject import BraintreeSubject
+from tests.providers.contract.stripe_subject import StripeSubject
 from tests.providers.contract.subject import Subject
 
 STRIPE: Subject = StripeSubject()

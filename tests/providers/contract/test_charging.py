@@ -53,9 +53,11 @@ async def test_without_a_definite_answer_nobody_knows(
     assert len(await books.pay_calls(failed.invoice_id)) == 1, "repeating is for whoever keeps the record"
 
 
-async def test_who_waits_too_long_does_not_know(subject: Subject, books: ProviderControl, hasty: Gateway) -> None:
+async def test_who_waits_too_long_does_not_know(
+    subject: Subject, books: ProviderControl, impatient_gateway: Gateway
+) -> None:
     failed = await books.fail_payment("hang:3")
-    result = await hasty.charge(order_for_failed(subject, failed))
+    result = await impatient_gateway.charge(order_for_failed(subject, failed))
     assert (result.outcome, result.reason) == (Outcome.UNKNOWN, "timeout")
 
 

@@ -6,9 +6,9 @@ from io import StringIO
 import pytest
 
 import catalog
-from core.classifier.classify import classify
-from core.classifier.tables import DeclineTables
-from core.classifier.taxonomy import Cause
+from core.classification.classify import classify
+from core.classification.tables import DeclineTables
+from core.classification.taxonomy import Cause
 from core.payments import Failure, Outcome
 from providers.base import Gateway
 from tests.providers.contract.subject import ProviderControl, Subject, WebhookKind, order_for_failed

@@ -1,6 +1,6 @@
 """Whom to write to: every provider can be asked, or tells it with the failure; else its customers get no messages."""
 
-from core.messages.contact import Contact
+from core.messages.recipients import Contact
 from core.payments import InvoiceStatus
 from providers.base import ExtractsContacts, Gateway, ReadsContacts
 from tests.providers.contract.subject import ProviderControl, Subject, WebhookKind

@@ -4,16 +4,16 @@ import asyncio
 
 import pytest
 
-from core.classifier.taxonomy import Cause
+from core.classification.taxonomy import Cause
 from tests.providers.contract.subject import ProviderControl, Subject
 from tests.providers.contract.subjects import SUBJECTS
-from tests.support.world import Recovery, RunningService
+from tests.support.service import Recovery, RunningService
 
 
-async def start_charge(world: RunningService, subject: Subject, books: ProviderControl, script: str) -> Recovery:
+async def start_charge(service: RunningService, subject: Subject, books: ProviderControl, script: str) -> Recovery:
     """A recovery whose pay call is being answered by the provider right now; nothing is due for a (compressed) day."""
     failed = await books.fail_payment(script, cause=Cause.VELOCITY, deliver=True)
-    recovery = world.recovery_of(failed.invoice_id, subject.name)
+    recovery = service.recovery_of(failed.invoice_id, subject.name)
     await recovery.wait_for_event("retry.planned")
     asked = asyncio.create_task(recovery.submit_command("retry"))
     await recovery.wait_for_pay_calls()
@@ -29,31 +29,33 @@ async def assert_one_attempt(recovery: Recovery, *, keys: bool) -> None:
     assert keys or len(sent) == 1
 
 
-async def start_scripted_charges(world: RunningService, subject: Subject) -> list[Recovery]:
+async def start_scripted_charges(service: RunningService, subject: Subject) -> list[Recovery]:
     """Three charges under way: one that has moved the money, one that will, one that will be declined."""
     scripts = ("succeed_then_hang:6", "hang:5", f"hang:5:decline:{subject.causes[Cause.VELOCITY]}")
-    async with subject.open_control(world.place.sandbox) as books:
-        return await asyncio.gather(*(start_charge(world, subject, books, script) for script in scripts))
+    async with subject.open_control(service.place.sandbox) as books:
+        return await asyncio.gather(*(start_charge(service, subject, books, script) for script in scripts))
 
 
 @pytest.fixture(scope="module")
-async def cut_off(world: RunningService) -> dict[str, list[Recovery]]:
+async def interrupted_charges(service: RunningService) -> dict[str, list[Recovery]]:
     """The charges of every provider that were under way when the worker was killed; it works again."""
-    found = await asyncio.gather(*(start_scripted_charges(world, subject) for subject in SUBJECTS))
+    found = await asyncio.gather(*(start_scripted_charges(service, subject) for subject in SUBJECTS))
     for paid, pending, declined in found:
         assert len(await paid.fetch_charges()) == 1
         for recovery in (paid, pending, declined):
             assert (await recovery.fetch_event_types())[-1] == "charge.requested"
-    world.stack.kill("worker")
-    world.stack.wait_ready()
+    service.stack.kill("worker")
+    service.stack.wait_ready()
     return {subject.name: recoveries for subject, recoveries in zip(SUBJECTS, found, strict=True)}
 
 
-async def test_kill_9_in_mid_charge_charges_once(subject: Subject, cut_off: dict[str, list[Recovery]]) -> None:
+async def test_kill_9_in_mid_charge_charges_once(
+    subject: Subject, interrupted_charges: dict[str, list[Recovery]]
+) -> None:
     gateway = subject.gateway("http://127.0.0.1:9", 5)
     keys = gateway.idempotency is not None
     await gateway.close()
-    paid, pending, declined = cut_off[subject.name]
+    paid, pending, declined = interrupted_charges[subject.name]
     for recovery in (paid, pending):
         await recovery.wait_for_one_payment(within=90)
         await assert_one_attempt(recovery, keys=keys)

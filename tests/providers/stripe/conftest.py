@@ -10,13 +10,13 @@ from contextlib import closing
 import httpx
 import pytest
 
-from devstack.tools import ensure_go_tool
 from providers.stripe.config import StripeConfig
 from providers.stripe.gateway import StripeGateway
 from sandbox.client import SandboxClient
 from sandbox.config import SandboxConfig
-from tests.providers.stripe.canned import CannedServer, canned_server
+from tests.providers.stripe.canned_server import CannedServer, canned_server
 from tests.sandbox.harness import run_sandbox
+from tests.tools.go_programs import ensure_go_tool
 
 KEY = "sk_test_provider"
 
@@ -46,7 +46,7 @@ async def gateway(sandbox_address: str) -> AsyncIterator[StripeGateway]:
 
 
 @pytest.fixture
-async def hasty(sandbox_address: str) -> AsyncIterator[StripeGateway]:
+async def impatient_gateway(sandbox_address: str) -> AsyncIterator[StripeGateway]:
     """Gives up on a call after a second."""
     made = gateway_at(sandbox_address, seconds=1.0)
     yield made

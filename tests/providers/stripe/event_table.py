@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from core.collection_terms import CollectionMethod, CollectionTerms
 from core.payments import Card, EventKind, Failure, MethodKind, MethodRole
-from core.terms import CollectionMethod, CollectionTerms
-from tests.providers.stripe.events import CREATED, card_method, open_invoice
+from tests.providers.stripe.builders import CREATED, card_method, open_invoice
 
 NEXT = CREATED + 86_400
 TERMS = CollectionTerms(

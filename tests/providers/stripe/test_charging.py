@@ -9,10 +9,9 @@ from core.errors import ProviderUnavailable
 from core.payments import NO_METHOD, UNFIT_METHOD, Failure, MethodKind, Outcome
 from providers.stripe.gateway import StripeGateway
 from sandbox.client import SandboxClient
-from tests.providers.stripe.canned import CannedServer
+from tests.providers.stripe.builders import open_invoice, order_for
+from tests.providers.stripe.canned_server import CannedServer
 from tests.providers.stripe.conftest import gateway_at
-from tests.providers.stripe.events import open_invoice
-from tests.providers.stripe.orders import order_for
 
 
 async def test_a_success_names_its_charge_and_moves_money_once(box: SandboxClient, gateway: StripeGateway) -> None:
@@ -98,11 +97,11 @@ async def test_what_tells_nothing_is_unknown(
 
 
 async def test_a_hanging_call_is_unknown_and_its_repeat_is_told_that_it_runs(
-    box: SandboxClient, hasty: StripeGateway
+    box: SandboxClient, impatient_gateway: StripeGateway
 ) -> None:
     made = await box.create_failed_invoice(script=("hang:3",))
     wanted = order_for(made.invoice)
-    first, repeat = await hasty.charge(wanted), await hasty.charge(wanted)
+    first, repeat = await impatient_gateway.charge(wanted), await impatient_gateway.charge(wanted)
     assert (first.outcome, first.reason) == (Outcome.UNKNOWN, "timeout")
     assert (repeat.outcome, repeat.reason) == (Outcome.UNKNOWN, "in_progress")
 
@@ -133,12 +132,12 @@ async def test_a_paid_invoice_is_not_charged(box: SandboxClient, gateway: Stripe
     assert len(await box.read_ledger(made.invoice)) == 1
 
 
-@pytest.mark.parametrize("how", ["void", "mark_uncollectible"])
+@pytest.mark.parametrize("how", ["void_invoice", "mark_uncollectible"])
 async def test_a_closed_invoice(box: SandboxClient, gateway: StripeGateway, how: str) -> None:
     made = await box.create_failed_invoice(script=("decline:do_not_honor",))
     await getattr(box, how)(made.invoice)
     result = await gateway.charge(order_for(made.invoice, charge_before=made.charge))
-    expected = Outcome.NOT_CHARGED if how == "void" else Outcome.DECLINED
+    expected = Outcome.NOT_CHARGED if how == "void_invoice" else Outcome.DECLINED
     assert result.outcome is expected
     assert await box.read_ledger(made.invoice) == []
 

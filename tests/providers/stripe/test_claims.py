@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
+from core.collection_terms import CollectionMethod, SubscriptionStatus
 from core.errors import NotAllowed
 from core.payments import MethodKind
-from core.terms import CollectionMethod, SubscriptionStatus
 from providers.stripe.gateway import StripeGateway
 from sandbox.client import SandboxClient
-from tests.providers.stripe.canned import CannedServer
+from tests.providers.stripe.builders import dispute_of, open_invoice
+from tests.providers.stripe.canned_server import CannedServer
 from tests.providers.stripe.conftest import gateway_at
-from tests.providers.stripe.events import dispute_of, open_invoice
 
 CARD = {"id": "pm_1", "object": "payment_method", "type": "card", "card": {"brand": "visa", "fingerprint": "fp_1"}}
 METHOD_PLACES = ["invoice method", "invoice source", "subscription method", "subscription source", "customer"]

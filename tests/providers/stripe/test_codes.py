@@ -7,11 +7,11 @@ import pytest
 from stripe import _payment_intent
 
 from catalog import load_decline_tables
-from core.classifier.classify import classify
-from core.classifier.taxonomy import Cause, NextAction
+from core.classification.classify import classify
+from core.classification.taxonomy import Cause, NextAction
 from core.payments import Failure
+from providers.stripe import StripeProvider
 from providers.stripe.config import StripeConfig
-from providers.stripe.plugin import StripeProvider
 
 TABLES = load_decline_tables({"stripe": StripeProvider(StripeConfig()).decline_codes})
 NEVER_BY_ITSELF = [

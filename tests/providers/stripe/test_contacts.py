@@ -4,8 +4,8 @@ from providers.base import ReadsContacts
 from providers.stripe.config import StripeConfig
 from providers.stripe.gateway import StripeGateway
 from sandbox.client import SandboxClient
-from tests.providers.stripe.canned import canned_server
-from tests.providers.stripe.events import open_invoice
+from tests.providers.stripe.builders import open_invoice
+from tests.providers.stripe.canned_server import canned_server
 
 
 async def test_the_customer_as_a_person(gateway: StripeGateway, box: SandboxClient) -> None:

@@ -13,9 +13,8 @@ import pytest
 from providers.stripe.gateway import StripeGateway
 from sandbox.client import SandboxClient
 from sandbox.models import FailedInvoiceIds
-from tests.providers.stripe.canned import CannedServer
-from tests.providers.stripe.events import dispute_of, open_invoice
-from tests.providers.stripe.orders import order_for
+from tests.providers.stripe.builders import dispute_of, open_invoice, order_for
+from tests.providers.stripe.canned_server import CannedServer
 
 PAYMENT = {"type": "payment_intent", "payment_intent": "pi_1"}
 

@@ -13,8 +13,8 @@ from core.payments import (
     ProviderEvent,
 )
 from providers.stripe.events import EVENTS
+from tests.providers.stripe.builders import CREATED, card_method, normalise_event, open_invoice, stripe_event
 from tests.providers.stripe.event_table import CHANGED_CARD, TABLE, TERMS, customer_with, previous_default
-from tests.providers.stripe.events import CREATED, card_method, normalise_event, open_invoice, stripe_event
 
 FIXTURES = Path(__file__).parent / "fixtures"
 

@@ -8,9 +8,8 @@ import pytest
 from core.errors import ProviderUnavailable
 from core.payments import InvoiceStatus, Outcome
 from providers.stripe.gateway import StripeGateway
-from tests.providers.stripe.canned import CannedServer
-from tests.providers.stripe.events import dispute_of, open_invoice
-from tests.providers.stripe.orders import order_for
+from tests.providers.stripe.builders import dispute_of, open_invoice, order_for
+from tests.providers.stripe.canned_server import CannedServer
 
 SOON = int(datetime.now(UTC).timestamp()) + 3600
 """Later than every order that these tests make."""

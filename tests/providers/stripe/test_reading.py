@@ -8,7 +8,7 @@ from core.errors import ProviderUnavailable
 from core.payments import CustomerView, Failure, InvoiceStatus, Risk
 from providers.stripe.gateway import StripeGateway
 from sandbox.client import SandboxClient
-from tests.providers.stripe.events import dispute_of
+from tests.providers.stripe.builders import dispute_of
 
 
 async def test_an_open_invoice(box: SandboxClient, gateway: StripeGateway) -> None:
@@ -36,7 +36,7 @@ async def test_an_invoice_takes_two_calls_and_a_failure_three(box: SandboxClient
     ("how", "status"),
     [
         ("pay_hosted", InvoiceStatus.PAID),
-        ("void", InvoiceStatus.VOID),
+        ("void_invoice", InvoiceStatus.VOID),
         ("mark_uncollectible", InvoiceStatus.UNCOLLECTIBLE),
     ],
 )
@@ -126,17 +126,21 @@ async def test_what_is_beside_the_point_may_be_missing(
         assert facts.missing == missing
 
 
-async def test_nothing_waits_long_for_what_is_beside_the_point(box: SandboxClient, hasty: StripeGateway) -> None:
+async def test_nothing_waits_long_for_what_is_beside_the_point(
+    box: SandboxClient, impatient_gateway: StripeGateway
+) -> None:
     made = await box.create_failed_invoice()
     await box.add_fault("/v1/radar/*", "hang:2")
-    assert (await hasty.read_failure(made.invoice, None)).missing == ("early_warnings",)
+    assert (await impatient_gateway.read_failure(made.invoice, None)).missing == ("early_warnings",)
 
 
-async def test_an_invoice_that_does_not_come_is_unavailable(box: SandboxClient, hasty: StripeGateway) -> None:
+async def test_an_invoice_that_does_not_come_is_unavailable(
+    box: SandboxClient, impatient_gateway: StripeGateway
+) -> None:
     made = await box.create_failed_invoice()
     await box.add_fault("/v1/invoices/*", "hang:2")
     with pytest.raises(ProviderUnavailable):
-        await hasty.read_invoice(made.invoice)
+        await impatient_gateway.read_invoice(made.invoice)
 
 
 async def test_a_payment_that_may_not_be_read_is_filled_from_the_event(

@@ -8,9 +8,8 @@ import pytest
 from core.errors import NotAllowed, ProviderUnavailable
 from core.payments import NO_METHOD, EventKind, Failure, MethodKind, Outcome, ProviderEvent
 from providers.stripe.gateway import StripeGateway
-from tests.providers.stripe.canned import CannedServer
-from tests.providers.stripe.events import open_invoice
-from tests.providers.stripe.orders import order_for
+from tests.providers.stripe.builders import open_invoice, order_for
+from tests.providers.stripe.canned_server import CannedServer
 from tests.providers.stripe.test_foreign_servers import CHARGE, INTENT, PAY_REQUEST, legacy_invoice, serve_documents
 
 LINKED_INVOICE = {"default_payment_method": None, "default_source": None}

@@ -7,7 +7,7 @@ import pytest
 
 from core.payments import EventKind
 from providers.stripe.events import EVENTS
-from tests.providers.stripe.events import normalise_event, stripe_event
+from tests.providers.stripe.builders import normalise_event, stripe_event
 
 PATHS = {
     "invoice_payment.": "invoice_payments/inpay_1",

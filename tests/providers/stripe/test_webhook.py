@@ -9,13 +9,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from core.collection_terms import CollectionMethod, CollectionTerms
 from core.errors import InvalidInput
 from core.payments import EventKind
-from core.terms import CollectionMethod, CollectionTerms
 from providers.stripe.config import StripeConfig
 from providers.stripe.events import EVENTS
 from providers.stripe.webhook import StripeWebhooks
-from tests.providers.stripe.events import CREATED, WEBHOOKS, normalise_event, open_invoice, stripe_event
+from tests.providers.stripe.builders import CREATED, WEBHOOKS, normalise_event, open_invoice, stripe_event
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),

@@ -1,0 +1,163 @@
+"""Who did what: rows of the event log, and what was done besides recoveries, as one list."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from api.admin.formatting import recovery_address, to_label, webhook_address
+from api.admin.masking import mask_tree
+from core.base import Value
+from core.errors import InvalidInput
+from core.events import EventType
+from core.timeline.timeline import describe_record
+from db import cursors
+from db.queries import operator_events
+from db.repositories import event_log, operator_actions
+from db.repositories.operator_actions import AuditAction, StoredAuditEntry
+from db.session import Session
+
+RECOVERY_EVENT_TYPES: Final = tuple(one for one in EventType if one.value.startswith("operator."))
+CURSOR_SEPARATOR: Final = "."
+"""Between the two halves of a cursor; base64 for addresses has none."""
+
+
+class AuditListEntry(Value):
+    """Something that somebody did."""
+
+    at: datetime
+    actor: str
+    what: str
+    why: str = ""
+    subject: str = ""
+    address: str | None = None
+    """The page of the subject."""
+    details: tuple[tuple[str, str], ...] = ()
+    is_refused: bool = False
+    is_in_event_log: bool
+    """Whether it stands in the log of a recovery; if not, in the table beside it."""
+    cursor: str
+    """The cursor behind it, among its own kind."""
+
+
+class AuditList(Value):
+    """Some of them, newest first, and how to ask for the ones behind (None: there are none)."""
+
+    items: tuple[AuditListEntry, ...]
+    next_cursor: str | None
+
+
+async def find_audit_entries(
+    session: Session, actor: str | None, action: str | None, limit: int, cursor: str | None
+) -> AuditList:
+    """One page out of both tables; `action` is a type of the log or a Kind. Raises InvalidInput."""
+    log_after, other_after = _split_cursor(cursor)
+    found: list[AuditListEntry] = []
+    if action not in set(AuditAction):
+        kind = EventType(action) if action in set(RECOVERY_EVENT_TYPES) else None
+        page = await operator_events.load_operator_events(session, actor, kind, limit=limit + 1, cursor=log_after)
+        found += map(_from_log_row, page.items)
+    if action not in set(RECOVERY_EVENT_TYPES):
+        others = await operator_actions.load_entries(session, limit + 1, other_after, actor, action or None)
+        found += map(_from_stored_entry, others.items)
+    found.sort(key=lambda deed: deed.at, reverse=True)
+    return AuditList(items=tuple(found[:limit]), next_cursor=_next_cursor(found, limit, log_after, other_after))
+
+
+def _split_cursor(cursor: str | None) -> tuple[str | None, str | None]:
+    """How far each table was read. Raises InvalidInput."""
+    if cursor is None:
+        return None, None
+    if cursor.count(CURSOR_SEPARATOR) != 1:
+        raise InvalidInput(cursors.FOREIGN_CURSOR)
+    log_after, _, other_after = cursor.partition(CURSOR_SEPARATOR)
+    return log_after or None, other_after or None
+
+
+def _next_cursor(found: list[AuditListEntry], limit: int, log_after: str | None, other_after: str | None) -> str | None:
+    """Each table goes on behind the last of it that is shown, or where it stood."""
+    if len(found) <= limit:
+        return None
+    for deed in found[:limit]:
+        log_after, other_after = (deed.cursor, other_after) if deed.is_in_event_log else (log_after, deed.cursor)
+    return f"{log_after or ''}{CURSOR_SEPARATOR}{other_after or ''}"
+
+
+def _from_log_row(row: dict[str, Any]) -> AuditListEntry:
+    description = describe_record(event_log.record_of(row))
+    actor = str(row["data"].get("actor") or "somebody")
+    return AuditListEntry(
+        at=row["recorded_at"],
+        actor=actor,
+        what=description.headline.removeprefix(actor).strip().capitalize(),
+        why=description.why,
+        subject=row["invoice_id"],
+        address=recovery_address(row["provider"], row["invoice_id"]),
+        details=tuple((fact.label, fact.value) for fact in description.facts if isinstance(fact.value, str)),
+        is_refused=bool(row["data"].get("refused")),
+        is_in_event_log=True,
+        cursor=cursors.encode_cursor(row["recorded_at"], row["recovery_id"], row["sequence"]),
+    )
+
+
+def _from_stored_entry(entry: StoredAuditEntry) -> AuditListEntry:
+    reason = entry.detail.get("reason")
+    return AuditListEntry(
+        at=entry.at,
+        actor=entry.actor,
+        what=ACTION_LABELS.get(entry.action, to_label(entry.action)),
+        why=f"“{reason}”" if isinstance(reason, str) and reason else "",
+        subject=entry.subject or "",
+        address=_subject_address(entry),
+        details=_entry_details(entry.detail),
+        is_refused=entry.action == AuditAction.LOGIN_FAILED,
+        is_in_event_log=False,
+        cursor=cursors.encode_cursor(entry.at, str(entry.id)),
+    )
+
+
+def _entry_details(detail: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Without persons and secrets, whatever somebody puts into it one day."""
+    shown_details = {name: value for name, value in detail.items() if name != "reason"}
+    return tuple(
+        (to_label(name), str(shown_details[name] if name in _UNMASKED_KEYS else mask_tree(shown_details)[name]))
+        for name in shown_details
+    )
+
+
+_UNMASKED_KEYS: Final = frozenset({"why", "how", "result", "action", "decision", "scopes", "verdict"})
+"""Keys under which this service writes sentences of its own."""
+
+
+def _subject_address(entry: StoredAuditEntry) -> str | None:
+    """Of a webhook or a recovery, whose names begin with their provider."""
+    if entry.action == AuditAction.WEBHOOK_REPLAYED:
+        provider, _, event = (entry.subject or "").partition(" ")
+        return webhook_address(provider, event) if event else None
+    if not (entry.subject or "").startswith("recovery-"):
+        return None
+    provider, _, invoice = (entry.subject or "").removeprefix("recovery-").partition("-")
+    return recovery_address(provider, invoice) if invoice else None
+
+
+ACTION_LABELS: Final[Mapping[str, str]] = {
+    AuditAction.LOGIN: "Signed in",
+    AuditAction.LOGIN_FAILED: "Failed to sign in",
+    AuditAction.LOGOUT: "Signed out",
+    AuditAction.KEY_CREATED: "Made an API key",
+    AuditAction.KEY_REVOKED: "Revoked an API key",
+    AuditAction.SIMULATION_STARTED: "Started a dry run",
+    AuditAction.SIMULATION_CANCELED: "Canceled a dry run",
+    AuditAction.POLICY_UPLOADED: "Checked a candidate policy",
+    AuditAction.WEBHOOK_REPLAYED: "Had a webhook delivered again",
+    AuditAction.CHAIN_VERIFIED: "Verified a recovery's log",
+    AuditAction.EXPORTED: "Exported recoveries",
+    AuditAction.SECOND_ASKED: "Asked for what takes a second person",
+    AuditAction.CUSTOMER_ERASED: "Erased a customer",
+}
+EVENT_LABELS: Final[Mapping[str, str]] = {
+    EventType.RETRY_REQUESTED: "Asked for a retry",
+    EventType.CANCEL_REQUESTED: "Canceled a recovery",
+    EventType.PAUSED: "Paused a recovery",
+    EventType.RESUMED: "Resumed a recovery",
+    EventType.REVIEWED: "Reviewed a recovery",
+}

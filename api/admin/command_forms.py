@@ -1,0 +1,218 @@
+"""What a person can ask of a recovery: each button asks for a reason, and its answer stands on the page."""
+
+import uuid
+from enum import StrEnum
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Form, Request, Response
+
+from api.admin.formatting import recovery_address
+from api.admin.forms import GenuineForm, Tone, flash_message, redirect_to
+from api.admin.sessions import Operator
+from api.deps import InvoiceId, Parts, PartsDep, ProviderName
+from api.operator_commands import derive_request_id, submit_command
+from api.problems import FORBIDDEN_CODE
+from core.base import Value
+from core.errors import CommandRefused, EngineUnavailable, RunClosed, TooManyRequests
+from core.operators import Action, Command
+from core.recovery.commands import check_command
+from core.recovery.state import Recovery
+
+router: Final = APIRouter(prefix="/recoveries/{provider}/{invoice_id}")
+LONGEST_REASON: Final = 500
+
+
+class CommandKind(StrEnum):
+    """One button."""
+
+    RETRY = "retry"
+    PAUSE = "pause"
+    RESUME = "resume"
+    APPROVE = "approve"
+    REJECT = "reject"
+    CANCEL = "cancel"
+
+    @property
+    def action(self) -> Action:
+        """What the recovery calls it."""
+        return Action.REVIEW if self in {CommandKind.APPROVE, CommandKind.REJECT} else Action(self.value)
+
+    @property
+    def decision(self) -> str | None:
+        """Of a review."""
+        return self.value if self.action is Action.REVIEW else None
+
+    @property
+    def success_message(self) -> str:
+        """What is said when it had its effect."""
+        return _SUCCESS_MESSAGES[self]
+
+
+_SUCCESS_MESSAGES: Final = {
+    CommandKind.RETRY: "The try has begun.",
+    CommandKind.PAUSE: "Paused. Nothing is charged until somebody resumes it.",
+    CommandKind.RESUME: "Resumed.",
+    CommandKind.APPROVE: "Approved.",
+    CommandKind.REJECT: "Rejected. The recovery has ended.",
+    CommandKind.CANCEL: "Canceled. Nothing is charged any more.",
+}
+
+
+class CommandOffer(Value):
+    """A button as it stands on the page."""
+
+    command: CommandKind
+    name: str
+    explanation: str
+    confirm: str
+    """On the button that sends it."""
+    primary: bool = False
+    danger: bool = False
+
+
+COMMAND_OFFERS: Final = (
+    CommandOffer(
+        command=CommandKind.APPROVE,
+        name="Approve",
+        confirm="Approve",
+        primary=True,
+        explanation="After a suspicion of fraud it waits for another payment method; anything else is tried once, now.",
+    ),
+    CommandOffer(
+        command=CommandKind.REJECT,
+        name="Reject",
+        confirm="Reject it",
+        danger=True,
+        explanation="It ends as blocked; nothing is charged any more.",
+    ),
+    CommandOffer(
+        command=CommandKind.RETRY,
+        name="Retry now",
+        confirm="Retry now",
+        primary=True,
+        explanation="Charges now, besides the plan. It uses none of the policy's retries, but the card network "
+        "counts it.",
+    ),
+    CommandOffer(
+        command=CommandKind.PAUSE,
+        name="Pause",
+        confirm="Pause it",
+        explanation="Nothing is charged, and no message is sent, until somebody resumes it.",
+    ),
+    CommandOffer(
+        command=CommandKind.RESUME,
+        name="Resume",
+        confirm="Resume it",
+        primary=True,
+        explanation="The plan goes on where it stood.",
+    ),
+    CommandOffer(
+        command=CommandKind.CANCEL,
+        name="Cancel",
+        confirm="Cancel the recovery",
+        danger=True,
+        explanation="Ends the recovery for good. A charge under way is settled first.",
+    ),
+)
+
+
+def available_offers(recovery: Recovery) -> tuple[CommandOffer, ...]:
+    """The buttons that make sense now. The workflow may still refuse: it knows more, later."""
+    return tuple(one for one in COMMAND_OFFERS if _is_available(recovery, one.command))
+
+
+def _is_available(recovery: Recovery, command: CommandKind) -> bool:
+    if command in _REQUIRES_PAUSED and recovery.paused is not _REQUIRES_PAUSED[command]:
+        return False
+    try:
+        check_command(recovery, Command(action=command.action, decision=command.decision))
+    except CommandRefused:
+        return False
+    return True
+
+
+_REQUIRES_PAUSED: Final = {CommandKind.PAUSE: False, CommandKind.RESUME: True}
+"""Whether it must be paused already."""
+
+
+@router.post("/{command}", dependencies=[GenuineForm])
+async def submit_command_form(
+    request: Request,
+    parts: PartsDep,
+    person: Operator,
+    provider: ProviderName,
+    invoice_id: InvoiceId,
+    command: CommandKind,
+    reason: Annotated[str, Form(max_length=LONGEST_REASON)] = "",
+    once: Annotated[str, Form(max_length=100)] = "",
+) -> Response:
+    """Done, refused with why, or left as a signal; said on the recovery's page. `once` makes a repeat harmless."""
+    if reason.strip():
+        found = await submit_from_console(
+            parts, provider, invoice_id, person.name, command, reason.strip(), once or None
+        )
+        flash_message(request, found.sentence, RESULT_TONES[found.result])
+    else:
+        flash_message(request, "Please give a reason: it is kept in the log.", Tone.BAD)
+    return redirect_to(recovery_address(provider, invoice_id))
+
+
+class CommandResult(StrEnum):
+    """What came of a wish."""
+
+    DONE = "done"
+    STORED = "stored"
+    """Left as a signal: no worker answered in time."""
+    WAITS = "waits"
+    """For a second person."""
+    REFUSED = "refused"
+    FAILED = "failed"
+    """Nobody could be asked; whether it was taken is not known."""
+
+
+RESULT_TONES: Final = {
+    CommandResult.DONE: Tone.GOOD,
+    CommandResult.STORED: Tone.PLAIN,
+    CommandResult.WAITS: Tone.PLAIN,
+    CommandResult.REFUSED: Tone.BAD,
+    CommandResult.FAILED: Tone.BAD,
+}
+
+
+class CommandOutcome(Value):
+    """What came of a wish, and what to say about it."""
+
+    result: CommandResult
+    sentence: str
+
+
+async def submit_from_console(
+    parts: Parts, provider: str, invoice_id: str, actor: str, command: CommandKind, reason: str, once: str | None = None
+) -> CommandOutcome:
+    """Put a wish to a recovery. Raises NotFound, StoreUnavailable."""
+    name = derive_request_id(actor, f"{command}\n{reason}\n{once}" if once else None)
+    try:
+        acted = await submit_command(parts, provider, invoice_id, actor, command.action, reason, command.decision, name)
+    except CommandRefused as refusal:
+        waits = refusal.code == FORBIDDEN_CODE
+        return CommandOutcome(result=CommandResult.WAITS if waits else CommandResult.REFUSED, sentence=str(refusal))
+    except (RunClosed, TooManyRequests) as error:
+        return CommandOutcome(result=CommandResult.REFUSED, sentence=str(error))
+    except EngineUnavailable as error:
+        return CommandOutcome(result=CommandResult.FAILED, sentence=str(error))
+    return (
+        CommandOutcome(result=CommandResult.DONE, sentence=command.success_message)
+        if acted.is_handled
+        else STORED_OUTCOME
+    )
+
+
+STORED_OUTCOME: Final = CommandOutcome(
+    result=CommandResult.STORED,
+    sentence="No worker answered in time. The wish is stored and followed as soon as one does.",
+)
+
+
+def new_form_key() -> str:
+    """A name for what one form sends."""
+    return uuid.uuid4().hex

@@ -1,0 +1,92 @@
+"""People of a development machine: user `admin` with BOOTSTRAP_API_KEY, and those of LOCAL_USERS."""
+
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from argon2 import PasswordHasher, extract_parameters
+from argon2.exceptions import Argon2Error, InvalidHashError
+
+from api.admin.sessions import Role
+from core.base import Value
+from core.errors import InvalidInput
+
+BOOTSTRAP_NAME: Final = "admin"
+NAME_PATTERN: Final = re.compile(r"[A-Za-z0-9._@-]{1,100}")
+_HASHER: Final = PasswordHasher()
+
+
+class LocalUser(Value):
+    """One entry of LOCAL_USERS."""
+
+    role: Role
+    hash: str
+
+
+class LocalUsers:
+    """Who may sign in by password. Checking one is slow on purpose: call it in a thread."""
+
+    def __init__(self, people: Mapping[str, LocalUser], bootstrap_key: str) -> None:
+        self._people, self._bootstrap = dict(people), bootstrap_key
+        # Checked where there is nobody of that name, so that the time it takes names nobody.
+        self._decoy_hash = _HASHER.hash("nobody's") if people else ""
+
+    def __bool__(self) -> bool:
+        """Whether there is anybody."""
+        return bool(self._people or self._bootstrap)
+
+    def role_of(self, name: str, password: str) -> Role | None:
+        """The role of whoever has this name and password; None where they don't fit."""
+        known = self._people.get(name)
+        if _is_password_right(known.hash if known else self._decoy_hash, password) and known:
+            return known.role
+        # Somebody whom LOCAL_USERS calls admin is no longer the one with the key.
+        return Role.ADMIN if known is None and self._is_bootstrap(name, password) else None
+
+    def _is_bootstrap(self, name: str, password: str) -> bool:
+        same = hmac.compare_digest(_hash_text(password), _hash_text(self._bootstrap))
+        return same and bool(self._bootstrap) and name == BOOTSTRAP_NAME
+
+
+def parse_local_users(text: str) -> dict[str, LocalUser]:
+    """The people of LOCAL_USERS. Raises InvalidInput, without the hashes."""
+    found = {}
+    for number, entry in enumerate(text.split(), 1):
+        name, _, rest = entry.partition(":")
+        role, _, hashed = rest.partition(":")
+        if not NAME_PATTERN.fullmatch(name) or role not in set(Role) or not _is_hash(hashed):
+            raise InvalidInput(f"LOCAL_USERS: entry {number} is not as `pri users hash` prints it.")
+        if name in found:
+            raise InvalidInput(f"LOCAL_USERS: {name} is there twice.")
+        found[name] = LocalUser(role=Role(role), hash=hashed)
+    return found
+
+
+def format_local_user(name: str, role: Role, password: str) -> str:
+    """Somebody as LOCAL_USERS has them. Raises InvalidInput for a name or password that is no good."""
+    if not NAME_PATTERN.fullmatch(name):
+        raise InvalidInput("A name has letters, digits and . _ @ -, 100 of them at most.")
+    if len(password) < 8:
+        raise InvalidInput("A password has 8 characters or more.")
+    return f"{name}:{role.value}:{_HASHER.hash(password)}"
+
+
+def _is_password_right(hashed: str, password: str) -> bool:
+    try:
+        return _HASHER.verify(hashed, password.encode(errors="replace"))
+    except (Argon2Error, InvalidHashError):
+        return False
+
+
+def _is_hash(text: str) -> bool:
+    try:
+        extract_parameters(text)
+    except InvalidHashError:
+        return False
+    return True
+
+
+def _hash_text(text: str) -> bytes:
+    return hashlib.sha256(text.encode(errors="replace")).digest()

@@ -1,0 +1,236 @@
+"""Watches a log for the beginning of a charge."""
+
+import asyncio
+import hashlib
+import uuid
+from datetime import timedelta
+from typing import Final, NamedTuple
+
+from api.deps import Parts
+from api.recoveries import load_recovery_view
+from api.views import RecoveryView
+from core.contracts import RecoveryStatus
+from core.errors import CommandRefused, EngineUnavailable, NotFound, RecoveryError, RunClosed, TooManyRequests
+from core.events import State
+from core.ids import recovery_id
+from core.operators import (
+    SECOND_APPROVER,
+    Action,
+    ApprovalStatus,
+    Command,
+    describe_approval_request,
+    needs_second_approver,
+)
+from core.recovery.commands import check_command
+from core.recovery.state import Recovery
+from db.queries import operator_events
+from db.repositories import approvals, operator_actions, recoveries
+from db.repositories.approvals import ApprovalJudgement
+from db.repositories.operator_actions import AuditAction, AuditEntry
+from db.session import Database
+from intake.recovery_store import RecoveryStore
+
+POLL_INTERVAL = timedelta(milliseconds=100)
+
+
+async def wait_for_charge(database: Database, recovery_id: str) -> None:
+    """Returns when a charge begins that had not begun at the first look; whoever stops waiting cancels it."""
+    known = await _charging_since(database, recovery_id)
+    # The row is written by another process: there is nothing here that could wake us.
+    while (now := await _charging_since(database, recovery_id)) is None or now == known:  # noqa: ASYNC110
+        await asyncio.sleep(POLL_INTERVAL.total_seconds())
+
+
+async def _charging_since(database: Database, recovery_id: str) -> int | None:
+    """The row of the log that the charge in flight stands at; None where none is in flight."""
+    async with database.begin() as session:
+        row = await recoveries.load_recovery_row(session, recovery_id)
+    return row["sequence"] if row and row["state"] == State.CHARGING else None
+
+
+ANSWER_TIMEOUT: Final = timedelta(seconds=5)
+"""How long a worker may take to answer before the wish is left as a signal."""
+LEAVE_SIGNAL_WITHIN: Final = timedelta(seconds=5)
+HOUR: Final = timedelta(hours=1)
+
+
+class SubmittedCommand(NamedTuple):
+    """The recovery as it is after the wish."""
+
+    recovery: RecoveryView
+    is_handled: bool
+    """False: no worker answered in time, and the wish is stored as a signal."""
+
+
+async def submit_command(
+    parts: Parts,
+    provider: str,
+    invoice_id: str,
+    actor: str,
+    action: Action,
+    reason: str,
+    decision: str | None = None,
+    request_id: str | None = None,
+    *,
+    capped: bool = True,
+) -> SubmittedCommand:
+    """Put the wish to the recovery. `request_id` is from `request_name`; the same one acts once.
+
+    Raises TooMany, NotFound, EngineUnavailable, StoreUnavailable, InvalidPolicy, and Refused: with the code
+    `second_approver` where another operator has to ask for the same, otherwise with what the recovery says.
+    """
+    command = Command(
+        action=action, actor=actor, reason=reason, decision=decision, request_id=request_id or uuid.uuid4().hex
+    )
+    if capped and action is Action.RETRY:
+        await _check_retry_cap(parts, actor)
+    approval_judgement = await _find_approval(parts, provider, invoice_id, command)
+    try:
+        heeded = await _carry_out(parts, provider, invoice_id, command, approval_judgement)
+    except CommandRefused as refusal:
+        if approval_judgement or refusal.code != SECOND_APPROVER:
+            raise
+        # The worker's policy asks for two people where ours doesn't.
+        again = _as_new_request(command)
+        approval_judgement = await _require_approval(parts, recovery_id(provider, invoice_id), again)
+        heeded = await _carry_out(parts, provider, invoice_id, again, approval_judgement)
+    return SubmittedCommand(await load_recovery_view(parts, provider, invoice_id), heeded)
+
+
+def _as_new_request(command: Command) -> Command:
+    """The same wish as another request: Temporal answers an update that it knows as it did before."""
+    return command.model_copy(update={"request_id": derive_request_id(command.actor, f"{command.request_id} approved")})
+
+
+async def _carry_out(
+    parts: Parts, provider: str, invoice_id: str, command: Command, judgement: ApprovalJudgement | None
+) -> bool:
+    """Whether the wish had its effect, with the first person's name in it; without effect, theirs waits again."""
+    if judgement:
+        approval = judgement.approval
+        command = command.model_copy(update={"asked_by": approval.asked_by, "asked_reason": approval.reason})
+    try:
+        return await _await_effect(parts, provider, invoice_id, command)
+    except RecoveryError:
+        await _release_approval(parts, judgement)
+        raise
+
+
+def derive_request_id(actor: str, given: str | None) -> str:
+    """A name for the wish, so that an update and the signal left after it act once; callers can't meet each other's."""
+    if given is None:
+        return uuid.uuid4().hex
+    return hashlib.sha256(f"{actor}\n{given}".encode(errors="replace")).hexdigest()
+
+
+async def _check_retry_cap(parts: Parts, actor: str) -> None:
+    """Counted in the log, so that the cap holds over all API processes. Raises TooMany."""
+    most, now = parts.policy().operators.retries_per_hour, parts.clock()
+    async with parts.database.begin() as session:
+        asked_for = await operator_events.count_retry_requests(session, actor, now - HOUR)
+    if asked_for.count >= most and asked_for.first_at:
+        message = f"{actor} asked for {asked_for.count} retries within an hour; {most} are allowed."
+        raise TooManyRequests(message, asked_for.first_at + HOUR - now)
+
+
+async def _find_approval(parts: Parts, provider: str, invoice_id: str, command: Command) -> ApprovalJudgement | None:
+    """The first person's wish, where this takes two and the second asks; None where one is enough.
+
+    Raises Refused for the first of them.
+    """
+    if command.action not in {Action.RETRY, Action.REVIEW}:
+        return None
+    rules, known = parts.policy().operators, await load_recovery_view(parts, provider, invoice_id)
+    if not needs_second_approver(rules, command.action, command.decision, known.amount, known.currency):
+        return None
+    return await _require_approval(parts, known.recovery_id, command)
+
+
+async def _require_approval(parts: Parts, name: str, command: Command) -> ApprovalJudgement:
+    """The first person's wish, which this one is the second to ask for. Raises Refused for the first of them."""
+    judgement = await _judge_approval(parts, name, command)
+    if judgement.verdict is ApprovalStatus.GRANTED:
+        return judgement
+    raise CommandRefused(SECOND_APPROVER, describe_approval_request(judgement.approval))
+
+
+async def _judge_approval(parts: Parts, name: str, command: Command) -> ApprovalJudgement:
+    stored, now = await RecoveryStore(parts.database).load_recovery(name), parts.clock()
+    async with parts.database.begin() as session:
+        judgement = await approvals.judge_command(session, name, command, now)
+        if stored and judgement.verdict is not ApprovalStatus.GRANTED:
+            # What the recovery would refuse anyway needs nobody to wait for: nothing is kept then.
+            check_command(stored, command)
+        if judgement.verdict is ApprovalStatus.REQUESTED:
+            detail = {"action": command.action.value, "decision": command.decision, "reason": command.reason}
+            done = AuditEntry(actor=command.actor, action=AuditAction.SECOND_ASKED, subject=name, detail=detail)
+            await operator_actions.record_entry(session, done, now)
+    return judgement
+
+
+async def _release_approval(parts: Parts, judgement: ApprovalJudgement | None) -> None:
+    """What had no effect, or none that is known, may be asked for by the second person again."""
+    if judgement and not judgement.was_granted_before:
+        async with parts.database.begin() as session:
+            await approvals.release_approval(session, judgement.approval.id)
+
+
+async def _await_effect(parts: Parts, provider: str, invoice_id: str, command: Command) -> bool:
+    """Whether the wish had its effect; False where it is only stored. Raises Refused, NotFound.
+
+    A retry has its effect when the attempt has begun, which the log shows before the workflow can say so.
+    """
+    asking = parts.background.start_work(_submit_in_time(parts, provider, invoice_id, command))
+    if command.action is Action.RETRY:
+        begun = parts.background.start_work(wait_for_charge(parts.database, recovery_id(provider, invoice_id)))
+        await asyncio.wait({asking, begun}, return_when=asyncio.FIRST_COMPLETED)
+        begun.cancel()
+        if not asking.done():
+            return True
+    return await asking is not None
+
+
+async def _submit_in_time(parts: Parts, provider: str, invoice_id: str, command: Command) -> RecoveryStatus | None:
+    """Ask the recovery; where its run was lost, give it a new one and ask that. Raises Refused, NotFound."""
+    try:
+        async with asyncio.timeout((ANSWER_TIMEOUT + LEAVE_SIGNAL_WITHIN).total_seconds()):
+            return await _submit_or_restart(parts, provider, invoice_id, command)
+    except TimeoutError:
+        raise EngineUnavailable("Temporal does not answer in time; whether it took the request is not known.") from None
+
+
+async def _submit_or_restart(parts: Parts, provider: str, invoice_id: str, command: Command) -> RecoveryStatus | None:
+    name = recovery_id(provider, invoice_id)
+    try:
+        return await parts.recoveries.submit_command(name, command, ANSWER_TIMEOUT)
+    except CommandRefused as refusal:
+        # The log knows of an end a moment before the workflow does.
+        if refusal.code == "in_flight":
+            _refuse_ended(await RecoveryStore(parts.database).load_recovery(name))
+        raise
+    except NotFound:
+        await _ensure_running(parts, provider, invoice_id)
+    try:
+        return await parts.recoveries.submit_command(name, command, ANSWER_TIMEOUT)
+    except NotFound:
+        raise CommandRefused("closed", "This recovery has ended.") from None
+
+
+async def _ensure_running(parts: Parts, provider: str, invoice_id: str) -> None:
+    known = RecoveryStore(parts.database)
+    stored = await known.load_recovery(recovery_id(provider, invoice_id))
+    _refuse_ended(stored)
+    try:
+        if stored:
+            await parts.recoveries.ensure_running(provider, invoice_id)
+        elif opening := await known.find_opening_failure(provider, invoice_id):
+            await parts.recoveries.start_recovery(opening)
+        else:
+            raise NotFound("There is no recovery of that name.")
+    except RunClosed:
+        raise CommandRefused("closed", "This recovery has ended.") from None
+
+
+def _refuse_ended(stored: Recovery | None) -> None:
+    if stored and stored.stage.is_final:
+        raise CommandRefused("closed", f"This recovery has ended {stored.state.value}: {stored.close_reason}.")

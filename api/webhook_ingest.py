@@ -1,0 +1,241 @@
+"""Taking in webhooks: verify, store, deliver what can be delivered at once. Knows nothing of HTTP."""
+
+import asyncio
+import contextlib
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Final, Literal, NamedTuple
+
+import structlog
+from pydantic import BaseModel, Field
+
+from api.deps import Parts
+from core.errors import InvalidInput, InvalidPolicy, RecoveryError, StoreUnavailable
+from core.ids import MAX_ID_LENGTH, find_id_problem, recovery_id
+from core.messages.recipients import ContactUpdate
+from core.notices import Notice, dead_letter_notice
+from core.payments import EventKind, ProviderEvent
+from core.policy.scope import ScopeRules
+from core.recovery.reactions import opens_recovery
+from db.repositories import contacts, inbox, notices
+from db.repositories.inbox import StoredWebhook
+from db.session import Session
+from intake.delivery import Delivery, DeliveryStatus, deliver_event, ignore_without_effect, shift_to_arrival
+from intake.relay import record_delivery
+from providers.base import ExtractsContacts, Webhooks
+
+STORE_WITHIN: Final = timedelta(seconds=4)
+"""A sender must hear soon that we can't store it, and send again."""
+ANSWER_WITHIN: Final = timedelta(milliseconds=250)
+"""What a sender waits for the delivery; it goes on behind the answer."""
+DELIVER_WITHIN: Final = timedelta(seconds=5)
+"""After this the relay takes over (`inbox.HEAD_START`)."""
+MOST_BACKGROUND_DELIVERIES: Final = 200
+"""Deliveries that may go on behind their answers; while Temporal is away more would only pile up."""
+UNREADABLE_TYPE: Final = "unreadable"
+"""The type of an event that we failed to read."""
+
+
+class WebhookReceipt(BaseModel):
+    """What became of one event."""
+
+    status: Literal["accepted", "duplicate", "ignored"] = Field(
+        description="`accepted`: stored, and it starts or reaches a recovery; `duplicate`: stored before; "
+        "`ignored`: stored, without effect, and `reason` says why"
+    )
+    recovery_id: str | None = Field(None, description="the recovery it starts or reaches, as far as known now")
+    reason: str | None = Field(None, description="why it was ignored")
+
+
+async def ingest_webhook(parts: Parts, provider: str, headers: Mapping[str, str], body: bytes) -> list[WebhookReceipt]:
+    """One receipt per event of the body, all of them stored. Raises InvalidInput, StoreUnavailable."""
+    now = parts.clock()
+    parts.webhooks[provider].verify(headers, body, now)
+    return await ingest_verified(parts, provider, body, now)
+
+
+async def ingest_verified(parts: Parts, provider: str, body: bytes, now: datetime) -> list[WebhookReceipt]:
+    """As `receive`, for a body whose sender was verified."""
+    webhooks = parts.webhooks[provider]
+    events, people = _normalise_body(webhooks, provider, body, now), _extract_contacts(webhooks, provider, body)
+    try:
+        kept = await parts.background.run_within(STORE_WITHIN, _store_events(parts, events, people, body, now))
+    except TimeoutError:
+        raise StoreUnavailable("The database does not answer in time.") from None
+    pairs = zip(events, kept, strict=True)
+    return list(await asyncio.gather(*(_build_receipt(parts, event, one, now) for event, one in pairs)))
+
+
+def _normalise_body(webhooks: Webhooks, provider: str, body: bytes, now: datetime) -> tuple[ProviderEvent, ...]:
+    """The events in a verified body. One that we fail to read is our fault: it is kept and shown as such."""
+    try:
+        events = webhooks.normalise(body)
+    except InvalidInput:
+        raise
+    except Exception as bug:
+        structlog.get_logger("api").exception("a webhook could not be read", provider=provider)
+        return (_unreadable_event(provider, body, now, type(bug).__name__),)
+    if not events:
+        raise InvalidInput("The body holds no events.")
+    return tuple(_check_ids(shift_to_arrival(event, now)) for event in events)
+
+
+def _extract_contacts(webhooks: Webhooks, provider: str, body: bytes) -> tuple[ContactUpdate, ...]:
+    """Whom the body says to write to. Never raises: without that a recovery goes on, and only messages stay unsent."""
+    if not isinstance(webhooks, ExtractsContacts):
+        return ()
+    try:
+        found = webhooks.extract_contacts(body)
+    except Exception as bug:  # its text may hold what must not be logged
+        structlog.get_logger("api").error("contacts could not be read", provider=provider, error=type(bug).__name__)
+        return ()
+    return tuple(one for one in found if not find_id_problem(one.customer_id) and not find_id_problem(one.invoice_id))
+
+
+def _unreadable_event(provider: str, body: bytes, now: datetime, why: str) -> ProviderEvent:
+    return ProviderEvent(
+        provider=provider,
+        event_id=f"{UNREADABLE_TYPE}-{hashlib.sha256(body).hexdigest()}",
+        event_type=UNREADABLE_TYPE,
+        kind=EventKind.OTHER,
+        occurred_at=now,
+        detail=f"it could not be read: {why}",
+    )
+
+
+def _check_ids(event: ProviderEvent) -> ProviderEvent:
+    """The event, or one without effect in its place. Raises InvalidInput where its own id is too long to be kept."""
+    if len(event.event_id) > MAX_ID_LENGTH or not event.event_id:
+        raise InvalidInput("The event's id is empty or too long.")
+    ids = (event.invoice_id, event.customer_id, event.subscription_id, event.payment_id)
+    whys = [find_id_problem(known) for known in ids if known is not None]
+    if not any(whys):
+        return event
+    names = {"provider": event.provider, "event_id": event.event_id, "event_type": event.event_type[:MAX_ID_LENGTH]}
+    detail = "unfit: an id in it is empty, too long or not plain text"
+    if event.invoice_id is not None and (why := find_id_problem(event.invoice_id)):
+        detail = f"reference can't be taken: {why}"
+    return ProviderEvent(**names, kind=EventKind.OTHER, occurred_at=event.occurred_at, detail=detail)
+
+
+class StoredEvent(NamedTuple):
+    """An event of a body as it is in the inbox now."""
+
+    is_new: bool
+    verdict: Delivery | None
+    """What became of it, where that was known at once."""
+
+
+async def _store_events(
+    parts: Parts, events: tuple[ProviderEvent, ...], people: tuple[ContactUpdate, ...], body: bytes, now: datetime
+) -> list[StoredEvent]:
+    """The inbox with all of them in one transaction: a sender repeats a batch as a whole."""
+    async with parts.database.begin() as session:
+        kept = [await _store_event(parts, session, event, body, now) for event in events]
+        # An old webhook that comes again must not undo what a newer one said.
+        if any(one.is_new for one in kept):
+            await contacts.learn_contacts(session, events[0].provider, people, now)
+        return kept
+
+
+async def _store_event(parts: Parts, session: Session, event: ProviderEvent, body: bytes, now: datetime) -> StoredEvent:
+    names = {"provider": event.provider, "event_id": event.event_id, "event_type": event.event_type}
+    if not await inbox.insert_webhook(session, **names, received_at=now, body=body, event=event):
+        return StoredEvent(is_new=False, verdict=None)
+    verdict = ignore_without_effect(event, current_scope_rules(parts), now)
+    if verdict:
+        await record_delivery(session, event.provider, event.event_id, verdict, now)
+        await notices.add_notices(session, _dead_letter_notices(event, now))
+    return StoredEvent(is_new=True, verdict=verdict)
+
+
+def current_scope_rules(parts: Parts) -> ScopeRules:
+    """The active policy's; the shipped ones while the file is wrong."""
+    try:
+        return parts.policy().scope
+    except InvalidPolicy:
+        return ScopeRules()
+
+
+_UNUSABLE_DETAILS: Final = ("unfit", "reference can't be taken", "it could not be read")
+"""How the details begin of events that we failed to understand: a failed payment may be among them."""
+
+
+def _dead_letter_notices(event: ProviderEvent, now: datetime) -> list[Notice]:
+    """What operators hear of an event that nobody could use; nothing of those without effect on purpose."""
+    detail = event.detail or ""
+    if not detail.startswith(_UNUSABLE_DETAILS):
+        return []
+    name = f"webhook {event.event_id} of {event.provider}"
+    return [dead_letter_notice(name, now, provider=event.provider, invoice_id=event.invoice_id, why=detail)]
+
+
+async def _build_receipt(parts: Parts, event: ProviderEvent, kept: StoredEvent, now: datetime) -> WebhookReceipt:
+    if not kept.is_new:
+        return await _duplicate_receipt(parts, event)
+    return _receipt_of_delivery(kept.verdict or await _await_delivery(parts, event, now), event)
+
+
+def _receipt_of_delivery(verdict: Delivery | None, event: ProviderEvent) -> WebhookReceipt:
+    """Stored is accepted; whatever delays the delivery is not the sender's concern."""
+    if verdict is None or verdict.status is DeliveryStatus.DEFERRED:
+        return WebhookReceipt(status="accepted", recovery_id=_expected_recovery_id(event))
+    status: Literal["accepted", "ignored"] = "accepted" if verdict.status is DeliveryStatus.ACCEPTED else "ignored"
+    return WebhookReceipt(status=status, recovery_id=verdict.recovery_id, reason=verdict.reason)
+
+
+async def _duplicate_receipt(parts: Parts, event: ProviderEvent) -> WebhookReceipt:
+    stored: StoredWebhook | None = None
+    # Without an answer here it is stored all the same, which is all that its sender needs to know.
+    with contextlib.suppress(TimeoutError, StoreUnavailable):
+        stored = await parts.background.run_within(STORE_WITHIN, _load_stored(parts, event))
+    known = stored.recovery_id if stored else None
+    return WebhookReceipt(
+        status="duplicate", recovery_id=known or _expected_recovery_id(event), reason=stored.reason if stored else None
+    )
+
+
+async def _load_stored(parts: Parts, event: ProviderEvent) -> StoredWebhook | None:
+    async with parts.database.begin() as session:
+        return await inbox.load_webhook(session, event.provider, event.event_id)
+
+
+def _expected_recovery_id(event: ProviderEvent) -> str | None:
+    """The recovery that a failure surely leads to, whenever it gets there."""
+    opens = opens_recovery(event) and event.invoice_id
+    return recovery_id(event.provider, event.invoice_id) if opens and event.invoice_id else None
+
+
+async def _await_delivery(parts: Parts, event: ProviderEvent, now: datetime) -> Delivery | None:
+    """The verdict, if it comes in time; the delivery goes on either way."""
+    work = parts.background.start_work(_deliver_or_leave(parts, event, now))
+    if len(parts.background) > MOST_BACKGROUND_DELIVERIES:
+        work.cancel()
+        return None
+    done, _ = await asyncio.wait({work}, timeout=ANSWER_WITHIN.total_seconds())
+    return work.result() if done and not work.cancelled() else None
+
+
+async def _deliver_or_leave(parts: Parts, event: ProviderEvent, now: datetime) -> Delivery | None:
+    """None where the relay must see to it. Never raises: the event is safe in the inbox."""
+    try:
+        async with asyncio.timeout(DELIVER_WITHIN.total_seconds()):
+            verdict = await deliver_event(
+                event, parts.database, parts.recoveries, now, scope=current_scope_rules(parts)
+            )
+            await _conclude_delivery(parts, event, verdict, now)
+            return verdict
+    except (RecoveryError, TimeoutError) as away:
+        structlog.get_logger("api").warning("left for the relay", event_id=event.event_id, why=str(away) or "time-out")
+    except Exception:
+        structlog.get_logger("api").exception("a webhook could not be delivered", event_id=event.event_id)
+    return None
+
+
+async def _conclude_delivery(parts: Parts, event: ProviderEvent, verdict: Delivery, now: datetime) -> None:
+    if verdict.status is DeliveryStatus.DEFERRED:
+        return await parts.recoveries.trigger_relay()
+    async with parts.database.begin() as session:
+        await record_delivery(session, event.provider, event.event_id, verdict, now)
+    return None

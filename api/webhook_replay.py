@@ -1,0 +1,96 @@
+"""A stored webhook delivered once more, because a person wants it so; as the relay does it, at once."""
+
+import asyncio
+import contextlib
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from api.deps import Parts
+from api.webhook_ingest import DELIVER_WITHIN, UNREADABLE_TYPE, current_scope_rules, ingest_verified
+from core.errors import CommandRefused, EngineUnavailable, NotFound, RecoveryError
+from core.payments import ProviderEvent
+from db.queries import webhooks
+from db.repositories import inbox, operator_actions
+from db.repositories.inbox import WebhookOutcome
+from db.repositories.operator_actions import AuditAction, AuditEntry
+from intake.delivery import Delivery, DeliveryStatus, deliver_event
+
+
+async def replay_webhook(parts: Parts, provider: str, event_id: str, actor: str, role: str, reason: str) -> Delivery:
+    """What came of it; DEFERRED: it waits for the relay now. The wish is kept with its reason.
+
+    Raises NotFound, StoreUnavailable, and Refused where nothing is left that could be delivered.
+    """
+    row, now = await _load_webhook(parts, provider, event_id), parts.clock()
+    verdict = await _deliver_again(parts, row, now)
+    detail = {"reason": reason, "result": verdict.status.value, "why": verdict.reason}
+    done = AuditEntry(
+        actor=actor, role=role, action=AuditAction.WEBHOOK_REPLAYED, subject=f"{provider} {event_id}",
+        detail={name: value for name, value in detail.items() if value},
+    )  # fmt: skip
+    async with parts.database.begin() as session:
+        await operator_actions.record_entry(session, done, now)
+        if verdict.status is DeliveryStatus.DEFERRED:
+            await inbox.requeue_webhook(session, provider, event_id, now, verdict.reason or "deferred")
+        else:
+            outcome = WebhookOutcome(verdict.status.value)
+            await inbox.conclude_redelivery(
+                session, provider, event_id, outcome, now, reason=verdict.reason, recovery_id=verdict.recovery_id
+            )
+    if verdict.status is DeliveryStatus.DEFERRED:
+        with contextlib.suppress(EngineUnavailable):
+            await parts.recoveries.trigger_relay()
+    return verdict
+
+
+async def _load_webhook(parts: Parts, provider: str, event_id: str) -> dict[str, Any]:
+    async with parts.database.begin() as session:
+        row = await webhooks.load_webhook_row(session, provider, event_id)
+    if row is None:
+        raise NotFound("There is no such webhook.")
+    if row["erased_at"] or not row["body"]:
+        raise CommandRefused("erased", "Its content was erased, so there is nothing left to deliver.")
+    return row
+
+
+async def _deliver_again(parts: Parts, row: dict[str, Any], now: datetime) -> Delivery:
+    """Never raises: what goes wrong now is the relay's to try again."""
+    if row["event_type"] == UNREADABLE_TYPE:
+        return await _ingest_again(parts, row, now)
+    event = _renormalise_event(parts, row)
+    if event is None:
+        return Delivery(status=DeliveryStatus.IGNORED, reason="its content is not known any more")
+    try:
+        async with asyncio.timeout(DELIVER_WITHIN.total_seconds()):
+            return await deliver_event(event, parts.database, parts.recoveries, now, scope=current_scope_rules(parts))
+    except (RecoveryError, TimeoutError) as away:
+        return Delivery(status=DeliveryStatus.DEFERRED, reason=str(away) or "nobody answered in time")
+
+
+def _renormalise_event(parts: Parts, row: dict[str, Any]) -> ProviderEvent | None:
+    """Read out of the body once more, since this release may understand more; else as it was understood then."""
+    stored = ProviderEvent.model_validate(row["event"]) if row["event"] else None
+    if row["provider"] not in parts.webhooks:
+        return stored
+    try:
+        events = parts.webhooks[row["provider"]].normalise(row["body"])
+    except Exception as error:
+        structlog.get_logger("api").warning("a stored webhook can't be read now", why=type(error).__name__)
+        return stored
+    return next((event for event in events if event.event_id == row["event_id"]), stored)
+
+
+async def _ingest_again(parts: Parts, row: dict[str, Any], now: datetime) -> Delivery:
+    """What nobody could read then may be read now: its events are taken in as if they came today."""
+    if row["provider"] not in parts.webhooks:
+        return Delivery(status=DeliveryStatus.IGNORED, reason="webhooks of this provider are switched off")
+    try:
+        receipts = await ingest_verified(parts, row["provider"], row["body"], now)
+    except RecoveryError as error:
+        return Delivery(status=DeliveryStatus.IGNORED, reason=f"it still can't be read: {error}")
+    fresh = [one for one in receipts if one.status != "duplicate"]
+    if not fresh:
+        return Delivery(status=DeliveryStatus.IGNORED, reason="it still can't be read, or is known by now")
+    return Delivery(status=DeliveryStatus.ACCEPTED, recovery_id=fresh[0].recovery_id)

@@ -1,0 +1,61 @@
+"""When things happened in a story's own time, which its recovery lived through compressed.
+
+Waiting is compressed and working is not: half a second of work must not look like an hour. So a wait that somebody
+ended counts TIME_SCALE-fold, a planned one counts what was planned, and everything else counts as it was.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import Final
+
+from commands.demo.driver import Row
+from core.events import EventType, State, Trigger, parse_timestamp
+
+WAITING_STATES: Final = {State.WAITING, State.AWAITING_CUSTOMER, State.IN_REVIEW, State.PAUSED}
+OUTSIDE_EVENT_PREFIXES: Final = ("operator.", "payment_method.", "invoice.", "dispute.", "payment.")
+"""Types of rows that come from outside and end a wait."""
+FAILURE_TYPES: Final = {EventType.PAYMENT_FAILED, EventType.CHARGE_DECLINED, EventType.CHARGE_RECONCILED}
+
+
+class ScenarioClock:
+    """Follows the rows of one recovery from the first on."""
+
+    def __init__(self, scale: int) -> None:
+        self._scale = scale
+        self._now = timedelta()
+        self._at: datetime | None = None
+        self._failed = timedelta()
+        self._due: tuple[datetime, timedelta] | None = None
+
+    def follow_rows(self, rows: Iterable[Row]) -> Iterator[tuple[timedelta, Row]]:
+        """Every row with the time since the failure."""
+        for row in rows:
+            self._advance_to(row, datetime.fromisoformat(row["occurred_at"]))
+            yield self._now, row
+
+    def _advance_to(self, row: Row, at: datetime) -> None:
+        gap = max(at - (self._at or at), timedelta())
+        if self._due and row["data"].get("trigger") == Trigger.SCHEDULED:
+            self._now = max(self._now, self._due[1] + max(at - self._due[0], timedelta()))
+        else:
+            waited = row["from_state"] in WAITING_STATES and row["type"].startswith(OUTSIDE_EVENT_PREFIXES)
+            self._now += gap * self._scale if waited else gap
+        self._at = max(at, self._at or at)
+        self._note_plan(row)
+
+    def _note_plan(self, row: Row) -> None:
+        if row["type"] in FAILURE_TYPES:
+            self._failed = self._now
+        due = parse_timestamp(row["data"].get("at"))
+        if row["type"] == EventType.RETRY_PLANNED and due:
+            self._due = due, self._failed + timedelta(seconds=row["data"]["delay_seconds"])
+
+
+def format_duration(length: timedelta) -> str:
+    """A length of time in its two largest units."""
+    seconds = round(length.total_seconds())
+    units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+    counts = [(seconds // size % limit, unit) for (unit, size), limit in zip(units, (10**9, 24, 60, 60), strict=True)]
+    first = next((index for index, (count, _) in enumerate(counts) if count), len(counts) - 1)
+    shown = [f"{count} {unit}" for count, unit in counts[first : first + 2] if count]
+    return " ".join(shown) or "0 s"

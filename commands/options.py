@@ -1,0 +1,154 @@
+"""The options of `pri keys` and `pri users`."""
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from settings import Settings
+
+keys = typer.Typer(no_args_is_help=True, help="API keys.")
+users = typer.Typer(no_args_is_help=True, help="People who sign in to the desk of a development machine.")
+
+
+@keys.command("create")
+def keys_create(
+    scope: Annotated[list[str], typer.Option(help="recoveries:read, recoveries:write, simulations:write or admin.")],
+    name: Annotated[str, typer.Option(help="Who holds it; the actor in the event log.")] = "api",
+    expires_in: Annotated[
+        str | None, typer.Option(help="How long it works: 12h, 90d; for ever when left out.", metavar="LENGTH")
+    ] = None,
+    days: Annotated[int | None, typer.Option(min=1, help="The same in days.")] = None,
+) -> None:
+    """Make an API key. It is printed once and stored as a hash."""
+    from api.auth import Scope
+    from commands import api_keys, console
+
+    unknown = sorted(set(scope) - set(Scope))
+    if unknown:
+        raise typer.BadParameter(f"no such scope: {', '.join(unknown)}; there are {', '.join(Scope)}")
+    if days and expires_in:
+        raise typer.BadParameter("give --expires-in or --days, not both")
+    length = api_keys.parse_length(expires_in or (f"{days}d" if days else None))
+    console.print_result(api_keys.create_key(Settings(), name, [Scope(one) for one in scope], length))
+
+
+@keys.command("list")
+def keys_list(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
+    """Show every key but for the key itself: who holds it, what it may do, whether it still works."""
+    from rich.console import Console
+
+    from commands import api_keys, console
+
+    found = api_keys.list_keys(Settings())
+    if as_json:
+        console.print_json([one.model_dump(mode="json") for one in found])
+    elif found:
+        Console().print(api_keys.keys_table(found))
+    else:
+        console.print_result("there are no keys")
+
+
+@keys.command("revoke")
+def keys_revoke(
+    prefix: Annotated[str, typer.Argument(help="What the key begins with: pri_ and eight digits.")],
+) -> None:
+    """Make a key stop working, at once and for ever."""
+    from commands import api_keys, console
+
+    api_keys.revoke_key(Settings(), prefix)
+    console.print_result(f"{prefix} does not work any more")
+
+
+@users.command("hash")
+def users_hash(
+    name: Annotated[str, typer.Argument(help="Letters, digits and . _ @ -, without blanks or colons.")],
+    role: Annotated[str, typer.Option(help="viewer, operator or admin.")] = "viewer",
+) -> None:
+    """Ask for a password and print the entry of that person for LOCAL_USERS."""
+    from api.admin.local_users import format_local_user
+    from api.admin.sessions import Role
+    from commands import console
+
+    if role not in set(Role):
+        raise typer.BadParameter(f"no such role: {role}; there are {', '.join(Role)}")
+    password = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    console.print_result(format_local_user(name, Role(role), password))
+
+
+def simulate_policy(
+    policy: Annotated[Path, typer.Option(help="The candidate: a policy file.")],
+    baseline: Annotated[Path | None, typer.Option(help="What it is compared with; POLICY_FILE when left out.")] = None,
+    recoveries: Annotated[int | None, typer.Option(min=1, help="How many; 100000, or all of a history.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed is another luck.")] = 1,
+    source: Annotated[str, typer.Option(help="synthetic, history (the event log), or a history file.")] = "synthetic",
+    jobs: Annotated[int | None, typer.Option(min=1, help="Processes; as many as there are cores.")] = None,
+    out: Annotated[Path, typer.Option(help="Where result.json and report.html go.")] = Path("simulation"),
+    assumptions: Annotated[Path | None, typer.Option(help="A TOML file with numbers of your own.")] = None,
+    sweep: Annotated[bool, typer.Option(help="Also at other shares of customers who pay by themselves.")] = True,
+) -> None:
+    """Try a policy on failures that cost nothing, beside the one it would replace.
+
+    Decides with the code that runs live. Prints a comparison and writes result.json and report.html. The same seed
+    and inputs give the same result, whatever --jobs says.
+    """
+    from commands import simulate as dry_run
+
+    wanted = dry_run.SimulationRequest(
+        policy, baseline, recoveries, seed, source, jobs or os.cpu_count() or 1, out, assumptions, sweep
+    )
+    dry_run.run_simulation(Settings(), wanted)
+
+
+Out = Annotated[Path, typer.Option(help="The history file to write; compressed where the name ends in .gz.")]
+Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="A day, UTC.")]
+
+
+def imports_stripe(out: Out, since: Day = None, until: Day = None) -> None:
+    """Read failed invoices and their charges from Stripe, with a key that may only read (STRIPE_API_KEY).
+
+    Invoices made from --since on and before --until; all of them when left out. Broken off, the same command goes
+    on where it was.
+    """
+    from commands.imports import import_from_stripe
+
+    import_from_stripe(out, *(day.replace(tzinfo=UTC) if day else None for day in (since, until)))
+
+
+def imports_csv(
+    table: Annotated[Path, typer.Argument(help="One row an attempt; its columns are in docs/simulator-import.md.")],
+    out: Out,
+    provider: Annotated[str, typer.Option(help="Whose decline codes the table holds.")] = "stripe",
+) -> None:
+    """Turn a table of charge attempts into a history file."""
+    from commands.imports import import_from_csv
+
+    import_from_csv(table, out, provider)
+
+
+def notify_preview(
+    kind: Annotated[str, typer.Argument(help="payment_failed, card_data, authentication, no_method, last_warning …")],
+    language: Annotated[str, typer.Option(help="en, de, fr, es or pt, also with a country: pt-BR.")] = "en",
+    html: Annotated[bool, typer.Option("--html", help="The HTML part instead of the text.")] = False,
+    cause: Annotated[str | None, typer.Option(help="The failure's cause; one that fits when left out.")] = None,
+    amount: Annotated[int, typer.Option(min=1, help="Minor currency units.")] = 4900,
+    currency: Annotated[str, typer.Option(help="ISO 4217.")] = "EUR",
+    edge: Annotated[
+        list[str] | None, typer.Option(help="no_name, no_link, no_dates, zero_decimals; also several.")
+    ] = None,
+) -> None:
+    """Print a message as a customer would get it, with made-up facts. Sends nothing."""
+    from commands.preview import print_preview as show
+
+    show(
+        Settings(),
+        kind,
+        language=language,
+        html=html,
+        cause=cause,
+        amount=amount,
+        currency=currency,
+        edges=edge or (),
+    )

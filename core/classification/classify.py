@@ -1,0 +1,194 @@
+"""From raw codes to what a failure is, with the row that says so.
+
+Each code that a table knows is an answer. Which answer counts:
+
+1. a stop instruction, whichever table names it: the cardholder said no;
+2. the advice of network or provider, a hard one before others;
+3. the network's response code, then the provider's codes, where a hard answer can't be softened;
+4. GENERIC ("declined, no reason"), then UNKNOWN: they never replace an answer that says more.
+
+Where nothing answers, it is REVIEW/UNKNOWN. A failure is never an error here.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from enum import IntEnum
+from types import MappingProxyType
+from typing import NamedTuple
+
+from core.classification.tables import ANY_NETWORK, CodeKind, DeclineRow, DeclineTables
+from core.classification.taxonomy import Category, Cause, Classification
+from core.payments import Failure
+
+_NO_OVERRIDES: Mapping[str, Cause] = MappingProxyType({})
+
+_NETWORK_NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "mc": "mastercard",
+        "master": "mastercard",
+        "maestro": "mastercard",
+        "visa_electron": "visa",
+        "visaelectron": "visa",
+        "electron": "visa",
+        "americanexpress": "amex",
+        "american_express": "amex",
+        "ax": "amex",
+    }
+)
+
+_OVERRIDE_SOURCE = "overrides of the policy file"
+
+# The order in which the kinds of a provider's table are asked for one value: providers put error codes where a decline
+# code is missing, and decline codes into the outcome's reason.
+_CODE_KINDS = (CodeKind.DECLINE_CODE, CodeKind.ERROR_CODE, CodeKind.OUTCOME_REASON)
+_REASON_KINDS = (CodeKind.OUTCOME_REASON, CodeKind.DECLINE_CODE, CodeKind.ERROR_CODE)
+
+# Networks with response codes of their own; to these, a code of another network means nothing.
+_KNOWN_NETWORKS = frozenset({"visa", "mastercard", "amex"})
+
+
+class AnswerLevel(IntEnum):
+    """Who answered; a lower number is listened to first."""
+
+    ADVICE = 0
+    NETWORK = 1
+    PROVIDER = 2
+
+
+class Answer(NamedTuple):
+    """One row that fits the failure."""
+
+    level: AnswerLevel
+    row: DeclineRow
+
+
+def classify(
+    failure: Failure, tables: DeclineTables, overrides: Mapping[str, Cause] = _NO_OVERRIDES, *, provider: str
+) -> Classification:
+    """What this failure of this provider is. Never raises, whatever the codes are.
+
+    `overrides` maps `provider.code` or `network.code` to the cause a merchant wants for that row; advice codes and stop
+    instructions can't be overridden. The wait is that of any advice code, also where another row decided.
+    """
+    answers = tuple(_apply_override(answer, overrides) for answer in _list_answers(failure, tables, provider))
+    if not answers:
+        return _classify_unknown(failure, provider)
+    row = _decisive_answer(answers).row
+    if row.cause is Cause.UNKNOWN:
+        return _classify_unknown(failure, provider, row)
+    return Classification(
+        category=row.cause.category,
+        cause=row.cause,
+        code=row.code,
+        decided_by=row.name,
+        source=row.source,
+        wait_seconds=max((answer.row.wait_seconds or 0 for answer in answers), default=0) or None,
+    )
+
+
+def network_name(text: str | None) -> str | None:
+    """The one name of a card network in lower case; None where none is given."""
+    name = "_".join((text or "").lower().replace("-", " ").split())
+    return _NETWORK_NAMES.get(name, name) or None
+
+
+def _decisive_answer(answers: tuple[Answer, ...]) -> Answer:
+    """The answer that counts; of equals the first, since answers come in order of precedence."""
+    best = min(answers, key=_answer_rank)
+    if best.level is AnswerLevel.ADVICE and best.row.cause is Cause.PERMANENT:
+        # "Do not try again" is hard and gives no reason: it must not hide that somebody suspects fraud.
+        return next((answer for answer in answers if answer.row.cause is Cause.FRAUD), best)
+    return best
+
+
+def _answer_rank(answer: Answer) -> int:
+    cause, hard = answer.row.cause, answer.row.cause.category is Category.HARD_DECLINE
+    if cause is Cause.STOP_INSTRUCTION:
+        return 0
+    if cause is Cause.GENERIC:
+        return 5
+    if cause is Cause.UNKNOWN:
+        return 6
+    return (1 if hard else 2) if answer.level is AnswerLevel.ADVICE else (3 if hard else 4)
+
+
+def _list_answers(failure: Failure, tables: DeclineTables, provider: str) -> Iterator[Answer]:
+    """Every row that fits, in order of precedence."""
+    network = network_name(failure.network)
+    response = _normalize_code(failure.network_code)
+    for row in _find_advice(failure, tables, provider, network, response):
+        yield Answer(AnswerLevel.ADVICE, row)
+    if said := _find_response(tables, network, response):
+        yield Answer(AnswerLevel.NETWORK, said)
+    for text, kinds in ((failure.code, _CODE_KINDS), (failure.outcome_reason, _REASON_KINDS)):
+        if found := _find_provider_row(tables, provider, text, kinds):
+            yield Answer(AnswerLevel.PROVIDER, found)
+
+
+def _find_advice(
+    failure: Failure, tables: DeclineTables, provider: str, network: str | None, response: str
+) -> Iterator[DeclineRow]:
+    # Only Mastercard numbers its advice, so a number without a network is Mastercard's.
+    code, whose = _normalize_code(failure.network_advice), network or "mastercard"
+    row = tables.advice.get((whose, code, response)) or tables.advice.get((whose, code, ""))
+    if row:
+        yield row
+    if found := _find_provider_row(tables, provider, failure.advice, (CodeKind.ADVICE_CODE,)):
+        yield found
+
+
+def _find_response(tables: DeclineTables, network: str | None, code: str) -> DeclineRow | None:
+    """The network's own row, else the shared one; for a network without a table also the only one there is."""
+    row = tables.networks.get((network or "", code)) or tables.networks.get((ANY_NETWORK, code))
+    if row or network in _KNOWN_NETWORKS:
+        return row
+    others = [found for name in sorted(_KNOWN_NETWORKS) if (found := tables.networks.get((name, code)))]
+    return others[0] if len(others) == 1 else None
+
+
+def _find_provider_row(
+    tables: DeclineTables, provider: str, text: str | None, kinds: tuple[CodeKind, ...]
+) -> DeclineRow | None:
+    code = (text or "").strip().lower()
+    found = (tables.providers.get((provider, kind, code)) for kind in kinds)
+    return next((row for row in found if row), None)
+
+
+def _normalize_code(text: str | None) -> str:
+    """A response or advice code as the tables write it: upper case, a lone digit with its zero."""
+    code = (text or "").strip().upper()
+    return f"0{code}" if len(code) == 1 and code.isdigit() else code
+
+
+def _apply_override(answer: Answer, overrides: Mapping[str, Cause]) -> Answer:
+    """The answer as the merchant wants it; advice and the cardholder's own "stop" are not theirs to change."""
+    row = answer.row
+    if answer.level is AnswerLevel.ADVICE or row.cause is Cause.STOP_INSTRUCTION:
+        return answer
+    cause = overrides.get(f"{row.table}.{row.code.lower()}")
+    return Answer(answer.level, replace(row, cause=cause, source=_OVERRIDE_SOURCE)) if cause else answer
+
+
+def _classify_unknown(failure: Failure, provider: str, row: DeclineRow | None = None) -> Classification:
+    """For review, with all codes that were given; `row` is one that is known to say nothing."""
+    given = ("code", "outcome", "outcome_reason", "advice", "network", "network_code", "network_advice")
+    # repr() keeps what PostgreSQL can't store (NUL) and what breaks a line out of the event log.
+    seen = ", ".join(f"{name}={value[:40]!r}" for name in given if (value := getattr(failure, name)))
+    reason = f"{row.name} ({row.meaning})" if row else "no row of any table"
+    return Classification(
+        category=Category.REVIEW,
+        cause=Cause.UNKNOWN,
+        code=row.code if row else None,
+        decided_by=f"{reason}; {provider} gave {seen or 'no code'}",
+        source=row.source if row else "no table: what is unknown is reviewed",
+    )
+
+
+def summarize_classification(classification: Classification) -> dict[str, str]:
+    """`category`, `cause`, `decided_by` and `next`: what it is, who says so, and what a recovery does about it."""
+    return {
+        "category": classification.category.value,
+        "cause": classification.cause.value,
+        "decided_by": classification.decided_by,
+        "next": classification.cause.next_action.value,
+    }

@@ -1,0 +1,41 @@
+"""How fast our own clock runs: weeks pass in seconds in demos and tests."""
+
+import re
+from datetime import timedelta
+from types import MappingProxyType
+from typing import Final
+
+from pydantic import Field
+
+from core.base import Value
+from core.errors import InvalidPolicy
+
+
+class TimeScale(Value):
+    """Divides our own delays, cool-downs, windows and deadlines.
+
+    What a network or a provider asks for never passes here.
+    """
+
+    factor: int = Field(1, ge=1)
+
+    def shorten(self, span: timedelta) -> timedelta:
+        """The span as it really passes, to the microsecond below."""
+        return span // self.factor
+
+
+REAL_TIME: Final = TimeScale()
+"""Days take days."""
+
+
+_SECONDS_PER_UNIT = MappingProxyType({"s": 1, "m": 60, "h": 3_600, "d": 86_400})
+_DURATION_SHAPE = re.compile(r"([0-9]{1,6})([smhd])", re.ASCII)
+
+
+def parse_duration(text: object) -> int:
+    """Whole seconds, 1 or more. Raises InvalidPolicy where the text is no such length."""
+    found = _DURATION_SHAPE.fullmatch(text) if isinstance(text, str) else None
+    length = int(found[1]) * _SECONDS_PER_UNIT[found[2]] if found else 0
+    if not length:
+        raise InvalidPolicy(f"{text!r} is no length of time; write it like 90s, 15m, 3h or 7d")
+    return length

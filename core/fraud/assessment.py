@@ -1,0 +1,134 @@
+"""How suspicious a failed payment is: from what provider and issuer said and what was counted, and nothing else."""
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from core.base import Value
+from core.classification.taxonomy import Cause, Classification
+from core.fraud.rules import FraudRules, SignalKind
+from core.fraud.signals import FraudSignals
+from core.payments import FailureFacts, Risk
+
+HIGHEST_SCORE: Final = 100
+"""A score is a whole number from 0 to this."""
+
+
+class FraudLevel(StrEnum):
+    """What a recovery does about suspicion."""
+
+    CLEAR = "clear"
+    REVIEW = "review"
+    BLOCK = "block"
+
+
+class FraudAssessment(Value):
+    """A level and what led to it."""
+
+    level: FraudLevel
+    score: int = 0
+    """0 to 100."""
+    reasons: tuple[str, ...] = ()
+    signals: FraudSignals = FraudSignals()
+    """What was looked up for it."""
+
+
+class _ScoredSignal(NamedTuple):
+    """One signal that was seen."""
+
+    points: int
+    reason: str
+    at_least: FraudLevel = FraudLevel.CLEAR
+    """The level that no policy goes below."""
+
+
+SHIPPED_RULES: Final = FraudRules()
+NO_SIGNALS: Final = FraudSignals()
+
+
+def assess_fraud(
+    facts: FailureFacts | Risk,
+    classification: Classification,
+    signals: FraudSignals = NO_SIGNALS,
+    rules: FraudRules = SHIPPED_RULES,
+) -> FraudAssessment:
+    """Every signal adds its score; the sum gives the level. Same input, same answer. A Risk alone has no countries.
+
+    No rules can lift two things: a dispute or an early fraud warning blocks, and a decline as fraud is reviewed.
+    """
+    found = [
+        *_provider_signals(facts if isinstance(facts, Risk) else facts.risk, classification, rules),
+        *_velocity_signals(signals, rules),
+        *(_country_signals(facts, rules) if isinstance(facts, FailureFacts) else ()),
+        *_scorer_signals(signals),
+    ]
+    score = min(sum(one.points for one in found), HIGHEST_SCORE)
+    return FraudAssessment(
+        level=_fraud_level(score, found, rules),
+        score=score,
+        reasons=tuple(one.reason for one in found),
+        signals=signals,
+    )
+
+
+def _fraud_level(score: int, found: list[_ScoredSignal], rules: FraudRules) -> FraudLevel:
+    least = {one.at_least for one in found}
+    if FraudLevel.BLOCK in least or score >= rules.block_at:
+        return FraudLevel.BLOCK
+    return FraudLevel.REVIEW if FraudLevel.REVIEW in least or score >= rules.review_at else FraudLevel.CLEAR
+
+
+def _provider_signals(risk: Risk, classification: Classification, rules: FraudRules) -> Iterator[_ScoredSignal]:
+    """By the provider and the issuer."""
+    if risk.disputed:
+        yield _ScoredSignal(HIGHEST_SCORE, "the payment is disputed", FraudLevel.BLOCK)
+    if risk.early_warning:
+        yield _ScoredSignal(HIGHEST_SCORE, "the card network sent an early fraud warning", FraudLevel.BLOCK)
+    if classification.cause is Cause.FRAUD:
+        points = rules.points_for(SignalKind.DECLINED_AS_FRAUD)
+        yield _ScoredSignal(points, f"declined as fraud: {classification.decided_by}", FraudLevel.REVIEW)
+    level = (risk.level or "").strip().lower()
+    if level in _RISK_LEVELS and (points := rules.points_for(_RISK_LEVELS[level])):
+        yield _ScoredSignal(points, f"the provider rates the risk as {level}")
+    if rules.provider_score_min is not None and risk.score is not None and risk.score >= rules.provider_score_min:
+        yield _ScoredSignal(rules.points_for(SignalKind.PROVIDER_SCORE), f"the provider's own score is {risk.score}")
+
+
+_RISK_LEVELS: Final = {"highest": SignalKind.HIGHEST_RISK, "elevated": SignalKind.ELEVATED_RISK}
+
+
+def _velocity_signals(signals: FraudSignals, rules: FraudRules) -> Iterator[_ScoredSignal]:
+    """In our own log."""
+    seen = signals.velocity
+    counts = (
+        (
+            SignalKind.MANY_CARDS,
+            seen.cards_of_customer,
+            rules.cards_of_customer,
+            "cards of this customer failed lately",
+        ),
+        (SignalKind.MANY_CUSTOMERS, seen.customers_on_card, rules.customers_on_card, "customers used this card lately"),
+        (SignalKind.BURST, seen.failures_in_burst, rules.failures_in_burst, "payments failed in a burst"),
+    )
+    for signal, count, threshold, words in counts:
+        if count is not None and count >= threshold and rules.points_for(signal):
+            yield _ScoredSignal(rules.points_for(signal), f"{count} {words}")
+
+
+def _country_signals(facts: FailureFacts, rules: FraudRules) -> Iterator[_ScoredSignal]:
+    """A card from another country than its holder's address; many honest people have one, so it weighs little."""
+    home, card = (_country_of(one) for one in (facts.customer, facts.card))
+    points = rules.points_for(SignalKind.COUNTRY_MISMATCH)
+    if home and card and home != card and points:
+        yield _ScoredSignal(points, f"the card is from {card}, the customer from {home}")
+
+
+def _country_of(known: object) -> str:
+    return (getattr(known, "country", None) or "").upper()
+
+
+def _scorer_signals(signals: FraudSignals) -> Iterator[_ScoredSignal]:
+    """By a plugged-in scorer."""
+    if signals.answer and signals.answer.score:
+        why = "; ".join(signals.answer.reasons) or "no reason given"
+        yield _ScoredSignal(signals.answer.score, f"{signals.scorer} gives {signals.answer.score}: {why}")

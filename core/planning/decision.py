@@ -1,0 +1,227 @@
+"""One decision about one failure, as the rows that explain it: classified, segmented, assessed, planned."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Any, Final
+
+from core.classification.taxonomy import Category, Chargeability, NextAction
+from core.events import Event, EventType, format_timestamp
+from core.fraud.assessment import FraudLevel
+from core.planning.decision_rows import (
+    DecisionConfig,
+    DecisionInput,
+    RowDraft,
+    assessment_row,
+    classification_row,
+    initial_window_end,
+    segmentation_row,
+)
+from core.planning.experiment_arms import apply_arm, find_assignment
+from core.planning.planner import Exhausted, ExhaustionReason, plan_next_retry
+from core.planning.planner_inputs import PlannerInputs, dump_planner_inputs
+from core.policy.policy import SegmentPolicy
+from core.recovery.chargeability import ABILITY_SENTENCES, assess_ability
+from core.recovery.state import customer_location
+from core.strategies.base import Situation
+
+_NO_DATA: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+def decide_on_failure(decision_input: DecisionInput, config: DecisionConfig) -> tuple[Event, ...]:
+    """All rows of the decision, in their order. Same findings and means, same rows."""
+    assignment = find_assignment(config.policy, decision_input.recovery, decision_input.facts)
+    config = config.model_copy(update={"policy": apply_arm(config.policy, assignment)}) if assignment else config
+    limits = config.policy.segment_named(decision_input.segment.name)
+    first = decision_input.recovery.segment is None
+    rows = (
+        classification_row(decision_input),
+        *((segmentation_row(decision_input, limits, config),) if first else ()),
+        assessment_row(decision_input),
+        _next_row(decision_input, limits, config),
+    )
+    made_by = {"policy_version": config.policy.version} | (assignment.model_dump() if assignment else {})
+    at, attempt = decision_input.now, decision_input.recovery.attempt or None
+    return tuple(Event(type=kind, occurred_at=at, attempt=attempt, data={**data, **made_by}) for kind, data in rows)
+
+
+def _next_row(decision_input: DecisionInput, limits: SegmentPolicy, config: DecisionConfig) -> RowDraft:
+    recovery, cause = decision_input.recovery, decision_input.classification.cause
+    if decision_input.assessment.level is FraudLevel.BLOCK:
+        return _skipped_row("stop", "fraud", "; ".join(decision_input.assessment.reasons), config)
+    if cause.next_action is NextAction.STOP:
+        return _skipped_row("stop", "stop_instruction", "the cardholder stopped these payments", config)
+    if (
+        recovery.fraud_hold
+        or decision_input.assessment.level is FraudLevel.REVIEW
+        or cause.next_action is NextAction.REVIEW
+    ):
+        why = "; ".join(decision_input.assessment.reasons) or "held for review before"
+        return _skipped_row("review", "fraud", why, config, **_deadline_data(decision_input, limits, config))
+    if cause.next_action in _WAITING_SENTENCES:
+        if at := _fallback_time(decision_input, limits, config):
+            why = "the new method was refused; the schedule goes on with the one before"
+            refused = {"refused_method": recovery.method_in_use}
+            return _planned_row(decision_input, at, config, limits, why, refused)
+        return _skipped_row(
+            cause.next_action.value,
+            cause.value.lower(),
+            _WAITING_SENTENCES[cause.next_action],
+            config,
+            **_deadline_data(decision_input, limits, config, reviewed=cause.next_action is NextAction.TELL_OPERATORS),
+        )
+    able = assess_ability(recovery, decision_input.facts)
+    if able is not Chargeability.CHARGEABLE:
+        deadlines = _deadline_data(decision_input, limits, config, reviewed=False)
+        return _skipped_row(NextAction.WAIT_FOR_METHOD.value, able.value, ABILITY_SENTENCES[able], config, **deadlines)
+    return _plan_row(decision_input, limits, config)
+
+
+_WAITING_SENTENCES: Final[Mapping[NextAction, str]] = {
+    NextAction.ASK_CUSTOMER: "only the customer can mend this: they get a link",
+    NextAction.WAIT_FOR_METHOD: "this card will never work again: we wait for another payment method",
+    NextAction.TELL_OPERATORS: "the merchant's own set-up must be mended: an operator looks at it",
+}
+
+
+def _fallback_time(decision_input: DecisionInput, limits: SegmentPolicy, config: DecisionConfig) -> datetime | None:
+    """When the method before has its turn, where a new one was tried out of turn and is of no use itself."""
+    recovery, footing, at = (
+        decision_input.recovery,
+        decision_input.recovery.footing,
+        decision_input.recovery.next_attempt_at,
+    )
+    tried_another = footing is not None and footing.method != recovery.method_in_use
+    if not tried_another or footing is None or footing.category is Category.HARD_DECLINE or at is None:
+        return None
+    at = max(at, _earliest_time(decision_input, config) + timedelta(seconds=1))
+    fits = at <= _window_end(decision_input, limits, config) and recovery.attempts_used < limits.attempts_allowed
+    return at if fits else None
+
+
+def _plan_row(decision_input: DecisionInput, limits: SegmentPolicy, config: DecisionConfig) -> RowDraft:
+    if kept := _kept_time(decision_input, limits, config):
+        return _planned_row(decision_input, kept, config, limits, "the attempt out of turn does not move the schedule")
+    inputs = PlannerInputs(
+        _build_situation(decision_input), config.policy, _window_end(decision_input, limits, config), config.time_scale
+    )
+    found = plan_next_retry(
+        inputs.situation, config.policy, config.strategies, inputs.window_ends_at, config.time_scale
+    )
+    if isinstance(found, Exhausted):
+        return _give_up_row(decision_input, found, inputs, config, limits)
+    data = found.model_dump(exclude={"at"}) | {"at": format_timestamp(found.at), "rejected": list(found.rejected)}
+    checkable = _budget_data(decision_input, limits) | {"inputs": dump_planner_inputs(inputs)}
+    return EventType.RETRY_PLANNED, data | checkable
+
+
+def _give_up_row(
+    decision_input: DecisionInput,
+    found: Exhausted,
+    inputs: PlannerInputs,
+    config: DecisionConfig,
+    limits: SegmentPolicy,
+) -> RowDraft:
+    """No further retry by itself: from now on the window waits for the customer, or for another method."""
+    more = {"strategy": found.strategy, "rejected": list(found.rejected), "inputs": dump_planner_inputs(inputs)}
+    waits = found.reason is ExhaustionReason.NEW_METHOD
+    until = (
+        _deadline_data(decision_input, limits, config, reviewed=False)
+        if waits
+        else {"until": format_timestamp(inputs.window_ends_at)}
+    )
+    action = NextAction.WAIT_FOR_METHOD.value if waits else "give_up"
+    return _skipped_row(action, found.reason.value, found.why, config, **more, **until)
+
+
+def _kept_time(decision_input: DecisionInput, limits: SegmentPolicy, config: DecisionConfig) -> datetime | None:
+    """A try out of turn doesn't move the schedule, unless its answer calls for a longer wait or for no retry."""
+    recovery, cause = decision_input.recovery, decision_input.classification.cause
+    retried = config.policy.strategy_for(limits.name, cause) and recovery.attempts_used < limits.attempts_allowed
+    at = recovery.next_attempt_at
+    return (
+        at
+        if retried and at and _earliest_time(decision_input, config) < at <= _window_end(decision_input, limits, config)
+        else None
+    )
+
+
+def _earliest_time(decision_input: DecisionInput, config: DecisionConfig) -> datetime:
+    """When asked waits and cool-downs of the newest failure are over."""
+    asked = timedelta(seconds=decision_input.classification.wait_seconds or 0)
+    cool_down = timedelta(seconds=config.policy.cool_down_seconds.get(decision_input.classification.cause, 0))
+    since = decision_input.recovery.failed_at or decision_input.now
+    return max(decision_input.now, since + max(asked, config.time_scale.shorten(cool_down)))
+
+
+def _planned_row(
+    decision_input: DecisionInput,
+    at: datetime,
+    config: DecisionConfig,
+    limits: SegmentPolicy,
+    why: str,
+    more: Mapping[str, Any] = _NO_DATA,
+) -> RowDraft:
+    recovery = decision_input.recovery
+    data = {
+        "at": format_timestamp(at),
+        "delay_seconds": int((at - (recovery.failed_at or decision_input.now)).total_seconds())
+        * config.time_scale.factor,
+        "strategy": recovery.strategy,
+        "policy_version": config.policy.version,
+        "why": why,
+        "rejected": [],
+        "inputs": {
+            "kept_at": format_timestamp(at),
+            "earliest": format_timestamp(_earliest_time(decision_input, config)),
+            "window_ends_at": format_timestamp(_window_end(decision_input, limits, config)),
+        },
+    }
+    return EventType.RETRY_PLANNED, data | _budget_data(decision_input, limits) | dict(more)
+
+
+def _budget_data(decision_input: DecisionInput, limits: SegmentPolicy) -> dict[str, Any]:
+    return {"retry": decision_input.recovery.attempts_used + 1, "attempts_allowed": limits.attempts_allowed}
+
+
+def _build_situation(decision_input: DecisionInput) -> Situation:
+    recovery, facts = decision_input.recovery, decision_input.facts
+    country, time_zone = customer_location(recovery, facts)
+    return Situation(
+        provider=recovery.provider,
+        invoice_id=recovery.invoice_id,
+        attempt=recovery.attempts_used + 1,
+        cause=decision_input.classification.cause,
+        segment=decision_input.segment.name,
+        amount=facts.invoice.amount_due or recovery.amount,
+        currency=facts.invoice.currency or recovery.currency,
+        failed_at=recovery.failed_at or decision_input.now,
+        now=decision_input.now,
+        country=country,
+        time_zone=time_zone,
+        asked_wait_seconds=decision_input.classification.wait_seconds,
+        calendar=decision_input.calendar,
+        experience=decision_input.experience,
+    )
+
+
+def _window_end(decision_input: DecisionInput, limits: SegmentPolicy, config: DecisionConfig) -> datetime:
+    recovery = decision_input.recovery
+    if recovery.window_ends_at:
+        return recovery.window_ends_at + recovery.clock_stopped_for(decision_input.now)
+    return initial_window_end(decision_input, limits, config.time_scale)
+
+
+def _deadline_data(
+    decision_input: DecisionInput, limits: SegmentPolicy, config: DecisionConfig, reviewed: bool = True
+) -> dict[str, Any]:
+    """Until when a person may act: the operator first where it is theirs to act, else the customer."""
+    review = decision_input.now + config.time_scale.shorten(timedelta(days=limits.review_deadline_days))
+    begins = review if reviewed else decision_input.now
+    customer = begins + config.time_scale.shorten(timedelta(days=limits.customer_deadline_days))
+    return {"until": format_timestamp(review if reviewed else customer), "customer_until": format_timestamp(customer)}
+
+
+def _skipped_row(action: str, reason: str, why: str, config: DecisionConfig, **more: Any) -> RowDraft:
+    data = {"action": action, "reason": reason, "why": why, "policy_version": config.policy.version} | more
+    return EventType.RETRY_SKIPPED, data

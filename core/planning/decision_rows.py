@@ -1,0 +1,120 @@
+"""What a decision is made from and with, and the rows of its first three stages: classified, segmented, assessed."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from core.base import Value
+from core.calendar import Calendar
+from core.classification.taxonomy import Chargeability, Classification
+from core.durations import TimeScale
+from core.events import EventType, format_timestamp
+from core.fraud.assessment import FraudAssessment
+from core.payments import FailureFacts
+from core.policy.policy import Policy, SegmentPolicy, StrategyFactory
+from core.recovery.chargeability import assess_ability
+from core.recovery.state import Recovery
+from core.segmentation.rules import CustomerProfile, Segment
+from core.strategies.experience import Experience
+
+RowDraft = tuple[EventType, Mapping[str, Any]]
+"""What is to be written, before it gets time and number."""
+
+
+class DecisionInput(Value):
+    """What is known when it is decided what comes next."""
+
+    recovery: Recovery
+    facts: FailureFacts
+    classification: Classification
+    segment: Segment
+    assessment: FraudAssessment
+    now: datetime
+    calendar: Calendar | None = None
+    """The customer's days, where the strategy needs them."""
+    experience: Experience | None = None
+    """What such retries came to, where the strategy needs it."""
+
+
+class DecisionConfig(Value):
+    """What it is decided with."""
+
+    policy: Policy
+    strategies: Mapping[str, StrategyFactory]
+    time_scale: TimeScale = TimeScale()
+
+
+def classification_row(decision_input: DecisionInput) -> RowDraft:
+    """`failure.classified`: what the failure is, by which row of which table, and if there is something to charge."""
+    found, failure = decision_input.classification, decision_input.facts.failure
+    data = {
+        "category": found.category.value,
+        "cause": found.cause.value,
+        "code": found.code,
+        "source": found.source,
+        "decided_by": found.decided_by,
+        "wait_seconds": found.wait_seconds,
+        "failure": failure.model_dump(mode="json", exclude_none=True),
+        "card": decision_input.facts.card.model_dump(mode="json", exclude_none=True),
+        "missing": list(decision_input.facts.missing),
+    }
+    able, defaults = (
+        assess_ability(decision_input.recovery, decision_input.facts),
+        decision_input.facts.invoice.default_methods,
+    )
+    more = {"ability": able.value if able is not Chargeability.CHARGEABLE else None, "default_methods": list(defaults)}
+    return EventType.FAILURE_CLASSIFIED, data | {key: value for key, value in more.items() if value}
+
+
+def segmentation_row(decision_input: DecisionInput, limits: SegmentPolicy, config: DecisionConfig) -> RowDraft:
+    """`customer.segmented`: the segment with the budget and window (UTC) that it grants; once per recovery."""
+    segment, customer = decision_input.segment, decision_input.facts.customer
+    data = {
+        "segment": segment.name,
+        "rule": segment.rule,
+        "why": segment.why,
+        "profile": _profile_data(segment.profile),
+        "campaign": limits.campaign,
+        "attempts_allowed": limits.attempts_allowed,
+        "window_ends_at": format_timestamp(initial_window_end(decision_input, limits, config.time_scale)),
+        "customer_id": customer.customer_id if customer else decision_input.facts.invoice.customer_id,
+        "policy_version": config.policy.version,
+    } | ({"important": True} if limits.important else {})
+    return EventType.CUSTOMER_SEGMENTED, data
+
+
+def assessment_row(decision_input: DecisionInput) -> RowDraft:
+    """`fraud.assessed`: the level with all that it was made from."""
+    risk, assessment = decision_input.facts.risk, decision_input.assessment
+    data = {
+        "level": assessment.level.value,
+        "score": assessment.score,
+        "reasons": list(assessment.reasons),
+        "radar_level": risk.level,
+        "radar_score": risk.score,
+        "early_warning": risk.early_warning,
+        "disputed": risk.disputed,
+        "signals": assessment.signals.model_dump(mode="json", exclude_none=True, exclude_defaults=True),
+        "countries": _country_data(decision_input.facts),
+        "cause": decision_input.classification.cause.value,
+        "decided_by": decision_input.classification.decided_by,
+    }
+    return EventType.FRAUD_ASSESSED, data
+
+
+def _country_data(facts: FailureFacts) -> dict[str, str | None]:
+    return {"customer": facts.customer.country if facts.customer else None, "card": facts.card.country}
+
+
+def _profile_data(profile: CustomerProfile | None) -> dict[str, Any] | None:
+    """What the segment was decided from, without what isn't known."""
+    return profile.model_dump(mode="json", exclude_none=True) if profile else None
+
+
+def initial_window_end(decision_input: DecisionInput, limits: SegmentPolicy, time_scale: TimeScale) -> datetime:
+    """When the window of retries ends (UTC), from the opening on; time in which the clock stood still is given back."""
+    opened_at, stopped = (
+        decision_input.recovery.opened_at or decision_input.now,
+        decision_input.recovery.clock_stopped_for(decision_input.now),
+    )
+    return opened_at + time_scale.shorten(timedelta(days=limits.window_days)) + stopped

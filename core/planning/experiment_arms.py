@@ -1,0 +1,42 @@
+"""The policy as the arm of one recovery sees it."""
+
+from typing import Any
+
+from core.payments import FailureFacts
+from core.policy.experiments import Arm, ArmChanges, Assignment, assign_arm
+from core.policy.policy import Policy, SegmentPolicy
+from core.recovery.state import Recovery
+
+
+def find_assignment(policy: Policy, recovery: Recovery, facts: FailureFacts) -> Assignment | None:
+    """The arm: dealt at the first decision, by customer or, where none is known, by invoice; afterwards as recorded."""
+    if recovery.segment:
+        known = recovery.experiment and recovery.arm
+        return Assignment(experiment=recovery.experiment or "", arm=recovery.arm or "") if known else None
+    if not policy.experiments:
+        return None
+    customer = facts.customer.customer_id if facts.customer else recovery.customer_id or facts.invoice.customer_id
+    return assign_arm(policy.experiments, f"{recovery.provider}\n{customer or recovery.invoice_id}")
+
+
+def apply_arm(policy: Policy, assignment: Assignment | None) -> Policy:
+    """The policy with what the arm does differently. The same one for the holdout, and for an arm that is gone."""
+    arm = _find_arm(policy, assignment) if assignment else None
+    if arm is None:
+        return policy
+    return policy.model_copy(update={"segments": tuple(_apply_changes(one, arm) for one in policy.segments)})
+
+
+def _find_arm(policy: Policy, assignment: Assignment) -> Arm | None:
+    found = next((one for one in policy.experiments if one.name == assignment.experiment), None)
+    return found.arm_named(assignment.arm) if found else None
+
+
+def _apply_changes(segment: SegmentPolicy, arm: Arm) -> SegmentPolicy:
+    of_segment = arm.segments.get(segment.name, ArmChanges())
+    update: dict[str, Any] = {}
+    for changes in (arm, of_segment):
+        numbers = ("attempts_allowed", "window_days", "campaign")
+        update |= {name: value for name in numbers if (value := getattr(changes, name)) is not None}
+    update["strategies"] = {**segment.strategies, **arm.strategies, **of_segment.strategies}
+    return segment.model_copy(update=update)

@@ -1,0 +1,78 @@
+"""A decision held against the card networks' rules as far as they are known when it is taken.
+
+The last word is said when the charge is about to be requested; this keeps plans from promising what can't be.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from core.card_networks.rules import Credential, LedgerEntry, NetworkRules, check_attempt, fee_of, find_free_moment
+from core.card_networks.verdicts import blocked_attempt_data, explain_verdict, rule_usage
+from core.events import Event, EventType, format_timestamp
+from core.events.decision_data import CustomerSegmented, FailureClassified, RetryPlanned
+from core.planning.decision_rows import DecisionInput
+from core.recovery.network_ledger import provider_failure_entry
+from core.recovery.state import Recovery
+
+
+def failed_credential(decision_input: DecisionInput) -> Credential:
+    """The card that failed."""
+    recovery, facts = decision_input.recovery, decision_input.facts
+    return Credential(
+        provider=recovery.provider,
+        recovery_id=recovery.recovery_id,
+        fingerprint=facts.card.fingerprint or recovery.fingerprint,
+        network=facts.card.network or facts.failure.network or recovery.network,
+        amount=facts.invoice.amount_due or recovery.amount,
+        currency=facts.invoice.currency or recovery.currency,
+    )
+
+
+def apply_network_rules(
+    recovery: Recovery, events: Sequence[Event], card: Credential, rules: NetworkRules, tries: Sequence[LedgerEntry]
+) -> tuple[Event, ...]:
+    """The same rows; a failure that was itself a try too many with its fee, a plan moved to where it is allowed."""
+    failure = next((event for event in events if event.type is EventType.FAILURE_CLASSIFIED), None)
+    new = provider_failure_entry(recovery, failure.read(FailureClassified)) if failure and recovery.unread else None
+    if new and any((one.recovery_id, one.key) == (new.recovery_id, new.key) for one in tries):
+        new = None
+    known = (*tries, new) if new else tuple(tries)
+    ends = recovery.window_ends_at or next((_window_end(event) for event in events if _window_end(event)), None)
+    priced = (_add_network_fee(event, card, rules, tries, new) for event in events)
+    return tuple(_move_plan(event, card, rules, known, ends) for event in priced)
+
+
+def _window_end(event: Event) -> datetime | None:
+    return event.read(CustomerSegmented).window_ends_at if event.type is EventType.CUSTOMER_SEGMENTED else None
+
+
+def _add_network_fee(
+    event: Event, card: Credential, rules: NetworkRules, tries: Sequence[LedgerEntry], new: LedgerEntry | None
+) -> Event:
+    """With the fee that the provider's own try caused, if it was one too many."""
+    if event.type is not EventType.FAILURE_CLASSIFIED or new is None or not new.outcome.is_counted:
+        return event
+    earlier = [one for one in tries if one.at <= new.at]
+    fee = fee_of(rules, card, check_attempt(rules, card, earlier, new.at), new.at)
+    return event.having(network_fee={"amount": fee.amount, "currency": fee.currency}) if fee else event
+
+
+def _move_plan(
+    event: Event, card: Credential, rules: NetworkRules, tries: Sequence[LedgerEntry], ends: datetime | None
+) -> Event:
+    """The plan where a try is allowed; what was planned stays in `network`, so that it can be derived again."""
+    if event.type is not EventType.RETRY_PLANNED:
+        return event
+    planned = event.read(RetryPlanned)
+    verdict = check_attempt(rules, card, tries, planned.at)
+    if verdict.is_allowed:
+        return event
+    at = find_free_moment(rules, card, tries, planned.at)
+    first = {"planned_at": format_timestamp(planned.at), "planned_why": planned.why}
+    network = blocked_attempt_data(rules, card, verdict, planned.at) | first
+    if at and not (ends and at > ends):
+        return event.having(at=format_timestamp(at), network=network)
+    change = {"action": "give_up", "reason": "network_limit", "why": explain_verdict(verdict, at), "network": network}
+    known = {key: value for key, value in planned.stored.items() if key != "at"}
+    known |= {"until": format_timestamp(ends)} if ends else {}
+    return event.holding(EventType.RETRY_SKIPPED, known | rule_usage(verdict) | change)

@@ -1,0 +1,208 @@
+"""When to charge again: what the strategy proposes, held against budget, window and the waits that were asked for."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import NamedTuple
+
+from core.base import Value
+from core.durations import TimeScale
+from core.errors import InvalidPolicy
+from core.policy.policy import Policy, StrategyFactory, StrategySpec
+from core.strategies.base import Situation
+from core.strategies.fixed_ladder import FixedLadder
+
+LONGEST_DELAY_SECONDS = 10 * 366 * 86_400
+"""More than any window; keeps a nonsensical delay from leaving the calendar."""
+
+
+class Plan(Value):
+    """The next scheduled retry."""
+
+    at: datetime
+    """When it is really due, aware and in UTC, not before the situation's `now`."""
+    delay_seconds: int
+    """From the failure to the retry, jitter included, as the policy means it: TIME_SCALE doesn't show here."""
+    strategy: str
+    """Name of the policy's strategy that was followed."""
+    policy_version: str
+    why: str
+    rejected: tuple[str, ...] = ()
+    """Alternatives that were not taken, and what spoke against them."""
+
+
+class ExhaustionReason(StrEnum):
+    """Why there is no further retry."""
+
+    BUDGET = "budget"
+    NEW_METHOD = "new_method"
+    """The strategy leaves it to another payment method."""
+    NO_RETRY = "no_retry"
+    WINDOW = "window"
+
+
+class Exhausted(Value):
+    """No scheduled retry is left."""
+
+    reason: ExhaustionReason
+    strategy: str | None = None
+    policy_version: str
+    why: str
+    rejected: tuple[str, ...] = ()
+
+
+class _PlanContext(NamedTuple):
+    """What all steps of one plan look at."""
+
+    situation: Situation
+    policy: Policy
+    window_ends_at: datetime
+    time_scale: TimeScale
+
+
+class _StrategyAnswer(NamedTuple):
+    """A strategy's usable answer; no delay: it has none left."""
+
+    strategy: str
+    delay_seconds: int | None
+    why: str
+    waits_for_method: bool = False
+
+
+class _UnusableAnswer(Exception):
+    """A strategy failed or answered nonsense; says how."""
+
+
+def plan_next_retry(
+    situation: Situation,
+    policy: Policy,
+    strategies: Mapping[str, StrategyFactory],
+    window_ends_at: datetime,
+    time_scale: TimeScale,
+) -> Plan | Exhausted:
+    """The next retry, or why there is none. Never raises for what a strategy does.
+
+    `window_ends_at` is a real time, already shortened by the pace. A strategy that fails, or that isn't a fixed ladder
+    and answers beyond the window, is replaced by the policy's fallback ladder, and the plan says so.
+    """
+    frame = _PlanContext(
+        bound_situation(situation, policy, window_ends_at, time_scale), policy, window_ends_at, time_scale
+    )
+    spec = policy.strategy_for(situation.segment, situation.cause)
+    if spec is None:
+        return _build_exhausted(frame, ExhaustionReason.NO_RETRY, f"{situation.cause} is not retried by itself")
+    allowed = policy.segment_named(situation.segment).attempts_allowed
+    if situation.attempt > allowed:
+        return _build_exhausted(frame, ExhaustionReason.BUDGET, f"all {allowed} retries of the policy are used")
+    try:
+        return _apply_limits(frame, _ask_strategy(frame, spec, strategies), ())
+    except _UnusableAnswer as error:
+        ladder = _ask_strategy(frame, policy.fallback, {"fixed_ladder": FixedLadder})
+        return _apply_limits(frame, ladder, (f"{spec.name}: {error}; the fallback ladder takes over",))
+
+
+def bound_situation(situation: Situation, policy: Policy, window_ends_at: datetime, time_scale: TimeScale) -> Situation:
+    """The situation with what the plan will be held against, as the policy counts time."""
+    asked = _asked_wait(situation) * time_scale.factor
+    elapsed, window = (
+        _to_policy_seconds(one - situation.failed_at, time_scale) for one in (situation.now, window_ends_at)
+    )
+    earliest = max(asked, elapsed, policy.cool_down_seconds.get(situation.cause, 0), 0)
+    return situation.model_copy(
+        update={
+            "earliest_seconds": min(earliest, LONGEST_DELAY_SECONDS),
+            "window_seconds": min(window, LONGEST_DELAY_SECONDS),
+        }
+    )
+
+
+def _to_policy_seconds(span: timedelta, time_scale: TimeScale) -> int:
+    return span // timedelta(microseconds=1) * time_scale.factor // 1_000_000
+
+
+def _ask_strategy(
+    frame: _PlanContext, spec: StrategySpec, strategies: Mapping[str, StrategyFactory]
+) -> _StrategyAnswer:
+    """The strategy's answer, checked. Raises _Unusable."""
+    try:
+        strategy = spec.build_strategy(strategies)
+        answer = strategy.propose(frame.situation)
+        if answer is None:
+            waits = getattr(strategy, "waits_for_method", False) is True
+            return _StrategyAnswer(spec.name, None, f"{spec.name} has no further retry", waits)
+        delay, why = _check_delay(answer.delay_seconds), _clean_text(answer.why)
+    except (_UnusableAnswer, InvalidPolicy) as error:
+        raise _UnusableAnswer(_clean_text(str(error))) from error
+    except Exception as error:  # a plug-in may raise anything, and a recovery must go on
+        raise _UnusableAnswer(_clean_text(f"it raised {type(error).__name__}: {error}")) from error
+    # A ladder's last word may be "too late"; of another strategy it is taken for a mistake.
+    if answer.late_ends is not True and _due_time(frame, delay) > frame.window_ends_at:
+        raise _UnusableAnswer(f"its answer of {delay} s is beyond the window")
+    return _StrategyAnswer(spec.name, delay, why)
+
+
+def _check_delay(delay: object) -> int:
+    if type(delay) is not int:
+        raise _UnusableAnswer(f"its answer {delay!r} is no whole number of seconds")
+    if delay < 0:
+        raise _UnusableAnswer(f"its answer of {delay} s lies before the failure")
+    if delay > LONGEST_DELAY_SECONDS:
+        raise _UnusableAnswer("its answer is beyond any window")
+    return delay
+
+
+def _apply_limits(frame: _PlanContext, idea: _StrategyAnswer, rejected: tuple[str, ...]) -> Plan | Exhausted:
+    if idea.delay_seconds is None:
+        reason = ExhaustionReason.NEW_METHOD if idea.waits_for_method else ExhaustionReason.NO_RETRY
+        return _build_exhausted(frame, reason, idea.why, idea.strategy, rejected)
+    delay, asked = _apply_cool_down(frame, idea.delay_seconds), _asked_wait(frame.situation)
+    at = max(_due_time(frame, delay), frame.situation.now, frame.situation.failed_at + timedelta(seconds=asked))
+    overruled = rejected + _list_overruled(frame, idea, delay, asked)
+    if at > frame.window_ends_at:
+        return _build_exhausted(
+            frame, ExhaustionReason.WINDOW, "the next retry is beyond the window", idea.strategy, overruled
+        )
+    return Plan(
+        at=at.astimezone(UTC),
+        delay_seconds=max(delay, asked),
+        strategy=idea.strategy,
+        policy_version=frame.policy.version,
+        why=f"{frame.situation.cause} in segment {frame.situation.segment}: {idea.why}",
+        rejected=overruled,
+    )
+
+
+def _apply_cool_down(frame: _PlanContext, delay: int) -> int:
+    """The delay, at least the policy's cool-down for this cause."""
+    return max(delay, frame.policy.cool_down_seconds.get(frame.situation.cause, 0))
+
+
+def _asked_wait(situation: Situation) -> int:
+    """The wait that somebody asked for, in seconds: a real wait, which no pace shortens."""
+    return min(max(situation.asked_wait_seconds or 0, 0), LONGEST_DELAY_SECONDS)
+
+
+def _due_time(frame: _PlanContext, delay: int) -> datetime:
+    """The moment after our own delay as it really passes."""
+    return frame.situation.failed_at + frame.time_scale.shorten(timedelta(seconds=delay))
+
+
+def _list_overruled(frame: _PlanContext, idea: _StrategyAnswer, delay: int, asked: int) -> tuple[str, ...]:
+    """What spoke against the strategy's own delay."""
+    early = f"{idea.strategy}: {idea.delay_seconds} s is earlier than"
+    cool_down = (f"{early} the cool-down of {delay} s after {frame.situation.cause}",)
+    advice = (f"{early} the {asked} s that were asked for",)
+    return (cool_down if delay != idea.delay_seconds else ()) + (advice if asked > delay else ())
+
+
+def _build_exhausted(
+    frame: _PlanContext, reason: ExhaustionReason, why: str, strategy: str | None = None, rejected: tuple[str, ...] = ()
+) -> Exhausted:
+    version = frame.policy.version
+    return Exhausted(reason=reason, strategy=strategy, policy_version=version, why=why, rejected=rejected)
+
+
+def _clean_text(text: object) -> str:
+    """A plug-in's words as the event log can hold them: printable, in one line, not long."""
+    words = str(text)[:300]
+    return words if words.isprintable() else "".join(one if one.isprintable() else " " for one in words)

@@ -1,0 +1,92 @@
+"""What a plan was made of, as its row keeps it: enough to make the plan again from the row alone.
+
+Integers and text only. A strategy's settings are kept as JSON text, since a plug-in's may hold what a row can't.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from core.classification.taxonomy import Cause
+from core.durations import TimeScale
+from core.events import format_timestamp, parse_timestamp
+from core.policy.policy import Policy, SegmentPolicy, StrategyFactory, StrategySpec
+from core.strategies.base import Need, Situation
+
+_DERIVED: Final = {"earliest_seconds", "window_seconds"}
+"""Made anew by the planner."""
+_RECORDED_POLICY: Final = "recorded"
+
+
+class PlannerInputs(NamedTuple):
+    """The arguments of `planner.plan`, but for the strategies that are installed."""
+
+    situation: Situation
+    policy: Policy
+    window_ends_at: datetime
+    time_scale: TimeScale
+
+
+def dump_planner_inputs(given: PlannerInputs) -> dict[str, Any]:
+    """The inputs as `data` of a row."""
+    situation, policy = given.situation, given.policy
+    spec = policy.strategy_for(situation.segment, situation.cause)
+    return {
+        "situation": situation.model_dump(mode="json", exclude_none=True, exclude=_DERIVED),
+        "window_ends_at": format_timestamp(given.window_ends_at),
+        "time_scale": given.time_scale.factor,
+        "attempts_allowed": policy.segment_named(situation.segment).attempts_allowed,
+        "cool_down_seconds": policy.cool_down_seconds.get(situation.cause, 0),
+        "strategy": dict(spec.recorded_form) if spec else None,
+        "fallback": dict(policy.fallback.recorded_form),
+    }
+
+
+def parse_planner_inputs(data: Mapping[str, Any], policy_version: str) -> PlannerInputs:
+    """The inputs again, in a policy that says of this case what the one of that version said.
+
+    Raises ValueError or KeyError where these aren't recorded inputs.
+    """
+    situation, ends = Situation.model_validate(data["situation"]), parse_timestamp(data["window_ends_at"])
+    if ends is None:
+        raise ValueError("the end of the window is missing")
+    spec = _parse_strategy(data["strategy"]) if data.get("strategy") else None
+    policy = Policy(
+        name=_RECORDED_POLICY,
+        version=policy_version,
+        segments=(_recorded_segment(situation, spec, data["attempts_allowed"]),),
+        strategies={spec.name: spec} if spec else {},
+        fallback=_parse_strategy(data["fallback"]),
+        cool_down_seconds={situation.cause: data["cool_down_seconds"]},
+        overrides={},
+    )
+    return PlannerInputs(situation, policy, ends, TimeScale(factor=data["time_scale"]))
+
+
+def _recorded_segment(situation: Situation, spec: StrategySpec | None, allowed: int) -> SegmentPolicy:
+    """The segment as far as a plan looks at it."""
+    return SegmentPolicy(
+        name=situation.segment,
+        attempts_allowed=allowed,
+        window_days=1,
+        customer_deadline_days=1,
+        review_deadline_days=1,
+        strategies={situation.cause: spec.name} if spec else {},
+    )
+
+
+def _parse_strategy(data: Mapping[str, str]) -> StrategySpec:
+    return StrategySpec(name=data["name"], use=data["use"], options=json.loads(data["options"]))
+
+
+NO_LOOKUPS: frozenset[Need] = frozenset()
+
+
+def required_lookups(
+    policy: Policy, strategies: Mapping[str, StrategyFactory], segment: str, cause: Cause
+) -> frozenset[Need]:
+    """What the strategy for such failures wants; nothing where none is installed or it says nonsense."""
+    spec = policy.strategy_for(segment, cause)
+    said = getattr(strategies.get(spec.use), "needs", NO_LOOKUPS) if spec else NO_LOOKUPS
+    return frozenset(one for one in Need if isinstance(said, set | frozenset | tuple | list) and one in said)

@@ -1,0 +1,262 @@
+"""Where a key stands in a TOML text; the standard parser tells lines of broken syntax only."""
+
+import re
+import tomllib
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from core.classification.taxonomy import Cause, Chargeability
+from core.durations import parse_duration
+from core.errors import InvalidPolicy
+from core.fraud.rules import SHIPPED_SCORES, FraudRules, SignalKind
+from core.messages.kinds import MessageKind
+from core.operators import OperatorRules
+from core.policy.scope import AttachedMethodHandling, CollectionHandling, ScopeRule, UncollectibleHandling
+
+KeyPath = tuple[str | int, ...]
+
+_HEADER = re.compile(r"\s*(\[{1,2})\s*([A-Za-z0-9_.\- ]+?)\s*\]{1,2}\s*(?:#.*)?$")
+_OPENED = re.compile(r"=\s*\[\s*(?:#.*)?$")
+"""A list that goes on in the next lines, one table a line."""
+_ITEM = re.compile(r"\s*\{")
+_KEY = re.compile(r"\s*[\"']?([A-Za-z0-9_.\-]+)[\"']?\s*=")
+
+
+def find_line(text: str, path: KeyPath) -> int | None:
+    """The line, from 1, of the key at this path or of the nearest table around it; None where nothing is found."""
+    places = _find_lines(text)
+    around = (path[:length] for length in range(len(path), 0, -1))
+    return next((places[prefix] for prefix in around if prefix in places), None)
+
+
+def _find_lines(text: str) -> dict[KeyPath, int]:
+    places: dict[KeyPath, int] = {}
+    counts: dict[str, int] = {}
+    table: KeyPath = ()
+    listed: KeyPath | None = None
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := _HEADER.match(line):
+            table = _table_path(header[2], header[1] == "[[", counts)
+            places.setdefault(table, number)
+        elif key := _KEY.match(line):
+            places.setdefault((*table, key[1]), number)
+            listed = (*table, key[1]) if _OPENED.search(line) else None
+        elif listed and _ITEM.match(line):
+            item = sum(1 for known in places if known[:-1] == listed)
+            places[(*listed, item)] = number
+    return places
+
+
+def _table_path(name: str, repeated: bool, counts: dict[str, int]) -> KeyPath:
+    """The path of a header; a table within a repeated one belongs to its latest copy."""
+    first, *rest = (part.strip() for part in name.split("."))
+    if repeated and not rest:
+        counts[first] = counts.get(first, -1) + 1
+    return (first, counts[first], *rest) if first in counts else (first, *rest)
+
+
+Score = Annotated[int, Field(strict=True, ge=0, le=100)]
+Threshold = Annotated[int, Field(strict=True, ge=1, le=100)]
+Count = Annotated[int, Field(strict=True, ge=2, le=1000)]
+SHIPPED_FRAUD_RULES = FraudRules()
+
+
+class FraudTable(BaseModel):
+    """`[fraud]`; what is left out is as shipped."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    review_at: Threshold = SHIPPED_FRAUD_RULES.review_at
+    block_at: Threshold = SHIPPED_FRAUD_RULES.block_at
+    window: str = "7d"
+    burst_window: str = "1h"
+    cards_of_customer: Count = SHIPPED_FRAUD_RULES.cards_of_customer
+    customers_on_card: Count = SHIPPED_FRAUD_RULES.customers_on_card
+    failures_in_burst: Count = SHIPPED_FRAUD_RULES.failures_in_burst
+    provider_score_min: Score | None = None
+    scorer: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,60}$")] | None = None
+    scorer_timeout_ms: Annotated[int, Field(strict=True, ge=10, le=1000)] = SHIPPED_FRAUD_RULES.scorer_timeout_ms
+    scores: dict[SignalKind, Score] = {}
+
+
+Channels = Annotated[list[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]], Field(min_length=1, max_length=5)]
+
+
+class _StrictMessageTable(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class MessageTable(_StrictMessageTable):
+    """One message of a list."""
+
+    kind: MessageKind
+    after: str | None = None
+    before_end: str | None = None
+    channels: Channels | None = None
+
+
+class CampaignTable(_StrictMessageTable):
+    """One `[campaigns.NAME]`."""
+
+    channels: Channels = ["email"]
+    quiet_hours: str | None = None
+    recovered: bool = True
+    ended: bool = True
+    messages: dict[Cause, list[MessageTable]] = {}
+    unable: dict[Chargeability, list[MessageTable]] = {}
+
+
+PolicyName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+Attempts = Annotated[int, Field(strict=True, ge=0, le=20)]
+Percent = Annotated[int, Field(strict=True, ge=0, le=100)]
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+Days = Annotated[int, Field(strict=True, ge=1, le=365)]
+
+
+class _StrictTable(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StrategyTable(BaseModel):
+    """One `[strategies.NAME]`: the class to use; every other key is its setting."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    use: str
+
+
+class FallbackTable(_StrictTable):
+    """`[fallback]`: the settings of a fixed ladder."""
+
+    delays: list[str]
+    jitter_percent: int = 0
+
+
+class SegmentTable(_StrictTable):
+    """One `[[segments]]`; what is None is taken from the default segment."""
+
+    name: PolicyName
+    when: dict[str, Any] = {}
+    attempts_allowed: Attempts | None = None
+    window_days: Days | None = None
+    customer_deadline_days: Days | None = None
+    review_deadline_days: Days | None = None
+    campaign: PolicyName | None = None
+    important: bool | None = None
+    strategies: dict[Cause, PolicyName] = {}
+
+
+class ChangesTable(_StrictTable):
+    """What an arm of an experiment does differently."""
+
+    attempts_allowed: Attempts | None = None
+    window_days: Days | None = None
+    campaign: PolicyName | None = None
+    strategies: dict[Cause, PolicyName] = {}
+
+
+class ArmTable(ChangesTable):
+    """One `[experiments.NAME.arms.ARM]`."""
+
+    share: Percent
+    segments: dict[PolicyName, ChangesTable] = {}
+
+
+class ExperimentTable(_StrictTable):
+    """One `[experiments.NAME]`."""
+
+    holdout: Percent = 0
+    arms: Annotated[dict[PolicyName, ArmTable], Field(min_length=1)]
+
+
+class OperatorsTable(_StrictTable):
+    """`[operators]`: what people may do on their own; money in minor units, by currency."""
+
+    second_approver_above: dict[Currency, Annotated[int, Field(strict=True, ge=0)]] = {}
+    retries_per_hour: Annotated[int, Field(strict=True, ge=1, le=10_000)] = OperatorRules().retries_per_hour
+
+
+class ScopeTable(_StrictTable):
+    """`[scope]`: which invoices are taken."""
+
+    take: list[ScopeRule] = []
+    paused: CollectionHandling = CollectionHandling.WAIT
+    ending: CollectionHandling = CollectionHandling.COLLECT
+    uncollectible: UncollectibleHandling = UncollectibleHandling.STOP
+
+
+class MethodsTable(_StrictTable):
+    """`[methods]`: what a new payment method is taken for."""
+
+    attached: AttachedMethodHandling = AttachedMethodHandling.TRY
+
+
+class PolicyTable(_StrictTable):
+    """The whole file."""
+
+    format: Literal[1]
+    fallback: FallbackTable
+    cool_down: dict[Cause, str] = {}
+    strategies: dict[PolicyName, StrategyTable]
+    segments: Annotated[list[SegmentTable], Field(min_length=1)]
+    overrides: dict[str, Any] = {}
+    fraud: FraudTable = FraudTable()
+    experiments: dict[PolicyName, ExperimentTable] = {}
+    network_limits: dict[str, Annotated[int, Field(strict=True, ge=1)]] = {}
+    campaigns: dict[PolicyName, CampaignTable] = {}
+    operators: OperatorsTable = OperatorsTable()
+    scope: ScopeTable = ScopeTable()
+    methods: MethodsTable = MethodsTable()
+
+
+class PolicyText:
+    """A policy file's text under its name: reads it, and words what is wrong with it."""
+
+    def __init__(self, text: str, name: str) -> None:
+        self._text, self._name = text, name
+
+    def read_table(self) -> PolicyTable:
+        """The file in its shape. Raises InvalidPolicy naming everything that doesn't fit."""
+        try:
+            return PolicyTable.model_validate(tomllib.loads(self._text))
+        except tomllib.TOMLDecodeError as error:
+            raise InvalidPolicy(f"{self._name}: {error}") from error
+        except ValidationError as error:
+            problems = (self._format_error(tuple(one["loc"]), one["msg"]) for one in error.errors())
+            raise InvalidPolicy("; ".join(problems)) from error
+
+    def error_at(self, path: KeyPath, sentence: str) -> InvalidPolicy:
+        """An error about the key at this path."""
+        return InvalidPolicy(self._format_error(path, sentence))
+
+    def _format_error(self, path: KeyPath, sentence: str) -> str:
+        line = find_line(self._text, path)
+        place = f"{self._name}:{line}" if line else self._name
+        return f"{place}: {'.'.join(map(str, path))}: {sentence}"
+
+
+LONGEST_WINDOW = 90 * 86_400
+"""Further back nothing is counted: the query has to stay quick."""
+
+
+def parse_fraud_rules(file: PolicyText, table: FraudTable) -> FraudRules:
+    """The rules of this table. Raises InvalidPolicy naming key and line."""
+    if table.review_at > table.block_at:
+        raise file.error_at(("fraud", "review_at"), f"{table.review_at} is above block_at, which is {table.block_at}")
+    return FraudRules(
+        **table.model_dump(exclude={"window", "burst_window", "scores"}),
+        window_seconds=_parse_window(file, "window", table.window),
+        burst_window_seconds=_parse_window(file, "burst_window", table.burst_window),
+        scores={**SHIPPED_SCORES, **table.scores},
+    )
+
+
+def _parse_window(file: PolicyText, key: str, text: str) -> int:
+    try:
+        length = parse_duration(text)
+    except InvalidPolicy as error:
+        raise file.error_at(("fraud", key), str(error)) from error
+    if length > LONGEST_WINDOW:
+        raise file.error_at(("fraud", key), f"{text} is longer than 90d")
+    return length

@@ -1,0 +1,167 @@
+"""Which invoices are ours to collect: named rules over what the provider says of the claim, the first that fits counts.
+
+Pure: the facts come from a webhook's body or from a fresh read, the rules from the policy file's `[scope]`.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from core.base import Value
+from core.collection_terms import CollectionMethod, CollectionTerms, SubscriptionStatus
+from core.durations import REAL_TIME, TimeScale
+from core.payments import InvoiceStatus, InvoiceView
+
+MAX_SCOPE_WINDOW: Final = timedelta(days=365)
+"""The longest window that a policy may have."""
+
+
+class ScopeRule(StrEnum):
+    """Why an invoice is not taken."""
+
+    SEND_INVOICE = "send_invoice"
+    FIRST_INVOICE = "first_invoice"
+    OTHER_APPLICATION = "other_application"
+    SHOPPER_PRESENT = "shopper_present"
+    TOO_OLD = "too_old"
+
+
+class CollectionHandling(StrEnum):
+    """What is done about an invoice that is owed, where merchants differ on whether to go on."""
+
+    WAIT = "wait"
+    """Nothing is charged and nobody is written to while it is so; a payment counts."""
+    COLLECT = "collect"
+    """Go on: it is owed."""
+
+
+class UncollectibleHandling(StrEnum):
+    """What an invoice that was marked as uncollectible is taken for. Charged it is never."""
+
+    STOP = "stop"
+    """The merchant gave it up: the recovery ends. A payment that comes all the same is written down behind the end."""
+    WAIT = "wait"
+    """The provider's own automation did it: the customer may still pay until the window ends."""
+
+
+class AttachedMethodHandling(StrEnum):
+    """What a stored method that is no default is taken for."""
+
+    TRY = "try"
+    """It was given for what is open: it is tried at once."""
+    WAIT_FOR_DEFAULT = "wait_for_default"
+    """It may be for another purchase: only a method that becomes a default is tried."""
+
+
+class ScopeRules(Value):
+    """A policy's say in it. Shipped: nothing that is named above is taken."""
+
+    take: frozenset[ScopeRule] = frozenset()
+    """Rules that the merchant has lifted."""
+    oldest: timedelta = MAX_SCOPE_WINDOW
+    """An invoice that is older when its failure arrives is not taken: the policy's longest window."""
+    paused: CollectionHandling = CollectionHandling.WAIT
+    """The merchant paused the collection of the subscription."""
+    ending: CollectionHandling = CollectionHandling.COLLECT
+    """The customer has set the subscription to end with its period."""
+    uncollectible: UncollectibleHandling = UncollectibleHandling.STOP
+    attached: AttachedMethodHandling = AttachedMethodHandling.TRY
+
+
+def find_scope_rule(
+    terms: CollectionTerms | None, rules: ScopeRules, now: datetime, *, opening: bool = True
+) -> ScopeRule | None:
+    """The rule by which an invoice of these terms is not ours, or None. Unknown facts speak against nothing.
+
+    The age counts only where a recovery opens: one that is under way has its own window.
+    """
+    if terms is None:
+        return None
+    for rule, fits in _SCOPE_CHECKS.items():
+        if rule not in rules.take and (opening or rule is not ScopeRule.TOO_OLD) and fits(terms, rules, now):
+            return rule
+    return None
+
+
+def _is_sent_invoice(terms: CollectionTerms, _: ScopeRules, __: datetime) -> bool:
+    return terms.collection_method is CollectionMethod.SENT
+
+
+def _is_first_invoice(terms: CollectionTerms, _: ScopeRules, __: datetime) -> bool:
+    """The checkout has 23 hours for it (docs.stripe.com/billing/subscriptions/overview, subscription statuses)."""
+    first = terms.billing_reason == "subscription_create"
+    return first and terms.subscription_status in {SubscriptionStatus.INCOMPLETE, SubscriptionStatus.INCOMPLETE_EXPIRED}
+
+
+def _is_from_other_application(terms: CollectionTerms, _: ScopeRules, __: datetime) -> bool:
+    return terms.application is not None
+
+
+def _is_shopper_present(terms: CollectionTerms, _: ScopeRules, __: datetime) -> bool:
+    return terms.shopper_present is True
+
+
+def _is_too_old(terms: CollectionTerms, rules: ScopeRules, now: datetime) -> bool:
+    return terms.created_at is not None and now - terms.created_at > rules.oldest
+
+
+_SCOPE_CHECKS: Final[Mapping[ScopeRule, Callable[[CollectionTerms, ScopeRules, datetime], bool]]] = {
+    ScopeRule.SEND_INVOICE: _is_sent_invoice,
+    ScopeRule.FIRST_INVOICE: _is_first_invoice,
+    ScopeRule.OTHER_APPLICATION: _is_from_other_application,
+    ScopeRule.SHOPPER_PRESENT: _is_shopper_present,
+    ScopeRule.TOO_OLD: _is_too_old,
+}
+
+SCOPE_SENTENCES: Final[Mapping[str, str]] = {
+    ScopeRule.SEND_INVOICE: "it was sent to be paid by the customer (collection_method send_invoice)",
+    ScopeRule.FIRST_INVOICE: "the first invoice of a subscription that is still incomplete belongs to its checkout",
+    ScopeRule.OTHER_APPLICATION: "another application made this invoice and collects it",
+    ScopeRule.SHOPPER_PRESENT: "the shopper was present and paid by their own hand",
+    ScopeRule.TOO_OLD: "it is older than the window of the policy",
+}
+"""Each rule in words, for rows, pages and the inbox."""
+
+
+def describe_scope_rule(rule: str) -> str:
+    """The rule's name with its sentence, as the inbox and `retry.skipped` say it."""
+    return f"out of scope, {rule}: {SCOPE_SENTENCES.get(rule, rule)}"
+
+
+class InvoiceScope:
+    """Judges invoices by the policy as it is now."""
+
+    def __init__(self, rules: Callable[[], ScopeRules] = ScopeRules, time_scale: TimeScale = REAL_TIME) -> None:
+        self._rules, self._time_scale = rules, time_scale
+
+    @property
+    def rules(self) -> ScopeRules:
+        """The rules in force."""
+        return self._rules()
+
+    def judge_invoice(self, invoice: InvoiceView, now: datetime, *, opening: bool) -> InvoiceView:
+        """The invoice with the rule by which it is not ours, and what the policy makes of pauses and write-offs."""
+        rules = self._rules()
+        rule = find_scope_rule(invoice.terms, rules, now, opening=opening)
+        held = _is_on_hold(invoice.terms, rules)
+        waits = invoice.status is InvoiceStatus.UNCOLLECTIBLE and rules.uncollectible is UncollectibleHandling.WAIT
+        return invoice.model_copy(
+            update={
+                "out_of_scope": rule.value if rule else None,
+                "terms": invoice.terms.model_copy(update={"collection_paused": held or None}),
+                "written_off": waits,
+                "time_scale": self._time_scale.factor,
+                "status": InvoiceStatus.OPEN if waits else invoice.status,
+            }
+        )
+
+
+def _is_on_hold(terms: CollectionTerms, rules: ScopeRules) -> bool:
+    """Whether the policy has its collection wait."""
+    paused = terms.collection_paused is True and rules.paused is CollectionHandling.WAIT
+    return paused or (terms.ends_at_period_end is True and rules.ending is CollectionHandling.WAIT)
+
+
+SHIPPED_SCOPE: Final = InvoiceScope()
+"""By the shipped rules."""

@@ -1,0 +1,146 @@
+"""What the rows of a charge change in a recovery: from its request to its end."""
+
+from core.events import CloseReason, Record, State
+from core.events.money_data import ChargeEnd, ChargeReconciled, ChargeRequested
+from core.payments import NO_METHOD, UNFIT_METHOD, Card, ChargeOrder, Failure, Outcome
+from core.recovery.state import ChargeFallback, Ending, Recovery
+
+
+def end_recovery(recovery: Recovery, state: State, reason: str) -> Recovery:
+    """The first ending stands, but money that came in beats them all."""
+    if recovery.ending and state is not State.RECOVERED:
+        return recovery
+    return recovery.with_changes(ending=Ending(state=state, reason=reason))
+
+
+def remember_event(recovery: Recovery, event_id: str | None) -> Recovery:
+    """The recovery that knows this provider event when it comes again."""
+    return recovery if event_id is None else recovery.with_changes(event_ids=(*recovery.event_ids, event_id))
+
+
+def apply_charge_request(recovery: Recovery, record: Record) -> Recovery:
+    """A charge is in flight, under its own key and parameters."""
+    data = record.read(ChargeRequested)
+    recovery = _switch_method(recovery.with_changes(footing=recovery.charge_fallback), data)
+    order = ChargeOrder(
+        provider=recovery.provider,
+        invoice_id=recovery.invoice_id,
+        attempt=record.attempt or recovery.attempt + 1,
+        idempotency_key=data.idempotency_key,
+        amount=data.amount,
+        currency=data.currency,
+        method_id=data.method_id,
+        customer_id=data.customer_id,
+        last_method_id=data.last_method_id,
+        method_kind=recovery.card.kind,
+        charge_before=data.charge_before,
+        requested_at=record.occurred_at,
+    )
+    return recovery.with_changes(
+        stage=State.CHARGING,
+        in_flight=order,
+        in_flight_trigger=data.trigger,
+        unsettled=False,
+        attempt=order.attempt,
+        attempts_used=recovery.attempts_used + int(data.trigger.uses_budget),
+        amount=order.amount,
+        next_attempt_at=None if data.trigger.uses_budget else recovery.next_attempt_at,
+        trigger=None,
+        method_id=None,
+        last_charge_from=record.occurred_at,
+        last_charge_to=None,
+    )
+
+
+def _switch_method(recovery: Recovery, data: ChargeRequested) -> Recovery:
+    """Limits and classification belong to the method that is charged: of another one nothing is known from before."""
+    named = data.method_id
+    if named in {None, recovery.method_in_use}:
+        return recovery
+    known = {"fingerprint": data.fingerprint, "network": data.network}
+    return recovery.with_changes(method_in_use=named, card=Card(**known), **known)
+
+
+def clear_charge(recovery: Recovery, record: Record) -> Recovery:
+    """No charge is in flight any more."""
+    data = record.read(ChargeEnd)
+    made = (*recovery.charge_ids, data.charge_id) if data.charge_id else recovery.charge_ids
+    event_id = data.event_id if isinstance(data, ChargeReconciled) else None
+    return remember_event(recovery, event_id).with_changes(
+        in_flight=None,
+        in_flight_trigger=None,
+        unsettled=False,
+        refusal_known=False,
+        last_charge_to=record.occurred_at,
+        charge_ids=made,
+    )
+
+
+def apply_charge_success(recovery: Recovery, record: Record) -> Recovery:
+    """The end; or, where less came than was asked for, the rest stays open and is decided on."""
+    data = record.read(ChargeEnd)
+    came, asked = data.amount, recovery.in_flight.amount if recovery.in_flight else recovery.amount
+    after = clear_charge(recovery, record)
+    if came is None or came >= asked:
+        return end_recovery(after, State.RECOVERED, CloseReason.CHARGED)
+    rest = after.with_changes(amount=asked - came, paid=recovery.paid + came, failed_at=record.occurred_at)
+    rest = count_payment(rest, data.charge_id)
+    return rest.with_changes(undecided=True, unread=True)
+
+
+def count_payment(recovery: Recovery, payment_id: str | None) -> Recovery:
+    """The recovery that adds this payment's money up no second time."""
+    known = payment_id is None or payment_id in recovery.payments_counted
+    return recovery if known else recovery.with_changes(payments_counted=(*recovery.payments_counted, payment_id))
+
+
+def apply_charge_decline(recovery: Recovery, record: Record) -> Recovery:
+    """The attempt's moment is what the next delay counts from."""
+    data = record.read(ChargeEnd)
+    failed_at = recovery.in_flight.requested_at if recovery.in_flight else record.occurred_at
+    return clear_charge(recovery, record).with_changes(
+        failure=data.failure or Failure(),
+        card=data.card or recovery.card,
+        next_provider_attempt=data.next_provider_attempt or recovery.next_provider_attempt,
+        failed_at=failed_at,
+        undecided=True,
+    )
+
+
+def apply_charge_unknown(recovery: Recovery, _: Record) -> Recovery:
+    """The charge in flight has no definite answer yet."""
+    return recovery.with_changes(unsettled=True)
+
+
+def apply_charge_reconciled(recovery: Recovery, record: Record) -> Recovery:
+    """What became of the charge in flight, found out by other means than its own answer."""
+    data = record.read(ChargeReconciled)
+    match data.outcome:
+        case Outcome.SUCCEEDED:
+            return apply_charge_success(recovery, record)
+        case Outcome.DECLINED:
+            return apply_charge_decline(recovery, record)
+        case _ if data.reason in {UNFIT_METHOD, NO_METHOD}:
+            return _apply_unfit_method(recovery, record)
+        case _:
+            tried = recovery.in_flight.requested_at if recovery.in_flight else record.occurred_at
+            return clear_charge(recovery, record).with_changes(failed_at=tried, undecided=True, unread=True)
+
+
+def _apply_unfit_method(recovery: Recovery, record: Record) -> Recovery:
+    """A method that can't be charged costs nothing but its own try: budget, schedule and deadline stay."""
+    order, trigger = recovery.in_flight, recovery.in_flight_trigger
+    used = recovery.attempts_used - int(bool(trigger and trigger.uses_budget))
+    back = clear_charge(recovery, record).with_changes(attempts_used=used)
+    if order is None or order.method_id is None or record.read(ChargeReconciled).reason == NO_METHOD:
+        # A default that was read and can't be charged all the same must not be tried again and again.
+        unfit = (*recovery.unfit_methods, *recovery.default_methods[:1])
+        return back.with_changes(no_method=True, unfit_methods=unfit, undecided=True, unread=True)
+    back = back.with_changes(unfit_methods=(*recovery.unfit_methods, order.method_id))
+    footing = recovery.footing or recovery.charge_fallback
+    if footing.method != order.method_id:
+        return back.restore_fallback(footing)
+    # The method that was in use all the time is gone: the provider's default is next, of which nothing is known yet.
+    return back.restore_fallback(
+        ChargeFallback(stage=footing.stage, failure=footing.failure, category=footing.category, cause=footing.cause)
+    )

@@ -1,0 +1,70 @@
+"""What the networks' rules say to one charge that is about to be requested, as the row to write: pure helpers."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from core.card_networks.rules import Credential, LedgerEntry, NetworkRules, Verdict, check_attempt, find_free_moment
+from core.card_networks.verdicts import blocked_attempt_data, explain_verdict, rule_usage
+from core.events import Event, EventType, Trigger, format_timestamp
+from core.events.money_data import ChargeRequested
+from core.payments import Card
+from core.recovery.network_ledger import credential_of
+from core.recovery.state import Recovery
+
+
+def credential_to_charge(recovery: Recovery, request: Event, card: Card | None, *, other: bool) -> Credential:
+    """What this request would charge; `other`: not the card that failed last, unless reading says so."""
+    known = credential_of(recovery)
+    fingerprint = card.fingerprint if card else None
+    network = card.network if card else None
+    if not other:
+        fingerprint, network = fingerprint or known.fingerprint, network or known.network
+    said = {"fingerprint": fingerprint, "network": network}
+    wanted = request.read(ChargeRequested)
+    return known.model_copy(update=said | {"amount": wanted.amount, "currency": wanted.currency})
+
+
+def check_network_limits(
+    recovery: Recovery, request: Event, card: Credential, rules: NetworkRules, tries: Sequence[LedgerEntry]
+) -> Event:
+    """The request with the card in it; or, where a rule forbids it now, what becomes of it instead."""
+    verdict = check_attempt(rules, card, tries, request.occurred_at)
+    if not verdict.is_allowed:
+        return _network_limit_event(recovery, request, card, verdict, rules, tries)
+    counted = "card" if card.fingerprint else "recovery"
+    known = {"fingerprint": card.fingerprint, "network": card.network, "counted_by": counted}
+    return request.having(**known)
+
+
+def _network_limit_event(
+    recovery: Recovery,
+    request: Event,
+    card: Credential,
+    verdict: Verdict,
+    rules: NetworkRules,
+    tries: Sequence[LedgerEntry],
+) -> Event:
+    """Only a scheduled charge moves; one that was asked for is refused, and the schedule stays."""
+    at = find_free_moment(rules, card, tries, request.occurred_at)
+    trigger = request.read(ChargeRequested).trigger
+    facts = blocked_attempt_data(rules, card, verdict, request.occurred_at)
+    data: dict[str, Any] = {
+        "reason": "network_limit",
+        **rule_usage(verdict),
+        "why": explain_verdict(verdict, at),
+        "network": facts,
+    }
+    become = _postpone_or_give_up(recovery, at) if trigger is Trigger.SCHEDULED else _refusal_data(trigger, at)
+    return Event(type=EventType.RETRY_SKIPPED, occurred_at=request.occurred_at, data=data | become)
+
+
+def _postpone_or_give_up(recovery: Recovery, at: datetime | None) -> dict[str, Any]:
+    if at is None or (recovery.window_ends_at and at > recovery.window_ends_at):
+        until = {"until": format_timestamp(recovery.window_ends_at)} if recovery.window_ends_at else {}
+        return {"action": "give_up", "free_at": format_timestamp(at) if at else None} | until
+    return {"action": "postpone", "at": format_timestamp(at)}
+
+
+def _refusal_data(trigger: Trigger, at: datetime | None) -> dict[str, Any]:
+    return {"action": "refuse", "trigger": trigger.value, "free_at": format_timestamp(at) if at else None}

@@ -1,0 +1,132 @@
+"""What recorded retries came to: counts by cause, attempt, hour of week and delay, as small tables of integers."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+
+from core.base import Value
+from core.classification.taxonomy import Cause
+
+DELAY_EDGES: Final = (6, 12, 24, 48, 72, 120, 168)
+"""Hours after the failure at which the next delay class begins; class 0 is sooner than all of them."""
+BLOCK_HOURS: Final = 6
+"""Hours of the week are taken together in blocks of six: 28 of them, from Monday 00:00 UTC."""
+BLOCKS_PER_WEEK: Final = 7 * 24 // BLOCK_HOURS
+LAST_ATTEMPT: Final = 6
+"""Later attempts count as this one: there are few."""
+
+RetryTally = tuple[int, int]
+"""Tried, won."""
+
+
+class RetryCell(NamedTuple):
+    """Retries that are alike."""
+
+    cause: str
+    attempt: int
+    """The scheduled retry, from 1."""
+    hour_of_week: int
+    """0 to 167 from Monday 00:00 UTC."""
+    delay_hours: int
+    """Whole hours from the failure before."""
+    tried: int
+    won: int
+
+
+class DelayBlockTally(Value):
+    """One combination of delay class and block of the week."""
+
+    delay: int
+    block: int
+    tried: int
+    won: int
+
+
+class Experience(Value):
+    """All that was learnt about one cause and attempt: what a strategy considers, and what the plan's row records."""
+
+    snapshot: str
+    """Names the state of knowledge that this is part of."""
+    cause: RetryTally = (0, 0)
+    """All attempts after this cause."""
+    attempt: RetryTally = (0, 0)
+    delays: tuple[RetryTally, ...] = ((0, 0),) * (len(DELAY_EDGES) + 1)
+    """Of this cause, by delay class."""
+    blocks: tuple[RetryTally, ...] = ((0, 0),) * BLOCKS_PER_WEEK
+    """Of this cause, by block of the week."""
+    spots: tuple[DelayBlockTally, ...] = ()
+    """Of this cause and attempt, both together; those that were tried."""
+
+
+class RetryStatistics:
+    """One snapshot: immutable, answers for each cause and attempt without counting again."""
+
+    def __init__(self, cells: Iterable[RetryCell] = ()) -> None:
+        known = sorted(cells)
+        self.snapshot: str = hashlib.sha256(json.dumps(known).encode()).hexdigest()[:12]
+        """The same for the same cells, in whatever order."""
+        self._experiences: Mapping[tuple[str, int], Experience] = _build_experiences(known, self.snapshot)
+
+    def experience_for(self, cause: Cause, attempt: int) -> Experience:
+        """What is known; zeros where nothing is."""
+        found = self._experiences.get((cause.value, min(attempt, LAST_ATTEMPT)))
+        return found or self._experiences.get((cause.value, 0)) or Experience(snapshot=self.snapshot)
+
+
+def delay_class(hours: int) -> int:
+    """Which of the delay classes so many hours belong to."""
+    return sum(hours >= edge for edge in DELAY_EDGES)
+
+
+def block_of(moment: datetime) -> int:
+    """The block of the week, 0 to 27."""
+    utc = moment.astimezone(UTC)
+    return (utc.weekday() * 24 + utc.hour) // BLOCK_HOURS
+
+
+class _Counts:
+    """Counts under any key."""
+
+    def __init__(self) -> None:
+        self._tried: Counter[tuple[int | str, ...]] = Counter()
+        self._won: Counter[tuple[int | str, ...]] = Counter()
+
+    def add(self, cell: RetryCell, *key: int | str) -> None:
+        self._tried[key] += cell.tried
+        self._won[key] += cell.won
+
+    def tally_of(self, *key: int | str) -> RetryTally:
+        return self._tried[key], self._won[key]
+
+
+def _build_experiences(cells: list[RetryCell], snapshot: str) -> dict[tuple[str, int], Experience]:
+    """By cause and attempt; attempt 0 stands for one that was never tried."""
+    total = _Counts()
+    spots: dict[tuple[str, int], set[tuple[int, int]]] = {(cell.cause, 0): set() for cell in cells}
+    for cell in cells:
+        attempt = min(cell.attempt, LAST_ATTEMPT)
+        delay, block = delay_class(cell.delay_hours), cell.hour_of_week // BLOCK_HOURS
+        total.add(cell, "cause", cell.cause)
+        total.add(cell, "attempt", cell.cause, attempt)
+        total.add(cell, "delay", cell.cause, delay)
+        total.add(cell, "block", cell.cause, block)
+        total.add(cell, "spot", cell.cause, attempt, delay, block)
+        spots.setdefault((cell.cause, attempt), set()).add((delay, block))
+    return {key: _build_experience(total, *key, sorted(found), snapshot) for key, found in spots.items()}
+
+
+def _build_experience(
+    total: _Counts, cause: str, attempt: int, spots: list[tuple[int, int]], snapshot: str
+) -> Experience:
+    tallies = [(delay, block, *total.tally_of("spot", cause, attempt, delay, block)) for delay, block in spots]
+    return Experience(
+        snapshot=snapshot,
+        cause=total.tally_of("cause", cause),
+        attempt=total.tally_of("attempt", cause, attempt),
+        delays=tuple(total.tally_of("delay", cause, number) for number in range(len(DELAY_EDGES) + 1)),
+        blocks=tuple(total.tally_of("block", cause, number) for number in range(BLOCKS_PER_WEEK)),
+        spots=tuple(DelayBlockTally(delay=one[0], block=one[1], tried=one[2], won=one[3]) for one in tallies),
+    )

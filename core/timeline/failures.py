@@ -1,0 +1,144 @@
+"""A failed payment and what was found out about it."""
+
+from core.events import Record
+from core.timeline.entries import (
+    EventData,
+    EventDescription,
+    Fact,
+    Mood,
+    amount_value,
+    code_value,
+    duration_value,
+    join_parts,
+    known_facts,
+    label_value,
+    moment_value,
+    to_sentence,
+)
+from core.timeline.labels import ABILITIES, CATEGORIES, CAUSES, cause_name, to_plain_words
+
+
+def code_facts(data: EventData) -> tuple[Fact, ...]:
+    """What provider, network and bank answered, in their own codes."""
+    failure = data.read_object("failure")
+    return known_facts(
+        ("Provider's code", code_value(failure.read_text("code"))),
+        ("Network's code", code_value(failure.read_text("network_code"))),
+        ("Network's advice", code_value(failure.read_text("network_advice"))),
+        ("Provider's advice", code_value(failure.read_text("advice"))),
+    )
+
+
+def card_facts(data: EventData) -> tuple[Fact, ...]:
+    """Which card, as far as may be known."""
+    found = data.read_object("card")
+    ending = f"ending in {found.read_text('last4')}" if found.read_text("last4") else ""
+    network = found.read_text("network").capitalize()
+    return known_facts(("Card", join_parts((network, ending, found.read_text("funding"), found.read_text("country")))))
+
+
+def describe_failure(record: Record) -> EventDescription:
+    """The provider announced a failure."""
+    data = EventData(record.data)
+    again = data.read_moment("next_provider_attempt")
+    return EventDescription(
+        headline="The payment failed again at the provider" if record.sequence > 1 else "The payment failed",
+        why="The provider will try again by itself; we stay out of its way." if again else "",
+        facts=known_facts(
+            ("Amount", amount_value(data.read_number("amount"), data.read_text("currency"))),
+            ("Provider's own next try", moment_value(again)),
+            ("Provider's own tries so far", _attempt_count(data.read_number("provider_attempt"))),
+            ("Told by", code_value(data.read_text("event_type"))),
+        )
+        + code_facts(data)
+        + card_facts(data),
+        mood=Mood.BAD,
+    )
+
+
+def _attempt_count(tries: int | None) -> str:
+    """Providers that don't count say the second of the try instead."""
+    return str(tries) if tries and tries < 1000 else ""
+
+
+def describe_classification(record: Record) -> EventDescription:
+    """What the failure is."""
+    data = EventData(record.data)
+    cause, fee = data.read_text("cause"), data.read_object("network_fee")
+    return EventDescription(
+        headline=f"Why it failed: {cause_name(cause) or 'not known'}",
+        why=CAUSES[cause][1] if cause in CAUSES else "",
+        facts=known_facts(
+            ("Kind", CATEGORIES.get(data.read_text("category"), to_plain_words(data.read_text("category")))),
+            ("Decided by", code_value(data.read_text("decided_by"))),
+            ("Source", data.read_text("source")),
+            ("Can be charged", ABILITIES.get(data.read_text("ability"), "")),
+            ("Asked to wait", duration_value(data.read_number("wait_seconds"))),
+            ("Could not be read", join_parts(map(to_plain_words, data.read_texts("missing")))),
+            ("Network fee caused", amount_value(fee.read_number("amount"), fee.read_text("currency").upper())),
+        )
+        + code_facts(data)
+        + card_facts(data),
+    )
+
+
+def describe_segment(record: Record) -> EventDescription:
+    """Which rules of the policy count for this customer."""
+    data = EventData(record.data)
+    tries = data.read_number("attempts_allowed")
+    name = data.read_text("segment")
+    return EventDescription(
+        headline=f"Customer group: {to_plain_words(name) or 'not known'}",
+        why=_segment_reason(data.read_text("why")),
+        facts=known_facts(
+            ("Retries allowed", None if tries is None else str(tries)),
+            ("Time for retries ends", moment_value(data.read_moment("window_ends_at"))),
+            ("Messages", label_value(data.read_text("campaign"))),
+            ("Rule", code_value(data.read_text("rule"))),
+        ),
+    )
+
+
+def _segment_reason(why: str) -> str:
+    """`tenure_days is 0` is how a rule says it."""
+    seen = [part.partition(" is ") for part in why.split(", ")]
+    if not all(found for _, found, _ in seen):
+        return to_sentence(why)
+    return to_sentence(join_parts(f"{_PROFILE.get(name, to_plain_words(name))}: {value}" for name, _, value in seen))
+
+
+_PROFILE = {
+    "tenure_days": "days as a customer",
+    "lifetime_value": "paid so far, in minor units",
+    "invoice_amount": "amount of the invoice, in minor units",
+    "open_recoveries": "other failed payments",
+    "successes": "payments recovered before",
+    "failures": "payments lost before",
+}
+
+
+def describe_fraud_assessment(record: Record) -> EventDescription:
+    """How suspicious it is."""
+    data = EventData(record.data)
+    level, score = data.read_text("level"), data.read_number("score")
+    risk, own = data.read_text("radar_level"), data.read_number("radar_score")
+    return EventDescription(
+        headline=_LEVELS.get(level, f"Fraud check: {to_plain_words(level) or 'not known'}"),
+        why=to_sentence("; ".join(data.read_texts("reasons"))),
+        facts=known_facts(
+            ("Risk score", f"{score} of 100" if score is not None else ""),
+            ("Provider's risk level", label_value(risk)),
+            ("Provider's risk score", "" if own is None else str(own)),
+            ("Card network's warning", "yes" if data.is_true("early_warning") else ""),
+            ("Disputed", "yes" if data.is_true("disputed") else ""),
+        ),
+        mood=_MOODS.get(level, Mood.PLAIN),
+    )
+
+
+_LEVELS = {
+    "clear": "Fraud check: nothing suspicious",
+    "review": "Fraud check: a person should look at this",
+    "block": "Fraud check: too suspicious to be charged",
+}
+_MOODS = {"review": Mood.WARN, "block": Mood.BAD}

@@ -1,0 +1,88 @@
+"""The story of a recovery: each row told by itself, and the rows of one decision together."""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Final
+
+from core.base import Value
+from core.events import EventType, Record
+from core.timeline import actions, charges, decisions, failures
+from core.timeline.entries import EventDescription, Mood
+
+DESCRIBERS: Final[Mapping[EventType, Callable[[Record], EventDescription]]] = {
+    EventType.PAYMENT_FAILED: failures.describe_failure,
+    EventType.FAILURE_CLASSIFIED: failures.describe_classification,
+    EventType.CUSTOMER_SEGMENTED: failures.describe_segment,
+    EventType.FRAUD_ASSESSED: failures.describe_fraud_assessment,
+    EventType.RETRY_PLANNED: decisions.describe_plan,
+    EventType.RETRY_SKIPPED: decisions.describe_skip,
+    EventType.SHADOW_PLANNED: decisions.describe_shadow_plan,
+    EventType.CHARGE_REQUESTED: charges.describe_charge_request,
+    EventType.CHARGE_SUCCEEDED: charges.describe_charge_success,
+    EventType.CHARGE_DECLINED: charges.describe_decline,
+    EventType.CHARGE_UNKNOWN: charges.describe_unknown_charge,
+    EventType.CHARGE_RECONCILED: charges.describe_reconciliation,
+    EventType.RETRY_REQUESTED: actions.command_describer("asked for a retry now", "retry now", Mood.BUSY),
+    EventType.CANCEL_REQUESTED: actions.command_describer("canceled the recovery", "cancel it", Mood.WARN),
+    EventType.PAUSED: actions.command_describer("paused the recovery", "pause it", Mood.WARN),
+    EventType.RESUMED: actions.command_describer("resumed the recovery", "resume it"),
+    EventType.REVIEWED: actions.describe_review,
+    EventType.METHOD_UPDATED: actions.describe_new_method,
+    EventType.PAID_ELSEWHERE: actions.describe_payment_elsewhere,
+    EventType.CLOSED_ELSEWHERE: actions.describe_closing_elsewhere,
+    EventType.DISPUTE_OPENED: actions.describe_dispute,
+    EventType.NOTIFICATION_SENT: actions.describe_message_sent,
+    EventType.NOTIFICATION_FAILED: actions.describe_message_failure,
+    EventType.RECOVERY_CLOSED: actions.describe_recovery_end,
+    EventType.EVENT_LATE: actions.describe_late_event,
+    EventType.PAYMENT_REFUNDED: actions.describe_money_back,
+    EventType.PAYMENT_REVERSED: actions.describe_money_back,
+    EventType.PAYMENT_LATE: actions.describe_late_payment,
+}
+INPUT_EVENTS: Final = frozenset({EventType.FAILURE_CLASSIFIED, EventType.CUSTOMER_SEGMENTED, EventType.FRAUD_ASSESSED})
+"""Rows that lead to the decision behind them."""
+DECISION_EVENTS: Final = frozenset({EventType.RETRY_PLANNED, EventType.RETRY_SKIPPED})
+
+
+class TimelineEntry(Value):
+    """One entry of the story, and what led to it: the findings of a decision, in their order."""
+
+    at: datetime
+    sequence: int
+    """Of its last row; unique in the story."""
+    description: EventDescription
+    basis: tuple[EventDescription, ...] = ()
+    shadow: EventDescription | None = None
+    """What the policy on trial would have done in its place."""
+
+
+def describe_record(record: Record) -> EventDescription:
+    """One row in words."""
+    return DESCRIBERS[record.type](record)
+
+
+def build_timeline(records: Iterable[Record]) -> tuple[TimelineEntry, ...]:
+    """All rows, in their order. Findings without a decision behind them stand by themselves."""
+    entries: list[TimelineEntry] = []
+    found: list[Record] = []
+    for record in records:
+        if record.type is EventType.SHADOW_PLANNED and entries and not found:
+            entries[-1] = entries[-1].model_copy(
+                update={"shadow": describe_record(record), "sequence": record.sequence}
+            )
+        elif record.type in INPUT_EVENTS:
+            found.append(record)
+        else:
+            entries += _entries_for(found, record)
+            found = []
+    return (*entries, *map(_single_entry, found))
+
+
+def _entries_for(found: list[Record], record: Record) -> list[TimelineEntry]:
+    if record.type in DECISION_EVENTS:
+        return [_single_entry(record).model_copy(update={"basis": tuple(map(describe_record, found))})]
+    return [*map(_single_entry, found), _single_entry(record)]
+
+
+def _single_entry(record: Record) -> TimelineEntry:
+    return TimelineEntry(at=record.occurred_at, sequence=record.sequence, description=describe_record(record))

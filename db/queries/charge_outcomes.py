@@ -1,0 +1,109 @@
+"""What scheduled retries came to, counted over the whole log: the raw material of the adaptive strategy."""
+
+from datetime import date, datetime
+from typing import Final
+
+from sqlalchemy import text
+
+from core.base import Value
+from core.strategies.experience import RetryCell
+from db.session import Session
+
+COUNT_SECONDS: Final = 60
+"""A count over months may take longer than other statements; nobody waits for it."""
+
+# One row of the log per retry, joined with what stands beside it in the same recovery; all by the unique index.
+RETRIES_QUERY: Final = text("""
+    SELECT cause, retry, hour_of_week, delay_hours, count(*) AS tried, count(*) FILTER (WHERE won) AS won
+    FROM (
+        SELECT failed.data->>'cause' AS cause,
+               coalesce((planned.data->>'retry')::int, 1) AS retry,
+               CAST(extract(isodow FROM requested.occurred_at AT TIME ZONE 'UTC') - 1 AS int) * 24
+                   + CAST(extract(hour FROM requested.occurred_at AT TIME ZONE 'UTC') AS int) AS hour_of_week,
+               CAST(floor(greatest(extract(epoch FROM requested.occurred_at - failed.occurred_at), 0) / 3600) AS int)
+                   AS delay_hours,
+               coalesce(ended.data->>'outcome', ended.type) IN ('succeeded', 'charge.succeeded') AS won
+        FROM event_log AS requested
+        JOIN LATERAL (
+            SELECT type, data FROM event_log
+            WHERE opened_on = requested.opened_on AND recovery_id = requested.recovery_id
+              AND sequence > requested.sequence AND attempt = requested.attempt
+              AND (type IN ('charge.succeeded', 'charge.declined')
+                   OR type = 'charge.reconciled' AND data->>'outcome' IN ('succeeded', 'declined'))
+            ORDER BY sequence LIMIT 1
+        ) AS ended ON true
+        JOIN LATERAL (
+            SELECT data, occurred_at FROM event_log
+            WHERE opened_on = requested.opened_on AND recovery_id = requested.recovery_id
+              AND sequence < requested.sequence AND type = 'failure.classified'
+            ORDER BY sequence DESC LIMIT 1
+        ) AS failed ON true
+        LEFT JOIN LATERAL (
+            SELECT data FROM event_log
+            WHERE opened_on = requested.opened_on AND recovery_id = requested.recovery_id
+              AND sequence < requested.sequence AND type = 'retry.planned'
+            ORDER BY sequence DESC LIMIT 1
+        ) AS planned ON true
+        WHERE requested.type = 'charge.requested' AND requested.data->>'trigger' = 'scheduled'
+          AND requested.opened_on >= :since
+    ) AS retries
+    GROUP BY cause, retry, hour_of_week, delay_hours
+""")
+
+
+async def count_retries(session: Session, since: date) -> list[RetryCell]:
+    """Every kind of scheduled retry with a definite answer, of recoveries opened on or after that day."""
+    await session.execute(text(f"SET LOCAL statement_timeout = '{COUNT_SECONDS}s'"))
+    found = await session.execute(RETRIES_QUERY, {"since": since})
+    return [RetryCell(*row) for row in found.all()]
+
+
+# The request stands in the same recovery, a row or two before its answer; recoveries are found by the day they opened.
+ANSWERS_QUERY: Final = text("""
+    SELECT answer.provider,
+           count(*) FILTER (WHERE answer.type = 'charge.succeeded') AS succeeded,
+           count(*) FILTER (WHERE answer.type = 'charge.declined') AS declined,
+           count(*) FILTER (WHERE answer.type = 'charge.unknown') AS unknown,
+           percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM answer.recorded_at - requested.recorded_at))
+               FILTER (WHERE answer.type <> 'charge.unknown') AS median
+    FROM event_log AS answer
+    LEFT JOIN LATERAL (
+        SELECT recorded_at FROM event_log
+        WHERE opened_on = answer.opened_on AND recovery_id = answer.recovery_id AND sequence < answer.sequence
+          AND type = 'charge.requested'
+        ORDER BY sequence DESC LIMIT 1
+    ) AS requested ON true
+    WHERE answer.type IN ('charge.succeeded', 'charge.declined', 'charge.unknown')
+      AND answer.recorded_at >= :since AND answer.recorded_at < :until
+    GROUP BY answer.provider
+    ORDER BY answer.provider
+""")
+
+
+class ProviderHealth(Value):
+    """A provider's answers to our charges in some time."""
+
+    provider: str
+    succeeded: int
+    declined: int
+    unknown: int
+    """Time-outs, lost connections, errors of the provider: no definite answer."""
+    median_seconds: float | None
+    """From the request's row to that of the definite answer; None where there was none."""
+
+    @property
+    def unknown_rate(self) -> float:
+        """The share of charges without a definite answer."""
+        return self.unknown / (self.succeeded + self.declined + self.unknown)
+
+
+async def load_provider_health(session: Session, since: datetime, until: datetime) -> list[ProviderHealth]:
+    """Answers written in [since, until), by provider; one without any is left out."""
+    rows = (await session.execute(ANSWERS_QUERY, {"since": since, "until": until})).mappings()
+    return [
+        ProviderHealth(
+            **{name: row[name] for name in ("provider", "succeeded", "declined", "unknown")},
+            median_seconds=None if row["median"] is None else round(float(row["median"]), 3),
+        )
+        for row in rows
+    ]

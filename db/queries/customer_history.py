@@ -1,0 +1,81 @@
+"""What a customer's earlier recoveries came to: the raw material of segmentation."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import RowMapping, Select, func, select
+
+from core.base import Value
+from core.classification.taxonomy import Cause
+from core.events import State
+from core.segmentation.rules import PaymentTally
+from db.models import recovery as table
+from db.session import Session
+
+LOST_STATES: Final = (State.EXHAUSTED.value, State.BLOCKED.value)
+"""Endings without the money. A canceled recovery says nothing about the customer."""
+
+
+class CustomerHistory(Value):
+    """Counts of a customer's other recoveries; zeros where there are none."""
+
+    successes: int = 0
+    """Ended with the invoice paid."""
+    failures: int = 0
+    """Ended `exhausted` or `blocked`; what was canceled, out of scope among it, is no failure."""
+    open_recoveries: int = 0
+    by_cause: Mapping[Cause, PaymentTally] = {}
+    """Successes and failures by the cause that a recovery was last classified as."""
+    recovered_amounts: Mapping[str, int] = {}
+    """What came of them and stayed, parts and late payments among it: minor units per currency, as the provider
+    spells it."""
+    first_seen_at: datetime | None = None
+    """When the first of them opened."""
+
+
+async def customer_history(
+    session: Session, provider: str, customer_id: str | None, before_recovery_id: str
+) -> CustomerHistory:
+    """All recoveries of this customer but the named one, summed up. Nothing is known of a customer without an id."""
+    if customer_id is None:
+        return CustomerHistory()
+    rows = (await session.execute(_history_query(provider, customer_id, before_recovery_id))).mappings().all()
+    return CustomerHistory(
+        successes=sum(row["won"] for row in rows),
+        failures=sum(row["lost"] for row in rows),
+        open_recoveries=sum(row["open"] for row in rows),
+        by_cause={cause: _tally_cause(rows, cause) for cause in Cause if any(row["cause"] == cause for row in rows)},
+        recovered_amounts=_recovered_amounts(rows),
+        first_seen_at=min((row["first"] for row in rows), default=None),
+    )
+
+
+def _tally_cause(rows: Sequence[RowMapping], cause: Cause) -> PaymentTally:
+    mine = [row for row in rows if row["cause"] == cause]
+    return PaymentTally(successes=sum(row["won"] for row in mine), failures=sum(row["lost"] for row in mine))
+
+
+def _recovered_amounts(rows: Sequence[RowMapping]) -> dict[str, int]:
+    amounts: dict[str, int] = {}
+    for row in rows:
+        amounts[row["currency"]] = amounts.get(row["currency"], 0) + int(row["amount"])
+    return {currency: amount for currency, amount in amounts.items() if amount > 0}
+
+
+def _history_query(provider: str, customer_id: str, besides: str) -> Select[Any]:
+    won, lost = table.c.state == State.RECOVERED.value, table.c.state.in_(LOST_STATES)
+    stayed = func.sum(table.c.paid + table.c.paid_late - table.c.returned)
+    return (
+        select(
+            table.c.currency,
+            table.c.cause,
+            func.count().filter(won).label("won"),
+            func.count().filter(lost).label("lost"),
+            func.count().filter(table.c.closed_at.is_(None)).label("open"),
+            (func.coalesce(func.sum(table.c.amount).filter(won), 0) + stayed).label("amount"),
+            func.min(table.c.opened_at).label("first"),
+        )
+        .where(table.c.provider == provider, table.c.customer_id == customer_id, table.c.recovery_id != besides)
+        .group_by(table.c.currency, table.c.cause)
+    )

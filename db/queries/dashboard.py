@@ -1,0 +1,220 @@
+"""The dashboard's figures of one currency, out of the same kept sums as `/v1/summary`, so that they agree to the cent.
+
+`opened` says what became of the recoveries that opened in the time; `ended_by_day` says what ended on each day of it,
+whenever it had opened. Money of different currencies is never added.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime
+from typing import Final
+
+from sqlalchemy import func, select
+
+from core.base import Value
+from db.models import message
+from db.queries import figures
+from db.queries.figures import Basis, Dimension, Figure, bucket_end
+from db.queries.summary import Sums
+from db.repositories.network_attempts import Fees, sum_fees
+from db.session import Session
+
+ALL_TIME: Final = (datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
+FUNNEL_STEPS: Final = ("failed", "classified", "planned", "charged")
+"""How far a recovery can come before it ends, as REACHED names it; each one has come past those before."""
+HOUR_BARS: Final = (1, 6, 24, 72, 168, 336, 504)
+"""Ends, in hours, of the bars of time to recovery; the last bar has no end."""
+SHOWN_DIMENSIONS: Final = (
+    Dimension.ALL, Dimension.CAUSE, Dimension.SEGMENT, Dimension.STRATEGY, Dimension.PROVIDER, Dimension.ARM,
+    Dimension.ATTEMPT, Dimension.REACHED, Dimension.HOURS,
+)  # fmt: skip
+
+
+class NamedSums(Value):
+    """The sums of those that share a name; None: not known yet."""
+
+    name: str | None
+    sums: Sums
+
+
+class Arm(Value):
+    """One arm of an experiment."""
+
+    experiment: str
+    arm: str
+    sums: Sums
+
+
+class DayOutcome(Value):
+    """What ended on one day (UTC): amounts in minor units."""
+
+    day: date
+    recovered: int
+    lost: int
+    recovered_count: int
+    lost_count: int
+
+
+class HoursBar(Value):
+    """How many came back in [since, until) hours after they opened; until None: or later."""
+
+    since_hours: int
+    until_hours: int | None
+    count: int
+
+
+class Dashboard(Value):
+    """Everything in one currency; amounts in minor units."""
+
+    currency: str
+    opened: Sums
+    """Of recoveries that opened in the time: what `/v1/summary` says."""
+    ever: Sums
+    """Of all recoveries there are; its `at_risk` is what is at risk now."""
+    by_cause: tuple[NamedSums, ...]
+    by_segment: tuple[NamedSums, ...]
+    by_strategy: tuple[NamedSums, ...]
+    by_provider: tuple[NamedSums, ...]
+    by_attempt: tuple[NamedSums, ...]
+    """Recovered ones only: the attempt of ours that won, or `elsewhere`."""
+    arms: tuple[Arm, ...]
+    funnel: tuple[NamedSums, ...]
+    """`failed`, `classified`, `planned`, `charged`: all that came at least so far; then `recovered`."""
+    ended_by_day: tuple[DayOutcome, ...]
+    """Each day of the time on which something ended, oldest first, whenever that had opened."""
+    hours_to_recovery: tuple[HoursBar, ...]
+    mean_hours: float | None
+    """From opening to the money; None where none came."""
+    median_hours: float | None
+    """To the hour below two days, to six hours below two weeks, to the day beyond."""
+
+
+class Overview(Value):
+    """The dashboard of a time: what has a currency, and what has none."""
+
+    since: datetime
+    until: datetime
+    currencies: tuple[Dashboard, ...]
+    """Those in which something opened or ended in the time; the one with most recoveries first."""
+    messages_sent: int
+    """To customers, in the time."""
+    fees: tuple[Fees, ...]
+    """Of card networks, in the time, in the currencies in which they publish them."""
+
+
+async def load_overview(session: Session, since: datetime, until: datetime, currency: str | None = None) -> Overview:
+    """The figures of [since, until), in every currency or one."""
+    opened = await figures.read_figures(session, since, until, SHOWN_DIMENSIONS, currency=currency)
+    ended = await figures.read_figures(session, since, until, basis=Basis.CLOSED, currency=currency, daily=True)
+    ever = await figures.read_figures(session, *ALL_TIME, currency=currency)
+    return Overview(
+        since=since,
+        until=until,
+        currencies=tuple(_build_dashboard(one, opened, ended, ever) for one in _order_currencies(opened, ended)),
+        messages_sent=await count_messages_sent(session, since, until),
+        fees=await sum_fees(session, since, until),
+    )
+
+
+async def count_messages_sent(session: Session, since: datetime, until: datetime) -> int:
+    """How many messages went out to customers in [since, until)."""
+    sent = (message.c.state == "sent", message.c.ended_at >= since, message.c.ended_at < until)
+    return await session.scalar(select(func.count()).select_from(message).where(*sent)) or 0
+
+
+def _order_currencies(opened: Iterable[Figure], ended: Iterable[Figure]) -> list[str]:
+    counts: dict[str, int] = {}
+    for one in (*(one for one in opened if one.dimension is Dimension.ALL), *ended):
+        counts[one.currency] = counts.get(one.currency, 0) + _figure_count(one)
+    return sorted(counts, key=lambda name: (-counts[name], name))
+
+
+def _figure_count(figure: Figure) -> int:
+    return figure.open_count + figure.recovered_count + figure.lost_count
+
+
+def _build_dashboard(name: str, opened: Sequence[Figure], ended: Sequence[Figure], ever: Sequence[Figure]) -> Dashboard:
+    def figures_by(dimension: Dimension) -> list[Figure]:
+        return [one for one in opened if one.dimension is dimension and one.currency == name]
+
+    hours = sorted((int(one.name or 0), one.recovered_count) for one in figures_by(Dimension.HOURS))
+    return Dashboard(
+        currency=name,
+        opened=sum_figures(figures_by(Dimension.ALL)),
+        ever=sum_figures(one for one in ever if one.currency == name),
+        by_cause=_named_sums(figures_by(Dimension.CAUSE)),
+        by_segment=_named_sums(figures_by(Dimension.SEGMENT)),
+        by_strategy=_named_sums(figures_by(Dimension.STRATEGY)),
+        by_provider=_named_sums(figures_by(Dimension.PROVIDER)),
+        by_attempt=tuple(sorted(_named_sums(figures_by(Dimension.ATTEMPT)), key=_attempt_order)),
+        arms=tuple(_build_arm(one) for one in figures_by(Dimension.ARM)),
+        funnel=_build_funnel(figures_by(Dimension.REACHED)),
+        ended_by_day=tuple(_day_outcome(one) for one in ended if one.currency == name and one.day),
+        hours_to_recovery=_hour_bars(hours),
+        mean_hours=_mean_hours(figures_by(Dimension.ALL)),
+        median_hours=_median_hours(hours),
+    )
+
+
+def sum_figures(found: Iterable[Figure]) -> Sums:
+    """All of them together."""
+    every = list(found)
+    return Sums(**{name: figures.total_of(every, name) for name in Sums.model_fields})
+
+
+def _named_sums(found: Iterable[Figure]) -> tuple[NamedSums, ...]:
+    return tuple(NamedSums(name=one.name, sums=sum_figures([one])) for one in found)
+
+
+def _attempt_order(part: NamedSums) -> tuple[bool, int]:
+    """By number, what came from elsewhere last."""
+    number = part.name if part.name and part.name.isdigit() else None
+    return number is None, int(number or 0)
+
+
+def _build_arm(figure: Figure) -> Arm:
+    return Arm(experiment=figure.name or "", arm=figure.part or "", sums=sum_figures([figure]))
+
+
+def _build_funnel(found: Sequence[Figure]) -> tuple[NamedSums, ...]:
+    """Each step holds all that came further."""
+    steps = [
+        NamedSums(name=step, sums=sum_figures(one for one in found if one.name in FUNNEL_STEPS[place:]))
+        for place, step in enumerate(FUNNEL_STEPS)
+    ]
+    won = sum_figures(found)
+    return (
+        *steps,
+        NamedSums(name="recovered", sums=Sums(recovered=won.recovered, recovered_count=won.recovered_count)),
+    )
+
+
+def _day_outcome(figure: Figure) -> DayOutcome:
+    return DayOutcome.model_validate({name: getattr(figure, name) for name in DayOutcome.model_fields})
+
+
+def _hour_bars(hours: Sequence[tuple[int, int]]) -> tuple[HoursBar, ...]:
+    begins, ends = (0, *HOUR_BARS), (*HOUR_BARS, None)
+    return tuple(
+        HoursBar(
+            since_hours=since,
+            until_hours=until,
+            count=sum(count for hour, count in hours if hour >= since and (until is None or hour < until)),
+        )
+        for since, until in zip(begins, ends, strict=True)
+    )
+
+
+def _mean_hours(found: Iterable[Figure]) -> float | None:
+    every = list(found)
+    count = figures.total_of(every, "recovered_count")
+    return round(figures.total_of(every, "seconds") / count / 3600, 2) if count else None
+
+
+def _median_hours(hours: Sequence[tuple[int, int]]) -> float | None:
+    """The middle one of all, placed inside of its bucket as if those in it were spread evenly."""
+    before, middle = 0, sum(count for _, count in hours) / 2
+    for hour, count in hours:
+        if before + count >= middle:
+            return round(hour + (bucket_end(hour) - hour) * (middle - before) / count, 1)
+        before += count
+    return None

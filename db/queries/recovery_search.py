@@ -1,0 +1,284 @@
+"""The desk's list of recoveries: many filters, four orders, pages in both directions; quick at millions.
+
+Text is looked for in two ways. Where an invoice or customer id begins with it, those are the answer, by index, however
+old. Where none does, ids that hold it anywhere are looked for among WINDOW recoveries at a time, in the list's order:
+the page may then come back short, with a cursor to look further. PostgreSQL's trigram index would do better, but its
+extension isn't everywhere, and would cost every write more than all other indexes together.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Select, String, func, literal_column, or_, select, text
+
+from core.base import Value
+from core.classification.taxonomy import Category, Cause
+from core.errors import InvalidInput
+from core.events import State
+from db import cursors
+from db.models import recovery as table
+from db.repositories.recoveries import fetch_rows, select_recoveries
+from db.session import Session
+
+WINDOW: Final = 20_000
+"""Recoveries that one page looks through for a text inside of ids."""
+MOST_COUNTED: Final = 10_000
+BATCH: Final = 1_000
+EXPORT_TIMEOUT: Final = text("SET LOCAL statement_timeout = '60s'")
+# A plan for any state would be one for none: few recoveries wait, nearly all have ended. And a table must not be read
+# from its beginning in the hope of meeting something soon.
+OWN_PLANS: Final = text(
+    "SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'off', true)"
+)
+
+
+class Order(StrEnum):
+    """What a list is ordered by."""
+
+    OPENED = "opened_at"
+    NEXT = "next_attempt_at"
+    """Leaves out recoveries without a next attempt."""
+    AMOUNT = "amount"
+    UPDATED = "updated_at"
+
+
+class Sort(Value):
+    """The order and its direction; rows that are alike go by their id."""
+
+    by: Order = Order.OPENED
+    descending: bool = True
+
+    @property
+    def opposite(self) -> "Sort":
+        """The other way round."""
+        return Sort(by=self.by, descending=not self.descending)
+
+
+NEWEST: Final = Sort()
+
+
+class RecoveryFilters(Value):
+    """What the list is narrowed to; left out: not by this. Amounts in minor units, `…_from` included, `…_to` not."""
+
+    states: tuple[State, ...] = ()
+    cause: Cause | None = None
+    category: Category | None = None
+    segment: str | None = None
+    provider: str | None = None
+    strategy: str | None = None
+    currency: str | None = None
+    """Compared without case."""
+    amount_min: int | None = None
+    amount_max: int | None = None
+    """Included."""
+    next_attempt_from: datetime | None = None
+    next_attempt_to: datetime | None = None
+    opened_from: datetime | None = None
+    opened_to: datetime | None = None
+    customer_id: str | None = None
+    experiment: str | None = None
+    arm: str | None = None
+    q: str | None = None
+    """The beginning of an invoice or customer id or, where none begins with it, a part of one."""
+
+
+class RecoveryPage(Value):
+    """Some recoveries, and how to ask for those around them (None: there are none)."""
+
+    items: tuple[dict[str, Any], ...]
+    next_cursor: str | None
+    previous_cursor: str | None
+    looked_through: int | None = None
+    """Recoveries that were looked through for `q` before the search stopped; `next_cursor` goes on behind them."""
+
+
+class MatchCount(Value):
+    """How many there are; `more`: at least so many."""
+
+    count: int
+    more: bool
+
+
+async def search_recoveries(
+    session: Session, filters: RecoveryFilters, sort: Sort = NEWEST, limit: int = 50, cursor: str | None = None
+) -> RecoveryPage:
+    """One page. Raises InvalidInput for a cursor that this never gave for such an order."""
+    back, place = _decode_place(cursor, sort) if cursor else (False, None)
+    way = sort.opposite if back else sort
+    await session.execute(OWN_PLANS)
+    inside = await _is_only_inside(session, filters.q)
+    query = _apply_order(_apply_filters(select_recoveries(), filters, sort, inside), way, place)
+    wanted = _matches_in_window(query.limit(WINDOW), filters.q or "", way) if inside else query
+    rows = await fetch_rows(session, wanted.limit(limit + 1))
+    more = len(rows) > limit
+    edge = None if more or not inside else await _window_edge(session, query, way)
+    return _build_page(rows[:limit], sort, back=back, before=bool(cursor), more=more, edge=edge)
+
+
+async def count_matches(session: Session, filters: RecoveryFilters, most: int = MOST_COUNTED) -> MatchCount:
+    """How many match, exactly up to `most`; parts of ids are looked for among the WINDOW newest only."""
+    await session.execute(OWN_PLANS)
+    inside = await _is_only_inside(session, filters.q)
+    query = _apply_filters(
+        select(table.c.opened_at, table.c.recovery_id, table.c.invoice_id, table.c.customer_id), filters, NEWEST, inside
+    )
+    if inside:
+        query = _apply_order(query, NEWEST, None)
+        edge = await _window_edge(session, query, NEWEST)
+        query = _matches_in_window(query.limit(WINDOW), filters.q or "", NEWEST)
+    found = await session.scalar(select(func.count()).select_from(query.limit(most + 1).subquery())) or 0
+    return MatchCount(count=min(found, most), more=found > most or (inside and edge is not None))
+
+
+async def list_matches(session: Session, filters: RecoveryFilters, most: int = MOST_COUNTED) -> list[dict[str, Any]]:
+    """`recovery_id, provider, invoice_id, state, amount, currency` of what `count` counts, newest first."""
+    await session.execute(OWN_PLANS)
+    inside = await _is_only_inside(session, filters.q)
+    columns = ("recovery_id", "provider", "invoice_id", "customer_id", "state", "amount", "currency", "opened_at")
+    query = _apply_order(
+        _apply_filters(select(*(table.c[name] for name in columns)), filters, NEWEST, inside), NEWEST, None
+    )
+    if inside:
+        query = _matches_in_window(query.limit(WINDOW), filters.q or "", NEWEST)
+    return await fetch_rows(session, query.limit(most))
+
+
+async def stream_matches(
+    session: Session, filters: RecoveryFilters, sort: Sort = NEWEST
+) -> AsyncIterator[dict[str, Any]]:
+    """Every match in order, over a server-side cursor: BATCH rows are in memory at a time.
+
+    Parts of ids are looked for in all recoveries. The transaction must live until the end, so whoever reads must not
+    pause for longer than IDLE_SECONDS of `db.session`.
+    """
+    await session.execute(OWN_PLANS)
+    await session.execute(EXPORT_TIMEOUT)
+    inside = await _is_only_inside(session, filters.q)
+    query = _apply_order(_apply_filters(select_recoveries(), filters, sort, inside), sort, None)
+    if inside:
+        query = query.where(_id_contains(filters.q or "", table.c))
+    async with session.stream(query, execution_options={"yield_per": BATCH}) as found:
+        async for row in found.mappings():
+            yield dict(row)
+
+
+def _apply_filters(query: Select[Any], filters: RecoveryFilters, sort: Sort, inside: bool) -> Select[Any]:
+    query = query.where(*_filter_conditions(filters))
+    if filters.q and not inside:
+        query = query.where(_id_begins_with(filters.q))
+    return query.where(table.c.next_attempt_at.is_not(None)) if sort.by is Order.NEXT else query
+
+
+def _filter_conditions(filters: RecoveryFilters) -> Iterator[ColumnElement[bool]]:
+    same = {"cause", "category", "segment", "provider", "strategy", "customer_id", "experiment", "arm"}
+    for name, wanted in filters.model_dump(include=same, exclude_none=True).items():
+        yield table.c[name] == wanted
+    if filters.currency:
+        yield func.upper(table.c.currency) == filters.currency.upper()
+    yield from _state_conditions(filters.states)
+    yield from _range_conditions(filters)
+
+
+def _state_conditions(states: tuple[State, ...]) -> Iterator[ColumnElement[bool]]:
+    """Open ones are few: told so, PostgreSQL walks along the small indexes of these."""
+    if states:
+        wanted = sorted({state.value for state in states})
+        yield table.c.state == wanted[0] if len(wanted) == 1 else table.c.state.in_(wanted)
+    if states and not any(state.is_final for state in states):
+        yield table.c.closed_at.is_(None)
+
+
+def _range_conditions(filters: RecoveryFilters) -> Iterator[ColumnElement[bool]]:
+    for column, least, most in (
+        (table.c.next_attempt_at, filters.next_attempt_from, filters.next_attempt_to),
+        (table.c.opened_at, filters.opened_from, filters.opened_to),
+    ):
+        if least is not None:
+            yield column >= least
+        if most is not None:
+            yield column < most
+    if filters.amount_min is not None:
+        yield table.c.amount >= filters.amount_min
+    if filters.amount_max is not None:
+        yield table.c.amount <= filters.amount_max
+
+
+def _apply_order(query: Select[Any], sort: Sort, place: tuple[Any, ...] | None) -> Select[Any]:
+    columns = (table.c[sort.by], table.c.recovery_id)
+    if place:
+        query = query.where(cursors.beyond_place(place, columns, sort.descending))
+    return query.order_by(*(one.desc() if sort.descending else one.asc() for one in columns))
+
+
+def _id_begins_with(q: str) -> ColumnElement[bool]:
+    return or_(*(func.lower(table.c[name]).startswith(q.lower(), autoescape=True) for name in _IDS))
+
+
+_IDS: Final = ("invoice_id", "customer_id")
+
+
+def _id_contains(q: str, columns: Any) -> ColumnElement[bool]:
+    return or_(*(columns[name].icontains(q, autoescape=True) for name in _IDS))
+
+
+async def _is_only_inside(session: Session, q: str | None) -> bool:
+    """Whether no id begins with the text, so that it can only be inside of some."""
+    if not q:
+        return False
+    found = [
+        select(table.c.recovery_id).where(func.lower(table.c[name]).startswith(q.lower(), autoescape=True)).exists()
+        for name in _IDS
+    ]
+    return not await session.scalar(select(or_(*found)))
+
+
+def _matches_in_window(window: Select[Any], q: str, sort: Sort) -> Select[Any]:
+    """What holds the text, in the order of the window."""
+    rows = window.subquery()
+    order = (rows.c[sort.by], rows.c.recovery_id)
+    query = select(*rows.c).where(_id_contains(q, rows.c))
+    return query.order_by(*(one.desc() if sort.descending else one.asc() for one in order))
+
+
+async def _window_edge(session: Session, query: Select[Any], sort: Sort) -> tuple[Any, ...] | None:
+    """The place of the last recovery in the window; None where the window holds all."""
+    last = query.with_only_columns(table.c[sort.by], table.c.recovery_id).limit(1).offset(WINDOW - 1)
+    found = (await session.execute(last)).first()
+    return tuple(found) if found else None
+
+
+def _build_page(
+    rows: list[dict[str, Any]], sort: Sort, *, back: bool, before: bool, more: bool, edge: tuple[Any, ...] | None
+) -> RecoveryPage:
+    """Rows as they were read; `before`: there is a page on the side that was come from."""
+    end = edge or (_row_place(rows[-1], sort) if rows else None)
+    start = _row_place(rows[0], sort) if rows else edge
+    ahead = _encode_place("back" if back else "on", sort, end) if end and (more or edge) else None
+    behind = _encode_place("on" if back else "back", sort, start) if start and before else None
+    return RecoveryPage(
+        items=tuple(reversed(rows) if back else rows),
+        next_cursor=behind if back else ahead,
+        previous_cursor=ahead if back else behind,
+        looked_through=WINDOW if edge else None,
+    )
+
+
+def _row_place(row: dict[str, Any], sort: Sort) -> tuple[Any, ...]:
+    return row[sort.by], row["recovery_id"]
+
+
+def _encode_place(way: str, sort: Sort, place: tuple[Any, ...]) -> str:
+    return cursors.encode_cursor(way, sort.by.value, *place)
+
+
+_WORD: Final[ColumnElement[str]] = literal_column("''", String())
+
+
+def _decode_place(cursor: str, sort: Sort) -> tuple[bool, tuple[Any, ...]]:
+    """Whether it leads back, and the place. Raises InvalidInput."""
+    way, by, *place = cursors.decode_cursor(cursor, _WORD, _WORD, table.c[sort.by], table.c.recovery_id)
+    if by != sort.by or way not in {"on", "back"}:
+        raise InvalidInput(cursors.FOREIGN_CURSOR)
+    return way == "back", tuple(place)

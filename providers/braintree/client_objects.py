@@ -1,0 +1,91 @@
+"""Braintree's decimal amounts and the minor units of ISO 4217.
+
+Braintree takes and tells amounts as decimal texts in major units, with as many decimals as ISO 4217 says, and so needs
+no table of its own. Source: developer.paypal.com/braintree/docs/reference/request/transaction/sale ("amount").
+"""
+
+import re
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+from core.ids import find_id_problem
+from core.money import currency_decimals
+
+
+def to_minor(amount: Decimal, currency: str) -> int | None:
+    """In minor units; None for what is no such amount."""
+    if not amount.is_finite() or not 0 <= amount < Decimal(10) ** 15:
+        return None
+    scaled = amount.scaleb(currency_decimals(currency))
+    return int(scaled) if scaled == int(scaled) else None
+
+
+def to_amount_text(minor: int, currency: str) -> str:
+    """As Braintree's API takes it, e.g. `20.00`."""
+    return f"{Decimal(minor).scaleb(-currency_decimals(currency)):.{currency_decimals(currency)}f}"
+
+
+ID: Final = re.compile(r"[A-Za-z0-9_-]{1,200}")
+WORD: Final = re.compile(r"[\x21-\x7e]{1,100}")
+_CURRENCY: Final = re.compile(r"[A-Za-z]{3}")
+
+
+def attribute(thing: Any, name: str) -> Any:
+    """An attribute, or None."""
+    return getattr(thing, name, None)
+
+
+def text_attribute(thing: Any, name: str, shape: re.Pattern[str]) -> str | None:
+    """An attribute that is a text of this shape, or None."""
+    value = attribute(thing, name)
+    return value if isinstance(value, str) and shape.fullmatch(value) else None
+
+
+def list_attribute(thing: Any, name: str) -> list[Any]:
+    """An attribute that is a list, or an empty one."""
+    value = attribute(thing, name)
+    return value if isinstance(value, list) else []
+
+
+def currency_of(thing: Any) -> str | None:
+    """Its `currency_iso_code` in upper case."""
+    found = text_attribute(thing, "currency_iso_code", _CURRENCY)
+    return found.upper() if found else None
+
+
+def minor_units(told: Any, code: str | None) -> int | None:
+    """A decimal amount, also as text, in minor units of the currency; without one, of one that has cents."""
+    try:
+        amount = Decimal(told) if isinstance(told, Decimal | str) else None
+    except InvalidOperation:
+        return None
+    return to_minor(amount, code or "USD") if amount is not None else None
+
+
+def to_utc(told: Any) -> datetime | None:
+    """The client's times are in UTC and say nothing of it."""
+    if not isinstance(told, datetime):
+        return None
+    return told.replace(tzinfo=UTC) if told.tzinfo is None else told.astimezone(UTC)
+
+
+def to_date(told: Any) -> date | None:
+    """A date, or a text that is one."""
+    if isinstance(told, datetime):
+        return told.date()
+    if isinstance(told, date):
+        return told
+    try:
+        return date.fromisoformat(told[:10]) if isinstance(told, str) else None
+    except ValueError:
+        return None
+
+
+_PATH_STEPS: Final = frozenset({".", ".."})
+"""In an address they mean another page, also percent-encoded."""
+
+
+def order_id_fault(order_id: str) -> str | None:
+    """Why this order id can't name an invoice; None for one that can: any script, blanks at its ends included."""
+    return find_id_problem(order_id) or ("it is a step in a path" if order_id in _PATH_STEPS else None)

@@ -1,0 +1,141 @@
+"""All that can be known about a failed payment, read in one go."""
+
+import asyncio
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+from core.payments import Card, CustomerView, EventKind, Failure, FailureFacts, MethodKind, ProviderEvent
+from providers.fields import Fields
+from providers.stripe import failures
+from providers.stripe.actions import kind_of_intent, needs_customer
+from providers.stripe.api import StripeApi, api_path, read_optional
+from providers.stripe.cards import card_of_charge, card_of_error, card_of_method, merge_cards
+from providers.stripe.invoice_reader import (
+    ExpandedInvoice,
+    build_invoice_view,
+    customer_on_our_clock,
+    is_disputed,
+    missing_invoice,
+    read_expanded_invoice,
+    with_payment,
+)
+from providers.stripe.invoices import Link, link_of
+from providers.stripe.methods import DefaultMethods, read_card
+from providers.stripe.payments import EMPTY, Payment, has_others_under_way, read_payment
+
+_UNPAID: Final = frozenset({"requires_payment_method", "requires_source"})
+"""The second name is of API versions before 2019."""
+_TRY_TRACES: Final = frozenset({"last_payment_error", "latest_charge"})
+"""What a try leaves in an intent."""
+
+
+async def read_failure(api: StripeApi, invoice_id: str, event: ProviderEvent | None, now: datetime) -> FailureFacts:
+    """The invoice, its decline, card, customer and risk. Raises ProviderUnavailable or Unfit."""
+    told = event.failure if event and event.failure else failures.NO_FAILURE
+    claim = await read_expanded_invoice(api, invoice_id, now)
+    if claim is None:
+        return FailureFacts(invoice=missing_invoice(invoice_id), failure=told, missing=("invoice",))
+    link = link_of(claim.invoice, claim.payments)
+    payment, others, warnings = await asyncio.gather(
+        read_payment(api, link),
+        has_others_under_way(api, claim.invoice, claim.payments),
+        _read_fraud_warnings(api, link),
+    )
+    failure = _merge_failure(payment, told, event)
+    in_dispute, paid_with, card = await asyncio.gather(
+        is_disputed(api, payment), with_payment(api, claim, payment), _read_tried_card(api, payment, failure)
+    )
+    claim = replace(paid_with, methods=_default_methods(paid_with, payment, failure, card))
+    return FailureFacts(
+        invoice=build_invoice_view(claim, payment, in_dispute, others),
+        failure=failure,
+        card=card,
+        customer=_customer_view(claim),
+        risk=failures.risk_of_charge(payment.charge, _has_actionable_warning(warnings), in_dispute),
+        missing=(*payment.missing, *_unread_parts(customer=claim.customer or None, early_warnings=warnings)),
+    )
+
+
+def _merge_failure(payment: Payment, told: Failure, event: ProviderEvent | None) -> Failure:
+    """What was read, then what was told. That the customer must act is believed unread: most times it is 3-D Secure."""
+    unread = "payment" in payment.missing and event is not None and event.kind is EventKind.ACTION_REQUIRED
+    asked = Failure(code=failures.AUTHENTICATION_REQUIRED) if unread else failures.NO_FAILURE
+    return failures.merge_failures(failures.failure_of_payment(payment.intent, payment.charge), told, asked)
+
+
+def _default_methods(claim: ExpandedInvoice, payment: Payment, failure: Failure, card: Card) -> DefaultMethods:
+    """The defaults, as far as this payment tells what the next charge would take."""
+    if _was_never_tried(claim, payment, failure):
+        return DefaultMethods(is_certain=True)
+    if needs_customer(payment.intent) and card.kind not in {None, MethodKind.CARD}:
+        return replace(claim.methods, is_certain=False)  # the payer was told how to pay, and that is no default
+    return claim.methods
+
+
+def _was_never_tried(claim: ExpandedInvoice, payment: Payment, failure: Failure) -> bool:
+    """Whether the payment shows that there was nothing to try: neither charge nor error, and nobody names a method.
+
+    It must have been said: by the intent itself, or by a customer without a default.
+    """
+    intent = payment.intent
+    if (
+        intent.code("status") not in _UNPAID
+        or claim.methods.methods
+        or failure != failures.NO_FAILURE
+        or payment.charge
+    ):
+        return False
+    if any(intent.raw.get(name) for name in (*_TRY_TRACES, "payment_method")):
+        return False
+    settings = claim.customer.child("invoice_settings") if claim.customer else EMPTY
+    return intent.raw.keys() >= _TRY_TRACES or "default_payment_method" in settings.raw
+
+
+async def _read_fraud_warnings(api: StripeApi, link: Link) -> Fields | None:
+    if link.intent_id:
+        return await read_optional(api, api_path("radar", "early_fraud_warnings"), payment_intent=link.intent_id)
+    if link.charge_id:
+        return await read_optional(api, api_path("radar", "early_fraud_warnings"), charge=link.charge_id)
+    return None
+
+
+def _has_actionable_warning(warnings: Fields | None) -> bool | None:
+    """Whether an issuer warns of fraud and something can still be done about it; None where it was not read."""
+    return None if warnings is None else any(warning.flag("actionable") for warning in warnings.items("data"))
+
+
+async def _read_tried_card(api: StripeApi, payment: Payment, failure: Failure) -> Card:
+    """The card that was tried, or what was in its place; of a payment that waits for the customer, what it waits for.
+
+    The method is asked for where neither charge nor error says of which kind it is.
+    """
+    asked = Card(kind=kind_of_intent(payment.intent))
+    if needs_customer(payment.intent):
+        return merge_cards(asked, card_of_method(payment.intent.expanded_object("payment_method")))
+    error = payment.intent.child("last_payment_error")
+    shown = merge_cards(card_of_charge(payment.charge), card_of_error(error))
+    if shown.kind is None and not shown.fingerprint and failure.method_id:
+        shown = merge_cards(shown, await read_card(api, failure.method_id) or Card())
+    return merge_cards(shown, asked)
+
+
+def _customer_view(claim: ExpandedInvoice) -> CustomerView | None:
+    """Facts only: names and addresses stay with Stripe. A deleted customer has none."""
+    customer = claim.customer
+    customer_id = customer.id("id") if customer else None
+    if customer is None or customer_id is None or customer.flag("deleted"):
+        return None
+    read = CustomerView(
+        customer_id=customer_id,
+        created_at=customer.unix_time("created"),
+        country=customer.child("address").code("country"),
+        time_zone=customer.child("metadata").code("time_zone"),
+        default_method_id=customer.child("invoice_settings").id("default_payment_method")
+        or customer.id("default_source"),
+    )
+    return customer_on_our_clock(read, claim.shift)
+
+
+def _unread_parts(**parts: Fields | None) -> tuple[str, ...]:
+    return tuple(name for name, part in parts.items() if part is None)

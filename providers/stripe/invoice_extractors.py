@@ -1,0 +1,133 @@
+"""What to take from the invoice or subscription of an event. Each reader gets the object and its attributes before.
+
+A reader may set `kind` and `detail` where the event's type alone doesn't tell. All raise Unfit, naming the field.
+"""
+
+from typing import Any, Final, TypeAlias
+
+from core.payments import EventKind, Failure, MethodRole
+from providers.fields import Fields
+from providers.stripe import failures
+from providers.stripe.actions import needs_authentication
+from providers.stripe.invoices import amount_remaining, link_of, subscription_of, terms_of_invoice
+
+EventFields: TypeAlias = dict[str, Any]
+"""Fields of a ProviderEvent."""
+
+_CLOSING_KINDS: Final = {
+    "paid": EventKind.INVOICE_PAID,
+    "void": EventKind.INVOICE_VOIDED,
+    "uncollectible": EventKind.INVOICE_UNCOLLECTIBLE,
+}
+_DEBT_ATTRIBUTES: Final = frozenset({"amount_remaining", "amount_due", "collection_method", "amount_paid"})
+"""Attributes of an open invoice whose change only a fresh read can judge."""
+_ENDED_STATUSES: Final = frozenset({"canceled", "incomplete_expired"})
+
+
+def extract_nothing(_: Fields, __: Fields) -> EventFields:
+    """For events that are only kept."""
+    return {}
+
+
+def event_without_effect(detail: str) -> EventFields:
+    """For an event that turns out to mean nothing to a recovery."""
+    return {"kind": EventKind.OTHER, "detail": detail}
+
+
+def extract_invoice(found: Fields, _: Fields) -> EventFields:
+    """Ids, money, counters and terms of an invoice, in either shape."""
+    return {
+        "invoice_id": found.require_id("id"),
+        "customer_id": found.id("customer"),
+        "subscription_id": subscription_of(found),
+        "amount": amount_remaining(found),
+        "currency": found.currency("currency"),
+        "provider_attempt": found.integer("attempt_count"),
+        "next_provider_attempt": found.unix_time("next_payment_attempt"),
+        "terms": terms_of_invoice(Fields(found.raw, found.path, lenient=True)),
+    }
+
+
+def extract_failed_invoice(found: Fields, before: Fields) -> EventFields:
+    """The invoice, and whatever codes the older shape or expanded objects carry."""
+    link = link_of(found)
+    return extract_invoice(found, before) | {
+        "payment_id": link.intent_id or link.charge_id,
+        "failure": _shown_failure(found),
+    }
+
+
+def _shown_failure(found: Fields) -> Failure | None:
+    """Mostly None: the decline itself must be read from Stripe."""
+    lenient = Fields(found.raw, found.path, lenient=True)
+    told = failures.merge_failures(
+        failures.failure_of_payment(lenient.expanded_object("payment_intent"), lenient.expanded_object("charge")),
+        failures.failure_of_error(lenient.child("last_finalization_error")),
+        Failure(charge_id=lenient.id("charge")),
+    )
+    return None if told == failures.NO_FAILURE else told
+
+
+def extract_invoice_action(found: Fields, before: Fields) -> EventFields:
+    """The invoice; what the customer must do stands in its payment: to authenticate, or to transfer money."""
+    taken = extract_failed_invoice(found, before)
+    if needs_authentication(Fields(found.raw, found.path, lenient=True).expanded_object("payment_intent")):
+        return taken | {"failure": Failure(code=failures.AUTHENTICATION_REQUIRED)}
+    return taken
+
+
+def extract_updated_invoice(found: Fields, before: Fields) -> EventFields:
+    """A new status, another sum, or Stripe's own next try, which with automations is told nowhere else."""
+    taken = extract_invoice(found, before)
+    status = found.code("status")
+    if status in _CLOSING_KINDS:
+        return taken | {"kind": _CLOSING_KINDS[status]}
+    if status == "open" and _DEBT_ATTRIBUTES & before.raw.keys():
+        return taken | {"kind": EventKind.WAKE, "detail": "what is owed, or how it is collected, changed"}
+    if status == "open" and taken["next_provider_attempt"]:
+        return taken | {"kind": EventKind.RETRY_SCHEDULED}
+    return taken | event_without_effect("nothing changed that matters here")
+
+
+def extract_invoice_payment(found: Fields, _: Fields) -> EventFields:
+    """The invoice that a payment belongs to."""
+    return {"invoice_id": found.require_id("invoice"), "payment_id": found.child("payment").id("payment_intent")}
+
+
+def extract_credit_note(found: Fields, _: Fields) -> EventFields:
+    """The invoice that is credited; how much is open now only a read tells."""
+    return {"invoice_id": found.require_id("invoice"), "customer_id": found.id("customer")}
+
+
+def extract_subscription(found: Fields, _: Fields) -> EventFields:
+    """A subscription and its customer."""
+    return {"subscription_id": found.require_id("id"), "customer_id": found.id("customer")}
+
+
+def extract_updated_subscription(found: Fields, before: Fields) -> EventFields:
+    """Its end, another default method, or a pause that is over, for which recoveries wait.
+
+    All else is read before each charge, and only named here.
+    """
+    taken = extract_subscription(found, before)
+    if found.code("status") in _ENDED_STATUSES:
+        return taken | {"kind": EventKind.SUBSCRIPTION_ENDED}
+    for name in ("default_payment_method", "default_source"):
+        method = found.id(name)
+        if name in before.raw and method:
+            chosen = {"method_id": method, "method_version": method, "method_role": MethodRole.DEFAULT}
+            return taken | chosen | {"kind": EventKind.METHOD_UPDATED}
+    if "pause_collection" in before.raw and not found.child("pause_collection"):
+        return taken | {"kind": EventKind.WAKE, "detail": "the collection goes on"}
+    return taken | event_without_effect(_describe_change(found, before))
+
+
+def _describe_change(found: Fields, before: Fields) -> str:
+    """What is worth knowing of a change that is heeded only before the next charge."""
+    if "collection_method" in before.raw:
+        return f"collected by {found.code('collection_method') or 'nothing'} from now on: read before each charge"
+    if "pause_collection" in before.raw:
+        return "the collection is paused: read before each charge"
+    if found.flag("cancel_at_period_end") and "cancel_at_period_end" in before.raw:
+        return "the subscription ends with its period: what is owed until then stays owed"
+    return f"the subscription is {found.code('status') or 'without status'}"

@@ -1,0 +1,70 @@
+"""What reading an invoice tells of an order whose answer was lost. Pure: the reading itself is done elsewhere."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from core.payments import Card, ChargeOrder, ChargeResult
+from providers.base import declined_result, not_charged_result, succeeded_result, unknown_result
+from providers.fields import Fields
+from providers.stripe import failures
+from providers.stripe.actions import kind_of_intent
+from providers.stripe.cards import card_of_charge, card_of_error, merge_cards
+from providers.stripe.payments import Payment
+
+CLOCK_SKEW: Final = timedelta(seconds=5)
+"""How far Stripe's clock, which counts whole seconds, may be behind ours."""
+NO_TRACE_AFTER: Final = timedelta(hours=24)
+"""An order of this age that left no trace was never executed, and Stripe has forgotten its key."""
+
+
+def reconcile_by_payment(order: ChargeOrder, invoice: Fields, payment: Payment, now: datetime) -> ChargeResult:
+    """The order's outcome; UNKNOWN where reading can't tell. Raises Unfit."""
+    charge = payment.charge
+    if invoice.code("status") == "paid":
+        return succeeded_result(charge.id("id") if charge.code("status") == "succeeded" else None)
+    if payment.is_processing:
+        return unknown_result("processing")
+    if is_newer_charge(order, charge):
+        return _reconcile_by_charge(order, payment)
+    if invoice.code("status") == "void":
+        return not_charged_result("invoice_not_payable")
+    return (
+        not_charged_result("no_trace") if now - order.requested_at >= NO_TRACE_AFTER else unknown_result("not_settled")
+    )
+
+
+def is_newer_charge(order: ChargeOrder, charge: Fields) -> bool:
+    """Whether a charge came after the order: one that the invoice didn't have yet, made since."""
+    charge_id, created = charge.id("id"), charge.unix_time("created")
+    if charge_id is None or charge_id == order.charge_before:
+        return False
+    return created is not None and created >= order.requested_at - CLOCK_SKEW
+
+
+def amount_paid_since(order: ChargeOrder, invoice: Fields) -> int | None:
+    """What payments of this invoice brought since the order, where the invoice is still open: a part of it.
+
+    Source: docs.stripe.com/api/invoice-payment/object, `amount_paid` and `status_transitions.paid_at`.
+    """
+    listed = Fields(invoice.raw, invoice.path, lenient=True).items("payments")
+    since = order.requested_at - CLOCK_SKEW
+    paid = [(one.child("status_transitions").unix_time("paid_at"), one.integer("amount_paid") or 0) for one in listed]
+    return sum(amount for at, amount in paid if at and at >= since) or None
+
+
+def decline_of(payment: Payment) -> ChargeResult:
+    """The decline that a payment shows."""
+    error = payment.intent.child("last_payment_error")
+    card = merge_cards(card_of_charge(payment.charge), card_of_error(error))
+    card = merge_cards(card, Card(kind=kind_of_intent(payment.intent)))
+    return declined_result(failures.failure_of_payment(payment.intent, payment.charge), card)
+
+
+def _reconcile_by_charge(order: ChargeOrder, payment: Payment) -> ChargeResult:
+    """A smaller success than ordered is a part payment by somebody else, which settles nothing."""
+    status = payment.charge.code("status")
+    if status == "failed":
+        return decline_of(payment)
+    if status == "succeeded" and (payment.charge.integer("amount") or 0) >= order.amount:
+        return succeeded_result(payment.charge.id("id"))
+    return unknown_result("not_settled")

@@ -1,0 +1,259 @@
+"""What the live decision says, asked once for every situation that is distinct.
+
+A decision depends on little of what it sees: how the failure is classified, how suspicious it is, segment, arm, and
+retries used. For each such combination `core.planning.decision` is asked once, about a made-up invoice with an endless
+window. What the answer still depends on, times, the window and an invoice's own jitter, is computed on arrays.
+"""
+
+from datetime import UTC, datetime, timedelta
+from enum import IntEnum
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from core.classification.taxonomy import Classification
+from core.events import Event, EventType, parse_timestamp
+from core.fraud.assessment import FraudAssessment, FraudLevel
+from core.payments import FailureFacts, InvoiceStatus, InvoiceView
+from core.planning.decision import decide_on_failure
+from core.planning.decision_rows import DecisionConfig, DecisionInput
+from core.planning.experiment_arms import apply_arm
+from core.policy.experiments import Assignment
+from core.policy.policy import Policy
+from core.recovery.state import Recovery
+from core.segmentation.rules import Segment
+from core.strategies.base import Proposal, Situation
+from core.strategies.fixed_ladder import FixedLadder
+from core.strategies.payday import Payday
+from simulator.engines.arm import World
+from simulator.engines.payday_mornings import PaydayCalendar
+from simulator.model.cases import NO_VALUE, Integers, Memo
+from simulator.model.local_clocks import Location
+
+DECISION_TIME: Final = datetime(2026, 1, 1, tzinfo=UTC)
+ENDLESS_WINDOW: Final = timedelta(days=3_000)
+FRAUD_LEVELS: Final = tuple(FraudLevel)
+
+
+class Action(IntEnum):
+    """What comes next, as far as arrays care."""
+
+    RETRY = 0
+    AWAIT = 1
+    """A customer's deadline runs."""
+    REVIEW = 2
+    """An operator's deadline runs."""
+    BLOCKED = 3
+    GIVE_UP = 4
+    """No retry is left: the window runs out."""
+
+
+class SituationKey(NamedTuple):
+    """A distinct situation, as numbers."""
+
+    level: Integers
+    """Of suspicion: index into LEVELS."""
+    kind: Integers
+    """Of classification."""
+    segment: Integers
+    arm: Integers
+    used: Integers
+    """Scheduled retries so far."""
+
+
+class DecisionRow(NamedTuple):
+    """What is decided there. Spans in seconds."""
+
+    action: int
+    reason: str = ""
+    until: int = 0
+    """How long a person may take; of no meaning where the window's end says it."""
+    blocks_if_overdue: bool = False
+    """For suspicion: an overdue review blocks."""
+    keeps_plan: int = 0
+    """1: a retry that is planned already stays, if it isn't too early now."""
+    steady: int = NO_VALUE
+    jitter: int = 0
+    late_ends: int = 1
+    """0: beyond the window the fallback ladder is asked."""
+    fallback: int = NO_VALUE
+    fallback_jitter: int = 0
+    cool_down: int = 0
+    requested_wait: int = 0
+    """A wait that the network or the provider asked for."""
+    strategy: int = NO_VALUE
+    """Index of a strategy that is asked on arrays."""
+
+
+class DecisionTable:
+    """The table of one world, filled as situations turn up."""
+
+    def __init__(self, world: World, kinds: tuple[Classification, ...], arms: tuple[Assignment | None, ...]) -> None:
+        self._world, self._kinds, self._arms = world, kinds, arms
+        self._policies = tuple(apply_arm(world.policy, arm) for arm in arms)
+        self.segments = tuple(one.name for one in world.policy.segments)
+        most = max((one.attempts_allowed for policy in self._policies for one in policy.segments), default=0)
+        self._shape = (len(FRAUD_LEVELS), len(kinds), len(self.segments), len(arms), most + 2)
+        self._known = Memo(int(np.prod(self._shape)), self._add_row)
+        self.rows: list[DecisionRow] = []
+        self.payday_strategies: list[Payday] = []
+        """The strategies that `Answer.strategy` points at."""
+        self._strategy_numbers: dict[str, int] = {}
+        self._payday_calendars: dict[tuple[int, int, int], PaydayCalendar] = {}
+        self._columns: dict[str, np.ndarray[tuple[int], np.dtype[np.int64]]] = {}
+
+    def look_up_rows(self, key: SituationKey) -> Integers:
+        """The row of each situation."""
+        return self._known.look_up(np.ravel_multi_index(tuple(key), self._shape))
+
+    def _add_row(self, flat: int) -> int:
+        self.rows.append(self._decide_situation(*(int(part) for part in np.unravel_index(flat, self._shape))))
+        self._columns.clear()
+        return len(self.rows) - 1
+
+    def column(self, name: str) -> Integers:
+        """One field of all rows."""
+        if name not in self._columns:
+            self._columns[name] = np.array([getattr(one, name) for one in self.rows], dtype=np.int64)
+        return self._columns[name]
+
+    def window_seconds(self, segment: Integers, arm: Integers) -> Integers:
+        """Seconds from the first failure to the end of the window."""
+        spans = [[int(one.window.total_seconds()) for one in policy.segments] for policy in self._policies]
+        return np.array(spans, dtype=np.int64)[arm, segment]
+
+    def payday_calendar(self, strategy: int, spots: tuple[Location, ...], first: int, last: int) -> PaydayCalendar:
+        """The days of a payday strategy in these weeks, kept for the next chunk."""
+        key = strategy, first, last
+        if key not in self._payday_calendars:
+            self._payday_calendars[key] = PaydayCalendar(self.payday_strategies[strategy], spots, first, last)
+        return self._payday_calendars[key]
+
+    def _decide_situation(self, level: int, kind: int, segment: int, arm: int, used: int) -> DecisionRow:
+        recovery = _sample_recovery(self.segments[segment], used, self._arms[arm])
+        decision_input = DecisionInput(
+            recovery=recovery,
+            facts=_sample_facts(recovery),
+            classification=self._kinds[kind],
+            segment=Segment(name=self.segments[segment], rule="", why=""),
+            assessment=FraudAssessment(level=FRAUD_LEVELS[level]),
+            now=DECISION_TIME,
+        )
+        policy = self._policies[arm].model_copy(update={"experiments": ()})  # its arm is in it already
+        decided = decide_on_failure(decision_input, DecisionConfig(policy=policy, strategies=self._world.strategies))
+        return self._to_decision_row(decided[-1], decision_input, self._policies[arm])
+
+    def _to_decision_row(self, event: Event, decision_input: DecisionInput, policy: Policy) -> DecisionRow:
+        data = event.data
+        action = _ACTIONS.get(data.get("action", ""), Action.GIVE_UP)
+        if event.type is EventType.RETRY_PLANNED or (action is Action.GIVE_UP and data.get("strategy")):
+            return self._propose_retry(decision_input, policy)
+        until = parse_timestamp(data.get("until"))
+        span = int((until - DECISION_TIME).total_seconds()) if until else 0
+        blocks_if_overdue, keeps = data["action"] == "review", int(bool(data.get("strategy")))
+        cool_down = policy.cool_down_seconds.get(decision_input.classification.cause, 0)
+        return DecisionRow(
+            action,
+            data["reason"],
+            until=span,
+            blocks_if_overdue=blocks_if_overdue,
+            keeps_plan=keeps,
+            cool_down=cool_down,
+            requested_wait=_requested_wait(decision_input),
+        )
+
+    def _propose_retry(self, decision_input: DecisionInput, policy: Policy) -> DecisionRow:
+        """The strategy's own words, before the planner holds them against times, which arrays know."""
+        cause = decision_input.classification.cause
+        spec = policy.strategy_for(decision_input.segment.name, cause)
+        assert spec is not None, "a cause without a strategy is never planned"
+        situation = _to_situation(decision_input)
+        strategy = spec.build_strategy(self._world.strategies)
+        proposal = strategy.ladder.propose(situation) if isinstance(strategy, Payday) else strategy.propose(situation)
+        numbers: dict[str, Any] = _proposal_numbers(proposal) | _fallback_numbers(
+            policy.fallback.build_strategy({"fixed_ladder": FixedLadder}).propose(situation)
+        )
+        if isinstance(strategy, Payday):
+            numbers["strategy"] = self._strategy_number(strategy, repr(sorted(spec.options.items())))
+        cool_down = policy.cool_down_seconds.get(cause, 0)
+        return DecisionRow(
+            Action.RETRY,
+            "no_retry",
+            keeps_plan=1,
+            cool_down=cool_down,
+            requested_wait=_requested_wait(decision_input),
+            **numbers,
+        )
+
+    def _strategy_number(self, strategy: Payday, settings: str) -> int:
+        """The number of a payday strategy with these settings."""
+        if settings not in self._strategy_numbers:
+            self._strategy_numbers[settings] = len(self.payday_strategies)
+            self.payday_strategies.append(strategy)
+        return self._strategy_numbers[settings]
+
+
+_ACTIONS: Final = {
+    "ask_customer": Action.AWAIT,
+    "wait_for_method": Action.AWAIT,
+    "review": Action.REVIEW,
+    "tell_operators": Action.REVIEW,
+    "stop": Action.BLOCKED,
+}
+
+
+def _proposal_numbers(proposal: Proposal | None) -> dict[str, int]:
+    """A proposal as numbers; NONE where the strategy has no further retry."""
+    if proposal is None:
+        return {}
+    assert proposal.steady_seconds is not None, "only strategies whose answers are shared are asked once"
+    return {"steady": proposal.steady_seconds, "jitter": proposal.jitter_seconds, "late_ends": int(proposal.late_ends)}
+
+
+def _fallback_numbers(proposal: Proposal | None) -> dict[str, int]:
+    words = _proposal_numbers(proposal)
+    return {"fallback": words["steady"], "fallback_jitter": words["jitter"]} if words else {}
+
+
+def _requested_wait(decision_input: DecisionInput) -> int:
+    return max(decision_input.classification.wait_seconds or 0, 0)
+
+
+def _sample_recovery(segment: str, used: int, arm: Assignment | None) -> Recovery:
+    """A recovery in that situation, with all the time in the world."""
+    return Recovery(
+        provider="simulated",
+        invoice_id="in_any",
+        amount=100,
+        currency="USD",
+        sequence=1,
+        opened_at=DECISION_TIME,
+        failed_at=DECISION_TIME,
+        attempts_used=used,
+        window_ends_at=DECISION_TIME + ENDLESS_WINDOW,
+        segment=segment,
+        experiment=arm.experiment if arm else None,
+        arm=arm.arm if arm else None,
+    )
+
+
+def _sample_facts(recovery: Recovery) -> FailureFacts:
+    invoice = InvoiceView(invoice_id=recovery.invoice_id, status=InvoiceStatus.OPEN, amount_due=100, currency="USD")
+    return FailureFacts(invoice=invoice)
+
+
+def _to_situation(decision_input: DecisionInput) -> Situation:
+    recovery = decision_input.recovery
+    return Situation(
+        provider=recovery.provider,
+        invoice_id=recovery.invoice_id,
+        attempt=recovery.attempts_used + 1,
+        cause=decision_input.classification.cause,
+        segment=decision_input.segment.name,
+        amount=recovery.amount,
+        currency=recovery.currency,
+        failed_at=DECISION_TIME,
+        now=DECISION_TIME,
+        asked_wait_seconds=decision_input.classification.wait_seconds,
+        window_seconds=int(ENDLESS_WINDOW.total_seconds()),
+    )

@@ -1,0 +1,231 @@
+"""What is decided of cases before anything depends on time: classification, segment, arm, suspicion; once per kind."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+
+from core.card_networks.rules import ANY_NETWORK, AttemptOutcome, Credential, LedgerEntry, find_stop_reason
+from core.classification.taxonomy import Classification
+from core.fraud.assessment import assess_fraud
+from core.payments import Card, Failure, FailureFacts, InvoiceStatus, InvoiceView
+from core.policy.experiments import Assignment, assign_arm
+from core.recovery.network_ledger import NOT_SENT_OUTCOMES
+from core.segmentation.rules import find_segment
+from simulator.engines.arm import World
+from simulator.engines.decision_table import FRAUD_LEVELS
+from simulator.engines.live_records import customer_living_in, to_customer_profile, to_utc_datetime
+from simulator.model.cases import Booleans, Codebook, FailureKind, Integers, Memo, Payer
+from simulator.model.local_clocks import Location
+from simulator.model.outcomes import CAUSE_INDEX
+
+NO_INVOICE: Final = InvoiceView(invoice_id="in_any", status=InvoiceStatus.OPEN)
+
+
+@dataclass(frozen=True)
+class CaseFeatures:
+    """The book of one source as one world sees it. Failure kinds of another card come behind the book's own."""
+
+    world: World
+    book: Codebook
+    new_method_code: str
+
+    @cached_property
+    def failures(self) -> tuple[FailureKind, ...]:
+        """The book's, and behind them what another card, from the same network and country, is declined with."""
+        others = (
+            FailureKind(failure=Failure(code=self.new_method_code, network=card.network), card=card)
+            for card in self._cards
+        )
+        return (*self.book.failures, *others)
+
+    @cached_property
+    def _cards(self) -> tuple[Card, ...]:
+        """The distinct ones, as far as a decline looks at them."""
+        return tuple(dict.fromkeys(_without_fingerprint(one) for one in self.book.failures))
+
+    @cached_property
+    def another_method_kind(self) -> Integers:
+        """By failure kind: the kind of another card's decline."""
+        index = {card: len(self.book.failures) + number for number, card in enumerate(self._cards)}
+        return np.array([index[_without_fingerprint(one)] for one in self.failures], dtype=np.int64)
+
+    @cached_property
+    def classifications(self) -> tuple[Classification, ...]:
+        """The distinct ones, as far as a decision looks at them."""
+        return tuple(self._distinct_classifications.values())
+
+    @cached_property
+    def classification_index(self) -> Integers:
+        """By failure kind: index into `classifications`."""
+        index = {key: number for number, key in enumerate(self._distinct_classifications)}
+        return np.array([index[_decision_key(one)] for one in self._all_classifications], dtype=np.int64)
+
+    @cached_property
+    def cause(self) -> Integers:
+        """By failure kind: what is really the matter, whatever a policy calls it; index into `outcomes.CAUSES`."""
+        truths = (self.world.true_cause(self.book.provider, one.failure, one.card) for one in self.failures)
+        return np.array([CAUSE_INDEX[truth] for truth in truths], dtype=np.int64)
+
+    @cached_property
+    def _all_classifications(self) -> tuple[Classification, ...]:
+        return tuple(self.world.classify_failure(self.book.provider, one.failure, one.card) for one in self.failures)
+
+    @cached_property
+    def _distinct_classifications(self) -> dict[tuple[object, ...], Classification]:
+        return {_decision_key(one): one for one in reversed(self._all_classifications)}
+
+    @cached_property
+    def reached_network(self) -> Booleans:
+        """By failure kind: whether such a decline reached the network, and counts there."""
+        kept = (
+            one.failure.outcome in NOT_SENT_OUTCOMES or one.failure.network_status == "not_sent_to_network"
+            for one in self.failures
+        )
+        return np.array([not one for one in kept], dtype=np.bool_)
+
+    @cached_property
+    def forbids_retries(self) -> Booleans:
+        """By failure kind: whether the network forbids every further try after it."""
+        return np.array([_is_stop_instruction(self.world, one) for one in self.failures], dtype=np.bool_)
+
+    @cached_property
+    def lowest_limit(self) -> Integers:
+        """By failure kind: the least number of tries that any rule of its network, of any date, forbids to exceed."""
+        return np.array([_lowest_limit(self.world, one.card.network) for one in self.failures], dtype=np.int64)
+
+    @cached_property
+    def arms(self) -> tuple[Assignment | None, ...]:
+        """Every arm that is dealt here."""
+        return tuple(dict.fromkeys(self._assignments))
+
+    @cached_property
+    def arm(self) -> Integers:
+        """By name: index into `arms`."""
+        index = {one: number for number, one in enumerate(self.arms)}
+        return np.array([index[one] for one in self._assignments], dtype=np.int64)
+
+    @cached_property
+    def _assignments(self) -> list[Assignment | None]:
+        experiments, provider = self.world.policy.experiments, self.book.provider
+        if not experiments:
+            return [None] * len(self.book.names)
+        return [assign_arm(experiments, f"{provider}\n{customer}") for customer in self.book.customers]
+
+    def segment_index(self, failure: Integers, payer: Integers) -> Integers:
+        """Index into the policy's segments, each distinct customer asked about once."""
+        return self._segment_memo.look_up(payer * len(self._card_countries) + self._card_country_index[failure])
+
+    @cached_property
+    def _segment_memo(self) -> Memo:
+        rules = self.world.policy.segments
+        names = {one.name: number for number, one in enumerate(rules)}
+        countries = list(self._card_countries)
+
+        def decide_segment(pair: int) -> int:
+            payer, country = self.book.payers[pair // len(countries)], countries[pair % len(countries)]
+            return names[find_segment(to_customer_profile(payer, country), rules).name]
+
+        return Memo(len(self.book.payers) * len(countries), decide_segment)
+
+    @cached_property
+    def _card_countries(self) -> dict[str | None, int]:
+        found = dict.fromkeys(one.card.country for one in self.failures)
+        return {country: number for number, country in enumerate(found)}
+
+    @cached_property
+    def _card_country_index(self) -> Integers:
+        """By failure kind: index into the card countries."""
+        return np.array([self._card_countries[one.card.country] for one in self.failures], dtype=np.int64)
+
+    @cached_property
+    def locations(self) -> tuple[Location, ...]:
+        """Where a strategy takes customers to live: where the card is from, if nothing else is known."""
+        return self._location_table[0]
+
+    @cached_property
+    def _location_table(self) -> tuple[tuple[Location, ...], Integers]:
+        """The distinct ones, and the index into them by payer and card country."""
+        table = [[_location_of(payer, country) for country in self._card_countries] for payer in self.book.payers]
+        index = {spot: number for number, spot in enumerate(dict.fromkeys(spot for row in table for spot in row))}
+        return tuple(index), np.array([[index[spot] for spot in row] for row in table], dtype=np.int64)
+
+    def location_index(self, failure: Integers, payer: Integers) -> Integers:
+        """Index into `spots`."""
+        return np.asarray(self._location_table[1][payer, self._card_country_index[failure]])
+
+    def fraud_levels(self, failure: Integers, payer: Integers) -> Integers:
+        """Suspicion at the first decision: index into LEVELS."""
+        homes, home = self._home_countries
+        return self._fraud_level_memo.look_up(failure * len(homes) + home[payer])
+
+    @cached_property
+    def _home_countries(self) -> tuple[tuple[str | None, ...], Integers]:
+        """The countries that payers live in, and by payer the index into them."""
+        homes = tuple(dict.fromkeys(one.country for one in self.book.payers))
+        return homes, np.array([homes.index(one.country) for one in self.book.payers], dtype=np.int64)
+
+    @cached_property
+    def _fraud_level_memo(self) -> Memo:
+        homes, _ = self._home_countries
+        return Memo(
+            len(self.failures) * len(homes),
+            lambda pair: self._fraud_level(pair // len(homes), homes[pair % len(homes)]),
+        )
+
+    def _fraud_level(self, failure: int, home: str | None) -> int:
+        one = self.failures[failure]
+        facts = FailureFacts(
+            invoice=NO_INVOICE, failure=one.failure, card=one.card, customer=customer_living_in(home), risk=one.risk
+        )
+        return FRAUD_LEVELS.index(
+            assess_fraud(facts, self._all_classifications[failure], rules=self.world.policy.fraud).level
+        )
+
+    @cached_property
+    def later_fraud_level(self) -> Integers:
+        """By failure kind: suspicion after a charge of ours, whose answer says nothing of customer and risk."""
+        facts = (FailureFacts(invoice=NO_INVOICE, failure=one.failure, card=one.card) for one in self.failures)
+        found = (
+            assess_fraud(one, known, rules=self.world.policy.fraud)
+            for one, known in zip(facts, self._all_classifications, strict=True)
+        )
+        return np.array([FRAUD_LEVELS.index(one.level) for one in found], dtype=np.int64)
+
+
+def _without_fingerprint(kind: FailureKind) -> Card:
+    return Card(network=kind.card.network, country=kind.card.country)
+
+
+def _location_of(payer: Payer, card_country: str | None) -> Location:
+    return Location(payer.country or card_country, payer.time_zone, payer.currency)
+
+
+def _decision_key(found: Classification) -> tuple[object, ...]:
+    return found.cause, found.wait_seconds
+
+
+def _is_stop_instruction(world: World, kind: FailureKind) -> bool:
+    card = Credential(provider="simulated", recovery_id="any", fingerprint="card", network=kind.card.network)
+    entry = LedgerEntry(
+        recovery_id="any",
+        key="any",
+        provider="simulated",
+        fingerprint="card",
+        network=kind.card.network or kind.failure.network,
+        amount=0,
+        currency="",
+        at=to_utc_datetime(0),
+        trigger="any",
+        outcome=AttemptOutcome.DECLINED,
+        network_code=kind.failure.network_code,
+        network_advice=kind.failure.network_advice,
+    )
+    return find_stop_reason(world.merchant_rules, card, [entry]) is not None
+
+
+def _lowest_limit(world: World, network: str | None) -> int:
+    limits = world.merchant_rules.limits
+    mine = [one.allowed for one in limits if one.network == network]
+    return min(mine or [one.allowed for one in limits if one.network == ANY_NETWORK], default=1 << 30)

@@ -1,0 +1,246 @@
+"""Many recoveries that really happened, as columns of numbers beside a book of what they share."""
+
+from array import array
+from bisect import bisect
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+import numpy as np
+
+from core.events import State, Trigger
+from simulator.history.recorded import RecordedRecovery
+from simulator.model.cases import NEVER, Booleans, Codebook, FailureKind, Integers, Payer
+from simulator.model.outcomes import CAUSE_INDEX
+
+LOOK_BACK: Final = 200 * 86_400
+"""Longer than any window of a card network's rule."""
+MAX_TRIES: Final = 60
+"""Of a card, the newest: more than any network allows in its window."""
+OPEN, CHARGED, PAID, LOST, STOPPED = range(5)
+"""How recoveries stand: not ended, won by a charge, paid otherwise, ended without the money, taken from us."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class RecordedCharges:
+    """Charges with a definite answer, a row each, in the order of recoveries."""
+
+    recovery: Integers
+    """Row of `History`."""
+    at: Integers
+    cause: Integers
+    """Of the failure before: index into `outcomes.CAUSES`."""
+    retry: Integers
+    waited: Integers
+    scheduled: Booleans
+    fresh: Booleans
+    """The first charge of another card."""
+    won: Booleans
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """Recoveries, a row each, the oldest failure first. Times in seconds since 1970, UTC; NEVER: not seen."""
+
+    name: str
+    book: Codebook
+    failure: Integers
+    payer: Integers
+    failed_at: Integers
+    paid_at: Integers
+    method_at: Integers
+    closed_at: Integers
+    cause: Integers
+    """Of the opening failure, as it was decided then: index into `outcomes.CAUSES`."""
+    end: Integers
+    """OPEN, CHARGED, PAID, LOST or STOPPED."""
+    charges: RecordedCharges
+    earlier: Mapping[int, tuple[int, ...]]
+    """Tries of the same card and amount in recoveries before, by row."""
+    decisions: Mapping[str, int]
+    """How many were made by each version of a policy; empty where nobody knows."""
+    left_out: int
+    """Recoveries of other providers."""
+    window_ends: Integers
+    """Of the policy that ran; the failure's moment where nobody says."""
+    cards_not_charged: int
+    """Cards that were given within the window, but behind the end that an older release had written."""
+    watched: bool
+    """Whether payments without a charge and new cards are told of."""
+
+    def __len__(self) -> int:
+        return len(self.failed_at)
+
+    @property
+    def seen_until(self) -> int:
+        """The newest moment that is told of."""
+        known = [column[column != NEVER] for column in (self.failed_at, self.paid_at, self.method_at, self.closed_at)]
+        return max(int(one.max()) for one in (*known, self.charges.at) if len(one))
+
+    @property
+    def watched_until(self) -> Integers:
+        """Until when each customer would have been seen to act: not after the money came or the invoice was closed.
+
+        After an end without the money the provider still tells of payments, so we watch to the end of the history.
+        """
+        if not self.watched:
+            return self.failed_at
+        ended = (self.end == CHARGED) | (self.end == STOPPED)
+        return np.where(ended, self.closed_at, self.seen_until)
+
+    @property
+    def is_recovered(self) -> Booleans:
+        """Which of them ended with the money."""
+        return np.isin(self.end, (CHARGED, PAID))
+
+
+class HistoryBuilder:
+    """A history that is being read. Grows by a few numbers for each recovery and attempt."""
+
+    def __init__(self, name: str, provider: str, *, watched: bool = True) -> None:
+        self.other_provider_recoveries = 0
+        """Recoveries of other providers."""
+        self._name, self._provider, self._watched = name, provider, watched
+        self._kinds: dict[Hashable, int] = {}
+        self._payers: dict[Hashable, int] = {}
+        self._failures: list[FailureKind] = []
+        self._paying: list[Payer] = []
+        self._names: list[str] = []
+        self._customers: list[str] = []
+        self._rows = _Columns(
+            "failure", "payer", "failed_at", "paid_at", "method_at", "closed_at", "cause", "end", "window_ends"
+        )
+        self._tries = _Columns("recovery", "at", "cause", "retry", "waited", "scheduled", "fresh", "won")
+        self._cards: dict[tuple[str, int, str], list[tuple[int, tuple[int, ...]]]] = {}
+        self._decisions: Counter[str] = Counter()
+        self._cards_not_charged = 0
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def extend(self, found: Iterable[RecordedRecovery]) -> None:
+        """Take these in."""
+        for one in found:
+            self._add_recovery(one)
+
+    def _add_recovery(self, one: RecordedRecovery) -> None:
+        row = len(self._names)
+        self._names.append(one.invoice_id)
+        self._customers.append(one.customer_id)
+        self._rows.add(
+            _index_of(self._kinds, self._failures, one.kind, one.kind),
+            _index_of(self._payers, self._paying, one.payer.model_dump_json(), one.payer),
+            one.failed_at,
+            _or_never(one.paid_at),
+            _or_never(one.method_at),
+            _or_never(one.closed_at),
+            CAUSE_INDEX[one.cause],
+            _end_code(one),
+            one.failed_at if one.window_ends_at is None else one.window_ends_at,
+        )
+        for try_ in one.attempts:
+            scheduled = int(try_.trigger is Trigger.SCHEDULED)
+            known = (CAUSE_INDEX[try_.cause], try_.retry, try_.waited, scheduled, int(try_.fresh), int(try_.won))
+            self._tries.add(row, try_.at, *known)
+        if one.fingerprint and one.tries:
+            card = (one.fingerprint, one.payer.amount, one.payer.currency)
+            self._cards.setdefault(card, []).append((row, one.tries))
+        self._decisions.update(one.decisions)
+        self._cards_not_charged += one.has_method_in_window
+
+    def build_history(self) -> History:
+        """All of them, the oldest first."""
+        rows = self._rows.to_arrays()
+        order = np.lexsort((np.arange(len(self)), rows["failed_at"]))
+        place = np.empty(len(self), dtype=np.int64)
+        place[order] = np.arange(len(self))
+        book = Codebook(
+            provider=self._provider,
+            failures=tuple(self._failures),
+            payers=tuple(self._paying),
+            names=tuple(self._names[row] for row in order.tolist()),
+            customers=tuple(self._customers[row] for row in order.tolist()),
+        )
+        return History(
+            name=self._name,
+            book=book,
+            **{name: column[order] for name, column in rows.items()},
+            charges=self._build_charges(place),
+            earlier=self._find_earlier_tries(rows["failed_at"], place),
+            decisions=dict(sorted(self._decisions.items())),
+            left_out=self.other_provider_recoveries,
+            cards_not_charged=self._cards_not_charged,
+            watched=self._watched,
+        )
+
+    def _build_charges(self, place: Integers) -> RecordedCharges:
+        tries = self._tries.to_arrays()
+        recovery = place[tries["recovery"]]
+        order = np.lexsort((tries["at"], recovery))
+        found = {name: column[order] for name, column in tries.items()}
+        return RecordedCharges(
+            recovery=recovery[order],
+            at=found["at"],
+            cause=found["cause"],
+            retry=found["retry"],
+            waited=found["waited"],
+            scheduled=found["scheduled"] == 1,
+            fresh=found["fresh"] == 1,
+            won=found["won"] == 1,
+        )
+
+    def _find_earlier_tries(self, failed_at: Integers, place: Integers) -> dict[int, tuple[int, ...]]:
+        """Of cards that failed more than once: their tries before each failure."""
+        found: dict[int, tuple[int, ...]] = {}
+        for uses in (one for one in self._cards.values() if len(one) > 1):
+            tries = sorted((at, row) for row, mine in uses for at in mine)
+            for row, _ in uses:
+                now = int(failed_at[row])
+                since, until = bisect(tries, (now - LOOK_BACK, -1)), bisect(tries, (now, -1))
+                if before := tries[max(since, until - MAX_TRIES) : until]:
+                    found[int(place[row])] = tuple(at for at, _ in before)
+        return dict(sorted(found.items()))
+
+
+class _Columns:
+    """Numbers in the order they came, tightly packed."""
+
+    def __init__(self, *names: str) -> None:
+        self.names, self.numbers = names, array("q")
+
+    def add(self, *values: int) -> None:
+        """One row."""
+        self.numbers.extend(values)
+
+    def to_arrays(self) -> dict[str, Integers]:
+        """By name."""
+        table = np.array(self.numbers, dtype=np.int64).reshape(-1, len(self.names))
+        return {name: table[:, number].copy() for number, name in enumerate(self.names)}
+
+
+def _index_of(known: dict[Hashable, int], found: list[T], key: Hashable, value: T) -> int:
+    """Where the value stands in the list; at its end if it is new."""
+    place = known.setdefault(key, len(found))
+    if place == len(found):
+        found.append(value)
+    return place
+
+
+def _or_never(at: int | None) -> int:
+    return NEVER if at is None else at
+
+
+def _end_code(one: RecordedRecovery) -> int:
+    if one.state is None:
+        return OPEN
+    if one.state is State.RECOVERED:
+        return CHARGED if one.has_won_charge else PAID
+    if one.is_paid_in_window:
+        return PAID
+    taken = one.state is State.CANCELED or one.reason in {"dispute", "early_fraud_warning"}
+    return STOPPED if taken else LOST

@@ -1,0 +1,84 @@
+"""Local clocks and paydays of many payers at once."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from catalog.calendars import calendar_for
+from core.calendar import Calendar
+from core.strategies.payday_patterns import is_payday, patterns_for
+from simulator.model.cases import Booleans, Integers, Payer
+
+HOUR: Final = 3_600
+DAY: Final = 86_400
+EPOCH_WEEKDAY: Final = 3
+"""1970-01-01 was one."""
+
+
+class Location(NamedTuple):
+    """Where a payer lives, as far as clocks and paydays go."""
+
+    country: str | None
+    time_zone: str | None
+    currency: str
+
+
+class LocalTime(NamedTuple):
+    """What clocks and calendars there show at a moment."""
+
+    hour: Integers
+    weekday: Integers
+    """Monday is 0."""
+    payday: Booleans
+
+
+class LocalClocks:
+    """The clocks of these payers from `first` to `last`, seconds since 1970 in UTC."""
+
+    def __init__(self, payers: Sequence[Payer], first: int, last: int) -> None:
+        locations = {Location(one.country, one.time_zone, one.currency): None for one in payers}
+        index = {spot: number for number, spot in enumerate(locations)}
+        known = [index[Location(one.country, one.time_zone, one.currency)] for one in payers]
+        self.location_index: Integers = np.array(known, dtype=np.int64)
+        """Of each payer."""
+        self.locations = tuple(locations)
+        self.calendars = tuple(_location_calendar(spot, first, last) for spot in locations)
+        self._hour = first // HOUR - 1
+        self._day = first // DAY - 2
+        grid = np.arange(self._hour, last // HOUR + 2, dtype=np.int64) * HOUR
+        self._offsets = np.stack([_hourly_offsets(calendar, grid) for calendar in self.calendars])
+        days = last // DAY + 3 - self._day
+        self._paydays = np.stack(
+            [_payday_flags(*one, self._day, days) for one in zip(locations, self.calendars, strict=True)]
+        )
+
+    def utc_offset(self, payer: Integers, at: Integers) -> Integers:
+        """Seconds that clocks there show more than UTC."""
+        return np.asarray(self._offsets[self.location_index[payer], at // HOUR - self._hour])
+
+    def local_time(self, payer: Integers, at: Integers) -> LocalTime:
+        """What clocks show where these payers are, at these moments."""
+        shown = at + self.utc_offset(payer, at)
+        day = shown // DAY
+        payday = np.asarray(self._paydays[self.location_index[payer], day - self._day])
+        return LocalTime(shown // HOUR % 24, (day + EPOCH_WEEKDAY) % 7, payday)
+
+
+def _location_calendar(spot: Location, first: int, last: int) -> Calendar:
+    begin, end = (datetime.fromtimestamp(one, UTC) for one in (first - DAY, last + DAY))
+    return calendar_for(spot.country, spot.time_zone, begin, end, ahead=end - begin + timedelta(days=1))
+
+
+def _hourly_offsets(calendar: Calendar, grid: Integers) -> Integers:
+    since = np.array([int(one.since.timestamp()) for one in calendar.offsets], dtype=np.int64)
+    seconds = np.array([one.seconds for one in calendar.offsets], dtype=np.int64)
+    return seconds[np.maximum(np.searchsorted(since, grid, side="right") - 1, 0)]
+
+
+def _payday_flags(spot: Location, calendar: Calendar, first: int, days: int) -> Booleans:
+    patterns = patterns_for(spot.country, spot.currency)
+    begin = date(1970, 1, 1) + timedelta(days=first)
+    found = (is_payday(begin + timedelta(days=ahead), patterns, calendar) for ahead in range(days))
+    return np.fromiter(found, dtype=np.bool_, count=days)

@@ -1,0 +1,98 @@
+"""What a dry run comes to: the content of `result.json` and of the report. Amounts in minor units of one currency."""
+
+from pydantic import Field
+
+from core.base import Value
+from simulator.model.source import Assumption
+
+
+class Group(Value):
+    """Part of an arm's recoveries."""
+
+    name: str
+    recoveries: int
+    recovered: int
+    amount_recovered: int
+    recovery_rate: float
+
+
+class ArmResult(Value):
+    """One policy over all cases."""
+
+    name: str
+    policy_version: str
+    recoveries: int
+    recovered: int
+    recovery_rate: float
+    ci_low: float = Field(description="Wilson's 95 percent interval")
+    ci_high: float
+    amount_recovered: int
+    charge_attempts: int
+    attempts_per_recovery: float
+    network_fees: int = Field(description="caused, minor units of USD, in which the networks publish them")
+    network_fees_avoided: int
+    blocked_by_network_rules: int = Field(description="tries that a card network's rule moved or forbade")
+    median_hours_to_recovery: float | None
+    ends: dict[str, int] = Field(description="recoveries by final state and reason, such as `exhausted: budget`")
+    by_cause: tuple[Group, ...]
+    by_segment: tuple[Group, ...]
+    recovered_by_day: tuple[int, ...] = Field(description="how many were recovered at most so many days after failing")
+    extrapolated_attempts: int = Field(description="charges after delays that nobody ever tried")
+    extrapolated_recoveries: int = Field(description="recoveries won by such a charge")
+    event_by_event: bool = Field(description="whether each recovery was simulated by itself")
+
+
+class Difference(Value):
+    """Candidate less baseline, over the same cases with the same luck. 95 percent intervals, paired."""
+
+    recovery_rate: float
+    ci_low: float
+    ci_high: float
+    amount_recovered: int
+    amount_ci_low: int
+    amount_ci_high: int
+
+
+class Sensitivity(Value):
+    """The difference if so many customers paid by themselves."""
+
+    soft: float
+    """Share of soft declines that are paid without anybody doing anything."""
+    hard: float
+    recoveries: int
+    recovery_rate: float
+    ci_low: float
+    ci_high: float
+
+
+class Calibration(Value):
+    """How well the model tells again what really happened under the policy that really ran."""
+
+    recoveries: int
+    real_rate: float
+    simulated_rate: float
+    gap: float
+    ci_low: float
+    ci_high: float
+    """Of the gap, 95 percent; if nought lies outside, the model is not to be trusted here."""
+    version_share: float
+    """Share of recorded decisions that the baseline's version of the policy made."""
+    warnings: tuple[str, ...] = ()
+
+
+class Result(Value):
+    """Everything. Same seed and inputs, same bytes."""
+
+    seed: int
+    source: str
+    recoveries: int
+    currency: str
+    arms: tuple[ArmResult, ...]
+    """Baseline, candidate."""
+    difference: Difference
+    sensitivity: tuple[Sensitivity, ...] = ()
+    calibration: Calibration | None = None
+    notes: tuple[str, ...] = ()
+    assumptions: tuple[Assumption, ...] = ()
+    policy_diff: str = ""
+    """Unified diff of the two files."""

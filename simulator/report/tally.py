@@ -1,0 +1,141 @@
+"""Sums over journeys, in whole numbers: added up in any order they are the same, to the last bit."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from core.events import State
+from simulator.engines.results import FINAL_STATES, RecoveryResults
+from simulator.model.cases import Booleans, Cases, Integers
+from simulator.model.outcomes import CAUSES
+
+CURVE_DAYS: Final = 61
+"""Of the recovery curve: day 0 to day 60; later counts as the last."""
+WAIT_STEP: Final = 600
+"""Seconds: how finely the time to recovery is known."""
+
+
+@dataclass
+class GroupSum:
+    """A group of recoveries."""
+
+    recoveries: int = 0
+    recovered: int = 0
+    amount: int = 0
+
+    def add(self, other: "GroupSum") -> None:
+        """Take these in."""
+        self.recoveries += other.recoveries
+        self.recovered += other.recovered
+        self.amount += other.amount
+
+
+@dataclass
+class Tally:
+    """One arm's sums. Amounts in minor units."""
+
+    whole: GroupSum = field(default_factory=GroupSum)
+    charges: int = 0
+    fees: int = 0
+    fees_avoided: int = 0
+    blocked: int = 0
+    untried: int = 0
+    won_untried: int = 0
+    ends: dict[str, int] = field(default_factory=dict)
+    by_cause: dict[str, GroupSum] = field(default_factory=dict)
+    by_segment: dict[str, GroupSum] = field(default_factory=dict)
+    waits: dict[int, int] = field(default_factory=dict)
+    """Recovered ones by time since the failure, in steps of BIN."""
+
+    def add(self, other: "Tally") -> None:
+        """Take another chunk in."""
+        self.whole.add(other.whole)
+        for name in ("charges", "fees", "fees_avoided", "blocked", "untried", "won_untried"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for mine, theirs in ((self.ends, other.ends), (self.waits, other.waits)):
+            _add_counts(mine, theirs)
+        for parts, more in ((self.by_cause, other.by_cause), (self.by_segment, other.by_segment)):
+            for name, part in more.items():
+                parts.setdefault(name, GroupSum()).add(part)
+
+
+@dataclass
+class PairedSums:
+    """What two arms made of the same cases: sums of differences and of their squares."""
+
+    cases: int = 0
+    gained: int = 0
+    """Recovered by the candidate only."""
+    lost: int = 0
+    """Recovered by the baseline only."""
+    amount: int = 0
+    squares: int = 0
+    """Of the differences in amount."""
+
+    def add(self, other: "PairedSums") -> None:
+        """Take another chunk in."""
+        for name in ("cases", "gained", "lost", "amount", "squares"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+def tally_results(cases: Cases, results: RecoveryResults, amounts: Integers) -> Tally:
+    """The sums of one chunk; `amounts` are those of the cases in the report's currency."""
+    won = results.is_recovered
+    waited = (results.closed_at - cases.failed_at)[won] // WAIT_STEP
+    return Tally(
+        whole=GroupSum(len(results), int(won.sum()), int(amounts[won].sum())),
+        charges=int(results.charges.sum()),
+        fees=int(results.fees.sum()),
+        fees_avoided=int(results.fees_avoided.sum()),
+        blocked=int(results.blocked.sum()),
+        untried=int(results.untried.sum()),
+        won_untried=int(results.won_untried.sum()),
+        ends=_count_ends(results),
+        by_cause=_sum_groups(results.cause, tuple(cause.value for cause in CAUSES), won, amounts),
+        by_segment=_sum_groups(results.segment, results.segments, won, amounts),
+        waits=_count_values(waited),
+    )
+
+
+def pair_results(baseline: RecoveryResults, candidate: RecoveryResults, amounts: Integers) -> PairedSums:
+    """How the candidate differs, case by case."""
+    gained, lost = candidate.is_recovered & ~baseline.is_recovered, baseline.is_recovered & ~candidate.is_recovered
+    gaps = [*amounts[gained].tolist(), *(-one for one in amounts[lost].tolist())]
+    return PairedSums(
+        cases=len(baseline),
+        gained=int(gained.sum()),
+        lost=int(lost.sum()),
+        amount=sum(gaps),
+        squares=sum(gap * gap for gap in gaps),
+    )
+
+
+def _count_ends(results: RecoveryResults) -> dict[str, int]:
+    counts = _count_values(results.state * len(results.reasons) + results.reason)
+    names = {key: divmod(key, len(results.reasons)) for key in counts}
+    return {f"{_final_state(state)}: {results.reasons[reason]}": counts[key] for key, (state, reason) in names.items()}
+
+
+def _final_state(number: int) -> State:
+    return FINAL_STATES[number]
+
+
+def _sum_groups(column: Integers, names: tuple[str, ...], won: Booleans, amounts: Integers) -> dict[str, GroupSum]:
+    all_of = np.bincount(column, minlength=len(names))
+    won_of = np.bincount(column[won], minlength=len(names))
+    found: dict[str, GroupSum] = {}
+    for number in np.flatnonzero(all_of).tolist():
+        amount = int(amounts[won & (column == number)].sum())
+        found.setdefault(names[number], GroupSum()).add(GroupSum(int(all_of[number]), int(won_of[number]), amount))
+    return found
+
+
+def _count_values(values: Integers) -> dict[int, int]:
+    found, counts = np.unique(values, return_counts=True)
+    return dict(zip(found.tolist(), counts.tolist(), strict=True))
+
+
+def _add_counts(mine: dict[str, int] | dict[int, int], theirs: dict[str, int] | dict[int, int]) -> None:
+    for key, count in theirs.items():
+        mine[key] = mine.get(key, 0) + count  # type: ignore[index,arg-type]

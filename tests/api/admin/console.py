@@ -1,0 +1,82 @@
+"""The desk over a real PostgreSQL, used as a browser uses it: cookies, forms with their tokens, redirects."""
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from itsdangerous import TimestampSigner
+from starlette.routing import Mount
+
+from api.admin.sessions import PERSON_KEY, ROOT, Person, Role
+from tests.api.admin.page_reader import Page
+from tests.api.harness import ApiHarness, app_now
+from tests.intake.fakes import FakeRecoveries
+
+TOKEN = "token-of-these-tests"
+SESSION_LENGTH = timedelta(hours=1)
+
+
+@dataclass
+class AdminBrowser:
+    """One browser. `desk.signed_in(role)` first, then pages and forms by their address below /admin."""
+
+    harness: ApiHarness
+    cookies: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def recoveries(self) -> FakeRecoveries:
+        """The workflows that run, as a list."""
+        return self.harness.recoveries
+
+    def sign_in_as(
+        self, role: Role = Role.ADMIN, name: str = "ann", stay: timedelta = SESSION_LENGTH
+    ) -> "AdminBrowser":
+        """Another browser, in which this person has signed in already; `stay` may be over."""
+        person = Person(name=name, role=role, until=app_now() + stay)
+        return AdminBrowser(
+            self.harness, self._session_cookie({PERSON_KEY: person.model_dump(mode="json"), "token": TOKEN})
+        )
+
+    def _session_cookie(self, session: Mapping[str, Any]) -> dict[str, str]:
+        options = self._session_settings()
+        signer = TimestampSigner(str(options["secret_key"]))
+        return {options["session_cookie"]: signer.sign(encode_session(session)).decode()}
+
+    def _session_settings(self) -> dict[str, Any]:
+        """Of the desk's session middleware: whatever its secret is made of, a cookie signed with it is genuine."""
+        mount = next(one for one in self.harness.app.routes if isinstance(one, Mount) and one.path == ROOT)
+        middlewares = [dict(one.kwargs) for one in mount.app.user_middleware]  # type: ignore[attr-defined]
+        return next(one for one in middlewares if "secret_key" in one)
+
+    async def get_page(self, path: str, **query: Any) -> Page:
+        """A page; where it leads elsewhere, that answer itself."""
+        return await self._request_page("GET", path, params=query)
+
+    async def submit_form(self, path: str, token: str | None = TOKEN, **fields: Any) -> Page:
+        """A form's answer. `token=None`: one that doesn't come from a page of this session."""
+        sent = fields | ({"token": token} if token is not None else {})
+        return await self._request_page("POST", path, data=sent)
+
+    async def submit_and_follow(self, path: str, **fields: Any) -> Page:
+        """The page that a form leads to."""
+        answer = await self.submit_form(path, **fields)
+        assert answer.status == 303, (answer.status, answer.text)
+        return await self.get_page(answer.response.headers["location"])
+
+    async def _request_page(self, method: str, path: str, **sent: Any) -> Page:
+        if path.startswith(ROOT + "/") or path == ROOT:
+            path = path.removeprefix(ROOT)
+        headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())}
+        options = {name: value for name, value in sent.items() if value}
+        response = await self.harness.client.request(method, f"{ROOT}{path}", headers=headers, **options)
+        self.harness.client.cookies.clear()
+        self.cookies |= {name: value for name, value in response.cookies.items() if value not in {"", "null"}}
+        return Page(response)
+
+
+def encode_session(session: Mapping[str, Any]) -> bytes:
+    """As the session middleware packs it."""
+    return base64.b64encode(json.dumps(session).encode())

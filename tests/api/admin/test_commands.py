@@ -1,0 +1,152 @@
+"""The buttons of a recovery: with a reason, in a person's name, and every answer they can get stands on the page."""
+
+from pathlib import Path
+
+import pytest
+
+import core.policy
+from api import operator_commands
+from api.admin.command_forms import CommandKind
+from api.admin.sessions import Role
+from core.contracts import RecoveryStatus
+from core.errors import CommandRefused, EngineUnavailable, TooManyRequests
+from core.events import Event, EventType, State, format_timestamp
+from core.ids import recovery_id
+from core.operators import Action
+from tests.api.admin.console import AdminBrowser
+from tests.api.harness import ApiHarness, app_now, build_app, open_harness
+from tests.intake.fakes import FakeRecoveries, canceled_event, failure_event, store_recovery, unique_id
+
+ACCEPTED_STATUS = RecoveryStatus(recovery_id="any", state=State.WAITING, sequence=3)
+BUILT_IN = Path(core.policy.__file__).with_name("policies.toml")
+POLICY = """
+[operators]
+second_approver_above = { EUR = 1000 }
+"""
+
+
+async def start_recovery(console: AdminBrowser, *more: Event, amount: int = 500) -> str:
+    """The address of one that runs."""
+    invoice = unique_id("in_wish")
+    known = await store_recovery(console.harness.db, failure_event(invoice, amount=amount), *more)
+    console.recoveries.running.add(known.recovery_id)
+    return f"/recoveries/stripe/{invoice}"
+
+
+def in_review_event() -> Event:
+    """In review."""
+    data = {"action": "review", "reason": "fraud", "why": "odd", "until": format_timestamp(app_now())}
+    return Event(type=EventType.RETRY_SKIPPED, occurred_at=app_now(), data=data)
+
+
+@pytest.mark.parametrize("wish", list(CommandKind))
+async def test_a_command_reaches_the_recovery_with_reason_and_name(wish: CommandKind, console: AdminBrowser) -> None:
+    console.recoveries.answer = ACCEPTED_STATUS
+    more = {"approve": [in_review_event()], "reject": [in_review_event()], "resume": [paused_event()]}.get(
+        wish.value, []
+    )
+    path = await start_recovery(console, *more)
+    here = console.sign_in_as(Role.OPERATOR, name="olga@desk")
+    page = await here.get_page(path)
+    form = page.form_to(f"/{wish.value}")
+    assert {"reason", "token", "once"} <= form.names
+    after = await here.submit_and_follow(form.action, **form.fields | {"reason": " the bank called "})
+    assert after.flash_messages[0] == wish.success_message
+    ((name, asked),) = console.recoveries.submitted_commands
+    assert name == recovery_id("stripe", path.rpartition("/")[2])
+    assert (asked.action, asked.decision) == (wish.action, wish.decision)
+    assert (asked.actor, asked.reason) == ("olga@desk", "the bank called")
+    assert (await here.get_page(path)).flash_messages == []
+
+
+def paused_event() -> Event:
+    """By somebody."""
+    return Event(type=EventType.PAUSED, occurred_at=app_now(), data={"actor": "bob", "reason": "x"})
+
+
+async def test_a_refusal_stands_on_the_page_in_the_workflows_words(console: AdminBrowser) -> None:
+    console.recoveries.answer = CommandRefused("network_limit", "The card network allows 15 tries, and 15 are used.")
+    path, here = await start_recovery(console), console.sign_in_as()
+    after = await here.submit_and_follow(f"{path}/retry", reason="please")
+    assert after.flash_messages[0] == "The card network allows 15 tries, and 15 are used."
+    assert 'role="alert"' in after.html
+
+
+async def test_without_a_worker_the_command_is_stored_and_said_so(console: AdminBrowser) -> None:
+    path, here = await start_recovery(console), console.sign_in_as()
+    assert "The wish is stored" in (await here.submit_and_follow(f"{path}/pause", reason="x")).flash_messages[0]
+
+
+async def test_without_temporal_it_is_said_so(console: AdminBrowser) -> None:
+    console.recoveries.answer = EngineUnavailable("Temporal cannot be reached.")
+    path, here = await start_recovery(console), console.sign_in_as()
+    assert (await here.submit_and_follow(f"{path}/cancel", reason="x")).flash_messages[
+        0
+    ] == "Temporal cannot be reached."
+
+
+async def test_one_that_has_ended_refuses(console: AdminBrowser) -> None:
+    path, here = await start_recovery(console, canceled_event()), console.sign_in_as()
+    console.recoveries.running.clear()
+    assert "has ended" in (await here.submit_and_follow(f"{path}/pause", reason="x")).flash_messages[0]
+
+
+async def test_the_hourly_cap_of_retries_is_told(console: AdminBrowser, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse_retry(*_: object) -> None:
+        raise TooManyRequests("ann asked for 60 retries within an hour; 60 are allowed.", operator_commands.HOUR)
+
+    monkeypatch.setattr(operator_commands, "_check_retry_cap", refuse_retry)
+    path, here = await start_recovery(console), console.sign_in_as()
+    assert "60 are allowed" in (await here.submit_and_follow(f"{path}/retry", reason="x")).flash_messages[0]
+    assert console.recoveries.submitted_commands == []
+
+
+async def test_sent_twice_the_same_form_is_one_command(console: AdminBrowser) -> None:
+    console.recoveries.answer = ACCEPTED_STATUS
+    path, here = await start_recovery(console), console.sign_in_as()
+    fields = (await here.get_page(path)).form_to("/pause").fields | {"reason": "x"}
+    for _ in range(2):
+        await here.submit_and_follow(f"{path}/pause", **fields)
+    first, second = (wish for _, wish in console.recoveries.submitted_commands)
+    assert first.request_id == second.request_id
+    await here.submit_and_follow(f"{path}/resume", **fields)
+    assert console.recoveries.submitted_commands[-1][1].request_id != first.request_id
+
+
+@pytest.mark.parametrize(("sent", "status"), [({"reason": " "}, 303), ({"reason": "x" * 501}, 422), ({}, 303)])
+async def test_a_command_needs_a_reason(sent: dict[str, str], status: int, console: AdminBrowser) -> None:
+    path, here = await start_recovery(console), console.sign_in_as()
+    assert (await here.submit_form(f"{path}/cancel", **sent)).status == status
+    if status == 303:
+        assert "Please give a reason" in (await here.get_page(path)).flash_messages[0]
+    assert console.recoveries.submitted_commands == []
+
+
+async def test_only_those_who_may_can_act_and_only_from_a_page(console: AdminBrowser) -> None:
+    path = await start_recovery(console)
+    assert (await console.sign_in_as(Role.VIEWER).submit_form(f"{path}/cancel", reason="x")).status == 403
+    assert (await console.submit_form(f"{path}/cancel", reason="x")).status in {303, 403}
+    assert (await console.sign_in_as().submit_form(f"{path}/cancel", token=None, reason="x")).status == 403
+    assert (await console.sign_in_as().submit_form(f"{path}/dance", reason="x")).status == 422
+    assert (await console.sign_in_as().submit_form("/recoveries/stripe/in_nowhere/cancel", reason="x")).status == 404
+    assert console.recoveries.submitted_commands == []
+
+
+async def test_a_large_amount_takes_two_people(harness: ApiHarness, tmp_path: Path) -> None:
+    file = tmp_path / "policies.toml"
+    file.write_text(BUILT_IN.read_text() + POLICY)
+    fakes = FakeRecoveries(answer=ACCEPTED_STATUS)
+    async with open_harness(build_app(harness.db, fakes, policy_file=str(file)), harness.db, fakes) as strict:
+        console = AdminBrowser(strict)
+        path = await start_recovery(console, amount=5000)
+        ann, bob = console.sign_in_as(name="ann"), console.sign_in_as(name="bob")
+        assert "takes two people" in (await ann.submit_and_follow(f"{path}/retry", reason="a")).flash_messages[0]
+        waiting = await bob.get_page(path)
+        assert "ann asked to retry now" in waiting.text
+        assert fakes.submitted_commands == []
+        assert (await bob.submit_and_follow(f"{path}/retry", reason="b")).flash_messages[
+            0
+        ] == CommandKind.RETRY.success_message
+        assert "ann asked to retry now" not in (await bob.get_page(path)).text
+        ((_, asked),) = fakes.submitted_commands
+        assert (asked.action, asked.actor, asked.asked_by) == (Action.RETRY, "bob", "ann")

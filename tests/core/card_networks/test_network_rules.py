@@ -1,0 +1,388 @@
+"""What the card networks allow, by network and by day, against the shipped tables."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from catalog import network_rules
+from core.card_networks.rules import (
+    AttemptOutcome,
+    Credential,
+    LedgerEntry,
+    NetworkRules,
+    Verdict,
+    check_attempt,
+    fee_of,
+    find_free_moment,
+)
+from core.card_networks.tables import parse_network_rules as tables
+from core.card_networks.verdicts import explain_verdict
+from core.errors import InvalidInput, InvalidPolicy
+from core.policy.policy import parse_policy
+from tests.support.recovery_scenario import STRATEGIES
+
+RULES = network_rules()
+NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+DAY, HOUR, SECOND = timedelta(days=1), timedelta(hours=1), timedelta(seconds=1)
+
+
+def credential_of(network: str | None = "visa", **more: Any) -> Credential:
+    """50.00 EUR on one card."""
+    known: dict[str, Any] = {"recovery_id": "r", "fingerprint": "fp", "amount": 5000, "currency": "EUR"}
+    return Credential(provider="stripe", network=network, **known | more)
+
+
+def declined_try(at: datetime, outcome: AttemptOutcome = AttemptOutcome.DECLINED, **more: Any) -> LedgerEntry:
+    """A try of that card and amount."""
+    known: dict[str, Any] = {"provider": "stripe", "fingerprint": "fp", "amount": 5000, "currency": "EUR"}
+    return LedgerEntry(recovery_id="r", key=at.isoformat(), at=at, trigger="scheduled", outcome=outcome, **known | more)
+
+
+def series_of_tries(count: int, last: datetime, gap: timedelta = SECOND, **more: Any) -> list[LedgerEntry]:
+    """So many, the newest at `last`."""
+    return [declined_try(last - gap * number, **more) for number in range(count)]
+
+
+# --- how many, by network and day ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("network", "on", "allowed", "rule", "length"),
+    [
+        ("visa", "2021-04-16", 15, "visa_30d", 30 * DAY),  # before the first rule: to count too early harms nobody
+        ("visa", "2025-05-18", 15, "visa_30d", 30 * DAY),
+        ("visa", "2025-05-19", 20, "visa_30d", 30 * DAY),
+        ("visa", "2026-11-23", 20, "visa_30d", 30 * DAY),
+        ("mastercard", "2021-01-01", 10, "mastercard_24h", DAY),
+        ("mastercard", "2026-11-23", 10, "mastercard_24h", DAY),
+        ("amex", "2026-11-23", 15, "amex_30d", 30 * DAY),
+        ("discover", "2026-11-23", 15, "discover_30d", 30 * DAY),
+        ("elo", "2026-11-23", 15, "elo_31d", 31 * DAY),
+        ("ach", "2026-11-23", 3, "ach_180d", 180 * DAY),
+        ("sepa_debit", "2026-11-23", 3, "sepa_debit_30d", 30 * DAY),
+        ("jcb", "2026-11-23", 10, "any_24h", DAY),
+        (None, "2026-11-23", 10, "any_24h", DAY),
+    ],
+)
+def test_the_try_after_the_last_one_allowed_waits_for_the_window(
+    network: str | None, on: str, allowed: int, rule: str, length: timedelta
+) -> None:
+    at = datetime.fromisoformat(f"{on}T12:00:00+00:00")
+    assert check_attempt(RULES, credential_of(network), series_of_tries(allowed - 1, at), at).is_allowed
+    full = series_of_tries(allowed, at)
+    verdict = check_attempt(RULES, credential_of(network), full, at)
+    assert (verdict.is_allowed, verdict.rule) == (False, rule)
+    assert verdict.binding
+    assert (verdict.binding.used, verdict.binding.left, verdict.binding.allowed) == (allowed, 0, allowed)
+    assert verdict.binding.free_at == min(one.at for one in full) + length
+
+
+@pytest.mark.parametrize(("network", "allowed"), [("mastercard", 35), ("jcb", 15), (None, 15)])
+def test_a_month_has_fewer_tries_than_thirty_days_have(network: str | None, allowed: int) -> None:
+    """Three hours apart no day is ever full."""
+    assert check_attempt(RULES, credential_of(network), series_of_tries(allowed - 1, NOW, 3 * HOUR), NOW).is_allowed
+    verdict = check_attempt(RULES, credential_of(network), series_of_tries(allowed, NOW, 3 * HOUR), NOW)
+    assert verdict.rule == f"{network if network == 'mastercard' else 'any'}_30d"
+    assert verdict.binding
+    assert verdict.binding.free_at == NOW - 3 * HOUR * (allowed - 1) + 30 * DAY
+
+
+def test_a_window_is_open_at_its_old_end() -> None:
+    """Exactly thirty days later the try is a new window's; a microsecond earlier it is not."""
+    full = series_of_tries(20, NOW, timedelta(0))
+    assert check_attempt(RULES, credential_of(), full, NOW + 30 * DAY).is_allowed
+    assert not check_attempt(RULES, credential_of(), full, NOW + 30 * DAY - timedelta(microseconds=1)).is_allowed
+
+
+def test_an_overfull_window_waits_until_enough_have_left_it() -> None:
+    """The provider's own tries may have gone too far: of 25, one an hour, the oldest six must leave."""
+    binding = check_attempt(RULES, credential_of(), series_of_tries(25, NOW, HOUR), NOW).binding
+    assert binding
+    assert (binding.used, binding.left, binding.free_at) == (25, 0, NOW - 19 * HOUR + 30 * DAY)
+
+
+def test_when_the_network_allows_more_from_a_day_on_the_wait_is_over_that_day() -> None:
+    eve = datetime(2025, 5, 18, 12, tzinfo=UTC)
+    full = series_of_tries(15, eve)
+    assert not check_attempt(RULES, credential_of(), full, eve).is_allowed
+    assert find_free_moment(RULES, credential_of(), full, eve) == datetime(2025, 5, 19, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(("network", "counted_apart"), [("visa", True), ("elo", True), ("amex", False), ("jcb", False)])
+def test_other_amounts_and_currencies_count_where_the_rule_says_so(network: str, counted_apart: bool) -> None:
+    for other in ({"amount": 5001}, {"currency": "USD"}):
+        assert (
+            check_attempt(RULES, credential_of(network), series_of_tries(40, NOW, **other), NOW).is_allowed
+            is counted_apart
+        )
+    assert not check_attempt(RULES, credential_of(network, currency="eur"), series_of_tries(40, NOW), NOW).is_allowed
+
+
+def test_mastercard_counts_every_amount_of_a_day_and_one_amount_of_a_month() -> None:
+    others = [*series_of_tries(5, NOW, amount=1), *series_of_tries(5, NOW, amount=2)]
+    assert check_attempt(RULES, credential_of("mastercard"), others, NOW).rule == "mastercard_24h"
+    assert check_attempt(
+        RULES, credential_of("mastercard"), series_of_tries(40, NOW - 2 * DAY, amount=1), NOW
+    ).is_allowed
+
+
+# --- what counts -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("outcome", "counts"),
+    [
+        (AttemptOutcome.REQUESTED, True),
+        (AttemptOutcome.DECLINED, True),
+        (AttemptOutcome.APPROVED, False),
+        (AttemptOutcome.NOT_SENT, False),
+        (AttemptOutcome.RELEASED, False),
+        (AttemptOutcome.HELD, False),
+    ],
+)
+@pytest.mark.parametrize("network", ["visa", "mastercard", "amex", None])
+def test_only_what_reached_the_network_is_spent(network: str | None, outcome: AttemptOutcome, counts: bool) -> None:
+    verdict = check_attempt(RULES, credential_of(network), series_of_tries(40, NOW, outcome=outcome), NOW)
+    assert verdict.is_allowed is not counts
+    assert {window.used for window in verdict.windows} == ({40} if counts else {0})
+
+
+def test_an_approval_begins_visas_count_anew_and_nobody_elses() -> None:
+    approval = declined_try(NOW - HOUR, AttemptOutcome.APPROVED)
+    before, after = series_of_tries(20, NOW - 2 * HOUR), series_of_tries(3, NOW)
+    visa = check_attempt(RULES, credential_of(), [*before, approval, *after], NOW)
+    assert (visa.is_allowed, [window.used for window in visa.windows]) == (True, [3])
+    for network in ("mastercard", "amex", None):
+        assert not check_attempt(RULES, credential_of(network), [*before, approval], NOW).is_allowed
+
+
+def test_an_approval_of_another_amount_resets_nothing() -> None:
+    other = declined_try(NOW, AttemptOutcome.APPROVED, amount=1)
+    assert not check_attempt(RULES, credential_of(), [*series_of_tries(20, NOW - HOUR), other], NOW).is_allowed
+
+
+# --- never again ------------------------------------------------------------------------------------------------
+
+CATEGORY_1 = ["04", "07", "12", "14", "15", "41", "43", "46", "57"]
+
+
+@pytest.mark.parametrize(
+    ("network", "codes", "reason"),
+    [
+        *[("visa", {"network_code": code}, "category_1") for code in CATEGORY_1],
+        *[("visa", {"network_code": code}, "stop_instruction") for code in ("R0", "R1", "R3", "r1")],
+        ("mastercard", {"network_code": "R1"}, "stop_instruction"),
+        ("mastercard", {"network_advice": "03"}, "do_not_try_again"),
+        ("mastercard", {"network_advice": "3"}, "do_not_try_again"),
+        ("mastercard", {"network_advice": "21"}, "stop_instruction"),
+        ("mastercard", {"network_advice": "42"}, "sanctions"),
+        (None, {"network_code": "14"}, "category_1"),
+        (None, {"network_advice": "03"}, "do_not_try_again"),
+    ],
+)
+def test_some_answers_forbid_every_further_try(network: str | None, codes: dict[str, Any], reason: str) -> None:
+    answered = [declined_try(NOW - 4000 * DAY, **codes)]
+    verdict = check_attempt(RULES, credential_of(network), answered, NOW)
+    assert (verdict.is_allowed, verdict.never, verdict.rule) == (False, reason, "never_again")
+    assert find_free_moment(RULES, credential_of(network), answered, NOW) is None
+    assert (
+        find_free_moment(
+            RULES, credential_of(network), [*answered, declined_try(NOW - DAY, AttemptOutcome.APPROVED)], NOW
+        )
+        is None
+    )
+
+
+@pytest.mark.parametrize(
+    ("network", "codes"),
+    [
+        ("visa", {"network_code": "51"}),
+        ("visa", {"network_code": "05"}),
+        ("visa", {"network_advice": "03"}),
+        ("mastercard", {"network_code": "14"}),
+        ("mastercard", {"network_advice": "24"}),
+        ("mastercard", {"network_advice": "02"}),
+        ("mastercard", {"network_code": "03"}),
+        ("amex", {"network_code": "14"}),
+        ("visa", {"network_code": "014"}),
+    ],
+)
+def test_other_answers_forbid_nothing(network: str, codes: dict[str, Any]) -> None:
+    assert check_attempt(RULES, credential_of(network), [declined_try(NOW - DAY, **codes)], NOW).is_allowed
+
+
+def test_a_stop_needs_a_card_and_an_answer() -> None:
+    """Without a fingerprint the next try may be another card's; a try in flight was not answered yet."""
+    assert check_attempt(RULES, credential_of(fingerprint=None), [declined_try(NOW, network_code="R1")], NOW).is_allowed
+    assert check_attempt(
+        RULES, credential_of(), [declined_try(NOW, AttemptOutcome.APPROVED, network_code="14")], NOW
+    ).is_allowed
+
+
+# --- fees ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("network", "on", "stop", "fee"),
+    [
+        ("visa", "2026-03-02", False, 10),
+        ("visa", "2026-03-02", True, 10),
+        ("visa", "2021-04-16", False, None),
+        ("mastercard", "2022-10-14", False, 10),
+        ("mastercard", "2023-11-01", False, 15),
+        ("mastercard", "2023-12-31", False, 15),
+        ("mastercard", "2024-01-01", False, 30),
+        ("mastercard", "2025-01-01", False, 50),
+        ("mastercard", "2026-03-02", True, 3),
+        ("amex", "2026-03-02", False, None),
+        (None, "2026-03-02", False, None),
+    ],
+)
+def test_what_one_try_too_many_costs(network: str | None, on: str, stop: bool, fee: int | None) -> None:
+    at = datetime.fromisoformat(f"{on}T12:00:00+00:00")
+    said: dict[str, Any] = {"network_code": "R1"} if stop else {}
+    verdict = check_attempt(RULES, credential_of(network), series_of_tries(40, at, **said), at)
+    found = fee_of(RULES, credential_of(network), verdict, at)
+    assert (found.amount if found else None, found and found.currency) == (fee, "USD" if fee else None)
+
+
+def test_an_allowed_try_costs_nothing() -> None:
+    assert fee_of(RULES, credential_of(), check_attempt(RULES, credential_of(), [], NOW), NOW) is None
+
+
+# --- words and tables ---------------------------------------------------------------------------------------------
+
+
+def test_a_refusal_says_why_and_until_when() -> None:
+    full = series_of_tries(20, NOW, timedelta(0))
+    said = explain_verdict(check_attempt(RULES, credential_of(), full, NOW), NOW + 30 * DAY)
+    assert said == (
+        "The card network allows 20 tries of one card and amount in 30 days, and 20 are used; "
+        "the next one is possible at 2026-04-01T09:30:00Z."
+    )
+    day = check_attempt(RULES, credential_of("mastercard"), series_of_tries(10, NOW, timedelta(0)), NOW)
+    assert explain_verdict(day, None) == "The card network allows 10 tries of one card in 24 hours, and 10 are used."
+    never = explain_verdict(Verdict(never="stop_instruction"), None)
+    assert never == "The card network forbids any further try of this card: stop instruction."
+
+
+@pytest.mark.parametrize(
+    ("limits", "problem"),
+    [
+        ("visa,30d,many,yes,yes,2021-04-17,S1", r"network_rules.csv:2: .*many"),
+        ("visa,30d,15,perhaps,yes,2021-04-17,S1", r"network_rules.csv:2: .*perhaps"),
+        ("visa,monthly,15,yes,yes,2021-04-17,S1", r"network_rules.csv:2: .*monthly"),
+        ("visa,30d,15,yes,yes,2021-04-31,S1", r"network_rules.csv:2: .*day"),
+        ("visa,30d,15,yes,yes,2021-04-17,", r"network_rules.csv:2: source is empty"),
+        ("visa,30d,15", r"network_rules.csv:2: 7 cells are needed"),
+    ],
+)
+def test_a_mistake_in_a_table_is_told_with_its_line(limits: str, problem: str) -> None:
+    head = "network,window,allowed,per_amount,approval_resets,effective,source\n"
+    with pytest.raises(InvalidInput, match=problem):
+        tables(head + limits, "network,kind,code,reason,source\n", "network,kind,amount,currency,effective,source\n")
+
+
+# --- a merchant's own limits ------------------------------------------------------------------------------------
+
+
+def test_a_merchant_may_lower_a_limit_and_only_that_one() -> None:
+    lowered = RULES.lower_limits({"mastercard_24h": 7, "visa_30d": 16})
+    assert not check_attempt(lowered, credential_of("mastercard"), series_of_tries(7, NOW), NOW).is_allowed
+    assert not check_attempt(lowered, credential_of(), series_of_tries(16, NOW), NOW).is_allowed
+    assert check_attempt(lowered, credential_of("amex"), series_of_tries(14, NOW), NOW).is_allowed
+    # An older, stricter rule of the network stands.
+    assert [one.allowed for one in lowered.limits_in_force("visa", date(2025, 5, 18))] == [15]
+    assert [one.allowed for one in RULES.lower_limits({"visa_30d": 99}).limits_in_force("visa", NOW.date())] == [20]
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("visa_30d = 21", r"^p.toml:\d+: network_limits.visa_30d: 21 is above the network's own limit of 20"),
+        ("mastercard_24h = 11", r"^p.toml:\d+: network_limits.mastercard_24h: 11 is above .* 10"),
+        (
+            "visa_7d = 3",
+            r"^p.toml:\d+: network_limits.visa_7d: there is no such rule of a network; .*visa_30d",
+        ),
+        ("visa_30d = 0", r"^p.toml:\d+: network_limits.visa_30d: .*greater than or equal to 1"),
+        ('visa_30d = "5"', r"^p.toml:\d+: network_limits.visa_30d: .*integer"),
+    ],
+)
+def test_a_policy_that_wants_more_is_refused_with_file_key_and_line(shipped_text: str, line: str, problem: str) -> None:
+    text = shipped_text.replace("[network_limits]", f"[network_limits]\n{line}")
+    assert text != shipped_text
+    with pytest.raises(InvalidPolicy, match=problem):
+        parse_policy(text, "p.toml", STRATEGIES, RULES.limit_ceilings())
+
+
+def test_a_policy_that_wants_less_is_followed(shipped_text: str) -> None:
+    text = shipped_text.replace("[network_limits]", "[network_limits]\nvisa_30d = 5")
+    policy = parse_policy(text, "p.toml", STRATEGIES, RULES.limit_ceilings())
+    assert not check_attempt(
+        RULES.lower_limits(policy.network_limits), credential_of(), series_of_tries(5, NOW), NOW
+    ).is_allowed
+
+
+# --- laws -------------------------------------------------------------------------------------------------------
+
+networks = st.sampled_from(["visa", "mastercard", "amex", "elo", "ach", "jcb", None])
+starts = st.sampled_from([datetime(2025, 5, 1, tzinfo=UTC), NOW])
+"""Before a limit changes, and long after."""
+spans = st.integers(0, 45 * 86_400).map(lambda seconds: timedelta(seconds=seconds))
+outcomes = st.sampled_from([*[AttemptOutcome.DECLINED] * 8, *AttemptOutcome])
+amounts = st.sampled_from([5000, 5000, 5000, 700])
+crowds = st.lists(st.tuples(spans | st.just(DAY), outcomes, amounts), max_size=60)
+
+
+@given(network=networks, start=starts, crowd=crowds, later=spans, lowered=st.sampled_from([None, 1, 2, 5]))
+def test_what_is_named_as_free_is_free_and_not_a_second_earlier(
+    network: str | None, start: datetime, crowd: list[Any], later: timedelta, lowered: int | None
+) -> None:
+    rules = RULES.lower_limits(dict.fromkeys(RULES.limit_ceilings(), lowered)) if lowered else RULES
+    known = [declined_try(start + after, outcome, amount=amount) for after, outcome, amount in crowd]
+    asked = start + later
+    free = find_free_moment(rules, credential_of(network), known, asked)
+    assert free is not None, "nothing but an answer forbids a card for ever"
+    assert free >= asked
+    assert check_attempt(rules, credential_of(network), known, free).is_allowed
+    for earlier in (free - SECOND, free - timedelta(microseconds=1), asked):
+        assert (
+            not asked <= earlier < free or not check_attempt(rules, credential_of(network), known, earlier).is_allowed
+        )
+    if (verdict := check_attempt(rules, credential_of(network), known, asked)).binding:
+        assert (verdict.binding.free_at or asked) > asked
+
+
+gaps = st.lists(st.tuples(st.sampled_from([SECOND, HOUR, 7 * HOUR, DAY]), amounts, st.integers(0, 30)), max_size=150)
+
+
+@given(network=networks, start=starts, wishes=gaps)
+def test_no_sequence_of_allowed_tries_ever_overfills_a_window(
+    network: str | None, start: datetime, wishes: list[Any]
+) -> None:
+    at, made = start, list[LedgerEntry]()
+    for gap, amount, luck in wishes:
+        at += gap
+        if check_attempt(RULES, credential_of(network, amount=amount), made, at).is_allowed:
+            made.append(declined_try(at, AttemptOutcome.DECLINED if luck else AttemptOutcome.APPROVED, amount=amount))
+    for one in made:
+        _assert_within_windows(RULES, network, made, one)
+
+
+def _assert_within_windows(
+    rules: NetworkRules, network: str | None, made: list[LedgerEntry], last: LedgerEntry
+) -> None:
+    """Counted once more, the other way round: from every try that was made back over each window."""
+    for limit in rules.limits_in_force(network, last.at.date()):
+        used = 0
+        for one in reversed([one for one in made if one.at <= last.at]):
+            if limit.per_amount and one.amount != last.amount:
+                continue
+            if one.at <= last.at - limit.length or (limit.approval_resets and one.outcome is AttemptOutcome.APPROVED):
+                break
+            used += one.outcome is AttemptOutcome.DECLINED
+        assert used <= limit.allowed, limit.name

@@ -1,0 +1,48 @@
+"""Rows that give up say until when the recovery waits; what is derived from them comes out as it was."""
+
+from datetime import timedelta
+
+from core.classification.taxonomy import Cause
+from core.events import Record, State, parse_timestamp
+from core.planning.decision_rows import DecisionConfig
+from core.planning.rederivation import rederive_decision
+from core.planning.shadow import decide_shadow
+from tests.core.planning.test_shadow import SHIPPED, as_record, decision_input_for, shadowed_decision
+from tests.support.recovery_scenario import STRATEGIES, RecoveryScenario, shipped_decision_config
+
+NO_RETRY_CONFIG = shipped_decision_config(SHIPPED.replace('GENERIC = "standard_ladder"', ""))
+SHORT_WINDOW_CONFIG = shipped_decision_config(
+    SHIPPED.replace('GENERIC = "standard_ladder"', "").replace("window_days = 21", "window_days = 9")
+)
+
+
+def scenario_given_up(config: DecisionConfig) -> tuple[RecoveryScenario, Record]:
+    """A recovery whose cause is never retried, and its row."""
+    story = RecoveryScenario(decision_config=config)
+    story.fail_payment(Cause.GENERIC)
+    return story, story.records[-1]
+
+
+def test_the_row_says_the_end_of_the_window_and_derives_again() -> None:
+    story, row = scenario_given_up(NO_RETRY_CONFIG)
+    assert (row.data["action"], row.data["reason"], row.to_state) == ("give_up", "no_retry", State.AWAITING_CUSTOMER)
+    assert parse_timestamp(row.data["until"]) == story.recovery.window_ends_at
+    assert rederive_decision(row, "stripe", STRATEGIES).agrees is True
+
+
+def test_a_shadow_that_gives_up_too_agrees_whatever_its_window() -> None:
+    findings = decision_input_for()
+    row = decide_shadow(findings, SHORT_WINDOW_CONFIG, shadowed_decision(findings, NO_RETRY_CONFIG))
+    assert row is not None
+    assert (row.data["action"], row.data["agrees"]) == ("give_up", True)
+    assert rederive_decision(as_record(row), "stripe", STRATEGIES).agrees is True
+
+
+def test_a_plan_that_is_made_later_forgets_that_there_was_none() -> None:
+    """Another card may fail for a cause that is retried."""
+    story, _ = scenario_given_up(NO_RETRY_CONFIG)
+    assert story.recovery.used_up == "no_retry"
+    story.advance_clock(timedelta(hours=1)).decide_failure(Cause.INSUFFICIENT_FUNDS)
+    planned = story.recovery
+    assert planned.stage is State.WAITING
+    assert planned.used_up is None

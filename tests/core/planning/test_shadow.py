@@ -1,0 +1,147 @@
+"""What another policy would have done: from the same findings, beside the decision, without effect."""
+
+from typing import Any
+
+from core.card_networks.rules import NetworkRules
+from core.classification.taxonomy import Cause
+from core.events import Event, EventType, Record
+from core.fraud.assessment import assess_fraud
+from core.payments import Card, FailureFacts
+from core.planning.decision import decide_on_failure
+from core.planning.decision_rows import DecisionConfig, DecisionInput
+from core.planning.network_limits import failed_credential
+from core.planning.rederivation import rederive_decision
+from core.planning.shadow import RETRY_ACTION, DecisionInForce, decide_shadow
+from core.recovery.machine import append_events, fold_records, next_step
+from core.recovery.state import Recovery
+from core.segmentation.rules import Segment
+from tests.support.builders import THEN
+from tests.support.recovery_scenario import (
+    OPEN_INVOICE,
+    POLICY_FILE,
+    STRATEGIES,
+    RecoveryScenario,
+    classification_of,
+    shipped_decision_config,
+)
+
+SHIPPED = POLICY_FILE.read_text()
+QUICKER_CONFIG = shipped_decision_config(
+    SHIPPED.replace('["3h", "24h", "72h", "168h"]', '["1h", "24h", "72h", "168h"]')
+)
+EXPERIMENT = """
+[experiments.all]
+arms.patient = { share = 100, strategies = { GENERIC = "patient_ladder" } }
+"""
+
+
+def decision_input_for(cause: Cause = Cause.GENERIC, scenario: RecoveryScenario | None = None) -> DecisionInput:
+    """What is known of a failure that waits for its decision."""
+    told = scenario or _failed_scenario()
+    facts, classification = FailureFacts(invoice=OPEN_INVOICE, card=Card(network="visa")), classification_of(cause)
+    segment = Segment(name=told.recovery.segment or "default", rule="", why="")
+    return DecisionInput(
+        recovery=told.recovery,
+        facts=facts,
+        classification=classification,
+        segment=segment,
+        assessment=assess_fraud(facts, classification),
+        now=told.now,
+    )
+
+
+def _failed_scenario() -> RecoveryScenario:
+    story = RecoveryScenario()
+    story.fail_payment(Cause.GENERIC)
+    story.recovery, story.records = fold_records(Recovery(provider="stripe", invoice_id="in_1"), story.records[:1]), []
+    return story
+
+
+def shadowed_decision(decision_input: DecisionInput, config: DecisionConfig | None = None) -> DecisionInForce:
+    """The decision of the active policy."""
+    decision = decide_on_failure(decision_input, config or shipped_decision_config())[-1]
+    return DecisionInForce(
+        decision=decision, card=failed_credential(decision_input), rules=NetworkRules(limits=()), tries=()
+    )
+
+
+def shadow_event(decision_input: DecisionInput, config: DecisionConfig) -> Event:
+    """The shadow's row."""
+    row = decide_shadow(decision_input, config, shadowed_decision(decision_input))
+    assert row is not None
+    return row
+
+
+def as_record(row: Event) -> Record:
+    """In some log."""
+    return Record(**dict(row), sequence=9, to_state=_failed_scenario().recovery.state)
+
+
+def test_the_same_policy_agrees() -> None:
+    findings = decision_input_for()
+    row, decision = shadow_event(findings, shipped_decision_config()), shadowed_decision(findings).decision
+    assert row.type is EventType.SHADOW_PLANNED
+    assert (row.data["action"], row.data["agrees"]) == (RETRY_ACTION, True)
+    assert {key: row.data[key] for key in ("at", "strategy", "why")} == {
+        key: decision.data[key] for key in ("at", "strategy", "why")
+    }
+
+
+def test_another_ladder_disagrees_and_says_what_it_would_do() -> None:
+    row = shadow_event(decision_input_for(), QUICKER_CONFIG)
+    assert row.data["agrees"] is False
+    assert row.data["policy_version"] == QUICKER_CONFIG.policy.version
+    assert row.data["delay_seconds"] < 3 * 3600
+
+
+def test_what_no_retry_can_mend_is_no_retry_for_both() -> None:
+    row = shadow_event(decision_input_for(Cause.PERMANENT), QUICKER_CONFIG)
+    assert (row.data["action"], row.data["agrees"]) == ("wait_for_method", True)
+    assert "at" not in row.data
+
+
+def test_it_can_be_derived_again_from_its_own_row() -> None:
+    row = as_record(shadow_event(decision_input_for(), QUICKER_CONFIG))
+    assert rederive_decision(row, "stripe", STRATEGIES).agrees is True
+    lie = row.having(delay_seconds=1)
+    assert rederive_decision(lie, "stripe", STRATEGIES).agrees is False
+
+
+def test_its_experiment_deals_arms_of_its_own_also_later() -> None:
+    means = shipped_decision_config(SHIPPED + EXPERIMENT)
+    for story in (_failed_scenario(), _declined_scenario()):
+        row = shadow_event(decision_input_for(scenario=story), means)
+        assert (row.data["experiment"], row.data["arm"], row.data["strategy"]) == ("all", "patient", "patient_ladder")
+
+
+def _declined_scenario() -> RecoveryScenario:
+    """After a first charge that was declined; the active policy has no experiment."""
+    story = RecoveryScenario().fail_payment(Cause.GENERIC)
+    story.recovery = story.recovery.with_changes(next_attempt_at=None, attempts_used=1, undecided=True)
+    assert (story.recovery.segment, story.recovery.arm) == ("default", None)
+    return story
+
+
+def test_where_the_schedule_stands_there_is_nothing_to_compare() -> None:
+    findings = decision_input_for()
+    given = shadowed_decision(findings)
+    kept: dict[str, Any] = {**given.decision.data, "inputs": {"kept_at": "2026-01-01T00:00:00Z"}}
+    stood = given.model_copy(update={"decision": given.decision.holding(given.decision.type, kept)})
+    assert decide_shadow(findings, QUICKER_CONFIG, stood) is None
+
+
+def test_it_changes_nothing() -> None:
+    findings = decision_input_for()
+    decided = decide_on_failure(findings, shipped_decision_config())
+    alone, _ = append_events(findings.recovery, decided, THEN)
+    both, records = append_events(findings.recovery, (*decided, shadow_event(findings, QUICKER_CONFIG)), THEN)
+    assert both == alone.with_changes(sequence=alone.sequence + 1)
+    assert next_step(both, THEN) == next_step(alone, THEN)
+    assert records[-1].from_state is records[-1].to_state is alone.state
+
+
+def test_it_stands_before_the_end_that_the_decision_brings() -> None:
+    findings = decision_input_for(Cause.STOP_INSTRUCTION)
+    decided = decide_on_failure(findings, shipped_decision_config())
+    _, records = append_events(findings.recovery, (*decided, shadow_event(findings, QUICKER_CONFIG)), THEN)
+    assert [one.type.value for one in records][-3:] == ["retry.skipped", "shadow.planned", "recovery.closed"]

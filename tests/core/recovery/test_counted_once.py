@@ -1,0 +1,54 @@
+"""The money of one payment counts once, in however many events a provider tells of it."""
+
+from collections.abc import Sequence
+from itertools import permutations
+
+import pytest
+
+from core.payments import ChargeResult, EventKind, Outcome, ProviderEvent
+from tests.support.builders import HOUR, an_event
+from tests.support.recovery_scenario import RecoveryScenario, scenario_in_flight
+
+SUCCEEDED = Outcome.SUCCEEDED
+
+
+def payment_event(payment: str, amount: int | None, name: str) -> ProviderEvent:
+    """Of 49.00 that are open, told by an event of this name."""
+    return an_event(
+        EventKind.INVOICE_PAID,
+        event_id=f"{payment}:{name}",
+        payment_id=payment,
+        paid_amount=amount,
+        currency="EUR",
+    )
+
+
+EVENTS = [
+    payment_event("PSP1", 3000, "AUTHORISATION"),
+    payment_event("PSP1", 3000, "CAPTURE"),
+    payment_event("PSP2", 900, "CAPTURE"),
+]
+
+
+@pytest.mark.parametrize("events", list(permutations(EVENTS)))
+def test_an_authorisation_and_its_capture_are_one_part(events: Sequence[ProviderEvent]) -> None:
+    story = RecoveryScenario().fail_payment().advance_clock(HOUR)
+    for event in events:
+        story.receive_event(event)
+    assert (story.recovery.paid, story.recovery.amount) == (3900, 1000)
+    assert not story.recovery.stage.is_final
+
+
+def test_the_echo_of_a_charge_that_came_in_part_is_no_second_part() -> None:
+    story = scenario_in_flight()
+    story.record_answer(ChargeResult(outcome=SUCCEEDED, charge_id="PSP9", amount=3000))
+    assert (story.recovery.paid, story.recovery.amount) == (3000, 1900)
+    assert story.receive_event(payment_event("PSP9", 3000, "AUTHORISATION")) == []
+    assert (story.recovery.paid, story.recovery.amount) == (3000, 1900)
+
+
+def test_the_rest_ends_it() -> None:
+    story = RecoveryScenario().fail_payment().advance_clock(HOUR)
+    story.receive_event(EVENTS[0])
+    story.receive_event(payment_event("PSP3", 1900, "AUTHORISATION"))
+    assert story.recovery.ending or story.recovery.stage.is_final

@@ -1,0 +1,309 @@
+"""The law of a recovery, told as short stories: what is to be done in each state, and what ends it how."""
+
+from datetime import timedelta
+
+import pytest
+
+from core.classification.taxonomy import Cause
+from core.errors import CommandRefused
+from core.events import Event, EventType, State, Trigger, parse_timestamp
+from core.operators import Action, Command
+from core.payments import EventKind, InvoiceStatus, Risk
+from core.recovery.commands import command_event
+from core.recovery.machine import (
+    LATE_CHARGE_TOLERANCE,
+    RECONCILE_DELAYS,
+    Charge,
+    Close,
+    Decide,
+    Done,
+    Read,
+    Reconcile,
+    Wait,
+    append_events,
+    begins_with_events,
+    fold_records,
+    next_step,
+    reconcile_delay,
+)
+from core.recovery.reactions import opening_event
+from core.recovery.state import Recovery
+from tests.support.builders import DAY, HOUR, THEN, a_failure_event
+from tests.support.gateway import SUCCEED
+from tests.support.recovery_scenario import (
+    OPEN_INVOICE,
+    POLICY_FILE,
+    SOFT_DECLINE,
+    RecoveryScenario,
+    scenario_in_flight,
+    scenario_in_review,
+    shipped_decision_config,
+)
+
+# --- the main road -------------------------------------------------------------------------------------------------
+
+
+def test_a_failure_is_read_then_decided_then_waited_for_then_charged() -> None:
+    story = RecoveryScenario()
+    story.append_events(opening_event(a_failure_event()))
+    assert story.next_step() == Read()
+    assert story.decide_failure(Cause.INSUFFICIENT_FUNDS) == [
+        "failure.classified",
+        "customer.segmented",
+        "fraud.assessed",
+        "retry.planned",
+    ]
+    assert isinstance(story.next_step(), Wait)
+    story.advance_until_due()
+    assert story.next_step() == Charge(trigger=Trigger.SCHEDULED)
+    assert story.request_charge() == ["charge.requested"]
+    assert story.next_step() == Reconcile()
+    assert story.record_answer(SUCCEED) == ["charge.succeeded", "recovery.closed"]
+    assert story.ending == (State.RECOVERED, "charged")
+    assert story.next_step() == Done()
+
+
+def test_states_follow_each_other_as_seen_from_outside() -> None:
+    story = scenario_in_flight()
+    story.record_answer(SUCCEED)
+    assert [record.to_state.value for record in story.records] == [
+        "received",
+        "classified",
+        "segmented",
+        "segmented",
+        "waiting",
+        "charging",
+        "charging",
+        "recovered",
+    ]
+    assert story.records[0].from_state is None
+    assert all(b.from_state == a.to_state for a, b in zip(story.records, story.records[1:], strict=False))
+
+
+def test_a_decline_is_decided_on_and_the_next_delay_counts_from_the_attempt() -> None:
+    story = scenario_in_flight()
+    charged_at = story.now
+    assert story.advance_clock(HOUR).record_answer(SOFT_DECLINE) == ["charge.declined"]
+    assert story.next_step() == Decide()
+    story.decide_failure(Cause.INSUFFICIENT_FUNDS)
+    assert story.recovery.failed_at == charged_at
+    at = story.recovery.next_attempt_at
+    assert at
+    assert 24 * HOUR <= at - charged_at <= 27 * HOUR
+
+
+def test_the_budget_ends_it() -> None:
+    story = RecoveryScenario().fail_payment()
+    for _ in range(4):
+        scenario_in_flight(story).record_answer(SOFT_DECLINE)
+        story.decide_failure(Cause.INSUFFICIENT_FUNDS)
+    assert story.current_state() is State.AWAITING_CUSTOMER, "until its window ends, the customer may still pay"
+    assert story.next_step() == Wait(until=story.recovery.window_ends_at, why="the customer must act")
+    story.advance_clock(21 * DAY).take_last_look()
+    assert story.ending == (State.EXHAUSTED, "budget")
+    assert (story.recovery.attempt, story.recovery.attempts_used) == (4, 4)
+
+
+def test_the_window_ends_it_in_the_plan() -> None:
+    story = scenario_in_flight(RecoveryScenario().fail_payment())
+    story.record_answer(SOFT_DECLINE)
+    story.advance_clock(40 * DAY).decide_failure(Cause.INSUFFICIENT_FUNDS)
+    story.take_last_look()
+    assert story.ending == (State.EXHAUSTED, "window")
+
+
+@pytest.mark.parametrize(
+    ("late_by", "expected"), [(LATE_CHARGE_TOLERANCE, Charge), (LATE_CHARGE_TOLERANCE + timedelta(seconds=1), Close)]
+)
+def test_a_worker_that_was_down_may_charge_an_hour_after_the_window(late_by: timedelta, expected: type) -> None:
+    story = RecoveryScenario().fail_payment()
+    ends = story.recovery.window_ends_at
+    assert ends
+    assert isinstance(next_step(story.recovery, ends + late_by), expected)
+
+
+# --- causes --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cause", "state"),
+    [
+        (Cause.GENERIC, State.WAITING),
+        (Cause.INSUFFICIENT_FUNDS, State.WAITING),
+        (Cause.TECHNICAL, State.WAITING),
+        (Cause.VELOCITY, State.WAITING),
+        (Cause.API_LIMIT, State.WAITING),
+        (Cause.UNKNOWN, State.WAITING),
+        (Cause.DUPLICATE, State.WAITING),
+        (Cause.AUTHENTICATION_REQUIRED, State.AWAITING_CUSTOMER),
+        (Cause.CARD_DATA, State.AWAITING_CUSTOMER),
+        (Cause.PERMANENT, State.AWAITING_CUSTOMER),
+        (Cause.FRAUD, State.IN_REVIEW),
+        (Cause.CONFIGURATION, State.IN_REVIEW),
+        (Cause.STOP_INSTRUCTION, State.BLOCKED),
+    ],
+)
+def test_where_each_cause_leads(cause: Cause, state: State) -> None:
+    assert RecoveryScenario().fail_payment(cause).current_state() is state
+
+
+def test_every_cause_leads_somewhere() -> None:
+    assert {RecoveryScenario().fail_payment(cause).current_state() for cause in Cause} <= set(State)
+
+
+def test_a_stop_instruction_ends_it_also_with_a_new_method_at_hand() -> None:
+    story = RecoveryScenario()
+    story.append_events(opening_event(a_failure_event()))
+    story.receive_event(EventKind.METHOD_UPDATED, method_id="pm_2")
+    story.decide_failure(Cause.STOP_INSTRUCTION)
+    assert story.ending == (State.BLOCKED, "stop_instruction")
+
+
+@pytest.mark.parametrize("risk", [Risk(disputed=True), Risk(early_warning=True)])
+def test_a_disputed_payment_is_blocked_whatever_the_cause(risk: Risk) -> None:
+    assert RecoveryScenario().fail_payment(Cause.GENERIC, risk=risk).ending == (State.BLOCKED, "fraud")
+
+
+def test_the_highest_risk_is_reviewed_whatever_the_cause() -> None:
+    story = RecoveryScenario().fail_payment(Cause.GENERIC, risk=Risk(level="highest"))
+    assert story.recovery.fraud_hold
+    assert story.current_state() is State.IN_REVIEW
+
+
+# --- deadlines -----------------------------------------------------------------------------------------------------
+
+
+def test_a_customer_who_never_acts_ends_it() -> None:
+    story = RecoveryScenario().fail_payment(Cause.PERMANENT)
+    assert story.next_step() == Wait(until=THEN + 21 * DAY, why="the customer must act")
+    step = story.advance_clock(21 * DAY).next_step()
+    assert step == Close(state=State.EXHAUSTED, reason="customer_deadline", read_first=True)
+
+
+@pytest.mark.parametrize(("cause", "state"), [(Cause.FRAUD, State.BLOCKED), (Cause.CONFIGURATION, State.EXHAUSTED)])
+def test_a_review_that_nobody_gives(cause: Cause, state: State) -> None:
+    story = scenario_in_review(cause)
+    assert isinstance(story.next_step(), Wait)
+    assert story.advance_clock(5 * DAY).next_step() == Close(
+        state=state, reason="review_overdue", read_first=state is State.EXHAUSTED
+    )
+
+
+def test_the_customers_time_begins_when_the_review_is_over() -> None:
+    """A review may take longer than the customer has: an approval must not end the recovery by being late."""
+    text = "customer_deadline_days = 1\nreview_deadline_days = 9\n"
+    shipped = POLICY_FILE.read_text()
+    policy = shipped.replace("customer_deadline_days = 21\nreview_deadline_days = 5\n", text)
+    assert policy != shipped
+    story = RecoveryScenario(decision_config=shipped_decision_config(policy)).fail_payment(Cause.FRAUD)
+    assert story.advance_clock(8 * DAY).submit_command(Action.REVIEW, decision="approve") == ["operator.reviewed"]
+    assert story.current_state() is State.AWAITING_CUSTOMER
+    assert isinstance(story.next_step(), Wait)
+
+
+# --- before a charge -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "end"),
+    [
+        (InvoiceStatus.PAID, (State.RECOVERED, "paid_elsewhere")),
+        (InvoiceStatus.VOID, (State.CANCELED, "voided")),
+        (InvoiceStatus.UNCOLLECTIBLE, (State.CANCELED, "uncollectible")),
+    ],
+)
+def test_an_invoice_that_needs_nothing_any_more_is_not_charged(status: InvoiceStatus, end: tuple[State, str]) -> None:
+    story = RecoveryScenario().fail_payment().advance_until_due()
+    assert "charge.requested" not in story.request_charge(OPEN_INVOICE.model_copy(update={"status": status}))
+    assert story.ending == end
+
+
+def test_a_disputed_invoice_is_not_charged() -> None:
+    story = RecoveryScenario().fail_payment().advance_until_due()
+    story.request_charge(OPEN_INVOICE.model_copy(update={"disputed": True}))
+    assert story.ending == (State.BLOCKED, "dispute")
+
+
+def test_an_invoice_that_nobody_knows_goes_to_the_operators() -> None:
+    story = RecoveryScenario().fail_payment().advance_until_due()
+    assert story.request_charge(OPEN_INVOICE.model_copy(update={"status": InvoiceStatus.MISSING})) == ["retry.skipped"]
+    assert story.current_state() is State.IN_REVIEW
+
+
+def test_before_the_providers_own_retry_we_stand_down_and_its_failure_moves_the_schedule() -> None:
+    story = RecoveryScenario().fail_payment().advance_until_due()
+    provider_tries = story.now + DAY
+    assert story.request_charge(OPEN_INVOICE.model_copy(update={"next_provider_attempt": provider_tries})) == [
+        "retry.skipped"
+    ]
+    assert parse_timestamp(story.last_record(EventType.RETRY_SKIPPED).data["at"]) == story.recovery.next_attempt_at
+    story.advance_clock(DAY)
+    story.receive_event(a_failure_event(event_id="evt_2", provider_attempt=2, occurred_at=story.now))
+    story.decide_failure(Cause.INSUFFICIENT_FUNDS)
+    at = story.recovery.next_attempt_at
+    assert at
+    assert at - provider_tries >= 3 * HOUR, "counted from the provider's failure, not from our second look"
+
+
+def test_while_a_payment_is_under_way_no_other_is_begun() -> None:
+    story = RecoveryScenario().fail_payment().advance_until_due()
+    assert story.request_charge(OPEN_INVOICE.model_copy(update={"processing": True})) == ["retry.skipped"]
+    assert story.last_record(EventType.RETRY_SKIPPED).data["reason"] == "payment_under_way"
+    assert isinstance(story.next_step(), Wait)
+
+
+# --- the rest ------------------------------------------------------------------------------------------------------
+
+
+def test_a_refused_command_is_in_the_log_without_effect() -> None:
+    story = RecoveryScenario().fail_payment()
+    before = story.recovery
+    story.append_events(command_event(Command(action=Action.CANCEL), story.now, refused="closed"))
+    assert story.recovery == before.with_changes(sequence=before.sequence + 1)
+
+
+def test_the_state_is_nothing_but_its_log() -> None:
+    story = scenario_in_flight()
+    story.record_answer(SOFT_DECLINE)
+    assert fold_records(Recovery(provider="stripe", invoice_id="in_1"), story.records) == story.recovery
+
+
+def test_reconciling_asks_seldom_in_the_end() -> None:
+    waits = [reconcile_delay(tries) for tries in range(20)]
+    assert waits == sorted(waits)
+    assert waits[-1] == RECONCILE_DELAYS[-1]
+    assert all(wait > timedelta(0) for wait in waits)
+
+
+def test_a_review_is_not_lost_by_a_word_that_is_no_decision() -> None:
+    story = scenario_in_review()
+    with pytest.raises(CommandRefused):
+        story.submit_command(Action.REVIEW, decision="maybe")
+    assert story.current_state() is State.IN_REVIEW
+
+
+def test_rows_are_ours_by_their_types_since_a_repeat_comes_later() -> None:
+    asked = Event(type=EventType.CANCEL_REQUESTED, occurred_at=THEN, data={"actor": "ann"})
+    (first,) = append_events(Recovery(provider="stripe", invoice_id="in_1"), (asked,), THEN)[1][:1]
+    again = asked.model_copy(update={"occurred_at": THEN + HOUR})
+    charge = first.model_copy(update={"type": EventType.CHARGE_REQUESTED})
+    assert begins_with_events((again,), (first,))
+    assert not begins_with_events((again,), (charge, first))
+    assert not begins_with_events((again,), ())
+
+
+def test_every_row_from_the_first_decision_on_names_policy_and_arm() -> None:
+    story = RecoveryScenario().fail_payment()
+    first = story.records[0]
+    assert "policy_version" not in first.data
+    story.recovery = story.recovery.with_changes(experiment="sooner", arm="quick")
+    story.submit_command(Action.PAUSE)
+    story.receive_event(EventKind.INVOICE_PAID)
+    made_by = {"policy_version": story.decision_config.policy.version, "experiment": "sooner", "arm": "quick"}
+    assert [record.type for record in story.records[-3:]] == [
+        EventType.PAUSED,
+        EventType.PAID_ELSEWHERE,
+        EventType.RECOVERY_CLOSED,
+    ]
+    assert all(made_by.items() <= record.data.stored.items() for record in story.records[-3:])
+    assert all(record.data["policy_version"] == story.decision_config.policy.version for record in story.records[1:])

@@ -1,0 +1,336 @@
+"""Every type of row has words that anybody understands, whatever its data holds."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.classification.taxonomy import Category, Cause
+from core.events import EventType, Record, State, Trigger
+from core.messages.kinds import MessageKind
+from core.timeline import labels as words
+from core.timeline.entries import Amount, Code, Duration, EventDescription, Label, Mood
+from core.timeline.timeline import DESCRIBERS, build_timeline, describe_record
+
+THEN = datetime(2026, 11, 23, 8, tzinfo=UTC)
+LATER = "2026-11-23T11:00:00Z"
+
+
+def log_record(type_: EventType, /, attempt: int | None = None, sequence: int = 2, **data: Any) -> Record:
+    """A row of the log."""
+    return Record(type=type_, occurred_at=THEN, attempt=attempt, sequence=sequence, to_state=State.WAITING, data=data)
+
+
+def facts_by_label(telling: EventDescription) -> dict[str, Any]:
+    """What it says, by label."""
+    return {fact.label: fact.value for fact in telling.facts}
+
+
+def test_every_type_has_words() -> None:
+    assert set(DESCRIBERS) == set(EventType)
+
+
+EXPECTED_WORDS = [
+    (log_record(EventType.PAYMENT_FAILED, sequence=1, amount=4900, currency="EUR"), "The payment failed", "", Mood.BAD),
+    (
+        log_record(EventType.PAYMENT_FAILED, next_provider_attempt=LATER),
+        "The payment failed again at the provider",
+        "The provider will try again by itself; we stay out of its way.",
+        Mood.BAD,
+    ),
+    (
+        log_record(EventType.FAILURE_CLASSIFIED, cause="INSUFFICIENT_FUNDS"),
+        "Why it failed: not enough money in the account",
+        "There may be money later, so trying again at the right moment has a chance.",
+        Mood.PLAIN,
+    ),
+    (
+        log_record(EventType.CUSTOMER_SEGMENTED, segment="new_customer", why="tenure_days is 0"),
+        "Customer group: new customer",
+        "Days as a customer: 0.",
+        Mood.PLAIN,
+    ),
+    (
+        log_record(EventType.CUSTOMER_SEGMENTED, segment="default", why="no other rule fits"),
+        "Customer group: default",
+        "No other rule fits.",
+        Mood.PLAIN,
+    ),
+    (log_record(EventType.FRAUD_ASSESSED, level="clear"), "Fraud check: nothing suspicious", "", Mood.PLAIN),
+    (
+        log_record(EventType.FRAUD_ASSESSED, level="block", reasons=["disputed", "warned"]),
+        "Fraud check: too suspicious to be charged",
+        "Disputed; warned.",
+        Mood.BAD,
+    ),
+    (log_record(EventType.RETRY_PLANNED, why="rung 1", at=LATER), "Another try is planned", "Step 1.", Mood.BUSY),
+    (
+        log_record(
+            EventType.RETRY_PLANNED, why="GENERIC in segment vip: rung 2 of 4: later", retry=2, attempts_allowed=4
+        ),
+        "Retry 2 of 4 is planned",
+        "Step 2 of 4: later.",
+        Mood.BUSY,
+    ),
+    (
+        log_record(EventType.RETRY_PLANNED, at=LATER, why="x", network={"planned_at": LATER, "planned_why": "rung 1"}),
+        "Another try is planned",
+        "Step 1. The card network's limit moved it to a later moment.",
+        Mood.BUSY,
+    ),
+    (
+        log_record(EventType.RETRY_SKIPPED, action="refuse", why="The limit is used."),
+        "The try was held back",
+        "The limit is used.",
+        Mood.WARN,
+    ),
+    (log_record(EventType.RETRY_SKIPPED, action="give_up", why="all used"), "No further try", "All used.", Mood.BAD),
+    (log_record(EventType.RETRY_SKIPPED, action="dance"), "No try now: dance", "", Mood.WARN),
+    (log_record(EventType.SHADOW_PLANNED, action="retry", agrees=True), "The policy on trial agrees", "", Mood.PLAIN),
+    (log_record(EventType.SHADOW_PLANNED, action="give_up"), "The policy on trial would give up", "", Mood.PLAIN),
+    (
+        log_record(EventType.CHARGE_REQUESTED, attempt=2, trigger="manual"),
+        "Attempt 2: the provider is asked to charge",
+        "Because an operator asked for it.",
+        Mood.BUSY,
+    ),
+    (log_record(EventType.CHARGE_SUCCEEDED, attempt=2), "Attempt 2 succeeded", "", Mood.GOOD),
+    (log_record(EventType.CHARGE_DECLINED, attempt=1), "Attempt 1 was declined", "", Mood.BAD),
+    (
+        log_record(EventType.CHARGE_UNKNOWN, attempt=1, reason="timeout"),
+        "Attempt 1: it is not known yet whether it succeeded",
+        "The provider did not answer in time. Nothing else is tried until that is known.",
+        Mood.WARN,
+    ),
+    (
+        log_record(EventType.CHARGE_RECONCILED, attempt=1, outcome="succeeded", evidence="read"),
+        "Attempt 1: now it is known, it succeeded",
+        "The provider's own records say so.",
+        Mood.GOOD,
+    ),
+    (
+        log_record(EventType.RETRY_REQUESTED, actor="ann", reason="he called"),
+        "ann asked for a retry now",
+        "“he called”.",
+        Mood.BUSY,
+    ),
+    (
+        log_record(EventType.CANCEL_REQUESTED, actor="ann", reason="enough", refused="It has ended."),
+        "ann wanted to cancel it, which was refused",
+        "“enough”. It has ended.",
+        Mood.WARN,
+    ),
+    (log_record(EventType.PAUSED, actor="ann"), "ann paused the recovery", "", Mood.WARN),
+    (log_record(EventType.RESUMED), "Somebody resumed the recovery", "", Mood.PLAIN),
+    (log_record(EventType.REVIEWED, actor="ann", decision="approve"), "ann approved it in review", "", Mood.GOOD),
+    (log_record(EventType.REVIEWED, actor="ann", decision="reject"), "ann rejected it in review", "", Mood.BAD),
+    (
+        log_record(EventType.METHOD_UPDATED, method_id="pm_2"),
+        "The customer has a new payment method",
+        "It earns one immediate try.",
+        Mood.GOOD,
+    ),
+    (
+        log_record(EventType.PAID_ELSEWHERE, source="read"),
+        "The invoice was paid, not by a try of ours",
+        "We saw it when reading the invoice.",
+        Mood.GOOD,
+    ),
+    (
+        log_record(EventType.CLOSED_ELSEWHERE, why="voided"),
+        "The invoice was closed at the provider",
+        "The invoice was voided at the provider.",
+        Mood.WARN,
+    ),
+    (
+        log_record(EventType.DISPUTE_OPENED, kind="early_fraud_warning"),
+        "The card network warns of fraud",
+        "Nothing may be charged any more.",
+        Mood.BAD,
+    ),
+    (
+        log_record(EventType.NOTIFICATION_SENT, kind="last_warning"),
+        "The customer was told: last reminder",
+        "",
+        Mood.PLAIN,
+    ),
+    (
+        log_record(EventType.NOTIFICATION_FAILED, kind="card_data", outcome="failed", reason="no_contact"),
+        "The customer could not be told: please check your card",
+        "No address of this customer is known.",
+        Mood.WARN,
+    ),
+    (
+        log_record(EventType.NOTIFICATION_FAILED, kind="card_data", outcome="maybe_sent", reason="no_answer"),
+        "It is not known whether the customer was told: please check your card",
+        "It is not known whether it went out; it is not sent again, so that nobody gets it twice.",
+        Mood.WARN,
+    ),
+    (
+        log_record(EventType.RECOVERY_CLOSED, state="recovered", reason="charged"),
+        "Recovered: the money is there",
+        "A retry brought the money in.",
+        Mood.GOOD,
+    ),
+    (
+        log_record(EventType.PAYMENT_REFUNDED, kind="refund", amount=100, currency="EUR"),
+        "Money was given back to the customer",
+        "",
+        Mood.BAD,
+    ),
+    (
+        log_record(EventType.PAYMENT_REVERSED, kind="returned_debit", amount=100, currency="EUR"),
+        "The bank returned the debit",
+        "",
+        Mood.BAD,
+    ),
+    (
+        log_record(EventType.PAYMENT_LATE, amount=100, currency="EUR"),
+        "Paid after the end",
+        "The recovery had ended before; the money counts apart.",
+        Mood.GOOD,
+    ),
+    (
+        log_record(EventType.PAID_ELSEWHERE, source="read", amount=3000, remaining=7000),
+        "A part was paid, or credited",
+        "We saw it when reading the invoice.",
+        Mood.GOOD,
+    ),
+    (
+        log_record(EventType.DISPUTE_OPENED, kind="inquiry"),
+        "The bank asks about the payment",
+        "No money moved, and nothing is blocked: answer it at the provider.",
+        Mood.WARN,
+    ),
+    (
+        log_record(EventType.RETRY_SKIPPED, action="stand_back", why="a payment is on its way"),
+        "Nothing is done for now",
+        "A payment is on its way.",
+        Mood.BUSY,
+    ),
+    (
+        log_record(EventType.EVENT_LATE, kind="dispute_opened"),
+        "Came after the end, dispute opened",
+        "It is kept here and changes nothing; someone may want to look at it.",
+        Mood.WARN,
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("record", "headline", "why", "mood"), EXPECTED_WORDS, ids=lambda one: str(getattr(one, "type", ""))
+)
+def test_rows_in_words(record: Record, headline: str, why: str, mood: Mood) -> None:
+    telling = describe_record(record)
+    assert (telling.headline, telling.why, telling.mood) == (headline, why, mood)
+
+
+def test_the_table_explains_every_type() -> None:
+    assert {record.type for record, *_ in EXPECTED_WORDS} == set(EventType)
+
+
+def test_a_plan_can_be_checked() -> None:
+    network = {"rule": "visa_30d", "used": 15, "allowed": 15, "fee": {"amount": 10, "currency": "usd"}, "source": "V"}
+    telling = describe_record(
+        log_record(
+            EventType.RETRY_PLANNED,
+            at=LATER, delay_seconds=10800, strategy="fixed_ladder", policy_version="abc", experiment="e", arm="b",
+            retry=2, attempts_allowed=4, rejected=["adaptive: too little is known"], network=network,
+        )
+    )  # fmt: skip
+    known = facts_by_label(telling)
+    assert known["Wait"] == Duration(seconds=10800)
+    assert (known["Strategy"], known["Policy version"]) == (Label(name="fixed_ladder"), Code(text="abc"))
+    assert (known["Experiment"], known["Arm"]) == (Label(name="e"), Label(name="b"))
+    assert (known["Network rule"], known["Used of that rule"]) == (Code(text="visa_30d"), "15 of 15")
+    assert known["Network fee avoided"] == Amount(minor=10, currency="USD")
+    assert telling.rejected == ("adaptive: too little is known",)
+
+
+def test_an_attempt_shows_its_key_and_its_codes() -> None:
+    asked = facts_by_label(
+        describe_record(
+            log_record(EventType.CHARGE_REQUESTED, attempt=1, idempotency_key="k1", amount=1, currency="JPY")
+        )
+    )
+    assert (asked["Idempotency key"], asked["Amount"]) == (Code(text="k1"), Amount(minor=1, currency="JPY"))
+    failure = {"code": "generic_decline", "network_code": "05", "network_advice": "02", "advice": "try_again_later"}
+    no = facts_by_label(
+        describe_record(log_record(EventType.CHARGE_DECLINED, attempt=1, failure=failure, charge_id="ch_1"))
+    )
+    labels = ("Provider's code", "Network's code", "Network's advice", "Provider's advice")
+    assert [no[label].text for label in labels] == ["generic_decline", "05", "02", "try_again_later"]
+
+
+def test_who_asked_first_is_told_where_it_took_two() -> None:
+    known = facts_by_label(
+        describe_record(
+            log_record(EventType.RETRY_REQUESTED, actor="bob", reason="y", asked_by="ann", asked_reason="x")
+        )
+    )
+    assert (known["Asked first by"], known["Their reason"]) == ("ann", "x")
+
+
+def test_a_decision_is_one_entry_with_what_led_to_it() -> None:
+    kinds = [
+        EventType.PAYMENT_FAILED, EventType.FAILURE_CLASSIFIED, EventType.CUSTOMER_SEGMENTED,
+        EventType.FRAUD_ASSESSED, EventType.RETRY_PLANNED, EventType.SHADOW_PLANNED, EventType.PAUSED,
+    ]  # fmt: skip
+    first, decision, pause = build_timeline(log_record(kind, sequence=at) for at, kind in enumerate(kinds, start=1))
+    assert (first.description.headline, first.basis) == ("The payment failed", ())
+    assert decision.description.headline == "Another try is planned"
+    assert [one.headline.partition(":")[0] for one in decision.basis] == [
+        "Why it failed",
+        "Customer group",
+        "Fraud check",
+    ]
+    assert decision.shadow
+    assert pause.description.headline.endswith("paused the recovery")
+
+
+def test_inputs_whose_decision_is_not_there_yet_stand_alone() -> None:
+    chapters = build_timeline([log_record(EventType.FAILURE_CLASSIFIED), log_record(EventType.PAUSED, sequence=3)])
+    assert len(chapters) == 2
+    assert len(build_timeline([log_record(EventType.FRAUD_ASSESSED)])) == 1
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (Cause, words.CAUSES),
+        (Category, words.CATEGORIES),
+        (Trigger, words.TRIGGERS),
+        (MessageKind, words.MESSAGES),
+        ([state for state in State if state.is_final], words.STATES),
+    ],
+)
+def test_every_name_has_words(names: Any, told: Any) -> None:
+    assert set(names) == set(told)
+
+
+PLAIN = st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.just(LATER)
+JSON = PLAIN | st.lists(PLAIN, max_size=2) | st.dictionaries(st.sampled_from(["code", "planned_at", "fee"]), PLAIN)
+NAMES = (
+    "at", "why", "amount", "currency", "failure", "card", "network", "rejected", "action", "reason", "cause", "level",
+    "score", "reasons", "actor", "refused", "kind", "outcome", "until", "missing", "network_fee", "trigger", "state",
+    "delay_seconds", "attempts_allowed", "retry", "segment", "window_ends_at", "provider_attempt", "agrees",
+)  # fmt: skip
+DATA = st.dictionaries(st.sampled_from(NAMES), JSON, max_size=6)
+
+
+@given(st.lists(st.tuples(st.sampled_from(EventType), st.none() | st.integers(), DATA), max_size=8))
+def test_no_data_breaks_the_timeline(rows: list[tuple[EventType, int | None, dict[str, Any]]]) -> None:
+    records = [log_record(kind, attempt, at, **data) for at, (kind, attempt, data) in enumerate(rows, start=1)]
+    chapters = build_timeline(records)
+    told = [one for chapter in chapters for one in (*chapter.basis, chapter.description, chapter.shadow) if one]
+    assert len(told) >= len(chapters)
+    assert all(one.headline for one in told)
+    assert sorted(chapter.sequence for chapter in chapters) == [chapter.sequence for chapter in chapters]
+
+
+def test_a_moment_beyond_all_calendars_is_not_shown() -> None:
+    assert "When" not in facts_by_label(
+        describe_record(log_record(EventType.RETRY_PLANNED, at="9999-12-31T23:59:59-23:00"))
+    )

@@ -1,0 +1,193 @@
+"""The right words, in every language, for every kind and every edge."""
+
+import re
+import tomllib
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.classification.taxonomy import Cause
+from core.errors import InvalidInput, NotDelivered
+from core.messages.kinds import CAUSES_BY_KIND, MessageKind
+from core.messages.recipients import Contact
+from core.money import currency_decimals, to_major_units
+from notifications.composer import MessageComposer, create_composer
+from notifications.locales import LANGUAGES, format_customer_amount, locale_for
+from tests.notifications.conftest import JENNY, a_message, a_subject
+
+KINDS = [(kind, cause) for kind in MessageKind for cause in sorted(CAUSES_BY_KIND.get(kind, set(Cause)))]
+EDGES: dict[str, dict[str, Any]] = {
+    "everything known": {},
+    "no name": {"contact": JENNY.model_copy(update={"name": None})},
+    "no link": {"contact": JENNY.model_copy(update={"link": None})},
+    "nothing known": {"contact": Contact(email="a@example.com"), "retry_at": None, "deadline": None},
+    "no decimals": {"currency": "JPY"},
+    "three decimals": {"currency": "KWD"},
+    "nothing to pay": {"amount": 0},
+    "lower case": {"currency": "usd"},
+    "strange zone": {"contact": JENNY.model_copy(update={"time_zone": "Mars/Olympus"})},
+}
+
+
+@pytest.mark.parametrize(("language", "edge"), list(product(LANGUAGES, EDGES)))
+def test_every_kind_renders_in_every_language_at_every_edge(language: str, edge: str) -> None:
+    letters = MessageComposer("Acme")
+    for kind, cause in KINDS:
+        letter = letters.compose_message(a_subject(kind, **{"cause": cause, **EDGES[edge]}), language)
+        assert letter.language == language
+        for text in (letter.subject, letter.text, letter.html, letter.short):
+            assert text.strip()
+            assert not {"{{", "{%", "None", "Undefined"} & {
+                part for part in ("{{", "{%", "None", "Undefined") if part in text
+            }
+        assert letter.html.startswith("<!doctype html>")
+        assert "\n" not in letter.subject
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_nobody_without_money_is_told_to_change_the_card(language: str) -> None:
+    words = {"en": "card", "de": "karte", "fr": "carte", "es": "tarjeta", "pt": "cartão"}
+    for kind in (MessageKind.PAYMENT_FAILED, MessageKind.LAST_WARNING, MessageKind.ENDED):
+        text = MessageComposer().compose_message(a_subject(kind), language).text.partition("\n-- \n")[0]
+        assert words[language] not in text.lower()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_each_language_says_the_same_things(language: str) -> None:
+    """Same kinds, same number of paragraphs, same variables as the English words."""
+    folder = Path(__file__).parents[2] / "notifications" / "templates"
+    english, other = (tomllib.loads((folder / f"{one}.toml").read_text()) for one in ("en", language))
+    assert english.keys() == other.keys()
+    for name, words in english.items():
+        for key in words if isinstance(words, dict) else ():
+            found = [re.findall(r"{[{%].*?[%}]}", str(one[name][key])) for one in (english, other)]
+            assert sorted(found[0]) == sorted(found[1]), (name, key)
+
+
+def test_names_are_text_and_never_markup() -> None:
+    letter = a_message(contact=JENNY.model_copy(update={"name": "<script>{{ 7*7 }}</script>"}))
+    assert "<script>" not in letter.html
+    assert "49</script>" not in letter.text
+    assert "{{ 7*7 }}" in letter.text
+
+
+@pytest.mark.parametrize("link", ["javascript:alert(1)", "http://example.com", "data:text/html,x"])
+def test_only_safe_links_are_passed_on(link: str) -> None:
+    letter = a_message(contact=JENNY.model_copy(update={"link": link}))
+    assert link not in letter.html + letter.text
+
+
+PAGE = "https://acme.example/pay?invoice={invoice}&by={provider}"
+
+
+@pytest.mark.parametrize("link", [None, "", "javascript:alert(1)"])
+def test_without_a_page_of_the_provider_the_merchants_own_is_linked_to(link: str | None) -> None:
+    about = a_subject(provider="adyen", invoice_id="2026/11 &x=1", contact=JENNY.model_copy(update={"link": link}))
+    letter = MessageComposer("Acme", page=PAGE).compose_message(about)
+    own = "https://acme.example/pay?invoice=2026%2F11%20%26x%3D1&by=adyen"
+    assert own in letter.text
+    assert own.replace("&", "&amp;") in letter.html
+    assert letter.short.endswith(own)
+    assert letter.to.link == own
+
+
+def test_a_page_of_the_provider_goes_first() -> None:
+    letter = MessageComposer("Acme", page=PAGE).compose_message(a_subject())
+    assert "https://pay.example.com/in_1" in letter.text
+    assert "acme.example" not in letter.text + letter.html
+
+
+@pytest.mark.parametrize("page", ["http://acme.example", "acme.example/pay", "javascript:alert(1)"])
+def test_a_page_that_is_not_safe_is_told_at_start(page: str) -> None:
+    with pytest.raises(InvalidInput, match="CUSTOMER_PAGE_URL"):
+        create_composer("Acme <billing@acme.example>", page=page)
+
+
+@pytest.mark.parametrize(
+    ("contact", "expected"),
+    [
+        (Contact(language="de"), "de"),
+        (Contact(language="pt-BR"), "pt_BR"),
+        (Contact(language="fr_CA"), "fr_CA"),
+        (Contact(language="en", country="DE"), "en_DE"),
+        (Contact(language="ja"), "en"),
+        (Contact(country="AT"), "de_AT"),
+        (Contact(country="US"), "en_US"),
+        (Contact(), "en"),
+        (Contact(language="x" * 300), "en"),
+    ],
+)
+def test_the_language_is_the_customers_or_else_english(contact: Contact, expected: str) -> None:
+    assert str(locale_for(contact)) == expected
+
+
+def test_money_as_people_write_it() -> None:
+    english, german = locale_for(Contact(language="en")), locale_for(Contact(language="de"))
+    assert format_customer_amount(4900, "EUR", english) == "€49.00"
+    assert format_customer_amount(4900, "JPY", english) == "¥4,900"
+    assert format_customer_amount(4900, "KWD", english) == "KWD\u00a04.900"
+    assert format_customer_amount(123456, "EUR", german) == "1.234,56\u00a0€"
+    assert format_customer_amount(4900, "ISK", english) == "ISK\u00a04,900"
+    assert format_customer_amount(5000, "UGX", english) == "UGX\u00a05,000"
+    assert format_customer_amount(1_000_000, "IDR", english) == "IDR\u00a010,000.00"
+    assert (currency_decimals("eur"), str(to_major_units(1, "EUR"))) == (2, "0.01")
+
+
+def test_a_merchants_own_words_take_the_place_of_ours(tmp_path: Path) -> None:
+    shipped = (Path(__file__).parents[2] / "notifications" / "templates" / "en.toml").read_text()
+    (tmp_path / "en.toml").write_text(shipped.replace("Hello", "Ahoy"))
+    letters = MessageComposer("Acme", tmp_path)
+    letters.check_words()
+    assert letters.compose_message(a_subject(), "en").text.startswith("Ahoy Jenny Rosen,")
+    assert letters.compose_message(a_subject(), "de").text.startswith("Guten Tag")
+
+
+def greeting_words(greeting: str) -> str:
+    """A file of words with this greeting, as TOML."""
+    rest = "regards = ''\nfooter = ''\n[payment_failed]\nsubject = 'x'\nbody = []\nbutton = ''\n"
+    return f"greeting = {greeting}\n{rest}"
+
+
+def test_broken_words_are_told_at_start_and_never_sent(tmp_path: Path) -> None:
+    (tmp_path / "en.toml").write_text("greeting = ")
+    with pytest.raises(InvalidInput, match=r"en\.toml"):
+        MessageComposer("", tmp_path).check_words()
+    (tmp_path / "en.toml").write_text(greeting_words('"{{ nobody_knows }}"'))
+    with pytest.raises(NotDelivered) as refused:
+        MessageComposer("", tmp_path).compose_message(a_subject(), "en")
+    assert refused.value.permanent
+
+
+def test_a_template_cannot_reach_out_of_its_box(tmp_path: Path) -> None:
+    (tmp_path / "en.toml").write_text(greeting_words('"{{ amount.__class__.__mro__ }}"'))
+    with pytest.raises(NotDelivered):
+        MessageComposer("", tmp_path).compose_message(a_subject(), "en")
+
+
+def test_a_message_shows_nothing_personal_when_it_is_printed() -> None:
+    assert "jenny" not in f"{a_message()!r} {a_message()} {JENNY!r} {JENNY}".lower()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_foot_says_where_messages_end(language: str) -> None:
+    page = "https://pri.example/unsubscribe/TOKEN"
+    letter = MessageComposer("Acme").compose_message(a_subject(unsubscribe=page), language)
+    assert letter.text.rstrip().splitlines()[-1].endswith(f": {page}")
+    assert f'<a href="{page}"' in letter.html
+    assert letter.unsubscribe == page
+
+
+@pytest.mark.parametrize("where", ["", "mailto:stop@acme.example", "javascript:alert(1)"])
+def test_without_a_page_the_foot_says_nothing_of_it(where: str) -> None:
+    letter = a_message(unsubscribe=where)
+    assert "No more messages" not in letter.text + letter.html
+
+
+def test_words_of_an_older_release_go_on_working(tmp_path: Path) -> None:
+    (tmp_path / "en.toml").write_text(greeting_words('"Hello"'))
+    letter = MessageComposer("", tmp_path).compose_message(
+        a_subject(unsubscribe="https://pri.example/unsubscribe/TOKEN"), "en"
+    )
+    assert "unsubscribe" not in letter.text

@@ -1,0 +1,155 @@
+"""Braintree under contract."""
+
+import base64
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import parse_qs, urlencode
+
+from core.classification.taxonomy import Cause
+from providers.base import Provider
+from providers.braintree import BraintreeProvider
+from providers.braintree.config import BraintreeConfig
+from providers.braintree.gateway import BraintreeGateway
+from sandbox.braintree import webhooks, xml_trees
+from sandbox.braintree.client import BraintreeSandboxClient
+from sandbox.models import Delivery, LedgerEntry, LogEntry
+from tests.providers.contract.subject import FailedPayment, Key, ProviderControl, SignedWebhook, WebhookKind
+
+OUR_KEYS, OTHER_KEYS, FOREIGN = "our_public|our_private", "new_public|new_private", "our_public|stolen"
+KEYS = {Key.NEWEST: OUR_KEYS, Key.OLDER: f"{OTHER_KEYS}&{OUR_KEYS}", Key.FOREIGN: FOREIGN}
+"""Braintree signs with every key pair of the merchant at once: while keys are rolled over, ours is one of several."""
+THEN = 1_780_000_000
+CAUSES = {
+    Cause.INSUFFICIENT_FUNDS: "2001",
+    Cause.GENERIC: "2000",
+    Cause.TECHNICAL: "3000",
+    Cause.AUTHENTICATION_REQUIRED: "2099",
+    Cause.CARD_DATA: "2004",
+    Cause.PERMANENT: "2053",
+    Cause.FRAUD: "2014",
+    Cause.STOP_INSTRUCTION: "2017",
+    Cause.VELOCITY: "2002",
+    Cause.DUPLICATE: "2016",
+    Cause.CONFIGURATION: "2025",
+}
+KINDS = {
+    WebhookKind.FAILED: "transaction_retried",
+    WebhookKind.FAILED_AGAIN: "transaction_retried",
+    WebhookKind.PAID: "transaction_settled",
+    WebhookKind.DISPUTED: "dispute_opened",
+    WebhookKind.UNUSED: "transaction_disbursed",
+}
+
+
+class BraintreeControl:
+    """The sandbox's Braintree."""
+
+    def __init__(self, box: BraintreeSandboxClient) -> None:
+        self._box = box
+
+    async def fail_payment(
+        self, *script: str, cause: Cause = Cause.INSUFFICIENT_FUNDS, deliver: bool = False
+    ) -> FailedPayment:
+        made = await self._box.create_failed_payment(
+            script=script,
+            decline_code=CAUSES[cause],
+            delivery=Delivery(wait=True) if deliver else None,
+            echo=deliver,
+        )
+        return FailedPayment(made.invoice, 2000, "USD", made.customer, made.payment_method, made.transaction)
+
+    async def ledger(self, invoice: str | None = None) -> list[LedgerEntry]:
+        return await self._box.read_ledger(invoice)
+
+    async def pay_calls(self, invoice: str) -> list[LogEntry]:
+        return await self._box.pay_calls(invoice)
+
+
+class BraintreeSubject:
+    """Braintree: readable, without keys."""
+
+    name = "braintree"
+    causes: Mapping[Cause, str] = MappingProxyType(CAUSES)
+
+    def provider(self, address: str = "http://127.0.0.1:9") -> Provider:
+        return BraintreeProvider(sandbox_config(address))
+
+    def gateway(self, address: str, seconds: float) -> BraintreeGateway:
+        return BraintreeGateway(sandbox_config(address), call_seconds=seconds)
+
+    def signed_webhook(
+        self, kind: WebhookKind, invoice: str, *, key: Key = Key.NEWEST, cause: Cause | None = None
+    ) -> SignedWebhook:
+        return sign_notification(a_notification(kind, invoice, cause), KEYS[key])
+
+    def tamper_amount(self, signed: SignedWebhook) -> SignedWebhook:
+        form = form_fields(signed)
+        told = base64.b64decode(form["bt_payload"]).replace(b"20.00", b"0.01")
+        return SignedWebhook(
+            signed.headers, urlencode(form | {"bt_payload": base64.encodebytes(told).decode()}).encode()
+        )
+
+    def strip_signature(self, signed: SignedWebhook) -> SignedWebhook:
+        return SignedWebhook(signed.headers, urlencode({"bt_payload": form_fields(signed)["bt_payload"]}).encode())
+
+    def open_control(self, address: str) -> AbstractAsyncContextManager[ProviderControl]:
+        return _open_control(address)
+
+
+@asynccontextmanager
+async def _open_control(address: str) -> AsyncIterator[BraintreeControl]:
+    async with BraintreeSandboxClient(address) as box:
+        yield BraintreeControl(box)
+
+
+def sandbox_config(address: str) -> BraintreeConfig:
+    """Ours, at the sandbox."""
+    public_key, _, private_key = OUR_KEYS.partition("|")
+    return BraintreeConfig("sandbox_merchant", public_key, private_key, f"{address}/braintree")
+
+
+def sign_notification(xml: bytes, keys: str = OUR_KEYS) -> SignedWebhook:
+    """A notification as it goes over the wire."""
+    body, headers = webhooks.sign_braintree_webhook(xml, keys, 0)
+    return SignedWebhook({name.lower(): text for name, text in headers.items()}, body)
+
+
+def form_fields(signed: SignedWebhook) -> dict[str, str]:
+    """The fields of the body."""
+    return {name: texts[0] for name, texts in parse_qs(signed.body.decode()).items()}
+
+
+def a_transaction(invoice: str = "inv_1", **fields: Any) -> dict[str, Any]:
+    """What the sandbox remembers of a transaction of a single order."""
+    plain = {
+        "id": f"tx{invoice.replace('_', '')}",
+        "invoice": invoice,
+        "order_id": invoice,
+        "status": "processor_declined",
+        "code": "2001",
+        "amount": "20.00",
+        "currency": "USD",
+        "customer": "cus_contract",
+        "token": "tok_contract",
+        "card_type": "Visa",
+        "last4": "1111",
+        "fingerprint": "0123456789abcdef0123456789abcdef",
+        "created": THEN,
+    }
+    return plain | fields
+
+
+def a_notification(kind: WebhookKind, invoice: str, cause: Cause | None = None) -> bytes:
+    """Its XML."""
+    again = kind is WebhookKind.FAILED_AGAIN
+    one = a_transaction(invoice, code=CAUSES[cause or Cause.INSUFFICIENT_FUNDS], created=THEN + 60 * again)
+    if again:
+        one["id"] += "again"
+    if kind is WebhookKind.PAID:
+        one |= {"status": "settled", "code": "1000"}
+    about = {"dispute": xml_trees.dispute_tree(one, "fraud")} if kind is WebhookKind.DISPUTED else None
+    return webhooks.notification_xml(
+        KINDS[kind], THEN + 60 * again, about or {"transaction": xml_trees.transaction_tree(one)}
+    )

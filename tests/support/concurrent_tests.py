@@ -1,0 +1,50 @@
+"""Stories that sleep most of the time are told at the same time: the first test of a module starts all of them."""
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.service import RunningService
+
+Scenario = Callable[[RunningService], Awaitable[None]]
+Test = Callable[[RunningService, pytest.FixtureRequest], Awaitable[None]]
+
+
+EARLY_GROUPS: list["ConcurrentTests"] = []
+
+
+class ConcurrentTests:
+    """Decorates the independent stories of one module; only those that were selected are begun.
+
+    `early` ones begin with the first story of any module, because they take long.
+    """
+
+    def __init__(self, *, early: bool = False) -> None:
+        if early:
+            EARLY_GROUPS.append(self)
+        self._stories: dict[str, Scenario] = {}
+        self._running: dict[str, asyncio.Task[None]] = {}
+
+    def __call__(self, scenario: Scenario) -> Test:
+        name = scenario.__name__
+        self._stories[name] = scenario
+
+        async def test(service: RunningService, request: pytest.FixtureRequest) -> None:
+            for group in (self, *EARLY_GROUPS):
+                group._start_all(service, request)
+            await self._running[name]
+
+        test.__name__, test.__doc__, test.__module__ = name, scenario.__doc__, scenario.__module__
+        return test
+
+    def _start_all(self, service: RunningService, request: pytest.FixtureRequest) -> None:
+        chosen = {(item.path, item.name) for item in request.session.items}
+        for name, story in self._stories.items() if not self._running else ():
+            if (Path(inspect.getfile(story)), name) in chosen:
+                self._running[name] = asyncio.create_task(self._run_scenario(story, service))
+
+    async def _run_scenario(self, scenario: Scenario, service: RunningService) -> None:
+        await scenario(service)

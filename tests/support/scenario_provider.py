@@ -1,0 +1,189 @@
+"""A provider that answers as a simulator's luck had it, and the stage where the real workflow meets it."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import WorkflowHandle
+from temporalio.testing import WorkflowEnvironment
+
+from core.contracts import RecoveryInput, RecoveryStatus
+from core.events import Record
+from core.payments import (
+    Card,
+    ChargeOrder,
+    ChargeResult,
+    CustomerView,
+    EventKind,
+    FailureFacts,
+    InvoiceStatus,
+    InvoiceView,
+    Outcome,
+    ProviderEvent,
+)
+from db.queries.customer_history import CustomerHistory
+from simulator.engines.live_records import (
+    FIRST_CARD,
+    SECOND_CARD,
+    decline_charge,
+    list_earlier_entries,
+    list_provider_events,
+    to_invoice_view,
+    to_utc_datetime,
+)
+from simulator.model.cases import Case
+from simulator.model.outcomes import OutcomeChances
+from tests.support.memory_log import MemoryLog
+from workflows.options import RECOVERY_QUEUE
+
+PROVIDER = "stripe"
+
+
+@dataclass
+class InvoiceScenario:
+    """What the provider knows of one invoice, and how its charges will end."""
+
+    case: Case
+    outcomes: OutcomeChances
+    script: list[bool]
+    card: Card = field(default_factory=Card)
+    is_paid: bool = False
+    answers: dict[str, ChargeResult] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.card = self.case.kind.card.model_copy(update={"fingerprint": FIRST_CARD})
+
+    def invoice_view(self) -> InvoiceView:
+        """As it stands."""
+        status = InvoiceStatus.PAID if self.is_paid else InvoiceStatus.OPEN
+        return to_invoice_view(self.case).model_copy(update={"status": status})
+
+    def answer_charge(self, order: ChargeOrder) -> ChargeResult:
+        """The next of the script for a new key."""
+        if order.idempotency_key not in self.answers:
+            self.answers[order.idempotency_key] = self._charge_result(self.script.pop(0))
+        return self.answers[order.idempotency_key]
+
+    def _charge_result(self, won: bool) -> ChargeResult:
+        self.is_paid = self.is_paid or won
+        if won:
+            return ChargeResult(outcome=Outcome.SUCCEEDED, card=self.card)
+        failure = decline_charge(self.case, self.card, self.outcomes)
+        return ChargeResult(outcome=Outcome.DECLINED, failure=failure, card=self.card)
+
+
+class ScenarioProvider:
+    """A provider for all scenes, and the log that they are written to."""
+
+    def __init__(self) -> None:
+        self.idempotency: timedelta | None = timedelta(hours=23)
+        self.can_read = True
+        self.scenes: dict[str, InvoiceScenario] = {}
+        self.log = MemoryLog()
+
+    def add_scenario(self, scenario: InvoiceScenario) -> None:
+        """A new one, with a card of its own."""
+        self.log.ledger.clear()
+        self.scenes[scenario.case.invoice_id] = scenario
+        for entry in list_earlier_entries(scenario.case, PROVIDER, scenario.card):
+            self.log.ledger[entry.recovery_id, entry.key] = entry
+
+    async def read_history(self, _: str, customer_id: str, __: str) -> CustomerHistory:
+        """What our own log would say of the customer."""
+        payer = next(one.case.payer for one in self.scenes.values() if one.case.customer_id == customer_id)
+        known = payer.profile
+        return CustomerHistory(
+            successes=known.successes or 0,
+            failures=known.failures or 0,
+            open_recoveries=known.open_recoveries or 0,
+            recovered_amounts={payer.currency: known.lifetime_value or 0},
+        )
+
+    async def read_invoice(self, invoice_id: str) -> InvoiceView:
+        """The invoice as it stands."""
+        return self.scenes[invoice_id].invoice_view()
+
+    async def read_failure(self, invoice_id: str, _: ProviderEvent | None) -> FailureFacts:
+        """All there is to know."""
+        scene = self.scenes[invoice_id]
+        case, tenure = scene.case, timedelta(days=scene.case.payer.profile.tenure_days or 0)
+        customer = CustomerView(
+            customer_id=case.customer_id,
+            created_at=to_utc_datetime(case.failed_at) - tenure,
+            country=case.payer.country,
+            time_zone=case.payer.time_zone,
+        )
+        return FailureFacts(
+            invoice=scene.invoice_view(),
+            failure=case.kind.failure,
+            card=scene.card,
+            customer=customer,
+            risk=case.kind.risk,
+        )
+
+    async def read_card(self, invoice_id: str, _: str | None) -> Card | None:
+        """The one that would be charged."""
+        return self.scenes[invoice_id].card
+
+    async def charge(self, order: ChargeOrder) -> ChargeResult:
+        """As the simulator's luck had it."""
+        return self.scenes[order.invoice_id].answer_charge(order)
+
+    async def reconcile(self, _: ChargeOrder) -> ChargeResult:
+        """Nothing is ever in doubt here."""
+        raise AssertionError("every charge has a definite answer")
+
+    async def resolve_event(self, event: ProviderEvent) -> ProviderEvent:
+        """Nothing to add."""
+        return event
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
+
+
+class WorkflowRunner:
+    """Plays cases on the real workflow, one after another."""
+
+    def __init__(self, environment: WorkflowEnvironment, provider: ScenarioProvider) -> None:
+        self._environment, self._theatre = environment, provider
+
+    async def server_time(self) -> int:
+        """By the server's clock, in whole seconds."""
+        return int((await self._environment.get_current_time()).timestamp())
+
+    async def run_scenario(self, scenario: InvoiceScenario, closes_at: int) -> list[Record]:
+        """The case to its end by the real workflow, and the rows that were written. Nothing is said after the end."""
+        self._theatre.add_scenario(scenario)
+        failed, *others = list_provider_events(scenario.case, PROVIDER)
+        await self._sleep_until(failed)
+        handle = await self._start_workflow(failed)
+        for word in others:
+            if word.occurred_at.timestamp() <= closes_at:
+                await self._deliver_event(handle, scenario, word)
+        await handle.result()
+        return self._theatre.log.rows[handle.id]
+
+    async def _start_workflow(self, event: ProviderEvent) -> WorkflowHandle[Any, RecoveryStatus]:
+        return await self._environment.client.start_workflow(
+            "PaymentRecovery",
+            RecoveryInput(provider=PROVIDER, invoice_id=str(event.invoice_id)),
+            id=f"recovery-{PROVIDER}-{event.invoice_id}",
+            task_queue=RECOVERY_QUEUE,
+            result_type=RecoveryStatus,
+            start_signal="provider_event",
+            start_signal_args=[event],
+        )
+
+    async def _deliver_event(
+        self, handle: WorkflowHandle[Any, RecoveryStatus], scenario: InvoiceScenario, event: ProviderEvent
+    ) -> None:
+        """When its time has come."""
+        await self._sleep_until(event)
+        if event.kind is EventKind.INVOICE_PAID:
+            scenario.is_paid = True
+        else:
+            scenario.card = scenario.card.model_copy(update={"fingerprint": SECOND_CARD})
+        await handle.signal("provider_event", event)
+
+    async def _sleep_until(self, event: ProviderEvent) -> None:
+        await self._environment.sleep(event.occurred_at - await self._environment.get_current_time())

@@ -1,0 +1,97 @@
+"""An outgoing webhook: posted until it is taken, told to the operators where an address wants no more."""
+
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from standardwebhooks import Webhook
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from activities.notices import NoticeDelivery
+from core.contracts import SendWebhookInput
+from core.notices import Audience, Notice, NoticeTopic
+from db.repositories import notices
+from db.session import Database
+from notifications.webhook_sender import WebhookSender
+from tests.notifications.receiver import Receiver, receiver
+from tests.notifications.test_webhooks import SECRET
+from tests.workflows.conftest import time_skipping
+from workflows.maintenance import PostWebhook
+from workflows.options import RECOVERY_QUEUE
+
+BODY = {"type": "recovery.opened", "timestamp": "2026-11-23T10:00:00Z", "data": {"invoice_id": "in_1"}}
+
+
+@dataclass
+class WebhookWorker:
+    """A worker that posts for real, on a clock that skips its waits."""
+
+    environment: WorkflowEnvironment
+    database: Database
+    listening: Receiver
+
+    async def post_webhook(self) -> tuple[bool, timedelta]:
+        """Whether a webhook was taken in the end, and how long that took."""
+        one = Notice(
+            id=uuid.uuid4(), audience=Audience.WEBHOOK, topic=BODY["type"], occurred_at=datetime.now(UTC), data=BODY
+        )
+        async with self.database.begin() as session:
+            await notices.add_notices(session, [one])
+        order = SendWebhookInput(notice_id=str(one.id), target=0)
+        client = self.environment.client
+        run = await client.start_workflow(PostWebhook.run, order, id=f"post-{one.id}", task_queue=RECOVERY_QUEUE)
+        taken, told = await run.result(), await run.describe()
+        assert told.close_time
+        return taken, told.close_time - told.start_time
+
+    async def dead_letters(self) -> list[str]:
+        """What the operators are to hear."""
+        async with self.database.begin() as session:
+            found = await notices.waiting_notices(session, Audience.OPERATORS, 100)
+        return [one.topic for one in found]
+
+
+@pytest.fixture(scope="module")
+async def server() -> AsyncIterator[WorkflowEnvironment]:
+    """One of its own: its clock goes on by years, which recoveries elsewhere would notice."""
+    async with time_skipping() as environment:
+        yield environment
+
+
+@pytest.fixture
+async def outgoing(server: WorkflowEnvironment, database: Database) -> AsyncIterator[WebhookWorker]:
+    """With one address that takes everything unless told otherwise."""
+    async with database.begin() as session:
+        await session.exec_driver_sql("DELETE FROM notice")
+    async with receiver() as listening:
+        telling = NoticeDelivery(database, None, WebhookSender([listening.url], SECRET), start_nothing)
+        activities = [telling.post_webhook, telling.give_up_webhook]
+        async with Worker(server.client, task_queue=RECOVERY_QUEUE, workflows=[PostWebhook], activities=activities):
+            yield WebhookWorker(server, database, listening)
+
+
+async def start_nothing(_: str, __: int) -> None:
+    """Nothing is begun here."""
+
+
+async def test_a_refused_webhook_is_posted_again_under_the_same_id_until_it_is_taken(outgoing: WebhookWorker) -> None:
+    outgoing.listening.first_statuses = [503, 500, 302, 429]
+    taken, after = await outgoing.post_webhook()
+    assert taken
+    assert len(outgoing.listening.posts) == 5
+    assert len({headers["webhook-id"] for headers, _ in outgoing.listening.posts}) == 1
+    assert all(Webhook(SECRET).verify(body, headers) == BODY for headers, body in outgoing.listening.posts)
+    assert timedelta(minutes=2) < after < timedelta(hours=1)
+    assert await outgoing.dead_letters() == []
+
+
+async def test_an_address_that_wants_no_more_is_believed_at_once(outgoing: WebhookWorker) -> None:
+    outgoing.listening.status = 410
+    taken, after = await outgoing.post_webhook()
+    assert not taken
+    assert len(outgoing.listening.posts) == 1
+    assert after < timedelta(minutes=1)
+    assert await outgoing.dead_letters() == [NoticeTopic.DEAD_LETTER]

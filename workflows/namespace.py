@@ -1,0 +1,116 @@
+"""The schedules that keep relay and notices going."""
+
+import time
+from collections.abc import Iterable
+from datetime import timedelta
+
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+)
+from temporalio.common import SearchAttributeIndexedValueType
+from temporalio.service import RPCError, RPCStatusCode
+
+from core.contracts import DeliverNoticesInput, RelayInput
+from workflows.options import (
+    NOTICE_SCHEDULE,
+    NOTICE_WORKFLOW,
+    RECOVERY_QUEUE,
+    RELAY_SCHEDULE,
+    RELAY_WORKFLOW,
+    SEARCH_ATTRIBUTES,
+)
+
+RELAY_EVERY = timedelta(seconds=10)
+NOTICES_EVERY = timedelta(seconds=10)
+
+
+async def ensure_relay_schedule(client: Client) -> None:
+    """Create the schedule; one that is there stays as an operator may have changed it. Raises RPCError."""
+    action = ScheduleActionStartWorkflow(
+        "Relay",
+        RelayInput(),
+        id=RELAY_WORKFLOW,
+        task_queue=RECOVERY_QUEUE,
+        static_summary="deliver what the inbox still holds",
+    )
+    await _ensure_schedule(client, RELAY_SCHEDULE, action, RELAY_EVERY)
+
+
+async def ensure_notice_schedule(client: Client) -> None:
+    """Create the schedule for operators and outgoing webhooks; one that is there stays. Raises RPCError."""
+    summary = "tell operators and other systems"
+    action = ScheduleActionStartWorkflow(
+        "Tell", DeliverNoticesInput(), id=NOTICE_WORKFLOW, task_queue=RECOVERY_QUEUE, static_summary=summary
+    )
+    await _ensure_schedule(client, NOTICE_SCHEDULE, action, NOTICES_EVERY)
+
+
+async def _ensure_schedule(client: Client, name: str, action: ScheduleActionStartWorkflow, every: timedelta) -> None:
+    spec = ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)])
+    policy = SchedulePolicy(overlap=ScheduleOverlapPolicy.BUFFER_ONE, catchup_window=timedelta(minutes=1))
+    try:
+        await client.create_schedule(name, Schedule(action=action, spec=spec, policy=policy))
+    except ScheduleAlreadyRunningError:
+        return
+
+
+FRESH_SECONDS = 60.0
+_TYPES = {
+    SearchAttributeIndexedValueType.KEYWORD: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
+    SearchAttributeIndexedValueType.DATETIME: IndexedValueType.INDEXED_VALUE_TYPE_DATETIME,
+}
+
+
+async def registered_attributes(client: Client) -> frozenset[str]:
+    """Those of ours that the namespace knows. Raises RPCError where it can't be asked."""
+    answer = await client.operator_service.list_search_attributes(
+        ListSearchAttributesRequest(namespace=client.namespace)
+    )
+    return frozenset(key.name for key in SEARCH_ATTRIBUTES if key.name in answer.custom_attributes)
+
+
+def missing_attributes(known: Iterable[str]) -> tuple[str, ...]:
+    """Those of ours that are not there."""
+    found = set(known)
+    return tuple(key.name for key in SEARCH_ATTRIBUTES if key.name not in found)
+
+
+async def register_attributes(client: Client) -> tuple[str, ...]:
+    """Register what is missing; the names that were added. Raises RPCError where that isn't allowed."""
+    wanted = set(missing_attributes(await registered_attributes(client)))
+    types = {key.name: _TYPES[key.indexed_value_type] for key in SEARCH_ATTRIBUTES if key.name in wanted}
+    if types:
+        request = AddSearchAttributesRequest(namespace=client.namespace, search_attributes=types)
+        try:
+            await client.operator_service.add_search_attributes(request)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.ALREADY_EXISTS:
+                raise
+    return tuple(sorted(types))
+
+
+class SearchableNames:
+    """What the namespace knows, asked at most once a minute; nothing where it can't be asked (Temporal Cloud)."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._asked = float("-inf")
+        self._names: tuple[str, ...] = ()
+
+    async def __call__(self) -> tuple[str, ...]:
+        if time.monotonic() - self._asked > FRESH_SECONDS:
+            self._asked = time.monotonic()
+            try:
+                self._names = tuple(sorted(await registered_attributes(self._client)))
+            except RPCError:
+                self._names = ()
+        return self._names

@@ -1,0 +1,86 @@
+"""How a recovery shows itself in Temporal: query, current details, search attributes."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from temporalio.common import SearchAttributeKey, SearchAttributeUpdate, TypedSearchAttributes
+
+from core.contracts import RecoveryStatus
+from core.events import State, format_timestamp
+from core.recovery.machine import Charge, Close, Decide, Done, Notify, Read, Reconcile, Step, Wait
+from core.recovery.state import Recovery
+from workflows import options
+
+
+def recovery_status(recovery: Recovery, doing: str, charging: bool) -> RecoveryStatus:
+    """The answer to the query. A charge that has begun shows before its row is known here."""
+    shared = recovery.model_dump(include=set(RecoveryStatus.model_fields) - {"state", "recovery_id", "doing"})
+    state = State.CHARGING if charging else recovery.state
+    return RecoveryStatus(**shared, recovery_id=recovery.recovery_id, state=state, doing=doing)
+
+
+def describe_step(recovery: Recovery, step: Step) -> str:
+    """The step in words."""
+    match step:
+        case Wait(until=None):
+            return step.why
+        case Wait():
+            return f"{step.why}, until {step.until:%Y-%m-%d %H:%M:%S} UTC"
+        case Notify():
+            return f"telling the customer ({step.message.kind.value}); {step.why}"
+        case Charge():
+            return f"charging ({step.trigger.value})"
+        case Reconcile():
+            return f"finding out what became of attempt {recovery.attempt}"
+        case Close() | Done():
+            return f"over: {recovery.close_reason or 'closing'}"
+        case Read() | Decide():
+            return "deciding"
+
+
+def render_details(recovery: Recovery, doing: str) -> str:
+    """What an operator reads on the workflow's page, in Markdown."""
+    cause = f"{recovery.category} / {recovery.cause}" if recovery.cause else "not classified yet"
+    used = f"{recovery.attempts_used} of {recovery.attempts_allowed}" if recovery.attempts_allowed else "none yet"
+    rows = (
+        f"**{recovery.state}**: {doing}",
+        f"- failure: {cause}",
+        f"- segment: {recovery.segment or 'not known yet'}",
+        f"- scheduled attempts used: {used}",
+        f"- next attempt: {format_timestamp(recovery.next_attempt_at) if recovery.next_attempt_at else 'none planned'}",
+    )
+    return "\n\n".join(rows)
+
+
+def changed_attributes(
+    recovery: Recovery, searchable: frozenset[str], now: TypedSearchAttributes
+) -> list[SearchAttributeUpdate[Any]]:
+    """The search attributes that changed, of those that the namespace knows."""
+    return [update for key, update in _attribute_updates(recovery, now) if key.name in searchable]
+
+
+def _attribute_updates(
+    recovery: Recovery, now: TypedSearchAttributes
+) -> Iterator[tuple[SearchAttributeKey[Any], SearchAttributeUpdate[Any]]]:
+    texts = {
+        options.STATE_ATTRIBUTE: recovery.state,
+        options.CATEGORY_ATTRIBUTE: recovery.category,
+        options.SEGMENT_ATTRIBUTE: recovery.segment,
+        options.PROVIDER_ATTRIBUTE: recovery.provider,
+        options.CUSTOMER_ATTRIBUTE: recovery.customer_id,
+    }
+    for key, value in texts.items():
+        if value and now.get(key) != value:
+            yield key, key.value_set(str(value))
+    due = _whole_seconds(recovery.next_attempt_at)
+    if due != _whole_seconds(now.get(options.NEXT_ATTEMPT_ATTRIBUTE)):
+        yield (
+            options.NEXT_ATTEMPT_ATTRIBUTE,
+            options.NEXT_ATTEMPT_ATTRIBUTE.value_set(due) if due else options.NEXT_ATTEMPT_ATTRIBUTE.value_unset(),
+        )
+
+
+def _whole_seconds(moment: datetime | None) -> datetime | None:
+    """Whole seconds: what an index gives back is not exact to the microsecond."""
+    return moment.replace(microsecond=0) if moment else None
