@@ -1,6 +1,5 @@
 """What operators can ask of a recovery over HTTP. Nothing is decided here: its workflow answers."""
 
-from enum import StrEnum
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Header, Response
@@ -11,6 +10,7 @@ from api.deps import InvoiceId, PartsDep, ProviderName
 from api.operator_commands import derive_request_id, submit_command
 from api.problems import problem_responses
 from api.views import RecoveryView
+from core.events import ReviewDecision
 from core.operators import Action
 
 router: Final = APIRouter(
@@ -19,13 +19,6 @@ router: Final = APIRouter(
     responses=problem_responses(401, 403, 404, 409, 413, 422, 503)
     | {202: {"model": RecoveryView, "description": "no worker answered in 5 s; the request is stored as a signal"}},
 )
-
-
-class ReviewDecision(StrEnum):
-    """The end of a review."""
-
-    APPROVE = "approve"
-    REJECT = "reject"
 
 
 class CommandRequest(BaseModel):

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from core.base import Value
 from core.errors import CommandRefused
+from core.events.types import ReviewDecision
 
 
 class Action(StrEnum):
@@ -51,7 +52,6 @@ def parse_command(action: Action, given: Any) -> Command:
 
 APPROVAL_LIFETIME: Final = timedelta(hours=24)
 """How long the first person's wish waits for a second one."""
-APPROVE: Final = "approve"
 SECOND_APPROVER: Final = "second_approver"
 """The code of what is refused to one person alone."""
 
@@ -92,7 +92,7 @@ def needs_second_approver(
 
     While the currency isn't known, so isn't the amount: any limit counts then.
     """
-    if action is not Action.RETRY and (action, decision) != (Action.REVIEW, APPROVE):
+    if action is not Action.RETRY and (action, decision) != (Action.REVIEW, ReviewDecision.APPROVE):
         return False
     if not currency:
         return bool(rules.second_approver_above)

@@ -20,7 +20,7 @@ from api.admin.sessions import ROOT, Operator, Person, Viewer
 from api.deps import InvoiceId, PartsDep, ProviderName
 from core.base import Value
 from core.operators import Action
-from core.timeline.entries import EventData, to_sentence
+from core.timeline.entries import TolerantData, to_sentence
 from db.queries import reviews
 from db.repositories import approvals, recoveries
 from db.repositories.approvals import Approval
@@ -114,7 +114,7 @@ def _offer_for(one: Approval) -> CommandOffer:
 
 
 def _review_reason(row: dict[str, Any]) -> ReviewReason:
-    decision, assessment = EventData(row["decision"]), EventData(row["assessment"])
+    decision, assessment = TolerantData(row["decision"]), TolerantData(row["assessment"])
     reason, suspicions = decision.read_text("reason"), assessment.read_texts("reasons")
     fraud = reason == FRAUD_REASON
     reasons = suspicions if fraud and suspicions else (decision.read_text("why") or "a person has to look at this",)

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from core.events import DisputeKind, Record, State
+from core.events import DisputeKind, Record, ReviewDecision, State
 from core.recovery.money_folds import MONEY_RESTORED
 from core.timeline.entries import (
-    EventData,
     EventDescription,
     Fact,
     Mood,
+    TolerantData,
     amount_value,
     code_value,
     join_parts,
@@ -25,7 +25,7 @@ def command_describer(does: str, wanted: str, mood: Mood = Mood.PLAIN) -> Callab
     """Tells of an operator's wish. `does` is what they did, `wanted` what they wanted where it was refused."""
 
     def describe_command(record: Record) -> EventDescription:
-        data = EventData(record.data)
+        data = TolerantData(record.data)
         who, refused = data.read_text("actor") or "Somebody", data.read_text("refused")
         headline = f"{who} wanted to {wanted}, which was refused" if refused else f"{who} {does}"
         return EventDescription(
@@ -38,18 +38,18 @@ def command_describer(does: str, wanted: str, mood: Mood = Mood.PLAIN) -> Callab
     return describe_command
 
 
-def _command_reason(data: EventData) -> str:
+def _command_reason(data: TolerantData) -> str:
     reason, refused = data.read_text("reason"), data.read_text("refused")
     return " ".join(filter(None, (to_sentence(f"“{reason}”") if reason else "", to_sentence(refused))))
 
 
-def _requester_facts(data: EventData) -> tuple[Fact, ...]:
+def _requester_facts(data: TolerantData) -> tuple[Fact, ...]:
     return known_facts(("Asked first by", data.read_text("asked_by")), ("Their reason", data.read_text("asked_reason")))
 
 
 def describe_review(record: Record) -> EventDescription:
     """The end of a review."""
-    approved = EventData(record.data).read_text("decision") == "approve"
+    approved = TolerantData(record.data).read_text("decision") == ReviewDecision.APPROVE
     if approved:
         return command_describer("approved it in review", "approve it", Mood.GOOD)(record)
     return command_describer("rejected it in review", "reject it", Mood.BAD)(record)
@@ -57,7 +57,7 @@ def describe_review(record: Record) -> EventDescription:
 
 def describe_new_method(record: Record) -> EventDescription:
     """The customer did something about it."""
-    data = EventData(record.data)
+    data = TolerantData(record.data)
     return EventDescription(
         headline="The customer has a new payment method",
         why="It earns one immediate try.",
@@ -71,7 +71,7 @@ def describe_new_method(record: Record) -> EventDescription:
 
 def describe_payment_elsewhere(record: Record) -> EventDescription:
     """Not by us; all of it, or a part."""
-    data = EventData(record.data)
+    data = TolerantData(record.data)
     rest = data.read_number("remaining")
     if rest:
         return EventDescription(
@@ -92,13 +92,13 @@ def describe_payment_elsewhere(record: Record) -> EventDescription:
     )
 
 
-def _payment_source(data: EventData) -> str:
+def _payment_source(data: TolerantData) -> str:
     return "We saw it when reading the invoice." if data.read_text("source") == "read" else "The provider told us."
 
 
 def describe_closing_elsewhere(record: Record) -> EventDescription:
     """Voided, written off, or its subscription ended."""
-    data = EventData(record.data)
+    data = TolerantData(record.data)
     reason = data.read_text("why")
     return EventDescription(
         headline="The invoice was closed at the provider",
@@ -110,7 +110,7 @@ def describe_closing_elsewhere(record: Record) -> EventDescription:
 
 def describe_dispute(record: Record) -> EventDescription:
     """From now on nothing may be charged."""
-    data = EventData(record.data)
+    data = TolerantData(record.data)
     warned = data.read_text("kind") == "early_fraud_warning"
     if data.read_text("kind") == DisputeKind.INQUIRY:
         return EventDescription(
@@ -133,7 +133,7 @@ def describe_dispute(record: Record) -> EventDescription:
 
 def describe_money_back(record: Record) -> EventDescription:
     """Money that had come went back; before the end it is open again, after it nothing else changes."""
-    data = EventData(record.data)
+    data = TolerantData(record.data)
     return EventDescription(
         headline=MONEY_BACK.get(data.read_text("kind"), "Money went back"),
         facts=known_facts(
@@ -148,7 +148,7 @@ def describe_money_back(record: Record) -> EventDescription:
 
 def describe_late_payment(record: Record) -> EventDescription:
     """The money came when nobody waited for it any more."""
-    data = EventData(record.data)
+    data = TolerantData(record.data)
     again = data.read_text("kind") == MONEY_RESTORED
     return EventDescription(
         headline=MONEY_BACK[MONEY_RESTORED] if again else "Paid after the end",
@@ -163,18 +163,18 @@ def describe_late_payment(record: Record) -> EventDescription:
 
 def describe_message_sent(record: Record) -> EventDescription:
     """A channel took a message."""
-    data = EventData(record.data)
+    data = TolerantData(record.data)
     return EventDescription(
         headline=f"The customer was told: {_message_words(data)}", facts=_message_facts(data), mood=Mood.PLAIN
     )
 
 
-def _message_words(data: EventData) -> str:
+def _message_words(data: TolerantData) -> str:
     kind = data.read_text("kind")
     return MESSAGES.get(kind, to_plain_words(kind)) or "a message"
 
 
-def _message_facts(data: EventData) -> tuple[Fact, ...]:
+def _message_facts(data: TolerantData) -> tuple[Fact, ...]:
     return known_facts(
         ("Channel", label_value(data.read_text("channel"))),
         ("Language", code_value(data.read_text("language"))),
@@ -185,7 +185,7 @@ def _message_facts(data: EventData) -> tuple[Fact, ...]:
 
 def describe_message_failure(record: Record) -> EventDescription:
     """Given up, or nobody knows."""
-    data = EventData(record.data)
+    data = TolerantData(record.data)
     maybe, reason = data.read_text("outcome") == "maybe_sent", data.read_text("reason")
     begun = "It is not known whether the customer was told" if maybe else "The customer could not be told"
     return EventDescription(
@@ -198,7 +198,7 @@ def describe_message_failure(record: Record) -> EventDescription:
 
 def describe_recovery_end(record: Record) -> EventDescription:
     """The end."""
-    data = EventData(record.data)
+    data = TolerantData(record.data)
     state, reason = data.read_text("state"), data.read_text("reason")
     return EventDescription(
         headline=STATES.get(state, f"The end: {to_plain_words(state) or 'not known'}"),
@@ -217,7 +217,7 @@ _ENDS: Final[Mapping[str, Mood]] = {
 
 def describe_late_event(record: Record) -> EventDescription:
     """Kept, without effect."""
-    data = EventData(record.data)
+    data = TolerantData(record.data)
     return EventDescription(
         headline=join_parts(("Came after the end", to_plain_words(data.read_text("kind")))),
         why="It is kept here and changes nothing; someone may want to look at it.",

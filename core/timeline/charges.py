@@ -2,10 +2,10 @@
 
 from core.events import Record
 from core.timeline.entries import (
-    EventData,
     EventDescription,
     Fact,
     Mood,
+    TolerantData,
     amount_value,
     code_value,
     known_facts,
@@ -23,7 +23,7 @@ def _attempt_name(record: Record) -> str:
 
 def describe_charge_request(record: Record) -> EventDescription:
     """Written before the provider is called."""
-    data = EventData(record.data)
+    data = TolerantData(record.data)
     trigger = data.read_text("trigger")
     return EventDescription(
         headline=f"{_attempt_name(record)}: the provider is asked to charge",
@@ -38,13 +38,13 @@ def describe_charge_request(record: Record) -> EventDescription:
     )
 
 
-def _charge_facts(data: EventData) -> tuple[Fact, ...]:
+def _charge_facts(data: TolerantData) -> tuple[Fact, ...]:
     return known_facts(("Charge at the provider", code_value(data.read_text("charge_id"))))
 
 
 def describe_charge_success(record: Record) -> EventDescription:
     """The money came."""
-    data = EventData(record.data)
+    data = TolerantData(record.data)
     came = amount_value(data.read_number("amount"), data.read_text("currency"))
     headline = f"{_attempt_name(record)} brought a part of the money" if came else f"{_attempt_name(record)} succeeded"
     return EventDescription(headline=headline, facts=known_facts(("Came", came)) + _charge_facts(data), mood=Mood.GOOD)
@@ -52,7 +52,7 @@ def describe_charge_success(record: Record) -> EventDescription:
 
 def describe_decline(record: Record) -> EventDescription:
     """A definite no."""
-    data = EventData(record.data)
+    data = TolerantData(record.data)
     return EventDescription(
         headline=f"{_attempt_name(record)} was declined",
         facts=code_facts(data) + _charge_facts(data) + card_facts(data) + _provider_retry_facts(data),
@@ -60,13 +60,13 @@ def describe_decline(record: Record) -> EventDescription:
     )
 
 
-def _provider_retry_facts(data: EventData) -> tuple[Fact, ...]:
+def _provider_retry_facts(data: TolerantData) -> tuple[Fact, ...]:
     return known_facts(("Provider's own next try", moment_value(data.read_moment("next_provider_attempt"))))
 
 
 def describe_unknown_charge(record: Record) -> EventDescription:
     """No definite answer."""
-    reason = EventData(record.data).read_text("reason")
+    reason = TolerantData(record.data).read_text("reason")
     known = UNKNOWN_CHARGE_REASONS.get(
         reason, to_sentence(f"there was no clear answer ({to_plain_words(reason)})") if reason else ""
     )
@@ -80,7 +80,7 @@ def describe_unknown_charge(record: Record) -> EventDescription:
 
 def describe_reconciliation(record: Record) -> EventDescription:
     """Found out later."""
-    data = EventData(record.data)
+    data = TolerantData(record.data)
     outcome = data.read_text("outcome")
     found, mood = _OUTCOMES.get(outcome, (to_plain_words(outcome) or "its outcome", Mood.PLAIN))
     return EventDescription(

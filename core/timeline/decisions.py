@@ -4,10 +4,10 @@ import re
 
 from core.events import Record
 from core.timeline.entries import (
-    EventData,
     EventDescription,
     Fact,
     Mood,
+    TolerantData,
     amount_value,
     code_value,
     duration_value,
@@ -21,7 +21,7 @@ from core.timeline.labels import TRIGGERS, to_plain_words
 
 def describe_plan(record: Record) -> EventDescription:
     """The next charge has a moment."""
-    data = EventData(record.data)
+    data = TolerantData(record.data)
     moved = data.read_object("network")
     return EventDescription(
         headline=f"{_retry_name(data)} is planned",
@@ -37,7 +37,7 @@ def describe_plan(record: Record) -> EventDescription:
     )
 
 
-def _retry_name(data: EventData) -> str:
+def _retry_name(data: TolerantData) -> str:
     counted = _count_words(data.read_number("retry"), data.read_number("attempts_allowed"))
     return f"Retry {counted}" if counted else "Another try"
 
@@ -50,7 +50,7 @@ def _plan_reason(text: str) -> str:
 _SITUATION = re.compile(r"^[A-Z_]+ in segment [^:]*: ")
 
 
-def _moved_plan_reason(data: EventData) -> str:
+def _moved_plan_reason(data: TolerantData) -> str:
     """The strategy's own words, and who overruled them."""
     own = data.read_object("network").read_text("planned_why") or data.read_text("why")
     return _plan_reason(own) + " The card network's limit moved it to a later moment."
@@ -62,7 +62,7 @@ def _count_words(number: int | None, allowed: int | None) -> str:
     return f"{number} of {allowed}" if allowed is not None else str(number)
 
 
-def _policy_facts(data: EventData) -> tuple[Fact, ...]:
+def _policy_facts(data: TolerantData) -> tuple[Fact, ...]:
     return known_facts(
         ("Strategy", label_value(data.read_text("strategy"))),
         ("Policy version", code_value(data.read_text("policy_version"))),
@@ -71,7 +71,7 @@ def _policy_facts(data: EventData) -> tuple[Fact, ...]:
     )
 
 
-def network_rule_facts(data: EventData) -> tuple[Fact, ...]:
+def network_rule_facts(data: TolerantData) -> tuple[Fact, ...]:
     """What a card network's rule had to do with it."""
     found = data.read_object("network")
     fee = found.read_object("fee")
@@ -87,7 +87,7 @@ def network_rule_facts(data: EventData) -> tuple[Fact, ...]:
 
 def describe_skip(record: Record) -> EventDescription:
     """No charge, and what instead."""
-    data = EventData(record.data)
+    data = TolerantData(record.data)
     action, reason = data.read_text("action"), data.read_text("reason")
     known = known_facts(
         ("Looks again", moment_value(data.read_moment("at"))),
@@ -123,7 +123,7 @@ _MOODS = {"stop": Mood.BAD, "give_up": Mood.BAD, "postpone": Mood.BUSY, "stand_b
 
 def describe_shadow_plan(record: Record) -> EventDescription:
     """What a policy on trial would have done; it changes nothing."""
-    data = EventData(record.data)
+    data = TolerantData(record.data)
     action = data.read_text("action")
     would = "try again" if action == "retry" else to_plain_words(action) or "do something else"
     same = data.is_true("agrees")

@@ -13,7 +13,7 @@ from core.events import parse_timestamp
 from core.events.data import StoredObject
 
 
-class EventData:
+class TolerantData:
     """The data of a row, or of an object in it."""
 
     def __init__(self, data: Any) -> None:
@@ -46,9 +46,9 @@ class EventData:
         found = self._data.get(name)
         return tuple(one for one in found if isinstance(one, str) and one) if isinstance(found, list | tuple) else ()
 
-    def read_object(self, name: str) -> "EventData":
+    def read_object(self, name: str) -> "TolerantData":
         """An object in it."""
-        return EventData(self._data.get(name))
+        return TolerantData(self._data.get(name))
 
     def __bool__(self) -> bool:
         return bool(self._data)

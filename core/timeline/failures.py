@@ -2,10 +2,10 @@
 
 from core.events import Record
 from core.timeline.entries import (
-    EventData,
     EventDescription,
     Fact,
     Mood,
+    TolerantData,
     amount_value,
     code_value,
     duration_value,
@@ -18,7 +18,7 @@ from core.timeline.entries import (
 from core.timeline.labels import ABILITIES, CATEGORIES, CAUSES, cause_name, to_plain_words
 
 
-def code_facts(data: EventData) -> tuple[Fact, ...]:
+def code_facts(data: TolerantData) -> tuple[Fact, ...]:
     """What provider, network and bank answered, in their own codes."""
     failure = data.read_object("failure")
     return known_facts(
@@ -29,7 +29,7 @@ def code_facts(data: EventData) -> tuple[Fact, ...]:
     )
 
 
-def card_facts(data: EventData) -> tuple[Fact, ...]:
+def card_facts(data: TolerantData) -> tuple[Fact, ...]:
     """Which card, as far as may be known."""
     found = data.read_object("card")
     ending = f"ending in {found.read_text('last4')}" if found.read_text("last4") else ""
@@ -39,7 +39,7 @@ def card_facts(data: EventData) -> tuple[Fact, ...]:
 
 def describe_failure(record: Record) -> EventDescription:
     """The provider announced a failure."""
-    data = EventData(record.data)
+    data = TolerantData(record.data)
     again = data.read_moment("next_provider_attempt")
     return EventDescription(
         headline="The payment failed again at the provider" if record.sequence > 1 else "The payment failed",
@@ -63,7 +63,7 @@ def _attempt_count(tries: int | None) -> str:
 
 def describe_classification(record: Record) -> EventDescription:
     """What the failure is."""
-    data = EventData(record.data)
+    data = TolerantData(record.data)
     cause, fee = data.read_text("cause"), data.read_object("network_fee")
     return EventDescription(
         headline=f"Why it failed: {cause_name(cause) or 'not known'}",
@@ -84,7 +84,7 @@ def describe_classification(record: Record) -> EventDescription:
 
 def describe_segment(record: Record) -> EventDescription:
     """Which rules of the policy count for this customer."""
-    data = EventData(record.data)
+    data = TolerantData(record.data)
     tries = data.read_number("attempts_allowed")
     name = data.read_text("segment")
     return EventDescription(
@@ -119,7 +119,7 @@ _PROFILE = {
 
 def describe_fraud_assessment(record: Record) -> EventDescription:
     """How suspicious it is."""
-    data = EventData(record.data)
+    data = TolerantData(record.data)
     level, score = data.read_text("level"), data.read_number("score")
     risk, own = data.read_text("radar_level"), data.read_number("radar_score")
     return EventDescription(
