@@ -104,6 +104,11 @@ class EventData(StoredObject):
 class UnreadableData(EventData):
     """`data` that doesn't fit its type: kept and shown as it stands, and refused by whoever needs its meaning."""
 
+    # Not even these are trusted: nothing that a row holds may make its recovery unreadable.
+    policy_version: Any = None
+    experiment: Any = None
+    arm: Any = None
+
 
 class FromProvider(EventData):
     """A row that a provider's event brought: by its id it is known when it comes again."""

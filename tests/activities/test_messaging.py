@@ -141,7 +141,7 @@ async def test_an_address_that_can_not_be_written_to_is_no_maybe(
 class BrokenComposer(MessageComposer):
     """Something nobody thought of is wrong with the words."""
 
-    def write(self, about: MessageSubject, language: str | None = None) -> CustomerMessage:
+    def compose_message(self, about: MessageSubject, language: str | None = None) -> CustomerMessage:
         """Not this time."""
         raise OSError(f"the folder of {about.kind} and {language} is gone")
 

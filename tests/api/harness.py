@@ -41,7 +41,7 @@ def app_now() -> datetime:
     return datetime.now(UTC)
 
 
-def test_free_settings(**changes: Any) -> Settings:
+def keyless_settings(**changes: Any) -> Settings:
     """Nothing of the machine's own environment in it."""
     basics: dict[str, Any] = {
         "_env_file": None,
@@ -59,7 +59,7 @@ def build_app(
     off = create({})
     known: dict[str, Provider] = {"stripe": stripe, "off": off}
     known |= {"braintree": providers.braintree.create(BRAINTREE), "adyen": providers.adyen.create(ADYEN)}
-    return create_app(test_free_settings(**changes), db, recoveries, FakeSimulations(), known, app_now, checks)
+    return create_app(keyless_settings(**changes), db, recoveries, FakeSimulations(), known, app_now, checks)
 
 
 class FakeSimulations:

@@ -109,4 +109,4 @@ async def test_scrapes_in_a_row_ask_the_database_once(harness: ApiHarness) -> No
     await harness.send_event(failed_event(unique_id("in")))
     harness.app.state.parts.metrics.undelivered.set(77)
     await counts.refresh_gauges(harness.app.state.parts)
-    assert b"pri_inbox_undelivered 77.0" in harness.app.state.parts.metrics.render()
+    assert b"pri_inbox_undelivered 77.0" in harness.app.state.parts.metrics.render_text()

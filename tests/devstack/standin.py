@@ -61,7 +61,7 @@ async def run_worker() -> None:
 
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
-    workflows = [importlib.import_module("standin_workflow").Nothing]
+    workflows = [importlib.import_module("standin_workflow").IdleWorkflow]
     client = await Client.connect(os.environ["TEMPORAL_ADDRESS"])  # noqa: TID251
     async with (
         Worker(

@@ -124,8 +124,8 @@ import sys
 from pathlib import Path
 sys.path[:0] = [{root!r}, {here!r}]
 from devstack.foreground import run_until_stopped
-from test_stack import options
-run_until_stopped(options(Path({folder!r})))
+from test_stack import stack_options
+run_until_stopped(stack_options(Path({folder!r})))
 """
 
 

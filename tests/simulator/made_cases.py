@@ -168,7 +168,7 @@ class MadeSource:
     currency: str = "USD"
     outcomes: OutcomeChances = field(default_factory=outcomes_with)
     notes: tuple[str, ...] = ("Made up for a test.",)
-    rests_on: tuple[Assumption, ...] = ()
+    assumption_list: tuple[Assumption, ...] = ()
 
     def __len__(self) -> int:
         return self.count

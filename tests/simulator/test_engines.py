@@ -88,7 +88,7 @@ def test_the_networks_rules_bind_in_these_cases() -> None:
 def test_what_nobody_tried_is_counted_by_both() -> None:
     tried = np.zeros((13, 8, 8), dtype=np.int64)
     tried[:, 0, 0] = 5
-    fates, cases = OutcomeModels(outcomes_with(base=0.4, tried=tried), seed=3), some_cases(200)
+    fates, cases = OutcomeModels(outcomes_with(base=0.4, recorded_attempts=tried), seed=3), some_cases(200)
     exact, fast = EventEngine(a_world(), fates).run(cases), ArrayEngine(a_world(), fates).run(cases)
     assert find_differences(exact, fast) == []
     assert 0 < fast.untried.sum() < fast.charges.sum()

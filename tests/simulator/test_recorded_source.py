@@ -74,7 +74,7 @@ def test_it_is_the_same_in_another_process(history: History) -> None:
     source = history_source(history, 500)
     copy = pickle.loads(pickle.dumps(source))
     assert are_same(copy.cases(0, 500), source.cases(0, 500))
-    assert (copy.name, copy.currency, copy.notes, copy.rests_on) == (
+    assert (copy.name, copy.currency, copy.notes, copy.assumption_list) == (
         source.name, source.currency, source.notes, source.assumption_list,
     )  # fmt: skip
 

@@ -15,7 +15,7 @@ from core.errors import InvalidInput
 from db.session import Database
 from tests.api.admin.test_oidc import ACCESS
 from tests.api.admin.visitor import HASH, PASSWORD, local_users, open_visitor
-from tests.api.harness import build_app, test_free_settings
+from tests.api.harness import build_app, keyless_settings
 from tests.intake.fakes import FakeRecoveries
 
 LIVE: dict[str, dict[str, Any]] = {
@@ -27,22 +27,22 @@ OPENID: dict[str, Any] = ACCESS | {"oidc_issuer": "https://id.example.com"}
 
 
 def test_on_a_development_machine_passwords_are_open_without_a_word() -> None:
-    found = build_login_config(test_free_settings())
+    found = build_login_config(keyless_settings())
     assert (bool(found.local), found.openid, found.notes, found.secure) == (True, None, (), False)
 
 
 @pytest.mark.parametrize("provider", LIVE)
 def test_where_real_money_moves_nobody_signs_in_by_password(provider: str) -> None:
-    found = build_login_config(test_free_settings(**LIVE[provider], local_users=SecretStr(local_users(ann=Role.ADMIN))))
+    found = build_login_config(keyless_settings(**LIVE[provider], local_users=SecretStr(local_users(ann=Role.ADMIN))))
     assert not found.local
     assert found.notes == (f"the desk's sign-in by password is off: {provider} is live; set OIDC_ISSUER",)
 
 
 def test_with_openid_nobody_signs_in_by_password() -> None:
-    found = build_login_config(test_free_settings(**OPENID))
+    found = build_login_config(keyless_settings(**OPENID))
     assert (bool(found.local), found.openid is not None, found.secure) == (False, True, True)
     assert found.notes == ("the desk's sign-in by password is off: OIDC_ISSUER is set",)
-    assert build_login_config(test_free_settings(**OPENID, bootstrap_api_key=SecretStr(""))).notes == ()
+    assert build_login_config(keyless_settings(**OPENID, bootstrap_api_key=SecretStr(""))).notes == ()
 
 
 async def test_a_closed_way_is_closed_at_the_door_and_on_the_page(
@@ -59,50 +59,50 @@ async def test_a_closed_way_is_closed_at_the_door_and_on_the_page(
 
 
 def test_sessions_are_signed_by_what_every_process_has() -> None:
-    own = test_free_settings(session_secret=SecretStr("x" * 32))
+    own = keyless_settings(session_secret=SecretStr("x" * 32))
     assert build_login_config(own).secret == build_login_config(own).secret
     assert (
-        build_login_config(test_free_settings()).secret
-        == build_login_config(test_free_settings()).secret
+        build_login_config(keyless_settings()).secret
+        == build_login_config(keyless_settings()).secret
         != build_login_config(own).secret
     )
     assert "xxx" not in build_login_config(own).secret
-    assert "bootstrap" not in build_login_config(test_free_settings()).secret
-    other = test_free_settings(bootstrap_api_key=SecretStr("another-key"))
-    assert build_login_config(other).secret != build_login_config(test_free_settings()).secret
+    assert "bootstrap" not in build_login_config(keyless_settings()).secret
+    other = keyless_settings(bootstrap_api_key=SecretStr("another-key"))
+    assert build_login_config(other).secret != build_login_config(keyless_settings()).secret
 
 
 def test_another_issuer_means_other_sessions() -> None:
     here, there = (
-        test_free_settings(**OPENID),
-        test_free_settings(**OPENID | {"oidc_issuer": "https://id2.example.com"}),
+        keyless_settings(**OPENID),
+        keyless_settings(**OPENID | {"oidc_issuer": "https://id2.example.com"}),
     )
     assert build_login_config(here).secret != build_login_config(there).secret
     assert (
         build_login_config(here).secret
-        != build_login_config(test_free_settings(session_secret=ACCESS["session_secret"])).secret
+        != build_login_config(keyless_settings(session_secret=ACCESS["session_secret"])).secret
     )
 
 
 def test_a_key_that_opens_nothing_signs_nothing() -> None:
     """It may be short: whoever sees what it signs could find it by trying."""
-    live = test_free_settings(**LIVE["Stripe"])
+    live = keyless_settings(**LIVE["Stripe"])
     assert build_login_config(live).secret != build_login_config(live).secret
 
 
 @pytest.mark.parametrize("name", ["public_url", "oidc_issuer"])
 def test_with_real_money_every_address_is_https(name: str) -> None:
     plain = OPENID | {name: "http://somewhere.example.com"}
-    assert build_login_config(test_free_settings(**plain)).openid
+    assert build_login_config(keyless_settings(**plain)).openid
     with pytest.raises(InvalidInput, match=f"{name.upper()} must begin with https: Stripe is live"):
-        build_login_config(test_free_settings(**plain, **LIVE["Stripe"]))
+        build_login_config(keyless_settings(**plain, **LIVE["Stripe"]))
 
 
 def test_without_anything_to_sign_by_sessions_end_with_the_process() -> None:
-    alone = test_free_settings(bootstrap_api_key=SecretStr(""), local_users=SecretStr(local_users(ann=Role.ADMIN)))
+    alone = keyless_settings(bootstrap_api_key=SecretStr(""), local_users=SecretStr(local_users(ann=Role.ADMIN)))
     assert build_login_config(alone).secret != build_login_config(alone).secret
     assert "sessions end with this process" in build_login_config(alone).notes[0]
-    closed = build_login_config(test_free_settings(bootstrap_api_key=SecretStr("")))
+    closed = build_login_config(keyless_settings(bootstrap_api_key=SecretStr("")))
     assert (bool(closed.local), closed.notes) == (False, ())
 
 
@@ -113,7 +113,7 @@ def test_without_anything_to_sign_by_sessions_end_with_the_process() -> None:
 )  # fmt: skip
 def test_an_address_that_is_none_is_refused_at_the_start(name: str, wrong: str) -> None:
     with pytest.raises(InvalidInput, match=name.upper()):
-        build_login_config(test_free_settings(**OPENID | {name: wrong}))
+        build_login_config(keyless_settings(**OPENID | {name: wrong}))
 
 
 @pytest.mark.parametrize(

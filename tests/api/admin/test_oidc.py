@@ -21,7 +21,7 @@ from db.session import Database
 from tests.api.admin.issuer import CLIENT, SECRET, Issuer, running_issuer
 from tests.api.admin.test_login import new_address
 from tests.api.admin.visitor import Visitor, open_visitor
-from tests.api.harness import build_app, test_free_settings
+from tests.api.harness import build_app, keyless_settings
 from tests.intake.fakes import FakeRecoveries, unique_id
 
 PUBLIC = "https://desk.example.com"
@@ -305,12 +305,12 @@ async def test_a_long_way_back_is_forgotten_rather_than_the_cookie(visitor: Visi
 def test_half_a_configuration_is_refused(missing: str) -> None:
     empty = SecretStr("") if missing == "session_secret" else ""
     with pytest.raises(ValidationError, match=f"OIDC_ISSUER needs {missing.upper()}"):
-        test_free_settings(**ACCESS | {"oidc_issuer": "https://id.example.com", missing: empty})
+        keyless_settings(**ACCESS | {"oidc_issuer": "https://id.example.com", missing: empty})
 
 
 def test_a_short_session_secret_is_refused() -> None:
     with pytest.raises(ValidationError, match="32 characters"):
-        test_free_settings(session_secret=SecretStr("x" * 31))
+        keyless_settings(session_secret=SecretStr("x" * 31))
 
 
 def test_groups_may_hold_commas() -> None:

@@ -197,7 +197,7 @@ class MoneyMachine(Driver):
             known: dict[str, Any] = {"method_id": f"pm_{self.events % 3}", "occurred_at": self.time}
             self.receive_event(an_event(kind, event_id=f"evt_{self.events}", **known))
 
-    @precondition(lambda self: self.till.executed)
+    @precondition(lambda self: self.provider.results_by_key)
     @rule(which=st.integers(0, 9), fresh=st.booleans())
     def provider_sends_charge_result(self, which: int, fresh: bool) -> None:
         """The webhook of a charge of ours, whenever it comes, however often."""

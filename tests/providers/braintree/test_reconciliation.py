@@ -174,7 +174,7 @@ class OneSubscription:
         known = {"id": "sub1", "status": "Past Due", "balance": Decimal("20.00")}
         self._found = type("S", (), known | {"transactions": list(transactions)})()
 
-    async def subscription(self, _: str) -> object:
+    async def find_subscription(self, _: str) -> object:
         return self._found
 
 
