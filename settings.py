@@ -77,7 +77,7 @@ class Settings(BaseSettings):
     oidc_roles_claim: str = Field("roles", description="the claim with their groups; dots lead into objects")
     oidc_roles: str = Field("", description="ROLE=GROUP, comma separated; roles are viewer, operator and admin")
     session_secret: SecretStr = Field(
-        SecretStr(""), description="signs the cookies of the desk, 32 characters or more; the same in every process"
+        SecretStr(""), description="signs the admin console's cookies, 32 characters or more; the same in every process"
     )
     session_hours: int = Field(8, ge=1, le=168, description="how long somebody stays signed in")
     local_users: SecretStr = Field(

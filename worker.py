@@ -86,9 +86,9 @@ class WorkerParts:
         known = self.settings
         letters = create_composer(known.mail_from, known.message_dir, known.customer_page_url)
         links = UnsubscribeLinks(known.unsubscribe_url, known.public_url)
-        wishes = StoredSuppressions(self.database, links, unsubscribe_keys(known))
+        suppressions = StoredSuppressions(self.database, links, unsubscribe_keys(known))
         book = StoredContacts(self.database)
-        return Messaging(self.channels, letters, book, StoredOutbox(self.database), wishes)
+        return Messaging(self.channels, letters, book, StoredOutbox(self.database), suppressions)
 
     def decision_sources(self) -> DecisionSources:
         """Tables, policy and strategies as installed here. Raises InvalidInput naming file and line."""
@@ -134,7 +134,7 @@ def recovery_worker(parts: WorkerParts) -> Worker:
         parts.log, SearchableNames(parts.client), stored_inbox_lookup(parts.database, scope), approvals
     )
     simulating = DryRuns(parts.database, parts.settings.database_url.get_secret_value())
-    telling = NoticeDelivery(parts.database, parts.operators, parts.webhooks, webhook_poster(parts.client))
+    notices = NoticeDelivery(parts.database, parts.operators, parts.webhooks, webhook_poster(parts.client))
     maintenance = Maintenance(parts.database, TemporalRecoveries(parts.client), parts.gateways, scope)
     return Worker(
         parts.client,
@@ -149,9 +149,9 @@ def recovery_worker(parts: WorkerParts) -> Worker:
             maintenance.relay_inbox,
             simulating.end_simulation,
             parts.build_messaging().send_message,
-            telling.hand_over,
-            telling.post_webhook,
-            telling.give_up_webhook,
+            notices.hand_over,
+            notices.post_webhook,
+            notices.give_up_webhook,
         ],
         # Few at a time: on two cores more of them only wait for each other (facts: 10 in flight beat 50).
         max_concurrent_workflow_tasks=10,

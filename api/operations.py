@@ -38,7 +38,7 @@ class ReviewRequest(BaseModel):
 
 RequestKey = Annotated[
     str | None,
-    Header(alias="Idempotency-Key", min_length=1, max_length=200, description="the same wish sent twice acts once"),
+    Header(alias="Idempotency-Key", min_length=1, max_length=200, description="the same command sent twice acts once"),
 ]
 
 
@@ -59,7 +59,7 @@ class CommandContext:
         self.request_id = derive_request_id(caller.name, request_key)
 
     async def submit_command(self, action: Action, reason: str, decision: str | None = None) -> RecoveryView:
-        """Put the wish to the recovery and show it as it is then."""
+        """Put the command to the recovery and show it as it is then."""
         acted = await submit_command(
             self.parts, self.provider, self.invoice_id, self.caller.name, action, reason, decision, self.request_id,
             capped=not self.caller.bootstrap,

@@ -49,17 +49,17 @@ async def _charging_since(database: Database, recovery_id: str) -> int | None:
 
 
 ANSWER_TIMEOUT: Final = timedelta(seconds=5)
-"""How long a worker may take to answer before the wish is left as a signal."""
+"""How long a worker may take to answer before the command is left as a signal."""
 LEAVE_SIGNAL_WITHIN: Final = timedelta(seconds=5)
 HOUR: Final = timedelta(hours=1)
 
 
 class SubmittedCommand(NamedTuple):
-    """The recovery as it is after the wish."""
+    """The recovery as it is after the command."""
 
     recovery: RecoveryView
     is_handled: bool
-    """False: no worker answered in time, and the wish is stored as a signal."""
+    """False: no worker answered in time, and the command is stored as a signal."""
 
 
 async def submit_command(
@@ -74,7 +74,7 @@ async def submit_command(
     *,
     capped: bool = True,
 ) -> SubmittedCommand:
-    """Put the wish to the recovery. `request_id` is from `request_name`; the same one acts once.
+    """Put the command to the recovery. `request_id` is from `request_name`; the same one acts once.
 
     Raises TooMany, NotFound, EngineUnavailable, StoreUnavailable, InvalidPolicy, and Refused: with the code
     `second_approver` where another operator has to ask for the same, otherwise with what the recovery says.
@@ -98,14 +98,14 @@ async def submit_command(
 
 
 def _as_new_request(command: Command) -> Command:
-    """The same wish as another request: Temporal answers an update that it knows as it did before."""
+    """The same command as another request: Temporal answers an update that it knows as it did before."""
     return command.model_copy(update={"request_id": derive_request_id(command.actor, f"{command.request_id} approved")})
 
 
 async def _carry_out(
     parts: Parts, provider: str, invoice_id: str, command: Command, judgement: ApprovalJudgement | None
 ) -> bool:
-    """Whether the wish had its effect, with the first person's name in it; without effect, theirs waits again."""
+    """Whether the command had its effect, with the first person's name in it; without effect, theirs waits again."""
     if judgement:
         approval = judgement.approval
         command = command.model_copy(update={"asked_by": approval.asked_by, "asked_reason": approval.reason})
@@ -117,7 +117,7 @@ async def _carry_out(
 
 
 def derive_request_id(actor: str, given: str | None) -> str:
-    """A name for the wish, so that an update and the signal left after it act once; callers can't meet each other's."""
+    """The id of a command, so that an update and the signal left after it act once; no two callers share one."""
     if given is None:
         return uuid.uuid4().hex
     return hashlib.sha256(f"{actor}\n{given}".encode(errors="replace")).hexdigest()
@@ -134,7 +134,7 @@ async def _check_retry_cap(parts: Parts, actor: str) -> None:
 
 
 async def _find_approval(parts: Parts, provider: str, invoice_id: str, command: Command) -> ApprovalJudgement | None:
-    """The first person's wish, where this takes two and the second asks; None where one is enough.
+    """The first person's request, where this takes two and the second asks; None where one is enough.
 
     Raises Refused for the first of them.
     """
@@ -147,7 +147,7 @@ async def _find_approval(parts: Parts, provider: str, invoice_id: str, command: 
 
 
 async def _require_approval(parts: Parts, name: str, command: Command) -> ApprovalJudgement:
-    """The first person's wish, which this one is the second to ask for. Raises Refused for the first of them."""
+    """The first person's request, which this one is the second to ask for. Raises Refused for the first of them."""
     judgement = await _judge_approval(parts, name, command)
     if judgement.verdict is ApprovalStatus.GRANTED:
         return judgement
@@ -176,7 +176,7 @@ async def _release_approval(parts: Parts, judgement: ApprovalJudgement | None) -
 
 
 async def _await_effect(parts: Parts, provider: str, invoice_id: str, command: Command) -> bool:
-    """Whether the wish had its effect; False where it is only stored. Raises Refused, NotFound.
+    """Whether the command had its effect; False where it is only stored. Raises Refused, NotFound.
 
     A retry has its effect when the attempt has begun, which the log shows before the workflow can say so.
     """

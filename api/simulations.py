@@ -1,4 +1,4 @@
-"""Dry runs over HTTP: a candidate policy beside the active one, over failures that cost nothing."""
+"""Dry runs over HTTP: a candidate policy beside the active one, on recorded or synthetic failures."""
 
 import json
 import tomllib

@@ -19,7 +19,7 @@ from intake.delivery import Delivery, DeliveryStatus, deliver_event
 
 
 async def replay_webhook(parts: Parts, provider: str, event_id: str, actor: str, role: str, reason: str) -> Delivery:
-    """What came of it; DEFERRED: it waits for the relay now. The wish is kept with its reason.
+    """What came of it; DEFERRED: it waits for the relay now. The command is kept with its reason.
 
     Raises NotFound, StoreUnavailable, and Refused where nothing is left that could be delivered.
     """

@@ -1,4 +1,4 @@
-"""What the desk asks of a large database: lists and details below 100 ms, dashboards below 300 ms, each.
+"""What the admin console asks of a large database: lists and details below 100 ms, dashboards below 300 ms, each.
 
 A database of its own in a temporary folder, filled by COPY:
 `python -m benchmarks.admin_queries [--recoveries N]`, 1,000,000 in

@@ -10,7 +10,7 @@ import typer
 from settings import Settings
 
 keys = typer.Typer(no_args_is_help=True, help="API keys.")
-users = typer.Typer(no_args_is_help=True, help="People who sign in to the desk of a development machine.")
+users = typer.Typer(no_args_is_help=True, help="People who sign in to the admin console of a development machine.")
 
 
 @keys.command("create")
@@ -89,7 +89,7 @@ def simulate_policy(
     assumptions: Annotated[Path | None, typer.Option(help="A TOML file with numbers of your own.")] = None,
     sweep: Annotated[bool, typer.Option(help="Also at other shares of customers who pay by themselves.")] = True,
 ) -> None:
-    """Try a policy on failures that cost nothing, beside the one it would replace.
+    """Try a policy on recorded or synthetic failures, without charging anything, beside the one it would replace.
 
     Decides with the code that runs live. Prints a comparison and writes result.json and report.html. The same seed
     and inputs give the same result, whatever --jobs says.

@@ -41,7 +41,7 @@ class NotFound(RecoveryError):
 
 
 class CommandRefused(RecoveryError):
-    """An operator's wish that the recovery cannot follow now."""
+    """An operator command that the recovery cannot follow now."""
 
     def __init__(self, code: str, sentence: str) -> None:
         super().__init__(sentence)

@@ -29,7 +29,7 @@ class Command(Value):
     decision: str | None = None
     """approve or reject, for a review."""
     request_id: str | None = None
-    """The same wish sent twice has the same id."""
+    """The same command sent twice has the same id."""
     asked_by: str | None = None
     """Who asked for the same before, where it takes two people, and why."""
     asked_reason: str | None = None
@@ -51,7 +51,7 @@ def parse_command(action: Action, given: Any) -> Command:
 
 
 APPROVAL_LIFETIME: Final = timedelta(hours=24)
-"""How long the first person's wish waits for a second one."""
+"""How long the first person's request waits for a second one."""
 SECOND_APPROVER: Final = "second_approver"
 """The code of what is refused to one person alone."""
 
@@ -75,7 +75,7 @@ class ApprovalRequest(Value):
 
 
 class ApprovalStatus(StrEnum):
-    """What becomes of a wish that needs two people."""
+    """What becomes of an operator command that needs two people."""
 
     REQUESTED = "asks"
     """The first of them: it is kept."""

@@ -27,9 +27,9 @@ class Recoveries(Protocol):
         """Hand an event to a running recovery. Raises NotFound where none runs, EngineUnavailable."""
 
     async def submit_command(self, recovery_id: str, command: Command, patience: timedelta) -> RecoveryStatus | None:
-        """Put an operator's wish to a recovery and wait for its effect, for a retry until the attempt has begun.
+        """Put an operator command to a recovery and wait for its effect, for a retry until the attempt has begun.
 
-        None where no worker answered in time and the wish is stored as a signal.
+        None where no worker answered in time and the command is stored as a signal.
         Raises Refused, NotFound, EngineUnavailable.
         """
 

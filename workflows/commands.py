@@ -41,8 +41,8 @@ class AwaitedRetries:
 
     def answer_all(self, refusal: CommandRefused | None = None) -> None:
         """All of them have their answer now."""
-        for wish in self._waiting:
-            wish.set_answer(refusal)
+        for pending in self._waiting:
+            pending.set_answer(refusal)
         self._waiting.clear()
 
 

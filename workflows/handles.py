@@ -58,7 +58,7 @@ class TemporalRecoveries:
         await call_temporal(handle.signal("provider_event", event))
 
     async def submit_command(self, recovery_id: str, command: Command, patience: timedelta) -> RecoveryStatus | None:
-        """Put the wish as an update; where no worker answers in time, leave it as a signal."""
+        """Put the command as an update; where no worker answers in time, leave it as a signal."""
         handle = self._client.get_workflow_handle(recovery_id)
         try:
             return await asyncio.wait_for(_execute_update(handle, command), patience.total_seconds())
@@ -126,7 +126,7 @@ def webhook_poster(client: Client) -> Callable[[str, int], Awaitable[None]]:
 
 
 async def _leave_signal(handle: "WorkflowHandle[object, object]", command: Command) -> RecoveryStatus | None:
-    """Leave the wish as a signal; where the recovery ended meanwhile, perhaps by this very wish, say what it said."""
+    """Leave the command as a signal; where the recovery ended meanwhile, perhaps by this command, say what it said."""
     try:
         await call_temporal(handle.signal(MESSAGE_NAMES[command.action], command))
         return None

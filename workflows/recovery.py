@@ -70,7 +70,7 @@ class PaymentRecovery:
 
     @workflow.run
     async def run(self, start: RecoveryInput) -> RecoveryStatus:
-        """The whole story. Temporal's own cancel request is one more wish in it."""
+        """The whole story. Temporal's own cancel request is one more command in it."""
         story = asyncio.create_task(self._run_to_end(start))
         while True:
             try:
@@ -202,20 +202,20 @@ class PaymentRecovery:
 
     def _queue_command(self, command: Command, *, awaited: bool = False) -> PendingCommand:
         command = self._command_ids.identify_update(command) if awaited else self._command_ids.identify_signal(command)
-        wish = PendingCommand(command, awaited=awaited)
+        pending = PendingCommand(command, awaited=awaited)
         if command.request_id in self._requests:
-            wish.set_answer()
-            return wish
+            pending.set_answer()
+            return pending
         if command.request_id:
             self._requests.add(command.request_id)
-        self._inbox.append(wish)
-        return wish
+        self._inbox.append(pending)
+        return pending
 
     async def _handle_command(self, command: Command) -> RecoveryStatus:
-        wish = self._queue_command(command, awaited=True)
-        await workflow.wait_condition(lambda: wish.is_answered)
-        if wish.refusal:
-            raise ApplicationError(str(wish.refusal), wish.refusal.code, type="Refused", non_retryable=True)
+        pending = self._queue_command(command, awaited=True)
+        await workflow.wait_condition(lambda: pending.is_answered)
+        if pending.refusal:
+            raise ApplicationError(str(pending.refusal), pending.refusal.code, type="Refused", non_retryable=True)
         return self.status()
 
     # --- what the machine asks for --------------------------------------------------------------------------

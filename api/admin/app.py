@@ -1,4 +1,4 @@
-"""The operator's desk: an application of its own below /admin, with pages where the API has JSON."""
+"""The admin console: an application of its own below /admin, with pages where the API has JSON."""
 
 from typing import Final
 
@@ -58,7 +58,7 @@ class Assets(StaticFiles):
 
 
 def create_admin(parts: Parts) -> FastAPI:
-    """The desk over these parts. Raises InvalidInput for settings of the sign-in that are wrong."""
+    """The admin console over these parts. Raises InvalidInput for settings of the sign-in that are wrong."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     login_config = build_login_config(parts.settings)
     app.state.parts, app.state.pages, app.state.access = parts, PageRenderer(), login_config

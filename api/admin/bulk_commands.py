@@ -130,7 +130,7 @@ async def run_bulk_command(
     narrowed: Annotated[str, Form(max_length=4000)] = "",
     once: Annotated[str, Form(max_length=100)] = "",
 ) -> Response:
-    """What came of each. Sent twice, each wish still acts once."""
+    """What came of each. Sent twice, each command still acts once."""
     items, back = _parse_items(chosen or [])[:MOST_BULK_RECOVERIES], LIST_ADDRESS + (f"?{narrowed}" if narrowed else "")
     if not items or not reason.strip():
         flash_message(request, "Nothing was done: a reason is needed, and at least one recovery.", Tone.BAD)
@@ -145,7 +145,7 @@ async def run_bulk_command(
 
 
 class BulkRun:
-    """Puts one wish to many, a few at a time; stops where nobody answers or the service is asked to stop."""
+    """Puts one command to many, a few at a time; stops where nobody answers or the service is asked to stop."""
 
     def __init__(self, parts: Parts, actor: str, command: CommandKind, reason: str, once: str | None) -> None:
         self._parts, self._actor, self._command, self._reason, self._once = parts, actor, command, reason, once

@@ -158,7 +158,7 @@ async def submit_command_form(
 
 
 class CommandResult(StrEnum):
-    """What came of a wish."""
+    """What came of an operator command."""
 
     DONE = "done"
     STORED = "stored"
@@ -180,7 +180,7 @@ RESULT_TONES: Final = {
 
 
 class CommandOutcome(Value):
-    """What came of a wish, and what to say about it."""
+    """What came of an operator command, and what to say about it."""
 
     result: CommandResult
     sentence: str
@@ -189,7 +189,7 @@ class CommandOutcome(Value):
 async def submit_from_console(
     parts: Parts, provider: str, invoice_id: str, actor: str, command: CommandKind, reason: str, once: str | None = None
 ) -> CommandOutcome:
-    """Put a wish to a recovery. Raises NotFound, StoreUnavailable."""
+    """Put an operator command to a recovery. Raises NotFound, StoreUnavailable."""
     name = derive_request_id(actor, f"{command}\n{reason}\n{once}" if once else None)
     try:
         acted = await submit_command(parts, provider, invoice_id, actor, command.action, reason, command.decision, name)
@@ -209,7 +209,7 @@ async def submit_from_console(
 
 STORED_OUTCOME: Final = CommandOutcome(
     result=CommandResult.STORED,
-    sentence="No worker answered in time. The wish is stored and followed as soon as one does.",
+    sentence="No worker answered in time. The command is stored and followed as soon as one does.",
 )
 
 

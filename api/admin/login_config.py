@@ -82,9 +82,9 @@ def client_address(request: Request) -> str:
 def _password_login_obstacle(settings: Settings) -> str:
     """Why nobody signs in by password; empty where they may."""
     if settings.oidc_issuer:
-        return "the desk's sign-in by password is off: OIDC_ISSUER is set"
+        return "the admin console's sign-in by password is off: OIDC_ISSUER is set"
     if settings.live_providers:
-        return f"the desk's sign-in by password is off: {settings.live_providers[0]} is live; set OIDC_ISSUER"
+        return f"the admin console's sign-in by password is off: {settings.live_providers[0]} is live; set OIDC_ISSUER"
     return ""
 
 

@@ -85,7 +85,7 @@ def _preview_message(parts: Parts, example: MessageExample) -> tuple[CustomerMes
 
 
 def _parse_example(asked: Mapping[str, Any]) -> tuple[MessageExample, str]:
-    """What to show, and what of the wish could not be followed."""
+    """What to show, and what of the command could not be followed."""
     wanted = str(asked.get("kind"))
     kind = MessageKind(wanted) if wanted in set(MessageKind) else MessageKind.PAYMENT_FAILED
     fitting = {cause.value: cause for cause in causes_for_kind(kind)}

@@ -39,7 +39,7 @@ class PageData(NamedTuple):
     """Before its first row is written, a blank one."""
     card: CredentialView | None
     waiting: list[Approval]
-    """Wishes that take a second person."""
+    """Commands that take a second person."""
 
 
 @router.get("")

@@ -1,4 +1,4 @@
-"""What waits for a person: recoveries in review, the nearest deadline first, and wishes that take a second one."""
+"""What waits for a person: recoveries in review, the nearest deadline first, and commands that take a second one."""
 
 from typing import Annotated, Any, Final
 
@@ -31,12 +31,12 @@ FRAUD_REASON: Final = "fraud"
 """The reason of a decision that a suspicion led to."""
 PAGE_SIZE: Final = 25
 MOST_WAITING_APPROVALS: Final = 50
-"""Wishes for a second person on one page; more of them are not usual."""
+"""Requests for a second person on one page; more of them are not usual."""
 REVIEW_OFFERS: Final = tuple(one for one in COMMAND_OFFERS if one.command in {CommandKind.APPROVE, CommandKind.REJECT})
 
 
 class WaitingApproval(Value):
-    """A wish that takes a second person, with its recovery."""
+    """An operator command that takes a second person, with its recovery."""
 
     approval: Approval
     recovery: dict[str, Any]

@@ -105,6 +105,6 @@ def _current_address(request: Request) -> str:
 
 
 def safe_next_address(wanted: str) -> str:
-    """Where to go after signing in: a page of the desk, whatever the address says."""
+    """Where to go after signing in: a page of the admin console, whatever the address says."""
     plain = wanted.isascii() and wanted.isprintable() and "\\" not in wanted and "//" not in wanted.partition("?")[0]
     return wanted if plain and (wanted == ROOT or wanted.startswith(ROOT + "/")) else ROOT + "/"

@@ -56,7 +56,7 @@ LONGEST_TOKEN_CHARS: Final = 2_000
 
 
 class MessagePurpose(StrEnum):
-    """What messages are about; one wish is about all of a purpose."""
+    """What messages are about; one command is about all of a purpose."""
 
     FAILED_PAYMENTS = "failed_payments"
     """Every message that a recovery sends."""

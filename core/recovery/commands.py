@@ -43,7 +43,7 @@ def handle_command(recovery: Recovery, command: Command, now: datetime, *, await
 
 
 def accept_command(recovery: Recovery, command: Command, now: datetime) -> tuple[Event, ...]:
-    """The event of an operator's wish. Raises Refused with the reason.
+    """The event of an operator command. Raises Refused with the reason.
 
     Where things are so already only a signal has one, since nobody answers whoever sent it; not under older rules: what
     has run must replay.
@@ -65,7 +65,7 @@ def _reconcile_reviewed_charge(recovery: Recovery, command: Command, now: dateti
 
 
 def command_event(command: Command, now: datetime, refused: str | None = None) -> Event:
-    """The row of a wish; with `refused`, of one that had no effect."""
+    """The row of an operator command; with `refused`, of one that had no effect."""
     data = command.model_dump(mode="json", include=_COMMAND_FIELDS, exclude_none=True)
     return Event(
         type=_COMMAND_EVENT_TYPES[command.action],
@@ -87,7 +87,7 @@ _COMMAND_EVENT_TYPES: Final[Mapping[Action, EventType]] = {
 
 
 def check_command(recovery: Recovery, command: Command) -> None:
-    """Return when the wish can be followed now. Raises Refused with one of the contract's codes and a sentence."""
+    """Return when the command can be followed now. Raises Refused with one of the contract's codes and a sentence."""
     if recovery.stage.is_final or recovery.ending:
         raise CommandRefused("closed", f"This recovery has ended: {recovery.close_reason or 'it is being closed'}.")
     if command.action is Action.RETRY:

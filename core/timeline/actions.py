@@ -22,7 +22,7 @@ from core.timeline.labels import ENDINGS, MESSAGES, MONEY_BACK, STATES, UNSENT_R
 
 
 def command_describer(does: str, wanted: str, mood: Mood = Mood.PLAIN) -> Callable[[Record], EventDescription]:
-    """Tells of an operator's wish. `does` is what they did, `wanted` what they wanted where it was refused."""
+    """Tells of an operator command. `does` is what they did, `wanted` what they wanted where it was refused."""
 
     def describe_command(record: Record) -> EventDescription:
         data = TolerantData(record.data)

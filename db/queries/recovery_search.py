@@ -1,4 +1,4 @@
-"""The desk's list of recoveries: many filters, four orders, pages in both directions; quick at millions.
+"""The admin console's list of recoveries: many filters, four orders, pages in both directions; quick at millions.
 
 Text is looked for in two ways. Where an invoice or customer id begins with it, those are the answer, by index, however
 old. Where none does, ids that hold it anywhere are looked for among WINDOW recoveries at a time, in the list's order:

@@ -1,4 +1,4 @@
-"""Wishes that wait for a second person. Concurrent ones for the same recovery take turns."""
+"""Commands that wait for a second person. Concurrent ones for the same recovery take turns."""
 
 from datetime import datetime
 from typing import Any, Final
@@ -17,7 +17,7 @@ _TURN: Final = text("SELECT pg_advisory_xact_lock(hashtextextended('approval ' |
 
 
 class Approval(ApprovalRequest):
-    """A row: the wish and what became of it."""
+    """A row: the command and what became of it."""
 
     id: UUID
     recovery_id: str
@@ -29,7 +29,7 @@ class Approval(ApprovalRequest):
 
 
 class ApprovalJudgement(Value):
-    """What becomes of a wish, and the row that says so."""
+    """What becomes of an operator command, and the row that says so."""
 
     verdict: ApprovalStatus
     approval: Approval
@@ -41,7 +41,7 @@ SHOWN: Final = [table.c[name] for name in Approval.model_fields]
 
 
 async def judge_command(session: Session, recovery_id: str, command: Command, now: datetime) -> ApprovalJudgement:
-    """Keep the first person's wish, leave it waiting, or take it up as the second person's.
+    """Keep the first person's request, leave it waiting, or take it up as the second person's.
 
     A request that was granted before, sent again under its id, stays granted.
     """

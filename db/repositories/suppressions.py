@@ -12,7 +12,7 @@ from db.session import Session
 
 
 async def add_suppression(session: Session, subscription: Subscription, source: str, now: datetime) -> bool:
-    """Send no more of this. Returns whether that is news; the first wish keeps its moment."""
+    """Send no more of this. Returns whether that is news; the first request keeps its moment."""
     row = subscription.model_dump(mode="json") | {"source": source, "created_at": now}
     done = await session.execute(insert(table).values(row).on_conflict_do_nothing())
     return bool(done.rowcount)

@@ -1,4 +1,4 @@
-"""The page and the one click: no login, nothing written by looking, and a wish that counts from then on."""
+"""The page and the one click: no login, nothing written by looking, and a request that counts from then on."""
 
 from collections.abc import AsyncIterator
 from typing import Any

@@ -18,7 +18,7 @@ __all__ = ["addresses", "cluster", "database", "fresh_database", "migrated"]
 
 @pytest.fixture
 async def issuer() -> AsyncIterator[Issuer]:
-    """A provider on another site than the desk's: `localhost` is one, 127.0.0.1 another."""
+    """A provider on another site than the admin console's: `localhost` is one, 127.0.0.1 another."""
     async with running_issuer() as found:
         found.address = found.address.replace("127.0.0.1", "localhost")
         yield found
@@ -26,7 +26,7 @@ async def issuer() -> AsyncIterator[Issuer]:
 
 @pytest.fixture
 async def address(database: Database, issuer: Issuer) -> AsyncIterator[str]:
-    """Where the desk is."""
+    """Where the admin console is."""
     front = FastAPI(docs_url=None, openapi_url=None, redoc_url=None)
     async with run_server(front) as found:
         app = build_app(

@@ -1,4 +1,4 @@
-"""The other pages of the desk, as they are used."""
+"""The other pages of the admin console, as they are used."""
 
 from tests.browser.window import Window
 from tests.support.service import RunningService

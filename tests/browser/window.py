@@ -24,7 +24,7 @@ Scheme = Literal["light", "dark"]
 
 @dataclass
 class Window:
-    """A window on the desk at `base`."""
+    """A window on the admin console at `base`."""
 
     page: Page
     base: str

@@ -48,7 +48,7 @@ def test_as_shipped_nothing_does(currency: str) -> None:
 
 
 def waiting_ask(by: str = "ann", at: datetime = NOW) -> ApprovalRequest:
-    """A wish that waits."""
+    """An operator command that waits."""
     return ApprovalRequest(asked_by=by, asked_at=at, expires_at=at + APPROVAL_LIFETIME, reason="she called")
 
 

@@ -1,4 +1,4 @@
-"""Two people for one wish: kept, waiting, granted, released, over after a day."""
+"""Two people for one command: kept, waiting, granted, released, over after a day."""
 
 import asyncio
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""At a hundred thousand recoveries, no question of the desk reads a large table from end to end."""
+"""At a hundred thousand recoveries, no question of the admin console reads a large table from end to end."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping

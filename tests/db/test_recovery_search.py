@@ -1,4 +1,4 @@
-"""The desk's lists: every filter, every order, pages both ways, parts of ids in a bounded window."""
+"""The admin console's lists: every filter, every order, pages both ways, parts of ids in a bounded window."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

@@ -16,7 +16,7 @@ TIME_SCALE = 3600
 """An hour is a second: the first retry follows a failure after three."""
 PASSWORD = "password-of-these-tests"
 PEOPLE = {"vera": Role.VIEWER, "oscar": Role.OPERATOR, "ottilie": Role.OPERATOR}
-"""Who may sign in at the desk besides `admin`, all with PASSWORD."""
+"""Who may sign in at the admin console besides `admin`, all with PASSWORD."""
 FAST_SETTINGS = {
     "TIME_SCALE": str(TIME_SCALE),
     "LOG_LEVEL": "WARNING",

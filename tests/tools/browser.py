@@ -1,4 +1,4 @@
-"""A browser for the tests that use the desk as people do: `python -m tests.tools.browser` prints its path."""
+"""A browser for the tests that use the admin console as people do: `python -m tests.tools.browser` prints its path."""
 
 import sys
 from pathlib import Path

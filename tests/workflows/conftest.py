@@ -125,7 +125,7 @@ class RecoveryRun:
         return self.handle
 
     async def submit_update(self, update: str, command: Command) -> RecoveryStatus:
-        """An operator's wish as an update."""
+        """An operator command as an update."""
         answer = await self.running_handle.execute_update(update, command, result_type=RecoveryStatus)
         return RecoveryStatus.model_validate(answer)
 

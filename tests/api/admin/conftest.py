@@ -1,4 +1,4 @@
-"""The desk of an application over a real database; sign in with `desk.signed_in(role)`."""
+"""The admin console of an application over a real database; sign in with `desk.signed_in(role)`."""
 
 import pytest
 

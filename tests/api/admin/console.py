@@ -1,4 +1,4 @@
-"""The desk over a real PostgreSQL, used as a browser uses it: cookies, forms with their tokens, redirects."""
+"""The admin console over a real PostgreSQL, used as a browser uses it: cookies, forms with their tokens, redirects."""
 
 import base64
 import json
@@ -46,7 +46,7 @@ class AdminBrowser:
         return {options["session_cookie"]: signer.sign(encode_session(session)).decode()}
 
     def _session_settings(self) -> dict[str, Any]:
-        """Of the desk's session middleware: whatever its secret is made of, a cookie signed with it is genuine."""
+        """Of the session middleware: whatever its secret is made of, a cookie signed with it is genuine."""
         mount = next(one for one in self.harness.app.routes if isinstance(one, Mount) and one.path == ROOT)
         middlewares = [dict(one.kwargs) for one in mount.app.user_middleware]  # type: ignore[attr-defined]
         return next(one for one in middlewares if "secret_key" in one)

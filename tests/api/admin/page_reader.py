@@ -140,7 +140,7 @@ class Page:
 
     @property
     def flash_messages(self) -> list[str]:
-        """What the desk says at the top."""
+        """What the admin console says at the top."""
         return self.parsed.said
 
     @property

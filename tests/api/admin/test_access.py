@@ -35,13 +35,13 @@ def test_on_a_development_machine_passwords_are_open_without_a_word() -> None:
 def test_where_real_money_moves_nobody_signs_in_by_password(provider: str) -> None:
     found = build_login_config(keyless_settings(**LIVE[provider], local_users=SecretStr(local_users(ann=Role.ADMIN))))
     assert not found.local
-    assert found.notes == (f"the desk's sign-in by password is off: {provider} is live; set OIDC_ISSUER",)
+    assert found.notes == (f"the admin console's sign-in by password is off: {provider} is live; set OIDC_ISSUER",)
 
 
 def test_with_openid_nobody_signs_in_by_password() -> None:
     found = build_login_config(keyless_settings(**OPENID))
     assert (bool(found.local), found.openid is not None, found.secure) == (False, True, True)
-    assert found.notes == ("the desk's sign-in by password is off: OIDC_ISSUER is set",)
+    assert found.notes == ("the admin console's sign-in by password is off: OIDC_ISSUER is set",)
     assert build_login_config(keyless_settings(**OPENID, bootstrap_api_key=SecretStr(""))).notes == ()
 
 

@@ -74,7 +74,7 @@ async def test_a_refusal_stands_on_the_page_in_the_workflows_words(console: Admi
 
 async def test_without_a_worker_the_command_is_stored_and_said_so(console: AdminBrowser) -> None:
     path, here = await start_recovery(console), console.sign_in_as()
-    assert "The wish is stored" in (await here.submit_and_follow(f"{path}/pause", reason="x")).flash_messages[0]
+    assert "The command is stored" in (await here.submit_and_follow(f"{path}/pause", reason="x")).flash_messages[0]
 
 
 async def test_without_temporal_it_is_said_so(console: AdminBrowser) -> None:

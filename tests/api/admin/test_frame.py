@@ -1,4 +1,4 @@
-"""What every page of the desk promises: only the signed in see it, forms come from a page, nothing from elsewhere."""
+"""What every page of the admin console promises: only the signed in see it, and forms come from one of its pages."""
 
 from datetime import timedelta
 

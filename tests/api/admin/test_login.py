@@ -31,7 +31,7 @@ def new_address() -> str:
 
 
 def app_with_users(db: Database, recoveries: FakeRecoveries, **changes: Any) -> FastAPI:
-    """A desk with Vera, Otto and Ada besides the bootstrap key's admin."""
+    """An admin console with Vera, Otto and Ada besides the bootstrap key's admin."""
     people = local_users(vera=Role.VIEWER, otto=Role.OPERATOR, ada=Role.ADMIN)
     return build_app(db, recoveries, **{"local_users": SecretStr(people)} | changes)
 

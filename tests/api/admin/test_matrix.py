@@ -1,4 +1,4 @@
-"""Who may do what: every route of the API against every scope, every route of the desk against every role.
+"""Who may do what: every route of the API against every scope, every route of the admin console against every role.
 
 A route without a line here fails, and so does a line without a route.
 """
@@ -127,7 +127,7 @@ def admin_app_of(app: FastAPI) -> FastAPI:
 
 @pytest.fixture
 def app(database: Database, recoveries: FakeRecoveries) -> FastAPI:
-    """A desk with one person of each role. It is about to stop, so that streams end after their first look."""
+    """A console with one person of each role. It is about to stop, so that streams end after their first look."""
     made = build_app(database, recoveries, local_users=SecretStr(local_users(**PEOPLE)))
     made.state.parts.stop_requested.set()
     return made
@@ -177,7 +177,7 @@ async def test_an_open_route_needs_no_key(line: str, harness: ApiHarness) -> Non
     assert (await call_api(harness, line, {})).status_code not in {401, 403}
 
 
-# --- the desk --------------------------------------------------------------------------------------------------------
+# --- the admin console ------------------------------------------------------------------------------------------------
 
 
 def test_every_route_of_the_console_has_a_line(app: FastAPI) -> None:
@@ -185,7 +185,7 @@ def test_every_route_of_the_console_has_a_line(app: FastAPI) -> None:
 
 
 async def request_page(visitor: Visitor, line: str) -> httpx.Response:
-    """The answer of a route of the desk, with the token of the session."""
+    """The answer of a route of the admin console, with the token of the session."""
     method, path = method_and_path(line)
     if method == "GET":
         return await visitor.get_page(f"{ROOT}{path}")

@@ -43,7 +43,7 @@ async def issuer() -> AsyncIterator[Issuer]:
 
 
 def app_with_openid(db: Database, recoveries: FakeRecoveries, issuer: Issuer, **changes: Any) -> FastAPI:
-    """A desk whose people come from there."""
+    """An admin console whose people come from there."""
     return build_app(db, recoveries, **ACCESS | {"oidc_issuer": issuer.address} | changes)
 
 
@@ -55,7 +55,7 @@ async def visitor(database: Database, recoveries: FakeRecoveries, issuer: Issuer
 
 
 async def authorize_url(visitor: Visitor, **query: str) -> str:
-    """Where the provider sends the browser after the desk sent it there."""
+    """Where the provider sends the browser after the admin console sent it there."""
     begun = await visitor.get_page("/admin/login/start", **query)
     assert begun.status_code == 302, begun.text
     async with httpx.AsyncClient() as browser:
@@ -65,7 +65,7 @@ async def authorize_url(visitor: Visitor, **query: str) -> str:
 
 
 async def sign_in_by_openid(visitor: Visitor, **query: str) -> httpx.Response:
-    """There and back; the desk's answer."""
+    """There and back; the admin console's answer."""
     return await visitor.get_page(await authorize_url(visitor, **query))
 
 

@@ -1,4 +1,4 @@
-"""Dry runs in the desk: started by operators, looked at by everybody."""
+"""Dry runs in the admin console: started by operators, looked at by everybody."""
 
 from uuid import UUID
 

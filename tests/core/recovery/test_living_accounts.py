@@ -310,7 +310,7 @@ REST_CASES = [{"terms": CollectionTerms(collection_paused=True)}, {"written_off"
 
 @pytest.mark.parametrize("rests", REST_CASES)
 def test_an_operator_hears_that_collection_rests(rests: dict[str, Any]) -> None:
-    """Whether it is known before or found right at the charge: the wish isn't kept for some later day."""
+    """Whether it is known before or found right at the charge: the command isn't kept for some later day."""
     story = RecoveryScenario().fail_payment()
     story.submit_command(Action.RETRY)
     story.request_charge(invoice_with(**rests))

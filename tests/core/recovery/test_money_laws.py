@@ -1,4 +1,4 @@
-"""The laws about money, against every order of events, crashes and wishes that hypothesis can think of.
+"""The laws about money, against every order of events, crashes and commands that hypothesis can think of.
 
 Machine, reactions, decision and the charge attempt are the real ones; only clock, log and provider are in memory.
 An execution can freeze anywhere and wake up after another has taken its place.
