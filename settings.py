@@ -1,4 +1,4 @@
-"""The one place that reads the environment: a frozen view of it, built once by each composition root."""
+"""Settings from the environment, frozen, built once by each composition root. No other module reads it."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""The worker's composition root: builds everything once, polls until it is told to stop."""
+"""The worker's composition root: builds its parts once and polls all queues until SIGINT or SIGTERM."""
 
 import asyncio
 import contextlib
@@ -50,12 +50,12 @@ from workflows.namespace import SearchableNames, ensure_notice_schedule, ensure_
 from workflows.options import GRACE, RECOVERY_QUEUE, SIMULATION_QUEUE, charge_queue
 
 SIMULATION_GRACE = timedelta(seconds=2)
-"""A dry run is not waited for: it begins anew elsewhere."""
+"""Grace for dry runs at shutdown: an interrupted one starts again on another worker."""
 log = structlog.get_logger("worker")
 
 
 class WorkerParts:
-    """What the workers of one process share."""
+    """Objects shared by the workers of one process."""
 
     def __init__(
         self, settings: Settings, client: Client, providers: Mapping[str, Provider], registry: CollectorRegistry
@@ -77,7 +77,7 @@ class WorkerParts:
 
     @property
     def audiences(self) -> frozenset[Audience]:
-        """Who wants to hear of recoveries."""
+        """Audiences of notices that are configured here."""
         wanted = {Audience.OPERATORS: self.operators, Audience.WEBHOOK: self.webhooks.addresses}
         return frozenset(audience for audience, listening in wanted.items() if listening)
 
@@ -100,7 +100,7 @@ class WorkerParts:
         return DecisionSources(catalog.load_decline_tables(codes), policy, strategies, pace)
 
     def shadow_planner(self, lookups: PlanLookups) -> ShadowPlanner | None:
-        """The policy that runs beside, where there is one; a mistake in it is told and stops nothing."""
+        """The planner of the shadow policy, if one is configured; an error in its file is logged and stops nothing."""
         if self.settings.shadow_policy_file is None:
             return None
         strategies = catalog.installed_strategies()
@@ -112,7 +112,7 @@ class WorkerParts:
         return ShadowPlanner(policy, strategies, TimeScale(factor=self.settings.time_scale), lookups)
 
     async def close(self) -> None:
-        """Let go of every connection."""
+        """Close all connections of this process."""
         for gateway in self.gateways.values():
             await gateway.close()
         await self.database.close()
@@ -175,7 +175,7 @@ def simulations_worker(parts: WorkerParts) -> Worker:
         task_queue=SIMULATION_QUEUE,
         activities=[simulating.run_simulation],
         max_concurrent_activities=1,
-        # A cancel is told in the answer to a heartbeat; the SDK would hold them back for most of their time-out.
+        # Heartbeats carry the cancel request; the SDK would throttle them to most of their time-out.
         max_heartbeat_throttle_interval=timedelta(seconds=1),
         graceful_shutdown_timeout=SIMULATION_GRACE,
         interceptors=parts.interceptors,

@@ -1,7 +1,8 @@
-"""The only place that moves money. Order is everything here:
+"""Activities that read and charge at a provider. No other module of the service charges a customer.
 
-read the invoice fresh, commit `charge.requested` with key and parameters, call, commit the result. A repeat of the
-activity, after whatever crash, finds the row and asks what became of it before it sends the same order again.
+The order of steps keeps a charge single: read the invoice, commit `charge.requested` with its idempotency key and
+parameters, call the provider, commit the result. A repeat of the activity after a crash finds the committed row and
+reconciles that charge before it sends the same order again.
 """
 
 import time
@@ -35,23 +36,26 @@ from providers.base import Gateway
 
 
 class ActivityClock:
-    """Starts where the workflow or this attempt of the activity did, whichever is later, and goes on from there."""
+    """A monotonic clock that starts at the later of workflow time and the start of this activity attempt."""
 
     def __init__(self, workflow_now: datetime) -> None:
         self._began = max(workflow_now, activity.info().started_time)
         self._monotonic = time.monotonic()
 
     def now(self) -> datetime:
-        """The time, aware and in UTC."""
+        """The current time, timezone-aware, in UTC."""
         return self._began + timedelta(seconds=time.monotonic() - self._monotonic)
 
 
 PROCESSING_RETRY_AFTER: Final = timedelta(minutes=5)
-"""How soon a payment that somebody else began may be over."""
+"""Delay before the retry of a manual or method-change charge while another payment of the invoice is processing."""
 
 
 class ChargeAttempt:
-    """Knows what is written and what time it is. Raises ProviderUnavailable where nothing was found out."""
+    """One execution of a charge or reconcile activity, with the rows that it wrote or found.
+
+    Its methods raise ProviderUnavailable when the provider gave no answer; the activity is then retried.
+    """
 
     def __init__(
         self,
@@ -72,12 +76,12 @@ class ChargeAttempt:
         self._asked_at: datetime | None = None
 
     async def catch_up(self) -> Recovery:
-        """The recovery as the log has it by now: an earlier execution may have come further than its caller knows."""
+        """The recovery with all committed rows folded in; an earlier execution may have added some to `before`."""
         self._written = await self._log.load_since(self._before)
         return fold_records(self._before, self._written)
 
     async def request_charge(self, order: ChargeInput) -> Recovery:
-        """Commit the intention to charge, or what a fresh look at the invoice says against it."""
+        """Commit `charge.requested`, or the row that says why the fresh read of the invoice forbids a charge."""
         before = self._before
         invoice = await self._read_invoice(before.invoice_id) if self._gateway.can_read else None
         if invoice and invoice.processing and order.trigger != Trigger.SCHEDULED and before.rules == 1:
@@ -95,12 +99,12 @@ class ChargeAttempt:
         return fold_records(before, self._written)
 
     async def _read_invoice(self, invoice_id: str) -> InvoiceView:
-        """The invoice as it is now, held against the policy's scope."""
+        """The invoice as the provider has it now, with `out_of_scope` set where the policy's scope excludes it."""
         view = reopen_returned_payment(self._before, await self._gateway.read_invoice(invoice_id))
         return self._scope.judge_invoice(view, self._clock.now(), opening=False)
 
     async def _reserve_attempt(self, request: Event, invoice: InvoiceView | None, now: datetime) -> tuple[Record, ...]:
-        """The request with one of the card's tries taken in the same transaction, or what the networks say to it."""
+        """Commit the request and its network ledger entry in one transaction, or the row that a limit forbids it."""
         before, rules = self._before, self._limits()
         read = await self._read_card(request, invoice)
         if read and is_not_card(read):
@@ -115,7 +119,7 @@ class ChargeAttempt:
         )
 
     async def _read_card(self, request: Event, invoice: InvoiceView | None) -> Card | None:
-        """The card that the request would charge. The provider is asked only where it may be another than failed."""
+        """The card that the request would charge. The provider is read only if that may not be the card that failed."""
         before, method_id = self._before, request.read(ChargeRequested).method_id
         default = invoice.method.card if invoice and invoice.method and method_id is None else None
         if default and default.fingerprint:
@@ -124,21 +128,22 @@ class ChargeAttempt:
         return await self._gateway.read_card(before.invoice_id, method_id) if asked else default
 
     def _is_other_card(self, request: Event, read: Card | None) -> bool:
-        """Whether the request charges another card than the recovery knows: then it has that card's limits alone."""
+        """Whether the request charges another card than the one that failed; only that card's limits then apply."""
         before, method_id = self._before, request.read(ChargeRequested).method_id
         if method_id is not None:
             return bool(method_id != before.method_in_use)
         return bool(read and read.fingerprint and before.fingerprint not in {None, read.fingerprint})
 
     async def send_charge(self, recovery: Recovery, *, repeated: bool = False) -> ChargeReport:
-        """Send the order in flight and commit the answer."""
+        """Send the order in flight, under its stored idempotency key, and commit the result."""
         result = await self._call_provider(charge_events.order_in_flight(recovery))
+        # A refusal of the repeat says nothing about the first request: without a read the charge stays unknown.
         if repeated and not self._gateway.can_read and charge_events.is_refused_unexecuted(result):
             result = ChargeResult(outcome=Outcome.UNKNOWN, reason="repeat_refused")
         return await self._commit_result(recovery, result, repeated=repeated)
 
     async def reconcile_charge(self, recovery: Recovery) -> ChargeReport:
-        """Read first; what reading can't settle is sent again with the same key while the provider honours it."""
+        """Read the charge; if its outcome stays unknown, repeat it with the same key while the provider honours it."""
         order = charge_events.order_in_flight(recovery)
         result = await self._read_result(order)
         if (
@@ -150,19 +155,19 @@ class ChargeAttempt:
         return await self._commit_result(recovery, result, by_reading=True)
 
     def result_so_far(self) -> ChargeReport:
-        """What is written, and what it says of a decline."""
+        """The rows written so far and, after a decline, the failure facts taken from them."""
         return ChargeReport(records=self._written, facts=charge_events.facts_from_decline(self._before, self._written))
 
     @property
     def is_own_request(self) -> bool:
-        """Whether the order in flight is this execution's own and nothing happened to it yet.
+        """Whether this execution committed the order in flight, and no result of it is written yet.
 
-        Another execution may have been quicker, and may be sending it: the row then carries its time, not ours.
+        A concurrent execution may have committed it and be sending it: the row then has that execution's time.
         """
         return [record.occurred_at for record in self._written] == [self._asked_at]
 
     async def _call_provider(self, order: ChargeOrder) -> ChargeResult:
-        """The answer. What surely wasn't executed is sent again later, or, where that is never done, is over."""
+        """The result. Raises ProviderUnavailable for a charge not executed; without keys it is NOT_CHARGED instead."""
         try:
             return await self._gateway.charge(order)
         except ProviderUnavailable:
@@ -171,20 +176,21 @@ class ChargeAttempt:
             return ChargeResult(outcome=Outcome.NOT_CHARGED, reason="not_executed")
 
     def _can_repeat(self, recovery: Recovery, order: ChargeOrder) -> bool:
-        """The repeat may be the one that charges: none after a cancel, a dispute, a payment elsewhere or a part."""
+        """Whether the order may be sent again: the key is still honoured, no ending is set, no part was paid since."""
         honoured, wanted = self._gateway.idempotency, recovery.ending is None and order.amount <= recovery.amount
         return wanted and honoured is not None and self._order_age(order) < honoured
 
     async def _is_still_chargeable(self, recovery: Recovery) -> bool:
-        """Whether a fresh read says nothing against a repeat: not ours any more, over, disputed, money on its way."""
+        """Whether a fresh read allows a repeat: invoice in scope, not closed, not disputed, no payment processing."""
         if not self._gateway.can_read:
             return True
         invoice = await self._read_invoice(recovery.invoice_id)
         found = check_invoice(recovery.with_changes(in_flight=None), invoice, self._clock.now())
-        return all(event.type is EventType.PAID_ELSEWHERE for event in found)  # what was paid may be by this very order
+        # A paid invoice may have been paid by this very order; the repeat with the same key then returns that charge.
+        return all(event.type is EventType.PAID_ELSEWHERE for event in found)
 
     def _is_given_up(self, recovery: Recovery, order: ChargeOrder) -> bool:
-        """Whether neither a repeat nor a look will settle it any more; who has keys and can be read always will."""
+        """Whether neither a repeat nor a read can reconcile the charge any more: it then needs a manual review."""
         if self._gateway.can_read and self._gateway.idempotency is not None:
             return False
         return self._order_age(order) >= charge_events.UNKNOWN_CHARGE_DEADLINE and not self._can_repeat(recovery, order)
@@ -200,7 +206,7 @@ class ChargeAttempt:
     async def _commit_result(
         self, recovery: Recovery, result: ChargeResult, *, repeated: bool = False, by_reading: bool = False
     ) -> ChargeReport:
-        """Commit the result. A charge that stays unknown is written down once, and handed over in the end."""
+        """Commit the result. An unknown outcome gets one row and, once given up, a row that asks for manual review."""
         now = self._clock.now()
         event = charge_events.charge_result_event(recovery, result, now, repeated=repeated, by_reading=by_reading)
         events: tuple[Event, ...] = (event,) if event else ()
@@ -212,7 +218,7 @@ class ChargeAttempt:
 
 
 class Charging:
-    """Calls one provider. Runs on that provider's own task queue, paced below its limits."""
+    """Activities that call a provider. They run on its own task queue, whose rate stays below its API limits."""
 
     def __init__(
         self,
@@ -228,7 +234,7 @@ class Charging:
 
     @activity.defn
     async def read_failure(self, order: ReadInput) -> FailureFacts:
-        """Invoice, decline, card, customer and risk as the provider knows them now."""
+        """Read invoice, decline, card, customer and risk; the facts of the event if the provider can't be read."""
         recovery, gateway = order.recovery, self._find_gateway(order.recovery)
         if not gateway.can_read:
             return charge_events.complete_facts(_mark_unreadable(announced_facts(recovery)), recovery)
@@ -240,10 +246,11 @@ class Charging:
 
     @activity.defn
     async def charge_invoice(self, order: ChargeInput) -> ChargeReport:
-        """Charge once, unless the invoice needs it no more or the provider is about to try by itself."""
+        """Request, send and record one charge. A repeat reconciles the charge that an earlier execution requested."""
         async with _provider_call():
             attempt = self._open_attempt(order.recovery, order.now)
             recovery = await attempt.catch_up()
+            # Rows beyond the caller's state mean that an earlier execution committed: no second request then.
             if recovery.sequence == order.recovery.sequence:
                 recovery = await attempt.request_charge(order)
                 if recovery.in_flight and attempt.is_own_request:
@@ -252,7 +259,7 @@ class Charging:
 
     @activity.defn(name="settle_charge")
     async def reconcile_charge(self, order: ReconcileInput) -> ChargeReport:
-        """Find out what became of the charge in flight; writes nothing while nobody knows."""
+        """Reconcile the charge in flight. A charge that stays unknown adds no second `charge.unknown` row."""
         async with _provider_call():
             attempt = self._open_attempt(order.recovery, order.now)
             recovery = await attempt.catch_up()
@@ -272,13 +279,13 @@ class Charging:
 
 
 def _mark_unreadable(facts: FailureFacts) -> FailureFacts:
-    """Nothing is missing that could be had: this provider's event has said all there is."""
+    """The facts marked as complete for a provider that can't be read: its event held all there is."""
     return facts.model_copy(update={"missing": (UNREADABLE_PROVIDER,)})
 
 
 @asynccontextmanager
 async def _provider_call() -> AsyncIterator[None]:
-    """Alive while the provider takes its time; what it surely did not execute, Temporal tries again."""
+    """Heartbeat during the call. NotAllowed becomes a final ApplicationError, ProviderUnavailable a retryable one."""
     try:
         async with heartbeat_in_background():
             yield

@@ -36,11 +36,11 @@ from db.recovery_log import RecoveryLog
 from db.session import Database
 
 PROFILE_SECONDS: Final = 1.2
-"""A local activity has two; then the segment is the default one."""
+"""Seconds to load a customer profile, below the two of a local activity; later, the default segment applies."""
 log = structlog.get_logger(__name__)
 
 HistoryLookup = Callable[[str, str, str], Awaitable[CustomerHistory]]
-"""What our own log says of a customer: provider, customer id, and the recovery that doesn't count."""
+"""Loads a customer's payment history: takes provider, customer id, and the recovery id to leave out."""
 
 
 def stored_history_lookup(database: Database) -> HistoryLookup:
@@ -54,7 +54,7 @@ def stored_history_lookup(database: Database) -> HistoryLookup:
 
 
 class DecisionSources:
-    """What decisions are made with."""
+    """Decline tables, policy file, strategies and time scale that decisions are made with."""
 
     def __init__(
         self, tables: DeclineTables, policy: PolicyFile, strategies: dict[str, StrategyFactory], time_scale: TimeScale
@@ -65,14 +65,14 @@ class DecisionSources:
         self.time_scale = time_scale
 
     def decision_config(self) -> DecisionConfig:
-        """The policy as it is now, with what carries it out."""
+        """The policy in force with strategies and time scale. Raises InvalidPolicy if none was ever valid."""
         return DecisionConfig(
             policy=self.policy.current_policy(), strategies=self.strategies, time_scale=self.time_scale
         )
 
 
 class Decisions:
-    """Classify, segment, plan."""
+    """Activities that decide on a failure: classify, segment and plan."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What an activity says of itself: log lines with the recovery's name, a histogram, and errors nobody expected."""
+"""Observes activities: log lines with the recovery id, a duration histogram (s), unexpected errors to Sentry."""
 
 import time
 from typing import Any
@@ -17,7 +17,7 @@ DURATION_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.
 
 
 def activity_seconds(registry: CollectorRegistry) -> Histogram:
-    """How long activities take, by name and outcome (done, failed)."""
+    """Histogram of activity durations in seconds, by activity and outcome (done, failed)."""
     labels = ("activity", "outcome")
     return Histogram(
         "pri_activity_seconds", "Time an activity took", labels, buckets=DURATION_BUCKETS, registry=registry
@@ -25,13 +25,13 @@ def activity_seconds(registry: CollectorRegistry) -> Histogram:
 
 
 class ActivityObserver(Interceptor):
-    """Given to a worker, watches every activity in it."""
+    """Worker interceptor that observes every activity of the worker."""
 
     def __init__(self, seconds: Histogram) -> None:
         self._seconds = seconds
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
-        """The SDK's hook."""
+        """Wrap the activity's inbound interceptor; called by the SDK."""
         return _ObservedInbound(next, self._seconds)
 
 

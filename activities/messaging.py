@@ -30,24 +30,24 @@ from notifications.composer import MessageComposer, MessageSubject, UnsubscribeL
 
 
 class Suppressions(Protocol):
-    """Wishes and links. Raises StoreUnavailable; then nothing may be sent."""
+    """Unsubscriptions and unsubscribe links. Raises StoreUnavailable; then no message may be sent."""
 
     async def is_suppressed(self, subscription: Subscription) -> bool:
-        """Whether such messages are not wanted."""
+        """Whether the customer unsubscribed from these messages."""
 
     async def unsubscribe_link(self, subscription: Subscription) -> str:
-        """Where this customer ends them; empty where there is no such place."""
+        """URL at which the customer unsubscribes; empty if none is set up."""
 
 
 class NoSuppressions:
-    """Nobody unsubscribed, and nobody can: for tests, and for previews."""
+    """Suppressions for tests and previews: no unsubscriptions and no links."""
 
     async def is_suppressed(self, _: Subscription) -> bool:
-        """Never."""
+        """False, always."""
         return False
 
     async def unsubscribe_link(self, _: Subscription) -> str:
-        """None."""
+        """The empty text, always."""
         return ""
 
 
@@ -58,12 +58,12 @@ class StoredSuppressions:
         self._database, self._links, self._secrets = database, links, tuple(secrets)
 
     async def is_suppressed(self, subscription: Subscription) -> bool:
-        """Whether such messages are not wanted."""
+        """Whether the table holds an unsubscription from these messages."""
         async with self._database.begin() as session:
             return await suppressions.is_suppressed(session, subscription)
 
     async def unsubscribe_link(self, subscription: Subscription) -> str:
-        """Where this customer ends them."""
+        """The unsubscribe URL, with a signed token where links are personal."""
         if not self._links.is_personal:
             return self._links.link_for("")
         return self._links.link_for(
@@ -78,44 +78,44 @@ class StoredSuppressions:
 
 
 MOST_TRIES: Final = 4
-"""Of messages that surely did not go out; the last one gives up."""
+"""Attempts of a message that certainly was not sent; after the last one it counts as failed."""
 CHANNEL_SECONDS: Final = 40.0
-"""Seconds that a channel may take: longer than ours bound each part, so that it is they who say how far it came."""
+"""Seconds for a channel's call: more than our channels' own time-outs, which report how far sending came."""
 
 
 class Outbox(Protocol):
-    """Who may send what. Raises StoreUnavailable; then nothing may be sent."""
+    """Claims messages, so that each is sent at most once. Raises StoreUnavailable; then nothing may be sent."""
 
     async def claim_message(self, name: MessageName, kind: MessageKind) -> Claim:
-        """The right to send it, or why not."""
+        """Claim the right to send the message; the claim holds the state if an earlier execution had it."""
 
     async def conclude_message(
         self, name: MessageName, state: MessageState, reason: str | None, language: str | None
     ) -> None:
-        """How it ended."""
+        """Store the final state of a claimed message."""
 
 
 class StoredOutbox:
-    """The table `message`."""
+    """The outbox as the table `message`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def claim_message(self, name: MessageName, kind: MessageKind) -> Claim:
-        """The right to send it, or why not."""
+        """Claim the message in a transaction of its own."""
         async with self._database.begin() as session:
             return await messages.claim_message(session, name, kind.value, datetime.now(UTC))
 
     async def conclude_message(
         self, name: MessageName, state: MessageState, reason: str | None, language: str | None
     ) -> None:
-        """How it ended."""
+        """Store the final state in a transaction of its own."""
         async with self._database.begin() as session:
             await messages.conclude_message(session, name, state, datetime.now(UTC), reason, language)
 
 
 class Messaging:
-    """The channels that are set up, and what is said over them."""
+    """Activities that send messages to customers over the configured channels."""
 
     def __init__(
         self,
@@ -162,7 +162,7 @@ class Messaging:
             raise NotDelivered(type(error).__name__) from error
 
     async def _load_subject(self, order: NotifyInput, name: MessageName) -> MessageSubject:
-        """What the letter is about. Raises NotDelivered where there is nobody, or nobody who wants it."""
+        """What the message is about. Raises NotDelivered without a contact, or for one who unsubscribed."""
         recovery = order.recovery
         contact = await self._load_contact(recovery)
         if contact is None or recovery.customer_id is None:
@@ -198,7 +198,7 @@ class Messaging:
 
 
 def _result_of_earlier_claim(claim: Claim) -> DeliveryResult:
-    """What an earlier execution left: its result, or the claim of one that was never heard of again."""
+    """The result of an earlier execution; MAYBE_SENT if its worker died between claim and result."""
     if claim.state is MessageState.SENDING:
         return DeliveryResult(outcome=MessageOutcome.MAYBE_SENT, reason="worker_lost")
     return DeliveryResult(
@@ -228,6 +228,6 @@ def _build_subject(order: NotifyInput, name: MessageName, contact: Contact, unsu
 
 
 def _date_zones(recovery: Recovery, contact: Contact) -> tuple[str, ...]:
-    """Of the newest that is known of where the customer lives, as for quiet hours."""
+    """Time zones for dates in the message, by the contact's country and zone, else the recovery's."""
     country = contact.country or recovery.country or recovery.card.country
     return zones_for_dates(country, contact.time_zone or recovery.time_zone)

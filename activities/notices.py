@@ -1,4 +1,4 @@
-"""Hands over what operators and other systems are to hear, and posts single webhooks."""
+"""Activities that send notices: digests to operators, and webhooks to the merchant's systems."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta

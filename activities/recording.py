@@ -1,4 +1,4 @@
-"""Rows that need no decision: the opening, and what somebody said."""
+"""Activities that write rows without a policy decision: the opening, provider events, operator commands."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
@@ -71,7 +71,7 @@ InboxLookup = Callable[[ProviderEvent], Awaitable[Sequence[ProviderEvent]]]
 
 
 async def empty_inbox(_: ProviderEvent) -> Sequence[ProviderEvent]:
-    """A memory of nothing."""
+    """An inbox lookup that finds no events, for tests and tools without an inbox."""
     return ()
 
 
@@ -98,9 +98,9 @@ _KNOWN_BEFORE: Final = frozenset(
         EventKind.PAYMENT_REFUNDED,
     }
 )
-"""What was ignored when it came, since no recovery of the invoice was there; now it counts."""
+"""Kinds ignored without a recovery that count once one opens, if they occurred after the failure."""
 _FOR_GOOD: Final = frozenset({EventKind.SUBSCRIPTION_ENDED, EventKind.CUSTOMER_DELETED})
-"""What nothing takes back: it counts however long it came before the failure."""
+"""Kinds that are final: they count even if they occurred before the failure."""
 
 
 class Recording:
@@ -118,7 +118,7 @@ class Recording:
 
     @activity.defn
     async def open_recovery(self, known: OpenInput) -> OpenedRecovery:
-        """The log of this recovery; where there is none yet, begun with the failure, if one is known."""
+        """Return the recovery's log; without one, open it with the failure in `known`, if there is one."""
         records = await self._log.load_all(recovery_id(known.provider, known.invoice_id))
         if not records and known.event:
             new = Recovery(provider=known.provider, invoice_id=known.invoice_id)
@@ -128,7 +128,7 @@ class Recording:
         return OpenedRecovery(records=records, search_attributes=await self._searchable())
 
     async def _opening_events(self, new: Recovery, event: ProviderEvent, now: datetime) -> tuple[Event, ...]:
-        """The failure, and behind it what the inbox knew of this invoice before there was a recovery to tell."""
+        """The opening event, and events of inbox rows that arrived before the recovery existed but still count."""
         events = [opening_event(event)]
         recovery, _ = append_events(new, events, now)
         for earlier in await self._memory(event):

@@ -72,7 +72,7 @@ class ShadowPlanner:
     async def _add_lookups(
         self, given: PlanInput, decision_input: DecisionInput, config: DecisionConfig
     ) -> DecisionInput:
-        """The findings with what the shadow's strategy wants to know."""
+        """The decision input with the lookups that the shadow policy's strategy needs."""
         if self._lookups is None:
             return decision_input
         new = given.model_copy(update={"recovery": without_policy_state(given.recovery)})

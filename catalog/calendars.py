@@ -1,8 +1,8 @@
 """Holidays, clock changes and time zones, looked up here and handed to the plan as data: the core reads none of them.
 
-One rule says which clock is a customer's, for quiet hours, plans and letters alike: the time zone that the provider
-knows, else the country's. Of a country with several zones hours go by the one where most people live, and dates in
-letters by the one where the day begins last: nobody reads a date that is later than the deadline where they live.
+One rule gives a customer's clock for quiet hours, plans and messages: the time zone that the provider knows, else the
+country's. In a country with several zones, hours use the one where most people live, and dates in messages the one
+where the day begins last: no message then names a date after the deadline where the customer lives.
 """
 
 import warnings

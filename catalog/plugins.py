@@ -1,4 +1,4 @@
-"""What other packages may add: strategies, and scorers of fraud."""
+"""Plug-ins of other packages by entry point: retry strategies and fraud scorers."""
 
 from importlib.metadata import EntryPoint, entry_points
 from typing import cast

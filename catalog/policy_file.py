@@ -1,4 +1,4 @@
-"""The policy file on disk: a change counts from the next decision on, a mistake in it doesn't stop anything."""
+"""The policy file on disk: a change applies from the next decision on; an invalid file keeps the last valid one."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +11,7 @@ from core.policy.policy import Policy, StrategyFactory, parse_policy
 
 
 class _Stamp(NamedTuple):
-    """Tells one content of a file from another without reading it."""
+    """File metadata that changes with the content, so that an unchanged file isn't read again."""
 
     inode: int
     modified_ns: int
@@ -29,7 +29,7 @@ class PolicyFile:
         self._stamp: _Stamp | None = None
         self._policy: Policy | None = None
         self.problem: str | None = None
-        """What is wrong with the file as it is now; None where nothing is."""
+        """The error in the current file; None if it is valid."""
 
     def current_policy(self) -> Policy:
         """The policy as the file holds it now, or as it last was right.

@@ -1,4 +1,4 @@
-"""How fast our own clock runs: weeks pass in seconds in demos and tests."""
+"""Time scale, which shortens our own delays in tests and demos, and parsing of durations."""
 
 import re
 from datetime import timedelta
@@ -20,12 +20,12 @@ class TimeScale(Value):
     factor: int = Field(1, ge=1)
 
     def shorten(self, span: timedelta) -> timedelta:
-        """The span as it really passes, to the microsecond below."""
+        """The span divided by the factor, rounded down to the microsecond."""
         return span // self.factor
 
 
 REAL_TIME: Final = TimeScale()
-"""Days take days."""
+"""Factor 1: delays are not shortened."""
 
 
 _SECONDS_PER_UNIT = MappingProxyType({"s": 1, "m": 60, "h": 3_600, "d": 86_400})
@@ -33,7 +33,7 @@ _DURATION_SHAPE = re.compile(r"([0-9]{1,6})([smhd])", re.ASCII)
 
 
 def parse_duration(text: object) -> int:
-    """Whole seconds, 1 or more. Raises InvalidPolicy where the text is no such length."""
+    """A duration text as whole seconds, 1 or more. Raises InvalidPolicy for any other text."""
     found = _DURATION_SHAPE.fullmatch(text) if isinstance(text, str) else None
     length = int(found[1]) * _SECONDS_PER_UNIT[found[2]] if found else 0
     if not length:

@@ -1,4 +1,4 @@
-"""Names that are derived, never drawn: the same inputs give the same name on every machine and in every run."""
+"""Derived ids and keys: the same inputs give the same id on every machine and in every run; none is random."""
 
 import hashlib
 import re
@@ -61,7 +61,7 @@ def spread_attempt(invoice_id: str, attempt: int) -> int:
 
 
 def spread_seed(invoice_id: str) -> int:
-    """The 32 bits of an invoice that `spread` mixes its attempts into."""
+    """The 32 bits of an invoice that `spread_attempt` mixes the attempt into."""
     return int.from_bytes(hashlib.blake2b(invoice_id.encode(), digest_size=4).digest(), "big")
 
 

@@ -31,7 +31,7 @@ PROVIDER_DECIMALS: Final[Mapping[str, Mapping[str, int]]] = {
 """Where a provider counts a currency in other decimals than ISO 4217, by provider name and ISO code."""
 
 _LEGACY_DECIMALS: Final = {"stripe": PROVIDER_DECIMALS["stripe"]}
-"""Providers whose amounts were stored in the provider's own decimals by release 0.1.0; see `modern`."""
+"""Providers whose amounts release 0.1.0 stored in the provider's own decimals; see `upgrade_amount`."""
 MINOR_UNITS_MARK: Final = "iso4217"
 """What a row says under `units` where another release may have written the amount otherwise."""
 
@@ -54,8 +54,8 @@ def format_amount(amount: int, currency: str) -> str:
 
 
 def rescale_amount(amount: int, given: int, wanted: int) -> int:
-    """An amount with `given` decimals in one with `wanted`. What doesn't come out even is rounded up: what is open
-    never becomes nothing.
+    """An amount with `given` decimals, converted to `wanted` decimals. Rounded up, so that an open amount never
+    becomes zero.
     """
     step = int(10 ** abs(wanted - given))
     return amount * step if wanted >= given else -(-amount // step)
@@ -67,7 +67,7 @@ def units_field(provider: str, currency: str) -> dict[str, str]:
 
 
 def upgrade_amount(data: Mapping[str, Any], provider: str) -> Mapping[str, Any]:
-    """The data of a row with its `amount` in minor units, whichever release wrote it. Twice is as good as once."""
+    """The row's data with `amount` in ISO minor units, whichever release wrote it. Idempotent."""
     amount, currency = data.get("amount"), str(data.get("currency") or "").upper()
     old = _LEGACY_DECIMALS.get(provider, {}).get(currency)
     if old is None or not isinstance(amount, int) or data.get("units") == MINOR_UNITS_MARK:

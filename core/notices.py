@@ -1,4 +1,4 @@
-"""What the log says that others want to hear: operators, and the merchant's own systems by webhook."""
+"""Builds notices from rows of the log, for operators and, as webhooks, for the merchant's systems."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -18,14 +18,14 @@ from core.recovery.state import Recovery
 
 
 class Audience(StrEnum):
-    """Who hears of it."""
+    """Recipients of a notice."""
 
     OPERATORS = "operators"
     WEBHOOK = "webhook"
 
 
 class NoticeTopic(StrEnum):
-    """What operators hear of."""
+    """Topics of notices to operators."""
 
     REVIEW = "review_needed"
     LOST = "important_recovery_lost"
@@ -40,7 +40,7 @@ class NoticeTopic(StrEnum):
 
 
 class Notice(Value):
-    """One thing to tell. Ids and codes only, no personal data."""
+    """One notice. It holds ids and codes only, no personal data."""
 
     id: UUID
     audience: Audience
@@ -51,12 +51,12 @@ class Notice(Value):
 
 
 def build_notices(before: Recovery, records: Sequence[Record], audiences: frozenset[Audience]) -> tuple[Notice, ...]:
-    """What these rows behind `before` are worth telling. Same rows, same notices with the same ids."""
+    """Notices for the rows written after `before`. Pure: the same rows give the same notices and ids."""
     return tuple(one for one in _list_notices(before, records) if one.audience in audiences)
 
 
 def dead_letter_notice(name: str, at: datetime, **data: Any) -> Notice:
-    """Something that was given up after many tries."""
+    """A notice for a delivery that was given up after its last attempt."""
     known = uuid5(NAMESPACE_URL, f"pri:dead:{name}")
     return Notice(
         id=known,
@@ -82,7 +82,7 @@ def _operator_topic(recovery: Recovery, record: Record) -> NoticeTopic | None:
 
 
 def _skip_topic(_: Recovery, record: Record) -> NoticeTopic | None:
-    """What is told again and again is told once."""
+    """The topic of a skipped retry; None where it was reported before."""
     data = record.read(RetrySkipped)
     if data.again:
         return None
@@ -92,7 +92,7 @@ def _skip_topic(_: Recovery, record: Record) -> NoticeTopic | None:
 
 
 def _classification_topic(_: Recovery, record: Record) -> NoticeTopic | None:
-    """An invoice that can't be read must be looked at, whatever its event said; nothing stored is no unknown code."""
+    """UNREADABLE where the invoice could not be read, else by cause; a missing payment method is no unknown code."""
     data = record.read(FailureClassified)
     if "provider" in data.missing:
         return NoticeTopic.UNREADABLE
@@ -102,7 +102,7 @@ def _classification_topic(_: Recovery, record: Record) -> NoticeTopic | None:
 
 
 def _unsent_topic(_: Recovery, record: Record) -> NoticeTopic | None:
-    """Only what is ours to mend; that a customer has no address is no news."""
+    """CONFIGURATION for a failed message whose cause the merchant can fix; else None."""
     reason = record.read(MessageFailed).reason or ""
     ours = reason in {"login_refused", "channel_not_set_up"} or reason.startswith("template_")
     return NoticeTopic.CONFIGURATION if ours else None
@@ -130,7 +130,7 @@ _MONEY_EVENTS: Final[Mapping[EventType, str]] = {
     EventType.PAYMENT_REVERSED: "recovery.payment_reversed",
     EventType.PAYMENT_LATE: "recovery.paid_late",
 }
-"""What systems hear where money moved that no end of a recovery tells of; before the end and after it."""
+"""Webhook event types for money that moved apart from a recovery's end, before or after it."""
 
 
 def _webhook_topic(record: Record) -> str | None:
@@ -171,7 +171,7 @@ def _currency_of(recovery: Recovery, record: Record) -> str:
 
 
 def _webhook_data(recovery: Recovery, record: Record, name: str) -> dict[str, Any]:
-    """What a merchant's system gets: the recovery as the API names it and, where money moved, the payment."""
+    """Webhook payload: the recovery with the API's field names and, if money moved, the payment."""
     data = {
         "recovery_id": recovery.recovery_id,
         "provider": recovery.provider,
@@ -196,15 +196,15 @@ def _webhook_data(recovery: Recovery, record: Record, name: str) -> dict[str, An
 
 
 def _payment_data(recovery: Recovery, record: Record) -> dict[str, Any]:
-    """How much moved (minor units, None where the provider didn't say), of which payment, and as what."""
+    """Amount moved (minor units; None where the provider gave none), currency, payment and kind."""
     moved = {name: record.data.get(name) for name in ("kind", "amount", "payment_id", "detail")}
     return moved | {"currency": _currency_of(recovery, record)}
 
 
 DIGEST_PAUSE: Final = timedelta(minutes=10)
-"""Between two messages of one topic: what happens meanwhile comes in the next one."""
+"""Pause between two digests of one topic; notices that arrive meanwhile go into the next one."""
 TROUBLE_THRESHOLD: Final = 10
-"""So many technical failures of one provider within `TROUBLE_WITHIN` are the provider's trouble."""
+"""Technical failures of one provider within `TROUBLE_WINDOW` from which operators get a digest."""
 TROUBLE_WINDOW: Final = timedelta(minutes=15)
 MAX_LISTED: Final = 10
 TOPIC_TITLES: Final[Mapping[str, str]] = {
@@ -221,7 +221,7 @@ TOPIC_TITLES: Final[Mapping[str, str]] = {
 
 
 class Digest(NamedTuple):
-    """One message to the operators; without a title the notices are let go in silence."""
+    """One message to the operators; without a title its notices are dropped without one."""
 
     title: str
     body: str
@@ -229,7 +229,7 @@ class Digest(NamedTuple):
 
 
 def build_digests(waiting: Iterable[Notice], last: Mapping[str, datetime], now: datetime) -> Iterator[Digest]:
-    """The messages that are due. Notices in none of them wait for the next pass."""
+    """The digests that are due; a notice in none of them waits for the next pass."""
     by_topic = groupby(sorted(waiting, key=lambda one: one.topic), key=lambda one: one.topic)
     for topic, grouped in by_topic:
         found = sorted(grouped, key=lambda one: one.occurred_at)
@@ -244,7 +244,7 @@ def _is_paused(topic: str, last: Mapping[str, datetime], now: datetime) -> bool:
 
 
 def _trouble_digests(found: Sequence[Notice], now: datetime, paused: bool) -> Iterator[Digest]:
-    """Single technical failures are everyday life; many at once of one provider are worth one message."""
+    """One digest per provider with many technical failures in `TROUBLE_WINDOW`; older ones are dropped without one."""
     stale = tuple(one for one in found if now - one.occurred_at > TROUBLE_WINDOW)
     for provider in sorted({str(one.data.get("provider")) for one in found if one not in stale}):
         fresh = [one for one in found if one not in stale and one.data.get("provider") == provider]

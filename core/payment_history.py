@@ -1,4 +1,4 @@
-"""What other systems tell of failed invoices and their attempts: the nouns of history files.
+"""Models of imported history: failed invoices of other systems and their charge attempts.
 
 Amounts in minor units of an ISO 4217 currency; no card numbers, names or addresses.
 """
@@ -49,7 +49,7 @@ class PastAttempt(Value):
 
 
 class InvoiceEnding(StrEnum):
-    """How a failed invoice stands."""
+    """Final status of a failed invoice."""
 
     OPEN = "open"
     PAID = "paid"

@@ -1,4 +1,4 @@
-"""The provider-neutral nouns: what a provider told us, in the words of this service.
+"""Provider-neutral models of events, invoices, methods, charges and their results.
 
 Amounts are integer minor units of an ISO 4217 currency; times are aware and in UTC; nothing here holds a card
 number, a name or an e-mail address.
@@ -13,7 +13,7 @@ from core.collection_terms import CollectionTerms
 
 
 class EventKind(StrEnum):
-    """What a provider's event means for a recovery."""
+    """Kind of a provider's event, after normalisation."""
 
     PAYMENT_FAILED = "payment_failed"
     ACTION_REQUIRED = "action_required"
@@ -57,7 +57,7 @@ class MethodKind(StrEnum):
 
 
 class MethodRole(StrEnum):
-    """How a method came to be heard of."""
+    """Role in which an event reports a payment method."""
 
     DEFAULT = "default"
     """It became a default: of the subscription, or of the customer."""
@@ -135,7 +135,7 @@ class ProviderEvent(Value):
     card: Card | None = None
     """The card that was tried, where the event says; a provider that can't be read says it nowhere else."""
     idempotency_key: str | None = None
-    """The key of our own charge that this event tells the end of, where the provider hands it back."""
+    """Idempotency key of our own charge whose result this event reports, if the provider returns it."""
     detail: str | None = None
     """A short reason code, e.g. the dispute's reason."""
     terms: CollectionTerms | None = None
@@ -148,7 +148,7 @@ class ProviderEvent(Value):
     """`refund`, `chargeback`, `failed_capture` or `returned_debit`; `restored` where it came again."""
     method_role: MethodRole | None = None
     simulated: bool = False
-    """It happened on a test clock: its times are not ours."""
+    """The event comes from a test clock, whose times are not real."""
 
 
 class PaymentMethod(Value):
@@ -159,7 +159,7 @@ class PaymentMethod(Value):
 
 
 class InvoiceStatus(StrEnum):
-    """Where the provider's invoice stands."""
+    """Status of the provider's invoice."""
 
     OPEN = "open"
     PAID = "paid"
@@ -224,7 +224,7 @@ class CustomerView(Value):
 
 
 class FailureFacts(Value):
-    """All that the provider could tell about one failed payment, read in one go."""
+    """Everything the provider has on one failed payment, from one read."""
 
     invoice: InvoiceView
     failure: Failure = Failure()
@@ -264,7 +264,7 @@ class Outcome(StrEnum):
     DECLINED = "declined"
     UNKNOWN = "unknown"
     NOT_CHARGED = "not_charged"
-    """The provider has surely not charged and never will under this key."""
+    """Certainly not charged, and never will be under this idempotency key."""
 
 
 class ChargeResult(Value):
@@ -274,11 +274,11 @@ class ChargeResult(Value):
     failure: Failure = Failure()
     card: Card = Card()
     charge_id: str | None = None
-    """The provider's name for what it executed; None where nothing was, or nobody knows."""
+    """The provider's id of the charge; None where none was made, or that is unknown."""
     reason: str | None = None
     """For UNKNOWN and NOT_CHARGED: why, as a short code such as timeout or http_500; UNFIT_METHOD, NO_METHOD."""
     amount: int | None = None
-    """For SUCCEEDED: what came, where it is less than was asked for; minor units."""
+    """For SUCCEEDED: the amount paid, minor units, if it is less than was requested."""
 
 
 UNFIT_METHOD: Final = "method_unfit"

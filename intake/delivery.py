@@ -1,4 +1,4 @@
-"""Whose clock counts: ours. An event of a test clock, or of a sender whose clock runs ahead, happened when it came."""
+"""Delivers provider events to recoveries. Events from a test clock or a fast clock are moved to their arrival."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -73,7 +73,7 @@ ResolvePayment: TypeAlias = Callable[[ProviderEvent], Awaitable[ProviderEvent]]
 
 
 class DeliveryStatus(StrEnum):
-    """How a delivery ended."""
+    """Result of a delivery."""
 
     ACCEPTED = "accepted"
     IGNORED = "ignored"
@@ -139,7 +139,7 @@ async def deliver_event(
     resolve: ResolvePayment | None = None,
     scope: ScopeRules = SHIPPED_SCOPE_RULES,
 ) -> Delivery:
-    """Bring the event to whom it concerns. Without `resolve`, what only the provider can tell is DEFERRED.
+    """Deliver the event to the recoveries it concerns. Without `resolve`, one that needs a provider read is DEFERRED.
 
     Raises EngineUnavailable, StoreUnavailable, ProviderUnavailable: nothing is lost, try again later.
     """
@@ -185,7 +185,7 @@ class _EventDelivery:
         return [aim for aim in aims if aim.subscription_id and aim.subscription_id == event.subscription_id]
 
     async def _start_recovery(self, event: ProviderEvent, invoice_id: str) -> Delivery:
-        """A closed recovery is looked for first: Temporal forgets, and would start it anew."""
+        """Start or signal the recovery, unless its log is closed: after its retention Temporal would start it again."""
         name = recovery_id(event.provider, invoice_id)
         stored = await self.store.load_recovery(name)
         if stored and stored.stage.is_final:
@@ -205,7 +205,7 @@ class _EventDelivery:
         return _accepted_delivery(name)
 
     async def _deliver_without_run(self, event: ProviderEvent, invoice_id: str) -> Delivery:
-        """Nothing runs: it has ended, its run was lost, it hasn't begun, or there never was one."""
+        """Deliver to a recovery without a run: closed, run lost, not begun yet, or never existing."""
         stored = await self.store.load_recovery(recovery_id(event.provider, invoice_id))
         if stored and stored.stage.is_final:
             return await self._append_late(event, invoice_id)
@@ -231,7 +231,7 @@ class _EventDelivery:
         return _accepted_delivery(name)
 
     async def _append_late(self, event: ProviderEvent, invoice_id: str) -> Delivery:
-        """The recovery has completed. Its log says so too, or something is badly wrong and a person must see it."""
+        """Append `event.late` and the like to a completed recovery; DEFERRED if its log has no end."""
         name = recovery_id(event.provider, invoice_id)
         stored = await self.store.load_recovery(name)
         if stored is None or not stored.stage.is_final:
@@ -251,9 +251,9 @@ def _ignored_delivery(reason: str, name: str | None = None) -> Delivery:
 
 
 def _most_urgent(answers: Iterable[Delivery]) -> Delivery | None:
-    """One answer for all recoveries that an event concerns: what must be tried again counts most.
+    """One result for all recoveries that an event concerns: DEFERRED before ACCEPTED before IGNORED.
 
-    The event's own invoice comes first, so of equals its answer stands.
+    Of equal results the first stands, which is that of the event's own invoice.
     """
     order = (DeliveryStatus.DEFERRED, DeliveryStatus.ACCEPTED, DeliveryStatus.IGNORED)
     return min(answers, key=lambda answer: order.index(answer.status), default=None)

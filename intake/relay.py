@@ -1,4 +1,4 @@
-"""The second way from the inbox to the recoveries, for what could not be delivered at once; and lost runs."""
+"""The relay: delivers inbox rows that could not be delivered at once, and restarts lost runs."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -89,7 +89,7 @@ class _RelayPass:
     scope: ScopeRules
 
     async def deliver_all(self, limit: int) -> int:
-        """How many rows are done with."""
+        """Deliver due rows; returns how many were concluded."""
         done = 0
         for _ in range(limit):
             verdict = await self._deliver_next()
@@ -99,9 +99,9 @@ class _RelayPass:
         return done
 
     async def _deliver_next(self) -> bool | None:
-        """Whether the next due row is done with; None where there is none, or going on would be of no use.
+        """Deliver the next due row: True if it was concluded; None if none is due, or Temporal or the store is away.
 
-        One transaction a row: its lock keeps other passes away, and a crash leaves it as it was.
+        One transaction per row: its lock keeps other passes away, and a crash leaves the row unchanged.
         """
         async with self.db.begin() as session:
             rows = await inbox.lock_undelivered(session, 1, self.now)
@@ -133,7 +133,7 @@ class _RelayPass:
         return True
 
     async def _put_off_or_give_up(self, session: Session, row: StoredWebhook, why: str, most: int) -> bool:
-        """Put off, or given up in plain sight: the row stays in the inbox, ignored, with what went wrong."""
+        """Schedule another attempt (False), or give up (True): the row stays, ignored, with the error as reason."""
         if row.tries + 1 < most:
             await _retry_later(session, row, self.now, why)
             return False
@@ -149,7 +149,7 @@ class _RelayPass:
 
 
 async def record_delivery(session: Session, provider: str, event_id: str, verdict: Delivery, now: datetime) -> None:
-    """Write down how a delivery ended. A deferred one has not ended."""
+    """Store the result of a delivery; not for a deferred one, which has not ended."""
     outcome = WebhookOutcome(verdict.status.value)
     await inbox.conclude_delivery(
         session, provider, event_id, outcome, now, reason=verdict.reason, recovery_id=verdict.recovery_id

@@ -1,4 +1,4 @@
-"""The two ways in which the workflow has work done: quick work of ours, and calls to a provider."""
+"""Runs activities for the workflow: local-first ones for quick work, and calls to a provider."""
 
 from datetime import timedelta
 from typing import Any, NamedTuple, TypeVar
@@ -16,7 +16,7 @@ Order = TypeVar("Order", bound=ProviderInput)
 
 
 async def run_local_first(method: MethodAsyncSingleParam[Any, Given, Result], given: Given) -> Result:
-    """Do it in this worker at once; where that takes too long, have the server see to it until it is done.
+    """Run a local activity; if it fails or times out, run it as a normal activity that retries until it succeeds.
 
     A failed local activity raises ApplicationError, a timed-out one ActivityError live and TimeoutError on replay:
     all three are FailureErrors.
@@ -30,7 +30,7 @@ async def run_local_first(method: MethodAsyncSingleParam[Any, Given, Result], gi
 
 
 class NoAnswer(NamedTuple):
-    """The provider gave none in five minutes, or asked to be left alone for longer than that."""
+    """The provider gave no answer within five minutes, or asked for a longer wait than that."""
 
     retry_after: timedelta | None = None
     refusal: str | None = None
@@ -46,7 +46,7 @@ def _no_answer(cause: BaseException | None) -> NoAnswer:
 async def call_provider(
     method: MethodAsyncSingleParam[Any, Order, Result], order: Order, summary: str
 ) -> Result | NoAnswer:
-    """Have the provider called on its own paced queue."""
+    """Run the activity on the provider's own rate-limited queue; NoAnswer if it fails."""
     try:
         return await workflow.execute_activity_method(
             method, order, **options.provider_call_options(order.recovery.provider, summary)
@@ -58,6 +58,6 @@ async def call_provider(
 
 
 def requested_wait(answer: object) -> timedelta:
-    """The wait that the provider asked for; runs from before this was heeded go on as they began."""
+    """The wait that the provider asked for; zero in runs whose history is older than the patch `retry-after`."""
     wait = answer.retry_after if isinstance(answer, NoAnswer) else None
     return wait if wait and workflow.patched("retry-after") else timedelta()

@@ -78,7 +78,7 @@ async def connect_temporal(
     Reads TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TEMPORAL_TLS*, TEMPORAL_CONFIG_FILE, TEMPORAL_PROFILE.
     Raises EngineUnavailable where nobody answers.
     """
-    # An empty variable is an unset one here too; envconfig would take an empty API key as a wish for TLS.
+    # An empty variable counts as unset here too; envconfig would turn TLS on for an empty API key.
     given = {name: text for name, text in environment.items() if text}
     config = ClientConfig.load_client_connect_config(override_env_vars=given)
     config.setdefault("target_host", "127.0.0.1:7233")

@@ -1,4 +1,4 @@
-"""What a schedule starts every few seconds: a pass of the relay."""
+"""Workflows that schedules start: relay, notices, and outgoing webhooks."""
 
 from temporalio import workflow
 from temporalio.exceptions import FailureError, is_cancelled_exception
@@ -15,27 +15,27 @@ class Relay:
 
     @workflow.run
     async def run(self, order: RelayInput) -> RelayReport:
-        """One pass."""
+        """Run one pass of the relay; returns its counts."""
         return await workflow.execute_activity_method(Maintenance.relay_inbox, order, **options.RELAY)
 
 
 @workflow.defn(name="Tell")
 class HandOverNotices:
-    """Hands over what waits."""
+    """Starts webhook posts and sends operator digests for the notices that wait."""
 
     @workflow.run
     async def run(self, order: DeliverNoticesInput) -> DeliverNoticesReport:
-        """One pass."""
+        """Run one pass over waiting notices; returns its counts."""
         return await workflow.execute_activity_method(NoticeDelivery.hand_over, order, **options.HAND_OVER)
 
 
 @workflow.defn(name="PostWebhook")
 class PostWebhook:
-    """Posts one webhook until it is taken, for three days."""
+    """Posts one webhook until the receiver accepts it, for three days at most."""
 
     @workflow.run
     async def run(self, order: SendWebhookInput) -> bool:
-        """Whether it was taken."""
+        """True if the receiver accepted it; False if it was given up."""
         try:
             await workflow.execute_activity_method(NoticeDelivery.post_webhook, order, **options.POST_WEBHOOK)
         except FailureError as failure:

@@ -1,7 +1,6 @@
-"""Messages of one recovery: sent one after the other, beside whatever the recovery does meanwhile.
+"""Sends the messages of one recovery, one at a time, concurrently with its other steps.
 
-Nothing waits for a message. It is on its way in a task of its own, and what became of it comes into the recovery's
-inbox like any other word from outside.
+No step waits for a message: it is sent in its own task, and its result enters the recovery's inbox like any input.
 """
 
 import asyncio
@@ -27,7 +26,7 @@ from workflows import options
 from workflows.activity_calls import NoAnswer, call_provider
 
 LOST_RESULT: Final = DeliveryResult(outcome=MessageOutcome.MAYBE_SENT, reason="no_answer")
-"""Every execution ended without a word: nobody knows."""
+"""Result of a message whose activity failed without a result: it may have been sent."""
 
 
 CUSTOMER_DELETED: Final = DeliveryResult(outcome=MessageOutcome.FAILED, reason="customer_deleted")
@@ -35,14 +34,14 @@ CUSTOMER_DELETED: Final = DeliveryResult(outcome=MessageOutcome.FAILED, reason="
 
 
 class MessageResult:
-    """What became of a message: its row, or the invoice as it was found to be when there was no reason to send it."""
+    """Result of a message: its row, or the invoice whose state made it unnecessary."""
 
     def __init__(self, found: Event | InvoiceView, at: datetime) -> None:
         self._outcome, self._at = found, at
 
     def to_events(self, recovery: Recovery) -> tuple[Event, ...]:
-        """The rows to write. What was found is news only while nobody else has said so, and by what is known by now:
-        the payment on its way may be our own charge, the part may be written down.
+        """The rows to write. The invoice is checked against the current state: the payment that is processing may be
+        our own charge, and a partial payment may have its row already.
         """
         if isinstance(self._outcome, Event):
             return () if _is_recorded(recovery, self._outcome) else (self._outcome,)
@@ -55,7 +54,7 @@ def _is_recorded(recovery: Recovery, row: Event) -> bool:
 
 
 class MessageSender:
-    """Takes one message at a time; `tell` hears what became of it."""
+    """Sends one message at a time and passes its result to `tell`."""
 
     def __init__(self, tell: Callable[[MessageResult], None]) -> None:
         self._tell = tell
@@ -67,7 +66,7 @@ class MessageSender:
         return self._task is not None
 
     def start_sending(self, recovery: Recovery, step: Notify) -> None:
-        """Send it, unless one is on its way already: then it is this one, or its turn comes later."""
+        """Start sending the message; no effect while one is being sent, since the machine asks again later."""
         if not self.is_busy:
             self._task = asyncio.create_task(self._send_message(recovery, step))
 
@@ -78,7 +77,7 @@ class MessageSender:
 
 
 async def _send_if_needed(recovery: Recovery, step: Notify) -> MessageResult:
-    """Look whether there is still something to pay, and to whom to write; then send it."""
+    """Read the invoice and the contact, and send the message if the invoice still needs it."""
     read = await call_provider(Contacts.refresh_contact, ReadInput(recovery=recovery), "read whom to write to")
     invoice = None if isinstance(read, NoAnswer) else read
     if invoice and not recovery.stage.is_final and check_invoice(recovery, invoice, workflow.now()):
@@ -112,7 +111,7 @@ async def _send_to_customer(recovery: Recovery, step: Notify, invoice: InvoiceVi
 
 
 def _amount_due_fields(recovery: Recovery, invoice: InvoiceView | None) -> dict[str, Any]:
-    """What a customer is asked for is what is open at this moment; after the end it is what the recovery was about."""
+    """The open amount (minor units) just read; empty after the end or without a read: the recovery's amount counts."""
     if invoice is None or recovery.stage.is_final or invoice.status is not InvoiceStatus.OPEN or not invoice.amount_due:
         return {}
     return {"amount": invoice.amount_due, "currency": invoice.currency}

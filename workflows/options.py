@@ -1,4 +1,4 @@
-"""Time-outs and retry policies by name. These are for broken infrastructure; when to charge again is the plan's."""
+"""Activity time-outs and retry policies. They handle infrastructure failures; the plan decides when to charge."""
 
 from datetime import timedelta
 from typing import Final

@@ -1,4 +1,4 @@
-"""What the card networks allow: so many tries of one credential in a window, and none after some answers.
+"""The card networks' limits: attempts per credential in a rolling window, and none after certain answers.
 
 Pure: the rules are data with effective dates (`core.card_networks.tables` reads them), the tries are handed in. Every
 window rolls: a try at `t` looks back to just after `t - window`, so that no window of that length holds more.
@@ -28,7 +28,7 @@ class AttemptOutcome(StrEnum):
     NOT_SENT = "not_sent"
     """Refused before it reached the network."""
     RELEASED = "released"
-    """Surely never executed."""
+    """Certainly never executed; does not count."""
     HELD = "held"
     """Not made, because a rule forbade it."""
 
@@ -136,7 +136,7 @@ class Verdict(Value):
 
     @property
     def is_allowed(self) -> bool:
-        """Whether nothing speaks against it."""
+        """Whether no stop rule and no used-up limit forbids the attempt."""
         return self.never is None and self.binding is None
 
     @property
@@ -147,7 +147,7 @@ class Verdict(Value):
 
     @property
     def rule(self) -> str | None:
-        """The name of what speaks against it."""
+        """Name of the rule that forbids the attempt; None if it is allowed."""
         return NEVER_AGAIN if self.never else self.binding.rule if self.binding else None
 
 

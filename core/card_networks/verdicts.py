@@ -1,4 +1,4 @@
-"""A network's verdict in words and as `data` of a row."""
+"""A network verdict as text for people and as `data` of a row."""
 
 from datetime import datetime, timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""What can happen in a recovery: the rows of `event_log`, and nothing else."""
+"""Events of a recovery: the types and the data of the rows of `event_log`."""
 
 from core.events.record import AMOUNT_EVENT_TYPES, Event, Record, read_data, upgrade_record
 from core.events.types import (

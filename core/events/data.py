@@ -43,7 +43,7 @@ Moment = Annotated[
 
 
 def _only_what_was_said(value: BaseModel) -> dict[str, Any]:
-    """Nested facts as they came: a field that was never set is no null of the row."""
+    """The nested model with only the keys that were set; an unset key must not appear as null in a hashed row."""
     return value.model_dump(mode="json", exclude_unset=True)
 
 

@@ -25,7 +25,7 @@ def read_data(kind: EventType, stored: Mapping[str, Any]) -> EventData:
 
 
 class Event(Value):
-    """Something that happened, not yet placed in the log."""
+    """Something that happened, before it has a sequence number in the log."""
 
     type: EventType
     occurred_at: datetime
@@ -68,11 +68,11 @@ class Record(Event):
 
 
 AMOUNT_EVENT_TYPES: Final = frozenset({EventType.PAYMENT_FAILED, EventType.CHARGE_REQUESTED})
-"""Types of rows with an `amount` and its `currency` that there were before all amounts became ISO's minor units."""
+"""Types of rows whose `amount` releases before ISO minor units wrote in the provider's own units."""
 
 
 def upgrade_record(record: Record, provider: str) -> Record:
-    """A record as this release writes it; see `core.money.modern`."""
+    """The record with its amount in ISO minor units, as this release writes it; see `core.money.upgrade_amount`."""
     if record.type not in AMOUNT_EVENT_TYPES:
         return record
     stored = record.data.stored

@@ -1,4 +1,4 @@
-"""Which model reads `data` of which type of row."""
+"""Maps each event type to the model of its `data`."""
 
 from collections.abc import Mapping
 from typing import Final

@@ -1,4 +1,4 @@
-"""What rows hold, for people and for other programs: the JSON Schema of `data` by event type, and its table."""
+"""Documents the rows of the log: the JSON Schema of `data` by event type, and a Markdown table."""
 
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ def event_schemas() -> dict[str, dict[str, Any]]:
 
 
 def event_table() -> str:
-    """Types, what each says, and its keys, as a Markdown table."""
+    """A Markdown table with one line per event type: type, docstring of its model, and keys of `data`."""
     return "\n".join(["| Type | Says | `data` |", "|---|---|---|", *map(_line, EventType)]) + "\n"
 
 

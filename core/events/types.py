@@ -1,4 +1,4 @@
-"""The words of the event log: types of rows, states, triggers, and the closed lists of values that rows hold."""
+"""Enums of the event log (row types, states, triggers, closed value lists), and its timestamp format."""
 
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -147,10 +147,10 @@ class DisputeKind(StrEnum):
 
 
 def format_timestamp(moment: datetime) -> str:
-    """A time as `data` holds it: RFC 3339 in UTC, whole microseconds."""
+    """A time as `data` holds it: RFC 3339 in UTC with suffix Z, to the microsecond."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def parse_timestamp(text: Any) -> datetime | None:
-    """The time that `stamp` wrote; None for None."""
+    """The time that `format_timestamp` wrote, in UTC; None for empty input. Raises ValueError for other text."""
     return datetime.fromisoformat(text).astimezone(UTC) if text else None

@@ -21,7 +21,7 @@ class MessageKind(StrEnum):
     NO_CARD = "no_card"
     """A debit, a transfer or a wallet brought no money: nothing of ours can try it again, the customer can pay."""
     LAST_WARNING = "last_warning"
-    """The last word before the end."""
+    """The last message before the recovery ends."""
     RECOVERED = "recovered"
     ENDED = "ended"
 

@@ -1,4 +1,4 @@
-"""Which message is due when: made with every decision, and recorded with what it was made of."""
+"""Plans which message is due when; made with every decision and recorded with its inputs."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
@@ -85,7 +85,7 @@ def _limit_channels(step: CampaignStep, offered: frozenset[str]) -> CampaignStep
 
 
 def plan_messages(given: Occasion) -> MessagePlan:
-    """The messages of this occasion. Same occasion, same plan."""
+    """The message plan for this occasion. Pure: the same occasion gives the same plan."""
     return MessagePlan(messages=tuple(sorted(_list_messages(given), key=lambda one: one.at)), occasion=given)
 
 

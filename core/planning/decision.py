@@ -1,4 +1,4 @@
-"""One decision about one failure, as the rows that explain it: classified, segmented, assessed, planned."""
+"""Decides on one failure and returns the rows that explain it: classified, segmented, assessed, planned."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -29,7 +29,7 @@ _NO_DATA: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 def decide_on_failure(decision_input: DecisionInput, config: DecisionConfig) -> tuple[Event, ...]:
-    """All rows of the decision, in their order. Same findings and means, same rows."""
+    """All rows of the decision, in order. Pure: the same input and config give the same rows."""
     assignment = find_assignment(config.policy, decision_input.recovery, decision_input.facts)
     config = config.model_copy(update={"policy": apply_arm(config.policy, assignment)}) if assignment else config
     limits = config.policy.segment_named(decision_input.segment.name)
@@ -85,7 +85,7 @@ _WAITING_SENTENCES: Final[Mapping[NextAction, str]] = {
 
 
 def _fallback_time(decision_input: DecisionInput, limits: SegmentPolicy, config: DecisionConfig) -> datetime | None:
-    """When the method before has its turn, where a new one was tried out of turn and is of no use itself."""
+    """When the schedule goes on with the earlier method, after a new one was tried and refused; else None."""
     recovery, footing, at = (
         decision_input.recovery,
         decision_input.recovery.footing,
@@ -122,7 +122,7 @@ def _give_up_row(
     config: DecisionConfig,
     limits: SegmentPolicy,
 ) -> RowDraft:
-    """No further retry by itself: from now on the window waits for the customer, or for another method."""
+    """`retry.skipped` after the last scheduled retry: the recovery waits for the customer or a new method."""
     more = {"strategy": found.strategy, "rejected": list(found.rejected), "inputs": dump_planner_inputs(inputs)}
     waits = found.reason is ExhaustionReason.NEW_METHOD
     until = (
@@ -135,7 +135,7 @@ def _give_up_row(
 
 
 def _kept_time(decision_input: DecisionInput, limits: SegmentPolicy, config: DecisionConfig) -> datetime | None:
-    """A try out of turn doesn't move the schedule, unless its answer calls for a longer wait or for no retry."""
+    """The scheduled time that stays after an unscheduled attempt; None if a longer wait or no retry is due."""
     recovery, cause = decision_input.recovery, decision_input.classification.cause
     retried = config.policy.strategy_for(limits.name, cause) and recovery.attempts_used < limits.attempts_allowed
     at = recovery.next_attempt_at
@@ -147,7 +147,7 @@ def _kept_time(decision_input: DecisionInput, limits: SegmentPolicy, config: Dec
 
 
 def _earliest_time(decision_input: DecisionInput, config: DecisionConfig) -> datetime:
-    """When asked waits and cool-downs of the newest failure are over."""
+    """When requested wait and cool-down of the newest failure are over (UTC); not before `now`."""
     asked = timedelta(seconds=decision_input.classification.wait_seconds or 0)
     cool_down = timedelta(seconds=config.policy.cool_down_seconds.get(decision_input.classification.cause, 0))
     since = decision_input.recovery.failed_at or decision_input.now
@@ -215,7 +215,7 @@ def _window_end(decision_input: DecisionInput, limits: SegmentPolicy, config: De
 def _deadline_data(
     decision_input: DecisionInput, limits: SegmentPolicy, config: DecisionConfig, reviewed: bool = True
 ) -> dict[str, Any]:
-    """Until when a person may act: the operator first where it is theirs to act, else the customer."""
+    """Deadlines as text (UTC): `until` of the review or the customer, `customer_until` of the customer."""
     review = decision_input.now + config.time_scale.shorten(timedelta(days=limits.review_deadline_days))
     begins = review if reviewed else decision_input.now
     customer = begins + config.time_scale.shorten(timedelta(days=limits.customer_deadline_days))

@@ -1,4 +1,4 @@
-"""The messages that belong to a decision, as part of its last row."""
+"""Plans the messages to the customer for a decision, and adds them to its last row."""
 
 from datetime import datetime
 from typing import Final
@@ -24,7 +24,7 @@ def add_message_plan(
     offered: frozenset[str],
     calendar: Calendar,
 ) -> tuple[Event, ...]:
-    """The same rows; the last one says what the customer is told when. Nothing where no channel ever was set up."""
+    """The rows, with the message plan in the last one; unchanged if no channel was ever set up."""
     if campaign is None or (not offered and decision_input.recovery.messages is None):
         return events
     *before, last = events
@@ -59,7 +59,7 @@ def _plan_for_decision(
 
 
 def _end_time(last: Event, config: DecisionConfig) -> datetime | None:
-    """When it is over unless something happens: the customer's deadline, or the last retry. None: not known yet."""
+    """When the recovery ends by itself (UTC): the customer's deadline or the last retry; None: not known yet."""
     if last.type is EventType.RETRY_SKIPPED:
         waits = last.data.get("action") in WAITS_FOR_PEOPLE
         return parse_timestamp(last.data.get("customer_until") or last.data.get("until")) if waits else None
@@ -67,7 +67,7 @@ def _end_time(last: Event, config: DecisionConfig) -> datetime | None:
 
 
 def _is_last(planned: Event, config: DecisionConfig) -> bool:
-    """Whether no retry would follow this one, as far as the strategy can say today."""
+    """Whether the strategy, asked with today's inputs, would plan no retry after this one."""
     data = planned.data
     if data.get("retry", 0) >= data.get("attempts_allowed", 0):
         return True

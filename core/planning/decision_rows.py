@@ -1,4 +1,4 @@
-"""What a decision is made from and with, and the rows of its first three stages: classified, segmented, assessed."""
+"""Decision input and config, and the rows of the first three stages: classified, segmented, assessed."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -18,11 +18,11 @@ from core.segmentation.rules import CustomerProfile, Segment
 from core.strategies.experience import Experience
 
 RowDraft = tuple[EventType, Mapping[str, Any]]
-"""What is to be written, before it gets time and number."""
+"""Type and `data` of a row, before it gets its time and sequence number."""
 
 
 class DecisionInput(Value):
-    """What is known when it is decided what comes next."""
+    """Everything that a decision is made from; with DecisionConfig it determines the rows."""
 
     recovery: Recovery
     facts: FailureFacts
@@ -31,13 +31,13 @@ class DecisionInput(Value):
     assessment: FraudAssessment
     now: datetime
     calendar: Calendar | None = None
-    """The customer's days, where the strategy needs them."""
+    """The customer's calendar, if the strategy needs it."""
     experience: Experience | None = None
-    """What such retries came to, where the strategy needs it."""
+    """Results of earlier retries, if the strategy needs them."""
 
 
 class DecisionConfig(Value):
-    """What it is decided with."""
+    """Policy, strategies and time scale that a decision is made with."""
 
     policy: Policy
     strategies: Mapping[str, StrategyFactory]
@@ -45,7 +45,7 @@ class DecisionConfig(Value):
 
 
 def classification_row(decision_input: DecisionInput) -> RowDraft:
-    """`failure.classified`: what the failure is, by which row of which table, and if there is something to charge."""
+    """`failure.classified`: category and cause, the table row that decided, and whether a method can be charged."""
     found, failure = decision_input.classification, decision_input.facts.failure
     data = {
         "category": found.category.value,
@@ -84,7 +84,7 @@ def segmentation_row(decision_input: DecisionInput, limits: SegmentPolicy, confi
 
 
 def assessment_row(decision_input: DecisionInput) -> RowDraft:
-    """`fraud.assessed`: the level with all that it was made from."""
+    """`fraud.assessed`: the level with all inputs of the assessment."""
     risk, assessment = decision_input.facts.risk, decision_input.assessment
     data = {
         "level": assessment.level.value,
@@ -107,12 +107,12 @@ def _country_data(facts: FailureFacts) -> dict[str, str | None]:
 
 
 def _profile_data(profile: CustomerProfile | None) -> dict[str, Any] | None:
-    """What the segment was decided from, without what isn't known."""
+    """The profile without its unknown fields; None without a profile."""
     return profile.model_dump(mode="json", exclude_none=True) if profile else None
 
 
 def initial_window_end(decision_input: DecisionInput, limits: SegmentPolicy, time_scale: TimeScale) -> datetime:
-    """When the window of retries ends (UTC), from the opening on; time in which the clock stood still is given back."""
+    """End of the retry window (UTC), counted from the opening and extended by the time a payment was processing."""
     opened_at, stopped = (
         decision_input.recovery.opened_at or decision_input.now,
         decision_input.recovery.clock_stopped_for(decision_input.now),

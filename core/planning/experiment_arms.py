@@ -1,4 +1,4 @@
-"""The policy as the arm of one recovery sees it."""
+"""Assigns a recovery to an arm of an experiment, and applies the arm's changes to the policy."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from core.recovery.state import Recovery
 
 
 def find_assignment(policy: Policy, recovery: Recovery, facts: FailureFacts) -> Assignment | None:
-    """The arm: dealt at the first decision, by customer or, where none is known, by invoice; afterwards as recorded."""
+    """The arm: assigned at the first decision, by customer id or else by invoice id; afterwards as recorded."""
     if recovery.segment:
         known = recovery.experiment and recovery.arm
         return Assignment(experiment=recovery.experiment or "", arm=recovery.arm or "") if known else None
@@ -20,7 +20,7 @@ def find_assignment(policy: Policy, recovery: Recovery, facts: FailureFacts) -> 
 
 
 def apply_arm(policy: Policy, assignment: Assignment | None) -> Policy:
-    """The policy with what the arm does differently. The same one for the holdout, and for an arm that is gone."""
+    """The policy with the arm's changes; unchanged for the holdout and for an arm that no longer exists."""
     arm = _find_arm(policy, assignment) if assignment else None
     if arm is None:
         return policy

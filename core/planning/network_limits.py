@@ -1,6 +1,6 @@
-"""A decision held against the card networks' rules as far as they are known when it is taken.
+"""Checks a decision against the card networks' rules at planning time, so that no plan names a forbidden time.
 
-The last word is said when the charge is about to be requested; this keeps plans from promising what can't be.
+The binding check is `core.recovery.network_check`, just before a charge is requested.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from core.recovery.state import Recovery
 
 
 def failed_credential(decision_input: DecisionInput) -> Credential:
-    """The card that failed."""
+    """The credential that failed, with the open amount (minor units)."""
     recovery, facts = decision_input.recovery, decision_input.facts
     return Credential(
         provider=recovery.provider,
@@ -31,7 +31,7 @@ def failed_credential(decision_input: DecisionInput) -> Credential:
 def apply_network_rules(
     recovery: Recovery, events: Sequence[Event], card: Credential, rules: NetworkRules, tries: Sequence[LedgerEntry]
 ) -> tuple[Event, ...]:
-    """The same rows; a failure that was itself a try too many with its fee, a plan moved to where it is allowed."""
+    """The rows, with the fee of a failure beyond a limit added and a plan moved to when an attempt is allowed."""
     failure = next((event for event in events if event.type is EventType.FAILURE_CLASSIFIED), None)
     new = provider_failure_entry(recovery, failure.read(FailureClassified)) if failure and recovery.unread else None
     if new and any((one.recovery_id, one.key) == (new.recovery_id, new.key) for one in tries):
@@ -49,7 +49,7 @@ def _window_end(event: Event) -> datetime | None:
 def _add_network_fee(
     event: Event, card: Credential, rules: NetworkRules, tries: Sequence[LedgerEntry], new: LedgerEntry | None
 ) -> Event:
-    """With the fee that the provider's own try caused, if it was one too many."""
+    """The event with the fee of the provider's own attempt, if that was beyond a limit."""
     if event.type is not EventType.FAILURE_CLASSIFIED or new is None or not new.outcome.is_counted:
         return event
     earlier = [one for one in tries if one.at <= new.at]
@@ -60,7 +60,7 @@ def _add_network_fee(
 def _move_plan(
     event: Event, card: Credential, rules: NetworkRules, tries: Sequence[LedgerEntry], ends: datetime | None
 ) -> Event:
-    """The plan where a try is allowed; what was planned stays in `network`, so that it can be derived again."""
+    """The plan moved to when an attempt is allowed, or given up; `network` keeps the original for rederivation."""
     if event.type is not EventType.RETRY_PLANNED:
         return event
     planned = event.read(RetryPlanned)

@@ -1,4 +1,4 @@
-"""When to charge again: what the strategy proposes, held against budget, window and the waits that were asked for."""
+"""Plans the next retry: the strategy's delay, limited by budget, window, cool-downs and requested waits."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -13,22 +13,22 @@ from core.strategies.base import Situation
 from core.strategies.fixed_ladder import FixedLadder
 
 LONGEST_DELAY_SECONDS = 10 * 366 * 86_400
-"""More than any window; keeps a nonsensical delay from leaving the calendar."""
+"""Seconds, more than any window; a delay beyond it is invalid and could overflow a date."""
 
 
 class Plan(Value):
     """The next scheduled retry."""
 
     at: datetime
-    """When it is really due, aware and in UTC, not before the situation's `now`."""
+    """Real due time, timezone-aware in UTC, not before the situation's `now`."""
     delay_seconds: int
-    """From the failure to the retry, jitter included, as the policy means it: TIME_SCALE doesn't show here."""
+    """Seconds from the failure to the retry, jitter included, in policy time: not shortened by TIME_SCALE."""
     strategy: str
     """Name of the policy's strategy that was followed."""
     policy_version: str
     why: str
     rejected: tuple[str, ...] = ()
-    """Alternatives that were not taken, and what spoke against them."""
+    """Alternatives that were rejected, with the reason."""
 
 
 class ExhaustionReason(StrEnum):
@@ -52,7 +52,7 @@ class Exhausted(Value):
 
 
 class _PlanContext(NamedTuple):
-    """What all steps of one plan look at."""
+    """Arguments shared by all steps of one plan."""
 
     situation: Situation
     policy: Policy
@@ -61,7 +61,7 @@ class _PlanContext(NamedTuple):
 
 
 class _StrategyAnswer(NamedTuple):
-    """A strategy's usable answer; no delay: it has none left."""
+    """A strategy's checked answer; `delay_seconds` None: no retry left."""
 
     strategy: str
     delay_seconds: int | None
@@ -70,7 +70,7 @@ class _StrategyAnswer(NamedTuple):
 
 
 class _UnusableAnswer(Exception):
-    """A strategy failed or answered nonsense; says how."""
+    """A strategy raised an error or gave an invalid answer; the text says which."""
 
 
 def plan_next_retry(
@@ -82,8 +82,8 @@ def plan_next_retry(
 ) -> Plan | Exhausted:
     """The next retry, or why there is none. Never raises for what a strategy does.
 
-    `window_ends_at` is a real time, already shortened by the pace. A strategy that fails, or that isn't a fixed ladder
-    and answers beyond the window, is replaced by the policy's fallback ladder, and the plan says so.
+    `window_ends_at` is a real time, already shortened by the time scale. A strategy that raises, or answers beyond the
+    window without `late_ends`, is replaced by the policy's fallback ladder, which `rejected` records.
     """
     frame = _PlanContext(
         bound_situation(situation, policy, window_ends_at, time_scale), policy, window_ends_at, time_scale
@@ -102,7 +102,7 @@ def plan_next_retry(
 
 
 def bound_situation(situation: Situation, policy: Policy, window_ends_at: datetime, time_scale: TimeScale) -> Situation:
-    """The situation with what the plan will be held against, as the policy counts time."""
+    """The situation with its earliest delay and window length, in seconds of policy time."""
     asked = _asked_wait(situation) * time_scale.factor
     elapsed, window = (
         _to_policy_seconds(one - situation.failed_at, time_scale) for one in (situation.now, window_ends_at)
@@ -123,7 +123,7 @@ def _to_policy_seconds(span: timedelta, time_scale: TimeScale) -> int:
 def _ask_strategy(
     frame: _PlanContext, spec: StrategySpec, strategies: Mapping[str, StrategyFactory]
 ) -> _StrategyAnswer:
-    """The strategy's answer, checked. Raises _Unusable."""
+    """The strategy's answer, checked. Raises _UnusableAnswer."""
     try:
         strategy = spec.build_strategy(strategies)
         answer = strategy.propose(frame.situation)
@@ -135,7 +135,7 @@ def _ask_strategy(
         raise _UnusableAnswer(_clean_text(str(error))) from error
     except Exception as error:  # a plug-in may raise anything, and a recovery must go on
         raise _UnusableAnswer(_clean_text(f"it raised {type(error).__name__}: {error}")) from error
-    # A ladder's last word may be "too late"; of another strategy it is taken for a mistake.
+    # With `late_ends`, a delay beyond the window ends the retries; without it, the answer is a mistake.
     if answer.late_ends is not True and _due_time(frame, delay) > frame.window_ends_at:
         raise _UnusableAnswer(f"its answer of {delay} s is beyond the window")
     return _StrategyAnswer(spec.name, delay, why)
@@ -178,17 +178,17 @@ def _apply_cool_down(frame: _PlanContext, delay: int) -> int:
 
 
 def _asked_wait(situation: Situation) -> int:
-    """The wait that somebody asked for, in seconds: a real wait, which no pace shortens."""
+    """The requested wait in seconds of real time: the time scale never shortens it."""
     return min(max(situation.asked_wait_seconds or 0, 0), LONGEST_DELAY_SECONDS)
 
 
 def _due_time(frame: _PlanContext, delay: int) -> datetime:
-    """The moment after our own delay as it really passes."""
+    """The real time at which a delay in policy seconds ends."""
     return frame.situation.failed_at + frame.time_scale.shorten(timedelta(seconds=delay))
 
 
 def _list_overruled(frame: _PlanContext, idea: _StrategyAnswer, delay: int, asked: int) -> tuple[str, ...]:
-    """What spoke against the strategy's own delay."""
+    """Why the strategy's own delay was lengthened; empty if it wasn't."""
     early = f"{idea.strategy}: {idea.delay_seconds} s is earlier than"
     cool_down = (f"{early} the cool-down of {delay} s after {frame.situation.cause}",)
     advice = (f"{early} the {asked} s that were asked for",)
@@ -203,6 +203,6 @@ def _build_exhausted(
 
 
 def _clean_text(text: object) -> str:
-    """A plug-in's words as the event log can hold them: printable, in one line, not long."""
+    """A plug-in's text made fit for the event log: printable, one line, 300 characters at most."""
     words = str(text)[:300]
     return words if words.isprintable() else "".join(one if one.isprintable() else " " for one in words)

@@ -1,6 +1,7 @@
-"""What a plan was made of, as its row keeps it: enough to make the plan again from the row alone.
+"""Records the inputs of a plan in its row, so that the plan can be derived again from the row alone.
 
-Integers and text only. A strategy's settings are kept as JSON text, since a plug-in's may hold what a row can't.
+Integers and text only, since the row is hashed. A strategy's settings are kept as JSON text, because a plug-in's may
+hold values that a row can't.
 """
 
 import json
@@ -15,12 +16,12 @@ from core.policy.policy import Policy, SegmentPolicy, StrategyFactory, StrategyS
 from core.strategies.base import Need, Situation
 
 _DERIVED: Final = {"earliest_seconds", "window_seconds"}
-"""Made anew by the planner."""
+"""Fields that the planner computes itself, so they are not recorded."""
 _RECORDED_POLICY: Final = "recorded"
 
 
 class PlannerInputs(NamedTuple):
-    """The arguments of `planner.plan`, but for the strategies that are installed."""
+    """The arguments of `planner.plan_next_retry`, except the installed strategies."""
 
     situation: Situation
     policy: Policy
@@ -29,7 +30,7 @@ class PlannerInputs(NamedTuple):
 
 
 def dump_planner_inputs(given: PlannerInputs) -> dict[str, Any]:
-    """The inputs as `data` of a row."""
+    """The inputs as the JSON object `inputs` of a row: integers, text and null."""
     situation, policy = given.situation, given.policy
     spec = policy.strategy_for(situation.segment, situation.cause)
     return {
@@ -44,9 +45,9 @@ def dump_planner_inputs(given: PlannerInputs) -> dict[str, Any]:
 
 
 def parse_planner_inputs(data: Mapping[str, Any], policy_version: str) -> PlannerInputs:
-    """The inputs again, in a policy that says of this case what the one of that version said.
+    """The inputs from a row, with a policy that holds what that version said of this case only.
 
-    Raises ValueError or KeyError where these aren't recorded inputs.
+    Raises ValueError or KeyError when `data` holds no recorded inputs.
     """
     situation, ends = Situation.model_validate(data["situation"]), parse_timestamp(data["window_ends_at"])
     if ends is None:
@@ -65,7 +66,7 @@ def parse_planner_inputs(data: Mapping[str, Any], policy_version: str) -> Planne
 
 
 def _recorded_segment(situation: Situation, spec: StrategySpec | None, allowed: int) -> SegmentPolicy:
-    """The segment as far as a plan looks at it."""
+    """A segment with the recorded limits; the plan reads no other field."""
     return SegmentPolicy(
         name=situation.segment,
         attempts_allowed=allowed,
@@ -86,7 +87,7 @@ NO_LOOKUPS: frozenset[Need] = frozenset()
 def required_lookups(
     policy: Policy, strategies: Mapping[str, StrategyFactory], segment: str, cause: Cause
 ) -> frozenset[Need]:
-    """What the strategy for such failures wants; nothing where none is installed or it says nonsense."""
+    """The lookups that the strategy for these failures needs; empty if it isn't installed or declares none validly."""
     spec = policy.strategy_for(segment, cause)
     said = getattr(strategies.get(spec.use), "needs", NO_LOOKUPS) if spec else NO_LOOKUPS
     return frozenset(one for one in Need if isinstance(said, set | frozenset | tuple | list) and one in said)

@@ -1,4 +1,4 @@
-"""A recorded decision derived again from its own row: does it still come out the same?"""
+"""Derives a recorded decision again from its own row, and compares the two."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -24,16 +24,16 @@ CLASSIFICATION_FIELDS: Final = ("category", "cause", "code", "decided_by", "wait
 
 
 class Rederivation(Value):
-    """How a decision compares with its row."""
+    """The comparison of a row with the decision derived again from it."""
 
     agrees: bool | None
-    """None: the row holds nothing that could be derived again."""
+    """None: the row holds no decision that could be derived again, or unreadable inputs."""
     why: str
-    """In words for a person."""
+    """The result as a short text for an operator."""
     recorded: Mapping[str, Any] = {}
     derived: Mapping[str, Any] = {}
     today: str | None = None
-    """What the policy in force would plan from the same inputs, where it is another version."""
+    """The plan of the policy in force from the same inputs, if its version differs."""
 
 
 NOT_REDERIVABLE: Final = Rederivation(agrees=None, why="this row holds no decision that could be derived again")
@@ -46,10 +46,10 @@ def rederive_decision(
     policy: Policy | None = None,
     tables: DeclineTables | None = None,
 ) -> Rederivation:
-    """The decision of this row again. Never raises for what a row holds.
+    """The row's plan or classification, derived again. Never raises for the content of a row.
 
-    A plan needs nothing but its row and the strategies that are installed; `policy` only says what is planned today.
-    A classification needs the tables and, for a merchant's overrides, the policy: as they are now.
+    A plan needs only its row and the installed strategies; `policy` only gives the plan of today. A classification uses
+    today's tables and today's overrides of the policy.
     """
     stored = record.data.stored
     if record.type is EventType.FAILURE_CLASSIFIED and tables:
@@ -64,7 +64,7 @@ def rederive_decision(
 
 
 def _check_messages(found: Rederivation, data: Mapping[str, Any]) -> Rederivation:
-    """The messages of the same row derived again too, where it plans any."""
+    """The comparison, extended to the row's planned messages if it has any."""
     if "messages" not in data or found.agrees is False:
         return found
     if is_reproducible(data["messages"]):
@@ -88,7 +88,7 @@ def _rederive_plan(
 
 
 def _before_network(data: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The row as the policy alone had it, where a card network's rule moved or ended the plan."""
+    """The row as planned before a card network's rule moved or ended the plan."""
     network = data.get("network") or {}
     if "planned_at" not in network:
         return data
@@ -96,7 +96,7 @@ def _before_network(data: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _check_kept_plan(data: Mapping[str, Any], inputs: Mapping[str, Any]) -> Rederivation:
-    """A plan that was left where it stood: it still had to lie between the asked waits and the end of the window."""
+    """Check a kept schedule: its time must lie after the requested waits and within the window."""
     earliest, at, ends = (parse_timestamp(inputs[key]) for key in ("earliest", "kept_at", "window_ends_at"))
     fits = bool(earliest and at and ends and earliest < at <= ends)
     return _compare_fields(data, {"at": inputs["kept_at"] if fits else None}, ("at",))
@@ -139,7 +139,7 @@ RECHECKED_EVENTS: Final = frozenset({EventType.CUSTOMER_SEGMENTED, EventType.FRA
 
 
 def rederive_segment_or_fraud(record: Record, policy: Policy) -> Rederivation:
-    """The decision again. Never raises for what a row holds; a row of an older release may hold too little."""
+    """The row's segment or fraud level, derived again. Never raises for the content of a row of any release."""
     data = record.data.stored
     if data.get("policy_version") != policy.version:
         why = f"made by policy {data.get('policy_version')}; the one in force is {policy.version}"

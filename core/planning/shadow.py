@@ -1,4 +1,4 @@
-"""What another policy would have done with the same findings: written beside the decision, and never followed."""
+"""The shadow policy: what it would have decided from the same input. Recorded beside the decision, never executed."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -12,16 +12,16 @@ from core.planning.network_limits import apply_network_rules
 from core.recovery.state import Recovery
 
 RETRY_ACTION: Final = "retry"
-"""The action of a row whose policy would charge again."""
+"""`action` of a shadow row whose policy would charge again."""
 RECORDED_FIELDS: Final = (
     "at", "delay_seconds", "strategy", "policy_version", "why", "rejected", "reason", "network", "inputs", "experiment",
     "arm",
 )  # fmt: skip
-"""What of the decision goes into the row: what it is, why, and what it is derived from."""
+"""Keys of the shadow decision that its row keeps: result, reasons and inputs."""
 
 
 class DecisionInForce(Value):
-    """What the decision in force knew of the card, and what it came to."""
+    """The decision of the policy in force, with the card, rules and attempts it was based on."""
 
     decision: Event
     card: Credential
@@ -30,10 +30,10 @@ class DecisionInForce(Value):
 
 
 def decide_shadow(decision_input: DecisionInput, config: DecisionConfig, beside: DecisionInForce) -> Event | None:
-    """The row of the other policy; None where the one in force decided nothing and let its schedule stand.
+    """The row of the shadow policy; None where the policy in force only kept its schedule.
 
-    Same findings and means, same row. Failure, segment and risk are taken as found; budget, window, strategy, network
-    limits of the merchant's own and arms of experiments are the other policy's.
+    Pure. Failure, segment and risk are those of the decision in force; budget, window, strategy, the merchant's network
+    limits and experiment arms are the shadow policy's.
     """
     if "kept_at" in (beside.decision.data.get("inputs") or {}):
         return None
@@ -46,7 +46,7 @@ def decide_shadow(decision_input: DecisionInput, config: DecisionConfig, beside:
 
 
 def without_policy_state(recovery: Recovery) -> Recovery:
-    """Without what the policy in force once gave it: arm, window and schedule are not the other policy's."""
+    """The recovery without segment, arm, window and schedule, which the policy in force set."""
     return recovery.with_changes(segment=None, experiment=None, arm=None, window_ends_at=None, next_attempt_at=None)
 
 
@@ -55,5 +55,5 @@ def _action_of(decision: Event) -> str:
 
 
 def _effect_of(decision: Event) -> tuple[Any, ...]:
-    """What comes of it: a charge at a moment, or something else."""
+    """Action and time of a decision, to compare two of them."""
     return _action_of(decision), decision.data.get("at")

@@ -1,4 +1,4 @@
-"""What goes before and after a provider's call, as events: pure helpers of `charging`."""
+"""Events before and after a provider's charge call: pure helpers of `activities.charging`."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -23,13 +23,13 @@ from core.recovery.invoice_check import REVIEW_PERIOD, announced_facts, check_in
 from core.recovery.state import Recovery
 
 RECHECK_MARGIN: Final = timedelta(hours=1)
-"""How long after the provider's own retry we look again."""
+"""Delay of the next read after the provider's own retry."""
 UNKNOWN_CHARGE_DEADLINE: Final = timedelta(hours=24)
-"""After this, a charge that can't be sent again and was not found is a person's matter (money law 5)."""
+"""Age at which an unknown charge that can be neither repeated nor found goes to manual review."""
 
 
 def order_in_flight(recovery: Recovery) -> ChargeOrder:
-    """The order in flight; to be asked for only where there is one."""
+    """The order in flight. Raises ValueError when no charge is in flight."""
     if recovery.in_flight is None:
         raise ValueError("no charge is in flight")
     return recovery.in_flight
@@ -38,12 +38,12 @@ def order_in_flight(recovery: Recovery) -> ChargeOrder:
 def request_charge(
     recovery: Recovery, invoice: InvoiceView, trigger: Trigger, method_id: str | None, now: datetime
 ) -> tuple[Event, ...]:
-    """`charge.requested`, or what a fresh look at the invoice says against it."""
+    """`charge.requested`, or the event that says why this invoice is not charged now. Never empty."""
     if trigger is Trigger.MANUAL and invoice.processing and invoice.status is InvoiceStatus.OPEN:
         return (refusal_event(trigger, "in_flight", "a payment of this invoice is on its way at the provider", now),)
     if events := check_invoice(recovery, invoice, now):
         stands_back = events[0].data.get("action") == "stand_back"
-        # Somebody waits for the answer: not kept for the day on which nothing is in the way any more.
+        # A manual charge is refused, not postponed: an operator waits for the answer.
         return (
             (refusal_event(trigger, "paused", events[0].data["why"], now),)
             if trigger is Trigger.MANUAL and stands_back
@@ -65,7 +65,7 @@ def request_charge(
 
 
 def _replan_event(able: Chargeability, now: datetime) -> Event:
-    """What the plan counted on is gone: the decision that follows asks the customer, with its own deadlines."""
+    """The planned method can't be charged: a new decision follows, which sets its own deadlines for the customer."""
     data = {"action": "decide_anew", "reason": able.value, "why": ABILITY_SENTENCES[able]}
     return Event(type=EventType.RETRY_SKIPPED, occurred_at=now, data=data)
 
@@ -73,7 +73,7 @@ def _replan_event(able: Chargeability, now: datetime) -> Event:
 def unchargeable_event(
     recovery: Recovery, able: Chargeability, trigger: Trigger, named: str | None, now: datetime
 ) -> Event:
-    """Nothing to charge: a schedule waits for the customer, what was asked for is refused and changes nothing else."""
+    """No chargeable method: a scheduled charge waits for the customer; any other is refused, and the state stays."""
     if trigger is Trigger.SCHEDULED:
         until = format_timestamp(max(recovery.window_ends_at or now, now + REVIEW_PERIOD))
         data = {"action": "wait_for_method", "reason": able.value, "until": until, "why": ABILITY_SENTENCES[able]}
@@ -83,7 +83,7 @@ def unchargeable_event(
 
 
 def refusal_event(trigger: Trigger, code: str, why: str, now: datetime, **more: str | None) -> Event:
-    """A charge that was asked for is not made; `code` is one of the contract's where a person asked."""
+    """`retry.skipped` for a refused charge; for an operator's request, `code` is a refusal code of the API."""
     data = {"action": "refuse", "reason": code, "trigger": trigger.value, "why": why} | more
     known = {key: value for key, value in data.items() if value is not None}
     return Event(type=EventType.RETRY_SKIPPED, occurred_at=now, data=known)
@@ -107,7 +107,7 @@ def _charge_request(
 
 
 def _provider_retry_event(until: datetime, now: datetime) -> Event:
-    """Two schedulers on one invoice charge twice as often: the provider's own retry goes first."""
+    """Postpone to after the provider's own retry: two schedulers on one invoice would charge twice as often."""
     at = until + RECHECK_MARGIN
     why = f"the provider itself tries at {format_timestamp(until)}; we look again after that"
     data = {"reason": "provider_retry", "action": "postpone", "at": format_timestamp(at), "why": why}
@@ -115,7 +115,7 @@ def _provider_retry_event(until: datetime, now: datetime) -> Event:
 
 
 def _payment_under_way_event(now: datetime) -> Event:
-    """One attempt in flight at a time, whoever began it."""
+    """Postpone while another payment of the invoice is processing: one attempt is in flight at a time."""
     at = now + RECHECK_MARGIN
     why = "a payment of this invoice is under way at the provider; we look again when it may be over"
     data = {"reason": "payment_under_way", "action": "postpone", "at": format_timestamp(at), "why": why}
@@ -134,12 +134,12 @@ def _missing_invoice_event(now: datetime) -> Event:
 
 
 def is_refused_unexecuted(result: ChargeResult) -> bool:
-    """Whether a no came before anything was executed: said to a repeat, it tells nothing of the first time."""
+    """Whether a refusal created no charge at the provider; as the answer to a repeat, it proves nothing."""
     return result.outcome in {Outcome.DECLINED, Outcome.NOT_CHARGED} and result.charge_id is None
 
 
 def manual_review_event(recovery: Recovery, now: datetime) -> Event:
-    """To a person: what became of the charge in flight can't be found out any more."""
+    """`retry.skipped` that sends a charge which can't be reconciled to manual review."""
     until = format_timestamp(now + REVIEW_PERIOD)
     data = {
         "reason": "charge_unknown",
@@ -154,7 +154,7 @@ def manual_review_event(recovery: Recovery, now: datetime) -> Event:
 def charge_result_event(
     recovery: Recovery, result: ChargeResult, now: datetime, *, repeated: bool, by_reading: bool
 ) -> Event | None:
-    """The row of a result; None for a charge that is still unknown and was written down as such before."""
+    """The event of a charge result; None for an unknown outcome that has its row already."""
     unsettled = recovery.unsettled
     if result.outcome is Outcome.UNKNOWN and unsettled:
         return None
@@ -177,7 +177,7 @@ def charge_result_event(
 
 
 def _partial_amount(recovery: Recovery, result: ChargeResult) -> int | None:
-    """What came, where it is less than was asked for."""
+    """The amount paid, minor units, if it is less than was requested; else None."""
     part = result.amount is not None and result.amount < order_in_flight(recovery).amount
     return result.amount if part and result.outcome is Outcome.SUCCEEDED else None
 
@@ -190,16 +190,16 @@ _EVENT_TYPES_BY_OUTCOME: Final = {
 
 
 def facts_from_decline(recovery: Recovery, records: Sequence[Record]) -> FailureFacts | None:
-    """What a decline says of failure and card: enough to decide on without another read.
+    """Failure and card of a decline, enough to decide on without another read; None if the charge was not declined.
 
-    Taken from the rows, so that an execution that only finds them tells the same as the one that wrote them.
+    Taken from the rows, so that a repeated execution that only finds them returns the same facts.
     """
     landed = next((record for record in reversed(records) if record.type in _RESULT_OUTCOMES), None)
     if landed is None or landed.data.get("outcome", _RESULT_OUTCOMES[landed.type]) != Outcome.DECLINED:
         return None
     failure = Failure.model_validate(landed.data.get("failure") or {})
     card = Card.model_validate(landed.data.get("card") or {})
-    # Of a method that is charged for the first time, nothing is known from the one before.
+    # The network of the failed card doesn't apply to a method that is charged for the first time.
     same = _requested_method(records) in {None, recovery.method_in_use}
     network = failure.network or card.network or (recovery.failure.network if same else None)
     known = {"failure": failure.model_copy(update={"network": network}), "card": card, "missing": ()}
@@ -207,7 +207,7 @@ def facts_from_decline(recovery: Recovery, records: Sequence[Record]) -> Failure
 
 
 def _requested_method(records: Sequence[Record]) -> str | None:
-    """The method that the charge in these rows named."""
+    """The payment method that the newest `charge.requested` in these rows named; None: the provider's default."""
     request = next((one for one in reversed(records) if one.type is EventType.CHARGE_REQUESTED), None)
     return request.data.get("method_id") if request else None
 
@@ -217,15 +217,15 @@ _RESULT_OUTCOMES: Final[Mapping[EventType, Outcome | None]] = {
     EventType.CHARGE_DECLINED: Outcome.DECLINED,
     EventType.CHARGE_RECONCILED: None,
 }
-"""The rows that end a charge; a reconciled one names its outcome."""
+"""Rows that end a charge, with their outcome; a reconciled row names its own in `outcome`."""
 
 
 MISSING_CODE: Final = "code"
-"""In `FailureFacts.missing`: what was read says that the payment failed, and of the reason nothing."""
+"""In `FailureFacts.missing`: the read shows that the payment failed, but not the decline code."""
 
 
 def complete_facts(facts: FailureFacts, recovery: Recovery) -> FailureFacts:
-    """What was read, with what the event said where reading found nothing; never the codes of another charge."""
+    """The facts read, completed from the event where the read has gaps; codes of another charge are never mixed in."""
     read, known = facts.failure, recovery.failure
     other = read.charge_id and known.charge_id and read.charge_id != known.charge_id
     said = {} if other else known.model_dump(exclude_none=True)

@@ -1,4 +1,4 @@
-"""What the rows of a charge change in a recovery: from its request to its end."""
+"""Folds of the rows of a charge, from `charge.requested` to its result."""
 
 from core.events import CloseReason, Record, State
 from core.events.money_data import ChargeEnd, ChargeReconciled, ChargeRequested
@@ -7,19 +7,19 @@ from core.recovery.state import ChargeFallback, Ending, Recovery
 
 
 def end_recovery(recovery: Recovery, state: State, reason: str) -> Recovery:
-    """The first ending stands, but money that came in beats them all."""
+    """The recovery with its ending set. The first ending stands, unless RECOVERED replaces it."""
     if recovery.ending and state is not State.RECOVERED:
         return recovery
     return recovery.with_changes(ending=Ending(state=state, reason=reason))
 
 
 def remember_event(recovery: Recovery, event_id: str | None) -> Recovery:
-    """The recovery that knows this provider event when it comes again."""
+    """The recovery with this provider event's id stored, so that a redelivery has no effect."""
     return recovery if event_id is None else recovery.with_changes(event_ids=(*recovery.event_ids, event_id))
 
 
 def apply_charge_request(recovery: Recovery, record: Record) -> Recovery:
-    """A charge is in flight, under its own key and parameters."""
+    """The recovery with the charge in flight; every repeat uses the key and parameters stored here."""
     data = record.read(ChargeRequested)
     recovery = _switch_method(recovery.with_changes(footing=recovery.charge_fallback), data)
     order = ChargeOrder(
@@ -53,7 +53,7 @@ def apply_charge_request(recovery: Recovery, record: Record) -> Recovery:
 
 
 def _switch_method(recovery: Recovery, data: ChargeRequested) -> Recovery:
-    """Limits and classification belong to the method that is charged: of another one nothing is known from before."""
+    """The recovery with another named method in use: card and network limits of the one before don't apply to it."""
     named = data.method_id
     if named in {None, recovery.method_in_use}:
         return recovery
@@ -62,7 +62,7 @@ def _switch_method(recovery: Recovery, data: ChargeRequested) -> Recovery:
 
 
 def clear_charge(recovery: Recovery, record: Record) -> Recovery:
-    """No charge is in flight any more."""
+    """The recovery without a charge in flight; the id of the finished charge is kept to recognise its echo."""
     data = record.read(ChargeEnd)
     made = (*recovery.charge_ids, data.charge_id) if data.charge_id else recovery.charge_ids
     event_id = data.event_id if isinstance(data, ChargeReconciled) else None
@@ -77,7 +77,7 @@ def clear_charge(recovery: Recovery, record: Record) -> Recovery:
 
 
 def apply_charge_success(recovery: Recovery, record: Record) -> Recovery:
-    """The end; or, where less came than was asked for, the rest stays open and is decided on."""
+    """Ending RECOVERED; after a partial payment, the rest (minor units) stays open and needs a decision."""
     data = record.read(ChargeEnd)
     came, asked = data.amount, recovery.in_flight.amount if recovery.in_flight else recovery.amount
     after = clear_charge(recovery, record)
@@ -89,13 +89,13 @@ def apply_charge_success(recovery: Recovery, record: Record) -> Recovery:
 
 
 def count_payment(recovery: Recovery, payment_id: str | None) -> Recovery:
-    """The recovery that adds this payment's money up no second time."""
+    """The recovery with this payment's id stored, so that its amount is never added twice."""
     known = payment_id is None or payment_id in recovery.payments_counted
     return recovery if known else recovery.with_changes(payments_counted=(*recovery.payments_counted, payment_id))
 
 
 def apply_charge_decline(recovery: Recovery, record: Record) -> Recovery:
-    """The attempt's moment is what the next delay counts from."""
+    """The recovery after a decline; the next delay counts from the time of the request, not of the answer."""
     data = record.read(ChargeEnd)
     failed_at = recovery.in_flight.requested_at if recovery.in_flight else record.occurred_at
     return clear_charge(recovery, record).with_changes(
@@ -108,12 +108,12 @@ def apply_charge_decline(recovery: Recovery, record: Record) -> Recovery:
 
 
 def apply_charge_unknown(recovery: Recovery, _: Record) -> Recovery:
-    """The charge in flight has no definite answer yet."""
+    """The recovery with its charge marked as unknown; it must be reconciled before the next one."""
     return recovery.with_changes(unsettled=True)
 
 
 def apply_charge_reconciled(recovery: Recovery, record: Record) -> Recovery:
-    """What became of the charge in flight, found out by other means than its own answer."""
+    """The recovery after a charge was reconciled: as succeeded, declined or not charged."""
     data = record.read(ChargeReconciled)
     match data.outcome:
         case Outcome.SUCCEEDED:
@@ -128,19 +128,19 @@ def apply_charge_reconciled(recovery: Recovery, record: Record) -> Recovery:
 
 
 def _apply_unfit_method(recovery: Recovery, record: Record) -> Recovery:
-    """A method that can't be charged costs nothing but its own try: budget, schedule and deadline stay."""
+    """The recovery after a method that can't be charged: budget, schedule and deadlines are as before the attempt."""
     order, trigger = recovery.in_flight, recovery.in_flight_trigger
     used = recovery.attempts_used - int(bool(trigger and trigger.uses_budget))
     back = clear_charge(recovery, record).with_changes(attempts_used=used)
     if order is None or order.method_id is None or record.read(ChargeReconciled).reason == NO_METHOD:
-        # A default that was read and can't be charged all the same must not be tried again and again.
+        # The default was refused as well: mark it as unfit, or every new decision would charge it again.
         unfit = (*recovery.unfit_methods, *recovery.default_methods[:1])
         return back.with_changes(no_method=True, unfit_methods=unfit, undecided=True, unread=True)
     back = back.with_changes(unfit_methods=(*recovery.unfit_methods, order.method_id))
     footing = recovery.footing or recovery.charge_fallback
     if footing.method != order.method_id:
         return back.restore_fallback(footing)
-    # The method that was in use all the time is gone: the provider's default is next, of which nothing is known yet.
+    # The method in use is gone: the provider's default is next, whose card and limits are not known yet.
     return back.restore_fallback(
         ChargeFallback(stage=footing.stage, failure=footing.failure, category=footing.category, cause=footing.cause)
     )

@@ -1,4 +1,4 @@
-"""Whether anything can be charged at all: a fact of its own, beside why the bank said no."""
+"""Whether a recovery has a payment method that can be charged; independent of the decline's cause."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -9,12 +9,12 @@ from core.recovery.state import Recovery
 
 
 def is_not_card(card: Card) -> bool:
-    """Whether this is surely something else than a card; what is not known is taken for a card."""
+    """Whether the method is known to be no card; an unknown kind counts as a card."""
     return card.kind not in {None, MethodKind.CARD}
 
 
 def assess_ability(recovery: Recovery, facts: FailureFacts) -> Chargeability:
-    """What the next charge would take: the method in use, else the default, else the one that failed."""
+    """Whether the next charge's method can be charged: the one in use, else the default, else the failed one."""
     invoice, named = facts.invoice, intended_method(recovery, facts.invoice)
     if recovery.no_method and invoice.method is None and not named:
         return Chargeability.NO_METHOD
@@ -26,9 +26,9 @@ def assess_ability(recovery: Recovery, facts: FailureFacts) -> Chargeability:
 
 
 def intended_method(recovery: Recovery, invoice: InvoiceView) -> str | None:
-    """The method that a charge names; None: the default.
+    """The id of the method that a charge names; None: the provider's default.
 
-    A new default that was refused for good, or is unfit, leaves the card that failed before it in its place.
+    If the default was refused for good or can't be charged, the method that failed before is named instead.
     """
     default, failed, useless = invoice.method, recovery.failure.method_id, _unusable_methods(recovery)
     spare = default is not None and default.method_id in useless and failed not in useless
@@ -36,14 +36,14 @@ def intended_method(recovery: Recovery, invoice: InvoiceView) -> str | None:
 
 
 def _unusable_methods(recovery: Recovery) -> set[str | None]:
-    """What is charged no more before there is new data of it."""
+    """Ids of methods that are not charged again without new data; None (no method) is one of them."""
     return {None, *recovery.dead_methods, *recovery.unfit_methods}
 
 
 def default_ability(recovery: Recovery, invoice: InvoiceView) -> Chargeability:
-    """Of what a charge without a name would take, where that was read.
+    """Whether the provider's default method, as read, can be charged.
 
-    One that was refused for good, or that the provider couldn't charge, is none: only another one, or new data, helps.
+    A default that was refused for good, or that the provider couldn't charge, counts as NO_METHOD.
     """
     method = invoice.method
     if method and is_not_card(method.card):
@@ -56,12 +56,12 @@ def default_ability(recovery: Recovery, invoice: InvoiceView) -> Chargeability:
 
 
 def _is_unreadable(facts: FailureFacts) -> bool:
-    """Whether a provider was asked that keeps no invoices: what its event left out is not stored."""
+    """Whether the provider can't be read: a method that its event doesn't name is not stored there."""
     return UNREADABLE_PROVIDER in facts.missing
 
 
 UNREADABLE_PROVIDER: Final = "no_invoices"
-"""In `FailureFacts.missing`: the provider can't be asked, and its event has said all there is."""
+"""In `FailureFacts.missing`: the provider can't be read, and its event held all there is."""
 ABILITY_SENTENCES: Final[Mapping[Chargeability, str]] = {
     Chargeability.NO_METHOD: "no payment method is stored: we wait for one",
     Chargeability.NOT_A_CARD: "what is stored is no card: it is left to the customer and the provider",

@@ -1,7 +1,7 @@
-"""Which operator commands stand in the log already.
+"""Finds operator commands that the log holds already.
 
-A workflow task that is lost behind the commit of a row is done again. Signals stand in the history in the same order
-then, so that their number within the run names them; a request and an update have ids of their own.
+A workflow task that is lost after its row was committed is executed again. Signals keep their order in the history, so
+run id and number identify them; a request and an update have their own ids.
 """
 
 from typing import Final
@@ -23,17 +23,17 @@ COMMAND_EVENT_TYPES: Final = frozenset(
         EventType.REVIEWED,
     }
 )
-"""Rows of operator commands, followed or refused."""
+"""Types of rows of operator commands, accepted or refused."""
 _COMMAND_IDS: Final = ("signal", "request_id")
 
 
 def signal_name(run_id: str, number: int) -> str:
-    """The name of the signal of this number (from 1) within its run."""
+    """The id `run:number` of a signal, numbered from 1 within its run."""
     return f"{run_id}:{number}"
 
 
 def remember_command(recovery: Recovery, record: Record) -> Recovery:
-    """The recovery that remembers the command of this row; rows from before commands had names change nothing.
+    """The recovery with the id of this row's command stored; rows of releases without command ids change nothing.
 
     A request that was refused may be made again, so its id is not kept.
     """
@@ -46,10 +46,10 @@ def remember_command(recovery: Recovery, record: Record) -> Recovery:
 
 
 def is_command_recorded(recovery: Recovery, command: Command) -> bool:
-    """Whether the log holds what became of this command.
+    """Whether the log shows that this command was handled.
 
-    Signals are handled in their order: one before the last that has a row was handled, too, also where it left no row
-    (an idle one, under older rules).
+    Signals are handled in order: one numbered before the last recorded signal was handled too, even without a row
+    (a pause or resume that changed nothing, under rules 1).
     """
     if command.request_id is not None and command.request_id in recovery.requests:
         return True
@@ -65,6 +65,6 @@ def _split_signal_name(signal: str) -> tuple[str, int]:
 
 
 def is_row_of(event: Event, record: Record) -> bool:
-    """Whether this row tells of this event: of its type, and of the same command where both have names."""
+    """Whether this row records this event: the same type and, where both have one, the same command id."""
     known = [name for name in _COMMAND_IDS if name in event.data and name in record.data]
     return record.type is event.type and all(record.data[name] == event.data[name] for name in known)

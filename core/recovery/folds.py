@@ -1,4 +1,4 @@
-"""What each type of record changes in a recovery: one small function a type, the table of them at the end."""
+"""How each type of record changes a recovery: one function per type, and the table `FOLDS` at the end."""
 
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -17,7 +17,7 @@ from core.recovery.state import PROVIDER_REFUSED, Recovery, StandBack
 
 
 def _apply_failure(recovery: Recovery, record: Record) -> Recovery:
-    """A failure that the provider caused: the next delay counts from it, so whatever was planned is void."""
+    """The recovery after a failure the provider reported: its plan is void, since the next delay counts from here."""
     data = record.read(PaymentFailed)
     return remember_event(recovery, data.event_id).with_changes(
         opened_at=recovery.opened_at or record.occurred_at,
@@ -40,7 +40,7 @@ def _apply_failure(recovery: Recovery, record: Record) -> Recovery:
 
 
 def _open_amount(recovery: Recovery, failed: int | None) -> int:
-    """What is open after this failure: a try of the whole says nothing against the parts that have come."""
+    """The open amount, minor units: a failed attempt for the whole invoice doesn't undo partial payments."""
     amount = failed or recovery.amount
     return min(amount, recovery.amount) if recovery.paid else amount
 
@@ -67,7 +67,7 @@ def _apply_classification(recovery: Recovery, record: Record) -> Recovery:
 
 
 def _refused_methods(recovery: Recovery, category: Category, failure: Failure) -> tuple[str, ...]:
-    """With the method that was refused now, if it was refused for good."""
+    """`dead_methods`, with the declined method added if it was a hard decline."""
     method = failure.method_id or recovery.method_in_use
     hard = category is Category.HARD_DECLINE
     return (*recovery.dead_methods, method) if hard and method else recovery.dead_methods
@@ -90,7 +90,7 @@ def _apply_segment(recovery: Recovery, record: Record) -> Recovery:
 
 
 def _apply_fraud_assessment(recovery: Recovery, record: Record) -> Recovery:
-    """Only a person lifts a hold."""
+    """The recovery with a fraud hold if the level isn't CLEAR; only an operator lifts a hold."""
     suspicious = record.read(FraudAssessed).level != FraudLevel.CLEAR
     return recovery.with_changes(fraud_hold=recovery.fraud_hold or suspicious)
 
@@ -117,7 +117,7 @@ def _apply_plan(recovery: Recovery, record: Record) -> Recovery:
 def _apply_skip(recovery: Recovery, record: Record) -> Recovery:
     data = record.read(RetrySkipped)
     if data.reason == PROVIDER_REFUSED and recovery.in_flight:
-        return recovery.with_changes(refusal_known=True)  # it must still be found out what became of the charge
+        return recovery.with_changes(refusal_known=True)  # the charge must still be reconciled
     if aside := _SIDE_ACTIONS.get(data.action):
         return aside(recovery, data)
     decided = apply_message_plan(recovery, data).with_changes(
@@ -143,13 +143,13 @@ def _apply_skip(recovery: Recovery, record: Record) -> Recovery:
 
 
 def _apply_refusal(recovery: Recovery, data: RetrySkipped) -> Recovery:
-    """What was asked for isn't done; a method that was the reason is known for it."""
+    """The recovery without the refused trigger; a method that caused the refusal counts as unfit."""
     unfit = (data.method_id,) if data.method_id else ()
     return recovery.with_changes(trigger=None, method_id=None, unfit_methods=(*recovery.unfit_methods, *unfit))
 
 
 def _send_to_review(before: Recovery, decided: Recovery, data: RetrySkipped) -> Recovery:
-    """A person's turn. Where only the provider's refusal is in the way, schedule and reading wait for its end."""
+    """The recovery in review. If the provider refuses the API key, schedule and pending read are kept for later."""
     deadlines = {"until": data.until, "customer_until": data.customer_until}
     review = decided.with_changes(stage=State.IN_REVIEW, **deadlines)
     if data.reason != PROVIDER_REFUSED:
@@ -159,7 +159,7 @@ def _send_to_review(before: Recovery, decided: Recovery, data: RetrySkipped) -> 
 
 
 def _apply_stand_back(recovery: Recovery, data: RetrySkipped) -> Recovery:
-    """Nothing happens before the look. A recovery that hasn't been decided on yet shows as waiting."""
+    """The recovery suspended until the next read, WAITING if it was undecided. Raises ValueError without its times."""
     if data.at is None or data.since is None:
         raise ValueError("a row that stands back says since when, and when to look")
     early = recovery.stage in {State.RECEIVED, State.CLASSIFIED, State.SEGMENTED}
@@ -176,14 +176,14 @@ _SIDE_ACTIONS: Final[Mapping[SkipAction, Callable[[Recovery, RetrySkipped], Reco
     ),
     SkipAction.STAND_BACK: _apply_stand_back,
 }
-"""Actions that decide nothing about the failure."""
+"""Actions that are no decision about the failure: they leave stage and plan to these functions."""
 
 
 def _remaining_trigger(recovery: Recovery, data: RetrySkipped) -> Trigger | None:
-    """Not any more, where it was held back just before it happened, or what was found out speaks against it.
+    """The trigger that stays after a skipped retry: None if this row skipped it, or if the new facts rule it out.
 
-    An operator may have asked before it was known that the card is refused for good, or held; a new method is
-    another card.
+    A manual trigger ends with a fraud hold or a hard decline, which the operator may not have known. A payment-method
+    change stays: it is another card.
     """
     hopeless = recovery.fraud_hold or recovery.category is Category.HARD_DECLINE
     if data.trigger or (hopeless and recovery.trigger is Trigger.MANUAL):
@@ -208,7 +208,7 @@ def _apply_resume(recovery: Recovery, _: Record) -> Recovery:
 
 
 def _apply_review(recovery: Recovery, record: Record) -> Recovery:
-    """Rejected ends it. Approved, a fraud case waits for another method, anything else is tried once, now."""
+    """Rejected: the recovery ends BLOCKED. Approved: a fraud case waits for a new method, any other is charged now."""
     if record.read(OperatorReviewed).decision != ReviewDecision.APPROVE:
         return end_recovery(recovery, State.BLOCKED, CloseReason.REJECTED)
     if recovery.standing_back and recovery.standing_back.reason == PROVIDER_REFUSED:
@@ -235,19 +235,19 @@ def _apply_closed_elsewhere(recovery: Recovery, record: Record) -> Recovery:
 
 
 def _apply_dispute(recovery: Recovery, record: Record) -> Recovery:
-    """A bank that only asks moves no money and blocks nothing."""
+    """Ending BLOCKED, except for an inquiry, which moves no money."""
     data = record.read(DisputeOpened)
     seen = remember_event(recovery, data.event_id)
     return seen if data.kind is DisputeKind.INQUIRY else end_recovery(seen, State.BLOCKED, data.kind)
 
 
 def _remember_late_event(recovery: Recovery, record: Record) -> Recovery:
-    """Without effect, but known when it comes again."""
+    """The recovery with the event's id stored; a late event has no other effect."""
     return remember_event(recovery, record.read(EventLate).event_id)
 
 
 def _apply_close(recovery: Recovery, record: Record) -> Recovery:
-    """Nothing more is written by anybody who still tries to find out about a charge that a person decided on."""
+    """The closed recovery. Without a charge in flight, a reconcile that is still running can't add rows to it."""
     data = record.read(RecoveryClosed)
     return recovery.with_changes(
         stage=data.state,

@@ -1,4 +1,4 @@
-"""What a fresh read of the invoice amounts to: the verdict that no lost, late or early event can change."""
+"""Checks a freshly read invoice: the event, if any, that its status calls for. Independent of webhook order."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
@@ -12,15 +12,15 @@ from core.recovery.machine import Close, closing_event
 from core.recovery.state import COLLECTION_PAUSED, PAYMENT_UNDER_WAY, PROVIDER_REFUSED, WRITTEN_OFF, Recovery
 
 FIRST_READ_DELAY: Final = timedelta(hours=1)
-"""A card or a wallet is through by then."""
+"""Delay before the first re-read of a payment that is processing: cards and wallets are done by then."""
 MAX_READ_DELAY: Final = timedelta(hours=12)
-"""Debits take days, and their end is told by webhook: looking is the net under it."""
+"""Longest delay between re-reads. Debits take days; their webhook comes first, and the read covers a lost one."""
 REVIEW_PERIOD: Final = timedelta(days=7)
-"""How long a person has to look at what only a person can mend."""
+"""Time that an operator has for a review that a charge or a read asks for."""
 
 
 def announced_facts(recovery: Recovery) -> FailureFacts:
-    """What the provider's event said, for a provider that can't be read now or at all."""
+    """Failure facts built from the provider's event alone, for a provider that can't be read now or at all."""
     invoice = InvoiceView(
         invoice_id=recovery.invoice_id,
         status=InvoiceStatus.OPEN,
@@ -34,9 +34,9 @@ def announced_facts(recovery: Recovery) -> FailureFacts:
 
 
 def reopen_returned_payment(recovery: Recovery, invoice: InvoiceView) -> InvoiceView:
-    """The invoice as the notice of its failure knows it, where that very payment still reads as through.
+    """The invoice, open again where it reads as paid only by the payment whose return is the failure.
 
-    A bank may give money back whose transaction stays `settled`: then it would pass for a payment of its own failure.
+    A bank may return a payment whose transaction stays `settled`: it must not count as a payment of the invoice.
     """
     newest = invoice.latest_charge_id if invoice.latest_charge_status == "succeeded" else None
     if invoice.status is not InvoiceStatus.PAID or newest is None or newest != recovery.failure.charge_id:
@@ -47,9 +47,9 @@ def reopen_returned_payment(recovery: Recovery, invoice: InvoiceView) -> Invoice
 
 
 def check_invoice(recovery: Recovery, invoice: InvoiceView, now: datetime) -> tuple[Event, ...]:
-    """The event that the invoice as it is now amounts to; none while it is open, ours, whole and at rest.
+    """At most one event that the invoice's state calls for; empty while it is open, in scope, unpaid and idle.
 
-    The order says what counts most: what is over, whose it is, what is on its way, how much is open.
+    Precedence: paid or closed, disputed, out of scope, payment processing, collection stopped, part paid.
     """
     return tuple(_invoice_events(recovery, invoice, now))[:1]
 
@@ -66,7 +66,7 @@ def _invoice_events(recovery: Recovery, invoice: InvoiceView, now: datetime) -> 
             EventType.RETRY_SKIPPED, now, action="out_of_scope", reason=rule, why=describe_scope_rule(rule)
         )
     if recovery.in_flight:
-        return  # what is on its way may be our own charge, and is settled first
+        return  # the payment that is processing may be our own charge, which is reconciled first
     pace = TimeScale(factor=invoice.time_scale)
     if recovery.rules > 1 and invoice.processing:
         yield stand_back_event(recovery, PAYMENT_UNDER_WAY, now, pace)
@@ -79,13 +79,13 @@ def _invoice_events(recovery: Recovery, invoice: InvoiceView, now: datetime) -> 
 
 
 def _is_nothing_open(recovery: Recovery, invoice: InvoiceView) -> bool:
-    """Credit notes and payments outside of the provider can bring an open invoice to nothing."""
+    """Whether an open invoice has nothing due: credit notes and payments outside the provider can do that."""
     known = recovery.rules > 1 and recovery.amount > 0
     return known and invoice.status is InvoiceStatus.OPEN and invoice.amount_due == 0
 
 
 def _close_reason(invoice: InvoiceView) -> str | None:
-    """Why nobody may collect it any more."""
+    """Why the invoice can't be collected any more: void, uncollectible, subscription ended, customer deleted."""
     closed = {InvoiceStatus.VOID: "voided", InvoiceStatus.UNCOLLECTIBLE: "uncollectible"}
     terms = invoice.terms
     if invoice.status in closed:
@@ -96,13 +96,13 @@ def _close_reason(invoice: InvoiceView) -> str | None:
 
 
 def part_payment_event(recovery: Recovery, amount: int, at: datetime, **data: Any) -> Event:
-    """Less is open than before: a part was paid, or credited. `amount` in minor units."""
+    """`invoice.paid_elsewhere` for a part that was paid or credited. `amount` is that part, in minor units."""
     money = {"amount": amount, "remaining": recovery.amount - amount, "currency": recovery.currency}
     return _build_event(EventType.PAID_ELSEWHERE, at, **money, **data)
 
 
 def stand_back_event(recovery: Recovery, why: str, now: datetime, time_scale: TimeScale = REAL_TIME) -> Event:
-    """Charge nothing and write to nobody until the next look."""
+    """`retry.skipped` that suspends charges and messages until the next read of the invoice."""
     since, at = _next_read(recovery, why, now, time_scale)
     data = {
         "action": "stand_back",
@@ -117,7 +117,7 @@ def stand_back_event(recovery: Recovery, why: str, now: datetime, time_scale: Ti
 def _next_read(
     recovery: Recovery, why: str, now: datetime, time_scale: TimeScale = REAL_TIME
 ) -> tuple[datetime, datetime]:
-    """Since when this is in the way, and when to look again: each look comes later than the one before."""
+    """Start of the suspension and time of the next read (UTC). The delay equals the time passed, within its limits."""
     back = recovery.standing_back
     since = back.since if back and back.reason == why else now
     return since, now + min(max(now - since, time_scale.shorten(FIRST_READ_DELAY)), time_scale.shorten(MAX_READ_DELAY))
@@ -131,7 +131,7 @@ _STAND_BACK_SENTENCES: Final[Mapping[str, str]] = {
 
 
 def provider_refusal_event(recovery: Recovery, sentence: str, now: datetime) -> Event:
-    """Operators hear of it once; then it is looked at again by itself, so that mending the key is enough."""
+    """The row for a provider that refuses the API key. Reads go on by themselves, so that a mended key is enough."""
     back = recovery.standing_back
     again = back is not None and back.reason == PROVIDER_REFUSED
     since, at = _next_read(recovery, PROVIDER_REFUSED, now)
@@ -147,7 +147,7 @@ def provider_refusal_event(recovery: Recovery, sentence: str, now: datetime) -> 
 
 
 def final_check_events(recovery: Recovery, step: Close, invoice: InvoiceView, now: datetime) -> tuple[Event, ...]:
-    """The end, or what the last look found against it. A pause of the merchant's is no reason to wait for longer."""
+    """The closing event, or what the final read found instead; stopped collection doesn't delay the end."""
     found = check_invoice(recovery, invoice, now)
     waits = any(event.data.get("reason") in {COLLECTION_PAUSED, WRITTEN_OFF} for event in found)
     return found if found and not waits else (closing_event(step, now),)

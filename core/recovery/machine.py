@@ -1,4 +1,4 @@
-"""The law of a recovery: which state may follow which, and what to do next.
+"""The state machine of a recovery: which state may follow which, and what to do next.
 
 `apply` folds one record of the log into the state, `next_step` says what the state calls for. Both are pure: the
 workflow, the simulator and the rebuild of the read model drive the same two functions.
@@ -18,37 +18,37 @@ from core.recovery.messages import DueMessage, next_message
 from core.recovery.state import COLLECTION_PAUSED, PAYMENT_UNDER_WAY, PROVIDER_REFUSED, WRITTEN_OFF, Recovery, StandBack
 
 LATE_CHARGE_TOLERANCE: Final = timedelta(hours=1)
-"""How late a charge may be for its window: a worker that was down must not cost an attempt."""
+"""How long after the window a charge is still made, so that a worker outage doesn't cost an attempt."""
 
 
 class Read(Value):
-    """Ask the provider about a failure that it announced."""
+    """Read invoice and failure at the provider."""
 
 
 class Decide(Value):
-    """Classify the failure and plan."""
+    """Classify the failure and plan the next action."""
 
 
 class Charge(Value):
-    """Charge now."""
+    """Request a charge now; `method_id` None: the provider's default method."""
 
     trigger: Trigger
     method_id: str | None = None
 
 
 class Reconcile(Value):
-    """Find out what became of the charge in flight."""
+    """Reconcile the charge in flight before anything else."""
 
 
 class Wait(Value):
-    """Nothing to do before `until` (None: before somebody says something)."""
+    """Nothing to do before `until` (UTC; None: until an event or command arrives)."""
 
     until: datetime | None
     why: str
 
 
 class Notify(Value):
-    """Tell the customer something over one channel. Nothing waits for it: `until` is when the next charge is due."""
+    """Send a message to the customer over one channel. No charge waits for it: `until` is the next step's time."""
 
     message: Message
     channel: str
@@ -57,23 +57,23 @@ class Notify(Value):
 
 
 class Close(Value):
-    """The recovery is over; write it down."""
+    """The recovery is over: write `recovery.closed`."""
 
     state: State
     reason: str
     read_first: bool = False
-    """Whether the provider is asked once more first: money may have come, or be on its way, that nobody told of."""
+    """Whether a final read comes first: a payment may have arrived, or be processing, without an event."""
 
 
 class Done(Value):
-    """It is written down."""
+    """The recovery is closed in the log; no step is left."""
 
 
 Step = Read | Decide | Charge | Reconcile | Wait | Notify | Close | Done
 
 
 def next_step(recovery: Recovery, now: datetime) -> Step:
-    """What to do at this moment: about the money first, and where that can wait, about the customer."""
+    """The next step at `now` (UTC): the one about the money, or a due message where that one only waits."""
     step = _next_money_step(recovery, now)
     if recovery.messages is None or not isinstance(step, Wait | Done) or _suppresses_messages(recovery):
         return step
@@ -87,12 +87,13 @@ def next_step(recovery: Recovery, now: datetime) -> Step:
 
 
 def _suppresses_messages(recovery: Recovery) -> bool:
-    """Nobody is reminded of what they are paying just now."""
+    """Whether messages wait: the recovery is open, and paused or suspended; a payment may be processing."""
     return bool(recovery.paused or recovery.standing_back) and not recovery.stage.is_final
 
 
 def _next_money_step(recovery: Recovery, now: datetime) -> Step:
-    """The order of these lines is the product."""
+    """The next step without regard to messages."""
+    # Order matters: reconcile before an ending, so that money in flight counts; then suspension, read and decision.
     if recovery.stage.is_final:
         return Done()
     if recovery.in_flight and recovery.stage is not State.IN_REVIEW:
@@ -100,7 +101,7 @@ def _next_money_step(recovery: Recovery, now: datetime) -> Step:
     if recovery.ending:
         return Close(state=recovery.ending.state, reason=recovery.ending.reason)
     if recovery.in_flight:
-        return _review_step(recovery, now)  # nobody could find out; only a person or the provider can say
+        return _review_step(recovery, now)  # can't be reconciled by itself: an operator or a webhook decides
     if recovery.standing_back:
         return _standing_back_step(recovery, recovery.standing_back, now)
     if recovery.unread:
@@ -113,7 +114,7 @@ def _next_money_step(recovery: Recovery, now: datetime) -> Step:
 
 
 def _standing_back_step(recovery: Recovery, back: StandBack, now: datetime) -> Step:
-    """Look again when it is time. What doesn't stop the clock ends with the review or the window."""
+    """Wait for the next read of a suspended recovery, read, or close it at its deadline."""
     ends = back.since + MAX_STAND_BACK if back.stops_clock else recovery.until or recovery.window_ends_at
     ends = ends or back.since + MAX_STAND_BACK
     if now >= ends:
@@ -128,9 +129,9 @@ def _standing_back_step(recovery: Recovery, back: StandBack, now: datetime) -> S
 
 FINAL_READ_INTERVAL: Final = timedelta(hours=1)
 MAX_FINAL_READS: Final = 24
-"""Before a recovery is given up, a provider that gives no answer is asked again for a day: money may be on its way."""
+"""Final reads without an answer before a recovery closes all the same: a day, since a payment may be processing."""
 MAX_STAND_BACK: Final = timedelta(days=90)
-"""No debit takes longer; a state that the provider never corrects must not keep a recovery open for ever."""
+"""Longest suspension: no debit takes longer, and a stale state at the provider must not keep a recovery open."""
 _STAND_BACK_REASONS: Final[Mapping[str, str]] = {
     PAYMENT_UNDER_WAY: "a payment of this invoice is on its way",
     WRITTEN_OFF: "the invoice is written off: only a payment counts",
@@ -140,7 +141,7 @@ _STAND_BACK_REASONS: Final[Mapping[str, str]] = {
 
 
 def _close_exhausted(recovery: Recovery, reason: str) -> Close:
-    """Exhausted, after one more look where the recovery lives by the rules that know of it."""
+    """`Close` as EXHAUSTED, after a final read under rules 2 and later."""
     return Close(state=State.EXHAUSTED, reason=reason, read_first=recovery.rules > 1)
 
 
@@ -185,14 +186,14 @@ _STEPS_BY_STATE: Final[Mapping[State, Callable[[Recovery, datetime], Step]]] = {
 FAILURE_EVENT_TYPES: Final = frozenset(
     {EventType.PAYMENT_FAILED, EventType.CHARGE_DECLINED, EventType.CHARGE_RECONCILED}
 )
-"""Rows after which the provider has something else to say about the failure than before."""
+"""Rows that make facts read before them out of date."""
 
 
 def begins_with_events(events: Sequence[Event], records: Sequence[Record]) -> bool:
-    """Whether these records begin with these events; else rows of a charge stand there, which we didn't know of.
+    """Whether these records begin with these events; if not, an earlier execution had committed other rows.
 
-    Told by their types and the commands they are of: a workflow task that is lost behind its commit (those of updates
-    often are) is done again at a later time, and finds its own rows with the earlier one.
+    Compares types and command ids, not times: a workflow task that is lost after its commit is executed again later,
+    and finds its own rows with the earlier time.
     """
     return len(records) >= len(events) and all(map(is_row_of, events, records))
 
@@ -201,12 +202,12 @@ RECONCILE_DELAYS: Final = tuple(timedelta(seconds=s) for s in (2, 5, 15, 60, 300
 
 
 def reconcile_delay(tries: int) -> timedelta:
-    """How long to wait before asking again about a charge without a definite answer."""
+    """Wait before the next attempt to reconcile an unknown charge, after `tries` of them: 2 s growing to 1 h."""
     return RECONCILE_DELAYS[min(tries, len(RECONCILE_DELAYS) - 1)]
 
 
 def apply(recovery: Recovery, record: Record) -> Recovery:
-    """The recovery after one more record. Records come in their sequence; data is as this service wrote it."""
+    """The recovery after one more record. Records must come in sequence; a refused command changes nothing."""
     record = upgrade_record(record, recovery.provider)
     recovery = remember_command(recovery, record)
     if record.data.get("refused"):
@@ -216,7 +217,7 @@ def apply(recovery: Recovery, record: Record) -> Recovery:
 
 
 def append_event(recovery: Recovery, event: Event) -> tuple[Recovery, Record]:
-    """The next record of the log for this event, and the recovery with it folded in."""
+    """The recovery with this event folded in, and the event as the next record of the log."""
     data = _policy_fields(recovery) | dict(event.data.stored) | _amount_units(recovery, event)
     draft = Record(**dict(event) | {"data": data}, sequence=recovery.sequence + 1, to_state=recovery.state)
     after = apply(recovery, draft)
@@ -225,7 +226,7 @@ def append_event(recovery: Recovery, event: Event) -> tuple[Recovery, Record]:
 
 
 def _policy_fields(recovery: Recovery) -> dict[str, str]:
-    """Every row names the policy and the arm that its recovery is run by, from the first decision on."""
+    """Policy version, experiment and arm for `data` of each row, from the first decision on."""
     known = {"policy_version": recovery.policy_version, "experiment": recovery.experiment, "arm": recovery.arm}
     return {name: value for name, value in known.items() if value is not None}
 
@@ -236,7 +237,7 @@ def _amount_units(recovery: Recovery, event: Event) -> dict[str, str]:
 
 
 def append_events(recovery: Recovery, events: Iterable[Event], now: datetime) -> tuple[Recovery, tuple[Record, ...]]:
-    """All these events as records, with the closing one behind them where they end the recovery."""
+    """The recovery and the records of these events, with `recovery.closed` added where they end it without a read."""
     records: list[Record] = []
     for event in events:
         recovery, record = append_event(recovery, event)
@@ -249,7 +250,7 @@ def append_events(recovery: Recovery, events: Iterable[Event], now: datetime) ->
 
 
 def closing_event(step: Close, now: datetime) -> Event:
-    """The event that ends a recovery."""
+    """`recovery.closed` with the step's state and reason."""
     return Event(
         type=EventType.RECOVERY_CLOSED,
         occurred_at=now,
@@ -258,7 +259,7 @@ def closing_event(step: Close, now: datetime) -> Event:
 
 
 def fold_records(recovery: Recovery, records: Iterable[Record]) -> Recovery:
-    """The recovery after all these records."""
+    """The recovery after these records, which must be in sequence."""
     for record in records:
         recovery = apply(recovery, record)
     return recovery

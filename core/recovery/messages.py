@@ -1,4 +1,4 @@
-"""The message that is due now: pure, out of the recovery's plan and what it was told already."""
+"""Finds the message to a customer that is due, from the recovery's message plan and the messages sent. Pure."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -12,20 +12,20 @@ from core.messages.plans import Message, MessagePlan
 from core.recovery.state import Recovery
 
 ADDRESSABLE_STATES: Final = frozenset({State.WAITING, State.AWAITING_CUSTOMER})
-"""While a person reviews, or a charge is under way, the customer hears nothing."""
+"""States in which messages are sent; not during a review or a charge."""
 
 
 class DueMessage(NamedTuple):
-    """A message that is still to go out over one channel."""
+    """A message that is due over one channel and not sent yet."""
 
     message: Message
     channel: str
 
 
 def next_message(recovery: Recovery, now: datetime) -> DueMessage | datetime | None:
-    """What to send now, else when the next one is due, else None.
+    """The message to send now, else the time (UTC) when the next one is due, else None.
 
-    Of several that are overdue only the latest is sent: after an outage nobody gets a week's mail at once.
+    Of several overdue messages only the latest is sent, so that an outage isn't followed by all of them at once.
     """
     waiting = list(_unsent_messages(recovery))
     ready = [one for one in waiting if one.message.at <= now]
@@ -36,7 +36,7 @@ def next_message(recovery: Recovery, now: datetime) -> DueMessage | datetime | N
 
 
 def message_key(step: str, channel: str) -> str:
-    """How a recovery remembers that it was told something."""
+    """The key `step/channel` of a message in `Recovery.told`."""
     return f"{step}/{channel}"
 
 
@@ -62,7 +62,7 @@ def _planned_messages(recovery: Recovery) -> tuple[Message, ...]:
 
 
 def _ending_messages(recovery: Recovery) -> tuple[Message, ...]:
-    """The good news for those who heard the bad; the bad end for everybody; of other endings nobody hears from us."""
+    """The closing message: RECOVERED for customers who heard of the failure, ENDED for all; none for other endings."""
     given = recovery.messages and recovery.messages.occasion
     kind = MessageKind.RECOVERED if recovery.stage is State.RECOVERED else MessageKind.ENDED
     silent = recovery.stage not in {State.RECOVERED, State.EXHAUSTED} or recovery.closed_at is None
@@ -73,7 +73,7 @@ def _ending_messages(recovery: Recovery) -> tuple[Message, ...]:
 
 
 def apply_message_plan(recovery: Recovery, data: RetryPlanned | RetrySkipped) -> Recovery:
-    """Each decision plans the messages anew; those told before stay told."""
+    """The recovery with this decision's message plan, which replaces the last one; sent messages stay sent."""
     if data.messages is None:
         return recovery
     plan = MessagePlan.model_validate(data.messages)
@@ -82,12 +82,12 @@ def apply_message_plan(recovery: Recovery, data: RetryPlanned | RetrySkipped) ->
 
 
 def apply_message_result(recovery: Recovery, record: Record) -> Recovery:
-    """Sent, maybe sent or given up: it is not sent again."""
+    """The recovery with this message marked as done (sent, maybe sent or given up), so it is never sent again."""
     data = record.read(MessageReported)
     heard = recovery.heard or data.outcome in {MessageOutcome.SENT, MessageOutcome.MAYBE_SENT}
     return recovery.with_changes(told=(*recovery.told, record_message_key(data)), heard=heard)
 
 
 def record_message_key(data: MessageReported) -> str:
-    """What `Recovery.told` calls the message of this row."""
+    """The key in `Recovery.told` of this row's message."""
     return f"{data.step}/{data.channel}"

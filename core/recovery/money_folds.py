@@ -1,4 +1,4 @@
-"""What rows of money that no charge of ours brought change in a recovery: parts, refunds, reversals, late payments."""
+"""Folds of money moved outside our charges: partial payments, refunds, reversals, late payments. Minor units."""
 
 from typing import Final
 
@@ -9,19 +9,19 @@ from core.recovery.state import Recovery
 
 
 def apply_paid_elsewhere(recovery: Recovery, record: Record) -> Recovery:
-    """The end; or a part, after which the rest stays open."""
+    """Ending RECOVERED; with `remaining`, only a part is paid and the rest stays open."""
     data = record.read(PaidElsewhere)
     seen = remember_event(recovery, data.event_id)
     if data.remaining:
         paid = recovery.paid + (data.amount or 0)
         rest = count_payment(seen, data.payment_id).with_changes(amount=data.remaining, paid=paid)
-        # It may be the payment that was waited for: then the rest is looked at now, not hours later.
+        # This may be the payment that was processing: read the rest now instead of at the next scheduled read.
         return _lift_stand_back(rest, record) if recovery.standing_back else rest
     return end_recovery(seen, State.RECOVERED, CloseReason.PAID_ELSEWHERE)
 
 
 def apply_refund(recovery: Recovery, record: Record) -> Recovery:
-    """The merchant gave money back, which is not owed again."""
+    """The recovery after a merchant's refund, which the customer doesn't owe again."""
     data = record.read(MoneyMoved)
     seen, amount = remember_event(recovery, data.event_id), data.amount or 0
     if _is_over(recovery):
@@ -30,7 +30,7 @@ def apply_refund(recovery: Recovery, record: Record) -> Recovery:
 
 
 def apply_reversal(recovery: Recovery, record: Record) -> Recovery:
-    """Money was taken back. Of a recovery that goes on it is owed again; behind the end nothing changes."""
+    """The recovery after money was taken back: owed again while it is open, else only added to `returned`."""
     data = record.read(MoneyMoved)
     seen, amount = remember_event(recovery, data.event_id), data.amount or 0
     if _is_over(recovery):
@@ -42,11 +42,11 @@ def apply_reversal(recovery: Recovery, record: Record) -> Recovery:
 
 
 def apply_late_payment(recovery: Recovery, record: Record) -> Recovery:
-    """It came when nobody waited for it any more, or is there again after it went back; the end stays."""
+    """The recovery with a payment that came after the end, or returned money that was restored; the end stays."""
     data = record.read(MoneyMoved)
     seen = remember_event(recovery, data.event_id)
     if data.kind == MONEY_RESTORED:
-        # A second chargeback after a won dispute takes the money once more.
+        # Forget the won dispute: a second chargeback of this payment takes the money once more and must count.
         open_disputes = tuple(one for one in recovery.payments_disputed if one != data.payment_id)
         left = max(recovery.returned - (data.amount or 0), 0)
         return seen.with_changes(returned=left, payments_disputed=open_disputes)
@@ -55,22 +55,22 @@ def apply_late_payment(recovery: Recovery, record: Record) -> Recovery:
 
 CHARGEBACK: Final = "chargeback"
 MONEY_RESTORED: Final = "restored"
-"""The kind of money that had gone back and came again: it makes what was returned less."""
+"""`kind` of a late payment that restores returned money; it lowers `returned`."""
 
 
 def _lift_stand_back(recovery: Recovery, record: Record) -> Recovery:
-    """Nothing stands in the way of a look any more; the time that money was on its way is given back."""
+    """The recovery with its suspension lifted and a read due; the window grows by the time the clock stood still."""
     ends = recovery.extend_deadline(recovery.window_ends_at, record.occurred_at)
     return recovery.with_changes(standing_back=None, window_ends_at=ends, unread=True)
 
 
 def _disputed_payments(recovery: Recovery, data: MoneyMoved) -> tuple[str, ...]:
-    """Payments with a chargeback, with this one."""
+    """Ids of payments with an open chargeback, including this row's."""
     if data.payment_id is None or data.kind != CHARGEBACK:
         return recovery.payments_disputed
     return (*recovery.payments_disputed, data.payment_id)
 
 
 def _is_over(recovery: Recovery) -> bool:
-    """Whether all the money had come, or it has ended: from then on what goes back counts as returned."""
+    """Whether the recovery has ended or is fully paid; money that goes back then counts as `returned`."""
     return recovery.stage.is_final or bool(recovery.ending and recovery.ending.state is State.RECOVERED)

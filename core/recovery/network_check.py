@@ -1,4 +1,4 @@
-"""What the networks' rules say to one charge that is about to be requested, as the row to write: pure helpers."""
+"""Checks one charge against the card networks' limits just before its request, and builds the row to write. Pure."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,7 +14,7 @@ from core.recovery.state import Recovery
 
 
 def credential_to_charge(recovery: Recovery, request: Event, card: Card | None, *, other: bool) -> Credential:
-    """What this request would charge; `other`: not the card that failed last, unless reading says so."""
+    """The card and amount that this request would charge; with `other`, nothing is taken from the card that failed."""
     known = credential_of(recovery)
     fingerprint = card.fingerprint if card else None
     network = card.network if card else None
@@ -28,7 +28,7 @@ def credential_to_charge(recovery: Recovery, request: Event, card: Card | None, 
 def check_network_limits(
     recovery: Recovery, request: Event, card: Credential, rules: NetworkRules, tries: Sequence[LedgerEntry]
 ) -> Event:
-    """The request with the card in it; or, where a rule forbids it now, what becomes of it instead."""
+    """The request with its card added, or `retry.skipped` where a network rule forbids it at `request.occurred_at`."""
     verdict = check_attempt(rules, card, tries, request.occurred_at)
     if not verdict.is_allowed:
         return _network_limit_event(recovery, request, card, verdict, rules, tries)
@@ -45,7 +45,7 @@ def _network_limit_event(
     rules: NetworkRules,
     tries: Sequence[LedgerEntry],
 ) -> Event:
-    """Only a scheduled charge moves; one that was asked for is refused, and the schedule stays."""
+    """`retry.skipped`: a scheduled charge is postponed or given up; any other is refused, and the schedule stays."""
     at = find_free_moment(rules, card, tries, request.occurred_at)
     trigger = request.read(ChargeRequested).trigger
     facts = blocked_attempt_data(rules, card, verdict, request.occurred_at)

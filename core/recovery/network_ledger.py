@@ -1,8 +1,7 @@
-"""The tries that a recovery's rows tell of, as the networks count them.
+"""Builds the ledger of charge attempts, as the card networks count them, from a recovery's rows.
 
-Pure, so that the ledger can be made again from the log. One row of it is the failure that the provider announced, or
-one charge of ours; a try that a rule forbade is a row too, which counts nothing and keeps the fee that it would have
-cost.
+Pure, so that the ledger can be rebuilt from the log. An entry is a failure that the provider reported or a charge of
+ours. An attempt that a rule forbade has an entry that doesn't count and holds the fee avoided.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,11 +16,11 @@ from core.recovery.machine import apply
 from core.recovery.state import Recovery
 
 NOT_SENT_OUTCOMES: Final = frozenset({"blocked", "invalid"})
-"""Outcomes of a provider that refused by itself."""
+"""Provider outcomes of a refusal that never reached the network."""
 
 
 def build_ledger_entries(before: Recovery, records: Sequence[Record]) -> Iterator[LedgerEntry]:
-    """What these rows, written behind `before`, change in the ledger; the same key twice: the later one counts."""
+    """Ledger entries of the rows written after `before`. A later entry with the same key replaces the earlier one."""
     recovery = before
     for record in records:
         if not record.data.get("refused") and (entry := _build_entry(recovery, record)):
@@ -47,7 +46,7 @@ def _build_entry(recovery: Recovery, record: Record) -> LedgerEntry | None:
 
 
 def provider_failure_entry(recovery: Recovery, data: FailureClassified) -> LedgerEntry | None:
-    """The failure that the provider announced; None for the echo of a charge of ours, which is there already."""
+    """The entry of a failure the provider reported; None for the echo of our charge, which has its entry."""
     failure = data.failure or recovery.failure
     if failure.charge_id and failure.charge_id in recovery.charge_ids:
         return None
@@ -87,7 +86,7 @@ def _requested_entry(recovery: Recovery, record: Record) -> LedgerEntry:
 
 
 def _answered_entry(recovery: Recovery, record: Record, outcome: AttemptOutcome) -> LedgerEntry | None:
-    """The charge in flight with its end; the card is told only where the answer named it."""
+    """The entry of the charge in flight with its outcome; card fields only where the answer has them."""
     data, order = record.read(ChargeEnd), recovery.in_flight
     if order is None:
         return None
@@ -109,7 +108,7 @@ def _answered_entry(recovery: Recovery, record: Record, outcome: AttemptOutcome)
 
 
 def _blocked_entry(recovery: Recovery, record: Record) -> LedgerEntry | None:
-    """A try that was not made; `network` in the row says of which card, and what it would have cost."""
+    """The entry of an attempt that a network rule forbade, with the fee avoided; None for any other row."""
     data = record.data
     blocked = data.network if isinstance(data, RetryPlanned | RetrySkipped) else None
     if blocked is None:
@@ -137,7 +136,7 @@ def _failure_codes(failure: Failure) -> dict[str, str | None]:
 
 
 def _refusal_outcome(failure: Failure) -> AttemptOutcome:
-    """A decline, or what the provider refused before it reached any network."""
+    """NOT_SENT if the provider refused before the network saw the attempt, else DECLINED."""
     kept = failure.outcome in NOT_SENT_OUTCOMES or failure.network_status == "not_sent_to_network"
     return AttemptOutcome.NOT_SENT if kept else AttemptOutcome.DECLINED
 
@@ -153,7 +152,7 @@ def _reconciled_outcome(data: ChargeReconciled) -> AttemptOutcome:
 
 
 def credential_of(recovery: Recovery) -> Credential:
-    """The card that failed last, as far as it is known, and what it would be charged."""
+    """The card that failed last, as far as known, with the open amount (minor units)."""
     return Credential(
         provider=recovery.provider,
         recovery_id=recovery.recovery_id,

@@ -1,4 +1,4 @@
-"""Rows of money that moved outside of a charge of ours, and of whatever comes behind the end of a recovery."""
+"""Builds events for money moved outside our charges, new payment methods, and anything after a recovery's end."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from core.recovery.state import Recovery
 
 
 def late_event(recovery: Recovery, event: ProviderEvent) -> Event:
-    """An event that came after the end: kept, without effect on it. Where money moved, the row says how much."""
+    """The event to keep for a provider event after the end, which it doesn't change; with the amount if money moved."""
     if event.kind is EventKind.INVOICE_PAID:
         return money_event(EventType.PAYMENT_LATE, event, amount=event.paid_amount or _open_amount(recovery, event))
     if event.kind is EventKind.PAYMENT_RESTORED and event.returned_amount is not None:
@@ -22,7 +22,7 @@ def late_event(recovery: Recovery, event: ProviderEvent) -> Event:
 
 
 def _takes_money_back(recovery: Recovery, event: ProviderEvent) -> bool:
-    """Whether money went: a second chargeback of the same payment takes it no second time."""
+    """Whether the event takes money back; a second dispute event of the same payment doesn't count again."""
     if event.kind is EventKind.PAYMENT_REVERSED:
         return True
     won, sum_told = recovery.stage is State.RECOVERED, event.returned_amount is not None
@@ -31,12 +31,12 @@ def _takes_money_back(recovery: Recovery, event: ProviderEvent) -> bool:
 
 
 def _open_amount(recovery: Recovery, event: ProviderEvent) -> int:
-    """What a payment brings that names no sum: all that was open. An invoice's own amount holds earlier parts, too."""
+    """The amount of a payment that names none: all that was open, since the invoice's amount includes earlier parts."""
     return max(recovery.amount - recovery.paid_late, 0) if recovery.amount else event.amount or 0
 
 
 def money_event(kind: EventType, event: ProviderEvent, **more: Any) -> Event:
-    """Money that moved outside of a charge of ours, with its amount (minor units) and kind as far as they are told."""
+    """An event for money moved outside our charges; `amount` (minor units) and `kind` where the provider gave them."""
     failure = event.failure.model_dump(mode="json", exclude_none=True) if event.failure else None
     data = {"kind": event.returned_kind, "amount": event.returned_amount, "currency": event.currency}
     data |= {"payment_id": event.payment_id, "detail": event.detail, "failure": failure} | more
@@ -45,24 +45,24 @@ def money_event(kind: EventType, event: ProviderEvent, **more: Any) -> Event:
 
 
 def is_payment_counted(recovery: Recovery, event: ProviderEvent) -> bool:
-    """Whether this payment is added up already: an authorisation and its capture, an answer and its echo.
+    """Whether this payment's amount is counted already, as authorisation and capture, or answer and echo.
 
-    Stripe tells of one payment twice, as invoice.paid and as invoice.payment_succeeded; behind an end that makes all
-    that was open come once.
+    Stripe reports one payment twice, as invoice.paid and as invoice.payment_succeeded; after the end the open amount is
+    counted only once.
     """
     part = event.paid_amount is not None and event.payment_id in recovery.payments_counted
     return part or (recovery.stage.is_final and 0 < recovery.amount <= recovery.paid_late)
 
 
 def event_source(event: ProviderEvent) -> dict[str, Any]:
-    """What a row says of the provider's event that it comes from: by the id it is known when it comes again."""
+    """Id and type of the provider's event, for `data`; the id makes a redelivery recognisable."""
     return {"event_id": event.event_id, "event_type": event.event_type}
 
 
 def method_update_events(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
-    """A method that is worth a try of its own, as a row; nothing for old news and for what can't help here."""
+    """`payment_method.updated` for a method that earns an attempt; empty for a known or irrelevant one."""
     version = event.method_version or event.method_id
-    # A default may be chosen once more after another one; of what is only stored, old news stays old.
+    # A default may be chosen again after another one, so only the newest method counts as seen for it.
     again = event.method_role is MethodRole.DEFAULT
     seen = recovery.methods_seen[-1:] if again else recovery.methods_seen
     if not event.method_id or version in seen or _is_irrelevant_method(recovery, event):
@@ -72,9 +72,10 @@ def method_update_events(recovery: Recovery, event: ProviderEvent) -> tuple[Even
 
 
 def _is_irrelevant_method(recovery: Recovery, event: ProviderEvent) -> bool:
-    """New data of a card that is neither the one that failed, nor in use, nor a default, mends nothing here.
+    """Whether an attempt with this method can't help.
 
-    Neither does the method that was refused for good, stored or chosen once more without new data.
+    True for new data of a card that is not failed, in use, default or refused for good here, and for a method that was
+    refused for good and is stored or chosen again without new data.
     """
     if event.method_role is MethodRole.UPDATED:
         ours = {recovery.failure.method_id, recovery.method_in_use, *recovery.default_methods, *recovery.dead_methods}

@@ -1,4 +1,4 @@
-"""What a word from outside means for a recovery: the events it amounts to, often none."""
+"""Turns a provider's event into the events of the log that a recovery writes for it, often none."""
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -24,7 +24,7 @@ from core.recovery.provider_events import (
 from core.recovery.state import CURRENT_RULES, Recovery
 
 ECHO_TOLERANCE: Final = timedelta(seconds=2)
-"""Providers stamp events in whole seconds: this close to a charge of ours, a failure is its echo."""
+"""Providers stamp events in whole seconds: a failure this close to our own charge is its echo."""
 
 
 def opening_event(event: ProviderEvent) -> Event:
@@ -52,17 +52,17 @@ def opening_event(event: ProviderEvent) -> Event:
 
 
 OPENING_KINDS: Final = frozenset({EventKind.PAYMENT_FAILED, EventKind.ACTION_REQUIRED, EventKind.PROVIDER_STOPPED})
-"""Kinds that tell of a failed payment."""
+"""Kinds of provider events that report a failed payment."""
 
 
 def opens_recovery(event: ProviderEvent) -> bool:
-    """Whether a recovery begins with this event; a debit that came back is a failed payment, too."""
+    """Whether this event opens a recovery; a returned debit is a failed payment too."""
     returned = event.kind is EventKind.PAYMENT_REVERSED and event.failure is not None
     return event.kind in OPENING_KINDS or returned
 
 
 def react_to_event(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
-    """What a provider's event amounts to. Nothing, where it repeats what is known."""
+    """The events to write for a provider's event; empty for one that repeats known facts."""
     if event.event_id in recovery.event_ids:
         return ()
     if recovery.stage.is_final:
@@ -78,13 +78,13 @@ _CHARGE_OUTCOMES: Final = {
     EventKind.ACTION_REQUIRED: Outcome.DECLINED,
     EventKind.INVOICE_PAID: Outcome.SUCCEEDED,
 }
-"""What an event that carries the key of a charge of ours says of it."""
+"""Outcome of our charge, by the kind of the event that carries its idempotency key."""
 
 
 def _reconcile_own_charge(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...] | None:
-    """The end of the charge in flight, in the provider's own words; None for an event that is about something else.
+    """`charge.reconciled` for an event with the key of the charge in flight; None for an event about something else.
 
-    A decline of an older charge is known. Money is never: that of a charge which counted as failed is still money.
+    A decline of an older charge is known already. A success of one is not: its money still has to be counted.
     """
     outcome, order = _CHARGE_OUTCOMES.get(event.kind), recovery.in_flight
     if event.idempotency_key is None or outcome is None:
@@ -108,14 +108,14 @@ def _reconcile_own_charge(recovery: Recovery, event: ProviderEvent) -> tuple[Eve
 
 
 def _react_to_provider_schedule(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
-    """News in the decline of a charge that is over: the provider will try again by itself, where we meant to."""
+    """`payment.failed` if the decline of a finished charge announces a later retry of the provider; else empty."""
     at = event.next_provider_attempt
     news = at and at > (recovery.next_provider_attempt or event.occurred_at) and not _is_known_failure(recovery, event)
     return (opening_event(event),) if news else ()
 
 
 def _is_old_news(recovery: Recovery, event: ProviderEvent) -> bool:
-    """After the end, confirmations of it and echoes of our own tries are no news."""
+    """Whether an event after the end only confirms it or echoes our own charge."""
     if event.kind is EventKind.INVOICE_PAID:
         return recovery.stage is State.RECOVERED or is_payment_counted(recovery, event)
     if event.kind in _CLOSE_REASONS:
@@ -131,7 +131,7 @@ _CLOSE_REASONS: Final = {
     EventKind.INVOICE_VOIDED: CloseReason.VOIDED,
     EventKind.INVOICE_UNCOLLECTIBLE: CloseReason.UNCOLLECTIBLE,
 }
-"""Told twice by Stripe, as the invoice's update and as its closing."""
+"""Stripe sends each of these twice: as an update and as the closing of the invoice."""
 
 
 def _react_to_failure(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
@@ -148,7 +148,7 @@ def _is_known_failure(recovery: Recovery, event: ProviderEvent) -> bool:
 
 
 def _is_echo(recovery: Recovery, event: ProviderEvent) -> bool:
-    """Whether a provider tells us about our own failed charge."""
+    """Whether the event reports our own failed charge, by key, charge id or time."""
     if event.idempotency_key:
         return True
     charge_id = event.failure.charge_id if event.failure else None
@@ -160,7 +160,7 @@ def _is_echo(recovery: Recovery, event: ProviderEvent) -> bool:
 
 
 def _react_to_provider_stop(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
-    """Plan anew from here, with what is known of the failure where this event doesn't say it again."""
+    """`payment.failed` for a provider that ended its own retries; known failure details fill the gaps of the event."""
     told = event.failure and (event.failure.code or event.failure.network_code)
     refused = event.failure if told else None
     known = {"failure": refused or recovery.failure or event.failure, "card": event.card or recovery.card}
@@ -168,7 +168,7 @@ def _react_to_provider_stop(recovery: Recovery, event: ProviderEvent) -> tuple[E
 
 
 def _react_to_payment(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
-    """Told once: while a charge is in flight its ending waits, and providers confirm a payment in several events."""
+    """`invoice.paid_elsewhere`, once per payment: providers confirm one payment in several events."""
     if (recovery.ending and recovery.ending.state is State.RECOVERED) or is_payment_counted(recovery, event):
         return ()
     if event.paid_amount is not None and event.paid_amount < recovery.amount and event.currency == recovery.currency:
@@ -186,7 +186,7 @@ def _closing_reaction(why: CloseReason) -> Callable[[Recovery, ProviderEvent], t
 
 
 def _react_to_subscription_end(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
-    """Another subscription of the same customer is none of this recovery's business."""
+    """`invoice.closed_elsewhere` if the recovery's own subscription ended; else empty."""
     if recovery.subscription_id is None or event.subscription_id != recovery.subscription_id:
         return ()
     return _closing_reaction(CloseReason.SUBSCRIPTION_ENDED)(recovery, event)
@@ -197,7 +197,7 @@ def _react_to_refund(_: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
 
 
 def _react_to_reversal(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
-    """Money taken back: the first word of a recovery where a bank's reason makes it a failed payment."""
+    """`payment.reversed`; as a recovery's first event, `payment.failed` if it has the bank's reason, else empty."""
     if recovery.sequence == 0:
         return (opening_event(event),) if event.failure else ()
     return (money_event(EventType.PAYMENT_REVERSED, event),)

@@ -1,4 +1,4 @@
-"""The state of one recovery: nothing but what its log says, folded together."""
+"""The state of one recovery, folded from the rows of its log."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -20,7 +20,7 @@ class Ending(Value):
 
 
 class StandBack(Value):
-    """Nothing is charged and nobody is written to until a fresh look says otherwise."""
+    """A suspension: no charges and no messages until a fresh read of the invoice lifts it."""
 
     reason: str
     """`payment_under_way`, `collection_paused`, `written_off` or `provider_refused`."""
@@ -29,12 +29,12 @@ class StandBack(Value):
 
     @property
     def stops_clock(self) -> bool:
-        """Whether window and deadlines wait meanwhile: only money that is on its way stops them."""
+        """Whether window and deadlines are extended meanwhile: only while a payment is processing."""
         return self.reason == PAYMENT_UNDER_WAY
 
 
 class ChargeFallback(Value):
-    """What a recovery stood on before the charge in flight: where it goes back to when a new method is of no use."""
+    """The part of the state before the charge in flight that is restored when its new method proves useless."""
 
     stage: State
     method: str | None = None
@@ -51,14 +51,14 @@ COLLECTION_PAUSED: Final = "collection_paused"
 WRITTEN_OFF: Final = "written_off"
 PROVIDER_REFUSED: Final = "provider_refused"
 OUT_OF_SCOPE: Final = "out_of_scope"
-"""Why a recovery ends whose invoice turns out not to be ours to collect: it is canceled, and no loss."""
+"""Close reason of a recovery whose invoice the policy's scope excludes: canceled, not counted as a loss."""
 CURRENT_RULES: Final = 2
-"""The rules that recoveries open with today. Under rules 1 a recovery ended with its last retry and nobody looked for
-money on its way; the ones that opened so go on so, since their histories must replay."""
+"""The rules version that new recoveries open with. Rules 1 closed after the last retry without a final read; recoveries
+that opened under it keep it, since their histories must replay."""
 
 
 class Recovery(Value):
-    """Everything the machine knows. Built by `machine.apply` only; amounts in minor units, times in UTC."""
+    """The folded state of one recovery. Built by `machine.apply` only; amounts in minor units, times in UTC."""
 
     provider: str
     invoice_id: str
@@ -68,22 +68,22 @@ class Recovery(Value):
     currency: str = ""
 
     paid: int = 0
-    """What came in parts before the end and stayed; `amount` is what is still open."""
+    """Partial payments received before the end and not returned; `amount` is what is still open."""
     payments_counted: tuple[str, ...] = ()
-    """Payments whose money is in `paid` or `paid_late`: providers tell of one in several events."""
+    """Ids of payments that `paid` or `paid_late` include: providers report one payment in several events."""
     payments_disputed: tuple[str, ...] = ()
-    """Payments whose chargeback is in `returned`: one dispute is told of in several events."""
+    """Ids of payments whose chargeback `returned` includes: providers report one dispute in several events."""
     paid_late: int = 0
-    """What came after an end without it."""
+    """Payments received after the end."""
     returned: int = 0
-    """What went back after the end: refunds, chargebacks, returned debits."""
+    """Money that went back after the end: refunds, chargebacks, returned debits."""
 
     rules: int = 1
-    """By which rules it lives, as its first row says."""
+    """The rules version that its first row names, for its whole life."""
     sequence: int = 0
-    """The last row of the log that is folded in."""
+    """Sequence number of the last row folded in; 0 before the first."""
     stage: State = State.RECEIVED
-    """The state but for a pause."""
+    """The state without regard to a pause."""
     paused: bool = False
     opened_at: datetime | None = None
     closed_at: datetime | None = None
@@ -91,44 +91,44 @@ class Recovery(Value):
     ending: Ending | None = None
 
     event_ids: tuple[str, ...] = ()
-    """Provider events that are folded in."""
+    """Ids of provider events folded in; a redelivery of one has no effect."""
     last_signal: str | None = None
-    """The newest signal of an operator that has a row, as `run:number`."""
+    """The newest recorded operator signal, as `run:number`."""
     requests: tuple[str, ...] = ()
-    """The last requests of operators that have a row."""
+    """Ids of the newest recorded operator requests."""
     provider_attempt: int | None = None
-    """The newest try of the provider that we know of."""
+    """Number of the provider's newest known attempt."""
     failed_at: datetime | None = None
-    """The newest failure: where the next delay counts from."""
+    """Time of the newest failure (UTC); the next delay counts from it."""
     failure: Failure = Failure()
     card: Card = Card()
-    """The card behind it, as far as the provider's own words go."""
+    """The card of that failure, as the provider reported it."""
     next_provider_attempt: datetime | None = None
-    """When the provider itself will try again, as it last said."""
+    """Time of the provider's own next attempt, as last reported."""
     unread: bool = False
-    """The provider announced a failure that we haven't read yet."""
+    """A read of invoice and failure is due."""
     standing_back: StandBack | None = None
     refusal_known: bool = False
-    """Operators know that the provider refuses to say what became of the charge in flight."""
+    """Operators were notified that the provider refuses the read of the charge in flight."""
     undecided: bool = False
-    """A failure waits for classification and plan."""
+    """A failure still has to be classified and planned."""
 
     fingerprint: str | None = None
-    """The provider's name for the card that failed last; None where it never said."""
+    """The provider's fingerprint of the card that failed last; None if unknown."""
     network: str | None = None
-    """Its card network."""
+    """Network of that card."""
 
     category: Category | None = None
     cause: Cause | None = None
     ability: Chargeability = Chargeability.CHARGEABLE
-    """Whether a charge had something to charge when the last decision was made."""
+    """Whether a chargeable method existed at the last decision."""
     segment: str | None = None
     country: str | None = None
     time_zone: str | None = None
-    """Of the customer, as the profile said when the segment was decided."""
+    """Of the customer, from the profile at segmentation; as is `country`."""
     experiment: str | None = None
     arm: str | None = None
-    """Of that experiment; both None where the recovery is part of none."""
+    """Arm of that experiment; both None outside any experiment."""
     strategy: str | None = None
     policy_version: str | None = None
     fraud_hold: bool = False
@@ -138,66 +138,66 @@ class Recovery(Value):
     attempt: int = 0
     """The newest charge attempt of ours, counted from 1 over all triggers."""
     attempts_used: int = 0
-    """Those that used the policy's budget."""
+    """Attempts that used the policy's budget (scheduled ones)."""
     next_attempt_at: datetime | None = None
     until: datetime | None = None
-    """Deadline of the customer or of the review."""
+    """Deadline of the customer, or of the operator in a review."""
     customer_until: datetime | None = None
     """The customer's deadline that follows an approval."""
     trigger: Trigger | None = None
-    """A charge that is wanted now."""
+    """Trigger of a charge that is due at once; None: only the schedule."""
     method_id: str | None = None
-    """The new payment method to name in it."""
+    """The new payment method that this charge names."""
     methods_seen: tuple[str, ...] = ()
     method_in_use: str | None = None
-    """The method that every charge names since another than the first was tried; None: the provider's default."""
+    """The method that charges name, once another than the first was tried; None: the provider's default."""
     footing: ChargeFallback | None = None
-    """Before the newest charge."""
+    """The state before the newest charge, to restore when its method is useless."""
     unfit_methods: tuple[str, ...] = ()
-    """Methods that can't be charged: gone, another customer's, no cards."""
+    """Ids of methods that can't be charged: removed, of another customer, or no card."""
     dead_methods: tuple[str, ...] = ()
-    """Methods that a bank refused for good; only new data brings one back."""
+    """Ids of methods that a bank refused for good; only new card data makes one usable again."""
     default_methods: tuple[str, ...] = ()
-    """Defaults of invoice, subscription and customer, as last read."""
+    """Ids of the default methods of invoice, subscription and customer, as last read."""
     no_method: bool = False
-    """The provider said that it has no method stored."""
+    """The provider reported that no payment method is stored."""
     used_up: str | None = None
     """Why no retry is left, while the recovery still waits for its customer."""
     in_flight: ChargeOrder | None = None
     in_flight_trigger: Trigger | None = None
     unsettled: bool = False
-    """The charge in flight has no definite answer."""
+    """The charge in flight has an unknown outcome and must be reconciled."""
     last_charge_from: datetime | None = None
     last_charge_to: datetime | None = None
     charge_ids: tuple[str, ...] = ()
-    """Charges that our own attempts made."""
+    """Provider's ids of the charges that our attempts made."""
 
     important: bool = False
-    """Operators hear of it when it fails."""
+    """Its segment is marked as important: operators are notified when it fails."""
     messages: MessagePlan | None = None
-    """What the customer is told when; None where no channel is set up."""
+    """Planned messages to the customer; None where no channel is set up."""
     messages_since: Mapping[str, datetime] = {}
-    """When each cause first came up: where its messages count from."""
+    """Time (UTC) at which each topic first came up; its messages count from it."""
     told: tuple[str, ...] = ()
-    """Messages that went out or were given up, as `step/channel`."""
+    """Messages sent or given up, as `step/channel`."""
     heard: bool = False
-    """Whether the customer surely or maybe heard of the failure."""
+    """Whether a message about the failure was sent, or may have been."""
 
     @property
     def recovery_id(self) -> str:
-        """Its name everywhere: in the log, in Temporal, in the API."""
+        """The id of the recovery in log, Temporal and API."""
         return recovery_id(self.provider, self.invoice_id)
 
     @property
     def state(self) -> State:
-        """Where it stands, as seen from outside."""
+        """The public state: `stage`, or PAUSED unless it is final or charging."""
         if self.stage.is_final or self.stage is State.CHARGING:
             return self.stage
         return State.PAUSED if self.paused else self.stage
 
     @property
     def charge_fallback(self) -> ChargeFallback:
-        """What it stands on now."""
+        """The part of the current state that a useless new method must not change."""
         shared = {name: getattr(self, name) for name in ChargeFallback.model_fields if name != "method"}
         return ChargeFallback(**shared, method=self.method_in_use)
 
@@ -207,27 +207,28 @@ class Recovery(Value):
         return None if self.method_in_use in self.dead_methods else self.method_in_use
 
     def extend_deadline(self, deadline: datetime | None, at: datetime) -> datetime | None:
-        """The deadline, moved by the time for which money was on its way until `at`."""
+        """The deadline, moved by the time for which a payment was processing until `at`; None for None."""
         return deadline + self.clock_stopped_for(at) if deadline else None
 
     def restore_fallback(self, footing: ChargeFallback) -> "Recovery":
-        """The recovery judged by what it stood on before."""
+        """The recovery with the fields of an earlier `charge_fallback` restored."""
         shared = {name: getattr(footing, name) for name in ChargeFallback.model_fields if name != "method"}
         return self.with_changes(**shared, method_in_use=footing.method)
 
     def clock_stopped_for(self, now: datetime) -> timedelta:
-        """How long money has been on its way by now; window and deadlines move by as much."""
+        """How long a payment has been processing; window and deadlines are extended by it."""
         back = self.standing_back
         return max(now - back.since, timedelta()) if back and back.stops_clock else timedelta()
 
     def with_changes(self, **changes: Any) -> "Recovery":
-        """The same recovery but for these fields."""
+        """A copy of the recovery with these fields changed."""
         return self.model_copy(update=changes)
 
 
 def customer_location(recovery: Recovery, facts: FailureFacts) -> tuple[str | None, str | None]:
-    """Country (ISO 3166) and time zone. A charge's own answer doesn't repeat them: then what the profile said counts,
-    and of a country, last, the card's.
+    """Country (ISO 3166) and IANA time zone of the customer; None where unknown.
+
+    Precedence: the facts' customer, the recovery's profile and, for the country only, the card.
     """
     customer = facts.customer
     country = (customer.country if customer else None) or recovery.country or facts.card.country

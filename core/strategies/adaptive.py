@@ -30,7 +30,7 @@ class Option(NamedTuple):
 class Adaptive:
     """Chooses among the six-hour blocks from `shortest` to `longest` after the failure.
 
-    `explore_percent`: how often one is chosen by lot, so that what went badly once is tried again. `least_trials`:
+    `explore_percent`: how often one is chosen at random, so that a bad result is tried again. `least_trials`:
     recorded retries of this cause and attempt below which the ladder (`delays` or `preset`, `jitter_percent`) decides.
     """
 
@@ -52,7 +52,7 @@ class Adaptive:
         self._least_trials = _check_whole_number("least_trials", least_trials, 1, 1_000_000)
 
     def propose(self, situation: Situation) -> Proposal | None:
-        """The block whose draw is best, or one by lot; the ladder's rung where data is thin."""
+        """The block with the best random draw, or one at random; the ladder's delay where data is scarce."""
         known = situation.experience
         tried = known.attempt[0] if known else 0
         options = self._list_options(situation)

@@ -1,4 +1,4 @@
-"""What a retry strategy sees and says."""
+"""The interface of retry strategies: Situation in, Proposal out."""
 
 from datetime import datetime
 from enum import StrEnum

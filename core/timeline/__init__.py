@@ -1,1 +1,1 @@
-"""What happened in a recovery and what comes next, in words for people who are not engineers."""
+"""The timeline of a recovery: past rows and upcoming steps, in words for people who are not engineers."""

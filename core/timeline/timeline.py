@@ -1,4 +1,4 @@
-"""The story of a recovery: each row told by itself, and the rows of one decision together."""
+"""Builds the timeline of a recovery: one entry per row, and one for the rows of a decision together."""
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
@@ -40,29 +40,29 @@ DESCRIBERS: Final[Mapping[EventType, Callable[[Record], EventDescription]]] = {
     EventType.PAYMENT_LATE: actions.describe_late_payment,
 }
 INPUT_EVENTS: Final = frozenset({EventType.FAILURE_CLASSIFIED, EventType.CUSTOMER_SEGMENTED, EventType.FRAUD_ASSESSED})
-"""Rows that lead to the decision behind them."""
+"""Types of rows that are inputs of the decision that follows them."""
 DECISION_EVENTS: Final = frozenset({EventType.RETRY_PLANNED, EventType.RETRY_SKIPPED})
 
 
 class TimelineEntry(Value):
-    """One entry of the story, and what led to it: the findings of a decision, in their order."""
+    """One timeline entry; for a decision, with the entries of its input rows, in order."""
 
     at: datetime
     sequence: int
-    """Of its last row; unique in the story."""
+    """Sequence number of its last row; unique in the timeline."""
     description: EventDescription
     basis: tuple[EventDescription, ...] = ()
     shadow: EventDescription | None = None
-    """What the policy on trial would have done in its place."""
+    """The decision of the shadow policy, if one was recorded."""
 
 
 def describe_record(record: Record) -> EventDescription:
-    """One row in words."""
+    """The description of one row."""
     return DESCRIBERS[record.type](record)
 
 
 def build_timeline(records: Iterable[Record]) -> tuple[TimelineEntry, ...]:
-    """All rows, in their order. Findings without a decision behind them stand by themselves."""
+    """Timeline entries of all rows, in order. Input rows without a decision after them get their own entries."""
     entries: list[TimelineEntry] = []
     found: list[Record] = []
     for record in records:
