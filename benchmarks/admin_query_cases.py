@@ -36,13 +36,13 @@ OLDEST_FIRST: Final = Sort(descending=False)
 
 
 class SampleRecoveries(NamedTuple):
-    """What the questions are asked about."""
+    """The recoveries that the queries ask for."""
 
     now: datetime
     old: dict[str, Any]
-    """A recovery from the middle of the time."""
+    """A recovery from the middle of the recorded period."""
     new: dict[str, Any]
-    """One of the newest."""
+    """One of the newest recoveries."""
 
 
 QueryCase = Callable[[Session, SampleRecoveries], Awaitable[object]]

@@ -22,7 +22,7 @@ from core.errors import InvalidInput
 
 PATTERN_COUNT: Final = 200
 MAX_ROWS: Final = 23
-"""Rows of a story; with longer ones it would be 13 rows a recovery instead of 10."""
+"""Event rows of a recovery; with longer ones it would be 13 rows a recovery instead of 10."""
 DAYS: Final = 365
 RECOVERIES: Final = 1_000_000
 BLOCK_SIZE: Final = 2_000

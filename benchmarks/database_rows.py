@@ -20,7 +20,7 @@ TABLES: Final[dict[str, tuple[str, ...]]] = {
 NULL: Final = "\\N"
 WEBHOOK_BODY: Final = '{"id":"evt_%(id)s","type":"invoice.payment_failed","data":{"object":{"id":"%(invoice)s"}}}'
 PAUSED_ONE_IN: Final = 25
-"""One in so many stories was paused and resumed by a person."""
+"""One in so many recoveries was paused and resumed by a person."""
 ACTORS: Final = ("ann@example.com", "ben@example.com", "cem@example.com")
 PAUSE: Final = (
     (EventType.PAUSED, State.WAITING, State.PAUSED),
@@ -29,7 +29,7 @@ PAUSE: Final = (
 
 
 class RecoveryPattern:
-    """One story of the live machine, told from its first row on."""
+    """The events of one recovery as the live machine writes them, from the first row on."""
 
     def __init__(self, run: RecoverySimulation, records: Sequence[Record]) -> None:
         self.blank = Recovery(provider=run.recovery.provider, invoice_id=run.recovery.invoice_id)
@@ -85,7 +85,7 @@ OWN_COLUMNS: Final = {
 
 
 def build_template(pattern: RecoveryPattern, now: datetime, ago: int) -> RowTemplate:
-    """The rows of this story where it began so many days ago: only what has happened since then."""
+    """The rows of this recovery if it began so many days ago: only those that have been written by now."""
     shift = (now.date() - pattern.opened.date()).days - ago
     end = now - timedelta(days=shift)
     records = [one for one in pattern.records if one.occurred_at <= end] or pattern.records[:1]
@@ -132,7 +132,7 @@ def _webhook_row(writer: _CopyWriter, opened: datetime) -> str:
 
 
 def _message_rows(writer: _CopyWriter, records: Iterable[Record]) -> Iterable[str]:
-    """Who was declined was written to, once a decline."""
+    """One message to the customer for each decline."""
     declined = [one.occurred_at for one in records if one.type is EventType.FAILURE_CLASSIFIED]
     for number, at in enumerate(declined[:3]):
         values = {"step": f"step{number}", "channel": "email", "kind": "payment_failed", "state": "sent",

@@ -1,4 +1,4 @@
-"""2,000 recoveries lived by both engines of the simulator and by the real workflow: the same, to the second."""
+"""Runs 2,000 recoveries through both engines and the real workflow: results must be equal to the second."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ TEST: Final = "tests/workflows/test_simulator.py"
 
 
 def main() -> bool:
-    """Takes about ten minutes; whether every one of them was told alike."""
+    """Whether all three agree on every recovery. Takes about ten minutes."""
     print_line(f"fidelity: living {RECOVERIES:,} recoveries twice")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", TEST, "--recoveries", str(RECOVERIES)]
     told = subprocess.run(command, cwd=Path(__file__).parents[1], check=False).returncode == 0

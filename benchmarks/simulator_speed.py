@@ -1,4 +1,4 @@
-"""The simulator's speed: synthetic recoveries per second of CPU on one core, beside SimPy telling the same story.
+"""The simulator's speed: synthetic recoveries per second of CPU on one core, beside the same model in SimPy.
 
 Both sides draw from the same tables with the same ladder. SimPy runs one process per invoice, as one would write it
 without arrays. The simulator's figure includes drawing the population and adding up the result.

@@ -1,4 +1,4 @@
-"""What a person who waits gets to see; all of it on stderr."""
+"""Progress output for a person at a terminal; all of it on stderr."""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-"""What can go wrong while the embedded stack starts, runs or ends."""
+"""Errors of the embedded stack while it starts, runs or ends."""
 
 from core.errors import RecoveryError
 
@@ -8,4 +8,4 @@ class DevstackError(RecoveryError):
 
 
 class StackInterrupted(DevstackError):
-    """Somebody asked for the end while something was still starting."""
+    """A signal asked the stack to stop while a part was still starting."""

@@ -32,13 +32,13 @@ def run_until_stopped(options: Options) -> None:
 
 
 def raise_on_signals() -> None:
-    """For as long as nothing was started that has to be ended: a signal raises KeyboardInterrupt."""
+    """Makes a signal raise KeyboardInterrupt; for the time before anything is started that has to be ended."""
     for number in STOP_SIGNALS:
         signal.signal(number, signal.default_int_handler)
 
 
 def set_event_on_signals(stop: threading.Event) -> None:
-    """From here on a signal only sets `stop`, so that no child is lost between its start and our noting it."""
+    """Makes a signal only set `stop`, so that no child is lost between its start and the note of it."""
 
     def set_event(_number: int, _frame: FrameType | None) -> None:
         stop.set()

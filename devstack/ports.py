@@ -1,4 +1,4 @@
-"""Ports of 127.0.0.1: free ones, taken ones."""
+"""Finds free ports on 127.0.0.1 and checks whether one is in use."""
 
 import random
 import socket

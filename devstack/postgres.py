@@ -83,7 +83,7 @@ class Cluster:
         self._end_left_over()
 
     def _create_cluster(self) -> None:
-        """Beside its place first, so that a start broken off half-way leaves nothing that looks finished."""
+        """Creates the cluster under a temporary name and renames it: an interrupted start leaves no half of one."""
         fresh = self.folder.with_name("postgres.new")
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)

@@ -1,4 +1,4 @@
-"""What a data directory remembers between starts: development secrets and the sandbox's port."""
+"""The settings that a data directory keeps between starts: development secrets and the sandbox's port."""
 
 import json
 import os

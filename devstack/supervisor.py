@@ -170,7 +170,7 @@ class Supervisor:
 
 
 def describe_exit(code: int | None) -> str:
-    """An exit code in words."""
+    """An exit code as text; negative ones name the signal."""
     if code is not None and code < 0:
         with suppress(ValueError):
             return f"was killed by {signal.Signals(-code).name}"

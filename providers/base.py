@@ -1,7 +1,7 @@
-"""What a payment provider must be able to do, and what it may declare that it can't.
+"""The protocols of a payment provider: webhooks and gateway, with optional abilities that a provider declares.
 
-A provider is one folder with one entry point in the group `pri.providers`: a function that takes the environment
-and answers with a `Provider`; a side whose secret is not set is off.
+A provider is one package with one entry point in the group `pri.providers`: a function that takes the environment
+and returns a `Provider`. Webhooks or gateway are off while their secret is not set.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,10 +14,10 @@ from core.payments import Card, ChargeOrder, ChargeResult, Failure, FailureFacts
 
 
 class Webhooks(Protocol):
-    """The side that the API uses: no network, no state."""
+    """The webhook side, used by the API: verifies and normalises bodies, without network or state."""
 
     def verify(self, headers: Mapping[str, str], body: bytes, now: datetime) -> None:
-        """Check sender and age. Header names are lower case.
+        """Checks signature and age of a webhook. Header names are lower case.
 
         Raises InvalidSignature with a sentence that tells the sender what to fix, and nothing secret.
         """
@@ -31,59 +31,57 @@ class Webhooks(Protocol):
 
 @runtime_checkable
 class AnswersChallenge(Protocol):
-    """A webhook side whose provider asks an address, before it uses it, whether it is ours."""
+    """A webhook side whose provider verifies an address with a challenge before it sends webhooks there."""
 
     def answer_challenge(self, query: Mapping[str, str]) -> str:
-        """The plain text to answer with. Raises InvalidInput for what the provider doesn't ask."""
+        """The plain text to answer with. Raises InvalidInput for a query that is no challenge of this provider."""
 
 
 @runtime_checkable
 class ExtractsContacts(Protocol):
-    """A webhook side whose bodies say whom to write to, of a provider that can't be asked for it."""
+    """A webhook side that reads customers' contacts from bodies, for a provider whose API doesn't return them."""
 
     def extract_contacts(self, body: bytes) -> tuple[ContactUpdate, ...]:
-        """The people behind the failures in a verified body, as far as it names them.
+        """The contacts of the customers behind the failures in a verified body, as far as it names them.
 
-        They are kept in their own table and nowhere else; what a later body leaves out stays as it was.
-        Raises InvalidInput for what is not a webhook of this provider at all.
+        Personal data: stored in their own table and nowhere else; a field that a later body leaves out is kept.
+        Raises InvalidInput for a body that is not one of this provider's webhooks at all.
         """
 
 
 class Gateway(Protocol):
-    """The side that the worker uses: talks to the provider, within its own time-outs, never repeating by itself."""
+    """The charging side, used by the worker: calls the provider within its own time-outs, never retries by itself."""
 
     idempotency: timedelta | None
-    """How long the provider honours an idempotency key; None: it has none and nothing is ever repeated."""
+    """How long the provider honours an idempotency key; None: it has no keys, and no charge is ever repeated."""
     can_read: bool
-    """Whether invoices can be read; where not, webhooks and repeats settle unknown charges.
+    """Whether invoices can be read; where not, unknown charges are reconciled by webhooks and repeats.
 
-    Without it `read_invoice`, `read_failure` and `settle` are never called.
+    Without it `read_invoice`, `read_failure` and `reconcile` are never called.
     """
 
     async def read_invoice(self, invoice_id: str) -> InvoiceView:
         """The invoice as it is now, with its terms and the method that would be charged.
 
-        Status MISSING where the provider knows none. Raises ProviderUnavailable, and its kind NotAllowed where the
-        provider refuses to answer with these rights: no wait mends that.
+        Status MISSING where the provider knows none. Raises ProviderUnavailable, and its subclass NotAllowed where the
+        API key lacks the permission, which no retry cures.
         """
 
     async def read_failure(self, invoice_id: str, event: ProviderEvent | None) -> FailureFacts:
-        """All that can be known about the failed payment. What an event already holds fills what can't be read.
+        """Everything known about the failed payment; the event fills in what can't be read.
 
         Raises ProviderUnavailable only where the invoice or its payment could not be asked for: a refusal to show
         the payment is tolerated, an outage is not, since then nobody knows whether a charge is under way.
         """
 
     async def read_card(self, invoice_id: str, method_id: str | None) -> Card | None:
-        """The card of this method, or of the one that would be charged by default; None where nobody can tell.
+        """The card of this method, or of the default one for None; None where it can't be determined.
 
-        Also of what is no card: then `kind` says so.
-
-        Never raises: only the count of tries depends on it.
+        For a method other than a card, its `kind` says so. Never raises: only network limits depend on it.
         """
 
     async def charge(self, order: ChargeOrder) -> ChargeResult:
-        """Send this order, or send it again, with its key and its parameters.
+        """Sends this order, or repeats it, with its idempotency key and its parameters.
 
         A decline is a result; so is UNKNOWN: time-out, 5xx or a connection lost after sending. What was refused before
         anything was executed carries no `charge_id`: met by a repeat, it tells nothing of the first time.
@@ -91,28 +89,28 @@ class Gateway(Protocol):
         """
 
     async def reconcile(self, order: ChargeOrder) -> ChargeResult:
-        """What became of an order, by reading only. UNKNOWN where reading can't tell. Raises ProviderUnavailable."""
+        """The outcome of an order, by reading only; UNKNOWN where reading can't tell. Raises ProviderUnavailable."""
 
     async def resolve_event(self, event: ProviderEvent) -> ProviderEvent:
         """The event with invoice and customer filled in as far as the provider can tell. Raises ProviderUnavailable."""
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Closes all connections."""
 
 
 @runtime_checkable
 class ReadsContacts(Protocol):
-    """A gateway that can also say whom to write to.
+    """A gateway that can also read a customer's contact.
 
-    Without it customers of this provider get messages only where its webhooks say it (`TellsContacts`).
+    Without it customers of this provider get messages only where its webhooks name them (`ExtractsContacts`).
     """
 
     async def read_contact(self, invoice_id: str, customer_id: str | None) -> MessageRecipient:
-        """The invoice as it is now, and its customer as a person. Raises ProviderUnavailable."""
+        """The recipient of messages about this invoice, as the provider has it now. Raises ProviderUnavailable."""
 
 
 class Provider(Protocol):
-    """One configured provider."""
+    """One provider as configured from the environment."""
 
     name: str
     livemode: bool
@@ -134,27 +132,27 @@ ProviderPlugin = Callable[[Mapping[str, str]], Provider]
 
 
 def load_providers(environment: Mapping[str, str]) -> dict[str, Provider]:
-    """Every provider that is installed, by name, configured from the environment."""
+    """Every installed provider by name, configured from the environment. Errors of a plug-in propagate."""
     found = (point.load()(environment) for point in entry_points(group="pri.providers"))
     return {provider.name: provider for provider in found}
 
 
 def unknown_result(reason: str) -> ChargeResult:
-    """Nobody knows yet."""
+    """The result of a charge without a definite answer: it must be reconciled before another attempt."""
     return ChargeResult(outcome=Outcome.UNKNOWN, reason=reason)
 
 
 def not_charged_result(reason: str) -> ChargeResult:
-    """Surely nothing was charged, and nothing will be under this key."""
+    """A definite result: nothing was charged, and nothing will be under this idempotency key."""
     return ChargeResult(outcome=Outcome.NOT_CHARGED, reason=reason)
 
 
 def declined_result(failure: Failure, card: Card | None = None) -> ChargeResult:
-    """A definite no."""
+    """A definite result: the charge was declined, with its failure and, where known, its card."""
     outcome = Outcome.DECLINED
     return ChargeResult(outcome=outcome, failure=failure, card=card or Card(), charge_id=failure.charge_id)
 
 
 def succeeded_result(charge_id: str | None) -> ChargeResult:
-    """The money is there."""
+    """A definite result: the charge succeeded."""
     return ChargeResult(outcome=Outcome.SUCCEEDED, charge_id=charge_id)

@@ -1,4 +1,4 @@
-"""Seals webhooks and posts them, again and again for a while when nobody takes them. Knows no provider."""
+"""The sandbox's webhook sender: signs and posts webhooks, and retries for a while. Independent of the provider."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Everything one sandbox holds, wired together once."""
+"""The state of one sandbox: store, clock, scripts and webhook sender, wired together once."""
 
 import asyncio
 from fnmatch import fnmatchcase

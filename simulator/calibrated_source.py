@@ -1,4 +1,4 @@
-"""A history as a source, with how well its model tells its own history again."""
+"""A history as a source, with the calibration of its fitted model."""
 
 from typing import NamedTuple
 
@@ -14,19 +14,19 @@ from simulator.runner import choose_engine
 
 
 class CalibratedSource(NamedTuple):
-    """Cases, and whether their chances are to be believed."""
+    """A source of cases, and how well its chances reproduce what was recorded."""
 
     source: Source
     calibration: Calibration | None = None
-    """None where nothing is recorded that could be told again."""
+    """None where nothing is recorded to compare with."""
 
 
 def calibrate_history(
     found: History, assumptions: Assumptions, baseline: World, *, recoveries: int | None, seed: int
 ) -> CalibratedSource:
-    """The history fitted, and the baseline simulated over it and held against what really happened.
+    """Fits a model to the history, simulates the baseline over it and compares the result with what really happened.
 
-    Raises InvalidInput for a history with too few attempts.
+    Raises InvalidInput for a history with too few attempts or without an ended recovery.
     """
     source = build_history_source(found, assumptions, recoveries=recoveries, seed=seed)
     simulated = choose_engine(baseline, OutcomeModels(source.outcomes, seed))

@@ -1,4 +1,4 @@
-"""Work on several processors: each process builds its own tools and takes every so-many-th piece."""
+"""Runs pieces of work in several processes: each builds its own worker and takes every n-th piece."""
 
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
@@ -13,14 +13,15 @@ Worker = Callable[[int, int], T]
 
 
 class ProcessFailed(Exception):
-    """A process could not do its work; says which error it met."""
+    """A worker process failed; the message names its error."""
 
 
 @contextmanager
 def run_in_processes(build: Callable[[], Worker[T]], pieces: Sequence[Piece], jobs: int) -> Iterator[Iterator[T]]:
-    """The parts that a worker makes of the pieces, in any order. With one job, in this process.
+    """Yields an iterator over the worker's result for each piece, in any order. With one job, runs in this process.
 
-    `build` and the parts travel between processes by pickle. Leaving ends processes that are still at work.
+    `build` and the results must be picklable. Leaving the context terminates processes that are still at work.
+    The iterator raises ProcessFailed where a worker raises or dies.
     """
     if min(jobs, len(pieces)) <= 1:
         yield _run_inline(build, pieces)
@@ -31,7 +32,7 @@ def run_in_processes(build: Callable[[], Worker[T]], pieces: Sequence[Piece], jo
         mine, theirs = context.Pipe(duplex=False)
         process = context.Process(target=_work_pieces, args=(build, pieces[number::jobs], theirs), daemon=True)
         process.start()
-        theirs.close()
+        theirs.close()  # with our copy open, the end of the process would never be seen as EOF
         connections.append(mine)
         processes.append(process)
     try:
@@ -46,7 +47,7 @@ def _run_inline(build: Callable[[], Worker[T]], pieces: Sequence[Piece]) -> Iter
 
 
 def _work_pieces(build: Callable[[], Worker[T]], pieces: Sequence[Piece], out: "Connection[object, object]") -> None:
-    """In a process of its own: sends a part for each piece, or the error."""
+    """The body of a worker process: sends a result for each piece, or ProcessFailed."""
     try:
         worker = build()
         for piece in pieces:
@@ -60,7 +61,10 @@ def _work_pieces(build: Callable[[], Worker[T]], pieces: Sequence[Piece], out: "
 
 
 def _receive_parts(connections: list["Connection[T | ProcessFailed, object]"], expected: int) -> Iterator[T]:
-    """Whatever comes, until every process has closed its end. Raises Failed, also for a part that never came."""
+    """Results as they arrive, until every process has closed its end.
+
+    Raises ProcessFailed for a worker's error, and where fewer than `expected` results came.
+    """
     while connections:
         for ready in wait(connections):
             assert isinstance(ready, Connection)

@@ -1,4 +1,4 @@
-"""A dry run: chunks of cases through both arms, on as many processes as wanted, added up in whole numbers."""
+"""The dry run: simulates chunks of cases under both policies, in several processes, and adds up integer sums."""
 
 import difflib
 from collections.abc import Callable, Iterator, Sequence
@@ -22,41 +22,41 @@ from simulator.report.result import ArmResult, Result, Sensitivity
 from simulator.report.tally import PairedSums, Tally, pair_results, tally_results
 
 CHUNK: Final = 50_000
-"""Cases that are simulated together: few enough for the processor's cache, and for 10 million to need no memory."""
+"""Cases simulated together on arrays; bounds the memory, whatever the number of cases."""
 EVENT_CHUNK: Final = 250
-"""The same event by event, so that progress is seen and a run can be broken off."""
+"""Cases per chunk of the event engine: small, so that progress shows and a run can be canceled."""
 SWEEP_CASES: Final = 200_000
-"""Cases that each point of the sensitivity sweep looks at, at most."""
+"""The most cases that each point of the sensitivity sweep simulates."""
 
 
 class DryRunCanceled(Exception):
-    """Somebody doesn't want the result any more."""
+    """The run was canceled by its observer; there is no result."""
 
 
 class Engine(Protocol):
-    """Simulates cases."""
+    """Simulates cases under one policy. Both engines return equal results for equal cases."""
 
     def run(self, cases: Cases) -> RecoveryResults:
-        """What becomes of them."""
+        """The result of each case, a row per case in the order of `cases`."""
 
 
 @dataclass
 class ArmSums:
-    """What is known of both arms so far."""
+    """Sums of both arms and of their paired differences over the chunks so far."""
 
     baseline: Tally = field(default_factory=Tally)
     candidate: Tally = field(default_factory=Tally)
     pairs: PairedSums = field(default_factory=PairedSums)
 
     def add(self, other: "ArmSums") -> None:
-        """Take another chunk in."""
+        """Adds the sums of another chunk to these."""
         self.baseline.add(other.baseline)
         self.candidate.add(other.candidate)
         self.pairs.add(other.pairs)
 
 
 class DryRunJob(NamedTuple):
-    """All that a process needs."""
+    """The inputs of a dry run; picklable, so that each process builds its engines from it."""
 
     source: Source
     baseline: World
@@ -65,16 +65,16 @@ class DryRunJob(NamedTuple):
 
     @property
     def is_event_by_event(self) -> bool:
-        """Whether recoveries are simulated one by one."""
+        """Whether any arm needs the event engine, so that chunks are small."""
         return bool(event_only_features(self.baseline) or event_only_features(self.candidate))
 
     def with_baseline(self, soft: float, hard: float) -> "DryRunJob":
-        """The same, if so many paid by themselves."""
+        """The same job with other shares of customers who pay by themselves, after soft and hard declines."""
         return self._replace(source=self.source.with_baseline(soft, hard))
 
 
 class PairedRun:
-    """Two arms over the same cases with the same luck."""
+    """Simulates the same cases with the same random draws under both policies."""
 
     def __init__(self, job: DryRunJob) -> None:
         self._source = job.source
@@ -82,7 +82,7 @@ class PairedRun:
         self._baseline, self._candidate = choose_engine(job.baseline, models), choose_engine(job.candidate, models)
 
     def __call__(self, first: int, count: int) -> ArmSums:
-        """The sums over these cases."""
+        """The sums over `count` cases from number `first` on."""
         cases = self._source.cases(first, count)
         amounts = _case_amounts(cases, self._source.currency)
         before, after = self._baseline.run(cases), self._candidate.run(cases)
@@ -94,17 +94,17 @@ class PairedRun:
 
 
 def choose_engine(world: World, fates: OutcomeModels) -> Engine:
-    """The quick one where the policy allows it."""
+    """The array engine where the policy allows it, else the event engine."""
     return EventEngine(world, fates) if event_only_features(world) else ArrayEngine(world, fates)
 
 
 class RunObserver(NamedTuple):
-    """Who looks on while it runs."""
+    """Callbacks of a running dry run."""
 
     progress: Callable[[int, int], None] | None = None
-    """Told how many of how many cases are done."""
+    """Called after each chunk with the cases done and all cases, the sweep's included."""
     is_canceled: Callable[[], bool] | None = None
-    """Asked between chunks."""
+    """Called after each chunk; True ends the run with DryRunCanceled."""
 
 
 def simulate_policies(
@@ -117,10 +117,11 @@ def simulate_policies(
     sweep: Sequence[tuple[float, float]] = (),
     watch: RunObserver = RunObserver(),  # noqa: B008
 ) -> Result:
-    """Both policies over all cases of the source. The same for every number of jobs.
+    """Simulates both policies over all cases of the source. The result doesn't depend on the number of jobs.
 
-    `sweep`: shares of soft and hard declines that are paid by themselves, at which the difference is asked for again;
-    left out where recoveries are simulated one by one. Raises InvalidInput for a source without cases, Canceled.
+    `sweep`: pairs of shares (soft, hard declines) paid by themselves at which the difference is computed again; left
+    out where an arm needs the event engine. Raises InvalidInput for a source without cases, DryRunCanceled, and
+    ProcessFailed.
     """
     if len(source) == 0:
         raise InvalidInput("There is nothing to simulate: the source has no recoveries.")
@@ -134,16 +135,17 @@ def simulate_policies(
 
 
 class _ChunkedRun:
-    """The chunks of a whole dry run, one part after the other."""
+    """Runs the chunks of the main run and of each sweep point, with one progress count over all of them."""
 
     def __init__(self, jobs: int, watch: RunObserver, whole: int) -> None:
         self._jobs, self._watch, self._whole, self._done = jobs, watch, whole, 0
 
     def sum_cases(self, job: DryRunJob, cases: int) -> ArmSums:
-        """The sums over the first cases. Whole numbers: their order doesn't matter. Raises Canceled."""
+        """The sums over the first `cases` cases. Raises DryRunCanceled and ProcessFailed."""
         size = EVENT_CHUNK if job.is_event_by_event else CHUNK
         ranges = [(first, min(size, cases - first)) for first in range(0, cases, size)]
         sums = ArmSums()
+        # Chunks arrive in any order; integer sums are the same in every order, floats would not be.
         with run_in_processes(partial(PairedRun, job), ranges, self._jobs) as parts:
             for part in parts:
                 sums.add(part)
@@ -159,7 +161,7 @@ class _ChunkedRun:
 
 
 def _case_amounts(cases: Cases, currency: str) -> Integers:
-    """Of each case, nought where it is in another currency."""
+    """The amount of each case in minor units; 0 where it is in another currency."""
     payers = cases.book.payers
     known = np.array([one.amount if one.currency == currency else 0 for one in payers], dtype=np.int64)
     return np.asarray(known[cases.payer])

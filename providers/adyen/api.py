@@ -43,9 +43,9 @@ class AdyenTransport:
 
 
 CALL_SECONDS: Final = 20.0
-"""The longest that a payment may take; far below the activities' time-out."""
+"""Seconds that a payment call may take; far below the activities' time-out."""
 _THREADS: Final = 64
-"""More calls than the pace of a worker lets through within the time limit would only queue."""
+"""Calls at a time; more than a worker's rate limit lets through within the time limit would only queue."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Adyen's event codes as data: what each one means for a recovery, and which reader takes its fields.
+"""Adyen's event codes as data: what each one means for a recovery, and which extractor reads its fields.
 
 Source: docs.adyen.com/development-resources/webhooks/webhook-types, Adyen's OpenAPI Webhooks v1 with its examples, and
 the codes of Adyen's own client libraries.

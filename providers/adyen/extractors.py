@@ -1,4 +1,4 @@
-"""What is taken of payments, rescues, disputes and stored methods."""
+"""Extractors for Adyen's events about payments, rescues, disputes and stored methods."""
 
 import re
 from collections.abc import Mapping

@@ -123,7 +123,7 @@ def extract_updated_subscription(found: Fields, before: Fields) -> EventFields:
 
 
 def _describe_change(found: Fields, before: Fields) -> str:
-    """What is worth knowing of a change that is heeded only before the next charge."""
+    """The detail of a change that takes effect only at the invoice check before the next charge."""
     if "collection_method" in before.raw:
         return f"collected by {found.code('collection_method') or 'nothing'} from now on: read before each charge"
     if "pause_collection" in before.raw:

@@ -1,4 +1,4 @@
-"""What to take from the payment method, source, mandate or customer of an event."""
+"""Extractors for events about a payment method, source, mandate or customer."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""What to take from the payment, refund, dispute or warning of an event: money that is on its way, or goes back."""
+"""Extractors for events about a payment, refund, dispute or early fraud warning: money in transit or going back."""
 
 from typing import Final
 

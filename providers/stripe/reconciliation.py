@@ -1,4 +1,4 @@
-"""What reading an invoice tells of an order whose answer was lost. Pure: the reading itself is done elsewhere."""
+"""Reconciles an order whose answer was lost with the invoice as read. Pure: the reading itself is done elsewhere."""
 
 from datetime import datetime, timedelta
 from typing import Final
@@ -61,7 +61,7 @@ def decline_of(payment: Payment) -> ChargeResult:
 
 
 def _reconcile_by_charge(order: ChargeOrder, payment: Payment) -> ChargeResult:
-    """A smaller success than ordered is a part payment by somebody else, which settles nothing."""
+    """The outcome by a bare charge; a success below the ordered amount is somebody else's, so it leaves UNKNOWN."""
     status = payment.charge.code("status")
     if status == "failed":
         return decline_of(payment)

@@ -1,4 +1,4 @@
-"""How calls to the fake Adyen are answered: authenticate, check, replay or run, keep, tell."""
+"""Handles calls to the fake Adyen: authenticate, validate, replay or run, store the answer, send webhooks."""
 
 import asyncio
 import json

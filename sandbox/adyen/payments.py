@@ -1,4 +1,4 @@
-"""`POST /payments`: what it does to the money, and what Adyen tells of it."""
+"""`POST /payments`: books the money and builds Adyen's answer and webhooks."""
 
 import time
 from typing import Any
@@ -30,7 +30,7 @@ COMMON_DECLINE_CODES = {
     "generic_decline": "2", "insufficient_funds": "12", "expired_card": "6", "lost_card": "5", "stolen_card": "5",
     "fraudulent": "20", "card_velocity_exceeded": "29", "processing_error": "4", "authentication_required": "38",
 }  # fmt: skip
-"""Words that scripts and `pri trigger` use for every provider."""
+"""Decline codes that scripts and `pri trigger` use for every provider, as Adyen's refusals."""
 
 
 def refusal_reason(text: str) -> tuple[str, str]:

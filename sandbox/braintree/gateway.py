@@ -1,4 +1,4 @@
-"""How calls to the fake Braintree are answered: authenticate, find or run, tell. There are no idempotency keys."""
+"""Handles calls to the fake Braintree: authenticate, find or run, send webhooks. There are no idempotency keys."""
 
 import asyncio
 import re
@@ -203,7 +203,7 @@ class BraintreeGateway:
         return {**{key: found.get(key) for key in names}, "subscription": name, "order_id": None}
 
     def _record_webhooks(self, one: Document) -> list[Document]:
-        """Of a single sale that fails, Braintree tells nobody but its caller."""
+        """The webhooks of a transaction; a single sale that fails has none, since only its caller learns of it."""
         paid = one["status"] in {transactions.SUBMITTED_FOR_SETTLEMENT, transactions.SETTLEMENT_PENDING}
         if one["status"] == transactions.AUTHORIZED:
             return []

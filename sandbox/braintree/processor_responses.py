@@ -22,7 +22,7 @@ COMMON_DECLINE_CODES = {
     "expired_card": "2004",
     "lost_card": "2053",
 }
-"""Words of Stripe's fake that scripts use everywhere."""
+"""Braintree's response codes for the decline codes of the fake Stripe, which scripts use for every provider."""
 
 
 def refusal_fields(decline: Decline) -> Document:

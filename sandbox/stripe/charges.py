@@ -1,4 +1,4 @@
-"""Stripe's charges, approved and refused, and the words that come with a refusal."""
+"""Stripe's charges, approved and declined, with the codes and messages of a decline."""
 
 from sandbox import models
 from sandbox.models import Decline, Document
@@ -90,7 +90,7 @@ def build_charge(intent: Document, method: Document, now: int) -> Document:
 
 
 def charge_outcome(kind: str, network_status: str, seller_message: str, decline: Decline | None = None) -> Document:
-    """The network's and Radar's word on a charge."""
+    """The `outcome` of a charge: the network's status and the provider's risk level."""
     return {
         "advice_code": decline.advice_code if decline else None,
         "network_advice_code": decline.network_advice_code if decline else None,

@@ -15,7 +15,7 @@ CHANGEABLE_KINDS = {
     "invoices": ("invoice", "invoice.updated"),
     "subscriptions": ("subscription", "customer.subscription.updated"),
 }
-"""What can be changed by its fields, and the event that tells it."""
+"""The kinds of objects whose fields can be changed, and the event that each change sends."""
 
 
 class PartialPayment(ControlAction):

@@ -1,4 +1,4 @@
-"""Stripe's idempotency keys (v1): the first answer is kept for 24 hours and given again, word for word."""
+"""Stripe's idempotency keys (v1): the first answer is kept for 24 hours and returned unchanged to a repeat."""
 
 import json
 from dataclasses import dataclass

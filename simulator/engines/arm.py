@@ -1,4 +1,4 @@
-"""What an arm decides with: the same tables, rules, strategies and policy as the live service."""
+"""The decision config of an arm: the same tables, rules, strategies and policy as the live service."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -21,7 +21,7 @@ from simulator.engines.results import MAX_CHARGES
 
 @dataclass(frozen=True)
 class World:
-    """One policy with everything that carries it out."""
+    """One policy with the strategies, decline tables and network rules that it is simulated with."""
 
     name: str
     policy: Policy
@@ -30,12 +30,12 @@ class World:
     """Each provider's decline table, CSV text."""
     rules: NetworkRules
     text: str = ""
-    """Of the policy file."""
+    """The policy file's text."""
     statistics: RetryStatistics = field(default_factory=RetryStatistics)
-    """What the adaptive strategy has learnt; nothing in a synthetic world."""
+    """The statistics of the adaptive strategy; empty in a synthetic world."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """To another process go the inputs; what is made of them is made again there."""
+        """Pickles only the fields: cached properties are computed again in the other process."""
         return World, tuple(getattr(self, one.name) for one in fields(self))
 
     @cached_property
@@ -45,40 +45,40 @@ class World:
 
     @cached_property
     def decision_config(self) -> DecisionConfig:
-        """At real speed."""
+        """The decision config of this policy, without a time scale."""
         return DecisionConfig(policy=self.policy, strategies=self.strategies)
 
     @cached_property
     def merchant_rules(self) -> NetworkRules:
-        """The networks' rules with this merchant's own limits."""
+        """The networks' rules, lowered by this policy's own limits."""
         return self.rules.lower_limits(self.policy.network_limits)
 
     def classify_failure(self, provider: str, failure: Failure, card: Card) -> Classification:
-        """As the live activity does it."""
+        """The classification that the live activity would make: decline tables plus the policy's overrides."""
         return classify(_with_card_network(failure, card), self.tables, self.policy.overrides, provider=provider)
 
     def true_cause(self, provider: str, failure: Failure, card: Card) -> Cause:
-        """What is really the matter: no policy changes what a bank means by its words."""
+        """The cause by the tables alone: a policy's overrides don't change why the bank declined."""
         return classify(_with_card_network(failure, card), self.tables, provider=provider).cause
 
 
 def build_world(name: str, text: str, file: str, codes: Mapping[str, str]) -> World:
-    """Everything that this policy is carried out with. Raises InvalidPolicy naming the file."""
+    """The world of a policy file's text. Raises InvalidPolicy naming the file."""
     strategies, rules = catalog.installed_strategies(), catalog.network_rules()
     return World(name, parse_policy(text, file, strategies, rules.limit_ceilings()), strategies, codes, rules, text)
 
 
 def _with_card_network(failure: Failure, card: Card) -> Failure:
-    """With the network that the card tells."""
+    """The failure, with the card's network where it names none itself."""
     return failure.model_copy(update={"network": failure.network or card.network})
 
 
 CALENDAR_DAYS = 60
-"""A live plan sees no further ahead; beyond it only the exact engine knows what a payday strategy would do."""
+"""Days that a live plan's calendar covers. Only the event engine applies this limit, so longer windows need it."""
 
 
 def event_only_features(world: World) -> tuple[str, ...]:
-    """The names of what keeps a policy from being simulated on arrays; empty: nothing does."""
+    """What keeps a policy from being simulated on arrays: strategy names and reasons; empty where nothing does."""
     policy = world.policy
     names = sorted(name for name in _used_strategies(policy) if not _is_shared(policy.strategies[name], world))
     budgets = [one.attempts_allowed for one in policy.segments]
@@ -86,13 +86,13 @@ def event_only_features(world: World) -> tuple[str, ...]:
 
 
 def has_learning_strategy(world: World) -> bool:
-    """Whether a strategy of it would learn from what is recorded."""
+    """Whether any strategy in use is adaptive, so that it would learn from recorded attempts."""
     specs = (world.policy.strategies[name] for name in _used_strategies(world.policy))
     return any(isinstance(spec.build_strategy(world.strategies), Adaptive) for spec in specs)
 
 
 def _used_strategies(policy: Policy) -> set[str]:
-    """The strategies that any segment or arm chooses."""
+    """The names of the strategies that any segment or experiment arm chooses."""
     arms = [arm for experiment in policy.experiments for arm in experiment.arms]
     of_arms = [changes for arm in arms for changes in (arm, *arm.segments.values())]
     chosen = [one.strategies for one in policy.segments] + [one.strategies for one in of_arms]

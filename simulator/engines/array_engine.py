@@ -1,7 +1,8 @@
-"""The same recoveries on arrays: all cases of a chunk take their next step together.
+"""The array engine: simulates a chunk of cases together, one step of all open cases at a time.
 
-What is decided comes from the live code, asked once per distinct situation (`answers`, `alike`, `limits`); here are
-only moments and luck. `tests/simulator/test_engines.py` holds every single case against the exact engine.
+Every decision comes from the live code, asked once per distinct situation (`decision_table`, `situations`,
+`network_limits`); only times and random draws are computed here. `tests/simulator/test_engines.py` compares every
+single case with the event engine.
 """
 
 from collections.abc import Iterator
@@ -22,21 +23,22 @@ from simulator.model.charge_outcomes import ChargeBatch, OutcomeModel, OutcomeMo
 WAITING, AWAITING, REVIEW, CLOSED = range(4)
 RECOVERED, EXHAUSTED, BLOCKED = (FINAL_STATES.index(one) for one in (State.RECOVERED, State.EXHAUSTED, State.BLOCKED))
 _STAGE: Final = np.array([WAITING, AWAITING, REVIEW, CLOSED, AWAITING], dtype=np.int64)
-"""By Action."""
+"""The stage that each `Action` leads to, indexed by the action."""
 _OVERDUE: Final = ((Action.AWAIT, "customer_deadline"), (Action.REVIEW, "review_overdue"))
-"""Why a recovery ends for which a person's time was up."""
+"""The close reason of a recovery whose customer or operator let the deadline pass."""
 
 
 class ArrayEngine:
-    """An engine: simulates cases together."""
+    """A `runner.Engine` that simulates cases on arrays. Keeps its decision table while chunks share one codebook."""
 
     def __init__(self, world: World, models: OutcomeModels) -> None:
         self._world, self._models = world, models
         self._known: tuple[Codebook, CaseFeatures, DecisionTable] | None = None
 
     def run(self, cases: Cases) -> RecoveryResults:
-        """What becomes of them."""
+        """The result of each case, a row per case in the order of `cases`."""
         model = self._models.for_cases(cases)
+        # Features and decisions depend on the codebook alone, so the next chunk of the same book finds them filled.
         if self._known is None or self._known[0] is not cases.book:
             features = CaseFeatures(self._world, cases.book, model.outcomes.new_method_code)
             self._known = cases.book, features, DecisionTable(self._world, features.classifications, features.arms)
@@ -45,7 +47,7 @@ class ArrayEngine:
 
 
 class ArraySimulation:
-    """A chunk of cases under way. Columns have a row per case; `rows` are the ones that a step is about."""
+    """The state of one chunk: columns with a row per case. `rows` are the indices that a step is about."""
 
     def __init__(
         self, world: World, features: CaseFeatures, answers: DecisionTable, model: OutcomeModel, cases: Cases
@@ -62,7 +64,7 @@ class ArraySimulation:
             _filled_column(count, 0),
         )
         self._overdue = _filled_column(count, 0)
-        """Why it ends when its time is up; index into the reasons."""
+        """Close reason if `_due` passes while it waits for a person or the window; index into `_reasons`."""
         self._blocks_if_overdue = np.zeros(count, dtype=np.bool_)
         self._state, self._reason, self._closed_at = (
             _filled_column(count, 0),
@@ -75,7 +77,7 @@ class ArraySimulation:
         self._planner = ArrayPlanner(features, answers, cases)
 
     def run_to_end(self) -> RecoveryResults:
-        """To the end of all of them."""
+        """Advances the cases until all are closed, and returns their results."""
         every = np.arange(len(self._cases))
         self._ledger.add_opening_fees()
         level = self._features.fraud_levels(self._cases.failure, self._cases.payer)
@@ -85,8 +87,9 @@ class ArraySimulation:
         return self._to_results()
 
     def _advance_rows(self, rows: Integers) -> None:
-        """Whatever comes first for each: the money, another card, or what is due."""
+        """Moves each case to its next event: a payment from elsewhere, another card, or what is due."""
         due, paid, method = self._due[rows], self._cases.paid_at[rows], self._method_at[rows]
+        # Ties go as in the event engine: events of one moment before the timer, and the payment before the card.
         is_paid = (paid <= due) & (paid <= method)
         is_method = (method <= due) & (method < paid)
         self._close_rows(rows[is_paid], RECOVERED, "paid_elsewhere", paid[is_paid])
@@ -95,7 +98,7 @@ class ArraySimulation:
         self._handle_due(rows[timer], due[timer])
 
     def _accept_method(self, rows: Integers, at: Integers) -> None:
-        """Another card is charged at once, unless a person has to look first."""
+        """Charges another card at once; during a review the card is ignored."""
         self._method_at[rows] = NEVER
         able = self._stage[rows] != REVIEW
         rows, at = rows[able], at[able]
@@ -110,7 +113,8 @@ class ArraySimulation:
         self._charge_rows(rows[planned], at[planned], fresh=False)
 
     def _charge_rows(self, rows: Integers, at: Integers, *, fresh: bool) -> None:
-        """Charge, close what is won, decide on what is declined."""
+        """Charges these rows: closes those that succeed, decides on those that are declined."""
+        # The batch reads the ledger's count, so it is built before the charges are recorded.
         charges = self._to_charge_batch(rows, at, fresh)
         won, untried = self._model.draw_successes(charges), self._model.is_extrapolated(charges)
         self._ledger.record_charges(rows, at)
@@ -122,6 +126,7 @@ class ArraySimulation:
         self._used[lost] += not fresh
         if fresh:
             self._failure[lost] = self._features.another_method_kind[self._failure[lost]]
+        # A declined new card leaves the retry that was planned before it; a declined retry has used its plan up.
         kept = (self._stage[lost] == WAITING) & fresh
         self._decide_rows(lost, self._features.later_fraud_level[self._failure[lost]], kept)
 
@@ -138,13 +143,14 @@ class ArraySimulation:
         )
 
     def _decide_rows(self, rows: Integers, level: Integers, kept: Booleans) -> None:
-        """What comes next after the newest failure of each; `kept`: a retry is planned already."""
+        """Applies the decision after the newest failure of each row; `kept`: a retry is planned already."""
         kind, used = self._features.classification_index[self._failure[rows]], self._used[rows]
         answer = self._answers.look_up_rows(SituationKey(level, kind, self._segment[rows], self._arm[rows], used))
         now, action = self._failed_at[rows], self._answers.column("action")[answer]
         kept = kept & self._can_keep_plan(rows, answer)
         action = np.where(kept, Action.RETRY, action)
         self._stage[rows] = _STAGE[action]
+        # `rows` holds no index twice, so that |= on a fancy index loses nothing.
         self._blocks_if_overdue[rows] |= self._answers.column("blocks_if_overdue")[answer].astype(np.bool_)
         waits = (action == Action.AWAIT) | (action == Action.REVIEW)
         self._due[rows[waits]] = now[waits] + self._answers.column("until")[answer][waits]
@@ -159,7 +165,7 @@ class ArraySimulation:
         self._apply_network_limits(rows[action == Action.RETRY])
 
     def _can_keep_plan(self, rows: Integers, answer: Integers) -> Booleans:
-        """Whether a retry that was planned before may stay where it is."""
+        """Whether a retry planned before stays: not sooner than the waits allow, and within the window."""
         column, due, now = self._answers.column, self._due[rows], self._failed_at[rows]
         earliest = now + np.maximum(column("requested_wait")[answer], column("cool_down")[answer])
         return np.asarray((column("keeps_plan")[answer] == 1) & (earliest < due) & (due <= self._ends[rows]))
@@ -176,25 +182,27 @@ class ArraySimulation:
             )
         )
         self._due[rows] = plans
+        # NEVER is the largest integer, so "no further retry" would also count as late.
         late = (plans != NEVER) & (plans > self._ends[rows])
         self._give_up(rows[plans == NEVER], "no_retry")
         self._give_up(rows[late], "window")
 
     def _apply_network_limits(self, rows: Integers) -> None:
-        """What the card networks say to these plans."""
+        """Moves plans that a network's limit forbids; gives up where no allowed moment is left in the window."""
+        # A plan that was given up before, for the window or for want of a retry, is no longer WAITING.
         rows = rows[self._stage[rows] == WAITING]
         moved, at = self._ledger.apply_limits(rows, self._failure[rows], self._due[rows], self._ends[rows])
         self._due[moved] = at
         self._give_up(moved[at == NEVER], "network_limit")
 
     def _give_up(self, rows: Integers, reason: str) -> None:
-        """No retry is left. Who pays or gives a card before the window ends counts; where it is over, that is now."""
+        """Ends retries: the case waits for a payment or another card until its window ends, at least until now."""
         self._stage[rows] = AWAITING
         self._due[rows] = np.maximum(self._ends[rows], self._failed_at[rows])
         self._overdue[rows] = self._reason_number(reason)
 
     def _group_by_reason(self, rows: Integers, answer: Integers, chosen: Booleans) -> Iterator[tuple[str, Integers]]:
-        """The chosen rows, those of one answer together, with the reason that it gives."""
+        """The chosen rows grouped by decision row, each group with that decision's reason."""
         mine, answers = rows[chosen], answer[chosen]
         for one in np.unique(answers).tolist():
             yield self._answers.rows[one].reason, mine[answers == one]
@@ -207,7 +215,7 @@ class ArraySimulation:
         self._reason[rows] = reason
 
     def _reason_number(self, reason: str) -> int:
-        """The reason's place among those that came up."""
+        """The index of a reason in `_reasons`; a new reason is appended."""
         return self._reasons.setdefault(reason, len(self._reasons))
 
     def _to_results(self) -> RecoveryResults:

@@ -1,8 +1,8 @@
-"""What the live decision says, asked once for every situation that is distinct.
+"""The decision table: the live decision, computed once for every distinct situation.
 
-A decision depends on little of what it sees: how the failure is classified, how suspicious it is, segment, arm, and
-retries used. For each such combination `core.planning.decision` is asked once, about a made-up invoice with an endless
-window. What the answer still depends on, times, the window and an invoice's own jitter, is computed on arrays.
+A decision depends on the classification of the failure, its fraud level, the segment, the experiment arm and the
+retries used. For each such combination `core.planning.decision` is called once, with a sample invoice whose window
+is practically endless. What depends on times, the window or an invoice's jitter is computed on arrays afterwards.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -36,7 +36,7 @@ FRAUD_LEVELS: Final = tuple(FraudLevel)
 
 
 class Action(IntEnum):
-    """What comes next, as far as arrays care."""
+    """The kinds of next step that the array engine tells apart."""
 
     RETRY = 0
     AWAIT = 1
@@ -49,44 +49,45 @@ class Action(IntEnum):
 
 
 class SituationKey(NamedTuple):
-    """A distinct situation, as numbers."""
+    """Distinct situations as index columns, a row per case."""
 
     level: Integers
-    """Of suspicion: index into LEVELS."""
+    """Index into FRAUD_LEVELS."""
     kind: Integers
-    """Of classification."""
+    """Index into the distinct classifications."""
     segment: Integers
     arm: Integers
     used: Integers
-    """Scheduled retries so far."""
+    """Scheduled retries used so far."""
 
 
 class DecisionRow(NamedTuple):
-    """What is decided there. Spans in seconds."""
+    """The decision in one situation, as numbers. Durations in seconds."""
 
     action: int
     reason: str = ""
     until: int = 0
-    """How long a person may take; of no meaning where the window's end says it."""
+    """Time until the deadline of AWAIT or REVIEW; unused for other actions."""
     blocks_if_overdue: bool = False
-    """For suspicion: an overdue review blocks."""
+    """A fraud review that is overdue ends as blocked instead of exhausted."""
     keeps_plan: int = 0
-    """1: a retry that is planned already stays, if it isn't too early now."""
+    """1: a retry that is planned already stays, unless it is too early now."""
     steady: int = NO_VALUE
+    """The proposed delay without jitter; NO_VALUE: no further retry."""
     jitter: int = 0
     late_ends: int = 1
-    """0: beyond the window the fallback ladder is asked."""
+    """0: a proposal beyond the window is replaced by the fallback ladder's; 1: it ends the retries."""
     fallback: int = NO_VALUE
     fallback_jitter: int = 0
     cool_down: int = 0
     requested_wait: int = 0
     """A wait that the network or the provider asked for."""
     strategy: int = NO_VALUE
-    """Index of a strategy that is asked on arrays."""
+    """Index into `payday_strategies`, which are computed on arrays; NO_VALUE for all other strategies."""
 
 
 class DecisionTable:
-    """The table of one world, filled as situations turn up."""
+    """The decisions of one world, computed when a situation is first looked up."""
 
     def __init__(self, world: World, kinds: tuple[Classification, ...], arms: tuple[Assignment | None, ...]) -> None:
         self._world, self._kinds, self._arms = world, kinds, arms
@@ -97,33 +98,34 @@ class DecisionTable:
         self._known = Memo(int(np.prod(self._shape)), self._add_row)
         self.rows: list[DecisionRow] = []
         self.payday_strategies: list[Payday] = []
-        """The strategies that `Answer.strategy` points at."""
+        """The strategies that `DecisionRow.strategy` points at."""
         self._strategy_numbers: dict[str, int] = {}
         self._payday_calendars: dict[tuple[int, int, int], PaydayCalendar] = {}
         self._columns: dict[str, np.ndarray[tuple[int], np.dtype[np.int64]]] = {}
 
     def look_up_rows(self, key: SituationKey) -> Integers:
-        """The row of each situation."""
+        """The index into `rows` of each situation's decision, computed where it is new."""
+        # A situation becomes one flat number, so that the memo is a plain array instead of a dictionary of tuples.
         return self._known.look_up(np.ravel_multi_index(tuple(key), self._shape))
 
     def _add_row(self, flat: int) -> int:
         self.rows.append(self._decide_situation(*(int(part) for part in np.unravel_index(flat, self._shape))))
-        self._columns.clear()
+        self._columns.clear()  # they are one row short now
         return len(self.rows) - 1
 
     def column(self, name: str) -> Integers:
-        """One field of all rows."""
+        """One field of all rows, indexed by what `look_up_rows` returns."""
         if name not in self._columns:
             self._columns[name] = np.array([getattr(one, name) for one in self.rows], dtype=np.int64)
         return self._columns[name]
 
     def window_seconds(self, segment: Integers, arm: Integers) -> Integers:
-        """Seconds from the first failure to the end of the window."""
+        """The recovery window of each segment and arm, seconds from the first failure."""
         spans = [[int(one.window.total_seconds()) for one in policy.segments] for policy in self._policies]
         return np.array(spans, dtype=np.int64)[arm, segment]
 
     def payday_calendar(self, strategy: int, spots: tuple[Location, ...], first: int, last: int) -> PaydayCalendar:
-        """The days of a payday strategy in these weeks, kept for the next chunk."""
+        """The calendar of a payday strategy from `first` to `last` (seconds since 1970), cached for later chunks."""
         key = strategy, first, last
         if key not in self._payday_calendars:
             self._payday_calendars[key] = PaydayCalendar(self.payday_strategies[strategy], spots, first, last)
@@ -163,7 +165,7 @@ class DecisionTable:
         )
 
     def _propose_retry(self, decision_input: DecisionInput, policy: Policy) -> DecisionRow:
-        """The strategy's own words, before the planner holds them against times, which arrays know."""
+        """The strategy's proposal before the planner checks it against waits and window: arrays do that per case."""
         cause = decision_input.classification.cause
         spec = policy.strategy_for(decision_input.segment.name, cause)
         assert spec is not None, "a cause without a strategy is never planned"
@@ -186,7 +188,7 @@ class DecisionTable:
         )
 
     def _strategy_number(self, strategy: Payday, settings: str) -> int:
-        """The number of a payday strategy with these settings."""
+        """The index of a payday strategy with these settings in `payday_strategies`; a new one is appended."""
         if settings not in self._strategy_numbers:
             self._strategy_numbers[settings] = len(self.payday_strategies)
             self.payday_strategies.append(strategy)
@@ -203,7 +205,7 @@ _ACTIONS: Final = {
 
 
 def _proposal_numbers(proposal: Proposal | None) -> dict[str, int]:
-    """A proposal as numbers; NONE where the strategy has no further retry."""
+    """A proposal as fields of a `DecisionRow`; empty where the strategy has no further retry."""
     if proposal is None:
         return {}
     assert proposal.steady_seconds is not None, "only strategies whose answers are shared are asked once"
@@ -220,7 +222,7 @@ def _requested_wait(decision_input: DecisionInput) -> int:
 
 
 def _sample_recovery(segment: str, used: int, arm: Assignment | None) -> Recovery:
-    """A recovery in that situation, with all the time in the world."""
+    """A recovery in that situation whose window doesn't bind; amount and currency decide nothing here."""
     return Recovery(
         provider="simulated",
         invoice_id="in_any",

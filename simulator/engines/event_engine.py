@@ -1,6 +1,7 @@
-"""One recovery after another, through the very machine, decisions and rules that run live, on a clock by hand.
+"""The event engine: one recovery after another through the live state machine, decisions and rules, on a set clock.
 
-Slow and sure: the array engine must say the same of every single case, and plug-in strategies need nothing else.
+Slow, but the reference: the array engine must give the same result for every single case. Plug-in strategies run here
+without any change.
 """
 
 from datetime import UTC, datetime
@@ -49,13 +50,13 @@ from simulator.model.outcomes import CAUSE_INDEX
 
 
 class EventEngine:
-    """An engine: simulates cases event by event."""
+    """A `runner.Engine` that simulates each case event by event."""
 
     def __init__(self, world: World, models: OutcomeModels) -> None:
         self._world, self._models = world, models
 
     def run(self, cases: Cases) -> RecoveryResults:
-        """What becomes of them."""
+        """The result of each case, a row per case in the order of `cases`."""
         model = self._models.for_cases(cases)
         return pack_results(
             [RecoverySimulation(self._world, model, cases, row).run_to_end() for row in range(len(cases))]
@@ -63,7 +64,7 @@ class EventEngine:
 
 
 class RecoverySimulation:
-    """One recovery under way: the driver that the workflow is live, without anything to wait for."""
+    """One recovery in progress. Performs each step in place of the live workflow, and jumps over waiting times."""
 
     def __init__(self, world: World, model: OutcomeModel, cases: Cases, row: int) -> None:
         self._world, self._model = world, model
@@ -83,7 +84,7 @@ class RecoverySimulation:
         }
 
     def run_to_end(self) -> RecoveryResult:
-        """To its end."""
+        """Performs steps until the recovery is closed, and returns its result."""
         self._deliver_events()
         while not isinstance(step := next_step(self.recovery, self.now), Done):
             self._perform_step(step)
@@ -94,11 +95,11 @@ class RecoverySimulation:
 
     @property
     def now(self) -> datetime:
-        """By the simulated clock."""
+        """The simulated time, UTC."""
         return datetime.fromtimestamp(self._now, UTC)
 
     def _deliver_events(self) -> None:
-        """Everything that is said by now."""
+        """Applies every provider event that has occurred by now."""
         while self._pending_events and self._pending_events[0].occurred_at <= self.now:
             word = self._pending_events.pop(0)
             if word.kind is EventKind.METHOD_UPDATED:
@@ -130,7 +131,7 @@ class RecoverySimulation:
                 raise AssertionError(f"{step} can't happen: every simulated charge has a definite answer")
 
     def _next_moment(self, until: datetime | None) -> int:
-        """The moment of whatever comes first."""
+        """The earlier of `until` and the next provider event, seconds since 1970."""
         next_event_at = self._pending_events[0].occurred_at if self._pending_events else None
         known = [int(moment.timestamp()) for moment in (until, next_event_at) if moment]
         if not known:
@@ -141,6 +142,7 @@ class RecoverySimulation:
         before = self.recovery
         self.recovery, records = append_events(before, events, self.now)
         self.records.extend(records)
+        # A later record of one attempt may not name the card: fingerprint and network are kept from the earlier one.
         for entry in build_ledger_entries(before, records):
             known = self._ledger.get((entry.recovery_id, entry.key))
             kept = {name: getattr(entry, name) or getattr(known, name, None) for name in ("fingerprint", "network")}
@@ -152,7 +154,7 @@ class RecoverySimulation:
         return tuple(sorted((one for one in mine if one.fingerprint == card), key=lambda one: one.at))
 
     def _read_failure(self) -> FailureFacts:
-        """All that the provider would say now."""
+        """What a read of the provider would return now."""
         return FailureFacts(
             invoice=self._read_invoice(),
             failure=self.case.kind.failure,
@@ -162,11 +164,11 @@ class RecoverySimulation:
         )
 
     def _read_invoice(self) -> InvoiceView:
-        """As the provider has it now."""
+        """The invoice as the provider has it now: paid once `paid_at` has passed."""
         return to_invoice_view(self.case, paid=self.case.paid_at <= self._now)
 
     def _decide_next(self, facts: FailureFacts) -> tuple[Event, ...]:
-        """The rows of a decision, as the activity `plan_retry` writes them."""
+        """The events of a decision, as the activity `plan_retry` writes them."""
         world, recovery = self._world, self.recovery
         found = world.classify_failure(recovery.provider, facts.failure, facts.card)
         chosen = self._decide_segment()
@@ -193,7 +195,7 @@ class RecoverySimulation:
         return find_segment(profile, self._world.policy.segments)
 
     def _look_up_inputs(self, facts: FailureFacts, chosen: str) -> tuple[Calendar | None, Experience | None]:
-        """What the strategy at hand wants to know."""
+        """Calendar and experience, each only where the chosen strategy asks for it."""
         world, recovery = self._world, self.recovery
         policy = apply_arm(world.policy, find_assignment(world.policy, recovery, facts))
         cause = world.classify_failure(recovery.provider, facts.failure, facts.card).cause
@@ -209,7 +211,7 @@ class RecoverySimulation:
         return calendar, learnt
 
     def _charge_invoice(self, step: Charge) -> None:
-        """As the activity `charge_invoice` does it: look, ask the networks' rules, commit, call, commit."""
+        """As the activity `charge_invoice` does it: invoice check, network check, commit, provider call, commit."""
         before = self.recovery
         order = ChargeInput(now=self.now, recovery=before, trigger=step.trigger, method_id=step.method_id)
         checked = charge_events.request_charge(before, self._read_invoice(), step.trigger, order.method_id, self.now)
@@ -235,7 +237,7 @@ class RecoverySimulation:
         self._fresh = False
 
     def _to_charge_batch(self, before: Recovery) -> ChargeBatch:
-        """This charge as a row of one."""
+        """This charge as a batch of one row, so that both engines use the same outcome model."""
         one = np.ones(1, dtype=np.int64)
         failed_at = int(before.failed_at.timestamp()) if before.failed_at else self._now
         return ChargeBatch(

@@ -1,4 +1,4 @@
-"""One case in the nouns of the live service, and its rows back in ours."""
+"""Converts a case to the live service's types, and a finished recovery's records to a result."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -25,21 +25,22 @@ from simulator.model.outcomes import OutcomeChances
 
 FIRST_CARD: Final = "card-1"
 SECOND_CARD: Final = "card-2"
-"""The fingerprint of what a customer gives instead; every case has its own cards."""
+"""The fingerprint of the card that a customer gives instead. Fingerprints are compared within one case only."""
 
 
 def to_utc_datetime(at: int) -> datetime:
-    """Seconds since 1970 as a time in UTC."""
+    """Seconds since 1970 as an aware datetime in UTC."""
     return datetime.fromtimestamp(at, UTC)
 
 
 def list_provider_events(case: Case, provider: str) -> list[ProviderEvent]:
-    """What the provider will say, in the order of time: the failure first."""
+    """The provider's events of a case in order of time: the failure, then payment and new card where there are any."""
     words = [_failure_event(case, provider)]
     if case.paid_at != NEVER:
         words.append(_provider_event(case, provider, EventKind.INVOICE_PAID, case.paid_at))
     if case.method_at != NEVER:
         words.append(_provider_event(case, provider, EventKind.METHOD_UPDATED, case.method_at, method_id=SECOND_CARD))
+    # The sort is stable: of events of one moment the failure comes first, and the payment before the new card.
     return sorted(words, key=lambda word: word.occurred_at)
 
 
@@ -73,7 +74,7 @@ def _provider_event(case: Case, provider: str, kind: EventKind, at: int, **more:
 
 
 def to_invoice_view(case: Case, *, paid: bool = False) -> InvoiceView:
-    """The invoice, open unless somebody has paid it."""
+    """The case's invoice: open, or paid. Amounts in minor units."""
     return InvoiceView(
         invoice_id=case.invoice_id,
         status=InvoiceStatus.PAID if paid else InvoiceStatus.OPEN,
@@ -85,23 +86,23 @@ def to_invoice_view(case: Case, *, paid: bool = False) -> InvoiceView:
 
 
 def to_customer_profile(payer: Payer, card_country: str | None) -> CustomerProfile:
-    """What a segment is decided from: the payer's profile, with what the invoice and the card add to it."""
+    """The input of segmentation: the payer's profile, with amount, currency and places of invoice and card."""
     known = {"invoice_amount": payer.amount, "currency": payer.currency, "country": payer.country}
     return payer.profile.model_copy(update=known | {"time_zone": payer.time_zone, "card_country": card_country})
 
 
 def customer_living_in(country: str | None) -> CustomerView:
-    """Somebody who lives there."""
+    """A customer of whom only the country is known."""
     return CustomerView(customer_id="cus_any", country=country)
 
 
 def to_customer_view(case: Case) -> CustomerView:
-    """Who pays it."""
+    """The case's customer, as the provider shows them."""
     return CustomerView(customer_id=case.customer_id, country=case.payer.country, time_zone=case.payer.time_zone)
 
 
 def list_earlier_entries(case: Case, provider: str, card: Card) -> Iterable[LedgerEntry]:
-    """What the networks already count of its card."""
+    """The charges of the card before the failure, as ledger entries that the networks count."""
     for number, at in enumerate(case.earlier):
         yield LedgerEntry(
             recovery_id=f"before-{case.number}",
@@ -118,7 +119,7 @@ def list_earlier_entries(case: Case, provider: str, card: Card) -> Iterable[Ledg
 
 
 def decline_charge(case: Case, card: Card, outcomes: OutcomeChances) -> Failure:
-    """Why a charge fails: as it failed before, and another card for a reason of its own."""
+    """The failure of a declined charge: the first card repeats the opening failure, another card has its own code."""
     if card.fingerprint != SECOND_CARD:
         return case.kind.failure
     return Failure(code=outcomes.new_method_code, network=card.network)
@@ -127,7 +128,7 @@ def decline_charge(case: Case, card: Card, outcomes: OutcomeChances) -> Failure:
 def to_recovery_result(
     recovery: Recovery, records: Sequence[Record], made: Sequence[SimulatedCharge], cause: Cause
 ) -> RecoveryResult:
-    """A finished recovery in short; `cause` is what was really the matter at first."""
+    """The result of a finished recovery; `cause` is the true cause of the opening failure."""
     # A charge's row has a `network`, too: there it is the card's network in words.
     plans = (record.data for record in records if isinstance(record.data, RetryPlanned | RetrySkipped))
     limited_plans = [plan.network for plan in plans if plan.network]

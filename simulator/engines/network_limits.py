@@ -1,4 +1,4 @@
-"""The card networks' rules over many plans: arrays find the few cards that are near a limit, the live code judges."""
+"""Network limits for many plans: arrays find the few cards near a limit, and the live rules decide about those."""
 
 from typing import NamedTuple
 
@@ -23,27 +23,27 @@ from simulator.model.cases import NEVER, Cases, Integers
 
 
 class LimitedPlan(NamedTuple):
-    """What the rules make of one plan."""
+    """A plan that a network's rule forbids, and what it is replaced by."""
 
     at: int | None
-    """When it may be instead; None: not within the window."""
+    """The first allowed moment, seconds since 1970; None: there is none within the window."""
     fee: int
-    """Avoided, minor units."""
+    """The network fee avoided, minor units of USD."""
 
 
 class CardTries(NamedTuple):
-    """One card and its tries that count, seconds since 1970."""
+    """One card and those of its charges that the network counts; times in seconds since 1970."""
 
     network: str | None
     amount: int
     currency: str
     tries: tuple[int, ...]
     failure: Failure
-    """What its newest tries were answered with."""
+    """The answer to its latest charges."""
 
 
 def limit_plan(rules: NetworkRules, card: CardTries, planned: int, ends: int) -> LimitedPlan | None:
-    """None where the plan is allowed."""
+    """What replaces a plan at `planned` in a window until `ends`; None where the plan is allowed."""
     credential, tries = _to_credential(card), _to_ledger_entries(card)
     verdict = check_attempt(rules, credential, tries, to_utc_datetime(planned))
     if verdict.is_allowed:
@@ -55,7 +55,10 @@ def limit_plan(rules: NetworkRules, card: CardTries, planned: int, ends: int) ->
 
 
 def excess_try_fee(rules: NetworkRules, card: CardTries, at: int) -> int:
-    """What a try at that moment costs because it is one too many; `card` holds the earlier ones."""
+    """The network's fee for a charge at that moment beyond its limit, minor units of USD; 0 within it.
+
+    `card` holds the earlier charges.
+    """
     credential, tries = _to_credential(card), _to_ledger_entries(card)
     fee = fee_of(rules, credential, check_attempt(rules, credential, tries, to_utc_datetime(at)), to_utc_datetime(at))
     return fee.amount if fee else 0
@@ -73,7 +76,8 @@ def _to_credential(card: CardTries) -> Credential:
 
 
 def _to_ledger_entries(card: CardTries) -> tuple[LedgerEntry, ...]:
-    """As the ledger holds them; one answer is enough to tell what all of them were."""
+    """The charges as ledger entries. Only one carries the answer: a single stop instruction is enough for the rules."""
+    # model_construct skips validation, which would dominate the run time here.
     return tuple(
         LedgerEntry.model_construct(
             recovery_id="simulated",
@@ -94,7 +98,7 @@ def _to_ledger_entries(card: CardTries) -> tuple[LedgerEntry, ...]:
 
 
 class ChargeLedger:
-    """Columns about charges, a row per case."""
+    """Charges, blocked plans and network fees (minor units of USD), a row per case."""
 
     def __init__(self, world: World, features: CaseFeatures, cases: Cases) -> None:
         self._rules, self._features, self._cases = world.merchant_rules, features, cases
@@ -104,10 +108,10 @@ class ChargeLedger:
         )
         self.charged_at = np.full((count, MAX_CHARGES), NEVER, dtype=np.int64)
         self._before = np.where(features.reached_network[cases.failure], cases.earlier_counts + 1, cases.earlier_counts)
-        """Tries of the card before ours: none of another one."""
+        """Counted charges of the current card before the recovery's own, the failed one included; 0 for a new card."""
 
     def add_opening_fees(self) -> None:
-        """The provider's own try may have been one too many, which costs a fee whatever we do."""
+        """Records the fee of the provider's own charge where it exceeded a limit: every policy pays it."""
         sent, fewest = (
             self._features.reached_network[self._cases.failure],
             self._features.lowest_limit[self._cases.failure],
@@ -117,20 +121,22 @@ class ChargeLedger:
             self.fees[row] = excess_try_fee(self._rules, card, int(self._cases.failed_at[row]))
 
     def record_charges(self, rows: Integers, at: Integers) -> None:
-        """One more try of each."""
+        """Counts one more charge of each row; only the first MAX_CHARGES keep their time."""
+        # Rows are distinct, so += on a fancy index adds one to each.
         known = self.charge_count[rows] < MAX_CHARGES
         self.charged_at[rows[known], self.charge_count[rows[known]]] = at[known]
         self.charge_count[rows] += 1
 
     def switch_card(self, rows: Integers) -> None:
-        """Nothing that was tried before counts for it."""
+        """Starts the count of another card: nothing charged before counts for it."""
         self._before[rows] = 0
         self._since[rows] = self.charge_count[rows]
 
     def apply_limits(
         self, rows: Integers, failure: Integers, due: Integers, ends: Integers
     ) -> tuple[Integers, Integers]:
-        """The rows whose plan a rule forbids, and when they may be charged instead, NEVER within the window."""
+        """The rows whose plan a rule forbids, and when each may be charged instead; NEVER: not within the window."""
+        # `lowest_limit` is the strictest rule of any date: whoever is below it is allowed without asking the rules.
         own = np.where(self._features.reached_network[failure], self.charge_count[rows] - self._since[rows], 0)
         tries = self._before[rows] + own
         near = (tries >= self._features.lowest_limit[failure]) | (self._features.forbids_retries[failure] & (tries > 0))

@@ -1,4 +1,4 @@
-"""The payday strategy on arrays: the same mornings for many invoices at once."""
+"""The payday strategy on arrays: the same delays as `core.strategies.payday`, for many invoices at once."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -18,30 +18,30 @@ EPOCH: Final = date(1970, 1, 1)
 
 
 class PaydayRequests(NamedTuple):
-    """Plans that are wanted, a row each. Seconds; spans count from the failure."""
+    """Retries to plan, a row each. In seconds; all but `failed_at` count from the failure."""
 
     location: Integers
-    """Index into the spots of the almanac."""
+    """Index into the locations of the calendar."""
     failed_at: Integers
     earliest: Integers
-    """Nothing sooner counts."""
+    """The shortest delay allowed."""
     window: Integers
-    """Nothing later counts."""
+    """The longest delay allowed."""
     spread_value: Integers
-    """`core.ids.spread` of invoice and attempt."""
+    """`core.ids.spread_attempt` of invoice and attempt."""
     ladder_delay: Integers
-    """The ladder's delay, jitter included; NONE where it has none left."""
+    """The ladder's delay, jitter included; NO_VALUE where it has no step left."""
 
 
 class PaydayCalendar:
-    """Clocks and paydays of some places in some weeks, for one strategy."""
+    """Clocks and paydays of these locations from `first` to `last` (seconds since 1970), for one strategy."""
 
     def __init__(self, strategy: Payday, spots: Sequence[Location], first: int, last: int) -> None:
         self._strategy = strategy
         self._calendars = [_LocalCalendar(spot, strategy.patterns, first, last) for spot in spots]
 
     def plan_delays(self, requests: PaydayRequests) -> tuple[Integers, Booleans]:
-        """Seconds from the failure, NONE where there is no further retry; and which are the ladder's own words."""
+        """Seconds from the failure, NO_VALUE where no retry is left; and which of them come from the ladder."""
         found = np.full(len(requests.location), NO_VALUE, dtype=np.int64)
         rungs = np.zeros(len(requests.location), dtype=np.bool_)
         for number in np.unique(requests.location):
@@ -57,11 +57,12 @@ class PaydayCalendar:
         return np.where(rungs, self._ladder_delay(place, requests), payday), rungs
 
     def _payday_delay(self, place: "_LocalCalendar", requests: PaydayRequests) -> Integers:
-        """The first payday morning between the bounds."""
+        """The delay to the first payday morning between the bounds; NO_VALUE where there is none."""
         least = np.maximum(requests.earliest, self._strategy.shortest)
         most = np.minimum(requests.window, self._strategy.longest)
         first = place.local_day(requests.failed_at + least)
         found = np.full(len(first), NO_VALUE, dtype=np.int64)
+        # All open rows try one payday a round; a row leaves when it has found one or when none can follow.
         turn, open_rows = np.searchsorted(place.paydays, first), np.flatnonzero(least <= most)
         while len(open_rows):
             open_rows = open_rows[turn[open_rows] < len(place.paydays)]
@@ -80,6 +81,7 @@ class PaydayCalendar:
         first = place.local_day(requests.failed_at + least)
         later = least.copy()
         is_final = np.zeros(len(later), dtype=np.bool_)
+        # The morning of the first day may be over already: all rows try three days, and each keeps its first hit.
         for ahead in range(3):
             delay = self._morning_delay(place, first + ahead, requests.failed_at, requests.spread_value)
             better = ~is_final & (delay >= least)
@@ -98,7 +100,7 @@ class PaydayCalendar:
 
 
 class _LocalCalendar:
-    """One spot's clock and paydays. Days count from 1970-01-01, local."""
+    """Clock and paydays of one location. Days count from 1970-01-01, local."""
 
     def __init__(self, spot: Location, patterns: tuple[str, ...] | None, first: int, last: int) -> None:
         begin, end = (datetime.fromtimestamp(one, UTC) for one in (first, last))
@@ -110,7 +112,7 @@ class _LocalCalendar:
 
     @cached_property
     def paydays(self) -> Integers:
-        """Days on which money arrives."""
+        """The paydays of the range, rising."""
         days = range(self._first, self._last)
         return np.array([day for day in days if _is_local_payday(day, self._patterns, self._calendar)], dtype=np.int64)
 
@@ -120,7 +122,8 @@ class _LocalCalendar:
         return np.asarray((at + self._offset[turn]) // SECONDS_PER_DAY)
 
     def utc_seconds(self, local: Integers) -> Integers:
-        """When clocks there show this: the first time, or the nearest where they never do."""
+        """When clocks there show this: the first time if they do so twice, by the later offset if they skip it."""
+        # A change is compared in the local time before it, since `local` is local, too.
         changes = self._since[1:] + self._offset[:-1]
         return np.asarray(local - self._offset[np.searchsorted(changes, local, side="right")])
 

@@ -1,4 +1,4 @@
-"""What became of cases under one policy, as columns: both engines answer with this."""
+"""The results of cases under one policy, as columns: both engines return them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,46 +12,46 @@ from simulator.model.cases import NEVER, Booleans, Integers
 from simulator.model.outcomes import CAUSE_INDEX
 
 FINAL_STATES: Final = (State.RECOVERED, State.EXHAUSTED, State.CANCELED, State.BLOCKED)
-"""The order of `Journeys.state`."""
+"""`RecoveryResults.state` is an index into this."""
 MAX_CHARGES: Final = 24
-"""Charges of one case that are written down; more only count."""
+"""Charges of one case whose time is kept; later ones are only counted."""
 
 
 class SimulatedCharge(NamedTuple):
-    """One charge that was made."""
+    """One simulated charge with its outcome."""
 
     at: int
     """Seconds since 1970, UTC."""
     trigger: str
     won: bool
     untried: bool = False
-    """Nothing like it was ever recorded."""
+    """No charge like it was ever recorded: its chance is extrapolated."""
 
 
 class RecoveryResult(NamedTuple):
-    """What became of one case."""
+    """The result of one case."""
 
     state: State
     reason: str
     closed_at: int
     segment: str
     cause: Cause
-    """What was really the matter with the failure that opened it."""
+    """The true cause of the opening failure."""
     charges: tuple[SimulatedCharge, ...]
     blocked: int = 0
-    """Tries that a network's rule moved or forbade."""
+    """Charges that a network's rule moved or forbade."""
     fees: int = 0
-    """Caused, minor units of USD."""
+    """Network fees caused, minor units of USD."""
     fees_avoided: int = 0
     strategy: str = ""
 
 
 @dataclass(frozen=True, eq=False)
 class RecoveryResults:
-    """A row for each case, in the order of the cases."""
+    """The results of a chunk: columns with a row per case, in the order of the cases."""
 
     state: Integers
-    """Index into FINAL."""
+    """Index into FINAL_STATES."""
     reason: Integers
     """Index into `reasons`."""
     reasons: tuple[str, ...]
@@ -59,35 +59,35 @@ class RecoveryResults:
     segment: Integers
     segments: tuple[str, ...]
     cause: Integers
-    """Of the failure that opened it: index into `outcomes.CAUSES`."""
+    """True cause of the opening failure: index into `outcomes.CAUSES`."""
     charges: Integers
-    """How many were made."""
+    """Number of charges made."""
     charged_at: Integers
-    """MOST_CHARGES columns, NEVER where none was made."""
+    """Times of the charges, shape (cases, MAX_CHARGES), seconds since 1970; NEVER where none was made."""
     blocked: Integers
     fees: Integers
     fees_avoided: Integers
     untried: Integers
-    """Charges like none that was ever recorded."""
+    """Number of charges like none that was ever recorded."""
     won_untried: Booleans
-    """Recovered by such a charge."""
+    """Whether such a charge recovered the invoice."""
 
     def __len__(self) -> int:
         return len(self.state)
 
     @property
     def is_recovered(self) -> Booleans:
-        """Which of them ended with the money."""
+        """Which cases ended as recovered."""
         return np.asarray(self.state == FINAL_STATES.index(State.RECOVERED))
 
     def summary_at(self, row: int) -> tuple[State, str, int, tuple[int, ...]]:
-        """Final state, reason, end and the moments of all charges of one case: for comparisons."""
+        """Final state, reason, closing time and charge times of one case, to compare engines."""
         times = tuple(int(at) for at in self.charged_at[row] if at != NEVER)
         return FINAL_STATES[self.state[row]], self.reasons[self.reason[row]], int(self.closed_at[row]), times
 
 
 def pack_results(journeys: Sequence[RecoveryResult]) -> RecoveryResults:
-    """The same, a row each."""
+    """The results of single cases as columns, a row each."""
     reasons = tuple(dict.fromkeys(one.reason for one in journeys))
     segments = tuple(dict.fromkeys(one.segment for one in journeys))
     won = [next((charge for charge in one.charges if charge.won), None) for one in journeys]

@@ -1,4 +1,4 @@
-"""What is decided of cases before anything depends on time: classification, segment, arm, suspicion; once per kind."""
+"""Features of cases that don't depend on time: classification, segment, arm, fraud level; computed once per kind."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,7 +25,7 @@ NO_INVOICE: Final = InvoiceView(invoice_id="in_any", status=InvoiceStatus.OPEN)
 
 @dataclass(frozen=True)
 class CaseFeatures:
-    """The book of one source as one world sees it. Failure kinds of another card come behind the book's own."""
+    """A codebook as one world classifies it. "By failure kind" means an array indexed by the failures below."""
 
     world: World
     book: Codebook
@@ -33,7 +33,7 @@ class CaseFeatures:
 
     @cached_property
     def failures(self) -> tuple[FailureKind, ...]:
-        """The book's, and behind them what another card, from the same network and country, is declined with."""
+        """The book's failure kinds, followed by the declines of another card, one per card network and country."""
         others = (
             FailureKind(failure=Failure(code=self.new_method_code, network=card.network), card=card)
             for card in self._cards
@@ -42,18 +42,18 @@ class CaseFeatures:
 
     @cached_property
     def _cards(self) -> tuple[Card, ...]:
-        """The distinct ones, as far as a decline looks at them."""
+        """The distinct cards by network and country."""
         return tuple(dict.fromkeys(_without_fingerprint(one) for one in self.book.failures))
 
     @cached_property
     def another_method_kind(self) -> Integers:
-        """By failure kind: the kind of another card's decline."""
+        """By failure kind: the failure kind of a declined other card of the same network and country."""
         index = {card: len(self.book.failures) + number for number, card in enumerate(self._cards)}
         return np.array([index[_without_fingerprint(one)] for one in self.failures], dtype=np.int64)
 
     @cached_property
     def classifications(self) -> tuple[Classification, ...]:
-        """The distinct ones, as far as a decision looks at them."""
+        """The classifications that differ in what a decision uses: cause and requested wait."""
         return tuple(self._distinct_classifications.values())
 
     @cached_property
@@ -64,7 +64,7 @@ class CaseFeatures:
 
     @cached_property
     def cause(self) -> Integers:
-        """By failure kind: what is really the matter, whatever a policy calls it; index into `outcomes.CAUSES`."""
+        """By failure kind: the true cause, whatever the policy's overrides say; index into `outcomes.CAUSES`."""
         truths = (self.world.true_cause(self.book.provider, one.failure, one.card) for one in self.failures)
         return np.array([CAUSE_INDEX[truth] for truth in truths], dtype=np.int64)
 
@@ -74,11 +74,12 @@ class CaseFeatures:
 
     @cached_property
     def _distinct_classifications(self) -> dict[tuple[object, ...], Classification]:
+        # Reversed, so that of equal ones the first in the book stays.
         return {_decision_key(one): one for one in reversed(self._all_classifications)}
 
     @cached_property
     def reached_network(self) -> Booleans:
-        """By failure kind: whether such a decline reached the network, and counts there."""
+        """By failure kind: whether such a decline reached the card network and counts there."""
         kept = (
             one.failure.outcome in NOT_SENT_OUTCOMES or one.failure.network_status == "not_sent_to_network"
             for one in self.failures
@@ -87,22 +88,22 @@ class CaseFeatures:
 
     @cached_property
     def forbids_retries(self) -> Booleans:
-        """By failure kind: whether the network forbids every further try after it."""
+        """By failure kind: whether the network forbids every further charge after it (a stop instruction)."""
         return np.array([_is_stop_instruction(self.world, one) for one in self.failures], dtype=np.bool_)
 
     @cached_property
     def lowest_limit(self) -> Integers:
-        """By failure kind: the least number of tries that any rule of its network, of any date, forbids to exceed."""
+        """By failure kind: the lowest number of charges that any rule of its network allows, of any effective date."""
         return np.array([_lowest_limit(self.world, one.card.network) for one in self.failures], dtype=np.int64)
 
     @cached_property
     def arms(self) -> tuple[Assignment | None, ...]:
-        """Every arm that is dealt here."""
+        """The distinct experiment arms assigned to customers; None: no experiment."""
         return tuple(dict.fromkeys(self._assignments))
 
     @cached_property
     def arm(self) -> Integers:
-        """By name: index into `arms`."""
+        """By invoice name: index into `arms`."""
         index = {one: number for number, one in enumerate(self.arms)}
         return np.array([index[one] for one in self._assignments], dtype=np.int64)
 
@@ -114,7 +115,7 @@ class CaseFeatures:
         return [assign_arm(experiments, f"{provider}\n{customer}") for customer in self.book.customers]
 
     def segment_index(self, failure: Integers, payer: Integers) -> Integers:
-        """Index into the policy's segments, each distinct customer asked about once."""
+        """Index into the policy's segments, decided once per distinct payer and card country."""
         return self._segment_memo.look_up(payer * len(self._card_countries) + self._card_country_index[failure])
 
     @cached_property
@@ -141,28 +142,28 @@ class CaseFeatures:
 
     @cached_property
     def locations(self) -> tuple[Location, ...]:
-        """Where a strategy takes customers to live: where the card is from, if nothing else is known."""
+        """The distinct customer locations that strategies see; the card's country stands in for an unknown one."""
         return self._location_table[0]
 
     @cached_property
     def _location_table(self) -> tuple[tuple[Location, ...], Integers]:
-        """The distinct ones, and the index into them by payer and card country."""
+        """The distinct locations, and the index into them, shape (payers, card countries)."""
         table = [[_location_of(payer, country) for country in self._card_countries] for payer in self.book.payers]
         index = {spot: number for number, spot in enumerate(dict.fromkeys(spot for row in table for spot in row))}
         return tuple(index), np.array([[index[spot] for spot in row] for row in table], dtype=np.int64)
 
     def location_index(self, failure: Integers, payer: Integers) -> Integers:
-        """Index into `spots`."""
+        """Index into `locations`."""
         return np.asarray(self._location_table[1][payer, self._card_country_index[failure]])
 
     def fraud_levels(self, failure: Integers, payer: Integers) -> Integers:
-        """Suspicion at the first decision: index into LEVELS."""
+        """The fraud level at the first decision: index into FRAUD_LEVELS."""
         homes, home = self._home_countries
         return self._fraud_level_memo.look_up(failure * len(homes) + home[payer])
 
     @cached_property
     def _home_countries(self) -> tuple[tuple[str | None, ...], Integers]:
-        """The countries that payers live in, and by payer the index into them."""
+        """The distinct countries of payers, and by payer the index into them."""
         homes = tuple(dict.fromkeys(one.country for one in self.book.payers))
         return homes, np.array([homes.index(one.country) for one in self.book.payers], dtype=np.int64)
 
@@ -185,7 +186,7 @@ class CaseFeatures:
 
     @cached_property
     def later_fraud_level(self) -> Integers:
-        """By failure kind: suspicion after a charge of ours, whose answer says nothing of customer and risk."""
+        """By failure kind: the fraud level after a charge of ours, whose answer names neither customer nor risk."""
         facts = (FailureFacts(invoice=NO_INVOICE, failure=one.failure, card=one.card) for one in self.failures)
         found = (
             assess_fraud(one, known, rules=self.world.policy.fraud)

@@ -1,4 +1,4 @@
-"""A table of charge attempts, CSV with one row an attempt, as failed invoices. Columns: docs/simulator-import.md."""
+"""Reads a CSV of charge attempts, a row per attempt, as failed invoices. Columns: docs/simulator-import.md."""
 
 import csv
 from collections.abc import Callable, Iterator, Mapping
@@ -28,21 +28,21 @@ MAX_CELL_LENGTH: Final = 500
 LONG_AGO: Final = datetime(1900, 1, 1, tzinfo=UTC)
 OUTCOMES: Final = {"succeeded": Outcome.SUCCEEDED, "declined": Outcome.DECLINED}
 Row = tuple[str, datetime, int, dict[str, str]]
-"""Invoice, moment, line, cells."""
+"""Invoice id, time of the attempt in UTC, line number, non-empty cells by column."""
 
 
 class AttemptsTable(NamedTuple):
-    """What a table came to."""
+    """The failed invoices of a table."""
 
     invoices: list[PastInvoice]
     never_failed: int
-    """Invoices whose first charge went through; nothing is to be learnt from them here."""
+    """Number of invoices whose first charge succeeded; they are left out."""
     watched: bool
-    """Whether it would tell of payments without a charge."""
+    """Whether the table has a column for payments without a charge."""
 
 
 def read_attempts_table(path: Path, progress: Callable[[int], None] | None = None) -> AttemptsTable:
-    """The failed invoices of a table, the oldest failure first. `progress` is told the bytes that were read.
+    """The failed invoices of a table, the oldest failure first. `progress` is called with the bytes read so far.
 
     Raises NotFound for no file, InvalidInput naming line and column.
     """
@@ -129,7 +129,8 @@ def _check_cells(where: str, cells: dict[str, str]) -> None:
 
 
 def _check_amount(where: str, text: str) -> None:
-    """Compared by its length first: Python refuses to read numbers of thousands of digits."""
+    """Raises InvalidInput unless the text is a whole number of minor units from 1 to MAX_AMOUNT."""
+    # Length first: int() refuses text of thousands of digits.
     digits = text.lstrip("0") if text.isascii() and text.isdigit() else ""
     if not digits:
         raise InvalidInput(f"{where}: column amount: {text!r} is no whole number of minor currency units.")
@@ -147,7 +148,7 @@ def _check_places(where: str, cells: Mapping[str, str]) -> None:
 
 
 def _parse_moment(where: str, column: str, text: str) -> datetime:
-    """A time with its offset, or in UTC where it has none."""
+    """The time in UTC; a text without an offset is taken as UTC. Raises InvalidInput naming the column."""
     try:
         found = datetime.fromisoformat(text)
     except ValueError as error:
@@ -162,7 +163,8 @@ def _parse_moment(where: str, column: str, text: str) -> datetime:
 
 
 def _to_invoice(path: Path, rows: list[Row]) -> PastInvoice:
-    """Rows of one invoice; what is said once about it may stand in any of them."""
+    """The invoice of these rows, ordered by time; a fact about the invoice may stand in any of them."""
+    # Reversed, so that the first row that fills a column wins.
     cells = {name: text for row in reversed(rows) for name, text in row[3].items()}
     where = f"{path}:{rows[0][2]}"
     for _, _, line, mine in rows:
@@ -209,7 +211,7 @@ def _to_attempt(row: Row, invoice: Mapping[str, str]) -> PastAttempt:
 
 
 def _method_change_at(where: str, rows: list[Row], cells: Mapping[str, str]) -> datetime | None:
-    """As the table says, or when another card was charged for the first time."""
+    """When the customer gave another card: as the table says, or when another card was first charged."""
     if "method_at" in cells:
         return _parse_moment(where, "method_at", cells["method_at"])
     first = rows[0][3].get("card")
@@ -222,7 +224,7 @@ def _to_profile(where: str, failed_at: datetime, cells: Mapping[str, str]) -> Cu
 
 
 def _invoice_end(attempts: list[PastAttempt], cells: Mapping[str, str]) -> InvoiceEnding:
-    """As the table says; without a word, what was not paid is taken to be lost."""
+    """How the invoice ended: as the table says; by default an unpaid one is lost."""
     paid = attempts[-1].outcome is Outcome.SUCCEEDED or "paid_at" in cells
     return InvoiceEnding.PAID if paid else InvoiceEnding(cells.get("end", InvoiceEnding.LOST))
 

@@ -1,4 +1,4 @@
-"""Does the model tell again what really happened? The policy that ran, simulated over the cases that it met."""
+"""Calibration: simulates the baseline policy over recorded cases and compares the rate with what really happened."""
 
 from collections.abc import Callable, Iterator
 from math import sqrt
@@ -14,20 +14,20 @@ from simulator.model.cases import Booleans, Cases, Integers
 from simulator.report.result import Calibration
 
 FEW_ATTEMPTS: Final = 1_000
-"""Attempts below which fitted numbers lean to what is believed."""
+"""Attempts below which fitted numbers are mostly the assumed ones."""
 SAME_VERSION_SHARE: Final = 0.9
 """Share of decisions that the baseline's version must have made to be called the policy that ran."""
 CHUNK: Final = 50_000
 
 SimulateCases = Callable[[Cases], Booleans]
-"""Simulates cases under the baseline; says which were recovered."""
+"""Simulates cases under the baseline policy and returns which were recovered."""
 
 
 def calibrate_model(source: HistorySource, run: SimulateCases, policy_version: str) -> Calibration:
-    """The simulated rate beside the real one, over recoveries whose time is over and that weren't taken from us.
+    """The simulated and the real recovery rate, over recoveries whose window is over and that weren't stopped.
 
-    The interval is of the mean difference per recovery, so what a recovery's own luck adds is in it. Raises
-    InvalidInput where no recovery has ended.
+    The 95 percent interval is that of the mean paired difference, so it contains the chance of each single recovery.
+    Raises InvalidInput where no recovery has ended.
     """
     history = source.history
     simulated, real = _compare_ends(source, run)
@@ -48,7 +48,7 @@ def calibrate_model(source: HistorySource, run: SimulateCases, policy_version: s
 
 
 def _compare_ends(source: HistorySource, run: SimulateCases) -> tuple[Booleans, Booleans]:
-    """Simulated and real ends of every recovery of the source that has a real one, each once."""
+    """Whether each comparable recovery was recovered, simulated and in reality; each recovery once."""
     history = source.history
     count = min(len(source), len(source.rows))
     simulated = [run(source.cases(first, CHUNK)) for first in range(0, count, CHUNK)]
@@ -58,9 +58,9 @@ def _compare_ends(source: HistorySource, run: SimulateCases) -> tuple[Booleans, 
 
 
 def _is_comparable(history: History, rows: Integers) -> Booleans:
-    """Those whose window is over: of younger ones the won have ended and the lost still wait, so they look too good.
+    """Which recoveries can be compared: those whose window is over, or all that have ended where no window is over.
 
-    All that have ended, where no window is over yet.
+    Of younger ones only the successes have ended, so counting them would overstate the real rate.
     """
     ended = ~np.isin(history.end[rows], (OPEN, STOPPED))
     whole = ended & (history.window_ends[rows] <= history.seen_until)
@@ -68,7 +68,7 @@ def _is_comparable(history: History, rows: Integers) -> Booleans:
 
 
 def recorded_version_share(history: History, policy_version: str) -> float:
-    """The share of recorded decisions that this version of a policy made; 0 where nobody knows."""
+    """The share of recorded decisions made by this policy version; 0 where none is recorded."""
     made = sum(history.decisions.values())
     return history.decisions.get(policy_version, 0) / made if made else 0.0
 

@@ -1,4 +1,4 @@
-"""Many recoveries that really happened, as columns of numbers beside a book of what they share."""
+"""Recorded recoveries as integer columns, with a codebook of the values they share."""
 
 from array import array
 from bisect import bisect
@@ -15,11 +15,11 @@ from simulator.model.cases import NEVER, Booleans, Codebook, FailureKind, Intege
 from simulator.model.outcomes import CAUSE_INDEX
 
 LOOK_BACK: Final = 200 * 86_400
-"""Longer than any window of a card network's rule."""
+"""Seconds; longer than the window of any card network's rule."""
 MAX_TRIES: Final = 60
-"""Of a card, the newest: more than any network allows in its window."""
+"""The newest charges kept of each card: more than any network allows in its window."""
 OPEN, CHARGED, PAID, LOST, STOPPED = range(5)
-"""How recoveries stand: not ended, won by a charge, paid otherwise, ended without the money, taken from us."""
+"""Ends of recoveries: still open, won by a charge, paid otherwise, ended unpaid, stopped (canceled or disputed)."""
 T = TypeVar("T")
 
 
@@ -28,10 +28,10 @@ class RecordedCharges:
     """Charges with a definite answer, a row each, in the order of recoveries."""
 
     recovery: Integers
-    """Row of `History`."""
+    """Its row in `History`."""
     at: Integers
     cause: Integers
-    """Of the failure before: index into `outcomes.CAUSES`."""
+    """Cause of the latest failure before it: index into `outcomes.CAUSES`."""
     retry: Integers
     waited: Integers
     scheduled: Booleans
@@ -56,37 +56,38 @@ class History:
     method_at: Integers
     closed_at: Integers
     cause: Integers
-    """Of the opening failure, as it was decided then: index into `outcomes.CAUSES`."""
+    """Cause of the opening failure as it was classified then: index into `outcomes.CAUSES`."""
     end: Integers
     """OPEN, CHARGED, PAID, LOST or STOPPED."""
     charges: RecordedCharges
     earlier: Mapping[int, tuple[int, ...]]
-    """Tries of the same card and amount in recoveries before, by row."""
+    """Times of charges of the same card and amount in other recoveries before, by row."""
     decisions: Mapping[str, int]
-    """How many were made by each version of a policy; empty where nobody knows."""
+    """Number of decisions by policy version; empty where none is recorded."""
     left_out: int
-    """Recoveries of other providers."""
+    """Number of recoveries of other providers."""
     window_ends: Integers
-    """Of the policy that ran; the failure's moment where nobody says."""
+    """End of the window under the policy that ran; the time of failure where it isn't recorded."""
     cards_not_charged: int
-    """Cards that were given within the window, but behind the end that an older release had written."""
+    """Number of cards given within the window, but after the early end that an older release had written."""
     watched: bool
-    """Whether payments without a charge and new cards are told of."""
+    """Whether payments without a charge and new cards are recorded."""
 
     def __len__(self) -> int:
         return len(self.failed_at)
 
     @property
     def seen_until(self) -> int:
-        """The newest moment that is told of."""
+        """The latest recorded time."""
         known = [column[column != NEVER] for column in (self.failed_at, self.paid_at, self.method_at, self.closed_at)]
         return max(int(one.max()) for one in (*known, self.charges.at) if len(one))
 
     @property
     def watched_until(self) -> Integers:
-        """Until when each customer would have been seen to act: not after the money came or the invoice was closed.
+        """Until when an action of each customer would have been recorded (the censoring time of the fit).
 
-        After an end without the money the provider still tells of payments, so we watch to the end of the history.
+        To the close where a charge won or the invoice was stopped; else to the end of the history, since the provider
+        reports payments after an unpaid end, too. The time of failure where the history doesn't record such actions.
         """
         if not self.watched:
             return self.failed_at
@@ -95,16 +96,16 @@ class History:
 
     @property
     def is_recovered(self) -> Booleans:
-        """Which of them ended with the money."""
+        """Which recoveries ended as paid, by a charge or otherwise."""
         return np.isin(self.end, (CHARGED, PAID))
 
 
 class HistoryBuilder:
-    """A history that is being read. Grows by a few numbers for each recovery and attempt."""
+    """Builds a history from a stream of recoveries; keeps only a few integers for each recovery and attempt."""
 
     def __init__(self, name: str, provider: str, *, watched: bool = True) -> None:
         self.other_provider_recoveries = 0
-        """Recoveries of other providers."""
+        """Number of recoveries of other providers."""
         self._name, self._provider, self._watched = name, provider, watched
         self._kinds: dict[Hashable, int] = {}
         self._payers: dict[Hashable, int] = {}
@@ -124,7 +125,7 @@ class HistoryBuilder:
         return len(self._names)
 
     def extend(self, found: Iterable[RecordedRecovery]) -> None:
-        """Take these in."""
+        """Adds these recoveries."""
         for one in found:
             self._add_recovery(one)
 
@@ -154,8 +155,10 @@ class HistoryBuilder:
         self._cards_not_charged += one.has_method_in_window
 
     def build_history(self) -> History:
-        """All of them, the oldest first."""
+        """The history of all recoveries added, the oldest failure first."""
         rows = self._rows.to_arrays()
+        # lexsort's last key is the primary one; the order of reading breaks ties, so the result is deterministic.
+        # `place` inverts it: from the row read to the row in the history.
         order = np.lexsort((np.arange(len(self)), rows["failed_at"]))
         place = np.empty(len(self), dtype=np.int64)
         place[order] = np.arange(len(self))
@@ -195,7 +198,7 @@ class HistoryBuilder:
         )
 
     def _find_earlier_tries(self, failed_at: Integers, place: Integers) -> dict[int, tuple[int, ...]]:
-        """Of cards that failed more than once: their tries before each failure."""
+        """Charges before each failure, by row, of cards with more than one recovery: at most MAX_TRIES in LOOK_BACK."""
         found: dict[int, tuple[int, ...]] = {}
         for uses in (one for one in self._cards.values() if len(one) > 1):
             tries = sorted((at, row) for row, mine in uses for at in mine)
@@ -208,23 +211,23 @@ class HistoryBuilder:
 
 
 class _Columns:
-    """Numbers in the order they came, tightly packed."""
+    """Named columns of 64-bit integers that grow by rows, eight bytes a number."""
 
     def __init__(self, *names: str) -> None:
         self.names, self.numbers = names, array("q")
 
     def add(self, *values: int) -> None:
-        """One row."""
+        """Appends one row, in the order of the names."""
         self.numbers.extend(values)
 
     def to_arrays(self) -> dict[str, Integers]:
-        """By name."""
+        """The columns by name."""
         table = np.array(self.numbers, dtype=np.int64).reshape(-1, len(self.names))
         return {name: table[:, number].copy() for number, name in enumerate(self.names)}
 
 
 def _index_of(known: dict[Hashable, int], found: list[T], key: Hashable, value: T) -> int:
-    """Where the value stands in the list; at its end if it is new."""
+    """The index of the value in `found`; a new value is appended."""
     place = known.setdefault(key, len(found))
     if place == len(found):
         found.append(value)

@@ -1,4 +1,4 @@
-"""The event log as a history: its rows, in their order, put together to recoveries that really happened."""
+"""Reads the event log as a history: assembles its rows, in their order, into recorded recoveries."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -25,14 +25,14 @@ EARLIEST_DAY: Final = date(1970, 1, 1)
 
 
 class EventLogReader:
-    """Takes rows of the log in the order of recoveries."""
+    """Assembles recoveries from log rows, which must come recovery by recovery in order of sequence."""
 
     def __init__(self, provider: str = "") -> None:
         self._provider = provider
         self._draft: RecoveryDraft | None = None
 
     def read_complete(self, lines: Iterable[RecordedLine]) -> Iterator[RecordedRecovery]:
-        """Every recovery that is known to be complete because another one has begun."""
+        """The recoveries that these rows complete: each is complete once the next one opens."""
         for line in lines:
             if line.opens:
                 yield from self.read_last()
@@ -41,7 +41,7 @@ class EventLogReader:
                 _HANDLERS[line.type](self._draft, line)
 
     def read_last(self) -> Iterator[RecordedRecovery]:
-        """The one that is being read, if there is any and a decision was made about it."""
+        """The recovery in progress, if any; one without a decision is dropped."""
         if self._draft and self._draft.first_cause:
             yield _to_recorded(self._draft, self._draft.first_cause)
         self._draft = None
@@ -53,10 +53,10 @@ async def read_event_log(
     provider: str | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> History:
-    """The recoveries of one provider, the most frequent one where none is named, that opened on that day or later.
+    """The recoveries of one provider, by default the most frequent one, that opened on `since` or later.
 
-    In memory stay only columns of numbers and what many recoveries share. `progress` is told how many were read.
-    Raises InvalidInput where there are none, StoreUnavailable.
+    Streams the log: memory holds integer columns and shared values only. `progress` is called with the recoveries read
+    so far. Raises InvalidInput where there are none, and StoreUnavailable.
     """
     async with database.begin() as session:
         known = await repository.count_by_provider(session, since or EARLIEST_DAY)
@@ -95,7 +95,7 @@ def _open_recovery(line: RecordedLine, provider: str) -> RecoveryDraft:
 
 
 def _apply_failure(now: RecoveryDraft, line: RecordedLine) -> None:
-    """The provider tried by itself."""
+    """The provider's own charge failed."""
     now.last_failure_at = max(now.last_failure_at, line.at)
 
 
@@ -112,7 +112,7 @@ def _apply_classification(now: RecoveryDraft, line: RecordedLine) -> None:
 
 
 def has_reached_network(failure: Failure) -> bool:
-    """Whether the network saw a try that failed so: not where the provider refused it by itself."""
+    """Whether a charge with this failure reached the card network: not where the provider refused it by itself."""
     return failure.outcome not in NOT_SENT_OUTCOMES and failure.network_status != "not_sent_to_network"
 
 
@@ -168,7 +168,7 @@ def _apply_method_update(now: RecoveryDraft, line: RecordedLine) -> None:
 
 
 def _apply_payment(now: RecoveryDraft, line: RecordedLine) -> None:
-    """A part is no end: the rest stays open."""
+    """A payment from elsewhere; after a partial one the rest stays open."""
     if rest := int(line.one or 0):
         now.amount_open = rest
     else:
@@ -181,7 +181,7 @@ def _apply_close(now: RecoveryDraft, line: RecordedLine) -> None:
 
 
 def _apply_late_payment(now: RecoveryDraft, line: RecordedLine) -> None:
-    """After the end, unless the money was there already: once all of what was open is there."""
+    """A payment after the end of an unpaid recovery: counts as paid once the open amount is complete."""
     owed = now.amount if now.amount_open is None else now.amount_open
     now.paid_late += int(line.one or owed)
     if now.state is not State.RECOVERED and now.paid_late >= owed:
@@ -189,7 +189,7 @@ def _apply_late_payment(now: RecoveryDraft, line: RecordedLine) -> None:
 
 
 def _apply_late_event(now: RecoveryDraft, line: RecordedLine) -> None:
-    """What the customer did after the end, as older releases told of payments, too."""
+    """What the customer did after the end; older releases logged late payments this way, too."""
     if now.state is State.RECOVERED:
         return
     if line.one == EventKind.INVOICE_PAID:

@@ -1,7 +1,7 @@
 """History files: JSON Lines, a header and then one failed invoice a line. Gzip where the name ends in `.gz`.
 
-The format is documented in docs/simulator-import.md. A file is written beside its place and put there when it is
-complete, so that nobody finds half of one.
+The format is documented in docs/simulator-import.md. A file is written under a temporary name and renamed when it is
+complete, so that no reader finds half a file.
 """
 
 import gzip
@@ -30,14 +30,14 @@ from simulator.model.cases import FailureKind, Payer
 FORMAT: Final = "pri-history"
 VERSION: Final = 1
 MAX_LINE_BYTES: Final = 1_000_000
-"""Bytes of a line; a longer one is no invoice."""
+"""The longest line accepted, in bytes."""
 
 Classify = Callable[[str, Failure, Card], Cause]
-"""What a failure of a provider is, by the tables and overrides of the day."""
+"""Returns the cause of a provider's failure on a card, by today's tables and overrides."""
 
 
 class HistoryHeader(Value):
-    """The first line."""
+    """The first line of a history file."""
 
     format: str
     version: int
@@ -45,11 +45,11 @@ class HistoryHeader(Value):
     """Whose codes these are."""
     made_by: str = ""
     watched: bool = True
-    """Whether it tells of payments without a charge and of new cards; where not, nothing is learnt about them."""
+    """Whether payments without a charge and new cards are recorded; if not, nothing is fitted to them."""
 
 
 def format_history_line(invoice: PastInvoice) -> str:
-    """An invoice as its line, without the line's end."""
+    """An invoice as one line of JSON, without a line break."""
     return invoice.model_dump_json(exclude_none=True, exclude_defaults=True)
 
 
@@ -59,7 +59,7 @@ def build_history_header(provider: str, made_by: str, *, watched: bool = True) -
 
 
 def write_history_file(path: Path, first: HistoryHeader, lines: Iterable[str]) -> int:
-    """A file with these invoices' lines; says how many. An interruption leaves nothing. Raises InvalidInput."""
+    """Writes the file and returns the number of invoices. An interruption leaves no file. Raises InvalidInput."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     count = 0
     try:
@@ -77,9 +77,9 @@ def write_history_file(path: Path, first: HistoryHeader, lines: Iterable[str]) -
 
 
 def read_history_file(path: Path, classify: Classify, progress: Callable[[int], None] | None = None) -> History:
-    """The history in a file. `progress` is told how many invoices were read.
+    """The history in a file. `progress` is called with the invoices read so far, every 1,000 lines.
 
-    Raises NotFound for no file, InvalidInput for one that is none or wrong, naming the line.
+    Raises NotFound for a missing file, InvalidInput naming the line for anything else that is wrong with it.
     """
     with _open_lines(path) as lines:
         first = _parse_header(path, next(lines, ""))
@@ -155,7 +155,7 @@ def _parse_invoice(path: Path, number: int, line: str) -> PastInvoice:
 
 
 def _check_places(path: Path, number: int, invoice: PastInvoice) -> PastInvoice:
-    """The invoice, if its countries and time zone exist."""
+    """The invoice. Raises InvalidInput unless its countries and time zone exist."""
     profile, card = invoice.profile, invoice.card
     countries = {"country": invoice.country, "card.country": card.country, "profile.country": profile.country}
     for name, code in countries.items():
@@ -201,7 +201,7 @@ def _to_recorded(invoice: PastInvoice, provider: str, classify: Classify) -> Rec
 def _to_attempts(
     invoice: PastInvoice, provider: str, classify: Classify
 ) -> tuple[tuple[RecordedAttempt, ...], list[Cause]]:
-    """Every charge behind the first, and the causes of all failures."""
+    """Every charge after the first one, and the cause of each attempt's failure."""
     causes = [classify(provider, one.failure, invoice.card) for one in invoice.attempts]
     found: list[RecordedAttempt] = []
     used, fresh_from = 0, invoice.method_at
@@ -217,7 +217,7 @@ def _to_attempts(
 
 
 def _network_tries(invoice: PastInvoice) -> Iterator[int]:
-    """Of the first card, as far as they reached its network."""
+    """Times of the first card's charges that reached its network."""
     for one in invoice.attempts:
         if invoice.method_at and one.at >= invoice.method_at:
             return

@@ -1,9 +1,9 @@
-"""The model fitted to a history, with partial pooling: every number begins as the believed one and moves to what was
-recorded as far as attempts stand behind it.
+"""Fits the model to a history by partial pooling: every number starts at its prior and moves towards the recorded value
+as far as attempts support it.
 
-Where nothing was recorded a number stays exactly what it was; with very many attempts it is what was recorded. A
-chance counts as so many imagined attempts that went as believed (the mean of a Beta posterior); a factor, as so many
-imagined successes (the mean of a Gamma posterior), against the successes that everything else leads to expect.
+Where nothing was recorded a number keeps its prior exactly; with very many attempts it is the recorded value. The prior
+of a chance counts as CHANCE_STRENGTH pseudo-attempts (the mean of a Beta posterior); that of a factor as
+FACTOR_STRENGTH pseudo-successes (the mean of a Gamma posterior), against the successes expected from all else.
 """
 
 from dataclasses import dataclass, replace
@@ -20,20 +20,20 @@ from simulator.model.local_clocks import LocalClocks
 from simulator.model.outcomes import CAUSE_INDEX, CAUSES, DELAY_CLASSES, LAST_ATTEMPT, OutcomeChances, classify_delays
 
 CHANCE_STRENGTH: Final = 50.0
-"""Imagined attempts behind each believed chance."""
+"""Pseudo-attempts behind the prior of each chance."""
 FACTOR_STRENGTH: Final = 25.0
-"""Imagined successes behind each believed factor."""
+"""Pseudo-successes behind the prior of each factor."""
 HAZARD_STRENGTH: Final = 50.0
-"""Imagined customers behind each believed chance that a customer acts in a step of time."""
+"""Pseudo-customers behind the prior of each hazard in a time step."""
 ROUNDS: Final = 200
-"""At most; usually far fewer until nothing moves."""
+"""The most rounds of the iteration; it stops when no number changes by CONVERGENCE."""
 CONVERGENCE: Final = 1e-7
 CLOCK_MARGIN: Final = 86_400
 
 
 @dataclass(frozen=True, eq=False)
 class Prior:
-    """What is believed before anything is recorded."""
+    """The assumed model, before anything recorded is taken into account."""
 
     outcomes: OutcomeChances
     behaviour: Behaviour
@@ -41,7 +41,7 @@ class Prior:
 
 @dataclass(frozen=True, eq=False)
 class Counts:
-    """What stands behind each fitted number: attempts, or customers that were watched."""
+    """The evidence behind each fitted number: recorded attempts, or customers observed."""
 
     base: Integers
     attempts: Integers
@@ -58,7 +58,7 @@ class Counts:
 
 @dataclass(frozen=True, eq=False)
 class FittedModel:
-    """The fitted model."""
+    """The fitted model, with its evidence and its prior."""
 
     outcomes: OutcomeChances
     behaviour: Behaviour
@@ -68,23 +68,23 @@ class FittedModel:
 
 @dataclass(frozen=True, eq=False)
 class _Cells:
-    """Scheduled retries that are alike, taken together."""
+    """Scheduled retries with equal levels of every factor, aggregated: a row per distinct combination."""
 
     levels: dict[str, Integers]
-    """Of each factor."""
+    """By group of numbers: the index of the number that applies to each cell."""
     attempts: Floats
     won: Floats
 
 
 class _PooledFit:
-    """The factors on their way from belief to what was recorded."""
+    """Fits all groups of numbers by coordinate-wise updates, starting from their priors."""
 
     def __init__(self, cells: _Cells, prior: dict[str, Floats], cap: float) -> None:
         self._cells, self._prior, self._cap = cells, prior, cap
         self.numbers = {name: values.copy() for name, values in prior.items()}
 
     def fit_factors(self) -> dict[str, Floats]:
-        """Until nothing moves any more."""
+        """Updates each group in turn until none changes by CONVERGENCE, at most ROUNDS times."""
         for _ in range(ROUNDS):
             before = {name: values.copy() for name, values in self.numbers.items()}
             for name in self.numbers:
@@ -94,7 +94,7 @@ class _PooledFit:
         return self.numbers
 
     def _update_group(self, name: str) -> None:
-        """One group of numbers, all others as they are."""
+        """Sets one group to its posterior mean, with all other groups fixed."""
         level, prior = self._cells.levels[name], self._prior[name]
         others = self._cells.attempts.copy()
         for other, values in self.numbers.items():
@@ -109,7 +109,10 @@ class _PooledFit:
 
 
 def _relative_factors(won: Floats, exposed: Floats, prior: Floats) -> Floats:
-    """Factors say how levels differ; what all of them have in common belongs to the chances by cause."""
+    """The posterior mean of the factors of one group, from which the common level is divided out.
+
+    Only differences between levels are factors; without the division they and the chances by cause could drift apart.
+    """
     expected = float((exposed * prior).sum())
     common = float(won.sum()) / expected if expected > 0 else 0.0
     if common == 0.0:
@@ -119,7 +122,7 @@ def _relative_factors(won: Floats, exposed: Floats, prior: Floats) -> Floats:
 
 
 def fit_history(history: History, prior: Prior) -> FittedModel:
-    """The model, with the counts behind each number. Same history and prior, same numbers."""
+    """The fitted model with the counts behind each number. Deterministic in history and prior."""
     tried = history.charges
     usual = np.flatnonzero(tried.scheduled & ~tried.fresh)
     levels = _attempt_levels(history, usual)
@@ -150,7 +153,7 @@ def fit_history(history: History, prior: Prior) -> FittedModel:
 
 
 def _attempt_levels(history: History, rows: Integers) -> dict[str, Integers]:
-    """Which number of each group every attempt meets."""
+    """By group: the index of the number that applies to each attempt."""
     tried = history.charges
     cause, at = tried.cause[rows], tried.at[rows]
     if len(rows) == 0:
@@ -187,7 +190,7 @@ def _count_attempts(levels: dict[str, Integers]) -> Integers:
 
 
 def _new_method_chance(tried: RecordedCharges, prior: float) -> tuple[float, int]:
-    """The chance of the first charge of another card, and how many were made."""
+    """The fitted chance of the first charge of another card, and the number of such charges recorded."""
     made, won = int(tried.fresh.sum()), int((tried.fresh & tried.won).sum())
     return (won + CHANCE_STRENGTH * prior) / (made + CHANCE_STRENGTH) if made else prior, made
 
@@ -210,7 +213,7 @@ def _count_evidence(levels: dict[str, Integers], given: int, paid: Integers, met
 
 
 def _fit_behaviour(history: History, prior: Behaviour) -> tuple[Behaviour, Integers, Integers]:
-    """What customers did, as far as they were watched, and how many were."""
+    """The fitted hazards of payment and new card, and by cause the number of customers observed for each."""
     until = history.watched_until - history.failed_at
     paid, given = (_seconds_after(at, history.failed_at) for at in (history.paid_at, history.method_at))
     watched = np.bincount(history.cause, weights=until > 0, minlength=len(CAUSES)).astype(np.int64)
@@ -227,10 +230,10 @@ def _seconds_after(at: Integers, failed_at: Integers) -> Integers:
 
 
 def _fit_hazard(cause: Integers, acted: Integers, until: Integers, prior: ActionHazard) -> ActionHazard:
-    """A life table with pooling: in each step, who acted of those who hadn't yet and were still watched.
+    """An actuarial life table with pooling: in each step, the share who acted of those at risk.
 
-    Who is lost sight of within a step counts half there, as actuaries do it. That they are lost, most of them since a
-    charge won, is taken to say nothing of whether they would have acted.
+    Customers censored within a step count half there. Censoring, mostly by a successful charge, is assumed to be
+    independent of whether they would have acted.
     """
     chances = prior.chances.copy()
     seen = np.where(acted <= until, acted, NEVER)
@@ -250,5 +253,5 @@ def _sum_by_cause(cause: Integers, flags: Booleans) -> Floats:
 
 
 def _weighted_sums(place: Integers, weights: Floats | Booleans, size: int) -> Floats:
-    """The weights added up by place."""
+    """The sum of the weights at each index below `size`."""
     return np.bincount(place, weights=weights, minlength=size).astype(np.float64)

@@ -1,4 +1,4 @@
-"""Recoveries that really happened, in short: what the event log and history files have in common."""
+"""Recorded recoveries in the form that the event log and history files are both converted to."""
 
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -85,7 +85,7 @@ class RecordedRecovery(NamedTuple):
 
 @dataclass
 class RecoveryDraft:
-    """What the rows read so far say. Times in seconds since 1970, amounts in minor units."""
+    """A recovery as assembled from the rows read so far. Times in seconds since 1970, amounts in minor units."""
 
     invoice_id: str
     customer_id: str
@@ -93,7 +93,7 @@ class RecoveryDraft:
     currency: str
     failed_at: int
     last_failure_at: int
-    """The newest failure: where the next wait counts from."""
+    """Time of the newest failure: the next wait counts from it."""
     failure: Failure = field(default_factory=Failure)
     card: Card = field(default_factory=Card)
     risk: Risk | None = None
@@ -105,16 +105,16 @@ class RecoveryDraft:
     """Of the newest failure."""
     retries_used: int = 0
     charge_in_flight: tuple[int, Trigger] | None = None
-    """The charge in flight."""
+    """Time and trigger of the charge in flight."""
     fresh: bool = False
     """Another card was given, and nothing charged since."""
     attempts: list[RecordedAttempt] = field(default_factory=list)
     tries: list[int] = field(default_factory=list)
     paid_at: int | None = None
     amount_open: int | None = None
-    """What was still open after a part came; None: all of it."""
+    """The amount still open after a partial payment; None: all of it."""
     paid_late: int = 0
-    """What came after an end without it."""
+    """The amount paid after the end of an unpaid recovery."""
     method_at: int | None = None
     window_ends_at: int | None = None
     closed_at: int | None = None

@@ -1,4 +1,4 @@
-"""Cases that really happened, with chances fitted to what became of them: a source for dry runs."""
+"""Recorded cases with chances fitted to their outcomes, as a source for dry runs."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -64,7 +64,7 @@ class HistorySource:
 
     @cached_property
     def notes(self) -> tuple[str, ...]:
-        """What a reader must know."""
+        """Caveats for the reader of the result, one sentence each."""
         return tuple(self._list_notes())
 
     @cached_property
@@ -95,14 +95,14 @@ class HistorySource:
         return replace(self, behaviour=self.behaviour.with_baseline(soft, hard))
 
     def _draw_rows(self, number: Words) -> Integers:
-        """Each recovery once, then again by draw."""
+        """The history row of each case: every recovery once, then resampled with replacement."""
         whole = len(self.rows)
         again = (draw_uniforms(self.seed, Stream.RESAMPLE, number) * whole).astype(np.int64)
         once = np.minimum(number, np.uint64(whole - 1)).astype(np.int64)
         return np.asarray(self.rows[np.where(number < np.uint64(whole), once, again)])
 
     def _observed_or_drawn(self, seen: Integers, number: Words, row: Integers, stream: Stream) -> Integers:
-        """What the customer did, or, from where nobody watched any more, what such customers do."""
+        """When each customer acted, or, from the end of observation on, a draw from the fitted hazard; NEVER."""
         at = seen[row].copy()
         rows = np.flatnonzero(at == NEVER)
         history, mine = self.history, row[rows]

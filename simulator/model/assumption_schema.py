@@ -1,4 +1,4 @@
-"""The shape of `assumptions.toml`: every section holds numbers, where they come from and why they may be wrong."""
+"""The schema of `assumptions.toml`: each section holds numbers, their source and their weakness."""
 
 from datetime import date
 from math import fsum
@@ -27,24 +27,24 @@ Code = Name | None
 
 
 class Section(SchemaTable):
-    """Numbers with one source."""
+    """Base of all sections: numbers that share a source and a weakness."""
 
     source: Annotated[str, Field(min_length=10)]
     weakness: Annotated[str, Field(min_length=10)]
 
 
 class Shares(Section):
-    """What share each name has."""
+    """A share for each name; they add up to 1."""
 
     shares: ShareByName
 
 
 class DeclinePattern(WeightedPart):
-    """One way in which a reason is reported, its share within reason and network; None: nothing is said."""
+    """One way a provider reports a reason, with its share within reason and network; None: the field is absent."""
 
     reason: Name
     networks: tuple[Name, ...] = ()
-    """Only these; empty: all."""
+    """The networks that report it so; empty: all."""
     card: bool = True
     """False: a payment method without a card network."""
     cause: Cause
@@ -58,12 +58,12 @@ class DeclinePattern(WeightedPart):
     risk_level: Name = "normal"
 
     def fits_network(self, network: str) -> bool:
-        """Whether failures of this network may be reported so."""
+        """Whether a failure on this network may be reported so."""
         return self.card and (not self.networks or network in self.networks)
 
 
 class Failures(Section):
-    """How reasons are reported."""
+    """The decline patterns of all reasons."""
 
     lines: tuple[DeclinePattern, ...]
 
@@ -76,33 +76,33 @@ def _check_time_zone(name: str) -> str:
 
 
 class Place(WeightedPart):
-    """Where customers live."""
+    """A country and time zone with its share of customers."""
 
     country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
     time_zone: Annotated[Name, AfterValidator(_check_time_zone)]
 
 
 class Places(Section):
-    """All of them."""
+    """Where customers live; shares add up to 1."""
 
     places: CompleteParts[Place]
 
 
 class PricePoint(WeightedPart):
-    """An amount in minor units."""
+    """An invoice amount in minor units, with its share of invoices."""
 
     amount: Annotated[int, Field(strict=True, ge=1, le=10**12)]
 
 
 class Amounts(Section):
-    """What is owed, all in one currency."""
+    """Invoice amounts in one currency, ISO 4217; shares add up to 1."""
 
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
     points: CompleteParts[PricePoint]
 
 
 class CustomerClass(WeightedPart):
-    """Customers with the same past."""
+    """Customers with the same payment history, with their share."""
 
     tenure_days: Count
     successes: Count
@@ -110,26 +110,26 @@ class CustomerClass(WeightedPart):
 
 
 class Customers(Section):
-    """All classes of them."""
+    """The classes of customers; shares add up to 1."""
 
     classes: CompleteParts[CustomerClass]
 
 
 class PriorClass(WeightedPart):
-    """Cards that were tried so often before."""
+    """Cards with this number of earlier charges, with their share."""
 
     tries: Annotated[int, Field(strict=True, ge=0, le=100)]
 
 
 class Priors(Section):
-    """Tries of a card before the failure, spread evenly over the days before it."""
+    """Charges of a card before the failure, spread evenly over `within_days` before it."""
 
     within_days: Annotated[int, Field(strict=True, ge=1, le=365)]
     classes: CompleteParts[PriorClass]
 
 
 class Arrivals(Section):
-    """When payments fail: evenly over the days, by the hour of UTC."""
+    """When payments fail: evenly over the days, and with a share for each hour of the day in UTC."""
 
     first_day: date
     days: Annotated[int, Field(strict=True, ge=1, le=3_660)]
@@ -137,60 +137,60 @@ class Arrivals(Section):
 
 
 class ByCause(Section):
-    """A chance for every cause."""
+    """A chance for each cause, none left out."""
 
     chances: ByEveryCause[Chance]
 
 
 class ByAttempt(Section):
-    """A factor for each scheduled retry."""
+    """A factor for each scheduled retry, LAST_ATTEMPT of them."""
 
     factors: Annotated[tuple[Factor, ...], Field(min_length=LAST_ATTEMPT, max_length=LAST_ATTEMPT)]
 
 
 class ByDelay(Section):
-    """A factor for each delay class."""
+    """A factor for each delay class of `outcomes.classify_delays`."""
 
     factors: Annotated[tuple[Factor, ...], Field(min_length=len(DELAY_EDGES) + 1, max_length=len(DELAY_EDGES) + 1)]
 
 
 class ByHour(Section):
-    """A factor for each local hour."""
+    """A factor for each local hour, from midnight."""
 
     factors: Annotated[tuple[Factor, ...], Field(min_length=24, max_length=24)]
 
 
 class ByWeekday(Section):
-    """A factor for each local day from Monday."""
+    """A factor for each local weekday, from Monday."""
 
     factors: Annotated[tuple[Factor, ...], Field(min_length=7, max_length=7)]
 
 
 class SingleFactor(Section):
-    """A single factor."""
+    """A section with one factor."""
 
     factor: Factor
 
 
 class SingleChance(Section):
-    """A single chance."""
+    """A section with one chance."""
 
     chance: Chance
 
 
 class NewMethod(SingleChance):
-    """The first charge of another card."""
+    """The chance that the first charge of another card succeeds."""
 
     code: Name
-    """What is said where it fails."""
+    """The provider's decline code where it fails."""
 
 
 class Messages(Section):
-    """When they are sent, and what they add up to."""
+    """Days after the failure on which messages are sent, and how many customers answer them."""
 
     days: Annotated[tuple[Count, ...], Field(min_length=1, max_length=60)]
     rates: tuple[Chance, ...]
-    """Relative: how the sum is spread over the days."""
+    """Weights by which the answers are spread over the days."""
     added: tuple[Chance, ...]
 
     @model_validator(mode="after")
@@ -212,20 +212,20 @@ class Messages(Section):
 
 
 class Answer(SchemaTable):
-    """How customers answer after failures of one cause."""
+    """How customers answer messages after failures of one cause."""
 
     willing: Factor
     another_card: Chance
 
 
 class Answers(Section):
-    """All causes'."""
+    """An answer for each cause, none left out."""
 
     causes: ByEveryCause[Answer]
 
 
 class Step(WeightedPart):
-    """So many hours later at most, evenly from the step before."""
+    """The share that takes at most `hours`, evenly spread from the end of the step before."""
 
     hours: Annotated[int, Field(strict=True, ge=1, le=24 * 365)]
 
@@ -238,24 +238,24 @@ def _check_rising_hours(steps: tuple[Step, ...]) -> tuple[Step, ...]:
 
 
 class Steps(Section):
-    """How long something takes."""
+    """A distribution of durations as steps of rising hours; shares add up to 1."""
 
     steps: Annotated[CompleteParts[Step], AfterValidator(_check_rising_hours)]
 
 
 class Baseline(SchemaTable):
-    """Shares of customers who pay without anybody doing anything."""
+    """Shares of customers who pay by themselves, without retry or message."""
 
     soft: Chance
-    """After all but hard declines."""
+    """After all causes but hard declines."""
     hard: Chance
 
 
 class SelfRecovery(Section, Baseline):
-    """The baseline that is believed."""
+    """The baseline that a dry run assumes."""
 
 
 class Sweep(Section):
-    """The baselines that are tried."""
+    """The baselines that the sensitivity sweep tries."""
 
     points: tuple[Baseline, ...]

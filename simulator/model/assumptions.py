@@ -1,4 +1,4 @@
-"""What the synthetic source believes: the shipped numbers, those that a user replaces, and where each comes from."""
+"""The assumptions of the synthetic source: shipped numbers, a user's replacements, and the source of each."""
 
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -27,7 +27,7 @@ _SELF_RECOVERY: Final = "self_recovery"
 
 
 class Assumptions(SchemaTable):
-    """All sections of the file."""
+    """All sections of the assumptions file. Immutable; validated as a whole."""
 
     reason_mix: assumption_schema.Shares
     failures: assumption_schema.Failures
@@ -52,7 +52,7 @@ class Assumptions(SchemaTable):
     self_recovery_times: assumption_schema.Steps
     sweep: assumption_schema.Sweep
     replaced: Mapping[str, str] = {}
-    """The file that a number comes from, by the number's name, where it isn't the shipped one."""
+    """By number name: the file that replaced the shipped number."""
 
     @model_validator(mode="after")
     def _check_consistency(self) -> Self:
@@ -66,7 +66,7 @@ class Assumptions(SchemaTable):
         return self
 
     def _check_reporting(self, reason: str) -> None:
-        """Every failure is reported in some way."""
+        """Raises ValueError unless the ways of reporting this reason add up to 1 on every network."""
         lines = [one for one in self.failures.lines if one.reason == reason]
         if not lines:
             raise ValueError(f"reason_mix.shares.{reason}: no line of failures.lines says how it is reported")
@@ -79,7 +79,7 @@ class Assumptions(SchemaTable):
 
     @cached_property
     def failure_kinds(self) -> tuple[tuple[DeclinePattern, str | None, float], ...]:
-        """Every way to fail with its network and its share of all failures."""
+        """Every decline pattern with its network, None for no card, and its share of all failures."""
         found = (
             (line, network, self.reason_mix.shares[line.reason] * share * line.share)
             for line in self.failures.lines
@@ -90,16 +90,16 @@ class Assumptions(SchemaTable):
 
     @cached_property
     def by_cause(self) -> Mapping[Cause, float]:
-        """Share of all failures, by what is really the matter."""
+        """Share of all failures, by true cause."""
         return {cause: fsum(share for line, _, share in self.failure_kinds if line.cause is cause) for cause in Cause}
 
     def answering_share(self, cause: Cause) -> float:
-        """The share of customers who answer one of the messages. Over all failures its mean is `messages.total`."""
+        """The share of customers who answer a message; its mean over all failures is `messages.total_share`."""
         mean = fsum(share * self.answers.causes[one].willing for one, share in self.by_cause.items())
         return self.messages.total_share * self.answers.causes[cause].willing / mean if mean else 0.0
 
     def to_outcome_chances(self) -> OutcomeChances:
-        """The table of chances."""
+        """The chances as arrays, in the order of `outcomes.CAUSES`."""
         return OutcomeChances(
             base=np.array([self.base.chances[cause] for cause in CAUSES], dtype=np.float64),
             attempts=np.array(self.attempts.factors, dtype=np.float64),
@@ -113,12 +113,12 @@ class Assumptions(SchemaTable):
         )
 
     def with_baseline(self, soft: float, hard: float) -> "Assumptions":
-        """The same with other shares of customers who pay by themselves."""
+        """The same with other shares of customers who pay by themselves, after soft and hard declines."""
         changed = self.self_recovery.model_copy(update={"soft": soft, "hard": hard})
         return self.model_copy(update={_SELF_RECOVERY: changed})
 
     def list_numbers(self) -> tuple[Assumption, ...]:
-        """Every number with its name, its source and its weakness."""
+        """Every number with its dotted name, its source and its weakness, in the order of the file."""
         return tuple(self._iterate_numbers())
 
     def _iterate_numbers(self) -> Iterator[Assumption]:
@@ -131,12 +131,12 @@ class Assumptions(SchemaTable):
 
 
 def load_shipped_assumptions() -> Assumptions:
-    """The numbers of the package."""
+    """The assumptions that the package ships."""
     return load_assumptions(None)
 
 
 def load_assumptions(path: Path | None) -> Assumptions:
-    """The shipped numbers, with those of the file in their place. Raises InvalidInput naming file, line and key."""
+    """The shipped assumptions with the file's numbers in their place. Raises InvalidInput naming file, line and key."""
     text = files("simulator.model").joinpath(SHIPPED_FILE).read_text(encoding="utf-8")
     default = _parse_toml(text, SHIPPED_FILE)
     if path is None:
@@ -159,7 +159,7 @@ def _parse_toml(text: str, name: str) -> dict[str, Any]:
 
 
 def _merge_tables(default: Any, wanted: Any) -> Any:
-    """Tables key by key, all else as a whole."""
+    """`wanted` over `default`: tables are merged key by key, other values and lists are replaced as a whole."""
     if not isinstance(default, dict) or not isinstance(wanted, dict):
         return wanted
     return {**default, **{key: _merge_tables(default.get(key), value) for key, value in wanted.items()}}
@@ -175,7 +175,7 @@ def _validate_table(table: dict[str, Any], text: str, name: str) -> Assumptions:
 
 
 def _describe_error(error: Any, text: str, name: str) -> str:
-    """One error with file, line and key; checks over several sections name their keys themselves."""
+    """One validation error with file, line and key; checks across sections name their keys in the message."""
     path = tuple(error["loc"])
     line = find_line(text, path) if path else None
     sentence = str(error["msg"]).removeprefix("Value error, ")
@@ -183,7 +183,7 @@ def _describe_error(error: Any, text: str, name: str) -> str:
 
 
 def _find_replaced_numbers(before: Assumptions, after: Assumptions, file: str) -> dict[str, str]:
-    """Which numbers differ, and who says so: the file, or the source that it gives."""
+    """By name of each number that differs: the file, with the source that its section gives, if any."""
     old = {one.name: one.value for one in before.list_numbers()}
     changed = [one for one in after.list_numbers() if old.get(one.name) != one.value]
     return {one.name: _name_source(before, after, one, file) for one in changed}
@@ -195,7 +195,7 @@ def _name_source(before: Assumptions, after: Assumptions, one: Assumption, file:
 
 
 def _walk_numbers(name: str, value: Any) -> Iterator[tuple[str, str]]:
-    """Names and texts of all numbers below a value; a list of plain numbers is one of them."""
+    """Dotted name and text of every number in a value; a list of plain numbers counts as one."""
     if isinstance(value, BaseModel):
         value = {key: one for key, one in value if key not in _NOTES}
     if isinstance(value, dict):
@@ -209,7 +209,7 @@ def _walk_numbers(name: str, value: Any) -> Iterator[tuple[str, str]]:
 
 
 def _format_row(table: BaseModel) -> str:
-    """One row of a list, what isn't said left out."""
+    """One row of a list as text, without the fields that the file doesn't set."""
     given_values = ((key, one) for key, one in table if key in table.model_fields_set)
     return ", ".join(f"{key} {_format_value(one)}" for key, one in given_values)
 

@@ -1,4 +1,4 @@
-"""What is simulated: failed invoices as columns of numbers, beside a book of what many of them share."""
+"""The simulator's input: failed invoices as integer columns, and a codebook of the values that many of them share."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,23 +14,23 @@ from core.payments import Card, Failure, Risk
 from core.segmentation.rules import CustomerProfile
 
 NEVER: Final = int(np.iinfo(np.int64).max)
-"""A moment that doesn't come."""
+"""The time of an event that doesn't happen: later than every other, so comparisons need no special case."""
 
 Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
 
 
 class FailureKind(Value):
-    """What a provider says of a failure: the same for many invoices."""
+    """What a provider reports about a failure; shared by many invoices."""
 
     failure: Failure
     card: Card = Card()
-    """Without a fingerprint: every case has a card of its own."""
+    """Without a fingerprint: each case has its own card."""
     risk: Risk = Risk()
 
 
 class Payer(Value):
-    """What decides about a customer and an invoice: the same for many. Minor units."""
+    """The properties of customer and invoice that decisions use; shared by many cases. Amount in minor units."""
 
     amount: int
     currency: str
@@ -41,7 +41,7 @@ class Payer(Value):
 
 @dataclass(frozen=True)
 class Codebook:
-    """What the columns of `Cases` point at."""
+    """The values that the columns of `Cases` are indices of."""
 
     provider: str
     failures: tuple[FailureKind, ...]
@@ -49,11 +49,11 @@ class Codebook:
     names: tuple[str, ...]
     """Invoice ids; jitter depends on them."""
     customers: tuple[str, ...]
-    """Customer ids beside `names`; experiments deal by them."""
+    """Customer ids, parallel to `names`; experiments assign arms by them."""
 
     @cached_property
     def spread_seeds(self) -> NDArray[np.uint32]:
-        """What `core.ids.spread` mixes attempts into, by name."""
+        """By name: the seed that `core.ids.spread_attempt` mixes attempts into."""
         return np.fromiter((spread_seed(name) for name in self.names), dtype=np.uint32, count=len(self.names))
 
 
@@ -61,23 +61,23 @@ class Case(NamedTuple):
     """One failed invoice. Times in seconds since 1970, UTC."""
 
     number: int
-    """Names its luck."""
+    """Names its random draws."""
     invoice_id: str
     customer_id: str
     kind: FailureKind
     payer: Payer
     failed_at: int
     paid_at: int
-    """When the customer pays without us, if the recovery is still open."""
+    """When the customer pays without a charge of ours, if the recovery is still open; or NEVER."""
     method_at: int
-    """When the customer gives another card."""
+    """When the customer gives another card; or NEVER."""
     earlier: tuple[int, ...]
-    """Tries of this card before the failure, of the same amount."""
+    """Charges of this card before the failure, of the same amount."""
 
 
 @dataclass(frozen=True, eq=False)
 class Cases:
-    """A chunk of them, one row each."""
+    """A chunk of cases: columns with a row per case. Times in seconds since 1970, UTC; or NEVER."""
 
     book: Codebook
     number: NDArray[np.uint64]
@@ -88,21 +88,21 @@ class Cases:
     paid_at: Integers
     method_at: Integers
     earlier: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
-    """By row; most cards have none."""
+    """Times of earlier charges of the card, by row; rows without any are absent."""
 
     def __len__(self) -> int:
         return len(self.number)
 
     @cached_property
     def earlier_counts(self) -> Integers:
-        """How many tries each card had before."""
+        """The number of earlier charges of each card."""
         counts = np.zeros(len(self), dtype=np.int64)
         for row, times in self.earlier.items():
             counts[row] = len(times)
         return counts
 
     def case_at(self, row: int) -> Case:
-        """The case in that row."""
+        """The case in that row, with the values its codes stand for."""
         return Case(
             number=int(self.number[row]),
             invoice_id=self.book.names[self.name[row]],
@@ -120,14 +120,14 @@ NO_VALUE: Final = -1
 
 
 class Memo:
-    """A table from numbers below `size` to numbers, filled as they turn up."""
+    """Caches a function from integers below `size` to integers of at least 0, for lookups of whole arrays."""
 
     def __init__(self, size: int, ask: Callable[[int], int]) -> None:
         self._known: Integers = np.full(size, NO_VALUE, dtype=np.int64)
         self._ask = ask
 
     def look_up(self, keys: Integers) -> Integers:
-        """The answer to each."""
+        """The value of each key; the function is called once for each key that is new."""
         found = self._known[keys]
         if (found == NO_VALUE).any():
             for key in np.unique(keys[found == NO_VALUE]).tolist():

@@ -1,4 +1,4 @@
-"""Whether charges succeed: chances, local clocks and luck put together. Both engines ask here."""
+"""The outcome model: whether a charge succeeds, from chances, local clocks and random draws. Both engines use it."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -11,23 +11,24 @@ from simulator.model.local_clocks import DAY, LocalClocks
 from simulator.model.outcomes import OutcomeChances, draw_charges
 
 LONGEST_RECOVERY = 120 * DAY
-"""No recovery takes longer: windows and deadlines together."""
+"""The longest recovery, windows and deadlines together; clocks cover this much beyond the last failure."""
 _ROUND = 32 * DAY
 
 
 class ChargeBatch(NamedTuple):
-    """Charges that are made, a row each. Times in seconds since 1970, UTC."""
+    """Charges to decide, a row each. Times in seconds since 1970, UTC."""
 
     case: Words
+    """The number of the case."""
     payer: Integers
     cause: Integers
     """Index into `outcomes.CAUSES`."""
     retry: Integers
-    """Which scheduled retry it is, or would be, from 1."""
+    """Number of the scheduled retry that it is, or would be, from 1."""
     charge: Integers
-    """Which charge of the case, from 1."""
+    """Number of the charge within its case, from 1."""
     waited: Integers
-    """Seconds since the failure before."""
+    """Seconds since the latest failure."""
     at: Integers
     fresh: Booleans
     """The first charge of another card."""
@@ -35,40 +36,43 @@ class ChargeBatch(NamedTuple):
 
 @dataclass(frozen=True)
 class OutcomeModel:
-    """The luck of one seed among these payers."""
+    """The outcomes of charges under one seed, for the payers of one codebook."""
 
     outcomes: OutcomeChances
     clocks: LocalClocks
     seed: int
 
     def draw_successes(self, charges: ChargeBatch) -> Booleans:
-        """Which of them succeed."""
+        """Which charges succeed. The same charge has the same outcome in every batch, engine and arm."""
         local = self.clocks.local_time(charges.payer, charges.at)
         usual = self.outcomes.success_chances(charges.cause, charges.retry, charges.waited, *local)
         chance = np.where(charges.fresh, self.outcomes.new_method, usual)
         return np.asarray(draw_charges(self.seed, charges.case, charges.charge) < chance)
 
     def is_extrapolated(self, charges: ChargeBatch) -> Booleans:
-        """Which of them are like none that was ever recorded."""
+        """Which charges are like none that was ever recorded; never the first charge of another card."""
         return np.asarray(self.outcomes.is_extrapolated(charges.cause, charges.retry, charges.waited) & ~charges.fresh)
 
 
 def clock_range(cases: Cases) -> tuple[int, int]:
-    """From before the first failure to after the last end, in steps of a month: chunks of the same weeks agree."""
+    """From before the first failure to after the last possible end, seconds since 1970.
+
+    Rounded to 32 days, so that chunks of the same weeks share their clocks.
+    """
     return int(cases.failed_at.min()) // _ROUND * _ROUND, (
         int(cases.failed_at.max()) // _ROUND + 1
     ) * _ROUND + LONGEST_RECOVERY
 
 
 class OutcomeModels:
-    """Makes a fate for each chunk of cases; clocks are kept where chunks lie in the same weeks."""
+    """Builds the outcome model of each chunk; clocks are cached for chunks in the same weeks."""
 
     def __init__(self, outcomes: OutcomeChances, seed: int) -> None:
         self._outcomes, self._seed = outcomes, seed
         self._known: dict[tuple[int, int, int], LocalClocks] = {}
 
     def for_cases(self, cases: Cases) -> OutcomeModel:
-        """The fate of these cases."""
+        """The outcome model of these cases."""
         first, last = clock_range(cases)
         key = (id(cases.book), first, last)
         if key not in self._known:

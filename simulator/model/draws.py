@@ -1,7 +1,7 @@
-"""Chance that is the same for every policy: numbers drawn by name, not in turn.
+"""Random draws by name instead of in sequence (a counter-based generator).
 
-A draw is a hash of seed, stream, case and number. So two arms meet the same luck (common random numbers), and a case
-has the same fate whatever chunk, process or order it is simulated in.
+A draw is a hash of seed, stream, case and number. So both arms get the same draws (common random numbers), and a case
+has the same outcome in whatever chunk, process or order it is simulated.
 """
 
 from enum import IntEnum
@@ -20,7 +20,7 @@ _UNIT: Final = 2.0**-53
 
 
 class Stream(IntEnum):
-    """What is drawn. Numbers, since they are part of every draw: never reuse one."""
+    """The purposes of draws. A stream's number is hashed into its draws: never change or reuse one."""
 
     REASON = 1
     PAYER = 2
@@ -43,11 +43,12 @@ def draw_uniforms(seed: int, stream: Stream, cases: Words, number: int | Words =
     with np.errstate(over="ignore"):
         key = _mix_words(np.uint64(seed & 0xFFFFFFFFFFFFFFFF) + np.uint64(stream) * _GOLDEN)
         named = _mix_words(cases + key) + np.asarray(number, dtype=np.uint64) * _GOLDEN
+    # The upper 53 bits are all that a float64 holds exactly: multiples of 2**-53, so 1.0 is never drawn.
     return (_mix_words(named) >> np.uint64(11)).astype(np.float64) * _UNIT
 
 
 def _mix_words(words: Words | np.uint64) -> Words:
-    """SplitMix64's finalizer."""
+    """SplitMix64's step and finalizer; uint64 wraps at 2**64 as the algorithm wants."""
     with np.errstate(over="ignore"):
         mixed = np.asarray(words, dtype=np.uint64) + _GOLDEN
         mixed = (mixed ^ (mixed >> np.uint64(30))) * _FIRST

@@ -1,4 +1,4 @@
-"""Local clocks and paydays of many payers at once."""
+"""Local time and paydays of many payers at once, on arrays."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -14,11 +14,11 @@ from simulator.model.cases import Booleans, Integers, Payer
 HOUR: Final = 3_600
 DAY: Final = 86_400
 EPOCH_WEEKDAY: Final = 3
-"""1970-01-01 was one."""
+"""The weekday of 1970-01-01, a Thursday; Monday is 0."""
 
 
 class Location(NamedTuple):
-    """Where a payer lives, as far as clocks and paydays go."""
+    """The part of a payer's residence that decides clock and paydays."""
 
     country: str | None
     time_zone: str | None
@@ -26,7 +26,7 @@ class Location(NamedTuple):
 
 
 class LocalTime(NamedTuple):
-    """What clocks and calendars there show at a moment."""
+    """Local hour, weekday and payday of moments, a row each."""
 
     hour: Integers
     weekday: Integers
@@ -42,12 +42,13 @@ class LocalClocks:
         index = {spot: number for number, spot in enumerate(locations)}
         known = [index[Location(one.country, one.time_zone, one.currency)] for one in payers]
         self.location_index: Integers = np.array(known, dtype=np.int64)
-        """Of each payer."""
+        """By payer: index into `locations`."""
         self.locations = tuple(locations)
         self.calendars = tuple(_location_calendar(spot, first, last) for spot in locations)
         self._hour = first // HOUR - 1
         self._day = first // DAY - 2
         grid = np.arange(self._hour, last // HOUR + 2, dtype=np.int64) * HOUR
+        # One offset per location and UTC hour: a lookup by index instead of a search in every zone's changes.
         self._offsets = np.stack([_hourly_offsets(calendar, grid) for calendar in self.calendars])
         days = last // DAY + 3 - self._day
         self._paydays = np.stack(
@@ -55,11 +56,11 @@ class LocalClocks:
         )
 
     def utc_offset(self, payer: Integers, at: Integers) -> Integers:
-        """Seconds that clocks there show more than UTC."""
+        """The local offset from UTC in seconds, east positive. `at` must lie within the range of the clocks."""
         return np.asarray(self._offsets[self.location_index[payer], at // HOUR - self._hour])
 
     def local_time(self, payer: Integers, at: Integers) -> LocalTime:
-        """What clocks show where these payers are, at these moments."""
+        """The local time of each payer at each moment `at`, which must lie within the range of the clocks."""
         shown = at + self.utc_offset(payer, at)
         day = shown // DAY
         payday = np.asarray(self._paydays[self.location_index[payer], day - self._day])

@@ -1,4 +1,4 @@
-"""What sections of `assumptions.toml` are made of: numbers within bounds, shares that add up to 1."""
+"""The field types of `assumptions.toml`: bounded numbers, and shares that add up to 1."""
 
 from math import fsum
 from typing import Annotated, Final, TypeVar
@@ -8,23 +8,23 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from core.classification.taxonomy import Cause
 
 TOLERANCE: Final = 1e-9
-"""How far shares may be from adding up to 1."""
+"""How far the sum of shares may differ from 1."""
 
 Chance = Annotated[float, Field(strict=True, ge=0, le=1)]
-"""Also a share."""
+"""A probability or a share, 0 to 1."""
 Factor = Annotated[float, Field(strict=True, ge=0, le=10)]
 Name = Annotated[str, Field(min_length=1, max_length=80)]
 Count = Annotated[int, Field(strict=True, ge=0, le=1_000_000)]
 
 
 class SchemaTable(BaseModel):
-    """Frozen; a key that isn't known is refused."""
+    """Base of all tables of the file. Frozen; refuses unknown keys, infinity and NaN."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class WeightedPart(SchemaTable):
-    """One of several that make up a whole."""
+    """A part with its share of a whole."""
 
     share: Chance
 

@@ -1,7 +1,7 @@
-"""How charges end: a table of chances, looked up, multiplied and held against one draw.
+"""The success chance of a charge: factors from tables, multiplied, then compared with one random draw.
 
-No power or logarithm is taken of anything: products of table entries are the same on every machine and for arrays of
-every length, so that one case has one fate.
+Only products of table entries, no power or logarithm: they are bit for bit the same on every machine and for arrays of
+any length, so that a case has one outcome.
 """
 
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ from simulator.model.cases import Booleans, Integers
 from simulator.model.draws import Floats, Stream, Words, draw_uniforms
 
 CAUSES: Final = tuple(Cause)
-"""The order of the rows of every table by cause."""
+"""The row order of every table by cause."""
 CAUSE_INDEX: Final = {cause: index for index, cause in enumerate(CAUSES)}
 DELAY_CLASSES: Final = len(DELAY_EDGES) + 1
-"""Of the wait since the failure before; the same classes that the adaptive strategy learns by."""
+"""Number of classes of the wait since the latest failure; the same as those of the adaptive strategy."""
 LAST_ATTEMPT: Final = 8
 """Later attempts count as this one."""
 _EDGES: Final = np.array(DELAY_EDGES, dtype=np.int64) * 3_600
@@ -26,10 +26,10 @@ _EDGES: Final = np.array(DELAY_EDGES, dtype=np.int64) * 3_600
 
 @dataclass(frozen=True, eq=False)
 class OutcomeChances:
-    """The chance that a charge succeeds. All factors are relative; 1.0 changes nothing."""
+    """The tables behind the chance that a charge succeeds. Factors are relative: 1.0 changes nothing."""
 
     base: Floats
-    """Of the first retry, by cause in the order of CAUSES."""
+    """Chance of the first retry, by cause in the order of CAUSES."""
     attempts: Floats
     """By scheduled retry, from the first: LAST_ATTEMPT of them."""
     delays: Floats
@@ -39,20 +39,20 @@ class OutcomeChances:
     weekdays: Floats
     """By local day, Monday first: 7."""
     payday: float
-    """On a payday, after INSUFFICIENT_FUNDS."""
+    """Factor on a payday, after INSUFFICIENT_FUNDS only."""
     cap: float
-    """No chance is higher."""
+    """The highest chance of any charge but the first of another card."""
     new_method: float
     """The chance of the first charge of another card."""
     new_method_code: str
-    """What the provider says of such a charge that fails."""
+    """The provider's decline code where that charge fails."""
     recorded_attempts: Integers | None = None
     """Recorded attempts behind each chance, by cause, attempt and delay class; None: nothing is recorded."""
 
     def success_chances(
         self, cause: Integers, attempt: Integers, waited: Integers, hour: Integers, weekday: Integers, payday: Booleans
     ) -> Floats:
-        """The chance of each charge. `attempt` counts from 1, `waited` is seconds since the failure before."""
+        """The success chance of each charge. `attempt` counts from 1; `waited`: seconds since the latest failure."""
         number = np.minimum(attempt, LAST_ATTEMPT) - 1
         chance = self.base[cause] * self.attempts[number] * self.delays[classify_delays(waited)]
         chance = chance * self.hours[hour] * self.weekdays[weekday]
@@ -60,7 +60,7 @@ class OutcomeChances:
         return np.asarray(np.minimum(np.where(funds, chance * self.payday, chance), self.cap))
 
     def is_extrapolated(self, cause: Integers, attempt: Integers, waited: Integers) -> Booleans:
-        """Whether nobody ever tried such a charge: its chance is extrapolated."""
+        """Whether no charge of this cause, attempt and delay class was recorded, so that its chance is extrapolated."""
         if self.recorded_attempts is None:
             return np.zeros(len(cause), dtype=np.bool_)
         number = np.minimum(attempt, LAST_ATTEMPT) - 1
@@ -68,10 +68,10 @@ class OutcomeChances:
 
 
 def classify_delays(waited: Integers) -> Integers:
-    """The class of each wait in seconds."""
+    """The delay class of each wait in seconds, 0 to DELAY_CLASSES - 1."""
     return np.searchsorted(_EDGES, waited, side="right").astype(np.int64)
 
 
 def draw_charges(seed: int, case: Words, charge: Integers) -> Floats:
-    """The draw of one charge; `charge` counts all charges of a case from 1. Below its chance, it succeeds."""
+    """The draw of each charge in [0, 1): it succeeds if its chance is higher. `charge` counts within a case, from 1."""
     return draw_uniforms(seed, Stream.CHARGE, case, charge.astype(np.uint64))

@@ -1,4 +1,4 @@
-"""Where cases and chances come from: a synthetic population, the event log, or a history file."""
+"""The source of cases and chances of a dry run: a synthetic population, the event log, or a history file."""
 
 from typing import Protocol
 
@@ -8,14 +8,14 @@ from simulator.model.outcomes import OutcomeChances
 
 
 class Assumption(Value):
-    """One number that the result rests on."""
+    """One number that a result depends on, with its source and its weakness."""
 
     name: str
     value: str
     source: str
     weakness: str
     attempts: int | None = None
-    """Recorded attempts behind it; None where it isn't fitted."""
+    """Recorded attempts that it was fitted to; None where it isn't fitted."""
 
 
 class Source(Protocol):
@@ -23,29 +23,29 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """synthetic, history, or the file's name."""
+        """`synthetic`, `history`, or the file's name."""
 
     @property
     def currency(self) -> str:
-        """Amounts of other currencies are not added up."""
+        """The currency of all amounts in the result; amounts in others are not counted."""
 
     @property
     def outcomes(self) -> OutcomeChances:
-        """The chances of charges."""
+        """The success chances of charges."""
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader of the result must know about it, in sentences."""
+        """Caveats for the reader of the result, one sentence each."""
 
     @property
     def assumption_list(self) -> tuple[Assumption, ...]:
         """Every number behind the chances."""
 
     def __len__(self) -> int:
-        """How many cases there are."""
+        """The number of cases."""
 
     def cases(self, first: int, count: int) -> Cases:
-        """The cases from `first` on."""
+        """Up to `count` cases from number `first` on; fewer where the source ends."""
 
     def with_baseline(self, soft: float, hard: float) -> "Source":
         """The same with other shares of customers who pay by themselves: for the sensitivity sweep."""

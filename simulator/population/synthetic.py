@@ -1,4 +1,4 @@
-"""A population that never was: failed invoices drawn from the assumptions, as many as are wanted, always the same."""
+"""The synthetic population: any number of failed invoices, drawn from the assumptions and reproducible by seed."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ from simulator.model.categorical import CategoricalDistribution, DurationDistrib
 from simulator.model.draws import Floats, Stream, Words, draw_uniforms
 
 DISTINCT_NAMES: Final = 65_536
-"""So many invoices have names of their own; then they begin again, since all that a name does is to spread."""
+"""Number of distinct invoice names; then they repeat, since a name only seeds jitter and experiment arms."""
 DEFAULT_RECOVERIES: Final = 100_000
-"""Cases of a run for which nobody says how many."""
+"""Number of cases of a run by default."""
 PROVIDER: Final = "stripe"
 DAY: Final = 86_400
 HOUR: Final = 3_600
@@ -44,18 +44,18 @@ class SyntheticSource:
         return self._recoveries
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Tables are made again where they are needed: cheaper than to send them."""
+        """Pickles only the inputs: building the tables again is cheaper than sending them to another process."""
         return type(self), (self.assumptions, self._recoveries, self.seed)
 
     def with_baseline(self, soft: float, hard: float) -> "SyntheticSource":
-        """The same cases where other shares pay by themselves: whoever paid at a smaller share pays at a larger."""
+        """The same cases where other shares pay by themselves: who pays at a smaller share also pays at a larger."""
         changed = SyntheticSource(self.assumptions.with_baseline(soft, hard), self._recoveries, self.seed)
-        changed.book = self.book
+        changed.book = self.book  # it doesn't depend on these shares
         return changed
 
     @cached_property
     def book(self) -> Codebook:
-        """All failures and payers there can be."""
+        """All failure kinds and payers that can be drawn, each in every place."""
         places, kinds = self.assumptions.countries.places, self.assumptions.failure_kinds
         return Codebook(
             provider=PROVIDER,
@@ -66,7 +66,7 @@ class SyntheticSource:
         )
 
     def cases(self, first: int, count: int) -> Cases:
-        """The cases from `first` on; fewer where there are no more."""
+        """Up to `count` cases from number `first` on; fewer where the population ends."""
         last = min(first + count, self._recoveries)
         number = np.arange(first, max(first, last), dtype=np.uint64)
         place = self._distributions.places(self._draw_uniforms(Stream.COUNTRY, number))
@@ -76,6 +76,7 @@ class SyntheticSource:
         paid_at, method_at = self._draw_answers(
             number, kind, failed_at, self._draw_self_payments(number, kind, failed_at)
         )
+        # The book lists every kind in every place, place fastest: kind * places + place is the flat index.
         places = len(self.assumptions.countries.places)
         return Cases(
             book=self.book,
@@ -97,13 +98,13 @@ class SyntheticSource:
         return draw_uniforms(self.seed, stream, number)
 
     def _draw_failure_times(self, number: Words) -> Integers:
-        """The whole part of one draw is the day; what is left of it, the hour and the second."""
+        """Times of failure, seconds since 1970: the whole part of one draw gives the day, the rest hour and second."""
         days = self._draw_uniforms(Stream.TIME, number) * self.assumptions.arrivals.days
         day = days.astype(np.int64)
         return self._distributions.begin + day * DAY + self._distributions.hours(days - day)
 
     def _draw_self_payments(self, number: Words, kind: Integers, failed_at: Integers) -> Integers:
-        """When a customer pays whatever we do; NEVER for most."""
+        """When each customer pays without retry or message, seconds since 1970; NEVER for most."""
         paid_at = np.full(len(number), NEVER, dtype=np.int64)
         rows = np.flatnonzero(self._draw_uniforms(Stream.SELF_PAID, number) < self._distributions.self_paid[kind])
         after = self._distributions.self_paid_after(self._draw_uniforms(Stream.SELF_PAID_AT, number[rows]))
@@ -113,11 +114,12 @@ class SyntheticSource:
     def _draw_answers(
         self, number: Words, kind: Integers, failed_at: Integers, paid_at: Integers
     ) -> tuple[Integers, Integers]:
-        """When a message's link is paid, unless they paid before, and when another card is given. Each answers once."""
+        """The earlier of `paid_at` and payment by a message's link, and when another card is given; one answer each."""
         method_at = np.full(len(number), NEVER, dtype=np.int64)
         answering = self._distributions.answering
         draws = self._draw_uniforms(Stream.MESSAGE, number)
         rows = np.flatnonzero(draws < answering[kind])
+        # A draw below a share, divided by it, is uniform in [0, 1) again: it also chooses the message.
         sent = self._distributions.sent[self._distributions.messages(draws[rows] / answering[kind[rows]])]
         after = self._distributions.answered_after(self._draw_uniforms(Stream.ANSWER_AT, number[rows]))
         answered = failed_at[rows] + sent + np.maximum(after, 1)
@@ -128,7 +130,7 @@ class SyntheticSource:
         return paid_at, method_at
 
     def _draw_earlier_tries(self, number: Words, failed_at: Integers) -> dict[int, tuple[int, ...]]:
-        """Tries before the failure, by row, in their order; those of most cards are none and aren't named."""
+        """Times of the card's charges before the failure, rising, by row; rows without any are absent."""
         tries = self._distributions.tries[self._distributions.priors(self._draw_uniforms(Stream.PRIORS, number))]
         found: dict[int, tuple[int, ...]] = {}
         for count in sorted({one.tries for one in self.assumptions.priors.classes} - {0}):
@@ -143,7 +145,7 @@ class SyntheticSource:
 
 @dataclass(frozen=True, eq=False)
 class _Distributions:
-    """The assumptions as they are drawn from. Seconds; what is by kind counts without places."""
+    """The assumptions as distributions to draw from. Seconds; arrays "by kind" are indexed without places."""
 
     places: CategoricalDistribution
     kinds: CategoricalDistribution
@@ -165,7 +167,7 @@ class _Distributions:
 
     @classmethod
     def from_assumptions(cls, assumptions: Assumptions) -> "_Distributions":
-        """The assumptions' own."""
+        """The distributions of these assumptions."""
         lines = [line for line, _, _ in assumptions.failure_kinds]
         answers, own = assumptions.answers.causes, assumptions.self_recovery
         return cls(
@@ -189,7 +191,7 @@ class _Distributions:
 
 
 def _list_notes(assumptions: Assumptions) -> tuple[str, ...]:
-    """What a reader must know."""
+    """Caveats for the reader of the result, one sentence each."""
     own = assumptions.self_recovery
     return (
         "No case of this run ever happened: customers, failures and chances are drawn from published numbers and "
@@ -206,7 +208,7 @@ def _is_hard_decline(line: DeclinePattern) -> bool:
 
 
 def _build_failure_kind(line: DeclinePattern, network: str | None, country: str) -> FailureKind:
-    """As Stripe would report it; the network's code only where a network was asked."""
+    """The pattern as Stripe would report it; a card's country only where there is a card."""
     raw = {name: getattr(line, name) for name in _RAW}
     return FailureKind(
         failure=Failure(network=network, **raw),
@@ -216,7 +218,7 @@ def _build_failure_kind(line: DeclinePattern, network: str | None, country: str)
 
 
 def _build_payers(assumptions: Assumptions) -> Iterator[Payer]:
-    """In the order of the table of shares, each in every place."""
+    """Every combination of amount and customer class in every place, place fastest: the order of `payers`' shares."""
     currency = assumptions.amounts.currency
     for point in assumptions.amounts.points:
         for past in assumptions.customers.classes:

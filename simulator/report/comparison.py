@@ -1,4 +1,4 @@
-"""Sums as a result: rates with intervals, and what the candidate changes."""
+"""Turns sums into results: rates with 95 percent intervals, and the difference between candidate and baseline."""
 
 from math import sqrt
 from typing import Final
@@ -57,7 +57,8 @@ def estimate_difference(pairs: PairedSums) -> Difference:
 
 
 def _interval_reach(cases: int, total: int, squares: int) -> float:
-    """How far the mean may be off: 1.96 standard errors. Whole numbers until the last moment."""
+    """Half the width of the 95 percent interval of the mean: 1.96 standard errors."""
+    # The variance's numerator stays an integer, so no precision is lost by cancellation.
     if cases < 2:
         return 0.0
     spread = cases * squares - total * total

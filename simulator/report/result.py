@@ -1,4 +1,4 @@
-"""What a dry run comes to: the content of `result.json` and of the report. Amounts in minor units of one currency."""
+"""The result of a dry run: the content of `result.json` and of the report. Amounts in minor units of one currency."""
 
 from pydantic import Field
 
@@ -43,7 +43,7 @@ class ArmResult(Value):
 
 
 class Difference(Value):
-    """Candidate less baseline, over the same cases with the same luck. 95 percent intervals, paired."""
+    """Candidate minus baseline, over the same cases with the same random draws. 95 percent intervals, paired."""
 
     recovery_rate: float
     ci_low: float
@@ -66,7 +66,7 @@ class Sensitivity(Value):
 
 
 class Calibration(Value):
-    """How well the model tells again what really happened under the policy that really ran."""
+    """How well the model reproduces the recovery rate recorded under the policy that ran."""
 
     recoveries: int
     real_rate: float
@@ -81,7 +81,7 @@ class Calibration(Value):
 
 
 class Result(Value):
-    """Everything. Same seed and inputs, same bytes."""
+    """The whole result. The same seed and inputs give the same bytes."""
 
     seed: int
     source: str

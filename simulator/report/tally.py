@@ -1,4 +1,4 @@
-"""Sums over journeys, in whole numbers: added up in any order they are the same, to the last bit."""
+"""Sums over recovery results, in integers: the same in whatever order chunks are added."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -13,7 +13,7 @@ from simulator.model.outcomes import CAUSES
 CURVE_DAYS: Final = 61
 """Of the recovery curve: day 0 to day 60; later counts as the last."""
 WAIT_STEP: Final = 600
-"""Seconds: how finely the time to recovery is known."""
+"""Resolution of the time to recovery, in seconds."""
 
 
 @dataclass
@@ -25,7 +25,7 @@ class GroupSum:
     amount: int = 0
 
     def add(self, other: "GroupSum") -> None:
-        """Take these in."""
+        """Adds the sums of another group to these."""
         self.recoveries += other.recoveries
         self.recovered += other.recovered
         self.amount += other.amount
@@ -46,7 +46,7 @@ class Tally:
     by_cause: dict[str, GroupSum] = field(default_factory=dict)
     by_segment: dict[str, GroupSum] = field(default_factory=dict)
     waits: dict[int, int] = field(default_factory=dict)
-    """Recovered ones by time since the failure, in steps of BIN."""
+    """Number of recovered cases by time since the failure, in steps of WAIT_STEP."""
 
     def add(self, other: "Tally") -> None:
         """Take another chunk in."""
@@ -62,7 +62,7 @@ class Tally:
 
 @dataclass
 class PairedSums:
-    """What two arms made of the same cases: sums of differences and of their squares."""
+    """Paired differences of two arms over the same cases: their sums and sums of squares, amounts in minor units."""
 
     cases: int = 0
     gained: int = 0
@@ -99,8 +99,9 @@ def tally_results(cases: Cases, results: RecoveryResults, amounts: Integers) -> 
 
 
 def pair_results(baseline: RecoveryResults, candidate: RecoveryResults, amounts: Integers) -> PairedSums:
-    """How the candidate differs, case by case."""
+    """The sums of the differences between candidate and baseline, case by case."""
     gained, lost = candidate.is_recovered & ~baseline.is_recovered, baseline.is_recovered & ~candidate.is_recovered
+    # Squares of amounts in minor units may exceed int64: summed as Python integers.
     gaps = [*amounts[gained].tolist(), *(-one for one in amounts[lost].tolist())]
     return PairedSums(
         cases=len(baseline),
