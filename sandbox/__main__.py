@@ -5,12 +5,16 @@ import asyncio
 import socket
 import sys
 from pathlib import Path
+from typing import Final
 
 import uvicorn
 
 from sandbox.app import create_sandbox_app
 from sandbox.config import SandboxConfig
 from sandbox.models import Shape
+
+KEEP_ALIVE_SECONDS: Final = 75
+"""Longer than clients keep idle connections (httpx: 5): one that is closed just as it is used again is an error."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -67,7 +71,10 @@ def _open_listener(host: str, port: int) -> socket.socket:
 
 async def _serve_app(listener: socket.socket, config: SandboxConfig, address: str) -> None:
     app = create_sandbox_app(config)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
+    settings = uvicorn.Config(
+        app, log_level="warning", timeout_graceful_shutdown=1, timeout_keep_alive=KEEP_ALIVE_SECONDS
+    )
+    server = uvicorn.Server(settings)
     print(f"ready {address}", flush=True)  # noqa: T201
     await server.serve(sockets=[listener])
 

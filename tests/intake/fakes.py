@@ -139,11 +139,11 @@ def gateways_with(gateway: FakeGateway) -> dict[str, Gateway]:
 PROVIDER_AWAY = ProviderUnavailable("Stripe cannot be reached")
 
 
-async def store_recovery(db: Database, opened_by: ProviderEvent, *more: Event) -> Recovery:
-    """A recovery with a log: opened by this event, then these rows; a closing one ends it."""
+async def store_recovery(db: Database, opened_by: ProviderEvent, *more: Event, at: datetime = NOW) -> Recovery:
+    """A recovery with a log, recorded at that time: opened by this event, then these rows; a closing one ends it."""
     blank = Recovery(provider=opened_by.provider, invoice_id=opened_by.invoice_id or "")
     async with db.begin() as session:
-        await event_log.append_to_log(session, blank, [opening_event(opened_by), *more], NOW)
+        await event_log.append_to_log(session, blank, [opening_event(opened_by), *more], at)
         found = await event_log.load_recovery(session, blank.recovery_id)
     assert found
     return found

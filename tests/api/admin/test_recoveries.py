@@ -24,8 +24,9 @@ ACCEPTED_STATUS = RecoveryStatus(recovery_id="any", state=State.PAUSED, sequence
 async def open_recovery(console: AdminBrowser, customer: str, *more: Event, **known: object) -> str:
     """The invoice of a recovery that runs; the newer the later it is called."""
     invoice = str(known.pop("invoice", "")) or unique_id("in_list")
-    told = failure_event(invoice, **{"customer_id": customer, "occurred_at": app_now()} | known)
-    console.recoveries.running.add((await store_recovery(console.harness.db, told, *more)).recovery_id)
+    failed = failure_event(invoice, **{"customer_id": customer, "occurred_at": app_now()} | known)
+    recovery = await store_recovery(console.harness.db, failed, *more, at=app_now())
+    console.recoveries.running.add(recovery.recovery_id)
     return invoice
 
 
