@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
+from pathlib import Path
 
 import structlog
 from prometheus_client import CollectorRegistry, start_http_server
@@ -19,7 +20,7 @@ from temporalio.worker import PollerBehaviorAutoscaling, Worker
 import catalog
 from activities.charging import Charging
 from activities.contacts import Contacts, StoredContacts
-from activities.decisions import Decisions, DecisionSources, stored_history_lookup
+from activities.decisions import Decisions, stored_history_lookup
 from activities.dry_runs import DryRuns
 from activities.interceptor import ActivityObserver, activity_seconds
 from activities.lookups import PlanLookups, StatisticsCache, stored_retry_count
@@ -30,6 +31,7 @@ from activities.recording import ApprovalCheck, Recording, stored_approval_looku
 from activities.shadow import ShadowPlanner
 from activities.suspicion import FraudSignalLookup
 from activities.suspicion import stored_velocity_count as suspicion_counted_in
+from catalog import DecisionSources
 from core.durations import TimeScale
 from core.errors import InvalidPolicy, RecoveryError
 from core.notices import Audience
@@ -92,24 +94,26 @@ class WorkerParts:
 
     def decision_sources(self) -> DecisionSources:
         """Tables, policy and strategies as installed here. Raises InvalidInput naming file and line."""
+        sources = self._read_sources(self.settings.policy_file, frozenset(self.channels))
+        sources.policy.current_policy()
+        return sources
+
+    def _read_sources(self, policy_file: Path, channels: frozenset[str] = frozenset()) -> DecisionSources:
         strategies = catalog.installed_strategies()
-        policy = catalog.PolicyFile(self.settings.policy_file, strategies)
-        policy.current_policy()
-        codes = {name: provider.decline_codes for name, provider in self.providers.items()}
-        pace = TimeScale(factor=self.settings.time_scale)
-        return DecisionSources(catalog.load_decline_tables(codes), policy, strategies, pace)
+        tables = catalog.load_decline_tables({name: one.decline_codes for name, one in self.providers.items()})
+        time_scale = TimeScale(factor=self.settings.time_scale)
+        return DecisionSources(tables, catalog.PolicyFile(policy_file, strategies), strategies, time_scale, channels)
 
     def shadow_planner(self, lookups: PlanLookups) -> ShadowPlanner | None:
         """The planner of the shadow policy, if one is configured; an error in its file is logged and stops nothing."""
         if self.settings.shadow_policy_file is None:
             return None
-        strategies = catalog.installed_strategies()
-        policy = catalog.PolicyFile(self.settings.shadow_policy_file, strategies)
+        sources = self._read_sources(self.settings.shadow_policy_file)
         try:
-            log.info("a shadow policy runs beside", version=policy.current_policy().version)
+            log.info("a shadow policy runs beside", version=sources.policy.current_policy().version)
         except InvalidPolicy as error:
             log.warning("the shadow policy can't be used as it is", problem=str(error))
-        return ShadowPlanner(policy, strategies, TimeScale(factor=self.settings.time_scale), lookups)
+        return ShadowPlanner(sources, lookups)
 
     async def close(self) -> None:
         """Close all connections of this process."""
@@ -122,14 +126,10 @@ def recovery_worker(parts: WorkerParts) -> Worker:
     """Workflows, decisions, rows and the relay."""
     lookups = PlanLookups(StatisticsCache(stored_retry_count(parts.database)))
     suspicion = FraudSignalLookup(suspicion_counted_in(parts.database), catalog.installed_fraud_scorers())
-    knowledge, shadow, channels = parts.decision_sources(), parts.shadow_planner(lookups), frozenset(parts.channels)
-    decisions = Decisions(
-        knowledge, stored_history_lookup(parts.database), parts.log, lookups, suspicion, shadow, channels
-    )
-    approvals = ApprovalCheck(
-        lambda: knowledge.policy.current_policy().operators, stored_approval_lookup(parts.database)
-    )
-    scope = scope_from_policy(knowledge.policy, knowledge.time_scale)
+    sources, shadow = parts.decision_sources(), parts.shadow_planner(lookups)
+    decisions = Decisions(sources, stored_history_lookup(parts.database), parts.log, lookups, suspicion, shadow)
+    approvals = ApprovalCheck(lambda: sources.policy.current_policy().operators, stored_approval_lookup(parts.database))
+    scope = scope_from_policy(sources.policy, sources.time_scale)
     recording = Recording(
         parts.log, SearchableNames(parts.client), stored_inbox_lookup(parts.database, scope), approvals
     )

@@ -11,26 +11,20 @@ from temporalio import activity
 from activities.lookups import PlanLookups
 from activities.shadow import ShadowPlanner
 from activities.suspicion import FraudSignalLookup, await_within
-from catalog import PolicyFile, network_rules
+from catalog import DecisionSources
 from catalog.calendars import clock_for
-from core.classification.classify import classify
-from core.classification.tables import DeclineTables
 from core.classification.taxonomy import Classification
 from core.contracts import ClassifyInput, PlanInput, SegmentInput, WrittenRecords
-from core.durations import TimeScale
 from core.errors import RecoveryError
-from core.events import Event
 from core.fraud.assessment import assess_fraud
-from core.planning.decision import decide_on_failure
-from core.planning.decision_messages import add_message_plan
-from core.planning.decision_rows import DecisionConfig, DecisionInput
-from core.planning.experiment_arms import apply_arm, find_assignment
-from core.planning.network_limits import apply_network_rules, failed_credential
-from core.planning.shadow import DecisionInForce
-from core.policy.policy import Policy, StrategyFactory
+from core.planning import pipeline
+from core.planning.decision_input import ArmConfig, DecisionInput
+from core.planning.experiment_arms import resolve_arm
+from core.planning.network_limits import failed_credential
+from core.planning.pipeline import decide
 from core.recovery.state import customer_location
 from core.segmentation.profile import profile_of
-from core.segmentation.rules import CustomerProfile, Segment, find_segment
+from core.segmentation.rules import CustomerProfile, Segment
 from db.queries.customer_history import CustomerHistory, customer_history
 from db.recovery_log import RecoveryLog
 from db.session import Database
@@ -53,39 +47,19 @@ def stored_history_lookup(database: Database) -> HistoryLookup:
     return look_up
 
 
-class DecisionSources:
-    """Decline tables, policy file, strategies and time scale that decisions are made with."""
-
-    def __init__(
-        self, tables: DeclineTables, policy: PolicyFile, strategies: dict[str, StrategyFactory], time_scale: TimeScale
-    ) -> None:
-        self.tables = tables
-        self.policy = policy
-        self.strategies = strategies
-        self.time_scale = time_scale
-
-    def decision_config(self) -> DecisionConfig:
-        """The policy in force with strategies and time scale. Raises InvalidPolicy if none was ever valid."""
-        return DecisionConfig(
-            policy=self.policy.current_policy(), strategies=self.strategies, time_scale=self.time_scale
-        )
-
-
 class Decisions:
-    """Activities that decide on a failure: classify, segment and plan."""
+    """Activities that decide on a failure. Each runs its stages of `core.planning.pipeline` on what it looked up."""
 
     def __init__(
         self,
-        knowledge: DecisionSources,
+        sources: DecisionSources,
         history: HistoryLookup,
         log: RecoveryLog,
         lookups: PlanLookups | None = None,
         suspicion: FraudSignalLookup | None = None,
         shadow: ShadowPlanner | None = None,
-        channels: frozenset[str] = frozenset(),
     ) -> None:
-        self._channels = channels
-        self._knowledge = knowledge
+        self._sources = sources
         self._shadow = shadow
         self._suspicion = suspicion or FraudSignalLookup()
         self._history = history
@@ -95,66 +69,44 @@ class Decisions:
     @activity.defn
     async def classify_failure(self, given: ClassifyInput) -> Classification:
         """What the failure is, by the tables and the merchant's overrides."""
-        failure = given.facts.failure
-        network = failure.network or given.facts.card.network
-        known = failure.model_copy(update={"network": network})
-        overrides = self._knowledge.policy.current_policy().overrides
-        return classify(known, self._knowledge.tables, overrides, provider=given.recovery.provider)
+        facts, config = given.facts, self._sources.decision_config()
+        return pipeline.classify_failure(given.recovery.provider, facts.failure, facts.card, config)
 
     @activity.defn
     async def segment_customer(self, given: SegmentInput) -> Segment:
         """The customer's segment; once decided it stays for the whole recovery."""
-        if given.recovery.segment:
-            return Segment(name=given.recovery.segment, rule="", why="decided before")
-        rules = self._knowledge.policy.current_policy().segments
-        return find_segment(await self._load_profile(given), rules)
+        profile = None if given.recovery.segment else await self._load_profile(given)
+        return pipeline.segment_customer(given.recovery, profile, self._sources.decision_config())
 
     @activity.defn
     async def plan_retry(self, given: PlanInput) -> WrittenRecords:
         """Assess fraud, plan what comes next, and commit all rows of the decision at once."""
-        means = self._knowledge.decision_config()
-        looked_up = self._lookups and await self._lookups.look_up(
-            given, _policy_of_arm(means, given), self._knowledge.strategies
-        )
+        config = resolve_arm(self._sources.decision_config(), given.recovery, given.facts)
+        decision_input = await self._look_up_input(given, config)
+        events = decide(decision_input, config)
+        if self._shadow is not None:
+            events += await self._shadow.plan_beside(given, decision_input, events[-1])
+        return WrittenRecords(records=await self._log.append_events(given.recovery, events, given.now))
+
+    async def _look_up_input(self, given: PlanInput, config: ArmConfig) -> DecisionInput:
+        """What the stages from fraud on need to know, looked up now."""
+        recovery, facts, policy = given.recovery, given.facts, config.policy
+        looked_up = self._lookups and await self._lookups.look_up(given, config)
         calendar, experience = looked_up or (None, None)
-        signals = await self._suspicion.look_up_signals(given, means.policy.fraud)
-        findings = DecisionInput(
-            recovery=given.recovery,
-            facts=given.facts,
+        signals = await self._suspicion.look_up_signals(given, policy.fraud)
+        card = failed_credential(recovery, facts)
+        return DecisionInput(
+            recovery=recovery,
+            facts=facts,
             classification=given.classification,
             segment=given.segment,
-            assessment=assess_fraud(given.facts, given.classification, signals, means.policy.fraud),
+            assessment=assess_fraud(facts, given.classification, signals, policy.fraud),
             now=given.now,
             calendar=calendar,
             experience=experience,
+            attempts=tuple(await self._log.load_attempts(card, config.merchant_rules, given.now)),
+            customer_clock=clock_for(*customer_location(recovery, facts), given.now),
         )
-        events = await self._decide_events(given, findings, means)
-        return WrittenRecords(records=await self._log.append_events(given.recovery, events, given.now))
-
-    async def _decide_events(
-        self, given: PlanInput, decision_input: DecisionInput, config: DecisionConfig
-    ) -> tuple[Event, ...]:
-        """The decision with its plan where the card networks allow it, as far as is known now, and the shadow's."""
-        card, known = failed_credential(decision_input), network_rules()
-        rules = known.lower_limits(config.policy.network_limits)
-        tries = await self._log.load_attempts(card, rules, decision_input.now)
-        events = apply_network_rules(
-            decision_input.recovery, decide_on_failure(decision_input, config), card, rules, tries
-        )
-        events = self._plan_messages(decision_input, events, config)
-        if self._shadow is None:
-            return events
-        found = DecisionInForce(decision=events[-1], card=card, rules=known, tries=tries)
-        return (*events, *await self._shadow.plan_beside(given, decision_input, found))
-
-    def _plan_messages(
-        self, decision_input: DecisionInput, events: tuple[Event, ...], config: DecisionConfig
-    ) -> tuple[Event, ...]:
-        """The same rows, and in the last one what the customer is told when."""
-        policy = apply_arm(config.policy, find_assignment(config.policy, decision_input.recovery, decision_input.facts))
-        campaign = policy.campaigns.get(policy.segment_named(decision_input.segment.name).campaign)
-        clock = clock_for(*customer_location(decision_input.recovery, decision_input.facts), decision_input.now)
-        return add_message_plan(events, decision_input, config, campaign, self._channels, clock)
 
     async def _load_profile(self, given: SegmentInput) -> CustomerProfile | None:
         """The profile; None where it can't be loaded now: a recovery doesn't wait for statistics about its customer."""
@@ -182,8 +134,3 @@ class Decisions:
                 "lifetime_value": past.recovered_amounts.get(currency, 0),
             }
         )
-
-
-def _policy_of_arm(config: DecisionConfig, given: PlanInput) -> Policy:
-    """The policy as this recovery's arm of an experiment sees it."""
-    return apply_arm(config.policy, find_assignment(config.policy, given.recovery, given.facts))

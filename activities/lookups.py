@@ -11,8 +11,9 @@ import structlog
 from catalog.calendars import calendar_for
 from core.calendar import Calendar
 from core.contracts import PlanInput
+from core.planning.decision_input import ArmConfig
 from core.planning.planner_inputs import required_lookups
-from core.policy.policy import Policy, StrategyFactory
+from core.policy.policy import Policy
 from core.recovery.state import customer_location
 from core.strategies.base import Need
 from core.strategies.experience import Experience, RetryCell, RetryStatistics
@@ -75,12 +76,10 @@ class PlanLookups:
     def __init__(self, statistics: StatisticsCache) -> None:
         self._statistics = statistics
 
-    async def look_up(
-        self, given: PlanInput, policy: Policy, strategies: dict[str, StrategyFactory]
-    ) -> tuple[Calendar | None, Experience | None]:
+    async def look_up(self, given: PlanInput, config: ArmConfig) -> tuple[Calendar | None, Experience | None]:
         """What the strategy for this failure wants to know."""
-        wanted = required_lookups(policy, strategies, given.segment.name, given.classification.cause)
-        calendar = _build_calendar(given, policy) if Need.CALENDAR in wanted else None
+        wanted = required_lookups(config.policy, config.strategies, given.segment.name, given.classification.cause)
+        calendar = _build_calendar(given, config.policy) if Need.CALENDAR in wanted else None
         experience = await self._load_experience(given) if Need.EXPERIENCE in wanted else None
         return calendar, experience
 

@@ -11,14 +11,12 @@ import structlog
 
 from activities.lookups import PlanLookups
 from activities.suspicion import await_within
-from catalog import PolicyFile
+from catalog import DecisionSources
 from core.contracts import PlanInput
-from core.durations import TimeScale
 from core.events import Event
-from core.planning.decision_rows import DecisionConfig, DecisionInput
-from core.planning.experiment_arms import apply_arm, find_assignment
-from core.planning.shadow import DecisionInForce, decide_shadow, without_policy_state
-from core.policy.policy import StrategyFactory
+from core.planning.decision_input import ArmConfig, DecisionInput
+from core.planning.experiment_arms import resolve_arm
+from core.planning.shadow import decide_shadow, shadow_input
 
 BUDGET_SECONDS: Final = 0.2
 """A plan takes a thousandth of a second; one that takes longer than this is left out."""
@@ -30,25 +28,17 @@ class ShadowPlanner:
     """Makes the shadow policy's plan."""
 
     def __init__(
-        self,
-        policy: PolicyFile,
-        strategies: dict[str, StrategyFactory],
-        time_scale: TimeScale,
-        lookups: PlanLookups | None = None,
-        budget: float = BUDGET_SECONDS,
+        self, sources: DecisionSources, lookups: PlanLookups | None = None, budget: float = BUDGET_SECONDS
     ) -> None:
-        self._policy, self._strategies, self._time_scale = policy, strategies, time_scale
-        self._lookups, self._budget = lookups, budget
+        self._sources, self._lookups, self._budget = sources, lookups, budget
         self._stuck: asyncio.Future[Event | None] | None = None
 
-    async def plan_beside(
-        self, given: PlanInput, decision_input: DecisionInput, found: DecisionInForce
-    ) -> tuple[Event, ...]:
+    async def plan_beside(self, given: PlanInput, decision_input: DecisionInput, in_force: Event) -> tuple[Event, ...]:
         """The row, if there is one to write. Never raises, and takes no longer than its budget."""
         if self._stuck and not self._stuck.done():
             return ()  # a strategy hangs: one thread of it is enough
         try:
-            event = await await_within(self._budget, self._make_plan(given, decision_input, found))
+            event = await await_within(self._budget, self._make_plan(given, decision_input, in_force))
         except TimeoutError:
             log.warning("the shadow policy took too long", recovery_id=given.recovery.recovery_id)
             return ()
@@ -57,28 +47,23 @@ class ShadowPlanner:
             return ()
         return (event,) if event else ()
 
-    async def _make_plan(self, given: PlanInput, decision_input: DecisionInput, found: DecisionInForce) -> Event | None:
-        means = DecisionConfig(
-            policy=self._policy.current_policy(), strategies=self._strategies, time_scale=self._time_scale
-        )
-        own = await self._add_lookups(given, decision_input, means)
-        planning = run_in_thread(partial(decide_shadow, own, means, found))
+    async def _make_plan(self, given: PlanInput, decision_input: DecisionInput, in_force: Event) -> Event | None:
+        own = shadow_input(decision_input)
+        config = resolve_arm(self._sources.decision_config(), own.recovery, own.facts)
+        own = await self._add_lookups(given, own, config)
+        planning = run_in_thread(partial(decide_shadow, own, config, in_force))
         try:
             return await asyncio.shield(planning)
         except asyncio.CancelledError:
             self._stuck = planning
             raise
 
-    async def _add_lookups(
-        self, given: PlanInput, decision_input: DecisionInput, config: DecisionConfig
-    ) -> DecisionInput:
+    async def _add_lookups(self, given: PlanInput, own: DecisionInput, config: ArmConfig) -> DecisionInput:
         """The decision input with the lookups that the shadow policy's strategy needs."""
         if self._lookups is None:
-            return decision_input
-        new = given.model_copy(update={"recovery": without_policy_state(given.recovery)})
-        policy = apply_arm(config.policy, find_assignment(config.policy, new.recovery, given.facts))
-        calendar, experience = await self._lookups.look_up(new, policy, self._strategies)
-        return decision_input.model_copy(update={"calendar": calendar, "experience": experience})
+            return own
+        calendar, experience = await self._lookups.look_up(given.model_copy(update={"recovery": own.recovery}), config)
+        return own.model_copy(update={"calendar": calendar, "experience": experience})
 
 
 def run_in_thread(work: Callable[[], T]) -> "asyncio.Future[T]":

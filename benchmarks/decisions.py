@@ -1,4 +1,4 @@
-"""The CPU of one decision: classify, segment, assess, plan. No database, no Temporal.
+"""The CPU of one decision: all seven stages. No database, no Temporal.
 
 The floor is the SHA-256 of 64 KiB: a fixed piece of work of this machine, right beside it.
 """
@@ -14,19 +14,19 @@ from typing import Final
 
 import catalog
 from catalog.calendars import calendar_for
-from core.classification.classify import classify
+from core.calendar import Calendar
+from core.card_networks.rules import Credential, LedgerEntry
 from core.classification.tables import DeclineTables
 from core.classification.taxonomy import Cause
-from core.fraud.assessment import assess_fraud
+from core.fraud.rules import FraudRules
+from core.fraud.signals import FraudSignals
 from core.payments import Card, Failure, FailureFacts, InvoiceStatus, InvoiceView
-from core.planning.decision import decide_on_failure
-from core.planning.decision_rows import DecisionConfig, DecisionInput
-from core.planning.planner_inputs import required_lookups
+from core.planning.decision_input import DecisionConfig
+from core.planning.pipeline import decide_on_failure
 from core.policy.policy import Policy, parse_policy
 from core.recovery.state import Recovery
-from core.segmentation.rules import CustomerProfile, find_segment
-from core.strategies.base import Need
-from core.strategies.experience import RetryCell, RetryStatistics
+from core.segmentation.rules import CustomerProfile
+from core.strategies.experience import Experience, RetryCell, RetryStatistics
 from providers.base import load_providers
 
 ROUNDS: Final = 30
@@ -51,12 +51,12 @@ STRATEGIES: Final = catalog.installed_strategies()
 
 
 class DecisionLoad:
-    """The same failures again and again, decided by one policy."""
+    """The same failures again and again, decided by one policy; every lookup is answered from memory."""
 
     def __init__(self, policy: Policy) -> None:
-        self._policy = policy
-        self._config = DecisionConfig(policy=policy, strategies=STRATEGIES)
-        self._tables = _load_tables()
+        self._config = DecisionConfig(
+            policy=policy, strategies=STRATEGIES, tables=_load_tables(), network_rules=catalog.network_rules()
+        )
         self._calendar = calendar_for("US", None, NOW, NOW + timedelta(days=21))
         self._statistics = RetryStatistics(_build_cells())
         self._failures = [(_build_facts(number), _build_recovery(number)) for number in range(60)]
@@ -64,24 +64,28 @@ class DecisionLoad:
     def run_decisions(self, count: int) -> None:
         """So many whole decisions."""
         for number in range(count):
-            self._decide_one(number)
+            facts, recovery = self._failures[number % len(self._failures)]
+            decide_on_failure(recovery, facts, NOW, self._config, self)
 
-    def _decide_one(self, number: int) -> None:
-        facts, recovery = self._failures[number % len(self._failures)]
-        found = classify(facts.failure, self._tables, self._policy.overrides, provider="stripe")
-        chosen = find_segment(CustomerProfile(tenure_days=400, successes=19, failures=1), self._policy.segments)
-        wanted = required_lookups(self._policy, STRATEGIES, chosen.name, found.cause)
-        findings = DecisionInput(
-            recovery=recovery,
-            facts=facts,
-            classification=found,
-            segment=chosen,
-            assessment=assess_fraud(facts.risk, found),
-            now=NOW,
-            calendar=self._calendar if Need.CALENDAR in wanted else None,
-            experience=self._statistics.experience_for(found.cause, 1) if Need.EXPERIENCE in wanted else None,
-        )
-        decide_on_failure(findings, self._config)
+    def find_profile(self) -> CustomerProfile:
+        """A customer of more than a year."""
+        return CustomerProfile(tenure_days=400, successes=19, failures=1)
+
+    def find_signals(self, _: FraudRules) -> FraudSignals:
+        """Nothing suspicious."""
+        return FraudSignals()
+
+    def find_calendar(self, *_: object) -> Calendar:
+        """A calendar built before."""
+        return self._calendar
+
+    def find_experience(self, cause: Cause) -> Experience:
+        """The first retry's."""
+        return self._statistics.experience_for(cause, 1)
+
+    def find_attempts(self, _: Credential) -> tuple[LedgerEntry, ...]:
+        """A card without earlier attempts."""
+        return ()
 
 
 def main() -> bool:

@@ -3,11 +3,13 @@
 The core stays pure; whoever composes (worker, command line, simulator, tests) gets its inputs here.
 """
 
+from catalog.decision_sources import DecisionSources
 from catalog.plugins import installed_fraud_scorers, installed_strategies
 from catalog.policy_file import NetworkLimits, PolicyFile, network_rules
 from catalog.tables import load_decline_tables
 
 __all__ = [
+    "DecisionSources",
     "NetworkLimits",
     "PolicyFile",
     "installed_fraud_scorers",

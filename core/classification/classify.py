@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from core.classification.tables import ANY_NETWORK, CodeKind, DeclineRow, DeclineTables
 from core.classification.taxonomy import Category, Cause, Classification
-from core.payments import Failure
+from core.payments import Card, Failure
 
 _NO_OVERRIDES: Mapping[str, Cause] = MappingProxyType({})
 
@@ -84,6 +84,19 @@ def classify(
         source=row.source,
         wait_seconds=max((answer.row.wait_seconds or 0 for answer in answers), default=0) or None,
     )
+
+
+def classify_with_card(
+    failure: Failure,
+    card: Card,
+    tables: DeclineTables,
+    overrides: Mapping[str, Cause] = _NO_OVERRIDES,
+    *,
+    provider: str,
+) -> Classification:
+    """As `classify`, by the card's network where the failure itself names none. Never raises."""
+    network = failure.network or card.network
+    return classify(failure.model_copy(update={"network": network}), tables, overrides, provider=provider)
 
 
 def network_name(text: str | None) -> str | None:

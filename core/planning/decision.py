@@ -1,4 +1,4 @@
-"""Decides on one failure and returns the rows that explain it: classified, segmented, assessed, planned."""
+"""The planning stage: whether and when a failed payment is charged again, and what is waited for otherwise."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -8,16 +8,14 @@ from typing import Any, Final
 from core.classification.taxonomy import Category, Chargeability, NextAction
 from core.events import Event, EventType, format_timestamp
 from core.fraud.assessment import FraudLevel
+from core.planning.decision_input import ArmConfig, DecisionInput
 from core.planning.decision_rows import (
-    DecisionConfig,
-    DecisionInput,
     RowDraft,
     assessment_row,
     classification_row,
     initial_window_end,
     segmentation_row,
 )
-from core.planning.experiment_arms import apply_arm, find_assignment
 from core.planning.planner import Exhausted, ExhaustionReason, plan_next_retry
 from core.planning.planner_inputs import PlannerInputs, dump_planner_inputs
 from core.policy.policy import SegmentPolicy
@@ -28,10 +26,8 @@ from core.strategies.base import Situation
 _NO_DATA: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
-def decide_on_failure(decision_input: DecisionInput, config: DecisionConfig) -> tuple[Event, ...]:
-    """All rows of the decision, in order. Pure: the same input and config give the same rows."""
-    assignment = find_assignment(config.policy, decision_input.recovery, decision_input.facts)
-    config = config.model_copy(update={"policy": apply_arm(config.policy, assignment)}) if assignment else config
+def build_decision_rows(decision_input: DecisionInput, config: ArmConfig) -> tuple[Event, ...]:
+    """The rows classified, segmented (once), assessed and planned or skipped, before the card networks' limits."""
     limits = config.policy.segment_named(decision_input.segment.name)
     first = decision_input.recovery.segment is None
     rows = (
@@ -40,12 +36,12 @@ def decide_on_failure(decision_input: DecisionInput, config: DecisionConfig) -> 
         assessment_row(decision_input),
         _next_row(decision_input, limits, config),
     )
-    made_by = {"policy_version": config.policy.version} | (assignment.model_dump() if assignment else {})
+    made_by = {"policy_version": config.policy.version} | (config.assignment.model_dump() if config.assignment else {})
     at, attempt = decision_input.now, decision_input.recovery.attempt or None
     return tuple(Event(type=kind, occurred_at=at, attempt=attempt, data={**data, **made_by}) for kind, data in rows)
 
 
-def _next_row(decision_input: DecisionInput, limits: SegmentPolicy, config: DecisionConfig) -> RowDraft:
+def _next_row(decision_input: DecisionInput, limits: SegmentPolicy, config: ArmConfig) -> RowDraft:
     recovery, cause = decision_input.recovery, decision_input.classification.cause
     if decision_input.assessment.level is FraudLevel.BLOCK:
         return _skipped_row("stop", "fraud", "; ".join(decision_input.assessment.reasons), config)
@@ -84,7 +80,7 @@ _WAITING_SENTENCES: Final[Mapping[NextAction, str]] = {
 }
 
 
-def _fallback_time(decision_input: DecisionInput, limits: SegmentPolicy, config: DecisionConfig) -> datetime | None:
+def _fallback_time(decision_input: DecisionInput, limits: SegmentPolicy, config: ArmConfig) -> datetime | None:
     """When the schedule goes on with the earlier method, after a new one was tried and refused; else None."""
     recovery, footing, at = (
         decision_input.recovery,
@@ -99,11 +95,11 @@ def _fallback_time(decision_input: DecisionInput, limits: SegmentPolicy, config:
     return at if fits else None
 
 
-def _plan_row(decision_input: DecisionInput, limits: SegmentPolicy, config: DecisionConfig) -> RowDraft:
+def _plan_row(decision_input: DecisionInput, limits: SegmentPolicy, config: ArmConfig) -> RowDraft:
     if kept := _kept_time(decision_input, limits, config):
         return _planned_row(decision_input, kept, config, limits, "the attempt out of turn does not move the schedule")
     inputs = PlannerInputs(
-        _build_situation(decision_input), config.policy, _window_end(decision_input, limits, config), config.time_scale
+        build_situation(decision_input), config.policy, _window_end(decision_input, limits, config), config.time_scale
     )
     found = plan_next_retry(
         inputs.situation, config.policy, config.strategies, inputs.window_ends_at, config.time_scale
@@ -119,7 +115,7 @@ def _give_up_row(
     decision_input: DecisionInput,
     found: Exhausted,
     inputs: PlannerInputs,
-    config: DecisionConfig,
+    config: ArmConfig,
     limits: SegmentPolicy,
 ) -> RowDraft:
     """`retry.skipped` after the last scheduled retry: the recovery waits for the customer or a new method."""
@@ -134,7 +130,7 @@ def _give_up_row(
     return _skipped_row(action, found.reason.value, found.why, config, **more, **until)
 
 
-def _kept_time(decision_input: DecisionInput, limits: SegmentPolicy, config: DecisionConfig) -> datetime | None:
+def _kept_time(decision_input: DecisionInput, limits: SegmentPolicy, config: ArmConfig) -> datetime | None:
     """The scheduled time that stays after an unscheduled attempt; None if a longer wait or no retry is due."""
     recovery, cause = decision_input.recovery, decision_input.classification.cause
     retried = config.policy.strategy_for(limits.name, cause) and recovery.attempts_used < limits.attempts_allowed
@@ -146,7 +142,7 @@ def _kept_time(decision_input: DecisionInput, limits: SegmentPolicy, config: Dec
     )
 
 
-def _earliest_time(decision_input: DecisionInput, config: DecisionConfig) -> datetime:
+def _earliest_time(decision_input: DecisionInput, config: ArmConfig) -> datetime:
     """When requested wait and cool-down of the newest failure are over (UTC); not before `now`."""
     asked = timedelta(seconds=decision_input.classification.wait_seconds or 0)
     cool_down = timedelta(seconds=config.policy.cool_down_seconds.get(decision_input.classification.cause, 0))
@@ -157,7 +153,7 @@ def _earliest_time(decision_input: DecisionInput, config: DecisionConfig) -> dat
 def _planned_row(
     decision_input: DecisionInput,
     at: datetime,
-    config: DecisionConfig,
+    config: ArmConfig,
     limits: SegmentPolicy,
     why: str,
     more: Mapping[str, Any] = _NO_DATA,
@@ -184,7 +180,8 @@ def _budget_data(decision_input: DecisionInput, limits: SegmentPolicy) -> dict[s
     return {"retry": decision_input.recovery.attempts_used + 1, "attempts_allowed": limits.attempts_allowed}
 
 
-def _build_situation(decision_input: DecisionInput) -> Situation:
+def build_situation(decision_input: DecisionInput) -> Situation:
+    """What a strategy is asked with, before the window and the earliest time bound it."""
     recovery, facts = decision_input.recovery, decision_input.facts
     country, time_zone = customer_location(recovery, facts)
     return Situation(
@@ -205,7 +202,7 @@ def _build_situation(decision_input: DecisionInput) -> Situation:
     )
 
 
-def _window_end(decision_input: DecisionInput, limits: SegmentPolicy, config: DecisionConfig) -> datetime:
+def _window_end(decision_input: DecisionInput, limits: SegmentPolicy, config: ArmConfig) -> datetime:
     recovery = decision_input.recovery
     if recovery.window_ends_at:
         return recovery.window_ends_at + recovery.clock_stopped_for(decision_input.now)
@@ -213,7 +210,7 @@ def _window_end(decision_input: DecisionInput, limits: SegmentPolicy, config: De
 
 
 def _deadline_data(
-    decision_input: DecisionInput, limits: SegmentPolicy, config: DecisionConfig, reviewed: bool = True
+    decision_input: DecisionInput, limits: SegmentPolicy, config: ArmConfig, reviewed: bool = True
 ) -> dict[str, Any]:
     """Deadlines as text (UTC): `until` of the review or the customer, `customer_until` of the customer."""
     review = decision_input.now + config.time_scale.shorten(timedelta(days=limits.review_deadline_days))
@@ -222,6 +219,6 @@ def _deadline_data(
     return {"until": format_timestamp(review if reviewed else customer), "customer_until": format_timestamp(customer)}
 
 
-def _skipped_row(action: str, reason: str, why: str, config: DecisionConfig, **more: Any) -> RowDraft:
+def _skipped_row(action: str, reason: str, why: str, config: ArmConfig, **more: Any) -> RowDraft:
     data = {"action": action, "reason": reason, "why": why, "policy_version": config.policy.version} | more
     return EventType.RETRY_SKIPPED, data

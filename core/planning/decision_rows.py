@@ -1,47 +1,20 @@
-"""Decision input and config, and the rows of the first three stages: classified, segmented, assessed."""
+"""The rows of the first three stages: classified, segmented, assessed."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from core.base import Value
-from core.calendar import Calendar
-from core.classification.taxonomy import Chargeability, Classification
+from core.classification.taxonomy import Chargeability
 from core.durations import TimeScale
 from core.events import EventType, format_timestamp
-from core.fraud.assessment import FraudAssessment
 from core.payments import FailureFacts
-from core.policy.policy import Policy, SegmentPolicy, StrategyFactory
+from core.planning.decision_input import ArmConfig, DecisionInput
+from core.policy.policy import SegmentPolicy
 from core.recovery.chargeability import assess_ability
-from core.recovery.state import Recovery
-from core.segmentation.rules import CustomerProfile, Segment
-from core.strategies.experience import Experience
+from core.segmentation.rules import CustomerProfile
 
 RowDraft = tuple[EventType, Mapping[str, Any]]
 """Type and `data` of a row, before it gets its time and sequence number."""
-
-
-class DecisionInput(Value):
-    """Everything that a decision is made from; with DecisionConfig it determines the rows."""
-
-    recovery: Recovery
-    facts: FailureFacts
-    classification: Classification
-    segment: Segment
-    assessment: FraudAssessment
-    now: datetime
-    calendar: Calendar | None = None
-    """The customer's calendar, if the strategy needs it."""
-    experience: Experience | None = None
-    """Results of earlier retries, if the strategy needs them."""
-
-
-class DecisionConfig(Value):
-    """Policy, strategies and time scale that a decision is made with."""
-
-    policy: Policy
-    strategies: Mapping[str, StrategyFactory]
-    time_scale: TimeScale = TimeScale()
 
 
 def classification_row(decision_input: DecisionInput) -> RowDraft:
@@ -66,7 +39,7 @@ def classification_row(decision_input: DecisionInput) -> RowDraft:
     return EventType.FAILURE_CLASSIFIED, data | {key: value for key, value in more.items() if value}
 
 
-def segmentation_row(decision_input: DecisionInput, limits: SegmentPolicy, config: DecisionConfig) -> RowDraft:
+def segmentation_row(decision_input: DecisionInput, limits: SegmentPolicy, config: ArmConfig) -> RowDraft:
     """`customer.segmented`: the segment with the budget and window (UTC) that it grants; once per recovery."""
     segment, customer = decision_input.segment, decision_input.facts.customer
     data = {

@@ -3,9 +3,23 @@
 from typing import Any
 
 from core.payments import FailureFacts
+from core.planning.decision_input import ArmConfig, DecisionConfig
 from core.policy.experiments import Arm, ArmChanges, Assignment, assign_arm
 from core.policy.policy import Policy, SegmentPolicy
 from core.recovery.state import Recovery
+
+
+def resolve_arm(config: DecisionConfig, recovery: Recovery, facts: FailureFacts) -> ArmConfig:
+    """The config as this recovery's arm of an experiment changes it."""
+    return config_of_arm(config, find_assignment(config.policy, recovery, facts))
+
+
+def config_of_arm(config: DecisionConfig, assignment: Assignment | None) -> ArmConfig:
+    """The config with this arm's changes; None: outside of every experiment."""
+    # Every part of it was validated before, and this runs once for each decision of a dry run.
+    return ArmConfig.model_construct(
+        **dict(config) | {"policy": apply_arm(config.policy, assignment), "assignment": assignment}
+    )
 
 
 def find_assignment(policy: Policy, recovery: Recovery, facts: FailureFacts) -> Assignment | None:
@@ -13,10 +27,13 @@ def find_assignment(policy: Policy, recovery: Recovery, facts: FailureFacts) -> 
     if recovery.segment:
         known = recovery.experiment and recovery.arm
         return Assignment(experiment=recovery.experiment or "", arm=recovery.arm or "") if known else None
-    if not policy.experiments:
-        return None
     customer = facts.customer.customer_id if facts.customer else recovery.customer_id or facts.invoice.customer_id
-    return assign_arm(policy.experiments, f"{recovery.provider}\n{customer or recovery.invoice_id}")
+    return assign_customer(policy, recovery.provider, customer or recovery.invoice_id)
+
+
+def assign_customer(policy: Policy, provider: str, customer_id: str) -> Assignment | None:
+    """The arm of a customer of this provider; None where the policy has no experiment for them."""
+    return assign_arm(policy.experiments, f"{provider}\n{customer_id}") if policy.experiments else None
 
 
 def apply_arm(policy: Policy, assignment: Assignment | None) -> Policy:

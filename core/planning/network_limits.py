@@ -10,14 +10,14 @@ from core.card_networks.rules import Credential, LedgerEntry, NetworkRules, chec
 from core.card_networks.verdicts import blocked_attempt_data, explain_verdict, rule_usage
 from core.events import Event, EventType, format_timestamp
 from core.events.decision_data import CustomerSegmented, FailureClassified, RetryPlanned
-from core.planning.decision_rows import DecisionInput
+from core.payments import FailureFacts
+from core.planning.decision_input import DecisionInput
 from core.recovery.network_ledger import provider_failure_entry
 from core.recovery.state import Recovery
 
 
-def failed_credential(decision_input: DecisionInput) -> Credential:
+def failed_credential(recovery: Recovery, facts: FailureFacts) -> Credential:
     """The credential that failed, with the open amount (minor units)."""
-    recovery, facts = decision_input.recovery, decision_input.facts
     return Credential(
         provider=recovery.provider,
         recovery_id=recovery.recovery_id,
@@ -28,10 +28,12 @@ def failed_credential(decision_input: DecisionInput) -> Credential:
     )
 
 
-def apply_network_rules(
-    recovery: Recovery, events: Sequence[Event], card: Credential, rules: NetworkRules, tries: Sequence[LedgerEntry]
+def apply_network_limits(
+    events: Sequence[Event], decision_input: DecisionInput, rules: NetworkRules
 ) -> tuple[Event, ...]:
     """The rows, with the fee of a failure beyond a limit added and a plan moved to when an attempt is allowed."""
+    recovery, tries = decision_input.recovery, decision_input.attempts
+    card = failed_credential(recovery, decision_input.facts)
     failure = next((event for event in events if event.type is EventType.FAILURE_CLASSIFIED), None)
     new = provider_failure_entry(recovery, failure.read(FailureClassified)) if failure and recovery.unread else None
     if new and any((one.recovery_id, one.key) == (new.recovery_id, new.key) for one in tries):

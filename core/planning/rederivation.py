@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from core.base import Value
-from core.classification.classify import classify
+from core.classification.classify import classify_with_card
 from core.classification.tables import DeclineTables
 from core.classification.taxonomy import Cause, Classification
 from core.events import EventType, Record, format_timestamp, parse_timestamp
@@ -106,8 +106,7 @@ def _rederive_classification(
     data: Mapping[str, Any], provider: str, tables: DeclineTables, overrides: Mapping[str, Cause]
 ) -> Rederivation:
     failure, card = Failure.model_validate(data.get("failure") or {}), Card.model_validate(data.get("card") or {})
-    known = failure.model_copy(update={"network": failure.network or card.network})
-    found = classify(known, tables, overrides, provider=provider)
+    found = classify_with_card(failure, card, tables, overrides, provider=provider)
     return _compare_fields(data, found.model_dump(mode="json"), CLASSIFICATION_FIELDS)
 
 

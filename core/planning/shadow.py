@@ -1,15 +1,10 @@
 """The shadow policy: what it would have decided from the same input. Recorded beside the decision, never executed."""
 
-from collections.abc import Sequence
 from typing import Any, Final
 
-from core.base import Value
-from core.card_networks.rules import Credential, LedgerEntry, NetworkRules
 from core.events import Event, EventType
-from core.planning.decision import decide_on_failure
-from core.planning.decision_rows import DecisionConfig, DecisionInput
-from core.planning.network_limits import apply_network_rules
-from core.recovery.state import Recovery
+from core.planning.decision_input import ArmConfig, DecisionInput
+from core.planning.pipeline import decide
 
 RETRY_ACTION: Final = "retry"
 """`action` of a shadow row whose policy would charge again."""
@@ -20,34 +15,26 @@ RECORDED_FIELDS: Final = (
 """Keys of the shadow decision that its row keeps: result, reasons and inputs."""
 
 
-class DecisionInForce(Value):
-    """The decision of the policy in force, with the card, rules and attempts it was based on."""
+def decide_shadow(decision_input: DecisionInput, config: ArmConfig, in_force: Event) -> Event | None:
+    """The row of the shadow policy, beside the last row of the policy in force; None where that kept its schedule.
 
-    decision: Event
-    card: Credential
-    rules: NetworkRules
-    tries: Sequence[LedgerEntry]
-
-
-def decide_shadow(decision_input: DecisionInput, config: DecisionConfig, beside: DecisionInForce) -> Event | None:
-    """The row of the shadow policy; None where the policy in force only kept its schedule.
-
-    Pure. Failure, segment and risk are those of the decision in force; budget, window, strategy, the merchant's network
-    limits and experiment arms are the shadow policy's.
+    Pure. `decision_input` comes from `shadow_input`: failure, segment and risk are those of the decision in force;
+    budget, window, strategy, the merchant's network limits and experiment arms are the shadow policy's.
     """
-    if "kept_at" in (beside.decision.data.get("inputs") or {}):
+    if "kept_at" in (in_force.data.get("inputs") or {}):
         return None
-    own = decision_input.model_copy(update={"recovery": without_policy_state(decision_input.recovery)})
-    rules = beside.rules.lower_limits(config.policy.network_limits)
-    made = apply_network_rules(own.recovery, decide_on_failure(own, config), beside.card, rules, beside.tries)[-1]
+    made = decide(decision_input, config)[-1]
     data = {key: made.data[key] for key in RECORDED_FIELDS if key in made.data}
-    verdict = {"action": _action_of(made), "agrees": _effect_of(made) == _effect_of(beside.decision)}
+    verdict = {"action": _action_of(made), "agrees": _effect_of(made) == _effect_of(in_force)}
     return made.holding(EventType.SHADOW_PLANNED, data | verdict)
 
 
-def without_policy_state(recovery: Recovery) -> Recovery:
-    """The recovery without segment, arm, window and schedule, which the policy in force set."""
-    return recovery.with_changes(segment=None, experiment=None, arm=None, window_ends_at=None, next_attempt_at=None)
+def shadow_input(decision_input: DecisionInput) -> DecisionInput:
+    """The input without what the policy in force set: segment, arm, window, schedule, and its strategy's lookups."""
+    recovery = decision_input.recovery.with_changes(
+        segment=None, experiment=None, arm=None, window_ends_at=None, next_attempt_at=None
+    )
+    return decision_input.model_copy(update={"recovery": recovery, "calendar": None, "experience": None})
 
 
 def _action_of(decision: Event) -> str:

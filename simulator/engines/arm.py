@@ -7,11 +7,12 @@ from typing import Any
 
 import catalog
 from core.card_networks.rules import NetworkRules
-from core.classification.classify import classify
+from core.classification.classify import classify_with_card
 from core.classification.tables import DeclineTables
 from core.classification.taxonomy import Cause, Classification
 from core.payments import Card, Failure
-from core.planning.decision_rows import DecisionConfig
+from core.planning.decision_input import DecisionConfig
+from core.planning.pipeline import classify_failure
 from core.policy.policy import Policy, StrategyFactory, StrategySpec, parse_policy
 from core.strategies.adaptive import Adaptive
 from core.strategies.experience import RetryStatistics
@@ -46,31 +47,28 @@ class World:
     @cached_property
     def decision_config(self) -> DecisionConfig:
         """The decision config of this policy, without a time scale."""
-        return DecisionConfig(policy=self.policy, strategies=self.strategies)
+        return DecisionConfig(
+            policy=self.policy, strategies=self.strategies, tables=self.tables, network_rules=self.rules
+        )
 
     @cached_property
     def merchant_rules(self) -> NetworkRules:
         """The networks' rules, lowered by this policy's own limits."""
-        return self.rules.lower_limits(self.policy.network_limits)
+        return self.decision_config.merchant_rules
 
     def classify_failure(self, provider: str, failure: Failure, card: Card) -> Classification:
         """The classification that the live activity would make: decline tables plus the policy's overrides."""
-        return classify(_with_card_network(failure, card), self.tables, self.policy.overrides, provider=provider)
+        return classify_failure(provider, failure, card, self.decision_config)
 
     def true_cause(self, provider: str, failure: Failure, card: Card) -> Cause:
         """The cause by the tables alone: a policy's overrides don't change why the bank declined."""
-        return classify(_with_card_network(failure, card), self.tables, provider=provider).cause
+        return classify_with_card(failure, card, self.tables, provider=provider).cause
 
 
 def build_world(name: str, text: str, file: str, codes: Mapping[str, str]) -> World:
     """The world of a policy file's text. Raises InvalidPolicy naming the file."""
     strategies, rules = catalog.installed_strategies(), catalog.network_rules()
     return World(name, parse_policy(text, file, strategies, rules.limit_ceilings()), strategies, codes, rules, text)
-
-
-def _with_card_network(failure: Failure, card: Card) -> Failure:
-    """The failure, with the card's network where it names none itself."""
-    return failure.model_copy(update={"network": failure.network or card.network})
 
 
 CALENDAR_DAYS = 60

@@ -15,14 +15,14 @@ from core.classification.taxonomy import Classification
 from core.events import Event, EventType, parse_timestamp
 from core.fraud.assessment import FraudAssessment, FraudLevel
 from core.payments import FailureFacts, InvoiceStatus, InvoiceView
-from core.planning.decision import decide_on_failure
-from core.planning.decision_rows import DecisionConfig, DecisionInput
-from core.planning.experiment_arms import apply_arm
+from core.planning.decision import build_decision_rows, build_situation
+from core.planning.decision_input import DecisionInput
+from core.planning.experiment_arms import config_of_arm
 from core.policy.experiments import Assignment
 from core.policy.policy import Policy
 from core.recovery.state import Recovery
 from core.segmentation.rules import Segment
-from core.strategies.base import Proposal, Situation
+from core.strategies.base import Proposal
 from core.strategies.fixed_ladder import FixedLadder
 from core.strategies.payday import Payday
 from simulator.engines.arm import World
@@ -91,7 +91,8 @@ class DecisionTable:
 
     def __init__(self, world: World, kinds: tuple[Classification, ...], arms: tuple[Assignment | None, ...]) -> None:
         self._world, self._kinds, self._arms = world, kinds, arms
-        self._policies = tuple(apply_arm(world.policy, arm) for arm in arms)
+        self._configs = tuple(config_of_arm(world.decision_config, arm) for arm in arms)
+        self._policies = tuple(config.policy for config in self._configs)
         self.segments = tuple(one.name for one in world.policy.segments)
         most = max((one.attempts_allowed for policy in self._policies for one in policy.segments), default=0)
         self._shape = (len(FRAUD_LEVELS), len(kinds), len(self.segments), len(arms), most + 2)
@@ -141,8 +142,7 @@ class DecisionTable:
             assessment=FraudAssessment(level=FRAUD_LEVELS[level]),
             now=DECISION_TIME,
         )
-        policy = self._policies[arm].model_copy(update={"experiments": ()})  # its arm is in it already
-        decided = decide_on_failure(decision_input, DecisionConfig(policy=policy, strategies=self._world.strategies))
+        decided = build_decision_rows(decision_input, self._configs[arm])
         return self._to_decision_row(decided[-1], decision_input, self._policies[arm])
 
     def _to_decision_row(self, event: Event, decision_input: DecisionInput, policy: Policy) -> DecisionRow:
@@ -169,7 +169,9 @@ class DecisionTable:
         cause = decision_input.classification.cause
         spec = policy.strategy_for(decision_input.segment.name, cause)
         assert spec is not None, "a cause without a strategy is never planned"
-        situation = _to_situation(decision_input)
+        situation = build_situation(decision_input).model_copy(
+            update={"window_seconds": int(ENDLESS_WINDOW.total_seconds())}
+        )
         strategy = spec.build_strategy(self._world.strategies)
         proposal = strategy.ladder.propose(situation) if isinstance(strategy, Payday) else strategy.propose(situation)
         numbers: dict[str, Any] = _proposal_numbers(proposal) | _fallback_numbers(
@@ -242,20 +244,3 @@ def _sample_recovery(segment: str, used: int, arm: Assignment | None) -> Recover
 def _sample_facts(recovery: Recovery) -> FailureFacts:
     invoice = InvoiceView(invoice_id=recovery.invoice_id, status=InvoiceStatus.OPEN, amount_due=100, currency="USD")
     return FailureFacts(invoice=invoice)
-
-
-def _to_situation(decision_input: DecisionInput) -> Situation:
-    recovery = decision_input.recovery
-    return Situation(
-        provider=recovery.provider,
-        invoice_id=recovery.invoice_id,
-        attempt=recovery.attempts_used + 1,
-        cause=decision_input.classification.cause,
-        segment=decision_input.segment.name,
-        amount=recovery.amount,
-        currency=recovery.currency,
-        failed_at=DECISION_TIME,
-        now=DECISION_TIME,
-        asked_wait_seconds=decision_input.classification.wait_seconds,
-        window_seconds=int(ENDLESS_WINDOW.total_seconds()),
-    )

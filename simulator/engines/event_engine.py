@@ -4,32 +4,30 @@ Slow, but the reference: the array engine must give the same result for every si
 without any change.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import numpy as np
 
 from catalog.calendars import calendar_for
 from core.calendar import Calendar
-from core.card_networks.rules import AttemptOutcome, LedgerEntry
+from core.card_networks.rules import AttemptOutcome, Credential, LedgerEntry
 from core.classification.taxonomy import Cause
 from core.contracts import ChargeInput
 from core.events import Event, Record, Trigger
-from core.fraud.assessment import assess_fraud
+from core.fraud.assessment import NO_SIGNALS
+from core.fraud.rules import FraudRules
+from core.fraud.signals import FraudSignals
 from core.payments import ChargeResult, EventKind, Failure, FailureFacts, InvoiceView, Outcome
-from core.planning.decision import decide_on_failure
-from core.planning.decision_rows import DecisionInput
-from core.planning.experiment_arms import apply_arm, find_assignment
-from core.planning.network_limits import apply_network_rules, failed_credential
-from core.planning.planner_inputs import required_lookups
+from core.planning.pipeline import decide_on_failure
 from core.recovery import charge_events
 from core.recovery.invoice_check import check_invoice, final_check_events
 from core.recovery.machine import Charge, Close, Decide, Done, Read, Step, Wait, append_events, closing_event, next_step
 from core.recovery.network_check import check_network_limits, credential_to_charge
 from core.recovery.network_ledger import build_ledger_entries
 from core.recovery.reactions import react_to_event
-from core.recovery.state import Recovery, customer_location
-from core.segmentation.rules import Segment, find_segment
-from core.strategies.base import Need
+from core.recovery.state import Recovery
+from core.segmentation.rules import CustomerProfile
 from core.strategies.experience import Experience
 from simulator.engines.arm import World
 from simulator.engines.live_records import (
@@ -148,11 +146,6 @@ class RecoverySimulation:
             kept = {name: getattr(entry, name) or getattr(known, name, None) for name in ("fingerprint", "network")}
             self._ledger[entry.recovery_id, entry.key] = entry.model_copy(update=kept)
 
-    def _card_entries(self) -> tuple[LedgerEntry, ...]:
-        mine = [one for one in self._ledger.values() if one.outcome is not AttemptOutcome.HELD]
-        card = self._card.fingerprint
-        return tuple(sorted((one for one in mine if one.fingerprint == card), key=lambda one: one.at))
-
     def _read_failure(self) -> FailureFacts:
         """What a read of the provider would return now."""
         return FailureFacts(
@@ -169,46 +162,29 @@ class RecoverySimulation:
 
     def _decide_next(self, facts: FailureFacts) -> tuple[Event, ...]:
         """The events of a decision, as the activity `plan_retry` writes them."""
-        world, recovery = self._world, self.recovery
-        found = world.classify_failure(recovery.provider, facts.failure, facts.card)
-        chosen = self._decide_segment()
-        calendar, experience = self._look_up_inputs(facts, chosen.name)
-        decision_input = DecisionInput(
-            recovery=recovery,
-            facts=facts,
-            classification=found,
-            segment=chosen,
-            assessment=assess_fraud(facts, found, rules=world.policy.fraud),
-            now=self.now,
-            calendar=calendar,
-            experience=experience,
-        )
-        events = decide_on_failure(decision_input, world.decision_config)
-        return apply_network_rules(
-            recovery, events, failed_credential(decision_input), world.merchant_rules, self._card_entries()
-        )
+        return decide_on_failure(self.recovery, facts, self.now, self._world.decision_config, self)
 
-    def _decide_segment(self) -> Segment:
-        if self.recovery.segment:
-            return Segment(name=self.recovery.segment, rule="", why="decided before")
-        profile = to_customer_profile(self.case.payer, self.case.kind.card.country)
-        return find_segment(profile, self._world.policy.segments)
+    def find_profile(self) -> CustomerProfile:
+        """The payer's profile, as the case has it."""
+        return to_customer_profile(self.case.payer, self.case.kind.card.country)
 
-    def _look_up_inputs(self, facts: FailureFacts, chosen: str) -> tuple[Calendar | None, Experience | None]:
-        """Calendar and experience, each only where the chosen strategy asks for it."""
-        world, recovery = self._world, self.recovery
-        policy = apply_arm(world.policy, find_assignment(world.policy, recovery, facts))
-        cause = world.classify_failure(recovery.provider, facts.failure, facts.card).cause
-        wanted = required_lookups(policy, world.strategies, chosen, cause)
-        failed_at = recovery.failed_at or self.now
-        ends = failed_at + policy.segment_named(chosen).window
-        calendar = (
-            calendar_for(*customer_location(recovery, facts), failed_at, ends) if Need.CALENDAR in wanted else None
-        )
-        learnt = (
-            world.statistics.experience_for(cause, recovery.attempts_used + 1) if Need.EXPERIENCE in wanted else None
-        )
-        return calendar, learnt
+    def find_signals(self, _: FraudRules) -> FraudSignals:
+        """None: a case is simulated alone, so nothing around it can be counted."""
+        return NO_SIGNALS
+
+    def find_calendar(self, country: str | None, time_zone: str | None, since: datetime, until: datetime) -> Calendar:
+        """As the live lookup builds it."""
+        return calendar_for(country, time_zone, since, until)
+
+    def find_experience(self, cause: Cause) -> Experience:
+        """What the history's own retries came to."""
+        return self._world.statistics.experience_for(cause, self.recovery.attempts_used + 1)
+
+    def find_attempts(self, _: Credential) -> Sequence[LedgerEntry]:
+        """The charges of the current card that reached its network."""
+        sent = [one for one in self._ledger.values() if one.outcome is not AttemptOutcome.HELD]
+        card = self._card.fingerprint
+        return tuple(sorted((one for one in sent if one.fingerprint == card), key=lambda one: one.at))
 
     def _charge_invoice(self, step: Charge) -> None:
         """As the activity `charge_invoice` does it: invoice check, network check, commit, provider call, commit."""
@@ -220,7 +196,7 @@ class RecoverySimulation:
             before, checked[-1], self._card if other or before.methods_seen else None, other=other
         )
         self._append_events(
-            check_network_limits(before, checked[-1], card, self._world.merchant_rules, self._card_entries())
+            check_network_limits(before, checked[-1], card, self._world.merchant_rules, self.find_attempts(card))
         )
         if self.recovery.in_flight:
             self._record_answer(before, step.trigger)

@@ -10,7 +10,8 @@ from core.card_networks.rules import ANY_NETWORK, AttemptOutcome, Credential, Le
 from core.classification.taxonomy import Classification
 from core.fraud.assessment import assess_fraud
 from core.payments import Card, Failure, FailureFacts, InvoiceStatus, InvoiceView
-from core.policy.experiments import Assignment, assign_arm
+from core.planning.experiment_arms import assign_customer
+from core.policy.experiments import Assignment
 from core.recovery.network_ledger import NOT_SENT_OUTCOMES
 from core.segmentation.rules import find_segment
 from simulator.engines.arm import World
@@ -109,10 +110,10 @@ class CaseFeatures:
 
     @cached_property
     def _assignments(self) -> list[Assignment | None]:
-        experiments, provider = self.world.policy.experiments, self.book.provider
-        if not experiments:
+        policy, provider = self.world.policy, self.book.provider
+        if not policy.experiments:
             return [None] * len(self.book.names)
-        return [assign_arm(experiments, f"{provider}\n{customer}") for customer in self.book.customers]
+        return [assign_customer(policy, provider, customer) for customer in self.book.customers]
 
     def segment_index(self, failure: Integers, payer: Integers) -> Integers:
         """Index into the policy's segments, decided once per distinct payer and card country."""

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 import catalog
-from activities.decisions import Decisions, DecisionSources
+from activities.decisions import Decisions
+from catalog import DecisionSources
 from core.classification.taxonomy import Cause
 from core.contracts import ClassifyInput, PlanInput, SegmentInput
 from core.durations import TimeScale

@@ -7,11 +7,11 @@ from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 
 import activities.decisions as decisions
-from catalog import PolicyFile
+from catalog import PolicyFile, decision_sources
 from core.card_networks import rules
 from core.card_networks import tables as network_tables
 from core.classification import classify, tables
-from core.planning import decision, planner
+from core.planning import decision, pipeline, planner
 from core.recovery import network_check
 from tests.replay.test_histories import STORED, history
 from workflows.client import WORKFLOWS, temporal_plugin
@@ -28,16 +28,11 @@ async def test_no_row_of_a_table_or_policy_matters_to_a_replay(
     history: WorkflowHistory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module, names in {
-        decisions: (
-            "classify",
-            "find_segment",
-            "assess_fraud",
-            "decide_on_failure",
-            "apply_network_rules",
-            "network_rules",
-        ),
+        decisions: ("assess_fraud", "decide", "resolve_arm"),
+        decision_sources: ("network_rules",),
         classify: ("classify",),
-        decision: ("decide_on_failure", "plan_next_retry"),
+        pipeline: ("classify_failure", "segment_customer", "find_segment", "build_decision_rows"),
+        decision: ("plan_next_retry",),
         planner: ("plan_next_retry",),
         tables: ("parse_decline_tables",),
         rules: ("check_attempt", "find_stop_reason", "find_free_moment", "fee_of"),

@@ -12,9 +12,8 @@ from core.events import Event, Record
 from core.fraud.assessment import NO_SIGNALS, assess_fraud
 from core.fraud.signals import FraudSignals
 from core.payments import Card, CustomerView, FailureFacts, ProviderEvent, Risk
-from core.planning.decision import decide_on_failure
-from core.planning.decision_rows import DecisionInput
-from core.planning.network_limits import apply_network_rules, failed_credential
+from core.planning.decision_input import DecisionInput
+from core.planning.network_limits import failed_credential
 from core.recovery.machine import Charge, Reconcile, fold_records
 from core.recovery.reactions import react_to_event
 from core.recovery.state import Recovery
@@ -22,7 +21,13 @@ from core.segmentation.rules import Segment
 from tests.support.builders import THEN
 from tests.support.interruptible_provider import Execution, InterruptibleProvider
 from tests.support.memory_log import MemoryLog
-from tests.support.recovery_scenario import NEW_RECOVERY, POLICY_FILE, classification_of, shipped_decision_config
+from tests.support.recovery_scenario import (
+    NEW_RECOVERY,
+    POLICY_FILE,
+    classification_of,
+    decide_rows,
+    shipped_decision_config,
+)
 
 ARMS = """
 [experiments.sooner]
@@ -87,6 +92,8 @@ class Driver(RuleBasedStateMachine):
     def decide_failure(self, risk: Risk, signals: FraudSignals = NO_SIGNALS) -> None:
         found, facts = classification_of(self.cause), self.failure_facts(risk)
         segment = Segment(name=self.recovery.segment or "default", rule="", why="")
+        card = failed_credential(self.recovery, facts)
+        tries = Execution(self.log.load_attempts(card, self.network_rules, self.time)).finish()
         findings = DecisionInput(
             recovery=self.recovery,
             facts=facts,
@@ -94,14 +101,10 @@ class Driver(RuleBasedStateMachine):
             segment=segment,
             assessment=assess_fraud(risk, found, signals),
             now=self.time,
+            attempts=tuple(tries),
         )
-        card = failed_credential(findings)
-        tries = Execution(self.log.load_attempts(card, self.network_rules, self.time)).finish()
-        self.append_events(
-            *apply_network_rules(
-                self.recovery, decide_on_failure(findings, DECISION_CONFIG), card, self.network_rules, tries
-            )
-        )
+        config = DECISION_CONFIG.model_copy(update={"network_rules": self.network_rules})
+        self.append_events(*decide_rows(findings, config))
 
     def start_charge(self, step: Charge | Reconcile) -> Execution[ChargeReport]:
         trying = ChargeAttempt(self.recovery, self.provider, self.log, self, lambda: self.network_rules)  # type: ignore[arg-type]

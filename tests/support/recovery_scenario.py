@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from core.card_networks.rules import NetworkRules
+from core.classification.tables import DeclineTables
 from core.classification.taxonomy import Cause, Classification
 from core.contracts import ChargeInput
 from core.events import Event, EventType, Record, State, Trigger
@@ -21,9 +23,10 @@ from core.payments import (
     ProviderEvent,
     Risk,
 )
-from core.planning.decision import decide_on_failure
-from core.planning.decision_rows import DecisionConfig, DecisionInput
-from core.policy.policy import StrategyFactory, parse_policy
+from core.planning.decision_input import DecisionConfig, DecisionInput
+from core.planning.experiment_arms import resolve_arm
+from core.planning.pipeline import decide
+from core.policy.policy import Policy, StrategyFactory, parse_policy
 from core.recovery import charge_events
 from core.recovery.commands import accept_command
 from core.recovery.invoice_check import check_invoice, final_check_events
@@ -46,8 +49,19 @@ NEW_RECOVERY = Recovery(provider="stripe", invoice_id="in_1")
 
 def shipped_decision_config(text: str | None = None) -> DecisionConfig:
     """The shipped policy, or this one, at real speed."""
-    policy = parse_policy(text or POLICY_FILE.read_text(), "policies.toml", STRATEGIES)
-    return DecisionConfig(policy=policy, strategies=STRATEGIES)
+    return decision_config_of(parse_policy(text or POLICY_FILE.read_text(), "policies.toml", STRATEGIES))
+
+
+def decision_config_of(policy: Policy, strategies: Mapping[str, StrategyFactory] = STRATEGIES) -> DecisionConfig:
+    """This policy, without decline tables and network limits."""
+    return DecisionConfig(
+        policy=policy, strategies=strategies, tables=DeclineTables({}, {}, {}), network_rules=NetworkRules(limits=())
+    )
+
+
+def decide_rows(decision_input: DecisionInput, config: DecisionConfig) -> tuple[Event, ...]:
+    """The rows of the decision, by the arm of the recovery."""
+    return decide(decision_input, resolve_arm(config, decision_input.recovery, decision_input.facts))
 
 
 def classification_of(cause: Cause, wait_seconds: int | None = None) -> Classification:
@@ -99,7 +113,7 @@ class RecoveryScenario:
             assessment=assess_fraud(facts.risk, found),
             now=self.now,
         )
-        return self.append_events(*decide_on_failure(findings, self.decision_config))
+        return self.append_events(*decide_rows(findings, self.decision_config))
 
     def request_charge(self, invoice: InvoiceView = OPEN_INVOICE, trigger: Trigger | None = None) -> list[str]:
         """The charge that the machine asks for is requested, or what the invoice says against it written."""

@@ -19,11 +19,12 @@ from temporalio.worker import Interceptor, Worker
 import catalog
 from activities.charging import Charging
 from activities.contacts import Contacts
-from activities.decisions import Decisions, DecisionSources
+from activities.decisions import Decisions
 from activities.messaging import Messaging
 from activities.recording import NO_APPROVAL_NEEDED, ApprovalCheck, Recording
 from activities.shadow import ShadowPlanner
 from activities.suspicion import FraudSignalLookup
+from catalog import DecisionSources
 from core.contracts import RecoveryInput, RecoveryStatus
 from core.durations import TimeScale
 from core.events import EventType, Record
@@ -182,13 +183,13 @@ class RecoveryRuns:
     ) -> None:
         """Workers for it."""
         channels = recovery_run.message_channel.channels if recovery_run.message_channel else {}
+        self._knowledge.channels = frozenset(channels)
         decisions = Decisions(
             self._knowledge,
             unknown_history,
             recovery_run.log,
             suspicion=suspicion,
             shadow=shadow,
-            channels=frozenset(channels),
         )
         recording = Recording(recovery_run.log, _no_search_attributes, approvals=recovery_run.approvals)
         charging = Charging({"stripe": recovery_run.gateway}, recovery_run.log)

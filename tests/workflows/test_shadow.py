@@ -14,7 +14,7 @@ from core.events import EventType, State
 from core.strategies.base import Proposal, Situation
 from settings import SHIPPED_POLICY
 from tests.support.gateway import SUCCEED, decline_result
-from tests.workflows.conftest import RecoveryRun, RecoveryRuns
+from tests.workflows.conftest import RecoveryRun, RecoveryRuns, shipped_knowledge
 
 SHIPPED = Path(SHIPPED_POLICY).read_text()
 QUICKER_POLICY = SHIPPED.replace('["3h", "24h", "72h", "168h"]', '["1h", "24h", "72h", "168h"]')
@@ -58,7 +58,9 @@ def released() -> Iterator[None]:
 def shadow_of(file: Path, **more: Any) -> ShadowPlanner:
     """A shadow of this file, with a strategy that hangs installed besides."""
     strategies = {**catalog.installed_strategies(), "hangs": lambda **_: HangingStrategy()}
-    return ShadowPlanner(catalog.PolicyFile(file), strategies, TimeScale(), **more)
+    shipped = shipped_knowledge()
+    policy = catalog.PolicyFile(file)
+    return ShadowPlanner(catalog.DecisionSources(shipped.tables, policy, strategies, TimeScale()), **more)
 
 
 async def play_decline_and_payment(recovery_runs: RecoveryRuns, beside: ShadowPlanner | None) -> RecoveryRun:

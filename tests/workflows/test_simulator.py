@@ -16,7 +16,7 @@ from temporalio.worker import Worker
 
 import catalog
 from activities.charging import Charging
-from activities.decisions import Decisions, DecisionSources
+from activities.decisions import Decisions
 from activities.lookups import PlanLookups, StatisticsCache
 from activities.recording import Recording
 from core.durations import TimeScale
@@ -85,7 +85,7 @@ async def workflow_runner(time_server: WorkflowEnvironment) -> AsyncIterator[Wor
     """Workers for everything, and a provider that knows its scenes."""
     theatre, world = ScenarioProvider(), a_world(POLICY)
     policy: Any = FixedPolicySource(world)
-    knowledge = DecisionSources(world.tables, policy, dict(catalog.installed_strategies()), TimeScale())
+    knowledge = catalog.DecisionSources(world.tables, policy, dict(catalog.installed_strategies()), TimeScale())
     decisions = Decisions(knowledge, theatre.read_history, theatre.log, PlanLookups(StatisticsCache(no_cells)))
     recording, charging = Recording(theatre.log, no_search_attributes), Charging({"stripe": theatre}, theatre.log)
     quick: list[Callable[..., Any]] = [

@@ -8,14 +8,13 @@ import pytest
 from core.classification.taxonomy import Cause
 from core.errors import InvalidPolicy
 from core.events import EventType
-from core.planning.decision_rows import DecisionConfig
 from core.planning.experiment_arms import apply_arm
 from core.policy.experiments import HOLDOUT, Assignment, assign_arm, bucket_of
 from core.policy.policy import Policy, StrategyFactory, parse_policy
 from core.rates import Interval, newcombe_difference, wilson_interval
 from tests.support.builders import HOUR
 from tests.support.gateway import decline_result
-from tests.support.recovery_scenario import STRATEGIES, RecoveryScenario
+from tests.support.recovery_scenario import RecoveryScenario, decision_config_of
 
 EXPERIMENT = """
 [experiments.patience]
@@ -70,9 +69,7 @@ def test_every_row_of_a_decision_names_policy_and_arm_and_the_arm_stays(policy: 
     only = policy.experiments[0].model_copy(update={"holdout": 0, "arms": policy.experiments[0].arms[:1]})
     everybody = only.model_copy(update={"arms": (only.arms[0].model_copy(update={"share": 100}),)})
     story = RecoveryScenario(
-        decision_config=DecisionConfig(
-            policy=policy.model_copy(update={"experiments": (everybody,)}), strategies=STRATEGIES
-        )
+        decision_config=decision_config_of(policy.model_copy(update={"experiments": (everybody,)}))
     )
     story.fail_payment(Cause.GENERIC)
     decided = [row for row in story.records if row.type is not EventType.PAYMENT_FAILED]
@@ -81,7 +78,7 @@ def test_every_row_of_a_decision_names_policy_and_arm_and_the_arm_stays(policy: 
         said = [row.data[key] for key in ("experiment", "arm", "policy_version")]
         assert said == ["patience", "patient", policy.version]
     assert (story.recovery.experiment, story.recovery.arm) == ("patience", "patient")
-    story.decision_config = DecisionConfig(policy=policy.model_copy(update={"experiments": ()}), strategies=STRATEGIES)
+    story.decision_config = decision_config_of(policy.model_copy(update={"experiments": ()}))
     story.advance_until_due().request_charge()
     story.record_answer(decline_result("generic_decline"))
     story.advance_clock(HOUR).decide_failure(Cause.GENERIC)

@@ -4,11 +4,10 @@ from datetime import timedelta
 
 from core.classification.taxonomy import Cause
 from core.events import Record, State, parse_timestamp
-from core.planning.decision_rows import DecisionConfig
+from core.planning.decision_input import DecisionConfig
 from core.planning.rederivation import rederive_decision
-from core.planning.shadow import decide_shadow
-from tests.core.planning.test_shadow import SHIPPED, as_record, decision_input_for, shadowed_decision
-from tests.support.recovery_scenario import STRATEGIES, RecoveryScenario, shipped_decision_config
+from tests.core.planning.test_shadow import SHIPPED, as_record, decision_input_for, shadow_row
+from tests.support.recovery_scenario import STRATEGIES, RecoveryScenario, decide_rows, shipped_decision_config
 
 NO_RETRY_CONFIG = shipped_decision_config(SHIPPED.replace('GENERIC = "standard_ladder"', ""))
 SHORT_WINDOW_CONFIG = shipped_decision_config(
@@ -32,7 +31,8 @@ def test_the_row_says_the_end_of_the_window_and_derives_again() -> None:
 
 def test_a_shadow_that_gives_up_too_agrees_whatever_its_window() -> None:
     findings = decision_input_for()
-    row = decide_shadow(findings, SHORT_WINDOW_CONFIG, shadowed_decision(findings, NO_RETRY_CONFIG))
+    in_force = decide_rows(findings, NO_RETRY_CONFIG)[-1]
+    row = shadow_row(findings, SHORT_WINDOW_CONFIG, in_force)
     assert row is not None
     assert (row.data["action"], row.data["agrees"]) == ("give_up", True)
     assert rederive_decision(as_record(row), "stripe", STRATEGIES).agrees is True

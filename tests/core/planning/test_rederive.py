@@ -12,12 +12,12 @@ from core.classification.tables import DeclineTables
 from core.classification.taxonomy import Cause
 from core.events import EventType, Record
 from core.operators import Action
-from core.planning.decision_rows import DecisionConfig
+from core.planning.decision_input import DecisionConfig
 from core.planning.rederivation import Rederivation, rederive_decision
 from core.policy.policy import Policy, parse_policy
 from db import chain
 from tests.support.gateway import decline_result
-from tests.support.recovery_scenario import RecoveryScenario
+from tests.support.recovery_scenario import RecoveryScenario, decision_config_of
 
 STRATEGIES = catalog.installed_strategies()
 
@@ -37,7 +37,7 @@ def last_record(scenario: RecoveryScenario, kind: EventType) -> Record:
 
 
 def config_from(text: str) -> DecisionConfig:
-    return DecisionConfig(policy=parse_policy(text, "policies.toml", STRATEGIES), strategies=STRATEGIES)
+    return decision_config_of(parse_policy(text, "policies.toml", STRATEGIES), STRATEGIES)
 
 
 def config_with_ladder(shipped_text: str, table: str) -> DecisionConfig:

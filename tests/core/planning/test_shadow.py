@@ -2,16 +2,14 @@
 
 from typing import Any
 
-from core.card_networks.rules import NetworkRules
 from core.classification.taxonomy import Cause
 from core.events import Event, EventType, Record
 from core.fraud.assessment import assess_fraud
 from core.payments import Card, FailureFacts
-from core.planning.decision import decide_on_failure
-from core.planning.decision_rows import DecisionConfig, DecisionInput
-from core.planning.network_limits import failed_credential
+from core.planning.decision_input import DecisionConfig, DecisionInput
+from core.planning.experiment_arms import resolve_arm
 from core.planning.rederivation import rederive_decision
-from core.planning.shadow import RETRY_ACTION, DecisionInForce, decide_shadow
+from core.planning.shadow import RETRY_ACTION, decide_shadow, shadow_input
 from core.recovery.machine import append_events, fold_records, next_step
 from core.recovery.state import Recovery
 from core.segmentation.rules import Segment
@@ -22,6 +20,7 @@ from tests.support.recovery_scenario import (
     STRATEGIES,
     RecoveryScenario,
     classification_of,
+    decide_rows,
     shipped_decision_config,
 )
 
@@ -57,17 +56,20 @@ def _failed_scenario() -> RecoveryScenario:
     return story
 
 
-def shadowed_decision(decision_input: DecisionInput, config: DecisionConfig | None = None) -> DecisionInForce:
-    """The decision of the active policy."""
-    decision = decide_on_failure(decision_input, config or shipped_decision_config())[-1]
-    return DecisionInForce(
-        decision=decision, card=failed_credential(decision_input), rules=NetworkRules(limits=()), tries=()
-    )
+def decision_in_force(decision_input: DecisionInput) -> Event:
+    """The last row of the active policy's decision."""
+    return decide_rows(decision_input, shipped_decision_config())[-1]
+
+
+def shadow_row(decision_input: DecisionInput, config: DecisionConfig, in_force: Event) -> Event | None:
+    """The row of the shadow policy beside that decision."""
+    own = shadow_input(decision_input)
+    return decide_shadow(own, resolve_arm(config, own.recovery, own.facts), in_force)
 
 
 def shadow_event(decision_input: DecisionInput, config: DecisionConfig) -> Event:
-    """The shadow's row."""
-    row = decide_shadow(decision_input, config, shadowed_decision(decision_input))
+    """The shadow's row, which there is."""
+    row = shadow_row(decision_input, config, decision_in_force(decision_input))
     assert row is not None
     return row
 
@@ -79,7 +81,7 @@ def as_record(row: Event) -> Record:
 
 def test_the_same_policy_agrees() -> None:
     findings = decision_input_for()
-    row, decision = shadow_event(findings, shipped_decision_config()), shadowed_decision(findings).decision
+    row, decision = shadow_event(findings, shipped_decision_config()), decision_in_force(findings)
     assert row.type is EventType.SHADOW_PLANNED
     assert (row.data["action"], row.data["agrees"]) == (RETRY_ACTION, True)
     assert {key: row.data[key] for key in ("at", "strategy", "why")} == {
@@ -124,15 +126,14 @@ def _declined_scenario() -> RecoveryScenario:
 
 def test_where_the_schedule_stands_there_is_nothing_to_compare() -> None:
     findings = decision_input_for()
-    given = shadowed_decision(findings)
-    kept: dict[str, Any] = {**given.decision.data, "inputs": {"kept_at": "2026-01-01T00:00:00Z"}}
-    stood = given.model_copy(update={"decision": given.decision.holding(given.decision.type, kept)})
-    assert decide_shadow(findings, QUICKER_CONFIG, stood) is None
+    in_force = decision_in_force(findings)
+    kept: dict[str, Any] = {**in_force.data, "inputs": {"kept_at": "2026-01-01T00:00:00Z"}}
+    assert shadow_row(findings, QUICKER_CONFIG, in_force.holding(in_force.type, kept)) is None
 
 
 def test_it_changes_nothing() -> None:
     findings = decision_input_for()
-    decided = decide_on_failure(findings, shipped_decision_config())
+    decided = decide_rows(findings, shipped_decision_config())
     alone, _ = append_events(findings.recovery, decided, THEN)
     both, records = append_events(findings.recovery, (*decided, shadow_event(findings, QUICKER_CONFIG)), THEN)
     assert both == alone.with_changes(sequence=alone.sequence + 1)
@@ -142,6 +143,6 @@ def test_it_changes_nothing() -> None:
 
 def test_it_stands_before_the_end_that_the_decision_brings() -> None:
     findings = decision_input_for(Cause.STOP_INSTRUCTION)
-    decided = decide_on_failure(findings, shipped_decision_config())
+    decided = decide_rows(findings, shipped_decision_config())
     _, records = append_events(findings.recovery, (*decided, shadow_event(findings, QUICKER_CONFIG)), THEN)
     assert [one.type.value for one in records][-3:] == ["retry.skipped", "shadow.planned", "recovery.closed"]
