@@ -22,20 +22,19 @@ from activities.contacts import Contacts, StoredContacts
 from activities.decisions import Decisions, DecisionSources, stored_history_lookup
 from activities.dry_runs import DryRuns
 from activities.interceptor import ActivityObserver, activity_seconds
-from activities.lookups import PlanLookups, StatisticsCache, stored_retry_count
 from activities.maintenance import Maintenance
 from activities.messaging import Messaging, StoredOutbox, StoredSuppressions
 from activities.notices import NoticeDelivery
 from activities.recording import ApprovalCheck, Recording, stored_approval_lookup, stored_inbox_lookup
 from activities.shadow import ShadowPlanner
-from activities.suspicion import FraudSignalLookup
-from activities.suspicion import stored_velocity_count as suspicion_counted_in
 from core.durations import TimeScale
 from core.errors import InvalidPolicy, RecoveryError
 from core.notices import Audience
 from core.policy.scope import InvoiceScope
 from db.recovery_log import StoredRecoveryLog
 from db.session import Database
+from lookups.fraud_signals import FraudSignalLookup, stored_velocity_count
+from lookups.planning import PlanLookups, StatisticsCache, stored_retry_count
 from notifications import channels
 from notifications.apprise_urls import AppriseOperators
 from notifications.composer import UnsubscribeLinks, create_composer
@@ -121,10 +120,10 @@ class WorkerParts:
 def recovery_worker(parts: WorkerParts) -> Worker:
     """Workflows, decisions, rows and the relay."""
     lookups = PlanLookups(StatisticsCache(stored_retry_count(parts.database)))
-    suspicion = FraudSignalLookup(suspicion_counted_in(parts.database), catalog.installed_fraud_scorers())
+    fraud_signals = FraudSignalLookup(stored_velocity_count(parts.database), catalog.installed_fraud_scorers())
     knowledge, shadow, channels = parts.decision_sources(), parts.shadow_planner(lookups), frozenset(parts.channels)
     decisions = Decisions(
-        knowledge, stored_history_lookup(parts.database), parts.log, lookups, suspicion, shadow, channels
+        knowledge, stored_history_lookup(parts.database), parts.log, lookups, fraud_signals, shadow, channels
     )
     approvals = ApprovalCheck(
         lambda: knowledge.policy.current_policy().operators, stored_approval_lookup(parts.database)

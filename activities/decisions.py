@@ -8,9 +8,7 @@ from typing import Final
 import structlog
 from temporalio import activity
 
-from activities.lookups import PlanLookups
 from activities.shadow import ShadowPlanner
-from activities.suspicion import FraudSignalLookup, await_within
 from catalog import PolicyFile, network_rules
 from catalog.calendars import clock_for
 from core.classification.classify import classify
@@ -34,6 +32,9 @@ from core.segmentation.rules import CustomerProfile, Segment, find_segment
 from db.queries.customer_history import CustomerHistory, customer_history
 from db.recovery_log import RecoveryLog
 from db.session import Database
+from lookups.fraud_signals import FraudSignalLookup
+from lookups.planning import PlanLookups
+from lookups.time_limits import await_within
 
 PROFILE_SECONDS: Final = 1.2
 """Seconds to load a customer profile, below the two of a local activity; later, the default segment applies."""

@@ -9,8 +9,6 @@ from typing import Final, TypeVar
 
 import structlog
 
-from activities.lookups import PlanLookups
-from activities.suspicion import await_within
 from catalog import PolicyFile
 from core.contracts import PlanInput
 from core.durations import TimeScale
@@ -19,6 +17,8 @@ from core.planning.decision_rows import DecisionConfig, DecisionInput
 from core.planning.experiment_arms import apply_arm, find_assignment
 from core.planning.shadow import DecisionInForce, decide_shadow, without_policy_state
 from core.policy.policy import StrategyFactory
+from lookups.planning import PlanLookups
+from lookups.time_limits import await_within
 
 BUDGET_SECONDS: Final = 0.2
 """A plan takes a thousandth of a second; one that takes longer than this is left out."""

@@ -23,13 +23,13 @@ from activities.decisions import Decisions, DecisionSources
 from activities.messaging import Messaging
 from activities.recording import NO_APPROVAL_NEEDED, ApprovalCheck, Recording
 from activities.shadow import ShadowPlanner
-from activities.suspicion import FraudSignalLookup
 from core.contracts import RecoveryInput, RecoveryStatus
 from core.durations import TimeScale
 from core.events import EventType, Record
 from core.operators import Command
 from core.payments import Failure, ProviderEvent
 from db.queries.customer_history import CustomerHistory
+from lookups.fraud_signals import FraudSignalLookup
 from notifications.composer import MessageComposer
 from providers.base import load_providers
 from settings import SHIPPED_POLICY, Settings

@@ -2,12 +2,12 @@
 
 from datetime import timedelta
 
-from activities.suspicion import FraudSignalLookup
 from core.contracts import PlanInput
 from core.events import EventType, State
 from core.fraud.rules import FraudRules
 from core.fraud.signals import Velocity
 from core.payments import Risk
+from lookups.fraud_signals import FraudSignalLookup
 from tests.workflows.conftest import RecoveryRuns
 
 
