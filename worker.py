@@ -21,7 +21,6 @@ from activities.charging import Charging
 from activities.contacts import Contacts, StoredContacts
 from activities.decisions import Decisions, DecisionSources, stored_history_lookup
 from activities.dry_runs import DryRuns
-from activities.interceptor import ActivityObserver, activity_seconds
 from activities.maintenance import Maintenance
 from activities.messaging import Messaging, StoredOutbox, StoredSuppressions
 from activities.notices import NoticeDelivery
@@ -40,6 +39,7 @@ from notifications.apprise_urls import AppriseOperators
 from notifications.composer import UnsubscribeLinks, create_composer
 from notifications.webhook_sender import WebhookSender
 from observability import error_reports, logging, tracing
+from observability.activity_observer import ActivityObserver, activity_seconds
 from observability.encryption import encryption_codec
 from providers.base import Gateway, Provider, load_providers
 from settings import Settings, describe_invalid_settings, read_environment, split_addresses, unsubscribe_keys
