@@ -20,17 +20,12 @@ from temporalio.worker import PollerBehaviorAutoscaling, Worker
 import catalog
 from activities.charging import Charging
 from activities.contacts import Contacts, StoredContacts
-from activities.decisions import Decisions, stored_history_lookup
+from activities.decisions import Decisions
 from activities.dry_runs import DryRuns
-from activities.interceptor import ActivityObserver, activity_seconds
-from activities.lookups import PlanLookups, StatisticsCache, stored_retry_count
 from activities.maintenance import Maintenance
 from activities.messaging import Messaging, StoredOutbox, StoredSuppressions
 from activities.notices import NoticeDelivery
 from activities.recording import ApprovalCheck, Recording, stored_approval_lookup, stored_inbox_lookup
-from activities.shadow import ShadowPlanner
-from activities.suspicion import FraudSignalLookup
-from activities.suspicion import stored_velocity_count as suspicion_counted_in
 from catalog import DecisionSources
 from core.durations import TimeScale
 from core.errors import InvalidPolicy, RecoveryError
@@ -38,11 +33,16 @@ from core.notices import Audience
 from core.policy.scope import InvoiceScope
 from db.recovery_log import StoredRecoveryLog
 from db.session import Database
+from lookups.customer_history import stored_history_lookup
+from lookups.fraud_signals import FraudSignalLookup, stored_velocity_count
+from lookups.planning import PlanLookups, StatisticsCache, stored_retry_count
+from lookups.shadow_plan import ShadowPlanner
 from notifications import channels
 from notifications.apprise_urls import AppriseOperators
 from notifications.composer import UnsubscribeLinks, create_composer
 from notifications.webhook_sender import WebhookSender
 from observability import error_reports, logging, tracing
+from observability.activity_observer import ActivityObserver, activity_seconds
 from observability.encryption import encryption_codec
 from providers.base import Gateway, Provider, load_providers
 from settings import Settings, describe_invalid_settings, read_environment, split_addresses, unsubscribe_keys
@@ -125,9 +125,9 @@ class WorkerParts:
 def recovery_worker(parts: WorkerParts) -> Worker:
     """Workflows, decisions, rows and the relay."""
     lookups = PlanLookups(StatisticsCache(stored_retry_count(parts.database)))
-    suspicion = FraudSignalLookup(suspicion_counted_in(parts.database), catalog.installed_fraud_scorers())
+    fraud_signals = FraudSignalLookup(stored_velocity_count(parts.database), catalog.installed_fraud_scorers())
     sources, shadow = parts.decision_sources(), parts.shadow_planner(lookups)
-    decisions = Decisions(sources, stored_history_lookup(parts.database), parts.log, lookups, suspicion, shadow)
+    decisions = Decisions(sources, stored_history_lookup(parts.database), parts.log, lookups, fraud_signals, shadow)
     approvals = ApprovalCheck(lambda: sources.policy.current_policy().operators, stored_approval_lookup(parts.database))
     scope = scope_from_policy(sources.policy, sources.time_scale)
     recording = Recording(

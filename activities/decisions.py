@@ -2,15 +2,11 @@
 thousands of recoveries sleep: the answers are in the history.
 """
 
-from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
 from temporalio import activity
 
-from activities.lookups import PlanLookups
-from activities.shadow import ShadowPlanner
-from activities.suspicion import FraudSignalLookup, await_within
 from catalog import DecisionSources
 from catalog.calendars import clock_for
 from core.classification.taxonomy import Classification
@@ -25,26 +21,16 @@ from core.planning.pipeline import decide
 from core.recovery.state import customer_location
 from core.segmentation.profile import profile_of
 from core.segmentation.rules import CustomerProfile, Segment
-from db.queries.customer_history import CustomerHistory, customer_history
 from db.recovery_log import RecoveryLog
-from db.session import Database
+from lookups.customer_history import HistoryLookup
+from lookups.fraud_signals import FraudSignalLookup
+from lookups.planning import PlanLookups
+from lookups.shadow_plan import ShadowPlanner
+from lookups.time_limits import await_within
 
 PROFILE_SECONDS: Final = 1.2
 """Seconds to load a customer profile, below the two of a local activity; later, the default segment applies."""
 log = structlog.get_logger(__name__)
-
-HistoryLookup = Callable[[str, str, str], Awaitable[CustomerHistory]]
-"""Loads a customer's payment history: takes provider, customer id, and the recovery id to leave out."""
-
-
-def stored_history_lookup(database: Database) -> HistoryLookup:
-    """The history as PostgreSQL holds it."""
-
-    async def look_up(provider: str, customer_id: str, but_not: str) -> CustomerHistory:
-        async with database.begin() as session:
-            return await customer_history(session, provider, customer_id, but_not)
-
-    return look_up
 
 
 class Decisions:
@@ -56,12 +42,12 @@ class Decisions:
         history: HistoryLookup,
         log: RecoveryLog,
         lookups: PlanLookups | None = None,
-        suspicion: FraudSignalLookup | None = None,
+        fraud_signals: FraudSignalLookup | None = None,
         shadow: ShadowPlanner | None = None,
     ) -> None:
         self._sources = sources
         self._shadow = shadow
-        self._suspicion = suspicion or FraudSignalLookup()
+        self._fraud_signals = fraud_signals or FraudSignalLookup()
         self._history = history
         self._log = log
         self._lookups = lookups
@@ -93,7 +79,7 @@ class Decisions:
         recovery, facts, policy = given.recovery, given.facts, config.policy
         looked_up = self._lookups and await self._lookups.look_up(given, config)
         calendar, experience = looked_up or (None, None)
-        signals = await self._suspicion.look_up_signals(given, policy.fraud)
+        signals = await self._fraud_signals.look_up_signals(given, policy.fraud)
         card = failed_credential(recovery, facts)
         return DecisionInput(
             recovery=recovery,

@@ -22,8 +22,6 @@ from activities.contacts import Contacts
 from activities.decisions import Decisions
 from activities.messaging import Messaging
 from activities.recording import NO_APPROVAL_NEEDED, ApprovalCheck, Recording
-from activities.shadow import ShadowPlanner
-from activities.suspicion import FraudSignalLookup
 from catalog import DecisionSources
 from core.contracts import RecoveryInput, RecoveryStatus
 from core.durations import TimeScale
@@ -31,6 +29,8 @@ from core.events import EventType, Record
 from core.operators import Command
 from core.payments import Failure, ProviderEvent
 from db.queries.customer_history import CustomerHistory
+from lookups.fraud_signals import FraudSignalLookup
+from lookups.shadow_plan import ShadowPlanner
 from notifications.composer import MessageComposer
 from providers.base import load_providers
 from settings import SHIPPED_POLICY, Settings
@@ -167,18 +167,18 @@ class RecoveryRuns:
     async def __call__(self, code: str = "insufficient_funds", **gateway: Any) -> RecoveryRun:
         """A campaign against a provider whose invoice failed with this code."""
         shadow, post = gateway.pop("shadow", None), gateway.pop("post", None)
-        suspicion, between = gateway.pop("suspicion", None), gateway.pop("interceptors", ())
+        fraud_signals, between = gateway.pop("fraud_signals", None), gateway.pop("interceptors", ())
         approvals = gateway.pop("approvals", NO_APPROVAL_NEEDED)
         scripted = ScriptedGateway(failure=gateway.pop("failure", Failure(code=code)), **gateway)
         recovery_run = RecoveryRun(self._environment, scripted, message_channel=post, approvals=approvals)
-        await self.start_workers(recovery_run, shadow, suspicion, between)
+        await self.start_workers(recovery_run, shadow, fraud_signals, between)
         return recovery_run
 
     async def start_workers(
         self,
         recovery_run: RecoveryRun,
         shadow: ShadowPlanner | None = None,
-        suspicion: FraudSignalLookup | None = None,
+        fraud_signals: FraudSignalLookup | None = None,
         between: Sequence[Interceptor] = (),
     ) -> None:
         """Workers for it."""
@@ -188,7 +188,7 @@ class RecoveryRuns:
             self._knowledge,
             unknown_history,
             recovery_run.log,
-            suspicion=suspicion,
+            fraud_signals=fraud_signals,
             shadow=shadow,
         )
         recording = Recording(recovery_run.log, _no_search_attributes, approvals=recovery_run.approvals)

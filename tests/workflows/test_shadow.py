@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 import catalog
-from activities.shadow import ShadowPlanner
 from core.durations import TimeScale
 from core.events import EventType, State
 from core.strategies.base import Proposal, Situation
+from lookups.shadow_plan import ShadowPlanner
 from settings import SHIPPED_POLICY
 from tests.support.gateway import SUCCEED, decline_result
 from tests.workflows.conftest import RecoveryRun, RecoveryRuns, shipped_knowledge
@@ -125,7 +125,7 @@ async def test_a_shadow_that_raises_is_left_out(
     def raise_error(*_: object) -> None:
         raise ZeroDivisionError("a mistake of ours")
 
-    monkeypatch.setattr("activities.shadow.decide_shadow", raise_error)
+    monkeypatch.setattr("lookups.shadow_plan.decide_shadow", raise_error)
     assert (
         await play_decline_and_payment(recovery_runs, shadow_of(write_shadow(QUICKER_POLICY)))
     ).event_types == USUAL_TYPES

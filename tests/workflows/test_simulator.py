@@ -17,13 +17,13 @@ from temporalio.worker import Worker
 import catalog
 from activities.charging import Charging
 from activities.decisions import Decisions
-from activities.lookups import PlanLookups, StatisticsCache
 from activities.recording import Recording
 from core.durations import TimeScale
 from core.events import EventType, Record, State, Trigger
 from core.recovery.machine import apply
 from core.recovery.state import Recovery
 from core.strategies.experience import RetryCell
+from lookups.planning import PlanLookups, StatisticsCache
 from simulator.engines.arm import World
 from simulator.engines.array_engine import ArrayEngine
 from simulator.engines.event_engine import RecoverySimulation

@@ -4,7 +4,7 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
-from typing import Final, TypeVar
+from typing import Final
 
 import structlog
 
@@ -13,11 +13,11 @@ from core.fraud.rules import FraudRules
 from core.fraud.signals import FraudScorer, FraudSignals, ScorerAnswer, ScorerFactory, ScorerQuestion, Velocity
 from db.queries import velocity
 from db.session import Database
+from lookups.time_limits import await_within
 
 COUNT_SECONDS: Final = 0.5
 """For the counts. With the scorer's second it stays below the two that a decision may take."""
 log = structlog.get_logger(__name__)
-T = TypeVar("T")
 
 VelocityCount = Callable[[PlanInput, FraudRules], Awaitable[Velocity]]
 """Counts what surrounds this failure."""
@@ -94,26 +94,6 @@ class FraudSignalLookup:
             return await score(question)
         answer = await asyncio.to_thread(score, question)
         return await answer if inspect.isawaitable(answer) else answer
-
-
-async def await_within(seconds: float, work: Awaitable[T]) -> T:
-    """The answer, if it comes in time; what takes longer is cancelled and not waited for. Raises TimeoutError."""
-    task = asyncio.ensure_future(work)
-    try:
-        done, _ = await asyncio.wait({task}, timeout=seconds)
-        if not done:
-            raise TimeoutError
-        return task.result()
-    finally:
-        if not task.done():
-            task.cancel()
-            task.add_done_callback(_discard_result)
-
-
-def _discard_result(task: "asyncio.Future[T]") -> None:
-    """Nobody wants to know any more how it ended; asked once, it complains to nobody."""
-    if not task.cancelled():
-        task.exception()
 
 
 def validate_answer(answer: object) -> ScorerAnswer:

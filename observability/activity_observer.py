@@ -6,12 +6,16 @@ from typing import Any
 import sentry_sdk
 import structlog
 from prometheus_client import CollectorRegistry, Histogram
-from structlog.contextvars import bound_contextvars
-from temporalio.activity import info
 from temporalio.exceptions import ApplicationError
-from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
+from temporalio.worker import (
+    ActivityInboundInterceptor,
+    ActivityOutboundInterceptor,
+    ExecuteActivityInput,
+    Interceptor,
+)
 
 from core.errors import RecoveryError
+from observability.logging import recovery_log_context
 
 DURATION_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 90.0)
 
@@ -36,31 +40,36 @@ class ActivityObserver(Interceptor):
 
 
 class _ObservedInbound(ActivityInboundInterceptor):
+    """Observes one execution. The SDK builds one per execution and calls `init` before it."""
+
     def __init__(self, following: ActivityInboundInterceptor, seconds: Histogram) -> None:
         super().__init__(following)
         self._seconds = seconds
 
+    def init(self, outbound: ActivityOutboundInterceptor) -> None:
+        self._info = outbound.info()
+        super().init(outbound)
+
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
-        name, began = info().activity_type, time.monotonic()
+        began = time.monotonic()
         recovery = getattr(input.args[0], "recovery", None) if input.args else None
-        workflow_id = info().workflow_id or ""
         invoice, provider = getattr(recovery, "invoice_id", ""), getattr(recovery, "provider", "")
-        with bound_contextvars(recovery_id=workflow_id, invoice=invoice, provider=provider):
+        with recovery_log_context(self._info.workflow_id or "", invoice=invoice, provider=provider):
             try:
                 result = await super().execute_activity(input)
             except Exception as error:
-                self._record_execution(name, "failed", began, error)
+                self._record_execution("failed", began, error)
                 raise
-            self._record_execution(name, "done", began, None)
+            self._record_execution("done", began, None)
             return result
 
-    def _record_execution(self, name: str, outcome: str, began: float, error: Exception | None) -> None:
-        seconds = time.monotonic() - began
+    def _record_execution(self, outcome: str, began: float, error: Exception | None) -> None:
+        name, seconds = self._info.activity_type, time.monotonic() - began
         self._seconds.labels(name, outcome).observe(seconds)
         log = structlog.get_logger("activity")
         if error is None:
             log.info(name, milliseconds=round(seconds * 1000))
         else:
-            log.warning(name, error=type(error).__name__, try_=info().attempt)
+            log.warning(name, error=type(error).__name__, try_=self._info.attempt)
             if not isinstance(error, ApplicationError | RecoveryError):
                 sentry_sdk.capture_exception(error)

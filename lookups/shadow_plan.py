@@ -9,14 +9,14 @@ from typing import Final, TypeVar
 
 import structlog
 
-from activities.lookups import PlanLookups
-from activities.suspicion import await_within
 from catalog import DecisionSources
 from core.contracts import PlanInput
 from core.events import Event
 from core.planning.decision_input import ArmConfig, DecisionInput
 from core.planning.experiment_arms import resolve_arm
 from core.planning.shadow import decide_shadow, shadow_input
+from lookups.planning import PlanLookups
+from lookups.time_limits import await_within
 
 BUDGET_SECONDS: Final = 0.2
 """A plan takes a thousandth of a second; one that takes longer than this is left out."""

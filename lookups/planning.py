@@ -1,4 +1,7 @@
-"""What some strategies want to know before they plan. It is in the plan's row, so that it can be derived again."""
+"""Retry statistics and the customer's calendar, looked up before a retry is planned and only where its strategy asks.
+
+Both are kept in the plan's row, so that the plan can be rederived.
+"""
 
 import asyncio
 import time

@@ -2,12 +2,12 @@
 
 from datetime import timedelta
 
-from activities.suspicion import FraudSignalLookup
 from core.contracts import PlanInput
 from core.events import EventType, State
 from core.fraud.rules import FraudRules
 from core.fraud.signals import Velocity
 from core.payments import Risk
+from lookups.fraud_signals import FraudSignalLookup
 from tests.workflows.conftest import RecoveryRuns
 
 
@@ -17,7 +17,7 @@ async def burst_velocity(_: PlanInput, __: FraudRules) -> Velocity:
 
 
 async def test_many_failures_alone_hold_nobody(recovery_runs: RecoveryRuns) -> None:
-    recovery_run = await recovery_runs(suspicion=FraudSignalLookup(burst_velocity))
+    recovery_run = await recovery_runs(fraud_signals=FraudSignalLookup(burst_velocity))
     await recovery_run.begin_with_failure()
     assert (await recovery_run.wait_for_end()).state is State.RECOVERED
     found = recovery_run.first_record(EventType.FRAUD_ASSESSED).data
@@ -25,7 +25,7 @@ async def test_many_failures_alone_hold_nobody(recovery_runs: RecoveryRuns) -> N
 
 
 async def test_with_an_elevated_risk_a_person_looks_first_and_without_one_it_ends(recovery_runs: RecoveryRuns) -> None:
-    recovery_run = await recovery_runs(suspicion=FraudSignalLookup(burst_velocity), risk=Risk(level="elevated"))
+    recovery_run = await recovery_runs(fraud_signals=FraudSignalLookup(burst_velocity), risk=Risk(level="elevated"))
     begun = await recovery_run.begin_with_failure()
     status = await recovery_run.wait_for_end()
     assert recovery_run.gateway.orders == [], "nothing is charged"

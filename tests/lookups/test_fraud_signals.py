@@ -6,7 +6,6 @@ from collections.abc import Awaitable
 
 import pytest
 
-from activities.suspicion import FraudSignalLookup
 from core.classification.taxonomy import Cause
 from core.contracts import PlanInput
 from core.errors import StoreUnavailable
@@ -15,6 +14,7 @@ from core.fraud.signals import FraudSignals, ScorerAnswer, ScorerQuestion, Veloc
 from core.payments import FailureFacts, InvoiceStatus, InvoiceView
 from core.recovery.state import Recovery
 from core.segmentation.rules import Segment
+from lookups.fraud_signals import FraudSignalLookup
 from tests.support.builders import THEN
 from tests.support.recovery_scenario import classification_of
 
@@ -72,8 +72,8 @@ class UnconstructibleScorer:
 
 
 async def signals_with_scorer(scorer: type | None) -> FraudSignals:
-    suspicion = FraudSignalLookup(scorers={"acme": scorer} if scorer else {})
-    return await suspicion.look_up_signals(PLAN_INPUT, RULES)
+    lookup = FraudSignalLookup(scorers={"acme": scorer} if scorer else {})
+    return await lookup.look_up_signals(PLAN_INPUT, RULES)
 
 
 @pytest.mark.parametrize(("scorer", "score"), [(AsyncScorer, 7), (SyncScorer, 8)])
