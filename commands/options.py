@@ -136,7 +136,7 @@ def notify_preview(
     amount: Annotated[int, typer.Option(min=1, help="Minor currency units.")] = 4900,
     currency: Annotated[str, typer.Option(help="ISO 4217.")] = "EUR",
     edge: Annotated[
-        list[str] | None, typer.Option(help="no_name, no_link, no_dates, zero_decimals; also several.")
+        list[str] | None, typer.Option(help="no_name, no_link, no_number, no_dates, zero_decimals; also several.")
     ] = None,
 ) -> None:
     """Print a message as a customer would get it, with made-up facts. Sends nothing."""

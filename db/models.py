@@ -172,6 +172,7 @@ contact: Final = Table(
     Column("links", JSONB, nullable=False),
     Column("read_at", MOMENT, nullable=False),
     Column("erased_at", MOMENT),
+    Column("invoice_numbers", JSONB, nullable=False, server_default="{}"),
 )
 
 message: Final = Table(

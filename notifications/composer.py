@@ -146,7 +146,7 @@ class MessageComposer:
             "name": _single_line_name(contact.name),
             "company": self._company,
             "amount": format_customer_amount(about.amount, about.currency, locale),
-            "invoice": about.invoice_id,
+            "invoice": _single_line_name(contact.invoice_number) or about.invoice_id,
             "link": contact.link if (contact.link or "").startswith(_SAFE_LINKS) else self._merchant_page(about),
             "retry_on": _customer_date(about, about.retry_at, locale),
             # What ends at midnight ends with the day before.

@@ -12,7 +12,9 @@ from core.messages.recipients import Contact
 from notifications.channels import CustomerMessage
 from notifications.composer import MessageComposer, MessageSubject
 
-_JENNY: Final = Contact(email="jenny@example.com", name="Jenny Rosen", link="https://pay.example.com/invoice")
+_JENNY: Final = Contact(
+    email="jenny@example.com", name="Jenny Rosen", link="https://pay.example.com/invoice", invoice_number="ACME-0042"
+)
 
 
 class EdgeCase(StrEnum):
@@ -21,6 +23,8 @@ class EdgeCase(StrEnum):
     NO_NAME = "no_name"
     NO_LINK = "no_link"
     """The provider has no page of its own; then `CUSTOMER_PAGE_URL` is linked to, where it is set."""
+    NO_NUMBER = "no_number"
+    """The provider knows no number of the merchant's: its own id of the invoice is named."""
     NO_DATES = "no_dates"
     """Neither a next retry nor a last day is known."""
     ZERO_DECIMALS = "zero_decimals"
@@ -76,5 +80,5 @@ def _example_subject(example: MessageExample, cause: Cause, now: datetime) -> Me
 
 
 def _example_contact(edges: frozenset[EdgeCase]) -> Contact:
-    unknown = {EdgeCase.NO_NAME: "name", EdgeCase.NO_LINK: "link"}
+    unknown = {EdgeCase.NO_NAME: "name", EdgeCase.NO_LINK: "link", EdgeCase.NO_NUMBER: "invoice_number"}
     return _JENNY.model_copy(update={field: None for edge, field in unknown.items() if edge in edges})

@@ -37,6 +37,7 @@ LANGUAGE_CHOICES: Final = (
 EDGE_CHOICES: Final = (
     (EdgeCase.NO_NAME, "Name not known"),
     (EdgeCase.NO_LINK, "No page to pay at"),
+    (EdgeCase.NO_NUMBER, "No invoice number"),
     (EdgeCase.NO_DATES, "No dates known"),
 )
 

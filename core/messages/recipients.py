@@ -28,6 +28,8 @@ class Contact(Value):
     time_zone: str | None = None
     link: str | None = None
     """The provider's own page for the invoice in question, where it can be paid."""
+    invoice_number: str | None = None
+    """The merchant's number of that invoice, as it stands on it; None where the provider's id is all there is."""
 
     def __repr__(self) -> str:
         """Nothing personal, wherever it is printed by accident."""

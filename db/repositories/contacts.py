@@ -19,11 +19,12 @@ PERSONAL_COLUMNS: Final = ("email", "name", "phone", "language", "country", "tim
 async def save_contact(
     session: Session, provider: str, customer_id: str, invoice_id: str, contact: Contact, now: datetime
 ) -> None:
-    """What the provider says now, with the link of this invoice. An erased customer stays erased."""
+    """What the provider says now, with link and number of this invoice. An erased customer stays erased."""
     said = _contact_values(contact)
-    links = {invoice_id: contact.link} if contact.link else {}
-    fresh = insert(table).values(provider=provider, customer_id=customer_id, links=links, read_at=now, **said)
-    merged = {"links": table.c.links.op("||")(fresh.excluded.links), "read_at": now, **said}
+    of_invoice = {"links": contact.link, "invoice_numbers": contact.invoice_number}
+    added = {name: {invoice_id: chain.replace_unstorable(text)} if text else {} for name, text in of_invoice.items()}
+    fresh = insert(table).values(provider=provider, customer_id=customer_id, read_at=now, **added, **said)
+    merged = {name: table.c[name].op("||")(fresh.excluded[name]) for name in added} | {"read_at": now, **said}
     known = [table.c.provider, table.c.customer_id]
     await session.execute(
         fresh.on_conflict_do_update(index_elements=known, set_=merged, where=table.c.erased_at.is_(None))
@@ -57,9 +58,10 @@ def _contact_values(contact: Contact) -> dict[str, str | None]:
 async def load_contact(session: Session, provider: str, customer_id: str, invoice_id: str) -> Contact | None:
     """Whom to write to about this invoice; None where nobody is known, or once they were erased."""
     link = table.c.links[invoice_id].astext.label("link")
+    number = table.c.invoice_numbers[invoice_id].astext.label("invoice_number")
     mine = (table.c.provider == provider, table.c.customer_id == customer_id, table.c.erased_at.is_(None))
     found = (
-        (await session.execute(select(*(table.c[name] for name in PERSONAL_COLUMNS), link).where(*mine)))
+        (await session.execute(select(*(table.c[name] for name in PERSONAL_COLUMNS), link, number).where(*mine)))
         .mappings()
         .first()
     )
@@ -71,7 +73,7 @@ async def erase_contact(session: Session, customer_id: str, now: datetime) -> in
 
     A customer with open recoveries whose contact was never read gets the mark too.
     """
-    blank = dict.fromkeys(PERSONAL_COLUMNS) | {"links": {}, "erased_at": now}
+    blank = dict.fromkeys(PERSONAL_COLUMNS) | {"links": {}, "invoice_numbers": {}, "erased_at": now}
     mine = (table.c.customer_id == customer_id, table.c.erased_at.is_(None))
     done = await session.execute(update(table).where(*mine).values(blank))
     theirs = select(recovery.c.provider, recovery.c.customer_id, func.now(), func.now()).distinct()

@@ -42,6 +42,8 @@ def _build_contact(customer: Fields, invoice: Fields) -> Contact:
         country=customer.child("address").code("country") or billed.code("country"),
         time_zone=customer.child("metadata").code("time_zone"),
         link=_bounded_text(invoice.raw.get("hosted_invoice_url"), 2_000),
+        # Stripe gives an invoice its number when it is finalized: the one that customers see in mails and PDFs.
+        invoice_number=_bounded_text(invoice.raw.get("number"), 100),
     )
 
 

@@ -45,10 +45,12 @@ async def test_what_surely_was_not_sent_may_be_tried_again_and_nothing_else(data
     assert (last.is_ours, last.state) == (False, MessageState.SENT)
 
 
-async def test_a_contact_is_renewed_and_keeps_the_links_of_other_invoices(database: Database) -> None:
+async def test_a_contact_is_renewed_and_keeps_links_and_numbers_of_other_invoices(database: Database) -> None:
     async with database.begin() as session:
         await contacts.save_contact(session, "stripe", "cus_1", "in_1", JENNY, NOW)
-        other = JENNY.model_copy(update={"link": "https://pay.example.com/2", "language": "fr"})
+        other = JENNY.model_copy(
+            update={"link": "https://pay.example.com/2", "invoice_number": "ACME-0002", "language": "fr"}
+        )
         await contacts.save_contact(session, "stripe", "cus_1", "in_2", other, NOW)
         first, second = [await contacts.load_contact(session, "stripe", "cus_1", name) for name in ("in_1", "in_2")]
     assert first == JENNY.model_copy(update={"language": "fr"})
@@ -62,9 +64,11 @@ async def test_who_is_erased_stays_erased(database: Database) -> None:
         assert await contacts.load_contact(session, "stripe", "cus_gone", "in_1") is None
         await contacts.save_contact(session, "stripe", "cus_gone", "in_1", JENNY, NOW)
         assert await contacts.load_contact(session, "stripe", "cus_gone", "in_1") is None
-        kept = "SELECT email, name, phone, links::text FROM contact WHERE customer_id = 'cus_gone'"
+        kept = (
+            "SELECT email, name, phone, links::text, invoice_numbers::text FROM contact WHERE customer_id = 'cus_gone'"
+        )
         row = await session.exec_driver_sql(kept)
-        assert row.one() == (None, None, None, "{}")
+        assert row.one() == (None, None, None, "{}", "{}")
 
 
 async def test_who_is_erased_before_they_were_ever_read_stays_so(database: Database) -> None:

@@ -73,6 +73,13 @@ def test_names_are_text_and_never_markup() -> None:
     assert "{{ 7*7 }}" in letter.text
 
 
+def test_the_merchants_number_of_the_invoice_is_named_where_there_is_one() -> None:
+    assert "your invoice in_1." in a_message(contact=JENNY.model_copy(update={"invoice_number": None})).text
+    numbered = a_message(contact=JENNY.model_copy(update={"invoice_number": "ACME-\n0042"}))
+    assert "your invoice ACME- 0042." in numbered.text
+    assert "invoice in_1" not in numbered.text
+
+
 @pytest.mark.parametrize("link", ["javascript:alert(1)", "http://example.com", "data:text/html,x"])
 def test_only_safe_links_are_passed_on(link: str) -> None:
     letter = a_message(contact=JENNY.model_copy(update={"link": link}))

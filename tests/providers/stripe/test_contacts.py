@@ -17,6 +17,7 @@ async def test_the_customer_as_a_person(gateway: StripeGateway, box: SandboxClie
     assert (found.contact.email, found.contact.name) == ("jenny.rosen@example.com", "Jenny Rosen")
     assert (found.contact.country, found.contact.time_zone) == ("DE", "Europe/Berlin")
     assert (found.contact.link or "").startswith("https://invoice.stripe.com/")
+    assert (found.contact.invoice_number or "").startswith("SBX-")
     assert "jenny" not in repr(found).lower()
 
 
