@@ -1,4 +1,4 @@
-"""The HTTP application: every part is handed in, so that tests build it with others."""
+"""Builds the HTTP application from the parts that it is given: routes, admin console, middleware, OpenAPI."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -36,10 +36,10 @@ from settings import Settings
 
 _FASTAPI_ERROR_SCHEMAS: Final = ("HTTPValidationError", "ValidationError")
 DESCRIPTION: Final = """
-Wins back failed payments: one durable, explainable, never-double-charging recovery per invoice.
+Recovers failed payments: one durable, explainable recovery per invoice that never charges it twice.
 
-Errors are `application/problem+json` (RFC 9457); `code` tells them apart. Ids in paths are percent-encoded. Money is
-integer minor units with an ISO 4217 currency. Times are RFC 3339 in UTC.
+Errors are `application/problem+json` (RFC 9457); `code` distinguishes them. Ids in paths are percent-encoded. Amounts
+are integers in minor units of an ISO 4217 currency. Times are RFC 3339 in UTC.
 """
 
 
@@ -52,8 +52,9 @@ def create_app(
     clock: Clock,
     checks: Sequence[ReadinessCheck] = (),
 ) -> FastAPI:
-    """The application over these parts, which stay their owner's to close. `checks` are asked by `/readyz` besides
-    those of the database.
+    """The application with these parts, which the caller closes. `/readyz` runs `checks` besides those of the database.
+
+    Raises InvalidInput for settings of the admin console that can't be used.
     """
     policy = PolicyFile(settings.policy_file)
     parts = Parts(
@@ -76,12 +77,12 @@ def create_app(
 
 
 def openapi_description() -> dict[str, Any]:
-    """The API in OpenAPI's words, as `/openapi.json` has it and docs/openapi.json keeps it; nothing has to run."""
+    """The OpenAPI description, as `/openapi.json` and docs/openapi.json have it; needs no database and no Temporal."""
     return _build_openapi(_create_bare_app())
 
 
 def _create_bare_app() -> FastAPI:
-    """The routes of the API, and nothing behind them yet."""
+    """The application with the routes of the API, without parts, middleware and admin console."""
     app = FastAPI(
         title="Payments Risk Intelligence",
         description=DESCRIPTION,
@@ -103,7 +104,7 @@ def _assemble_app(app: FastAPI, parts: Parts) -> None:
     admin = create_admin(parts)
     app.state.notes = admin.state.access.notes
     app.mount(ROOT, admin)
-    # The last one added is the outermost: every answer is measured, and no path is routed before it is exact.
+    # The middleware added last is the outermost: it measures every response, refusals by the inner ones included.
     app.add_middleware(BodyLimit)
     app.add_middleware(ExactPaths)
     app.add_middleware(ResponseObserver, metrics=parts.metrics)
@@ -116,13 +117,13 @@ async def _redirect_to_admin() -> RedirectResponse:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Deliveries behind their answers get a few seconds at the end."""
+    """At shutdown, deliveries that go on behind their answers get a few seconds to finish."""
     yield
     await app.state.parts.background.close()
 
 
 def _build_openapi(app: FastAPI) -> dict[str, Any]:
-    """The description, with our errors in the place of FastAPI's own."""
+    """The OpenAPI description with our error schema in place of FastAPI's; built once per application."""
     if app.openapi_schema is None:
         schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
         known = schema["components"]["schemas"]
@@ -137,7 +138,7 @@ def _build_openapi(app: FastAPI) -> dict[str, Any]:
 
 
 def _drop_default_validation_error(responses: dict[str, Any]) -> None:
-    """The 422 that FastAPI adds to every route with a parameter, where the route itself describes none."""
+    """Removes the 422 that FastAPI adds to every route with a parameter, if the route describes none itself."""
     if "application/json" in responses.get("422", {}).get("content", {}):
         del responses["422"]
 

@@ -1,4 +1,4 @@
-"""Who asks, and whether they may: bearer keys with scopes."""
+"""Authentication of API callers by bearer keys, and authorization by the scopes of a key."""
 
 import hashlib
 import hmac
@@ -18,7 +18,7 @@ LONGEST_KEY = 200
 
 
 class Scope(StrEnum):
-    """What a key may do."""
+    """Permissions of an API key."""
 
     READ = "recoveries:read"
     WRITE = "recoveries:write"
@@ -27,13 +27,13 @@ class Scope(StrEnum):
 
 
 class Caller(Value):
-    """Whoever sent the key."""
+    """The authenticated sender of a request."""
 
     name: str
-    """The actor of what they ask for."""
+    """Name of the key, recorded as the actor of its commands."""
     scopes: frozenset[str]
     bootstrap: bool = False
-    """The development key: every scope, and exempt from caps."""
+    """Whether it is the development key, which has every scope and no hourly cap."""
 
 
 BOOTSTRAP = Caller(name="bootstrap", scopes=frozenset(Scope), bootstrap=True)
@@ -41,7 +41,10 @@ _bearer = HTTPBearer(auto_error=False, description="an API key from `pri keys cr
 
 
 def require_scope(*scopes: Scope) -> Callable[..., Awaitable[Caller]]:
-    """A dependency: the caller, who has one of these scopes. 401 without a usable key, 403 without a scope."""
+    """A FastAPI dependency that returns the caller if its key has one of these scopes.
+
+    Answers 401 without a valid key, 403 without a scope. Raises StoreUnavailable.
+    """
 
     async def authorize_caller(
         shared: PartsDep, sent: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
@@ -71,7 +74,7 @@ async def _find_caller(shared: Parts, plain: str) -> Caller | None:
 
 
 def _is_bootstrap(shared: Parts, plain: str) -> bool:
-    """Hashes are compared, so that neither content nor length shows in the time it takes."""
+    # Hashes are compared in constant time, so that the time reveals neither content nor length of the key.
     known = shared.settings.bootstrap_api_key.get_secret_value()
     same = hmac.compare_digest(_hash_key(plain), _hash_key(known))
     return same and bool(known)

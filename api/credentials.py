@@ -1,4 +1,4 @@
-"""The attempt ledger of one card: how far the networks' limits are used, and what the tries cost."""
+"""The attempt ledger of one card: use of the card network's limits, and fees for excess attempts."""
 
 from datetime import datetime
 from typing import Annotated, Final
@@ -22,25 +22,25 @@ router: Final = APIRouter(
 )
 Provider = Annotated[
     str | None,
-    Query(min_length=1, max_length=255, pattern=r"^[^\x00]*$", description="the one that saw it last if left out"),
+    Query(min_length=1, max_length=255, pattern=r"^[^\x00]*$", description="provider that used it last if left out"),
 ]
 
 
 class RuleView(BaseModel):
-    """One limit of the card's network as it stands now."""
+    """One limit of the card's network, and how far it is used now."""
 
     name: str = Field(description="as in `[network_limits]` of the policy file")
     window_seconds: int
     allowed: int
     used: int
     left: int
-    frees_up_at: datetime | None = Field(description="when a try is possible again; null: now")
-    per_amount: bool = Field(description="whether only tries of `amount` are counted")
+    frees_up_at: datetime | None = Field(description="when another attempt is possible; null: now")
+    per_amount: bool = Field(description="whether only attempts with the same `amount` are counted")
     source: str
 
 
 class AttemptView(BaseModel):
-    """One try, or one that was held back. Amount in minor units."""
+    """One attempt, or one that a rule forbade. Amount in minor units."""
 
     at: datetime
     recovery_id: str
@@ -68,10 +68,10 @@ class CredentialView(BaseModel):
     fingerprint: str
     provider: str
     network: str | None
-    amount: int = Field(description="of its newest try: what limits per amount are counted for")
+    amount: int = Field(description="amount of its newest attempt, for which limits per amount are counted")
     currency: str
-    allowed: bool = Field(description="whether one more try is allowed now")
-    never_again: str | None = Field(description="why it is never to be tried again")
+    allowed: bool = Field(description="whether one more attempt is allowed now")
+    never_again: str | None = Field(description="why it must never be charged again")
     rules: list[RuleView]
     attempts: list[AttemptView] = Field(description="the newest 20, newest first")
     fees: list[FeesView]
@@ -79,12 +79,12 @@ class CredentialView(BaseModel):
 
 @router.get("/{fingerprint}", summary="The attempt ledger of one card")
 async def get_credential(fingerprint: Fingerprint, parts: PartsDep, provider: Provider = None) -> CredentialView:
-    """What the card networks still allow, per rule, over all invoices of one provider account."""
+    """What the card network still allows, per rule, over all invoices of one provider account."""
     return await load_credential(parts, fingerprint, provider)
 
 
 async def load_credential(parts: Parts, fingerprint: str, provider: str | None = None) -> CredentialView:
-    """The ledger of a card as it stands now. Raises NotFound."""
+    """The ledger of a card as of now. Raises NotFound for an unknown fingerprint, InvalidPolicy, StoreUnavailable."""
     rules, now = parts.network_rules(), parts.clock()
     async with parts.database.begin() as session:
         owner = provider or await network_attempts.card_provider(session, fingerprint)

@@ -1,4 +1,4 @@
-"""What every route can ask for: the parts of this process, built once by `create_app`."""
+"""Dependencies of the routes: the parts of this process, built once by `create_app`, and parameters in paths."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
@@ -26,7 +26,7 @@ Result = TypeVar("Result")
 
 
 class Background:
-    """Tasks that nobody waits for any more: kept alive, watched, ended at shutdown."""
+    """Tasks that go on behind an answer. It keeps them alive, logs their failures and ends them at shutdown."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -35,14 +35,16 @@ class Background:
         return len(self._tasks)
 
     def start_work(self, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
-        """Begin the work. Its failure is logged, should nobody have waited for it."""
+        """Starts the work as a task, which the caller may await or leave. A failure is logged either way."""
         task = asyncio.create_task(work)
+        # The event loop holds only weak references: without this set a task could be collected while it runs.
         self._tasks.add(task)
         task.add_done_callback(self._forget_task)
         return task
 
     async def run_within(self, limit: timedelta, work: Coroutine[Any, Any, Result]) -> Result:
-        """The result. Raises TimeoutError after `limit`, at once, however long the work takes to give up."""
+        """The result of the work. Raises TimeoutError after `limit`, and whatever the work raises."""
+        # asyncio.timeout would wait until the cancelled work has ended, which may hang; this returns at once.
         task = self.start_work(work)
         done, _ = await asyncio.wait({task}, timeout=limit.total_seconds())
         if not done:
@@ -51,7 +53,7 @@ class Background:
         return task.result()
 
     async def close(self, patience: timedelta = timedelta(seconds=5)) -> None:
-        """Let what is under way finish for so long, then end it."""
+        """Waits for running tasks, at most `patience`, then cancels the rest."""
         if self._tasks:
             await asyncio.wait(set(self._tasks), timeout=patience.total_seconds())
         for task in set(self._tasks):
@@ -65,7 +67,7 @@ class Background:
 
 
 Clock = Callable[[], datetime]
-"""Now, aware and in UTC."""
+"""Returns the current time, aware and in UTC."""
 
 
 @dataclass(frozen=True)
@@ -77,16 +79,16 @@ class Parts:
     recoveries: Recoveries
     simulations: SimulationRunner
     webhooks: Mapping[str, Webhooks]
-    """By provider; one that is switched off isn't there."""
+    """By provider name, only providers whose webhooks are enabled."""
     clock: Clock
     metrics: Metrics
     background: Background
     network_rules: Callable[[], NetworkRules]
-    """Those that hold now."""
+    """Returns the network limits that apply now. Raises InvalidPolicy if the policy file was never valid."""
     policy: Callable[[], Policy]
-    """The active one. Raises InvalidPolicy where the file was never right."""
+    """Returns the active policy. Raises InvalidPolicy if the policy file was never valid."""
     stop_requested: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when the process is asked to stop: whoever answers without end comes to one."""
+    """Set when the process is asked to stop, so that endless responses (live updates) end."""
 
 
 def get_parts(request: Request) -> Parts:
@@ -116,7 +118,7 @@ def _event_id(event_id: Annotated[str, Path(description="the provider's, percent
 
 
 def _decode_segment(segment: str, kind: str = "recovery") -> str:
-    """A path segment decoded; see `api.middleware.ExactPaths`. Raises NotFound for what no id can be."""
+    """A path segment decoded; see `api.middleware.ExactPaths`. Raises NotFound for text that can't be an id."""
     text = unquote(segment)
     if "\x00" in text or len(text) > 500:
         raise NotFound(f"There is no {kind} of that name.")
@@ -132,7 +134,10 @@ EventId = Annotated[str, Depends(_event_id)]
 async def record_audit_entry(
     parts: Parts, actor: str, action: AuditAction, subject: str | None = None, role: str | None = None, **detail: Any
 ) -> None:
-    """One row of `operator_action`. `detail` holds no secrets and no customer's data. Raises StoreUnavailable."""
+    """Appends an audit entry to `operator_action`. Raises StoreUnavailable.
+
+    `detail` must hold no secrets and no personal data of customers.
+    """
     done = AuditEntry(actor=actor, role=role, action=action, subject=subject, detail=detail)
     async with parts.database.begin() as session:
         await operator_actions.record_entry(session, done, parts.clock())

@@ -1,4 +1,4 @@
-"""What the rows of the event log hold, for programs that read them."""
+"""The JSON Schemas of event log rows, for programs that read them."""
 
 from typing import Annotated, Any, Final
 
@@ -20,5 +20,5 @@ Schemas = Annotated[dict[str, dict[str, Any]], Field(description="JSON Schema (d
 
 @router.get("/schema", summary="JSON Schema of `data` per event type")
 async def get_event_schema() -> Schemas:
-    """Every type of row with the schema of its `data`. New keys may come with a release; none changes its meaning."""
+    """Every event type with the schema of its `data`. A release may add keys; no key changes its meaning."""
     return event_schemas()

@@ -1,4 +1,4 @@
-"""Whether this process lives, whether it can work, and what it counts."""
+"""Health checks and metrics: liveness, readiness, Prometheus."""
 
 import asyncio
 import math
@@ -24,38 +24,38 @@ from workflows.namespace import missing_attributes, registered_attributes
 
 CHECK_WITHIN: Final = timedelta(seconds=1)
 COUNTS_FRESH_FOR: Final = 5.0
-"""Seconds; scrapers may come as often as they like."""
+"""Seconds for which the table gauges are reused, so that frequent scrapes don't load the database."""
 _SERVER_ADDRESS: Final = re.compile(r"connection to server (?:at|on) .*? failed: ")
-"""Anybody may ask for readiness: what the server said is for them, where it stands isn't."""
+"""Removed from messages: `/readyz` needs no login, and must not reveal the address of the database server."""
 router: Final = APIRouter(tags=["health"])
 
 
 @dataclass(frozen=True)
 class ReadinessCheck:
-    """One thing to look at: `run` answers with what is wrong, or None."""
+    """One readiness check: `run` returns the problem as a sentence, or None."""
 
     name: str
     run: Callable[[], Awaitable[str | None]]
     required: bool = True
-    """Whether the process can't work without it."""
+    """Whether a problem makes the process not ready."""
 
 
 class CheckResult(BaseModel):
-    """What a check found."""
+    """Result of a check, with the problem in `detail`."""
 
     ok: bool
     detail: str | None = None
 
 
 class Readiness(BaseModel):
-    """Whether this process can work, and what was looked at."""
+    """Whether this process is ready, with the result of each check."""
 
     status: Literal["ready", "not_ready"]
     checks: dict[str, CheckResult]
 
 
 def database_checks(database: Database) -> tuple[ReadinessCheck, ...]:
-    """Rows can be written into the database, and every migration of this release has run."""
+    """Checks that rows can be written into the database, and that every migration of this release has run."""
 
     async def check_writable() -> str | None:
         async with database.begin() as session:
@@ -69,13 +69,16 @@ def database_checks(database: Database) -> tuple[ReadinessCheck, ...]:
 
 @router.get("/healthz", summary="Alive")
 async def get_liveness() -> Mapping[str, str]:
-    """The process answers; nothing else is looked at."""
+    """The process answers; nothing else is checked."""
     return {"status": "alive"}
 
 
 @router.get("/readyz", summary="Ready", responses={503: {"model": Readiness, "description": "not ready"}})
 async def get_readiness(request: Request, response: Response, parts: PartsDep) -> Readiness:
-    """Rows can be written, Temporal is reachable, migrations at head. Missing search attributes don't count."""
+    """Checks that rows can be written, that migrations are at head and that Temporal is reachable.
+
+    Missing search attributes are reported, but don't make the process not ready.
+    """
     checks: Sequence[ReadinessCheck] = request.app.state.checks
     found = await asyncio.gather(*(_run_check(parts, check) for check in checks))
     ready = all(finding.ok for check, finding in zip(checks, found, strict=True) if check.required)
@@ -102,19 +105,19 @@ async def _await_check(check: ReadinessCheck) -> str | None:
 
 @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
 async def get_metrics(request: Request, parts: PartsDep) -> Response:
-    """Counts of this process, and of the tables as they were at most five seconds ago."""
+    """Metrics of this process, and gauges from the tables that are at most five seconds old."""
     await request.app.state.counts.refresh_gauges(parts)
     return Response(parts.metrics.render_text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 class TableGauges:
-    """The gauges that come from the tables."""
+    """The gauges that are read from the tables."""
 
     def __init__(self) -> None:
         self._read_at = -math.inf
 
     async def refresh_gauges(self, parts: Parts) -> None:
-        """Read them again once they are old. NaN where the database can't be asked: a stale figure would be a lie."""
+        """Reads the gauges again once they are old; sets NaN if the database can't be read within a second."""
         if time.monotonic() - self._read_at < COUNTS_FRESH_FOR:
             return
         self._read_at = time.monotonic()
@@ -133,7 +136,7 @@ async def _read_counts(database: Database) -> tuple[int, dict[str, int]]:
 
 
 def temporal_checks(client: Client) -> tuple[ReadinessCheck, ...]:
-    """Temporal answers and has our namespace; and, without weight, the search attributes are registered."""
+    """Checks that Temporal is reachable and has our namespace, and (not required) the search attributes."""
 
     async def check_reachable() -> str | None:
         try:
@@ -157,7 +160,7 @@ def temporal_checks(client: Client) -> tuple[ReadinessCheck, ...]:
 
 
 def _describe_rpc_error(error: RPCError) -> str | None:
-    """A key that may not describe the namespace got an answer all the same."""
+    # A key without the right to describe the namespace got an answer all the same: Temporal is reachable.
     if error.status is RPCStatusCode.PERMISSION_DENIED:
         return None
     return f"Temporal answered {error.status.name}"

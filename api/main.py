@@ -29,18 +29,21 @@ from workflows.handles import TemporalRecoveries, TemporalSimulations
 KEEP_ALIVE_SECONDS: Final = 75
 """Longer than clients and proxies keep idle connections, so that none is closed just as it is used again."""
 SHUTDOWN_SECONDS = 8
-"""For requests under way; `pri dev` waits ten."""
+"""Time for requests in progress at shutdown; below the ten seconds that `pri dev` waits for the process."""
 
 
 def run_api(settings: Settings) -> None:
-    """Serve until SIGINT or SIGTERM, finishing requests under way. Raises InvalidInput where it can't begin."""
+    """Serves until SIGINT or SIGTERM, finishing requests in progress.
+
+    Raises InvalidInput for settings that can't be used, such as no DATABASE_URL.
+    """
     logging.configure_logging(settings.log_level)
     error_reports.init_error_reports(settings.sentry_dsn, "api")
     asyncio.run(serve_api(settings))
 
 
 async def serve_api(settings: Settings) -> None:
-    """Build every part, serve, and close them again."""
+    """Builds every part, serves, and closes the parts. Raises as `open_application`."""
     async with open_application(settings) as app:
         config = uvicorn.Config(
             app,
@@ -56,20 +59,23 @@ async def serve_api(settings: Settings) -> None:
 
 
 class ApiServer(uvicorn.Server):
-    """Uvicorn's raises the signal again once it is done, which would end the process before its parts are closed."""
+    """A uvicorn server that returns after a signal, so that the process can close its parts.
+
+    Uvicorn's own raises the signal again when it is done, which would end the process at once.
+    """
 
     def __init__(self, config: uvicorn.Config, leaving: asyncio.Event) -> None:
         super().__init__(config)
         self._stop_requested = leaving
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """As uvicorn's, and streams are told."""
+        """Stops the server as uvicorn does, and ends endless responses, which would delay the shutdown."""
         self._stop_requested.set()
         super().handle_exit(sig, frame)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """SIGINT and SIGTERM mean: finish what is under way; a second SIGINT, at once."""
+        """SIGINT and SIGTERM finish requests in progress; a second SIGINT stops at once."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.handle_exit, number, None)
@@ -78,7 +84,11 @@ class ApiServer(uvicorn.Server):
 
 @contextlib.asynccontextmanager
 async def open_application(settings: Settings) -> AsyncIterator[FastAPI]:
-    """The application over real parts. Temporal and the database may be away: `/readyz` says so."""
+    """The application with its real parts, which are closed at the end.
+
+    Temporal and the database may be unreachable: `/readyz` reports that. Raises InvalidInput for settings that can't be
+    used.
+    """
     if not settings.database_url.get_secret_value():
         raise InvalidInput("DATABASE_URL is not set.")
     database = Database(settings.database_url.get_secret_value())
@@ -116,7 +126,7 @@ def _utc_now() -> datetime:
 
 
 def main() -> None:
-    """Serve; exit code 1 with one line where it can't begin."""
+    """Runs the API; exits with code 1 and one line of text if it can't start."""
     try:
         run_api(Settings())
     except ValidationError as error:

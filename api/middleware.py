@@ -1,4 +1,7 @@
-"""What happens to every request around its route. Plain ASGI: nothing here buffers a body."""
+"""Middleware of every request: exact paths, a limit for bodies, security headers, metrics.
+
+Plain ASGI, since Starlette's middleware class would buffer bodies and streams.
+"""
 
 import asyncio
 import contextlib
@@ -17,9 +20,9 @@ from observability.metrics import Metrics
 
 MAX_BODY: Final = 1024 * 1024
 LINGER_SECONDS: Final = 0.5
-"""What a body that is too large is still read, and thrown away, before it is refused."""
+"""How long a body that is too large is still read, and discarded, before it is refused."""
 BODY_SECONDS: Final = 10.0
-"""For a whole body: a sender that dribbles must not hold a connection for ever."""
+"""Time limit for a whole body: a slow sender must not hold a connection for ever."""
 _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -36,16 +39,16 @@ _DOCS_POLICY: Final = (
 
 
 class ExactPaths:
-    """Routes see each path segment with its slashes and percent signs encoded, so that an id may hold both.
+    """Gives routes each path segment with its slashes and percent signs encoded, so that an id may hold both.
 
-    Servers decode the whole path, after which `a%2Fb` and `a/b` can't be told apart.
+    Servers decode the whole path, after which `a%2Fb` and `a/b` look the same. `api.deps` decodes the segments.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on with its exact path; 404 where that isn't UTF-8."""
+        """Passes the request on with its exact path; answers 404 if that isn't UTF-8."""
         if scope["type"] == "http":
             try:
                 scope["path"] = _exact_path(scope)
@@ -68,7 +71,7 @@ class BodyLimit:
         self._app, self._max_bytes, self._seconds = app, max_bytes, seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on with a guarded `receive`."""
+        """Passes the request on with a guarded `receive`, which raises HTTPException 413 or 408."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         body = _GuardedBody(receive, self._max_bytes, time.monotonic() + self._seconds)
@@ -77,19 +80,19 @@ class BodyLimit:
 
 
 class _GuardedBody:
-    """One request's body on its way in."""
+    """The body of one request while it is received."""
 
     def __init__(self, receive: Receive, max_bytes: int, deadline: float) -> None:
         self._receive, self._left, self._deadline = receive, max_bytes, deadline
         self._more = True
 
     def check_length(self, length: str) -> None:
-        """A body that says it is too large is refused before it is read."""
+        """Marks a body as too large by its Content-Length, before it is read."""
         if length.isdecimal() and int(length[:20]) > self._left:
             self._left = -1
 
     async def receive(self) -> Message:
-        """The next message. Raises HTTPException 413 or 408."""
+        """The next ASGI message. Raises HTTPException 413 for a body that is too large, 408 for a slow one."""
         if not self._more:
             return await self._receive()
         await self._refuse_too_large()
@@ -107,7 +110,9 @@ class _GuardedBody:
             raise HTTPException(408, "The body did not arrive in time.", {"Connection": "close"}) from None
 
     async def _refuse_too_large(self) -> None:
-        """Refused at once, a sender that is still sending would see a lost connection instead of the answer."""
+        """Raises HTTPException 413 for a body beyond the limit."""
+        # The rest is read for a moment: refused at once, a client that is still sending would see a lost connection
+        # instead of the answer.
         if self._left < 0:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LINGER_SECONDS):
@@ -117,13 +122,13 @@ class _GuardedBody:
 
 
 class ResponseObserver:
-    """Adds the security headers and measures how long each answer took."""
+    """Adds security headers and measures the latency of each response."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app, self._metrics = app, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on; counted as 500 where no answer was begun."""
+        """Passes the request on; counts it as status 500 if no response was started."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         started, status = time.perf_counter(), 500
@@ -150,11 +155,11 @@ def _add_security_headers(path: str, message: Message) -> None:
 
 
 def _method_label(scope: Scope) -> str:
-    """Made-up methods must not make metrics."""
+    # Unknown methods share one label: every value of a label is a time series, and callers could create any number.
     return scope["method"] if scope["method"] in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} else "other"
 
 
 def _route_label(scope: Scope) -> str:
-    """The template, not the path: ids must not make metrics either."""
+    # The route's template instead of the path, since every id would be a time series of its own.
     route: Any = scope.get("route")
     return getattr(route, "path", None) or "none"

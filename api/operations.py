@@ -1,4 +1,4 @@
-"""What operators can ask of a recovery over HTTP. Nothing is decided here: its workflow answers."""
+"""Operator commands over HTTP. The recovery's workflow accepts or rejects them; nothing is decided here."""
 
 from typing import Annotated, Final
 
@@ -17,19 +17,19 @@ router: Final = APIRouter(
     prefix="/v1/recoveries/{provider}/{invoice_id}",
     tags=["operations"],
     responses=problem_responses(401, 403, 404, 409, 413, 422, 503)
-    | {202: {"model": RecoveryView, "description": "no worker answered in 5 s; the request is stored as a signal"}},
+    | {202: {"model": RecoveryView, "description": "no worker answered in 5 s; the command is left as a signal"}},
 )
 
 
 class CommandRequest(BaseModel):
-    """Why it is asked for; kept in the log with the name of the key."""
+    """The reason for a command; recorded in the log with the name of the API key."""
 
     model_config = ConfigDict(extra="forbid")
     reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 
 
 class ReviewRequest(BaseModel):
-    """How a review ends, and why."""
+    """The decision of a review, and its reason."""
 
     model_config = ConfigDict(extra="forbid")
     decision: ReviewDecision
@@ -43,7 +43,7 @@ RequestKey = Annotated[
 
 
 class CommandContext:
-    """Whom a request is about and who sent it: what all five routes need."""
+    """The parameters that all five routes share: recovery, caller and idempotency key."""
 
     def __init__(
         self,
@@ -59,7 +59,10 @@ class CommandContext:
         self.request_id = derive_request_id(caller.name, request_key)
 
     async def submit_command(self, action: Action, reason: str, decision: str | None = None) -> RecoveryView:
-        """Put the command to the recovery and show it as it is then."""
+        """Submits the command and returns the recovery after it; 202 if no worker answered in time.
+
+        Raises as `api.operator_commands.submit_command`.
+        """
         acted = await submit_command(
             self.parts, self.provider, self.invoice_id, self.caller.name, action, reason, decision, self.request_id,
             capped=not self.caller.bootstrap,
@@ -74,35 +77,36 @@ CommandContextDep = Annotated[CommandContext, Depends(CommandContext)]
 
 @router.post("/retry", responses=problem_responses(429), summary="Charge now")
 async def retry_recovery(command: CommandRequest, asked: CommandContextDep) -> RecoveryView:
-    """Answers when the attempt has begun. Uses none of the policy's attempts; network limits apply all the same.
+    """Answers when the attempt has begun. It uses none of the policy's attempts; the card networks' limits apply.
 
-    Above an amount that the policy sets, two people have to ask for it within 24 hours: the first gets 403 with the
-    code `second_approver`.
+    Above an amount that the policy sets, two people must submit it within 24 hours: the first gets 403 with the code
+    `second_approver`.
     """
     return await asked.submit_command(Action.RETRY, command.reason)
 
 
 @router.post("/cancel", summary="End the recovery")
 async def cancel_recovery(command: CommandRequest, asked: CommandContextDep) -> RecoveryView:
-    """Nothing is charged any more. A charge under way is settled first."""
+    """Nothing is charged any more. The result of a charge in progress is awaited first."""
     return await asked.submit_command(Action.CANCEL, command.reason)
 
 
 @router.post("/pause", summary="Charge nothing until resumed")
 async def pause_recovery(command: CommandRequest, asked: CommandContextDep) -> RecoveryView:
-    """A due time that passes meanwhile is not lost: the charge follows when it is resumed."""
+    """A charge that falls due meanwhile is made when the recovery is resumed."""
     return await asked.submit_command(Action.PAUSE, command.reason)
 
 
 @router.post("/resume", summary="Go on after a pause")
 async def resume_recovery(command: CommandRequest, asked: CommandContextDep) -> RecoveryView:
-    """The plan goes on where it stood."""
+    """The plan continues; a charge that fell due during the pause is made now."""
     return await asked.submit_command(Action.RESUME, command.reason)
 
 
 @router.post("/review", summary="Approve or reject a recovery in review")
 async def review_recovery(verdict: ReviewRequest, asked: CommandContextDep) -> RecoveryView:
-    """Rejected, it ends `blocked`. Approved after a suspicion of fraud, it waits for a new payment method.
+    """If rejected, the recovery ends `blocked`. If approved after a suspicion of fraud, it waits for a new payment
+    method.
 
     An approval above an amount that the policy sets takes two people, as a retry does.
     """

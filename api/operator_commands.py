@@ -1,4 +1,4 @@
-"""Watches a log for the beginning of a charge."""
+"""Submits operator commands to recoveries: hourly cap, approval by two people, and the wait for the effect."""
 
 import asyncio
 import hashlib
@@ -34,15 +34,18 @@ POLL_INTERVAL = timedelta(milliseconds=100)
 
 
 async def wait_for_charge(database: Database, recovery_id: str) -> None:
-    """Returns when a charge begins that had not begun at the first look; whoever stops waiting cancels it."""
+    """Returns when a charge begins that had not begun before the call. Waits without limit: the caller cancels it.
+
+    Raises StoreUnavailable.
+    """
     known = await _charging_since(database, recovery_id)
-    # The row is written by another process: there is nothing here that could wake us.
+    # Polled, since the row is written by another process.
     while (now := await _charging_since(database, recovery_id)) is None or now == known:  # noqa: ASYNC110
         await asyncio.sleep(POLL_INTERVAL.total_seconds())
 
 
 async def _charging_since(database: Database, recovery_id: str) -> int | None:
-    """The row of the log that the charge in flight stands at; None where none is in flight."""
+    """The sequence at which the recovery is charging; None if no charge is in flight."""
     async with database.begin() as session:
         row = await recoveries.load_recovery_row(session, recovery_id)
     return row["sequence"] if row and row["state"] == State.CHARGING else None
@@ -55,11 +58,11 @@ HOUR: Final = timedelta(hours=1)
 
 
 class SubmittedCommand(NamedTuple):
-    """The recovery as it is after the command."""
+    """The recovery after a command."""
 
     recovery: RecoveryView
     is_handled: bool
-    """False: no worker answered in time, and the command is stored as a signal."""
+    """False if no worker answered in time: the command is left as a signal and handled later."""
 
 
 async def submit_command(
@@ -74,10 +77,11 @@ async def submit_command(
     *,
     capped: bool = True,
 ) -> SubmittedCommand:
-    """Put the command to the recovery. `request_id` is from `request_name`; the same one acts once.
+    """Submits a command to the recovery and waits for its effect.
 
-    Raises TooMany, NotFound, EngineUnavailable, StoreUnavailable, InvalidPolicy, and Refused: with the code
-    `second_approver` where another operator has to ask for the same, otherwise with what the recovery says.
+    `request_id` comes from `derive_request_id`; commands with the same one act once. Raises CommandRefused with the
+    recovery's reason, or with the code `second_approver` if a second person must submit the same command;
+    TooManyRequests beyond the hourly cap on retries; NotFound, InvalidPolicy, EngineUnavailable, StoreUnavailable.
     """
     command = Command(
         action=action, actor=actor, reason=reason, decision=decision, request_id=request_id or uuid.uuid4().hex
@@ -90,7 +94,7 @@ async def submit_command(
     except CommandRefused as refusal:
         if approval_judgement or refusal.code != SECOND_APPROVER:
             raise
-        # The worker's policy asks for two people where ours doesn't.
+        # The worker's policy requires two people where this process's doesn't, for example just after a change.
         again = _as_new_request(command)
         approval_judgement = await _require_approval(parts, recovery_id(provider, invoice_id), again)
         heeded = await _carry_out(parts, provider, invoice_id, again, approval_judgement)
@@ -98,14 +102,17 @@ async def submit_command(
 
 
 def _as_new_request(command: Command) -> Command:
-    """The same command as another request: Temporal answers an update that it knows as it did before."""
+    """The same command under a new id: to a known id Temporal repeats its earlier answer, the rejection."""
     return command.model_copy(update={"request_id": derive_request_id(command.actor, f"{command.request_id} approved")})
 
 
 async def _carry_out(
     parts: Parts, provider: str, invoice_id: str, command: Command, judgement: ApprovalJudgement | None
 ) -> bool:
-    """Whether the command had its effect, with the first person's name in it; without effect, theirs waits again."""
+    """Submits the command, with the first person's name and reason if it took two; whether it had its effect.
+
+    After any error the first person's request waits again.
+    """
     if judgement:
         approval = judgement.approval
         command = command.model_copy(update={"asked_by": approval.asked_by, "asked_reason": approval.reason})
@@ -117,14 +124,19 @@ async def _carry_out(
 
 
 def derive_request_id(actor: str, given: str | None) -> str:
-    """The id of a command, so that an update and the signal left after it act once; no two callers share one."""
+    """The id of a command: derived from actor and `given`, random if None is given.
+
+    An update and the signal left after it carry the same id, so that the command acts once.
+    """
+    # With the actor in it, two callers who choose the same Idempotency-Key don't share an id.
     if given is None:
         return uuid.uuid4().hex
     return hashlib.sha256(f"{actor}\n{given}".encode(errors="replace")).hexdigest()
 
 
 async def _check_retry_cap(parts: Parts, actor: str) -> None:
-    """Counted in the log, so that the cap holds over all API processes. Raises TooMany."""
+    """Raises TooManyRequests, with the wait until the next retry is allowed, if the actor reached the hourly cap."""
+    # Counted in the log, so that the cap holds across all API processes.
     most, now = parts.policy().operators.retries_per_hour, parts.clock()
     async with parts.database.begin() as session:
         asked_for = await operator_events.count_retry_requests(session, actor, now - HOUR)
@@ -134,9 +146,9 @@ async def _check_retry_cap(parts: Parts, actor: str) -> None:
 
 
 async def _find_approval(parts: Parts, provider: str, invoice_id: str, command: Command) -> ApprovalJudgement | None:
-    """The first person's request, where this takes two and the second asks; None where one is enough.
+    """The first person's request, if the command takes two people and this is the second; None if one is enough.
 
-    Raises Refused for the first of them.
+    Raises CommandRefused with the code `second_approver` for the first person.
     """
     if command.action not in {Action.RETRY, Action.REVIEW}:
         return None
@@ -147,7 +159,7 @@ async def _find_approval(parts: Parts, provider: str, invoice_id: str, command: 
 
 
 async def _require_approval(parts: Parts, name: str, command: Command) -> ApprovalJudgement:
-    """The first person's request, which this one is the second to ask for. Raises Refused for the first of them."""
+    """The first person's request, granted by this command. Raises CommandRefused for the first person."""
     judgement = await _judge_approval(parts, name, command)
     if judgement.verdict is ApprovalStatus.GRANTED:
         return judgement
@@ -159,7 +171,7 @@ async def _judge_approval(parts: Parts, name: str, command: Command) -> Approval
     async with parts.database.begin() as session:
         judgement = await approvals.judge_command(session, name, command, now)
         if stored and judgement.verdict is not ApprovalStatus.GRANTED:
-            # What the recovery would refuse anyway needs nobody to wait for: nothing is kept then.
+            # A command that the recovery would refuse anyway needs no second person: the error rolls the request back.
             check_command(stored, command)
         if judgement.verdict is ApprovalStatus.REQUESTED:
             detail = {"action": command.action.value, "decision": command.decision, "reason": command.reason}
@@ -169,16 +181,18 @@ async def _judge_approval(parts: Parts, name: str, command: Command) -> Approval
 
 
 async def _release_approval(parts: Parts, judgement: ApprovalJudgement | None) -> None:
-    """What had no effect, or none that is known, may be asked for by the second person again."""
+    """Makes the first person's request wait again, so that the second person can repeat a command without effect."""
+    # One that was granted to an earlier request may have had its effect then, so it stays granted.
     if judgement and not judgement.was_granted_before:
         async with parts.database.begin() as session:
             await approvals.release_approval(session, judgement.approval.id)
 
 
 async def _await_effect(parts: Parts, provider: str, invoice_id: str, command: Command) -> bool:
-    """Whether the command had its effect; False where it is only stored. Raises Refused, NotFound.
+    """Whether the command had its effect; False if it is only left as a signal.
 
-    A retry has its effect when the attempt has begun, which the log shows before the workflow can say so.
+    A retry has its effect when the attempt has begun, which the log shows before the workflow can answer. Raises
+    CommandRefused, NotFound, EngineUnavailable, StoreUnavailable.
     """
     asking = parts.background.start_work(_submit_in_time(parts, provider, invoice_id, command))
     if command.action is Action.RETRY:
@@ -191,12 +205,15 @@ async def _await_effect(parts: Parts, provider: str, invoice_id: str, command: C
 
 
 async def _submit_in_time(parts: Parts, provider: str, invoice_id: str, command: Command) -> RecoveryStatus | None:
-    """Ask the recovery; where its run was lost, give it a new one and ask that. Raises Refused, NotFound."""
+    """Submits the command; if the recovery has no run, starts one first. None if it is left as a signal.
+
+    Raises CommandRefused, NotFound, and EngineUnavailable after ten seconds without an answer.
+    """
     try:
         async with asyncio.timeout((ANSWER_TIMEOUT + LEAVE_SIGNAL_WITHIN).total_seconds()):
             return await _submit_or_restart(parts, provider, invoice_id, command)
     except TimeoutError:
-        raise EngineUnavailable("Temporal does not answer in time; whether it took the request is not known.") from None
+        raise EngineUnavailable("Temporal does not answer in time; whether it took the command is not known.") from None
 
 
 async def _submit_or_restart(parts: Parts, provider: str, invoice_id: str, command: Command) -> RecoveryStatus | None:
@@ -204,7 +221,7 @@ async def _submit_or_restart(parts: Parts, provider: str, invoice_id: str, comma
     try:
         return await parts.recoveries.submit_command(name, command, ANSWER_TIMEOUT)
     except CommandRefused as refusal:
-        # The log knows of an end a moment before the workflow does.
+        # The closing row is committed a moment before the workflow knows of it: say `closed` then, not `in_flight`.
         if refusal.code == "in_flight":
             _refuse_ended(await RecoveryStore(parts.database).load_recovery(name))
         raise

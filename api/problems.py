@@ -1,4 +1,4 @@
-"""Every error as `application/problem+json` (RFC 9457), also FastAPI's own, and none that shows its insides."""
+"""Answers every error as `application/problem+json` (RFC 9457), also FastAPI's own, without internal details."""
 
 import math
 from collections.abc import Mapping
@@ -28,14 +28,14 @@ from core.errors import (
 
 MEDIA_TYPE: Final = "application/problem+json"
 CONFLICT_CODES: Final = frozenset({"closed", "in_flight", "paused", "fraud_hold", "network_limit", "hard_decline"})
-"""Codes that mean a conflict with the recovery's state (409); any other refusal is a request that makes no sense."""
+"""Codes of refusals that conflict with the recovery's state (409). Other refusals are 422, but for FORBIDDEN_CODE."""
 FORBIDDEN_CODE: Final = "second_approver"
-"""The code that means: not by this person alone (403)."""
+"""Code of a command that one person may not carry out alone (403)."""
 RETRY_AFTER_HEADER: Final = {"Retry-After": "5"}
 
 
 class ProblemCode(StrEnum):
-    """Every word that tells errors apart."""
+    """All values of a problem's `code`."""
 
     BAD_REQUEST = "bad_request"
     UNAUTHORIZED = "unauthorized"
@@ -81,23 +81,23 @@ _CODE_BY_STATUS: Final = {
 
 
 class FieldProblem(BaseModel):
-    """One field that doesn't fit."""
+    """One invalid field of a request."""
 
     field: str
     message: str
 
 
 class Problem(BaseModel):
-    """An error by RFC 9457."""
+    """An error as defined by RFC 9457."""
 
-    type: str = Field("about:blank", description="always about:blank: `code` tells errors apart")
+    type: str = Field("about:blank", description="always about:blank: `code` distinguishes errors")
     title: str = Field(description="the status in words")
     status: int = Field(description="HTTP status code")
     detail: str = Field(description="one sentence for a person")
     instance: str = Field(description="path of the request")
     code: ProblemCode = Field(description="a stable word for programs")
     errors: list[FieldProblem] | None = Field(
-        None, description="for a request that doesn't fit: what is wrong, by field"
+        None, description="for a request that does not match its schema: what is wrong, by field"
     )
 
 
@@ -109,7 +109,7 @@ def problem_response(
     headers: Mapping[str, str] | None = None,
     errors: list[FieldProblem] | None = None,
 ) -> JSONResponse:
-    """The error as a response."""
+    """The error as a response. `code` must be a ProblemCode; raises ValueError for any other text."""
     title = HTTPStatus(status).phrase
     problem = Problem(
         title=title,
@@ -124,19 +124,19 @@ def problem_response(
 
 
 def _request_path(request: Request) -> str:
-    """As it was asked for: percent-encoded, without the query, which may hold anything."""
+    """The path as requested, percent-encoded, up to 1000 characters; without the query, which may hold secrets."""
     raw: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
     return raw.partition(b"?")[0].decode("ascii", "replace")[:1000]
 
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """These errors of a route as OpenAPI shows them."""
+    """OpenAPI descriptions of the problems with these statuses, by status."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
 
 
 def install_problem_handlers(app: FastAPI) -> None:
-    """Answer every error with a problem."""
+    """Makes the application answer every error with a problem."""
     app.add_exception_handler(RecoveryError, _handle_recovery_error)
     app.add_exception_handler(RequestValidationError, _handle_invalid_request)
     app.add_exception_handler(HTTPException, _handle_http_error)
@@ -155,14 +155,14 @@ _STATUS_BY_ERROR: Final[tuple[tuple[type[RecoveryError], int, str], ...]] = (
 
 
 def refusal_status(error: CommandRefused) -> int:
-    """The status of a refusal."""
+    """The HTTP status of a refusal: 403, 409 or 422."""
     if error.code == FORBIDDEN_CODE:
         return 403
     return 409 if error.code in CONFLICT_CODES else 422
 
 
 def retry_after_header(error: TooManyRequests) -> dict[str, str]:
-    """Retry-After, in whole seconds, at least one."""
+    """The Retry-After header, in whole seconds, at least 1."""
     return {"Retry-After": str(max(1, math.ceil(error.retry_after.total_seconds())))}
 
 
@@ -180,7 +180,7 @@ async def _handle_recovery_error(request: Request, error: Exception) -> JSONResp
 
 
 def public_message(error: Exception) -> str:
-    """The error's sentence. What a database says, with names of hosts and roles, is for the log: anybody may ask."""
+    """The error's text for the caller. A database's message is logged instead, since it names hosts and roles."""
     if isinstance(error, StoreUnavailable):
         structlog.get_logger("api").warning("the database can't be used", problem=str(error))
         return "The database cannot be used now."
@@ -188,15 +188,16 @@ def public_message(error: Exception) -> str:
 
 
 def error_status(error: Exception) -> int | None:
-    """The status that an error of ours is answered with; None for one that should not get as far."""
+    """The HTTP status for an error of ours; None for one that no route should raise, which is answered with 500."""
     return next((status for kind, status, _ in _STATUS_BY_ERROR if isinstance(error, kind)), None)
 
 
 async def _handle_invalid_request(request: Request, error: Exception) -> JSONResponse:
-    """What doesn't fit and why; never the value itself, which may be a secret or not even be text."""
+    """422 with each invalid field and the reason."""
+    # Never the value itself: it may be a secret, or not even text.
     assert isinstance(error, RequestValidationError)
     errors = [FieldProblem(field=".".join(map(str, e["loc"])), message=str(e["msg"])) for e in error.errors()]
-    return problem_response(request, 422, "invalid_request", "The request does not fit its description.", errors=errors)
+    return problem_response(request, 422, "invalid_request", "The request does not match its schema.", errors=errors)
 
 
 async def _handle_http_error(request: Request, error: Exception) -> JSONResponse:
@@ -209,6 +210,6 @@ async def _handle_http_error(request: Request, error: Exception) -> JSONResponse
 
 async def _handle_unexpected(request: Request, error: Exception) -> JSONResponse:
     structlog.get_logger("api").error("a request failed", path=_request_path(request), exc_info=error)
-    # Written outside of all middleware, so the one header that matters for any body is set here.
+    # This response is sent outside of all middleware, so the security header that matters for any body is set here.
     headers = {"X-Content-Type-Options": "nosniff"}
-    return problem_response(request, 500, "internal_error", "Something went wrong here; it was logged.", headers)
+    return problem_response(request, 500, "internal_error", "An unexpected error occurred; it was logged.", headers)

@@ -1,4 +1,4 @@
-"""Reading recoveries and their logs."""
+"""Routes that read recoveries and their logs."""
 
 from typing import Annotated, Final
 
@@ -37,7 +37,7 @@ async def list_recoveries(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(max_length=1000, description="`next_cursor` of the page before")] = None,
 ) -> RecoveryPage:
-    """Recoveries, newest first, narrowed to those that match every filter given."""
+    """Recoveries that match every filter given, newest first."""
     filters = ListFilters(
         state=state, provider=provider, category=category, segment=segment, customer_id=customer_id, q=q
     )
@@ -49,13 +49,13 @@ async def list_recoveries(
 
 @router.get("/{provider}/{invoice_id}", responses=problem_responses(404), summary="One recovery")
 async def get_recovery(provider: ProviderName, invoice_id: InvoiceId, parts: PartsDep) -> RecoveryView:
-    """Where it stands. Known from the moment its webhook was answered with 202."""
+    """The recovery's present state. It exists from the moment its webhook was answered with 202."""
     return await load_recovery_view(parts, provider, invoice_id)
 
 
 @router.get("/{provider}/{invoice_id}/events", responses=problem_responses(404), summary="The log of one recovery")
 async def list_recovery_events(provider: ProviderName, invoice_id: InvoiceId, parts: PartsDep) -> EventList:
-    """Every row of `event_log`, in sequence order: everything that happened and why."""
+    """Every row of `event_log` in sequence order: what happened, and why. Empty before the first row is written."""
     async with parts.database.begin() as session:
         rows = await event_log.load_rows(session, recovery_id(provider, invoice_id))
     if not rows:
@@ -64,7 +64,7 @@ async def list_recovery_events(provider: ProviderName, invoice_id: InvoiceId, pa
 
 
 async def load_recovery_view(parts: Parts, provider: str, invoice_id: str) -> RecoveryView:
-    """The recovery as it is now; out of the inbox while it has written nothing. Raises NotFound."""
+    """The recovery as of now; from the webhook inbox if it has no row yet. Raises NotFound, StoreUnavailable."""
     async with parts.database.begin() as session:
         row = await recoveries.load_recovery_row(session, recovery_id(provider, invoice_id))
     if row:

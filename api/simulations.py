@@ -1,4 +1,4 @@
-"""Dry runs over HTTP: a candidate policy beside the active one, on recorded or synthetic failures."""
+"""Dry runs over HTTP: compares a candidate policy with the active one on recorded or synthetic failures."""
 
 import json
 import tomllib
@@ -24,7 +24,7 @@ MOST_SIMULATED_RECOVERIES: Final = 1_000_000
 LONGEST_TEXT: Final = 300_000
 LARGEST_SEED: Final = 2**63 - 1
 REPORT_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
-"""The page brings its style along and nothing else."""
+"""Content-Security-Policy of a report: it holds its own style, and no scripts, images or links to other servers."""
 router: Final = APIRouter(
     prefix="/v1/simulations",
     tags=["simulations"],
@@ -34,7 +34,7 @@ router: Final = APIRouter(
 
 
 class SimulationRequest(BaseModel):
-    """What is to be tried."""
+    """The policies, the recoveries and the assumptions of a dry run."""
 
     model_config = ConfigDict(extra="forbid")
     policy: str = Field(max_length=LONGEST_TEXT, description="text of the candidate's policy file (TOML)")
@@ -42,15 +42,17 @@ class SimulationRequest(BaseModel):
     recoveries: int | None = Field(
         None, ge=1, le=MOST_SIMULATED_RECOVERIES, description="100,000, or all of the history, when left out"
     )
-    seed: int = Field(1, ge=0, le=LARGEST_SEED, description="another seed is another luck")
-    source: SourceKind = Field(SourceKind.SYNTHETIC, description="an invented population, or the recorded event log")
-    assumptions: str | None = Field(None, max_length=LONGEST_TEXT, description="numbers of one's own (TOML)")
+    seed: int = Field(1, ge=0, le=LARGEST_SEED, description="of the random draws; the same seed gives the same result")
+    source: SourceKind = Field(SourceKind.SYNTHETIC, description="a synthetic population, or the recorded event log")
+    assumptions: str | None = Field(
+        None, max_length=LONGEST_TEXT, description="assumptions of your own (TOML); the shipped ones when left out"
+    )
 
 
 class SimulationProgress(BaseModel):
-    """How far it is."""
+    """Progress of a dry run."""
 
-    done: int = Field(description="cases that are computed, the sweep's among them")
+    done: int = Field(description="cases that are computed, including those of the sweep")
     total: int | None = Field(description="null until it has begun")
 
 
@@ -71,13 +73,13 @@ class SimulationView(BaseModel):
 
 
 class SimulationDetail(SimulationView):
-    """One dry run with what came of it."""
+    """One dry run with its result."""
 
     result: dict[str, Any] | None = Field(description="the content of result.json; null until it is done")
 
 
 class SimulationPage(BaseModel):
-    """Some dry runs, newest first."""
+    """One page of dry runs, newest first."""
 
     items: list[SimulationView]
     next_cursor: str | None = Field(description="pass it as `cursor` for the next page; null on the last one")
@@ -87,7 +89,7 @@ class SimulationPage(BaseModel):
 async def start_simulation(
     wanted: SimulationRequest, caller: Simulator, parts: PartsDep, response: Response
 ) -> SimulationDetail:
-    """Checked here, computed by a worker: look at it until its state is `done`, `failed` or `canceled`."""
+    """The order is checked here and computed by a worker: poll until `state` is `done`, `failed` or `canceled`."""
     id = await submit_simulation(wanted, caller.name, parts)
     response.headers["Location"] = f"/v1/simulations/{id}"
     return await load_simulation_detail(parts, id)
@@ -99,7 +101,7 @@ async def list_simulations(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(max_length=1000, description="`next_cursor` of the page before")] = None,
 ) -> SimulationPage:
-    """Newest first, without their results."""
+    """Dry runs, newest first, without their results."""
     async with parts.database.begin() as session:
         page = await simulations.load_simulation_page(session, limit, cursor)
     return SimulationPage(
@@ -109,13 +111,13 @@ async def list_simulations(
 
 @router.get("/{simulation_id}", responses=problem_responses(404), summary="One dry run")
 async def get_simulation(simulation_id: str, parts: PartsDep) -> SimulationDetail:
-    """Its state, its progress and, once it is done, its result."""
+    """State, progress and, once it is done, the result."""
     return await load_simulation_detail(parts, parse_simulation_id(simulation_id))
 
 
 @router.post("/{simulation_id}/cancel", responses=problem_responses(404, 409), summary="Cancel a dry run")
 async def cancel_simulation(simulation_id: str, caller: Simulator, parts: PartsDep) -> SimulationDetail:
-    """It ends within seconds; `state` says when. 409 where it has ended."""
+    """The dry run ends within seconds; poll its `state`. 409 if it has ended before."""
     return await request_cancellation(parts, parse_simulation_id(simulation_id), caller.name)
 
 
@@ -126,7 +128,7 @@ async def cancel_simulation(simulation_id: str, caller: Simulator, parts: PartsD
     summary="The report of a dry run",
 )
 async def get_simulation_report(simulation_id: str, parts: PartsDep) -> HTMLResponse:
-    """A page that needs nothing else; 404 until the simulation is done."""
+    """A self-contained HTML page; 404 until the dry run is done."""
     return HTMLResponse(
         await load_report_html(parts, parse_simulation_id(simulation_id)),
         headers={"Content-Security-Policy": REPORT_POLICY},
@@ -134,7 +136,13 @@ async def get_simulation_report(simulation_id: str, parts: PartsDep) -> HTMLResp
 
 
 async def submit_simulation(wanted: SimulationRequest, by: str, parts: Parts) -> UUID:
-    """A dry run that a worker computes from now on. Raises Refused for what can't be used, EngineUnavailable."""
+    """Starts a dry run and returns its id.
+
+    Raises CommandRefused for an invalid policy, with line and key; InvalidInput for assumptions that are no TOML;
+    InvalidPolicy if the active policy can't be read; EngineUnavailable, StoreUnavailable.
+    """
+    # The row is committed before the workflow starts, since the worker reads the order from it. If that start fails,
+    # the row is removed.
     order, id = _build_order(wanted, parts), uuid4()
     async with parts.database.begin() as session:
         await simulations.insert_simulation(session, id, order, by, parts.clock())
@@ -151,7 +159,10 @@ async def submit_simulation(wanted: SimulationRequest, by: str, parts: Parts) ->
 
 
 async def request_cancellation(parts: Parts, id: UUID, by: str) -> SimulationDetail:
-    """The dry run, asked to end. Raises NotFound, Refused where it has ended, EngineUnavailable."""
+    """Requests the cancellation of a dry run and returns it.
+
+    Raises NotFound, CommandRefused if it has ended, EngineUnavailable, StoreUnavailable.
+    """
     found = await load_simulation_detail(parts, id)
     if found.state.is_final:
         raise CommandRefused("closed", f"This simulation is {found.state.value} already.")
@@ -159,14 +170,14 @@ async def request_cancellation(parts: Parts, id: UUID, by: str) -> SimulationDet
     try:
         await parts.simulations.cancel_simulation(str(found.id))
     except NotFound:
-        # Its run was never begun, or ended just now: then this changes nothing.
+        # Its workflow was never started, or has just ended; in the latter case this changes nothing.
         async with parts.database.begin() as session:
             await simulations.mark_canceled(session, found.id, parts.clock())
     return await load_simulation_detail(parts, found.id)
 
 
 async def load_report_html(parts: Parts, id: UUID) -> str:
-    """Its report. Raises NotFound, also until it is done."""
+    """The report of a dry run as HTML. Raises NotFound if there is none, or none yet; StoreUnavailable."""
     async with parts.database.begin() as session:
         found = await simulations.load_report(session, id)
     if found is None:
@@ -178,7 +189,7 @@ async def load_report_html(parts: Parts, id: UUID) -> str:
 
 
 def _build_order(wanted: SimulationRequest, parts: Parts) -> SimulationOrder:
-    """The order, filled in. Raises Refused for policies that can't be used: with line and key."""
+    """The order with the active policy as its default baseline. Raises as `submit_simulation`."""
     baseline = wanted.baseline
     if baseline is None:
         baseline = read_active_policy(parts)
@@ -191,7 +202,7 @@ def _build_order(wanted: SimulationRequest, parts: Parts) -> SimulationOrder:
 
 
 def read_active_policy(parts: Parts) -> str:
-    """The text of the active policy as it is now: later changes of the file don't change this run."""
+    """The text of the active policy file as it is now. Raises InvalidPolicy if the file can't be read."""
     path = parts.settings.policy_file
     try:
         return path.read_text(encoding="utf-8")
@@ -200,7 +211,7 @@ def read_active_policy(parts: Parts) -> str:
 
 
 def parse_usable_policy(name: str, text: str) -> Policy:
-    """The policy in this text. Raises Refused with line and key."""
+    """The policy in this text. Raises CommandRefused with the code `policy_invalid`, naming line and key."""
     try:
         return parse_policy(text, name, catalog.installed_strategies(), catalog.network_rules().limit_ceilings())
     except InvalidPolicy as error:
@@ -208,7 +219,7 @@ def parse_usable_policy(name: str, text: str) -> Policy:
 
 
 def _check_toml(name: str, text: str) -> None:
-    """Its keys are checked by whoever computes."""
+    """Raises InvalidInput for text that is no TOML. The keys are checked by the worker."""
     try:
         tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -216,7 +227,7 @@ def _check_toml(name: str, text: str) -> None:
 
 
 def parse_simulation_id(text: str) -> UUID:
-    """The id in a path. Raises NotFound."""
+    """The id in a path. Raises NotFound for text that is no UUID."""
     try:
         return UUID(text)
     except ValueError as error:
@@ -224,7 +235,7 @@ def parse_simulation_id(text: str) -> UUID:
 
 
 async def load_simulation_detail(parts: Parts, id: UUID) -> SimulationDetail:
-    """The dry run as it stands. Raises NotFound."""
+    """The dry run as of now. Raises NotFound, StoreUnavailable."""
     async with parts.database.begin() as session:
         row = await simulations.load_simulation(session, id)
     if row is None:

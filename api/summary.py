@@ -1,4 +1,4 @@
-"""What it all came to: amounts at risk, won back and lost."""
+"""Sums of recoveries: amounts at risk, recovered and lost, per currency."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
@@ -26,15 +26,16 @@ Currency = Annotated[str | None, Query(pattern=r"^[A-Za-z]{3}$", description="IS
 
 
 class Figures(BaseModel):
-    """Sums of some recoveries. Amounts are minor units of the currency they stand under."""
+    """Sums of recoveries. Amounts are in minor units of the currency that they are listed under."""
 
-    at_risk: int = Field(description="amount still open of recoveries that go on")
+    at_risk: int = Field(description="open amount of open recoveries")
     recovered: int = Field(
-        description="gross amount that came in before the end, by us or elsewhere; parts of open and lost ones, too"
+        description="gross amount paid before the end, by our charges or elsewhere; includes partial payments of open "
+        "and lost recoveries"
     )
-    lost: int = Field(description="amount of recoveries that ended without it; not those that were out of scope")
-    paid_late: int = Field(description="amount that came in after an end without it; not part of `recovered`")
-    returned: int = Field(description="amount that went back after the end; `recovered` stays gross")
+    lost: int = Field(description="open amount of recoveries that ended unpaid; not of those out of scope")
+    paid_late: int = Field(description="amount paid after an end as unpaid; not part of `recovered`")
+    returned: int = Field(description="amount returned after the end; `recovered` stays gross")
     net: int = Field(description="recovered + paid_late - returned")
     open_count: int
     recovered_count: int
@@ -45,7 +46,7 @@ class Figures(BaseModel):
 
 
 class CurrencySummary(Figures):
-    """Everything in one currency."""
+    """All sums in one currency."""
 
     currency: str = Field(description="ISO 4217")
     by_cause: dict[str, Figures]
@@ -55,30 +56,30 @@ class CurrencySummary(Figures):
 
 
 class NetworkFees(BaseModel):
-    """What the card networks charge for tries too many, in minor units."""
+    """What the card networks charge for excess attempts, in minor units."""
 
-    currency: str = Field(description="ISO 4217; the networks' own, whatever the invoices are in")
-    caused: int = Field(description="by tries that were made")
-    avoided: int = Field(description="by tries that a rule held back")
+    currency: str = Field(description="ISO 4217; the currency of the network's fee, not of the invoices")
+    caused: int = Field(description="fees of attempts that were made")
+    avoided: int = Field(description="fees of attempts that a rule forbade")
 
 
 class Summary(BaseModel):
-    """Recoveries that opened between two moments."""
+    """Recoveries that opened in [from, to)."""
 
     begins: datetime = Field(serialization_alias="from")
     ends: datetime = Field(serialization_alias="to")
     currencies: list[CurrencySummary]
-    network_fees: list[NetworkFees] = Field(description="of tries between the two moments, per currency")
+    network_fees: list[NetworkFees] = Field(description="of attempts in [from, to), per currency")
 
 
-@router.get("", summary="Amounts at risk, won back and lost")
+@router.get("", summary="Amounts at risk, recovered and lost")
 async def get_summary(
     parts: PartsDep,
     since: Annotated[AwareDatetime | None, Query(alias="from", description="30 days before `to` if left out")] = None,
     until: Annotated[AwareDatetime | None, Query(alias="to", description="not included; now if left out")] = None,
     currency: Currency = None,
 ) -> Summary:
-    """Recoveries by the day they opened, each currency for itself, and how the arms of experiments compare."""
+    """Sums of the recoveries that opened in the period, per currency, and a comparison of the experiments' arms."""
     ends = (until or parts.clock()).astimezone(UTC)
     begins = since.astimezone(UTC) if since else ends - DEFAULT_SPAN
     async with parts.database.begin() as session:
@@ -101,18 +102,18 @@ async def _currency_summary(session: Session, total: Group, begins: datetime, en
 
 
 def _figures_by_name(groups: list[Group]) -> dict[str, Figures]:
-    """What isn't known yet stands under `none`."""
+    """Figures by name; those of recoveries without one yet are under `none`."""
     return {one.keys[0] or "none": to_figures(one.sums) for one in groups}
 
 
 def to_figures(sums: Sums) -> Figures:
-    """The sums with their rate."""
+    """The sums with net amount and recovery rate (0 to 1, six decimals)."""
     ended = sums.recovered + sums.lost
     return Figures(**sums.model_dump(), net=sums.net, recovery_rate=round(sums.recovered / ended, 6) if ended else None)
 
 
 def compare_arm_groups(groups: list[Group]) -> tuple[ArmReport, ...]:
-    """Groups by experiment and arm, side by side."""
+    """Compares the arms of each experiment, from sums grouped by experiment and arm."""
     return compare_arms(
         ArmCounts(
             experiment=group.keys[0] or "",

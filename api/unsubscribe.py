@@ -1,7 +1,7 @@
-"""Where a customer ends messages: a page with a button, and the one click of mail programs (RFC 8058).
+"""Unsubscribing from messages: a page with a button, and the one-click request of mail clients (RFC 8058).
 
-No login: whoever has the token may end what it names, and nothing else can be done with it. GET changes nothing, as
-mail scanners follow links. POST needs no token against forged requests: it names nobody but the one in its path.
+No login: a token allows ending the messages that it names, and nothing else. GET changes nothing, because mail scanners
+follow links. POST needs no CSRF token: it acts only on the customer whose token is in its path.
 """
 
 import tomllib
@@ -39,7 +39,7 @@ def _load_template() -> Template:
 
 
 def _render_page(request: Request, text_key: str, status: int = 200) -> HTMLResponse:
-    """The page that says this (ask, done or unknown), in the language that the browser asks for."""
+    """The page with this text (`ask`, `done` or `unknown`), in the language that the browser asks for."""
     language = _choose_language(request.headers.get("accept-language", ""))
     words = _load_words()[language]
     known = {"language": language, "title": words["title"], "button": words["button"]}
@@ -47,14 +47,14 @@ def _render_page(request: Request, text_key: str, status: int = 200) -> HTMLResp
 
 
 def _choose_language(wanted: str) -> str:
-    """The first of ours among those that are asked for, in their order; English where there is none."""
+    """The first language of an Accept-Language header that we have; English if there is none."""
     asked = (part.partition(";")[0].strip()[:2].lower() for part in wanted[:500].split(","))
     return next((one for one in asked if one in _load_words()), "en")
 
 
 @router.get("/{token}")
 async def show_unsubscribe_page(token: str, request: Request, parts: PartsDep) -> HTMLResponse:
-    """Ask, with a button. Nothing is written."""
+    """A page with a button; nothing is written. 404 for an unknown token."""
     return (
         _render_page(request, "ask")
         if await _read_subscription(parts, token)
@@ -64,7 +64,7 @@ async def show_unsubscribe_page(token: str, request: Request, parts: PartsDep) -
 
 @router.post("/{token}")
 async def unsubscribe_customer(token: str, request: Request, parts: PartsDep) -> HTMLResponse:
-    """The button, and the one click. Once or many times: the same answer."""
+    """Unsubscribes the customer of this token. Idempotent: a repeat gets the same answer. 404 for an unknown token."""
     subscription = await _read_subscription(parts, token)
     if subscription is None:
         return _render_page(request, "unknown", 404)
@@ -75,18 +75,19 @@ async def unsubscribe_customer(token: str, request: Request, parts: PartsDep) ->
 
 @router.get("")
 async def show_unsubscribe_page_by_query(request: Request, parts: PartsDep, token: str = "") -> HTMLResponse:
-    """As above, where `UNSUBSCRIBE_URL` names this address and the token comes as a parameter."""
+    """As `show_unsubscribe_page`, with the token as a parameter, for an `UNSUBSCRIBE_URL` that points here."""
     return await show_unsubscribe_page(token, request, parts)
 
 
 @router.post("")
 async def unsubscribe_customer_by_query(request: Request, parts: PartsDep, token: str = "") -> HTMLResponse:
-    """As above."""
+    """As `unsubscribe_customer`, with the token as a parameter."""
     return await unsubscribe_customer(token, request, parts)
 
 
 async def _read_subscription(parts: Parts, token: str) -> Subscription | None:
-    """By the secrets of the settings first: links that those sign need no look into the database."""
+    """What the token unsubscribes from; None for a token that none of our keys signed. Raises StoreUnavailable."""
+    # The keys of the settings first: links signed with them need no database.
     keys = unsubscribe_keys(parts.settings)
     if found := read_unsubscribe_token(token, keys):
         return found

@@ -1,4 +1,4 @@
-"""What the API shows of a recovery."""
+"""The API's representation of recoveries and events."""
 
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,7 @@ from settings import Settings
 
 
 class RecoveryView(BaseModel):
-    """One recovery: the attempt to win back one failed payment. Times are RFC 3339 in UTC."""
+    """One recovery: the effort to collect one invoice whose payment failed. Times are RFC 3339 in UTC."""
 
     recovery_id: str
     workflow_id: str = Field(description="its workflow in Temporal")
@@ -25,17 +25,17 @@ class RecoveryView(BaseModel):
     invoice_id: str
     customer_id: str | None
     amount: int = Field(
-        description="what is still open, in minor units of `currency`; of a recovered one what its last payment brought"
+        description="open amount in minor units of `currency`; of a recovered one, the amount of its last payment"
     )
-    currency: str = Field(description="ISO 4217; empty where the provider has not said it yet")
+    currency: str = Field(description="ISO 4217; empty until the provider has named it")
     state: State
-    category: Category | None = Field(description="how the failure is treated; null until it is classified")
+    category: Category | None = Field(description="category of the failure; null until it is classified")
     cause: Cause | None
     segment: str | None
     strategy: str | None
-    policy_version: str | None = Field(None, description="of the policy that decided last")
-    experiment: str | None = Field(None, description="that the customer is part of")
-    arm: str | None = Field(None, description="of that experiment")
+    policy_version: str | None = Field(None, description="version of the policy that made the latest decision")
+    experiment: str | None = Field(None, description="experiment that the customer is part of")
+    arm: str | None = Field(None, description="the customer's arm of that experiment")
     attempts_used: int = Field(description="charges that used the policy's budget")
     attempts_allowed: int | None
     next_attempt_at: datetime | None
@@ -43,14 +43,14 @@ class RecoveryView(BaseModel):
     opened_at: datetime | None
     closed_at: datetime | None
     close_reason: str | None = None
-    paid: int = Field(0, description="came in parts before the end and stayed; not part of `amount`")
-    paid_late: int = Field(0, description="came after an end without it")
-    returned: int = Field(0, description="went back after the end: refunds, chargebacks, returned debits")
-    temporal_url: str | None = Field(None, description="the workflow in Temporal's web UI, where its address is set")
+    paid: int = Field(0, description="partial payments before the end that were not returned; not part of `amount`")
+    paid_late: int = Field(0, description="payments after an end as unpaid")
+    returned: int = Field(0, description="payments returned after the end: refunds, chargebacks, returned debits")
+    temporal_url: str | None = Field(None, description="the workflow in Temporal's web UI, if `TEMPORAL_UI_URL` is set")
 
 
 class RecoveryPage(BaseModel):
-    """Some recoveries, newest first."""
+    """One page of recoveries, newest first."""
 
     items: list[RecoveryView]
     next_cursor: str | None = Field(description="pass it as `cursor` for the next page; null on the last one")
@@ -84,19 +84,19 @@ class EventList(BaseModel):
 
 
 def to_recovery_view(settings: Settings, row: dict[str, Any]) -> RecoveryView:
-    """A row of the read model as the API shows it."""
+    """A row of the read model (`db.repositories.recoveries.view_recovery`) as the API shows it."""
     return RecoveryView.model_validate(row | {"temporal_url": _temporal_url(settings, row["workflow_id"])})
 
 
 def to_announced_view(settings: Settings, event: ProviderEvent) -> RecoveryView:
-    """A recovery whose first row is not written yet, as its webhook announces it."""
+    """A recovery whose first row is not written yet, as it follows from its stored webhook."""
     blank = Recovery(provider=event.provider, invoice_id=event.invoice_id or "")
     recovery, _ = append_event(blank, opening_event(event))
     return to_recovery_view(settings, view_recovery(recovery))
 
 
 def to_event_view(row: dict[str, Any]) -> EventView:
-    """A row of the log as the API shows it."""
+    """A row of the log (`db.repositories.event_log.load_rows`) as the API shows it."""
     return EventView.model_validate(row | {"event_id": str(row["event_id"]), "opened_on": str(row["opened_on"])})
 
 

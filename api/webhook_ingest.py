@@ -1,4 +1,4 @@
-"""Taking in webhooks: verify, store, deliver what can be delivered at once. Knows nothing of HTTP."""
+"""Ingests webhooks: verifies, stores and delivers what can be delivered at once. Independent of HTTP."""
 
 import asyncio
 import contextlib
@@ -26,37 +26,41 @@ from intake.relay import record_delivery
 from providers.base import ExtractsContacts, Webhooks
 
 STORE_WITHIN: Final = timedelta(seconds=4)
-"""A sender must hear soon that we can't store it, and send again."""
+"""Time limit for storing; below the providers' own time-outs, so that they get our 503 and send again."""
 ANSWER_WITHIN: Final = timedelta(milliseconds=250)
-"""What a sender waits for the delivery; it goes on behind the answer."""
+"""How long the answer waits for the delivery, which goes on behind it."""
 DELIVER_WITHIN: Final = timedelta(seconds=5)
-"""After this the relay takes over (`inbox.HEAD_START`)."""
+"""Time limit for the delivery behind the answer; after this the relay takes over (`inbox.HEAD_START`)."""
 MOST_BACKGROUND_DELIVERIES: Final = 200
-"""Deliveries that may go on behind their answers; while Temporal is away more would only pile up."""
+"""Limit of deliveries behind their answers: if Temporal can't be reached, the rest is left to the relay."""
 UNREADABLE_TYPE: Final = "unreadable"
-"""The type of an event that we failed to read."""
+"""Event type of a body that our code failed to read."""
 
 
 class WebhookReceipt(BaseModel):
-    """What became of one event."""
+    """The answer for one event."""
 
     status: Literal["accepted", "duplicate", "ignored"] = Field(
-        description="`accepted`: stored, and it starts or reaches a recovery; `duplicate`: stored before; "
+        description="`accepted`: stored, and it starts or signals a recovery; `duplicate`: stored before; "
         "`ignored`: stored, without effect, and `reason` says why"
     )
-    recovery_id: str | None = Field(None, description="the recovery it starts or reaches, as far as known now")
+    recovery_id: str | None = Field(None, description="the recovery that it starts or signals, if known yet")
     reason: str | None = Field(None, description="why it was ignored")
 
 
 async def ingest_webhook(parts: Parts, provider: str, headers: Mapping[str, str], body: bytes) -> list[WebhookReceipt]:
-    """One receipt per event of the body, all of them stored. Raises InvalidInput, StoreUnavailable."""
+    """Verifies and stores a webhook; returns one receipt per event of the body, all of them stored.
+
+    Raises InvalidSignature for an unverified sender, InvalidInput for a body or an event id that can't be used,
+    StoreUnavailable if the events could not be stored within four seconds. Then nothing is stored.
+    """
     now = parts.clock()
     parts.webhooks[provider].verify(headers, body, now)
     return await ingest_verified(parts, provider, body, now)
 
 
 async def ingest_verified(parts: Parts, provider: str, body: bytes, now: datetime) -> list[WebhookReceipt]:
-    """As `receive`, for a body whose sender was verified."""
+    """As `ingest_webhook`, for a body whose sender was verified before."""
     webhooks = parts.webhooks[provider]
     events, people = _normalise_body(webhooks, provider, body, now), _extract_contacts(webhooks, provider, body)
     try:
@@ -68,7 +72,10 @@ async def ingest_verified(parts: Parts, provider: str, body: bytes, now: datetim
 
 
 def _normalise_body(webhooks: Webhooks, provider: str, body: bytes, now: datetime) -> tuple[ProviderEvent, ...]:
-    """The events in a verified body. One that we fail to read is our fault: it is kept and shown as such."""
+    """The events of a verified body, times shifted and ids checked. Raises InvalidInput.
+
+    A body that our code fails to read becomes one event of the type `unreadable`, so that it is kept and reported.
+    """
     try:
         events = webhooks.normalise(body)
     except InvalidInput:
@@ -82,12 +89,15 @@ def _normalise_body(webhooks: Webhooks, provider: str, body: bytes, now: datetim
 
 
 def _extract_contacts(webhooks: Webhooks, provider: str, body: bytes) -> tuple[ContactUpdate, ...]:
-    """Whom the body says to write to. Never raises: without that a recovery goes on, and only messages stay unsent."""
+    """The customers' contacts in a body, for providers without a way to read them later.
+
+    Never raises: a recovery without contact goes on, and only its messages are not sent.
+    """
     if not isinstance(webhooks, ExtractsContacts):
         return ()
     try:
         found = webhooks.extract_contacts(body)
-    except Exception as bug:  # its text may hold what must not be logged
+    except Exception as bug:  # only its type is logged, since its text may hold personal data
         structlog.get_logger("api").error("contacts could not be read", provider=provider, error=type(bug).__name__)
         return ()
     return tuple(one for one in found if not find_id_problem(one.customer_id) and not find_id_problem(one.invoice_id))
@@ -105,7 +115,7 @@ def _unreadable_event(provider: str, body: bytes, now: datetime, why: str) -> Pr
 
 
 def _check_ids(event: ProviderEvent) -> ProviderEvent:
-    """The event, or one without effect in its place. Raises InvalidInput where its own id is too long to be kept."""
+    """The event, or one without effect if an id in it can't be used. Raises InvalidInput for an unusable event id."""
     if len(event.event_id) > MAX_ID_LENGTH or not event.event_id:
         raise InvalidInput("The event's id is empty or too long.")
     ids = (event.invoice_id, event.customer_id, event.subscription_id, event.payment_id)
@@ -120,20 +130,21 @@ def _check_ids(event: ProviderEvent) -> ProviderEvent:
 
 
 class StoredEvent(NamedTuple):
-    """An event of a body as it is in the inbox now."""
+    """An event as it was stored in the inbox."""
 
     is_new: bool
     verdict: Delivery | None
-    """What became of it, where that was known at once."""
+    """The result, if it was decided without a delivery."""
 
 
 async def _store_events(
     parts: Parts, events: tuple[ProviderEvent, ...], people: tuple[ContactUpdate, ...], body: bytes, now: datetime
 ) -> list[StoredEvent]:
-    """The inbox with all of them in one transaction: a sender repeats a batch as a whole."""
+    """Stores the events of one body and its contacts."""
+    # One transaction for all events, since a sender repeats a batch as a whole.
     async with parts.database.begin() as session:
         kept = [await _store_event(parts, session, event, body, now) for event in events]
-        # An old webhook that comes again must not undo what a newer one said.
+        # Not for duplicates: an old webhook that is sent again must not overwrite a newer contact.
         if any(one.is_new for one in kept):
             await contacts.learn_contacts(session, events[0].provider, people, now)
         return kept
@@ -151,7 +162,7 @@ async def _store_event(parts: Parts, session: Session, event: ProviderEvent, bod
 
 
 def current_scope_rules(parts: Parts) -> ScopeRules:
-    """The active policy's; the shipped ones while the file is wrong."""
+    """The active policy's scope rules; the shipped ones if the policy file was never valid. Never raises."""
     try:
         return parts.policy().scope
     except InvalidPolicy:
@@ -159,11 +170,11 @@ def current_scope_rules(parts: Parts) -> ScopeRules:
 
 
 _UNUSABLE_DETAILS: Final = ("unfit", "reference can't be taken", "it could not be read")
-"""How the details begin of events that we failed to understand: a failed payment may be among them."""
+"""Beginnings of the details of events that could not be understood. A failed payment may be among them."""
 
 
 def _dead_letter_notices(event: ProviderEvent, now: datetime) -> list[Notice]:
-    """What operators hear of an event that nobody could use; nothing of those without effect on purpose."""
+    """A notice to operators for an event that could not be understood; none for one that has no effect by design."""
     detail = event.detail or ""
     if not detail.startswith(_UNUSABLE_DETAILS):
         return []
@@ -178,7 +189,7 @@ async def _build_receipt(parts: Parts, event: ProviderEvent, kept: StoredEvent, 
 
 
 def _receipt_of_delivery(verdict: Delivery | None, event: ProviderEvent) -> WebhookReceipt:
-    """Stored is accepted; whatever delays the delivery is not the sender's concern."""
+    """The receipt for a stored event: accepted also if its delivery is delayed, which the sender can't change."""
     if verdict is None or verdict.status is DeliveryStatus.DEFERRED:
         return WebhookReceipt(status="accepted", recovery_id=_expected_recovery_id(event))
     status: Literal["accepted", "ignored"] = "accepted" if verdict.status is DeliveryStatus.ACCEPTED else "ignored"
@@ -187,7 +198,7 @@ def _receipt_of_delivery(verdict: Delivery | None, event: ProviderEvent) -> Webh
 
 async def _duplicate_receipt(parts: Parts, event: ProviderEvent) -> WebhookReceipt:
     stored: StoredWebhook | None = None
-    # Without an answer here it is stored all the same, which is all that its sender needs to know.
+    # The event is stored, which is all that its sender must know; the look-up only adds recovery and reason.
     with contextlib.suppress(TimeoutError, StoreUnavailable):
         stored = await parts.background.run_within(STORE_WITHIN, _load_stored(parts, event))
     known = stored.recovery_id if stored else None
@@ -202,13 +213,13 @@ async def _load_stored(parts: Parts, event: ProviderEvent) -> StoredWebhook | No
 
 
 def _expected_recovery_id(event: ProviderEvent) -> str | None:
-    """The recovery that a failure surely leads to, whenever it gets there."""
+    """The id of the recovery that a failed payment will start or reach; None for other events."""
     opens = opens_recovery(event) and event.invoice_id
     return recovery_id(event.provider, event.invoice_id) if opens and event.invoice_id else None
 
 
 async def _await_delivery(parts: Parts, event: ProviderEvent, now: datetime) -> Delivery | None:
-    """The verdict, if it comes in time; the delivery goes on either way."""
+    """The delivery's result if it comes within ANSWER_WITHIN, else None; the delivery goes on in the background."""
     work = parts.background.start_work(_deliver_or_leave(parts, event, now))
     if len(parts.background) > MOST_BACKGROUND_DELIVERIES:
         work.cancel()
@@ -218,7 +229,7 @@ async def _await_delivery(parts: Parts, event: ProviderEvent, now: datetime) -> 
 
 
 async def _deliver_or_leave(parts: Parts, event: ProviderEvent, now: datetime) -> Delivery | None:
-    """None where the relay must see to it. Never raises: the event is safe in the inbox."""
+    """The delivery's result; None if it is left to the relay. Never raises: the event is stored in the inbox."""
     try:
         async with asyncio.timeout(DELIVER_WITHIN.total_seconds()):
             verdict = await deliver_event(
@@ -234,6 +245,7 @@ async def _deliver_or_leave(parts: Parts, event: ProviderEvent, now: datetime) -
 
 
 async def _conclude_delivery(parts: Parts, event: ProviderEvent, verdict: Delivery, now: datetime) -> None:
+    # A deferred event needs a read at the provider, which only the relay in the worker can do.
     if verdict.status is DeliveryStatus.DEFERRED:
         return await parts.recoveries.trigger_relay()
     async with parts.database.begin() as session:

@@ -1,4 +1,4 @@
-"""A stored webhook delivered once more, because a person wants it so; as the relay does it, at once."""
+"""Replays a stored webhook on an operator's request: delivers it once more, at once."""
 
 import asyncio
 import contextlib
@@ -19,9 +19,10 @@ from intake.delivery import Delivery, DeliveryStatus, deliver_event
 
 
 async def replay_webhook(parts: Parts, provider: str, event_id: str, actor: str, role: str, reason: str) -> Delivery:
-    """What came of it; DEFERRED: it waits for the relay now. The command is kept with its reason.
+    """Delivers a stored webhook again and returns the result; DEFERRED if it is left to the relay.
 
-    Raises NotFound, StoreUnavailable, and Refused where nothing is left that could be delivered.
+    Writes an audit entry with the reason. Raises NotFound, CommandRefused with the code `erased` if the content was
+    erased, StoreUnavailable.
     """
     row, now = await _load_webhook(parts, provider, event_id), parts.clock()
     verdict = await _deliver_again(parts, row, now)
@@ -56,7 +57,7 @@ async def _load_webhook(parts: Parts, provider: str, event_id: str) -> dict[str,
 
 
 async def _deliver_again(parts: Parts, row: dict[str, Any], now: datetime) -> Delivery:
-    """Never raises: what goes wrong now is the relay's to try again."""
+    """The result of the delivery; DEFERRED after an error of ours or a time-out, so that the relay tries again."""
     if row["event_type"] == UNREADABLE_TYPE:
         return await _ingest_again(parts, row, now)
     event = _renormalise_event(parts, row)
@@ -70,7 +71,8 @@ async def _deliver_again(parts: Parts, row: dict[str, Any], now: datetime) -> De
 
 
 def _renormalise_event(parts: Parts, row: dict[str, Any]) -> ProviderEvent | None:
-    """Read out of the body once more, since this release may understand more; else as it was understood then."""
+    """The event, normalised again from the body; if that fails, as it was stored. None if neither exists."""
+    # From the body first, since this release may understand what the one that stored it did not.
     stored = ProviderEvent.model_validate(row["event"]) if row["event"] else None
     if row["provider"] not in parts.webhooks:
         return stored
@@ -83,7 +85,7 @@ def _renormalise_event(parts: Parts, row: dict[str, Any]) -> ProviderEvent | Non
 
 
 async def _ingest_again(parts: Parts, row: dict[str, Any], now: datetime) -> Delivery:
-    """What nobody could read then may be read now: its events are taken in as if they came today."""
+    """Ingests a body that could not be read before, as if it arrived now; IGNORED if it still can't be read."""
     if row["provider"] not in parts.webhooks:
         return Delivery(status=DeliveryStatus.IGNORED, reason="webhooks of this provider are switched off")
     try:

@@ -1,4 +1,4 @@
-"""Where providers knock. The body is read raw: what was signed are bytes."""
+"""The webhook endpoint for providers. The body is read raw, since the signature is over its bytes."""
 
 from typing import Final, Literal
 
@@ -18,10 +18,10 @@ router: Final = APIRouter(tags=["webhooks"])
 
 
 class WebhookBatch(BaseModel):
-    """The answer to a body with several events, one item for each in their order."""
+    """The answer to a body with several events: one item per event, in their order."""
 
     status: Literal["accepted", "duplicate", "ignored"]
-    """accepted if any item is, else ignored if any is, else duplicate."""
+    """`accepted` if any item is, else `ignored` if any is, else `duplicate`."""
     items: list[WebhookReceipt]
 
 
@@ -30,7 +30,7 @@ class WebhookBatch(BaseModel):
     status_code=202,
     response_model=WebhookReceipt | WebhookBatch,
     responses=problem_responses(400, 404, 408, 413, 503),
-    summary="Take in a provider's webhook",
+    summary="Receive a provider's webhook",
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -42,7 +42,7 @@ class WebhookBatch(BaseModel):
 async def receive_webhook(
     provider: ProviderName, request: Request, parts: PartsDep
 ) -> WebhookReceipt | WebhookBatch | Response:
-    """A 202 means: verified and stored. It then starts a recovery, reaches a running one, or is ignored with a reason.
+    """A 202 means verified and stored. The event starts a recovery, signals a running one, or is ignored with a reason.
 
     Signed webhooks are never rate-limited. A provider without a webhook secret is off and answers 404.
     """
@@ -67,7 +67,7 @@ async def receive_webhook(
     summary="Prove to a provider that this address is yours",
 )
 async def answer_webhook_challenge(provider: ProviderName, request: Request, parts: PartsDep) -> Response:
-    """Braintree asks with `bt_challenge` before it uses an address; nothing is stored. No other provider does that."""
+    """Braintree sends `bt_challenge` before it uses an address; nothing is stored. Other providers send none: 405."""
     webhooks = _enabled_webhooks(parts, provider)
     if not isinstance(webhooks, AnswersChallenge):
         raise HTTPException(405, headers={"Allow": "POST"})

@@ -1,6 +1,6 @@
-"""What decisions are made with, loaded: tables from the packages, the policy from its file, strategies by entry point.
+"""Loads what decisions are made with: tables from the packages, the policy from its file, strategies by entry point.
 
-The core stays pure; whoever composes (worker, command line, simulator, tests) gets its inputs here.
+The core does no I/O; its callers (worker, command line, simulator, tests) load its inputs here.
 """
 
 from catalog.decision_sources import DecisionSources

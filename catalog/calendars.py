@@ -1,6 +1,6 @@
-"""Holidays, clock changes and time zones, looked up here and handed to the plan as data: the core reads none of them.
+"""Looks up holidays, clock changes and time zones and passes them to plans as data, since the core does no I/O.
 
-One rule gives a customer's clock for quiet hours, plans and messages: the time zone that the provider knows, else the
+One rule gives a customer's time zone for quiet hours, plans and messages: the one that the provider knows, else the
 country's. In a country with several zones, hours use the one where most people live, and dates in messages the one
 where the day begins last: no message then names a date after the deadline where the customer lives.
 """
@@ -18,12 +18,12 @@ from babel.core import get_global
 from core.calendar import Calendar, ClockOffset
 
 AHEAD: Final = timedelta(days=60)
-"""No strategy of ours looks further; a longer window only makes the plan's row longer."""
+"""How far a calendar looks ahead. No shipped strategy needs more, and more would only make the plan's row longer."""
 BEHIND: Final = timedelta(days=15)
-"""Whether a day is a payday may depend on the free days that follow it, two weeks of them at most."""
+"""Days added after the end: whether a day is a payday may depend on up to two weeks of free days that follow it."""
 HOUR: Final = timedelta(hours=1)
 QUARTER: Final = timedelta(minutes=15)
-"""Clocks of zones that are half an hour apart change in the middle of an hour of UTC."""
+"""Step for zones with offsets of half and quarter hours, whose clocks change within an hour of UTC."""
 MAIN_ZONES: Final = {
     "AR": "America/Argentina/Buenos_Aires", "AT": "Europe/Vienna", "AU": "Australia/Sydney", "BE": "Europe/Brussels",
     "BR": "America/Sao_Paulo", "CA": "America/Toronto", "CD": "Africa/Kinshasa", "CH": "Europe/Zurich",
@@ -37,33 +37,35 @@ MAIN_ZONES: Final = {
     "SE": "Europe/Stockholm", "SG": "Asia/Singapore", "UA": "Europe/Kyiv", "US": "America/Chicago",
     "ZA": "Africa/Johannesburg",
 }  # fmt: skip
-"""Where most people live, or the middle: stands in where the customer's own time zone is unknown. A country without a
-line has one clock, which CLDR names."""
+"""The zone where most people live, or a central one, for customers whose time zone is unknown. A country without an
+entry has one zone, which CLDR names.
+"""
 _WITHOUT_ZONES: Final = frozenset({"BV", "HM", "XK"})
 LAST_MIDNIGHT: Final = "Pacific/Pago_Pago"
-"""Where on earth a day begins last, for dates of people of whom nothing is known."""
+"""The zone where a day begins last, for dates of customers whose country is unknown."""
 
 
 def is_country(code: str) -> bool:
-    """Whether ISO 3166 knows this code of two capital letters, or card networks use it (Kosovo)."""
+    """Whether this code of two capital letters is in ISO 3166 or used by card networks (XK, Kosovo)."""
     return bool(_country_zones(code)) or code in _WITHOUT_ZONES
 
 
 def is_time_zone(name: str) -> bool:
-    """Whether the tz database knows it. `CET+1` it doesn't."""
+    """Whether the tz database has a zone of this name. `CET+1` is none."""
     return _parse_zone(name) is not None
 
 
 def zone_of(country: str | None, time_zone: str | None) -> ZoneInfo:
-    """The clock that hours go by: the customer's own, else the country's, else UTC. Never raises."""
+    """The time zone for hours: the customer's own, else the country's, else UTC. Never raises."""
     code = country.upper() if country else ""
     known = _parse_zone(time_zone) or _parse_zone(MAIN_ZONES.get(code)) or next(iter(_country_zones(code)), None)
     return known or ZoneInfo("UTC")
 
 
 def zones_for_dates(country: str | None, time_zone: str | None) -> tuple[str, ...]:
-    """The zones of which the earliest date is to be named: the customer's own; else all of the country; else the one
-    where a day begins last anywhere. Never empty, never raises.
+    """Names of the zones of which the earliest date is to be shown. Never empty, never raises.
+
+    The customer's own zone; else all zones of the country; else the one where a day begins last.
     """
     own = _parse_zone(time_zone)
     zones = (own,) if own else _country_zones((country or "").upper())
@@ -73,9 +75,10 @@ def zones_for_dates(country: str | None, time_zone: str | None) -> tuple[str, ..
 def calendar_for(
     country: str | None, time_zone: str | None, first: datetime, last: datetime, ahead: timedelta = AHEAD
 ) -> Calendar:
-    """The days between two moments as they are there, `ahead` at most, and two weeks behind them.
+    """The customer's holidays and clock changes, from a day before `first` to two weeks after `last`.
 
-    What isn't known is left out; never raises.
+    Ends at the latest two weeks after `first + ahead`. An unknown country has no holidays, an unknown zone is UTC.
+    Never raises.
     """
     known = country.upper() if country else None
     zone = zone_of(known, time_zone)
@@ -90,7 +93,7 @@ def calendar_for(
 
 
 def clock_for(country: str | None, time_zone: str | None, now: datetime) -> Calendar:
-    """What clocks show where the customer lives, for the next 60 days: for quiet hours, so without holidays."""
+    """The customer's clock changes for the next 60 days, without holidays: for quiet hours. Never raises."""
     zone = zone_of(country, time_zone)
     offsets = tuple(_offset_changes(zone, now, now + AHEAD, QUARTER)) if zone.key != "UTC" else ()
     return Calendar(country=country, zone=zone.key, offsets=offsets)
@@ -98,7 +101,7 @@ def clock_for(country: str | None, time_zone: str | None, now: datetime) -> Cale
 
 @lru_cache(maxsize=512)
 def _national_holidays(country: str | None, year: int) -> tuple[date, ...]:
-    """National holidays of a year in their order; none for a country or a year that the library doesn't know."""
+    """National holidays of a year, sorted; empty for a country or year that the library doesn't know."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of years that are too far ahead
         try:
@@ -117,13 +120,14 @@ def _parse_zone(name: str | None) -> ZoneInfo | None:
 
 @lru_cache(maxsize=512)
 def _country_zones(country: str) -> tuple[ZoneInfo, ...]:
-    """Every time zone of a country (CLDR, by Babel); none for what is no country."""
+    """Every time zone of a country (CLDR, by Babel); empty for an unknown code."""
     names = get_global("territory_zones").get(country, ()) if len(country) == 2 and country != "ZZ" else ()
     return tuple(found for name in names if (found := _parse_zone(name)))
 
 
 def _offset_changes(zone: ZoneInfo, begin: datetime, end: datetime, step: timedelta = HOUR) -> Iterator[ClockOffset]:
-    """The offset at the beginning and every change after it, found to the step."""
+    """The UTC offset at the beginning and every change until the end, to the accuracy of `step`."""
+    # Day by day, and step by step only within a day whose offset differs: clocks change twice a year.
     at = begin.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     known = _utc_offset(zone, at)
     yield ClockOffset(since=at, seconds=known)

@@ -1,4 +1,4 @@
-"""Plug-ins of other packages by entry point: retry strategies and fraud scorers."""
+"""Loads plug-ins of other packages by entry point: retry strategies and fraud scorers."""
 
 from importlib.metadata import EntryPoint, entry_points
 from typing import cast
@@ -13,7 +13,11 @@ SCORER_GROUP = "pri.fraud_scorers"
 
 
 def installed_strategies() -> dict[str, StrategyFactory]:
-    """Every installed strategy by name. One that can't be imported is there too and says so when it is made."""
+    """The factory of every installed strategy by name.
+
+    Never raises. The factory of one that can't be imported raises InvalidPolicy when called, so that a broken plug-in
+    stops only the policies that use it.
+    """
     return {point.name: _load_strategy(point) for point in entry_points(group=STRATEGY_GROUP)}
 
 
@@ -32,7 +36,10 @@ def _broken_strategy(sentence: str) -> StrategyFactory:
 
 
 def installed_fraud_scorers() -> dict[str, ScorerFactory]:
-    """Every installed scorer by name. One that can't be imported is there too and says so when it is made."""
+    """The factory of every installed fraud scorer by name.
+
+    Never raises. A factory imports its scorer when called and raises whatever that import raises.
+    """
     return {point.name: _scorer_factory(point) for point in entry_points(group=SCORER_GROUP)}
 
 

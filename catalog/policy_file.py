@@ -19,9 +19,9 @@ class _Stamp(NamedTuple):
 
 
 class PolicyFile:
-    """Reads a policy file and keeps the last version that was right.
+    """Reads a policy file and keeps the last valid version.
 
-    With `strategies`, a version whose strategies can't be made counts as wrong.
+    With `strategies`, a version is invalid if one of its strategies can't be constructed.
     """
 
     def __init__(self, path: Path, strategies: Mapping[str, StrategyFactory] | None = None) -> None:
@@ -32,9 +32,9 @@ class PolicyFile:
         """The error in the current file; None if it is valid."""
 
     def current_policy(self) -> Policy:
-        """The policy as the file holds it now, or as it last was right.
+        """The policy of the file as it is now; if that is invalid or unreadable, the last valid one.
 
-        Raises InvalidPolicy where it never was.
+        Raises InvalidPolicy, naming file, key and reason, if no version was ever valid.
         """
         try:
             self._reload_if_changed()
@@ -60,11 +60,11 @@ __all__ = ["NetworkLimits", "network_rules"]
 
 
 class NetworkLimits:
-    """The limits that hold now. A changed policy file counts from the next try on."""
+    """The network limits that apply now. A changed policy file applies from the next attempt on."""
 
     def __init__(self, policy: PolicyFile) -> None:
         self._policy = policy
 
     def current_rules(self) -> NetworkRules:
-        """The networks' rules with the merchant's own limits below them. Raises InvalidPolicy as the file does."""
+        """The networks' rules, lowered by the merchant's own limits. Raises InvalidPolicy as `current_policy` does."""
         return network_rules().lower_limits(self._policy.current_policy().network_limits)

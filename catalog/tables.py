@@ -1,4 +1,4 @@
-"""The packaged decline tables."""
+"""Loads the packaged tables: decline codes, and the card networks' limits, stop instructions and fees."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -10,9 +10,9 @@ from core.classification.tables import DeclineTables, parse_decline_tables
 
 
 def load_decline_tables(provider_decline_codes: Mapping[str, str]) -> DeclineTables:
-    """All tables: the networks' from the package, each provider's from its CSV text, by provider name.
+    """The decline tables: the networks' from the package, each provider's from its CSV text, by provider name.
 
-    Raises InvalidInput naming file and line.
+    Raises InvalidInput, naming file and line, for a row that does not fit.
     """
     providers = {name: (f"{name} decline codes", text) for name, text in provider_decline_codes.items()}
     return parse_decline_tables(providers, _read_packaged("network_codes.csv"), _read_packaged("advice_codes.csv"))
@@ -24,7 +24,7 @@ def _read_packaged(name: str) -> tuple[str, str]:
 
 @cache
 def network_rules() -> NetworkRules:
-    """The networks' own rules, of all dates. Raises InvalidInput naming file and line."""
+    """The networks' own rules with all their effective dates; read once. Raises InvalidInput, naming file and line."""
     limits, stops, fees = (files("core.card_networks").joinpath(name).read_text(encoding="utf-8") for name in _NAMES)
     return parse_network_rules(limits, stops, fees)
 

@@ -1,8 +1,8 @@
-"""The address of a database as people write it, taken apart to libpq's own parameters before anything connects.
+"""Parses a database address into libpq's parameters, before anything connects.
 
-Addresses: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING. Beyond libpq, as SQLAlchemy
-takes them: `?host=a:1&host=b:2`, blanks and `=` in a value, a driver's name behind the scheme. Nothing of an address is
-ever repeated in an error but names of hosts and parameters: what looks like one part may be a piece of a password.
+Syntax: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING. Also accepted, as in SQLAlchemy:
+`?host=a:1&host=b:2`, blanks and `=` in a value, a driver's name after the scheme. Errors repeat nothing of an address
+but names of hosts and parameters: what looks like another part may be a piece of a password.
 """
 
 import re
@@ -33,30 +33,34 @@ _WHOLE_NUMBERS: Final = ("connect_timeout", "keepalives", "keepalives_idle", "ke
 
 
 class Address(Value):
-    """Where a database is and how to log in: parameters of libpq, in its words."""
+    """A database address as libpq's parameters; not shown by `repr`, since a password is among them."""
 
     parameters: Mapping[str, str] = Field(repr=False)
 
     @property
     def role(self) -> str | None:
-        """The role that it logs in as; None where the address names none."""
+        """The role to log in as; None where the address names none."""
         return self.parameters.get("user")
 
     @property
     def host_count(self) -> int:
-        """How many servers it names."""
+        """How many servers the address names, at least 1."""
         named = self.parameters.get("hostaddr") or self.parameters.get("host", "")
         return named.count(",") + 1
 
     @property
     def options(self) -> str:
-        """What the server is told at the start, also by PGOPTIONS."""
+        """The startup options of the address or, where it has none, of the variable PGOPTIONS; may be empty."""
         defaults = {option.keyword: option.val for option in pq.Conninfo.get_defaults()}
         return self.parameters.get("options") or (defaults.get(b"options") or b"").decode()
 
 
 def parse_address(text: str, setting: str = "DATABASE_URL") -> Address:
-    """The address that `setting` holds. Raises InvalidInput, which names the setting and never a secret."""
+    """The address that `setting` holds.
+
+    Raises InvalidInput for text that is no address or has parameters that libpq doesn't know; the message names the
+    setting and no secret.
+    """
     try:
         parameters = _parse_parameters(text.strip())
         _check_parameters(parameters)
@@ -66,7 +70,7 @@ def parse_address(text: str, setting: str = "DATABASE_URL") -> Address:
 
 
 def settings_of(options: str) -> dict[str, str] | None:
-    """The server's settings that `options` is made of (`-c name=value`); None where there is something else in it."""
+    """The settings (`-c name=value`) in startup options, by name; None where the options hold anything else."""
     words = [re.sub(r"\\(.)", r"\1", word) for word in re.findall(r"(?:\\.|[^\s\\])+", options)]
     whole = [f"-c{word}" if before == "-c" else word for before, word in pairwise(["", *words]) if word != "-c"]
     found = [_SETTING.fullmatch(word) for word in whole]
@@ -74,7 +78,7 @@ def settings_of(options: str) -> dict[str, str] | None:
 
 
 class _AddressError(Exception):
-    """What is wrong, without a secret in it."""
+    """What is wrong with an address, as a sentence without secrets."""
 
 
 def _parse_parameters(text: str) -> dict[str, str]:
@@ -98,7 +102,7 @@ def _parse_uri(rest: str) -> dict[str, str]:
 
 
 def _parse_servers(written: Sequence[str]) -> dict[str, str]:
-    """Hosts and ports, as many of one as of the other; one port stands for all."""
+    """Hosts and ports as libpq's comma-separated lists."""
     found = [_HOST.fullmatch(unquote(one) if "%2F" in one.upper() else one) for one in written]
     if not all(found):
         raise _AddressError(f"a host can't be read; an IPv6 address stands in brackets, and {ENCODE}")
@@ -115,7 +119,7 @@ def _check_port(text: str, host: str) -> str:
 
 
 def _parse_query(text: str) -> dict[str, str]:
-    """What stands behind the question mark. Several hosts may be named one by one, options add up."""
+    """The parameters after the question mark. `host` and `port` may be repeated, values of `options` are joined."""
     given: dict[str, list[str]] = {}
     for part in filter(None, text.split("&")):
         key, equals, value = part.partition("=")
@@ -134,13 +138,13 @@ def _parse_query(text: str) -> dict[str, str]:
 
 
 def _lone_addresses(values: Iterable[str]) -> list[str]:
-    """Hosts that stand in parameters of their own, where an IPv6 address needs no brackets."""
+    """Hosts given as parameters, where an IPv6 address needs no brackets; with brackets added."""
     hosts = [host for value in values for host in value.split(",")]
     return [f"[{host}]" if host.count(":") > 1 and "[" not in host else host for host in hosts]
 
 
 def _restore_blanks(options: str) -> str:
-    """A `+` that was meant as a blank, where it can't be anything else."""
+    """Options with `+` replaced by a blank where it can mean nothing else."""
     return re.sub(r"(?<=-c)\+|\+(?=-)", " ", options)
 
 
@@ -168,7 +172,8 @@ def _check_ports(parameters: Mapping[str, str]) -> None:
 
 
 def _check_words(parameters: Mapping[str, str]) -> None:
-    """Libpq's own opinion of sslmode and the like: it looks at all of them before it goes to a server."""
+    """Raises _AddressError for values that libpq refuses, such as an unknown sslmode."""
+    # libpq checks all values before it looks for a server: with a socket that doesn't exist nothing is connected.
     words = {key: value for key, value in parameters.items() if key not in _ELSEWHERE}
     tried = pq.PGconn.connect_start(conninfo.make_conninfo("", **words, host="/nowhere").encode())
     said = " ".join(tried.get_error_message().split())

@@ -1,7 +1,8 @@
-"""Whether the log is still what was written: no gap, no changed row, no row lost at the end.
+"""Verifies that the log is what was written: no gap, no changed row, no row lost at the end.
 
-A chain can't show that its own end was cut off; the read model knows the last sequence, so the two are compared. Who
-can change both tables and compute hashes can still forge: only a copy of the newest hashes kept elsewhere shows that.
+A hash chain can't show that its own end was cut off. The read model knows the last sequence, so the two are compared.
+Whoever can change both tables and compute hashes can still forge a log: only a copy of the newest hashes kept elsewhere
+shows that.
 """
 
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from db.session import Database, Session
 
 
 class AuditReport(Value):
-    """What was looked at and what is wrong with it."""
+    """Result of a verification: numbers of recoveries and rows read, and the problems found."""
 
     recoveries: int = 0
     rows: int = 0
@@ -25,18 +26,19 @@ class AuditReport(Value):
 
     @property
     def is_clean(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether no problem was found."""
         return not self.problems
 
 
 async def verify_log(
     database: Database, recovery_id: str | None = None, progress: Progress = lambda _: None
 ) -> AuditReport:
-    """Checks one recovery, or all of them, as they stand at this moment; writers are not held up.
+    """Verifies one recovery or all of them, as of one moment; writers go on meanwhile.
 
-    One recovery is in memory at a time. Raises StoreUnavailable.
+    An unknown recovery gives an empty report. One recovery is in memory at a time. Raises StoreUnavailable.
     """
     async with database.begin() as session:
+        # One snapshot for log and read model: a transition committed in between would look like a difference.
         await session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
         await session.execute(text("SET LOCAL statement_timeout = 0"))
         problems = [_missing_log_problem(name) for name in await recoveries_without_log(session, recovery_id)]

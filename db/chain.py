@@ -2,8 +2,9 @@
 
     hash = sha256(previous_hash + canonical JSON of the other columns)
 
-Canonical JSON: sorted keys, no spaces, UTF-8, times in RFC 3339 UTC with six decimals, no floats. It must come out
-the same before a row is stored and after it is read, so `plain` first brings data to what jsonb gives back unchanged.
+Canonical JSON: sorted keys, no spaces, UTF-8, times in RFC 3339 UTC with six decimals, no floats. It must come out the
+same before a row is stored and after it is read, so `to_json_value` first brings data to a form that jsonb returns
+unchanged.
 """
 
 import hashlib
@@ -18,7 +19,7 @@ from core.base import Value
 from core.errors import InvalidInput
 
 GENESIS: Final = bytes(32)
-"""What stands before the first row."""
+"""The previous hash of the first row: 32 zero bytes."""
 HASHED_COLUMNS: Final = (
     "recovery_id", "sequence", "event_id", "type", "occurred_at", "recorded_at", "provider", "invoice_id",
     "customer_id", "attempt", "from_state", "to_state", "data", "opened_on",
@@ -32,7 +33,7 @@ UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 
 
 class Problem(Value):
-    """One thing that is wrong with a recovery's rows; `sequence` None: with the recovery as a whole."""
+    """One fault of a recovery's rows. `sequence` is the row; None where the recovery as a whole is at fault."""
 
     recovery_id: str
     sequence: int | None
@@ -40,12 +41,14 @@ class Problem(Value):
 
 
 def to_json_value(value: Any, depth: int = 0) -> Any:
-    """The value as jsonb gives it back: unstorable characters replaced by U+FFFD, tuples as lists.
+    """The value as jsonb returns it: unstorable characters replaced by U+FFFD, tuples as lists.
 
-    Raises InvalidInput for what can't be hashed the same for ever: floats, other types, endless depth.
+    Raises InvalidInput for what would not be hashed the same after storage: floats, integers of more than 1000 digits,
+    other types, keys that are no text, more than 50 levels.
     """
     if depth > DEEPEST:
         raise InvalidInput("Data of an event is nested too deeply.")
+    # Before the integers: bool is a subclass of int and must stay true or false.
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
@@ -60,40 +63,45 @@ def to_json_value(value: Any, depth: int = 0) -> Any:
 
 
 def replace_unstorable(text: str) -> str:
-    """The text without characters that PostgreSQL can't hold."""
+    """The text as a plain str, with U+FFFD in place of each character that PostgreSQL can't hold."""
     return UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", str(text))
 
 
 def canonical_bytes(row: Mapping[str, Any]) -> bytes:
-    """The bytes that are hashed. Raises InvalidInput for a float anywhere."""
+    """The bytes of a row that are hashed. Raises InvalidInput for data that `to_json_value` refuses."""
     fields = {name: _column_text(row[name]) for name in HASHED_COLUMNS}
     fields["data"] = to_json_value(row["data"])
     return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
 def _column_text(value: Any) -> Any:
+    # UTC, always with microseconds: the same instant gives the same bytes whatever time zone a session reads it in.
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     return str(value) if isinstance(value, date | UUID) else value
 
 
 def link_hash(previous: bytes, row: Mapping[str, Any]) -> bytes:
-    """The hash of a row that stands behind one with the hash `previous`; 32 bytes."""
+    """The SHA-256 hash (32 bytes) of a row that follows one with the hash `previous`. Raises as `canonical_bytes`."""
     return hashlib.sha256(previous + canonical_bytes(row)).digest()
 
 
 def verify_chain(rows: Iterable[Mapping[str, Any]]) -> list[Problem]:
-    """What is wrong with the rows of one recovery, given in sequence order; empty when nothing is."""
+    """The faults of one recovery's rows, given in sequence order: gaps, broken links, changed content. Empty if none.
+
+    Rows that were cut off at the end leave no trace here; `db.audit` compares with the read model for that.
+    """
     problems: list[Problem] = []
     before, expected = GENESIS, 1
     for row in rows:
         problems += [_row_problem(row, what) for what in _find_faults(row, before, expected)]
+        # The next row is judged by what this row says, right or wrong: one forged row is one problem, not one for
+        # each row that follows.
         before, expected = bytes(row["hash"]), row["sequence"] + 1
     return problems
 
 
 def _find_faults(row: Mapping[str, Any], before: bytes, expected: int) -> list[str]:
-    """Each row is judged by its own neighbours, so that one forged row is not reported once per row behind it."""
     faults = []
     if row["sequence"] != expected:
         faults.append(f"row {expected} is missing")

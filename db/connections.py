@@ -1,9 +1,9 @@
-"""How a connection is made, whatever stands between us and PostgreSQL, and which connections are kept.
+"""Makes connections to PostgreSQL, directly or through a pooler, and drops those that died or became read-only.
 
 Poolers refuse what they can't pass on: PgBouncer every startup parameter that it doesn't track
-(https://www.pgbouncer.org/config.html#ignore_startup_parameters), RDS Proxy all `options`. Behind one nothing may be
-kept in the session, since each transaction may meet another server: settings go with each transaction, and nothing is
-prepared (https://www.pgbouncer.org/features.html#sql-feature-map-for-pooling-modes).
+(https://www.pgbouncer.org/config.html#ignore_startup_parameters), RDS Proxy all `options`. Behind a pooler nothing may
+be kept in the session, since each transaction may run on another server connection: settings are sent with each
+transaction, and nothing is prepared (https://www.pgbouncer.org/features.html#sql-feature-map-for-pooling-modes).
 """
 
 import asyncio
@@ -21,11 +21,11 @@ from db.address import Address, settings_of
 from db.errors import is_connection_lost
 
 CONNECT_SECONDS: Final = 2
-"""The least that libpq takes; also the wait for a free connection of the pool."""
+"""Time limit for connecting to one server, the smallest that libpq accepts; also for a free connection of the pool."""
 PING_SECONDS: Final = 3
-"""A pooler without a server keeps its clients waiting for minutes."""
+"""Time limit for checking a pooled connection: a pooler without a server keeps clients waiting for minutes."""
 YOUNG_SECONDS: Final = 2.0
-"""An older connection that can't write makes room for a new one, which is taken as it is: it can be read."""
+"""A read-only connection older than this is replaced. A younger one is used as it is: reading still works."""
 READ_WRITE: Final = "read-write"
 _BEHIND_POOLER: Final = "behind_pooler"
 _FRESH: Final = "fresh"
@@ -35,18 +35,20 @@ _REFUSES_OPTIONS: Final = re.compile("startup parameter|command-line options")
 
 
 class _Session(psycopg.AsyncConnection[Any]):
-    """A connection that knows what it goes through."""
+    """A connection that knows whether a pooler stands between it and the server."""
 
     behind_pooler = False
 
     async def detect_pooler(self) -> None:
-        """A pooler shows itself by the process id: the one that it told at the start is not the server's."""
+        """Sets `behind_pooler`: the process id that a pooler sent at connect is not that of the server. Raises as
+        `query_value`.
+        """
         self.behind_pooler = await self.query_value("SELECT pg_backend_pid()") != self.info.backend_pid
         if self.behind_pooler:
             self.prepare_threshold = None
 
     async def query_value(self, question: LiteralString) -> object:
-        """One value, outside of transactions. Raises psycopg.Error, TimeoutError."""
+        """The first value of a query outside of transactions; None without rows. Raises psycopg.Error, TimeoutError."""
         async with asyncio.timeout(PING_SECONDS):
             await self.set_autocommit(True)
             answer = await (await self.execute(question)).fetchone()
@@ -55,22 +57,23 @@ class _Session(psycopg.AsyncConnection[Any]):
 
 
 class Connector:
-    """Makes connections to one address, with `settings` in force: for the session, or behind a pooler in each
-    transaction. What the address itself sets comes first; `fixed` ones are ours alone.
+    """Makes connections to one address with server settings: for the session, or behind a pooler per transaction.
+
+    The address's own settings take precedence over `settings`, and `fixed` over both.
     """
 
     def __init__(self, address: Address, settings: Mapping[str, str], fixed: Mapping[str, str]) -> None:
         self._address = address
         given = settings_of(address.options)
         self.settings = {**settings, **(given or {}), **fixed}
-        """What each transaction must find."""
+        """The settings that hold in each transaction."""
         merged = [_as_options(settings), address.options, _as_options(fixed)]
         self._options = " ".join(filter(None, merged))
         self._bare_options = "" if given is not None else address.options
         self._options_refused = False
 
     async def connect(self) -> psycopg.AsyncConnection[Any]:
-        """A new connection, to a server that takes writes where there is one. Raises psycopg.OperationalError."""
+        """A new connection, to a server that accepts writes if there is one. Raises psycopg.OperationalError."""
         parameters = self._connection_parameters()
         while True:
             try:
@@ -79,7 +82,7 @@ class Connector:
                 parameters = self._fallback_parameters(parameters, error)
 
     def connect_waiting(self) -> psycopg.Connection[Any]:
-        """As `connect`, for whoever has no loop. Nothing is prepared."""
+        """As `connect`, blocking, for callers without an event loop. Nothing is prepared."""
         parameters = self._connection_parameters()
         while True:
             try:
@@ -88,7 +91,8 @@ class Connector:
                 parameters = self._fallback_parameters(parameters, error)
 
     def _connection_parameters(self) -> dict[str, Any]:
-        """What libpq is told. The TCP settings find a server that vanished without a word."""
+        """Parameters for libpq; those of the address take precedence over ours."""
+        # Keepalives and the TCP timeout notice a server that vanished without closing its connections.
         ours = {
             "connect_timeout": str(CONNECT_SECONDS),
             "application_name": "pri",
@@ -102,7 +106,7 @@ class Connector:
         return {**ours, **self._address.parameters, "options": options}
 
     def _fallback_parameters(self, tried: dict[str, Any], error: Exception) -> dict[str, Any]:
-        """What to try next, after this failed. Raises psycopg.OperationalError where nothing is left."""
+        """Parameters for the next try after this error. Raises psycopg.OperationalError if nothing is left to try."""
         if tried["options"] != self._bare_options and _REFUSES_OPTIONS.search(str(error)):
             self._options_refused = True
             return {**tried, "options": self._bare_options}
@@ -128,7 +132,7 @@ def _as_options(settings: Mapping[str, str]) -> str:
 
 
 def watch_connections(engine: Engine, settings: Mapping[str, str]) -> None:
-    """Keep only connections of the engine that live and can write. Behind a pooler each transaction sets `settings`."""
+    """Makes the engine check its connections before use, and set `settings` in each transaction behind a pooler."""
     event.listen(engine, "connect", _note_connection)
     event.listen(engine, "checkout", _ping_connection)
     event.listen(engine, "handle_error", _mark_disconnected)
@@ -141,15 +145,14 @@ def watch_connections(engine: Engine, settings: Mapping[str, str]) -> None:
 
 
 def apply_settings(connection: Connection, settings: Mapping[str, str]) -> None:
-    """The settings, until the transaction ends. SET, not set_config(): after a query it would be too late for others to
-    choose the transaction's isolation.
-    """
+    """Sets the settings until the transaction ends."""
+    # SET, not set_config(): after a SELECT the caller could no longer choose the transaction's isolation level.
     statements = (_set_local(name, value).as_string(None) for name, value in settings.items())
     connection.exec_driver_sql("; ".join(statements), execution_options={"no_parameters": True})
 
 
 def _set_local(name: str, value: str) -> sql.Composed:
-    """At the start of a session a list of names is one text; SET would take that for one name."""
+    # As a startup parameter a list of names is one text; SET would take that text for a single name.
     parts = [part.strip().strip('"') for part in value.split(",")] if name.lower() in _LISTS else [value]
     values = sql.SQL(", ").join(map(sql.Literal, parts))
     return sql.SQL("SET LOCAL {} = {}").format(sql.Identifier(*name.split(".")), values)
@@ -161,7 +164,7 @@ def _note_connection(adapted: Any, record: Any) -> None:
 
 
 def _ping_connection(adapted: Any, record: Any, _: Any) -> None:
-    """Another connection in the place of one that is dead, or whose server takes no writes any more."""
+    """Checks a pooled connection before use. InvalidatePoolError makes SQLAlchemy replace it, and older ones too."""
     if record.info.pop(_FRESH, False):
         return
     try:
@@ -173,11 +176,11 @@ def _ping_connection(adapted: Any, record: Any, _: Any) -> None:
 
 
 async def _is_read_only(session: _Session) -> bool:
-    """On a standby it is always on (https://www.postgresql.org/docs/current/hot-standby.html)."""
+    """Whether writes are refused; always so on a standby (https://www.postgresql.org/docs/current/hot-standby.html)."""
     return await session.query_value("SHOW transaction_read_only") == "on"
 
 
 def _mark_disconnected(context: ExceptionContext) -> None:
-    """All connections of a server that said good-bye or takes no writes any more, as they were made before that."""
+    """Invalidates all pooled connections after an error that says the server shuts down or became read-only."""
     if context.original_exception is not None and is_connection_lost(context.original_exception):
         context.is_disconnect = True

@@ -1,4 +1,4 @@
-"""Cursors of keyset paging: the place of the last row shown, wrapped so that nobody builds on its inside."""
+"""Cursors of keyset paging: the sort values of the last row shown, encoded so that clients treat them as opaque."""
 
 import binascii
 import json
@@ -13,31 +13,35 @@ from core.events import format_timestamp
 
 FOREIGN_CURSOR: Final = "The cursor is not one that this service gave."
 LARGEST: Final = 2**63
-"""Beyond what a bigint holds."""
+"""The first integer beyond PostgreSQL's bigint."""
 
 
 def encode_cursor(*place: datetime | int | str) -> str:
-    """A cursor behind the row with these values."""
+    """A cursor that continues after the row with these sort values; URL-safe text."""
     plain = [format_timestamp(one) if isinstance(one, datetime) else one for one in place]
     return urlsafe_b64encode(json.dumps(plain, separators=(",", ":")).encode()).decode().rstrip("=")
 
 
 def behind_cursor(text: str, *columns: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Rows behind the cursor, in descending order of all columns. Raises InvalidInput."""
+    """The condition for rows after the cursor, in descending order of all columns. Raises as `decode_cursor`."""
     return beyond_place(decode_cursor(text, *columns), columns, descending=True)
 
 
 def beyond_place(
     place: tuple[Any, ...], columns: tuple[ColumnElement[Any], ...], descending: bool
 ) -> ColumnElement[bool]:
-    """Rows behind a place, where all columns go the same way."""
+    """The condition for rows after `place`, where all columns are sorted in the same direction."""
+    # A row comparison, not a chain of ORs: PostgreSQL turns it into one start position in the index.
     there = tuple_(*(literal(value, column.type) for value, column in zip(place, columns, strict=True)))
     here = tuple_(*columns)
     return here < there if descending else here > there
 
 
 def decode_cursor(text: str, *columns: ColumnElement[Any]) -> tuple[Any, ...]:
-    """The values in a cursor, one for each column and of its type. Raises InvalidInput."""
+    """The values in a cursor, one for each column and of its type.
+
+    Raises InvalidInput for a text that `encode_cursor` never returned for such columns.
+    """
     try:
         found = json.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except (ValueError, binascii.Error) as error:

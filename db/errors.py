@@ -1,4 +1,4 @@
-"""Which of the database's complaints mean that it is away, which that a value doesn't fit, and what it says itself."""
+"""Translates database errors to those of `core.errors`: an outage, a missing migration, a value that does not fit."""
 
 import re
 from typing import Final
@@ -9,17 +9,19 @@ from sqlalchemy import exc
 from core.errors import InvalidInput, RecoveryError, StoreUnavailable
 
 READ_ONLY: Final = "25006"
-"""A standby, a primary that became one, or default_transaction_read_only."""
+"""SQLSTATE of a write on a standby, on a demoted primary, or under default_transaction_read_only."""
 _ADVICE: Final = re.compile("|Is the server running .*")
 _BEFORE: Final = re.compile(r"^.*?connection (failed|is bad): ")
 _LOST: Final = ("08", "57P", READ_ONLY)
-"""By SQLSTATE (https://www.postgresql.org/docs/current/errcodes-appendix.html): the connection is of no more use."""
+"""SQLSTATEs (https://www.postgresql.org/docs/current/errcodes-appendix.html) after which a connection is unusable:
+connection exceptions, a server that shuts down, a read-only server.
+"""
 _UNFIT: Final = ("42P01", "42501", "3F000")
-"""No such table, no right to it, no such schema: the database isn't made for this release."""
+"""SQLSTATEs of a database that was not migrated for this release: no such table, no privilege on it, no such schema."""
 
 
 def is_connection_lost(error: BaseException) -> bool:
-    """Whether the connection should go, and all that were made before with it."""
+    """Whether the pool must drop this connection and every one that it made earlier: after a failover all are stale."""
     return isinstance(error, psycopg.Error) and (error.sqlstate or "").startswith(_LOST)
 
 
@@ -31,7 +33,10 @@ def is_outage(error: BaseException) -> bool:
 
 
 def translate_error(error: Exception) -> RecoveryError | None:
-    """The error of ours that says the same; None where a bug must stay visible as it is."""
+    """StoreUnavailable for an outage or a missing migration, InvalidInput for a value that PostgreSQL can't hold.
+
+    None for everything else, so that a bug surfaces as the error it is.
+    """
     if is_outage(error):
         return StoreUnavailable(f"The database cannot be used now: {server_message(error)}")
     if isinstance(error, exc.DBAPIError) and _sqlstate(error) in _UNFIT:
@@ -44,7 +49,10 @@ def translate_error(error: Exception) -> RecoveryError | None:
 
 
 def server_message(error: BaseException) -> str:
-    """The server's own message, or that of the way to it, on one line; nothing of the statement and its values."""
+    """The message of the server or of the failed connection, on one line.
+
+    Without the statement and its values, which may be personal data: the text goes into logs and answers.
+    """
     if isinstance(error, exc.TimeoutError):
         return "no connection of the pool became free in time"
     original = error.orig if isinstance(error, exc.DBAPIError) else error
@@ -53,7 +61,7 @@ def server_message(error: BaseException) -> str:
 
 
 def _without_advice(text: str) -> str:
-    """Each failed attempt once: of several hosts psycopg tells the last one first and then all."""
+    """Each failed attempt once: with several hosts, psycopg reports the last failure first and then lists all."""
     attempts = text.partition("All failures were:")[2] or text
     told = (_BEFORE.sub("", line).strip() for line in attempts.splitlines())
     return "; ".join(dict.fromkeys(line for line in told if not _ADVICE.fullmatch(line)))

@@ -1,4 +1,4 @@
-"""The tables as queries name them. `db.migrations` makes them; a test holds the two together."""
+"""The tables for queries. `db.migrations` creates them; a test compares the two."""
 
 from typing import Final
 

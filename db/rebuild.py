@@ -1,4 +1,4 @@
-"""Read model and attempt ledger out of the log alone: made anew, or compared with what is there."""
+"""Rebuilds the read model and the attempt ledger from the log alone, or compares the stored rows with the log."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Final
@@ -15,11 +15,11 @@ from db.session import Session
 BATCH: Final = 200
 """Recoveries per statement."""
 Progress = Callable[[int], None]
-"""Told how many recoveries are done so far."""
+"""Called with the number of recoveries done so far."""
 
 
 class Difference(Value):
-    """A column of the read model that is not what the log says. `column` is `row` where the whole row is missing."""
+    """A column of the read model that differs from the log. `column` is `row` where either side lacks the recovery."""
 
     recovery_id: str
     column: str
@@ -28,11 +28,12 @@ class Difference(Value):
 
 
 async def rebuild_read_model(session: Session, progress: Progress = lambda _: None) -> int:
-    """Makes read model and attempt ledger say what the log says; returns how many recoveries there are.
+    """Writes the read model and the attempt ledger anew from the log; returns the number of recoveries.
 
-    Writers wait until the transaction ends, readers see the old rows. `checked_at` is kept.
+    Writers wait until the caller's transaction ends, readers see the old rows until then. `checked_at` is kept.
     """
     await session.execute(text("SET LOCAL statement_timeout = 0"))
+    # Before the log is read: a row that a writer adds meanwhile would be missing from the rebuilt tables.
     await session.execute(text("LOCK TABLE recovery, network_attempt IN SHARE ROW EXCLUSIVE MODE"))
     await session.execute(delete(recovery).where(~_has_log()))
     await session.execute(delete(network_attempt))
@@ -48,7 +49,10 @@ async def rebuild_read_model(session: Session, progress: Progress = lambda _: No
 
 
 async def find_differences(session: Session) -> list[Difference]:
-    """Where the read model and the log disagree; empty when nowhere. For an exact answer no writer may be active."""
+    """The differences between read model and log; empty if there are none.
+
+    Exact only while no writer is active: the log is read after the list of recoveries.
+    """
     found = [_missing_log_difference(name) for name in await recoveries_without_log(session)]
     async for batch in _project_batches(session):
         found += await compare_rows(session, batch)
@@ -56,13 +60,13 @@ async def find_differences(session: Session) -> list[Difference]:
 
 
 async def compare_rows(session: Session, rebuilt: Sequence[Row]) -> list[Difference]:
-    """Where these rebuilt rows and the live ones of the same recoveries disagree."""
+    """The differences between these rebuilt rows and the stored ones of the same recoveries."""
     live = await _load_live_rows(session, [row["recovery_id"] for row in rebuilt])
     return [one for row in rebuilt for one in _row_differences(live.get(row["recovery_id"]), row)]
 
 
 async def recoveries_without_log(session: Session, recovery_id: str | None = None) -> list[str]:
-    """Recoveries of the read model (or the one of this name) of which the log knows nothing."""
+    """Ids of recoveries in the read model (or only this one) that have no first row in the log."""
     query = select(recovery.c.recovery_id).where(~_has_log()).order_by(recovery.c.recovery_id)
     if recovery_id is not None:
         query = query.where(recovery.c.recovery_id == recovery_id)
@@ -70,7 +74,10 @@ async def recoveries_without_log(session: Session, recovery_id: str | None = Non
 
 
 def project_history(rows: Sequence[Row]) -> dict[str, Any]:
-    """The row of the read model that follows from all rows of a recovery."""
+    """The row of the read model by column name, from all rows of one recovery in sequence order.
+
+    Raises KeyError, ValueError or TypeError for rows that no release wrote.
+    """
     return recoveries.project_recovery(fold_rows(rows), rows[0]["opened_on"], rows[-1]["recorded_at"])
 
 

@@ -1,4 +1,4 @@
-"""The log as activities use it: one transaction per transition, a repeat finds what is written."""
+"""The log as activities use it: one transaction per transition; a repeated write returns what is already there."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -13,70 +13,85 @@ from db.repositories import event_log, network_attempts, notices
 from db.session import Database, Session
 
 ReservationRule = Callable[[Sequence[LedgerEntry]], Event]
-"""Of the tries of a card, the row to write: the next charge, or what speaks against it."""
+"""From the attempts of a card that count, the event to write: `charge.requested`, or the reason for no charge."""
 
 
 class RecoveryLog(Protocol):
-    """Appends transitions and reads them back. Raises StoreUnavailable; then nothing was written."""
+    """Appends transitions and reads them back.
+
+    Every method raises StoreUnavailable. After a lost COMMIT the rows may be there all the same, so a write is repeated
+    with the same `before` until it returns.
+    """
 
     async def append_events(self, before: Recovery, events: Sequence[Event], now: datetime) -> tuple[Record, ...]:
-        """These events behind `before`, or, where something is written there already, that and nothing else."""
+        """Writes these events after `before` and returns their records, a closing row included.
+
+        Where rows exist after `before` already, returns those and writes nothing: an earlier execution committed them.
+        Raises InvalidInput for data that can't be stored, RecoveryError where the log ends before `before` does.
+        """
 
     async def reserve_attempt(
         self, before: Recovery, card: Credential, rules: NetworkRules, verdict: ReservationRule, now: datetime
     ) -> tuple[Record, ...]:
-        """What `verdict` says to this card's tries so far, as `append`; nobody else reserves a try of it meanwhile."""
+        """Writes the event that `verdict` makes of this card's attempts so far; returns and raises as `append_events`.
+
+        Reservations of one card run one after another, over all its invoices, so that two of them never pass a network
+        limit that has room for one.
+        """
 
     async def load_attempts(self, card: Credential, rules: NetworkRules, now: datetime) -> tuple[LedgerEntry, ...]:
-        """The tries of this card that count for the next one, oldest first."""
+        """The attempts of this card that count for the next one, oldest first."""
 
     async def load_since(self, before: Recovery) -> tuple[Record, ...]:
-        """What is written behind `before`."""
+        """The records written after `before`, in order; empty where there are none."""
 
     async def load_all(self, recovery_id: str) -> tuple[Record, ...]:
-        """The whole log of one recovery."""
+        """All records of one recovery, in order; empty where there are none."""
 
 
 class StoredRecoveryLog:
-    """The log in PostgreSQL."""
+    """The log in PostgreSQL. Notices for `audiences` are stored with the rows that they report."""
 
     def __init__(self, database: Database, audiences: frozenset[Audience] = frozenset()) -> None:
         self._database = database
         self._audiences = audiences
 
     async def append_events(self, before: Recovery, events: Sequence[Event], now: datetime) -> tuple[Record, ...]:
-        """These events behind `before`, or, where something is written there already, that and nothing else."""
+        """See `RecoveryLog.append_events`."""
         async with self._database.begin() as session:
             return await self._add_notices(session, before, await event_log.append_to_log(session, before, events, now))
 
     async def reserve_attempt(
         self, before: Recovery, card: Credential, rules: NetworkRules, verdict: ReservationRule, now: datetime
     ) -> tuple[Record, ...]:
-        """The card is locked before the recovery is, and nothing ever waits for a card while it holds a recovery."""
+        """See `RecoveryLog.reserve_attempt`."""
         async with self._database.begin() as session:
+            # Always the card before the recovery: a transaction that waited for a card while it held a recovery could
+            # deadlock with this one.
             await network_attempts.lock_card(session, card)
+            # Read after the lock is held: this statement sees what the previous holder committed.
             event = verdict(await network_attempts.load_attempts(session, card, rules, now))
             return await self._add_notices(
                 session, before, await event_log.append_to_log(session, before, (event,), now)
             )
 
     async def _add_notices(self, session: Session, before: Recovery, records: tuple[Record, ...]) -> tuple[Record, ...]:
-        """The rows; what others are to hear of them is kept in the same transaction."""
+        # In the transaction of the rows: a crash can't lose a notice, and a rollback leaves none behind.
         if self._audiences:
             await notices.add_notices(session, notices_of(before, records, self._audiences))
         return records
 
     async def load_attempts(self, card: Credential, rules: NetworkRules, now: datetime) -> tuple[LedgerEntry, ...]:
-        """The tries of this card that count for the next one, oldest first."""
+        """See `RecoveryLog.load_attempts`."""
         async with self._database.begin() as session:
             return await network_attempts.load_attempts(session, card, rules, now)
 
     async def load_since(self, before: Recovery) -> tuple[Record, ...]:
-        """What is written behind `before`."""
+        """See `RecoveryLog.load_since`."""
         async with self._database.begin() as session:
             return await event_log.load_records(session, before.recovery_id, first=before.sequence + 1)
 
     async def load_all(self, recovery_id: str) -> tuple[Record, ...]:
-        """The whole log of one recovery."""
+        """See `RecoveryLog.load_all`."""
         async with self._database.begin() as session:
             return await event_log.load_records(session, recovery_id)

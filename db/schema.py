@@ -1,4 +1,4 @@
-"""What the writer may do, put right by every `pri migrate`: the log is written and read, never changed."""
+"""Migrations and the writer's privileges, which every `pri migrate` sets anew: the log can be appended to and read."""
 
 import time
 from collections.abc import Iterator
@@ -26,13 +26,16 @@ WRITABLE_TABLES: Final = (
     "approval", "suppression", "signing_key",
     "recovery_figure", "recovery_touched",
 )  # fmt: skip
-"""Tables whose rows the writer may change."""
+"""Tables whose rows the writer may change and delete."""
 APPEND_ONLY_TABLES: Final = ("event_log", "operator_action")
-"""Tables that only grow."""
+"""Tables that the writer may only insert into and read."""
 
 
 def grant_writer_rights(connection: Connection, writer: str | None) -> None:
-    """Exactly the rights the writer needs, after taking away all others. Nothing for the owner itself or None."""
+    """Grants the writer's role exactly the privileges it needs and revokes all others.
+
+    Without effect where `writer` is None or the owner itself.
+    """
     if writer is None or writer == connection.exec_driver_sql("SELECT current_user").scalar_one():
         return
     _open_schema(connection, writer)
@@ -41,7 +44,7 @@ def grant_writer_rights(connection: Connection, writer: str | None) -> None:
 
 
 def _open_schema(connection: Connection, writer: str) -> None:
-    """Another schema than `public` (by the address's search_path) is closed to all but its owner."""
+    """Grants USAGE on a schema other than `public` (chosen by the address's search_path): only its owner has it."""
     query = "SELECT current_schema(), has_schema_privilege(%s, current_schema(), 'USAGE')"
     schema, usable = connection.exec_driver_sql(query, (writer,)).one()
     if not usable:
@@ -68,13 +71,17 @@ def _run_for_role(connection: Connection, statement: str, role: str) -> None:
 
 SCRIPTS: Final = Path(__file__).parent / "migrations"
 LOCK_WAIT_SECONDS: Final = 60
-"""How long one migrator waits for another."""
+"""How long one `pri migrate` waits for another."""
 LOCK_TIMEOUT: Final = "5s"
-"""How long a change waits for a table; it fails rather than queue up everybody behind it."""
+"""How long a migration waits for a table. It fails rather than block every query that queues behind it."""
 
 
 def upgrade_schema(owner_url: str, writer_role: str | None, revision: str = "head") -> None:
-    """Up to `revision`, with the writer's rights put right. Raises StoreUnavailable."""
+    """Migrates up to `revision`; at `head` it also sets the writer's privileges.
+
+    Raises StoreUnavailable if the database can't be reached, a migration fails, or another `pri migrate` runs for more
+    than 60 s; InvalidInput for an address that is none.
+    """
     with _exclusive_connection(owner_url) as connection:
         command.upgrade(_alembic_config(connection), revision)
         if revision == "head":
@@ -83,7 +90,10 @@ def upgrade_schema(owner_url: str, writer_role: str | None, revision: str = "hea
 
 
 def downgrade_schema(owner_url: str, revision: str, discard: bool = False) -> None:
-    """Down to `revision`. Raises Refused where rows of the event log would go, unless told to `discard` them."""
+    """Migrates down to `revision`. Raises as `upgrade_schema`.
+
+    Raises CommandRefused where rows of the event log would be deleted, unless `discard` allows that.
+    """
     with _exclusive_connection(owner_url) as connection:
         if revision == "base" and not discard and _holds_events(connection):
             raise CommandRefused("event_log", "The event log holds rows; a downgrade to base would delete them.")
@@ -92,7 +102,7 @@ def downgrade_schema(owner_url: str, revision: str, discard: bool = False) -> No
 
 
 async def is_at_head(engine: AsyncEngine) -> bool:
-    """Whether every migration of this release has run. Raises StoreUnavailable."""
+    """Whether the database is at the newest migration of this release. Raises StoreUnavailable."""
     try:
         async with engine.connect() as connection:
             if not (await connection.execute(text("SELECT to_regclass('alembic_version')"))).scalar_one():
@@ -107,7 +117,7 @@ async def is_at_head(engine: AsyncEngine) -> bool:
 
 @cache
 def head_revision() -> str:
-    """The newest migration of this release."""
+    """The revision id of this release's newest migration."""
     return str(ScriptDirectory(str(SCRIPTS)).get_current_head())
 
 
@@ -119,7 +129,7 @@ def _alembic_config(connection: Connection) -> Config:
 
 @contextmanager
 def _exclusive_connection(owner_url: str) -> Iterator[Connection]:
-    """A connection of the owner, while another one holds the migrators' lock."""
+    """A connection of the owner to migrate over, while a second one holds the lock that excludes other migrations."""
     engine = _owner_engine(owner_url)
     try:
         with engine.connect() as turn, engine.connect() as connection:
@@ -139,10 +149,13 @@ def _owner_engine(owner_url: str) -> Engine:
 
 
 def _take_migration_lock(turn: Connection) -> None:
-    """The lock belongs to a transaction that does nothing else and stays open for all migrations: behind a pooler a
-    session's lock would stay with a server's connection that others get next. Whoever waits holds no connection of the
-    pooler meanwhile, or none might be left for the one whose turn it is.
+    """Takes the lock that excludes other migrations; raises StoreUnavailable after LOCK_WAIT_SECONDS.
+
+    It is a transaction's lock, in a transaction that stays open for all migrations and does nothing else: behind a
+    pooler, a session's lock would stay with a server connection that another client gets next.
     """
+    # Polled with a rollback in between, so that whoever waits occupies no connection of the pooler: otherwise none
+    # might be left for the one that migrates.
     deadline = time.monotonic() + LOCK_WAIT_SECONDS
     while time.monotonic() < deadline:
         apply_settings(turn, {"idle_in_transaction_session_timeout": "0"})
@@ -170,7 +183,10 @@ _MAY_WRITE: Final = text(
 
 
 async def find_write_obstacle(session: Session) -> str | None:
-    """What keeps rows from being written, or None. Tables that are missing are not looked at here."""
+    """Why rows can't be written (standby, read-only, no privilege) as a sentence; None if they can.
+
+    Missing tables are no obstacle here: `is_at_head` reports them.
+    """
     standby, read_only, role = (await session.execute(_SERVER_STATE)).one()
     if standby:
         return "the server is a standby in recovery: it can be read, not written"

@@ -1,4 +1,4 @@
-"""The way to PostgreSQL: one `Database` per process, one transaction per `begin`, committed by whoever opened it."""
+"""Access to PostgreSQL: one `Database` per process, one transaction per `begin`, committed by whoever opened it."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,17 +12,17 @@ from db.connections import CONNECT_SECONDS, Connector, watch_connections
 from db.errors import translate_error
 
 Session = AsyncConnection
-"""An open transaction. Plain Core, no identity map: what is read is what is stored."""
+"""An open transaction. SQLAlchemy Core without an ORM: what is read is what is stored."""
 
 DRIVER: Final = "postgresql+psycopg://"
 IDLE_SECONDS: Final = 30
-"""A worker that hangs inside a transaction loses it, and with it its locks."""
+"""A process that is idle inside a transaction for so long loses it, and with it its locks."""
 
 
 class Database:
-    """A pool of connections. All failures to reach the server surface as StoreUnavailable.
+    """A pool of connections. Connects at the first use, not here.
 
-    Raises InvalidInput for an address that is none.
+    Raises InvalidInput for an address that can't be parsed. `statement_timeout` holds for each statement.
     """
 
     def __init__(
@@ -46,8 +46,9 @@ class Database:
     async def begin(self) -> AsyncIterator[Session]:
         """One transaction: committed at the end of the block, rolled back by any error.
 
-        Raises StoreUnavailable (after a lost COMMIT it may still have been written: repeat what is idempotent) and
-        InvalidInput for a value that PostgreSQL can't hold.
+        Raises StoreUnavailable where the database can't be reached, is read-only or lacks a migration (after a lost
+        COMMIT the rows may be written all the same: repeat only what is idempotent), and InvalidInput for a value that
+        PostgreSQL can't hold. Other errors pass unchanged.
         """
         try:
             async with self.engine.begin() as session:
@@ -63,7 +64,7 @@ class Database:
 
 
 def _session_defaults(statement_timeout: timedelta) -> dict[str, str]:
-    """Limits of each session; an address may set others in its `options`."""
+    """Time limits of each session, in milliseconds; an address may set others in its `options`."""
     return {
         "statement_timeout": str(int(statement_timeout.total_seconds() * 1000)),
         "idle_in_transaction_session_timeout": str(IDLE_SECONDS * 1000),

@@ -1,4 +1,4 @@
-"""Delivers provider events to recoveries. Events from a test clock or a fast clock are moved to their arrival."""
+"""Delivers provider events to recoveries. Times of a test clock, or of a clock that runs ahead, are shifted."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -24,13 +24,14 @@ from intake.recoveries import Recoveries
 from intake.recovery_store import OpenInvoice, RecoveryStore
 
 MOST_CLOCK_SKEW: Final = timedelta(minutes=5)
-"""How far a provider's clock may run ahead; within that its own order of events is worth more than ours."""
+"""How far a provider's clock may run ahead. Up to that its times are kept, because they hold its order of events."""
 
 
 def shift_to_arrival(event: ProviderEvent, now: datetime) -> ProviderEvent:
-    """The event with its times moved to our time line, all by as much, where its own line is another.
+    """The event with `occurred_at` set to `now`, and its other times shifted by the same length.
 
-    So a delay counts from the arrival, and no recovery sleeps until next year or opens behind its own window.
+    Only for events of a provider's test clock and events more than five minutes in the future; others are returned
+    unchanged. Delays then count from the arrival: no recovery sleeps until next year or opens after its own window.
     """
     if not event.simulated and event.occurred_at <= now + MOST_CLOCK_SKEW:
         return event
@@ -61,15 +62,17 @@ INVOICE_KINDS: Final = OPENING_KINDS | {
     EventKind.DISPUTE_INQUIRY,
     EventKind.WAKE,
 }
-"""Kinds that mean nothing without an invoice."""
+"""Kinds that concern one invoice and have no effect without it."""
 CUSTOMER_KINDS: Final = frozenset({EventKind.METHOD_UPDATED, EventKind.SUBSCRIPTION_ENDED, EventKind.CUSTOMER_DELETED})
 """Kinds that concern every recovery of the customer."""
 INVOICE_AND_CUSTOMER_KINDS: Final = frozenset({EventKind.DISPUTE_OPENED, EventKind.FRAUD_WARNING})
-"""A disputed or suspected payment speaks for its invoice, and against charging this customer at all."""
+"""Kinds that concern one invoice and every other recovery of its customer: after a dispute or a fraud warning none of
+them is charged as before.
+"""
 
 SHIPPED_SCOPE_RULES: Final = ScopeRules()
 ResolvePayment: TypeAlias = Callable[[ProviderEvent], Awaitable[ProviderEvent]]
-"""Asks the provider whose payment it is. Raises ProviderUnavailable."""
+"""Reads at the provider which invoice and customer an event's payment belongs to. Raises ProviderUnavailable."""
 
 
 class DeliveryStatus(StrEnum):
@@ -78,11 +81,11 @@ class DeliveryStatus(StrEnum):
     ACCEPTED = "accepted"
     IGNORED = "ignored"
     DEFERRED = "deferred"
-    """It can't be decided here and now; the row must stay for the relay."""
+    """It can't be delivered now; the row stays undelivered for the relay."""
 
 
 class Delivery(Value):
-    """The end of one delivery; `reason` is given for all that wasn't accepted."""
+    """Result of one delivery, with a `reason` for people unless it was accepted."""
 
     status: DeliveryStatus
     reason: str | None = None
@@ -90,9 +93,9 @@ class Delivery(Value):
 
 
 def ignore_without_effect(event: ProviderEvent, scope: ScopeRules, now: datetime) -> Delivery | None:
-    """The verdict on an event that concerns no recovery whatever, or whose invoice its own body puts out of scope.
+    """IGNORED with its reason for an event without effect on any recovery or with an invoice out of the policy's scope.
 
-    None where it must be delivered.
+    None for an event that must be delivered. Decided from the event alone, without database or provider.
     """
     if opens_recovery(event) and (rule := find_scope_rule(event.terms, scope, now)):
         return _ignored_delivery(describe_scope_rule(rule))
@@ -114,13 +117,13 @@ def ignore_without_effect(event: ProviderEvent, scope: ScopeRules, now: datetime
 
 
 def _concerns_customer(event: ProviderEvent) -> bool:
-    """Whether it concerns more than the one invoice: a subscription whose collection goes on wakes all of its own."""
+    """Whether it concerns more than one invoice. A resumed subscription wakes the recoveries of all its invoices."""
     of_subscription = event.kind is EventKind.WAKE and event.subscription_id and event.invoice_id is None
     return bool(of_subscription) or event.kind not in INVOICE_KINDS
 
 
 def apply_write_off_rule(event: ProviderEvent, scope: ScopeRules) -> ProviderEvent:
-    """A write-off that the policy doesn't take for the end is a reason to look, no more."""
+    """The event; a write-off becomes WAKE, a reason to read the invoice, if the policy does not end on write-offs."""
     if event.kind is EventKind.INVOICE_UNCOLLECTIBLE and scope.uncollectible is UncollectibleHandling.WAIT:
         return event.model_copy(update={"kind": EventKind.WAKE})
     return event
@@ -139,9 +142,10 @@ async def deliver_event(
     resolve: ResolvePayment | None = None,
     scope: ScopeRules = SHIPPED_SCOPE_RULES,
 ) -> Delivery:
-    """Deliver the event to the recoveries it concerns. Without `resolve`, one that needs a provider read is DEFERRED.
+    """Delivers the event to the recoveries that it concerns, and returns the most urgent of their results.
 
-    Raises EngineUnavailable, StoreUnavailable, ProviderUnavailable: nothing is lost, try again later.
+    Without `resolve`, an event that needs a read at the provider is DEFERRED. Repeating a delivery is safe: a recovery
+    acts once on the same event. Raises EngineUnavailable, StoreUnavailable, ProviderUnavailable: deliver again later.
     """
     event = apply_write_off_rule(event, scope)
     return ignore_without_effect(event, scope, now) or await _EventDelivery(
@@ -159,6 +163,7 @@ class _EventDelivery:
     async def deliver_event(self, event: ProviderEvent) -> Delivery:
         if self._has_target(event):
             return await self._deliver_by_kind(event)
+        # Our own tables first: most payments are charges of ours, and a read at the provider costs a call.
         found = await self.store.resolve_owner(event) or (await self.resolve(event) if self.resolve else None)
         if found is None:
             return Delivery(status=DeliveryStatus.DEFERRED, reason="only the provider knows whose payment this is")
@@ -167,7 +172,7 @@ class _EventDelivery:
         return await self._deliver_by_kind(found)
 
     def _has_target(self, event: ProviderEvent) -> bool:
-        """Whether it is known whom the event concerns."""
+        """Whether the event names the invoice, or the customer, that it concerns."""
         return bool(event.invoice_id or (event.customer_id and _concerns_customer(event)))
 
     async def _deliver_by_kind(self, event: ProviderEvent) -> Delivery:
@@ -185,8 +190,10 @@ class _EventDelivery:
         return [aim for aim in aims if aim.subscription_id and aim.subscription_id == event.subscription_id]
 
     async def _start_recovery(self, event: ProviderEvent, invoice_id: str) -> Delivery:
-        """Start or signal the recovery, unless its log is closed: after its retention Temporal would start it again."""
+        """Starts or signals the recovery; for a closed one the event is late."""
         name = recovery_id(event.provider, invoice_id)
+        # The log decides, not Temporal: once a closed workflow's retention is over, Temporal would start a second
+        # recovery of the same invoice.
         stored = await self.store.load_recovery(name)
         if stored and stored.stage.is_final:
             return await self._append_late(event, invoice_id)
@@ -205,7 +212,7 @@ class _EventDelivery:
         return _accepted_delivery(name)
 
     async def _deliver_without_run(self, event: ProviderEvent, invoice_id: str) -> Delivery:
-        """Deliver to a recovery without a run: closed, run lost, not begun yet, or never existing."""
+        """Delivers to a recovery without a run: closed, lost run, not started yet, or non-existent."""
         stored = await self.store.load_recovery(recovery_id(event.provider, invoice_id))
         if stored and stored.stage.is_final:
             return await self._append_late(event, invoice_id)
@@ -213,6 +220,8 @@ class _EventDelivery:
             return await self._restart_and_send(
                 event, invoice_id, self.recoveries.ensure_running(event.provider, invoice_id)
             )
+        # Events can overtake each other: the failure may be stored and not delivered yet. It starts the recovery first,
+        # or this event would be ignored.
         if opening := await self.store.find_opening_failure(event.provider, invoice_id):
             return await self._restart_and_send(event, invoice_id, self.recoveries.start_recovery(opening))
         return _ignored_delivery("no recovery for this invoice")
@@ -231,7 +240,7 @@ class _EventDelivery:
         return _accepted_delivery(name)
 
     async def _append_late(self, event: ProviderEvent, invoice_id: str) -> Delivery:
-        """Append `event.late` and the like to a completed recovery; DEFERRED if its log has no end."""
+        """Appends `event.late` or a late payment to a closed recovery; DEFERRED if its log has no end."""
         name = recovery_id(event.provider, invoice_id)
         stored = await self.store.load_recovery(name)
         if stored is None or not stored.stage.is_final:
@@ -251,9 +260,10 @@ def _ignored_delivery(reason: str, name: str | None = None) -> Delivery:
 
 
 def _most_urgent(answers: Iterable[Delivery]) -> Delivery | None:
-    """One result for all recoveries that an event concerns: DEFERRED before ACCEPTED before IGNORED.
+    """One result for all recoveries that an event concerns: DEFERRED before ACCEPTED before IGNORED; None without any.
 
-    Of equal results the first stands, which is that of the event's own invoice.
+    Of equal results the first one counts, which is that of the event's own invoice.
     """
+    # DEFERRED wins, so that the row stays: the next delivery reaches the missing recovery, and the others ignore it.
     order = (DeliveryStatus.DEFERRED, DeliveryStatus.ACCEPTED, DeliveryStatus.IGNORED)
     return min(answers, key=lambda answer: order.index(answer.status), default=None)

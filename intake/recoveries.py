@@ -1,4 +1,4 @@
-"""How the intake and the API reach running recoveries. `workflows.handles` does it by Temporal; tests by a list."""
+"""The interface by which intake and API reach running recoveries. `workflows.handles` implements it with Temporal."""
 
 from datetime import timedelta
 from typing import Protocol
@@ -9,32 +9,38 @@ from core.payments import ProviderEvent
 
 
 class Recoveries(Protocol):
-    """The running recoveries, by their ids."""
+    """The workflows of recoveries, addressed by recovery id."""
 
     async def start_recovery(self, event: ProviderEvent) -> None:
-        """Start the recovery of the event's invoice, or join the running one; the event reaches it either way.
+        """Starts the recovery of the event's invoice or signals the running one; the event reaches it either way.
 
-        Raises RunClosed where the recovery has completed, EngineUnavailable where Temporal is away.
+        Raises RunClosed if the recovery's workflow has completed, EngineUnavailable if Temporal can't be reached.
         """
 
     async def ensure_running(self, provider: str, invoice_id: str) -> bool:
-        """Start a run for a recovery whose run failed or was terminated; False where one is running.
+        """Starts a run for a recovery whose run failed or was terminated; False if one is running.
 
-        Raises RunClosed, EngineUnavailable.
+        Raises RunClosed if its workflow has completed, EngineUnavailable if Temporal can't be reached.
         """
 
     async def send_event(self, recovery_id: str, event: ProviderEvent) -> None:
-        """Hand an event to a running recovery. Raises NotFound where none runs, EngineUnavailable."""
+        """Signals an event to a running recovery.
+
+        Raises NotFound if none is running, EngineUnavailable if Temporal can't be reached.
+        """
 
     async def submit_command(self, recovery_id: str, command: Command, patience: timedelta) -> RecoveryStatus | None:
-        """Put an operator command to a recovery and wait for its effect, for a retry until the attempt has begun.
+        """Submits an operator command and waits for its effect; for a retry, until the attempt has begun.
 
-        None where no worker answered in time and the command is stored as a signal.
-        Raises Refused, NotFound, EngineUnavailable.
+        None if no worker answered within `patience`: the command is left as a signal and handled later. Raises
+        CommandRefused with the recovery's reason, NotFound if none is running, EngineUnavailable.
         """
 
     async def is_polled(self, provider: str) -> bool:
-        """Whether a worker asks for this provider's calls. Raises EngineUnavailable."""
+        """Whether a worker polls this provider's task queue. Raises EngineUnavailable."""
 
     async def trigger_relay(self) -> None:
-        """Have the relay pass over the inbox now instead of at its next turn. Raises NotFound, EngineUnavailable."""
+        """Starts a pass of the relay now instead of at its next scheduled time.
+
+        Raises NotFound if the schedule does not exist, EngineUnavailable.
+        """

@@ -1,4 +1,4 @@
-"""What our own tables say about invoices, customers and payments: the intake's memory."""
+"""Look-ups of recoveries by invoice, customer and payment in our own tables, and the write of late events."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -28,20 +28,20 @@ class OpenInvoice:
 
 
 class RecoveryStore:
-    """Reads each in a transaction of its own; `append_late` is the only thing that is written."""
+    """Each method is one transaction and raises StoreUnavailable. Only `append_late` writes."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def load_recovery(self, recovery_id: str) -> Recovery | None:
-        """The recovery as its log says; None without a log."""
+        """The recovery's state, folded from its log; None if it has no log."""
         async with self._database.begin() as session:
             return await event_log.load_recovery(session, recovery_id)
 
     async def find_opening_failure(self, provider: str, invoice_id: str) -> ProviderEvent | None:
-        """The first failure of this invoice in the inbox: how its recovery starts, or will.
+        """The first failure of this invoice in the inbox, with which its recovery starts; None if there is none.
 
-        One that was ignored (out of scope, old news) starts none, whatever comes after it.
+        An ignored failure (out of scope, older than what is known) does not count.
         """
         async with self._database.begin() as session:
             stored = await inbox.webhooks_of_invoice(session, provider, invoice_id)
@@ -49,7 +49,7 @@ class RecoveryStore:
         return next((event for event in taken if opens_recovery(event)), None)
 
     async def open_invoices(self, event: ProviderEvent, now: datetime) -> list[OpenInvoice]:
-        """Every recovery of the event's customer that is open or about to start, each once."""
+        """Every recovery of the event's customer that is open or about to start, each once; none without a customer."""
         if event.customer_id is None:
             return []
         async with self._database.begin() as session:
@@ -62,7 +62,7 @@ class RecoveryStore:
         return list({aim.invoice_id: aim for aim in reversed(aims)}.values())[::-1]
 
     async def resolve_owner(self, event: ProviderEvent) -> ProviderEvent | None:
-        """The event with the invoice and customer of the payment it names; None for a payment we never saw."""
+        """The event with the invoice and customer of the payment that it names; None for a payment of no recovery."""
         named = (event.payment_id, event.charge_id)
         async with self._database.begin() as session:
             found = await recoveries.recoveries_by_charge(session, event.provider, [one for one in named if one])
@@ -72,13 +72,14 @@ class RecoveryStore:
         return event.model_copy(update=owner)
 
     async def append_late(self, invoice_id: str, event: ProviderEvent, now: datetime) -> bool:
-        """Keep the event behind the end of its recovery; False, and nothing written, where it is no news.
+        """Writes the event after the end of its recovery, with its notices.
 
-        Whether it is, and how much money it brings, is judged by what stands in the log when its turn has come:
-        providers tell of one payment in several events at once.
+        False, with nothing written, if the recovery has not ended or the event changes nothing.
         """
         name = recovery_id(event.provider, invoice_id)
         async with self._database.begin() as session:
+            # Locked before the log is read: providers report one payment in several events at once, and its amount must
+            # be counted by the first of them only.
             await event_log.lock_recovery(session, name)
             recovery = await event_log.load_recovery(session, name)
             if recovery is None or not recovery.stage.is_final or not react_to_event(recovery, event):
@@ -91,5 +92,6 @@ class RecoveryStore:
 
 
 ALL_AUDIENCES: Final = frozenset(Audience)
-"""Only the worker knows for sure who listens: the API may run without these settings. What nobody hears is let go by
-the pass that hands over, and forgotten in time."""
+"""Notices are stored for every audience, since only the worker has the settings of the channels. Those of an audience
+without a channel are dropped by the scheduled pass that sends notices.
+"""

@@ -1,4 +1,4 @@
-"""The relay: delivers inbox rows that could not be delivered at once, and restarts lost runs."""
+"""The relay: delivers webhooks that could not be delivered at once, and ensures that open recoveries are running."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -23,7 +23,10 @@ from providers.base import Gateway
 
 
 async def report_idle_queues(db: Database, recoveries: Recoveries, providers: Iterable[str], now: datetime) -> None:
-    """Tell operators, once a day and queue, of these providers' queues that nobody polls."""
+    """Stores a notice for operators, once per day and queue, for each of these providers whose queue nobody polls.
+
+    Raises StoreUnavailable.
+    """
     idle = [provider for provider in sorted(set(providers)) if not await _is_polled(recoveries, provider)]
     if idle:
         async with db.begin() as session:
@@ -31,7 +34,7 @@ async def report_idle_queues(db: Database, recoveries: Recoveries, providers: It
 
 
 async def _is_polled(recoveries: Recoveries, provider: str) -> bool:
-    """Of a queue that can't be asked for, nothing bad is said."""
+    """Whether a worker polls the provider's queue; True if Temporal can't be asked, so that no false notice is sent."""
     try:
         return await recoveries.is_polled(provider)
     except EngineUnavailable:
@@ -50,15 +53,15 @@ def _idle_queue_notice(provider: str, now: datetime) -> Notice:
 
 
 MOST_TRIES: Final = 10
-"""After so many a row that is itself to blame ends as ignored, with its error as reason: about twenty minutes."""
+"""Tries (about twenty minutes) after which a row that fails by itself ends as ignored, with its error as reason."""
 MOST_TRIES_OF_AN_OUTAGE: Final = 900
-"""An outage is not the row's fault: three days, as long as providers repeat a webhook."""
+"""Tries during an outage, which is not the row's fault: three days, as long as providers repeat a webhook."""
 ROW_SECONDS: Final = 15
-"""For one delivery; shorter than the database lets a transaction idle."""
+"""Time limit for one delivery; below the database's limit for an idle transaction (`db.session.IDLE_SECONDS`)."""
 OVERDUE_GRACE: Final = timedelta(minutes=2)
-"""How far behind its time a recovery may be before its run is looked after."""
+"""How far overdue a recovery may be before the relay ensures that it is running."""
 MOST_REVIVED: Final = 20
-"""Recoveries whose runs are looked after in one pass, of each sort."""
+"""Limit per pass for overdue recoveries, and for those not checked for the longest time."""
 
 
 async def run_relay(
@@ -69,9 +72,9 @@ async def run_relay(
     limit: int,
     scope: ScopeRules = SHIPPED_SCOPE_RULES,
 ) -> RelayReport:
-    """One pass: deliver up to `limit` rows that are due, then give recoveries without a run a new one.
+    """One pass: delivers up to `limit` rows that are due, then starts a new run for open recoveries without one.
 
-    Any number of passes may run at once. Raises StoreUnavailable; Temporal being away ends the pass early.
+    Any number of passes may run at once. Raises StoreUnavailable. If Temporal can't be reached, the pass ends early.
     """
     delivered = await _RelayPass(db, recoveries, gateways, now, scope).deliver_all(limit)
     revived = await ensure_runs(db, recoveries, now, min(limit, MOST_REVIVED))
@@ -89,7 +92,7 @@ class _RelayPass:
     scope: ScopeRules
 
     async def deliver_all(self, limit: int) -> int:
-        """Deliver due rows; returns how many were concluded."""
+        """Delivers up to `limit` due rows; returns how many were concluded."""
         done = 0
         for _ in range(limit):
             verdict = await self._deliver_next()
@@ -99,10 +102,11 @@ class _RelayPass:
         return done
 
     async def _deliver_next(self) -> bool | None:
-        """Deliver the next due row: True if it was concluded; None if none is due, or Temporal or the store is away.
+        """Delivers the next due row: True if it was concluded, False if it was put off.
 
-        One transaction per row: its lock keeps other passes away, and a crash leaves the row unchanged.
+        None if no row is due, or Temporal or the database can't be reached, so that the pass should end.
         """
+        # One transaction per row: its lock keeps other passes away, and a crash leaves the row as it was.
         async with self.db.begin() as session:
             rows = await inbox.lock_undelivered(session, 1, self.now)
             if not rows:
@@ -133,7 +137,10 @@ class _RelayPass:
         return True
 
     async def _put_off_or_give_up(self, session: Session, row: StoredWebhook, why: str, most: int) -> bool:
-        """Schedule another attempt (False), or give up (True): the row stays, ignored, with the error as reason."""
+        """Schedules another try (False), or gives up (True): the row ends as ignored, with the error as reason.
+
+        A row that is given up becomes a notice to the operators in the same transaction.
+        """
         if row.tries + 1 < most:
             await _retry_later(session, row, self.now, why)
             return False
@@ -149,7 +156,7 @@ class _RelayPass:
 
 
 async def record_delivery(session: Session, provider: str, event_id: str, verdict: Delivery, now: datetime) -> None:
-    """Store the result of a delivery; not for a deferred one, which has not ended."""
+    """Stores the result of a delivery, ACCEPTED or IGNORED. Raises ValueError for DEFERRED, which is no end."""
     outcome = WebhookOutcome(verdict.status.value)
     await inbox.conclude_delivery(
         session, provider, event_id, outcome, now, reason=verdict.reason, recovery_id=verdict.recovery_id
@@ -157,7 +164,11 @@ async def record_delivery(session: Session, provider: str, event_id: str, verdic
 
 
 async def ensure_runs(db: Database, recoveries: Recoveries, now: datetime, limit: int) -> int:
-    """Give open recoveries without a run a new one: those behind their time, and those not looked after for longest."""
+    """Starts a new run for open recoveries without one; returns how many were started.
+
+    Checks up to `limit` overdue recoveries and up to `limit` that were not checked for the longest time. Ends early if
+    Temporal can't be reached. Raises StoreUnavailable.
+    """
     async with db.begin() as session:
         overdue = await read_model.overdue_recoveries(session, now, OVERDUE_GRACE, limit)
         rows = overdue + await read_model.least_recently_checked(session, limit)
@@ -179,13 +190,13 @@ async def _ensure_running(recoveries: Recoveries, row: Mapping[str, Any]) -> boo
     try:
         return await recoveries.ensure_running(row["provider"], row["invoice_id"])
     except RunClosed:
-        # It may have ended since the row was read; if its log never ends, an operator has to look.
+        # It may have ended since the row was read. If the log of a completed run has no end, an operator must look.
         structlog.get_logger("relay").warning("an open recovery's run has completed", recovery_id=row["recovery_id"])
         return False
 
 
 def _payment_resolver(gateway: Gateway | None) -> ResolvePayment | None:
-    """Without an API key nobody can be asked; the row is deferred until it is given up with that reason."""
+    """The gateway's look-up; None without one (no API key): the row is then deferred and given up in the end."""
     return gateway.resolve_event if gateway else None
 
 
@@ -203,5 +214,5 @@ def _log_fields(row: StoredWebhook) -> dict[str, str | None]:
 
 
 def _safe_reason(error: Exception) -> str:
-    """A sentence of ours as it is; of a stranger only the kind, since its text may hold anything."""
+    """The text of an error of ours; for others only the type, since their text may hold personal data."""
     return str(error) if isinstance(error, RecoveryError) else type(error).__name__

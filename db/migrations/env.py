@@ -1,4 +1,4 @@
-"""Alembic's entry: runs over the connection that `db.schema` opened and locked, never over one of its own."""
+"""Alembic's entry point: migrates over the connection that `db.schema` opened under its lock, never over its own."""
 
 from alembic import context
 

@@ -1,4 +1,4 @@
-"""Cards as people look for them: those tried last, and one by the beginning of its fingerprint."""
+"""Search for cards: those charged last, and a card by the beginning of its fingerprint."""
 
 from datetime import datetime
 from typing import Final
@@ -14,7 +14,7 @@ CARD_ORDER: Final = (table.c.at, table.c.recovery_id, table.c.key)
 
 
 class CardTry(Value):
-    """A card of a provider, with its newest try (which may be one that was held back). Amount in minor units."""
+    """A card of a provider with its newest attempt, which a rule may have forbidden. Amount in minor units."""
 
     provider: str
     fingerprint: str
@@ -30,7 +30,7 @@ class CardTry(Value):
 
 
 class CardPage(Value):
-    """Some cards, the one tried last first, and how to ask for the ones behind them (None: there are none)."""
+    """One page of cards, the one charged last first. `next_cursor` is None on the last page."""
 
     items: tuple[CardTry, ...]
     next_cursor: str | None
@@ -43,7 +43,10 @@ async def search_cards(
     limit: int = 50,
     cursor: str | None = None,
 ) -> CardPage:
-    """One page; `q` is the beginning of a fingerprint. Raises InvalidInput for a cursor that this never gave."""
+    """One page of cards; `q` is the beginning of a fingerprint.
+
+    Raises InvalidInput for a cursor that this function did not return.
+    """
     query = select(*(table.c[name] for name in CardTry.model_fields)).where(*_newest_of_card())
     if q:
         query = query.where(table.c.fingerprint.startswith(q, autoescape=True))
@@ -59,7 +62,9 @@ async def search_cards(
 
 
 def _newest_of_card() -> tuple[ColumnElement[bool], ...]:
-    """Tries that no later one of the same card follows: a walk along the newest, with a look aside for each."""
+    """Conditions for the newest attempt of each card."""
+    # NOT EXISTS instead of DISTINCT ON: PostgreSQL walks the newest attempts by index, checks each, and stops when the
+    # page is full, instead of sorting all attempts.
     later = table.alias("later")
     same = (later.c.provider == table.c.provider, later.c.fingerprint == table.c.fingerprint)
     after = tuple_(later.c.at, later.c.recovery_id, later.c.key) > tuple_(*CARD_ORDER)

@@ -1,4 +1,4 @@
-"""What scheduled retries came to, counted over the whole log: the raw material of the adaptive strategy."""
+"""Outcomes of charges, counted over the log: for the adaptive strategy, and for the health of providers."""
 
 from datetime import date, datetime
 from typing import Final
@@ -10,9 +10,10 @@ from core.strategies.experience import RetryCell
 from db.session import Session
 
 COUNT_SECONDS: Final = 60
-"""A count over months may take longer than other statements; nobody waits for it."""
+"""Time limit for the count. It may take longer than other statements, since no request waits for it."""
 
-# One row of the log per retry, joined with what stands beside it in the same recovery; all by the unique index.
+# One row of the log per scheduled charge, joined with its answer, its failure and its plan in the same recovery. The
+# laterals carry opened_on, so that each is one look-up by the unique index in one partition.
 RETRIES_QUERY: Final = text("""
     SELECT cause, retry, hour_of_week, delay_hours, count(*) AS tried, count(*) FILTER (WHERE won) AS won
     FROM (
@@ -52,13 +53,16 @@ RETRIES_QUERY: Final = text("""
 
 
 async def count_retries(session: Session, since: date) -> list[RetryCell]:
-    """Every kind of scheduled retry with a definite answer, of recoveries opened on or after that day."""
+    """Scheduled charges with a definite answer, of recoveries opened on or after `since`, counted per cell.
+
+    A cell is one cause, retry number, hour of the week (0 is Monday 00:00 UTC) and delay in whole hours.
+    """
     await session.execute(text(f"SET LOCAL statement_timeout = '{COUNT_SECONDS}s'"))
     found = await session.execute(RETRIES_QUERY, {"since": since})
     return [RetryCell(*row) for row in found.all()]
 
 
-# The request stands in the same recovery, a row or two before its answer; recoveries are found by the day they opened.
+# The request is a row or two before its answer. opened_on confines the look-up to the answer's own partition.
 ANSWERS_QUERY: Final = text("""
     SELECT answer.provider,
            count(*) FILTER (WHERE answer.type = 'charge.succeeded') AS succeeded,
@@ -81,24 +85,24 @@ ANSWERS_QUERY: Final = text("""
 
 
 class ProviderHealth(Value):
-    """A provider's answers to our charges in some time."""
+    """A provider's answers to our charges in a period."""
 
     provider: str
     succeeded: int
     declined: int
     unknown: int
-    """Time-outs, lost connections, errors of the provider: no definite answer."""
+    """No definite answer: time-outs, lost connections, errors of the provider."""
     median_seconds: float | None
-    """From the request's row to that of the definite answer; None where there was none."""
+    """Median time from the request's row to that of a definite answer; None if there was none."""
 
     @property
     def unknown_rate(self) -> float:
-        """The share of charges without a definite answer."""
+        """Share (0 to 1) of charges without a definite answer."""
         return self.unknown / (self.succeeded + self.declined + self.unknown)
 
 
 async def load_provider_health(session: Session, since: datetime, until: datetime) -> list[ProviderHealth]:
-    """Answers written in [since, until), by provider; one without any is left out."""
+    """Answers written in [since, until) by provider, in order of name; providers without answers are left out."""
     rows = (await session.execute(ANSWERS_QUERY, {"since": since, "until": until})).mappings()
     return [
         ProviderHealth(

@@ -1,4 +1,4 @@
-"""What a customer's earlier recoveries came to: the raw material of segmentation."""
+"""Outcomes of a customer's other recoveries, as input of segmentation."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -14,30 +14,29 @@ from db.models import recovery as table
 from db.session import Session
 
 LOST_STATES: Final = (State.EXHAUSTED.value, State.BLOCKED.value)
-"""Endings without the money. A canceled recovery says nothing about the customer."""
+"""Final states that count as the customer's failure. A canceled recovery says nothing about the customer."""
 
 
 class CustomerHistory(Value):
     """Counts of a customer's other recoveries; zeros where there are none."""
 
     successes: int = 0
-    """Ended with the invoice paid."""
+    """Recoveries that ended with the invoice paid."""
     failures: int = 0
-    """Ended `exhausted` or `blocked`; what was canceled, out of scope among it, is no failure."""
+    """Recoveries that ended `exhausted` or `blocked`; canceled ones, also out of scope, are no failures."""
     open_recoveries: int = 0
     by_cause: Mapping[Cause, PaymentTally] = {}
-    """Successes and failures by the cause that a recovery was last classified as."""
+    """Successes and failures by the cause of a recovery's latest classification."""
     recovered_amounts: Mapping[str, int] = {}
-    """What came of them and stayed, parts and late payments among it: minor units per currency, as the provider
-    spells it."""
+    """Money received and not returned, including partial and late payments: minor units by currency code."""
     first_seen_at: datetime | None = None
-    """When the first of them opened."""
+    """When the first of them opened; None if there are none."""
 
 
 async def customer_history(
     session: Session, provider: str, customer_id: str | None, before_recovery_id: str
 ) -> CustomerHistory:
-    """All recoveries of this customer but the named one, summed up. Nothing is known of a customer without an id."""
+    """All recoveries of this customer except the named one, summed up; an empty history for a customer without id."""
     if customer_id is None:
         return CustomerHistory()
     rows = (await session.execute(_history_query(provider, customer_id, before_recovery_id))).mappings().all()

@@ -1,7 +1,7 @@
-"""The dashboard's figures of one currency, out of the same kept sums as `/v1/summary`, so that they agree to the cent.
+"""The dashboard's figures per currency, from the same stored sums as `/v1/summary`, so that both agree to the cent.
 
-`opened` says what became of the recoveries that opened in the time; `ended_by_day` says what ended on each day of it,
-whenever it had opened. Money of different currencies is never added.
+`opened` counts recoveries that opened in the period, by their present state; `ended_by_day` counts what ended on each
+of its days, whenever it had opened. Amounts of different currencies are never added.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,9 +20,9 @@ from db.session import Session
 
 ALL_TIME: Final = (datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
 FUNNEL_STEPS: Final = ("failed", "classified", "planned", "charged")
-"""How far a recovery can come before it ends, as REACHED names it; each one has come past those before."""
+"""Stages before the end, as Dimension.REACHED names them; a recovery in one has passed those before it."""
 HOUR_BARS: Final = (1, 6, 24, 72, 168, 336, 504)
-"""Ends, in hours, of the bars of time to recovery; the last bar has no end."""
+"""Upper bounds, in hours, of the bars of time to recovery; a last bar has no upper bound."""
 SHOWN_DIMENSIONS: Final = (
     Dimension.ALL, Dimension.CAUSE, Dimension.SEGMENT, Dimension.STRATEGY, Dimension.PROVIDER, Dimension.ARM,
     Dimension.ATTEMPT, Dimension.REACHED, Dimension.HOURS,
@@ -30,7 +30,7 @@ SHOWN_DIMENSIONS: Final = (
 
 
 class NamedSums(Value):
-    """The sums of those that share a name; None: not known yet."""
+    """Sums of the recoveries that share a name, such as a cause; None where it is not known yet."""
 
     name: str | None
     sums: Sums
@@ -45,7 +45,7 @@ class Arm(Value):
 
 
 class DayOutcome(Value):
-    """What ended on one day (UTC): amounts in minor units."""
+    """Recoveries that ended on one day (UTC); amounts in minor units."""
 
     day: date
     recovered: int
@@ -55,7 +55,7 @@ class DayOutcome(Value):
 
 
 class HoursBar(Value):
-    """How many came back in [since, until) hours after they opened; until None: or later."""
+    """Recoveries paid in [since, until) hours after they opened; `until_hours` None has no upper bound."""
 
     since_hours: int
     until_hours: int | None
@@ -63,46 +63,46 @@ class HoursBar(Value):
 
 
 class Dashboard(Value):
-    """Everything in one currency; amounts in minor units."""
+    """All figures in one currency; amounts in minor units."""
 
     currency: str
     opened: Sums
-    """Of recoveries that opened in the time: what `/v1/summary` says."""
+    """Recoveries that opened in the period; the same sums as in `/v1/summary`."""
     ever: Sums
-    """Of all recoveries there are; its `at_risk` is what is at risk now."""
+    """All recoveries; its `at_risk` is what is at risk now."""
     by_cause: tuple[NamedSums, ...]
     by_segment: tuple[NamedSums, ...]
     by_strategy: tuple[NamedSums, ...]
     by_provider: tuple[NamedSums, ...]
     by_attempt: tuple[NamedSums, ...]
-    """Recovered ones only: the attempt of ours that won, or `elsewhere`."""
+    """Recovered ones only, by the number of the successful attempt, or `elsewhere`."""
     arms: tuple[Arm, ...]
     funnel: tuple[NamedSums, ...]
-    """`failed`, `classified`, `planned`, `charged`: all that came at least so far; then `recovered`."""
+    """`failed`, `classified`, `planned`, `charged`: recoveries that reached at least this stage; then `recovered`."""
     ended_by_day: tuple[DayOutcome, ...]
-    """Each day of the time on which something ended, oldest first, whenever that had opened."""
+    """The days of the period on which something ended, oldest first; days without are left out."""
     hours_to_recovery: tuple[HoursBar, ...]
     mean_hours: float | None
-    """From opening to the money; None where none came."""
+    """Mean hours from opening to payment; None where nothing was recovered."""
     median_hours: float | None
-    """To the hour below two days, to six hours below two weeks, to the day beyond."""
+    """Median of the same, exact to the hour below two days, to six hours below two weeks, to the day beyond."""
 
 
 class Overview(Value):
-    """The dashboard of a time: what has a currency, and what has none."""
+    """The dashboard of the period [since, until)."""
 
     since: datetime
     until: datetime
     currencies: tuple[Dashboard, ...]
-    """Those in which something opened or ended in the time; the one with most recoveries first."""
+    """Currencies in which something opened or ended in the period, the one with most recoveries first."""
     messages_sent: int
-    """To customers, in the time."""
+    """Messages sent to customers in the period."""
     fees: tuple[Fees, ...]
-    """Of card networks, in the time, in the currencies in which they publish them."""
+    """Card network fees in the period, in the currencies in which the networks publish them."""
 
 
 async def load_overview(session: Session, since: datetime, until: datetime, currency: str | None = None) -> Overview:
-    """The figures of [since, until), in every currency or one."""
+    """The figures of [since, until), in every currency or in one."""
     opened = await figures.read_figures(session, since, until, SHOWN_DIMENSIONS, currency=currency)
     ended = await figures.read_figures(session, since, until, basis=Basis.CLOSED, currency=currency, daily=True)
     ever = await figures.read_figures(session, *ALL_TIME, currency=currency)
@@ -116,7 +116,7 @@ async def load_overview(session: Session, since: datetime, until: datetime, curr
 
 
 async def count_messages_sent(session: Session, since: datetime, until: datetime) -> int:
-    """How many messages went out to customers in [since, until)."""
+    """Number of messages sent to customers in [since, until)."""
     sent = (message.c.state == "sent", message.c.ended_at >= since, message.c.ended_at < until)
     return await session.scalar(select(func.count()).select_from(message).where(*sent)) or 0
 
@@ -156,7 +156,7 @@ def _build_dashboard(name: str, opened: Sequence[Figure], ended: Sequence[Figure
 
 
 def sum_figures(found: Iterable[Figure]) -> Sums:
-    """All of them together."""
+    """The sums over all these figures, which must be of one currency."""
     every = list(found)
     return Sums(**{name: figures.total_of(every, name) for name in Sums.model_fields})
 
@@ -166,7 +166,7 @@ def _named_sums(found: Iterable[Figure]) -> tuple[NamedSums, ...]:
 
 
 def _attempt_order(part: NamedSums) -> tuple[bool, int]:
-    """By number, what came from elsewhere last."""
+    """Sorts by attempt number; `elsewhere` comes last."""
     number = part.name if part.name and part.name.isdigit() else None
     return number is None, int(number or 0)
 
@@ -176,7 +176,7 @@ def _build_arm(figure: Figure) -> Arm:
 
 
 def _build_funnel(found: Sequence[Figure]) -> tuple[NamedSums, ...]:
-    """Each step holds all that came further."""
+    """The stages, each including the recoveries that went further, then `recovered`."""
     steps = [
         NamedSums(name=step, sums=sum_figures(one for one in found if one.name in FUNNEL_STEPS[place:]))
         for place, step in enumerate(FUNNEL_STEPS)
@@ -211,7 +211,7 @@ def _mean_hours(found: Iterable[Figure]) -> float | None:
 
 
 def _median_hours(hours: Sequence[tuple[int, int]]) -> float | None:
-    """The middle one of all, placed inside of its bucket as if those in it were spread evenly."""
+    """The median, interpolated in its bucket as if the recoveries in it were spread evenly; None without any."""
     before, middle = 0, sum(count for _, count in hours) / 2
     for hour, count in hours:
         if before + count >= middle:

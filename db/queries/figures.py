@@ -1,21 +1,22 @@
-"""Sums of recoveries by day, kept ready: whole days come from `recovery_figure`, all else from `recovery` itself.
+"""Day sums of recoveries: whole days come from the table `recovery_figure`, everything else from `recovery` itself.
 
 A day that was touched since it was last summed is summed from its recoveries, in the same statement that reads the
-kept ones; so the answer is exact to the cent at every moment, and only its speed depends on `refresh`. Days are UTC's.
+stored sums. So the answer is exact to the cent at every moment, and only its speed depends on `refresh_figures`. Days
+are UTC days (docs/adr/0007-day-sums-for-figures.md).
 
 Of each recovery, in its own currency, every cent is counted once (columns of `recovery`, states as they are now):
 
-- `recovered`, gross: the parts that came before its end and stayed (`paid`, of open and lost ones, too), and of a
-  recovered one what was still open before (`amount`), by us or elsewhere;
-- `at_risk`: what is still open (`amount`) of those that go on;
-- `lost`: what was still open when it ended without the money. Out of scope it was never ours to win back: that is
-  no loss, and nothing at risk. Any other cancel is a loss;
-- `paid_late`: what came after an end without it. That recovery stays lost, and `lost` stays as it was;
-- `returned`: what went back after the end, by refund, chargeback, returned debit or failed capture. That recovery
-  stays what it was, and `recovered` stays gross;
+- `recovered`, gross: partial payments before the end that were not returned (`paid`, also of open and lost ones), and
+  for a recovered one what was open until then (`amount`), whether charged by us or paid elsewhere;
+- `at_risk`: the open amount (`amount`) of open recoveries;
+- `lost`: the amount still open when a recovery ended unpaid, canceled ones included. An invoice out of scope was never
+  ours to recover and counts as neither lost nor at risk;
+- `paid_late`: payments after an end as unpaid. The recovery stays lost, and `lost` is not reduced;
+- `returned`: payments returned after the end by refund, chargeback, returned debit or failed capture. The recovery
+  keeps its state, and `recovered` stays gross;
 - `net` = recovered + paid_late - returned.
 
-All of it belongs to the days on which the recovery opened and ended, whenever the money moved.
+All amounts belong to the days on which the recovery opened and ended, whenever the money moved.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,21 +33,21 @@ from db.session import Session
 
 LOST_STATES: Final = (State.EXHAUSTED.value, State.BLOCKED.value, State.CANCELED.value)
 ELSEWHERE: Final = "elsewhere"
-"""The name under ATTEMPT of money that no charge of ours brought."""
+"""Name under Dimension.ATTEMPT of recoveries that were not paid by a charge of ours."""
 DAY: Final = timedelta(days=1)
 BATCH: Final = 31
-"""Days that one `refresh` sums; at a million recoveries a year that takes about half a second."""
+"""Days that one `refresh_figures` sums at most; at a million recoveries a year that takes about half a second."""
 
 
 class Basis(StrEnum):
-    """The day that a recovery belongs to."""
+    """Which day a recovery is counted on: the one it opened or the one it closed."""
 
     OPENED = "opened"
     CLOSED = "closed"
 
 
 class Dimension(StrEnum):
-    """What sums are told apart by."""
+    """What the sums are grouped by, besides day and currency."""
 
     ALL = "all"
     CAUSE = "cause"
@@ -54,19 +55,20 @@ class Dimension(StrEnum):
     STRATEGY = "strategy"
     PROVIDER = "provider"
     ARM = "arm"
-    """Experiment and arm; only recoveries that are part of one."""
+    """Experiment and arm; only recoveries in an experiment."""
     ATTEMPT = "attempt"
-    """The attempt of ours that won, or ELSEWHERE; only recovered ones."""
+    """Number of the successful attempt, or ELSEWHERE; only recovered ones."""
     REACHED = "reached"
-    """How far it came: failed, classified, planned, charged."""
+    """The latest stage reached: failed, classified, planned, charged."""
     HOURS = "hours"
-    """Whole hours until the money came: the beginning of its bucket (see `bucket_end`); only recovered ones."""
+    """Whole hours until payment, as the lower bound of a bucket (see `bucket_end`); only recovered ones."""
 
 
 class Figure(Value):
-    """Sums of the recoveries that share a day, a currency and what the dimension says. Amounts in minor units."""
+    """Sums of the recoveries that share currency, value of the dimension and, if daily, day. Amounts in minor units."""
 
     day: date | None = None
+    """None where the days of a period are summed up."""
     currency: str
     dimension: Dimension
     name: str | None
@@ -79,7 +81,7 @@ class Figure(Value):
     recovered_count: int
     lost_count: int
     seconds: int
-    """From opening to the money, of all recovered ones together."""
+    """Seconds from opening to payment, added up over the recovered ones."""
     paid_late: int
     returned: int
 
@@ -99,7 +101,7 @@ NAMES: Final = {
 }
 MOMENTS: Final = {Basis.OPENED: "opened_at", Basis.CLOSED: "closed_at"}
 KEPT_DIMENSIONS: Final = {Basis.OPENED: tuple(Dimension), Basis.CLOSED: (Dimension.ALL,)}
-"""What each basis is kept by."""
+"""The dimensions that are stored for each basis."""
 
 _WON: Final = f"state = '{State.RECOVERED.value}'"
 _LOST: Final = (
@@ -130,12 +132,14 @@ _SUMS: Final = f"""
 
 
 def bucket_end(hours: int) -> int:
-    """The end, in hours, of the bucket of HOURS that begins there: an hour wide, 6 from 48 on, 24 from 336 on."""
+    """Upper bound, in hours, of the HOURS bucket that begins at `hours`: 1 hour wide, 6 from 48 on, 24 from 336 on."""
     return hours + (1 if hours < 48 else 6 if hours < 336 else 24)
 
 
 def _sums_sql(basis: Basis, dimensions: Sequence[Dimension], rows: str) -> str:
-    """Sums over `rows`, recoveries with a `day`, by day and currency and each of the dimensions."""
+    """SQL for sums over `rows`, recoveries with a `day`, grouped by day, currency and each of the dimensions."""
+    # GROUPING SETS computes all dimensions in one pass; grouping() tells which dimension a row of the result is for,
+    # since a NULL may also be a value that is not known yet.
     columns = [column for one in dimensions for column in NAMES.get(one, ())]
     sets = ", ".join(f"({', '.join(('day', 'currency', *NAMES.get(one, ())))})" for one in dimensions)
     told = " ".join(f"WHEN grouping({NAMES[one][0]}) = 0 THEN '{one}'" for one in dimensions if one in NAMES)
@@ -151,7 +155,8 @@ def _sums_sql(basis: Basis, dimensions: Sequence[Dimension], rows: str) -> str:
 
 
 def _rows_sql(basis: Basis, spans: str) -> str:
-    # OFFSET 0 keeps each span a walk along the index: joined freely, a few spans made PostgreSQL read every recovery.
+    # OFFSET 0 keeps PostgreSQL from flattening the subquery: each span stays a range scan of the index. Flattened, a
+    # join with a few spans read every recovery.
     moment = MOMENTS[basis]
     return f"""
         SELECT (r.{moment} AT TIME ZONE 'UTC')::date AS day, {_COLUMNS}
@@ -163,6 +168,7 @@ def _rows_sql(basis: Basis, spans: str) -> str:
 
 
 def _read_statement(basis: Basis, dimensions: Sequence[Dimension], daily: bool) -> TextClause:
+    # One statement is one snapshot: a day counts as touched and is summed live, or is read from the table, never both.
     by = "day, currency, dimension, name, part" if daily else "currency, dimension, name, part"
     sums = ", ".join(f"sum({one}) AS {one}" for one in SUMMED_COLUMNS)
     return text(f"""
@@ -197,7 +203,10 @@ async def read_figures(
     currency: str | None = None,
     daily: bool = False,
 ) -> list[Figure]:
-    """Recoveries that opened (or closed) in [since, until), in every currency or one; `daily`: each day for itself."""
+    """Sums of the recoveries that opened (or, by `basis`, closed) in [since, until), in every currency or in one.
+
+    `daily` gives a figure per day, else the days are summed up. Currencies are compared without case.
+    """
     first, last, edges = _whole_days(since.astimezone(UTC), until.astimezone(UTC))
     asked = {
         "first": first,
@@ -212,7 +221,7 @@ async def read_figures(
 
 
 def _whole_days(since: datetime, until: datetime) -> tuple[date, date, list[tuple[datetime, datetime]]]:
-    """The first whole day, the day behind the last whole one, and the spans that are left beside them."""
+    """The first whole day of the period, the day after its last whole one, and the parts of days at both ends."""
     first = _midnight_of(since) if since == _midnight_of(since) else _midnight_of(since) + DAY
     last = _midnight_of(until)
     if first >= last:
@@ -226,7 +235,7 @@ def _midnight_of(moment: datetime) -> datetime:
 
 
 def _has_dimension(row: Mapping[Any, Any]) -> bool:
-    """Dimensions that only some recoveries have leave the others out."""
+    """False for recoveries without a value of a dimension that only some have, such as an arm."""
     partial = {Dimension.ARM: "part", Dimension.ATTEMPT: "name", Dimension.HOURS: "name"}
     needed = partial.get(Dimension(row["dimension"]))
     return needed is None or row[needed] is not None
@@ -257,9 +266,10 @@ def _keep_statement(basis: Basis) -> TextClause:
 
 
 async def refresh_figures(session: Session, most: int = BATCH) -> int:
-    """Sums touched days anew, so many at most; returns how many: none while somebody else is at it.
+    """Sums up to `most` touched days anew and returns how many; 0 while another process does it.
 
-    Needs READ COMMITTED, the usual level: marks go first, and the sums that follow see at least what made them.
+    Must run at READ COMMITTED, the default: the marks are deleted first, and the sums that follow, in a newer snapshot,
+    include at least the changes that set the marks. A change in between sets a new mark.
     """
     if not (await session.execute(REFRESH_LOCK)).scalar_one():
         return 0
@@ -272,5 +282,5 @@ async def refresh_figures(session: Session, most: int = BATCH) -> int:
 
 
 def total_of(figures: Iterable[Figure], column: str) -> int:
-    """The sum of one of SUMMED over these figures."""
+    """The sum of one of SUMMED_COLUMNS over these figures."""
     return sum(getattr(one, column) for one in figures)

@@ -1,4 +1,4 @@
-"""What operators asked for, out of the event log."""
+"""Operator commands of all recoveries, read from the event log."""
 
 from datetime import datetime
 from typing import Any, Final
@@ -13,14 +13,14 @@ from db.session import Session
 
 
 class RetryRequests(Value):
-    """How often somebody asked for something since a moment, and when first; None: not once."""
+    """Number of retries that somebody asked for in a period, and the time of the first; None if there was none."""
 
     count: int
     first_at: datetime | None
 
 
 async def count_retry_requests(session: Session, actor: str, since: datetime) -> RetryRequests:
-    """The retries that this actor asked for and got."""
+    """Retries of this actor recorded after `since`; refused ones don't count."""
     theirs = (
         table.c.type == EventType.RETRY_REQUESTED.value,
         table.c.recorded_at > since,
@@ -32,16 +32,16 @@ async def count_retry_requests(session: Session, actor: str, since: datetime) ->
 
 
 OPERATOR_ROWS: Final = text("type LIKE 'operator.%'")
-"""Spelled as in the indexes of such rows, which are few beside the others."""
+"""Spelled exactly as in the partial indexes: PostgreSQL uses them only where it can prove the condition."""
 _actor: Final[ColumnElement[str]] = literal_column("data->>'actor'")
 EVENT_ORDER: Final = (table.c.recorded_at, table.c.recovery_id, table.c.sequence)
 
 
 class OperatorEventPage(Value):
-    """Some rows `operator.*` of all recoveries, newest first, and how to ask for the ones behind them."""
+    """One page of `operator.*` rows of all recoveries, newest first. `next_cursor` is None on the last page."""
 
     items: tuple[dict[str, Any], ...]
-    """The contract's columns but for the hashes."""
+    """Columns of `event_log` by name, without the hashes."""
     next_cursor: str | None
 
 
@@ -54,7 +54,10 @@ async def load_operator_events(
     limit: int = 50,
     cursor: str | None = None,
 ) -> OperatorEventPage:
-    """Who did what, written in [since, until). Raises InvalidInput for a cursor that this never gave."""
+    """One page of operator rows recorded in [since, until), filtered by actor and type where given.
+
+    Raises InvalidInput for a cursor that this function did not return.
+    """
     columns = [column for column in table.columns if column.name not in {"previous_hash", "hash"}]
     query = select(*columns).where(OPERATOR_ROWS).order_by(*(one.desc() for one in EVENT_ORDER)).limit(limit + 1)
     if actor is not None:

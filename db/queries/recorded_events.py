@@ -1,7 +1,7 @@
-"""What the event log tells of recoveries, for dry runs: few columns of few types of rows, over a streaming cursor.
+"""Streams recorded recoveries from the event log for backtests: a few columns of the event types that matter.
 
-Read in the order of recoveries, so that one of them is in memory at a time, and as text that says the same for what is
-the same: who reads it needs to parse every distinct text only once.
+Rows come in the order of recoveries, so that the reader holds one in memory at a time. JSON comes as text in which
+equal content is equal text, so that the reader parses every distinct text only once.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -14,16 +14,16 @@ from core.events import EventType
 from db.session import Session
 
 BATCH: Final = 5_000
-"""Rows that travel together."""
+"""Rows fetched at a time."""
 PATIENCE_SECONDS: Final = 300
-"""For one batch: the first may have to wait until the rows are sorted."""
+"""Time limit for one batch: the first may have to wait until the rows are sorted."""
 
 
 class RecordedLine(NamedTuple):
-    """One row of the log. What `one` to `five` hold depends on the type; see `SELECT`."""
+    """One row of the log. What `one` to `five` hold depends on the type; see LINES_QUERY."""
 
     opens: bool
-    """The first row of a recovery."""
+    """Whether this is the first row of a recovery."""
     type: str
     at: int
     """Whole seconds since 1970."""
@@ -35,7 +35,7 @@ class RecordedLine(NamedTuple):
 
 
 class ProviderCount(NamedTuple):
-    """How many recoveries the log has of a provider."""
+    """Number of recoveries of a provider in the log."""
 
     provider: str
     recoveries: int
@@ -59,9 +59,9 @@ READ_TYPES: Final = tuple(
         EventType.EVENT_LATE,
     )
 )
-"""All types that matter; plans are left out, since what became of them stands in the charges."""
+"""The event types that a backtest needs; plans are left out, since the charges say what became of them."""
 
-# Ids of charges and methods, last digits and fingerprints would make every text another one.
+# Ids of charges and methods, last digits and fingerprints are left out of the JSON: with them no two texts were equal.
 LINES_QUERY: Final = text("""
     SELECT sequence = 1 AS opens, type, CAST(floor(extract(epoch FROM occurred_at)) AS bigint) AS at,
         CASE type WHEN 'payment.failed' THEN invoice_id
@@ -101,13 +101,16 @@ PROVIDERS_QUERY: Final = text("""
 
 
 async def count_by_provider(session: Session, since: date) -> list[ProviderCount]:
-    """The providers of recoveries that opened on or after that day, the most frequent first."""
+    """Recoveries that opened on or after `since`, counted by provider, the most frequent first."""
     await session.execute(BATCH_TIMEOUT)
     return [ProviderCount(*row) for row in (await session.execute(PROVIDERS_QUERY, {"since": since})).all()]
 
 
 async def stream_lines(session: Session, provider: str, since: date) -> AsyncIterator[Sequence[RecordedLine]]:
-    """All that matters of one provider's recoveries that opened on or after that day, in batches."""
+    """Yields batches of lines of one provider's recoveries that opened on or after `since`, one recovery after another.
+
+    The transaction must stay open meanwhile: a pause beyond IDLE_SECONDS of `db.session` between batches ends it.
+    """
     await session.execute(BATCH_TIMEOUT)
     asked = {"since": since, "provider": provider, "types": list(READ_TYPES)}
     async with session.stream(LINES_QUERY, asked, execution_options={"yield_per": BATCH}) as found:

@@ -1,9 +1,9 @@
-"""The admin console's list of recoveries: many filters, four orders, pages in both directions; quick at millions.
+"""The admin console's list of recoveries: many filters, four orders, pages in both directions; fast with millions.
 
-Text is looked for in two ways. Where an invoice or customer id begins with it, those are the answer, by index, however
-old. Where none does, ids that hold it anywhere are looked for among WINDOW recoveries at a time, in the list's order:
-the page may then come back short, with a cursor to look further. PostgreSQL's trigram index would do better, but its
-extension isn't everywhere, and would cost every write more than all other indexes together.
+Text is searched in two ways. If any invoice or customer id begins with it, these are the result, by index, however old.
+If none does, ids that contain it are searched among WINDOW recoveries at a time, in the list's order: a page may then
+hold fewer rows, with a cursor to search on. PostgreSQL's trigram index would do better, but its extension isn't
+available everywhere, and it would cost every write more than all other indexes together.
 """
 
 from collections.abc import AsyncIterator, Iterator
@@ -23,19 +23,19 @@ from db.repositories.recoveries import fetch_rows, select_recoveries
 from db.session import Session
 
 WINDOW: Final = 20_000
-"""Recoveries that one page looks through for a text inside of ids."""
+"""Recoveries that one page searches for a text inside of ids."""
 MOST_COUNTED: Final = 10_000
 BATCH: Final = 1_000
 EXPORT_TIMEOUT: Final = text("SET LOCAL statement_timeout = '60s'")
-# A plan for any state would be one for none: few recoveries wait, nearly all have ended. And a table must not be read
-# from its beginning in the hope of meeting something soon.
+# Custom plans: a generic plan would treat all states alike, but few recoveries are open and nearly all have ended. No
+# sequential scans: with LIMIT the planner hopes to meet a match soon, and for rare values reads the whole table.
 OWN_PLANS: Final = text(
     "SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'off', true)"
 )
 
 
 class Order(StrEnum):
-    """What a list is ordered by."""
+    """Column that a list is ordered by."""
 
     OPENED = "opened_at"
     NEXT = "next_attempt_at"
@@ -45,14 +45,14 @@ class Order(StrEnum):
 
 
 class Sort(Value):
-    """The order and its direction; rows that are alike go by their id."""
+    """Order and direction of a list; rows with equal values are ordered by recovery id."""
 
     by: Order = Order.OPENED
     descending: bool = True
 
     @property
     def opposite(self) -> "Sort":
-        """The other way round."""
+        """The same order in the other direction."""
         return Sort(by=self.by, descending=not self.descending)
 
 
@@ -60,7 +60,7 @@ NEWEST: Final = Sort()
 
 
 class RecoveryFilters(Value):
-    """What the list is narrowed to; left out: not by this. Amounts in minor units, `…_from` included, `…_to` not."""
+    """Filters of the list; None does not filter. Amounts in minor units; `…_from` is included, `…_to` is not."""
 
     states: tuple[State, ...] = ()
     cause: Cause | None = None
@@ -81,21 +81,21 @@ class RecoveryFilters(Value):
     experiment: str | None = None
     arm: str | None = None
     q: str | None = None
-    """The beginning of an invoice or customer id or, where none begins with it, a part of one."""
+    """The beginning of an invoice or customer id or, if none begins with it, a part of one."""
 
 
 class RecoveryPage(Value):
-    """Some recoveries, and how to ask for those around them (None: there are none)."""
+    """One page of recoveries, with cursors for the pages before and after it; None if there are none."""
 
     items: tuple[dict[str, Any], ...]
     next_cursor: str | None
     previous_cursor: str | None
     looked_through: int | None = None
-    """Recoveries that were looked through for `q` before the search stopped; `next_cursor` goes on behind them."""
+    """Number of recoveries searched for `q` if the search stopped early; `next_cursor` continues after them."""
 
 
 class MatchCount(Value):
-    """How many there are; `more`: at least so many."""
+    """Number of matches; `more` if there may be more than `count`."""
 
     count: int
     more: bool
@@ -104,7 +104,8 @@ class MatchCount(Value):
 async def search_recoveries(
     session: Session, filters: RecoveryFilters, sort: Sort = NEWEST, limit: int = 50, cursor: str | None = None
 ) -> RecoveryPage:
-    """One page. Raises InvalidInput for a cursor that this never gave for such an order."""
+    """One page of matching recoveries. Raises InvalidInput for a cursor that was not returned for this order."""
+    # A page backwards is read in the opposite order from the cursor on, and reversed at the end.
     back, place = _decode_place(cursor, sort) if cursor else (False, None)
     way = sort.opposite if back else sort
     await session.execute(OWN_PLANS)
@@ -118,7 +119,7 @@ async def search_recoveries(
 
 
 async def count_matches(session: Session, filters: RecoveryFilters, most: int = MOST_COUNTED) -> MatchCount:
-    """How many match, exactly up to `most`; parts of ids are looked for among the WINDOW newest only."""
+    """Number of matches, exact up to `most`; parts of ids are searched among the WINDOW newest only."""
     await session.execute(OWN_PLANS)
     inside = await _is_only_inside(session, filters.q)
     query = _apply_filters(
@@ -133,7 +134,7 @@ async def count_matches(session: Session, filters: RecoveryFilters, most: int = 
 
 
 async def list_matches(session: Session, filters: RecoveryFilters, most: int = MOST_COUNTED) -> list[dict[str, Any]]:
-    """`recovery_id, provider, invoice_id, state, amount, currency` of what `count` counts, newest first."""
+    """The recoveries that `count_matches` counts, newest first, up to `most`: the columns named below, by name."""
     await session.execute(OWN_PLANS)
     inside = await _is_only_inside(session, filters.q)
     columns = ("recovery_id", "provider", "invoice_id", "customer_id", "state", "amount", "currency", "opened_at")
@@ -148,9 +149,9 @@ async def list_matches(session: Session, filters: RecoveryFilters, most: int = M
 async def stream_matches(
     session: Session, filters: RecoveryFilters, sort: Sort = NEWEST
 ) -> AsyncIterator[dict[str, Any]]:
-    """Every match in order, over a server-side cursor: BATCH rows are in memory at a time.
+    """Yields every match in order, as the API shows it, over a server-side cursor with BATCH rows in memory at a time.
 
-    Parts of ids are looked for in all recoveries. The transaction must live until the end, so whoever reads must not
+    Parts of ids are searched in all recoveries. The transaction must stay open until the end, so the reader must not
     pause for longer than IDLE_SECONDS of `db.session`.
     """
     await session.execute(OWN_PLANS)
@@ -182,7 +183,8 @@ def _filter_conditions(filters: RecoveryFilters) -> Iterator[ColumnElement[bool]
 
 
 def _state_conditions(states: tuple[State, ...]) -> Iterator[ColumnElement[bool]]:
-    """Open ones are few: told so, PostgreSQL walks along the small indexes of these."""
+    # Open recoveries are few. `closed_at IS NULL` follows from such states, but PostgreSQL uses the small partial
+    # indexes only if the query says it.
     if states:
         wanted = sorted({state.value for state in states})
         yield table.c.state == wanted[0] if len(wanted) == 1 else table.c.state.in_(wanted)
@@ -224,7 +226,7 @@ def _id_contains(q: str, columns: Any) -> ColumnElement[bool]:
 
 
 async def _is_only_inside(session: Session, q: str | None) -> bool:
-    """Whether no id begins with the text, so that it can only be inside of some."""
+    """Whether no id begins with the text, so that ids must be searched for it inside."""
     if not q:
         return False
     found = [
@@ -235,7 +237,8 @@ async def _is_only_inside(session: Session, q: str | None) -> bool:
 
 
 def _matches_in_window(window: Select[Any], q: str, sort: Sort) -> Select[Any]:
-    """What holds the text, in the order of the window."""
+    """The rows of the window with an id that contains the text, in the window's order."""
+    # A subquery with LIMIT is not flattened, so the text is searched in the window only and not in the whole table.
     rows = window.subquery()
     order = (rows.c[sort.by], rows.c.recovery_id)
     query = select(*rows.c).where(_id_contains(q, rows.c))
@@ -243,7 +246,7 @@ def _matches_in_window(window: Select[Any], q: str, sort: Sort) -> Select[Any]:
 
 
 async def _window_edge(session: Session, query: Select[Any], sort: Sort) -> tuple[Any, ...] | None:
-    """The place of the last recovery in the window; None where the window holds all."""
+    """Sort values of the last recovery in the window; None if the window holds all that are left."""
     last = query.with_only_columns(table.c[sort.by], table.c.recovery_id).limit(1).offset(WINDOW - 1)
     found = (await session.execute(last)).first()
     return tuple(found) if found else None
@@ -252,7 +255,7 @@ async def _window_edge(session: Session, query: Select[Any], sort: Sort) -> tupl
 def _build_page(
     rows: list[dict[str, Any]], sort: Sort, *, back: bool, before: bool, more: bool, edge: tuple[Any, ...] | None
 ) -> RecoveryPage:
-    """Rows as they were read; `before`: there is a page on the side that was come from."""
+    """The page of rows in the order of reading; `before` if there is a page on the side that the cursor came from."""
     end = edge or (_row_place(rows[-1], sort) if rows else None)
     start = _row_place(rows[0], sort) if rows else edge
     ahead = _encode_place("back" if back else "on", sort, end) if end and (more or edge) else None
@@ -277,7 +280,7 @@ _WORD: Final[ColumnElement[str]] = literal_column("''", String())
 
 
 def _decode_place(cursor: str, sort: Sort) -> tuple[bool, tuple[Any, ...]]:
-    """Whether it leads back, and the place. Raises InvalidInput."""
+    """Whether the cursor leads backwards, and its sort values. Raises InvalidInput."""
     way, by, *place = cursors.decode_cursor(cursor, _WORD, _WORD, table.c[sort.by], table.c.recovery_id)
     if by != sort.by or way not in {"on", "back"}:
         raise InvalidInput(cursors.FOREIGN_CURSOR)

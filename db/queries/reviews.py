@@ -1,4 +1,4 @@
-"""The fraud queue: recoveries in review, the oldest deadline first, with what was found."""
+"""The review queue: recoveries in review, the earliest deadline first, with the fraud assessment and the decision."""
 
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -13,7 +13,7 @@ from db.repositories.recoveries import fetch_rows, select_recoveries
 from db.session import Session
 
 NEVER: Final = datetime(9999, 12, 31, tzinfo=UTC)
-# Spelled as in the index.
+# Spelled exactly as in the index recovery_reviews: PostgreSQL uses an expression index for the same expression only.
 _DEADLINE: Final = func.coalesce(
     table.c["until"], literal_column("'9999-12-31 00:00:00+00'::timestamptz", DateTime(timezone=True))
 )
@@ -32,14 +32,21 @@ REASONS_QUERY: Final = text("""
 
 
 class ReviewPage(Value):
-    """Some of the queue: recoveries, with `assessment` and `decision`, the data of their newest such rows or None."""
+    """One page of the queue. `next_cursor` is None on the last page.
+
+    An item is a recovery as the API shows it, with `assessment` and `decision`: the data of its newest `fraud.assessed`
+    and `retry.skipped` row, or None.
+    """
 
     items: tuple[dict[str, Any], ...]
     next_cursor: str | None
 
 
 async def load_review_queue(session: Session, limit: int = 50, cursor: str | None = None) -> ReviewPage:
-    """One page. `until` is when a recovery is blocked if nobody decides. Raises InvalidInput for a foreign cursor."""
+    """One page of the queue. At `until` a recovery is blocked if nobody has decided.
+
+    Raises InvalidInput for a cursor that this function did not return.
+    """
     waiting = table.c.state == State.IN_REVIEW.value
     query = select_recoveries().add_columns(table.c.opened_on).where(waiting).order_by(_DEADLINE, table.c.recovery_id)
     if cursor:
@@ -52,7 +59,7 @@ async def load_review_queue(session: Session, limit: int = 50, cursor: str | Non
 
 
 async def count_reviews(session: Session) -> int:
-    """How many there are."""
+    """Number of recoveries in review."""
     return await session.scalar(func.count().select().where(table.c.state == State.IN_REVIEW.value)) or 0
 
 

@@ -1,4 +1,4 @@
-"""How a shadow policy's plans compare with the decisions they stand beside: sums over the event log."""
+"""Compares the plans of shadow policies with the decisions that they were recorded with, from the event log."""
 
 from datetime import datetime
 from typing import Any, Final
@@ -36,35 +36,35 @@ DECISIONS_QUERY: Final = text("""
 
 
 NO_TIMEOUT: Final = text("SET LOCAL statement_timeout = 0")
-"""A month of the log is read; somebody sits before it and waits."""
+"""The report of a month reads many rows, for a person at a terminal who can interrupt it."""
 
 
 class Comparison(Value):
-    """Decisions of one kind, and what a version of a shadow policy would have done instead."""
+    """Decisions with the same outcome, and what one version of a shadow policy would have done instead."""
 
     version: str
     active: str
-    """`retry`, or what came instead of one."""
+    """What the active policy did: `retry` or a skip action."""
     shadow: str
     plans: int
     agreeing: int
     earlier: int
-    """Retries that would have come sooner."""
+    """Number of retries that the shadow would have made earlier."""
     later: int
     median_seconds: int | None = None
-    """By which those moved; negative: sooner. None where none moved."""
+    """Median shift of the retries that moved, negative if earlier; None if none moved."""
 
 
 class ShadowReport(Value):
-    """All of them in a time."""
+    """The comparisons of a period."""
 
     decisions: int
-    """With a shadow's plan beside them or without."""
+    """Number of decisions in the period, with or without a shadow plan."""
     comparisons: tuple[Comparison, ...]
 
 
 async def compare_shadow(session: Session, since: datetime, until: datetime) -> ShadowReport:
-    """Decisions written in [since, until)."""
+    """Compares the decisions recorded in [since, until), by version of the shadow policy. May take minutes."""
     await session.execute(NO_TIMEOUT)
     span = {"since": since, "until": until}
     rows = (await session.execute(COMPARISON_QUERY, span)).mappings().all()
@@ -82,7 +82,7 @@ async def compare_shadow(session: Session, since: datetime, until: datetime) -> 
 
 
 class ShadowTotal(Value):
-    """All plans of one version of a shadow policy in a time."""
+    """Numbers of plans of one version of a shadow policy in a period."""
 
     version: str
     plans: int
@@ -109,12 +109,14 @@ RECOVERY_QUERY: Final = text("""
 
 
 async def shadow_totals(session: Session, since: datetime, until: datetime) -> list[ShadowTotal]:
-    """Plans written in [since, until), by version; quick where `compared` reads every decision."""
+    """Shadow plans recorded in [since, until), by version. Fast, unlike `compare_shadow`, which reads all decisions."""
     rows = (await session.execute(TOTALS_QUERY, {"since": since, "until": until})).mappings()
     return [ShadowTotal.model_validate(dict(row)) for row in rows]
 
 
 async def shadow_plans_of(session: Session, recovery_id: str) -> list[dict[str, Any]]:
-    """A recovery's shadow plans in order: `sequence`, `occurred_at`, `shadow` (data), `type` and `decision` (data)."""
+    """A recovery's shadow plans in order, by name: `sequence`, `occurred_at`, `shadow` (data of the plan), `type` and
+    `decision` (type and data of the decision before it).
+    """
     rows = (await session.execute(RECOVERY_QUERY, {"recovery_id": recovery_id})).mappings()
     return [dict(row) for row in rows]

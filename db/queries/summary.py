@@ -1,4 +1,4 @@
-"""What recoveries came to, in sums of the read model: per currency, and within one by cause, segment, strategy, arm."""
+"""Sums of recoveries for `/v1/summary`: per currency, and within a currency by cause, segment, strategy or arm."""
 
 from datetime import datetime
 from typing import Final
@@ -20,30 +20,30 @@ DIMENSIONS: Final = {
 
 
 class Sums(Value):
-    """Some recoveries: how many, and their amounts in minor units."""
+    """Numbers of recoveries, and amounts in minor units of one currency; `db.queries.figures` defines each."""
 
     at_risk: int = 0
-    """Of those that go on."""
+    """Open amount of open recoveries."""
     recovered: int = 0
-    """Gross: all that came before the end, parts of open and lost ones among it."""
+    """Gross: all payments before the end, including partial payments of open and lost recoveries."""
     lost: int = 0
-    """Closed without the money, canceled ones among them; not those out of scope."""
+    """Open amount of recoveries that ended unpaid, canceled ones included; not of those out of scope."""
     paid_late: int = 0
-    """What came after an end without it."""
+    """Payments after an end as unpaid."""
     returned: int = 0
-    """What went back after the end."""
+    """Payments returned after the end."""
     open_count: int = 0
     recovered_count: int = 0
     lost_count: int = 0
 
     @property
     def net(self) -> int:
-        """What came and stayed, before the end and after it."""
+        """Money received and kept: recovered + paid_late - returned, in minor units."""
         return self.recovered + self.paid_late - self.returned
 
 
 class Group(Value):
-    """The sums of the recoveries that share these values."""
+    """Sums of the recoveries that share these values of the grouping columns; None is not known yet."""
 
     keys: tuple[str | None, ...]
     sums: Sums
@@ -52,9 +52,9 @@ class Group(Value):
 async def load_sums(
     session: Session, columns: tuple[str, ...], since: datetime, until: datetime, currency: str | None = None
 ) -> list[Group]:
-    """Recoveries that opened in [since, until), grouped by these columns (a key of DIMENSIONS).
+    """Sums of the recoveries that opened in [since, until), grouped by `columns` (a key of DIMENSIONS), unknown last.
 
-    Currencies are compared without case; by anything but the currency, they are not told apart.
+    Currencies are compared without case. Groups other than by currency add currencies up, so pass one `currency` there.
     """
     found = await figures.read_figures(session, since, until, (DIMENSIONS[columns],), currency=currency)
     groups: dict[tuple[str | None, ...], Sums] = {}
@@ -75,5 +75,5 @@ def _add_figure(known: Sums, figure: Figure) -> Sums:
 
 
 def _key_order(keys: tuple[str | None, ...]) -> tuple[tuple[bool, str], ...]:
-    """What isn't known comes last."""
+    """Sorts None last."""
     return tuple((key is None, key or "") for key in keys)

@@ -1,4 +1,4 @@
-"""How fast cards, customers and failures follow each other: counted in the event log, by indexes of its own."""
+"""Velocity counts for the fraud rules: failures, cards and customers in a window, read from the event log by index."""
 
 from datetime import datetime, timedelta
 from typing import Final
@@ -9,9 +9,9 @@ from core.fraud.signals import Velocity
 from db.session import Session
 
 OPEN_BEFORE: Final = timedelta(days=62)
-"""Recoveries that opened earlier than this before the window are not looked at: few partitions, a quick answer."""
+"""Recoveries that opened longer than this before the window are not read, so that few partitions are searched."""
 MOST_ROWS: Final = 1000
-"""Rows looked at per card and customer; beyond it every threshold is passed anyway."""
+"""Rows read per card and per customer; with more, every threshold is passed anyway."""
 
 _FAILURES: Final = """
     SELECT recovery_id, customer_id, data->'card'->>'fingerprint' AS card, recorded_at
@@ -44,7 +44,10 @@ async def count_velocity(
     window: timedelta,
     burst_window: timedelta,
 ) -> Velocity:
-    """The counts with this recovery's failure in them. A card or customer without a name is counted as nothing."""
+    """Velocity counts including this recovery's failure; `window` for cards and customers, `burst_window` for failures.
+
+    `cards_of_customer` and `customers_on_card` are None where the customer or the card's fingerprint is not known.
+    """
     asked = {
         "provider": provider,
         "recovery_id": recovery_id,

@@ -1,4 +1,4 @@
-"""The inbox as people look at it: newest first, narrowed, and one webhook with its bytes."""
+"""The webhook inbox for people: a filtered list, newest first, and one webhook with its body."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -17,23 +17,23 @@ WEBHOOK_ORDER: Final = (table.c.received_at, table.c.provider, table.c.event_id)
 
 
 class WebhookFilters(Value):
-    """What the list is narrowed to; left out: not by this."""
+    """Filters of the list; None does not filter."""
 
     provider: str | None = None
     outcome: WebhookOutcome | None = None
     event_type: str | None = None
     recovery_id: str | None = None
     undelivered: bool = False
-    """Only those that still wait to be delivered."""
+    """Only webhooks that are not delivered yet."""
     q: str | None = None
-    """The whole id of an event or an invoice."""
+    """The complete id of an event or an invoice."""
     received_from: datetime | None = None
     received_to: datetime | None = None
     """Not included."""
 
 
 class WebhookPage(Value):
-    """Some rows without their bodies, newest first, and how to ask for the ones behind them (None: there are none)."""
+    """One page of rows without their bodies, newest first. `next_cursor` is None on the last page."""
 
     items: tuple[dict[str, Any], ...]
     next_cursor: str | None
@@ -42,7 +42,7 @@ class WebhookPage(Value):
 async def search_webhooks(
     session: Session, filters: WebhookFilters, limit: int = 50, cursor: str | None = None
 ) -> WebhookPage:
-    """One page. Raises InvalidInput for a cursor that this never gave."""
+    """One page of webhooks. Raises InvalidInput for a cursor that this function did not return."""
     query = (
         select(*LISTED_COLUMNS)
         .where(*_filter_conditions(filters))
@@ -60,24 +60,25 @@ async def search_webhooks(
 
 
 async def load_webhook_row(session: Session, provider: str, event_id: str) -> dict[str, Any] | None:
-    """Every column, `body` as it came (empty once erased); None when this event never came."""
+    """All columns of a webhook by name, `body` as received (empty after erasure); None if it was never received."""
     wanted = (table.c.provider == provider, table.c.event_id == chain.replace_unstorable(event_id))
     found = (await session.execute(select(table).where(*wanted))).mappings().one_or_none()
     return dict(found) if found else None
 
 
 async def list_event_types(session: Session) -> list[str]:
-    """The types that have come, by name."""
+    """The event types that were received, sorted."""
     return await _distinct_values(session, table.c.event_type)
 
 
 async def list_providers(session: Session) -> list[str]:
-    """The providers that have sent something, by name."""
+    """The providers that webhooks were received from, sorted."""
     return await _distinct_values(session, table.c.provider)
 
 
 async def _distinct_values(session: Session, column: ColumnElement[str]) -> list[str]:
-    """Its values in order, found by jumping along an index."""
+    """The distinct values of a column, sorted."""
+    # One index look-up per value; SELECT DISTINCT would read the whole inbox.
     found: list[str] = []
     step = select(column).order_by(column).limit(1)
     while following := await session.scalar(step.where(column > found[-1]) if found else step):
@@ -86,7 +87,9 @@ async def _distinct_values(session: Session, column: ColumnElement[str]) -> list
 
 
 def _has_id(q: str, known: list[str]) -> ColumnElement[bool]:
-    """Looked up first, each by its index, which begins with the provider."""
+    """The condition for webhooks with this event id or invoice id."""
+    # A union of two index look-ups in a subquery, since an OR would use neither index. Both begin with the provider,
+    # so that the known providers are named.
     name, own = tuple_(table.c.provider, table.c.event_id), table.alias("found")
     found = select(own.c.provider, own.c.event_id).where(own.c.provider.in_(known))
     wanted = chain.replace_unstorable(q)

@@ -1,4 +1,4 @@
-"""Keys of the HTTP API. A key is shown once; the database holds its hash, so a stolen table opens nothing."""
+"""Keys of the HTTP API. A key is shown once; the database holds only its hash, which can't be used to log in."""
 
 import hashlib
 import secrets
@@ -15,11 +15,11 @@ from db.models import api_key as table
 from db.session import Session
 
 TOUCH_EVERY: Final = timedelta(minutes=1)
-"""`last_used_at` is this exact: a write per request would cost more than the request."""
+"""Accuracy of `last_used_at`: a write per request would cost more than the request."""
 
 
 class ApiKey(Value):
-    """What is known of a key, but for the key itself."""
+    """An API key without its secret. `prefix` is shown to people and names the key in commands."""
 
     id: UUID
     name: str
@@ -37,7 +37,7 @@ SHOWN: Final = [table.c[name] for name in ApiKey.model_fields]
 async def insert_key(
     session: Session, name: str, scopes: Sequence[str], now: datetime, expires_at: datetime | None = None
 ) -> tuple[ApiKey, str]:
-    """A new key: what is known of it, and the key as its holder will send it. It can't be read again."""
+    """Creates a key. Returns its row and the secret text that clients send, which can't be read again."""
     prefix = f"pri_{secrets.token_hex(4)}"
     plain = f"{prefix}_{secrets.token_urlsafe(32)}"
     key = ApiKey(id=uuid4(), name=name, prefix=prefix, scopes=tuple(scopes), created_at=now, expires_at=expires_at)
@@ -47,12 +47,13 @@ async def insert_key(
 
 
 def hash_key(plain: str) -> bytes:
-    """What is stored of a key. 256 random bits need neither salt nor a slow hash."""
+    """The stored hash of a key: SHA-256, 32 bytes."""
+    # 256 random bits can't be guessed: they need neither a salt nor a slow hash, which would delay every request.
     return hashlib.sha256(plain.encode(errors="replace")).digest()
 
 
 async def find_key(session: Session, plain: str, now: datetime) -> ApiKey | None:
-    """The key that is sent, if it is one of ours and neither revoked nor expired."""
+    """The key with this secret text; None if it is unknown, revoked or expired."""
     usable = (
         table.c.hash == hash_key(plain),
         table.c.revoked_at.is_(None),
@@ -63,13 +64,13 @@ async def find_key(session: Session, plain: str, now: datetime) -> ApiKey | None
 
 
 async def mark_key_used(session: Session, key: ApiKey, now: datetime) -> None:
-    """Notes that the key is in use; writes at most once a minute."""
+    """Updates `last_used_at`, at most once a minute."""
     stale = or_(table.c.last_used_at.is_(None), table.c.last_used_at < now - TOUCH_EVERY)
     await session.execute(update(table).where(table.c.id == key.id, stale).values(last_used_at=now))
 
 
 async def mark_key_revoked(session: Session, prefix: str, now: datetime) -> bool:
-    """The key with this prefix stops working. False when there is none, or it had stopped before."""
+    """Revokes the key with this prefix. False if there is none or it was revoked before."""
     mine = (table.c.prefix == prefix, table.c.revoked_at.is_(None))
     revoked = await session.execute(update(table).where(*mine).values(revoked_at=now).returning(table.c.id))
     return revoked.first() is not None

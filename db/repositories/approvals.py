@@ -1,4 +1,4 @@
-"""Commands that wait for a second person. Concurrent ones for the same recovery take turns."""
+"""Operator commands that wait for a second person. Concurrent ones for the same recovery run one after another."""
 
 from datetime import datetime
 from typing import Any, Final
@@ -17,7 +17,7 @@ _TURN: Final = text("SELECT pg_advisory_xact_lock(hashtextextended('approval ' |
 
 
 class Approval(ApprovalRequest):
-    """A row: the command and what became of it."""
+    """A stored request for approval, with its outcome: `granted`, `expired`, or None while it waits."""
 
     id: UUID
     recovery_id: str
@@ -29,7 +29,7 @@ class Approval(ApprovalRequest):
 
 
 class ApprovalJudgement(Value):
-    """What becomes of an operator command, and the row that says so."""
+    """The status of an operator command that takes two people, and its row."""
 
     verdict: ApprovalStatus
     approval: Approval
@@ -41,10 +41,11 @@ SHOWN: Final = [table.c[name] for name in Approval.model_fields]
 
 
 async def judge_command(session: Session, recovery_id: str, command: Command, now: datetime) -> ApprovalJudgement:
-    """Keep the first person's request, leave it waiting, or take it up as the second person's.
+    """Stores the command as the first person's request, leaves that request waiting, or grants it to the second person.
 
-    A request that was granted before, sent again under its id, stays granted.
+    A command that was granted before and is sent again under the same request id stays granted.
     """
+    # The lock comes first: two people who submit at the same moment become first and second, never two firsts.
     await session.execute(_TURN, {"name": recovery_id})
     if again := await _find_granted(session, recovery_id, command):
         return ApprovalJudgement(verdict=ApprovalStatus.GRANTED, approval=again, was_granted_before=True)
@@ -64,14 +65,14 @@ async def judge_command(session: Session, recovery_id: str, command: Command, no
 async def is_granted(
     session: Session, recovery_id: str, action: Action, decision: str | None, request_id: str | None
 ) -> bool:
-    """Whether two people, both known to the API, asked for what this request wants."""
+    """Whether two people, both known to the API, submitted this command under this request id."""
     wish = Command(action=action, decision=decision, request_id=request_id)
     return await _find_granted(session, recovery_id, wish) is not None
 
 
 async def release_approval(session: Session, id: UUID) -> None:
-    """A granted wish that had no effect waits again, as long as it would have."""
-    # Somebody may have asked anew meanwhile: then that one waits, and this one stays ended.
+    """Makes a granted request wait again, until its original expiry, because the granted command had no effect."""
+    # Somebody may have submitted the same command meanwhile: then that request waits, and this one stays ended.
     again = table.alias()
     other = select(again.c.id).where(
         again.c.ended_at.is_(None), again.c.recovery_id == table.c.recovery_id,
@@ -83,13 +84,13 @@ async def release_approval(session: Session, id: UUID) -> None:
 
 
 async def waiting_approvals(session: Session, recovery_id: str, now: datetime) -> list[Approval]:
-    """The wishes of a recovery that wait for a second person, oldest first."""
+    """The commands of a recovery that wait for a second person and have not expired, oldest first."""
     query = select(*SHOWN).where(table.c.recovery_id == recovery_id, *_is_waiting(now)).order_by(table.c.asked_at)
     return [Approval.model_validate(dict(row)) for row in (await session.execute(query)).mappings()]
 
 
 async def all_waiting_approvals(session: Session, now: datetime, limit: int = 200) -> list[Approval]:
-    """Those of all recoveries, oldest first."""
+    """The commands of all recoveries that wait for a second person and have not expired, oldest first."""
     query = select(*SHOWN).where(*_is_waiting(now)).order_by(table.c.asked_at).limit(limit)
     return [Approval.model_validate(dict(row)) for row in (await session.execute(query)).mappings()]
 
@@ -125,6 +126,7 @@ async def _find_granted(session: Session, recovery_id: str, command: Command) ->
 async def _insert_request(
     session: Session, recovery_id: str, command: Command, stale: Approval | None, now: datetime
 ) -> Approval:
+    # The index allows one open request per command: an expired one is ended before the new one is inserted.
     if stale:
         await session.execute(update(table).where(table.c.id == stale.id).values(ended_at=now, outcome=EXPIRED))
     asked = Approval(

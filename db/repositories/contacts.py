@@ -1,4 +1,4 @@
-"""Contact data of customers: read anew before each message, blanked on request, joined to nothing."""
+"""Contact data of customers: the one table of personal data besides webhook bodies; blanked on request."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -19,7 +19,10 @@ PERSONAL_COLUMNS: Final = ("email", "name", "phone", "language", "country", "tim
 async def save_contact(
     session: Session, provider: str, customer_id: str, invoice_id: str, contact: Contact, now: datetime
 ) -> None:
-    """What the provider says now, with link and number of this invoice. An erased customer stays erased."""
+    """Replaces the customer's contact by what the provider says now, and adds link and number of this invoice.
+
+    Without effect for an erased customer.
+    """
     said = _contact_values(contact)
     of_invoice = {"links": contact.link, "invoice_numbers": contact.invoice_number}
     added = {name: {invoice_id: chain.replace_unstorable(text)} if text else {} for name, text in of_invoice.items()}
@@ -32,10 +35,11 @@ async def save_contact(
 
 
 async def learn_contacts(session: Session, provider: str, people: Iterable[ContactUpdate], now: datetime) -> None:
-    """What a webhook says of customers: added to what is known, never in its place where it says nothing.
+    """Adds what a webhook says of customers; a field that it leaves out keeps the known value.
 
-    In one order whoever writes them, so that two batches about the same customers don't wait for each other in a ring.
+    Without effect for an erased customer.
     """
+    # In one order for every writer: two batches about the same customers would deadlock otherwise.
     for told in sorted(people, key=lambda one: one.customer_id):
         said = {name: text for name, text in _contact_values(told.contact).items() if text}
         row = {"provider": provider, "customer_id": told.customer_id, "links": {}, "read_at": now, **said}
@@ -50,13 +54,13 @@ async def learn_contacts(session: Session, provider: str, people: Iterable[Conta
 
 
 def _contact_values(contact: Contact) -> dict[str, str | None]:
-    """Somebody else's texts, without what PostgreSQL can't hold."""
+    """All personal columns of a contact, without characters that PostgreSQL can't hold; None where it says nothing."""
     told = contact.model_dump(include=set(PERSONAL_COLUMNS), exclude_none=True)
     return dict.fromkeys(PERSONAL_COLUMNS) | {name: chain.replace_unstorable(text) for name, text in told.items()}
 
 
 async def load_contact(session: Session, provider: str, customer_id: str, invoice_id: str) -> Contact | None:
-    """Whom to write to about this invoice; None where nobody is known, or once they were erased."""
+    """The contact for messages about this invoice; None if it is not known or was erased."""
     link = table.c.links[invoice_id].astext.label("link")
     number = table.c.invoice_numbers[invoice_id].astext.label("invoice_number")
     mine = (table.c.provider == provider, table.c.customer_id == customer_id, table.c.erased_at.is_(None))
@@ -69,9 +73,10 @@ async def load_contact(session: Session, provider: str, customer_id: str, invoic
 
 
 async def erase_contact(session: Session, customer_id: str, now: datetime) -> int:
-    """Blanks the contact, and keeps a mark so that it is never read again. Returns how many were blanked.
+    """Blanks the customer's contact at every provider; returns how many rows were blanked.
 
-    A customer with open recoveries whose contact was never read gets the mark too.
+    The row stays as a mark, so that the contact is never stored again. A customer with recoveries whose contact was
+    never stored gets the mark too.
     """
     blank = dict.fromkeys(PERSONAL_COLUMNS) | {"links": {}, "invoice_numbers": {}, "erased_at": now}
     mine = (table.c.customer_id == customer_id, table.c.erased_at.is_(None))

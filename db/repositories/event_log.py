@@ -1,7 +1,7 @@
-"""The event log: one gap-free, chained sequence per recovery, and the read model that moves with it.
+"""The event log: one gap-free, hash-chained sequence per recovery, written together with the read model.
 
-Writers of one recovery take turns (an advisory lock per recovery, held until the transaction ends), so that whoever
-comes second reads what the first has written instead of writing beside it.
+Writers of one recovery take turns (an advisory lock per recovery, held until the transaction ends), so that the second
+one reads what the first has committed instead of writing a second branch of the sequence.
 """
 
 import json
@@ -26,7 +26,7 @@ MONTHS_AHEAD: Final = 12
 
 
 async def ensure_partitions(session: Session, today: date, months_ahead: int = MONTHS_AHEAD) -> int:
-    """The partitions from this month to that many months ahead exist; returns how many were missing."""
+    """Creates the missing partitions from this month to `months_ahead`; returns how many were created."""
     made = 0
     for months in range(months_ahead + 1):
         made += await ensure_month_partition(session, _month_after(today, months))
@@ -34,7 +34,7 @@ async def ensure_partitions(session: Session, today: date, months_ahead: int = M
 
 
 async def ensure_month_partition(session: Session, day: date) -> bool:
-    """The partition of the day's month exists; True when it was missing."""
+    """Creates the partition of the day's month if it is missing; returns whether it was created."""
     made = await session.execute(text("SELECT ensure_event_log_partition(:day)"), {"day": day})
     return bool(made.scalar_one())
 
@@ -50,14 +50,15 @@ Row = Mapping[Any, Any]
 
 COLUMNS: Final = ", ".join(column.name for column in table.columns)
 LOCK: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(:recovery_id, 0))")
-# The day is looked up in the log itself, not in the read model: what decides whether a row exists must not depend
-# on a table that may be rebuilt.
+# The opening day lets PostgreSQL read one partition only. It is looked up in the log itself, not in the read model:
+# what decides whether a row exists must not depend on a table that may be rebuilt.
 READ: Final = text(f"""
     SELECT {COLUMNS} FROM event_log
     WHERE recovery_id = :recovery_id AND sequence >= :first
       AND opened_on = (SELECT min(opened_on) FROM event_log WHERE recovery_id = :recovery_id AND sequence = 1)
     ORDER BY sequence
 """).columns(*table.columns)
+# All rows of a transition in one statement: unnest makes rows of one array per column.
 WRITE: Final = text(f"""
     INSERT INTO event_log ({COLUMNS})
     SELECT :recovery_id, sequence, event_id, type, occurred_at, :recorded_at, :provider, :invoice_id, :customer_id,
@@ -77,12 +78,15 @@ SHARED: Final = ("recovery_id", "recorded_at", "provider", "invoice_id", "custom
 async def append_to_log(
     session: Session, before: Recovery, events: Sequence[Event], now: datetime
 ) -> tuple[Record, ...]:
-    """These events behind `before`, or, when something already stands there, all of that and nothing written.
+    """Writes these events after `before` and returns their records with the data as stored.
 
-    The closing row comes with them where they end the recovery. Repeating a call is safe; data comes back as it is
-    stored. Raises InvalidInput for data that can't be stored, RecoveryError when the log ends before `before` does.
+    Where rows exist after `before` already, returns those and writes nothing, so repeating a call is safe. The closing
+    row is added where the events end the recovery. Raises InvalidInput for data that can't be stored, RecoveryError
+    where the log ends before `before` does.
     """
+    # Locked before reading: otherwise two writers could both find nothing after `before` and both write.
     await lock_recovery(session, before.recovery_id)
+    # From the last known row on: its hash starts the new links, and it shows that the log reaches `before`.
     stored = await _read_rows(session, before.recovery_id, max(before.sequence, 1))
     written = [row for row in stored if row["sequence"] > before.sequence]
     if written:
@@ -97,12 +101,15 @@ async def append_late(
     late: Event,
     now: datetime,
 ) -> Record | None:
-    """Writes a late event behind the end of a closed recovery; the row that is there when it was written before.
+    """Writes a late event after the end of a closed recovery and returns its record.
 
-    The same event is known by `event_id` in its data. None, and nothing written, while there is no such recovery or
-    it has not ended: then its workflow must be told instead.
+    An event that was written before, known by `event_id` in its data, is not written again; its record is returned.
+    None, with nothing written, if there is no such recovery or it is still open: then the event belongs to its
+    workflow. Raises InvalidInput for data that can't be stored.
     """
     recovery_id = name_of(provider, invoice_id)
+    # The lock that the workflow's activities take too: a recovery that closes at this moment is seen open or closed,
+    # never in between.
     await lock_recovery(session, recovery_id)
     stored = await _read_rows(session, recovery_id, 1)
     recovery = _fold_stored(stored)
@@ -114,25 +121,25 @@ async def append_late(
 
 
 async def load_records(session: Session, recovery_id: str, first: int = 1) -> tuple[Record, ...]:
-    """The records of a recovery from the sequence `first` on, in order; empty when there is none."""
+    """The records of a recovery from sequence `first` on, in order; empty if there are none."""
     return tuple(map(record_of, await _read_rows(session, recovery_id, first)))
 
 
 async def load_recovery(session: Session, recovery_id: str) -> Recovery | None:
-    """The recovery as its log says; None when there is none."""
+    """The recovery's state, folded from all its rows; None if the log has none."""
     return _fold_stored(await _read_rows(session, recovery_id, 1))
 
 
 async def load_rows(session: Session, recovery_id: str) -> list[dict[str, Any]]:
-    """All rows of a recovery for people: the contract's columns, hashes in hex."""
+    """All rows of a recovery in order, by column name, with both hashes in hex; empty if there are none."""
     found = await _read_rows(session, recovery_id, 1)
     return [dict(row) | {"previous_hash": row["previous_hash"].hex(), "hash": row["hash"].hex()} for row in found]
 
 
 async def stream_histories(session: Session, recovery_id: str | None = None) -> AsyncIterator[list[Row]]:
-    """All rows of each recovery in turn (or of one), in sequence order; one recovery is in memory at a time.
+    """Yields all rows of each recovery (or of one), in sequence order; one recovery is in memory at a time.
 
-    Looks at every partition, so that a row is found wherever it lies.
+    Reads every partition, so that a verification also finds a row that lies in the wrong one.
     """
     query = select(*table.columns).order_by(table.c.opened_on, table.c.recovery_id, table.c.sequence)
     if recovery_id is not None:
@@ -149,29 +156,30 @@ async def stream_histories(session: Session, recovery_id: str | None = None) -> 
 
 
 def record_of(row: Row) -> Record:
-    """The record that a row holds."""
+    """The record of a row with amounts in ISO minor units, whichever release wrote it. Raises ValueError, KeyError."""
     return upgrade_record(Record.model_validate({name: row[name] for name in Record.model_fields}), row["provider"])
 
 
 def fold_rows(found: Sequence[Row]) -> Recovery:
-    """The recovery that these rows, all of its rows, amount to."""
+    """The recovery's state, folded from all of its rows in sequence order."""
     return machine.fold_records(blank_of(found), map(record_of, found))
 
 
 def blank_of(found: Sequence[Row]) -> Recovery:
-    """The recovery of these rows before the first of them."""
+    """The recovery of these rows as it was before the first of them: provider and invoice only."""
     return Recovery(provider=found[0]["provider"], invoice_id=found[0]["invoice_id"])
 
 
 def event_id_of(recovery_id: str, sequence: int) -> UUID:
-    """The id of a row: the same in every repeat."""
+    """The id of a row, derived from recovery and sequence: the same in every repeat."""
     return uuid5(NAMESPACE_URL, f"pri:{recovery_id}:{sequence}")
 
 
 async def lock_recovery(session: Session, recovery_id: str) -> None:
-    """Be the only one who writes to this recovery until the transaction ends.
+    """Makes this transaction the only writer of the recovery until it ends; waits for another one.
 
-    A statement of its own: the next one must see what was committed while this one waited.
+    The lock is a statement of its own because at READ COMMITTED each statement takes a new snapshot: the read that
+    follows sees what the previous holder committed while this one waited.
     """
     await session.execute(LOCK, {"recovery_id": recovery_id})
 
@@ -186,14 +194,14 @@ def _fold_stored(stored: Sequence[Row]) -> Recovery | None:
 
 
 def _row_of_event(stored: Sequence[Row], event_id: Any) -> Row | None:
-    """The row that already tells of this provider event."""
+    """The row that was written for this provider event; None if there is none."""
     if event_id is None:
         return None
     return next((row for row in stored if row["data"].get("event_id") == event_id), None)
 
 
 def _last_row(before: Recovery, stored: Sequence[Row]) -> Row | None:
-    """The row that the next one follows; None at the beginning."""
+    """The row that the next one follows; None at the beginning. Raises RecoveryError where the log is too short."""
     if before.sequence == 0:
         return None
     if not stored:
@@ -202,7 +210,7 @@ def _last_row(before: Recovery, stored: Sequence[Row]) -> Row | None:
 
 
 def _storable_event(event: Event) -> Event:
-    """The event as it will be read back. Raises InvalidInput."""
+    """The event as it will be read back, so that what is hashed and returned is what is stored. Raises InvalidInput."""
     if event.occurred_at.tzinfo is None:
         raise InvalidInput(f"An event of type {event.type} has a time without a time zone.")
     at = event.occurred_at.astimezone(UTC)
@@ -217,6 +225,7 @@ async def _write_rows(
         return ()
     opened_on = last["opened_on"] if last else await _open_partition(session, after, records[0])
     new = _chain_rows(after, records, last["hash"] if last else chain.GENESIS, opened_on, now)
+    # One transaction: log, attempt ledger and read model are committed together or not at all.
     await session.execute(WRITE, _column_arrays(new))
     await network_attempts.save_attempts(session, before, records)
     await recoveries.save_recoveries(session, [recoveries.project_recovery(after, opened_on, now)])
@@ -224,7 +233,7 @@ async def _write_rows(
 
 
 async def _open_partition(session: Session, after: Recovery, first: Record) -> date:
-    """The day that all rows of this recovery carry, with a partition to hold it."""
+    """The UTC day that all rows of this recovery carry; creates its partition (an import may be years old)."""
     opened_on = (after.opened_at or first.occurred_at).astimezone(UTC).date()
     await ensure_month_partition(session, opened_on)
     return opened_on
@@ -233,7 +242,7 @@ async def _open_partition(session: Session, after: Recovery, first: Record) -> d
 def _chain_rows(
     after: Recovery, records: Iterable[Record], previous: bytes, opened_on: date, now: datetime
 ) -> list[dict[str, Any]]:
-    """The rows to store, each with the hash of the one before it."""
+    """The rows to store by column name, each linked to the hash of the one before it."""
     new = []
     for record in records:
         row = _row_values(after, record) | {"opened_on": opened_on, "recorded_at": now, "previous_hash": previous}
@@ -258,7 +267,7 @@ def _row_values(after: Recovery, record: Record) -> dict[str, Any]:
 
 
 def _column_arrays(new: Sequence[Row]) -> dict[str, Any]:
-    """The parameters of WRITE: what all rows share once, the rest as one array per column."""
+    """The parameters of WRITE: values that all rows share once, the others as one array per column."""
     shared = {name: new[0][name] for name in SHARED}
     arrays = {name: [row[name] for row in new] for name in PER_ROW}
     arrays["data"] = [json.dumps(data, ensure_ascii=False, allow_nan=False) for data in arrays["data"]]

@@ -1,4 +1,4 @@
-"""The inbox: every webhook we answered with 2xx, what became of it, and which ones still wait to be delivered."""
+"""The webhook inbox: every webhook answered with 2xx, its outcome, and the ones that are not delivered yet."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -16,13 +16,13 @@ from db.models import webhook_inbox as table
 from db.session import Session
 
 HEAD_START: Final = timedelta(seconds=5)
-"""How long the relay leaves a new row to whoever took it in and is delivering it right now."""
+"""How long the relay leaves a new row to the API process that stored it and delivers it behind the answer."""
 FIRST_WAIT: Final = timedelta(seconds=5)
 LONGEST_WAIT: Final = timedelta(minutes=5)
 
 
 class WebhookOutcome(StrEnum):
-    """What became of a webhook."""
+    """Outcome of a webhook."""
 
     ACCEPTED = "accepted"
     IGNORED = "ignored"
@@ -30,7 +30,7 @@ class WebhookOutcome(StrEnum):
 
 
 class StoredWebhook(Value):
-    """A row of the inbox, but for its body."""
+    """A row of the inbox without its body."""
 
     provider: str
     event_id: str
@@ -42,7 +42,7 @@ class StoredWebhook(Value):
     customer_id: str | None = None
     invoice_id: str | None = None
     event: ProviderEvent | None = None
-    """Normalised; None where its shape is unknown, or once it was erased."""
+    """The normalised event; None where the body's shape is unknown, or after erasure."""
     delivered_at: datetime | None = None
     tries: int = 0
     next_try_at: datetime
@@ -61,7 +61,10 @@ async def insert_webhook(
     body: bytes,
     event: ProviderEvent | None = None,
 ) -> bool:
-    """Keeps a verified webhook. False, and nothing written, when this event is here already."""
+    """Stores a verified webhook. False, with nothing written, if an event with this id is stored already.
+
+    Raises InvalidInput for a normalised event that jsonb can't hold.
+    """
     normalised = chain.to_json_value(event.model_dump(mode="json", exclude_none=True)) if event else {}
     row = {
         "provider": provider,
@@ -79,22 +82,22 @@ async def insert_webhook(
 
 
 async def load_webhook(session: Session, provider: str, event_id: str) -> StoredWebhook | None:
-    """One row; None when this event never came."""
+    """One row; None if this event was never received."""
     found = (await session.execute(select(*SHOWN).where(*_webhook_key(provider, event_id)))).mappings().one_or_none()
     return StoredWebhook.model_validate(dict(found)) if found else None
 
 
 async def load_body(session: Session, provider: str, event_id: str) -> bytes | None:
-    """The bytes as they came, empty once erased; None when this event never came."""
+    """The body as received, empty after erasure; None if this event was never received."""
     found = await session.execute(select(table.c.body).where(*_webhook_key(provider, event_id)))
     return found.scalar_one_or_none()
 
 
 async def lock_undelivered(session: Session, limit: int, now: datetime) -> list[StoredWebhook]:
-    """Rows that wait to be delivered and are due, oldest due first.
+    """Up to `limit` undelivered rows that are due, the longest due first.
 
-    They are locked until the transaction ends and passed over by everybody else meanwhile: settle each of them, or
-    put it off with `retry_later`, in the same transaction.
+    They are locked until the transaction ends, and other relays skip them (SKIP LOCKED). The caller must end each with
+    `conclude_delivery` or put it off with `retry_later` in the same transaction.
     """
     due = (table.c.delivered_at.is_(None), table.c.next_try_at <= now)
     query = select(*SHOWN).where(*due).order_by(table.c.next_try_at).limit(limit).with_for_update(skip_locked=True)
@@ -102,7 +105,7 @@ async def lock_undelivered(session: Session, limit: int, now: datetime) -> list[
 
 
 async def count_undelivered(session: Session) -> int:
-    """How many rows are not delivered yet."""
+    """Number of rows that are not delivered yet, due or not."""
     query = select(func.count()).select_from(table).where(table.c.delivered_at.is_(None))
     return (await session.execute(query)).scalar_one()
 
@@ -117,7 +120,8 @@ async def conclude_delivery(
     reason: str | None = None,
     recovery_id: str | None = None,
 ) -> None:
-    """The row is done with: handed to a recovery, or ignored with a reason. The first verdict stands."""
+    """Ends a row: delivered to a recovery, or ignored with a reason. Without effect if it ended before."""
+    # The normalised event of an erased customer was kept for this delivery only.
     verdict = {
         "outcome": outcome.value,
         "reason": reason,
@@ -130,6 +134,7 @@ async def conclude_delivery(
 
 async def retry_later(session: Session, provider: str, event_id: str, tries: int, now: datetime, error: str) -> None:
     """Puts an undelivered row off: 5 s after the first try, doubling up to 5 min. `tries` as read with the row."""
+    # The exponent is capped: a row that failed for months must not overflow timedelta.
     wait = min(FIRST_WAIT * 2 ** min(tries, 10), LONGEST_WAIT)
     later = {"tries": tries + 1, "next_try_at": now + wait, "last_error": chain.replace_unstorable(error)[:500]}
     await session.execute(_update_webhook(provider, event_id).where(table.c.delivered_at.is_(None)).values(later))
@@ -145,13 +150,13 @@ async def conclude_redelivery(
     reason: str | None = None,
     recovery_id: str | None = None,
 ) -> None:
-    """A person had it delivered once more: what came of that is the verdict now."""
+    """Records the outcome of a delivery that a person repeated; it replaces the earlier outcome."""
     verdict = {"outcome": outcome.value, "reason": reason, "recovery_id": recovery_id, "delivered_at": now}
     await session.execute(_update_webhook(provider, event_id).values(verdict | {"last_error": None}))
 
 
 async def requeue_webhook(session: Session, provider: str, event_id: str, now: datetime, why: str) -> None:
-    """Undelivered again and due at once, whatever the verdict was; nothing where its content was erased."""
+    """Makes a row undelivered again and due at once, whatever its outcome was. Without effect after erasure."""
     verdict = {"outcome": None, "reason": None, "delivered_at": None}
     again = {"tries": 0, "next_try_at": now, "last_error": chain.replace_unstorable(why)[:500]}
     await session.execute(
@@ -160,7 +165,7 @@ async def requeue_webhook(session: Session, provider: str, event_id: str, now: d
 
 
 async def webhooks_of_invoice(session: Session, provider: str, invoice_id: str) -> list[StoredWebhook]:
-    """Every webhook that names this invoice, oldest first: what is known before its recovery has a log."""
+    """Every webhook that names this invoice, oldest first."""
     return await _load_oldest_first(session, table.c.provider == provider, table.c.invoice_id == invoice_id)
 
 
@@ -176,10 +181,9 @@ async def _load_oldest_first(session: Session, *which: ColumnElement[bool]) -> l
 
 
 async def erase_bodies(session: Session, customer_id: str, now: datetime) -> int:
-    """Blanks the bodies of a customer's webhooks; the rows stay, since they say what was received.
+    """Blanks the bodies of a customer's webhooks and returns how many. The rows stay as a record of what was received.
 
-    The normalised event holds ids and codes only and goes as soon as it isn't needed for delivery any more. Returns
-    how many rows were blanked.
+    The normalised event holds ids and codes only; it stays until the row is delivered.
     """
     theirs = select(recovery.c.recovery_id).where(recovery.c.customer_id == customer_id)
     mine = or_(table.c.customer_id == customer_id, table.c.recovery_id.in_(theirs))
@@ -198,7 +202,10 @@ def _update_webhook(provider: str, event_id: str) -> Update:
 
 
 async def events_without_log(session: Session, provider: str, customer_id: str, since: datetime) -> list[ProviderEvent]:
-    """Events about invoices of this customer that no recovery has written about yet, oldest first."""
+    """Events received after `since` about invoices of this customer that have no recovery yet, oldest first.
+
+    Ignored webhooks are left out.
+    """
     written = exists().where(recovery.c.provider == table.c.provider, recovery.c.invoice_id == table.c.invoice_id)
     mine = (table.c.provider == provider, table.c.customer_id == customer_id, table.c.received_at > since)
     named = (table.c.invoice_id.is_not(None), table.c.event.is_not(None))

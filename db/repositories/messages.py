@@ -1,4 +1,4 @@
-"""What went out to customers: a row is claimed before a message is sent, so that no crash sends it twice."""
+"""Messages to customers: a row is claimed before a message is sent, so that no crash sends it twice."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -15,18 +15,18 @@ from db.session import Session
 
 
 class MessageState(StrEnum):
-    """How far a message came."""
+    """State of a message."""
 
     SENDING = "sending"
-    """Claimed; where nobody is sending it any more, it went out or it didn't."""
+    """Claimed. If its sender crashed, nobody knows whether the message went out, and it is not sent again."""
     UNSENT = "unsent"
-    """The last try surely did not reach the channel."""
+    """The last try certainly did not reach the channel, so it may be claimed again."""
     SENT = "sent"
     FAILED = "failed"
 
 
 class MessageName(Value):
-    """Which message: at most one of this name is ever sent."""
+    """Key of a message: at most one message per recovery, campaign step and channel is ever sent."""
 
     recovery_id: str
     step: str
@@ -34,7 +34,7 @@ class MessageName(Value):
 
 
 class Claim(Value):
-    """Whether the message is ours to send, else what was there before."""
+    """Result of a claim: `is_ours` if the caller may send, else the state that the row was in before."""
 
     is_ours: bool
     state: MessageState
@@ -43,7 +43,11 @@ class Claim(Value):
 
 
 async def claim_message(session: Session, name: MessageName, kind: str, now: datetime) -> Claim:
-    """Take the right to send it: a new one, or one whose last try surely did not reach the channel."""
+    """Claims a message for the caller: a new one, or an `unsent` one. Returns the row as found if it can't be claimed.
+
+    Commit before sending: after a crash the row then says that the message may have gone out.
+    """
+    # One statement decides: of two workers, the second meets the first one's row as `sending` and gets nothing back.
     fresh = insert(table).values(**name.model_dump(), kind=kind, state="sending", tries=1, claimed_at=now)
     again = {"state": "sending", "tries": table.c.tries + 1, "claimed_at": now, "reason": None}
     key = [table.c.recovery_id, table.c.step, table.c.channel]
@@ -59,13 +63,13 @@ async def claim_message(session: Session, name: MessageName, kind: str, now: dat
 async def conclude_message(
     session: Session, name: MessageName, state: MessageState, now: datetime, reason: str | None, language: str | None
 ) -> None:
-    """How the try that we claimed ended."""
+    """Records how a claimed try ended. Without effect where the row is not `sending` any more."""
     done = {"state": state.value, "ended_at": now, "reason": reason, "language": language}
     await session.execute(update(table).where(*_message_key(name), table.c.state == "sending").values(done))
 
 
 class SentMessage(Value):
-    """A message that a channel took, and whose it is. No address: none is kept."""
+    """A message that a channel accepted, with its customer's ids. Addresses are not kept."""
 
     recovery_id: str
     step: str
@@ -80,7 +84,7 @@ class SentMessage(Value):
 
 
 class SentMessagePage(Value):
-    """Some of them, newest first, and how to ask for the ones behind (None: there are none)."""
+    """One page of sent messages, newest first. `next_cursor` is None on the last page."""
 
     items: tuple[SentMessage, ...]
     next_cursor: str | None
@@ -90,7 +94,7 @@ SENT_ORDER: Final = (table.c.ended_at, table.c.recovery_id, table.c.step, table.
 
 
 async def load_sent_messages(session: Session, limit: int = 50, cursor: str | None = None) -> SentMessagePage:
-    """One page. Raises InvalidInput for a cursor that this never gave."""
+    """One page of sent messages, newest first. Raises InvalidInput for a cursor that this function did not return."""
     columns = [(recovery if name in _OWNER else table).c[name] for name in SentMessage.model_fields]
     joined = table.outerjoin(recovery, recovery.c.recovery_id == table.c.recovery_id)
     query = select(*columns).select_from(joined).where(table.c.state == MessageState.SENT.value)

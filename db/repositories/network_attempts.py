@@ -1,4 +1,7 @@
-"""The attempt ledger: the tries of each card as the networks count them, written with the log and made of it."""
+"""The attempt ledger: attempts of each card as the card networks count them, derived from the log and written with it.
+
+Fees are in minor units of the currency in which the network publishes them.
+"""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -16,13 +19,13 @@ from db.models import network_attempt as table
 from db.session import Session
 
 LOOK_BACK: Final = timedelta(days=200)
-"""Longer than any window; answers that forbid every further try are looked for without a limit."""
+"""Longer than any network's window. Answers that forbid every further attempt are searched without a time limit."""
 LATEST: Final = 20
 LOCK: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(:card, 1))")
 
 
 class Fees(Value):
-    """What tries too many cost, and what those that were held back would have cost. Minor units of one currency."""
+    """Network fees in minor units of one currency: `caused` by excess attempts, `avoided` by attempts not made."""
 
     currency: str
     caused: int = 0
@@ -30,13 +33,13 @@ class Fees(Value):
 
 
 async def save_attempts(session: Session, before: Recovery, records: Sequence[Record]) -> None:
-    """Writes what these rows of the log, behind `before`, say of tries. Safe to repeat."""
+    """Writes the ledger entries that follow from these records after `before`. Repeating a call is safe."""
     for entry in build_ledger_entries(before, records):
         await session.execute(UPSERT, entry.model_dump())
 
 
 def _build_upsert() -> Insert:
-    """A later word completes an earlier one: an answer seldom names the card that the request already named."""
+    # An answer seldom names the card that its request named: what it leaves out keeps the earlier value.
     fresh = insert(table)
     keep = ("fingerprint", "network", "fee_amount", "fee_currency")
     kept = {name: func.coalesce(fresh.excluded[name], table.c[name]) for name in keep}
@@ -48,14 +51,20 @@ UPSERT: Final = _build_upsert()
 
 
 async def lock_card(session: Session, card: Credential) -> None:
-    """Wait for every other transaction that is about to charge this card. A statement of its own: see event_log."""
+    """Makes this transaction the only one that may reserve an attempt of this card until it ends; waits for another.
+
+    Read the attempts in a later statement: it sees what the previous holder committed (see `event_log.lock_recovery`).
+    """
     await session.execute(LOCK, {"card": f"{card.provider}\n{card.fingerprint or card.recovery_id}"})
 
 
 async def load_attempts(
     session: Session, card: Credential, rules: NetworkRules, now: datetime
 ) -> tuple[LedgerEntry, ...]:
-    """The tries that matter for the next one, oldest first. Of an unknown card, those of its recovery with one."""
+    """The attempts that count for the next one, oldest first; attempts that a rule forbade are left out.
+
+    Where the card's fingerprint is not known, the recovery's attempts without a fingerprint.
+    """
     wanted = and_(_is_of_card(card), or_(table.c.at > now - LOOK_BACK, _is_stopping(rules)))
     return await _load_entries(session, wanted, table.c.outcome != AttemptOutcome.HELD.value)
 
@@ -67,7 +76,7 @@ def _is_of_card(card: Credential) -> ColumnElement[bool]:
 
 
 def _is_stopping(rules: NetworkRules) -> ColumnElement[bool]:
-    """Spelled as `stopped` reads codes; what is found too much here, it sorts out."""
+    """Whether an answer's code may be a stop instruction. Rows that only look like one are sorted out by `core`."""
 
     def stop_codes(kind: str) -> list[str]:
         return [stop.code for stop in rules.stops if stop.kind == kind]
@@ -85,21 +94,21 @@ async def _load_entries(session: Session, *conditions: ColumnElement[bool]) -> t
 
 
 async def latest_attempts(session: Session, provider: str, fingerprint: str) -> tuple[LedgerEntry, ...]:
-    """The newest tries of a card, those held back among them, newest first."""
+    """The newest 20 attempts of a card, newest first, including those that a rule forbade."""
     mine = (table.c.provider == provider, table.c.fingerprint == fingerprint)
     query = select(*table.columns).where(*mine).order_by(table.c.at.desc(), table.c.key.desc()).limit(LATEST)
     return tuple(LedgerEntry.model_validate(dict(row)) for row in (await session.execute(query)).mappings())
 
 
 async def card_provider(session: Session, fingerprint: str) -> str | None:
-    """The provider whose try of this card is the newest."""
+    """The provider of this card's newest attempt; None for an unknown fingerprint."""
     query = select(table.c.provider).where(table.c.fingerprint == fingerprint).order_by(table.c.at.desc()).limit(1)
     found: str | None = await session.scalar(query)
     return found
 
 
 async def card_network(session: Session, provider: str, fingerprint: str) -> str | None:
-    """The card's network as its newest try that knows it says."""
+    """The card's network, from its newest attempt that names one; None if none does."""
     mine = (table.c.provider == provider, table.c.fingerprint == fingerprint, table.c.network.is_not(None))
     query = select(table.c.network).where(*mine).order_by(table.c.at.desc(), table.c.key.desc()).limit(1)
     found: str | None = await session.scalar(query)
@@ -107,12 +116,12 @@ async def card_network(session: Session, provider: str, fingerprint: str) -> str
 
 
 async def sum_fees(session: Session, since: datetime, until: datetime) -> tuple[Fees, ...]:
-    """Fees of all cards from `since` on and before `until`, per currency in which the networks publish them."""
+    """Fees of all cards in [since, until), one entry per currency, by currency code."""
     return await _sum_fees(session, (table.c.at >= since, table.c.at < until))
 
 
 async def sum_card_fees(session: Session, provider: str, fingerprint: str) -> tuple[Fees, ...]:
-    """Fees of one card, per currency."""
+    """Fees of one card, one entry per currency, by currency code."""
     return await _sum_fees(session, (table.c.provider == provider, table.c.fingerprint == fingerprint))
 
 

@@ -1,4 +1,7 @@
-"""Who did what outside of recoveries: signed in, made a key, tried a policy. Rows are never changed or removed."""
+"""The audit log of what people did outside of recoveries: logins, API keys, dry runs. It is append-only.
+
+Operator commands to a recovery are in its event log instead.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -15,7 +18,7 @@ from db.session import Session
 
 
 class AuditAction(StrEnum):
-    """What was done."""
+    """Kinds of audit entries."""
 
     LOGIN = "login"
     LOGIN_FAILED = "login_failed"
@@ -29,12 +32,12 @@ class AuditAction(StrEnum):
     CHAIN_VERIFIED = "chain_verified"
     EXPORTED = "exported"
     SECOND_ASKED = "second_approver_asked"
-    """Somebody asked for what takes two people; what is carried out is in the event log."""
+    """A command that takes two people was submitted by the first. Once carried out, it is in the event log too."""
     CUSTOMER_ERASED = "customer_erased"
 
 
 class AuditEntry(Value):
-    """Something that somebody did. Hashes are keyed: they count, and name nobody."""
+    """An audit entry to be stored. Hashes of names and addresses are keyed: they can be counted, not reversed."""
 
     actor: str
     role: str | None = None
@@ -46,7 +49,7 @@ class AuditEntry(Value):
 
 
 class StoredAuditEntry(Value):
-    """A row as it is shown. `action` is text: an older release may read what a newer one wrote."""
+    """A stored audit entry. `action` is text, since an older release may read what a newer one wrote."""
 
     id: UUID
     at: datetime
@@ -58,14 +61,14 @@ class StoredAuditEntry(Value):
 
 
 class AuditPage(Value):
-    """Some of them, newest first, and how to ask for the ones behind (None: there are none)."""
+    """One page of audit entries, newest first. `next_cursor` is None on the last page."""
 
     items: tuple[StoredAuditEntry, ...]
     next_cursor: str | None
 
 
 class FailedLogins(Value):
-    """How many, and when the first of them was; None: there was none."""
+    """Number of failed logins, and the time of the first; None if there was none."""
 
     count: int
     first_at: datetime | None
@@ -76,7 +79,7 @@ SHOWN: Final = [table.c[name] for name in StoredAuditEntry.model_fields]
 
 
 async def record_entry(session: Session, done: AuditEntry, now: datetime) -> None:
-    """One more row."""
+    """Appends an audit entry with the time `now`."""
     row = done.model_dump() | {"id": uuid4(), "at": now, "action": done.action.value, "detail": dict(done.detail)}
     await session.execute(insert(table).values(row))
 
@@ -84,7 +87,10 @@ async def record_entry(session: Session, done: AuditEntry, now: datetime) -> Non
 async def load_entries(
     session: Session, limit: int = 50, after: str | None = None, actor: str | None = None, action: str | None = None
 ) -> AuditPage:
-    """Newest first, narrowed to an actor, an action or both. Raises InvalidInput for a cursor that isn't ours."""
+    """One page of entries, newest first, filtered by actor and action where given.
+
+    Raises InvalidInput for a cursor that this function did not return.
+    """
     query = select(*SHOWN).order_by(table.c.at.desc(), NAME.desc()).limit(limit + 1)
     if actor:
         query = query.where(table.c.actor == actor)
@@ -100,7 +106,7 @@ async def load_entries(
 async def count_failed_logins(
     session: Session, since: datetime, name_hash: bytes | None = None, address_hash: bytes | None = None
 ) -> FailedLogins:
-    """Failed logins with this name, or from this address, since a moment; one of the two is given."""
+    """Failed logins after `since` with this name or, where no name is given, from this address."""
     whose = table.c.name_hash == name_hash if name_hash is not None else table.c.address_hash == address_hash
     mine = (table.c.action == AuditAction.LOGIN_FAILED.value, table.c.at > since, whose)
     query = select(func.count().label("count"), func.min(table.c.at).label("first_at")).where(*mine)
@@ -108,8 +114,9 @@ async def count_failed_logins(
 
 
 async def try_locks(session: Session, *marks: bytes) -> bool:
-    """Whether nobody else holds one of these until the end of their transaction; waits for nobody."""
+    """Takes an advisory lock per mark until the transaction ends; False, at once, if another transaction holds one."""
     for mark in marks:
+        # A lock's key is a bigint: the first 8 bytes of the hash.
         key = int.from_bytes(mark[:8], "big", signed=True)
         if not (await session.execute(select(func.pg_try_advisory_xact_lock(key)))).scalar_one():
             return False

@@ -1,4 +1,4 @@
-"""The read model: where each recovery stands, written with its log and always derivable from it."""
+"""The read model: the current state of each recovery, written in the transaction of its log and derivable from it."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
@@ -15,12 +15,12 @@ from db.models import recovery as table
 from db.session import Session
 
 DERIVED: Final = tuple(column.name for column in table.columns if column.name != "checked_at")
-"""Columns that follow from the log; `checked_at` is the relay's own note."""
+"""Columns that follow from the log. `checked_at` does not: the relay writes it."""
 OWN_COLUMNS: Final = [column for column in table.columns if column.name != "opened_on"]
 
 
 class ListFilters(Value):
-    """What a list of recoveries is narrowed to; None: not by this. `q` is part of an invoice or customer id."""
+    """Filters of a list of recoveries; None does not filter. `q` is a part of an invoice or customer id."""
 
     state: str | None = None
     provider: str | None = None
@@ -31,14 +31,14 @@ class ListFilters(Value):
 
 
 class ListPage(Value):
-    """Some recoveries, newest first, and how to ask for the ones behind them (None: there are none)."""
+    """One page of recoveries, newest first. `next_cursor` is None on the last page."""
 
     items: tuple[dict[str, Any], ...]
     next_cursor: str | None
 
 
 def view_recovery(recovery: Recovery) -> dict[str, Any]:
-    """The recovery as the API shows it: names of the contract, times as datetimes."""
+    """The recovery as the API shows it: the field names of `GET /v1/recoveries`, times as datetimes in UTC."""
     own = (*recovery.charge_ids, recovery.failure.charge_id)
     return {
         **recovery.model_dump(include=_AS_THEY_ARE),
@@ -59,7 +59,7 @@ _AS_THEY_ARE: Final = {
 
 
 def project_recovery(recovery: Recovery, opened_on: date, recorded_at: datetime) -> dict[str, Any]:
-    """The row of the read model, out of the folded log and two columns of its last row."""
+    """The row of the read model by column name, from the folded log and two columns of its last row."""
     row = view_recovery(recovery)
     del row["workflow_id"]
     return row | {
@@ -71,8 +71,8 @@ def project_recovery(recovery: Recovery, opened_on: date, recorded_at: datetime)
 
 
 def due_at(recovery: Recovery, now: datetime) -> datetime | None:
-    """When something should happen by itself; None: nothing will before somebody says something."""
-    # Without its messages: a mail server that is away must not make recoveries look as if they were behind.
+    """When the recovery acts next by itself, `now` if at once; None if it waits for an event or has ended."""
+    # Without its messages: a mail server that is down must not make recoveries look overdue.
     step = machine.next_step(recovery.with_changes(messages=None), now)
     if isinstance(step, machine.Wait):
         return step.until
@@ -80,7 +80,7 @@ def due_at(recovery: Recovery, now: datetime) -> datetime | None:
 
 
 async def save_recoveries(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Writes rows that `project` made, over older ones of the same recovery."""
+    """Inserts or replaces rows that `project_recovery` returned; `checked_at` is kept."""
     if rows:
         await session.execute(UPSERT, list(rows))
 
@@ -94,11 +94,11 @@ def _build_upsert() -> Insert:
 
 
 UPSERT: Final = _build_upsert()
-"""Built once: building it costs more than running it."""
+"""Built once: SQLAlchemy takes longer to build it than PostgreSQL to run it."""
 
 
 async def load_recovery_row(session: Session, recovery_id: str) -> dict[str, Any] | None:
-    """One recovery with the contract's fields; None when there is none."""
+    """One recovery as the API shows it, by field name; None if there is none."""
     found = (
         (await session.execute(select_recoveries().where(table.c.recovery_id == recovery_id))).mappings().one_or_none()
     )
@@ -106,7 +106,7 @@ async def load_recovery_row(session: Session, recovery_id: str) -> dict[str, Any
 
 
 async def load_recovery_rows(session: Session, recovery_ids: Sequence[str]) -> list[dict[str, Any]]:
-    """Those of these names that there are, newest first."""
+    """The recoveries with these ids that exist, newest first."""
     mine = table.c.recovery_id == func.any(literal(list(recovery_ids), ARRAY(TEXT)))
     return await fetch_rows(
         session, select_recoveries().where(mine).order_by(table.c.opened_at.desc(), table.c.recovery_id.desc())
@@ -114,20 +114,20 @@ async def load_recovery_rows(session: Session, recovery_ids: Sequence[str]) -> l
 
 
 async def sequence_of(session: Session, recovery_id: str) -> int:
-    """The newest row of its log, by the primary key; 0 where it has written nothing."""
+    """The sequence of the newest row of its log; 0 if it has none. One look-up by primary key, for polling."""
     query = select(table.c.sequence).where(table.c.recovery_id == recovery_id)
     return await session.scalar(query) or 0
 
 
 def select_recoveries() -> Select[Any]:
-    """What the API shows of recoveries, to be narrowed and ordered."""
+    """A query for the fields that the API shows, without conditions and order."""
     return select(*OWN_COLUMNS, table.c.recovery_id.label("workflow_id"))
 
 
 async def find_recovery_page(
     session: Session, filters: ListFilters, limit: int = 50, cursor: str | None = None
 ) -> ListPage:
-    """One page of recoveries, newest first. Raises InvalidInput for a cursor that this never gave."""
+    """One page of recoveries, newest first. Raises InvalidInput for a cursor that this function did not return."""
     query = select_recoveries().order_by(table.c.opened_at.desc(), table.c.recovery_id.desc()).limit(limit + 1)
     for condition in _filter_conditions(filters):
         query = query.where(condition)
@@ -143,7 +143,7 @@ def _filter_conditions(filters: ListFilters) -> Iterable[Any]:
     for name, wanted in filters.model_dump(exclude={"q"}, exclude_none=True).items():
         yield table.c[name] == wanted
     if filters.q:
-        # A search by hand, newest first: it stops at the page's end and needs no index of its own.
+        # A search by people, newest first: it stops when the page is full and needs no index of its own.
         yield or_(
             table.c.invoice_id.icontains(filters.q, autoescape=True),
             table.c.customer_id.icontains(filters.q, autoescape=True),
@@ -151,31 +151,32 @@ def _filter_conditions(filters: ListFilters) -> Iterable[Any]:
 
 
 async def fetch_rows(session: Session, query: Select[Any]) -> list[dict[str, Any]]:
-    """The rows of a query."""
+    """The rows of a query as dicts by column name."""
     return [dict(row) for row in (await session.execute(query)).mappings()]
 
 
 async def open_recoveries_of(session: Session, provider: str, customer_id: str) -> list[dict[str, Any]]:
-    """The recoveries of a customer that go on, oldest first."""
+    """The open recoveries of a customer, oldest first."""
     mine = (table.c.provider == provider, table.c.customer_id == customer_id, table.c.closed_at.is_(None))
     return await fetch_rows(session, select_recoveries().where(*mine).order_by(table.c.opened_at))
 
 
 async def recoveries_by_charge(session: Session, provider: str, charge_ids: Sequence[str]) -> list[dict[str, Any]]:
-    """The recoveries that one of these charges belongs to, open or closed."""
+    """The recoveries that one of these charges belongs to, open or closed, oldest first."""
+    # An overlap of arrays (&&), as the GIN index on charge_ids needs it.
     wanted = literal(list(charge_ids), ARRAY(TEXT))
     mine = (table.c.provider == provider, table.c.charge_ids.op("&&")(wanted))
     return await fetch_rows(session, select_recoveries().where(*mine).order_by(table.c.opened_at))
 
 
 async def overdue_recoveries(session: Session, now: datetime, grace: timedelta, limit: int) -> list[dict[str, Any]]:
-    """Open recoveries in which something should have happened more than `grace` ago, the longest due first."""
+    """Open recoveries that should have acted more than `grace` ago, the longest overdue first."""
     late = table.c.due_at < now - grace
     return await fetch_rows(session, select_recoveries().where(late).order_by(table.c.due_at).limit(limit))
 
 
 async def least_recently_checked(session: Session, limit: int) -> list[dict[str, Any]]:
-    """Open recoveries whose run nobody has looked after for the longest time, never checked ones first."""
+    """Open recoveries whose workflow run was not checked for the longest time, never checked ones first."""
     order = table.c.checked_at.asc().nulls_first()
     return await fetch_rows(
         session, select_recoveries().where(table.c.closed_at.is_(None)).order_by(order).limit(limit)
@@ -183,12 +184,12 @@ async def least_recently_checked(session: Session, limit: int) -> list[dict[str,
 
 
 async def mark_checked(session: Session, recovery_ids: Sequence[str], now: datetime) -> None:
-    """Notes that their runs were looked after now."""
+    """Records that the workflow runs of these recoveries were checked at `now`."""
     mine = table.c.recovery_id == func.any(bindparam("ids", list(recovery_ids), ARRAY(TEXT)))
     await session.execute(update(table).where(mine).values(checked_at=now))
 
 
 async def counts_by_state(session: Session) -> dict[str, int]:
-    """How many recoveries are in each state that occurs."""
+    """Number of recoveries by state; states without any are left out."""
     rows = await session.execute(select(table.c.state, func.count()).group_by(table.c.state))
     return {state: count for state, count in rows}

@@ -1,4 +1,4 @@
-"""Dry runs as rows. The worker moves them on; what has ended stays as it ended."""
+"""Dry runs as rows. The worker updates an open one; one that has ended is never changed."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -21,20 +21,20 @@ LISTED: Final = [column for column in table.columns if column.name not in TEXTS]
 
 
 class SimulationPage(NamedTuple):
-    """Some of them, newest first."""
+    """One page of dry runs, newest first, by column name. `next_cursor` is None on the last page."""
 
     items: Sequence[Mapping[Any, Any]]
     next_cursor: str | None
 
 
 async def insert_simulation(session: Session, id: UUID, order: SimulationOrder, by: str, now: datetime) -> None:
-    """A new one, waiting for a worker."""
+    """Stores a new dry run, queued for a worker."""
     row = order.model_dump() | {"id": id, "state": SimulationState.QUEUED.value, "created_at": now, "created_by": by}
     await session.execute(insert(table).values(row | {"source": order.source.value, "done": 0}))
 
 
 async def begin_simulation(session: Session, id: UUID, now: datetime) -> SimulationOrder | None:
-    """The order, for whoever works on it from now on, be it anew; None where it has ended or isn't there."""
+    """Marks a dry run as running, from the start, and returns its order; None if it has ended or does not exist."""
     values = {"state": SimulationState.RUNNING.value, "started_at": now, "done": 0, "total": None}
     begun = await session.execute(update(table).where(*_is_open(id)).values(values).returning(*ORDER))
     row = begun.mappings().one_or_none()
@@ -42,12 +42,12 @@ async def begin_simulation(session: Session, id: UUID, now: datetime) -> Simulat
 
 
 async def save_progress(session: Session, id: UUID, done: int, total: int) -> None:
-    """How many of how many cases are done."""
+    """Stores how many of `total` cases are done. Without effect once it has ended."""
     await session.execute(update(table).where(*_is_open(id)).values(done=done, total=total))
 
 
 async def finish_simulation(session: Session, id: UUID, outcome: SimulationOutcome, now: datetime) -> bool:
-    """Its result, or the problem it failed with. False where it had ended before: then nothing changes."""
+    """Stores the result, or the problem it failed with. False, with nothing changed, if it had ended before."""
     if outcome.problem is not None:
         return await _end_simulation(session, id, now, SimulationState.FAILED, problem=outcome.problem)
     return await _end_simulation(
@@ -56,29 +56,32 @@ async def finish_simulation(session: Session, id: UUID, outcome: SimulationOutco
 
 
 async def mark_canceled(session: Session, id: UUID, now: datetime) -> bool:
-    """Nobody wants it any more. False where it had ended before."""
+    """Ends a dry run as canceled. False, with nothing changed, if it had ended before."""
     return await _end_simulation(session, id, now, SimulationState.CANCELED)
 
 
 async def remove_queued(session: Session, id: UUID) -> None:
-    """As if it had never been asked for."""
+    """Deletes a dry run that no worker has begun, for example because its workflow could not be started."""
     await session.execute(table.delete().where(table.c.id == id, table.c.state == SimulationState.QUEUED.value))
 
 
 async def load_simulation(session: Session, id: UUID) -> Mapping[Any, Any] | None:
-    """All but the report; None where there is none."""
+    """A dry run by column name, without its report; None if it does not exist."""
     columns = [column for column in table.columns if column.name != "report"]
     return (await session.execute(select(*columns).where(table.c.id == id))).mappings().one_or_none()
 
 
 async def load_report(session: Session, id: UUID) -> tuple[SimulationState, str | None] | None:
-    """Its state and its report, which is there once it is done."""
+    """State and report of a dry run; the report is None until it is done. None if the dry run does not exist."""
     row = (await session.execute(select(table.c.state, table.c.report).where(table.c.id == id))).one_or_none()
     return (SimulationState(row[0]), row[1]) if row else None
 
 
 async def load_simulation_page(session: Session, limit: int, after: str | None = None) -> SimulationPage:
-    """Newest first, without texts. Raises InvalidInput for a cursor that isn't ours."""
+    """One page, newest first, without the long texts (policies, result, report).
+
+    Raises InvalidInput for a cursor that this function did not return.
+    """
     query = select(*LISTED).order_by(table.c.created_at.desc(), NAME.desc()).limit(limit + 1)
     if after:
         query = query.where(behind_cursor(after, table.c.created_at, NAME))

@@ -1,12 +1,12 @@
-"""The event log: append-only, a partition per month of opening.
+"""The event log: append-only, one partition per month of opening.
 
-Partitions are made by one function that runs as the owner, since the writer owns nothing: ahead by `pri migrate`
-and by maintenance, and at need when a recovery opens in a month that has none (an import may be years old). There is
-no DEFAULT partition on purpose: rows that once landed there could never be moved to a partition of their own, because
-nothing here can be deleted.
+Partitions are created by a function that runs as the owner, since the writer owns nothing: ahead of time by
+`pri migrate` and by maintenance, and on demand when a recovery opens in a month without one (an import may be years
+old). There is no DEFAULT partition: rows in it could never be moved to a partition of their own, because nothing here
+can be deleted.
 
-A partition is made beside the table and then attached, which lets others read and write meanwhile; making it as
-PARTITION OF would lock everybody out.
+A partition is created as a table and then attached, which lets others read and write meanwhile; CREATE TABLE ...
+PARTITION OF would block them.
 """
 
 from alembic import op
@@ -36,10 +36,10 @@ CREATE TABLE event_log (
 ) PARTITION BY RANGE (opened_on)
 """
 
-# One small entry per recovery: finds the day it opened, and with it the one partition to look in.
+# One small entry per recovery: finds the day it opened, and with it the one partition to read.
 OPENINGS = "CREATE INDEX event_log_openings ON event_log (recovery_id) WHERE sequence = 1"
 
-# How often an operator asked for a retry lately is asked before every retry, over all recoveries.
+# The hourly cap counts an operator's recent retries over all recoveries before each retry.
 RETRIES_ASKED = """
 CREATE INDEX event_log_retries_asked ON event_log (recorded_at) WHERE type = 'operator.retry_requested'
 """
@@ -52,7 +52,7 @@ BEGIN
 END $$
 """
 
-# PostgreSQL copies row triggers to every partition, also to later ones; TRUNCATE knows statement triggers only.
+# PostgreSQL copies row triggers to every partition, also to later ones. TRUNCATE fires statement triggers only.
 REFUSE_ROWS = """
 CREATE TRIGGER event_log_is_append_only BEFORE UPDATE OR DELETE ON event_log
     FOR EACH ROW EXECUTE FUNCTION refuse_event_log_change()
@@ -62,9 +62,9 @@ CREATE TRIGGER event_log_refuses_statements BEFORE UPDATE OR DELETE OR TRUNCATE 
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_event_log_change()
 """
 
-# The lock makes the second of two callers wait and then find what the first has made; it looks into pg_class, since
-# to_regclass may still remember that there was none. Nobody is granted anything on a partition: the writer reaches
-# it through event_log only.
+# The lock makes the second of two callers wait and then find what the first has created. It then looks into pg_class,
+# since to_regclass may answer from a cache that there is none. Nobody gets privileges on a partition: the writer
+# reaches it through event_log only.
 ENSURE = """
 CREATE FUNCTION ensure_event_log_partition(month date) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -91,7 +91,7 @@ BEGIN
 END $$
 """
 
-# Its default would let everybody make partitions.
+# By default PostgreSQL lets PUBLIC execute a function, and everybody could create partitions.
 ENSURE_FOR_FEW = "REVOKE ALL ON FUNCTION ensure_event_log_partition(date) FROM PUBLIC"
 
 MONTHS = """
@@ -101,7 +101,7 @@ FROM generate_series(-1, 12) AS n
 
 
 def upgrade() -> None:
-    """The table, its guards, and partitions from last month to twelve months ahead."""
+    """Creates the table, its triggers, and partitions from last month to twelve months ahead."""
     schema = op.get_bind().exec_driver_sql("SELECT current_schema()").scalar_one()
     ensure = ENSURE.replace("{schema}", schema.replace("'", "''"))
     guards = (REFUSE, REFUSE_ROWS, REFUSE_STATEMENTS)
@@ -110,7 +110,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Everything away, rows included: `db.schema.downgrade` asks before it comes to this."""
+    """Drops the table with all its rows; `db.schema.downgrade_schema` refuses to come here without `discard`."""
     op.execute("DROP TABLE event_log")
     op.execute("DROP FUNCTION ensure_event_log_partition(date)")
     op.execute("DROP FUNCTION refuse_event_log_change()")

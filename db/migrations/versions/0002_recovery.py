@@ -1,4 +1,4 @@
-"""The read model: one row per recovery, what its log says as of now."""
+"""The read model: one row per recovery with its current state, derived from its log."""
 
 from alembic import op
 
@@ -49,11 +49,11 @@ INDEXES = (
 
 
 def upgrade() -> None:
-    """The table, with an index for each question that is asked often."""
+    """Creates the table, with an index for each frequent query."""
     for statement in (TABLE, *INDEXES):
         op.execute(statement)
 
 
 def downgrade() -> None:
-    """Nothing is lost: the log can fill it again."""
+    """Drops the table. Nothing is lost: it can be rebuilt from the log."""
     op.execute("DROP TABLE recovery")

@@ -1,4 +1,4 @@
-"""The inbox: every webhook that was answered with 2xx, and what became of it."""
+"""The webhook inbox: every webhook that was answered with 2xx, and its outcome."""
 
 from alembic import op
 
@@ -37,11 +37,11 @@ INDEXES = (
 
 
 def upgrade() -> None:
-    """The table and its indexes; the one of undelivered rows stays small."""
+    """Creates the table and its indexes; the partial index of undelivered rows stays small."""
     for statement in (TABLE, *INDEXES):
         op.execute(statement)
 
 
 def downgrade() -> None:
-    """The stored webhooks go with it."""
+    """Drops the table with all stored webhooks."""
     op.execute("DROP TABLE webhook_inbox")

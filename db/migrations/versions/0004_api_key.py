@@ -1,4 +1,4 @@
-"""Keys of the HTTP API: only their hashes."""
+"""Keys of the HTTP API, stored as hashes only."""
 
 from alembic import op
 
@@ -21,10 +21,10 @@ CREATE TABLE api_key (
 
 
 def upgrade() -> None:
-    """The table."""
+    """Creates the table."""
     op.execute(TABLE)
 
 
 def downgrade() -> None:
-    """Every key stops working."""
+    """Drops the table; every API key stops working."""
     op.execute("DROP TABLE api_key")

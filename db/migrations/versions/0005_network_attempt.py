@@ -1,7 +1,7 @@
-"""The attempt ledger: every try of a card that a network counts, and those that its rules held back.
+"""The attempt ledger: every attempt of a card that a network counts, and those that its rules forbade.
 
-Made of the log, in the same transaction. One row per try: `key` tells the tries of one recovery apart, the same in
-every repeat.
+It is derived from the log and written in the same transaction. One row per attempt: `key` distinguishes the attempts of
+one recovery and is the same in every repeat.
 """
 
 from alembic import op
@@ -39,11 +39,11 @@ INDEXES = (
 
 
 def upgrade() -> None:
-    """The table, an index for one card's tries and a small one for fees."""
+    """Creates the table, an index for one card's attempts and a small one for fees."""
     for statement in (TABLE, *INDEXES):
         op.execute(statement)
 
 
 def downgrade() -> None:
-    """Tries are counted anew; the log still tells of them."""
+    """Drops the table. Nothing is lost: it can be rebuilt from the log."""
     op.execute("DROP TABLE network_attempt")

@@ -1,4 +1,4 @@
-"""Indexes for counting failures by customer and by card; the experiment's arm in the read model."""
+"""Indexes for counting failures by customer and by card; experiment and arm in the read model."""
 
 from alembic import op
 
@@ -13,7 +13,7 @@ COLUMNS = ("experiment", "arm")
 
 
 def upgrade() -> None:
-    """Partitions made later get the same indexes, since they are made like the table."""
+    """Adds indexes and columns. Later partitions get the indexes too, since they are created LIKE the table."""
     for name, columns in INDEXES.items():
         op.execute(f"CREATE INDEX {name} ON event_log {columns} WHERE type = 'failure.classified'")
     for column in COLUMNS:
@@ -21,7 +21,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Nothing is lost: the log can fill the columns again."""
+    """Drops columns and indexes. Nothing is lost: the columns can be rebuilt from the log."""
     for column in COLUMNS:
         op.execute(f"ALTER TABLE recovery DROP COLUMN {column}")
     for name in INDEXES:

@@ -1,4 +1,4 @@
-"""Messages: what went out to customers, whom to write to, and what operators and other systems are to hear.
+"""Messages to customers, their contacts, and notices for operators and other systems.
 
 `contact` is the only table that holds personal data besides the bodies of webhooks; `pri erase` blanks both.
 """
@@ -54,12 +54,12 @@ INDEX = "CREATE INDEX notice_waiting ON notice (audience, occurred_at) WHERE han
 
 
 def upgrade() -> None:
-    """Three tables, and an index for notices that wait."""
+    """Creates three tables, and an index for notices that are not handled yet."""
     for statement in (*TABLES.values(), INDEX):
         op.execute(statement)
 
 
 def downgrade() -> None:
-    """The log still says what was sent; contacts are read again."""
+    """Drops the tables. The log still says what was sent; contacts are read from the provider again."""
     for name in TABLES:
         op.execute(f"DROP TABLE {name}")

@@ -1,4 +1,4 @@
-"""Dry runs asked for over the API: what was asked, how far it is, what came of it."""
+"""Dry runs started over the API: order, progress and result."""
 
 from alembic import op
 
@@ -31,11 +31,11 @@ CREATE TABLE simulation (
 
 
 def upgrade() -> None:
-    """The table. `result` is text and not jsonb: the same seed gives the same bytes, also here."""
+    """Creates the table. `result` is text, since jsonb would not keep its bytes: the same seed gives the same bytes."""
     op.execute(TABLE)
     op.execute("CREATE INDEX simulation_newest ON simulation (created_at DESC, (id::text) DESC)")
 
 
 def downgrade() -> None:
-    """Results are gone; their seeds and policies make them again."""
+    """Drops the table with all results; a dry run of the same seed and policy gives them again."""
     op.execute("DROP TABLE simulation")

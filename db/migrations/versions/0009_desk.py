@@ -1,8 +1,8 @@
-"""Indexes for the operator's desk: each filter followed by the list's usual order, each order of its own.
+"""Indexes for the admin console: one per filter, followed by the list's usual order, and one per other order.
 
-Lists that only show open recoveries have small indexes of their own: nearly all recoveries have ended, so a walk along
-an index of all of them could pass hundreds of thousands before it meets the first open one. Partitions of the log made
-later get the same indexes, since they are made like the table.
+Lists of open recoveries have small partial indexes: nearly all recoveries have ended, so a scan of an index of all
+could pass hundreds of thousands before it meets the first open one. Later partitions of the log get the same indexes,
+since they are created LIKE the table.
 """
 
 from alembic import op
@@ -47,14 +47,14 @@ REPLACED = "webhook_inbox_newest"
 
 
 def upgrade() -> None:
-    """Nothing but indexes; on a large database this takes minutes, and writers wait meanwhile."""
+    """Creates indexes only. On a large database this takes minutes, and writers wait meanwhile."""
     for name, what in INDEXES.items():
         op.execute(f"CREATE INDEX {name} ON {what}")
     op.execute(f"DROP INDEX {REPLACED}")
 
 
 def downgrade() -> None:
-    """Nothing is lost but speed."""
+    """Drops the indexes: the lists get slower."""
     op.execute(f"CREATE INDEX {REPLACED} ON webhook_inbox (received_at)")
     for name in INDEXES:
         op.execute(f"DROP INDEX {name}")

@@ -1,9 +1,9 @@
-"""Figures by day that are kept ready, for the dashboard and `/v1/summary`.
+"""Day sums for the dashboard and `/v1/summary`.
 
-Whatever changes a recovery leaves a mark of the days (UTC) of its opening and its end, in the same transaction. A
-marked day is summed from the recoveries themselves until `db.queries.figures.refresh` sums it anew and takes the
-marks away. Marks are only ever added by writers, so that no two of them wait for each other. A figure is only ever a
-copy of what `recovery` says, so it holds also after a rebuild, an import or a correction by hand.
+Every change of a recovery marks the days (UTC) of its opening and its end, in the same transaction. A marked day is
+summed from the recoveries themselves until `db.queries.figures.refresh_figures` sums it anew and deletes its marks.
+Writers only ever insert marks, so that no two of them wait for each other. The marks are set by triggers, so day sums
+are right also after a rebuild, an import or a manual correction.
 """
 
 from alembic import op
@@ -37,7 +37,7 @@ INDEXES = (
 )
 COUNTED = ("opened_at", "closed_at", "currency", "amount", "state", "category", "cause", "segment", "strategy",
            "provider", "attempt", "close_reason", "experiment", "arm")  # fmt: skip
-"""What figures are made of. The relay notes `checked_at` every few seconds: that changes none."""
+"""Columns that the sums depend on. `checked_at`, which the relay writes every few seconds, is not among them."""
 
 
 def _days(row: str, rows: str, condition: str = "true") -> str:
@@ -65,7 +65,7 @@ SEEN = {
 
 
 def upgrade() -> None:
-    """The tables, a trigger for each kind of change, and a mark for every day that has recoveries now."""
+    """Creates the tables and a trigger for each kind of change, and marks every day that has recoveries now."""
     for statement in (*TABLES.values(), *INDEXES):
         op.execute(statement)
     for change, days in DAYS.items():
@@ -83,7 +83,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Figures are summed from the recoveries again."""
+    """Drops triggers and tables. Nothing is lost: the sums are derived from `recovery`."""
     for change in DAYS:
         op.execute(f"DROP TRIGGER mark_days_of_{change} ON recovery")
         op.execute(f"DROP FUNCTION mark_days_of_{change}()")

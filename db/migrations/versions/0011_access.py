@@ -1,4 +1,4 @@
-"""Wishes that wait for a second person, and what people did outside of recoveries."""
+"""Operator commands that wait for a second person, and the audit log of what people did outside of recoveries."""
 
 from alembic import op
 
@@ -23,11 +23,11 @@ CREATE TABLE approval (
     CHECK ((outcome = 'granted') = (ended_by IS NOT NULL))
 )
 """
-# One open wish for the same at a time: whoever comes second is the second person.
+# One open request per command at a time: whoever submits it next is the second person.
 APPROVAL_OPEN = """
 CREATE UNIQUE INDEX approval_open ON approval (recovery_id, action, coalesce(decision, '')) WHERE ended_at IS NULL
 """
-# A request that is sent again finds what it was granted.
+# A request that is sent again under its id finds that it was granted.
 APPROVAL_REQUEST = "CREATE INDEX approval_request ON approval (recovery_id, request_id) WHERE request_id IS NOT NULL"
 
 ACTION = """
@@ -48,7 +48,7 @@ NEWEST = (
     "CREATE INDEX operator_action_of_actor ON operator_action (actor, at DESC, (id::text) DESC)",
     "CREATE INDEX operator_action_of_kind ON operator_action (action, at DESC, (id::text) DESC)",
 )
-# Counted before every login.
+# The login throttle counts failed logins before every login.
 FAILED = tuple(
     f"CREATE INDEX operator_action_failed_{which} ON operator_action ({which}_hash, at) WHERE action = 'login_failed'"
     for which in ("name", "address")
@@ -66,13 +66,13 @@ CREATE TRIGGER operator_action_is_append_only BEFORE UPDATE OR DELETE OR TRUNCAT
 
 
 def upgrade() -> None:
-    """Both tables, and the guards of the second."""
+    """Creates both tables, and the triggers that keep the second append-only."""
     for statement in (APPROVAL, APPROVAL_OPEN, APPROVAL_REQUEST, ACTION, *NEWEST, *FAILED, REFUSE, GUARDS):
         op.execute(statement)
 
 
 def downgrade() -> None:
-    """Both away; who did what outside of recoveries is not known any more."""
+    """Drops both tables, the audit log included."""
     op.execute("DROP TABLE operator_action")
     op.execute("DROP FUNCTION refuse_operator_action_change()")
     op.execute("DROP TABLE approval")

@@ -1,8 +1,8 @@
-"""Money in parts, money after the end and money that went back: columns of the read model, sums of the figures.
+"""Partial payments, late payments and returned payments: columns of the read model and of the day sums.
 
 Additive: a constant default needs no rewrite of the table (postgresql.org/docs/current/sql-altertable.html, Notes).
-Rows that are there keep 0, which is what their log says: rows with parts are written from this release on. The days
-of recoveries that ended out of scope are summed anew, since these count as lost no more.
+Existing rows keep 0, which is what their log says, since partial payments are recorded from this release on. The days
+of recoveries that ended out of scope are summed anew, since these no longer count as lost.
 """
 
 from alembic import op
@@ -14,7 +14,7 @@ RECOVERY = ("paid", "paid_late", "returned")
 FIGURE = ("paid_late", "returned")
 BEFORE = ("opened_at", "closed_at", "currency", "amount", "state", "category", "cause", "segment", "strategy",
           "provider", "attempt", "close_reason", "experiment", "arm")  # fmt: skip
-"""What figures were made of before; see 0010."""
+"""Columns that the sums depended on before; see 0010."""
 
 
 def _days(row: str, rows: str, condition: str) -> str:
@@ -25,7 +25,7 @@ def _days(row: str, rows: str, condition: str) -> str:
 
 
 def _watch(columns: tuple[str, ...]) -> str:
-    """The trigger's function anew: a change of these columns marks the days of the recovery's opening and end."""
+    """SQL for the trigger's function: a change of these columns marks the days of the recovery's opening and end."""
     old, new = (", ".join(f"{row}.{column}" for column in columns) for row in ("o", "n"))
     differ, both = f"({old}) IS DISTINCT FROM ({new})", "old_rows AS o JOIN new_rows AS n USING (recovery_id)"
     return f"""
@@ -37,7 +37,7 @@ def _watch(columns: tuple[str, ...]) -> str:
 
 
 def upgrade() -> None:
-    """The columns, and the trigger that watches them, too."""
+    """Adds the columns, and makes the trigger watch them too."""
     for column in RECOVERY:
         op.execute(f"ALTER TABLE recovery ADD COLUMN {column} bigint NOT NULL DEFAULT 0")
     for column in FIGURE:
@@ -47,7 +47,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """The log still has the money; the figures know of it no more."""
+    """Drops the columns. The log still holds these payments; the sums no longer include them."""
     op.execute(_watch(BEFORE))
     _mark("(n.close_reason = 'out_of_scope' OR n.paid <> 0)")
     for column in FIGURE:

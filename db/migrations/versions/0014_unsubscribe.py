@@ -1,4 +1,4 @@
-"""Who wants no more messages, and a key that signs the links by which they say so."""
+"""Customers who unsubscribed, and the key that signs unsubscribe links."""
 
 import secrets
 
@@ -23,7 +23,7 @@ KEY = "CREATE TABLE signing_key (id smallint PRIMARY KEY, secret bytea NOT NULL,
 
 
 def upgrade() -> None:
-    """Both tables, and the first key: links work before anybody thought of a secret."""
+    """Creates both tables, and a random first key, so that links work before anybody configures a secret."""
     op.execute(SUPPRESSION)
     op.execute(KEY)
     first = text("INSERT INTO signing_key VALUES (1, :secret, now())").bindparams(secret=secrets.token_bytes(32))
@@ -31,6 +31,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Wishes are forgotten, and links that are out lead nowhere."""
+    """Drops both tables. Unsubscribed customers get messages again, and links that were sent stop working."""
     op.execute("DROP TABLE signing_key")
     op.execute("DROP TABLE suppression")
