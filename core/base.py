@@ -1,9 +1,9 @@
-"""The one model base of the core: frozen values that ignore what a newer release may add to a payload."""
+"""The base of all models in the core: frozen values that ignore fields added by a newer release."""
 
 from pydantic import BaseModel, ConfigDict
 
 
 class Value(BaseModel):
-    """An immutable value; unknown fields are ignored so that old and new workers can read each other."""
+    """An immutable value. Unknown fields are ignored, so that workers of two releases read each other's data."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")

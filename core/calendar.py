@@ -1,4 +1,4 @@
-"""The customer's days as data: whoever plans gets them handed over, since the core reads neither holidays nor zones."""
+"""The customer's holidays and clock changes as data, looked up outside: the core has no tables of either."""
 
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
@@ -9,7 +9,7 @@ SATURDAY = 5
 
 
 class ClockOffset(Value):
-    """From this moment on clocks show so many seconds more than UTC."""
+    """From `since` on, local clocks are ahead of UTC by `seconds`."""
 
     since: datetime
     seconds: int
@@ -19,21 +19,24 @@ class Calendar(Value):
     """Holidays and clock changes where the customer lives, for the days that a plan may fall on."""
 
     country: str | None = None
-    """ISO 3166, upper case; None where nobody knows."""
+    """ISO 3166, upper case; None if unknown."""
     zone: str = "UTC"
     """Name of the time zone, for people."""
     holidays: tuple[date, ...] = ()
     offsets: tuple[ClockOffset, ...] = ()
-    """In the order of time; the first one also counts before it. None at all: UTC."""
+    """In the order of time; the first one applies before its time, too. Empty: UTC."""
 
     def to_local_time(self, moment: datetime) -> datetime:
-        """What clocks there show at this moment, without a zone."""
+        """The local time at this moment, as a naive datetime."""
         known = [one for one in self.offsets if one.since <= moment] or list(self.offsets[:1])
         shown = moment.astimezone(UTC).replace(tzinfo=None)
         return shown + timedelta(seconds=known[-1].seconds) if known else shown
 
     def to_utc(self, local: datetime) -> datetime:
-        """The moment when clocks there show this; the first one of two, the nearest where they never do. In UTC."""
+        """The moment of a naive local time, in UTC.
+
+        If clocks show it twice, the first moment; if they skip it, one near the change.
+        """
         if not self.offsets:
             return local.replace(tzinfo=UTC)
         for one, following in pairwise(self.offsets):
@@ -43,7 +46,7 @@ class Calendar(Value):
         return _subtract_offset(local, self.offsets[-1])
 
     def is_business_day(self, day: date) -> bool:
-        """Whether banks work on this day: not at weekends, not on holidays."""
+        """Whether banks work on this day: no Saturday, Sunday or holiday."""
         return day.weekday() < SATURDAY and day not in self.holidays
 
 

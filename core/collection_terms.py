@@ -1,4 +1,4 @@
-"""Whose claim an invoice is and how it is to be collected, in the providers' common words."""
+"""Who collects an invoice and how, in terms common to the providers."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -14,7 +14,7 @@ class CollectionMethod(StrEnum):
 
 
 class SubscriptionStatus(StrEnum):
-    """Where a subscription stands, in Stripe's words, which the field uses."""
+    """Status of a subscription, by the names that Stripe uses."""
 
     INCOMPLETE = "incomplete"
     INCOMPLETE_EXPIRED = "incomplete_expired"
@@ -27,26 +27,26 @@ class SubscriptionStatus(StrEnum):
 
     @property
     def has_ended(self) -> bool:
-        """Whether it has ended for good."""
+        """Whether it has ended and can't become active again."""
         return self in {SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED}
 
 
 class CollectionTerms(Value):
-    """Whose claim it is and how it is to be collected, as far as the provider tells; None: it doesn't say."""
+    """Who collects an invoice and how, as far as the provider says; None: it doesn't say."""
 
     collection_method: CollectionMethod | None = None
-    """Of the subscription where there is one (it rules what happens now), else of the invoice."""
+    """SENT if the invoice or its subscription is paid by the customer, AUTOMATIC if it is charged."""
     billing_reason: str | None = None
-    """Why the invoice was made, in the provider's word: `subscription_create`, `manual` …"""
+    """Why the invoice was created, as the provider names it: `subscription_create`, `manual` …"""
     application: str | None = None
-    """Another application that made the invoice and collects it."""
+    """The id of another application that created the invoice and collects it."""
     shopper_present: bool | None = None
-    """Whether the payer was there and paid by their own hand: a checkout, not a merchant's charge."""
+    """Whether the payer was present, as at a checkout; false for a merchant-initiated charge."""
     subscription_status: SubscriptionStatus | None = None
     collection_paused: bool | None = None
-    """The merchant paused the collection of this subscription."""
+    """Whether the merchant paused the collection of this subscription."""
     ends_at_period_end: bool | None = None
-    """The subscription ends with its period; what is owed until then stays owed."""
+    """Whether the subscription ends with its period; what is owed until then stays owed."""
     customer_deleted: bool | None = None
     created_at: datetime | None = None
-    """When the invoice became due for payment: finalised, or made where it has no such moment. On our clock."""
+    """When the invoice became due for payment: finalised, or else created. In real time, also of a test clock."""

@@ -1,4 +1,8 @@
-"""One input and one result per message that crosses Temporal. Every new field has a default: deploys overlap."""
+"""One input and one result model per workflow, activity, query and update.
+
+Every new field has a default, since workers of two releases run side by side during a deployment. `now` is always the
+workflow's clock.
+"""
 
 from datetime import datetime
 
@@ -11,7 +15,7 @@ from core.recovery.state import Recovery
 from core.segmentation.rules import Segment
 
 NOT_ALLOWED = "NotAllowed"
-"""The type of the failure of a call that the provider refuses to this key: asking again is of no use."""
+"""The ApplicationError type of a call that the provider refuses for its key, which no retry cures."""
 
 
 class RecoveryInput(Value):
@@ -20,9 +24,9 @@ class RecoveryInput(Value):
     provider: str
     invoice_id: str
     event: ProviderEvent | None = None
-    """The failure that opens it, where it doesn't come as a signal."""
+    """The failure that opens it, if it doesn't come as a signal."""
     history_limit: int = 10_000
-    """Events of history after which the run begins anew."""
+    """Number of history events after which the run continues as new."""
 
 
 class RecoveryStatus(Value):
@@ -41,11 +45,11 @@ class RecoveryStatus(Value):
     next_attempt_at: datetime | None = None
     until: datetime | None = None
     doing: str = ""
-    """What it does or waits for, in words."""
+    """What the recovery does or waits for, in words."""
 
 
 class OpenInput(Value):
-    """Open a recovery, or find what its log already holds. `now` is the workflow's clock here and below."""
+    """Input of `open_recovery`, which writes `payment.failed` or returns what the log already holds."""
 
     now: datetime
     provider: str
@@ -54,22 +58,22 @@ class OpenInput(Value):
 
 
 class WrittenRecords(Value):
-    """What stands in the log from the sequence asked for on."""
+    """The rows in the log from the requested sequence on, written now or by an earlier execution."""
 
     records: tuple[Record, ...] = ()
     refused: str | None = None
-    """The code of why nothing was written, where somebody waits for the answer to a command; and its sentence."""
+    """The code of why a command was rejected and nothing written; `why` is its sentence."""
     why: str = ""
 
 
 class OpenedRecovery(WrittenRecords):
-    """The log as found or begun, and what Temporal can index."""
+    """The log as found or begun, and the search attributes that this Temporal namespace has."""
 
     search_attributes: tuple[str, ...] = ()
 
 
 class RecordInput(Value):
-    """Write these events behind `recovery.sequence`."""
+    """Input of a write: these events follow the row `recovery.sequence`."""
 
     now: datetime
     recovery: Recovery
@@ -77,24 +81,24 @@ class RecordInput(Value):
 
 
 class ProviderInput(Value):
-    """Something that the provider is to be asked, for one recovery."""
+    """Base of inputs of activities that call the provider, for one recovery."""
 
     recovery: Recovery
 
 
 class ReadInput(ProviderInput):
-    """Read what the provider knows about the invoice and its failure."""
+    """Input of `read_failure`, which reads the invoice and its failure from the provider."""
 
 
 class ClassifyInput(Value):
-    """Classify one failure."""
+    """Input of `classify_failure`."""
 
     recovery: Recovery
     facts: FailureFacts
 
 
 class SegmentInput(Value):
-    """Segment the customer of one recovery."""
+    """Input of `segment_customer`."""
 
     now: datetime
     recovery: Recovery
@@ -102,7 +106,7 @@ class SegmentInput(Value):
 
 
 class PlanInput(Value):
-    """Assess, plan, and write down the whole decision."""
+    """Input of `plan_retry`, which assesses fraud, plans, and commits all rows of the decision."""
 
     now: datetime
     recovery: Recovery
@@ -112,7 +116,7 @@ class PlanInput(Value):
 
 
 class ChargeInput(ProviderInput):
-    """Charge an invoice once."""
+    """Input of `charge_invoice`: one attempt, by this trigger and with this method, or the default one for None."""
 
     now: datetime
     trigger: str
@@ -120,34 +124,34 @@ class ChargeInput(ProviderInput):
 
 
 class ReconcileInput(ProviderInput):
-    """Find out about the charge in flight."""
+    """Input of the activity that reconciles the charge in flight."""
 
     now: datetime
 
 
 class ChargeReport(WrittenRecords):
-    """What a charge or a settlement wrote, and what the provider said about the card while at it."""
+    """The rows that a charge or its reconciliation wrote and, after a decline, the facts for the next decision."""
 
     facts: FailureFacts | None = None
 
 
 class RelayInput(Value):
-    """One pass over the inbox and over recoveries without a run."""
+    """Input of one relay pass over the inbox and over recoveries without a run; `limit` is the number of each."""
 
     limit: int = 200
 
 
 class SimulationInput(Value):
-    """Work on this order. Policies and results travel by the table `simulation`, not through histories."""
+    """Input of a dry run's activities. Policies and results are in the table `simulation`, not in histories."""
 
     simulation_id: str
     canceled: bool = False
-    """For its end: whether somebody wanted that."""
+    """Whether the dry run ended because it was canceled."""
     problem: str | None = None
 
 
 class RelayReport(Value):
-    """What a pass did."""
+    """Counts of one relay pass: delivered and still waiting webhooks, recoveries that got a run again."""
 
     delivered: int = 0
     waiting: int = 0
@@ -155,7 +159,7 @@ class RelayReport(Value):
 
 
 class NotifyInput(ProviderInput):
-    """Send one message of a recovery over one channel."""
+    """Input of sending one message of a recovery over one channel."""
 
     now: datetime
     step: str
@@ -167,7 +171,7 @@ class NotifyInput(ProviderInput):
 
 
 class DeliveryResult(Value):
-    """What became of a message. No address, no name: this is in the history."""
+    """Outcome of sending a message, without address and name, since it is in the workflow's history."""
 
     outcome: MessageOutcome
     reason: str | None = None
@@ -175,20 +179,20 @@ class DeliveryResult(Value):
 
 
 class DeliverNoticesInput(Value):
-    """One pass over what operators and other systems are to hear."""
+    """Input of one pass over waiting notices; `limit` is the largest number of notices."""
 
     limit: int = 200
 
 
 class DeliverNoticesReport(Value):
-    """What a pass did."""
+    """Counts of one pass: webhooks started, notices sent to operators."""
 
     webhooks: int = 0
     told: int = 0
 
 
 class SendWebhookInput(Value):
-    """One outgoing webhook to one of the configured addresses."""
+    """Input of sending one outgoing webhook; `target` is the number of the configured address, from 0."""
 
     notice_id: str
     target: int

@@ -12,9 +12,9 @@ from core.errors import InvalidPolicy
 
 
 class TimeScale(Value):
-    """Divides our own delays, cool-downs, windows and deadlines.
+    """The divisor of our own delays, cool-downs, windows and deadlines.
 
-    What a network or a provider asks for never passes here.
+    Waits that a network or a provider asks for are never shortened.
     """
 
     factor: int = Field(1, ge=1)
@@ -33,7 +33,7 @@ _DURATION_SHAPE = re.compile(r"([0-9]{1,6})([smhd])", re.ASCII)
 
 
 def parse_duration(text: object) -> int:
-    """A duration text as whole seconds, 1 or more. Raises InvalidPolicy for any other text."""
+    """A duration text such as `90s` or `7d` as whole seconds, 1 or more. Raises InvalidPolicy for anything else."""
     found = _DURATION_SHAPE.fullmatch(text) if isinstance(text, str) else None
     length = int(found[1]) * _SECONDS_PER_UNIT[found[2]] if found else 0
     if not length:

@@ -1,18 +1,18 @@
 """Everything this service raises on purpose.
 
 RecoveryError
-├── InvalidInput            what came from outside does not fit its shape (HTTP 400 / 422)
-│   ├── InvalidSignature    the sender could not be verified
-│   └── InvalidPolicy       the policy file is wrong; says file, key and why
-├── NotFound                nothing is known under that name (HTTP 404)
-├── Refused                 the recovery cannot do this now; `code` says why (HTTP 409, or 403 for who asks)
-├── TooMany                 asked too often; `retry_after` says when again (HTTP 429)
-├── RunClosed               the recovery's run has completed; it takes no more messages
-├── EngineUnavailable       Temporal cannot be reached, or answered too late
-├── StoreUnavailable        PostgreSQL cannot be reached (HTTP 503)
-├── NotDelivered            a message surely did not go out; `permanent` where trying again is of no use
-└── ProviderUnavailable     the provider could not be asked; nothing is known, try again
-    └── NotAllowed          it refuses to answer with these rights (HTTP 401, 403): a person must mend that
+├── InvalidInput            input from outside doesn't have its documented form (HTTP 400 / 422)
+│   ├── InvalidSignature    the sender of a webhook could not be verified
+│   └── InvalidPolicy       the policy file is wrong; names file, key and problem
+├── NotFound                there is nothing of that name (HTTP 404)
+├── CommandRefused          the recovery can't do this now; `code` says why (HTTP 409, or 403 for who asks)
+├── TooManyRequests         asked too often; `retry_after` says when to ask again (HTTP 429)
+├── RunClosed               the recovery's workflow run has completed and accepts no more messages
+├── EngineUnavailable       Temporal can't be reached, or answered too late
+├── StoreUnavailable        PostgreSQL can't be reached (HTTP 503)
+├── NotDelivered            a message certainly didn't go out; `permanent` if retrying is of no use
+└── ProviderUnavailable     the provider gave no answer: nothing is known, retry
+    └── NotAllowed          the provider refuses the key (HTTP 401, 403): a person must change that
 
 A decline is a result and never raised.
 """
@@ -21,11 +21,11 @@ from datetime import timedelta
 
 
 class RecoveryError(Exception):
-    """Root of all errors raised on purpose; its text is one sentence for a person."""
+    """Root of all errors raised on purpose; its text is one sentence for a person, without secrets."""
 
 
 class InvalidInput(RecoveryError):
-    """Something from outside does not fit the shape it should have."""
+    """Input from outside that doesn't have its documented form."""
 
 
 class InvalidSignature(InvalidInput):
@@ -33,15 +33,15 @@ class InvalidSignature(InvalidInput):
 
 
 class InvalidPolicy(InvalidInput):
-    """A policy file that cannot be used."""
+    """A policy file that can't be used; the text names file, line, key and problem."""
 
 
 class NotFound(RecoveryError):
-    """No such thing."""
+    """There is nothing of the given name."""
 
 
 class CommandRefused(RecoveryError):
-    """An operator command that the recovery cannot follow now."""
+    """An operator command that is rejected; `code` is stable and part of the API, the text is for a person."""
 
     def __init__(self, code: str, sentence: str) -> None:
         super().__init__(sentence)
@@ -49,7 +49,7 @@ class CommandRefused(RecoveryError):
 
 
 class TooManyRequests(RecoveryError):
-    """Asked more often than is allowed; `retry_after` is the wait until once more is."""
+    """Asked more often than is allowed; `retry_after` is the time until the next request is allowed."""
 
     def __init__(self, sentence: str, retry_after: timedelta) -> None:
         super().__init__(sentence)
@@ -57,19 +57,19 @@ class TooManyRequests(RecoveryError):
 
 
 class RunClosed(RecoveryError):
-    """The workflow of this recovery has completed: what comes now is late."""
+    """The workflow run of this recovery has completed; an event for it is late."""
 
 
 class EngineUnavailable(RecoveryError):
-    """Temporal cannot be reached, or did not answer in time; nothing is known."""
+    """Temporal can't be reached or didn't answer in time; whether it received the request is unknown."""
 
 
 class StoreUnavailable(RecoveryError):
-    """The database cannot be reached; nothing was written."""
+    """The database can't be reached; nothing was written."""
 
 
 class NotDelivered(RecoveryError):
-    """A message that surely did not reach its channel. `reason` is a short code without personal data."""
+    """A message that certainly didn't reach its channel. `reason` is a short code without personal data."""
 
     def __init__(self, reason: str, *, permanent: bool = False) -> None:
         super().__init__(f"a message was not delivered: {reason}")
@@ -78,9 +78,9 @@ class NotDelivered(RecoveryError):
 
 
 class ProviderUnavailable(RecoveryError):
-    """The provider gave no usable answer to a read, or surely did not execute a write.
+    """The provider gave no usable answer to a read, or certainly didn't execute a write.
 
-    `retry_after` is the wait the provider asked for, if it did.
+    `retry_after` is the wait that the provider asked for, if any.
     """
 
     def __init__(self, sentence: str, retry_after: timedelta | None = None) -> None:
@@ -89,4 +89,4 @@ class ProviderUnavailable(RecoveryError):
 
 
 class NotAllowed(ProviderUnavailable):
-    """The provider refuses this key, or the key lacks a permission: asking again is of no use before that is mended."""
+    """The provider refuses the API key, or the key lacks a permission; retrying is of no use until that is changed."""

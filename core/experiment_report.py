@@ -10,7 +10,7 @@ from core.rates import Interval, newcombe_difference, wilson_interval
 
 
 class ArmCounts(Value):
-    """How the recoveries of one arm ended, in one currency."""
+    """How the recoveries of one arm ended, amounts in minor units of one currency."""
 
     experiment: str
     arm: str
@@ -24,7 +24,7 @@ class ArmCounts(Value):
 
 
 class ArmReport(Value):
-    """One arm, and how it compares with its experiment's holdout."""
+    """One arm, compared with its experiment's holdout."""
 
     experiment: str
     arm: str
@@ -42,7 +42,7 @@ class ArmReport(Value):
 
 
 def compare_arms(counts: Iterable[ArmCounts]) -> tuple[ArmReport, ...]:
-    """Every arm with its rate, and how far it is from the one it is compared with."""
+    """Every arm with its recovery rate and the difference to the holdout's or, without one, the first arm's."""
     known = tuple(counts)
     return tuple(_report_arm(one, _find_baseline(one, known)) for one in known)
 

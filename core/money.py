@@ -1,7 +1,7 @@
-"""Amounts of money: how many decimals a currency has, here and at each provider, and how an amount is written.
+"""Amounts of money: the decimals of each currency, by ISO 4217 and at each provider, and formatting.
 
-Our own minor units are those of ISO 4217, in the log, in messages, in tables and in the API. A provider that counts
-otherwise is converted at its border, so that amounts of several providers can be added up.
+Our minor units are those of ISO 4217, in the log, in messages, in tables and in the API. Amounts of a provider with
+other decimals are converted where they are read and sent, so that amounts of several providers can be added.
 
 Sources: ISO 4217 list one, as published by SIX (amendment 177). Stripe: docs.stripe.com/currencies, "Zero-decimal
 currencies", "Three-decimal currencies" and "Special cases" (read in November 2026). Adyen:
@@ -23,17 +23,17 @@ ISO_DECIMALS: Final[Mapping[str, int]] = {
 """Decimals of the currencies that don't have two, by ISO code."""
 
 PROVIDER_DECIMALS: Final[Mapping[str, Mapping[str, int]]] = {
-    # ISK and UGX lost their decimals, but Stripe goes on expecting two that are 00: 500000 UGX are 5,000 shillings.
+    # ISK and UGX have no decimals any more, but Stripe still expects two that are 00: 500000 is 5,000 UGX.
     # HUF and TWD differ from ISO in payouts only, which this service never makes.
     "stripe": {"ISK": 2, "UGX": 2, "MGA": 0},
     "adyen": {"CLP": 2, "ISK": 2, "CVE": 0, "IDR": 0},
 }
-"""Where a provider counts a currency in other decimals than ISO 4217, by provider name and ISO code."""
+"""Decimals of currencies that a provider counts otherwise than ISO 4217, by provider name and ISO code."""
 
 _LEGACY_DECIMALS: Final = {"stripe": PROVIDER_DECIMALS["stripe"]}
 """Providers whose amounts release 0.1.0 stored in the provider's own decimals; see `upgrade_amount`."""
 MINOR_UNITS_MARK: Final = "iso4217"
-"""What a row says under `units` where another release may have written the amount otherwise."""
+"""The value of `units` in a row whose amount another release may have stored in other decimals."""
 
 
 def currency_decimals(currency: str, provider: str = "") -> int:
@@ -44,12 +44,12 @@ def currency_decimals(currency: str, provider: str = "") -> int:
 
 
 def to_major_units(amount: int, currency: str) -> Decimal:
-    """An amount in minor units as people count: 4900 EUR is 49.00."""
+    """An amount in minor units as a decimal in major units: 4900 EUR is 49.00."""
     return Decimal(amount).scaleb(-currency_decimals(currency))
 
 
 def format_amount(amount: int, currency: str) -> str:
-    """An amount in minor units as plain text: 1,234.00 EUR, 5,000 UGX; the bare number where no currency is known."""
+    """An amount in minor units as text: 1,234.00 EUR, 5,000 UGX; the minor units alone if no currency is known."""
     return f"{to_major_units(amount, currency):,} {currency.upper()}" if currency else f"{amount:,}"
 
 
@@ -62,12 +62,15 @@ def rescale_amount(amount: int, given: int, wanted: int) -> int:
 
 
 def units_field(provider: str, currency: str) -> dict[str, str]:
-    """What a new row says of its amount: only where older rows of this provider may hold the same otherwise."""
+    """The `units` of a new row, only for currencies whose older rows of this provider hold other decimals; else empty.
+
+    Other rows stay as they always were, byte for byte, since rows are hashed.
+    """
     return {"units": MINOR_UNITS_MARK} if currency.upper() in _LEGACY_DECIMALS.get(provider, {}) else {}
 
 
 def upgrade_amount(data: Mapping[str, Any], provider: str) -> Mapping[str, Any]:
-    """The row's data with `amount` in ISO minor units, whichever release wrote it. Idempotent."""
+    """The row's data with `amount` in minor units of ISO 4217, whichever release wrote it. Idempotent."""
     amount, currency = data.get("amount"), str(data.get("currency") or "").upper()
     old = _LEGACY_DECIMALS.get(provider, {}).get(currency)
     if old is None or not isinstance(amount, int) or data.get("units") == MINOR_UNITS_MARK:

@@ -36,7 +36,7 @@ class NoticeTopic(StrEnum):
     DEAD_LETTER = "dead_letter"
     UNREADABLE = "invoice_unreadable"
     MONEY_BACK = "money_back"
-    """Money that had come went back, or came after the end."""
+    """Money went back after it had been paid, or was paid after the recovery ended."""
 
 
 class Notice(Value):

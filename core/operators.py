@@ -1,4 +1,4 @@
-"""What operators may do on their own, and what needs two of them."""
+"""Operator commands, the rule of two people for large amounts, and the limits of the login throttle."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -11,7 +11,7 @@ from core.events.types import ReviewDecision
 
 
 class Action(StrEnum):
-    """What an operator can ask of a recovery."""
+    """Commands that an operator can submit to a recovery."""
 
     RETRY = "retry"
     CANCEL = "cancel"
@@ -21,27 +21,27 @@ class Action(StrEnum):
 
 
 class Command(Value):
-    """One wish of an operator."""
+    """One operator command."""
 
     action: Action
     actor: str = "temporal"
     reason: str = ""
     decision: str | None = None
-    """approve or reject, for a review."""
+    """For a review: approve or reject."""
     request_id: str | None = None
-    """The same command sent twice has the same id."""
+    """Identifies the command; sent twice, it takes effect once."""
     asked_by: str | None = None
-    """Who asked for the same before, where it takes two people, and why."""
+    """If two people are needed: who submitted the same command first. `asked_reason` is that person's reason."""
     asked_reason: str | None = None
     signal: str | None = None
-    """Which signal of which run it came as; the workflow says so, nobody else."""
+    """The signal and run that it came by; set by the workflow alone."""
 
 
 _COMMAND_TEXT_FIELDS = ("actor", "reason", "decision", "request_id", "asked_by", "asked_reason")
 
 
 def parse_command(action: Action, given: Any) -> Command:
-    """A command out of whatever somebody typed: an object's known fields, anything else kept as text in `reason`."""
+    """A command from any signal input: an object's known fields; anything else becomes `reason`. Never raises."""
     if not isinstance(given, dict):
         return Command(action=action, reason="" if given is None else str(given))
     texts = {key: str(given[key]) for key in _COMMAND_TEXT_FIELDS if given.get(key)}
@@ -53,20 +53,20 @@ def parse_command(action: Action, given: Any) -> Command:
 APPROVAL_LIFETIME: Final = timedelta(hours=24)
 """How long the first person's request waits for a second one."""
 SECOND_APPROVER: Final = "second_approver"
-"""The code of what is refused to one person alone."""
+"""The refusal code of a command that needs a second person."""
 
 
 class OperatorRules(Value):
     """The `[operators]` table of a policy."""
 
     second_approver_above: Mapping[str, int] = {}
-    """By currency, in minor units; one that isn't named has no such limit."""
+    """The amount above which two people are needed, in minor units by currency; other currencies have no limit."""
     retries_per_hour: int = 60
-    """By one operator or key. Each may be a charge that the networks count."""
+    """Retries per operator or API key. Each may be a charge, which the card networks count."""
 
 
 class ApprovalRequest(Value):
-    """One person's wish that waits for a second one."""
+    """One person's command that waits for the same from a second person."""
 
     asked_by: str
     asked_at: datetime
@@ -75,25 +75,23 @@ class ApprovalRequest(Value):
 
 
 class ApprovalStatus(StrEnum):
-    """What becomes of an operator command that needs two people."""
+    """State of an operator command that needs two people, after one more submission."""
 
     REQUESTED = "asks"
-    """The first of them: it is kept."""
+    """Submitted by the first person: it waits."""
     PENDING = "waits"
-    """The same person again: it still waits."""
+    """Submitted by the same person again: it still waits."""
     GRANTED = "granted"
-    """The second of them: it is carried out."""
+    """Submitted by a second person: it is carried out."""
 
 
 def needs_second_approver(
     rules: OperatorRules, action: Action, decision: str | None, amount: int, currency: str
 ) -> bool:
-    """Whether this takes two people: what may lead to a charge above the limit, in minor units, of its currency.
-
-    While the currency isn't known, so isn't the amount: any limit counts then.
-    """
+    """Whether a command needs two people: a retry or an approval above the limit of its currency, in minor units."""
     if action is not Action.RETRY and (action, decision) != (Action.REVIEW, ReviewDecision.APPROVE):
         return False
+    # Without a currency the amount isn't known either, so it may be above any limit.
     if not currency:
         return bool(rules.second_approver_above)
     limit = rules.second_approver_above.get(currency.upper())
@@ -101,14 +99,14 @@ def needs_second_approver(
 
 
 def approval_status(ask: ApprovalRequest | None, actor: str, now: datetime) -> ApprovalStatus:
-    """What becomes of this person's wish, beside the open one for the same."""
+    """The state after `actor` submits a command for which `ask` is the open request, if any; an expired one is none."""
     if ask is None or ask.expires_at <= now:
         return ApprovalStatus.REQUESTED
     return ApprovalStatus.PENDING if ask.asked_by == actor else ApprovalStatus.GRANTED
 
 
 def describe_approval_request(ask: ApprovalRequest) -> str:
-    """What whoever asks first is told."""
+    """The answer to the first person, with until when the second one may submit the same."""
     return (
         f"This amount takes two people: {ask.asked_by} asked for it; another operator must ask for the same "
         f"until {ask.expires_at:%Y-%m-%d %H:%M} UTC (24 hours)."
@@ -116,18 +114,18 @@ def describe_approval_request(ask: ApprovalRequest) -> str:
 
 
 def second_approver_refusal() -> CommandRefused:
-    """What whoever asks for it past the approvals is told."""
+    """The error, to be raised by the caller, for a command that came past the approvals, as by a signal."""
     told = "This amount takes two people, who ask for it over the API or in the admin pages, where both are known."
     return CommandRefused(SECOND_APPROVER, told)
 
 
 LOGIN_WINDOW: Final = timedelta(minutes=15)
 MAX_FAILURES_PER_NAME: Final = 5
-"""Wrong passwords for one name within the window."""
+"""Wrong passwords for one name within LOGIN_WINDOW after which it is locked."""
 MAX_FAILURES_PER_ADDRESS: Final = 20
-"""And from one address, whatever the names."""
+"""Wrong passwords from one address within LOGIN_WINDOW, whatever the names, after which it is locked."""
 
 
 def login_delay(count: int, first_at: datetime | None, most: int, now: datetime) -> timedelta:
-    """How long until one more is allowed, after so many failures since the first in the window; zero: at once."""
+    """The time until one more login is allowed after `count` failures since `first_at`; zero: now."""
     return max(timedelta(), first_at + LOGIN_WINDOW - now) if first_at and count >= most else timedelta()

@@ -15,14 +15,15 @@ from core.payments import Card, Failure, Outcome, Risk
 from core.segmentation.rules import CustomerProfile
 
 MAX_AMOUNT: Final = 10**15
-"""Minor units: what more than nine thousand invoices add up to must still be a 64-bit number."""
+"""Minor units of one invoice at most, so that the sum of nine thousand such invoices is still a 64-bit number."""
 EARLIEST_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST_TIME: Final = datetime(2100, 1, 1, tzinfo=UTC)
-"""Days that a simulation can count; what lies outside is a placeholder or a slip."""
+"""End of the times that are accepted; times outside are placeholders or mistakes."""
 
 
 def _check_time_range(moment: datetime) -> datetime:
-    """Compared without conversion: the ends of the calendar have no moment in UTC."""
+    """The moment. Raises ValueError outside 1970 to 2100."""
+    # Compared as it is: the first and last moments of a datetime can't be converted to UTC.
     if not EARLIEST_TIME <= moment < LATEST_TIME:
         raise ValueError("the time must lie between 1970 and 2100")
     return moment
@@ -54,29 +55,32 @@ class InvoiceEnding(StrEnum):
     OPEN = "open"
     PAID = "paid"
     LOST = "lost"
-    """Given up with nothing paid."""
+    """Given up without a payment."""
     CANCELED = "canceled"
-    """Voided, disputed, or its subscription ended before anybody gave up."""
+    """Voided or disputed, or its subscription ended, before it was given up."""
 
 
 class PastInvoice(Value):
-    """One invoice whose first charge was declined, with every charge of it in the order of time."""
+    """One invoice whose first charge was declined, with all its charges in the order of time.
+
+    Raises ValidationError for other charges: a first success, a wrong order, or a charge after a success.
+    """
 
     invoice_id: str = Field(min_length=1)
     customer_id: str | None = None
     amount: int = Field(gt=0, le=MAX_AMOUNT)
     currency: str = Field(pattern="^[A-Z]{3}$")
     card: Card = Card()
-    """The one that failed first."""
+    """The card that failed first."""
     risk: Risk = Risk()
     country: str | None = Field(None, pattern="^[A-Z]{2}$")
     time_zone: str | None = None
     profile: CustomerProfile = CustomerProfile()
     attempts: tuple[PastAttempt, ...] = Field(min_length=1)
     paid_at: Moment | None = None
-    """Paid, but by none of the charges."""
+    """When it was paid otherwise than by one of the charges."""
     method_at: Moment | None = None
-    """When the customer gave another card."""
+    """When the customer stored another card."""
     ended_at: Moment | None = None
     end: InvoiceEnding
 
@@ -98,5 +102,5 @@ class PastInvoice(Value):
 
     @property
     def paid_by_charge(self) -> bool:
-        """Whether a charge brought the money."""
+        """Whether its last charge succeeded."""
         return self.attempts[-1].outcome is Outcome.SUCCEEDED

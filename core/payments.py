@@ -26,18 +26,18 @@ class EventKind(StrEnum):
     FRAUD_WARNING = "fraud_warning"
     RETRY_SCHEDULED = "retry_scheduled"
     PROVIDER_STOPPED = "provider_stopped"
-    """The provider's own retries are over and the money is not there: from now on the failure is ours."""
+    """The provider's own retries ended without the money: from now on this service retries."""
     WAKE = "wake"
     """Something changed; only a fresh read of the invoice says what."""
     PAYMENT_REFUNDED = "payment_refunded"
-    """Money that had come was given back by the merchant: `returned_amount` of it."""
+    """The merchant refunded `returned_amount` of a payment."""
     PAYMENT_REVERSED = "payment_reversed"
-    """Money that had come, or counted as come, was taken back: a returned debit, a failed capture, a chargeback whose
-    money is gone. `failure` is set where the bank gave a reason that makes it a failed payment."""
+    """Money that counted as paid was taken back: a returned debit, a failed capture, a chargeback. `failure` is set if
+    the bank's reason makes it a failed payment."""
     PAYMENT_RESTORED = "payment_restored"
-    """Money that had gone back is there again, `returned_amount` of it: a dispute was won, a refund failed."""
+    """`returned_amount` that had gone back is there again: a dispute was won, a refund failed."""
     DISPUTE_INQUIRY = "dispute_inquiry"
-    """A bank asks, and no money moved: operators hear of it, nothing is blocked."""
+    """A bank requests information and no money moved: operators are notified, nothing is blocked."""
     CUSTOMER_DELETED = "customer_deleted"
     OTHER = "other"
 
@@ -48,7 +48,7 @@ class MethodKind(StrEnum):
     CARD = "card"
     """Also a card in a phone's wallet, where the provider charges it as a card."""
     DIRECT_DEBIT = "direct_debit"
-    """ACH, SEPA, BACS, BECS, ACSS and the like: days until a result, returns for weeks."""
+    """ACH, SEPA, Bacs, BECS, ACSS and the like: the result takes days, and it may be returned for weeks."""
     BANK_TRANSFER = "bank_transfer"
     """The customer sends the money: transfers, vouchers, redirects to a bank."""
     WALLET = "wallet"
@@ -60,11 +60,11 @@ class MethodRole(StrEnum):
     """Role in which an event reports a payment method."""
 
     DEFAULT = "default"
-    """It became a default: of the subscription, or of the customer."""
+    """It became the default of the subscription or the customer."""
     ATTACHED = "attached"
-    """It was stored for the customer, and is no default as far as the event tells."""
+    """It was stored for the customer; the event doesn't say that it is a default."""
     UPDATED = "updated"
-    """The same method with new data: a renewed card."""
+    """The same method has new data, such as a renewed card."""
 
 
 class Failure(Value):
@@ -85,7 +85,7 @@ class Failure(Value):
     outcome_reason: str | None = None
     """Reason of the provider's outcome, e.g. highest_risk_level."""
     network_status: str | None = None
-    """`not_sent_to_network` where the provider refused it by itself; not said otherwise."""
+    """`not_sent_to_network` if the provider itself refused it; otherwise None."""
     method_id: str | None = None
     """The payment method that was tried."""
     charge_id: str | None = None
@@ -93,10 +93,10 @@ class Failure(Value):
 
 
 class Card(Value):
-    """What may be known of a card, or of whatever else is charged in its place: no number, no name."""
+    """A card, or another method in its place, without number and name."""
 
     kind: MethodKind | None = None
-    """None where the provider doesn't say; then it is taken for a card only where `network` names a card network."""
+    """None if the provider doesn't say; it then counts as a card only if `network` names a card network."""
     fingerprint: str | None = None
     network: str | None = None
     last4: str | None = None
@@ -105,7 +105,7 @@ class Card(Value):
 
 
 class ProviderEvent(Value):
-    """One verified webhook, normalised. Which of the ids are known depends on the event."""
+    """One event of a verified webhook, normalised; amounts in minor units. Which ids are known depends on the event."""
 
     provider: str
     event_id: str
@@ -116,43 +116,43 @@ class ProviderEvent(Value):
     customer_id: str | None = None
     subscription_id: str | None = None
     payment_id: str | None = None
-    """Payment intent or charge, where the event names neither invoice nor customer."""
+    """Payment intent, charge or transaction, by which the provider can find an invoice that the event doesn't name."""
     charge_id: str | None = None
-    """The charge, where the event names it beside its payment intent."""
+    """The charge, if the event names it beside its payment intent."""
     amount: int | None = None
     currency: str | None = None
     provider_attempt: int | None = None
-    """Orders the provider's tries of this invoice: its own count, or the second of the try where it doesn't count.
+    """Orders the provider's attempts at this invoice: its own count, or the attempt's Unix second if it has none.
 
-    With the invoice it is the identity of one failure: what is not newer is no news.
+    With the invoice it identifies one failure: an event whose number isn't higher is a repeat.
     """
     next_provider_attempt: datetime | None = None
-    """When the provider itself will try again."""
+    """When the provider itself will retry."""
     method_id: str | None = None
     method_version: str | None = None
-    """Tells two updates of the same method apart; the same change seen twice has the same version."""
+    """Distinguishes two updates of the same method; two events about one change have the same version."""
     failure: Failure | None = None
     card: Card | None = None
-    """The card that was tried, where the event says; a provider that can't be read says it nowhere else."""
+    """The card that was tried, if the event says so; the only source for a provider that can't be read."""
     idempotency_key: str | None = None
     """Idempotency key of our own charge whose result this event reports, if the provider returns it."""
     detail: str | None = None
     """A short reason code, e.g. the dispute's reason."""
     terms: CollectionTerms | None = None
-    """What the body says of whose claim it is."""
+    """The collection terms as far as the body says them."""
     paid_amount: int | None = None
-    """Of a payment: what it brought, where it may be a part; None: all that was open."""
+    """Of a payment that may be a part: its amount; None: all that was open."""
     returned_amount: int | None = None
-    """Of a refund, a reversal, a dispute: how much of the money, minor units of `currency`."""
+    """Of a refund, reversal or dispute: the amount that moved, minor units of `currency`."""
     returned_kind: str | None = None
-    """`refund`, `chargeback`, `failed_capture` or `returned_debit`; `restored` where it came again."""
+    """`refund`, `chargeback`, `failed_capture` or `returned_debit`; `restored` for money that came back."""
     method_role: MethodRole | None = None
     simulated: bool = False
-    """The event comes from a test clock, whose times are not real."""
+    """Whether the event comes from a test clock, whose times are not real."""
 
 
 class PaymentMethod(Value):
-    """A stored method that a charge would take."""
+    """A stored payment method that a charge would use."""
 
     method_id: str
     card: Card = Card()
@@ -169,7 +169,7 @@ class InvoiceStatus(StrEnum):
 
 
 class InvoiceView(Value):
-    """An invoice as read just now."""
+    """An invoice as read from the provider; times in UTC."""
 
     invoice_id: str
     status: InvoiceStatus
@@ -183,29 +183,29 @@ class InvoiceView(Value):
     latest_charge_status: str | None = None
     """succeeded, failed or pending."""
     processing: bool = False
-    """A payment is under way whose result the provider does not know yet."""
+    """Whether a payment is under way whose result the provider doesn't know yet."""
     disputed: bool = False
     recurring_revenue: int | None = None
-    """What it bills again and again, as minor units in 30 days; None where it doesn't say, or bills nothing so."""
+    """What it bills in 30 days by subscription, minor units; None if the provider doesn't say, or nothing recurs."""
     amount_paid: int | None = None
-    """What was paid of it so far, minor units; None where the provider doesn't say."""
+    """What was paid of it so far, minor units; None if the provider doesn't say."""
     terms: CollectionTerms = CollectionTerms()
     methods_known: bool = False
-    """Whether the two fields below were read; where not, they say nothing."""
+    """Whether the two fields below were read; if not, they say nothing."""
     method: PaymentMethod | None = None
-    """What a charge that names no method would take, by the provider's own order; None: there is none."""
+    """What a charge that names no method would use, by the provider's own order; None: there is none."""
     default_methods: tuple[str, ...] = ()
-    """Every method that is the default of the invoice, its subscription, or its customer."""
+    """The ids of all methods that are the default of the invoice, its subscription or its customer."""
     written_off: bool = False
-    """Marked as uncollectible where the policy waits for a payment all the same; `status` is OPEN then."""
+    """Marked as uncollectible, while the policy still waits for a payment; `status` is OPEN then."""
     time_scale: int = 1
-    """How fast our own clock runs (`TIME_SCALE`): it shortens the time to the next look. Filled in like the next."""
+    """The factor of `TIME_SCALE`, which shortens the time to the next read. Filled in by the activity that read."""
     out_of_scope: str | None = None
-    """The rule of the policy by which it is not ours to collect; None: it is. Filled in by the activity that read."""
+    """The policy's rule that puts it out of scope; None: it is collected. Filled in by the activity that read."""
 
 
 class Risk(Value):
-    """Fraud signals exactly as the provider gave them; None where it gave nothing."""
+    """The provider's fraud signals, unchanged; None for those it doesn't give."""
 
     level: str | None = None
     score: int | None = None
@@ -214,7 +214,7 @@ class Risk(Value):
 
 
 class CustomerView(Value):
-    """A customer as the provider knows them: ids and facts, no contact data."""
+    """A customer as the provider knows them, without contact data."""
 
     customer_id: str
     created_at: datetime | None = None
@@ -232,11 +232,11 @@ class FailureFacts(Value):
     customer: CustomerView | None = None
     risk: Risk = Risk()
     missing: tuple[str, ...] = ()
-    """What could not be read, by name."""
+    """Names of what could not be read: `invoice`, `payment`, `charge`, `customer` …"""
 
 
 class ChargeOrder(Value):
-    """One charge attempt as it was decided; a repeat sends exactly this again."""
+    """One charge attempt as decided and stored, amount in minor units; a repeat sends exactly this again."""
 
     provider: str
     invoice_id: str
@@ -245,26 +245,26 @@ class ChargeOrder(Value):
     amount: int
     currency: str
     method_id: str | None = None
-    """Name this method in the pay call; None: the provider's default."""
+    """The method that the pay call names; None: the provider's default."""
     customer_id: str | None = None
-    """Whose invoice it is, for a provider that must be told."""
+    """The invoice's customer, for a provider that requires it."""
     last_method_id: str | None = None
-    """The method that failed last: what to charge where `method_id` is None and the provider knows no default."""
+    """The method that failed last; charged if `method_id` is None and the provider has no defaults."""
     method_kind: MethodKind | None = None
-    """What kind of method that is, as far as known; a provider that can't look it up charges nothing but a card."""
+    """The kind of the method, if known; a provider that can't look it up charges cards only."""
     charge_before: str | None = None
-    """The invoice's latest charge before this attempt; a newer one is ours."""
+    """The invoice's latest charge before this attempt: a newer one is this order's."""
     requested_at: datetime
 
 
 class Outcome(StrEnum):
-    """What a charge attempt came to."""
+    """Outcome of a charge attempt."""
 
     SUCCEEDED = "succeeded"
     DECLINED = "declined"
     UNKNOWN = "unknown"
     NOT_CHARGED = "not_charged"
-    """Certainly not charged, and never will be under this idempotency key."""
+    """Certainly not charged, and it never will be under this idempotency key."""
 
 
 class ChargeResult(Value):
@@ -274,14 +274,14 @@ class ChargeResult(Value):
     failure: Failure = Failure()
     card: Card = Card()
     charge_id: str | None = None
-    """The provider's id of the charge; None where none was made, or that is unknown."""
+    """The provider's id of the charge; None if none was made, or if it isn't known."""
     reason: str | None = None
-    """For UNKNOWN and NOT_CHARGED: why, as a short code such as timeout or http_500; UNFIT_METHOD, NO_METHOD."""
+    """For UNKNOWN and NOT_CHARGED: a short code such as timeout or http_500; UNFIT_METHOD, NO_METHOD."""
     amount: int | None = None
     """For SUCCEEDED: the amount paid, minor units, if it is less than was requested."""
 
 
 UNFIT_METHOD: Final = "method_unfit"
-"""The method that the order named can't be charged: it is gone, or another's. Of a NOT_CHARGED result."""
+"""The reason of a NOT_CHARGED result: the named method is gone, or another customer's."""
 NO_METHOD: Final = "no_method"
-"""The order named no method and the provider has none stored. Of a NOT_CHARGED result."""
+"""The reason of a NOT_CHARGED result: the order named no method, and the provider has none stored."""

@@ -1,6 +1,6 @@
-"""Rates with their uncertainty, for reports: Wilson's interval, and Newcombe's for the difference of two rates.
+"""Rates with confidence intervals, for reports: Wilson's, and Newcombe's for the difference of two rates.
 
-Floats are for people here; nothing of it is written into the event log.
+The floats are for display only: nothing of this is written to the event log, which holds none.
 """
 
 from math import sqrt
@@ -9,11 +9,11 @@ from typing import Final
 from core.base import Value
 
 Z_95: Final = 1.959963984540054
-"""Of the normal distribution, for 95 percent."""
+"""The quantile of the normal distribution for a two-sided interval of 95 percent."""
 
 
 class Interval(Value):
-    """An estimate and where the truth is with 95 percent confidence."""
+    """An estimate and its 95 percent confidence interval, as fractions from -1 to 1."""
 
     estimate: float
     low: float
@@ -21,7 +21,7 @@ class Interval(Value):
 
 
 def wilson_interval(won: int, of: int) -> Interval | None:
-    """A proportion with Wilson's score interval; None of nothing."""
+    """The proportion `won / of` with Wilson's score interval (1927); None if `of` is 0."""
     if of <= 0:
         return None
     share, square = won / of, Z_95 * Z_95
@@ -31,7 +31,7 @@ def wilson_interval(won: int, of: int) -> Interval | None:
 
 
 def newcombe_difference(first: Interval | None, second: Interval | None) -> Interval | None:
-    """How much higher the first rate is, by Newcombe's hybrid score method (1998, method 10)."""
+    """The first rate minus the second, by Newcombe's hybrid score method (1998, method 10); None if either is None."""
     if first is None or second is None:
         return None
     gap = first.estimate - second.estimate

@@ -1,4 +1,4 @@
-"""Dry runs over the API: what is asked for, and where one stands."""
+"""Dry runs over the API: their orders, states and outcomes."""
 
 from enum import StrEnum
 from typing import Protocol
@@ -7,7 +7,7 @@ from core.base import Value
 
 
 class SimulationState(StrEnum):
-    """Where a dry run stands."""
+    """State of a dry run."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -17,61 +17,61 @@ class SimulationState(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing more happens to it."""
+        """Whether its state no longer changes."""
         return self in {SimulationState.DONE, SimulationState.FAILED, SimulationState.CANCELED}
 
 
 class SourceKind(StrEnum):
-    """Where cases and chances come from."""
+    """Source of a dry run's cases and probabilities."""
 
     SYNTHETIC = "synthetic"
     HISTORY = "history"
 
 
 class SimulationOrder(Value):
-    """Everything that a result depends on, but for the history itself."""
+    """Everything that a result depends on, apart from the recorded history."""
 
     source: SourceKind = SourceKind.SYNTHETIC
     recoveries: int | None = None
-    """None: as many as are usual for the source."""
+    """Number of recoveries; None: the source's usual number."""
     seed: int = 1
     policy: str
     """Text of the candidate's policy file."""
     baseline: str
     assumptions: str | None = None
-    """Text of a TOML file with numbers of one's own."""
+    """Text of an assumptions file (TOML) that replaces shipped assumptions."""
 
 
 class SimulationOutcome(Value):
-    """What becomes of an order: a result with its report, or the problem that stands in its way."""
+    """Outcome of an order: a result with its report, or the problem that prevented them."""
 
     result: str = ""
-    """`result.json`."""
+    """Text of `result.json`."""
     report: str = ""
-    """`report.html`."""
+    """Text of `report.html`."""
     problem: str | None = None
 
 
 class SimulationRunner(Protocol):
-    """Running dry runs. All raise EngineUnavailable where nobody can be reached; nothing is known then."""
+    """Starts and cancels dry runs. Both raise EngineUnavailable if Temporal can't be reached."""
 
     async def start_simulation(self, simulation_id: str) -> None:
-        """Have it computed; a second time changes nothing."""
+        """Starts its computation; a second call changes nothing."""
 
     async def cancel_simulation(self, simulation_id: str) -> None:
-        """Ask it to end. Raises NotFound where none of that name runs."""
+        """Requests its end. Raises NotFound if no dry run of that id is running."""
 
 
 class DryRunTask(Value):
-    """What the process is told."""
+    """Input of the process that computes a dry run."""
 
     order: SimulationOrder
     address: str
-    """Of the database, for the history."""
+    """Address of the database, for the history."""
 
 
 class DryRunLine(Value):
-    """What it tells: how far it is, or, at last, what came of it."""
+    """One line of that process's output: its progress, or finally the outcome."""
 
     done: int = 0
     total: int = 0

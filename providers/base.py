@@ -1,7 +1,8 @@
-"""The protocols of a payment provider: webhooks and gateway, with optional abilities that a provider declares.
+"""The protocols of a payment provider: webhooks and gateway, and the optional abilities of either.
 
 A provider is one package with one entry point in the group `pri.providers`: a function that takes the environment
-and returns a `Provider`. Webhooks or gateway are off while their secret is not set.
+and returns a `Provider`. Webhooks or gateway are off while their secret is not set. An optional ability is a protocol
+of its own (`ReadsContacts`), which callers test with `isinstance`.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,9 +18,9 @@ class Webhooks(Protocol):
     """The webhook side, used by the API: verifies and normalises bodies, without network or state."""
 
     def verify(self, headers: Mapping[str, str], body: bytes, now: datetime) -> None:
-        """Checks signature and age of a webhook. Header names are lower case.
+        """Returns if the webhook is signed and, where the provider signs a time, recent. Header names are lower case.
 
-        Raises InvalidSignature with a sentence that tells the sender what to fix, and nothing secret.
+        Raises InvalidSignature; its sentence says what to fix and holds no secret.
         """
 
     def normalise(self, body: bytes) -> tuple[ProviderEvent, ...]:
@@ -34,7 +35,7 @@ class AnswersChallenge(Protocol):
     """A webhook side whose provider verifies an address with a challenge before it sends webhooks there."""
 
     def answer_challenge(self, query: Mapping[str, str]) -> str:
-        """The plain text to answer with. Raises InvalidInput for a query that is no challenge of this provider."""
+        """The plain text to answer with. Raises InvalidInput if the query isn't a challenge of this provider."""
 
 
 @runtime_checkable
@@ -44,16 +45,19 @@ class ExtractsContacts(Protocol):
     def extract_contacts(self, body: bytes) -> tuple[ContactUpdate, ...]:
         """The contacts of the customers behind the failures in a verified body, as far as it names them.
 
-        Personal data: stored in their own table and nowhere else; a field that a later body leaves out is kept.
+        They are personal data: stored in the contact table and nowhere else. A field missing in a later body is kept.
         Raises InvalidInput for a body that is not one of this provider's webhooks at all.
         """
 
 
 class Gateway(Protocol):
-    """The charging side, used by the worker: calls the provider within its own time-outs, never retries by itself."""
+    """The charging side, used by the worker: calls the provider within its own time limits, never retries by itself.
+
+    Retries are the activity's decision, since only it knows what the event log says was sent.
+    """
 
     idempotency: timedelta | None
-    """How long the provider honours an idempotency key; None: it has no keys, and no charge is ever repeated."""
+    """How long after a charge was requested the provider honours its key; None: it has no keys, nothing is repeated."""
     can_read: bool
     """Whether invoices can be read; where not, unknown charges are reconciled by webhooks and repeats.
 
@@ -70,8 +74,8 @@ class Gateway(Protocol):
     async def read_failure(self, invoice_id: str, event: ProviderEvent | None) -> FailureFacts:
         """Everything known about the failed payment; the event fills in what can't be read.
 
-        Raises ProviderUnavailable only where the invoice or its payment could not be asked for: a refusal to show
-        the payment is tolerated, an outage is not, since then nobody knows whether a charge is under way.
+        Raises ProviderUnavailable if the invoice or its payment could not be read because of an outage: a charge may
+        be in progress then. If the key may not read the payment, the facts name it in `missing` instead.
         """
 
     async def read_card(self, invoice_id: str, method_id: str | None) -> Card | None:
@@ -83,16 +87,20 @@ class Gateway(Protocol):
     async def charge(self, order: ChargeOrder) -> ChargeResult:
         """Sends this order, or repeats it, with its idempotency key and its parameters.
 
-        A decline is a result; so is UNKNOWN: time-out, 5xx or a connection lost after sending. What was refused before
-        anything was executed carries no `charge_id`: met by a repeat, it tells nothing of the first time.
-        Raises ProviderUnavailable where the provider surely did not execute it (429, connection refused).
+        A decline is a result. UNKNOWN is one too: a time-out, a 5xx or a connection lost after sending. A refusal
+        before anything was executed has no `charge_id`; as the answer to a repeat it proves nothing about the first
+        request. Raises ProviderUnavailable if the provider certainly didn't execute the order (429, connection
+        refused).
         """
 
     async def reconcile(self, order: ChargeOrder) -> ChargeResult:
         """The outcome of an order, by reading only; UNKNOWN where reading can't tell. Raises ProviderUnavailable."""
 
     async def resolve_event(self, event: ProviderEvent) -> ProviderEvent:
-        """The event with invoice and customer filled in as far as the provider can tell. Raises ProviderUnavailable."""
+        """The event with invoice and customer filled in as far as the provider knows them.
+
+        Raises ProviderUnavailable; the event then stays undelivered and is resolved again.
+        """
 
     async def close(self) -> None:
         """Closes all connections."""
@@ -132,18 +140,21 @@ ProviderPlugin = Callable[[Mapping[str, str]], Provider]
 
 
 def load_providers(environment: Mapping[str, str]) -> dict[str, Provider]:
-    """Every installed provider by name, configured from the environment. Errors of a plug-in propagate."""
+    """Every installed provider by name, configured from the environment.
+
+    Raises whatever a plug-in raises: a provider that can't be loaded must stop the start-up.
+    """
     found = (point.load()(environment) for point in entry_points(group="pri.providers"))
     return {provider.name: provider for provider in found}
 
 
 def unknown_result(reason: str) -> ChargeResult:
-    """The result of a charge without a definite answer: it must be reconciled before another attempt."""
+    """The result of a charge without a definite answer, with a short code: it is reconciled before another attempt."""
     return ChargeResult(outcome=Outcome.UNKNOWN, reason=reason)
 
 
 def not_charged_result(reason: str) -> ChargeResult:
-    """A definite result: nothing was charged, and nothing will be under this idempotency key."""
+    """A definite result, with a short code: nothing was charged, and nothing will be under this idempotency key."""
     return ChargeResult(outcome=Outcome.NOT_CHARGED, reason=reason)
 
 

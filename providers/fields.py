@@ -1,7 +1,7 @@
-"""Reading somebody else's JSON: a field is what it should be, absent, or named as unfit.
+"""Reads the JSON of providers field by field: a value has the documented form, is absent, or raises InvalidField.
 
-Texts are kept to printable ASCII of bounded length: they end in columns, workflow ids and URLs, and a provider's
-ids and codes are never anything else. A merchant's own references are: `reference` takes them as they are.
+Texts are limited to printable ASCII of bounded length: they end in columns, workflow ids and URLs, and a provider's
+ids and codes are never anything else. A merchant's own references may hold any script; `reference` reads those.
 """
 
 import json
@@ -21,13 +21,13 @@ _CODE: Final = re.compile(r"[\x21-\x7e]{1,100}")
 _WORDS: Final = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,198}[\x21-\x7e])?")
 _CURRENCY: Final = re.compile(r"[A-Za-z]{3}")
 _LARGEST: Final = 2**63 - 1
-"""What a bigint column holds."""
+"""The largest value of a PostgreSQL bigint column."""
 _LAST_SECOND: Final = 253_402_300_799
-"""The end of the year 9999."""
+"""The end of the year 9999, the last that Python's datetime can hold."""
 
 
 class InvalidField(InvalidInput):
-    """A field that is not what the provider's documents say; `field` is its path."""
+    """A field that doesn't have the form that the provider documents; `field` is its dotted path."""
 
     def __init__(self, field: str) -> None:
         super().__init__(f"The field {field} is not what it should be.")
@@ -36,9 +36,9 @@ class InvalidField(InvalidInput):
 
 @dataclass(frozen=True)
 class Fields:
-    """One JSON object. Every reader gives None for an absent field and raises Unfit for a wrong one.
+    """One JSON object. Every reader returns None for an absent field and raises InvalidField for an invalid one.
 
-    A lenient one gives None for both: for answers of which whatever can be read is worth having.
+    A lenient object returns None for both. It is for answers of which any readable part is useful, an error body say.
     """
 
     raw: Mapping[str, Any]
@@ -49,27 +49,27 @@ class Fields:
         return bool(self.raw)
 
     def code(self, name: str) -> str | None:
-        """A short text without spaces, such as a status or an error code."""
+        """A text of at most 100 characters without spaces, such as a status or an error code."""
         return self._matching_text(name, self.raw.get(name), _CODE)
 
     def text(self, name: str) -> str | None:
-        """A text that may hold spaces, such as a reason."""
+        """A text of at most 200 characters that may hold spaces, such as a reason."""
         return self._matching_text(name, self.raw.get(name), _WORDS)
 
     def reference(self, name: str) -> str | None:
-        """A merchant's own name for something, exactly as it is: any script, blanks at its ends included."""
+        """A merchant's own name for something, unchanged: any script, spaces at its ends included."""
         value = self.raw.get(name)
         if value is None or value == "":
             return None
         return self._checked_value(name, value, isinstance(value, str) and find_id_problem(value) is None)
 
     def id(self, name: str) -> str | None:
-        """An id, also where the provider sent the whole object in its place."""
+        """An id; if the provider sent the whole object in its place, the object's `id`."""
         value = self.raw.get(name)
         return self._matching_text(name, value.get("id") if isinstance(value, Mapping) else value, _ID)
 
     def require_id(self, name: str) -> str:
-        """An id that must be there. Raises Unfit where it is not, lenient or not."""
+        """An id that must be there. Raises InvalidField if it isn't, even on a lenient object."""
         found = self.id(name)
         if found is None:
             raise InvalidField(self.path + name)
@@ -81,8 +81,9 @@ class Fields:
         return found.upper() if found else None
 
     def integer(self, name: str) -> int | None:
-        """A whole number from 0 on that a database column can hold."""
+        """A whole number from 0 to the largest that a bigint column can hold."""
         value = self.raw.get(name)
+        # Not isinstance: JSON's true is an int to Python.
         fits = value is None or (type(value) is int and 0 <= value <= _LARGEST)
         return self._checked_value(name, value, fits)
 
@@ -92,7 +93,7 @@ class Fields:
         return self._checked_value(name, value, value is None or isinstance(value, bool))
 
     def unix_time(self, name: str) -> datetime | None:
-        """A time given in whole seconds since 1970."""
+        """A time given in whole seconds since 1970, as an aware datetime in UTC."""
         seconds = self.integer(name)
         known = self._checked_value(name, seconds, seconds is None or seconds <= _LAST_SECOND)
         return None if known is None else datetime.fromtimestamp(known, UTC)
@@ -109,7 +110,7 @@ class Fields:
         return self._child_fields(name, value if isinstance(value, Mapping) else {})
 
     def items(self, name: str) -> tuple["Fields", ...]:
-        """The objects of a list, also of one in the provider's list envelope `{"data": […]}`."""
+        """The objects of a list, which may stand in a list envelope `{"data": […]}`; empty if there is none."""
         value = self.raw.get(name)
         found = value.get("data") if isinstance(value, Mapping) else value
         fits = found is None or (isinstance(found, list) and all(isinstance(item, Mapping) for item in found))
@@ -120,7 +121,7 @@ class Fields:
         return Fields(raw, f"{self.path}{name}.", self.lenient)
 
     def _matching_text(self, name: str, value: Any, shape: re.Pattern[str]) -> str | None:
-        """The provider's empty text means absent."""
+        """The text if it matches; an empty text counts as absent."""
         if value is None or value == "":
             return None
         return self._checked_value(name, value, isinstance(value, str) and shape.fullmatch(value) is not None)
@@ -134,7 +135,7 @@ class Fields:
 
 
 def parse_json_object(body: bytes) -> Mapping[str, Any]:
-    """The JSON object in it. Raises InvalidInput."""
+    """The JSON object in a body. Raises InvalidInput if it isn't UTF-8, JSON or an object."""
     try:
         found = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
@@ -145,5 +146,5 @@ def parse_json_object(body: bytes) -> Mapping[str, Any]:
 
 
 def _refuse_constant(constant: str) -> NoReturn:
-    """NaN and Infinity are Python's, not JSON's."""
+    """Called for NaN and Infinity, which Python's parser accepts and JSON doesn't have."""
     raise ValueError(constant)

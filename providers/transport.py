@@ -1,7 +1,7 @@
 """The one HTTP transport below every provider's official client: httpx, each request sent once, within one time limit.
 
-The clients' own transports hide whether a request left this machine. Money law 5 turns on that: a request that was
-never sent may be sent again, one that was sent has an unknown outcome until it is read.
+The clients' own transports hide whether a request left this machine, and that decides what a failed charge means:
+a request that was never sent may be sent again, one that was sent has an unknown outcome until it is reconciled.
 """
 
 import asyncio
@@ -14,12 +14,15 @@ import httpx
 
 CONNECT_SECONDS: Final = 5.0
 _NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
-"""A provider can't have seen a request that ended so."""
+"""Errors raised before a request is written: the provider can't have seen it."""
 _NO_ANSWER: Final = (TimeoutError, httpx.TransportError, httpx.DecodingError, httpx.InvalidURL, UnicodeEncodeError)
 
 
 class CallFailed(Exception):
-    """No answer; never leaves a provider's folder. `sent`: the provider may have acted. `reason`: a short code."""
+    """A call without a usable answer. Each provider translates it: it never leaves a provider's package.
+
+    `sent`: the provider may have executed the request. `reason`: a short code, stored with an unknown charge.
+    """
 
     def __init__(self, reason: str, sent: bool, status: int = 0, retry_after: timedelta | None = None) -> None:
         super().__init__(reason)
@@ -30,14 +33,14 @@ class CallFailed(Exception):
 
 
 class BlockingTransport:
-    """For clients that block; to be called in a thread."""
+    """For clients that block: call it in a thread. `seconds` is the limit of one request, body included."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._http = httpx.Client(timeout=_http_timeout(seconds))
 
     def send(self, method: str, url: str, **content: Any) -> tuple[httpx.Response, bytes]:
-        """The answer and its body. `content`: as `httpx.Client.stream` takes it. Raises CallFailed."""
+        """The answer, whatever its status, and its body. `content` goes to `httpx.Client.stream`. Raises CallFailed."""
         until = time.monotonic() + self._seconds
         try:
             with self._http.stream(method, url, **content) as answer:
@@ -51,16 +54,16 @@ class BlockingTransport:
 
 
 class AsyncTransport:
-    """For clients that run on an event loop."""
+    """For clients that run on an event loop. `seconds` is the limit of one request, body included."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._http = httpx.AsyncClient(timeout=_http_timeout(seconds))
 
     async def send(self, method: str, url: str, **content: Any) -> tuple[httpx.Response, bytes]:
-        """The answer and its body. `content`: as `httpx.AsyncClient.request` takes it. Raises CallFailed."""
+        """The answer, whatever its status, and its body. `content` goes to `AsyncClient.request`. Raises CallFailed."""
         try:
-            # httpx limits the wait for each piece: a server that drips byte by byte would hold us for ever.
+            # httpx limits the wait for each piece of an answer: a server that sends byte by byte would never time out.
             async with asyncio.timeout(self._seconds):
                 answer = await self._http.request(method, url, **content)
         except _NO_ANSWER as error:
@@ -85,8 +88,10 @@ def _parts_before(until: float, answer: httpx.Response) -> Iterator[bytes]:
 
 
 def _call_failure(error: Exception) -> CallFailed:
-    """Which failure an exception stands for; a key or an address that can't be put on the wire was not sent."""
+    """The failure that an exception stands for."""
+    # An invalid address and a key that can't be encoded as a header fail before anything is written.
     if isinstance(error, (*_NOT_SENT, httpx.InvalidURL, UnicodeEncodeError)):
         return CallFailed("not_connected", sent=False)
+    # Everything else may have reached the provider, a connection lost while writing included.
     timed_out = isinstance(error, TimeoutError | httpx.TimeoutException)
     return CallFailed("timeout" if timed_out else "connection_lost", sent=True)

@@ -1,7 +1,8 @@
 """The card networks' limits: attempts per credential in a rolling window, and none after certain answers.
 
-Pure: the rules are data with effective dates (`core.card_networks.tables` reads them), the tries are handed in. Every
-window rolls: a try at `t` looks back to just after `t - window`, so that no window of that length holds more.
+Pure: the rules are data with effective dates and a source per row (`network_rules.csv`, `network_stops.csv` and
+`network_fees.csv`, read by `core.card_networks.tables`), the attempts are arguments. Every window rolls: an attempt at
+`t` counts those after `t - window`, so that no window of that length ever holds more than the limit.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,37 +14,37 @@ from typing import Final
 from core.base import Value
 
 ANY_NETWORK: Final = "any"
-"""The network of rules for all others."""
+"""The network of rules that apply to every network without rules of its own."""
 NEVER_AGAIN: Final = "never_again"
-"""The binding rule where an earlier answer forbids every further try."""
+"""Name of the binding rule if an earlier answer forbids every further attempt."""
 
 
 class AttemptOutcome(StrEnum):
-    """What became of a try, as far as the networks count."""
+    """Outcome of an attempt, as far as it matters to the networks' counting."""
 
     REQUESTED = "requested"
-    """Committed; sent or about to be. Counts until it is known to be otherwise."""
+    """Committed, and sent or about to be. It counts until it is known not to have reached the network."""
     DECLINED = "declined"
     APPROVED = "approved"
     NOT_SENT = "not_sent"
-    """Refused before it reached the network."""
+    """Refused before it reached the network; doesn't count."""
     RELEASED = "released"
-    """Certainly never executed; does not count."""
+    """Certainly never executed; doesn't count."""
     HELD = "held"
-    """Not made, because a rule forbade it."""
+    """Not made because a rule forbade it; doesn't count."""
 
     @property
     def is_counted(self) -> bool:
-        """Whether it uses one of the network's tries."""
+        """Whether the network counts it as a declined attempt, or may do so."""
         return self in {AttemptOutcome.REQUESTED, AttemptOutcome.DECLINED}
 
 
 class LedgerEntry(Value):
-    """One try of one credential. Amount in minor units; codes as the network gave them."""
+    """One attempt on one credential. Amount in minor units; codes as the network gave them."""
 
     recovery_id: str
     key: str
-    """Which try of the recovery it is: the same in every repeat."""
+    """Identifies the attempt within the recovery; a repeat has the same key and doesn't count again."""
     provider: str
     fingerprint: str | None = None
     network: str | None = None
@@ -57,12 +58,12 @@ class LedgerEntry(Value):
     network_code: str | None = None
     network_advice: str | None = None
     fee_amount: int | None = None
-    """Caused by this try; of a held one, avoided. Minor units; None where nothing is known of a fee."""
+    """The network's fee caused by this attempt, or avoided by a held one. Minor units; None if no fee is known."""
     fee_currency: str | None = None
 
 
 class Credential(Value):
-    """What is going to be charged. Without a fingerprint only the recovery's own tries are known."""
+    """The card and amount about to be charged. Without a fingerprint only the recovery's own attempts count."""
 
     provider: str
     recovery_id: str
@@ -73,27 +74,28 @@ class Credential(Value):
 
 
 class NetworkLimit(Value):
-    """So many tries within a window, from a day on."""
+    """A network's limit of declined attempts within a window, in force from a day on."""
 
     network: str
     window: str
-    """As the policy file names it: 24h, 30d."""
+    """The window as the policy file names it: 24h, 30d."""
     length: timedelta
     allowed: int
     per_amount: bool
-    """Whether tries of other amounts are counted apart."""
+    """Whether attempts of different amounts are counted separately."""
     approval_resets: bool
+    """Whether an approval ends the counting of the attempts before it."""
     effective: date
     source: str
 
     @property
     def name(self) -> str:
-        """Its key in the policy file."""
+        """Its key under `[network_limits]` in the policy file, e.g. `visa_30d`."""
         return f"{self.network}_{self.window}"
 
 
 class StopRule(Value):
-    """An answer after which a credential is never tried again."""
+    """An answer of the network after which the credential must never be charged again."""
 
     network: str
     kind: str
@@ -103,7 +105,7 @@ class StopRule(Value):
 
 
 class NetworkFee(Value):
-    """What one try too many costs, in minor units, from a day on."""
+    """A network's fee for one attempt over a limit or after a stop, in minor units, in force from a day on."""
 
     network: str
     kind: str
@@ -114,7 +116,7 @@ class NetworkFee(Value):
 
 
 class LimitUsage(Value):
-    """One limit as it stands at a moment."""
+    """How far one limit is used at a moment."""
 
     rule: str
     seconds: int
@@ -122,17 +124,17 @@ class LimitUsage(Value):
     used: int
     left: int
     free_at: datetime | None = None
-    """When a try is possible again; None: now."""
+    """When the next attempt is possible; None: now."""
     per_amount: bool = False
     source: str = ""
 
 
 class Verdict(Value):
-    """Whether a try is allowed at a moment, and how far each limit is used."""
+    """Whether an attempt is allowed at a moment, and how far each limit is used."""
 
     windows: tuple[LimitUsage, ...] = ()
     never: str | None = None
-    """Why this credential is never to be tried again."""
+    """The stop rule's reason if this credential must never be charged again."""
 
     @property
     def is_allowed(self) -> bool:
@@ -141,7 +143,8 @@ class Verdict(Value):
 
     @property
     def binding(self) -> LimitUsage | None:
-        """The used-up limit that lasts longest."""
+        """The used-up limit that is the last to allow an attempt again; None if none is used up."""
+        # Name and usage break ties, so that the same attempts always name the same rule.
         full = [(window.free_at, window.rule, window) for window in self.windows if window.free_at]
         return max(full)[2] if full else None
 
@@ -152,30 +155,30 @@ class Verdict(Value):
 
 
 class NetworkRules(Value):
-    """All rules, of all dates."""
+    """All rules of all networks, including past and future versions."""
 
     limits: tuple[NetworkLimit, ...] = ()
     stops: tuple[StopRule, ...] = ()
     fees: tuple[NetworkFee, ...] = ()
 
     def limits_in_force(self, network: str | None, on: date) -> tuple[NetworkLimit, ...]:
-        """The limits of a network on a day; of an unknown one the careful defaults."""
+        """The limits of a network on a day; those of `any` for a network without rules of its own."""
         known = any(limit.network == network for limit in self.limits)
         mine = sorted((one for one in self.limits if one.network == (network if known else ANY_NETWORK)), key=_by_date)
         return tuple(_limit_in_force(list(dated), on) for _, dated in groupby(mine, key=lambda limit: limit.name))
 
     def limit_ceilings(self) -> Mapping[str, int]:
-        """The most that each rule allows or ever allowed, by its name."""
+        """The highest number that each rule ever allows, by name: a policy may not set more."""
         return {one.name: max(other.allowed for other in self.limits if other.name == one.name) for one in self.limits}
 
     def lower_limits(self, wanted: Mapping[str, int]) -> "NetworkRules":
-        """The same rules with a merchant's own limits; one above the network's changes nothing."""
+        """The same rules with a merchant's own lower limits by name; one above the network's changes nothing."""
         limits = (one.model_copy(update={"allowed": min(one.allowed, wanted[one.name])}) if one.name in wanted else one
                   for one in self.limits)  # fmt: skip
         return self.model_copy(update={"limits": tuple(limits)})
 
     def find_fee(self, network: str | None, kind: str, on: date) -> NetworkFee | None:
-        """What a try too many (`excess`) or after a stop (`stop`) costs on a day; None where nothing is published."""
+        """The fee for an attempt over a limit (`excess`) or after a stop (`stop`) on a day; None if not published."""
         known = [fee for fee in self.fees if (fee.network, fee.kind) == (network, kind) and fee.effective <= on]
         return max(known, key=lambda fee: fee.effective, default=None)
 
@@ -185,19 +188,25 @@ def _by_date(limit: NetworkLimit) -> tuple[str, date]:
 
 
 def _limit_in_force(dated: Sequence[NetworkLimit], on: date) -> NetworkLimit:
-    """The one in force; before the first, the first: to count too early harms nobody."""
+    """The version in force on a day; before the first, the first, since counting early does no harm.
+
+    `dated` are the versions of one limit, oldest first.
+    """
     return next((limit for limit in reversed(dated) if limit.effective <= on), dated[0])
 
 
 def check_attempt(rules: NetworkRules, credential: Credential, tries: Sequence[LedgerEntry], at: datetime) -> Verdict:
-    """Whether one more try is allowed at `at`. `tries` are all of this credential, in any order."""
+    """Whether one more attempt is allowed at `at`. `tries` are all of this credential's attempts, in any order."""
     limits = rules.limits_in_force(credential.network, at.date())
     windows = tuple(_limit_usage(limit, _counted_moments(limit, credential, tries), at) for limit in limits)
     return Verdict(windows=windows, never=find_stop_reason(rules, credential, tries))
 
 
 def find_stop_reason(rules: NetworkRules, credential: Credential, tries: Iterable[LedgerEntry]) -> str | None:
-    """Why this credential is never to be tried again. Nothing is known of one without a fingerprint: it may be new."""
+    """The reason for which this credential must never be charged again; None if there is none.
+
+    None without a fingerprint too: the attempts may then be those of another card.
+    """
     if credential.fingerprint is None:
         return None
     declined = (
@@ -207,13 +216,14 @@ def find_stop_reason(rules: NetworkRules, credential: Credential, tries: Iterabl
 
 
 def _matches_stop(stop: StopRule, one: LedgerEntry, credential: Credential) -> bool:
+    # Providers write codes with and without their leading zero; the table has two characters.
     network = one.network or credential.network
     code = one.network_code if stop.kind == "response_code" else one.network_advice
     return (code or "").strip().upper().zfill(2) == stop.code and stop.network in {ANY_NETWORK, network or stop.network}
 
 
 def _counted_moments(limit: NetworkLimit, credential: Credential, tries: Sequence[LedgerEntry]) -> list[datetime]:
-    """The moments of the tries that this limit counts, the newest first."""
+    """The times of the attempts that this limit counts, newest first."""
     mine = [one for one in tries if not limit.per_amount or _is_same_amount(one, credential)]
     approvals = [one.at for one in mine if one.outcome is AttemptOutcome.APPROVED] if limit.approval_resets else []
     since = max(approvals, default=None)
@@ -228,6 +238,7 @@ def _is_same_amount(one: LedgerEntry, credential: Credential) -> bool:
 def _limit_usage(limit: NetworkLimit, counted: Sequence[datetime], at: datetime) -> LimitUsage:
     inside = [moment for moment in counted if moment > at - limit.length]
     full = len(inside) >= limit.allowed
+    # Newest first: once the attempt at index `allowed - 1` leaves the window, fewer than `allowed` are inside.
     return LimitUsage(
         rule=limit.name,
         seconds=int(limit.length.total_seconds()),
@@ -243,12 +254,10 @@ def _limit_usage(limit: NetworkLimit, counted: Sequence[datetime], at: datetime)
 def find_free_moment(
     rules: NetworkRules, credential: Credential, tries: Sequence[LedgerEntry], at: datetime
 ) -> datetime | None:
-    """The earliest moment from `at` on at which a try is allowed, were there no further ones; None: never.
-
-    What is allowed changes only where a try leaves a window, and on the first day of a rule.
-    """
+    """The earliest moment from `at` on at which an attempt is allowed, if none is made before; None: never."""
     if find_stop_reason(rules, credential, tries):
         return None
+    # The verdict changes only when an attempt leaves a window or a rule begins: only these moments are checked.
     lengths = {limit.length for limit in rules.limits}
     leaving = {one.at + length for one in tries for length in lengths}
     dawns = {datetime(*limit.effective.timetuple()[:3], tzinfo=at.tzinfo) for limit in rules.limits}
@@ -257,7 +266,7 @@ def find_free_moment(
 
 
 def fee_of(rules: NetworkRules, credential: Credential, verdict: Verdict, at: datetime) -> NetworkFee | None:
-    """What a try costs that this verdict forbids; None for an allowed one, or where no fee is published."""
+    """The fee for an attempt that this verdict forbids; None if it is allowed, or no fee is published."""
     if verdict.is_allowed:
         return None
     return rules.find_fee(credential.network, "stop" if verdict.never else "excess", at.date())

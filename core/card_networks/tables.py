@@ -1,4 +1,4 @@
-"""The networks' rules as tables: CSV text in, typed rows out. Every row says where it comes from."""
+"""Parses the networks' rules from CSV text into typed rows; every row names its source."""
 
 import csv
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ _YES_NO: Final = {"yes": True, "no": False}
 
 
 def parse_network_rules(limits: str, stops: str, fees: str) -> NetworkRules:
-    """Rules out of the three tables' texts. Raises InvalidInput naming file and line."""
+    """The rules in the CSV texts of the three tables. Raises InvalidInput naming file and line."""
     return NetworkRules(
         limits=tuple(_parse_limit(where, row) for where, row in _read_rows(LIMITS_FILE, limits)),
         stops=tuple(_parse_stop(where, row) for where, row in _read_rows(STOPS_FILE, stops)),

@@ -1,4 +1,4 @@
-"""A network verdict as text for people and as `data` of a row."""
+"""A network verdict as a sentence for people and as `data` of an event."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,7 +8,7 @@ from core.events import format_timestamp
 
 
 def blocked_attempt_data(rules: NetworkRules, card: Credential, verdict: Verdict, at: datetime) -> dict[str, Any]:
-    """What a row says of a try that was held back: card, rule, and the fee that was avoided, if one is published."""
+    """The event data of an attempt that was held back: card, rule, and the avoided fee if one is published."""
     fee = fee_of(rules, card, verdict, at)
     priced = {"amount": fee.amount, "currency": fee.currency, "source": fee.source} if fee else None
     return rule_usage(verdict) | {
@@ -22,14 +22,14 @@ def blocked_attempt_data(rules: NetworkRules, card: Credential, verdict: Verdict
 
 
 def rule_usage(verdict: Verdict) -> dict[str, Any]:
-    """Which rule binds, and how far it is used; a stop allows none."""
+    """The event data of the binding rule: its name, attempts used and allowed; a stop rule allows 0."""
     binding = verdict.binding
     allowed = 0 if verdict.never else binding.allowed if binding else None
     return {"rule": verdict.rule, "used": binding.used if binding else None, "allowed": allowed}
 
 
 def explain_verdict(verdict: Verdict, free_at: datetime | None) -> str:
-    """Why there is no try now, for a person."""
+    """Why an attempt is not allowed now, as a sentence; only for a verdict that forbids one."""
     if verdict.never:
         return f"The card network forbids any further try of this card: {verdict.never.replace('_', ' ')}."
     assert verdict.binding is not None, "an allowed try needs no sentence"

@@ -1,13 +1,13 @@
-"""From raw codes to what a failure is, with the row that says so.
+"""Classifies a failure by its raw codes, and names the table row that decided.
 
-Each code that a table knows is an answer. Which answer counts:
+Each code that a table holds is an answer. Their precedence:
 
-1. a stop instruction, whichever table names it: the cardholder said no;
-2. the advice of network or provider, a hard one before others;
-3. the network's response code, then the provider's codes, where a hard answer can't be softened;
-4. GENERIC ("declined, no reason"), then UNKNOWN: they never replace an answer that says more.
+1. a stop instruction from any table: the cardholder withdrew consent;
+2. advice of the network or the provider, hard advice first;
+3. the network's response code, then the provider's codes; of these, a hard answer precedes a softer one;
+4. GENERIC ("declined, no reason"), then UNKNOWN: they never replace a more specific answer.
 
-Where nothing answers, it is REVIEW/UNKNOWN. A failure is never an error here.
+Without any answer the cause is UNKNOWN, in the category REVIEW. Unknown codes never raise an error.
 """
 
 from collections.abc import Iterator, Mapping
@@ -38,17 +38,17 @@ _NETWORK_NAMES: Mapping[str, str] = MappingProxyType(
 
 _OVERRIDE_SOURCE = "overrides of the policy file"
 
-# The order in which the kinds of a provider's table are asked for one value: providers put error codes where a decline
-# code is missing, and decline codes into the outcome's reason.
+# The order in which the kinds of a provider's table are searched for one value: providers put an error code where a
+# decline code is missing, and decline codes into the outcome's reason.
 _CODE_KINDS = (CodeKind.DECLINE_CODE, CodeKind.ERROR_CODE, CodeKind.OUTCOME_REASON)
 _REASON_KINDS = (CodeKind.OUTCOME_REASON, CodeKind.DECLINE_CODE, CodeKind.ERROR_CODE)
 
-# Networks with response codes of their own; to these, a code of another network means nothing.
+# Networks with response codes of their own: another network's meaning of a code doesn't apply to them.
 _KNOWN_NETWORKS = frozenset({"visa", "mastercard", "amex"})
 
 
 class AnswerLevel(IntEnum):
-    """Who answered; a lower number is listened to first."""
+    """Where an answer comes from; a lower number takes precedence."""
 
     ADVICE = 0
     NETWORK = 1
@@ -56,7 +56,7 @@ class AnswerLevel(IntEnum):
 
 
 class Answer(NamedTuple):
-    """One row that fits the failure."""
+    """One table row that matches a code of the failure."""
 
     level: AnswerLevel
     row: DeclineRow
@@ -65,10 +65,11 @@ class Answer(NamedTuple):
 def classify(
     failure: Failure, tables: DeclineTables, overrides: Mapping[str, Cause] = _NO_OVERRIDES, *, provider: str
 ) -> Classification:
-    """What this failure of this provider is. Never raises, whatever the codes are.
+    """The classification of this provider's failure. Never raises, whatever the codes are.
 
-    `overrides` maps `provider.code` or `network.code` to the cause a merchant wants for that row; advice codes and stop
-    instructions can't be overridden. The wait is that of any advice code, also where another row decided.
+    `overrides` maps `provider.code` or `network.code` to the cause that a merchant sets for that row; advice codes and
+    stop instructions can't be overridden. The wait is the longest that any matching row asks for, even if another row
+    decided the cause.
     """
     answers = tuple(_apply_override(answer, overrides) for answer in _list_answers(failure, tables, provider))
     if not answers:
@@ -100,16 +101,16 @@ def classify_with_card(
 
 
 def network_name(text: str | None) -> str | None:
-    """The one name of a card network in lower case; None where none is given."""
+    """The canonical name of a card network in lower case: `mc` is `mastercard`. None if none is given."""
     name = "_".join((text or "").lower().replace("-", " ").split())
     return _NETWORK_NAMES.get(name, name) or None
 
 
 def _decisive_answer(answers: tuple[Answer, ...]) -> Answer:
-    """The answer that counts; of equals the first, since answers come in order of precedence."""
+    """The answer that decides; of equal ones the first, since answers come in order of precedence."""
     best = min(answers, key=_answer_rank)
     if best.level is AnswerLevel.ADVICE and best.row.cause is Cause.PERMANENT:
-        # "Do not try again" is hard and gives no reason: it must not hide that somebody suspects fraud.
+        # "Do not try again" gives no reason: it must not hide another answer that says fraud, which needs a review.
         return next((answer for answer in answers if answer.row.cause is Cause.FRAUD), best)
     return best
 
@@ -126,7 +127,7 @@ def _answer_rank(answer: Answer) -> int:
 
 
 def _list_answers(failure: Failure, tables: DeclineTables, provider: str) -> Iterator[Answer]:
-    """Every row that fits, in order of precedence."""
+    """Every row that matches a code of the failure, by level."""
     network = network_name(failure.network)
     response = _normalize_code(failure.network_code)
     for row in _find_advice(failure, tables, provider, network, response):
@@ -151,7 +152,8 @@ def _find_advice(
 
 
 def _find_response(tables: DeclineTables, network: str | None, code: str) -> DeclineRow | None:
-    """The network's own row, else the shared one; for a network without a table also the only one there is."""
+    """The network's own row, else the shared one; for a network without a table, the only other network's row if there
+    is just one."""
     row = tables.networks.get((network or "", code)) or tables.networks.get((ANY_NETWORK, code))
     if row or network in _KNOWN_NETWORKS:
         return row
@@ -168,13 +170,13 @@ def _find_provider_row(
 
 
 def _normalize_code(text: str | None) -> str:
-    """A response or advice code as the tables write it: upper case, a lone digit with its zero."""
+    """A response or advice code as the tables have it: upper case, a single digit with a leading zero."""
     code = (text or "").strip().upper()
     return f"0{code}" if len(code) == 1 and code.isdigit() else code
 
 
 def _apply_override(answer: Answer, overrides: Mapping[str, Cause]) -> Answer:
-    """The answer as the merchant wants it; advice and the cardholder's own "stop" are not theirs to change."""
+    """The answer with the merchant's cause; unchanged for advice and stop instructions, which bind the merchant."""
     row = answer.row
     if answer.level is AnswerLevel.ADVICE or row.cause is Cause.STOP_INSTRUCTION:
         return answer
@@ -183,9 +185,9 @@ def _apply_override(answer: Answer, overrides: Mapping[str, Cause]) -> Answer:
 
 
 def _classify_unknown(failure: Failure, provider: str, row: DeclineRow | None = None) -> Classification:
-    """For review, with all codes that were given; `row` is one that is known to say nothing."""
+    """REVIEW/UNKNOWN, with all given codes in `decided_by`; `row` is one whose cause is UNKNOWN."""
     given = ("code", "outcome", "outcome_reason", "advice", "network", "network_code", "network_advice")
-    # repr() keeps what PostgreSQL can't store (NUL) and what breaks a line out of the event log.
+    # repr() escapes NUL, which PostgreSQL can't store, and line breaks. Codes are cut: they come from outside.
     seen = ", ".join(f"{name}={value[:40]!r}" for name in given if (value := getattr(failure, name)))
     reason = f"{row.name} ({row.meaning})" if row else "no row of any table"
     return Classification(
@@ -198,7 +200,7 @@ def _classify_unknown(failure: Failure, provider: str, row: DeclineRow | None = 
 
 
 def summarize_classification(classification: Classification) -> dict[str, str]:
-    """`category`, `cause`, `decided_by` and `next`: what it is, who says so, and what a recovery does about it."""
+    """`category`, `cause`, `decided_by` (table and row) and `next` (the recovery's next action), as texts."""
     return {
         "category": classification.category.value,
         "cause": classification.cause.value,

@@ -1,9 +1,9 @@
-"""The decline tables: CSV text in, typed and frozen rows out.
+"""Parses the decline tables from CSV text into typed, frozen rows.
 
-Three kinds of table. A provider's own codes (`kind,code,cause,meaning,source`), the response codes of the card
-networks (`network,code,cause,meaning,source`, network `any` for what they share) and the advice codes of the networks
-(`network,code,with_code,cause,wait_seconds,meaning,source`, `with_code` for a row that holds only beside that
-response code). Every row says where it comes from.
+There are three kinds of table: a provider's own codes (`kind,code,cause,meaning,source`), the response codes of the
+card networks (`network,code,cause,meaning,source`, with the network `any` for shared ones) and the advice codes of the
+networks (`network,code,with_code,cause,wait_seconds,meaning,source`; a row with `with_code` applies only beside that
+response code). Every row names its source.
 """
 
 import csv
@@ -27,7 +27,7 @@ Key = TypeVar("Key")
 
 
 class CodeKind(StrEnum):
-    """What sort of value a provider's code is; the same text may be two of them."""
+    """Kind of a provider's code; the same text may be a code of several kinds."""
 
     DECLINE_CODE = "decline_code"
     ERROR_CODE = "error_code"
@@ -40,9 +40,9 @@ class DeclineRow:
     """One line of a table."""
 
     table: str
-    """Whose table it is: the provider, the network, or `any`."""
+    """The table: a provider, a network, or `any`."""
     kind: str
-    """What the code is: decline_code, network_code, advice_code …"""
+    """Kind of the code: decline_code, network_code, advice_code …"""
     code: str
     cause: Cause
     meaning: str
@@ -52,21 +52,21 @@ class DeclineRow:
 
     @property
     def name(self) -> str:
-        """Table and row in words, e.g. `stripe decline_code=insufficient_funds`."""
+        """Table and row as text, stored as `decided_by`: `stripe decline_code=insufficient_funds`."""
         beside = f" with network_code={self.with_code}" if self.with_code else ""
         return f"{self.table} {self.kind}={self.code}{beside}"
 
 
 @dataclass(frozen=True, slots=True)
 class DeclineTables:
-    """All rows, by what they are looked up with."""
+    """All rows of all tables, by lookup key."""
 
     providers: Mapping[tuple[str, str, str], DeclineRow]
     """By provider, kind and code in lower case."""
     networks: Mapping[tuple[str, str], DeclineRow]
     """By network and response code in upper case."""
     advice: Mapping[tuple[str, str, str], DeclineRow]
-    """By network, advice code in upper case, and the response code beside it or nothing."""
+    """By network, advice code in upper case, and the response code beside it; an empty text for any."""
 
 
 def parse_decline_tables(
@@ -109,7 +109,7 @@ def _advice_rows(file: str, text: str) -> dict[tuple[str, str, str], DeclineRow]
 
 
 def _read_lines(file: str, text: str, columns: tuple[str, ...]) -> Iterator[tuple[str, dict[str, str]]]:
-    """Each row with its place (`file:line`), all cells trimmed."""
+    """Each row with its place (`file:line`), all cells trimmed. Raises InvalidInput for other columns or cells."""
     reader = csv.DictReader(StringIO(text), strict=True)
     if tuple(reader.fieldnames or ()) != columns:
         raise InvalidInput(f"{file}:1: the columns must be {','.join(columns)}")

@@ -1,4 +1,4 @@
-"""The two levels of a classification: what kind of refusal it is, and why."""
+"""The two levels of a classification, category and cause, and what follows from a cause."""
 
 from enum import StrEnum
 
@@ -6,7 +6,7 @@ from core.base import Value
 
 
 class Category(StrEnum):
-    """How a failure is treated."""
+    """How a failure is treated; the upper level of a classification."""
 
     HARD_DECLINE = "HARD_DECLINE"
     SOFT_DECLINE = "SOFT_DECLINE"
@@ -15,7 +15,7 @@ class Category(StrEnum):
 
 
 class Cause(StrEnum):
-    """Why it failed, as far as that changes what to do next."""
+    """Why a payment failed, as far as that changes what is done next; the lower level of a classification."""
 
     PERMANENT = "PERMANENT"
     CARD_DATA = "CARD_DATA"
@@ -33,27 +33,27 @@ class Cause(StrEnum):
 
     @property
     def category(self) -> Category:
-        """The one category this cause belongs to."""
+        """The one category that this cause belongs to."""
         return _CATEGORY[self]
 
     @property
     def next_action(self) -> "NextAction":
-        """What a recovery does about it."""
+        """What a recovery does after a failure of this cause."""
         return _NEXT[self]
 
 
 class Chargeability(StrEnum):
-    """Whether a charge of ours has something to charge: a fact of its own, beside why the bank said no."""
+    """Whether there is a card to charge; independent of why the bank declined."""
 
     CHARGEABLE = "chargeable"
     NO_METHOD = "no_method"
     """No payment method is stored."""
     NOT_A_CARD = "not_a_card"
-    """A debit, a transfer, a wallet: it is left to the customer and the provider."""
+    """A debit, transfer or wallet: its payment is left to the customer and the provider."""
 
 
 class NextAction(StrEnum):
-    """What happens after a failure of some cause."""
+    """What a recovery does after a failure."""
 
     RETRY = "retry"
     COOL_DOWN = "cool_down"
@@ -99,15 +99,15 @@ _NEXT = {
 
 
 class Classification(Value):
-    """What a failure is, and which row of which table says so."""
+    """Category and cause of a failure, and the table row that decided."""
 
     category: Category
     cause: Cause
     code: str | None = None
-    """The code that decided, as the table spells it; None where nothing decided."""
+    """The code that decided, as the table spells it; None if no row matched."""
     decided_by: str
     """Table and row, e.g. `stripe decline_code=insufficient_funds`."""
     source: str
-    """Where that row comes from."""
+    """The source that the row names."""
     wait_seconds: int | None = None
-    """A wait that an advice code asks for; never shortened."""
+    """The wait that an advice code asks for; a time scale never shortens it."""

@@ -1,4 +1,4 @@
-"""How suspicious a failed payment is: from what provider and issuer said and what was counted, and nothing else."""
+"""Assesses how suspicious a failed payment is, from the provider's and issuer's signals and our own counts. Pure."""
 
 from collections.abc import Iterator
 from enum import StrEnum
@@ -11,11 +11,11 @@ from core.fraud.signals import FraudSignals
 from core.payments import FailureFacts, Risk
 
 HIGHEST_SCORE: Final = 100
-"""A score is a whole number from 0 to this."""
+"""Scores are whole numbers from 0 to this."""
 
 
 class FraudLevel(StrEnum):
-    """What a recovery does about suspicion."""
+    """Result of an assessment: go on, wait for a review, or end the recovery."""
 
     CLEAR = "clear"
     REVIEW = "review"
@@ -23,23 +23,23 @@ class FraudLevel(StrEnum):
 
 
 class FraudAssessment(Value):
-    """A level and what led to it."""
+    """A fraud level with its score and the signals that led to it."""
 
     level: FraudLevel
     score: int = 0
     """0 to 100."""
     reasons: tuple[str, ...] = ()
     signals: FraudSignals = FraudSignals()
-    """What was looked up for it."""
+    """The looked-up signals that it was made from."""
 
 
 class _ScoredSignal(NamedTuple):
-    """One signal that was seen."""
+    """One signal that applies, with its points."""
 
     points: int
     reason: str
     at_least: FraudLevel = FraudLevel.CLEAR
-    """The level that no policy goes below."""
+    """The lowest level that this signal allows, whatever the policy's scores."""
 
 
 SHIPPED_RULES: Final = FraudRules()
@@ -52,9 +52,10 @@ def assess_fraud(
     signals: FraudSignals = NO_SIGNALS,
     rules: FraudRules = SHIPPED_RULES,
 ) -> FraudAssessment:
-    """Every signal adds its score; the sum gives the level. Same input, same answer. A Risk alone has no countries.
+    """The assessment: every signal adds its points, and their sum, 100 at most, gives the level.
 
-    No rules can lift two things: a dispute or an early fraud warning blocks, and a decline as fraud is reviewed.
+    Two rules hold under any policy: a dispute or an early fraud warning blocks, and a decline as fraud is at least
+    reviewed. A Risk without the other facts has no countries to compare.
     """
     found = [
         *_provider_signals(facts if isinstance(facts, Risk) else facts.risk, classification, rules),
@@ -79,7 +80,7 @@ def _fraud_level(score: int, found: list[_ScoredSignal], rules: FraudRules) -> F
 
 
 def _provider_signals(risk: Risk, classification: Classification, rules: FraudRules) -> Iterator[_ScoredSignal]:
-    """By the provider and the issuer."""
+    """Signals of the provider and the issuer."""
     if risk.disputed:
         yield _ScoredSignal(HIGHEST_SCORE, "the payment is disputed", FraudLevel.BLOCK)
     if risk.early_warning:
@@ -98,7 +99,7 @@ _RISK_LEVELS: Final = {"highest": SignalKind.HIGHEST_RISK, "elevated": SignalKin
 
 
 def _velocity_signals(signals: FraudSignals, rules: FraudRules) -> Iterator[_ScoredSignal]:
-    """In our own log."""
+    """Signals counted in our own event log."""
     seen = signals.velocity
     counts = (
         (
@@ -116,7 +117,7 @@ def _velocity_signals(signals: FraudSignals, rules: FraudRules) -> Iterator[_Sco
 
 
 def _country_signals(facts: FailureFacts, rules: FraudRules) -> Iterator[_ScoredSignal]:
-    """A card from another country than its holder's address; many honest people have one, so it weighs little."""
+    """A card from another country than the billing address; its shipped score is low, since many are legitimate."""
     home, card = (_country_of(one) for one in (facts.customer, facts.card))
     points = rules.points_for(SignalKind.COUNTRY_MISMATCH)
     if home and card and home != card and points:
@@ -128,7 +129,7 @@ def _country_of(known: object) -> str:
 
 
 def _scorer_signals(signals: FraudSignals) -> Iterator[_ScoredSignal]:
-    """By a plugged-in scorer."""
+    """The score of a plug-in, if it gave one above 0."""
     if signals.answer and signals.answer.score:
         why = "; ".join(signals.answer.reasons) or "no reason given"
         yield _ScoredSignal(signals.answer.score, f"{signals.scorer} gives {signals.answer.score}: {why}")

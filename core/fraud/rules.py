@@ -1,4 +1,4 @@
-"""What counts as suspicious and how much: the `[fraud]` part of a policy, with the shipped values as defaults."""
+"""The rules of a fraud assessment: the `[fraud]` table of a policy, with the shipped values as defaults."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -8,7 +8,7 @@ from core.base import Value
 
 
 class SignalKind(StrEnum):
-    """What a policy may weigh. A dispute and an early fraud warning are not among it: they always block."""
+    """Signals whose score a policy may set. A dispute and an early fraud warning are left out: they always block."""
 
     DECLINED_AS_FRAUD = "declined_as_fraud"
     HIGHEST_RISK = "highest_risk"
@@ -33,28 +33,28 @@ SHIPPED_SCORES: Final[Mapping[SignalKind, int]] = {
 
 
 class FraudRules(Value):
-    """Thresholds and scores. Scores of all signals are added up, to 100 at most."""
+    """Thresholds and scores. The scores of all signals that apply are added up, to 100 at most."""
 
     review_at: int = 40
-    """From this score on a person looks at it."""
+    """Score from which an operator must review the recovery."""
     block_at: int = 100
-    """From this score on the recovery ends."""
+    """Score from which the recovery ends."""
     window_seconds: int = 7 * 86_400
     """How far back cards and customers are counted."""
     burst_window_seconds: int = 3_600
     cards_of_customer: int = 5
-    """From this many different cards of one customer in the window on."""
+    """Number of different cards of one customer in the window from which MANY_CARDS applies."""
     customers_on_card: int = 4
-    """From this many customers with one card in the window on."""
+    """Number of customers with one card in the window from which MANY_CUSTOMERS applies."""
     failures_in_burst: int = 6
-    """From this many failed payments of one card or customer in the burst window on."""
+    """Number of failed payments of one card or customer in the burst window from which BURST applies."""
     provider_score_min: int | None = None
-    """From this score of the provider on; None: its score alone says nothing."""
+    """Provider risk score from which PROVIDER_SCORE applies; None: it never does."""
     scores: Mapping[SignalKind, int] = SHIPPED_SCORES
     scorer: str | None = None
-    """The registered name of the scorer to ask; None: nobody is asked."""
+    """The registered name of the plug-in that gives a score; None: there is none."""
     scorer_timeout_ms: int = 500
 
     def points_for(self, signal: SignalKind) -> int:
-        """What a signal adds to the score."""
+        """What a signal adds to the score, 0 to 100; the shipped score if this policy sets none."""
         return self.scores.get(signal, SHIPPED_SCORES[signal])

@@ -1,4 +1,4 @@
-"""What is looked up before fraud is assessed: how cards and customers follow each other, and a plug-in's opinion."""
+"""What is looked up for a fraud assessment: velocity of cards and customers, and a plug-in's score."""
 
 from collections.abc import Awaitable, Callable
 from typing import Protocol
@@ -9,36 +9,36 @@ from core.payments import FailureFacts
 
 
 class Velocity(Value):
-    """Counts over the windows of the policy, this failure included; None where nobody could say."""
+    """Counts over the policy's windows, this failure included; None if they could not be looked up."""
 
     cards_of_customer: int | None = None
     """Different cards of this customer that failed."""
     customers_on_card: int | None = None
     """Different customers with whom this card failed."""
     failures_in_burst: int | None = None
-    """Payments that failed on this card or with this customer, in the short window; the larger of the two."""
+    """Payments that failed in the burst window, on this card or of this customer; the larger of the two."""
 
 
 class ScorerAnswer(Value):
-    """What a plugged-in scorer says: 0 (harmless) to 100, and why, in words without personal data."""
+    """The answer of a scorer plug-in: a score from 0 (harmless) to 100, and reasons without personal data."""
 
     score: int
     reasons: tuple[str, ...] = ()
 
 
 class FraudSignals(Value):
-    """Everything that was looked up. What is missing counts for nothing and is named."""
+    """Everything that was looked up. A missing signal adds nothing to the score, and is named in `missing`."""
 
     velocity: Velocity = Velocity()
     scorer: str | None = None
-    """The plug-in that was asked."""
+    """The name of the plug-in that was asked."""
     answer: ScorerAnswer | None = None
     missing: tuple[str, ...] = ()
-    """What could not be found out, and why."""
+    """What could not be looked up, and why."""
 
 
 class ScorerQuestion(Value):
-    """What a scorer is told: facts and ids, no contact data."""
+    """The input of a scorer: facts and ids, no contact data."""
 
     provider: str
     invoice_id: str
@@ -52,12 +52,12 @@ class FraudScorer(Protocol):
     """A scorer of another package, registered in the entry point group `pri.fraud_scorers` as a class without
     arguments.
 
-    `score` may be a coroutine function, or a plain one, which is called in a thread. It may raise and take its time:
-    then it is left out.
+    `score` may be a coroutine function, or a plain one, which is called in a thread. If it raises, or takes longer than
+    the policy's `scorer_timeout_ms`, the assessment is made without it.
     """
 
     def score(self, question: ScorerQuestion) -> ScorerAnswer | Awaitable[ScorerAnswer]:
-        """How suspicious this payment is."""
+        """How suspicious this payment is, from 0 to 100."""
 
 
 ScorerFactory = Callable[[], FraudScorer]

@@ -1,4 +1,4 @@
-"""A campaign: who is told what, when, over which channel."""
+"""A campaign: which messages customers get after a failure, when, and over which channels."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -10,24 +10,24 @@ from core.messages.kinds import MessageKind
 
 
 class CampaignStep(Value):
-    """One message; exactly one of the two offsets is set."""
+    """One message of a campaign; exactly one of the two offsets is set."""
 
     kind: MessageKind
     after_seconds: int | None = None
-    """From the first failure of this cause on."""
+    """After the first failure of this cause."""
     before_end_seconds: int | None = None
     """Before the last retry, or before the customer's deadline."""
     channels: tuple[str, ...]
 
 
 class QuietHours(Value):
-    """From and to, in minutes after midnight by the customer's clock; over midnight where `ends` is not later."""
+    """Hours without messages, in minutes after the customer's midnight; they span midnight if `ends` isn't later."""
 
     begins: int
     ends: int
 
     def next_allowed_time(self, moment: datetime, calendar: Calendar) -> datetime:
-        """This moment, or the end of the quiet hours that it falls into."""
+        """This moment, or the end of the quiet hours that it falls into, in UTC."""
         local = calendar.to_local_time(moment)
         minute = local.hour * 60 + local.minute
         wraps = self.ends <= self.begins
@@ -39,23 +39,26 @@ class QuietHours(Value):
 
 
 class Campaign(Value):
-    """The messages for the customers of some segments."""
+    """The messages for the customers of the segments that name it."""
 
     name: str
     channels: tuple[str, ...] = ()
-    """Of the two ending messages."""
+    """Channels of the two messages at the end."""
     quiet: QuietHours | None = None
     messages: Mapping[Cause, tuple[CampaignStep, ...]] = {}
     unable: Mapping[Chargeability, tuple[CampaignStep, ...]] = {}
-    """Instead of those above, where nothing can be charged."""
+    """Used instead of `messages` if nothing can be charged."""
     recovered: bool = True
-    """Whether a customer who was told of the failure hears that it is mended."""
+    """Whether a customer who got a message about the failure gets one when it is paid."""
     ended: bool = True
-    """Whether a customer hears that it was given up."""
+    """Whether such a customer gets a message when the recovery ends without a payment."""
 
     def steps_for(self, cause: Cause, able: Chargeability) -> tuple[CampaignStep, ...]:
-        """The messages after such a failure. Without a list of their own, customers without a method are asked for one,
-        and to those whose method is no card nothing is said: words about cards would be wrong."""
+        """The messages after a failure of this cause.
+
+        If nothing can be charged and the campaign has no list for that: with no method, the messages for PERMANENT,
+        which ask for one; with a method that isn't a card, none, since all texts speak of cards.
+        """
         if able is Chargeability.CHARGEABLE:
             return self.messages.get(cause, ())
         asked = self.messages.get(Cause.PERMANENT, ()) if able is Chargeability.NO_METHOD else ()

@@ -1,4 +1,4 @@
-"""What a customer can be told, and which failure each message fits: the right words or none."""
+"""Kinds of messages to customers, and the causes of failure that each kind is right for."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -8,18 +8,18 @@ from core.classification.taxonomy import Cause, Chargeability
 
 
 class MessageKind(StrEnum):
-    """One text, in every language."""
+    """Kind of a message; each has one text per language."""
 
     PAYMENT_FAILED = "payment_failed"
-    """It will be tried again; nothing is wrong with the card as far as we know."""
+    """The payment will be tried again; as far as we know the card is fine."""
     CARD_DATA = "card_data"
     """The card is expired, or its data is wrong."""
     AUTHENTICATION = "authentication"
-    """The bank wants the customer to confirm."""
+    """The bank wants the customer to authenticate."""
     NO_METHOD = "no_method"
     """No payment method on file works any more."""
     NO_CARD = "no_card"
-    """A debit, a transfer or a wallet brought no money: nothing of ours can try it again, the customer can pay."""
+    """A debit, transfer or wallet payment failed: this service can't retry it, the customer can pay."""
     LAST_WARNING = "last_warning"
     """The last message before the recovery ends."""
     RECOVERED = "recovered"
@@ -45,10 +45,10 @@ CAUSES_BY_KIND: Final[Mapping[MessageKind, frozenset[Cause]]] = {
     MessageKind.LAST_WARNING: _RETRIED_CAUSES
     | {Cause.CARD_DATA, Cause.AUTHENTICATION_REQUIRED, Cause.PERMANENT, Cause.FRAUD},
 }
-"""Kinds that a campaign may choose, and for which causes. Nobody is told to mend a card that isn't broken."""
+"""Kinds that a campaign may choose, with the causes for which the text is true."""
 ABILITIES_BY_KIND: Final[Mapping[MessageKind, frozenset[Chargeability]]] = {
     MessageKind.NO_METHOD: frozenset({Chargeability.NO_METHOD}),
     MessageKind.NO_CARD: frozenset({Chargeability.NOT_A_CARD}),
     MessageKind.LAST_WARNING: frozenset({Chargeability.NO_METHOD, Chargeability.NOT_A_CARD}),
 }
-"""The same for failures after which nothing can be charged, whatever the bank said."""
+"""The same for failures after which nothing can be charged, whatever their cause."""

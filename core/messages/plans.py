@@ -1,4 +1,4 @@
-"""Plans which message is due when; made with every decision and recorded with its inputs."""
+"""Plans which message is due when. A plan is made with every decision and recorded with its inputs."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
@@ -13,7 +13,7 @@ from core.messages.kinds import MessageKind
 
 
 class Message(Value):
-    """One message of one recovery; `step` is its name there, the same in every plan."""
+    """One message of one recovery; `step` names it there, the same in every plan, so that it is sent once."""
 
     step: str
     kind: MessageKind
@@ -22,33 +22,33 @@ class Message(Value):
 
 
 class Occasion(Value):
-    """All that a plan of messages is made of."""
+    """All inputs of a message plan."""
 
     campaign: str
     cause: Cause
     ability: Chargeability | None = None
-    """Why nothing can be charged; None where something can."""
+    """Why nothing can be charged; None if something can."""
     steps: tuple[CampaignStep, ...] = ()
     endings: tuple[MessageKind, ...] = ()
-    """Kinds that are sent when the recovery is over."""
+    """Kinds of messages that are sent when the recovery ends."""
     ending_channels: tuple[str, ...] = ()
     quiet: QuietHours | None = None
     calendar: Calendar = Calendar()
-    """The customer's clock."""
+    """The customer's calendar, for quiet hours."""
     since: datetime
     """When this recovery first failed for this cause: offsets count from here."""
     now: datetime
     ends_at: datetime | None = None
-    """The last retry or the customer's deadline, where that is known."""
+    """The last retry or the customer's deadline, if known."""
     time_scale: int = 1
 
     @property
     def topic(self) -> str:
-        """What its messages are about: they count from when this first came up."""
+        """What its messages are about; their offsets count from when the recovery first failed for this."""
         return (self.ability or self.cause).value
 
     def outside_quiet_hours(self, moment: datetime) -> datetime:
-        """This moment, or the end of the quiet hours around it. With compressed time the hours have no meaning."""
+        """This moment, or the end of the quiet hours around it; with a time scale quiet hours don't apply."""
         return self.quiet.next_allowed_time(moment, self.calendar) if self.quiet and self.time_scale == 1 else moment
 
 
@@ -59,14 +59,17 @@ class MessagePlan(Value):
     occasion: Occasion
 
     def to_record(self) -> dict[str, Any]:
-        """As `data` of a row holds it."""
+        """The plan as the event's `data` holds it."""
         return self.model_dump(mode="json", exclude_none=True)
 
 
 def build_occasion(
     campaign: Campaign, cause: Cause, able: Chargeability, offered: frozenset[str], **known: Any
 ) -> Occasion:
-    """The part of a campaign that counts for this failure, over the channels that are set up."""
+    """The inputs of a plan: the campaign's messages for this failure, over those of its channels that are `offered`.
+
+    `known` are the remaining fields of Occasion.
+    """
     kinds = {MessageKind.RECOVERED: campaign.recovered, MessageKind.ENDED: campaign.ended}
     return Occasion(
         campaign=campaign.name,
@@ -85,7 +88,7 @@ def _limit_channels(step: CampaignStep, offered: frozenset[str]) -> CampaignStep
 
 
 def plan_messages(given: Occasion) -> MessagePlan:
-    """The message plan for this occasion. Pure: the same occasion gives the same plan."""
+    """The messages of this occasion, in the order in which they are due. Pure: same occasion, same plan."""
     return MessagePlan(messages=tuple(sorted(_list_messages(given), key=lambda one: one.at)), occasion=given)
 
 
@@ -98,7 +101,7 @@ def _list_messages(given: Occasion) -> Iterator[Message]:
 
 
 def _due_time(given: Occasion, step: CampaignStep) -> datetime | None:
-    """When a step is due. A warning is left out where the end isn't known, or too near for one of its own."""
+    """When a step is due; None for a warning if the end isn't known, or if it would come now or after the end."""
     time_scale = TimeScale(factor=given.time_scale)
     if step.after_seconds is not None:
         return given.outside_quiet_hours(given.since + time_scale.shorten(timedelta(seconds=step.after_seconds)))
@@ -110,6 +113,6 @@ def _due_time(given: Occasion, step: CampaignStep) -> datetime | None:
 
 
 def is_reproducible(data: Mapping[str, Any]) -> bool:
-    """Whether a recorded plan comes out the same again. Raises ValueError where it can't be read."""
+    """Whether a recorded plan comes out the same from its inputs. Raises ValueError if it can't be read."""
     read = MessagePlan.model_validate(data)
     return plan_messages(read.occasion) == read

@@ -1,4 +1,7 @@
-"""Whom to write to, and where they can pay. Never in workflow history, search attributes, the event log or logs."""
+"""Contacts of customers, and the tokens of unsubscribe links.
+
+Contacts are personal data: they never appear in workflow history, search attributes, the event log or logs.
+"""
 
 import base64
 import binascii
@@ -16,7 +19,7 @@ from core.payments import InvoiceView
 
 
 class Contact(Value):
-    """What the provider knows of a customer as a person. Every field may be missing."""
+    """A customer's contact as the provider knows it. Every field may be missing."""
 
     email: str | None = None
     name: str | None = None
@@ -27,19 +30,19 @@ class Contact(Value):
     """ISO 3166, upper case."""
     time_zone: str | None = None
     link: str | None = None
-    """The provider's own page for the invoice in question, where it can be paid."""
+    """The provider's page where the invoice can be paid."""
     invoice_number: str | None = None
-    """The merchant's number of that invoice, as it stands on it; None where the provider's id is all there is."""
+    """The merchant's number of that invoice, as printed on it; None where there is only the provider's id."""
 
     def __repr__(self) -> str:
-        """Nothing personal, wherever it is printed by accident."""
+        """A text without personal data, in case a contact is logged by mistake."""
         return "Contact(…)"
 
     __str__ = __repr__
 
 
 class ContactUpdate(Value):
-    """Whom a webhook says to write to about an invoice."""
+    """The contact that a webhook names for an invoice."""
 
     customer_id: str
     invoice_id: str
@@ -47,7 +50,7 @@ class ContactUpdate(Value):
 
 
 class MessageRecipient(Value):
-    """What is read before a message: whether there is still something to pay, and whom to write to."""
+    """What is read before a message is sent: the invoice, which may be paid by now, and the contact."""
 
     invoice: InvoiceView
     contact: Contact | None = None
@@ -58,14 +61,14 @@ LONGEST_TOKEN_CHARS: Final = 2_000
 
 
 class MessagePurpose(StrEnum):
-    """What messages are about; one command is about all of a purpose."""
+    """Purpose of messages; a customer unsubscribes from all messages of a purpose."""
 
     FAILED_PAYMENTS = "failed_payments"
     """Every message that a recovery sends."""
 
 
 class Subscription(Value):
-    """What can be unsubscribed from: messages of one purpose to one customer of one account, over one channel."""
+    """What can be unsubscribed from: messages of one purpose to one customer over one channel."""
 
     provider: str
     customer_id: str
@@ -74,20 +77,20 @@ class Subscription(Value):
 
 
 def create_unsubscribe_token(subscription: Subscription, key: bytes) -> str:
-    """The token that stands for it in a link. Same subscription and key, same token."""
+    """The signed token of an unsubscribe link. Same subscription and key, same token."""
     payload = _encode_base64(json.dumps(subscription.model_dump(mode="json"), separators=(",", ":")).encode())
     return f"{payload}.{_encode_base64(_sign_payload(payload, key))}"
 
 
 def read_unsubscribe_token(token: str, keys: Sequence[bytes]) -> Subscription | None:
-    """What a token that one of these keys signed stands for; None for any other text.
+    """The subscription in a token that one of these keys signed; None for any other text.
 
-    Every key is tried, so that links in old mail go on working behind a new key, and the time that this takes says
-    nothing of how much of a signature is right.
+    Older keys are accepted, so that links in old mail keep working after a key was rolled over.
     """
     payload, _, signature = token.partition(".")
     if len(token) > LONGEST_TOKEN_CHARS or not token.isascii():
         return None
+    # Every key is compared, each in constant time: the time taken tells neither which key signed nor how much matches.
     given = [hmac.compare_digest(_encode_base64(_sign_payload(payload, key)), signature) for key in keys]
     if not any(given):
         return None

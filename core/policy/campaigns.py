@@ -1,4 +1,4 @@
-"""The `[campaigns.NAME]` tables of a policy file as the campaigns they amount to."""
+"""Parses the `[campaigns.NAME]` tables of a policy file into campaigns."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ _HOURS: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):
 
 
 def parse_campaigns(file: PolicyText, table: PolicyTable) -> dict[str, Campaign]:
-    """The campaigns by name. Raises InvalidPolicy naming key and line."""
+    """The campaigns by name. Raises InvalidPolicy naming key and line, also for a missing campaign."""
     found = {name: _parse_campaign(file, name, one) for name, one in table.campaigns.items()}
     for path, name in _list_chosen_campaigns(table) if found else ():
         if name not in found:
@@ -85,7 +85,7 @@ def _parse_step(
     file: PolicyText, path: KeyPath, fitting: Sequence[str], step: MessageTable, campaign: CampaignTable
 ) -> CampaignStep:
     if step.kind.value not in fitting:
-        some = f"; there are {', '.join(fitting)}" if fitting else ": nobody is told anything then"
+        some = f"; there are {', '.join(fitting)}" if fitting else ": no message is sent then"
         raise file.error_at((*path, "kind"), f"{step.kind.value!r} does not fit a failure of cause {path[-2]}{some}")
     warning = step.kind is MessageKind.LAST_WARNING
     if (step.before_end is not None) != warning or (warning and step.after is not None):
@@ -99,7 +99,7 @@ def _parse_step(
 
 
 def _parse_offset(file: PolicyText, path: KeyPath, text: str) -> int:
-    """As `seconds`, and `0s` for at once."""
+    """A duration in seconds, 0 for `0s`, which other durations may not be."""
     try:
         return 0 if text == "0s" else parse_duration(text)
     except InvalidPolicy as error:

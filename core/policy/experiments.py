@@ -1,4 +1,4 @@
-"""Experiments: which customers are treated how, by a hash that anybody can compute again."""
+"""Experiments: customers are assigned to arms by a hash, so that an assignment can be computed again."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,12 +9,13 @@ from core.classification.taxonomy import Cause
 from core.policy.schema import ArmTable, ExperimentTable, KeyPath, PolicyTable, PolicyText
 
 HOLDOUT: Final = "holdout"
-"""The arm that is measured and treated as if there were no experiment."""
+"""The arm that is measured but treated as if there were no experiment."""
 BUCKET_COUNT: Final = 10_000
+"""Buckets into which an experiment's customers are hashed; a percent is 100 of them."""
 
 
 class ArmChanges(Value):
-    """What an arm does differently; None and empty: as the segment says."""
+    """Settings that an arm changes; None or empty: as the segment has them."""
 
     attempts_allowed: int | None = None
     window_days: int | None = None
@@ -23,7 +24,7 @@ class ArmChanges(Value):
 
 
 class Arm(ArmChanges):
-    """One way to treat customers, for every segment and for single ones."""
+    """One alternative of an experiment: changes for every segment, and for single segments."""
 
     name: str
     share: int
@@ -32,7 +33,7 @@ class Arm(ArmChanges):
 
 
 class Experiment(Value):
-    """Arms and their shares; whoever is in none is not part of it."""
+    """Arms and their shares; the rest of the customers is not part of the experiment."""
 
     name: str
     holdout: int = 0
@@ -40,7 +41,7 @@ class Experiment(Value):
     arms: tuple[Arm, ...]
 
     def arm_named(self, name: str) -> Arm | None:
-        """That arm; None for the holdout and for one that is gone."""
+        """The arm of this name; None for the holdout, and for an arm that the policy no longer has."""
         return next((one for one in self.arms if one.name == name), None)
 
 
@@ -52,7 +53,7 @@ class Assignment(Value):
 
 
 def assign_arm(experiments: Sequence[Experiment], key: str) -> Assignment | None:
-    """The first experiment that this customer is part of, and the arm. Integers only; same key, same answer."""
+    """The first experiment that the customer with this key is part of, and the arm; None if in none. Deterministic."""
     for experiment in experiments:
         if arm := _arm_in_bucket(experiment, bucket_of(experiment.name, key)):
             return Assignment(experiment=experiment.name, arm=arm)
@@ -60,13 +61,15 @@ def assign_arm(experiments: Sequence[Experiment], key: str) -> Assignment | None
 
 
 def bucket_of(experiment: str, key: str) -> int:
-    """0 to 9,999, the same for ever; another experiment deals the same customers anew."""
+    """The customer's bucket, 0 to 9,999. It never changes; each experiment's name distributes customers anew."""
+    # 64 bits of a hash modulo 10,000: the remainder's bias is below 1e-15.
     digest = hashlib.sha256(f"{experiment}\n{key}".encode()).digest()
     return int.from_bytes(digest[:8], "big") % BUCKET_COUNT
 
 
 def _arm_in_bucket(experiment: Experiment, place: int) -> str | None:
-    """The holdout comes first, so that a change of the other shares moves nobody out of it."""
+    """The arm that a bucket belongs to: consecutive buckets, the holdout's first."""
+    # The holdout comes first, so that changing the arms' shares moves no customer out of it.
     begins = 0
     for name, share in ((HOLDOUT, experiment.holdout), *((arm.name, arm.share) for arm in experiment.arms)):
         begins += share * (BUCKET_COUNT // 100)
@@ -76,7 +79,7 @@ def _arm_in_bucket(experiment: Experiment, place: int) -> str | None:
 
 
 StrategyCheck = Callable[[KeyPath, Cause, str], None]
-"""Raises InvalidPolicy where a cause can't have that strategy."""
+"""Raises InvalidPolicy if failures of a cause can't have that strategy."""
 
 
 def parse_experiments(file: PolicyText, table: PolicyTable, usable: StrategyCheck) -> Iterator[Experiment]:

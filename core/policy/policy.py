@@ -1,4 +1,4 @@
-"""The retry policy: a typed, frozen view of `policies.toml`, known by a hash of its text."""
+"""The retry policy: a typed, frozen view of `policies.toml`, whose version is a hash of its text."""
 
 import hashlib
 import json
@@ -31,11 +31,11 @@ from core.strategies.fixed_ladder import FixedLadder
 
 DEFAULT_CAMPAIGN = "default"
 StrategyFactory = Callable[..., RetryStrategy]
-"""Makes a strategy from the settings of its table; raises InvalidPolicy where they don't fit."""
+"""Builds a strategy from the settings of its table; raises InvalidPolicy if these are wrong."""
 
 
 class StrategySpec(Value):
-    """A strategy as the file describes it."""
+    """A strategy as the policy file describes it."""
 
     name: str
     use: str
@@ -44,12 +44,12 @@ class StrategySpec(Value):
 
     @cached_property
     def recorded_form(self) -> Mapping[str, str]:
-        """As a row of the log keeps it: settings as JSON text, since a plug-in's may hold what a row can't."""
+        """The strategy as the event log keeps it: settings as JSON text, since a plug-in's may hold floats or dates."""
         options = json.dumps(dict(self.options), sort_keys=True, default=str)
         return {"name": self.name, "use": self.use, "options": options}
 
     def build_strategy(self, strategies: Mapping[str, StrategyFactory]) -> RetryStrategy:
-        """The strategy itself. Raises InvalidPolicy, whatever the plug-in raises."""
+        """The strategy, built anew. Raises InvalidPolicy if it isn't installed, or its constructor raises anything."""
         if self.use not in strategies:
             raise InvalidPolicy(f"no strategy is installed as {self.use!r}; there are {', '.join(sorted(strategies))}")
         try:
@@ -61,24 +61,24 @@ class StrategySpec(Value):
 
 
 class SegmentPolicy(SegmentRule):
-    """A segment's rule and how its recoveries are run."""
+    """A segment's rule, and the settings of its recoveries."""
 
     attempts_allowed: int
-    """Scheduled retries at most."""
+    """The largest number of scheduled retries."""
     window_days: int
-    """No retry later than this after the first failure."""
+    """Days after the first failure within which retries are allowed."""
     customer_deadline_days: int
     review_deadline_days: int
     campaign: str = DEFAULT_CAMPAIGN
-    """The name of the messages that its customers get."""
+    """The name of the campaign whose messages its customers get."""
     important: bool = False
-    """Whether operators hear of it when such a recovery fails."""
+    """Whether operators get a notice when such a recovery ends without the money."""
     strategies: Mapping[Cause, str]
-    """By cause; one that is missing is never retried by itself."""
+    """Name of the strategy by cause; a cause without one has no scheduled retries."""
 
     @property
     def window(self) -> timedelta:
-        """`window_days`, at real speed."""
+        """`window_days` without time scale."""
         return timedelta(days=self.window_days)
 
 
@@ -86,18 +86,18 @@ class Policy(Value):
     """One version of the policy file."""
 
     name: str
-    """The file."""
+    """The file's name."""
     version: str
     """The first 12 hex digits of the SHA-256 of its text."""
     segments: tuple[SegmentPolicy, ...]
     strategies: Mapping[str, StrategySpec]
     fallback: StrategySpec
-    """A fixed ladder that surely works."""
+    """The fixed ladder that plans a retry if a strategy raises or returns something invalid."""
     cool_down_seconds: Mapping[Cause, int]
     overrides: Mapping[str, Cause]
-    """By `provider.code` or `network.code` in lower case."""
+    """The merchant's own causes, by `provider.code` or `network.code` in lower case."""
     network_limits: Mapping[str, int] = {}
-    """The merchant's own limits, by the name of the network's rule; never above it."""
+    """The merchant's own limits, by the name of the network's rule; never above the network's."""
 
     fraud: FraudRules = FraudRules()
     experiments: tuple[Experiment, ...] = ()
@@ -106,11 +106,11 @@ class Policy(Value):
     scope: ScopeRules = ScopeRules()
 
     def segment_named(self, name: str) -> SegmentPolicy:
-        """That segment; the default one where this version doesn't have it."""
+        """The segment of this name; the default one if this version doesn't have it."""
         return next((one for one in self.segments if one.name == name), self.segments[-1])
 
     def strategy_for(self, segment: str, cause: Cause) -> StrategySpec | None:
-        """The strategy for failures of this cause; None where they are never retried by themselves."""
+        """The strategy for failures of this cause; None if they have no scheduled retries."""
         chosen = self.segment_named(segment).strategies.get(cause)
         return self.strategies[chosen] if chosen else None
 
@@ -121,10 +121,10 @@ def parse_policy(
     strategies: Mapping[str, StrategyFactory] | None = None,
     ceilings: Mapping[str, int] | None = None,
 ) -> Policy:
-    """The policy in this text. With `strategies` each one is also made once, so that wrong settings show now; with
-    `ceilings`, the networks' own limits by name, `[network_limits]` is held against them.
+    """The policy in this text; `name` is the file's name, for errors.
 
-    Raises InvalidPolicy with file, line, key and what is wrong.
+    With `strategies` each strategy is built once, so that wrong settings are found now. With `ceilings`, the networks'
+    own limits by name, `[network_limits]` may not exceed them. Raises InvalidPolicy with file, line, key and problem.
     """
     file = PolicyText(text, name)
     table = file.read_table()
@@ -149,7 +149,8 @@ def parse_policy(
 
 
 def _build_scope_rules(table: PolicyTable) -> ScopeRules:
-    """The window that counts for age is the widest of all segments: which one a customer is in is decided later."""
+    """The `[scope]` and `[methods]` tables; invoices are too old beyond the longest window of all segments."""
+    # The longest one, since the customer's segment is only decided after the invoice was taken.
     widest = max((one.window_days for one in table.segments if one.window_days), default=MAX_SCOPE_WINDOW.days)
     return ScopeRules(
         take=frozenset(table.scope.take),
@@ -202,7 +203,8 @@ def _parse_cool_down(file: PolicyText, cause: Cause, text: str) -> int:
 
 
 def _parse_overrides(file: PolicyText, table: Mapping[str, Any]) -> Iterator[tuple[str, Cause]]:
-    """Pairs of `whose.code` and cause; a bare `stripe.code = …` is a nested table to TOML and means the same."""
+    """Pairs of `provider.code` and cause. Raises InvalidPolicy for another key or an unknown cause."""
+    # An unquoted `stripe.code = …` is a nested table to TOML; it means the same as the quoted key.
     for key, value in table.items():
         inner = {f"{key}.{code}": cause for code, cause in value.items()} if isinstance(value, dict) else {key: value}
         for name, cause in inner.items():

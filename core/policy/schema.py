@@ -1,4 +1,7 @@
-"""Where a key stands in a TOML text; the standard parser tells lines of broken syntax only."""
+"""The form of a policy file: one model per table, and errors that name file, line and key.
+
+The standard TOML parser gives a line only for broken syntax, so the lines of keys are found here.
+"""
 
 import re
 import tomllib
@@ -18,13 +21,13 @@ KeyPath = tuple[str | int, ...]
 
 _HEADER = re.compile(r"\s*(\[{1,2})\s*([A-Za-z0-9_.\- ]+?)\s*\]{1,2}\s*(?:#.*)?$")
 _OPENED = re.compile(r"=\s*\[\s*(?:#.*)?$")
-"""A list that goes on in the next lines, one table a line."""
+"""The first line of a list of inline tables, each of which stands on a line of its own."""
 _ITEM = re.compile(r"\s*\{")
 _KEY = re.compile(r"\s*[\"']?([A-Za-z0-9_.\-]+)[\"']?\s*=")
 
 
 def find_line(text: str, path: KeyPath) -> int | None:
-    """The line, from 1, of the key at this path or of the nearest table around it; None where nothing is found."""
+    """The line, from 1, of the key at this path, else of the nearest table around it; None if neither is found."""
     places = _find_lines(text)
     around = (path[:length] for length in range(len(path), 0, -1))
     return next((places[prefix] for prefix in around if prefix in places), None)
@@ -49,7 +52,7 @@ def _find_lines(text: str) -> dict[KeyPath, int]:
 
 
 def _table_path(name: str, repeated: bool, counts: dict[str, int]) -> KeyPath:
-    """The path of a header; a table within a repeated one belongs to its latest copy."""
+    """The path of a header; a table within a repeated `[[table]]` belongs to the latest of these."""
     first, *rest = (part.strip() for part in name.split("."))
     if repeated and not rest:
         counts[first] = counts.get(first, -1) + 1
@@ -63,7 +66,7 @@ SHIPPED_FRAUD_RULES = FraudRules()
 
 
 class FraudTable(BaseModel):
-    """`[fraud]`; what is left out is as shipped."""
+    """`[fraud]`; a key that is left out has the shipped value."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -88,7 +91,7 @@ class _StrictMessageTable(BaseModel):
 
 
 class MessageTable(_StrictMessageTable):
-    """One message of a list."""
+    """One message of a campaign."""
 
     kind: MessageKind
     after: str | None = None
@@ -119,7 +122,7 @@ class _StrictTable(BaseModel):
 
 
 class StrategyTable(BaseModel):
-    """One `[strategies.NAME]`: the class to use; every other key is its setting."""
+    """One `[strategies.NAME]`: `use` names the class, every other key is one of its settings."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
@@ -134,7 +137,7 @@ class FallbackTable(_StrictTable):
 
 
 class SegmentTable(_StrictTable):
-    """One `[[segments]]`; what is None is taken from the default segment."""
+    """One `[[segments]]`; a key that is left out has the default segment's value."""
 
     name: PolicyName
     when: dict[str, Any] = {}
@@ -148,7 +151,7 @@ class SegmentTable(_StrictTable):
 
 
 class ChangesTable(_StrictTable):
-    """What an arm of an experiment does differently."""
+    """The settings that an arm of an experiment changes."""
 
     attempts_allowed: Attempts | None = None
     window_days: Days | None = None
@@ -171,14 +174,14 @@ class ExperimentTable(_StrictTable):
 
 
 class OperatorsTable(_StrictTable):
-    """`[operators]`: what people may do on their own; money in minor units, by currency."""
+    """`[operators]`: what one operator may do alone; amounts in minor units, by currency."""
 
     second_approver_above: dict[Currency, Annotated[int, Field(strict=True, ge=0)]] = {}
     retries_per_hour: Annotated[int, Field(strict=True, ge=1, le=10_000)] = OperatorRules().retries_per_hour
 
 
 class ScopeTable(_StrictTable):
-    """`[scope]`: which invoices are taken."""
+    """`[scope]`: which invoices are collected."""
 
     take: list[ScopeRule] = []
     paused: CollectionHandling = CollectionHandling.WAIT
@@ -187,7 +190,7 @@ class ScopeTable(_StrictTable):
 
 
 class MethodsTable(_StrictTable):
-    """`[methods]`: what a new payment method is taken for."""
+    """`[methods]`: how a newly attached payment method is used."""
 
     attached: AttachedMethodHandling = AttachedMethodHandling.TRY
 
@@ -211,13 +214,13 @@ class PolicyTable(_StrictTable):
 
 
 class PolicyText:
-    """A policy file's text under its name: reads it, and words what is wrong with it."""
+    """A policy file's text and name: parses it, and makes errors with file, line and key."""
 
     def __init__(self, text: str, name: str) -> None:
         self._text, self._name = text, name
 
     def read_table(self) -> PolicyTable:
-        """The file in its shape. Raises InvalidPolicy naming everything that doesn't fit."""
+        """The file as a typed table. Raises InvalidPolicy for broken TOML, or naming every key that is wrong."""
         try:
             return PolicyTable.model_validate(tomllib.loads(self._text))
         except tomllib.TOMLDecodeError as error:
@@ -227,7 +230,7 @@ class PolicyText:
             raise InvalidPolicy("; ".join(problems)) from error
 
     def error_at(self, path: KeyPath, sentence: str) -> InvalidPolicy:
-        """An error about the key at this path."""
+        """An error about the key at this path, to be raised by the caller."""
         return InvalidPolicy(self._format_error(path, sentence))
 
     def _format_error(self, path: KeyPath, sentence: str) -> str:
@@ -237,11 +240,11 @@ class PolicyText:
 
 
 LONGEST_WINDOW = 90 * 86_400
-"""Further back nothing is counted: the query has to stay quick."""
+"""The longest window in seconds, 90 days: a longer one would make the count's query slow."""
 
 
 def parse_fraud_rules(file: PolicyText, table: FraudTable) -> FraudRules:
-    """The rules of this table. Raises InvalidPolicy naming key and line."""
+    """The fraud rules of this table. Raises InvalidPolicy naming key and line."""
     if table.review_at > table.block_at:
         raise file.error_at(("fraud", "review_at"), f"{table.review_at} is above block_at, which is {table.block_at}")
     return FraudRules(

@@ -1,4 +1,4 @@
-"""Which invoices are ours to collect: named rules over what the provider says of the claim, the first that fits counts.
+"""Which invoices this service collects: named rules over the invoice's collection terms; the first that matches counts.
 
 Pure: the facts come from a webhook's body or from a fresh read, the rules from the policy file's `[scope]`.
 """
@@ -18,7 +18,7 @@ MAX_SCOPE_WINDOW: Final = timedelta(days=365)
 
 
 class ScopeRule(StrEnum):
-    """Why an invoice is not taken."""
+    """Why an invoice is out of scope."""
 
     SEND_INVOICE = "send_invoice"
     FIRST_INVOICE = "first_invoice"
@@ -28,39 +28,39 @@ class ScopeRule(StrEnum):
 
 
 class CollectionHandling(StrEnum):
-    """What is done about an invoice that is owed, where merchants differ on whether to go on."""
+    """How an open invoice is treated while its subscription is paused or about to end."""
 
     WAIT = "wait"
-    """Nothing is charged and nobody is written to while it is so; a payment counts."""
+    """Meanwhile nothing is charged and no message is sent; a payment counts."""
     COLLECT = "collect"
-    """Go on: it is owed."""
+    """The recovery goes on."""
 
 
 class UncollectibleHandling(StrEnum):
-    """What an invoice that was marked as uncollectible is taken for. Charged it is never."""
+    """How an invoice that was marked as uncollectible is treated. It is never charged."""
 
     STOP = "stop"
-    """The merchant gave it up: the recovery ends. A payment that comes all the same is written down behind the end."""
+    """The merchant wrote it off: the recovery ends. A later payment is recorded after the end."""
     WAIT = "wait"
-    """The provider's own automation did it: the customer may still pay until the window ends."""
+    """The provider's automation marked it: the customer may still pay until the window ends."""
 
 
 class AttachedMethodHandling(StrEnum):
-    """What a stored method that is no default is taken for."""
+    """How a newly stored method that is not a default is used."""
 
     TRY = "try"
-    """It was given for what is open: it is tried at once."""
+    """It counts as given for the open invoice, and is charged at once."""
     WAIT_FOR_DEFAULT = "wait_for_default"
-    """It may be for another purchase: only a method that becomes a default is tried."""
+    """It may be for another purchase: only a method that becomes a default is charged."""
 
 
 class ScopeRules(Value):
-    """A policy's say in it. Shipped: nothing that is named above is taken."""
+    """A policy's scope. By default every rule of ScopeRule applies."""
 
     take: frozenset[ScopeRule] = frozenset()
-    """Rules that the merchant has lifted."""
+    """Rules that the merchant has turned off: such invoices are collected."""
     oldest: timedelta = MAX_SCOPE_WINDOW
-    """An invoice that is older when its failure arrives is not taken: the policy's longest window."""
+    """An invoice older than this when its failure arrives is out of scope: the policy's longest window."""
     paused: CollectionHandling = CollectionHandling.WAIT
     """The merchant paused the collection of the subscription."""
     ending: CollectionHandling = CollectionHandling.COLLECT
@@ -72,9 +72,9 @@ class ScopeRules(Value):
 def find_scope_rule(
     terms: CollectionTerms | None, rules: ScopeRules, now: datetime, *, opening: bool = True
 ) -> ScopeRule | None:
-    """The rule by which an invoice of these terms is not ours, or None. Unknown facts speak against nothing.
+    """The rule by which an invoice of these terms is out of scope, or None. An unknown fact matches no rule.
 
-    The age counts only where a recovery opens: one that is under way has its own window.
+    The age matters only when a recovery is opened; a running one has its own window.
     """
     if terms is None:
         return None
@@ -89,7 +89,8 @@ def _is_sent_invoice(terms: CollectionTerms, _: ScopeRules, __: datetime) -> boo
 
 
 def _is_first_invoice(terms: CollectionTerms, _: ScopeRules, __: datetime) -> bool:
-    """The checkout has 23 hours for it (docs.stripe.com/billing/subscriptions/overview, subscription statuses)."""
+    """Whether it is the first invoice of an incomplete subscription, which the customer has 23 hours to pay
+    (docs.stripe.com/billing/subscriptions/overview, subscription statuses)."""
     first = terms.billing_reason == "subscription_create"
     return first and terms.subscription_status in {SubscriptionStatus.INCOMPLETE, SubscriptionStatus.INCOMPLETE_EXPIRED}
 
@@ -121,27 +122,28 @@ SCOPE_SENTENCES: Final[Mapping[str, str]] = {
     ScopeRule.SHOPPER_PRESENT: "the shopper was present and paid by their own hand",
     ScopeRule.TOO_OLD: "it is older than the window of the policy",
 }
-"""Each rule in words, for rows, pages and the inbox."""
+"""Each rule in words, for event data, pages and the inbox."""
 
 
 def describe_scope_rule(rule: str) -> str:
-    """The rule's name with its sentence, as the inbox and `retry.skipped` say it."""
+    """The rule's name with its sentence, as the inbox and `retry.skipped` store it."""
     return f"out of scope, {rule}: {SCOPE_SENTENCES.get(rule, rule)}"
 
 
 class InvoiceScope:
-    """Judges invoices by the policy as it is now."""
+    """Applies the scope rules of the current policy to invoices."""
 
     def __init__(self, rules: Callable[[], ScopeRules] = ScopeRules, time_scale: TimeScale = REAL_TIME) -> None:
         self._rules, self._time_scale = rules, time_scale
 
     @property
     def rules(self) -> ScopeRules:
-        """The rules in force."""
+        """The rules of the current policy."""
         return self._rules()
 
     def judge_invoice(self, invoice: InvoiceView, now: datetime, *, opening: bool) -> InvoiceView:
-        """The invoice with the rule by which it is not ours, and what the policy makes of pauses and write-offs."""
+        """The invoice with the rule that puts it out of scope, if any, and pauses and write-offs as the policy treats
+        them."""
         rules = self._rules()
         rule = find_scope_rule(invoice.terms, rules, now, opening=opening)
         held = _is_on_hold(invoice.terms, rules)
@@ -158,10 +160,10 @@ class InvoiceScope:
 
 
 def _is_on_hold(terms: CollectionTerms, rules: ScopeRules) -> bool:
-    """Whether the policy has its collection wait."""
+    """Whether the policy makes its collection wait."""
     paused = terms.collection_paused is True and rules.paused is CollectionHandling.WAIT
     return paused or (terms.ends_at_period_end is True and rules.ending is CollectionHandling.WAIT)
 
 
 SHIPPED_SCOPE: Final = InvoiceScope()
-"""By the shipped rules."""
+"""The scope of the shipped policy."""

@@ -1,4 +1,4 @@
-"""The customer as the provider shows them."""
+"""The customer's profile as far as the provider knows it."""
 
 from datetime import datetime
 
@@ -7,7 +7,7 @@ from core.segmentation.rules import CustomerProfile
 
 
 def profile_of(facts: FailureFacts, now: datetime) -> CustomerProfile:
-    """The part of the profile that the provider knows."""
+    """The profile from the provider's facts at `now`; the recovery counts are left unknown."""
     customer, created = facts.customer, facts.customer.created_at if facts.customer else None
     return CustomerProfile(
         invoice_amount=facts.invoice.amount_due or None,

@@ -1,4 +1,4 @@
-"""Which customer this is, as far as it changes how we retry: named rules, the first that fits counts."""
+"""Segments of customers, chosen by named rules: the first rule whose conditions all hold applies."""
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
@@ -12,54 +12,54 @@ PROFILE_NOT_LOADED: Final = "the profile could not be loaded"
 
 
 class PaymentTally(Value):
-    """How payments of one kind ended."""
+    """How many payments of one kind succeeded and failed."""
 
     successes: int = 0
     failures: int = 0
 
     @property
     def success_percent(self) -> int:
-        """Share of payments that went through, 0 to 100, as if one of each had been seen before.
+        """Percentage of successful payments, 0 to 100, rounded down, with one success and one failure added.
 
-        The two imagined payments, a Beta(1, 1) prior, keep one lucky one from proving anything.
+        The two added payments, a Beta(1, 1) prior, keep a single payment from reading as 0 or 100 percent.
         """
         return (self.successes + 1) * 100 // (self.successes + self.failures + 2)
 
 
 class CustomerProfile(Value):
-    """What we know of a customer. Every field may be missing; money is minor units of `currency`."""
+    """What is known of a customer. Every field may be missing; amounts are minor units of `currency`."""
 
     recurring_revenue: int | None = None
-    """What their subscription brings in 30 days."""
+    """What their subscription bills in 30 days."""
     lifetime_value: int | None = None
-    """Paid so far."""
+    """What they have paid so far."""
     invoice_amount: int | None = None
-    """What is open now."""
+    """What is open of this invoice."""
     currency: str | None = None
     """ISO 4217, upper case."""
     successes: int | None = None
-    """Payments that went through."""
+    """Recoveries of this customer that ended with the money."""
     failures: int | None = None
-    """Payments that failed."""
+    """Recoveries of this customer that ended without it."""
     open_recoveries: int | None = None
     by_cause: Mapping[Cause, PaymentTally] = {}
-    """The same successes and failures, by why the payment had failed at first."""
+    """The same successes and failures, by the cause of the first failure."""
     country: str | None = None
     """ISO 3166 of the billing address, upper case."""
     card_country: str | None = None
     time_zone: str | None = None
     tenure_days: int | None = None
-    """Days since the provider first knew them."""
+    """Days since the provider's record of the customer was created."""
 
     @property
     def success_percent(self) -> int | None:
-        """As a tally counts it; None where nothing is known."""
+        """As `PaymentTally.success_percent`; None if neither successes nor failures are known."""
         if self.successes is None and self.failures is None:
             return None
         return PaymentTally(successes=self.successes or 0, failures=self.failures or 0).success_percent
 
     def field_value(self, field: str) -> Any:
-        """A field as conditions name it; `successes_CAUSE` and the like ask for one cause. None: not known."""
+        """A field's value by its name in conditions; `successes_CAUSE` and the like are of one cause. None: unknown."""
         of_all, of_cause = _PER_CAUSE.get(field, (field, None))
         if of_cause is None:
             return getattr(self, of_all)
@@ -76,7 +76,7 @@ _PER_CAUSE: Final[Mapping[str, tuple[str, Cause]]] = {
 
 
 class ConditionOperator(StrEnum):
-    """How a condition compares; also the ending of its key in the policy file."""
+    """How a condition compares; its value is the suffix of the key in the policy file."""
 
     AT_LEAST = "min"
     AT_MOST = "max"
@@ -107,7 +107,7 @@ class Condition(Value):
     bound: int | tuple[str, ...]
 
     def is_met_by(self, profile: CustomerProfile) -> bool:
-        """Whether it is so; what is not known never is."""
+        """Whether the profile meets the condition; an unknown field never does."""
         known = profile.field_value(self.field)
         if known is None:
             return False
@@ -121,24 +121,27 @@ class Condition(Value):
 
 
 class SegmentRule(Value):
-    """A segment's name and what must all be true of its customers; without conditions everybody is in it."""
+    """A segment's name and the conditions that its customers all meet."""
 
     name: str
     when: tuple[Condition, ...] = ()
 
 
 class Segment(Value):
-    """The segment a customer is in, the rule that put them there, and why in words."""
+    """The segment of a customer, with the rule that matched and the values that it matched on."""
 
     name: str
     rule: str
     why: str
     profile: CustomerProfile | None = None
-    """What it was decided from; None where that could not be loaded, or was decided before."""
+    """The profile it was decided from; None if that could not be loaded, or the segment was decided before."""
 
 
 def find_segment(profile: CustomerProfile | None, rules: Sequence[SegmentRule]) -> Segment:
-    """The first rule that fits; without a profile, or where none fits, the default segment, which says so."""
+    """The segment of the first rule that matches; the default segment without a profile or a match.
+
+    A rule without conditions never matches here: it is the default, which stands last.
+    """
     if profile is None:
         return _default_segment(PROFILE_NOT_LOADED)
     fitting = (rule for rule in rules if rule.when and all(one.is_met_by(profile) for one in rule.when))

@@ -1,4 +1,8 @@
-"""Learns when retries succeed: Thompson sampling over the hours ahead, and a ladder where too little is known."""
+"""Learns when retries succeed: Thompson sampling over blocks of the week; a ladder while there is too little data.
+
+Thompson sampling draws a success rate for each option from what is known of it, and takes the best draw: options with
+few trials vary more and so are tried now and then (Thompson, 1933).
+"""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -13,12 +17,12 @@ from core.strategies.fixed_ladder import FixedLadder
 from core.strategies.random_draws import MILLION, RandomDraws
 
 PRIOR_STRENGTH: Final = 20
-"""How many retries what is known of a wider group is worth against what is known of a narrower one."""
+"""Weight of the wider group's rate in a narrower group's, counted in retries."""
 LONGEST_DELAY: Final = 14 * 86_400
 
 
 class Option(NamedTuple):
-    """One moment to choose from."""
+    """One moment to choose from; `delay_seconds` counts from the failure."""
 
     delay_seconds: int
     delay: int
@@ -30,8 +34,9 @@ class Option(NamedTuple):
 class Adaptive:
     """Chooses among the six-hour blocks from `shortest` to `longest` after the failure.
 
-    `explore_percent`: how often one is chosen at random, so that a bad result is tried again. `least_trials`:
-    recorded retries of this cause and attempt below which the ladder (`delays` or `preset`, `jitter_percent`) decides.
+    `explore_percent`: how often a block is chosen at random, so that one with bad results is tried again.
+    `least_trials`: recorded retries of this cause and attempt below which the ladder (`delays` or `preset`,
+    `jitter_percent`) decides. Raises InvalidPolicy for settings outside their ranges.
     """
 
     needs = frozenset({Need.EXPERIENCE})
@@ -52,7 +57,10 @@ class Adaptive:
         self._least_trials = _check_whole_number("least_trials", least_trials, 1, 1_000_000)
 
     def propose(self, situation: Situation) -> Proposal | None:
-        """The block with the best random draw, or one at random; the ladder's delay where data is scarce."""
+        """The block with the best random draw, or one at random; the ladder's delay if there is too little data.
+
+        Deterministic: the draws are seeded by the snapshot, the invoice and the attempt.
+        """
         known = situation.experience
         tried = known.attempt[0] if known else 0
         options = self._list_options(situation)
@@ -65,6 +73,8 @@ class Adaptive:
         draws = RandomDraws(_draw_seed(situation, known))
         if draws.draw_below(100) < self._explore_percent:
             return _to_proposal(options[draws.draw_below(len(options))], known, "by lot, to go on learning")
+        # The draws run in the order of the options, one sequence for all: another order would choose another block.
+        # Of equal draws the sooner option wins.
         scored = [(_draw_success(draws, option, known), -option.delay_seconds, option) for option in options]
         best, _, option = max(scored)
         return _to_proposal(option, known, f"drawn {best * 100 // MILLION} % from what {tried} such retries came to")
@@ -74,13 +84,18 @@ class Adaptive:
         return rung.model_copy(update={"why": f"{why}; {rung.why}"}) if rung else None
 
     def _list_options(self, situation: Situation) -> list[Option]:
-        """One moment in each block between the bounds, at this invoice's own place in the block."""
+        """One moment in each block between the bounds, soonest first.
+
+        All lie at the same place within their block, which the invoice and the attempt decide: the retries of many
+        invoices are then spread over the block.
+        """
         least = max(self._shortest, situation.earliest_seconds)
         most = self._longest if situation.window_seconds is None else min(self._longest, situation.window_seconds)
         width = BLOCK_HOURS * 3_600
         begin = situation.failed_at.replace(minute=0, second=0, microsecond=0)
         begin -= timedelta(hours=begin.hour % BLOCK_HOURS)
         place = begin + timedelta(seconds=spread_attempt(situation.invoice_id, situation.attempt) * width >> 32)
+        # Negated floor division rounds up: a whole second, and never one before the place.
         first = -((situation.failed_at - place) // timedelta(seconds=1))
         delays = range(first + max(0, -((first - least) // width)) * width, most + 1, width)
         return [_option_at(situation, delay) for delay in delays]
@@ -92,15 +107,16 @@ def _option_at(situation: Situation, delay: int) -> Option:
 
 
 def _draw_seed(situation: Situation, known: Experience) -> int:
-    """Another snapshot is another throw, another invoice too; the same of both is the same throw."""
+    """The seed of the draws: the same for the same snapshot, invoice and attempt, and else another."""
     return (int(known.snapshot, 16) << 32) ^ spread_attempt(situation.invoice_id, situation.attempt)
 
 
 def _draw_success(draws: RandomDraws, option: Option, known: Experience) -> int:
-    """A draw of this option's success, in millionths.
+    """A draw of this option's success rate, in millionths.
 
-    What is known of the cause is the prior of the attempt, that one's of delay and hour, and these together of the
-    combination: a spot that was seldom tried is thought of as its delay and its hour are.
+    The rates are smoothed towards those of the wider group: the attempt towards the cause, delay class and block
+    towards the attempt, and the combination of both towards their product. A combination that was seldom tried is
+    thus judged by its delay and its block.
     """
     attempt = _smoothed_rate(known.attempt, _smoothed_rate(known.cause, 0.5))
     delay, block = (
@@ -115,7 +131,7 @@ def _draw_success(draws: RandomDraws, option: Option, known: Experience) -> int:
 
 
 def _smoothed_rate(tally: RetryTally, prior: float) -> float:
-    """The rate, drawn towards what was thought before."""
+    """The rate of a tally, smoothed towards `prior` with the weight of PRIOR_STRENGTH retries."""
     tried, won = tally
     return (won + PRIOR_STRENGTH * prior) / (tried + PRIOR_STRENGTH)
 

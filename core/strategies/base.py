@@ -1,4 +1,4 @@
-"""The interface of retry strategies: Situation in, Proposal out."""
+"""The interface of retry strategies: a Situation goes in, a Proposal comes out."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -13,38 +13,41 @@ from core.strategies.experience import Experience
 
 
 class Need(StrEnum):
-    """What a strategy wants to be looked up for it; it says so in a class attribute `needs`, a set of these."""
+    """What must be looked up for a strategy, which names it in a class attribute `needs`, a set of these."""
 
     CALENDAR = "calendar"
     EXPERIENCE = "experience"
 
 
 class Situation(Value):
-    """All that a strategy may know about a failure, the moment being part of it: same situation, same proposal."""
+    """All that a strategy may know about a failure, the time included: the same situation gives the same proposal.
+
+    `amount` is in minor units of `currency`.
+    """
 
     provider: str
     invoice_id: str
     attempt: int
-    """Which scheduled retry is to be planned, from 1."""
+    """Number of the scheduled retry that is planned, from 1."""
     cause: Cause
     segment: str
     amount: int
     currency: str
     failed_at: datetime
-    """The failure, or the attempt, that the next delay counts from."""
+    """When the failure or attempt happened from which the next delay counts."""
     now: datetime
     country: str | None = None
     time_zone: str | None = None
     asked_wait_seconds: int | None = None
-    """A wait that the network or the provider asked for."""
+    """The wait that the network or the provider asked for."""
     earliest_seconds: int = 0
-    """Nothing sooner after `failed_at` counts: now, the cool-down, the asked wait. As the policy counts time."""
+    """The earliest delay after `failed_at`: now, the cool-down, the asked wait. In unscaled time, as policies are."""
     window_seconds: int | None = None
-    """Nothing later after `failed_at` counts, in the same measure."""
+    """The latest delay after `failed_at`, in unscaled time too; None: there is no window."""
     calendar: Calendar | None = None
     """Only for strategies that need it; None where it could not be looked up."""
     experience: Experience | None = None
-    """Likewise."""
+    """Only for strategies that need it; None if it could not be looked up."""
 
 
 class Proposal(Value):
@@ -53,32 +56,32 @@ class Proposal(Value):
     delay_seconds: int
     why: str
     steady_seconds: int | None = None
-    """The delay without this invoice's own share of the jitter; None where every invoice has to be asked about."""
+    """The delay without this invoice's jitter; None if it depends on the invoice."""
     jitter_seconds: int = 0
-    """The most that such a share can be."""
+    """The largest jitter that can be added to it."""
     late_ends: bool = False
-    """Beyond the window this is the end, as of a ladder's rung; else it is taken for a mistake."""
+    """Whether a delay beyond the window ends the retries, as a ladder's does; otherwise it counts as a mistake."""
 
 
 class RetryStrategy(Protocol):
     """A pure rule for the next retry. Registered by an entry point in the group `pri.strategies`.
 
-    The entry point is a class that is made with the strategy's own table of the policy file as keyword arguments
-    and raises InvalidPolicy where these don't fit. Optional class attributes: `needs`, a set of Need;
-    `waits_for_method = True`, where None means that the recovery waits for another payment method; `shared = True`,
-    where answers depend on attempt, cause, segment and asked wait alone, but for the jitter that they tell of: the
-    simulator then asks once for all invoices that are alike.
+    The entry point is a class. It is called with the strategy's own table of the policy file as keyword arguments and
+    raises InvalidPolicy if these are wrong. Optional class attributes: `needs`, a set of Need;
+    `waits_for_method = True`, if None means that the recovery waits for another payment method; `shared = True`, if
+    the proposal depends on attempt, cause, segment and asked wait alone, apart from the jitter that it states: the
+    simulator then asks once for all such invoices.
     """
 
     def propose(self, situation: Situation) -> Proposal | None:
-        """The next retry; None when this strategy has none left."""
+        """The next retry; None if this strategy has none left."""
 
 
 MAX_JITTER_PERCENT = 50
 
 
 def check_jitter_percent(percent: object) -> int:
-    """A jitter of 0 to 50 percent. Raises InvalidPolicy for anything else."""
+    """The jitter, a whole number from 0 to 50. Raises InvalidPolicy for anything else."""
     if type(percent) is not int or not 0 <= percent <= MAX_JITTER_PERCENT:
         raise InvalidPolicy(f"jitter_percent is {percent!r}; it must be a whole number from 0 to {MAX_JITTER_PERCENT}")
     return percent
@@ -87,8 +90,9 @@ def check_jitter_percent(percent: object) -> int:
 def propose_with_jitter(
     delay_seconds: int, percent: int, invoice_id: str, attempt: int, why: str, **more: Any
 ) -> Proposal:
-    """The delay, later by 0 to `percent` of itself; never earlier. Whole seconds, the same for the same attempt."""
+    """The delay, lengthened by 0 to `percent` of itself: whole seconds, the same for the same invoice and attempt."""
     widest = delay_seconds * percent // 100
+    # Scales the 32-bit integer evenly to 0 … widest, in integers alone, so that it is the same everywhere.
     share = spread_attempt(invoice_id, attempt) * (widest + 1) >> 32
     parts = {"steady_seconds": delay_seconds, "jitter_seconds": widest}
     return Proposal(delay_seconds=delay_seconds + share, why=why, **parts, **more)

@@ -1,4 +1,4 @@
-"""What recorded retries came to: counts by cause, attempt, hour of week and delay, as small tables of integers."""
+"""How recorded retries ended: counts by cause, attempt, hour of the week and delay, as small tables of integers."""
 
 import hashlib
 import json
@@ -11,19 +11,19 @@ from core.base import Value
 from core.classification.taxonomy import Cause
 
 DELAY_EDGES: Final = (6, 12, 24, 48, 72, 120, 168)
-"""Hours after the failure at which the next delay class begins; class 0 is sooner than all of them."""
+"""Hours after the failure at which each delay class from 1 on begins; class 0 is everything sooner."""
 BLOCK_HOURS: Final = 6
-"""Hours of the week are taken together in blocks of six: 28 of them, from Monday 00:00 UTC."""
+"""Length of a block of the week; there are 28, from Monday 00:00 UTC on."""
 BLOCKS_PER_WEEK: Final = 7 * 24 // BLOCK_HOURS
 LAST_ATTEMPT: Final = 6
-"""Later attempts count as this one: there are few."""
+"""Later attempts are counted as this one, since there are few of them."""
 
 RetryTally = tuple[int, int]
-"""Tried, won."""
+"""Number of retries, and of those that succeeded."""
 
 
 class RetryCell(NamedTuple):
-    """Retries that are alike."""
+    """The count of retries with the same cause, attempt, hour and delay."""
 
     cause: str
     attempt: int
@@ -31,13 +31,13 @@ class RetryCell(NamedTuple):
     hour_of_week: int
     """0 to 167 from Monday 00:00 UTC."""
     delay_hours: int
-    """Whole hours from the failure before."""
+    """Whole hours since the failure before the retry."""
     tried: int
     won: int
 
 
 class DelayBlockTally(Value):
-    """One combination of delay class and block of the week."""
+    """The count for one combination of delay class and block of the week."""
 
     delay: int
     block: int
@@ -46,10 +46,10 @@ class DelayBlockTally(Value):
 
 
 class Experience(Value):
-    """All that was learnt about one cause and attempt: what a strategy considers, and what the plan's row records."""
+    """The counts for one cause and attempt: a strategy's input, recorded with the plan so that it can be rederived."""
 
     snapshot: str
-    """Names the state of knowledge that this is part of."""
+    """The hash of the statistics that this is part of."""
     cause: RetryTally = (0, 0)
     """All attempts after this cause."""
     attempt: RetryTally = (0, 0)
@@ -58,37 +58,37 @@ class Experience(Value):
     blocks: tuple[RetryTally, ...] = ((0, 0),) * BLOCKS_PER_WEEK
     """Of this cause, by block of the week."""
     spots: tuple[DelayBlockTally, ...] = ()
-    """Of this cause and attempt, both together; those that were tried."""
+    """Of this cause and attempt, by delay class and block together; only combinations that were tried."""
 
 
 class RetryStatistics:
-    """One snapshot: immutable, answers for each cause and attempt without counting again."""
+    """One snapshot of all counts. Immutable; the counts for each cause and attempt are summed once, when it is made."""
 
     def __init__(self, cells: Iterable[RetryCell] = ()) -> None:
         known = sorted(cells)
         self.snapshot: str = hashlib.sha256(json.dumps(known).encode()).hexdigest()[:12]
-        """The same for the same cells, in whatever order."""
+        """A hash of the cells, the same in whatever order they came."""
         self._experiences: Mapping[tuple[str, int], Experience] = _build_experiences(known, self.snapshot)
 
     def experience_for(self, cause: Cause, attempt: int) -> Experience:
-        """What is known; zeros where nothing is."""
+        """The counts for a cause and attempt; those of the cause alone for an attempt never seen; else zeros."""
         found = self._experiences.get((cause.value, min(attempt, LAST_ATTEMPT)))
         return found or self._experiences.get((cause.value, 0)) or Experience(snapshot=self.snapshot)
 
 
 def delay_class(hours: int) -> int:
-    """Which of the delay classes so many hours belong to."""
+    """The delay class of so many hours after the failure, 0 to `len(DELAY_EDGES)`."""
     return sum(hours >= edge for edge in DELAY_EDGES)
 
 
 def block_of(moment: datetime) -> int:
-    """The block of the week, 0 to 27."""
+    """The block of the week of a moment, 0 to 27, by UTC."""
     utc = moment.astimezone(UTC)
     return (utc.weekday() * 24 + utc.hour) // BLOCK_HOURS
 
 
 class _Counts:
-    """Counts under any key."""
+    """Sums of cells under any key."""
 
     def __init__(self) -> None:
         self._tried: Counter[tuple[int | str, ...]] = Counter()
@@ -103,7 +103,7 @@ class _Counts:
 
 
 def _build_experiences(cells: list[RetryCell], snapshot: str) -> dict[tuple[str, int], Experience]:
-    """By cause and attempt; attempt 0 stands for one that was never tried."""
+    """The counts by cause and attempt; attempt 0 is the answer for attempts that were never seen."""
     total = _Counts()
     spots: dict[tuple[str, int], set[tuple[int, int]]] = {(cell.cause, 0): set() for cell in cells}
     for cell in cells:

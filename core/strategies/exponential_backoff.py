@@ -1,4 +1,4 @@
-"""Retries at delays that grow by a factor up to a cap."""
+"""Retries after delays that grow by a factor up to a cap."""
 
 from core.durations import parse_duration
 from core.errors import InvalidPolicy
@@ -6,7 +6,10 @@ from core.strategies.base import Proposal, Situation, check_jitter_percent, prop
 
 
 class ExponentialBackoff:
-    """`base = "30m"`, `factor_percent = 200` (doubles), `cap = "24h"`: grows until the cap and stays there."""
+    """`base = "30m"`, `factor_percent = 200` (doubles), `cap = "24h"`: the delay grows up to the cap and stays there.
+
+    Raises InvalidPolicy for a cap below the base, or a factor or jitter outside its range.
+    """
 
     shared = True
 
@@ -18,7 +21,7 @@ class ExponentialBackoff:
             raise InvalidPolicy(f"cap {cap!r} is shorter than base {base!r}")
 
     def propose(self, situation: Situation) -> Proposal | None:
-        """The delay of this retry; it never runs out, the policy's budget and window end it."""
+        """The delay of this retry. The strategy itself has no last one; the policy's budget and window end it."""
         if situation.attempt < 1:
             return None
         plain = self._delay_without_jitter(situation.attempt)
@@ -26,7 +29,8 @@ class ExponentialBackoff:
         return propose_with_jitter(plain, self._jitter, situation.invoice_id, situation.attempt, why)
 
     def _delay_without_jitter(self, attempt: int) -> int:
-        """Step by step in integers, so that it is the same on every machine; ends at the cap after few steps."""
+        """The delay in seconds, before jitter."""
+        # Repeated integer multiplication instead of a power: the result is exact and the same on every machine.
         delay = self._base
         for _ in range(attempt - 1):
             grown = delay * self._factor // 100

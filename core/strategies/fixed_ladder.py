@@ -1,6 +1,6 @@
-"""Schedules that others have published, as ready-made ladders: data with a source, and what of it is our reading.
+"""Retries after a fixed list of delays, and ready-made lists from schedules that providers have published.
 
-Every delay counts from the failure before it. Facts and full addresses: section 6 of the decline facts.
+Each preset names its source, and in `note` what is our interpretation. Every delay counts from the failure before it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -81,7 +81,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
 
 
 def preset_delays(name: object) -> tuple[str, ...]:
-    """The delays of a preset. Raises InvalidPolicy for a name that isn't one."""
+    """The delays of a preset as duration texts. Raises InvalidPolicy for an unknown name."""
     found = PRESETS.get(name) if isinstance(name, str) else None
     if found is None:
         raise InvalidPolicy(f"{name!r} is no preset; there are {', '.join(sorted(PRESETS))}")
@@ -89,7 +89,10 @@ def preset_delays(name: object) -> tuple[str, ...]:
 
 
 class FixedLadder:
-    """`delays = ["3h", "24h", …]`, or `preset = "polar"`: one rung for each retry, none after the last."""
+    """`delays = ["3h", "24h", …]`, or `preset = "polar"`: one delay for each retry, and no retry after the last.
+
+    Raises InvalidPolicy for both or neither of them, an unknown preset, or a delay or jitter that is not valid.
+    """
 
     shared = True
 
@@ -104,7 +107,7 @@ class FixedLadder:
         self._preset_suffix = f" of {preset}" if preset else ""
 
     def propose(self, situation: Situation) -> Proposal | None:
-        """The rung of this retry; None above the last one."""
+        """The delay of this retry; None after the last one."""
         attempt = situation.attempt
         if not 1 <= attempt <= len(self._delays):
             return None
@@ -119,7 +122,10 @@ def _duration_words(length: int) -> str:
 
 
 class AdviceDriven:
-    """`delays` (or `preset`) and `jitter_percent` of a ladder for failures that come without an asked wait."""
+    """Waits as long as the network or the provider asked; a ladder (`delays` or `preset`, `jitter_percent`) otherwise.
+
+    Raises InvalidPolicy as FixedLadder does.
+    """
 
     shared = True
 
@@ -127,7 +133,7 @@ class AdviceDriven:
         self._ladder = FixedLadder(delays=delays, jitter_percent=jitter_percent, preset=preset)
 
     def propose(self, situation: Situation) -> Proposal | None:
-        """The asked wait to the second, without jitter, as often as it is asked; else the rung of this retry."""
+        """The asked wait to the second and without jitter, however often it is asked for; else the ladder's delay."""
         asked = situation.asked_wait_seconds
         if asked is None or asked <= 0:
             return self._ladder.propose(situation)

@@ -1,14 +1,14 @@
-"""Never charges the same method again by itself: the next charge is the customer's new method."""
+"""Never charges the same method again on schedule: the next charge is that of the customer's new method."""
 
 from core.strategies.base import Proposal, Situation
 
 
 class NewMethodOnly:
-    """Has no settings. The recovery waits for another payment method as long as the segment lets a customer take."""
+    """Has no settings. The recovery waits for another payment method until the segment's customer deadline."""
 
     waits_for_method = True
     shared = True
 
     def propose(self, _: Situation) -> Proposal | None:
-        """None, always."""
+        """Always None."""
         return None

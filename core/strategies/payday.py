@@ -1,4 +1,4 @@
-"""Waits for the morning after the customer was paid, and else climbs a ladder, in the customer's mornings too."""
+"""Retries on the morning of the customer's payday; without one in range, by a ladder, also in the mornings."""
 
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
@@ -17,10 +17,11 @@ LONGEST_SEARCH_DAYS: Final = 45
 
 
 class Payday:
-    """The first payday morning from `shortest` to `longest` after the failure; without one the ladder's rung.
+    """The first payday morning from `shortest` to `longest` after the failure; without one the ladder's delay.
 
-    `delays` or `preset`, and `jitter_percent`: the ladder. `from_hour`, `to_hour`: the morning, by the customer's
-    clock. `paydays`: patterns in the place of the country's (see core/strategies/payday_patterns.py).
+    `delays` or `preset`, and `jitter_percent`: the ladder. `from_hour`, `to_hour`: the morning, in the customer's
+    time zone. `paydays`: patterns instead of the country's (core/strategies/payday_patterns.py). Raises InvalidPolicy
+    for settings outside their ranges.
     """
 
     needs = frozenset({Need.CALENDAR})
@@ -42,7 +43,10 @@ class Payday:
         self.patterns = check_patterns(paydays) if paydays is not None else None
 
     def propose(self, situation: Situation) -> Proposal | None:
-        """A payday morning, or the rung moved to a morning, or, where the customer's days are unknown, the rung."""
+        """A payday morning, else the ladder's delay moved to a morning; unmoved if there is no calendar.
+
+        None if there is no payday in range and the ladder is used up.
+        """
         calendar = situation.calendar
         if calendar is None:
             return self._ladder_proposal(situation, "the customer's calendar is unknown")
@@ -67,7 +71,7 @@ class Payday:
         return None
 
     def _ladder_proposal(self, situation: Situation, why: str, calendar: Calendar | None = None) -> Proposal | None:
-        """The ladder's delay; one of a day or more moves on to the next morning, while the window holds."""
+        """The ladder's delay; one of a day or more is moved to the next morning if that is within the window."""
         rung = self.ladder.propose(situation)
         if rung is None:
             return None
@@ -75,6 +79,7 @@ class Payday:
         if calendar and delay >= SECONDS_PER_DAY:
             later = self._next_morning(situation, calendar, max(delay, situation.earliest_seconds))
             delay = later if situation.window_seconds is None or later <= situation.window_seconds else delay
+        # A moved delay depends on the invoice, so it states no common delay that the simulator could share.
         moved = {"steady_seconds": None, "jitter_seconds": 0} if delay != rung.delay_seconds else {}
         return rung.model_copy(update={"delay_seconds": delay, "why": f"{why}; {rung.why}"} | moved)
 
@@ -84,7 +89,7 @@ class Payday:
         return next((delay for delay in mornings if delay >= least), least)
 
     def _morning_delay(self, day: date, situation: Situation, calendar: Calendar) -> int:
-        """Seconds from the failure to this customer's moment in the morning of that day."""
+        """Seconds from the failure to this invoice's own time in the morning of that day, rounded up."""
         width = (self.to_hour - self.from_hour) * 3_600
         into = spread_attempt(situation.invoice_id, situation.attempt) * width >> 32
         local = datetime.combine(day, time(self.from_hour)) + timedelta(seconds=into)

@@ -1,9 +1,9 @@
-"""On which days people are paid: patterns by country, as data.
+"""The days on which people are paid: patterns by country, as data.
 
 A pattern is a day of the month (`1` to `31`), `last` (of the month), a weekday (`mon` … `sun`), or
-`fortnight:2026-01-01` (every 14 days from that day on). What falls on a weekend or holiday is paid on the working day
-before. That a payday helps at all, and which days these are, is told by vendors without numbers that anybody could
-check (decline facts, section 7, marked weak): a starting point, to be replaced by the merchant's own.
+`fortnight:2026-01-01` (every 14 days from that day on). A payday on a weekend or holiday is moved to the working day
+before. The evidence is weak: that paydays help, and which days they are, are vendors' claims without published numbers.
+Take them as a starting point, to be replaced by the merchant's own.
 """
 
 import re
@@ -43,26 +43,26 @@ PAYDAY_PATTERNS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         **dict.fromkeys((*EURO_COUNTRIES, "HR", "CY", "MT"), ("last",)),
     }
 )
-"""By country; the weak claim of one vendor. Britain's last working day is `last` moved before free days; which of two
-Thursdays is Australia's is our guess.
+"""Patterns by country, the claim of one vendor. Britain's last working day is `last`, moved before free days; which of
+two alternating Thursdays is Australia's is our assumption.
 """
 CURRENCY_COUNTRIES: Final[Mapping[str, str]] = MappingProxyType({"USD": "US", "GBP": "GB", "AUD": "AU", "EUR": "DE"})
-"""Whose patterns count where only the currency is known."""
+"""The country whose patterns apply if only the currency is known."""
 
 PaydayPattern = Callable[[date], bool]
-"""Whether a day is one of the pattern, before weekends and holidays are looked at."""
+"""Whether a day matches a pattern, before weekends and holidays are considered."""
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _FORTNIGHT = re.compile(r"fortnight:([0-9]{4}-[0-9]{2}-[0-9]{2})", re.ASCII)
 
 
 def patterns_for(country: str | None, currency: str) -> tuple[str, ...]:
-    """The patterns of the country, else of the currency's; empty where neither is known."""
+    """The patterns of the country, else of the currency's country; empty if neither has any."""
     known = PAYDAY_PATTERNS.get((country or "").upper())
     return known or PAYDAY_PATTERNS.get(CURRENCY_COUNTRIES.get(currency.upper(), ""), ())
 
 
 def check_patterns(texts: object) -> tuple[str, ...]:
-    """A merchant's own patterns. Raises InvalidPolicy for what is none."""
+    """A merchant's own patterns. Raises InvalidPolicy if one isn't a pattern, or if there are none."""
     if not isinstance(texts, Iterable) or isinstance(texts, str):
         raise InvalidPolicy("paydays must be a list of patterns")
     found = tuple(texts)
@@ -74,7 +74,7 @@ def check_patterns(texts: object) -> tuple[str, ...]:
 
 
 def is_payday(day: date, patterns: Iterable[str], calendar: Calendar) -> bool:
-    """Whether money arrives on this day: it is one of the pattern's, or stands in for free days that follow it."""
+    """Whether people are paid on this working day: it matches, or a free day right after it does."""
     if not calendar.is_business_day(day):
         return False
     wanted = [_parse_pattern(text) for text in patterns]
@@ -82,13 +82,13 @@ def is_payday(day: date, patterns: Iterable[str], calendar: Calendar) -> bool:
 
 
 def _free_days_after(day: date, calendar: Calendar) -> list[date]:
-    """The free days that follow without a gap, two weeks of them at most."""
+    """The free days that follow without a gap, 14 at most."""
     following = (day + timedelta(days=count) for count in range(1, 15))
     return list(takewhile(lambda one: not calendar.is_business_day(one), following))
 
 
 def _parse_pattern(text: object) -> PaydayPattern:
-    """Raises InvalidPolicy."""
+    """The test of a pattern. Raises InvalidPolicy for any other text."""
     if text == "last":
         return lambda day: (day + timedelta(days=1)).day == 1
     if text in _WEEKDAYS:

@@ -1,8 +1,7 @@
-"""Chance that can be had again: whole numbers from a seed, and draws made of them.
+"""Reproducible random draws from a seed.
 
-The standard library's generator is not used, since a plan must come out the same from its recorded inputs with every
-version of Python. Draws are given in millionths: what differs between machines in the last bits of a logarithm is
-rounded away.
+The standard library's distributions are not used: a recorded plan is rederived, so its draws must be the same in every
+version of Python. Draws are rounded to millionths, since the last bits of a logarithm differ between machines.
 """
 
 import math
@@ -14,17 +13,17 @@ MILLION: Final = 1_000_000
 
 
 class RandomDraws:
-    """SplitMix64: the same seed gives the same numbers for ever."""
+    """SplitMix64 (Steele, Lea and Flood, 2014): the same seed always gives the same sequence."""
 
     def __init__(self, seed: int) -> None:
         self._state = seed & _MASK
 
     def draw_below(self, bound: int) -> int:
-        """A whole number from 0 to bound - 1."""
+        """A whole number from 0 to `bound - 1`."""
         return self._next_integer() * bound >> 64
 
     def draw_beta(self, alpha: float, beta: float) -> int:
-        """A draw from the Beta distribution, in millionths; both parameters above 0."""
+        """A draw from the Beta distribution, in millionths; both parameters must be above 0."""
         first, second = self._draw_gamma(alpha), self._draw_gamma(beta)
         return round(first / (first + second) * MILLION) if first + second > 0 else MILLION // 2
 
@@ -40,7 +39,10 @@ class RandomDraws:
         return ((self._next_integer() >> 11) + 0.5) / _DENOMINATOR
 
     def _draw_normal(self) -> float:
-        """Marsaglia's polar method; its second value is thrown away, so that no draw depends on the one before."""
+        """A normal draw by Marsaglia's polar method.
+
+        The method's second value is discarded: keeping it would make a draw depend on the one before.
+        """
         while True:
             first, second = 2 * self._draw_uniform() - 1, 2 * self._draw_uniform() - 1
             radius = first * first + second * second
@@ -48,7 +50,7 @@ class RandomDraws:
                 return first * math.sqrt(-2 * math.log(radius) / radius)
 
     def _draw_gamma(self, shape: float) -> float:
-        """Marsaglia and Tsang, 2000; a shape below 1 is drawn one higher and brought down."""
+        """A gamma draw by Marsaglia and Tsang (2000); for a shape below 1, one of `shape + 1` is scaled down."""
         if shape < 1:
             return float(self._draw_gamma(shape + 1) * self._draw_uniform() ** (1 / shape))
         base = shape - 1 / 3

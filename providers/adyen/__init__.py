@@ -9,7 +9,7 @@ from providers.adyen.webhook import NAME, AdyenWebhooks
 
 
 class AdyenProvider:
-    """What is configured, and the decline table that comes with this folder."""
+    """Adyen as configured, with the decline table of this package (`decline_codes.csv`, a source in each row)."""
 
     def __init__(self, config: AdyenConfig) -> None:
         self.name = NAME
@@ -26,7 +26,7 @@ class AdyenProvider:
         return AdyenGateway(self._config) if self._config.can_charge else None
 
     def startup_notes(self) -> tuple[str, ...]:
-        """What is off, and what is unusual."""
+        """One sentence for each side that is off and why, and for an unusual setting."""
         return self._config.startup_notes()
 
 

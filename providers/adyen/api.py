@@ -1,6 +1,7 @@
-"""One call of Adyen's Checkout API over the official client: an answer, or a clear word on why there is none.
+"""One call of Adyen's Checkout API over the official client: an answer with its status, or CallFailed.
 
-The client blocks, so each call has a thread; the time limit is kept by the loop, also where an answer only drips in.
+The client blocks, so each call runs in a thread. The event loop enforces the time limit, so that an answer that arrives
+slowly can't exceed it.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ _LIBRARY_BASE: Final = "https://checkout-test.adyen.com"
 
 
 class AdyenTransport:
-    """In the place of the library's HTTP client. Blocks: to be called in a thread."""
+    """Replaces the library's HTTP client, so that a failed call says whether it was sent. Blocks: use a thread."""
 
     def __init__(self, base: str, seconds: float) -> None:
         self.user_agent = "payments-risk-intelligence"
@@ -38,19 +39,19 @@ class AdyenTransport:
         return body.decode("utf-8", "replace"), json, answer.status_code, answer.headers
 
     def close(self) -> None:
-        """Close all connections."""
+        """Closes all connections."""
         self._transport.close()
 
 
 CALL_SECONDS: Final = 20.0
 """Seconds that a payment call may take; far below the activities' time-out."""
 _THREADS: Final = 64
-"""Calls at a time; more than a worker's rate limit lets through within the time limit would only queue."""
+"""Calls at a time. The task queue's rate limit lets fewer through within CALL_SECONDS, so none waits for a thread."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A status and a JSON object; `body` is empty where the answer was anything else."""
+    """A status and a JSON object; `body` is empty if the answer wasn't a JSON object."""
 
     status: int
     body: Mapping[str, Any]
@@ -63,12 +64,12 @@ class Answer:
 
     @property
     def fields(self) -> Fields:
-        """Whatever can be read of it."""
+        """The body, read leniently: an invalid field counts as absent."""
         return Fields(self.body, lenient=True)
 
 
 class AdyenApi:
-    """Calls with one key. Nothing is ever repeated in here: that is decided by whoever keeps the record."""
+    """Calls with one key, each sent once. Repeats are decided by the activity, which has the event log."""
 
     def __init__(self, config: AdyenConfig, call_seconds: float = CALL_SECONDS) -> None:
         self._seconds = call_seconds
@@ -78,23 +79,24 @@ class AdyenApi:
         self._threads = ThreadPoolExecutor(_THREADS, "adyen")
 
     async def send_payment(self, request: Mapping[str, Any], key: str) -> Answer:
-        """Send a payment under this idempotency key. Raises CallFailed."""
+        """Sends a payment under this idempotency key; any status is an answer. Raises CallFailed without one."""
         call = partial(self._client.checkout.payments_api.payments, dict(request), idempotency_key=key)
         try:
             async with asyncio.timeout(self._seconds):
                 found = await asyncio.get_running_loop().run_in_executor(self._threads, call)
         except TimeoutError:
+            # The thread goes on: whether it had sent the request is unknown here, so it counts as sent.
             raise CallFailed("timeout", sent=True) from None
         except Adyen.AdyenError as error:
             return _to_answer(int(error.status_code or 0), error.message, error.headers)
         except CallFailed:
             raise
-        except Exception:  # the library trips over answers that are no objects
+        except Exception:  # the library raises its own errors for answers that are no objects
             raise CallFailed("unfit_answer", sent=True) from None
         return _to_answer(found.status_code, found.message, {})
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Closes all connections and cancels calls that haven't begun."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._transport.close()
 
@@ -104,6 +106,6 @@ def _to_answer(status: int, body: object, headers: object) -> Answer:
 
 
 def _retry_after(headers: object) -> timedelta | None:
-    """Whole seconds, at most a day."""
+    """The `Retry-After` header in whole seconds, at most a day; None if it has another form."""
     seconds = headers.get("retry-after", "") if isinstance(headers, Mapping) else ""
     return timedelta(seconds=min(int(seconds), 86_400)) if seconds.isascii() and seconds.isdigit() else None

@@ -1,6 +1,8 @@
 """A payment with a stored method, and what its answer means.
 
-One law rules all of it: an outcome is definite only where Adyen said so. Everything else is UNKNOWN with a reason.
+An outcome is definite only if Adyen said so. Everything else is UNKNOWN with a reason: the webhook of the payment or a
+repeat with the same key then tells the result, since payments can't be read. Sources: Checkout v72, PaymentResponse;
+docs.adyen.com/development-resources/api-idempotency, docs.adyen.com/development-resources/error-codes.
 """
 
 from collections.abc import Mapping
@@ -17,33 +19,38 @@ from providers.fields import Fields
 from providers.transport import CallFailed
 
 IN_PROGRESS: Final = "704"
-"""The error code of a request whose key is being worked on, or was."""
+"""The error code of a request with a key that another request is using, or has used (error-codes, "704")."""
 UNFIT_AMOUNT: Final = "amount_unfit"
-"""Nothing, or what Adyen can't take in this currency."""
+"""The reason of a zero amount, or one that Adyen's decimals of the currency can't express."""
 _METHOD_GONE_ERRORS: Final = frozenset({"800", "802", "803", "805"})
-"""Errors that say: the shopper has no such stored method (docs.adyen.com/development-resources/error-codes)."""
+"""Error codes: the shopper has no such stored method (docs.adyen.com/development-resources/error-codes)."""
 _AUTHORISED_RESULTS: Final = frozenset({"Authorised", "PartiallyAuthorised"})
-"""The second where the card's funds did not reach (Checkout v72, PaymentResponse.resultCode)."""
+"""PartiallyAuthorised: the card's funds covered a part (Checkout v72, PaymentResponse.resultCode)."""
 _REFUSED_RESULTS: Final = frozenset({"Refused", "Error", "Cancelled"})
 _SHOPPER_RESULTS: Final = frozenset({"RedirectShopper", "IdentifyShopper", "ChallengeShopper", "PresentToShopper"})
 _AUTH_ERRORS: Final[Mapping[int, str]] = {401: "authentication_error", 403: "permission_error"}
 
 
 async def make_payment(api: AdyenApi, account: str, order: ChargeOrder) -> ChargeResult:
-    """Send the order, or send it again. Raises ProviderUnavailable where it was surely not executed."""
+    """Sends the order, or sends it again under the same key. A decline is a result.
+
+    UNKNOWN after a time-out, a lost connection, a 5xx or an unreadable answer. Raises ProviderUnavailable if the order
+    was certainly not executed: not connected, or rate limited.
+    """
     if why := _request_obstacle(order):
         return not_charged_result(why)
     request = payment_request(account, order)
     try:
         return _interpret_answer(order, await api.send_payment(request, order.idempotency_key))
     except CallFailed as failed:
+        # Once the request has left, Adyen may have authorised, whatever became of the answer.
         if failed.sent:
             return unknown_result(failed.reason)
         raise ProviderUnavailable("Adyen could not be reached; nothing was sent.") from None
 
 
 def _request_obstacle(order: ChargeOrder) -> str | None:
-    """Why no request can be made of this order: that is no refusal, since no bank was asked."""
+    """Why no request can be made of this order, as a NOT_CHARGED reason: no bank was asked. None if one can be made."""
     if not _stored_method_id(order) or not order.customer_id:
         return NO_METHOD
     if order.method_kind not in (None, MethodKind.CARD):
@@ -52,8 +59,9 @@ def _request_obstacle(order: ChargeOrder) -> str | None:
 
 
 def payment_request(account: str, order: ChargeOrder) -> dict[str, Any]:
-    """The body of the payment, made of the order alone, so that a repeat is the same. Only cards are `scheme`.
+    """The body of the payment, made of the stored order alone, so that a repeat is identical.
 
+    `scheme` is Adyen's type for cards, the only methods that are charged.
     Source: docs.adyen.com/online-payments/tokenization/make-token-payments, subscriptions.
     """
     return {
@@ -64,20 +72,24 @@ def payment_request(account: str, order: ChargeOrder) -> dict[str, Any]:
         "shopperReference": order.customer_id,
         "shopperInteraction": "ContAuth",
         "recurringProcessingModel": "Subscription",
-        # Comes back in the webhook of this payment: that is how an answer that got lost is found out. At most 20 and 80
-        # characters (Checkout v72, PaymentRequest.metadata).
+        # Returned in the webhook of this payment: an unknown charge is reconciled by it. Names are limited to 20
+        # characters, values to 80 (Checkout v72, PaymentRequest.metadata).
         "metadata": {OWN_KEY.removeprefix("metadata."): order.idempotency_key},
     }
 
 
 def _interpret_answer(order: ChargeOrder, answer: Answer) -> ChargeResult:
+    # A limit is checked before anything is executed: the same key may go again.
     if answer.status == 429:
         raise ProviderUnavailable("Adyen answered with HTTP 429.", answer.retry_after)
     if answer.is_success:
         return _interpret_payment(order, answer.fields)
     code = answer.fields.code("errorCode")
+    # Checked before the status: 704 comes with HTTP 422, but says that an earlier request with this key is executed.
     if code == IN_PROGRESS:
         return unknown_result("in_progress")
+    # Refused by validation, before any bank was asked: definite for this request. If it was a repeat, the activity
+    # keeps the charge unknown, since the first request may have gone through.
     if answer.status in _AUTH_ERRORS or answer.status in (400, 422):
         return (
             not_charged_result(UNFIT_METHOD)
@@ -92,7 +104,7 @@ def _auth_error_code(answer: Answer) -> str | None:
 
 
 def _interpret_payment(order: ChargeOrder, told: Fields) -> ChargeResult:
-    """Adyen looked at the payment: authorised, refused, or it goes on elsewhere."""
+    """The result of a payment that Adyen executed: authorised, refused, waiting for the shopper, or pending."""
     result, psp = told.code("resultCode"), told.id("pspReference")
     if result is None or not _is_ours(order, told):
         return unknown_result("unfit_answer")
@@ -106,13 +118,16 @@ def _interpret_payment(order: ChargeOrder, told: Fields) -> ChargeResult:
 
 
 def _is_ours(order: ChargeOrder, told: Fields) -> bool:
-    """Whether it answers this order; blanks at the ends of a reference may not come back."""
+    """Whether the answer is about this order; Adyen may strip spaces at the ends of a reference."""
     reference = told.reference("merchantReference")
     return reference is None or reference.strip() == order.invoice_id.strip()
 
 
 def _authorised_result(order: ChargeOrder, told: Fields, psp: str | None) -> ChargeResult:
-    """What came may be less than was asked for: then Adyen's amount counts, and without one nobody knows."""
+    """A success, with the amount if it is less than was requested.
+
+    UNKNOWN without a PSP reference, or for a partial authorisation that doesn't say how much was authorised.
+    """
     amount = told.child("amount")
     value, currency = amount.integer("value"), amount.currency("currency")
     came = to_iso(value, currency) if value is not None and currency == order.currency.upper() else None
@@ -126,10 +141,11 @@ def _read_refusal(order: ChargeOrder, told: Fields, psp: str | None) -> tuple[Fa
     additional, method = told.child("additionalData"), _answer_brand(told)
     text, number = told.text("refusalReason"), told.code("refusalReasonCode")
     failure = failure_of(text or number, additional, method, psp)
-    # The number says the same as the text, and still does where Adyen words it anew.
+    # The number is kept beside the text: it stays the same if Adyen rewords the text.
     failure = failure.model_copy(
         update={"method_id": _stored_method_id(order), "outcome_reason": number if text else None}
     )
+    # The token identifies the card for network limits: webhooks of later payments have it, card aliases they may lack.
     card = card_of_payment(additional, method).model_copy(update={"fingerprint": _stored_method_id(order)})
     return failure, card
 

@@ -1,4 +1,4 @@
-"""What the environment says about Adyen."""
+"""Settings of Adyen, read from environment variables."""
 
 import re
 from collections.abc import Mapping
@@ -12,16 +12,16 @@ _LIVE: Final = re.compile(r"(^|[.-])live([.-]|$)")
 
 @dataclass(frozen=True)
 class AdyenConfig:
-    """Settings of one merchant account; secrets never show in a repr. An empty secret is no secret."""
+    """Settings of one merchant account. Secrets are left out of the repr; an empty one counts as not set."""
 
     api_key: str = field(default="", repr=False)
     merchant_account: str = ""
     hmac_keys: tuple[str, ...] = field(default=(), repr=False)
-    """Hexadecimal, newest first: while keys are rolled over, webhooks signed by both arrive."""
+    """Hexadecimal, newest first: while a key is rolled over, webhooks signed with either arrive."""
     api_base: str = ""
     """Base address of the Checkout API without its version and a slash at its end; empty: Adyen's test environment."""
     invalid_key_count: int = 0
-    """How many keys were given that are not hexadecimal, and are not used."""
+    """How many given keys are not hexadecimal and therefore not used."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
@@ -38,21 +38,21 @@ class AdyenConfig:
 
     @property
     def can_charge(self) -> bool:
-        """Whether payments can be made."""
+        """Whether payments can be made: API key and merchant account are set."""
         return bool(self.api_key and self.merchant_account)
 
     @property
     def livemode(self) -> bool:
-        """Whether the API moves real money: Adyen's live addresses say so, its keys don't."""
+        """Whether the API moves real money, by its address: Adyen's keys don't show whether they are live."""
         return bool(self.api_key and _LIVE.search(urlsplit(self.api_base).hostname or ""))
 
     @property
     def expected_livemode(self) -> bool | None:
-        """The `live` that webhooks must have; None while no key says which world this is."""
+        """The `live` that webhooks must have; None while payments are off, since nothing says it then."""
         return self.livemode if self.can_charge else None
 
     def startup_notes(self) -> tuple[str, ...]:
-        """What is off, and what is unusual."""
+        """One sentence for each side that is off and why, and for an unusable key or an unusual API address."""
         off = (
             (not self.hmac_keys, "Adyen webhooks are off: ADYEN_HMAC_KEYS is not set."),
             (bool(self.invalid_key_count), "ADYEN_HMAC_KEYS holds a key that is not hexadecimal; it is not used."),

@@ -1,4 +1,4 @@
-"""The shopper as a person: Adyen can't be asked for one, so what the webhook of a refused payment says is all there is.
+"""The shopper's contact, from the webhook of a refused payment: Adyen has no API that returns it.
 
 Source of the field names: Adyen's OpenAPI, Webhooks v1, additionalData. "Shopper details" must be switched on in the
 Customer Area (docs.adyen.com/development-resources/webhooks/additional-settings), and the merchant must have sent them
@@ -13,13 +13,13 @@ from providers.adyen.failures import SHOPPER, first_reference
 from providers.adyen.notification import NotificationItem
 
 _LONGEST: Final = 320
-"""Characters of an e-mail address at most."""
+"""Characters of the longest e-mail address: 64 before the @, 255 after it (RFC 5321, section 4.5.3.1)."""
 _NAME_PARTS: Final = re.compile(r"\[first name=(?P<first>[^,\]]*),.*?last name=(?P<last>[^,\]]*)")
-"""How a name is written where the merchant sent it in parts; `null` for a part that is missing."""
+"""The form of a name that the merchant sent in parts; a missing part is `null`."""
 
 
 def contact_of_item(item: NotificationItem) -> ContactUpdate | None:
-    """None where the item names no shopper, no reference, or nothing of the person."""
+    """The contact of the item's shopper; None if the item names no shopper, no reference or no contact data."""
     shopper, reference = first_reference(item.additional.fields, SHOPPER), item.reference
     contact = _build_contact(item.additional.fields.raw)
     if not shopper or not reference or contact == Contact():
@@ -38,7 +38,7 @@ def _build_contact(told: Any) -> Contact:
 
 
 def _parse_name(told: str | None) -> str | None:
-    """A name in one piece, or put together of its parts."""
+    """The name, joined from its parts if it was sent in parts; None if no part is known."""
     parts = _NAME_PARTS.match(told or "")
     if told is None or parts is None:
         return None if told and told.startswith("[") else told
@@ -51,5 +51,5 @@ def _country_code(told: object) -> str | None:
 
 
 def _bounded_text(value: object) -> str | None:
-    """Somebody else's free text, if it is one of a sensible length."""
+    """A free text from outside, if it is a text of 1 to `_LONGEST` characters."""
     return value if isinstance(value, str) and 0 < len(value) <= _LONGEST else None

@@ -3,10 +3,10 @@
 Source: docs.adyen.com/development-resources/webhooks/webhook-types, Adyen's OpenAPI Webhooks v1 with its examples, and
 the codes of Adyen's own client libraries.
 
-**Which event is the money.** AUTHORISATION: most merchants capture automatically and never see a CAPTURE. Whoever
-captures by hand sees both; so a CAPTURE names the same payment (`originalReference`), and the money of one payment
-counts once, whichever of the two came, or came first. What of an authorisation is never captured is taken back by
-CAPTURE_FAILED, EXPIRE, CANCELLATION or TECHNICAL_CANCEL.
+**Which event counts as money.** AUTHORISATION: most merchants capture automatically and never receive a CAPTURE. A
+merchant who captures by hand receives both, so a CAPTURE is given the id of the authorised payment
+(`originalReference`), and the money of one payment counts once, whichever of the two arrives first. An authorisation
+that is never captured is reversed by CAPTURE_FAILED, EXPIRE, CANCELLATION or TECHNICAL_CANCEL.
 """
 
 from collections.abc import Callable, Mapping
@@ -36,17 +36,17 @@ from providers.adyen.returns import (
 
 @dataclass(frozen=True)
 class Row:
-    """An event code: what it means, by whether it says success, and what is taken of it."""
+    """One event code: its kind, its extractor and its detail. Fields that the extractor returns replace the row's."""
 
     kind: EventKind = EventKind.OTHER
     extract: Callable[[NotificationItem], EventFields] = lambda item: item.reference_fields()
     detail: str | None = None
     failure_detail: str | None = None
-    """What `success=false` means, where it means nothing to a recovery; None: it makes no difference."""
+    """The detail of an item with `success=false`, which then has no effect; None: success makes no difference."""
 
 
 def interpret_item(item: NotificationItem) -> EventFields:
-    """The fields of the normalised event. Raises Unfit."""
+    """The fields of the normalised event; kind OTHER for a code without a row. Raises InvalidField."""
     row = EVENTS.get(item.event_code)
     if row is None:
         return {"kind": EventKind.OTHER, "detail": "event code not used"}

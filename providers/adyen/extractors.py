@@ -1,4 +1,8 @@
-"""Extractors for Adyen's events about payments, rescues, disputes and stored methods."""
+"""Extractors for Adyen's events about payments, rescues, disputes and stored methods.
+
+Each gets one notification item; amounts are in minor units of ISO 4217. All raise InvalidField, naming the field, and
+InvalidReference if the item must name an invoice and doesn't.
+"""
 
 import re
 from collections.abc import Mapping
@@ -16,19 +20,20 @@ EventFields: TypeAlias = dict[str, Any]
 """Fields of a ProviderEvent."""
 
 _RECAPTURE_REASON: Final = re.compile(r"transaction (auto-)?recaptured", re.IGNORECASE)
-"""After CAPTURE_FAILED Adyen may mend it: docs.adyen.com/online-payments/capture/failure-reasons, "Technical issue"."""
+"""The reason of a CAPTURE by which Adyen repaired a failed one (docs.adyen.com/online-payments/capture/failure-reasons,
+"Technical issue")."""
 _NOTHING_DUE: Final[EventFields] = {"kind": EventKind.OTHER, "detail": "nothing was to be paid: a check of the card"}
 
 
 def extract_authorisation(item: NotificationItem) -> EventFields:
-    """The result of a payment: of the merchant's billing, of Adyen's own retries, or of our own call."""
+    """The result of a payment, made by the merchant's billing, by Adyen's own retries or by our charge."""
     if item.amount_and_currency()[0] == 0:
         return dict(_NOTHING_DUE)
     return _payment_fields(item) | (_paid_fields(item) if item.is_success else _refusal_fields(item))
 
 
 def extract_capture(item: NotificationItem) -> EventFields:
-    """The money of a payment that was authorised before: the same money, not more of it."""
+    """The capture of an authorised payment, under that payment's id, so that its money is not counted again."""
     if not item.is_success:
         return extract_failed_capture(item)
     if _RECAPTURE_REASON.fullmatch(item.reason or ""):
@@ -37,24 +42,24 @@ def extract_capture(item: NotificationItem) -> EventFields:
 
 
 def extract_rescue_end(item: NotificationItem) -> EventFields:
-    """Adyen's retries are over: with the money, or without it, and then it is our turn."""
+    """The end of Adyen's retries (Auto Rescue): paid, or not, and then the failure is for us to recover."""
     if item.is_success:
         return _payment_fields(item) | _paid_fields(item)
     return _payment_fields(item) | _last_refusal_fields(item) | {"kind": EventKind.PROVIDER_STOPPED}
 
 
 def extract_rescue_cancel(item: NotificationItem) -> EventFields:
-    """Somebody stopped Adyen's retries; what is known of the refusal still holds."""
+    """Adyen's retries were stopped; the failure known so far is kept, since this item has none."""
     return _payment_fields(item) | {"kind": EventKind.PROVIDER_STOPPED}
 
 
 def extract_dispute_notice(item: NotificationItem) -> EventFields:
-    """A payment that a bank asks about, or calls fraud."""
+    """A payment about which a bank requests information, or which it reports as fraud."""
     return item.reference_fields() | {"detail": item.reason}
 
 
 def extract_stored_method(item: NotificationItem) -> EventFields:
-    """A new token; its name is also the event's own reference."""
+    """A newly stored method; its token may be the item's own PSP reference. Without effect if no shopper is named."""
     token = first_reference(item.additional.fields, TOKEN) or item.psp_reference
     shopper = first_reference(item.additional.fields, SHOPPER)
     if shopper is None:
@@ -65,10 +70,10 @@ def extract_stored_method(item: NotificationItem) -> EventFields:
 
 
 def _method_role(item: NotificationItem) -> MethodRole:
-    """Adyen has no default methods: where it must choose, it takes the newest (`LATEST`).
+    """DEFAULT, except for a method stored for the shopper's own purchases (CardOnFile).
 
-    Source: docs.adyen.com, "Authorise a recurring payment", selectedRecurringDetailReference. What was stored for the
-    shopper's own clicks (CardOnFile) is none for that.
+    Adyen has no default methods, but its `LATEST` takes the newest. Source: docs.adyen.com, "Authorise a recurring
+    payment", selectedRecurringDetailReference.
     """
     model = item.additional.lower_text("recurringProcessingModel").replace(" ", "")
     return MethodRole.ATTACHED if model == "cardonfile" else MethodRole.DEFAULT
@@ -82,7 +87,7 @@ def _payment_fields(item: NotificationItem) -> EventFields:
         "payment_id": item.psp_reference,
         "amount": amount,
         "currency": currency,
-        # Adyen doesn't count the tries of one reference, but they come one after another.
+        # Adyen doesn't number the attempts of a reference; their times order them as a number would.
         "provider_attempt": int(item.occurred_at.timestamp()),
         "idempotency_key": item.additional.own_key,
         "terms": shopper_terms(item),
@@ -90,7 +95,7 @@ def _payment_fields(item: NotificationItem) -> EventFields:
 
 
 def _paid_fields(item: NotificationItem) -> EventFields:
-    """What came may be a part of what is open under this reference."""
+    """The amount of this payment, which may be a part of what is open under its reference."""
     return {"kind": EventKind.INVOICE_PAID, "paid_amount": item.amount_and_currency()[0]}
 
 
@@ -106,10 +111,10 @@ def _refusal_fields(item: NotificationItem) -> EventFields:
 
 
 def _last_refusal_fields(item: NotificationItem) -> EventFields:
-    """Of the last try of a rescue; without a code it only tells the end of the process, and what can be charged."""
+    """The failure of a rescue's last attempt; a reason without a code only names why the process ended."""
     refusal = _refusal_fields(item)
     detail = item.reason if refusal["failure"].code is None else None
-    # These items seldom show the card: then the one that is known stays known.
+    # These items seldom name the method; an unnamed one must not replace the card known from before.
     return {"failure": refusal["failure"], "card": refusal["card"] if item.method else None, "detail": detail}
 
 
@@ -119,11 +124,11 @@ TOKEN_TYPES: Final[Mapping[str, str | None]] = {
     "recurring.token.alreadyExisting": "the payment method was stored before",
     "recurring.token.disabled": "a payment method was removed",
 }
-"""Life-cycle events of tokens: what one without effect means; None for those that bring a new or renewed method."""
+"""Life-cycle events of tokens with the detail of those without effect; None: a method was stored or renewed."""
 
 
 def interpret_token_event(kind: str, data: Fields, event_id: str) -> EventFields:
-    """What a token's life-cycle event means. Raises Unfit."""
+    """The fields of a token's life-cycle event. Raises InvalidField if it names no token or no shopper."""
     if detail := TOKEN_TYPES[kind]:
         return {"kind": EventKind.OTHER, "detail": detail}
     token, shopper, method = data.text("storedPaymentMethodId"), data.reference("shopperReference"), data.code("type")

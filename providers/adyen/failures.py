@@ -1,7 +1,8 @@
-"""Why Adyen refused a payment, and the card behind it, from the fields that webhooks and answers share.
+"""Why Adyen refused a payment, and with which card, from the fields that webhooks and payment responses share.
 
 Source of the field names: Adyen's OpenAPI, Webhooks v1 and Checkout v72; most must be switched on in the Customer Area
-(docs.adyen.com/development-resources/webhooks/additional-settings).
+(docs.adyen.com/development-resources/webhooks/additional-settings). Of the refusals:
+docs.adyen.com/development-resources/refusal-reasons.
 """
 
 import re
@@ -16,27 +17,28 @@ SHOPPER: Final = ("tokenization.shopperReference", "recurring.shopperReference",
 _COUNTRY: Final = ("cardIssuingCountry", "issuerCountry")
 _CARD_FIELDS: Final = ("cardSummary", "cardBin", "expiryDate", "fundingSource")
 _RAW: Final = re.compile(r"([0-9A-Za-z]{2,3})(\s*:.*)?")
-"""`51 : Insufficient funds`: the network's code comes first; a text alone has no code."""
+"""`51 : Insufficient funds`: the network's code, then its text. A text alone holds no code."""
 _ADVICE: Final = re.compile(r"([0-9]{1,2})\b.*")
 _NUMBERED: Final = re.compile(r"([0-9]{3}|[0-9]{2,3}_[0-9]{1,4})(?:\s*[:.-]\s*|\s+)\D.*")
-"""`803 PaymentDetail not found`: a number of the list of errors, and its words."""
+"""`803 PaymentDetail not found`: an error code and its text."""
 _COUNTED: Final = re.compile(r"([0-9]{1,2}) [A-Za-z].*")
-"""`12 Not enough balance`: the number of a refusal, and its words."""
+"""`12 Not enough balance`: a refusal's number and its text."""
 _BANK_CODE: Final = re.compile(r"\W*([A-Z]{2}[0-9]{2}|R[0-9]{2})(?![0-9A-Z])")
 """Codes of returned debits: ISO 20022 (`AM04`) and Nacha (`R01`)."""
 _SHORT: Final = re.compile(r"[0-9A-Z]{1,2}")
 _PROCESS_WORD: Final = re.compile(r"[a-z]+([A-Z][a-z]+)+")
 FRAUD_DECLINE: Final = "fraudDecline"
 _RESCUE_ENDS: Final = frozenset({"retrywindowhaselapsed", "maxretryattemptsreached", "internalerror"})
-"""Why a rescue ended: docs.adyen.com/online-payments/auto-rescue/cards, "Rescue process ended"."""
+"""Reasons for which a rescue ended, no refusals (docs.adyen.com/online-payments/auto-rescue/cards, "Rescue process
+ended")."""
 _REFUSED_BY_ADYEN: Final = frozenset(
     {"fraud", "not submitted", "transaction blocked by adyen to prevent excessive retry fees"}
 )
-"""Refusals by Adyen itself: no network has seen them."""
+"""Refusals by Adyen itself, which don't count towards a network's limits."""
 
 
 def failure_of(reason: str | None, additional: Fields, method: str | None, charge_id: str | None) -> Failure:
-    """The refusal in raw codes. `reason` is Adyen's text, or its code where it gave no text."""
+    """The refusal as raw codes. `reason` is Adyen's text, or its number if it gave no text."""
     bank = _bank_code(additional, reason) if kind_of_method(method) is MethodKind.DIRECT_DEBIT else None
     return Failure(
         code=bank or refusal_code(reason),
@@ -50,7 +52,7 @@ def failure_of(reason: str | None, additional: Fields, method: str | None, charg
 
 
 def refusal_code(reason: str | None) -> str | None:
-    """What a table can be asked for: the number in front of words, else the text; None for what is no refusal."""
+    """The key of the decline table: the number before the text, else the text; None if it isn't a refusal."""
     text = (reason or "").strip()
     if text.lower() in ("", "null") or _is_process_word(text):
         return None
@@ -58,9 +60,9 @@ def refusal_code(reason: str | None) -> str | None:
 
 
 def _is_process_word(reason: str) -> bool:
-    """Whether a reason tells how a process of Adyen's ended, and nothing of what the bank said.
+    """Whether a reason names how a process of Adyen's ended, and not why a bank refused.
 
-    Adyen writes refusals in words and these in one; `fraudDecline` is the one of them that names a cause.
+    Adyen writes refusals as separate words and these in camel case; `fraudDecline` is the only one with a cause.
     """
     squeezed = re.sub(r"[\W_]", "", reason).lower()
     if squeezed == FRAUD_DECLINE.lower():
@@ -71,7 +73,7 @@ def _is_process_word(reason: str) -> bool:
 def failure_of_returned_debit(
     additional: Fields, reason: str | None, method: str | None, charge_id: str | None
 ) -> Failure:
-    """Why a bank gave a debit back: the code of the scheme, or the reason in words."""
+    """Why a bank returned a debit: the scheme's code, else Adyen's reason code, else the reason as text."""
     told = str(additional.raw.get("chargebackReasonCode") or "").strip()
     code = (
         _bank_code(additional, reason)
@@ -79,7 +81,7 @@ def failure_of_returned_debit(
         or refusal_code(reason)
     )
     if code and _SHORT.fullmatch(code.upper()):
-        # Bacs counts its returns from 0 on; the same numbers mean other things among Adyen's refusals.
+        # Bacs numbers its returns from 0; in the decline table the same numbers mean Adyen's card refusals.
         code = f"{network_of_method(method) or 'debit'} {code.upper()}"
     return Failure(
         code=code, network=network_of_method(method), method_id=first_reference(additional, TOKEN), charge_id=charge_id
@@ -87,14 +89,14 @@ def failure_of_returned_debit(
 
 
 def _bank_code(additional: Fields, reason: str | None) -> str | None:
-    """The scheme's own code, wherever it stands first."""
+    """The scheme's own code (ISO 20022 or Nacha), from the first field that begins with one."""
     places = (additional.raw.get("chargebackReasonCode"), reason, additional.raw.get("refusalReasonRaw"))
     matches = (_BANK_CODE.match(str(place or "").upper()) for place in places)
     return next((match[1] for match in matches if match), None)
 
 
 def card_of_payment(additional: Fields, method: str | None) -> Card:
-    """What may be known of the card. The token names it: every event and every call has that, aliases come and go."""
+    """The card, with its token as fingerprint: every event and call has the token, while aliases depend on settings."""
     seen = any(additional.raw.get(name) for name in _CARD_FIELDS)
     return Card(
         kind=kind_of_method(method, card_seen=seen),
@@ -107,12 +109,12 @@ def card_of_payment(additional: Fields, method: str | None) -> Card:
 
 
 def first_reference(fields: Fields, names: tuple[str, ...]) -> str | None:
-    """The first of these fields that is there; a merchant's own names are among them."""
+    """The first of these fields that is there, read as a reference since a merchant's own names are among them."""
     return next((found for name in names if (found := fields.reference(name))), None)
 
 
 def network_code(raw: str | None) -> str | None:
-    """The response code in the issuer's raw words; None where they hold none."""
+    """The network's response code in `refusalReasonRaw`, upper case; None if that holds only a text."""
     code = _match_code(_RAW, raw)
     return code.upper() if code and (any(map(str.isdigit, code)) or ":" in (raw or "")) else None
 

@@ -1,4 +1,4 @@
-"""The charging side: Adyen knows payments, not invoices, so there is nothing to read; webhooks and repeats tell."""
+"""The charging side of Adyen, which has no invoices to read: unknown charges are reconciled by webhook or repeat."""
 
 from datetime import timedelta
 
@@ -14,7 +14,8 @@ class AdyenGateway:
     """One merchant account, over the Checkout API."""
 
     def __init__(self, config: AdyenConfig, call_seconds: float = CALL_SECONDS) -> None:
-        # Documented: at least 7 days (docs.adyen.com/development-resources/api-idempotency); an hour for clocks.
+        # Keys are valid for at least 7 days (docs.adyen.com/development-resources/api-idempotency); an hour is for
+        # clocks and for a repeat that is already on its way.
         self.idempotency: timedelta | None = timedelta(days=7) - timedelta(hours=1)
         self.can_read = False
         self._account = config.merchant_account
@@ -25,25 +26,28 @@ class AdyenGateway:
         raise ProviderUnavailable(f"Adyen can't be asked about {invoice_id}: it keeps no invoices.")
 
     async def read_failure(self, invoice_id: str, event: ProviderEvent | None) -> FailureFacts:  # noqa: ARG002
-        """Always raises ProviderUnavailable: its webhook has said all there is."""
+        """Always raises ProviderUnavailable: only the webhook of the payment holds these facts."""
         raise ProviderUnavailable(f"Adyen can't be asked about {invoice_id}: it keeps no invoices.")
 
     async def read_card(self, invoice_id: str, method_id: str | None) -> Card | None:  # noqa: ARG002
-        """The card of a stored method is named by its token; which one is the default, Adyen doesn't know."""
+        """The card of a stored method, identified by its token alone; None without one, since Adyen has no defaults."""
         return Card(fingerprint=method_id) if method_id else None
 
     async def charge(self, order: ChargeOrder) -> ChargeResult:
-        """Pay with the stored method under the order's key. Raises ProviderUnavailable where surely not executed."""
+        """Pays with the stored method under the order's key.
+
+        Raises ProviderUnavailable if it was certainly not executed.
+        """
         return await charging.make_payment(self._api, self._account, order)
 
     async def reconcile(self, order: ChargeOrder) -> ChargeResult:  # noqa: ARG002
-        """UNKNOWN: there is nothing to read."""
+        """Always UNKNOWN: payments can't be read."""
         return unknown_result("not_readable")
 
     async def resolve_event(self, event: ProviderEvent) -> ProviderEvent:
-        """The event as it is: it names its invoice, or nobody can."""
+        """The event unchanged: there is nothing to read that would name its invoice."""
         return event
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Closes all connections."""
         await self._api.close()

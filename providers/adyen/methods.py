@@ -1,7 +1,7 @@
 """Adyen's names of payment methods: which are cards and of which network, and what the others are.
 
 Source: docs.adyen.com/payment-methods/payment-method-types, docs.adyen.com/development-resources/paymentmethodvariant.
-A variant is a method with something behind its name: `visastandarddebit`, `mc_applepay`, `directdebit_GB`.
+A variant is a method's name with a suffix: `visastandarddebit`, `mc_applepay`, `directdebit_GB`.
 """
 
 import re
@@ -16,11 +16,11 @@ _BRANDS: Final = re.compile(
     r"|(electron|vpay|accel|pulse|star|nyce|troy|mir|rupay|carnet|uatp|argencard|naranja|cabal|girocard|bcmc"
     r"|eftpos_australia|interac_card|korean_local_card)(?:_[a-z0-9_]+)?"
 )
-"""Networks whose variants are written on, and names that only end or go on behind an underscore."""
+"""First group: networks whose variants may follow directly; second: those with a variant only after an underscore."""
 _CARD_WALLETS: Final = frozenset(
     {"scheme", "card", "networktoken", "applepay", "googlepay", "paywithgoogle", "samsungpay", "clicktopay"}
 )
-"""Cards of any network; a wallet of a phone is charged as the card in it."""
+"""Names of cards of any network; a phone's wallet is charged as the card in it."""
 _APP_NAMES: Final = (
     r"paypal|alipay|wechatpay|venmo|cashapp|amazonpay|vipps|mobilepay|swish|twint|mbway|bizum|payconiq|bcmc_mobile"
     r"|momo|gcash|dana|grabpay|gopay|kakaopay|naverpay|kcp_payco|kcp_naverpay|linepay|paypay|shopeepay|touchngo"
@@ -43,12 +43,12 @@ _KINDS: Final = (
     (re.compile(rf"({_CREDIT_NAMES}).*"), MethodKind.OTHER),
     (re.compile(rf"({_BANK_NAMES}).*"), MethodKind.BANK_TRANSFER),
 )
-"""In this order: an app comes before the bank whose name it begins with."""
+"""Tried in this order: a name may match two patterns, an app's name and the bank's that it begins with."""
 _NO_CARDS: Final = frozenset({"bcmc_mobile", "bcmc_mobile_qr"})
 
 
 def network_of_method(method: str | None) -> str | None:
-    """The card network of a method such as `mc` or `visa_applepay`; what is no card keeps its own name."""
+    """The card network of a method such as `mc` or `visa_applepay`; another method's own name; None if not known."""
     name = _normalise_name(method)
     brand = _card_brand(name)
     if brand:
@@ -57,7 +57,7 @@ def network_of_method(method: str | None) -> str | None:
 
 
 def kind_of_method(method: str | None, *, card_seen: bool = False) -> MethodKind | None:
-    """What the method is; `card_seen`: the item shows a card, which tells of a name that nobody knows."""
+    """The kind of a method, OTHER for an unlisted name; with `card_seen` (the item shows card data) CARD instead."""
     name = _normalise_name(method)
     if _card_brand(name) or name in _CARD_WALLETS:
         return MethodKind.CARD
@@ -68,7 +68,7 @@ def kind_of_method(method: str | None, *, card_seen: bool = False) -> MethodKind
 
 
 def is_paid_by_shopper(method: str | None) -> bool:
-    """Whether nobody but the shopper pays by this method, in an app, at a bank or with a voucher, if none is stored."""
+    """Whether only the shopper can pay by this method, in an app, at a bank or with a voucher, unless it is stored."""
     kind = kind_of_method(method)
     if kind is MethodKind.OTHER:
         return re.fullmatch(rf"({_CREDIT_NAMES}).*", _normalise_name(method)) is not None
@@ -76,7 +76,7 @@ def is_paid_by_shopper(method: str | None) -> bool:
 
 
 def is_generic_method(method: str | None) -> bool:
-    """Whether the name leaves open which network it is."""
+    """Whether the name doesn't say which card network it is."""
     return _normalise_name(method) in _CARD_WALLETS | {""}
 
 

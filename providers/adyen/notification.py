@@ -1,4 +1,8 @@
-"""Adyen's minor units and those of ISO 4217: for four currencies they differ (`core.money.PROVIDER_DECIMALS`)."""
+"""Adyen's webhook bodies: the items of a standard webhook, and the name of any other.
+
+Also converts between Adyen's minor units and those of ISO 4217, which differ for four currencies
+(`core.money.PROVIDER_DECIMALS`; docs.adyen.com/development-resources/currency-codes).
+"""
 
 import hashlib
 from collections.abc import Mapping
@@ -21,12 +25,12 @@ def adyen_decimals(currency: str) -> int:
 
 
 def to_iso(value: int, currency: str) -> int | None:
-    """Adyen's amount in minor units of ISO 4217; None for one that has no such amount (half a Chilean peso)."""
+    """Adyen's amount in minor units of ISO 4217; None if it can't be expressed in them (half a Chilean peso)."""
     return _rescale_exactly(value, adyen_decimals(currency), currency_decimals(currency))
 
 
 def from_iso(value: int, currency: str) -> int | None:
-    """The amount as Adyen wants it; None for one that it can't take."""
+    """An amount in minor units of ISO 4217 in Adyen's minor units; None if it can't be expressed in them."""
     return _rescale_exactly(value, currency_decimals(currency), adyen_decimals(currency))
 
 
@@ -36,9 +40,9 @@ def _rescale_exactly(value: int, given: int, wanted: int) -> int | None:
 
 
 OWN_KEY: Final = "metadata.priCharge"
-"""How the metadata that our own payments carry comes back."""
+"""The field of `additionalData` that returns the idempotency key of our own payments."""
 _VARIANTS: Final = ("paymentMethodVariant", "cardPaymentMethod", "paymentMethod", "chargebackSchemeCode")
-"""Where else an item names the method: AUTORESCUE has no `paymentMethod`, and `applepay` leaves the network open."""
+"""Other fields that name the method: AUTORESCUE has no `paymentMethod`, and `applepay` doesn't say the network."""
 
 
 class InvalidReference(InvalidField):
@@ -51,12 +55,12 @@ class InvalidReference(InvalidField):
 
 @dataclass(frozen=True)
 class AdditionalData:
-    """The item's `additionalData`, of which any part may be missing."""
+    """The item's `additionalData`, lenient: which fields it has depends on the webhook's settings."""
 
     fields: Fields
 
     def is_true(self, name: str) -> bool:
-        """Whether the field says true."""
+        """Whether the field is the text or the value true."""
         return self.lower_text(name) == "true"
 
     def lower_text(self, name: str) -> str:
@@ -65,24 +69,25 @@ class AdditionalData:
 
     @property
     def own_key(self) -> str | None:
-        """The idempotency key of our own payment, if it is one."""
+        """The idempotency key, if this is a payment of ours; None for the merchant's own payments."""
         return self.fields.code(OWN_KEY)
 
 
 @dataclass(frozen=True)
 class NotificationItem:
-    """Readers give None for an absent field and raise Unfit for a wrong one; `additional` is lenient."""
+    """One NotificationRequestItem. Readers return None for an absent field, and raise InvalidField for an invalid one
+    unless they say otherwise."""
 
     fields: Fields
 
     @property
     def event_code(self) -> str:
-        """The event code."""
+        """The event code; empty if there is none. Raises InvalidField."""
         return self.fields.code("eventCode") or ""
 
     @property
     def is_success(self) -> bool:
-        """What the item says of itself; a text in Adyen's JSON."""
+        """The item's `success`, a text in Adyen's JSON. Raises InvalidField if it is neither true nor false."""
         told = self.fields.raw.get("success")
         if told in ("true", True):
             return True
@@ -92,29 +97,32 @@ class NotificationItem:
 
     @property
     def psp_reference(self) -> str:
-        """Adyen's name for the payment or for the step that this is about; of a report, the name of its file."""
+        """Adyen's id of the payment or modification; of a report, its file name. Raises InvalidField without one."""
         if found := Fields(self.fields.raw, lenient=True).reference("pspReference"):
             return found
         raise InvalidField("pspReference")
 
     @property
     def original_reference(self) -> str | None:
-        """The payment that a step follows."""
+        """The id of the payment that this modification is about."""
         return Fields(self.fields.raw, lenient=True).id("originalReference")
 
     @property
     def event_id(self) -> str:
-        """Adyen repeats an event under the same three: of these is its name. Raises Unfit."""
+        """The id under which repeats of an event are recognised: Adyen repeats it with the same three fields.
+
+        Raises InvalidField. Source: docs.adyen.com/development-resources/webhooks/handle-webhook-events, duplicates.
+        """
         return f"{self.psp_reference}:{self.event_code}:{'true' if self.is_success else 'false'}"
 
     @property
     def reason(self) -> str | None:
-        """Why a payment was refused, in Adyen's words."""
+        """Why a payment was refused or returned, as Adyen's text."""
         return Fields(self.fields.raw, lenient=True).text("reason")
 
     @property
     def method(self) -> str | None:
-        """The payment method, such as mc or sepadirectdebit; where it says little, what else names it."""
+        """The payment method, such as mc or sepadirectdebit; if it is generic, a more exact name from another field."""
         told = Fields(self.fields.raw, lenient=True).code("paymentMethod")
         if not is_generic_method(told):
             return told
@@ -123,18 +131,18 @@ class NotificationItem:
 
     @property
     def account(self) -> str | None:
-        """The merchant account."""
+        """The merchant account. Raises InvalidField."""
         return self.fields.text("merchantAccountCode")
 
     @cached_property
     def additional(self) -> AdditionalData:
-        """The extra fields."""
+        """The item's additional data; empty if there is none."""
         raw: Any = self.fields.raw.get("additionalData")
         return AdditionalData(Fields(raw if isinstance(raw, dict) else {}, "additionalData.", lenient=True))
 
     @property
     def occurred_at(self) -> datetime:
-        """When it happened, in UTC. Raises Unfit where that can't be read."""
+        """When it happened, in UTC. Raises InvalidField if that can't be read."""
         told = self.fields.raw.get("eventDate")
         try:
             found = datetime.fromisoformat(told if isinstance(told, str) else "")
@@ -144,11 +152,11 @@ class NotificationItem:
 
     @property
     def reference(self) -> str | None:
-        """The merchant's own reference, exactly as it is; None where it can't be taken."""
+        """The merchant's own reference, unchanged; None if there is none, or if it can't name an invoice."""
         return Fields(self.fields.raw, lenient=True).reference("merchantReference")
 
     def require_reference(self) -> str:
-        """The merchant's own reference, which is the invoice. Raises NoReference."""
+        """The merchant's own reference, which names the invoice. Raises InvalidReference with the reason."""
         told = self.fields.raw.get("merchantReference")
         if told is None or told == "":
             raise InvalidReference("the payment has none")
@@ -159,11 +167,11 @@ class NotificationItem:
         return told
 
     def reference_fields(self) -> dict[str, Any]:
-        """The invoice that a step is about, as far as it can be taken, and the payment."""
+        """The ids of invoice and payment of a modification; the invoice is None if its reference can't name one."""
         return {"invoice_id": self.reference, "payment_id": self.original_reference or self.psp_reference}
 
     def amount_and_currency(self) -> tuple[int, str]:
-        """Amount in minor units of ISO 4217, and currency. Raises Unfit."""
+        """Amount in minor units of ISO 4217, and currency. Raises InvalidField."""
         amount = self.fields.child("amount")
         value, currency = amount.integer("value"), amount.currency("currency")
         if value is None or currency is None:
@@ -178,7 +186,7 @@ _TERMINAL: Final = ("SaleToPOIRequest", "SaleToPOIResponse")
 
 
 def parse_webhook_body(body: bytes) -> Mapping[str, Any]:
-    """The JSON object. Raises InvalidInput, with what to set where Adyen sends another format."""
+    """The JSON object in a body. Raises InvalidInput, which says what to set if Adyen sent another format."""
     try:
         return parse_json_object(body)
     except InvalidInput:
@@ -190,7 +198,7 @@ def parse_webhook_body(body: bytes) -> Mapping[str, Any]:
 
 
 def notification_items(found: Mapping[str, Any]) -> list[Fields]:
-    """Every item of a standard webhook. Raises InvalidInput."""
+    """Every item of a standard webhook, in its order. Raises InvalidInput if one is missing or malformed."""
     items = found["notificationItems"]
     if not isinstance(items, list) or not 0 < len(items) <= MOST_ITEMS:
         raise InvalidInput("This is not an Adyen webhook: it holds no notification items, or too many.")
@@ -202,7 +210,7 @@ def notification_items(found: Mapping[str, Any]) -> list[Fields]:
 
 
 def other_webhook_type(found: Mapping[str, Any]) -> str:
-    """The type of a webhook without notification items. Raises InvalidInput where it has none."""
+    """The type of a webhook without notification items. Raises InvalidInput if it has none."""
     fields = Fields(found, lenient=True)
     terminal = next((name for name in _TERMINAL if name in found), None)
     kind = fields.code("type") or fields.code("eventType") or terminal
@@ -212,6 +220,6 @@ def other_webhook_type(found: Mapping[str, Any]) -> str:
 
 
 def other_webhook_id(found: Mapping[str, Any], kind: str, body: bytes) -> str:
-    """Its own id; most have none, and then the whole body names it, which repeats come with unchanged."""
+    """The id of a webhook without notification items: its own, else a hash of its body, the same in a repeat."""
     told = Fields(found, lenient=True).id("eventId")
     return told or f"{kind}:{hashlib.sha256(body).hexdigest()}"

@@ -1,8 +1,11 @@
-"""Money that goes back: refunds, chargebacks, returned debits, and captures that came to nothing.
+"""Extractors for money that goes back: refunds, chargebacks, returned debits and failed captures.
+
+Each gets one notification item and returns fields of a ProviderEvent, amounts in minor units of ISO 4217. An item
+without a readable amount has none; other invalid fields raise InvalidField.
 
 Sources: docs.adyen.com/risk-management/disputes-api/dispute-notifications, docs.adyen.com/online-payments/refund,
 docs.adyen.com/online-payments/capture ("Failed capture"), docs.adyen.com/online-payments/auto-rescue/sepa (a debit is
-AUTHORISED first; that its bank did not pay comes as CHARGEBACK with the scheme's reason code).
+authorised first; that its bank did not pay comes as CHARGEBACK with the scheme's reason code).
 """
 
 from typing import Any, Final
@@ -18,12 +21,12 @@ _LONGEST_DETAIL: Final = 200
 
 
 def extract_returned_payment(item: NotificationItem) -> dict[str, Any]:
-    """The merchant gave it back, or let go of an authorisation that counted as money."""
+    """A refund, or the cancellation of an authorisation that counted as money."""
     return _returned_money(item, "refund")
 
 
 def extract_cancel_or_refund(item: NotificationItem) -> dict[str, Any]:
-    """Adyen chose between the two; `modification.action` says which."""
+    """A cancellation or refund, as Adyen chose; `modification.action` says which, and the detail repeats it."""
     action = item.additional.lower_text("modification.action")
     return extract_returned_payment(item) | {
         "detail": f"the payment was {'canceled' if action == 'cancel' else 'refunded'}"
@@ -31,7 +34,7 @@ def extract_cancel_or_refund(item: NotificationItem) -> dict[str, Any]:
 
 
 def extract_failed_capture(item: NotificationItem) -> dict[str, Any]:
-    """What counted as money since AUTHORISATION never came."""
+    """A reversal of money that counted since AUTHORISATION: its capture failed, or it expired."""
     detail = item.reason or ("the authorisation expired" if item.event_code == "EXPIRE" else "the capture failed")
     return _returned_money(item, "failed_capture") | {
         "kind": EventKind.PAYMENT_REVERSED,
@@ -40,25 +43,25 @@ def extract_failed_capture(item: NotificationItem) -> dict[str, Any]:
 
 
 def extract_restored_money(item: NotificationItem) -> dict[str, Any]:
-    """A dispute was won, or a refund came back from the bank: the merchant has the money again."""
+    """Money that the merchant has again: a dispute was won, or a refund failed."""
     return _returned_money(item, "restored") | {"kind": EventKind.PAYMENT_RESTORED, "detail": item.reason}
 
 
 def extract_chargeback_notice(item: NotificationItem) -> dict[str, Any]:
-    """A dispute whose money is still here. Nobody disputes a debit: there it is the bank's question."""
+    """The announcement of a chargeback, without a withdrawal yet; of a debit it counts as a bank's inquiry."""
     kind = EventKind.DISPUTE_INQUIRY if _is_debit(item) else EventKind.DISPUTE_OPENED
     return item.reference_fields() | {"kind": kind, "detail": item.reason}
 
 
 def extract_chargeback(item: NotificationItem) -> dict[str, Any]:
-    """The money was withdrawn: by a cardholder's dispute, or since a bank did not pay a debit."""
+    """Withdrawn money: by a cardholder's dispute, or because a bank did not pay a debit."""
     if _is_debit(item):
         return _returned_debit_fields(item)
     return _returned_money(item, "chargeback") | {"kind": EventKind.DISPUTE_OPENED, "detail": item.reason}
 
 
 def _returned_debit_fields(item: NotificationItem) -> dict[str, Any]:
-    """A failed payment that looked like a success for some days."""
+    """A returned debit: a failed payment that counted as a success for some days, and opens a recovery."""
     additional, at = item.additional, item.occurred_at
     payment = item.original_reference or item.psp_reference
     rescued = additional.is_true("retry.rescueScheduled")
@@ -77,7 +80,7 @@ def _is_debit(item: NotificationItem) -> bool:
 
 
 def _returned_money(item: NotificationItem, kind: str) -> dict[str, Any]:
-    """Which payment, and how much of it where the item says it; nothing at all is no amount."""
+    """The payment and the amount that went back or came again; no amount if the item has none, or zero."""
     try:
         amount, currency = item.amount_and_currency()
     except InvalidField:

@@ -1,8 +1,8 @@
-"""Whether the shopper was there: what a checkout refused is not the merchant's to collect.
+"""Whether the shopper was present at a payment: a payment refused at a checkout is not collected by this service.
 
 Sources: docs.adyen.com/api-explorer/Checkout/72/post/payments (shopperInteraction, recurringProcessingModel); Adyen's
 OpenAPI, Webhooks v1, additionalData (`shopperInteraction`, one of the webhook's additional settings). Left out of a
-*request* it means Ecommerce; left out of a *webhook* it only means that the setting is off, so other fields must tell.
+*request* it means Ecommerce; left out of a *webhook* it only means that the setting is off, and other fields decide.
 """
 
 from collections.abc import Mapping
@@ -16,24 +16,24 @@ from providers.adyen.methods import is_paid_by_shopper, kind_of_method
 from providers.adyen.notification import NotificationItem
 
 LONGEST_RESCUE: Final = timedelta(days=48)
-"""`maxDaysToRescue` goes no further; Adyen doesn't tell when its next try is, but tells when it has stopped."""
+"""The largest `maxDaysToRescue`. Adyen doesn't announce its next attempt, but reports when it has stopped."""
 _INTERACTIONS: Final[Mapping[str, bool]] = {"ecommerce": True, "moto": True, "pos": True, "contauth": False}
 _MODELS: Final[Mapping[str, bool]] = {"subscription": False, "unscheduledcardonfile": False}
-"""CardOnFile says both: one click of the shopper, or a subscription without a fixed schedule."""
+"""Processing models without the shopper. CardOnFile is left out: the shopper may or may not have been present."""
 _CVC_GIVEN: Final = ("1", "2")
-"""`1 Matches`, `2 Doesn't match`: nobody may store a CVC, so somebody has just typed it."""
+"""`1 Matches`, `2 Doesn't match`: a CVC may not be stored, so the shopper has just entered it."""
 
 _RESCUE_CODES: Final = frozenset({"AUTORESCUE", "CANCEL_AUTORESCUE"})
 
 
 def shopper_terms(item: NotificationItem) -> CollectionTerms | None:
-    """What an item says of whose payment it was; None where it says nothing."""
+    """The collection terms with the shopper's presence; None if the item doesn't say. Raises InvalidField."""
     present = _is_shopper_present(item)
     return None if present is None else CollectionTerms(shopper_present=present)
 
 
 def _is_shopper_present(item: NotificationItem) -> bool | None:
-    """The fields that say it go before the ones that show it; our own payments say nothing else."""
+    """Explicit fields decide before indirect signs; our own payments are always without the shopper."""
     additional = item.additional
     if additional.own_key:
         return False
@@ -56,7 +56,7 @@ def _processing_model(item: NotificationItem) -> str:
 
 
 def _presence_by_signs(item: NotificationItem) -> bool | None:
-    """Signs of a person: a typed CVC, a challenge, a terminal, or a method that only a person pays by."""
+    """True for a sign of the shopper (CVC, 3-D Secure, a terminal, a method paid by hand); None without any."""
     additional, method = item.additional, item.method
     signs = (
         additional.lower_text("cvcResult").startswith(_CVC_GIVEN),

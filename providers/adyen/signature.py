@@ -1,7 +1,7 @@
 """Adyen's HMAC signatures: one in each item of a standard webhook, or one over the body in a header.
 
-The official library computes them; which items must be looked at is decided here, since it looks at the first alone.
-A signature holds no time, so an old webhook can't be told from a fresh one: only its id, stored once, stops a repeat.
+The official library computes them, but only for the first item; here every item must be signed. A signature holds no
+time, so an old webhook can't be distinguished from a new one: only its id, unique in the inbox, stops a replay.
 """
 
 import base64
@@ -21,7 +21,7 @@ _LONGEST: Final = 100
 def verify_hmac_signature(
     headers: Mapping[str, str], body: bytes, found: Mapping[str, Any], keys: Iterable[str]
 ) -> None:
-    """Return where our keys signed every item, or the body as a whole. Raises InvalidSignature."""
+    """Returns if one of our keys signed each item, or the body as a whole. Raises InvalidSignature."""
     keys = tuple(keys)
     if "notificationItems" not in found:
         return _verify_body(headers.get(HEADER), body, keys)
@@ -48,7 +48,8 @@ def _verify_item(wrapped: object, at: int, keys: tuple[str, ...]) -> None:
 
 
 def _is_signed(item: dict[str, Any], key: str) -> bool:
-    """An absent field and an empty one sign alike; `null` would be signed as a word, and so would Python's True."""
+    """Whether the key signed this item. Adyen signs an absent field as an empty text and a boolean in lower case."""
+    # The library would sign JSON's null as "None" and true as "True": null fields are left out, booleans made text.
     told = {name: _as_signed_text(value) for name, value in item.items() if value is not None}
     try:
         return bool(util.is_valid_hmac_notification(told, key))
@@ -68,7 +69,7 @@ def _verify_body(signature: str | None, body: bytes, keys: tuple[str, ...]) -> N
 
 
 def _is_plausible_signature(signature: object) -> bool:
-    """Base64 of 32 bytes; anything else could make the comparison raise."""
+    """Whether it is base64 of 32 bytes, a SHA-256 HMAC; the library's comparison may raise for anything else."""
     if not isinstance(signature, str) or len(signature) > _LONGEST or not signature.isascii():
         return False
     try:

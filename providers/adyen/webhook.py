@@ -1,4 +1,4 @@
-"""The webhook side: every item of a batch verified, then said in our words."""
+"""The webhook side of Adyen: verifies every item of a batch, and normalises each to one event."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ from providers.fields import Fields, InvalidField
 NAME: Final = "adyen"
 _FAILURES: Final = frozenset({EventKind.PAYMENT_FAILED, EventKind.PROVIDER_STOPPED, EventKind.PAYMENT_REVERSED})
 _UNKNOWN_TIME: Final = datetime.fromtimestamp(0, UTC)
-"""Stands where an event has no readable time; it has the kind OTHER and never acts."""
+"""The time of an ignored event without a readable one; such an event has the kind OTHER and no effect."""
 
 
 class AdyenWebhooks:
@@ -35,7 +35,7 @@ class AdyenWebhooks:
         self._config = config
 
     def verify(self, headers: Mapping[str, str], body: bytes, now: datetime) -> None:  # noqa: ARG002
-        """Check the sender of every item; Adyen signs no time. Raises InvalidSignature."""
+        """Returns if every item, or the body, is signed with a known key. Raises InvalidSignature; checks no age."""
         try:
             found = parse_webhook_body(body)
         except InvalidInput as unfit:
@@ -43,9 +43,9 @@ class AdyenWebhooks:
         signature.verify_hmac_signature(headers, body, found, self._config.hmac_keys)
 
     def normalise(self, body: bytes) -> tuple[ProviderEvent, ...]:
-        """All items in their order; what can't be used has the kind OTHER and a detail that says why.
+        """One event per item, in their order; one that can't be used has the kind OTHER and a detail that says why.
 
-        Raises InvalidInput for what is not a webhook of Adyen at all.
+        Raises InvalidInput if the body isn't a webhook of Adyen's, or if an item has no PSP reference.
         """
         found = parse_webhook_body(body)
         if "notificationItems" not in found:
@@ -54,7 +54,7 @@ class AdyenWebhooks:
         return tuple(self._parse_item(NotificationItem(item), live) for item in notification_items(found))
 
     def extract_contacts(self, body: bytes) -> tuple[ContactUpdate, ...]:
-        """Whom to write to about each refused payment of ours in a verified body. Raises InvalidInput."""
+        """The contact for each failed payment in a verified body that names one. Raises InvalidInput."""
         found = parse_webhook_body(body)
         if "notificationItems" not in found:
             return ()
@@ -68,7 +68,7 @@ class AdyenWebhooks:
             if why := self._foreign_reason(item.account, live):
                 return _ignored_event(item, why)
             told = interpret_item(item)
-            # What has no effect needs no time; one of Adyen's own samples has none.
+            # An event without effect needs no time; one of Adyen's own samples has none.
             acts = told["kind"] is not EventKind.OTHER
             at = item.occurred_at if acts else _parse_time(item.fields.raw.get("eventDate"))
             return ProviderEvent.model_validate(_item_identity(item) | {"occurred_at": at} | told)
@@ -78,7 +78,7 @@ class AdyenWebhooks:
             return _ignored_event(item, f"unfit: {unfit.field}"[:200])
 
     def _parse_other_webhook(self, found: Mapping[str, Any], body: bytes) -> ProviderEvent:
-        """A life-cycle event of a token, or what has no effect. Raises InvalidInput for what Adyen doesn't send."""
+        """A life-cycle event of a token, or an event without effect. Raises InvalidInput if the body has no type."""
         kind = other_webhook_type(found)
         names: dict[str, Any] = {"provider": NAME, "event_id": other_webhook_id(found, kind, body), "event_type": kind}
         names["occurred_at"] = _parse_time(found.get("createdAt") or found.get("eventDate"))
@@ -93,7 +93,7 @@ class AdyenWebhooks:
             return ProviderEvent(**names, kind=EventKind.OTHER, detail=f"unfit: {unfit.field}")
 
     def _foreign_reason(self, account: str | None, live: bool) -> str | None:
-        """Why an item is none of ours; None where it is."""
+        """Why an item isn't ours, as the event's detail; None if it is."""
         config = self._config
         if config.expected_livemode not in {None, live}:
             return "live event for a test account" if live else "test event for a live account"
@@ -102,13 +102,13 @@ class AdyenWebhooks:
         return None
 
     def _foreign_token_reason(self, account: str | None, environment: str) -> str | None:
-        """As `_foreign`; these webhooks may leave out both."""
+        """As `_foreign_reason`; a missing account or environment counts as ours, since both are optional here."""
         told = {"live": True, "test": False}.get(environment, bool(self._config.expected_livemode))
         return self._foreign_reason(account or self._config.merchant_account, told)
 
 
 def _item_identity(item: NotificationItem) -> dict[str, Any]:
-    """Without its names an event could be neither stored nor told from its repeats."""
+    """Provider, id and type. Raises InvalidField without an id, by which repeats of an event are recognised."""
     return {"provider": NAME, "event_id": item.event_id, "event_type": item.event_code}
 
 
@@ -122,7 +122,7 @@ def _ignored_event(item: NotificationItem, detail: str) -> ProviderEvent:
 
 
 def _lenient_identity(item: NotificationItem) -> dict[str, Any]:
-    """Raises InvalidInput without a reference: then nothing tells it from its repeats."""
+    """The identity of an item with invalid fields. Raises InvalidField without a PSP reference."""
     code = Fields(item.fields.raw, lenient=True).code("eventCode") or ""
     name = f"{item.psp_reference}:{code}:{str(item.fields.raw.get('success'))[:5]}"
     return {"provider": NAME, "event_id": name, "event_type": code}

@@ -13,7 +13,7 @@ _RANGE: Final = re.compile(r"^(decline_code),(\d{4})-(\d{4}),(.*)$", re.MULTILIN
 
 
 def expand_code_ranges(table: str) -> str:
-    """The same CSV text with a row for each code of a range."""
+    """The decline table as CSV text with a row for each code of a range: `2109-2999` becomes 891 rows."""
     return _RANGE.sub(_range_rows, table)
 
 
@@ -23,7 +23,7 @@ def _range_rows(found: re.Match[str]) -> str:
 
 
 class BraintreeProvider:
-    """What is configured, and the decline table that comes with this folder."""
+    """Braintree as configured, with the decline table of this package (`decline_codes.csv`, a source in each row)."""
 
     def __init__(self, config: BraintreeConfig) -> None:
         self.name = NAME
@@ -41,7 +41,7 @@ class BraintreeProvider:
         return BraintreeGateway(self._config) if self._config.can_charge else None
 
     def startup_notes(self) -> tuple[str, ...]:
-        """What is off, and what is unusual."""
+        """One sentence for each side that is off and what isn't set, and for an unusual API address."""
         return self._config.startup_notes()
 
 

@@ -1,4 +1,7 @@
-"""Calls of Braintree's API over the official client, each in a thread, within a time limit, and never repeated."""
+"""Calls of Braintree's API over the official client, each in a thread, within a time limit, and sent once.
+
+Reads raise ProviderUnavailable without an answer, and NotAllowed if the key may not read. Writes raise CallFailed.
+"""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -16,11 +19,11 @@ from providers.braintree.config import BraintreeConfig
 from providers.transport import BlockingTransport, CallFailed
 
 _READABLE: Final = frozenset({200, 201, 204, 404, 422})
-"""Statuses that the client itself understands; 422 is a decline, too."""
+"""Statuses that the client itself interprets; 422 is also the status of a decline."""
 
 
 class BraintreeTransport:
-    """In the place of the client's own HTTP. Blocks: to be called in a thread."""
+    """Replaces the client's own HTTP, so that a failed call says whether it was sent. Blocks: call it in a thread."""
 
     def __init__(self, base: str, clients_base: str, seconds: float) -> None:
         self._base = base
@@ -28,7 +31,7 @@ class BraintreeTransport:
         self._transport = BlockingTransport(seconds)
 
     def http_do(self, verb: str, path: str, headers: Mapping[str, str | bytes], body: str) -> tuple[int, str]:
-        """Status and body, as the client wants them. Raises CallFailed, also for a status it doesn't understand."""
+        """Status and body, as the client expects them. Raises CallFailed, also for a status not in `_READABLE`."""
         where = self._base + path.removeprefix(self._clients_base)
         named = [(name.encode(), text if isinstance(text, bytes) else text.encode()) for name, text in headers.items()]
         answer, text = self._transport.send(verb, where, content=body.encode(), headers=named)
@@ -37,22 +40,23 @@ class BraintreeTransport:
         return answer.status_code, text.decode("utf-8", "replace")
 
     def close(self) -> None:
-        """Close all connections."""
+        """Closes all connections."""
         self._transport.close()
 
 
 def _to_call_failed(answer: httpx.Response) -> CallFailed:
-    """Too many requests (429) is the one status that surely means: not executed, come back."""
+    """The failure for a status that the client doesn't interpret."""
     seconds = answer.headers.get("retry-after", "")
     known = timedelta(seconds=min(int(seconds), 86_400)) if seconds.isascii() and seconds.isdigit() else None
     status = answer.status_code
+    # 429 is the one status that means "not executed": behind any other, a 5xx say, a sale may have been made.
     return CallFailed(f"http_{status}", sent=status != 429, status=status, retry_after=known)
 
 
 T = TypeVar("T")
 
 CALL_SECONDS: Final = 20.0
-"""The longest that a payment may take; far below the activities' time-out."""
+"""Seconds that one call may take; far below the activities' time-out."""
 _THREADS: Final = 64
 REFUSALS: Final[Mapping[int, str]] = MappingProxyType(
     {
@@ -62,11 +66,11 @@ REFUSALS: Final[Mapping[int, str]] = MappingProxyType(
 )
 """Source: exceptions of the official client: AuthenticationError for 401, AuthorizationError for 403."""
 _ENVIRONMENT: Final = braintree.Environment("pri", "braintree.invalid", "443", "", True, None)
-"""Where the client believes to send its requests; our transport knows better."""
+"""A placeholder address, which the client puts into its URLs and our transport replaces by the configured one."""
 
 
 class BraintreeApi:
-    """One merchant, one API key pair. What the client answers with is Any: nothing of it is typed."""
+    """Calls for one merchant with one API key pair. Results are the client's untyped objects, hence Any."""
 
     def __init__(self, config: BraintreeConfig, call_seconds: float = CALL_SECONDS) -> None:
         base = config.api_base or braintree.Environment.Sandbox.base_url
@@ -85,15 +89,21 @@ class BraintreeApi:
         )
 
     async def create_sale(self, params: Mapping[str, Any]) -> Any:
-        """A new transaction. Raises CallFailed."""
+        """A new transaction, declined or not, or validation errors. Raises CallFailed."""
         return await self._run_in_thread(lambda: self._client.transaction.sale(dict(params)))
 
     async def retry_charge(self, subscription_id: str, amount: str) -> Any:
-        """The client's own way to charge a past due subscription again. Raises CallFailed."""
+        """Charges a past due subscription again and submits for settlement; `amount` is a decimal text in major units.
+
+        Raises CallFailed, and the client's NotFoundError.
+        """
         return await self._run_in_thread(lambda: self._client.subscription.retry_charge(subscription_id, amount, True))
 
     async def change_method(self, subscription_id: str, token: str) -> Any:
-        """Charge a subscription to another stored method from now on. Raises CallFailed."""
+        """Charges a subscription to another stored method from now on.
+
+        Raises CallFailed, and the client's NotFoundError.
+        """
         change = {"payment_method_token": token}
         return await self._run_in_thread(lambda: self._client.subscription.update(subscription_id, change))
 
@@ -102,32 +112,32 @@ class BraintreeApi:
         return await self._read_or_none(lambda: self._client.subscription.find(subscription_id))
 
     async def find_transaction(self, transaction_id: str) -> Any:
-        """The transaction, or None. Raises ProviderUnavailable."""
+        """The transaction, or None. Raises ProviderUnavailable, NotAllowed."""
         return await self._read_or_none(lambda: self._client.transaction.find(transaction_id))
 
     async def search_transactions(self, order_id: str) -> list[Any]:
-        """All transactions with this order id. Raises ProviderUnavailable."""
+        """All transactions with this order id. Raises ProviderUnavailable, NotAllowed."""
         wanted = braintree.TransactionSearch.order_id == order_id
         return await self._read_or_none(lambda: list(self._client.transaction.search([wanted]).items)) or []
 
     async def find_method(self, token: str) -> Any:
-        """The stored payment method, or None. Raises ProviderUnavailable."""
+        """The stored payment method, or None. Raises ProviderUnavailable, NotAllowed."""
         return await self._read_or_none(lambda: self._client.payment_method.find(token))
 
     async def find_customer(self, customer_id: str) -> Any:
-        """The customer with methods and addresses, or None. Raises ProviderUnavailable."""
+        """The customer with methods and addresses, or None. Raises ProviderUnavailable, NotAllowed."""
         return await self._read_or_none(lambda: self._client.customer.find(customer_id))
 
     async def has_no_customer(self, customer_id: str) -> bool:
-        """Whether a search answers and finds nobody: that is said outright, while a 404 may be of the way there.
+        """Whether a search answers and finds no such customer. Raises ProviderUnavailable, NotAllowed.
 
-        Raises ProviderUnavailable.
+        An empty result is a statement of Braintree's, while a 404 may come from a proxy on the way.
         """
         wanted = braintree.CustomerSearch.id == customer_id
         return await self._read_or_none(lambda: self._client.customer.search([wanted]).ids) == []
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Closes all connections and cancels calls that haven't begun."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._transport.close()
 
@@ -146,8 +156,9 @@ class BraintreeApi:
             async with asyncio.timeout(self._seconds):
                 return await asyncio.get_running_loop().run_in_executor(self._threads, call)
         except TimeoutError:
+            # The thread goes on: whether it had sent the request is unknown here, so it counts as sent.
             raise CallFailed("timeout", sent=True) from None
         except (CallFailed, NotFoundError):
             raise
-        except Exception:  # the client trips over answers that are not what it expects
+        except Exception:  # the client raises its own errors for answers of another form than it expects
             raise CallFailed("unfit_answer", sent=True) from None

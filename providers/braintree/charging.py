@@ -1,6 +1,8 @@
-"""The pay calls, what their answers mean, and how a lost answer is found out.
+"""The pay calls, what their answers mean, and how a charge with a lost answer is reconciled.
 
-One law rules all of it: an outcome is definite only where Braintree said so. Everything else is UNKNOWN with a reason.
+An outcome is definite only if Braintree said so. Everything else is UNKNOWN with a reason. Braintree has no idempotency
+keys, so no charge is repeated: its transactions are searched until one is found. Source:
+developer.paypal.com/braintree/docs/reference/request/transaction/sale and .../request/subscription/retry-charge.
 """
 
 from datetime import timedelta
@@ -29,10 +31,16 @@ _API_SOURCES: Final = frozenset({None, "api"})
 
 
 async def charge_invoice(api: BraintreeApi, order: ChargeOrder) -> ChargeResult:
-    """Send the order, once. Raises ProviderUnavailable where it was surely not executed, Unfit before it was sent."""
+    """Sends the order, once. A decline is a result; UNKNOWN after a time-out, a lost connection or a 5xx.
+
+    Raises ProviderUnavailable if the order was certainly not executed, NotAllowed if the key may not read the invoice,
+    and InvalidField for an unreadable invoice, before anything was sent.
+    """
+    # Read here, although the activity has read it: without a key nothing else stops a charge of what was paid since.
     found = await find_invoice(api, order.invoice_id)
     if found is None:
         return not_charged_result("invoice_missing")
+    # The failed transaction that the order knew may still read as paid, if it is a debit that its bank returned.
     invoice = found.without_transaction(order.charge_before)
     if invoice.status is not InvoiceStatus.OPEN:
         return not_charged_result("invoice_paid" if invoice.status is InvoiceStatus.PAID else "invoice_not_payable")
@@ -44,7 +52,10 @@ async def charge_invoice(api: BraintreeApi, order: ChargeOrder) -> ChargeResult:
 
 
 async def _retry_subscription(api: BraintreeApi, order: ChargeOrder, billing: Billing) -> ChargeResult:
-    """A subscription is charged by Braintree's own retry; a new method must be the subscription's first."""
+    """Charges a subscription by Braintree's own retry, which takes the subscription's method and no other.
+
+    Another method of the order therefore becomes the subscription's first, also for its later periods.
+    """
     if order.method_id and order.method_id != billing.method_id:
         refused = await _switch_method(api, billing.id, order.method_id)
         if refused:
@@ -56,12 +67,13 @@ async def _retry_subscription(api: BraintreeApi, order: ChargeOrder, billing: Bi
 
 
 async def _switch_method(api: BraintreeApi, subscription_id: str, token: str) -> ChargeResult | None:
-    """None once the method is the subscription's. Nothing is charged by this: ProviderUnavailable is safe."""
+    """Makes the method the subscription's; None if that succeeded. Raises ProviderUnavailable without an answer."""
     try:
         answer = await api.change_method(subscription_id, token)
     except CallFailed as failed:
         if failed.status in _AUTH_ERRORS:
             return declined_result(Failure(code=_AUTH_ERRORS[failed.status]))
+        # Not UNKNOWN, even if it was sent: this call charges nothing, and it may be made again.
         raise ProviderUnavailable("The subscription's method could not be changed.", failed.retry_after) from None
     except NotFoundError:
         return not_charged_result("invoice_missing")
@@ -74,7 +86,7 @@ async def _switch_method(api: BraintreeApi, subscription_id: str, token: str) ->
 
 
 async def _charge_by_sale(api: BraintreeApi, order: ChargeOrder, invoice: Invoice) -> ChargeResult:
-    """A single order is sold again on the stored method, by the merchant account of the try before."""
+    """Charges a single order by a new sale on the stored method, with the newest transaction's merchant account."""
     before, token = invoice.newest_transaction, order.method_id or invoice.method_token or order.last_method_id
     if not token:
         return not_charged_result(NO_METHOD)
@@ -85,7 +97,7 @@ async def _charge_by_sale(api: BraintreeApi, order: ChargeOrder, invoice: Invoic
         "transaction_source": "unscheduled",
         "options": {"submit_for_settlement": True},
     }
-    # The currency is that of the merchant account: the default one might charge another.
+    # A sale is in the currency of its merchant account; the default account may have another than the order.
     account = {"merchant_account_id": before.merchant_account} if before and before.merchant_account else {}
     try:
         return interpret_result(order, await api.create_sale(params | account))
@@ -94,16 +106,17 @@ async def _charge_by_sale(api: BraintreeApi, order: ChargeOrder, invoice: Invoic
 
 
 def _interpret_failed_call(failed: CallFailed) -> ChargeResult:
-    """Raises ProviderUnavailable where Braintree surely did nothing."""
+    """The result of a call without a usable answer. Raises ProviderUnavailable if Braintree certainly did nothing."""
     if failed.status in _AUTH_ERRORS:
         return declined_result(Failure(code=_AUTH_ERRORS[failed.status]))
+    # Once the request has left, a transaction may exist, and a second sale would charge it again.
     if failed.sent:
         return unknown_result(failed.reason)
     raise ProviderUnavailable(f"Braintree did not take the charge: {failed.reason}.", failed.retry_after)
 
 
 def interpret_result(order: ChargeOrder, answer: Any) -> ChargeResult:
-    """What the client's result means."""
+    """The result of an answered pay call: its transaction, or its validation errors; UNKNOWN if it has neither."""
     if answer is None:
         return unknown_result("unfit_answer")
     if getattr(answer, "transaction", None) is None:
@@ -115,7 +128,7 @@ def interpret_result(order: ChargeOrder, answer: Any) -> ChargeResult:
 
 
 def _interpret_validation(order: ChargeOrder, answer: Any) -> ChargeResult:
-    """Validation errors: no transaction was made."""
+    """A refusal by validation: no transaction was made, so the result is definite. UNKNOWN without an error code."""
     code = _first_error_code(answer)
     if code is None:
         return unknown_result("unfit_answer")
@@ -132,14 +145,14 @@ def _first_error_code(answer: Any) -> str | None:
 
 
 def _interpret_status(order: ChargeOrder, ours: TransactionView) -> ChargeResult:
-    """A success for less than ordered (1004: the bank authorised a part) says how much came."""
+    """The result of a transaction; one that is still under way (a debit, say) is UNKNOWN."""
     if ours.is_paid:
         return _paid_result(order, ours)
     return declined_result(ours.failure, ours.card) if ours.has_failed else unknown_result("processing")
 
 
 def _paid_result(order: ChargeOrder, ours: TransactionView) -> ChargeResult:
-    """How much came is said where it is less; nobody knows it of a success without an amount."""
+    """A success, with the amount if it is less than ordered (1004, partial approval); UNKNOWN without an amount."""
     if ours.amount is None:
         return unknown_result("no_amount")
     less = ours.amount < order.amount
@@ -147,10 +160,10 @@ def _paid_result(order: ChargeOrder, ours: TransactionView) -> ChargeResult:
 
 
 def reconcile_by_search(order: ChargeOrder, invoice: Invoice | None) -> ChargeResult:
-    """What searching tells of an order whose answer was lost: UNKNOWN until its transaction is found.
+    """The outcome of an order whose answer was lost, by its invoice's transactions; UNKNOWN until one is found.
 
-    A success since the order is the money, whoever asked for it; one for less is ours only where it was asked for as
-    much. A failure counts only where the API was the source: Braintree's own retry may have failed beside ours.
+    A success since the order counts, whoever requested it; one for less only if the order's amount was requested. A
+    failure counts only if it came over the API: Braintree's own retry may have failed beside ours.
     """
     fresh = [one for one in (invoice.transactions if invoice else ()) if is_newer_transaction(order, one)]
     if paid := next((one for one in fresh if one.is_paid and _is_answer_to(order, one)), None):
@@ -162,13 +175,13 @@ def reconcile_by_search(order: ChargeOrder, invoice: Invoice | None) -> ChargeRe
 
 
 def _is_answer_to(order: ChargeOrder, one: TransactionView) -> bool:
-    """Whether this success can be the end of that order."""
+    """Whether a success covers the order: by its amount, or as a partial approval of just this request."""
     enough = (one.amount or 0) >= order.amount
     return enough or (one.requested == order.amount and one.source in _API_SOURCES)
 
 
 def is_newer_transaction(order: ChargeOrder, one: TransactionView) -> bool:
-    """Whether a try came after the order: one that the invoice didn't have yet, made since."""
+    """Whether a transaction came after the order: created since, and not the latest one that the order already knew."""
     if one.id == order.charge_before or one.created_at is None:
         return False
     return one.created_at >= order.requested_at - CLOCK_SKEW

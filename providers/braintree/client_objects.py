@@ -1,7 +1,7 @@
-"""Braintree's decimal amounts and the minor units of ISO 4217.
+"""Reads attributes of the official client's untyped objects, and converts Braintree's amounts.
 
-Braintree takes and tells amounts as decimal texts in major units, with as many decimals as ISO 4217 says, and so needs
-no table of its own. Source: developer.paypal.com/braintree/docs/reference/request/transaction/sale ("amount").
+Braintree sends and expects amounts as decimal texts in major units, with the decimals of ISO 4217, and so needs no
+table of its own. Source: developer.paypal.com/braintree/docs/reference/request/transaction/sale ("amount").
 """
 
 import re
@@ -14,7 +14,7 @@ from core.money import currency_decimals
 
 
 def to_minor(amount: Decimal, currency: str) -> int | None:
-    """In minor units; None for what is no such amount."""
+    """The amount in minor units; None if it is negative, has more decimals than the currency, or 16 digits or more."""
     if not amount.is_finite() or not 0 <= amount < Decimal(10) ** 15:
         return None
     scaled = amount.scaleb(currency_decimals(currency))
@@ -22,7 +22,7 @@ def to_minor(amount: Decimal, currency: str) -> int | None:
 
 
 def to_amount_text(minor: int, currency: str) -> str:
-    """As Braintree's API takes it, e.g. `20.00`."""
+    """Minor units as the decimal text that Braintree's API expects, e.g. `20.00`."""
     return f"{Decimal(minor).scaleb(-currency_decimals(currency)):.{currency_decimals(currency)}f}"
 
 
@@ -32,7 +32,7 @@ _CURRENCY: Final = re.compile(r"[A-Za-z]{3}")
 
 
 def attribute(thing: Any, name: str) -> Any:
-    """An attribute, or None."""
+    """An attribute of any type, or None."""
     return getattr(thing, name, None)
 
 
@@ -49,13 +49,13 @@ def list_attribute(thing: Any, name: str) -> list[Any]:
 
 
 def currency_of(thing: Any) -> str | None:
-    """Its `currency_iso_code` in upper case."""
+    """The object's `currency_iso_code` in upper case, or None."""
     found = text_attribute(thing, "currency_iso_code", _CURRENCY)
     return found.upper() if found else None
 
 
 def minor_units(told: Any, code: str | None) -> int | None:
-    """A decimal amount, also as text, in minor units of the currency; without one, of one that has cents."""
+    """A Decimal or decimal text in minor units of the currency, with two decimals if none is given; None if invalid."""
     try:
         amount = Decimal(told) if isinstance(told, Decimal | str) else None
     except InvalidOperation:
@@ -64,14 +64,14 @@ def minor_units(told: Any, code: str | None) -> int | None:
 
 
 def to_utc(told: Any) -> datetime | None:
-    """The client's times are in UTC and say nothing of it."""
+    """An aware datetime in UTC; the client's own times are in UTC without saying so. None if it isn't a datetime."""
     if not isinstance(told, datetime):
         return None
     return told.replace(tzinfo=UTC) if told.tzinfo is None else told.astimezone(UTC)
 
 
 def to_date(told: Any) -> date | None:
-    """A date, or a text that is one."""
+    """The date of a datetime, date or ISO text; None for anything else."""
     if isinstance(told, datetime):
         return told.date()
     if isinstance(told, date):
@@ -83,9 +83,9 @@ def to_date(told: Any) -> date | None:
 
 
 _PATH_STEPS: Final = frozenset({".", ".."})
-"""In an address they mean another page, also percent-encoded."""
+"""Ids that would change the path of a URL, even percent-encoded."""
 
 
 def order_id_fault(order_id: str) -> str | None:
-    """Why this order id can't name an invoice; None for one that can: any script, blanks at its ends included."""
+    """Why this order id can't name an invoice; None if it can, in any script and with spaces at its ends."""
     return find_id_problem(order_id) or ("it is a step in a path" if order_id in _PATH_STEPS else None)

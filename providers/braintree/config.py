@@ -1,4 +1,4 @@
-"""What the environment says about Braintree."""
+"""Settings of Braintree, read from environment variables."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,17 +6,17 @@ from typing import Final, Self
 from urllib.parse import urlsplit
 
 _PRODUCTION_HOST: Final = "api.braintreegateway.com"
-"""`Environment.Production` of the library, which is too slow to import for a setting."""
+"""The host of the library's `Environment.Production`, repeated here since the library is slow to import."""
 
 
 @dataclass(frozen=True)
 class BraintreeConfig:
-    """One API key of one merchant; secrets never show in a repr. An empty secret is no secret."""
+    """Settings of one merchant's API key pair. The private key is left out of the repr; an empty one is not set."""
 
     merchant_id: str = ""
     public_key: str = ""
     private_key: str = field(default="", repr=False)
-    """Signs webhooks and opens the API: Braintree has no secret for webhooks alone."""
+    """Signs webhooks and opens the API: Braintree has no separate secret for webhooks."""
     api_base: str = ""
     """Base address of the API without a slash at its end; empty: Braintree's sandbox."""
 
@@ -32,21 +32,21 @@ class BraintreeConfig:
 
     @property
     def can_verify(self) -> bool:
-        """Whether webhooks can be verified."""
+        """Whether webhooks can be verified: both keys are set."""
         return bool(self.public_key and self.private_key)
 
     @property
     def can_charge(self) -> bool:
-        """Whether the API can be called."""
+        """Whether the API can be called: both keys and the merchant are set."""
         return self.can_verify and bool(self.merchant_id)
 
     @property
     def livemode(self) -> bool:
-        """Whether the API moves real money: the address says so, keys and webhooks don't."""
+        """Whether the API moves real money, by its address: keys and webhooks don't show it."""
         return urlsplit(self.api_base).hostname == _PRODUCTION_HOST
 
     def startup_notes(self) -> tuple[str, ...]:
-        """What is off, and what is unusual."""
+        """One sentence for each side that is off and what isn't set, and for an unusual API address."""
         names = ("merchant_id", "public_key", "private_key")
         missing = ", ".join(f"BRAINTREE_{name.upper()}" for name in names if not getattr(self, name))
         off = (

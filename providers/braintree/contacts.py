@@ -1,4 +1,4 @@
-"""The customer as a person: read for a message alone. Braintree has no page where an invoice can be paid."""
+"""The customer's contact, read when a message is sent. Braintree has no page where an invoice can be paid."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -11,11 +11,14 @@ from providers.braintree.methods import country_of
 from providers.braintree.vault import read_vault
 
 _LONGEST: Final = 320
-"""Characters of an e-mail address at most."""
+"""Characters of the longest e-mail address: 64 before the @, 255 after it (RFC 5321, section 4.5.3.1)."""
 
 
 async def read_customer_contact(api: BraintreeApi, invoice_id: str, customer_id: str | None) -> MessageRecipient:
-    """Two or three calls: the invoice, then whose it is. Raises ProviderUnavailable, Unfit."""
+    """The invoice as it is now and its customer's contact, in two or three calls; no contact if nobody is found.
+
+    Raises ProviderUnavailable, NotAllowed and InvalidField.
+    """
     invoice = await find_invoice(api, invoice_id)
     if invoice is None:
         return MessageRecipient(invoice=InvoiceView(invoice_id=invoice_id, status=InvoiceStatus.MISSING))
@@ -25,9 +28,9 @@ async def read_customer_contact(api: BraintreeApi, invoice_id: str, customer_id:
 
 
 def contact_of_customer(customer: Any) -> Contact:
-    """A customer of the client in our words.
+    """The contact of a customer as the client returns it.
 
-    Braintree knows no language and no time zone: a merchant's custom fields may.
+    Braintree has no fields for language and time zone; a merchant's custom fields of these names are used.
     """
     custom = getattr(customer, "custom_fields", None)
     more: Mapping[str, Any] = custom if isinstance(custom, Mapping) else {}
@@ -43,7 +46,7 @@ def contact_of_customer(customer: Any) -> Contact:
 
 
 def _customer_country(customer: Any) -> str | None:
-    """Of the default method's billing address, else of the first address that names one."""
+    """The country of the default method's billing address, else of the first address that has one."""
     methods = sorted(_list_of(customer, "payment_methods"), key=lambda one: not getattr(one, "default", False))
     billed = [getattr(one, "billing_address", None) for one in methods]
     found = (country_of(_text_of(one, "country_code_alpha2")) for one in (*billed, *_list_of(customer, "addresses")))
@@ -56,10 +59,10 @@ def _list_of(thing: Any, name: str) -> list[Any]:
 
 
 def _text_of(thing: Any, name: str) -> str | None:
-    """The client hands some parts over as dicts."""
+    """A text of an object, or of a dict, as which the client returns some parts."""
     return _bounded_text(thing.get(name) if isinstance(thing, Mapping) else getattr(thing, name, None))
 
 
 def _bounded_text(value: object) -> str | None:
-    """Somebody else's free text, if it is one of a sensible length."""
+    """A free text from outside, if it is a text of 1 to `_LONGEST` characters."""
     return value if isinstance(value, str) and 0 < len(value) <= _LONGEST else None

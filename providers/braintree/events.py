@@ -1,4 +1,4 @@
-"""Braintree's webhook kinds as data: what each one means for a recovery, and which reader takes its subject.
+"""Braintree's webhook kinds as data: what each one means for a recovery, and which extractor reads its subject.
 
 Source: the kinds of the official client's webhook_notification.py; developer.paypal.com/braintree webhooks reference.
 """
@@ -13,7 +13,7 @@ from providers.braintree.notification import EventFields, Notification, Row
 
 
 def interpret_notification(notice: Notification) -> EventFields:
-    """The fields of the normalised event. Raises Unfit."""
+    """The fields of the normalised event; kind OTHER for a kind without a row. Raises InvalidField."""
     row = KINDS.get(notice.kind, Row(detail="kind not used"))
     if row.extract is None:
         return {"kind": EventKind.OTHER, "detail": row.detail}
@@ -81,4 +81,4 @@ KINDS: Final[Mapping[str, Row]] = MappingProxyType(
         "check": Row(detail="a test of the endpoint"),
     }
 )
-"""Every kind that the official client knows has a row; one without a reader has no effect and says why."""
+"""Every kind of the official client has a row; one without an extractor has no effect, and its detail says why."""

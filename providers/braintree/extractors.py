@@ -1,4 +1,7 @@
-"""What each kind of notification says, in fields of a ProviderEvent. Every reader raises Unfit."""
+"""Extractors: each kind of notification as fields of a ProviderEvent, amounts in minor units.
+
+All raise InvalidField if the subject has another form than documented.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -16,25 +19,25 @@ from providers.braintree.transactions import DECLINED_STATUS, TransactionView, p
 from providers.fields import Fields, InvalidField
 
 REFERENCE_REFUSED: Final = "reference can't be taken: "
-"""How the detail begins of an event whose order id can't name an invoice: operators hear of those."""
+"""Prefix of the detail of an event whose order id can't name an invoice: operators are notified of those."""
 _NO_REASON: Final = Transaction.Status.ProcessorDeclined
 
 
 def extract_billing(notice: Notification) -> EventFields:
-    """Of a subscription's newest transaction, whatever became of it."""
+    """The outcome of a subscription's newest transaction."""
     return _period_outcome(notice, lambda tries: tries[0])
 
 
 def extract_failed_billing(notice: Notification) -> EventFields:
-    """The same, where the kind says that it failed: a transaction that reads as paid doesn't speak against it.
+    """The failure of a billing, even if its newest transaction still reads as paid.
 
-    One that is still under way does: what became of it, only a fresh read says.
+    If that is under way, only a fresh read can say what became of it, and the kind is WAKE.
     """
     return _period_outcome(notice, _failed_transaction)
 
 
 def _failed_transaction(tries: tuple[TransactionView, ...]) -> TransactionView:
-    """The try that a notification of a failure is about: the newest, or the one before it that did fail."""
+    """The transaction that a failure is about: the newest, or the newest failed one if that reads as paid."""
     newest = tries[0]
     if not newest.is_paid:
         return newest
@@ -43,7 +46,7 @@ def _failed_transaction(tries: tuple[TransactionView, ...]) -> TransactionView:
 
 
 def extract_past_due(notice: Notification) -> EventFields:
-    """A subscription owes: by its newest transaction where that failed; else only a fresh read says what."""
+    """A past due subscription: its failed transaction, or WAKE if the newest is paid: only a read says what is due."""
     taken = extract_billing(notice)
     return taken | {"kind": EventKind.WAKE} if taken["kind"] is EventKind.INVOICE_PAID else taken
 
@@ -55,6 +58,7 @@ def _period_outcome(
     tries = read_transactions(attribute(subscription, "transactions"))
     if not tries:
         return _without_effect("no transaction: nothing was tried")
+    # Transactions inside a subscription needn't repeat its id and period, of which the invoice id is made.
     named = tuple(billing.name_transaction(one) for one in tries)
     if named[0].period is None:
         named = (replace(named[0], period=billing.period), *named[1:])
@@ -66,7 +70,7 @@ def _period_outcome(
 
 
 def _read_subscription(notice: Notification) -> tuple[Any, Billing]:
-    """The client's subscription, and what matters of it; its samples have no status."""
+    """The client's subscription object and its billing; the status may be missing, as in Braintree's samples."""
     subscription = _build_object(Subscription, notice.subject_part("subscription"))
     named, status = text_attribute(subscription, "id", ID), attribute(subscription, "status")
     if named is None:
@@ -75,7 +79,7 @@ def _read_subscription(notice: Notification) -> tuple[Any, Billing]:
 
 
 def extract_subscription_end(notice: Notification) -> EventFields:
-    """A subscription is over: told to the recovery of its period, and to those of its customer."""
+    """The end of a subscription, with the invoice of its period and its customer."""
     subscription, billing = _read_subscription(notice)
     newest = next(iter(read_transactions(attribute(subscription, "transactions"))), None)
     period = billing.period or (newest.period if newest else None)
@@ -89,7 +93,7 @@ def extract_subscription_end(notice: Notification) -> EventFields:
 
 
 def extract_transaction(notice: Notification) -> EventFields:
-    """Of one transaction; a credit is a refund. Braintree tells of those of debits here (webhooks, Transaction)."""
+    """The outcome of one transaction; a credit is a refund of a debit (webhooks reference, Transaction)."""
     one = _read_transaction(notice)
     if one.sale and one.was_taken_back:
         return _returned_payment_fields(one, notice.at)
@@ -99,7 +103,7 @@ def extract_transaction(notice: Notification) -> EventFields:
 
 
 def extract_disbursement(notice: Notification) -> EventFields:
-    """A payout of a sale says nothing new. Of a card's refund no other notification tells.
+    """A card's refund, which no other notification reports; without effect for the payout of a sale.
 
     Source: developer.paypal.com/braintree/docs/reference/general/webhooks/disbursement: a transaction, sale or credit,
     was marked for disbursement; for accounts that Braintree funds. Refunds of debits: `transaction_settled`.
@@ -114,7 +118,7 @@ def extract_disbursement(notice: Notification) -> EventFields:
 
 
 def _refund_fields(one: TransactionView) -> EventFields:
-    """Told of the sale, whose invoice is asked for: a refund has an order id of its own."""
+    """A refund under the id of its sale, by which the invoice is resolved: the refund's order id is another."""
     if one.refund_of is None:
         return _without_effect("a credit that gives no sale back")
     if one.has_failed:
@@ -125,9 +129,9 @@ def _refund_fields(one: TransactionView) -> EventFields:
 
 
 def extract_settlement_decline(notice: Notification) -> EventFields:
-    """A failure, whatever the transaction still reads: a bank may send money back behind `transaction_settled`.
+    """A failure, whatever the transaction's status reads: a bank may return money after `transaction_settled`.
 
-    A debit that never settled has failed; whatever counted as paid before is taken back.
+    A debit that never settled has failed; money that already counted as paid is reversed.
     Source: developer.paypal.com/braintree/docs/reference/general/webhooks/transaction.
     """
     one = _read_transaction(notice)
@@ -137,7 +141,8 @@ def extract_settlement_decline(notice: Notification) -> EventFields:
 
 
 def _returned_payment_fields(one: TransactionView, at: datetime) -> EventFields:
-    """The age of a debit that comes back weeks later doesn't count: it is a new failure."""
+    """A failed or reversed payment."""
+    # A settled debit that is returned weeks later is a new failure: without terms, the age of the sale doesn't count.
     taken = _transaction_outcome(one, at, None if one.settled else _transaction_terms(one), None)
     pending = one.is_debit and not one.settled
     if pending or taken["kind"] is not EventKind.PAYMENT_FAILED:
@@ -147,7 +152,7 @@ def _returned_payment_fields(one: TransactionView, at: datetime) -> EventFields:
 
 
 def extract_local_payment(notice: Notification) -> EventFields:
-    """A shopper paid with a local method: of its transaction, where one is told."""
+    """A shopper's payment with a local method; without effect until it has a transaction."""
     held = notice.subject.child("local_payment") or notice.subject.child("local_payment_funded")
     told = held.raw.get("transaction")
     if not isinstance(told, dict):
@@ -157,9 +162,9 @@ def extract_local_payment(notice: Notification) -> EventFields:
 
 
 def extract_opened_dispute(notice: Notification) -> EventFields:
-    """Money was withdrawn with a chargeback; a retrieval is a question and takes none.
+    """An opened dispute: a chargeback with the withdrawn amount; a retrieval is an inquiry without one.
 
-    A pre-arbitration goes on about the chargeback before it, whose money was counted then.
+    A pre-arbitration continues an earlier chargeback, whose amount was counted then.
     Source: developer.paypal.com/braintree/docs/reference/general/webhooks/dispute, status `open`.
     """
     taken, dispute = extract_dispute_state(notice), _dispute_fields(notice)
@@ -171,7 +176,7 @@ def extract_opened_dispute(notice: Notification) -> EventFields:
 
 
 def extract_won_dispute(notice: Notification) -> EventFields:
-    """What the dispute took is the merchant's again; `amount_won` says how much (the official client's Dispute)."""
+    """A won dispute, with the amount that the merchant has again (`amount_won` of the official client's Dispute)."""
     dispute, taken = _dispute_fields(notice), extract_dispute_state(notice)
     if taken["kind"] is EventKind.DISPUTE_INQUIRY:
         return taken | _without_effect("the bank's question is answered: no money had moved")
@@ -181,7 +186,7 @@ def extract_won_dispute(notice: Notification) -> EventFields:
 
 
 def extract_dispute_state(notice: Notification) -> EventFields:
-    """A dispute and how it goes on; its transaction doesn't say which period it paid: that is asked for."""
+    """The state of a dispute and its payment's id; the invoice is resolved later, the subject doesn't name it."""
     dispute = _dispute_fields(notice)
     transaction = Fields(dispute.child("transaction").raw, "dispute.transaction.")
     asked = dispute.text("kind") == Dispute.Kind.Retrieval
@@ -197,7 +202,7 @@ def _dispute_fields(notice: Notification) -> Fields:
 
 
 def extract_review(notice: Notification) -> EventFields:
-    """A person at the merchant looked at a suspicious transaction."""
+    """A merchant's manual review of a suspicious transaction; without effect unless it was rejected."""
     review = Fields(notice.subject_part("transaction_review"), "transaction_review.")
     if (review.text("decision") or "").lower() != "reject":
         return _without_effect("not rejected")
@@ -205,7 +210,7 @@ def extract_review(notice: Notification) -> EventFields:
 
 
 def extract_updated_method(notice: Notification) -> EventFields:
-    """New data of a stored method: the same token may be worth a try."""
+    """New data of a stored method under the same token: a charge may succeed now."""
     updated = Fields(notice.subject_part("payment_method_customer_data_updated_metadata"), "metadata.")
     held = updated.child("payment_method")
     first: Any = next((one for one in held.raw.values() if isinstance(one, Mapping)), held.raw)
@@ -221,9 +226,10 @@ def extract_updated_method(notice: Notification) -> EventFields:
 def _transaction_outcome(
     one: TransactionView, at: datetime, terms: CollectionTerms | None, paid_amount: int | None
 ) -> EventFields:
-    """Paid, failed, or under way: then only a fresh read will say.
+    """The fields of a paid, failed or pending transaction; WAKE for a pending one, which only a fresh read decides.
 
-    A failure that names no invoice is asked for by its transaction, since a lost failure is lost money.
+    A failure that names no invoice is kept, since its invoice may be resolved by the transaction; others without one
+    have no effect.
     """
     if not one.sale:
         return _without_effect("not a sale")
@@ -242,7 +248,7 @@ def _transaction_outcome(
         "payment_id": one.id,
         "amount": one.amount,
         "currency": one.currency,
-        # Braintree doesn't count the tries of an invoice, but they come one after another.
+        # Braintree doesn't number the attempts of an invoice; their times order them as a number would.
         "provider_attempt": int(tried_at.timestamp()),
         "next_provider_attempt": one.next_try,
         "failure": one.failure if one.has_failed else None,
@@ -253,7 +259,7 @@ def _transaction_outcome(
 
 
 def _transaction_terms(one: TransactionView) -> CollectionTerms:
-    """Of a single transaction: when it was made, and that a recurring one has no shopper."""
+    """The collection terms of a single transaction: when it was created, and no shopper at a recurring one."""
     return CollectionTerms(shopper_present=shopper_presence(one), created_at=one.created_at)
 
 
@@ -270,7 +276,7 @@ def _read_transaction(notice: Notification) -> TransactionView:
 
 
 def _build_object(kind: Callable[[Any, dict[str, Any]], Any], attributes: dict[str, Any]) -> Any:
-    """The client's own object; it trips over what is not as documented. Raises Unfit."""
+    """The client's own object. Raises InvalidField, in place of whatever the client raises."""
     try:
         return kind(None, attributes)
     except Exception:

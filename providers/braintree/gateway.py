@@ -1,4 +1,4 @@
-"""The charging side: reads invoices, charges them once, and searches for charges whose answer was lost."""
+"""The charging side of Braintree: reads invoices, charges them once, and searches for charges with a lost answer."""
 
 from collections.abc import Awaitable
 from dataclasses import replace
@@ -31,27 +31,29 @@ from providers.fields import InvalidField
 
 T = TypeVar("T")
 _DAY: Final = timedelta(days=1)
-"""Braintree's days are those of the merchant's time zone, its times are in UTC."""
+"""Slack when dates and times are compared: Braintree's dates are in the merchant's time zone, its times in UTC."""
 
 
 class BraintreeGateway:
-    """One merchant, over the API of the official client."""
+    """One merchant, over the API of the official client. `call_seconds` limits each call."""
 
     def __init__(self, config: BraintreeConfig, call_seconds: float = CALL_SECONDS) -> None:
-        self.idempotency: timedelta | None = None  # a request sent twice charges twice
+        # Braintree has no idempotency keys: a request sent twice charges twice.
+        self.idempotency: timedelta | None = None
         self.can_read = True
         self._api = BraintreeApi(config, call_seconds)
 
     async def read_invoice(self, invoice_id: str) -> InvoiceView:
-        """The invoice as it is now, with what the vault holds of its payer; MISSING where Braintree knows none.
+        """The invoice as it is now, with the payer's stored methods; MISSING if Braintree has none.
 
-        Raises ProviderUnavailable, NotAllowed; not for the vault: without it `methods_known` is False.
+        Raises ProviderUnavailable, and NotAllowed if the key may not read it. If only the vault can't be read,
+        `methods_known` is False instead.
         """
         found = await _read_valid(find_invoice(self._api, invoice_id))
         return await self._read_view(found) if found else _missing_invoice(invoice_id)
 
     async def read_failure(self, invoice_id: str, event: ProviderEvent | None) -> FailureFacts:
-        """The failed transaction and its invoice. Raises ProviderUnavailable."""
+        """The failed transaction, its invoice, card and customer. Raises ProviderUnavailable, and NotAllowed."""
         found = await _read_valid(find_invoice(self._api, invoice_id))
         if found is None:
             return FailureFacts(invoice=_missing_invoice(invoice_id), missing=("invoice",))
@@ -69,7 +71,7 @@ class BraintreeGateway:
         )
 
     async def read_card(self, invoice_id: str, method_id: str | None) -> Card | None:
-        """The card of this method, or of the one that would be charged; None where nobody can tell. Never raises."""
+        """The card of this method, or of the default one for None; None if it can't be determined. Never raises."""
         try:
             token = method_id or await self._default_method(invoice_id)
             found = await self._api.find_method(token) if token else None
@@ -78,7 +80,7 @@ class BraintreeGateway:
         return card_of_instrument(found) if found else None
 
     async def read_contact(self, invoice_id: str, customer_id: str | None) -> MessageRecipient:
-        """The invoice as it is now, and its customer as a person. Raises ProviderUnavailable."""
+        """The invoice as it is now, and its customer's contact. Raises ProviderUnavailable, and NotAllowed."""
         return await _read_valid(contacts.read_customer_contact(self._api, invoice_id, customer_id))
 
     async def _read_view(self, found: Invoice) -> InvoiceView:
@@ -89,15 +91,24 @@ class BraintreeGateway:
         return found.method_token if found else None
 
     async def charge(self, order: ChargeOrder) -> ChargeResult:
-        """Retry the subscription, or sell again on the stored method. Raises ProviderUnavailable."""
+        """Retries the subscription, or makes a new sale on the stored method.
+
+        Raises ProviderUnavailable if the order was certainly not executed.
+        """
         return await _read_valid(charging.charge_invoice(self._api, order))
 
     async def reconcile(self, order: ChargeOrder) -> ChargeResult:
-        """What became of an order, by searching its transactions. Raises ProviderUnavailable."""
+        """The outcome of an order, by the transactions of its invoice; UNKNOWN until one is found.
+
+        Raises ProviderUnavailable, and NotAllowed if the key may not search.
+        """
         return charging.reconcile_by_search(order, await _read_valid(find_invoice(self._api, order.invoice_id)))
 
     async def resolve_event(self, event: ProviderEvent) -> ProviderEvent:
-        """The event with invoice and customer of its transaction. Raises ProviderUnavailable."""
+        """The event with invoice and customer of its transaction; unchanged if they can't be found.
+
+        Raises ProviderUnavailable, and NotAllowed.
+        """
         if event.invoice_id or not (event.payment_id or event.subscription_id):
             return event
         found = await self._api.find_transaction(event.payment_id) if event.payment_id else None
@@ -115,14 +126,14 @@ class BraintreeGateway:
         return event.model_copy(update=known | {"subscription_id": one.subscription_id or event.subscription_id})
 
     async def _resolve_by_subscription(self, event: ProviderEvent, name: str) -> ProviderEvent:
-        """Without a transaction to ask for: the period that the subscription is in, unless that began afterwards."""
+        """The event with the invoice of the subscription's current period, unless that began after the event."""
         period = to_date(attribute(await self._api.find_subscription(name), "billing_period_start_date"))
         if period is None or event.occurred_at.date() < period - _DAY:
             return event
         return event.model_copy(update={"invoice_id": f"{name}-{period.isoformat()}"})
 
     async def _find_in_subscription(self, name: str, one: TransactionView) -> TransactionView | None:
-        """The transaction as its subscription names it; None where it is not among its newest ones."""
+        """The transaction with its subscription's id and period; None if it isn't among the newest ones there."""
         found = await self._api.find_subscription(name)
         period = to_date(attribute(found, "billing_period_start_date"))
         if period is None or all(attribute(each, "id") != one.id for each in list_attribute(found, "transactions")):
@@ -131,7 +142,7 @@ class BraintreeGateway:
         return billing.name_transaction(one) if billing else None
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Closes all connections."""
         await self._api.close()
 
 
@@ -140,12 +151,12 @@ def _missing_invoice(invoice_id: str) -> InvoiceView:
 
 
 def _customer_view(failed: TransactionView) -> CustomerView | None:
-    """Where the bill goes is where they live: their paydays and their quiet hours."""
+    """The customer; the billing address gives the country, by which paydays and quiet hours are chosen."""
     return CustomerView(customer_id=failed.customer_id, country=failed.country) if failed.customer_id else None
 
 
 def _apply_reported_failure(found: Invoice, event: ProviderEvent | None) -> Invoice:
-    """A notification of a failure counts although its transaction still reads as before (a debit that came back)."""
+    """The invoice with the event's transaction failed, even if it still reads as paid (a returned debit)."""
     failed = event.failure if event and _money_failed(event) else None
     if failed is None or failed.charge_id is None:
         return found
@@ -156,19 +167,19 @@ def _apply_reported_failure(found: Invoice, event: ProviderEvent | None) -> Invo
 
 
 def _money_failed(event: ProviderEvent) -> bool:
-    """Whether the event says of its transaction that its money will not come, or did not stay."""
+    """Whether the event reports that its transaction's money didn't come, or went back."""
     return event.kind in {EventKind.PAYMENT_FAILED, EventKind.PAYMENT_REVERSED}
 
 
 def _failed_transaction(found: Invoice, event: ProviderEvent | None) -> TransactionView | None:
-    """The one that the event tells of; else the newest that failed."""
+    """The failed transaction that the event names, else the newest failed one."""
     wanted = event.failure.charge_id if event and event.failure else None
     failed = [one for one in found.transactions if one.has_failed]
     return next((one for one in failed if one.id == wanted), failed[0] if failed else None)
 
 
 async def _read_valid(read: Awaitable[T]) -> T:
-    """Raises ProviderUnavailable where the answer doesn't fit: nothing was sent on such a ground."""
+    """The result. Raises ProviderUnavailable for an unreadable answer: only reads, made before a charge, have one."""
     try:
         return await read
     except InvalidField as unfit:

@@ -1,4 +1,4 @@
-"""What counts as an invoice at Braintree: a subscription's billing period, or an order with its transactions."""
+"""Invoices at Braintree, which has none: a subscription's billing period, or an order id with its transactions."""
 
 import re
 from dataclasses import dataclass, replace
@@ -27,15 +27,15 @@ STATUSES: Final = MappingProxyType(
         _S.Expired: SubscriptionStatus.CANCELED,
     }
 )
-"""A pending one has no first billing yet, so nothing of it can fail: it has no word here."""
+"""Statuses of subscriptions. A pending one is left out: it has no billing yet, so no payment that could fail."""
 _OLDEST: Final = datetime.fromtimestamp(0, UTC)
 _DAY: Final = timedelta(days=1)
-"""Braintree's days are those of the merchant's time zone, its times are in UTC."""
+"""Slack when dates and times are compared: Braintree's dates are in the merchant's time zone, its times in UTC."""
 
 
 @dataclass(frozen=True)
 class Billing:
-    """What matters of a subscription, as it is now."""
+    """A subscription's billing as it is now. `balance`: what it owes, in major units."""
 
     id: str
     status: str
@@ -46,16 +46,16 @@ class Billing:
     """Whether this is the last of its billing cycles."""
 
     def name_transaction(self, one: TransactionView) -> TransactionView:
-        """The try with this subscription's id and period, where it names none itself.
+        """The transaction with this subscription's id and period, if it names none itself.
 
-        A try from before this period is none of it: it stays without a name.
+        One created before this period belongs to an earlier one, and stays without a period.
         """
         before = self.period and one.created_at and one.created_at.date() < self.period - _DAY
         period = one.period or (None if before else self.period)
         return replace(one, subscription_id=one.subscription_id or self.id, period=period)
 
     def collection_terms(self) -> CollectionTerms:
-        """How it is collected: Braintree itself charges every subscription, and can't pause one."""
+        """The collection terms: Braintree charges every subscription automatically, and can't pause one."""
         return CollectionTerms(
             collection_method=CollectionMethod.AUTOMATIC,
             shopper_present=False,
@@ -66,7 +66,7 @@ class Billing:
 
 @dataclass(frozen=True)
 class Invoice:
-    """The tries of one invoice, newest first, and the subscription behind it."""
+    """The transactions of one invoice, newest first, and its subscription if it has one."""
 
     id: str
     transactions: tuple[TransactionView, ...]
@@ -74,44 +74,47 @@ class Invoice:
     period: date | None = None
 
     def without_transaction(self, try_id: str | None) -> "Invoice":
-        """The invoice where this try brought no money, whatever it reads: it was known when a charge was decided on."""
+        """The invoice with this transaction counted as failed, whatever its status reads.
+
+        For the transaction that was known when a charge was decided on: the charge is due because that one failed.
+        """
         tries = (one.as_failed(DECLINED_STATUS, None) if one.id == try_id else one for one in self.transactions)
         return replace(self, transactions=tuple(tries))
 
     @property
     def newest_transaction(self) -> TransactionView | None:
-        """The last try, if any."""
+        """The newest transaction, if any."""
         return self.transactions[0] if self.transactions else None
 
     @property
     def method_token(self) -> str | None:
-        """What a charge that names no method would take: the subscription's method, or that of the newest try."""
+        """What a charge that names no method takes: the subscription's method, else the newest transaction's."""
         own = (one.method_id for one in self.transactions if one.method_id)
         return (self.billing.method_id if self.billing else None) or next(own, None)
 
     @property
     def has_live_subscription(self) -> bool:
-        """Whether a subscription stands behind it that is not over."""
+        """Whether its subscription has not ended."""
         return self.billing is not None and self.billing.status not in _ENDED_STATUSES
 
     @property
     def customer_id(self) -> str | None:
-        """Whose it is, as the newest try says."""
+        """The customer of the newest transaction."""
         return self.newest_transaction.customer_id if self.newest_transaction else None
 
     @property
     def amount_paid(self) -> int:
-        """What has come, minor units: parts add up. Refunds are the merchant's gift and open nothing again."""
+        """The sum of the paid transactions, minor units; refunds don't reduce it, since they reopen nothing."""
         return sum(one.amount or 0 for one in self.transactions if one.is_paid)
 
     @property
     def total_amount(self) -> int:
-        """What it is about: Braintree keeps no total of an order, but some try was about all of it."""
+        """The invoice's total, minor units: the largest requested amount, as Braintree keeps no total of an order."""
         return max((one.requested or one.amount or 0 for one in self.transactions), default=0)
 
     @property
     def status(self) -> InvoiceStatus:
-        """A period that is past is closed: what it left unpaid is in the balance of the next one."""
+        """The status by transactions and subscription; VOID for a past period, whose debt moved to the next one."""
         if self._owes_more():
             return InvoiceStatus.OPEN
         if self._is_all_paid():
@@ -122,15 +125,16 @@ class Invoice:
         return InvoiceStatus.VOID if voided else InvoiceStatus.OPEN
 
     def _is_all_paid(self) -> bool:
-        """Money whose amount or currency can't be compared counts for all of it: nothing is taken twice."""
+        """Whether the payments cover the total. A payment that can't be compared counts as all of it."""
         came = [one for one in self.transactions if one.is_paid]
+        # Currencies differ or an amount is missing: taking the invoice for paid can't charge anybody twice.
         alike = len({one.currency for one in self.transactions}) == 1 and all(one.amount is not None for one in came)
         return bool(came) and (not alike or self.amount_paid >= self.total_amount)
 
     def _owes_more(self) -> bool:
         """Whether a part of the period was paid (a proration, say) and its subscription is past due for another.
 
-        The balance may lag behind a payment of a moment ago: one that covers it counts.
+        The balance may not include a payment made a moment ago: a newest payment that covers it counts.
         """
         billing, newest = self.billing, self.newest_transaction
         if billing is None or newest is None or billing.status != _S.PastDue or billing.period != self.period:
@@ -140,7 +144,7 @@ class Invoice:
         return balance > 0 and not covered
 
     def _balance_due(self) -> int:
-        """What the subscription owes, minor units; 0 where it owes nothing or doesn't say."""
+        """What the subscription owes, minor units; 0 if it owes nothing or doesn't say."""
         known = self.billing.balance if self.billing else None
         currency = (self.newest_transaction.currency if self.newest_transaction else None) or "USD"
         return (to_minor(known, currency) or 0) if known is not None else 0
@@ -152,19 +156,20 @@ class Invoice:
         return InvoiceStatus.PAID if squared and not self._is_undecided() else InvoiceStatus.OPEN
 
     def _is_undecided(self) -> bool:
-        """A subscription is active again once a debit is taken, before its bank has answered, and stays so after."""
+        """Whether an active subscription doesn't prove payment: it becomes active when a debit is taken, before its
+        bank has answered, and stays so if the debit is returned."""
         return any(one.is_under_way for one in self.transactions) or (
             self.newest_transaction is not None and self.newest_transaction.was_taken_back
         )
 
     def to_view(self) -> InvoiceView:
-        """The invoice in our words, without what the vault says."""
+        """The provider-neutral invoice, amounts in minor units, without the methods stored in the vault."""
         newest, due, status = self.newest_transaction, self._amount_due(), self.status
         return InvoiceView(
             invoice_id=self.id,
             status=status,
             amount_due=due,
-            # Where nobody says what is open, a reported payment of nothing would read as "nothing is open".
+            # If nothing says what is open, an `amount_paid` of 0 would read as "nothing is open".
             amount_paid=self.amount_paid if due or status is InvoiceStatus.PAID else None,
             currency=(newest.currency if newest else None) or "",
             customer_id=self.customer_id,
@@ -178,7 +183,7 @@ class Invoice:
         )
 
     def _amount_due(self) -> int:
-        """The subscription's balance, or what the tries left open; 0 where nobody says."""
+        """The subscription's balance, else what the transactions left open, minor units; 0 if neither says."""
         if self.newest_transaction is None or self.status is InvoiceStatus.PAID:
             return 0
         if balance := self._balance_due():
@@ -190,7 +195,7 @@ class Invoice:
         )
 
     def _collection_terms(self) -> CollectionTerms:
-        """Of a single sale nobody can tell afterwards whether its shopper was there, but Braintree's own billing."""
+        """The subscription's terms; for a single sale, no shopper at Braintree's own billing and else nothing known."""
         first = next((one.created_at for one in reversed(self.transactions) if one.created_at), None)
         own = (
             self.billing.collection_terms()
@@ -201,8 +206,7 @@ class Invoice:
 
 
 def shopper_presence(one: TransactionView | None) -> bool | None:
-    """Whether the payer was there: no for what is marked as recurring, else nobody says (a transaction's `source` is
-    the API for a checkout and for a merchant's charge alike)."""
+    """False for a recurring transaction, else None: `source` is `api` for a checkout and a merchant's charge alike."""
     recurring = one is not None and (one.recurring or one.source == "recurring" or one.subscription_id is not None)
     return False if recurring else None
 
@@ -212,9 +216,9 @@ def _charge_status(newest: TransactionView) -> str:
 
 
 async def find_invoice(api: BraintreeApi, invoice_id: str) -> Invoice | None:
-    """The invoice, or None where Braintree knows none. Raises ProviderUnavailable, Unfit.
+    """The invoice, or None if Braintree has none. Raises ProviderUnavailable, NotAllowed and InvalidField.
 
-    A name that looks like a subscription's period may still be somebody's order id.
+    An id of the form of a subscription's period may also be a merchant's order id, which is searched next.
     """
     if (named := parse_invoice_id(invoice_id)) and (found := await api.find_subscription(named[0])):
         return invoice_of_subscription(found, invoice_id, named[1])
@@ -224,28 +228,28 @@ async def find_invoice(api: BraintreeApi, invoice_id: str) -> Invoice | None:
 
 
 def invoice_of_subscription(subscription: Any, invoice_id: str, period: date) -> Invoice:
-    """One period of a subscription of the client. Raises Unfit."""
+    """One period of a subscription as the client returns it. Raises InvalidField."""
     billing = billing_of(subscription)
     tries = (billing.name_transaction(one) for one in read_transactions(attribute(subscription, "transactions")))
     return Invoice(invoice_id, tuple(one for one in tries if one.invoice_id == invoice_id), billing, period)
 
 
 def parse_invoice_id(invoice_id: str) -> tuple[str, date] | None:
-    """Subscription and start of the period that an invoice id names, if it has that shape."""
+    """Subscription id and start of the period of an invoice id `SUBSCRIPTION-YYYY-MM-DD`; None for another form."""
     found = _PERIOD.fullmatch(invoice_id)
     period = to_date(found[2]) if found else None
     return (found[1], period) if found and period else None
 
 
 def read_transactions(transactions: Any) -> tuple[TransactionView, ...]:
-    """The sales among them, newest first; of one moment, in Braintree's order. Raises Unfit."""
+    """The sales among them, newest first; equal times keep Braintree's order. Raises InvalidField."""
     found = [parse_transaction(one) for one in transactions or ()]
     sales = [one for one in found if one.sale]
     return tuple(sorted(sales, key=lambda one: one.created_at or _OLDEST, reverse=True))
 
 
 def billing_of(subscription: Any) -> Billing:
-    """Raises Unfit where it has no id or status."""
+    """The billing of a subscription. Raises InvalidField if it has no id or status."""
     named, status = attribute(subscription, "id"), attribute(subscription, "status")
     if not isinstance(named, str) or not isinstance(status, str):
         raise InvalidField("subscription")

@@ -1,4 +1,4 @@
-"""What a payment was made with, and what the vault holds: the client's classes as kinds, cards and networks."""
+"""What a payment was made with, and stored methods: the client's classes as kinds, cards and networks."""
 
 import re
 from collections.abc import Mapping
@@ -42,7 +42,7 @@ KINDS: Final[Mapping[type, MethodKind]] = MappingProxyType(
         braintree.UnknownPaymentMethod: _Kind.OTHER,
     }
 )
-"""Cards in a phone are charged as cards. Source: payment_method_parser.py and transaction.py of the official client."""
+"""A card in a phone's wallet is charged as a card. Source: the client's payment_method_parser.py and transaction.py."""
 _DETAILS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "credit_card": "credit_card_details",
@@ -63,15 +63,15 @@ _DETAILS: Final[Mapping[str, str]] = MappingProxyType(
         "meta_checkout_token": "meta_checkout_token_details",
     }
 )
-"""Where a transaction keeps the details of each `payment_instrument_type`: payment_instrument_type.py."""
+"""The attribute of a transaction for each `payment_instrument_type` (payment_instrument_type.py of the client)."""
 _NETWORKS: Final[Mapping[str, str]] = {"american express": "amex", "diners": "diners", "china unionpay": "unionpay"}
 _PHONE_WALLET: Final = re.compile(r"^(apple|google|android|samsung) pay - ")
 
 
 def instrument_of(transaction: Any) -> Any:
-    """The instrument that was charged: the one of the type that is told, else the one that says anything of itself.
+    """The instrument that was charged: that of the transaction's type, else the first that isn't empty, or None.
 
-    A transaction brings the others as empty ones.
+    The client fills the attributes of all other types with empty objects.
     """
     told = _DETAILS.get(str(attribute(transaction, "payment_instrument_type")))
     if told and (named := attribute(transaction, told)) is not None:
@@ -87,12 +87,12 @@ def _says_anything(instrument: Any) -> bool:
 
 
 def kind_of_instrument(instrument: Any) -> MethodKind | None:
-    """Of an instrument of a transaction, or of a stored one; None where nothing is known of it."""
+    """The kind of a transaction's instrument or a stored method, by its class; None if there is none."""
     return None if instrument is None else KINDS.get(type(instrument))
 
 
 def card_of_instrument(instrument: Any) -> Card:
-    """What may be known of it. A card number's identifier is the same in every vault entry of this merchant."""
+    """The card. Its fingerprint is the number's identifier, the same in all of the merchant's vault, else the token."""
     debit = attribute(instrument, "debit")
     return Card(
         kind=kind_of_instrument(instrument),
@@ -106,19 +106,19 @@ def card_of_instrument(instrument: Any) -> Card:
 
 
 def vault_method(method: Any) -> PaymentMethod | None:
-    """A method of the vault; None for what has no token."""
+    """A stored method; None without a token."""
     token = text_attribute(method, "token", ID)
     return PaymentMethod(method_id=token, card=card_of_instrument(method)) if token else None
 
 
 def network_of_instrument(instrument: Any) -> str | None:
-    """The card network in lower case; None where it is no card. Apple says `Apple Pay - Visa`."""
+    """The card network in lower case, also of `Apple Pay - Visa`; None without a card type."""
     name = _PHONE_WALLET.sub("", str(attribute(instrument, "card_type") or "").lower())
     return _NETWORKS.get(name, name) or None
 
 
 def country_of(told: Any) -> str | None:
-    """ISO 3166 in two letters; Braintree writes the country of a card in three."""
+    """The country in the two letters of ISO 3166, also from three, as cards have it; None if it is neither."""
     code = told.upper() if isinstance(told, str) and told.isascii() and told.isalpha() else ""
     if len(code) == 3:
         code = next(iter(get_global("territory_aliases").get(code, ())), "")

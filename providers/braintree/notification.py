@@ -1,4 +1,4 @@
-"""One notification, verified, and the row of the table that takes it."""
+"""One verified notification, and a row of the table of kinds."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ EventFields: TypeAlias = dict[str, Any]
 
 @dataclass(frozen=True)
 class Notification:
-    """One verified notification: when it was made, and its subject as the client reads XML."""
+    """One verified notification: its kind, its time in UTC, and its subject as the client parses XML."""
 
     kind: str
     at: datetime
     subject: Fields
 
     def subject_part(self, name: str) -> dict[str, Any]:
-        """A part of the subject, as the client's classes want it. Raises Unfit."""
+        """A part of the subject, as the client's classes expect it. Raises InvalidField if it isn't there."""
         found = self.subject.raw.get(name)
         if not isinstance(found, dict):
             raise InvalidField(f"subject.{name}")
@@ -29,7 +29,7 @@ class Notification:
 
 @dataclass(frozen=True)
 class Row:
-    """A kind of webhook, and what is taken of it; without a reader it has no effect."""
+    """One kind of webhook: its extractor, or the detail that says why it has no effect."""
 
     extract: Callable[[Notification], EventFields] | None = None
     detail: str | None = None

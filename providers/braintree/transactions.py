@@ -1,4 +1,7 @@
-"""One transaction of Braintree, as the official client reads it, in our words: one try to get the money."""
+"""One transaction of Braintree, parsed from the official client's object: one attempt at the money.
+
+Source of the statuses: developer.paypal.com/braintree/docs/reference/general/statuses.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -30,7 +33,7 @@ FAILED_STATUSES: Final = frozenset(
     | {_S.SettlementFailed}
 )
 SUBMITTED_STATUSES: Final = frozenset({_S.SubmittedForSettlement, _S.Settling, _S.SettlementPending})
-"""Of a card the bank has said yes, and the rest is a matter of form."""
+"""Statuses of an authorised transaction on its way to settlement; for a card they count as paid."""
 PENDING_STATUSES: Final[Mapping[MethodKind | None, frozenset[str]]] = MappingProxyType(
     {
         MethodKind.DIRECT_DEBIT: SUBMITTED_STATUSES,
@@ -38,18 +41,18 @@ PENDING_STATUSES: Final[Mapping[MethodKind | None, frozenset[str]]] = MappingPro
         MethodKind.BANK_TRANSFER: frozenset({_S.SettlementPending}),
     }
 )
-"""What says of other methods only that money is on its way: no bank has answered a debit yet, a wallet waits for a bank
-behind it (4002 Settlement Pending, developer.paypal.com/braintree processor-responses/settlement-responses)."""
+"""Statuses that only mean "on its way" for other methods: no bank has answered a debit yet, and a wallet waits for its
+bank (4002 Settlement Pending, developer.paypal.com/braintree processor-responses/settlement-responses)."""
 OPEN_STATUSES: Final = frozenset({_S.Authorizing, _S.Authorized, _S.SettlementConfirmed})
-"""Nobody has asked for the money yet, or the answer is out, whatever the method."""
+"""Statuses of any method before the money was requested or its answer is known."""
 LATE_DECLINE_STATUSES: Final = frozenset({_S.SettlementDeclined, _S.SettlementFailed})
 DECLINED_STATUS: Final[str] = _S.SettlementDeclined
-"""What a debit that came back is, whatever its transaction still reads."""
+"""The status given to a returned debit, whatever its transaction still reads."""
 
 
 @dataclass(frozen=True)
 class TransactionView:
-    """A sale or a credit, whatever became of it; what Braintree didn't say is None."""
+    """A sale or a credit in any status; amounts in minor units, times in UTC, None for what Braintree didn't say."""
 
     id: str
     status: str
@@ -72,54 +75,54 @@ class TransactionView:
     """`api`, `control_panel`, or `recurring` for Braintree's own billing."""
     sale: bool
     requested: int | None = None
-    """What was asked for, where the bank authorised a part of it (processor response 1004)."""
+    """The requested amount, if the bank authorised a part of it (processor response 1004)."""
     reference_fault: str | None = None
     """Why its order id can't name an invoice."""
     recurring: bool | None = None
     refund_of: str | None = None
-    """The sale that a credit gives back."""
+    """The sale that a credit refunds."""
     returned: bool = False
-    """A bank sent the debit back, whatever the status says."""
+    """Whether a bank returned the debit, whatever the status reads."""
     settled: bool = False
-    """It is settled, or was once."""
+    """Whether it is settled, or was before."""
     split: bool = False
     """An authorisation that is captured in parts, each a transaction of its own: it brings no money itself."""
 
     @property
     def is_debit(self) -> bool:
-        """Whether it is a direct debit: days until its result, and returns for weeks after."""
+        """Whether it is a direct debit: its result takes days, and it may be returned for weeks."""
         return self.card.kind is MethodKind.DIRECT_DEBIT
 
     @property
     def is_paid(self) -> bool:
-        """Whether the money is there, or is on its way with the bank's word."""
+        """Whether the money has come or is certain to: settled, or submitted with the bank's authorisation."""
         if self.returned or self.split:
             return False
         return self.status == _S.Settled or self.status in SUBMITTED_STATUSES - self._pending_statuses
 
     @property
     def has_failed(self) -> bool:
-        """Whether it is over without money."""
+        """Whether it ended without money."""
         return self.returned or self.status in FAILED_STATUSES
 
     @property
     def has_reason(self) -> bool:
-        """Whether the code is a reason: where none is told, it only repeats the status."""
+        """Whether the failure's code is a reason; without one, the code repeats the status."""
         return self.failure.code not in {None, self.status, DECLINED_STATUS}
 
     @property
     def has_failed_later(self) -> bool:
-        """Whether it failed some time after it was made: then the notification's moment counts, not the try's."""
+        """Whether it failed some time after it was made: the notification's time counts then, not the transaction's."""
         return self.was_taken_back or self.status == _S.AuthorizationExpired
 
     @property
     def was_taken_back(self) -> bool:
-        """Whether it failed only after it had been submitted, or had even settled."""
+        """Whether it failed after it had been submitted or settled."""
         return self.returned or self.status in LATE_DECLINE_STATUSES
 
     @property
     def is_under_way(self) -> bool:
-        """Whether money may still come of it by itself: charging beside it may take it twice."""
+        """Whether money may still come of it by itself, so that no charge may be made beside it."""
         return not self.returned and self.status in OPEN_STATUSES | self._pending_statuses
 
     @property
@@ -128,19 +131,19 @@ class TransactionView:
 
     @property
     def invoice_id(self) -> str | None:
-        """Of a subscription: its id and the start of the period; else the order id."""
+        """The invoice id: `SUBSCRIPTION-YYYY-MM-DD` (start of the period) of a subscription, else the order id."""
         if self.subscription_id:
             return f"{self.subscription_id}-{self.period.isoformat()}" if self.period else None
         return self.order_id
 
     def as_failed(self, status: str, code: str | None) -> "TransactionView":
-        """The same try as a notification of its failure knows it, while its own status is still the old one."""
+        """The transaction with a failed status, and `code` if it has none; unchanged if it has already failed."""
         failure = self.failure.model_copy(update={"code": self.failure.code or code})
         return self if self.has_failed else replace(self, status=status, failure=failure)
 
 
 def parse_transaction(transaction: Any) -> TransactionView:
-    """What a transaction of the client says. Raises Unfit where it has no usable id or status."""
+    """The client's transaction as a view. Raises InvalidField if it has no usable id or status."""
     status, code = text_attribute(transaction, "status", WORD), currency_of(transaction)
     transaction_id = text_attribute(transaction, "id", ID)
     if transaction_id is None or status is None:
@@ -163,7 +166,7 @@ def parse_transaction(transaction: Any) -> TransactionView:
 
 
 def _reference_fields(transaction: Any) -> dict[str, Any]:
-    """Whose it is, and what for."""
+    """Order, subscription, period, customer, country, merchant account and refunded sale."""
     order_id = attribute(transaction, "order_id")
     named = order_id if isinstance(order_id, str) and order_id else None
     fault = client_objects.order_id_fault(named) if named else None
@@ -200,14 +203,14 @@ def _trait_fields(transaction: Any) -> dict[str, Any]:
 
 
 def _is_open_dispute(dispute: Any) -> bool:
-    """A retrieval is only a question, and a dispute that was won is over."""
+    """Whether a dispute holds money: a retrieval is an inquiry, and a won dispute is over."""
     return attribute(dispute, "kind") not in {Dispute.Kind.Retrieval} and attribute(dispute, "status") not in {
         Dispute.Status.Won
     }
 
 
 def return_code(transaction: Any) -> str | None:
-    """The code with which a bank sent the debit back, a status where it gave none; None where nothing came back.
+    """The code with which a bank returned the debit, or a status if it gave none; None if it wasn't returned.
 
     `ach_return_code` is on the transactions of webhooks alone, `ach_return_responses` on all (Transaction response,
     developer.paypal.com/braintree/docs/reference/response/transaction).
@@ -222,7 +225,7 @@ def return_code(transaction: Any) -> str | None:
 
 
 def _transaction_failure(transaction: Any, instrument: Any, status: str, returned: str | None) -> Failure:
-    """Why it failed, in raw codes; only its ids where it did not."""
+    """Why it failed, as raw codes; only its ids if it didn't."""
     named = Failure(method_id=text_attribute(instrument, "token", ID), charge_id=text_attribute(transaction, "id", ID))
     if status not in FAILED_STATUSES and returned is None:
         return named
@@ -243,14 +246,14 @@ _CODE_FIELDS: Final[Mapping[str, str]] = MappingProxyType(
         _S.SettlementFailed: "processor_settlement_response_code",
     }
 )
-"""Where the code of a failure stands; everywhere else it is the processor's answer to the authorisation."""
+"""The attribute with the failure's code by status; for all others, the processor's answer to the authorisation."""
 
 
 def processor_code(transaction: Any, status: str) -> str:
-    """The processor's code; a rejection's reason; the status where neither is told."""
+    """The processor's code or a rejection's reason; the status if there is neither."""
     return text_attribute(transaction, _CODE_FIELDS.get(status, "processor_response_code"), WORD) or status
 
 
 def _end_of_day(told: date | None) -> datetime | None:
-    """Braintree says on which day it tries, not when."""
+    """The end of that day in UTC: Braintree says on which day it tries again, not at what time."""
     return datetime.combine(told + timedelta(days=1), time(), UTC) if told else None

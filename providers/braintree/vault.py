@@ -1,4 +1,4 @@
-"""What the vault says of an invoice: whether its customer is there, and what a charge would take."""
+"""What the vault holds for an invoice: whether its customer still exists, and which method a charge would take."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +13,10 @@ from providers.braintree.methods import vault_method
 
 @dataclass(frozen=True)
 class Vault:
-    """What was read; `customer` is the client's own object, None where there is none or nobody knows whose it is."""
+    """What was read. `customer` is the client's own object, None if there is none or its id isn't known.
+
+    `is_complete`: whether the methods were read; where not, nothing is known about them.
+    """
 
     customer_id: str | None = None
     customer: Any = None
@@ -23,7 +26,7 @@ class Vault:
     is_complete: bool = False
 
     def apply_to(self, view: InvoiceView) -> InvoiceView:
-        """The invoice with what the vault adds."""
+        """The invoice with stored methods, customer id and whether the customer was deleted."""
         terms = view.terms.model_copy(update={"customer_deleted": self.deleted})
         added = {"methods_known": self.is_complete, "method": self.method, "default_methods": self.defaults}
         customer_id = view.customer_id or self.customer_id
@@ -31,10 +34,10 @@ class Vault:
 
 
 async def read_vault(api: BraintreeApi, invoice: Invoice, told: str | None = None) -> Vault:
-    """One call, two where the customer doesn't know the method. Raises ProviderUnavailable.
+    """Customer and methods of an invoice, in one to three calls. Raises ProviderUnavailable, and NotAllowed.
 
-    `told` is whose it is where no transaction says. Deleting a customer deletes what is stored for them
-    (developer.paypal.com/braintree/docs/reference/request/customer/delete): only both together mean that.
+    `told` is the customer's id if no transaction names it. A customer counts as deleted only if the method is gone too:
+    deleting one deletes the other (developer.paypal.com/braintree/docs/reference/request/customer/delete).
     """
     customer_id, token = invoice.customer_id or told, invoice.method_token
     customer = await api.find_customer(customer_id) if customer_id else None
@@ -52,16 +55,16 @@ async def read_vault(api: BraintreeApi, invoice: Invoice, told: str | None = Non
 
 
 async def _is_inconclusive(api: BraintreeApi, invoice: Invoice, customer_id: str | None) -> bool:
-    """Whether nobody being found is no answer: then a charge will tell.
+    """Whether finding neither customer nor method proves nothing, so that only a charge can tell.
 
-    A subscription that still bills says so, since deleting method or customer would have ended it
-    (.../request/payment-method/delete), and so does a vault that can't be searched.
+    So it is if the subscription still bills, which deleting the method or customer would have ended
+    (.../request/payment-method/delete), or if a search doesn't confirm that the customer is missing.
     """
     return invoice.has_live_subscription or customer_id is None or not await api.has_no_customer(customer_id)
 
 
 async def read_vault_if_allowed(api: BraintreeApi, invoice: Invoice) -> Vault:
-    """The same, or nothing: what an invoice is worth stays true where the vault can't be read."""
+    """The vault, empty if it can't be read: the invoice itself is worth having without it."""
     try:
         return await read_vault(api, invoice)
     except ProviderUnavailable:

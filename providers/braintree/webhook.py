@@ -1,4 +1,7 @@
-"""The webhook side: a form with a signature and a base64 payload of XML, verified, then said in our words."""
+"""The webhook side of Braintree: verifies a form with a signature and a base64 payload of XML, and normalises it.
+
+Source: the official client's webhook_notification_gateway.py.
+"""
 
 import base64
 import binascii
@@ -37,9 +40,9 @@ class BraintreeWebhooks:
         self._client = BraintreeClient(Configuration(Environment.Sandbox, *keys))
 
     def verify(self, headers: Mapping[str, str], body: bytes, now: datetime) -> None:  # noqa: ARG002
-        """Check the sender; Braintree signs no time. Raises InvalidSignature.
+        """Returns if the payload is signed with our key pair; Braintree signs no time. Raises InvalidSignature.
 
-        The header of pairs names one signature for each key pair of the merchant; ours must be among them.
+        `bt_signature` holds one `public_key|signature` for each key pair of the merchant; ours must be among them.
         """
         try:
             signature, payload = _parse_form(body)
@@ -53,16 +56,19 @@ class BraintreeWebhooks:
             raise InvalidSignature("bt_payload is not what was signed: it was changed, or the private key is another.")
 
     def _is_signed(self, payload: str, signed: str) -> bool:
-        """Some frameworks take the line break at the end away: Braintree's client tries both, and so do we."""
+        """Whether the payload was signed, with or without the line break at its end, which some frameworks strip.
+
+        Braintree's client tries both as well.
+        """
         key = self._config.private_key
         return any(
             Crypto.secure_compare(Crypto.sha1_hmac_hash(key, text), signed) for text in (payload, payload + "\n")
         )
 
     def answer_challenge(self, query: Mapping[str, str]) -> str:
-        """The answer to `bt_challenge`: public key and signed challenge. Raises InvalidInput.
+        """The answer to `bt_challenge`: public key and signed challenge. Raises InvalidInput for any other form.
 
-        Source: the official client, which signs nothing but 20 to 32 hexadecimal digits.
+        Source: the official client, which signs 20 to 32 hexadecimal digits and nothing else.
         """
         challenge = query.get("bt_challenge", "")
         if not _CHALLENGE.fullmatch(challenge):
@@ -70,9 +76,9 @@ class BraintreeWebhooks:
         return str(self._client.webhook_notification.verify(challenge))
 
     def normalise(self, body: bytes) -> tuple[ProviderEvent, ...]:
-        """The one event; what can't be used has the kind OTHER and a detail that says why.
+        """The one event in the body; one that can't be used has the kind OTHER and a detail that says why.
 
-        Raises InvalidInput for what is not a webhook of Braintree at all.
+        Raises InvalidInput if the body isn't a webhook of Braintree's, or has no kind or time.
         """
         xml = _decode_payload(_parse_form(body)[1])
         notice = _parse_notification(xml)
@@ -105,7 +111,8 @@ def _decode_payload(payload: str) -> bytes:
 
 
 def _parse_notification(xml: bytes) -> Notification:
-    """Raises InvalidInput without kind and time."""
+    """The notification. Raises InvalidInput without a kind or a time."""
+    # No notification declares entities; refusing them keeps the parser from expanding a malicious payload.
     if b"<!DOCTYPE" in xml or b"<!ENTITY" in xml:
         raise InvalidInput("bt_payload holds a document type, as no notification does.")
     try:
@@ -123,7 +130,10 @@ def _parse_notification(xml: bytes) -> Notification:
 
 
 def _subject_id(notice: Notification, xml: bytes) -> str:
-    """Braintree gives notifications no id. Kind, subject and second name one; a repeat has the same."""
+    """The id of the notification's subject, else a hash of its XML.
+
+    Braintree gives notifications no id: kind, subject and second identify one, and a repeat has the same.
+    """
     for name in _SUBJECT_IDS:
         part = notice.subject.raw.get(name)
         found = Fields(part, lenient=True).id("id") if isinstance(part, dict) else None
@@ -133,6 +143,6 @@ def _subject_id(notice: Notification, xml: bytes) -> str:
 
 
 def _newest_transaction_id(subscription: Any) -> str:
-    """The first transaction of a subscription: two of them may fail in one second."""
+    """The id of a subscription's newest transaction, or `-`: two charges of one subscription may fail in one second."""
     listed = Fields(subscription, lenient=True).items("transactions")
     return (listed[0].id("id") if listed else None) or "-"

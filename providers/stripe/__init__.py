@@ -9,7 +9,7 @@ from providers.stripe.webhook import NAME, StripeWebhooks
 
 
 class StripeProvider:
-    """What is configured, and the decline table that comes with this folder."""
+    """Stripe as configured, with the decline table of this package (`decline_codes.csv`, a source in each row)."""
 
     def __init__(self, config: StripeConfig) -> None:
         self.name = NAME
@@ -26,7 +26,7 @@ class StripeProvider:
         return StripeGateway(self._config) if self._config.api_key else None
 
     def startup_notes(self) -> tuple[str, ...]:
-        """What is off, and what is unusual."""
+        """One sentence for each side that is off and why, and for an unusual API address."""
         return self._config.startup_notes()
 
 

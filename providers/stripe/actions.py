@@ -1,4 +1,4 @@
-"""What a payment intent waits for: a cardholder who must authenticate, or something else that only the payer can do.
+"""What a payment intent waits for: the cardholder's authentication, or another action that only the payer can take.
 
 Source: stripe-python 16.1, `PaymentIntent.NextAction`; docs.stripe.com/payments/paymentintents/lifecycle.
 """
@@ -11,9 +11,12 @@ from providers.fields import Fields
 from providers.stripe.cards import kind_of_type
 
 _AUTHENTICATIONS: Final = frozenset({"use_stripe_sdk", "redirect_to_url", "authorize_with_url"})
-"""For a card these ask for 3-D Secure; for all else they are how the payer pays. The last is of before 2019."""
+"""Next actions that ask for 3-D Secure if the method is a card; for other methods they are how the payer pays.
+
+`authorize_with_url` is of API versions before 2019.
+"""
 _AWAIT_NOTIFICATION: Final = "card_await_notification"
-"""The bank tells the cardholder of a charge that Stripe makes by itself (India's e-mandates)."""
+"""The bank notifies the cardholder of a charge that Stripe then makes by itself (India's e-mandates)."""
 _KINDS: Final[Mapping[str, MethodKind]] = {
     "alipay_handle_redirect": MethodKind.WALLET,
     "blik_authorize": MethodKind.BANK_TRANSFER,
@@ -37,12 +40,12 @@ _KINDS: Final[Mapping[str, MethodKind]] = {
 
 
 def needs_customer(intent: Fields) -> bool:
-    """Whether a payment intent waits for the customer; the second name is of API versions before 2019."""
+    """Whether a payment intent waits for the customer (`requires_source_action` before API version 2019-02-11)."""
     return intent.code("status") in {"requires_action", "requires_source_action"} and not is_charged_by_stripe(intent)
 
 
 def needs_authentication(intent: Fields) -> bool:
-    """Whether it waits for a cardholder to authenticate, and for nothing else."""
+    """Whether a payment intent waits for a cardholder to authenticate, and for nothing else."""
     if not needs_customer(intent) or kind_of_intent(intent) not in {None, MethodKind.CARD}:
         return False
     asked = intent.child("next_action").code("type")
@@ -50,7 +53,7 @@ def needs_authentication(intent: Fields) -> bool:
 
 
 def is_charged_by_stripe(intent: Fields) -> bool:
-    """Whether Stripe will charge by itself at a moment that the cardholder was told."""
+    """Whether Stripe will charge by itself at a time of which the bank notified the cardholder."""
     action = intent.child("next_action")
     return action.code("type") == _AWAIT_NOTIFICATION and not action.child(_AWAIT_NOTIFICATION).flag(
         "customer_approval_required"
@@ -58,12 +61,15 @@ def is_charged_by_stripe(intent: Fields) -> bool:
 
 
 def is_under_way(intent: Fields) -> bool:
-    """Whether Stripe itself doesn't know the result yet, or holds the money without having taken it."""
+    """Whether money may still come of the intent by itself: processing, authorised but not captured, or announced."""
     return intent.code("status") in {"processing", "requires_capture"} or is_charged_by_stripe(intent)
 
 
 def kind_of_intent(intent: Fields) -> MethodKind | None:
-    """What the payer is to pay with: by what is asked of them, the method itself, or the only kind that is possible."""
+    """The kind of method that the intent is paid with; None if several kinds are possible, a card among them, or none.
+
+    Known from the next action, else from the method, else from the only kind that the intent allows.
+    """
     action = intent.child("next_action").code("type")
     if action and action not in _AUTHENTICATIONS:
         return MethodKind.CARD if action == _AWAIT_NOTIFICATION else _KINDS.get(action, MethodKind.OTHER)

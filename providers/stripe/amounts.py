@@ -6,10 +6,10 @@ from typing import Any, Final
 from core.money import PROVIDER_DECIMALS, currency_decimals, rescale_amount
 
 _AMOUNT: Final = re.compile(r"(?:[a-z]+_)*(?:amount|total|subtotal|balance)(?:_[a-z]+)*(?<!_count)")
-"""Fields that hold amounts: amount_due, amount_remaining, total_excluding_tax, starting_balance; no list's length."""
+"""Names of amount fields, such as amount_due or starting_balance, but not counts such as total_count."""
 
 _MAX_DEPTH: Final = 24
-"""Levels of an object; Stripe's have ten at most, and somebody else's may have no end."""
+"""Levels of nesting that are converted; Stripe's objects have ten at most, and deeper JSON is no object of Stripe's."""
 
 
 def stripe_decimals(currency: str) -> int:
@@ -18,11 +18,10 @@ def stripe_decimals(currency: str) -> int:
 
 
 def to_iso_amounts(body: Any) -> Any:
-    """An object of Stripe's API with every amount in it in minor units of ISO 4217; the object itself where that
-    changes nothing.
+    """An object of Stripe's API with all its amounts in minor units of ISO 4217; the same object if nothing changes.
 
-    Done once for all of an answer or event, so that no reader of a field can forget it. An object without a currency
-    of its own counts in that of the object around it.
+    Whole answers and events are converted at once, so that no reader of a field can forget it. An object without a
+    currency counts in that of the object around it. Source: docs.stripe.com/currencies, "Special cases".
     """
     return _convert_value(body, "", _MAX_DEPTH)
 
@@ -44,5 +43,5 @@ def _convert_field(name: str, value: Any, currency: str, left: int) -> Any:
 
 
 def _reuse_unchanged(made: Any, found: Any) -> Any:
-    """Most answers hold nothing to convert, and stay what they are."""
+    """The original if conversion changed nothing, as in most answers: no copy is kept then."""
     return found if made == found else made

@@ -1,7 +1,7 @@
-"""One call of Stripe's API over the official client: an answer, or a clear word on why there is none.
+"""One call of Stripe's API over the official client: an answer with its status, or an error that says what is known.
 
-The bodies are read as plain JSON. Stripe's own object tree would be built for nothing, and a server that is only
-compatible with Stripe may leave out what the tree insists on.
+Bodies are read as plain JSON. Building the library's object tree costs time and requires fields that a server that is
+only compatible with Stripe may leave out.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from providers.transport import AsyncTransport, CallFailed
 
 
 class StripeTransport(stripe.HTTPClient):
-    """In the place of the library's HTTP client."""
+    """Replaces the library's HTTP client, so that a failed call says whether it was sent (`providers.transport`)."""
 
     name = "httpx"
 
@@ -39,25 +39,25 @@ class StripeTransport(stripe.HTTPClient):
         return body, answer.status_code, answer.headers
 
     async def close_async(self) -> None:
-        """Close all connections."""
+        """Closes all connections."""
         await self._transport.close()
 
 
 STRIPE_VERSION: Final = "2026-10-28.endive"
-"""Pinned, so that neither the account's default nor a newer library changes the shape of answers."""
+"""The pinned API version: neither the account's default nor a newer library changes the shape of answers."""
 CALL_SECONDS: Final = 20.0
-"""The longest that a charge, or all the reads of one question, may take; far below the activities' time-out."""
+"""Seconds that a charge, or all reads of one question, may take; far below the activities' time-out."""
 _LIMITS: Final = frozenset({"rate_limit", "lock_timeout"})
-"""They came with HTTP 400 once, and still do on some servers."""
+"""Error codes of limits: HTTP 429 today, HTTP 400 in older API versions and on some compatible servers."""
 _PERMISSION: Final = re.compile(r"Enabling \W?([A-Za-z][A-Za-z ,&-]{0,60}?)\W? \('([a-z_]{1,60})'\) permissions")
 """How Stripe's message to a restricted key names what it lacks; the rest of the message names key and account."""
 _TRANSIENT: Final = frozenset({408, 409, 425})
-"""Refusals of the moment (RFC 9110 and RFC 8470): too slow, beside another change, too early."""
+"""Refusals that a later read may not meet: request time-out, conflict (RFC 9110), too early (RFC 8470)."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A status and a JSON object; `body` is None where the answer was anything else."""
+    """A status and a JSON object, amounts in minor units of ISO 4217; `body` is None if it wasn't a JSON object."""
 
     status: int
     body: Mapping[str, Any] | None
@@ -70,33 +70,33 @@ class Answer:
 
     @property
     def is_rate_limited(self) -> bool:
-        """Whether only the pace of our calls, or another call on the same object, was in the way."""
+        """Whether Stripe didn't execute the call because of a rate limit, or of another call's lock on the object."""
         return self.status == 429 or (self.status == 400 and self.error.code("code") in _LIMITS)
 
     @property
     def is_refused(self) -> bool:
-        """Whether Stripe understood and said no."""
+        """Whether Stripe understood the call and refused it: a 4xx that is no limit."""
         return 400 <= self.status < 500 and not self.is_rate_limited
 
     @property
     def fields(self) -> Fields:
-        """The body of a 2xx, to be read strictly."""
+        """The body of a 2xx; its readers raise InvalidField for a field of an undocumented form."""
         return Fields(self.body or {})
 
     @property
     def error(self) -> Fields:
-        """The `error` of another answer, of which whatever can be read is taken."""
+        """The `error` of any other answer, read leniently: an invalid field counts as absent."""
         return Fields(self.body or {}, lenient=True).child("error")
 
 
 class StripeApi:
-    """Calls with one key. Nothing is ever repeated in here: that is decided by whoever keeps the record."""
+    """Calls with one key, each sent once. Repeats are decided by the activity, which has the event log."""
 
     def __init__(self, config: StripeConfig, call_seconds: float = CALL_SECONDS) -> None:
         _silence_library()
         self.seconds = call_seconds
         self.optional_seconds = call_seconds / 4
-        """The longest to wait for what nothing depends on."""
+        """Seconds to wait for a read whose result is optional."""
         self._http = StripeTransport(call_seconds)
         self._client = stripe.StripeClient(
             config.api_key,
@@ -107,11 +107,14 @@ class StripeApi:
         )
 
     async def post(self, path: str, key: str, **params: Any) -> Answer:
-        """Send a write under this idempotency key. Raises CallFailed."""
+        """Sends a write under this idempotency key; any status is an answer. Raises CallFailed without one."""
         return await self._send_request("post", path, params | {"idempotency_key": key})
 
     async def get(self, path: str, **params: Any) -> Answer:
-        """A read that Stripe either fulfilled or refused. Raises ProviderUnavailable for anything else."""
+        """A read that Stripe either fulfilled with a JSON object or refused.
+
+        Raises ProviderUnavailable for anything else, with the wait that Stripe asked for.
+        """
         try:
             answer = await self._send_request("get", path, params)
         except CallFailed as failed:
@@ -121,7 +124,7 @@ class StripeApi:
         return answer
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Closes all connections."""
         await self._http.close_async()
 
     async def _send_request(self, method: str, path: str, params: dict[str, Any]) -> Answer:
@@ -131,25 +134,28 @@ class StripeApi:
             raise
         except stripe.StripeError as error:
             return _to_answer(error.http_status or 0, error.json_body, error.headers)
-        except Exception:  # the library trips over an `error` that is neither object nor text
+        except Exception:  # the library raises its own errors for an `error` that is neither object nor text
             raise CallFailed("unfit_answer", sent=True) from None
         return _to_answer(found.code, found.data, found.headers)
 
 
 def api_path(*parts: str) -> str:
-    """A path of the API; ids come from outside and must not change where it leads."""
+    """A path of the API below `/v1/`; ids come from outside, so each part is percent-encoded."""
     return "/v1/" + "/".join(quote(part, safe="") for part in parts)
 
 
 def unavailable_error(answer: Answer) -> ProviderUnavailable:
-    """The error to raise for an answer that tells nothing, with the wait that Stripe asked for."""
+    """The error to raise for an answer that is neither a success nor a refusal, with the wait that Stripe asked for."""
     if answer.is_success:
         return ProviderUnavailable("Stripe's answer is not a JSON object.")
     return ProviderUnavailable(f"Stripe answered with HTTP {answer.status}.", answer.retry_after)
 
 
 def refusal_error(answer: Answer, what: str) -> ProviderUnavailable:
-    """The error to raise for a read that Stripe refused; with the missing permission where that is the reason."""
+    """The error to raise for a refused read of `what`: NotAllowed, naming the missing permission if Stripe does.
+
+    ProviderUnavailable itself for refusals that a later read may not meet.
+    """
     if answer.status == 401:
         return NotAllowed("Stripe refuses the API key (HTTP 401): it was revoked, has expired, or is another one.")
     if answer.status in _TRANSIENT:
@@ -166,19 +172,19 @@ def _to_answer(status: int, body: object, headers: Mapping[str, str] | None) -> 
 
 
 def _retry_after(headers: Mapping[str, str]) -> timedelta | None:
-    """Whole seconds, at most a day; the form with a date is not used by Stripe."""
+    """The `Retry-After` header in whole seconds, at most a day; Stripe doesn't use the form with a date."""
     seconds = headers.get("retry-after", "")
     return timedelta(seconds=min(int(seconds), 86_400)) if seconds.isascii() and seconds.isdigit() else None
 
 
 def _silence_library() -> None:
-    """Off: logs at INFO with Stripe's error texts, which may name people; and telemetry with its file in the home."""
+    """Turns off the library's INFO logs, whose error texts may name people, and its telemetry, which writes a file."""
     logging.getLogger("stripe").setLevel(logging.WARNING)
     stripe.enable_telemetry = False
 
 
 async def read_optional(api: StripeApi, where: str, **params: object) -> Fields | None:
-    """What was read; None, whatever went wrong with it."""
+    """The object read, lenient; None if Stripe refused, was away, or took longer than `optional_seconds`."""
     try:
         async with asyncio.timeout(api.optional_seconds):
             answer: Answer = await api.get(where, **params)

@@ -1,4 +1,4 @@
-"""The card, or whatever else was charged in its place, as it stands in Stripe's objects."""
+"""The card, or the other method that was charged, read from Stripe's charges, errors and payment methods."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -7,7 +7,7 @@ from core.payments import Card, MethodKind
 from providers.fields import Fields
 
 _CARDS: Final = ("card", "three_d_secure")
-"""A card in a phone's wallet, or passed through by Link, is a `card` that names its wallet."""
+"""Types that are cards. Apple Pay, Google Pay and a card passed through by Link have the type `card`."""
 _DEBITS: Final = (
     "ach_debit acss_debit au_becs_debit bacs_debit bank_account nz_bank_account payto sepa_debit us_bank_account"
 )
@@ -28,10 +28,10 @@ KINDS: Final[Mapping[str, MethodKind]] = {
 
 
 def kind_of_type(type_: str | None) -> MethodKind | None:
-    """None where Stripe names no type.
+    """The kind of a Stripe payment method type; None if Stripe names none.
 
-    All else is OTHER: buy now and pay later, Korean cards, crypto, cards that were present at a reader (which can't be
-    charged again), and whatever Stripe adds.
+    OTHER for every type that the table doesn't hold: buy now and pay later, Korean cards, crypto, cards present at a
+    reader (which can't be charged again), and types that Stripe adds later.
     """
     return KINDS.get(type_, MethodKind.OTHER) if type_ else None
 
@@ -40,20 +40,20 @@ _NETWORKS: Final = {"american express": "amex", "american_express": "amex", "din
 
 
 def card_of_error(error: Fields) -> Card:
-    """The card that a payment error is about."""
+    """The card of the method that a payment error names; empty if it names none."""
     return card_of_method(method_of_error(error))
 
 
 def card_of_charge(charge: Fields) -> Card:
-    """The card that a charge was made on."""
+    """The card or other method that a charge was made with."""
     details = charge.child("payment_method_details")
     return _card_of_type(details, details.code("type")) if details else card_of_method(charge.expanded_object("source"))
 
 
 def card_of_method(method: Fields) -> Card:
-    """The card of a payment method, or of a source of older integrations, which may be the card itself."""
+    """The card of a payment method, or of an older integration's source, which may itself be the card."""
     bare = method.raw.get("object")
-    if bare in ("card", "bank_account"):  # a tuple: what comes from outside need not be hashable
+    if bare in ("card", "bank_account"):  # a tuple, not a set: a value from outside may not be hashable
         return (
             _card_details(method, kind_of_type(bare))
             if bare == "card"
@@ -63,17 +63,17 @@ def card_of_method(method: Fields) -> Card:
 
 
 def merge_cards(first: Card, second: Card) -> Card:
-    """Each fact from the first card that has it."""
+    """One card with each field from `first`, or from `second` where `first` doesn't have it."""
     return Card(**(second.model_dump(exclude_none=True) | first.model_dump(exclude_none=True)))
 
 
 def method_of_error(error: Fields) -> Fields:
-    """The payment method of an error, or the source of older integrations."""
+    """The payment method that an error names, or the source of older integrations; empty if it names none."""
     return error.expanded_object("payment_method") or error.expanded_object("source")
 
 
 def _card_of_type(holder: Fields, type_: str | None) -> Card:
-    """Details stand under the name of their type; small fakes leave the type out."""
+    """The details under the name of their type; without a type, a `card` object tells that it is one."""
     kind = kind_of_type(type_) or (MethodKind.CARD if holder.child("card") else None)
     if kind is MethodKind.CARD or kind is None:
         return _card_details(holder.child("card") or holder, kind)
@@ -86,7 +86,7 @@ def _card_of_type(holder: Fields, type_: str | None) -> Card:
 
 
 def _account_details(details: Fields, kind: MethodKind) -> Card:
-    """A bank account or a wallet: no card network has a say in it."""
+    """A bank account or a wallet, without a card network: no network's limits apply to it."""
     whatever = Fields(details.raw, details.path, lenient=True)
     known = {name: whatever.code(name) for name in ("fingerprint", "last4", "country")}
     return Card(kind=kind, **known)
@@ -105,6 +105,6 @@ def _card_details(card: Fields, kind: MethodKind | None) -> Card:
 
 
 def _card_brand(card: Fields) -> str | None:
-    """Sources spell brands as people do, with spaces."""
+    """The brand; sources spell it with a space (`American Express`), which `code` would not read."""
     brand = card.raw.get("brand")
     return brand if isinstance(brand, str) and brand.lower() in _NETWORKS else card.code("brand")

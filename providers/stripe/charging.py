@@ -1,6 +1,8 @@
-"""The pay call, and what its answer means.
+"""The pay call of an invoice, and what its answer means.
 
-One law rules all of it: an outcome is definite only where Stripe said so. Everything else is UNKNOWN with a reason.
+An outcome is definite only if Stripe said so. Everything else is UNKNOWN with a reason, and is reconciled before
+another attempt. Sources: docs.stripe.com/api/invoices/pay, docs.stripe.com/api/errors,
+docs.stripe.com/api/idempotent_requests, docs.stripe.com/error-low-level.
 """
 
 import asyncio
@@ -22,25 +24,35 @@ from providers.transport import CallFailed
 
 
 async def pay_invoice(api: StripeApi, order: ChargeOrder, now: datetime) -> ChargeResult:
-    """Send the order, or send it again. Raises ProviderUnavailable where it was surely not executed."""
+    """Sends the order, or sends it again under the same key. A decline is a result.
+
+    UNKNOWN after a time-out, a lost connection, a 5xx or an unreadable answer. Raises ProviderUnavailable if the order
+    was certainly not executed: not connected, or rate limited.
+    """
     try:
         return await _interpret_answer(api, order, await _send_payment(api, order), now)
     except CallFailed as failed:
+        # Once the request has left, Stripe may have charged, whatever became of the answer. "Not charged" would let
+        # the next attempt, with a new key, take the money a second time.
         if failed.sent:
             return unknown_result(failed.reason)
         raise ProviderUnavailable("Stripe could not be reached; nothing was sent.") from None
     except InvalidField:
+        # Stripe answered and may have charged: that the answer can't be read doesn't undo it.
         return unknown_result("unfit_answer")
 
 
 async def _send_payment(api: StripeApi, order: ChargeOrder) -> Answer:
-    """Off-session is the default of this call and left out, as is everything that the order doesn't ask for."""
+    """The answer to the pay call. The body holds what the stored order names and nothing else."""
+    # A repeat must have the same parameters: for others under one key Stripe answers with an idempotency_error.
+    # `off_session` is this call's default and left out.
     method = {"payment_method": order.method_id} if order.method_id else {}
     where = api_path("invoices", order.invoice_id, "pay")
     return await api.post(where, order.idempotency_key, expand=["payments"], **method)
 
 
 async def _interpret_answer(api: StripeApi, order: ChargeOrder, answer: Answer, now: datetime) -> ChargeResult:
+    # Stripe refuses for a limit before it executes and stores no answer under the key: the same key may go again.
     if answer.is_rate_limited:
         raise unavailable_error(answer)
     if answer.is_success:
@@ -48,11 +60,13 @@ async def _interpret_answer(api: StripeApi, order: ChargeOrder, answer: Answer, 
     match answer.status:
         case 402 if not refusals.is_method_refusal(order, answer.error):
             return await _interpret_decline(api, order, answer.error)
+        # Definite, since a refused key executes nothing; the decline table files both under CONFIGURATION.
         case 401:
             return declined_result(Failure(code="authentication_error"))
         case 403:
             return declined_result(Failure(code="permission_error"))
         case 409:
+            # The first request with this key is still being executed: its result will be read, or the repeat gets it.
             busy = answer.error.code("code") == "idempotency_key_in_use"
             return unknown_result("in_progress" if busy else "http_409")
     return (
@@ -63,10 +77,15 @@ async def _interpret_answer(api: StripeApi, order: ChargeOrder, answer: Answer, 
 
 
 async def _interpret_accepted(api: StripeApi, order: ChargeOrder, answer: Answer, now: datetime) -> ChargeResult:
-    """Executed: paid, or waiting for a bank or the customer. Raises Unfit where the answer doesn't even say that."""
+    """The result of an executed call: paid, paid in part, declined, or waiting for a bank (UNKNOWN).
+
+    Raises InvalidField if the answer isn't this invoice, or has no known status.
+    """
     invoice = require_invoice(answer.fields, order.invoice_id)
     payment = await _read_payment_afterwards(api, invoice)
     if invoice.code("status") == "paid":
+        # The charge is named only if it is new: a balance or credit can pay an invoice without one, and the charge
+        # that is then the latest is the one that failed before.
         fresh = payment.charge.id("id") not in {None, order.charge_before}
         return succeeded_result(payment.charge.id("id") if fresh else None)
     if needs_customer(payment.intent):
@@ -78,7 +97,7 @@ async def _interpret_accepted(api: StripeApi, order: ChargeOrder, answer: Answer
 
 
 async def _read_payment_afterwards(api: StripeApi, invoice: Fields) -> Payment:
-    """The payment, if it can be read soon; the charge is made and its outcome must not depend on this."""
+    """The payment, empty if it can't be read soon: the charge is already made, and this read must not change that."""
     try:
         async with asyncio.timeout(api.optional_seconds):
             payment = await read_main_payment(api, invoice)
@@ -92,9 +111,10 @@ def _lenient_fields(fields: Fields) -> Fields:
 
 
 async def _interpret_decline(api: StripeApi, order: ChargeOrder, error: Fields) -> ChargeResult:
-    """HTTP 402: a decline, as a result. Raises Unfit where the body names no reason at all."""
+    """HTTP 402: a decline with its codes and its card. Raises InvalidField if the body has no `error`."""
     if not error:
         raise InvalidField("error")
+    # The error answers this call, so its codes come first; the charge and the order only fill what it leaves out.
     failure, card = failures.failure_of_error(error), merge_cards(card_of_error(error), _awaited_card(error))
     charge = await _read_charge_behind(api, failure)
     tried = Failure(method_id=order.method_id or error.expanded_object("payment_intent").id("payment_method"))
@@ -103,20 +123,24 @@ async def _interpret_decline(api: StripeApi, order: ChargeOrder, error: Fields) 
 
 
 def _awaited_card(error: Fields) -> Card:
-    """What a payment that waits for the customer is to be paid with."""
+    """The kind of method that a payment waits for, if it waits for the customer; otherwise an empty card."""
     intent = error.expanded_object("payment_intent")
     return Card(kind=kind_of_intent(intent)) if needs_customer(intent) else Card()
 
 
 async def _read_charge_behind(api: StripeApi, failure: Failure) -> Fields:
-    """The charge, where the error alone says little: a block by Radar stands only in the charge's outcome."""
+    """The charge of a generic error, empty otherwise: only a charge's outcome says that Radar blocked the payment."""
     if failure.charge_id is None or not failures.is_generic_failure(failure):
         return Fields({})
     return await read_optional(api, api_path("charges", failure.charge_id)) or Fields({})
 
 
 async def _interpret_refusal(api: StripeApi, order: ChargeOrder, answer: Answer, now: datetime) -> ChargeResult:
-    """HTTP 400, 404 and the like: not executed now, which says nothing of an earlier try with the same key."""
+    """HTTP 400, 404 and the like: this request was not executed, but an earlier one with the same key may have been.
+
+    So the invoice is read before the refusal counts; UNKNOWN if it can't be read.
+    """
+    # The key was used with other parameters: whatever was done under it, this answer doesn't say.
     if answer.error.code("type") == "idempotency_error":
         return unknown_result("idempotency_mismatch")
     try:
@@ -133,7 +157,8 @@ async def _interpret_refusal(api: StripeApi, order: ChargeOrder, answer: Answer,
 def _explain_refusal(
     order: ChargeOrder, invoice: Fields, payment: Payment, error: Fields, now: datetime
 ) -> ChargeResult:
-    """Why the call wasn't taken, by the invoice as it is: paid (by us before, or by others), closed, or still open."""
+    """Why the call was refused, by the invoice as it is: paid (by this order before, or by others), closed, or open."""
+    # A charge made since the order is this order's: an earlier request with the key went through.
     fresh = is_newer_charge(order, payment.charge)
     if invoice.code("status") == "paid":
         return reconcile_by_payment(order, invoice, payment, now) if fresh else not_charged_result("invoice_paid")

@@ -1,4 +1,4 @@
-"""What the environment says about Stripe."""
+"""Settings of Stripe, read from environment variables."""
 
 import re
 from collections.abc import Mapping
@@ -12,13 +12,13 @@ _LIVE: Final = re.compile(r"(sk|rk)_(org_)?live_", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class StripeConfig:
-    """Settings of one Stripe account; secrets never show in a repr. An empty secret is no secret."""
+    """Settings of one Stripe account. Secrets are left out of the repr; an empty one counts as not set."""
 
     api_key: str = field(default="", repr=False)
     api_base: str = ""
     """Another base address than Stripe's own, without a slash at its end; empty: Stripe's own."""
     webhook_secrets: tuple[str, ...] = field(default=(), repr=False)
-    """Newest first: while secrets are rolled over, events of both arrive."""
+    """Newest first: while a secret is rolled over, events signed with either arrive."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
@@ -37,11 +37,11 @@ class StripeConfig:
 
     @property
     def expected_livemode(self) -> bool | None:
-        """The `livemode` that events must have; None while no key says which world this is."""
+        """The `livemode` that events must have; None without an API key, which alone says it."""
         return self.livemode if self.api_key else None
 
     def startup_notes(self) -> tuple[str, ...]:
-        """What is off, and what is unusual."""
+        """One sentence for each side that is off and why, and for an unusual API address."""
         off = (
             (not self.webhook_secrets, "Stripe webhooks are off: STRIPE_WEBHOOK_SECRETS is not set."),
             (not self.api_key, "Stripe charges are off: STRIPE_API_KEY is not set."),

@@ -1,4 +1,4 @@
-"""The customer as a person, and the page where the invoice can be paid: read for a message, for nothing else."""
+"""The customer's contact and the page where the invoice can be paid: read when a message is sent, and only then."""
 
 from datetime import datetime
 from typing import Final
@@ -9,15 +9,16 @@ from providers.stripe.api import StripeApi, api_path, read_optional
 from providers.stripe.invoice_reader import missing_invoice, read_expanded_invoice, view_expanded_invoice
 
 _LONGEST: Final = 320
-"""Characters of an e-mail address at most."""
+"""Characters of the longest e-mail address: 64 before the @, 255 after it (RFC 5321, section 4.5.3.1)."""
 
 
 async def read_invoice_contact(
     api: StripeApi, invoice_id: str, customer_id: str | None, now: datetime
 ) -> MessageRecipient:
-    """The claim as before a charge, and its customer. Raises ProviderUnavailable, NotAllowed or Unfit.
+    """The invoice as before a charge, and its customer's contact; no contact for a missing invoice or deleted customer.
 
-    What the customer's object doesn't say, the invoice may.
+    A field that the customer lacks is taken from the invoice. Raises ProviderUnavailable, NotAllowed if the key may not
+    read the invoice, and InvalidField.
     """
     claim = await read_expanded_invoice(api, invoice_id, now)
     if claim is None:
@@ -48,5 +49,5 @@ def _build_contact(customer: Fields, invoice: Fields) -> Contact:
 
 
 def _bounded_text(value: object, longest: int = _LONGEST) -> str | None:
-    """Somebody else's free text, if it is one of a sensible length."""
+    """A free text from outside, if it is a text of 1 to `longest` characters."""
     return value if isinstance(value, str) and 0 < len(value) <= longest else None

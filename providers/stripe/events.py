@@ -1,4 +1,4 @@
-"""Stripe's event types as data: what each one means for a recovery, and which reader takes its ids.
+"""Stripe's event types as data: what each one means for a recovery, and which extractor reads its fields.
 
 Source of the names: stripe-python 16.1, `stripe/_event.py`; of what they mean: docs.stripe.com/api/events/types.
 """
@@ -15,7 +15,7 @@ from providers.stripe.invoice_extractors import EventFields
 
 @dataclass(frozen=True)
 class Row:
-    """One event type: its meaning, and the reader of its object. What a reader takes wins over the row's own."""
+    """One event type: its kind, its extractor and its detail. Fields that the extractor returns replace the row's."""
 
     kind: EventKind
     extract: Callable[[Fields, Fields], EventFields] = invoice_extractors.extract_nothing
@@ -23,7 +23,7 @@ class Row:
 
 
 def interpret_event(event: Fields) -> dict[str, Any] | None:
-    """The fields of the normalised event; None for a type that is not used. Raises Unfit."""
+    """The fields of the normalised event; None for a type without a row. Raises InvalidField."""
     row = EVENTS.get(event.code("type") or "")
     if row is None:
         return None
@@ -109,4 +109,4 @@ EVENTS: Final[Mapping[str, Row]] = {
     ),
     "mandate.updated": Row(EventKind.OTHER, method_extractors.extract_mandate),
 }
-"""One row per fact: where Stripe tells it in several events, one of them counts and the others name it."""
+"""All event types that are used. If Stripe reports one fact in several events, one counts and the others name it."""

@@ -1,4 +1,4 @@
-"""All that can be known about a failed payment, read in one go."""
+"""Reads everything that Stripe has on a failed payment: invoice, payment, charge, methods, customer and risk."""
 
 import asyncio
 from dataclasses import replace
@@ -25,13 +25,17 @@ from providers.stripe.methods import DefaultMethods, read_card
 from providers.stripe.payments import EMPTY, Payment, has_others_under_way, read_payment
 
 _UNPAID: Final = frozenset({"requires_payment_method", "requires_source"})
-"""The second name is of API versions before 2019."""
+"""Statuses of an intent without a paid charge (`requires_source` before API version 2019-02-11)."""
 _TRY_TRACES: Final = frozenset({"last_payment_error", "latest_charge"})
-"""What a try leaves in an intent."""
+"""Fields of an intent that an attempt fills."""
 
 
 async def read_failure(api: StripeApi, invoice_id: str, event: ProviderEvent | None, now: datetime) -> FailureFacts:
-    """The invoice, its decline, card, customer and risk. Raises ProviderUnavailable or Unfit."""
+    """The invoice, its decline, card, customer and risk; `missing` names what the key may not read.
+
+    The event's failure fills in codes that can't be read. Raises ProviderUnavailable, NotAllowed if the key may not
+    read the invoice, and InvalidField.
+    """
     told = event.failure if event and event.failure else failures.NO_FAILURE
     claim = await read_expanded_invoice(api, invoice_id, now)
     if claim is None:
@@ -58,25 +62,30 @@ async def read_failure(api: StripeApi, invoice_id: str, event: ProviderEvent | N
 
 
 def _merge_failure(payment: Payment, told: Failure, event: ProviderEvent | None) -> Failure:
-    """What was read, then what was told. That the customer must act is believed unread: most times it is 3-D Secure."""
+    """The failure as read, completed by the one that the event told.
+
+    If an event says that the customer must act and the payment can't be read, 3-D Secure is assumed, the usual reason.
+    """
     unread = "payment" in payment.missing and event is not None and event.kind is EventKind.ACTION_REQUIRED
     asked = Failure(code=failures.AUTHENTICATION_REQUIRED) if unread else failures.NO_FAILURE
     return failures.merge_failures(failures.failure_of_payment(payment.intent, payment.charge), told, asked)
 
 
 def _default_methods(claim: ExpandedInvoice, payment: Payment, failure: Failure, card: Card) -> DefaultMethods:
-    """The defaults, as far as this payment tells what the next charge would take."""
+    """The default methods, certain only if this payment doesn't contradict them."""
     if _was_never_tried(claim, payment, failure):
         return DefaultMethods(is_certain=True)
     if needs_customer(payment.intent) and card.kind not in {None, MethodKind.CARD}:
-        return replace(claim.methods, is_certain=False)  # the payer was told how to pay, and that is no default
+        # The payer was shown how to pay by other means: that is no default method of the customer.
+        return replace(claim.methods, is_certain=False)
     return claim.methods
 
 
 def _was_never_tried(claim: ExpandedInvoice, payment: Payment, failure: Failure) -> bool:
-    """Whether the payment shows that there was nothing to try: neither charge nor error, and nobody names a method.
+    """Whether the payment shows that there was nothing to charge: no charge, no error and no method anywhere.
 
-    It must have been said: by the intent itself, or by a customer without a default.
+    Absence must be stated, by the intent's own empty fields or by a customer without a default: a compatible server may
+    leave fields out that are set.
     """
     intent = payment.intent
     if (
@@ -101,14 +110,14 @@ async def _read_fraud_warnings(api: StripeApi, link: Link) -> Fields | None:
 
 
 def _has_actionable_warning(warnings: Fields | None) -> bool | None:
-    """Whether an issuer warns of fraud and something can still be done about it; None where it was not read."""
+    """Whether an issuer warns of fraud and the payment can still be refunded (`actionable`); None if not read."""
     return None if warnings is None else any(warning.flag("actionable") for warning in warnings.items("data"))
 
 
 async def _read_tried_card(api: StripeApi, payment: Payment, failure: Failure) -> Card:
-    """The card that was tried, or what was in its place; of a payment that waits for the customer, what it waits for.
+    """The card or other method that was tried; for a payment that waits for the customer, the kind it waits for.
 
-    The method is asked for where neither charge nor error says of which kind it is.
+    The method itself is read only if neither charge nor error says of which kind it is.
     """
     asked = Card(kind=kind_of_intent(payment.intent))
     if needs_customer(payment.intent):
@@ -121,7 +130,7 @@ async def _read_tried_card(api: StripeApi, payment: Payment, failure: Failure) -
 
 
 def _customer_view(claim: ExpandedInvoice) -> CustomerView | None:
-    """Facts only: names and addresses stay with Stripe. A deleted customer has none."""
+    """The customer without names and addresses, which stay with Stripe; None if deleted or not readable."""
     customer = claim.customer
     customer_id = customer.id("id") if customer else None
     if customer is None or customer_id is None or customer.flag("deleted"):

@@ -1,4 +1,7 @@
-"""Why a payment failed: the codes that Stripe keeps in an error, a charge or a payment intent."""
+"""Why a payment failed: the raw codes of Stripe's errors, charges and payment intents.
+
+Sources: docs.stripe.com/declines/codes, docs.stripe.com/api/errors, docs.stripe.com/api/charges/object (`outcome`).
+"""
 
 import re
 from typing import Final
@@ -12,16 +15,16 @@ AUTHENTICATION_REQUIRED: Final = "authentication_required"
 _ASKS_FOR_AUTHENTICATION: Final = frozenset(
     {"invoice_payment_intent_requires_action", "subscription_payment_intent_requires_action"}
 )
-"""Said of any payment that waits for the customer, whatever for."""
+"""Error codes of any payment that waits for the customer, whatever it waits for."""
 _GENERIC_CODES: Final = frozenset({"card_declined", "generic_decline", "payment_intent_payment_attempt_failed"})
-"""Codes that give way to any other one: the reason may stand elsewhere."""
+"""Codes that give way to any other one: another field may hold the reason."""
 NOT_SENT_TO_NETWORK: Final = "not_sent_to_network"
-"""Stripe refused it by itself: no try of the card network was used."""
+"""The `network_status` of a charge that Stripe itself refused: it doesn't count towards a network's limits."""
 NO_FAILURE: Final = Failure()
 
 
 def is_generic_failure(failure: Failure) -> bool:
-    """Whether the exact reason, if there is one, must stand elsewhere."""
+    """Whether the failure has no code, or one that says no more than "declined"."""
     return failure.code is None or failure.code in _GENERIC_CODES
 
 
@@ -44,7 +47,7 @@ def failure_of_error(error: Fields) -> Failure:
 
 
 def failure_of_charge(charge: Fields) -> Failure:
-    """The codes of a failed charge; an issuer's decline is named in the outcome, more exactly than in the code."""
+    """The codes of a failed charge; for an issuer's decline the outcome's reason, more exact than `failure_code`."""
     outcome = charge.child("outcome")
     by_issuer = outcome.code("reason") if outcome.code("type") == "issuer_declined" else None
     return Failure(
@@ -62,18 +65,22 @@ def failure_of_charge(charge: Fields) -> Failure:
 
 
 def failure_of_payment(intent: Fields, charge: Fields) -> Failure:
-    """What an intent and its latest charge say. One that waits for the customer has no decline of its own."""
+    """The codes of an intent and its latest charge, those of the error first; empty if there are none.
+
+    An intent that waits for a cardholder has the code AUTHENTICATION_REQUIRED; one that waits otherwise has none.
+    """
     if needs_customer(intent):
         code = AUTHENTICATION_REQUIRED if needs_authentication(intent) else None
         return Failure(code=code, method_id=intent.id("payment_method"))
     error = failure_of_error(intent.child("last_payment_error"))
     failed = failure_of_charge(charge) if charge.code("status") == "failed" else NO_FAILURE
+    # The error of an earlier attempt must not lend its codes to the latest charge.
     about_another = error.charge_id and failed.charge_id and error.charge_id != failed.charge_id
     return failed if about_another else merge_failures(error, failed)
 
 
 def merge_failures(*failures: Failure | None) -> Failure:
-    """Each code from the first failure that has it; a code that says little gives way to a later exact one."""
+    """Each field from the first failure that has it; a generic code gives way to a later exact one."""
     known: dict[str, str] = {}
     for failure in failures:
         for name, value in failure.model_dump(exclude_none=True).items() if failure else ():
@@ -83,7 +90,7 @@ def merge_failures(*failures: Failure | None) -> Failure:
 
 
 def risk_of_charge(charge: Fields, early_warning: bool | None, disputed: bool | None = None) -> Risk:
-    """Radar's opinion of a charge, exactly as it stands there; `disputed` where more than its mark is known."""
+    """The provider risk level and score of a charge, unchanged; `disputed` overrides the charge's own mark."""
     outcome = charge.child("outcome")
     return Risk(
         level=outcome.code("risk_level"),
@@ -109,9 +116,9 @@ _METHOD_CODES: Final = frozenset(
         "resource_missing",
     }
 )
-"""The invoice was read after the refusal: so what is missing is the method."""
+"""Error codes about the method. `resource_missing` is one: the invoice is read after a refusal, so it does exist."""
 _NONE_ACTIVE: Final = "missing"
-"""The one card error without a card: "Cannot charge a customer that has no active card", param `card`, HTTP 402."""
+"""Code of the one card error without a card ("Cannot charge a customer that has no active card"), HTTP 402."""
 _METHOD_PARAMS: Final = frozenset({"card", "payment_method", "source", "default_payment_method", "default_source"})
 _METHOD_WORDS: Final = re.compile(
     r"payment.?method|payment source|default_source|no active card|attached to (a|the|another) customer", re.IGNORECASE
@@ -119,8 +126,9 @@ _METHOD_WORDS: Final = re.compile(
 
 
 def is_method_refusal(order: ChargeOrder, error: Fields) -> bool:
-    """Whether it was the method: the named one, or that none is stored. A bank's decline names charge or reason."""
+    """Whether the call was refused for its method: the named one can't be charged, or none is stored."""
     code, param = error.code("code"), error.code("param")
+    # A bank's decline names its charge or a decline code; a refusal of the method has neither, nothing was executed.
     if error.id("charge") or error.code("decline_code"):
         return False
     if error.code("type") == "card_error":

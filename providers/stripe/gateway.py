@@ -1,4 +1,4 @@
-"""The charging side: reads invoices, charges them, and finds out what became of a charge."""
+"""The charging side of Stripe: reads invoices, charges them, and reconciles charges without a definite answer."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class StripeGateway:
-    """One Stripe account, over its HTTP API."""
+    """One Stripe account, over its HTTP API. `call_seconds` limits a charge, and all reads of one question together."""
 
     def __init__(
         self,
@@ -27,24 +27,30 @@ class StripeGateway:
         call_seconds: float = CALL_SECONDS,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self.idempotency: timedelta | None = timedelta(hours=23)  # Stripe forgets keys after 24 h at the earliest
+        # Stripe keeps keys for at least 24 hours (docs.stripe.com/api/idempotent_requests); an hour is for clocks and
+        # for a repeat that is already on its way.
+        self.idempotency: timedelta | None = timedelta(hours=23)
         self.can_read = True
         self._api = StripeApi(config, call_seconds)
         self._clock = clock
 
     async def read_invoice(self, invoice_id: str) -> InvoiceView:
-        """The invoice as it is now, with the state of its payments. Raises ProviderUnavailable, and NotAllowed."""
+        """The invoice as it is now, with the state of its payments; MISSING if Stripe has none.
+
+        Raises ProviderUnavailable, and NotAllowed if the key may not read it.
+        """
         return await self._read_in_time(invoice_reader.read_invoice_view(self._api, invoice_id, self._clock()))
 
     async def read_failure(self, invoice_id: str, event: ProviderEvent | None) -> FailureFacts:
         """The failed payment, its card, customer and risk; the event's codes fill what can't be read.
 
-        Raises ProviderUnavailable where the invoice or its payment could not be asked for.
+        Raises ProviderUnavailable if the invoice or its payment could not be read, and NotAllowed if the key may not
+        read the invoice.
         """
         return await self._read_in_time(failure_reader.read_failure(self._api, invoice_id, event, self._clock()))
 
     async def read_card(self, invoice_id: str, method_id: str | None) -> Card | None:
-        """The card of this method, or of the one that Stripe would charge by itself; never raises."""
+        """The card of this method, or of the default one for None; None if it can't be determined. Never raises."""
         if method_id:
             return await methods.read_card(self._api, method_id)
         try:
@@ -55,25 +61,29 @@ class StripeGateway:
         return card if card and (card.fingerprint or card.kind) else None
 
     async def charge(self, order: ChargeOrder) -> ChargeResult:
-        """Pay the invoice under the order's key. Raises ProviderUnavailable where it was surely not executed."""
+        """Pays the invoice under the order's key. Raises ProviderUnavailable if it was certainly not executed."""
+        # Not within `_read_in_time`: a charge that was sent has a result, UNKNOWN at least, and never an error.
         return await charging.pay_invoice(self._api, order, self._clock())
 
     async def reconcile(self, order: ChargeOrder) -> ChargeResult:
-        """What became of an order, by reading only. Raises ProviderUnavailable."""
+        """The outcome of an order, by reading invoice and payment; UNKNOWN if they don't tell.
+
+        Raises ProviderUnavailable, and NotAllowed if the key may not read the invoice.
+        """
         return await self._read_in_time(self._reconcile_order(order))
 
     async def resolve_event(self, event: ProviderEvent) -> ProviderEvent:
-        """The event with the invoice and customer of its payment. Raises ProviderUnavailable."""
+        """The event with the invoice and customer of its payment. Raises ProviderUnavailable, and NotAllowed."""
         return await self._read_in_time(payments.resolve_event_owner(self._api, event))
 
     async def read_contact(self, invoice_id: str, customer_id: str | None) -> MessageRecipient:
-        """The invoice, and its customer as a person. Raises ProviderUnavailable."""
+        """The invoice, and its customer's contact as Stripe has it now. Raises ProviderUnavailable, and NotAllowed."""
         return await self._read_in_time(
             contacts.read_invoice_contact(self._api, invoice_id, customer_id, self._clock())
         )
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Closes all connections."""
         await self._api.close()
 
     async def _reconcile_order(self, order: ChargeOrder) -> ChargeResult:
@@ -84,7 +94,10 @@ class StripeGateway:
         return reconcile_by_payment(order, invoice, payment, self._clock())
 
     async def _read_in_time(self, read: Awaitable[T]) -> T:
-        """An answer that doesn't fit is no answer, and neither is one that takes for ever in many small steps."""
+        """The result of a read of several calls, within one limit; raises ProviderUnavailable if an answer is unusable.
+
+        A read changes nothing, so an unreadable answer and a slow one are alike: the activity reads again later.
+        """
         try:
             async with asyncio.timeout(self._api.seconds):
                 return await read

@@ -1,7 +1,7 @@
-"""Failed invoices of the past with all their charges, read page by page: what `pri import stripe` is made of.
+"""Failed invoices of the past with all their charges, read page by page for `pri import stripe`.
 
-Only reads, so that a restricted key is enough: of invoices, charges, payment intents and customers. Whatever names a
-person stays with Stripe.
+It only reads, so a restricted key is enough: invoices, charges, payment intents and customers. Names, addresses and
+card numbers are not taken over.
 """
 
 import asyncio
@@ -24,13 +24,13 @@ from providers.stripe.failures import failure_of_charge, risk_of_charge
 from providers.stripe.invoices import recurring_revenue
 
 PAGE_SIZE: Final = 100
-"""Stripe's most."""
+"""The largest page that Stripe's lists allow (docs.stripe.com/api/pagination)."""
 CALLS_PER_SECOND: Final = 10
-"""A tenth of what Stripe allows a live key: the merchant's own calls go first."""
+"""A tenth of what Stripe allows a live key (docs.stripe.com/rate-limits): the merchant's own calls need the rest."""
 MAX_TRIES: Final = 6
-"""How often a call is made before it is given up; the wait doubles from a second."""
+"""Tries of one call; the wait between them doubles, beginning with a second."""
 AT_ONCE_SECONDS: Final = 60
-"""An invoice that is paid so soon after it was finalized can't have failed before; later it may have."""
+"""An invoice paid within these seconds of being finalised counts as paid at the first attempt."""
 _OUTCOMES: Final = {"succeeded": Outcome.SUCCEEDED, "failed": Outcome.DECLINED}
 
 
@@ -40,15 +40,15 @@ class InvoicePage(NamedTuple):
     failed_invoices: tuple[PastInvoice, ...]
     invoice_count: int
     unclear_count: int
-    """Unpaid invoices that were tried, but of which no declined charge can be read."""
+    """Unpaid invoices that were attempted, but whose declined charge can't be read."""
     last_invoice_id: str | None
-    """The invoice to go on after; None: there are no more."""
+    """The invoice after which the next page begins; None: this is the last page."""
     oldest_created_at: datetime | None
-    """When the oldest of the page was made."""
+    """When the oldest invoice of the page was created, in UTC."""
 
 
 class StripeHistory:
-    """Reads with one key, politely."""
+    """Reads one account's past invoices, at most `calls_per_second`. Raises InvalidInput without an API key."""
 
     def __init__(self, config: StripeConfig, calls_per_second: float = CALLS_PER_SECOND) -> None:
         if not config.api_key:
@@ -58,9 +58,9 @@ class StripeHistory:
         self._next = 0.0
 
     async def read_page(self, since: datetime | None, until: datetime, after: str | None) -> InvoicePage:
-        """The invoices made from `since` on and before `until`, behind the invoice `after`.
+        """The invoices created from `since` on and before `until`, newest first, older than the invoice `after`.
 
-        Raises InvalidInput where the key may not read them, ProviderUnavailable after some patience.
+        Raises InvalidInput if Stripe refuses a read, and ProviderUnavailable after MAX_TRIES calls without an answer.
         """
         made = {"lt": int(until.timestamp())} | ({"gte": int(since.timestamp())} if since else {})
         more = {"starting_after": after} if after else {}
@@ -81,7 +81,7 @@ class StripeHistory:
         )
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Closes all connections."""
         await self._api.close()
 
     async def _read_past_invoice(self, invoice: Fields) -> PastInvoice | None:
@@ -95,7 +95,7 @@ class StripeHistory:
             return None
 
     async def _read_charges(self, invoice: Fields) -> list[Fields]:
-        """Every charge of the invoice, over all its payments."""
+        """Every charge of the invoice, over all its payments; of its own intent or charge in the older shape."""
         found: list[Fields] = []
         for payment in invoice.items("payments") or (invoice,):
             link = payment.child("payment") or payment
@@ -106,7 +106,7 @@ class StripeHistory:
         return found
 
     async def _read_intent_charges(self, intent: str) -> list[Fields]:
-        """The oldest first: Stripe lists the newest first, also those of one second."""
+        """All charges of an intent, oldest first."""
         found: list[Fields] = []
         more: dict[str, str] = {}
         while True:
@@ -115,11 +115,12 @@ class StripeHistory:
             found += listed.items("data")
             last = found[-1].id("id") if found else None
             if not listed.flag("has_more") or last is None:
+                # Reversed rather than sorted: Stripe's order, newest first, holds also for charges of one second.
                 return found[::-1]
             more = {"starting_after": last}
 
     async def _get_patiently(self, *parts: str, **params: object) -> Answer:
-        """One read, made again while Stripe is too busy or away."""
+        """One read, tried up to MAX_TRIES times while Stripe limits our rate or is away."""
         for turn in range(1, MAX_TRIES + 1):
             await self._await_turn()
             try:
@@ -136,12 +137,16 @@ class StripeHistory:
 
     async def _await_turn(self) -> None:
         now = asyncio.get_running_loop().time()
+        # The slot is taken before the sleep, so that reads in parallel queue up instead of sharing one.
         self._next = max(self._next + self._gap, now)
         await asyncio.sleep(self._next - now)
 
 
 def parse_past_invoice(invoice: Fields, charges: Sequence[Fields]) -> PastInvoice:
-    """An invoice with its charges, the first of them declined, in our words. Raises ValidationError."""
+    """An invoice with its charges, oldest first and the first of them declined, as a case for a dry run.
+
+    Raises ValidationError if it lacks a field that a case needs, and InvalidField without an id.
+    """
     first = charges[0]
     card = card_of_charge(first)
     others = [one for one in charges if _is_another_card(card.fingerprint, one)]
@@ -166,17 +171,18 @@ def parse_past_invoice(invoice: Fields, charges: Sequence[Fields]) -> PastInvoic
 
 
 def _until_paid(charges: Sequence[Fields]) -> Sequence[Fields]:
-    """Nothing behind the first success belongs to the recovery."""
+    """The charges up to the first success, with which the recovery ended."""
     won = [number for number, one in enumerate(charges) if one.code("status") == "succeeded"]
     return charges[: won[0] + 1] if won else charges
 
 
 def _may_have_failed(invoice: Fields) -> bool:
-    """Whether its charges are worth a look.
+    """Whether its charges must be read to know whether the first one failed.
 
-    Stripe counts only its own retries in `attempt_count`: a payment by hand or by the customer leaves it at 1.
+    Saves a call for invoices that were paid at once, which are most of them.
     """
     tries, status = invoice.integer("attempt_count") or 0, invoice.code("status")
+    # Stripe counts only its own attempts: an invoice that failed and was then paid by hand reads 1, so time must tell.
     if status != "paid" or tries != 1:
         return tries > 0 and status != "draft"
     when = invoice.child("status_transitions")
@@ -216,7 +222,7 @@ def _customer_profile(invoice: Fields, customer: Fields, first: Fields) -> Custo
 
 
 def _invoice_end(invoice: Fields, attempts: Sequence[PastAttempt]) -> dict[str, object]:
-    """How it stands. An open invoice that Stripe won't try again is lost."""
+    """How and when the invoice ended; an open one that Stripe won't try again counts as lost."""
     when = invoice.child("status_transitions")
     match invoice.code("status"):
         case "paid" if attempts[-1].outcome is Outcome.SUCCEEDED:

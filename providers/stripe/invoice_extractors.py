@@ -1,6 +1,7 @@
-"""What to take from the invoice or subscription of an event. Each reader gets the object and its attributes before.
+"""Extractors for events about an invoice or a subscription.
 
-A reader may set `kind` and `detail` where the event's type alone doesn't tell. All raise Unfit, naming the field.
+Each gets the event's object and its previous attributes. It may set `kind` and `detail` if the event's type alone
+doesn't say what happened. All raise InvalidField, naming the field.
 """
 
 from typing import Any, Final, TypeAlias
@@ -25,17 +26,17 @@ _ENDED_STATUSES: Final = frozenset({"canceled", "incomplete_expired"})
 
 
 def extract_nothing(_: Fields, __: Fields) -> EventFields:
-    """For events that are only kept."""
+    """No fields: for events that are only stored."""
     return {}
 
 
 def event_without_effect(detail: str) -> EventFields:
-    """For an event that turns out to mean nothing to a recovery."""
+    """The fields of an event without effect on a recovery; `detail` is stored as the reason."""
     return {"kind": EventKind.OTHER, "detail": detail}
 
 
 def extract_invoice(found: Fields, _: Fields) -> EventFields:
-    """Ids, money, counters and terms of an invoice, in either shape."""
+    """Ids, open amount in minor units, Stripe's attempt count and collection terms of an invoice, in either shape."""
     return {
         "invoice_id": found.require_id("id"),
         "customer_id": found.id("customer"),
@@ -49,7 +50,7 @@ def extract_invoice(found: Fields, _: Fields) -> EventFields:
 
 
 def extract_failed_invoice(found: Fields, before: Fields) -> EventFields:
-    """The invoice, and whatever codes the older shape or expanded objects carry."""
+    """The invoice, and the failure's codes as far as the older shape or expanded objects carry them."""
     link = link_of(found)
     return extract_invoice(found, before) | {
         "payment_id": link.intent_id or link.charge_id,
@@ -58,7 +59,7 @@ def extract_failed_invoice(found: Fields, before: Fields) -> EventFields:
 
 
 def _shown_failure(found: Fields) -> Failure | None:
-    """Mostly None: the decline itself must be read from Stripe."""
+    """The failure in the event; usually None, since current events don't carry it and it must be read from Stripe."""
     lenient = Fields(found.raw, found.path, lenient=True)
     told = failures.merge_failures(
         failures.failure_of_payment(lenient.expanded_object("payment_intent"), lenient.expanded_object("charge")),
@@ -69,7 +70,7 @@ def _shown_failure(found: Fields) -> Failure | None:
 
 
 def extract_invoice_action(found: Fields, before: Fields) -> EventFields:
-    """The invoice; what the customer must do stands in its payment: to authenticate, or to transfer money."""
+    """The invoice, with the code for 3-D Secure if its expanded payment waits for authentication."""
     taken = extract_failed_invoice(found, before)
     if needs_authentication(Fields(found.raw, found.path, lenient=True).expanded_object("payment_intent")):
         return taken | {"failure": Failure(code=failures.AUTHENTICATION_REQUIRED)}
@@ -77,7 +78,7 @@ def extract_invoice_action(found: Fields, before: Fields) -> EventFields:
 
 
 def extract_updated_invoice(found: Fields, before: Fields) -> EventFields:
-    """A new status, another sum, or Stripe's own next try, which with automations is told nowhere else."""
+    """The end of an invoice, a changed amount, or Stripe's next retry, which with automations is told only here."""
     taken = extract_invoice(found, before)
     status = found.code("status")
     if status in _CLOSING_KINDS:
@@ -95,7 +96,7 @@ def extract_invoice_payment(found: Fields, _: Fields) -> EventFields:
 
 
 def extract_credit_note(found: Fields, _: Fields) -> EventFields:
-    """The invoice that is credited; how much is open now only a read tells."""
+    """The credited invoice; only a fresh read says what is still open."""
     return {"invoice_id": found.require_id("invoice"), "customer_id": found.id("customer")}
 
 
@@ -105,9 +106,9 @@ def extract_subscription(found: Fields, _: Fields) -> EventFields:
 
 
 def extract_updated_subscription(found: Fields, before: Fields) -> EventFields:
-    """Its end, another default method, or a pause that is over, for which recoveries wait.
+    """The end of a subscription, another default method, or the end of a pause, for which recoveries wait.
 
-    All else is read before each charge, and only named here.
+    Any other change is only named in the detail: it is read again before each charge.
     """
     taken = extract_subscription(found, before)
     if found.code("status") in _ENDED_STATUSES:

@@ -1,4 +1,8 @@
-"""Stripe's test clocks: objects on one live in a time of their own (docs.stripe.com/billing/testing/test-clocks)."""
+"""Reads an invoice with everything that decides about a charge: payments, subscription, customer, default methods.
+
+Objects on one of Stripe's test clocks have times of their own (docs.stripe.com/billing/testing/test-clocks); they are
+shifted so that the clock's present is ours.
+"""
 
 import asyncio
 from dataclasses import dataclass, replace
@@ -26,9 +30,9 @@ NO_SHIFT: Final = timedelta(0)
 
 
 async def read_clock_shift(api: StripeApi, invoice: Fields, now: datetime) -> timedelta:
-    """What to add to the invoice's times, so that its clock's present is ours.
+    """What to add to the invoice's times so that its test clock's present becomes `now`; zero without a test clock.
 
-    A clock that can't be read is taken to stand where the invoice became due.
+    A clock that can't be read is assumed to stand where the invoice became due.
     """
     clock_id = invoice.id("test_clock")
     if clock_id is None:
@@ -42,7 +46,7 @@ async def read_clock_shift(api: StripeApi, invoice: Fields, now: datetime) -> ti
 
 
 def invoice_on_our_clock(view: InvoiceView, shift: timedelta) -> InvoiceView:
-    """The invoice in our time."""
+    """The invoice with its times shifted from its test clock to real time."""
     if shift == NO_SHIFT:
         return view
     terms = view.terms.model_copy(update={"created_at": _shift_moment(view.terms.created_at, shift)})
@@ -52,7 +56,7 @@ def invoice_on_our_clock(view: InvoiceView, shift: timedelta) -> InvoiceView:
 
 
 def customer_on_our_clock(customer: CustomerView, shift: timedelta) -> CustomerView:
-    """The customer in our time."""
+    """The customer with the creation time shifted from a test clock to real time."""
     return customer.model_copy(update={"created_at": _shift_moment(customer.created_at, shift)})
 
 
@@ -71,7 +75,7 @@ EXPAND_ALL: Final = (
     "customer.invoice_settings.default_payment_method",
     "customer.default_source",
 )
-"""Four levels are Stripe's most (docs.stripe.com/api/expanding_objects)."""
+"""What the one read before a charge expands; Stripe allows four levels (docs.stripe.com/api/expanding_objects)."""
 _CHARGE_STATUSES: Final = frozenset({"succeeded", "failed", "pending"})
 _STATUSES: Final = {
     "open": InvoiceStatus.OPEN,
@@ -85,7 +89,10 @@ _STATUSES: Final = {
 
 @dataclass(frozen=True)
 class ExpandedInvoice:
-    """An invoice with its subscription and customer: empty where there is none, None where it could not be read."""
+    """An invoice with its payments, default methods, subscription and customer.
+
+    Subscription and customer are empty if there is none, and None if they could not be read.
+    """
 
     invoice: Fields
     payments: tuple[Fields, ...]
@@ -96,9 +103,9 @@ class ExpandedInvoice:
 
 
 async def read_expanded_invoice(api: StripeApi, invoice_id: str, now: datetime) -> ExpandedInvoice | None:
-    """The whole claim: one call where Stripe shows everything at once; None where it knows no such invoice.
+    """The invoice with all it depends on, in one call if Stripe expands everything; None if there is no such invoice.
 
-    Raises ProviderUnavailable, and NotAllowed where the key may not read it.
+    Raises ProviderUnavailable, NotAllowed if the key may not read the invoice or its payments, and InvalidField.
     """
     invoice = await read_invoice(api, invoice_id, EXPAND_ALL)
     if invoice is None:
@@ -115,16 +122,17 @@ async def read_expanded_invoice(api: StripeApi, invoice_id: str, now: datetime) 
 
 
 async def _read_owner(api: StripeApi, shown: Fields, kind: str, object_id: str | None) -> Fields | None:
-    """A subscription or customer: what was expanded, else by a call of its own."""
+    """A subscription or customer: expanded, else read by a call of its own; None if that fails, empty without an id."""
     if object_id is None:
         return EMPTY
     return Fields(shown.raw, shown.path, lenient=True) if shown else await read_optional(api, api_path(kind, object_id))
 
 
 async def read_invoice(api: StripeApi, invoice_id: str, expand: tuple[str, ...] = EXPAND_PAYMENTS) -> Fields | None:
-    """The invoice; None where Stripe knows none. Raises ProviderUnavailable, and NotAllowed.
+    """The invoice; None if Stripe has none, or it was deleted.
 
-    What a key may not expand, or a server doesn't know how to, is left out of it.
+    What the key may not expand is left out of it. Raises ProviderUnavailable, NotAllowed if the key may not read the
+    invoice, and InvalidField if the answer isn't this invoice.
     """
     answer = await _fetch_expanded(api, api_path("invoices", invoice_id), expand)
     if answer.status == 404 or answer.fields.raw.get("deleted") is True:
@@ -135,15 +143,16 @@ async def read_invoice(api: StripeApi, invoice_id: str, expand: tuple[str, ...] 
 
 
 async def _fetch_expanded(api: StripeApi, where: str, expand: tuple[str, ...]) -> Answer:
-    """All of it, else the payments alone, else the plain object."""
+    """The object with `expand`, else with its payments alone, else plain."""
     answer = await api.get(where, expand=list(expand))
+    # A restricted key that lacks one permission gets 403 for the whole call; a server that can't expand answers 400.
     if expand != EXPAND_PAYMENTS and answer.status in {400, 403}:
         answer = await api.get(where, expand=list(EXPAND_PAYMENTS))
     return await api.get(where) if answer.status == 400 else answer
 
 
 def require_invoice(invoice: Fields, invoice_id: str) -> Fields:
-    """The invoice, if it is one and this one. Raises Unfit."""
+    """The invoice itself. Raises InvalidField if it has another id or an unknown status."""
     if invoice.id("id") != invoice_id:
         raise InvalidField("id")
     if invoice.code("status") not in _STATUSES:
@@ -152,19 +161,22 @@ def require_invoice(invoice: Fields, invoice_id: str) -> Fields:
 
 
 async def read_main_payment(api: StripeApi, invoice: Fields, payments: tuple[Fields, ...] | None = None) -> Payment:
-    """The payment that matters of this invoice. Raises ProviderUnavailable."""
+    """The payment that decides about this invoice (`link_of`). Raises ProviderUnavailable, NotAllowed, InvalidField."""
     known = await read_payments(api, invoice) if payments is None else payments
     return await read_payment(api, link_of(invoice, known))
 
 
 async def read_invoice_view(api: StripeApi, invoice_id: str, now: datetime) -> InvoiceView:
-    """The invoice as it is now, in our words and on our clock. Raises ProviderUnavailable, NotAllowed or Unfit."""
+    """The invoice as it is now; MISSING if Stripe has none. Raises ProviderUnavailable, NotAllowed or InvalidField."""
     claim = await read_expanded_invoice(api, invoice_id, now)
     return missing_invoice(invoice_id) if claim is None else await view_expanded_invoice(api, claim)
 
 
 async def view_expanded_invoice(api: StripeApi, claim: ExpandedInvoice) -> InvoiceView:
-    """A claim in our words. Money that may be on its way must be seen before a charge: a refusal is raised."""
+    """The view that is checked before a charge. Raises ProviderUnavailable, NotAllowed or InvalidField.
+
+    Unlike the read of a failure it requires the payments: one that is under way must be seen, or it is paid twice.
+    """
     payment, others = await asyncio.gather(
         read_payment(api, link_of(claim.invoice, claim.payments), needed=True),
         has_others_under_way(api, claim.invoice, claim.payments, needed=True),
@@ -173,7 +185,10 @@ async def view_expanded_invoice(api: StripeApi, claim: ExpandedInvoice) -> Invoi
 
 
 async def with_payment(api: StripeApi, claim: ExpandedInvoice, payment: Payment) -> ExpandedInvoice:
-    """The claim with what its last payment tells of the methods. One of a deleted customer went with them."""
+    """The invoice with its default methods corrected by the method of the last payment.
+
+    Unchanged for a deleted customer, whose methods were deleted too.
+    """
     if claim.customer is not None and claim.customer.flag("deleted"):
         return claim
     error = payment.intent.child("last_payment_error")
@@ -183,19 +198,20 @@ async def with_payment(api: StripeApi, claim: ExpandedInvoice, payment: Payment)
 
 
 async def is_disputed(api: StripeApi, payment: Payment) -> bool | None:
-    """Whether money is in dispute: a bank's inquiry sets the charge's mark, too, and moves none.
+    """Whether money is in dispute; None if the charge wasn't read. Raises InvalidField for a charge without an id.
 
     Source: docs.stripe.com/disputes/how-disputes-work (inquiries), `Dispute.status` `warning_…`.
     """
     if not payment.charge.flag("disputed"):
         return payment.charge.flag("disputed")
+    # A bank's inquiry sets the charge's mark too, but moves no money. Disputes that can't be read count as disputes.
     listed = await read_optional(api, api_path("disputes"), charge=payment.charge.require_id("id"))
     statuses = [one.code("status") or "" for one in listed.items("data")] if listed else []
     return not statuses or not all(status.startswith("warning_") for status in statuses)
 
 
 def build_invoice_view(claim: ExpandedInvoice, payment: Payment, in_dispute: bool | None, others: bool) -> InvoiceView:
-    """The invoice in our words. Raises Unfit."""
+    """The provider-neutral invoice, amounts in minor units. Raises InvalidField, also without an open amount."""
     invoice, amount = claim.invoice, amount_remaining(claim.invoice)
     if amount is None:
         raise InvalidField("amount_remaining")
@@ -223,5 +239,5 @@ def build_invoice_view(claim: ExpandedInvoice, payment: Payment, in_dispute: boo
 
 
 def missing_invoice(invoice_id: str) -> InvoiceView:
-    """What is said of an invoice that Stripe doesn't know."""
+    """The view of an invoice that Stripe doesn't have."""
     return InvoiceView(invoice_id=invoice_id, status=InvoiceStatus.MISSING)

@@ -1,4 +1,4 @@
-"""Where things sit in an invoice: before API version 2025-03-31 ("basil") and since. Both arrive, and both are read.
+"""Where an invoice keeps its fields, before API version 2025-03-31 ("basil") and since. Both shapes arrive as webhooks.
 
 Source: docs.stripe.com/changelog/basil/2025-03-31/add-support-for-multiple-partial-payments-on-invoices.
 """
@@ -36,17 +36,16 @@ def expanded_subscription(invoice: Fields) -> Fields:
 
 
 def amount_remaining(invoice: Fields) -> int | None:
-    """What is still to be paid; partial payments make it less than what was due."""
+    """What is still to be paid, minor units: `amount_remaining`, since `amount_due` ignores partial payments."""
     left = invoice.integer("amount_remaining")
     return invoice.integer("amount_due") if left is None else left
 
 
 def link_of(invoice: Fields, payments: tuple[Fields, ...] | None = None) -> Link:
-    """The payment that matters of several: the one that paid the invoice, else the open one, the default first.
+    """The payment that decides about the invoice: the one that paid it, else the open one, the default first.
 
-    An invoice of the older shape names its default itself.
-
-    Without `payments` what the invoice itself tells; empty where it tells nothing.
+    `payments` are all payments as read; without them, those in the invoice itself. An invoice of the older shape names
+    its default payment itself. Empty if nothing names a payment.
     """
     status, named = invoice.code("status"), Link(invoice.id("payment_intent"), invoice.id("charge"))
     listed = _choose_payment(invoice.items("payments") if payments is None else payments, status)
@@ -54,7 +53,7 @@ def link_of(invoice: Fields, payments: tuple[Fields, ...] | None = None) -> Link
 
 
 def link_to(payment: Fields) -> Link:
-    """What one payment of an invoice was made with."""
+    """The intent or charge of one invoice payment."""
     made_with = payment.child("payment")
     return Link(made_with.id("payment_intent"), made_with.id("charge"))
 
@@ -72,7 +71,7 @@ MONTH_SECONDS: Final = 30 * 86_400
 
 
 def recurring_revenue(invoice: Fields) -> int | None:
-    """What its subscription lines come to in 30 days, minor units, prorations left out; None where there are none."""
+    """What its subscription lines come to in 30 days, minor units, without prorations; None if there are none."""
     lines = Fields(invoice.raw, lenient=True).child("lines").items("data")
     amounts = [amount for line in lines if _is_recurring(line) and (amount := _monthly_amount(line)) is not None]
     return sum(amounts) if amounts else None
@@ -97,7 +96,10 @@ EMPTY = Fields({})
 
 
 def terms_of_invoice(invoice: Fields, subscription: Fields = EMPTY, customer: Fields = EMPTY) -> CollectionTerms:
-    """The subscription rules what happens now, where it was read; what nobody says stays None."""
+    """The collection terms as far as invoice, subscription and customer were read; unknown ones are None.
+
+    Raises InvalidField, unless the objects are lenient.
+    """
     return CollectionTerms(
         collection_method=_collection_method(invoice, subscription),
         billing_reason=invoice.code("billing_reason"),
@@ -111,23 +113,26 @@ def terms_of_invoice(invoice: Fields, subscription: Fields = EMPTY, customer: Fi
 
 
 def _collection_method(invoice: Fields, subscription: Fields) -> CollectionMethod | None:
-    """An invoice that was sent stays so, whatever its subscription is switched to afterwards."""
+    """SENT if the invoice or its subscription says so, else AUTOMATIC if either does.
+
+    An invoice that was sent is paid by the customer, even if its subscription is charged automatically from now on.
+    """
     said = {_parse_word(CollectionMethod, one.code("collection_method")) for one in (invoice, subscription)}
     found = (method for method in (CollectionMethod.SENT, CollectionMethod.AUTOMATIC) if method in said)
     return next(found, None)
 
 
 def due_since(invoice: Fields) -> datetime | None:
-    """When the invoice was finalised, or took effect, or was made: the first of these that it names."""
+    """When the invoice was finalised, or took effect, or was created: the first of these that it names."""
     finalized = invoice.child("status_transitions").unix_time("finalized_at")
     return finalized or invoice.unix_time("effective_at") or invoice.unix_time("created")
 
 
 def _ends_at_period_end(subscription: Fields) -> bool:
-    """Also at a date of its own, which the merchant chose."""
+    """Whether it ends at the end of its period, or at a date that the merchant set (`cancel_at`)."""
     return bool(subscription.flag("cancel_at_period_end") or subscription.unix_time("cancel_at"))
 
 
 def _parse_word(words: type[Word], value: str | None) -> Word | None:
-    """A word that Stripe adds one day is not known here, and speaks for nothing."""
+    """The enum's member; None for a value that Stripe added later."""
     return words(value) if value in set(words) else None

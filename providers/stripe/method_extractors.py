@@ -12,7 +12,8 @@ _RENEWING_ATTRIBUTES: Final = frozenset({"exp_month", "exp_year", "fingerprint",
 
 
 def extract_attached_method(found: Fields, _: Fields) -> EventFields:
-    """A method that is new to the customer; becoming the default is the same change, hence the plain id."""
+    """A method that is new to the customer. Raises InvalidField without an id."""
+    # The version is the plain id: attaching a method and making it the default are one change, told by two events.
     method = found.require_id("id")
     if found.id("customer") is None:
         return event_without_effect("the method belongs to no customer") | {"method_id": method}
@@ -26,7 +27,7 @@ def extract_attached_method(found: Fields, _: Fields) -> EventFields:
 
 
 def extract_changed_method(found: Fields, before: Fields) -> EventFields:
-    """The same method with other card data; both events of one change give the same version."""
+    """The same method with new card data; both events of one change give the same version. Raises InvalidField."""
     card = found.child("card") or (found if found.raw.get("object") == "card" else Fields({}))
     changed = before.child("card").raw.keys() | (before.raw.keys() if card is found else set())
     if before and not _RENEWING_ATTRIBUTES & changed:
@@ -40,24 +41,27 @@ def extract_changed_method(found: Fields, before: Fields) -> EventFields:
 
 
 def extract_detached_method(found: Fields, before: Fields) -> EventFields:
-    """A method that is gone; a charge that would name it is refused by Stripe, and then known as unfit."""
+    """A method that was removed. A charge that names it is refused by Stripe, and the method then counts as unfit."""
     return {"method_id": found.require_id("id"), "customer_id": before.id("customer")}
 
 
 def extract_mandate(found: Fields, _: Fields) -> EventFields:
-    """Whether a method may still be debited: a charge without it is declined, which is when it counts."""
+    """Whether a method may still be debited; without effect, since a charge without a mandate is declined anyway."""
     return event_without_effect(f"the mandate is {found.code('status') or 'without status'}") | {
         "method_id": found.id("payment_method")
     }
 
 
 def extract_deleted_customer(found: Fields, _: Fields) -> EventFields:
-    """The customer that is gone with all methods."""
+    """The customer that was deleted, and with it all methods. Raises InvalidField without an id."""
     return {"customer_id": found.require_id("id")}
 
 
 def extract_updated_customer(found: Fields, before: Fields) -> EventFields:
-    """Another default method. A new default source changes nothing while the settings name a method."""
+    """Another default method. Raises InvalidField without an id.
+
+    A new default source changes nothing while `invoice_settings` names a method, which takes precedence.
+    """
     method = found.child("invoice_settings").id("default_payment_method")
     if "default_payment_method" not in before.child("invoice_settings").raw:
         if method or "default_source" not in before.raw:

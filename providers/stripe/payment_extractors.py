@@ -1,4 +1,8 @@
-"""Extractors for events about a payment, refund, dispute or early fraud warning: money in transit or going back."""
+"""Extractors for events about a payment, refund, dispute or early fraud warning: money in transit or going back.
+
+Each gets the event's object and its previous attributes; all raise InvalidField, naming the field. Amounts are in
+minor units.
+"""
 
 from typing import Final
 
@@ -13,16 +17,16 @@ from providers.stripe.invoice_extractors import EventFields, event_without_effec
 _RETURN_REASONS: Final = frozenset(
     {"bank_cannot_process", "check_returned", "debit_not_authorized", "incorrect_account_details", "insufficient_funds"}
 )
-"""Reasons of a bank that sends a debit back after it had succeeded, which Stripe tells as a dispute
+"""Dispute reasons that stand for a debit returned by its bank after it had succeeded
 (docs.stripe.com/payments/sepa-debit, docs.stripe.com/payments/ach-direct-debit: failures after success)."""
 _INQUIRY_PREFIX: Final = "warning_"
-"""Begins the statuses of an inquiry, which moves no money (docs.stripe.com/api/disputes/object, `status`)."""
+"""Prefix of the statuses of an inquiry, which moves no money (docs.stripe.com/api/disputes/object, `status`)."""
 _PREVENTED_STATUS: Final = "prevented"
-"""The money was refunded in place of a dispute, and that is told as a refund."""
+"""The payment was refunded instead of disputed; the refund has an event of its own."""
 
 
 def extract_payment(found: Fields, _: Fields) -> EventFields:
-    """A payment intent, of which only a read says more."""
+    """The ids of a payment intent; only a fresh read says what became of it."""
     return {
         "payment_id": found.require_id("id"),
         "customer_id": found.id("customer"),
@@ -31,9 +35,10 @@ def extract_payment(found: Fields, _: Fields) -> EventFields:
 
 
 def extract_failed_payment(found: Fields, before: Fields) -> EventFields:
-    """Told by the invoice, except where the payment was on its way for days: that it is over counts as news.
+    """No fields for a card, whose failure `invoice.payment_failed` reports; for other methods a reason to read again.
 
-    The invoice's event of it may name a try that is known, since Stripe counts only its own.
+    A debit may fail days later. The invoice's event may then repeat a known `attempt_count`, since Stripe counts only
+    its own attempts, and would be taken for old.
     """
     whole = Fields(found.raw, found.path, lenient=True)
     tried = card_of_error(whole.child("last_payment_error")).kind or kind_of_intent(whole)
@@ -43,9 +48,9 @@ def extract_failed_payment(found: Fields, before: Fields) -> EventFields:
 
 
 def extract_failed_charge(found: Fields, _: Fields) -> EventFields:
-    """Told elsewhere, except where money that counted as come went back: a debit that failed late.
+    """No fields, except for a debit that failed after its money was credited: that money was reversed.
 
-    Then `failure_balance_transaction` names the reversal (docs.stripe.com/api/charges/object).
+    `failure_balance_transaction` names the reversal then (docs.stripe.com/api/charges/object).
     """
     if found.id("failure_balance_transaction") is None:
         return {}
@@ -61,7 +66,7 @@ def extract_failed_charge(found: Fields, _: Fields) -> EventFields:
 
 
 def extract_refunded_charge(found: Fields, before: Fields) -> EventFields:
-    """What this refund gave back: the sum of the charge's refunds less what it was before."""
+    """A refund of a charge, with the amount of this refund alone: the charge's total less the total before."""
     total, earlier = (
         found.integer("amount_refunded") or 0,
         _previous_in_iso(before, found).integer("amount_refunded") or 0,
@@ -71,7 +76,7 @@ def extract_refunded_charge(found: Fields, before: Fields) -> EventFields:
 
 
 def _previous_in_iso(before: Fields, found: Fields) -> Fields:
-    """The attributes before the change in the same minor units: on their own they name no currency."""
+    """The previous attributes in minor units of ISO 4217; they name no currency, so the charge's is put in."""
     return Fields(to_iso_amounts({**before.raw, "currency": found.raw.get("currency")}), before.path)
 
 
@@ -86,24 +91,24 @@ def _charge_fields(found: Fields) -> EventFields:
 
 
 def extract_refund(found: Fields, _: Fields) -> EventFields:
-    """The refunded payment, for what is told by `charge.refunded`."""
+    """The ids of the refunded payment; the money is reported by `charge.refunded`."""
     return {"payment_id": found.id("payment_intent") or found.id("charge"), "charge_id": found.id("charge")}
 
 
 def extract_failed_refund(found: Fields, _: Fields) -> EventFields:
-    """A refund whose money came back to the merchant."""
+    """A refund that failed: its money came back to the merchant."""
     detail = f"a refund failed: {found.code('failure_reason') or 'no reason given'}"
     return extract_refund(found, found) | _restored_money(found) | {"detail": detail}
 
 
 def _restored_money(found: Fields) -> EventFields:
-    """The merchant has this money again."""
+    """The fields of money that the merchant has again."""
     money = {"returned_amount": found.integer("amount"), "currency": found.currency("currency")}
     return {"kind": EventKind.PAYMENT_RESTORED, "returned_kind": "restored"} | money
 
 
 def extract_dispute(found: Fields, _: Fields) -> EventFields:
-    """The disputed payment with the bank's reason; an inquiry moves no money."""
+    """The disputed payment with the bank's reason and the withdrawn amount; an inquiry has no amount."""
     taken = _disputed_payment(found) | {"detail": found.code("reason"), "currency": found.currency("currency")}
     status = found.code("status") or ""
     if status.startswith(_INQUIRY_PREFIX):
@@ -115,7 +120,7 @@ def extract_dispute(found: Fields, _: Fields) -> EventFields:
 
 
 def extract_updated_dispute(found: Fields, before: Fields) -> EventFields:
-    """An inquiry that became a dispute; all other changes are evidence and dates."""
+    """An inquiry that became a dispute; other changes concern evidence and dates, and have no effect."""
     was, now = before.code("status") or "", found.code("status") or ""
     if was.startswith(_INQUIRY_PREFIX) and not now.startswith(_INQUIRY_PREFIX):
         return extract_dispute(found, before) | {"kind": EventKind.DISPUTE_OPENED}
@@ -123,26 +128,26 @@ def extract_updated_dispute(found: Fields, before: Fields) -> EventFields:
 
 
 def extract_dispute_funds(found: Fields, _: Fields) -> EventFields:
-    """The disputed payment."""
+    """The ids of the disputed payment, whose amount the dispute's creation reported."""
     return _disputed_payment(found)
 
 
 def extract_reinstated_funds(found: Fields, before: Fields) -> EventFields:
-    """The money of a dispute is the merchant's again."""
+    """A dispute whose money the merchant has again."""
     return extract_dispute_funds(found, before) | _restored_money(found)
 
 
 def extract_closed_dispute(found: Fields, _: Fields) -> EventFields:
-    """How the dispute ended; lifting a hold is a person's decision."""
+    """How the dispute ended, without effect: a person decides whether a hold is lifted."""
     return _disputed_payment(found) | {"detail": f"dispute closed: {found.code('status') or 'no status'}"}
 
 
 def extract_fraud_warning(found: Fields, _: Fields) -> EventFields:
-    """The payment that an issuer suspects. After a dispute or a full refund a warning is no news."""
+    """The payment that an issuer suspects of fraud; without effect once it was disputed or fully refunded."""
     taken = _disputed_payment(found) | {"detail": found.code("fraud_type")}
     return taken if found.flag("actionable") else taken | event_without_effect("the warning is not actionable")
 
 
 def _disputed_payment(found: Fields) -> EventFields:
-    """Intent and charge: which of them our log names depends on what the invoice showed then."""
+    """Intent and charge: the log names one of them, depending on what the invoice showed when it was charged."""
     return {"payment_id": found.id("payment_intent") or found.require_id("charge"), "charge_id": found.id("charge")}

@@ -1,4 +1,4 @@
-"""The payments of one invoice: all of them, the one that matters with its charge, and whether money is on its way."""
+"""The payments of one invoice: all of them, the deciding one with its charge, and whether any is under way."""
 
 import asyncio
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ from providers.stripe.invoices import Link, link_of, link_to
 
 EMPTY: Final = Fields({})
 _CLOSED_STATUSES: Final = frozenset({"paid", "canceled"})
-"""Statuses of an invoice payment that is through; one that a server doesn't tell is looked at."""
+"""Statuses of an invoice payment that is over; a payment without a status is read."""
 _PAGE: Final = 100
 _MAX_PAGES: Final = 20
-"""Two thousand payments of one invoice are more than anybody makes."""
+"""Pages of payments that are read of one invoice: 2000 payments, so that a faulty server can't cause endless reads."""
 
 
 @dataclass(frozen=True)
 class Payment:
-    """The payment of an invoice; what is not there or may not be read is empty."""
+    """The payment of an invoice; intent and charge are empty if there is none or the key may not read it."""
 
     intent: Fields = EMPTY
     charge: Fields = EMPTY
@@ -29,16 +29,17 @@ class Payment:
 
     @property
     def is_processing(self) -> bool:
-        """Whether Stripe itself doesn't know the result yet, or holds the money."""
+        """Whether money may still come of it by itself, so that no charge may be made beside it."""
         return is_under_way(self.intent) or self.charge.code("status") == "pending"
 
 
 async def read_payments(api: StripeApi, invoice: Fields) -> tuple[Fields, ...]:
-    """Every payment of the invoice; what the invoice left out is asked for. Raises ProviderUnavailable.
+    """Every payment of the invoice; those that its own list leaves out are read page by page.
 
-    Also where it names its intent, in the older shape: a second payment may be on its way beside that.
+    Raises ProviderUnavailable, NotAllowed if the key may not list payments, and InvalidField.
     """
     found = list(invoice.items("payments"))
+    # Listed even if an invoice of the older shape names its intent: a second payment may be under way beside it.
     held = invoice.raw.get("payments")
     more = held is None or (isinstance(held, dict) and Fields(held, "payments.").flag("has_more"))
     last = found[-1].id("id") if found else None
@@ -48,6 +49,7 @@ async def read_payments(api: StripeApi, invoice: Fields) -> tuple[Fields, ...]:
         after: dict[str, object] = {"starting_after": last, "limit": _PAGE} if last else {}
         answer = await _list_payments(api, invoice, after)
         listed = answer.items("data")
+        # A compatible server may ignore the filter and list other invoices' payments.
         found += [one for one in listed if one.id("invoice") in {None, invoice.require_id("id")}]
         last = listed[-1].id("id") if listed else None
         more = bool(listed) and answer.flag("has_more")
@@ -55,7 +57,7 @@ async def read_payments(api: StripeApi, invoice: Fields) -> tuple[Fields, ...]:
 
 
 async def _list_payments(api: StripeApi, invoice: Fields, page: dict[str, object]) -> Fields:
-    """One page. A server of the older shape may know no such list, however it says so."""
+    """One page of payments; empty from a server of the older shape, which doesn't have this list."""
     try:
         answer = await api.get(api_path("invoice_payments"), invoice=invoice.require_id("id"), **page)
     except ProviderUnavailable:
@@ -68,9 +70,10 @@ async def _list_payments(api: StripeApi, invoice: Fields, page: dict[str, object
 
 
 async def read_payment(api: StripeApi, link: Link, *, needed: bool = False) -> Payment:
-    """The intent and its latest charge. What Stripe refuses to show is named in `missing`, or raised where `needed`.
+    """The intent and its latest charge; `missing` names what the key may not read.
 
-    Raises ProviderUnavailable: without an answer nobody knows whether a payment is under way.
+    Raises ProviderUnavailable without an answer, since a payment may then be under way unseen, and NotAllowed for a
+    refused key or, if `needed`, a refused read.
     """
     if not link:
         return Payment(missing=("payment",))
@@ -91,7 +94,10 @@ async def read_payment(api: StripeApi, link: Link, *, needed: bool = False) -> P
 async def has_others_under_way(
     api: StripeApi, invoice: Fields, payments: tuple[Fields, ...], *, needed: bool = False
 ) -> bool:
-    """Whether any payment beside the one that matters is on its way. Nothing is asked for of those that are over."""
+    """Whether any payment beside the deciding one is under way; those that are over are not read.
+
+    Raises ProviderUnavailable, and NotAllowed as `read_payment` does.
+    """
     if invoice.code("status") not in {"open", "uncollectible"}:
         return False
     chosen = link_of(invoice, payments)
@@ -115,9 +121,10 @@ _CHARGE_PREFIXES = ("ch_", "py_")
 
 
 async def resolve_event_owner(api: StripeApi, event: ProviderEvent) -> ProviderEvent:
-    """The event with the invoice and customer that Stripe knows; as it is where there is nothing to find.
+    """The event with the invoice and customer of its payment; unchanged if there is nothing to add.
 
-    Raises ProviderUnavailable, NotAllowed or Unfit: money that goes back must not be lost for want of a right.
+    Raises ProviderUnavailable, InvalidField, and NotAllowed if the key lacks a permission: the event then waits until
+    that is granted, so that no refund or dispute is lost.
     """
     if event.payment_id is None or (event.invoice_id and event.customer_id):
         return event
@@ -136,7 +143,7 @@ async def _read_charge(api: StripeApi, payment_id: str) -> Fields:
 
 
 async def _read_intent(api: StripeApi, intent_id: str | None, charge: Fields) -> Fields:
-    """Not asked for where the charge already named the customer."""
+    """The intent; not read if the charge was, which names the customer too."""
     return await _read_object(api, "payment_intents", intent_id) if intent_id and not charge else Fields({})
 
 
@@ -148,7 +155,7 @@ async def _read_object(api: StripeApi, kind: str, object_id: str) -> Fields:
 
 
 async def _find_invoice_id(api: StripeApi, intent_id: str | None) -> str | None:
-    """The way back from a payment to its invoice since API version 2025-03-31."""
+    """The invoice that an intent pays: since API version 2025-03-31 the intent itself doesn't name it."""
     if intent_id is None:
         return None
     payment = {"type": "payment_intent", "payment_intent": intent_id}

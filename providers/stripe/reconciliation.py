@@ -1,4 +1,4 @@
-"""Reconciles an order whose answer was lost with the invoice as read. Pure: the reading itself is done elsewhere."""
+"""Reconciles an order whose answer was lost, from the invoice and payment as read. Pure: the gateway reads them."""
 
 from datetime import datetime, timedelta
 from typing import Final
@@ -14,12 +14,17 @@ from providers.stripe.payments import Payment
 CLOCK_SKEW: Final = timedelta(seconds=5)
 """How far Stripe's clock, which counts whole seconds, may be behind ours."""
 NO_TRACE_AFTER: Final = timedelta(hours=24)
-"""An order of this age that left no trace was never executed, and Stripe has forgotten its key."""
+"""Age of an order after which a missing charge means that it was never executed.
+
+Nothing is repeated any more then: the gateway stops at 23 hours, and Stripe may forget a key after 24
+(docs.stripe.com/api/idempotent_requests).
+"""
 
 
 def reconcile_by_payment(order: ChargeOrder, invoice: Fields, payment: Payment, now: datetime) -> ChargeResult:
-    """The order's outcome; UNKNOWN where reading can't tell. Raises Unfit."""
+    """The order's outcome; UNKNOWN if reading can't tell. Raises InvalidField for a field of an undocumented form."""
     charge = payment.charge
+    # A paid invoice ends the recovery whoever paid it: asking whose charge it was would only risk a second one.
     if invoice.code("status") == "paid":
         return succeeded_result(charge.id("id") if charge.code("status") == "succeeded" else None)
     if payment.is_processing:
@@ -34,15 +39,16 @@ def reconcile_by_payment(order: ChargeOrder, invoice: Fields, payment: Payment, 
 
 
 def is_newer_charge(order: ChargeOrder, charge: Fields) -> bool:
-    """Whether a charge came after the order: one that the invoice didn't have yet, made since."""
+    """Whether a charge came after the order: created since, and not the latest charge that the order already knew."""
     charge_id, created = charge.id("id"), charge.unix_time("created")
+    # Both are needed: the time alone could match a charge of the second before, the id alone an old one.
     if charge_id is None or charge_id == order.charge_before:
         return False
     return created is not None and created >= order.requested_at - CLOCK_SKEW
 
 
 def amount_paid_since(order: ChargeOrder, invoice: Fields) -> int | None:
-    """What payments of this invoice brought since the order, where the invoice is still open: a part of it.
+    """What payments brought since the order while the invoice is still open, in minor units; None if nothing.
 
     Source: docs.stripe.com/api/invoice-payment/object, `amount_paid` and `status_transitions.paid_at`.
     """
@@ -53,7 +59,7 @@ def amount_paid_since(order: ChargeOrder, invoice: Fields) -> int | None:
 
 
 def decline_of(payment: Payment) -> ChargeResult:
-    """The decline that a payment shows."""
+    """The decline that a payment shows, with its card; a payment that waits for the customer counts as one."""
     error = payment.intent.child("last_payment_error")
     card = merge_cards(card_of_charge(payment.charge), card_of_error(error))
     card = merge_cards(card, Card(kind=kind_of_intent(payment.intent)))
@@ -61,7 +67,10 @@ def decline_of(payment: Payment) -> ChargeResult:
 
 
 def _reconcile_by_charge(order: ChargeOrder, payment: Payment) -> ChargeResult:
-    """The outcome by a bare charge; a success below the ordered amount is somebody else's, so it leaves UNKNOWN."""
+    """The outcome by a charge newer than the order, on an invoice that isn't paid.
+
+    A success below the ordered amount is another payment of the invoice, so the order stays UNKNOWN.
+    """
     status = payment.charge.code("status")
     if status == "failed":
         return decline_of(payment)

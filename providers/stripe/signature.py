@@ -1,7 +1,7 @@
-"""Whether a webhook comes from Stripe, and is of now.
+"""Whether a webhook comes from Stripe and is recent (docs.stripe.com/webhooks, "Verify webhook signatures").
 
-The library's check is used for the signature itself only. It looks at the age of an event only when asked to and
-never minds a time in the future, and some headers and bodies make it raise errors that are not its own.
+The library checks the signature itself and nothing more: it accepts a time in the future, and for some headers and
+bodies it raises errors of other types than its own. Those are caught here before it is called.
 """
 
 import re
@@ -14,13 +14,14 @@ from stripe import SignatureVerificationError, WebhookSignature
 from core.errors import InvalidSignature
 
 TOLERANCE_SECONDS: Final = 300
+"""How far the signed time may be from ours, before or after; the library's default tolerance."""
 MAX_HEADER: Final = 4096
 _TIME: Final = re.compile(r"[0-9]{1,12}")
 _SIGNATURE: Final = re.compile(r"[0-9a-f]{64}")
 
 
 def verify_signature_header(header: str | None, body: bytes, secrets: Iterable[str], now: datetime) -> None:
-    """Return where one of the secrets signed this body within five minutes of now. Raises InvalidSignature."""
+    """Returns if one of the secrets signed this body within five minutes of `now`. Raises InvalidSignature."""
     seconds = _signed_timestamp(_header_pairs(header))
     if abs(now.timestamp() - seconds) > TOLERANCE_SECONDS:
         raise InvalidSignature("The signature's time is more than five minutes away from now: check the clock.")
@@ -41,7 +42,8 @@ def _header_pairs(header: str | None) -> list[tuple[str, str]]:
 
 
 def _signed_timestamp(parts: list[tuple[str, str]]) -> int:
-    """The one time; two times would let the checked one differ from the signed one."""
+    """The signed time in seconds since 1970. Raises InvalidSignature unless the header holds exactly one time."""
+    # With two times, the library could verify the signature of one while we check the age of the other.
     times = [value for name, value in parts if name == "t"]
     if len(times) != 1 or not _TIME.fullmatch(times[0]):
         raise InvalidSignature("The Stripe-Signature header needs exactly one time t=.")
@@ -58,7 +60,7 @@ def _decode_body(body: bytes) -> str:
 
 
 def _is_signed(text: str, header: str, secret: str) -> bool:
-    """The age was checked already, in both directions: hence no tolerance here."""
+    """Whether this secret signed the text; the age was already checked in both directions, hence no tolerance."""
     try:
         return bool(WebhookSignature.verify_header(text, header, secret, tolerance=None))
     except SignatureVerificationError:

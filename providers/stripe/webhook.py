@@ -1,4 +1,4 @@
-"""The webhook side: verify cheaply, then say in our words what happened."""
+"""The webhook side of Stripe: verifies a body and normalises it to one event."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from providers.stripe.events import interpret_event
 
 NAME: Final = "stripe"
 _UNKNOWN_TIME: Final = datetime.fromtimestamp(0, UTC)
-"""Stands where an event has no readable time; it has the kind OTHER and never acts."""
+"""The time of an ignored event without a readable one; such an event has the kind OTHER and no effect."""
 
 
 class StripeWebhooks:
@@ -25,13 +25,13 @@ class StripeWebhooks:
         self._livemode = config.expected_livemode
 
     def verify(self, headers: Mapping[str, str], body: bytes, now: datetime) -> None:
-        """Check sender and age. Raises InvalidSignature."""
+        """Returns if the body is signed with a known secret within five minutes of `now`. Raises InvalidSignature."""
         signature.verify_signature_header(headers.get("stripe-signature"), body, self._secrets, now)
 
     def normalise(self, body: bytes) -> tuple[ProviderEvent, ...]:
-        """The one event in the body; what can't be used has the kind OTHER and a detail that says why.
+        """The one event in the body; one that can't be used has the kind OTHER and a detail that says why.
 
-        Raises InvalidInput for what is not an event of Stripe at all.
+        Raises InvalidInput if the body isn't an event of Stripe's, or has no id.
         """
         event = Fields(to_iso_amounts(parse_json_object(body)))
         if event.raw.get("object") not in ("event", "v2.core.event"):
@@ -60,9 +60,9 @@ class StripeWebhooks:
 
 
 def _foreign_account(event: Fields) -> str | None:
-    """Why an event is another account's: of Connect (`account`), or of an organisation's endpoint (`context`).
+    """Why an event is another account's: of Connect (`account`) or of an organisation (`context`); None if it isn't.
 
-    Our key would be refused there, or would read another object of the same name.
+    Our key has no access there, or would read another object of the same id.
     Sources: docs.stripe.com/connect/webhooks; stripe-python 16.1, `stripe/_event.py`.
     """
     for name, whose in (("account", "connected account"), ("context", "account of an organisation")):
@@ -72,7 +72,7 @@ def _foreign_account(event: Fields) -> str | None:
 
 
 def _event_identity(event: Fields) -> dict[str, Any]:
-    """Without an id an event could be neither stored nor told from its repeats. Raises InvalidInput."""
+    """Provider, id and type. Raises InvalidField without an id, by which repeats of an event are recognised."""
     return {"provider": NAME, "event_id": event.require_id("id"), "event_type": event.code("type") or ""}
 
 

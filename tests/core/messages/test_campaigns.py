@@ -43,7 +43,7 @@ def test_a_campaign_is_read_as_it_is_written(shipped_text: str) -> None:
         ('"22:00-07:30"', '"22:00-22:00"', 3, "write it like 21:00-08:00"),
         ('["sms", "email"]', '["E-Mail!"]', 2, "should match pattern"),
         ('["sms", "email"]', "[]", 2, "at least 1 item"),
-        ("INSUFFICIENT_FUNDS = [", "CONFIGURATION = [", 8, "nobody is told anything"),
+        ("INSUFFICIENT_FUNDS = [", "CONFIGURATION = [", 8, "no message is sent then"),
         ("INSUFFICIENT_FUNDS = [", "NO_SUCH_CAUSE = [", 7, "Input should be"),
         ("ended = false", "endet = false", 4, "Extra inputs"),
     ],
