@@ -57,11 +57,11 @@ class ChargeHarness:
         self.charging = Charging({"stripe": self.gateway}, self.log)
         self.now = self.scenario.now
 
-    async def run_activity(self, activity: Callable[[Given], Awaitable[Answer]], given: Given) -> Answer:
+    async def run_activity(self, activity: Callable[[Given], Awaitable[Answer]], argument: Given) -> Answer:
         """The activity as Temporal runs it, started now."""
         environment = ActivityEnvironment()
         environment.info = dataclasses.replace(environment.info, started_time=self.now)
-        return await environment.run(activity, given)
+        return await environment.run(activity, argument)
 
     async def run_charge(self, trigger: Trigger = Trigger.SCHEDULED, method_id: str | None = None) -> ChargeReport:
         """The charge as the workflow ordered it; a repeat gets the same order."""
@@ -80,9 +80,9 @@ class ChargeHarness:
 
     def append_events(self, *events: Event) -> None:
         """Something else happens."""
-        heard = RecoveryScenario(now=self.now, recovery=self.recovery)
-        heard.append_events(*events)
-        self.log.rows[self.recovery.recovery_id].extend(heard.records)
+        scenario = RecoveryScenario(now=self.now, recovery=self.recovery)
+        scenario.append_events(*events)
+        self.log.rows[self.recovery.recovery_id].extend(scenario.records)
 
     @property
     def recovery(self) -> Recovery:

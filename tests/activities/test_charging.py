@@ -118,9 +118,9 @@ async def test_killed_after_the_result_was_written_it_finds_everything_and_decid
     harness.log.after = result
     with pytest.raises(ConnectionError):
         await harness.run_charge()
-    told = harness.written_types
+    types = harness.written_types
     charged = await harness.run_charge()
-    assert [row.type.value for row in charged.records] == harness.written_types == told
+    assert [row.type.value for row in charged.records] == harness.written_types == types
     assert len(harness.gateway.orders) == 1
     if result is EventType.CHARGE_DECLINED:
         assert charged.facts, "or the old failure would be decided on again"
@@ -129,11 +129,11 @@ async def test_killed_after_the_result_was_written_it_finds_everything_and_decid
 
 async def test_two_executions_at_once_send_one_order_to_a_provider_without_keys(harness: ChargeHarness) -> None:
     harness.gateway.idempotency = None
-    read, both = harness.gateway.read_invoice, asyncio.Barrier(2)
+    read_invoice, both = harness.gateway.read_invoice, asyncio.Barrier(2)
 
     async def read_slowly(invoice_id: str) -> InvoiceView:
         await both.wait()
-        return await read(invoice_id)
+        return await read_invoice(invoice_id)
 
     harness.gateway.read_invoice = read_slowly  # type: ignore[method-assign]
     await asyncio.gather(harness.run_charge(), harness.run_charge())
@@ -154,15 +154,16 @@ async def test_an_answer_that_got_lost_is_written_down_once_and_then_reconciled(
 
 
 @pytest.mark.parametrize(
-    ("age", "sent"), [(23 * HOUR - timedelta(seconds=5), 2), (23 * HOUR + timedelta(seconds=1), 1), (30 * HOUR, 1)]
+    ("age", "order_count"),
+    [(23 * HOUR - timedelta(seconds=5), 2), (23 * HOUR + timedelta(seconds=1), 1), (30 * HOUR, 1)],
 )
 async def test_a_key_is_used_while_it_is_younger_than_23_hours(
-    harness: ChargeHarness, age: timedelta, sent: int
+    harness: ChargeHarness, age: timedelta, order_count: int
 ) -> None:
     harness.gateway.script = [UNKNOWN]
     await harness.run_charge()
     await harness.run_reconcile(age)
-    assert len(harness.gateway.orders) == sent
+    assert len(harness.gateway.orders) == order_count
     assert len(set(idempotency_keys(harness.gateway.orders))) == 1
 
 
@@ -204,14 +205,14 @@ BLOCKING_CHANGES = [
 ]
 
 
-@pytest.mark.parametrize("found", BLOCKING_CHANGES, ids=str)
+@pytest.mark.parametrize("view_changes", BLOCKING_CHANGES, ids=str)
 async def test_nothing_is_repeated_that_a_fresh_read_speaks_against(
-    harness: ChargeHarness, found: dict[str, Any]
+    harness: ChargeHarness, view_changes: dict[str, Any]
 ) -> None:
     """Nobody told of it; the first sending may never have arrived, so that the repeat is a charge like any other."""
     harness.gateway.script = [UNKNOWN]
     await harness.run_charge()
-    harness.gateway.invoice = harness.gateway.invoice.model_copy(update=found)
+    harness.gateway.invoice = harness.gateway.invoice.model_copy(update=view_changes)
     await harness.run_reconcile()
     assert len(harness.gateway.orders) == 1
     assert harness.recovery.in_flight, "reading goes on until it is settled"
@@ -239,19 +240,19 @@ HANDOVER_CASES = [
 ]
 
 
-@pytest.mark.parametrize(("readable", "honoured", "age", "handed"), HANDOVER_CASES)
+@pytest.mark.parametrize(("readable", "honoured", "age", "in_review"), HANDOVER_CASES)
 async def test_what_can_be_found_out_no_more_is_handed_to_a_person(
-    harness: ChargeHarness, readable: bool, honoured: timedelta | None, age: timedelta, handed: bool
+    harness: ChargeHarness, readable: bool, honoured: timedelta | None, age: timedelta, in_review: bool
 ) -> None:
     harness.gateway.can_read, harness.gateway.idempotency, harness.gateway.script = readable, honoured, [UNKNOWN]
     await harness.run_charge()
-    sent = len(harness.gateway.orders)
+    order_count = len(harness.gateway.orders)
     await harness.run_reconcile(age)
-    assert (harness.recovery.state is State.IN_REVIEW) is handed
-    assert len(harness.gateway.orders) == sent + (not readable and not handed), (
+    assert (harness.recovery.state is State.IN_REVIEW) is in_review
+    assert len(harness.gateway.orders) == order_count + (not readable and not in_review), (
         "only a key that is honoured is repeated"
     )
-    if handed:
+    if in_review:
         assert harness.written_types == ["charge.requested", "charge.unknown", "retry.skipped"]
         assert harness.recovery.in_flight
 
@@ -281,9 +282,9 @@ async def test_a_repeat_that_was_refused_before_anything_happened_is_no_answer(
 
 
 async def test_the_last_known_state_stands_for_a_read_that_is_not_possible(harness: ChargeHarness) -> None:
-    told = an_event(EventKind.PAYMENT_FAILED, event_id="evt_2", provider_attempt=2, occurred_at=harness.now)
+    event = an_event(EventKind.PAYMENT_FAILED, event_id="evt_2", provider_attempt=2, occurred_at=harness.now)
     harness.append_events(
-        *react_to_event(harness.recovery, told.model_copy(update={"next_provider_attempt": harness.now + 48 * DAY}))
+        *react_to_event(harness.recovery, event.model_copy(update={"next_provider_attempt": harness.now + 48 * DAY}))
     )
     harness.gateway.can_read = False
     harness.scenario.recovery = harness.recovery
@@ -298,11 +299,11 @@ async def test_the_last_known_state_stands_for_a_read_that_is_not_possible(harne
 
 async def test_a_provider_that_is_away_is_asked_again_when_it_said_so(harness: ChargeHarness) -> None:
     rate_limit_next_call(harness, retry_after=timedelta(seconds=40))
-    with pytest.raises(ApplicationError) as caught:
+    with pytest.raises(ApplicationError) as excinfo:
         await harness.run_charge()
-    assert caught.value.next_retry_delay == timedelta(seconds=40)
-    assert caught.value.type == "ProviderUnavailable"
-    assert not caught.value.non_retryable
+    assert excinfo.value.next_retry_delay == timedelta(seconds=40)
+    assert excinfo.value.type == "ProviderUnavailable"
+    assert not excinfo.value.non_retryable
     await harness.run_charge()
     assert harness.written_types == ["charge.requested", "charge.succeeded", "recovery.closed"]
 
@@ -358,9 +359,9 @@ async def test_a_payment_under_way_comes_first_also_out_of_turn(
 async def test_recoveries_of_the_old_rules_ask_again_while_a_payment_is_under_way(harness: ChargeHarness) -> None:
     harness.scenario.recovery = harness.scenario.recovery.with_changes(rules=1)
     harness.gateway.invoice = harness.gateway.invoice.model_copy(update={"processing": True})
-    with pytest.raises(ApplicationError) as caught:
+    with pytest.raises(ApplicationError) as excinfo:
         await harness.run_charge(Trigger.MANUAL)
-    assert caught.value.next_retry_delay == PROCESSING_RETRY_AFTER
+    assert excinfo.value.next_retry_delay == PROCESSING_RETRY_AFTER
     assert (harness.written_types, harness.gateway.orders) == ([], [])
 
 

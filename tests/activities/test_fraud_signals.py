@@ -72,8 +72,8 @@ class UnconstructibleScorer:
 
 
 async def signals_with_scorer(scorer: type | None) -> FraudSignals:
-    suspicion = FraudSignalLookup(scorers={"acme": scorer} if scorer else {})
-    return await suspicion.look_up_signals(PLAN_INPUT, RULES)
+    lookup = FraudSignalLookup(scorers={"acme": scorer} if scorer else {})
+    return await lookup.look_up_signals(PLAN_INPUT, RULES)
 
 
 @pytest.mark.parametrize(("scorer", "score"), [(AsyncScorer, 7), (SyncScorer, 8)])
@@ -85,7 +85,7 @@ async def test_a_scorer_is_heard(scorer: type, score: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("scorer", "why"),
+    ("scorer", "reason"),
     [
         (None, "scorer acme: not installed"),
         (SlowScorer, "scorer acme: no answer within 50 ms"),
@@ -96,11 +96,11 @@ async def test_a_scorer_is_heard(scorer: type, score: int) -> None:
     ],
 )
 @pytest.mark.quiet
-async def test_one_that_is_missing_slow_or_broken_is_left_out_and_named(scorer: type | None, why: str) -> None:
+async def test_one_that_is_missing_slow_or_broken_is_left_out_and_named(scorer: type | None, reason: str) -> None:
     began = time.monotonic()
     signals = await signals_with_scorer(scorer)
     assert time.monotonic() - began < 2
-    assert (signals.answer, signals.missing) == (None, (why,))
+    assert (signals.answer, signals.missing) == (None, (reason,))
 
 
 async def test_without_a_scorer_in_the_policy_nobody_is_asked() -> None:

@@ -34,9 +34,9 @@ def test_what_nobody_knows_is_utc_without_holidays(zone: str | None) -> None:
 
 
 def test_a_clock_change_is_found_at_its_moment() -> None:
-    found = calendar_for("GB", None, datetime(2026, 10, 20, tzinfo=UTC), datetime(2026, 11, 20, tzinfo=UTC)).offsets
-    assert [one.seconds for one in found] == [3_600, 0]
-    assert found[1].since == datetime(2026, 10, 25, 1, tzinfo=UTC)
+    offsets = calendar_for("GB", None, datetime(2026, 10, 20, tzinfo=UTC), datetime(2026, 11, 20, tzinfo=UTC)).offsets
+    assert [offset.seconds for offset in offsets] == [3_600, 0]
+    assert offsets[1].since == datetime(2026, 10, 25, 1, tzinfo=UTC)
 
 
 def test_a_long_window_is_cut() -> None:
@@ -49,21 +49,21 @@ def test_every_main_zone_exists() -> None:
 
 
 async def test_what_was_learnt_is_counted_once_and_again_when_it_is_old(monkeypatch: pytest.MonkeyPatch) -> None:
-    counted = []
+    counts = []
 
     async def count() -> list[RetryCell]:
-        counted.append(CELL)
-        return list(counted)
+        counts.append(CELL)
+        return list(counts)
 
-    learnt = StatisticsCache(count)
-    first = [await learnt.latest_statistics() for _ in range(3)]
-    assert len(counted) == 1
+    cache = StatisticsCache(count)
+    first = [await cache.latest_statistics() for _ in range(3)]
+    assert len(counts) == 1
     assert first[0].experience_for(Cause.GENERIC, 1).attempt == (10, 4)
     monkeypatch.setattr(lookups, "FRESH_SECONDS", -1)
-    assert await learnt.latest_statistics() is first[0], "the old snapshot serves while it is counted again"
+    assert await cache.latest_statistics() is first[0], "the old snapshot serves while it is counted again"
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    assert (await learnt.latest_statistics()).experience_for(Cause.GENERIC, 1).attempt == (20, 8)
+    assert (await cache.latest_statistics()).experience_for(Cause.GENERIC, 1).attempt == (20, 8)
 
 
 async def test_a_count_that_takes_long_or_fails_leaves_nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,7 +74,7 @@ async def test_a_count_that_takes_long_or_fails_leaves_nothing_known(monkeypatch
         await released.wait()
         raise StoreUnavailable("gone")
 
-    learnt = StatisticsCache(slow)
-    assert (await learnt.latest_statistics()).experience_for(Cause.GENERIC, 1).attempt == (0, 0)
+    cache = StatisticsCache(slow)
+    assert (await cache.latest_statistics()).experience_for(Cause.GENERIC, 1).attempt == (0, 0)
     released.set()
-    assert (await learnt.latest_statistics()).experience_for(Cause.GENERIC, 1).attempt == (0, 0)
+    assert (await cache.latest_statistics()).experience_for(Cause.GENERIC, 1).attempt == (0, 0)

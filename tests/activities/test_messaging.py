@@ -48,8 +48,8 @@ def messaging_activities(database: Database, mail: MailServer, outbox: StoredOut
 
 
 async def notify_customer(messages: Messaging, **changes: object) -> DeliveryResult:
-    known = {"customer_id": "cus_1", "amount": 4900, "currency": "EUR"} | changes
-    recovery = Recovery(provider="stripe", invoice_id="in_1").with_changes(**known)
+    fields = {"customer_id": "cus_1", "amount": 4900, "currency": "EUR"} | changes
+    recovery = Recovery(provider="stripe", invoice_id="in_1").with_changes(**fields)
     order = NotifyInput(recovery=recovery, now=THEN, step="card_data-1", kind=MessageKind.CARD_DATA, channel="email")
     return await ActivityEnvironment().run(messages.send_message, order)
 
@@ -155,7 +155,7 @@ async def test_words_that_can_not_be_written_are_no_maybe(database_with_contact:
 
 
 async def test_a_channel_that_is_not_there_any_more_fails_at_once(database_with_contact: Database) -> None:
-    nothing = Messaging(
+    messaging = Messaging(
         {}, MessageComposer(), StoredContacts(database_with_contact), StoredOutbox(database_with_contact)
     )
-    assert (await notify_customer(nothing)).reason == "channel_not_set_up"
+    assert (await notify_customer(messaging)).reason == "channel_not_set_up"

@@ -29,15 +29,15 @@ async def test_a_recovery_is_opened_once(harness: ChargeHarness) -> None:
 
 
 async def test_without_a_failure_nothing_is_begun(harness: ChargeHarness) -> None:
-    nothing = await harness.run_activity(
+    result = await harness.run_activity(
         Recording(MemoryLog(), searchable_attributes).open_recovery, OPEN.model_copy(update={"event": None})
     )
-    assert nothing.records == ()
+    assert result.records == ()
 
 
 async def test_a_log_that_is_there_is_found_whatever_comes(harness: ChargeHarness) -> None:
-    found = await harness.run_activity(Recording(harness.log, searchable_attributes).open_recovery, OPEN)
-    assert list(found.records) == harness.scenario.records
+    result = await harness.run_activity(Recording(harness.log, searchable_attributes).open_recovery, OPEN)
+    assert list(result.records) == harness.scenario.records
 
 
 async def test_a_repeat_returns_what_is_written_and_writes_nothing(harness: ChargeHarness) -> None:
@@ -80,7 +80,7 @@ EARLIER_EVENTS = [
 ]
 
 
-@pytest.mark.parametrize(("earlier", "rows"), EARLIER_EVENTS, ids=lambda one: getattr(one, "event_id", ""))
+@pytest.mark.parametrize(("earlier", "rows"), EARLIER_EVENTS, ids=lambda event: getattr(event, "event_id", ""))
 async def test_what_the_inbox_knew_counts_when_a_recovery_opens(
     harness: ChargeHarness, earlier: ProviderEvent, rows: list[str]
 ) -> None:

@@ -59,7 +59,7 @@ def test_what_is_taken_as_shipped(terms: dict[str, Any], rule: ScopeRule | None)
     assert scope_rule_for(terms) == rule
 
 
-@pytest.mark.parametrize(("terms", "rule"), [pair for pair in SCOPE_CASES if pair[1]])
+@pytest.mark.parametrize(("terms", "rule"), [scope_case for scope_case in SCOPE_CASES if scope_case[1]])
 def test_a_merchant_may_lift_a_rule(terms: dict[str, Any], rule: ScopeRule) -> None:
     assert scope_rule_for(terms, InvoiceScope(lambda: ScopeRules(take=frozenset({rule})))) is None
 
@@ -110,9 +110,9 @@ def test_where_merchants_differ_the_policy_says_whether_to_go_on(
     terms: dict[str, Any], rules: dict[str, Any], holds: bool
 ) -> None:
     invoice = OPEN_INVOICE.model_copy(update={"terms": CollectionTerms(**terms)})
-    story = RecoveryScenario().fail_payment().advance_until_due()
-    rows = story.request_charge(
-        InvoiceScope(lambda: ScopeRules(**rules)).judge_invoice(invoice, story.now, opening=False)
+    scenario = RecoveryScenario().fail_payment().advance_until_due()
+    rows = scenario.request_charge(
+        InvoiceScope(lambda: ScopeRules(**rules)).judge_invoice(invoice, scenario.now, opening=False)
     )
     assert rows == (["retry.skipped"] if holds else ["charge.requested"])
 
@@ -120,11 +120,11 @@ def test_where_merchants_differ_the_policy_says_whether_to_go_on(
 def test_a_write_off_ends_it_or_waits_for_a_payment_and_is_never_charged() -> None:
     written_off = OPEN_INVOICE.model_copy(update={"status": InvoiceStatus.UNCOLLECTIBLE})
     waiting = InvoiceScope(lambda: ScopeRules(uncollectible=UncollectibleHandling.WAIT))
-    story = RecoveryScenario().fail_payment().advance_until_due()
-    assert story.request_charge(waiting.judge_invoice(written_off, story.now, opening=False)) == ["retry.skipped"]
-    assert isinstance(story.next_step(), Wait)
-    assert story.advance_clock(DAY).next_step() == Read()
-    assert not story.recovery.stage.is_final
-    stopped = RecoveryScenario().fail_payment().advance_until_due()
-    stopped.request_charge(SHIPPED_SCOPE.judge_invoice(written_off, stopped.now, opening=False))
-    assert stopped.ending == (State.CANCELED, "uncollectible")
+    scenario = RecoveryScenario().fail_payment().advance_until_due()
+    assert scenario.request_charge(waiting.judge_invoice(written_off, scenario.now, opening=False)) == ["retry.skipped"]
+    assert isinstance(scenario.next_step(), Wait)
+    assert scenario.advance_clock(DAY).next_step() == Read()
+    assert not scenario.recovery.stage.is_final
+    scenario = RecoveryScenario().fail_payment().advance_until_due()
+    scenario.request_charge(SHIPPED_SCOPE.judge_invoice(written_off, scenario.now, opening=False))
+    assert scenario.ending == (State.CANCELED, "uncollectible")

@@ -56,10 +56,10 @@ def build_app(
 ) -> FastAPI:
     """The application with all three providers in test mode."""
     stripe = create({"STRIPE_WEBHOOK_SECRETS": SECRET, "STRIPE_API_KEY": "sk_test_x"})
-    off = create({})
-    known: dict[str, Provider] = {"stripe": stripe, "off": off}
-    known |= {"braintree": providers.braintree.create(BRAINTREE), "adyen": providers.adyen.create(ADYEN)}
-    return create_app(keyless_settings(**changes), db, recoveries, FakeSimulations(), known, app_now, checks)
+    disabled_provider = create({})
+    defaults: dict[str, Provider] = {"stripe": stripe, "off": disabled_provider}
+    defaults |= {"braintree": providers.braintree.create(BRAINTREE), "adyen": providers.adyen.create(ADYEN)}
+    return create_app(keyless_settings(**changes), db, recoveries, FakeSimulations(), defaults, app_now, checks)
 
 
 class FakeSimulations:
@@ -147,8 +147,8 @@ def sign_headers(body: bytes, secret: str = SECRET, at: float | None = None) -> 
 
 def failed_event(invoice: str, **changes: Any) -> dict[str, Any]:
     """`invoice.payment_failed` as Stripe sends it."""
-    given = {name: changes.pop(name) for name in ("event_id", "event_type", "shape") if name in changes}
-    return failed_invoice_event(FailedInvoice(invoice_id=invoice, **changes), **given)
+    envelope = {name: changes.pop(name) for name in ("event_id", "event_type", "shape") if name in changes}
+    return failed_invoice_event(FailedInvoice(invoice_id=invoice, **changes), **envelope)
 
 
 def stripe_event(type_: str, **subject: Any) -> dict[str, Any]:

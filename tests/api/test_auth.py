@@ -26,9 +26,9 @@ async def request_route(harness: ApiHarness, method: str, path: str, headers: di
     """The response of a route with ids that don't exist."""
     filled = path.replace("{provider}", "stripe").replace("{invoice_id}", "in_none")
     filled = filled.replace("{simulation_id}", "none")
-    sent = {"reason": "x"} | ({"decision": "reject"} if path.endswith("review") else {})
-    sent = {"policy": POLICY} if path == "/v1/simulations" else sent
-    return await harness.client.request(method, filled, headers=headers, json=sent if method == "POST" else None)
+    body = {"reason": "x"} | ({"decision": "reject"} if path.endswith("review") else {})
+    body = {"policy": POLICY} if path == "/v1/simulations" else body
+    return await harness.client.request(method, filled, headers=headers, json=body if method == "POST" else None)
 
 
 BAD_HEADERS: list[dict[str, str]] = [
@@ -66,9 +66,9 @@ async def test_keys_expire_and_are_revoked(harness: ApiHarness) -> None:
     key = await harness.create_key("recoveries:read", name=name)
     assert (await harness.client.get("/v1/recoveries", headers=key)).status_code == 200
     async with harness.db.begin() as session:
-        (known,) = [k for k in await api_keys.load_keys(session) if k.name == name]
-        assert known.last_used_at
-        await api_keys.mark_key_revoked(session, known.prefix, app_now())
+        (stored_key,) = [k for k in await api_keys.load_keys(session) if k.name == name]
+        assert stored_key.last_used_at
+        await api_keys.mark_key_revoked(session, stored_key.prefix, app_now())
     assert (await harness.client.get("/v1/recoveries", headers=key)).status_code == 401
 
 

@@ -72,7 +72,7 @@ async def test_webhooks_are_posted_as_before(harness: ApiHarness) -> None:
 
 async def test_a_signed_challenge_is_no_webhook(harness: ApiHarness) -> None:
     """The two are signed with one key: whoever learns a signature from a GET must not be able to post anything."""
-    signed = (await harness.client.get("/webhooks/braintree", params={"bt_challenge": CHALLENGE})).text
-    form = {"bt_signature": signed, "bt_payload": CHALLENGE}
+    signed_challenge = (await harness.client.get("/webhooks/braintree", params={"bt_challenge": CHALLENGE})).text
+    form = {"bt_signature": signed_challenge, "bt_payload": CHALLENGE}
     answer = await harness.client.post("/webhooks/braintree", data=form)
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_webhook")

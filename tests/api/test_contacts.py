@@ -15,11 +15,11 @@ from tests.intake.fakes import unique_id
 
 
 async def send_refusal(
-    harness: ApiHarness, customer: str, moment: int = 1_780_000_000, **spec: Any
+    harness: ApiHarness, customer: str, occurred_at: int = 1_780_000_000, **spec: Any
 ) -> tuple[str, httpx.Response]:
     """A refused payment of this shopper; its invoice and the answer."""
-    wanted = FailedPayment(customer_id=customer, **spec)
-    invoice, body, headers = sample_adyen_webhook(wanted, ADYEN["ADYEN_HMAC_KEYS"], moment)
+    failed_payment = FailedPayment(customer_id=customer, **spec)
+    invoice, body, headers = sample_adyen_webhook(failed_payment, ADYEN["ADYEN_HMAC_KEYS"], occurred_at)
     return invoice, await harness.client.post("/webhooks/adyen", content=body, headers=headers)
 
 
@@ -56,16 +56,16 @@ async def test_what_a_later_webhook_leaves_out_stays_as_it_was(harness: ApiHarne
 
 async def test_an_old_webhook_that_comes_again_undoes_nothing(harness: ApiHarness) -> None:
     customer = unique_id("shopper")
-    wanted = FailedPayment(customer_id=customer, email="old@example.com")
-    _, body, headers = sample_adyen_webhook(wanted, ADYEN["ADYEN_HMAC_KEYS"])
+    failed_payment = FailedPayment(customer_id=customer, email="old@example.com")
+    _, body, headers = sample_adyen_webhook(failed_payment, ADYEN["ADYEN_HMAC_KEYS"])
     for again in (False, True):
         answer = await harness.client.post("/webhooks/adyen", content=body, headers=headers)
         assert answer.json()["status"] == ("duplicate" if again else "accepted")
         if not again:
             await send_refusal(harness, customer, email="new@example.com")
-    found = await stored_contact(harness, customer)
-    assert found
-    assert found.email == "new@example.com"
+    contact = await stored_contact(harness, customer)
+    assert contact
+    assert contact.email == "new@example.com"
 
 
 async def test_who_was_erased_stays_so(harness: ApiHarness) -> None:
@@ -84,9 +84,9 @@ async def test_what_postgresql_can_not_hold_does_not_lose_the_webhook(harness: A
     customer = unique_id("shopper")
     _, answer = await send_refusal(harness, customer, name="Kim\x00Dam")
     assert answer.status_code == 202
-    found = await stored_contact(harness, customer)
-    assert found
-    assert found.name == "Kim\N{REPLACEMENT CHARACTER}Dam"
+    contact = await stored_contact(harness, customer)
+    assert contact
+    assert contact.name == "Kim\N{REPLACEMENT CHARACTER}Dam"
 
 
 async def test_a_bug_in_reading_them_costs_a_message_and_no_recovery(

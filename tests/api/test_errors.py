@@ -56,7 +56,7 @@ async def test_the_docs_may_load_what_they_need(harness: ApiHarness) -> None:
 
 def operations_of(schema: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     """Every operation with its path."""
-    return [(path, found) for path, methods in schema["paths"].items() for found in methods.values()]
+    return [(path, operation) for path, methods in schema["paths"].items() for operation in methods.values()]
 
 
 async def test_the_description_is_valid_and_complete(harness: ApiHarness) -> None:
@@ -64,11 +64,11 @@ async def test_the_description_is_valid_and_complete(harness: ApiHarness) -> Non
     validate(schema)
     assert schema["components"]["securitySchemes"]
     assert "HTTPValidationError" not in schema["components"]["schemas"]
-    for path, found in operations_of(schema):
-        assert found["summary"], path
-        assert found["description"], path
-        assert bool(found.get("security")) is path.startswith("/v1/")
-        for status, answer in found["responses"].items():
+    for path, operation in operations_of(schema):
+        assert operation["summary"], path
+        assert operation["description"], path
+        assert bool(operation.get("security")) is path.startswith("/v1/")
+        for status, answer in operation["responses"].items():
             if int(status) >= 400 and path != "/readyz":
                 assert list(answer["content"]) == ["application/problem+json"], (path, status)
     states = schema["components"]["schemas"]["State"]["enum"]

@@ -55,16 +55,16 @@ async def test_not_ready_says_why_and_soon(recoveries: FakeRecoveries) -> None:
     database = Database("postgresql://nobody@127.0.0.1:1/none")
     checks = [ReadinessCheck("slow", hanging_check), ReadinessCheck("temporal", raising_check)]
     async with open_harness(build_app(database, recoveries, checks), database, recoveries) as harness:
-        started = time.perf_counter()
+        started_at = time.perf_counter()
         answer = await harness.client.get("/readyz")
-        seconds = time.perf_counter() - started
+        seconds = time.perf_counter() - started_at
         assert (await harness.client.get("/healthz")).status_code == 200
     await database.close()
-    found = answer.json()["checks"]
+    results = answer.json()["checks"]
     assert (answer.status_code, answer.json()["status"]) == (503, "not_ready")
-    assert {name: check["ok"] for name, check in found.items()} == dict.fromkeys(found, False)
-    assert found["slow"]["detail"] == "no answer within a second"
-    assert found["temporal"]["detail"] == "Temporal cannot be reached"
+    assert {name: check["ok"] for name, check in results.items()} == dict.fromkeys(results, False)
+    assert results["slow"]["detail"] == "no answer within a second"
+    assert results["temporal"]["detail"] == "Temporal cannot be reached"
     assert seconds < 2
 
 

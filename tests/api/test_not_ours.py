@@ -16,8 +16,8 @@ async def ingest_result(
     item = webhooks.build_item(payment, code, success, 1_780_000_000, **fields)
     body, headers = webhooks.sign_adyen_webhook(webhooks.webhook_body([item]), KEY, 0)
     answer = await harness.client.post("/webhooks/adyen", content=body, headers=headers)
-    found: dict[str, Any] = answer.json()
-    return found
+    result: dict[str, Any] = answer.json()
+    return result
 
 
 async def test_a_refused_checkout_and_all_that_follows_it(harness: ApiHarness) -> None:
@@ -40,4 +40,4 @@ async def test_the_merchants_own_charge_is_taken(harness: ApiHarness) -> None:
     payment = payments.payment_from_spec(FailedPayment(invoice_id=unique_id("order"), shopper_interaction="ContAuth"))
     refused = await ingest_result(harness, payment, "AUTHORISATION", False, reason="Expired Card")
     assert refused["status"] == "accepted"
-    assert [one.invoice_id for one in harness.recoveries.begun_events] == [payment["reference"]]
+    assert [event.invoice_id for event in harness.recoveries.begun_events] == [payment["reference"]]

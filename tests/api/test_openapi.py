@@ -32,9 +32,9 @@ def test_words_that_programs_tell_apart_are_closed(schema: str, field: str) -> N
     assert len(_enum_values(schemas, schemas[schema]["properties"][field])) > 1
 
 
-def _enum_values(schemas: dict[str, Any], found: dict[str, Any]) -> list[str]:
+def _enum_values(schemas: dict[str, Any], schema: dict[str, Any]) -> list[str]:
     """The enum of a field, which may be referred to or be one of several."""
-    if "$ref" in found:
-        return _enum_values(schemas, schemas[found["$ref"].rpartition("/")[2]])
-    parts = [word for one in found.get("anyOf", ()) for word in _enum_values(schemas, one)]
-    return [*found.get("enum", ()), *parts]
+    if "$ref" in schema:
+        return _enum_values(schemas, schemas[schema["$ref"].rpartition("/")[2]])
+    parts = [value for option in schema.get("anyOf", ()) for value in _enum_values(schemas, option)]
+    return [*schema.get("enum", ()), *parts]

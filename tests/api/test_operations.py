@@ -32,11 +32,11 @@ async def start_recovery(harness: ApiHarness) -> str:
     return invoice
 
 
-async def submit_command(harness: ApiHarness, invoice: str, action: str, sent: Any = None, headers: Any = None) -> Any:
+async def submit_command(harness: ApiHarness, invoice: str, action: str, body: Any = None, headers: Any = None) -> Any:
     """The response."""
     path = f"/v1/recoveries/stripe/{invoice}/{action}"
     return await harness.client.post(
-        path, json=command_body(action) if sent is None else sent, headers=headers or ALL_SCOPES
+        path, json=command_body(action) if body is None else body, headers=headers or ALL_SCOPES
     )
 
 
@@ -47,11 +47,11 @@ async def test_a_command_reaches_its_recovery_with_actor_and_reason(action: str,
     key = await harness.create_key("recoveries:read", "recoveries:write", name="ann@desk")
     answer = await submit_command(harness, invoice, action, headers=key)
     assert (answer.status_code, answer.json()["invoice_id"]) == (200, invoice)
-    ((name, wish),) = harness.recoveries.submitted_commands
+    ((name, command),) = harness.recoveries.submitted_commands
     assert name == recovery_id("stripe", invoice)
-    assert (wish.action, wish.actor, wish.reason) == (Action(action), "ann@desk", "asked by the customer")
-    assert wish.decision == ("approve" if action == "review" else None)
-    assert wish.request_id
+    assert (command.action, command.actor, command.reason) == (Action(action), "ann@desk", "asked by the customer")
+    assert command.decision == ("approve" if action == "review" else None)
+    assert command.request_id
     assert harness.recoveries.patience == timedelta(seconds=5)
 
 
@@ -140,9 +140,9 @@ UNFIT: list[tuple[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("action", "sent"), UNFIT)
-async def test_a_body_that_does_not_fit_is_explained(action: str, sent: Any, harness: ApiHarness) -> None:
-    answer = await submit_command(harness, await start_recovery(harness), action, sent)
+@pytest.mark.parametrize(("action", "body"), UNFIT)
+async def test_a_body_that_does_not_fit_is_explained(action: str, body: Any, harness: ApiHarness) -> None:
+    answer = await submit_command(harness, await start_recovery(harness), action, body)
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
     assert answer.json()["errors"]
     assert not harness.recoveries.submitted_commands
@@ -163,7 +163,7 @@ async def test_the_same_command_sent_twice_has_the_same_name(harness: ApiHarness
     other = await harness.create_key("recoveries:read", "recoveries:write", name="bob")
     for headers in (ALL_SCOPES, ALL_SCOPES, other):
         await submit_command(harness, invoice, "cancel", headers=headers | {"Idempotency-Key": "one"})
-    first, second, third = (wish.request_id for _, wish in harness.recoveries.submitted_commands)
+    first, second, third = (command.request_id for _, command in harness.recoveries.submitted_commands)
     assert first == second != third
 
 

@@ -16,11 +16,11 @@ NOWHERE = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none", "TEMPORAL_ADD
 
 def start_api(tmp_path: Path, **environment: str) -> subprocess.Popen[str]:
     """`python -m api.main` in an empty folder."""
-    known = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"} | environment
+    variables = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"} | environment
     return subprocess.Popen(
         [sys.executable, "-m", "api.main"],
         cwd=tmp_path,
-        env=known,
+        env=variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

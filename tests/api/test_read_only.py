@@ -36,10 +36,10 @@ async def disposable_harness(
     fresh_database: Callable[..., Addresses], migrated: str, recoveries: FakeRecoveries
 ) -> AsyncIterator[tuple[Addresses, ApiHarness]]:
     """A house over a database that one test may spoil."""
-    made = fresh_database(migrated)
-    database = Database(made.writer)
-    async with open_harness(build_app(database, recoveries), database, recoveries) as found:
-        yield made, found
+    database_addresses = fresh_database(migrated)
+    database = Database(database_addresses.writer)
+    async with open_harness(build_app(database, recoveries), database, recoveries) as opened_harness:
+        yield database_addresses, opened_harness
     await database.close()
 
 
@@ -66,15 +66,15 @@ async def test_a_webhook_is_sent_again_later(harness: ApiHarness, cluster: Clust
 
 
 async def test_a_role_that_may_not_write_is_not_ready(disposable_harness: tuple[Addresses, ApiHarness]) -> None:
-    made, harness = disposable_harness
-    with psycopg.connect(made.owner.replace("+psycopg", ""), autocommit=True) as owner:
+    database_addresses, harness = disposable_harness
+    with psycopg.connect(database_addresses.owner.replace("+psycopg", ""), autocommit=True) as owner:
         owner.execute("REVOKE INSERT ON event_log FROM pri_writer")
     assert await readiness_of_database(harness) == (503, "the role pri_writer may not write: run `pri migrate`")
 
 
 async def test_without_its_tables_a_webhook_comes_again_too(disposable_harness: tuple[Addresses, ApiHarness]) -> None:
-    made, harness = disposable_harness
-    with psycopg.connect(made.owner.replace("+psycopg", ""), autocommit=True) as owner:
+    database_addresses, harness = disposable_harness
+    with psycopg.connect(database_addresses.owner.replace("+psycopg", ""), autocommit=True) as owner:
         owner.execute("DROP TABLE webhook_inbox")
     assert (await harness.send_event(failed_event(unique_id("in")))).status_code == 503
 

@@ -31,13 +31,13 @@ async def test_one_recovery_has_the_fields_of_the_contract(harness: ApiHarness) 
         type=EventType.FAILURE_CLASSIFIED, occurred_at=NOW, data={"category": "SOFT_DECLINE", "cause": "GENERIC"}
     )
     await store_recovery(harness.db, failure_event(invoice, customer_id=customer), classified)
-    found = await get_json(harness, f"/stripe/{invoice}")
-    assert set(found) >= FIELDS
-    assert found["recovery_id"] == found["workflow_id"] == f"recovery-stripe-{invoice}"
-    assert (found["state"], found["category"], found["cause"]) == ("classified", "SOFT_DECLINE", "GENERIC")
-    assert (found["amount"], found["currency"], found["customer_id"]) == (500, "EUR", customer)
-    assert found["opened_at"] == "2026-09-01T12:00:00Z"
-    assert found["temporal_url"] == f"http://temporal.test/namespaces/default/workflows/recovery-stripe-{invoice}"
+    body = await get_json(harness, f"/stripe/{invoice}")
+    assert set(body) >= FIELDS
+    assert body["recovery_id"] == body["workflow_id"] == f"recovery-stripe-{invoice}"
+    assert (body["state"], body["category"], body["cause"]) == ("classified", "SOFT_DECLINE", "GENERIC")
+    assert (body["amount"], body["currency"], body["customer_id"]) == (500, "EUR", customer)
+    assert body["opened_at"] == "2026-09-01T12:00:00Z"
+    assert body["temporal_url"] == f"http://temporal.test/namespaces/default/workflows/recovery-stripe-{invoice}"
 
 
 async def test_the_log_comes_in_order_with_its_hashes(harness: ApiHarness) -> None:
@@ -58,9 +58,9 @@ async def test_the_log_comes_in_order_with_its_hashes(harness: ApiHarness) -> No
 ODD_IDS = ("a/b", "a%2Fb", "SUB-2026-09-01", "ä ö", "a?b#c", "events", "x/events", "a+b", "..", "%", "'; DROP TABLE")
 
 
-@pytest.mark.parametrize("odd", ODD_IDS)
-async def test_an_id_may_hold_anything(odd: str, harness: ApiHarness) -> None:
-    invoice = f"{unique_id('in')}{odd}" if odd not in {"..", "events"} else odd
+@pytest.mark.parametrize("invoice_id", ODD_IDS)
+async def test_an_id_may_hold_anything(invoice_id: str, harness: ApiHarness) -> None:
+    invoice = f"{unique_id('in')}{invoice_id}" if invoice_id not in {"..", "events"} else invoice_id
     await store_recovery(harness.db, failure_event(invoice))
     encoded = quote(invoice, safe="").replace(".", "%2E")
     assert (await get_json(harness, f"/stripe/{encoded}"))["invoice_id"] == invoice
@@ -99,16 +99,16 @@ async def test_pages_hold_everything_once(harness: ApiHarness) -> None:
     invoices = [unique_id("in") for _ in range(7)]
     for invoice in invoices:
         await store_recovery(harness.db, failure_event(invoice, customer_id=customer))
-    seen, cursor = [], None
+    items, cursor = [], None
     while True:
         query = {"customer_id": customer, "limit": 3} | ({"cursor": cursor} if cursor else {})
         page = await get_json(harness, "", **query)
-        seen += [item["invoice_id"] for item in page["items"]]
+        items += [item["invoice_id"] for item in page["items"]]
         cursor = page["next_cursor"]
         if cursor is None:
             break
-    assert sorted(seen) == sorted(invoices)
-    assert len(seen) == 7
+    assert sorted(items) == sorted(invoices)
+    assert len(items) == 7
 
 
 @pytest.mark.parametrize(

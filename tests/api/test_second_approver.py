@@ -71,9 +71,9 @@ async def test_a_retry_above_the_limit_takes_two(answering_harness: ApiHarness) 
     await assert_refused(await submit_command(answering_harness, invoice, ann), "ann")
     assert answering_harness.recoveries.submitted_commands == []
     assert (await submit_command(answering_harness, invoice, bob, reason="I looked at it")).status_code == 200
-    ((_, wish),) = answering_harness.recoveries.submitted_commands
-    assert (wish.actor, wish.reason) == ("bob", "I looked at it")
-    assert (wish.asked_by, wish.asked_reason) == ("ann", f"because of {invoice}")
+    ((_, command),) = answering_harness.recoveries.submitted_commands
+    assert (command.actor, command.reason) == ("bob", "I looked at it")
+    assert (command.asked_by, command.asked_reason) == ("ann", f"because of {invoice}")
     await assert_refused(await submit_command(answering_harness, invoice, bob), "bob")
 
 
@@ -82,8 +82,8 @@ async def test_up_to_the_limit_one_is_enough(answering_harness: ApiHarness) -> N
     assert (
         await submit_command(answering_harness, await start_recovery(answering_harness, 1000), ann)
     ).status_code == 200
-    ((_, wish),) = answering_harness.recoveries.submitted_commands
-    assert wish.asked_by is None
+    ((_, command),) = answering_harness.recoveries.submitted_commands
+    assert command.asked_by is None
 
 
 @pytest.mark.parametrize("action", ["cancel", "pause", "resume"])
@@ -115,7 +115,7 @@ async def test_an_approval_takes_two_and_a_rejection_one(answering_harness: ApiH
     await assert_refused(await submit_command(answering_harness, invoice, ann, "review", decision="approve"), "ann")
     assert (await submit_command(answering_harness, invoice, bob, "review", decision="approve")).status_code == 200
     assert (await submit_command(answering_harness, invoice, ann, "review", decision="reject")).status_code == 200
-    assert [wish.asked_by for _, wish in answering_harness.recoveries.submitted_commands] == ["ann", None]
+    assert [command.asked_by for _, command in answering_harness.recoveries.submitted_commands] == ["ann", None]
 
 
 async def test_what_is_refused_anyway_waits_for_nobody(answering_harness: ApiHarness) -> None:
@@ -158,16 +158,16 @@ async def test_the_same_request_sent_again_stays_approved(answering_harness: Api
     await submit_command(answering_harness, invoice, ann)
     for _ in range(2):
         assert (await submit_command(answering_harness, invoice, bob | {"Idempotency-Key": "one"})).status_code == 200
-    first, second = (wish for _, wish in answering_harness.recoveries.submitted_commands)
+    first, second = (command for _, command in answering_harness.recoveries.submitted_commands)
     assert first == second
 
 
 async def test_the_first_ones_command_is_in_the_audit(answering_harness: ApiHarness) -> None:
-    who = unique_id("ann")
+    operator = unique_id("ann")
     invoice = await start_recovery(answering_harness)
     for _ in range(2):
-        await submit_command(answering_harness, invoice, await answering_harness.create_key(*WRITE, name=who))
+        await submit_command(answering_harness, invoice, await answering_harness.create_key(*WRITE, name=operator))
     async with answering_harness.db.begin() as session:
-        (entry,) = (await operator_actions.load_entries(session, actor=who)).items
+        (entry,) = (await operator_actions.load_entries(session, actor=operator)).items
     assert (entry.action, entry.subject) == (AuditAction.SECOND_ASKED, recovery_id("stripe", invoice))
     assert entry.detail["reason"] == f"because of {invoice}"

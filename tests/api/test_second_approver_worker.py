@@ -52,9 +52,9 @@ class ApprovalWorker:
 @pytest.fixture
 def worker(harness: ApiHarness, monkeypatch: pytest.MonkeyPatch) -> ApprovalWorker:
     """In the place of the house's recoveries, whose own policy asks for one person."""
-    known = ApprovalWorker(harness)
-    monkeypatch.setattr(harness.recoveries, "submit_command", known.submit_command)
-    return known
+    approval_worker = ApprovalWorker(harness)
+    monkeypatch.setattr(harness.recoveries, "submit_command", approval_worker.submit_command)
+    return approval_worker
 
 
 async def test_a_retry_takes_two(harness: ApiHarness, worker: ApprovalWorker) -> None:
@@ -64,9 +64,9 @@ async def test_a_retry_takes_two(harness: ApiHarness, worker: ApprovalWorker) ->
     await assert_refused(await submit_command(harness, invoice, ann), "ann")
     assert worker.followed == []
     assert (await submit_command(harness, invoice, bob, reason="I looked at it")).status_code == 200
-    (wish,) = worker.followed
-    assert (wish.actor, wish.reason, wish.asked_by) == ("bob", "I looked at it", "ann")
-    assert wish.asked_reason == f"because of {invoice}"
+    (command,) = worker.followed
+    assert (command.actor, command.reason, command.asked_by) == ("bob", "I looked at it", "ann")
+    assert command.asked_reason == f"because of {invoice}"
 
 
 async def test_an_approval_takes_two_and_a_rejection_one(harness: ApiHarness, worker: ApprovalWorker) -> None:
@@ -75,7 +75,7 @@ async def test_an_approval_takes_two_and_a_rejection_one(harness: ApiHarness, wo
     assert (await submit_command(harness, invoice, ann, "review", decision="reject")).status_code == 200
     await assert_refused(await submit_command(harness, invoice, ann, "review", decision="approve"), "ann")
     assert (await submit_command(harness, invoice, bob, "review", decision="approve")).status_code == 200
-    assert [wish.decision for wish in worker.followed] == ["reject", "approve"]
+    assert [command.decision for command in worker.followed] == ["reject", "approve"]
 
 
 async def test_up_to_the_limit_one_is_enough(harness: ApiHarness, worker: ApprovalWorker) -> None:
@@ -100,8 +100,8 @@ async def test_nobody_is_approved_by_saying_so(harness: ApiHarness, worker: Appr
     """As an update by Temporal's own command line, with names that anybody can type."""
     invoice = await start_recovery(harness)
     forged = Command(action="retry", actor="bob", asked_by="ann", asked_reason="both of us", request_id="made-up")
-    with pytest.raises(CommandRefused) as caught:
+    with pytest.raises(CommandRefused) as excinfo:
         await worker.submit_command(f"recovery-stripe-{invoice}", forged, timedelta(seconds=5))
-    assert (caught.value.code, str(caught.value)) == (second_approver_refusal().code, str(second_approver_refusal()))
+    assert (excinfo.value.code, str(excinfo.value)) == (second_approver_refusal().code, str(second_approver_refusal()))
     async with harness.db.begin() as session:
         assert await approvals.waiting_approvals(session, f"recovery-stripe-{invoice}", app_now()) == []

@@ -21,8 +21,8 @@ MIB = 1024 * 1024
 @pytest.fixture
 async def address(database: Database, recoveries: FakeRecoveries) -> AsyncIterator[str]:
     """A server on a free port."""
-    async with run_server(build_app(database, recoveries)) as found:
-        yield found
+    async with run_server(build_app(database, recoveries)) as running:
+        yield running
 
 
 async def test_a_hundred_copies_over_http(address: str, recoveries: FakeRecoveries) -> None:
@@ -64,18 +64,18 @@ async def test_a_body_that_dribbles_is_ended(
 ) -> None:
     monkeypatch.setattr(middleware.BodyLimit.__init__, "__defaults__", (MIB, 0.5))
     async with run_server(build_app(database, recoveries)) as quick:
-        started = time.perf_counter()
+        started_at = time.perf_counter()
         answer = await send_raw(quick, ["Content-Length: 100"], [b"x"])
     assert answer.startswith("HTTP/1.1 408 ")
-    assert time.perf_counter() - started < 3
+    assert time.perf_counter() - started_at < 3
 
 
 async def send_raw(address: str, headers: list[str], chunks: list[bytes]) -> str:
     """The start of the answer to a request that httpx would not send."""
     target = urlsplit(address)
     reader, writer = await asyncio.open_connection(target.hostname, target.port)
-    head = ["POST /webhooks/stripe HTTP/1.1", f"Host: {target.netloc}", *headers, "", ""]
-    writer.write("\r\n".join(head).encode())
+    lines = ["POST /webhooks/stripe HTTP/1.1", f"Host: {target.netloc}", *headers, "", ""]
+    writer.write("\r\n".join(lines).encode())
     sending = asyncio.create_task(_send_chunks(writer, chunks))
     try:
         async with asyncio.timeout(10):

@@ -18,9 +18,9 @@ REPORT = "<!DOCTYPE html><title>£ a report</title>"
 
 def fake_simulations(harness: ApiHarness) -> FakeSimulations:
     """Who is asked to compute."""
-    found = harness.app.state.parts.simulations
-    assert isinstance(found, FakeSimulations)
-    return found
+    simulations = harness.app.state.parts.simulations
+    assert isinstance(simulations, FakeSimulations)
+    return simulations
 
 
 async def post_simulation(harness: ApiHarness, **body: Any) -> Any:
@@ -46,8 +46,10 @@ async def test_a_new_one_is_queued_and_begun(harness: ApiHarness) -> None:
     body = answer.json()
     assert answer.headers["location"] == f"/v1/simulations/{body['id']}"
     assert fake_simulations(harness).begun == [body["id"]]
-    asked = {key: body[key] for key in ("state", "seed", "recoveries", "source", "created_by", "result", "problem")}
-    assert asked == {
+    shown_fields = {
+        key: body[key] for key in ("state", "seed", "recoveries", "source", "created_by", "result", "problem")
+    }
+    assert shown_fields == {
         "state": "queued",
         "seed": 7,
         "recoveries": 1000,
@@ -117,8 +119,8 @@ async def test_progress_shows_while_it_runs_and_the_result_when_it_is_done(harne
         await simulations.finish_simulation(
             session, UUID(id), SimulationOutcome(result='{"seed": 1}', report=REPORT), app_now()
         )
-    done = (await get_simulation(harness, id)).json()
-    assert (done["state"], done["result"]) == ("done", {"seed": 1})
+    body = (await get_simulation(harness, id)).json()
+    assert (body["state"], body["result"]) == ("done", {"seed": 1})
 
 
 async def test_the_report_is_a_page_that_may_load_nothing(harness: ApiHarness) -> None:
@@ -158,22 +160,22 @@ async def test_what_is_not_there_is_404(harness: ApiHarness, id: str) -> None:
 async def test_the_list_has_no_results_in_it(harness: ApiHarness) -> None:
     id = await start_simulation(harness)
     page = (await harness.client.get("/v1/simulations?limit=1", headers=ALL_SCOPES)).json()
-    assert [one["id"] for one in page["items"]] == [id]
+    assert [item["id"] for item in page["items"]] == [id]
     assert "result" not in page["items"][0]
     following = (await harness.client.get(f"/v1/simulations?cursor={page['next_cursor']}", headers=ALL_SCOPES)).json()
-    assert id not in [one["id"] for one in following["items"]]
+    assert id not in [item["id"] for item in following["items"]]
 
 
 async def test_a_reader_may_look_and_not_start(harness: ApiHarness) -> None:
     id = await start_simulation(harness)
     reader, simulator, writer = [
-        await harness.create_key(f"{one}") for one in ("recoveries:read", "simulations:write", "recoveries:write")
+        await harness.create_key(f"{scope}") for scope in ("recoveries:read", "simulations:write", "recoveries:write")
     ]
-    looks = [
+    statuses = [
         (await harness.client.get(f"/v1/simulations/{id}", headers=key)).status_code
         for key in (reader, simulator, writer)
     ]
-    assert looks == [200, 200, 403]
+    assert statuses == [200, 200, 403]
     starts = [
         (await harness.client.post("/v1/simulations", headers=key, json={"policy": SHIPPED})).status_code
         for key in (reader, simulator, writer)
@@ -186,6 +188,6 @@ async def test_who_started_and_who_canceled_is_kept(harness: ApiHarness) -> None
     await harness.client.post(f"/v1/simulations/{id}/cancel", headers=ALL_SCOPES)
     async with harness.db.begin() as session:
         entries = (await operator_actions.load_entries(session, actor="bootstrap")).items
-    first, second = sorted((one for one in entries if one.subject == id), key=lambda one: one.at)
+    first, second = sorted((entry for entry in entries if entry.subject == id), key=lambda entry: entry.at)
     assert (first.action, second.action) == ("simulation_started", "simulation_canceled")
     assert first.detail == {"source": "synthetic", "recoveries": 500, "seed": 1}

@@ -44,10 +44,10 @@ async def test_the_sums_and_the_arms(harness: ApiHarness) -> None:
     assert euro["recovery_rate"] == pytest.approx(2 / 3, abs=1e-5)
     assert yen["recovery_rate"] == 0
     for by in ("by_cause", "by_segment", "by_strategy"):
-        assert sum(one["recovered"] for one in euro[by].values()) == 1000
+        assert sum(total["recovered"] for total in euro[by].values()) == 1000
     assert list(euro["by_cause"]) == ["GENERIC"]
-    held, quick = euro["experiments"]
-    assert (held["arm"], held["difference"]) == ("holdout", None)
+    holdout, quick = euro["experiments"]
+    assert (holdout["arm"], holdout["difference"]) == ("holdout", None)
     assert quick["recovery_rate"]["estimate"] == 1
     assert quick["difference"]["low"] < quick["difference"]["estimate"] == 0.5 < quick["difference"]["high"]
 
@@ -56,9 +56,9 @@ async def test_money_in_parts_late_and_back_stands_apart(harness: ApiHarness) ->
     """In a currency that no other test here uses."""
     at, paid = NOW - timedelta(hours=1), event_of(EventType.PAID_ELSEWHERE)
     behind = [event_of(EventType.PAYMENT_REFUNDED, amount=120), event_of(EventType.PAYMENT_LATE, amount=400)]
-    ours = event_of(EventType.RETRY_SKIPPED, action="out_of_scope", reason="send_invoice")
+    event = event_of(EventType.RETRY_SKIPPED, action="out_of_scope", reason="send_invoice")
     for number, (end, late) in enumerate(
-        [(paid, behind[0]), (canceled_event(), behind[1]), (ours, None), (None, None)]
+        [(paid, behind[0]), (canceled_event(), behind[1]), (event, None), (None, None)]
     ):
         invoice = f"in_parts_{number}"
         opening = failed_event(at, event_id=f"evt_{invoice}", currency="NOK", customer_id=f"cus_{invoice}")
@@ -75,13 +75,13 @@ async def test_money_in_parts_late_and_back_stands_apart(harness: ApiHarness) ->
     assert crowns["recovery_rate"] == pytest.approx(800 / 1200, abs=1e-6)
     (arm,) = crowns["experiments"]
     assert (arm["recovered_amount"], arm["returned_amount"], arm["net_amount"]) == (800, 120, 1080)
-    shown = (await harness.client.get("/v1/recoveries/stripe/in_parts_1", headers=ALL_SCOPES)).json()
-    assert (shown["amount"], shown["paid"], shown["paid_late"], shown["returned"]) == (400, 100, 400, 0)
+    body = (await harness.client.get("/v1/recoveries/stripe/in_parts_1", headers=ALL_SCOPES)).json()
+    assert (body["amount"], body["paid"], body["paid_late"], body["returned"]) == (400, 100, 400, 0)
 
 
 async def test_it_is_narrowed_by_currency_and_time(harness: ApiHarness) -> None:
     only = (await harness.client.get(f"/v1/summary?currency=jpy&{urlencode(LAST_DAY)}", headers=ALL_SCOPES)).json()
-    assert [one["currency"] for one in only["currencies"]] == ["JPY"]
+    assert [row["currency"] for row in only["currencies"]] == ["JPY"]
     before = {"from": "2020-01-01T00:00:00Z", "to": "2020-02-01T00:00:00Z"}
     assert (await harness.client.get(f"/v1/summary?{urlencode(before)}", headers=ALL_SCOPES)).json() == before | {
         "currencies": [],
@@ -92,8 +92,8 @@ async def test_it_is_narrowed_by_currency_and_time(harness: ApiHarness) -> None:
 async def test_fees_of_the_networks_are_in_their_own_currency(harness: ApiHarness) -> None:
     at, card = NOW - timedelta(hours=2), {"fingerprint": "fp_sum", "network": "mastercard"}
     costing = event_of(EventType.FAILURE_CLASSIFIED, card=card, network_fee={"amount": 50, "currency": "usd"})
-    held = {"action": "refuse", "trigger": "manual", "network": card | {"fee": {"amount": 30, "currency": "USD"}}}
-    rows = [failed_event(at, event_id="evt_fee"), costing, event_of(EventType.RETRY_SKIPPED, **held)]
+    skip = {"action": "refuse", "trigger": "manual", "network": card | {"fee": {"amount": 30, "currency": "USD"}}}
+    rows = [failed_event(at, event_id="evt_fee"), costing, event_of(EventType.RETRY_SKIPPED, **skip)]
     async with harness.db.begin() as session:
         await event_log.append_to_log(session, blank_recovery("in_fee"), rows, at)
     around = urlencode(

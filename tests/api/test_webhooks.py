@@ -45,7 +45,7 @@ async def test_a_failure_starts_a_recovery(shape: Shape, harness: ApiHarness) ->
     answer = await harness.send_event(event)
     name = recovery_id("stripe", invoice)
     assert (answer.status_code, answer.json()) == (202, {"status": "accepted", "recovery_id": name, "reason": None})
-    assert [begun.invoice_id for begun in harness.recoveries.begun_events] == [invoice]
+    assert [event.invoice_id for event in harness.recoveries.begun_events] == [invoice]
     row = await inbox_row(harness, event)
     assert (row.outcome, row.recovery_id) == ("accepted", name)
 
@@ -74,7 +74,7 @@ async def test_an_event_for_a_running_recovery_is_signalled_to_it(harness: ApiHa
         stripe_event("invoice.paid", id=opened_by.invoice_id, object="invoice", currency="eur")
     )
     assert answer.json() == {"status": "accepted", "recovery_id": name, "reason": None}
-    assert [(told, event.kind) for told, event in harness.recoveries.told_events] == [(name, EventKind.INVOICE_PAID)]
+    assert [(name, event.kind) for name, event in harness.recoveries.told_events] == [(name, EventKind.INVOICE_PAID)]
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ async def test_an_odd_event_is_kept_or_refused_and_breaks_nothing(name: str, har
 
 
 @pytest.mark.parametrize(
-    ("headers", "told"),
+    ("headers", "reason"),
     [
         ({}, "header is missing"),
         ({"Stripe-Signature": ""}, "header is missing"),
@@ -166,12 +166,12 @@ async def test_an_odd_event_is_kept_or_refused_and_breaks_nothing(name: str, har
         (lambda body: sign_headers(body + b" "), "No signature matches"),
     ],
 )
-async def test_who_cannot_be_verified_is_refused(headers: Any, told: str, harness: ApiHarness) -> None:
+async def test_who_cannot_be_verified_is_refused(headers: Any, reason: str, harness: ApiHarness) -> None:
     event = failed_event(unique_id("in"))
     body = json.dumps(event).encode()
     answer = await harness.post_webhook(body, headers(body) if callable(headers) else headers)
     assert answer.status_code == 400
-    assert told in answer.json()["detail"]
+    assert reason in answer.json()["detail"]
     assert "whsec" not in answer.text
     async with harness.db.begin() as session:
         assert await inbox.load_webhook(session, "stripe", event["id"]) is None
@@ -232,9 +232,9 @@ class TestTemporalAway:
         harness.recoveries.error = TEMPORAL_AWAY
         invoice = unique_id("in")
         await harness.send_event(failed_event(invoice, amount=4900))
-        seen = await harness.client.get(f"/v1/recoveries/stripe/{invoice}", headers=ALL_SCOPES)
-        assert seen.status_code == 200
-        assert {key: seen.json()[key] for key in ("state", "amount", "currency", "invoice_id", "category")} == {
+        response = await harness.client.get(f"/v1/recoveries/stripe/{invoice}", headers=ALL_SCOPES)
+        assert response.status_code == 200
+        assert {key: response.json()[key] for key in ("state", "amount", "currency", "invoice_id", "category")} == {
             "state": "received",
             "amount": 4900,
             "currency": "USD",
@@ -254,9 +254,9 @@ class TestTemporalAway:
         recoveries = Slow()
         async with open_harness(build_app(database, recoveries), database, recoveries) as harness:
             event = failed_event(unique_id("in"))
-            started = time.perf_counter()
+            started_at = time.perf_counter()
             answer = await harness.send_event(event)
-            assert time.perf_counter() - started < 0.55
+            assert time.perf_counter() - started_at < 0.55
             assert answer.json()["status"] == "accepted"
             await harness.wait_until_idle()
             assert (await inbox_row(harness, event)).outcome == "accepted"
@@ -283,8 +283,8 @@ async def test_a_dispute_is_left_to_the_relay_which_is_woken(harness: ApiHarness
 
 async def time_call(work: Callable[[], Awaitable[Any]]) -> Any:
     """The answer and how long it took."""
-    started = time.perf_counter()
-    return await work(), time.perf_counter() - started
+    started_at = time.perf_counter()
+    return await work(), time.perf_counter() - started_at
 
 
 @pytest.fixture

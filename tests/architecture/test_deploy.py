@@ -50,8 +50,8 @@ def test_whoever_kills_a_worker_waits_for_its_longest_charge() -> None:
     assert message is not None
     assert max(longest, message) <= options.GRACE
     limit = timedelta(seconds=int(COMPOSE["services"]["worker"]["stop_grace_period"].removesuffix("s")))
-    for patience in (limit, timedelta(seconds=WORKER_GRACE_SECONDS)):
-        assert patience >= options.GRACE + CLOSING_TIME
+    for grace in (limit, timedelta(seconds=WORKER_GRACE_SECONDS)):
+        assert grace >= options.GRACE + CLOSING_TIME
 
 
 def test_every_worker_has_the_grace_but_the_one_for_dry_runs() -> None:
@@ -60,9 +60,9 @@ def test_every_worker_has_the_grace_but_the_one_for_dry_runs() -> None:
 
 
 def test_the_docs_name_the_limit() -> None:
-    told = (ROOT / "docs" / "operations.md").read_text()
-    assert f"up to {options.GRACE.total_seconds():.0f} seconds after SIGTERM" in told
-    assert f"give it {COMPOSE['services']['worker']['stop_grace_period'].removesuffix('s')} before the" in told
+    text = (ROOT / "docs" / "operations.md").read_text()
+    assert f"up to {options.GRACE.total_seconds():.0f} seconds after SIGTERM" in text
+    assert f"give it {COMPOSE['services']['worker']['stop_grace_period'].removesuffix('s')} before the" in text
 
 
 PLANTED_MISTAKES: dict[str, tuple[Change, str]] = {
@@ -119,18 +119,18 @@ PLANTED_MISTAKES: dict[str, tuple[Change, str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("change", "told"), PLANTED_MISTAKES.values(), ids=PLANTED_MISTAKES)
-def test_a_planted_mistake_is_caught(change: Change, told: str) -> None:
-    wrong = copy.deepcopy(COMPOSE)
-    change(wrong["services"])
-    assert [problem for problem in find_compose_problems(wrong, set(EXAMPLE)) if told in problem]
+@pytest.mark.parametrize(("change", "expected"), PLANTED_MISTAKES.values(), ids=PLANTED_MISTAKES)
+def test_a_planted_mistake_is_caught(change: Change, expected: str) -> None:
+    compose = copy.deepcopy(COMPOSE)
+    change(compose["services"])
+    assert [problem for problem in find_compose_problems(compose, set(EXAMPLE)) if expected in problem]
 
 
 def test_a_setting_that_no_container_gets_is_caught() -> None:
-    wrong = copy.deepcopy(COMPOSE)
+    compose = copy.deepcopy(COMPOSE)
     for name in ("api", "worker"):
-        wrong["services"][name]["environment"].pop("SENTRY_DSN")
-    assert missing_settings(wrong) == {"SENTRY_DSN"}
+        compose["services"][name]["environment"].pop("SENTRY_DSN")
+    assert missing_settings(compose) == {"SENTRY_DSN"}
 
 
 @pytest.mark.parametrize("version", ["1.28.9", "1.29.0", "1.29.4", "1.30.0", "1.30.2", "latest"])
@@ -206,8 +206,8 @@ def test_dashboard_and_alerts_ask_for_metrics_that_exist() -> None:
     metrics.set_recoveries({})
     exported = set(re.findall(r"^(pri_\w+)", metrics.render_text().decode(), re.MULTILINE))
     dashboard = json.loads((ROOT / "deploy" / "grafana" / "dashboards" / "overview.json").read_text())
-    asked = json.dumps(dashboard["panels"]) + (ROOT / "deploy" / "prometheus" / "alerts.yml").read_text()
-    assert set(re.findall(r"\bpri_\w+", asked)) <= exported
+    expressions = json.dumps(dashboard["panels"]) + (ROOT / "deploy" / "prometheus" / "alerts.yml").read_text()
+    assert set(re.findall(r"\bpri_\w+", expressions)) <= exported
 
 
 def test_prometheus_scrapes_ports_that_are_open() -> None:

@@ -63,8 +63,8 @@ def test_links_lead_somewhere(name: str) -> None:
 
 def test_named_files_exist() -> None:
     named = set(re.findall(r"`(\.?[\w][\w./-]*/[\w./-]*|[\w-]+\.(?:py|toml|yml|md|lock))`", all_text()))
-    gone = {name for name in named if not (ROOT / name).exists() and not (ROOT / "docs" / name).exists()}
-    assert not gone - {"providers/NAME/"}
+    missing = {name for name in named if not (ROOT / name).exists() and not (ROOT / "docs" / name).exists()}
+    assert not missing - {"providers/NAME/"}
 
 
 def test_make_targets_exist() -> None:
@@ -75,35 +75,39 @@ def test_make_targets_exist() -> None:
 def command_tree(group: typer.Typer) -> dict[str, Any]:
     """Names of commands, and of groups with theirs."""
     single: dict[str, Any] = {
-        str(one.name or getattr(one.callback, "__name__", "")): None for one in group.registered_commands
+        str(command.name or getattr(command.callback, "__name__", "")): None for command in group.registered_commands
     }
-    nested = {str(one.name): command_tree(one.typer_instance) for one in group.registered_groups if one.typer_instance}
+    nested = {
+        str(command_group.name): command_tree(command_group.typer_instance)
+        for command_group in group.registered_groups
+        if command_group.typer_instance
+    }
     return single | nested
 
 
 def test_pri_commands_exist() -> None:
-    known = command_tree(app)
-    used = set(re.findall(r"\bpri ([a-z]+)(?: ([a-z]+))?", code_in(all_text())))
-    assert used
-    assert not {pair for pair in used if pair[0] not in known}
-    assert not {pair for pair in used if known.get(pair[0]) and pair[1] not in known[pair[0]]}
+    commands = command_tree(app)
+    mentions = set(re.findall(r"\bpri ([a-z]+)(?: ([a-z]+))?", code_in(all_text())))
+    assert mentions
+    assert not {mention for mention in mentions if mention[0] not in commands}
+    assert not {mention for mention in mentions if commands.get(mention[0]) and mention[1] not in commands[mention[0]]}
 
 
 def test_variables_exist() -> None:
-    used = set(re.findall(r"`([A-Z][A-Z0-9]*_[A-Z0-9_]*)`", all_text()))
-    assert used - NOT_VARIABLES <= {name.upper() for name in Settings.model_fields} | READ_BY_TEMPORAL
+    variables = set(re.findall(r"`([A-Z][A-Z0-9]*_[A-Z0-9_]*)`", all_text()))
+    assert variables - NOT_VARIABLES <= {name.upper() for name in Settings.model_fields} | READ_BY_TEMPORAL
 
 
 def service_routes() -> set[tuple[str, str]]:
     routers: list[APIRouter] = [importlib.import_module(name).router for name in ROUTERS]
-    found = [route for router in routers for route in router.routes]
-    return {(method, getattr(route, "path", "")) for route in found for method in getattr(route, "methods", ())}
+    routes = [route for router in routers for route in router.routes]
+    return {(method, getattr(route, "path", "")) for route in routes for method in getattr(route, "methods", ())}
 
 
 def test_routes_exist() -> None:
-    told = set(re.findall(r"\b(GET|POST) (/[\w/{}]*)", all_text()))
-    assert told
-    assert told <= service_routes()
+    mentions = set(re.findall(r"\b(GET|POST) (/[\w/{}]*)", all_text()))
+    assert mentions
+    assert mentions <= service_routes()
 
 
 def test_every_type_of_event_is_explained() -> None:
@@ -115,17 +119,17 @@ def test_every_type_of_event_is_explained() -> None:
 def test_the_fields_of_events_are_written_somewhere() -> None:
     """Each name stands as a text in the rooms that make events."""
     rows = re.findall(r"^\| `.+ \| .+ \| (.+) \|$", TEXTS["docs/events.md"].partition("## Types")[2], re.MULTILINE)
-    told = {field for cells in rows for field in re.findall(r"`(\w+)`", cells)}
-    rooms = [path for path in source.source_files() if source.package_of(path) in {"core", "activities", "intake"}]
-    written = {
+    documented_fields = {field for cells in rows for field in re.findall(r"`(\w+)`", cells)}
+    paths = [path for path in source.source_files() if source.package_of(path) in {"core", "activities", "intake"}]
+    literals = {
         node.value
-        for path in rooms
+        for path in paths
         for node in ast.walk(source.parse_file(path))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
-    fields = {name for path in rooms for node in ast.walk(source.parse_file(path)) for name in _field_names(node)}
-    assert told
-    assert told <= written | fields
+    fields = {name for path in paths for node in ast.walk(source.parse_file(path)) for name in _field_names(node)}
+    assert documented_fields
+    assert documented_fields <= literals | fields
 
 
 def _field_names(node: ast.AST) -> tuple[str, ...]:
@@ -136,8 +140,8 @@ def _field_names(node: ast.AST) -> tuple[str, ...]:
 
 
 def test_every_state_is_drawn() -> None:
-    drawn = TEXTS["docs/architecture.md"].partition("stateDiagram-v2")[2].partition("```")[0]
-    assert not [state for state in State if state.value not in drawn and state is not State.PAUSED]
+    diagram = TEXTS["docs/architecture.md"].partition("stateDiagram-v2")[2].partition("```")[0]
+    assert not [state for state in State if state.value not in diagram and state is not State.PAUSED]
 
 
 def test_the_search_attributes_are_those_of_the_service() -> None:
@@ -150,14 +154,14 @@ def test_the_search_attributes_are_those_of_the_service() -> None:
 def test_the_metrics_exist() -> None:
     metrics = create_metrics()
     metrics.webhooks.labels("stripe", "accepted").inc()
-    told = set(re.findall(r"`(pri_[a-z_]+)`", TEXTS["docs/operations.md"])) - {"pri_owner", "pri_writer"}
-    assert told
-    assert not [name for name in told if name not in metrics.render_text().decode()]
+    documented_metrics = set(re.findall(r"`(pri_[a-z_]+)`", TEXTS["docs/operations.md"])) - {"pri_owner", "pri_writer"}
+    assert documented_metrics
+    assert not [name for name in documented_metrics if name not in metrics.render_text().decode()]
 
 
 def test_every_package_is_described() -> None:
     for name in ("README.md", "docs/architecture.md"):
-        assert not [room for room in source.top_packages() if f"`{room}/`" not in TEXTS[name]]
+        assert not [package for package in source.top_packages() if f"`{package}/`" not in TEXTS[name]]
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "docs" / "adr").glob("0*.md")), ids=lambda path: path.stem)

@@ -50,5 +50,5 @@ def test_public_names_promise_something() -> None:
 
 
 def test_modules_say_what_they_are_for() -> None:
-    told = [path for path in source.source_files() if source.parse_file(path).body]
-    assert not [source.module_name(path) for path in told if not ast.get_docstring(source.parse_file(path))]
+    modules = [path for path in source.source_files() if source.parse_file(path).body]
+    assert not [source.module_name(path) for path in modules if not ast.get_docstring(source.parse_file(path))]

@@ -22,14 +22,14 @@ PICTURES: Final = "docs/images/"
 
 def find_strays(names: Iterable[str]) -> list[str]:
     """Files and folders at the root that nobody listed."""
-    found = {name.partition("/") for name in names}
-    return sorted({first for first, slash, _ in found if first not in (ROOT_FOLDERS if slash else ROOT_FILES)})
+    top_names = {name.partition("/") for name in names}
+    return sorted({first for first, slash, _ in top_names if first not in (ROOT_FOLDERS if slash else ROOT_FILES)})
 
 
 def find_binaries(names: Iterable[str], root: Path = ROOT) -> list[str]:
     """Files that are no text, but for pictures of the docs."""
-    others = (name for name in names if not (name.startswith(PICTURES) and name.endswith(".png")))
-    return sorted(name for name in others if b"\0" in (root / name).read_bytes()[:8192])
+    candidates = (name for name in names if not (name.startswith(PICTURES) and name.endswith(".png")))
+    return sorted(name for name in candidates if b"\0" in (root / name).read_bytes()[:8192])
 
 
 @pytest.fixture(scope="module")
@@ -41,14 +41,16 @@ def names() -> list[str]:
 def _files_in_git() -> list[str]:
     if not (ROOT / ".git").exists():
         return []
-    done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
-    return [name for name in done.stdout.split("\0") if name]
+    process = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+    return [name for name in process.stdout.split("\0") if name]
 
 
 def _files_on_disk() -> list[str]:
     patterns = [line.rstrip("/") for line in (ROOT / ".gitignore").read_text().split()]
     paths = (path.relative_to(ROOT) for path in ROOT.rglob("*") if path.is_file())
-    return [str(path) for path in paths if not any(fnmatch(part, one) for part in path.parts for one in patterns)]
+    return [
+        str(path) for path in paths if not any(fnmatch(part, pattern) for part in path.parts for pattern in patterns)
+    ]
 
 
 def test_a_copy_without_git_is_looked_at_too() -> None:
@@ -66,8 +68,8 @@ def test_nothing_is_a_program_or_an_archive(names: list[str]) -> None:
 
 
 def test_what_does_not_belong_here_is_caught(tmp_path: Path) -> None:
-    left = ["py_spy-0.4.3-py2.py3-none-any.whl", "notes.txt", "scratch/x.py", "core/__init__.py", "README.md"]
-    assert find_strays(left) == ["notes.txt", "py_spy-0.4.3-py2.py3-none-any.whl", "scratch"]
+    strays = ["py_spy-0.4.3-py2.py3-none-any.whl", "notes.txt", "scratch/x.py", "core/__init__.py", "README.md"]
+    assert find_strays(strays) == ["notes.txt", "py_spy-0.4.3-py2.py3-none-any.whl", "scratch"]
     (tmp_path / "core").mkdir()
     (tmp_path / "core" / "tool").write_bytes(b"\x7fELF\0\0")
     (tmp_path / "core" / "text.py").write_bytes(b"x = 1\n")

@@ -38,13 +38,13 @@ def public_names() -> Iterator[tuple[str, str]]:
 
 
 def test_no_name_uses_a_replaced_word() -> None:
-    found = {
+    violations = {
         f"{module}.{name}: {word} -> {REPLACED[word]}"
         for module, name in public_names()
         for word in words_of(name) & REPLACED.keys()
         if not name.startswith("test_") and name not in ALLOWED
     }
-    assert not found
+    assert not violations
 
 
 @pytest.mark.parametrize("page", sorted(ROOT.glob("docs/**/*.md")), ids=lambda page: page.name)

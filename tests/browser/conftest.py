@@ -40,8 +40,8 @@ def open_window(browser: Browser, service: RunningService) -> Open:
 @pytest.fixture
 async def window(open_window: Open) -> AsyncIterator[Window]:
     """One in which nobody has signed in."""
-    async with open_window() as one:
-        yield one
+    async with open_window() as opened_window:
+        yield opened_window
 
 
 @pytest.fixture

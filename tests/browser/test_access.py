@@ -69,6 +69,8 @@ async def test_a_form_from_elsewhere_does_nothing(console: Window, service: Runn
 
 
 async def test_the_cookie_is_for_the_console_alone(operator: Window) -> None:
-    cookies = [one for one in await operator.page.context.cookies() if one.get("name") == SESSION_COOKIE]
-    assert [(one.get("path"), one.get("httpOnly"), one.get("sameSite")) for one in cookies] == [("/admin", True, "Lax")]
+    cookies = [cookie for cookie in await operator.page.context.cookies() if cookie.get("name") == SESSION_COOKIE]
+    assert [(cookie.get("path"), cookie.get("httpOnly"), cookie.get("sameSite")) for cookie in cookies] == [
+        ("/admin", True, "Lax")
+    ]
     assert stacks.PASSWORD not in str(cookies)

@@ -19,20 +19,20 @@ __all__ = ["addresses", "cluster", "database", "fresh_database", "migrated"]
 @pytest.fixture
 async def issuer() -> AsyncIterator[Issuer]:
     """A provider on another site than the admin console's: `localhost` is one, 127.0.0.1 another."""
-    async with running_issuer() as found:
-        found.address = found.address.replace("127.0.0.1", "localhost")
-        yield found
+    async with running_issuer() as running:
+        running.address = running.address.replace("127.0.0.1", "localhost")
+        yield running
 
 
 @pytest.fixture
 async def address(database: Database, issuer: Issuer) -> AsyncIterator[str]:
     """Where the admin console is."""
     front = FastAPI(docs_url=None, openapi_url=None, redoc_url=None)
-    async with run_server(front) as found:
+    async with run_server(front) as server:
         app = build_app(
             database,
             FakeRecoveries(),
-            public_url=found,
+            public_url=server,
             oidc_issuer=issuer.address,
             oidc_client_id=CLIENT,
             oidc_client_secret=SecretStr(SECRET),
@@ -40,7 +40,7 @@ async def address(database: Database, issuer: Issuer) -> AsyncIterator[str]:
             session_secret=SecretStr("s" * 32),
         )
         front.mount("/", app)
-        yield found
+        yield server
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ async def test_a_recovery_reads_well_in_temporals_ui(browser: Browser, service: 
     await _wait_for_words(page, f"Recovery of stripe invoice {recovery.invoice}", "RATE_LIMITED / VELOCITY", "waiting")
     await _send_signal(page, "cancel")
     await recovery.wait_for_unpaid_end("canceled")
-    asked = await recovery.fetch_only_event("operator.cancel_requested")
-    assert asked["data"]["actor"] == "temporal"
+    row = await recovery.fetch_only_event("operator.cancel_requested")
+    assert row["data"]["actor"] == "temporal"
     await context.close()
 
 

@@ -44,9 +44,9 @@ class Window:
         await self.page.get_by_label("Password").fill(password)
         await self.press_button("Sign in")
 
-    async def press_button(self, name: str, within: Locator | None = None) -> None:
+    async def press_button(self, name: str, scope: Locator | None = None) -> None:
         """A button, and what follows."""
-        await (within or self.page.locator("main")).get_by_role("button", name=name, exact=True).click()
+        await (scope or self.page.locator("main")).get_by_role("button", name=name, exact=True).click()
         await self.page.wait_for_load_state()
 
     async def submit_command(self, name: str, reason: str, button: str = "") -> None:
@@ -84,10 +84,10 @@ class Window:
     async def accessibility_faults(self) -> list[str]:
         """What the accessibility checker finds on the page, AA and its best practices."""
         options = {"runOnly": {"type": "tag", "values": list(AXE_TAGS)}, "resultTypes": ["violations"]}
-        found = await Axe().run(self.page, options=options)
+        results = await Axe().run(self.page, options=options)
         return [
-            f"{one['id']}: {one['help']}: {[node['html'][:160] for node in one['nodes'][:3]]}"
-            for one in found.response["violations"]
+            f"{violation['id']}: {violation['help']}: {[node['html'][:160] for node in violation['nodes'][:3]]}"
+            for violation in results.response["violations"]
         ]
 
     async def overflow_pixels(self) -> int:
@@ -100,7 +100,11 @@ class Window:
 
     def unexpected_complaints(self) -> list[str]:
         """What the browser complained of."""
-        return [one for one in self.complaints if not any(part in one for part in self.expected_complaints)]
+        return [
+            complaint
+            for complaint in self.complaints
+            if not any(part in complaint for part in self.expected_complaints)
+        ]
 
 
 @asynccontextmanager

@@ -22,8 +22,8 @@ QUIET = QuietHours(begins=21 * 60, ends=8 * 60)
 
 def render_deadline(deadline: datetime, country: str | None, zone: str | None = None, language: str = "en") -> str:
     """A letter's text that asks for something until then."""
-    known = {"contact": JENNY, "deadline": deadline, "retry_at": None, "cause": Cause.CARD_DATA}
-    about = a_subject(MessageKind.CARD_DATA, **known, zones=zones_for_dates(country, zone))
+    fields = {"contact": JENNY, "deadline": deadline, "retry_at": None, "cause": Cause.CARD_DATA}
+    about = a_subject(MessageKind.CARD_DATA, **fields, zones=zones_for_dates(country, zone))
     return MessageComposer("Acme").compose_message(about, language).text
 
 
@@ -72,11 +72,11 @@ def test_the_date_in_every_language(language: str, date: str) -> None:
 
 @given(st.sampled_from(COUNTRIES), st.integers(0, 2 * 365 * 24 * 60))
 def test_a_date_is_never_later_than_it_is_anywhere_in_the_country(country: str, minutes: int) -> None:
-    moment = DEADLINE + timedelta(minutes=minutes)
-    named = min(moment.astimezone(ZoneInfo(zone)).date() for zone in zones_for_dates(country, None))
-    assert all(named <= moment.astimezone(ZoneInfo(zone)).date() for zone in get_global("territory_zones")[country])
-    assert named <= moment.astimezone(zone_of(country, None)).date()
-    assert min(moment.astimezone(ZoneInfo(zone)).date() for zone in zones_for_dates(None, None)) <= named
+    instant = DEADLINE + timedelta(minutes=minutes)
+    named = min(instant.astimezone(ZoneInfo(zone)).date() for zone in zones_for_dates(country, None))
+    assert all(named <= instant.astimezone(ZoneInfo(zone)).date() for zone in get_global("territory_zones")[country])
+    assert named <= instant.astimezone(zone_of(country, None)).date()
+    assert min(instant.astimezone(ZoneInfo(zone)).date() for zone in zones_for_dates(None, None)) <= named
 
 
 def test_a_country_with_several_clocks_has_a_main_one() -> None:

@@ -43,8 +43,8 @@ def run_command(folder: Path, *words: str, **settings: str) -> Answer:
     """One command, waited for."""
     command = [sys.executable, str(ROOT / "cli.py"), *words]
     env = clean_environment() | {"TERM": "dumb"} | settings
-    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False)
-    return Answer(done.returncode, done.stdout, done.stderr)
+    process = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False)
+    return Answer(process.returncode, process.stdout, process.stderr)
 
 
 @pytest.fixture
@@ -66,12 +66,12 @@ def pri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
             for name, value in settings.items():
                 patch.setenv(name, value)
             capsys.readouterr()
-            with pytest.raises(SystemExit) as ended:
+            with pytest.raises(SystemExit) as excinfo:
                 cli.main()
-        return Answer(_exit_code(ended.value), *capsys.readouterr())
+        return Answer(_exit_code(excinfo.value), *capsys.readouterr())
 
     return run_in_process
 
 
-def _exit_code(ended: SystemExit) -> int:
-    return ended.code if isinstance(ended.code, int) else 0 if ended.code is None else 1
+def _exit_code(error: SystemExit) -> int:
+    return error.code if isinstance(error.code, int) else 0 if error.code is None else 1

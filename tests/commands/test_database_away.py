@@ -60,8 +60,8 @@ def test_the_servers_own_words(pri: Pri, cluster: Cluster, locked: str, fresh_da
 @pytest.mark.parametrize(("setting", "command"), [("DATABASE_URL", "rebuild"), ("DATABASE_OWNER_URL", "migrate")])
 @pytest.mark.parametrize("address", ["postgresql://u:swordfish@h:port/n", "mysql://u:swordfish@h/n"])
 def test_an_address_that_is_none_names_its_setting(setting: str, command: str, address: str, pri: Pri) -> None:
-    given = {"DATABASE_URL": "postgresql://u@h/n"} | {setting: address}
-    complaint = pri(command, **given, **TEMPORAL_AWAY).error_line()
+    settings = {"DATABASE_URL": "postgresql://u@h/n"} | {setting: address}
+    complaint = pri(command, **settings, **TEMPORAL_AWAY).error_line()
     assert complaint.startswith(f"pri: {setting}: ")
     assert "swordfish" not in complaint
 
@@ -80,27 +80,27 @@ def test_a_database_of_another_release_is_one_line(pri: Pri, fresh_database: Fre
 
 
 def test_a_schema_of_ones_own(pri: Pri, cluster: Cluster, fresh_database: Fresh) -> None:
-    made = fresh_database()
-    name = made.owner.partition("@/")[2].partition("?")[0]
-    given = {
+    database_addresses = fresh_database()
+    name = database_addresses.owner.partition("@/")[2].partition("?")[0]
+    settings = {
         "DATABASE_URL": address_at(cluster, WRITER, name, "&options=-c search_path=billing"),
         "DATABASE_OWNER_URL": address_at(cluster, OWNER, name, "&options=-c search_path=billing"),
     }
-    assert "no schema has been selected" in pri("migrate", **given, **TEMPORAL_AWAY).error_line()
+    assert "no schema has been selected" in pri("migrate", **settings, **TEMPORAL_AWAY).error_line()
     run_as_superuser(cluster, f"CREATE SCHEMA billing AUTHORIZATION {OWNER}", name)
-    assert pri("migrate", **given, **TEMPORAL_AWAY).code == 0
-    assert "0 recoveries" in pri("audit", "verify", DATABASE_URL=given["DATABASE_URL"]).out
+    assert pri("migrate", **settings, **TEMPORAL_AWAY).code == 0
+    assert "0 recoveries" in pri("audit", "verify", DATABASE_URL=settings["DATABASE_URL"]).out
     [[tables]] = run_as_superuser(cluster, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'", name)
     assert tables == 0
-    assert "run `pri migrate`" in pri("audit", "verify", DATABASE_URL=made.writer).error_line()
+    assert "run `pri migrate`" in pri("audit", "verify", DATABASE_URL=database_addresses.writer).error_line()
 
 
 def test_a_pooler_that_does_not_know_the_database(pri: Pri, cluster: Cluster) -> None:
     with run_pooler(cluster, {}) as port:
         complaint = pri("audit", "verify", DATABASE_URL=f"postgresql://{WRITER}@127.0.0.1:{port}/no_such").error_line()
-        stranger = pri("audit", "verify", DATABASE_URL=f"postgresql://who:x@127.0.0.1:{port}/pri").error_line()
+        error = pri("audit", "verify", DATABASE_URL=f"postgresql://who:x@127.0.0.1:{port}/pri").error_line()
     assert "no_such" in complaint
-    assert "authentication failed" in stranger
+    assert "authentication failed" in error
 
 
 @pytest.mark.quiet

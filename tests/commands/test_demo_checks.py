@@ -68,7 +68,7 @@ def test_a_good_scenario_has_no_complaint() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "complaint"),
     [
         ({"charges": []}, "0 charges instead of 1"),
         ({"charges": ["key-1", "key-1"]}, "2 charges instead of 1"),
@@ -85,12 +85,12 @@ def test_a_good_scenario_has_no_complaint() -> None:
         ({"rows": [*good_run().rows[:6], *good_run().rows[5:]]}, "the same key"),
     ],
 )
-def test_every_difference_is_a_complaint_and_ends_the_demo_badly(fields: dict[str, Any], said: str) -> None:
-    played = replace(good_run(), **fields)
-    found = "; ".join(find_complaints(played))
-    assert said in found
+def test_every_difference_is_a_complaint_and_ends_the_demo_badly(fields: dict[str, Any], complaint: str) -> None:
+    run = replace(good_run(), **fields)
+    complaints = "; ".join(find_complaints(run))
+    assert complaint in complaints
     with pytest.raises(UnexpectedOutcome, match="1 of 2 stories did not end as expected: soft decline: "):
-        _check_results([good_run(), replace(played, complaint=found)], intact=True)
+        _check_results([good_run(), replace(run, complaint=complaints)], intact=True)
 
 
 def test_a_broken_chain_ends_the_demo_badly() -> None:
@@ -104,12 +104,13 @@ def test_the_clock_counts_planned_waits_as_planned_and_work_as_it_was() -> None:
 
 
 def test_the_clock_scales_a_wait_that_somebody_ends() -> None:
-    asked = log_row(1.5, EventType.RETRY_REQUESTED, State.WAITING, State.WAITING, actor="ann", reason="now")
+    requested = log_row(1.5, EventType.RETRY_REQUESTED, State.WAITING, State.WAITING, actor="ann", reason="now")
     manual = log_row(
         1.7, EventType.CHARGE_REQUESTED, State.WAITING, State.CHARGING, trigger="manual", idempotency_key="k"
     )
     times = [
-        since.total_seconds() for since, _ in ScenarioClock(SCALE).follow_rows([*good_run().rows[:5], asked, manual])
+        since.total_seconds()
+        for since, _ in ScenarioClock(SCALE).follow_rows([*good_run().rows[:5], requested, manual])
     ]
     assert times[-2:] == [3600.5, pytest.approx(3600.7)]
 

@@ -37,12 +37,12 @@ def test_a_program_gets_json_without_any_settings(
 ) -> None:
     answer = pri("explain", "--provider", "stripe", *words, "--json", **BROKEN)
     assert (answer.code, answer.err) == (0, "")
-    told = json.loads(answer.out)
-    assert list(told) == ["category", "cause", "decided_by", "next"]
-    assert (told["category"], told["cause"]) == (category, cause)
+    document = json.loads(answer.out)
+    assert list(document) == ["category", "cause", "decided_by", "next"]
+    assert (document["category"], document["cause"]) == (category, cause)
     if cause != "UNKNOWN":
-        assert told["next"] == following
-    assert told["decided_by"]
+        assert document["next"] == following
+    assert document["decided_by"]
 
 
 def test_a_person_gets_two_lines_and_the_source(pri: Pri) -> None:

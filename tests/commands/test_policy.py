@@ -40,11 +40,11 @@ def test_the_shadow_is_compared_with_what_was_decided(pri: Pri, addresses: Addre
     settings = {"DATABASE_URL": addresses.writer}
     assert "SHADOW_POLICY_FILE" in pri("policy", "shadow", **settings).out
     asyncio.run(write_shadow_plan(addresses))
-    said = pri("policy", "shadow", **settings)
-    assert "other: agrees with 0.0 % of 1 decisions" in said.out
-    assert "2:00:00" in said.out
-    (found,) = json.loads(pri("policy", "shadow", "--json", **settings).out)["comparisons"]
-    assert (found["plans"], found["median_seconds"]) == (1, -7200)
+    answer = pri("policy", "shadow", **settings)
+    assert "other: agrees with 0.0 % of 1 decisions" in answer.out
+    assert "2:00:00" in answer.out
+    (comparison,) = json.loads(pri("policy", "shadow", "--json", **settings).out)["comparisons"]
+    assert (comparison["plans"], comparison["median_seconds"]) == (1, -7200)
 
 
 def test_the_shipped_policy_is_right(pri: Pri) -> None:
@@ -75,14 +75,14 @@ def test_what_is_merely_strange_is_a_warning(pri: Pri, tmp_path: Path) -> None:
 
 
 def test_show_prints_what_is_understood(pri: Pri) -> None:
-    told = json.loads(pri("policy", "show").out)
-    assert [one["name"] for one in told["segments"]] == ["high_value", "new_customer", "loyal", "default"]
-    assert told["fraud"]["scores"]["burst"] == 10
-    assert {one["campaign"] for one in told["segments"]} == {"default"}
+    document = json.loads(pri("policy", "show").out)
+    assert [segment["name"] for segment in document["segments"]] == ["high_value", "new_customer", "loyal", "default"]
+    assert document["fraud"]["scores"]["burst"] == 10
+    assert {segment["campaign"] for segment in document["segments"]} == {"default"}
 
 
 def test_a_decision_is_derived_again_from_its_row(pri: Pri, addresses: Addresses) -> None:
-    story = RecoveryScenario().fail_payment(Cause.GENERIC)
+    scenario = RecoveryScenario().fail_payment(Cause.GENERIC)
 
     async def write_decision() -> None:
         database = Database(addresses.writer)
@@ -90,21 +90,22 @@ def test_a_decision_is_derived_again_from_its_row(pri: Pri, addresses: Addresses
             await event_log.append_to_log(
                 session,
                 NEW_RECOVERY,
-                [Event(**row.model_dump(include=set(Event.model_fields))) for row in story.records],
+                [Event(**row.model_dump(include=set(Event.model_fields))) for row in scenario.records],
                 NOW,
             )
         await database.close()
 
     asyncio.run(write_decision())
-    name, given = NEW_RECOVERY.recovery_id, {"DATABASE_URL": addresses.writer}
-    told = {
-        row.type: json.loads(pri("explain", name, str(row.sequence), "--json", **given).out) for row in story.records
+    name, settings = NEW_RECOVERY.recovery_id, {"DATABASE_URL": addresses.writer}
+    expected = {
+        row.type: json.loads(pri("explain", name, str(row.sequence), "--json", **settings).out)
+        for row in scenario.records
     }
-    assert told[EventType.RETRY_PLANNED]["agrees"] is True
-    assert told[EventType.FRAUD_ASSESSED]["agrees"] is True
-    assert told[EventType.PAYMENT_FAILED]["agrees"] is None
-    assert "agrees" in pri("explain", name, "5", **given).out
-    assert "no row 99" in pri("explain", name, "99", **given).error_line()
+    assert expected[EventType.RETRY_PLANNED]["agrees"] is True
+    assert expected[EventType.FRAUD_ASSESSED]["agrees"] is True
+    assert expected[EventType.PAYMENT_FAILED]["agrees"] is None
+    assert "agrees" in pri("explain", name, "5", **settings).out
+    assert "no row 99" in pri("explain", name, "99", **settings).error_line()
 
 
 def test_wrong_usage_is_told_as_such(pri: Pri) -> None:
@@ -113,8 +114,8 @@ def test_wrong_usage_is_told_as_such(pri: Pri) -> None:
 
 
 def test_experiments_side_by_side(pri: Pri, addresses: Addresses) -> None:
-    given = {"DATABASE_URL": addresses.writer}
-    assert "no recovery is part" in pri("experiments", **given).out
+    settings = {"DATABASE_URL": addresses.writer}
+    assert "no recovery is part" in pri("experiments", **settings).out
 
     async def write_recoveries() -> None:
         database = Database(addresses.writer)
@@ -126,6 +127,6 @@ def test_experiments_side_by_side(pri: Pri, addresses: Addresses) -> None:
         await database.close()
 
     asyncio.run(write_recoveries())
-    told = json.loads(pri("experiments", "--days", "3650", "--json", **given).out)
-    assert [one["arm"] for one in told["EUR"]] == ["holdout", "patient"]
-    assert "patient" in pri("experiments", "--days", "3650", **given).out
+    document = json.loads(pri("experiments", "--days", "3650", "--json", **settings).out)
+    assert [row["arm"] for row in document["EUR"]] == ["holdout", "patient"]
+    assert "patient" in pri("experiments", "--days", "3650", **settings).out

@@ -30,7 +30,7 @@ def test_what_is_unusual_can_be_looked_at_too(pri: Pri) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "problem"),
     [
         (("update_your_card",), "'update_your_card' is no message; there are payment_failed"),
         (("card_data", "--cause", "NONSENSE"), "'NONSENSE' is no cause for card_data; there are CARD_DATA"),
@@ -38,8 +38,8 @@ def test_what_is_unusual_can_be_looked_at_too(pri: Pri) -> None:
         (("card_data", "--cause", "INSUFFICIENT_FUNDS"), "'INSUFFICIENT_FUNDS' is no cause for card_data"),
     ],
 )
-def test_what_does_not_exist_is_one_clear_error(pri: Pri, words: tuple[str, ...], said: str) -> None:
-    assert said in pri("notify", "preview", *words).error_line()
+def test_what_does_not_exist_is_one_clear_error(pri: Pri, words: tuple[str, ...], problem: str) -> None:
+    assert problem in pri("notify", "preview", *words).error_line()
 
 
 def test_webhooks_without_a_secret_are_refused_at_start(pri: Pri) -> None:

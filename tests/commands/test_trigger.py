@@ -53,8 +53,8 @@ def run_recorder() -> Iterator[WebhookRecorder]:
 
 @pytest.fixture
 def receiver() -> Iterator[WebhookRecorder]:
-    with run_recorder() as found:
-        yield found
+    with run_recorder() as recorder:
+        yield recorder
 
 
 def test_it_posts_a_signed_failure(pri: Pri, receiver: WebhookRecorder) -> None:
@@ -73,9 +73,9 @@ def test_it_posts_a_signed_failure(pri: Pri, receiver: WebhookRecorder) -> None:
 
 
 def test_it_knows_the_secret_of_the_data_directory(pri: Pri, receiver: WebhookRecorder, tmp_path: Path) -> None:
-    known = {"webhook_secret": SECRET, "bootstrap_key": "k", "stripe_key": "s", "sandbox_port": free_port()}
+    secrets = {"webhook_secret": SECRET, "bootstrap_key": "k", "stripe_key": "s", "sandbox_port": free_port()}
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "dev.json").write_text(json.dumps(known))
+    (tmp_path / "data" / "dev.json").write_text(json.dumps(secrets))
     for _ in range(2):
         assert pri("trigger", "stripe", "--data-dir", "data", "--url", receiver.url).code == 0
     bodies = [json.loads(body) for _, _, body in receiver.posts]
@@ -111,8 +111,8 @@ def test_it_posts_a_signed_refusal_of_adyen(pri: Pri, receiver: WebhookRecorder)
     assert answer.out == 'order 7: the webhook got 202: {"status": "accepted"}\n'
     [(path, _, body)] = receiver.posts
     assert path == "/webhooks/adyen"
-    [wrapped] = json.loads(body)["notificationItems"]
-    item = wrapped["NotificationRequestItem"]
+    [wrapper] = json.loads(body)["notificationItems"]
+    item = wrapper["NotificationRequestItem"]
     assert item["additionalData"]["hmacSignature"] == sign_item(item, HMAC_KEY)
     assert (item["merchantReference"], item["reason"], item["success"]) == ("order 7", "Expired Card", "false")
     assert item["amount"] == {"value": 1234, "currency": "CHF"}
@@ -121,16 +121,16 @@ def test_it_posts_a_signed_refusal_of_adyen(pri: Pri, receiver: WebhookRecorder)
 def test_a_data_directory_of_an_older_release_gets_keys_for_adyen(
     pri: Pri, receiver: WebhookRecorder, tmp_path: Path
 ) -> None:
-    known = {"webhook_secret": SECRET, "bootstrap_key": "k", "stripe_key": "s", "sandbox_port": free_port()}
+    secrets = {"webhook_secret": SECRET, "bootstrap_key": "k", "stripe_key": "s", "sandbox_port": free_port()}
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "dev.json").write_text(json.dumps(known))
+    (tmp_path / "data" / "dev.json").write_text(json.dumps(secrets))
     for _ in range(2):
         assert pri("trigger", "adyen", "--data-dir", "data", "--url", receiver.url).code == 0
-    kept = json.loads((tmp_path / "data" / "dev.json").read_text())
-    assert {name: kept[name] for name in known} == known
+    secrets = json.loads((tmp_path / "data" / "dev.json").read_text())
+    assert {name: secrets[name] for name in secrets} == secrets
     for _, _, body in receiver.posts:
         item = json.loads(body)["notificationItems"][0]["NotificationRequestItem"]
-        assert item["additionalData"]["hmacSignature"] == sign_item(item, kept["adyen_hmac_key"])
+        assert item["additionalData"]["hmacSignature"] == sign_item(item, secrets["adyen_hmac_key"])
 
 
 def test_without_a_key_for_adyen_it_says_what_to_set(pri: Pri) -> None:

@@ -18,7 +18,9 @@ WRONG = {"TIME_SCALE": "fast", "BOOTSTRAP_API_KEY": "hunter2"}
 def command_paths(command: object, *before: str) -> set[tuple[str, ...]]:
     """Every command below this one, by the words that lead to it."""
     below: dict[str, object] = getattr(command, "commands", {})
-    return set().union(*(command_paths(one, *before, name) for name, one in below.items())) if below else {before}
+    return (
+        set().union(*(command_paths(command, *before, name) for name, command in below.items())) if below else {before}
+    )
 
 
 def test_all_commands_are_tested_here() -> None:
@@ -31,9 +33,9 @@ def test_all_commands_are_tested_here() -> None:
 def test_help_is_printed(words: tuple[str, ...]) -> None:
     answer = CliRunner().invoke(cli.app, [*words, "--help"])
     assert answer.exit_code == 0
-    said = [line for line in answer.output.splitlines() if line.strip()]
-    assert "Usage: " in said[0]
-    assert said[1].strip()[0].isalpha(), "a command says in a sentence what it does"
+    lines = [line for line in answer.output.splitlines() if line.strip()]
+    assert "Usage: " in lines[0]
+    assert lines[1].strip()[0].isalpha(), "a command says in a sentence what it does"
 
 
 @pytest.mark.parametrize(

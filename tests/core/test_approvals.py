@@ -37,9 +37,9 @@ CASES: list[tuple[tuple[Action, str | None], int, str, bool]] = [
 ]
 
 
-@pytest.mark.parametrize(("wish", "amount", "currency", "needed"), CASES)
-def test_what_takes_two(wish: tuple[Action, str | None], amount: int, currency: str, needed: bool) -> None:
-    assert needs_second_approver(RULES, *wish, amount, currency) is needed
+@pytest.mark.parametrize(("command", "amount", "currency", "needed"), CASES)
+def test_what_takes_two(command: tuple[Action, str | None], amount: int, currency: str, needed: bool) -> None:
+    assert needs_second_approver(RULES, *command, amount, currency) is needed
 
 
 @pytest.mark.parametrize("currency", ["EUR", "JPY", ""])
@@ -53,7 +53,7 @@ def waiting_ask(by: str = "ann", at: datetime = NOW) -> ApprovalRequest:
 
 
 @pytest.mark.parametrize(
-    ("ask", "actor", "verdict"),
+    ("ask", "actor", "status"),
     [
         (None, "ann", ApprovalStatus.REQUESTED),
         (waiting_ask(), "ann", ApprovalStatus.PENDING),
@@ -63,12 +63,12 @@ def waiting_ask(by: str = "ann", at: datetime = NOW) -> ApprovalRequest:
         (waiting_ask(at=NOW - timedelta(hours=24)), "ann", ApprovalStatus.REQUESTED),
     ],
 )
-def test_the_second_person_carries_it_out(ask: ApprovalRequest | None, actor: str, verdict: ApprovalStatus) -> None:
-    assert approval_status(ask, actor, NOW) is verdict
+def test_the_second_person_carries_it_out(ask: ApprovalRequest | None, actor: str, status: ApprovalStatus) -> None:
+    assert approval_status(ask, actor, NOW) is status
 
 
 def test_whoever_asks_first_is_told_who_must_do_what_until_when() -> None:
-    told = describe_approval_request(waiting_ask("ann"))
-    assert "ann asked for it" in told
-    assert "another operator" in told
-    assert "2026-11-24 08:00 UTC (24 hours)" in told
+    description = describe_approval_request(waiting_ask("ann"))
+    assert "ann asked for it" in description
+    assert "another operator" in description
+    assert "2026-11-24 08:00 UTC (24 hours)" in description

@@ -33,9 +33,9 @@ def test_a_key_is_short_safe_in_a_header_and_the_same_in_every_repeat(invoice_id
 
 
 @given(ANY_NAME, ANY_NAME, ATTEMPTS, ATTEMPTS)
-def test_two_attempts_never_share_a_key(one: str, other: str, first: int, second: int) -> None:
-    same = (one, first) == (other, second)
-    assert (idempotency_key("adyen", one, first) == idempotency_key("adyen", other, second)) is same
+def test_two_attempts_never_share_a_key(invoice: str, other: str, first: int, second: int) -> None:
+    is_same = (invoice, first) == (other, second)
+    assert (idempotency_key("adyen", invoice, first) == idempotency_key("adyen", other, second)) is is_same
 
 
 def test_spread_is_even_and_always_the_same() -> None:

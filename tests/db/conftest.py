@@ -45,18 +45,18 @@ def run_as_superuser(
     quoted = sql.SQL(statement).format(**{key: sql.Identifier(name) for key, name in names.items()})
     address = server.role_url("postgres", database).replace("+psycopg", "")
     with psycopg.connect(address, autocommit=True) as connection:
-        done = connection.execute(quoted)
-        return done.fetchall() if done.description else []
+        result = connection.execute(quoted)
+        return result.fetchall() if result.description else []
 
 
 @pytest.fixture(scope="session")
 def fresh_database(cluster: Cluster) -> Callable[..., Addresses]:
     """Makes an empty database, or a copy of another one."""
-    made: list[str] = []
+    names: list[str] = []
 
     def make_database(template: str = "template0", name: str | None = None) -> Addresses:
-        name = name or f"test_{len(made)}"
-        made.append(name)
+        name = name or f"test_{len(names)}"
+        names.append(name)
         run_as_superuser(cluster, "CREATE DATABASE {name} OWNER {owner} TEMPLATE {template}", name=name, owner=OWNER,
               template=template)  # fmt: skip
         return Addresses(*(cluster.role_url(role, name) for role in (WRITER, OWNER, "postgres")))

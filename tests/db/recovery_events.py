@@ -65,8 +65,8 @@ def canceled_event() -> Event:
 @st.composite
 def transition_batches(draw: st.DrawFn) -> list[list[Event]]:
     """What a workflow appends, transition by transition: an opening and then anything in any order."""
-    noted = st.builds(lambda kind, note: event_of(kind, note=note), st.sampled_from(sorted(DATA)), TEXTS)
-    following = st.lists(st.lists(noted, min_size=1, max_size=4), max_size=4)
+    events_with_note = st.builds(lambda kind, note: event_of(kind, note=note), st.sampled_from(sorted(DATA)), TEXTS)
+    following = st.lists(st.lists(events_with_note, min_size=1, max_size=4), max_size=4)
     return [[failed_event()], *draw(following)]
 
 

@@ -38,17 +38,17 @@ async def test_the_key_itself_is_nowhere_in_the_table(database: Database) -> Non
     assert not any(secret in row for row in stored)
 
 
-@pytest.mark.parametrize("sent", ["", "pri_", "\x00", "\ud800", "ü" * 10_000])
-async def test_anything_else_is_no_key(database: Database, sent: str) -> None:
+@pytest.mark.parametrize("header", ["", "pri_", "\x00", "\ud800", "ü" * 10_000])
+async def test_anything_else_is_no_key(database: Database, header: str) -> None:
     async with database.begin() as session:
-        assert await api_keys.find_key(session, sent, NOW) is None
+        assert await api_keys.find_key(session, header, NOW) is None
 
 
 async def test_use_is_noted_once_a_minute(database: Database) -> None:
     async with database.begin() as session:
         key, plain = await api_keys.insert_key(session, "busy", [], NOW)
-        for seconds, noted in ((0, 0), (30, 0), (61, 61)):
+        for seconds, expected in ((0, 0), (30, 0), (61, 61)):
             await api_keys.mark_key_used(session, key, NOW + timedelta(seconds=seconds))
-            found = await api_keys.find_key(session, plain, NOW)
-            assert found is not None
-            assert found.last_used_at == NOW + timedelta(seconds=noted)
+            stored_key = await api_keys.find_key(session, plain, NOW)
+            assert stored_key is not None
+            assert stored_key.last_used_at == NOW + timedelta(seconds=expected)

@@ -47,8 +47,8 @@ def writer(addresses: Addresses) -> Iterator[Connection]:
 
 
 def run_statement(connection: Connection, statement: str) -> list[Any]:
-    done = connection.execute(statement)
-    return done.fetchall() if done.description else []
+    result = connection.execute(statement)
+    return result.fetchall() if result.description else []
 
 
 def log_tables(connection: Connection) -> list[str]:

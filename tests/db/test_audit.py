@@ -27,9 +27,9 @@ async def own_database(
     fresh_database: Callable[..., Addresses], migrated: str
 ) -> AsyncIterator[tuple[Database, Addresses]]:
     """A database for one test, since what is forged stays forged."""
-    made = fresh_database(migrated)
-    database = Database(made.writer)
-    yield database, made
+    database_addresses = fresh_database(migrated)
+    database = Database(database_addresses.writer)
+    yield database, database_addresses
     await database.close()
 
 
@@ -72,10 +72,10 @@ async def test_a_lost_read_model_is_made_again_from_the_log(own_database: tuple[
         await session.execute(text("INSERT INTO recovery SELECT (r).* FROM (SELECT jsonb_populate_record(recovery,"
             " '{\"recovery_id\": \"ghost\", \"invoice_id\": \"ghost\"}') AS r FROM recovery) AS made"))  # fmt: skip
     assert not await is_rebuild_equal(database)
-    told: list[int] = []
+    progress: list[int] = []
     async with database.begin() as session:
-        assert await rebuild_read_model(session, told.append) == 7
-    assert told[-1] == 7
+        assert await rebuild_read_model(session, progress.append) == 7
+    assert progress[-1] == 7
     assert await is_rebuild_equal(database)
     assert await _read_table(database) == before
 
@@ -84,11 +84,15 @@ async def test_a_lost_ledger_is_made_again_from_the_log(own_database: tuple[Data
     """Also for recoveries that are older than the ledger."""
     database, _ = own_database
     card = {"fingerprint": "fp_1", "network": "visa"}
-    asked = event_of(EventType.CHARGE_REQUESTED, trigger="scheduled", **card)
-    told = event_of(EventType.FAILURE_CLASSIFIED, card=card, failure={"code": "do_not_honor", "network_code": "05"})
+    requested = event_of(EventType.CHARGE_REQUESTED, trigger="scheduled", **card)
+    classified = event_of(
+        EventType.FAILURE_CLASSIFIED, card=card, failure={"code": "do_not_honor", "network_code": "05"}
+    )
     for n in range(3):
         await write_recovery(
-            database, f"in_{n}", [[failed_event()], [told], [asked], [event_of(EventType.CHARGE_DECLINED)]][: n + 2]
+            database,
+            f"in_{n}",
+            [[failed_event()], [classified], [requested], [event_of(EventType.CHARGE_DECLINED)]][: n + 2],
         )
     before = await _read_ledger(database)
     assert len(before) == 5
@@ -101,8 +105,8 @@ async def test_a_lost_ledger_is_made_again_from_the_log(own_database: tuple[Data
 
 async def _read_ledger(database: Database) -> list[Any]:
     async with database.begin() as session:
-        found = await session.execute(text("SELECT * FROM network_attempt ORDER BY recovery_id, key"))
-        return [dict(row) for row in found.mappings()]
+        result = await session.execute(text("SELECT * FROM network_attempt ORDER BY recovery_id, key"))
+        return [dict(row) for row in result.mappings()]
 
 
 async def _read_table(database: Database) -> list[Any]:
@@ -157,7 +161,7 @@ async def test_a_forgery_is_found(own_database: tuple[Database, Addresses], forg
 
 async def test_progress_is_told_and_writers_go_on_meanwhile(database: Database) -> None:
     await write_recovery(database, f"in_any_{next(NUMBERS)}", [[failed_event()]])
-    told: list[int] = []
-    report = await audit.verify_log(database, progress=told.append)
-    assert told == list(range(1, report.recoveries + 1))
+    progress: list[int] = []
+    report = await audit.verify_log(database, progress=progress.append)
+    assert progress == list(range(1, report.recoveries + 1))
     assert (await audit.verify_log(database, "recovery-stripe-unknown")) == audit.AuditReport()

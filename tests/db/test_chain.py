@@ -74,8 +74,8 @@ def test_characters_that_cannot_be_stored_are_replaced() -> None:
 
 
 def test_a_moment_has_one_spelling() -> None:
-    elsewhere = NOW.astimezone(timezone(timedelta(hours=5, minutes=30)))
-    assert chain.canonical_bytes(chain_row(occurred_at=elsewhere)) == chain.canonical_bytes(chain_row())
+    in_india = NOW.astimezone(timezone(timedelta(hours=5, minutes=30)))
+    assert chain.canonical_bytes(chain_row(occurred_at=in_india)) == chain.canonical_bytes(chain_row())
 
 
 def test_canonical_form_is_what_the_docstring_says() -> None:

@@ -80,22 +80,22 @@ async def test_the_closing_row_comes_with_what_ends_the_recovery(database: Datab
 
 async def test_fifty_at_once_make_one_chain_and_one_row(database: Database) -> None:
     opened = blank_recovery("in_race")
-    written = await asyncio.gather(*(append_events(database, opened, failed_event(racer=n)) for n in range(50)))
-    assert len({records[0].data["racer"] for records in written}) == 1
+    results = await asyncio.gather(*(append_events(database, opened, failed_event(racer=n)) for n in range(50)))
+    assert len({records[0].data["racer"] for records in results}) == 1
     assert len(await read_whole_log(database, opened.recovery_id)) == 1
 
 
 async def test_fifty_that_go_on_at_once_leave_no_gap(database: Database) -> None:
     opened = blank_recovery("in_long_race")
 
-    async def append_one(racer: int) -> None:
+    async def append_one(number: int) -> None:
         recovery = opened
         while recovery.sequence < 4:
             recovery = machine.fold_records(
-                recovery, await append_events(database, recovery, failed_event(racer=racer))
+                recovery, await append_events(database, recovery, failed_event(racer=number))
             )
 
-    await asyncio.gather(*(append_one(racer) for racer in range(50)))
+    await asyncio.gather(*(append_one(number) for number in range(50)))
     rows = await read_whole_log(database, opened.recovery_id)
     assert [row["sequence"] for row in rows] == list(range(1, len(rows) + 1))
     assert len(rows) == 4
@@ -180,8 +180,8 @@ async def test_late_events_come_after_the_end_only_and_once(database: Database) 
     first = await append_events(database, opened, failed_event())
     assert await append_late_event(database, "in_late", "evt_2") is None
     await append_events(database, machine.fold_records(opened, first), canceled_event())
-    written = await asyncio.gather(*(append_late_event(database, "in_late", f"evt_{n % 5 + 2}") for n in range(20)))
-    assert sorted({record.sequence for record in written if record}) == [4, 5, 6, 7, 8]
+    results = await asyncio.gather(*(append_late_event(database, "in_late", f"evt_{n % 5 + 2}") for n in range(20)))
+    assert sorted({record.sequence for record in results if record}) == [4, 5, 6, 7, 8]
     rows = await read_whole_log(database, opened.recovery_id)
     assert [row["type"] for row in rows[3:]] == ["event.late"] * 5
     assert chain.verify_chain(rows) == []

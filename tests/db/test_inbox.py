@@ -31,9 +31,9 @@ async def store_event(database: Database, event_id: str, normalised: bool = True
         )  # fmt: skip
 
 
-async def conclude_event(database: Database, event_id: str, outcome: WebhookOutcome, **known: Any) -> None:
+async def conclude_event(database: Database, event_id: str, outcome: WebhookOutcome, **fields: Any) -> None:
     async with database.begin() as session:
-        await inbox.conclude_delivery(session, "stripe", event_id, outcome, NOW, **known)
+        await inbox.conclude_delivery(session, "stripe", event_id, outcome, NOW, **fields)
 
 
 async def fetch_row(database: Database, event_id: str) -> inbox.StoredWebhook:
@@ -88,14 +88,14 @@ async def test_the_relay_leaves_a_new_row_alone_for_a_moment(database: Database)
 async def test_relays_never_share_a_row(database: Database) -> None:
     for n in range(30):
         await store_event(database, f"evt_share_{n}")
-    taken: list[str] = []
+    keys: list[str] = []
 
     async def run_relay() -> None:
         async with database.begin() as session:
             rows = await inbox.lock_undelivered(session, 10, AFTER_HEAD_START)
             await asyncio.sleep(0.05)
             for row in rows:
-                taken.append(row.event_id)
+                keys.append(row.event_id)
                 await inbox.conclude_delivery(
                     session, row.provider, row.event_id, WebhookOutcome.ACCEPTED, NOW, recovery_id="r"
                 )
@@ -105,7 +105,7 @@ async def test_relays_never_share_a_row(database: Database) -> None:
         async with database.begin() as session:
             if await inbox.count_undelivered(session) == 0:
                 break
-    assert sorted(taken) == sorted(f"evt_share_{n}" for n in range(30))
+    assert sorted(keys) == sorted(f"evt_share_{n}" for n in range(30))
 
 
 async def test_a_relay_that_dies_leaves_its_rows_to_the_next(database: Database) -> None:
@@ -133,14 +133,14 @@ async def test_the_first_verdict_stands(database: Database) -> None:
 
 async def test_waits_double_up_to_five_minutes(database: Database) -> None:
     await store_event(database, "evt_later")
-    waits = []
+    delays = []
     for tries in range(8):
         async with database.begin() as session:
             await inbox.retry_later(session, "stripe", "evt_later", tries, NOW, "Temporal is away\x00")
         row = await fetch_row(database, "evt_later")
         assert row.tries == tries + 1
-        waits.append((row.next_try_at - NOW).total_seconds())
-    assert waits == [5, 10, 20, 40, 80, 160, 300, 300]
+        delays.append((row.next_try_at - NOW).total_seconds())
+    assert delays == [5, 10, 20, 40, 80, 160, 300, 300]
 
 
 async def test_what_is_known_of_an_invoice_before_its_log(database: Database) -> None:

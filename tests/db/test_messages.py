@@ -27,9 +27,9 @@ async def conclude_message(
 
 
 async def test_of_many_at_once_one_may_send(database: Database) -> None:
-    found = await asyncio.gather(*(claim_message(database) for _ in range(8)))
-    assert sorted(one.is_ours for one in found) == [False] * 7 + [True]
-    assert {one.state for one in found} == {MessageState.SENDING}
+    claims = await asyncio.gather(*(claim_message(database) for _ in range(8)))
+    assert sorted(claim.is_ours for claim in claims) == [False] * 7 + [True]
+    assert {claim.state for claim in claims} == {MessageState.SENDING}
 
 
 async def test_what_surely_was_not_sent_may_be_tried_again_and_nothing_else(database: Database) -> None:
@@ -62,8 +62,8 @@ async def test_who_is_erased_stays_erased(database: Database) -> None:
         assert await contacts.load_contact(session, "stripe", "cus_gone", "in_1") is None
         await contacts.save_contact(session, "stripe", "cus_gone", "in_1", JENNY, NOW)
         assert await contacts.load_contact(session, "stripe", "cus_gone", "in_1") is None
-        kept = "SELECT email, name, phone, links::text FROM contact WHERE customer_id = 'cus_gone'"
-        row = await session.exec_driver_sql(kept)
+        query = "SELECT email, name, phone, links::text FROM contact WHERE customer_id = 'cus_gone'"
+        row = await session.exec_driver_sql(query)
         assert row.one() == (None, None, None, "{}")
 
 
@@ -78,16 +78,16 @@ async def test_who_is_erased_before_they_were_ever_read_stays_so(database: Datab
 
 
 async def test_a_notice_is_kept_once_and_handed_over_once(database: Database) -> None:
-    one = dead_letter_notice("webhook evt_1", NOW, why="because")
+    dead_letter = dead_letter_notice("webhook evt_1", NOW, why="because")
     async with database.begin() as session:
-        await notices.add_notices(session, [one])
-        await notices.add_notices(session, [one])
+        await notices.add_notices(session, [dead_letter])
+        await notices.add_notices(session, [dead_letter])
     async with database.begin() as session:
         waiting = await notices.waiting_notices(session, Audience.OPERATORS, 10)
-        assert waiting == [one]
-        await notices.mark_handled(session, [one.id], NOW, "told")
+        assert waiting == [dead_letter]
+        await notices.mark_handled(session, [dead_letter.id], NOW, "told")
     async with database.begin() as session:
         assert await notices.waiting_notices(session, Audience.OPERATORS, 10) == []
         assert await notices.last_sent(session, Audience.OPERATORS) == {NoticeTopic.DEAD_LETTER: NOW}
         await notices.delete_old(session, NOW + timedelta(days=31))
-        assert await notices.load_notice(session, one.id) is None
+        assert await notices.load_notice(session, dead_letter.id) is None

@@ -39,8 +39,10 @@ def transactions(cluster: Cluster) -> Iterator[int]:
         yield listening
 
 
-def address_through(port: int, role: str, made: Addresses, query: str = "") -> str:
-    return f"postgresql://{role}@127.0.0.1:{port}/{parse_address(made.writer).parameters['dbname']}{query}"
+def address_through(port: int, role: str, database_addresses: Addresses, query: str = "") -> str:
+    return (
+        f"postgresql://{role}@127.0.0.1:{port}/{parse_address(database_addresses.writer).parameters['dbname']}{query}"
+    )
 
 
 async def show_settings(database: Database, *names: str) -> list[str]:
@@ -49,9 +51,9 @@ async def show_settings(database: Database, *names: str) -> list[str]:
 
 
 async def test_migrated_written_and_read(port: int, fresh_database: Fresh) -> None:
-    made = fresh_database()
-    await asyncio.to_thread(schema.upgrade_schema, address_through(port, OWNER, made), WRITER)
-    database = Database(address_through(port, WRITER, made))
+    database_addresses = fresh_database()
+    await asyncio.to_thread(schema.upgrade_schema, address_through(port, OWNER, database_addresses), WRITER)
+    database = Database(address_through(port, WRITER, database_addresses))
     assert await schema.is_at_head(database.engine)
 
     async def write_recovery(number: int) -> None:
@@ -72,8 +74,8 @@ async def test_migrated_written_and_read(port: int, fresh_database: Fresh) -> No
 async def test_limits_hold_and_what_the_address_sets(port: int, addresses: Addresses) -> None:
     database = Database(address_through(port, WRITER, addresses, "?options=-c work_mem=7MB"))
     names = ("statement_timeout", "idle_in_transaction_session_timeout", "timezone", "work_mem")
-    for found in await asyncio.gather(*(show_settings(database, *names) for _ in range(8))):
-        assert found == ["5s", "30s", "UTC", "7MB"]
+    for settings in await asyncio.gather(*(show_settings(database, *names) for _ in range(8))):
+        assert settings == ["5s", "30s", "UTC", "7MB"]
     await database.close()
 
 
@@ -94,22 +96,22 @@ async def test_nothing_stays_in_the_servers_session(transactions: int, addresses
     database = Database(address_through(transactions, WRITER, addresses))
     await show_settings(database, "statement_timeout")
     await database.close()
-    with psycopg.connect(address_through(transactions, WRITER, addresses), autocommit=True) as next_one:
-        assert next_one.execute("SHOW statement_timeout").fetchone() == ("0",)
-        assert next_one.execute("SELECT count(*) FROM pg_prepared_statements").fetchone() == (0,)
+    with psycopg.connect(address_through(transactions, WRITER, addresses), autocommit=True) as next_connection:
+        assert next_connection.execute("SHOW statement_timeout").fetchone() == ("0",)
+        assert next_connection.execute("SELECT count(*) FROM pg_prepared_statements").fetchone() == (0,)
 
 
 def test_migrators_leave_no_lock_and_take_turns(transactions: int, fresh_database: Fresh) -> None:
-    made = fresh_database()
-    address = address_through(transactions, OWNER, made)
+    database_addresses = fresh_database()
+    address = address_through(transactions, OWNER, database_addresses)
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda _: schema.upgrade_schema(address, WRITER), range(3)))
-    with psycopg.connect(made.superuser.replace("+psycopg", ""), autocommit=True) as root:
-        left = root.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").fetchone()
-    assert left == (0,)
-    with psycopg.connect(address, autocommit=True) as next_one:
-        assert next_one.execute("SHOW lock_timeout").fetchone() == ("0",)
-    schema.upgrade_schema(made.owner, WRITER)  # directly: no lock is in the way
+    with psycopg.connect(database_addresses.superuser.replace("+psycopg", ""), autocommit=True) as root:
+        lock_count = root.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").fetchone()
+    assert lock_count == (0,)
+    with psycopg.connect(address, autocommit=True) as next_connection:
+        assert next_connection.execute("SHOW lock_timeout").fetchone() == ("0",)
+    schema.upgrade_schema(database_addresses.owner, WRITER)  # directly: no lock is in the way
 
 
 async def test_one_that_takes_no_transactions_says_so_itself(cluster: Cluster, addresses: Addresses) -> None:

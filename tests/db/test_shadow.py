@@ -30,8 +30,8 @@ def shadow_event(agrees: bool, **data: Any) -> Event:
 
 async def write_recovery(session: Session, invoice: str, *events: Event) -> None:
     """A recovery with these rows behind its failure."""
-    written = await event_log.append_to_log(session, blank_recovery(invoice), [failed_event()], NOW)
-    await event_log.append_to_log(session, fold_records(blank_recovery(invoice), written), events, NOW)
+    records = await event_log.append_to_log(session, blank_recovery(invoice), [failed_event()], NOW)
+    await event_log.append_to_log(session, fold_records(blank_recovery(invoice), records), events, NOW)
 
 
 async def test_plans_are_counted_by_what_both_do_and_by_how_much_they_move(database: Database) -> None:
@@ -50,9 +50,9 @@ async def test_plans_are_counted_by_what_both_do_and_by_how_much_they_move(datab
         )
         await write_recovery(session, "in_none", planned_event(3), shadow_event(False, action="give_up"))
         await write_recovery(session, "in_alone", planned_event(3))
-        found = await compare_shadow(session, NOW - HOUR, NOW + HOUR)
-        nothing = await compare_shadow(session, NOW + HOUR, NOW + 2 * HOUR)
-    assert found.decisions == 6
+        comparisons = await compare_shadow(session, NOW - HOUR, NOW + HOUR)
+        no_comparisons = await compare_shadow(session, NOW + HOUR, NOW + 2 * HOUR)
+    assert comparisons.decisions == 6
     retried = Comparison(
         version="other",
         active="retry",
@@ -63,6 +63,6 @@ async def test_plans_are_counted_by_what_both_do_and_by_how_much_they_move(datab
         later=2,
         median_seconds=4 * 3600,
     )
-    ended = Comparison(version="other", active="retry", shadow="give_up", plans=1, agreeing=0, earlier=0, later=0)
-    assert found.comparisons == (retried, ended)
-    assert (nothing.decisions, nothing.comparisons) == (0, ())
+    comparison = Comparison(version="other", active="retry", shadow="give_up", plans=1, agreeing=0, earlier=0, later=0)
+    assert comparisons.comparisons == (retried, comparison)
+    assert (no_comparisons.decisions, no_comparisons.comparisons) == (0, ())

@@ -49,9 +49,9 @@ async def test_from_the_order_to_the_result(session: Session) -> None:
     assert (row["state"], row["done"], row["total"], row["started_at"]) == ("running", 7, 500, NOW)
     assert await simulations.load_report(session, id) == (SimulationState.RUNNING, None)
     assert await simulations.finish_simulation(session, id, RESULT, LATER)
-    done = await simulations.load_simulation(session, id)
-    assert done is not None
-    assert (done["state"], done["result"], done["ended_at"], done["created_by"]) == (
+    simulation = await simulations.load_simulation(session, id)
+    assert simulation is not None
+    assert (simulation["state"], simulation["result"], simulation["ended_at"], simulation["created_by"]) == (
         "done",
         RESULT.result,
         LATER,
@@ -79,13 +79,13 @@ async def test_what_has_ended_stays_as_it_ended(session: Session, end: Simulatio
         await simulations.finish_simulation(
             session, id, RESULT if end is SimulationState.DONE else SimulationOutcome(problem="no"), NOW
         )
-    ended = await simulations.load_simulation(session, id)
+    simulation = await simulations.load_simulation(session, id)
     assert await simulations.begin_simulation(session, id, LATER) is None
     assert not await simulations.mark_canceled(session, id, LATER)
     assert not await simulations.finish_simulation(session, id, SimulationOutcome(problem="later"), LATER)
     await simulations.save_progress(session, id, 9, 9)
     await simulations.remove_queued(session, id)
-    assert await simulations.load_simulation(session, id) == ended
+    assert await simulations.load_simulation(session, id) == simulation
     assert await simulation_state(session, id) is end
 
 
@@ -97,15 +97,15 @@ async def test_one_that_nobody_took_can_be_removed(session: Session) -> None:
 
 
 async def test_pages_lead_through_all_of_them_newest_first(session: Session) -> None:
-    made = [await create_simulation(session, after=timedelta(days=400, seconds=number // 2)) for number in range(7)]
-    seen: list[UUID] = []
+    ids = [await create_simulation(session, after=timedelta(days=400, seconds=number // 2)) for number in range(7)]
+    ids_read: list[UUID] = []
     cursor = None
-    while len(seen) < 7:
+    while len(ids_read) < 7:
         page = await simulations.load_simulation_page(session, 3, cursor)
-        seen += [row["id"] for row in page.items if row["id"] in made]
+        ids_read += [row["id"] for row in page.items if row["id"] in ids]
         cursor = page.next_cursor
-    assert len(set(seen)) == 7
-    times = [made.index(id) // 2 for id in seen]
+    assert len(set(ids_read)) == 7
+    times = [ids.index(id) // 2 for id in ids_read]
     assert times == sorted(times, reverse=True)
     assert not {"policy", "result", "report"} & set(page.items[0])
 

@@ -50,16 +50,16 @@ async def test_others_are_counted_with_this_failure_in_the_window(database: Data
 
 async def test_the_indexes_are_on_every_partition(database: Database) -> None:
     async with database.begin() as session:
-        found = await session.execute(text("SELECT count(*) FROM pg_indexes WHERE indexdef LIKE '%fingerprint%'"
+        result = await session.execute(text("SELECT count(*) FROM pg_indexes WHERE indexdef LIKE '%fingerprint%'"
                                            " AND tablename LIKE 'event_log%'"))  # fmt: skip
-        assert found.scalar_one() > 10
+        assert result.scalar_one() > 10
 
 
 async def test_the_past_by_cause_and_the_sums_by_arm(database: Database) -> None:
     await write_failure(database, "in_a1", "cus_a", "fp_a", DAY, experiment="patience", arm="patient")
     async with database.begin() as session:
-        past = await customer_history.customer_history(session, "stripe", "cus_a", "recovery-stripe-other")
+        history = await customer_history.customer_history(session, "stripe", "cus_a", "recovery-stripe-other")
         groups = await summary.load_sums(session, ("experiment", "arm"), NOW - 2 * DAY, NOW, "eur")
-    assert past.failures == 0
+    assert history.failures == 0
     (group,) = groups
     assert (group.keys, group.sums.lost, group.sums.lost_count) == (("patience", "patient"), 500, 1)

@@ -11,6 +11,6 @@ import pytest
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """An empty folder, gone afterwards."""
-    made = Path(tempfile.mkdtemp(prefix="pri-"))
-    yield made
-    shutil.rmtree(made, ignore_errors=True)
+    path = Path(tempfile.mkdtemp(prefix="pri-"))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)

@@ -37,9 +37,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 def note_call(role: str) -> None:
     """What this role was called with."""
-    told = {name: os.environ.get(name) for name in RECORDED_SETTINGS}  # noqa: TID251
+    settings = {name: os.environ.get(name) for name in RECORDED_SETTINGS}  # noqa: TID251
     with (FOLDER / "calls").open("a") as calls:
-        calls.write(json.dumps({"role": role, "pid": os.getpid(), "argv": sys.argv[2:], **told}) + "\n")
+        calls.write(json.dumps({"role": role, "pid": os.getpid(), "argv": sys.argv[2:], **settings}) + "\n")
 
 
 def serve_until_stopped(port: int) -> None:
@@ -59,8 +59,8 @@ async def run_worker() -> None:
     async def noop_activity() -> None:
         """Never called."""
 
-    ended = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
+    stop_event = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop_event.set)
     workflows = [importlib.import_module("standin_workflow").IdleWorkflow]
     client = await Client.connect(os.environ["TEMPORAL_ADDRESS"])  # noqa: TID251
     async with (
@@ -75,7 +75,7 @@ async def run_worker() -> None:
         Worker(client, task_queue="charges-adyen", activities=[noop_activity]),
         Worker(client, task_queue="charges-braintree", activities=[noop_activity]),
     ):
-        await ended.wait()
+        await stop_event.wait()
 
 
 def main(role: str) -> None:

@@ -51,10 +51,10 @@ def test_data_and_roles_stay_over_restarts_and_a_killed_server(folder: Path) -> 
 
 
 def test_a_server_left_running_is_ended_and_a_strangers_number_is_not(folder: Path) -> None:
-    left = Cluster(folder)
-    left.prepare()
-    child = spawn(left.server_program())
-    left.wait_ready(child.exit_code)
+    leftover = Cluster(folder)
+    leftover.prepare()
+    child = spawn(leftover.server_program())
+    leftover.wait_ready(child.exit_code)
     with running_cluster(folder) as cluster:
         assert cluster.is_answering()
         assert child.exit_code() is not None

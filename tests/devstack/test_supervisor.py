@@ -29,9 +29,9 @@ class SupervisorHarness:
 
 @pytest.fixture
 def harness(folder: Path) -> Iterator[SupervisorHarness]:
-    made = SupervisorHarness(folder)
-    yield made
-    made.supervisor.close()
+    supervisor_harness = SupervisorHarness(folder)
+    yield supervisor_harness
+    supervisor_harness.supervisor.close()
 
 
 def test_a_killed_child_is_reported_and_started_again(harness: SupervisorHarness) -> None:
@@ -97,21 +97,24 @@ def test_the_end_is_in_reverse_order(harness: SupervisorHarness) -> None:
 
 
 def test_what_a_crash_left_is_ended_and_nothing_else(harness: SupervisorHarness) -> None:
-    left, other = spawn(harness.sleeping_program("worker")), spawn(harness.sleeping_program("other", (*SLEEP, "other")))
+    leftover, other = (
+        spawn(harness.sleeping_program("worker")),
+        spawn(harness.sleeping_program("other", (*SLEEP, "other"))),
+    )
     notes = harness.folder / "run"
-    assert left.identity.started
-    known = {"pid": left.pid, "started": left.identity.started, "argv": left.identity.argv}
-    (notes / "worker.json").write_text(json.dumps(known))
-    (notes / "api.json").write_text(json.dumps({**known, "pid": other.pid}))
+    assert leftover.identity.started
+    record = {"pid": leftover.pid, "started": leftover.identity.started, "argv": leftover.identity.argv}
+    (notes / "worker.json").write_text(json.dumps(record))
+    (notes / "api.json").write_text(json.dumps({**record, "pid": other.pid}))
     (notes / "torn.json").write_text("{")
     try:
-        assert wait_until(lambda: start_mark(left.pid) is not None, 5)
+        assert wait_until(lambda: start_mark(leftover.pid) is not None, 5)
         Supervisor(notes, harness.reports.append).end_left_overs()
-        assert wait_until(lambda: left.exit_code() is not None, 5)
+        assert wait_until(lambda: leftover.exit_code() is not None, 5)
         assert other.exit_code() is None
         assert list(notes.iterdir()) == []
     finally:
-        left.kill()
+        leftover.kill()
         other.kill()
 
 

@@ -17,8 +17,8 @@ SLOW_CODE = "card_velocity_exceeded"
 
 async def send_hundred_copies(service: RunningService, shape: Shape) -> Recovery:
     """One event, a hundred times, fifty at once."""
-    hammering = Delivery(wait=True, shape=shape, copies=100, concurrency=50, retry=False)
-    recovery = await service.create_failure(delivery=hammering)
+    delivery = Delivery(wait=True, shape=shape, copies=100, concurrency=50, retry=False)
+    recovery = await service.create_failure(delivery=delivery)
     answers = [(delivery.status, delivery.body["status"]) for delivery in recovery.made.deliveries]
     assert sorted(answers) == [(202, "accepted"), *[(202, "duplicate")] * 99]
     assert {delivery.body["recovery_id"] for delivery in recovery.made.deliveries} == {recovery.id}
@@ -35,10 +35,10 @@ async def assert_happened_once(recovery: Recovery) -> None:
         "recovery.closed",
     ]
     query = f"WorkflowId='{recovery.id}'"
-    listed = json.loads(
+    listing = json.loads(
         await recovery.service.run_temporal_cli("workflow", "list", "--query", query, "--output", "json")
     )
-    assert len(listed) == 1
+    assert len(listing) == 1
 
 
 async def test_a_hundred_copies_of_one_event_are_one_recovery(service: RunningService) -> None:
@@ -52,8 +52,8 @@ async def test_other_events_about_the_same_attempt_change_nothing(service: Runni
     await recovery.wait_for_event("retry.planned")
     for shape in (Shape.LEGACY, Shape.BASIL):
         again = Delivery(wait=True, shape=shape, copies=3, concurrency=3)
-        (sent,) = {d.event for d in (await recovery.send_event(FAILED_TYPE, fresh=True, delivery=again)).deliveries}
-        assert sent != recovery.made.event
+        (event_id,) = {d.event for d in (await recovery.send_event(FAILED_TYPE, fresh=True, delivery=again)).deliveries}
+        assert event_id != recovery.made.event
     await recovery.submit_command("retry")
     await recovery.wait_for_one_payment()
     assert (await recovery.fetch_event_types()).count("payment.failed") == 1
@@ -69,9 +69,9 @@ async def test_the_echo_of_our_own_failed_charge_changes_nothing(service: Runnin
     await service.sandbox.wait_until_idle()
     await recovery.wait_for_event("retry.planned", 2)
     await recovery.send_event(FAILED_TYPE, fresh=True, delivery=WAIT_FOR_DELIVERY)
-    story = await recovery.fetch_event_types()
-    assert story.count("payment.failed") == 1
-    assert story.count("failure.classified") == 2
+    types = await recovery.fetch_event_types()
+    assert types.count("payment.failed") == 1
+    assert types.count("failure.classified") == 2
     assert (await recovery.submit_command("retry")).status_code == 200
     await recovery.wait_for_one_payment()
 
@@ -82,8 +82,8 @@ async def test_paid_before_the_failure_was_told(service: RunningService) -> None
     paid = await service.sandbox.pay_hosted(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
     assert {delivery.status for delivery in paid.deliveries} == {202}
     assert (await service.api.get(recovery.path)).status_code == 404  # nothing has failed, as far as we know
-    (told,) = (await recovery.send_event(FAILED_TYPE, delivery=WAIT_FOR_DELIVERY)).deliveries
-    assert told.body["status"] == "accepted"
+    (delivery,) = (await recovery.send_event(FAILED_TYPE, delivery=WAIT_FOR_DELIVERY)).deliveries
+    assert delivery.body["status"] == "accepted"
     await recovery.wait_for_one_payment()
     assert await recovery.fetch_pay_calls() == []
     assert await recovery.fetch_event_types() == ["payment.failed", "invoice.paid_elsewhere", "recovery.closed"]
@@ -106,8 +106,8 @@ async def test_a_failure_told_after_the_success_is_late(service: RunningService)
     assert "event.late" not in await recovery.fetch_event_types()
     later = await send_later_failure(recovery)
     for _ in range(2):
-        (told,) = (await service.sandbox.send_raw(later, delivery=WAIT_FOR_DELIVERY)).deliveries
-        assert told.status == 202
+        (delivery,) = (await service.sandbox.send_raw(later, delivery=WAIT_FOR_DELIVERY)).deliveries
+        assert delivery.status == 202
     row = await recovery.fetch_only_event("event.late")
     assert row["data"]["event_id"] == later["id"]
     assert (await recovery.fetch_view())["state"] == "recovered"

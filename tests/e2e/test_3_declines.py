@@ -127,10 +127,10 @@ async def test_an_invoice_voided_without_a_word_is_never_charged(service: Runnin
 
 @together
 async def test_disputes_and_fraud_warnings_block(service: RunningService) -> None:
-    async def block_recovery(happening: str, kind: str) -> None:
+    async def block_recovery(event_kind: str, kind: str) -> None:
         recovery = await service.create_failure(SLOW_CODE)
         await recovery.wait_for_event("retry.planned")
-        await getattr(service.sandbox, happening)(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
+        await getattr(service.sandbox, event_kind)(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
         view = await recovery.wait_for_unpaid_end("blocked")
         assert view["close_reason"] == kind
         assert (await recovery.fetch_only_event("dispute.opened"))["data"]["kind"] == kind

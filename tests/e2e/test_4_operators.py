@@ -79,10 +79,10 @@ async def test_what_a_pause_does_not_hold_up(service: RunningService) -> None:
 @together
 async def test_a_retry_in_flight_refuses_another(service: RunningService) -> None:
     recovery = await create_waiting_recovery(service, script=("hang:4:decline:card_velocity_exceeded",))
-    asked = time.monotonic()
+    started_at = time.monotonic()
     answer = await recovery.submit_command("retry")
     assert (answer.status_code, answer.json()["state"]) == (200, "charging")  # begun, not over
-    assert time.monotonic() - asked < 3.5
+    assert time.monotonic() - started_at < 3.5
     await recovery.assert_refused("retry", "in_flight")
     assert (await recovery.submit_command("pause")).status_code in (200, 202)
     await recovery.wait_for_state("paused")

@@ -20,16 +20,16 @@ async def start_manual_charge(service: RunningService, *script: str) -> Recovery
 async def assert_one_key(recovery: Recovery, calls: int) -> None:
     """The attempt was asked for once, and sent so many times under its one key."""
     requested = await recovery.fetch_only_event("charge.requested")
-    sent = [call.idempotency_key for call in await recovery.fetch_pay_calls()]
-    assert sent == [requested["data"]["idempotency_key"]] * calls, sent
+    keys = [call.idempotency_key for call in await recovery.fetch_pay_calls()]
+    assert keys == [requested["data"]["idempotency_key"]] * calls, keys
 
 
 @together
 async def test_succeeded_but_the_answer_was_lost(service: RunningService) -> None:
     recovery = await start_manual_charge(service, "succeed_then_drop")
     await recovery.wait_for_one_payment()
-    story = await recovery.fetch_event_types()
-    assert story[-4:] == ["charge.requested", "charge.unknown", "charge.reconciled", "recovery.closed"]
+    types = await recovery.fetch_event_types()
+    assert types[-4:] == ["charge.requested", "charge.unknown", "charge.reconciled", "recovery.closed"]
     await assert_one_key(recovery, calls=1)  # reading told it
 
 

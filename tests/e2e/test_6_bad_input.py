@@ -28,8 +28,8 @@ def assert_problem(answer: httpx.Response, status: int) -> None:
 
 def stripe_event(**changes: Any) -> dict[str, Any]:
     """An event of Stripe, about nothing."""
-    known = {"object": "event", "id": f"evt_bad_{time.monotonic_ns()}", "type": "invoice.payment_failed"}
-    return known | {"created": int(time.time()), "livemode": False, "data": {"object": {}}} | changes
+    fields = {"object": "event", "id": f"evt_bad_{time.monotonic_ns()}", "type": "invoice.payment_failed"}
+    return fields | {"created": int(time.time()), "livemode": False, "data": {"object": {}}} | changes
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ async def test_a_body_that_is_no_event(service: RunningService, body: bytes) -> 
 async def test_signatures(service: RunningService) -> None:
     body = json.dumps(stripe_event()).encode()
     secret, now = service.place.secret, int(time.time())
-    wrong: list[str | bytes] = [
+    headers: list[str | bytes] = [
         "",
         "nonsense",
         "t=1,v1=é".encode(),
@@ -53,7 +53,7 @@ async def test_signatures(service: RunningService) -> None:
         sign_stripe_payload(body, secret, now - 3600),
         sign_stripe_payload(body, secret, now + 3600),
     ]
-    for signature in wrong:
+    for signature in headers:
         assert_problem(await service.post_webhook(body, signature), 400)
 
 
@@ -87,7 +87,7 @@ async def test_commands_that_do_not_fit(service: RunningService) -> None:
 
 
 async def test_events_of_unknown_type_or_shape_are_kept_with_a_reason(service: RunningService) -> None:
-    strange = [
+    bodies = [
         stripe_event(type="invoice.invented"),
         stripe_event(type="charge.failed"),
         stripe_event(data={"object": {"id": "in_1", "object": "invoice", "attempt_count": "many"}}),
@@ -98,11 +98,11 @@ async def test_events_of_unknown_type_or_shape_are_kept_with_a_reason(service: R
         stripe_event(created="yesterday"),
         stripe_event(livemode=True),
     ]
-    for one in strange:
-        first = await service.post_webhook(one)
-        assert (first.status_code, first.json()["status"]) == (202, "ignored"), (one, first.text)
-        assert first.json()["reason"], one
-        again = await service.post_webhook(one)
+    for body in bodies:
+        first = await service.post_webhook(body)
+        assert (first.status_code, first.json()["status"]) == (202, "ignored"), (body, first.text)
+        assert first.json()["reason"], body
+        again = await service.post_webhook(body)
         assert (again.status_code, again.json()["status"]) == (202, "duplicate"), again.text
         assert again.json()["reason"] == first.json()["reason"]
 
@@ -112,19 +112,19 @@ async def test_an_event_about_an_invoice_that_never_failed_is_kept_with_a_reason
     paid = stripe_event(type="invoice.paid", data={"object": {"id": "in_nobody", "object": "invoice"}})
     assert (await service.post_webhook(paid)).status_code == 202
     for _ in range(30):
-        if (told := (await service.post_webhook(paid)).json())["reason"]:
+        if (response := (await service.post_webhook(paid)).json())["reason"]:
             break
         await asyncio.sleep(1)
-    assert (told["status"], told["reason"]) == ("duplicate", "no recovery for this invoice")
+    assert (response["status"], response["reason"]) == ("duplicate", "no recovery for this invoice")
     assert (await service.api.get("/v1/recoveries/stripe/in_nobody")).status_code == 404
 
 
 @together
 async def test_an_invoice_that_the_provider_does_not_know(service: RunningService) -> None:
     invoice = f"in_missing_{time.monotonic_ns()}"
-    lost = {"id": invoice, "object": "invoice", "customer": "cus_x", "attempt_count": 1, "amount_due": 500,
+    invoice_fields = {"id": invoice, "object": "invoice", "customer": "cus_x", "attempt_count": 1, "amount_due": 500,
             "amount_remaining": 500, "currency": "usd", "status": "open"}  # fmt: skip
-    answer = await service.post_webhook(stripe_event(data={"object": lost}))
+    answer = await service.post_webhook(stripe_event(data={"object": invoice_fields}))
     assert (answer.status_code, answer.json()["recovery_id"]) == (202, f"recovery-stripe-{invoice}")
     view = await service.api.get(f"/v1/recoveries/stripe/{invoice}")
     assert (view.status_code, view.json()["invoice_id"]) == (200, invoice)
@@ -160,8 +160,8 @@ async def test_a_recovery_is_never_unknown_once_its_webhook_was_answered(service
 
 async def test_nobody_reads_or_writes_without_a_key(service: RunningService) -> None:
     recovery = await service.create_failure("card_velocity_exceeded")
-    async with httpx.AsyncClient(base_url=service.place.api, trust_env=False) as stranger:
-        assert_problem(await stranger.get(recovery.path), 401)
-        assert_problem(await stranger.post(f"{recovery.path}/cancel", json={"reason": "x"}), 401)
+    async with httpx.AsyncClient(base_url=service.place.api, trust_env=False) as client:
+        assert_problem(await client.get(recovery.path), 401)
+        assert_problem(await client.post(f"{recovery.path}/cancel", json={"reason": "x"}), 401)
     await recovery.submit_command("cancel")
     await recovery.wait_for_unpaid_end("canceled")

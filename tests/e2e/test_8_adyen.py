@@ -112,8 +112,8 @@ async def test_batches_repeats_and_the_wrong_order_make_one_recovery_each(servic
     assert len(batch.body["items"]) == 3
     late = Delivery(wait=True, reverse=True, copies=2)
     await service.adyen.report_event(first.invoice, "AUTHORISATION", success=False, reason=SLOW_CODE, delivery=late)
-    for made in (first, second):
-        recovery = service.recovery_of(made.invoice, "adyen")
+    for failed_payment in (first, second):
+        recovery = service.recovery_of(failed_payment.invoice, "adyen")
         await recovery.wait_for_event("retry.planned")
         assert (await recovery.submit_command("cancel")).status_code == 200
         await recovery.wait_for_unpaid_end("canceled")
@@ -121,9 +121,9 @@ async def test_batches_repeats_and_the_wrong_order_make_one_recovery_each(servic
 
 @together
 async def test_a_batch_with_one_bad_signature_is_refused_as_a_whole(service: RunningService) -> None:
-    made = await service.adyen.create_failed_payment(decline_code=SLOW_CODE)
+    failed_payment = await service.adyen.create_failed_payment(decline_code=SLOW_CODE)
     foreign = Delivery(wait=True, secret="00" * 32, retry=False)
-    (refused,) = (await service.adyen.send_events(made.event, delivery=foreign)).deliveries
+    (refused,) = (await service.adyen.send_events(failed_payment.event, delivery=foreign)).deliveries
     assert refused.status == 400
-    answer = await service.api.get(f"/v1/recoveries/adyen/{made.invoice}")
+    answer = await service.api.get(f"/v1/recoveries/adyen/{failed_payment.invoice}")
     assert answer.status_code == 404

@@ -29,8 +29,8 @@ class Subscriber:
 
     async def change_subscription(self, **fields: Any) -> None:
         """The subscription is changed."""
-        wanted: Any = fields
-        await self.api.v1.subscriptions.update_async(self.plan, wanted)
+        parameters: Any = fields
+        await self.api.v1.subscriptions.update_async(self.plan, parameters)
         await self.box.wait_until_idle()
 
     async def newest_invoice(self) -> stripe.Invoice:
@@ -55,8 +55,8 @@ async def subscriber(service: RunningService, api: stripe.StripeClient) -> Subsc
     await api.v1.payment_methods.attach_async(card.id, {"customer": customer.id})
     settings: Any = {"default_payment_method": card.id}
     await api.v1.customers.update_async(customer.id, {"invoice_settings": settings})
-    wanted: Any = {"customer": customer.id, "items": [_invoice_item(3000)]}
-    plan = await api.v1.subscriptions.create_async(wanted)
+    parameters: Any = {"customer": customer.id, "items": [_invoice_item(3000)]}
+    plan = await api.v1.subscriptions.create_async(parameters)
     await service.sandbox.wait_until_idle()
     return Subscriber(api, service.sandbox, clock.id, customer.id, plan.id)
 
@@ -113,8 +113,8 @@ async def _check_failed_upgrade(service: RunningService, subscriber: Subscriber)
 
 
 async def _recoveries_of(service: RunningService, subscriber: Subscriber) -> set[str]:
-    found = await service.api.get("/v1/recoveries", params={"customer_id": subscriber.customer})
-    return {item["invoice_id"] for item in found.json()["items"]}
+    response = await service.api.get("/v1/recoveries", params={"customer_id": subscriber.customer})
+    return {item["invoice_id"] for item in response.json()["items"]}
 
 
 def _to_timestamp(*when: int) -> int:

@@ -28,11 +28,11 @@ class NotifyingService:
     operators: Receiver
     systems: Receiver
 
-    async def wait_until(self, happened: Callable[[], bool], what: str) -> None:
+    async def wait_until(self, condition: Callable[[], bool], description: str) -> None:
         """Waits for it."""
         deadline = time.monotonic() + WAIT_SECONDS
-        while not happened():
-            assert time.monotonic() < deadline, f"no {what} within {WAIT_SECONDS:g} s"
+        while not condition():
+            assert time.monotonic() < deadline, f"no {description} within {WAIT_SECONDS:g} s"
             await asyncio.sleep(0.2)
 
 
@@ -61,18 +61,18 @@ async def test_the_customer_gets_the_right_mail_once_and_hears_that_it_is_mended
     notifying_service: NotifyingService,
 ) -> None:
     recovery = await notifying_service.service.create_failure("expired_card", email="kim@example.com", name="Kim")
-    (sent,) = await recovery.wait_for_event("notification.sent")
-    assert (sent["data"]["kind"], sent["data"]["channel"], sent["data"]["outcome"]) == ("card_data", "email", "sent")
+    (row,) = await recovery.wait_for_event("notification.sent")
+    assert (row["data"]["kind"], row["data"]["channel"], row["data"]["outcome"]) == ("card_data", "email", "sent")
     await notifying_service.service.sandbox.add_card(recovery.customer)
     await recovery.wait_for_one_payment()
     await recovery.wait_for_event("notification.sent", 2)
 
-    mine = [mail for mail in notifying_service.mail.mails if mail["To"] == "Kim <kim@example.com>"]
-    assert [mail["Subject"] for mail in mine] == [
+    mails = [mail for mail in notifying_service.mail.mails if mail["To"] == "Kim <kim@example.com>"]
+    assert [mail["Subject"] for mail in mails] == [
         "Please check your card: $20.00 could not be paid",
         "Your payment of $20.00 has gone through",
     ]
-    assert all(mail["From"] == "Acme <billing@acme.example>" for mail in mine)
+    assert all(mail["From"] == "Acme <billing@acme.example>" for mail in mails)
 
 
 async def test_customers_of_adyen_get_the_mail_that_its_webhook_makes_possible(
@@ -81,8 +81,8 @@ async def test_customers_of_adyen_get_the_mail_that_its_webhook_makes_possible(
     recovery = await notifying_service.service.create_adyen_failure(
         "Expired Card", email="ada@example.com", name="Ada", locale="de_DE"
     )
-    (sent,) = await recovery.wait_for_event("notification.sent")
-    assert (sent["data"]["kind"], sent["data"]["language"]) == ("card_data", "de")
+    (row,) = await recovery.wait_for_event("notification.sent")
+    assert (row["data"]["kind"], row["data"]["language"]) == ("card_data", "de")
     (mail,) = [mail for mail in notifying_service.mail.mails if mail["To"] == "Ada <ada@example.com>"]
     assert mail["Subject"].startswith("Bitte prüfen Sie Ihre Karte")
     assert "ada@example.com" not in json.dumps(await recovery.fetch_events())
@@ -94,8 +94,8 @@ async def test_customers_of_braintree_get_the_mail_that_its_vault_makes_possible
     recovery = await notifying_service.service.create_braintree_failure(
         "2004", email="bo@example.com", name="Bo Braun", country="DE"
     )
-    (sent,) = await recovery.wait_for_event("notification.sent")
-    assert (sent["data"]["kind"], sent["data"]["language"]) == ("card_data", "de")
+    (row,) = await recovery.wait_for_event("notification.sent")
+    assert (row["data"]["kind"], row["data"]["language"]) == ("card_data", "de")
     assert [mail["To"] for mail in notifying_service.mail.mails if "bo@" in mail["To"]] == ["Bo Braun <bo@example.com>"]
     assert "bo@example.com" not in json.dumps(await recovery.fetch_events())
 
@@ -106,7 +106,7 @@ async def test_systems_hear_signed_how_it_goes(notifying_service: NotifyingServi
 
     def webhook_types() -> list[str]:
         bodies = [Webhook(SECRET).verify(body, headers) for headers, body in notifying_service.systems.posts]
-        return [one["type"] for one in bodies if one["data"]["invoice_id"] == recovery.invoice]
+        return [body["type"] for body in bodies if body["data"]["invoice_id"] == recovery.invoice]
 
     await notifying_service.wait_until(lambda: len(webhook_types()) >= 3, "three webhooks")
     assert sorted(webhook_types()) == ["recovery.opened", "recovery.planned", "recovery.recovered"]

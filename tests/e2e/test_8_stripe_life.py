@@ -15,10 +15,10 @@ SLOW_CODE = "card_velocity_exceeded"
 
 async def ignore_reason(service: RunningService, **spec: Any) -> str:
     """Why the failure of such an invoice is not taken."""
-    made: FailedInvoiceIds = await service.sandbox.create_failed_invoice(delivery=WAIT_FOR_DELIVERY, **spec)
-    (delivery,) = made.deliveries
+    failed_invoice: FailedInvoiceIds = await service.sandbox.create_failed_invoice(delivery=WAIT_FOR_DELIVERY, **spec)
+    (delivery,) = failed_invoice.deliveries
     assert (delivery.status, delivery.body["status"]) == (202, "ignored"), delivery.body
-    assert await service.sandbox.pay_calls(made.invoice) == []
+    assert await service.sandbox.pay_calls(failed_invoice.invoice) == []
     return str(delivery.body["reason"])
 
 
@@ -77,8 +77,8 @@ async def test_a_debit_is_not_ours_to_try(service: RunningService) -> None:
 
 @together
 async def test_a_transfer_needs_no_authentication(service: RunningService) -> None:
-    how = {"method_type": "customer_balance", "next_action": "display_bank_transfer_instructions"}
-    recovery = await assert_waits(await service.create_failure(requires_action=True, **how))
+    transfer = {"method_type": "customer_balance", "next_action": "display_bank_transfer_instructions"}
+    recovery = await assert_waits(await service.create_failure(requires_action=True, **transfer))
     causes = {row["data"]["cause"] for row in await recovery.fetch_events("failure.classified")}
     assert "AUTHENTICATION_REQUIRED" not in causes
 
@@ -87,10 +87,10 @@ async def test_a_transfer_needs_no_authentication(service: RunningService) -> No
 async def test_a_method_that_cannot_be_charged_leaves_the_schedule(service: RunningService) -> None:
     recovery = await service.create_failure(SLOW_CODE)
     await recovery.wait_for_event("retry.planned")
-    gone = {"id": "pm_gone", "object": "payment_method", "type": "card", "customer": recovery.customer}
+    method = {"id": "pm_gone", "object": "payment_method", "type": "card", "customer": recovery.customer}
     body = {"id": f"evt_{recovery.invoice}", "object": "event", "type": "payment_method.attached", "livemode": False}
     created = await service.sandbox.advance_clock()
-    assert (await service.post_webhook(body | {"created": created, "data": {"object": gone}})).status_code == 202
+    assert (await service.post_webhook(body | {"created": created, "data": {"object": method}})).status_code == 202
     await recovery.wait_for_one_payment()
     named = [call.params.get("payment_method") for call in await recovery.fetch_pay_calls()]
     assert named == ["pm_gone", None]
@@ -103,8 +103,8 @@ async def test_a_second_payment_on_its_way_is_waited_for(service: RunningService
     debit = (await service.sandbox.read_event(events[0]["id"]))["data"]["object"]["id"]
     await service.sandbox.add_partial_payment(recovery.invoice, 500, "processing", payment_method=debit)
     await recovery.send_event("invoice.payment_failed", delivery=WAIT_FOR_DELIVERY)
-    stood_back = (await recovery.wait_for_event("retry.skipped"))[0]["data"]
-    assert (stood_back["action"], stood_back["reason"]) == ("stand_back", "payment_under_way")
+    skip = (await recovery.wait_for_event("retry.skipped"))[0]["data"]
+    assert (skip["action"], skip["reason"]) == ("stand_back", "payment_under_way")
     assert await recovery.fetch_pay_calls() == []
     await service.sandbox.finish_debit(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
     part = (await recovery.wait_for_event("invoice.paid_elsewhere"))[0]["data"]
@@ -123,9 +123,9 @@ async def test_a_part_leaves_the_rest_to_be_charged(service: RunningService) -> 
 
 @together
 async def test_a_key_that_is_refused_is_a_matter_for_people(service: RunningService) -> None:
-    made = await service.sandbox.create_failed_invoice()
-    await service.sandbox.add_fault(f"/v1/invoices/{made.invoice}", "error:401", times=10_000)
-    recovery = Recovery(service, made)
+    failed_invoice = await service.sandbox.create_failed_invoice()
+    await service.sandbox.add_fault(f"/v1/invoices/{failed_invoice.invoice}", "error:401", times=10_000)
+    recovery = Recovery(service, failed_invoice)
     await recovery.send_event("invoice.payment_failed", delivery=WAIT_FOR_DELIVERY)
     await recovery.wait_for_state("in_review")
     assert await recovery.fetch_pay_calls() == []

@@ -31,8 +31,8 @@ class LimitedService:
         argv = ("keys", "create", "--scope", "recoveries:write", "--scope", "recoveries:read", "--name", name)
         pipes: dict[str, Any] = {"stdout": asyncio.subprocess.PIPE, "env": self.service.stack.environment}
         process = await asyncio.create_subprocess_exec(*CLI_COMMAND, *argv, **pipes)
-        said, _ = await process.communicate()
-        return {"Authorization": f"Bearer {next(w for w in said.decode().split() if w.startswith('pri_'))}"}
+        output, _ = await process.communicate()
+        return {"Authorization": f"Bearer {next(w for w in output.decode().split() if w.startswith('pri_'))}"}
 
     async def request_retry(self, recovery: Recovery, key: dict[str, str]) -> httpx.Response:
         """What somebody hears who asks for a charge."""
@@ -40,11 +40,11 @@ class LimitedService:
         return await self.service.api.post(f"{recovery.path}/retry", json=body, headers=key)
 
 
-def stack_commands(who: str, policy: Path) -> Commands:
+def stack_commands(operator: str, policy: Path) -> Commands:
     """Those of a stack in which one process has this policy."""
     plain = Commands()
-    argv = (*("env", f"POLICY_FILE={policy}"), *getattr(plain, who))
-    return replace(plain, **{who: argv})
+    argv = (*("env", f"POLICY_FILE={policy}"), *getattr(plain, operator))
+    return replace(plain, **{operator: argv})
 
 
 @pytest.fixture(scope="module", params=["api", "worker"])
@@ -70,8 +70,8 @@ async def test_a_retry_takes_two(limited_service: LimitedService) -> None:
     assert await recovery.fetch_pay_calls() == []
     assert (await limited_service.request_retry(recovery, bob)).status_code == 200
     await recovery.wait_for_one_payment()
-    told = (await recovery.fetch_only_event("operator.retry_requested"))["data"]
-    assert (told["actor"], told["asked_by"]) == ("bob", "ann")
+    data = (await recovery.fetch_only_event("operator.retry_requested"))["data"]
+    assert (data["actor"], data["asked_by"]) == ("bob", "ann")
 
 
 async def test_up_to_the_amount_one_is_enough(limited_service: LimitedService) -> None:

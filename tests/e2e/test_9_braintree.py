@@ -88,12 +88,12 @@ async def test_money_that_braintree_gets_by_itself_ends_it(service: RunningServi
 @together
 async def test_a_debit_that_comes_back_opens_a_recovery_and_is_left_to_the_customer(service: RunningService) -> None:
     box, debit = service.braintree, Instrument.US_BANK_ACCOUNT
-    made = await box.create_failed_payment(instrument=debit, subscription=False, invoice_id="Order 1042 ")
-    await box.report_event(made.invoice, "transaction_settled", delivery=WAIT_FOR_DELIVERY)
+    failed_payment = await box.create_failed_payment(instrument=debit, subscription=False, invoice_id="Order 1042 ")
+    await box.report_event(failed_payment.invoice, "transaction_settled", delivery=WAIT_FOR_DELIVERY)
     await asyncio.sleep(1.1)  # Braintree's times are whole seconds, and what is paid later is old news
     back = "transaction_settlement_declined"
-    await box.report_event(made.invoice, back, decline_code="R01", delivery=WAIT_FOR_DELIVERY)
-    recovery = service.recovery_of(made.invoice, "braintree")
+    await box.report_event(failed_payment.invoice, back, decline_code="R01", delivery=WAIT_FOR_DELIVERY)
+    recovery = service.recovery_of(failed_payment.invoice, "braintree")
     await recovery.wait_for_state("awaiting_customer")
     classified = (await recovery.fetch_only_event("failure.classified"))["data"]
     assert (classified["cause"], classified["failure"]["code"]) == ("INSUFFICIENT_FUNDS", "R01")

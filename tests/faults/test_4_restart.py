@@ -68,10 +68,10 @@ class DevProcess:
 
     def terminate(self) -> int:
         """SIGTERM, as a service manager would; answers with the exit code."""
-        left = self.child_pids()
+        children = self.child_pids()
         self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(60)
-        assert [name for name, pid in left.items() if start_mark(pid)] == []
+        assert [name for name, pid in children.items() if start_mark(pid)] == []
         return code
 
     def kill_tree(self) -> None:
@@ -107,13 +107,13 @@ def run_provider(port: int) -> Iterator[str]:
 @pytest.fixture
 def dev() -> Iterator[DevProcess]:
     """`pri dev --no-sandbox` against a provider that runs elsewhere, not started yet."""
-    with stacks.short_folder() as folder, run_provider(free_port()) as elsewhere:
+    with stacks.short_folder() as folder, run_provider(free_port()) as provider_address:
         account = {"STRIPE_API_KEY": "sk_test_elsewhere", "STRIPE_WEBHOOK_SECRETS": "whsec_newer,whsec_older"}
-        made = DevProcess(folder, "--no-sandbox", STRIPE_API_BASE=elsewhere, **account)
+        dev_process = DevProcess(folder, "--no-sandbox", STRIPE_API_BASE=provider_address, **account)
         try:
-            yield made
+            yield dev_process
         finally:
-            made.close()
+            dev_process.close()
 
 
 async def test_recoveries_outlive_every_end_of_pri_dev(dev: DevProcess) -> None:
@@ -126,7 +126,7 @@ async def test_recoveries_outlive_every_end_of_pri_dev(dev: DevProcess) -> None:
         asleep = service.recovery_of(sleeping)
         if (await asleep.fetch_view())["state"] == "waiting":
             await asleep.submit_command("retry")
-        await asleep.wait_for_one_payment(within=60)
+        await asleep.wait_for_one_payment(timeout_seconds=60)
         assert (await asleep.fetch_event_types())[:5] == OPENING_EVENTS
         await laws.check_all_recoveries(service)
     assert dev.terminate() == 0
@@ -134,10 +134,10 @@ async def test_recoveries_outlive_every_end_of_pri_dev(dev: DevProcess) -> None:
 
 async def prepare_invoices(dev: DevProcess) -> tuple[str, str]:
     """An invoice that sleeps for long, and one that falls due while nobody is there."""
-    place = dev.start_stack()
+    stack = dev.start_stack()
     assert "sandbox" not in dev.child_pids()
-    async with open_service(place) as service:
-        await service.sandbox.set_webhook_endpoint(f"{place.api}/webhooks/stripe", "whsec_older")
+    async with open_service(stack) as service:
+        await service.sandbox.set_webhook_endpoint(f"{stack.api}/webhooks/stripe", "whsec_older")
         sleeping = await service.create_failure("card_velocity_exceeded")
         await sleeping.wait_for_event("retry.planned")
         return sleeping.invoice, await create_due_invoice(service)
@@ -147,7 +147,7 @@ async def check_goes_on(dev: DevProcess, invoice: str) -> str:
     """Started again it charges what fell due meanwhile; answers with the next invoice to fall due."""
     async with open_service(dev.start_stack()) as service:
         recovery = service.recovery_of(invoice)
-        await recovery.wait_for_one_payment(within=60)
+        await recovery.wait_for_one_payment(timeout_seconds=60)
         (call,) = await recovery.fetch_pay_calls()
         assert call.path == f"/v1/invoices/{invoice}/pay"
         return await create_due_invoice(service)

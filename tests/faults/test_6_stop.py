@@ -24,7 +24,7 @@ async def test_slow_calls_on_three_queues_are_all_written_down(service: RunningS
     for recovery in recoveries:
         await recovery.wait_for_event("retry.planned")
     await service.sandbox.add_fault(f"/v1/invoices/{stripe.invoice}", "hang:15")
-    asked = [asyncio.create_task(start_charge(recovery)) for recovery in recoveries]
+    requests = [asyncio.create_task(start_charge(recovery)) for recovery in recoveries]
     await asyncio.gather(adyen.wait_for_pay_calls(), braintree.wait_for_pay_calls())
     assert await stripe.fetch_pay_calls() == [], "its invoice is still being read"
 
@@ -41,7 +41,7 @@ async def test_slow_calls_on_three_queues_are_all_written_down(service: RunningS
 
     service.stack.start_program(program)
     service.stack.wait_ready()
-    await asyncio.gather(*asked)
+    await asyncio.gather(*requests)
     for recovery in recoveries:
-        await recovery.wait_for_one_payment(within=60)
+        await recovery.wait_for_one_payment(timeout_seconds=60)
         assert len(await recovery.fetch_pay_calls()) == 1

@@ -27,16 +27,16 @@ def unique_id(prefix: str) -> str:
     return f"{prefix}_{next(_numbers)}"
 
 
-def provider_event(kind: EventKind, **known: Any) -> ProviderEvent:
+def provider_event(kind: EventKind, **fields: Any) -> ProviderEvent:
     """A provider's event with an id of its own."""
     names = {"provider": "stripe", "event_id": unique_id("evt"), "event_type": f"test.{kind.value}", "occurred_at": NOW}
-    return ProviderEvent(**names | {"kind": kind} | known)
+    return ProviderEvent(**names | {"kind": kind} | fields)
 
 
-def failure_event(invoice: str, **known: Any) -> ProviderEvent:
+def failure_event(invoice: str, **fields: Any) -> ProviderEvent:
     """The failure that opens a recovery."""
     basics = {"invoice_id": invoice, "provider_attempt": 1, "amount": 500, "currency": "EUR"}
-    return provider_event(EventKind.PAYMENT_FAILED, **basics | known)
+    return provider_event(EventKind.PAYMENT_FAILED, **basics | fields)
 
 
 @dataclass
@@ -144,9 +144,9 @@ async def store_recovery(db: Database, opened_by: ProviderEvent, *more: Event, a
     blank = Recovery(provider=opened_by.provider, invoice_id=opened_by.invoice_id or "")
     async with db.begin() as session:
         await event_log.append_to_log(session, blank, [opening_event(opened_by), *more], at)
-        found = await event_log.load_recovery(session, blank.recovery_id)
-    assert found
-    return found
+        recovery = await event_log.load_recovery(session, blank.recovery_id)
+    assert recovery
+    return recovery
 
 
 def paid_event() -> Event:
@@ -176,5 +176,5 @@ async def log_types(db: Database, name: str) -> list[str]:
 async def inbox_rows(db: Database, events: Iterable[ProviderEvent]) -> list[inbox.StoredWebhook]:
     """What the inbox says of these events."""
     async with db.begin() as session:
-        found = [await inbox.load_webhook(session, event.provider, event.event_id) for event in events]
-    return [row for row in found if row]
+        rows = [await inbox.load_webhook(session, event.provider, event.event_id) for event in events]
+    return [row for row in rows if row]

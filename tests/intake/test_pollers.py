@@ -15,8 +15,8 @@ from tests.intake.fakes import NOW, FakeRecoveries
 async def waiting_topics(database: Database, provider: str) -> list[str]:
     """The topics that operators hear of about this provider."""
     async with database.begin() as session:
-        found = await session.execute(select(notice.c.topic).where(notice.c.data["provider"].astext == provider))
-        return list(found.scalars())
+        rows = await session.execute(select(notice.c.topic).where(notice.c.data["provider"].astext == provider))
+        return list(rows.scalars())
 
 
 async def test_an_idle_queue_is_reported_once(database: Database, recoveries: FakeRecoveries) -> None:

@@ -98,10 +98,10 @@ async def test_a_provider_that_is_away_is_not_the_rows_fault(empty_inbox: Databa
     )
     await store_in_inbox(empty_inbox, dispute, other)
     gateways = gateways_with(FakeGateway(error=PROVIDER_AWAY))
-    moment = LATER
+    retry_at = LATER
     for _ in range(MOST_TRIES + 2):
-        await run_relay(empty_inbox, recoveries, gateways, moment, 200)
-        moment += timedelta(minutes=10)
+        await run_relay(empty_inbox, recoveries, gateways, retry_at, 200)
+        retry_at += timedelta(minutes=10)
     rows = await inbox_rows(empty_inbox, [dispute, other])
     assert rows[0].outcome is None
     assert rows[0].tries == MOST_TRIES + 2 < MOST_TRIES_OF_AN_OUTAGE
@@ -128,14 +128,14 @@ async def test_the_relay_asks_the_provider_whose_payment_it_is(
 async def test_a_poison_row_ends_in_plain_sight(
     broken: Exception, reason: str, empty_inbox: Database, recoveries: FakeRecoveries
 ) -> None:
-    poison, other = failure_event(unique_id("in")), provider_event(EventKind.OTHER, detail="fine")
-    await store_in_inbox(empty_inbox, poison, other)
+    failing, other = failure_event(unique_id("in")), provider_event(EventKind.OTHER, detail="fine")
+    await store_in_inbox(empty_inbox, failing, other)
     recoveries.error = broken
-    moment = LATER
+    retry_at = LATER
     for _ in range(MOST_TRIES):
-        await run_relay(empty_inbox, recoveries, {}, moment, 200)
-        moment += timedelta(minutes=10)
-    rows = await inbox_rows(empty_inbox, [poison, other])
+        await run_relay(empty_inbox, recoveries, {}, retry_at, 200)
+        retry_at += timedelta(minutes=10)
+    rows = await inbox_rows(empty_inbox, [failing, other])
     assert (rows[0].outcome, rows[0].reason) == ("ignored", f"given up after {MOST_TRIES} tries: {reason}")
     assert rows[1].outcome == "ignored"
 
@@ -175,9 +175,9 @@ class TestRevive:
     """Open recoveries always have a run."""
 
     async def test_a_lost_run_is_started_again(self, empty_inbox: Database, recoveries: FakeRecoveries) -> None:
-        lost, well = failure_event(unique_id("in")), failure_event(unique_id("in"))
+        lost, running = failure_event(unique_id("in")), failure_event(unique_id("in"))
         await store_recovery(empty_inbox, lost)
-        recoveries.running.add((await store_recovery(empty_inbox, well)).recovery_id)
+        recoveries.running.add((await store_recovery(empty_inbox, running)).recovery_id)
         await store_recovery(empty_inbox, failure_event(unique_id("in")), canceled_event())
         assert await ensure_runs(empty_inbox, recoveries, LATER, 20) == 1
         assert len(recoveries.ensured_runs) == 2

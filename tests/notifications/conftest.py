@@ -54,7 +54,7 @@ class MailServer:
 
     async def handle_MAIL(self, _: SMTP, __: Session, envelope: Envelope, address: str, options: list[str]) -> str:
         """aiosmtpd's hook."""
-        self.options = sorted(one.partition("=")[0] if one.startswith("SIZE") else one for one in options)
+        self.options = sorted(option.partition("=")[0] if option.startswith("SIZE") else option for option in options)
         envelope.mail_from = address
         return "250 OK"
 
@@ -95,12 +95,12 @@ class SpellingSMTP(SMTP):
 @asynccontextmanager
 async def mail_server() -> AsyncIterator[MailServer]:
     """A server for as long as the block runs."""
-    found = MailServer()
+    mailbox = MailServer()
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(found.start_conversation, "127.0.0.1", 0)
-    found.port = server.sockets[0].getsockname()[1]
+    server = await loop.create_server(mailbox.start_conversation, "127.0.0.1", 0)
+    mailbox.port = server.sockets[0].getsockname()[1]
     try:
-        yield found
+        yield mailbox
     finally:
         server.close()
 
@@ -119,7 +119,7 @@ def a_message(kind: MessageKind = MessageKind.PAYMENT_FAILED, **changes: Any) ->
 
 def a_subject(kind: MessageKind = MessageKind.PAYMENT_FAILED, **changes: Any) -> MessageSubject:
     """What it is about: 49 euros that were not there."""
-    known: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "name": "abc123",
         "kind": kind,
         "provider": "stripe",
@@ -131,4 +131,4 @@ def a_subject(kind: MessageKind = MessageKind.PAYMENT_FAILED, **changes: Any) ->
         "deadline": THEN + 7 * DAY,
         "contact": JENNY,
     }
-    return MessageSubject(**known | changes)
+    return MessageSubject(**defaults | changes)

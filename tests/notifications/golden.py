@@ -16,8 +16,10 @@ def composed_messages(language: str) -> str:
     """Every kind in this language: subject and text, one after the other."""
     composer = MessageComposer("Acme")
     examples = [MessageExample(kind=kind, language=language) for kind in MessageKind]
-    found = [(example.kind, preview_message(composer, example, NOW)) for example in examples]
-    return "\n".join(f"===== {kind.value} =====\n{one.subject}\n\n{one.text.strip()}\n" for kind, one in found)
+    messages = [(example.kind, preview_message(composer, example, NOW)) for example in examples]
+    return "\n".join(
+        f"===== {kind.value} =====\n{message.subject}\n\n{message.text.strip()}\n" for kind, message in messages
+    )
 
 
 def golden_file(language: str) -> Path:

@@ -33,17 +33,17 @@ EDGES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize(("language", "edge"), list(product(LANGUAGES, EDGES)))
 def test_every_kind_renders_in_every_language_at_every_edge(language: str, edge: str) -> None:
-    letters = MessageComposer("Acme")
+    composer = MessageComposer("Acme")
     for kind, cause in KINDS:
-        letter = letters.compose_message(a_subject(kind, **{"cause": cause, **EDGES[edge]}), language)
-        assert letter.language == language
-        for text in (letter.subject, letter.text, letter.html, letter.short):
+        message = composer.compose_message(a_subject(kind, **{"cause": cause, **EDGES[edge]}), language)
+        assert message.language == language
+        for text in (message.subject, message.text, message.html, message.short):
             assert text.strip()
             assert not {"{{", "{%", "None", "Undefined"} & {
                 part for part in ("{{", "{%", "None", "Undefined") if part in text
             }
-        assert letter.html.startswith("<!doctype html>")
-        assert "\n" not in letter.subject
+        assert message.html.startswith("<!doctype html>")
+        assert "\n" not in message.subject
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -58,25 +58,25 @@ def test_nobody_without_money_is_told_to_change_the_card(language: str) -> None:
 def test_each_language_says_the_same_things(language: str) -> None:
     """Same kinds, same number of paragraphs, same variables as the English words."""
     folder = Path(__file__).parents[2] / "notifications" / "templates"
-    english, other = (tomllib.loads((folder / f"{one}.toml").read_text()) for one in ("en", language))
+    english, other = (tomllib.loads((folder / f"{name}.toml").read_text()) for name in ("en", language))
     assert english.keys() == other.keys()
     for name, words in english.items():
         for key in words if isinstance(words, dict) else ():
-            found = [re.findall(r"{[{%].*?[%}]}", str(one[name][key])) for one in (english, other)]
-            assert sorted(found[0]) == sorted(found[1]), (name, key)
+            placeholders = [re.findall(r"{[{%].*?[%}]}", str(text[name][key])) for text in (english, other)]
+            assert sorted(placeholders[0]) == sorted(placeholders[1]), (name, key)
 
 
 def test_names_are_text_and_never_markup() -> None:
-    letter = a_message(contact=JENNY.model_copy(update={"name": "<script>{{ 7*7 }}</script>"}))
-    assert "<script>" not in letter.html
-    assert "49</script>" not in letter.text
-    assert "{{ 7*7 }}" in letter.text
+    message = a_message(contact=JENNY.model_copy(update={"name": "<script>{{ 7*7 }}</script>"}))
+    assert "<script>" not in message.html
+    assert "49</script>" not in message.text
+    assert "{{ 7*7 }}" in message.text
 
 
 @pytest.mark.parametrize("link", ["javascript:alert(1)", "http://example.com", "data:text/html,x"])
 def test_only_safe_links_are_passed_on(link: str) -> None:
-    letter = a_message(contact=JENNY.model_copy(update={"link": link}))
-    assert link not in letter.html + letter.text
+    message = a_message(contact=JENNY.model_copy(update={"link": link}))
+    assert link not in message.html + message.text
 
 
 PAGE = "https://acme.example/pay?invoice={invoice}&by={provider}"
@@ -85,18 +85,18 @@ PAGE = "https://acme.example/pay?invoice={invoice}&by={provider}"
 @pytest.mark.parametrize("link", [None, "", "javascript:alert(1)"])
 def test_without_a_page_of_the_provider_the_merchants_own_is_linked_to(link: str | None) -> None:
     about = a_subject(provider="adyen", invoice_id="2026/11 &x=1", contact=JENNY.model_copy(update={"link": link}))
-    letter = MessageComposer("Acme", page=PAGE).compose_message(about)
+    message = MessageComposer("Acme", page=PAGE).compose_message(about)
     own = "https://acme.example/pay?invoice=2026%2F11%20%26x%3D1&by=adyen"
-    assert own in letter.text
-    assert own.replace("&", "&amp;") in letter.html
-    assert letter.short.endswith(own)
-    assert letter.to.link == own
+    assert own in message.text
+    assert own.replace("&", "&amp;") in message.html
+    assert message.short.endswith(own)
+    assert message.to.link == own
 
 
 def test_a_page_of_the_provider_goes_first() -> None:
-    letter = MessageComposer("Acme", page=PAGE).compose_message(a_subject())
-    assert "https://pay.example.com/in_1" in letter.text
-    assert "acme.example" not in letter.text + letter.html
+    message = MessageComposer("Acme", page=PAGE).compose_message(a_subject())
+    assert "https://pay.example.com/in_1" in message.text
+    assert "acme.example" not in message.text + message.html
 
 
 @pytest.mark.parametrize("page", ["http://acme.example", "acme.example/pay", "javascript:alert(1)"])
@@ -138,10 +138,10 @@ def test_money_as_people_write_it() -> None:
 def test_a_merchants_own_words_take_the_place_of_ours(tmp_path: Path) -> None:
     shipped = (Path(__file__).parents[2] / "notifications" / "templates" / "en.toml").read_text()
     (tmp_path / "en.toml").write_text(shipped.replace("Hello", "Ahoy"))
-    letters = MessageComposer("Acme", tmp_path)
-    letters.check_words()
-    assert letters.compose_message(a_subject(), "en").text.startswith("Ahoy Jenny Rosen,")
-    assert letters.compose_message(a_subject(), "de").text.startswith("Guten Tag")
+    composer = MessageComposer("Acme", tmp_path)
+    composer.check_words()
+    assert composer.compose_message(a_subject(), "en").text.startswith("Ahoy Jenny Rosen,")
+    assert composer.compose_message(a_subject(), "de").text.startswith("Guten Tag")
 
 
 def greeting_words(greeting: str) -> str:
@@ -173,21 +173,21 @@ def test_a_message_shows_nothing_personal_when_it_is_printed() -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_foot_says_where_messages_end(language: str) -> None:
     page = "https://pri.example/unsubscribe/TOKEN"
-    letter = MessageComposer("Acme").compose_message(a_subject(unsubscribe=page), language)
-    assert letter.text.rstrip().splitlines()[-1].endswith(f": {page}")
-    assert f'<a href="{page}"' in letter.html
-    assert letter.unsubscribe == page
+    message = MessageComposer("Acme").compose_message(a_subject(unsubscribe=page), language)
+    assert message.text.rstrip().splitlines()[-1].endswith(f": {page}")
+    assert f'<a href="{page}"' in message.html
+    assert message.unsubscribe == page
 
 
 @pytest.mark.parametrize("where", ["", "mailto:stop@acme.example", "javascript:alert(1)"])
 def test_without_a_page_the_foot_says_nothing_of_it(where: str) -> None:
-    letter = a_message(unsubscribe=where)
-    assert "No more messages" not in letter.text + letter.html
+    message = a_message(unsubscribe=where)
+    assert "No more messages" not in message.text + message.html
 
 
 def test_words_of_an_older_release_go_on_working(tmp_path: Path) -> None:
     (tmp_path / "en.toml").write_text(greeting_words('"Hello"'))
-    letter = MessageComposer("", tmp_path).compose_message(
+    message = MessageComposer("", tmp_path).compose_message(
         a_subject(unsubscribe="https://pri.example/unsubscribe/TOKEN"), "en"
     )
-    assert "unsubscribe" not in letter.text
+    assert "unsubscribe" not in message.text

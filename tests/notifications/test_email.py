@@ -72,16 +72,16 @@ async def test_a_refusal_surely_did_not_go_out(
 async def test_a_silence_after_the_last_byte_is_no_refusal(mail: MailServer) -> None:
     """The server took it and died: it must count as maybe sent, so this is any error but NotDelivered."""
     mail.drops_connection = True
-    with pytest.raises(Exception) as lost:  # noqa: PT011
+    with pytest.raises(Exception) as excinfo:  # noqa: PT011
         await channel_to(mail).send(a_message())
-    assert not isinstance(lost.value, NotDelivered)
+    assert not isinstance(excinfo.value, NotDelivered)
     assert len(mail.mails) == 1
 
 
 async def test_nobody_there_is_surely_not_sent() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        closed = EmailChannel(SmtpServer("127.0.0.1", taken.getsockname()[1], tls=False), SENDER)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        closed = EmailChannel(SmtpServer("127.0.0.1", listener.getsockname()[1], tls=False), SENDER)
         with pytest.raises(NotDelivered) as refused:
             await closed.send(a_message())
     assert not refused.value.permanent
@@ -109,9 +109,9 @@ def test_addresses_of_servers() -> None:
         "mail.example.com", 587, False, "ann", "p@ss"
     )
     assert "p@ss" not in repr(parse_smtp_url("smtp://ann:p%40ss@mail.example.com"))
-    for wrong in ("mail.example.com", "http://mail.example.com", "smtp://", "smtp://h:x"):
+    for address in ("mail.example.com", "http://mail.example.com", "smtp://", "smtp://h:x"):
         with pytest.raises(InvalidInput):
-            parse_smtp_url(wrong)
+            parse_smtp_url(address)
 
 
 def test_without_a_server_the_channel_is_off() -> None:

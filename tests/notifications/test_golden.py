@@ -23,8 +23,8 @@ def test_every_message_reads_as_it_was_proof_read(language: str) -> None:
 def test_what_happened_what_to_do_until_when_and_the_link(kind: MessageKind, language: str) -> None:
     message = MessageComposer("Acme").compose_message(a_subject(kind), language)
     paragraphs = message.text.partition("\n-- \n")[0].split("\n\n")
-    happened, request, deadline, lead, link = paragraphs[1:6]
-    assert "Acme" in happened
+    event, request, deadline, lead, link = paragraphs[1:6]
+    assert "Acme" in event
     assert request.endswith(".")
     assert any(digit in deadline for digit in "123456789")
     assert lead.endswith(":")

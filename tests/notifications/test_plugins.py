@@ -18,17 +18,17 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "notifications.md"
 
 def load_example() -> ModuleType:
     """The channel that the document shows, imported."""
-    found = re.search(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
-    assert found
-    made = ModuleType("acme_push")
-    exec(found[1], made.__dict__)
-    return made
+    match = re.search(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+    assert match
+    module = ModuleType("acme_push")
+    exec(match[1], module.__dict__)
+    return module
 
 
 def test_the_example_is_about_thirty_lines() -> None:
-    found = re.search(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
-    assert found
-    assert len([line for line in found[1].splitlines() if line.strip()]) <= 35
+    match = re.search(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+    assert match
+    assert len([line for line in match[1].splitlines() if line.strip()]) <= 35
 
 
 async def test_the_example_of_the_document_works() -> None:

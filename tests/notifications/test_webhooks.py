@@ -18,8 +18,8 @@ BODY: dict[str, Any] = {"type": "recovery.opened", "timestamp": "2026-03-02T09:3
 
 @pytest.fixture
 async def listening() -> AsyncIterator[Receiver]:
-    async with receiver() as found:
-        yield found
+    async with receiver() as running_receiver:
+        yield running_receiver
 
 
 async def test_what_arrives_is_signed_by_the_standard(listening: Receiver) -> None:
@@ -54,6 +54,6 @@ async def test_an_address_that_is_gone_from_the_settings_is_given_up() -> None:
 
 def test_wrong_settings_are_told_without_showing_them() -> None:
     for addresses, secret in ((["ftp://x"], SECRET), (["https://x.example"], "whsec_not base64!")):
-        with pytest.raises(InvalidInput) as wrong:
+        with pytest.raises(InvalidInput) as excinfo:
             WebhookSender(addresses, secret)
-        assert secret not in str(wrong.value)
+        assert secret not in str(excinfo.value)

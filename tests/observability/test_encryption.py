@@ -18,9 +18,9 @@ NEW = f"new:{base64.b64encode(b'n' * 32).decode()}"
 
 def codec_of(*keys: str) -> EncryptionCodec:
     """The codec of these keys."""
-    found = encryption_codec(map(SecretStr, keys))
-    assert found
-    return found
+    codec = encryption_codec(map(SecretStr, keys))
+    assert codec
+    return codec
 
 
 def converter_of(*keys: str) -> DataConverter:
@@ -72,7 +72,7 @@ async def test_an_altered_payload_is_noticed(change: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("keys", "told"),
+    ("keys", "problem"),
     [
         (("nonsense",), "entry 1 must be id:base64"),
         ((NEW, ":abc"), "entry 2 must be id:base64"),
@@ -81,11 +81,11 @@ async def test_an_altered_payload_is_noticed(change: str) -> None:
         ((NEW, NEW), "'new' is given twice"),
     ],
 )
-def test_a_wrong_key_is_named_and_not_shown(keys: tuple[str, ...], told: str) -> None:
-    with pytest.raises(InvalidInput, match=told) as raised:
+def test_a_wrong_key_is_named_and_not_shown(keys: tuple[str, ...], problem: str) -> None:
+    with pytest.raises(InvalidInput, match=problem) as excinfo:
         encryption_codec(map(SecretStr, keys))
-    assert "c2hvcnQ" not in str(raised.value)
-    assert NEW.partition(":")[2] not in str(raised.value)
+    assert "c2hvcnQ" not in str(excinfo.value)
+    assert NEW.partition(":")[2] not in str(excinfo.value)
 
 
 def test_without_keys_there_is_no_codec() -> None:

@@ -17,9 +17,9 @@ def lines() -> Iterator[io.StringIO]:
     """What is written; everything is put back afterwards."""
     root = stdlib.getLogger()
     handlers, level = root.handlers, root.level
-    written = io.StringIO()
-    logging.configure_logging("INFO", written)
-    yield written
+    stream = io.StringIO()
+    logging.configure_logging("INFO", stream)
+    yield stream
     structlog.reset_defaults()
     root.handlers, root.level = handlers, level
 
@@ -62,9 +62,9 @@ def test_tracebacks_are_scrubbed_and_on_one_line(lines: io.StringIO) -> None:
     except ValueError:
         structlog.get_logger().exception("failed", headers={"Authorization": "Bearer abcdef"})
         stdlib.getLogger("lib").exception("failed too")
-    ours, theirs = read_lines(lines)
-    assert "ValueError" in ours["exception"]
-    assert "ValueError" in theirs["exception"]
+    our_line, library_line = read_lines(lines)
+    assert "ValueError" in our_line["exception"]
+    assert "ValueError" in library_line["exception"]
     for secret in ("4242", "jenny", "abcdef"):
         assert secret not in lines.getvalue()
 
@@ -75,7 +75,7 @@ def test_the_level_holds_and_chatter_is_quiet(lines: io.StringIO) -> None:
     assert not read_lines(lines)
 
 
-@pytest.mark.parametrize("odd", [b"\xff", "\ud800", {"a": {1, 2}}, object(), float("nan"), "a\nb"])
-def test_anything_can_be_logged(odd: Any, lines: io.StringIO) -> None:
-    structlog.get_logger("api").info("odd", value=odd)
+@pytest.mark.parametrize("value", [b"\xff", "\ud800", {"a": {1, 2}}, object(), float("nan"), "a\nb"])
+def test_anything_can_be_logged(value: Any, lines: io.StringIO) -> None:
+    structlog.get_logger("api").info("odd", value=value)
     assert read_lines(lines)[0]["event"] == "odd"

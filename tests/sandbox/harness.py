@@ -71,10 +71,10 @@ def run_sandbox(config: SandboxConfig) -> Iterator[str]:
 
 @asynccontextmanager
 async def stripe_client(
-    address: str, version: str | None = None, patience: float = 10, key: str = "sk_test_sandbox"
+    address: str, version: str | None = None, timeout_seconds: float = 10, key: str = "sk_test_sandbox"
 ) -> AsyncIterator[stripe.StripeClient]:
     """The unmodified library, without retries of its own."""
-    http = stripe.HTTPXClient(timeout=patience, allow_sync_methods=False)
+    http = stripe.HTTPXClient(timeout=timeout_seconds, allow_sync_methods=False)
     yield stripe.StripeClient(
         key, base_addresses={"api": address}, stripe_version=version, max_network_retries=0, http_client=http
     )

@@ -8,6 +8,6 @@ import braintree
 
 def braintree_client(address: str) -> Any:
     """The official client with its own transport; nothing of it is changed but where Braintree is."""
-    place = urlsplit(address)
-    there = braintree.Environment("sandbox", place.hostname, f"{place.port}/braintree", "", False, None)
-    return braintree.BraintreeGateway(braintree.Configuration(there, "sandbox_merchant", "public", "private"))
+    url = urlsplit(address)
+    environment = braintree.Environment("sandbox", url.hostname, f"{url.port}/braintree", "", False, None)
+    return braintree.BraintreeGateway(braintree.Configuration(environment, "sandbox_merchant", "public", "private"))

@@ -114,13 +114,13 @@ def some_cases(count: int, seed: int = 1, book: Codebook | None = None, busy_car
 def some_of(cases: Cases, rows: Integers) -> Cases:
     """Only these rows."""
     columns = {name: getattr(cases, name)[rows] for name in COLUMNS}
-    earlier = {place: cases.earlier[row] for place, row in enumerate(rows.tolist()) if row in cases.earlier}
+    earlier = {index: cases.earlier[row] for index, row in enumerate(rows.tolist()) if row in cases.earlier}
     return Cases(book=cases.book, earlier=earlier, **columns)
 
 
 def outcomes_with(base: float = 0.2, **changes: object) -> OutcomeChances:
     """The same chance for everything, unless something else is said."""
-    known: dict[str, object] = {
+    defaults: dict[str, object] = {
         "base": np.full(len(CAUSES), base),
         "attempts": np.linspace(1.0, 0.5, LAST_ATTEMPT),
         "delays": np.linspace(0.6, 1.2, DELAY_CLASSES),
@@ -131,12 +131,12 @@ def outcomes_with(base: float = 0.2, **changes: object) -> OutcomeChances:
         "new_method": 0.5,
         "new_method_code": "generic_decline",
     }
-    return OutcomeChances(**(known | changes))  # type: ignore[arg-type]
+    return OutcomeChances(**(defaults | changes))  # type: ignore[arg-type]
 
 
 def a_world(text: str | None = None, name: str = "candidate", strategies: Strategies = STRATEGIES) -> World:
     """The shipped policy, or this one, with everything shipped beside it."""
-    codes = {one: provider.decline_codes for one, provider in load_providers({}).items()}
+    codes = {name: provider.decline_codes for name, provider in load_providers({}).items()}
     return World(
         name=name,
         policy=parse_policy(text or shipped_policy_text(), "policies.toml", strategies),

@@ -83,7 +83,7 @@ BETTER = Difference(
 
 def a_difference(low: float, mid: float, high: float) -> Difference:
     """In shares of 1; the amounts go the same way."""
-    low_amount, mid_amount, high_amount = (round(one * 1_000_000) for one in (low, mid, high))
+    low_amount, mid_amount, high_amount = (round(bound * 1_000_000) for bound in (low, mid, high))
     return Difference(
         recovery_rate=mid,
         ci_low=low,
@@ -96,7 +96,7 @@ def a_difference(low: float, mid: float, high: float) -> Difference:
 
 def a_result(**changes: Any) -> Result:
     """One that has everything."""
-    whole: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "seed": 90_210,
         "source": "history",
         "recoveries": 1_234,
@@ -125,4 +125,4 @@ def a_result(**changes: Any) -> Result:
         ),
         "policy_diff": '--- a.toml\n+++ b.toml\n@@ -1 +1 @@\n-delays = ["3h"]\n+delays = ["5h"]\n',
     }
-    return Result(**whole | changes)
+    return Result(**fields | changes)

@@ -39,7 +39,7 @@ def an_attempt(hours: float, outcome: Outcome = DECLINED, code: str = "insuffici
 
 
 def an_invoice(*attempts: PastAttempt, **changes: Any) -> PastInvoice:
-    known: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "invoice_id": "in_1",
         "customer_id": "cus_1",
         "amount": 4_900,
@@ -48,7 +48,7 @@ def an_invoice(*attempts: PastAttempt, **changes: Any) -> PastInvoice:
         "attempts": attempts or (an_attempt(0),),
         "end": InvoiceEnding.LOST,
     }
-    return PastInvoice(**(known | changes))
+    return PastInvoice(**(defaults | changes))
 
 
 def write_history(path: Path, *invoices: PastInvoice, **header: Any) -> Path:
@@ -71,10 +71,10 @@ def test_what_is_written_is_read_back(tmp_path: Path, name: str) -> None:
     assert (history.book.names, history.book.customers) == (("in_1",), ("cus_1",))
     payer = history.book.payers[0]
     assert (payer.amount, payer.currency, payer.time_zone) == (4_900, "EUR", "Europe/Berlin")
-    tried = history.charges
-    assert tried.cause.tolist() == [CAUSE_INDEX[Cause.INSUFFICIENT_FUNDS], CAUSE_INDEX[Cause.GENERIC]]
-    assert (tried.waited // 3_600).tolist() == [3, 72]
-    assert (tried.retry.tolist(), tried.won.tolist()) == ([1, 2], [False, True])
+    charges = history.charges
+    assert charges.cause.tolist() == [CAUSE_INDEX[Cause.INSUFFICIENT_FUNDS], CAUSE_INDEX[Cause.GENERIC]]
+    assert (charges.waited // 3_600).tolist() == [3, 72]
+    assert (charges.retry.tolist(), charges.won.tolist()) == ([1, 2], [False, True])
     assert history.end.tolist() == [CHARGED]
     assert (path.read_bytes()[:2] == b"\x1f\x8b") is name.endswith(".gz")
     assert list(tmp_path.iterdir()) == [path]
@@ -98,7 +98,7 @@ ENDS: list[tuple[dict[str, Any], int]] = [
 ]
 
 
-@pytest.mark.parametrize(("changes", "end"), ENDS, ids=[one["end"] for one, _ in ENDS])
+@pytest.mark.parametrize(("changes", "end"), ENDS, ids=[end["end"] for end, _ in ENDS])
 def test_every_end_is_known(tmp_path: Path, changes: dict[str, Any], end: int) -> None:
     history = read_history(write_history(tmp_path / "past.jsonl", an_invoice(**changes)))
     assert history.end.tolist() == [end]
@@ -148,14 +148,14 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize(("text", "said"), WRONG.values(), ids=WRONG)
-def test_what_is_wrong_is_told_with_its_line(tmp_path: Path, text: str, said: str) -> None:
+@pytest.mark.parametrize(("text", "problem"), WRONG.values(), ids=WRONG)
+def test_what_is_wrong_is_told_with_its_line(tmp_path: Path, text: str, problem: str) -> None:
     path = tmp_path / "past.jsonl"
     path.write_text(text)
-    with pytest.raises(InvalidInput) as caught:
+    with pytest.raises(InvalidInput) as excinfo:
         read_history(path)
-    assert str(caught.value).startswith(str(path))
-    assert said in str(caught.value)
+    assert str(excinfo.value).startswith(str(path))
+    assert problem in str(excinfo.value)
 
 
 def test_a_file_that_is_none_is_told() -> None:
@@ -199,5 +199,5 @@ def test_lines_hold_only_what_is_known() -> None:
     end=st.sampled_from(InvoiceEnding),
 )
 def test_every_invoice_survives_its_line(profile: CustomerProfile, hours: list[int], end: InvoiceEnding) -> None:
-    invoice = an_invoice(*(an_attempt(one) for one in hours), profile=profile, end=end)
+    invoice = an_invoice(*(an_attempt(hour) for hour in hours), profile=profile, end=end)
     assert PastInvoice.model_validate_json(files.format_history_line(invoice)) == invoice

@@ -34,5 +34,5 @@ def test_messages_add_to_that_without_reaching_those_who_also_update_cards(tmp_p
 
 
 def test_nothing_comes_of_nothing(tmp_path: Path) -> None:
-    hopeless = "[attempts]\nfactors = [0, 0, 0, 0, 0, 0, 0, 0]\n"
-    assert recovery_rate(tmp_path, NO_MESSAGES + NO_SELF_RECOVERY + hopeless) == 0
+    no_success = "[attempts]\nfactors = [0, 0, 0, 0, 0, 0, 0, 0]\n"
+    assert recovery_rate(tmp_path, NO_MESSAGES + NO_SELF_RECOVERY + no_success) == 0

@@ -37,9 +37,9 @@ def history_source(history: History, recoveries: int | None = None, seed: int = 
     return build_history_source(history, SHIPPED_ASSUMPTIONS, recoveries=recoveries, seed=seed)
 
 
-def are_same(one: Cases, other: Cases) -> bool:
-    columns = all((getattr(one, name) == getattr(other, name)).all() for name in COLUMNS)
-    return columns and one.earlier == other.earlier
+def are_same(cases: Cases, other: Cases) -> bool:
+    columns = all((getattr(cases, name) == getattr(other, name)).all() for name in COLUMNS)
+    return columns and cases.earlier == other.earlier
 
 
 def test_every_recovery_is_a_case_once(history: History) -> None:
@@ -53,21 +53,21 @@ def test_every_recovery_is_a_case_once(history: History) -> None:
 
 def test_what_was_seen_stays_and_what_was_not_comes_later(history: History) -> None:
     cases = history_source(history).cases(0, len(history))
-    for seen, drawn in ((history.paid_at, cases.paid_at), (history.method_at, cases.method_at)):
-        known = seen != NEVER
-        assert (drawn[known] == seen[known]).all()
-        assert (drawn[~known] > history.watched_until[~known]).all()
-        assert (drawn[~known] != NEVER).sum() > 20, "somebody acts after we stopped to look"
+    for observed, drawn in ((history.paid_at, cases.paid_at), (history.method_at, cases.method_at)):
+        is_observed = observed != NEVER
+        assert (drawn[is_observed] == observed[is_observed]).all()
+        assert (drawn[~is_observed] > history.watched_until[~is_observed]).all()
+        assert (drawn[~is_observed] != NEVER).sum() > 20, "somebody acts after we stopped to look"
 
 
 def test_chunks_do_not_matter(history: History) -> None:
     source = history_source(history, 9_000)
-    whole = source.cases(0, 9_000)
+    all_cases = source.cases(0, 9_000)
     for first, count in ((0, 100), (3_950, 100), (8_990, 100)):
         part = source.cases(first, count)
         rows = slice(first, first + count)
         for name in COLUMNS:
-            assert (getattr(part, name) == getattr(whole, name)[rows]).all()
+            assert (getattr(part, name) == getattr(all_cases, name)[rows]).all()
 
 
 def test_it_is_the_same_in_another_process(history: History) -> None:
@@ -95,7 +95,7 @@ def test_what_was_taken_from_us_is_left_out_and_told(history: History) -> None:
     end[:7] = STOPPED
     source = history_source(replace(history, end=end))
     assert len(source) == len(history) - 7
-    assert any(one.startswith("7 recoveries that ended since the invoice was voided") for one in source.notes)
+    assert any(note.startswith("7 recoveries that ended since the invoice was voided") for note in source.notes)
 
 
 def test_amounts_of_other_currencies_are_told() -> None:
@@ -117,11 +117,11 @@ def test_too_few_attempts_are_told() -> None:
 def test_the_sweep_moves_only_what_was_not_seen(history: History) -> None:
     source = history_source(history)
     few, many = (source.with_baseline(*shares).cases(0, len(history)).paid_at for shares in ((0.0, 0.0), (0.9, 0.9)))
-    seen = history.paid_at != NEVER
-    assert (few[seen] == many[seen]).all()
-    assert (few[~seen] == NEVER).all()
+    is_observed = history.paid_at != NEVER
+    assert (few[is_observed] == many[is_observed]).all()
+    assert (few[~is_observed] == NEVER).all()
     soft = history.cause == CAUSE_INDEX[Cause.INSUFFICIENT_FUNDS]
-    censored = ~seen & soft & (history.end == CHARGED)
+    censored = ~is_observed & soft & (history.end == CHARGED)
     assert (many[censored] != NEVER).mean() > 0.7
 
 
@@ -130,9 +130,9 @@ def test_a_run_over_a_history_is_the_same_for_every_number_of_jobs(history: Hist
         simulate_policies(history_source(history, 6_000), WORLD, a_world(), seed=1, jobs=jobs) for jobs in (1, 2)
     ]
     assert results[0] == results[1]
-    found = results[0]
-    assert (found.source, found.recoveries, found.difference.recovery_rate) == ("history", 6_000, 0.0)
-    assert found.assumptions[0].attempts is not None
+    result = results[0]
+    assert (result.source, result.recoveries, result.difference.recovery_rate) == ("history", 6_000, 0.0)
+    assert result.assumptions[0].attempts is not None
 
 
 def test_days_that_nobody_ever_tried_are_extrapolated() -> None:

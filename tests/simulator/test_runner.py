@@ -24,10 +24,10 @@ def run_simulation(candidate: World | None = None, count: int = 400, **more: obj
 
 
 def test_a_candidate_like_the_baseline_differs_by_nothing_at_all() -> None:
-    told = run_simulation(a_world())
-    assert told.difference.model_dump() == dict.fromkeys(told.difference.model_dump(), 0)
-    assert told.arms[0].model_copy(update={"name": "candidate"}) == told.arms[1]
-    assert told.policy_diff == ""
+    result = run_simulation(a_world())
+    assert result.difference.model_dump() == dict.fromkeys(result.difference.model_dump(), 0)
+    assert result.arms[0].model_copy(update={"name": "candidate"}) == result.arms[1]
+    assert result.policy_diff == ""
 
 
 def test_the_number_of_processes_changes_no_byte(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,9 +40,9 @@ def test_the_number_of_processes_changes_no_byte(monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_size_of_chunks_changes_no_byte(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = run_simulation()
+    result = run_simulation()
     monkeypatch.setattr("simulator.runner.CHUNK", 33)
-    assert run_simulation().model_dump_json() == whole.model_dump_json()
+    assert run_simulation().model_dump_json() == result.model_dump_json()
 
 
 def test_another_seed_draws_other_numbers() -> None:
@@ -50,34 +50,36 @@ def test_another_seed_draws_other_numbers() -> None:
 
 
 def test_fewer_tries_win_less_and_the_interval_says_so() -> None:
-    told = run_simulation(count=4_000)
-    baseline, candidate = told.arms
+    result = run_simulation(count=4_000)
+    baseline, candidate = result.arms
     assert candidate.charge_attempts < baseline.charge_attempts
     assert candidate.recovered < baseline.recovered
-    assert told.difference.recovery_rate == pytest.approx(candidate.recovery_rate - baseline.recovery_rate)
-    assert told.difference.ci_low < told.difference.recovery_rate < told.difference.ci_high < 0
+    assert result.difference.recovery_rate == pytest.approx(candidate.recovery_rate - baseline.recovery_rate)
+    assert result.difference.ci_low < result.difference.recovery_rate < result.difference.ci_high < 0
 
 
 def test_parts_add_up_to_the_whole() -> None:
     for arm in run_simulation().arms:
         for parts in (arm.by_cause, arm.by_segment):
-            assert sum(one.recoveries for one in parts) == arm.recoveries
-            assert sum(one.recovered for one in parts) == arm.recovered
-            assert sum(one.amount_recovered for one in parts) == arm.amount_recovered
+            assert sum(part.recoveries for part in parts) == arm.recoveries
+            assert sum(part.recovered for part in parts) == arm.recovered
+            assert sum(part.amount_recovered for part in parts) == arm.amount_recovered
         assert sum(arm.ends.values()) == arm.recoveries
         assert arm.recovered_by_day[-1] == arm.recovered
         assert list(arm.recovered_by_day) == sorted(arm.recovered_by_day)
 
 
 def test_progress_ends_where_the_work_does() -> None:
-    seen: list[tuple[int, int]] = []
-    run_simulation(sweep=((0.1, 0.0), (0.3, 0.1)), watch=RunObserver(progress=lambda done, of: seen.append((done, of))))
-    assert seen == [(400, 1_200), (800, 1_200), (1_200, 1_200)]
+    progress: list[tuple[int, int]] = []
+    run_simulation(
+        sweep=((0.1, 0.0), (0.3, 0.1)), watch=RunObserver(progress=lambda done, of: progress.append((done, of)))
+    )
+    assert progress == [(400, 1_200), (800, 1_200), (1_200, 1_200)]
 
 
 def test_the_sweep_asks_again_for_every_share() -> None:
-    told = run_simulation(sweep=((0.1, 0.0), (0.3, 0.1)))
-    assert [(one.soft, one.hard, one.recoveries) for one in told.sensitivity] == [(0.1, 0.0, 400), (0.3, 0.1, 400)]
+    result = run_simulation(sweep=((0.1, 0.0), (0.3, 0.1)))
+    assert [(row.soft, row.hard, row.recoveries) for row in result.sensitivity] == [(0.1, 0.0, 400), (0.3, 0.1, 400)]
 
 
 def test_a_canceled_run_says_so() -> None:
@@ -100,13 +102,13 @@ class OddInvoiceStrategy:
 
 
 def test_a_strategy_that_must_be_asked_each_time_still_runs_and_that_is_told() -> None:
-    known = a_world()
-    strategies = {**known.strategies, "odd": OddInvoiceStrategy}
+    decision_world = a_world()
+    strategies = {**decision_world.strategies, "odd": OddInvoiceStrategy}
     policy = a_world(policy_with_strategy('use = "odd"'), strategies=strategies)
-    told = run_simulation(policy, count=60)
-    assert told.arms[1].event_by_event
-    assert not told.arms[0].event_by_event
-    assert any("standard_ladder" in note and "event by event" in note for note in told.notes)
+    result = run_simulation(policy, count=60)
+    assert result.arms[1].event_by_event
+    assert not result.arms[0].event_by_event
+    assert any("standard_ladder" in note and "event by event" in note for note in result.notes)
 
 
 def _kill_process(first: int, _: int) -> int:

@@ -40,7 +40,7 @@ def policy_with_retries(count: int) -> str:
 @pytest.mark.parametrize("count", [1, 2, 4])
 @pytest.mark.parametrize("chance", [0.05, 0.2, 0.6])
 def test_fixed_tries_with_a_constant_chance(chance: float, count: int) -> None:
-    known = wilson_interval(
+    expected = wilson_interval(
         int(
             ArrayEngine(a_world(policy_with_retries(count)), OutcomeModels(constant_outcomes(chance), 3))
             .run(plain_cases(20_000))
@@ -48,13 +48,13 @@ def test_fixed_tries_with_a_constant_chance(chance: float, count: int) -> None:
         ),
         20_000,
     )
-    assert known
-    assert known.low <= 1 - (1 - chance) ** count <= known.high
+    assert expected
+    assert expected.low <= 1 - (1 - chance) ** count <= expected.high
 
 
 @pytest.mark.parametrize(("chance", "charges"), [(0.0, 4), (1.0, 1)])
 @pytest.mark.parametrize("engine", [ArrayEngine, EventEngine])
 def test_hopeless_and_certain(engine: type[Engine], chance: float, charges: int) -> None:
-    told = engine(a_world(), OutcomeModels(constant_outcomes(chance), 3)).run(plain_cases(50))  # type: ignore[call-arg]
-    assert set(told.charges.tolist()) == {charges}
-    assert set(told.is_recovered.tolist()) == {bool(chance)}
+    results = engine(a_world(), OutcomeModels(constant_outcomes(chance), 3)).run(plain_cases(50))  # type: ignore[call-arg]
+    assert set(results.charges.tolist()) == {charges}
+    assert set(results.is_recovered.tolist()) == {bool(chance)}

@@ -30,7 +30,7 @@ def a_failure_event(**changes: Any) -> ProviderEvent:
 
 def an_event(kind: EventKind, **changes: Any) -> ProviderEvent:
     """Any provider event about invoice in_1 of customer cus_1."""
-    known: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "provider": "stripe",
         "event_id": f"evt_{kind.value}",
         "event_type": f"test.{kind.value}",
@@ -39,7 +39,7 @@ def an_event(kind: EventKind, **changes: Any) -> ProviderEvent:
         "invoice_id": "in_1",
         "customer_id": "cus_1",
     }
-    return ProviderEvent(**known | changes)
+    return ProviderEvent(**defaults | changes)
 
 
 def data_without_policy(record: Record) -> dict[str, Any]:

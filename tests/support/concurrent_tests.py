@@ -42,9 +42,9 @@ class ConcurrentTests:
 
     def _start_all(self, service: RunningService, request: pytest.FixtureRequest) -> None:
         chosen = {(item.path, item.name) for item in request.session.items}
-        for name, story in self._stories.items() if not self._running else ():
-            if (Path(inspect.getfile(story)), name) in chosen:
-                self._running[name] = asyncio.create_task(self._run_scenario(story, service))
+        for name, scenario in self._stories.items() if not self._running else ():
+            if (Path(inspect.getfile(scenario)), name) in chosen:
+                self._running[name] = asyncio.create_task(self._run_scenario(scenario, service))
 
     async def _run_scenario(self, scenario: Scenario, service: RunningService) -> None:
         await scenario(service)

@@ -38,8 +38,8 @@ CARD = Card(fingerprint="fp_1", network="visa")
 
 
 def _count_limit(window: str, days: int, allowed: int) -> NetworkLimit:
-    known = {"per_amount": False, "approval_resets": False, "effective": date(2020, 1, 1), "source": "the test"}
-    return NetworkLimit(network="visa", window=window, length=timedelta(days=days), allowed=allowed, **known)
+    fields = {"per_amount": False, "approval_resets": False, "effective": date(2020, 1, 1), "source": "the test"}
+    return NetworkLimit(network="visa", window=window, length=timedelta(days=days), allowed=allowed, **fields)
 
 
 def limited_network_rules(day: int, month: int) -> NetworkRules:
@@ -68,8 +68,8 @@ class Driver(RuleBasedStateMachine):
         return self.time
 
     def append_events(self, *events: Event) -> None:
-        written = Execution(self.log.append_events(self.recovery, events, self.time)).finish() if events else ()
-        self.recovery = fold_records(self.recovery, written)
+        records = Execution(self.log.append_events(self.recovery, events, self.time)).finish() if events else ()
+        self.recovery = fold_records(self.recovery, records)
 
     def receive_event(self, event: ProviderEvent) -> None:
         for _ in range(3):
@@ -85,28 +85,28 @@ class Driver(RuleBasedStateMachine):
         )
 
     def decide_failure(self, risk: Risk, signals: FraudSignals = NO_SIGNALS) -> None:
-        found, facts = classification_of(self.cause), self.failure_facts(risk)
+        classification, facts = classification_of(self.cause), self.failure_facts(risk)
         segment = Segment(name=self.recovery.segment or "default", rule="", why="")
-        findings = DecisionInput(
+        decision_input = DecisionInput(
             recovery=self.recovery,
             facts=facts,
-            classification=found,
+            classification=classification,
             segment=segment,
-            assessment=assess_fraud(risk, found, signals),
+            assessment=assess_fraud(risk, classification, signals),
             now=self.time,
         )
-        card = failed_credential(findings)
+        card = failed_credential(decision_input)
         tries = Execution(self.log.load_attempts(card, self.network_rules, self.time)).finish()
         self.append_events(
             *apply_network_rules(
-                self.recovery, decide_on_failure(findings, DECISION_CONFIG), card, self.network_rules, tries
+                self.recovery, decide_on_failure(decision_input, DECISION_CONFIG), card, self.network_rules, tries
             )
         )
 
     def start_charge(self, step: Charge | Reconcile) -> Execution[ChargeReport]:
-        trying = ChargeAttempt(self.recovery, self.provider, self.log, self, lambda: self.network_rules)  # type: ignore[arg-type]
+        attempt = ChargeAttempt(self.recovery, self.provider, self.log, self, lambda: self.network_rules)  # type: ignore[arg-type]
         self.provider.now = self.time
-        return Execution(_execute_charge(trying, self.recovery, step, self.time))
+        return Execution(_execute_charge(attempt, self.recovery, step, self.time))
 
     @property
     def network_rules(self) -> NetworkRules:
@@ -122,10 +122,10 @@ async def _execute_charge(
     attempt: ChargeAttempt, recovery: Recovery, step: Charge | Reconcile, now: datetime
 ) -> ChargeReport:
     """The order of `activities.charging`."""
-    known = await attempt.catch_up()
-    if isinstance(step, Charge) and known.sequence == recovery.sequence:
+    recovery_now = await attempt.catch_up()
+    if isinstance(step, Charge) and recovery_now.sequence == recovery.sequence:
         order = ChargeInput(now=now, recovery=recovery, trigger=step.trigger, method_id=step.method_id)
-        known = await attempt.request_charge(order)
-        if known.in_flight and attempt.is_own_request:
-            return await attempt.send_charge(known)
-    return await attempt.reconcile_charge(known) if known.in_flight else attempt.result_so_far()
+        recovery_now = await attempt.request_charge(order)
+        if recovery_now.in_flight and attempt.is_own_request:
+            return await attempt.send_charge(recovery_now)
+    return await attempt.reconcile_charge(recovery_now) if recovery_now.in_flight else attempt.result_so_far()

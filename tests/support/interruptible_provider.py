@@ -68,7 +68,7 @@ class InterruptibleProvider:
     @property
     def success_count(self) -> int:
         """How often the customer paid."""
-        return self.paid_elsewhere + sum(one.outcome is Outcome.SUCCEEDED for one in self.results_by_key.values())
+        return self.paid_elsewhere + sum(result.outcome is Outcome.SUCCEEDED for result in self.results_by_key.values())
 
     def set_status(self, status: InvoiceStatus) -> None:
         """The invoice changes."""
@@ -76,9 +76,9 @@ class InterruptibleProvider:
 
     async def read_invoice(self, _: str) -> InvoiceView:
         """The invoice, a moment ago."""
-        seen = self.invoice
+        invoice = self.invoice
         await PausePoint()
-        return seen
+        return invoice
 
     async def read_card(self, _: str, method_id: str | None) -> Card | None:
         """It knows the cards that customers give, and not which one it charges by default."""
@@ -89,8 +89,8 @@ class InterruptibleProvider:
         await PausePoint()
         self.guard(order)
         self.sent_orders.append(order)
-        known = self.results_by_key.get(order.idempotency_key) if self.idempotency else None
-        answer = known or self._execute_order(order)
+        earlier_result = self.results_by_key.get(order.idempotency_key) if self.idempotency else None
+        answer = earlier_result or self._execute_order(order)
         await PausePoint()
         if self.answers_to_lose:
             self.answers_to_lose -= 1
@@ -113,8 +113,8 @@ class InterruptibleProvider:
     async def reconcile(self, order: ChargeOrder) -> ChargeResult:
         """What reading tells."""
         await PausePoint()
-        if found := self.results_by_key.get(order.idempotency_key):
-            return found
+        if result := self.results_by_key.get(order.idempotency_key):
+            return result
         assert self.now
         if self.idempotency is None:
             return ChargeResult(outcome=Outcome.UNKNOWN, reason="not_found")  # who searches may find it tomorrow

@@ -31,16 +31,16 @@ class MemoryChannel:
     @property
     def message_kinds(self) -> list[str]:
         """What the customer was told, in order."""
-        return [letter.kind.value for letter in self.messages]
+        return [message.kind.value for message in self.messages]
 
-    async def send(self, letter: CustomerMessage) -> None:
+    async def send(self, message: CustomerMessage) -> None:
         """Keep it, or fail."""
         self.send_count += 1
         if self.hangs:
             await self.released.wait()
         if self.errors:
             raise self.errors.pop(0)
-        self.messages.append(letter)
+        self.messages.append(message)
 
 
 @dataclass
@@ -67,10 +67,10 @@ class MemoryOutbox:
 
     async def claim_message(self, name: MessageName, _: MessageKind) -> Claim:
         """The right to send, once."""
-        known = self.rows.get(name)
-        if known and known.state is not MessageState.UNSENT:
-            return known
-        tries = known.tries + 1 if known else 1
+        row = self.rows.get(name)
+        if row and row.state is not MessageState.UNSENT:
+            return row
+        tries = row.tries + 1 if row else 1
         self.rows[name] = Claim(is_ours=False, state=MessageState.SENDING, tries=tries)
         return Claim(is_ours=True, state=MessageState.SENDING, tries=tries)
 

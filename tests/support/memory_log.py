@@ -36,23 +36,25 @@ class MemoryLog:
 
     def _record_attempts(self, before: Recovery, records: Sequence[Record]) -> None:
         for entry in build_ledger_entries(before, records):
-            known = self.ledger.get((entry.recovery_id, entry.key))
-            kept = {"fingerprint": entry.fingerprint or (known and known.fingerprint) or None}
-            kept |= {"network": entry.network or (known and known.network) or None}
-            self.ledger[entry.recovery_id, entry.key] = entry.model_copy(update=kept)
+            earlier_entry = self.ledger.get((entry.recovery_id, entry.key))
+            update = {"fingerprint": entry.fingerprint or (earlier_entry and earlier_entry.fingerprint) or None}
+            update |= {"network": entry.network or (earlier_entry and earlier_entry.network) or None}
+            self.ledger[entry.recovery_id, entry.key] = entry.model_copy(update=update)
 
     async def reserve_attempt(
-        self, before: Recovery, card: Credential, rules: NetworkRules, verdict: ReservationRule, now: datetime
+        self, before: Recovery, card: Credential, rules: NetworkRules, decide: ReservationRule, now: datetime
     ) -> tuple[Record, ...]:
         """What the verdict says to the tries so far, as append."""
-        return await self.append_events(before, (verdict(await self.load_attempts(card, rules, now)),), now)
+        return await self.append_events(before, (decide(await self.load_attempts(card, rules, now)),), now)
 
     async def load_attempts(self, card: Credential, _: NetworkRules, __: datetime) -> tuple[LedgerEntry, ...]:
         """The tries of this card, oldest first."""
-        mine = [
-            one for one in self.ledger.values() if _is_same_card(one, card) and one.outcome is not AttemptOutcome.HELD
+        attempts = [
+            entry
+            for entry in self.ledger.values()
+            if _is_same_card(entry, card) and entry.outcome is not AttemptOutcome.HELD
         ]
-        return tuple(sorted(mine, key=lambda one: one.at))
+        return tuple(sorted(attempts, key=lambda entry: entry.at))
 
     async def _fail_if_told(self) -> None:
         if self.hangs:
@@ -71,7 +73,7 @@ class MemoryLog:
         return tuple(self.rows.get(recovery_id, []))
 
 
-def _is_same_card(one: LedgerEntry, card: Credential) -> bool:
+def _is_same_card(entry: LedgerEntry, card: Credential) -> bool:
     if card.fingerprint is None:
-        return one.recovery_id == card.recovery_id and one.fingerprint is None
-    return (one.provider, one.fingerprint) == (card.provider, card.fingerprint)
+        return entry.recovery_id == card.recovery_id and entry.fingerprint is None
+    return (entry.provider, entry.fingerprint) == (card.provider, card.fingerprint)

@@ -68,9 +68,9 @@ class RecoveryScenario:
 
     def append_events(self, *events: Event) -> list[str]:
         """These events happen."""
-        self.recovery, placed = append_events(self.recovery, events, self.now)
-        self.records.extend(placed)
-        return [record.type.value for record in placed]
+        self.recovery, records = append_events(self.recovery, events, self.now)
+        self.records.extend(records)
+        return [record.type.value for record in records]
 
     def fail_payment(self, cause: Cause = Cause.INSUFFICIENT_FUNDS, **more: Any) -> "RecoveryScenario":
         """The payment fails, and it is decided what comes next."""
@@ -89,17 +89,17 @@ class RecoveryScenario:
 
     def decide_failure(self, cause: Cause, *, wait_seconds: int | None = None, risk: Risk | None = None) -> list[str]:
         """The failure is of this cause; the whole decision about it."""
-        found = classification_of(cause, wait_seconds)
+        classification = classification_of(cause, wait_seconds)
         facts = FailureFacts(invoice=OPEN_INVOICE, failure=self.recovery.failure, risk=risk or Risk())
-        findings = DecisionInput(
+        decision_input = DecisionInput(
             recovery=self.recovery,
             facts=facts,
-            classification=found,
+            classification=classification,
             segment=Segment(name=self.recovery.segment or "default", rule="", why="the test"),
-            assessment=assess_fraud(facts.risk, found),
+            assessment=assess_fraud(facts.risk, classification),
             now=self.now,
         )
-        return self.append_events(*decide_on_failure(findings, self.decision_config))
+        return self.append_events(*decide_on_failure(decision_input, self.decision_config))
 
     def request_charge(self, invoice: InvoiceView = OPEN_INVOICE, trigger: Trigger | None = None) -> list[str]:
         """The charge that the machine asks for is requested, or what the invoice says against it written."""

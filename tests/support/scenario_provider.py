@@ -64,9 +64,9 @@ class InvoiceScenario:
             self.answers[order.idempotency_key] = self._charge_result(self.script.pop(0))
         return self.answers[order.idempotency_key]
 
-    def _charge_result(self, won: bool) -> ChargeResult:
-        self.is_paid = self.is_paid or won
-        if won:
+    def _charge_result(self, is_won: bool) -> ChargeResult:
+        self.is_paid = self.is_paid or is_won
+        if is_won:
             return ChargeResult(outcome=Outcome.SUCCEEDED, card=self.card)
         failure = decline_charge(self.case, self.card, self.outcomes)
         return ChargeResult(outcome=Outcome.DECLINED, failure=failure, card=self.card)
@@ -90,13 +90,13 @@ class ScenarioProvider:
 
     async def read_history(self, _: str, customer_id: str, __: str) -> CustomerHistory:
         """What our own log would say of the customer."""
-        payer = next(one.case.payer for one in self.scenes.values() if one.case.customer_id == customer_id)
-        known = payer.profile
+        payer = next(scene.case.payer for scene in self.scenes.values() if scene.case.customer_id == customer_id)
+        profile = payer.profile
         return CustomerHistory(
-            successes=known.successes or 0,
-            failures=known.failures or 0,
-            open_recoveries=known.open_recoveries or 0,
-            recovered_amounts={payer.currency: known.lifetime_value or 0},
+            successes=profile.successes or 0,
+            failures=profile.failures or 0,
+            open_recoveries=profile.open_recoveries or 0,
+            recovered_amounts={payer.currency: profile.lifetime_value or 0},
         )
 
     async def read_invoice(self, invoice_id: str) -> InvoiceView:
@@ -154,12 +154,12 @@ class WorkflowRunner:
     async def run_scenario(self, scenario: InvoiceScenario, closes_at: int) -> list[Record]:
         """The case to its end by the real workflow, and the rows that were written. Nothing is said after the end."""
         self._theatre.add_scenario(scenario)
-        failed, *others = list_provider_events(scenario.case, PROVIDER)
+        failed, *later_events = list_provider_events(scenario.case, PROVIDER)
         await self._sleep_until(failed)
         handle = await self._start_workflow(failed)
-        for word in others:
-            if word.occurred_at.timestamp() <= closes_at:
-                await self._deliver_event(handle, scenario, word)
+        for event in later_events:
+            if event.occurred_at.timestamp() <= closes_at:
+                await self._deliver_event(handle, scenario, event)
         await handle.result()
         return self._theatre.log.rows[handle.id]
 

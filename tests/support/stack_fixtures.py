@@ -19,7 +19,7 @@ def stack() -> Iterator[DevStack]:
 @pytest.fixture(scope="session")
 async def service(stack: DevStack) -> AsyncIterator[RunningService]:
     """The service as a stranger sees it. In the end every law holds for every recovery."""
-    async with open_service(endpoints_of(stack), stack) as found:
-        yield found
+    async with open_service(endpoints_of(stack), stack) as running_service:
+        yield running_service
         if stacks.SHARED_STACK.is_unused:
-            await laws.check_service(found)
+            await laws.check_service(running_service)

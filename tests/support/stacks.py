@@ -27,11 +27,11 @@ FAST_SETTINGS = {
 @contextmanager
 def short_folder() -> Iterator[Path]:
     """An empty folder with a path short enough for sockets, gone afterwards."""
-    made = Path(tempfile.mkdtemp(prefix="pri-"))
+    folder = Path(tempfile.mkdtemp(prefix="pri-"))
     try:
-        yield made
+        yield folder
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def default_settings() -> Settings:
@@ -41,8 +41,8 @@ def default_settings() -> Settings:
 
 def clean_environment() -> dict[str, str]:
     """The environment without any setting of ours, for programs that a test starts itself."""
-    ours = {name.upper() for name in Settings.model_fields}
-    return {name: text for name, text in read_environment().items() if name not in ours}
+    setting_names = {name.upper() for name in Settings.model_fields}
+    return {name: text for name, text in read_environment().items() if name not in setting_names}
 
 
 @contextmanager

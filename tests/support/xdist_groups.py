@@ -55,7 +55,7 @@ def sort_longest_first(items: list[pytest.Item]) -> None:
 
 
 def _group_rank(group: str) -> int:
-    return next((place for place, name in enumerate(LONGEST_GROUPS) if group.startswith(name)), len(LONGEST_GROUPS))
+    return next((rank for rank, name in enumerate(LONGEST_GROUPS) if group.startswith(name)), len(LONGEST_GROUPS))
 
 
 class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]

@@ -160,24 +160,24 @@ class RecoveryRun:
 class RecoveryRuns:
     """Makes campaigns; workers run while one is under way."""
 
-    def __init__(self, environment: WorkflowEnvironment, knowledge: DecisionSources, stack: AsyncExitStack) -> None:
-        self._environment, self._knowledge, self._stack = environment, knowledge, stack
+    def __init__(self, environment: WorkflowEnvironment, sources: DecisionSources, stack: AsyncExitStack) -> None:
+        self._environment, self._knowledge, self._stack = environment, sources, stack
 
     async def __call__(self, code: str = "insufficient_funds", **gateway: Any) -> RecoveryRun:
         """A campaign against a provider whose invoice failed with this code."""
         shadow, post = gateway.pop("shadow", None), gateway.pop("post", None)
-        suspicion, between = gateway.pop("suspicion", None), gateway.pop("interceptors", ())
+        fraud_signals, between = gateway.pop("suspicion", None), gateway.pop("interceptors", ())
         approvals = gateway.pop("approvals", NO_APPROVAL_NEEDED)
         scripted = ScriptedGateway(failure=gateway.pop("failure", Failure(code=code)), **gateway)
         recovery_run = RecoveryRun(self._environment, scripted, message_channel=post, approvals=approvals)
-        await self.start_workers(recovery_run, shadow, suspicion, between)
+        await self.start_workers(recovery_run, shadow, fraud_signals, between)
         return recovery_run
 
     async def start_workers(
         self,
         recovery_run: RecoveryRun,
         shadow: ShadowPlanner | None = None,
-        suspicion: FraudSignalLookup | None = None,
+        fraud_signals: FraudSignalLookup | None = None,
         between: Sequence[Interceptor] = (),
     ) -> None:
         """Workers for it."""
@@ -186,7 +186,7 @@ class RecoveryRuns:
             self._knowledge,
             unknown_history,
             recovery_run.log,
-            suspicion=suspicion,
+            suspicion=fraud_signals,
             shadow=shadow,
             channels=frozenset(channels),
         )

@@ -28,10 +28,10 @@ async def canceled_run(recovery_runs: RecoveryRuns, command: Command) -> Recover
 
 async def test_a_command_that_ended_its_recovery_is_answered_by_its_effect(recovery_runs: RecoveryRuns) -> None:
     """The caller's patience ended a moment too early: the signal left behind finds nobody any more."""
-    wish = Command(action=Action.CANCEL, actor="ann", request_id="req_1")
-    recovery_run = await canceled_run(recovery_runs, wish)
+    command = Command(action=Action.CANCEL, actor="ann", request_id="req_1")
+    recovery_run = await canceled_run(recovery_runs, command)
     recoveries = TemporalRecoveries(recovery_run.environment.client)
-    status = await recoveries.submit_command(recovery_run.running_handle.id, wish, NO_PATIENCE)
+    status = await recoveries.submit_command(recovery_run.running_handle.id, command, NO_PATIENCE)
     assert status
     assert status.state is State.CANCELED
 

@@ -30,12 +30,12 @@ class TaskLosses(Interceptor):
 
     def workflow_interceptor_class(self, _: WorkflowInterceptorClassInput) -> type[WorkflowInboundInterceptor]:
         """One that counts here."""
-        begun = self.count_write
+        on_write = self.count_write
 
         class Outbound(WorkflowOutboundInterceptor):
             def start_local_activity(self, input: StartLocalActivityInput) -> workflow.ActivityHandle[Any]:
                 if input.activity == "record_events":
-                    begun()
+                    on_write()
                 return super().start_local_activity(input)
 
         class Inbound(WorkflowInboundInterceptor):
@@ -67,13 +67,13 @@ async def test_each_signal_has_one_row(recovery_runs: RecoveryRuns, time_server:
     losses = TaskLosses(3, 25)
     recovery_run = RecoveryRun(time_server, ScriptedGateway(failure=Failure(code="insufficient_funds")))
     await recovery_run.begin_with_failure()
-    sent = [f"{word} {number}" for number in range(15) for word in ("pause", "resume")]
-    for reason in sent:
+    signals = [f"{name} {number}" for number in range(15) for name in ("pause", "resume")]
+    for reason in signals:
         await recovery_run.running_handle.signal(reason.split()[0], {"actor": "ann", "reason": reason})
     await recovery_runs.start_workers(recovery_run, between=[losses])
     assert (await recovery_run.wait_for_end()).state is State.RECOVERED
     assert losses.all_happened
-    assert operator_reasons(recovery_run) == sent
+    assert operator_reasons(recovery_run) == signals
 
 
 async def test_refused_and_idle_signals_come_to_the_same(
@@ -82,10 +82,10 @@ async def test_refused_and_idle_signals_come_to_the_same(
     losses = TaskLosses(4)
     recovery_run = RecoveryRun(time_server, ScriptedGateway(failure=Failure(code="insufficient_funds")))
     await recovery_run.begin_with_failure()
-    for word, reason in (
+    for name, reason in (
         ("pause", "1"), ("retry_now", "2 refused"), ("pause", "3 idle"), ("resume", "4"), ("review", "5 refused"),
     ):  # fmt: skip
-        await recovery_run.running_handle.signal(word, {"actor": "ann", "reason": reason})
+        await recovery_run.running_handle.signal(name, {"actor": "ann", "reason": reason})
     await recovery_runs.start_workers(recovery_run, between=[losses])
     assert (await recovery_run.wait_for_end()).state is State.RECOVERED, (
         "the idle pause must not pause anew behind the resume"
@@ -113,12 +113,12 @@ async def test_updates_and_signals_among_each_other(recovery_runs: RecoveryRuns)
 async def test_names_live_through_continue_as_new(recovery_runs: RecoveryRuns) -> None:
     recovery_run = await recovery_runs(interceptors=[TaskLosses(4)])
     await recovery_run.begin_with_failure(history_limit=30)
-    sent = [f"{word} {number}" for number in range(6) for word in ("pause", "resume")]
-    for reason in sent:
+    signals = [f"{name} {number}" for number in range(6) for name in ("pause", "resume")]
+    for reason in signals:
         await recovery_run.running_handle.signal(reason.split()[0], {"actor": "ann", "reason": reason})
         await recovery_run.advance_clock(timedelta(minutes=1))
     assert (await recovery_run.wait_for_end()).state is State.RECOVERED
-    assert operator_reasons(recovery_run) == sent
+    assert operator_reasons(recovery_run) == signals
     runs = {
         str(record.data["signal"]).split(":")[0]
         for record in recovery_run.records

@@ -51,7 +51,7 @@ async def test_without_money_the_customer_hears_at_once_again_before_the_last_re
     last_try = recovery_run.all_records_of(EventType.CHARGE_REQUESTED)[-1].occurred_at
     warning = message_records(recovery_run)[2].occurred_at
     assert timedelta(hours=12) <= last_try - warning <= timedelta(hours=36)
-    assert all("card" not in letter.text.lower().replace("card numbers", "") for letter in post.messages)
+    assert all("card" not in message.text.lower().replace("card numbers", "") for message in post.messages)
     assert [row.data["outcome"] for row in message_records(recovery_run)] == ["sent"] * 4
     assert recovery_run.records[-2].type is EventType.RECOVERY_CLOSED
 
@@ -124,7 +124,7 @@ async def test_a_message_asks_for_what_is_open_now(recovery_runs: RecoveryRuns) 
     recovery_run.gateway.invoice = recovery_run.gateway.invoice.model_copy(update={"amount_due": 1200})
     await recovery_run.wait_for_end()
     assert "49.00" in post.messages[0].text
-    assert all("12.00" in letter.text and "49.00" not in letter.text for letter in post.messages[1:])
+    assert all("12.00" in message.text and "49.00" not in message.text for message in post.messages[1:])
     assert len(post.messages) == 5
 
 
@@ -133,8 +133,8 @@ async def test_a_deleted_customer_hears_nothing_more(recovery_runs: RecoveryRuns
     recovery_run = await recovery_runs("expired_card", post=post)
     await begin_at_ten(recovery_run)
     await recovery_run.advance_clock(HOUR)
-    gone = recovery_run.gateway.invoice.terms.model_copy(update={"customer_deleted": True})
-    recovery_run.gateway.invoice = recovery_run.gateway.invoice.model_copy(update={"terms": gone})
+    terms = recovery_run.gateway.invoice.terms.model_copy(update={"customer_deleted": True})
+    recovery_run.gateway.invoice = recovery_run.gateway.invoice.model_copy(update={"terms": terms})
     status = await recovery_run.wait_for_end()
     assert (status.state, recovery_run.first_record(EventType.RECOVERY_CLOSED).data["reason"]) == (
         State.CANCELED,
@@ -149,8 +149,8 @@ async def test_not_even_good_news_goes_to_a_deleted_customer(recovery_runs: Reco
     recovery_run = await recovery_runs("expired_card", post=post)
     now = await begin_at_ten(recovery_run)
     await recovery_run.advance_clock(HOUR)
-    gone = recovery_run.gateway.invoice.terms.model_copy(update={"customer_deleted": True})
-    recovery_run.gateway.invoice = recovery_run.gateway.invoice.model_copy(update={"terms": gone})
+    terms = recovery_run.gateway.invoice.terms.model_copy(update={"customer_deleted": True})
+    recovery_run.gateway.invoice = recovery_run.gateway.invoice.model_copy(update={"terms": terms})
     await recovery_run.send_event(an_event(EventKind.INVOICE_PAID, occurred_at=now))
     assert (await recovery_run.wait_for_end()).state is State.RECOVERED
     assert post.message_kinds == ["card_data"]
@@ -266,11 +266,11 @@ async def test_nothing_personal_is_in_the_history_or_in_the_log(recovery_runs: R
     await begin_at_ten(recovery_run)
     await recovery_run.wait_for_end()
     assert post.messages[0].to.email == "jenny@example.com"
-    kept = (await recovery_run.running_handle.fetch_history()).to_json() + "".join(
+    text = (await recovery_run.running_handle.fetch_history()).to_json() + "".join(
         row.model_dump_json() for row in recovery_run.records
     )
-    assert "example.com" not in kept
-    assert "Jenny" not in kept
+    assert "example.com" not in text
+    assert "Jenny" not in text
 
 
 async def test_where_no_channel_is_set_up_rows_and_steps_are_as_they_were(recovery_runs: RecoveryRuns) -> None:

@@ -23,11 +23,11 @@ ALLOWED_TRIES = 20
 
 def add_used_tries(recovery_run: RecoveryRun, at: datetime, count: int = ALLOWED_TRIES, **more: Any) -> None:
     """So many tries of this card by recoveries of other invoices, at that moment."""
-    known: dict[str, Any] = {"fingerprint": "fp_1", "network": "visa", "amount": 4900, "currency": "EUR"}
+    defaults: dict[str, Any] = {"fingerprint": "fp_1", "network": "visa", "amount": 4900, "currency": "EUR"}
     for number in range(count):
         entry = LedgerEntry(
             recovery_id=f"recovery-stripe-in_other_{format_timestamp(at)}_{number}", key="failure-1", provider="stripe",
-            at=at, trigger="provider", outcome=AttemptOutcome.DECLINED, **known | more,
+            at=at, trigger="provider", outcome=AttemptOutcome.DECLINED, **defaults | more,
         )  # fmt: skip
         recovery_run.log.ledger[entry.recovery_id, entry.key] = entry
 
@@ -41,9 +41,9 @@ async def test_a_plan_moves_to_the_moment_when_the_window_frees_up(recovery_runs
     await assert_ended(recovery_run, State.RECOVERED, "charged")
     plan = recovery_run.first_record(EventType.RETRY_PLANNED)
     assert parse_timestamp(plan.data["at"]) == freed
-    said = plan.data["network"]
-    assert (said["rule"], said["used"], said["allowed"]) == ("visa_30d", 21, 20)
-    assert (parse_timestamp(said["planned_at"]) or freed) < freed - 4 * DAY
+    network_check = plan.data["network"]
+    assert (network_check["rule"], network_check["used"], network_check["allowed"]) == ("visa_30d", 21, 20)
+    assert (parse_timestamp(network_check["planned_at"]) or freed) < freed - 4 * DAY
     (charge,) = recovery_run.all_records_of(EventType.CHARGE_REQUESTED)
     assert freed <= charge.occurred_at < freed + HOUR / 60
     assert EventType.RETRY_SKIPPED.value not in recovery_run.event_types, "nothing was due that had to be skipped"

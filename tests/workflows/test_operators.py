@@ -28,9 +28,9 @@ def command_of(action: Action, **more: Any) -> Command:
 
 async def refusal_code(recovery_run: RecoveryRun, update: str, command: Command) -> str:
     """The code with which an update is refused."""
-    with pytest.raises(WorkflowUpdateFailedError) as caught:
+    with pytest.raises(WorkflowUpdateFailedError) as excinfo:
         await recovery_run.submit_update(update, command)
-    cause = caught.value.cause
+    cause = excinfo.value.cause
     assert isinstance(cause, ApplicationError)
     assert cause.type == "Refused"
     return str(cause.details[0])
@@ -118,7 +118,7 @@ async def test_a_review_decides_about_fraud(recovery_runs: RecoveryRuns, decisio
 
 
 @pytest.mark.parametrize(
-    ("given", "actor", "reason"),
+    ("arguments", "actor", "reason"),
     [
         ((), "temporal", ""),
         (("because",), "temporal", "because"),
@@ -128,12 +128,12 @@ async def test_a_review_decides_about_fraud(recovery_runs: RecoveryRuns, decisio
     ],
 )
 async def test_signals_take_anything_or_nothing(
-    recovery_runs: RecoveryRuns, given: tuple[Any, ...], actor: str, reason: str
+    recovery_runs: RecoveryRuns, arguments: tuple[Any, ...], actor: str, reason: str
 ) -> None:
     recovery_run = await recovery_runs()
     await recovery_run.begin_with_failure()
     await recovery_run.advance_clock(HOUR)
-    await recovery_run.running_handle.signal("cancel", *given)
+    await recovery_run.running_handle.signal("cancel", *arguments)
     assert (await recovery_run.wait_for_end()).state is State.CANCELED
     assert data_without_policy(recovery_run.first_record(EventType.CANCEL_REQUESTED)) == {
         "actor": actor,
@@ -141,18 +141,18 @@ async def test_signals_take_anything_or_nothing(
     }
 
 
-@pytest.mark.parametrize("way", ["update", "signal"])
-async def test_a_command_of_two_people_is_in_the_log_with_both(recovery_runs: RecoveryRuns, way: str) -> None:
+@pytest.mark.parametrize("sender", ["update", "signal"])
+async def test_a_command_of_two_people_is_in_the_log_with_both(recovery_runs: RecoveryRuns, sender: str) -> None:
     recovery_run = await recovery_runs()
     await recovery_run.begin_with_failure()
     both = command_of(Action.CANCEL, asked_by="bob", asked_reason="she called")
-    if way == "update":
+    if sender == "update":
         await recovery_run.submit_update("cancel", both)
     else:
         await recovery_run.running_handle.signal("cancel", both)
     await recovery_run.wait_for_end()
-    told = recovery_run.first_record(EventType.CANCEL_REQUESTED).data.stored
-    assert told.items() >= (ANN | {"asked_by": "bob", "asked_reason": "she called"}).items()
+    data = recovery_run.first_record(EventType.CANCEL_REQUESTED).data.stored
+    assert data.items() >= (ANN | {"asked_by": "bob", "asked_reason": "she called"}).items()
 
 
 async def test_a_signal_that_cannot_be_followed_is_in_the_log_without_effect(recovery_runs: RecoveryRuns) -> None:
@@ -183,9 +183,9 @@ async def test_the_same_command_sent_twice_has_one_effect(recovery_runs: Recover
     recovery_run = await recovery_runs(script=[decline_result("insufficient_funds")])
     await recovery_run.begin_with_failure()
     await recovery_run.advance_clock(HOUR)
-    once = command_of(Action.RETRY, request_id="req_1")
-    await recovery_run.submit_update("retry_now", once)
-    await recovery_run.running_handle.signal("retry_now", once)
+    command = command_of(Action.RETRY, request_id="req_1")
+    await recovery_run.submit_update("retry_now", command)
+    await recovery_run.running_handle.signal("retry_now", command)
     status = await recovery_run.running_handle.query("status", result_type=RecoveryStatus)
     assert status.attempt == 1
     assert recovery_run.event_types.count("operator.retry_requested") == 1
@@ -263,13 +263,13 @@ async def test_above_the_amount_an_update_takes_two(recovery_runs: RecoveryRuns)
     assert (await recovery_run.wait_for_end()).state is State.RECOVERED
 
 
-@pytest.mark.parametrize("way", ["signal", "update"])
-async def test_above_the_amount_an_approval_takes_two(recovery_runs: RecoveryRuns, way: str) -> None:
+@pytest.mark.parametrize("sender", ["signal", "update"])
+async def test_above_the_amount_an_approval_takes_two(recovery_runs: RecoveryRuns, sender: str) -> None:
     recovery_run = await recovery_runs("fraudulent", approvals=TWO_PEOPLE)
     await recovery_run.begin_with_failure()
     await recovery_run.advance_clock(HOUR)
     alone = command_of(Action.REVIEW, decision="approve", request_id="req_of_one")
-    if way == "signal":
+    if sender == "signal":
         await recovery_run.running_handle.signal("review", alone)
         await recovery_run.advance_clock(HOUR)
         assert recovery_run.first_record(EventType.REVIEWED).data["refused"] == "second_approver"

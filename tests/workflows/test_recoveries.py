@@ -298,13 +298,11 @@ async def test_a_provider_that_is_away_delays_and_costs_no_attempt(recovery_runs
     assert recovery_run.event_types.count("charge.requested") == 1
 
 
-@pytest.mark.parametrize("asked", [timedelta(minutes=2), timedelta(minutes=40)])
-async def test_the_wait_that_a_busy_provider_asks_for_is_honoured(
-    recovery_runs: RecoveryRuns, asked: timedelta
-) -> None:
+@pytest.mark.parametrize("wait", [timedelta(minutes=2), timedelta(minutes=40)])
+async def test_the_wait_that_a_busy_provider_asks_for_is_honoured(recovery_runs: RecoveryRuns, wait: timedelta) -> None:
     """Shorter than the activity's patience or longer: never sooner, with the same key, and no attempt is lost."""
     recovery_run = await recovery_runs()
-    recovery_run.gateway.busy = [asked] * 3
+    recovery_run.gateway.busy = [wait] * 3
     await recovery_run.begin_with_failure()
     await assert_ended(recovery_run, State.RECOVERED, "charged")
     assert len(idempotency_keys(recovery_run.gateway.orders)) == 4
@@ -313,7 +311,7 @@ async def test_the_wait_that_a_busy_provider_asks_for_is_honoured(
         recovery_run.first_record(EventType.CHARGE_REQUESTED),
         recovery_run.first_record(EventType.CHARGE_SUCCEEDED),
     )
-    assert 3 * asked <= landed.occurred_at - asked_for.occurred_at < 4 * asked
+    assert 3 * wait <= landed.occurred_at - asked_for.occurred_at < 4 * wait
 
 
 async def test_a_long_history_begins_anew_and_goes_on_from_the_log(recovery_runs: RecoveryRuns) -> None:

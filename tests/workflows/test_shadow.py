@@ -73,7 +73,7 @@ async def play_decline_and_payment(recovery_runs: RecoveryRuns, beside: ShadowPl
 
 def rows_without_shadow(recovery_run: RecoveryRun) -> list[str]:
     """Its rows, but for the shadow's."""
-    return [one for one in recovery_run.event_types if one != "shadow.planned"]
+    return [event_type for event_type in recovery_run.event_types if event_type != "shadow.planned"]
 
 
 USUAL_TYPES = [
@@ -112,8 +112,8 @@ async def test_a_shadow_that_hangs_is_left_out(
     recovery_runs: RecoveryRuns, write_shadow: WriteShadow, released: None
 ) -> None:
     del released
-    head, _, tail = SHIPPED.partition("[strategies.standard_ladder]\n")
-    file = write_shadow(head + OTHER_STRATEGY.format(use="hangs") + "\n[" + tail.partition("\n[")[2])
+    before, _, after = SHIPPED.partition("[strategies.standard_ladder]\n")
+    file = write_shadow(before + OTHER_STRATEGY.format(use="hangs") + "\n[" + after.partition("\n[")[2])
     assert (await play_decline_and_payment(recovery_runs, shadow_of(file, budget=0.1))).event_types == USUAL_TYPES
 
 

@@ -36,7 +36,7 @@ async def test_all_queues_stop_at_the_same_moment(failure: RuntimeError | None) 
     """One after the other, the first would wait for ever for the second to begin."""
     barrier, began = asyncio.Barrier(3), list[str]()
     workers = [cast("Worker", SlowWorker(barrier, began)) for _ in range(3)]
-    told = None
+    stopped = None
     async with asyncio.timeout(5):
         try:
             async with poll_together(*workers):
@@ -44,6 +44,6 @@ async def test_all_queues_stop_at_the_same_moment(failure: RuntimeError | None) 
                 if failure:
                     raise failure
         except RuntimeError as error:
-            told = error
-    assert told is failure
+            stopped = error
+    assert stopped is failure
     assert began == ["poll"] * 3 + ["stop"] * 3

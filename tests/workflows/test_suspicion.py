@@ -20,17 +20,17 @@ async def test_many_failures_alone_hold_nobody(recovery_runs: RecoveryRuns) -> N
     recovery_run = await recovery_runs(suspicion=FraudSignalLookup(burst_velocity))
     await recovery_run.begin_with_failure()
     assert (await recovery_run.wait_for_end()).state is State.RECOVERED
-    found = recovery_run.first_record(EventType.FRAUD_ASSESSED).data
-    assert (found["level"], found["score"], len(found["reasons"])) == ("clear", 30, 3)
+    data = recovery_run.first_record(EventType.FRAUD_ASSESSED).data
+    assert (data["level"], data["score"], len(data["reasons"])) == ("clear", 30, 3)
 
 
 async def test_with_an_elevated_risk_a_person_looks_first_and_without_one_it_ends(recovery_runs: RecoveryRuns) -> None:
     recovery_run = await recovery_runs(suspicion=FraudSignalLookup(burst_velocity), risk=Risk(level="elevated"))
-    begun = await recovery_run.begin_with_failure()
+    handle = await recovery_run.begin_with_failure()
     status = await recovery_run.wait_for_end()
     assert recovery_run.gateway.orders == [], "nothing is charged"
     assert status.state is State.BLOCKED
     assert recovery_run.records[-1].data["reason"] == "review_overdue"
     assert "in_review" in {record.to_state.value for record in recovery_run.records}
-    assert timedelta(days=5) <= recovery_run.records[-1].occurred_at - begun < timedelta(days=6)
+    assert timedelta(days=5) <= recovery_run.records[-1].occurred_at - handle < timedelta(days=6)
     assert recovery_run.first_record(EventType.FRAUD_ASSESSED).data["level"] == "review"

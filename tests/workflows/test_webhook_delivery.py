@@ -35,23 +35,23 @@ class WebhookWorker:
 
     async def post_webhook(self) -> tuple[bool, timedelta]:
         """Whether a webhook was taken in the end, and how long that took."""
-        one = Notice(
+        notice = Notice(
             id=uuid.uuid4(), audience=Audience.WEBHOOK, topic=BODY["type"], occurred_at=datetime.now(UTC), data=BODY
         )
         async with self.database.begin() as session:
-            await notices.add_notices(session, [one])
-        order = SendWebhookInput(notice_id=str(one.id), target=0)
+            await notices.add_notices(session, [notice])
+        order = SendWebhookInput(notice_id=str(notice.id), target=0)
         client = self.environment.client
-        run = await client.start_workflow(PostWebhook.run, order, id=f"post-{one.id}", task_queue=RECOVERY_QUEUE)
-        taken, told = await run.result(), await run.describe()
-        assert told.close_time
-        return taken, told.close_time - told.start_time
+        run = await client.start_workflow(PostWebhook.run, order, id=f"post-{notice.id}", task_queue=RECOVERY_QUEUE)
+        result, description = await run.result(), await run.describe()
+        assert description.close_time
+        return result, description.close_time - description.start_time
 
     async def dead_letters(self) -> list[str]:
         """What the operators are to hear."""
         async with self.database.begin() as session:
-            found = await notices.waiting_notices(session, Audience.OPERATORS, 100)
-        return [one.topic for one in found]
+            waiting = await notices.waiting_notices(session, Audience.OPERATORS, 100)
+        return [notice.topic for notice in waiting]
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +67,8 @@ async def outgoing(server: WorkflowEnvironment, database: Database) -> AsyncIter
     async with database.begin() as session:
         await session.exec_driver_sql("DELETE FROM notice")
     async with receiver() as listening:
-        telling = NoticeDelivery(database, None, WebhookSender([listening.url], SECRET), start_nothing)
-        activities = [telling.post_webhook, telling.give_up_webhook]
+        delivery = NoticeDelivery(database, None, WebhookSender([listening.url], SECRET), start_nothing)
+        activities = [delivery.post_webhook, delivery.give_up_webhook]
         async with Worker(server.client, task_queue=RECOVERY_QUEUE, workflows=[PostWebhook], activities=activities):
             yield WebhookWorker(server, database, listening)
 
@@ -79,8 +79,8 @@ async def start_nothing(_: str, __: int) -> None:
 
 async def test_a_refused_webhook_is_posted_again_under_the_same_id_until_it_is_taken(outgoing: WebhookWorker) -> None:
     outgoing.listening.first_statuses = [503, 500, 302, 429]
-    taken, after = await outgoing.post_webhook()
-    assert taken
+    result, after = await outgoing.post_webhook()
+    assert result
     assert len(outgoing.listening.posts) == 5
     assert len({headers["webhook-id"] for headers, _ in outgoing.listening.posts}) == 1
     assert all(Webhook(SECRET).verify(body, headers) == BODY for headers, body in outgoing.listening.posts)
@@ -90,8 +90,8 @@ async def test_a_refused_webhook_is_posted_again_under_the_same_id_until_it_is_t
 
 async def test_an_address_that_wants_no_more_is_believed_at_once(outgoing: WebhookWorker) -> None:
     outgoing.listening.status = 410
-    taken, after = await outgoing.post_webhook()
-    assert not taken
+    result, after = await outgoing.post_webhook()
+    assert not result
     assert len(outgoing.listening.posts) == 1
     assert after < timedelta(minutes=1)
     assert await outgoing.dead_letters() == [NoticeTopic.DEAD_LETTER]

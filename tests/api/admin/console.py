@@ -32,10 +32,10 @@ class AdminBrowser:
         return self.harness.recoveries
 
     def sign_in_as(
-        self, role: Role = Role.ADMIN, name: str = "ann", stay: timedelta = SESSION_LENGTH
+        self, role: Role = Role.ADMIN, name: str = "ann", session_length: timedelta = SESSION_LENGTH
     ) -> "AdminBrowser":
         """Another browser, in which this person has signed in already; `stay` may be over."""
-        person = Person(name=name, role=role, until=app_now() + stay)
+        person = Person(name=name, role=role, until=app_now() + session_length)
         return AdminBrowser(
             self.harness, self._session_cookie({PERSON_KEY: person.model_dump(mode="json"), "token": TOKEN})
         )
@@ -47,9 +47,9 @@ class AdminBrowser:
 
     def _session_settings(self) -> dict[str, Any]:
         """Of the session middleware: whatever its secret is made of, a cookie signed with it is genuine."""
-        mount = next(one for one in self.harness.app.routes if isinstance(one, Mount) and one.path == ROOT)
-        middlewares = [dict(one.kwargs) for one in mount.app.user_middleware]  # type: ignore[attr-defined]
-        return next(one for one in middlewares if "secret_key" in one)
+        mount = next(route for route in self.harness.app.routes if isinstance(route, Mount) and route.path == ROOT)
+        middlewares = [dict(middleware.kwargs) for middleware in mount.app.user_middleware]  # type: ignore[attr-defined]
+        return next(middleware for middleware in middlewares if "secret_key" in middleware)
 
     async def get_page(self, path: str, **query: Any) -> Page:
         """A page; where it leads elsewhere, that answer itself."""
@@ -57,8 +57,8 @@ class AdminBrowser:
 
     async def submit_form(self, path: str, token: str | None = TOKEN, **fields: Any) -> Page:
         """A form's answer. `token=None`: one that doesn't come from a page of this session."""
-        sent = fields | ({"token": token} if token is not None else {})
-        return await self._request_page("POST", path, data=sent)
+        form = fields | ({"token": token} if token is not None else {})
+        return await self._request_page("POST", path, data=form)
 
     async def submit_and_follow(self, path: str, **fields: Any) -> Page:
         """The page that a form leads to."""
@@ -66,11 +66,11 @@ class AdminBrowser:
         assert answer.status == 303, (answer.status, answer.text)
         return await self.get_page(answer.response.headers["location"])
 
-    async def _request_page(self, method: str, path: str, **sent: Any) -> Page:
+    async def _request_page(self, method: str, path: str, **form: Any) -> Page:
         if path.startswith(ROOT + "/") or path == ROOT:
             path = path.removeprefix(ROOT)
         headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())}
-        options = {name: value for name, value in sent.items() if value}
+        options = {name: value for name, value in form.items() if value}
         response = await self.harness.client.request(method, f"{ROOT}{path}", headers=headers, **options)
         self.harness.client.cookies.clear()
         self.cookies |= {name: value for name, value in response.cookies.items() if value not in {"", "null"}}

@@ -72,32 +72,32 @@ class Issuer:
 
     def authorize_user(self, request: Request) -> Response:
         """Everybody is who `claims` says, and goes straight back."""
-        asked = dict(request.query_params)
-        self.authorize_query = asked
+        query = dict(request.query_params)
+        self.authorize_query = query
         if self.error:
             return RedirectResponse(
-                f"{asked['redirect_uri']}?{urlencode({'error': self.error, 'state': asked['state']})}"
+                f"{query['redirect_uri']}?{urlencode({'error': self.error, 'state': query['state']})}"
             )
         code = secrets.token_hex(8)
-        self._codes[code] = asked
-        return RedirectResponse(f"{asked['redirect_uri']}?{urlencode({'code': code, 'state': asked['state']})}")
+        self._codes[code] = query
+        return RedirectResponse(f"{query['redirect_uri']}?{urlencode({'code': code, 'state': query['state']})}")
 
     async def issue_token(self, request: Request) -> Response:
         """The tokens of a code: once, to the client with its secret, and to whoever knows what the challenge was of."""
-        sent = {name: values[0] for name, values in parse_qs((await request.body()).decode()).items()}
-        asked = self._codes.pop(sent.get("code", ""), None)
+        form = {name: values[0] for name, values in parse_qs((await request.body()).decode()).items()}
+        query = self._codes.pop(form.get("code", ""), None)
         expected = base64.b64encode(f"{CLIENT}:{SECRET}".encode()).decode()
         if request.headers.get("authorization") != f"Basic {expected}":
             return JSONResponse({"error": "invalid_client"}, 401)
-        proof = base64.urlsafe_b64encode(hashlib.sha256(sent.get("code_verifier", "").encode()).digest()).rstrip(b"=")
+        proof = base64.urlsafe_b64encode(hashlib.sha256(form.get("code_verifier", "").encode()).digest()).rstrip(b"=")
         if (
-            asked is None
-            or asked.get("code_challenge") != proof.decode()
-            or asked["redirect_uri"] != sent["redirect_uri"]
+            query is None
+            or query.get("code_challenge") != proof.decode()
+            or query["redirect_uri"] != form["redirect_uri"]
         ):
             return JSONResponse({"error": "invalid_grant"}, 400)
         answer = {"access_token": secrets.token_hex(8), "token_type": "Bearer", "expires_in": 60}
-        return JSONResponse(answer | ({"id_token": self._id_token(asked["nonce"])} if self.with_token else {}))
+        return JSONResponse(answer | ({"id_token": self._id_token(query["nonce"])} if self.with_token else {}))
 
     def _id_token(self, nonce: str) -> str:
         now = int(time.time())

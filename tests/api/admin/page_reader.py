@@ -43,37 +43,37 @@ class PageParser(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Where something begins that ends with a word of its own."""
-        known = {name: value or "" for name, value in attrs}
+        attributes = {name: value or "" for name, value in attrs}
         self._silent += tag in HIDDEN_TAGS
-        self.ids.add(known.get("id", ""))
+        self.ids.add(attributes.get("id", ""))
         if tag in BLOCK_TAGS:
             self.words.append("\n")
         if tag == "tr":
             self.rows.append([])
-        if tag in {"a", "button", "td", "th"} or "saying" in known.get("class", "").split():
+        if tag in {"a", "button", "td", "th"} or "saying" in attributes.get("class", "").split():
             self._open.append((tag, len(self.words)))
         if tag == "a":
-            self._href = known.get("href", "")
-        self._read_form_field(tag, known)
+            self._href = attributes.get("href", "")
+        self._read_form_field(tag, attributes)
 
-    def _read_form_field(self, tag: str, known: Mapping[str, str]) -> None:
+    def _read_form_field(self, tag: str, attributes: Mapping[str, str]) -> None:
         if tag == "form":
-            self._form = Form(known.get("action", ""), known.get("method", "get").lower())
+            self._form = Form(attributes.get("action", ""), attributes.get("method", "get").lower())
             self.forms.append(self._form)
         if self._form is None:
             return
-        name = known.get("name", "")
+        name = attributes.get("name", "")
         if tag in {"input", "select", "textarea", "button"} and name:
             self._form.names.add(name)
-        if tag == "input" and name and (known.get("type") not in {"checkbox", "radio"} or "checked" in known):
-            self._form.fields[name] = known.get("value", "")
+        if tag == "input" and name and (attributes.get("type") not in {"checkbox", "radio"} or "checked" in attributes):
+            self._form.fields[name] = attributes.get("value", "")
         if tag == "select":
             self._select = name
             self._form.choices[name] = []
         if tag == "option" and self._select:
-            self._form.choices[self._select].append(known.get("value", ""))
-            if "selected" in known or self._select not in self._form.fields:
-                self._form.fields[self._select] = known.get("value", "")
+            self._form.choices[self._select].append(attributes.get("value", ""))
+            if "selected" in attributes or self._select not in self._form.fields:
+                self._form.fields[self._select] = attributes.get("value", "")
 
     def handle_endtag(self, tag: str) -> None:
         """Whatever began last with this name is told."""
@@ -151,10 +151,10 @@ class Page:
     @property
     def buttons(self) -> list[str]:
         """Of all forms but the one that signs out."""
-        return [one for form in self.parsed.forms for one in form.buttons if one != "Sign out"]
+        return [label for form in self.parsed.forms for label in form.buttons if label != "Sign out"]
 
     def form_to(self, ending: str) -> Form:
         """The one that is sent to an address with this ending. Fails where there is none."""
-        found = [form for form in self.parsed.forms if form.action.endswith(ending)]
-        assert found, f"no form for …{ending} in {[form.action for form in self.parsed.forms]}"
-        return found[0]
+        forms = [form for form in self.parsed.forms if form.action.endswith(ending)]
+        assert forms, f"no form for …{ending} in {[form.action for form in self.parsed.forms]}"
+        return forms[0]

@@ -27,21 +27,21 @@ OPENID: dict[str, Any] = ACCESS | {"oidc_issuer": "https://id.example.com"}
 
 
 def test_on_a_development_machine_passwords_are_open_without_a_word() -> None:
-    found = build_login_config(keyless_settings())
-    assert (bool(found.local), found.openid, found.notes, found.secure) == (True, None, (), False)
+    config = build_login_config(keyless_settings())
+    assert (bool(config.local), config.openid, config.notes, config.secure) == (True, None, (), False)
 
 
 @pytest.mark.parametrize("provider", LIVE)
 def test_where_real_money_moves_nobody_signs_in_by_password(provider: str) -> None:
-    found = build_login_config(keyless_settings(**LIVE[provider], local_users=SecretStr(local_users(ann=Role.ADMIN))))
-    assert not found.local
-    assert found.notes == (f"the admin console's sign-in by password is off: {provider} is live; set OIDC_ISSUER",)
+    config = build_login_config(keyless_settings(**LIVE[provider], local_users=SecretStr(local_users(ann=Role.ADMIN))))
+    assert not config.local
+    assert config.notes == (f"the admin console's sign-in by password is off: {provider} is live; set OIDC_ISSUER",)
 
 
 def test_with_openid_nobody_signs_in_by_password() -> None:
-    found = build_login_config(keyless_settings(**OPENID))
-    assert (bool(found.local), found.openid is not None, found.secure) == (False, True, True)
-    assert found.notes == ("the admin console's sign-in by password is off: OIDC_ISSUER is set",)
+    config = build_login_config(keyless_settings(**OPENID))
+    assert (bool(config.local), config.openid is not None, config.secure) == (False, True, True)
+    assert config.notes == ("the admin console's sign-in by password is off: OIDC_ISSUER is set",)
     assert build_login_config(keyless_settings(**OPENID, bootstrap_api_key=SecretStr(""))).notes == ()
 
 
@@ -73,13 +73,13 @@ def test_sessions_are_signed_by_what_every_process_has() -> None:
 
 
 def test_another_issuer_means_other_sessions() -> None:
-    here, there = (
+    first_key, second_key = (
         keyless_settings(**OPENID),
         keyless_settings(**OPENID | {"oidc_issuer": "https://id2.example.com"}),
     )
-    assert build_login_config(here).secret != build_login_config(there).secret
+    assert build_login_config(first_key).secret != build_login_config(second_key).secret
     assert (
-        build_login_config(here).secret
+        build_login_config(first_key).secret
         != build_login_config(keyless_settings(session_secret=ACCESS["session_secret"])).secret
     )
 
@@ -107,13 +107,13 @@ def test_without_anything_to_sign_by_sessions_end_with_the_process() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "wrong"),
+    ("name", "address"),
     [("public_url", "desk.example.com"), ("public_url", "ftp://desk.example.com"), ("oidc_issuer", "id"),
      ("public_url", "https://desk.example.com?x=1"), ("public_url", "https://")],
 )  # fmt: skip
-def test_an_address_that_is_none_is_refused_at_the_start(name: str, wrong: str) -> None:
+def test_an_address_that_is_none_is_refused_at_the_start(name: str, address: str) -> None:
     with pytest.raises(InvalidInput, match=name.upper()):
-        build_login_config(keyless_settings(**OPENID | {name: wrong}))
+        build_login_config(keyless_settings(**OPENID | {name: address}))
 
 
 @pytest.mark.parametrize(
@@ -122,9 +122,9 @@ def test_an_address_that_is_none_is_refused_at_the_start(name: str, wrong: str) 
      f"ann:admin:{HASH} ann:viewer:{HASH}", "ann:admin:$argon2id$v=19$m=8", f"än:admin:{HASH}"],
 )  # fmt: skip
 def test_people_that_are_not_as_they_should_be_are_refused_without_their_hashes(text: str) -> None:
-    with pytest.raises(InvalidInput, match="LOCAL_USERS") as told:
+    with pytest.raises(InvalidInput, match="LOCAL_USERS") as excinfo:
         local_people.parse_local_users(text)
-    assert "argon2" not in str(told.value)
+    assert "argon2" not in str(excinfo.value)
 
 
 def test_an_entry_is_read_back_and_fits_its_password_alone() -> None:
@@ -151,7 +151,7 @@ def test_nobody_is_nobody() -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "place"),
+    ("host", "address"),
     [
         ("10.0.0.1", "10.0.0.1"),
         ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
@@ -160,6 +160,6 @@ def test_nobody_is_nobody() -> None:
         (None, ""),
     ],
 )
-def test_where_a_request_comes_from(host: str | None, place: str) -> None:
+def test_where_a_request_comes_from(host: str | None, address: str) -> None:
     client = (host, 1) if host is not None else None
-    assert client_address(Request({"type": "http", "client": client, "headers": []})) == place
+    assert client_address(Request({"type": "http", "client": client, "headers": []})) == address

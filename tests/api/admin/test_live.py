@@ -61,9 +61,9 @@ async def append_events(harness: ApiHarness, recovery: Recovery, *more: Event) -
     """The log grows."""
     async with harness.db.begin() as session:
         await event_log.append_to_log(session, recovery, list(more), app_now())
-        found = await event_log.load_recovery(session, recovery.recovery_id)
-    assert found
-    return found
+        stored_recovery = await event_log.load_recovery(session, recovery.recovery_id)
+    assert stored_recovery
+    return stored_recovery
 
 
 def pause_event() -> Event:
@@ -73,13 +73,13 @@ def pause_event() -> Event:
 
 async def next_parts(stream: AsyncIterator[tuple[str, Any]], count: int = 6) -> dict[str, str]:
     """The next parts by their id."""
-    found: dict[str, str] = {}
+    parts: dict[str, str] = {}
     async with asyncio.timeout(PATIENCE):
-        while len(found) < count:
+        while len(parts) < count:
             kind, data = await anext(stream)
             assert kind == "part", kind
-            found[data["id"]] = data["html"]
-    return found
+            parts[data["id"]] = data["html"]
+    return parts
 
 
 async def test_what_happens_appears_on_the_open_page(console: AdminBrowser) -> None:
@@ -99,9 +99,9 @@ async def test_what_happens_appears_on_the_open_page(console: AdminBrowser) -> N
 
 async def test_every_part_is_an_element_of_the_page(console: AdminBrowser) -> None:
     recovery = await open_recovery(console.harness)
-    here = console.sign_in_as()
-    page = await here.get_page(f"/recoveries/stripe/{recovery.invoice_id}")
-    async with follow_stream(here, recovery.invoice_id, after=0) as stream:
+    browser = console.sign_in_as()
+    page = await browser.get_page(f"/recoveries/stripe/{recovery.invoice_id}")
+    async with follow_stream(browser, recovery.invoice_id, after=0) as stream:
         assert set(await next_parts(stream)) <= page.parsed.ids
 
 
@@ -109,28 +109,28 @@ async def test_a_page_that_shows_all_is_told_nothing_and_holds_no_connection(con
     recovery = await open_recovery(console.harness)
     async with follow_stream(console.sign_in_as(), recovery.invoice_id) as stream:
         waiting = asyncio.ensure_future(anext(stream))
-        held = []
+        streams = []
         for _ in range(20):
             await asyncio.sleep(0.03)
-            held.append(console.harness.db.engine.pool.checkedout())  # type: ignore[attr-defined]
+            streams.append(console.harness.db.engine.pool.checkedout())  # type: ignore[attr-defined]
         assert not waiting.done()
-        assert min(held) == 0
+        assert min(streams) == 0
         waiting.cancel()
 
 
 async def test_a_recovery_that_has_ended_ends_the_stream_at_once(console: AdminBrowser) -> None:
-    ended = await store_recovery(console.harness.db, failure_event(unique_id("in_live")), canceled_event())
-    async with follow_stream(console.sign_in_as(), ended.invoice_id, after=ended.sequence) as stream:
+    recovery = await store_recovery(console.harness.db, failure_event(unique_id("in_live")), canceled_event())
+    async with follow_stream(console.sign_in_as(), recovery.invoice_id, after=recovery.sequence) as stream:
         async with asyncio.timeout(PATIENCE):
             assert [kind async for kind, _ in stream] == ["end"]
 
 
 async def test_the_stream_ends_with_the_session(console: AdminBrowser) -> None:
     recovery = await open_recovery(console.harness)
-    here = console.sign_in_as(stay=timedelta(seconds=2))
-    async with follow_stream(here, recovery.invoice_id) as stream, asyncio.timeout(PATIENCE):
+    browser = console.sign_in_as(session_length=timedelta(seconds=2))
+    async with follow_stream(browser, recovery.invoice_id) as stream, asyncio.timeout(PATIENCE):
         assert [kind async for kind, _ in stream] == []
-    assert (await here.get_page(f"/recoveries/stripe/{recovery.invoice_id}/live")).status == 303
+    assert (await browser.get_page(f"/recoveries/stripe/{recovery.invoice_id}/live")).status == 303
 
 
 async def test_the_stream_ends_when_the_service_stops(console: AdminBrowser) -> None:

@@ -45,8 +45,8 @@ def app(database: Database, recoveries: FakeRecoveries) -> FastAPI:
 @pytest.fixture
 async def visitor(app: FastAPI) -> AsyncIterator[Visitor]:
     """Somebody who is not signed in."""
-    async with open_visitor(app, address=new_address()) as found:
-        yield found
+    async with open_visitor(app, address=new_address()) as signed_out_visitor:
+        yield signed_out_visitor
 
 
 async def audit_entries(db: Database, actor: str | None = None, action: str | None = None) -> list[StoredAuditEntry]:
@@ -103,7 +103,7 @@ async def test_somebody_listed_as_admin_takes_the_place_of_the_bootstrap_key(
 
 
 @pytest.mark.parametrize(
-    ("wanted", "led"),
+    ("destination", "location"),
     [
         ("/admin/recoveries?q=a", "/admin/recoveries?q=a"), ("/admin", "/admin"), ("", "/admin/"),
         ("/v1/recoveries", "/admin/"),
@@ -111,8 +111,10 @@ async def test_somebody_listed_as_admin_takes_the_place_of_the_bootstrap_key(
         ("/admin//evil.test", "/admin/"), ("/administrator", "/admin/"),
     ],
 )  # fmt: skip
-async def test_it_leads_to_where_one_wanted_to_go_and_nowhere_else(wanted: str, led: str, visitor: Visitor) -> None:
-    assert (await visitor.sign_in(next=wanted)).headers["location"] == led
+async def test_it_leads_to_where_one_wanted_to_go_and_nowhere_else(
+    destination: str, location: str, visitor: Visitor
+) -> None:
+    assert (await visitor.sign_in(next=destination)).headers["location"] == location
 
 
 async def test_a_page_leads_to_the_sign_in_and_back(visitor: Visitor) -> None:
@@ -125,7 +127,7 @@ async def test_signing_out_ends_it_and_is_kept(visitor: Visitor, database: Datab
     await visitor.sign_in("ada", PASSWORD)
     assert (await visitor.post_form("/admin/logout")).headers["location"] == "/admin/login"
     assert not await visitor.is_signed_in()
-    assert [one.action for one in await audit_entries(database, actor="ada")][:2] == ["logout", "login"]
+    assert [entry.action for entry in await audit_entries(database, actor="ada")][:2] == ["logout", "login"]
 
 
 async def test_a_session_ends_after_its_hours(database: Database, recoveries: FakeRecoveries) -> None:
@@ -150,9 +152,9 @@ def _advance_clock(app: FastAPI, after: timedelta) -> None:
 
 
 def _admin_app(app: FastAPI) -> FastAPI:
-    found = next(route.app for route in app.routes if isinstance(route, Mount) and route.path == "/admin")
-    assert isinstance(found, FastAPI)
-    return found
+    admin_app = next(route.app for route in app.routes if isinstance(route, Mount) and route.path == "/admin")
+    assert isinstance(admin_app, FastAPI)
+    return admin_app
 
 
 async def test_the_cookie_is_for_the_console_and_no_script(visitor: Visitor) -> None:
@@ -184,8 +186,8 @@ async def test_one_name_fails_five_times_from_wherever(app: FastAPI, visitor: Vi
     for _ in range(MAX_FAILURES_PER_NAME):
         async with open_visitor(app, address=new_address()) as other:
             assert (await other.sign_in(name, "wrong")).status_code == 401
-    for spelled in (name, name.upper()):
-        refused = await visitor.sign_in(spelled, "wrong")
+    for username in (name, name.upper()):
+        refused = await visitor.sign_in(username, "wrong")
         assert refused.status_code == 429
         assert 0 < int(refused.headers["retry-after"]) <= 900
         assert "try again in 15 minutes" in refused.text
@@ -222,11 +224,11 @@ async def test_the_count_holds_over_processes_and_parallel_tries(
         async with open_visitor(apps[number % 2], address=new_address()) as visitor:
             return (await visitor.sign_in(name, "wrong")).status_code
 
-    tried = await asyncio.gather(*(try_sign_in(number) for number in range(16)))
-    assert set(tried) == {401, 429}
+    responses = await asyncio.gather(*(try_sign_in(number) for number in range(16)))
+    assert set(responses) == {401, 429}
     async with database.begin() as session:
         mark = _admin_app(apps[0]).state.access.keyed_hash("name", name)
-        found = await operator_actions.count_failed_logins(
+        failures = await operator_actions.count_failed_logins(
             session, datetime.min.replace(tzinfo=app_now().tzinfo), name_hash=mark
         )
-    assert found.count == tried.count(401) <= MAX_FAILURES_PER_NAME
+    assert failures.count == responses.count(401) <= MAX_FAILURES_PER_NAME

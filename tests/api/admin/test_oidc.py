@@ -38,8 +38,8 @@ ACCESS: dict[str, Any] = {
 @pytest.fixture
 async def issuer() -> AsyncIterator[Issuer]:
     """The provider."""
-    async with running_issuer() as found:
-        yield found
+    async with running_issuer() as running:
+        yield running
 
 
 def app_with_openid(db: Database, recoveries: FakeRecoveries, issuer: Issuer, **changes: Any) -> FastAPI:
@@ -50,16 +50,16 @@ def app_with_openid(db: Database, recoveries: FakeRecoveries, issuer: Issuer, **
 @pytest.fixture
 async def visitor(database: Database, recoveries: FakeRecoveries, issuer: Issuer) -> AsyncIterator[Visitor]:
     """Somebody who is not signed in."""
-    async with open_visitor(app_with_openid(database, recoveries, issuer), PUBLIC, new_address()) as found:
-        yield found
+    async with open_visitor(app_with_openid(database, recoveries, issuer), PUBLIC, new_address()) as opened_visitor:
+        yield opened_visitor
 
 
 async def authorize_url(visitor: Visitor, **query: str) -> str:
     """Where the provider sends the browser after the admin console sent it there."""
-    begun = await visitor.get_page("/admin/login/start", **query)
-    assert begun.status_code == 302, begun.text
+    page = await visitor.get_page("/admin/login/start", **query)
+    assert page.status_code == 302, page.text
     async with httpx.AsyncClient() as browser:
-        sent_back = await browser.get(begun.headers["location"])
+        sent_back = await browser.get(page.headers["location"])
     assert sent_back.status_code == 307
     return str(sent_back.headers["location"])
 
@@ -76,25 +76,25 @@ async def newest_audit_entry(db: Database, actor: str) -> StoredAuditEntry:
 
 
 async def test_there_and_back(visitor: Visitor, issuer: Issuer, database: Database) -> None:
-    issuer.claims = {"preferred_username": (who := unique_id("ann"))}
+    issuer.claims = {"preferred_username": (username := unique_id("ann"))}
     answer = await sign_in_by_openid(visitor, next="/admin/recoveries?q=x")
     assert (answer.status_code, answer.headers["location"]) == (303, "/admin/recoveries?q=x")
     page = (await visitor.get_page("/admin/recoveries")).text
-    assert who in page
+    assert username in page
     assert '<span class="role">operator</span>' in page
-    kept = await newest_audit_entry(database, who)
-    assert (kept.action, kept.role, kept.detail) == ("login", "operator", {"how": "openid"})
+    entry = await newest_audit_entry(database, username)
+    assert (entry.action, entry.role, entry.detail) == ("login", "operator", {"how": "openid"})
 
 
 async def test_it_asks_as_it_should(visitor: Visitor, issuer: Issuer) -> None:
     await authorize_url(visitor)
-    asked = issuer.authorize_query
-    assert (asked["response_type"], asked["client_id"], asked["code_challenge_method"]) == ("code", CLIENT, "S256")
-    assert asked["redirect_uri"] == f"{PUBLIC}/admin/login/callback"
-    assert "openid" in asked["scope"].split()
-    assert min(len(asked[name]) for name in ("state", "nonce", "code_challenge")) >= 20
+    query = issuer.authorize_query
+    assert (query["response_type"], query["client_id"], query["code_challenge_method"]) == ("code", CLIENT, "S256")
+    assert query["redirect_uri"] == f"{PUBLIC}/admin/login/callback"
+    assert "openid" in query["scope"].split()
+    assert min(len(query[name]) for name in ("state", "nonce", "code_challenge")) >= 20
     await authorize_url(visitor)
-    assert all(issuer.authorize_query[name] != asked[name] for name in ("state", "nonce", "code_challenge"))
+    assert all(issuer.authorize_query[name] != query[name] for name in ("state", "nonce", "code_challenge"))
 
 
 async def test_the_sign_in_page_leads_there_and_has_no_password(visitor: Visitor) -> None:
@@ -148,13 +148,13 @@ async def test_the_roles_claim_may_lie_deeper_or_have_dots_itself(
 async def test_somebody_without_a_role_is_told_so(
     roles: Any, visitor: Visitor, issuer: Issuer, database: Database
 ) -> None:
-    issuer.claims = {"roles": roles, "preferred_username": (who := unique_id("joe"))}
+    issuer.claims = {"roles": roles, "preferred_username": (username := unique_id("joe"))}
     answer = await sign_in_by_openid(visitor)
     assert answer.status_code == 403
-    assert f"You are signed in as {who}, but have no role here." in answer.text
+    assert f"You are signed in as {username}, but have no role here." in answer.text
     assert not await visitor.is_signed_in()
-    kept = await newest_audit_entry(database, who)
-    assert (kept.action, kept.detail) == ("login_failed", {"how": "openid", "why": "no_role"})
+    entry = await newest_audit_entry(database, username)
+    assert (entry.action, entry.detail) == ("login_failed", {"how": "openid", "why": "no_role"})
 
 
 @pytest.mark.parametrize("name", [None, "", "  ", "a\nb", "x" * 201, 7])
@@ -200,12 +200,12 @@ async def test_without_an_id_token_nobody_is_signed_in(visitor: Visitor, issuer:
     assert (await sign_in_by_openid(visitor)).status_code == 401
 
 
-@pytest.mark.parametrize("offered", [["none"], ["HS256"], ["none", "HS256", "RS256"]])
+@pytest.mark.parametrize("algorithms", [["none"], ["HS256"], ["none", "HS256", "RS256"]])
 @pytest.mark.parametrize("algorithm", ["none", "HS256"])
 async def test_a_shared_key_or_none_is_never_a_signature(
-    algorithm: str, offered: list[str], visitor: Visitor, issuer: Issuer
+    algorithm: str, algorithms: list[str], visitor: Visitor, issuer: Issuer
 ) -> None:
-    issuer.metadata = {"id_token_signing_alg_values_supported": offered}
+    issuer.metadata = {"id_token_signing_alg_values_supported": algorithms}
     issuer.algorithm = algorithm
     assert (await sign_in_by_openid(visitor)).status_code == 401
     issuer.algorithm = "RS256"
@@ -264,8 +264,8 @@ async def test_a_refusal_of_the_provider_is_told(visitor: Visitor, issuer: Issue
 
 
 async def test_a_provider_that_is_away_is_503(database: Database, recoveries: FakeRecoveries) -> None:
-    nowhere = Issuer(address="http://127.0.0.1:1")
-    async with open_visitor(app_with_openid(database, recoveries, nowhere), PUBLIC, new_address()) as visitor:
+    issuer = Issuer(address="http://127.0.0.1:1")
+    async with open_visitor(app_with_openid(database, recoveries, issuer), PUBLIC, new_address()) as visitor:
         answer = await visitor.get_page("/admin/login/start")
         assert (answer.status_code, "try again later" in answer.text) == (503, True)
 
@@ -282,16 +282,16 @@ async def test_whoever_keeps_on_failing_keeps_nobody_out_and_fills_no_table(
 ) -> None:
     async def count_entries() -> int:
         async with database.begin() as session:
-            found = await operator_actions.load_entries(session, 200, action="login_failed")
-            return len([one for one in found.items if one.detail.get("why") == "mismatching_state"])
+            page = await operator_actions.load_entries(session, 200, action="login_failed")
+            return len([entry for entry in page.items if entry.detail.get("why") == "mismatching_state"])
 
     before = await count_entries()
     for _ in range(MAX_FAILURES_PER_ADDRESS + 3):
         assert (await visitor.get_page("/admin/login/callback")).status_code == 400
     assert await count_entries() == before + MAX_FAILURES_PER_ADDRESS
-    issuer.claims = {"roles": None, "preferred_username": (who := unique_id("joe"))}
+    issuer.claims = {"roles": None, "preferred_username": (username := unique_id("joe"))}
     assert (await sign_in_by_openid(visitor)).status_code == 403
-    assert (await newest_audit_entry(database, who)).detail["why"] == "no_role"
+    assert (await newest_audit_entry(database, username)).detail["why"] == "no_role"
     issuer.claims = {}
     assert (await sign_in_by_openid(visitor)).status_code == 303
 

@@ -63,8 +63,8 @@ async def open_recovery(
 ) -> str:
     """Its page."""
     invoice = invoice or unique_id("in_story")
-    told = failure_event(invoice, customer_id=customer, amount=4900, occurred_at=app_now() - SINCE_OPENING)
-    console.recoveries.running.add((await store_recovery(console.harness.db, told, *more)).recovery_id)
+    event = failure_event(invoice, customer_id=customer, amount=4900, occurred_at=app_now() - SINCE_OPENING)
+    console.recoveries.running.add((await store_recovery(console.harness.db, event, *more)).recovery_id)
     return f"/recoveries/stripe/{invoice}"
 
 
@@ -89,14 +89,14 @@ async def test_the_newest_comes_first_and_what_comes_next_before_it(console: Adm
 
 
 async def test_each_attempt_shows_codes_and_its_key(console: AdminBrowser) -> None:
-    asked = event_now(
+    requested = event_now(
         EventType.CHARGE_REQUESTED, trigger="scheduled", idempotency_key="pri-key-1", amount=4900, currency="EUR"
     ).model_copy(update={"attempt": 1})
     no = event_now(
         EventType.CHARGE_DECLINED, charge_id="ch_1",
         failure={"code": "generic_decline", "network_code": "05", "network_advice": "02", "advice": "try_again_later"},
     ).model_copy(update={"attempt": 1})  # fmt: skip
-    text = (await console.sign_in_as().get_page(await open_recovery(console, *decision_events(), asked, no))).text
+    text = (await console.sign_in_as().get_page(await open_recovery(console, *decision_events(), requested, no))).text
     for words in ("Attempt 1 was declined", "pri-key-1", "generic_decline", "05", "02", "try_again_later", "ch_1"):
         assert words in text, words
 
@@ -143,36 +143,36 @@ async def test_unknown_recoveries_are_told_so(console: AdminBrowser) -> None:
 ODD = ("a/b", "a%2Fb", "ä ö", "a?b#c", "a+b", "'; DROP TABLE", "<script>alert(1)</script>", '"><img src=x onerror=y>')
 
 
-@pytest.mark.parametrize("odd", ODD)
-async def test_ids_may_hold_anything(odd: str, console: AdminBrowser) -> None:
-    invoice = unique_id("in") + odd
+@pytest.mark.parametrize("invoice_id", ODD)
+async def test_ids_may_hold_anything(invoice_id: str, console: AdminBrowser) -> None:
+    invoice = unique_id("in") + invoice_id
     await open_recovery(console, invoice=invoice)
-    here = console.sign_in_as()
-    row = (await here.get_page("/recoveries", q=invoice)).links
-    page = await here.get_page(row[" ".join(invoice.split())])
+    browser = console.sign_in_as()
+    row = (await browser.get_page("/recoveries", q=invoice)).links
+    page = await browser.get_page(row[" ".join(invoice.split())])
     assert (page.status, " ".join(invoice.split()) in page.text) == (200, True)
-    assert (await here.submit_and_follow(page.form_to("/pause").action, reason="x")).status == 200
+    assert (await browser.submit_and_follow(page.form_to("/pause").action, reason="x")).status == 200
 
 
 @pytest.mark.parametrize(
-    ("role", "offered"),
+    ("role", "buttons"),
     [
         (Role.VIEWER, set()),
         (Role.OPERATOR, {"Retry now", "Pause it", "Cancel the recovery"}),
         (Role.ADMIN, {"Retry now", "Pause it", "Cancel the recovery"}),
     ],
 )
-async def test_who_may_act_has_buttons(role: Role, offered: set[str], console: AdminBrowser) -> None:
+async def test_who_may_act_has_buttons(role: Role, buttons: set[str], console: AdminBrowser) -> None:
     page = await console.sign_in_as(role).get_page(await open_recovery(console, *decision_events()))
-    assert set(page.buttons) == offered
+    assert set(page.buttons) == buttons
 
 
 async def test_only_buttons_that_make_sense_in_the_state(console: AdminBrowser) -> None:
-    here = console.sign_in_as()
+    browser = console.sign_in_as()
     paused = await open_recovery(
         console, *decision_events(), event_now(EventType.PAUSED, actor="bob", reason="holiday")
     )
-    assert set((await here.get_page(paused)).buttons) == {"Resume it", "Cancel the recovery"}
+    assert set((await browser.get_page(paused)).buttons) == {"Resume it", "Cancel the recovery"}
     review = event_now(
         EventType.RETRY_SKIPPED,
         action="review",
@@ -180,8 +180,13 @@ async def test_only_buttons_that_make_sense_in_the_state(console: AdminBrowser) 
         why="odd",
         until=format_timestamp(app_now() + SINCE_OPENING),
     )
-    held = await open_recovery(console, *decision_events()[:3], review)
-    assert set((await here.get_page(held)).buttons) == {"Approve", "Reject it", "Pause it", "Cancel the recovery"}
+    held_recovery = await open_recovery(console, *decision_events()[:3], review)
+    assert set((await browser.get_page(held_recovery)).buttons) == {
+        "Approve",
+        "Reject it",
+        "Pause it",
+        "Cancel the recovery",
+    }
 
 
 async def test_the_id_of_a_recovery_is_its_own(console: AdminBrowser) -> None:

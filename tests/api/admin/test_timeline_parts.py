@@ -28,8 +28,8 @@ NAMES = (
 def render_timeline(*records: Record) -> str:
     """The timeline of these rows, as the page holds it."""
     template = PAGES._templates.get_template("story_timeline.html")
-    show = partial(render_fact_value, now=NOW)
-    return template.render(entries=build_timeline(records)[::-1], shown=show, now=NOW)
+    render = partial(render_fact_value, now=NOW)
+    return template.render(entries=build_timeline(records)[::-1], shown=render, now=NOW)
 
 
 def log_record(type_: EventType, data: dict[str, Any], sequence: int = 2) -> Record:

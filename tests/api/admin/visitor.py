@@ -34,9 +34,9 @@ class Visitor:
 
     async def read_form_token(self, path: str = "/admin/login") -> str:
         """What the forms of this session carry."""
-        found = re.search(r'name="token" value="([^"]+)"', (await self.get_page(path)).text)
-        assert found, path
-        return found[1]
+        match = re.search(r'name="token" value="([^"]+)"', (await self.get_page(path)).text)
+        assert match, path
+        return match[1]
 
     async def post_form(self, path: str, **form: Any) -> httpx.Response:
         """A form with its token."""

@@ -31,14 +31,16 @@ DAY, HOUR, SECOND = timedelta(days=1), timedelta(hours=1), timedelta(seconds=1)
 
 def credential_of(network: str | None = "visa", **more: Any) -> Credential:
     """50.00 EUR on one card."""
-    known: dict[str, Any] = {"recovery_id": "r", "fingerprint": "fp", "amount": 5000, "currency": "EUR"}
-    return Credential(provider="stripe", network=network, **known | more)
+    defaults: dict[str, Any] = {"recovery_id": "r", "fingerprint": "fp", "amount": 5000, "currency": "EUR"}
+    return Credential(provider="stripe", network=network, **defaults | more)
 
 
 def declined_try(at: datetime, outcome: AttemptOutcome = AttemptOutcome.DECLINED, **more: Any) -> LedgerEntry:
     """A try of that card and amount."""
-    known: dict[str, Any] = {"provider": "stripe", "fingerprint": "fp", "amount": 5000, "currency": "EUR"}
-    return LedgerEntry(recovery_id="r", key=at.isoformat(), at=at, trigger="scheduled", outcome=outcome, **known | more)
+    defaults: dict[str, Any] = {"provider": "stripe", "fingerprint": "fp", "amount": 5000, "currency": "EUR"}
+    return LedgerEntry(
+        recovery_id="r", key=at.isoformat(), at=at, trigger="scheduled", outcome=outcome, **defaults | more
+    )
 
 
 def series_of_tries(count: int, last: datetime, gap: timedelta = SECOND, **more: Any) -> list[LedgerEntry]:
@@ -50,7 +52,7 @@ def series_of_tries(count: int, last: datetime, gap: timedelta = SECOND, **more:
 
 
 @pytest.mark.parametrize(
-    ("network", "on", "allowed", "rule", "length"),
+    ("network", "day", "allowed", "rule", "length"),
     [
         ("visa", "2021-04-16", 15, "visa_30d", 30 * DAY),  # before the first rule: to count too early harms nobody
         ("visa", "2025-05-18", 15, "visa_30d", 30 * DAY),
@@ -68,26 +70,26 @@ def series_of_tries(count: int, last: datetime, gap: timedelta = SECOND, **more:
     ],
 )
 def test_the_try_after_the_last_one_allowed_waits_for_the_window(
-    network: str | None, on: str, allowed: int, rule: str, length: timedelta
+    network: str | None, day: str, allowed: int, rule: str, length: timedelta
 ) -> None:
-    at = datetime.fromisoformat(f"{on}T12:00:00+00:00")
+    at = datetime.fromisoformat(f"{day}T12:00:00+00:00")
     assert check_attempt(RULES, credential_of(network), series_of_tries(allowed - 1, at), at).is_allowed
     full = series_of_tries(allowed, at)
-    verdict = check_attempt(RULES, credential_of(network), full, at)
-    assert (verdict.is_allowed, verdict.rule) == (False, rule)
-    assert verdict.binding
-    assert (verdict.binding.used, verdict.binding.left, verdict.binding.allowed) == (allowed, 0, allowed)
-    assert verdict.binding.free_at == min(one.at for one in full) + length
+    decision = check_attempt(RULES, credential_of(network), full, at)
+    assert (decision.is_allowed, decision.rule) == (False, rule)
+    assert decision.binding
+    assert (decision.binding.used, decision.binding.left, decision.binding.allowed) == (allowed, 0, allowed)
+    assert decision.binding.free_at == min(entry.at for entry in full) + length
 
 
 @pytest.mark.parametrize(("network", "allowed"), [("mastercard", 35), ("jcb", 15), (None, 15)])
 def test_a_month_has_fewer_tries_than_thirty_days_have(network: str | None, allowed: int) -> None:
     """Three hours apart no day is ever full."""
     assert check_attempt(RULES, credential_of(network), series_of_tries(allowed - 1, NOW, 3 * HOUR), NOW).is_allowed
-    verdict = check_attempt(RULES, credential_of(network), series_of_tries(allowed, NOW, 3 * HOUR), NOW)
-    assert verdict.rule == f"{network if network == 'mastercard' else 'any'}_30d"
-    assert verdict.binding
-    assert verdict.binding.free_at == NOW - 3 * HOUR * (allowed - 1) + 30 * DAY
+    decision = check_attempt(RULES, credential_of(network), series_of_tries(allowed, NOW, 3 * HOUR), NOW)
+    assert decision.rule == f"{network if network == 'mastercard' else 'any'}_30d"
+    assert decision.binding
+    assert decision.binding.free_at == NOW - 3 * HOUR * (allowed - 1) + 30 * DAY
 
 
 def test_a_window_is_open_at_its_old_end() -> None:
@@ -122,8 +124,8 @@ def test_other_amounts_and_currencies_count_where_the_rule_says_so(network: str,
 
 
 def test_mastercard_counts_every_amount_of_a_day_and_one_amount_of_a_month() -> None:
-    others = [*series_of_tries(5, NOW, amount=1), *series_of_tries(5, NOW, amount=2)]
-    assert check_attempt(RULES, credential_of("mastercard"), others, NOW).rule == "mastercard_24h"
+    other_tries = [*series_of_tries(5, NOW, amount=1), *series_of_tries(5, NOW, amount=2)]
+    assert check_attempt(RULES, credential_of("mastercard"), other_tries, NOW).rule == "mastercard_24h"
     assert check_attempt(
         RULES, credential_of("mastercard"), series_of_tries(40, NOW - 2 * DAY, amount=1), NOW
     ).is_allowed
@@ -145,9 +147,9 @@ def test_mastercard_counts_every_amount_of_a_day_and_one_amount_of_a_month() -> 
 )
 @pytest.mark.parametrize("network", ["visa", "mastercard", "amex", None])
 def test_only_what_reached_the_network_is_spent(network: str | None, outcome: AttemptOutcome, counts: bool) -> None:
-    verdict = check_attempt(RULES, credential_of(network), series_of_tries(40, NOW, outcome=outcome), NOW)
-    assert verdict.is_allowed is not counts
-    assert {window.used for window in verdict.windows} == ({40} if counts else {0})
+    decision = check_attempt(RULES, credential_of(network), series_of_tries(40, NOW, outcome=outcome), NOW)
+    assert decision.is_allowed is not counts
+    assert {window.used for window in decision.windows} == ({40} if counts else {0})
 
 
 def test_an_approval_begins_visas_count_anew_and_nobody_elses() -> None:
@@ -184,14 +186,12 @@ CATEGORY_1 = ["04", "07", "12", "14", "15", "41", "43", "46", "57"]
     ],
 )
 def test_some_answers_forbid_every_further_try(network: str | None, codes: dict[str, Any], reason: str) -> None:
-    answered = [declined_try(NOW - 4000 * DAY, **codes)]
-    verdict = check_attempt(RULES, credential_of(network), answered, NOW)
-    assert (verdict.is_allowed, verdict.never, verdict.rule) == (False, reason, "never_again")
-    assert find_free_moment(RULES, credential_of(network), answered, NOW) is None
+    tries = [declined_try(NOW - 4000 * DAY, **codes)]
+    decision = check_attempt(RULES, credential_of(network), tries, NOW)
+    assert (decision.is_allowed, decision.never, decision.rule) == (False, reason, "never_again")
+    assert find_free_moment(RULES, credential_of(network), tries, NOW) is None
     assert (
-        find_free_moment(
-            RULES, credential_of(network), [*answered, declined_try(NOW - DAY, AttemptOutcome.APPROVED)], NOW
-        )
+        find_free_moment(RULES, credential_of(network), [*tries, declined_try(NOW - DAY, AttemptOutcome.APPROVED)], NOW)
         is None
     )
 
@@ -226,7 +226,7 @@ def test_a_stop_needs_a_card_and_an_answer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("network", "on", "stop", "fee"),
+    ("network", "day", "stop", "fee"),
     [
         ("visa", "2026-03-02", False, 10),
         ("visa", "2026-03-02", True, 10),
@@ -241,12 +241,15 @@ def test_a_stop_needs_a_card_and_an_answer() -> None:
         (None, "2026-03-02", False, None),
     ],
 )
-def test_what_one_try_too_many_costs(network: str | None, on: str, stop: bool, fee: int | None) -> None:
-    at = datetime.fromisoformat(f"{on}T12:00:00+00:00")
-    said: dict[str, Any] = {"network_code": "R1"} if stop else {}
-    verdict = check_attempt(RULES, credential_of(network), series_of_tries(40, at, **said), at)
-    found = fee_of(RULES, credential_of(network), verdict, at)
-    assert (found.amount if found else None, found and found.currency) == (fee, "USD" if fee else None)
+def test_what_one_try_too_many_costs(network: str | None, day: str, stop: bool, fee: int | None) -> None:
+    at = datetime.fromisoformat(f"{day}T12:00:00+00:00")
+    codes: dict[str, Any] = {"network_code": "R1"} if stop else {}
+    decision = check_attempt(RULES, credential_of(network), series_of_tries(40, at, **codes), at)
+    charged_fee = fee_of(RULES, credential_of(network), decision, at)
+    assert (charged_fee.amount if charged_fee else None, charged_fee and charged_fee.currency) == (
+        fee,
+        "USD" if fee else None,
+    )
 
 
 def test_an_allowed_try_costs_nothing() -> None:
@@ -258,8 +261,8 @@ def test_an_allowed_try_costs_nothing() -> None:
 
 def test_a_refusal_says_why_and_until_when() -> None:
     full = series_of_tries(20, NOW, timedelta(0))
-    said = explain_verdict(check_attempt(RULES, credential_of(), full, NOW), NOW + 30 * DAY)
-    assert said == (
+    explanation = explain_verdict(check_attempt(RULES, credential_of(), full, NOW), NOW + 30 * DAY)
+    assert explanation == (
         "The card network allows 20 tries of one card and amount in 30 days, and 20 are used; "
         "the next one is possible at 2026-04-01T09:30:00Z."
     )
@@ -281,9 +284,9 @@ def test_a_refusal_says_why_and_until_when() -> None:
     ],
 )
 def test_a_mistake_in_a_table_is_told_with_its_line(limits: str, problem: str) -> None:
-    head = "network,window,allowed,per_amount,approval_resets,effective,source\n"
+    header = "network,window,allowed,per_amount,approval_resets,effective,source\n"
     with pytest.raises(InvalidInput, match=problem):
-        tables(head + limits, "network,kind,code,reason,source\n", "network,kind,amount,currency,effective,source\n")
+        tables(header + limits, "network,kind,code,reason,source\n", "network,kind,amount,currency,effective,source\n")
 
 
 # --- a merchant's own limits ------------------------------------------------------------------------------------
@@ -295,8 +298,8 @@ def test_a_merchant_may_lower_a_limit_and_only_that_one() -> None:
     assert not check_attempt(lowered, credential_of(), series_of_tries(16, NOW), NOW).is_allowed
     assert check_attempt(lowered, credential_of("amex"), series_of_tries(14, NOW), NOW).is_allowed
     # An older, stricter rule of the network stands.
-    assert [one.allowed for one in lowered.limits_in_force("visa", date(2025, 5, 18))] == [15]
-    assert [one.allowed for one in RULES.lower_limits({"visa_30d": 99}).limits_in_force("visa", NOW.date())] == [20]
+    assert [limit.allowed for limit in lowered.limits_in_force("visa", date(2025, 5, 18))] == [15]
+    assert [limit.allowed for limit in RULES.lower_limits({"visa_30d": 99}).limits_in_force("visa", NOW.date())] == [20]
 
 
 @pytest.mark.parametrize(
@@ -343,46 +346,51 @@ def test_what_is_named_as_free_is_free_and_not_a_second_earlier(
     network: str | None, start: datetime, crowd: list[Any], later: timedelta, lowered: int | None
 ) -> None:
     rules = RULES.lower_limits(dict.fromkeys(RULES.limit_ceilings(), lowered)) if lowered else RULES
-    known = [declined_try(start + after, outcome, amount=amount) for after, outcome, amount in crowd]
-    asked = start + later
-    free = find_free_moment(rules, credential_of(network), known, asked)
+    tries = [declined_try(start + after, outcome, amount=amount) for after, outcome, amount in crowd]
+    tried_at = start + later
+    free = find_free_moment(rules, credential_of(network), tries, tried_at)
     assert free is not None, "nothing but an answer forbids a card for ever"
-    assert free >= asked
-    assert check_attempt(rules, credential_of(network), known, free).is_allowed
-    for earlier in (free - SECOND, free - timedelta(microseconds=1), asked):
+    assert free >= tried_at
+    assert check_attempt(rules, credential_of(network), tries, free).is_allowed
+    for earlier in (free - SECOND, free - timedelta(microseconds=1), tried_at):
         assert (
-            not asked <= earlier < free or not check_attempt(rules, credential_of(network), known, earlier).is_allowed
+            not tried_at <= earlier < free
+            or not check_attempt(rules, credential_of(network), tries, earlier).is_allowed
         )
-    if (verdict := check_attempt(rules, credential_of(network), known, asked)).binding:
-        assert (verdict.binding.free_at or asked) > asked
+    if (decision := check_attempt(rules, credential_of(network), tries, tried_at)).binding:
+        assert (decision.binding.free_at or tried_at) > tried_at
 
 
 gaps = st.lists(st.tuples(st.sampled_from([SECOND, HOUR, 7 * HOUR, DAY]), amounts, st.integers(0, 30)), max_size=150)
 
 
-@given(network=networks, start=starts, wishes=gaps)
+@given(network=networks, start=starts, attempts=gaps)
 def test_no_sequence_of_allowed_tries_ever_overfills_a_window(
-    network: str | None, start: datetime, wishes: list[Any]
+    network: str | None, start: datetime, attempts: list[Any]
 ) -> None:
-    at, made = start, list[LedgerEntry]()
-    for gap, amount, luck in wishes:
+    at, entries = start, list[LedgerEntry]()
+    for gap, amount, attempt_outcome in attempts:
         at += gap
-        if check_attempt(RULES, credential_of(network, amount=amount), made, at).is_allowed:
-            made.append(declined_try(at, AttemptOutcome.DECLINED if luck else AttemptOutcome.APPROVED, amount=amount))
-    for one in made:
-        _assert_within_windows(RULES, network, made, one)
+        if check_attempt(RULES, credential_of(network, amount=amount), entries, at).is_allowed:
+            entries.append(
+                declined_try(at, AttemptOutcome.DECLINED if attempt_outcome else AttemptOutcome.APPROVED, amount=amount)
+            )
+    for entry in entries:
+        _assert_within_windows(RULES, network, entries, entry)
 
 
 def _assert_within_windows(
-    rules: NetworkRules, network: str | None, made: list[LedgerEntry], last: LedgerEntry
+    rules: NetworkRules, network: str | None, entries: list[LedgerEntry], last: LedgerEntry
 ) -> None:
     """Counted once more, the other way round: from every try that was made back over each window."""
     for limit in rules.limits_in_force(network, last.at.date()):
-        used = 0
-        for one in reversed([one for one in made if one.at <= last.at]):
-            if limit.per_amount and one.amount != last.amount:
+        count = 0
+        for entry in reversed([entry for entry in entries if entry.at <= last.at]):
+            if limit.per_amount and entry.amount != last.amount:
                 continue
-            if one.at <= last.at - limit.length or (limit.approval_resets and one.outcome is AttemptOutcome.APPROVED):
+            if entry.at <= last.at - limit.length or (
+                limit.approval_resets and entry.outcome is AttemptOutcome.APPROVED
+            ):
                 break
-            used += one.outcome is AttemptOutcome.DECLINED
-        assert used <= limit.allowed, limit.name
+            count += entry.outcome is AttemptOutcome.DECLINED
+        assert count <= limit.allowed, limit.name

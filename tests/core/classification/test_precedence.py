@@ -205,7 +205,7 @@ def test_a_merchant_overrides_rows_but_neither_advice_nor_a_stop(tables: Decline
 
 
 @pytest.mark.parametrize(
-    ("code", "what_next"),
+    ("code", "step"),
     [
         ("insufficient_funds", "retry"),
         ("card_velocity_exceeded", "cool_down"),
@@ -218,7 +218,7 @@ def test_a_merchant_overrides_rows_but_neither_advice_nor_a_stop(tables: Decline
         ("never_heard_of", "retry"),
     ],
 )
-def test_explained_in_four_words(tables: DeclineTables, code: str, what_next: str) -> None:
+def test_explained_in_four_words(tables: DeclineTables, code: str, step: str) -> None:
     words = summarize_classification(classify(Failure(code=code), tables, provider="stripe"))
     assert set(words) == {"category", "cause", "decided_by", "next"}
-    assert words["next"] == what_next
+    assert words["next"] == step

@@ -16,9 +16,9 @@ INVOICE = InvoiceView(invoice_id="in_1", status=InvoiceStatus.OPEN)
 ZERO_SCORES = FraudRules(scores=dict.fromkeys(SignalKind, 0))
 
 
-def failure_facts(card: str | None, home: str | None) -> FailureFacts:
+def failure_facts(card: str | None, country: str | None) -> FailureFacts:
     return FailureFacts(
-        invoice=INVOICE, card=Card(country=card), customer=CustomerView(customer_id="cus_1", country=home)
+        invoice=INVOICE, card=Card(country=card), customer=CustomerView(customer_id="cus_1", country=country)
     )
 
 
@@ -39,8 +39,8 @@ STRICT = FraudRules(scores=dict.fromkeys((SignalKind.MANY_CARDS, SignalKind.MANY
 )
 def test_velocity(velocity: Velocity, shipped: int, strict: str) -> None:
     """As shipped it is noted and holds nobody by itself: a customer may have many small invoices."""
-    noted = assess_fraud(Risk(), SOFT, FraudSignals(velocity=velocity))
-    assert (noted.level, noted.score) == ("clear", shipped)
+    assessment = assess_fraud(Risk(), SOFT, FraudSignals(velocity=velocity))
+    assert (assessment.level, assessment.score) == ("clear", shipped)
     assert assess_fraud(Risk(), SOFT, FraudSignals(velocity=velocity), STRICT).level == strict
 
 
@@ -52,8 +52,8 @@ def test_velocity_together_with_another_signal_holds() -> None:
 def test_a_card_from_abroad_is_noted_and_does_not_hold_anybody() -> None:
     answer = assess_fraud(failure_facts("US", "de"), SOFT)
     assert (answer.level, answer.score, answer.reasons) == ("clear", 10, ("the card is from US, the customer from DE",))
-    for same in (failure_facts("DE", "de"), failure_facts(None, "DE"), failure_facts("DE", None)):
-        assert assess_fraud(same, SOFT).score == 0
+    for facts in (failure_facts("DE", "de"), failure_facts(None, "DE"), failure_facts("DE", None)):
+        assert assess_fraud(facts, SOFT).score == 0
 
 
 def test_no_rules_lift_a_dispute_a_warning_or_a_decline_as_fraud() -> None:
@@ -94,7 +94,7 @@ def test_a_mistake_names_its_line(shipped_text: str, line: str, complaint: str) 
     before, rest = shipped_text.split("[fraud]\n", 1)
     text = f"{before}[fraud]\n{line}\n[overrides]{rest.split('[overrides]')[1]}"
     number = before.count("\n") + 1
-    with pytest.raises(InvalidPolicy) as caught:
+    with pytest.raises(InvalidPolicy) as excinfo:
         parse_policy(text, "p.toml")
-    said, _, what = complaint[1:].partition(": ")
-    assert str(caught.value).startswith(f"p.toml:{number + int(said)}: {what}"), caught.value
+    location, _, message = complaint[1:].partition(": ")
+    assert str(excinfo.value).startswith(f"p.toml:{number + int(location)}: {message}"), excinfo.value

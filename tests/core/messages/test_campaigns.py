@@ -23,15 +23,19 @@ INSUFFICIENT_FUNDS = [
 
 
 def test_a_campaign_is_read_as_it_is_written(shipped_text: str) -> None:
-    found = parse_policy(shipped_text + CAMPAIGN, "p.toml").campaigns["brief"]
-    first, last = found.messages[Cause.INSUFFICIENT_FUNDS]
-    assert (found.quiet, found.recovered, found.ended) == (QuietHours(begins=22 * 60, ends=7 * 60 + 30), True, False)
+    campaign = parse_policy(shipped_text + CAMPAIGN, "p.toml").campaigns["brief"]
+    first, last = campaign.messages[Cause.INSUFFICIENT_FUNDS]
+    assert (campaign.quiet, campaign.recovered, campaign.ended) == (
+        QuietHours(begins=22 * 60, ends=7 * 60 + 30),
+        True,
+        False,
+    )
     assert (first.kind, first.after_seconds, first.channels) == (MessageKind.PAYMENT_FAILED, 7200, ("sms", "email"))
     assert (last.before_end_seconds, last.channels) == (86_400, ("email",))
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "line", "said"),
+    ("before", "after", "line", "problem"),
     [
         ('"payment_failed", after = "2h"', '"card_data"', 8, "'card_data' does not fit a failure of cause INSUFF"),
         ('"payment_failed", after = "2h"', '"recovered"', 8, "does not fit"),
@@ -49,12 +53,12 @@ def test_a_campaign_is_read_as_it_is_written(shipped_text: str) -> None:
     ],
 )
 def test_a_mistake_is_told_with_file_line_and_key(
-    shipped_text: str, before: str, after: str, line: int, said: str
+    shipped_text: str, before: str, after: str, line: int, problem: str
 ) -> None:
     at = len(shipped_text.splitlines()) + 1 + line
-    with pytest.raises(InvalidPolicy, match=said.replace("(", r"\(")) as wrong:
+    with pytest.raises(InvalidPolicy, match=problem.replace("(", r"\(")) as excinfo:
         parse_policy(shipped_text + CAMPAIGN.replace(before, after, 1), "p.toml")
-    assert f"p.toml:{at}: campaigns.brief" in str(wrong.value)
+    assert f"p.toml:{at}: campaigns.brief" in str(excinfo.value)
 
 
 def test_a_segment_needs_a_campaign_that_is_there(shipped_text: str) -> None:
@@ -64,10 +68,8 @@ def test_a_segment_needs_a_campaign_that_is_there(shipped_text: str) -> None:
 
 
 def test_a_file_without_campaigns_sends_nothing_and_may_name_any(shipped_text: str) -> None:
-    without = (
-        shipped_text[: shipped_text.index("[campaigns.default]")] + shipped_text[shipped_text.index("[overrides]") :]
-    )
-    assert parse_policy(without.replace("important = true", 'campaign = "theirs"'), "p.toml").campaigns == {}
+    text = shipped_text[: shipped_text.index("[campaigns.default]")] + shipped_text[shipped_text.index("[overrides]") :]
+    assert parse_policy(text.replace("important = true", 'campaign = "theirs"'), "p.toml").campaigns == {}
 
 
 def test_the_shipped_campaign_speaks_of_cards_only_where_cards_are_the_matter(shipped: Policy) -> None:

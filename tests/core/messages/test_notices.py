@@ -28,21 +28,21 @@ from tests.support.recovery_scenario import NEW_RECOVERY, RecoveryScenario
 BOTH = frozenset(Audience)
 
 
-def topics_for(found: Sequence[Notice], audience: Audience) -> list[str]:
-    return [one.topic for one in found if one.audience is audience]
+def topics_for(notices: Sequence[Notice], audience: Audience) -> list[str]:
+    return [notice.topic for notice in notices if notice.audience is audience]
 
 
 def test_a_recovery_in_webhooks() -> None:
-    story = RecoveryScenario().fail_payment()
-    before, records = NEW_RECOVERY, story.records
-    found = build_notices(before, records, BOTH)
-    assert topics_for(found, Audience.WEBHOOK) == ["recovery.opened", "recovery.planned"]
-    body = found[-1].data
+    scenario = RecoveryScenario().fail_payment()
+    before, records = NEW_RECOVERY, scenario.records
+    notices = build_notices(before, records, BOTH)
+    assert topics_for(notices, Audience.WEBHOOK) == ["recovery.opened", "recovery.planned"]
+    body = notices[-1].data
     assert body["type"] == "recovery.planned"
     assert body["data"]["state"] == "waiting"
     assert body["data"]["next_attempt_at"]
     assert build_notices(before, records, frozenset()) == ()
-    assert build_notices(before, records, BOTH) == found
+    assert build_notices(before, records, BOTH) == notices
 
 
 @pytest.mark.parametrize(
@@ -57,15 +57,17 @@ def test_a_recovery_in_webhooks() -> None:
     ],
 )
 def test_what_operators_hear_of(cause: Cause, risk: Risk, topic: NoticeTopic | None) -> None:
-    found = build_notices(NEW_RECOVERY, RecoveryScenario().fail_payment(cause, risk=risk).records, BOTH)
-    assert topics_for(found, Audience.OPERATORS) == ([topic] if topic else [])
+    notices = build_notices(NEW_RECOVERY, RecoveryScenario().fail_payment(cause, risk=risk).records, BOTH)
+    assert topics_for(notices, Audience.OPERATORS) == ([topic] if topic else [])
 
 
 def test_operators_hear_of_a_dispute() -> None:
-    story = RecoveryScenario().fail_payment()
-    before, known = story.recovery, len(story.records)
-    story.receive_event(EventKind.DISPUTE_OPENED)
-    assert topics_for(build_notices(before, story.records[known:], BOTH), Audience.OPERATORS) == [NoticeTopic.DISPUTE]
+    scenario = RecoveryScenario().fail_payment()
+    before, record_count = scenario.recovery, len(scenario.records)
+    scenario.receive_event(EventKind.DISPUTE_OPENED)
+    assert topics_for(build_notices(before, scenario.records[record_count:], BOTH), Audience.OPERATORS) == [
+        NoticeTopic.DISPUTE
+    ]
 
 
 @pytest.mark.parametrize(
@@ -76,25 +78,25 @@ def test_operators_hear_of_a_dispute() -> None:
     ],
 )
 def test_money_that_goes_back_before_the_end_is_told_with_its_own_amount(kind: EventKind, name: str) -> None:
-    story = RecoveryScenario().fail_payment()
-    story.receive_event(EventKind.INVOICE_PAID, paid_amount=900, currency="EUR")
-    before, known = story.recovery, len(story.records)
-    story.receive_event(kind, returned_amount=300, returned_kind="refund", payment_id="ch_9", currency="EUR")
-    operators, systems = build_notices(before, story.records[known:], BOTH)
+    scenario = RecoveryScenario().fail_payment()
+    scenario.receive_event(EventKind.INVOICE_PAID, paid_amount=900, currency="EUR")
+    before, record_count = scenario.recovery, len(scenario.records)
+    scenario.receive_event(kind, returned_amount=300, returned_kind="refund", payment_id="ch_9", currency="EUR")
+    operators, systems = build_notices(before, scenario.records[record_count:], BOTH)
     assert (operators.topic, operators.data["amount"]) == (NoticeTopic.MONEY_BACK, 300)
     assert (systems.topic, systems.data["type"]) == (name, name)
-    told = systems.data["data"]
-    assert (told["paid"], told["returned"], told["state"]) == (600, 0, "waiting")
-    assert told["payment"] == {
+    data = systems.data["data"]
+    assert (data["paid"], data["returned"], data["state"]) == (600, 0, "waiting")
+    assert data["payment"] == {
         "kind": "refund", "amount": 300, "currency": "EUR", "payment_id": "ch_9", "detail": None,
     }  # fmt: skip
 
 
 def test_a_part_is_no_news_to_systems_but_in_the_sums_of_what_follows() -> None:
-    story = RecoveryScenario().fail_payment()
-    before, known = story.recovery, len(story.records)
-    story.receive_event(EventKind.INVOICE_PAID, paid_amount=900, currency="EUR")
-    assert build_notices(before, story.records[known:], BOTH) == ()
+    scenario = RecoveryScenario().fail_payment()
+    before, record_count = scenario.recovery, len(scenario.records)
+    scenario.receive_event(EventKind.INVOICE_PAID, paid_amount=900, currency="EUR")
+    assert build_notices(before, scenario.records[record_count:], BOTH) == ()
 
 
 def test_only_an_important_recovery_is_missed() -> None:
@@ -102,9 +104,9 @@ def test_only_an_important_recovery_is_missed() -> None:
     for important in (True, False):
         before = Recovery(provider="stripe", invoice_id="in_1", sequence=9, stage=State.WAITING, important=important)
         _, records = append_events(before, [closed], THEN)
-        found = build_notices(before, records, BOTH)
-        assert topics_for(found, Audience.OPERATORS) == ([NoticeTopic.LOST] if important else [])
-        assert topics_for(found, Audience.WEBHOOK) == ["recovery.ended"]
+        notices = build_notices(before, records, BOTH)
+        assert topics_for(notices, Audience.OPERATORS) == ([NoticeTopic.LOST] if important else [])
+        assert topics_for(notices, Audience.WEBHOOK) == ["recovery.ended"]
 
 
 @pytest.mark.parametrize(
@@ -113,17 +115,19 @@ def test_only_an_important_recovery_is_missed() -> None:
 )
 def test_operators_hear_of_messages_that_only_they_can_mend(reason: str, topic: str | None) -> None:
     data = {"step": "x-1", "channel": "email", "outcome": "failed", "reason": reason}
-    story = RecoveryScenario().fail_payment()
-    before, known = story.recovery, len(story.records)
-    story.append_events(Event(type=EventType.NOTIFICATION_FAILED, occurred_at=THEN, data=data))
-    assert bool(topics_for(build_notices(before, story.records[known:], BOTH), Audience.OPERATORS)) is bool(topic)
+    scenario = RecoveryScenario().fail_payment()
+    before, record_count = scenario.recovery, len(scenario.records)
+    scenario.append_events(Event(type=EventType.NOTIFICATION_FAILED, occurred_at=THEN, data=data))
+    assert bool(topics_for(build_notices(before, scenario.records[record_count:], BOTH), Audience.OPERATORS)) is bool(
+        topic
+    )
 
 
 def repeat_notice(topic: NoticeTopic, count: int, provider: str = "stripe") -> list[Notice]:
-    one = dead_letter_notice("x", THEN)
+    dead_letter = dead_letter_notice("x", THEN)
     data = {"provider": provider, "invoice_id": "in_1", "amount": 4900, "currency": "EUR", "why": "because"}
     return [
-        one.model_copy(update={"id": uuid5(one.id, str(number)), "topic": topic, "data": data})
+        dead_letter.model_copy(update={"id": uuid5(dead_letter.id, str(number)), "topic": topic, "data": data})
         for number in range(count)
     ]
 
@@ -146,15 +150,15 @@ def test_after_a_message_its_topic_rests_a_while() -> None:
 def test_single_technical_failures_are_everyday_life() -> None:
     few = repeat_notice(NoticeTopic.TROUBLE, TROUBLE_THRESHOLD - 1)
     assert list(build_digests(few, {}, THEN)) == []
-    (gone,) = build_digests(few, {}, THEN + TROUBLE_WINDOW + HOUR)
-    assert gone.title == ""
+    (digest,) = build_digests(few, {}, THEN + TROUBLE_WINDOW + HOUR)
+    assert digest.title == ""
 
 
 def test_many_technical_failures_of_one_provider_are_its_trouble() -> None:
-    found = [
+    digests = [
         *repeat_notice(NoticeTopic.TROUBLE, 500),
         *repeat_notice(NoticeTopic.TROUBLE, TROUBLE_THRESHOLD - 1, provider="adyen"),
     ]
-    (digest,) = build_digests(found, {}, THEN)
+    (digest,) = build_digests(digests, {}, THEN)
     assert digest.title == "stripe: a provider has trouble"
     assert digest.body.startswith("500 payments failed")

@@ -20,9 +20,9 @@ JENNYS = Subscription(provider="stripe", customer_id="cus_1", channel="email")
 
 @given(st.text(min_size=1, max_size=200), st.text(min_size=1, max_size=40))
 def test_what_is_signed_is_read_again(customer: str, provider: str) -> None:
-    wish = Subscription(provider=provider, customer_id=customer, channel="email")
-    token = create_unsubscribe_token(wish, KEY)
-    assert read_unsubscribe_token(token, [KEY]) == wish
+    subscription = Subscription(provider=provider, customer_id=customer, channel="email")
+    token = create_unsubscribe_token(subscription, KEY)
+    assert read_unsubscribe_token(token, [KEY]) == subscription
     assert read_unsubscribe_token(token, [FOREIGN]) is None
     assert read_unsubscribe_token(token, []) is None
     assert token.replace("-", "").replace("_", "").replace(".", "").isalnum()
@@ -34,10 +34,10 @@ def test_old_links_work_behind_a_new_key() -> None:
 
 
 @given(st.integers(0, 200), st.characters(codec="ascii"))
-def test_a_changed_letter_is_no_token(at: int, letter: str) -> None:
+def test_a_changed_letter_is_no_token(at: int, character: str) -> None:
     token = create_unsubscribe_token(JENNYS, KEY)
     at = at % len(token)
-    changed = token[:at] + letter + token[at + 1 :]
+    changed = token[:at] + character + token[at + 1 :]
     assert read_unsubscribe_token(changed, [KEY]) == (JENNYS if changed == token else None)
 
 
@@ -59,8 +59,8 @@ def test_a_merchant_can_verify_it_as_documented() -> None:
     lines = re.search(r"```py\n(payload, signature.*?)```", document, re.DOTALL)
     assert lines
     for secret, genuine in (("k" * 32, True), ("another", False)):
-        known: dict[str, Any] = {"token": create_unsubscribe_token(JENNYS, KEY), "secret": secret}
-        known |= {"hmac": hmac, "hashlib": hashlib, "base64": base64, "json": json}
-        exec(lines[1], known)
-        assert known["genuine"] is genuine
-        assert known["wish"] == JENNYS.model_dump(mode="json")
+        defaults: dict[str, Any] = {"token": create_unsubscribe_token(JENNYS, KEY), "secret": secret}
+        defaults |= {"hmac": hmac, "hashlib": hashlib, "base64": base64, "json": json}
+        exec(lines[1], defaults)
+        assert defaults["genuine"] is genuine
+        assert defaults["wish"] == JENNYS.model_dump(mode="json")

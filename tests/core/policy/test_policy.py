@@ -47,7 +47,7 @@ def proposed_delay(
     now = datetime(2026, 3, 1, tzinfo=UTC)
     spec = policy.strategy_for(name, cause)
     assert spec
-    asked = Situation(
+    situation = Situation(
         provider="stripe",
         invoice_id="in_1",
         attempt=attempt,
@@ -58,7 +58,7 @@ def proposed_delay(
         failed_at=now,
         now=now,
     )
-    answer = spec.build_strategy(strategies).propose(asked)
+    answer = spec.build_strategy(strategies).propose(situation)
     assert answer
     return answer.delay_seconds
 
@@ -92,19 +92,19 @@ def test_exactly_the_causes_that_may_be_retried_have_a_strategy(shipped: Policy,
 
 
 def test_what_follows_differs_by_segment(shipped: Policy) -> None:
-    assert [one.name for one in shipped.segments] == EVERY_SEGMENT
-    assert len({one.attempts_allowed for one in shipped.segments}) == 4
-    assert len({one.window_days for one in shipped.segments}) == 4
-    assert all(one.attempts_allowed <= 8 for one in shipped.segments)
-    assert all(one.review_deadline_days for one in shipped.segments)
+    assert [segment.name for segment in shipped.segments] == EVERY_SEGMENT
+    assert len({segment.attempts_allowed for segment in shipped.segments}) == 4
+    assert len({segment.window_days for segment in shipped.segments}) == 4
+    assert all(segment.attempts_allowed <= 8 for segment in shipped.segments)
+    assert all(segment.review_deadline_days for segment in shipped.segments)
 
 
 def test_a_whole_ladder_fits_into_its_window(shipped: Policy) -> None:
-    for one in shipped.segments:
-        spec = shipped.strategies[one.strategies[Cause.GENERIC]]
+    for segment in shipped.segments:
+        spec = shipped.strategies[segment.strategies[Cause.GENERIC]]
         hours = sum(int(delay.removesuffix("h")) for delay in spec.options["delays"])
-        assert len(spec.options["delays"]) == one.attempts_allowed
-        assert hours * 1.1 <= one.window_days * 24
+        assert len(spec.options["delays"]) == segment.attempts_allowed
+        assert hours * 1.1 <= segment.window_days * 24
 
 
 def test_the_version_is_the_content(shipped: Policy, shipped_text: str) -> None:
@@ -200,10 +200,10 @@ def test_wrong_rules_for_operators_are_errors(table: str, complaint: str) -> Non
     ],
 )
 def test_an_error_names_file_line_and_key(strategies: Mapping[str, StrategyFactory], text: str, complaint: str) -> None:
-    with pytest.raises(InvalidPolicy) as caught:
+    with pytest.raises(InvalidPolicy) as excinfo:
         parse_policy(text, "p.toml", strategies)
-    assert str(caught.value).startswith(complaint)
-    assert "\n" not in str(caught.value)
+    assert str(excinfo.value).startswith(complaint)
+    assert "\n" not in str(excinfo.value)
 
 
 VALUES = st.sampled_from(

@@ -26,11 +26,13 @@ def test_what_reading_leaves_open_the_event_fills() -> None:
 
 
 @pytest.mark.parametrize(
-    ("known", "now", "mixed"), [("ch_1", "ch_1", True), (None, "ch_2", True), ("ch_1", "ch_2", False)]
+    ("charge_id", "now", "mixed"), [("ch_1", "ch_1", True), (None, "ch_2", True), ("ch_1", "ch_2", False)]
 )
-def test_codes_of_another_charge_are_not_mixed_in(known: str | None, now: str, mixed: bool) -> None:
+def test_codes_of_another_charge_are_not_mixed_in(charge_id: str | None, now: str, mixed: bool) -> None:
     recovery = (
-        RecoveryScenario().fail_payment().recovery.with_changes(failure=Failure(network_advice="03", charge_id=known))
+        RecoveryScenario()
+        .fail_payment()
+        .recovery.with_changes(failure=Failure(network_advice="03", charge_id=charge_id))
     )
     advice = charge_events.complete_facts(
         facts_read(code="insufficient_funds", charge_id=now), recovery
@@ -66,25 +68,25 @@ def test_a_customer_is_at_least_an_id() -> None:
 
 
 def test_only_the_newest_decline_is_learned_from() -> None:
-    story = scenario_in_flight()
-    assert charge_events.facts_from_decline(story.recovery, story.records) is None
-    story.record_answer(SOFT_DECLINE)
-    facts = charge_events.facts_from_decline(story.recovery, story.records)
+    scenario = scenario_in_flight()
+    assert charge_events.facts_from_decline(scenario.recovery, scenario.records) is None
+    scenario.record_answer(SOFT_DECLINE)
+    facts = charge_events.facts_from_decline(scenario.recovery, scenario.records)
     assert facts
     assert facts.failure.code == "insufficient_funds"
-    story.decide_failure(Cause.GENERIC)
-    scenario_in_flight(story).record_answer(NOT_CHARGED)
-    assert charge_events.facts_from_decline(story.recovery, story.records) is None, (
+    scenario.decide_failure(Cause.GENERIC)
+    scenario_in_flight(scenario).record_answer(NOT_CHARGED)
+    assert charge_events.facts_from_decline(scenario.recovery, scenario.records) is None, (
         "what was not charged says nothing of the card"
     )
 
 
 def test_a_reconciled_decline_is_learned_from_too() -> None:
-    story = scenario_in_flight()
-    story.record_answer(UNKNOWN)
+    scenario = scenario_in_flight()
+    scenario.record_answer(UNKNOWN)
     refused = SOFT_DECLINE.model_copy(update={"card": Card(network="visa")})
-    story.record_answer(refused, by_reading=True)
-    facts = charge_events.facts_from_decline(story.recovery, story.records)
+    scenario.record_answer(refused, by_reading=True)
+    facts = charge_events.facts_from_decline(scenario.recovery, scenario.records)
     assert facts
     assert (facts.failure.code, facts.failure.network) == ("insufficient_funds", "visa")
 

@@ -75,18 +75,18 @@ def test_whatever_tasks_are_lost_the_rows_are_those_of_a_run_without_losses(
 ) -> None:
     """A lost task begins again where the last one that counted ended: with its state, and with its signals."""
     commands, log = signal_commands(actions), FakeLog()
-    counted, recovery = 0, opened_recovery()
+    accepted, recovery = 0, opened_recovery()
     for losses in count():
-        reached = data.draw(st.integers(counted, len(commands)), "how far this task comes")
-        lost = losses < 4 and data.draw(st.booleans(), "lost")
+        reached = data.draw(st.integers(accepted, len(commands)), "how far this task comes")
+        is_lost = losses < 4 and data.draw(st.booleans(), "lost")
         state = recovery
-        for command in commands[counted:reached]:
+        for command in commands[accepted:reached]:
             state = follow_command(log, state, command)
-        if not lost:
-            counted, recovery = reached, state
-        if counted == len(commands) or losses > 8:
+        if not is_lost:
+            accepted, recovery = reached, state
+        if accepted == len(commands) or losses > 8:
             break
-    for command in commands[counted:]:
+    for command in commands[accepted:]:
         recovery = follow_command(log, recovery, command)
     assert log.command_rows() == log_without_losses(commands).command_rows()
     assert recovery == fold_records(opened_recovery(), log.rows[len(OPENING_RECORDS) :])

@@ -32,23 +32,23 @@ EVENTS = [
 
 @pytest.mark.parametrize("events", list(permutations(EVENTS)))
 def test_an_authorisation_and_its_capture_are_one_part(events: Sequence[ProviderEvent]) -> None:
-    story = RecoveryScenario().fail_payment().advance_clock(HOUR)
+    scenario = RecoveryScenario().fail_payment().advance_clock(HOUR)
     for event in events:
-        story.receive_event(event)
-    assert (story.recovery.paid, story.recovery.amount) == (3900, 1000)
-    assert not story.recovery.stage.is_final
+        scenario.receive_event(event)
+    assert (scenario.recovery.paid, scenario.recovery.amount) == (3900, 1000)
+    assert not scenario.recovery.stage.is_final
 
 
 def test_the_echo_of_a_charge_that_came_in_part_is_no_second_part() -> None:
-    story = scenario_in_flight()
-    story.record_answer(ChargeResult(outcome=SUCCEEDED, charge_id="PSP9", amount=3000))
-    assert (story.recovery.paid, story.recovery.amount) == (3000, 1900)
-    assert story.receive_event(payment_event("PSP9", 3000, "AUTHORISATION")) == []
-    assert (story.recovery.paid, story.recovery.amount) == (3000, 1900)
+    scenario = scenario_in_flight()
+    scenario.record_answer(ChargeResult(outcome=SUCCEEDED, charge_id="PSP9", amount=3000))
+    assert (scenario.recovery.paid, scenario.recovery.amount) == (3000, 1900)
+    assert scenario.receive_event(payment_event("PSP9", 3000, "AUTHORISATION")) == []
+    assert (scenario.recovery.paid, scenario.recovery.amount) == (3000, 1900)
 
 
 def test_the_rest_ends_it() -> None:
-    story = RecoveryScenario().fail_payment().advance_clock(HOUR)
-    story.receive_event(EVENTS[0])
-    story.receive_event(payment_event("PSP3", 1900, "AUTHORISATION"))
-    assert story.recovery.ending or story.recovery.stage.is_final
+    scenario = RecoveryScenario().fail_payment().advance_clock(HOUR)
+    scenario.receive_event(EVENTS[0])
+    scenario.receive_event(payment_event("PSP3", 1900, "AUTHORISATION"))
+    assert scenario.recovery.ending or scenario.recovery.stage.is_final

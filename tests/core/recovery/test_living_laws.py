@@ -71,8 +71,8 @@ class Account(InterruptibleProvider):
         """The invoice as it is; a missing permission hides it."""
         if self.refuses_reads:
             raise NotAllowed("the key was revoked")
-        known = self.default if self.default in self.methods else None
-        method = PaymentMethod(method_id=known, card=self.card_of(known)) if known else None
+        known_default = self.default if self.default in self.methods else None
+        method = PaymentMethod(method_id=known_default, card=self.card_of(known_default)) if known_default else None
         changes = {
             "status": InvoiceStatus.PAID if self.open == 0 else self.invoice.status,
             "amount_due": self.open,
@@ -82,7 +82,7 @@ class Account(InterruptibleProvider):
             "terms": self.terms,
             "methods_known": True,
             "method": method,
-            "default_methods": (known,) if known else (),
+            "default_methods": (known_default,) if known_default else (),
         }
         return OPEN_INVOICE.model_copy(update=changes)
 
@@ -98,8 +98,8 @@ class Account(InterruptibleProvider):
 
     async def read_card(self, _: str, method_id: str | None) -> Card | None:
         """Of the named method, or of the default."""
-        found = method_id or self.default
-        return self.card_of(found) if found in self.methods else None
+        method = method_id or self.default
+        return self.card_of(method) if method in self.methods else None
 
     async def charge(self, order: ChargeOrder) -> ChargeResult:
         """The laws, then what the method comes to."""
@@ -180,8 +180,8 @@ class RecoveryMachine(Driver):
                 view = OPEN_INVOICE if self.account.refuses_reads else self._read_in_scope(opening=False)
                 self.append_events(*final_check_events(self.recovery, step, view, self.time))
             case Charge() | Reconcile():
-                written: ChargeReport = self.start_charge(step).finish()
-                self.recovery = fold_records(self.recovery, written.records)
+                report: ChargeReport = self.start_charge(step).finish()
+                self.recovery = fold_records(self.recovery, report.records)
 
     def _read_in_scope(self, *, opening: bool) -> InvoiceView:
         return SHIPPED_SCOPE.judge_invoice(self.account.invoice_view(), self.time, opening=opening)
@@ -198,11 +198,11 @@ class RecoveryMachine(Driver):
 
     # --- what happens at the provider ----------------------------------------------------------------------
 
-    def send_event(self, kind: EventKind, told: bool, **known: Any) -> None:
+    def send_event(self, kind: EventKind, is_delivered: bool, **fields: Any) -> None:
         """The event of what just happened: on its way, or lost."""
         self.events += 1
-        if told:
-            self.undelivered.append(an_event(kind, event_id=f"evt_{self.events}", occurred_at=self.time, **known))
+        if is_delivered:
+            self.undelivered.append(an_event(kind, event_id=f"evt_{self.events}", occurred_at=self.time, **fields))
 
     @rule(back=st.booleans())
     def an_event_arrives(self, back: bool) -> None:
@@ -210,42 +210,44 @@ class RecoveryMachine(Driver):
         if self.undelivered:
             self.receive_event(self.undelivered.pop() if back else self.undelivered.popleft())
 
-    @rule(part=st.sampled_from([100, 1900, TOTAL]), told=st.booleans())
-    def somebody_pays(self, part: int, told: bool) -> None:
+    @rule(part=st.sampled_from([100, 1900, TOTAL]), is_delivered=st.booleans())
+    def somebody_pays(self, part: int, is_delivered: bool) -> None:
         paid = min(part, self.account.open)
         if paid and self.account.invoice.status is InvoiceStatus.OPEN:
             self.account.open -= paid
             if self.account.open == 0:
-                self.send_event(EventKind.INVOICE_PAID, told)
+                self.send_event(EventKind.INVOICE_PAID, is_delivered)
 
-    @rule(part=st.sampled_from([100, 1900]), told=st.booleans(), owed=st.booleans())
-    def a_part_goes_back(self, part: int, told: bool, owed: bool) -> None:
+    @rule(part=st.sampled_from([100, 1900]), is_delivered=st.booleans(), owed=st.booleans())
+    def a_part_goes_back(self, part: int, is_delivered: bool, owed: bool) -> None:
         """Given back by the merchant, or taken back by a bank, after which it is owed again."""
         if not 0 < TOTAL - self.account.open - self.account.charged_amount >= part or not self.account.open:
             return
         self.account.open += part if owed else 0
-        kind, what = (EventKind.PAYMENT_REVERSED, "returned_debit") if owed else (EventKind.PAYMENT_REFUNDED, "refund")
-        self.send_event(kind, told, returned_amount=part, returned_kind=what, currency="EUR")
+        kind, returned_kind = (
+            (EventKind.PAYMENT_REVERSED, "returned_debit") if owed else (EventKind.PAYMENT_REFUNDED, "refund")
+        )
+        self.send_event(kind, is_delivered, returned_amount=part, returned_kind=returned_kind, currency="EUR")
 
-    @rule(told=st.booleans())
-    def money_gets_on_its_way(self, told: bool) -> None:
+    @rule(is_delivered=st.booleans())
+    def money_gets_on_its_way(self, is_delivered: bool) -> None:
         self.account.is_processing = self.account.open > 0
-        self.send_event(EventKind.WAKE, told)
+        self.send_event(EventKind.WAKE, is_delivered)
 
-    @rule(arrives=st.booleans(), told=st.booleans())
-    def money_on_its_way_ends(self, arrives: bool, told: bool) -> None:
+    @rule(arrives=st.booleans(), is_delivered=st.booleans())
+    def money_on_its_way_ends(self, arrives: bool, is_delivered: bool) -> None:
         if self.account.is_processing:
             self.account.is_processing = False
             self.account.open = 0 if arrives else self.account.open
-            self.send_event(EventKind.INVOICE_PAID if arrives else EventKind.WAKE, told)
+            self.send_event(EventKind.INVOICE_PAID if arrives else EventKind.WAKE, is_delivered)
 
     @rule(
         method=st.sampled_from(["pm_2", "pm_3"]),
         comes_to=st.sampled_from([DEAD_CARD, NO_FUNDS, ENOUGH_FUNDS, BANK_DEBIT]),
         role=st.sampled_from([MethodRole.ATTACHED, MethodRole.DEFAULT]),
-        told=st.booleans(),
+        is_delivered=st.booleans(),
     )
-    def a_method_is_given(self, method: str, comes_to: str, role: MethodRole, told: bool) -> None:
+    def a_method_is_given(self, method: str, comes_to: str, role: MethodRole, is_delivered: bool) -> None:
         if method in self.account.methods:
             return
         self.account.methods[method] = comes_to
@@ -253,33 +255,33 @@ class RecoveryMachine(Driver):
         if role is MethodRole.DEFAULT:
             self.account.default = method
         self.send_event(
-            EventKind.METHOD_UPDATED, told, method_id=method, method_role=role, method_version=f"v{self.events}"
+            EventKind.METHOD_UPDATED, is_delivered, method_id=method, method_role=role, method_version=f"v{self.events}"
         )
 
-    @rule(method=st.sampled_from(["pm_1", "pm_2", "pm_3"]), told=st.booleans())
-    def a_method_gets_new_data(self, method: str, told: bool) -> None:
+    @rule(method=st.sampled_from(["pm_1", "pm_2", "pm_3"]), is_delivered=st.booleans())
+    def a_method_gets_new_data(self, method: str, is_delivered: bool) -> None:
         """Only where the event arrives: new data that nobody heard of may not be tried."""
-        if method in self.account.methods and self.account.methods[method] != BANK_DEBIT and told:
+        if method in self.account.methods and self.account.methods[method] != BANK_DEBIT and is_delivered:
             self.account.methods[method] = NO_FUNDS
             self.account.refused_for_good.discard(method)
-            known = {"method_id": method, "method_role": MethodRole.UPDATED, "method_version": f"v{self.events}"}
-            self.send_event(EventKind.METHOD_UPDATED, told, **known)
+            event_fields = {"method_id": method, "method_role": MethodRole.UPDATED, "method_version": f"v{self.events}"}
+            self.send_event(EventKind.METHOD_UPDATED, is_delivered, **event_fields)
 
     @rule(method=st.sampled_from(["pm_1", "pm_2", "pm_3"]))
     def a_method_is_removed(self, method: str) -> None:
         if self.account.methods.pop(method, None) and self.account.default == method:
             self.account.default = None
 
-    @rule(status=st.sampled_from([InvoiceStatus.VOID, InvoiceStatus.UNCOLLECTIBLE]), told=st.booleans())
-    def it_is_closed(self, status: InvoiceStatus, told: bool) -> None:
+    @rule(status=st.sampled_from([InvoiceStatus.VOID, InvoiceStatus.UNCOLLECTIBLE]), is_delivered=st.booleans())
+    def it_is_closed(self, status: InvoiceStatus, is_delivered: bool) -> None:
         kinds = {InvoiceStatus.VOID: EventKind.INVOICE_VOIDED}
         self.account.set_status(status)
-        self.send_event(kinds.get(status, EventKind.INVOICE_UNCOLLECTIBLE), told)
+        self.send_event(kinds.get(status, EventKind.INVOICE_UNCOLLECTIBLE), is_delivered)
 
-    @rule(told=st.booleans())
-    def it_is_disputed(self, told: bool) -> None:
+    @rule(is_delivered=st.booleans())
+    def it_is_disputed(self, is_delivered: bool) -> None:
         self.account.disputed = True
-        self.send_event(EventKind.DISPUTE_OPENED, told)
+        self.send_event(EventKind.DISPUTE_OPENED, is_delivered)
 
     @rule(
         terms=st.sampled_from(
@@ -320,10 +322,10 @@ class RecoveryMachine(Driver):
 
     @invariant()
     def what_is_open_is_what_is_known(self) -> None:
-        known = fold_records(NEW_RECOVERY, self.all_records)
-        assert known == self.recovery
-        assert known.amount >= 0
-        assert known.paid + known.amount <= TOTAL + known.returned
+        recovery = fold_records(NEW_RECOVERY, self.all_records)
+        assert recovery == self.recovery
+        assert recovery.amount >= 0
+        assert recovery.paid + recovery.amount <= TOTAL + recovery.returned
 
     @invariant()
     def each_request_was_answered(self) -> None:

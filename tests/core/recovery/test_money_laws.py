@@ -150,13 +150,13 @@ class MoneyMachine(Driver):
         for turn in (False, True, *turns):
             if both[turn].result is None:
                 both[turn].step()
-        self.frozen += [one for one in both if one.result is None]
+        self.frozen += [execution for execution in both if execution.result is None]
 
     @precondition(lambda self: self.frozen)
-    @rule(which=st.integers(0, 9), steps=st.integers(1, 4))
-    def thaw_execution(self, which: int, steps: int) -> None:
+    @rule(index=st.integers(0, 9), steps=st.integers(1, 4))
+    def thaw_execution(self, index: int, steps: int) -> None:
         """A frozen execution goes on; what it answers is heard by nobody."""
-        execution = self.frozen.pop(which % len(self.frozen))
+        execution = self.frozen.pop(index % len(self.frozen))
         self.provider.guard = _allow_any_order
         if not any(execution.step() for _ in range(steps)):
             self.frozen.append(execution)
@@ -178,14 +178,14 @@ class MoneyMachine(Driver):
 
     @rule(
         attempt=st.sampled_from([None, 0, 1, 2, 3]),
-        same=st.booleans(),
+        is_same_attempt=st.booleans(),
         ago=st.sampled_from([timedelta(0), HOUR, DAY]),
         kind=st.sampled_from([EventKind.PAYMENT_FAILED, EventKind.ACTION_REQUIRED]),
     )
-    def provider_fails(self, attempt: int | None, same: bool, ago: timedelta, kind: EventKind) -> None:
-        self.events += not same
-        known = {"event_id": f"evt_{self.events}", "provider_attempt": attempt, "occurred_at": self.time - ago}
-        self.receive_event(a_failure_event().model_copy(update=known | {"kind": kind}))
+    def provider_fails(self, attempt: int | None, is_same_attempt: bool, ago: timedelta, kind: EventKind) -> None:
+        self.events += not is_same_attempt
+        event_fields = {"event_id": f"evt_{self.events}", "provider_attempt": attempt, "occurred_at": self.time - ago}
+        self.receive_event(a_failure_event().model_copy(update=event_fields | {"kind": kind}))
 
     @rule(kind=st.sampled_from(PROVIDER_EVENTS), true=st.booleans(), fresh=st.booleans(), late=st.booleans())
     def provider_sends_event(self, kind: EventKind, true: bool, fresh: bool, late: bool) -> None:
@@ -194,21 +194,25 @@ class MoneyMachine(Driver):
         if true:
             self.apply_at_provider(kind)
         if not (true and late):
-            known: dict[str, Any] = {"method_id": f"pm_{self.events % 3}", "occurred_at": self.time}
-            self.receive_event(an_event(kind, event_id=f"evt_{self.events}", **known))
+            defaults: dict[str, Any] = {"method_id": f"pm_{self.events % 3}", "occurred_at": self.time}
+            self.receive_event(an_event(kind, event_id=f"evt_{self.events}", **defaults))
 
     @precondition(lambda self: self.provider.results_by_key)
-    @rule(which=st.integers(0, 9), fresh=st.booleans())
-    def provider_sends_charge_result(self, which: int, fresh: bool) -> None:
+    @rule(index=st.integers(0, 9), fresh=st.booleans())
+    def provider_sends_charge_result(self, index: int, fresh: bool) -> None:
         """The webhook of a charge of ours, whenever it comes, however often."""
         self.events += fresh
-        key, answer = list(self.provider.results_by_key.items())[which % len(self.provider.results_by_key)]
+        key, answer = list(self.provider.results_by_key.items())[index % len(self.provider.results_by_key)]
         paid = answer.outcome is Outcome.SUCCEEDED
         kind = EventKind.INVOICE_PAID if paid else EventKind.PAYMENT_FAILED
-        known: dict[str, Any] = {"occurred_at": self.time, "provider_attempt": self.events, "failure": answer.failure}
-        word = an_event(kind, event_id=f"evt_{key}_{self.events}", idempotency_key=key, **known)
+        defaults: dict[str, Any] = {
+            "occurred_at": self.time,
+            "provider_attempt": self.events,
+            "failure": answer.failure,
+        }
+        event = an_event(kind, event_id=f"evt_{key}_{self.events}", idempotency_key=key, **defaults)
         failures = [row for row in self.all_records if row.type is EventType.PAYMENT_FAILED]
-        self.receive_event(word)
+        self.receive_event(event)
         assert [row for row in self.all_records if row.type is EventType.PAYMENT_FAILED] == failures, (
             "our own is no news"
         )
@@ -253,9 +257,9 @@ class MoneyMachine(Driver):
 
     def check_may_be_sent(self, order: ChargeOrder) -> None:
         """Nothing is sent, or sent again, that the log speaks against."""
-        known = fold_records(NEW_RECOVERY, self.all_records)
-        assert known.in_flight == order, "committed before it is sent"
-        assert known.ending is None
+        recovery = fold_records(NEW_RECOVERY, self.all_records)
+        assert recovery.in_flight == order, "committed before it is sent"
+        assert recovery.ending is None
 
     @invariant()
     def at_most_one_success(self) -> None:
@@ -272,18 +276,18 @@ class MoneyMachine(Driver):
 
     @invariant()
     def charges_are_requested_only_when_allowed(self) -> None:
-        known = NEW_RECOVERY
+        recovery = NEW_RECOVERY
         for row in self.all_records:
             if row.type is EventType.CHARGE_REQUESTED:
-                _check_may_charge(known, row)
-            known = fold_records(known, [row])
+                _check_may_charge(recovery, row)
+            recovery = fold_records(recovery, [row])
 
     @invariant()
     def only_scheduled_charges_use_the_budget(self) -> None:
         triggers = [row.data["trigger"] for row in self.all_records if row.type is EventType.CHARGE_REQUESTED]
-        known = fold_records(NEW_RECOVERY, self.all_records)
-        assert known.attempts_used == triggers.count(Trigger.SCHEDULED.value)
-        assert known.attempts_used <= (2 if known.arm == "quick" else 4)
+        recovery = fold_records(NEW_RECOVERY, self.all_records)
+        assert recovery.attempts_used == triggers.count(Trigger.SCHEDULED.value)
+        assert recovery.attempts_used <= (2 if recovery.arm == "quick" else 4)
 
     @invariant()
     def the_arm_is_dealt_once(self) -> None:
@@ -296,26 +300,28 @@ class MoneyMachine(Driver):
 
     @invariant()
     def no_card_is_tried_more_often_than_its_network_allows(self) -> None:
-        asked = [
+        requests = [
             row for row in self.all_records if row.type is EventType.CHARGE_REQUESTED and row.data.get("fingerprint")
         ]
-        counted = [row for row in asked if _counts_for_network(self.all_records, row)]
-        for row in asked:
-            same = [one for one in counted if one.data["fingerprint"] == row.data["fingerprint"]]
+        counted = [row for row in requests if _counts_for_network(self.all_records, row)]
+        for row in requests:
+            same_card = [record for record in counted if record.data["fingerprint"] == row.data["fingerprint"]]
             for allowed, window in zip(self.allowed, (DAY, 30 * DAY), strict=True):
-                before = [one for one in same if timedelta(0) < row.occurred_at - one.occurred_at < window]
+                before = [
+                    record for record in same_card if timedelta(0) < row.occurred_at - record.occurred_at < window
+                ]
                 assert len(before) < allowed
 
     @invariant()
     def plans_lie_ahead_and_inside_the_window(self) -> None:
-        known = NEW_RECOVERY
+        recovery = NEW_RECOVERY
         for row in self.all_records:
-            known = fold_records(known, [row])
+            recovery = fold_records(recovery, [row])
             if row.type is EventType.RETRY_PLANNED:
                 at = parse_timestamp(row.data["at"])
                 assert at
-                assert known.window_ends_at
-                assert row.occurred_at <= at <= known.window_ends_at
+                assert recovery.window_ends_at
+                assert row.occurred_at <= at <= recovery.window_ends_at
 
     @invariant()
     def the_log_is_one_chain(self) -> None:
@@ -334,8 +340,8 @@ class MoneyMachine(Driver):
 
     @invariant()
     def the_state_is_its_log(self) -> None:
-        known = [row for row in self.all_records if row.sequence <= self.recovery.sequence]
-        assert fold_records(NEW_RECOVERY, known) == self.recovery
+        records = [row for row in self.all_records if row.sequence <= self.recovery.sequence]
+        assert fold_records(NEW_RECOVERY, records) == self.recovery
         again = Execution(self.log.append_events(NEW_RECOVERY, [opening_event(a_failure_event())], self.time)).finish()
         assert list(again) == self.all_records, "a repeat finds what is written"
 
@@ -376,17 +382,17 @@ def _allow_any_order(_: ChargeOrder) -> None:
     """Who slept may act on what it knew."""
 
 
-def _check_may_charge(known: Recovery, row: Record) -> None:
+def _check_may_charge(recovery: Recovery, row: Record) -> None:
     """Laws 1, 5 and 6, at the moment when a charge is requested."""
-    assert known.in_flight is None, "one at a time, after a definite answer"
-    assert not known.stage.is_final
-    assert known.ending is None
-    assert not known.fraud_hold
-    assert not known.paused
-    assert known.stage is not State.IN_REVIEW
-    assert known.cause is not Cause.STOP_INSTRUCTION, "the cardholder stopped these payments"
+    assert recovery.in_flight is None, "one at a time, after a definite answer"
+    assert not recovery.stage.is_final
+    assert recovery.ending is None
+    assert not recovery.fraud_hold
+    assert not recovery.paused
+    assert recovery.stage is not State.IN_REVIEW
+    assert recovery.cause is not Cause.STOP_INSTRUCTION, "the cardholder stopped these payments"
     if not row.data["method_id"]:
-        assert known.category is not Category.HARD_DECLINE, "a refused card is not tried again"
+        assert recovery.category is not Category.HARD_DECLINE, "a refused card is not tried again"
 
 
 @pytest.mark.timeout(120)

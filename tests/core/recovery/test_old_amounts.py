@@ -23,15 +23,15 @@ def a_row(data: dict[str, Any], type_: EventType = EventType.PAYMENT_FAILED) -> 
 
 
 @pytest.mark.parametrize(
-    ("amount", "currency", "means"),
+    ("amount", "currency", "minor_units"),
     [(500000, "UGX", 5000), (500050, "UGX", 5001), (27900, "ISK", 279), (500, "MGA", 50000), (9, "JPY", 9)],
 )  # fmt: skip
-def test_an_old_row_is_read_in_iso_and_only_once(amount: int, currency: str, means: int) -> None:
+def test_an_old_row_is_read_in_iso_and_only_once(amount: int, currency: str, minor_units: int) -> None:
     record = record_of(a_row({"amount": amount, "currency": currency}))
-    assert record.data["amount"] == means
+    assert record.data["amount"] == minor_units
     assert upgrade_record(record, "stripe") == record
-    assert apply(BLANK_RECOVERY, record).amount == means
-    assert Amount(minor=means, currency=currency) in [fact.value for fact in describe_record(record).facts]
+    assert apply(BLANK_RECOVERY, record).amount == minor_units
+    assert Amount(minor=minor_units, currency=currency) in [fact.value for fact in describe_record(record).facts]
     adyens = upgrade_record(record_of(a_row({"amount": amount, "currency": currency}) | {"provider": "adyen"}), "adyen")
     assert adyens.data["amount"] == amount
 
@@ -46,6 +46,6 @@ def test_a_new_row_says_that_it_needs_no_reading(currency: str) -> None:
 
 
 def test_other_rows_are_left_alone() -> None:
-    told = {"amount": 100, "currency": "UGX"}
-    part = Record(type=EventType.PAID_ELSEWHERE, occurred_at=THEN, data=told, sequence=2, to_state=State.WAITING)
+    data = {"amount": 100, "currency": "UGX"}
+    part = Record(type=EventType.PAID_ELSEWHERE, occurred_at=THEN, data=data, sequence=2, to_state=State.WAITING)
     assert upgrade_record(part, "stripe") is part

@@ -36,9 +36,9 @@ def repeated_failure(**changes: Any) -> ProviderEvent:
 
 def recovered_scenario() -> RecoveryScenario:
     """It has ended well."""
-    story = scenario_in_flight()
-    story.record_answer(SUCCEED)
-    return story
+    scenario = scenario_in_flight()
+    scenario.record_answer(SUCCEED)
+    return scenario
 
 
 # --- one failure is one (invoice, provider attempt) --------------------------------------------------------
@@ -60,33 +60,33 @@ def test_more_about_the_same_failure_changes_nothing(event: ProviderEvent) -> No
 
 
 def test_a_newer_attempt_is_a_new_failure() -> None:
-    story = RecoveryScenario().fail_payment().advance_clock(DAY)
-    assert story.receive_event(repeated_failure(provider_attempt=2, occurred_at=story.now)) == ["payment.failed"]
-    assert story.recovery.failed_at == story.now
+    scenario = RecoveryScenario().fail_payment().advance_clock(DAY)
+    assert scenario.receive_event(repeated_failure(provider_attempt=2, occurred_at=scenario.now)) == ["payment.failed"]
+    assert scenario.recovery.failed_at == scenario.now
 
 
 def test_an_older_attempt_that_comes_late_is_known() -> None:
-    story = RecoveryScenario()
-    story.append_events(opening_event(a_failure_event(provider_attempt=3)))
-    assert story.receive_event(repeated_failure(provider_attempt=2)) == []
+    scenario = RecoveryScenario()
+    scenario.append_events(opening_event(a_failure_event(provider_attempt=3)))
+    assert scenario.receive_event(repeated_failure(provider_attempt=2)) == []
 
 
 def test_a_failure_from_before_our_last_try_does_not_turn_the_clock_back() -> None:
-    story = scenario_in_flight()
-    tried_at = story.now
-    story.record_answer(SOFT_DECLINE)
-    story.receive_event(repeated_failure(provider_attempt=2, occurred_at=tried_at - HOUR))
-    assert story.recovery.failed_at == tried_at
+    scenario = scenario_in_flight()
+    tried_at = scenario.now
+    scenario.record_answer(SOFT_DECLINE)
+    scenario.receive_event(repeated_failure(provider_attempt=2, occurred_at=tried_at - HOUR))
+    assert scenario.recovery.failed_at == tried_at
 
 
 # --- echoes of our own charge ------------------------------------------------------------------------------
 
 
 def test_the_echo_of_our_own_charge_is_known_by_its_id_for_ever() -> None:
-    story = scenario_in_flight()
-    story.record_answer(OUR_DECLINE)
-    echo = repeated_failure(provider_attempt=2, failure=Failure(charge_id="ch_1"), occurred_at=story.now + DAY)
-    assert story.advance_clock(DAY).receive_event(echo) == []
+    scenario = scenario_in_flight()
+    scenario.record_answer(OUR_DECLINE)
+    echo = repeated_failure(provider_attempt=2, failure=Failure(charge_id="ch_1"), occurred_at=scenario.now + DAY)
+    assert scenario.advance_clock(DAY).receive_event(echo) == []
 
 
 @pytest.mark.parametrize(
@@ -99,27 +99,29 @@ def test_the_echo_of_our_own_charge_is_known_by_its_id_for_ever() -> None:
     ],
 )
 def test_the_echo_is_known_by_its_time(before: timedelta | None, after: timedelta | None, expected: list[str]) -> None:
-    story = scenario_in_flight()
-    sent = story.now
-    story.advance_clock(5 * SECOND).record_answer(SOFT_DECLINE)
-    at = sent - before if before else story.now + (after or SECOND)
-    assert story.receive_event(repeated_failure(provider_attempt=2, occurred_at=at)) == expected
+    scenario = scenario_in_flight()
+    charged_at = scenario.now
+    scenario.advance_clock(5 * SECOND).record_answer(SOFT_DECLINE)
+    at = charged_at - before if before else scenario.now + (after or SECOND)
+    assert scenario.receive_event(repeated_failure(provider_attempt=2, occurred_at=at)) == expected
 
 
 def test_while_a_charge_is_in_flight_every_failure_since_is_its_echo() -> None:
-    story = scenario_in_flight()
-    story.record_answer(UNKNOWN)
-    assert story.advance_clock(HOUR).receive_event(repeated_failure(provider_attempt=2, occurred_at=story.now)) == []
+    scenario = scenario_in_flight()
+    scenario.record_answer(UNKNOWN)
+    assert (
+        scenario.advance_clock(HOUR).receive_event(repeated_failure(provider_attempt=2, occurred_at=scenario.now)) == []
+    )
 
 
 # --- after the end -----------------------------------------------------------------------------------------
 
 
 def test_a_late_failure_never_overwrites_a_success() -> None:
-    story = recovered_scenario().advance_clock(DAY)
-    assert story.receive_event(repeated_failure(provider_attempt=2, occurred_at=story.now)) == ["event.late"]
-    assert story.ending == (State.RECOVERED, "charged")
-    assert story.receive_event(repeated_failure(provider_attempt=2, occurred_at=story.now)) == [], (
+    scenario = recovered_scenario().advance_clock(DAY)
+    assert scenario.receive_event(repeated_failure(provider_attempt=2, occurred_at=scenario.now)) == ["event.late"]
+    assert scenario.ending == (State.RECOVERED, "charged")
+    assert scenario.receive_event(repeated_failure(provider_attempt=2, occurred_at=scenario.now)) == [], (
         "and is known when it comes again"
     )
 
@@ -130,10 +132,10 @@ def test_a_confirmation_is_no_news(kind: EventKind) -> None:
 
 
 def test_the_echo_of_a_charge_is_no_news_after_the_end() -> None:
-    story = scenario_in_flight()
-    story.submit_command(Action.CANCEL)
-    story.record_answer(OUR_DECLINE)
-    assert story.receive_event(repeated_failure(provider_attempt=2, occurred_at=story.now)) == []
+    scenario = scenario_in_flight()
+    scenario.submit_command(Action.CANCEL)
+    scenario.record_answer(OUR_DECLINE)
+    assert scenario.receive_event(repeated_failure(provider_attempt=2, occurred_at=scenario.now)) == []
 
 
 @pytest.mark.parametrize("kind", [EventKind.DISPUTE_OPENED, EventKind.FRAUD_WARNING, EventKind.INVOICE_VOIDED])
@@ -142,9 +144,9 @@ def test_what_matters_after_the_end_is_kept(kind: EventKind) -> None:
 
 
 def test_money_after_giving_up_is_news() -> None:
-    story = RecoveryScenario().fail_payment()
-    story.submit_command(Action.CANCEL)
-    assert story.receive_event(EventKind.INVOICE_PAID) == ["payment.late"]
+    scenario = RecoveryScenario().fail_payment()
+    scenario.submit_command(Action.CANCEL)
+    assert scenario.receive_event(EventKind.INVOICE_PAID) == ["payment.late"]
 
 
 # --- endings from outside ----------------------------------------------------------------------------------
@@ -175,50 +177,50 @@ def _paused_scenario(scenario: RecoveryScenario) -> RecoveryScenario:
     return scenario
 
 
-@pytest.mark.parametrize("place", SITUATIONS)
+@pytest.mark.parametrize("situation", SITUATIONS)
 @pytest.mark.parametrize(("kind", "end"), ENDINGS)
-def test_a_word_that_ends_it_does_so_everywhere(place: str, kind: EventKind, end: tuple[State, str]) -> None:
-    story = SITUATIONS[place]()
-    assert story.receive_event(kind)[-1] == "recovery.closed"
-    assert story.ending == end
+def test_a_word_that_ends_it_does_so_everywhere(situation: str, kind: EventKind, end: tuple[State, str]) -> None:
+    scenario = SITUATIONS[situation]()
+    assert scenario.receive_event(kind)[-1] == "recovery.closed"
+    assert scenario.ending == end
 
 
 @pytest.mark.parametrize("subscription", [None, "sub_2"])
 def test_the_end_of_another_subscription_is_none_of_its_business(subscription: str | None) -> None:
-    story = RecoveryScenario()
-    story.append_events(opening_event(a_failure_event(subscription_id="sub_1")))
-    assert story.receive_event(EventKind.SUBSCRIPTION_ENDED, subscription_id=subscription) == []
-    story.receive_event(EventKind.SUBSCRIPTION_ENDED, subscription_id="sub_1")
-    assert story.ending == (State.CANCELED, "subscription_ended")
+    scenario = RecoveryScenario()
+    scenario.append_events(opening_event(a_failure_event(subscription_id="sub_1")))
+    assert scenario.receive_event(EventKind.SUBSCRIPTION_ENDED, subscription_id=subscription) == []
+    scenario.receive_event(EventKind.SUBSCRIPTION_ENDED, subscription_id="sub_1")
+    assert scenario.ending == (State.CANCELED, "subscription_ended")
 
 
 def test_a_method_is_new_once() -> None:
-    story = RecoveryScenario().fail_payment()
+    scenario = RecoveryScenario().fail_payment()
     first = an_event(EventKind.METHOD_UPDATED, event_id="a", method_id="pm_2", method_version="1")
-    assert story.receive_event(first) == ["payment_method.updated"]
-    assert story.receive_event(first.model_copy(update={"event_id": "b"})) == []
-    assert story.receive_event(first.model_copy(update={"event_id": "c", "method_version": "2"})) == [
+    assert scenario.receive_event(first) == ["payment_method.updated"]
+    assert scenario.receive_event(first.model_copy(update={"event_id": "b"})) == []
+    assert scenario.receive_event(first.model_copy(update={"event_id": "c", "method_version": "2"})) == [
         "payment_method.updated"
     ]
-    assert story.receive_event(EventKind.METHOD_UPDATED, method_id=None) == []
+    assert scenario.receive_event(EventKind.METHOD_UPDATED, method_id=None) == []
 
 
 def test_every_kind_of_event_has_a_meaning_or_none_on_purpose() -> None:
     silent = {EventKind.RETRY_SCHEDULED, EventKind.WAKE, EventKind.OTHER, EventKind.PAYMENT_RESTORED}
     for kind in EventKind:
-        story = _opened_scenario(RecoveryScenario())
-        story.recovery = story.recovery.with_changes(subscription_id="sub_1")
+        scenario = _opened_scenario(RecoveryScenario())
+        scenario.recovery = scenario.recovery.with_changes(subscription_id="sub_1")
         event = repeated_failure(kind=kind, provider_attempt=2, subscription_id="sub_1", method_id="pm_2")
-        assert bool(react_to_event(story.recovery, event)) is (kind not in silent), kind
+        assert bool(react_to_event(scenario.recovery, event)) is (kind not in silent), kind
 
 
 def test_every_status_of_an_invoice_is_understood() -> None:
-    known = RecoveryScenario().fail_payment().recovery
-    meant = {
-        status: len(check_invoice(known, OPEN_INVOICE.model_copy(update={"status": status}), THEN))
+    recovery = RecoveryScenario().fail_payment().recovery
+    expected = {
+        status: len(check_invoice(recovery, OPEN_INVOICE.model_copy(update={"status": status}), THEN))
         for status in InvoiceStatus
     }
-    assert {status for status, rows in meant.items() if not rows} == {InvoiceStatus.OPEN, InvoiceStatus.MISSING}
+    assert {status for status, rows in expected.items() if not rows} == {InvoiceStatus.OPEN, InvoiceStatus.MISSING}
 
 
 # --- operators ---------------------------------------------------------------------------------------------
@@ -243,25 +245,25 @@ def _ended_scenario(scenario: RecoveryScenario) -> RecoveryScenario:
     ],
 )
 def test_a_retry_is_refused_with_its_code(story: Any, code: str) -> None:
-    with pytest.raises(CommandRefused) as caught:
+    with pytest.raises(CommandRefused) as excinfo:
         story().submit_command(Action.RETRY)
-    assert caught.value.code == code
-    assert str(caught.value).endswith(".")
+    assert excinfo.value.code == code
+    assert str(excinfo.value).endswith(".")
 
 
 @pytest.mark.parametrize("action", Action)
 def test_after_the_end_everything_is_refused(action: Action) -> None:
-    with pytest.raises(CommandRefused) as caught:
+    with pytest.raises(CommandRefused) as excinfo:
         check_command(recovered_scenario().recovery, Command(action=action, decision="approve"))
-    assert caught.value.code == "closed"
+    assert excinfo.value.code == "closed"
 
 
 def test_a_review_needs_something_to_review_and_a_decision() -> None:
     with pytest.raises(CommandRefused, match="nothing to review"):
         RecoveryScenario().fail_payment().submit_command(Action.REVIEW, decision="approve")
-    for word in (None, "", "ok", "approved"):
+    for decision in (None, "", "ok", "approved"):
         with pytest.raises(CommandRefused, match="approve or reject"):
-            scenario_in_review().submit_command(Action.REVIEW, decision=word)
+            scenario_in_review().submit_command(Action.REVIEW, decision=decision)
 
 
 @pytest.mark.parametrize("typed", ["approve", "Approve", " APPROVE "])

@@ -59,4 +59,4 @@ profiles = st.builds(CustomerProfile, lifetime_value=numbers, successes=numbers,
 def test_everybody_is_in_one_segment_of_the_policy(shipped: Policy, profile: CustomerProfile) -> None:
     answer = find_segment(profile, shipped.segments)
     assert answer == find_segment(profile, shipped.segments)
-    assert answer.name in {one.name for one in shipped.segments}
+    assert answer.name in {segment.name for segment in shipped.segments}

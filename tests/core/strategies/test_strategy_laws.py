@@ -102,11 +102,11 @@ def test_every_strategy_keeps_the_laws_and_comes_out_the_same_from_its_row(
 
 def first_situation(**more: Any) -> Situation:
     """A failure of today."""
-    known: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "provider": "stripe", "invoice_id": "in_1", "attempt": 1, "cause": Cause.GENERIC, "segment": "default",
         "amount": 1, "currency": "EUR", "failed_at": FAILED_AT, "now": FAILED_AT,
     }  # fmt: skip
-    return Situation(**(known | more))
+    return Situation(**(defaults | more))
 
 
 def test_a_third_party_s_strategy_is_an_entry_point(policies: dict[str, Policy], monkeypatch: Any) -> None:
@@ -134,31 +134,31 @@ def test_an_unusable_setting_of_it_is_told_with_its_line(shipped_text: str) -> N
 
 
 def test_an_asked_wait_beyond_the_window_is_the_end_and_no_mistake(policies: dict[str, Policy]) -> None:
-    given = first_situation(asked_wait_seconds=30 * 86_400)
-    answer = plan_next_retry(given, policies["advice"], STRATEGIES, WINDOW, TimeScale())
+    situation = first_situation(asked_wait_seconds=30 * 86_400)
+    answer = plan_next_retry(situation, policies["advice"], STRATEGIES, WINDOW, TimeScale())
     assert isinstance(answer, Exhausted)
     assert (answer.reason, answer.strategy, answer.rejected) == (ExhaustionReason.WINDOW, "standard_ladder", ())
 
 
 def test_a_strategy_that_leaves_it_to_a_new_method_waits_for_one(policies: dict[str, Policy]) -> None:
-    means = shipped_decision_config().model_copy(
+    decision_config = shipped_decision_config().model_copy(
         update={"policy": policies["new_method_only"], "strategies": STRATEGIES}
     )
-    story = RecoveryScenario(means).fail_payment(Cause.GENERIC)
-    row = story.records[-1]
+    scenario = RecoveryScenario(decision_config).fail_payment(Cause.GENERIC)
+    row = scenario.records[-1]
     assert (row.type, row.data["action"], row.data["reason"]) == (
         EventType.RETRY_SKIPPED,
         "wait_for_method",
         "new_method",
     )
-    assert story.recovery.state is State.AWAITING_CUSTOMER
-    assert row.data["until"] == format_timestamp(story.now + timedelta(days=21))
+    assert scenario.recovery.state is State.AWAITING_CUSTOMER
+    assert row.data["until"] == format_timestamp(scenario.now + timedelta(days=21))
 
 
 @pytest.mark.parametrize(
-    ("name", "wanted"), [("payday", {Need.CALENDAR}), ("adaptive", {Need.EXPERIENCE}), ("advice", set())]
+    ("name", "needs"), [("payday", {Need.CALENDAR}), ("adaptive", {Need.EXPERIENCE}), ("advice", set())]
 )
-def test_only_what_a_strategy_needs_is_looked_up(policies: dict[str, Policy], name: str, wanted: set[Need]) -> None:
-    assert required_lookups(policies[name], STRATEGIES, "default", Cause.GENERIC) == wanted
+def test_only_what_a_strategy_needs_is_looked_up(policies: dict[str, Policy], name: str, needs: set[Need]) -> None:
+    assert required_lookups(policies[name], STRATEGIES, "default", Cause.GENERIC) == needs
     assert required_lookups(policies[name], {}, "default", Cause.GENERIC) == set()
     assert required_lookups(policies[name], STRATEGIES, "default", Cause.PERMANENT) == set()

@@ -65,9 +65,9 @@ def canned() -> Iterator[CannedServer]:
 
 @pytest.fixture
 async def gateway(canned: CannedServer) -> AsyncIterator[AdyenGateway]:
-    made = gateway_at(canned.address)
-    yield made
-    await made.close()
+    charging_gateway = gateway_at(canned.address)
+    yield charging_gateway
+    await charging_gateway.close()
 
 
 async def charge_with_answer(canned: CannedServer, gateway: AdyenGateway, body: Any, status: int = 200) -> ChargeResult:
@@ -99,9 +99,9 @@ async def test_the_key_travels_in_its_header_and_the_secret_in_its_own(
     canned: CannedServer, gateway: AdyenGateway
 ) -> None:
     await charge_with_answer(canned, gateway, {"resultCode": "Authorised", "pspReference": PSP})
-    (asked,) = canned.requests
-    assert (asked.headers["idempotency-key"], asked.headers["x-api-key"]) == ("pri-adyen-inv-1", "AQEsecret")
-    assert "authorization" not in asked.headers
+    (request,) = canned.requests
+    assert (request.headers["idempotency-key"], request.headers["x-api-key"]) == ("pri-adyen-inv-1", "AQEsecret")
+    assert "authorization" not in request.headers
 
 
 async def test_adyens_own_minor_units_are_sent(sandbox_address: str) -> None:
@@ -246,8 +246,8 @@ async def test_less_than_was_asked_for_is_a_part(
 async def test_a_reference_is_sent_exactly_as_it_came(
     canned: CannedServer, gateway: AdyenGateway, reference: str
 ) -> None:
-    for told in (reference, reference.strip()):
-        body = {"resultCode": "Authorised", "pspReference": PSP, "merchantReference": told}
+    for sent_reference in (reference, reference.strip()):
+        body = {"resultCode": "Authorised", "pspReference": PSP, "merchantReference": sent_reference}
         canned.set_answer("POST /v72/payments", body)
         key = idempotency_key("adyen", reference, 1)
         result = await gateway.charge(order_with(invoice_id=reference, idempotency_key=key))
@@ -266,10 +266,15 @@ async def test_what_cannot_be_reached_was_not_sent(address: str) -> None:
 async def test_many_at_once_do_not_wait_for_each_other(sandbox_address: str) -> None:
     gateway = gateway_at(f"{sandbox_address}/adyen", seconds=8)
     async with AdyenSandboxClient(sandbox_address) as box:
-        made = [await box.create_failed_payment(script=("hang:2",)) for _ in range(20)]
+        failed_payments = [await box.create_failed_payment(script=("hang:2",)) for _ in range(20)]
         began = asyncio.get_running_loop().time()
         results = await asyncio.gather(
-            *(gateway.charge(order_with(invoice_id=one.invoice, idempotency_key=f"k-{one.invoice}")) for one in made)
+            *(
+                gateway.charge(
+                    order_with(invoice_id=failed_payment.invoice, idempotency_key=f"k-{failed_payment.invoice}")
+                )
+                for failed_payment in failed_payments
+            )
         )
     await gateway.close()
     assert {result.outcome for result in results} == {Outcome.SUCCEEDED}
@@ -294,9 +299,9 @@ async def test_a_repeat_that_is_refused_tells_nothing_of_the_first_time(sandbox_
 async def test_nothing_can_be_read(gateway: AdyenGateway) -> None:
     assert (gateway.can_read, gateway.idempotency) == (False, timedelta(days=6, hours=23))
     assert (await gateway.reconcile(order_with())).outcome is Outcome.UNKNOWN
-    for reading in (gateway.read_invoice("inv 1"), gateway.read_failure("inv 1", None)):
+    for read in (gateway.read_invoice("inv 1"), gateway.read_failure("inv 1", None)):
         with pytest.raises(ProviderUnavailable):
-            await reading
+            await read
     assert await gateway.read_card("inv 1", None) is None
     assert await gateway.read_card("inv 1", "TOKEN1") == Card(fingerprint="TOKEN1")
 
@@ -324,7 +329,7 @@ async def test_an_answer_that_drips_in_is_none() -> None:
 @contextmanager
 def dripping_server() -> Iterator[str]:
     """A server whose answer has no end."""
-    over = threading.Event()
+    stop_event = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -332,7 +337,7 @@ def dripping_server() -> Iterator[str]:
             self.send_response(200)
             self.end_headers()
             with contextlib.suppress(OSError):
-                while not over.wait(0.1):
+                while not stop_event.wait(0.1):
                     self.wfile.write(b" ")
                     self.wfile.flush()
 
@@ -342,6 +347,6 @@ def dripping_server() -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
-    over.set()
+    stop_event.set()
     server.shutdown()
     server.server_close()

@@ -123,12 +123,12 @@ def test_newer_names_of_token_and_shopper_go_first() -> None:
 
 
 def test_a_rescue_that_ended_without_a_reason_keeps_the_known_one() -> None:
-    ended = read_one(webhook_item("AUTORESCUE", False, reason="retryWindowHasElapsed"))
-    assert ended.failure
-    assert (ended.failure.code, ended.detail) == (None, "retryWindowHasElapsed")
-    told = read_one(webhook_item("AUTORESCUE", False, reason="Expired Card"))
-    assert told.failure
-    assert told.failure.code == "Expired Card"
+    without_reason = read_one(webhook_item("AUTORESCUE", False, reason="retryWindowHasElapsed"))
+    assert without_reason.failure
+    assert (without_reason.failure.code, without_reason.detail) == (None, "retryWindowHasElapsed")
+    with_reason = read_one(webhook_item("AUTORESCUE", False, reason="Expired Card"))
+    assert with_reason.failure
+    assert with_reason.failure.code == "Expired Card"
 
 
 def test_a_dispute_names_its_payment_and_why() -> None:
@@ -139,13 +139,13 @@ def test_a_dispute_names_its_payment_and_why() -> None:
 
 
 def test_a_stored_method_belongs_to_a_shopper() -> None:
-    told = webhook_item("RECURRING_CONTRACT")
-    event = read_one(told)
+    item = webhook_item("RECURRING_CONTRACT")
+    event = read_one(item)
     assert (event.customer_id, event.method_id) == ("shopper_contract", "M5N7TQ4TG5PFWR50")
-    told["additionalData"] = {"shopperReference": "shopper 3"}
-    assert read_one(told).method_id == "PSP0000000000001", "the token is the event's own reference"
-    told["additionalData"] = {}
-    assert read_one(told).detail == "a stored method without its shopper can't be charged"
+    item["additionalData"] = {"shopperReference": "shopper 3"}
+    assert read_one(item).method_id == "PSP0000000000001", "the token is the event's own reference"
+    item["additionalData"] = {}
+    assert read_one(item).detail == "a stored method without its shopper can't be charged"
 
 
 def test_a_check_of_a_card_is_no_payment() -> None:
@@ -155,11 +155,11 @@ def test_a_check_of_a_card_is_no_payment() -> None:
 
 
 @pytest.mark.parametrize(
-    ("currency", "told", "amount"),
+    ("currency", "minor_units", "amount"),
     [("CLP", 150_000, 1500), ("ISK", 279_000, 2790), ("CVE", 25, 2500), ("IDR", 10_000, 1_000_000), ("JPY", 500, 500)],
 )
-def test_amounts_are_in_minor_units_of_iso_4217(currency: str, told: int, amount: int) -> None:
-    event = read_one(webhook_item("AUTHORISATION", False, payment={"currency": currency, "amount": told}))
+def test_amounts_are_in_minor_units_of_iso_4217(currency: str, minor_units: int, amount: int) -> None:
+    event = read_one(webhook_item("AUTHORISATION", False, payment={"currency": currency, "amount": minor_units}))
     assert (event.amount, event.currency) == (amount, currency)
 
 
@@ -200,8 +200,8 @@ def test_a_live_event_for_a_test_account_is_kept_without_effect() -> None:
 
 
 def test_times_of_every_zone_are_in_utc() -> None:
-    told = webhook_item("AUTHORISATION", False) | {"eventDate": "2026-11-23T10:00:00+02:00"}
-    assert read_one(told).occurred_at == datetime(2026, 11, 23, 8, tzinfo=UTC)
+    item = webhook_item("AUTHORISATION", False) | {"eventDate": "2026-11-23T10:00:00+02:00"}
+    assert read_one(item).occurred_at == datetime(2026, 11, 23, 8, tzinfo=UTC)
 
 
 def test_a_batch_keeps_its_order_and_one_bad_item_harms_no_other() -> None:

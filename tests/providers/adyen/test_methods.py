@@ -63,10 +63,10 @@ def test_the_network_behind_a_variant(method: str, network: str | None) -> None:
 
 
 def test_a_wallet_is_the_card_in_it() -> None:
-    told = webhook_item(
+    item = webhook_item(
         "AUTHORISATION", False, payment={"brand": "applepay"}, additional={"paymentMethodVariant": "mc_applepay"}
     )
-    card = read_one(told).card
+    card = read_one(item).card
     assert card
     assert (card.kind, card.network) == (MethodKind.CARD, "mastercard")
 

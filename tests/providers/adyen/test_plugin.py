@@ -15,7 +15,7 @@ def test_it_is_installed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("without", "webhooks", "gateway"),
+    ("missing", "webhooks", "gateway"),
     [
         ("", True, True),
         ("ADYEN_API_KEY", True, False),
@@ -23,14 +23,14 @@ def test_it_is_installed() -> None:
         ("ADYEN_HMAC_KEYS", False, True),
     ],
 )
-async def test_a_side_without_its_secret_is_off_and_says_so(without: str, webhooks: bool, gateway: bool) -> None:
-    made = create({name: "" if name == without else text for name, text in FULL.items()})
-    assert (made.create_webhooks() is not None) is webhooks
-    found = made.create_gateway()
-    assert (found is not None) is gateway
-    assert any(without in note for note in made.startup_notes()) or not without
-    if found:
-        await found.close()
+async def test_a_side_without_its_secret_is_off_and_says_so(missing: str, webhooks: bool, gateway: bool) -> None:
+    plugin = create({name: "" if name == missing else text for name, text in FULL.items()})
+    assert (plugin.create_webhooks() is not None) is webhooks
+    created_gateway = plugin.create_gateway()
+    assert (created_gateway is not None) is gateway
+    assert any(missing in note for note in plugin.startup_notes()) or not missing
+    if created_gateway:
+        await created_gateway.close()
 
 
 @pytest.mark.parametrize(
@@ -48,10 +48,10 @@ def test_its_address_says_whether_money_is_real(base: str, live: bool) -> None:
 
 
 def test_no_secret_shows() -> None:
-    made = create(FULL | {"ADYEN_API_BASE": LIVE})
-    assert "AQE" not in repr(made._config)
-    assert "abab" not in repr(made._config)
-    assert not [note for note in made.startup_notes() if "AQE" in note or "abab" in note]
+    plugin = create(FULL | {"ADYEN_API_BASE": LIVE})
+    assert "AQE" not in repr(plugin._config)
+    assert "abab" not in repr(plugin._config)
+    assert not [note for note in plugin.startup_notes() if "AQE" in note or "abab" in note]
 
 
 def test_compressed_time_and_real_money_do_not_go_together() -> None:

@@ -81,10 +81,10 @@ NUMBERED_REASONS = [
 ]
 
 
-@pytest.mark.parametrize(("reason", "code", "said"), NUMBERED_REASONS)
-def test_a_number_and_its_words_are_read_as_the_number(reason: str, code: str, said: Cause) -> None:
+@pytest.mark.parametrize(("reason", "code", "cause"), NUMBERED_REASONS)
+def test_a_number_and_its_words_are_read_as_the_number(reason: str, code: str, cause: Cause) -> None:
     assert refusal_code(reason) == code
-    assert cause_of(Failure(code=code)) is said
+    assert cause_of(Failure(code=code)) is cause
 
 
 def test_a_refusal_without_a_stored_method_keeps_its_cause() -> None:

@@ -50,12 +50,12 @@ RETURN_CASES = [
 ]
 
 
-@pytest.mark.parametrize(("code", "success", "kind", "what"), RETURN_CASES)
+@pytest.mark.parametrize(("code", "success", "kind", "event_code"), RETURN_CASES)
 def test_money_that_goes_back_says_how_much_of_which_payment(
-    code: str, success: bool, kind: EventKind, what: str
+    code: str, success: bool, kind: EventKind, event_code: str
 ) -> None:
     event = event_after_payment(code, success, payment={"amount": 1500, "currency": "EUR"})
-    assert (event.kind, event.returned_kind, event.failure) == (kind, what, None)
+    assert (event.kind, event.returned_kind, event.failure) == (kind, event_code, None)
     assert (event.returned_amount, event.currency) == (1500, "EUR")
     assert (event.payment_id, event.invoice_id) == (ORIGINAL, "inv 1/2026")
 
@@ -160,10 +160,10 @@ def test_the_schemes_reason_decides(code: str | None, reason: str, brand: str, c
 
 
 def test_a_refused_debit_may_tell_the_banks_code_as_well() -> None:
-    told = webhook_item(
+    item = webhook_item(
         "AUTHORISATION", False, reason="AM04 : Insufficient funds", payment={"brand": "sepadirectdebit"}
     )
-    failure = read_one(told).failure
+    failure = read_one(item).failure
     assert failure
     assert failure.code == "AM04"
 

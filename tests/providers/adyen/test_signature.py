@@ -25,10 +25,10 @@ NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
 def signed_batch(*keys: str) -> bytes:
     """One item a key, each signed by its own."""
-    made = [an_item(WebhookKind.FAILED, f"inv_{number}") for number, _ in enumerate(keys)]
-    for item, key in zip(made, keys, strict=True):
+    items = [an_item(WebhookKind.FAILED, f"inv_{number}") for number, _ in enumerate(keys)]
+    for item, key in zip(items, keys, strict=True):
         item["additionalData"]["hmacSignature"] = sign_item(item, key)
-    return webhooks.webhook_body(made)
+    return webhooks.webhook_body(items)
 
 
 def verify_body(body: bytes, headers: dict[str, str] | None = None) -> None:
@@ -37,15 +37,15 @@ def verify_body(body: bytes, headers: dict[str, str] | None = None) -> None:
 
 def changed_webhook(path: tuple[Any, ...], value: Any) -> bytes:
     """A rightly signed webhook with one thing changed; `...` removes it."""
-    told = json.loads(signed_batch(NEW))
-    place = told
+    document = json.loads(signed_batch(NEW))
+    parent = document
     for step in path[:-1]:
-        place = place[step]
+        parent = parent[step]
     if value is ...:
-        del place[path[-1]]
+        del parent[path[-1]]
     else:
-        place[path[-1]] = value
-    return json.dumps(told).encode()
+        parent[path[-1]] = value
+    return json.dumps(document).encode()
 
 
 ITEM = ("notificationItems", 0, "NotificationRequestItem")
@@ -132,9 +132,9 @@ def test_a_body_may_be_anything(path: tuple[Any, ...], value: Any) -> None:
         ),
     )
 )
-def test_whatever_comes_nothing_else_is_raised(found: Any) -> None:
+def test_whatever_comes_nothing_else_is_raised(value: Any) -> None:
     with pytest.raises(InvalidSignature):
-        verify_body(json.dumps(found).encode())
+        verify_body(json.dumps(value).encode())
 
 
 def test_too_many_items_are_refused_before_they_are_looked_at() -> None:

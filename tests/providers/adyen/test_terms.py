@@ -20,21 +20,21 @@ def shopper_present(brand: str = "visa", code: str = "AUTHORISATION", **addition
 
 @pytest.mark.parametrize("token", [{}, NO_TOKEN])
 @pytest.mark.parametrize(
-    ("interaction", "there"),
+    ("interaction", "is_present"),
     [("Ecommerce", True), ("ecommerce", True), ("POS", True), ("Moto", True), ("ContAuth", False), ("", None)],
 )
 def test_the_interaction_says_it_with_and_without_a_stored_method(
-    interaction: str, there: bool | None, token: dict[str, Any]
+    interaction: str, is_present: bool | None, token: dict[str, Any]
 ) -> None:
-    assert shopper_present(shopperInteraction=interaction, **token) is there
+    assert shopper_present(shopperInteraction=interaction, **token) is is_present
 
 
 @pytest.mark.parametrize(
-    ("model", "there"),
+    ("model", "is_present"),
     [("Subscription", False), ("UnscheduledCardOnFile", False), ("CardOnFile", None), ("", None)],
 )
-def test_without_it_the_model_says_it(model: str, there: bool | None) -> None:
-    assert shopper_present(recurringProcessingModel=model) is there
+def test_without_it_the_model_says_it(model: str, is_present: bool | None) -> None:
+    assert shopper_present(recurringProcessingModel=model) is is_present
     assert shopper_present(recurringProcessingModel=model, shopperInteraction="Ecommerce") is True
 
 

@@ -14,20 +14,20 @@ from tests.sandbox.harness import run_sandbox
 @pytest.fixture(scope="session")
 def address() -> Iterator[str]:
     """A sandbox that sends nothing by itself."""
-    with run_sandbox(SandboxConfig(echo=False)) as found:
-        yield found
+    with run_sandbox(SandboxConfig(echo=False)) as sandbox_url:
+        yield sandbox_url
 
 
 @pytest.fixture
 async def box(address: str) -> AsyncIterator[BraintreeSandboxClient]:
     """Its control side."""
-    async with BraintreeSandboxClient(address) as found:
-        yield found
+    async with BraintreeSandboxClient(address) as client:
+        yield client
 
 
 @pytest.fixture
 async def gateway(address: str) -> AsyncIterator[BraintreeGateway]:
     """Ours."""
-    made = BraintreeGateway(sandbox_config(address), call_seconds=10)
-    yield made
-    await made.close()
+    braintree_gateway = BraintreeGateway(sandbox_config(address), call_seconds=10)
+    yield braintree_gateway
+    await braintree_gateway.close()

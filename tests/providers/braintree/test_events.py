@@ -40,7 +40,7 @@ def period_fields(**fields: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "fields", "means"),
+    ("kind", "fields", "expected_kind"),
     [
         ("subscription_charged_unsuccessfully", {}, EventKind.PAYMENT_FAILED),
         ("subscription_went_past_due", {}, EventKind.PAYMENT_FAILED),
@@ -50,16 +50,16 @@ def period_fields(**fields: Any) -> dict[str, Any]:
     ],
 )
 def test_a_subscription_says_what_became_of_its_newest_transaction(
-    kind: str, fields: dict[str, Any], means: EventKind
+    kind: str, fields: dict[str, Any], expected_kind: EventKind
 ) -> None:
     event = subscription_event(kind, period_fields(**fields))
-    assert event.kind is means
+    assert event.kind is expected_kind
     assert (event.invoice_id, event.subscription_id) == ("sub1-2026-11-01", "sub1")
     assert (event.amount, event.currency, event.customer_id) == (2000, "USD", "cus_contract")
 
 
 @pytest.mark.parametrize(
-    ("kind", "fields", "means"),
+    ("kind", "fields", "expected_kind"),
     [
         ("transaction_settled", {"status": "settled"}, EventKind.INVOICE_PAID),
         ("transaction_settlement_declined", {"status": "settlement_declined"}, EventKind.PAYMENT_REVERSED),
@@ -68,9 +68,11 @@ def test_a_subscription_says_what_became_of_its_newest_transaction(
         ("transaction_retried", {"status": "voided"}, EventKind.WAKE),
     ],
 )
-def test_a_single_transaction_is_named_by_its_order(kind: str, fields: dict[str, Any], means: EventKind) -> None:
+def test_a_single_transaction_is_named_by_its_order(
+    kind: str, fields: dict[str, Any], expected_kind: EventKind
+) -> None:
     event = transaction_event(kind, **fields)
-    assert (event.kind, event.invoice_id) == (means, "order_1")
+    assert (event.kind, event.invoice_id) == (expected_kind, "order_1")
 
 
 def test_the_kind_of_a_failure_counts_against_a_transaction_that_reads_as_paid() -> None:
@@ -116,12 +118,12 @@ def test_a_dispute_names_its_transaction_and_a_reason(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("decision", "means"), [("reject", EventKind.FRAUD_WARNING), ("approve", EventKind.OTHER), ("", EventKind.OTHER)]
+    ("decision", "kind"), [("reject", EventKind.FRAUD_WARNING), ("approve", EventKind.OTHER), ("", EventKind.OTHER)]
 )
-def test_only_a_rejecting_review_is_a_warning(decision: str, means: EventKind) -> None:
+def test_only_a_rejecting_review_is_a_warning(decision: str, kind: EventKind) -> None:
     review = {"transaction-id": "tx9", "decision": decision, "reviewer-email": "ann@example.com"}
     event = read_notification("transaction_reviewed", {"transaction-review": review})
-    assert event.kind is means
+    assert event.kind is kind
     assert "example.com" not in event.model_dump_json()
 
 
@@ -217,8 +219,8 @@ def test_two_webhooks_about_one_failed_try_are_one_failure() -> None:
 
 def test_the_newest_transaction_counts_in_whatever_order_they_are_listed() -> None:
     old, new = period_fields(id="old", created=THEN - 60), period_fields(id="new", created=THEN)
-    for listed in ((old, new), (new, old)):
-        failure = subscription_event("subscription_charged_unsuccessfully", *listed).failure
+    for transactions in ((old, new), (new, old)):
+        failure = subscription_event("subscription_charged_unsuccessfully", *transactions).failure
         assert failure
         assert failure.charge_id == "new"
 

@@ -46,8 +46,8 @@ def test_the_official_client_takes_what_our_fake_signs() -> None:
     keys = ("sandbox_merchant", "our_public", "our_private")
     client = braintree.BraintreeGateway(braintree.Configuration(braintree.Environment.Sandbox, *keys))
     form = form_fields(SIGNED_WEBHOOK)
-    found = client.webhook_notification.parse(form["bt_signature"], form["bt_payload"])
-    assert (found.kind, found.transaction.order_id) == ("transaction_retried", "inv_1")
+    notification = client.webhook_notification.parse(form["bt_signature"], form["bt_payload"])
+    assert (notification.kind, notification.transaction.order_id) == ("transaction_retried", "inv_1")
 
 
 def test_a_line_break_that_a_framework_took_away_does_not_matter() -> None:

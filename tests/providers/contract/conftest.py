@@ -17,8 +17,8 @@ __all__ = ["service", "stack"]
 @pytest.fixture(params=SUBJECTS, ids=[subject.name for subject in SUBJECTS])
 def subject(request: pytest.FixtureRequest) -> Subject:
     """The provider under contract."""
-    found: Subject = request.param
-    return found
+    subject_class: Subject = request.param
+    return subject_class
 
 
 @pytest.fixture(scope="session")
@@ -31,21 +31,21 @@ def sandbox_address() -> Iterator[str]:
 @pytest.fixture
 async def books(subject: Subject, sandbox_address: str) -> AsyncIterator[ProviderControl]:
     """The control side of its fake gateway."""
-    async with subject.open_control(sandbox_address) as found:
-        yield found
+    async with subject.open_control(sandbox_address) as control:
+        yield control
 
 
 @pytest.fixture
 async def gateway(subject: Subject, sandbox_address: str) -> AsyncIterator[Gateway]:
     """Its gateway, patient."""
-    made = subject.gateway(sandbox_address, 10)
-    yield made
-    await made.close()
+    provider_gateway = subject.gateway(sandbox_address, 10)
+    yield provider_gateway
+    await provider_gateway.close()
 
 
 @pytest.fixture
 async def impatient_gateway(subject: Subject, sandbox_address: str) -> AsyncIterator[Gateway]:
     """Its gateway, which gives up on a call after a second."""
-    made = subject.gateway(sandbox_address, 1)
-    yield made
-    await made.close()
+    provider_gateway = subject.gateway(sandbox_address, 1)
+    yield provider_gateway
+    await provider_gateway.close()

@@ -54,12 +54,12 @@ class ChargeHarness:
         failure = (
             event.failure.model_copy(update={"method_id": self.failed_payment.method_id}) if event.failure else None
         )
-        known = {
+        fields = {
             "customer_id": self.failed_payment.customer_id,
             "amount": self.failed_payment.amount,
             "failure": failure,
         }
-        return event.model_copy(update=known | {"currency": self.failed_payment.currency, "occurred_at": self.now})
+        return event.model_copy(update=fields | {"currency": self.failed_payment.currency, "occurred_at": self.now})
 
     @property
     def recovery(self) -> Recovery:
@@ -101,10 +101,10 @@ class ChargeHarness:
             self.charging.reconcile_charge, ReconcileInput(now=self.now, recovery=self.recovery)
         )
 
-    async def _run_activity(self, activity: Callable[[Given], Awaitable[Answer]], given: Given) -> Answer:
+    async def _run_activity(self, activity: Callable[[Given], Awaitable[Answer]], argument: Given) -> Answer:
         environment = ActivityEnvironment()
         environment.info = dataclasses.replace(environment.info, started_time=self.now)
-        return await environment.run(activity, given)
+        return await environment.run(activity, argument)
 
     async def charged_amounts(self) -> list[int]:
         """What the provider took."""

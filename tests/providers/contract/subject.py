@@ -104,10 +104,10 @@ class Subject(Protocol):
     ) -> SignedWebhook:
         """A webhook about this invoice, signed. The same arguments give the same event."""
 
-    def tamper_amount(self, signed: SignedWebhook) -> SignedWebhook:
+    def tamper_amount(self, webhook: SignedWebhook) -> SignedWebhook:
         """The same webhook with its amount changed behind the signature."""
 
-    def strip_signature(self, signed: SignedWebhook) -> SignedWebhook:
+    def strip_signature(self, webhook: SignedWebhook) -> SignedWebhook:
         """The same webhook without any signature."""
 
     def open_control(self, address: str) -> AbstractAsyncContextManager[ProviderControl]:

@@ -31,7 +31,7 @@ async def test_a_decline_is_a_result(subject: Subject, books: ProviderControl, g
 
 
 @pytest.mark.parametrize(
-    ("script", "taken"),
+    ("script", "is_charged"),
     [
         ("error:500", False),
         ("error:502", False),
@@ -43,13 +43,13 @@ async def test_a_decline_is_a_result(subject: Subject, books: ProviderControl, g
     ],
 )
 async def test_without_a_definite_answer_nobody_knows(
-    subject: Subject, books: ProviderControl, gateway: Gateway, script: str, taken: bool
+    subject: Subject, books: ProviderControl, gateway: Gateway, script: str, is_charged: bool
 ) -> None:
     failed = await books.fail_payment(script)
     result = await gateway.charge(order_for_failed(subject, failed))
     assert result.outcome is Outcome.UNKNOWN
     assert result.reason
-    assert len(await charged_amounts(books, failed)) == taken
+    assert len(await charged_amounts(books, failed)) == is_charged
     assert len(await books.pay_calls(failed.invoice_id)) == 1, "repeating is for whoever keeps the record"
 
 

@@ -14,12 +14,12 @@ async def contact_of(subject: Subject, books: ProviderControl, gateway: Gateway)
     webhooks: object = subject.provider().create_webhooks()
     if isinstance(gateway, ReadsContacts):
         failed = await books.fail_payment()
-        found = await gateway.read_contact(failed.invoice_id, None)
-        assert (found.invoice.status, found.invoice.customer_id) == (InvoiceStatus.OPEN, failed.customer_id)
-        return found.invoice.customer_id, found.contact
+        recipient = await gateway.read_contact(failed.invoice_id, None)
+        assert (recipient.invoice.status, recipient.invoice.customer_id) == (InvoiceStatus.OPEN, failed.customer_id)
+        return recipient.invoice.customer_id, recipient.contact
     assert isinstance(webhooks, ExtractsContacts), f"customers of {subject.name} get no messages"
-    (told,) = webhooks.extract_contacts(subject.signed_webhook(WebhookKind.FAILED, "inv_1").body)
-    return told.customer_id, told.contact
+    (contact,) = webhooks.extract_contacts(subject.signed_webhook(WebhookKind.FAILED, "inv_1").body)
+    return contact.customer_id, contact.contact
 
 
 async def test_a_failure_leads_to_a_person(subject: Subject, books: ProviderControl, gateway: Gateway) -> None:
@@ -37,7 +37,7 @@ async def test_events_and_facts_hold_nothing_of_them(
     webhooks = subject.provider().create_webhooks()
     assert webhooks
     events = [event for says in WebhookKind for event in webhooks.normalise(subject.signed_webhook(says, "inv_1").body)]
-    told = [event.model_dump_json() for event in events]
+    texts = [event.model_dump_json() for event in events]
     if gateway.can_read:
-        told.append((await gateway.read_failure((await books.fail_payment()).invoice_id, None)).model_dump_json())
-    assert not [text for text in told if "jenny" in text.lower() or "rosen" in text.lower()]
+        texts.append((await gateway.read_failure((await books.fail_payment()).invoice_id, None)).model_dump_json())
+    assert not [text for text in texts if "jenny" in text.lower() or "rosen" in text.lower()]

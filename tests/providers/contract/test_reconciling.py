@@ -99,9 +99,9 @@ async def test_the_providers_own_word_about_a_charge_answers_it(
 ) -> None:
     harness = await due_charge(subject, books, gateway, "drop")
     await harness.run_charge()
-    word = event_of_our_charge(harness, kind)
-    harness.receive_event(word)
-    harness.receive_event(word)
+    event = event_of_our_charge(harness, kind)
+    harness.receive_event(event)
+    harness.receive_event(event)
     assert harness.written_types[:3] == ["charge.requested", "charge.unknown", "charge.reconciled"]
     assert harness.written_types.count("charge.reconciled") == 1
     assert harness.rows[4].data["evidence"] == "webhook"

@@ -15,18 +15,18 @@ async def start_charge(service: RunningService, subject: Subject, books: Provide
     failed = await books.fail_payment(script, cause=Cause.VELOCITY, deliver=True)
     recovery = service.recovery_of(failed.invoice_id, subject.name)
     await recovery.wait_for_event("retry.planned")
-    asked = asyncio.create_task(recovery.submit_command("retry"))
+    request = asyncio.create_task(recovery.submit_command("retry"))
     await recovery.wait_for_pay_calls()
-    assert (await asked).status_code in (200, 202)
+    assert (await request).status_code in (200, 202)
     return recovery
 
 
 async def assert_one_attempt(recovery: Recovery, *, keys: bool) -> None:
     """One attempt was asked for: sent under its one key, or, without keys, sent once."""
     requested = await recovery.fetch_only_event("charge.requested")
-    sent = [call.idempotency_key for call in await recovery.fetch_pay_calls()]
-    assert set(sent) == ({requested["data"]["idempotency_key"]} if keys else {None}), sent
-    assert keys or len(sent) == 1
+    sent_keys = [call.idempotency_key for call in await recovery.fetch_pay_calls()]
+    assert set(sent_keys) == ({requested["data"]["idempotency_key"]} if keys else {None}), sent_keys
+    assert keys or len(sent_keys) == 1
 
 
 async def start_scripted_charges(service: RunningService, subject: Subject) -> list[Recovery]:
@@ -39,14 +39,14 @@ async def start_scripted_charges(service: RunningService, subject: Subject) -> l
 @pytest.fixture(scope="module")
 async def interrupted_charges(service: RunningService) -> dict[str, list[Recovery]]:
     """The charges of every provider that were under way when the worker was killed; it works again."""
-    found = await asyncio.gather(*(start_scripted_charges(service, subject) for subject in SUBJECTS))
-    for paid, pending, declined in found:
+    charges = await asyncio.gather(*(start_scripted_charges(service, subject) for subject in SUBJECTS))
+    for paid, pending, declined in charges:
         assert len(await paid.fetch_charges()) == 1
         for recovery in (paid, pending, declined):
             assert (await recovery.fetch_event_types())[-1] == "charge.requested"
     service.stack.kill("worker")
     service.stack.wait_ready()
-    return {subject.name: recoveries for subject, recoveries in zip(SUBJECTS, found, strict=True)}
+    return {subject.name: recoveries for subject, recoveries in zip(SUBJECTS, charges, strict=True)}
 
 
 async def test_kill_9_in_mid_charge_charges_once(
@@ -57,9 +57,9 @@ async def test_kill_9_in_mid_charge_charges_once(
     await gateway.close()
     paid, pending, declined = interrupted_charges[subject.name]
     for recovery in (paid, pending):
-        await recovery.wait_for_one_payment(within=90)
+        await recovery.wait_for_one_payment(timeout_seconds=90)
         await assert_one_attempt(recovery, keys=keys)
-    await declined.wait_for_event("retry.planned", 2, within=90)
+    await declined.wait_for_event("retry.planned", 2, timeout_seconds=90)
     await assert_one_attempt(declined, keys=keys)
     assert (await declined.submit_command("cancel")).status_code == 200
     await declined.wait_for_unpaid_end("canceled")

@@ -21,17 +21,17 @@ KINDS = {
 @pytest.fixture
 def webhooks(subject: Subject) -> Webhooks:
     """Its webhook side."""
-    made = subject.provider().create_webhooks()
-    assert made
-    return made
+    provider_webhooks = subject.provider().create_webhooks()
+    assert provider_webhooks
+    return provider_webhooks
 
 
-def verify_signed(webhooks: Webhooks, signed: SignedWebhook) -> None:
-    webhooks.verify(signed.headers, signed.body, datetime.now(UTC))
+def verify_signed(webhooks: Webhooks, webhook: SignedWebhook) -> None:
+    webhooks.verify(webhook.headers, webhook.body, datetime.now(UTC))
 
 
-def only_event(webhooks: Webhooks, signed: SignedWebhook) -> ProviderEvent:
-    (event,) = webhooks.normalise(signed.body)
+def only_event(webhooks: Webhooks, webhook: SignedWebhook) -> ProviderEvent:
+    (event,) = webhooks.normalise(webhook.body)
     return event
 
 
@@ -87,11 +87,11 @@ def test_the_same_event_twice_has_one_name(subject: Subject, webhooks: Webhooks)
 
 
 def test_two_events_have_two_names(subject: Subject, webhooks: Webhooks) -> None:
-    found = [
+    events = [
         only_event(webhooks, subject.signed_webhook(says, name)) for says in WebhookKind for name in ("inv_1", "inv_2")
     ]
-    assert len({event.event_id for event in found}) == len(found)
-    assert all(0 < len(event.event_id) <= 255 for event in found)
+    assert len({event.event_id for event in events}) == len(events)
+    assert all(0 < len(event.event_id) <= 255 for event in events)
 
 
 def test_of_two_failures_the_later_one_is_newer_in_whatever_order_they_come(

@@ -50,8 +50,8 @@ def stripe_event(type_: str, subject: Any, before: Any = None, **fields: Any) ->
 
 def normalise_event(raw: Any) -> ProviderEvent:
     """What the webhook side makes of it."""
-    (found,) = WEBHOOKS.normalise(json.dumps(raw).encode())
-    return found
+    (event,) = WEBHOOKS.normalise(json.dumps(raw).encode())
+    return event
 
 
 def dispute_of(payment_id: str | None, **fields: Any) -> ProviderEvent:

@@ -33,10 +33,10 @@ class CannedServer:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.answers[line] = (status, content, {name.replace("_", "-"): value for name, value in headers.items()})
 
-    def answer_request(self, asked: RecordedRequest) -> tuple[int, bytes, dict[str, str]]:
-        self.requests.append(asked)
+    def answer_request(self, request: RecordedRequest) -> tuple[int, bytes, dict[str, str]]:
+        self.requests.append(request)
         missing = b'{"error": {"type": "invalid_request_error", "code": "resource_missing"}}'
-        return self.answers.get(f"{asked.method} {asked.path}", (404, missing, {}))
+        return self.answers.get(f"{request.method} {request.path}", (404, missing, {}))
 
 
 @contextmanager
@@ -63,8 +63,8 @@ def _handler(canned: CannedServer) -> type[BaseHTTPRequestHandler]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
             self._reply(RecordedRequest("POST", self.path, parse_qs(body), _lowercase_names(self.headers.items())))
 
-        def _reply(self, asked: RecordedRequest) -> None:
-            status, content, headers = canned.answer_request(asked)
+        def _reply(self, request: RecordedRequest) -> None:
+            status, content, headers = canned.answer_request(request)
             self.send_response(status)
             for name, value in (headers | {"Content-Length": str(len(content))}).items():
                 self.send_header(name, value)

@@ -40,17 +40,17 @@ async def box(sandbox_address: str) -> AsyncIterator[SandboxClient]:
 
 @pytest.fixture
 async def gateway(sandbox_address: str) -> AsyncIterator[StripeGateway]:
-    made = gateway_at(sandbox_address)
-    yield made
-    await made.close()
+    stripe_gateway = gateway_at(sandbox_address)
+    yield stripe_gateway
+    await stripe_gateway.close()
 
 
 @pytest.fixture
 async def impatient_gateway(sandbox_address: str) -> AsyncIterator[StripeGateway]:
     """Gives up on a call after a second."""
-    made = gateway_at(sandbox_address, seconds=1.0)
-    yield made
-    await made.close()
+    stripe_gateway = gateway_at(sandbox_address, seconds=1.0)
+    yield stripe_gateway
+    await stripe_gateway.close()
 
 
 @pytest.fixture
@@ -62,9 +62,9 @@ def canned() -> Iterator[CannedServer]:
 @pytest.fixture
 async def foreign(canned: CannedServer) -> AsyncIterator[StripeGateway]:
     """The gateway at a server that only claims to be compatible with Stripe."""
-    made = gateway_at(canned.address, seconds=2)
-    yield made
-    await made.close()
+    stripe_gateway = gateway_at(canned.address, seconds=2)
+    yield stripe_gateway
+    await stripe_gateway.close()
 
 
 @pytest.fixture(scope="session")
@@ -83,9 +83,9 @@ def mock_address() -> Iterator[str]:
 
 
 def _start_stripe_mock() -> tuple[str, subprocess.Popen[bytes]]:
-    with closing(socket.socket()) as found:
-        found.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{found.getsockname()[1]}"
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
     # Without an address of its own, each listens for HTTPS at one and the same port (its main.go).
     command = [str(ensure_go_tool("stripe-mock")), "-http-addr", address, "-https-addr", "127.0.0.1:0"]
     return address, subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -55,15 +55,15 @@ def test_a_bank_account_that_is_gone_is_not_debited_again(code: str) -> None:
 
 
 def test_every_code_that_a_payment_can_fail_with_is_known() -> None:
-    asked = {code for code in codes_of_the_library() if PAYMENT_CODE_PATTERN.match(code)} - OTHER_CODES
-    assert len(asked) > 40
-    assert {code for code in asked if cause_of(code) is Cause.UNKNOWN} == set()
+    codes = {code for code in codes_of_the_library() if PAYMENT_CODE_PATTERN.match(code)} - OTHER_CODES
+    assert len(codes) > 40
+    assert {code for code in codes if cause_of(code) is Cause.UNKNOWN} == set()
 
 
 def test_a_return_code_of_the_network_changes_nothing_of_it() -> None:
-    for code, returned in {"insufficient_funds": "R01", "bank_account_closed": "R02"}.items():
-        found = classify(Failure(code=code, network_code=returned), TABLES, provider="stripe")
-        assert found.cause is cause_of(code)
+    for code, network_code in {"insufficient_funds": "R01", "bank_account_closed": "R02"}.items():
+        classification = classify(Failure(code=code, network_code=network_code), TABLES, provider="stripe")
+        assert classification.cause is cause_of(code)
 
 
 @pytest.mark.parametrize("code", ["payment_intent_mandate_invalid", "billing_invalid_mandate"])

@@ -35,16 +35,16 @@ class RequestChecker:
     @property
     def request_kinds(self) -> set[str]:
         """The kinds of requests, each id by its prefix."""
-        return {f"{one.method} {_request_kind(one.url.path)}" for one in self.requests}
+        return {f"{request.method} {_request_kind(request.url.path)}" for request in self.requests}
 
     async def find_complaints(self) -> list[str]:
         """What stripe-mock refuses, in its words."""
         refused = []
-        for one in self.requests:
-            headers = {name: value for name, value in one.headers.items() if name != "host"}
-            url = one.url.raw_path.decode()
-            answer = await self._http.request(one.method, url, content=one.content, headers=headers)
-            refused += [f"{one.method} {url}: {answer.text}"] if answer.status_code != 200 else []
+        for request in self.requests:
+            headers = {name: value for name, value in request.headers.items() if name != "host"}
+            url = request.url.raw_path.decode()
+            answer = await self._http.request(request.method, url, content=request.content, headers=headers)
+            refused += [f"{request.method} {url}: {answer.text}"] if answer.status_code != 200 else []
         return refused
 
 
@@ -66,17 +66,17 @@ async def mock(mock_address: str) -> AsyncIterator[RequestChecker]:
 
 async def test_the_requests_of_a_recovery(mock: RequestChecker, box: SandboxClient, gateway: StripeGateway) -> None:
     mock.record_requests(gateway)
-    made = await box.create_failed_invoice(script=("decline:generic_decline", "succeed"))
-    await gateway.read_failure(made.invoice, None)
-    await gateway.charge(order_for(made.invoice))
-    await gateway.charge(order_for(made.invoice, method_id=made.payment_method))
-    await gateway.reconcile(order_for(made.invoice))
-    await gateway.read_card(made.invoice, made.payment_method)
-    await box.open_dispute(made.invoice)
-    await gateway.read_contact(made.invoice, made.customer)
+    failed_invoice = await box.create_failed_invoice(script=("decline:generic_decline", "succeed"))
+    await gateway.read_failure(failed_invoice.invoice, None)
+    await gateway.charge(order_for(failed_invoice.invoice))
+    await gateway.charge(order_for(failed_invoice.invoice, method_id=failed_invoice.payment_method))
+    await gateway.reconcile(order_for(failed_invoice.invoice))
+    await gateway.read_card(failed_invoice.invoice, failed_invoice.payment_method)
+    await box.open_dispute(failed_invoice.invoice)
+    await gateway.read_contact(failed_invoice.invoice, failed_invoice.customer)
     await gateway.read_invoice((await failed_on_test_clock(box)).invoice)
-    await gateway.resolve_event(dispute_of(made.payment_intent))
-    await gateway.resolve_event(dispute_of(made.charge))
+    await gateway.resolve_event(dispute_of(failed_invoice.payment_intent))
+    await gateway.resolve_event(dispute_of(failed_invoice.charge))
     assert mock.request_kinds == {
         "GET /v1/invoices/in",
         "POST /v1/invoices/in/pay",
@@ -102,9 +102,9 @@ async def test_the_requests_where_less_is_known(
     await foreign.read_failure("in_1", None)
     await foreign.read_failure("in_2", None)
     await foreign.read_contact("in_2", "cus_1")
-    asked = {request.url.raw_path.decode() for request in mock.requests}
-    assert {"/v1/invoice_payments?invoice=in_1", "/v1/radar/early_fraud_warnings?charge=ch_1"} <= asked
-    assert {"/v1/customers/cus_1", "/v1/subscriptions/sub_1"} <= asked
+    urls = {request.url.raw_path.decode() for request in mock.requests}
+    assert {"/v1/invoice_payments?invoice=in_1", "/v1/radar/early_fraud_warnings?charge=ch_1"} <= urls
+    assert {"/v1/customers/cus_1", "/v1/subscriptions/sub_1"} <= urls
     assert await mock.find_complaints() == []
 
 

@@ -41,6 +41,6 @@ def stripes(mock_address: str) -> dict[str, Any]:
 @pytest.mark.parametrize("type_", EVENTS)
 def test_a_fixture_of_stripe_fits(stripes: dict[str, Any], type_: str, before: Any) -> None:
     where = next(path for prefix, path in PATHS.items() if type_.startswith(prefix))
-    found = normalise_event(stripe_event(type_, stripes[where], before))
-    assert not (found.detail or "").startswith("unfit"), found.detail
-    assert found.kind is not EventKind.OTHER or found.detail
+    event = normalise_event(stripe_event(type_, stripes[where], before))
+    assert not (event.detail or "").startswith("unfit"), event.detail
+    assert event.kind is not EventKind.OTHER or event.detail
