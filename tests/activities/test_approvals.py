@@ -41,7 +41,7 @@ async def test_a_signal_of_one_person_is_written_as_refused(harness: ChargeHarne
     assert await harness.run_activity(recording_with_grants(harness).record_events, order) == result
 
 
-async def test_an_update_of_one_person_hears_why_and_writes_nothing(harness: ChargeHarness) -> None:
+async def test_update_of_one_person_is_refused_with_the_reason_and_writes_nothing(harness: ChargeHarness) -> None:
     before = list(harness.log.rows[harness.recovery.recovery_id])
     result = await harness.run_activity(
         recording_with_grants(harness).record_events, record_input(harness, request_id="r")
@@ -52,7 +52,7 @@ async def test_an_update_of_one_person_hears_why_and_writes_nothing(harness: Cha
     assert harness.log.rows[harness.recovery.recovery_id] == before
 
 
-async def test_what_is_written_stays_written_when_the_grant_is_gone(harness: ChargeHarness) -> None:
+async def test_written_rows_stay_when_the_grant_has_expired(harness: ChargeHarness) -> None:
     """The worker died behind the commit."""
     order = record_input(harness, request_id="r")
     first = await harness.run_activity(recording_with_grants(harness, "r").record_events, order)
@@ -61,7 +61,7 @@ async def test_what_is_written_stays_written_when_the_grant_is_gone(harness: Cha
 
 
 @pytest.mark.parametrize("command", [{"signal": "run:1"}, {"request_id": "r"}])
-async def test_two_people_or_a_small_amount_are_enough(harness: ChargeHarness, command: dict[str, str]) -> None:
+async def test_two_people_or_a_small_amount_are_accepted(harness: ChargeHarness, command: dict[str, str]) -> None:
     enough = OperatorRules(second_approver_above={"EUR": 4900, "USD": 0})
     result = await harness.run_activity(
         recording_with_grants(harness, rules=enough).record_events, record_input(harness, **command)
@@ -69,7 +69,7 @@ async def test_two_people_or_a_small_amount_are_enough(harness: ChargeHarness, c
     assert "refused" not in result.records[0].data
 
 
-async def test_what_charges_nothing_takes_one(harness: ChargeHarness) -> None:
+async def test_commands_without_a_charge_need_one_person(harness: ChargeHarness) -> None:
     result = await harness.run_activity(
         recording_with_grants(harness).record_events, record_input(harness, action=Action.PAUSE, signal="run:1")
     )

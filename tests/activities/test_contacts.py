@@ -56,7 +56,7 @@ async def failed_recovery(subject: Subject, address: str, database: Database) ->
 
 
 @pytest.mark.parametrize("subject", SUBJECTS, ids=lambda subject: subject.name)
-async def test_a_failure_leads_to_a_mail_with_a_page_to_pay_on(
+async def test_failure_leads_to_a_mail_with_a_payment_page(
     subject: Subject, sandbox_address: str, database: Database, mail: MailServer
 ) -> None:
     recovery, gateway = await failed_recovery(subject, sandbox_address, database), subject.gateway(sandbox_address, 10)

@@ -28,7 +28,7 @@ def test_a_customer_s_own_zone_counts_before_the_country_s() -> None:
 
 
 @pytest.mark.parametrize("zone", ["Nowhere/Atall", "../../etc/passwd", "", "a\0b", None])
-def test_what_nobody_knows_is_utc_without_holidays(zone: str | None) -> None:
+def test_unknown_country_and_zone_mean_utc_without_holidays(zone: str | None) -> None:
     calendar = calendar_for("XX", zone, NOW, LATER)
     assert (calendar.zone, calendar.holidays, len(calendar.offsets)) == ("UTC", (), 1)
 
@@ -48,7 +48,7 @@ def test_every_main_zone_exists() -> None:
     assert all(calendar_for(country, None, NOW, LATER).zone == zone for country, zone in MAIN_ZONES.items())
 
 
-async def test_what_was_learnt_is_counted_once_and_again_when_it_is_old(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_statistics_are_counted_once_and_again_when_outdated(monkeypatch: pytest.MonkeyPatch) -> None:
     counts = []
 
     async def count() -> list[RetryCell]:
@@ -66,7 +66,7 @@ async def test_what_was_learnt_is_counted_once_and_again_when_it_is_old(monkeypa
     assert (await cache.latest_statistics()).experience_for(Cause.GENERIC, 1).attempt == (20, 8)
 
 
-async def test_a_count_that_takes_long_or_fails_leaves_nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_slow_or_failed_count_gives_empty_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lookups, "FIRST_COUNT_SECONDS", 0.01)
     released = asyncio.Event()
 

@@ -52,7 +52,7 @@ async def hand_over_notices(delivery: NoticeDelivery) -> DeliverNoticesReport:
     return await ActivityEnvironment().run(delivery.hand_over, DeliverNoticesInput())
 
 
-async def test_whoever_begins_to_listen_does_not_hear_what_is_long_past(database: Database) -> None:
+async def test_new_subscriber_receives_no_old_notices(database: Database) -> None:
     now = datetime.now(UTC)
     old = [
         record.model_copy(update={"occurred_at": now - timedelta(days=40)})
@@ -68,7 +68,7 @@ async def test_whoever_begins_to_listen_does_not_hear_what_is_long_past(database
     assert (recorder.notices, recorder.workflows) == ([], [])
 
 
-async def test_what_is_in_the_log_is_told_once_and_survives_an_outage(database: Database) -> None:
+async def test_notices_are_delivered_once_and_survive_an_outage(database: Database) -> None:
     now = datetime.now(UTC)
     log, scenario = (
         StoredRecoveryLog(database, frozenset(Audience)),

@@ -55,7 +55,7 @@ def scope_rule_for(terms: dict[str, Any], scope: InvoiceScope = SHIPPED_SCOPE, o
 
 
 @pytest.mark.parametrize(("terms", "rule"), SCOPE_CASES)
-def test_what_is_taken_as_shipped(terms: dict[str, Any], rule: ScopeRule | None) -> None:
+def test_shipped_scope_rules(terms: dict[str, Any], rule: ScopeRule | None) -> None:
     assert scope_rule_for(terms) == rule
 
 
@@ -64,7 +64,7 @@ def test_a_merchant_may_lift_a_rule(terms: dict[str, Any], rule: ScopeRule) -> N
     assert scope_rule_for(terms, InvoiceScope(lambda: ScopeRules(take=frozenset({rule})))) is None
 
 
-def test_the_time_scale_of_our_clock_comes_with_what_was_read() -> None:
+def test_read_facts_include_the_time_scale() -> None:
     fast = InvoiceScope(time_scale=TimeScale(factor=3600)).judge_invoice(OPEN_INVOICE, THEN, opening=False)
     (row,) = check_invoice(
         RecoveryScenario().fail_payment().recovery, fast.model_copy(update={"processing": True}), THEN
@@ -76,13 +76,13 @@ def test_age_counts_only_where_a_recovery_opens() -> None:
     assert scope_rule_for({"created_at": THEN - 366 * DAY}, opening=False) is None
 
 
-def test_the_longest_window_of_the_shipped_policy_is_the_oldest_that_is_taken() -> None:
+def test_maximum_age_equals_the_longest_window_of_the_shipped_policy() -> None:
     rules = parse_policy(POLICY_FILE.read_text(), "policies.toml", STRATEGIES).scope
     assert rules.oldest == timedelta(days=30)
     assert rules == ScopeRules(oldest=rules.oldest), "and the file says what is taken without it"
 
 
-def test_a_policy_says_it_all() -> None:
+def test_policy_sets_every_scope_rule() -> None:
     text = (
         POLICY_FILE.read_text().replace("take = []", 'take = ["send_invoice"]').replace('"try"', '"wait_for_default"')
     )
@@ -117,7 +117,7 @@ def test_where_merchants_differ_the_policy_says_whether_to_go_on(
     assert rows == (["retry.skipped"] if holds else ["charge.requested"])
 
 
-def test_a_write_off_ends_it_or_waits_for_a_payment_and_is_never_charged() -> None:
+def test_written_off_invoice_ends_or_waits_for_payment_and_is_never_charged() -> None:
     written_off = OPEN_INVOICE.model_copy(update={"status": InvoiceStatus.UNCOLLECTIBLE})
     waiting = InvoiceScope(lambda: ScopeRules(uncollectible=UncollectibleHandling.WAIT))
     scenario = RecoveryScenario().fail_payment().advance_until_due()

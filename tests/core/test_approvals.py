@@ -38,12 +38,14 @@ CASES: list[tuple[tuple[Action, str | None], int, str, bool]] = [
 
 
 @pytest.mark.parametrize(("command", "amount", "currency", "needed"), CASES)
-def test_what_takes_two(command: tuple[Action, str | None], amount: int, currency: str, needed: bool) -> None:
+def test_which_commands_need_a_second_person(
+    command: tuple[Action, str | None], amount: int, currency: str, needed: bool
+) -> None:
     assert needs_second_approver(RULES, *command, amount, currency) is needed
 
 
 @pytest.mark.parametrize("currency", ["EUR", "JPY", ""])
-def test_as_shipped_nothing_does(currency: str) -> None:
+def test_shipped_policy_needs_no_second_person(currency: str) -> None:
     assert not needs_second_approver(OperatorRules(), *RETRY, 10**12, currency)
 
 
@@ -63,11 +65,13 @@ def waiting_ask(by: str = "ann", at: datetime = NOW) -> ApprovalRequest:
         (waiting_ask(at=NOW - timedelta(hours=24)), "ann", ApprovalStatus.REQUESTED),
     ],
 )
-def test_the_second_person_carries_it_out(ask: ApprovalRequest | None, actor: str, status: ApprovalStatus) -> None:
+def test_command_of_the_second_person_is_granted(
+    ask: ApprovalRequest | None, actor: str, status: ApprovalStatus
+) -> None:
     assert approval_status(ask, actor, NOW) is status
 
 
-def test_whoever_asks_first_is_told_who_must_do_what_until_when() -> None:
+def test_first_person_is_told_what_the_second_must_do_and_by_when() -> None:
     description = describe_approval_request(waiting_ask("ann"))
     assert "ann asked for it" in description
     assert "another operator" in description

@@ -140,7 +140,7 @@ COMMANDS = st.fixed_dictionaries(
 
 
 @given(st.sampled_from(Action), ANYTHING | COMMANDS)
-def test_whatever_is_typed_is_a_command(action: Action, text: Any) -> None:
+def test_any_input_parses_as_a_command(action: Action, text: Any) -> None:
     command = parse_command(action, text)
     assert command.action is action
     assert command.actor
@@ -157,6 +157,6 @@ def test_whatever_is_typed_is_a_command(action: Action, text: Any) -> None:
         ({"reason": ["a", 1]}, "temporal", "['a', 1]"),
     ],
 )
-def test_what_is_read_of_it(typed: Any, actor: str, reason: str) -> None:
+def test_parsed_command_fields(typed: Any, actor: str, reason: str) -> None:
     command = parse_command(Action.CANCEL, typed)
     assert (command.actor, command.reason) == (actor, reason)

@@ -17,7 +17,7 @@ ANY_NAME = st.text(min_size=1, max_size=90)
 ATTEMPTS = st.integers(1, 60)
 
 
-def test_names_are_what_the_contract_says() -> None:
+def test_ids_have_the_form_of_the_contract() -> None:
     assert recovery_id("stripe", "in_1") == "recovery-stripe-in_1"
     assert idempotency_key("stripe", "in_1", 2) == "pri-stripe-in_1-2"
 
@@ -47,7 +47,7 @@ def test_spread_is_even_and_always_the_same() -> None:
 
 
 @given(st.text(max_size=300))
-def test_a_name_that_is_taken_fits_wherever_it_travels(name: str) -> None:
+def test_accepted_id_fits_wherever_it_is_used(name: str) -> None:
     if find_id_problem(name) is None:
         assert 0 < len(name) <= MAX_ID_LENGTH
         assert len(recovery_id("braintree", name).encode()) <= 1000, "Temporal's limit of a workflow id"

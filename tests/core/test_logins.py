@@ -21,6 +21,8 @@ NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
         (5, 2000, 0),
     ],
 )
-def test_until_the_first_of_them_is_fifteen_minutes_ago(count: int, ago: int | None, wait_seconds: int) -> None:
+def test_lockout_lasts_until_the_first_failure_is_fifteen_minutes_old(
+    count: int, ago: int | None, wait_seconds: int
+) -> None:
     first = None if ago is None else NOW - timedelta(seconds=ago)
     assert login_delay(count, first, 5, NOW) == timedelta(seconds=wait_seconds) <= LOGIN_WINDOW

@@ -123,7 +123,7 @@ def _assert_reason_given(delivery: Delivery) -> None:
     assert delivery.reason
 
 
-def test_every_kind_has_a_place() -> None:
+def test_every_event_kind_has_an_expected_status() -> None:
     """A new kind must not be ignored because nobody thought of it."""
     idle = {EventKind.RETRY_SCHEDULED, EventKind.OTHER}
     assert INVOICE_KINDS | CUSTOMER_KINDS | INVOICE_AND_CUSTOMER_KINDS | idle == set(EventKind)
@@ -144,23 +144,21 @@ def test_every_kind_has_a_place() -> None:
         (provider_event(EventKind.SUBSCRIPTION_ENDED), "it names neither invoice nor payment nor customer"),
     ],
 )
-def test_an_event_without_effect_says_why(event: ProviderEvent, reason: str) -> None:
+def test_event_without_effect_is_ignored_with_a_reason(event: ProviderEvent, reason: str) -> None:
     delivery = ignore_without_effect(event, SHIPPED_SCOPE_RULES, NOW)
     assert delivery
     assert delivery.status is DeliveryStatus.IGNORED
     assert (delivery.reason or "").startswith(reason)
 
 
-async def test_a_run_that_was_lost_is_started_again_before_it_is_signalled(
-    database: Database, recoveries: FakeRecoveries
-) -> None:
+async def test_lost_run_is_restarted_before_it_is_signalled(database: Database, recoveries: FakeRecoveries) -> None:
     about = await build_situation("lost", database, recoveries)
     await deliver_event(provider_event(EventKind.INVOICE_PAID, invoice_id=about.invoice_id), database, recoveries, NOW)
     assert recoveries.ensured_runs == [recovery_id("stripe", about.invoice_id or "")]
     assert not recoveries.begun_events
 
 
-async def test_a_failure_that_still_waits_starts_first(database: Database, recoveries: FakeRecoveries) -> None:
+async def test_waiting_failure_event_is_delivered_first(database: Database, recoveries: FakeRecoveries) -> None:
     """The order of two events that were kept while Temporal was away is the order in which they came."""
     about = await build_situation("arrived", database, recoveries)
     await deliver_event(provider_event(EventKind.INVOICE_PAID, invoice_id=about.invoice_id), database, recoveries, NOW)
@@ -169,7 +167,7 @@ async def test_a_failure_that_still_waits_starts_first(database: Database, recov
 
 
 @pytest.mark.parametrize("situation", ["ended", "ended and forgotten"])
-async def test_late_news_is_kept_once(situation: str, database: Database, recoveries: FakeRecoveries) -> None:
+async def test_late_event_is_recorded_once(situation: str, database: Database, recoveries: FakeRecoveries) -> None:
     about = await build_situation(situation, database, recoveries)
     rid = recovery_id("stripe", about.invoice_id or "")
     event = provider_event(EventKind.PAYMENT_FAILED, invoice_id=about.invoice_id, provider_attempt=2)
@@ -183,7 +181,7 @@ async def test_late_news_is_kept_once(situation: str, database: Database, recove
     assert not recoveries.running
 
 
-async def test_late_confirmation_is_no_news(database: Database, recoveries: FakeRecoveries) -> None:
+async def test_late_confirmation_is_not_recorded(database: Database, recoveries: FakeRecoveries) -> None:
     about = failure_event(unique_id("in"))
     rid = (await store_recovery(database, about, paid_event())).recovery_id
     delivery = await deliver_event(
@@ -193,7 +191,9 @@ async def test_late_confirmation_is_no_news(database: Database, recoveries: Fake
     assert "event.late" not in await log_types(database, rid)
 
 
-async def test_a_run_that_completes_while_it_is_begun(database: Database, recoveries: FakeRecoveries) -> None:
+async def test_run_that_completes_during_its_start_gets_a_late_event(
+    database: Database, recoveries: FakeRecoveries
+) -> None:
     """Between our look at the log and Temporal's answer the recovery may end."""
     about = await build_situation("open", database, recoveries)
     rid = recovery_id("stripe", about.invoice_id or "")
@@ -215,9 +215,7 @@ async def _end_recovery(db: Database, rid: str) -> None:
         await event_log.append_to_log(session, recovery, [canceled_event()], NOW)
 
 
-async def test_a_completed_run_without_an_end_in_its_log_is_not_swallowed(
-    database: Database, recoveries: FakeRecoveries
-) -> None:
+async def test_completed_run_with_an_open_log_defers_the_event(database: Database, recoveries: FakeRecoveries) -> None:
     about = await build_situation("lost", database, recoveries)
     recoveries.completed.add(recovery_id("stripe", about.invoice_id or ""))
     delivery = await deliver_event(
@@ -227,9 +225,7 @@ async def test_a_completed_run_without_an_end_in_its_log_is_not_swallowed(
     assert delivery.reason == "its run has completed in Temporal, but its log has no end"
 
 
-async def test_another_subscription_of_the_customer_is_left_alone(
-    database: Database, recoveries: FakeRecoveries
-) -> None:
+async def test_end_of_another_subscription_is_ignored(database: Database, recoveries: FakeRecoveries) -> None:
     about = await build_situation("open", database, recoveries)
     event = provider_event(EventKind.SUBSCRIPTION_ENDED, customer_id=about.customer_id, subscription_id="sub_other")
     delivery = await deliver_event(event, database, recoveries, NOW)
@@ -238,7 +234,7 @@ async def test_another_subscription_of_the_customer_is_left_alone(
 
 
 @pytest.mark.parametrize(("subscription", "event_count"), [("sub_mine", 1), ("sub_other", 0)])
-async def test_a_subscription_whose_collection_goes_on_wakes_its_own(
+async def test_resumed_collection_wakes_recoveries_of_its_subscription(
     database: Database, recoveries: FakeRecoveries, subscription: str, event_count: int
 ) -> None:
     """It names no invoice; without it a recovery that waits for that would look hours later."""
@@ -278,7 +274,9 @@ async def test_a_dispute_about_a_closed_recovery_is_kept_and_halts_the_others(
 class TestPaymentsOnly:
     """Events that name neither invoice nor customer."""
 
-    async def test_our_own_tables_know_our_own_charges(self, database: Database, recoveries: FakeRecoveries) -> None:
+    async def test_our_own_charge_id_identifies_the_invoice(
+        self, database: Database, recoveries: FakeRecoveries
+    ) -> None:
         charge, invoice = unique_id("ch"), unique_id("in")
         about = failure_event(invoice, failure={"charge_id": charge}, customer_id=unique_id("cus"))
         recoveries.running.add((await store_recovery(database, about)).recovery_id)
@@ -287,7 +285,7 @@ class TestPaymentsOnly:
         )
         assert delivery == Delivery(status=DeliveryStatus.ACCEPTED, recovery_id=recovery_id("stripe", invoice))
 
-    async def test_the_charge_is_known_where_the_intent_is_not(
+    async def test_charge_id_identifies_the_invoice_where_the_intent_does_not(
         self, database: Database, recoveries: FakeRecoveries
     ) -> None:
         """An event names both, and our log has what the invoice showed when it was charged."""
@@ -298,7 +296,9 @@ class TestPaymentsOnly:
         delivery = await deliver_event(event, database, recoveries, NOW)
         assert delivery == Delivery(status=DeliveryStatus.ACCEPTED, recovery_id=recovery_id("stripe", invoice))
 
-    async def test_the_relay_must_ask_the_provider(self, database: Database, recoveries: FakeRecoveries) -> None:
+    async def test_unknown_payment_is_deferred_until_the_relay_asks_the_provider(
+        self, database: Database, recoveries: FakeRecoveries
+    ) -> None:
         event = provider_event(EventKind.DISPUTE_OPENED, payment_id=unique_id("pi"))
         assert (await deliver_event(event, database, recoveries, NOW)).status is DeliveryStatus.DEFERRED
         about = await build_situation("open", database, recoveries)
@@ -307,7 +307,9 @@ class TestPaymentsOnly:
         assert delivery.status is DeliveryStatus.ACCEPTED
         assert len(recoveries.told_events) == 1
 
-    async def test_a_customer_alone_is_enough(self, database: Database, recoveries: FakeRecoveries) -> None:
+    async def test_customer_id_alone_identifies_recoveries(
+        self, database: Database, recoveries: FakeRecoveries
+    ) -> None:
         about = await build_situation("open", database, recoveries)
         gateway = FakeGateway(owner={"customer_id": about.customer_id})
         event = provider_event(EventKind.FRAUD_WARNING, payment_id=unique_id("pi"))
@@ -315,13 +317,15 @@ class TestPaymentsOnly:
             await deliver_event(event, database, recoveries, NOW, gateway.resolve_event)
         ).status is DeliveryStatus.ACCEPTED
 
-    async def test_a_payment_nobody_knows(self, database: Database, recoveries: FakeRecoveries) -> None:
+    async def test_unknown_payment_is_ignored_with_a_reason(
+        self, database: Database, recoveries: FakeRecoveries
+    ) -> None:
         event = provider_event(EventKind.DISPUTE_OPENED, payment_id=unique_id("pi"))
         delivery = await deliver_event(event, database, recoveries, NOW, FakeGateway().resolve_event)
         assert delivery.status is DeliveryStatus.IGNORED
         assert delivery.reason == "the provider knows no invoice or customer for this payment"
 
-    async def test_the_end_of_a_subscription_without_a_customer_is_asked_for(
+    async def test_subscription_end_without_a_customer_is_resolved_by_the_provider(
         self, database: Database, recoveries: FakeRecoveries
     ) -> None:
         """As in the official sample of Braintree's client: its id, and nothing else."""

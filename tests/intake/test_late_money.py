@@ -73,7 +73,7 @@ async def waiting_notices(db: Database, invoice: str) -> list[tuple[str, str, di
         ),
     ],
 )
-async def test_money_that_goes_back_is_told_to_both(
+async def test_returned_money_is_notified_to_operators_and_systems(
     event: ProviderEvent, name: str, kind: str, amount: int, database: Database, recoveries: FakeRecoveries
 ) -> None:
     invoice = await ended_invoice(database, paid_event())
@@ -101,7 +101,7 @@ async def test_each_notice_holds_the_sums_of_its_own_row(database: Database, rec
     assert sorted(sums) == [120, 240, 360]
 
 
-async def test_one_payment_after_the_end_counts_once_however_often_it_is_told(
+async def test_late_payment_counts_once_however_often_it_is_reported(
     database: Database, recoveries: FakeRecoveries
 ) -> None:
     """Stripe sends invoice.paid and invoice.payment_succeeded for the same money; the invoice's amount is no sum."""
@@ -115,9 +115,7 @@ async def test_one_payment_after_the_end_counts_once_however_often_it_is_told(
     ]
 
 
-async def test_one_payment_that_is_told_twice_at_once_counts_once(
-    database: Database, recoveries: FakeRecoveries
-) -> None:
+async def test_late_payment_reported_concurrently_counts_once(database: Database, recoveries: FakeRecoveries) -> None:
     """Stripe sends both in the same second, and each is delivered by itself."""
     for _ in range(5):
         invoice = await ended_invoice(database, canceled_event())
@@ -126,7 +124,9 @@ async def test_one_payment_that_is_told_twice_at_once_counts_once(
         assert (await receive_events(database, recoveries, invoice)).paid_late == 500
 
 
-async def test_a_part_before_the_end_is_not_paid_again_after_it(database: Database, recoveries: FakeRecoveries) -> None:
+async def test_partial_payment_before_the_end_is_not_counted_again(
+    database: Database, recoveries: FakeRecoveries
+) -> None:
     part = Event(type=EventType.PAID_ELSEWHERE, occurred_at=NOW, data={"amount": 200, "remaining": 300})
     invoice = await ended_invoice(database, part, canceled_event())
     later = [

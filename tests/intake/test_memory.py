@@ -15,7 +15,7 @@ from tests.intake.fakes import provider_event, store_in_inbox, unique_id
     ("handling", "kind"),
     [(UncollectibleHandling.STOP, EventKind.INVOICE_UNCOLLECTIBLE), (UncollectibleHandling.WAIT, EventKind.WAKE)],
 )
-async def test_a_write_off_from_before_the_opening_counts_as_the_policy_says(
+async def test_write_off_before_the_opening_follows_the_policy(
     database: Database, handling: UncollectibleHandling, kind: EventKind
 ) -> None:
     """Where the provider's own automation writes off, the recovery must not open canceled."""
@@ -25,7 +25,7 @@ async def test_a_write_off_from_before_the_opening_counts_as_the_policy_says(
     assert [event.kind for event in await lookup(failure_event(invoice))] == [kind]
 
 
-async def test_what_concerns_the_whole_customer_is_remembered_too(database: Database) -> None:
+async def test_earlier_customer_events_are_found_for_an_invoice(database: Database) -> None:
     """The end of a subscription names no invoice, and may come before the failure of one."""
     invoice, customer = unique_id("in"), unique_id("cus")
     subscription_ended = provider_event(

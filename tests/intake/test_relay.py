@@ -60,7 +60,9 @@ async def test_rows_are_delivered_in_their_order(empty_inbox: Database, recoveri
     assert rows[2].reason == "no use"
 
 
-async def test_a_new_row_is_left_to_whoever_took_it_in(empty_inbox: Database, recoveries: FakeRecoveries) -> None:
+async def test_relay_leaves_new_rows_to_their_ingesting_process(
+    empty_inbox: Database, recoveries: FakeRecoveries
+) -> None:
     await store_in_inbox(empty_inbox, failure_event(unique_id("in")))
     report = await run_relay(empty_inbox, recoveries, {}, NOW, 200)
     assert (report.delivered, report.waiting) == (0, 1)
@@ -73,13 +75,15 @@ async def test_two_passes_at_once_deliver_each_row_once(empty_inbox: Database, r
     assert len({event.event_id for event in recoveries.begun_events}) == len(recoveries.begun_events) == 12
 
 
-async def test_the_limit_holds(empty_inbox: Database, recoveries: FakeRecoveries) -> None:
+async def test_relay_delivers_up_to_its_limit(empty_inbox: Database, recoveries: FakeRecoveries) -> None:
     await store_in_inbox(empty_inbox, *(failure_event(unique_id("in")) for _ in range(4)))
     report = await run_relay(empty_inbox, recoveries, {}, LATER, 3)
     assert (report.delivered, report.waiting) == (3, 1)
 
 
-async def test_temporal_away_ends_the_pass_and_loses_nothing(empty_inbox: Database, recoveries: FakeRecoveries) -> None:
+async def test_unreachable_temporal_ends_the_pass_and_loses_nothing(
+    empty_inbox: Database, recoveries: FakeRecoveries
+) -> None:
     events = [failure_event(unique_id("in")) for _ in range(3)]
     await store_in_inbox(empty_inbox, *events)
     recoveries.error = TEMPORAL_AWAY
@@ -91,7 +95,9 @@ async def test_temporal_away_ends_the_pass_and_loses_nothing(empty_inbox: Databa
     assert (report.delivered, report.waiting) == (3, 0)
 
 
-async def test_a_provider_that_is_away_is_not_the_rows_fault(empty_inbox: Database, recoveries: FakeRecoveries) -> None:
+async def test_unavailable_provider_does_not_use_up_a_rows_tries(
+    empty_inbox: Database, recoveries: FakeRecoveries
+) -> None:
     dispute, other = (
         provider_event(EventKind.DISPUTE_OPENED, payment_id=unique_id("pi")),
         failure_event(unique_id("in")),
@@ -125,7 +131,7 @@ async def test_the_relay_asks_the_provider_whose_payment_it_is(
     ("broken", "reason"),
     [(ValueError("4242424242424242"), "ValueError"), (RecoveryError("a sentence of ours"), "a sentence of ours")],
 )
-async def test_a_poison_row_ends_in_plain_sight(
+async def test_failing_row_ends_as_a_visible_dead_letter(
     broken: Exception, reason: str, empty_inbox: Database, recoveries: FakeRecoveries
 ) -> None:
     failing, other = failure_event(unique_id("in")), provider_event(EventKind.OTHER, detail="fine")
@@ -183,14 +189,16 @@ class TestRevive:
         assert len(recoveries.ensured_runs) == 2
         assert recovery_id("stripe", lost.invoice_id or "") in recoveries.running
 
-    async def test_everybody_gets_a_turn(self, empty_inbox: Database, recoveries: FakeRecoveries) -> None:
+    async def test_every_open_recovery_is_checked_in_turn(
+        self, empty_inbox: Database, recoveries: FakeRecoveries
+    ) -> None:
         for _ in range(6):
             await store_recovery(empty_inbox, failure_event(unique_id("in")), _planned_event())
         for minute in range(3):
             await ensure_runs(empty_inbox, recoveries, NOW + timedelta(minutes=minute), 2)
         assert len(recoveries.ensured_runs) == len(set(recoveries.ensured_runs)) == 6
 
-    async def test_a_run_that_has_completed_is_no_reason_to_stop(
+    async def test_completed_run_does_not_stop_the_pass(
         self, empty_inbox: Database, recoveries: FakeRecoveries
     ) -> None:
         for _ in range(3):
@@ -198,7 +206,9 @@ class TestRevive:
         await store_recovery(empty_inbox, failure_event(unique_id("in")))
         assert await ensure_runs(empty_inbox, recoveries, LATER, 20) == 1
 
-    async def test_temporal_away_is_quiet(self, empty_inbox: Database, recoveries: FakeRecoveries) -> None:
+    async def test_unreachable_temporal_is_not_logged_as_an_error(
+        self, empty_inbox: Database, recoveries: FakeRecoveries
+    ) -> None:
         await store_recovery(empty_inbox, failure_event(unique_id("in")))
         recoveries.error = TEMPORAL_AWAY
         assert await ensure_runs(empty_inbox, recoveries, LATER, 20) == 0

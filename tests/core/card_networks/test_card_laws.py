@@ -36,7 +36,7 @@ def apply_event(money: MoneyMachine, change: str) -> None:
 @pytest.mark.parametrize("allowed", [(1, 2), (2, 3), (3, 5)])
 @settings(max_examples=60, deadline=None, derandomize=True, **QUIET_SETTINGS)
 @given(changes=st.lists(st.sampled_from(EVENTS), min_size=6, max_size=16), customer=st.sampled_from(["cus_1", "cus_2"]))
-def test_no_window_is_overfilled(allowed: tuple[int, int], changes: list[str], customer: str) -> None:
+def test_no_network_window_is_overfilled(allowed: tuple[int, int], changes: list[str], customer: str) -> None:
     money = MoneyMachine()
     money.start_recovery(True, True, 1, customer, allowed)
     for change in changes:
@@ -46,7 +46,7 @@ def test_no_window_is_overfilled(allowed: tuple[int, int], changes: list[str], c
     money.plans_lie_ahead_and_inside_the_window()
 
 
-def test_the_windows_are_filled_and_then_somebody_is_refused() -> None:
+def test_full_network_windows_refuse_the_next_try() -> None:
     """So that the law above is about something."""
     money = MoneyMachine()
     money.start_recovery(True, True, 1, "cus_1", (2, 3))

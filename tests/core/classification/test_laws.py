@@ -55,6 +55,6 @@ def test_nothing_softens_a_stop(tables: DeclineTables, failure: Failure) -> None
 
 
 @given(failure=failures)
-def test_a_wait_is_never_lost(tables: DeclineTables, failure: Failure) -> None:
+def test_advised_wait_is_never_lost(tables: DeclineTables, failure: Failure) -> None:
     with_advice = failure.model_copy(update={"network": "mastercard", "network_advice": "27"})
     assert classify(with_advice, tables, provider="stripe").wait_seconds == 4 * 86_400

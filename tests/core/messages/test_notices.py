@@ -32,7 +32,7 @@ def topics_for(notices: Sequence[Notice], audience: Audience) -> list[str]:
     return [notice.topic for notice in notices if notice.audience is audience]
 
 
-def test_a_recovery_in_webhooks() -> None:
+def test_outgoing_webhooks_of_a_recovery() -> None:
     scenario = RecoveryScenario().fail_payment()
     before, records = NEW_RECOVERY, scenario.records
     notices = build_notices(before, records, BOTH)
@@ -56,12 +56,12 @@ def test_a_recovery_in_webhooks() -> None:
         (Cause.INSUFFICIENT_FUNDS, Risk(early_warning=True), None),
     ],
 )
-def test_what_operators_hear_of(cause: Cause, risk: Risk, topic: NoticeTopic | None) -> None:
+def test_operator_notices_by_cause(cause: Cause, risk: Risk, topic: NoticeTopic | None) -> None:
     notices = build_notices(NEW_RECOVERY, RecoveryScenario().fail_payment(cause, risk=risk).records, BOTH)
     assert topics_for(notices, Audience.OPERATORS) == ([topic] if topic else [])
 
 
-def test_operators_hear_of_a_dispute() -> None:
+def test_operators_are_notified_of_a_dispute() -> None:
     scenario = RecoveryScenario().fail_payment()
     before, record_count = scenario.recovery, len(scenario.records)
     scenario.receive_event(EventKind.DISPUTE_OPENED)
@@ -77,7 +77,7 @@ def test_operators_hear_of_a_dispute() -> None:
         (EventKind.PAYMENT_REVERSED, "recovery.payment_reversed"),
     ],
 )
-def test_money_that_goes_back_before_the_end_is_told_with_its_own_amount(kind: EventKind, name: str) -> None:
+def test_refund_before_the_end_is_notified_with_its_own_amount(kind: EventKind, name: str) -> None:
     scenario = RecoveryScenario().fail_payment()
     scenario.receive_event(EventKind.INVOICE_PAID, paid_amount=900, currency="EUR")
     before, record_count = scenario.recovery, len(scenario.records)
@@ -92,14 +92,14 @@ def test_money_that_goes_back_before_the_end_is_told_with_its_own_amount(kind: E
     }  # fmt: skip
 
 
-def test_a_part_is_no_news_to_systems_but_in_the_sums_of_what_follows() -> None:
+def test_partial_payment_sends_no_webhook_but_counts_in_later_sums() -> None:
     scenario = RecoveryScenario().fail_payment()
     before, record_count = scenario.recovery, len(scenario.records)
     scenario.receive_event(EventKind.INVOICE_PAID, paid_amount=900, currency="EUR")
     assert build_notices(before, scenario.records[record_count:], BOTH) == ()
 
 
-def test_only_an_important_recovery_is_missed() -> None:
+def test_only_large_lost_recoveries_are_notified() -> None:
     closed = Event(type=EventType.RECOVERY_CLOSED, occurred_at=THEN, data={"reason": "budget", "state": "exhausted"})
     for important in (True, False):
         before = Recovery(provider="stripe", invoice_id="in_1", sequence=9, stage=State.WAITING, important=important)
@@ -113,7 +113,7 @@ def test_only_an_important_recovery_is_missed() -> None:
     ("reason", "topic"),
     [("login_refused", NoticeTopic.CONFIGURATION), ("no_address", None), ("template_KeyError", "any")],
 )
-def test_operators_hear_of_messages_that_only_they_can_mend(reason: str, topic: str | None) -> None:
+def test_operators_are_notified_of_messages_that_only_they_can_fix(reason: str, topic: str | None) -> None:
     data = {"step": "x-1", "channel": "email", "outcome": "failed", "reason": reason}
     scenario = RecoveryScenario().fail_payment()
     before, record_count = scenario.recovery, len(scenario.records)
@@ -132,7 +132,7 @@ def repeat_notice(topic: NoticeTopic, count: int, provider: str = "stripe") -> l
     ]
 
 
-def test_a_thousand_of_a_topic_are_one_message() -> None:
+def test_many_notices_of_one_topic_are_one_digest() -> None:
     (digest,) = build_digests(repeat_notice(NoticeTopic.REVIEW, 1000), {}, THEN)
     assert digest.title == "a recovery waits for review (1000 times)"
     assert len(digest.body.splitlines()) == MAX_LISTED + 1
@@ -140,21 +140,21 @@ def test_a_thousand_of_a_topic_are_one_message() -> None:
     assert len(digest.notices) == 1000
 
 
-def test_after_a_message_its_topic_rests_a_while() -> None:
+def test_topic_is_silent_for_a_while_after_a_digest() -> None:
     waiting = repeat_notice(NoticeTopic.REVIEW, 3)
     assert list(build_digests(waiting, {NoticeTopic.REVIEW: THEN}, THEN + DIGEST_PAUSE / 2)) == []
     assert len(list(build_digests(waiting, {NoticeTopic.REVIEW: THEN}, THEN + DIGEST_PAUSE))) == 1
     assert len(list(build_digests(waiting, {NoticeTopic.DISPUTE: THEN}, THEN))) == 1
 
 
-def test_single_technical_failures_are_everyday_life() -> None:
+def test_single_technical_failures_send_no_digest() -> None:
     few = repeat_notice(NoticeTopic.TROUBLE, TROUBLE_THRESHOLD - 1)
     assert list(build_digests(few, {}, THEN)) == []
     (digest,) = build_digests(few, {}, THEN + TROUBLE_WINDOW + HOUR)
     assert digest.title == ""
 
 
-def test_many_technical_failures_of_one_provider_are_its_trouble() -> None:
+def test_many_technical_failures_of_one_provider_send_a_digest() -> None:
     digests = [
         *repeat_notice(NoticeTopic.TROUBLE, 500),
         *repeat_notice(NoticeTopic.TROUBLE, TROUBLE_THRESHOLD - 1, provider="adyen"),

@@ -79,7 +79,7 @@ def test_no_warning_without_a_known_end_or_when_it_is_too_near_for_one() -> None
     assert len(a_plan(ends_at=THEN + 20 * HOUR).messages) == 2
 
 
-def test_compressed_time_compresses_offsets_and_forgets_the_night() -> None:
+def test_compressed_time_compresses_offsets_and_drops_quiet_hours() -> None:
     plan = a_plan(a_campaign(quiet=QuietHours(begins=0, ends=23 * 60)), time_scale=3600)
     assert [(message.at - THEN).total_seconds() for message in plan.messages[:2]] == [0, 72]
 
@@ -90,7 +90,7 @@ def test_compressed_time_compresses_offsets_and_forgets_the_night() -> None:
     st.integers(0, 1439),
     st.integers(0, 1439),
 )
-def test_nothing_is_due_in_the_customers_night(instant: datetime, zone: str, begins: int, ends: int) -> None:
+def test_no_message_is_due_in_quiet_hours(instant: datetime, zone: str, begins: int, ends: int) -> None:
     if begins == ends:
         return
     at = instant.replace(tzinfo=ZoneInfo("UTC"))
@@ -105,7 +105,7 @@ def test_nothing_is_due_in_the_customers_night(instant: datetime, zone: str, beg
 
 
 @given(st.sets(st.sampled_from([f"insufficient_funds-{number}/email" for number in (1, 2, 3)])), st.integers(0, 300))
-def test_nothing_is_told_twice_and_nothing_before_its_time(sent_names: set[str], hours: int) -> None:
+def test_no_message_is_sent_twice_or_early(sent_names: set[str], hours: int) -> None:
     recovery = a_recovery(a_plan())
     for name in sorted(sent_names):
         recovery = with_message_sent(recovery, name)
@@ -118,7 +118,7 @@ def test_nothing_is_told_twice_and_nothing_before_its_time(sent_names: set[str],
             assert at > now
 
 
-def test_of_what_is_overdue_only_the_latest_is_sent() -> None:
+def test_only_the_latest_overdue_message_is_sent() -> None:
     recovery = a_recovery(a_plan(), next_attempt_at=THEN + 60 * DAY)
     late = THEN + 30 * DAY
     step = next_step(recovery, late)
@@ -127,24 +127,24 @@ def test_of_what_is_overdue_only_the_latest_is_sent() -> None:
     assert isinstance(next_step(with_message_sent(recovery, f"{step.message.step}/email"), late), Wait)
 
 
-def test_money_comes_first() -> None:
+def test_due_charge_comes_before_a_due_message() -> None:
     recovery = a_recovery(a_plan(), next_attempt_at=THEN)
     assert isinstance(next_step(recovery, THEN), Charge)
 
 
-def test_it_sleeps_to_the_earlier_of_charge_and_message() -> None:
+def test_wait_ends_at_the_earlier_of_charge_and_message() -> None:
     recovery = with_message_sent(a_recovery(a_plan()), "insufficient_funds-1/email")
     assert next_step(recovery, THEN) == Wait(until=THEN + 3 * DAY, why="next message to the customer")
     recovery = recovery.with_changes(next_attempt_at=THEN + 2 * DAY)
     assert next_step(recovery, THEN) == Wait(until=THEN + 2 * DAY, why="next charge")
 
 
-def test_a_pause_and_a_review_are_silent() -> None:
+def test_no_messages_during_a_pause_or_review() -> None:
     assert isinstance(next_step(a_recovery(a_plan(), paused=True), THEN), Wait)
     assert isinstance(next_step(a_recovery(a_plan(), stage=State.IN_REVIEW, next_attempt_at=None), THEN), Wait)
 
 
-def test_endings() -> None:
+def test_ending_messages() -> None:
     def ending_message(stage: State, is_notified: bool = True) -> object:
         step = next_step(a_recovery(a_plan(), stage=stage, closed_at=THEN, heard=is_notified), THEN)
         return step.message.kind if isinstance(step, Notify) else type(step)
@@ -156,13 +156,13 @@ def test_endings() -> None:
     assert ending_message(State.BLOCKED) is Done
 
 
-def test_the_ending_keeps_quiet_hours_too() -> None:
+def test_ending_message_keeps_quiet_hours() -> None:
     night = THEN.replace(hour=23, minute=0)
     recovery = a_recovery(a_plan(a_campaign(quiet=NIGHT)), stage=State.EXHAUSTED, closed_at=night)
     assert next_step(recovery, night) == Wait(until=night + 9 * HOUR, why="next message to the customer")
 
 
-def test_a_row_holds_all_that_the_plan_was_made_of() -> None:
+def test_message_plan_row_holds_all_its_inputs() -> None:
     plan = a_plan(a_campaign(quiet=NIGHT), calendar=Calendar(zone="UTC"))
     recorded = plan.to_record()
     assert is_reproducible(recorded)

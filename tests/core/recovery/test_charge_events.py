@@ -20,7 +20,7 @@ def facts_read(**codes: str) -> FailureFacts:
     return FailureFacts(invoice=OPEN_INVOICE, failure=Failure(**codes))
 
 
-def test_what_reading_leaves_open_the_event_fills() -> None:
+def test_event_fills_fields_that_reading_leaves_empty() -> None:
     recovery = RecoveryScenario().fail_payment().recovery.with_changes(failure=Failure(code="a", network_code="51"))
     assert charge_events.complete_facts(facts_read(code="b"), recovery).failure == Failure(code="b", network_code="51")
 
@@ -40,7 +40,7 @@ def test_codes_of_another_charge_are_not_mixed_in(charge_id: str | None, now: st
     assert advice == ("03" if mixed else None)
 
 
-def test_a_status_that_was_read_is_no_reason_beside_the_banks_own() -> None:
+def test_read_status_does_not_replace_the_banks_reason() -> None:
     recovery = RecoveryScenario().fail_payment().recovery.with_changes(failure=Failure(code="R01", charge_id="t1"))
     vague = facts_read(code="settlement_declined", charge_id="t1").model_copy(
         update={"missing": (charge_events.MISSING_CODE,)}
@@ -52,7 +52,7 @@ def test_a_status_that_was_read_is_no_reason_beside_the_banks_own() -> None:
     assert charge_events.complete_facts(other, recovery).failure.code == "settlement_declined"
 
 
-def test_the_card_that_the_event_told_stays_known_where_reading_shows_none() -> None:
+def test_card_from_the_event_is_kept_where_reading_shows_none() -> None:
     debit = Card(kind=MethodKind.DIRECT_DEBIT)
     recovery = (
         RecoveryScenario().fail_payment().recovery.with_changes(failure=Failure(code="R01", charge_id="t1"), card=debit)

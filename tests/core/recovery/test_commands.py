@@ -70,9 +70,7 @@ def log_without_losses(commands: list[Command]) -> FakeLog:
 
 
 @given(SIGNALS, st.data())
-def test_whatever_tasks_are_lost_the_rows_are_those_of_a_run_without_losses(
-    actions: list[Action], data: st.DataObject
-) -> None:
+def test_lost_workflow_tasks_do_not_change_the_rows(actions: list[Action], data: st.DataObject) -> None:
     """A lost task begins again where the last one that counted ended: with its state, and with its signals."""
     commands, log = signal_commands(actions), FakeLog()
     accepted, recovery = 0, opened_recovery()
@@ -93,7 +91,7 @@ def test_whatever_tasks_are_lost_the_rows_are_those_of_a_run_without_losses(
 
 
 @given(SIGNALS, st.sampled_from([Action.PAUSE, Action.RESUME, Action.CANCEL]), st.data())
-def test_an_update_that_comes_again_has_one_row(actions: list[Action], action: Action, data: st.DataObject) -> None:
+def test_repeated_update_has_one_row(actions: list[Action], action: Action, data: st.DataObject) -> None:
     """It may come at another place among the signals: their order is in the history, its own is not."""
     log, update = FakeLog(), Command(action=action, request_id="req_1")
     for _ in range(3):
@@ -119,11 +117,11 @@ def test_a_signal_without_effect_stays_without_effect(rules: int, rows: list[str
 
 
 @given(st.lists(st.sampled_from([Action.PAUSE, Action.RESUME]), max_size=12))
-def test_each_signal_has_its_row_in_whatever_order_they_come(actions: list[Action]) -> None:
+def test_each_signal_has_one_row_in_any_order(actions: list[Action]) -> None:
     assert len(log_without_losses(signal_commands(actions)).rows) == len(OPENING_RECORDS) + len(actions)
 
 
-def test_another_run_counts_anew() -> None:
+def test_signal_numbers_restart_with_a_new_run() -> None:
     log = log_without_losses(signal_commands([Action.PAUSE, Action.RESUME]))
     state = fold_records(opened_recovery(), log.rows[len(OPENING_RECORDS) :])
     other = Command(action=Action.PAUSE, signal=signal_name("0199-run", 1))
@@ -131,7 +129,7 @@ def test_another_run_counts_anew() -> None:
     assert follow_command(log, state, other).paused
 
 
-def test_a_refused_request_may_be_made_again_and_the_last_ones_are_remembered() -> None:
+def test_refused_request_may_be_repeated_and_recent_ids_are_remembered() -> None:
     log, state = FakeLog(), opened_recovery()
     refused = Command(action=Action.REVIEW, decision="approve", request_id="req_r", signal=signal_name(RUN_ID, 1))
     state = follow_command(log, state, refused)

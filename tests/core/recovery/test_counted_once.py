@@ -31,7 +31,7 @@ EVENTS = [
 
 
 @pytest.mark.parametrize("events", list(permutations(EVENTS)))
-def test_an_authorisation_and_its_capture_are_one_part(events: Sequence[ProviderEvent]) -> None:
+def test_authorisation_and_capture_count_as_one_part(events: Sequence[ProviderEvent]) -> None:
     scenario = RecoveryScenario().fail_payment().advance_clock(HOUR)
     for event in events:
         scenario.receive_event(event)
@@ -39,7 +39,7 @@ def test_an_authorisation_and_its_capture_are_one_part(events: Sequence[Provider
     assert not scenario.recovery.stage.is_final
 
 
-def test_the_echo_of_a_charge_that_came_in_part_is_no_second_part() -> None:
+def test_echo_of_a_partial_charge_is_no_second_part() -> None:
     scenario = scenario_in_flight()
     scenario.record_answer(ChargeResult(outcome=SUCCEEDED, charge_id="PSP9", amount=3000))
     assert (scenario.recovery.paid, scenario.recovery.amount) == (3000, 1900)
@@ -47,7 +47,7 @@ def test_the_echo_of_a_charge_that_came_in_part_is_no_second_part() -> None:
     assert (scenario.recovery.paid, scenario.recovery.amount) == (3000, 1900)
 
 
-def test_the_rest_ends_it() -> None:
+def test_payment_of_the_rest_ends_the_recovery() -> None:
     scenario = RecoveryScenario().fail_payment().advance_clock(HOUR)
     scenario.receive_event(EVENTS[0])
     scenario.receive_event(payment_event("PSP3", 1900, "AUTHORISATION"))

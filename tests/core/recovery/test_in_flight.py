@@ -22,7 +22,7 @@ EVENTS_IN_FLIGHT = [
 
 @pytest.mark.parametrize(("kind", "end"), EVENTS_IN_FLIGHT)
 @pytest.mark.parametrize("result", [SOFT_DECLINE, NOT_CHARGED])
-def test_what_ends_it_waits_for_the_definite_answer(
+def test_ending_waits_for_the_definite_answer_of_a_charge(
     kind: EventKind, end: tuple[State, str], result: ChargeResult
 ) -> None:
     scenario = scenario_in_flight()
@@ -33,7 +33,7 @@ def test_what_ends_it_waits_for_the_definite_answer(
 
 
 @pytest.mark.parametrize("kind", [kind for kind, _ in EVENTS_IN_FLIGHT])
-def test_money_that_came_in_beats_every_other_ending(kind: EventKind) -> None:
+def test_received_payment_overrides_every_other_ending(kind: EventKind) -> None:
     scenario = scenario_in_flight()
     scenario.receive_event(kind)
     scenario.record_answer(SUCCEED)
@@ -43,9 +43,7 @@ def test_money_that_came_in_beats_every_other_ending(kind: EventKind) -> None:
 @pytest.mark.parametrize(
     ("result", "end"), [(SUCCEED, (State.RECOVERED, "charged")), (SOFT_DECLINE, (State.CANCELED, "operator"))]
 )
-def test_a_cancel_during_a_charge_counts_only_where_it_did_not_succeed(
-    result: ChargeResult, end: tuple[State, str]
-) -> None:
+def test_cancel_during_a_charge_applies_only_if_it_fails(result: ChargeResult, end: tuple[State, str]) -> None:
     scenario = scenario_in_flight()
     assert scenario.submit_command(Action.CANCEL) == ["operator.cancel_requested"]
     assert scenario.next_step() == Reconcile()
@@ -63,7 +61,7 @@ def test_the_first_ending_stands() -> None:
 
 
 @pytest.mark.parametrize(("result", "step"), [(SUCCEED, Done()), (SOFT_DECLINE, Decide()), (NOT_CHARGED, Read())])
-def test_an_unknown_charge_is_reconciled_and_only_then_it_goes_on(result: ChargeResult, step: object) -> None:
+def test_unknown_charge_is_reconciled_before_the_next_step(result: ChargeResult, step: object) -> None:
     scenario = scenario_in_flight()
     assert scenario.record_answer(UNKNOWN) == ["charge.unknown"]
     assert scenario.record_answer(UNKNOWN, by_reading=True) == [], "written down once"
@@ -82,13 +80,13 @@ def test_each_attempt_has_its_own_number_and_key() -> None:
     assert [record.data["idempotency_key"] for record in requested] == [f"pri-stripe-in_1-{n}" for n in (1, 2, 3)]
 
 
-def test_a_payment_that_several_events_confirm_is_recorded_once() -> None:
+def test_payment_confirmed_by_several_events_is_recorded_once() -> None:
     scenario = scenario_in_flight()
     assert scenario.receive_event(EventKind.INVOICE_PAID) == ["invoice.paid_elsewhere"]
     assert scenario.receive_event(EventKind.INVOICE_PAID, event_id="evt_confirms") == []
 
 
-def test_a_new_card_sent_again_after_the_end_is_no_late_news() -> None:
+def test_repeated_method_event_after_the_end_is_not_recorded() -> None:
     scenario = scenario_in_flight()
     scenario.receive_event(EventKind.METHOD_UPDATED, method_id="pm_2", event_id="evt_attached")
     scenario.record_answer(SUCCEED)

@@ -51,7 +51,7 @@ def invoice_with(**changes: Any) -> InvoiceView:
 # --- money on its way -----------------------------------------------------------------------------
 
 
-def test_while_money_is_on_its_way_nothing_happens_until_the_next_look() -> None:
+def test_pending_payment_is_waited_for_until_the_next_look() -> None:
     scenario = RecoveryScenario().fail_payment().advance_until_due()
     assert scenario.request_charge(PROCESSING) == ["retry.skipped"]
     assert scenario.next_step() == Wait(
@@ -60,7 +60,7 @@ def test_while_money_is_on_its_way_nothing_happens_until_the_next_look() -> None
     assert scenario.advance_clock(FIRST_READ_DELAY).next_step() == Read()
 
 
-def test_looks_come_later_and_later() -> None:
+def test_looks_at_a_pending_payment_become_rarer() -> None:
     scenario, delays = RecoveryScenario().fail_payment(), []
     for _ in range(8):
         scenario.read_invoice(PROCESSING)
@@ -73,14 +73,14 @@ def test_looks_come_later_and_later() -> None:
     assert delays[-1] == MAX_READ_DELAY
 
 
-def test_money_that_never_arrives_does_not_keep_it_open_for_ever() -> None:
+def test_payment_that_never_arrives_does_not_keep_the_recovery_open() -> None:
     scenario = RecoveryScenario().fail_payment()
     scenario.read_invoice(PROCESSING)
     assert isinstance(scenario.advance_clock(MAX_STAND_BACK).next_step(), Close)
 
 
 @pytest.mark.parametrize("cause", [Cause.INSUFFICIENT_FUNDS, Cause.CARD_DATA])
-def test_money_on_its_way_stops_the_clock(cause: Cause) -> None:
+def test_pending_payment_stops_the_window(cause: Cause) -> None:
     scenario = RecoveryScenario().fail_payment(cause)
     ends = scenario.recovery.window_ends_at
     assert ends
@@ -90,7 +90,7 @@ def test_money_on_its_way_stops_the_clock(cause: Cause) -> None:
     assert not scenario.recovery.stage.is_final
 
 
-def test_a_debit_that_comes_back_gives_its_time_back() -> None:
+def test_returned_debit_extends_the_window_by_its_waiting_time() -> None:
     scenario = RecoveryScenario().fail_payment()
     ends = scenario.recovery.window_ends_at
     assert ends
@@ -104,7 +104,7 @@ def test_a_debit_that_comes_back_gives_its_time_back() -> None:
 
 
 @pytest.mark.parametrize("after", ["paused", "refused"])
-def test_the_time_is_given_back_where_something_else_is_in_the_way_by_then(after: str) -> None:
+def test_waiting_time_is_given_back_during_a_pause_or_refused_key(after: str) -> None:
     scenario = RecoveryScenario().fail_payment()
     ends = scenario.recovery.window_ends_at
     assert ends
@@ -118,14 +118,14 @@ def test_the_time_is_given_back_where_something_else_is_in_the_way_by_then(after
     assert isinstance(scenario.next_step(), Wait)
 
 
-def test_the_customers_deadline_is_moved_too() -> None:
+def test_pending_payment_moves_the_customers_deadline() -> None:
     scenario = RecoveryScenario().fail_payment(Cause.CARD_DATA)
     scenario.read_invoice(PROCESSING)
     scenario.advance_clock(40 * DAY).read_invoice(invoice_with(terms=CollectionTerms(collection_paused=True)))
     assert isinstance(scenario.next_step(), Wait)
 
 
-def test_the_last_look_finds_money_on_its_way() -> None:
+def test_last_look_finds_a_pending_payment() -> None:
     scenario = RecoveryScenario().fail_payment(Cause.CARD_DATA).advance_clock(21 * DAY)
     assert scenario.take_last_look(PROCESSING) == ["retry.skipped"]
     assert scenario.recovery.standing_back
@@ -134,13 +134,13 @@ def test_the_last_look_finds_money_on_its_way() -> None:
     assert scenario.ending == (State.RECOVERED, "paid_elsewhere")
 
 
-def test_the_last_look_finds_the_payment_that_nobody_told_of() -> None:
+def test_last_look_finds_an_unreported_payment() -> None:
     scenario = RecoveryScenario().fail_payment(Cause.CARD_DATA).advance_clock(21 * DAY)
     scenario.take_last_look(invoice_with(status=InvoiceStatus.PAID))
     assert scenario.ending == (State.RECOVERED, "paid_elsewhere")
 
 
-def test_nobody_charges_beside_money_on_its_way() -> None:
+def test_nothing_is_charged_beside_a_pending_payment() -> None:
     scenario = RecoveryScenario().fail_payment()
     scenario.read_invoice(PROCESSING)
     with pytest.raises(CommandRefused) as refused:
@@ -148,7 +148,7 @@ def test_nobody_charges_beside_money_on_its_way() -> None:
     assert refused.value.code == "in_flight"
 
 
-def test_a_new_method_waits_for_its_turn_behind_money_on_its_way() -> None:
+def test_new_method_waits_behind_a_pending_payment() -> None:
     scenario = RecoveryScenario().fail_payment(Cause.CARD_DATA)
     scenario.receive_event(EventKind.METHOD_UPDATED, method_id="pm_2")
     assert scenario.request_charge(PROCESSING) == ["retry.skipped"]
@@ -156,14 +156,14 @@ def test_a_new_method_waits_for_its_turn_behind_money_on_its_way() -> None:
     assert scenario.next_step() == Charge(trigger=Trigger.METHOD_CHANGE, method_id="pm_2")
 
 
-def test_our_own_charge_on_its_way_is_reconciled_and_nothing_else() -> None:
+def test_our_own_pending_charge_is_only_reconciled() -> None:
     assert scenario_in_flight().read_invoice(PROCESSING) == []
 
 
 # --- parts ----------------------------------------------------------------------------------------
 
 
-def test_a_part_leaves_the_rest_open() -> None:
+def test_partial_payment_leaves_the_rest_open() -> None:
     scenario = RecoveryScenario().fail_payment()
     assert scenario.receive_event(EventKind.INVOICE_PAID, paid_amount=1900, currency="EUR") == [
         "invoice.paid_elsewhere"
@@ -174,7 +174,7 @@ def test_a_part_leaves_the_rest_open() -> None:
 
 
 @pytest.mark.parametrize("kind", [EventKind.PAYMENT_FAILED, EventKind.PROVIDER_STOPPED])
-def test_a_later_failure_of_the_whole_does_not_open_the_part_again(kind: EventKind) -> None:
+def test_later_failure_of_the_full_amount_keeps_the_part_paid(kind: EventKind) -> None:
     """Adyen's own rescue goes on with the sum of the first try; who can't be read is charged by what we know."""
     scenario = RecoveryScenario().fail_payment()
     scenario.receive_event(EventKind.INVOICE_PAID, paid_amount=1900, currency="EUR")
@@ -192,26 +192,26 @@ def test_a_part_in_another_currency_is_taken_for_what_it_says() -> None:
 
 
 @pytest.mark.parametrize("due", [1, 2500])
-def test_only_what_is_open_is_charged(due: int) -> None:
+def test_only_the_open_amount_is_charged(due: int) -> None:
     scenario = RecoveryScenario().fail_payment().advance_until_due()
     assert scenario.request_charge(invoice_with(amount_due=due)) == ["invoice.paid_elsewhere"]
     assert scenario.request_charge(invoice_with(amount_due=due)) == ["charge.requested"]
     assert scenario.last_record(EventType.CHARGE_REQUESTED).data["amount"] == due
 
 
-def test_an_invoice_that_was_credited_to_nothing_is_not_charged() -> None:
+def test_fully_credited_invoice_is_not_charged() -> None:
     scenario = RecoveryScenario().fail_payment().advance_until_due()
     scenario.request_charge(invoice_with(amount_due=0, amount_paid=0))
     assert scenario.ending == (State.RECOVERED, "paid_elsewhere")
 
 
-def test_a_charge_that_brought_a_part_leaves_the_rest_open() -> None:
+def test_partial_charge_leaves_the_rest_open() -> None:
     scenario = scenario_in_flight()
     scenario.record_answer(ChargeResult(outcome=Outcome.SUCCEEDED, charge_id="ch_part", amount=1000))
     assert (scenario.recovery.amount, scenario.recovery.paid, scenario.next_step()) == (3900, 1000, Read())
 
 
-def test_a_returned_part_is_owed_again() -> None:
+def test_returned_partial_payment_is_owed_again() -> None:
     scenario = RecoveryScenario().fail_payment()
     scenario.receive_event(EventKind.INVOICE_PAID, paid_amount=1900, currency="EUR")
     event_fields = {"returned_amount": 1900, "returned_kind": "returned_debit", "currency": "EUR"}
@@ -222,7 +222,7 @@ def test_a_returned_part_is_owed_again() -> None:
 # --- money after the end --------------------------------------------------------------------------
 
 
-def test_what_goes_back_after_the_win_is_a_row_with_its_amount() -> None:
+def test_money_returned_after_recovery_is_a_row_with_its_amount() -> None:
     scenario = scenario_in_flight()
     scenario.record_answer(SUCCEED)
     rows = [
@@ -238,7 +238,7 @@ def test_what_goes_back_after_the_win_is_a_row_with_its_amount() -> None:
     assert scenario.ending == (State.RECOVERED, "charged")
 
 
-def test_a_dispute_counts_once_and_what_is_won_back_counts_no_more() -> None:
+def test_dispute_counts_once_and_not_after_it_is_won() -> None:
     scenario = scenario_in_flight()
     scenario.record_answer(SUCCEED)
     money = {"returned_amount": 4900, "returned_kind": "chargeback", "payment_id": "pay_1"}
@@ -253,7 +253,7 @@ def test_a_dispute_counts_once_and_what_is_won_back_counts_no_more() -> None:
     assert scenario.recovery.returned == 4900, "after a won dispute another one takes the money anew"
 
 
-def test_a_debit_that_came_back_opens_a_recovery() -> None:
+def test_returned_debit_opens_a_recovery() -> None:
     failure = Failure(code="AM04", method_id="pm_bank")
     event = a_failure_event(kind=EventKind.PAYMENT_REVERSED, failure=failure, returned_amount=4900)
     scenario = RecoveryScenario()
@@ -264,7 +264,7 @@ def test_a_debit_that_came_back_opens_a_recovery() -> None:
     )
 
 
-def test_money_that_went_back_without_a_banks_reason_opens_nothing() -> None:
+def test_returned_money_without_a_bank_reason_opens_no_recovery() -> None:
     assert (
         RecoveryScenario().receive_event(
             EventKind.PAYMENT_REVERSED, returned_amount=4900, returned_kind="failed_capture"
@@ -273,7 +273,7 @@ def test_money_that_went_back_without_a_banks_reason_opens_nothing() -> None:
     )
 
 
-def test_a_bank_that_only_asks_blocks_nothing() -> None:
+def test_bank_inquiry_does_not_block_the_recovery() -> None:
     scenario = RecoveryScenario().fail_payment()
     assert scenario.receive_event(EventKind.DISPUTE_INQUIRY) == ["dispute.opened"]
     assert scenario.current_state() is State.WAITING
@@ -289,13 +289,13 @@ TERM_CASES = [
 
 
 @pytest.mark.parametrize(("terms", "end"), TERM_CASES)
-def test_what_an_event_that_never_came_would_have_told_is_read(terms: dict[str, Any], end: tuple[State, str]) -> None:
+def test_reading_replaces_a_missed_event(terms: dict[str, Any], end: tuple[State, str]) -> None:
     scenario = RecoveryScenario().fail_payment().advance_until_due()
     assert "charge.requested" not in scenario.request_charge(invoice_with(terms=CollectionTerms(**terms)))
     assert scenario.ending == end
 
 
-def test_what_is_out_of_scope_ends_with_the_rule() -> None:
+def test_out_of_scope_invoice_ends_with_its_rule() -> None:
     scenario = RecoveryScenario().fail_payment().advance_until_due()
     scenario.request_charge(invoice_with(out_of_scope="send_invoice"))
     assert scenario.ending == (State.CANCELED, "out_of_scope")
@@ -317,7 +317,7 @@ REST_CASES = [{"terms": CollectionTerms(collection_paused=True)}, {"written_off"
 
 
 @pytest.mark.parametrize("rests", REST_CASES)
-def test_an_operator_hears_that_collection_rests(rests: dict[str, Any]) -> None:
+def test_operator_retry_is_refused_while_collection_is_paused(rests: dict[str, Any]) -> None:
     """Whether it is known before or found right at the charge: the command isn't kept for some later day."""
     scenario = RecoveryScenario().fail_payment()
     scenario.submit_command(Action.RETRY)
@@ -338,7 +338,7 @@ def test_under_the_old_rules_a_payment_on_its_way_is_no_reason_to_stand_back() -
 # --- a provider that refuses ----------------------------------------------------------------------
 
 
-def test_a_refused_key_is_told_once_and_mends_itself() -> None:
+def test_refused_key_is_reported_once_and_recovers() -> None:
     scenario = RecoveryScenario()
     scenario.append_events(opening_event(a_failure_event()))
     scenario.append_events(
@@ -353,7 +353,7 @@ def test_a_refused_key_is_told_once_and_mends_itself() -> None:
     assert scenario.current_state() is State.WAITING
 
 
-def test_a_key_that_is_refused_in_mid_charge_is_told_and_the_charge_is_still_found_out() -> None:
+def test_key_refused_during_a_charge_is_reported_and_the_charge_reconciled() -> None:
     scenario = scenario_in_flight()
     scenario.record_answer(ChargeResult(outcome=Outcome.UNKNOWN, reason="timeout"))
     scenario.append_events(
@@ -378,7 +378,7 @@ def test_an_approval_asks_the_provider_again_at_once() -> None:
     assert scenario.next_step() == Read()
 
 
-def test_an_approval_counts_also_while_money_is_on_its_way() -> None:
+def test_approval_counts_while_a_payment_is_pending() -> None:
     """The hold is lifted, and what is on its way is waited for all the same."""
     scenario = scenario_in_review()
     scenario.read_invoice(PROCESSING)
@@ -387,7 +387,7 @@ def test_an_approval_counts_also_while_money_is_on_its_way() -> None:
     assert isinstance(scenario.next_step(), Wait)
 
 
-def test_a_key_that_is_never_mended_ends_with_the_review() -> None:
+def test_key_that_stays_refused_ends_with_the_review() -> None:
     scenario = RecoveryScenario()
     scenario.append_events(opening_event(a_failure_event()))
     scenario.append_events(
@@ -397,7 +397,7 @@ def test_a_key_that_is_never_mended_ends_with_the_review() -> None:
     assert step == Close(state=State.EXHAUSTED, reason="review_overdue", read_first=True)
 
 
-def test_the_payment_whose_failure_was_told_is_no_payment_of_it() -> None:
+def test_returned_payment_does_not_count_as_paid() -> None:
     recovery = RecoveryScenario().fail_payment().recovery.with_changes(failure=Failure(code="R01", charge_id="t1"))
     view = reopen_returned_payment(recovery, PAID_INVOICE)
     assert (view.status, view.amount_due) == (InvoiceStatus.OPEN, recovery.amount)

@@ -351,7 +351,7 @@ class RecoveryMachine(Driver):
 
 
 @pytest.mark.timeout(180)
-def test_no_order_of_events_charges_what_may_not_be_charged() -> None:
+def test_no_event_order_leads_to_a_forbidden_charge() -> None:
     run_state_machine_as_test(
         RecoveryMachine,
         settings=settings(max_examples=200, stateful_step_count=50, deadline=None, derandomize=True, **QUIET_SETTINGS),

@@ -92,7 +92,7 @@ def test_a_decline_is_decided_on_and_the_next_delay_counts_from_the_attempt() ->
     assert 24 * HOUR <= at - charged_at <= 27 * HOUR
 
 
-def test_the_budget_ends_it() -> None:
+def test_exhausted_budget_ends_the_recovery() -> None:
     scenario = RecoveryScenario().fail_payment()
     for _ in range(4):
         scenario_in_flight(scenario).record_answer(SOFT_DECLINE)
@@ -104,7 +104,7 @@ def test_the_budget_ends_it() -> None:
     assert (scenario.recovery.attempt, scenario.recovery.attempts_used) == (4, 4)
 
 
-def test_the_window_ends_it_in_the_plan() -> None:
+def test_plan_beyond_the_window_ends_the_recovery() -> None:
     scenario = scenario_in_flight(RecoveryScenario().fail_payment())
     scenario.record_answer(SOFT_DECLINE)
     scenario.advance_clock(40 * DAY).decide_failure(Cause.INSUFFICIENT_FUNDS)
@@ -143,15 +143,15 @@ def test_a_worker_that_was_down_may_charge_an_hour_after_the_window(late_by: tim
         (Cause.STOP_INSTRUCTION, State.BLOCKED),
     ],
 )
-def test_where_each_cause_leads(cause: Cause, state: State) -> None:
+def test_state_after_each_cause(cause: Cause, state: State) -> None:
     assert RecoveryScenario().fail_payment(cause).current_state() is state
 
 
-def test_every_cause_leads_somewhere() -> None:
+def test_every_cause_leads_to_a_known_state() -> None:
     assert {RecoveryScenario().fail_payment(cause).current_state() for cause in Cause} <= set(State)
 
 
-def test_a_stop_instruction_ends_it_also_with_a_new_method_at_hand() -> None:
+def test_stop_instruction_ends_the_recovery_despite_a_new_method() -> None:
     scenario = RecoveryScenario()
     scenario.append_events(opening_event(a_failure_event()))
     scenario.receive_event(EventKind.METHOD_UPDATED, method_id="pm_2")
@@ -173,7 +173,7 @@ def test_the_highest_risk_is_reviewed_whatever_the_cause() -> None:
 # --- deadlines -----------------------------------------------------------------------------------------------------
 
 
-def test_a_customer_who_never_acts_ends_it() -> None:
+def test_customer_deadline_ends_the_recovery() -> None:
     scenario = RecoveryScenario().fail_payment(Cause.PERMANENT)
     assert scenario.next_step() == Wait(until=THEN + 21 * DAY, why="the customer must act")
     step = scenario.advance_clock(21 * DAY).next_step()
@@ -181,7 +181,7 @@ def test_a_customer_who_never_acts_ends_it() -> None:
 
 
 @pytest.mark.parametrize(("cause", "state"), [(Cause.FRAUD, State.BLOCKED), (Cause.CONFIGURATION, State.EXHAUSTED)])
-def test_a_review_that_nobody_gives(cause: Cause, state: State) -> None:
+def test_overdue_review_ends_the_recovery(cause: Cause, state: State) -> None:
     scenario = scenario_in_review(cause)
     assert isinstance(scenario.next_step(), Wait)
     assert scenario.advance_clock(5 * DAY).next_step() == Close(
@@ -189,7 +189,7 @@ def test_a_review_that_nobody_gives(cause: Cause, state: State) -> None:
     )
 
 
-def test_the_customers_time_begins_when_the_review_is_over() -> None:
+def test_customer_deadline_starts_after_the_review() -> None:
     """A review may take longer than the customer has: an approval must not end the recovery by being late."""
     text = "customer_deadline_days = 1\nreview_deadline_days = 9\n"
     shipped = POLICY_FILE.read_text()
@@ -212,7 +212,7 @@ def test_the_customers_time_begins_when_the_review_is_over() -> None:
         (InvoiceStatus.UNCOLLECTIBLE, (State.CANCELED, "uncollectible")),
     ],
 )
-def test_an_invoice_that_needs_nothing_any_more_is_not_charged(status: InvoiceStatus, end: tuple[State, str]) -> None:
+def test_closed_invoice_is_not_charged(status: InvoiceStatus, end: tuple[State, str]) -> None:
     scenario = RecoveryScenario().fail_payment().advance_until_due()
     assert "charge.requested" not in scenario.request_charge(OPEN_INVOICE.model_copy(update={"status": status}))
     assert scenario.ending == end
@@ -224,7 +224,7 @@ def test_a_disputed_invoice_is_not_charged() -> None:
     assert scenario.ending == (State.BLOCKED, "dispute")
 
 
-def test_an_invoice_that_nobody_knows_goes_to_the_operators() -> None:
+def test_missing_invoice_goes_to_review() -> None:
     scenario = RecoveryScenario().fail_payment().advance_until_due()
     assert scenario.request_charge(OPEN_INVOICE.model_copy(update={"status": InvoiceStatus.MISSING})) == [
         "retry.skipped"
@@ -232,7 +232,7 @@ def test_an_invoice_that_nobody_knows_goes_to_the_operators() -> None:
     assert scenario.current_state() is State.IN_REVIEW
 
 
-def test_before_the_providers_own_retry_we_stand_down_and_its_failure_moves_the_schedule() -> None:
+def test_recovery_stands_back_before_the_providers_retry_whose_failure_moves_the_schedule() -> None:
     scenario = RecoveryScenario().fail_payment().advance_until_due()
     provider_tries = scenario.now + DAY
     assert scenario.request_charge(OPEN_INVOICE.model_copy(update={"next_provider_attempt": provider_tries})) == [
@@ -249,7 +249,7 @@ def test_before_the_providers_own_retry_we_stand_down_and_its_failure_moves_the_
     assert at - provider_tries >= 3 * HOUR, "counted from the provider's failure, not from our second look"
 
 
-def test_while_a_payment_is_under_way_no_other_is_begun() -> None:
+def test_no_charge_while_a_payment_is_under_way() -> None:
     scenario = RecoveryScenario().fail_payment().advance_until_due()
     assert scenario.request_charge(OPEN_INVOICE.model_copy(update={"processing": True})) == ["retry.skipped"]
     assert scenario.last_record(EventType.RETRY_SKIPPED).data["reason"] == "payment_under_way"
@@ -266,27 +266,27 @@ def test_a_refused_command_is_in_the_log_without_effect() -> None:
     assert scenario.recovery == before.with_changes(sequence=before.sequence + 1)
 
 
-def test_the_state_is_nothing_but_its_log() -> None:
+def test_state_equals_the_fold_of_its_log() -> None:
     scenario = scenario_in_flight()
     scenario.record_answer(SOFT_DECLINE)
     assert fold_records(Recovery(provider="stripe", invoice_id="in_1"), scenario.records) == scenario.recovery
 
 
-def test_reconciling_asks_seldom_in_the_end() -> None:
+def test_reconcile_delays_grow_to_a_maximum() -> None:
     delays = [reconcile_delay(tries) for tries in range(20)]
     assert delays == sorted(delays)
     assert delays[-1] == RECONCILE_DELAYS[-1]
     assert all(wait > timedelta(0) for wait in delays)
 
 
-def test_a_review_is_not_lost_by_a_word_that_is_no_decision() -> None:
+def test_invalid_review_decision_keeps_the_review_open() -> None:
     scenario = scenario_in_review()
     with pytest.raises(CommandRefused):
         scenario.submit_command(Action.REVIEW, decision="maybe")
     assert scenario.current_state() is State.IN_REVIEW
 
 
-def test_rows_are_ours_by_their_types_since_a_repeat_comes_later() -> None:
+def test_repeated_rows_are_recognised_by_type() -> None:
     requested = Event(type=EventType.CANCEL_REQUESTED, occurred_at=THEN, data={"actor": "ann"})
     (first,) = append_events(Recovery(provider="stripe", invoice_id="in_1"), (requested,), THEN)[1][:1]
     again = requested.model_copy(update={"occurred_at": THEN + HOUR})

@@ -26,7 +26,7 @@ def a_row(data: dict[str, Any], type_: EventType = EventType.PAYMENT_FAILED) -> 
     ("amount", "currency", "minor_units"),
     [(500000, "UGX", 5000), (500050, "UGX", 5001), (27900, "ISK", 279), (500, "MGA", 50000), (9, "JPY", 9)],
 )  # fmt: skip
-def test_an_old_row_is_read_in_iso_and_only_once(amount: int, currency: str, minor_units: int) -> None:
+def test_old_row_amounts_are_converted_to_iso_once(amount: int, currency: str, minor_units: int) -> None:
     record = record_of(a_row({"amount": amount, "currency": currency}))
     assert record.data["amount"] == minor_units
     assert upgrade_record(record, "stripe") == record
@@ -37,7 +37,7 @@ def test_an_old_row_is_read_in_iso_and_only_once(amount: int, currency: str, min
 
 
 @pytest.mark.parametrize("currency", ["UGX", "ISK", "MGA", "EUR"])
-def test_a_new_row_says_that_it_needs_no_reading(currency: str) -> None:
+def test_new_row_is_marked_as_iso(currency: str) -> None:
     event = Event(type=EventType.PAYMENT_FAILED, occurred_at=THEN, data={"amount": 5000, "currency": currency})
     after, record = append_event(BLANK_RECOVERY, event)
     assert after.amount == record.data["amount"] == 5000
@@ -45,7 +45,7 @@ def test_a_new_row_says_that_it_needs_no_reading(currency: str) -> None:
     assert ("units" in record.data) == (currency != "EUR")
 
 
-def test_other_rows_are_left_alone() -> None:
+def test_other_rows_are_unchanged() -> None:
     data = {"amount": 100, "currency": "UGX"}
     part = Record(type=EventType.PAID_ELSEWHERE, occurred_at=THEN, data=data, sequence=2, to_state=State.WAITING)
     assert upgrade_record(part, "stripe") is part

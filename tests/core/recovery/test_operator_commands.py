@@ -30,14 +30,14 @@ def test_fraud_approved_waits_for_another_method() -> None:
     assert scenario.next_step() == Charge(trigger=Trigger.METHOD_CHANGE, method_id="pm_2")
 
 
-def test_a_setting_that_was_mended_is_tried_once_at_once() -> None:
+def test_approved_configuration_failure_is_retried_once_at_once() -> None:
     scenario = scenario_in_review(Cause.CONFIGURATION)
     scenario.submit_command(Action.REVIEW, decision="approve")
     assert scenario.next_step() == Charge(trigger=Trigger.MANUAL)
 
 
 @pytest.mark.parametrize("cause", [Cause.FRAUD, Cause.CONFIGURATION])
-def test_a_rejection_ends_it(cause: Cause) -> None:
+def test_review_rejection_ends_the_recovery(cause: Cause) -> None:
     scenario = scenario_in_review(cause)
     assert scenario.submit_command(Action.REVIEW, decision="reject") == ["operator.reviewed", "recovery.closed"]
     assert scenario.ending == (State.BLOCKED, "rejected")
@@ -51,7 +51,7 @@ def test_a_new_method_waits_while_in_review_and_is_charged_after_the_approval() 
     assert scenario.next_step() == Charge(trigger=Trigger.METHOD_CHANGE, method_id="pm_2")
 
 
-def test_only_a_person_lifts_a_hold() -> None:
+def test_only_an_operator_lifts_a_fraud_hold() -> None:
     scenario = scenario_in_review()
     scenario.receive_event(a_failure_event(event_id="evt_2", provider_attempt=2, occurred_at=scenario.now))
     scenario.decide_failure(Cause.INSUFFICIENT_FUNDS)
@@ -74,7 +74,7 @@ def test_a_signal_of_two_people_names_both() -> None:
 
 
 @pytest.mark.parametrize("cause", [Cause.PERMANENT, Cause.CARD_DATA, Cause.FRAUD])
-def test_a_retry_asked_for_before_the_decision_is_void_where_the_card_is_hopeless(cause: Cause) -> None:
+def test_retry_command_before_the_decision_is_dropped_for_a_hopeless_card(cause: Cause) -> None:
     scenario = RecoveryScenario()
     scenario.append_events(opening_event(a_failure_event()))
     scenario.submit_command(Action.RETRY)
@@ -85,7 +85,7 @@ def test_a_retry_asked_for_before_the_decision_is_void_where_the_card_is_hopeles
         assert isinstance(scenario.next_step(), Wait), "approval is not a charge of the same card"
 
 
-def test_a_retry_asked_for_before_the_decision_is_made_where_it_may_help() -> None:
+def test_retry_command_before_the_decision_is_carried_out_where_it_may_help() -> None:
     scenario = RecoveryScenario()
     scenario.append_events(opening_event(a_failure_event()))
     scenario.submit_command(Action.RETRY)
@@ -155,13 +155,13 @@ def scenario_after_manual_try(cause: Cause, wait_seconds: int | None = None) -> 
     return scenario, planned
 
 
-def test_a_try_out_of_turn_does_not_move_the_schedule() -> None:
+def test_unscheduled_attempt_keeps_the_schedule() -> None:
     scenario, planned = scenario_after_manual_try(Cause.GENERIC)
     assert scenario.recovery.next_attempt_at == planned
 
 
 @pytest.mark.parametrize(("cause", "wait"), [(Cause.VELOCITY, None), (Cause.UNKNOWN, None), (Cause.GENERIC, 86_400)])
-def test_a_try_out_of_turn_that_calls_for_a_longer_wait_gets_it(cause: Cause, wait: int | None) -> None:
+def test_unscheduled_attempt_may_lengthen_the_wait(cause: Cause, wait: int | None) -> None:
     scenario, _ = scenario_after_manual_try(cause, wait)
     at, failed_at = scenario.recovery.next_attempt_at, scenario.recovery.failed_at
     assert at
@@ -169,7 +169,7 @@ def test_a_try_out_of_turn_that_calls_for_a_longer_wait_gets_it(cause: Cause, wa
     assert at - failed_at >= DAY
 
 
-def test_a_failure_that_the_provider_caused_does_move_it() -> None:
+def test_failed_attempt_of_the_provider_moves_the_schedule() -> None:
     scenario = RecoveryScenario().fail_payment().advance_clock(2 * HOUR)
     scenario.receive_event(a_failure_event(event_id="evt_2", provider_attempt=2, occurred_at=scenario.now))
     assert scenario.next_step() == Read()
@@ -179,7 +179,7 @@ def test_a_failure_that_the_provider_caused_does_move_it() -> None:
     assert at - scenario.now >= 3 * HOUR
 
 
-def test_a_changed_policy_is_the_budget_that_is_shown() -> None:
+def test_shown_budget_follows_a_changed_policy() -> None:
     scenario = scenario_in_flight()
     scenario.record_answer(SOFT_DECLINE)
     scenario.decision_config = shipped_decision_config(

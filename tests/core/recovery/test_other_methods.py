@@ -58,7 +58,7 @@ def charge_another_card(
 # --- which method ---------------------------------------------------------------------------------
 
 
-def test_after_another_card_was_tried_every_later_try_names_it() -> None:
+def test_later_charges_name_another_card_once_it_was_tried() -> None:
     scenario = charge_another_card(
         RecoveryScenario().fail_payment(Cause.CARD_DATA), SOFT_DECLINE, Cause.INSUFFICIENT_FUNDS
     )
@@ -67,7 +67,7 @@ def test_after_another_card_was_tried_every_later_try_names_it() -> None:
     assert scenario.last_record(EventType.CHARGE_REQUESTED).data["method_id"] == "pm_2"
 
 
-def test_what_is_known_of_one_card_does_not_count_for_another() -> None:
+def test_facts_of_one_card_do_not_apply_to_another() -> None:
     scenario = RecoveryScenario().fail_payment(Cause.PERMANENT)
     scenario.recovery = scenario.recovery.with_changes(fingerprint="fp_lost", network="visa")
     charge_another_card(scenario, SOFT_DECLINE, Cause.INSUFFICIENT_FUNDS)
@@ -75,7 +75,7 @@ def test_what_is_known_of_one_card_does_not_count_for_another() -> None:
     assert scenario.recovery.cause is Cause.INSUFFICIENT_FUNDS
 
 
-def test_an_unfit_method_costs_nothing_but_its_own_try() -> None:
+def test_unfit_method_costs_only_its_own_attempt() -> None:
     scenario = RecoveryScenario().fail_payment()
     before = scenario.recovery
     charge_another_card(scenario, UNFIT_RESULT, Cause.UNKNOWN)
@@ -87,14 +87,14 @@ def test_an_unfit_method_costs_nothing_but_its_own_try() -> None:
     assert scenario.advance_until_due().next_step() == Charge(trigger=Trigger.SCHEDULED)
 
 
-def test_an_unfit_method_leaves_the_customers_deadline_alone() -> None:
+def test_unfit_method_keeps_the_customers_deadline() -> None:
     scenario = RecoveryScenario().fail_payment(Cause.CARD_DATA)
     deadline = scenario.recovery.until
     charge_another_card(scenario.advance_clock(DAY), UNFIT_RESULT, Cause.UNKNOWN)
     assert (scenario.current_state(), scenario.recovery.until) == (State.AWAITING_CUSTOMER, deadline)
 
 
-def test_the_method_in_use_that_is_gone_gives_its_place_to_the_default() -> None:
+def test_removed_method_in_use_is_replaced_by_the_default() -> None:
     scenario = charge_another_card(
         RecoveryScenario().fail_payment(Cause.CARD_DATA), SOFT_DECLINE, Cause.INSUFFICIENT_FUNDS
     ).advance_until_due()
@@ -109,7 +109,7 @@ def test_the_method_in_use_that_is_gone_gives_its_place_to_the_default() -> None
 
 
 @pytest.mark.parametrize("cause", [Cause.CARD_DATA, Cause.PERMANENT])
-def test_a_new_card_that_is_refused_for_good_does_not_end_the_schedule_of_the_one_before(cause: Cause) -> None:
+def test_hard_decline_of_a_new_card_keeps_the_previous_cards_schedule(cause: Cause) -> None:
     scenario = RecoveryScenario().fail_payment()
     planned = scenario.recovery.next_attempt_at
     charge_another_card(scenario.advance_clock(HOUR), HARD_DECLINE, cause)
@@ -119,7 +119,7 @@ def test_a_new_card_that_is_refused_for_good_does_not_end_the_schedule_of_the_on
 
 
 @pytest.mark.parametrize("answer", [HARD_DECLINE, UNFIT_RESULT])
-def test_the_schedule_goes_on_with_the_card_before_although_the_useless_one_is_the_default_now(
+def test_schedule_continues_with_the_previous_card_although_the_declined_one_is_the_default(
     answer: ChargeResult,
 ) -> None:
     """A charge without a name would take the new default, which is of no use."""
@@ -135,12 +135,12 @@ def test_the_schedule_goes_on_with_the_card_before_although_the_useless_one_is_t
     assert scenario.last_record(EventType.CHARGE_REQUESTED).data["method_id"] == "pm_1"
 
 
-def test_without_a_schedule_a_new_card_that_is_refused_for_good_is_what_it_is_judged_by() -> None:
+def test_without_a_schedule_the_hard_decline_of_a_new_card_decides() -> None:
     scenario = charge_another_card(RecoveryScenario().fail_payment(Cause.CARD_DATA), HARD_DECLINE, Cause.PERMANENT)
     assert (scenario.current_state(), scenario.recovery.cause) == (State.AWAITING_CUSTOMER, Cause.PERMANENT)
 
 
-def test_a_card_that_was_refused_for_good_is_not_named_again_when_the_provider_tries_another() -> None:
+def test_hard_declined_card_is_not_named_after_the_provider_tries_another() -> None:
     """pm_2 is lost; then the provider's own try of the default fails softly: that one is retried, not the lost one."""
     scenario = charge_another_card(RecoveryScenario().fail_payment(Cause.CARD_DATA), HARD_DECLINE, Cause.PERMANENT)
     soft = Failure(code="insufficient_funds", method_id="pm_default")
@@ -164,7 +164,7 @@ ROLES = [
 
 
 @pytest.mark.parametrize(("role", "method", "rows"), ROLES)
-def test_which_methods_trigger(role: MethodRole, method: str, rows: list[str]) -> None:
+def test_which_method_events_trigger_a_charge(role: MethodRole, method: str, rows: list[str]) -> None:
     """The card pm_1 was refused for good: new data of it helps, choosing it once more doesn't."""
     scenario = RecoveryScenario()
     scenario.append_events(opening_event(a_failure_event(failure=Failure(code="expired_card", method_id="pm_1"))))
@@ -192,7 +192,7 @@ def test_whether_anything_can_be_charged(method: PaymentMethod | None, able: Cha
     assert assess_ability(RecoveryScenario().fail_payment().recovery, facts_read(method=method)) is able
 
 
-def test_a_provider_that_cannot_be_read_has_said_all_there_is() -> None:
+def test_facts_of_an_unreadable_provider_name_no_chargeability() -> None:
     facts = FailureFacts(invoice=OPEN_INVOICE, failure=Failure(code="x"), missing=(UNREADABLE_PROVIDER,))
     assert assess_ability(RecoveryScenario().fail_payment().recovery, facts) is Chargeability.NO_METHOD
     named = facts.model_copy(update={"failure": Failure(code="x", method_id="token")})
@@ -200,7 +200,7 @@ def test_a_provider_that_cannot_be_read_has_said_all_there_is() -> None:
 
 
 @pytest.mark.parametrize(("method", "reason"), [(None, "no_method"), (DEBIT, "not_a_card")])
-def test_what_is_no_card_is_never_charged(method: PaymentMethod | None, reason: str) -> None:
+def test_non_card_methods_are_never_charged(method: PaymentMethod | None, reason: str) -> None:
     """A fresh read finds it right before the charge, whatever was known when it was planned."""
     scenario = RecoveryScenario().fail_payment().advance_until_due()
     assert scenario.request_charge(invoice_with(methods_known=True, method=method)) == ["retry.skipped"]
@@ -208,7 +208,7 @@ def test_what_is_no_card_is_never_charged(method: PaymentMethod | None, reason: 
     assert scenario.next_step() == Read(), "it is decided anew, so that the customer is asked"
 
 
-def test_a_default_that_is_chosen_once_more_is_tried_once_more() -> None:
+def test_default_method_that_is_chosen_again_is_tried_again() -> None:
     scenario = RecoveryScenario().fail_payment(Cause.CARD_DATA)
     for number, method in enumerate(("pm_b", "pm_c", "pm_b", "pm_b")):
         rows = scenario.receive_event(
@@ -217,7 +217,7 @@ def test_a_default_that_is_chosen_once_more_is_tried_once_more() -> None:
         assert rows == ([] if number == 3 else ["payment_method.updated"])
 
 
-def test_an_operator_who_wants_it_charged_is_told_so() -> None:
+def test_operator_retry_of_a_non_card_method_is_skipped_with_the_reason() -> None:
     scenario = RecoveryScenario().fail_payment()
     scenario.submit_command(Action.RETRY)
     assert scenario.request_charge(invoice_with(methods_known=True, method=DEBIT)) == ["retry.skipped"]
@@ -234,7 +234,7 @@ def test_no_method_at_the_charge_costs_no_retry() -> None:
     assert (scenario.current_state(), scenario.recovery.ability) == (State.AWAITING_CUSTOMER, Chargeability.NO_METHOD)
 
 
-def test_a_default_that_cannot_be_charged_is_not_tried_again_and_again() -> None:
+def test_unchargeable_default_is_not_tried_repeatedly() -> None:
     """A detached default still reads as one, and a nameless charge of it is refused before any bank hears of it."""
     scenario = RecoveryScenario().fail_payment()
     scenario.recovery = scenario.recovery.with_changes(default_methods=("pm_card", "pm_other"))

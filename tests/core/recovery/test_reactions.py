@@ -55,7 +55,7 @@ def recovered_scenario() -> RecoveryScenario:
     ],
     ids=["same event", "same attempt", "the same attempt's other event", "no attempt", "older attempt"],
 )
-def test_more_about_the_same_failure_changes_nothing(event: ProviderEvent) -> None:
+def test_further_events_about_the_same_failure_change_nothing(event: ProviderEvent) -> None:
     assert RecoveryScenario().fail_payment().advance_clock(HOUR).receive_event(event) == []
 
 
@@ -65,13 +65,13 @@ def test_a_newer_attempt_is_a_new_failure() -> None:
     assert scenario.recovery.failed_at == scenario.now
 
 
-def test_an_older_attempt_that_comes_late_is_known() -> None:
+def test_late_event_of_an_older_attempt_changes_nothing() -> None:
     scenario = RecoveryScenario()
     scenario.append_events(opening_event(a_failure_event(provider_attempt=3)))
     assert scenario.receive_event(repeated_failure(provider_attempt=2)) == []
 
 
-def test_a_failure_from_before_our_last_try_does_not_turn_the_clock_back() -> None:
+def test_failure_older_than_our_last_attempt_keeps_the_schedule() -> None:
     scenario = scenario_in_flight()
     tried_at = scenario.now
     scenario.record_answer(SOFT_DECLINE)
@@ -82,7 +82,7 @@ def test_a_failure_from_before_our_last_try_does_not_turn_the_clock_back() -> No
 # --- echoes of our own charge ------------------------------------------------------------------------------
 
 
-def test_the_echo_of_our_own_charge_is_known_by_its_id_for_ever() -> None:
+def test_echo_of_our_own_charge_is_always_recognised_by_its_id() -> None:
     scenario = scenario_in_flight()
     scenario.record_answer(OUR_DECLINE)
     echo = repeated_failure(provider_attempt=2, failure=Failure(charge_id="ch_1"), occurred_at=scenario.now + DAY)
@@ -98,7 +98,7 @@ def test_the_echo_of_our_own_charge_is_known_by_its_id_for_ever() -> None:
         (None, ECHO_TOLERANCE + SECOND, ["payment.failed"]),
     ],
 )
-def test_the_echo_is_known_by_its_time(before: timedelta | None, after: timedelta | None, expected: list[str]) -> None:
+def test_echo_is_recognised_by_its_time(before: timedelta | None, after: timedelta | None, expected: list[str]) -> None:
     scenario = scenario_in_flight()
     charged_at = scenario.now
     scenario.advance_clock(5 * SECOND).record_answer(SOFT_DECLINE)
@@ -127,11 +127,11 @@ def test_a_late_failure_never_overwrites_a_success() -> None:
 
 
 @pytest.mark.parametrize("kind", [EventKind.INVOICE_PAID, EventKind.RETRY_SCHEDULED, EventKind.WAKE, EventKind.OTHER])
-def test_a_confirmation_is_no_news(kind: EventKind) -> None:
+def test_payment_confirmation_after_the_end_changes_nothing(kind: EventKind) -> None:
     assert recovered_scenario().receive_event(kind) == []
 
 
-def test_the_echo_of_a_charge_is_no_news_after_the_end() -> None:
+def test_echo_of_a_charge_after_the_end_changes_nothing() -> None:
     scenario = scenario_in_flight()
     scenario.submit_command(Action.CANCEL)
     scenario.record_answer(OUR_DECLINE)
@@ -139,11 +139,11 @@ def test_the_echo_of_a_charge_is_no_news_after_the_end() -> None:
 
 
 @pytest.mark.parametrize("kind", [EventKind.DISPUTE_OPENED, EventKind.FRAUD_WARNING, EventKind.INVOICE_VOIDED])
-def test_what_matters_after_the_end_is_kept(kind: EventKind) -> None:
+def test_relevant_events_after_the_end_are_recorded(kind: EventKind) -> None:
     assert recovered_scenario().receive_event(kind) == ["event.late"]
 
 
-def test_money_after_giving_up_is_news() -> None:
+def test_payment_after_giving_up_is_recorded() -> None:
     scenario = RecoveryScenario().fail_payment()
     scenario.submit_command(Action.CANCEL)
     assert scenario.receive_event(EventKind.INVOICE_PAID) == ["payment.late"]
@@ -179,14 +179,16 @@ def _paused_scenario(scenario: RecoveryScenario) -> RecoveryScenario:
 
 @pytest.mark.parametrize("situation", SITUATIONS)
 @pytest.mark.parametrize(("kind", "end"), ENDINGS)
-def test_a_word_that_ends_it_does_so_everywhere(situation: str, kind: EventKind, end: tuple[State, str]) -> None:
+def test_ending_event_ends_the_recovery_in_every_situation(
+    situation: str, kind: EventKind, end: tuple[State, str]
+) -> None:
     scenario = SITUATIONS[situation]()
     assert scenario.receive_event(kind)[-1] == "recovery.closed"
     assert scenario.ending == end
 
 
 @pytest.mark.parametrize("subscription", [None, "sub_2"])
-def test_the_end_of_another_subscription_is_none_of_its_business(subscription: str | None) -> None:
+def test_end_of_another_subscription_changes_nothing(subscription: str | None) -> None:
     scenario = RecoveryScenario()
     scenario.append_events(opening_event(a_failure_event(subscription_id="sub_1")))
     assert scenario.receive_event(EventKind.SUBSCRIPTION_ENDED, subscription_id=subscription) == []
@@ -194,7 +196,7 @@ def test_the_end_of_another_subscription_is_none_of_its_business(subscription: s
     assert scenario.ending == (State.CANCELED, "subscription_ended")
 
 
-def test_a_method_is_new_once() -> None:
+def test_method_counts_as_new_only_once() -> None:
     scenario = RecoveryScenario().fail_payment()
     first = an_event(EventKind.METHOD_UPDATED, event_id="a", method_id="pm_2", method_version="1")
     assert scenario.receive_event(first) == ["payment_method.updated"]
@@ -205,7 +207,7 @@ def test_a_method_is_new_once() -> None:
     assert scenario.receive_event(EventKind.METHOD_UPDATED, method_id=None) == []
 
 
-def test_every_kind_of_event_has_a_meaning_or_none_on_purpose() -> None:
+def test_every_event_kind_is_handled_or_ignored_on_purpose() -> None:
     silent = {EventKind.RETRY_SCHEDULED, EventKind.WAKE, EventKind.OTHER, EventKind.PAYMENT_RESTORED}
     for kind in EventKind:
         scenario = _opened_scenario(RecoveryScenario())
@@ -214,7 +216,7 @@ def test_every_kind_of_event_has_a_meaning_or_none_on_purpose() -> None:
         assert bool(react_to_event(scenario.recovery, event)) is (kind not in silent), kind
 
 
-def test_every_status_of_an_invoice_is_understood() -> None:
+def test_every_invoice_status_is_handled() -> None:
     recovery = RecoveryScenario().fail_payment().recovery
     expected = {
         status: len(check_invoice(recovery, OPEN_INVOICE.model_copy(update={"status": status}), THEN))
@@ -252,7 +254,7 @@ def test_a_retry_is_refused_with_its_code(story: Any, code: str) -> None:
 
 
 @pytest.mark.parametrize("action", Action)
-def test_after_the_end_everything_is_refused(action: Action) -> None:
+def test_every_command_is_refused_after_the_end(action: Action) -> None:
     with pytest.raises(CommandRefused) as excinfo:
         check_command(recovered_scenario().recovery, Command(action=action, decision="approve"))
     assert excinfo.value.code == "closed"
@@ -267,18 +269,18 @@ def test_a_review_needs_something_to_review_and_a_decision() -> None:
 
 
 @pytest.mark.parametrize("typed", ["approve", "Approve", " APPROVE "])
-def test_a_decision_is_read_as_people_type_it(typed: str) -> None:
+def test_review_decisions_are_parsed_leniently(typed: str) -> None:
     command = parse_command(Action.REVIEW, {"decision": typed})
     assert accept_command(scenario_in_review().recovery, command, THEN)[0].data["decision"] == "approve"
 
 
-def test_a_request_for_what_is_so_already_writes_nothing() -> None:
+def test_redundant_request_writes_nothing() -> None:
     """Whoever asked has the answer."""
     assert RecoveryScenario().fail_payment().submit_command(Action.RESUME) == []
     assert _paused_scenario(RecoveryScenario().fail_payment()).submit_command(Action.PAUSE) == []
 
 
-def test_a_signal_for_what_is_so_already_is_kept_and_changes_nothing() -> None:
+def test_redundant_signal_is_recorded_without_effect() -> None:
     """Under older rules it wasn't, and what has run must replay."""
     paused, signal = (
         _paused_scenario(RecoveryScenario().fail_payment()).recovery,

@@ -37,7 +37,7 @@ def scenario_in_manual_review() -> RecoveryScenario:
 # --- the provider's own word -----------------------------------------------------------------------------------------
 
 
-def test_its_own_success_answers_the_charge_in_flight() -> None:
+def test_success_event_answers_the_charge_in_flight() -> None:
     scenario = scenario_with_unknown_charge()
     assert scenario.receive_event(EventKind.INVOICE_PAID, payment_id="psp_1", **OUR_CHARGE) == [
         "charge.reconciled",
@@ -51,7 +51,7 @@ def test_its_own_success_answers_the_charge_in_flight() -> None:
 
 
 @pytest.mark.parametrize("kind", [EventKind.PAYMENT_FAILED, EventKind.ACTION_REQUIRED])
-def test_its_own_decline_answers_it_with_codes_and_card(kind: EventKind) -> None:
+def test_decline_event_answers_the_charge_with_codes_and_card(kind: EventKind) -> None:
     scenario = scenario_with_unknown_charge()
     failure, card = Failure(code="expired_card", charge_id="psp_1"), Card(fingerprint="fp_9")
     assert scenario.receive_event(kind, failure=failure, card=card, **OUR_CHARGE) == ["charge.reconciled"]
@@ -61,26 +61,26 @@ def test_its_own_decline_answers_it_with_codes_and_card(kind: EventKind) -> None
     assert scenario.receive_event(kind, failure=failure, **OUR_CHARGE) == [], "told twice"
 
 
-def test_it_is_heard_before_the_answer_was_missed() -> None:
+def test_event_is_accepted_before_the_missing_answer_is_recorded() -> None:
     scenario = scenario_in_flight()
     assert scenario.receive_event(EventKind.INVOICE_PAID, **OUR_CHARGE)[0] == "charge.reconciled"
 
 
-def test_an_event_stamped_before_the_charge_does_not_end_it_before_it_began() -> None:
+def test_event_stamped_before_the_charge_is_recorded_at_its_start() -> None:
     scenario = scenario_with_unknown_charge()
     scenario.receive_event(EventKind.PAYMENT_FAILED, occurred_at=scenario.now - HOUR, **OUR_CHARGE)
     row, requested = scenario.last_record(EventType.CHARGE_RECONCILED), scenario.last_record(EventType.CHARGE_REQUESTED)
     assert row.occurred_at >= requested.occurred_at
 
 
-def test_the_decline_of_an_older_charge_is_no_news() -> None:
+def test_decline_of_an_older_charge_changes_nothing() -> None:
     scenario = scenario_with_unknown_charge()
     other = {"idempotency_key": "pri-stripe-in_1-0", "event_id": "evt_older", "provider_attempt": 99}
     assert scenario.receive_event(EventKind.PAYMENT_FAILED, **other) == []
     assert scenario.next_step() == Reconcile()
 
 
-def test_the_success_of_an_older_charge_is_money_all_the_same() -> None:
+def test_success_of_an_older_charge_still_counts() -> None:
     scenario = scenario_with_unknown_charge()
     other = {"idempotency_key": "pri-stripe-in_1-0", "event_id": "evt_older"}
     assert scenario.receive_event(EventKind.INVOICE_PAID, **other) == ["invoice.paid_elsewhere"]
@@ -97,7 +97,7 @@ def test_after_an_answered_charge_its_decline_is_an_echo_at_any_time() -> None:
     )
 
 
-def test_after_the_end_its_decline_is_no_late_news_but_its_success_is() -> None:
+def test_after_the_end_a_decline_is_ignored_and_a_success_recorded() -> None:
     scenario = scenario_with_unknown_charge()
     scenario.submit_command(Action.CANCEL)
     scenario.record_answer(SOFT_DECLINE, by_reading=True)
@@ -109,7 +109,7 @@ def test_after_the_end_its_decline_is_no_late_news_but_its_success_is() -> None:
 # --- a person's word -------------------------------------------------------------------------------------------------
 
 
-def test_what_nobody_can_find_out_waits_for_a_person_with_the_charge_in_flight() -> None:
+def test_unresolvable_charge_waits_for_review_still_in_flight() -> None:
     scenario = scenario_in_manual_review()
     assert scenario.current_state() is State.IN_REVIEW
     assert scenario.recovery.in_flight
@@ -119,7 +119,7 @@ def test_what_nobody_can_find_out_waits_for_a_person_with_the_charge_in_flight()
     assert refused.value.code == "in_flight"
 
 
-def test_whoever_approves_says_that_nothing_was_charged() -> None:
+def test_approval_confirms_that_nothing_was_charged() -> None:
     scenario = scenario_in_manual_review()
     assert scenario.submit_command(Action.REVIEW, decision="approve") == ["operator.reviewed", "charge.reconciled"]
     row = scenario.last_record(EventType.CHARGE_RECONCILED).data
@@ -131,19 +131,19 @@ def test_whoever_approves_says_that_nothing_was_charged() -> None:
     assert scenario.recovery.attempt == 2
 
 
-def test_a_rejection_ends_it_unanswered() -> None:
+def test_rejection_ends_the_recovery_with_the_charge_unanswered() -> None:
     scenario = scenario_in_manual_review()
     assert scenario.submit_command(Action.REVIEW, decision="reject") == ["operator.reviewed", "recovery.closed"]
     assert scenario.ending == (State.BLOCKED, "rejected")
 
 
-def test_a_cancel_ends_it_unanswered() -> None:
+def test_cancel_ends_the_recovery_with_the_charge_unanswered() -> None:
     scenario = scenario_in_manual_review()
     scenario.submit_command(Action.CANCEL)
     assert scenario.ending == (State.CANCELED, "operator")
 
 
-def test_nobody_looks_at_it() -> None:
+def test_overdue_review_of_an_unknown_charge_ends_the_recovery() -> None:
     scenario = scenario_in_manual_review().advance_clock(REVIEW_PERIOD)
     assert scenario.next_step() == scenario.next_step().model_copy(
         update={"state": State.EXHAUSTED, "reason": "review_overdue"}
@@ -151,13 +151,13 @@ def test_nobody_looks_at_it() -> None:
 
 
 @pytest.mark.parametrize("kind", [EventKind.PAYMENT_FAILED, EventKind.METHOD_UPDATED, EventKind.RETRY_SCHEDULED])
-def test_nothing_else_charges_meanwhile(kind: EventKind) -> None:
+def test_nothing_is_charged_during_the_review(kind: EventKind) -> None:
     scenario = scenario_in_manual_review()
     scenario.receive_event(kind, method_id="pm_2", provider_attempt=9, occurred_at=scenario.now + DAY)
     assert isinstance(scenario.next_step(), Wait)
 
 
-def test_the_providers_late_word_beats_the_review() -> None:
+def test_late_provider_event_overrides_the_review() -> None:
     scenario = scenario_in_manual_review()
     scenario.receive_event(EventKind.PAYMENT_FAILED, failure=Failure(code="insufficient_funds"), **OUR_CHARGE)
     assert scenario.next_step() == Decide()
@@ -173,7 +173,7 @@ def provider_retry_event() -> ProviderEvent:
     return a_failure_event(next_provider_attempt=a_failure_event().occurred_at + 48 * DAY, card=Card(country="DE"))
 
 
-def test_what_was_announced_is_the_last_known_state() -> None:
+def test_announced_facts_are_the_last_known_state() -> None:
     scenario = RecoveryScenario()
     scenario.receive_event(provider_retry_event())
     facts = announced_facts(scenario.recovery)
@@ -181,7 +181,7 @@ def test_what_was_announced_is_the_last_known_state() -> None:
     assert facts.card.country == "DE"
 
 
-def test_while_the_provider_tries_by_itself_we_stand_back() -> None:
+def test_recovery_stands_back_while_the_provider_retries() -> None:
     scenario = RecoveryScenario()
     scenario.receive_event(provider_retry_event())
     scenario.decide_failure(Cause.INSUFFICIENT_FUNDS)
@@ -189,7 +189,7 @@ def test_while_the_provider_tries_by_itself_we_stand_back() -> None:
     assert scenario.last_record(EventType.RETRY_SKIPPED).data["reason"] == "provider_retry"
 
 
-def test_a_rescue_of_our_own_declined_charge_is_known_by_its_echo() -> None:
+def test_rescue_of_our_declined_charge_is_recognised_by_its_echo() -> None:
     scenario = scenario_in_flight()
     scenario.record_answer(SOFT_DECLINE)
     scenario.decide_failure(Cause.INSUFFICIENT_FUNDS)
@@ -200,13 +200,13 @@ def test_a_rescue_of_our_own_declined_charge_is_known_by_its_echo() -> None:
     assert scenario.advance_until_due().request_charge(announced_facts(scenario.recovery).invoice) == ["retry.skipped"]
 
 
-def test_a_rescue_of_a_charge_that_its_webhook_answers_is_known() -> None:
+def test_rescue_of_a_charge_answered_by_webhook_is_recognised() -> None:
     scenario = scenario_with_unknown_charge()
     scenario.receive_event(EventKind.PAYMENT_FAILED, next_provider_attempt=scenario.now + 48 * DAY, **OUR_CHARGE)
     assert announced_facts(scenario.recovery).invoice.next_provider_attempt == scenario.now + 48 * DAY
 
 
-def test_when_the_provider_gives_up_it_is_our_turn_with_what_is_known() -> None:
+def test_retries_begin_with_the_known_failure_when_the_provider_gives_up() -> None:
     scenario = RecoveryScenario()
     scenario.receive_event(provider_retry_event())
     scenario.decide_failure(Cause.INSUFFICIENT_FUNDS)
@@ -233,9 +233,7 @@ def test_when_the_provider_gives_up_it_is_our_turn_with_what_is_known() -> None:
         (Failure(code="expired_card"), "expired_card"),
     ],
 )
-def test_the_end_of_the_providers_retries_without_a_code_leaves_the_known_one(
-    failure: Failure | None, code: str
-) -> None:
+def test_end_of_provider_retries_without_a_code_keeps_the_known_one(failure: Failure | None, code: str) -> None:
     scenario = RecoveryScenario()
     scenario.receive_event(EventKind.PAYMENT_FAILED, failure=Failure(code="insufficient_funds"))
     scenario.advance_clock(DAY)
@@ -244,7 +242,7 @@ def test_the_end_of_the_providers_retries_without_a_code_leaves_the_known_one(
     assert scenario.recovery.failure.code == code
 
 
-def test_a_provider_that_gives_up_opens_a_recovery_that_nobody_opened() -> None:
+def test_end_of_provider_retries_opens_a_missing_recovery() -> None:
     scenario = RecoveryScenario()
     event_fields = {"event_id": "evt_stopped", "amount": 4900, "currency": "EUR"}
     assert scenario.receive_event(EventKind.PROVIDER_STOPPED, **event_fields) == ["payment.failed"]
@@ -254,7 +252,7 @@ def test_a_provider_that_gives_up_opens_a_recovery_that_nobody_opened() -> None:
 # --- what a provider without a default must be told ------------------------------------------------------------------
 
 
-def test_the_order_names_customer_and_the_method_that_failed() -> None:
+def test_charge_order_names_customer_and_failed_method() -> None:
     scenario = RecoveryScenario()
     scenario.receive_event(a_failure_event(failure=Failure(code="insufficient_funds", method_id="token_1")))
     scenario.decide_failure(Cause.INSUFFICIENT_FUNDS)
@@ -264,7 +262,7 @@ def test_the_order_names_customer_and_the_method_that_failed() -> None:
     assert (order.customer_id, order.method_id, order.last_method_id) == ("cus_1", None, "token_1")
 
 
-def test_after_another_method_failed_it_is_the_last_one() -> None:
+def test_charge_order_names_the_last_failed_method() -> None:
     scenario = RecoveryScenario().fail_payment()
     scenario.receive_event(EventKind.METHOD_UPDATED, method_id="token_2")
     scenario.request_charge()

@@ -57,14 +57,14 @@ def chosen_hours(strategy: Adaptive, *situations: Situation) -> list[int]:
     ]
 
 
-def test_it_finds_the_hours_that_work_and_explores_the_others() -> None:
+def test_adaptive_strategy_finds_working_hours_and_explores_others() -> None:
     blocks = chosen_hours(Adaptive(delays=["3h"]), *(situation_with(number) for number in range(600)))
     best = blocks.count(GOOD // 6) / len(blocks)
     assert 0.85 < best < 0.95, "one in ten goes elsewhere"
     assert len(set(blocks)) > 20
 
 
-def test_only_exploring_tries_everything_alike() -> None:
+def test_pure_exploration_tries_all_hours_equally() -> None:
     blocks = chosen_hours(
         Adaptive(delays=["3h"], explore_percent=100), *(situation_with(number) for number in range(2_800))
     )
@@ -79,7 +79,7 @@ def test_only_exploring_tries_everything_alike() -> None:
         RetryStatistics(weekly_cells(1)).experience_for(Cause.GENERIC, 1),
     ],
 )
-def test_where_data_is_thin_the_ladder_decides(experience: Experience | None) -> None:
+def test_ladder_decides_where_data_is_thin(experience: Experience | None) -> None:
     answer = Adaptive(delays=["3h"]).propose(situation_with(experience=experience))
     assert answer is not None
     assert answer.delay_seconds == 3 * HOUR
@@ -93,7 +93,7 @@ def test_where_data_is_thin_the_ladder_decides(experience: Experience | None) ->
     window=st.none() | st.integers(-HOUR, 40 * 24 * HOUR),
     minutes=st.integers(0, 10**6),
 )
-def test_every_choice_lies_between_its_bounds_and_comes_out_the_same(
+def test_every_choice_is_within_bounds_and_reproducible(
     number: int, earliest: int, window: int | None, minutes: int
 ) -> None:
     failed_at = MONDAY + timedelta(minutes=minutes, microseconds=number)
@@ -107,7 +107,7 @@ def test_every_choice_lies_between_its_bounds_and_comes_out_the_same(
         assert max(HOUR, earliest) <= answer.delay_seconds <= (7 * 24 * HOUR if window is None else window)
 
 
-def test_another_snapshot_is_another_throw() -> None:
+def test_another_statistics_snapshot_draws_anew() -> None:
     other = RetryStatistics(weekly_cells(tries=41)).experience_for(Cause.INSUFFICIENT_FUNDS, 1)
     assert other.snapshot != EXPERIENCE.snapshot
     strategy = Adaptive(delays=["3h"], explore_percent=100)
@@ -122,12 +122,12 @@ def test_statistics_add_up_and_don_t_depend_on_order() -> None:
     assert sum(spot.tried for spot in EXPERIENCE.spots) == 168 * 40
 
 
-def test_an_attempt_that_was_never_made_knows_of_its_cause() -> None:
+def test_unseen_attempt_number_uses_the_experience_of_its_cause() -> None:
     experience = RetryStatistics(weekly_cells()).experience_for(Cause.INSUFFICIENT_FUNDS, 3)
     assert (experience.attempt, experience.cause) == ((0, 0), EXPERIENCE.cause)
 
 
-def test_late_attempts_are_taken_together() -> None:
+def test_late_attempts_are_pooled() -> None:
     late = RetryStatistics([RetryCell("GENERIC", attempt, 0, 1, 1, 1) for attempt in (6, 7, 9)])
     assert late.experience_for(Cause.GENERIC, 8).attempt == (3, 3)
 
@@ -150,7 +150,7 @@ def test_draws_have_the_mean_and_spread_of_their_distribution() -> None:
         assert spread == pytest.approx(expected * (1 - expected) / (alpha + beta + 1), rel=0.15)
 
 
-def test_draws_are_the_same_for_ever() -> None:
+def test_draws_never_change_between_releases() -> None:
     """The reference values of SplitMix64 for this seed."""
     draws = RandomDraws(42)
     assert [draws.draw_below(1 << 64) for _ in range(3)] == [
@@ -172,6 +172,6 @@ def test_draws_are_the_same_for_ever() -> None:
         {"preset": "nobody"},
     ],
 )
-def test_settings_that_are_refused(settings: dict[str, Any]) -> None:
+def test_invalid_settings_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(InvalidPolicy):
         Adaptive(**settings)

@@ -124,7 +124,7 @@ def test_without_a_payday_near_the_ladder_s_day_begins_in_the_morning() -> None:
     assert "no payday is near" in answer.why
 
 
-def test_a_rung_of_hours_stays_where_it_is() -> None:
+def test_delay_of_hours_is_not_moved_to_the_morning() -> None:
     assert proposed_time(Payday(delays=["3h"]), situation_in("GB")) == MONDAY + timedelta(hours=3)
 
 
@@ -145,7 +145,7 @@ def test_the_morning_of_a_summer_day_is_an_hour_earlier_by_utc() -> None:
         ({"calendar": Calendar(), "window_seconds": 3 * DAY, "currency": "GBP"}, "no payday is near"),
     ],
 )
-def test_what_is_unknown_leaves_the_ladder(more: dict[str, Any], complaint: str) -> None:
+def test_unknown_country_or_zone_keeps_the_ladders_delay(more: dict[str, Any], complaint: str) -> None:
     answer = Payday(delays=["3h"]).propose(situation_with(**more))
     assert answer is not None
     assert answer.delay_seconds == 3 * 3_600
@@ -166,12 +166,12 @@ def test_customers_are_spread_over_the_morning() -> None:
     assert max(moments) - min(moments) < timedelta(hours=3)
 
 
-def test_a_payday_inside_an_asked_wait_is_let_pass() -> None:
+def test_payday_inside_an_asked_wait_is_skipped() -> None:
     situation = situation_in("US", "America/New_York", earliest_seconds=5 * DAY)
     assert proposed_time(Payday(delays=["3h"]), situation).date() == date(2026, 3, 13)
 
 
-def test_free_days_pay_before() -> None:
+def test_payday_on_a_free_day_is_paid_before() -> None:
     calendar = Calendar(holidays=(date(2026, 5, 15),))
     paid = [day for day in range(1, 32) if is_payday(date(2026, 5, day), ("15",), calendar)]
     assert paid == [14]
@@ -213,6 +213,6 @@ def test_the_patterns_are_well_formed() -> None:
         lambda: Payday(delays=["1d"], longest="60d"),
     ],
 )
-def test_settings_that_are_refused(make: Callable[[], object]) -> None:
+def test_invalid_settings_are_refused(make: Callable[[], object]) -> None:
     with pytest.raises(InvalidPolicy):
         make()

@@ -83,7 +83,7 @@ situations = st.builds(
 @given(
     name=st.sampled_from(sorted(STRATEGY_TABLES)), situation=situations, scale=st.sampled_from([1, 60, 100_000, 10**9])
 )
-def test_every_strategy_keeps_the_laws_and_comes_out_the_same_from_its_row(
+def test_every_strategys_plan_keeps_the_laws_and_rederives_from_its_row(
     policies: dict[str, Policy], name: str, situation: Situation, scale: int
 ) -> None:
     inputs = PlannerInputs(situation, policies[name], WINDOW, TimeScale(factor=scale))
@@ -109,7 +109,7 @@ def first_situation(**more: Any) -> Situation:
     return Situation(**(defaults | more))
 
 
-def test_a_third_party_s_strategy_is_an_entry_point(policies: dict[str, Policy], monkeypatch: Any) -> None:
+def test_third_party_strategy_is_loaded_by_its_entry_point(policies: dict[str, Policy], monkeypatch: Any) -> None:
     point = EntryPoint("tides", f"{__name__}:TideStrategy", plugins.STRATEGY_GROUP)
     monkeypatch.setattr(plugins, "entry_points", lambda group: [point] if group == "pri.strategies" else [])
     assert [*catalog.installed_strategies()] == ["tides"]
@@ -120,20 +120,22 @@ def test_a_third_party_s_strategy_is_an_entry_point(policies: dict[str, Policy],
 
 
 @pytest.mark.parametrize(("attempt", "strategy"), [(1, "standard_ladder"), (3, "fallback")])
-def test_its_mistakes_hurt_nobody(policies: dict[str, Policy], attempt: int, strategy: str) -> None:
+def test_invalid_third_party_proposal_falls_back_to_the_ladder(
+    policies: dict[str, Policy], attempt: int, strategy: str
+) -> None:
     answer = plan_next_retry(first_situation(attempt=attempt), policies["tides"], STRATEGIES, WINDOW, TimeScale())
     assert isinstance(answer, Plan)
     assert answer.strategy == strategy
     assert ("beyond the window" in " ".join(answer.rejected)) == (strategy == "fallback")
 
 
-def test_an_unusable_setting_of_it_is_told_with_its_line(shipped_text: str) -> None:
+def test_invalid_setting_of_a_third_party_strategy_names_its_line(shipped_text: str) -> None:
     text = f'{shipped_text}\n[strategies.moon]\nuse = "tides"\nhours = 0'
     with pytest.raises(InvalidPolicy, match=r"^p.toml:[0-9]+: strategies.moon: hours must be 1 or more"):
         parse_policy(text, "p.toml", STRATEGIES)
 
 
-def test_an_asked_wait_beyond_the_window_is_the_end_and_no_mistake(policies: dict[str, Policy]) -> None:
+def test_asked_wait_beyond_the_window_ends_the_retries_without_an_error(policies: dict[str, Policy]) -> None:
     situation = first_situation(asked_wait_seconds=30 * 86_400)
     answer = plan_next_retry(situation, policies["advice"], STRATEGIES, WINDOW, TimeScale())
     assert isinstance(answer, Exhausted)
@@ -158,7 +160,9 @@ def test_a_strategy_that_leaves_it_to_a_new_method_waits_for_one(policies: dict[
 @pytest.mark.parametrize(
     ("name", "needs"), [("payday", {Need.CALENDAR}), ("adaptive", {Need.EXPERIENCE}), ("advice", set())]
 )
-def test_only_what_a_strategy_needs_is_looked_up(policies: dict[str, Policy], name: str, needs: set[Need]) -> None:
+def test_only_inputs_that_a_strategy_needs_are_looked_up(
+    policies: dict[str, Policy], name: str, needs: set[Need]
+) -> None:
     assert required_lookups(policies[name], STRATEGIES, "default", Cause.GENERIC) == needs
     assert required_lookups(policies[name], {}, "default", Cause.GENERIC) == set()
     assert required_lookups(policies[name], STRATEGIES, "default", Cause.PERMANENT) == set()

@@ -23,7 +23,7 @@ def exhausted_scenario() -> RecoveryScenario:
     return scenario
 
 
-def test_nothing_is_tried_by_itself_and_the_window_ends_it() -> None:
+def test_exhausted_budget_waits_for_the_end_of_the_window() -> None:
     scenario = exhausted_scenario()
     ends = scenario.recovery.window_ends_at
     assert scenario.recovery.stage is State.AWAITING_CUSTOMER
@@ -33,7 +33,7 @@ def test_nothing_is_tried_by_itself_and_the_window_ends_it() -> None:
     ]
 
 
-def test_a_customer_who_has_to_act_is_told_of_their_own_time() -> None:
+def test_upcoming_steps_show_the_customers_deadline() -> None:
     scenario = RecoveryScenario()
     scenario.fail_payment(Cause.PERMANENT)
     last = list_upcoming_steps(scenario.recovery, scenario.now)[-1]
@@ -42,7 +42,7 @@ def test_a_customer_who_has_to_act_is_told_of_their_own_time() -> None:
     )
 
 
-def test_while_money_is_on_its_way_no_end_is_promised() -> None:
+def test_no_end_is_promised_while_a_payment_is_pending() -> None:
     scenario = exhausted_scenario()
     scenario.advance_clock(timedelta(hours=1)).read_invoice(UNDER_WAY)
     steps = list_upcoming_steps(scenario.recovery, scenario.now)

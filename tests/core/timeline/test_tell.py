@@ -28,7 +28,7 @@ def facts_by_label(description: EventDescription) -> dict[str, Any]:
     return {fact.label: fact.value for fact in description.facts}
 
 
-def test_every_type_has_words() -> None:
+def test_every_event_type_has_a_description() -> None:
     assert set(DESCRIBERS) == set(EventType)
 
 
@@ -222,7 +222,7 @@ EXPECTED_WORDS = [
 @pytest.mark.parametrize(
     ("record", "headline", "reason", "mood"), EXPECTED_WORDS, ids=lambda value: str(getattr(value, "type", ""))
 )
-def test_rows_in_words(record: Record, headline: str, reason: str, mood: Mood) -> None:
+def test_rows_are_described_in_words(record: Record, headline: str, reason: str, mood: Mood) -> None:
     description = describe_record(record)
     assert (description.headline, description.why, description.mood) == (headline, reason, mood)
 
@@ -264,7 +264,7 @@ def test_an_attempt_shows_its_key_and_its_codes() -> None:
     assert [no[label].text for label in labels] == ["generic_decline", "05", "02", "try_again_later"]
 
 
-def test_who_asked_first_is_told_where_it_took_two() -> None:
+def test_description_of_a_two_person_command_names_the_first_person() -> None:
     facts = facts_by_label(
         describe_record(
             log_record(EventType.RETRY_REQUESTED, actor="bob", reason="y", asked_by="ann", asked_reason="x")
@@ -273,7 +273,7 @@ def test_who_asked_first_is_told_where_it_took_two() -> None:
     assert (facts["Asked first by"], facts["Their reason"]) == ("ann", "x")
 
 
-def test_a_decision_is_one_entry_with_what_led_to_it() -> None:
+def test_decision_is_one_timeline_entry_with_its_inputs() -> None:
     kinds = [
         EventType.PAYMENT_FAILED, EventType.FAILURE_CLASSIFIED, EventType.CUSTOMER_SEGMENTED,
         EventType.FRAUD_ASSESSED, EventType.RETRY_PLANNED, EventType.SHADOW_PLANNED, EventType.PAUSED,
@@ -290,7 +290,7 @@ def test_a_decision_is_one_entry_with_what_led_to_it() -> None:
     assert pause.description.headline.endswith("paused the recovery")
 
 
-def test_inputs_whose_decision_is_not_there_yet_stand_alone() -> None:
+def test_inputs_without_a_decision_yet_are_entries_of_their_own() -> None:
     entries = build_timeline([log_record(EventType.FAILURE_CLASSIFIED), log_record(EventType.PAUSED, sequence=3)])
     assert len(entries) == 2
     assert len(build_timeline([log_record(EventType.FRAUD_ASSESSED)])) == 1
@@ -306,7 +306,7 @@ def test_inputs_whose_decision_is_not_there_yet_stand_alone() -> None:
         ([state for state in State if state.is_final], words.STATES),
     ],
 )
-def test_every_name_has_words(names: Any, value: Any) -> None:
+def test_every_enum_value_has_a_label(names: Any, value: Any) -> None:
     assert set(names) == set(value)
 
 
@@ -335,7 +335,7 @@ def test_no_data_breaks_the_timeline(rows: list[tuple[EventType, int | None, dic
     assert sorted(entry.sequence for entry in entries) == [entry.sequence for entry in entries]
 
 
-def test_a_moment_beyond_all_calendars_is_not_shown() -> None:
+def test_dates_out_of_range_are_not_shown() -> None:
     assert "When" not in facts_by_label(
         describe_record(log_record(EventType.RETRY_PLANNED, at="9999-12-31T23:59:59-23:00"))
     )
